@@ -1,0 +1,133 @@
+# mod_mtls_authz. `make help` says what there is.
+
+BUILD    ?= build
+CXX      ?= g++
+APXS     ?= $(firstword $(foreach name,apxs apxs2,$(shell command -v $(name) 2>/dev/null)))
+DESTDIR  ?=
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow $(WERROR)
+CXXFLAGS ?= -O2 -g
+STANDARD := -std=c++20 -fPIC -fvisibility=hidden $(WARNINGS)
+# Lets httpd really unload the module at a restart; clang has no such switch and needs none.
+STANDARD += $(if $(findstring clang,$(CXX)),,-fno-gnu-unique)
+INCLUDES := -Iinclude
+
+apxs_query  = $(shell $(APXS) -q $(1) 2>/dev/null)
+HTTPD_FLAGS = -Isrc/httpd -isystem $(call apxs_query,INCLUDEDIR) -isystem $(call apxs_query,APR_INCLUDEDIR) \
+              $(filter -D%,$(call apxs_query,EXTRA_CPPFLAGS))
+MODULE_DIR  = $(call apxs_query,LIBEXECDIR)
+CRYPTO      := -lcrypto
+
+CORE_SRC    := $(wildcard src/core/*.cpp)
+HTTPD_SRC   := $(wildcard src/httpd/*.cpp) mod_mtls_authz.cpp
+SUPPORT_SRC := $(wildcard tests/support/*.cpp)
+UNIT_SRC    := $(wildcard tests/unit/*.cpp)
+E2E_SRC     := $(wildcard tests/httpd/*.cpp)
+ALL_CXX     := $(CORE_SRC) $(HTTPD_SRC) $(SUPPORT_SRC) $(UNIT_SRC) $(E2E_SRC) $(wildcard tests/fuzz/*.cpp tests/demo/*.cpp)
+ALL_HEADERS := $(wildcard include/mtls_authz/*.hpp src/httpd/*.hpp tests/support/*.hpp)
+
+MODULE      := $(BUILD)/mod_mtls_authz.so
+CORE        := $(BUILD)/libmtls_authz.a
+SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+.PHONY: all demo test unit httpd-test fuzz-replay fuzz lint format install clean help setup-build setup-demo setup-test setup-lint
+.DEFAULT_GOAL := all
+
+all: setup-build  ## builds build/mod_mtls_authz.so
+	@$(MAKE) --no-print-directory $(MODULE)
+
+demo: setup-demo  ## makes a demo PKI, starts httpd on 127.0.0.1, tells the story, stops it (KEEP=1 leaves it running)
+	@$(MAKE) --no-print-directory $(MODULE) $(BUILD)/demo
+	@$(BUILD)/demo $(abspath $(MODULE))
+
+test: setup-test  ## unit tests under ASan and UBSan, fuzz corpus replay, tests against a real httpd
+	@$(MAKE) --no-print-directory unit fuzz-replay httpd-test
+
+unit: $(BUILD)/unit_tests
+	ASAN_OPTIONS=detect_leaks=1 $(BUILD)/unit_tests
+
+fuzz-replay: $(BUILD)/fuzz_replay
+	$(BUILD)/fuzz_replay tests/fuzz/corpus
+
+httpd-test: $(MODULE) $(BUILD)/httpd_tests
+	$(BUILD)/httpd_tests $(abspath $(MODULE)) $(TESTS)
+
+fuzz: setup-lint  ## fuzzes what reads foreign bytes, 60 seconds a target (SECONDS=n)
+	@for target in facts policy selector session; do \
+	  $(MAKE) --no-print-directory $(BUILD)/fuzz_$$target && mkdir -p $(BUILD)/corpus/$$target && \
+	  $(BUILD)/fuzz_$$target -max_total_time=$(or $(FUZZ_SECONDS),60) -print_final_stats=1 \
+	    $(BUILD)/corpus/$$target tests/fuzz/corpus/$$target || exit 1; done
+
+lint: setup-lint  ## clang-format, clang-tidy, and warnings as errors with gcc and clang
+	clang-format --dry-run -Werror $(ALL_CXX) $(ALL_HEADERS)
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/lint-gcc CXX=g++ WERROR=-Werror compile-all
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/lint-clang CXX=clang++ WERROR=-Werror compile-all
+	@printf '%s\n' $(CORE_SRC) $(HTTPD_SRC) | xargs -P 2 -n 3 sh -c 'clang-tidy --quiet "$$@" -- $(STANDARD) $(INCLUDES) $(HTTPD_FLAGS) 2>/dev/null' tidy
+
+format:  ## lets clang-format settle the layout
+	clang-format -i $(ALL_CXX) $(ALL_HEADERS)
+
+install: all  ## installs the module and its configuration (DESTDIR honoured)
+	install -d $(DESTDIR)$(MODULE_DIR) $(DESTDIR)$(call apxs_query,SYSCONFDIR)
+	install -m 644 $(MODULE) $(DESTDIR)$(MODULE_DIR)/
+	if [ -d $(DESTDIR)$(call apxs_query,SYSCONFDIR)/mods-available ]; then \
+	  install -m 644 conf/mtls_authz.load conf/mtls_authz.conf $(DESTDIR)$(call apxs_query,SYSCONFDIR)/mods-available/; fi
+
+clean:  ## removes build/
+	rm -rf $(BUILD)
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+
+setup-build setup-demo setup-test setup-lint:
+	@tools/setup.sh $(@:setup-%=%)
+
+# ---- objects ----------------------------------------------------------------------------------------------------
+
+objects = $(patsubst %.cpp,$(BUILD)/$(1)/%.o,$(2))
+
+CORE_OBJ     := $(call objects,plain,$(CORE_SRC))
+HTTPD_OBJ    := $(call objects,plain,$(HTTPD_SRC))
+CORE_SAN     := $(call objects,san,$(CORE_SRC))
+SUPPORT_OBJ  := $(call objects,plain,$(SUPPORT_SRC))
+SUPPORT_SAN  := $(call objects,san,$(SUPPORT_SRC))
+UNIT_SAN     := $(call objects,san,$(UNIT_SRC))
+E2E_OBJ      := $(call objects,plain,$(E2E_SRC))
+
+# The rings, proved: only src/httpd and the module record ever see httpd's headers.
+$(BUILD)/plain/src/httpd/%.o $(BUILD)/plain/mod_mtls_authz.o: EXTRA = $(HTTPD_FLAGS)
+$(BUILD)/plain/tests/%.o $(BUILD)/san/tests/%.o: EXTRA = -Itests/support
+
+$(BUILD)/plain/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(STANDARD) $(CXXFLAGS) $(INCLUDES) $(EXTRA) -MMD -MP -c $< -o $@
+
+$(BUILD)/san/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(STANDARD) -O1 -g $(SANITIZE) $(INCLUDES) $(EXTRA) -MMD -MP -c $< -o $@
+
+$(CORE): $(CORE_OBJ)
+	rm -f $@ && ar rcs $@ $^
+
+$(MODULE): $(HTTPD_OBJ) $(CORE) src/httpd/module.map
+	$(CXX) -shared -Wl,--version-script=src/httpd/module.map -Wl,-z,relro,-z,now -o $@ $(HTTPD_OBJ) $(CORE) -lssl $(CRYPTO)
+
+$(BUILD)/unit_tests: $(UNIT_SAN) $(CORE_SAN) $(SUPPORT_SAN)
+	$(CXX) $(SANITIZE) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
+
+$(BUILD)/httpd_tests: $(E2E_OBJ) $(SUPPORT_OBJ) $(CORE)
+	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
+
+$(BUILD)/demo: $(call objects,plain,$(wildcard tests/demo/*.cpp)) $(SUPPORT_OBJ) $(CORE)
+	$(CXX) -o $@ $^ -lcurl -lssl $(CRYPTO)
+
+$(BUILD)/fuzz_replay: $(call objects,san,$(wildcard tests/fuzz/*.cpp)) $(CORE_SAN) $(SUPPORT_SAN)
+	$(CXX) $(SANITIZE) -o $@ $^ -lcurl -lssl $(CRYPTO)
+
+$(BUILD)/fuzz_%: tests/fuzz/targets.cpp $(CORE_SRC)
+	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(INCLUDES) -Itests/fuzz -DFUZZ_TARGET=$* $^ -o $@ $(CRYPTO)
+
+.PHONY: compile-all
+compile-all: $(CORE_OBJ) $(HTTPD_OBJ) $(SUPPORT_OBJ) $(E2E_OBJ) $(call objects,plain,$(UNIT_SRC) $(wildcard tests/fuzz/*.cpp tests/demo/*.cpp))
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,48 @@
+// A reader for DER (X.690) that never reads past its input and never recurses. For the few structures that
+// OpenSSL has no typed decoder for: QCStatements, otherName values, unknown extensions.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace mtls {
+
+struct DerElement {
+    std::uint8_t tag = 0;       // identifier octet; high tag numbers are refused
+    std::string_view content;   // borrowed from the input
+    std::string_view encoding;  // header and content
+};
+
+class DerReader {
+public:
+    explicit DerReader(std::string_view input) : rest_(input) {}
+
+    bool at_end() const { return rest_.empty(); }
+
+    // The next element, or nothing where the encoding is not definite-length DER that fits the input.
+    std::optional<DerElement> next();
+    // The same, and nothing where its tag is another one.
+    std::optional<DerElement> next(std::uint8_t tag);
+
+private:
+    std::string_view rest_;
+};
+
+constexpr std::uint8_t kDerOid = 0x06;
+constexpr std::uint8_t kDerUtf8String = 0x0c;
+constexpr std::uint8_t kDerSequence = 0x30;
+
+// The dotted form of an OBJECT IDENTIFIER's content octets.
+std::optional<std::string> dotted_oid(std::string_view content);
+
+// The text of one DER string (UTF8String, PrintableString, IA5String, ...) as UTF-8; nothing where `der` is
+// something else, is followed by more, or holds bytes that its type or well_formed_text() does not allow.
+std::optional<std::string> der_string_text(std::string_view der);
+
+// Decodes a string of the universal tag `tag` to UTF-8; nothing where the bytes are invalid for the type, or
+// hold NUL, C0, DEL or C1 control characters. T61String is read as Latin-1.
+std::optional<std::string> asn1_text(int tag, std::string_view bytes);
+
+}  // namespace mtls

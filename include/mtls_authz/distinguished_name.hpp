@@ -1,0 +1,71 @@
+// Distinguished names (RFC 5280 4.1.2.4 and 7.1), typed: a list of attributes, never a flattened string.
+#pragma once
+
+#include <openssl/x509.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mtls_authz/result.hpp"
+
+namespace mtls {
+
+struct NameAttribute {
+    std::string oid;        // dotted
+    int rdn = 0;            // index of the RelativeDistinguishedName that holds it, in encoded order
+    std::string text;       // UTF-8; "#hex" of the DER where the value is no string
+    std::string canonical;  // the value as compared: see canonical_value()
+    std::string der;        // the value's full DER encoding
+};
+
+struct DistinguishedName {
+    std::vector<NameAttribute> attributes;  // in encoded order
+    std::string canonical;                  // equal exactly where X509_NAME_cmp() says that names are equal
+    std::string malformed;                  // why it is malformed, or empty
+
+    // RFC 4514 text, most specific first. For people: it is never compared.
+    std::string text() const;
+};
+
+// Reads a name. Never fails: what is wrong with it stands in `malformed`.
+DistinguishedName read_name(const X509_NAME& name);
+
+// One attribute value as X509_NAME_cmp() compares it: character strings lose their type, ASCII case, outer
+// blanks and repeated blanks; anything else (NumericString, BIT STRING, ...) keeps tag and bytes.
+// Nothing where the bytes are not valid for the type.
+std::optional<std::string> canonical_value(int tag, std::string_view bytes);
+
+// A name that somebody wrote, to compare with names of certificates.
+class NamePattern {
+public:
+    // Reads RFC 4514 text (most specific first, blanks around separators allowed) or OpenSSL's /C=US/O=... form.
+    static Result<NamePattern> parse(std::string_view text);
+
+    bool matches(const DistinguishedName& name) const;
+
+    const std::string& canonical() const { return name_.canonical; }
+    const DistinguishedName& name() const { return name_; }
+
+    // The corrected text where the name reads as if it was written in reverse (C=...,...,CN=...), as
+    // `openssl x509 -subject` prints it; nothing otherwise.
+    std::optional<std::string> reversed_suggestion() const;
+
+private:
+    DistinguishedName name_;
+    std::vector<std::size_t> exact_;  // attributes given as #hex: compared as bytes
+    bool slash_form_ = false;
+};
+
+// A value that stands for an attribute: plain text, or #hex for full DER.
+struct AttributePattern {
+    std::string canonical;  // empty where `der` decides
+    std::string der;
+
+    static Result<AttributePattern> parse(std::string_view text);
+    static Result<AttributePattern> from_text(std::string_view text);  // a leading # means itself
+    bool matches(const NameAttribute& attribute) const;
+};
+
+}  // namespace mtls

@@ -1,0 +1,50 @@
+// Ownership of OpenSSL's types: own by X509Ptr, borrow by const X509&. Leaves OpenSSL's error queue as it was.
+#pragma once
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include <memory>
+
+namespace mtls {
+
+template <auto Free>
+struct FreeWith {
+    template <class T>
+    void operator()(T* p) const noexcept {
+        Free(p);
+    }
+};
+
+using X509Ptr = std::unique_ptr<X509, FreeWith<X509_free>>;
+using X509NamePtr = std::unique_ptr<X509_NAME, FreeWith<X509_NAME_free>>;
+using X509StorePtr = std::unique_ptr<X509_STORE, FreeWith<X509_STORE_free>>;
+using X509StoreCtxPtr = std::unique_ptr<X509_STORE_CTX, FreeWith<X509_STORE_CTX_free>>;
+using EvpPkeyPtr = std::unique_ptr<EVP_PKEY, FreeWith<EVP_PKEY_free>>;
+using BioPtr = std::unique_ptr<BIO, FreeWith<BIO_free_all>>;
+using Asn1StringPtr = std::unique_ptr<ASN1_STRING, FreeWith<ASN1_STRING_free>>;
+using Asn1ObjectPtr = std::unique_ptr<ASN1_OBJECT, FreeWith<ASN1_OBJECT_free>>;
+
+// A stack that borrows its certificates: freeing it leaves them alone.
+inline void free_borrowed_stack(STACK_OF(X509) * stack) { sk_X509_free(stack); }
+using BorrowedX509Stack = std::unique_ptr<STACK_OF(X509), FreeWith<free_borrowed_stack>>;
+
+inline X509Ptr share(X509& certificate) {
+    X509_up_ref(&certificate);
+    return X509Ptr(&certificate);
+}
+
+// Drops from OpenSSL's per-thread error queue whatever was added during its life, so that the next caller of
+// SSL_get_error() in this thread is not misled.
+class ErrorQueueGuard {
+public:
+    ErrorQueueGuard() { ERR_set_mark(); }
+    ~ErrorQueueGuard() { ERR_pop_to_mark(); }
+    ErrorQueueGuard(const ErrorQueueGuard&) = delete;
+    ErrorQueueGuard& operator=(const ErrorQueueGuard&) = delete;
+};
+
+}  // namespace mtls

@@ -1,0 +1,129 @@
+// The policy: all partners, as one immutable value. Built by PolicyBuilder, asked by identify().
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "mtls_authz/calendar.hpp"
+#include "mtls_authz/reason.hpp"
+#include "mtls_authz/selector.hpp"
+#include "mtls_authz/trust.hpp"
+
+namespace mtls {
+
+// One MTLSIdentity line: all selectors must hold.
+struct Identity {
+    std::vector<Selector> selectors;    // empty for `any`
+    bool any = false;                   // everything issued under the partner's own anchor
+    std::optional<std::string> anchor;  // only under this anchor, spelled as in its MTLSTrustAnchor line
+    Where where;
+
+    std::string text() const;
+};
+
+struct GroupMembership {
+    std::vector<std::string> names;
+    std::vector<Selector> conditions;  // all must hold for this certificate
+};
+
+struct PartnerAttribute {
+    std::string name;
+    std::string value;               // where `field` is absent
+    std::optional<FieldName> field;  // cert:TYPE
+};
+
+struct Partner {
+    std::string name;
+    Where where;
+    std::vector<Identity> identities;
+    std::shared_ptr<const AnchorSet> anchors;  // own, or the default that several share; never null in a policy
+    bool has_own_anchors = false;
+    std::vector<AnchorCertificate> intermediates;
+    std::vector<std::string> intermediate_files;
+    std::vector<GroupMembership> groups;
+    std::vector<PartnerAttribute> attributes;
+    TimeWindow validity;
+    std::optional<Where> suspended;
+};
+
+// Whom a certificate belongs to, and every fact about that which does not depend on the request.
+struct Identification {
+    Reason reason = Reason::kInternalError;  // kGranted: `partner` is identified, current and not suspended
+    const Partner* partner = nullptr;        // borrowed from the policy; null unless identified
+    const Identity* identity = nullptr;      // the first in file order that fits
+    std::vector<const Partner*> claimed;     // whom the certificate names, where not identified; at most three
+    const Identity* claimed_identity = nullptr;
+    std::string detail;
+
+    std::vector<std::string> ca_keys;        // SHA-256 of the keys of the CAs on the verified path
+    std::vector<std::string> groups;         // of this certificate, for whatever grants
+    std::vector<std::string> denied_groups;  // for MTLSDeny: conditions that cannot tell count as fulfilled
+    std::vector<std::pair<std::string, std::string>> attributes;
+
+    // Seconds since the epoch, inclusive: asked again within them, the answer would be the same.
+    std::int64_t valid_from = INT64_MIN;
+    std::int64_t valid_until = INT64_MAX;
+};
+
+class Policy {
+public:
+    // Decides steps 4 to 9 of a request: malformed, dates, identity, path, suspension, contract.
+    // `server`: the CAs of the virtual host that serves the request, for partners that trust `mod_ssl`.
+    // Throws std::bad_alloc alone. Thread-safe.
+    Identification identify(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now) const;
+
+    const std::vector<std::unique_ptr<const Partner>>& partners() const { return partners_; }
+    const Partner* find(std::string_view name) const;
+    bool has_group(std::string_view name) const;
+    const CaDirectory& cas() const { return cas_; }
+
+    // The policy in policy-file syntax, in a canonical order: what reads back to the same policy.
+    std::string render() const;
+    // The first 16 hex digits of the SHA-256 of what is in force: render(), anchors by their content.
+    const std::string& generation() const { return generation_; }
+
+private:
+    friend class PolicyBuilder;
+    struct Match {
+        const Partner* partner;
+        const Identity* identity;
+        std::uint32_t order;
+    };
+    struct Candidates;
+
+    void build_index();
+    void index_identity(std::uint32_t id);
+    std::string effective_content() const;
+    std::vector<Match> matching_identities(const CertificateFacts& facts) const;
+    void add_any_matches(const NearestCa& nearest, std::vector<Match>& matches) const;
+    void identify_by_path(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now,
+                          Identification& out) const;
+    void describe_partner(const CertificateFacts& facts, std::int64_t now, Identification& out) const;
+    void set_validity(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now,
+                      Identification& out) const;
+
+    std::vector<std::unique_ptr<const Partner>> partners_;
+    std::unordered_map<std::string_view, const Partner*> by_name_;
+    std::unordered_map<std::string_view, int> groups_;
+    CaDirectory cas_;
+    bool some_trust_mod_ssl_ = false;
+    std::vector<X509*> all_intermediates_;  // borrowed from the partners
+    std::vector<std::int64_t> edges_;       // sorted instants at which an answer may change
+
+    std::vector<Match> identities_;  // by identity id
+    std::unordered_map<std::string, std::vector<std::uint32_t>> index_;
+    std::unordered_map<std::string, std::vector<std::uint32_t>> any_by_ca_;
+    std::vector<std::uint32_t> unindexed_;
+    std::vector<unsigned> v4_prefixes_;
+    std::vector<unsigned> v6_prefixes_;
+    std::string generation_;
+};
+
+}  // namespace mtls

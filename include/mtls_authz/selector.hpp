@@ -1,0 +1,138 @@
+// Selectors: typed tests on one certificate, `TYPE:VALUE`, parsed once at configuration time.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mtls_authz/certificate_facts.hpp"
+#include "mtls_authz/result.hpp"
+
+namespace mtls {
+
+// A selector can fail to have an answer: an attribute that must be single is repeated, or a SPIFFE ID does not
+// stand alone. Granting needs kYes, also under `!`; refusing takes kCannotTell as yes.
+enum class Answer { kNo, kYes, kCannotTell };
+
+// Whether an attribute that occurs several times may match by any of its values. Identities and grants ask
+// kMustBeSingle; whatever refuses asks kAnyCounts, so that repeating an attribute is no way out.
+enum class Repeats { kMustBeSingle, kAnyCounts };
+
+enum class Field {
+    kSubject,
+    kIssuer,
+    kDirName,
+    kSubjectAttribute,
+    kIssuerAttribute,
+    kIssuerSpki,
+    kDns,
+    kEmail,
+    kUri,
+    kIp,
+    kUpn,
+    kOtherName,
+    kRid,
+    kSerial,
+    kSha256,
+    kSpki,
+    kEku,
+    kPolicy,
+    kQcRole,
+    kQcType,
+    kExtension,
+};
+
+class Selector {
+public:
+    struct Parsed;  // the selector and what is suspicious about it
+
+    // Reads one word. The error says what is wrong and what would be right.
+    static Result<Parsed> parse(std::string_view word);
+
+    // `ca_keys`: SHA-256 of the keys of the CAs on the verified path, for issuer.spki-sha256; nullptr while no path is
+    // known: such a selector is then taken to hold, and has to be asked again.
+    Answer test(const CertificateFacts& facts, const std::vector<std::string>* ca_keys, Repeats repeats) const;
+
+    bool negated() const { return negated_; }
+    Field field() const { return field_; }
+    bool needs_path() const { return field_ == Field::kIssuerSpki; }
+
+    // As written, type in its usual spelling.
+    const std::string& text() const { return text_; }
+
+    // The key under which an index finds this selector again among fact_keys(), and how selective that is (smaller is
+    // better); nothing for selectors that no key can stand for.
+    struct Key {
+        std::string bytes;
+        int rank;
+    };
+    std::optional<Key> index_key() const;
+
+    // The network of an IP: selector.
+    struct NetworkPrefix {
+        bool is_v4;
+        unsigned length;  // bits
+    };
+    std::optional<NetworkPrefix> network_prefix() const {
+        if (field_ != Field::kIp) return std::nullopt;
+        return NetworkPrefix{operand_.size() == 4, prefix_};
+    }
+
+private:
+    friend class SelectorParser;
+
+    enum class Form { kExact, kOneLabel, kAnyDepth, kPath, kPresence };
+
+    Answer test_positive(const CertificateFacts& facts, const std::vector<std::string>* ca_keys, Repeats repeats) const;
+    Answer test_attribute(const DistinguishedName& name, Repeats repeats) const;
+    Answer test_uri(const CertificateFacts& facts) const;
+    bool dns_matches(std::string_view name) const;
+    bool email_matches(std::string_view address) const;
+    bool uri_matches(std::string_view uri) const;
+    bool ip_matches(std::string_view raw) const;
+    bool extension_matches(const CertificateFacts& facts) const;
+
+    Field field_ = Field::kSubject;
+    Form form_ = Form::kExact;
+    bool negated_ = false;
+    std::string text_;
+    std::string oid_;      // attribute, otherName, EKU, policy, extension
+    std::string operand_;  // what the field is compared with, in its compared form
+    unsigned prefix_ = 0;  // IP: length of the network prefix in bits
+    std::optional<NamePattern> name_;
+    std::optional<AttributePattern> attribute_;
+};
+
+struct Selector::Parsed {
+    Selector selector;
+    std::vector<std::string> warnings;
+    bool reversed_name = false;  // a DN that is probably written in reverse
+};
+
+// The keys under which an index may hold selectors that this certificate could satisfy: work is linear in the number of
+// names in the certificate times their depth.
+// `prefixes`: the distinct lengths of network prefixes that the policy uses, for IPv4 and IPv6.
+std::vector<std::string> fact_keys(const CertificateFacts& facts, std::span<const unsigned> v4_prefixes,
+                                   std::span<const unsigned> v6_prefixes);
+
+// The names of all selector types, for messages and completion.
+std::span<const std::string_view> selector_types();
+
+// The one value of a field that occurs once, as `MTLSAttribute NAME cert:TYPE` copies it. TYPE is checked by
+// parse_field_name(); nothing where the field is absent or occurs more than once.
+class FieldName {
+public:
+    static Result<FieldName> parse(std::string_view type);
+    std::optional<std::string> value(const CertificateFacts& facts) const;
+    const std::string& text() const { return text_; }
+
+private:
+    Field field_ = Field::kSubject;
+    std::string oid_;
+    std::string text_;
+};
+
+}  // namespace mtls

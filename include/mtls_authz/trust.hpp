@@ -1,0 +1,109 @@
+// Paths from a certificate to the CAs that a policy names (RFC 5280 6). mod_ssl has verified the handshake; only the
+// answer found here counts.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mtls_authz/calendar.hpp"
+#include "mtls_authz/certificate_facts.hpp"
+#include "mtls_authz/openssl_types.hpp"
+#include "mtls_authz/result.hpp"
+
+namespace mtls {
+
+// A certificate read from an anchor or intermediate file.
+struct AnchorCertificate {
+    X509Ptr certificate;
+    CertificateFacts facts;
+    bool is_ca = false;  // basicConstraints says CA; anything else stands for exactly itself and issues nothing
+
+    // A CA is its name and its key (RFC 5280 6.1.1 (d)): certificates of one CA share this.
+    std::string ca_id() const { return facts.spki_sha256 + facts.subject.canonical; }
+};
+
+// Reads all certificates of one PEM file. An error where there is none, or one that cannot be read.
+Result<std::vector<AnchorCertificate>> read_certificates(const std::string& pem, const std::string& file);
+
+// One file of one MTLSTrustAnchor line.
+struct Anchor {
+    std::string file;  // as it is spelled in the directive: `anchor=` refers to it by that
+    Where where;
+    TimeWindow window;  // outside of it the anchor does not exist
+    std::vector<AnchorCertificate> certificates;
+};
+
+// The anchors of one partner, or the default ones that several share.
+struct AnchorSet {
+    std::vector<Anchor> anchors;
+    bool uses_mod_ssl = false;
+    Where where;
+};
+
+// What a client presented: the leaf, and helpers that say nothing until a path uses them.
+struct PresentedCertificate {
+    X509Ptr leaf;
+    std::vector<X509Ptr> helpers;  // from the peer or its session; bounded by the session's limits
+    CertificateFacts facts;
+};
+
+// What mod_ssl was given for one virtual host at start.
+struct ServerCas {
+    std::vector<X509Ptr> certificates;
+    int security_level = 1;
+};
+
+// The names and keys that the policy knows as CAs.
+class CaDirectory {
+public:
+    // `certificate` has to outlive the directory.
+    void add(const AnchorCertificate& certificate, const TimeWindow& window);
+
+    struct Issuer {
+        const AnchorCertificate* certificate = nullptr;  // one certificate of this CA, for its key
+        std::vector<TimeWindow> windows;                 // when somebody names it
+    };
+    // The named CA that issued `certificate`: name and signature; nullptr where none did, or none exists at `now`.
+    // `same_name` is set where a CA of that name is known, but another key signed.
+    const Issuer* issuer_of(const X509& certificate, const DistinguishedName& issuer_name, std::int64_t now,
+                            bool& same_name) const;
+    bool knows_leaf(const std::string& sha256, std::int64_t now) const;
+    bool names(const std::string& ca_id, std::int64_t now) const;
+
+private:
+    std::map<std::string, std::vector<std::string>, std::less<>> by_name_;  // canonical name -> ca ids
+    std::map<std::string, Issuer, std::less<>> cas_;                        // by ca id
+    std::map<std::string, std::vector<TimeWindow>, std::less<>> leaves_;    // by SHA-256: end-entity anchors
+};
+
+// The nearest CA above a leaf that the policy names.
+struct NearestCa {
+    std::vector<std::string> ca_ids;   // more than one only where cross-certificates lead to several at one depth
+    bool is_leaf_itself = false;       // an end-entity anchor: ca_ids is empty
+    bool same_name_other_key = false;  // a CA on the way has the name of an anchor and another key
+
+    bool found() const { return is_leaf_itself || !ca_ids.empty(); }
+};
+NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertificate& presented,
+                          const std::vector<X509*>& helpers, std::int64_t now);
+
+// The strict check of RFC 5280 6, by OpenSSL: purpose sslclient, depth 10, security level, dates at `now`.
+struct PathQuestion {
+    X509* leaf = nullptr;
+    std::vector<X509*> trusted;
+    std::vector<X509*> helpers;
+    int security_level = 1;
+    std::int64_t now = 0;
+};
+struct PathAnswer {
+    bool ok = false;
+    std::string detail;                // OpenSSL's words where not ok
+    std::vector<std::string> ca_keys;  // SHA-256 of the keys of the CAs on the path
+    std::vector<std::string> ca_ids;   // their names and keys, nearest first
+};
+PathAnswer verify_path(const PathQuestion& question);
+
+}  // namespace mtls

@@ -1,0 +1,36 @@
+// URIs as subjectAltName compares them (RFC 5280 7.4, RFC 3986 6.2.2.1): scheme and host without case, the rest as
+// bytes.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mtls {
+
+// Scheme and host in lower case, everything else untouched; nothing is decoded.
+std::string canonical_uri(std::string_view uri);
+
+// The parts of a canonical URI with an authority, borrowed from it.
+struct UriParts {
+    std::string_view scheme_and_authority;  // "spiffe://acme.example", up to the path
+    std::string_view path;                  // with its leading '/', without query and fragment
+    std::string_view query;                 // with its '?'
+    bool has_userinfo = false;
+    bool has_fragment = false;
+    bool has_authority = false;
+};
+UriParts split_uri(std::string_view canonical);
+
+// Whether the path of a selector's value holds wildcards: `*` as a whole segment, or `/**` at the end.
+bool has_uri_wildcard(std::string_view value);
+
+// `pattern` and `uri` canonical. A URI with userinfo or fragment, with %2F, %5C or dot segments in its path, never
+// matches a pattern with wildcards.
+bool uri_pattern_matches(std::string_view pattern, std::string_view uri);
+
+// For an index: what stands before the first wildcard segment, and all such prefixes that a URI has.
+std::string uri_literal_prefix(std::string_view pattern);
+std::vector<std::string> uri_literal_prefixes_of(std::string_view uri);
+
+}  // namespace mtls

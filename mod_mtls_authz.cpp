@@ -1,0 +1,66 @@
+// mod_mtls_authz: partners by TLS client certificate, let in or kept out per location.
+//
+// The module's table of contents. What each hook and directive does stands in src/httpd/; what a policy is and how it
+// decides, in src/core/, which knows nothing of httpd.
+
+#include "src/httpd/config.hpp"
+#include "src/httpd/connection.hpp"
+#include "src/httpd/providers.hpp"
+#include "src/httpd/request.hpp"
+#include "src/httpd/start_checks.hpp"
+
+using namespace mtls::httpd;
+
+namespace {
+
+constexpr int kPolicy = RSRC_CONF;              // the global server alone; never .htaccess
+constexpr int kGate = RSRC_CONF | ACCESS_CONF;  // any section; never .htaccess
+
+const command_rec kDirectives[] = {
+    // The policy.
+    AP_INIT_RAW_ARGS("<MTLSPartner", on_policy_directive, nullptr, kPolicy,
+                     "NAME: defines a partner, up to </MTLSPartner>"),
+    AP_INIT_RAW_ARGS("MTLSIdentity", on_policy_directive, nullptr, kPolicy,
+                     "SELECTOR... [anchor=FILE], or any: which certificates are this partner's"),
+    AP_INIT_RAW_ARGS("MTLSTrustAnchor", on_policy_directive, nullptr, kPolicy,
+                     "FILE... [from=DATE] [until=DATE], or mod_ssl: who may issue them"),
+    AP_INIT_RAW_ARGS("MTLSIntermediate", on_policy_directive, nullptr, kPolicy,
+                     "FILE...: certificates that clients leave out of their chain"),
+    AP_INIT_RAW_ARGS("MTLSGroup", on_policy_directive, nullptr, kPolicy,
+                     "NAME... [if SELECTOR...]: groups it belongs to"),
+    AP_INIT_RAW_ARGS("MTLSValid", on_policy_directive, nullptr, kPolicy,
+                     "[from=DATE] [until=DATE]: the contract's term"),
+    AP_INIT_RAW_ARGS("MTLSAttribute", on_policy_directive, nullptr, kPolicy,
+                     "NAME VALUE, or NAME cert:TYPE: handed to the application as MTLS_ATTR_NAME"),
+    AP_INIT_RAW_ARGS("MTLSSuspend", on_policy_directive, nullptr, kPolicy,
+                     "On, or outside of a partner NAME... [note=TEXT]: known, but refused"),
+    // The gate.
+    AP_INIT_RAW_ARGS("MTLSAllow", on_allow, nullptr, kGate,
+                     "any-partner|none|partner NAME...|group NAME... [methods=GET,POST]: who may pass"),
+    AP_INIT_RAW_ARGS("MTLSDeny", on_deny, nullptr, kGate,
+                     "partner NAME...|group NAME... [methods=GET,POST]: who may not, whatever MTLSAllow says"),
+    AP_INIT_TAKE1("MTLSAuthz", on_authz, nullptr, kGate, "On|LogOnly|Off: whether the gate decides"),
+    AP_INIT_FLAG("MTLSRemoteUser", on_remote_user, nullptr, kGate, "On|Off: REMOTE_USER becomes the partner's name"),
+    AP_INIT_TAKE1("MTLSEnv", on_env, nullptr, kGate, "Basic|All: which MTLS_* variables are set"),
+    {nullptr, {nullptr}, nullptr, 0, RAW_ARGS, nullptr}};
+
+void register_hooks(apr_pool_t* pool) {
+    register_start_hooks();       // read, check, warn: pre_config, check_config, post_config, test_config
+    register_connection_hooks();  // the certificate: mod_ssl's init_server and pre_handshake, process_connection
+    register_request_hooks();     // the decision: access checker after mod_ssl, asserted in fixups
+    register_providers(pool);     // the same as Require mtls-* and AuthType MTLS
+}
+
+}  // namespace
+
+extern "C" {
+// Default visibility by hand: AP_MODULE_DECLARE_DATA is empty here, and all else is hidden.
+__attribute__((visibility("default"))) module AP_MODULE_DECLARE_DATA mtls_authz_module = {STANDARD20_MODULE_STUFF,
+                                                                                          create_dir_config,
+                                                                                          merge_dir_config,
+                                                                                          create_server_config,
+                                                                                          nullptr,
+                                                                                          kDirectives,
+                                                                                          register_hooks,
+                                                                                          0};
+}

@@ -1,0 +1,99 @@
+#include "mtls_authz/calendar.hpp"
+
+#include <array>
+#include <cstdio>
+#include <ctime>
+
+#include "mtls_authz/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+class Cursor {
+public:
+    explicit Cursor(std::string_view text) : rest_(text) {}
+
+    // Exactly `digits` digits between `low` and `high`.
+    bool number(std::size_t digits, int low, int high, int& out) {
+        if (rest_.size() < digits) return false;
+        out = 0;
+        for (std::size_t i = 0; i < digits; ++i) {
+            if (!is_digit(rest_[i])) return false;
+            out = out * 10 + (rest_[i] - '0');
+        }
+        rest_.remove_prefix(digits);
+        return low <= out && out <= high;
+    }
+    bool literal(char c) {
+        if (rest_.empty() || to_lower(rest_.front()) != c) return false;
+        rest_.remove_prefix(1);
+        return true;
+    }
+    bool at_end() const { return rest_.empty(); }
+
+private:
+    std::string_view rest_;
+};
+
+struct Parts {
+    int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, offset_minutes = 0;
+    bool date_only = true;
+};
+
+int days_in(int year, int month) {
+    static constexpr std::array<int, 12> kDays = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    const bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return month == 2 && leap ? 29 : kDays[static_cast<std::size_t>(month - 1)];
+}
+
+bool read_offset(Cursor& cursor, int& minutes) {
+    if (cursor.literal('z')) return true;
+    const bool east = cursor.literal('+');
+    if (!east && !cursor.literal('-')) return false;
+    int h = 0, m = 0;
+    if (!cursor.number(2, 0, 23, h) || !cursor.literal(':') || !cursor.number(2, 0, 59, m)) return false;
+    minutes = (east ? 1 : -1) * (h * 60 + m);
+    return true;
+}
+
+bool read(std::string_view text, Parts& p) {
+    Cursor c(text);
+    const bool date = c.number(4, 1, 9999, p.year) && c.literal('-') && c.number(2, 1, 12, p.month) && c.literal('-') &&
+                      c.number(2, 1, 31, p.day) && p.day <= days_in(p.year, p.month);
+    if (!date || c.at_end()) return date;
+    p.date_only = false;
+    return c.literal('t') && c.number(2, 0, 23, p.hour) && c.literal(':') && c.number(2, 0, 59, p.minute) &&
+           c.literal(':') && c.number(2, 0, 59, p.second) && read_offset(c, p.offset_minutes) && c.at_end();
+}
+
+}  // namespace
+
+Result<std::int64_t> parse_date(std::string_view text, DateEdge edge) {
+    Parts p;
+    if (!read(text, p)) {
+        return Error{"'" + escape_for_log(text, 60) +
+                     "' is not a date: expected RFC 3339 like 2027-03-31 or 2027-03-31T18:00:00+02:00"};
+    }
+    std::tm tm{};
+    tm.tm_year = p.year - 1900;
+    tm.tm_mon = p.month - 1;
+    tm.tm_mday = p.day;
+    tm.tm_hour = p.hour;
+    tm.tm_min = p.minute;
+    tm.tm_sec = p.second;
+    const std::int64_t start = timegm(&tm) - static_cast<std::int64_t>(p.offset_minutes) * 60;
+    constexpr std::int64_t kLastSecondOfDay = 86399;
+    return p.date_only && edge == DateEdge::kUntil ? start + kLastSecondOfDay : start;
+}
+
+std::string format_time(std::int64_t seconds) {
+    const auto t = static_cast<std::time_t>(seconds);
+    std::tm tm{};
+    if (gmtime_r(&t, &tm) == nullptr) return "unknown";
+    char text[40];
+    const std::size_t n = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    return {text, n};
+}
+
+}  // namespace mtls

@@ -1,0 +1,115 @@
+#include "mtls_authz/directive.hpp"
+
+#include "mtls_authz/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+constexpr std::size_t kLongestLine = std::size_t{1} << 20;
+
+class TextReader {
+public:
+    TextReader(std::string_view text, const std::string& file, std::vector<Diagnostic>& errors)
+        : rest_(text), file_(file), errors_(errors) {}
+
+    std::vector<Directive> read() {
+        std::vector<Directive> top;
+        if (!rest_.empty() && rest_.back() != '\n') {
+            report("the last line has no newline: the file is incomplete; end it with one");
+            return top;
+        }
+        while (!rest_.empty()) read_line(top);
+        if (open_) {
+            line_ = open_->where.line;
+            report("<" + open_->name + "> is not closed: the file is incomplete; end it with </" + open_->name + ">");
+        }
+        return top;
+    }
+
+private:
+    void report(std::string message) {
+        errors_.push_back({Diagnostic::Severity::kError, {file_, line_}, std::move(message)});
+    }
+
+    // One logical line: a backslash before the newline joins the next one, as in httpd.
+    std::string next_logical_line() {
+        std::string line;
+        line_ = next_line_;
+        for (;;) {
+            const std::size_t end = rest_.find('\n');
+            std::string_view piece = rest_.substr(0, end);
+            rest_.remove_prefix(end == std::string_view::npos ? rest_.size() : end + 1);
+            ++next_line_;
+            if (piece.ends_with('\r')) piece.remove_suffix(1);
+            const bool continues = piece.ends_with('\\') && !rest_.empty();
+            if (continues) piece.remove_suffix(1);
+            line += piece;
+            if (!continues) return line;
+        }
+    }
+
+    void read_line(std::vector<Directive>& top) {
+        const std::string line = next_logical_line();
+        const std::string_view text = trim(line);
+        if (text.empty() || text.front() == '#') return;
+        if (line.size() > kLongestLine) return report("a line of more than 1 MiB");
+        if (line.find('\0') != std::string::npos) return report("a NUL byte: this is no text file");
+        if (text.find("${") != std::string_view::npos) {
+            return report(
+                "'${' is not expanded in policy files, so that the tool and the server read the same; "
+                "write the value itself");
+        }
+        if (text.starts_with("</")) return close_section(text, top);
+        if (text.front() == '<') return open_section(text);
+        Directive directive = named(text);
+        (open_ ? open_->children : top).push_back(std::move(directive));
+    }
+
+    Directive named(std::string_view text) const {
+        std::size_t n = 0;
+        while (n < text.size() && !is_blank(text[n])) ++n;
+        return {std::string(text.substr(0, n)), std::string(trim(text.substr(n))), {file_, line_}, false, {}};
+    }
+
+    void open_section(std::string_view text) {
+        text.remove_prefix(1);
+        if (!text.ends_with('>')) return report("'<" + escape_for_log(text, 60) + "' has no closing '>'");
+        text.remove_suffix(1);
+        Directive section = named(text);
+        section.is_section = true;
+        if (open_) {
+            return report("<" + escape_for_log(section.name, 60) + "> inside <" + open_->name + "> opened at " +
+                          open_->where.str() + ": close that one first with </" + open_->name + ">");
+        }
+        open_ = std::move(section);
+    }
+
+    void close_section(std::string_view text, std::vector<Directive>& top) {
+        const std::string_view name = trim(text.substr(2, text.size() - 2 - (text.ends_with('>') ? 1 : 0)));
+        if (!open_ || !equal_nocase(name, open_->name)) {
+            return report("'" + escape_for_log(text, 60) + "' closes nothing that is open");
+        }
+        top.push_back(std::move(*open_));
+        open_.reset();
+    }
+
+    std::string_view rest_;
+    const std::string& file_;
+    std::vector<Diagnostic>& errors_;
+    std::optional<Directive> open_;
+    unsigned line_ = 0;
+    unsigned next_line_ = 1;
+};
+
+}  // namespace
+
+Result<std::vector<Directive>> read_directives(std::string_view text, const std::string& file,
+                                               std::vector<Diagnostic>& errors) {
+    const std::size_t before = errors.size();
+    auto directives = TextReader(text, file, errors).read();
+    if (errors.size() > before) return Error{errors[before].str()};
+    return directives;
+}
+
+}  // namespace mtls

@@ -1,0 +1,348 @@
+#include "mtls_authz/distinguished_name.hpp"
+
+#include <algorithm>
+
+#include "mtls_authz/der.hpp"
+#include "mtls_authz/oid.hpp"
+#include "mtls_authz/openssl_types.hpp"
+#include "mtls_authz/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+// Length-prefixed, so that no choice of values makes two different lists encode alike.
+void append_field(std::string& out, std::string_view field) {
+    out += std::to_string(field.size());
+    out += ':';
+    out += field;
+}
+
+// The string types that X509_NAME_cmp() folds; the others it compares with their tag.
+bool is_folded_type(int tag) {
+    switch (tag) {
+        case V_ASN1_UTF8STRING:
+        case V_ASN1_BMPSTRING:
+        case V_ASN1_UNIVERSALSTRING:
+        case V_ASN1_PRINTABLESTRING:
+        case V_ASN1_T61STRING:
+        case V_ASN1_IA5STRING:
+        case V_ASN1_VISIBLESTRING:
+            return true;
+        default:
+            return false;
+    }
+}
+
+std::string fold(std::string_view text) {
+    std::string out;
+    for (const char c : trim(text)) {
+        if (!is_blank(c)) {
+            out += to_lower(c);
+        } else if (out.back() != ' ') {
+            out += ' ';
+        }
+    }
+    return out;
+}
+
+// RFC 5280 7.1: the RDNs in order, the attributes of one RDN as a set.
+std::string canonical_name(const std::vector<NameAttribute>& attributes) {
+    std::string out;
+    for (std::size_t i = 0; i < attributes.size();) {
+        std::vector<std::string> set;
+        const int rdn = attributes[i].rdn;
+        for (; i < attributes.size() && attributes[i].rdn == rdn; ++i) {
+            std::string entry;
+            append_field(entry, attributes[i].oid);
+            append_field(entry, attributes[i].canonical);
+            set.push_back(std::move(entry));
+        }
+        std::sort(set.begin(), set.end());
+        out += '(';
+        for (const std::string& entry : set) append_field(out, entry);
+        out += ')';
+    }
+    return out;
+}
+
+std::string escape_rfc4514(std::string_view value) {
+    std::string out;
+    for (std::size_t i = 0; i < value.size(); ++i) {
+        const char c = value[i];
+        const bool at_edge = i == 0 || i + 1 == value.size();
+        const bool special = std::string_view("\"+,;<>\\").find(c) != std::string_view::npos;
+        if (special || (c == '#' && i == 0) || (c == ' ' && at_edge)) out += '\\';
+        out += c;
+    }
+    return out;
+}
+
+std::string der_of(const ASN1_STRING& value) {
+    unsigned char* encoded = nullptr;
+    // Through ASN1_TYPE, since an attribute value may be of any type.
+    ASN1_TYPE type{};
+    type.type = value.type == V_ASN1_NEG_INTEGER ? V_ASN1_INTEGER : value.type;
+    type.value.asn1_string = const_cast<ASN1_STRING*>(&value);
+    const int length = i2d_ASN1_TYPE(&type, &encoded);
+    if (length <= 0) return {};
+    std::string out(reinterpret_cast<const char*>(encoded), static_cast<std::size_t>(length));
+    OPENSSL_free(encoded);
+    return out;
+}
+
+// The text of a value: decoded where it is a string, the bytes as they are where it is an invalid one (only
+// ever shown escaped), #hex where it is no string at all.
+std::string text_of(int tag, std::string_view bytes, const std::string& der) {
+    if (auto text = asn1_text(tag, bytes)) return *text;
+    if (is_folded_type(tag) || tag == V_ASN1_NUMERICSTRING) return std::string(bytes);
+    return "#" + hex(bytes_of(der));
+}
+
+}  // namespace
+
+std::optional<std::string> canonical_value(int tag, std::string_view bytes) {
+    if (is_folded_type(tag)) {
+        const auto text = asn1_text(tag, bytes);
+        return text ? std::optional("s" + fold(*text)) : std::nullopt;
+    }
+    const bool invalid = tag == V_ASN1_NUMERICSTRING && !asn1_text(tag, bytes);
+    if (invalid) return std::nullopt;
+    return "t" + std::to_string(tag) + ":" + std::string(bytes);
+}
+
+DistinguishedName read_name(const X509_NAME& name) {
+    DistinguishedName out;
+    const int count = X509_NAME_entry_count(&name);
+    out.attributes.reserve(static_cast<std::size_t>(std::max(count, 0)));
+    for (int i = 0; i < count; ++i) {
+        const X509_NAME_ENTRY* const entry = X509_NAME_get_entry(&name, i);
+        const ASN1_STRING* const value = X509_NAME_ENTRY_get_data(entry);
+        const std::string_view bytes(reinterpret_cast<const char*>(ASN1_STRING_get0_data(value)),
+                                     static_cast<std::size_t>(ASN1_STRING_length(value)));
+        const int tag = ASN1_STRING_type(value);
+        NameAttribute attribute;
+        attribute.oid = oid_dotted(*X509_NAME_ENTRY_get_object(entry));
+        attribute.rdn = X509_NAME_ENTRY_set(entry);
+        attribute.der = der_of(*value);
+        attribute.text = text_of(tag, bytes, attribute.der);
+        if (auto canonical = canonical_value(tag, bytes)) {
+            attribute.canonical = std::move(*canonical);
+        } else if (out.malformed.empty()) {
+            out.malformed = oid_name(attribute.oid) + " holds NUL, control or invalid bytes";
+        }
+        out.attributes.push_back(std::move(attribute));
+    }
+    out.canonical = canonical_name(out.attributes);
+    return out;
+}
+
+std::string DistinguishedName::text() const {
+    std::string out;
+    for (std::size_t i = attributes.size(); i-- > 0;) {
+        const NameAttribute& attribute = attributes[i];
+        const bool first = i + 1 == attributes.size();
+        if (!first) out += attributes[i + 1].rdn == attribute.rdn ? '+' : ',';
+        const bool is_hex = attribute.text.starts_with("#") && attribute.canonical.starts_with("t");
+        out += oid_name(attribute.oid) + "=";
+        out += is_hex ? attribute.text : escape_rfc4514(attribute.text);
+    }
+    return out;
+}
+
+namespace {
+
+struct WrittenAttribute {
+    std::string type;
+    std::string value;
+    bool is_hex = false;
+    bool joined = false;  // by '+' to the one written before it
+};
+
+constexpr std::string_view kDnHint =
+    "expected RFC 4514 text like CN=api,O=Acme Corp,C=US (most specific first) or /C=US/O=Acme Corp/CN=api";
+
+Error dn_error(const std::string& what) { return {what + "; " + std::string(kDnHint)}; }
+
+// Reads one attribute value of RFC 4514 up to an unescaped ',' or '+', resolving escapes.
+Result<std::string> read_value(std::string_view text, std::size_t& i) {
+    std::string value;
+    std::size_t keep = 0;  // trailing blanks before this were escaped and stay
+    while (i < text.size() && text[i] == ' ') ++i;
+    for (; i < text.size() && text[i] != ',' && text[i] != '+'; ++i) {
+        const char c = text[i];
+        if (c == '"' || c == ';' || c == '<' || c == '>') {
+            return dn_error(std::string("unescaped '") + c + "' (write \\" + c + ")");
+        }
+        if (c != '\\') {
+            value += c;
+            if (c != ' ') keep = value.size();
+            continue;
+        }
+        if (i + 1 == text.size()) return dn_error("a backslash at the end");
+        if (const auto byte = i + 2 < text.size() ? from_hex(text.substr(i + 1, 2), false) : std::nullopt) {
+            value += *byte;
+            i += 2;
+        } else if (std::string_view(" \"#+,;<=>\\").find(text[i + 1]) != std::string_view::npos) {
+            value += text[++i];
+        } else {
+            return dn_error("a backslash before '" + std::string(1, text[i + 1]) + "'");
+        }
+        keep = value.size();
+    }
+    value.resize(keep);
+    return value;
+}
+
+Result<std::vector<WrittenAttribute>> read_rfc4514(std::string_view text) {
+    std::vector<WrittenAttribute> out;
+    bool joined = false;
+    for (std::size_t i = 0;;) {
+        const std::size_t equals = text.find('=', i);
+        if (equals == std::string_view::npos) return dn_error("'" + std::string(text.substr(i)) + "' has no '='");
+        WrittenAttribute attribute;
+        attribute.type = std::string(trim(text.substr(i, equals - i)));
+        attribute.joined = joined;
+        i = equals + 1;
+        while (i < text.size() && text[i] == ' ') ++i;
+        attribute.is_hex = i < text.size() && text[i] == '#';
+        auto value = read_value(text, i);
+        if (!value) return Error{value.error()};
+        attribute.value = std::move(value.value());
+        out.push_back(std::move(attribute));
+        if (i == text.size()) return out;
+        joined = text[i] == '+';
+        ++i;
+    }
+}
+
+// Whether "TYPE=" stands at the start: where a '/' or '+' of OpenSSL's one-line form separates.
+bool starts_attribute(std::string_view text) {
+    std::size_t n = 0;
+    while (n < text.size() && (is_alnum(text[n]) || text[n] == '.' || text[n] == '-')) ++n;
+    return n > 0 && n < text.size() && text[n] == '=';
+}
+
+Result<std::vector<WrittenAttribute>> read_slash_form(std::string_view text) {
+    std::vector<WrittenAttribute> out;
+    bool joined = false;
+    for (std::size_t i = 1;;) {
+        const std::size_t equals = text.find('=', i);
+        if (equals == std::string_view::npos || !starts_attribute(text.substr(i))) {
+            return dn_error("'" + std::string(text.substr(i)) + "' is no TYPE=value");
+        }
+        WrittenAttribute attribute;
+        attribute.type = std::string(text.substr(i, equals - i));
+        attribute.joined = joined;
+        for (i = equals + 1; i < text.size(); ++i) {
+            const bool separator = (text[i] == '/' || text[i] == '+') && starts_attribute(text.substr(i + 1));
+            if (separator) break;
+            if (text[i] == '\\' && i + 1 < text.size()) ++i;
+            attribute.value += text[i];
+        }
+        attribute.is_hex = attribute.value.starts_with('#');
+        out.push_back(std::move(attribute));
+        if (i == text.size()) return out;
+        joined = text[i] == '+';
+        ++i;
+    }
+}
+
+}  // namespace
+
+Result<AttributePattern> AttributePattern::parse(std::string_view text) {
+    if (!text.starts_with('#')) return from_text(text);
+    auto der = from_hex(text.substr(1), false);
+    if (!der) return Error{"'" + std::string(text) + "' is not # and the hex of a full DER value"};
+    DerReader reader(*der);
+    if (!reader.next() || !reader.at_end()) {
+        return Error{"'" + std::string(text) + "' is not one whole DER value after the #"};
+    }
+    return AttributePattern{{}, std::move(*der)};
+}
+
+Result<AttributePattern> AttributePattern::from_text(std::string_view text) {
+    auto canonical = canonical_value(V_ASN1_UTF8STRING, text);
+    if (!canonical) return Error{"'" + escape_for_log(text, 120) + "' holds control characters or is not UTF-8"};
+    return AttributePattern{std::move(*canonical), {}};
+}
+
+bool AttributePattern::matches(const NameAttribute& attribute) const {
+    return der.empty() ? canonical == attribute.canonical : der == attribute.der;
+}
+
+Result<NamePattern> NamePattern::parse(std::string_view text) {
+    NamePattern out;
+    out.slash_form_ = text.starts_with('/');
+    auto written = out.slash_form_ ? read_slash_form(text) : read_rfc4514(text);
+    if (!written) return Error{written.error()};
+    std::vector<NameAttribute> attributes;
+    int rdn = -1;
+    for (const WrittenAttribute& attribute : written.value()) {
+        const auto oid = oid_from_text(attribute.type);
+        if (!oid) {
+            static constexpr std::string_view kTypes[] = {"CN",  "O",  "OU",           "C",           "ST", "L", "DC",
+                                                          "UID", "SN", "serialNumber", "emailAddress"};
+            return dn_error("unknown attribute type '" + escape_for_log(attribute.type, 60) + "'" +
+                            did_you_mean(attribute.type, kTypes));
+        }
+        auto value =
+            attribute.is_hex ? AttributePattern::parse(attribute.value) : AttributePattern::from_text(attribute.value);
+        if (!value) return Error{value.error()};
+        NameAttribute parsed;
+        parsed.oid = *oid;
+        parsed.rdn = attribute.joined ? rdn : ++rdn;
+        parsed.text = attribute.value;
+        parsed.der = value.value().der;
+        parsed.canonical = value.value().canonical;
+        if (!parsed.der.empty()) {
+            DerReader reader(parsed.der);
+            const auto element = reader.next();
+            auto canonical = canonical_value(element->tag & 0x1f, element->content);
+            if (!canonical) return dn_error("'" + attribute.value + "' is not valid for its type");
+            parsed.canonical = std::move(*canonical);
+        }
+        attributes.push_back(std::move(parsed));
+    }
+    if (!out.slash_form_) {
+        // RFC 4514 2.1: the text starts with the last element of the sequence.
+        for (NameAttribute& attribute : attributes) attribute.rdn = rdn - attribute.rdn;
+        std::stable_sort(attributes.begin(), attributes.end(),
+                         [](const NameAttribute& a, const NameAttribute& b) { return a.rdn < b.rdn; });
+    }
+    for (std::size_t i = 0; i < attributes.size(); ++i) {
+        if (!attributes[i].der.empty()) out.exact_.push_back(i);
+    }
+    out.name_.attributes = std::move(attributes);
+    out.name_.canonical = canonical_name(out.name_.attributes);
+    return out;
+}
+
+bool NamePattern::matches(const DistinguishedName& name) const {
+    if (name.canonical != name_.canonical) return false;
+    return std::all_of(exact_.begin(), exact_.end(), [&](std::size_t i) {
+        const NameAttribute& wanted = name_.attributes[i];
+        return std::any_of(name.attributes.begin(), name.attributes.end(), [&](const NameAttribute& a) {
+            return a.oid == wanted.oid && a.rdn == wanted.rdn && a.der == wanted.der;
+        });
+    });
+}
+
+std::optional<std::string> NamePattern::reversed_suggestion() const {
+    if (slash_form_ || name_.attributes.size() < 2) return std::nullopt;
+    const auto broad = [](const NameAttribute& a) {
+        return a.oid == "2.5.4.6" || a.oid == "0.9.2342.19200300.100.1.25" || a.oid == "2.5.4.10";
+    };
+    const auto narrow = [](const NameAttribute& a) {
+        return a.oid == "2.5.4.3" || a.oid == "0.9.2342.19200300.100.1.1" || a.oid == "1.2.840.113549.1.9.1";
+    };
+    // Encoded order runs from the country to the common name; RFC 4514 text the other way round.
+    if (!narrow(name_.attributes.front()) || !broad(name_.attributes.back())) return std::nullopt;
+    DistinguishedName turned = name_;
+    const int last = turned.attributes.back().rdn;
+    for (NameAttribute& attribute : turned.attributes) attribute.rdn = last - attribute.rdn;
+    std::reverse(turned.attributes.begin(), turned.attributes.end());
+    return turned.text();
+}
+
+}  // namespace mtls

@@ -1,0 +1,433 @@
+#include "mtls_authz/policy.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <set>
+
+#include "mtls_authz/text.hpp"
+
+namespace mtls {
+
+std::string Identity::text() const {
+    std::string out = any ? "any" : "";
+    for (const Selector& selector : selectors) out += (out.empty() ? "" : " ") + config_quote(selector.text());
+    if (anchor) out += " " + config_quote("anchor=" + *anchor);
+    return out;
+}
+
+const Partner* Policy::find(std::string_view name) const {
+    const auto found = by_name_.find(name);
+    return found == by_name_.end() ? nullptr : found->second;
+}
+
+bool Policy::has_group(std::string_view name) const { return groups_.contains(name); }
+
+// ---- building -------------------------------------------------------------------------------------------------
+
+void Policy::index_identity(std::uint32_t id) {
+    const Match& match = identities_[id];
+    if (match.identity->any) {
+        for (const Anchor& anchor : match.partner->anchors->anchors) {
+            for (const AnchorCertificate& c : anchor.certificates) {
+                any_by_ca_[c.is_ca ? c.ca_id() : c.facts.sha256].push_back(id);
+            }
+        }
+        return;
+    }
+    std::optional<Selector::Key> best;
+    for (const Selector& selector : match.identity->selectors) {
+        auto key = selector.index_key();
+        if (key && (!best || key->rank < best->rank)) best = std::move(key);
+    }
+    if (best) {
+        index_[best->bytes].push_back(id);
+    } else {
+        unindexed_.push_back(id);
+    }
+}
+
+void Policy::build_index() {
+    std::set<const AnchorSet*> sets;
+    std::set<std::int64_t> edges;
+    std::set<unsigned> v4;
+    std::set<unsigned> v6;
+    const auto add_window = [&edges](const TimeWindow& window) {
+        if (window.from) edges.insert(*window.from);
+        if (window.until && *window.until < INT64_MAX) edges.insert(*window.until + 1);
+    };
+    const auto add_dates = [&](const CertificateFacts& facts) { add_window({facts.not_before, facts.not_after}); };
+
+    for (const auto& partner : partners_) {
+        by_name_.emplace(partner->name, partner.get());
+        add_window(partner->validity);
+        for (const GroupMembership& membership : partner->groups) {
+            for (const std::string& name : membership.names) groups_.emplace(name, 0);
+        }
+        for (const AnchorCertificate& c : partner->intermediates) {
+            all_intermediates_.push_back(c.certificate.get());
+            add_dates(c.facts);
+        }
+        some_trust_mod_ssl_ = some_trust_mod_ssl_ || partner->anchors->uses_mod_ssl;
+        if (sets.insert(partner->anchors.get()).second) {
+            for (const Anchor& anchor : partner->anchors->anchors) {
+                add_window(anchor.window);
+                for (const AnchorCertificate& c : anchor.certificates) {
+                    cas_.add(c, anchor.window);
+                    add_dates(c.facts);
+                }
+            }
+        }
+        for (const Identity& identity : partner->identities) {
+            const auto id = static_cast<std::uint32_t>(identities_.size());
+            identities_.push_back({partner.get(), &identity, id});
+            for (const Selector& selector : identity.selectors) {
+                if (const auto prefix = selector.network_prefix()) {
+                    (prefix->is_v4 ? v4 : v6).insert(prefix->length);
+                }
+            }
+            index_identity(id);
+        }
+    }
+    edges_.assign(edges.begin(), edges.end());
+    v4_prefixes_.assign(v4.begin(), v4.end());
+    v6_prefixes_.assign(v6.begin(), v6.end());
+    generation_ = hex(bytes_of(sha256(effective_content()))).substr(0, 16);
+}
+
+namespace {
+
+void render_window(std::string& out, const TimeWindow& window) {
+    if (window.from) out += " from=" + format_time(*window.from);
+    if (window.until) out += " until=" + format_time(*window.until);
+}
+
+void render_anchors(std::string& out, const AnchorSet& set, const char* indent) {
+    if (set.uses_mod_ssl) out += std::string(indent) + "MTLSTrustAnchor mod_ssl\n";
+    for (const Anchor& anchor : set.anchors) {
+        out += std::string(indent) + "MTLSTrustAnchor " + config_quote(anchor.file);
+        render_window(out, anchor.window);
+        out += '\n';
+    }
+}
+
+void render_partner(std::string& out, const Partner& partner) {
+    out += "<MTLSPartner " + partner.name + ">\n";
+    for (const Identity& identity : partner.identities) out += "    MTLSIdentity " + identity.text() + "\n";
+    if (partner.has_own_anchors) render_anchors(out, *partner.anchors, "    ");
+    for (const std::string& file : partner.intermediate_files) {
+        out += "    MTLSIntermediate " + config_quote(file) + "\n";
+    }
+    for (const GroupMembership& membership : partner.groups) {
+        out += "    MTLSGroup";
+        for (const std::string& name : membership.names) out += " " + name;
+        if (!membership.conditions.empty()) out += " if";
+        for (const Selector& selector : membership.conditions) out += " " + config_quote(selector.text());
+        out += '\n';
+    }
+    if (!partner.validity.unbounded()) {
+        out += "    MTLSValid";
+        render_window(out, partner.validity);
+        out += '\n';
+    }
+    for (const PartnerAttribute& a : partner.attributes) {
+        out += "    MTLSAttribute " + a.name + " " + config_quote(a.field ? "cert:" + a.field->text() : a.value) + "\n";
+    }
+    if (partner.suspended) out += "    MTLSSuspend On\n";
+    out += "</MTLSPartner>\n";
+}
+
+std::vector<const Partner*> by_name(const std::vector<std::unique_ptr<const Partner>>& partners) {
+    std::vector<const Partner*> sorted;
+    for (const auto& partner : partners) sorted.push_back(partner.get());
+    std::sort(sorted.begin(), sorted.end(), [](const Partner* a, const Partner* b) { return a->name < b->name; });
+    return sorted;
+}
+
+}  // namespace
+
+std::string Policy::render() const {
+    std::string out;
+    for (const auto& partner : partners_) {
+        if (partner->has_own_anchors) continue;
+        render_anchors(out, *partner->anchors, "");
+        break;
+    }
+    for (const Partner* partner : by_name(partners_)) render_partner(out, *partner);
+    return out;
+}
+
+// render(), and the content of every file that it names: two servers with the same files show the same generation.
+std::string Policy::effective_content() const {
+    std::string out = render();
+    for (const Partner* partner : by_name(partners_)) {
+        for (const Anchor& anchor : partner->anchors->anchors) {
+            for (const AnchorCertificate& c : anchor.certificates) out += hex(bytes_of(c.facts.sha256)) + "\n";
+        }
+        for (const AnchorCertificate& c : partner->intermediates) out += hex(bytes_of(c.facts.sha256)) + "\n";
+    }
+    return out;
+}
+
+// ---- identifying ----------------------------------------------------------------------------------------------
+
+namespace {
+
+bool fits(const Identity& identity, const CertificateFacts& facts, const std::vector<std::string>* ca_keys) {
+    return std::all_of(identity.selectors.begin(), identity.selectors.end(), [&](const Selector& selector) {
+        return selector.test(facts, ca_keys, Repeats::kMustBeSingle) == Answer::kYes;
+    });
+}
+
+std::vector<X509*> helpers_of(const PresentedCertificate& presented) {
+    std::vector<X509*> out;
+    for (const X509Ptr& helper : presented.helpers) out.push_back(helper.get());
+    return out;
+}
+
+}  // namespace
+
+std::vector<Policy::Match> Policy::matching_identities(const CertificateFacts& facts) const {
+    std::vector<Match> matches;
+    const auto consider = [&](std::uint32_t id) {
+        if (fits(*identities_[id].identity, facts, nullptr)) matches.push_back(identities_[id]);
+    };
+    for (const std::string& key : fact_keys(facts, v4_prefixes_, v6_prefixes_)) {
+        const auto found = index_.find(key);
+        if (found == index_.end()) continue;
+        for (const std::uint32_t id : found->second) consider(id);
+    }
+    for (const std::uint32_t id : unindexed_) consider(id);
+    std::sort(matches.begin(), matches.end(), [](const Match& a, const Match& b) { return a.order < b.order; });
+    return matches;
+}
+
+void Policy::add_any_matches(const NearestCa& nearest, std::vector<Match>& matches) const {
+    const std::size_t before = matches.size();
+    for (const std::string& ca : nearest.ca_ids) {
+        const auto found = any_by_ca_.find(ca);
+        if (found == any_by_ca_.end()) continue;
+        for (const std::uint32_t id : found->second) matches.push_back(identities_[id]);
+    }
+    if (matches.size() == before) return;
+    std::sort(matches.begin(), matches.end(), [](const Match& a, const Match& b) { return a.order < b.order; });
+}
+
+// Answers "is this identity's partner entitled to the nearest CA, and does the path hold?", each path once.
+struct Policy::Candidates {
+    const Policy& policy;
+    const PresentedCertificate& presented;
+    const ServerCas& server;
+    std::int64_t now;
+    const NearestCa& nearest;
+    std::map<std::vector<X509*>, PathAnswer> verified = {};
+    std::string last_failure = {};
+
+    // The certificates of this partner's anchors that are the nearest CA: what the path may end at.
+    std::vector<X509*> trusted_for(const Match& match) const {
+        std::vector<X509*> trusted;
+        for (const Anchor& anchor : match.partner->anchors->anchors) {
+            if (!anchor.window.contains(now)) continue;
+            if (match.identity->anchor && *match.identity->anchor != anchor.file) continue;
+            for (const AnchorCertificate& c : anchor.certificates) {
+                const bool is_nearest = nearest.is_leaf_itself
+                                            ? !c.is_ca && c.facts.sha256 == presented.facts.sha256
+                                            : c.is_ca && std::find(nearest.ca_ids.begin(), nearest.ca_ids.end(),
+                                                                   c.ca_id()) != nearest.ca_ids.end();
+                if (is_nearest) trusted.push_back(c.certificate.get());
+            }
+        }
+        return trusted;
+    }
+
+    std::vector<X509*> helpers_for(const Match& match) const {
+        std::vector<X509*> helpers = helpers_of(presented);
+        for (const AnchorCertificate& c : match.partner->intermediates) helpers.push_back(c.certificate.get());
+        for (const Anchor& anchor : match.partner->anchors->anchors) {
+            for (const AnchorCertificate& c : anchor.certificates) helpers.push_back(c.certificate.get());
+        }
+        return helpers;
+    }
+
+    const PathAnswer& verify(std::vector<X509*> trusted, std::vector<X509*> helpers) {
+        std::vector<X509*> key = trusted;
+        key.push_back(nullptr);
+        key.insert(key.end(), helpers.begin(), helpers.end());
+        const auto found = verified.find(key);
+        if (found != verified.end()) return found->second;
+        PathAnswer answer =
+            verify_path({presented.leaf.get(), std::move(trusted), std::move(helpers), server.security_level, now});
+        if (!answer.ok) last_failure = answer.detail;
+        return verified.emplace(std::move(key), std::move(answer)).first->second;
+    }
+
+    // The path that entitles this identity's partner, or nullptr.
+    const PathAnswer* path_for(const Match& match) {
+        auto trusted = trusted_for(match);
+        if (!trusted.empty()) {
+            const PathAnswer& answer = verify(std::move(trusted), helpers_for(match));
+            return answer.ok ? &answer : nullptr;
+        }
+        const bool by_server = match.partner->anchors->uses_mod_ssl && !nearest.found() &&
+                               (!match.identity->anchor || *match.identity->anchor == "mod_ssl");
+        return by_server ? server_path(match) : nullptr;
+    }
+
+    // mod_ssl's CAs count only where no CA of the path is one that the policy names.
+    const PathAnswer* server_path(const Match& match) {
+        const PathAnswer& answer = server_answer(helpers_for(match));
+        if (!answer.ok) return nullptr;
+        const bool named = std::any_of(answer.ca_ids.begin(), answer.ca_ids.end(),
+                                       [&](const std::string& id) { return policy.cas_.names(id, now); });
+        if (named) last_failure = "a CA on the path is a partner's own trust anchor";
+        return named ? nullptr : &answer;
+    }
+
+    const PathAnswer& server_answer(std::vector<X509*> helpers) {
+        std::vector<X509*> trusted;
+        for (const X509Ptr& ca : server.certificates) trusted.push_back(ca.get());
+        return verify(std::move(trusted), std::move(helpers));
+    }
+};
+
+namespace {
+
+void claim(Identification& out, const Partner* partner, const Identity* identity) {
+    constexpr std::size_t kMostClaimed = 3;
+    if (out.claimed_identity == nullptr) out.claimed_identity = identity;
+    const bool known = std::find(out.claimed.begin(), out.claimed.end(), partner) != out.claimed.end();
+    if (!known && out.claimed.size() < kMostClaimed) out.claimed.push_back(partner);
+}
+
+}  // namespace
+
+void Policy::identify_by_path(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now,
+                              Identification& out) const {
+    std::vector<X509*> helpers = helpers_of(presented);
+    helpers.insert(helpers.end(), all_intermediates_.begin(), all_intermediates_.end());
+    const NearestCa nearest = find_nearest_ca(cas_, presented, helpers, now);
+    Candidates candidates{*this, presented, server, now, nearest};
+
+    const std::vector<Match> named = matching_identities(presented.facts);
+    std::vector<Match> matches = named;
+    add_any_matches(nearest, matches);
+
+    std::vector<Match> fitting;  // the first identity of each partner that fits, anchor included; two are enough
+    bool failed_under_own_anchor = false;
+    for (const Match& match : matches) {
+        if (fitting.size() == 2) break;
+        if (!fitting.empty() && fitting.back().partner == match.partner) continue;
+        const PathAnswer* const path = candidates.path_for(match);
+        if (path == nullptr) {
+            failed_under_own_anchor = failed_under_own_anchor || !candidates.trusted_for(match).empty();
+        } else if (fits(*match.identity, presented.facts, &path->ca_keys)) {
+            if (fitting.empty()) out.ca_keys = path->ca_keys;
+            fitting.push_back(match);
+        }
+    }
+    if (fitting.size() == 1) {
+        out.reason = Reason::kGranted;
+        out.partner = fitting.front().partner;
+        out.identity = fitting.front().identity;
+        return;
+    }
+    if (fitting.size() == 2) {
+        out.reason = Reason::kAmbiguous;
+        for (const Match& match : fitting) claim(out, match.partner, match.identity);
+        return;
+    }
+
+    // Nobody fits. Which of the three words says best why?
+    bool reachable = nearest.found();
+    if (!reachable && some_trust_mod_ssl_) reachable = candidates.server_answer(helpers).ok;
+    for (const Match& match : matches) {
+        const bool only_path_key_differs = candidates.path_for(match) != nullptr;
+        if (!only_path_key_differs) claim(out, match.partner, match.identity);
+    }
+    out.detail = candidates.last_failure;
+    if (!reachable && nearest.same_name_other_key && !named.empty()) {
+        out.reason = Reason::kWrongIssuer;
+        out.detail = "a CA on the path has the name of a trust anchor and another key";
+    } else if (!reachable) {
+        out.reason = Reason::kNotVerified;
+    } else if (!out.claimed.empty() || failed_under_own_anchor) {
+        out.reason = Reason::kWrongIssuer;
+    } else {
+        out.reason = Reason::kUnknownPartner;
+    }
+}
+
+void Policy::describe_partner(const CertificateFacts& facts, std::int64_t now, Identification& out) const {
+    for (const GroupMembership& membership : out.partner->groups) {
+        const auto& conditions = membership.conditions;
+        const bool member = std::all_of(conditions.begin(), conditions.end(), [&](const Selector& s) {
+            return s.test(facts, &out.ca_keys, Repeats::kMustBeSingle) == Answer::kYes;
+        });
+        const bool perhaps_member = std::all_of(conditions.begin(), conditions.end(), [&](const Selector& s) {
+            return s.test(facts, &out.ca_keys, Repeats::kAnyCounts) != Answer::kNo;
+        });
+        const auto& names = membership.names;
+        if (member) out.groups.insert(out.groups.end(), names.begin(), names.end());
+        if (member || perhaps_member) out.denied_groups.insert(out.denied_groups.end(), names.begin(), names.end());
+    }
+    for (const PartnerAttribute& attribute : out.partner->attributes) {
+        auto value = attribute.field ? attribute.field->value(facts) : std::optional(attribute.value);
+        if (value) out.attributes.emplace_back(attribute.name, std::move(*value));
+    }
+    if (out.partner->suspended) {
+        out.reason = Reason::kSuspended;
+        out.detail = "MTLSSuspend at " + out.partner->suspended->str();
+    } else if (!out.partner->validity.contains(now)) {
+        out.reason = Reason::kOutsideContract;
+        out.detail = out.partner->validity.from && now < *out.partner->validity.from
+                         ? "begins " + format_time(*out.partner->validity.from)
+                         : "ended " + format_time(out.partner->validity.until.value_or(now));
+    }
+}
+
+// The span around `now` in which no date of the policy and of the certificates at hand changes sides.
+void Policy::set_validity(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now,
+                          Identification& out) const {
+    const auto edge = [&](std::int64_t at) {
+        if (at <= now) out.valid_from = std::max(out.valid_from, at);
+        if (at > now) out.valid_until = std::min(out.valid_until, at - 1);
+    };
+    const auto next = std::upper_bound(edges_.begin(), edges_.end(), now);
+    if (next != edges_.end()) edge(*next);
+    if (next != edges_.begin()) edge(*std::prev(next));
+    const auto dates = [&](std::int64_t not_before, std::int64_t not_after) {
+        edge(not_before);
+        if (not_after < INT64_MAX) edge(not_after + 1);
+    };
+    dates(presented.facts.not_before, presented.facts.not_after);
+    const auto dates_of = [&](const X509Ptr& c) {
+        dates(epoch_of(X509_get0_notBefore(c.get())).value_or(now),
+              epoch_of(X509_get0_notAfter(c.get())).value_or(now));
+    };
+    for (const X509Ptr& helper : presented.helpers) dates_of(helper);
+    if (!some_trust_mod_ssl_) return;
+    for (const X509Ptr& ca : server.certificates) dates_of(ca);
+}
+
+Identification Policy::identify(const PresentedCertificate& presented, const ServerCas& server,
+                                std::int64_t now) const {
+    Identification out;
+    const CertificateFacts& facts = presented.facts;
+    set_validity(presented, server, now, out);
+    if (!facts.malformed.empty()) {
+        out.reason = Reason::kMalformedCertificate;
+        out.detail = facts.malformed;
+    } else if (facts.not_after < now) {
+        out.reason = Reason::kExpired;
+    } else if (now < facts.not_before) {
+        out.reason = Reason::kNotYetValid;
+    } else {
+        identify_by_path(presented, server, now, out);
+        if (out.reason == Reason::kGranted) describe_partner(facts, now, out);
+        return out;
+    }
+    // An early reason still looks up whom the certificate claims to be, for the log.
+    for (const Match& match : matching_identities(facts)) claim(out, match.partner, match.identity);
+    return out;
+}
+
+}  // namespace mtls

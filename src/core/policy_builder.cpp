@@ -1,0 +1,428 @@
+#include "mtls_authz/policy_builder.hpp"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "mtls_authz/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+constexpr std::size_t kMostSelectors = 32;        // on one line
+constexpr std::size_t kLargestFile = 16UL << 20;  // of certificates
+constexpr std::string_view kModSsl = "mod_ssl";
+
+std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
+
+// The value of NAME=VALUE, in any case of NAME.
+std::optional<std::string> option(std::string_view word, std::string_view name) {
+    const std::size_t n = name.size();
+    if (word.size() <= n || word[n] != '=' || !equal_nocase(word.substr(0, n), name)) return std::nullopt;
+    return std::string(word.substr(n + 1));
+}
+
+Result<std::string> read_whole_file(const std::string& path) {
+    struct stat info {};
+    if (stat(path.c_str(), &info) != 0) return Error{std::strerror(errno)};
+    if (!S_ISREG(info.st_mode)) return Error{"is not a regular file"};
+    if (static_cast<std::size_t>(info.st_size) > kLargestFile) return Error{"is larger than 16 MiB"};
+    std::ifstream in(path, std::ios::binary);
+    if (!in) return Error{std::strerror(errno)};
+    std::string content{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+    if (in.bad()) return Error{"cannot be read"};
+    return content;
+}
+
+}  // namespace
+
+bool is_valid_name(std::string_view name) {
+    constexpr std::size_t kLongest = 64;
+    return !name.empty() && name.size() <= kLongest && is_alnum(name.front()) &&
+           std::all_of(name.begin(), name.end(),
+                       [](char c) { return is_alnum(c) || c == '.' || c == '_' || c == '-'; });
+}
+
+struct PolicyBuilder::Handler {
+    std::string_view name;
+    void (PolicyBuilder::*in_partner)(const Directive&, Partner&);
+    void (PolicyBuilder::*anywhere)(const Directive&, Partner*);
+};
+
+const PolicyBuilder::Handler PolicyBuilder::kHandlers[] = {
+    {"MTLSIdentity", &PolicyBuilder::identity, nullptr},
+    {"MTLSTrustAnchor", nullptr, &PolicyBuilder::trust_anchor},
+    {"MTLSIntermediate", &PolicyBuilder::intermediate, nullptr},
+    {"MTLSGroup", &PolicyBuilder::group, nullptr},
+    {"MTLSValid", &PolicyBuilder::valid, nullptr},
+    {"MTLSAttribute", &PolicyBuilder::attribute, nullptr},
+    {"MTLSSuspend", nullptr, &PolicyBuilder::suspend},
+};
+
+const PolicyBuilder::Handler* PolicyBuilder::find_handler(std::string_view name) {
+    for (const Handler& handler : kHandlers) {
+        if (equal_nocase(handler.name, name)) return &handler;
+    }
+    return nullptr;
+}
+
+std::vector<std::string_view> PolicyBuilder::top_level_directives() {
+    std::vector<std::string_view> names = {"MTLSPartner"};
+    for (const Handler& handler : kHandlers) {
+        if (handler.anywhere != nullptr) names.push_back(handler.name);
+    }
+    return names;
+}
+
+std::vector<std::string_view> PolicyBuilder::partner_directives() {
+    std::vector<std::string_view> names;
+    for (const Handler& handler : kHandlers) names.push_back(handler.name);
+    return names;
+}
+
+bool PolicyBuilder::has_errors() const {
+    return std::any_of(diagnostics_.begin(), diagnostics_.end(),
+                       [](const Diagnostic& d) { return d.severity == Diagnostic::Severity::kError; });
+}
+
+void PolicyBuilder::error(const Where& where, std::string message) {
+    diagnostics_.push_back({Diagnostic::Severity::kError, where, std::move(message)});
+}
+
+void PolicyBuilder::warning(const Where& where, std::string message) {
+    diagnostics_.push_back({Diagnostic::Severity::kWarning, where, std::move(message)});
+}
+
+void PolicyBuilder::add(const Directive& d) {
+    if (d.is_section && equal_nocase(d.name, "MTLSPartner")) return begin_partner(d);
+    const Handler* const handler = find_handler(d.name);
+    if (handler != nullptr && handler->anywhere != nullptr && !d.is_section) {
+        return (this->*handler->anywhere)(d, nullptr);
+    }
+    if (handler != nullptr && !d.is_section) {
+        return error(d.where, std::string(handler->name) + " belongs inside <MTLSPartner NAME>");
+    }
+    error(d.where, "unknown directive " + quoted(d.name) + did_you_mean(d.name, top_level_directives()));
+}
+
+void PolicyBuilder::begin_partner(const Directive& section) {
+    const auto words = config_words(section.args);
+    const std::string name = words.size() == 1 ? words.front() : section.args;
+    if (!is_valid_name(name)) {
+        return error(section.where,
+                     "<MTLSPartner>: " + quoted(name) +
+                         " cannot be a partner's name: expected 1 to 64 letters, digits, '.', '_' or '-', "
+                         "beginning with a letter or digit");
+    }
+    const std::string folded = lower(name);
+    if (folded == "any" || folded == "all" || folded == "none") {
+        return error(section.where, "<MTLSPartner>: " + quoted(name) + " is reserved; choose another name");
+    }
+    const auto [place, is_new] = places_.emplace(folded, section.where);
+    if (!is_new) {
+        return error(section.where, "<MTLSPartner " + name + ">: already defined at " + place->second.str() +
+                                        " (names that differ only in case count as the same)");
+    }
+    auto partner = std::make_unique<Partner>();
+    partner->name = name;
+    partner->where = section.where;
+    for (const Directive& d : section.children) {
+        const Handler* const handler = find_handler(d.name);
+        if (handler == nullptr || d.is_section) {
+            error(d.where, "unknown directive " + quoted(d.name) + " in <MTLSPartner " + name + ">" +
+                               did_you_mean(d.name, partner_directives()));
+        } else if (handler->in_partner != nullptr) {
+            (this->*handler->in_partner)(d, *partner);
+        } else {
+            (this->*handler->anywhere)(d, partner.get());
+        }
+    }
+    if (partner->identities.empty()) {
+        error(section.where, "<MTLSPartner " + name +
+                                 "> has no MTLSIdentity: empty means nobody; say which certificates "
+                                 "are this partner's, like MTLSIdentity DNS:api.acme.example");
+    }
+    partners_.push_back(std::move(partner));
+}
+
+bool PolicyBuilder::read_selectors(const Directive& d, const std::vector<std::string>& words,
+                                   std::vector<Selector>& out) {
+    bool ok = true;
+    for (const std::string& word : words) {
+        auto parsed = Selector::parse(word);
+        if (!parsed) {
+            error(d.where, d.name + ": " + parsed.error());
+            ok = false;
+            continue;
+        }
+        for (const std::string& text : parsed.value().warnings) warning(d.where, d.name + ": " + text);
+        out.push_back(std::move(parsed.value().selector));
+    }
+    if (!ok) return false;
+    if (out.size() > kMostSelectors) {
+        error(d.where, d.name + ": more than " + std::to_string(kMostSelectors) + " selectors on one line");
+        return false;
+    }
+    if (std::all_of(out.begin(), out.end(), [](const Selector& s) { return s.negated(); })) {
+        error(d.where, d.name +
+                           ": expected at least one selector without '!': what a certificate is not says nothing "
+                           "about whose it is");
+        return false;
+    }
+    return true;
+}
+
+void PolicyBuilder::identity(const Directive& d, Partner& partner) {
+    auto words = config_words(d.args);
+    Identity identity;
+    identity.where = d.where;
+    if (!words.empty()) identity.anchor = option(words.back(), "anchor");
+    if (identity.anchor) words.pop_back();
+    if (words.empty()) return error(d.where, d.name + ": expected SELECTOR... or any, like DNS:api.acme.example");
+    identity.any = words.size() == 1 && equal_nocase(words.front(), "any");
+    if (identity.any || read_selectors(d, words, identity.selectors)) partner.identities.push_back(std::move(identity));
+}
+
+bool PolicyBuilder::read_file(const Directive& d, const std::string& file, std::vector<AnchorCertificate>& out) {
+    const std::string path = file.starts_with('/') ? file : root_ + "/" + file;
+    const auto content = read_whole_file(path);
+    if (!content) {
+        error(d.where, d.name + ": cannot read " + quoted(path) + ": " + content.error());
+        return false;
+    }
+    auto certificates = read_certificates(content.value(), path);
+    if (!certificates) {
+        error(d.where, d.name + ": " + certificates.error());
+        return false;
+    }
+    out = std::move(certificates.value());
+    return true;
+}
+
+void PolicyBuilder::trust_anchor(const Directive& d, Partner* partner) {
+    const auto words = config_words(d.args);
+    auto& set = partner != nullptr ? own_anchors_[partner] : default_anchors_;
+    if (partner == nullptr && set) {
+        return error(d.where, d.name + ": the default trust anchor is already set at " + set->where.str() +
+                                  "; name all its files on one line");
+    }
+    if (!set) set = std::make_shared<AnchorSet>();
+    set->where = d.where;
+    if (words.size() == 1 && words.front() == kModSsl) {
+        set->uses_mod_ssl = true;
+        return;
+    }
+    std::vector<std::string> files;
+    TimeWindow window;
+    for (const std::string& word : words) {
+        const auto from = option(word, "from");
+        const auto until = option(word, "until");
+        if (!from && !until) {
+            if (word == kModSsl) return error(d.where, d.name + ": mod_ssl stands alone on its line");
+            files.push_back(word);
+            continue;
+        }
+        auto& edge = from ? window.from : window.until;
+        if (edge) return error(d.where, d.name + ": " + quoted(word) + " is given twice");
+        const auto date = parse_date(from ? *from : *until, from ? DateEdge::kFrom : DateEdge::kUntil);
+        if (!date) return error(d.where, d.name + ": " + date.error());
+        edge = date.value();
+    }
+    if (files.empty()) return error(d.where, d.name + ": expected FILE... [from=DATE] [until=DATE], or mod_ssl");
+    if (window.from && window.until && *window.from > *window.until) {
+        return error(d.where, d.name + ": from= is later than until=");
+    }
+    for (const std::string& file : files) {
+        Anchor anchor{file, d.where, window, {}};
+        if (read_file(d, file, anchor.certificates)) set->anchors.push_back(std::move(anchor));
+    }
+}
+
+void PolicyBuilder::intermediate(const Directive& d, Partner& partner) {
+    const auto files = config_words(d.args);
+    if (files.empty()) return error(d.where, d.name + ": expected FILE...");
+    for (const std::string& file : files) {
+        std::vector<AnchorCertificate> certificates;
+        if (!read_file(d, file, certificates)) continue;
+        partner.intermediate_files.push_back(file);
+        std::move(certificates.begin(), certificates.end(), std::back_inserter(partner.intermediates));
+    }
+}
+
+void PolicyBuilder::group(const Directive& d, Partner& partner) {
+    const auto words = config_words(d.args);
+    const auto condition =
+        std::find_if(words.begin(), words.end(), [](const std::string& w) { return equal_nocase(w, "if"); });
+    GroupMembership membership;
+    membership.names.assign(words.begin(), condition);
+    if (membership.names.empty()) return error(d.where, d.name + ": expected NAME... [if SELECTOR...]");
+    for (const std::string& name : membership.names) {
+        if (!is_valid_name(name)) return error(d.where, d.name + ": " + quoted(name) + " cannot be a group's name");
+    }
+    if (condition != words.end()) {
+        const std::vector<std::string> selectors(condition + 1, words.end());
+        if (selectors.empty()) return error(d.where, d.name + ": expected SELECTOR... after 'if'");
+        if (!read_selectors(d, selectors, membership.conditions)) return;
+    }
+    partner.groups.push_back(std::move(membership));
+}
+
+void PolicyBuilder::valid(const Directive& d, Partner& partner) {
+    if (!partner.validity.unbounded()) {
+        return error(d.where, d.name + ": a second one for this partner; say from= and until= on one line");
+    }
+    for (const std::string& word : config_words(d.args)) {
+        const auto from = option(word, "from");
+        const auto until = option(word, "until");
+        auto& edge = from ? partner.validity.from : partner.validity.until;
+        if ((!from && !until) || edge) {
+            return error(d.where, d.name + ": " + quoted(word) + ": expected [from=DATE] [until=DATE], each once");
+        }
+        const auto date = parse_date(from ? *from : *until, from ? DateEdge::kFrom : DateEdge::kUntil);
+        if (!date) return error(d.where, d.name + ": " + date.error());
+        edge = date.value();
+    }
+    if (partner.validity.unbounded()) return error(d.where, d.name + ": expected [from=DATE] [until=DATE]");
+    if (partner.validity.from && partner.validity.until && *partner.validity.from > *partner.validity.until) {
+        error(d.where, d.name + ": from= is later than until=");
+    }
+}
+
+void PolicyBuilder::attribute(const Directive& d, Partner& partner) {
+    const auto words = config_words(d.args);
+    if (words.size() != 2) return error(d.where, d.name + ": expected NAME VALUE or NAME cert:TYPE");
+    PartnerAttribute attribute;
+    attribute.name = words[0];
+    const bool plain =
+        !attribute.name.empty() && attribute.name.size() <= 64 &&
+        std::all_of(attribute.name.begin(), attribute.name.end(), [](char c) { return is_alnum(c) || c == '_'; });
+    if (!plain) {
+        return error(d.where, d.name + ": " + quoted(attribute.name) +
+                                  " cannot be part of a variable's name: expected letters, digits and '_'");
+    }
+    for (const PartnerAttribute& other : partner.attributes) {
+        if (equal_nocase(other.name, attribute.name)) {
+            return error(d.where, d.name + ": " + quoted(attribute.name) + " is given twice for this partner");
+        }
+    }
+    if (words[1].starts_with("cert:")) {
+        auto field = FieldName::parse(std::string_view(words[1]).substr(5));
+        if (!field) return error(d.where, d.name + ": " + field.error());
+        attribute.field = std::move(field.value());
+    } else {
+        const bool clean = std::none_of(words[1].begin(), words[1].end(),
+                                        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+        if (!clean) return error(d.where, d.name + ": the value holds control characters");
+        attribute.value = words[1];
+    }
+    partner.attributes.push_back(std::move(attribute));
+}
+
+void PolicyBuilder::suspend(const Directive& d, Partner* partner) {
+    auto words = config_words(d.args);
+    if (partner != nullptr) {
+        if (words.size() == 1 && equal_nocase(words[0], "On")) {
+            partner->suspended = d.where;
+            return;
+        }
+        return error(d.where, d.name + ": expected On (inside <MTLSPartner>; outside: NAME... [note=TEXT])");
+    }
+    if (!words.empty() && option(words.back(), "note")) words.pop_back();
+    if (words.empty()) return error(d.where, d.name + ": expected NAME... [note=TEXT]");
+    for (const std::string& name : words) {
+        if (is_valid_name(name)) {
+            suspended_.emplace_back(name, d.where);
+        } else {
+            error(d.where, d.name + ": " + quoted(name) + " cannot be a partner's name");
+        }
+    }
+}
+
+void PolicyBuilder::check_anchor_reference(const Partner& partner, const Identity& identity) {
+    const AnchorSet& set = *partner.anchors;
+    const std::string what = "MTLSIdentity of " + partner.name + ": ";
+    if (identity.any && !partner.has_own_anchors) {
+        error(identity.where, what +
+                                  "'any' needs an MTLSTrustAnchor of this partner's own: under the default anchor it "
+                                  "would take in everybody");
+    } else if (identity.any && set.uses_mod_ssl) {
+        error(identity.where, what + "'any' cannot stand with the trust anchor mod_ssl: it would take in everybody");
+    }
+    if (!identity.anchor) return;
+    const bool known = (set.uses_mod_ssl && *identity.anchor == kModSsl) ||
+                       std::any_of(set.anchors.begin(), set.anchors.end(),
+                                   [&](const Anchor& a) { return a.file == *identity.anchor; });
+    if (known) return;
+    std::vector<std::string_view> files;
+    for (const Anchor& anchor : set.anchors) files.push_back(anchor.file);
+    error(identity.where, what + "anchor=" + escape_for_log(*identity.anchor, 200) +
+                              " is none of the partner's anchors" + did_you_mean(*identity.anchor, files) +
+                              ": spell it as in its MTLSTrustAnchor line");
+}
+
+void PolicyBuilder::finish_partner(Partner& partner) {
+    const auto own = own_anchors_.find(&partner);
+    partner.has_own_anchors = own != own_anchors_.end();
+    partner.anchors = partner.has_own_anchors ? own->second : default_anchors_;
+    if (!partner.anchors) {
+        return error(partner.where, "<MTLSPartner " + partner.name +
+                                        "> has no trust anchor: any trusted CA can issue any name; say which CA issues "
+                                        "this partner's certificates with MTLSTrustAnchor FILE");
+    }
+    for (const Identity& identity : partner.identities) check_anchor_reference(partner, identity);
+}
+
+// Whoever runs the lower CA decides alone about certificates under it: the upper partner's identities do not reach
+// there.
+void PolicyBuilder::warn_of_anchors_below_others() {
+    std::map<std::string, const Partner*> by_ca;
+    for (const auto& partner : partners_) {
+        if (!partner->has_own_anchors) continue;
+        for (const Anchor& anchor : partner->anchors->anchors) {
+            for (const AnchorCertificate& c : anchor.certificates)
+                by_ca.emplace(c.facts.subject.canonical, partner.get());
+        }
+    }
+    for (const auto& partner : partners_) {
+        if (!partner->has_own_anchors) continue;
+        for (const Anchor& anchor : partner->anchors->anchors) {
+            for (const AnchorCertificate& c : anchor.certificates) {
+                const auto above = by_ca.find(c.facts.issuer.canonical);
+                const bool self_issued = c.facts.issuer.canonical == c.facts.subject.canonical;
+                if (self_issued || above == by_ca.end() || above->second == partner.get()) continue;
+                warning(anchor.where, "MTLSTrustAnchor of " + partner->name + ": the CA \"" +
+                                          escape_for_log(c.facts.subject.text(), 200) +
+                                          "\" stands below an anchor of " + above->second->name + " (" +
+                                          above->second->where.str() + "): certificates under it can be " +
+                                          partner->name + "'s, never " + above->second->name + "'s");
+            }
+        }
+    }
+}
+
+std::unique_ptr<const Policy> PolicyBuilder::build() {
+    for (const auto& partner : partners_) finish_partner(*partner);
+    for (const auto& [name, where] : suspended_) {
+        const auto found =
+            std::find_if(partners_.begin(), partners_.end(), [&name = name](const auto& p) { return p->name == name; });
+        if (found == partners_.end()) {
+            warning(where, "MTLSSuspend: there is no partner " + quoted(name) + "; the line stays in force");
+        } else {
+            (*found)->suspended = where;
+        }
+    }
+    if (has_errors()) return nullptr;
+    warn_of_anchors_below_others();
+
+    auto policy = std::make_unique<Policy>();
+    for (auto& partner : partners_) policy->partners_.push_back(std::move(partner));
+    policy->build_index();
+    return policy;
+}
+
+}  // namespace mtls

@@ -1,0 +1,292 @@
+#include "mtls_authz/selector.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "mtls_authz/der.hpp"
+#include "mtls_authz/oid.hpp"
+#include "mtls_authz/text.hpp"
+#include "mtls_authz/uri.hpp"
+
+namespace mtls {
+
+namespace {
+
+// Only these may occur several times in a name without making a selector unable to tell (RFC 4519 2.17, RFC 4519 2.4).
+bool may_repeat(const std::string& oid) { return oid == "2.5.4.11" || oid == "0.9.2342.19200300.100.1.25"; }
+
+Answer answer(bool yes) { return yes ? Answer::kYes : Answer::kNo; }
+
+template <class Range, class Match>
+Answer any_of(const Range& range, Match match) {
+    return answer(std::any_of(range.begin(), range.end(), match));
+}
+
+Answer contains(const std::vector<std::string>& values, const std::string& wanted) {
+    return answer(std::find(values.begin(), values.end(), wanted) != values.end());
+}
+
+// The domain of an address: what follows the last '@'. Nothing where two '@' stand outside of a quoted local
+// part: readers disagree about such an address, so it never matches.
+std::optional<std::size_t> domain_at(std::string_view address) {
+    const std::size_t last = address.rfind('@');
+    if (last == std::string_view::npos) return std::nullopt;
+    bool quoted = false;
+    for (std::size_t i = 0; i < last; ++i) {
+        if (address[i] == '\\' && quoted) {
+            ++i;
+        } else if (address[i] == '"') {
+            quoted = !quoted;
+        } else if (address[i] == '@' && !quoted) {
+            return std::nullopt;
+        }
+    }
+    return last + 1;
+}
+
+std::string masked(std::string_view raw, unsigned prefix) {
+    std::string out(raw);
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        const unsigned first = static_cast<unsigned>(i) * 8;
+        const unsigned keep = prefix <= first ? 0 : std::min(8U, prefix - first);
+        out[i] = static_cast<char>(static_cast<std::uint8_t>(out[i]) & (0xff00U >> keep));
+    }
+    return out;
+}
+
+}  // namespace
+
+Answer Selector::test(const CertificateFacts& facts, const std::vector<std::string>* ca_keys, Repeats repeats) const {
+    if (needs_path() && ca_keys == nullptr) return Answer::kYes;
+    const Answer positive = test_positive(facts, ca_keys, repeats);
+    if (!negated_ || positive == Answer::kCannotTell) return positive;
+    return positive == Answer::kYes ? Answer::kNo : Answer::kYes;
+}
+
+Answer Selector::test_positive(const CertificateFacts& facts, const std::vector<std::string>* ca_keys,
+                               Repeats repeats) const {
+    switch (field_) {
+        case Field::kSubject:
+            return answer(name_->matches(facts.subject));
+        case Field::kIssuer:
+            return answer(name_->matches(facts.issuer));
+        case Field::kDirName:
+            return any_of(facts.dir_name, [this](const DistinguishedName& name) { return name_->matches(name); });
+        case Field::kSubjectAttribute:
+            return test_attribute(facts.subject, repeats);
+        case Field::kIssuerAttribute:
+            return test_attribute(facts.issuer, repeats);
+        case Field::kIssuerSpki:
+            return contains(*ca_keys, operand_);
+        case Field::kDns:
+            return any_of(facts.dns, [this](const std::string& name) { return dns_matches(name); });
+        case Field::kEmail:
+            return any_of(facts.email, [this](const std::string& address) { return email_matches(address); });
+        case Field::kUri:
+            return test_uri(facts);
+        case Field::kIp:
+            return any_of(facts.ip, [this](const std::string& raw) { return ip_matches(raw); });
+        case Field::kUpn:
+            return any_of(facts.upn, [this](const std::string& upn) { return equal_nocase(upn, operand_); });
+        case Field::kOtherName:
+            return any_of(facts.other_name,
+                          [this](const OtherName& name) { return name.oid == oid_ && name.value == operand_; });
+        case Field::kRid:
+            return contains(facts.rid, oid_);
+        case Field::kSerial:
+            return answer(facts.serial == operand_);
+        case Field::kSha256:
+            return answer(facts.sha256 == operand_);
+        case Field::kSpki:
+            return answer(facts.spki_sha256 == operand_);
+        case Field::kEku:
+            return contains(facts.eku, oid_);
+        case Field::kPolicy:
+            return contains(facts.policies, oid_);
+        case Field::kQcRole:
+            return contains(facts.qc_roles, oid_);
+        case Field::kQcType:
+            return contains(facts.qc_types, oid_);
+        case Field::kExtension:
+            return answer(extension_matches(facts));
+    }
+    return Answer::kCannotTell;
+}
+
+Answer Selector::test_attribute(const DistinguishedName& name, Repeats repeats) const {
+    std::size_t occurrences = 0;
+    std::size_t matching = 0;
+    for (const NameAttribute& attribute : name.attributes) {
+        if (attribute.oid != oid_) continue;
+        ++occurrences;
+        if (attribute_->matches(attribute)) ++matching;
+    }
+    // A second CN is how one subject is made to look like another to readers that take the first, or the last.
+    if (occurrences > 1 && repeats == Repeats::kMustBeSingle && !may_repeat(oid_)) return Answer::kCannotTell;
+    return answer(matching > 0);
+}
+
+Answer Selector::test_uri(const CertificateFacts& facts) const {
+    const bool spiffe = operand_.starts_with("spiffe://");
+    const bool has_spiffe = std::any_of(facts.uri.begin(), facts.uri.end(), [](const std::string& uri) {
+        return canonical_uri(uri).starts_with("spiffe://");
+    });
+    // SPIFFE X509-SVID 2 and 4: exactly one URI SAN, in a leaf that signs nothing.
+    if (spiffe && has_spiffe && (facts.uri.size() != 1 || facts.is_ca || facts.signs_certificates)) {
+        return Answer::kCannotTell;
+    }
+    return any_of(facts.uri, [this](const std::string& uri) { return uri_matches(uri); });
+}
+
+bool Selector::dns_matches(std::string_view name) const {
+    if (form_ == Form::kExact) return equal_nocase(name, operand_);
+    // Whole labels, or evil-acme.example passes for *.acme.example.
+    if (name.size() <= operand_.size() + 1) return false;
+    const std::size_t dot = name.size() - operand_.size() - 1;
+    if (name[dot] != '.' || !equal_nocase(name.substr(dot + 1), operand_)) return false;
+    const auto labels = split(name.substr(0, dot), '.');
+    const bool whole = std::none_of(labels.begin(), labels.end(), [](std::string_view l) { return l.empty(); });
+    return whole && (form_ == Form::kAnyDepth || labels.size() == 1);
+}
+
+bool Selector::email_matches(std::string_view address) const {
+    const auto at = domain_at(address);
+    if (!at) return false;
+    const std::string_view domain = address.substr(*at);
+    if (form_ == Form::kOneLabel) return *at > 1 && equal_nocase(domain, operand_);
+    const auto wanted = domain_at(operand_);
+    return wanted && *wanted == *at && address.substr(0, *at) == std::string_view(operand_).substr(0, *at) &&
+           equal_nocase(domain, std::string_view(operand_).substr(*at));
+}
+
+bool Selector::uri_matches(std::string_view uri) const {
+    const std::string canonical = canonical_uri(uri);
+    return form_ == Form::kExact ? canonical == operand_ : uri_pattern_matches(operand_, canonical);
+}
+
+bool Selector::ip_matches(std::string_view raw) const {
+    return raw.size() == operand_.size() && masked(raw, prefix_) == operand_;
+}
+
+bool Selector::extension_matches(const CertificateFacts& facts) const {
+    for (const Extension& extension : facts.extensions) {
+        if (extension.oid != oid_) continue;
+        if (form_ == Form::kPresence) return true;
+        return der_string_text(extension.value) == operand_;
+    }
+    return false;
+}
+
+// Keys: one letter for the kind, then the compared form. Ranks: what names one party before what names a class.
+std::optional<Selector::Key> Selector::index_key() const {
+    if (negated_) return std::nullopt;
+    switch (field_) {
+        case Field::kSha256:
+            return Key{"f" + operand_, 0};
+        case Field::kSpki:
+            return Key{"k" + operand_, 0};
+        case Field::kUri:
+            if (form_ == Form::kExact) return Key{"u" + operand_, 1};
+            return Key{"v" + uri_literal_prefix(operand_), 4};
+        case Field::kDns:
+            if (form_ == Form::kExact) return Key{"d" + lower(operand_), 1};
+            return Key{(form_ == Form::kOneLabel ? "e" : "g") + lower(operand_), 4};
+        case Field::kEmail:
+            if (form_ == Form::kExact) {
+                const std::size_t at = *domain_at(operand_);
+                return Key{"m" + operand_.substr(0, at) + lower(operand_.substr(at)), 1};
+            }
+            return Key{"n" + lower(operand_), 4};
+        case Field::kUpn:
+            return Key{"p" + lower(operand_), 1};
+        case Field::kIp:
+            return Key{"i" + std::to_string(prefix_) + "/" + operand_, prefix_ == operand_.size() * 8 ? 1 : 4};
+        case Field::kSubject:
+            return Key{"s" + name_->canonical(), 1};
+        case Field::kDirName:
+            return Key{"t" + name_->canonical(), 1};
+        case Field::kSubjectAttribute:
+            if (!attribute_->der.empty()) return Key{"b" + oid_ + "=" + attribute_->der, 2};
+            return Key{"a" + oid_ + "=" + attribute_->canonical, 2};
+        case Field::kOtherName:
+            return Key{"o" + oid_ + "=" + operand_, 2};
+        case Field::kRid:
+            return Key{"r" + oid_, 2};
+        case Field::kSerial:
+            return Key{"c" + operand_, 3};
+        case Field::kIssuer:
+            return Key{"j" + name_->canonical(), 5};
+        case Field::kQcRole:
+        case Field::kQcType:
+        case Field::kEku:
+        case Field::kPolicy:
+        case Field::kExtension:
+        case Field::kIssuerAttribute:
+        case Field::kIssuerSpki:
+            return std::nullopt;
+    }
+    return std::nullopt;
+}
+
+namespace {
+
+void add_dns_keys(const std::string& name, std::vector<std::string>& keys) {
+    const std::string folded = lower(name);
+    keys.push_back("d" + folded);
+    bool first = true;
+    for (std::size_t dot = folded.find('.'); dot != std::string::npos; dot = folded.find('.', dot + 1)) {
+        const std::string parent = folded.substr(dot + 1);
+        if (first) keys.push_back("e" + parent);
+        keys.push_back("g" + parent);
+        first = false;
+    }
+}
+
+void add_attribute_keys(const DistinguishedName& subject, std::vector<std::string>& keys) {
+    for (const NameAttribute& attribute : subject.attributes) {
+        keys.push_back("a" + attribute.oid + "=" + attribute.canonical);
+        keys.push_back("b" + attribute.oid + "=" + attribute.der);
+    }
+}
+
+void add_email_keys(const std::string& address, std::vector<std::string>& keys) {
+    const auto at = domain_at(address);
+    if (!at) return;
+    const std::string domain = lower(address.substr(*at));
+    keys.push_back("m" + address.substr(0, *at) + domain);
+    keys.push_back("n" + domain);
+}
+
+}  // namespace
+
+std::vector<std::string> fact_keys(const CertificateFacts& facts, std::span<const unsigned> v4_prefixes,
+                                   std::span<const unsigned> v6_prefixes) {
+    std::vector<std::string> keys;
+    keys.push_back("f" + facts.sha256);
+    keys.push_back("k" + facts.spki_sha256);
+    keys.push_back("c" + facts.serial);
+    keys.push_back("s" + facts.subject.canonical);
+    keys.push_back("j" + facts.issuer.canonical);
+    add_attribute_keys(facts.subject, keys);
+    for (const std::string& name : facts.dns) add_dns_keys(name, keys);
+    for (const std::string& address : facts.email) add_email_keys(address, keys);
+    for (const std::string& uri : facts.uri) {
+        const std::string canonical = canonical_uri(uri);
+        keys.push_back("u" + canonical);
+        for (std::string& prefix : uri_literal_prefixes_of(canonical)) keys.push_back("v" + std::move(prefix));
+    }
+    for (const std::string& raw : facts.ip) {
+        for (const unsigned prefix : raw.size() == 4 ? v4_prefixes : v6_prefixes) {
+            keys.push_back("i" + std::to_string(prefix) + "/" + masked(raw, prefix));
+        }
+    }
+    for (const std::string& upn : facts.upn) keys.push_back("p" + lower(upn));
+    for (const DistinguishedName& name : facts.dir_name) keys.push_back("t" + name.canonical);
+    for (const std::string& oid : facts.rid) keys.push_back("r" + oid);
+    for (const OtherName& name : facts.other_name) keys.push_back("o" + name.oid + "=" + name.value);
+    std::sort(keys.begin(), keys.end());
+    keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+    return keys;
+}
+
+}  // namespace mtls

@@ -1,0 +1,607 @@
+#include <arpa/inet.h>
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "mtls_authz/oid.hpp"
+#include "mtls_authz/selector.hpp"
+#include "mtls_authz/text.hpp"
+#include "mtls_authz/uri.hpp"
+
+namespace mtls {
+
+namespace {
+
+struct TypeName {
+    std::string_view name;
+    Field field;
+};
+
+constexpr std::array kTypes = {
+    TypeName{"subject", Field::kSubject},
+    TypeName{"issuer", Field::kIssuer},
+    TypeName{"dirName", Field::kDirName},
+    TypeName{"DNS", Field::kDns},
+    TypeName{"email", Field::kEmail},
+    TypeName{"URI", Field::kUri},
+    TypeName{"IP", Field::kIp},
+    TypeName{"UPN", Field::kUpn},
+    TypeName{"RID", Field::kRid},
+    TypeName{"cert-serial", Field::kSerial},
+    TypeName{"sha256", Field::kSha256},
+    TypeName{"spki-sha256", Field::kSpki},
+    TypeName{"EKU", Field::kEku},
+    TypeName{"cert-policy", Field::kPolicy},
+    TypeName{"qcRole", Field::kQcRole},
+    TypeName{"qcType", Field::kQcType},
+    TypeName{"otherName", Field::kOtherName},
+    TypeName{"extension", Field::kExtension},
+    TypeName{"issuer.spki-sha256", Field::kIssuerSpki},
+};
+
+constexpr std::array<std::string_view, 26> kTypeWords = {"subject",
+                                                         "issuer",
+                                                         "dirName",
+                                                         "CN",
+                                                         "O",
+                                                         "OU",
+                                                         "UID",
+                                                         "L",
+                                                         "ST",
+                                                         "C",
+                                                         "DC",
+                                                         "serialNumber",
+                                                         "organizationIdentifier",
+                                                         "DNS",
+                                                         "email",
+                                                         "URI",
+                                                         "IP",
+                                                         "UPN",
+                                                         "RID",
+                                                         "cert-serial",
+                                                         "sha256",
+                                                         "spki-sha256",
+                                                         "EKU",
+                                                         "cert-policy",
+                                                         "qcRole",
+                                                         "qcType"};
+
+struct NamedOid {
+    std::string_view name;
+    const char* oid;
+};
+constexpr std::array<NamedOid, 4> kQcRoles = {{{"PSP_AS", "0.4.0.19495.1.1"},
+                                               {"PSP_PI", "0.4.0.19495.1.2"},
+                                               {"PSP_AI", "0.4.0.19495.1.3"},
+                                               {"PSP_IC", "0.4.0.19495.1.4"}}};
+constexpr std::array<NamedOid, 3> kQcTypes = {
+    {{"esign", "0.4.0.1862.1.6.1"}, {"eseal", "0.4.0.1862.1.6.2"}, {"web", "0.4.0.1862.1.6.3"}}};
+
+std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
+
+std::optional<std::string> decode_base64(std::string_view text) {
+    if (text.empty() || text.size() % 4 != 0) return std::nullopt;
+    std::string out(text.size() / 4 * 3, '\0');
+    const int n = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()), bytes_of(text).data(),
+                                  static_cast<int>(text.size()));
+    if (n < 0) return std::nullopt;
+    const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
+    out.resize(static_cast<std::size_t>(n) - padding);
+    return out;
+}
+
+// A DNS name as a certificate would hold it: A-labels of letters, digits, '-' and '_'.
+std::optional<std::string> dns_fault(std::string_view name) {
+    if (name.ends_with('.')) return "ends with a dot, which no certificate's name does; leave it out";
+    for (const std::string_view label : split(name, '.')) {
+        if (label.empty()) return "has an empty label";
+        if (label.find('*') != std::string_view::npos) {
+            return "has '*' inside: the wildcards are '*.' (one label) and '**.' (one or more), at the start only";
+        }
+        if (label.size() > 63) return "has a label of more than 63 characters";
+        const bool plain =
+            std::all_of(label.begin(), label.end(), [](char c) { return is_alnum(c) || c == '-' || c == '_'; });
+        if (!plain) return "holds a character that a DNS name cannot hold";
+    }
+    return std::nullopt;
+}
+
+// RFC 3492 for one label; nothing where the label is not valid UTF-8.
+std::optional<std::string> a_label(std::string_view label) {
+    const auto points = decode_utf8(label);
+    if (!points) return std::nullopt;
+    std::string out;
+    for (const char32_t c : *points) {
+        if (c < 0x80) out += to_lower(static_cast<char>(c));
+    }
+    if (out.size() == points->size()) return out;
+    constexpr std::uint32_t kBase = 36, kTMin = 1, kTMax = 26, kSkew = 38, kDamp = 700;
+    std::uint32_t n = 0x80, delta = 0, bias = 72;
+    std::uint32_t handled = static_cast<std::uint32_t>(out.size());
+    const std::uint32_t basic = handled;
+    const auto length = static_cast<std::uint32_t>(points->size());
+    if (basic > 0) out += '-';
+    const auto digit = [](std::uint32_t d) { return static_cast<char>(d < 26 ? 'a' + d : '0' + d - 26); };
+    while (handled < length) {
+        std::uint32_t next = 0x10ffff;
+        for (const char32_t c : *points) {
+            if (c >= n && c < next) next = static_cast<std::uint32_t>(c);
+        }
+        delta += (next - n) * (handled + 1);
+        n = next;
+        for (const char32_t c : *points) {
+            if (c < n) ++delta;
+            if (c != n) continue;
+            std::uint32_t q = delta;
+            for (std::uint32_t k = kBase;; k += kBase) {
+                const std::uint32_t t = k <= bias ? kTMin : k >= bias + kTMax ? kTMax : k - bias;
+                if (q < t) break;
+                out += digit(t + (q - t) % (kBase - t));
+                q = (q - t) / (kBase - t);
+            }
+            out += digit(q);
+            delta = handled == basic ? delta / kDamp : delta / 2;
+            delta += delta / (handled + 1);
+            std::uint32_t k = 0;
+            for (; delta > ((kBase - kTMin) * kTMax) / 2; k += kBase) delta /= kBase - kTMin;
+            bias = k + (kBase - kTMin + 1) * delta / (delta + kSkew);
+            ++handled;
+            delta = 0;
+        }
+        ++delta;
+        ++n;
+    }
+    return "xn--" + out;
+}
+
+std::string ascii_form(std::string_view name) {
+    std::string out;
+    for (const std::string_view label : split(name, '.')) {
+        const auto ascii = a_label(label);
+        if (!ascii) return {};
+        out += (out.empty() ? "" : ".") + *ascii;
+    }
+    return out;
+}
+
+// Second-level labels under which registries sell names to anybody, in two-letter top-level domains.
+bool looks_like_public_suffix(std::string_view domain) {
+    static constexpr std::string_view kRegistryLabels[] = {"co", "com", "org", "net", "ac", "gov", "edu", "ne", "or"};
+    const auto labels = split(domain, '.');
+    return labels.size() == 2 && labels[1].size() == 2 &&
+           std::any_of(std::begin(kRegistryLabels), std::end(kRegistryLabels),
+                       [&](std::string_view s) { return equal_nocase(s, labels[0]); });
+}
+
+}  // namespace
+
+// Fills one Selector from one word.
+class SelectorParser {
+public:
+    Result<Selector::Parsed> parse(std::string_view word) {
+        std::string_view rest = word;
+        if (rest.starts_with('!')) {
+            selector_.negated_ = true;
+            rest.remove_prefix(1);
+        }
+        if (rest.empty()) return Error{quoted(word) + " is empty: expected TYPE:VALUE, like DNS:api.acme.example"};
+        const std::size_t colon = rest.find(':');
+        const std::string_view type = rest.substr(0, colon);
+        const bool has_value = colon != std::string_view::npos;
+        const std::string_view value = has_value ? rest.substr(colon + 1) : std::string_view();
+
+        if (auto fault = read_type(type)) return Error{std::move(*fault)};
+        const bool presence = selector_.field_ == Field::kExtension && !has_value;
+        if (!has_value && !presence) {
+            return Error{quoted(word) + " has no value: expected " + std::string(type) + ":VALUE"};
+        }
+        if (has_value && value.empty()) {
+            return Error{quoted(word) + " has an empty value: expected " + std::string(type) + ":VALUE"};
+        }
+        selector_.text_ = (selector_.negated_ ? "!" : "") + type_ + (has_value ? ":" + std::string(value) : "");
+        if (presence) {
+            selector_.form_ = Selector::Form::kPresence;
+        } else if (auto fault = read_value(value)) {
+            return Error{quoted(word) + ": " + std::move(*fault)};
+        }
+        return Selector::Parsed{std::move(selector_), std::move(warnings_), reversed_};
+    }
+
+private:
+    using Fault = std::optional<std::string>;  // what is wrong and what would be right
+
+    Fault read_type(std::string_view type) {
+        for (const TypeName& known : kTypes) {
+            if (!equal_nocase(type, known.name)) continue;
+            type_ = known.name;
+            selector_.field_ = known.field;
+            const bool needs_oid = known.field == Field::kOtherName || known.field == Field::kExtension;
+            if (needs_oid) return quoted(type) + " needs an OID: expected " + type_ + ".1.2.3";
+            return std::nullopt;
+        }
+        for (const auto& [prefix, field] :
+             {TypeName{"issuer.", Field::kIssuerAttribute}, TypeName{"otherName.", Field::kOtherName},
+              TypeName{"extension.", Field::kExtension}}) {
+            if (type.size() > prefix.size() && equal_nocase(type.substr(0, prefix.size()), prefix)) {
+                return read_oid_type(type, prefix, field);
+            }
+        }
+        return read_oid_type(type, "", Field::kSubjectAttribute);
+    }
+
+    Fault read_oid_type(std::string_view type, std::string_view prefix, Field field) {
+        const std::string_view name = type.substr(prefix.size());
+        auto oid = oid_from_text(name);
+        if (!oid) {
+            return "unknown selector type " + quoted(type) + did_you_mean(name, kTypeWords) +
+                   ": expected one of subject, CN, O, OU, DNS, email, URI, IP, sha256, ... or a dotted OID";
+        }
+        selector_.field_ = field;
+        selector_.oid_ = std::move(*oid);
+        const bool attribute = field == Field::kSubjectAttribute || field == Field::kIssuerAttribute;
+        type_ = std::string(prefix) + (attribute ? oid_name(selector_.oid_) : selector_.oid_);
+        return std::nullopt;
+    }
+
+    Fault read_value(std::string_view value) {
+        switch (selector_.field_) {
+            case Field::kSubject:
+            case Field::kIssuer:
+            case Field::kDirName:
+                return read_name_value(value);
+            case Field::kSubjectAttribute:
+            case Field::kIssuerAttribute:
+                return read_attribute(value);
+            case Field::kDns:
+                return read_dns(value);
+            case Field::kEmail:
+                return read_email(value);
+            case Field::kUri:
+                return read_uri(value);
+            case Field::kIp:
+                return read_ip(value);
+            case Field::kUpn:
+                return read_text(value, value.find('@') == std::string_view::npos ? "a UPN is user@domain" : nullptr);
+            case Field::kOtherName:
+            case Field::kExtension:
+                return read_text(value, nullptr);
+            case Field::kSerial:
+                return read_serial(value);
+            case Field::kSha256:
+                return read_digest(value, false);
+            case Field::kSpki:
+            case Field::kIssuerSpki:
+                return read_digest(value, true);
+            case Field::kRid:
+            case Field::kEku:
+            case Field::kPolicy:
+                return read_oid(value, {});
+            case Field::kQcRole:
+                return read_oid(value, kQcRoles);
+            case Field::kQcType:
+                return read_oid(value, kQcTypes);
+        }
+        return "cannot be read";
+    }
+
+    Fault read_name_value(std::string_view value) {
+        auto pattern = NamePattern::parse(value);
+        if (!pattern) return pattern.error();
+        if (const auto turned = pattern.value().reversed_suggestion()) {
+            reversed_ = true;
+            warnings_.push_back(
+                "the name in " + quoted(selector_.text_) +
+                " reads as if it was in reverse; in RFC 4514 text the most specific part comes first: \"" + type_ +
+                ":" + *turned + "\"");
+        }
+        selector_.name_ = std::move(pattern.value());
+        return std::nullopt;
+    }
+
+    Fault read_attribute(std::string_view value) {
+        if (value.find('*') != std::string_view::npos) {
+            warnings_.push_back("the '*' in " + quoted(selector_.text_) +
+                                " is compared as a character: attributes have no wildcards");
+        }
+        auto pattern = AttributePattern::parse(value);
+        if (!pattern) return pattern.error();
+        selector_.attribute_ = std::move(pattern.value());
+        return std::nullopt;
+    }
+
+    Fault read_text(std::string_view value, const char* fault) {
+        if (fault != nullptr) return std::string(fault);
+        const auto points = decode_utf8(value);
+        if (!points) return "is not valid UTF-8";
+        selector_.operand_ = std::string(value);
+        return std::nullopt;
+    }
+
+    Fault ascii_only(std::string_view value) {
+        const bool ascii = std::all_of(value.begin(), value.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+        return ascii ? Fault() : "holds blanks, control or non-ASCII characters, which this field cannot hold";
+    }
+
+    // Takes "*." or "**." off the front and checks that what stays is a domain narrow enough for it.
+    Fault read_domain(std::string_view domain) {
+        const bool ascii =
+            std::all_of(domain.begin(), domain.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+        if (!ascii) {
+            const std::string xn = ascii_form(domain);
+            return "certificates hold internationalised names as A-labels" +
+                   (xn.empty() ? std::string() : ": write " + xn);
+        }
+        if (auto fault = dns_fault(domain)) return quoted(domain) + " " + *fault;
+        if (selector_.form_ == Selector::Form::kExact) return std::nullopt;
+        if (split(domain, '.').size() < 2) {
+            return "the wildcard is too wide: keep at least two literal labels, like *.acme.example";
+        }
+        if (looks_like_public_suffix(domain)) {
+            warnings_.push_back(quoted(selector_.text_) + " covers a public suffix: anybody can register a name there");
+        }
+        return std::nullopt;
+    }
+
+    Fault read_dns(std::string_view value) {
+        std::string_view domain = value;
+        if (value.starts_with("**.")) {
+            selector_.form_ = Selector::Form::kAnyDepth;
+            domain.remove_prefix(3);
+        } else if (value.starts_with("*.")) {
+            selector_.form_ = Selector::Form::kOneLabel;
+            domain.remove_prefix(2);
+        } else if (value == "*" || value == "**") {
+            return "the wildcard is too wide: keep at least two literal labels, like *.acme.example";
+        }
+        selector_.operand_ = lower(domain);
+        return read_domain(domain);
+    }
+
+    Fault read_email(std::string_view value) {
+        const std::size_t at = value.rfind('@');
+        if (at == std::string_view::npos || at == 0 || at + 1 == value.size()) {
+            return "expected local@domain, or *@domain for everybody there";
+        }
+        if (value.substr(0, at) == "*") {
+            selector_.form_ = Selector::Form::kOneLabel;
+        } else if (value.find('@') != at && value.front() != '"') {
+            return "two '@' outside of quotes never match: expected local@domain";
+        }
+        if (auto fault = read_domain(value.substr(at + 1))) return fault;
+        const bool wildcard = selector_.form_ != Selector::Form::kExact;
+        selector_.operand_ = wildcard ? lower(value.substr(at + 1)) : std::string(value);
+        return ascii_only(value);
+    }
+
+    Fault read_uri(std::string_view value) {
+        if (auto fault = ascii_only(value)) return fault;
+        const std::size_t colon = value.find(':');
+        const std::string_view scheme = value.substr(0, colon);
+        const bool valid_scheme = colon != std::string_view::npos && !scheme.empty() && is_alpha(scheme.front()) &&
+                                  std::all_of(scheme.begin(), scheme.end(),
+                                              [](char c) { return is_alnum(c) || c == '+' || c == '-' || c == '.'; });
+        if (!valid_scheme) return "expected an absolute URI like spiffe://acme.example/orders";
+        selector_.operand_ = canonical_uri(value);
+        const UriParts parts = split_uri(selector_.operand_);
+        if (parts.scheme_and_authority.find('*') != std::string_view::npos) {
+            return "a '*' in scheme or authority: wildcards stand for whole segments of the path only";
+        }
+        if (selector_.operand_.starts_with("spiffe://")) {
+            if (auto fault = spiffe_fault(parts)) return fault;
+        }
+        if (parts.path.find('*') == std::string_view::npos) return std::nullopt;
+        return read_uri_wildcard(parts);
+    }
+
+    static Fault spiffe_fault(const UriParts& parts) {
+        const std::string_view domain = parts.scheme_and_authority.substr(std::string_view("spiffe://").size());
+        const bool plain = !domain.empty() && std::all_of(domain.begin(), domain.end(), [](char c) {
+            return is_alnum(c) || c == '.' || c == '-' || c == '_';
+        });
+        if (!plain || parts.has_fragment || !parts.query.empty()) {
+            return "a SPIFFE ID is spiffe://trust-domain/path, without user, port, query or fragment";
+        }
+        return std::nullopt;
+    }
+
+    Fault read_uri_wildcard(const UriParts& parts) {
+        if (!parts.has_authority || parts.has_fragment || parts.has_userinfo) {
+            return "a wildcard needs scheme://host/path without user or fragment";
+        }
+        const auto segments = split(parts.path.substr(1), '/');
+        constexpr std::size_t kDeepest = 60;
+        if (segments.size() > kDeepest) return "has more than 60 segments";
+        for (std::size_t i = 0; i < segments.size(); ++i) {
+            const bool wildcard = segments[i] == "*" || (segments[i] == "**" && i + 1 == segments.size());
+            if (!wildcard && segments[i].find('*') != std::string_view::npos) {
+                return "'" + std::string(segments[i]) + "': '*' stands for one whole segment, '/**' only at the end";
+            }
+        }
+        selector_.form_ = Selector::Form::kPath;
+        return std::nullopt;
+    }
+
+    Fault read_ip(std::string_view value) {
+        const std::size_t slash = value.find('/');
+        const std::string address(value.substr(0, slash));
+        std::array<char, 16> raw{};
+        std::size_t bytes = 0;
+        if (inet_pton(AF_INET, address.c_str(), raw.data()) == 1) bytes = 4;
+        if (bytes == 0 && inet_pton(AF_INET6, address.c_str(), raw.data()) == 1) bytes = 16;
+        if (bytes == 0) return "'" + address + "' is no IP address: expected 203.0.113.7, 2001:db8::1 or a CIDR block";
+        selector_.operand_ = std::string(raw.data(), bytes);
+        selector_.prefix_ = static_cast<unsigned>(bytes) * 8;
+        if (slash == std::string_view::npos) return std::nullopt;
+        const std::string_view length = value.substr(slash + 1);
+        unsigned prefix = 0;
+        const auto [end, fault] = std::from_chars(length.data(), length.data() + length.size(), prefix);
+        if (fault != std::errc() || end != length.data() + length.size() || prefix > selector_.prefix_) {
+            return "the prefix length has to be 0 to " + std::to_string(selector_.prefix_);
+        }
+        return clear_host_bits(prefix);
+    }
+
+    Fault clear_host_bits(unsigned prefix) {
+        std::string network = selector_.operand_;
+        for (std::size_t bit = prefix; bit < network.size() * 8; ++bit) {
+            const auto keep = static_cast<std::uint8_t>(~(0x80U >> (bit % 8)));
+            network[bit / 8] = static_cast<char>(static_cast<std::uint8_t>(network[bit / 8]) & keep);
+        }
+        if (network != selector_.operand_) {
+            return "has host bits set: did you mean " + ip_text(network) + "/" + std::to_string(prefix) + "?";
+        }
+        selector_.prefix_ = prefix;
+        return std::nullopt;
+    }
+
+    Fault read_serial(std::string_view value) {
+        std::string digits;
+        std::string_view rest = value;
+        const bool negative = rest.starts_with('-');
+        if (negative) rest.remove_prefix(1);
+        if (rest.starts_with("0x") || rest.starts_with("0X")) rest.remove_prefix(2);
+        for (const char c : rest) {
+            if (c == ':') continue;
+            if (hex_digit(c) < 0) {
+                return "'" + std::string(1, c) +
+                       "' is no hexadecimal digit: expected the serial number in hex, "
+                       "like 0A:3F or 0a3f, as `openssl x509 -serial` prints it";
+            }
+            digits += to_lower(c);
+        }
+        if (digits.empty()) return "expected the serial number in hex";
+        const std::size_t first = digits.find_first_not_of('0');
+        selector_.operand_ = first == std::string::npos ? "0" : digits.substr(first);
+        if (negative && selector_.operand_ != "0") selector_.operand_.insert(0, "-");
+        return std::nullopt;
+    }
+
+    Fault read_digest(std::string_view value, bool base64) {
+        constexpr std::size_t kSha256Bytes = 32;
+        auto raw = from_hex(value, true);
+        if ((!raw || raw->size() != kSha256Bytes) && base64) raw = decode_base64(value);
+        if (!raw || raw->size() != kSha256Bytes) {
+            return std::string("expected a SHA-256: 64 hex digits, with or without colons") +
+                   (base64 ? ", or 44 characters of base64" : "");
+        }
+        selector_.operand_ = std::move(*raw);
+        return std::nullopt;
+    }
+
+    Fault read_oid(std::string_view value, std::span<const NamedOid> names) {
+        std::vector<std::string_view> known;
+        for (const NamedOid& named : names) {
+            if (equal_nocase(value, named.name)) {
+                selector_.oid_ = named.oid;
+                return std::nullopt;
+            }
+            known.push_back(named.name);
+        }
+        const bool dotted = !value.empty() && is_digit(value.front());
+        auto oid = names.empty() || dotted ? oid_from_text(value) : std::nullopt;
+        if (!oid) {
+            std::string expected;
+            for (const std::string_view name : known) expected += std::string(name) + ", ";
+            return quoted(value) + " is unknown" + did_you_mean(value, known) + ": expected " + expected +
+                   "a dotted OID" + (names.empty() ? " or a name that OpenSSL knows, like clientAuth" : "");
+        }
+        selector_.oid_ = std::move(*oid);
+        return std::nullopt;
+    }
+
+    Selector selector_;
+    std::string type_;
+    std::vector<std::string> warnings_;
+    bool reversed_ = false;
+};
+
+Result<Selector::Parsed> Selector::parse(std::string_view word) { return SelectorParser().parse(word); }
+
+std::span<const std::string_view> selector_types() { return kTypeWords; }
+
+Result<FieldName> FieldName::parse(std::string_view type) {
+    FieldName out;
+    out.text_ = std::string(type);
+    for (const TypeName& known : kTypes) {
+        const bool needs_more =
+            known.field == Field::kOtherName || known.field == Field::kExtension || known.field == Field::kIssuerSpki;
+        if (needs_more || !equal_nocase(type, known.name)) continue;
+        out.field_ = known.field;
+        return out;
+    }
+    const bool issuer = type.size() > 7 && equal_nocase(type.substr(0, 7), "issuer.");
+    auto oid = oid_from_text(issuer ? type.substr(7) : type);
+    if (!oid) {
+        return Error{"unknown field " + quoted(type) + did_you_mean(type, kTypeWords) +
+                     ": expected a selector type like CN, DNS or URI"};
+    }
+    out.field_ = issuer ? Field::kIssuerAttribute : Field::kSubjectAttribute;
+    out.oid_ = std::move(*oid);
+    return out;
+}
+
+namespace {
+
+std::optional<std::string> only(const std::vector<std::string>& values) {
+    return values.size() == 1 ? std::optional(values.front()) : std::nullopt;
+}
+
+std::optional<std::string> only_attribute(const DistinguishedName& name, const std::string& oid) {
+    std::vector<std::string> values;
+    for (const NameAttribute& attribute : name.attributes) {
+        if (attribute.oid == oid) values.push_back(attribute.text);
+    }
+    return only(values);
+}
+
+}  // namespace
+
+std::optional<std::string> FieldName::value(const CertificateFacts& facts) const {
+    switch (field_) {
+        case Field::kSubject:
+            return facts.subject.text();
+        case Field::kIssuer:
+            return facts.issuer.text();
+        case Field::kDirName:
+            return facts.dir_name.size() == 1 ? std::optional(facts.dir_name.front().text()) : std::nullopt;
+        case Field::kSubjectAttribute:
+            return only_attribute(facts.subject, oid_);
+        case Field::kIssuerAttribute:
+            return only_attribute(facts.issuer, oid_);
+        case Field::kDns:
+            return only(facts.dns);
+        case Field::kEmail:
+            return only(facts.email);
+        case Field::kUri:
+            return only(facts.uri);
+        case Field::kIp:
+            return facts.ip.size() == 1 ? std::optional(ip_text(facts.ip.front())) : std::nullopt;
+        case Field::kUpn:
+            return only(facts.upn);
+        case Field::kRid:
+            return only(facts.rid);
+        case Field::kSerial:
+            return facts.serial;
+        case Field::kSha256:
+            return hex(bytes_of(facts.sha256));
+        case Field::kSpki:
+            return hex(bytes_of(facts.spki_sha256));
+        case Field::kEku:
+            return only(facts.eku);
+        case Field::kPolicy:
+            return only(facts.policies);
+        case Field::kQcRole:
+            return only(facts.qc_roles);
+        case Field::kQcType:
+            return only(facts.qc_types);
+        case Field::kIssuerSpki:
+        case Field::kOtherName:
+        case Field::kExtension:
+            return std::nullopt;
+    }
+    return std::nullopt;
+}
+
+}  // namespace mtls

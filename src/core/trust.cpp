@@ -1,0 +1,190 @@
+#include "mtls_authz/trust.hpp"
+
+#include <openssl/pem.h>
+
+#include <algorithm>
+#include <set>
+
+#include "mtls_authz/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+// RFC 5280 sets no limit; mod_ssl's default is 1, and no partner's PKI comes near ten.
+constexpr int kDeepestPath = 10;
+
+bool exists_at(const std::vector<TimeWindow>& windows, std::int64_t now) {
+    return std::any_of(windows.begin(), windows.end(), [now](const TimeWindow& w) { return w.contains(now); });
+}
+
+bool signed_by(const X509& certificate, const X509& issuer) {
+    const ErrorQueueGuard errors;
+    EVP_PKEY* const key = X509_get0_pubkey(&issuer);
+    // X509_verify() caches in the certificate and takes it non-const; its locks make that safe.
+    return key != nullptr && X509_verify(const_cast<X509*>(&certificate), key) == 1;
+}
+
+bool has_basic_constraints_ca(const X509& certificate) {
+    constexpr int kByBasicConstraints = 1;
+    return X509_check_ca(const_cast<X509*>(&certificate)) == kByBasicConstraints;
+}
+
+}  // namespace
+
+Result<std::vector<AnchorCertificate>> read_certificates(const std::string& pem, const std::string& file) {
+    const ErrorQueueGuard errors;
+    const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+    std::vector<AnchorCertificate> out;
+    for (;;) {
+        X509Ptr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+        if (!certificate) break;
+        AnchorCertificate anchor;
+        anchor.facts = read_facts(*certificate);
+        // Fills OpenSSL's cache of extensions now, once, instead of under a lock in a request.
+        X509_check_purpose(certificate.get(), -1, 0);
+        anchor.is_ca = has_basic_constraints_ca(*certificate);
+        anchor.certificate = std::move(certificate);
+        out.push_back(std::move(anchor));
+    }
+    const unsigned long last = ERR_peek_last_error();
+    const bool at_end = ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE;
+    if (!at_end || out.empty()) {
+        return Error{"'" + file + "' " +
+                     (out.empty() ? "holds no PEM certificate" : "holds a certificate that cannot be read") +
+                     ": expected one or more blocks of -----BEGIN CERTIFICATE-----"};
+    }
+    return out;
+}
+
+void CaDirectory::add(const AnchorCertificate& anchor, const TimeWindow& window) {
+    if (!anchor.is_ca) {
+        leaves_[anchor.facts.sha256].push_back(window);
+        return;
+    }
+    const std::string id = anchor.ca_id();
+    Issuer& issuer = cas_[id];
+    if (issuer.certificate == nullptr) {
+        issuer.certificate = &anchor;
+        by_name_[anchor.facts.subject.canonical].push_back(id);
+    }
+    issuer.windows.push_back(window);
+}
+
+const CaDirectory::Issuer* CaDirectory::issuer_of(const X509& certificate, const DistinguishedName& issuer_name,
+                                                  std::int64_t now, bool& same_name) const {
+    const auto named = by_name_.find(issuer_name.canonical);
+    if (named == by_name_.end()) return nullptr;
+    bool known_key = false;
+    for (const std::string& id : named->second) {
+        const Issuer& issuer = cas_.find(id)->second;
+        if (!signed_by(certificate, *issuer.certificate->certificate)) continue;
+        known_key = true;
+        if (exists_at(issuer.windows, now)) return &issuer;
+    }
+    if (!known_key) same_name = true;
+    return nullptr;
+}
+
+bool CaDirectory::knows_leaf(const std::string& sha256, std::int64_t now) const {
+    const auto found = leaves_.find(sha256);
+    return found != leaves_.end() && exists_at(found->second, now);
+}
+
+bool CaDirectory::names(const std::string& ca_id, std::int64_t now) const {
+    const auto found = cas_.find(ca_id);
+    return found != cas_.end() && exists_at(found->second.windows, now);
+}
+
+NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertificate& presented,
+                          const std::vector<X509*>& helpers, std::int64_t now) {
+    NearestCa nearest;
+    if (directory.knows_leaf(presented.facts.sha256, now)) {
+        nearest.is_leaf_itself = true;
+        return nearest;
+    }
+    // Breadth first, one depth at a time. A signature verifies under one key only, so at each step name and key of the
+    // issuer are certain, whatever the client chose to send or to leave out.
+    std::vector<const X509*> level = {presented.leaf.get()};
+    std::set<const X509*> seen(level.begin(), level.end());
+    for (int depth = 0; depth <= kDeepestPath && !level.empty(); ++depth) {
+        std::vector<const X509*> above;
+        for (const X509* certificate : level) {
+            const DistinguishedName issuer_name = read_name(*X509_get_issuer_name(certificate));
+            const auto* issuer = directory.issuer_of(*certificate, issuer_name, now, nearest.same_name_other_key);
+            if (issuer != nullptr) {
+                const std::string id = issuer->certificate->ca_id();
+                if (std::find(nearest.ca_ids.begin(), nearest.ca_ids.end(), id) == nearest.ca_ids.end()) {
+                    nearest.ca_ids.push_back(id);
+                }
+                continue;
+            }
+            for (X509* helper : helpers) {
+                if (seen.contains(helper) || !has_basic_constraints_ca(*helper)) continue;
+                if (X509_NAME_cmp(X509_get_issuer_name(certificate), X509_get_subject_name(helper)) != 0) continue;
+                if (!signed_by(*certificate, *helper)) continue;
+                seen.insert(helper);
+                above.push_back(helper);
+            }
+        }
+        if (!nearest.ca_ids.empty()) return nearest;
+        level = std::move(above);
+    }
+    return nearest;
+}
+
+namespace {
+
+BorrowedX509Stack stack_of(const std::vector<X509*>& certificates) {
+    BorrowedX509Stack stack(sk_X509_new_null());
+    if (!stack) throw std::bad_alloc();
+    for (X509* certificate : certificates) {
+        if (sk_X509_push(stack.get(), certificate) == 0) throw std::bad_alloc();
+    }
+    return stack;
+}
+
+std::string describe_failure(X509_STORE_CTX* ctx) {
+    std::string detail = X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx));
+    const X509* const at = X509_STORE_CTX_get_current_cert(ctx);
+    if (at != nullptr && X509_STORE_CTX_get_error_depth(ctx) > 0) {
+        detail += " (at CA " + read_name(*X509_get_subject_name(at)).text() + ")";
+    }
+    return detail;
+}
+
+}  // namespace
+
+PathAnswer verify_path(const PathQuestion& question) {
+    const ErrorQueueGuard errors;
+    const BorrowedX509Stack trusted = stack_of(question.trusted);
+    const BorrowedX509Stack helpers = stack_of(question.helpers);
+    const X509StorePtr empty_store(X509_STORE_new());
+    const X509StoreCtxPtr ctx(X509_STORE_CTX_new());
+    PathAnswer answer;
+    if (!empty_store || !ctx || X509_STORE_CTX_init(ctx.get(), empty_store.get(), question.leaf, helpers.get()) != 1) {
+        throw std::bad_alloc();
+    }
+    X509_STORE_CTX_set0_trusted_stack(ctx.get(), trusted.get());
+    X509_VERIFY_PARAM* const param = X509_STORE_CTX_get0_param(ctx.get());
+    X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
+    X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_CLIENT);
+    X509_VERIFY_PARAM_set_depth(param, kDeepestPath);
+    X509_VERIFY_PARAM_set_auth_level(param, std::max(1, question.security_level));
+    X509_VERIFY_PARAM_set_time(param, static_cast<time_t>(question.now));
+
+    answer.ok = X509_verify_cert(ctx.get()) == 1 && X509_STORE_CTX_get_error(ctx.get()) == X509_V_OK;
+    if (!answer.ok) {
+        answer.detail = describe_failure(ctx.get());
+        return answer;
+    }
+    STACK_OF(X509)* const chain = X509_STORE_CTX_get0_chain(ctx.get());
+    for (int i = 1; i < sk_X509_num(chain); ++i) {
+        const X509& ca = *sk_X509_value(chain, i);
+        answer.ca_keys.push_back(spki_sha256(ca));
+        answer.ca_ids.push_back(answer.ca_keys.back() + read_name(*X509_get_subject_name(&ca)).canonical);
+    }
+    return answer;
+}
+
+}  // namespace mtls

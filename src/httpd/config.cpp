@@ -1,0 +1,261 @@
+#include "config.hpp"
+
+#include <algorithm>
+
+#include "mtls_authz/text.hpp"
+
+namespace mtls::httpd {
+
+namespace {
+
+State* g_state = nullptr;  // trivially destructible: a restart unloads this object file
+
+const char* failure(cmd_parms* cmd, const std::string& message) { return pool_text(cmd->pool, message); }
+
+template <class Body>
+const char* guarded_directive(cmd_parms* cmd, Body body) noexcept {
+    return guarded(cmd->server, "mtls_authz: the directive could not be read", body);
+}
+
+Directive directive_of(const ap_directive_t* node) {
+    Directive out;
+    std::string_view name = node->directive;
+    std::string_view args = node->args != nullptr ? node->args : "";
+    out.where = place_of(node);
+    out.is_section = name.starts_with('<');
+    if (out.is_section) {
+        name.remove_prefix(1);
+        args = trim(args);
+        if (args.ends_with('>')) args.remove_suffix(1);
+    }
+    out.name = std::string(name);
+    out.args = std::string(trim(args));
+    for (const ap_directive_t* child = node->first_child; out.is_section && child != nullptr; child = child->next) {
+        out.children.push_back(directive_of(child));
+    }
+    return out;
+}
+
+// Up to the first character that stands for something else in a regular expression.
+std::string regex_literal_prefix(std::string_view regex) {
+    if (!regex.starts_with('^')) return {};
+    regex.remove_prefix(1);
+    std::size_t n = std::min(regex.find_first_of("\\.[]()*+?{}|$^"), regex.size());
+    // A quantifier makes the character before it optional; an alternative makes everything so.
+    if (regex.find('|') != std::string_view::npos) return {};
+    if (n < regex.size() && n > 0 && std::string_view("*?{").find(regex[n]) != std::string_view::npos) --n;
+    return std::string(regex.substr(0, n));
+}
+
+std::string wildcard_literal_prefix(std::string_view path) {
+    return std::string(path.substr(0, std::min(path.find_first_of("*?["), path.size())));
+}
+
+GateSection* section_of(cmd_parms* cmd, DirConfig& config) {
+    if (config.section != nullptr) return config.section;
+    GateSection& section = *pool_new<GateSection>(cmd->pool);
+    section.where = place_of(cmd->directive);
+    section.server = cmd->server;
+    section.config = &config;
+    section.path = cmd->path != nullptr ? cmd->path : "";
+    const ap_directive_t* const parent = cmd->directive->parent;
+    std::string_view kind = parent != nullptr ? parent->directive : "";
+    const std::string_view args = parent != nullptr && parent->args != nullptr ? parent->args : "";
+    const bool tilde = trim(args).starts_with('~');
+    using Kind = GateSection::Kind;
+    if (cmd->path == nullptr) {
+        section.kind = Kind::kServer;
+    } else if (equal_nocase(kind, "<Location")) {
+        section.kind = tilde ? Kind::kLocationMatch : Kind::kLocation;
+    } else if (equal_nocase(kind, "<LocationMatch")) {
+        section.kind = Kind::kLocationMatch;
+    } else if (equal_nocase(kind, "<Directory")) {
+        section.kind = tilde ? Kind::kDirectoryMatch : Kind::kDirectory;
+    } else if (equal_nocase(kind, "<DirectoryMatch")) {
+        section.kind = Kind::kDirectoryMatch;
+    }
+    const bool regex = section.kind == Kind::kLocationMatch || section.kind == Kind::kDirectoryMatch;
+    section.literal_prefix = regex ? regex_literal_prefix(section.path) : wildcard_literal_prefix(section.path);
+    config.section = &section;
+    state().sections.push_back(&section);
+    server_config(cmd->server).sections.push_back(&section);
+    return &section;
+}
+
+// The capture has to come from this section's own regular expression, or something else decides what it holds.
+void check_captures(cmd_parms* cmd, const GateSection& section, const GateRule& rule) {
+    for (const NameReference& name : rule.names) {
+        if (name.capture.empty()) continue;
+        const std::string group = lower(std::string_view(name.capture).substr(6));
+        const bool is_regex =
+            section.kind == GateSection::Kind::kLocationMatch || section.kind == GateSection::Kind::kDirectoryMatch;
+        const bool own = is_regex && lower(section.path).find("(?<" + group + ">") != std::string::npos;
+        std::string fault;
+        if (!own) {
+            fault = "is not captured by this section: put (?<" + group +
+                    ">...) into its regular expression, or other "
+                    "parts of the configuration decide what it holds";
+        } else if (!section.path.starts_with('^')) {
+            fault =
+                "comes from a regular expression that is not anchored: begin it with ^, or it fits in the middle of "
+                "any path";
+        }
+        if (fault.empty()) continue;
+        state().gate_warnings.push_back({Diagnostic::Severity::kWarning, place_of(cmd->directive),
+                                         std::string(cmd->cmd->name) + ": " + name.text() + " " + fault});
+    }
+}
+
+const char* context_fault(cmd_parms* cmd) { return ap_check_cmd_context(cmd, NOT_IN_LIMIT | NOT_IN_HTACCESS); }
+
+const char* add_rule(cmd_parms* cmd, DirConfig& config, const char* args, bool allow) {
+    if (const char* fault = context_fault(cmd)) return fault;
+    auto rule = allow ? GateRule::parse_allow(args) : GateRule::parse_deny(args);
+    const std::string name = cmd->cmd->name;
+    if (!rule) return failure(cmd, name + ": " + rule.error());
+    rule.value().where = place_of(cmd->directive);
+    GateSection& section = *section_of(cmd, config);
+    check_captures(cmd, section, rule.value());
+    if (!allow) {
+        if (config.deny == nullptr) {
+            config.deny = pool_new<DenyChain>(cmd->pool, DenyChain{pool_new<GateRules>(cmd->pool), nullptr});
+        }
+        const_cast<GateRules*>(config.deny->rules)->push_back(std::move(rule.value()));
+        return nullptr;
+    }
+    if (config.allow == nullptr) config.allow = pool_new<GateRules>(cmd->pool);
+    const auto is_none = [](const GateRule& r) { return r.kind == GateRule::Kind::kNone; };
+    const bool had_none = std::any_of(config.allow->begin(), config.allow->end(), is_none);
+    if (!config.allow->empty() && (had_none || is_none(rule.value()))) {
+        return failure(cmd, name + ": 'none' stands alone in its section, but " + config.allow->front().where.str() +
+                                " has '" + config.allow->front().text() + "'");
+    }
+    config.allow->push_back(std::move(rule.value()));
+    return nullptr;
+}
+
+}  // namespace
+
+State& state() { return *g_state; }
+
+void start_reading(apr_pool_t* pconf) { g_state = pool_new<State>(pconf, std::string(ap_server_root)); }
+
+std::string GateSection::title() const {
+    static constexpr const char* kNames[] = {"server",    "Location",       "LocationMatch",
+                                             "Directory", "DirectoryMatch", "section"};
+    const char* const name = kNames[static_cast<std::size_t>(kind)];
+    return kind == Kind::kServer ? "the server itself" : "<" + std::string(name) + " " + path + ">";
+}
+
+Where place_of(const ap_directive_t* directive) {
+    return {directive->filename != nullptr ? directive->filename : "",
+            static_cast<unsigned>(std::max(0, directive->line_num))};
+}
+
+std::string short_place(const Where& where) {
+    const std::string& root = state().server_root;
+    const bool below =
+        where.file.size() > root.size() + 1 && where.file.starts_with(root) && where.file[root.size()] == '/';
+    return Where{below ? where.file.substr(root.size() + 1) : where.file, where.line}.str();
+}
+
+void* create_dir_config(apr_pool_t* pool, char*) noexcept { return pool_new<DirConfig>(pool); }
+
+void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) noexcept {
+    // Names every member on both sides: a new one does not compile until it is merged.
+    const auto& [base_mode, base_allow, base_deny, base_user, base_env, base_provider, base_section] =
+        *static_cast<const DirConfig*>(base_config);
+    const auto& [mode, allow, deny, user, env, provider, section] = *static_cast<const DirConfig*>(add_config);
+    DirConfig& out = *pool_new<DirConfig>(pool);
+
+    const bool has_rules = allow != nullptr || deny != nullptr;
+    // A section with rules of its own ends an inherited Off or LogOnly.
+    out.mode = mode ? mode : has_rules ? std::optional(GateMode::kOn) : base_mode;
+    out.allow = allow != nullptr ? allow : base_allow;
+    out.deny = deny != nullptr ? deny : base_deny;
+    if (deny != nullptr && base_deny != nullptr) {
+        // Denials add up: hang the outer chain behind a copy of the inner one.
+        DenyChain** tail = &out.deny;
+        for (const DenyChain* link = deny; link != nullptr; link = link->outer) {
+            auto* const copy = pool_new<DenyChain>(pool, *link);
+            *tail = copy;
+            tail = const_cast<DenyChain**>(&copy->outer);
+        }
+        *tail = base_deny;
+    }
+    out.remote_user = user ? user : base_user;
+    out.env = env ? env : base_env;
+    out.has_provider = provider || base_provider;
+    out.section = section != nullptr ? section : base_section;
+    return &out;
+}
+
+void* create_server_config(apr_pool_t* pool, server_rec*) noexcept { return pool_new<ServerConfig>(pool); }
+
+const char* on_policy_directive(cmd_parms* cmd, void*, const char*) noexcept {
+    return guarded_directive(cmd, [&]() -> const char* {
+        if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
+        PolicyBuilder& builder = state().builder;
+        const std::size_t before = builder.diagnostics().size();
+        builder.add(directive_of(cmd->directive));
+        std::string errors;
+        for (std::size_t i = before; i < builder.diagnostics().size(); ++i) {
+            const Diagnostic& d = builder.diagnostics()[i];
+            if (d.severity != Diagnostic::Severity::kError) continue;
+            errors += (errors.empty() ? "" : "; ") + d.where.str() + ": " + d.message;
+        }
+        return errors.empty() ? nullptr : failure(cmd, errors);
+    });
+}
+
+const char* on_allow(cmd_parms* cmd, void* config, const char* args) noexcept {
+    return guarded_directive(cmd, [&] { return add_rule(cmd, *static_cast<DirConfig*>(config), args, true); });
+}
+
+const char* on_deny(cmd_parms* cmd, void* config, const char* args) noexcept {
+    return guarded_directive(cmd, [&] { return add_rule(cmd, *static_cast<DirConfig*>(config), args, false); });
+}
+
+const char* on_authz(cmd_parms* cmd, void* config, const char* arg) noexcept {
+    return guarded_directive(cmd, [&]() -> const char* {
+        if (const char* fault = context_fault(cmd)) return fault;
+        static constexpr std::string_view kWords[] = {"On", "LogOnly", "Off"};
+        auto& c = *static_cast<DirConfig*>(config);
+        for (std::size_t i = 0; i < std::size(kWords); ++i) {
+            if (!equal_nocase(arg, kWords[i])) continue;
+            c.mode = static_cast<GateMode>(i);
+            section_of(cmd, c);
+            return nullptr;
+        }
+        return failure(cmd, std::string(cmd->cmd->name) + ": '" + escape_for_log(arg, 60) + "'" +
+                                did_you_mean(arg, kWords) + ": expected On, LogOnly or Off");
+    });
+}
+
+const char* on_remote_user(cmd_parms* cmd, void* config, int on) noexcept {
+    if (const char* fault = context_fault(cmd)) return fault;
+    static_cast<DirConfig*>(config)->remote_user = on != 0;
+    return nullptr;
+}
+
+const char* on_env(cmd_parms* cmd, void* config, const char* arg) noexcept {
+    return guarded_directive(cmd, [&]() -> const char* {
+        if (const char* fault = context_fault(cmd)) return fault;
+        const bool all = equal_nocase(arg, "All");
+        if (!all && !equal_nocase(arg, "Basic")) {
+            return failure(cmd,
+                           std::string(cmd->cmd->name) + ": '" + escape_for_log(arg, 60) + "': expected Basic or All");
+        }
+        static_cast<DirConfig*>(config)->env = all ? EnvLevel::kAll : EnvLevel::kBasic;
+        return nullptr;
+    });
+}
+
+void note_provider(cmd_parms* cmd) {
+    auto* const config = cmd->context != nullptr
+                             ? static_cast<DirConfig*>(ap_get_module_config(cmd->context, &mtls_authz_module))
+                             : nullptr;
+    if (config != nullptr) config->has_provider = true;
+}
+
+}  // namespace mtls::httpd

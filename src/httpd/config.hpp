@@ -1,0 +1,99 @@
+// Configuration as httpd keeps it: what the directives leave behind, and how sections merge.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "httpd.hpp"
+#include "mtls_authz/gate.hpp"
+#include "mtls_authz/policy_builder.hpp"
+
+namespace mtls::httpd {
+
+enum class EnvLevel { kBasic, kAll };
+
+struct GateSection;
+
+// What one section says, or what several say after merging. httpd merges two or three times per request, in worker
+// threads: everything behind the pointers is immutable once the configuration is read.
+struct DirConfig {
+    std::optional<GateMode> mode;
+    GateRules* allow = nullptr;
+    DenyChain* deny = nullptr;
+    std::optional<bool> remote_user;
+    std::optional<EnvLevel> env;
+    bool has_provider = false;       // a Require mtls-* stands here or around
+    GateSection* section = nullptr;  // the section that `allow` or `mode` comes from
+};
+static_assert(std::is_trivially_copyable_v<DirConfig>);
+
+// One section of the configuration that holds a gate: for the checks at start, and for places below a DAV collection.
+struct GateSection {
+    enum class Kind { kServer, kLocation, kLocationMatch, kDirectory, kDirectoryMatch, kOther };
+    Kind kind = Kind::kOther;
+    std::string path;            // as written; a regular expression for the *Match kinds
+    std::string literal_prefix;  // what every path that it covers begins with
+    Where where;
+    const server_rec* server = nullptr;
+    const DirConfig* config = nullptr;  // of this section alone
+    std::string title() const;          // "<Location /orders>"
+};
+
+struct ServerConfig {
+    ServerCas cas;                             // what mod_ssl was given for this virtual host at start
+    bool has_tls = false;                      // mod_ssl serves it
+    std::vector<const GateSection*> sections;  // gates written in this server
+};
+
+// One for each configuration that is read; lives in pconf.
+struct State {
+    explicit State(std::string root) : builder(root), server_root(std::move(root)) {}
+
+    PolicyBuilder builder;
+    std::unique_ptr<const Policy> policy;  // null until check_config
+    std::vector<const GateSection*> sections;
+    std::vector<Diagnostic> gate_warnings;
+    std::string server_root;
+};
+
+// The state of the configuration in force.
+State& state();
+void start_reading(apr_pool_t* pconf);
+
+inline const DirConfig& dir_config(const request_rec* r) {
+    return *static_cast<const DirConfig*>(ap_get_module_config(r->per_dir_config, &mtls_authz_module));
+}
+inline ServerConfig& server_config(const server_rec* s) {
+    return *static_cast<ServerConfig*>(ap_get_module_config(s->module_config, &mtls_authz_module));
+}
+
+// Whether anything is asked here: rules without MTLSAuthz count as On.
+inline bool has_gate(const DirConfig& c) {
+    if (c.mode) return *c.mode != GateMode::kOff;
+    return c.allow != nullptr || c.deny != nullptr;
+}
+inline GateMode gate_mode(const DirConfig& c) { return c.mode.value_or(GateMode::kOn); }
+
+// "FILE:LINE" with FILE relative to ServerRoot where it lies below.
+std::string short_place(const Where& where);
+Where place_of(const ap_directive_t* directive);
+
+void* create_dir_config(apr_pool_t* pool, char* path) noexcept;
+void* merge_dir_config(apr_pool_t* pool, void* base, void* add) noexcept;
+void* create_server_config(apr_pool_t* pool, server_rec* s) noexcept;
+
+// Directive handlers.
+const char* on_policy_directive(cmd_parms* cmd, void* config, const char* args) noexcept;
+const char* on_allow(cmd_parms* cmd, void* config, const char* args) noexcept;
+const char* on_deny(cmd_parms* cmd, void* config, const char* args) noexcept;
+const char* on_authz(cmd_parms* cmd, void* config, const char* arg) noexcept;
+const char* on_remote_user(cmd_parms* cmd, void* config, int on) noexcept;
+const char* on_env(cmd_parms* cmd, void* config, const char* arg) noexcept;
+
+// For Require mtls-*: notes that the section of `cmd` holds a provider.
+void note_provider(cmd_parms* cmd);
+
+}  // namespace mtls::httpd

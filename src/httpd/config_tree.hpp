@@ -1,0 +1,18 @@
+// httpd's tree of all directives, for findings about directives of other modules.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "httpd.hpp"
+
+namespace mtls::httpd {
+
+// Calls `visit` for each directive that is written for this server, sections inside included; other virtual hosts are
+// not.
+void for_each_directive(const server_rec* s, const std::function<void(const ap_directive_t&)>& visit);
+
+// The first word of the last directive `name` at server level of `s`, or of the main server; empty where there is none.
+std::string server_setting(const server_rec* s, const char* name);
+
+}  // namespace mtls::httpd

@@ -1,0 +1,157 @@
+#include "connection.hpp"
+
+#include <openssl/ssl.h>
+
+#include "mtls_authz/session_chain.hpp"
+#include "start_checks.hpp"
+
+// mod_ssl_openssl.h, which not every distribution packages, declares these two hooks.
+extern "C" {
+#include <mod_ssl.h>
+APR_DECLARE_EXTERNAL_HOOK(ssl, SSL, int, pre_handshake, (conn_rec * c, SSL* ssl, int is_proxy))
+APR_DECLARE_EXTERNAL_HOOK(ssl, SSL, int, init_server, (server_rec * s, apr_pool_t* p, int is_proxy, SSL_CTX* ctx))
+}
+
+namespace mtls::httpd {
+
+namespace {
+
+std::vector<X509*> certificates_of(STACK_OF(X509) * stack) {
+    std::vector<X509*> out;
+    for (int i = 0; stack != nullptr && i < sk_X509_num(stack); ++i) out.push_back(sk_X509_value(stack, i));
+    return out;
+}
+
+// The intermediates of a certificate: from the session, which has them for full and resumed handshakes alike; from the
+// peer where something kept our callback from running.
+std::vector<X509Ptr> helpers_of(SSL* ssl, const X509& leaf) {
+    void* data = nullptr;
+    size_t length = 0;
+    SSL_SESSION* const session = SSL_get_session(ssl);
+    if (session != nullptr && SSL_SESSION_get0_ticket_appdata(session, &data, &length) == 1 && length > 0) {
+        return decode_helpers({static_cast<const char*>(data), length}, leaf);
+    }
+    return useful_helpers(leaf, certificates_of(SSL_get_peer_cert_chain(ssl)));
+}
+
+// Runs in place of X509_verify_cert(), and lets it decide; afterwards puts the intermediates on the session, whatever
+// was decided, since a session is also made for a certificate that only `optional_no_ca` accepts.
+int verify_and_remember(X509_STORE_CTX* ctx) {
+    const int verified = X509_verify_cert(ctx);
+    auto* const ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx()));
+    const X509* const leaf = X509_STORE_CTX_get0_cert(ctx);
+    SSL_SESSION* const session = ssl != nullptr ? SSL_get_session(ssl) : nullptr;
+    if (session != nullptr && leaf != nullptr) {
+        const auto helpers = useful_helpers(*leaf, certificates_of(X509_STORE_CTX_get0_untrusted(ctx)));
+        const std::string data = encode_helpers(*leaf, helpers);
+        SSL_SESSION_set1_ticket_appdata(session, data.data(), data.size());
+    }
+    return verified;
+}
+
+extern "C" int on_verify_certificate(X509_STORE_CTX* ctx, void* server) {
+    constexpr int kRefused = 0;
+    return guarded(static_cast<const server_rec*>(server), kRefused, [&] { return verify_and_remember(ctx); });
+}
+
+// What mod_ssl was given for this virtual host: copied now, so that no request ever looks into a directory.
+void copy_server_cas(server_rec* s, SSL_CTX* ctx) {
+    server_config(s).has_tls = true;
+    ServerCas& cas = server_config(s).cas;
+    cas.certificates.clear();
+    cas.security_level = SSL_CTX_get_security_level(ctx);
+    STACK_OF(X509_OBJECT)* const objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx));
+    for (int i = 0; i < sk_X509_OBJECT_num(objects); ++i) {
+        X509* const ca = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+        if (ca != nullptr) cas.certificates.push_back(share(*ca));
+    }
+    for (X509Ptr& ca : certificates_in_ca_path(s)) cas.certificates.push_back(std::move(ca));
+}
+
+extern "C" int on_init_server(server_rec* s, apr_pool_t*, int is_proxy, SSL_CTX* ctx) {
+    if (is_proxy != 0) return OK;
+    return guarded(s, HTTP_INTERNAL_SERVER_ERROR, [&] {
+        SSL_CTX_set_cert_verify_callback(ctx, on_verify_certificate, s);
+        copy_server_cas(s, ctx);
+        return OK;
+    });
+}
+
+extern "C" int on_pre_handshake(conn_rec* c, SSL* ssl, int is_proxy) {
+    if (is_proxy != 0) return OK;
+    return guarded(c->base_server, HTTP_INTERNAL_SERVER_ERROR, [&] {
+        ap_set_module_config(c->conn_config, &mtls_authz_module, pool_new<TlsConnection>(c->pool, ssl));
+        return OK;
+    });
+}
+
+// After mod_ssl's handshake, before HTTP/2 takes the connection over: the last moment on the connection's own thread.
+extern "C" int on_process_connection(conn_rec* c) {
+    if (c->master != nullptr) return DECLINED;
+    return guarded(c->base_server, DONE, [&] {
+        if (TlsConnection* const tls = tls_of(c)) tls->refresh();
+        return DECLINED;
+    });
+}
+
+}  // namespace
+
+void TlsConnection::refresh() {
+    const ErrorQueueGuard errors;
+    X509* const leaf = SSL_get0_peer_certificate(ssl_);
+    const std::lock_guard lock(mutex_);
+    if ((certificate_ ? certificate_->leaf.get() : nullptr) == leaf) return;
+    certificate_.reset();
+    answer_ = {};
+    if (leaf == nullptr) return;
+    auto presented = std::make_shared<PresentedCertificate>();
+    presented->leaf = share(*leaf);
+    presented->helpers = helpers_of(ssl_, *leaf);
+    presented->facts = read_facts(*leaf);
+    const std::string_view version = SSL_get_version(ssl_);
+    facts_.version = version.substr(version.starts_with("TLSv") ? 4 : 0);
+    facts_.resumed = SSL_session_reused(ssl_) == 1;
+    certificate_ = std::move(presented);
+}
+
+std::shared_ptr<const PresentedCertificate> TlsConnection::certificate() const {
+    const std::lock_guard lock(mutex_);
+    return certificate_;
+}
+
+TlsFacts TlsConnection::facts() const {
+    const std::lock_guard lock(mutex_);
+    return facts_;
+}
+
+std::shared_ptr<const Identification> TlsConnection::identify(const PresentedCertificate& certificate,
+                                                              const Policy& policy, const ServerCas& server,
+                                                              std::int64_t now) {
+    const std::lock_guard lock(mutex_);
+    const bool known = answer_.who && answer_.certificate == &certificate && answer_.server == &server &&
+                       answer_.generation == policy.generation() && answer_.who->valid_from <= now &&
+                       now <= answer_.who->valid_until;
+    if (!known) {
+        answer_ = {};
+        answer_.who = std::make_shared<const Identification>(policy.identify(certificate, server, now));
+        answer_.certificate = &certificate;
+        answer_.server = &server;
+        answer_.generation = policy.generation();
+    }
+    return answer_.who;
+}
+
+TlsConnection* tls_of(conn_rec* c) {
+    conn_rec* const own = c->master != nullptr ? c->master : c;
+    return static_cast<TlsConnection*>(ap_get_module_config(own->conn_config, &mtls_authz_module));
+}
+
+void register_connection_hooks() {
+    APR_OPTIONAL_HOOK(ssl, init_server, on_init_server, nullptr, nullptr, APR_HOOK_MIDDLE);
+    APR_OPTIONAL_HOOK(ssl, pre_handshake, on_pre_handshake, nullptr, nullptr, APR_HOOK_MIDDLE);
+    static const char* const kAfter[] = {"mod_ssl.c", nullptr};
+    static const char* const kBefore[] = {"mod_http2.c", "http_core.c", nullptr};
+    ap_hook_process_connection(on_process_connection, kAfter, kBefore, APR_HOOK_MIDDLE);
+}
+
+}  // namespace mtls::httpd

@@ -1,0 +1,61 @@
+// What is kept for a TLS connection: the client's certificate, and whom it belongs to.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "config.hpp"
+#include "mtls_authz/policy.hpp"
+
+struct ssl_st;
+
+namespace mtls::httpd {
+
+// What the log says about how the certificate came.
+struct TlsFacts {
+    std::string version;  // "1.3"
+    bool resumed = false;
+};
+
+// Lives in the pool of the connection that speaks TLS; for HTTP/2 that is the master connection, whose streams ask in
+// several threads at once.
+class TlsConnection {
+public:
+    explicit TlsConnection(ssl_st* ssl) : ssl_(ssl) {}
+
+    // Takes the certificate that the connection has now, if it is another one than before (renegotiation,
+    // post-handshake authentication). Touches the SSL*, so only on the connection's own thread.
+    void refresh();
+
+    // Null where the client sent no certificate.
+    std::shared_ptr<const PresentedCertificate> certificate() const;
+    TlsFacts facts() const;
+
+    // The same answer as policy.identify(), found anew only when the certificate, the policy, the virtual host or the
+    // clock says so.
+    std::shared_ptr<const Identification> identify(const PresentedCertificate& certificate, const Policy& policy,
+                                                   const ServerCas& server, std::int64_t now);
+
+private:
+    struct Answer {
+        std::shared_ptr<const Identification> who;
+        const PresentedCertificate* certificate = nullptr;
+        const ServerCas* server = nullptr;
+        std::string generation;
+    };
+
+    ssl_st* const ssl_;
+    mutable std::mutex mutex_;
+    std::shared_ptr<const PresentedCertificate> certificate_;
+    TlsFacts facts_;
+    Answer answer_;
+};
+
+// The connection's TLS state, the master's for an HTTP/2 stream; null without TLS.
+TlsConnection* tls_of(conn_rec* c);
+
+// Hooks.
+void register_connection_hooks();
+
+}  // namespace mtls::httpd

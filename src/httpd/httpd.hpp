@@ -1,0 +1,72 @@
+// httpd's headers as C++ needs them, and the boundary between its C and our C++: nothing thrown ever crosses it.
+#pragma once
+
+#define AP_HAVE_C99  // directive handlers are then type-checked, and log arguments evaluated only where logged
+extern "C" {
+#include <httpd.h>
+
+#include <ap_expr.h>
+#include <ap_provider.h>
+#include <apr_strings.h>
+#include <http_config.h>
+#include <http_connection.h>
+#include <http_core.h>
+#include <http_log.h>
+#include <http_main.h>
+#include <http_protocol.h>
+#include <http_request.h>
+#include <mod_auth.h>
+#include <util_cfgtree.h>
+#include <util_filter.h>
+}
+
+#include <exception>
+#include <new>
+#include <string>
+#include <string_view>
+#include <utility>
+
+extern "C" module AP_MODULE_DECLARE_DATA mtls_authz_module;
+APLOG_USE_MODULE(mtls_authz);
+
+namespace mtls::httpd {
+
+// A C++ object that lives as long as `pool`, destructor included.
+template <class T, class... Args>
+T* pool_new(apr_pool_t* pool, Args&&... args) {
+    T* const object = new (apr_palloc(pool, sizeof(T))) T(std::forward<Args>(args)...);
+    if constexpr (!std::is_trivially_destructible_v<T>) {
+        apr_pool_cleanup_register(
+            pool, object,
+            [](void* p) noexcept -> apr_status_t {
+                static_cast<T*>(p)->~T();
+                return APR_SUCCESS;
+            },
+            apr_pool_cleanup_null);
+    }
+    return object;
+}
+
+inline const char* pool_text(apr_pool_t* pool, std::string_view text) {
+    return apr_pstrmemdup(pool, text.data(), text.size());
+}
+
+// Runs a hook's body; whatever it throws becomes `failed`, which has to be the value that denies.
+template <class Body, class Value>
+Value guarded(const server_rec* server, Value failed, Body body) noexcept {
+    try {
+        return body();
+    } catch (const std::exception& e) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, server, "mtls_authz: internal-error: %s: access is refused", e.what());
+    } catch (...) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, server, "mtls_authz: internal-error: access is refused");
+    }
+    return failed;
+}
+
+template <class Body>
+int guarded(request_rec* r, Body body) noexcept {
+    return guarded(r->server, HTTP_INTERNAL_SERVER_ERROR, body);
+}
+
+}  // namespace mtls::httpd

@@ -1,0 +1,64 @@
+#include "nested.hpp"
+
+#include "mtls_authz/request_path.hpp"
+
+namespace mtls::httpd {
+
+namespace {
+
+bool is_dav_destination(const request_rec* r) {
+    return r->main != nullptr && (r->main->method_number == M_COPY || r->main->method_number == M_MOVE);
+}
+
+// Whether the method takes along what lies below. Without a Depth header, it does.
+bool is_recursive(const request_rec* r) {
+    switch (r->method_number) {
+        case M_COPY:
+        case M_MOVE:
+        case M_DELETE:
+        case M_PROPFIND:
+        case M_LOCK:
+        case M_REPORT:
+            break;
+        default:
+            return false;
+    }
+    const char* const depth = apr_table_get(r->headers_in, "Depth");
+    return depth == nullptr || std::string_view(depth) != "0";
+}
+
+bool covers_something_below(const GateSection& section, const request_rec* r) {
+    using Kind = GateSection::Kind;
+    const bool location = section.kind == Kind::kLocation || section.kind == Kind::kLocationMatch;
+    const bool directory = section.kind == Kind::kDirectory || section.kind == Kind::kDirectoryMatch;
+    if (!location && !directory) return false;
+    const char* const place = location ? r->uri : r->filename;
+    if (place == nullptr) return false;
+    const std::string_view here = place;
+    const std::string& prefix = section.literal_prefix;
+    const bool literal = prefix.size() == section.path.size();
+    if (is_below(here, prefix)) return true;
+    // A pattern may fit anywhere below its literal beginning.
+    return !literal && here.starts_with(prefix);
+}
+
+bool is_other_gate(const GateSection& section, const DirConfig& here) {
+    const DirConfig& own = *section.config;
+    const bool enforced = has_gate(own) && gate_mode(own) == GateMode::kOn;
+    const bool same = own.allow != nullptr && own.allow == here.allow;
+    return enforced && !same;
+}
+
+}  // namespace
+
+const GateSection* nested_gate(const request_rec* r) {
+    if (!is_recursive(r) && !is_dav_destination(r)) return nullptr;
+    const DirConfig& here = dir_config(r);
+    for (const GateSection* section : state().sections) {
+        const bool applies = section->server == r->server || !section->server->is_virtual;
+        if (applies && is_other_gate(*section, here) && covers_something_below(*section, r)) return section;
+    }
+    return nullptr;
+}
+
+}  // namespace mtls::httpd

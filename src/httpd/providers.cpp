@@ -1,0 +1,161 @@
+#include "providers.hpp"
+
+#include <algorithm>
+
+#include "log.hpp"
+#include "mtls_authz/text.hpp"
+#include "request.hpp"
+
+namespace mtls::httpd {
+
+namespace {
+
+// What follows `Require mtls-... `, read once.
+struct Requirement {
+    enum class Kind { kAnyPartner, kPartner, kGroup, kIdentity };
+    Kind kind = Kind::kAnyPartner;
+    std::vector<std::string> names;
+    std::vector<Selector> selectors;
+    bool negated = false;  // inside <RequireNone> or behind `not`: satisfied is not granted
+    std::string text;
+};
+
+bool is_negated(const cmd_parms* cmd) {
+    const std::string_view args = cmd->directive->args != nullptr ? cmd->directive->args : "";
+    if (equal_nocase(trim(args).substr(0, 4), "not ")) return true;
+    for (const ap_directive_t* up = cmd->directive->parent; up != nullptr; up = up->parent) {
+        if (equal_nocase(up->directive, "<RequireNone")) return true;
+    }
+    return false;
+}
+
+std::optional<std::string> read_requirement(Requirement& out, const std::string& line) {
+    const auto words = config_words(line);
+    if (out.kind == Requirement::Kind::kAnyPartner) {
+        return words.empty() ? std::nullopt : std::optional<std::string>("takes no arguments");
+    }
+    if (words.empty()) return out.kind == Requirement::Kind::kIdentity ? "expected SELECTOR..." : "expected NAME...";
+    for (const std::string& word : words) {
+        if (out.kind == Requirement::Kind::kIdentity) {
+            auto parsed = Selector::parse(word);
+            if (!parsed) return parsed.error();
+            out.selectors.push_back(std::move(parsed.value().selector));
+        } else if (is_valid_name(word)) {
+            out.names.push_back(word);
+        } else {
+            return "'" + escape_for_log(word, 100) + "' cannot be a name: expected letters, digits, '.', '_' or '-'";
+        }
+    }
+    const bool only_negated =
+        out.kind == Requirement::Kind::kIdentity &&
+        std::all_of(out.selectors.begin(), out.selectors.end(), [](const Selector& s) { return s.negated(); });
+    if (only_negated) return "expected at least one selector without '!'";
+    return std::nullopt;
+}
+
+template <Requirement::Kind kKind>
+const char* parse_requirement(cmd_parms* cmd, const char* line, const void** parsed) noexcept {
+    return guarded(cmd->server, "mtls_authz: the Require line could not be read", [&]() -> const char* {
+        if (const char* fault = ap_check_cmd_context(cmd, NOT_IN_LIMIT | NOT_IN_HTACCESS)) {
+            return apr_pstrcat(cmd->pool, "Require mtls-*: ", fault, nullptr);
+        }
+        auto* const out = pool_new<Requirement>(cmd->pool);
+        out->kind = kKind;
+        out->negated = is_negated(cmd);
+        out->text = std::string("Require ") + (cmd->directive->args != nullptr ? cmd->directive->args : "");
+        if (const auto fault = read_requirement(*out, line != nullptr ? line : "")) {
+            return apr_pstrcat(cmd->pool, out->text.c_str(), ": ", fault->c_str(), nullptr);
+        }
+        note_provider(cmd);
+        *parsed = out;
+        return nullptr;
+    });
+}
+
+bool holds(const Requirement& requirement, const Decision& d) {
+    const auto& names = requirement.names;
+    switch (requirement.kind) {
+        case Requirement::Kind::kAnyPartner:
+            return true;
+        case Requirement::Kind::kPartner:
+            return std::find(names.begin(), names.end(), d.who->partner->name) != names.end();
+        case Requirement::Kind::kGroup:
+            return std::any_of(d.who->groups.begin(), d.who->groups.end(), [&](const std::string& group) {
+                return std::find(names.begin(), names.end(), group) != names.end();
+            });
+        case Requirement::Kind::kIdentity:
+            return std::all_of(requirement.selectors.begin(), requirement.selectors.end(), [&](const Selector& s) {
+                return s.test(d.certificate->facts, &d.who->ca_keys, Repeats::kMustBeSingle) == Answer::kYes;
+            });
+    }
+    return false;
+}
+
+Decision decide_requirement(request_rec* r, const Requirement& requirement) {
+    Decision d = identify_request(r);
+    if (check_path(r) != Reason::kGranted) d.reason = Reason::kBadPath;
+    if (d.granted() && !holds(requirement, d)) d.reason = Reason::kNotAllowed;
+    return d;
+}
+
+authz_status check_requirement(request_rec* r, const char*, const void* parsed) noexcept {
+    return guarded(r->server, AUTHZ_GENERAL_ERROR, [&] {
+        if (parsed == nullptr) return AUTHZ_GENERAL_ERROR;
+        const auto& requirement = *static_cast<const Requirement*>(parsed);
+        const Decision d = decide_requirement(r, requirement);
+        forbid_caching(r);
+        log_provider(r, d, requirement.text.c_str());
+        if (d.reason == Reason::kPolicyUnavailable || d.reason == Reason::kInternalError) return AUTHZ_GENERAL_ERROR;
+        if (!d.granted()) return AUTHZ_DENIED;
+        RequestState& request = request_state(r);
+        if (!requirement.negated && request.handover == nullptr) request.handover = make_handover(r, d);
+        return AUTHZ_GRANTED;
+    });
+}
+
+// AuthType MTLS: the partner is the user.
+int authenticate(request_rec* r) {
+    const char* const type = ap_auth_type(r);
+    if (type == nullptr || !equal_nocase(type, "MTLS")) return DECLINED;
+    const Decision d = decide_requirement(r, Requirement{});
+    forbid_caching(r);
+    log_provider(r, d, "AuthType MTLS");
+    if (d.reason == Reason::kInternalError || d.reason == Reason::kPolicyUnavailable) return HTTP_INTERNAL_SERVER_ERROR;
+    if (!d.granted()) return HTTP_FORBIDDEN;
+    r->user = apr_pstrdup(r->pool, d.who->partner->name.c_str());
+    r->ap_auth_type = apr_pstrdup(r->pool, "MTLS");
+    return OK;
+}
+
+extern "C" int on_check_authn(request_rec* r) {
+    return guarded(r, [&] { return authenticate(r); });
+}
+
+template <Requirement::Kind kKind>
+void register_provider(apr_pool_t* pool, const char* name) {
+    static const authz_provider kProvider = {check_requirement, parse_requirement<kKind>};
+    ap_register_auth_provider(pool, AUTHZ_PROVIDER_GROUP, name, AUTHZ_PROVIDER_VERSION, &kProvider,
+                              AP_AUTH_INTERNAL_PER_CONF);
+}
+
+}  // namespace
+
+int authorize_again(request_rec* r) {
+    int status = ap_run_access_checker_ex(r);
+    if (status == DECLINED) {
+        // What needs a user was authenticated with the parent, from where httpd copied the user.
+        status = r->user != nullptr ? ap_run_auth_checker(r) : HTTP_FORBIDDEN;
+    }
+    if (status == DECLINED) status = HTTP_FORBIDDEN;
+    return status;
+}
+
+void register_providers(apr_pool_t* pool) {
+    register_provider<Requirement::Kind::kAnyPartner>(pool, "mtls-any-partner");
+    register_provider<Requirement::Kind::kPartner>(pool, "mtls-partner");
+    register_provider<Requirement::Kind::kGroup>(pool, "mtls-group");
+    register_provider<Requirement::Kind::kIdentity>(pool, "mtls-identity");
+    ap_hook_check_authn(on_check_authn, nullptr, nullptr, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
+}
+
+}  // namespace mtls::httpd

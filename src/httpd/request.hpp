@@ -1,0 +1,65 @@
+// One request's way through the module: decided in the access checker, asserted in fixups.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config.hpp"
+#include "connection.hpp"
+#include "mtls_authz/gate.hpp"
+
+namespace mtls::httpd {
+
+// A decision and all that the log wants to say about it. Lives no longer than the hook that makes it.
+struct Decision {
+    Reason reason = Reason::kInternalError;
+    std::string detail;
+    const GateRule* gate_rule = nullptr;  // the rule that decided, if one did
+    std::shared_ptr<const PresentedCertificate> certificate;
+    std::shared_ptr<const Identification> who;
+    TlsFacts tls;
+
+    bool granted() const { return reason == Reason::kGranted; }
+};
+
+// What a grant hands to the application, copied into the request's pool.
+struct Handover {
+    const char* partner = nullptr;
+    const char* groups = nullptr;
+    const char* identity = nullptr;
+    const char* sha256 = nullptr;
+    const char* thumbprint = nullptr;
+    const char* generation = nullptr;
+    apr_table_t* attributes = nullptr;  // MTLS_ATTR_NAME -> value, or null
+};
+
+// Kept in the request, so that it is decided once.
+struct RequestState {
+    const ap_conf_vector_t* decided_for = nullptr;  // the merged configuration that `reason` is about
+    Reason reason = Reason::kInternalError;
+    const Handover* handover = nullptr;  // after a grant by a gate or by a provider
+    apr_table_t* captures = nullptr;     // MATCH_*, as they were before .htaccess could change them
+    bool access_checked = false;         // httpd ran the access checkers for this request
+    bool fixups_done = false;
+    bool handler_started = false;
+};
+RequestState& request_state(request_rec* r);
+
+// Steps 2 to 9: whom the request comes from. `reason` is kGranted where an identified partner stands behind it.
+Decision identify_request(request_rec* r);
+
+// The method that counts: a destination is looked up with GET, but COPY and MOVE write there.
+const char* effective_method(const request_rec* r);
+
+// Nothing that was decided may be stored, neither here nor in whatever includes or leads here.
+void forbid_caching(request_rec* r);
+
+const Handover* make_handover(request_rec* r, const Decision& decision);
+
+// What providers need of a request's path: kGranted, or why the path itself is refused.
+Reason check_path(const request_rec* r);
+
+void register_request_hooks();
+
+}  // namespace mtls::httpd

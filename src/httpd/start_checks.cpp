@@ -1,0 +1,331 @@
+#include "start_checks.hpp"
+
+#include <openssl/pem.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "config_tree.hpp"
+#include "dump.hpp"
+#include "mtls_authz/request_path.hpp"
+#include "mtls_authz/text.hpp"
+
+namespace mtls::httpd {
+
+namespace {
+
+using Kind = GateSection::Kind;
+using Findings = std::vector<Diagnostic>;
+
+void warn(Findings& findings, const Where& where, std::string message) {
+    findings.push_back({Diagnostic::Severity::kWarning, where, std::move(message)});
+}
+void fail(Findings& findings, const Where& where, std::string message) {
+    findings.push_back({Diagnostic::Severity::kError, where, std::move(message)});
+}
+
+bool is_main_server(const server_rec* s) { return !s->is_virtual; }
+
+// Whether a literal Location covers a path: itself, or segment-wise below.
+bool covers(const GateSection& section, std::string_view path) {
+    std::string_view own = section.path;
+    if (own == path || own == "/") return true;
+    return is_below(own, path) || (own.ends_with('/') && path.starts_with(own));
+}
+
+bool is_literal_location(const GateSection& s) {
+    return s.kind == Kind::kLocation && s.literal_prefix.size() == s.path.size();
+}
+
+bool is_enforced(const DirConfig& c) { return has_gate(c) && gate_mode(c) == GateMode::kOn; }
+
+std::string rules_text(const DirConfig& c) {
+    if (c.mode == GateMode::kOff) return "MTLSAuthz Off";
+    if (c.allow == nullptr) return "MTLSAuthz LogOnly";
+    std::string out = "MTLSAllow ";
+    for (const GateRule& rule : *c.allow) out += (&rule == &c.allow->front() ? "" : " | ") + rule.text();
+    return out;
+}
+
+// Whether `later`, which replaces what `earlier` said, lets in somebody whom `earlier` kept out.
+bool is_wider(const DirConfig& later, const DirConfig& earlier) {
+    if (!is_enforced(later)) return true;
+    if (later.allow == nullptr || earlier.allow == nullptr) return earlier.allow == nullptr && later.allow != nullptr;
+    return !std::all_of(later.allow->begin(), later.allow->end(), [&](const GateRule& rule) {
+        return std::any_of(earlier.allow->begin(), earlier.allow->end(),
+                           [&](const GateRule& known) { return known.covers(rule); });
+    });
+}
+
+// httpd merges Locations in order of appearance, not by length: a shorter one that comes later replaces a longer one.
+void check_order(const std::vector<const GateSection*>& sections, Findings& findings) {
+    for (std::size_t i = 0; i < sections.size(); ++i) {
+        const GateSection& early = *sections[i];
+        if (!is_literal_location(early) || !is_enforced(*early.config)) continue;
+        for (std::size_t j = i + 1; j < sections.size(); ++j) {
+            const GateSection& late = *sections[j];
+            const bool shorter =
+                is_literal_location(late) && late.path.size() < early.path.size() && covers(late, early.path);
+            const bool replaces = late.config->allow != nullptr || (late.config->mode && !is_enforced(*late.config));
+            if (!shorter || !replaces) continue;
+            const std::string what = "this later, shorter section replaces the gate of " + early.title() + " at " +
+                                     early.where.str() + " with '" + rules_text(*late.config) +
+                                     "': Locations count in order of appearance; put it before that one";
+            const bool wider = is_wider(*late.config, *early.config);
+            (wider ? fail : warn)(findings, late.where,
+                                  what + (wider ? " (an error, since it lets in more than that one)" : ""));
+        }
+    }
+}
+
+void check_names(const Policy& policy, const GateSection& section, Findings& findings) {
+    const auto check = [&](const GateRule& rule, bool deny) {
+        const bool group = rule.kind == GateRule::Kind::kGroup;
+        for (const NameReference& name : rule.names) {
+            if (!name.capture.empty()) continue;
+            if (group ? policy.has_group(name.literal) : policy.find(name.literal) != nullptr) continue;
+            std::vector<std::string_view> known;
+            if (policy.partners().size() <= 1000) {
+                for (const auto& partner : policy.partners()) known.push_back(partner->name);
+            }
+            const std::string what = std::string(deny ? "MTLSDeny" : "MTLSAllow") + ": there is no " +
+                                     (group ? "group" : "partner") + " '" + name.literal + "'" +
+                                     (group ? "" : did_you_mean(name.literal, known));
+            // A denial that names nobody would keep out nobody.
+            (deny && !group ? fail : warn)(findings, rule.where, what);
+        }
+    };
+    if (section.config->allow != nullptr) {
+        for (const GateRule& rule : *section.config->allow) check(rule, false);
+    }
+    if (section.config->deny != nullptr) {
+        for (const GateRule& rule : *section.config->deny->rules) check(rule, true);
+    }
+}
+
+void check_section(const Policy& policy, const GateSection& section, Findings& findings) {
+    check_names(policy, section, findings);
+    if (has_gate(*section.config) && gate_mode(*section.config) == GateMode::kLogOnly) {
+        warn(findings, section.where,
+             "MTLSAuthz LogOnly: " + section.title() +
+                 " lets everybody through; it only logs "
+                 "what it would deny");
+    }
+}
+
+// What the directives of other modules around the gates of one server mean for them.
+void check_surroundings(const server_rec* s, const std::vector<const GateSection*>& sections, Findings& findings) {
+    bool asks = false;
+    const auto look = [&](const ap_directive_t& d) {
+        const auto words = config_words(d.args != nullptr ? d.args : "");
+        if (equal_nocase(d.directive, "SSLVerifyClient") && !words.empty() && !equal_nocase(words[0], "none")) {
+            asks = true;
+            if (equal_nocase(words[0], "optional_no_ca")) {
+                warn(findings, place_of(&d),
+                     "SSLVerifyClient optional_no_ca: mod_ssl lets unverified certificates in; the "
+                     "gates verify themselves, but other rules on SSL_CLIENT_* would believe them; "
+                     "use optional");
+            }
+        }
+        if (equal_nocase(d.directive, "CacheEnable")) {
+            warn(findings, place_of(&d),
+                 "CacheEnable beside gates: nothing that a gate decided is stored, but what was "
+                 "stored before the gate was there is served without asking it; empty the cache");
+        }
+        const bool local_403 = equal_nocase(d.directive, "ErrorDocument") && words.size() == 2 && words[0] == "403" &&
+                               words[1].starts_with('/');
+        if (!local_403) return;
+        const GateSection* last = nullptr;
+        for (const GateSection* section : sections) {
+            if (is_literal_location(*section) && covers(*section, words[1])) last = section;
+        }
+        if (last != nullptr && is_enforced(*last->config)) {
+            warn(findings, place_of(&d),
+                 "ErrorDocument 403 " + words[1] + " stands behind the gate of " + last->title() + " at " +
+                     last->where.str() +
+                     ": whoever is denied cannot read it either; move "
+                     "it out, or give it a section with MTLSAuthz Off");
+        }
+    };
+    for_each_directive(s, look);
+    if (s->is_virtual) {
+        const std::string inherited = server_setting(s, "SSLVerifyClient");
+        asks = asks || (!inherited.empty() && !equal_nocase(inherited, "none"));
+    }
+    const bool has_own = !server_config(s).sections.empty();
+    if (asks || !has_own) return;
+    warn(findings, server_config(s).sections.front()->where,
+         "the virtual host '" + std::string(s->server_hostname != nullptr ? s->server_hostname : "-") +
+             "' has gates, but never asks for a certificate, so nobody can pass them: add SSLVerifyClient optional");
+}
+
+void check_servers(const server_rec* main_server, Findings& findings) {
+    std::vector<const GateSection*> inherited;
+    bool some_virtual_asks = false;
+    for (const server_rec* s = main_server; s != nullptr; s = s->next) {
+        if (is_main_server(s)) inherited = server_config(s).sections;
+        some_virtual_asks = some_virtual_asks || (s->is_virtual && !server_setting(s, "SSLVerifyClient").empty());
+    }
+    check_order(inherited, findings);
+    for (const server_rec* s = main_server; s != nullptr; s = s->next) {
+        const auto& own = server_config(s).sections;
+        std::vector<const GateSection*> sections = inherited;
+        if (s->is_virtual) sections.insert(sections.end(), own.begin(), own.end());
+        if (sections.empty()) continue;
+        // Sections of the main server that virtual hosts inherit: those hosts may be the ones that ask.
+        if (is_main_server(s) && some_virtual_asks) continue;
+        if (s->is_virtual && !own.empty()) check_order(sections, findings);
+        check_surroundings(s, sections, findings);
+    }
+}
+
+constexpr int kOldestPatch = 64;
+
+void check_version(Findings& findings) {
+    ap_version_t version{};
+    ap_get_server_revision(&version);
+    const bool old = version.major == 2 && version.minor == 4 && version.patch < kOldestPatch;
+    if (old) {
+        warn(findings, {},
+             "httpd " + std::to_string(version.major) + "." + std::to_string(version.minor) + "." +
+                 std::to_string(version.patch) +
+                 ": before 2.4.64, unless your distribution has the fix (CVE-2025-23048), a TLS session of one "
+                 "virtual host could be resumed at another");
+    }
+}
+
+void report(const Findings& findings, const server_rec* s) {
+    for (const Diagnostic& d : findings) {
+        const bool error = d.severity == Diagnostic::Severity::kError;
+        ap_log_error(APLOG_MARK, error ? APLOG_EMERG : APLOG_WARNING, 0, s, "mtls_authz: %s",
+                     escape_for_log(d.str(), 4000).c_str());
+    }
+}
+
+// The configuration is read twice at start; the first time only errors are worth a line, unless it is only a test.
+bool is_rehearsal() {
+    return ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG &&
+           ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_NORMAL;
+}
+
+int check_configuration(server_rec* main_server) {
+    State& s = state();
+    s.policy = s.builder.build();
+    Findings findings = s.builder.diagnostics();
+    findings.insert(findings.end(), s.gate_warnings.begin(), s.gate_warnings.end());
+    if (s.policy) {
+        for (const GateSection* section : s.sections) check_section(*s.policy, *section, findings);
+        check_servers(main_server, findings);
+        check_version(findings);
+    }
+    const auto is_error = [](const Diagnostic& d) { return d.severity == Diagnostic::Severity::kError; };
+    const bool failed = !s.policy || std::any_of(findings.begin(), findings.end(), is_error);
+    if (!failed && is_rehearsal()) return OK;
+    report(findings, main_server);
+    return failed ? HTTP_INTERNAL_SERVER_ERROR : OK;
+}
+
+bool same_ca(const X509& a, const X509& b) {
+    return X509_NAME_cmp(X509_get_subject_name(&a), X509_get_subject_name(&b)) == 0 && spki_sha256(a) == spki_sha256(b);
+}
+
+// Whether the handshake lets certificates of this CA in: it, or the one that issued it, is among mod_ssl's.
+bool is_known_to(const ServerCas& cas, X509& anchor) {
+    const ErrorQueueGuard errors;
+    return std::any_of(cas.certificates.begin(), cas.certificates.end(), [&](const X509Ptr& ca) {
+        if (same_ca(*ca, anchor)) return true;
+        const bool named = X509_NAME_cmp(X509_get_subject_name(ca.get()), X509_get_issuer_name(&anchor)) == 0;
+        return named && X509_verify(&anchor, X509_get0_pubkey(ca.get())) == 1;
+    });
+}
+
+// Anchors that mod_ssl does not know: their partners' handshakes fail before any gate is asked.
+void check_anchors(server_rec* s, Findings& findings) {
+    const ServerCas& cas = server_config(s).cas;
+    constexpr std::size_t kMostNamed = 10;
+    std::size_t unknown = 0;
+    for (const auto& partner : state().policy->partners()) {
+        if (!partner->has_own_anchors) continue;
+        for (const Anchor& anchor : partner->anchors->anchors) {
+            for (const AnchorCertificate& c : anchor.certificates) {
+                if (is_known_to(cas, *c.certificate) || ++unknown > kMostNamed) continue;
+                warn(findings, anchor.where,
+                     "MTLSTrustAnchor " + anchor.file + " of " + partner->name + ": the virtual host '" +
+                         s->server_hostname +
+                         "' does not know this CA, so the handshake refuses its certificates: add "
+                         "it to SSLCACertificateFile");
+            }
+        }
+    }
+    if (unknown > kMostNamed) warn(findings, {}, std::to_string(unknown - kMostNamed) + " more trust anchors likewise");
+}
+
+int check_after_start(server_rec* main_server) {
+    if (!state().policy) return HTTP_INTERNAL_SERVER_ERROR;
+    if (is_rehearsal()) return OK;
+    Findings findings;
+    const bool main_has_gates = std::any_of(state().sections.begin(), state().sections.end(),
+                                            [](const GateSection* g) { return is_main_server(g->server); });
+    for (server_rec* s = main_server; s != nullptr; s = s->next) {
+        const bool gates = main_has_gates || !server_config(s).sections.empty();
+        const std::string verify = server_setting(s, "SSLVerifyClient");
+        const bool verifies =
+            !verify.empty() && !equal_nocase(verify, "none") && !equal_nocase(verify, "optional_no_ca");
+        if (gates && verifies && server_config(s).has_tls) check_anchors(s, findings);
+    }
+    report(findings, main_server);
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server, "mtls_authz: generation %s: %zu partner(s), %zu gate(s)",
+                 state().policy->generation().c_str(), state().policy->partners().size(), state().sections.size());
+    return OK;
+}
+
+extern "C" int on_pre_config(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*) {
+    return guarded(nullptr, HTTP_INTERNAL_SERVER_ERROR, [&] {
+        start_reading(pconf);
+        return OK;
+    });
+}
+extern "C" int on_check_config(apr_pool_t*, apr_pool_t*, apr_pool_t*, server_rec* s) {
+    return guarded(s, HTTP_INTERNAL_SERVER_ERROR, [&] { return check_configuration(s); });
+}
+extern "C" int on_post_config(apr_pool_t*, apr_pool_t*, apr_pool_t*, server_rec* s) {
+    return guarded(s, HTTP_INTERNAL_SERVER_ERROR, [&] { return check_after_start(s); });
+}
+extern "C" void on_test_config(apr_pool_t* pconf, server_rec* s) {
+    guarded(s, DECLINED, [&] {
+        dump_policy(pconf);
+        return OK;
+    });
+}
+
+}  // namespace
+
+std::vector<X509Ptr> certificates_in_ca_path(const server_rec* s) {
+    const ErrorQueueGuard errors;
+    std::vector<X509Ptr> out;
+    const std::string setting = server_setting(s, "SSLCACertificatePath");
+    if (setting.empty()) return out;
+    const std::string folder = setting.starts_with('/') ? setting : state().server_root + "/" + setting;
+    std::error_code failed;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, failed)) {
+        if (!entry.is_regular_file(failed)) continue;
+        const BioPtr file(BIO_new_file(entry.path().c_str(), "r"));
+        while (file) {
+            X509Ptr ca(PEM_read_bio_X509(file.get(), nullptr, nullptr, nullptr));
+            if (!ca) break;
+            X509_check_purpose(ca.get(), -1, 0);
+            out.push_back(std::move(ca));
+        }
+    }
+    return out;
+}
+
+void register_start_hooks() {
+    static const char* const kAfterSsl[] = {"mod_ssl.c", nullptr};
+    ap_hook_pre_config(on_pre_config, nullptr, nullptr, APR_HOOK_MIDDLE);
+    ap_hook_check_config(on_check_config, nullptr, nullptr, APR_HOOK_MIDDLE);
+    ap_hook_post_config(on_post_config, kAfterSsl, nullptr, APR_HOOK_MIDDLE);
+    ap_hook_test_config(on_test_config, nullptr, nullptr, APR_HOOK_MIDDLE);
+}
+
+}  // namespace mtls::httpd

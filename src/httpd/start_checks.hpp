@@ -1,0 +1,16 @@
+// Checks of the whole configuration: what is legal line by line and senseless together, each finding with its place.
+#pragma once
+
+#include <vector>
+
+#include "config.hpp"
+
+namespace mtls::httpd {
+
+// The CA certificates in the SSLCACertificatePath of this server, if any.
+std::vector<X509Ptr> certificates_in_ca_path(const server_rec* s);
+
+// check_config, post_config, test_config (DUMP_MTLS_POLICY).
+void register_start_hooks();
+
+}  // namespace mtls::httpd

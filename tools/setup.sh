@@ -1,0 +1,79 @@
+#!/bin/sh
+# Looks for what a make target needs, and installs what is missing after saying so: setup.sh build|demo|test|lint
+# YES=1 answers the question; without a terminal it is not asked.
+set -eu
+
+goal=${1:?usage: setup.sh build|demo|test|lint}
+
+if command -v apt-get >/dev/null 2>&1; then
+    family=debian
+elif command -v dnf >/dev/null 2>&1; then
+    family=redhat
+else
+    family=other
+fi
+
+missing=
+# need TEST DEBIAN-PACKAGE REDHAT-PACKAGE: adds the package where the shell command TEST fails.
+need() {
+    if eval "$1" >/dev/null 2>&1; then return; fi
+    case $family in
+        debian) missing="$missing $2" ;;
+        redhat) missing="$missing $3" ;;
+        *) missing="$missing $2" ;;
+    esac
+}
+
+header() { echo "#include <$1>" | "${CXX:-g++}" -E -x c++ - ; }
+httpd_headers() { apxs=$(command -v apxs || command -v apxs2) && test -f "$("$apxs" -q INCLUDEDIR)/httpd.h"; }
+httpd_module() { apxs=$(command -v apxs || command -v apxs2) && test -f "$("$apxs" -q LIBEXECDIR)/$1"; }
+
+need 'command -v "${CXX:-g++}"' g++ gcc-c++
+need 'header openssl/ssl.h' libssl-dev openssl-devel
+need 'httpd_headers' apache2-dev httpd-devel
+if [ "$goal" != build ]; then
+    need 'command -v apache2 || command -v httpd || test -x /usr/sbin/apache2 -o -x /usr/sbin/httpd' apache2-bin httpd
+    need 'httpd_module mod_ssl.so' apache2-bin mod_ssl
+    need 'httpd_module mod_http2.so' apache2-bin mod_http2
+    need 'header curl/curl.h' libcurl4-openssl-dev libcurl-devel
+fi
+if [ "$goal" = test ] || [ "$goal" = lint ]; then
+    need 'echo "#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>" | "${CXX:-g++}" -E -x c++ -' libcmocka-dev libcmocka-devel
+    need 'command -v valgrind' valgrind valgrind
+fi
+if [ "$goal" = lint ]; then
+    need 'command -v clang++' clang clang
+    need 'command -v clang-format' clang-format clang-tools-extra
+    need 'command -v clang-tidy' clang-tidy clang-tools-extra
+fi
+
+missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
+[ -n "$(echo $missing)" ] || exit 0
+if [ "$family" = other ]; then
+    echo "Missing, by their Debian names: $missing" >&2
+    exit 1
+fi
+
+echo "To be installed: $missing"
+if [ "${YES:-}" != 1 ] && [ -t 0 ]; then
+    printf 'Go on? [Y/n] '
+    read -r answer
+    case $answer in [nN]*) exit 1 ;; esac
+fi
+
+as_root=
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null 2>&1 || { echo "Not root, and no sudo: install $missing yourself" >&2; exit 1; }
+    as_root=sudo
+fi
+if [ "$family" = debian ]; then
+    $as_root apt-get update -q
+    # apache2-bin, not apache2: no public server is started.
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
+else
+    $as_root dnf install -y $missing
+fi
