@@ -20,13 +20,24 @@ struct Requirement {
     std::string text;
 };
 
-bool is_negated(const cmd_parms* cmd) {
-    const std::string_view args = cmd->directive->args != nullptr ? cmd->directive->args : "";
-    if (equal_nocase(trim(args).substr(0, 4), "not ")) return true;
+bool stands_in(const cmd_parms* cmd, std::string_view section) {
     for (const ap_directive_t* up = cmd->directive->parent; up != nullptr; up = up->parent) {
-        if (equal_nocase(up->directive, "<RequireNone")) return true;
+        if (equal_nocase(up->directive, section)) return true;
     }
     return false;
+}
+
+bool is_negated(const cmd_parms* cmd) {
+    const std::string_view args = cmd->directive->args != nullptr ? cmd->directive->args : "";
+    return equal_nocase(trim(args).substr(0, 4), "not ") || stands_in(cmd, "<RequireNone");
+}
+
+// By the tree, since mod_authz_core marks everything inside <RequireAll> and the like as limited.
+const char* context_fault(cmd_parms* cmd) {
+    if (stands_in(cmd, "<Limit") || stands_in(cmd, "<LimitExcept")) {
+        return "cannot occur within <Limit> or <LimitExcept>; use MTLSAllow ... methods=";
+    }
+    return ap_check_cmd_context(cmd, NOT_IN_HTACCESS);
 }
 
 std::optional<std::string> read_requirement(Requirement& out, const std::string& line) {
@@ -56,7 +67,7 @@ std::optional<std::string> read_requirement(Requirement& out, const std::string&
 template <Requirement::Kind kKind>
 const char* parse_requirement(cmd_parms* cmd, const char* line, const void** parsed) noexcept {
     return guarded(cmd->server, "mtls_authz: the Require line could not be read", [&]() -> const char* {
-        if (const char* fault = ap_check_cmd_context(cmd, NOT_IN_LIMIT | NOT_IN_HTACCESS)) {
+        if (const char* fault = context_fault(cmd)) {
             return apr_pstrcat(cmd->pool, "Require mtls-*: ", fault, nullptr);
         }
         auto* const out = pool_new<Requirement>(cmd->pool);

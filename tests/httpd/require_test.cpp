@@ -1,0 +1,110 @@
+// Require mtls-*, and AuthType MTLS: the same decisions among httpd's other requirements.
+#include "claims.hpp"
+#include "world.hpp"
+
+using namespace test;
+
+namespace {
+
+constexpr const char* kBasic = R"(
+    AuthType Basic
+    AuthName here
+    AuthUserFile users
+)";
+// "user:secret" with a plain SHA-1, as htpasswd -s writes it.
+constexpr const char* kUsers = "user:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n";
+constexpr const char* kPassword = "Authorization: Basic dXNlcjpzZWNyZXQ=\r\n";
+
+std::string location(const std::string& path, const std::string& lines) {
+    return "<Location " + path + ">\n" + lines + "\n</Location>\n";
+}
+
+}  // namespace
+
+CLAIM(require_decides_over_http1_and_http2_alike) {
+    const World& w = world();
+    Site site;
+    site.start(location("/gate/partner", "Require mtls-partner acme") + location("/gate/group", "Require mtls-group customers") +
+               location("/gate/any", "Require mtls-any-partner") +
+               location("/gate/identity", "Require mtls-identity \"O:api Org\" !DNS:*.globex.example") +
+               location("/gate/all", "<RequireAll>\nRequire mtls-partner acme\nRequire ip 127.0.0.1\n</RequireAll>") +
+               location("/gate/all-not", "<RequireAll>\nRequire mtls-any-partner\nRequire not mtls-partner acme\n</RequireAll>") +
+               location("/gate/either", "<RequireAny>\nRequire mtls-partner acme\nRequire ip 10.0.0.1\n</RequireAny>") +
+               location("/gate/neither", "<RequireAll>\nRequire all granted\n<RequireNone>\nRequire mtls-group suppliers\n"
+                                         "</RequireNone>\n</RequireAll>"));
+    struct Row {
+        const char* path;
+        bool acme;
+        bool globex;
+        bool unnamed;
+        bool anonymous;
+    };
+    const Row rows[] = {{"/gate/partner/x", true, false, false, false}, {"/gate/group/x", false, true, false, false},
+                        {"/gate/any/x", true, true, false, false},      {"/gate/identity/x", true, false, false, false},
+                        {"/gate/all/x", true, false, false, false},     {"/gate/all-not/x", false, true, false, false},
+                        {"/gate/either/x", true, false, false, false},  {"/gate/neither/x", false, true, true, true}};
+    for (const Row& row : rows) {
+        const std::pair<const Identity*, bool> who[] = {
+            {&w.acme, row.acme}, {&w.globex, row.globex}, {&w.unnamed, row.unnamed}, {nullptr, row.anonymous}};
+        for (const auto& [identity, allowed] : who) {
+            ClientOptions options;
+            options.identity = identity;
+            Http2Client h2(site.httpd.port(), options, site.httpd.root());
+            test::check_equal(site.get(identity, row.path).status, allowed ? 200 : 403, row.path, __FILE__, __LINE__);
+            test::check_equal(h2.get(row.path).status, allowed ? 200 : 403, row.path, __FILE__, __LINE__);
+        }
+    }
+}
+
+CLAIM(a_certificate_never_satisfies_a_password_rule) {
+    const World& w = world();
+    Site site;
+    site.httpd.write("users", kUsers);
+    site.load("auth_basic").load("authn_file");
+    site.start(location("/gate/alone", std::string(kBasic) + "Require valid-user") +
+               location("/gate/gated", std::string(kBasic) + "MTLSAllow partner acme\nMTLSRemoteUser On\nRequire valid-user") +
+               location("/gate/beside", std::string(kBasic) + "MTLSRemoteUser On\n<RequireAll>\nRequire mtls-partner acme\n"
+                                                              "Require valid-user\n</RequireAll>"));
+    for (const char* path : {"/gate/alone/x", "/gate/gated/x", "/gate/beside/x"}) {
+        test::check_equal(site.get(&w.acme, path).status, 401, path, __FILE__, __LINE__);
+        test::check_equal(site.get(&w.acme, path, kPassword).status, 200, path, __FILE__, __LINE__);
+    }
+    CHECK_EQUAL(site.get(&w.globex, "/gate/gated/x", kPassword).status, 403);
+    CHECK_EQUAL(site.get(&w.globex, "/gate/beside/x", kPassword).status / 100, 4);
+}
+
+CLAIM(auth_type_mtls_makes_the_partner_the_user) {
+    const World& w = world();
+    Site site;
+    site.httpd.write("groups", "buyers: acme\n");
+    site.load("authz_groupfile");
+    site.start(location("/gate/user", "AuthType MTLS\nRequire user acme") +
+               location("/gate/valid", "AuthType MTLS\nRequire valid-user") +
+               location("/gate/group", "AuthType MTLS\nAuthGroupFile groups\nRequire group buyers"));
+    CHECK_EQUAL(site.get(&w.acme, "/gate/user/x").status, 200);
+    CHECK_EQUAL(site.get(&w.globex, "/gate/user/x").status / 100, 4);
+    CHECK_EQUAL(site.get(&w.globex, "/gate/valid/x").status, 200);
+    CHECK_EQUAL(site.get(&w.unnamed, "/gate/valid/x").status, 403);
+    CHECK_EQUAL(site.get(nullptr, "/gate/valid/x").status, 403);
+    CHECK_EQUAL(site.get(&w.acme, "/gate/group/x").status, 200);
+    CHECK_EQUAL(site.get(&w.globex, "/gate/group/x").status / 100, 4);
+}
+
+CLAIM(require_means_what_it_says_whatever_mtls_authz_is) {
+    Site site;
+    site.start(location("/gate", "MTLSAuthz Off\nRequire mtls-partner acme"));
+    CHECK_EQUAL(site.get(&world().acme, "/gate/x").status, 200);
+    CHECK_EQUAL(site.get(&world().globex, "/gate/x").status, 403);
+}
+
+CLAIM(require_is_refused_in_htaccess_and_limit) {
+    Site site;
+    site.httpd.write("htdocs/own/.htaccess", "Require mtls-any-partner\n");
+    site.httpd.write("htdocs/own/a.html", "a");
+    site.start("");
+    CHECK_EQUAL(site.get(&world().acme, "/own/a.html").status, 500);
+    site.httpd.configure("<Location /x>\n<Limit GET>\nRequire mtls-any-partner\n</Limit>\n</Location>\n");
+    const auto limited = site.httpd.run({"-t"});
+    CHECK(limited.status != 0);
+    CHECK_CONTAINS(limited.text, "Limit");
+}

@@ -1,0 +1,55 @@
+#include "claims.hpp"
+
+#include <cstdarg>
+#include <cstddef>
+#include <cstdint>
+#include <csetjmp>
+#include <exception>
+
+extern "C" {
+#include <cmocka.h>
+}
+
+namespace test {
+
+std::vector<Claim>& claims() {
+    static std::vector<Claim> all;
+    return all;
+}
+
+namespace {
+
+std::string outcome_of(const Claim& claim) {
+    try {
+        claim.body();
+        return {};
+    } catch (const std::exception& e) {
+        return e.what();
+    } catch (...) {
+        return "something that is no std::exception was thrown";
+    }
+}
+
+void run_claim(void** state) {
+    // Plain values only in the frame that cmocka may jump out of.
+    static char message[4096];
+    {
+        const std::string outcome = outcome_of(*static_cast<const Claim*>(*state));
+        message[outcome.copy(message, sizeof message - 1)] = '\0';
+    }
+    if (message[0] != '\0') fail_msg("%s", message);
+}
+
+}  // namespace
+
+int run_claims(const char* group, const std::vector<std::string>& filters) {
+    std::vector<CMUnitTest> tests;
+    for (Claim& claim : claims()) {
+        bool wanted = filters.empty();
+        for (const std::string& filter : filters) wanted = wanted || std::string(claim.name).find(filter) != std::string::npos;
+        if (wanted) tests.push_back({claim.name, run_claim, nullptr, nullptr, &claim});
+    }
+    return _cmocka_run_group_tests(group, tests.data(), tests.size(), nullptr, nullptr);
+}
+
+}  // namespace test

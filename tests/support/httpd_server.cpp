@@ -1,0 +1,235 @@
+#include "httpd_server.hpp"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+#include <thread>
+
+namespace test {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+Httpd::Output run_command(const std::vector<std::string>& words, const std::string& folder) {
+    int ends[2];
+    if (pipe(ends) != 0) throw std::runtime_error("pipe");
+    const pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], 1);
+        dup2(ends[1], 2);
+        close(ends[0]);
+        close(ends[1]);
+        std::vector<char*> argv;
+        for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+        argv.push_back(nullptr);
+        if (!folder.empty() && chdir(folder.c_str()) != 0) _exit(126);
+        execvp(argv[0], argv.data());
+        _exit(127);
+    }
+    close(ends[1]);
+    std::string text;
+    char buffer[4096];
+    for (ssize_t n = 0; (n = read(ends[0], buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<std::size_t>(n));
+    close(ends[0]);
+    int status = 0;
+    waitpid(child, &status, 0);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128, text};
+}
+
+std::string trimmed(std::string text) {
+    while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+    return text;
+}
+
+std::string first_found(const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+        for (const char* folder : {"/usr/sbin/", "/usr/bin/", "/usr/local/sbin/", "/usr/local/bin/"}) {
+            if (access((folder + name).c_str(), X_OK) == 0) return folder + name;
+        }
+    }
+    throw std::runtime_error("none found of: " + names.front());
+}
+
+int free_port() {
+    const int s = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof address;
+    bind(s, reinterpret_cast<sockaddr*>(&address), sizeof address);
+    getsockname(s, reinterpret_cast<sockaddr*>(&address), &length);
+    close(s);
+    return ntohs(address.sin_port);
+}
+
+bool accepts(int port) {
+    const int s = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    const bool ok = connect(s, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    close(s);
+    return ok;
+}
+
+void pause_ms(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
+
+}  // namespace
+
+HttpdPaths find_httpd(const std::string& module) {
+    const std::string apxs = first_found({"apxs", "apxs2"});
+    return {first_found({"httpd", "apache2"}), trimmed(run_command({apxs, "-q", "LIBEXECDIR"}, "").text), module};
+}
+
+Httpd::Httpd(const HttpdPaths& paths) : paths_(paths) {
+    const char* const base = std::getenv("TMPDIR");
+    std::string name = std::string(base != nullptr ? base : "/tmp") + "/mtls-authz-XXXXXX";
+    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
+    root_ = name;
+    chmod(root_.c_str(), 0755);
+    for (const char* folder : {"htdocs", "logs", "run"}) fs::create_directories(root_ + "/" + folder);
+    port_ = free_port();
+    plain_ = free_port();
+    next_ = free_port();
+}
+
+Httpd::~Httpd() {
+    stop();
+    std::error_code ignored;
+    if (std::getenv("KEEP_FILES") == nullptr) fs::remove_all(root_, ignored);
+}
+
+void Httpd::write(const std::string& name, const std::string& content) const {
+    const fs::path file = path(name);
+    fs::create_directories(file.parent_path());
+    std::ofstream(file, std::ios::binary | std::ios::trunc) << content;
+}
+
+void Httpd::configure(const std::string& lines, const std::string& mpm) {
+    std::ostringstream out;
+    out << "ServerRoot \"" << root_ << "\"\nServerName localhost\nPidFile run/httpd.pid\nDefaultRuntimeDir run\n"
+        << "Mutex file:run default\n"
+        << "Listen 127.0.0.1:" << port_ << "\nListen 127.0.0.1:" << plain_ << "\n"
+        << "ErrorLog logs/error.log\nLogLevel warn mtls_authz:debug ssl:warn\nErrorLogFormat \"[%m:%l] %M\"\n";
+    std::vector<std::string> modules = {"mpm_" + mpm, "authn_core", "authz_core", "authz_host", "authz_user", "unixd",
+                                        "socache_shmcb", "ssl", "mime", "env", "headers", "setenvif", "alias", "dir"};
+    if (mpm != "prefork") modules.push_back("http2");
+    modules.insert(modules.end(), extra_modules_.begin(), extra_modules_.end());
+    for (const std::string& module : modules) {
+        const std::string file = paths_.modules + "/mod_" + module + ".so";
+        if (access(file.c_str(), R_OK) == 0) out << "LoadModule " << module << "_module \"" << file << "\"\n";
+    }
+    out << "LoadModule mtls_authz_module \"" << paths_.module << "\"\n";
+    if (geteuid() == 0) out << "User nobody\nGroup " << (fs::exists("/etc/debian_version") ? "nogroup" : "nobody") << "\n";
+    out << "StartServers 2\nTypesConfig /dev/null\nAddType text/html .html\nDocumentRoot htdocs\nKeepAliveTimeout 20\n"
+        << "MaxKeepAliveRequests 0\nGracefulShutdownTimeout 5\n"
+        << "SSLSessionCache shmcb:run/sessions(512000)\nSSLCipherSuite DEFAULT:@SECLEVEL=1\n"
+        << "<Directory \"" << root_ << "/htdocs\">\n    Require all granted\n    AllowOverride All\n    Options "
+        << "+FollowSymLinks\n</Directory>\n"
+        << lines << "\n<VirtualHost 127.0.0.1:" << port_ << ">\n    ServerName localhost\n";
+    if (mpm != "prefork") out << "    Protocols h2 http/1.1\n";
+    out << "    SSLEngine on\n    SSLCertificateFile server.pem\n    SSLCertificateKeyFile server.pem\n"
+        << "    SSLCACertificateFile client-cas.pem\n    SSLVerifyDepth 5\n    " << tls_lines_ << "\n"
+        << vhost_lines_ << "\n</VirtualHost>\n";
+    write("httpd.conf", out.str());
+}
+
+std::vector<std::string> Httpd::command(const std::vector<std::string>& args) const {
+    std::vector<std::string> words = {paths_.binary, "-d", root_, "-f", root_ + "/httpd.conf"};
+    words.insert(words.end(), args.begin(), args.end());
+    return words;
+}
+
+Httpd::Output Httpd::run(const std::vector<std::string>& args) const { return run_command(command(args), ""); }
+
+void Httpd::start(const std::vector<std::string>& wrapper) {
+    std::vector<std::string> words = wrapper;
+    const bool single = !wrapper.empty();
+    for (const std::string& word : command({single ? "-X" : "-DFOREGROUND"})) words.push_back(word);
+    pid_ = fork();
+    if (pid_ == 0) {
+        const int out = open((root_ + "/logs/stderr.log").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+        dup2(out, 1);
+        dup2(out, 2);
+        // A group of its own, or the signals that httpd sends to its group at the end would reach the tests.
+        setpgid(0, 0);
+        std::vector<char*> argv;
+        for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+        argv.push_back(nullptr);
+        execvp(argv[0], argv.data());
+        _exit(127);
+    }
+    const int tries = single ? 1200 : 400;
+    for (int i = 0; i < tries; ++i) {
+        if (accepts(port_)) return;
+        if (waitpid(pid_, nullptr, WNOHANG) == pid_) {
+            pid_ = -1;
+            std::ifstream err(root_ + "/logs/stderr.log");
+            std::stringstream text;
+            text << err.rdbuf();
+            throw std::runtime_error("httpd did not start: " + text.str() + error_log());
+        }
+        pause_ms(25);
+    }
+    throw std::runtime_error("httpd does not accept: " + error_log());
+}
+
+void Httpd::graceful() { kill(pid_, SIGUSR1); }
+
+bool Httpd::stop() {
+    if (pid_ <= 0) return true;
+    kill(pid_, SIGTERM);
+    for (int i = 0; i < 400; ++i) {
+        if (waitpid(pid_, nullptr, WNOHANG) == pid_) {
+            pid_ = -1;
+            return true;
+        }
+        pause_ms(25);
+    }
+    kill(-pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+    pid_ = -1;
+    return false;
+}
+
+std::string Httpd::error_log() const {
+    std::ifstream in(root_ + "/logs/error.log");
+    std::stringstream text;
+    text << in.rdbuf();
+    return text.str();
+}
+
+bool Httpd::wait_for_log(const std::string& text) const {
+    for (int i = 0; i < 100; ++i) {
+        if (error_log().find(text) != std::string::npos) return true;
+        pause_ms(50);
+    }
+    return false;
+}
+
+std::vector<std::string> Httpd::unclaimed_errors(const std::vector<std::string>& claimed) const {
+    std::vector<std::string> out;
+    std::istringstream lines(error_log());
+    for (std::string line; std::getline(lines, line);) {
+        bool bad = false;
+        for (const char* level : {":error]", ":crit]", ":alert]", ":emerg]"}) bad = bad || line.find(level) != std::string::npos;
+        for (const std::string& part : claimed) bad = bad && line.find(part) == std::string::npos;
+        if (bad) out.push_back(line);
+    }
+    return out;
+}
+
+}  // namespace test

@@ -1,0 +1,75 @@
+// A real httpd with mod_ssl and the module, on 127.0.0.1, in a folder of its own that goes with it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+namespace test {
+
+struct HttpdPaths {
+    std::string binary;   // httpd, or apache2 on Debian
+    std::string modules;  // where its modules are
+    std::string module;   // mod_mtls_authz.so under test
+};
+// Asks apxs, and the PATH.
+HttpdPaths find_httpd(const std::string& module);
+
+class Httpd {
+public:
+    explicit Httpd(const HttpdPaths& paths);
+    ~Httpd();
+    Httpd(const Httpd&) = delete;
+    Httpd& operator=(const Httpd&) = delete;
+
+    const std::string& root() const { return root_; }
+    int port() const { return port_; }        // TLS
+    int plain_port() const { return plain_; }  // plain http
+    int next_port() const { return next_; }    // one more, for a backend or another virtual host
+
+    // Writes a file below root(), folders included. Not atomic.
+    void write(const std::string& name, const std::string& content) const;
+    std::string path(const std::string& name) const { return root_ + "/" + name; }
+
+    // Everything that goes before the test's own lines: modules, TLS on port(), logs, DocumentRoot root()/htdocs.
+    // `mpm`: event, worker or prefork.
+    void configure(const std::string& lines, const std::string& mpm = "event");
+    void set_tls_lines(std::string lines) { tls_lines_ = std::move(lines); }  // inside <VirtualHost>, e.g. SSLVerifyClient
+    void set_vhost_lines(std::string lines) { vhost_lines_ = std::move(lines); }
+    void load(const std::string& module) { extra_modules_.push_back(module); }
+
+    // Runs `httpd -t` with more arguments: exit status, and what it printed.
+    struct Output {
+        int status;
+        std::string text;
+    };
+    Output run(const std::vector<std::string>& args) const;
+
+    void start(const std::vector<std::string>& wrapper = {});
+    void graceful();
+    // Graceful stop; returns whether the server went in time.
+    bool stop();
+    pid_t pid() const { return pid_; }
+
+    std::string error_log() const;
+    // Waits until the log holds `text` (at most five seconds).
+    bool wait_for_log(const std::string& text) const;
+    // Lines of the log at `error` or worse that hold none of `claimed`.
+    std::vector<std::string> unclaimed_errors(const std::vector<std::string>& claimed) const;
+
+private:
+    std::vector<std::string> command(const std::vector<std::string>& args) const;
+
+    HttpdPaths paths_;
+    std::string root_;
+    int port_ = 0;
+    int plain_ = 0;
+    int next_ = 0;
+    pid_t pid_ = -1;
+    std::string tls_lines_ = "SSLVerifyClient optional\n";
+    std::string vhost_lines_;
+    std::vector<std::string> extra_modules_;
+};
+
+}  // namespace test

@@ -1,0 +1,183 @@
+#include "pki.hpp"
+
+#include <openssl/ec.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+
+#include <cstdio>
+#include <ctime>
+#include <stdexcept>
+
+#include "mtls_authz/certificate_facts.hpp"
+#include "mtls_authz/text.hpp"
+
+namespace test {
+
+namespace {
+
+void require(bool ok, const char* what) {
+    if (ok) return;
+    ERR_print_errors_fp(stderr);
+    throw std::runtime_error(std::string("pki: ") + what);
+}
+
+std::string bio_text(const mtls::BioPtr& bio) {
+    char* data = nullptr;
+    const long n = BIO_get_mem_data(bio.get(), &data);
+    return {data, static_cast<std::size_t>(n)};
+}
+
+void fill_name(X509_NAME* name, const std::vector<Attr>& attributes) {
+    for (const Attr& a : attributes) {
+        const mtls::Asn1ObjectPtr object(OBJ_txt2obj(a.type.c_str(), 0));
+        require(object != nullptr, "attribute type");
+        X509_NAME_ENTRY* entry = X509_NAME_ENTRY_create_by_OBJ(
+            nullptr, object.get(), V_ASN1_OCTET_STRING, reinterpret_cast<const unsigned char*>(a.value.data()),
+            static_cast<int>(a.value.size()));
+        require(entry != nullptr, "attribute");
+        // Past OpenSSL's checks of size and alphabet: tests need the certificates that it would not make.
+        ASN1_STRING* const data = X509_NAME_ENTRY_get_data(entry);
+        ASN1_STRING_set(data, a.value.data(), static_cast<int>(a.value.size()));
+        data->type = a.tag;
+        require(X509_NAME_add_entry(name, entry, -1, a.joined ? -1 : 0) == 1, "add attribute");
+        X509_NAME_ENTRY_free(entry);
+    }
+}
+
+void add_extension(X509* cert, X509* issuer, int nid, const std::string& value) {
+    if (value.empty()) return;
+    X509V3_CTX ctx;
+    X509V3_set_ctx(&ctx, issuer, cert, nullptr, nullptr, 0);
+    X509_EXTENSION* const extension = X509V3_EXT_conf_nid(nullptr, &ctx, nid, value.c_str());
+    require(extension != nullptr, value.c_str());
+    X509_add_ext(cert, extension, -1);
+    X509_EXTENSION_free(extension);
+}
+
+void add_san(X509* cert, const std::vector<std::pair<int, std::string>>& san) {
+    if (san.empty()) return;
+    GENERAL_NAMES* const names = GENERAL_NAMES_new();
+    for (const auto& [type, bytes] : san) {
+        GENERAL_NAME* const name = GENERAL_NAME_new();
+        ASN1_STRING* const value =
+            type == GEN_IPADD ? static_cast<ASN1_STRING*>(ASN1_OCTET_STRING_new()) : ASN1_IA5STRING_new();
+        ASN1_STRING_set(value, bytes.data(), static_cast<int>(bytes.size()));
+        GENERAL_NAME_set0_value(name, type, value);
+        sk_GENERAL_NAME_push(names, name);
+    }
+    require(X509_add1_ext_i2d(cert, NID_subject_alt_name, names, 0, X509V3_ADD_APPEND) == 1, "san");
+    GENERAL_NAMES_free(names);
+}
+
+void add_raw(X509* cert, const RawExtension& raw) {
+    const mtls::Asn1ObjectPtr object(OBJ_txt2obj(raw.oid.c_str(), 1));
+    ASN1_OCTET_STRING* const data = ASN1_OCTET_STRING_new();
+    ASN1_OCTET_STRING_set(data, reinterpret_cast<const unsigned char*>(raw.der.data()),
+                          static_cast<int>(raw.der.size()));
+    X509_EXTENSION* const extension = X509_EXTENSION_create_by_OBJ(nullptr, object.get(), 0, data);
+    X509_add_ext(cert, extension, -1);
+    X509_EXTENSION_free(extension);
+    ASN1_OCTET_STRING_free(data);
+}
+
+}  // namespace
+
+std::string Identity::cert_pem() const {
+    const mtls::BioPtr bio(BIO_new(BIO_s_mem()));
+    PEM_write_bio_X509(bio.get(), cert.get());
+    return bio_text(bio);
+}
+
+std::string Identity::key_pem() const {
+    const mtls::BioPtr bio(BIO_new(BIO_s_mem()));
+    PEM_write_bio_PrivateKey(bio.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+    return bio_text(bio);
+}
+
+mtls::EvpPkeyPtr make_key() {
+    mtls::EvpPkeyPtr key(EVP_EC_gen("P-256"));
+    require(key != nullptr, "key");
+    return key;
+}
+
+Identity issue(const CertSpec& spec, const Identity* issuer, mtls::EvpPkeyPtr key) {
+    Identity out;
+    out.key = key ? std::move(key) : make_key();
+    out.cert.reset(X509_new());
+    X509* const cert = out.cert.get();
+    X509* const issuer_cert = issuer != nullptr ? issuer->cert.get() : cert;
+    X509_set_version(cert, spec.version);
+    unsigned char serial[12];
+    RAND_bytes(serial, sizeof serial);
+    serial[0] = static_cast<unsigned char>((serial[0] & 0x7f) | 0x40);
+    BIGNUM* const number = BN_bin2bn(serial, sizeof serial, nullptr);
+    BN_to_ASN1_INTEGER(number, X509_get_serialNumber(cert));
+    BN_free(number);
+    const std::time_t now = std::time(nullptr);
+    ASN1_TIME_set(X509_getm_notBefore(cert), now + static_cast<std::time_t>(spec.not_before));
+    ASN1_TIME_set(X509_getm_notAfter(cert), now + static_cast<std::time_t>(spec.not_after));
+    const mtls::X509NamePtr name(X509_NAME_new());
+    fill_name(name.get(), spec.subject);
+    X509_set_subject_name(cert, name.get());
+    X509_set_issuer_name(cert, issuer != nullptr ? X509_get_subject_name(issuer_cert) : name.get());
+    X509_set_pubkey(cert, out.key.get());
+    if (spec.version == 2) {
+        if (spec.basic_constraints) {
+            add_extension(cert, issuer_cert, NID_basic_constraints, spec.ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
+        }
+        add_extension(cert, issuer_cert, NID_key_usage,
+                      !spec.key_usage.empty() ? spec.key_usage
+                      : spec.ca               ? "critical,keyCertSign,cRLSign"
+                                              : "critical,digitalSignature");
+        if (!spec.ca) add_extension(cert, issuer_cert, NID_ext_key_usage, spec.eku);
+        add_extension(cert, issuer_cert, NID_name_constraints, spec.name_constraints);
+        add_extension(cert, issuer_cert, NID_subject_key_identifier, "hash");
+        if (issuer != nullptr) add_extension(cert, issuer_cert, NID_authority_key_identifier, "keyid:always");
+        add_san(cert, spec.san);
+        for (const RawExtension& raw : spec.raw) add_raw(cert, raw);
+    }
+    EVP_PKEY* const signing = issuer != nullptr ? issuer->key.get() : out.key.get();
+    require(X509_sign(cert, signing, EVP_get_digestbyname(spec.digest)) > 0, "sign");
+    // Reads it back, so that what tests hold is what a peer would hold.
+    unsigned char* der = nullptr;
+    const int length = i2d_X509(cert, &der);
+    const unsigned char* p = der;
+    mtls::X509Ptr parsed(d2i_X509(nullptr, &p, length));
+    OPENSSL_free(der);
+    require(parsed != nullptr, "read back");
+    out.cert = std::move(parsed);
+    return out;
+}
+
+Identity make_ca(const std::string& cn, const Identity* issuer, mtls::EvpPkeyPtr key) {
+    CertSpec spec;
+    spec.subject = {{"C", "US", V_ASN1_PRINTABLESTRING}, {"O", cn + " Inc"}, {"CN", cn}};
+    spec.ca = true;
+    spec.not_after = 10 * 86400;
+    return issue(spec, issuer, std::move(key));
+}
+
+Identity make_client(const std::string& cn, const std::string& dns, const Identity& ca) {
+    CertSpec spec;
+    spec.subject = {{"C", "US", V_ASN1_PRINTABLESTRING}, {"O", cn + " Org"}, {"CN", cn}};
+    spec.san = {{GEN_DNS, dns}};
+    return issue(spec, &ca);
+}
+
+Identity copy_of(const Identity& other) {
+    Identity out;
+    out.cert = mtls::share(*other.cert);
+    EVP_PKEY_up_ref(other.key.get());
+    out.key.reset(other.key.get());
+    return out;
+}
+
+std::string hex_sha256(const Identity& id) { return mtls::hex(mtls::bytes_of(mtls::certificate_sha256(*id.cert))); }
+
+std::string der_utf8(const std::string& text) {
+    std::string out = "\x0c";
+    out += static_cast<char>(text.size());
+    return out + text;
+}
+
+}  // namespace test

@@ -1,0 +1,63 @@
+// Certificates made on the fly, as odd as a test needs them. No key is ever written to the repository.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "mtls_authz/openssl_types.hpp"
+
+namespace test {
+
+// One attribute of a name: type as OpenSSL spells it (or dotted), raw bytes, and the ASN.1 string type.
+struct Attr {
+    std::string type;
+    std::string value;
+    int tag = V_ASN1_UTF8STRING;
+    bool joined = false;  // in the same RDN as the one before
+};
+
+// An extension by OID with its raw DER.
+struct RawExtension {
+    std::string oid;
+    std::string der;
+};
+
+struct CertSpec {
+    std::vector<Attr> subject;
+    std::vector<std::pair<int, std::string>> san;  // GEN_DNS, GEN_URI, GEN_EMAIL, GEN_IPADD with raw bytes
+    std::int64_t not_before = -3600;               // seconds from now
+    std::int64_t not_after = 86400;
+    std::string eku = "clientAuth";  // as OpenSSL's configuration spells it; empty for none
+    bool ca = false;
+    bool basic_constraints = true;
+    std::string key_usage;
+    std::string name_constraints;
+    std::vector<RawExtension> raw;
+    const char* digest = "SHA256";
+    int version = 2;  // X.509 v3
+};
+
+struct Identity {
+    mtls::X509Ptr cert;
+    mtls::EvpPkeyPtr key;
+
+    std::string cert_pem() const;
+    std::string key_pem() const;
+    std::string pem() const { return cert_pem() + key_pem(); }
+};
+
+mtls::EvpPkeyPtr make_key();
+// Signs with `issuer`, or with its own key where that is null.
+Identity issue(const CertSpec& spec, const Identity* issuer, mtls::EvpPkeyPtr key = {});
+Identity make_ca(const std::string& cn, const Identity* issuer = nullptr, mtls::EvpPkeyPtr key = {});
+// A client certificate CN=cn,O=org,C=US with one DNS SAN.
+Identity make_client(const std::string& cn, const std::string& dns, const Identity& ca);
+Identity copy_of(const Identity& other);
+
+std::string hex_sha256(const Identity& id);
+std::string der_utf8(const std::string& text);
+
+}  // namespace test
