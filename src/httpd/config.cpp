@@ -252,10 +252,11 @@ const char* on_env(cmd_parms* cmd, void* config, const char* arg) noexcept {
 }
 
 void note_provider(cmd_parms* cmd) {
-    auto* const config = cmd->context != nullptr
-                             ? static_cast<DirConfig*>(ap_get_module_config(cmd->context, &mtls_authz_module))
-                             : nullptr;
-    if (config != nullptr) config->has_provider = true;
+    // httpd makes a module's section config when it meets a directive of that module, and Require is not ours.
+    if (ap_get_module_config(cmd->context, &mtls_authz_module) == nullptr) {
+        ap_set_module_config(cmd->context, &mtls_authz_module, create_dir_config(cmd->pool, cmd->path));
+    }
+    static_cast<DirConfig*>(ap_get_module_config(cmd->context, &mtls_authz_module))->has_provider = true;
 }
 
 }  // namespace mtls::httpd

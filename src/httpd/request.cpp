@@ -311,22 +311,15 @@ void remember_captures(request_rec* r) {
     for (const DenyChain* chain = config.deny; chain != nullptr; chain = chain->outer) remember(*chain->rules);
 }
 
-// TRACE is answered before any access check. Location gates are merged by now; others are judged by their path.
+// TRACE is answered before any access check, and before httpd has merged the sections: so they are merged here.
 int refuse_trace(request_rec* r) {
-    if (r->method_number != M_TRACE) return DECLINED;
-    using Kind = GateSection::Kind;
-    bool gated = has_gate(dir_config(r)) || dir_config(r).has_provider;
-    for (const GateSection* section : state().sections) {
-        const bool applies = section->server == r->server || !section->server->is_virtual;
-        const bool by_file = section->kind == Kind::kDirectory || section->kind == Kind::kDirectoryMatch;
-        if (!applies || !has_gate(*section->config)) continue;
-        if (by_file && r->filename != nullptr) {
-            gated = gated || std::string_view(r->filename).starts_with(section->literal_prefix) ||
-                    is_below(r->filename, section->literal_prefix);
-        }
-        gated = gated || section->kind == Kind::kOther;
+    if (r->method_number != M_TRACE || r->filename == nullptr) return DECLINED;
+    for (const auto walk : {ap_directory_walk, ap_file_walk, ap_location_walk, ap_if_walk}) {
+        const int status = walk(r);
+        if (status != OK) return status;
     }
-    if (!gated) return DECLINED;
+    const DirConfig& config = dir_config(r);
+    if (!has_gate(config) && !config.has_provider) return DECLINED;
     Decision d = identify_request(r);
     d.reason = Reason::kMethodNotGranted;
     d.detail = "TRACE is answered before any access check, so it is refused where a gate applies";
