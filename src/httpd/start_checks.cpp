@@ -114,8 +114,10 @@ void check_section(const Policy& policy, const GateSection& section, Findings& f
 }
 
 // What the directives of other modules around the gates of one server mean for them.
-void check_surroundings(const server_rec* s, const std::vector<const GateSection*>& sections, Findings& findings) {
-    bool asks = false;
+// `asked_elsewhere`: virtual hosts that inherit these sections ask for certificates.
+void check_surroundings(const server_rec* s, const std::vector<const GateSection*>& sections, bool asked_elsewhere,
+                        Findings& findings) {
+    bool asks = asked_elsewhere;
     const auto look = [&](const ap_directive_t& d) {
         const auto words = config_words(d.args != nullptr ? d.args : "");
         if (equal_nocase(d.directive, "SSLVerifyClient") && !words.empty() && !equal_nocase(words[0], "none")) {
@@ -172,10 +174,8 @@ void check_servers(const server_rec* main_server, Findings& findings) {
         std::vector<const GateSection*> sections = inherited;
         if (s->is_virtual) sections.insert(sections.end(), own.begin(), own.end());
         if (sections.empty()) continue;
-        // Sections of the main server that virtual hosts inherit: those hosts may be the ones that ask.
-        if (is_main_server(s) && some_virtual_asks) continue;
         if (s->is_virtual && !own.empty()) check_order(sections, findings);
-        check_surroundings(s, sections, findings);
+        check_surroundings(s, sections, is_main_server(s) && some_virtual_asks, findings);
     }
 }
 
@@ -197,8 +197,7 @@ void check_version(Findings& findings) {
 void report(const Findings& findings, const server_rec* s) {
     for (const Diagnostic& d : findings) {
         const bool error = d.severity == Diagnostic::Severity::kError;
-        ap_log_error(APLOG_MARK, error ? APLOG_EMERG : APLOG_WARNING, 0, s, "mtls_authz: %s",
-                     escape_for_log(d.str(), 4000).c_str());
+        ap_log_error(APLOG_MARK, error ? APLOG_EMERG : APLOG_WARNING, 0, s, "mtls_authz: %s", d.str().c_str());
     }
 }
 

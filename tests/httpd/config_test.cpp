@@ -1,0 +1,161 @@
+// What stops the start, what is only warned of, and what is printed: always with file and line.
+#include "claims.hpp"
+#include "world.hpp"
+
+using namespace test;
+
+namespace {
+
+// A folder with the world's files, never started.
+class Draft {
+public:
+    Httpd httpd;
+    Draft() : httpd(httpd_paths()) { world().install(httpd); }
+
+    Httpd::Output check(const std::string& lines) {
+        httpd.configure(lines);
+        return httpd.run({"-t"});
+    }
+    void refuses(const std::string& lines, const std::string& message) {
+        const auto out = check(lines);
+        test::check(out.status != 0, "accepted: " + lines, __FILE__, __LINE__);
+        CHECK_CONTAINS(out.text, message);
+    }
+    void warns(const std::string& lines, const std::string& message) {
+        const auto out = check(lines);
+        test::check(out.status == 0, out.text, __FILE__, __LINE__);
+        CHECK_CONTAINS(out.text, message);
+    }
+    void is_silent_about(const std::string& lines, const std::string& message) {
+        const auto out = check(lines);
+        test::check(out.status == 0, out.text, __FILE__, __LINE__);
+        test::check(out.text.find(message) == std::string::npos, out.text, __FILE__, __LINE__);
+    }
+};
+
+std::string partner(const std::string& lines) {
+    return "<MTLSPartner p>\nMTLSIdentity DNS:p.example.org\nMTLSTrustAnchor acme.pem\n" + lines + "\n</MTLSPartner>\n";
+}
+
+std::string location(const std::string& path, const std::string& lines) {
+    return "<Location " + path + ">\n" + lines + "\n</Location>\n";
+}
+
+}  // namespace
+
+CLAIM(a_senseless_policy_stops_the_start_and_says_where) {
+    Draft d;
+    d.refuses("<MTLSPartner p>\nMTLSTrustAnchor acme.pem\n</MTLSPartner>", "has no MTLSIdentity: empty means nobody");
+    d.refuses("<MTLSPartner p>\nMTLSIdentity CN:p\n</MTLSPartner>", "has no trust anchor");
+    d.refuses("<MTLSPartner any>\n</MTLSPartner>", "'any' is reserved");
+    d.refuses("<MTLSPartner \"a b\">\n</MTLSPartner>", "cannot be a partner's name");
+    d.refuses(partner("") + "<MTLSPartner P>\nMTLSIdentity CN:p\n</MTLSPartner>", "already defined at ");
+    d.refuses(partner("MTLSTrustAnchor nowhere.pem"), "cannot read");
+    d.httpd.write("empty.pem", "");
+    d.refuses(partner("MTLSTrustAnchor empty.pem"), "holds no PEM certificate");
+    d.refuses(partner("MTLSTrustAnchor server.pem nowhere"), "nowhere");
+    d.refuses("MTLSTrustAnchor acme.pem\nMTLSTrustAnchor globex.pem", "the default trust anchor is already set at ");
+    d.refuses("<VirtualHost *:1>\n" + partner("") + "</VirtualHost>", "cannot occur within <VirtualHost>");
+    d.refuses("MTLSIdentity CN:x", "MTLSIdentity belongs inside <MTLSPartner NAME>");
+    d.refuses(partner("MTLSIdentiy CN:x"), "did you mean 'MTLSIdentity'?");
+    d.refuses(partner("MTLSIdentity DSN:x.example.org"), "did you mean 'DNS'?");
+    d.refuses(partner("MTLSIdentity CN:x anchor=acme.pen"), "did you mean 'acme.pem'?");
+    d.refuses("MTLSTrustAnchor acme.pem\n<MTLSPartner p>\nMTLSIdentity any\n</MTLSPartner>", "needs an MTLSTrustAnchor of this partner's own");
+    d.refuses("<MTLSPartner p>\nMTLSIdentity any\nMTLSTrustAnchor mod_ssl\n</MTLSPartner>", "'any' cannot stand with");
+    d.refuses(partner("MTLSValid from=2027-01-01\nMTLSValid until=2028-01-01"), "a second one for this partner");
+    d.refuses(partner("MTLSValid until=2027-02-30"), "is not a date");
+    d.refuses(partner("MTLSAttribute a b\nMTLSAttribute A c"), "given twice");
+    d.refuses(partner("MTLSSuspend"), "expected On");
+    d.refuses(partner("MTLSGroup if CN:x"), "expected NAME...");
+    const auto out = d.check(partner("MTLSIdentity !CN:x"));
+    CHECK_CONTAINS(out.text, "expected at least one selector without '!'");
+    CHECK_CONTAINS(out.text, "httpd.conf:");
+}
+
+CLAIM(a_senseless_gate_stops_the_start_and_says_where) {
+    Draft d;
+    d.refuses(location("/x", "MTLSAllow"), "expected any-partner, none, partner NAME... or group NAME...");
+    d.refuses(location("/x", "MTLSAllow patner acme"), "did you mean 'partner'?");
+    d.refuses(location("/x", "MTLSAllow any-partner methods=GET, POST"), "methods=");
+    d.refuses(location("/x", "MTLSAllow any-partner methods=get"), "did you mean 'GET'?");
+    d.refuses(location("/x", "MTLSAllow any-partner methods=GTE"), "is no method");
+    d.refuses(location("/x", "MTLSAllow partner acme GET"), "is a method, not a name");
+    d.refuses(location("/x", "MTLSAllow methods=GET partner acme"), "methods=");
+    d.refuses(location("/x", "MTLSAllow none\nMTLSAllow any-partner"), "'none' stands alone");
+    d.refuses(location("/x", "MTLSAllow partner %{HTTP:X-Partner}"), "can be forged");
+    d.refuses(location("/x", "MTLSAllow partner %{QUERY_STRING}"), "can be forged");
+    d.refuses(location("/x", "MTLSAllow partner %{env:FOO}"), "can be forged");
+    d.refuses(location("/x", "MTLSAuthz Maybe"), "expected On, LogOnly or Off");
+    d.refuses(location("/x", "MTLSEnv Some"), "expected Basic or All");
+    d.refuses(location("/x", "<Limit GET>\nMTLSAllow any-partner\n</Limit>"), "Limit");
+    d.refuses(partner("") + location("/x", "MTLSAllow any-partner\nMTLSDeny partner q"), "there is no partner 'q'");
+    d.refuses(partner("") + location("/x", "MTLSAllow any-partner\nMTLSDeny any-partner"), "expected partner NAME");
+    d.refuses(location("/x", "Require mtls-partner"), "expected NAME...");
+    d.refuses(location("/x", "Require mtls-identity !CN:x"), "without '!'");
+    // A later, shorter section that lets in more; the narrower one is only a warning.
+    d.refuses(partner("") + location("/x/y", "MTLSAllow partner p") + location("/x", "MTLSAllow any-partner"),
+              "replaces the gate of <Location /x/y>");
+    d.refuses(partner("") + location("/x/y", "MTLSAllow partner p") + location("/", "MTLSAuthz Off"), "replaces the gate of");
+    d.httpd.write("htdocs/.htaccess", "MTLSAllow any-partner\n");
+}
+
+CLAIM(what_is_suspicious_is_warned_of_with_its_place) {
+    Draft d;
+    d.warns(partner("") + location("/x/y", "MTLSAllow any-partner") + location("/x", "MTLSAllow partner p"),
+            "replaces the gate of <Location /x/y>");
+    d.is_silent_about(partner("") + location("/x", "MTLSAllow partner p") + location("/x/y", "MTLSAllow any-partner"), "replaces");
+    d.warns(partner("") + location("/x", "MTLSAllow partner q"), "there is no partner 'q' (did you mean 'p'?)");
+    d.warns(partner("") + location("/x", "MTLSAllow group nobody"), "there is no group 'nobody'");
+    d.warns(partner("") + location("/x", "MTLSAllow partner p\nMTLSAuthz LogOnly"), "<Location /x> lets everybody through");
+    d.warns(partner("MTLSIdentity subject:C=US,O=Acme,CN=api"), "\"subject:CN=api,O=Acme,C=US\"");
+    d.is_silent_about(partner("MTLSIdentity subject:CN=api,O=Acme,C=US"), "reverse");
+    d.warns("MTLSSuspend ghost note=gone\n" + partner(""), "there is no partner 'ghost'");
+    d.httpd.write("sub.pem", world().acme_sub.cert_pem());
+    d.warns(partner("") + "<MTLSPartner sub>\nMTLSIdentity any\nMTLSTrustAnchor sub.pem\n</MTLSPartner>", "stands below an anchor of p");
+    d.warns(partner("") + "LoadModule cache_module " + httpd_paths().modules + "/mod_cache.so\nCacheEnable disk /\n" +
+                location("/x", "MTLSAllow partner p"),
+            "CacheEnable beside gates");
+    d.warns(partner("") + "ErrorDocument 403 /x/denied.html\n" + location("/x", "MTLSAllow partner p"), "whoever is denied cannot read it");
+    d.is_silent_about(partner("") + "ErrorDocument 403 /x/denied.html\n" + location("/x", "MTLSAllow partner p") +
+                          location("/x/denied.html", "MTLSAuthz Off"),
+                      "whoever is denied");
+    d.warns(partner("") + "<LocationMatch \"/p/(?<NAME>[^/]+)/\">\nMTLSAllow partner %{env:MATCH_NAME}\n</LocationMatch>", "not anchored");
+    d.warns(partner("") + location("/x", "MTLSAllow partner %{env:MATCH_NAME}"), "is not captured by this section");
+    d.httpd.set_tls_lines("SSLVerifyClient none");
+    d.httpd.set_vhost_lines(location("/x", "MTLSAllow partner p"));
+    d.warns(partner(""), "never asks for a certificate");
+    d.httpd.set_tls_lines("SSLVerifyClient optional_no_ca");
+    d.warns(partner(""), "optional_no_ca");
+}
+
+CLAIM(anchors_that_the_handshake_does_not_know_are_warned_of_at_start) {
+    Site site;
+    site.httpd.write("stranger.pem", world().stranger_ca.cert_pem());
+    site.start("<MTLSPartner s>\nMTLSIdentity any\nMTLSTrustAnchor stranger.pem\n</MTLSPartner>\n" +
+               location("/gate", "MTLSAllow any-partner"));
+    CHECK(site.httpd.wait_for_log("does not know this CA"));
+    CHECK_CONTAINS(site.httpd.error_log(), "MTLSTrustAnchor stranger.pem of s");
+    CHECK(site.httpd.error_log().find("MTLSTrustAnchor acme.pem") == std::string::npos);
+}
+
+CLAIM(dump_prints_the_policy_and_every_gate) {
+    Draft d;
+    d.httpd.configure(partner("MTLSGroup g if CN:x\nMTLSValid until=2030-01-01\nMTLSAttribute a \"b c\"") +
+                      location("/x", "MTLSAllow partner p methods=read\nMTLSDeny group g"));
+    const auto out = d.httpd.run({"-t", "-D", "DUMP_MTLS_POLICY"});
+    CHECK_EQUAL(out.status, 0);
+    for (const char* part : {"<MTLSPartner p>", "    MTLSIdentity DNS:p.example.org\n", "    MTLSGroup g if CN:x\n",
+                             "    MTLSValid until=2030-01-01T23:59:59Z\n", "    MTLSAttribute a \"b c\"\n",
+                             "# gate <Location /x> of the main server", "#     MTLSAllow partner p methods=read\n", "#     MTLSDeny group g\n"}) {
+        CHECK_CONTAINS(out.text, part);
+    }
+}
+
+CLAIM(nothing_can_be_set_from_htaccess) {
+    Site site;
+    site.httpd.write("htdocs/own/.htaccess", "MTLSAuthz Off\n");
+    site.httpd.write("htdocs/own/a.html", "a");
+    site.start(location("/own", "MTLSAllow partner acme"));
+    CHECK_EQUAL(site.get(&world().globex, "/own/a.html").status, 500);
+    CHECK_EQUAL(site.get(&world().acme, "/own/a.html").status, 500);
+}
