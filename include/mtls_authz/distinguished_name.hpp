@@ -33,9 +33,9 @@ struct DistinguishedName {
 DistinguishedName read_name(const X509_NAME& name);
 
 // One attribute value as X509_NAME_cmp() compares it: character strings lose their type, ASCII case, outer
-// blanks and repeated blanks; anything else (NumericString, BIT STRING, ...) keeps tag and bytes.
+// blanks and repeated blanks; anything else (NumericString, BIT STRING, ...) keeps its DER.
 // Nothing where the bytes are not valid for the type.
-std::optional<std::string> canonical_value(int tag, std::string_view bytes);
+std::optional<std::string> canonical_value(int tag, std::string_view bytes, std::string_view der);
 
 // A name that somebody wrote, to compare with names of certificates.
 class NamePattern {

@@ -102,7 +102,7 @@ private:
     void index_identity(std::uint32_t id);
     std::string effective_content() const;
     std::vector<Match> matching_identities(const CertificateFacts& facts) const;
-    void add_any_matches(const NearestCa& nearest, std::vector<Match>& matches) const;
+    void add_any_matches(const NearestCa& nearest, const CertificateFacts& facts, std::vector<Match>& matches) const;
     void identify_by_path(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now,
                           Identification& out) const;
     void describe_partner(const CertificateFacts& facts, std::int64_t now, Identification& out) const;
@@ -119,7 +119,8 @@ private:
 
     std::vector<Match> identities_;  // by identity id
     std::unordered_map<std::string, std::vector<std::uint32_t>> index_;
-    std::unordered_map<std::string, std::vector<std::uint32_t>> any_by_ca_;
+    std::unordered_map<std::string, std::vector<std::uint32_t>>
+        any_by_issuer_;  // by CA id, or by SHA-256 of an end-entity anchor
     std::vector<std::uint32_t> unindexed_;
     std::vector<unsigned> v4_prefixes_;
     std::vector<unsigned> v6_prefixes_;

@@ -90,7 +90,8 @@ struct NearestCa {
 NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertificate& presented,
                           const std::vector<X509*>& helpers, std::int64_t now);
 
-// The strict check of RFC 5280 6, by OpenSSL: purpose sslclient, depth 10, security level, dates at `now`.
+// The strict check of RFC 5280 6, by OpenSSL: purpose sslclient, depth 10, security level, and the dates of all CAs at
+// `now`, inclusively. The leaf's own dates are the caller's business.
 struct PathQuestion {
     X509* leaf = nullptr;
     std::vector<X509*> trusted;

@@ -101,14 +101,14 @@ std::string text_of(int tag, std::string_view bytes, const std::string& der) {
 
 }  // namespace
 
-std::optional<std::string> canonical_value(int tag, std::string_view bytes) {
+std::optional<std::string> canonical_value(int tag, std::string_view bytes, std::string_view der) {
     if (is_folded_type(tag)) {
         const auto text = asn1_text(tag, bytes);
         return text ? std::optional("s" + fold(*text)) : std::nullopt;
     }
     const bool invalid = tag == V_ASN1_NUMERICSTRING && !asn1_text(tag, bytes);
     if (invalid) return std::nullopt;
-    return "t" + std::to_string(tag) + ":" + std::string(bytes);
+    return "t" + std::string(der);
 }
 
 DistinguishedName read_name(const X509_NAME& name) {
@@ -126,7 +126,7 @@ DistinguishedName read_name(const X509_NAME& name) {
         attribute.rdn = X509_NAME_ENTRY_set(entry);
         attribute.der = der_of(*value);
         attribute.text = text_of(tag, bytes, attribute.der);
-        if (auto canonical = canonical_value(tag, bytes)) {
+        if (auto canonical = canonical_value(tag, bytes, attribute.der)) {
             attribute.canonical = std::move(*canonical);
         } else if (out.malformed.empty()) {
             out.malformed = oid_name(attribute.oid) + " holds NUL, control or invalid bytes";
@@ -262,7 +262,7 @@ Result<AttributePattern> AttributePattern::parse(std::string_view text) {
 }
 
 Result<AttributePattern> AttributePattern::from_text(std::string_view text) {
-    auto canonical = canonical_value(V_ASN1_UTF8STRING, text);
+    auto canonical = canonical_value(V_ASN1_UTF8STRING, text, {});
     if (!canonical) return Error{"'" + escape_for_log(text, 120) + "' holds control characters or is not UTF-8"};
     return AttributePattern{std::move(*canonical), {}};
 }
@@ -298,7 +298,7 @@ Result<NamePattern> NamePattern::parse(std::string_view text) {
         if (!parsed.der.empty()) {
             DerReader reader(parsed.der);
             const auto element = reader.next();
-            auto canonical = canonical_value(element->tag & 0x1f, element->content);
+            auto canonical = canonical_value(element->tag & 0x1f, element->content, parsed.der);
             if (!canonical) return dn_error("'" + attribute.value + "' is not valid for its type");
             parsed.canonical = std::move(*canonical);
         }

@@ -29,7 +29,7 @@ void Policy::index_identity(std::uint32_t id) {
     if (match.identity->any) {
         for (const Anchor& anchor : match.partner->anchors->anchors) {
             for (const AnchorCertificate& c : anchor.certificates) {
-                any_by_ca_[c.is_ca ? c.ca_id() : c.facts.sha256].push_back(id);
+                any_by_issuer_[c.is_ca ? c.ca_id() : c.facts.sha256].push_back(id);
             }
         }
         return;
@@ -201,11 +201,13 @@ std::vector<Policy::Match> Policy::matching_identities(const CertificateFacts& f
     return matches;
 }
 
-void Policy::add_any_matches(const NearestCa& nearest, std::vector<Match>& matches) const {
+void Policy::add_any_matches(const NearestCa& nearest, const CertificateFacts& facts,
+                             std::vector<Match>& matches) const {
     const std::size_t before = matches.size();
-    for (const std::string& ca : nearest.ca_ids) {
-        const auto found = any_by_ca_.find(ca);
-        if (found == any_by_ca_.end()) continue;
+    const std::vector<std::string> leaf = {facts.sha256};
+    for (const std::string& issuer : nearest.is_leaf_itself ? leaf : nearest.ca_ids) {
+        const auto found = any_by_issuer_.find(issuer);
+        if (found == any_by_issuer_.end()) continue;
         for (const std::uint32_t id : found->second) matches.push_back(identities_[id]);
     }
     if (matches.size() == before) return;
@@ -309,7 +311,7 @@ void Policy::identify_by_path(const PresentedCertificate& presented, const Serve
 
     const std::vector<Match> named = matching_identities(presented.facts);
     std::vector<Match> matches = named;
-    add_any_matches(nearest, matches);
+    add_any_matches(nearest, presented.facts, matches);
 
     std::vector<Match> fitting;  // the first identity of each partner that fits, anchor included; two are enough
     bool failed_under_own_anchor = false;

@@ -338,7 +338,9 @@ void PolicyBuilder::suspend(const Directive& d, Partner* partner) {
         if (is_valid_name(name)) {
             suspended_.emplace_back(name, d.where);
         } else {
-            error(d.where, d.name + ": " + quoted(name) + " cannot be a partner's name");
+            const bool half_quoted = name.find('"') != std::string::npos;
+            error(d.where, d.name + ": " + quoted(name) + " cannot be a partner's name" +
+                               (half_quoted ? "; quotes go around the whole word: \"note=two words\"" : ""));
         }
     }
 }

@@ -153,10 +153,19 @@ std::string describe_failure(X509_STORE_CTX* ctx) {
     return detail;
 }
 
-}  // namespace
+// Those that are valid at `now`. OpenSSL takes the second of notAfter for expired already; RFC 5280 4.1.2.5 includes
+// it.
+std::vector<X509*> valid_at(const std::vector<X509*>& certificates, std::int64_t now) {
+    std::vector<X509*> out;
+    for (X509* certificate : certificates) {
+        const auto not_before = epoch_of(X509_get0_notBefore(certificate));
+        const auto not_after = epoch_of(X509_get0_notAfter(certificate));
+        if (not_before && not_after && *not_before <= now && now <= *not_after) out.push_back(certificate);
+    }
+    return out;
+}
 
-PathAnswer verify_path(const PathQuestion& question) {
-    const ErrorQueueGuard errors;
+PathAnswer build_path(const PathQuestion& question, unsigned long flags) {
     const BorrowedX509Stack trusted = stack_of(question.trusted);
     const BorrowedX509Stack helpers = stack_of(question.helpers);
     const X509StorePtr empty_store(X509_STORE_new());
@@ -167,11 +176,11 @@ PathAnswer verify_path(const PathQuestion& question) {
     }
     X509_STORE_CTX_set0_trusted_stack(ctx.get(), trusted.get());
     X509_VERIFY_PARAM* const param = X509_STORE_CTX_get0_param(ctx.get());
-    X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
+    X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN | flags);
     X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_CLIENT);
     X509_VERIFY_PARAM_set_depth(param, kDeepestPath);
     X509_VERIFY_PARAM_set_auth_level(param, std::max(1, question.security_level));
-    X509_VERIFY_PARAM_set_time(param, static_cast<time_t>(question.now));
+    if (flags == 0) X509_VERIFY_PARAM_set_time(param, static_cast<time_t>(question.now));
 
     answer.ok = X509_verify_cert(ctx.get()) == 1 && X509_STORE_CTX_get_error(ctx.get()) == X509_V_OK;
     if (!answer.ok) {
@@ -184,6 +193,21 @@ PathAnswer verify_path(const PathQuestion& question) {
         answer.ca_keys.push_back(spki_sha256(ca));
         answer.ca_ids.push_back(answer.ca_keys.back() + read_name(*X509_get_subject_name(&ca)).canonical);
     }
+    return answer;
+}
+
+}  // namespace
+
+PathAnswer verify_path(const PathQuestion& question) {
+    const ErrorQueueGuard errors;
+    PathQuestion current = question;
+    current.trusted = valid_at(question.trusted, question.now);
+    current.helpers = valid_at(question.helpers, question.now);
+    PathAnswer answer = build_path(current, X509_V_FLAG_NO_CHECK_TIME);
+    if (answer.ok) return answer;
+    // With the others back in, OpenSSL says which of them has expired.
+    PathAnswer why = build_path(question, 0);
+    if (!why.ok) answer.detail = why.detail;
     return answer;
 }
 

@@ -207,14 +207,13 @@ bool is_rehearsal() {
            ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_NORMAL;
 }
 
-// A virtual host without a server-level directive of ours shares the main server's object until here; each needs its own,
-// since what mod_ssl trusts differs between them.
+// A virtual host without a server-level directive of ours shares the main server's object until here; each needs its
+// own, since what mod_ssl trusts differs between them.
 void separate_server_configs(server_rec* main_server) {
     const ServerConfig* const shared = &server_config(main_server);
     for (server_rec* s = main_server->next; s != nullptr; s = s->next) {
         if (&server_config(s) != shared) continue;
-        ap_set_module_config(s->module_config, &mtls_authz_module,
-                             pool_new<ServerConfig>(s->process->pconf));
+        ap_set_module_config(s->module_config, &mtls_authz_module, pool_new<ServerConfig>(s->process->pconf));
     }
 }
 

@@ -46,9 +46,13 @@ CLAIM(an_index_or_include_of_a_gated_place_is_decided) {
     Site site;
     site.httpd.write("htdocs/page/index.html", "a<!--#include virtual=\"/secret/part.html\" -->z");
     site.httpd.write("htdocs/secret/part.html", "secret");
-    site.load("include").start("<Location /page>\nOptions +Includes\nSetOutputFilter INCLUDES\n</Location>\n"
-                               "<Directory \"" + site.httpd.path("htdocs/dir") + "\">\nDirectoryIndex /secret/part.html\n"
-                               "</Directory>\n" + location("/secret", "MTLSAllow partner acme"));
+    site.load("include").start(
+        "<Location /page>\nOptions +Includes\nSetOutputFilter INCLUDES\n</Location>\n"
+        "<Directory \"" +
+        site.httpd.path("htdocs/dir") +
+        "\">\nDirectoryIndex /secret/part.html\n"
+        "</Directory>\n" +
+        location("/secret", "MTLSAllow partner acme"));
     site.httpd.write("htdocs/dir/x", "");
     CHECK_EQUAL(site.get(&w.acme, "/page/").body, "asecretz");
     CHECK(site.get(&w.globex, "/page/").body.find("secret") == std::string::npos);
@@ -59,8 +63,8 @@ CLAIM(an_index_or_include_of_a_gated_place_is_decided) {
 CLAIM(require_is_asserted_where_httpd_skips_authorization) {
     const World& w = world();
     Site site;
-    // Page and part lie in one Location, so their merged configurations are equal and httpd authorizes the include no more;
-    // only the provider, asked again, sees what is wrong with the part's path.
+    // Page and part lie in one Location, so their merged configurations are equal and httpd authorizes the include no
+    // more; only the provider, asked again, sees what is wrong with the part's path.
     site.httpd.write("htdocs/same/good.html", "a<!--#include virtual=\"/same/part.html\" -->z");
     site.httpd.write("htdocs/same/bad.html", "a<!--#include virtual=\"/same/p%01rt.html\" -->z");
     site.httpd.write("htdocs/same/part.html", "secret");
@@ -79,7 +83,10 @@ CLAIM(dav_destinations_and_recursion_respect_gates) {
         site.httpd.write(std::string("htdocs/") + folder + "/f.txt", "text");
     }
     // What httpd writes needs to be its own.
-    CHECK_EQUAL(std::system(("mkdir -p " + site.httpd.path("htdocs/dav") + " && chmod -R a+rwX " + site.httpd.path("htdocs/dav")).c_str()), 0);
+    CHECK_EQUAL(std::system(("mkdir -p " + site.httpd.path("htdocs/dav") + " && chmod -R a+rwX " +
+                             site.httpd.path("htdocs/dav"))
+                                .c_str()),
+                0);
     site.load("dav").load("dav_fs").start(
         "DavLockDB htdocs/dav/.locks\n<Directory \"" + site.httpd.path("htdocs/dav") + "\">\nDav On\n</Directory>\n" +
         location("/dav/src", "MTLSAllow any-partner") + location("/dav/dst", "MTLSAllow partner acme") +
@@ -102,19 +109,25 @@ CLAIM(dav_destinations_and_recursion_respect_gates) {
 CLAIM(nothing_that_a_gate_decided_is_stored_in_a_cache) {
     const World& w = world();
     Site site;
-    site.httpd.write("htdocs/page/index.html", std::string(20000, 'p') + "<!--#include virtual=\"/secret/part.html\" -->z");
+    site.httpd.write("htdocs/page/index.html",
+                     std::string(20000, 'p') + "<!--#include virtual=\"/secret/part.html\" -->z");
     site.httpd.write("htdocs/secret/part.html", "secret");
     site.httpd.write("htdocs/secret/index.html", "secret index");
     site.httpd.write("htdocs/plain/a.html", "plain");
     site.httpd.write("htdocs/dir/x", "");
     site.httpd.write("htdocs/require/a.html", "secret");
     CHECK_EQUAL(std::system(("mkdir -m 777 " + site.httpd.path("cache")).c_str()), 0);
-    site.load("include").load("cache").load("cache_disk").start(
-        "CacheRoot \"" + site.httpd.path("cache") + "\"\nCacheEnable disk /\nCacheQuickHandler on\nCacheMinExpire 3600\n"
-        "CacheIgnoreNoLastMod On\n<Location /page>\nOptions +Includes\nSetOutputFilter INCLUDES\n</Location>\n"
-        "<Directory \"" + site.httpd.path("htdocs/dir") + "\">\nDirectoryIndex /secret/part.html\n</Directory>\n" +
-        location("/secret", "MTLSAllow partner acme") + location("/require", "Require mtls-partner acme"));
-    for (const char* path : {"/secret/part.html", "/secret/", "/dir/", "/page/", "/page/index.html", "/require/a.html"}) {
+    site.load("include")
+        .load("cache")
+        .load("cache_disk")
+        .start("CacheRoot \"" + site.httpd.path("cache") +
+               "\"\nCacheEnable disk /\nCacheQuickHandler on\nCacheMinExpire 3600\n"
+               "CacheIgnoreNoLastMod On\n<Location /page>\nOptions +Includes\nSetOutputFilter INCLUDES\n</Location>\n"
+               "<Directory \"" +
+               site.httpd.path("htdocs/dir") + "\">\nDirectoryIndex /secret/part.html\n</Directory>\n" +
+               location("/secret", "MTLSAllow partner acme") + location("/require", "Require mtls-partner acme"));
+    for (const char* path :
+         {"/secret/part.html", "/secret/", "/dir/", "/page/", "/page/index.html", "/require/a.html"}) {
         for (int i = 0; i < 3; ++i) CHECK_EQUAL(site.get(&w.acme, path).status, 200);
         test::check(site.get(&w.acme, path).body.find("secret") != std::string::npos, path, __FILE__, __LINE__);
         test::check(site.get(nullptr, path).body.find("secret") == std::string::npos, path, __FILE__, __LINE__);
@@ -131,12 +144,13 @@ CLAIM(other_spellings_of_a_path_lead_to_the_same_gate) {
     Site site;
     site.httpd.write("htdocs/docs/secret/a.html", "secret");
     site.start("AllowEncodedSlashes NoDecode\n" + location("/docs/secret", "MTLSAllow partner acme"));
-    for (const char* path : {"/docs/secret/a.html", "//docs//secret/a.html", "/docs/./secret/a.html", "/x/../docs/secret/a.html",
-                             "/%64ocs/secret/a.html", "/docs/%73ecret/a.html", "/docs/secret//a.html", "/docs/%2e/secret/a.html",
-                             "/docs/x/%2e%2e/secret/a.html", "/docs%2Fsecret/a.html", "/docs/SECRET/a.html", "/docs/secret/a.html/"}) {
+    for (const char* path :
+         {"/docs/secret/a.html", "//docs//secret/a.html", "/docs/./secret/a.html", "/x/../docs/secret/a.html",
+          "/%64ocs/secret/a.html", "/docs/%73ecret/a.html", "/docs/secret//a.html", "/docs/%2e/secret/a.html",
+          "/docs/x/%2e%2e/secret/a.html", "/docs%2Fsecret/a.html", "/docs/SECRET/a.html", "/docs/secret/a.html/"}) {
         const Response other = site.get(&w.globex, path);
-        test::check(other.status >= 400 && other.body.find("secret\n") == std::string::npos && other.body != "secret", path, __FILE__,
-                    __LINE__);
+        test::check(other.status >= 400 && other.body.find("secret\n") == std::string::npos && other.body != "secret",
+                    path, __FILE__, __LINE__);
     }
     CHECK_EQUAL(site.get(&w.acme, "//docs//secret/a.html").body, "secret");
 }
@@ -161,10 +175,11 @@ CLAIM(segments_that_backends_read_as_dots_are_refused_behind_and_before_gates) {
 CLAIM(sni_of_one_virtual_host_and_host_of_another_pass_neither_gate) {
     const World& w = world();
     Site site;
-    site.vhost("</VirtualHost>\n<VirtualHost 127.0.0.1:" + std::to_string(site.httpd.port()) +
-               ">\nServerName other.example\nSSLEngine on\nSSLCertificateFile server.pem\nSSLCertificateKeyFile server.pem\n"
-               "SSLCACertificateFile client-cas.pem\nSSLVerifyClient optional\n<Location /gate>\nMTLSAllow partner globex\n"
-               "</Location>");
+    site.vhost(
+        "</VirtualHost>\n<VirtualHost 127.0.0.1:" + std::to_string(site.httpd.port()) +
+        ">\nServerName other.example\nSSLEngine on\nSSLCertificateFile server.pem\nSSLCertificateKeyFile server.pem\n"
+        "SSLCACertificateFile client-cas.pem\nSSLVerifyClient optional\n<Location /gate>\nMTLSAllow partner globex\n"
+        "</Location>");
     site.start(location("/gate", "MTLSAllow partner acme"));
     ClientOptions options;
     options.identity = &w.acme;
@@ -181,8 +196,8 @@ CLAIM(sni_of_one_virtual_host_and_host_of_another_pass_neither_gate) {
 
 CLAIM(plain_http_is_refused_for_want_of_tls) {
     Site site;
-    site.start("<VirtualHost 127.0.0.1:" + std::to_string(site.httpd.plain_port()) + ">\nServerName localhost\n</VirtualHost>\n" +
-               location("/gate", "MTLSAllow any-partner"));
+    site.start("<VirtualHost 127.0.0.1:" + std::to_string(site.httpd.plain_port()) +
+               ">\nServerName localhost\n</VirtualHost>\n" + location("/gate", "MTLSAllow any-partner"));
     CHECK_EQUAL(plain_get(site.httpd.plain_port(), "/gate/1").status, 403);
     CHECK_EQUAL(site.reason_for("/gate/1"), "no-tls");
     CHECK_EQUAL(plain_get(site.httpd.plain_port(), "/free/1").status, 200);
@@ -192,8 +207,9 @@ CLAIM(trace_is_refused_where_a_gate_applies) {
     const World& w = world();
     Site site;
     site.httpd.write("htdocs/dir/a.html", "a");
-    site.start("TraceEnable on\n<Directory \"" + site.httpd.path("htdocs/dir") + "\">\nMTLSAllow partner acme\n</Directory>\n" +
-               location("/gate", "MTLSAllow partner acme") + location("/require", "Require mtls-partner acme"));
+    site.start("TraceEnable on\n<Directory \"" + site.httpd.path("htdocs/dir") +
+               "\">\nMTLSAllow partner acme\n</Directory>\n" + location("/gate", "MTLSAllow partner acme") +
+               location("/require", "Require mtls-partner acme"));
     for (const char* path : {"/gate/1", "/dir/a.html", "/require/x"}) {
         test::check_equal(site.get(&w.globex, path, "", "TRACE").status, 403, path, __FILE__, __LINE__);
     }
@@ -203,8 +219,9 @@ CLAIM(trace_is_refused_where_a_gate_applies) {
 CLAIM(method_override_headers_are_removed_behind_a_gate_that_names_methods) {
     Site site;
     site.httpd.write("htdocs/show/vars.html", "<!--#echo var=\"HTTP_X_HTTP_METHOD_OVERRIDE\" -->");
-    site.load("include").start("<Location /show>\nOptions +Includes\nSetOutputFilter INCLUDES\nMTLSAllow any-partner methods=read\n"
-                               "</Location>\n");
+    site.load("include").start(
+        "<Location /show>\nOptions +Includes\nSetOutputFilter INCLUDES\nMTLSAllow any-partner methods=read\n"
+        "</Location>\n");
     const Response seen = site.get(&world().acme, "/show/vars.html", "X-HTTP-Method-Override: DELETE\r\n");
     CHECK_EQUAL(seen.body, "(none)");
 }

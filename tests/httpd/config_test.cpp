@@ -60,7 +60,8 @@ CLAIM(a_senseless_policy_stops_the_start_and_says_where) {
     d.refuses(partner("MTLSIdentiy CN:x"), "did you mean 'MTLSIdentity'?");
     d.refuses(partner("MTLSIdentity DSN:x.example.org"), "did you mean 'DNS'?");
     d.refuses(partner("MTLSIdentity CN:x anchor=acme.pen"), "did you mean 'acme.pem'?");
-    d.refuses("MTLSTrustAnchor acme.pem\n<MTLSPartner p>\nMTLSIdentity any\n</MTLSPartner>", "needs an MTLSTrustAnchor of this partner's own");
+    d.refuses("MTLSTrustAnchor acme.pem\n<MTLSPartner p>\nMTLSIdentity any\n</MTLSPartner>",
+              "needs an MTLSTrustAnchor of this partner's own");
     d.refuses("<MTLSPartner p>\nMTLSIdentity any\nMTLSTrustAnchor mod_ssl\n</MTLSPartner>", "'any' cannot stand with");
     d.refuses(partner("MTLSValid from=2027-01-01\nMTLSValid until=2028-01-01"), "a second one for this partner");
     d.refuses(partner("MTLSValid until=2027-02-30"), "is not a date");
@@ -95,7 +96,8 @@ CLAIM(a_senseless_gate_stops_the_start_and_says_where) {
     // A later, shorter section that lets in more; the narrower one is only a warning.
     d.refuses(partner("") + location("/x/y", "MTLSAllow partner p") + location("/x", "MTLSAllow any-partner"),
               "replaces the gate of <Location /x/y>");
-    d.refuses(partner("") + location("/x/y", "MTLSAllow partner p") + location("/", "MTLSAuthz Off"), "replaces the gate of");
+    d.refuses(partner("") + location("/x/y", "MTLSAllow partner p") + location("/", "MTLSAuthz Off"),
+              "replaces the gate of");
     d.httpd.write("htdocs/.htaccess", "MTLSAllow any-partner\n");
 }
 
@@ -103,23 +105,29 @@ CLAIM(what_is_suspicious_is_warned_of_with_its_place) {
     Draft d;
     d.warns(partner("") + location("/x/y", "MTLSAllow any-partner") + location("/x", "MTLSAllow partner p"),
             "replaces the gate of <Location /x/y>");
-    d.is_silent_about(partner("") + location("/x", "MTLSAllow partner p") + location("/x/y", "MTLSAllow any-partner"), "replaces");
+    d.is_silent_about(partner("") + location("/x", "MTLSAllow partner p") + location("/x/y", "MTLSAllow any-partner"),
+                      "replaces");
     d.warns(partner("") + location("/x", "MTLSAllow partner q"), "there is no partner 'q' (did you mean 'p'?)");
     d.warns(partner("") + location("/x", "MTLSAllow group nobody"), "there is no group 'nobody'");
-    d.warns(partner("") + location("/x", "MTLSAllow partner p\nMTLSAuthz LogOnly"), "<Location /x> lets everybody through");
+    d.warns(partner("") + location("/x", "MTLSAllow partner p\nMTLSAuthz LogOnly"),
+            "<Location /x> lets everybody through");
     d.warns(partner("MTLSIdentity subject:C=US,O=Acme,CN=api"), "\"subject:CN=api,O=Acme,C=US\"");
     d.is_silent_about(partner("MTLSIdentity subject:CN=api,O=Acme,C=US"), "reverse");
     d.warns("MTLSSuspend ghost note=gone\n" + partner(""), "there is no partner 'ghost'");
     d.httpd.write("sub.pem", world().acme_sub.cert_pem());
-    d.warns(partner("") + "<MTLSPartner sub>\nMTLSIdentity any\nMTLSTrustAnchor sub.pem\n</MTLSPartner>", "stands below an anchor of p");
+    d.warns(partner("") + "<MTLSPartner sub>\nMTLSIdentity any\nMTLSTrustAnchor sub.pem\n</MTLSPartner>",
+            "stands below an anchor of p");
     d.warns(partner("") + "LoadModule cache_module " + httpd_paths().modules + "/mod_cache.so\nCacheEnable disk /\n" +
                 location("/x", "MTLSAllow partner p"),
             "CacheEnable beside gates");
-    d.warns(partner("") + "ErrorDocument 403 /x/denied.html\n" + location("/x", "MTLSAllow partner p"), "whoever is denied cannot read it");
+    d.warns(partner("") + "ErrorDocument 403 /x/denied.html\n" + location("/x", "MTLSAllow partner p"),
+            "whoever is denied cannot read it");
     d.is_silent_about(partner("") + "ErrorDocument 403 /x/denied.html\n" + location("/x", "MTLSAllow partner p") +
                           location("/x/denied.html", "MTLSAuthz Off"),
                       "whoever is denied");
-    d.warns(partner("") + "<LocationMatch \"/p/(?<NAME>[^/]+)/\">\nMTLSAllow partner %{env:MATCH_NAME}\n</LocationMatch>", "not anchored");
+    d.warns(
+        partner("") + "<LocationMatch \"/p/(?<NAME>[^/]+)/\">\nMTLSAllow partner %{env:MATCH_NAME}\n</LocationMatch>",
+        "not anchored");
     d.warns(partner("") + location("/x", "MTLSAllow partner %{env:MATCH_NAME}"), "is not captured by this section");
     d.httpd.set_tls_lines("SSLVerifyClient none");
     d.httpd.set_vhost_lines(location("/x", "MTLSAllow partner p"));
@@ -146,7 +154,8 @@ CLAIM(dump_prints_the_policy_and_every_gate) {
     CHECK_EQUAL(out.status, 0);
     for (const char* part : {"<MTLSPartner p>", "    MTLSIdentity DNS:p.example.org\n", "    MTLSGroup g if CN:x\n",
                              "    MTLSValid until=2030-01-01T23:59:59Z\n", "    MTLSAttribute a \"b c\"\n",
-                             "# gate <Location /x> of the main server", "#     MTLSAllow partner p methods=read\n", "#     MTLSDeny group g\n"}) {
+                             "# gate <Location /x> of the main server", "#     MTLSAllow partner p methods=read\n",
+                             "#     MTLSDeny group g\n"}) {
         CHECK_CONTAINS(out.text, part);
     }
 }

@@ -124,8 +124,8 @@ CLAIM(sections_merge_as_documented) {
     std::string lines;
     for (std::size_t i = 0; i < std::size(rows); ++i) {
         const std::string path = "/gate/m" + std::to_string(i);
-        lines += "<Location " + path + "/>\n" + rows[i].outer + "\n</Location>\n<Location " + path + "/in/>\n" + rows[i].inner +
-                 "\n</Location>\n";
+        lines += "<Location " + path + "/>\n" + rows[i].outer + "\n</Location>\n<Location " + path + "/in/>\n" +
+                 rows[i].inner + "\n</Location>\n";
     }
     Site site;
     site.start(lines);
@@ -144,10 +144,12 @@ CLAIM(directories_merge_from_short_to_long_and_locations_come_after) {
     site.httpd.write("htdocs/a/page.html", "shallow");
     // Written in the wrong order on purpose: for directories, httpd sorts them.
     site.start(R"(
-<Directory ")" + site.httpd.path("htdocs/a/b") + R"(">
+<Directory ")" +
+               site.httpd.path("htdocs/a/b") + R"(">
     MTLSAllow partner globex
 </Directory>
-<Directory ")" + site.httpd.path("htdocs/a") + R"(">
+<Directory ")" +
+               site.httpd.path("htdocs/a") + R"(">
     MTLSAllow partner acme
 </Directory>
 <Location /a/b/open>
@@ -181,7 +183,8 @@ CLAIM(a_virtual_host_overrides_the_main_servers_gate_and_uses_its_own_cas) {
 <Location /gate>
     MTLSAllow partner acme by-server stranger
 </Location>
-<VirtualHost 127.0.0.1:)" + port + R"(>
+<VirtualHost 127.0.0.1:)" +
+               port + R"(>
     ServerName other.example
     SSLEngine on
     SSLCertificateFile server.pem
@@ -247,12 +250,14 @@ SetEnvIf Host . MTLS_PARTNER=forged MTLS_ATTR_tenant=forged
 )");
     const Response granted = site.get(&w.acme, "/show/vars.html");
     CHECK_EQUAL(granted.status, 200);
-    CHECK_CONTAINS(granted.body, "decision=allow reason=(none) partner=acme tenant=4711 cn=api user=acme groups=suppliers");
+    CHECK_CONTAINS(granted.body,
+                   "decision=allow reason=(none) partner=acme tenant=4711 cn=api user=acme groups=suppliers");
     CHECK_CONTAINS(granted.body, "sha=" + hex_sha256(w.acme));
     CHECK_CONTAINS(granted.body, "identity=DNS:api.acme.example");
     const Response denied = site.get(&w.globex, "/show/vars.html");
     CHECK_EQUAL(denied.status, 200);
-    CHECK_CONTAINS(denied.body, "decision=would-deny reason=not-allowed partner=(none) tenant=(none) cn=(none) user=(none)");
+    CHECK_CONTAINS(denied.body,
+                   "decision=would-deny reason=not-allowed partner=(none) tenant=(none) cn=(none) user=(none)");
     CHECK(site.httpd.wait_for_log("would-deny GET \"/show/vars.html\": reason=not-allowed"));
 }
 
@@ -261,7 +266,8 @@ CLAIM(a_capture_in_a_location_match_makes_one_gate_for_all_partners) {
     Site site;
     site.httpd.write("htdocs/free/.htaccess", "SetEnvIf X-Partner (.+) MATCH_PARTNER=$1\n");
     site.httpd.write("htdocs/partners/.htaccess", "SetEnvIf X-Partner (.+) MATCH_PARTNER=$1\n");
-    for (const char* name : {"acme", "globex"}) site.httpd.write(std::string("htdocs/partners/") + name + "/a.html", name);
+    for (const char* name : {"acme", "globex"})
+        site.httpd.write(std::string("htdocs/partners/") + name + "/a.html", name);
     site.start(R"(
 <LocationMatch "^/partners/(?<PARTNER>[^/]+)/">
     MTLSAllow partner %{env:MATCH_PARTNER}

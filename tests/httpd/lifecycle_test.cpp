@@ -80,21 +80,22 @@ CLAIM(fifty_graceful_restarts_under_load_fail_no_request_and_grow_nothing) {
     for (std::thread& client : clients) client.join();
     CHECK_EQUAL(wrong.load(), 0);
     CHECK(asked > 600);
-    test::check(late < early + early / 10 + 1024, "grew from " + std::to_string(early) + " to " + std::to_string(late) + " KiB",
-                __FILE__, __LINE__);
+    test::check(late < early + early / 10 + 1024,
+                "grew from " + std::to_string(early) + " to " + std::to_string(late) + " KiB", __FILE__, __LINE__);
     CHECK_EQUAL(site.httpd.unclaimed_errors({"mtls_authz: denied"}).size(), 0U);
 }
 
 CLAIM(valgrind_finds_no_error_and_no_leak_in_the_module) {
     const World& w = world();
     Site site;
-    site.httpd.configure("AliasMatch ^/(gate|free|require)/ \"" + site.httpd.path("htdocs/ok.html") + "\"\n" + World::policy() + kGates,
-                         "prefork");
+    site.httpd.configure(
+        "AliasMatch ^/(gate|free|require)/ \"" + site.httpd.path("htdocs/ok.html") + "\"\n" + World::policy() + kGates,
+        "prefork");
     const std::string report = site.httpd.path("logs/valgrind.%p");
     site.httpd.write("logs/x", "");
     CHECK_EQUAL(std::system(("chmod 777 " + site.httpd.path("logs")).c_str()), 0);
     site.httpd.start({"valgrind", "--leak-check=full", "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite",
-                      "--num-callers=30", "--log-file=" + report});
+                      "--keep-debuginfo=yes", "--num-callers=30", "--log-file=" + report});
     for (int i = 0; i < 10; ++i) {
         ClientOptions options;
         options.identity = i % 2 == 0 ? &w.acme : &w.malformed;
@@ -116,8 +117,10 @@ CLAIM(valgrind_finds_no_error_and_no_leak_in_the_module) {
     CHECK(site.httpd.wait_for_log("granted GET"));
     site.httpd.stop();
     std::string all;
-    CHECK_EQUAL(std::system(("cat " + site.httpd.path("logs") + "/valgrind.* > " + site.httpd.path("logs/all")).c_str()), 0);
+    CHECK_EQUAL(
+        std::system(("cat " + site.httpd.path("logs") + "/valgrind.* > " + site.httpd.path("logs/all")).c_str()), 0);
     all = file_text(site.httpd.path("logs/all"));
     CHECK_CONTAINS(all, "ERROR SUMMARY");
-    test::check(all.find("mtls") == std::string::npos || all.find("mod_mtls_authz.so") == std::string::npos, all, __FILE__, __LINE__);
+    test::check(all.find("mtls") == std::string::npos || all.find("mod_mtls_authz.so") == std::string::npos, all,
+                __FILE__, __LINE__);
 }

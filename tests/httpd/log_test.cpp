@@ -21,12 +21,13 @@ CLAIM(a_denial_line_says_who_what_where_and_what_to_do) {
     CHECK_EQUAL(site.get(&w.acme_from_globex, "/gate/orders?secret=1").status, 403);
     const std::string line = site.log_about("/gate/orders");
     for (const std::string& part :
-         {std::string("[mtls_authz:error]"), std::string("mtls_authz: denied GET \"/gate/orders\": reason=wrong-issuer"),
-          std::string(" claimed=acme "), std::string(" rule=httpd.conf:"), std::string(" gate=httpd.conf:"), std::string(" vhost=localhost:"),
+         {std::string("[mtls_authz:error]"),
+          std::string("mtls_authz: denied GET \"/gate/orders\": reason=wrong-issuer"), std::string(" claimed=acme "),
+          std::string(" rule=httpd.conf:"), std::string(" gate=httpd.conf:"), std::string(" vhost=localhost:"),
           std::string(" tls=1.3 "), std::string(" resumed=no "), std::string(" subject=\"CN=api3,O=api3 Org,C=US\""),
           std::string(" san=\"DNS:api.acme.example\""), std::string(" issuer=\"CN=Globex CA,O=Globex CA Inc,C=US\""),
-          std::string(" serial="), std::string(" not_after=20"), " sha256=" + hex_sha256(w.acme_from_globex), std::string(" generation="),
-          std::string("either the partner changed its CA without saying so")}) {
+          std::string(" serial="), std::string(" not_after=20"), " sha256=" + hex_sha256(w.acme_from_globex),
+          std::string(" generation="), std::string("either the partner changed its CA without saying so")}) {
         CHECK_CONTAINS(line, part);
     }
     CHECK(line.find("secret=1") == std::string::npos);
@@ -36,7 +37,9 @@ CLAIM(a_denial_line_says_who_what_where_and_what_to_do) {
 CLAIM(the_levels_tell_scanners_from_partners) {
     const World& w = world();
     Site site;
-    site.start("<Location /gate>\n MTLSAllow partner acme\n</Location>\n<Location /gate/log>\n MTLSAuthz LogOnly\n</Location>");
+    site.start(
+        "<Location /gate>\n MTLSAllow partner acme\n</Location>\n<Location /gate/log>\n MTLSAuthz "
+        "LogOnly\n</Location>");
     site.get(nullptr, "/gate/scan");
     site.get(&w.acme, "/gate/fine");
     site.get(&w.globex, "/gate/log/x");
@@ -47,7 +50,9 @@ CLAIM(the_levels_tell_scanners_from_partners) {
 
 CLAIM(log_only_decides_even_what_another_module_denied) {
     Site site;
-    site.start("<Location /gate>\n MTLSAllow partner acme\n MTLSAuthz LogOnly\n SSLRequire %{SSL_CLIENT_S_DN_CN} eq \"api\"\n</Location>");
+    site.start(
+        "<Location /gate>\n MTLSAllow partner acme\n MTLSAuthz LogOnly\n SSLRequire %{SSL_CLIENT_S_DN_CN} eq "
+        "\"api\"\n</Location>");
     CHECK_EQUAL(site.get(&world().globex, "/gate/x").status, 403);
     CHECK_CONTAINS(site.log_about("/gate/x"), "would-deny GET \"/gate/x\": reason=not-allowed");
     CHECK_EQUAL(site.get(&world().acme, "/gate/y").status, 200);
@@ -56,7 +61,8 @@ CLAIM(log_only_decides_even_what_another_module_denied) {
 CLAIM(hostile_names_give_one_clean_line) {
     const World& w = world();
     CertSpec spec;
-    spec.subject = {{"O", "evil\"\r\n[mtls_authz:error] forged \x1b[31m"}, {"CN", "x\xff\xfe\\\" denied", V_ASN1_UTF8STRING},
+    spec.subject = {{"O", "evil\"\r\n[mtls_authz:error] forged \x1b[31m"},
+                    {"CN", "x\xff\xfe\\\" denied", V_ASN1_PRINTABLESTRING},
                     {"OU", std::string(60000, 'A')}};
     spec.san = {{GEN_DNS, "api.acme.example"}, {GEN_DNS, "a\nb"}};
     const Identity hostile = issue(spec, &w.acme_ca);
@@ -75,8 +81,9 @@ CLAIM(a_directory_listing_and_multiviews_do_not_fill_the_log) {
     Site site;
     site.httpd.write("htdocs/list/a.html", "a");
     site.httpd.write("htdocs/list/secret/b.html", "b");
-    site.load("autoindex").start("<Location /list>\nOptions +Indexes\n</Location>\n<Directory \"" + site.httpd.path("htdocs/list/secret") +
-                                 "\">\nMTLSAllow partner acme\n</Directory>\n");
+    site.load("autoindex")
+        .start("<Location /list>\nOptions +Indexes\n</Location>\n<Directory \"" +
+               site.httpd.path("htdocs/list/secret") + "\">\nMTLSAllow partner acme\n</Directory>\n");
     const Response listing = site.get(&world().globex, "/list/");
     CHECK_EQUAL(listing.status, 200);
     CHECK(listing.body.find("secret") == std::string::npos);

@@ -1,5 +1,6 @@
-// {right, none, untrusted CA, other partner's CA, lookalike CA, expired, ambiguous, malformed} x {TLS 1.2, 1.3} x {HTTP/1.1,
-// HTTP/2} x {full, resumed} x {new, kept-alive connection}: one decision for each certificate, however it comes.
+// {right, none, untrusted CA, other partner's CA, lookalike CA, expired, ambiguous, malformed} x {TLS 1.2, 1.3} x
+// {HTTP/1.1, HTTP/2} x {full, resumed} x {new, kept-alive connection}: one decision for each certificate, however it
+// comes.
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -66,15 +67,16 @@ void expect(Site& site, const Response& response, const std::string& path, const
     test::check_equal(site.reason_for(path), reason, what, __FILE__, __LINE__);
 }
 
-const std::vector<Way> kWays = {{TLS1_2_VERSION, false, true},  {TLS1_2_VERSION, false, false},
-                                {TLS1_3_VERSION, false, true},  {TLS1_3_VERSION, false, false},
-                                {TLS1_2_VERSION, true, true},   {TLS1_3_VERSION, true, true}};
+const std::vector<Way> kWays = {{TLS1_2_VERSION, false, true}, {TLS1_2_VERSION, false, false},
+                                {TLS1_3_VERSION, false, true}, {TLS1_3_VERSION, false, false},
+                                {TLS1_2_VERSION, true, true},  {TLS1_3_VERSION, true, true}};
 
 void run_matrix(const std::string& mpm) {
     const World& w = world();
     // optional_no_ca, so that every certificate gets as far as the gate, on sessions that can be resumed.
     Site site;
-    site.tls("SSLVerifyClient optional_no_ca").start("<Location /gate>\n MTLSAllow partner acme twin-a twin-b\n</Location>", mpm);
+    site.tls("SSLVerifyClient optional_no_ca")
+        .start("<Location /gate>\n MTLSAllow partner acme twin-a twin-b\n</Location>", mpm);
     const std::vector<Case> cases = {
         {"right", &w.acme, {}, "granted"},
         {"by-sub-ca", &w.acme_by_sub, {&w.acme_sub}, "granted"},
@@ -141,8 +143,9 @@ CLAIM(denies_a_certificate_that_expires_while_connected_and_when_resumed) {
 
 CLAIM(streams_of_one_http2_connection_are_decided_at_once_and_alike) {
     Site site;
-    site.start("<Location /gate>\n MTLSAllow partner acme\n</Location>\n<Location /gate/globex>\n MTLSAllow partner globex\n"
-               "</Location>");
+    site.start(
+        "<Location /gate>\n MTLSAllow partner acme\n</Location>\n<Location /gate/globex>\n MTLSAllow partner globex\n"
+        "</Location>");
     ClientOptions options;
     options.identity = &world().acme;
     Http2Client client(site.httpd.port(), options, site.httpd.root());

@@ -24,14 +24,17 @@ std::string location(const std::string& path, const std::string& lines) {
 CLAIM(require_decides_over_http1_and_http2_alike) {
     const World& w = world();
     Site site;
-    site.start(location("/gate/partner", "Require mtls-partner acme") + location("/gate/group", "Require mtls-group customers") +
+    site.start(location("/gate/partner", "Require mtls-partner acme") +
+               location("/gate/group", "Require mtls-group customers") +
                location("/gate/any", "Require mtls-any-partner") +
                location("/gate/identity", "Require mtls-identity \"O:api Org\" !DNS:*.globex.example") +
                location("/gate/all", "<RequireAll>\nRequire mtls-partner acme\nRequire ip 127.0.0.1\n</RequireAll>") +
-               location("/gate/all-not", "<RequireAll>\nRequire mtls-any-partner\nRequire not mtls-partner acme\n</RequireAll>") +
+               location("/gate/all-not",
+                        "<RequireAll>\nRequire mtls-any-partner\nRequire not mtls-partner acme\n</RequireAll>") +
                location("/gate/either", "<RequireAny>\nRequire mtls-partner acme\nRequire ip 10.0.0.1\n</RequireAny>") +
-               location("/gate/neither", "<RequireAll>\nRequire all granted\n<RequireNone>\nRequire mtls-group suppliers\n"
-                                         "</RequireNone>\n</RequireAll>"));
+               location("/gate/neither",
+                        "<RequireAll>\nRequire all granted\n<RequireNone>\nRequire mtls-group suppliers\n"
+                        "</RequireNone>\n</RequireAll>"));
     struct Row {
         const char* path;
         bool acme;
@@ -61,10 +64,11 @@ CLAIM(a_certificate_never_satisfies_a_password_rule) {
     Site site;
     site.httpd.write("users", kUsers);
     site.load("auth_basic").load("authn_file");
-    site.start(location("/gate/alone", std::string(kBasic) + "Require valid-user") +
-               location("/gate/gated", std::string(kBasic) + "MTLSAllow partner acme\nMTLSRemoteUser On\nRequire valid-user") +
-               location("/gate/beside", std::string(kBasic) + "MTLSRemoteUser On\n<RequireAll>\nRequire mtls-partner acme\n"
-                                                              "Require valid-user\n</RequireAll>"));
+    site.start(
+        location("/gate/alone", std::string(kBasic) + "Require valid-user") +
+        location("/gate/gated", std::string(kBasic) + "MTLSAllow partner acme\nMTLSRemoteUser On\nRequire valid-user") +
+        location("/gate/beside", std::string(kBasic) + "MTLSRemoteUser On\n<RequireAll>\nRequire mtls-partner acme\n"
+                                                       "Require valid-user\n</RequireAll>"));
     for (const char* path : {"/gate/alone/x", "/gate/gated/x", "/gate/beside/x"}) {
         test::check_equal(site.get(&w.acme, path).status, 401, path, __FILE__, __LINE__);
         test::check_equal(site.get(&w.acme, path, kPassword).status, 200, path, __FILE__, __LINE__);

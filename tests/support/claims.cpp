@@ -46,7 +46,8 @@ int run_claims(const char* group, const std::vector<std::string>& filters) {
     std::vector<CMUnitTest> tests;
     for (Claim& claim : claims()) {
         bool wanted = filters.empty();
-        for (const std::string& filter : filters) wanted = wanted || std::string(claim.name).find(filter) != std::string::npos;
+        for (const std::string& filter : filters)
+            wanted = wanted || std::string(claim.name).find(filter) != std::string::npos;
         if (wanted) tests.push_back({claim.name, run_claim, nullptr, nullptr, &claim});
     }
     return _cmocka_run_group_tests(group, tests.data(), tests.size(), nullptr, nullptr);

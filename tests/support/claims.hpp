@@ -1,5 +1,5 @@
-// Tests as claims: CLAIM(denies_when_...) { ... CHECK(a == b, "..."); }. Bodies run inside a catching wrapper, so that a
-// failing claim neither jumps over destructors nor ends the runner.
+// Tests as claims: CLAIM(denies_when_...) { ... CHECK(a == b, "..."); }. Bodies run inside a catching wrapper, so that
+// a failing claim neither jumps over destructors nor ends the runner.
 #pragma once
 
 #include <sstream>
@@ -44,8 +44,8 @@ int run_claims(const char* group, const std::vector<std::string>& filters);
 
 }  // namespace test
 
-#define CLAIM(name)                                                                             \
-    static void claim_##name();                                                                 \
+#define CLAIM(name)                                                           \
+    static void claim_##name();                                               \
     static const test::Registration registration_##name(#name, claim_##name); \
     static void claim_##name()
 #define CHECK(condition) test::check((condition), #condition, __FILE__, __LINE__)

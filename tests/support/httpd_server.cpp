@@ -41,7 +41,8 @@ Httpd::Output run_command(const std::vector<std::string>& words, const std::stri
     close(ends[1]);
     std::string text;
     char buffer[4096];
-    for (ssize_t n = 0; (n = read(ends[0], buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<std::size_t>(n));
+    for (ssize_t n = 0; (n = read(ends[0], buffer, sizeof buffer)) > 0;)
+        text.append(buffer, static_cast<std::size_t>(n));
     close(ends[0]);
     int status = 0;
     waitpid(child, &status, 0);
@@ -124,8 +125,9 @@ void Httpd::configure(const std::string& lines, const std::string& mpm) {
         << "Mutex file:run default\n"
         << "Listen 127.0.0.1:" << port_ << "\nListen 127.0.0.1:" << plain_ << "\n"
         << "ErrorLog logs/error.log\nLogLevel warn mtls_authz:debug ssl:warn\nErrorLogFormat \"[%m:%l] %M\"\n";
-    std::vector<std::string> modules = {"mpm_" + mpm, "authn_core", "authz_core", "authz_host", "authz_user", "unixd",
-                                        "socache_shmcb", "ssl", "mime", "env", "headers", "setenvif", "alias", "dir"};
+    std::vector<std::string> modules = {"mpm_" + mpm, "authn_core",    "authz_core", "authz_host", "authz_user",
+                                        "unixd",      "socache_shmcb", "ssl",        "mime",       "env",
+                                        "headers",    "setenvif",      "alias",      "dir"};
     if (mpm != "prefork") modules.push_back("http2");
     modules.insert(modules.end(), extra_modules_.begin(), extra_modules_.end());
     for (const std::string& module : modules) {
@@ -133,7 +135,8 @@ void Httpd::configure(const std::string& lines, const std::string& mpm) {
         if (access(file.c_str(), R_OK) == 0) out << "LoadModule " << module << "_module \"" << file << "\"\n";
     }
     out << "LoadModule mtls_authz_module \"" << paths_.module << "\"\n";
-    if (geteuid() == 0) out << "User nobody\nGroup " << (fs::exists("/etc/debian_version") ? "nogroup" : "nobody") << "\n";
+    if (geteuid() == 0)
+        out << "User nobody\nGroup " << (fs::exists("/etc/debian_version") ? "nogroup" : "nobody") << "\n";
     out << "StartServers 2\nTypesConfig /dev/null\nAddType text/html .html\nDocumentRoot htdocs\nKeepAliveTimeout 20\n"
         << "MaxKeepAliveRequests 0\nGracefulShutdownTimeout 5\n"
         << "SSLSessionCache shmcb:run/sessions(512000)\nSSLCipherSuite DEFAULT:@SECLEVEL=1\n"
@@ -225,7 +228,8 @@ std::vector<std::string> Httpd::unclaimed_errors(const std::vector<std::string>&
     std::istringstream lines(error_log());
     for (std::string line; std::getline(lines, line);) {
         bool bad = false;
-        for (const char* level : {":error]", ":crit]", ":alert]", ":emerg]"}) bad = bad || line.find(level) != std::string::npos;
+        for (const char* level : {":error]", ":crit]", ":alert]", ":emerg]"})
+            bad = bad || line.find(level) != std::string::npos;
         for (const std::string& part : claimed) bad = bad && line.find(part) == std::string::npos;
         if (bad) out.push_back(line);
     }

@@ -24,7 +24,7 @@ public:
     Httpd& operator=(const Httpd&) = delete;
 
     const std::string& root() const { return root_; }
-    int port() const { return port_; }        // TLS
+    int port() const { return port_; }         // TLS
     int plain_port() const { return plain_; }  // plain http
     int next_port() const { return next_; }    // one more, for a backend or another virtual host
 
@@ -35,7 +35,9 @@ public:
     // Everything that goes before the test's own lines: modules, TLS on port(), logs, DocumentRoot root()/htdocs.
     // `mpm`: event, worker or prefork.
     void configure(const std::string& lines, const std::string& mpm = "event");
-    void set_tls_lines(std::string lines) { tls_lines_ = std::move(lines); }  // inside <VirtualHost>, e.g. SSLVerifyClient
+    void set_tls_lines(std::string lines) {
+        tls_lines_ = std::move(lines);
+    }  // inside <VirtualHost>, e.g. SSLVerifyClient
     void set_vhost_lines(std::string lines) { vhost_lines_ = std::move(lines); }
     void load(const std::string& module) { extra_modules_.push_back(module); }
 

@@ -31,9 +31,9 @@ void fill_name(X509_NAME* name, const std::vector<Attr>& attributes) {
     for (const Attr& a : attributes) {
         const mtls::Asn1ObjectPtr object(OBJ_txt2obj(a.type.c_str(), 0));
         require(object != nullptr, "attribute type");
-        X509_NAME_ENTRY* entry = X509_NAME_ENTRY_create_by_OBJ(
-            nullptr, object.get(), V_ASN1_OCTET_STRING, reinterpret_cast<const unsigned char*>(a.value.data()),
-            static_cast<int>(a.value.size()));
+        X509_NAME_ENTRY* entry = X509_NAME_ENTRY_create_by_OBJ(nullptr, object.get(), V_ASN1_OCTET_STRING,
+                                                               reinterpret_cast<const unsigned char*>(a.value.data()),
+                                                               static_cast<int>(a.value.size()));
         require(entry != nullptr, "attribute");
         // Past OpenSSL's checks of size and alphabet: tests need the certificates that it would not make.
         ASN1_STRING* const data = X509_NAME_ENTRY_get_data(entry);
@@ -118,7 +118,7 @@ Identity issue(const CertSpec& spec, const Identity* issuer, mtls::EvpPkeyPtr ke
     ASN1_TIME_set(X509_getm_notAfter(cert), now + static_cast<std::time_t>(spec.not_after));
     const mtls::X509NamePtr name(X509_NAME_new());
     fill_name(name.get(), spec.subject);
-    X509_set_subject_name(cert, name.get());
+    require(X509_set_subject_name(cert, name.get()) == 1, "subject (OpenSSL takes no invalid UTF8String)");
     X509_set_issuer_name(cert, issuer != nullptr ? X509_get_subject_name(issuer_cert) : name.get());
     X509_set_pubkey(cert, out.key.get());
     if (spec.version == 2) {
@@ -132,7 +132,9 @@ Identity issue(const CertSpec& spec, const Identity* issuer, mtls::EvpPkeyPtr ke
         if (!spec.ca) add_extension(cert, issuer_cert, NID_ext_key_usage, spec.eku);
         add_extension(cert, issuer_cert, NID_name_constraints, spec.name_constraints);
         add_extension(cert, issuer_cert, NID_subject_key_identifier, "hash");
-        if (issuer != nullptr) add_extension(cert, issuer_cert, NID_authority_key_identifier, "keyid:always");
+        if (issuer != nullptr && X509_get0_subject_key_id(issuer_cert) != nullptr) {
+            add_extension(cert, issuer_cert, NID_authority_key_identifier, "keyid:always");
+        }
         add_san(cert, spec.san);
         for (const RawExtension& raw : spec.raw) add_raw(cert, raw);
     }

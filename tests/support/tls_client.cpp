@@ -171,8 +171,7 @@ Http2Client::Http2Client(int port, const ClientOptions& o, const std::string& fo
         out << o.identity->key_pem();
     }
     // CURL_SSLVERSION_TLSv1_3 and _TLSv1_2, each also as the maximum: libcurl's enumeration cannot hold the sum.
-    tls_version_ = o.tls == TLS1_3_VERSION ? (7L | (7L << 16))
-                                           : (6L | (6L << 16));
+    tls_version_ = o.tls == TLS1_3_VERSION ? (7L | (7L << 16)) : (6L | (6L << 16));
     multi_ = curl_multi_init();
     curl_multi_setopt(static_cast<CURLM*>(multi_), CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
     share_ = curl_share_init();
@@ -202,15 +201,17 @@ void* Http2Client::make_easy(const std::string& path, Response& into) {
         curl_easy_setopt(easy, CURLOPT_SSLKEY, files_.c_str());
     }
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, &into.body);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, +[](char* data, size_t size, size_t n, void* text) {
-        static_cast<std::string*>(text)->append(data, size * n);
-        return size * n;
-    });
+    curl_easy_setopt(
+        easy, CURLOPT_WRITEFUNCTION, +[](char* data, size_t size, size_t n, void* text) {
+            static_cast<std::string*>(text)->append(data, size * n);
+            return size * n;
+        });
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, &into.headers);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, +[](char* data, size_t size, size_t n, void* text) {
-        static_cast<std::string*>(text)->append(data, size * n);
-        return size * n;
-    });
+    curl_easy_setopt(
+        easy, CURLOPT_HEADERFUNCTION, +[](char* data, size_t size, size_t n, void* text) {
+            static_cast<std::string*>(text)->append(data, size * n);
+            return size * n;
+        });
     return easy;
 }
 

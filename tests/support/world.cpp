@@ -94,7 +94,8 @@ Site& Site::load(const std::string& module) {
 }
 Site& Site::start(const std::string& lines, const std::string& mpm) {
     // Any path below /gate and /free is a page; what decides is the section around it.
-    httpd.configure("AliasMatch ^/(gate|free)/ \"" + httpd.path("htdocs/ok.html") + "\"\n" + World::policy() + lines, mpm);
+    httpd.configure("AliasMatch ^/(gate|free)/ \"" + httpd.path("htdocs/ok.html") + "\"\n" + World::policy() + lines,
+                    mpm);
     httpd.start();
     return *this;
 }

@@ -38,7 +38,8 @@ const World& world();
 const HttpdPaths& httpd_paths();
 void set_httpd_paths(const HttpdPaths& paths);
 
-// A configured and started httpd with the world's policy. `lines` go to the main server, `vhost` into the TLS virtual host.
+// A configured and started httpd with the world's policy. `lines` go to the main server, `vhost` into the TLS virtual
+// host.
 class Site {
 public:
     Httpd httpd;

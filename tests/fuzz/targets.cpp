@@ -1,0 +1,83 @@
+#include "targets.hpp"
+
+#include <cstdlib>
+
+#include "mtls_authz/policy_builder.hpp"
+#include "mtls_authz/request_path.hpp"
+#include "mtls_authz/session_chain.hpp"
+#include "mtls_authz/text.hpp"
+
+namespace fuzz {
+
+namespace {
+
+void require(bool holds) {
+    if (!holds) std::abort();
+}
+
+mtls::X509Ptr parse(std::string_view der) {
+    const mtls::ErrorQueueGuard errors;
+    const auto* p = reinterpret_cast<const unsigned char*>(der.data());
+    return mtls::X509Ptr(d2i_X509(nullptr, &p, static_cast<long>(der.size())));
+}
+
+}  // namespace
+
+void facts(std::string_view input) {
+    const mtls::X509Ptr certificate = parse(input);
+    if (!certificate) return;
+    const mtls::CertificateFacts facts = mtls::read_facts(*certificate);
+    // A name that is well formed reads back to itself.
+    if (facts.subject.malformed.empty() && !facts.subject.attributes.empty()) {
+        const auto pattern = mtls::NamePattern::parse(facts.subject.text());
+        require(!pattern || pattern.value().matches(facts.subject));
+    }
+    for (const char c : mtls::escape_for_log(mtls::san_text(facts, 256), 256)) require(c >= 0x20 && c < 0x7f);
+    static constexpr unsigned kPrefixes[] = {0, 24, 32};
+    require(!mtls::fact_keys(facts, kPrefixes, kPrefixes).empty());
+}
+
+void policy(std::string_view input) {
+    std::vector<mtls::Diagnostic> errors;
+    const auto directives = mtls::read_directives(input, "fuzz", errors);
+    if (!directives) return;
+    mtls::PolicyBuilder builder("/nonexistent");
+    for (const mtls::Directive& d : directives.value()) builder.add(d);
+    const auto built = builder.build();
+    require((built == nullptr) == builder.has_errors());
+    require(mtls::find_path_fault(input) == mtls::find_path_fault(input));
+}
+
+void selector(std::string_view input) {
+    const auto parsed = mtls::Selector::parse(input);
+    if (!parsed) return;
+    static const mtls::CertificateFacts nothing;
+    static const std::vector<std::string> no_keys;
+    const auto answer = parsed.value().selector.test(nothing, &no_keys, mtls::Repeats::kMustBeSingle);
+    // Of a certificate that holds nothing, only a negation says yes (or an empty name).
+    require(answer != mtls::Answer::kYes || parsed.value().selector.negated() ||
+            parsed.value().selector.field() == mtls::Field::kSubject || parsed.value().selector.field() == mtls::Field::kIssuer);
+    // What was understood is understood again from its own text.
+    require(mtls::Selector::parse(parsed.value().selector.text()).ok());
+}
+
+void session(std::string_view input) {
+    const std::size_t split = input.find("----");
+    if (split == std::string_view::npos) return;
+    const mtls::X509Ptr leaf = parse(input.substr(split + 4));
+    if (!leaf) return;
+    std::string data(1, '\1');
+    data += mtls::certificate_sha256(*leaf);
+    data += input.substr(0, split);
+    require(mtls::decode_helpers(data, *leaf).size() <= 5);
+    mtls::decode_helpers(input, *leaf);
+}
+
+}  // namespace fuzz
+
+#ifdef FUZZ_TARGET
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
+    fuzz::FUZZ_TARGET({reinterpret_cast<const char*>(data), size});
+    return 0;
+}
+#endif

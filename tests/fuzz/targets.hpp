@@ -1,0 +1,13 @@
+// What reads foreign bytes, each as one function that has to return.
+#pragma once
+
+#include <string_view>
+
+namespace fuzz {
+
+void facts(std::string_view input);     // a certificate in DER
+void policy(std::string_view input);    // the text of a policy file
+void selector(std::string_view input);  // one selector, against one certificate
+void session(std::string_view input);   // what a TLS session carries
+
+}  // namespace fuzz

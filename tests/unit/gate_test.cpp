@@ -1,0 +1,87 @@
+#include "mtls_authz/gate.hpp"
+
+#include "claims.hpp"
+
+using namespace mtls;
+
+namespace {
+
+GateRules allow(const std::vector<std::string>& lines) {
+    GateRules out;
+    for (const std::string& line : lines) {
+        auto rule = GateRule::parse_allow(line);
+        test::check(rule.ok(), rule.ok() ? "" : rule.error(), __FILE__, __LINE__);
+        out.push_back(rule.value());
+    }
+    return out;
+}
+
+struct Who {
+    Partner partner;
+    Identification id;
+    Who(const std::string& name, const std::vector<std::string>& groups) {
+        partner.name = name;
+        id.partner = &partner;
+        id.groups = groups;
+        id.denied_groups = groups;
+    }
+};
+
+std::string ask(const GateRules& rules, const std::vector<std::string>& denials, const Who& who,
+                const std::string& method = "GET", const std::vector<Capture>& captures = {}) {
+    GateRules denied;
+    for (const std::string& line : denials) denied.push_back(GateRule::parse_deny(line).value());
+    const DenyChain chain{&denied, nullptr};
+    return std::string(
+        word_of(decide({GateMode::kOn, &rules, denials.empty() ? nullptr : &chain}, who.id, method, captures).reason));
+}
+
+}  // namespace
+
+CLAIM(captures_name_one_partner_and_nothing_names_nobody) {
+    const Who acme("acme", {"suppliers"}), none("none-at-all", {});
+    const GateRules rules = allow({"partner %{env:MATCH_NAME}"});
+    CHECK_EQUAL(ask(rules, {}, acme, "GET", {{"MATCH_NAME", "acme"}}), "granted");
+    CHECK_EQUAL(ask(rules, {}, acme, "GET", {{"MATCH_NAME", "Acme"}}), "not-allowed");
+    CHECK_EQUAL(ask(rules, {}, acme, "GET", {{"MATCH_NAME", "acme globex"}}), "not-allowed");
+    CHECK_EQUAL(ask(rules, {}, acme, "GET", {{"MATCH_NAME", ""}}), "not-allowed");
+    CHECK_EQUAL(ask(rules, {}, acme), "not-allowed");
+    // A denial that cannot be read denies.
+    const GateRules any = allow({"any-partner"});
+    CHECK_EQUAL(ask(any, {"partner %{env:MATCH_NAME}"}, acme), "not-allowed");
+    CHECK_EQUAL(ask(any, {"partner %{env:MATCH_NAME}"}, acme, "GET", {{"MATCH_NAME", ""}}), "not-allowed");
+    CHECK_EQUAL(ask(any, {"partner %{env:MATCH_NAME}"}, acme, "GET", {{"MATCH_NAME", "globex"}}), "granted");
+    CHECK_EQUAL(ask(any, {"group %{env:MATCH_NAME}"}, none), "not-allowed");
+    CHECK_EQUAL(ask(any, {"group %{env:MATCH_NAME}"}, none, "GET", {{"MATCH_NAME", "suppliers"}}), "granted");
+}
+
+CLAIM(method_sets_know_read_write_and_head) {
+    for (const char* read : {"GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT", "SEARCH"}) {
+        CHECK(MethodSet::parse("read").value().contains(read));
+        CHECK(!MethodSet::parse("write").value().contains(read));
+    }
+    for (const char* write : {"POST", "TRACE", "CONNECT", "BREW", "get", ""}) {
+        CHECK(!MethodSet::parse("read").value().contains(write));
+        CHECK(MethodSet::parse("write").value().contains(write));
+    }
+    CHECK(MethodSet::parse("GET").value().contains("HEAD"));
+    CHECK(!MethodSet::parse("POST").value().contains("HEAD"));
+    CHECK(MethodSet::parse("*").value().contains("ANYTHING"));
+    for (const char* bad : {"", "GET,", "get", "HEAD", "read,GET", "GTE"})
+        test::check(!MethodSet::parse(bad).ok(), bad, __FILE__, __LINE__);
+}
+
+CLAIM(a_rule_covers_another_only_where_it_lets_in_at_least_the_same) {
+    const auto covers = [](const std::string& a, const std::string& b) {
+        return GateRule::parse_allow(a).value().covers(GateRule::parse_allow(b).value());
+    };
+    CHECK(covers("any-partner", "partner a b"));
+    CHECK(covers("partner a b", "partner b"));
+    CHECK(covers("partner a", "partner a methods=read"));
+    CHECK(covers("partner a methods=read", "partner a methods=GET"));
+    CHECK(covers("partner a", "none"));
+    CHECK(!covers("partner a", "any-partner"));
+    CHECK(!covers("partner a", "group a"));
+    CHECK(!covers("partner a methods=GET", "partner a methods=read"));
+    CHECK(!covers("partner a methods=read", "partner a"));
+}

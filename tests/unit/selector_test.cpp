@@ -1,0 +1,275 @@
+#include "mtls_authz/selector.hpp"
+
+#include "claims.hpp"
+#include "mtls_authz/text.hpp"
+#include "pki.hpp"
+
+using namespace mtls;
+
+namespace {
+
+const test::Identity& ca() {
+    static const test::Identity it = test::make_ca("Selector CA");
+    return it;
+}
+
+CertificateFacts facts_of(const test::CertSpec& spec) { return read_facts(*test::issue(spec, &ca()).cert); }
+
+Answer ask(const std::string& word, const CertificateFacts& facts, Repeats repeats = Repeats::kMustBeSingle) {
+    auto parsed = Selector::parse(word);
+    test::check(parsed.ok(), parsed.ok() ? "" : parsed.error(), __FILE__, __LINE__);
+    static const std::vector<std::string> none;
+    const Selector& selector = parsed.value().selector;
+    const Answer answer = selector.test(facts, &none, repeats);
+    // Whatever matches has to be found through the index too, or it would be missed with many partners.
+    const auto key = selector.index_key();
+    if (answer == Answer::kYes && key) {
+        std::vector<unsigned> v4, v6;
+        if (const auto prefix = selector.network_prefix()) (prefix->is_v4 ? v4 : v6).push_back(prefix->length);
+        bool found = false;
+        for (const std::string& k : fact_keys(facts, v4, v6)) found = found || k == key->bytes;
+        test::check(found, "not in the index: " + word, __FILE__, __LINE__);
+    }
+    return answer;
+}
+
+void yes(const std::string& word, const CertificateFacts& facts) {
+    test::check(ask(word, facts) == Answer::kYes, word, __FILE__, __LINE__);
+}
+void no(const std::string& word, const CertificateFacts& facts) {
+    test::check(ask(word, facts) == Answer::kNo, word, __FILE__, __LINE__);
+}
+void unsure(const std::string& word, const CertificateFacts& facts) {
+    test::check(ask(word, facts) == Answer::kCannotTell, word, __FILE__, __LINE__);
+}
+
+std::string error_of(const std::string& word) {
+    const auto parsed = Selector::parse(word);
+    test::check(!parsed.ok(), "accepted: " + word, __FILE__, __LINE__);
+    return parsed.error();
+}
+
+test::CertSpec san(std::vector<std::pair<int, std::string>> names) {
+    test::CertSpec spec;
+    spec.subject = {{"CN", "x"}};
+    spec.san = std::move(names);
+    return spec;
+}
+
+}  // namespace
+
+CLAIM(dns_selectors_compare_whole_labels) {
+    const auto f =
+        facts_of(san({{GEN_DNS, "API.acme.example"}, {GEN_DNS, "a.b.acme.example"}, {GEN_DNS, "*.wild.example"}}));
+    yes("DNS:api.ACME.example", f);
+    yes("dns:*.acme.example", f);
+    yes("DNS:**.acme.example", f);
+    yes("DNS:*.b.acme.example", f);
+    no("DNS:acme.example", f);
+    no("DNS:*.cme.example", f);
+    no("DNS:x.wild.example", f);
+    no("!DNS:*.acme.example", f);
+    yes("!DNS:other.example", f);
+    const auto evil = facts_of(san({{GEN_DNS, "evil-acme.example"},
+                                    {GEN_DNS, "api.acme.example.evil.org"},
+                                    {GEN_DNS, ".acme.example"},
+                                    {GEN_DNS, "api.acme.example."},
+                                    {GEN_DNS, "a..acme.example"}}));
+    for (const char* word : {"DNS:*.acme.example", "DNS:**.acme.example", "DNS:api.acme.example"}) no(word, evil);
+    no("DNS:x", facts_of(san({})));
+}
+
+CLAIM(email_selectors_keep_the_local_part_exact) {
+    const auto f = facts_of(san({{GEN_EMAIL, "Api@ACME.example"}}));
+    yes("email:Api@acme.example", f);
+    yes("email:*@acme.example", f);
+    no("email:api@acme.example", f);
+    no("email:*@cme.example", f);
+    no("email:*@acme.example", facts_of(san({{GEN_EMAIL, "evil@evil.org@acme.example"}})));
+    yes("email:*@acme.example", facts_of(san({{GEN_EMAIL, "\"a@b\"@acme.example"}})));
+    test::CertSpec spec = san({});
+    spec.subject.push_back({"emailAddress", "api@acme.example", V_ASN1_IA5STRING});
+    no("email:api@acme.example", facts_of(spec));
+}
+
+CLAIM(uri_selectors_compare_segments_and_never_decode) {
+    const auto f = facts_of(san({{GEN_URI, "https://Host.example/a/b/c?q"}, {GEN_URI, "urn:x:Y"}}));
+    yes("URI:HTTPS://host.example/a/b/c?q", f);
+    no("URI:https://host.example/A/b/c?q", f);
+    yes("URI:https://host.example/a/*/c?q", f);
+    no("URI:https://host.example/a/*/c", f);
+    no("URI:https://host.example/a/**", f);  // a query is not part of the path
+    no("URI:https://host.example/a/*", f);
+    yes("URI:URN:x:Y", f);
+    const auto g = facts_of(san({{GEN_URI, "https://h.example/a/b/c"}}));
+    yes("URI:https://h.example/a/**", g);
+    yes("URI:https://h.example/**", g);
+    no("URI:https://h.example/a/b/c/**", g);
+    no("URI:https://h.exampl/**", g);
+    for (const char* devious :
+         {"https://h.example/a/../c", "https://h.example/a/%2e%2e/c", "https://h.example/a/b%2Fc",
+          "https://h.example/a/b%5cc", "https://u@h.example/a/b", "https://h.example/a/b#f", "https://h.example/a//"}) {
+        no("URI:https://h.example/a/**", facts_of(san({{GEN_URI, devious}})));
+        no("URI:https://h.example/**", facts_of(san({{GEN_URI, devious}})));
+    }
+}
+
+CLAIM(spiffe_ids_stand_alone_in_a_leaf_that_signs_nothing) {
+    yes("URI:spiffe://acme.example/ns/*/api", facts_of(san({{GEN_URI, "spiffe://acme.example/ns/prod/api"}})));
+    unsure("URI:spiffe://acme.example/a",
+           facts_of(san({{GEN_URI, "spiffe://acme.example/a"}, {GEN_URI, "spiffe://evil.example/a"}})));
+    unsure("!URI:spiffe://acme.example/b", facts_of(san({{GEN_URI, "spiffe://acme.example/a"}, {GEN_URI, "urn:x"}})));
+    test::CertSpec spec = san({{GEN_URI, "spiffe://acme.example/a"}});
+    spec.ca = true;
+    unsure("URI:spiffe://acme.example/a", facts_of(spec));
+    CHECK_CONTAINS(error_of("URI:spiffe://acme.example:8443/a"), "SPIFFE ID");
+    CHECK_CONTAINS(error_of("URI:spiffe://*/a"), "authority");
+}
+
+CLAIM(ip_selectors_compare_addresses_not_text) {
+    const auto f = facts_of(san({{GEN_IPADD, std::string("\xcb\x00\x71\x07", 4)},
+                                 {GEN_IPADD, std::string("\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01", 16)}}));
+    yes("IP:203.0.113.7", f);
+    yes("IP:203.0.113.0/24", f);
+    yes("IP:0.0.0.0/0", f);
+    no("IP:203.0.113.8", f);
+    yes("IP:2001:db8::1", f);
+    yes("IP:2001:DB8:0::/33", f);
+    no("IP:::ffff:203.0.113.7", f);
+    CHECK_CONTAINS(error_of("IP:203.0.113.7/24"), "did you mean 203.0.113.0/24?");
+    CHECK_CONTAINS(error_of("IP:203.0.113.0/33"), "0 to 32");
+    CHECK_CONTAINS(error_of("IP:localhost"), "no IP address");
+    CHECK(!facts_of(san({{GEN_IPADD, "abc"}})).malformed.empty());
+}
+
+CLAIM(attributes_must_be_single_to_say_yes) {
+    test::CertSpec spec = san({});
+    spec.subject = {{"O", "Acme"}, {"CN", "api"}, {"CN", "evil"},
+                    {"OU", "a"},   {"OU", "b"},   {"organizationIdentifier", "PSDUS-1"}};
+    const auto f = facts_of(spec);
+    unsure("CN:api", f);
+    unsure("CN:other", f);
+    unsure("!CN:other", f);
+    CHECK(ask("CN:evil", f, Repeats::kAnyCounts) == Answer::kYes);
+    CHECK(ask("CN:other", f, Repeats::kAnyCounts) == Answer::kNo);
+    yes("OU:b", f);
+    yes("o:ACME", f);
+    yes("2.5.4.10:Acme", f);
+    yes("organizationIdentifier:PSDUS-1", f);
+    yes("issuer.CN:Selector CA", f);
+    no("issuer.CN:Other", f);
+    no("L:x", f);
+    yes("!L:x", f);
+    yes("O:#0c0441636d65", f);
+    yes("subject:/O=Acme/CN=api/CN=evil/OU=a/OU=b/organizationIdentifier=PSDUS-1", f);
+}
+
+CLAIM(pins_and_serials_compare_in_any_spelling) {
+    const test::Identity id = test::make_client("x", "x.example.org", ca());
+    const auto f = read_facts(*id.cert);
+    const std::string digest = test::hex_sha256(id);
+    std::string colons;
+    for (std::size_t i = 0; i < digest.size(); i += 2) colons += (i ? ":" : "") + digest.substr(i, 2);
+    yes("sha256:" + digest, f);
+    yes("SHA256:" + colons, f);
+    no("sha256:" + std::string(64, '0'), f);
+    yes("spki-sha256:" + hex(bytes_of(f.spki_sha256)), f);
+    yes("cert-serial:" + f.serial, f);
+    yes("cert-serial:0x00" + f.serial, f);
+    no("cert-serial:1", f);
+    CHECK_CONTAINS(error_of("sha256:abc"), "64 hex digits");
+    CHECK_CONTAINS(error_of("cert-serial:12g"), "no hexadecimal digit");
+    unsigned char base64[64];
+    EVP_EncodeBlock(base64, bytes_of(f.spki_sha256).data(), 32);
+    yes("spki-sha256:" + std::string(reinterpret_cast<char*>(base64)), f);
+}
+
+CLAIM(usages_policies_and_roles_must_be_present) {
+    test::CertSpec spec = san({});
+    spec.eku = "clientAuth,1.2.3.4";
+    const std::string psd2(
+        "\x30\x3c"
+        "\x30\x13\x06\x06\x04\x00\x8e\x46\x01\x06\x30\x09\x06\x07\x04\x00\x8e\x46\x01\x06\x02"
+        "\x30\x25\x06\x06\x04\x00\x81\x98\x27\x02\x30\x1b\x30\x13\x30\x11\x06\x07\x04\x00\x81\x98\x27\x01\x03\x0c\x06PS"
+        "P_AI"
+        "\x0c\x01"
+        "A\x0c\x01"
+        "B",
+        62);
+    spec.raw = {{"1.3.6.1.5.5.7.1.3", psd2}, {"1.2.3.5", test::der_utf8("hello")}};
+    const auto f = facts_of(spec);
+    CHECK_EQUAL(f.malformed, "");
+    yes("EKU:clientAuth", f);
+    yes("EKU:1.2.3.4", f);
+    no("EKU:anyExtendedKeyUsage", f);
+    yes("qcRole:PSP_AI", f);
+    no("qcRole:PSP_PI", f);
+    yes("qcType:eseal", f);
+    yes("extension.1.2.3.5:hello", f);
+    yes("extension.1.2.3.5", f);
+    no("extension.1.2.3.6", f);
+    no("extension.1.2.3.5:other", f);
+    CHECK_CONTAINS(error_of("qcRole:PSP_IA"), "did you mean 'PSP_AI'?");
+    spec.raw = {{"1.3.6.1.5.5.7.1.3", "\x30\x05junk"}};
+    CHECK(!facts_of(spec).malformed.empty());
+}
+
+CLAIM(malformed_certificates_say_why) {
+    CHECK_CONTAINS(facts_of(san({{GEN_DNS, std::string("a\0b", 3)}})).malformed, "DNS SAN holds NUL");
+    CHECK_CONTAINS(facts_of(san({{GEN_URI, "https://h\xc3\xa9/"}})).malformed, "URI SAN");
+    test::CertSpec twice = san({{GEN_DNS, "a.example.org"}});
+    twice.raw = {{"1.2.3.4", test::der_utf8("a")}, {"1.2.3.4", test::der_utf8("b")}};
+    CHECK_CONTAINS(facts_of(twice).malformed, "occurs twice");
+    test::CertSpec broken = san({});
+    broken.raw = {{"2.5.29.17", "\x30\x7fjunk"}};
+    CHECK_CONTAINS(facts_of(broken).malformed, "does not decode");
+    test::CertSpec unknown = san({});
+    unknown.raw = {{"1.2.3.4", "\x30\x7fjunk"}};
+    CHECK_EQUAL(facts_of(unknown).malformed, "");
+    test::CertSpec empty;
+    empty.subject = {};
+    CHECK_EQUAL(facts_of(empty).malformed, "");
+    test::CertSpec many = san({});
+    for (int i = 0; i < 4096; ++i) many.san.emplace_back(GEN_DNS, "h" + std::to_string(i) + ".acme.example");
+    many.subject = {{"O", std::string(60000, 'x')}};
+    const auto f = facts_of(many);
+    CHECK_EQUAL(f.dns.size(), 4096U);
+    yes("DNS:h4095.acme.example", f);
+}
+
+CLAIM(mistakes_in_selectors_say_what_would_be_right) {
+    const std::pair<const char*, const char*> rows[] = {
+        {"", "expected TYPE:VALUE"},
+        {"!", "expected TYPE:VALUE"},
+        {"DNS", "has no value"},
+        {"DNS:", "empty value"},
+        {"DSN:x.example.org", "did you mean 'DNS'?"},
+        {"emial:a@b.example", "did you mean 'email'?"},
+        {"DNS:*", "too wide"},
+        {"DNS:*.example", "at least two literal labels"},
+        {"DNS:**.com", "at least two literal labels"},
+        {"DNS:a.*.example.org", "has '*' inside"},
+        {"DNS:api.acme.example.", "ends with a dot"},
+        {"DNS:a..b", "empty label"},
+        {"DNS:m\xc3\xbcller.example", "write xn--mller-kva.example"},
+        {"email:acme.example", "local@domain"},
+        {"email:*@example", "at least two literal labels"},
+        {"email:a@b@c.example", "two '@'"},
+        {"URI:/relative", "absolute URI"},
+        {"URI:https://h/a*b", "one whole segment"},
+        {"URI:https://h/**/a", "only at the end"},
+        {"cert-serial:", "empty value"},
+        {"otherName:x", "needs an OID"},
+        {"extension:x", "needs an OID"},
+        {"extension.nonsense:x", "unknown selector type"},
+        {"EKU:clientAuht", "is unknown"},
+        {"RID:abc.def", "is unknown"},
+        {"UPN:nodomain", "user@domain"},
+        {"subject:nonsense", "has no '='"},
+    };
+    for (const auto& [word, message] : rows) CHECK_CONTAINS(error_of(word), message);
+    CHECK(!Selector::parse("DNS:**.co.uk").value().warnings.empty());
+    CHECK(Selector::parse("DNS:**.acme.co.uk").value().warnings.empty());
+    CHECK(Selector::parse("subject:C=US,CN=x").value().reversed_name);
+    CHECK(!Selector::parse("CN:a*").value().warnings.empty());
+}

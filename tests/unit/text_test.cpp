@@ -1,0 +1,136 @@
+#include "mtls_authz/text.hpp"
+
+#include "claims.hpp"
+#include "mtls_authz/calendar.hpp"
+#include "mtls_authz/directive.hpp"
+#include "mtls_authz/request_path.hpp"
+#include "mtls_authz/uri.hpp"
+
+using namespace mtls;
+
+namespace {
+
+std::string joined(const std::string& line) {
+    std::string out;
+    for (const std::string& word : config_words(line)) out += "[" + word + "]";
+    return out;
+}
+
+std::string read_errors(const std::string& text) {
+    std::vector<Diagnostic> errors;
+    const auto result = read_directives(text, "p.conf", errors);
+    std::string out;
+    for (const Diagnostic& d : errors) out += d.str() + "\n";
+    CHECK_EQUAL(result.ok(), errors.empty());
+    return out;
+}
+
+}  // namespace
+
+CLAIM(words_are_cut_as_httpd_cuts_them) {
+    CHECK_EQUAL(joined("a  b\tc"), "[a][b][c]");
+    CHECK_EQUAL(joined("\"a b\" 'c d'"), "[a b][c d]");
+    CHECK_EQUAL(joined("\"a \\\" b\" \"c\\\\\""), "[a \" b][c\\]");
+    CHECK_EQUAL(joined("a\\,b a\\\\b"), "[a\\,b][a\\b]");
+    CHECK_EQUAL(joined("\"a\\,b\""), "[a\\,b]");
+    CHECK_EQUAL(joined("\"open"), "[open]");
+    CHECK_EQUAL(joined("\"\""), "[]");
+    CHECK_EQUAL(joined("a\"b c"), "[a\"b][c]");
+    CHECK_EQUAL(joined("\"a\"b"), "[a][b]");
+}
+
+CLAIM(a_quoted_word_reads_back_as_itself) {
+    for (const std::string word : {"plain", "a b", "", "\"", "'x", "a\\", "a\\,b", "#c", "\\\\", "a\"b c\\\"d"}) {
+        const auto words = config_words(config_quote(word));
+        CHECK_EQUAL(words.size(), 1U);
+        CHECK_EQUAL(words.front(), word);
+    }
+}
+
+CLAIM(log_text_is_printable_ascii_and_bounded) {
+    CHECK_EQUAL(escape_for_log("a\"b\\c\nd\x1b\xff", 100), "a\\x22b\\x5cc\\x0ad\\x1b\\xff");
+    CHECK(escape_for_log(std::string(1000, '\n'), 64).size() <= 64);
+    CHECK(escape_for_log(std::string(1000, 'a'), 64).ends_with("..."));
+}
+
+CLAIM(near_misses_are_suggested_and_far_ones_are_not) {
+    static constexpr std::string_view kWords[] = {"DNS", "email", "URI"};
+    CHECK_EQUAL(did_you_mean("DSN", kWords), " (did you mean 'DNS'?)");
+    CHECK_EQUAL(did_you_mean("emial", kWords), " (did you mean 'email'?)");
+    CHECK_EQUAL(did_you_mean("frobnicate", kWords), "");
+}
+
+CLAIM(utf8_is_strict) {
+    CHECK(decode_utf8("\xc3\xa9").has_value());
+    for (const std::string bad : {"\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xff", "\xc3"})
+        CHECK(!decode_utf8(bad));
+}
+
+CLAIM(dates_are_rfc3339_and_until_includes_the_day) {
+    CHECK_EQUAL(parse_date("2027-03-31", DateEdge::kFrom).value(), 1806451200);
+    CHECK_EQUAL(parse_date("2027-03-31", DateEdge::kUntil).value(), 1806451200 + 86399);
+    CHECK_EQUAL(parse_date("2027-03-31T02:00:00+02:00", DateEdge::kUntil).value(), 1806451200);
+    CHECK_EQUAL(parse_date("2028-02-29t00:00:00z", DateEdge::kFrom).value(), 1835395200);
+    for (const char* bad :
+         {"", "2027-3-1", "2027-02-29", "2027-01-01T10:00Z", "2027-01-01T10:00:00", "2027-01-01T10:00:00.5Z",
+          "2027-13-01", "2027-01-01T24:00:00Z", "2027-01-01 10:00:00Z", "2027-01-01x"}) {
+        test::check(!parse_date(bad, DateEdge::kFrom).ok(), bad, __FILE__, __LINE__);
+    }
+}
+
+CLAIM(policy_text_has_httpds_syntax_with_places) {
+    std::vector<Diagnostic> errors;
+    const auto read = read_directives(
+        "# c\n\n<MTLSPartner a>\n  MTLSIdentity \\\n   CN:x\n  MTLSGroup g # no comment\n</MTLSPartner>\nMTLSSuspend "
+        "b\n",
+        "p.conf", errors);
+    CHECK(read.ok());
+    const auto& top = read.value();
+    CHECK_EQUAL(top.size(), 2U);
+    CHECK_EQUAL(top[0].name + " " + top[0].args, "MTLSPartner a");
+    CHECK_EQUAL(top[0].children.size(), 2U);
+    CHECK_EQUAL(top[0].children[0].where.str(), "p.conf:4");
+    CHECK_EQUAL(joined(top[0].children[0].args), "[CN:x]");
+    CHECK_EQUAL(top[0].children[1].args, "g # no comment");
+    CHECK_EQUAL(top[1].where.line, 8U);
+}
+
+CLAIM(incomplete_or_expanding_policy_text_is_refused) {
+    CHECK_CONTAINS(read_errors("MTLSSuspend a"), "no newline");
+    CHECK_CONTAINS(read_errors("<MTLSPartner a>\n"), "p.conf:1: error: <MTLSPartner> is not closed");
+    CHECK_CONTAINS(read_errors("</MTLSPartner>\n"), "closes nothing");
+    CHECK_CONTAINS(read_errors("<MTLSPartner a>\n<MTLSPartner b>\n</MTLSPartner>\n</MTLSPartner>\n"),
+                   "inside <MTLSPartner>");
+    CHECK_CONTAINS(read_errors("MTLSSuspend ${X}\n"), "not expanded");
+    CHECK_CONTAINS(read_errors(std::string("MTLSSuspend a\0b\n", 16)), "NUL");
+    CHECK_CONTAINS(read_errors("<MTLSPartner a\n</MTLSPartner>\n"), "no closing '>'");
+    CHECK_EQUAL(read_errors("MTLSSuspend a\r\n"), "");
+}
+
+CLAIM(dot_segments_are_found_as_backends_read_them) {
+    for (const char* bad : {"/a/..;/b", "/a/.;x/b", "/a/%2e%2e/b", "/a/%252e%252e/b", "/a/..%2fb", "/a/..%5cb",
+                            "/a\\..\\b", "/..", "/a/%2e%2e;p/b", "/a/..%3bx/b", "/a%2f..%2fb"}) {
+        test::check(find_path_fault(bad) == PathFault::kDotSegment, bad, __FILE__, __LINE__);
+    }
+    for (const char* bad : {"/a\nb", "/a%00b", "/a%2500b", "/a\x7f"}) {
+        test::check(find_path_fault(bad) == PathFault::kControlByte, bad, __FILE__, __LINE__);
+    }
+    for (const char* fine :
+         {"/", "*", "/a/b", "/a;b=c/d", "/a...b/..c/c..", "/a%b", "/100%", "/.well-known/x", "/a;..b"}) {
+        test::check(find_path_fault(fine) == PathFault::kNone, fine, __FILE__, __LINE__);
+    }
+}
+
+CLAIM(below_means_whole_segments) {
+    CHECK(is_below("/a", "/a/b"));
+    CHECK(is_below("/a/", "/a/b"));
+    CHECK(is_below("/", "/a"));
+    CHECK(!is_below("/a", "/a"));
+    CHECK(!is_below("/a", "/ab/c"));
+    CHECK(!is_below("/a/b", "/a"));
+}
+
+CLAIM(uris_fold_scheme_and_host_only) {
+    CHECK_EQUAL(canonical_uri("HTTPS://User@Host.Example:8443/Path?Q#F"), "https://User@host.example:8443/Path?Q#F");
+    CHECK_EQUAL(canonical_uri("URN:Example:A"), "urn:Example:A");
+}
