@@ -119,10 +119,10 @@ $(BUILD)/httpd_tests: $(E2E_OBJ) $(SUPPORT_OBJ) $(CORE)
 	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
 
 $(BUILD)/demo: $(call objects,plain,$(wildcard tests/demo/*.cpp)) $(SUPPORT_OBJ) $(CORE)
-	$(CXX) -o $@ $^ -lcurl -lssl $(CRYPTO)
+	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
 
 $(BUILD)/fuzz_replay: $(call objects,san,$(wildcard tests/fuzz/*.cpp)) $(CORE_SAN) $(SUPPORT_SAN)
-	$(CXX) $(SANITIZE) -o $@ $^ -lcurl -lssl $(CRYPTO)
+	$(CXX) $(SANITIZE) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
 
 $(BUILD)/fuzz_%: tests/fuzz/targets.cpp $(CORE_SRC)
 	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(INCLUDES) -Itests/fuzz -DFUZZ_TARGET=$* $^ -o $@ $(CRYPTO)

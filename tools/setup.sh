@@ -25,6 +25,9 @@ need() {
 }
 
 header() { echo "#include <$1>" | "${CXX:-g++}" -E -x c++ - ; }
+cmocka_header() {
+    printf '#include <%s>\n' stdarg.h stddef.h stdint.h setjmp.h cmocka.h | "${CXX:-g++}" -E -x c++ -
+}
 httpd_headers() { apxs=$(command -v apxs || command -v apxs2) && test -f "$("$apxs" -q INCLUDEDIR)/httpd.h"; }
 httpd_module() { apxs=$(command -v apxs || command -v apxs2) && test -f "$("$apxs" -q LIBEXECDIR)/$1"; }
 
@@ -36,13 +39,9 @@ if [ "$goal" != build ]; then
     need 'httpd_module mod_ssl.so' apache2-bin mod_ssl
     need 'httpd_module mod_http2.so' apache2-bin mod_http2
     need 'header curl/curl.h' libcurl4-openssl-dev libcurl-devel
+    need cmocka_header libcmocka-dev libcmocka-devel
 fi
 if [ "$goal" = test ] || [ "$goal" = lint ]; then
-    need 'echo "#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>" | "${CXX:-g++}" -E -x c++ -' libcmocka-dev libcmocka-devel
     need 'command -v valgrind' valgrind valgrind
 fi
 if [ "$goal" = lint ]; then

@@ -63,6 +63,7 @@ struct Identification {
     std::string detail;
 
     std::vector<std::string> ca_keys;        // SHA-256 of the keys of the CAs on the verified path
+    std::string nearest_ca_key;              // SHA-256 of the key of the nearest CA that the policy names, or empty
     std::vector<std::string> groups;         // of this certificate, for whatever grants
     std::vector<std::string> denied_groups;  // for MTLSDeny: conditions that cannot tell count as fulfilled
     std::vector<std::pair<std::string, std::string>> attributes;

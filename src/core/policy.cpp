@@ -307,6 +307,8 @@ void Policy::identify_by_path(const PresentedCertificate& presented, const Serve
     std::vector<X509*> helpers = helpers_of(presented);
     helpers.insert(helpers.end(), all_intermediates_.begin(), all_intermediates_.end());
     const NearestCa nearest = find_nearest_ca(cas_, presented, helpers, now);
+    constexpr std::size_t kDigest = 32;  // a CA id begins with the digest of its key
+    if (!nearest.ca_ids.empty()) out.nearest_ca_key = nearest.ca_ids.front().substr(0, kDigest);
     Candidates candidates{*this, presented, server, now, nearest};
 
     const std::vector<Match> named = matching_identities(presented.facts);

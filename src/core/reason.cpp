@@ -32,7 +32,8 @@ const std::array<ReasonText, 18> kReasons = {{
     {Reason::kWrongIssuer, "wrong-issuer",
      "the certificate names this partner but is not validly issued under its trust anchor: either the partner changed "
      "its "
-     "CA without saying so (call them on a number that you know, compare issuer_spki=, then add the CA with "
+     "CA without saying so (call them on a number that you know, compare issuer= and issuer_spki=, then add the CA "
+     "with "
      "MTLSTrustAnchor), or somebody else has a certificate with this partner's name"},
     {Reason::kAmbiguous, "ambiguous",
      "the certificate fits two partners, identity and anchor both; make their MTLSIdentity lines disjoint"},

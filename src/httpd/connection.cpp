@@ -100,7 +100,11 @@ void TlsConnection::refresh() {
     const ErrorQueueGuard errors;
     X509* const leaf = SSL_get0_peer_certificate(ssl_);
     const std::lock_guard lock(mutex_);
-    if ((certificate_ ? certificate_->leaf.get() : nullptr) == leaf) return;
+    const bool same = (certificate_ ? certificate_->leaf.get() : nullptr) == leaf;
+    if (same && !facts_.version.empty()) return;
+    const std::string_view version = SSL_get_version(ssl_);
+    facts_.version = version.substr(version.starts_with("TLSv") ? 4 : 0);
+    facts_.resumed = SSL_session_reused(ssl_) == 1;
     certificate_.reset();
     answer_ = {};
     if (leaf == nullptr) return;
@@ -108,9 +112,6 @@ void TlsConnection::refresh() {
     presented->leaf = share(*leaf);
     presented->helpers = helpers_of(ssl_, *leaf);
     presented->facts = read_facts(*leaf);
-    const std::string_view version = SSL_get_version(ssl_);
-    facts_.version = version.substr(version.starts_with("TLSv") ? 4 : 0);
-    facts_.resumed = SSL_session_reused(ssl_) == 1;
     certificate_ = std::move(presented);
 }
 

@@ -46,15 +46,19 @@ std::string gate_place(const request_rec* r, const Decision& decision) {
     return config.section != nullptr ? short_place(config.section->where) : std::string();
 }
 
+// The key that signed, as far as it is known: from the verified path, the chain that the client sent, or the policy.
+std::string issuer_key(const PresentedCertificate& certificate, const Identification* who) {
+    if (who != nullptr && !who->ca_keys.empty()) return who->ca_keys.front();
+    if (!certificate.helpers.empty()) return spki_sha256(*certificate.helpers.front());
+    return who != nullptr ? who->nearest_ca_key : std::string();
+}
+
 void describe_certificate(Line& line, const PresentedCertificate& certificate, const Identification* who) {
     const CertificateFacts& facts = certificate.facts;
     line.quote("subject", facts.subject.text());
     line.quote("san", san_text(facts, kNameLimit));
     line.quote("issuer", facts.issuer.text());
-    if (who != nullptr && !who->ca_keys.empty()) line.add("issuer_spki", hex(bytes_of(who->ca_keys.front())));
-    if ((who == nullptr || who->ca_keys.empty()) && !certificate.helpers.empty()) {
-        line.add("issuer_spki", hex(bytes_of(spki_sha256(*certificate.helpers.front()))));
-    }
+    line.add("issuer_spki", hex(bytes_of(issuer_key(certificate, who))));
     line.add("serial", facts.serial);
     line.add("not_after", format_time(facts.not_after));
     line.add("sha256", hex(bytes_of(facts.sha256)));

@@ -56,7 +56,8 @@ void selector(std::string_view input) {
     const auto answer = parsed.value().selector.test(nothing, &no_keys, mtls::Repeats::kMustBeSingle);
     // Of a certificate that holds nothing, only a negation says yes (or an empty name).
     require(answer != mtls::Answer::kYes || parsed.value().selector.negated() ||
-            parsed.value().selector.field() == mtls::Field::kSubject || parsed.value().selector.field() == mtls::Field::kIssuer);
+            parsed.value().selector.field() == mtls::Field::kSubject ||
+            parsed.value().selector.field() == mtls::Field::kIssuer);
     // What was understood is understood again from its own text.
     require(mtls::Selector::parse(parsed.value().selector.text()).ok());
 }

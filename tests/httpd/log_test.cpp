@@ -26,8 +26,9 @@ CLAIM(a_denial_line_says_who_what_where_and_what_to_do) {
           std::string(" rule=httpd.conf:"), std::string(" gate=httpd.conf:"), std::string(" vhost=localhost:"),
           std::string(" tls=1.3 "), std::string(" resumed=no "), std::string(" subject=\"CN=api3,O=api3 Org,C=US\""),
           std::string(" san=\"DNS:api.acme.example\""), std::string(" issuer=\"CN=Globex CA,O=Globex CA Inc,C=US\""),
-          std::string(" serial="), std::string(" not_after=20"), " sha256=" + hex_sha256(w.acme_from_globex),
-          std::string(" generation="), std::string("either the partner changed its CA without saying so")}) {
+          std::string(" serial="), std::string(" issuer_spki="), std::string(" not_after=20"),
+          " sha256=" + hex_sha256(w.acme_from_globex), std::string(" generation="),
+          std::string("either the partner changed its CA without saying so")}) {
         CHECK_CONTAINS(line, part);
     }
     CHECK(line.find("secret=1") == std::string::npos);

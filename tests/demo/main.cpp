@@ -1,0 +1,111 @@
+// make demo: partners let in and kept out by a real httpd, step by step.
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+
+#include "httpd_server.hpp"
+#include "pki.hpp"
+#include "tls_client.hpp"
+#include "world.hpp"
+
+using namespace test;
+
+namespace {
+
+constexpr const char* kPolicy = R"(<MTLSPartner acme>
+    MTLSIdentity    DNS:api.acme.example
+    MTLSTrustAnchor acme.pem
+</MTLSPartner>
+<MTLSPartner globex>
+    MTLSIdentity    DNS:api.globex.example
+    MTLSTrustAnchor globex.pem
+</MTLSPartner>
+
+<Location /orders>
+    MTLSAllow partner acme
+</Location>
+)";
+
+int failures = 0;
+
+// Shows one step: what was asked, what came, and what the server's log says about it.
+void show(const Httpd& httpd, const char* title, const Response& response, int expected, const std::string& path) {
+    std::printf("\n== %s\n   GET %s -> %d %s\n", title, path.c_str(), response.status,
+                response.status == 200 ? "let in" : "kept out");
+    httpd.wait_for_log("\"" + path + "\"");
+    const std::string log = httpd.error_log();
+    const std::size_t at = log.find("\"" + path + "\"");
+    if (at != std::string::npos) {
+        const std::size_t start = log.rfind('\n', at) + 1;
+        std::printf("   log: %s\n", log.substr(start, log.find('\n', at) - start).c_str());
+    }
+    if (response.status != expected) {
+        std::printf("   UNEXPECTED: %d was expected\n", expected);
+        ++failures;
+    }
+}
+
+int tell(const std::string& module) {
+    const World& w = world();
+    Httpd httpd(find_httpd(module));
+    w.install(httpd);
+    httpd.configure("AliasMatch ^/orders/ \"" + httpd.path("htdocs/ok.html") + "\"\n" + kPolicy);
+    httpd.start();
+    std::printf("An httpd with mod_ssl and mod_mtls_authz listens on https://127.0.0.1:%d, configured with:\n\n%s",
+                httpd.port(), kPolicy);
+
+    ClientOptions acme;
+    acme.identity = &w.acme;
+    TlsClient first(httpd.port(), acme);
+    show(httpd, "Acme, with Acme's certificate", first.get("/orders/1"), 200, "/orders/1");
+
+    TlsClient again(httpd.port(), acme, first.session().get());
+    show(httpd, again.resumed() ? "Acme again, on a resumed TLS session" : "Acme again (the session was not resumed)",
+         again.get("/orders/2"), 200, "/orders/2");
+
+    Http2Client h2(httpd.port(), acme, httpd.root());
+    show(httpd, "Acme, over HTTP/2", h2.get("/orders/3"), 200, "/orders/3");
+
+    ClientOptions globex;
+    globex.identity = &w.globex;
+    show(httpd, "Globex: a partner, but not one that this gate names", TlsClient(httpd.port(), globex).get("/orders/4"),
+         403, "/orders/4");
+
+    ClientOptions impostor;
+    impostor.identity = &w.acme_from_globex;
+    show(httpd, "Acme's name in a certificate from Globex's CA, which the handshake trusts too",
+         TlsClient(httpd.port(), impostor).get("/orders/5"), 403, "/orders/5");
+
+    show(httpd, "No certificate at all", TlsClient(httpd.port(), {}).get("/orders/6"), 403, "/orders/6");
+
+    std::printf(
+        "\nNext: README.md for your own configuration, docs/directives.md for every directive,\n"
+        "docs/security-model.md for what is and what is not protected.\n");
+    if (std::getenv("KEEP") != nullptr && std::string(std::getenv("KEEP")) == "1") {
+        httpd.write("acme-client.pem", w.acme.pem());
+        httpd.write("globex-client.pem", w.globex.pem());
+        std::printf(
+            "\nStill running until you press Enter. Try:\n"
+            "  curl -k --cert %s/acme-client.pem   https://127.0.0.1:%d/orders/7\n"
+            "  curl -k --cert %s/globex-client.pem https://127.0.0.1:%d/orders/8\n"
+            "  tail %s/logs/error.log\n",
+            httpd.root().c_str(), httpd.port(), httpd.root().c_str(), httpd.port(), httpd.root().c_str());
+        std::getchar();
+    }
+    std::printf("\n%s\n", failures == 0 ? "All as expected; the server is stopped." : "Something was not as expected.");
+    return failures == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 2) return std::fprintf(stderr, "usage: demo MODULE\n"), 2;
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);
+    std::signal(SIGPIPE, SIG_IGN);
+    try {
+        return tell(argv[1]);
+    } catch (const std::exception& e) {
+        return std::fprintf(stderr, "demo: %s\n", e.what()), 1;
+    }
+}
