@@ -1,4 +1,5 @@
-// Replays the corpus, each input also cut short and with single bytes changed: fuzz_replay FOLDER
+// Replays the corpus, each input also cut short and with single bytes changed: fuzz_replay CORPUS [SEEDS]
+// Where SEEDS is given, the certificates that are made on the way are written there, for the fuzzers to begin with.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -38,10 +39,15 @@ std::size_t replay(Target target, const std::string& input) {
     return runs;
 }
 
+void write(const std::string& folder, const char* name, const std::string& content) {
+    std::filesystem::create_directories(folder);
+    std::ofstream(folder + "/" + name, std::ios::binary) << content;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 2) return 2;
+    if (argc < 2 || argc > 3) return 2;
     const std::map<std::string, Target> targets = {
         {"facts", fuzz::facts}, {"policy", fuzz::policy}, {"selector", fuzz::selector}, {"session", fuzz::session}};
     std::size_t runs = 0;
@@ -56,8 +62,14 @@ int main(int argc, char** argv) {
     const std::string ca_der = der_of(ca), leaf_der = der_of(leaf);
     std::string carried(1, static_cast<char>(ca_der.size() >> 8));
     carried += static_cast<char>(ca_der.size() & 0xff);
-    runs += replay(fuzz::facts, leaf_der) + replay(fuzz::facts, ca_der);
-    runs += replay(fuzz::session, carried + ca_der + "----" + leaf_der);
+    carried += ca_der + "----" + leaf_der;
+    runs += replay(fuzz::facts, leaf_der) + replay(fuzz::facts, ca_der) + replay(fuzz::session, carried);
+    if (argc == 3) {
+        const std::string seeds = argv[2];
+        write(seeds + "/facts", "leaf", leaf_der);
+        write(seeds + "/facts", "ca", ca_der);
+        write(seeds + "/session", "carried", carried);
+    }
     std::printf("fuzz corpus: %zu inputs replayed\n", runs);
     return 0;
 }

@@ -1,4 +1,7 @@
 // What stops the start, what is only warned of, and what is printed: always with file and line.
+#include <fstream>
+#include <sstream>
+
 #include "claims.hpp"
 #include "world.hpp"
 
@@ -35,6 +38,13 @@ public:
 
 std::string partner(const std::string& lines) {
     return "<MTLSPartner p>\nMTLSIdentity DNS:p.example.org\nMTLSTrustAnchor acme.pem\n" + lines + "\n</MTLSPartner>\n";
+}
+
+std::string file_text(const std::string& name) {
+    std::ifstream in(name);
+    std::stringstream text;
+    text << in.rdbuf();
+    return text.str();
 }
 
 std::string location(const std::string& path, const std::string& lines) {
@@ -158,6 +168,45 @@ CLAIM(dump_prints_the_policy_and_every_gate) {
                              "#     MTLSDeny group g\n"}) {
         CHECK_CONTAINS(out.text, part);
     }
+}
+
+CLAIM(the_configurations_that_the_project_shows_are_accepted) {
+    Draft d;
+    const std::string ca = world().acme_ca.cert_pem();
+    for (const char* name : {"acme-ca", "acme-ca-2", "acme-intermediate", "consortium-ca", "client-cas"}) {
+        d.httpd.write(std::string("mtls/") + name + ".pem", ca);
+    }
+    d.httpd.write("mtls/globex-ca.pem", world().globex_ca.cert_pem());
+    d.httpd.write("mtls/server.pem", world().server.cert_pem());
+    d.httpd.write("mtls/server.key", world().server.key_pem());
+    for (const char* file : {"conf/mtls_authz.conf", "conf/reference.conf"}) {
+        const auto out = d.check(file_text(file));
+        test::check(out.status == 0, out.text, __FILE__, __LINE__);
+    }
+    const std::string readme = file_text("README.md");
+    const std::size_t start = readme.find("<MTLSPartner", readme.find("```apache"));
+    const auto out = d.check(readme.substr(start, readme.find("```", start) - start));
+    test::check(out.status == 0 && out.text.find("mtls_authz:") == std::string::npos, out.text, __FILE__, __LINE__);
+}
+
+CLAIM(values_are_quoted_as_httpd_quotes_them) {
+    // The same words, read by httpd's SetEnv and by the policy's own parser.
+    const std::pair<const char*, const char*> words[] = {
+        {"a", "plain"},         {"b", "\"two words\""}, {"c", "'single \"q\"'"}, {"d", "\"a \\\" b\""},
+        {"e", "back\\\\slash"}, {"f", "\"x\\y\\\\z\""}, {"g", "a\"b"},           {"h", "\"\""}};
+    std::string attributes, env, page;
+    for (const auto& [name, value] : words) {
+        attributes += std::string("MTLSAttribute ") + name + " " + value + "\n";
+        env += std::string("SetEnv X_") + name + " " + value + "\n";
+        page += std::string("<!--#if expr='%{env:MTLS_ATTR_") + name + "} == %{env:X_" + name +
+                "}' -->same<!--#else -->DIFFERENT " + name + "<!--#endif -->";
+    }
+    Site site;
+    site.httpd.write("htdocs/q/page.html", page);
+    site.load("include").start(
+        "<MTLSPartner quoting>\nMTLSIdentity CN:nobody\nMTLSTrustAnchor acme.pem\n" + attributes + "</MTLSPartner>\n" +
+        env + location("/q", "Options +Includes\nSetOutputFilter INCLUDES\nMTLSAllow partner quoting"));
+    CHECK_EQUAL(site.get(&world().unnamed, "/q/page.html").body, "samesamesamesamesamesamesamesame");
 }
 
 CLAIM(nothing_can_be_set_from_htaccess) {

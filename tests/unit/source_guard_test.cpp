@@ -1,0 +1,102 @@
+// The house, checked: rings, documentation, configuration. Run from the repository's root.
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "claims.hpp"
+#include "mtls_authz/policy_builder.hpp"
+#include "mtls_authz/reason.hpp"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string read(const fs::path& file) {
+    std::ifstream in(file);
+    std::stringstream text;
+    text << in.rdbuf();
+    test::check(!text.str().empty(), "cannot read " + file.string(), __FILE__, __LINE__);
+    return text.str();
+}
+
+std::vector<std::string> directives() {
+    const std::string source = read("mod_mtls_authz.cpp");
+    std::vector<std::string> out;
+    for (std::size_t at = source.find("AP_INIT_"); at != std::string::npos; at = source.find("AP_INIT_", at + 1)) {
+        const std::size_t name = source.find("MTLS", at);
+        out.push_back(source.substr(name, source.find('"', name) - name));
+    }
+    return out;
+}
+
+// The part of docs/directives.md about one directive.
+std::string section_of(const std::string& docs, const std::string& name) {
+    std::size_t at = docs.find("### " + name + "\n");
+    if (at == std::string::npos) at = docs.find("### &lt;" + name + "&gt;\n");
+    test::check(at != std::string::npos, name + " has no section", __FILE__, __LINE__);
+    return docs.substr(at, docs.find("\n### ", at + 1) - at);
+}
+
+}  // namespace
+
+CLAIM(every_directive_is_documented_with_syntax_default_context_and_example) {
+    const std::string docs = read("docs/directives.md");
+    CHECK(directives().size() >= 13);
+    for (const std::string& name : directives()) {
+        const std::string section = section_of(docs, name);
+        for (const char* part : {"| Syntax |", "| Default |", "| Context |", "```apache"})
+            CHECK_CONTAINS(section, part);
+    }
+}
+
+CLAIM(every_directive_of_the_policy_is_registered_with_httpd) {
+    const auto registered = directives();
+    for (const std::string_view name : mtls::PolicyBuilder::partner_directives()) {
+        test::check(std::find(registered.begin(), registered.end(), name) != registered.end(), std::string(name),
+                    __FILE__, __LINE__);
+    }
+}
+
+CLAIM(documented_defaults_are_the_codes) {
+    const std::string docs = read("docs/directives.md");
+    const std::string code = read("src/httpd/config.hpp") + read("src/httpd/request.cpp");
+    CHECK_CONTAINS(code, "mode.value_or(GateMode::kOn)");
+    CHECK_CONTAINS(section_of(docs, "MTLSAuthz"), "| Default | `On` where a gate has rules |");
+    CHECK_CONTAINS(code, "remote_user.value_or(false)");
+    CHECK_CONTAINS(section_of(docs, "MTLSRemoteUser"), "| Default | `Off` |");
+    CHECK_CONTAINS(code, "env.value_or(EnvLevel::kBasic)");
+    CHECK_CONTAINS(section_of(docs, "MTLSEnv"), "| Default | `Basic` |");
+}
+
+CLAIM(the_reference_configuration_shows_every_directive) {
+    const std::string reference = read("conf/reference.conf");
+    for (const std::string& name : directives()) CHECK_CONTAINS(reference, name);
+    for (const char* require : {"mtls-any-partner", "mtls-partner", "mtls-group", "mtls-identity", "AuthType MTLS"}) {
+        CHECK_CONTAINS(reference, require);
+    }
+}
+
+CLAIM(every_reason_is_documented_and_says_what_to_do) {
+    const std::string docs = read("docs/reasons.md");
+    for (const mtls::ReasonText& text : mtls::kReasons) {
+        CHECK(&mtls::text_of(text.reason) == &text);
+        CHECK(text.sentence.size() > 20);
+        if (text.reason != mtls::Reason::kGranted) CHECK_CONTAINS(docs, "| `" + std::string(text.word) + "` |");
+    }
+}
+
+CLAIM(the_core_includes_nothing_of_httpd) {
+    for (const char* folder : {"src/core", "include/mtls_authz"}) {
+        for (const auto& file : fs::directory_iterator(folder)) {
+            std::istringstream lines(read(file.path()));
+            for (std::string line; std::getline(lines, line);) {
+                if (!line.starts_with("#include")) continue;
+                const std::string header = line.substr(line.find_first_of("<\"") + 1);
+                for (const char* foreign : {"http", "ap_", "apr", "mod_", "util_"}) {
+                    test::check(!header.starts_with(foreign), file.path().string() + ": " + line, __FILE__, __LINE__);
+                }
+            }
+        }
+    }
+}
