@@ -45,6 +45,9 @@ enum class Field {
     kExtension,
 };
 
+// RFC 1035 2.3.4. A longer dNSName matches nothing, so that the work for one stays bounded.
+constexpr std::size_t kLongestDnsName = 255;
+
 class Selector {
 public:
     struct Parsed;  // the selector and what is suspicious about it

@@ -44,6 +44,11 @@ std::string oid_dotted(const ASN1_OBJECT& object) {
 std::optional<std::string> oid_from_text(std::string_view text) {
     const ErrorQueueGuard errors;
     const std::string name(text);
+    // OpenSSL reads names up to a NUL: what stands behind one must not be overlooked.
+    const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+        return is_alnum(c) || c == '.' || c == '-' || c == '_' || c == ' ' || c == '/';
+    });
+    if (!plain) return std::nullopt;
     if (is_dotted(text)) {
         const Asn1ObjectPtr object(OBJ_txt2obj(name.c_str(), 1));
         return object ? std::optional(oid_dotted(*object)) : std::nullopt;

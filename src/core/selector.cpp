@@ -139,6 +139,7 @@ Answer Selector::test_uri(const CertificateFacts& facts) const {
 }
 
 bool Selector::dns_matches(std::string_view name) const {
+    if (name.size() > kLongestDnsName) return false;
     if (form_ == Form::kExact) return equal_nocase(name, operand_);
     // Whole labels, or evil-acme.example passes for *.acme.example.
     if (name.size() <= operand_.size() + 1) return false;
@@ -231,6 +232,7 @@ std::optional<Selector::Key> Selector::index_key() const {
 namespace {
 
 void add_dns_keys(const std::string& name, std::vector<std::string>& keys) {
+    if (name.size() > kLongestDnsName) return;
     const std::string folded = lower(name);
     keys.push_back("d" + folded);
     bool first = true;

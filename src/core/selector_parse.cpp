@@ -101,6 +101,7 @@ std::optional<std::string> dns_fault(std::string_view name) {
             return "has '*' inside: the wildcards are '*.' (one label) and '**.' (one or more), at the start only";
         }
         if (label.size() > 63) return "has a label of more than 63 characters";
+        if (name.size() > kLongestDnsName) return "has more than 255 characters";
         const bool plain =
             std::all_of(label.begin(), label.end(), [](char c) { return is_alnum(c) || c == '-' || c == '_'; });
         if (!plain) return "holds a character that a DNS name cannot hold";
@@ -241,8 +242,17 @@ private:
         selector_.field_ = field;
         selector_.oid_ = std::move(*oid);
         const bool attribute = field == Field::kSubjectAttribute || field == Field::kIssuerAttribute;
-        type_ = std::string(prefix) + (attribute ? oid_name(selector_.oid_) : selector_.oid_);
+        type_ = std::string(prefix) + (attribute ? readable_name(selector_.oid_) : selector_.oid_);
         return std::nullopt;
+    }
+
+    // OpenSSL's name of an attribute, where it reads back to the same attribute and to no other selector type.
+    static std::string readable_name(const std::string& oid) {
+        const std::string name = oid_name(oid);
+        const bool taken = std::any_of(kTypes.begin(), kTypes.end(),
+                                       [&](const TypeName& known) { return equal_nocase(known.name, name); });
+        const bool plain = std::all_of(name.begin(), name.end(), [](char c) { return is_alnum(c) || c == '-'; });
+        return !taken && plain && oid_from_text(name) == oid ? name : oid;
     }
 
     Fault read_value(std::string_view value) {

@@ -44,8 +44,10 @@ std::vector<X509Ptr> useful_helpers(const X509& leaf, const std::vector<X509*>& 
         for (X509*& candidate : rest) {
             if (candidate == nullptr) continue;
             const X509_NAME* const name = X509_get_subject_name(candidate);
-            const bool self_issued = X509_NAME_cmp(name, X509_get_issuer_name(candidate)) == 0;
-            if (self_issued || X509_NAME_cmp(X509_get_issuer_name(below), name) != 0) continue;
+            if (X509_NAME_cmp(X509_get_issuer_name(below), name) != 0) continue;
+            // A root leads nowhere; one that is only self-issued (a change of key, RFC 4210 4.4) may.
+            constexpr int kVerifySignature = 1;
+            if (X509_self_signed(candidate, kVerifySignature) == 1) continue;
             out.push_back(share(*candidate));
             frontier.push_back(candidate);
             candidate = nullptr;

@@ -51,6 +51,10 @@ std::string wildcard_literal_prefix(std::string_view path) {
     return std::string(path.substr(0, std::min(path.find_first_of("*?["), path.size())));
 }
 
+bool starts_nocase(std::string_view text, std::string_view start) {
+    return equal_nocase(text.substr(0, start.size()), start);
+}
+
 GateSection* section_of(cmd_parms* cmd, DirConfig& config) {
     if (config.section != nullptr) return config.section;
     GateSection& section = *pool_new<GateSection>(cmd->pool);
@@ -58,7 +62,8 @@ GateSection* section_of(cmd_parms* cmd, DirConfig& config) {
     section.server = cmd->server;
     section.config = &config;
     section.path = cmd->path != nullptr ? cmd->path : "";
-    const ap_directive_t* const parent = cmd->directive->parent;
+    const ap_directive_t* parent = cmd->directive->parent;
+    while (parent != nullptr && starts_nocase(parent->directive, "<Require")) parent = parent->parent;
     std::string_view kind = parent != nullptr ? parent->directive : "";
     const std::string_view args = parent != nullptr && parent->args != nullptr ? parent->args : "";
     const bool tilde = trim(args).starts_with('~');
@@ -256,7 +261,9 @@ void note_provider(cmd_parms* cmd) {
     if (ap_get_module_config(cmd->context, &mtls_authz_module) == nullptr) {
         ap_set_module_config(cmd->context, &mtls_authz_module, create_dir_config(cmd->pool, cmd->path));
     }
-    static_cast<DirConfig*>(ap_get_module_config(cmd->context, &mtls_authz_module))->has_provider = true;
+    auto& config = *static_cast<DirConfig*>(ap_get_module_config(cmd->context, &mtls_authz_module));
+    config.has_provider = true;
+    section_of(cmd, config);
 }
 
 }  // namespace mtls::httpd

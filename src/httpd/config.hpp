@@ -38,8 +38,9 @@ struct GateSection {
     std::string literal_prefix;  // what every path that it covers begins with
     Where where;
     const server_rec* server = nullptr;
-    const DirConfig* config = nullptr;  // of this section alone
-    std::string title() const;          // "<Location /orders>"
+    const DirConfig* config =
+        nullptr;                // of this section alone; with `has_provider` alone where it only has Require mtls-*
+    std::string title() const;  // "<Location /orders>"
 };
 
 struct ServerConfig {

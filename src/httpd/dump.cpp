@@ -19,6 +19,7 @@ std::string describe(const GateSection& section) {
     if (c.deny != nullptr) {
         for (const GateRule& rule : *c.deny->rules) out += "#     MTLSDeny " + rule.text() + "\n";
     }
+    if (c.has_provider) out += "#     Require mtls-*\n";
     return out;
 }
 

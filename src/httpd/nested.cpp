@@ -44,8 +44,8 @@ bool covers_something_below(const GateSection& section, const request_rec* r) {
 
 bool is_other_gate(const GateSection& section, const DirConfig& here) {
     const DirConfig& own = *section.config;
-    const bool enforced = has_gate(own) && gate_mode(own) == GateMode::kOn;
-    const bool same = own.allow != nullptr && own.allow == here.allow;
+    const bool enforced = (has_gate(own) && gate_mode(own) == GateMode::kOn) || own.has_provider;
+    const bool same = here.section == &section || (own.allow != nullptr && own.allow == here.allow);
     return enforced && !same;
 }
 

@@ -116,6 +116,7 @@ authz_status check_requirement(request_rec* r, const char*, const void* parsed) 
         const Decision d = decide_requirement(r, requirement);
         forbid_caching(r);
         log_provider(r, d, requirement.text.c_str());
+        request_state(r).provider_asked = true;
         if (d.reason == Reason::kPolicyUnavailable || d.reason == Reason::kInternalError) return AUTHZ_GENERAL_ERROR;
         if (!d.granted()) return AUTHZ_DENIED;
         RequestState& request = request_state(r);
@@ -126,8 +127,7 @@ authz_status check_requirement(request_rec* r, const char*, const void* parsed) 
 
 // AuthType MTLS: the partner is the user.
 int authenticate(request_rec* r) {
-    const char* const type = ap_auth_type(r);
-    if (type == nullptr || !equal_nocase(type, "MTLS")) return DECLINED;
+    if (!is_authenticated_here(r)) return DECLINED;
     const Decision d = decide_requirement(r, Requirement{});
     forbid_caching(r);
     log_provider(r, d, "AuthType MTLS");
@@ -135,6 +135,8 @@ int authenticate(request_rec* r) {
     if (!d.granted()) return HTTP_FORBIDDEN;
     r->user = apr_pstrdup(r->pool, d.who->partner->name.c_str());
     r->ap_auth_type = apr_pstrdup(r->pool, "MTLS");
+    RequestState& request = request_state(r);
+    if (request.handover == nullptr) request.handover = make_handover(r, d);
     return OK;
 }
 
@@ -150,6 +152,11 @@ void register_provider(apr_pool_t* pool, const char* name) {
 }
 
 }  // namespace
+
+bool is_authenticated_here(request_rec* r) {
+    const char* const type = ap_auth_type(r);
+    return type != nullptr && equal_nocase(type, "MTLS");
+}
 
 int authorize_again(request_rec* r) {
     int status = ap_run_access_checker_ex(r);

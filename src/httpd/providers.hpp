@@ -9,6 +9,9 @@ namespace mtls::httpd {
 // status.
 int authorize_again(request_rec* r);
 
+// Whether AuthType MTLS applies.
+bool is_authenticated_here(request_rec* r);
+
 void register_providers(apr_pool_t* pool);
 
 }  // namespace mtls::httpd

@@ -244,11 +244,8 @@ void set_variables(request_rec* r, const RequestState& request, bool by_gate) {
 
 int check_access(request_rec* r) {
     const DirConfig& config = dir_config(r);
-    const bool gate = has_gate(config);
-    if (!gate && !config.has_provider) return DECLINED;
+    if (!has_gate(config)) return DECLINED;
     RequestState& request = request_state(r);
-    request.access_checked = true;
-    if (!gate) return DECLINED;
     const bool pass = decide_once(r);
     set_variables(r, request, true);
     return pass ? DECLINED : status_of(request.reason);
@@ -267,7 +264,8 @@ int check_ungated(request_rec* r) {
 }
 
 int assert_decision(request_rec* r) {
-    if (state().sections.empty() && !dir_config(r).has_provider) return DECLINED;
+    const bool known = ap_get_module_config(r->request_config, &mtls_authz_module) != nullptr;
+    if (state().sections.empty() && !known) return DECLINED;
     const DirConfig& config = dir_config(r);
     RequestState& request = request_state(r);
     const bool gate = has_gate(config);
@@ -279,12 +277,13 @@ int assert_decision(request_rec* r) {
         const int ungated = check_ungated(r);
         if (ungated != DECLINED) return ungated;
     }
-    if (config.has_provider && !request.access_checked) {
+    // Skipped by httpd, or passed by by Satisfy Any.
+    if (config.has_provider && !request.provider_asked) {
         const int status = authorize_again(r);
         if (status != OK) return status;
     }
     if (config.has_provider) forbid_caching(r);
-    if (gate || config.has_provider) set_variables(r, request, gate);
+    if (gate || config.has_provider || request.handover != nullptr) set_variables(r, request, gate);
     if (request.handover != nullptr && config.remote_user.value_or(false) && r->user == nullptr) {
         r->user = apr_pstrdup(r->pool, request.handover->partner);
     }
@@ -313,7 +312,7 @@ void remember_captures(request_rec* r) {
 
 // TRACE is answered before any access check, and before httpd has merged the sections: so they are merged here.
 int refuse_trace(request_rec* r) {
-    if (r->method_number != M_TRACE || r->filename == nullptr) return DECLINED;
+    if (r->method_number != M_TRACE) return DECLINED;
     for (const auto walk : {ap_directory_walk, ap_file_walk, ap_location_walk, ap_if_walk}) {
         const int status = walk(r);
         if (status != OK) return status;
@@ -330,13 +329,9 @@ int refuse_trace(request_rec* r) {
 // A redirect inside the server may have lost no_cache since the decision.
 void forbid_caching_again(request_rec* r) {
     const DirConfig& config = dir_config(r);
-    if (!has_gate(config) && !config.has_provider) {
-        void* const known = ap_get_module_config(r->request_config, &mtls_authz_module);
-        if (known != nullptr) static_cast<RequestState*>(known)->handler_started = true;
-        return;
-    }
-    request_state(r).handler_started = true;
-    forbid_caching(r);
+    if (has_gate(config) || config.has_provider || is_authenticated_here(r)) forbid_caching(r);
+    void* const known = ap_get_module_config(r->request_config, &mtls_authz_module);
+    if (known != nullptr) static_cast<RequestState*>(known)->handler_started = true;
 }
 
 // LogOnly is there to compare with the rule that it replaces: where that one denied first, decide now.

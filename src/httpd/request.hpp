@@ -38,9 +38,9 @@ struct Handover {
 struct RequestState {
     const ap_conf_vector_t* decided_for = nullptr;  // the merged configuration that `reason` is about
     Reason reason = Reason::kInternalError;
-    const Handover* handover = nullptr;  // after a grant by a gate or by a provider
+    const Handover* handover = nullptr;  // after a grant by a gate, a provider or AuthType MTLS
     apr_table_t* captures = nullptr;     // MATCH_*, as they were before .htaccess could change them
-    bool access_checked = false;         // httpd ran the access checkers for this request
+    bool provider_asked = false;         // a Require mtls-* was evaluated for this request
     bool fixups_done = false;
     bool handler_started = false;
 };

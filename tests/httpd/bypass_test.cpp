@@ -20,6 +20,14 @@ CLAIM(satisfy_any_does_not_lift_a_gate) {
     CHECK_EQUAL(site.get(&world().acme, "/gate/3").status, 200);
 }
 
+CLAIM(satisfy_any_does_not_lift_require_mtls) {
+    Site site;
+    site.load("access_compat").start(location("/gate", "Satisfy Any\nAllow from all\nRequire mtls-partner acme"));
+    CHECK_EQUAL(site.get(&world().globex, "/gate/1").status, 403);
+    CHECK_EQUAL(site.get(nullptr, "/gate/2").status, 403);
+    CHECK_EQUAL(site.get(&world().acme, "/gate/3").status, 200);
+}
+
 CLAIM(redirects_inside_the_server_are_decided_where_they_lead) {
     const World& w = world();
     Site site;
@@ -247,4 +255,19 @@ CLAIM(a_certificate_asked_for_per_location_is_decided_on) {
         CHECK_EQUAL(globex.get("/gate/c" + tag).status, 403);
         CHECK_EQUAL(site.reason_for("/gate/c" + tag), "not-allowed");
     }
+}
+
+CLAIM(require_is_not_reached_around_from_an_ungated_place) {
+    const World& w = world();
+    Site site;
+    site.httpd.write("htdocs/dav/inner/f.txt", "text");
+    CHECK_EQUAL(std::system(("chmod -R a+rwX " + site.httpd.path("htdocs/dav")).c_str()), 0);
+    site.load("dav").load("dav_fs").start("DavLockDB htdocs/dav/.locks\n<Directory \"" + site.httpd.path("htdocs/dav") +
+                                          "\">\nDav On\n</Directory>\n" +
+                                          location("/dav/inner", "Require mtls-partner acme"));
+    CHECK_EQUAL(site.get(&w.globex, "/free/..;/dav/inner/f.txt").status, 403);
+    CHECK_EQUAL(site.get(&w.globex, "/free/x").status, 200);
+    CHECK_EQUAL(site.get(&w.globex, "/dav/", "", "DELETE").status, 403);
+    CHECK_EQUAL(site.get(&w.globex, "/dav/inner/f.txt").status, 403);
+    CHECK_EQUAL(site.get(&w.acme, "/dav/inner/f.txt", "", "DELETE").status, 204);
 }
