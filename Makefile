@@ -23,14 +23,14 @@ HTTPD_SRC   := $(wildcard src/httpd/*.cpp) mod_mtls_authz.cpp
 SUPPORT_SRC := $(wildcard tests/support/*.cpp)
 UNIT_SRC    := $(wildcard tests/unit/*.cpp)
 E2E_SRC     := $(wildcard tests/httpd/*.cpp)
-ALL_CXX     := $(CORE_SRC) $(HTTPD_SRC) $(SUPPORT_SRC) $(UNIT_SRC) $(E2E_SRC) $(wildcard tests/fuzz/*.cpp tests/demo/*.cpp)
+ALL_CXX     := $(CORE_SRC) $(HTTPD_SRC) $(SUPPORT_SRC) $(UNIT_SRC) $(E2E_SRC) $(wildcard tests/fuzz/*.cpp tests/demo/*.cpp tests/threads/*.cpp)
 ALL_HEADERS := $(wildcard include/mtls_authz/*.hpp src/httpd/*.hpp tests/support/*.hpp)
 
 MODULE      := $(BUILD)/mod_mtls_authz.so
 CORE        := $(BUILD)/libmtls_authz.a
 SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
-.PHONY: all demo test unit httpd-test fuzz-replay fuzz lint format install clean help setup-build setup-demo setup-test setup-lint
+.PHONY: all demo test unit threads httpd-test fuzz-replay fuzz lint format install clean help setup-build setup-demo setup-test setup-lint
 .DEFAULT_GOAL := all
 
 all: setup-build  ## builds build/mod_mtls_authz.so
@@ -40,11 +40,14 @@ demo: setup-demo  ## makes a demo PKI, starts httpd on 127.0.0.1, tells the stor
 	@$(MAKE) --no-print-directory $(MODULE) $(BUILD)/demo
 	@$(BUILD)/demo $(abspath $(MODULE))
 
-test: setup-test  ## unit tests under ASan and UBSan, fuzz corpus replay, tests against a real httpd
-	@$(MAKE) --no-print-directory unit fuzz-replay httpd-test
+test: setup-test  ## unit tests under ASan and UBSan, threads under TSan, fuzz corpus replay, tests against a real httpd
+	@$(MAKE) --no-print-directory unit threads fuzz-replay httpd-test
 
 unit: $(BUILD)/unit_tests
 	ASAN_OPTIONS=detect_leaks=1 $(BUILD)/unit_tests
+
+threads: $(BUILD)/thread_tests
+	TSAN_OPTIONS=halt_on_error=1 $(BUILD)/thread_tests
 
 fuzz-replay: $(BUILD)/fuzz_replay
 	$(BUILD)/fuzz_replay tests/fuzz/corpus
@@ -107,6 +110,10 @@ $(BUILD)/san/%.o: %.cpp
 	@mkdir -p $(@D)
 	$(CXX) $(STANDARD) -O1 -g $(SANITIZE) $(INCLUDES) $(EXTRA) -MMD -MP -c $< -o $@
 
+$(BUILD)/tsan/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(STANDARD) -O1 -g -fsanitize=thread $(INCLUDES) -Itests/support -MMD -MP -c $< -o $@
+
 $(CORE): $(CORE_OBJ)
 	rm -f $@ && ar rcs $@ $^
 
@@ -115,6 +122,9 @@ $(MODULE): $(HTTPD_OBJ) $(CORE) src/httpd/module.map
 
 $(BUILD)/unit_tests: $(UNIT_SAN) $(CORE_SAN) $(SUPPORT_SAN)
 	$(CXX) $(SANITIZE) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
+
+$(BUILD)/thread_tests: $(call objects,tsan,$(wildcard tests/threads/*.cpp) $(SUPPORT_SRC) $(CORE_SRC))
+	$(CXX) -fsanitize=thread -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
 
 $(BUILD)/httpd_tests: $(E2E_OBJ) $(SUPPORT_OBJ) $(CORE)
 	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
@@ -129,6 +139,6 @@ $(BUILD)/fuzz_%: tests/fuzz/targets.cpp $(CORE_SRC)
 	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(INCLUDES) -Itests/fuzz -DFUZZ_TARGET=$* $^ -o $@ $(CRYPTO)
 
 .PHONY: compile-all
-compile-all: $(CORE_OBJ) $(HTTPD_OBJ) $(SUPPORT_OBJ) $(E2E_OBJ) $(call objects,plain,$(UNIT_SRC) $(wildcard tests/fuzz/*.cpp tests/demo/*.cpp))
+compile-all: $(CORE_OBJ) $(HTTPD_OBJ) $(SUPPORT_OBJ) $(E2E_OBJ) $(call objects,plain,$(UNIT_SRC) $(wildcard tests/fuzz/*.cpp tests/demo/*.cpp tests/threads/*.cpp))
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -106,7 +106,6 @@ void TlsConnection::refresh() {
     facts_.version = version.substr(version.starts_with("TLSv") ? 4 : 0);
     facts_.resumed = SSL_session_reused(ssl_) == 1;
     certificate_.reset();
-    answer_ = {};
     if (leaf == nullptr) return;
     auto presented = std::make_shared<PresentedCertificate>();
     presented->leaf = share(*leaf);
@@ -123,23 +122,6 @@ std::shared_ptr<const PresentedCertificate> TlsConnection::certificate() const {
 TlsFacts TlsConnection::facts() const {
     const std::lock_guard lock(mutex_);
     return facts_;
-}
-
-std::shared_ptr<const Identification> TlsConnection::identify(const PresentedCertificate& certificate,
-                                                              const Policy& policy, const ServerCas& server,
-                                                              std::int64_t now) {
-    const std::lock_guard lock(mutex_);
-    const bool known = answer_.who && answer_.certificate == &certificate && answer_.server == &server &&
-                       answer_.generation == policy.generation() && answer_.who->valid_from <= now &&
-                       now <= answer_.who->valid_until;
-    if (!known) {
-        answer_ = {};
-        answer_.who = std::make_shared<const Identification>(policy.identify(certificate, server, now));
-        answer_.certificate = &certificate;
-        answer_.server = &server;
-        answer_.generation = policy.generation();
-    }
-    return answer_.who;
 }
 
 TlsConnection* tls_of(conn_rec* c) {

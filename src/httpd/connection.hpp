@@ -6,7 +6,7 @@
 #include <string>
 
 #include "config.hpp"
-#include "mtls_authz/policy.hpp"
+#include "mtls_authz/identification_cache.hpp"
 
 struct ssl_st;
 
@@ -32,24 +32,15 @@ public:
     std::shared_ptr<const PresentedCertificate> certificate() const;
     TlsFacts facts() const;
 
-    // The same answer as policy.identify(), found anew only when the certificate, the policy, the virtual host or the
-    // clock says so.
-    std::shared_ptr<const Identification> identify(const PresentedCertificate& certificate, const Policy& policy,
-                                                   const ServerCas& server, std::int64_t now);
+    // Whom the certificate belongs to; may be asked from any thread.
+    IdentificationCache& identifications() { return identifications_; }
 
 private:
-    struct Answer {
-        std::shared_ptr<const Identification> who;
-        const PresentedCertificate* certificate = nullptr;
-        const ServerCas* server = nullptr;
-        std::string generation;
-    };
-
     ssl_st* const ssl_;
     mutable std::mutex mutex_;
     std::shared_ptr<const PresentedCertificate> certificate_;
     TlsFacts facts_;
-    Answer answer_;
+    IdentificationCache identifications_;
 };
 
 // The connection's TLS state, the master's for an HTTP/2 stream; null without TLS.

@@ -61,7 +61,7 @@ Decision identify_request(request_rec* r) {
         d.reason = Reason::kPolicyUnavailable;
         return d;
     }
-    d.who = tls->identify(*d.certificate, *policy, server_config(r->server).cas, now_seconds());
+    d.who = tls->identifications().identify(d.certificate, *policy, server_config(r->server).cas, now_seconds());
     d.reason = d.who->reason;
     d.detail = d.who->detail;
     return d;

@@ -1,0 +1,29 @@
+// Whom a connection's certificate belongs to, remembered between its requests.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "mtls_authz/policy.hpp"
+
+namespace mtls {
+
+// One for each TLS connection. Thread-safe: the streams of an HTTP/2 connection ask in several threads at once.
+class IdentificationCache {
+public:
+    // The same answer as policy.identify(), found anew only when the certificate, the policy, the server or the clock
+    // says so. What it returns borrows from `policy`.
+    std::shared_ptr<const Identification> identify(std::shared_ptr<const PresentedCertificate> certificate,
+                                                   const Policy& policy, const ServerCas& server, std::int64_t now);
+
+private:
+    std::mutex mutex_;
+    std::shared_ptr<const Identification> who_;
+    std::shared_ptr<const PresentedCertificate>
+        certificate_;  // held, so that its address cannot come back as another's
+    const Policy* policy_ = nullptr;
+    const ServerCas* server_ = nullptr;
+};
+
+}  // namespace mtls

@@ -1,0 +1,85 @@
+// Under ThreadSanitizer: many threads ask one connection's memory and one policy.
+#include <atomic>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "claims.hpp"
+#include "mtls_authz/gate.hpp"
+#include "mtls_authz/identification_cache.hpp"
+#include "mtls_authz/policy_builder.hpp"
+#include "pki.hpp"
+
+using namespace mtls;
+
+namespace {
+
+std::unique_ptr<const Policy> make_policy(const test::Identity& ca) {
+    std::string folder = "/tmp/mtls-threads-XXXXXX";
+    if (mkdtemp(folder.data()) == nullptr) throw std::runtime_error("mkdtemp");
+    std::ofstream(folder + "/ca.pem") << ca.cert_pem();
+    std::vector<Diagnostic> errors;
+    auto directives = read_directives(
+        "<MTLSPartner acme>\nMTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor ca.pem\nMTLSGroup g if "
+        "CN:api\n</MTLSPartner>\n",
+        "p.conf", errors);
+    PolicyBuilder builder(folder);
+    for (const Directive& d : directives.value()) builder.add(d);
+    auto policy = builder.build();
+    std::filesystem::remove_all(folder);
+    return policy;
+}
+
+std::shared_ptr<const PresentedCertificate> present(const test::Identity& id) {
+    auto out = std::make_shared<PresentedCertificate>();
+    out->leaf = share(*id.cert);
+    out->facts = read_facts(*id.cert);
+    return out;
+}
+
+}  // namespace
+
+CLAIM(streams_in_many_threads_get_one_answer_each_without_a_race) {
+    const auto ca = test::make_ca("Thread CA"), other = test::make_ca("Other CA");
+    const auto policy = make_policy(ca);
+    const auto second = make_policy(ca);
+    const auto good = present(test::make_client("api", "api.acme.example", ca));
+    const auto bad = present(test::make_client("api", "api.acme.example", other));
+    const ServerCas server;
+    IdentificationCache cache;
+    GateRules rules = {GateRule::parse_allow("group g methods=read").value()};
+    std::atomic<int> wrong{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 8; ++t) {
+        threads.emplace_back([&, t] {
+            for (int i = 0; i < 60; ++i) {
+                const bool is_good = (i + t) % 7 != 0;
+                const auto who =
+                    cache.identify(is_good ? good : bad, i % 5 == 0 ? *second : *policy, server, std::time(nullptr));
+                if ((who->reason == Reason::kGranted) != is_good) ++wrong;
+                if (!is_good) continue;
+                if (decide({GateMode::kOn, &rules, nullptr}, *who, "GET", {}).reason != Reason::kGranted) ++wrong;
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    CHECK_EQUAL(wrong.load(), 0);
+}
+
+CLAIM(an_answer_is_found_again_only_when_something_changed) {
+    const auto ca = test::make_ca("Cache CA");
+    const auto policy = make_policy(ca);
+    const auto certificate = present(test::make_client("api", "api.acme.example", ca));
+    const ServerCas server, other_server;
+    IdentificationCache cache;
+    const std::int64_t now = std::time(nullptr);
+    const auto first = cache.identify(certificate, *policy, server, now);
+    CHECK(first == cache.identify(certificate, *policy, server, now + 1));
+    CHECK(first != cache.identify(certificate, *policy, other_server, now));
+    const auto expired = cache.identify(certificate, *policy, server, now + 90000);
+    CHECK(expired->reason == Reason::kExpired);
+    CHECK(cache.identify(certificate, *policy, server, now)->reason == Reason::kGranted);
+}
+
+int main(int argc, char** argv) { return test::run_claims("threads", {argv + 1, argv + argc}); }
