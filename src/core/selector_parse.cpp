@@ -5,68 +5,16 @@
 #include <array>
 #include <charconv>
 
+#include "mtls_authz/idna.hpp"
 #include "mtls_authz/oid.hpp"
 #include "mtls_authz/selector.hpp"
 #include "mtls_authz/text.hpp"
 #include "mtls_authz/uri.hpp"
+#include "selector_types.hpp"
 
 namespace mtls {
 
 namespace {
-
-struct TypeName {
-    std::string_view name;
-    Field field;
-};
-
-constexpr std::array kTypes = {
-    TypeName{"subject", Field::kSubject},
-    TypeName{"issuer", Field::kIssuer},
-    TypeName{"dirName", Field::kDirName},
-    TypeName{"DNS", Field::kDns},
-    TypeName{"email", Field::kEmail},
-    TypeName{"URI", Field::kUri},
-    TypeName{"IP", Field::kIp},
-    TypeName{"UPN", Field::kUpn},
-    TypeName{"RID", Field::kRid},
-    TypeName{"cert-serial", Field::kSerial},
-    TypeName{"sha256", Field::kSha256},
-    TypeName{"spki-sha256", Field::kSpki},
-    TypeName{"EKU", Field::kEku},
-    TypeName{"cert-policy", Field::kPolicy},
-    TypeName{"qcRole", Field::kQcRole},
-    TypeName{"qcType", Field::kQcType},
-    TypeName{"otherName", Field::kOtherName},
-    TypeName{"extension", Field::kExtension},
-    TypeName{"issuer.spki-sha256", Field::kIssuerSpki},
-};
-
-constexpr std::array<std::string_view, 26> kTypeWords = {"subject",
-                                                         "issuer",
-                                                         "dirName",
-                                                         "CN",
-                                                         "O",
-                                                         "OU",
-                                                         "UID",
-                                                         "L",
-                                                         "ST",
-                                                         "C",
-                                                         "DC",
-                                                         "serialNumber",
-                                                         "organizationIdentifier",
-                                                         "DNS",
-                                                         "email",
-                                                         "URI",
-                                                         "IP",
-                                                         "UPN",
-                                                         "RID",
-                                                         "cert-serial",
-                                                         "sha256",
-                                                         "spki-sha256",
-                                                         "EKU",
-                                                         "cert-policy",
-                                                         "qcRole",
-                                                         "qcType"};
 
 struct NamedOid {
     std::string_view name;
@@ -107,64 +55,6 @@ std::optional<std::string> dns_fault(std::string_view name) {
         if (!plain) return "holds a character that a DNS name cannot hold";
     }
     return std::nullopt;
-}
-
-// RFC 3492 for one label; nothing where the label is not valid UTF-8.
-std::optional<std::string> a_label(std::string_view label) {
-    const auto points = decode_utf8(label);
-    if (!points) return std::nullopt;
-    std::string out;
-    for (const char32_t c : *points) {
-        if (c < 0x80) out += to_lower(static_cast<char>(c));
-    }
-    if (out.size() == points->size()) return out;
-    constexpr std::uint32_t kBase = 36, kTMin = 1, kTMax = 26, kSkew = 38, kDamp = 700;
-    std::uint32_t n = 0x80, delta = 0, bias = 72;
-    std::uint32_t handled = static_cast<std::uint32_t>(out.size());
-    const std::uint32_t basic = handled;
-    const auto length = static_cast<std::uint32_t>(points->size());
-    if (basic > 0) out += '-';
-    const auto digit = [](std::uint32_t d) { return static_cast<char>(d < 26 ? 'a' + d : '0' + d - 26); };
-    while (handled < length) {
-        std::uint32_t next = 0x10ffff;
-        for (const char32_t c : *points) {
-            if (c >= n && c < next) next = static_cast<std::uint32_t>(c);
-        }
-        delta += (next - n) * (handled + 1);
-        n = next;
-        for (const char32_t c : *points) {
-            if (c < n) ++delta;
-            if (c != n) continue;
-            std::uint32_t q = delta;
-            for (std::uint32_t k = kBase;; k += kBase) {
-                const std::uint32_t t = k <= bias ? kTMin : k >= bias + kTMax ? kTMax : k - bias;
-                if (q < t) break;
-                out += digit(t + (q - t) % (kBase - t));
-                q = (q - t) / (kBase - t);
-            }
-            out += digit(q);
-            delta = handled == basic ? delta / kDamp : delta / 2;
-            delta += delta / (handled + 1);
-            std::uint32_t k = 0;
-            for (; delta > ((kBase - kTMin) * kTMax) / 2; k += kBase) delta /= kBase - kTMin;
-            bias = k + (kBase - kTMin + 1) * delta / (delta + kSkew);
-            ++handled;
-            delta = 0;
-        }
-        ++delta;
-        ++n;
-    }
-    return "xn--" + out;
-}
-
-std::string ascii_form(std::string_view name) {
-    std::string out;
-    for (const std::string_view label : split(name, '.')) {
-        const auto ascii = a_label(label);
-        if (!ascii) return {};
-        out += (out.empty() ? "" : ".") + *ascii;
-    }
-    return out;
 }
 
 // Second-level labels under which registries sell names to anybody, in two-letter top-level domains.
@@ -214,7 +104,7 @@ private:
     using Fault = std::optional<std::string>;  // what is wrong and what would be right
 
     Fault read_type(std::string_view type) {
-        for (const TypeName& known : kTypes) {
+        for (const SelectorType& known : kSelectorTypes) {
             if (!equal_nocase(type, known.name)) continue;
             type_ = known.name;
             selector_.field_ = known.field;
@@ -223,8 +113,8 @@ private:
             return std::nullopt;
         }
         for (const auto& [prefix, field] :
-             {TypeName{"issuer.", Field::kIssuerAttribute}, TypeName{"otherName.", Field::kOtherName},
-              TypeName{"extension.", Field::kExtension}}) {
+             {SelectorType{"issuer.", Field::kIssuerAttribute}, SelectorType{"otherName.", Field::kOtherName},
+              SelectorType{"extension.", Field::kExtension}}) {
             if (type.size() > prefix.size() && equal_nocase(type.substr(0, prefix.size()), prefix)) {
                 return read_oid_type(type, prefix, field);
             }
@@ -236,7 +126,7 @@ private:
         const std::string_view name = type.substr(prefix.size());
         auto oid = oid_from_text(name);
         if (!oid) {
-            return "unknown selector type " + quoted(type) + did_you_mean(name, kTypeWords) +
+            return "unknown selector type " + quoted(type) + did_you_mean(name, kSelectorWords) +
                    ": expected one of subject, CN, O, OU, DNS, email, URI, IP, sha256, ... or a dotted OID";
         }
         selector_.field_ = field;
@@ -249,8 +139,8 @@ private:
     // OpenSSL's name of an attribute, where it reads back to the same attribute and to no other selector type.
     static std::string readable_name(const std::string& oid) {
         const std::string name = oid_name(oid);
-        const bool taken = std::any_of(kTypes.begin(), kTypes.end(),
-                                       [&](const TypeName& known) { return equal_nocase(known.name, name); });
+        const bool taken = std::any_of(kSelectorTypes.begin(), kSelectorTypes.end(),
+                                       [&](const SelectorType& known) { return equal_nocase(known.name, name); });
         const bool plain = std::all_of(name.begin(), name.end(), [](char c) { return is_alnum(c) || c == '-'; });
         return !taken && plain && oid_from_text(name) == oid ? name : oid;
     }
@@ -339,7 +229,7 @@ private:
         const bool ascii =
             std::all_of(domain.begin(), domain.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
         if (!ascii) {
-            const std::string xn = ascii_form(domain);
+            const std::string xn = a_labels_of(domain);
             return "certificates hold internationalised names as A-labels" +
                    (xn.empty() ? std::string() : ": write " + xn);
         }
@@ -529,89 +419,6 @@ private:
 
 Result<Selector::Parsed> Selector::parse(std::string_view word) { return SelectorParser().parse(word); }
 
-std::span<const std::string_view> selector_types() { return kTypeWords; }
-
-Result<FieldName> FieldName::parse(std::string_view type) {
-    FieldName out;
-    out.text_ = std::string(type);
-    for (const TypeName& known : kTypes) {
-        const bool needs_more =
-            known.field == Field::kOtherName || known.field == Field::kExtension || known.field == Field::kIssuerSpki;
-        if (needs_more || !equal_nocase(type, known.name)) continue;
-        out.field_ = known.field;
-        return out;
-    }
-    const bool issuer = type.size() > 7 && equal_nocase(type.substr(0, 7), "issuer.");
-    auto oid = oid_from_text(issuer ? type.substr(7) : type);
-    if (!oid) {
-        return Error{"unknown field " + quoted(type) + did_you_mean(type, kTypeWords) +
-                     ": expected a selector type like CN, DNS or URI"};
-    }
-    out.field_ = issuer ? Field::kIssuerAttribute : Field::kSubjectAttribute;
-    out.oid_ = std::move(*oid);
-    return out;
-}
-
-namespace {
-
-std::optional<std::string> only(const std::vector<std::string>& values) {
-    return values.size() == 1 ? std::optional(values.front()) : std::nullopt;
-}
-
-std::optional<std::string> only_attribute(const DistinguishedName& name, const std::string& oid) {
-    std::vector<std::string> values;
-    for (const NameAttribute& attribute : name.attributes) {
-        if (attribute.oid == oid) values.push_back(attribute.text);
-    }
-    return only(values);
-}
-
-}  // namespace
-
-std::optional<std::string> FieldName::value(const CertificateFacts& facts) const {
-    switch (field_) {
-        case Field::kSubject:
-            return facts.subject.text();
-        case Field::kIssuer:
-            return facts.issuer.text();
-        case Field::kDirName:
-            return facts.dir_name.size() == 1 ? std::optional(facts.dir_name.front().text()) : std::nullopt;
-        case Field::kSubjectAttribute:
-            return only_attribute(facts.subject, oid_);
-        case Field::kIssuerAttribute:
-            return only_attribute(facts.issuer, oid_);
-        case Field::kDns:
-            return only(facts.dns);
-        case Field::kEmail:
-            return only(facts.email);
-        case Field::kUri:
-            return only(facts.uri);
-        case Field::kIp:
-            return facts.ip.size() == 1 ? std::optional(ip_text(facts.ip.front())) : std::nullopt;
-        case Field::kUpn:
-            return only(facts.upn);
-        case Field::kRid:
-            return only(facts.rid);
-        case Field::kSerial:
-            return facts.serial;
-        case Field::kSha256:
-            return hex(bytes_of(facts.sha256));
-        case Field::kSpki:
-            return hex(bytes_of(facts.spki_sha256));
-        case Field::kEku:
-            return only(facts.eku);
-        case Field::kPolicy:
-            return only(facts.policies);
-        case Field::kQcRole:
-            return only(facts.qc_roles);
-        case Field::kQcType:
-            return only(facts.qc_types);
-        case Field::kIssuerSpki:
-        case Field::kOtherName:
-        case Field::kExtension:
-            return std::nullopt;
-    }
-    return std::nullopt;
-}
+std::span<const std::string_view> selector_types() { return kSelectorWords; }
 
 }  // namespace mtls

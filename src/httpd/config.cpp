@@ -79,8 +79,9 @@ GateSection* section_of(cmd_parms* cmd, DirConfig& config) {
     } else if (equal_nocase(kind, "<DirectoryMatch")) {
         section.kind = Kind::kDirectoryMatch;
     }
-    const bool regex = section.kind == Kind::kLocationMatch || section.kind == Kind::kDirectoryMatch;
-    section.literal_prefix = regex ? regex_literal_prefix(section.path) : wildcard_literal_prefix(section.path);
+    section.is_regex = tilde || (kind.size() > 5 && equal_nocase(kind.substr(kind.size() - 5), "Match"));
+    section.literal_prefix =
+        section.is_regex ? regex_literal_prefix(section.path) : wildcard_literal_prefix(section.path);
     config.section = &section;
     state().sections.push_back(&section);
     server_config(cmd->server).sections.push_back(&section);
@@ -92,9 +93,7 @@ void check_captures(cmd_parms* cmd, const GateSection& section, const GateRule& 
     for (const NameReference& name : rule.names) {
         if (name.capture.empty()) continue;
         const std::string group = lower(std::string_view(name.capture).substr(6));
-        const bool is_regex =
-            section.kind == GateSection::Kind::kLocationMatch || section.kind == GateSection::Kind::kDirectoryMatch;
-        const bool own = is_regex && lower(section.path).find("(?<" + group + ">") != std::string::npos;
+        const bool own = section.is_regex && lower(section.path).find("(?<" + group + ">") != std::string::npos;
         std::string fault;
         if (!own) {
             fault = "is not captured by this section: put (?<" + group +

@@ -34,6 +34,7 @@ static_assert(std::is_trivially_copyable_v<DirConfig>);
 struct GateSection {
     enum class Kind { kServer, kLocation, kLocationMatch, kDirectory, kDirectoryMatch, kOther };
     Kind kind = Kind::kOther;
+    bool is_regex = false;       // <...Match> and <... ~>
     std::string path;            // as written; a regular expression for the *Match kinds
     std::string literal_prefix;  // what every path that it covers begins with
     Where where;

@@ -65,7 +65,7 @@ void describe_certificate(Line& line, const PresentedCertificate& certificate, c
 }
 
 Line describe(const request_rec* r, const Decision& decision, const char* verb) {
-    Line line(std::string("mtls_authz: ") + verb + " " + escape_for_log(r->method, 32) + " \"" +
+    Line line(std::string("mtls_authz: ") + verb + " " + escape_for_log(effective_method(r), 32) + " \"" +
               escape_for_log(r->uri != nullptr ? r->uri : "", kPathLimit) + "\":");
     const Identification* const who = decision.who.get();
     line.add("reason", word_of(decision.reason));

@@ -55,9 +55,14 @@ std::string trimmed(std::string text) {
 }
 
 std::string first_found(const std::vector<std::string>& names) {
-    for (const std::string& name : names) {
-        for (const char* folder : {"/usr/sbin/", "/usr/bin/", "/usr/local/sbin/", "/usr/local/bin/"}) {
-            if (access((folder + name).c_str(), X_OK) == 0) return folder + name;
+    const char* const own = std::getenv("PATH");
+    // Where httpd is installed is often not in an unprivileged user's PATH.
+    std::istringstream folders(std::string(own != nullptr ? own : "") +
+                               ":/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin");
+    for (std::string folder; std::getline(folders, folder, ':');) {
+        for (const std::string& name : names) {
+            const std::string file = folder + "/" + name;
+            if (!folder.empty() && access(file.c_str(), X_OK) == 0) return file;
         }
     }
     throw std::runtime_error("none found of: " + names.front());

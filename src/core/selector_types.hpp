@@ -1,0 +1,66 @@
+// The words of selector types: one table for parsing, for messages, and for MTLSAttribute's cert:TYPE.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include "mtls_authz/selector.hpp"
+
+namespace mtls {
+
+// Types with a word of their own; every other word is an attribute's name or OID.
+struct SelectorType {
+    std::string_view name;
+    Field field;
+};
+
+inline constexpr std::array kSelectorTypes = {
+    SelectorType{"subject", Field::kSubject},
+    SelectorType{"issuer", Field::kIssuer},
+    SelectorType{"dirName", Field::kDirName},
+    SelectorType{"DNS", Field::kDns},
+    SelectorType{"email", Field::kEmail},
+    SelectorType{"URI", Field::kUri},
+    SelectorType{"IP", Field::kIp},
+    SelectorType{"UPN", Field::kUpn},
+    SelectorType{"RID", Field::kRid},
+    SelectorType{"cert-serial", Field::kSerial},
+    SelectorType{"sha256", Field::kSha256},
+    SelectorType{"spki-sha256", Field::kSpki},
+    SelectorType{"EKU", Field::kEku},
+    SelectorType{"cert-policy", Field::kPolicy},
+    SelectorType{"qcRole", Field::kQcRole},
+    SelectorType{"qcType", Field::kQcType},
+    SelectorType{"otherName", Field::kOtherName},
+    SelectorType{"extension", Field::kExtension},
+    SelectorType{"issuer.spki-sha256", Field::kIssuerSpki},
+};
+
+inline constexpr std::array<std::string_view, 26> kSelectorWords = {"subject",
+                                                                    "issuer",
+                                                                    "dirName",
+                                                                    "CN",
+                                                                    "O",
+                                                                    "OU",
+                                                                    "UID",
+                                                                    "L",
+                                                                    "ST",
+                                                                    "C",
+                                                                    "DC",
+                                                                    "serialNumber",
+                                                                    "organizationIdentifier",
+                                                                    "DNS",
+                                                                    "email",
+                                                                    "URI",
+                                                                    "IP",
+                                                                    "UPN",
+                                                                    "RID",
+                                                                    "cert-serial",
+                                                                    "sha256",
+                                                                    "spki-sha256",
+                                                                    "EKU",
+                                                                    "cert-policy",
+                                                                    "qcRole",
+                                                                    "qcType"};
+
+}  // namespace mtls
