@@ -34,6 +34,8 @@ const command_rec kDirectives[] = {
                      "NAME VALUE, or NAME cert:TYPE: handed to the application as MTLS_ATTR_NAME"),
     AP_INIT_RAW_ARGS("MTLSSuspend", on_policy_directive, nullptr, kPolicy,
                      "On, or outside of a partner NAME... [note=TEXT]: known, but refused"),
+    AP_INIT_RAW_ARGS("MTLSRevoke", on_policy_directive, nullptr, kPolicy,
+                     "SELECTOR... [note=TEXT]: refuses matching certificates, whoever they map to"),
     // The gate.
     AP_INIT_RAW_ARGS("MTLSAllow", on_allow, nullptr, kGate,
                      "any-partner|none|partner NAME...|group NAME... [methods=GET,POST]: who may pass"),

@@ -54,6 +54,12 @@ struct CertificateFacts {
     std::string malformed;
 };
 
+// What pins on a CA compare: raw SHA-256 of the certificate, and of its SubjectPublicKeyInfo.
+struct CaDigests {
+    std::string sha256;
+    std::string spki_sha256;
+};
+
 // Work is linear in the size of the certificate. Never fails; what is wrong stands in `malformed`.
 CertificateFacts read_facts(const X509& certificate);
 

@@ -13,6 +13,7 @@
 
 #include "mtls_authz/calendar.hpp"
 #include "mtls_authz/reason.hpp"
+#include "mtls_authz/revocation.hpp"
 #include "mtls_authz/selector.hpp"
 #include "mtls_authz/trust.hpp"
 
@@ -75,7 +76,7 @@ struct Identification {
 
 class Policy {
 public:
-    // Decides steps 4 to 9 of a request: malformed, dates, identity, path, suspension, contract.
+    // Decides steps 4 to 9 of a request: malformed, dates, MTLSRevoke, identity, path, suspension, contract.
     // `server`: the CAs of the virtual host that serves the request, for partners that trust `mod_ssl`.
     // Throws std::bad_alloc alone. Thread-safe.
     Identification identify(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now) const;
@@ -103,9 +104,10 @@ private:
     void index_identity(std::uint32_t id);
     std::string effective_content() const;
     std::vector<Match> matching_identities(const CertificateFacts& facts) const;
+    NearestCa nearest_ca(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now) const;
     void add_any_matches(const NearestCa& nearest, const CertificateFacts& facts, std::vector<Match>& matches) const;
-    void identify_by_path(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now,
-                          Identification& out) const;
+    void identify_by_path(const PresentedCertificate& presented, const NearestCa& nearest, const ServerCas& server,
+                          std::int64_t now, Identification& out) const;
     void describe_partner(const CertificateFacts& facts, std::int64_t now, Identification& out) const;
     void set_validity(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now,
                       Identification& out) const;
@@ -119,12 +121,10 @@ private:
     std::vector<std::int64_t> edges_;       // sorted instants at which an answer may change
 
     std::vector<Match> identities_;  // by identity id
-    std::unordered_map<std::string, std::vector<std::uint32_t>> index_;
+    SelectorIndex index_;
     std::unordered_map<std::string, std::vector<std::uint32_t>>
         any_by_issuer_;  // by CA id, or by SHA-256 of an end-entity anchor
-    std::vector<std::uint32_t> unindexed_;
-    std::vector<unsigned> v4_prefixes_;
-    std::vector<unsigned> v6_prefixes_;
+    RevocationSet revocations_;
     std::string generation_;
 };
 

@@ -20,8 +20,8 @@ public:
     // Relative paths in directives are under `root` (httpd's ServerRoot).
     explicit PolicyBuilder(std::string root) : root_(std::move(root)) {}
 
-    // Takes one directive of the top level: <MTLSPartner>, or MTLSTrustAnchor and MTLSSuspend outside of one. Files
-    // that it names are read now. What is wrong goes to diagnostics().
+    // Takes one directive of the top level: <MTLSPartner>, or MTLSTrustAnchor, MTLSSuspend and MTLSRevoke outside of
+    // one. Files that it names are read now. What is wrong goes to diagnostics().
     void add(const Directive& directive);
 
     // The policy, or nullptr where an error was found. The builder is spent afterwards.
@@ -50,6 +50,7 @@ private:
     void valid(const Directive& d, Partner& partner);
     void attribute(const Directive& d, Partner& partner);
     void suspend(const Directive& d, Partner* partner);
+    void revoke(const Directive& d, Partner* partner);
 
     bool read_selectors(const Directive& d, const std::vector<std::string>& words, std::vector<Selector>& out);
     bool read_file(const Directive& d, const std::string& file, std::vector<AnchorCertificate>& out);
@@ -64,6 +65,7 @@ private:
     std::map<const Partner*, std::shared_ptr<AnchorSet>> own_anchors_;
     std::shared_ptr<AnchorSet> default_anchors_;
     std::vector<std::pair<std::string, Where>> suspended_;
+    RevocationSet revocations_;
 };
 
 }  // namespace mtls

@@ -15,6 +15,7 @@ enum class Reason {
     kMalformedCertificate,
     kExpired,
     kNotYetValid,
+    kRevoked,
     kNotVerified,
     kUnknownPartner,
     kWrongIssuer,
@@ -37,6 +38,6 @@ const ReasonText& text_of(Reason reason);
 inline std::string_view word_of(Reason reason) { return text_of(reason).word; }
 
 // All of them, in the order of the checks.
-extern const std::array<ReasonText, 18> kReasons;
+extern const std::array<ReasonText, 19> kReasons;
 
 }  // namespace mtls

@@ -74,6 +74,10 @@ public:
     };
     std::optional<Key> index_key() const;
 
+    // What the field is compared with, in its compared form: for sha256:, spki-sha256: and issuer.spki-sha256: the raw
+    // digest.
+    const std::string& operand() const { return operand_; }
+
     // The network of an IP: selector.
     struct NetworkPrefix {
         bool is_v4;
@@ -120,6 +124,9 @@ struct Selector::Parsed {
 // `prefixes`: the distinct lengths of network prefixes that the policy uses, for IPv4 and IPv6.
 std::vector<std::string> fact_keys(const CertificateFacts& facts, std::span<const unsigned> v4_prefixes,
                                    std::span<const unsigned> v6_prefixes);
+
+// The keys under which pins on a CA above the certificate are filed: sha256: and spki-sha256:.
+std::vector<std::string> ca_index_keys(const std::string& sha256, const std::string& spki_sha256);
 
 // The names of all selector types, for messages and completion.
 std::span<const std::string_view> selector_types();

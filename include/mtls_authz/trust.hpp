@@ -63,8 +63,8 @@ public:
     void add(const AnchorCertificate& certificate, const TimeWindow& window);
 
     struct Issuer {
-        const AnchorCertificate* certificate = nullptr;  // one certificate of this CA, for its key
-        std::vector<TimeWindow> windows;                 // when somebody names it
+        std::vector<const AnchorCertificate*> certificates;  // of this CA: one key, perhaps several dates
+        std::vector<TimeWindow> windows;                     // when somebody names it
     };
     // The named CA that issued `certificate`: name and signature; nullptr where none did, or none exists at `now`.
     // `same_name` is set where a CA of that name is known, but another key signed.
@@ -84,11 +84,12 @@ struct NearestCa {
     std::vector<std::string> ca_ids;   // more than one only where cross-certificates lead to several at one depth
     bool is_leaf_itself = false;       // an end-entity anchor: ca_ids is empty
     bool same_name_other_key = false;  // a CA on the way has the name of an anchor and another key
+    std::vector<CaDigests> above;      // every CA found on the way, the nearest included
 
     bool found() const { return is_leaf_itself || !ca_ids.empty(); }
 };
 NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertificate& presented,
-                          const std::vector<X509*>& helpers, std::int64_t now);
+                          const std::vector<X509*>& helpers, const ServerCas& server, std::int64_t now);
 
 // The strict check of RFC 5280 6, by OpenSSL: purpose sslclient, depth 10, security level, and the dates of all CAs at
 // `now`, inclusively. The leaf's own dates are the caller's business.

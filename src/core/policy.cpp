@@ -34,23 +34,12 @@ void Policy::index_identity(std::uint32_t id) {
         }
         return;
     }
-    std::optional<Selector::Key> best;
-    for (const Selector& selector : match.identity->selectors) {
-        auto key = selector.index_key();
-        if (key && (!best || key->rank < best->rank)) best = std::move(key);
-    }
-    if (best) {
-        index_[best->bytes].push_back(id);
-    } else {
-        unindexed_.push_back(id);
-    }
+    index_.add(id, match.identity->selectors);
 }
 
 void Policy::build_index() {
     std::set<const AnchorSet*> sets;
     std::set<std::int64_t> edges;
-    std::set<unsigned> v4;
-    std::set<unsigned> v6;
     const auto add_window = [&edges](const TimeWindow& window) {
         if (window.from) edges.insert(*window.from);
         if (window.until && *window.until < INT64_MAX) edges.insert(*window.until + 1);
@@ -80,17 +69,10 @@ void Policy::build_index() {
         for (const Identity& identity : partner->identities) {
             const auto id = static_cast<std::uint32_t>(identities_.size());
             identities_.push_back({partner.get(), &identity, id});
-            for (const Selector& selector : identity.selectors) {
-                if (const auto prefix = selector.network_prefix()) {
-                    (prefix->is_v4 ? v4 : v6).insert(prefix->length);
-                }
-            }
             index_identity(id);
         }
     }
     edges_.assign(edges.begin(), edges.end());
-    v4_prefixes_.assign(v4.begin(), v4.end());
-    v6_prefixes_.assign(v6.begin(), v6.end());
     generation_ = hex(bytes_of(sha256(effective_content()))).substr(0, 16);
 }
 
@@ -153,6 +135,9 @@ std::string Policy::render() const {
         break;
     }
     for (const Partner* partner : by_name(partners_)) render_partner(out, *partner);
+    std::set<std::string> revocations;
+    for (const Revocation& revocation : revocations_.all()) revocations.insert(revocation.text());
+    for (const std::string& revocation : revocations) out += "MTLSRevoke " + revocation + "\n";
     return out;
 }
 
@@ -188,16 +173,9 @@ std::vector<X509*> helpers_of(const PresentedCertificate& presented) {
 
 std::vector<Policy::Match> Policy::matching_identities(const CertificateFacts& facts) const {
     std::vector<Match> matches;
-    const auto consider = [&](std::uint32_t id) {
+    for (const std::uint32_t id : index_.candidates(facts, {})) {
         if (fits(*identities_[id].identity, facts, nullptr)) matches.push_back(identities_[id]);
-    };
-    for (const std::string& key : fact_keys(facts, v4_prefixes_, v6_prefixes_)) {
-        const auto found = index_.find(key);
-        if (found == index_.end()) continue;
-        for (const std::uint32_t id : found->second) consider(id);
     }
-    for (const std::uint32_t id : unindexed_) consider(id);
-    std::sort(matches.begin(), matches.end(), [](const Match& a, const Match& b) { return a.order < b.order; });
     return matches;
 }
 
@@ -302,13 +280,8 @@ void claim(Identification& out, const Partner* partner, const Identity* identity
 
 }  // namespace
 
-void Policy::identify_by_path(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now,
-                              Identification& out) const {
-    std::vector<X509*> helpers = helpers_of(presented);
-    helpers.insert(helpers.end(), all_intermediates_.begin(), all_intermediates_.end());
-    const NearestCa nearest = find_nearest_ca(cas_, presented, helpers, now);
-    constexpr std::size_t kDigest = 32;  // a CA id begins with the digest of its key
-    if (!nearest.ca_ids.empty()) out.nearest_ca_key = nearest.ca_ids.front().substr(0, kDigest);
+void Policy::identify_by_path(const PresentedCertificate& presented, const NearestCa& nearest, const ServerCas& server,
+                              std::int64_t now, Identification& out) const {
     Candidates candidates{*this, presented, server, now, nearest};
 
     const std::vector<Match> named = matching_identities(presented.facts);
@@ -342,7 +315,7 @@ void Policy::identify_by_path(const PresentedCertificate& presented, const Serve
 
     // Nobody fits. Which of the three words says best why?
     bool reachable = nearest.found();
-    if (!reachable && some_trust_mod_ssl_) reachable = candidates.server_answer(helpers).ok;
+    if (!reachable && some_trust_mod_ssl_) reachable = candidates.server_answer(helpers_of(presented)).ok;
     for (const Match& match : matches) {
         const bool only_path_key_differs = candidates.path_for(match) != nullptr;
         if (!only_path_key_differs) claim(out, match.partner, match.identity);
@@ -425,13 +398,28 @@ Identification Policy::identify(const PresentedCertificate& presented, const Ser
     } else if (now < facts.not_before) {
         out.reason = Reason::kNotYetValid;
     } else {
-        identify_by_path(presented, server, now, out);
-        if (out.reason == Reason::kGranted) describe_partner(facts, now, out);
-        return out;
+        const NearestCa nearest = nearest_ca(presented, server, now);
+        constexpr std::size_t kDigest = 32;  // a CA id begins with the digest of its key
+        if (!nearest.ca_ids.empty()) out.nearest_ca_key = nearest.ca_ids.front().substr(0, kDigest);
+        const Revocation* const revocation = revocations_.find(facts, nearest.above);
+        if (revocation == nullptr) {
+            identify_by_path(presented, nearest, server, now, out);
+            if (out.reason == Reason::kGranted) describe_partner(facts, now, out);
+            return out;
+        }
+        out.reason = Reason::kRevoked;
+        out.detail =
+            "MTLSRevoke at " + revocation->where.str() + (revocation->note.empty() ? "" : ": " + revocation->note);
     }
     // An early reason still looks up whom the certificate claims to be, for the log.
     for (const Match& match : matching_identities(facts)) claim(out, match.partner, match.identity);
     return out;
+}
+
+NearestCa Policy::nearest_ca(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now) const {
+    std::vector<X509*> helpers = helpers_of(presented);
+    helpers.insert(helpers.end(), all_intermediates_.begin(), all_intermediates_.end());
+    return find_nearest_ca(cas_, presented, helpers, server, now);
 }
 
 }  // namespace mtls

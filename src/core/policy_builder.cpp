@@ -62,6 +62,7 @@ const PolicyBuilder::Handler PolicyBuilder::kHandlers[] = {
     {"MTLSValid", &PolicyBuilder::valid, nullptr},
     {"MTLSAttribute", &PolicyBuilder::attribute, nullptr},
     {"MTLSSuspend", nullptr, &PolicyBuilder::suspend},
+    {"MTLSRevoke", nullptr, &PolicyBuilder::revoke},
 };
 
 const PolicyBuilder::Handler* PolicyBuilder::find_handler(std::string_view name) {
@@ -81,7 +82,9 @@ std::vector<std::string_view> PolicyBuilder::top_level_directives() {
 
 std::vector<std::string_view> PolicyBuilder::partner_directives() {
     std::vector<std::string_view> names;
-    for (const Handler& handler : kHandlers) names.push_back(handler.name);
+    for (const Handler& handler : kHandlers) {
+        if (handler.anywhere != &PolicyBuilder::revoke) names.push_back(handler.name);
+    }
     return names;
 }
 
@@ -345,6 +348,15 @@ void PolicyBuilder::suspend(const Directive& d, Partner* partner) {
     }
 }
 
+void PolicyBuilder::revoke(const Directive& d, Partner* partner) {
+    if (partner != nullptr) {
+        return error(d.where, d.name + " stands outside of <MTLSPartner>: it refuses certificates whoever they map to");
+    }
+    auto revocation = Revocation::parse(d);
+    if (!revocation) return error(d.where, revocation.error());
+    revocations_.add(std::move(revocation.value()));
+}
+
 void PolicyBuilder::check_anchor_reference(const Partner& partner, const Identity& identity) {
     const AnchorSet& set = *partner.anchors;
     const std::string what = "MTLSIdentity of " + partner.name + ": ";
@@ -423,6 +435,7 @@ std::unique_ptr<const Policy> PolicyBuilder::build() {
 
     auto policy = std::make_unique<Policy>();
     for (auto& partner : partners_) policy->partners_.push_back(std::move(partner));
+    policy->revocations_ = std::move(revocations_);
     policy->build_index();
     return policy;
 }

@@ -2,7 +2,7 @@
 
 namespace mtls {
 
-const std::array<ReasonText, 18> kReasons = {{
+const std::array<ReasonText, 19> kReasons = {{
     {Reason::kGranted, "granted", "the certificate belongs to a partner that this gate lets in"},
     {Reason::kBadPath, "bad-path",
      "a segment of the path is one that backends read as '..' or holds a control byte; no honest client sends it: "
@@ -23,6 +23,9 @@ const std::array<ReasonText, 18> kReasons = {{
      "restart the client with it"},
     {Reason::kNotYetValid, "not-yet-valid",
      "the certificate's notBefore lies in the future; check this server's clock and the issuing CA's"},
+    {Reason::kRevoked, "revoked",
+     "the certificate is revoked; detail= says by what; if the partner should go on, it needs a new certificate with a "
+     "new key"},
     {Reason::kNotVerified, "not-verified",
      "no path leads from the certificate to any CA of the policy; if the partner is genuine, add its CA with "
      "MTLSTrustAnchor, or the missing intermediate with MTLSIntermediate"},

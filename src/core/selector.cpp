@@ -229,6 +229,10 @@ std::optional<Selector::Key> Selector::index_key() const {
     return std::nullopt;
 }
 
+std::vector<std::string> ca_index_keys(const std::string& sha256, const std::string& spki_sha256) {
+    return {"f" + sha256, "k" + spki_sha256};
+}
+
 namespace {
 
 void add_dns_keys(const std::string& name, std::vector<std::string>& keys) {

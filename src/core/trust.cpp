@@ -64,10 +64,8 @@ void CaDirectory::add(const AnchorCertificate& anchor, const TimeWindow& window)
     }
     const std::string id = anchor.ca_id();
     Issuer& issuer = cas_[id];
-    if (issuer.certificate == nullptr) {
-        issuer.certificate = &anchor;
-        by_name_[anchor.facts.subject.canonical].push_back(id);
-    }
+    if (issuer.certificates.empty()) by_name_[anchor.facts.subject.canonical].push_back(id);
+    issuer.certificates.push_back(&anchor);
     issuer.windows.push_back(window);
 }
 
@@ -78,7 +76,7 @@ const CaDirectory::Issuer* CaDirectory::issuer_of(const X509& certificate, const
     bool known_key = false;
     for (const std::string& id : named->second) {
         const Issuer& issuer = cas_.find(id)->second;
-        if (!signed_by(certificate, *issuer.certificate->certificate)) continue;
+        if (!signed_by(certificate, *issuer.certificates.front()->certificate)) continue;
         known_key = true;
         if (exists_at(issuer.windows, now)) return &issuer;
     }
@@ -96,8 +94,23 @@ bool CaDirectory::names(const std::string& ca_id, std::int64_t now) const {
     return found != cas_.end() && exists_at(found->second.windows, now);
 }
 
+namespace {
+
+// Who among mod_ssl's CAs issued one of these: no CA of the policy did, but a revocation may name one of mod_ssl's.
+void add_server_issuers(const ServerCas& server, const std::set<const X509*>& seen, std::vector<CaDigests>& above) {
+    for (const X509Ptr& ca : server.certificates) {
+        const bool issued = std::any_of(seen.begin(), seen.end(), [&](const X509* certificate) {
+            return X509_NAME_cmp(X509_get_issuer_name(certificate), X509_get_subject_name(ca.get())) == 0 &&
+                   signed_by(*certificate, *ca);
+        });
+        if (issued) above.push_back({certificate_sha256(*ca), spki_sha256(*ca)});
+    }
+}
+
+}  // namespace
+
 NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertificate& presented,
-                          const std::vector<X509*>& helpers, std::int64_t now) {
+                          const std::vector<X509*>& helpers, const ServerCas& server, std::int64_t now) {
     NearestCa nearest;
     if (directory.knows_leaf(presented.facts.sha256, now)) {
         nearest.is_leaf_itself = true;
@@ -113,9 +126,11 @@ NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertifica
             const DistinguishedName issuer_name = read_name(*X509_get_issuer_name(certificate));
             const auto* issuer = directory.issuer_of(*certificate, issuer_name, now, nearest.same_name_other_key);
             if (issuer != nullptr) {
-                const std::string id = issuer->certificate->ca_id();
-                if (std::find(nearest.ca_ids.begin(), nearest.ca_ids.end(), id) == nearest.ca_ids.end()) {
-                    nearest.ca_ids.push_back(id);
+                const std::string id = issuer->certificates.front()->ca_id();
+                if (std::find(nearest.ca_ids.begin(), nearest.ca_ids.end(), id) != nearest.ca_ids.end()) continue;
+                nearest.ca_ids.push_back(id);
+                for (const AnchorCertificate* c : issuer->certificates) {
+                    nearest.above.push_back({c->facts.sha256, c->facts.spki_sha256});
                 }
                 continue;
             }
@@ -125,11 +140,13 @@ NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertifica
                 if (!signed_by(*certificate, *helper)) continue;
                 seen.insert(helper);
                 above.push_back(helper);
+                nearest.above.push_back({certificate_sha256(*helper), spki_sha256(*helper)});
             }
         }
         if (!nearest.ca_ids.empty()) return nearest;
         level = std::move(above);
     }
+    add_server_issuers(server, seen, nearest.above);
     return nearest;
 }
 

@@ -8,6 +8,7 @@
 #include "claims.hpp"
 #include "mtls_authz/policy_builder.hpp"
 #include "mtls_authz/session_chain.hpp"
+#include "mtls_authz/text.hpp"
 #include "pki.hpp"
 
 using namespace mtls;
@@ -364,4 +365,73 @@ CLAIM(the_policy_reads_back_from_its_own_rendering) {
     CHECK_EQUAL(second->generation(), first->generation());
     d.file("root.pem", test::make_ca("Root").cert_pem());
     CHECK(d.policy(text)->generation() != first->generation());
+}
+
+CLAIM(a_revocation_refuses_whoever_it_fits_and_nobody_else) {
+    const auto root = test::make_ca("Root"), sub = test::make_ca("Sub", &root), server_ca = test::make_ca("Server CA");
+    const auto leaf = test::issue(client_spec("api"), &root), deep = test::issue(client_spec("api"), &sub);
+    const auto digest = [](const std::string& raw) { return hex(bytes_of(raw)); };
+    Draft d;
+    d.file("root.pem", root.cert_pem());
+    const auto with = [&](const std::string& revoke) {
+        return d.policy(partner("acme", "MTLSIdentity O:Acme\nMTLSTrustAnchor root.pem") + "MTLSRevoke " + revoke +
+                        "\n");
+    };
+    const std::string serial = read_facts(*leaf.cert).serial;
+    const std::string issuer = "\"issuer:CN=Root,O=Root Inc,C=US\" ";
+    struct Row {
+        std::string revoke;
+        bool leaf, deep;
+    };
+    const Row rows[] = {
+        {"sha256:" + test::hex_sha256(leaf), true, false},
+        {"spki-sha256:" + digest(spki_sha256(*leaf.cert)), true, false},
+        {issuer + "cert-serial:" + serial, true, false},
+        {issuer + "cert-serial:01", false, false},
+        {"issuer.spki-sha256:" + digest(spki_sha256(*root.cert)) + " cert-serial:" + serial, true, false},
+        {"issuer.spki-sha256:" + digest(spki_sha256(*root.cert)), true, true},
+        {"issuer.spki-sha256:" + digest(spki_sha256(*sub.cert)), false, true},
+        {"sha256:" + test::hex_sha256(sub), false, true},
+        {"spki-sha256:" + digest(spki_sha256(*root.cert)), true, true},
+        {"CN:api", true, true},
+        {"CN:other", false, false},
+        {"O:Acme !CN:api", false, false},
+    };
+    for (const Row& row : rows) {
+        const auto policy = with(row.revoke);
+        test::check_equal(verdict(ask(*policy, leaf)), row.leaf ? "revoked" : "granted acme", row.revoke, __FILE__,
+                          __LINE__);
+        test::check_equal(verdict(ask(*policy, deep, {&sub})), row.deep ? "revoked" : "granted acme", row.revoke,
+                          __FILE__, __LINE__);
+    }
+    // A repeated attribute does not escape it.
+    test::CertSpec twice = client_spec("good");
+    twice.subject.push_back({"CN", "bad"});
+    CHECK_EQUAL(verdict(ask(*with("CN:bad"), test::issue(twice, &root))), "revoked");
+    CHECK_EQUAL(verdict(ask(*with("CN:worse"), test::issue(twice, &root))), "granted acme");
+    // A CA that only mod_ssl knows.
+    ServerCas server;
+    server.certificates.push_back(share(*server_ca.cert));
+    const auto other = with("issuer.spki-sha256:" + digest(spki_sha256(*server_ca.cert)));
+    CHECK_EQUAL(verdict(ask(*other, test::issue(client_spec("x"), &server_ca), {}, now(), server)), "revoked");
+    const auto answer = ask(*with("CN:api \"note=stolen laptop\""), leaf);
+    CHECK_CONTAINS(answer.detail, "MTLSRevoke at p.conf:5: stolen laptop");
+    CHECK_EQUAL(answer.claimed.size(), 1U);
+}
+
+CLAIM(a_revocation_that_would_refuse_nobody_is_an_error) {
+    const std::pair<const char*, const char*> rows[] = {
+        {"", "expected SELECTOR..."},
+        {"!CN:x", "without '!'"},
+        {"cert-serial:0a", "says nothing without its issuer"},
+        {"cert-serial:0a !issuer:CN=x", "says nothing without its issuer"},
+        {"subject:C=US,O=Acme,CN=api", "reads as if it was in reverse"},
+        {"CN:a*", "no wildcards"},
+        {"DSN:x", "did you mean 'DNS'?"},
+    };
+    for (const auto& [args, message] : rows) {
+        const auto parsed = Revocation::parse({"MTLSRevoke", args, {"p.conf", 1}, false, {}});
+        test::check(!parsed.ok(), args, __FILE__, __LINE__);
+        CHECK_CONTAINS(parsed.error(), message);
+    }
 }
