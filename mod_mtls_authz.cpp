@@ -5,6 +5,7 @@
 
 #include "src/httpd/config.hpp"
 #include "src/httpd/connection.hpp"
+#include "src/httpd/live.hpp"
 #include "src/httpd/providers.hpp"
 #include "src/httpd/request.hpp"
 #include "src/httpd/start_checks.hpp"
@@ -36,6 +37,10 @@ const command_rec kDirectives[] = {
                      "On, or outside of a partner NAME... [note=TEXT]: known, but refused"),
     AP_INIT_RAW_ARGS("MTLSRevoke", on_policy_directive, nullptr, kPolicy,
                      "SELECTOR... [note=TEXT]: refuses matching certificates, whoever they map to"),
+    AP_INIT_RAW_ARGS("MTLSRevocationFile", on_revocation_file, nullptr, kPolicy,
+                     "FILE|GLOB...: MTLSRevoke and MTLSSuspend lines, read again while the server runs"),
+    AP_INIT_TAKE1("MTLSPolicyRefresh", on_policy_refresh, nullptr, kPolicy,
+                  "SECONDS: how often files are looked at; 0 only at a restart"),
     // The gate.
     AP_INIT_RAW_ARGS("MTLSAllow", on_allow, nullptr, kGate,
                      "any-partner|none|partner NAME...|group NAME... [methods=GET,POST]: who may pass"),
@@ -48,6 +53,7 @@ const command_rec kDirectives[] = {
 
 void register_hooks(apr_pool_t* pool) {
     register_start_hooks();       // read, check, warn: pre_config, check_config, post_config, test_config
+    register_live_hooks();        // what changes while it runs: post_config, child_init
     register_connection_hooks();  // the certificate: mod_ssl's init_server and pre_handshake, process_connection
     register_request_hooks();     // the decision: access checker after mod_ssl, asserted in fixups
     register_providers(pool);     // the same as Require mtls-* and AuthType MTLS

@@ -25,4 +25,9 @@ struct Directive {
 Result<std::vector<Directive>> read_directives(std::string_view text, const std::string& file,
                                                std::vector<Diagnostic>& errors);
 
+// Reads a file whose lines stand each for itself: a line that cannot be read (a section, an expansion, a last line
+// without newline) goes to `errors`, and the others count.
+std::vector<Directive> read_single_directives(std::string_view text, const std::string& file,
+                                              std::vector<Diagnostic>& errors);
+
 }  // namespace mtls

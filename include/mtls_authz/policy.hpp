@@ -13,6 +13,7 @@
 
 #include "mtls_authz/calendar.hpp"
 #include "mtls_authz/reason.hpp"
+#include "mtls_authz/refusals.hpp"
 #include "mtls_authz/revocation.hpp"
 #include "mtls_authz/selector.hpp"
 #include "mtls_authz/trust.hpp"
@@ -74,12 +75,18 @@ struct Identification {
     std::int64_t valid_until = INT64_MAX;
 };
 
+// What a certificate is identified with, beside the policy itself.
+struct Surroundings {
+    const ServerCas& server;   // of the virtual host that serves the request, for partners that trust `mod_ssl`
+    const Refusals& refusals;  // from revocation files
+    std::int64_t now = 0;      // seconds since the epoch
+};
+
 class Policy {
 public:
     // Decides steps 4 to 9 of a request: malformed, dates, MTLSRevoke, identity, path, suspension, contract.
-    // `server`: the CAs of the virtual host that serves the request, for partners that trust `mod_ssl`.
     // Throws std::bad_alloc alone. Thread-safe.
-    Identification identify(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now) const;
+    Identification identify(const PresentedCertificate& presented, const Surroundings& around) const;
 
     const std::vector<std::unique_ptr<const Partner>>& partners() const { return partners_; }
     const Partner* find(std::string_view name) const;
@@ -108,7 +115,7 @@ private:
     void add_any_matches(const NearestCa& nearest, const CertificateFacts& facts, std::vector<Match>& matches) const;
     void identify_by_path(const PresentedCertificate& presented, const NearestCa& nearest, const ServerCas& server,
                           std::int64_t now, Identification& out) const;
-    void describe_partner(const CertificateFacts& facts, std::int64_t now, Identification& out) const;
+    void describe_partner(const CertificateFacts& facts, const Surroundings& around, Identification& out) const;
     void set_validity(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now,
                       Identification& out) const;
 

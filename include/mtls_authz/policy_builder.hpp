@@ -15,6 +15,9 @@ namespace mtls {
 // Whether a name can be a partner's or a group's: [A-Za-z0-9][A-Za-z0-9._-]{0,63}.
 bool is_valid_name(std::string_view name);
 
+// The names of `MTLSSuspend NAME... [note=TEXT]`, as it stands outside of a partner.
+Result<std::vector<std::string>> read_suspension(const Directive& directive);
+
 class PolicyBuilder {
 public:
     // Relative paths in directives are under `root` (httpd's ServerRoot).

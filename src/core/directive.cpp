@@ -10,8 +10,21 @@ constexpr std::size_t kLongestLine = std::size_t{1} << 20;
 
 class TextReader {
 public:
-    TextReader(std::string_view text, const std::string& file, std::vector<Diagnostic>& errors)
-        : rest_(text), file_(file), errors_(errors) {}
+    TextReader(std::string_view text, const std::string& file, bool singles, std::vector<Diagnostic>& errors)
+        : rest_(text), file_(file), singles_(singles), errors_(errors) {}
+
+    // Without sections, and without giving up.
+    std::vector<Directive> read_singles() {
+        std::vector<Directive> top;
+        const std::size_t end = rest_.rfind('\n');
+        const std::string_view unfinished = rest_.substr(end == std::string_view::npos ? 0 : end + 1);
+        rest_.remove_suffix(unfinished.size());
+        while (!rest_.empty()) read_line(top);
+        line_ = next_line_;
+        if (!trim(unfinished).empty())
+            report("the last line has no newline, so it may be half written: it does not count");
+        return top;
+    }
 
     std::vector<Directive> read() {
         std::vector<Directive> top;
@@ -60,6 +73,8 @@ private:
                 "'${' is not expanded in policy files, so that the tool and the server read the same; "
                 "write the value itself");
         }
+        if (singles_ && text.front() == '<')
+            return report("a section has no place here: '" + escape_for_log(text, 60) + "'");
         if (text.starts_with("</")) return close_section(text, top);
         if (text.front() == '<') return open_section(text);
         Directive directive = named(text);
@@ -96,6 +111,7 @@ private:
 
     std::string_view rest_;
     const std::string& file_;
+    const bool singles_;
     std::vector<Diagnostic>& errors_;
     std::optional<Directive> open_;
     unsigned line_ = 0;
@@ -107,9 +123,14 @@ private:
 Result<std::vector<Directive>> read_directives(std::string_view text, const std::string& file,
                                                std::vector<Diagnostic>& errors) {
     const std::size_t before = errors.size();
-    auto directives = TextReader(text, file, errors).read();
+    auto directives = TextReader(text, file, false, errors).read();
     if (errors.size() > before) return Error{errors[before].str()};
     return directives;
+}
+
+std::vector<Directive> read_single_directives(std::string_view text, const std::string& file,
+                                              std::vector<Diagnostic>& errors) {
+    return TextReader(text, file, true, errors).read_singles();
 }
 
 }  // namespace mtls

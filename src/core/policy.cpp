@@ -333,7 +333,7 @@ void Policy::identify_by_path(const PresentedCertificate& presented, const Neare
     }
 }
 
-void Policy::describe_partner(const CertificateFacts& facts, std::int64_t now, Identification& out) const {
+void Policy::describe_partner(const CertificateFacts& facts, const Surroundings& around, Identification& out) const {
     for (const GroupMembership& membership : out.partner->groups) {
         const auto& conditions = membership.conditions;
         const bool member = std::all_of(conditions.begin(), conditions.end(), [&](const Selector& s) {
@@ -350,9 +350,11 @@ void Policy::describe_partner(const CertificateFacts& facts, std::int64_t now, I
         auto value = attribute.field ? attribute.field->value(facts) : std::optional(attribute.value);
         if (value) out.attributes.emplace_back(attribute.name, std::move(*value));
     }
-    if (out.partner->suspended) {
+    const std::int64_t now = around.now;
+    const Where* const elsewhere = around.refusals.suspends(out.partner->name);
+    if (out.partner->suspended || elsewhere != nullptr) {
         out.reason = Reason::kSuspended;
-        out.detail = "MTLSSuspend at " + out.partner->suspended->str();
+        out.detail = "MTLSSuspend at " + (elsewhere != nullptr ? *elsewhere : *out.partner->suspended).str();
     } else if (!out.partner->validity.contains(now)) {
         out.reason = Reason::kOutsideContract;
         out.detail = out.partner->validity.from && now < *out.partner->validity.from
@@ -385,8 +387,8 @@ void Policy::set_validity(const PresentedCertificate& presented, const ServerCas
     for (const X509Ptr& ca : server.certificates) dates_of(ca);
 }
 
-Identification Policy::identify(const PresentedCertificate& presented, const ServerCas& server,
-                                std::int64_t now) const {
+Identification Policy::identify(const PresentedCertificate& presented, const Surroundings& around) const {
+    const auto& [server, refusals, now] = around;
     Identification out;
     const CertificateFacts& facts = presented.facts;
     set_validity(presented, server, now, out);
@@ -401,10 +403,11 @@ Identification Policy::identify(const PresentedCertificate& presented, const Ser
         const NearestCa nearest = nearest_ca(presented, server, now);
         constexpr std::size_t kDigest = 32;  // a CA id begins with the digest of its key
         if (!nearest.ca_ids.empty()) out.nearest_ca_key = nearest.ca_ids.front().substr(0, kDigest);
-        const Revocation* const revocation = revocations_.find(facts, nearest.above);
+        const Revocation* revocation = revocations_.find(facts, nearest.above);
+        if (revocation == nullptr) revocation = refusals.revocations.find(facts, nearest.above);
         if (revocation == nullptr) {
             identify_by_path(presented, nearest, server, now, out);
-            if (out.reason == Reason::kGranted) describe_partner(facts, now, out);
+            if (out.reason == Reason::kGranted) describe_partner(facts, around, out);
             return out;
         }
         out.reason = Reason::kRevoked;

@@ -1,13 +1,9 @@
 #include "mtls_authz/policy_builder.hpp"
 
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <iterator>
 
+#include "mtls_authz/file.hpp"
 #include "mtls_authz/text.hpp"
 
 namespace mtls {
@@ -27,18 +23,6 @@ std::optional<std::string> option(std::string_view word, std::string_view name) 
     return std::string(word.substr(n + 1));
 }
 
-Result<std::string> read_whole_file(const std::string& path) {
-    struct stat info {};
-    if (stat(path.c_str(), &info) != 0) return Error{std::strerror(errno)};
-    if (!S_ISREG(info.st_mode)) return Error{"is not a regular file"};
-    if (static_cast<std::size_t>(info.st_size) > kLargestFile) return Error{"is larger than 16 MiB"};
-    std::ifstream in(path, std::ios::binary);
-    if (!in) return Error{std::strerror(errno)};
-    std::string content{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-    if (in.bad()) return Error{"cannot be read"};
-    return content;
-}
-
 }  // namespace
 
 bool is_valid_name(std::string_view name) {
@@ -46,6 +30,19 @@ bool is_valid_name(std::string_view name) {
     return !name.empty() && name.size() <= kLongest && is_alnum(name.front()) &&
            std::all_of(name.begin(), name.end(),
                        [](char c) { return is_alnum(c) || c == '.' || c == '_' || c == '-'; });
+}
+
+Result<std::vector<std::string>> read_suspension(const Directive& d) {
+    auto words = config_words(d.args);
+    if (!words.empty() && option(words.back(), "note")) words.pop_back();
+    if (words.empty()) return Error{d.name + ": expected NAME... [note=TEXT]"};
+    for (const std::string& name : words) {
+        if (is_valid_name(name)) continue;
+        const bool half_quoted = name.find('"') != std::string::npos;
+        return Error{d.name + ": " + quoted(name) + " cannot be a partner's name" +
+                     (half_quoted ? "; quotes go around the whole word: \"note=two words\"" : "")};
+    }
+    return words;
 }
 
 struct PolicyBuilder::Handler {
@@ -193,7 +190,7 @@ void PolicyBuilder::identity(const Directive& d, Partner& partner) {
 
 bool PolicyBuilder::read_file(const Directive& d, const std::string& file, std::vector<AnchorCertificate>& out) {
     const std::string path = file.starts_with('/') ? file : root_ + "/" + file;
-    const auto content = read_whole_file(path);
+    const auto content = read_whole_file(path, kLargestFile);
     if (!content) {
         error(d.where, d.name + ": cannot read " + quoted(path) + ": " + content.error());
         return false;
@@ -327,25 +324,17 @@ void PolicyBuilder::attribute(const Directive& d, Partner& partner) {
 }
 
 void PolicyBuilder::suspend(const Directive& d, Partner* partner) {
-    auto words = config_words(d.args);
     if (partner != nullptr) {
+        const auto words = config_words(d.args);
         if (words.size() == 1 && equal_nocase(words[0], "On")) {
             partner->suspended = d.where;
             return;
         }
         return error(d.where, d.name + ": expected On (inside <MTLSPartner>; outside: NAME... [note=TEXT])");
     }
-    if (!words.empty() && option(words.back(), "note")) words.pop_back();
-    if (words.empty()) return error(d.where, d.name + ": expected NAME... [note=TEXT]");
-    for (const std::string& name : words) {
-        if (is_valid_name(name)) {
-            suspended_.emplace_back(name, d.where);
-        } else {
-            const bool half_quoted = name.find('"') != std::string::npos;
-            error(d.where, d.name + ": " + quoted(name) + " cannot be a partner's name" +
-                               (half_quoted ? "; quotes go around the whole word: \"note=two words\"" : ""));
-        }
-    }
+    const auto names = read_suspension(d);
+    if (!names.ok()) return error(d.where, names.error());
+    for (const std::string& name : names.value()) suspended_.emplace_back(name, d.where);
 }
 
 void PolicyBuilder::revoke(const Directive& d, Partner* partner) {

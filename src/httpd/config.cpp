@@ -1,6 +1,7 @@
 #include "config.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include "mtls_authz/text.hpp"
 
@@ -209,6 +210,35 @@ const char* on_policy_directive(cmd_parms* cmd, void*, const char*) noexcept {
             errors += (errors.empty() ? "" : "; ") + d.where.str() + ": " + d.message;
         }
         return errors.empty() ? nullptr : failure(cmd, errors);
+    });
+}
+
+const char* on_revocation_file(cmd_parms* cmd, void*, const char* args) noexcept {
+    return guarded_directive(cmd, [&]() -> const char* {
+        if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
+        const auto files = config_words(args);
+        if (files.empty()) return failure(cmd, std::string(cmd->cmd->name) + ": expected FILE|GLOB...");
+        for (const std::string& file : files) {
+            const std::string path = file.starts_with('/') ? file : state().server_root + "/" + file;
+            state().live.revocation_files().watch(path, place_of(cmd->directive));
+        }
+        return nullptr;
+    });
+}
+
+const char* on_policy_refresh(cmd_parms* cmd, void*, const char* arg) noexcept {
+    return guarded_directive(cmd, [&]() -> const char* {
+        if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
+        constexpr int kLongest = 86400;
+        const std::string_view text = arg;
+        int seconds = 0;
+        const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+        if (wrong != std::errc() || end != text.data() + text.size() || seconds < 0 || seconds > kLongest) {
+            return failure(cmd, std::string(cmd->cmd->name) + ": '" + escape_for_log(arg, 60) +
+                                    "': expected SECONDS from 1 to 86400, or 0 to look only at a restart");
+        }
+        state().refresh_seconds = seconds;
+        return nullptr;
     });
 }
 

@@ -9,6 +9,7 @@
 
 #include "httpd.hpp"
 #include "mtls_authz/gate.hpp"
+#include "live.hpp"
 #include "mtls_authz/policy_builder.hpp"
 
 namespace mtls::httpd {
@@ -55,7 +56,9 @@ struct State {
     explicit State(std::string root) : builder(root), server_root(std::move(root)) {}
 
     PolicyBuilder builder;
-    std::unique_ptr<const Policy> policy;  // null until check_config
+    std::shared_ptr<const Policy> policy;  // as configured at start; null until check_config
+    Live live;
+    int refresh_seconds = 1;  // MTLSPolicyRefresh
     std::vector<const GateSection*> sections;
     std::vector<Diagnostic> gate_warnings;
     std::string server_root;
@@ -89,6 +92,8 @@ void* create_server_config(apr_pool_t* pool, server_rec* s) noexcept;
 
 // Directive handlers.
 const char* on_policy_directive(cmd_parms* cmd, void* config, const char* args) noexcept;
+const char* on_revocation_file(cmd_parms* cmd, void* config, const char* args) noexcept;
+const char* on_policy_refresh(cmd_parms* cmd, void* config, const char* arg) noexcept;
 const char* on_allow(cmd_parms* cmd, void* config, const char* args) noexcept;
 const char* on_deny(cmd_parms* cmd, void* config, const char* args) noexcept;
 const char* on_authz(cmd_parms* cmd, void* config, const char* arg) noexcept;

@@ -82,7 +82,7 @@ Line describe(const request_rec* r, const Decision& decision, const char* verb) 
     line.add("tls", decision.tls.version);
     if (!decision.tls.version.empty()) line.add("resumed", decision.tls.resumed ? "yes" : "no");
     if (decision.certificate) describe_certificate(line, *decision.certificate, who);
-    if (state().policy) line.add("generation", state().policy->generation());
+    if (decision.snapshot) line.add("generation", decision.snapshot->policy->generation());
     line.append(": ");
     line.append(text_of(decision.reason).sentence);
     return line;

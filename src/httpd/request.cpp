@@ -45,6 +45,7 @@ RequestState& request_state(request_rec* r) {
 
 Decision identify_request(request_rec* r) {
     Decision d;
+    d.snapshot = state().live.current();
     TlsConnection* const tls = tls_of(r->connection);
     if (tls == nullptr) {
         d.reason = Reason::kNoTls;
@@ -56,12 +57,11 @@ Decision identify_request(request_rec* r) {
         d.reason = Reason::kNoCertificate;
         return d;
     }
-    const Policy* const policy = state().policy.get();
-    if (policy == nullptr) {
+    if (!d.snapshot) {
         d.reason = Reason::kPolicyUnavailable;
         return d;
     }
-    d.who = tls->identifications().identify(d.certificate, *policy, server_config(r->server).cas, now_seconds());
+    d.who = tls->identifications().identify(d.certificate, *d.snapshot, server_config(r->server).cas, now_seconds());
     d.reason = d.who->reason;
     d.detail = d.who->detail;
     return d;
@@ -112,7 +112,7 @@ const Handover* make_handover(request_rec* r, const Decision& decision) {
     out.identity = pool_text(pool, who.identity->text());
     out.sha256 = pool_text(pool, hex(bytes_of(digest)));
     out.thumbprint = base64url(pool, digest);
-    out.generation = pool_text(pool, state().policy->generation());
+    out.generation = pool_text(pool, decision.snapshot->policy->generation());
     return &out;
 }
 

@@ -15,7 +15,8 @@ namespace mtls::httpd {
 struct Decision {
     Reason reason = Reason::kInternalError;
     std::string detail;
-    const GateRule* gate_rule = nullptr;  // the rule that decided, if one did
+    const GateRule* gate_rule = nullptr;       // the rule that decided, if one did
+    std::shared_ptr<const Snapshot> snapshot;  // keeps alive what `who` borrows
     std::shared_ptr<const PresentedCertificate> certificate;
     std::shared_ptr<const Identification> who;
     TlsFacts tls;

@@ -224,6 +224,13 @@ int check_configuration(server_rec* main_server) {
     Findings findings = s.builder.diagnostics();
     findings.insert(findings.end(), s.gate_warnings.begin(), s.gate_warnings.end());
     if (s.policy) {
+        // Only ever reported: nothing that is wrong with a revocation file keeps the server from starting.
+        std::vector<Diagnostic> refused;
+        s.live.start(s.policy, refused);
+        for (Diagnostic& d : refused) {
+            d.severity = Diagnostic::Severity::kWarning;
+            findings.push_back(std::move(d));
+        }
         for (const GateSection* section : s.sections) check_section(*s.policy, *section, findings);
         check_servers(main_server, findings);
         check_version(findings);

@@ -66,6 +66,12 @@ CLAIM(a_senseless_policy_stops_the_start_and_says_where) {
     d.refuses(partner("MTLSTrustAnchor server.pem nowhere"), "nowhere");
     d.refuses("MTLSTrustAnchor acme.pem\nMTLSTrustAnchor globex.pem", "the default trust anchor is already set at ");
     d.refuses("<VirtualHost *:1>\n" + partner("") + "</VirtualHost>", "cannot occur within <VirtualHost>");
+    d.refuses("MTLSRevoke cert-serial:0a", "says nothing without its issuer");
+    d.refuses("MTLSRevoke subject:C=US,CN=x", "in reverse");
+    d.refuses(partner("MTLSRevoke CN:x"), "stands outside of <MTLSPartner>");
+    d.refuses("MTLSPolicyRefresh soon", "expected SECONDS");
+    d.refuses("MTLSRevocationFile", "expected FILE");
+    d.refuses("<VirtualHost *:1>\nMTLSRevocationFile x\n</VirtualHost>", "cannot occur within <VirtualHost>");
     d.refuses("MTLSIdentity CN:x", "MTLSIdentity belongs inside <MTLSPartner NAME>");
     d.refuses(partner("MTLSIdentiy CN:x"), "did you mean 'MTLSIdentity'?");
     d.refuses(partner("MTLSIdentity DSN:x.example.org"), "did you mean 'DNS'?");
@@ -176,6 +182,7 @@ CLAIM(the_configurations_that_the_project_shows_are_accepted) {
     for (const char* name : {"acme-ca", "acme-ca-2", "acme-intermediate", "consortium-ca", "client-cas"}) {
         d.httpd.write(std::string("mtls/") + name + ".pem", ca);
     }
+    d.httpd.write("mtls/revoked/none.conf", "# nobody\n");
     d.httpd.write("mtls/globex-ca.pem", world().globex_ca.cert_pem());
     d.httpd.write("mtls/server.pem", world().server.cert_pem());
     d.httpd.write("mtls/server.key", world().server.key_pem());

@@ -15,7 +15,8 @@ using namespace mtls;
 
 namespace {
 
-std::unique_ptr<const Policy> make_policy(const test::Identity& ca) {
+Snapshot make_snapshot(const test::Identity& ca) {
+    static std::uint64_t serial = 0;
     std::string folder = "/tmp/mtls-threads-XXXXXX";
     if (mkdtemp(folder.data()) == nullptr) throw std::runtime_error("mkdtemp");
     std::ofstream(folder + "/ca.pem") << ca.cert_pem();
@@ -28,7 +29,7 @@ std::unique_ptr<const Policy> make_policy(const test::Identity& ca) {
     for (const Directive& d : directives.value()) builder.add(d);
     auto policy = builder.build();
     std::filesystem::remove_all(folder);
-    return policy;
+    return {std::move(policy), std::make_shared<const Refusals>(), ++serial};
 }
 
 std::shared_ptr<const PresentedCertificate> present(const test::Identity& id) {
@@ -42,8 +43,8 @@ std::shared_ptr<const PresentedCertificate> present(const test::Identity& id) {
 
 CLAIM(streams_in_many_threads_get_one_answer_each_without_a_race) {
     const auto ca = test::make_ca("Thread CA"), other = test::make_ca("Other CA");
-    const auto policy = make_policy(ca);
-    const auto second = make_policy(ca);
+    const auto snapshot = make_snapshot(ca);
+    const auto second = make_snapshot(ca);
     const auto good = present(test::make_client("api", "api.acme.example", ca));
     const auto bad = present(test::make_client("api", "api.acme.example", other));
     const ServerCas server;
@@ -56,7 +57,7 @@ CLAIM(streams_in_many_threads_get_one_answer_each_without_a_race) {
             for (int i = 0; i < 60; ++i) {
                 const bool is_good = (i + t) % 7 != 0;
                 const auto who =
-                    cache.identify(is_good ? good : bad, i % 5 == 0 ? *second : *policy, server, std::time(nullptr));
+                    cache.identify(is_good ? good : bad, i % 5 == 0 ? second : snapshot, server, std::time(nullptr));
                 if ((who->reason == Reason::kGranted) != is_good) ++wrong;
                 if (!is_good) continue;
                 if (decide({GateMode::kOn, &rules, nullptr}, *who, "GET", {}).reason != Reason::kGranted) ++wrong;
@@ -69,17 +70,17 @@ CLAIM(streams_in_many_threads_get_one_answer_each_without_a_race) {
 
 CLAIM(an_answer_is_found_again_only_when_something_changed) {
     const auto ca = test::make_ca("Cache CA");
-    const auto policy = make_policy(ca);
+    const auto snapshot = make_snapshot(ca);
     const auto certificate = present(test::make_client("api", "api.acme.example", ca));
     const ServerCas server, other_server;
     IdentificationCache cache;
     const std::int64_t now = std::time(nullptr);
-    const auto first = cache.identify(certificate, *policy, server, now);
-    CHECK(first == cache.identify(certificate, *policy, server, now + 1));
-    CHECK(first != cache.identify(certificate, *policy, other_server, now));
-    const auto expired = cache.identify(certificate, *policy, server, now + 90000);
+    const auto first = cache.identify(certificate, snapshot, server, now);
+    CHECK(first == cache.identify(certificate, snapshot, server, now + 1));
+    CHECK(first != cache.identify(certificate, snapshot, other_server, now));
+    const auto expired = cache.identify(certificate, snapshot, server, now + 90000);
     CHECK(expired->reason == Reason::kExpired);
-    CHECK(cache.identify(certificate, *policy, server, now)->reason == Reason::kGranted);
+    CHECK(cache.identify(certificate, snapshot, server, now)->reason == Reason::kGranted);
 }
 
 int main(int argc, char** argv) { return test::run_claims("threads", {argv + 1, argv + argc}); }

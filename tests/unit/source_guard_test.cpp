@@ -63,6 +63,8 @@ CLAIM(documented_defaults_are_the_codes) {
     const std::string code = read("src/httpd/config.hpp") + read("src/httpd/request.cpp");
     CHECK_CONTAINS(code, "mode.value_or(GateMode::kOn)");
     CHECK_CONTAINS(section_of(docs, "MTLSAuthz"), "| Default | `On` where a gate has rules |");
+    CHECK_CONTAINS(code, "int refresh_seconds = 1;");
+    CHECK_CONTAINS(section_of(docs, "MTLSPolicyRefresh"), "| Default | `1` |");
     CHECK_CONTAINS(code, "remote_user.value_or(false)");
     CHECK_CONTAINS(section_of(docs, "MTLSRemoteUser"), "| Default | `Off` |");
     CHECK_CONTAINS(code, "env.value_or(EnvLevel::kBasic)");

@@ -1,0 +1,18 @@
+// Everything that decides, as it is at one moment: replaced as a whole, never changed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "mtls_authz/policy.hpp"
+#include "mtls_authz/refusals.hpp"
+
+namespace mtls {
+
+struct Snapshot {
+    std::shared_ptr<const Policy> policy;      // never null
+    std::shared_ptr<const Refusals> refusals;  // never null
+    std::uint64_t serial = 0;                  // differs between any two snapshots of a process
+};
+
+}  // namespace mtls

@@ -1,0 +1,101 @@
+#include "live.hpp"
+
+#include "config.hpp"
+
+extern "C" {
+#include <mod_watchdog.h>
+}
+
+namespace mtls::httpd {
+
+void Live::start(std::shared_ptr<const Policy> policy, std::vector<Diagnostic>& findings) {
+    const std::lock_guard lock(looking_);
+    policy_ = std::move(policy);
+    revocation_files_.look(findings);
+    publish();
+}
+
+void Live::look(std::vector<Diagnostic>& findings) {
+    const std::lock_guard lock(looking_);
+    if (revocation_files_.look(findings)) publish();
+}
+
+void Live::publish() {
+    auto next = std::make_shared<Snapshot>();
+    next->policy = policy_;
+    next->refusals = revocation_files_.refusals();
+    next->serial = ++last_serial_;
+    current_.store(std::move(next));
+}
+
+namespace {
+
+void look_and_log(const server_rec* s) {
+    std::vector<Diagnostic> findings;
+    const auto before = state().live.current();
+    state().live.look(findings);
+    for (const Diagnostic& d : findings) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, "mtls_authz: %s", d.str().c_str());
+    }
+    const auto after = state().live.current();
+    if (before == after) return;
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
+                 "mtls_authz: revocation files: %zu revocation(s), %zu suspension(s) in force",
+                 after->refusals->revocations.all().size(), after->refusals->suspended.size());
+}
+
+apr_status_t on_watchdog(int watchdog_state, void* data, apr_pool_t*) {
+    const auto* const s = static_cast<const server_rec*>(data);
+    if (watchdog_state != AP_WATCHDOG_STATE_RUNNING) return APR_SUCCESS;
+    // A look that fails changes nothing: what was in force stays so.
+    return guarded(s, APR_SUCCESS, [&] {
+        look_and_log(s);
+        return APR_SUCCESS;
+    });
+}
+
+int start_watchdog(apr_pool_t* pconf, server_rec* s) {
+    if (state().refresh_seconds == 0 || !state().live.watches_anything()) return OK;
+    const auto get_instance = APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_get_instance);
+    const auto register_callback = APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_register_callback);
+    if (get_instance == nullptr || register_callback == nullptr) {
+        ap_log_error(
+            APLOG_MARK, APLOG_EMERG, 0, s,
+            "mtls_authz: files can only be looked at while the server runs with mod_watchdog: add 'LoadModule "
+            "watchdog_module modules/mod_watchdog.so', or set MTLSPolicyRefresh 0 to read them only at a restart");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    constexpr int kInEveryChild = 0;
+    ap_watchdog_t* watchdog = nullptr;
+    const apr_interval_time_t interval = apr_time_from_sec(state().refresh_seconds);
+    if (get_instance(&watchdog, "_mtls_authz_", kInEveryChild, 0, pconf) != APR_SUCCESS ||
+        register_callback(watchdog, interval, s, on_watchdog) != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s, "mtls_authz: mod_watchdog does not take the module's callback");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    return OK;
+}
+
+extern "C" int on_post_config_watchdog(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*, server_rec* s) {
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) return OK;
+    return guarded(s, HTTP_INTERNAL_SERVER_ERROR, [&] { return start_watchdog(pconf, s); });
+}
+
+// The parent read the files when it started, perhaps days ago: a child that begins now looks before it serves.
+extern "C" void on_child_init(apr_pool_t*, server_rec* s) {
+    if (state().refresh_seconds == 0 || !state().live.watches_anything()) return;
+    guarded(s, DECLINED, [&] {
+        look_and_log(s);
+        return OK;
+    });
+}
+
+}  // namespace
+
+void register_live_hooks() {
+    static const char* const kBeforeWatchdog[] = {"mod_watchdog.c", nullptr};
+    ap_hook_post_config(on_post_config_watchdog, nullptr, kBeforeWatchdog, APR_HOOK_FIRST);
+    ap_hook_child_init(on_child_init, nullptr, nullptr, APR_HOOK_MIDDLE);
+}
+
+}  // namespace mtls::httpd

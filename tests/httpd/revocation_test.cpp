@@ -1,0 +1,169 @@
+// "No" takes effect on connections that are already open, and is not taken back by accident.
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <thread>
+
+#include "claims.hpp"
+#include "world.hpp"
+
+using namespace test;
+
+namespace {
+
+constexpr const char* kGate =
+    "MTLSRevocationFile revoked/*.conf\n<Location /gate>\n MTLSAllow partner acme globex\n</Location>\n";
+
+// The interval, a second, and time to load.
+constexpr auto kTakesHold = std::chrono::milliseconds(2500);
+
+void pause_for(std::chrono::milliseconds time) { std::this_thread::sleep_for(time); }
+
+// Asks until the status is the expected one, for as long as a change may take.
+void becomes(const std::function<int()>& ask, int expected, const char* what) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(6);
+    int status = 0;
+    while (std::chrono::steady_clock::now() < end) {
+        status = ask();
+        if (status == expected) return;
+        pause_for(std::chrono::milliseconds(50));
+    }
+    test::check_equal(status, expected, what, __FILE__, __LINE__);
+}
+
+// Asks for longer than a change takes: the status never moves.
+void stays(const std::function<int()>& ask, int expected, const char* what) {
+    const auto end = std::chrono::steady_clock::now() + kTakesHold;
+    while (std::chrono::steady_clock::now() < end) {
+        test::check_equal(ask(), expected, what, __FILE__, __LINE__);
+        pause_for(std::chrono::milliseconds(20));
+    }
+}
+
+struct Revoker {
+    Site site;
+    Revoker() {
+        site.httpd.write("revoked/list.conf", "# nobody\n");
+        site.start(kGate);
+    }
+    void write(const std::string& content) const { site.httpd.write("revoked/list.conf", content); }
+    void write_atomically(const std::string& content) const {
+        site.httpd.write("revoked/.new", content);
+        std::filesystem::rename(site.httpd.path("revoked/.new"), site.httpd.path("revoked/list.conf"));
+    }
+};
+
+ClientOptions as(const Identity& who, int tls = TLS1_3_VERSION) {
+    ClientOptions options;
+    options.identity = &who;
+    options.tls = tls;
+    return options;
+}
+
+}  // namespace
+
+CLAIM(a_revocation_counts_on_the_open_connection_and_is_taken_back_later) {
+    const World& w = world();
+    Revoker r;
+    TlsClient h1(r.site.httpd.port(), as(w.acme)), other(r.site.httpd.port(), as(w.globex)),
+        tls12(r.site.httpd.port(), as(w.acme, TLS1_2_VERSION));
+    Http2Client h2(r.site.httpd.port(), as(w.acme), r.site.httpd.root());
+    const auto ask_h1 = [&] { return h1.get("/gate/h1").status; };
+    const auto ask_h2 = [&] { return h2.get("/gate/h2").status; };
+    const auto ask_tls12 = [&] { return tls12.get("/gate/tls12").status; };
+    CHECK_EQUAL(ask_h1(), 200);
+    CHECK_EQUAL(ask_h2(), 200);
+    CHECK_EQUAL(ask_tls12(), 200);
+    CHECK_EQUAL(other.get("/gate/o").status, 200);
+    r.write_atomically("MTLSRevoke sha256:" + hex_sha256(w.acme) + " note=stolen\n");
+    becomes(ask_h1, 403, "HTTP/1.1");
+    becomes(ask_h2, 403, "a stream of HTTP/2");
+    becomes(ask_tls12, 403, "TLS 1.2");
+    CHECK_EQUAL(other.get("/gate/o").status, 200);
+    CHECK(
+        r.site.httpd.wait_for_log("detail=\"MTLSRevoke at " + r.site.httpd.path("revoked/list.conf") + ":1: stolen\""));
+    // A resumed session is told the same, in whatever child.
+    const SslSessionPtr session = h1.session();
+    for (int i = 0; i < 4; ++i) {
+        TlsClient resumed(r.site.httpd.port(), as(w.acme), session.get());
+        CHECK_EQUAL(resumed.get("/gate/resumed").status, 403);
+    }
+    r.write_atomically("# nobody any more\n");
+    becomes(ask_h1, 200, "HTTP/1.1 again");
+    becomes(ask_h2, 200, "HTTP/2 again");
+}
+
+CLAIM(a_suspension_in_a_revocation_file_counts_and_unknown_names_do_no_harm) {
+    const World& w = world();
+    Revoker r;
+    TlsClient acme(r.site.httpd.port(), as(w.acme)), globex(r.site.httpd.port(), as(w.globex));
+    const auto ask = [&] { return acme.get("/gate/s").status; };
+    CHECK_EQUAL(ask(), 200);
+    r.write("MTLSSuspend acme ghost \"note=invoice open\"\n");
+    becomes(ask, 403, "suspended");
+    CHECK(r.site.httpd.wait_for_log("reason=suspended"));
+    CHECK_EQUAL(globex.get("/gate/s").status, 200);
+}
+
+CLAIM(a_file_written_anew_lets_nobody_in_for_a_moment) {
+    const World& w = world();
+    Revoker r;
+    const std::string line = "MTLSRevoke sha256:" + hex_sha256(w.acme) + "\n";
+    r.write(line);
+    TlsClient client(r.site.httpd.port(), as(w.acme));
+    const auto ask = [&] { return client.get("/gate/x").status; };
+    becomes(ask, 403, "revoked");
+    std::thread writer([&] {
+        for (int i = 0; i < 12; ++i) {
+            r.write("");
+            pause_for(std::chrono::milliseconds(100));
+            r.write(line + "# " + std::to_string(i) + "\n");
+            pause_for(std::chrono::milliseconds(100));
+        }
+    });
+    stays(ask, 403, "while the file is truncated and written again and again");
+    writer.join();
+    r.write("");
+    stays(ask, 403, "an empty file");
+    r.write("MTLSRevoke sha256:00");
+    stays(ask, 403, "a half-written file");
+    r.write("nonsense\n");
+    stays(ask, 403, "a file with a line that cannot be read");
+    std::filesystem::permissions(r.site.httpd.path("revoked"), std::filesystem::perms::none);
+    stays(ask, 403, "a folder that cannot be read");
+    std::filesystem::permissions(r.site.httpd.path("revoked"), std::filesystem::perms(0755));
+    std::filesystem::remove(r.site.httpd.path("revoked/list.conf"));
+    becomes(ask, 200, "a file that was removed on purpose");
+}
+
+CLAIM(bad_lines_are_reported_once_and_the_others_count_at_start_too) {
+    const World& w = world();
+    Site site;
+    const std::string good = "MTLSRevoke sha256:" + hex_sha256(w.acme) + "\n";
+    site.httpd.write("revoked/list.conf",
+                     "MTLSRevoke DSN:x\n<MTLSPartner y>\n" + good + "MTLSAllow any-partner\n${X}\nMTLSRevoke CN:half");
+    site.start(kGate);
+    CHECK_EQUAL(site.get(&w.acme, "/gate/1").status, 403);
+    CHECK_EQUAL(site.reason_for("/gate/1"), "revoked");
+    CHECK_EQUAL(site.get(&w.globex, "/gate/2").status, 200);
+    const std::string log = site.httpd.error_log();
+    for (const char* part : {"list.conf:1: ", "did you mean 'DNS'?", "list.conf:2: ", "a section has no place here",
+                             "only MTLSRevoke and MTLSSuspend", "is not expanded", "no newline"}) {
+        CHECK_CONTAINS(log, part);
+    }
+    const std::size_t before = site.httpd.error_log().size();
+    pause_for(kTakesHold);
+    CHECK_EQUAL(site.httpd.error_log().size(), before);
+}
+
+CLAIM(a_child_that_begins_later_knows_what_its_parent_never_read) {
+    const World& w = world();
+    Site site;
+    site.httpd.write("revoked/list.conf", "# nobody\n");
+    site.start(std::string(kGate) + "MaxConnectionsPerChild 1\nStartServers 1\nMaxSpareServers 1\n", "prefork");
+    CHECK_EQUAL(site.get(&w.acme, "/gate/1").status, 200);
+    site.httpd.write("revoked/list.conf", "MTLSRevoke sha256:" + hex_sha256(w.acme) + "\n");
+    pause_for(kTakesHold);
+    // Each connection meets a child that was just forked from a parent that read the old file.
+    for (int i = 0; i < 6; ++i) CHECK_EQUAL(site.get(&w.acme, "/gate/later").status, 403);
+}
