@@ -40,7 +40,8 @@ void look_and_log(const server_rec* s) {
     const auto after = state().live.current();
     if (before == after) return;
     ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
-                 "mtls_authz: revocation files: %zu revocation(s), %zu suspension(s) in force",
+                 "mtls_authz: revocation files: %" APR_SIZE_T_FMT " revocation(s), %" APR_SIZE_T_FMT
+                 " suspension(s) in force",
                  after->refusals->revocations.all().size(), after->refusals->suspended.size());
 }
 

@@ -291,7 +291,8 @@ int check_after_start(server_rec* main_server) {
         if (gates && verifies && server_config(s).has_tls) check_anchors(s, findings);
     }
     report(findings, main_server);
-    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server, "mtls_authz: generation %s: %zu partner(s), %zu gate(s)",
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
+                 "mtls_authz: generation %s: %" APR_SIZE_T_FMT " partner(s), %" APR_SIZE_T_FMT " gate(s)",
                  state().policy->generation().c_str(), state().policy->partners().size(), state().sections.size());
     return OK;
 }

@@ -280,3 +280,38 @@ CLAIM(a_capture_in_a_location_match_makes_one_gate_for_all_partners) {
     CHECK_EQUAL(site.get(&w.acme, "/partners/globex/a.html", "X-Partner: acme\r\n").status, 403);
     CHECK_EQUAL(site.get(&w.acme, "/partners/acme/a.html", "X-Partner: globex\r\n").status, 200);
 }
+
+CLAIM(sections_of_every_kind_hold_gates) {
+    const World& w = world();
+    Site site;
+    for (const char* file : {"k/plain.html", "k/secret.txt", "k/if.html", "vh/a.html", "perdir/x.html"})
+        site.httpd.write(std::string("htdocs/") + file, "x");
+    site.httpd.write("identity.conf", "MTLSIdentity CN:included\n");
+    site.load("proxy").load("proxy_http").vhost("<Location /vh>\n MTLSAllow partner globex\n</Location>");
+    const std::string port = std::to_string(site.httpd.next_port());
+    site.start(
+        "<MTLSPartner late>\n<IfModule ssl_module>\nMTLSIdentity CN:nobody\n</IfModule>\n<IfModule "
+        "!ssl_module>\nMTLSIdentity any\n</IfModule>\n"
+        "Include identity.conf\nMTLSTrustAnchor acme.pem\n</MTLSPartner>\n<Directory \"" +
+        site.httpd.path("htdocs/k") +
+        "\">\n<Files \"*.txt\">\nMTLSAllow partner acme\n</Files>\n<If \"%{QUERY_STRING} == 'gated'\">\nMTLSAllow "
+        "partner acme\n</If>\n</Directory>\n"
+        "<DirectoryMatch \"/perdir/\">\nMTLSAllow partner late\n</DirectoryMatch>\n"
+        "<Proxy \"http://127.0.0.1:" +
+        port + "/\">\nMTLSAllow partner acme\n</Proxy>\nProxyPass /proxied http://127.0.0.1:" + port +
+        "/\n"
+        "Listen 127.0.0.1:" +
+        port + "\n<VirtualHost 127.0.0.1:" + port + ">\nServerName backend\n</VirtualHost>\n");
+    CHECK_EQUAL(site.get(&w.globex, "/k/plain.html").status, 200);
+    CHECK_EQUAL(site.get(&w.globex, "/k/secret.txt").status, 403);
+    CHECK_EQUAL(site.get(&w.acme, "/k/secret.txt").status, 200);
+    CHECK_EQUAL(site.get(&w.globex, "/k/if.html").status, 200);
+    CHECK_EQUAL(site.get(&w.globex, "/k/if.html?gated").status, 403);
+    CHECK_EQUAL(site.get(&w.acme, "/k/if.html?gated").status, 200);
+    CHECK_EQUAL(site.get(&w.acme, "/vh/a.html").status, 403);
+    CHECK_EQUAL(site.get(&w.globex, "/vh/a.html").status, 200);
+    CHECK_EQUAL(site.get(&w.unnamed, "/perdir/x.html").status, 200);
+    CHECK_EQUAL(site.get(&w.acme, "/perdir/x.html").status, 403);
+    CHECK_EQUAL(site.get(&w.globex, "/proxied/ok.html").status, 403);
+    CHECK_EQUAL(site.get(&w.acme, "/proxied/ok.html").body, "welcome");
+}

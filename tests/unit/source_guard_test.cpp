@@ -102,3 +102,9 @@ CLAIM(the_core_includes_nothing_of_httpd) {
         }
     }
 }
+
+CLAIM(log_formats_are_those_that_apr_knows) {
+    for (const auto& file : fs::directory_iterator("src/httpd")) {
+        test::check(read(file.path()).find("%z") == std::string::npos, file.path().string() + " has %z", __FILE__, __LINE__);
+    }
+}
