@@ -39,6 +39,12 @@ const command_rec kDirectives[] = {
                      "SELECTOR... [note=TEXT]: refuses matching certificates, whoever they map to"),
     AP_INIT_RAW_ARGS("MTLSRevocationFile", on_revocation_file, nullptr, kPolicy,
                      "FILE|GLOB...: MTLSRevoke and MTLSSuspend lines, read again while the server runs"),
+    AP_INIT_RAW_ARGS("MTLSCRLFile", on_crl_file, nullptr, kPolicy,
+                     "FILE|GLOB...: CRLs, PEM or DER, read again while the server runs"),
+    AP_INIT_RAW_ARGS("MTLSCRL", on_policy_directive, nullptr, kPolicy,
+                     "if-present|required: whether an issuer without a CRL is refused"),
+    AP_INIT_RAW_ARGS("MTLSCRLStale", on_policy_directive, nullptr, kPolicy,
+                     "deny|allow|grace=HOURS: what a CRL past its nextUpdate is worth"),
     AP_INIT_TAKE1("MTLSPolicyRefresh", on_policy_refresh, nullptr, kPolicy,
                   "SECONDS: how often files are looked at; 0 only at a restart"),
     // The gate.

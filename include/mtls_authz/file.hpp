@@ -11,6 +11,10 @@ namespace mtls {
 // The content of a regular file of at most `limit` bytes; otherwise why it cannot be had.
 Result<std::string> read_whole_file(const std::string& path, std::size_t limit);
 
+// What tells two states of a file apart without reading it; empty where there is no file, or it was changed so recently
+// that the clock of the file system could not tell one more change.
+std::string settled_stamp(const std::string& path);
+
 // Whether a name holds wildcards of glob(7).
 bool is_glob(const std::string& pattern);
 

@@ -53,6 +53,7 @@ struct Partner {
     std::vector<PartnerAttribute> attributes;
     TimeWindow validity;
     std::optional<Where> suspended;
+    CrlRules crl_rules;
 };
 
 // Whom a certificate belongs to, and every fact about that which does not depend on the request.
@@ -79,6 +80,7 @@ struct Identification {
 struct Surroundings {
     const ServerCas& server;   // of the virtual host that serves the request, for partners that trust `mod_ssl`
     const Refusals& refusals;  // from revocation files
+    const CrlSet& crls;        // from CRL files
     std::int64_t now = 0;      // seconds since the epoch
 };
 
@@ -92,6 +94,8 @@ public:
     const Partner* find(std::string_view name) const;
     bool has_group(std::string_view name) const;
     const CaDirectory& cas() const { return cas_; }
+    // Adds its CA certificates by canonical name: who may have signed a CRL.
+    void add_cas_to(std::multimap<std::string, X509*>& known) const;
 
     // The policy in policy-file syntax, in a canonical order: what reads back to the same policy.
     std::string render() const;
@@ -113,8 +117,9 @@ private:
     std::vector<Match> matching_identities(const CertificateFacts& facts) const;
     NearestCa nearest_ca(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now) const;
     void add_any_matches(const NearestCa& nearest, const CertificateFacts& facts, std::vector<Match>& matches) const;
-    void identify_by_path(const PresentedCertificate& presented, const NearestCa& nearest, const ServerCas& server,
-                          std::int64_t now, Identification& out) const;
+    void identify_by_path(const PresentedCertificate& presented, const NearestCa& nearest, const Surroundings& around,
+                          Identification& out) const;
+    void check_crls(const PathAnswer& path, bool by_server, const Surroundings& around, Identification& out) const;
     void describe_partner(const CertificateFacts& facts, const Surroundings& around, Identification& out) const;
     void set_validity(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now,
                       Identification& out) const;
@@ -132,6 +137,7 @@ private:
     std::unordered_map<std::string, std::vector<std::uint32_t>>
         any_by_issuer_;  // by CA id, or by SHA-256 of an end-entity anchor
     RevocationSet revocations_;
+    CrlRules crl_rules_;
     std::string generation_;
 };
 

@@ -54,6 +54,8 @@ private:
     void attribute(const Directive& d, Partner& partner);
     void suspend(const Directive& d, Partner* partner);
     void revoke(const Directive& d, Partner* partner);
+    void crl_presence(const Directive& d, Partner* partner);
+    void crl_stale(const Directive& d, Partner* partner);
 
     bool read_selectors(const Directive& d, const std::vector<std::string>& words, std::vector<Selector>& out);
     bool read_file(const Directive& d, const std::string& file, std::vector<AnchorCertificate>& out);
@@ -69,6 +71,7 @@ private:
     std::shared_ptr<AnchorSet> default_anchors_;
     std::vector<std::pair<std::string, Where>> suspended_;
     RevocationSet revocations_;
+    CrlRules crl_rules_;
 };
 
 }  // namespace mtls

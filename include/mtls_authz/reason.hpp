@@ -20,6 +20,8 @@ enum class Reason {
     kUnknownPartner,
     kWrongIssuer,
     kAmbiguous,
+    kRevocationStale,
+    kRevocationUnknown,
     kSuspended,
     kOutsideContract,
     kNotAllowed,
@@ -38,6 +40,6 @@ const ReasonText& text_of(Reason reason);
 inline std::string_view word_of(Reason reason) { return text_of(reason).word; }
 
 // All of them, in the order of the checks.
-extern const std::array<ReasonText, 19> kReasons;
+extern const std::array<ReasonText, 21> kReasons;
 
 }  // namespace mtls

@@ -12,6 +12,7 @@ namespace mtls {
 struct Snapshot {
     std::shared_ptr<const Policy> policy;      // never null
     std::shared_ptr<const Refusals> refusals;  // never null
+    std::shared_ptr<const CrlSet> crls;        // never null
     std::uint64_t serial = 0;                  // differs between any two snapshots of a process
 };
 

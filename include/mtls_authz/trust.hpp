@@ -10,6 +10,7 @@
 
 #include "mtls_authz/calendar.hpp"
 #include "mtls_authz/certificate_facts.hpp"
+#include "mtls_authz/crl.hpp"
 #include "mtls_authz/openssl_types.hpp"
 #include "mtls_authz/result.hpp"
 
@@ -53,6 +54,7 @@ struct PresentedCertificate {
 // What mod_ssl was given for one virtual host at start.
 struct ServerCas {
     std::vector<X509Ptr> certificates;
+    std::shared_ptr<const CrlSet> crls;  // from SSLCARevocationFile and -Path; may be null
     int security_level = 1;
 };
 
@@ -104,6 +106,7 @@ struct PathAnswer {
     bool ok = false;
     std::string detail;                // OpenSSL's words where not ok
     std::vector<std::string> ca_keys;  // SHA-256 of the keys of the CAs on the path
+    std::vector<X509Ptr> chain;        // from the leaf to the anchor
     std::vector<std::string> ca_ids;   // their names and keys, nearest first
 };
 PathAnswer verify_path(const PathQuestion& question);

@@ -6,8 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 
 namespace mtls {
 
@@ -55,6 +57,21 @@ Result<std::string> read_whole_file(const std::string& path, std::size_t limit) 
         content.append(buffer, static_cast<std::size_t>(n));
         if (content.size() > limit) return Error{"grows while it is read"};
     }
+}
+
+std::string settled_stamp(const std::string& path) {
+    struct stat info {};
+    if (stat(path.c_str(), &info) != 0) return {};
+    constexpr time_t kSettled = 2;
+    if (std::time(nullptr) - std::max(info.st_mtim.tv_sec, info.st_ctim.tv_sec) < kSettled) return {};
+    std::string out;
+    for (const auto part : {static_cast<long long>(info.st_dev), static_cast<long long>(info.st_ino),
+                            static_cast<long long>(info.st_size), static_cast<long long>(info.st_mtim.tv_sec),
+                            static_cast<long long>(info.st_mtim.tv_nsec), static_cast<long long>(info.st_ctim.tv_sec),
+                            static_cast<long long>(info.st_ctim.tv_nsec)}) {
+        out += std::to_string(part) + ".";
+    }
+    return out;
 }
 
 bool is_glob(const std::string& pattern) { return pattern.find_first_of("*?[") != std::string::npos; }

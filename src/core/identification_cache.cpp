@@ -11,7 +11,7 @@ std::shared_ptr<const Identification> IdentificationCache::identify(
     if (!known) {
         who_.reset();  // should identify() throw, nothing stale is left
         who_ = std::make_shared<const Identification>(
-            snapshot.policy->identify(*certificate, {server, *snapshot.refusals, now}));
+            snapshot.policy->identify(*certificate, {server, *snapshot.refusals, *snapshot.crls, now}));
         certificate_ = std::move(certificate);
         serial_ = snapshot.serial;
         server_ = &server;

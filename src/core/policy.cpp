@@ -92,6 +92,16 @@ void render_anchors(std::string& out, const AnchorSet& set, const char* indent) 
     }
 }
 
+void render_crl_rules(std::string& out, const CrlRules& rules, const char* indent) {
+    if (rules.required) out += std::string(indent) + "MTLSCRL " + (*rules.required ? "required" : "if-present") + "\n";
+    if (!rules.stale_after) return;
+    constexpr std::int64_t kHour = 3600;
+    const std::string value = *rules.stale_after == 0           ? "deny"
+                              : *rules.stale_after == INT64_MAX ? "allow"
+                                                                : "grace=" + std::to_string(*rules.stale_after / kHour);
+    out += std::string(indent) + "MTLSCRLStale " + value + "\n";
+}
+
 void render_partner(std::string& out, const Partner& partner) {
     out += "<MTLSPartner " + partner.name + ">\n";
     for (const Identity& identity : partner.identities) out += "    MTLSIdentity " + identity.text() + "\n";
@@ -115,6 +125,7 @@ void render_partner(std::string& out, const Partner& partner) {
         out += "    MTLSAttribute " + a.name + " " + config_quote(a.field ? "cert:" + a.field->text() : a.value) + "\n";
     }
     if (partner.suspended) out += "    MTLSSuspend On\n";
+    render_crl_rules(out, partner.crl_rules, "    ");
     out += "</MTLSPartner>\n";
 }
 
@@ -135,6 +146,7 @@ std::string Policy::render() const {
         break;
     }
     for (const Partner* partner : by_name(partners_)) render_partner(out, *partner);
+    render_crl_rules(out, crl_rules_, "");
     std::set<std::string> revocations;
     for (const Revocation& revocation : revocations_.all()) revocations.insert(revocation.text());
     for (const std::string& revocation : revocations) out += "MTLSRevoke " + revocation + "\n";
@@ -280,8 +292,10 @@ void claim(Identification& out, const Partner* partner, const Identity* identity
 
 }  // namespace
 
-void Policy::identify_by_path(const PresentedCertificate& presented, const NearestCa& nearest, const ServerCas& server,
-                              std::int64_t now, Identification& out) const {
+void Policy::identify_by_path(const PresentedCertificate& presented, const NearestCa& nearest,
+                              const Surroundings& around, Identification& out) const {
+    const ServerCas& server = around.server;
+    const std::int64_t now = around.now;
     Candidates candidates{*this, presented, server, now, nearest};
 
     const std::vector<Match> named = matching_identities(presented.facts);
@@ -289,6 +303,7 @@ void Policy::identify_by_path(const PresentedCertificate& presented, const Neare
     add_any_matches(nearest, presented.facts, matches);
 
     std::vector<Match> fitting;  // the first identity of each partner that fits, anchor included; two are enough
+    const PathAnswer* fitting_path = nullptr;  // of the first
     bool failed_under_own_anchor = false;
     for (const Match& match : matches) {
         if (fitting.size() == 2) break;
@@ -297,7 +312,7 @@ void Policy::identify_by_path(const PresentedCertificate& presented, const Neare
         if (path == nullptr) {
             failed_under_own_anchor = failed_under_own_anchor || !candidates.trusted_for(match).empty();
         } else if (fits(*match.identity, presented.facts, &path->ca_keys)) {
-            if (fitting.empty()) out.ca_keys = path->ca_keys;
+            if (fitting.empty()) fitting_path = path;
             fitting.push_back(match);
         }
     }
@@ -305,6 +320,8 @@ void Policy::identify_by_path(const PresentedCertificate& presented, const Neare
         out.reason = Reason::kGranted;
         out.partner = fitting.front().partner;
         out.identity = fitting.front().identity;
+        out.ca_keys = fitting_path->ca_keys;
+        check_crls(*fitting_path, !nearest.found(), around, out);
         return;
     }
     if (fitting.size() == 2) {
@@ -331,6 +348,38 @@ void Policy::identify_by_path(const PresentedCertificate& presented, const Neare
     } else {
         out.reason = Reason::kUnknownPartner;
     }
+}
+
+namespace {
+
+// Narrows the span in which an answer holds by an instant at which it may change.
+void narrow(Identification& out, std::int64_t now, std::int64_t at) {
+    if (at <= now) out.valid_from = std::max(out.valid_from, at);
+    if (at > now) out.valid_until = std::min(out.valid_until, at - 1);
+}
+
+}  // namespace
+
+// RFC 5280 6.3 for each certificate below the anchor, the leaf first.
+void Policy::check_crls(const PathAnswer& path, bool by_server, const Surroundings& around, Identification& out) const {
+    const CrlRules rules = out.partner->crl_rules.over(crl_rules_);
+    std::vector<std::int64_t> edges;
+    for (std::size_t i = 0; i + 1 < path.chain.size() && out.reason == Reason::kGranted; ++i) {
+        const bool is_ca = i > 0;
+        const X509Ptr& subject = path.chain[i];
+        const X509Ptr& issuer = path.chain[i + 1];
+        std::string detail;
+        CrlStatus status = around.crls.check(*subject, *issuer, is_ca, rules, around.now, edges, detail);
+        const bool ask_server =
+            by_server && around.server.crls && (status == CrlStatus::kGood || status == CrlStatus::kUnknown);
+        if (ask_server) status = around.server.crls->check(*subject, *issuer, is_ca, rules, around.now, edges, detail);
+        if (status == CrlStatus::kGood) continue;
+        out.reason = status == CrlStatus::kRevoked ? Reason::kRevoked
+                     : status == CrlStatus::kStale ? Reason::kRevocationStale
+                                                   : Reason::kRevocationUnknown;
+        out.detail = (is_ca ? "an intermediate: " : "") + detail;
+    }
+    for (const std::int64_t at : edges) narrow(out, around.now, at);
 }
 
 void Policy::describe_partner(const CertificateFacts& facts, const Surroundings& around, Identification& out) const {
@@ -366,10 +415,7 @@ void Policy::describe_partner(const CertificateFacts& facts, const Surroundings&
 // The span around `now` in which no date of the policy and of the certificates at hand changes sides.
 void Policy::set_validity(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now,
                           Identification& out) const {
-    const auto edge = [&](std::int64_t at) {
-        if (at <= now) out.valid_from = std::max(out.valid_from, at);
-        if (at > now) out.valid_until = std::min(out.valid_until, at - 1);
-    };
+    const auto edge = [&](std::int64_t at) { narrow(out, now, at); };
     const auto next = std::upper_bound(edges_.begin(), edges_.end(), now);
     if (next != edges_.end()) edge(*next);
     if (next != edges_.begin()) edge(*std::prev(next));
@@ -388,7 +434,7 @@ void Policy::set_validity(const PresentedCertificate& presented, const ServerCas
 }
 
 Identification Policy::identify(const PresentedCertificate& presented, const Surroundings& around) const {
-    const auto& [server, refusals, now] = around;
+    const auto& [server, refusals, crls, now] = around;
     Identification out;
     const CertificateFacts& facts = presented.facts;
     set_validity(presented, server, now, out);
@@ -406,7 +452,7 @@ Identification Policy::identify(const PresentedCertificate& presented, const Sur
         const Revocation* revocation = revocations_.find(facts, nearest.above);
         if (revocation == nullptr) revocation = refusals.revocations.find(facts, nearest.above);
         if (revocation == nullptr) {
-            identify_by_path(presented, nearest, server, now, out);
+            identify_by_path(presented, nearest, around, out);
             if (out.reason == Reason::kGranted) describe_partner(facts, around, out);
             return out;
         }
@@ -417,6 +463,20 @@ Identification Policy::identify(const PresentedCertificate& presented, const Sur
     // An early reason still looks up whom the certificate claims to be, for the log.
     for (const Match& match : matching_identities(facts)) claim(out, match.partner, match.identity);
     return out;
+}
+
+void Policy::add_cas_to(std::multimap<std::string, X509*>& known) const {
+    const auto add = [&known](const AnchorCertificate& c) {
+        if (c.is_ca) known.emplace(c.facts.subject.canonical, c.certificate.get());
+    };
+    std::set<const AnchorSet*> sets;
+    for (const auto& partner : partners_) {
+        std::for_each(partner->intermediates.begin(), partner->intermediates.end(), add);
+        if (!sets.insert(partner->anchors.get()).second) continue;
+        for (const Anchor& anchor : partner->anchors->anchors) {
+            std::for_each(anchor.certificates.begin(), anchor.certificates.end(), add);
+        }
+    }
 }
 
 NearestCa Policy::nearest_ca(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now) const {

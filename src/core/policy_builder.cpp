@@ -1,6 +1,7 @@
 #include "mtls_authz/policy_builder.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <iterator>
 
 #include "mtls_authz/file.hpp"
@@ -60,6 +61,8 @@ const PolicyBuilder::Handler PolicyBuilder::kHandlers[] = {
     {"MTLSAttribute", &PolicyBuilder::attribute, nullptr},
     {"MTLSSuspend", nullptr, &PolicyBuilder::suspend},
     {"MTLSRevoke", nullptr, &PolicyBuilder::revoke},
+    {"MTLSCRL", nullptr, &PolicyBuilder::crl_presence},
+    {"MTLSCRLStale", nullptr, &PolicyBuilder::crl_stale},
 };
 
 const PolicyBuilder::Handler* PolicyBuilder::find_handler(std::string_view name) {
@@ -346,6 +349,36 @@ void PolicyBuilder::revoke(const Directive& d, Partner* partner) {
     revocations_.add(std::move(revocation.value()));
 }
 
+void PolicyBuilder::crl_presence(const Directive& d, Partner* partner) {
+    CrlRules& rules = partner != nullptr ? partner->crl_rules : crl_rules_;
+    const bool is_required = equal_nocase(d.args, "required");
+    if (!is_required && !equal_nocase(d.args, "if-present")) {
+        return error(d.where, d.name + ": " + quoted(d.args) + ": expected if-present or required");
+    }
+    if (rules.required) return error(d.where, d.name + ": given twice");
+    rules.required = is_required;
+}
+
+void PolicyBuilder::crl_stale(const Directive& d, Partner* partner) {
+    CrlRules& rules = partner != nullptr ? partner->crl_rules : crl_rules_;
+    constexpr std::int64_t kHour = 3600;
+    constexpr int kMostHours = 24 * 366;
+    std::optional<std::int64_t> seconds;
+    if (equal_nocase(d.args, "deny")) seconds = 0;
+    if (equal_nocase(d.args, "allow")) seconds = INT64_MAX;
+    if (const auto grace = option(d.args, "grace")) {
+        int hours = 0;
+        const auto [end, wrong] = std::from_chars(grace->data(), grace->data() + grace->size(), hours);
+        const bool whole = wrong == std::errc() && end == grace->data() + grace->size();
+        if (whole && hours > 0 && hours <= kMostHours) seconds = hours * kHour;
+    }
+    if (!seconds) {
+        return error(d.where, d.name + ": " + quoted(d.args) + ": expected deny, allow or grace=HOURS (1 to 8784)");
+    }
+    if (rules.stale_after) return error(d.where, d.name + ": given twice");
+    rules.stale_after = seconds;
+}
+
 void PolicyBuilder::check_anchor_reference(const Partner& partner, const Identity& identity) {
     const AnchorSet& set = *partner.anchors;
     const std::string what = "MTLSIdentity of " + partner.name + ": ";
@@ -425,6 +458,7 @@ std::unique_ptr<const Policy> PolicyBuilder::build() {
     auto policy = std::make_unique<Policy>();
     for (auto& partner : partners_) policy->partners_.push_back(std::move(partner));
     policy->revocations_ = std::move(revocations_);
+    policy->crl_rules_ = crl_rules_;
     policy->build_index();
     return policy;
 }

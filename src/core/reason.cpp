@@ -2,7 +2,7 @@
 
 namespace mtls {
 
-const std::array<ReasonText, 19> kReasons = {{
+const std::array<ReasonText, 21> kReasons = {{
     {Reason::kGranted, "granted", "the certificate belongs to a partner that this gate lets in"},
     {Reason::kBadPath, "bad-path",
      "a segment of the path is one that backends read as '..' or holds a control byte; no honest client sends it: "
@@ -40,6 +40,11 @@ const std::array<ReasonText, 19> kReasons = {{
      "MTLSTrustAnchor), or somebody else has a certificate with this partner's name"},
     {Reason::kAmbiguous, "ambiguous",
      "the certificate fits two partners, identity and anchor both; make their MTLSIdentity lines disjoint"},
+    {Reason::kRevocationStale, "revocation-stale",
+     "the issuing CA's CRL is past its nextUpdate, so nobody can say whether the certificate is still good; fetch the "
+     "current CRL into MTLSCRLFile, and see why it was not fetched"},
+    {Reason::kRevocationUnknown, "revocation-unknown",
+     "MTLSCRL required asks for a CRL of the issuing CA, and there is none; fetch it into MTLSCRLFile"},
     {Reason::kSuspended, "suspended",
      "the partner is suspended by MTLSSuspend; take the line away when it may come back"},
     {Reason::kOutsideContract, "outside-contract",

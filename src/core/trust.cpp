@@ -205,6 +205,7 @@ PathAnswer build_path(const PathQuestion& question, unsigned long flags) {
         return answer;
     }
     STACK_OF(X509)* const chain = X509_STORE_CTX_get0_chain(ctx.get());
+    for (int i = 0; i < sk_X509_num(chain); ++i) answer.chain.push_back(share(*sk_X509_value(chain, i)));
     for (int i = 1; i < sk_X509_num(chain); ++i) {
         const X509& ca = *sk_X509_value(chain, i);
         answer.ca_keys.push_back(spki_sha256(ca));

@@ -213,17 +213,29 @@ const char* on_policy_directive(cmd_parms* cmd, void*, const char*) noexcept {
     });
 }
 
-const char* on_revocation_file(cmd_parms* cmd, void*, const char* args) noexcept {
+namespace {
+
+template <class Files>
+const char* watch_files(cmd_parms* cmd, const char* args, Files& files) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
         if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
-        const auto files = config_words(args);
-        if (files.empty()) return failure(cmd, std::string(cmd->cmd->name) + ": expected FILE|GLOB...");
-        for (const std::string& file : files) {
-            const std::string path = file.starts_with('/') ? file : state().server_root + "/" + file;
-            state().live.revocation_files().watch(path, place_of(cmd->directive));
+        const auto names = config_words(args);
+        if (names.empty()) return failure(cmd, std::string(cmd->cmd->name) + ": expected FILE|GLOB...");
+        for (const std::string& name : names) {
+            files.watch(name.starts_with('/') ? name : state().server_root + "/" + name, place_of(cmd->directive));
         }
         return nullptr;
     });
+}
+
+}  // namespace
+
+const char* on_revocation_file(cmd_parms* cmd, void*, const char* args) noexcept {
+    return watch_files(cmd, args, state().live.revocation_files());
+}
+
+const char* on_crl_file(cmd_parms* cmd, void*, const char* args) noexcept {
+    return watch_files(cmd, args, state().live.crl_files());
 }
 
 const char* on_policy_refresh(cmd_parms* cmd, void*, const char* arg) noexcept {

@@ -93,6 +93,7 @@ void* create_server_config(apr_pool_t* pool, server_rec* s) noexcept;
 // Directive handlers.
 const char* on_policy_directive(cmd_parms* cmd, void* config, const char* args) noexcept;
 const char* on_revocation_file(cmd_parms* cmd, void* config, const char* args) noexcept;
+const char* on_crl_file(cmd_parms* cmd, void* config, const char* args) noexcept;
 const char* on_policy_refresh(cmd_parms* cmd, void* config, const char* arg) noexcept;
 const char* on_allow(cmd_parms* cmd, void* config, const char* args) noexcept;
 const char* on_deny(cmd_parms* cmd, void* config, const char* args) noexcept;

@@ -11,19 +11,29 @@ namespace mtls::httpd {
 void Live::start(std::shared_ptr<const Policy> policy, std::vector<Diagnostic>& findings) {
     const std::lock_guard lock(looking_);
     policy_ = std::move(policy);
+    policy_->add_cas_to(known_cas_);
     revocation_files_.look(findings);
+    crl_files_.look(known_cas_, findings);
     publish();
 }
 
 void Live::look(std::vector<Diagnostic>& findings) {
     const std::lock_guard lock(looking_);
-    if (revocation_files_.look(findings)) publish();
+    const bool refusals = revocation_files_.look(findings);
+    const bool crls = crl_files_.look(known_cas_, findings);
+    if (refusals || crls) publish();
+}
+
+void Live::add_known_ca(X509& ca) {
+    const std::lock_guard lock(looking_);
+    known_cas_.emplace(read_name(*X509_get_subject_name(&ca)).canonical, &ca);
 }
 
 void Live::publish() {
     auto next = std::make_shared<Snapshot>();
     next->policy = policy_;
     next->refusals = revocation_files_.refusals();
+    next->crls = crl_files_.crls();
     next->serial = ++last_serial_;
     current_.store(std::move(next));
 }
@@ -40,9 +50,9 @@ void look_and_log(const server_rec* s) {
     const auto after = state().live.current();
     if (before == after) return;
     ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
-                 "mtls_authz: revocation files: %" APR_SIZE_T_FMT " revocation(s), %" APR_SIZE_T_FMT
-                 " suspension(s) in force",
-                 after->refusals->revocations.all().size(), after->refusals->suspended.size());
+                 "mtls_authz: in force by files: %" APR_SIZE_T_FMT " revocation(s), %" APR_SIZE_T_FMT
+                 " suspension(s), %" APR_SIZE_T_FMT " CRL(s)",
+                 after->refusals->revocations.all().size(), after->refusals->suspended.size(), after->crls->size());
 }
 
 apr_status_t on_watchdog(int watchdog_state, void* data, apr_pool_t*) {

@@ -25,7 +25,11 @@ public:
     void look(std::vector<Diagnostic>& findings);
 
     RevocationFiles& revocation_files() { return revocation_files_; }
-    bool watches_anything() const { return !revocation_files_.empty(); }
+    CrlFiles& crl_files() { return crl_files_; }
+    bool watches_anything() const { return !revocation_files_.empty() || !crl_files_.empty(); }
+
+    // CAs beside the policy's own that may have signed a CRL: mod_ssl's. Borrowed for as long as this lives.
+    void add_known_ca(X509& ca);
 
 private:
     void publish();
@@ -34,6 +38,8 @@ private:
     std::atomic<std::shared_ptr<const Snapshot>> current_;
     std::shared_ptr<const Policy> policy_;
     RevocationFiles revocation_files_;
+    CrlFiles crl_files_;
+    std::multimap<std::string, X509*> known_cas_;
     std::uint64_t last_serial_ = 0;
 };
 

@@ -70,6 +70,9 @@ CLAIM(a_senseless_policy_stops_the_start_and_says_where) {
     d.refuses("MTLSRevoke subject:C=US,CN=x", "in reverse");
     d.refuses(partner("MTLSRevoke CN:x"), "stands outside of <MTLSPartner>");
     d.refuses("MTLSPolicyRefresh soon", "expected SECONDS");
+    d.refuses("MTLSCRL always", "expected if-present or required");
+    d.refuses("MTLSCRL required\nMTLSCRL if-present", "given twice");
+    d.refuses(partner("MTLSCRLStale grace=never"), "expected deny, allow or grace=HOURS");
     d.refuses("MTLSRevocationFile", "expected FILE");
     d.refuses("<VirtualHost *:1>\nMTLSRevocationFile x\n</VirtualHost>", "cannot occur within <VirtualHost>");
     d.refuses("MTLSIdentity CN:x", "MTLSIdentity belongs inside <MTLSPartner NAME>");
@@ -183,6 +186,7 @@ CLAIM(the_configurations_that_the_project_shows_are_accepted) {
         d.httpd.write(std::string("mtls/") + name + ".pem", ca);
     }
     d.httpd.write("mtls/revoked/none.conf", "# nobody\n");
+    d.httpd.write("mtls/crl/README", "empty on purpose\n");
     d.httpd.write("mtls/globex-ca.pem", world().globex_ca.cert_pem());
     d.httpd.write("mtls/server.pem", world().server.cert_pem());
     d.httpd.write("mtls/server.key", world().server.key_pem());

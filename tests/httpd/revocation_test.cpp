@@ -167,3 +167,62 @@ CLAIM(a_child_that_begins_later_knows_what_its_parent_never_read) {
     // Each connection meets a child that was just forked from a parent that read the old file.
     for (int i = 0; i < 6; ++i) CHECK_EQUAL(site.get(&w.acme, "/gate/later").status, 403);
 }
+
+CLAIM(a_crl_counts_on_open_connections_and_resumed_sessions) {
+    const World& w = world();
+    Site site;
+    site.httpd.write("crl/README", "x");
+    site.start("MTLSCRLFile crl/*.crl\n<Location /gate>\n MTLSAllow partner acme globex\n</Location>\n");
+    ClientOptions with_sub = as(w.acme_by_sub);
+    with_sub.chain = {&w.acme_sub};
+    TlsClient h1(site.httpd.port(), as(w.acme)), globex(site.httpd.port(), as(w.globex)),
+        deep(site.httpd.port(), with_sub);
+    Http2Client h2(site.httpd.port(), as(w.acme), site.httpd.root());
+    const auto ask_h1 = [&] { return h1.get("/gate/c1").status; };
+    const auto ask_h2 = [&] { return h2.get("/gate/c2").status; };
+    const auto ask_deep = [&] { return deep.get("/gate/deep").status; };
+    CHECK_EQUAL(ask_h1() + ask_h2() + ask_deep(), 600);
+    const auto publish = [&](const CrlSpec& spec) {
+        site.httpd.write("crl/.new", make_crl(w.acme_ca, spec));
+        std::filesystem::rename(site.httpd.path("crl/.new"), site.httpd.path("crl/acme.crl"));
+    };
+    CrlSpec spec;
+    spec.revoked = {{&w.acme, 1}};
+    publish(spec);
+    becomes(ask_h1, 403, "HTTP/1.1");
+    becomes(ask_h2, 403, "HTTP/2");
+    CHECK_EQUAL(ask_deep(), 200);
+    CHECK_EQUAL(globex.get("/gate/g").status, 200);
+    CHECK(site.httpd.wait_for_log("reason=revoked detail=\"by the CRL of"));
+    const SslSessionPtr session = h1.session();
+    TlsClient resumed(site.httpd.port(), as(w.acme), session.get());
+    CHECK_EQUAL(resumed.get("/gate/r").status, 403);
+    // Garbage and an older list change nothing; a newer one lets back in, and takes out the intermediate.
+    site.httpd.write("crl/acme.crl", "<html>not found</html>");
+    stays(ask_h1, 403, "an error page in place of the CRL");
+    spec.number = 7;
+    spec.revoked = {{&w.acme_sub, 2}};
+    publish(spec);
+    becomes(ask_h1, 200, "un-revoked");
+    becomes(ask_deep, 403, "its intermediate is revoked");
+    // The list runs out while the connection is open.
+    spec.number = 8;
+    spec.revoked = {};
+    spec.next_update = 4;
+    publish(spec);
+    becomes(ask_deep, 200, "fresh");
+    becomes(ask_h1, 403, "stale");
+    CHECK(site.httpd.wait_for_log("reason=revocation-stale"));
+    CHECK_EQUAL(globex.get("/gate/g").status, 200);
+}
+
+CLAIM(a_required_crl_that_is_missing_is_revocation_unknown) {
+    const World& w = world();
+    Site site;
+    site.httpd.write("crl/globex.crl", make_crl(w.globex_ca, {}));
+    site.start(
+        "MTLSCRLFile crl/*.crl\nMTLSCRL required\n<Location /gate>\n MTLSAllow partner acme globex\n</Location>\n");
+    CHECK_EQUAL(site.get(&w.acme, "/gate/1").status, 403);
+    CHECK_EQUAL(site.reason_for("/gate/1"), "revocation-unknown");
+    CHECK_EQUAL(site.get(&w.globex, "/gate/2").status, 200);
+}

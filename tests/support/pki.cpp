@@ -131,6 +131,7 @@ Identity issue(const CertSpec& spec, const Identity* issuer, mtls::EvpPkeyPtr ke
                                               : "critical,digitalSignature");
         if (!spec.ca) add_extension(cert, issuer_cert, NID_ext_key_usage, spec.eku);
         add_extension(cert, issuer_cert, NID_name_constraints, spec.name_constraints);
+        add_extension(cert, issuer_cert, NID_crl_distribution_points, spec.crl_points);
         add_extension(cert, issuer_cert, NID_subject_key_identifier, "hash");
         if (issuer != nullptr && X509_get0_subject_key_id(issuer_cert) != nullptr) {
             add_extension(cert, issuer_cert, NID_authority_key_identifier, "keyid:always");
@@ -172,6 +173,72 @@ Identity copy_of(const Identity& other) {
     EVP_PKEY_up_ref(other.key.get());
     out.key.reset(other.key.get());
     return out;
+}
+
+namespace {
+
+void add_integer(X509_CRL* crl, int nid, long value, bool critical) {
+    ASN1_INTEGER* const number = ASN1_INTEGER_new();
+    ASN1_INTEGER_set(number, value);
+    X509_CRL_add1_ext_i2d(crl, nid, number, critical ? 1 : 0, X509V3_ADD_APPEND);
+    ASN1_INTEGER_free(number);
+}
+
+void add_revoked(X509_CRL* crl, const X509& certificate, long reason) {
+    X509_REVOKED* const entry = X509_REVOKED_new();
+    X509_REVOKED_set_serialNumber(entry, const_cast<ASN1_INTEGER*>(X509_get0_serialNumber(&certificate)));
+    ASN1_TIME* const when = ASN1_TIME_set(nullptr, std::time(nullptr) - 60);
+    X509_REVOKED_set_revocationDate(entry, when);
+    ASN1_TIME_free(when);
+    if (reason >= 0) {
+        ASN1_ENUMERATED* const code = ASN1_ENUMERATED_new();
+        ASN1_ENUMERATED_set(code, reason);
+        X509_REVOKED_add1_ext_i2d(entry, NID_crl_reason, code, 0, X509V3_ADD_APPEND);
+        ASN1_ENUMERATED_free(code);
+    }
+    X509_CRL_add0_revoked(crl, entry);
+}
+
+}  // namespace
+
+std::string make_crl(const Identity& signer, const CrlSpec& spec) {
+    X509_CRL* const crl = X509_CRL_new();
+    X509_CRL_set_version(crl, 1);
+    X509_CRL_set_issuer_name(crl, X509_get_subject_name(signer.cert.get()));
+    const std::time_t now = std::time(nullptr);
+    ASN1_TIME* const time = ASN1_TIME_set(nullptr, now + static_cast<std::time_t>(spec.this_update));
+    X509_CRL_set1_lastUpdate(crl, time);
+    ASN1_TIME_set(time, now + static_cast<std::time_t>(spec.next_update));
+    if (spec.has_next_update) X509_CRL_set1_nextUpdate(crl, time);
+    ASN1_TIME_free(time);
+    if (spec.number != 0) add_integer(crl, NID_crl_number, spec.number, false);
+    if (spec.base != 0) add_integer(crl, NID_delta_crl, spec.base, true);
+    if (!spec.idp.empty()) {
+        X509V3_CTX ctx;
+        X509V3_set_ctx(&ctx, signer.cert.get(), nullptr, nullptr, crl, 0);
+        X509_EXTENSION* const idp =
+            X509V3_EXT_conf_nid(nullptr, &ctx, NID_issuing_distribution_point, spec.idp.c_str());
+        require(idp != nullptr, "idp");
+        X509_CRL_add_ext(crl, idp, -1);
+        X509_EXTENSION_free(idp);
+    }
+    for (const RawExtension& raw : spec.raw_critical) {
+        const mtls::Asn1ObjectPtr object(OBJ_txt2obj(raw.oid.c_str(), 1));
+        ASN1_OCTET_STRING* const data = ASN1_OCTET_STRING_new();
+        ASN1_OCTET_STRING_set(data, reinterpret_cast<const unsigned char*>(raw.der.data()),
+                              static_cast<int>(raw.der.size()));
+        X509_EXTENSION* const extension = X509_EXTENSION_create_by_OBJ(nullptr, object.get(), 1, data);
+        X509_CRL_add_ext(crl, extension, -1);
+        X509_EXTENSION_free(extension);
+        ASN1_OCTET_STRING_free(data);
+    }
+    for (const auto& [identity, reason] : spec.revoked) add_revoked(crl, *identity->cert, reason);
+    X509_CRL_sort(crl);
+    require(X509_CRL_sign(crl, signer.key.get(), EVP_sha256()) > 0, "sign crl");
+    const mtls::BioPtr bio(BIO_new(BIO_s_mem()));
+    PEM_write_bio_X509_CRL(bio.get(), crl);
+    X509_CRL_free(crl);
+    return bio_text(bio);
 }
 
 std::string hex_sha256(const Identity& id) { return mtls::hex(mtls::bytes_of(mtls::certificate_sha256(*id.cert))); }

@@ -35,6 +35,7 @@ struct CertSpec {
     bool basic_constraints = true;
     std::string key_usage;
     std::string name_constraints;
+    std::string crl_points;  // crlDistributionPoints as OpenSSL's configuration spells it
     std::vector<RawExtension> raw;
     const char* digest = "SHA256";
     int version = 2;  // X.509 v3
@@ -56,6 +57,19 @@ Identity make_ca(const std::string& cn, const Identity* issuer = nullptr, mtls::
 // A client certificate CN=cn,O=org,C=US with one DNS SAN.
 Identity make_client(const std::string& cn, const std::string& dns, const Identity& ca);
 Identity copy_of(const Identity& other);
+
+struct CrlSpec {
+    std::vector<std::pair<const Identity*, long>> revoked = {};  // with the reason code, or -1
+    std::int64_t this_update = -3600;                       // seconds from now
+    std::int64_t next_update = 86400;
+    bool has_next_update = true;
+    long number = 1;  // 0 for none
+    long base = 0;    // of a delta; 0 for a complete list
+    std::string idp = {};  // issuingDistributionPoint as OpenSSL's configuration spells it
+    std::vector<RawExtension> raw_critical = {};
+};
+// PEM, signed by `signer` and bearing its name.
+std::string make_crl(const Identity& signer, const CrlSpec& spec);
 
 std::string hex_sha256(const Identity& id);
 std::string der_utf8(const std::string& text);

@@ -29,7 +29,7 @@ Snapshot make_snapshot(const test::Identity& ca) {
     for (const Directive& d : directives.value()) builder.add(d);
     auto policy = builder.build();
     std::filesystem::remove_all(folder);
-    return {std::move(policy), std::make_shared<const Refusals>(), ++serial};
+    return {std::move(policy), std::make_shared<const Refusals>(), std::make_shared<const CrlSet>(), ++serial};
 }
 
 std::shared_ptr<const PresentedCertificate> present(const test::Identity& id) {

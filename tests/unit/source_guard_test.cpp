@@ -65,6 +65,11 @@ CLAIM(documented_defaults_are_the_codes) {
     CHECK_CONTAINS(section_of(docs, "MTLSAuthz"), "| Default | `On` where a gate has rules |");
     CHECK_CONTAINS(code, "int refresh_seconds = 1;");
     CHECK_CONTAINS(section_of(docs, "MTLSPolicyRefresh"), "| Default | `1` |");
+    const std::string crl = read("src/core/crl.cpp");
+    CHECK_CONTAINS(crl, "rules.required.value_or(false)");
+    CHECK_CONTAINS(section_of(docs, "MTLSCRL"), "| Default | `if-present` |");
+    CHECK_CONTAINS(crl, "rules.stale_after.value_or(0)");
+    CHECK_CONTAINS(section_of(docs, "MTLSCRLStale"), "| Default | `deny` |");
     CHECK_CONTAINS(code, "remote_user.value_or(false)");
     CHECK_CONTAINS(section_of(docs, "MTLSRemoteUser"), "| Default | `Off` |");
     CHECK_CONTAINS(code, "env.value_or(EnvLevel::kBasic)");
@@ -105,6 +110,7 @@ CLAIM(the_core_includes_nothing_of_httpd) {
 
 CLAIM(log_formats_are_those_that_apr_knows) {
     for (const auto& file : fs::directory_iterator("src/httpd")) {
-        test::check(read(file.path()).find("%z") == std::string::npos, file.path().string() + " has %z", __FILE__, __LINE__);
+        test::check(read(file.path()).find("%z") == std::string::npos, file.path().string() + " has %z", __FILE__,
+                    __LINE__);
     }
 }

@@ -50,14 +50,15 @@ private:
 std::int64_t now() { return std::time(nullptr); }
 
 Identification ask(const Policy& policy, const test::Identity& who, const std::vector<const test::Identity*>& sent = {},
-                   std::int64_t at = now(), const ServerCas& server = {}, const Refusals& refusals = {}) {
+                   std::int64_t at = now(), const ServerCas& server = {}, const Refusals& refusals = {},
+                   const CrlSet& crls = {}) {
     PresentedCertificate presented;
     presented.leaf = share(*who.cert);
     presented.facts = read_facts(*who.cert);
     std::vector<X509*> chain;
     for (const test::Identity* link : sent) chain.push_back(link->cert.get());
     presented.helpers = useful_helpers(*who.cert, chain);
-    return policy.identify(presented, {server, refusals, at});
+    return policy.identify(presented, {server, refusals, crls, at});
 }
 
 std::string verdict(const Identification& who) {

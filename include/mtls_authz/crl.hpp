@@ -1,0 +1,141 @@
+// Certificate revocation lists (RFC 5280 5 and 6.3). Data, not policy: whatever is wrong with one leaves the others in
+// force.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "mtls_authz/openssl_types.hpp"
+#include "mtls_authz/result.hpp"
+
+namespace mtls {
+
+using X509CrlPtr = std::unique_ptr<X509_CRL, FreeWith<X509_CRL_free>>;
+
+// MTLSCRL and MTLSCRLStale: an absent part is inherited.
+struct CrlRules {
+    std::optional<bool> required;             // without a CRL: revocation-unknown
+    std::optional<std::int64_t> stale_after;  // seconds past nextUpdate that are forgiven; INT64_MAX for `allow`
+
+    CrlRules over(const CrlRules& base) const {
+        return {required ? required : base.required, stale_after ? stale_after : base.stale_after};
+    }
+};
+
+// One list. Immutable but for a cache; thread-safe.
+class Crl {
+public:
+    // Takes over what was decoded. Refuses what RFC 5280 says not to use when it is not understood: unknown critical
+    // extensions, attribute certificates, indirect lists, names relative to the issuer.
+    static Result<std::shared_ptr<const Crl>> read(X509CrlPtr decoded);
+
+    enum class Entry { kAbsent, kRevoked, kRemoved };
+    // `serial`: as serial_key() has it. Constant time.
+    Entry entry(const std::string& serial) const;
+
+    // Whether this CA signed it: its key, and cRLSign where it has a keyUsage. Remembered.
+    bool signed_by(X509& ca) const;
+    // Whether it is about such certificates: user or CA, and the distribution point where it is restricted to one.
+    bool covers(bool is_ca, const std::vector<std::string>& distribution_points) const;
+    bool waits_for_signer() const;
+    bool covers_all_reasons() const { return !some_reasons_; }
+
+    // Whether this one is to be preferred to an older list of the same issuer, kind and scope.
+    bool is_newer_than(const Crl& other) const;
+    bool same_scope(const Crl& other) const { return scope_ == other.scope_ && is_delta() == other.is_delta(); }
+    bool is_delta() const { return base_number_.has_value(); }
+    // RFC 5280 5.2.4: a delta counts with a base of its scope that is recent enough.
+    bool completes(const Crl& base) const;
+
+    const std::string& issuer() const { return issuer_; }            // canonical name
+    const std::string& issuer_text() const { return issuer_text_; }  // for people
+    std::int64_t this_update() const { return this_update_; }
+    std::optional<std::int64_t> next_update() const { return next_update_; }
+    std::size_t size() const { return entries_.size(); }
+
+private:
+    std::string issuer_;
+    std::string issuer_text_;
+    std::string number_;  // big-endian without leading zeros; empty where absent
+    std::optional<std::string> base_number_;
+    std::int64_t this_update_ = 0;
+    std::optional<std::int64_t> next_update_;
+    bool only_user_ = false;
+    bool only_ca_ = false;
+    bool some_reasons_ = false;
+    std::vector<std::string> points_;  // sorted; empty: not restricted
+    std::string scope_;
+    std::unordered_map<std::string, bool> entries_;  // serial -> removeFromCRL
+
+    mutable std::mutex mutex_;
+    mutable X509CrlPtr unverified_;                // kept until a key was found that signed it
+    mutable std::map<std::string, bool> signers_;  // SHA-256 of a key -> whether it signed
+
+    friend class CrlReader;
+};
+
+// The serial number of a certificate as CRL entries are looked up by it.
+std::string serial_key(const ASN1_INTEGER& serial);
+// The names of a certificate's CRL distribution points.
+std::vector<std::string> distribution_points(const X509& certificate);
+
+// All CRLs of one PEM or DER file, decoded; an error where there is none, or one does not decode.
+Result<std::vector<X509CrlPtr>> decode_crls(const std::string& content);
+
+enum class CrlStatus { kGood, kRevoked, kStale, kUnknown };
+
+// The lists in force. Immutable once shared.
+class CrlSet {
+public:
+    // Adds a list; lists of the same CA and scope that it supersedes go, where `known` (CAs by canonical name) has the
+    // key. Returns what keeps it from counting now, or "".
+    std::string add(std::shared_ptr<const Crl> crl, const std::multimap<std::string, X509*>& known);
+
+    // What the lists signed by `issuer` say about a certificate that it issued. Each instant at which the answer may
+    // change is appended to `edges`.
+    CrlStatus check(const X509& certificate, X509& issuer, bool is_ca, const CrlRules& rules, std::int64_t now,
+                    std::vector<std::int64_t>& edges, std::string& detail) const;
+
+    bool empty() const { return by_issuer_.empty(); }
+    std::size_t size() const;
+
+private:
+    std::map<std::string, std::vector<std::shared_ptr<const Crl>>, std::less<>> by_issuer_;  // by canonical name
+};
+
+// Looks at the MTLSCRLFiles. A file that is broken, empty or gone leaves in force what was read before.
+class CrlFiles {
+public:
+    void watch(std::string pattern, Where where);
+    bool empty() const { return patterns_.empty(); }
+
+    // One look; as RevocationFiles::look(). `known`: CA certificates by canonical name, to verify with at once.
+    bool look(const std::multimap<std::string, X509*>& known, std::vector<Diagnostic>& findings);
+    std::shared_ptr<const CrlSet> crls() const { return crls_; }
+
+private:
+    struct Pattern {
+        std::string text;
+        Where where;
+        std::string fault;  // last reported
+    };
+    bool look_at(const std::string& path, const std::multimap<std::string, X509*>& known, CrlSet& into,
+                 std::vector<Diagnostic>& findings);
+
+    std::vector<Pattern> patterns_;
+    struct File {
+        std::string stamp;   // of the last look that read it
+        std::string digest;  // of its content, or the fault, then
+    };
+    std::map<std::string, File> files_;
+    std::shared_ptr<const CrlSet> crls_ = std::make_shared<const CrlSet>();
+};
+
+}  // namespace mtls

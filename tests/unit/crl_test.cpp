@@ -1,0 +1,235 @@
+// CRLs as RFC 5280 6.3 has them, and what must never empty the list in force.
+#include "mtls_authz/crl.hpp"
+
+#include <filesystem>
+#include <fstream>
+
+#include "claims.hpp"
+#include "mtls_authz/distinguished_name.hpp"
+#include "pki.hpp"
+
+using namespace mtls;
+
+namespace {
+
+using test::CrlSpec;
+using test::Identity;
+
+std::multimap<std::string, X509*> known_of(const std::vector<const Identity*>& cas) {
+    std::multimap<std::string, X509*> out;
+    for (const Identity* ca : cas)
+        out.emplace(read_name(*X509_get_subject_name(ca->cert.get())).canonical, ca->cert.get());
+    return out;
+}
+
+std::string add(CrlSet& set, const std::string& pem, const std::vector<const Identity*>& cas) {
+    auto decoded = decode_crls(pem);
+    if (!decoded.ok()) return decoded.error();
+    std::string said;
+    for (X509CrlPtr& list : decoded.value()) {
+        auto crl = Crl::read(std::move(list));
+        said += crl.ok() ? set.add(std::move(crl.value()), known_of(cas)) : crl.error();
+    }
+    return said;
+}
+
+std::string ask(const CrlSet& set, const Identity& who, const Identity& ca, const CrlRules& rules = {},
+                std::int64_t later = 0, bool is_ca = false) {
+    std::vector<std::int64_t> edges;
+    std::string detail;
+    static constexpr const char* kWords[] = {"good", "revoked", "stale", "unknown"};
+    return kWords[static_cast<std::size_t>(
+        set.check(*who.cert, *ca.cert, is_ca, rules, std::time(nullptr) + later, edges, detail))];
+}
+
+struct Pki {
+    Identity ca = test::make_ca("CRL CA"), twin = test::make_ca("CRL CA"), other = test::make_ca("Other CA");
+    Identity good = test::make_client("good", "a.example.org", ca), bad = test::make_client("bad", "b.example.org", ca);
+};
+const Pki& pki() {
+    static const Pki it;
+    return it;
+}
+
+const CrlRules kRequired{true, std::nullopt};
+
+}  // namespace
+
+CLAIM(a_crl_revokes_what_it_lists_for_the_ca_that_signed_it) {
+    const Pki& p = pki();
+    for (const bool signer_known : {true, false}) {
+        CrlSet set;
+        CHECK_EQUAL(add(set, test::make_crl(p.ca, {{{&p.bad, -1}}}),
+                        signer_known ? std::vector{&p.ca} : std::vector<const Identity*>{}),
+                    "");
+        CHECK_EQUAL(ask(set, p.bad, p.ca), "revoked");
+        CHECK_EQUAL(ask(set, p.good, p.ca), "good");
+        // Same name, another key: it counts for nothing there.
+        CHECK_EQUAL(ask(set, p.bad, p.twin), "good");
+        CHECK_EQUAL(ask(set, p.bad, p.twin, kRequired), "unknown");
+        CHECK_EQUAL(ask(set, p.good, p.ca, kRequired), "good");
+    }
+    CHECK_EQUAL(ask(CrlSet(), p.good, p.ca), "good");
+    CHECK_EQUAL(ask(CrlSet(), p.good, p.ca, kRequired), "unknown");
+}
+
+CLAIM(an_impostors_or_older_crl_never_replaces_the_one_in_force) {
+    const Pki& p = pki();
+    CrlSet set;
+    CrlSpec current{{{&p.bad, -1}}};
+    current.number = 300;
+    CHECK_EQUAL(add(set, test::make_crl(p.ca, current), {&p.ca, &p.twin}), "");
+    CrlSpec older;
+    older.number = 2;
+    older.this_update = -10;  // the number decides, not the date
+    CHECK_CONTAINS(add(set, test::make_crl(p.ca, older), {&p.ca}), "older than the one in force");
+    CHECK_EQUAL(ask(set, p.bad, p.ca), "revoked");
+    CrlSpec fake;
+    fake.number = 9000;
+    Identity forger = test::copy_of(p.ca);
+    forger.key = test::make_key();
+    CHECK_CONTAINS(add(set, test::make_crl(forger, fake), {&p.ca, &p.twin}), "signed by none");
+    CHECK_EQUAL(ask(set, p.bad, p.ca), "revoked");
+    for (int i = 0; i < 20; ++i) add(set, test::make_crl(forger, fake), {&p.ca});
+    CHECK_EQUAL(ask(set, p.bad, p.ca), "revoked");
+    CrlSpec newer;
+    newer.number = 301;
+    CHECK_EQUAL(add(set, test::make_crl(p.ca, newer), {&p.ca}), "");
+    CHECK_EQUAL(ask(set, p.bad, p.ca), "good");
+}
+
+CLAIM(a_ca_that_may_not_sign_crls_signs_none) {
+    test::CertSpec spec;
+    spec.subject = {{"CN", "No CRL CA"}};
+    spec.ca = true;
+    spec.key_usage = "critical,keyCertSign";
+    const Identity ca = test::issue(spec, nullptr), leaf = test::make_client("x", "x.example.org", ca);
+    CrlSet set;
+    add(set, test::make_crl(ca, {{{&leaf, -1}}}), {&ca});
+    CHECK_EQUAL(ask(set, leaf, ca, kRequired), "unknown");
+}
+
+CLAIM(a_stale_crl_denies_unless_forgiven_and_still_revokes) {
+    const Pki& p = pki();
+    CrlSet set;
+    CrlSpec spec{{{&p.bad, -1}}};
+    spec.next_update = 100;
+    add(set, test::make_crl(p.ca, spec), {&p.ca});
+    CHECK_EQUAL(ask(set, p.good, p.ca, {}, 90), "good");
+    CHECK_EQUAL(ask(set, p.good, p.ca, {}, 110), "stale");
+    CHECK_EQUAL(ask(set, p.good, p.ca, {std::nullopt, INT64_MAX}, 110), "good");
+    CHECK_EQUAL(ask(set, p.good, p.ca, {std::nullopt, 3600}, 3000), "good");
+    CHECK_EQUAL(ask(set, p.good, p.ca, {std::nullopt, 3600}, 3800), "stale");
+    CHECK_EQUAL(ask(set, p.bad, p.ca, {std::nullopt, INT64_MAX}, 110), "revoked");
+    CHECK_EQUAL(ask(set, p.bad, p.ca, {}, 110), "revoked");
+    CrlSet endless;
+    spec.has_next_update = false;
+    add(endless, test::make_crl(p.ca, spec), {&p.ca});
+    CHECK_EQUAL(ask(endless, p.good, p.ca), "stale");
+    CHECK_EQUAL(ask(endless, p.good, p.ca, {std::nullopt, INT64_MAX}), "good");
+    CrlSet future;
+    spec.this_update = 500;
+    add(future, test::make_crl(p.ca, spec), {&p.ca});
+    CHECK_EQUAL(ask(future, p.bad, p.ca), "good");
+    CHECK_EQUAL(ask(future, p.bad, p.ca, kRequired), "unknown");
+    CHECK_EQUAL(ask(future, p.bad, p.ca, {}, 600), "revoked");
+}
+
+CLAIM(deltas_add_and_remove_on_their_base_only) {
+    const Pki& p = pki();
+    CrlSpec base{{{&p.bad, 6}}};
+    base.number = 10;
+    CrlSpec delta{{{&p.bad, 8}, {&p.good, 1}}};
+    delta.number = 12;
+    delta.base = 10;
+    CrlSet set;
+    CHECK_EQUAL(add(set, test::make_crl(p.ca, base) + test::make_crl(p.ca, delta), {&p.ca}), "");
+    CHECK_EQUAL(ask(set, p.bad, p.ca), "good");  // removeFromCRL
+    CHECK_EQUAL(ask(set, p.good, p.ca), "revoked");
+    CrlSet alone;
+    add(alone, test::make_crl(p.ca, delta), {&p.ca});
+    CHECK_EQUAL(ask(alone, p.good, p.ca), "good");
+    CHECK_EQUAL(ask(alone, p.good, p.ca, kRequired), "unknown");
+    delta.base = 11;
+    CrlSet gap;
+    add(gap, test::make_crl(p.ca, base) + test::make_crl(p.ca, delta), {&p.ca});
+    CHECK_EQUAL(ask(gap, p.bad, p.ca), "revoked");
+    CHECK_EQUAL(ask(gap, p.good, p.ca), "good");
+    // In a complete list, removeFromCRL takes nothing back.
+    CrlSpec odd{{{&p.bad, 8}}};
+    CrlSet complete;
+    add(complete, test::make_crl(p.ca, odd), {&p.ca});
+    CHECK_EQUAL(ask(complete, p.bad, p.ca), "revoked");
+}
+
+CLAIM(scopes_say_what_a_crl_is_about) {
+    const Pki& p = pki();
+    const auto with = [&](const std::string& idp) {
+        CrlSet set;
+        CrlSpec spec{{{&p.bad, -1}}};
+        spec.idp = idp;
+        const std::string said = add(set, test::make_crl(p.ca, spec), {&p.ca});
+        return std::pair(set, said);
+    };
+    CHECK_EQUAL(ask(with("onlyuser:TRUE").first, p.bad, p.ca), "revoked");
+    CHECK_EQUAL(ask(with("onlyuser:TRUE").first, p.bad, p.ca, kRequired, 0, true), "unknown");
+    CHECK_EQUAL(ask(with("onlyCA:TRUE").first, p.bad, p.ca, kRequired), "unknown");
+    CHECK_EQUAL(ask(with("onlyCA:TRUE").first, p.bad, p.ca, {}, 0, true), "revoked");
+    CHECK_CONTAINS(with("onlyAA:TRUE").second, "attribute certificates");
+    CHECK_CONTAINS(with("indirectCRL:TRUE").second, "indirect");
+    CHECK_EQUAL(ask(with("onlysomereasons:keyCompromise").first, p.bad, p.ca), "revoked");
+    CHECK_EQUAL(ask(with("onlysomereasons:keyCompromise").first, p.good, p.ca, kRequired), "unknown");
+    test::CertSpec pointed;
+    pointed.subject = {{"CN", "pointed"}};
+    pointed.crl_points = "URI:http://crl.example/1";
+    const Identity one = test::issue(pointed, &p.ca);
+    CHECK_EQUAL(ask(with("fullname:URI:http://crl.example/1").first, one, p.ca, kRequired), "good");
+    CHECK_EQUAL(ask(with("fullname:URI:http://crl.example/2").first, one, p.ca, kRequired), "unknown");
+    CHECK_EQUAL(ask(with("fullname:URI:http://crl.example/1").first, p.good, p.ca, kRequired), "unknown");
+    CrlSpec strange;
+    strange.raw_critical = {{"1.2.3.4", test::der_utf8("x")}};
+    CrlSet set;
+    CHECK_CONTAINS(add(set, test::make_crl(p.ca, strange), {&p.ca}), "unknown critical extension");
+}
+
+CLAIM(broken_foreign_empty_or_missing_files_leave_the_list_in_force) {
+    const Pki& p = pki();
+    std::string folder = "/tmp/mtls-crl-XXXXXX";
+    CHECK(mkdtemp(folder.data()) != nullptr);
+    const auto write = [&](const std::string& content) {
+        std::ofstream(folder + "/ca.crl", std::ios::binary) << content;
+    };
+    CrlFiles files;
+    files.watch(folder + "/*.crl", {"httpd.conf", 1});
+    const auto known = known_of({&p.ca});
+    std::vector<Diagnostic> said;
+    CHECK(!files.look(known, said));
+    const std::string pem = test::make_crl(p.ca, {{{&p.bad, -1}}});
+    write(pem);
+    CHECK(files.look(known, said));
+    CHECK_EQUAL(said.size(), 0U);
+    CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "revoked");
+    std::size_t expected = 0;
+    for (const std::string content : {std::string("<html>404</html>"), std::string(), pem.substr(0, pem.size() / 2),
+                                      std::string("\x30\x82\x01", 3)}) {
+        write(content);
+        for (int i = 0; i < 3; ++i) files.look(known, said);
+        CHECK_EQUAL(said.size(), ++expected);  // once for each content
+        CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "revoked");
+    }
+    std::filesystem::remove(folder + "/ca.crl");
+    files.look(known, said);
+    CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "revoked");
+    // DER as well; and the way back.
+    auto decoded = decode_crls(pem);
+    unsigned char* der = nullptr;
+    const int n = i2d_X509_CRL(decoded.value().front().get(), &der);
+    CHECK_EQUAL(decode_crls({reinterpret_cast<char*>(der), static_cast<std::size_t>(n)}).value().size(), 1U);
+    OPENSSL_free(der);
+    CrlSpec empty;
+    empty.number = 2;
+    write(test::make_crl(p.ca, empty));
+    CHECK(files.look(known, said));
+    CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "good");
+    std::filesystem::remove_all(folder);
+}
