@@ -12,6 +12,8 @@
 
 namespace mtls {
 
+constexpr std::size_t kLargestCertificateFile = 16UL << 20;
+
 // Whether a name can be a partner's or a group's: [A-Za-z0-9][A-Za-z0-9._-]{0,63}.
 bool is_valid_name(std::string_view name);
 
@@ -32,6 +34,9 @@ public:
 
     const std::vector<Diagnostic>& diagnostics() const { return diagnostics_; }
     bool has_errors() const;
+
+    // The files that were read so far, with the SHA-256 of what they held.
+    const std::map<std::string, std::string>& files_read() const { return files_read_; }
 
     // The directives that it reads, at the top level and inside a partner.
     static std::vector<std::string_view> top_level_directives();
@@ -72,6 +77,7 @@ private:
     std::vector<std::pair<std::string, Where>> suspended_;
     RevocationSet revocations_;
     CrlRules crl_rules_;
+    std::map<std::string, std::string> files_read_;
 };
 
 }  // namespace mtls

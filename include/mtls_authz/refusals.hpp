@@ -35,6 +35,9 @@ public:
     // refusals() changed. Not thread-safe.
     bool look(std::vector<Diagnostic>& findings);
 
+    // Whether something that takes a refusal away was seen once: the next look should come soon.
+    bool is_waiting() const;
+
     // What is in force; never null.
     std::shared_ptr<const Refusals> refusals() const { return refusals_; }
 

@@ -11,8 +11,7 @@ namespace mtls {
 
 namespace {
 
-constexpr std::size_t kMostSelectors = 32;        // on one line
-constexpr std::size_t kLargestFile = 16UL << 20;  // of certificates
+constexpr std::size_t kMostSelectors = 32;  // on one line
 constexpr std::string_view kModSsl = "mod_ssl";
 
 std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
@@ -193,7 +192,8 @@ void PolicyBuilder::identity(const Directive& d, Partner& partner) {
 
 bool PolicyBuilder::read_file(const Directive& d, const std::string& file, std::vector<AnchorCertificate>& out) {
     const std::string path = file.starts_with('/') ? file : root_ + "/" + file;
-    const auto content = read_whole_file(path, kLargestFile);
+    const auto content = read_whole_file(path, kLargestCertificateFile);
+    files_read_[path] = content ? sha256(content.value()) : content.error();
     if (!content) {
         error(d.where, d.name + ": cannot read " + quoted(path) + ": " + content.error());
         return false;

@@ -1,5 +1,6 @@
 #include "mtls_authz/refusals.hpp"
 
+#include <algorithm>
 #include <set>
 
 #include "mtls_authz/file.hpp"
@@ -123,6 +124,10 @@ bool RevocationFiles::settle(File& file, std::map<std::string, Directive> lines,
     file.awaited.clear();
     file.in_force = std::move(lines);
     return true;
+}
+
+bool RevocationFiles::is_waiting() const {
+    return std::any_of(files_.begin(), files_.end(), [](const auto& file) { return !file.second.awaited.empty(); });
 }
 
 void RevocationFiles::rebuild() {

@@ -200,15 +200,7 @@ void* create_server_config(apr_pool_t* pool, server_rec*) noexcept { return pool
 const char* on_policy_directive(cmd_parms* cmd, void*, const char*) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
         if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
-        PolicyBuilder& builder = state().builder;
-        const std::size_t before = builder.diagnostics().size();
-        builder.add(directive_of(cmd->directive));
-        std::string errors;
-        for (std::size_t i = before; i < builder.diagnostics().size(); ++i) {
-            const Diagnostic& d = builder.diagnostics()[i];
-            if (d.severity != Diagnostic::Severity::kError) continue;
-            errors += (errors.empty() ? "" : "; ") + d.where.str() + ": " + d.message;
-        }
+        const std::string errors = state().live.policy_source().add(directive_of(cmd->directive));
         return errors.empty() ? nullptr : failure(cmd, errors);
     });
 }

@@ -10,7 +10,6 @@
 #include "httpd.hpp"
 #include "mtls_authz/gate.hpp"
 #include "live.hpp"
-#include "mtls_authz/policy_builder.hpp"
 
 namespace mtls::httpd {
 
@@ -53,9 +52,8 @@ struct ServerConfig {
 
 // One for each configuration that is read; lives in pconf.
 struct State {
-    explicit State(std::string root) : builder(root), server_root(std::move(root)) {}
+    explicit State(const std::string& root) : live(root), server_root(root) {}
 
-    PolicyBuilder builder;
     std::shared_ptr<const Policy> policy;  // as configured at start; null until check_config
     Live live;
     int refresh_seconds = 1;  // MTLSPolicyRefresh

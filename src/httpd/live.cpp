@@ -8,25 +8,45 @@ extern "C" {
 
 namespace mtls::httpd {
 
-void Live::start(std::shared_ptr<const Policy> policy, std::vector<Diagnostic>& findings) {
+std::shared_ptr<const Policy> Live::start(std::vector<Diagnostic>& findings, std::vector<Diagnostic>& reported) {
     const std::lock_guard lock(looking_);
-    policy_ = std::move(policy);
-    policy_->add_cas_to(known_cas_);
-    revocation_files_.look(findings);
-    crl_files_.look(known_cas_, findings);
+    policy_ = source_.build(findings);
+    if (!policy_) return nullptr;
+    learn_cas();
+    revocation_files_.look(reported);
+    crl_files_.look(known_cas_, reported);
     publish();
+    return policy_;
 }
 
 void Live::look(std::vector<Diagnostic>& findings) {
     const std::lock_guard lock(looking_);
+    // Refusals first: nothing that is wrong with the rest may hold them up.
     const bool refusals = revocation_files_.look(findings);
+    if (refusals) publish();
     const bool crls = crl_files_.look(known_cas_, findings);
-    if (refusals || crls) publish();
+    if (crls) publish();
+    if (auto policy = source_.look(findings)) {
+        policy_ = std::move(policy);
+        learn_cas();
+        publish();
+    }
+}
+
+bool Live::is_waiting() {
+    const std::lock_guard lock(looking_);
+    return source_.is_waiting() || revocation_files_.is_waiting();
+}
+
+void Live::learn_cas() {
+    known_cas_ = server_cas_;
+    policy_->add_cas_to(known_cas_);
 }
 
 void Live::add_known_ca(X509& ca) {
     const std::lock_guard lock(looking_);
-    known_cas_.emplace(read_name(*X509_get_subject_name(&ca)).canonical, &ca);
+    server_cas_.emplace(read_name(*X509_get_subject_name(&ca)).canonical, &ca);
+    if (policy_) learn_cas();
 }
 
 void Live::publish() {
@@ -40,6 +60,8 @@ void Live::publish() {
 
 namespace {
 
+constexpr apr_interval_time_t kTick = apr_time_from_msec(500);
+
 void look_and_log(const server_rec* s) {
     std::vector<Diagnostic> findings;
     const auto before = state().live.current();
@@ -48,7 +70,15 @@ void look_and_log(const server_rec* s) {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, "mtls_authz: %s", d.str().c_str());
     }
     const auto after = state().live.current();
+    if (!findings.empty()) {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "mtls_authz: generation %s stays in force",
+                     after->policy->generation().c_str());
+    }
     if (before == after) return;
+    if (before->policy != after->policy) {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "mtls_authz: generation %s replaces %s",
+                     after->policy->generation().c_str(), before->policy->generation().c_str());
+    }
     ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
                  "mtls_authz: in force by files: %" APR_SIZE_T_FMT " revocation(s), %" APR_SIZE_T_FMT
                  " suspension(s), %" APR_SIZE_T_FMT " CRL(s)",
@@ -60,13 +90,19 @@ apr_status_t on_watchdog(int watchdog_state, void* data, apr_pool_t*) {
     if (watchdog_state != AP_WATCHDOG_STATE_RUNNING) return APR_SUCCESS;
     // A look that fails changes nothing: what was in force stays so.
     return guarded(s, APR_SUCCESS, [&] {
+        // After a difference the second look comes at the next tick, whatever the interval.
+        static std::atomic<apr_time_t> last_look{0};
+        const apr_time_t now = apr_time_now();
+        const bool due = now - last_look >= apr_time_from_sec(state().refresh_seconds) - kTick / 2 || now < last_look;
+        if (!due && !state().live.is_waiting()) return APR_SUCCESS;
+        last_look = now;
         look_and_log(s);
         return APR_SUCCESS;
     });
 }
 
 int start_watchdog(apr_pool_t* pconf, server_rec* s) {
-    if (state().refresh_seconds == 0 || !state().live.watches_anything()) return OK;
+    if (state().refresh_seconds == 0) return OK;
     const auto get_instance = APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_get_instance);
     const auto register_callback = APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_register_callback);
     if (get_instance == nullptr || register_callback == nullptr) {
@@ -78,9 +114,8 @@ int start_watchdog(apr_pool_t* pconf, server_rec* s) {
     }
     constexpr int kInEveryChild = 0;
     ap_watchdog_t* watchdog = nullptr;
-    const apr_interval_time_t interval = apr_time_from_sec(state().refresh_seconds);
     if (get_instance(&watchdog, "_mtls_authz_", kInEveryChild, 0, pconf) != APR_SUCCESS ||
-        register_callback(watchdog, interval, s, on_watchdog) != APR_SUCCESS) {
+        register_callback(watchdog, kTick, s, on_watchdog) != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s, "mtls_authz: mod_watchdog does not take the module's callback");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -94,9 +129,13 @@ extern "C" int on_post_config_watchdog(apr_pool_t* pconf, apr_pool_t*, apr_pool_
 
 // The parent read the files when it started, perhaps days ago: a child that begins now looks before it serves.
 extern "C" void on_child_init(apr_pool_t*, server_rec* s) {
-    if (state().refresh_seconds == 0 || !state().live.watches_anything()) return;
+    if (state().refresh_seconds == 0) return;
     guarded(s, DECLINED, [&] {
         look_and_log(s);
+        if (state().live.is_waiting()) {
+            apr_sleep(apr_time_from_msec(100));
+            look_and_log(s);
+        }
         return OK;
     });
 }

@@ -220,17 +220,16 @@ void separate_server_configs(server_rec* main_server) {
 int check_configuration(server_rec* main_server) {
     State& s = state();
     separate_server_configs(main_server);
-    s.policy = s.builder.build();
-    Findings findings = s.builder.diagnostics();
+    Findings findings;
+    Findings reported;
+    s.policy = s.live.start(findings, reported);
+    // Nothing that is wrong with a revocation file or a CRL keeps the server from starting.
+    for (Diagnostic& d : reported) {
+        d.severity = Diagnostic::Severity::kWarning;
+        findings.push_back(std::move(d));
+    }
     findings.insert(findings.end(), s.gate_warnings.begin(), s.gate_warnings.end());
     if (s.policy) {
-        // Only ever reported: nothing that is wrong with a revocation file keeps the server from starting.
-        std::vector<Diagnostic> refused;
-        s.live.start(s.policy, refused);
-        for (Diagnostic& d : refused) {
-            d.severity = Diagnostic::Severity::kWarning;
-            findings.push_back(std::move(d));
-        }
         for (const GateSection* section : s.sections) check_section(*s.policy, *section, findings);
         check_servers(main_server, findings);
         check_version(findings);

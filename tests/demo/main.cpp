@@ -1,8 +1,10 @@
 // make demo: partners let in and kept out by a real httpd, step by step.
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <thread>
 
 #include "httpd_server.hpp"
 #include "pki.hpp"
@@ -13,7 +15,9 @@ using namespace test;
 
 namespace {
 
-constexpr const char* kPolicy = R"(<MTLSPartner acme>
+constexpr const char* kPolicy = R"(MTLSRevocationFile revoked.conf
+
+<MTLSPartner acme>
     MTLSIdentity    DNS:api.acme.example
     MTLSTrustAnchor acme.pem
 </MTLSPartner>
@@ -50,6 +54,7 @@ int tell(const std::string& module) {
     const World& w = world();
     Httpd httpd(find_httpd(module));
     w.install(httpd);
+    httpd.write("revoked.conf", "# nobody yet\n");
     httpd.configure("AliasMatch ^/orders/ \"" + httpd.path("htdocs/ok.html") + "\"\n" + kPolicy);
     httpd.start();
     std::printf("An httpd with mod_ssl and mod_mtls_authz listens on https://127.0.0.1:%d, configured with:\n\n%s",
@@ -79,6 +84,14 @@ int tell(const std::string& module) {
 
     show(httpd, "No certificate at all", TlsClient(httpd.port(), {}).get("/orders/6"), 403, "/orders/6");
 
+    TlsClient open(httpd.port(), acme);
+    show(httpd, "Acme opens a connection and keeps it", open.get("/orders/7"), 200, "/orders/7");
+    const std::string line = "MTLSRevoke sha256:" + hex_sha256(w.acme) + " \"note=key was stolen\"\n";
+    std::printf("\n== Acme's key was stolen; written to revoked.conf, without a restart:\n   %s", line.c_str());
+    httpd.write("revoked.conf", line);
+    std::this_thread::sleep_for(std::chrono::milliseconds(2500));
+    show(httpd, "Acme again, on the connection that was open all the time", open.get("/orders/8"), 403, "/orders/8");
+
     std::printf(
         "\nNext: README.md for your own configuration, docs/directives.md for every directive,\n"
         "docs/security-model.md for what is and what is not protected.\n");
@@ -87,10 +100,12 @@ int tell(const std::string& module) {
         httpd.write("globex-client.pem", w.globex.pem());
         std::printf(
             "\nStill running until you press Enter. Try:\n"
-            "  curl -k --cert %s/acme-client.pem   https://127.0.0.1:%d/orders/7\n"
-            "  curl -k --cert %s/globex-client.pem https://127.0.0.1:%d/orders/8\n"
+            "  curl -k --cert %s/acme-client.pem   https://127.0.0.1:%d/orders/9\n"
+            "  curl -k --cert %s/globex-client.pem https://127.0.0.1:%d/orders/10\n"
+            "  echo '# nobody any more' > %s/revoked.conf; sleep 2   (then the first one again)\n"
             "  tail %s/logs/error.log\n",
-            httpd.root().c_str(), httpd.port(), httpd.root().c_str(), httpd.port(), httpd.root().c_str());
+            httpd.root().c_str(), httpd.port(), httpd.root().c_str(), httpd.port(), httpd.root().c_str(),
+            httpd.root().c_str());
         std::getchar();
     }
     std::printf("\n%s\n", failures == 0 ? "All as expected; the server is stopped." : "Something was not as expected.");

@@ -226,3 +226,69 @@ CLAIM(a_required_crl_that_is_missing_is_revocation_unknown) {
     CHECK_EQUAL(site.reason_for("/gate/1"), "revocation-unknown");
     CHECK_EQUAL(site.get(&w.globex, "/gate/2").status, 200);
 }
+
+CLAIM(an_anchor_file_is_read_again_and_counts_on_open_connections) {
+    const World& w = world();
+    Site site;
+    site.httpd.write("anchors/rotating.pem", w.acme_ca.cert_pem());
+    site.start(
+        "<MTLSPartner rotating>\n MTLSIdentity CN:nobody\n MTLSIdentity CN:gateway2\n MTLSTrustAnchor "
+        "anchors/rotating.pem\n</MTLSPartner>\n"
+        "<Location /gate>\n MTLSAllow partner rotating\n</Location>\n");
+    const Identity later = make_client("gateway2", "g2.globex.example", w.globex_ca);
+    TlsClient before(site.httpd.port(), as(w.unnamed)), after(site.httpd.port(), as(later));
+    const auto ask_before = [&] { return before.get("/gate/b").status; };
+    const auto ask_after = [&] { return after.get("/gate/a").status; };
+    CHECK_EQUAL(ask_before(), 200);
+    CHECK_EQUAL(ask_after(), 403);
+    site.httpd.write("anchors/rotating.pem", "garbage");
+    stays(ask_before, 200, "a broken anchor file");
+    CHECK(site.httpd.wait_for_log("holds no PEM certificate"));
+    site.httpd.write("anchors/rotating.pem", w.globex_ca.cert_pem());
+    becomes(ask_before, 403, "the old CA is out");
+    becomes(ask_after, 200, "the new CA is in");
+    CHECK(site.httpd.wait_for_log(" replaces "));
+}
+
+CLAIM(a_session_is_told_the_same_in_another_child_and_after_a_restart) {
+    const World& w = world();
+    Site site;
+    site.httpd.write("revoked/list.conf", "# nobody\n");
+    site.httpd.write("tickets.key", std::string(48, 'k'));
+    site.vhost("SSLSessionTicketKeyFile tickets.key").start(kGate);
+    ClientOptions options = as(w.acme_by_sub);
+    options.chain = {&w.acme_sub};
+    for (const int tls : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+        options.tls = tls;
+        SslSessionPtr session;
+        {
+            TlsClient full(site.httpd.port(), options);
+            CHECK_EQUAL(full.get("/gate/full", "Connection: close\r\n").status, 200);
+            session = full.session();
+        }
+        ClientOptions bare = options;
+        bare.chain
+            .clear();  // resumed: what the session carries is all there is; not resumed: nobody has the intermediate
+        const auto ask = [&](const char* path) {
+            const SslSessionPtr copy(SSL_SESSION_dup(session.get()));
+            TlsClient client(site.httpd.port(), bare, copy.get());
+            const int status = client.get(path, "Connection: close\r\n").status;
+            test::check(client.resumed() == (status == 200), path, __FILE__, __LINE__);
+            return client.resumed() ? 1 : 0;
+        };
+        int resumed = 0;
+        for (int i = 0; i < 8; ++i) resumed += ask("/gate/resumed");
+        CHECK(resumed > 0);
+        site.httpd.graceful();
+        pause_for(std::chrono::milliseconds(1500));
+        for (int i = 0; i < 4; ++i) ask("/gate/restarted");
+        session.reset();
+        TlsClient full(site.httpd.port(), bare);
+        CHECK(full.get("/gate/bare").status != 200);
+    }
+    site.httpd.write("revoked/list.conf", "MTLSRevoke sha256:" + hex_sha256(w.acme_sub) + "\n");
+    pause_for(kTakesHold);
+    CHECK_EQUAL(site.get(&w.acme, "/gate/other").status, 200);
+    TlsClient revoked(site.httpd.port(), options);
+    CHECK_EQUAL(revoked.get("/gate/revoked").status, 403);
+}

@@ -60,11 +60,11 @@ Identity copy_of(const Identity& other);
 
 struct CrlSpec {
     std::vector<std::pair<const Identity*, long>> revoked = {};  // with the reason code, or -1
-    std::int64_t this_update = -3600;                       // seconds from now
+    std::int64_t this_update = -3600;                            // seconds from now
     std::int64_t next_update = 86400;
     bool has_next_update = true;
-    long number = 1;  // 0 for none
-    long base = 0;    // of a delta; 0 for a complete list
+    long number = 1;       // 0 for none
+    long base = 0;         // of a delta; 0 for a complete list
     std::string idp = {};  // issuingDistributionPoint as OpenSSL's configuration spells it
     std::vector<RawExtension> raw_critical = {};
 };

@@ -210,8 +210,8 @@ CLAIM(broken_foreign_empty_or_missing_files_leave_the_list_in_force) {
     CHECK_EQUAL(said.size(), 0U);
     CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "revoked");
     std::size_t expected = 0;
-    for (const std::string content : {std::string("<html>404</html>"), std::string(), pem.substr(0, pem.size() / 2),
-                                      std::string("\x30\x82\x01", 3)}) {
+    for (const std::string& content : {std::string("<html>404</html>"), std::string(), pem.substr(0, pem.size() / 2),
+                                       std::string("\x30\x82\x01", 3)}) {
         write(content);
         for (int i = 0; i < 3; ++i) files.look(known, said);
         CHECK_EQUAL(said.size(), ++expected);  // once for each content

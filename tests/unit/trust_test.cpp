@@ -7,6 +7,7 @@
 
 #include "claims.hpp"
 #include "mtls_authz/policy_builder.hpp"
+#include "mtls_authz/policy_source.hpp"
 #include "mtls_authz/session_chain.hpp"
 #include "mtls_authz/text.hpp"
 #include "pki.hpp"
@@ -435,4 +436,50 @@ CLAIM(a_revocation_that_would_refuse_nobody_is_an_error) {
         test::check(!parsed.ok(), args, __FILE__, __LINE__);
         CHECK_CONTAINS(parsed.error(), message);
     }
+}
+
+CLAIM(a_changed_anchor_file_counts_after_two_equal_looks_and_a_bad_one_never) {
+    const auto a = test::make_ca("A"), b = test::make_ca("B");
+    std::string folder = "/tmp/mtls-source-XXXXXX";
+    CHECK(mkdtemp(folder.data()) != nullptr);
+    const auto write = [&](const std::string& content) { std::ofstream(folder + "/ca.pem") << content; };
+    write(a.cert_pem());
+    PolicySource source(folder);
+    CHECK_EQUAL(source.add({"MTLSPartner",
+                            "acme",
+                            {"p.conf", 1},
+                            true,
+                            {{"MTLSIdentity", "CN:api", {"p.conf", 2}, false, {}},
+                             {"MTLSTrustAnchor", "ca.pem", {"p.conf", 3}, false, {}}}}),
+                "");
+    std::vector<Diagnostic> said;
+    const auto first = source.build(said);
+    CHECK(first != nullptr);
+    for (int i = 0; i < 3; ++i) CHECK(source.look(said) == nullptr);
+    // Broken, half written or gone: reported once, the old one stays.
+    const std::string pem = b.cert_pem();
+    std::size_t expected = 0;
+    for (const std::string& bad : {std::string("garbage"), pem.substr(0, pem.size() / 2), std::string()}) {
+        write(bad);
+        for (int i = 0; i < 4; ++i) CHECK(source.look(said) == nullptr);
+        CHECK_EQUAL(said.size(), ++expected);
+    }
+    std::filesystem::remove(folder + "/ca.pem");
+    for (int i = 0; i < 4; ++i) CHECK(source.look(said) == nullptr);
+    CHECK_EQUAL(said.size(), ++expected);
+    write(pem);
+    CHECK(source.look(said) == nullptr);
+    CHECK(source.is_waiting());
+    const auto second = source.look(said);
+    CHECK(second != nullptr);
+    CHECK(second->generation() != first->generation());
+    CHECK_EQUAL(verdict(ask(*second, test::issue(client_spec("api"), &b))), "granted acme");
+    CHECK_EQUAL(verdict(ask(*second, test::issue(client_spec("api"), &a))), "not-verified");
+    CHECK(source.look(said) == nullptr);
+    // A content that changes at each look never counts.
+    for (int i = 0; i < 5; ++i) {
+        write((i % 2 == 0 ? a : b).cert_pem() + "\n# " + std::to_string(i) + "\n");
+        CHECK(source.look(said) == nullptr);
+    }
+    std::filesystem::remove_all(folder);
 }
