@@ -33,12 +33,14 @@ struct CrlRules {
 class Crl {
 public:
     // Takes over what was decoded. Refuses what RFC 5280 says not to use when it is not understood: unknown critical
-    // extensions, attribute certificates, indirect lists, names relative to the issuer.
+    // extensions, attribute certificates, names relative to the issuer.
     static Result<std::shared_ptr<const Crl>> read(X509CrlPtr decoded);
 
     enum class Entry { kAbsent, kRevoked, kRemoved };
-    // `serial`: as serial_key() has it. Constant time.
-    Entry entry(const std::string& serial) const;
+    // What it says of a certificate. `serial`: as serial_key() has it; `certificate_issuer`: canonical name; only an
+    // indirect list (RFC 5280 5.3.3) says anything of other issuers' certificates. Constant time.
+    Entry entry(const std::string& serial, const std::string& certificate_issuer) const;
+    bool is_indirect() const { return indirect_; }
 
     // Whether this CA signed it: its key, and cRLSign where it has a keyUsage. Remembered.
     bool signed_by(X509& ca) const;
@@ -70,6 +72,7 @@ private:
     bool only_user_ = false;
     bool only_ca_ = false;
     bool some_reasons_ = false;
+    bool indirect_ = false;
     std::vector<std::string> points_;  // sorted; empty: not restricted
     std::string scope_;
     std::unordered_map<std::string, bool> entries_;  // serial -> removeFromCRL
@@ -83,8 +86,13 @@ private:
 
 // The serial number of a certificate as CRL entries are looked up by it.
 std::string serial_key(const ASN1_INTEGER& serial);
-// The names of a certificate's CRL distribution points.
-std::vector<std::string> distribution_points(const X509& certificate);
+// A CRL distribution point of a certificate (RFC 5280 4.2.1.13).
+struct DistributionPoint {
+    std::vector<std::string> names;  // comparable; empty where it has none
+    std::vector<std::string>
+        crl_issuers;  // canonical names, where the list is another one's than the certificate's issuer
+};
+std::vector<DistributionPoint> distribution_points(const X509& certificate);
 
 // All CRLs of one PEM or DER file, decoded; an error where there is none, or one does not decode.
 Result<std::vector<X509CrlPtr>> decode_crls(const std::string& content);
@@ -98,10 +106,12 @@ public:
     // key. Returns what keeps it from counting now, or "".
     std::string add(std::shared_ptr<const Crl> crl, const std::multimap<std::string, X509*>& known);
 
-    // What the lists signed by `issuer` say about a certificate that it issued. Each instant at which the answer may
-    // change is appended to `edges`.
-    CrlStatus check(const X509& certificate, X509& issuer, bool is_ca, const CrlRules& rules, std::int64_t now,
-                    std::vector<std::int64_t>& edges, std::string& detail) const;
+    // What the lists signed by `issuer` say about a certificate that it issued, and the indirect lists of `signers` to
+    // which the certificate points: these have to be verified under the same anchor already. Each instant at which the
+    // answer may change is appended to `edges`.
+    CrlStatus check(const X509& certificate, X509& issuer, bool is_ca, const std::vector<X509*>& signers,
+                    const CrlRules& rules, std::int64_t now, std::vector<std::int64_t>& edges,
+                    std::string& detail) const;
 
     bool empty() const { return by_issuer_.empty(); }
     std::size_t size() const;

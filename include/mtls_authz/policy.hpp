@@ -119,6 +119,7 @@ private:
     void add_any_matches(const NearestCa& nearest, const CertificateFacts& facts, std::vector<Match>& matches) const;
     void identify_by_path(const PresentedCertificate& presented, const NearestCa& nearest, const Surroundings& around,
                           Identification& out) const;
+    std::vector<X509*> crl_signers(const Partner& partner, const PathAnswer& path, const Surroundings& around) const;
     void check_crls(const PathAnswer& path, bool by_server, const Surroundings& around, Identification& out) const;
     void describe_partner(const CertificateFacts& facts, const Surroundings& around, Identification& out) const;
     void set_validity(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now,

@@ -93,7 +93,7 @@ struct NearestCa {
 NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertificate& presented,
                           const std::vector<X509*>& helpers, const ServerCas& server, std::int64_t now);
 
-// The strict check of RFC 5280 6, by OpenSSL: purpose sslclient, depth 10, security level, and the dates of all CAs at
+// The strict check of RFC 5280 6, by OpenSSL: purpose, depth 10, security level, and the dates of all CAs at
 // `now`, inclusively. The leaf's own dates are the caller's business.
 struct PathQuestion {
     X509* leaf = nullptr;
@@ -101,6 +101,7 @@ struct PathQuestion {
     std::vector<X509*> helpers;
     int security_level = 1;
     std::int64_t now = 0;
+    int purpose = X509_PURPOSE_SSL_CLIENT;
 };
 struct PathAnswer {
     bool ok = false;

@@ -18,6 +18,8 @@ using EnumeratedPtr = std::unique_ptr<ASN1_ENUMERATED, FreeWith<ASN1_ENUMERATED_
 using IdpPtr = std::unique_ptr<ISSUING_DIST_POINT, FreeWith<ISSUING_DIST_POINT_free>>;
 using PointsPtr = std::unique_ptr<CRL_DIST_POINTS, FreeWith<CRL_DIST_POINTS_free>>;
 
+using NamesPtr = std::unique_ptr<GENERAL_NAMES, FreeWith<GENERAL_NAMES_free>>;
+
 constexpr long kRemoveFromCrl = 8;  // RFC 5280 5.3.1
 
 bool number_less(const std::string& a, const std::string& b) {
@@ -52,14 +54,21 @@ std::string serial_key(const ASN1_INTEGER& serial) {
     return (ASN1_STRING_type(&serial) == V_ASN1_NEG_INTEGER ? "-" : "+") + std::string(raw.substr(first));
 }
 
-std::vector<std::string> distribution_points(const X509& certificate) {
+std::vector<DistributionPoint> distribution_points(const X509& certificate) {
     const ErrorQueueGuard errors;
     const PointsPtr points(
         static_cast<CRL_DIST_POINTS*>(X509_get_ext_d2i(&certificate, NID_crl_distribution_points, nullptr, nullptr)));
-    std::vector<std::string> out;
+    std::vector<DistributionPoint> out;
     for (int i = 0; points && i < sk_DIST_POINT_num(points.get()); ++i) {
-        const auto names = point_names(sk_DIST_POINT_value(points.get(), i)->distpoint);
-        if (names) out.insert(out.end(), names->begin(), names->end());
+        const DIST_POINT* const point = sk_DIST_POINT_value(points.get(), i);
+        auto names = point_names(point->distpoint);
+        if (!names) continue;
+        DistributionPoint one{std::move(*names), {}};
+        for (int k = 0; point->CRLissuer != nullptr && k < sk_GENERAL_NAME_num(point->CRLissuer); ++k) {
+            const GENERAL_NAME* const name = sk_GENERAL_NAME_value(point->CRLissuer, k);
+            if (name->type == GEN_DIRNAME) one.crl_issuers.push_back(read_name(*name->d.directoryName).canonical);
+        }
+        out.push_back(std::move(one));
     }
     return out;
 }
@@ -118,7 +127,7 @@ private:
             X509_CRL_get_ext_d2i(list_, NID_issuing_distribution_point, &critical, nullptr)));
         if (!idp) return critical >= 0 ? "has an issuingDistributionPoint that does not decode" : "";
         if (idp->onlyattr != 0) return "is about attribute certificates";
-        if (idp->indirectCRL != 0) return "is indirect, which is not supported";
+        crl_->indirect_ = idp->indirectCRL != 0;
         auto names = point_names(idp->distpoint);
         if (!names) return "names its distribution point relative to its issuer, which is not supported";
         crl_->only_user_ = idp->onlyuser != 0;
@@ -126,8 +135,8 @@ private:
         crl_->some_reasons_ = idp->onlysomereasons != nullptr;
         crl_->points_ = std::move(*names);
         std::sort(crl_->points_.begin(), crl_->points_.end());
-        crl_->scope_ =
-            std::string(crl_->only_user_ ? "U" : "") + (crl_->only_ca_ ? "C" : "") + (crl_->some_reasons_ ? "R" : "");
+        crl_->scope_ = std::string(crl_->only_user_ ? "U" : "") + (crl_->only_ca_ ? "C" : "") +
+                       (crl_->some_reasons_ ? "R" : "") + (crl_->indirect_ ? "I" : "");
         for (const std::string& point : crl_->points_) crl_->scope_ += std::to_string(point.size()) + ":" + point;
         return {};
     }
@@ -136,21 +145,39 @@ private:
         STACK_OF(X509_REVOKED)* const revoked = X509_CRL_get_REVOKED(list_);
         const int count = revoked != nullptr ? sk_X509_REVOKED_num(revoked) : 0;
         crl_->entries_.reserve(static_cast<std::size_t>(std::max(count, 0)));
+        std::string other_issuer;  // of this entry and those after it, until another is named (RFC 5280 5.3.3)
         for (int i = 0; i < count; ++i) {
             const X509_REVOKED* const entry = sk_X509_REVOKED_value(revoked, i);
             bool removed = false;
             for (int e = 0; e < X509_REVOKED_get_ext_count(entry); ++e) {
                 X509_EXTENSION* const extension = X509_REVOKED_get_ext(entry, e);
                 const int nid = OBJ_obj2nid(X509_EXTENSION_get_object(extension));
-                const bool known = nid == NID_crl_reason || nid == NID_invalidity_date;
+                const bool known = nid == NID_crl_reason || nid == NID_invalidity_date ||
+                                   (nid == NID_certificate_issuer && crl_->indirect_);
                 if (X509_EXTENSION_get_critical(extension) != 0 && !known) {
                     return "has an entry with an unknown critical extension";
                 }
                 if (nid == NID_crl_reason) removed = is_removal(*entry);
+                if (nid == NID_certificate_issuer && crl_->indirect_ && !read_issuer(*entry, other_issuer)) {
+                    return "has an entry whose certificateIssuer cannot be read";
+                }
             }
-            crl_->entries_[serial_key(*X509_REVOKED_get0_serialNumber(entry))] = removed;
+            crl_->entries_[other_issuer + serial_key(*X509_REVOKED_get0_serialNumber(entry))] = removed;
         }
         return {};
+    }
+
+    bool read_issuer(const X509_REVOKED& entry, std::string& other_issuer) const {
+        const NamesPtr names(
+            static_cast<GENERAL_NAMES*>(X509_REVOKED_get_ext_d2i(&entry, NID_certificate_issuer, nullptr, nullptr)));
+        for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); ++i) {
+            const GENERAL_NAME* const name = sk_GENERAL_NAME_value(names.get(), i);
+            if (name->type != GEN_DIRNAME) continue;
+            other_issuer = read_name(*name->d.directoryName).canonical;
+            if (other_issuer == crl_->issuer_) other_issuer.clear();
+            return true;
+        }
+        return false;
     }
 
     bool is_removal(const X509_REVOKED& entry) const {
@@ -166,8 +193,10 @@ private:
 
 Result<std::shared_ptr<const Crl>> Crl::read(X509CrlPtr decoded) { return CrlReader().read(std::move(decoded)); }
 
-Crl::Entry Crl::entry(const std::string& serial) const {
-    const auto found = entries_.find(serial);
+Crl::Entry Crl::entry(const std::string& serial, const std::string& certificate_issuer) const {
+    const bool own = certificate_issuer == issuer_;
+    if (!own && !indirect_) return Entry::kAbsent;
+    const auto found = entries_.find(own ? serial : certificate_issuer + serial);
     if (found == entries_.end()) return Entry::kAbsent;
     return found->second ? Entry::kRemoved : Entry::kRevoked;
 }
@@ -267,16 +296,36 @@ std::size_t CrlSet::size() const {
     return n;
 }
 
-CrlStatus CrlSet::check(const X509& certificate, X509& issuer, bool is_ca, const CrlRules& rules, std::int64_t now,
-                        std::vector<std::int64_t>& edges, std::string& detail) const {
-    const auto found = by_issuer_.find(read_name(*X509_get_subject_name(&issuer)).canonical);
+CrlStatus CrlSet::check(const X509& certificate, X509& issuer, bool is_ca, const std::vector<X509*>& signers,
+                        const CrlRules& rules, std::int64_t now, std::vector<std::int64_t>& edges,
+                        std::string& detail) const {
+    const std::string issuer_name = read_name(*X509_get_subject_name(&issuer)).canonical;
+    const std::vector<DistributionPoint> points = distribution_points(certificate);
     std::vector<const Crl*> usable;
-    if (found != by_issuer_.end()) {
-        const std::vector<std::string> points = distribution_points(certificate);
+    const auto use = [&](const Crl& crl) {
+        edges.push_back(crl.this_update());
+        if (crl.this_update() <= now) usable.push_back(&crl);
+    };
+    if (const auto found = by_issuer_.find(issuer_name); found != by_issuer_.end()) {
+        std::vector<std::string> names;
+        for (const DistributionPoint& point : points) names.insert(names.end(), point.names.begin(), point.names.end());
         for (const auto& crl : found->second) {
-            if (!crl->covers(is_ca, points) || !crl->signed_by(issuer)) continue;
-            edges.push_back(crl->this_update());
-            if (crl->this_update() <= now) usable.push_back(crl.get());
+            if (crl->covers(is_ca, names) && crl->signed_by(issuer)) use(*crl);
+        }
+    }
+    // RFC 5280 6.3.3 (b)(1): another one's list counts where the certificate itself points to it, and it is indirect.
+    for (const DistributionPoint& point : points) {
+        for (const std::string& name : point.crl_issuers) {
+            const auto found = name == issuer_name ? by_issuer_.end() : by_issuer_.find(name);
+            if (found == by_issuer_.end()) continue;
+            for (const auto& crl : found->second) {
+                const bool genuine =
+                    crl->is_indirect() && crl->covers(is_ca, point.names) &&
+                    std::any_of(signers.begin(), signers.end(), [&](X509* signer) {
+                        return read_name(*X509_get_subject_name(signer)).canonical == name && crl->signed_by(*signer);
+                    });
+                if (genuine) use(*crl);
+            }
         }
     }
     const std::string serial = serial_key(*X509_get0_serialNumber(&certificate));
@@ -286,11 +335,14 @@ CrlStatus CrlSet::check(const X509& certificate, X509& issuer, bool is_ca, const
         if (base->is_delta()) continue;
         const Crl* delta = nullptr;
         for (const Crl* other : usable) {
-            if (other->completes(*base) && (delta == nullptr || other->is_newer_than(*delta))) delta = other;
+            if (other->completes(*base) && other->issuer() == base->issuer() &&
+                (delta == nullptr || other->is_newer_than(*delta)))
+                delta = other;
         }
-        const Crl::Entry changed = delta != nullptr ? delta->entry(serial) : Crl::Entry::kAbsent;
-        const bool revoked = changed == Crl::Entry::kRevoked ||
-                             (changed == Crl::Entry::kAbsent && base->entry(serial) == Crl::Entry::kRevoked);
+        const Crl::Entry changed = delta != nullptr ? delta->entry(serial, issuer_name) : Crl::Entry::kAbsent;
+        const bool revoked =
+            changed == Crl::Entry::kRevoked ||
+            (changed == Crl::Entry::kAbsent && base->entry(serial, issuer_name) == Crl::Entry::kRevoked);
         // A list that is out of date still revokes what it lists.
         if (revoked) {
             detail = "by the CRL of \"" + base->issuer_text() + "\"";

@@ -360,6 +360,28 @@ void narrow(Identification& out, std::int64_t now, std::int64_t at) {
 
 }  // namespace
 
+// The certificates of the partner's files that may sign indirect CRLs: those with a path to the same anchor.
+std::vector<X509*> Policy::crl_signers(const Partner& partner, const PathAnswer& path,
+                                       const Surroundings& around) const {
+    std::vector<X509*> candidates;
+    for (const AnchorCertificate& c : partner.intermediates) candidates.push_back(c.certificate.get());
+    for (const Anchor& anchor : partner.anchors->anchors) {
+        for (const AnchorCertificate& c : anchor.certificates) candidates.push_back(c.certificate.get());
+    }
+    std::vector<X509*> signers;
+    X509* const anchor = path.chain.back().get();
+    for (X509* candidate : candidates) {
+        const bool is_anchor = X509_cmp(candidate, anchor) == 0;
+        if (is_anchor ||
+            verify_path(
+                {candidate, {anchor}, candidates, around.server.security_level, around.now, X509_PURPOSE_CRL_SIGN})
+                .ok) {
+            signers.push_back(candidate);
+        }
+    }
+    return signers;
+}
+
 // RFC 5280 6.3 for each certificate below the anchor, the leaf first.
 void Policy::check_crls(const PathAnswer& path, bool by_server, const Surroundings& around, Identification& out) const {
     const CrlRules rules = out.partner->crl_rules.over(crl_rules_);
@@ -368,11 +390,18 @@ void Policy::check_crls(const PathAnswer& path, bool by_server, const Surroundin
         const bool is_ca = i > 0;
         const X509Ptr& subject = path.chain[i];
         const X509Ptr& issuer = path.chain[i + 1];
+        const auto points = distribution_points(*subject);
+        const bool points_elsewhere = std::any_of(
+            points.begin(), points.end(), [](const DistributionPoint& point) { return !point.crl_issuers.empty(); });
+        std::vector<X509*> signers;
+        if (points_elsewhere) signers = crl_signers(*out.partner, path, around);
         std::string detail;
-        CrlStatus status = around.crls.check(*subject, *issuer, is_ca, rules, around.now, edges, detail);
-        const bool ask_server =
-            by_server && around.server.crls && (status == CrlStatus::kGood || status == CrlStatus::kUnknown);
-        if (ask_server) status = around.server.crls->check(*subject, *issuer, is_ca, rules, around.now, edges, detail);
+        const auto ask = [&](const CrlSet& crls) {
+            return crls.check(*subject, *issuer, is_ca, signers, rules, around.now, edges, detail);
+        };
+        CrlStatus status = ask(around.crls);
+        const bool unanswered = status == CrlStatus::kGood || status == CrlStatus::kUnknown;
+        if (by_server && around.server.crls && unanswered) status = ask(*around.server.crls);
         if (status == CrlStatus::kGood) continue;
         out.reason = status == CrlStatus::kRevoked ? Reason::kRevoked
                      : status == CrlStatus::kStale ? Reason::kRevocationStale

@@ -194,7 +194,7 @@ PathAnswer build_path(const PathQuestion& question, unsigned long flags) {
     X509_STORE_CTX_set0_trusted_stack(ctx.get(), trusted.get());
     X509_VERIFY_PARAM* const param = X509_STORE_CTX_get0_param(ctx.get());
     X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN | flags);
-    X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_CLIENT);
+    X509_VERIFY_PARAM_set_purpose(param, question.purpose);
     X509_VERIFY_PARAM_set_depth(param, kDeepestPath);
     X509_VERIFY_PARAM_set_auth_level(param, std::max(1, question.security_level));
     if (flags == 0) X509_VERIFY_PARAM_set_time(param, static_cast<time_t>(question.now));

@@ -69,6 +69,23 @@ void add_san(X509* cert, const std::vector<std::pair<int, std::string>>& san) {
     GENERAL_NAMES_free(names);
 }
 
+GENERAL_NAMES* directory_name_of(const Identity& id) {
+    GENERAL_NAMES* const names = GENERAL_NAMES_new();
+    GENERAL_NAME* const name = GENERAL_NAME_new();
+    GENERAL_NAME_set0_value(name, GEN_DIRNAME, X509_NAME_dup(X509_get_subject_name(id.cert.get())));
+    sk_GENERAL_NAME_push(names, name);
+    return names;
+}
+
+void add_crl_issuer(X509* cert, const Identity& crl_issuer) {
+    CRL_DIST_POINTS* const points = CRL_DIST_POINTS_new();
+    DIST_POINT* const point = DIST_POINT_new();
+    point->CRLissuer = directory_name_of(crl_issuer);
+    sk_DIST_POINT_push(points, point);
+    X509_add1_ext_i2d(cert, NID_crl_distribution_points, points, 0, X509V3_ADD_APPEND);
+    CRL_DIST_POINTS_free(points);
+}
+
 void add_raw(X509* cert, const RawExtension& raw) {
     const mtls::Asn1ObjectPtr object(OBJ_txt2obj(raw.oid.c_str(), 1));
     ASN1_OCTET_STRING* const data = ASN1_OCTET_STRING_new();
@@ -132,6 +149,7 @@ Identity issue(const CertSpec& spec, const Identity* issuer, mtls::EvpPkeyPtr ke
         if (!spec.ca) add_extension(cert, issuer_cert, NID_ext_key_usage, spec.eku);
         add_extension(cert, issuer_cert, NID_name_constraints, spec.name_constraints);
         add_extension(cert, issuer_cert, NID_crl_distribution_points, spec.crl_points);
+        if (spec.crl_issuer != nullptr) add_crl_issuer(cert, *spec.crl_issuer);
         add_extension(cert, issuer_cert, NID_subject_key_identifier, "hash");
         if (issuer != nullptr && X509_get0_subject_key_id(issuer_cert) != nullptr) {
             add_extension(cert, issuer_cert, NID_authority_key_identifier, "keyid:always");
@@ -184,7 +202,7 @@ void add_integer(X509_CRL* crl, int nid, long value, bool critical) {
     ASN1_INTEGER_free(number);
 }
 
-void add_revoked(X509_CRL* crl, const X509& certificate, long reason) {
+void add_revoked(X509_CRL* crl, const X509& certificate, long reason, const Identity* issuer) {
     X509_REVOKED* const entry = X509_REVOKED_new();
     X509_REVOKED_set_serialNumber(entry, const_cast<ASN1_INTEGER*>(X509_get0_serialNumber(&certificate)));
     ASN1_TIME* const when = ASN1_TIME_set(nullptr, std::time(nullptr) - 60);
@@ -195,6 +213,11 @@ void add_revoked(X509_CRL* crl, const X509& certificate, long reason) {
         ASN1_ENUMERATED_set(code, reason);
         X509_REVOKED_add1_ext_i2d(entry, NID_crl_reason, code, 0, X509V3_ADD_APPEND);
         ASN1_ENUMERATED_free(code);
+    }
+    if (issuer != nullptr) {
+        GENERAL_NAMES* const names = directory_name_of(*issuer);
+        X509_REVOKED_add1_ext_i2d(entry, NID_certificate_issuer, names, 1, X509V3_ADD_APPEND);
+        GENERAL_NAMES_free(names);
     }
     X509_CRL_add0_revoked(crl, entry);
 }
@@ -232,8 +255,9 @@ std::string make_crl(const Identity& signer, const CrlSpec& spec) {
         X509_EXTENSION_free(extension);
         ASN1_OCTET_STRING_free(data);
     }
-    for (const auto& [identity, reason] : spec.revoked) add_revoked(crl, *identity->cert, reason);
-    X509_CRL_sort(crl);
+    for (const auto& [identity, reason] : spec.revoked) {
+        add_revoked(crl, *identity->cert, reason, identity == spec.revoked.front().first ? spec.entry_issuer : nullptr);
+    }
     require(X509_CRL_sign(crl, signer.key.get(), EVP_sha256()) > 0, "sign crl");
     const mtls::BioPtr bio(BIO_new(BIO_s_mem()));
     PEM_write_bio_X509_CRL(bio.get(), crl);

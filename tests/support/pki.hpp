@@ -25,6 +25,8 @@ struct RawExtension {
     std::string der;
 };
 
+struct Identity;
+
 struct CertSpec {
     std::vector<Attr> subject;
     std::vector<std::pair<int, std::string>> san;  // GEN_DNS, GEN_URI, GEN_EMAIL, GEN_IPADD with raw bytes
@@ -35,7 +37,8 @@ struct CertSpec {
     bool basic_constraints = true;
     std::string key_usage;
     std::string name_constraints;
-    std::string crl_points;  // crlDistributionPoints as OpenSSL's configuration spells it
+    const Identity* crl_issuer = nullptr;  // cRLIssuer of a distribution point
+    std::string crl_points;                // crlDistributionPoints as OpenSSL's configuration spells it
     std::vector<RawExtension> raw;
     const char* digest = "SHA256";
     int version = 2;  // X.509 v3
@@ -67,6 +70,7 @@ struct CrlSpec {
     long base = 0;         // of a delta; 0 for a complete list
     std::string idp = {};  // issuingDistributionPoint as OpenSSL's configuration spells it
     std::vector<RawExtension> raw_critical = {};
+    const Identity* entry_issuer = nullptr;  // certificateIssuer of the first entry, in an indirect list
 };
 // PEM, signed by `signer` and bearing its name.
 std::string make_crl(const Identity& signer, const CrlSpec& spec);

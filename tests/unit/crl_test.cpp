@@ -34,12 +34,12 @@ std::string add(CrlSet& set, const std::string& pem, const std::vector<const Ide
 }
 
 std::string ask(const CrlSet& set, const Identity& who, const Identity& ca, const CrlRules& rules = {},
-                std::int64_t later = 0, bool is_ca = false) {
+                std::int64_t later = 0, bool is_ca = false, const std::vector<X509*>& signers = {}) {
     std::vector<std::int64_t> edges;
     std::string detail;
     static constexpr const char* kWords[] = {"good", "revoked", "stale", "unknown"};
     return kWords[static_cast<std::size_t>(
-        set.check(*who.cert, *ca.cert, is_ca, rules, std::time(nullptr) + later, edges, detail))];
+        set.check(*who.cert, *ca.cert, is_ca, signers, rules, std::time(nullptr) + later, edges, detail))];
 }
 
 struct Pki {
@@ -176,7 +176,6 @@ CLAIM(scopes_say_what_a_crl_is_about) {
     CHECK_EQUAL(ask(with("onlyCA:TRUE").first, p.bad, p.ca, kRequired), "unknown");
     CHECK_EQUAL(ask(with("onlyCA:TRUE").first, p.bad, p.ca, {}, 0, true), "revoked");
     CHECK_CONTAINS(with("onlyAA:TRUE").second, "attribute certificates");
-    CHECK_CONTAINS(with("indirectCRL:TRUE").second, "indirect");
     CHECK_EQUAL(ask(with("onlysomereasons:keyCompromise").first, p.bad, p.ca), "revoked");
     CHECK_EQUAL(ask(with("onlysomereasons:keyCompromise").first, p.good, p.ca, kRequired), "unknown");
     test::CertSpec pointed;
@@ -190,6 +189,41 @@ CLAIM(scopes_say_what_a_crl_is_about) {
     strange.raw_critical = {{"1.2.3.4", test::der_utf8("x")}};
     CrlSet set;
     CHECK_CONTAINS(add(set, test::make_crl(p.ca, strange), {&p.ca}), "unknown critical extension");
+}
+
+CLAIM(an_indirect_crl_counts_where_the_certificate_points_to_its_signer) {
+    const Pki& p = pki();
+    const Identity signer = test::make_ca("CRL Signer", &p.ca), stranger = test::make_ca("CRL Signer");
+    test::CertSpec spec;
+    spec.subject = {{"CN", "pointed"}};
+    spec.crl_issuer = &signer;
+    const Identity bad = test::issue(spec, &p.ca), good = test::issue(spec, &p.ca);
+    CrlSpec list;
+    list.idp = "indirectCRL:TRUE";
+    list.revoked = {{&bad, 1}, {&p.bad, 1}};
+    list.entry_issuer = &p.ca;
+    CrlSet set;
+    CHECK_EQUAL(add(set, test::make_crl(signer, list), {}), "");
+    const std::vector<X509*> signers = {signer.cert.get()};
+    CHECK_EQUAL(ask(set, bad, p.ca, kRequired, 0, false, signers), "revoked");
+    CHECK_EQUAL(ask(set, good, p.ca, kRequired, 0, false, signers), "good");
+    // Not without a verified signer, nor with one of the same name, nor for a certificate that points nowhere.
+    CHECK_EQUAL(ask(set, bad, p.ca, kRequired), "unknown");
+    CHECK_EQUAL(ask(set, bad, p.ca, kRequired, 0, false, {stranger.cert.get()}), "unknown");
+    CHECK_EQUAL(ask(set, p.bad, p.ca, kRequired, 0, false, signers), "unknown");
+    // Entries name their issuer: the same serial of the signer's own is another certificate.
+    CrlSpec own;
+    own.idp = "indirectCRL:TRUE";
+    own.revoked = {{&bad, 1}};
+    CrlSet other;
+    add(other, test::make_crl(signer, own), {});
+    CHECK_EQUAL(ask(other, bad, p.ca, {}, 0, false, signers), "good");
+    // A list that is not indirect speaks for its signer alone.
+    CrlSpec direct;
+    direct.revoked = {{&bad, 1}};
+    CrlSet plain;
+    add(plain, test::make_crl(signer, direct), {});
+    CHECK_EQUAL(ask(plain, bad, p.ca, kRequired, 0, false, signers), "unknown");
 }
 
 CLAIM(broken_foreign_empty_or_missing_files_leave_the_list_in_force) {
