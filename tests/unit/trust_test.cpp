@@ -483,3 +483,55 @@ CLAIM(a_changed_anchor_file_counts_after_two_equal_looks_and_a_bad_one_never) {
     }
     std::filesystem::remove_all(folder);
 }
+
+CLAIM(crls_are_asked_for_every_certificate_below_the_anchor) {
+    const auto root = test::make_ca("Root"), sub = test::make_ca("Sub", &root), other = test::make_ca("Other");
+    const auto signer = test::make_ca("Signer", &root), alien = test::make_ca("Signer", &other);
+    test::CertSpec pointing = client_spec("pointing");
+    pointing.crl_issuer = &signer;
+    const auto deep = test::issue(client_spec("deep"), &sub), pointed = test::issue(pointing, &root),
+               plain = test::issue(client_spec("x"), &root);
+    Draft d;
+    d.file("root.pem", root.cert_pem()).file("signer.pem", signer.cert_pem()).file("alien.pem", alien.cert_pem());
+    const auto make = [&](const std::string& lines) {
+        return d.policy(partner("acme", "MTLSIdentity O:Acme\nMTLSTrustAnchor root.pem\n" + lines));
+    };
+    const auto set_of = [](const std::vector<std::string>& lists) {
+        CrlSet set;
+        for (const std::string& pem : lists) {
+            auto decoded = decode_crls(pem);
+            for (X509CrlPtr& list : decoded.value()) set.add(Crl::read(std::move(list)).value(), {});
+        }
+        return set;
+    };
+    const auto verdict_of = [&](const Policy& policy, const test::Identity& who, const CrlSet& crls,
+                                std::int64_t at = now()) {
+        return std::string(word_of(ask(policy, who, {&sub}, at, {}, {}, crls).reason));
+    };
+    const auto lax = make(""), strict = make("MTLSCRL required\nMTLSCRLStale grace=1");
+    test::CrlSpec by_root, by_sub;
+    by_root.next_update = 100;
+    const auto both = set_of({test::make_crl(root, by_root), test::make_crl(sub, by_sub)});
+    CHECK_EQUAL(verdict_of(*strict, deep, both), "granted");
+    CHECK_EQUAL(verdict_of(*strict, deep, set_of({test::make_crl(root, by_root)})), "revocation-unknown");
+    CHECK_EQUAL(verdict_of(*strict, deep, set_of({test::make_crl(sub, by_sub)})), "revocation-unknown");
+    CHECK_EQUAL(verdict_of(*lax, deep, set_of({})), "granted");
+    // Stale for the default, forgiven for an hour by the partner's own rule.
+    CHECK_EQUAL(verdict_of(*lax, plain, both, now() + 200), "revocation-stale");
+    CHECK_EQUAL(verdict_of(*strict, plain, both, now() + 200), "granted");
+    CHECK_EQUAL(verdict_of(*strict, plain, both, now() + 3800), "revocation-stale");
+    const auto answer = ask(*lax, plain, {}, now(), {}, {}, both);
+    CHECK(answer.valid_until <= now() + 101 && answer.valid_until >= now() + 90);
+    by_root.revoked = {{&sub, 2}};
+    CHECK_EQUAL(verdict_of(*lax, deep, set_of({test::make_crl(root, by_root)})), "revoked");
+    CHECK_EQUAL(verdict_of(*lax, plain, set_of({test::make_crl(root, by_root)})), "granted");
+    // An indirect list counts by a signer under the same anchor alone.
+    test::CrlSpec indirect;
+    indirect.idp = "indirectCRL:TRUE";
+    indirect.revoked = {{&pointed, 1}};
+    indirect.entry_issuer = &root;
+    const auto with_signer = make("MTLSIntermediate signer.pem"), with_alien = make("MTLSIntermediate alien.pem");
+    CHECK_EQUAL(verdict_of(*with_signer, pointed, set_of({test::make_crl(signer, indirect)})), "revoked");
+    CHECK_EQUAL(verdict_of(*lax, pointed, set_of({test::make_crl(signer, indirect)})), "granted");
+    CHECK_EQUAL(verdict_of(*with_alien, pointed, set_of({test::make_crl(alien, indirect)})), "granted");
+}
