@@ -1,0 +1,82 @@
+// Policies from text, and what they say of a certificate: for tests of the core.
+#pragma once
+
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "claims.hpp"
+#include "mtls_authz/policy_builder.hpp"
+#include "mtls_authz/session_chain.hpp"
+#include "pki.hpp"
+
+namespace test {
+
+using namespace mtls;
+
+// A policy from text, with files made for it.
+class Draft {
+public:
+    Draft() {
+        std::string name = "/tmp/mtls-unit-XXXXXX";
+        folder_ = mkdtemp(name.data());
+    }
+    ~Draft() { std::filesystem::remove_all(folder_); }
+
+    Draft& file(const std::string& name, const std::string& content) {
+        std::ofstream(folder_ + "/" + name) << content;
+        return *this;
+    }
+    std::unique_ptr<const Policy> policy(const std::string& text) {
+        PolicyBuilder builder(folder_);
+        std::vector<Diagnostic> errors;
+        auto directives = read_directives(text, "p.conf", errors);
+        check(directives.ok(), directives.ok() ? "" : directives.error(), __FILE__, __LINE__);
+        for (const Directive& d : directives.value()) builder.add(d);
+        auto policy = builder.build();
+        said_.clear();
+        for (const Diagnostic& d : builder.diagnostics()) said_ += d.str() + "\n";
+        check(policy != nullptr, said_, __FILE__, __LINE__);
+        return policy;
+    }
+    const std::string& said() const { return said_; }
+
+private:
+    std::string folder_;
+    std::string said_;
+};
+
+inline std::int64_t now() { return std::time(nullptr); }
+
+inline Identification ask(const Policy& policy, const Identity& who, const std::vector<const Identity*>& sent = {},
+                          std::int64_t at = now(), const ServerCas& server = {}, const Refusals& refusals = {},
+                          const CrlSet& crls = {}) {
+    PresentedCertificate presented;
+    presented.leaf = share(*who.cert);
+    presented.facts = read_facts(*who.cert);
+    std::vector<X509*> chain;
+    for (const Identity* link : sent) chain.push_back(link->cert.get());
+    presented.helpers = useful_helpers(*who.cert, chain);
+    return policy.identify(presented, {server, refusals, crls, at});
+}
+
+inline std::string verdict(const Identification& who) {
+    return std::string(word_of(who.reason)) + (who.partner != nullptr ? " " + who.partner->name : "");
+}
+
+inline std::string partner(const std::string& name, const std::string& lines) {
+    return "<MTLSPartner " + name + ">\n" + lines + "\n</MTLSPartner>\n";
+}
+
+inline CertSpec client_spec(const std::string& cn) {
+    CertSpec spec;
+    spec.subject = {{"O", "Acme"}, {"CN", cn}};
+    return spec;
+}
+
+}  // namespace test
