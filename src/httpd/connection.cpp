@@ -3,7 +3,7 @@
 #include <openssl/ssl.h>
 
 #include "mtls_authz/session_chain.hpp"
-#include "start_checks.hpp"
+#include "server_cas.hpp"
 
 // mod_ssl_openssl.h, which not every distribution packages, declares these two hooks.
 extern "C" {
@@ -52,38 +52,6 @@ int verify_and_remember(X509_STORE_CTX* ctx) {
 extern "C" int on_verify_certificate(X509_STORE_CTX* ctx, void* server) {
     constexpr int kRefused = 0;
     return guarded(static_cast<const server_rec*>(server), kRefused, [&] { return verify_and_remember(ctx); });
-}
-
-// The CRLs of SSLCARevocationFile, for partners that trust mod_ssl.
-void copy_server_crls(ServerCas& cas, STACK_OF(X509_OBJECT) * objects) {
-    std::multimap<std::string, X509*> known;
-    for (const X509Ptr& ca : cas.certificates)
-        known.emplace(read_name(*X509_get_subject_name(ca.get())).canonical, ca.get());
-    auto crls = std::make_shared<CrlSet>();
-    for (int i = 0; i < sk_X509_OBJECT_num(objects); ++i) {
-        X509_CRL* const list = X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(objects, i));
-        if (list == nullptr) continue;
-        X509_CRL_up_ref(list);
-        auto crl = Crl::read(X509CrlPtr(list));
-        if (crl.ok()) crls->add(std::move(crl.value()), known);
-    }
-    cas.crls = std::move(crls);
-}
-
-// What mod_ssl was given for this virtual host: copied now, so that no request ever looks into a directory.
-void copy_server_cas(server_rec* s, SSL_CTX* ctx) {
-    server_config(s).has_tls = true;
-    ServerCas& cas = server_config(s).cas;
-    cas.certificates.clear();
-    cas.security_level = SSL_CTX_get_security_level(ctx);
-    STACK_OF(X509_OBJECT)* const objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx));
-    for (int i = 0; i < sk_X509_OBJECT_num(objects); ++i) {
-        X509* const ca = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
-        if (ca != nullptr) cas.certificates.push_back(share(*ca));
-    }
-    for (X509Ptr& ca : certificates_in_ca_path(s)) cas.certificates.push_back(std::move(ca));
-    for (const X509Ptr& ca : cas.certificates) state().live.add_known_ca(*ca);
-    copy_server_crls(cas, objects);
 }
 
 extern "C" int on_init_server(server_rec* s, apr_pool_t*, int is_proxy, SSL_CTX* ctx) {

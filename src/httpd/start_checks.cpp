@@ -1,9 +1,6 @@
 #include "start_checks.hpp"
 
-#include <openssl/pem.h>
-
 #include <algorithm>
-#include <filesystem>
 
 #include "config_tree.hpp"
 #include "dump.hpp"
@@ -316,26 +313,6 @@ extern "C" void on_test_config(apr_pool_t* pconf, server_rec* s) {
 }
 
 }  // namespace
-
-std::vector<X509Ptr> certificates_in_ca_path(const server_rec* s) {
-    const ErrorQueueGuard errors;
-    std::vector<X509Ptr> out;
-    const std::string setting = server_setting(s, "SSLCACertificatePath");
-    if (setting.empty()) return out;
-    const std::string folder = setting.starts_with('/') ? setting : state().server_root + "/" + setting;
-    std::error_code failed;
-    for (const auto& entry : std::filesystem::directory_iterator(folder, failed)) {
-        if (!entry.is_regular_file(failed)) continue;
-        const BioPtr file(BIO_new_file(entry.path().c_str(), "r"));
-        while (file) {
-            X509Ptr ca(PEM_read_bio_X509(file.get(), nullptr, nullptr, nullptr));
-            if (!ca) break;
-            X509_check_purpose(ca.get(), -1, 0);
-            out.push_back(std::move(ca));
-        }
-    }
-    return out;
-}
 
 void register_start_hooks() {
     static const char* const kAfterSsl[] = {"mod_ssl.c", nullptr};

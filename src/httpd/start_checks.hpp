@@ -7,9 +7,6 @@
 
 namespace mtls::httpd {
 
-// The CA certificates in the SSLCACertificatePath of this server, if any.
-std::vector<X509Ptr> certificates_in_ca_path(const server_rec* s);
-
 // check_config, post_config, test_config (DUMP_MTLS_POLICY).
 void register_start_hooks();
 

@@ -292,3 +292,27 @@ CLAIM(a_session_is_told_the_same_in_another_child_and_after_a_restart) {
     TlsClient revoked(site.httpd.port(), options);
     CHECK_EQUAL(revoked.get("/gate/revoked").status, 403);
 }
+
+CLAIM(a_partner_that_trusts_mod_ssl_is_asked_its_cas_and_crls_from_files_and_folders) {
+    const World& w = world();
+    for (const char* crls : {"SSLCARevocationFile server-crls/list.crl", "SSLCARevocationPath server-crls"}) {
+        Site site;
+        site.httpd.write("server-cas/note.txt", "no certificate");
+        site.httpd.write("server-cas/stranger.pem", w.stranger_ca.cert_pem());
+        const Identity good = make_client("good", "good.example.org", w.stranger_ca),
+                       bad = make_client("bad", "bad.example.org", w.stranger_ca);
+        CrlSpec spec;
+        spec.revoked = {{&bad, 1}};
+        site.httpd.write("server-crls/list.crl", make_crl(w.stranger_ca, spec));
+        // optional_no_ca, and no check by mod_ssl: the answer is the module's own.
+        site.tls("SSLVerifyClient optional_no_ca")
+            .vhost("SSLCACertificatePath server-cas\n" + std::string(crls) + "\nSSLCARevocationCheck none");
+        site.start(
+            "<MTLSPartner by-server>\n MTLSIdentity CN:good\n MTLSIdentity CN:bad\n MTLSTrustAnchor "
+            "mod_ssl\n</MTLSPartner>\n"
+            "<Location /gate>\n MTLSAllow partner by-server\n</Location>\n");
+        CHECK_EQUAL(site.get(&good, "/gate/good").status, 200);
+        CHECK_EQUAL(site.get(&bad, "/gate/bad").status, 403);
+        CHECK_EQUAL(site.reason_for("/gate/bad"), "revoked");
+    }
+}
