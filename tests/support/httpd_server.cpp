@@ -132,7 +132,7 @@ void Httpd::configure(const std::string& lines, const std::string& mpm) {
         << "ErrorLog logs/error.log\nLogLevel warn mtls_authz:debug ssl:warn\nErrorLogFormat \"[%m:%l] %M\"\n";
     std::vector<std::string> modules = {"mpm_" + mpm, "authn_core",    "authz_core", "authz_host", "authz_user",
                                         "unixd",      "socache_shmcb", "ssl",        "mime",       "env",
-                                        "headers",    "setenvif",      "alias",      "dir"};
+                                        "watchdog",   "headers",       "setenvif",   "alias",      "dir"};
     if (mpm != "prefork") modules.push_back("http2");
     modules.insert(modules.end(), extra_modules_.begin(), extra_modules_.end());
     for (const std::string& module : modules) {
