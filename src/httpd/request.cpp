@@ -193,9 +193,9 @@ bool decide_once(request_rec* r) {
     if (request.decided_for != r->per_dir_config) {
         if (names_methods(config)) remove_method_overrides(r);
         const Decision d = decide_request(r, request);
-        request.decided_for = r->per_dir_config;
-        request.reason = d.reason;
         request.handover = d.granted() ? make_handover(r, d) : nullptr;
+        request.reason = d.reason;
+        request.decided_for = r->per_dir_config;  // last: what threw before this has decided nothing
         const Outcome outcome = d.granted()                        ? Outcome::kGranted
                                 : is_let_through(config, d.reason) ? Outcome::kWouldDeny
                                                                    : Outcome::kDenied;
