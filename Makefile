@@ -57,7 +57,7 @@ httpd-test: $(MODULE) $(BUILD)/httpd_tests
 
 fuzz: setup-lint  ## fuzzes what reads foreign bytes, 60 seconds a target (FUZZ_SECONDS=n)
 	@$(MAKE) --no-print-directory $(BUILD)/fuzz_replay && $(BUILD)/fuzz_replay tests/fuzz/corpus $(BUILD)/corpus
-	@for target in facts policy selector session; do \
+	@for target in facts policy selector session crl; do \
 	  $(MAKE) --no-print-directory $(BUILD)/fuzz_$$target && mkdir -p $(BUILD)/corpus/$$target && \
 	  $(BUILD)/fuzz_$$target -max_total_time=$(or $(FUZZ_SECONDS),60) -print_final_stats=1 -artifact_prefix=$(BUILD)/ \
 	    $(BUILD)/corpus/$$target tests/fuzz/corpus/$$target || exit 1; done
@@ -71,11 +71,12 @@ lint: setup-lint  ## clang-format, clang-tidy, and warnings as errors with gcc a
 format:  ## lets clang-format settle the layout
 	clang-format -i $(ALL_CXX) $(ALL_HEADERS)
 
-install: all  ## installs the module and its configuration (DESTDIR honoured)
+install: all  ## installs the module, and its .load file where httpd keeps such (DESTDIR honoured)
 	install -d $(DESTDIR)$(MODULE_DIR) $(DESTDIR)$(call apxs_query,SYSCONFDIR)
 	install -m 644 $(MODULE) $(DESTDIR)$(MODULE_DIR)/
 	if [ -d $(DESTDIR)$(call apxs_query,SYSCONFDIR)/mods-available ]; then \
-	  install -m 644 conf/mtls_authz.load conf/mtls_authz.conf $(DESTDIR)$(call apxs_query,SYSCONFDIR)/mods-available/; fi
+	  sed 's|modules/|$(MODULE_DIR)/|' conf/mtls_authz.load \
+	    > $(DESTDIR)$(call apxs_query,SYSCONFDIR)/mods-available/mtls_authz.load; fi
 
 clean:  ## removes build/
 	rm -rf $(BUILD)

@@ -48,8 +48,11 @@ void write(const std::string& folder, const char* name, const std::string& conte
 
 int main(int argc, char** argv) {
     if (argc < 2 || argc > 3) return 2;
-    const std::map<std::string, Target> targets = {
-        {"facts", fuzz::facts}, {"policy", fuzz::policy}, {"selector", fuzz::selector}, {"session", fuzz::session}};
+    const std::map<std::string, Target> targets = {{"facts", fuzz::facts},
+                                                   {"policy", fuzz::policy},
+                                                   {"selector", fuzz::selector},
+                                                   {"session", fuzz::session},
+                                                   {"crl", fuzz::crl}};
     std::size_t runs = 0;
     for (const auto& [name, target] : targets) {
         for (const auto& file : std::filesystem::directory_iterator(std::string(argv[1]) + "/" + name)) {
@@ -63,11 +66,17 @@ int main(int argc, char** argv) {
     std::string carried(1, static_cast<char>(ca_der.size() >> 8));
     carried += static_cast<char>(ca_der.size() & 0xff);
     carried += ca_der + "----" + leaf_der;
+    test::CrlSpec list;
+    list.revoked = {{&leaf, 1}};
+    list.idp = "onlyuser:TRUE";
+    const std::string crl_pem = test::make_crl(ca, list);
+    runs += replay(fuzz::crl, crl_pem);
     runs += replay(fuzz::facts, leaf_der) + replay(fuzz::facts, ca_der) + replay(fuzz::session, carried);
     if (argc == 3) {
         const std::string seeds = argv[2];
         write(seeds + "/facts", "leaf", leaf_der);
         write(seeds + "/facts", "ca", ca_der);
+        write(seeds + "/crl", "list.pem", crl_pem);
         write(seeds + "/session", "carried", carried);
     }
     std::printf("fuzz corpus: %zu inputs replayed\n", runs);

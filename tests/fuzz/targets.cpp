@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "mtls_authz/crl.hpp"
 #include "mtls_authz/policy_builder.hpp"
 #include "mtls_authz/request_path.hpp"
 #include "mtls_authz/session_chain.hpp"
@@ -60,6 +61,19 @@ void selector(std::string_view input) {
             parsed.value().selector.field() == mtls::Field::kIssuer);
     // What was understood is understood again from its own text.
     require(mtls::Selector::parse(parsed.value().selector.text()).ok());
+}
+
+void crl(std::string_view input) {
+    auto decoded = mtls::decode_crls(std::string(input));
+    if (!decoded) return;
+    mtls::CrlSet set;
+    for (mtls::X509CrlPtr& list : decoded.value()) {
+        auto crl = mtls::Crl::read(std::move(list));
+        if (!crl) continue;
+        // Whose signature nobody has verified revokes nothing.
+        require(crl.value()->waits_for_signer());
+        set.add(std::move(crl.value()), {});
+    }
 }
 
 void session(std::string_view input) {

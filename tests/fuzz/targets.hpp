@@ -8,6 +8,7 @@ namespace fuzz {
 void facts(std::string_view input);     // a certificate in DER
 void policy(std::string_view input);    // the text of a policy file
 void selector(std::string_view input);  // one selector, against one certificate
+void crl(std::string_view input);       // a file of CRLs, PEM or DER
 void session(std::string_view input);   // what a TLS session carries
 
 }  // namespace fuzz
