@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -97,6 +98,9 @@ std::vector<DistributionPoint> distribution_points(const X509& certificate);
 // All CRLs of one PEM or DER file, decoded; an error where there is none, or one does not decode.
 Result<std::vector<X509CrlPtr>> decode_crls(const std::string& content);
 
+// The issuer's canonical name of a CRL in DER or PEM that is cut short, as far as it is still there; or "".
+std::string issuer_of_broken_crl(const std::string& content);
+
 enum class CrlStatus { kGood, kRevoked, kStale, kUnknown };
 
 // The lists in force. Immutable once shared.
@@ -113,11 +117,20 @@ public:
                     const CrlRules& rules, std::int64_t now, std::vector<std::int64_t>& edges,
                     std::string& detail) const;
 
+    // Lets CAs that became known verify the lists that wait for their signer.
+    void learn(const std::multimap<std::string, X509*>& known) const;
+    // Notes that a list of this issuer (canonical name) was there and cannot be used: until a usable one is at hand,
+    // what it would be about is stale.
+    void mark_unusable(std::string issuer) { unusable_.insert(std::move(issuer)); }
+
     bool empty() const { return by_issuer_.empty(); }
     std::size_t size() const;
 
 private:
     std::map<std::string, std::vector<std::shared_ptr<const Crl>>, std::less<>> by_issuer_;  // by canonical name
+    std::set<std::string> unusable_;
+
+    bool only_unusable(const std::string& issuer) const;
 };
 
 // Looks at the MTLSCRLFiles. A file that is broken, empty or gone leaves in force what was read before.

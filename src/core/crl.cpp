@@ -6,6 +6,7 @@
 #include <set>
 
 #include "mtls_authz/certificate_facts.hpp"
+#include "mtls_authz/der.hpp"
 #include "mtls_authz/file.hpp"
 #include "mtls_authz/text.hpp"
 
@@ -264,6 +265,40 @@ Result<std::vector<X509CrlPtr>> decode_crls(const std::string& content) {
     return out;
 }
 
+std::string issuer_of_broken_crl(const std::string& content) {
+    const ErrorQueueGuard errors;
+    std::string der = content;
+    constexpr std::string_view kBegin = "-----BEGIN X509 CRL-----";
+    if (const std::size_t begin = content.find(kBegin); begin != std::string::npos) {
+        std::string base64;
+        for (const char c : content.substr(begin + kBegin.size())) {
+            if (is_alnum(c) || c == '+' || c == '/') base64 += c;
+            if (c == '-') break;
+        }
+        base64.resize(base64.size() / 4 * 4);
+        der.assign(base64.size() / 4 * 3, '\0');
+        const int n = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(der.data()), bytes_of(base64).data(),
+                                      static_cast<int>(base64.size()));
+        der.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+    }
+    // CertificateList and TBSCertList, whose lengths are no longer true; version, signature, and the name.
+    std::string_view rest = der;
+    for (int level = 0; level < 2; ++level) {
+        if (rest.size() < 2 || static_cast<std::uint8_t>(rest[0]) != kDerSequence) return {};
+        const auto length = static_cast<std::uint8_t>(rest[1]);
+        rest.remove_prefix(std::min<std::size_t>(rest.size(), length < 0x80 ? 2U : 2U + (length & 0x7fU)));
+    }
+    DerReader reader(rest);
+    auto element = reader.next();
+    if (element && element->tag == V_ASN1_INTEGER) element = reader.next();
+    if (!element || element->tag != kDerSequence) return {};
+    const auto name = reader.next(kDerSequence);
+    if (!name) return {};
+    const auto* p = bytes_of(name->encoding).data();
+    const X509NamePtr parsed(d2i_X509_NAME(nullptr, &p, static_cast<long>(name->encoding.size())));
+    return parsed && X509_NAME_entry_count(parsed.get()) > 0 ? read_name(*parsed).canonical : std::string();
+}
+
 // ---- the set --------------------------------------------------------------------------------------------------
 
 std::string CrlSet::add(std::shared_ptr<const Crl> crl, const std::multimap<std::string, X509*>& known) {
@@ -288,6 +323,24 @@ std::string CrlSet::add(std::shared_ptr<const Crl> crl, const std::multimap<std:
     lists.push_back(std::move(crl));
     const bool impostor = signer == nullptr && first != last;
     return impostor ? "is signed by none of the known CAs whose name it bears" : std::string();
+}
+
+void CrlSet::learn(const std::multimap<std::string, X509*>& known) const {
+    for (const auto& [name, lists] : by_issuer_) {
+        const auto [first, last] = known.equal_range(name);
+        for (const auto& list : lists) {
+            for (auto it = first; it != last && list->waits_for_signer(); ++it) list->signed_by(*it->second);
+        }
+    }
+}
+
+// Whether a list in this issuer's name is there that nobody is known to have signed, or that could not be read.
+bool CrlSet::only_unusable(const std::string& issuer) const {
+    if (unusable_.contains(issuer)) return true;
+    const auto found = by_issuer_.find(issuer);
+    return found != by_issuer_.end() &&
+           std::any_of(found->second.begin(), found->second.end(),
+                       [](const std::shared_ptr<const Crl>& list) { return list->waits_for_signer(); });
 }
 
 std::size_t CrlSet::size() const {
@@ -357,6 +410,10 @@ CrlStatus CrlSet::check(const X509& certificate, X509& issuer, bool is_ca, const
         if (until != INT64_MAX && until != INT64_MIN) edges.push_back(until + 1);
         fresh = fresh || now <= until;
     }
+    if (!complete && rules.stale_after.value_or(0) != INT64_MAX && only_unusable(issuer_name)) {
+        detail = "the CRL of \"" + read_name(*X509_get_subject_name(&issuer)).text() + "\" at hand cannot be used";
+        return CrlStatus::kStale;
+    }
     if (!complete && rules.required.value_or(false)) {
         detail =
             "no CRL of \"" + read_name(*X509_get_subject_name(&issuer)).text() + "\" is at hand, and MTLSCRL required";
@@ -414,13 +471,19 @@ bool CrlFiles::look_at(const std::string& path, const std::multimap<std::string,
     auto decoded = decode_crls(content.value());
     if (!decoded.ok()) {
         complain(decoded.error());
-        return false;
+        std::string issuer = issuer_of_broken_crl(content.value());
+        if (issuer.empty()) return false;
+        into.mark_unusable(std::move(issuer));
+        return true;
     }
     bool added = false;
     for (X509CrlPtr& list : decoded.value()) {
+        std::string name = read_name(*X509_CRL_get_issuer(list.get())).canonical;
         auto crl = Crl::read(std::move(list));
         if (!crl.ok()) {
             complain(crl.error());
+            into.mark_unusable(std::move(name));
+            added = true;
             continue;
         }
         const std::string issuer = crl.value()->issuer_text();

@@ -41,6 +41,7 @@ bool Live::is_waiting() {
 void Live::learn_cas() {
     known_cas_ = server_cas_;
     policy_->add_cas_to(known_cas_);
+    crl_files_.crls()->learn(known_cas_);
 }
 
 void Live::add_known_ca(X509& ca) {

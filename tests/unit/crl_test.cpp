@@ -106,7 +106,7 @@ CLAIM(a_ca_that_may_not_sign_crls_signs_none) {
     const Identity ca = test::issue(spec, nullptr), leaf = test::make_client("x", "x.example.org", ca);
     CrlSet set;
     add(set, test::make_crl(ca, {{{&leaf, -1}}}), {&ca});
-    CHECK_EQUAL(ask(set, leaf, ca, kRequired), "unknown");
+    CHECK_EQUAL(ask(set, leaf, ca, kRequired), "stale");
 }
 
 CLAIM(a_stale_crl_denies_unless_forgiven_and_still_revokes) {
@@ -266,4 +266,46 @@ CLAIM(broken_foreign_empty_or_missing_files_leave_the_list_in_force) {
     CHECK(files.look(known, said));
     CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "good");
     std::filesystem::remove_all(folder);
+}
+
+CLAIM(an_unusable_list_with_nothing_before_it_is_stale) {
+    const Pki& p = pki();
+    const std::string pem = test::make_crl(p.ca, {{{&p.bad, -1}}});
+    Identity forger = test::copy_of(p.ca);
+    forger.key = test::make_key();
+    CrlSpec strange;
+    strange.raw_critical = {{"1.2.3.4", test::der_utf8("x")}};
+    auto decoded = decode_crls(pem);
+    unsigned char* der = nullptr;
+    const int n = i2d_X509_CRL(decoded.value().front().get(), &der);
+    const std::string whole(reinterpret_cast<char*>(der), static_cast<std::size_t>(n));
+    OPENSSL_free(der);
+    for (const std::string& content : {pem.substr(0, pem.size() * 2 / 3), whole.substr(0, whole.size() - 30),
+                                       test::make_crl(forger, {}), test::make_crl(p.ca, strange)}) {
+        std::string folder = "/tmp/mtls-crl-XXXXXX";
+        CHECK(mkdtemp(folder.data()) != nullptr);
+        std::ofstream(folder + "/ca.crl", std::ios::binary) << content;
+        CrlFiles files;
+        files.watch(folder + "/*.crl", {"httpd.conf", 1});
+        std::vector<Diagnostic> said;
+        CHECK(files.look(known_of({&p.ca}), said));
+        CHECK_EQUAL(said.size(), 1U);
+        CHECK_EQUAL(ask(*files.crls(), p.good, p.ca), "stale");
+        CHECK_EQUAL(ask(*files.crls(), p.good, p.ca, {std::nullopt, INT64_MAX}), "good");
+        const Identity other_leaf = test::make_client("x", "x.example.org", p.other);
+        CHECK_EQUAL(ask(*files.crls(), other_leaf, p.other), "good");
+        std::ofstream(folder + "/ca.crl", std::ios::binary) << pem;
+        CHECK(files.look(known_of({&p.ca}), said));
+        CHECK_EQUAL(ask(*files.crls(), p.good, p.ca), "good");
+        CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "revoked");
+        std::filesystem::remove_all(folder);
+    }
+    CHECK_EQUAL(issuer_of_broken_crl("<html>"), "");
+    for (std::size_t k = 0; k < whole.size(); ++k) issuer_of_broken_crl(whole.substr(0, k));
+    // A list of a known CA of the same name is that one's, whenever that CA becomes known.
+    CrlSet twins;
+    add(twins, test::make_crl(p.twin, {}), {&p.ca});
+    CHECK_EQUAL(ask(twins, p.good, p.ca), "stale");
+    twins.learn(known_of({&p.ca, &p.twin}));
+    CHECK_EQUAL(ask(twins, p.good, p.ca), "good");
 }
