@@ -128,9 +128,6 @@ std::vector<std::string> fact_keys(const CertificateFacts& facts, std::span<cons
 // The keys under which pins on a CA above the certificate are filed: sha256: and spki-sha256:.
 std::vector<std::string> ca_index_keys(const std::string& sha256, const std::string& spki_sha256);
 
-// The names of all selector types, for messages and completion.
-std::span<const std::string_view> selector_types();
-
 // The one value of a field that occurs once, as `MTLSAttribute NAME cert:TYPE` copies it. TYPE is checked by
 // parse_field_name(); nothing where the field is absent or occurs more than once.
 class FieldName {

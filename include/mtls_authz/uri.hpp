@@ -22,9 +22,6 @@ struct UriParts {
 };
 UriParts split_uri(std::string_view canonical);
 
-// Whether the path of a selector's value holds wildcards: `*` as a whole segment, or `/**` at the end.
-bool has_uri_wildcard(std::string_view value);
-
 // `pattern` and `uri` canonical. A URI with userinfo or fragment, with %2F, %5C or dot segments in its path, never
 // matches a pattern with wildcards.
 bool uri_pattern_matches(std::string_view pattern, std::string_view uri);

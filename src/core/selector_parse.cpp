@@ -419,6 +419,4 @@ private:
 
 Result<Selector::Parsed> Selector::parse(std::string_view word) { return SelectorParser().parse(word); }
 
-std::span<const std::string_view> selector_types() { return kSelectorWords; }
-
 }  // namespace mtls

@@ -68,11 +68,6 @@ std::vector<std::string_view> segments_of(std::string_view path) {
 
 }  // namespace
 
-bool has_uri_wildcard(std::string_view value) {
-    const auto segments = segments_of(split_uri(value).path);
-    return std::any_of(segments.begin(), segments.end(), [](std::string_view s) { return s == "*" || s == "**"; });
-}
-
 bool uri_pattern_matches(std::string_view pattern, std::string_view uri) {
     const UriParts wanted = split_uri(pattern);
     const UriParts actual = split_uri(uri);

@@ -4,14 +4,6 @@
 
 using namespace test;
 
-namespace {
-
-std::string location(const std::string& path, const std::string& lines) {
-    return "<Location " + path + ">\n" + lines + "\n</Location>\n";
-}
-
-}  // namespace
-
 CLAIM(satisfy_any_does_not_lift_a_gate) {
     Site site;
     site.load("access_compat").start(location("/gate", "Satisfy Any\nRequire all granted\nMTLSAllow partner acme"));

@@ -40,17 +40,6 @@ std::string partner(const std::string& lines) {
     return "<MTLSPartner p>\nMTLSIdentity DNS:p.example.org\nMTLSTrustAnchor acme.pem\n" + lines + "\n</MTLSPartner>\n";
 }
 
-std::string file_text(const std::string& name) {
-    std::ifstream in(name);
-    std::stringstream text;
-    text << in.rdbuf();
-    return text.str();
-}
-
-std::string location(const std::string& path, const std::string& lines) {
-    return "<Location " + path + ">\n" + lines + "\n</Location>\n";
-}
-
 }  // namespace
 
 CLAIM(a_senseless_policy_stops_the_start_and_says_where) {

@@ -37,13 +37,6 @@ long resident_kib(pid_t pid) {
     return 0;
 }
 
-std::string file_text(const std::string& name) {
-    std::ifstream in(name);
-    std::stringstream text;
-    text << in.rdbuf();
-    return text.str();
-}
-
 }  // namespace
 
 CLAIM(fifty_graceful_restarts_under_load_fail_no_request_and_grow_nothing) {

@@ -15,10 +15,6 @@ constexpr const char* kBasic = R"(
 constexpr const char* kUsers = "user:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n";
 constexpr const char* kPassword = "Authorization: Basic dXNlcjpzZWNyZXQ=\r\n";
 
-std::string location(const std::string& path, const std::string& lines) {
-    return "<Location " + path + ">\n" + lines + "\n</Location>\n";
-}
-
 }  // namespace
 
 CLAIM(require_decides_over_http1_and_http2_alike) {

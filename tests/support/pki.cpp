@@ -86,15 +86,16 @@ void add_crl_issuer(X509* cert, const Identity& crl_issuer) {
     CRL_DIST_POINTS_free(points);
 }
 
-void add_raw(X509* cert, const RawExtension& raw) {
+using ExtensionPtr = std::unique_ptr<X509_EXTENSION, mtls::FreeWith<X509_EXTENSION_free>>;
+
+ExtensionPtr raw_extension(const RawExtension& raw, bool critical) {
     const mtls::Asn1ObjectPtr object(OBJ_txt2obj(raw.oid.c_str(), 1));
     ASN1_OCTET_STRING* const data = ASN1_OCTET_STRING_new();
     ASN1_OCTET_STRING_set(data, reinterpret_cast<const unsigned char*>(raw.der.data()),
                           static_cast<int>(raw.der.size()));
-    X509_EXTENSION* const extension = X509_EXTENSION_create_by_OBJ(nullptr, object.get(), 0, data);
-    X509_add_ext(cert, extension, -1);
-    X509_EXTENSION_free(extension);
+    ExtensionPtr extension(X509_EXTENSION_create_by_OBJ(nullptr, object.get(), critical ? 1 : 0, data));
     ASN1_OCTET_STRING_free(data);
+    return extension;
 }
 
 }  // namespace
@@ -155,7 +156,7 @@ Identity issue(const CertSpec& spec, const Identity* issuer, mtls::EvpPkeyPtr ke
             add_extension(cert, issuer_cert, NID_authority_key_identifier, "keyid:always");
         }
         add_san(cert, spec.san);
-        for (const RawExtension& raw : spec.raw) add_raw(cert, raw);
+        for (const RawExtension& raw : spec.raw) X509_add_ext(cert, raw_extension(raw, false).get(), -1);
     }
     EVP_PKEY* const signing = issuer != nullptr ? issuer->key.get() : out.key.get();
     require(X509_sign(cert, signing, EVP_get_digestbyname(spec.digest)) > 0, "sign");
@@ -245,16 +246,7 @@ std::string make_crl(const Identity& signer, const CrlSpec& spec) {
         X509_CRL_add_ext(crl, idp, -1);
         X509_EXTENSION_free(idp);
     }
-    for (const RawExtension& raw : spec.raw_critical) {
-        const mtls::Asn1ObjectPtr object(OBJ_txt2obj(raw.oid.c_str(), 1));
-        ASN1_OCTET_STRING* const data = ASN1_OCTET_STRING_new();
-        ASN1_OCTET_STRING_set(data, reinterpret_cast<const unsigned char*>(raw.der.data()),
-                              static_cast<int>(raw.der.size()));
-        X509_EXTENSION* const extension = X509_EXTENSION_create_by_OBJ(nullptr, object.get(), 1, data);
-        X509_CRL_add_ext(crl, extension, -1);
-        X509_EXTENSION_free(extension);
-        ASN1_OCTET_STRING_free(data);
-    }
+    for (const RawExtension& raw : spec.raw_critical) X509_CRL_add_ext(crl, raw_extension(raw, true).get(), -1);
     for (const auto& [identity, reason] : spec.revoked) {
         add_revoked(crl, *identity->cert, reason, identity == spec.revoked.front().first ? spec.entry_issuer : nullptr);
     }

@@ -4,6 +4,8 @@
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <thread>
 
 namespace test {
@@ -61,6 +63,17 @@ std::string World::policy() {
     MTLSTrustAnchor acme.pem
 </MTLSPartner>
 )";
+}
+
+std::string location(const std::string& path, const std::string& lines) {
+    return "<Location " + path + ">\n" + lines + "\n</Location>\n";
+}
+
+std::string file_text(const std::string& name) {
+    std::ifstream in(name);
+    std::stringstream text;
+    text << in.rdbuf();
+    return text.str();
 }
 
 const World& world() {

@@ -31,6 +31,11 @@ struct World {
     static std::string policy();
 };
 
+// A section as configuration lines.
+std::string location(const std::string& path, const std::string& lines);
+// What a file holds now; empty where there is none.
+std::string file_text(const std::string& name);
+
 // Made once; keys are slow.
 const World& world();
 
