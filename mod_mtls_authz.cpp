@@ -15,6 +15,7 @@ using namespace mtls::httpd;
 namespace {
 
 constexpr int kPolicy = RSRC_CONF;              // the global server alone; never .htaccess
+constexpr int kServer = RSRC_CONF;              // the server or a virtual host
 constexpr int kGate = RSRC_CONF | ACCESS_CONF;  // any section; never .htaccess
 
 const command_rec kDirectives[] = {
@@ -39,7 +40,13 @@ const command_rec kDirectives[] = {
                      "SELECTOR... [note=TEXT]: refuses matching certificates, whoever they map to"),
     AP_INIT_RAW_ARGS("MTLSRevocationFile", on_revocation_file, nullptr, kPolicy,
                      "FILE|GLOB...: MTLSRevoke and MTLSSuspend lines, read again while the server runs"),
-    AP_INIT_RAW_ARGS("MTLSCRLFile", on_crl_file, nullptr, kPolicy,
+    AP_INIT_RAW_ARGS("MTLSGrant", on_policy_directive, nullptr, kPolicy,
+                     "METHODS PATH... [if SELECTOR...]: what a partner may do behind MTLSAllow by-grant"),
+    AP_INIT_RAW_ARGS("MTLSExpect", on_policy_directive, nullptr, kPolicy,
+                     "CERT is NAME|is-refused [REASON]|is-granted METHOD PATH|is-not-granted METHOD PATH"),
+    AP_INIT_RAW_ARGS("MTLSPolicyFile", on_policy_file, nullptr, kPolicy,
+                     "FILE|GLOB...: files with the directives above, read again while the server runs"),
+    AP_INIT_RAW_ARGS("MTLSCRLFile", on_policy_directive, nullptr, kPolicy,
                      "FILE|GLOB...: CRLs, PEM or DER, read again while the server runs"),
     AP_INIT_RAW_ARGS("MTLSCRL", on_policy_directive, nullptr, kPolicy,
                      "if-present|required: whether an issuer without a CRL is refused"),
@@ -47,9 +54,12 @@ const command_rec kDirectives[] = {
                      "deny|allow|grace=HOURS: what a CRL past its nextUpdate is worth"),
     AP_INIT_TAKE1("MTLSPolicyRefresh", on_policy_refresh, nullptr, kPolicy,
                   "SECONDS: how often files are looked at; 0 only at a restart"),
+    // The handshake.
+    AP_INIT_TAKE1("MTLSClientCA", on_client_ca, nullptr, kServer,
+                  "On|Quiet|Off: whether the handshake trusts the policy's anchors, and announces their names"),
     // The gate.
     AP_INIT_RAW_ARGS("MTLSAllow", on_allow, nullptr, kGate,
-                     "any-partner|none|partner NAME...|group NAME... [methods=GET,POST]: who may pass"),
+                     "any-partner|by-grant|none|partner NAME...|group NAME... [methods=GET,POST]: who may pass"),
     AP_INIT_RAW_ARGS("MTLSDeny", on_deny, nullptr, kGate,
                      "partner NAME...|group NAME... [methods=GET,POST]: who may not, whatever MTLSAllow says"),
     AP_INIT_TAKE1("MTLSAuthz", on_authz, nullptr, kGate, "On|LogOnly|Off: whether the gate decides"),

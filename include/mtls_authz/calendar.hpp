@@ -19,12 +19,17 @@ Result<std::int64_t> parse_date(std::string_view text, DateEdge edge);
 // "2027-03-31T23:59:59Z"
 std::string format_time(std::int64_t seconds);
 
+// Instead of an instant: whatever dates say is left out.
+constexpr std::int64_t kAnyTime = INT64_MIN;
+
 // A closed span of time; an absent end is open.
 struct TimeWindow {
     std::optional<std::int64_t> from;
     std::optional<std::int64_t> until;
 
-    bool contains(std::int64_t now) const { return (!from || *from <= now) && (!until || now <= *until); }
+    bool contains(std::int64_t now) const {
+        return now == kAnyTime || ((!from || *from <= now) && (!until || now <= *until));
+    }
     bool unbounded() const { return !from && !until; }
 };
 

@@ -133,32 +133,4 @@ private:
     bool only_unusable(const std::string& issuer) const;
 };
 
-// Looks at the MTLSCRLFiles. A file that is broken, empty or gone leaves in force what was read before.
-class CrlFiles {
-public:
-    void watch(std::string pattern, Where where);
-    bool empty() const { return patterns_.empty(); }
-
-    // One look; as RevocationFiles::look(). `known`: CA certificates by canonical name, to verify with at once.
-    bool look(const std::multimap<std::string, X509*>& known, std::vector<Diagnostic>& findings);
-    std::shared_ptr<const CrlSet> crls() const { return crls_; }
-
-private:
-    struct Pattern {
-        std::string text;
-        Where where;
-        std::string fault;  // last reported
-    };
-    bool look_at(const std::string& path, const std::multimap<std::string, X509*>& known, CrlSet& into,
-                 std::vector<Diagnostic>& findings);
-
-    std::vector<Pattern> patterns_;
-    struct File {
-        std::string stamp;   // of the last look that read it
-        std::string digest;  // of its content, or the fault, then
-    };
-    std::map<std::string, File> files_;
-    std::shared_ptr<const CrlSet> crls_ = std::make_shared<const CrlSet>();
-};
-
 }  // namespace mtls

@@ -1,6 +1,10 @@
-// Files as the configuration names them, read whole.
+// Files as the configuration names them: read whole, and only where nobody but their owners can have changed them.
 #pragma once
 
+#include <sys/types.h>
+
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,8 +12,27 @@
 
 namespace mtls {
 
-// The content of a regular file of at most `limit` bytes; otherwise why it cannot be had.
-Result<std::string> read_whole_file(const std::string& path, std::size_t limit);
+// Who could change a file that decides who is let in. A file passes where it is a regular one, owned by root or the
+// starter and not by the run-time user, and writable by neither others nor the run-time user's groups; so does every
+// folder on the way to it, symbolic links resolved (sticky folders of root may be writable by others).
+struct FileTrust {
+    uid_t starter = 0;                    // whoever started the server
+    uid_t run_user = 0;                   // as whom its children run
+    gid_t run_group = 0;                  // and with which group
+    std::vector<gid_t> more_groups = {};  // the others that the run-time user belongs to
+
+    bool has_own_user() const { return run_user != starter; }
+    bool runs_with(gid_t group) const;
+};
+
+// Why a file cannot be trusted, with the command that mends it; "" where it can.
+std::string find_trust_fault(const std::string& path, const FileTrust& trust);
+// Whether the run-time user can read it, by its mode and that of its folders.
+bool is_readable_by_run_user(const std::string& path, const FileTrust& trust);
+
+// The content of a regular file of at most `limit` bytes; otherwise why it cannot be had. With `trust`, what was opened
+// is judged.
+Result<std::string> read_whole_file(const std::string& path, std::size_t limit, const FileTrust* trust = nullptr);
 
 // What tells two states of a file apart without reading it; empty where there is no file, or it was changed so recently
 // that the clock of the file system could not tell one more change.
@@ -24,5 +47,36 @@ Result<std::vector<std::string>> expand(const std::string& pattern);
 
 // Whether the file is certainly not there: its folder can be read and does not hold it.
 bool is_certainly_gone(const std::string& path);
+
+// Files that a directive names, as one absolute name or glob(7) pattern.
+struct WatchedFiles {
+    std::string pattern;
+    std::string spelled;  // as the directive has it
+    Where where;
+};
+
+// Where a policy's files come from: the disk, or a record of what was read from it before.
+class FileSource {
+public:
+    virtual ~FileSource() = default;
+    virtual Result<std::string> read(const std::string& path, std::size_t limit) = 0;
+    virtual Result<std::vector<std::string>> files_of(const std::string& pattern) = 0;
+};
+
+// The disk, with its rules. Remembers the contents of files that the run-time user will not be able to read.
+class DiskFiles : public FileSource {
+public:
+    Result<std::string> read(const std::string& path, std::size_t limit) override;
+    Result<std::vector<std::string>> files_of(const std::string& pattern) override { return expand(pattern); }
+
+    void set_trust(const FileTrust& trust) { trust_ = trust; }
+    const std::optional<FileTrust>& trust() const { return trust_; }
+    // Files that were read at start and can not be read by the run-time user: what they held then stays.
+    const std::map<std::string, std::string>& pinned() const { return pinned_; }
+
+private:
+    std::optional<FileTrust> trust_;
+    std::map<std::string, std::string> pinned_;
+};
 
 }  // namespace mtls

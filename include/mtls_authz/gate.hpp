@@ -7,30 +7,11 @@
 #include <string_view>
 #include <vector>
 
+#include "mtls_authz/method_set.hpp"
 #include "mtls_authz/policy.hpp"
 #include "mtls_authz/reason.hpp"
 
 namespace mtls {
-
-// A set of request methods (RFC 9110 9, RFC 4918, RFC 3253). HEAD always goes with GET.
-class MethodSet {
-public:
-    // "GET,POST", "read", "write" or "*": no blanks, upper case.
-    static Result<MethodSet> parse(std::string_view text);
-
-    bool contains(std::string_view method) const;
-    bool covers(const MethodSet& other) const;
-    bool is_all() const { return read_ && write_; }
-    const std::string& text() const { return text_; }
-
-private:
-    bool read_ = true;
-    bool write_ = true;
-    std::vector<std::string> names_;
-    std::string text_;
-};
-
-bool is_known_method(std::string_view method);
 
 // A partner's or group's name in a rule: literal, or what the section's own regular expression captured.
 struct NameReference {
@@ -43,13 +24,13 @@ struct NameReference {
 
 // One MTLSAllow or MTLSDeny line.
 struct GateRule {
-    enum class Kind { kNone, kAnyPartner, kPartner, kGroup };
+    enum class Kind { kNone, kAnyPartner, kByGrant, kPartner, kGroup };
     Kind kind = Kind::kNone;
     std::vector<NameReference> names;  // literals sorted, then captures
     MethodSet methods;
     Where where;
 
-    // Reads `any-partner`, `none`, `partner NAME...`, `group NAME...`, each with `methods=` last.
+    // Reads `any-partner`, `by-grant`, `none`, `partner NAME...`, `group NAME...`, each with `methods=` last.
     static Result<GateRule> parse_allow(std::string_view args);
     static Result<GateRule> parse_deny(std::string_view args);
 
@@ -81,13 +62,21 @@ struct Capture {
     std::string_view value;
 };
 
+// What of a request a gate asks about.
+struct RequestLine {
+    std::string_view method;
+    std::string_view path;       // as httpd decoded and normalised it; empty where there is none
+    bool reaches_below = false;  // the method acts on everything below the path too
+};
+
 struct GateAnswer {
     Reason reason = Reason::kNotAllowed;  // kGranted, kNotAllowed or kMethodNotGranted
     const GateRule* rule = nullptr;       // the rule that decided, if one did
+    const Grant* grant = nullptr;         // behind a by-grant rule
 };
 
-// Step 10: may this identified partner pass, with this method?
-GateAnswer decide(const Gate& gate, const Identification& who, std::string_view method,
+// Step 10: may this identified partner pass, with this request?
+GateAnswer decide(const Gate& gate, const Identification& who, const RequestLine& request,
                   std::span<const Capture> captures);
 
 }  // namespace mtls

@@ -12,6 +12,9 @@
 #include <vector>
 
 #include "mtls_authz/calendar.hpp"
+#include "mtls_authz/expectation.hpp"
+#include "mtls_authz/file.hpp"
+#include "mtls_authz/grant.hpp"
 #include "mtls_authz/reason.hpp"
 #include "mtls_authz/refusals.hpp"
 #include "mtls_authz/revocation.hpp"
@@ -54,6 +57,12 @@ struct Partner {
     TimeWindow validity;
     std::optional<Where> suspended;
     CrlRules crl_rules;
+    std::vector<Grant> grants;
+    std::string digest;  // SHA-256 of all that is in force about it, its files included
+
+    // As it stands in a policy file.
+    std::string render() const;
+    std::string find_digest() const;
 };
 
 // Whom a certificate belongs to, and every fact about that which does not depend on the request.
@@ -70,6 +79,7 @@ struct Identification {
     std::vector<std::string> groups;         // of this certificate, for whatever grants
     std::vector<std::string> denied_groups;  // for MTLSDeny: conditions that cannot tell count as fulfilled
     std::vector<std::pair<std::string, std::string>> attributes;
+    std::vector<GrantedPath> grants;  // of this certificate, longest literal beginning first
 
     // Seconds since the epoch, inclusive: asked again within them, the answer would be the same.
     std::int64_t valid_from = INT64_MIN;
@@ -90,7 +100,15 @@ public:
     // Throws std::bad_alloc alone. Thread-safe.
     Identification identify(const PresentedCertificate& presented, const Surroundings& around) const;
 
+    // The same for MTLSExpect: identity, path and grants alone. Dates, revocation, suspension and contract are left
+    // out.
+    Identification identify_at_any_time(const PresentedCertificate& presented, const ServerCas& server) const;
+
     const std::vector<std::unique_ptr<const Partner>>& partners() const { return partners_; }
+    const std::vector<Grant>& grants() const { return grants_; }  // of every partner
+    const std::vector<Expectation>& expectations() const { return expectations_; }
+    const std::vector<WatchedFiles>& crl_files() const { return crl_files_; }
+    bool some_trust_mod_ssl() const { return some_trust_mod_ssl_; }
     const Partner* find(std::string_view name) const;
     bool has_group(std::string_view name) const;
     const CaDirectory& cas() const { return cas_; }
@@ -99,7 +117,7 @@ public:
 
     // The policy in policy-file syntax, in a canonical order: what reads back to the same policy.
     std::string render() const;
-    // The first 16 hex digits of the SHA-256 of what is in force: render(), anchors by their content.
+    // The first 16 hex digits of the SHA-256 of what is in force: render(), files by their content.
     const std::string& generation() const { return generation_; }
 
 private:
@@ -113,15 +131,17 @@ private:
 
     void build_index();
     void index_identity(std::uint32_t id);
-    std::string effective_content() const;
+    std::string render_common() const;
+    std::string find_generation() const;
     std::vector<Match> matching_identities(const CertificateFacts& facts) const;
     NearestCa nearest_ca(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now) const;
     void add_any_matches(const NearestCa& nearest, const CertificateFacts& facts, std::vector<Match>& matches) const;
-    void identify_by_path(const PresentedCertificate& presented, const NearestCa& nearest, const Surroundings& around,
-                          Identification& out) const;
+    std::optional<PathAnswer> identify_by_path(const PresentedCertificate& presented, const NearestCa& nearest,
+                                               const ServerCas& server, std::int64_t now, Identification& out) const;
     std::vector<X509*> crl_signers(const Partner& partner, const PathAnswer& path, const Surroundings& around) const;
     void check_crls(const PathAnswer& path, bool by_server, const Surroundings& around, Identification& out) const;
-    void describe_partner(const CertificateFacts& facts, const Surroundings& around, Identification& out) const;
+    void describe_partner(const CertificateFacts& facts, Identification& out) const;
+    void check_contract(const Surroundings& around, Identification& out) const;
     void set_validity(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now,
                       Identification& out) const;
 
@@ -139,7 +159,14 @@ private:
         any_by_issuer_;  // by CA id, or by SHA-256 of an end-entity anchor
     RevocationSet revocations_;
     CrlRules crl_rules_;
+    std::vector<Grant> grants_;
+    std::vector<Expectation> expectations_;
+    std::vector<WatchedFiles> crl_files_;
     std::string generation_;
 };
+
+// What distinguishes two policies, for the log: "added acme, globex; changed initech; removed hooli", at most ten names
+// of each kind, then a count.
+std::string describe_change(const Policy& before, const Policy& after);
 
 }  // namespace mtls

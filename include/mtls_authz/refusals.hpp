@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "mtls_authz/file.hpp"
 #include "mtls_authz/result.hpp"
 #include "mtls_authz/revocation.hpp"
 
@@ -24,11 +25,12 @@ struct Refusals {
 
 // Looks at the files. What adds a refusal counts at once. What takes one away counts after two looks that saw the same,
 // and never because a file is empty, unreadable, holds a line that cannot be read, or is gone from a folder that cannot
-// be read.
+// be read, nor while somebody else than its owners could have written it.
 class RevocationFiles {
 public:
-    // Absolute names or glob(7) patterns.
-    void watch(std::string pattern, Where where);
+    // `trust` has to outlive this.
+    void set_trust(const FileTrust& trust) { trust_ = &trust; }
+    void watch(WatchedFiles files) { patterns_.push_back(std::move(files)); }
     bool empty() const { return patterns_.empty(); }
 
     // One look at everything. What is newly wrong is appended to `findings`, once for each content. Returns whether
@@ -40,12 +42,10 @@ public:
 
     // What is in force; never null.
     std::shared_ptr<const Refusals> refusals() const { return refusals_; }
+    // The files that were looked at.
+    std::vector<std::string> paths() const;
 
 private:
-    struct Pattern {
-        std::string text;
-        Where where;
-    };
     struct File {
         std::map<std::string, Directive> in_force;  // by the line's text
         std::string awaited;                        // digest of a content that takes lines away, seen once
@@ -56,7 +56,8 @@ private:
     bool settle(File& file, std::map<std::string, Directive> lines, const std::string& digest);
     void rebuild();
 
-    std::vector<Pattern> patterns_;
+    const FileTrust* trust_ = nullptr;
+    std::vector<WatchedFiles> patterns_;
     std::map<std::string, File> files_;
     std::map<std::string, std::string> pattern_faults_;
     std::shared_ptr<const Refusals> refusals_ = std::make_shared<const Refusals>();

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mtls_authz/calendar.hpp"
@@ -15,6 +16,9 @@
 #include "mtls_authz/result.hpp"
 
 namespace mtls {
+
+// In place of a file: the CAs that mod_ssl was given.
+constexpr std::string_view kModSsl = "mod_ssl";
 
 // A certificate read from an anchor or intermediate file.
 struct AnchorCertificate {
@@ -75,10 +79,29 @@ public:
     bool knows_leaf(const std::string& sha256, std::int64_t now) const;
     bool names(const std::string& ca_id, std::int64_t now) const;
 
+    // For the handshake: the anchors that may be the issuers of one of these, by name, and the leaf (the first) where
+    // it is an anchor itself. Borrowed from the policy.
+    std::vector<X509*> anchors_for(const std::vector<X509*>& chain, std::int64_t now) const;
+    // The names that a client looks for when it chooses its certificate (RFC 8446 4.2.4): of CAs their own, of
+    // end-entity anchors their issuer's. Each once; borrowed from the policy. Nothing where they are more than `limit`
+    // bytes, as a handshake message carries them. Only after finish().
+    std::optional<std::vector<X509_NAME*>> announced_names(std::size_t limit, std::int64_t now) const;
+    void finish();
+
 private:
+    struct LeafAnchor {
+        std::vector<const AnchorCertificate*> certificates;
+        std::vector<TimeWindow> windows;
+    };
     std::map<std::string, std::vector<std::string>, std::less<>> by_name_;  // canonical name -> ca ids
     std::map<std::string, Issuer, std::less<>> cas_;                        // by ca id
-    std::map<std::string, std::vector<TimeWindow>, std::less<>> leaves_;    // by SHA-256: end-entity anchors
+    std::map<std::string, LeafAnchor, std::less<>> leaves_;                 // by SHA-256: end-entity anchors
+    struct Announced {
+        X509_NAME* name;
+        std::size_t size;
+        std::vector<const std::vector<TimeWindow>*> windows;
+    };
+    std::vector<Announced> announced_;
 };
 
 // The nearest CA above a leaf that the policy names.
@@ -94,7 +117,7 @@ NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertifica
                           const std::vector<X509*>& helpers, const ServerCas& server, std::int64_t now);
 
 // The strict check of RFC 5280 6, by OpenSSL: purpose, depth 10, security level, and the dates of all CAs at
-// `now`, inclusively. The leaf's own dates are the caller's business.
+// `now`, inclusively (none at kAnyTime). The leaf's own dates are the caller's business.
 struct PathQuestion {
     X509* leaf = nullptr;
     std::vector<X509*> trusted;
@@ -111,5 +134,11 @@ struct PathAnswer {
     std::vector<std::string> ca_ids;   // their names and keys, nearest first
 };
 PathAnswer verify_path(const PathQuestion& question);
+
+// Verification in the handshake, for MTLSClientCA. Lets `ctx` (as OpenSSL's verify callback gets it) be verified
+// against its own store; where that would fail, and one of the policy's anchors may have issued the certificate,
+// against that anchor instead, with the callback and parameters of `ctx` in both cases. `ssl_index`: that of the SSL*
+// among the context's data. Returns what X509_verify_cert() does.
+int verify_with_anchors(X509_STORE_CTX* ctx, const CaDirectory& anchors, int ssl_index, std::int64_t now);
 
 }  // namespace mtls

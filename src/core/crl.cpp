@@ -7,7 +7,6 @@
 
 #include "mtls_authz/certificate_facts.hpp"
 #include "mtls_authz/der.hpp"
-#include "mtls_authz/file.hpp"
 #include "mtls_authz/text.hpp"
 
 namespace mtls {
@@ -424,74 +423,6 @@ CrlStatus CrlSet::check(const X509& certificate, X509& issuer, bool is_ca, const
         return CrlStatus::kStale;
     }
     return CrlStatus::kGood;
-}
-
-// ---- the files ------------------------------------------------------------------------------------------------
-
-void CrlFiles::watch(std::string pattern, Where where) {
-    patterns_.push_back({std::move(pattern), std::move(where), {}});
-}
-
-bool CrlFiles::look(const std::multimap<std::string, X509*>& known, std::vector<Diagnostic>& findings) {
-    auto next = std::make_shared<CrlSet>(*crls_);
-    bool changed = false;
-    for (Pattern& pattern : patterns_) {
-        const auto files = expand(pattern.text);
-        const std::string fault = files.ok() ? "" : files.error();
-        if (!fault.empty() && fault != pattern.fault) {
-            findings.push_back({Diagnostic::Severity::kError, pattern.where,
-                                "MTLSCRLFile: " + fault + ": the CRLs read from there stay in force"});
-        }
-        pattern.fault = fault;
-        if (!files.ok()) continue;
-        for (const std::string& path : files.value()) changed = look_at(path, known, *next, findings) || changed;
-    }
-    if (changed) crls_ = std::move(next);
-    return changed;
-}
-
-bool CrlFiles::look_at(const std::string& path, const std::multimap<std::string, X509*>& known, CrlSet& into,
-                       std::vector<Diagnostic>& findings) {
-    constexpr std::size_t kLargestFile = 256UL << 20;
-    File& file = files_[path];
-    const auto complain = [&](const std::string& what) {
-        findings.push_back({Diagnostic::Severity::kError, {path, 0}, what + ": what was in force stays so"});
-    };
-    const std::string stamp = settled_stamp(path);
-    if (!stamp.empty() && stamp == file.stamp) return false;
-    const auto content = read_whole_file(path, kLargestFile);
-    const std::string digest = content.ok() ? sha256(content.value()) : content.error();
-    file.stamp = stamp;
-    if (digest == file.digest) return false;
-    file.digest = digest;
-    if (!content.ok()) {
-        complain("cannot be read (" + content.error() + ")");
-        return false;
-    }
-    auto decoded = decode_crls(content.value());
-    if (!decoded.ok()) {
-        complain(decoded.error());
-        std::string issuer = issuer_of_broken_crl(content.value());
-        if (issuer.empty()) return false;
-        into.mark_unusable(std::move(issuer));
-        return true;
-    }
-    bool added = false;
-    for (X509CrlPtr& list : decoded.value()) {
-        std::string name = read_name(*X509_CRL_get_issuer(list.get())).canonical;
-        auto crl = Crl::read(std::move(list));
-        if (!crl.ok()) {
-            complain(crl.error());
-            into.mark_unusable(std::move(name));
-            added = true;
-            continue;
-        }
-        const std::string issuer = crl.value()->issuer_text();
-        const std::string fault = into.add(std::move(crl.value()), known);
-        if (!fault.empty()) complain("the CRL of \"" + escape_for_log(issuer, 200) + "\" " + fault);
-        added = true;
-    }
-    return added;
 }
 
 }  // namespace mtls

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +11,8 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+
+#include "mtls_authz/text.hpp"
 
 namespace mtls {
 
@@ -37,17 +40,145 @@ bool can_list(const std::string& folder) {
 
 }  // namespace
 
-Result<std::string> read_whole_file(const std::string& path, std::size_t limit) {
+namespace {
+
+constexpr int kMostLinks = 40;
+
+std::string shell_quoted(const std::string& path) {
+    std::string out = "'";
+    for (const char c : path) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return out + "'";
+}
+
+std::string user_name(uid_t user) {
+    std::string buffer(4096, '\0');
+    passwd entry{};
+    passwd* found = nullptr;
+    const bool known = getpwuid_r(user, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr;
+    return known ? found->pw_name : std::to_string(user);
+}
+
+// What a path leads over: each folder, symbolic link and at last the file, as the kernel walks it.
+struct Step {
+    std::string path;
+    struct stat info {};
+};
+
+// Empty where the path leads nowhere, or in circles.
+std::vector<Step> walk(const std::string& path) {
+    std::vector<Step> steps;
+    std::vector<std::string> ahead;  // components still to go, the next one last
+    const auto push = [&ahead](const std::string& part) {
+        const auto parts = split(part, '/');
+        for (auto it = parts.rbegin(); it != parts.rend(); ++it) {
+            if (!it->empty() && *it != ".") ahead.emplace_back(*it);
+        }
+    };
+    const auto add = [&steps](const std::string& at) {
+        Step step{at, {}};
+        const bool there = lstat(at.c_str(), &step.info) == 0;
+        if (there) steps.push_back(std::move(step));
+        return there;
+    };
+    push(path);
+    std::string here = "/";
+    if (!add(here)) return {};
+    for (int links = 0; !ahead.empty();) {
+        const std::string name = std::move(ahead.back());
+        ahead.pop_back();
+        if (name == "..") {
+            here = here.substr(0, std::max<std::size_t>(1, here.rfind('/')));
+            continue;
+        }
+        const std::string next = here == "/" ? here + name : here + "/" + name;
+        if (!add(next)) return {};
+        if (!S_ISLNK(steps.back().info.st_mode)) {
+            here = next;
+            continue;
+        }
+        char target[4096];
+        const ssize_t n = readlink(next.c_str(), target, sizeof target);
+        if (n <= 0 || n == static_cast<ssize_t>(sizeof target) || ++links > kMostLinks) return {};
+        push({target, static_cast<std::size_t>(n)});
+        if (target[0] == '/') here = "/";
+    }
+    return steps;
+}
+
+std::string trust_fault_of(const Step& step, const FileTrust& trust) {
+    const struct stat& info = step.info;
+    const std::string quoted = shell_quoted(step.path);
+    // Without a user of its own, whoever takes over the server owns these files anyway: that is said once, at start.
+    if (trust.has_own_user()) {
+        const bool owned_by_run_user = info.st_uid == trust.run_user;
+        const bool owned_well = info.st_uid == 0 || info.st_uid == trust.starter;
+        if (owned_by_run_user || !owned_well) {
+            return quoted + " belongs to " + user_name(info.st_uid) +
+                   (owned_by_run_user ? ", as whom the server runs" : ", who is neither root nor who started it") +
+                   ": chown " + (S_ISLNK(info.st_mode) ? "-h " : "") + user_name(trust.starter) + " " + quoted;
+        }
+    }
+    if (S_ISLNK(info.st_mode)) return {};
+    const bool sticky = S_ISDIR(info.st_mode) && (info.st_mode & S_ISVTX) != 0 && info.st_uid == 0;
+    if ((info.st_mode & S_IWOTH) != 0 && !sticky) {
+        return quoted + " can be written by everybody: chmod o-w " + quoted;
+    }
+    if ((info.st_mode & S_IWGRP) != 0 && trust.runs_with(info.st_gid) && !sticky) {
+        return quoted + " can be written by a group with which the server runs: chmod g-w " + quoted;
+    }
+    return {};
+}
+
+std::string trust_fault_of(const std::vector<Step>& steps, const FileTrust& trust) {
+    for (const Step& step : steps) {
+        std::string fault = trust_fault_of(step, trust);
+        if (!fault.empty()) return fault;
+    }
+    return {};
+}
+
+bool same_file(const struct stat& a, const struct stat& b) { return a.st_dev == b.st_dev && a.st_ino == b.st_ino; }
+
+}  // namespace
+
+bool FileTrust::runs_with(gid_t group) const {
+    return group == run_group || std::find(more_groups.begin(), more_groups.end(), group) != more_groups.end();
+}
+
+std::string find_trust_fault(const std::string& path, const FileTrust& trust) {
+    return trust_fault_of(walk(path), trust);
+}
+
+bool is_readable_by_run_user(const std::string& path, const FileTrust& trust) {
+    if (!trust.has_own_user()) return true;
+    const auto steps = walk(path);
+    return !steps.empty() && std::all_of(steps.begin(), steps.end(), [&](const Step& step) {
+        const struct stat& info = step.info;
+        if (S_ISLNK(info.st_mode)) return true;
+        const unsigned wanted = S_ISDIR(info.st_mode) ? 1U : 4U;
+        const unsigned shift = info.st_uid == trust.run_user ? 6 : trust.runs_with(info.st_gid) ? 3 : 0;
+        return ((info.st_mode >> shift) & wanted) != 0;
+    });
+}
+
+Result<std::string> read_whole_file(const std::string& path, std::size_t limit, const FileTrust* trust) {
     // Not blocking: what was a file yesterday may be a pipe today.
     const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
     if (file.get() < 0) return Error{std::strerror(errno)};
     struct stat info {};
     if (fstat(file.get(), &info) != 0) return Error{std::strerror(errno)};
     if (!S_ISREG(info.st_mode)) return Error{"is not a regular file"};
+    if (trust != nullptr) {
+        const auto steps = walk(path);
+        if (steps.empty() || !same_file(steps.back().info, info)) return Error{"changes while it is read"};
+        std::string fault = trust_fault_of(steps, *trust);
+        if (!fault.empty()) return Error{"is not safe: " + fault};
+    }
     if (static_cast<std::size_t>(info.st_size) > limit) {
         return Error{"is larger than " + std::to_string(limit >> 20) + " MiB"};
     }
     std::string content;
+    content.reserve(static_cast<std::size_t>(info.st_size));
     char buffer[65536];
     for (;;) {
         const ssize_t n = read(file.get(), buffer, sizeof buffer);
@@ -57,6 +188,19 @@ Result<std::string> read_whole_file(const std::string& path, std::size_t limit) 
         content.append(buffer, static_cast<std::size_t>(n));
         if (content.size() > limit) return Error{"grows while it is read"};
     }
+}
+
+Result<std::string> DiskFiles::read(const std::string& path, std::size_t limit) {
+    auto content = read_whole_file(path, limit, trust_ ? &*trust_ : nullptr);
+    if (!trust_) return content;
+    if (content.ok() && geteuid() == trust_->starter && !is_readable_by_run_user(path, *trust_)) {
+        pinned_[path] = content.value();
+    }
+    if (!content.ok() && content.error() == std::strerror(EACCES)) {
+        const auto pinned = pinned_.find(path);
+        if (pinned != pinned_.end()) return pinned->second;
+    }
+    return content;
 }
 
 std::string settled_stamp(const std::string& path) {

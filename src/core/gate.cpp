@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 
 #include "mtls_authz/policy_builder.hpp"
 #include "mtls_authz/text.hpp"
@@ -10,68 +11,9 @@ namespace mtls {
 
 namespace {
 
-constexpr std::array<std::string_view, 6> kReadMethods = {"GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT", "SEARCH"};
-constexpr std::array<std::string_view, 31> kOtherMethods = {
-    "POST",   "PUT",    "DELETE",      "PATCH",      "CONNECT",          "TRACE",      "PROPPATCH",    "MKCOL",
-    "COPY",   "MOVE",   "LOCK",        "UNLOCK",     "VERSION-CONTROL",  "CHECKOUT",   "UNCHECKOUT",   "CHECKIN",
-    "UPDATE", "LABEL",  "MKWORKSPACE", "MKACTIVITY", "BASELINE-CONTROL", "MERGE",      "ACL",          "BIND",
-    "UNBIND", "REBIND", "ORDERPATCH",  "LINK",       "UNLINK",           "MKCALENDAR", "MKREDIRECTREF"};
-
-template <class Range>
-bool in(const Range& range, std::string_view word) {
-    return std::find(range.begin(), range.end(), word) != range.end();
-}
-
 std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 100) + "'"; }
 
-// HEAD is GET without a body: whoever may do one may do the other.
-std::string_view follow_get(std::string_view method) { return method == "HEAD" ? "GET" : method; }
-
 }  // namespace
-
-bool is_known_method(std::string_view method) { return in(kReadMethods, method) || in(kOtherMethods, method); }
-
-Result<MethodSet> MethodSet::parse(std::string_view text) {
-    MethodSet out;
-    out.text_ = std::string(text);
-    if (text == "*") return out;
-    out.read_ = text == "read";
-    out.write_ = text == "write";
-    if (out.read_ || out.write_) return out;
-    for (const std::string_view name : split(text, ',')) {
-        std::string upper(name);
-        std::transform(upper.begin(), upper.end(), upper.begin(),
-                       [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
-        if (name.empty())
-            return Error{"methods=" + std::string(text) + ": an empty method; write GET,POST without blanks"};
-        if (!is_known_method(name)) {
-            const bool case_only = is_known_method(upper);
-            std::vector<std::string_view> known(kReadMethods.begin(), kReadMethods.end());
-            known.insert(known.end(), kOtherMethods.begin(), kOtherMethods.end());
-            return Error{"methods=: " + quoted(name) + " is no method that httpd knows" +
-                         (case_only ? " (did you mean '" + upper + "'?)" : did_you_mean(name, known)) +
-                         ": expected GET,POST,... or read, write, *"};
-        }
-        out.names_.emplace_back(name);
-    }
-    if (in(out.names_, "HEAD") && !in(out.names_, "GET")) {
-        return Error{"methods=: HEAD goes with GET; write GET"};
-    }
-    return out;
-}
-
-bool MethodSet::contains(std::string_view method) const {
-    if (is_all()) return true;
-    if (read_ || write_) return in(kReadMethods, method) == read_;
-    return in(names_, follow_get(method));
-}
-
-bool MethodSet::covers(const MethodSet& other) const {
-    if (is_all()) return true;
-    if (other.is_all()) return false;
-    if (other.read_ || other.write_) return (read_ && other.read_) || (write_ && other.write_);
-    return std::all_of(other.names_.begin(), other.names_.end(), [this](const std::string& m) { return contains(m); });
-}
 
 // Only captures of the section's own regular expression: everything else that an expression could read is in the hands
 // of the client (headers, cookies, query), or can be set from .htaccess.
@@ -100,30 +42,40 @@ Result<GateRule> parse_rule(std::string_view args, bool allow) {
     GateRule rule;
     if (!words.empty() && equal_nocase(words.back().substr(0, 8), "methods=")) {
         auto methods = MethodSet::parse(std::string_view(words.back()).substr(8));
-        if (!methods) return Error{methods.error()};
+        if (!methods) return Error{"methods=: " + methods.error()};
         rule.methods = std::move(methods.value());
         words.pop_back();
     }
-    const std::string expected = allow
-                                     ? "expected any-partner, none, partner NAME... or group NAME..., and methods= last"
-                                     : "expected partner NAME... or group NAME..., and methods= last";
+    const std::string expected =
+        allow ? "expected any-partner, by-grant, none, partner NAME... or group NAME..., and methods= last"
+              : "expected partner NAME... or group NAME..., and methods= last";
     if (words.empty()) return Error{expected};
     const std::string& kind = words.front();
-    const bool named = equal_nocase(kind, "partner") || equal_nocase(kind, "group");
-    const bool any = allow && equal_nocase(kind, "any-partner");
-    const bool none = allow && equal_nocase(kind, "none");
-    if (!named && !any && !none) {
-        static constexpr std::string_view kKinds[] = {"any-partner", "none", "partner", "group"};
-        return Error{quoted(kind) + did_you_mean(kind, kKinds) + ": " + expected};
+    using Kind = GateRule::Kind;
+    struct Word {
+        std::string_view text;
+        Kind kind;
+    };
+    static constexpr Word kWords[] = {{"partner", Kind::kPartner},
+                                      {"group", Kind::kGroup},
+                                      {"any-partner", Kind::kAnyPartner},
+                                      {"by-grant", Kind::kByGrant},
+                                      {"none", Kind::kNone}};
+    constexpr std::size_t kInDeny = 2;
+    const std::span<const Word> words_known(kWords, allow ? std::size(kWords) : kInDeny);
+    const auto word = std::find_if(words_known.begin(), words_known.end(),
+                                   [&kind](const Word& w) { return equal_nocase(kind, w.text); });
+    if (word == words_known.end()) {
+        std::vector<std::string_view> known;
+        for (const Word& w : words_known) known.push_back(w.text);
+        return Error{quoted(kind) + did_you_mean(kind, known) + ": " + expected};
     }
+    rule.kind = word->kind;
+    const bool named = rule.kind == Kind::kPartner || rule.kind == Kind::kGroup;
     if (named == (words.size() == 1)) {
         return Error{named ? quoted(kind) + " needs at least one NAME" : quoted(kind) + " takes no names: " + expected};
     }
-    if (none && !rule.methods.text().empty()) return Error{"'none' takes no methods="};
-    rule.kind = any                             ? GateRule::Kind::kAnyPartner
-                : none                          ? GateRule::Kind::kNone
-                : equal_nocase(kind, "partner") ? GateRule::Kind::kPartner
-                                                : GateRule::Kind::kGroup;
+    if (rule.kind == Kind::kNone && !rule.methods.text().empty()) return Error{"'none' takes no methods="};
     for (std::size_t i = 1; i < words.size(); ++i) {
         if (equal_nocase(words[i].substr(0, 8), "methods=")) return Error{"methods= comes last, once"};
         if (is_known_method(words[i])) {
@@ -174,6 +126,7 @@ NameMatch rule_matches(const GateRule& rule, const Identification& who, const st
         case GateRule::Kind::kNone:
             return NameMatch::kNo;
         case GateRule::Kind::kAnyPartner:
+        case GateRule::Kind::kByGrant:  // decide() asks the grants
             return NameMatch::kYes;
         case GateRule::Kind::kPartner:
             return names_match(rule, who.partner->name, captures);
@@ -200,7 +153,7 @@ Result<GateRule> GateRule::parse_allow(std::string_view args) { return parse_rul
 Result<GateRule> GateRule::parse_deny(std::string_view args) { return parse_rule(args, false); }
 
 std::string GateRule::text() const {
-    static constexpr std::array<std::string_view, 4> kWords = {"none", "any-partner", "partner", "group"};
+    static constexpr std::array<std::string_view, 5> kWords = {"none", "any-partner", "by-grant", "partner", "group"};
     std::string out(kWords[static_cast<std::size_t>(kind)]);
     for (const NameReference& name : names) out += " " + name.text();
     if (!methods.text().empty()) out += " methods=" + methods.text();
@@ -218,21 +171,28 @@ bool GateRule::covers(const GateRule& other) const {
            });
 }
 
-GateAnswer decide(const Gate& gate, const Identification& who, std::string_view method,
+GateAnswer decide(const Gate& gate, const Identification& who, const RequestLine& request,
                   std::span<const Capture> captures) {
     for (const DenyChain* chain = gate.deny; chain != nullptr; chain = chain->outer) {
         for (const GateRule& rule : *chain->rules) {
             // What cannot be told denies: an expression that is empty must not open a gate.
             if (rule_matches(rule, who, who.denied_groups, captures) == NameMatch::kNo) continue;
-            if (rule.methods.contains(method)) return {Reason::kNotAllowed, &rule};
+            if (rule.methods.contains(request.method)) return {Reason::kNotAllowed, &rule, nullptr};
         }
     }
     GateAnswer answer;
     if (gate.allow == nullptr) return answer;
     for (const GateRule& rule : *gate.allow) {
         if (rule_matches(rule, who, who.groups, captures) != NameMatch::kYes) continue;
-        if (rule.methods.contains(method)) return {Reason::kGranted, &rule};
-        if (answer.rule == nullptr) answer = {Reason::kMethodNotGranted, &rule};
+        bool fits = rule.methods.contains(request.method);
+        GrantAnswer by_grant{GrantAnswer::Kind::kGranted, nullptr};
+        if (rule.kind == GateRule::Kind::kByGrant) {
+            by_grant = find_grant(who.grants, who.partner->name, request.method, request.path, request.reaches_below);
+            if (by_grant.kind == GrantAnswer::Kind::kNo) continue;
+            fits = fits && by_grant.kind == GrantAnswer::Kind::kGranted;
+        }
+        if (fits) return {Reason::kGranted, &rule, by_grant.grant};
+        if (answer.rule == nullptr) answer = {Reason::kMethodNotGranted, &rule, by_grant.grant};
     }
     return answer;
 }

@@ -65,8 +65,9 @@ void Policy::build_index() {
             index_identity(id);
         }
     }
+    cas_.finish();
     edges_.assign(edges.begin(), edges.end());
-    generation_ = hex(bytes_of(sha256(effective_content()))).substr(0, 16);
+    generation_ = find_generation();
 }
 
 // ---- identifying ----------------------------------------------------------------------------------------------
@@ -144,7 +145,7 @@ struct Policy::Candidates {
         return helpers;
     }
 
-    const PathAnswer& verify(std::vector<X509*> trusted, std::vector<X509*> helpers) {
+    PathAnswer& verify(std::vector<X509*> trusted, std::vector<X509*> helpers) {
         std::vector<X509*> key = trusted;
         key.push_back(nullptr);
         key.insert(key.end(), helpers.begin(), helpers.end());
@@ -157,10 +158,10 @@ struct Policy::Candidates {
     }
 
     // The path that entitles this identity's partner, or nullptr.
-    const PathAnswer* path_for(const Match& match) {
+    PathAnswer* path_for(const Match& match) {
         auto trusted = trusted_for(match);
         if (!trusted.empty()) {
-            const PathAnswer& answer = verify(std::move(trusted), helpers_for(match));
+            PathAnswer& answer = verify(std::move(trusted), helpers_for(match));
             return answer.ok ? &answer : nullptr;
         }
         const bool by_server = match.partner->anchors->uses_mod_ssl && !nearest.found() &&
@@ -169,8 +170,8 @@ struct Policy::Candidates {
     }
 
     // mod_ssl's CAs count only where no CA of the path is one that the policy names.
-    const PathAnswer* server_path(const Match& match) {
-        const PathAnswer& answer = server_answer(helpers_for(match));
+    PathAnswer* server_path(const Match& match) {
+        PathAnswer& answer = server_answer(helpers_for(match));
         if (!answer.ok) return nullptr;
         const bool named = std::any_of(answer.ca_ids.begin(), answer.ca_ids.end(),
                                        [&](const std::string& id) { return policy.cas_.names(id, now); });
@@ -178,7 +179,7 @@ struct Policy::Candidates {
         return named ? nullptr : &answer;
     }
 
-    const PathAnswer& server_answer(std::vector<X509*> helpers) {
+    PathAnswer& server_answer(std::vector<X509*> helpers) {
         std::vector<X509*> trusted;
         for (const X509Ptr& ca : server.certificates) trusted.push_back(ca.get());
         return verify(std::move(trusted), std::move(helpers));
@@ -196,10 +197,10 @@ void claim(Identification& out, const Partner* partner, const Identity* identity
 
 }  // namespace
 
-void Policy::identify_by_path(const PresentedCertificate& presented, const NearestCa& nearest,
-                              const Surroundings& around, Identification& out) const {
-    const ServerCas& server = around.server;
-    const std::int64_t now = around.now;
+// The path, where one partner alone is identified.
+std::optional<PathAnswer> Policy::identify_by_path(const PresentedCertificate& presented, const NearestCa& nearest,
+                                                   const ServerCas& server, std::int64_t now,
+                                                   Identification& out) const {
     Candidates candidates{*this, presented, server, now, nearest};
 
     const std::vector<Match> named = matching_identities(presented.facts);
@@ -207,12 +208,12 @@ void Policy::identify_by_path(const PresentedCertificate& presented, const Neare
     add_any_matches(nearest, presented.facts, matches);
 
     std::vector<Match> fitting;  // the first identity of each partner that fits, anchor included; two are enough
-    const PathAnswer* fitting_path = nullptr;  // of the first
+    PathAnswer* fitting_path = nullptr;  // of the first
     bool failed_under_own_anchor = false;
     for (const Match& match : matches) {
         if (fitting.size() == 2) break;
         if (!fitting.empty() && fitting.back().partner == match.partner) continue;
-        const PathAnswer* const path = candidates.path_for(match);
+        PathAnswer* const path = candidates.path_for(match);
         if (path == nullptr) {
             failed_under_own_anchor = failed_under_own_anchor || !candidates.trusted_for(match).empty();
         } else if (fits(*match.identity, presented.facts, &path->ca_keys)) {
@@ -225,13 +226,12 @@ void Policy::identify_by_path(const PresentedCertificate& presented, const Neare
         out.partner = fitting.front().partner;
         out.identity = fitting.front().identity;
         out.ca_keys = fitting_path->ca_keys;
-        check_crls(*fitting_path, !nearest.found(), around, out);
-        return;
+        return std::move(*fitting_path);
     }
     if (fitting.size() == 2) {
         out.reason = Reason::kAmbiguous;
         for (const Match& match : fitting) claim(out, match.partner, match.identity);
-        return;
+        return std::nullopt;
     }
 
     // Nobody fits. Which of the three words says best why?
@@ -252,6 +252,7 @@ void Policy::identify_by_path(const PresentedCertificate& presented, const Neare
     } else {
         out.reason = Reason::kUnknownPartner;
     }
+    return std::nullopt;
 }
 
 namespace {
@@ -315,12 +316,15 @@ void Policy::check_crls(const PathAnswer& path, bool by_server, const Surroundin
     for (const std::int64_t at : edges) narrow(out, around.now, at);
 }
 
-void Policy::describe_partner(const CertificateFacts& facts, const Surroundings& around, Identification& out) const {
-    for (const GroupMembership& membership : out.partner->groups) {
-        const auto& conditions = membership.conditions;
-        const bool member = std::all_of(conditions.begin(), conditions.end(), [&](const Selector& s) {
+void Policy::describe_partner(const CertificateFacts& facts, Identification& out) const {
+    const auto holds = [&](const std::vector<Selector>& conditions) {
+        return std::all_of(conditions.begin(), conditions.end(), [&](const Selector& s) {
             return s.test(facts, &out.ca_keys, Repeats::kMustBeSingle) == Answer::kYes;
         });
+    };
+    for (const GroupMembership& membership : out.partner->groups) {
+        const auto& conditions = membership.conditions;
+        const bool member = holds(conditions);
         const bool perhaps_member = std::all_of(conditions.begin(), conditions.end(), [&](const Selector& s) {
             return s.test(facts, &out.ca_keys, Repeats::kAnyCounts) != Answer::kNo;
         });
@@ -332,6 +336,18 @@ void Policy::describe_partner(const CertificateFacts& facts, const Surroundings&
         auto value = attribute.field ? attribute.field->value(facts) : std::optional(attribute.value);
         if (value) out.attributes.emplace_back(attribute.name, std::move(*value));
     }
+    for (const auto* grants : {&out.partner->grants, &grants_}) {
+        for (const Grant& grant : *grants) {
+            if (!holds(grant.conditions)) continue;
+            for (const PathPattern& path : grant.paths) out.grants.push_back({&grant, &path});
+        }
+    }
+    std::stable_sort(out.grants.begin(), out.grants.end(), [](const GrantedPath& a, const GrantedPath& b) {
+        return a.path->literal_prefix().size() > b.path->literal_prefix().size();
+    });
+}
+
+void Policy::check_contract(const Surroundings& around, Identification& out) const {
     const std::int64_t now = around.now;
     const Where* const elsewhere = around.refusals.suspends(out.partner->name);
     if (out.partner->suspended || elsewhere != nullptr) {
@@ -385,8 +401,11 @@ Identification Policy::identify(const PresentedCertificate& presented, const Sur
         const Revocation* revocation = revocations_.find(facts, nearest.above);
         if (revocation == nullptr) revocation = refusals.revocations.find(facts, nearest.above);
         if (revocation == nullptr) {
-            identify_by_path(presented, nearest, around, out);
-            if (out.reason == Reason::kGranted) describe_partner(facts, around, out);
+            const auto path = identify_by_path(presented, nearest, server, now, out);
+            if (path) check_crls(*path, !nearest.found(), around, out);
+            if (out.reason != Reason::kGranted) return out;
+            describe_partner(facts, out);
+            check_contract(around, out);
             return out;
         }
         out.reason = Reason::kRevoked;
@@ -395,6 +414,18 @@ Identification Policy::identify(const PresentedCertificate& presented, const Sur
     }
     // An early reason still looks up whom the certificate claims to be, for the log.
     for (const Match& match : matching_identities(facts)) claim(out, match.partner, match.identity);
+    return out;
+}
+
+Identification Policy::identify_at_any_time(const PresentedCertificate& presented, const ServerCas& server) const {
+    Identification out;
+    if (!presented.facts.malformed.empty()) {
+        out.reason = Reason::kMalformedCertificate;
+        out.detail = presented.facts.malformed;
+        return out;
+    }
+    const NearestCa nearest = nearest_ca(presented, server, kAnyTime);
+    if (identify_by_path(presented, nearest, server, kAnyTime, out)) describe_partner(presented.facts, out);
     return out;
 }
 

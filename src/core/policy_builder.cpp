@@ -11,9 +11,6 @@ namespace mtls {
 
 namespace {
 
-constexpr std::size_t kMostSelectors = 32;  // on one line
-constexpr std::string_view kModSsl = "mod_ssl";
-
 std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
 
 // The value of NAME=VALUE, in any case of NAME.
@@ -62,7 +59,43 @@ const PolicyBuilder::Handler PolicyBuilder::kHandlers[] = {
     {"MTLSRevoke", nullptr, &PolicyBuilder::revoke},
     {"MTLSCRL", nullptr, &PolicyBuilder::crl_presence},
     {"MTLSCRLStale", nullptr, &PolicyBuilder::crl_stale},
+    {"MTLSCRLFile", nullptr, &PolicyBuilder::crl_file},
+    {"MTLSGrant", nullptr, &PolicyBuilder::grant},
+    {"MTLSExpect", nullptr, &PolicyBuilder::expect},
 };
+
+namespace {
+
+// Of a policy as a whole: none of these says anything inside of a partner.
+constexpr std::string_view kNeverInPartner[] = {"MTLSRevoke", "MTLSCRLFile", "MTLSExpect"};
+
+bool stands_in_partner(std::string_view name) {
+    return std::find(std::begin(kNeverInPartner), std::end(kNeverInPartner), name) == std::end(kNeverInPartner);
+}
+
+// What a policy file cannot hold, and why.
+std::optional<std::string> fault_in_policy_file(const Directive& d) {
+    static constexpr std::string_view kConditions[] = {"Define", "UnDefine", "Include",   "IncludeOptional",
+                                                       "Use",    "Macro",    "LoadModule"};
+    const bool conditional = std::any_of(std::begin(kConditions), std::end(kConditions),
+                                         [&](std::string_view name) { return equal_nocase(d.name, name); }) ||
+                             (d.is_section && equal_nocase(std::string_view(d.name).substr(0, 2), "If"));
+    if (conditional) {
+        return quoted(d.name) + " is refused in policy files, so that the tool and the server read the same";
+    }
+    if (equal_nocase(d.name, "MTLSTrustAnchor")) {
+        return "MTLSTrustAnchor outside of <MTLSPartner>, the default for all, stands in httpd.conf only";
+    }
+    static constexpr std::string_view kServer[] = {"MTLSPolicyFile", "MTLSRevocationFile", "MTLSPolicyRefresh",
+                                                   "MTLSClientCA",   "MTLSAllow",          "MTLSDeny",
+                                                   "MTLSAuthz",      "MTLSRemoteUser",     "MTLSEnv"};
+    const bool of_server = std::any_of(std::begin(kServer), std::end(kServer),
+                                       [&](std::string_view name) { return equal_nocase(d.name, name); });
+    if (of_server) return d.name + " stands in httpd.conf, not in a policy file";
+    return std::nullopt;
+}
+
+}  // namespace
 
 const PolicyBuilder::Handler* PolicyBuilder::find_handler(std::string_view name) {
     for (const Handler& handler : kHandlers) {
@@ -82,7 +115,7 @@ std::vector<std::string_view> PolicyBuilder::top_level_directives() {
 std::vector<std::string_view> PolicyBuilder::partner_directives() {
     std::vector<std::string_view> names;
     for (const Handler& handler : kHandlers) {
-        if (handler.anywhere != &PolicyBuilder::revoke) names.push_back(handler.name);
+        if (stands_in_partner(handler.name)) names.push_back(handler.name);
     }
     return names;
 }
@@ -100,7 +133,10 @@ void PolicyBuilder::warning(const Where& where, std::string message) {
     diagnostics_.push_back({Diagnostic::Severity::kWarning, where, std::move(message)});
 }
 
-void PolicyBuilder::add(const Directive& d) {
+void PolicyBuilder::add(const Directive& d, Origin origin) {
+    if (origin == Origin::kPolicyFile) {
+        if (const auto fault = fault_in_policy_file(d)) return error(d.where, *fault);
+    }
     if (d.is_section && equal_nocase(d.name, "MTLSPartner")) return begin_partner(d);
     const Handler* const handler = find_handler(d.name);
     if (handler != nullptr && handler->anywhere != nullptr && !d.is_section) {
@@ -121,6 +157,10 @@ void PolicyBuilder::begin_partner(const Directive& section) {
                          " cannot be a partner's name: expected 1 to 64 letters, digits, '.', '_' or '-', "
                          "beginning with a letter or digit");
     }
+    if (partners_.size() == kMostPartners) {
+        return error(section.where,
+                     "<MTLSPartner " + name + ">: more than " + std::to_string(kMostPartners) + " partners");
+    }
     const std::string folded = lower(name);
     if (folded == "any" || folded == "all" || folded == "none") {
         return error(section.where, "<MTLSPartner>: " + quoted(name) + " is reserved; choose another name");
@@ -138,11 +178,19 @@ void PolicyBuilder::begin_partner(const Directive& section) {
         if (handler == nullptr || d.is_section) {
             error(d.where, "unknown directive " + quoted(d.name) + " in <MTLSPartner " + name + ">" +
                                did_you_mean(d.name, partner_directives()));
+        } else if (!stands_in_partner(handler->name)) {
+            error(d.where,
+                  d.name + " stands outside of <MTLSPartner>: it is about all certificates, whoever they map to");
         } else if (handler->in_partner != nullptr) {
             (this->*handler->in_partner)(d, *partner);
         } else {
             (this->*handler->anywhere)(d, partner.get());
         }
+    }
+    identities_ += partner->identities.size();
+    if (identities_ > kMostIdentities) {
+        return error(section.where, "<MTLSPartner " + name + ">: more than " + std::to_string(kMostIdentities) +
+                                        " MTLSIdentity lines in all; use wildcards");
     }
     if (partner->identities.empty()) {
         error(section.where, "<MTLSPartner " + name +
@@ -190,15 +238,21 @@ void PolicyBuilder::identity(const Directive& d, Partner& partner) {
     if (identity.any || read_selectors(d, words, identity.selectors)) partner.identities.push_back(std::move(identity));
 }
 
+// Nothing where it cannot be read: then that is said.
+std::optional<std::string> PolicyBuilder::read_content(const Directive& d, const std::string& file, std::size_t limit) {
+    const std::string path = absolute(file);
+    auto content = files_.read(path, limit);
+    files_read_.insert_or_assign(path, FileRead{content ? sha256(content.value()) : content.error(), limit});
+    if (content) return std::move(content.value());
+    error(d.where, d.name + ": cannot read " + quoted(path) + ": " + content.error());
+    return std::nullopt;
+}
+
 bool PolicyBuilder::read_file(const Directive& d, const std::string& file, std::vector<AnchorCertificate>& out) {
-    const std::string path = file.starts_with('/') ? file : root_ + "/" + file;
-    const auto content = read_whole_file(path, kLargestCertificateFile);
-    files_read_[path] = content ? sha256(content.value()) : content.error();
-    if (!content) {
-        error(d.where, d.name + ": cannot read " + quoted(path) + ": " + content.error());
-        return false;
-    }
-    auto certificates = read_certificates(content.value(), path);
+    const std::string path = absolute(file);
+    const auto content = read_content(d, file, kLargestCertificateFile);
+    if (!content) return false;
+    auto certificates = read_certificates(*content, path);
     if (!certificates) {
         error(d.where, d.name + ": " + certificates.error());
         return false;
@@ -340,10 +394,7 @@ void PolicyBuilder::suspend(const Directive& d, Partner* partner) {
     for (const std::string& name : names.value()) suspended_.emplace_back(name, d.where);
 }
 
-void PolicyBuilder::revoke(const Directive& d, Partner* partner) {
-    if (partner != nullptr) {
-        return error(d.where, d.name + " stands outside of <MTLSPartner>: it refuses certificates whoever they map to");
-    }
+void PolicyBuilder::revoke(const Directive& d, Partner*) {
     auto revocation = Revocation::parse(d);
     if (!revocation) return error(d.where, revocation.error());
     revocations_.add(std::move(revocation.value()));
@@ -379,6 +430,84 @@ void PolicyBuilder::crl_stale(const Directive& d, Partner* partner) {
     rules.stale_after = seconds;
 }
 
+void PolicyBuilder::crl_file(const Directive& d, Partner*) {
+    const auto names = config_words(d.args);
+    if (names.empty()) return error(d.where, d.name + ": expected FILE|GLOB...");
+    for (const std::string& name : names) crl_files_.push_back({absolute(name), name, d.where});
+}
+
+void PolicyBuilder::grant(const Directive& d, Partner* partner) {
+    const auto words = config_words(d.args);
+    const auto condition =
+        std::find_if(words.begin(), words.end(), [](const std::string& w) { return equal_nocase(w, "if"); });
+    const std::string expected = d.name + ": expected METHODS PATH... [if SELECTOR...], like read /orders/**";
+    if (condition - words.begin() < 2) return error(d.where, expected);
+    Grant grant;
+    grant.where = d.where;
+    auto methods = MethodSet::parse(words.front());
+    if (!methods) return error(d.where, d.name + ": " + methods.error() + " (" + expected + ")");
+    grant.methods = std::move(methods.value());
+    for (auto word = words.begin() + 1; word != condition; ++word) {
+        auto path = PathPattern::parse(*word);
+        if (!path) return error(d.where, d.name + ": " + path.error());
+        grant.paths.push_back(std::move(path.value()));
+    }
+    if (condition != words.end()) {
+        const std::vector<std::string> selectors(condition + 1, words.end());
+        if (selectors.empty()) return error(d.where, d.name + ": expected SELECTOR... after 'if'");
+        if (!read_selectors(d, selectors, grant.conditions)) return;
+    }
+    std::vector<Grant>& grants = partner != nullptr ? partner->grants : grants_;
+    std::size_t paths = grant.paths.size();
+    for (const Grant& other : grants) paths += other.paths.size();
+    if (paths > kMostGrants) {
+        return error(d.where,
+                     d.name + ": more than " + std::to_string(kMostGrants) + " paths for one partner; use wildcards");
+    }
+    grants.push_back(std::move(grant));
+}
+
+void PolicyBuilder::expect(const Directive& d, Partner*) {
+    auto expectation = Expectation::parse(d);
+    if (!expectation) return error(d.where, expectation.error());
+    if (expectations_.size() == kMostExpectations) {
+        return error(d.where, d.name + ": more than " + std::to_string(kMostExpectations) + " expectations");
+    }
+    const auto content = read_content(d, expectation.value().file, kLargestCertificateFile);
+    if (!content) return;
+    auto certificate = read_presented(*content, absolute(expectation.value().file));
+    if (!certificate) return error(d.where, d.name + ": " + certificate.error());
+    expectation.value().certificate = std::move(certificate.value());
+    expectations_.push_back(std::move(expectation.value()));
+}
+
+void PolicyBuilder::add_files(const WatchedFiles& watched) {
+    const bool literal = !is_glob(watched.pattern);
+    auto found = files_.files_of(watched.pattern);
+    patterns_read_.emplace(watched.pattern, found);
+    if (!found) return error(watched.where, "MTLSPolicyFile " + watched.spelled + ": " + found.error());
+    if (found.value().empty()) {
+        return warning(watched.where, "MTLSPolicyFile " + watched.spelled + ": no file fits yet");
+    }
+    for (const std::string& path : found.value()) {
+        if (files_read_.contains(path)) continue;
+        Directive d;
+        d.name = literal ? "MTLSPolicyFile" : "MTLSPolicyFile " + watched.spelled;
+        d.where = watched.where;
+        const auto content = read_content(d, path, kLargestPolicyFile);
+        if (!content) continue;
+        if (content->empty()) {
+            error({path, 0},
+                  "the policy file is empty, so it may be half written; one that is meant to hold nothing "
+                  "holds a comment");
+            continue;
+        }
+        const auto directives = read_directives(*content, path, diagnostics_);
+        if (!directives) continue;
+        for (const Directive& directive : directives.value()) add(directive, Origin::kPolicyFile);
+    }
+}
+
 void PolicyBuilder::check_anchor_reference(const Partner& partner, const Identity& identity) {
     const AnchorSet& set = *partner.anchors;
     const std::string what = "MTLSIdentity of " + partner.name + ": ";
@@ -411,6 +540,7 @@ void PolicyBuilder::finish_partner(Partner& partner) {
                                         "this partner's certificates with MTLSTrustAnchor FILE");
     }
     for (const Identity& identity : partner.identities) check_anchor_reference(partner, identity);
+    partner.digest = partner.find_digest();
 }
 
 // Whoever runs the lower CA decides alone about certificates under it: the upper partner's identities do not reach
@@ -441,8 +571,15 @@ void PolicyBuilder::warn_of_anchors_below_others() {
     }
 }
 
+void PolicyBuilder::check_expectations(const Policy& policy) {
+    for (const Expectation& expectation : expectations_) {
+        ExpectationAnswer answer = check_expectation(expectation, policy, nullptr);
+        if (answer.state == ExpectationState::kBroken) error(expectation.where, std::move(answer.message));
+        if (answer.state == ExpectationState::kUndecidable) warning(expectation.where, std::move(answer.message));
+    }
+}
+
 std::unique_ptr<const Policy> PolicyBuilder::build() {
-    for (const auto& partner : partners_) finish_partner(*partner);
     for (const auto& [name, where] : suspended_) {
         const auto found =
             std::find_if(partners_.begin(), partners_.end(), [&name = name](const auto& p) { return p->name == name; });
@@ -452,6 +589,7 @@ std::unique_ptr<const Policy> PolicyBuilder::build() {
             (*found)->suspended = where;
         }
     }
+    for (const auto& partner : partners_) finish_partner(*partner);
     if (has_errors()) return nullptr;
     warn_of_anchors_below_others();
 
@@ -459,7 +597,12 @@ std::unique_ptr<const Policy> PolicyBuilder::build() {
     for (auto& partner : partners_) policy->partners_.push_back(std::move(partner));
     policy->revocations_ = std::move(revocations_);
     policy->crl_rules_ = crl_rules_;
+    policy->grants_ = std::move(grants_);
+    policy->expectations_ = expectations_;
+    policy->crl_files_ = std::move(crl_files_);
     policy->build_index();
+    check_expectations(*policy);
+    if (has_errors()) return nullptr;
     return policy;
 }
 

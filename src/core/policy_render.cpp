@@ -22,7 +22,7 @@ void render_window(std::string& out, const TimeWindow& window) {
 }
 
 void render_anchors(std::string& out, const AnchorSet& set, const char* indent) {
-    if (set.uses_mod_ssl) out += std::string(indent) + "MTLSTrustAnchor mod_ssl\n";
+    if (set.uses_mod_ssl) out += std::string(indent) + "MTLSTrustAnchor " + std::string(kModSsl) + "\n";
     for (const Anchor& anchor : set.anchors) {
         out += std::string(indent) + "MTLSTrustAnchor " + config_quote(anchor.file);
         render_window(out, anchor.window);
@@ -40,8 +40,11 @@ void render_crl_rules(std::string& out, const CrlRules& rules, const char* inden
     out += std::string(indent) + "MTLSCRLStale " + value + "\n";
 }
 
-void render_partner(std::string& out, const Partner& partner) {
-    out += "<MTLSPartner " + partner.name + ">\n";
+}  // namespace
+
+std::string Partner::render() const {
+    const Partner& partner = *this;
+    std::string out = "<MTLSPartner " + partner.name + ">\n";
     for (const Identity& identity : partner.identities) out += "    MTLSIdentity " + identity.text() + "\n";
     if (partner.has_own_anchors) render_anchors(out, *partner.anchors, "    ");
     for (const std::string& file : partner.intermediate_files) {
@@ -49,7 +52,7 @@ void render_partner(std::string& out, const Partner& partner) {
     }
     for (const GroupMembership& membership : partner.groups) {
         out += "    MTLSGroup";
-        for (const std::string& name : membership.names) out += " " + name;
+        for (const std::string& group : membership.names) out += " " + group;
         if (!membership.conditions.empty()) out += " if";
         for (const Selector& selector : membership.conditions) out += " " + config_quote(selector.text());
         out += '\n';
@@ -62,10 +65,14 @@ void render_partner(std::string& out, const Partner& partner) {
     for (const PartnerAttribute& a : partner.attributes) {
         out += "    MTLSAttribute " + a.name + " " + config_quote(a.field ? "cert:" + a.field->text() : a.value) + "\n";
     }
+    for (const Grant& grant : partner.grants) out += "    MTLSGrant " + grant.text() + "\n";
     if (partner.suspended) out += "    MTLSSuspend On\n";
     render_crl_rules(out, partner.crl_rules, "    ");
     out += "</MTLSPartner>\n";
+    return out;
 }
+
+namespace {
 
 std::vector<const Partner*> by_name(const std::vector<std::unique_ptr<const Partner>>& partners) {
     std::vector<const Partner*> sorted;
@@ -74,7 +81,49 @@ std::vector<const Partner*> by_name(const std::vector<std::unique_ptr<const Part
     return sorted;
 }
 
+void append_names(std::string& out, const char* verb, const std::vector<std::string>& names) {
+    constexpr std::size_t kMostNamed = 10;
+    if (names.empty()) return;
+    out += (out.empty() ? "" : "; ") + std::string(verb);
+    for (std::size_t i = 0; i < std::min(names.size(), kMostNamed); ++i) out += (i == 0 ? " " : ", ") + names[i];
+    if (names.size() > kMostNamed) out += " and " + std::to_string(names.size() - kMostNamed) + " more";
+}
+
 }  // namespace
+
+std::string Partner::find_digest() const {
+    std::string out = render();
+    for (const Anchor& anchor : anchors->anchors) {
+        render_window(out, anchor.window);
+        for (const AnchorCertificate& c : anchor.certificates) out += c.facts.sha256;
+    }
+    if (anchors->uses_mod_ssl) out += kModSsl;
+    for (const AnchorCertificate& c : intermediates) out += c.facts.sha256;
+    return sha256(out);
+}
+
+// What is in force beside the partners, each line once and in order, wherever it stood.
+std::string Policy::render_common() const {
+    std::set<std::string> lines;
+    for (const Grant& grant : grants_) lines.insert("MTLSGrant " + grant.text());
+    for (const WatchedFiles& files : crl_files_) lines.insert("MTLSCRLFile " + config_quote(files.spelled));
+    for (const Revocation& revocation : revocations_.all()) lines.insert("MTLSRevoke " + revocation.text());
+    for (const Expectation& expectation : expectations_) lines.insert("MTLSExpect " + expectation.text());
+    std::string out;
+    render_crl_rules(out, crl_rules_, "");
+    for (const std::string& line : lines) out += line + "\n";
+    return out;
+}
+
+// Two servers with the same files show the same generation: content counts, not where it was read from.
+std::string Policy::find_generation() const {
+    std::string content = render_common();
+    for (const Partner* partner : by_name(partners_)) content += partner->digest;
+    std::set<std::string> certificates;
+    for (const Expectation& expectation : expectations_) certificates.insert(expectation.certificate->facts.sha256);
+    for (const std::string& digest : certificates) content += digest;
+    return hex(bytes_of(sha256(content))).substr(0, 16);
+}
 
 std::string Policy::render() const {
     std::string out;
@@ -83,24 +132,25 @@ std::string Policy::render() const {
         render_anchors(out, *partner->anchors, "");
         break;
     }
-    for (const Partner* partner : by_name(partners_)) render_partner(out, *partner);
-    render_crl_rules(out, crl_rules_, "");
-    std::set<std::string> revocations;
-    for (const Revocation& revocation : revocations_.all()) revocations.insert(revocation.text());
-    for (const std::string& revocation : revocations) out += "MTLSRevoke " + revocation + "\n";
-    return out;
+    for (const Partner* partner : by_name(partners_)) out += partner->render();
+    return out + render_common();
 }
 
-// render(), and the content of every file that it names: two servers with the same files show the same generation.
-std::string Policy::effective_content() const {
-    std::string out = render();
-    for (const Partner* partner : by_name(partners_)) {
-        for (const Anchor& anchor : partner->anchors->anchors) {
-            for (const AnchorCertificate& c : anchor.certificates) out += hex(bytes_of(c.facts.sha256)) + "\n";
-        }
-        for (const AnchorCertificate& c : partner->intermediates) out += hex(bytes_of(c.facts.sha256)) + "\n";
+std::string describe_change(const Policy& before, const Policy& after) {
+    std::vector<std::string> added, changed, removed;
+    for (const Partner* partner : by_name(after.partners())) {
+        const Partner* const known = before.find(partner->name);
+        if (known == nullptr) added.push_back(partner->name);
+        if (known != nullptr && known->digest != partner->digest) changed.push_back(partner->name);
     }
-    return out;
+    for (const Partner* partner : by_name(before.partners())) {
+        if (after.find(partner->name) == nullptr) removed.push_back(partner->name);
+    }
+    std::string out;
+    append_names(out, "added", added);
+    append_names(out, "changed", changed);
+    append_names(out, "removed", removed);
+    return out.empty() ? "no partner changed, other lines did" : out;
 }
 
 }  // namespace mtls

@@ -31,19 +31,21 @@ std::optional<std::string> fault_of(const Directive& d) {
 
 }  // namespace
 
-void RevocationFiles::watch(std::string pattern, Where where) {
-    patterns_.push_back({std::move(pattern), std::move(where)});
+std::vector<std::string> RevocationFiles::paths() const {
+    std::vector<std::string> out;
+    for (const auto& [path, file] : files_) out.push_back(path);
+    return out;
 }
 
 bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
     std::set<std::string> present;
     bool some_unknown = false;
-    for (const Pattern& pattern : patterns_) {
-        auto files = expand(pattern.text);
-        std::string& reported = pattern_faults_[pattern.text];
+    for (const WatchedFiles& watched : patterns_) {
+        auto files = expand(watched.pattern);
+        std::string& reported = pattern_faults_[watched.pattern];
         const std::string fault = files.ok() ? "" : files.error();
         if (!fault.empty() && fault != reported) {
-            findings.push_back({Diagnostic::Severity::kError, pattern.where,
+            findings.push_back({Diagnostic::Severity::kError, watched.where,
                                 "MTLSRevocationFile: " + fault + ": what was read from there stays in force"});
         }
         reported = fault;
@@ -86,7 +88,9 @@ bool RevocationFiles::look_at(const std::string& path, File& file, std::vector<D
         file.awaited.clear();
         return false;
     }
-    const std::string digest = sha256(content.value());
+    // What such a file adds counts all the same: a refusal is never held up.
+    const std::string unsafe = trust_ != nullptr ? find_trust_fault(path, *trust_) : std::string();
+    const std::string digest = sha256(content.value()) + unsafe;
     std::vector<Diagnostic> errors;
     std::map<std::string, Directive> lines;
     for (Directive& d : read_single_directives(content.value(), path, errors)) {
@@ -97,13 +101,18 @@ bool RevocationFiles::look_at(const std::string& path, File& file, std::vector<D
         lines.emplace(lower(d.name) + " " + d.args, std::move(d));
     }
     if (file.reported != digest) {
+        if (!unsafe.empty()) {
+            findings.push_back({Diagnostic::Severity::kError,
+                                {path, 0},
+                                "is not safe: " + unsafe + " (what it adds counts, but nothing is taken away)"});
+        }
         for (Diagnostic& d : errors) {
             d.message += ": this line does not count, the others do, and nothing is taken away while it stands";
             findings.push_back(std::move(d));
         }
         file.reported = digest;
     }
-    if (errors.empty()) return settle(file, std::move(lines), digest);
+    if (errors.empty() && unsafe.empty()) return settle(file, std::move(lines), digest);
     // A line that cannot be read may be the new form of one that is missing: until it is mended, nothing is taken away.
     for (const auto& [text, directive] : file.in_force) lines.emplace(text, directive);
     return settle(file, std::move(lines), digest);

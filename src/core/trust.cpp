@@ -59,7 +59,9 @@ Result<std::vector<AnchorCertificate>> read_certificates(const std::string& pem,
 
 void CaDirectory::add(const AnchorCertificate& anchor, const TimeWindow& window) {
     if (!anchor.is_ca) {
-        leaves_[anchor.facts.sha256].push_back(window);
+        LeafAnchor& leaf = leaves_[anchor.facts.sha256];
+        leaf.certificates.push_back(&anchor);
+        leaf.windows.push_back(window);
         return;
     }
     const std::string id = anchor.ca_id();
@@ -86,12 +88,64 @@ const CaDirectory::Issuer* CaDirectory::issuer_of(const X509& certificate, const
 
 bool CaDirectory::knows_leaf(const std::string& sha256, std::int64_t now) const {
     const auto found = leaves_.find(sha256);
-    return found != leaves_.end() && exists_at(found->second, now);
+    return found != leaves_.end() && exists_at(found->second.windows, now);
 }
 
 bool CaDirectory::names(const std::string& ca_id, std::int64_t now) const {
     const auto found = cas_.find(ca_id);
     return found != cas_.end() && exists_at(found->second.windows, now);
+}
+
+std::vector<X509*> CaDirectory::anchors_for(const std::vector<X509*>& chain, std::int64_t now) const {
+    std::vector<X509*> out;
+    if (chain.empty()) return out;
+    if (knows_leaf(certificate_sha256(*chain.front()), now)) out.push_back(chain.front());
+    std::set<std::string> seen;
+    for (X509* certificate : chain) {
+        const auto named = by_name_.find(read_name(*X509_get_issuer_name(certificate)).canonical);
+        if (named == by_name_.end() || !seen.insert(named->first).second) continue;
+        for (const std::string& id : named->second) {
+            const Issuer& issuer = cas_.find(id)->second;
+            for (std::size_t i = 0; i < issuer.certificates.size(); ++i) {
+                if (issuer.windows[i].contains(now)) out.push_back(issuer.certificates[i]->certificate.get());
+            }
+        }
+    }
+    return out;
+}
+
+void CaDirectory::finish() {
+    std::map<std::string, Announced> names;
+    const auto add = [&names](const DistinguishedName& name, X509_NAME* encoded,
+                              const std::vector<TimeWindow>& windows) {
+        constexpr std::size_t kLength = 2;  // bytes before each name
+        const auto size = static_cast<std::size_t>(std::max(0, i2d_X509_NAME(encoded, nullptr))) + kLength;
+        names.emplace(name.canonical, Announced{encoded, size, {}}).first->second.windows.push_back(&windows);
+    };
+    for (const auto& [id, issuer] : cas_) {
+        const AnchorCertificate& ca = *issuer.certificates.front();
+        add(ca.facts.subject, X509_get_subject_name(ca.certificate.get()), issuer.windows);
+    }
+    for (const auto& [digest, leaf] : leaves_) {
+        const AnchorCertificate& c = *leaf.certificates.front();
+        add(c.facts.issuer, X509_get_issuer_name(c.certificate.get()), leaf.windows);
+    }
+    announced_.clear();
+    for (auto& [canonical, name] : names) announced_.push_back(std::move(name));
+}
+
+std::optional<std::vector<X509_NAME*>> CaDirectory::announced_names(std::size_t limit, std::int64_t now) const {
+    std::vector<X509_NAME*> out;
+    std::size_t size = 0;
+    for (const Announced& name : announced_) {
+        const bool exists = std::any_of(name.windows.begin(), name.windows.end(),
+                                        [now](const auto* windows) { return exists_at(*windows, now); });
+        if (!exists) continue;
+        size += name.size;
+        if (size > limit) return std::nullopt;
+        out.push_back(name.name);
+    }
+    return out;
 }
 
 namespace {
@@ -173,6 +227,7 @@ std::string describe_failure(X509_STORE_CTX* ctx) {
 // Those that are valid at `now`. OpenSSL takes the second of notAfter for expired already; RFC 5280 4.1.2.5 includes
 // it.
 std::vector<X509*> valid_at(const std::vector<X509*>& certificates, std::int64_t now) {
+    if (now == kAnyTime) return certificates;
     std::vector<X509*> out;
     for (X509* certificate : certificates) {
         const auto not_before = epoch_of(X509_get0_notBefore(certificate));
@@ -222,11 +277,55 @@ PathAnswer verify_path(const PathQuestion& question) {
     current.trusted = valid_at(question.trusted, question.now);
     current.helpers = valid_at(question.helpers, question.now);
     PathAnswer answer = build_path(current, X509_V_FLAG_NO_CHECK_TIME);
-    if (answer.ok) return answer;
+    if (answer.ok || question.now == kAnyTime) return answer;
     // With the others back in, OpenSSL says which of them has expired.
     PathAnswer why = build_path(question, 0);
     if (!why.ok) answer.detail = why.detail;
     return answer;
+}
+
+// ---- in the handshake -------------------------------------------------------------------------------------------
+
+namespace {
+
+// A verification of the same certificate as `ctx`, with its store and parameters, and without its callback.
+X509StoreCtxPtr second_context(X509_STORE_CTX* ctx) {
+    X509StoreCtxPtr out(X509_STORE_CTX_new());
+    if (!out || X509_STORE_CTX_init(out.get(), X509_STORE_CTX_get0_store(ctx), X509_STORE_CTX_get0_cert(ctx),
+                                    X509_STORE_CTX_get0_untrusted(ctx)) != 1) {
+        throw std::bad_alloc();
+    }
+    X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(out.get()), X509_STORE_CTX_get0_param(ctx));
+    return out;
+}
+
+// Quietly: the callback writes a line for whatever fails.
+bool would_verify(X509_STORE_CTX* ctx) {
+    const ErrorQueueGuard errors;
+    const X509StoreCtxPtr trial = second_context(ctx);
+    return X509_verify_cert(trial.get()) == 1;
+}
+
+}  // namespace
+
+int verify_with_anchors(X509_STORE_CTX* ctx, const CaDirectory& anchors, int ssl_index, std::int64_t now) {
+    std::vector<X509*> chain = {X509_STORE_CTX_get0_cert(ctx)};
+    STACK_OF(X509)* const untrusted = X509_STORE_CTX_get0_untrusted(ctx);
+    for (int i = 0; i < sk_X509_num(untrusted); ++i) chain.push_back(sk_X509_value(untrusted, i));
+    const auto candidates = anchors.anchors_for(chain, now);
+    if (candidates.empty() || would_verify(ctx)) return X509_verify_cert(ctx);
+
+    const BorrowedX509Stack trusted = stack_of(candidates);
+    const X509StoreCtxPtr own = second_context(ctx);
+    X509_STORE_CTX_set0_trusted_stack(own.get(), trusted.get());
+    X509_STORE_CTX_set_flags(own.get(), X509_V_FLAG_PARTIAL_CHAIN);
+    X509_STORE_CTX_set_verify_cb(own.get(), X509_STORE_CTX_get_verify_cb(ctx));
+    X509_STORE_CTX_set_ex_data(own.get(), ssl_index, X509_STORE_CTX_get_ex_data(ctx, ssl_index));
+    const int verified = X509_verify_cert(own.get());
+    X509_STORE_CTX_set_error(ctx, X509_STORE_CTX_get_error(own.get()));
+    X509_STORE_CTX_set_error_depth(ctx, X509_STORE_CTX_get_error_depth(own.get()));
+    X509_STORE_CTX_set0_verified_chain(ctx, X509_STORE_CTX_get1_chain(own.get()));
+    return verified;
 }
 
 }  // namespace mtls

@@ -168,9 +168,9 @@ void* create_dir_config(apr_pool_t* pool, char*) noexcept { return pool_new<DirC
 
 void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) noexcept {
     // Names every member on both sides: a new one does not compile until it is merged.
-    const auto& [base_mode, base_allow, base_deny, base_user, base_env, base_provider, base_section] =
+    const auto& [base_mode, base_allow, base_deny, base_user, base_env, base_provider, base_grant, base_section] =
         *static_cast<const DirConfig*>(base_config);
-    const auto& [mode, allow, deny, user, env, provider, section] = *static_cast<const DirConfig*>(add_config);
+    const auto& [mode, allow, deny, user, env, provider, grant, section] = *static_cast<const DirConfig*>(add_config);
     DirConfig& out = *pool_new<DirConfig>(pool);
 
     const bool has_rules = allow != nullptr || deny != nullptr;
@@ -191,6 +191,7 @@ void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) no
     out.remote_user = user ? user : base_user;
     out.env = env ? env : base_env;
     out.has_provider = provider || base_provider;
+    out.requires_grant = grant || base_grant;
     out.section = section != nullptr ? section : base_section;
     return &out;
 }
@@ -200,7 +201,7 @@ void* create_server_config(apr_pool_t* pool, server_rec*) noexcept { return pool
 const char* on_policy_directive(cmd_parms* cmd, void*, const char*) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
         if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
-        const std::string errors = state().live.policy_source().add(directive_of(cmd->directive));
+        const std::string errors = state().live.policy.policy_source().add(directive_of(cmd->directive));
         return errors.empty() ? nullptr : failure(cmd, errors);
     });
 }
@@ -208,13 +209,14 @@ const char* on_policy_directive(cmd_parms* cmd, void*, const char*) noexcept {
 namespace {
 
 template <class Files>
-const char* watch_files(cmd_parms* cmd, const char* args, Files& files) noexcept {
+const char* watch_files(cmd_parms* cmd, const char* args, Files& into) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
         if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
         const auto names = config_words(args);
         if (names.empty()) return failure(cmd, std::string(cmd->cmd->name) + ": expected FILE|GLOB...");
         for (const std::string& name : names) {
-            files.watch(name.starts_with('/') ? name : state().server_root + "/" + name, place_of(cmd->directive));
+            into.watch(
+                {name.starts_with('/') ? name : state().server_root + "/" + name, name, place_of(cmd->directive)});
         }
         return nullptr;
     });
@@ -223,11 +225,26 @@ const char* watch_files(cmd_parms* cmd, const char* args, Files& files) noexcept
 }  // namespace
 
 const char* on_revocation_file(cmd_parms* cmd, void*, const char* args) noexcept {
-    return watch_files(cmd, args, state().live.revocation_files());
+    return watch_files(cmd, args, state().live.policy.revocation_files());
 }
 
-const char* on_crl_file(cmd_parms* cmd, void*, const char* args) noexcept {
-    return watch_files(cmd, args, state().live.crl_files());
+const char* on_policy_file(cmd_parms* cmd, void*, const char* args) noexcept {
+    return watch_files(cmd, args, state().live.policy.policy_source());
+}
+
+const char* on_client_ca(cmd_parms* cmd, void*, const char* arg) noexcept {
+    return guarded_directive(cmd, [&]() -> const char* {
+        if (const char* fault = ap_check_cmd_context(cmd, NOT_IN_DIR_CONTEXT | NOT_IN_LIMIT | NOT_IN_HTACCESS))
+            return fault;
+        static constexpr std::string_view kWords[] = {"Off", "On", "Quiet"};
+        for (std::size_t i = 0; i < std::size(kWords); ++i) {
+            if (!equal_nocase(arg, kWords[i])) continue;
+            server_config(cmd->server).client_ca = static_cast<ClientCaMode>(i);
+            return nullptr;
+        }
+        return failure(cmd, std::string(cmd->cmd->name) + ": '" + escape_for_log(arg, 60) + "'" +
+                                did_you_mean(arg, kWords) + ": expected On, Quiet or Off");
+    });
 }
 
 const char* on_policy_refresh(cmd_parms* cmd, void*, const char* arg) noexcept {
@@ -289,13 +306,14 @@ const char* on_env(cmd_parms* cmd, void* config, const char* arg) noexcept {
     });
 }
 
-void note_provider(cmd_parms* cmd) {
+void note_provider(cmd_parms* cmd, bool asks_for_grants) {
     // httpd makes a module's section config when it meets a directive of that module, and Require is not ours.
     if (ap_get_module_config(cmd->context, &mtls_authz_module) == nullptr) {
         ap_set_module_config(cmd->context, &mtls_authz_module, create_dir_config(cmd->pool, cmd->path));
     }
     auto& config = *static_cast<DirConfig*>(ap_get_module_config(cmd->context, &mtls_authz_module));
     config.has_provider = true;
+    config.requires_grant = config.requires_grant || asks_for_grants;
     section_of(cmd, config);
 }
 

@@ -14,6 +14,7 @@
 namespace mtls::httpd {
 
 enum class EnvLevel { kBasic, kAll };
+enum class ClientCaMode { kOff, kOn, kQuiet };
 
 struct GateSection;
 
@@ -26,6 +27,7 @@ struct DirConfig {
     std::optional<bool> remote_user;
     std::optional<EnvLevel> env;
     bool has_provider = false;       // a Require mtls-* stands here or around
+    bool requires_grant = false;     // a Require mtls-grant does
     GateSection* section = nullptr;  // the section that `allow` or `mode` comes from
 };
 static_assert(std::is_trivially_copyable_v<DirConfig>);
@@ -48,11 +50,15 @@ struct ServerConfig {
     ServerCas cas;                             // what mod_ssl was given for this virtual host at start
     bool has_tls = false;                      // mod_ssl serves it
     std::vector<const GateSection*> sections;  // gates written in this server
+    std::optional<ClientCaMode> client_ca;     // whether the handshake trusts the live anchors too
 };
 
 // One for each configuration that is read; lives in pconf.
 struct State {
     explicit State(const std::string& root) : live(root), server_root(root) {}
+
+    // What requests are decided on; null before start, or where no policy can be had.
+    std::shared_ptr<const Snapshot> snapshot() const { return live.policy.current(); }
 
     std::shared_ptr<const Policy> policy;  // as configured at start; null until check_config
     Live live;
@@ -91,7 +97,8 @@ void* create_server_config(apr_pool_t* pool, server_rec* s) noexcept;
 // Directive handlers.
 const char* on_policy_directive(cmd_parms* cmd, void* config, const char* args) noexcept;
 const char* on_revocation_file(cmd_parms* cmd, void* config, const char* args) noexcept;
-const char* on_crl_file(cmd_parms* cmd, void* config, const char* args) noexcept;
+const char* on_policy_file(cmd_parms* cmd, void* config, const char* args) noexcept;
+const char* on_client_ca(cmd_parms* cmd, void* config, const char* arg) noexcept;
 const char* on_policy_refresh(cmd_parms* cmd, void* config, const char* arg) noexcept;
 const char* on_allow(cmd_parms* cmd, void* config, const char* args) noexcept;
 const char* on_deny(cmd_parms* cmd, void* config, const char* args) noexcept;
@@ -99,7 +106,7 @@ const char* on_authz(cmd_parms* cmd, void* config, const char* arg) noexcept;
 const char* on_remote_user(cmd_parms* cmd, void* config, int on) noexcept;
 const char* on_env(cmd_parms* cmd, void* config, const char* arg) noexcept;
 
-// For Require mtls-*: notes that the section of `cmd` holds a provider.
-void note_provider(cmd_parms* cmd);
+// For Require mtls-*: notes that the section of `cmd` holds a provider, and whether that asks for grants.
+void note_provider(cmd_parms* cmd, bool asks_for_grants);
 
 }  // namespace mtls::httpd

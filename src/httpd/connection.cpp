@@ -2,6 +2,8 @@
 
 #include <openssl/ssl.h>
 
+#include <algorithm>
+
 #include "mtls_authz/session_chain.hpp"
 #include "server_cas.hpp"
 
@@ -34,10 +36,21 @@ std::vector<X509Ptr> helpers_of(SSL* ssl, const X509& leaf) {
     return useful_helpers(leaf, certificates_of(SSL_get_peer_cert_chain(ssl)));
 }
 
+std::int64_t now_seconds() { return apr_time_sec(apr_time_now()); }
+
+ClientCaMode client_ca_of(const server_rec* s) { return server_config(s).client_ca.value_or(ClientCaMode::kOff); }
+
+int verify(X509_STORE_CTX* ctx, const server_rec* s) {
+    if (client_ca_of(s) == ClientCaMode::kOff) return X509_verify_cert(ctx);
+    const auto snapshot = state().snapshot();
+    if (!snapshot) return X509_verify_cert(ctx);
+    return verify_with_anchors(ctx, snapshot->policy->cas(), SSL_get_ex_data_X509_STORE_CTX_idx(), now_seconds());
+}
+
 // Runs in place of X509_verify_cert(), and lets it decide; afterwards puts the intermediates on the session, whatever
 // was decided, since a session is also made for a certificate that only `optional_no_ca` accepts.
-int verify_and_remember(X509_STORE_CTX* ctx) {
-    const int verified = X509_verify_cert(ctx);
+int verify_and_remember(X509_STORE_CTX* ctx, const server_rec* s) {
+    const int verified = verify(ctx, s);
     auto* const ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx()));
     const X509* const leaf = X509_STORE_CTX_get0_cert(ctx);
     SSL_SESSION* const session = ssl != nullptr ? SSL_get_session(ssl) : nullptr;
@@ -51,13 +64,68 @@ int verify_and_remember(X509_STORE_CTX* ctx) {
 
 extern "C" int on_verify_certificate(X509_STORE_CTX* ctx, void* server) {
     constexpr int kRefused = 0;
-    return guarded(static_cast<const server_rec*>(server), kRefused, [&] { return verify_and_remember(ctx); });
+    const auto* const s = static_cast<const server_rec*>(server);
+    return guarded(s, kRefused, [&] { return verify_and_remember(ctx, s); });
+}
+
+bool is_among(const STACK_OF(X509_NAME) * names, const X509_NAME* name) {
+    for (int i = 0; i < sk_X509_NAME_num(names); ++i) {
+        if (X509_NAME_cmp(sk_X509_NAME_value(names, i), name) == 0) return true;
+    }
+    return false;
+}
+
+std::size_t size_of(const STACK_OF(X509_NAME) * names) {
+    std::size_t size = 0;
+    for (int i = 0; i < sk_X509_NAME_num(names); ++i) {
+        size += 2 + static_cast<std::size_t>(std::max(0, i2d_X509_NAME(sk_X509_NAME_value(names, i), nullptr)));
+    }
+    return size;
+}
+
+void free_names(STACK_OF(X509_NAME) * names) { sk_X509_NAME_pop_free(names, X509_NAME_free); }
+using NamesPtr = std::unique_ptr<STACK_OF(X509_NAME), FreeWith<free_names>>;
+
+// The names of mod_ssl's own CAs and of the live anchors; none at all where they do not fit: then a client sends
+// whatever certificate it has (RFC 5246 7.4.4, RFC 8446 4.2.4), while one that misses its CA in a list often sends
+// none.
+NamesPtr names_to_announce(SSL* ssl, const CaDirectory& anchors) {
+    constexpr std::size_t kMostBytes = 16384;  // beyond 64 KiB every handshake would fail
+    const STACK_OF(X509_NAME)* const own = SSL_CTX_get_client_CA_list(SSL_get_SSL_CTX(ssl));
+    NamesPtr out(sk_X509_NAME_new_null());
+    if (!out) throw std::bad_alloc();
+    const auto add = [&out](const X509_NAME* name) {
+        X509_NAME* const copy = X509_NAME_dup(name);
+        if (copy == nullptr || sk_X509_NAME_push(out.get(), copy) == 0) throw std::bad_alloc();
+    };
+    const std::size_t used = size_of(own);
+    const auto names = anchors.announced_names(used < kMostBytes ? kMostBytes - used : 0, now_seconds());
+    if (!names) return out;
+    for (int i = 0; i < sk_X509_NAME_num(own); ++i) add(sk_X509_NAME_value(own, i));
+    for (const X509_NAME* name : *names) {
+        if (!is_among(own, name)) add(name);
+    }
+    return out;
+}
+
+// After SNI has chosen the virtual host.
+extern "C" int on_choose_certificate(SSL* ssl, void* server) {
+    constexpr int kGoOn = 1;
+    // Should it fail, mod_ssl's own names are announced.
+    return guarded(static_cast<const server_rec*>(server), kGoOn, [&] {
+        const ErrorQueueGuard errors;
+        if (const auto snapshot = state().snapshot()) {
+            SSL_set_client_CA_list(ssl, names_to_announce(ssl, snapshot->policy->cas()).release());
+        }
+        return kGoOn;
+    });
 }
 
 extern "C" int on_init_server(server_rec* s, apr_pool_t*, int is_proxy, SSL_CTX* ctx) {
     if (is_proxy != 0) return OK;
     return guarded(s, HTTP_INTERNAL_SERVER_ERROR, [&] {
         SSL_CTX_set_cert_verify_callback(ctx, on_verify_certificate, s);
+        if (client_ca_of(s) == ClientCaMode::kOn) SSL_CTX_set_cert_cb(ctx, on_choose_certificate, s);
         copy_server_cas(s, ctx);
         return OK;
     });

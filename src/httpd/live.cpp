@@ -1,6 +1,10 @@
 #include "live.hpp"
 
+#include <algorithm>
+#include <cerrno>
+
 #include "config.hpp"
+#include "start_checks.hpp"
 
 extern "C" {
 #include <mod_watchdog.h>
@@ -8,83 +12,92 @@ extern "C" {
 
 namespace mtls::httpd {
 
-std::shared_ptr<const Policy> Live::start(std::vector<Diagnostic>& findings, std::vector<Diagnostic>& reported) {
-    const std::lock_guard lock(looking_);
-    policy_ = source_.build(findings);
-    if (!policy_) return nullptr;
-    learn_cas();
-    revocation_files_.look(reported);
-    crl_files_.look(known_cas_, reported);
-    publish();
-    return policy_;
-}
-
-void Live::look(std::vector<Diagnostic>& findings) {
-    const std::lock_guard lock(looking_);
-    // Refusals first: nothing that is wrong with the rest may hold them up.
-    const bool refusals = revocation_files_.look(findings);
-    if (refusals) publish();
-    const bool crls = crl_files_.look(known_cas_, findings);
-    if (crls) publish();
-    if (auto policy = source_.look(findings)) {
-        policy_ = std::move(policy);
-        learn_cas();
-        publish();
-    }
-}
-
-bool Live::is_waiting() {
-    const std::lock_guard lock(looking_);
-    return source_.is_waiting() || revocation_files_.is_waiting();
-}
-
-void Live::learn_cas() {
-    known_cas_ = server_cas_;
-    policy_->add_cas_to(known_cas_);
-    crl_files_.crls()->learn(known_cas_);
-}
-
-void Live::add_known_ca(X509& ca) {
-    const std::lock_guard lock(looking_);
-    server_cas_.emplace(read_name(*X509_get_subject_name(&ca)).canonical, &ca);
-    if (policy_) learn_cas();
-}
-
-void Live::publish() {
-    auto next = std::make_shared<Snapshot>();
-    next->policy = policy_;
-    next->refusals = revocation_files_.refusals();
-    next->crls = crl_files_.crls();
-    next->serial = ++last_serial_;
-    current_.store(std::move(next));
-}
-
 namespace {
 
 constexpr apr_interval_time_t kTick = apr_time_from_msec(500);
 
-void look_and_log(const server_rec* s) {
-    std::vector<Diagnostic> findings;
-    const auto before = state().live.current();
-    state().live.look(findings);
-    for (const Diagnostic& d : findings) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, "mtls_authz: %s", d.str().c_str());
-    }
-    const auto after = state().live.current();
-    if (!findings.empty()) {
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "mtls_authz: generation %s stays in force",
-                     after->policy->generation().c_str());
-    }
-    if (before == after) return;
-    if (before->policy != after->policy) {
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "mtls_authz: generation %s replaces %s",
-                     after->policy->generation().c_str(), before->policy->generation().c_str());
-    }
-    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
-                 "mtls_authz: in force by files: %" APR_SIZE_T_FMT " revocation(s), %" APR_SIZE_T_FMT
-                 " suspension(s), %" APR_SIZE_T_FMT " CRL(s)",
-                 after->refusals->revocations.all().size(), after->refusals->suspended.size(), after->crls->size());
+// Every child finds the same: the first one says it, the others at debug.
+int level_of(bool first, int level) { return first ? level : APLOG_DEBUG; }
+
+bool is_first_to_say(const std::string& text) {
+    SharedState* const shared = state().live.shared.get();
+    return shared == nullptr || shared->is_first_to_say(text, apr_time_sec(apr_time_now()));
 }
+
+void log_findings(const server_rec* s, const std::vector<Diagnostic>& findings) {
+    for (const Diagnostic& d : findings) {
+        const int level = d.severity == Diagnostic::Severity::kError ? APLOG_ERR : APLOG_WARNING;
+        ap_log_error(APLOG_MARK, level_of(is_first_to_say(d.str()), level), 0, s, "mtls_authz: %s", d.str().c_str());
+    }
+}
+
+// One text for all findings together: the content that they are about.
+std::string key_of(const std::vector<Diagnostic>& findings) {
+    std::string out = "refused:\n";
+    for (const Diagnostic& d : findings) out += d.str() + "\n";
+    return out;
+}
+
+void count_reload(bool ok) {
+    if (state().live.shared) ++state().live.shared->reloads(ok);
+}
+
+void log_refusal(const server_rec* s, const std::vector<Diagnostic>& findings) {
+    Live& live = state().live;
+    const bool first = is_first_to_say(key_of(findings));
+    if (first) count_reload(false);
+    live.last_refusal = findings;
+    const auto snapshot = live.policy.current();
+    ap_log_error(APLOG_MARK, level_of(first, APLOG_ERR), 0, s,
+                 "mtls_authz: the policy files are refused: generation %s stays in force since %s",
+                 snapshot ? snapshot->policy->generation().c_str() : "-",
+                 format_time(live.policy.in_force_since()).c_str());
+}
+
+// What was refused and then mended is said again, should it come back.
+void forget_refusal(const server_rec* s) {
+    Live& live = state().live;
+    if (live.last_refusal.empty()) return;
+    const std::string mended = "the policy files are no longer refused";
+    ap_log_error(APLOG_MARK, level_of(is_first_to_say(mended + key_of(live.last_refusal)), APLOG_NOTICE), 0, s,
+                 "mtls_authz: %s", mended.c_str());
+    if (live.shared) {
+        for (const Diagnostic& d : live.last_refusal) live.shared->forget(d.str());
+        live.shared->forget(key_of(live.last_refusal));
+    }
+    live.last_refusal.clear();
+}
+
+void log_move(const server_rec* s, const Snapshot* before, const Snapshot& after) {
+    const Policy& policy = *after.policy;
+    SharedState* const shared = state().live.shared.get();
+    const bool first = shared == nullptr || shared->is_first_to_move_to(policy.generation());
+    if (first) count_reload(true);
+    const std::string change = before != nullptr ? describe_change(*before->policy, policy) : "read at last";
+    ap_log_error(APLOG_MARK, level_of(first, APLOG_NOTICE), 0, s, "mtls_authz: generation %s replaces %s: %s",
+                 policy.generation().c_str(), before != nullptr ? before->policy->generation().c_str() : "none",
+                 change.c_str());
+    std::vector<Diagnostic> warnings;
+    check_gate_names(policy, warnings);
+    log_findings(s, warnings);
+}
+
+void report(const server_rec* s, const LookOutcome& outcome) {
+    log_findings(s, outcome.findings);
+    if (outcome.policy_failed) log_refusal(s, outcome.findings);
+    const Snapshot* const before = outcome.replaced.get();
+    const auto after = state().live.policy.current();
+    const bool moved = outcome.moved && after != nullptr;
+    if (outcome.policy_mended || moved) forget_refusal(s);
+    if (moved) log_move(s, before, *after);
+    if (!outcome.moved_files || after == nullptr) return;
+    const std::string text = "in force by files: " + std::to_string(after->refusals->revocations.all().size()) +
+                             " revocation(s), " + std::to_string(after->refusals->suspended.size()) +
+                             " suspension(s), " + std::to_string(after->crls->size()) + " CRL(s)";
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "mtls_authz: %s", text.c_str());
+}
+
+void look_and_log(const server_rec* s) { report(s, state().live.policy.look()); }
 
 apr_status_t on_watchdog(int watchdog_state, void* data, apr_pool_t*) {
     const auto* const s = static_cast<const server_rec*>(data);
@@ -95,11 +108,23 @@ apr_status_t on_watchdog(int watchdog_state, void* data, apr_pool_t*) {
         static std::atomic<apr_time_t> last_look{0};
         const apr_time_t now = apr_time_now();
         const bool due = now - last_look >= apr_time_from_sec(state().refresh_seconds) - kTick / 2 || now < last_look;
-        if (!due && !state().live.is_waiting()) return APR_SUCCESS;
+        if (!due && !state().live.policy.is_waiting()) return APR_SUCCESS;
         last_look = now;
         look_and_log(s);
         return APR_SUCCESS;
     });
+}
+
+void share_state(const server_rec* s) {
+    constexpr std::size_t kLeast = 64UL << 20;  // of address space; memory is used as far as it is written
+    constexpr std::size_t kGrowth = 4;
+    Live& live = state().live;
+    live.shared = SharedState::create(std::max(kLeast, kGrowth * live.policy.policy_source().record_size()));
+    live.policy.set_shared(live.shared.get());
+    if (live.shared) return;
+    ap_log_error(APLOG_MARK, APLOG_WARNING, errno, s,
+                 "mtls_authz: no memory to share between children: each of them logs by itself, and one that starts "
+                 "while policy files are broken decides by what they held at the server's start");
 }
 
 int start_watchdog(apr_pool_t* pconf, server_rec* s) {
@@ -125,15 +150,19 @@ int start_watchdog(apr_pool_t* pconf, server_rec* s) {
 
 extern "C" int on_post_config_watchdog(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*, server_rec* s) {
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) return OK;
-    return guarded(s, HTTP_INTERNAL_SERVER_ERROR, [&] { return start_watchdog(pconf, s); });
+    return guarded(s, HTTP_INTERNAL_SERVER_ERROR, [&] {
+        share_state(s);
+        return start_watchdog(pconf, s);
+    });
 }
 
 // The parent read the files when it started, perhaps days ago: a child that begins now looks before it serves.
 extern "C" void on_child_init(apr_pool_t*, server_rec* s) {
     if (state().refresh_seconds == 0) return;
     guarded(s, DECLINED, [&] {
+        report(s, state().live.policy.join_siblings());
         look_and_log(s);
-        if (state().live.is_waiting()) {
+        if (state().live.policy.is_waiting()) {
             apr_sleep(apr_time_from_msec(100));
             look_and_log(s);
         }

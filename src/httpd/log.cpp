@@ -77,6 +77,7 @@ Line describe(const request_rec* r, const Decision& decision, const char* verb) 
                                      : who->identity != nullptr ? who->identity
                                                                 : who->claimed_identity;
     if (identity != nullptr) line.add("rule", short_place(identity->where));
+    if (decision.grant != nullptr) line.add("grant", short_place(decision.grant->where));
     line.add("gate", gate_place(r, decision));
     line.add("vhost", vhost(r));
     line.add("tls", decision.tls.version);

@@ -51,6 +51,11 @@ bool is_other_gate(const GateSection& section, const DirConfig& here) {
 
 }  // namespace
 
+bool reaches_below(const request_rec* r) {
+    const request_rec* const asked = is_dav_destination(r) ? r->main : r;
+    return asked->handler != nullptr && std::string_view(asked->handler) == "dav-handler" && is_recursive(asked);
+}
+
 const GateSection* nested_gate(const request_rec* r) {
     if (!is_recursive(r) && !is_dav_destination(r)) return nullptr;
     const DirConfig& here = dir_config(r);

@@ -12,7 +12,7 @@ namespace {
 
 // What follows `Require mtls-... `, read once.
 struct Requirement {
-    enum class Kind { kAnyPartner, kPartner, kGroup, kIdentity };
+    enum class Kind { kAnyPartner, kGrant, kPartner, kGroup, kIdentity };
     Kind kind = Kind::kAnyPartner;
     std::vector<std::string> names;
     std::vector<Selector> selectors;
@@ -42,7 +42,7 @@ const char* context_fault(cmd_parms* cmd) {
 
 std::optional<std::string> read_requirement(Requirement& out, const std::string& line) {
     const auto words = config_words(line);
-    if (out.kind == Requirement::Kind::kAnyPartner) {
+    if (out.kind == Requirement::Kind::kAnyPartner || out.kind == Requirement::Kind::kGrant) {
         return words.empty() ? std::nullopt : std::optional<std::string>("takes no arguments");
     }
     if (words.empty()) return out.kind == Requirement::Kind::kIdentity ? "expected SELECTOR..." : "expected NAME...";
@@ -77,7 +77,7 @@ const char* parse_requirement(cmd_parms* cmd, const char* line, const void** par
         if (const auto fault = read_requirement(*out, line != nullptr ? line : "")) {
             return apr_pstrcat(cmd->pool, out->text.c_str(), ": ", fault->c_str(), nullptr);
         }
-        note_provider(cmd);
+        note_provider(cmd, kKind == Requirement::Kind::kGrant);
         *parsed = out;
         return nullptr;
     });
@@ -87,6 +87,7 @@ bool holds(const Requirement& requirement, const Decision& d) {
     const auto& names = requirement.names;
     switch (requirement.kind) {
         case Requirement::Kind::kAnyPartner:
+        case Requirement::Kind::kGrant:  // asked by decide_requirement()
             return true;
         case Requirement::Kind::kPartner:
             return std::find(names.begin(), names.end(), d.who->partner->name) != names.end();
@@ -106,6 +107,15 @@ Decision decide_requirement(request_rec* r, const Requirement& requirement) {
     Decision d = identify_request(r);
     if (check_path(r) != Reason::kGranted) d.reason = Reason::kBadPath;
     if (d.granted() && !holds(requirement, d)) d.reason = Reason::kNotAllowed;
+    if (requirement.kind != Requirement::Kind::kGrant) return d;
+    remove_method_overrides(r);
+    if (!d.granted()) return d;
+    const RequestLine line = request_line(r);
+    const GrantAnswer answer =
+        find_grant(d.who->grants, d.who->partner->name, line.method, line.path, line.reaches_below);
+    d.grant = answer.grant;
+    if (answer.kind == GrantAnswer::Kind::kOtherMethod) d.reason = Reason::kMethodNotGranted;
+    if (answer.kind == GrantAnswer::Kind::kNo) d.reason = Reason::kNotAllowed;
     return d;
 }
 
@@ -170,6 +180,7 @@ int authorize_again(request_rec* r) {
 
 void register_providers(apr_pool_t* pool) {
     register_provider<Requirement::Kind::kAnyPartner>(pool, "mtls-any-partner");
+    register_provider<Requirement::Kind::kGrant>(pool, "mtls-grant");
     register_provider<Requirement::Kind::kPartner>(pool, "mtls-partner");
     register_provider<Requirement::Kind::kGroup>(pool, "mtls-group");
     register_provider<Requirement::Kind::kIdentity>(pool, "mtls-identity");

@@ -45,7 +45,7 @@ RequestState& request_state(request_rec* r) {
 
 Decision identify_request(request_rec* r) {
     Decision d;
-    d.snapshot = state().live.current();
+    d.snapshot = state().snapshot();
     TlsConnection* const tls = tls_of(r->connection);
     if (tls == nullptr) {
         d.reason = Reason::kNoTls;
@@ -93,6 +93,17 @@ Reason check_path(const request_rec* r) {
     return fault ? Reason::kBadPath : Reason::kGranted;
 }
 
+RequestLine request_line(request_rec* r) {
+    return {effective_method(r), r->uri != nullptr ? r->uri : "", request_state(r).reaches_below};
+}
+
+void remove_method_overrides(request_rec* r) {
+    for (const char* header :
+         {"X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override", "X-Original-URL", "X-Rewrite-URL"}) {
+        apr_table_unset(r->headers_in, header);
+    }
+}
+
 const Handover* make_handover(request_rec* r, const Decision& decision) {
     apr_pool_t* const pool = r->pool;
     const Identification& who = *decision.who;
@@ -131,7 +142,7 @@ bool is_lookup(const request_rec* r) {
 bool names_methods(const DirConfig& config) {
     const auto named = [](const GateRules& rules) {
         for (const GateRule& rule : rules) {
-            if (!rule.methods.is_all()) return true;
+            if (!rule.methods.is_all() || rule.kind == GateRule::Kind::kByGrant) return true;
         }
         return false;
     };
@@ -140,14 +151,6 @@ bool names_methods(const DirConfig& config) {
         if (named(*chain->rules)) return true;
     }
     return false;
-}
-
-// Frameworks read these as the method or path that counts: behind a gate that names methods they would undo it.
-void remove_method_overrides(request_rec* r) {
-    for (const char* header :
-         {"X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override", "X-Original-URL", "X-Rewrite-URL"}) {
-        apr_table_unset(r->headers_in, header);
-    }
 }
 
 std::vector<Capture> captures_of(const RequestState& state) {
@@ -174,9 +177,10 @@ Decision decide_request(request_rec* r, const RequestState& state) {
     if (!d.granted()) return d;
     const auto captures = captures_of(state);
     const GateAnswer answer =
-        mtls::decide({gate_mode(config), config.allow, config.deny}, *d.who, effective_method(r), captures);
+        mtls::decide({gate_mode(config), config.allow, config.deny}, *d.who, request_line(r), captures);
     d.reason = answer.reason;
     d.gate_rule = answer.rule;
+    d.grant = answer.grant;
     return d;
 }
 
@@ -185,16 +189,21 @@ bool is_let_through(const DirConfig& config, Reason reason) {
     return gate_mode(config) == GateMode::kLogOnly && reason != Reason::kNestedGate && reason != Reason::kBadPath;
 }
 
+bool same_text(const char* a, const char* b) {
+    return a == b || (a != nullptr && b != nullptr && std::string_view(a) == b);
+}
+
 // Decides once for this request and its configuration; logs; returns whether it may go on.
 bool decide_once(request_rec* r) {
     RequestState& request = request_state(r);
     const DirConfig& config = dir_config(r);
     forbid_caching(r);
-    if (request.decided_for != r->per_dir_config) {
+    if (request.decided_for != r->per_dir_config || !same_text(request.decided_path, r->uri)) {
         if (names_methods(config)) remove_method_overrides(r);
         const Decision d = decide_request(r, request);
         request.handover = d.granted() ? make_handover(r, d) : nullptr;
         request.reason = d.reason;
+        request.decided_path = r->uri;
         request.decided_for = r->per_dir_config;  // last: what threw before this has decided nothing
         const Outcome outcome = d.granted()                        ? Outcome::kGranted
                                 : is_let_through(config, d.reason) ? Outcome::kWouldDeny
@@ -269,6 +278,11 @@ int assert_decision(request_rec* r) {
     const DirConfig& config = dir_config(r);
     RequestState& request = request_state(r);
     const bool gate = has_gate(config);
+    if (reaches_below(r) && !request.reaches_below) {
+        request.reaches_below = true;
+        request.decided_for = nullptr;
+        request.provider_asked = request.provider_asked && !config.requires_grant;
+    }
     if (gate && !decide_once(r)) {
         set_variables(r, request, true);
         return status_of(request.reason);

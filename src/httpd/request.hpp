@@ -16,6 +16,7 @@ struct Decision {
     Reason reason = Reason::kInternalError;
     std::string detail;
     const GateRule* gate_rule = nullptr;       // the rule that decided, if one did
+    const Grant* grant = nullptr;              // behind a by-grant rule; borrowed from the snapshot's policy
     std::shared_ptr<const Snapshot> snapshot;  // keeps alive what `who` borrows
     std::shared_ptr<const PresentedCertificate> certificate;
     std::shared_ptr<const Identification> who;
@@ -38,10 +39,12 @@ struct Handover {
 // Kept in the request, so that it is decided once.
 struct RequestState {
     const ap_conf_vector_t* decided_for = nullptr;  // the merged configuration that `reason` is about
+    const char* decided_path = nullptr;             // and for this path
     Reason reason = Reason::kInternalError;
     const Handover* handover = nullptr;  // after a grant by a gate, a provider or AuthType MTLS
     apr_table_t* captures = nullptr;     // MATCH_*, as they were before .htaccess could change them
     bool provider_asked = false;         // a Require mtls-* was evaluated for this request
+    bool reaches_below = false;          // a WebDAV method that acts on all below: grants have to reach there too
     bool fixups_done = false;
     bool handler_started = false;
 };
@@ -52,6 +55,12 @@ Decision identify_request(request_rec* r);
 
 // The method that counts: a destination is looked up with GET, but COPY and MOVE write there.
 const char* effective_method(const request_rec* r);
+
+// What a grant is asked about.
+RequestLine request_line(request_rec* r);
+
+// Frameworks read these headers as the method or path that counts: where methods or paths decide, they would undo it.
+void remove_method_overrides(request_rec* r);
 
 // Nothing that was decided may be stored, neither here nor in whatever includes or leads here.
 void forbid_caching(request_rec* r);

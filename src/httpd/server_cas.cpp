@@ -38,7 +38,7 @@ void copy_certificates(server_rec* s, ServerCas& cas, STACK_OF(X509_OBJECT) * lo
         if (!read.ok()) continue;  // such folders hold CRLs and notes as well
         for (AnchorCertificate& ca : read.value()) cas.certificates.push_back(std::move(ca.certificate));
     }
-    for (const X509Ptr& ca : cas.certificates) state().live.add_known_ca(*ca);
+    for (const X509Ptr& ca : cas.certificates) state().live.policy.add_known_ca(*ca);
 }
 
 void copy_crls(server_rec* s, ServerCas& cas, STACK_OF(X509_OBJECT) * loaded) {

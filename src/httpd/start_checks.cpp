@@ -1,11 +1,18 @@
 #include "start_checks.hpp"
 
+#include <grp.h>
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "config_tree.hpp"
 #include "dump.hpp"
 #include "mtls_authz/request_path.hpp"
 #include "mtls_authz/text.hpp"
+
+extern "C" {
+#include <unixd.h>
+}
 
 namespace mtls::httpd {
 
@@ -158,7 +165,34 @@ void check_surroundings(const server_rec* s, const std::vector<const GateSection
              "' has gates, but never asks for a certificate, so nobody can pass them: add SSLVerifyClient optional");
 }
 
-void check_servers(const server_rec* main_server, Findings& findings) {
+// With MTLSClientCA, whatever else looks at the client's certificate in this server trusts the policy's anchors too.
+void check_client_ca(const server_rec* s, const Policy& policy, Findings& findings) {
+    const ClientCaMode mode = server_config(s).client_ca.value_or(ClientCaMode::kOff);
+    if (mode == ClientCaMode::kOff) return;
+    const auto look = [&](const ap_directive_t& d) {
+        const std::string_view args = d.args != nullptr ? d.args : "";
+        const auto is = [&d](const char* name) { return equal_nocase(d.directive, name); };
+        if (is("CustomLog") || is("LogFormat") || is("ErrorLogFormat") || is("TransferLog")) return;
+        const bool reads = args.find("SSL_CLIENT_") != std::string_view::npos || is("SSLRequire") ||
+                           is("SSLUserName") ||
+                           (is("Require") && args.find("ssl-verify-client") != std::string_view::npos) ||
+                           (is("SSLOptions") && args.find("FakeBasicAuth") != std::string_view::npos);
+        if (!reads) return;
+        warn(findings, place_of(&d),
+             std::string(d.directive) +
+                 " looks at the client's certificate by itself: with MTLSClientCA it believes the "
+                 "CAs of all partners, who can issue any name; use Require mtls-partner instead");
+    };
+    for_each_directive(s, look);
+    constexpr std::size_t kMostBytes = 16384;
+    if (mode == ClientCaMode::kOn && !policy.cas().announced_names(kMostBytes, apr_time_sec(apr_time_now()))) {
+        warn(findings, {},
+             "MTLSClientCA On: the names of all trust anchors are more than 16 kB, so none are announced, and clients "
+             "choose their certificate by themselves");
+    }
+}
+
+void check_servers(const server_rec* main_server, const Policy& policy, Findings& findings) {
     std::vector<const GateSection*> inherited;
     bool some_virtual_asks = false;
     for (const server_rec* s = main_server; s != nullptr; s = s->next) {
@@ -167,12 +201,57 @@ void check_servers(const server_rec* main_server, Findings& findings) {
     }
     check_order(inherited, findings);
     for (const server_rec* s = main_server; s != nullptr; s = s->next) {
+        check_client_ca(s, policy, findings);
         const auto& own = server_config(s).sections;
         std::vector<const GateSection*> sections = inherited;
         if (s->is_virtual) sections.insert(sections.end(), own.begin(), own.end());
         if (sections.empty()) continue;
         if (s->is_virtual && !own.empty()) check_order(sections, findings);
         check_surroundings(s, sections, is_main_server(s) && some_virtual_asks, findings);
+    }
+}
+
+bool asks_for_grants(const DirConfig& c) {
+    const auto by_grant = [](const GateRule& rule) { return rule.kind == GateRule::Kind::kByGrant; };
+    return c.requires_grant || (c.allow != nullptr && std::any_of(c.allow->begin(), c.allow->end(), by_grant));
+}
+
+// Whether a gate that asks for grants could stand over a path that this pattern fits.
+bool could_ask(const GateSection& section, const PathPattern& path) {
+    if (!asks_for_grants(*section.config)) return false;
+    if (section.kind != Kind::kLocation && section.kind != Kind::kLocationMatch) return true;
+    const std::string_view own = section.literal_prefix;
+    const std::string_view granted = path.literal_prefix();
+    return own.starts_with(granted) || granted.starts_with(own);
+}
+
+// Grants that no gate asks for, and gates that ask for grants where there are none.
+void check_grants(const Policy& policy, Findings& findings) {
+    const auto& sections = state().sections;
+    std::vector<const Grant*> grants;
+    for (const Grant& grant : policy.grants()) grants.push_back(&grant);
+    for (const auto& partner : policy.partners()) {
+        for (const Grant& grant : partner->grants) grants.push_back(&grant);
+    }
+    constexpr std::size_t kMostNamed = 10;
+    std::size_t idle = 0;
+    for (const Grant* grant : grants) {
+        for (const PathPattern& path : grant->paths) {
+            const bool asked = std::any_of(sections.begin(), sections.end(),
+                                           [&](const GateSection* section) { return could_ask(*section, path); });
+            if (asked || ++idle > kMostNamed) continue;
+            warn(findings, grant->where,
+                 "MTLSGrant " + path.text() +
+                     ": no gate asks for it; put MTLSAllow by-grant into the section over that "
+                     "path");
+        }
+    }
+    if (idle > kMostNamed) warn(findings, {}, std::to_string(idle - kMostNamed) + " more grants likewise");
+    for (const GateSection* section : sections) {
+        if (!grants.empty() || !asks_for_grants(*section->config)) continue;
+        warn(
+            findings, section->where,
+            section->title() + " asks for grants, but the policy has none, so nobody can pass it: add MTLSGrant lines");
     }
 }
 
@@ -209,9 +288,35 @@ bool is_rehearsal() {
 void separate_server_configs(server_rec* main_server) {
     const ServerConfig* const shared = &server_config(main_server);
     for (server_rec* s = main_server->next; s != nullptr; s = s->next) {
-        if (&server_config(s) != shared) continue;
-        ap_set_module_config(s->module_config, &mtls_authz_module, pool_new<ServerConfig>(s->process->pconf));
+        if (&server_config(s) == shared) {
+            ap_set_module_config(s->module_config, &mtls_authz_module, pool_new<ServerConfig>(s->process->pconf));
+        }
+        if (!server_config(s).client_ca) server_config(s).client_ca = shared->client_ca;
     }
+}
+
+// Who could change the files that decide who is let in.
+FileTrust trust_of_server(Findings& findings) {
+    FileTrust trust;
+    trust.starter = geteuid();
+    trust.run_user = trust.starter;
+    trust.run_group = getegid();
+    if (trust.starter == 0) {
+        trust.run_user = ap_unixd_config.user_id;
+        trust.run_group = ap_unixd_config.group_id;
+        int count = 256;
+        trust.more_groups.resize(static_cast<std::size_t>(count));
+        const char* const name = ap_unixd_config.user_name;
+        const bool named = name != nullptr && name[0] != '#';
+        if (!named || getgrouplist(name, trust.run_group, trust.more_groups.data(), &count) < 0) count = 0;
+        trust.more_groups.resize(static_cast<std::size_t>(count));
+    }
+    if (!trust.has_own_user()) {
+        warn(findings, {},
+             "httpd is not started as root with a User of its own: whoever takes over the server can change the files "
+             "that decide who is let in");
+    }
+    return trust;
 }
 
 int check_configuration(server_rec* main_server) {
@@ -219,7 +324,8 @@ int check_configuration(server_rec* main_server) {
     separate_server_configs(main_server);
     Findings findings;
     Findings reported;
-    s.policy = s.live.start(findings, reported);
+    s.live.policy.set_trust(trust_of_server(findings));
+    s.policy = s.live.policy.start(findings, reported);
     // Nothing that is wrong with a revocation file or a CRL keeps the server from starting.
     for (Diagnostic& d : reported) {
         d.severity = Diagnostic::Severity::kWarning;
@@ -228,7 +334,8 @@ int check_configuration(server_rec* main_server) {
     findings.insert(findings.end(), s.gate_warnings.begin(), s.gate_warnings.end());
     if (s.policy) {
         for (const GateSection* section : s.sections) check_section(*s.policy, *section, findings);
-        check_servers(main_server, findings);
+        check_servers(main_server, *s.policy, findings);
+        check_grants(*s.policy, findings);
         check_version(findings);
     }
     const auto is_error = [](const Diagnostic& d) { return d.severity == Diagnostic::Severity::kError; };
@@ -273,6 +380,15 @@ void check_anchors(server_rec* s, Findings& findings) {
     if (unknown > kMostNamed) warn(findings, {}, std::to_string(unknown - kMostNamed) + " more trust anchors likewise");
 }
 
+}  // namespace
+
+void check_gate_names(const Policy& policy, std::vector<Diagnostic>& findings) {
+    for (const GateSection* section : state().sections) check_names(policy, *section, findings);
+    for (Diagnostic& d : findings) d.severity = Diagnostic::Severity::kWarning;
+}
+
+namespace {
+
 int check_after_start(server_rec* main_server) {
     if (!state().policy) return HTTP_INTERNAL_SERVER_ERROR;
     if (is_rehearsal()) return OK;
@@ -284,7 +400,8 @@ int check_after_start(server_rec* main_server) {
         const std::string verify = server_setting(s, "SSLVerifyClient");
         const bool verifies =
             !verify.empty() && !equal_nocase(verify, "none") && !equal_nocase(verify, "optional_no_ca");
-        if (gates && verifies && server_config(s).has_tls) check_anchors(s, findings);
+        const bool by_anchors = server_config(s).client_ca.value_or(ClientCaMode::kOff) != ClientCaMode::kOff;
+        if (gates && verifies && server_config(s).has_tls && !by_anchors) check_anchors(s, findings);
     }
     report(findings, main_server);
     ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,

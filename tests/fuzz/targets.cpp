@@ -42,7 +42,8 @@ void policy(std::string_view input) {
     std::vector<mtls::Diagnostic> errors;
     const auto directives = mtls::read_directives(input, "fuzz", errors);
     if (!directives) return;
-    mtls::PolicyBuilder builder("/nonexistent");
+    mtls::DiskFiles disk;
+    mtls::PolicyBuilder builder("/nonexistent", disk);
     for (const mtls::Directive& d : directives.value()) builder.add(d);
     const auto built = builder.build();
     require((built == nullptr) == builder.has_errors());

@@ -83,7 +83,7 @@ CLAIM(a_senseless_policy_stops_the_start_and_says_where) {
 
 CLAIM(a_senseless_gate_stops_the_start_and_says_where) {
     Draft d;
-    d.refuses(location("/x", "MTLSAllow"), "expected any-partner, none, partner NAME... or group NAME...");
+    d.refuses(location("/x", "MTLSAllow"), "expected any-partner, by-grant, none, partner NAME... or group NAME...");
     d.refuses(location("/x", "MTLSAllow patner acme"), "did you mean 'partner'?");
     d.refuses(location("/x", "MTLSAllow any-partner methods=GET, POST"), "methods=");
     d.refuses(location("/x", "MTLSAllow any-partner methods=get"), "did you mean 'GET'?");

@@ -33,7 +33,8 @@ public:
         return *this;
     }
     std::unique_ptr<const Policy> policy(const std::string& text) {
-        PolicyBuilder builder(folder_);
+        DiskFiles disk;
+        PolicyBuilder builder(folder_, disk);
         std::vector<Diagnostic> errors;
         auto directives = read_directives(text, "p.conf", errors);
         check(directives.ok(), directives.ok() ? "" : directives.error(), __FILE__, __LINE__);

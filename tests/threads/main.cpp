@@ -25,7 +25,8 @@ Snapshot make_snapshot(const test::Identity& ca) {
         "<MTLSPartner acme>\nMTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor ca.pem\nMTLSGroup g if "
         "CN:api\n</MTLSPartner>\n",
         "p.conf", errors);
-    PolicyBuilder builder(folder);
+    DiskFiles disk;
+    PolicyBuilder builder(folder, disk);
     for (const Directive& d : directives.value()) builder.add(d);
     auto policy = builder.build();
     std::filesystem::remove_all(folder);
@@ -64,7 +65,8 @@ CLAIM(streams_in_many_threads_get_one_answer_each_without_a_race) {
                     cache.identify(is_good ? good : bad, i % 5 == 0 ? second : snapshot, server, std::time(nullptr));
                 if ((who->reason == Reason::kGranted) != is_good) ++wrong;
                 if (!is_good) continue;
-                if (decide({GateMode::kOn, &rules, nullptr}, *who, "GET", {}).reason != Reason::kGranted) ++wrong;
+                if (decide({GateMode::kOn, &rules, nullptr}, *who, {"GET", "/"}, {}).reason != Reason::kGranted)
+                    ++wrong;
             }
         });
     }

@@ -1,5 +1,5 @@
 // CRLs as RFC 5280 6.3 has them, and what must never empty the list in force.
-#include "mtls_authz/crl.hpp"
+#include "mtls_authz/crl_files.hpp"
 
 #include <filesystem>
 #include <fstream>
@@ -234,7 +234,7 @@ CLAIM(broken_foreign_empty_or_missing_files_leave_the_list_in_force) {
         std::ofstream(folder + "/ca.crl", std::ios::binary) << content;
     };
     CrlFiles files;
-    files.watch(folder + "/*.crl", {"httpd.conf", 1});
+    files.watch({{folder + "/*.crl", "*.crl", {"httpd.conf", 1}}}, {});
     const auto known = known_of({&p.ca});
     std::vector<Diagnostic> said;
     CHECK(!files.look(known, said));
@@ -286,7 +286,7 @@ CLAIM(an_unusable_list_with_nothing_before_it_is_stale) {
         CHECK(mkdtemp(folder.data()) != nullptr);
         std::ofstream(folder + "/ca.crl", std::ios::binary) << content;
         CrlFiles files;
-        files.watch(folder + "/*.crl", {"httpd.conf", 1});
+        files.watch({{folder + "/*.crl", "*.crl", {"httpd.conf", 1}}}, {});
         std::vector<Diagnostic> said;
         CHECK(files.look(known_of({&p.ca}), said));
         CHECK_EQUAL(said.size(), 1U);

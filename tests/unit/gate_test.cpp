@@ -32,8 +32,8 @@ std::string ask(const GateRules& rules, const std::vector<std::string>& denials,
     GateRules denied;
     for (const std::string& line : denials) denied.push_back(GateRule::parse_deny(line).value());
     const DenyChain chain{&denied, nullptr};
-    return std::string(
-        word_of(decide({GateMode::kOn, &rules, denials.empty() ? nullptr : &chain}, who.id, method, captures).reason));
+    return std::string(word_of(
+        decide({GateMode::kOn, &rules, denials.empty() ? nullptr : &chain}, who.id, {method, "/"}, captures).reason));
 }
 
 }  // namespace

@@ -81,7 +81,8 @@ CLAIM(a_changed_anchor_file_counts_after_two_equal_looks_and_a_bad_one_never) {
     CHECK(mkdtemp(folder.data()) != nullptr);
     const auto write = [&](const std::string& content) { std::ofstream(folder + "/ca.pem") << content; };
     write(a.cert_pem());
-    PolicySource source(folder);
+    DiskFiles disk;
+    PolicySource source(folder, disk);
     CHECK_EQUAL(source.add({"MTLSPartner",
                             "acme",
                             {"p.conf", 1},

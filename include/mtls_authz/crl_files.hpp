@@ -1,0 +1,53 @@
+// Looks at the MTLSCRLFiles, and keeps the lists that are in force.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mtls_authz/crl.hpp"
+#include "mtls_authz/file.hpp"
+
+namespace mtls {
+
+// A file that is broken, empty, unsafe or gone leaves in force what was read before.
+class CrlFiles {
+public:
+    // `trust` (may be null) has to outlive this.
+    explicit CrlFiles(const FileTrust* trust = nullptr) : trust_(trust) {}
+    void set_trust(const FileTrust& trust) { trust_ = &trust; }
+
+    // What to look at from now on. Lists that were read through a pattern that is no longer there go. Returns whether
+    // crls() changed.
+    bool watch(const std::vector<WatchedFiles>& patterns, const std::multimap<std::string, X509*>& known);
+    bool empty() const { return patterns_.empty(); }
+
+    // One look; as RevocationFiles::look(). `known`: CA certificates by canonical name, to verify with at once.
+    bool look(const std::multimap<std::string, X509*>& known, std::vector<Diagnostic>& findings);
+    std::shared_ptr<const CrlSet> crls() const { return crls_; }
+    // The files that were looked at.
+    std::vector<std::string> paths() const;
+
+private:
+    struct Pattern {
+        WatchedFiles files;
+        std::string fault;  // last reported
+    };
+    struct File {
+        std::string pattern;                            // through which it was found
+        std::string stamp;                              // of the last look that read it
+        std::string digest;                             // of its content, or the fault, then
+        std::vector<std::shared_ptr<const Crl>> lists;  // read from it, as far as they are in force
+        std::vector<std::string> unusable;              // issuers of lists in it that cannot be used
+    };
+    bool look_at(const std::string& path, File& file, const std::multimap<std::string, X509*>& known, CrlSet& into,
+                 std::vector<Diagnostic>& findings);
+
+    const FileTrust* trust_;
+    std::vector<Pattern> patterns_;
+    std::map<std::string, File> files_;
+    std::shared_ptr<const CrlSet> crls_ = std::make_shared<const CrlSet>();
+};
+
+}  // namespace mtls

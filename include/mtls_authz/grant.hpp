@@ -1,0 +1,70 @@
+// Grants: what a partner may do behind `MTLSAllow by-grant` and `Require mtls-grant`. They are part of the policy, and
+// change with it.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mtls_authz/method_set.hpp"
+#include "mtls_authz/selector.hpp"
+
+namespace mtls {
+
+// One PATH: literal segments; `*` for one whole, non-empty segment; `%{partner}` for one that is the partner's name; a
+// trailing `/**` for all below. "/a/**" includes "/a/", not "/a"; "/a" is not "/a/". Case-sensitive.
+class PathPattern {
+public:
+    static Result<PathPattern> parse(std::string_view text);
+
+    // `path`: httpd's decoded and normalised path. One that holds what a backend may read as a further segment
+    // (`\`, `%2F`, `%5C`, also encoded twice) never fits `*`, nor does a segment that is empty before its `;`.
+    bool matches(std::string_view path, std::string_view partner) const;
+
+    bool reaches_below() const { return below_; }
+    // What every path that fits begins with.
+    std::string_view literal_prefix() const { return std::string_view(text_).substr(0, literal_); }
+    const std::string& text() const { return text_; }
+    // Whether every path that fits `other` fits this one, as far as the text tells.
+    bool covers(const PathPattern& other) const;
+
+private:
+    enum class Kind { kLiteral, kAny, kPartner };
+    struct Segment {
+        Kind kind;
+        std::string literal;
+    };
+    std::string text_;
+    std::vector<Segment> segments_;
+    bool below_ = false;
+    std::size_t literal_ = 0;
+};
+
+// One MTLSGrant line.
+struct Grant {
+    MethodSet methods;
+    std::vector<PathPattern> paths;
+    std::vector<Selector> conditions;  // all must hold for this certificate
+    Where where;
+
+    std::string text() const;
+};
+
+// One path of a grant that holds for a certificate; borrowed from the policy.
+struct GrantedPath {
+    const Grant* grant;
+    const PathPattern* path;
+};
+
+struct GrantAnswer {
+    enum class Kind { kNo, kOtherMethod, kGranted };
+    Kind kind = Kind::kNo;
+    const Grant* grant = nullptr;  // that decided, if one did
+};
+
+// Longest literal beginning first; any that fits suffices. `reaches_below`: the method acts on everything below `path`
+// too (WebDAV), so only a pattern that reaches below grants it.
+GrantAnswer find_grant(const std::vector<GrantedPath>& granted, std::string_view partner, std::string_view method,
+                       std::string_view path, bool reaches_below);
+
+}  // namespace mtls

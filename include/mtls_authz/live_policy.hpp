@@ -1,0 +1,84 @@
+// What changes while the server runs: files are looked at in every process, and the snapshot that requests decide on is
+// replaced as a whole.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "mtls_authz/crl_files.hpp"
+#include "mtls_authz/policy_source.hpp"
+#include "mtls_authz/refusals.hpp"
+#include "mtls_authz/shared_state.hpp"
+#include "mtls_authz/snapshot.hpp"
+
+namespace mtls {
+
+// What one look brought.
+struct LookOutcome {
+    std::vector<Diagnostic> findings;
+    bool policy_failed = false;                // the policy files were refused, just now
+    bool policy_mended = false;                // they were refused before, and are no longer
+    bool moved = false;                        // another policy is in force
+    bool moved_files = false;                  // other revocations, suspensions or CRLs are
+    std::shared_ptr<const Snapshot> replaced;  // what was in force before, where something else is now; may be null
+};
+
+class LivePolicy {
+public:
+    explicit LivePolicy(const std::string& root) : source_(root, disk_) {}
+
+    // The snapshot now current; null before start, or where none can be had. Holding it keeps its policy alive.
+    std::shared_ptr<const Snapshot> current() const { return current_.load(); }
+
+    // Before the first request: builds the policy, null where it cannot be had, and takes a first look at the files.
+    // `findings`: what is wrong with the policy; `reported`: what is wrong with files that are only ever reported.
+    std::shared_ptr<const Policy> start(std::vector<Diagnostic>& findings, std::vector<Diagnostic>& reported);
+
+    // In a process that was forked just now: moves to what its siblings have in force, or to nothing where that cannot
+    // be had. A policy that was in force when the server started, perhaps days ago, is no substitute.
+    LookOutcome join_siblings();
+    // One look at all files; publishes a new snapshot where something changed.
+    LookOutcome look();
+    // Whether a change was seen once and waits for a second look.
+    bool is_waiting();
+
+    // The policy files as they are now were refused.
+    bool is_failing();
+    // When the policy in force came into force, in seconds since the epoch.
+    std::int64_t in_force_since() const { return in_force_since_; }
+
+    PolicySource& policy_source() { return source_; }
+    RevocationFiles& revocation_files() { return revocation_files_; }
+
+    // Whom files are trusted by. Before start().
+    void set_trust(const FileTrust& trust);
+    // Memory that the siblings share, or null; borrowed.
+    void set_shared(SharedState* shared) { shared_ = shared; }
+
+    // CAs beside the policy's own that may have signed a CRL: mod_ssl's. Borrowed for as long as this lives.
+    void add_known_ca(X509& ca);
+
+private:
+    void take(std::shared_ptr<const Policy> policy);
+    void publish();
+    void learn_cas();
+
+    std::mutex looking_;
+    std::atomic<std::shared_ptr<const Snapshot>> current_;
+    DiskFiles disk_;
+    PolicySource source_;
+    std::shared_ptr<const Policy> policy_;
+    RevocationFiles revocation_files_;
+    CrlFiles crl_files_;
+    std::multimap<std::string, X509*> server_cas_;
+    std::multimap<std::string, X509*> known_cas_;  // the policy's, and mod_ssl's
+    SharedState* shared_ = nullptr;
+    std::uint64_t last_serial_ = 0;
+    std::int64_t in_force_since_ = 0;
+};
+
+}  // namespace mtls

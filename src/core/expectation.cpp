@@ -1,0 +1,182 @@
+#include "mtls_authz/expectation.hpp"
+
+#include <array>
+
+#include "mtls_authz/gate.hpp"
+#include "mtls_authz/policy.hpp"
+#include "mtls_authz/policy_builder.hpp"
+#include "mtls_authz/request_path.hpp"
+#include "mtls_authz/session_chain.hpp"
+#include "mtls_authz/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+constexpr std::array kRefusals = {Reason::kMalformedCertificate, Reason::kNotVerified, Reason::kUnknownPartner,
+                                  Reason::kWrongIssuer, Reason::kAmbiguous};
+constexpr std::string_view kSyntax =
+    "expected CERT is NAME, CERT is-refused [REASON], CERT is-granted METHOD PATH or CERT is-not-granted METHOD PATH";
+
+std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
+
+Result<Reason> parse_refusal(std::string_view word) {
+    std::string expected;
+    std::vector<std::string_view> known;
+    for (const Reason reason : kRefusals) {
+        if (word_of(reason) == word) return reason;
+        known.push_back(word_of(reason));
+        expected += (expected.empty() ? "" : ", ") + std::string(word_of(reason));
+    }
+    return Error{quoted(word) + did_you_mean(word, known) + ": expected one of " + expected +
+                 "; dates, revocation and suspension are left out, so that time and emergencies break no policy"};
+}
+
+std::string fault_of_request(const std::string& method, const std::string& path) {
+    if (!is_known_method(method)) return quoted(method) + " is no method that httpd knows; write one, like GET";
+    if (!path.starts_with('/') || find_path_fault(path) != PathFault::kNone) {
+        return quoted(path) + " is no path of a request: expected one like /orders/17, decoded";
+    }
+    if (path.find('*') != std::string::npos)
+        return quoted(path) + " holds a wildcard: expected the path of one request";
+    return {};
+}
+
+}  // namespace
+
+Result<Expectation> Expectation::parse(const Directive& d) {
+    const auto words = config_words(d.args);
+    const auto wrong = [&d](const std::string& what) { return Error{d.name + ": " + what}; };
+    if (words.size() < 2) return wrong(std::string(kSyntax));
+    Expectation out;
+    out.where = d.where;
+    out.file = words[0];
+    const std::string& verb = words[1];
+    const std::size_t arguments = words.size() - 2;
+    if (equal_nocase(verb, "is") && arguments == 1) {
+        if (!is_valid_name(words[2])) return wrong(quoted(words[2]) + " cannot be a partner's name");
+        out.partner = words[2];
+        return out;
+    }
+    if (equal_nocase(verb, "is-refused") && arguments <= 1) {
+        out.kind = Kind::kIsRefused;
+        if (arguments == 0) return out;
+        const auto reason = parse_refusal(words[2]);
+        if (!reason) return wrong(reason.error());
+        out.reason = reason.value();
+        return out;
+    }
+    const bool granted = equal_nocase(verb, "is-granted");
+    if ((granted || equal_nocase(verb, "is-not-granted")) && arguments == 2) {
+        out.kind = granted ? Kind::kIsGranted : Kind::kIsNotGranted;
+        out.method = words[2];
+        out.path = words[3];
+        const std::string fault = fault_of_request(out.method, out.path);
+        if (!fault.empty()) return wrong(fault);
+        return out;
+    }
+    static constexpr std::string_view kVerbs[] = {"is", "is-refused", "is-granted", "is-not-granted"};
+    return wrong(quoted(verb) + did_you_mean(verb, kVerbs) + ": " + std::string(kSyntax));
+}
+
+std::string Expectation::text() const {
+    const std::string start = config_quote(file) + " ";
+    switch (kind) {
+        case Kind::kIs:
+            return start + "is " + partner;
+        case Kind::kIsRefused:
+            return start + "is-refused" + (reason ? " " + std::string(word_of(*reason)) : "");
+        case Kind::kIsGranted:
+            return start + "is-granted " + method + " " + config_quote(path);
+        case Kind::kIsNotGranted:
+            return start + "is-not-granted " + method + " " + config_quote(path);
+    }
+    return start;
+}
+
+namespace {
+
+std::string names_of(const std::vector<const Partner*>& partners) {
+    std::string out;
+    for (const Partner* partner : partners) out += (out.empty() ? "" : ", ") + partner->name;
+    return out;
+}
+
+// Who the certificate would be, in words.
+std::string describe(const Identification& who) {
+    if (who.partner != nullptr) return "it is " + who.partner->name + ", by " + who.identity->where.str();
+    std::string out = "it is refused: " + std::string(word_of(who.reason));
+    if (!who.detail.empty()) out += " (" + escape_for_log(who.detail, 300) + ")";
+    if (!who.claimed.empty()) {
+        out += "; it names " + names_of(who.claimed);
+        if (who.claimed_identity != nullptr) out += ", by " + who.claimed_identity->where.str();
+    }
+    return out;
+}
+
+std::string describe(const GrantAnswer& answer) {
+    switch (answer.kind) {
+        case GrantAnswer::Kind::kGranted:
+            return "MTLSGrant at " + answer.grant->where.str() + " grants it";
+        case GrantAnswer::Kind::kOtherMethod:
+            return "MTLSGrant at " + answer.grant->where.str() + " fits but for the method (" +
+                   answer.grant->methods.text() + ")";
+        case GrantAnswer::Kind::kNo:
+            break;
+    }
+    return "no MTLSGrant that holds for this certificate fits the path";
+}
+
+}  // namespace
+
+ExpectationAnswer check_expectation(const Expectation& e, const Policy& policy, const ServerCas* server) {
+    using Kind = Expectation::Kind;
+    using State = ExpectationState;
+    static const ServerCas kNone;
+    const PresentedCertificate& certificate = *e.certificate;
+    const Identification who = policy.identify_at_any_time(certificate, server != nullptr ? *server : kNone);
+    const std::string expected = "MTLSExpect " + e.text() + ": ";
+    const bool by_server = who.reason == Reason::kNotVerified || who.reason == Reason::kWrongIssuer;
+    if (server == nullptr && policy.some_trust_mod_ssl() && by_server && who.nearest_ca_key.empty()) {
+        return {State::kUndecidable, expected + "not decidable here: it depends on the CAs that mod_ssl is given"};
+    }
+    GrantAnswer grant;
+    if (who.partner != nullptr) grant = find_grant(who.grants, who.partner->name, e.method, e.path, false);
+    const bool is_granted = grant.kind == GrantAnswer::Kind::kGranted;
+    bool holds = false;
+    std::string found = describe(who);
+    switch (e.kind) {
+        case Kind::kIs:
+            holds = who.partner != nullptr && who.partner->name == e.partner;
+            if (policy.find(e.partner) == nullptr) found += "; there is no partner " + quoted(e.partner);
+            break;
+        case Kind::kIsRefused:
+            holds = who.partner == nullptr && (!e.reason || *e.reason == who.reason);
+            break;
+        case Kind::kIsGranted:
+            holds = is_granted;
+            if (who.partner != nullptr) found += ", and " + describe(grant);
+            break;
+        case Kind::kIsNotGranted:
+            holds = !is_granted;
+            if (who.partner != nullptr) found += ", and " + describe(grant);
+            break;
+    }
+    if (holds) return {};
+    return {State::kBroken, expected + "does not hold: with this policy, " + found};
+}
+
+Result<std::shared_ptr<const PresentedCertificate>> read_presented(const std::string& pem, const std::string& file) {
+    auto certificates = read_certificates(pem, file);
+    if (!certificates) return Error{certificates.error()};
+    auto out = std::make_shared<PresentedCertificate>();
+    std::vector<X509*> chain;
+    for (const AnchorCertificate& c : certificates.value()) chain.push_back(c.certificate.get());
+    out->leaf = share(*chain.front());
+    out->facts = std::move(certificates.value().front().facts);
+    chain.erase(chain.begin());
+    out->helpers = useful_helpers(*out->leaf, chain);
+    return std::shared_ptr<const PresentedCertificate>(std::move(out));
+}
+
+}  // namespace mtls
