@@ -177,6 +177,11 @@ CLAIM(the_configurations_that_the_project_shows_are_accepted) {
     d.httpd.write("mtls/revoked/none.conf", "# nobody\n");
     d.httpd.write("mtls/crl/README", "empty on purpose\n");
     d.httpd.write("mtls/globex-ca.pem", world().globex_ca.cert_pem());
+    d.httpd.write("mtls/expect/acme-today.pem", world().acme.cert_pem());
+    d.httpd.write("mtls/expect/stranger.pem", world().acme_from_stranger.cert_pem());
+    d.httpd.write(
+        "mtls/partners/initech.conf",
+        "<MTLSPartner initech>\n    MTLSIdentity CN:initech\n    MTLSTrustAnchor mtls/acme-ca.pem\n</MTLSPartner>\n");
     d.httpd.write("mtls/server.pem", world().server.cert_pem());
     d.httpd.write("mtls/server.key", world().server.key_pem());
     for (const char* file : {"conf/mtls_authz.conf", "conf/reference.conf"}) {

@@ -79,7 +79,8 @@ CLAIM(documented_defaults_are_the_codes) {
 CLAIM(the_reference_configuration_shows_every_directive) {
     const std::string reference = read("conf/reference.conf");
     for (const std::string& name : directives()) CHECK_CONTAINS(reference, name);
-    for (const char* require : {"mtls-any-partner", "mtls-partner", "mtls-group", "mtls-identity", "AuthType MTLS"}) {
+    for (const char* require :
+         {"mtls-any-partner", "mtls-partner", "mtls-group", "mtls-grant", "mtls-identity", "AuthType MTLS"}) {
         CHECK_CONTAINS(reference, require);
     }
 }
