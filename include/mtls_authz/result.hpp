@@ -14,8 +14,8 @@ struct Where {
     std::string file;
     unsigned line = 0;
 
-    // "FILE:LINE", as compilers print it and as rule= and gate= of the log show it.
-    std::string str() const { return file.empty() ? "-" : file + ":" + std::to_string(line); }
+    // "FILE:LINE", or "FILE" where all of it is meant, as compilers print it and as rule= and gate= of the log show it.
+    std::string str() const { return file.empty() ? "-" : line == 0 ? file : file + ":" + std::to_string(line); }
 };
 
 // One finding about a configuration: says what is wrong and what would be right.

@@ -27,7 +27,9 @@ bool is_first_to_say(const std::string& text) {
 void log_findings(const server_rec* s, const std::vector<Diagnostic>& findings) {
     for (const Diagnostic& d : findings) {
         const int level = d.severity == Diagnostic::Severity::kError ? APLOG_ERR : APLOG_WARNING;
-        ap_log_error(APLOG_MARK, level_of(is_first_to_say(d.str()), level), 0, s, "mtls_authz: %s", d.str().c_str());
+        // Asked outside of the macro, which evaluates its arguments twice.
+        const bool first = is_first_to_say(d.str());
+        ap_log_error(APLOG_MARK, level_of(first, level), 0, s, "mtls_authz: %s", d.str().c_str());
     }
 }
 
@@ -44,9 +46,11 @@ void count_reload(bool ok) {
 
 void log_refusal(const server_rec* s, const std::vector<Diagnostic>& findings) {
     Live& live = state().live;
-    const bool first = is_first_to_say(key_of(findings));
+    const std::string key = key_of(findings);
+    const bool first = is_first_to_say(key);
     if (first) count_reload(false);
-    live.last_refusal = findings;
+    for (const Diagnostic& d : findings) live.said.push_back(d.str());
+    live.said.push_back(key);
     const auto snapshot = live.policy.current();
     ap_log_error(APLOG_MARK, level_of(first, APLOG_ERR), 0, s,
                  "mtls_authz: the policy files are refused: generation %s stays in force since %s",
@@ -55,17 +59,16 @@ void log_refusal(const server_rec* s, const std::vector<Diagnostic>& findings) {
 }
 
 // What was refused and then mended is said again, should it come back.
-void forget_refusal(const server_rec* s) {
+void forget_refusals(const server_rec* s) {
     Live& live = state().live;
-    if (live.last_refusal.empty()) return;
+    if (live.said.empty()) return;
     const std::string mended = "the policy files are no longer refused";
-    ap_log_error(APLOG_MARK, level_of(is_first_to_say(mended + key_of(live.last_refusal)), APLOG_NOTICE), 0, s,
-                 "mtls_authz: %s", mended.c_str());
-    if (live.shared) {
-        for (const Diagnostic& d : live.last_refusal) live.shared->forget(d.str());
-        live.shared->forget(key_of(live.last_refusal));
+    const bool first = is_first_to_say(mended + live.said.back());
+    ap_log_error(APLOG_MARK, level_of(first, APLOG_NOTICE), 0, s, "mtls_authz: %s", mended.c_str());
+    for (const std::string& text : live.said) {
+        if (live.shared) live.shared->forget(text);
     }
-    live.last_refusal.clear();
+    live.said.clear();
 }
 
 void log_move(const server_rec* s, const Snapshot* before, const Snapshot& after) {
@@ -88,7 +91,7 @@ void report(const server_rec* s, const LookOutcome& outcome) {
     const Snapshot* const before = outcome.replaced.get();
     const auto after = state().live.policy.current();
     const bool moved = outcome.moved && after != nullptr;
-    if (outcome.policy_mended || moved) forget_refusal(s);
+    if (outcome.policy_mended || moved) forget_refusals(s);
     if (moved) log_move(s, before, *after);
     if (!outcome.moved_files || after == nullptr) return;
     const std::string text = "in force by files: " + std::to_string(after->refusals->revocations.all().size()) +

@@ -10,8 +10,8 @@ struct Live {
     explicit Live(const std::string& server_root) : policy(server_root) {}
 
     LivePolicy policy;
-    std::unique_ptr<SharedState> shared;   // of all children of this generation of the server
-    std::vector<Diagnostic> last_refusal;  // what was last said of policy files that were refused
+    std::unique_ptr<SharedState> shared;  // of all children of this generation of the server
+    std::vector<std::string> said;        // of policy files that were refused, since the last ones that were not
 };
 
 // Hooks: post_config (mod_watchdog), child_init.

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "claims.hpp"
+#include "waiting.hpp"
 #include "world.hpp"
 
 using namespace test;
@@ -13,32 +14,6 @@ namespace {
 
 constexpr const char* kGate =
     "MTLSRevocationFile revoked/*.conf\n<Location /gate>\n MTLSAllow partner acme globex\n</Location>\n";
-
-// The interval, a second, and time to load.
-constexpr auto kTakesHold = std::chrono::milliseconds(2500);
-
-void pause_for(std::chrono::milliseconds time) { std::this_thread::sleep_for(time); }
-
-// Asks until the status is the expected one, for as long as a change may take.
-void becomes(const std::function<int()>& ask, int expected, const char* what) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(6);
-    int status = 0;
-    while (std::chrono::steady_clock::now() < end) {
-        status = ask();
-        if (status == expected) return;
-        pause_for(std::chrono::milliseconds(50));
-    }
-    test::check_equal(status, expected, what, __FILE__, __LINE__);
-}
-
-// Asks for longer than a change takes: the status never moves.
-void stays(const std::function<int()>& ask, int expected, const char* what) {
-    const auto end = std::chrono::steady_clock::now() + kTakesHold;
-    while (std::chrono::steady_clock::now() < end) {
-        test::check_equal(ask(), expected, what, __FILE__, __LINE__);
-        pause_for(std::chrono::milliseconds(20));
-    }
-}
 
 struct Revoker {
     Site site;
@@ -52,13 +27,6 @@ struct Revoker {
         std::filesystem::rename(site.httpd.path("revoked/.new"), site.httpd.path("revoked/list.conf"));
     }
 };
-
-ClientOptions as(const Identity& who, int tls = TLS1_3_VERSION) {
-    ClientOptions options;
-    options.identity = &who;
-    options.tls = tls;
-    return options;
-}
 
 }  // namespace
 
