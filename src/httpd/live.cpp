@@ -14,6 +14,7 @@ namespace mtls::httpd {
 
 namespace {
 
+constexpr const char* kMended = "the policy files are no longer refused";
 constexpr apr_interval_time_t kTick = apr_time_from_msec(500);
 
 // Every child finds the same: the first one says it, the others at debug.
@@ -49,7 +50,11 @@ void log_refusal(const server_rec* s, const std::vector<Diagnostic>& findings) {
     const std::string key = key_of(findings);
     const bool first = is_first_to_say(key);
     if (first) count_reload(false);
-    for (const Diagnostic& d : findings) live.said.push_back(d.str());
+    if (live.shared) live.shared->forget(kMended + key);
+    constexpr std::size_t kMostSayings = 1000;
+    for (const Diagnostic& d : findings) {
+        if (live.said.size() < kMostSayings) live.said.push_back(d.str());
+    }
     live.said.push_back(key);
     const auto snapshot = live.policy.current();
     ap_log_error(APLOG_MARK, level_of(first, APLOG_ERR), 0, s,
@@ -62,9 +67,8 @@ void log_refusal(const server_rec* s, const std::vector<Diagnostic>& findings) {
 void forget_refusals(const server_rec* s) {
     Live& live = state().live;
     if (live.said.empty()) return;
-    const std::string mended = "the policy files are no longer refused";
-    const bool first = is_first_to_say(mended + live.said.back());
-    ap_log_error(APLOG_MARK, level_of(first, APLOG_NOTICE), 0, s, "mtls_authz: %s", mended.c_str());
+    const bool first = is_first_to_say(kMended + live.said.back());
+    ap_log_error(APLOG_MARK, level_of(first, APLOG_NOTICE), 0, s, "mtls_authz: %s", kMended);
     for (const std::string& text : live.said) {
         if (live.shared) live.shared->forget(text);
     }

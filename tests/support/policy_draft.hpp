@@ -46,6 +46,7 @@ public:
         return policy;
     }
     const std::string& said() const { return said_; }
+    const std::string& folder() const { return folder_; }
 
 private:
     std::string folder_;

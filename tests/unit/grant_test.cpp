@@ -1,0 +1,187 @@
+// Grants: what a path pattern fits, and which grant decides.
+#include "claims.hpp"
+#include "mtls_authz/gate.hpp"
+#include "mtls_authz/grant.hpp"
+#include "policy_draft.hpp"
+
+using namespace test;
+
+namespace {
+
+bool fits(const std::string& pattern, const std::string& path, const std::string& partner = "acme") {
+    const auto parsed = PathPattern::parse(pattern);
+    check(parsed.ok(), parsed.ok() ? "" : parsed.error(), __FILE__, __LINE__);
+    return parsed.value().matches(path, partner);
+}
+
+}  // namespace
+
+CLAIM(a_path_pattern_fits_what_it_says_and_nothing_near_it) {
+    const struct {
+        const char* pattern;
+        std::vector<std::string> fit, miss;
+    } rows[] = {
+        {"/", {"/"}, {"", "/a", "//"}},
+        {"/orders", {"/orders"}, {"/orders/", "/Orders", "/orders/1", "/order", "/orders;x=1", "/orders%2f", "orders"}},
+        {"/orders/", {"/orders/"}, {"/orders", "/orders/1", "/orders//"}},
+        {"/orders/*",
+         {"/orders/1", "/orders/a;jsessionid=1", "/orders/a.b", "/orders/%41"},
+         {"/orders/", "/orders", "/orders/1/2", "/orders/1/", "/orders/;x", "/orders/a%2Fb", "/orders/a%2fb",
+          "/orders/a%252fb", "/orders/a\\b", "/orders/a%5Cb", "/orders/a%255cb", "/orders//1"}},
+        {"/orders/*/items", {"/orders/1/items"}, {"/orders/items", "/orders//items", "/orders/1/2/items"}},
+        {"/orders/**",
+         {"/orders/", "/orders/1", "/orders/1/2", "/orders/a%2Fb", "/orders//1"},
+         {"/orders", "/ordersx", "/orders;/1", "//orders/1", "/"}},
+        {"/**", {"/", "/a", "/a/b"}, {"", "a", "*"}},
+        {"/*/x/**", {"/a/x/", "/a/x/y"}, {"/a/x", "/x/", "/a/b/x/"}},
+        {"/p/%{partner}/**",
+         {"/p/acme/", "/p/acme/x"},
+         {"/p/acme", "/p/globex/x", "/p/ACME/x", "/p/%{partner}/x", "/p//x"}},
+        {"/p/%{partner}", {"/p/acme"}, {"/p/acme2", "/p/acme/"}},
+    };
+    for (const auto& row : rows) {
+        for (const std::string& path : row.fit)
+            check(fits(row.pattern, path), std::string(row.pattern) + " " + path, __FILE__, __LINE__);
+        for (const std::string& path : row.miss)
+            check(!fits(row.pattern, path), std::string(row.pattern) + " ! " + path, __FILE__, __LINE__);
+    }
+}
+
+CLAIM(a_path_pattern_that_could_mean_two_things_is_an_error) {
+    const std::pair<const char*, const char*> rows[] = {
+        {"orders", "begins with '/'"},
+        {"", "begins with '/'"},
+        {"*", "begins with '/'"},
+        {"/a//b", "'//'"},
+        {"//", "'//'"},
+        {"//**", "'//'"},
+        {"/a/../b", "dot segment"},
+        {"/./a", "dot segment"},
+        {"/a%2Fb", "'%' never fits"},
+        {"/a;b", "';'"},
+        {"/a?b=c", "'?'"},
+        {"/a\\b", "'\\'"},
+        {"/a*", "one whole segment"},
+        {"/**/a", "at the end"},
+        {"/a/***", "at the end"},
+        {"/a**", "at the end"},
+        {"/x-%{partner}", "%{partner}"},
+        {"/%{PARTNER}/a", "%{partner}"},
+        {"/%{env:X}", "%{partner}"},
+        {"/a\nb", "control"},
+    };
+    for (const auto& [text, message] : rows) {
+        const auto parsed = PathPattern::parse(text);
+        check(!parsed.ok(), text, __FILE__, __LINE__);
+        CHECK_CONTAINS(parsed.error(), message);
+    }
+}
+
+CLAIM(a_pattern_covers_another_only_where_every_path_of_that_fits_it) {
+    const std::vector<std::string> patterns = {"/",   "/a", "/a/",  "/a/*",    "/a/b",        "/a/**",
+                                               "/**", "/*", "/*/b", "/a/b/**", "/%{partner}", "/a/%{partner}"};
+    const std::vector<std::string> paths = {"/",     "/a",      "/a/",  "/a/b",   "/a/c",  "/a/b/",   "/a/b/c",
+                                            "/acme", "/a/acme", "/b/b", "/x/y/z", "/a/;x", "/a/x%2fy"};
+    for (const std::string& wide : patterns) {
+        for (const std::string& narrow : patterns) {
+            const bool covers = PathPattern::parse(wide).value().covers(PathPattern::parse(narrow).value());
+            for (const std::string& path : paths) {
+                check(!covers || !fits(narrow, path) || fits(wide, path),
+                      wide + " covers " + narrow + " but for " + path, __FILE__, __LINE__);
+            }
+        }
+        check(PathPattern::parse(wide).value().covers(PathPattern::parse(wide).value()), wide, __FILE__, __LINE__);
+        check(PathPattern::parse("/**").value().covers(PathPattern::parse(wide).value()), wide, __FILE__, __LINE__);
+    }
+    CHECK(PathPattern::parse("/a/**").value().covers(PathPattern::parse("/a/b").value()));
+    CHECK(!PathPattern::parse("/a/**").value().covers(PathPattern::parse("/a").value()));
+    CHECK(PathPattern::parse("/a/*").value().covers(PathPattern::parse("/a/%{partner}").value()));
+}
+
+CLAIM(any_grant_suffices_and_the_longest_is_named) {
+    const auto ca = make_ca("Grant CA");
+    CertSpec spec = client_spec("api");
+    const auto plain = issue(spec, &ca);
+    spec.subject.push_back({"OU", "payments"});
+    const auto payments = issue(spec, &ca);
+    Draft d;
+    d.file("ca.pem", ca.cert_pem());
+    const auto policy = d.policy(partner("acme",
+                                         "MTLSIdentity O:Acme\nMTLSTrustAnchor ca.pem\n"
+                                         "MTLSGrant read /api/**\n"
+                                         "MTLSGrant POST /api/orders /api/orders/*\n"
+                                         "MTLSGrant DELETE /api/orders/* if OU:payments\n") +
+                                 "MTLSGrant * /shared/%{partner}/**\n");
+    const auto answer = [&](const test::Identity& who, const std::string& method, const std::string& path,
+                            bool below = false) {
+        const Identification id = ask(*policy, who);
+        const GateRules rules = {GateRule::parse_allow("by-grant").value()};
+        const GateAnswer a = decide({GateMode::kOn, &rules, nullptr}, id, {method, path, below}, {});
+        return std::string(word_of(a.reason)) + (a.grant != nullptr ? " " + a.grant->where.str() : "");
+    };
+    CHECK_EQUAL(answer(plain, "GET", "/api/orders/1"), "granted p.conf:4");
+    CHECK_EQUAL(answer(plain, "HEAD", "/api/orders/1"), "granted p.conf:4");
+    CHECK_EQUAL(answer(plain, "POST", "/api/orders/1"), "granted p.conf:5");
+    CHECK_EQUAL(answer(plain, "POST", "/api/other"), "method-not-granted p.conf:4");
+    CHECK_EQUAL(answer(plain, "DELETE", "/api/orders/1"), "method-not-granted p.conf:5");
+    CHECK_EQUAL(answer(payments, "DELETE", "/api/orders/1"), "granted p.conf:6");
+    CHECK_EQUAL(answer(payments, "DELETE", "/api/orders"), "method-not-granted p.conf:5");
+    CHECK_EQUAL(answer(plain, "GET", "/elsewhere"), "not-allowed");
+    CHECK_EQUAL(answer(plain, "GET", ""), "not-allowed");
+    CHECK_EQUAL(answer(plain, "BREW", "/shared/acme/x"), "granted p.conf:9");
+    CHECK_EQUAL(answer(plain, "GET", "/shared/globex/x"), "not-allowed");
+    // What acts on everything below needs a grant that reaches there.
+    CHECK_EQUAL(answer(payments, "DELETE", "/api/orders/1", true), "method-not-granted p.conf:4");
+    CHECK_EQUAL(answer(plain, "DELETE", "/shared/acme/x", true), "granted p.conf:9");
+}
+
+CLAIM(by_grant_stands_beside_other_rules_and_below_denials) {
+    const auto ca = make_ca("Grant CA");
+    const auto who = issue(client_spec("api"), &ca);
+    Draft d;
+    d.file("ca.pem", ca.cert_pem());
+    const auto policy =
+        d.policy(partner("acme", "MTLSIdentity O:Acme\nMTLSTrustAnchor ca.pem\nMTLSGroup g\nMTLSGrant GET,POST /a"));
+    const Identification id = ask(*policy, who);
+    const auto answer = [&](const std::vector<std::string>& allow, const std::string& deny, const std::string& method,
+                            const std::string& path) {
+        GateRules rules, denials;
+        for (const std::string& line : allow) rules.push_back(GateRule::parse_allow(line).value());
+        if (!deny.empty()) denials.push_back(GateRule::parse_deny(deny).value());
+        const DenyChain chain{&denials, nullptr};
+        return std::string(
+            word_of(decide({GateMode::kOn, &rules, deny.empty() ? nullptr : &chain}, id, {method, path}, {}).reason));
+    };
+    CHECK_EQUAL(answer({"by-grant"}, "", "GET", "/a"), "granted");
+    CHECK_EQUAL(answer({"by-grant methods=read"}, "", "GET", "/a"), "granted");
+    CHECK_EQUAL(answer({"by-grant methods=read"}, "", "POST", "/a"), "method-not-granted");
+    CHECK_EQUAL(answer({"by-grant", "group g"}, "", "GET", "/b"), "granted");
+    CHECK_EQUAL(answer({"by-grant", "group other"}, "", "GET", "/b"), "not-allowed");
+    CHECK_EQUAL(answer({"by-grant"}, "partner acme methods=POST", "GET", "/a"), "granted");
+    CHECK_EQUAL(answer({"by-grant"}, "partner acme methods=POST", "POST", "/a"), "not-allowed");
+    CHECK(!GateRule::parse_deny("by-grant").ok());
+    CHECK(!GateRule::parse_allow("by-grant acme").ok());
+}
+
+CLAIM(a_grant_line_says_what_is_wrong_with_it) {
+    const std::pair<const char*, const char*> rows[] = {
+        {"MTLSGrant read", "expected METHODS PATH..."},
+        {"MTLSGrant", "expected METHODS PATH..."},
+        {"MTLSGrant get /a", "did you mean 'GET'?"},
+        {"MTLSGrant GET, POST /a", "an empty method"},
+        {"MTLSGrant /a GET", "is no method"},
+        {"MTLSGrant read /a if", "expected SELECTOR... after 'if'"},
+        {"MTLSGrant read if CN:x", "expected METHODS PATH..."},
+        {"MTLSGrant read /a if DSN:x", "did you mean 'DNS'?"},
+        {"MTLSGrant read /a if !CN:x", "without '!'"},
+    };
+    for (const auto& [line, message] : rows) {
+        DiskFiles disk;
+        PolicyBuilder builder("/nonexistent", disk);
+        std::vector<Diagnostic> errors;
+        const auto directives = read_directives(std::string(line) + "\n", "p", errors);
+        for (const Directive& directive : directives.value()) builder.add(directive);
+        check(builder.has_errors(), line, __FILE__, __LINE__);
+        CHECK_CONTAINS(builder.diagnostics().front().message, message);
+    }
+}
