@@ -43,6 +43,7 @@ if [ "$goal" != build ]; then
 fi
 if [ "$goal" = test ] || [ "$goal" = lint ]; then
     need 'command -v valgrind' valgrind valgrind
+    need 'command -v javac' default-jdk-headless java-devel
 fi
 if [ "$goal" = lint ]; then
     need 'command -v clang++' clang clang

@@ -18,8 +18,6 @@
 
 namespace test {
 
-namespace {
-
 namespace fs = std::filesystem;
 
 Httpd::Output run_command(const std::vector<std::string>& words, const std::string& folder) {
@@ -48,6 +46,8 @@ Httpd::Output run_command(const std::vector<std::string>& words, const std::stri
     waitpid(child, &status, 0);
     return {WIFEXITED(status) ? WEXITSTATUS(status) : 128, text};
 }
+
+namespace {
 
 std::string trimmed(std::string text) {
     while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();

@@ -74,4 +74,7 @@ private:
     std::vector<std::string> extra_modules_;
 };
 
+// Runs a program to its end, in `folder` where that is not empty.
+Httpd::Output run_command(const std::vector<std::string>& words, const std::string& folder);
+
 }  // namespace test

@@ -105,6 +105,11 @@ TlsClient::TlsClient(int port, const ClientOptions& o, SSL_SESSION* resume) : se
     socket_ = connect_to(port);
     SSL_set_fd(ssl_.get(), socket_);
     connected_ = SSL_connect(ssl_.get()) == 1;
+    const STACK_OF(X509_NAME)* const names = SSL_get0_peer_CA_list(ssl_.get());
+    for (int i = 0; i < sk_X509_NAME_num(names); ++i) {
+        char line[512];
+        announced_.emplace_back(X509_NAME_oneline(sk_X509_NAME_value(names, i), line, sizeof line));
+    }
     ERR_clear_error();
 }
 
