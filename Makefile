@@ -27,6 +27,7 @@ ALL_CXX     := $(CORE_SRC) $(HTTPD_SRC) $(SUPPORT_SRC) $(UNIT_SRC) $(E2E_SRC) $(
 ALL_HEADERS := $(wildcard include/mtls_authz/*.hpp src/httpd/*.hpp tests/support/*.hpp)
 
 MODULE      := $(BUILD)/mod_mtls_authz.so
+TSAN_MODULE := $(BUILD)/tsan/mod_mtls_authz.so
 CORE        := $(BUILD)/libmtls_authz.a
 SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
@@ -52,7 +53,7 @@ threads: $(BUILD)/thread_tests
 fuzz-replay: $(BUILD)/fuzz_replay
 	$(BUILD)/fuzz_replay tests/fuzz/corpus
 
-httpd-test: $(MODULE) $(BUILD)/httpd_tests
+httpd-test: $(MODULE) $(TSAN_MODULE) $(BUILD)/httpd_tests
 	$(BUILD)/httpd_tests $(abspath $(MODULE)) $(TESTS)
 
 fuzz: setup-lint  ## fuzzes what reads foreign bytes, 60 seconds a target (FUZZ_SECONDS=n)
@@ -111,9 +112,12 @@ $(BUILD)/san/%.o: %.cpp
 	@mkdir -p $(@D)
 	$(CXX) $(STANDARD) -O1 -g $(SANITIZE) $(INCLUDES) $(EXTRA) -MMD -MP -c $< -o $@
 
+$(BUILD)/tsan/src/httpd/%.o $(BUILD)/tsan/mod_mtls_authz.o: EXTRA = $(HTTPD_FLAGS) -DMTLS_AUTHZ_LOOKS_PER_TICK=500
+$(BUILD)/tsan/tests/%.o: EXTRA = -Itests/support
+
 $(BUILD)/tsan/%.o: %.cpp
 	@mkdir -p $(@D)
-	$(CXX) $(STANDARD) -O1 -g -fsanitize=thread $(INCLUDES) -Itests/support -MMD -MP -c $< -o $@
+	$(CXX) $(STANDARD) -O1 -g -fsanitize=thread $(INCLUDES) $(EXTRA) -MMD -MP -c $< -o $@
 
 $(CORE): $(CORE_OBJ)
 	rm -f $@ && ar rcs $@ $^
@@ -123,6 +127,10 @@ $(MODULE): $(HTTPD_OBJ) $(CORE) src/httpd/module.map
 
 $(BUILD)/unit_tests: $(UNIT_SAN) $(CORE_SAN) $(SUPPORT_SAN)
 	$(CXX) $(SANITIZE) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
+
+# The module for a test that runs it inside httpd under ThreadSanitizer.
+$(TSAN_MODULE): $(call objects,tsan,$(HTTPD_SRC) $(CORE_SRC)) src/httpd/module.map
+	$(CXX) -shared -fsanitize=thread -Wl,--version-script=src/httpd/module.map -o $@ $(filter %.o,$^) -lssl $(CRYPTO)
 
 $(BUILD)/thread_tests: $(call objects,tsan,$(wildcard tests/threads/*.cpp) $(SUPPORT_SRC) $(CORE_SRC))
 	$(CXX) -fsanitize=thread -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread

@@ -2,7 +2,6 @@
 // replaced as a whole.
 #pragma once
 
-#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -20,19 +19,19 @@ namespace mtls {
 // What one look brought.
 struct LookOutcome {
     std::vector<Diagnostic> findings;
-    bool policy_failed = false;                // the policy files were refused, just now
-    bool policy_mended = false;                // they were refused before, and are no longer
-    bool moved = false;                        // another policy is in force
-    bool moved_files = false;                  // other revocations, suspensions or CRLs are
-    std::shared_ptr<const Snapshot> replaced;  // what was in force before, where something else is now; may be null
+    bool policy_failed = false;            // the policy files were refused, just now
+    bool policy_mended = false;            // they were refused before, and are no longer
+    bool moved = false;                    // another policy is in force
+    bool moved_files = false;              // other revocations, suspensions or CRLs are
+    std::shared_ptr<const Policy> before;  // the one that was in force at the beginning; may be null
 };
 
 class LivePolicy {
 public:
     explicit LivePolicy(const std::string& root) : source_(root, disk_) {}
 
-    // The snapshot now current; null before start, or where none can be had. Holding it keeps its policy alive.
-    std::shared_ptr<const Snapshot> current() const { return current_.load(); }
+    // The snapshot now current; none before start, or where none can be had. What it holds lives as long as the reader.
+    SnapshotReader current() const { return current_.read(); }
 
     // Before the first request: builds the policy, null where it cannot be had, and takes a first look at the files.
     // `findings`: what is wrong with the policy; `reported`: what is wrong with files that are only ever reported.
@@ -68,7 +67,7 @@ private:
     void learn_cas();
 
     std::mutex looking_;
-    std::atomic<std::shared_ptr<const Snapshot>> current_;
+    Published<Snapshot> current_;
     DiskFiles disk_;
     PolicySource source_;
     std::shared_ptr<const Policy> policy_;

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "mtls_authz/policy.hpp"
+#include "mtls_authz/published.hpp"
 #include "mtls_authz/refusals.hpp"
 
 namespace mtls {
@@ -15,5 +16,7 @@ struct Snapshot {
     std::shared_ptr<const CrlSet> crls;        // never null
     std::uint64_t serial = 0;                  // differs between any two snapshots of a process
 };
+
+using SnapshotReader = Published<Snapshot>::Reader;
 
 }  // namespace mtls

@@ -49,7 +49,7 @@ LookOutcome LivePolicy::join_siblings() {
     if (generation.empty() || !policy_ || policy_->generation() == generation) return outcome;
     const auto record = shared_->kept_record();
     auto policy = record ? source_.restore(*record) : nullptr;
-    outcome.replaced = current_.load();
+    outcome.before = policy_;
     if (policy && policy->generation() == generation) {
         outcome.moved = true;
         take(std::move(policy));
@@ -63,14 +63,15 @@ LookOutcome LivePolicy::join_siblings() {
                                     "policy files, or the server is restarted"});
     policy_ = nullptr;
     source_.invalidate();
-    current_.store(nullptr);
+    current_.publish(nullptr);
     return outcome;
 }
 
 LookOutcome LivePolicy::look() {
     LookOutcome outcome;
     const std::lock_guard lock(looking_);
-    const auto before = current_.load();
+    current_.reclaim();
+    outcome.before = policy_;
     // Refusals first: nothing that is wrong with the rest may hold them up.
     const bool refusals = revocation_files_.look(outcome.findings);
     if (refusals) publish();
@@ -98,7 +99,6 @@ LookOutcome LivePolicy::look() {
     }
     outcome.moved = policy_moved;
     outcome.moved_files = refusals || crls;
-    outcome.replaced = before;
     return outcome;
 }
 
@@ -133,12 +133,12 @@ void LivePolicy::add_known_ca(X509& ca) {
 
 void LivePolicy::publish() {
     if (!policy_) return;
-    auto next = std::make_shared<Snapshot>();
+    auto next = std::make_unique<Snapshot>();
     next->policy = policy_;
     next->refusals = revocation_files_.refusals();
     next->crls = crl_files_.crls();
     next->serial = ++last_serial_;
-    current_.store(std::move(next));
+    current_.publish(std::move(next));
 }
 
 }  // namespace mtls

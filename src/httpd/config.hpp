@@ -57,8 +57,8 @@ struct ServerConfig {
 struct State {
     explicit State(const std::string& root) : live(root), server_root(root) {}
 
-    // What requests are decided on; null before start, or where no policy can be had.
-    std::shared_ptr<const Snapshot> snapshot() const { return live.policy.current(); }
+    // What requests are decided on; none before start, or where no policy can be had.
+    SnapshotReader snapshot() const { return live.policy.current(); }
 
     std::shared_ptr<const Policy> policy;  // as configured at start; null until check_config
     Live live;

@@ -34,6 +34,18 @@ namespace mtls::httpd {
 // A C++ object that lives as long as `pool`, destructor included.
 template <class T, class... Args>
 T* pool_new(apr_pool_t* pool, Args&&... args) {
+    constexpr std::size_t kPoolAlignment = 8;
+    if constexpr (alignof(T) > kPoolAlignment) {
+        T* const object = new T(std::forward<Args>(args)...);
+        apr_pool_cleanup_register(
+            pool, object,
+            [](void* p) noexcept -> apr_status_t {
+                delete static_cast<T*>(p);
+                return APR_SUCCESS;
+            },
+            apr_pool_cleanup_null);
+        return object;
+    }
     T* const object = new (apr_palloc(pool, sizeof(T))) T(std::forward<Args>(args)...);
     if constexpr (!std::is_trivially_destructible_v<T>) {
         apr_pool_cleanup_register(

@@ -15,9 +15,9 @@ namespace mtls::httpd {
 struct Decision {
     Reason reason = Reason::kInternalError;
     std::string detail;
-    const GateRule* gate_rule = nullptr;       // the rule that decided, if one did
-    const Grant* grant = nullptr;              // behind a by-grant rule; borrowed from the snapshot's policy
-    std::shared_ptr<const Snapshot> snapshot;  // keeps alive what `who` borrows
+    const GateRule* gate_rule = nullptr;  // the rule that decided, if one did
+    const Grant* grant = nullptr;         // behind a by-grant rule; borrowed from the snapshot's policy
+    SnapshotReader snapshot;              // keeps alive what `who` borrows
     std::shared_ptr<const PresentedCertificate> certificate;
     std::shared_ptr<const Identification> who;
     TlsFacts tls;

@@ -8,6 +8,7 @@
 #include "claims.hpp"
 #include "mtls_authz/gate.hpp"
 #include "mtls_authz/identification_cache.hpp"
+#include "mtls_authz/live_policy.hpp"
 #include "mtls_authz/policy_builder.hpp"
 #include "pki.hpp"
 
@@ -87,6 +88,74 @@ CLAIM(an_answer_is_found_again_only_when_something_changed) {
     const auto expired = cache.identify(certificate, snapshot, server, now + 90000);
     CHECK(expired->reason == Reason::kExpired);
     CHECK(cache.identify(certificate, snapshot, server, now)->reason == Reason::kGranted);
+}
+
+CLAIM(ten_thousand_reloads_while_threads_decide_race_with_nothing_and_answer_rightly) {
+    const auto ca = test::make_ca("Live CA");
+    std::string folder = "/tmp/mtls-threads-XXXXXX";
+    if (mkdtemp(folder.data()) == nullptr) throw std::runtime_error("mkdtemp");
+    const auto put = [&folder](const std::string& name, const std::string& content) {
+        std::ofstream(folder + "/.new") << content;
+        std::filesystem::rename(folder + "/.new", folder + "/" + name);
+    };
+    put("ca.pem", ca.cert_pem());
+    std::filesystem::create_directory(folder + "/partners");
+    const auto acme = [](int i) {
+        return "<MTLSPartner acme>\nMTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor ca.pem\nMTLSGrant read /a/**\n" +
+               std::string(i % 2 == 0 ? "MTLSGrant read /b/**\n" : "") + "</MTLSPartner>\n# " + std::to_string(i) +
+               "\n";
+    };
+    put("partners/acme.conf", acme(0));
+    LivePolicy live(folder);
+    live.policy_source().watch({folder + "/partners/*.conf", "partners/*.conf", {"httpd.conf", 1}});
+    const auto shared = SharedState::create(1 << 20);
+    live.set_shared(shared.get());
+    std::vector<Diagnostic> findings, reported;
+    CHECK(live.start(findings, reported) != nullptr);
+
+    const auto good = present(test::make_client("api", "api.acme.example", ca));
+    const auto unknown = present(test::make_client("x", "x.example", ca));
+    const ServerCas server;
+    const GateRules rules = {GateRule::parse_allow("by-grant").value()};
+    std::atomic<bool> done{false};
+    std::atomic<int> wrong{0}, with_b{0}, without_b{0};
+    const auto hammer = [&] {
+        IdentificationCache one, two;  // of kept-alive connections
+        while (!done) {
+            const auto snapshot = live.current();
+            const auto who = one.identify(good, *snapshot, server, std::time(nullptr));
+            const auto granted = [&](const char* path) {
+                return decide({GateMode::kOn, &rules, nullptr}, *who, {"GET", path}, {}).reason == Reason::kGranted;
+            };
+            if (!granted("/a/x") || granted("/c/x")) ++wrong;
+            ++(granted("/b/x") ? with_b : without_b);
+            if (two.identify(unknown, *snapshot, server, std::time(nullptr))->reason != Reason::kUnknownPartner)
+                ++wrong;
+        }
+    };
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 3; ++t) threads.emplace_back(hammer);
+    int moved = 0, failed = 0;
+    constexpr int kReloads = 10000;
+    for (int i = 1; moved < kReloads && i < 2 * kReloads; ++i) {
+        // Now and then a broken file, or none at all: the policy stays.
+        const bool broken = i % 50 == 0, gone = i % 50 == 1;
+        if (gone) std::filesystem::remove(folder + "/partners/acme.conf");
+        if (!gone) put("partners/acme.conf", broken ? "nonsense\n" : acme(i));
+        live.look();
+        const LookOutcome outcome = live.look();
+        moved += outcome.moved ? 1 : 0;
+        failed += outcome.policy_failed ? 1 : 0;
+        if (outcome.moved == (broken || gone)) ++wrong;
+    }
+    done = true;
+    for (std::thread& thread : threads) thread.join();
+    std::filesystem::remove_all(folder);
+    CHECK_EQUAL(wrong.load(), 0);
+    CHECK_EQUAL(moved, kReloads);
+    CHECK(failed > 300);
+    CHECK(with_b > 100 && without_b > 100);
+    CHECK_EQUAL(shared->kept_generation(), live.current()->policy->generation());
 }
 
 int main(int argc, char** argv) { return test::run_claims("threads", {argv + 1, argv + argc}); }

@@ -1,0 +1,101 @@
+// One immutable value that many threads read and one replaces. Readers neither wait nor write what other readers read:
+// each marks a place of its own for as long as it looks, and the writer frees a value once nobody can still look at it.
+#pragma once
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace mtls {
+
+template <class T>
+class Published {
+    // A cache line each.
+    struct alignas(64) Place {
+        std::atomic<std::uint64_t> epoch{0};  // 0: free; else when its reader began to look
+    };
+
+public:
+    // Looks at the value that was current when it was made; may see none. Short-lived: what it sees is not freed
+    // before.
+    class Reader {
+    public:
+        Reader() = default;
+        ~Reader() {
+            if (place_ != nullptr) place_->epoch.store(0, std::memory_order_release);
+        }
+        Reader(Reader&& other) noexcept
+            : place_(std::exchange(other.place_, nullptr)), value_(std::exchange(other.value_, nullptr)) {}
+        Reader& operator=(Reader&& other) noexcept {
+            std::swap(place_, other.place_);
+            std::swap(value_, other.value_);
+            return *this;
+        }
+
+        explicit operator bool() const { return value_ != nullptr; }
+        const T* operator->() const { return value_; }
+        const T& operator*() const { return *value_; }
+
+    private:
+        friend class Published;
+        Reader(Place* place, const T* value) : place_(place), value_(value) {}
+        Place* place_ = nullptr;
+        const T* value_ = nullptr;
+    };
+
+    Published() = default;
+    ~Published() { delete current_.load(); }
+    Published(const Published&) = delete;
+    Published& operator=(const Published&) = delete;
+
+    // From any thread.
+    Reader read() const noexcept {
+        const std::uint64_t epoch = epoch_.load();
+        Place& place = take_place(epoch);
+        // After the place is marked: whatever is read now is not freed while it is.
+        return Reader(&place, current_.load());
+    }
+
+    // The writer's functions: one thread at a time.
+    void publish(std::unique_ptr<const T> next) {
+        const T* const before = current_.exchange(next.release());
+        const std::uint64_t epoch = epoch_.fetch_add(1);
+        if (before != nullptr) retired_.emplace_back(epoch, std::unique_ptr<const T>(before));
+        reclaim();
+    }
+    // Frees what nobody looks at any more.
+    void reclaim() {
+        std::uint64_t oldest = UINT64_MAX;
+        for (const Place& place : places_) {
+            const std::uint64_t epoch = place.epoch.load();
+            if (epoch != 0 && epoch < oldest) oldest = epoch;
+        }
+        std::erase_if(retired_, [oldest](const auto& retired) { return retired.first < oldest; });
+    }
+
+private:
+    Place& take_place(std::uint64_t epoch) const noexcept {
+        constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15;
+        const auto thread = static_cast<std::uint64_t>(pthread_self());
+        for (std::size_t at = (thread * kGolden) >> kShift;; at = (at + 1) % kPlaces) {
+            std::uint64_t free = 0;
+            if (places_[at].epoch.compare_exchange_strong(free, epoch)) return places_[at];
+            if (at == kPlaces - 1) sched_yield();
+        }
+    }
+
+    static constexpr std::size_t kPlaces = 256;  // threads that look at the same moment
+    static constexpr int kShift = 64 - 8;
+    mutable std::array<Place, kPlaces> places_;
+    std::atomic<const T*> current_{nullptr};
+    std::atomic<std::uint64_t> epoch_{1};
+    std::vector<std::pair<std::uint64_t, std::unique_ptr<const T>>> retired_;
+};
+
+}  // namespace mtls

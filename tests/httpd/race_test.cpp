@@ -1,0 +1,145 @@
+// Thousands of reloads inside a real httpd, under ThreadSanitizer, while clients ask over HTTP/1.1 and HTTP/2.
+#include <sys/stat.h>
+
+#include <atomic>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "claims.hpp"
+#include "waiting.hpp"
+#include "world.hpp"
+
+using namespace test;
+namespace fs = std::filesystem;
+
+namespace {
+
+// Acme may always read /gate/a; globex is a partner in every other state; nobody may read /gate/c.
+std::string state(int i) {
+    std::string out =
+        "<MTLSPartner acme>\nMTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor acme.pem\nMTLSGroup always\n"
+        "MTLSGrant read /gate/a/**\n</MTLSPartner>\n";
+    if (i % 2 == 0) {
+        out +=
+            "<MTLSPartner globex>\nMTLSIdentity DNS:api.globex.example\nMTLSTrustAnchor globex.pem\n"
+            "MTLSGrant read /gate/a/**\n</MTLSPartner>\n";
+    }
+    return out + "# " + std::to_string(i) + "\n";
+}
+
+std::string sanitizer_library(const std::string& module) {
+    const auto out = run_command({"ldd", module}, "");
+    const std::size_t at = out.text.find("=> ", out.text.find("libtsan"));
+    return out.text.substr(at + 3, out.text.find(' ', at + 3) - at - 3);
+}
+
+int count_in(const std::string& log, const std::string& text) {
+    int n = 0;
+    for (std::size_t at = log.find(text); at != std::string::npos; at = log.find(text, at + 1)) ++n;
+    return n;
+}
+
+long resident_kib(pid_t pid) {
+    std::ifstream in("/proc/" + std::to_string(pid) + "/status");
+    for (std::string line; std::getline(in, line);) {
+        if (line.starts_with("VmRSS:")) return std::stol(line.substr(6));
+    }
+    return 0;
+}
+
+}  // namespace
+
+CLAIM(ten_thousand_reloads_under_load_race_with_nothing_and_fail_no_request) {
+    const World& w = world();
+    HttpdPaths paths = httpd_paths();
+    paths.module = fs::path(paths.module).parent_path() / "tsan/mod_mtls_authz.so";
+    Httpd httpd(paths);
+    w.install(httpd);
+    const auto put = [&](const std::string& content) {
+        httpd.write("partners/.new", content);
+        fs::rename(httpd.path("partners/.new"), httpd.path("partners/all.conf"));
+    };
+    put(state(0));
+    // One line a reload, and no more: the log is the count.
+    httpd.configure(
+        "LogLevel warn mtls_authz:notice\nAliasMatch ^/gate/ \"" + httpd.path("htdocs/ok.html") +
+        "\"\nMTLSPolicyFile partners/*.conf\n<Location /gate>\n MTLSAllow by-grant\n MTLSEnv All\n</Location>\n"
+        "MTLSClientCA On\n");
+    httpd.write("logs/x", "");
+    CHECK_EQUAL(chmod(httpd.path("logs").c_str(), 0777), 0);
+    const std::string report = httpd.path("logs/tsan");
+    httpd.start({"env", "LD_PRELOAD=" + sanitizer_library(paths.module),
+                 "TSAN_OPTIONS=halt_on_error=0:report_signal_unsafe=0:log_path=" + report});
+
+    std::atomic<bool> done{false};
+    std::atomic<int> asked{0};
+    std::atomic<int> wrong{0};
+    std::atomic<int> globex_in{0}, globex_out{0};
+    const auto expect = [&](int status, int expected) {
+        ++asked;
+        if (status != expected) ++wrong;
+    };
+    const auto either = [&](int status) {
+        ++asked;
+        if (status != 200 && status != 403) ++wrong;
+        ++(status == 200 ? globex_in : globex_out);
+    };
+    std::vector<std::thread> threads;
+    for (const int tls : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+        threads.emplace_back([&, tls] {
+            while (!done) {
+                TlsClient acme(httpd.port(), as(w.acme, tls)), globex(httpd.port(), as(w.globex, tls));
+                for (int i = 0; i < 200 && !done; ++i) {
+                    expect(acme.get("/gate/a/x").status, 200);
+                    expect(acme.get("/gate/c/x").status, 403);
+                    either(globex.get("/gate/a/x").status);
+                }
+            }
+        });
+    }
+    threads.emplace_back([&] {
+        Http2Client acme(httpd.port(), as(w.acme), httpd.root());
+        const std::vector<std::string> both = {"/gate/a/1", "/gate/a/2", "/gate/c/3", "/gate/a/4"};
+        for (int i = 0; !done; ++i) {
+            const auto answers = acme.get_all(both);
+            for (std::size_t k = 0; k < answers.size(); ++k) expect(answers[k].status, k == 2 ? 403 : 200);
+            if (i % 50 == 49) acme.fresh();
+        }
+    });
+    threads.emplace_back([&] {
+        for (int i = 1; !done; ++i) {
+            // Sometimes broken, sometimes cut short: what is in force stays.
+            put(i % 40 == 0 ? "nonsense\n" : i % 40 == 1 ? state(i).substr(0, 100) : state(i));
+            pause_for(std::chrono::milliseconds(9));
+        }
+    });
+    constexpr int kReloads = 10000;
+    const auto reloads = [&] { return count_in(httpd.error_log(), " replaces "); };
+    const auto begun = std::chrono::steady_clock::now();
+    long early = 0;
+    int seen = 0;
+    while (seen < kReloads && std::chrono::steady_clock::now() - begun < std::chrono::seconds(400)) {
+        pause_for(std::chrono::seconds(2));
+        seen = reloads();
+        if (early == 0 && seen > kReloads / 4) early = resident_kib(httpd.pid());
+    }
+    const long late = resident_kib(httpd.pid());
+    done = true;
+    for (std::thread& thread : threads) thread.join();
+    std::printf("%d reloads, %d requests, %ld KiB after a quarter of them and %ld at the end\n", seen, asked.load(),
+                early, late);
+    httpd.stop();
+    CHECK_EQUAL(wrong.load(), 0);
+    CHECK(asked > 2000);
+    CHECK(globex_in > 100 && globex_out > 100);
+    CHECK(seen >= kReloads);
+    test::check(late < early + early / 10 + 4096, "grew from " + std::to_string(early) + " to " + std::to_string(late),
+                __FILE__, __LINE__);
+    std::string races;
+    for (const auto& entry : fs::directory_iterator(httpd.path("logs"))) {
+        if (entry.path().filename().string().starts_with("tsan")) races += file_text(entry.path());
+    }
+    test::check(races.empty(), races.substr(0, 6000), __FILE__, __LINE__);
+}

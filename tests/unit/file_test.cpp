@@ -1,0 +1,285 @@
+// Files: who could have written them, and what is read again.
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "claims.hpp"
+#include "mtls_authz/file.hpp"
+#include "mtls_authz/live_policy.hpp"
+#include "mtls_authz/policy_source.hpp"
+#include "mtls_authz/shared_state.hpp"
+#include "policy_draft.hpp"
+
+using namespace test;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Folder {
+    std::string path;
+    Folder() {
+        std::string name = "/tmp/mtls-files-XXXXXX";
+        path = mkdtemp(name.data());
+        chmod(path.c_str(), 0755);
+    }
+    ~Folder() { fs::remove_all(path); }
+    std::string operator/(const std::string& name) const { return path + "/" + name; }
+    void put(const std::string& name, const std::string& content) const {
+        std::ofstream(*this / ".new", std::ios::binary) << content;
+        fs::rename(*this / ".new", *this / name);
+    }
+};
+
+const std::string kPolicy = partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor ca.pem");
+
+}  // namespace
+
+CLAIM(whoever_could_write_a_file_or_a_folder_on_the_way_is_named_with_the_cure) {
+    Folder f;
+    f.put("a.conf", "x\n");
+    const uid_t self = geteuid();
+    constexpr gid_t kRunGroup = 4242;
+    const FileTrust trust{self, 4242, kRunGroup, {4343}};
+    CHECK_EQUAL(find_trust_fault(f / "a.conf", trust), "");
+    CHECK(read_whole_file(f / "a.conf", 100, &trust).ok());
+    const auto fault_with = [&](mode_t mode, const std::string& name) {
+        struct stat before {};
+        stat((f / name).c_str(), &before);
+        chmod((f / name).c_str(), mode);
+        const std::string fault = find_trust_fault(f / "a.conf", trust);
+        chmod((f / name).c_str(), before.st_mode & 07777);
+        return fault;
+    };
+    CHECK_CONTAINS(fault_with(0666, "a.conf"), "can be written by everybody: chmod o-w '" + (f / "a.conf") + "'");
+    CHECK_CONTAINS(fault_with(0777, ""), "can be written by everybody: chmod o-w");
+    CHECK_EQUAL(fault_with(0664, "a.conf"), "");  // a group with which the server does not run
+    // Read: the same, and only what can be judged.
+    chmod((f / "a.conf").c_str(), 0666);
+    const auto unsafe = read_whole_file(f / "a.conf", 100, &trust);
+    CHECK(!unsafe.ok());
+    CHECK_CONTAINS(unsafe.error(), "is not safe: ");
+    CHECK(read_whole_file(f / "a.conf", 100).ok());
+    chmod((f / "a.conf").c_str(), 0644);
+    CHECK(!read_whole_file(f.path, 100, &trust).ok());
+    // A quote in the name is quoted in the command.
+    f.put("it's.conf", "x\n");
+    chmod((f / "it's.conf").c_str(), 0666);
+    CHECK_CONTAINS(find_trust_fault(f / "it's.conf", trust), "chmod o-w '" + f.path + "/it'\\''s.conf'");
+    // Links are followed, and circles are not.
+    fs::create_symlink("it's.conf", f / "link.conf");
+    CHECK_CONTAINS(find_trust_fault(f / "link.conf", trust), "it'\\''s.conf");
+    fs::create_symlink("two", f / "one");
+    fs::create_symlink("one", f / "two");
+    CHECK(!read_whole_file(f / "one", 100, &trust).ok());
+    // /tmp is root's and sticky, so it passes on the way to all of these.
+    if (self != 0) return;
+    CHECK_EQUAL(chown((f / "a.conf").c_str(), 4242, 0), 0);
+    CHECK_CONTAINS(find_trust_fault(f / "a.conf", trust), "belongs to 4242, as whom the server runs: chown root '");
+    CHECK_EQUAL(chown((f / "a.conf").c_str(), 0, 4343), 0);
+    CHECK_CONTAINS(fault_with(0664, "a.conf"), "by a group with which the server runs: chmod g-w '");
+    CHECK_EQUAL(chown((f / "a.conf").c_str(), 0, 0), 0);
+    CHECK(is_readable_by_run_user(f / "a.conf", trust));
+    chmod((f / "a.conf").c_str(), 0640);
+    CHECK(!is_readable_by_run_user(f / "a.conf", trust));
+    CHECK_EQUAL(chown((f / "a.conf").c_str(), 0, 4343), 0);
+    CHECK(is_readable_by_run_user(f / "a.conf", trust));
+    chmod(f.path.c_str(), 0700);
+    CHECK(!is_readable_by_run_user(f / "a.conf", trust));
+}
+
+CLAIM(a_clock_set_back_or_forth_hides_no_change) {
+    Folder f;
+    const auto ca = make_ca("CA");
+    f.put("ca.pem", ca.cert_pem());
+    f.put("p.conf", kPolicy);
+    DiskFiles disk;
+    PolicySource source(f.path, disk);
+    source.watch({f / "p.conf", "p.conf", {"httpd.conf", 1}});
+    std::vector<Diagnostic> said;
+    auto policy = source.build(said);
+    CHECK(policy != nullptr);
+    // Long ago, far ahead, and of the same length: what counts is the content.
+    for (const int hours : {-100000, 100000, -1, 0}) {
+        for (const char* name : {"apx", "apy"}) {
+            f.put("p.conf", partner("acme", std::string("MTLSIdentity CN:") + name + "\nMTLSTrustAnchor ca.pem"));
+            fs::last_write_time(f / "p.conf", fs::file_time_type::clock::now() + std::chrono::hours(hours));
+            source.look(said);
+            policy = source.look(said);
+            CHECK(policy != nullptr);
+            CHECK_CONTAINS(policy->render(), std::string("CN:") + name);
+            CHECK(source.look(said) == nullptr);
+        }
+    }
+    CHECK_EQUAL(said.size(), 0U);
+}
+
+CLAIM(a_disk_that_is_full_leaves_the_old_policy) {
+    Folder f;
+    f.put("ca.pem", make_ca("CA").cert_pem());
+    f.put("p.conf", kPolicy);
+    DiskFiles disk;
+    PolicySource source(f.path, disk);
+    source.watch({f / "p.conf", "p.conf", {"httpd.conf", 1}});
+    std::vector<Diagnostic> said;
+    CHECK(source.build(said) != nullptr);
+    // However much of it was written.
+    const std::string next = partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor ca.pem\nMTLSGroup g");
+    for (std::size_t n = 0; n < next.size(); ++n) {
+        std::ofstream(f / "p.conf", std::ios::trunc) << next.substr(0, n);
+        CHECK(source.look(said) == nullptr);
+        test::check(source.look(said) == nullptr, next.substr(0, n), __FILE__, __LINE__);
+    }
+    CHECK(source.is_failing());
+    std::ofstream(f / "p.conf", std::ios::trunc) << next;
+    source.look(said);
+    CHECK(source.look(said) != nullptr);
+}
+
+CLAIM(limits_are_errors_and_name_the_limit) {
+    Folder f;
+    f.put("ca.pem", make_ca("CA").cert_pem());
+    const auto said_of = [&](const std::string& text) {
+        f.put("p.conf", text);
+        DiskFiles disk;
+        PolicyBuilder builder(f.path, disk);
+        builder.add_files({f / "p.conf", "p.conf", {"httpd.conf", 1}});
+        builder.build();
+        return builder.diagnostics().empty() ? "" : builder.diagnostics().front().message;
+    };
+    CHECK_EQUAL(said_of(kPolicy), "");
+    std::string selectors;
+    for (int i = 0; i < 33; ++i) selectors += " OU:" + std::to_string(i);
+    CHECK_CONTAINS(said_of(partner("a", "MTLSIdentity" + selectors + "\nMTLSTrustAnchor ca.pem")),
+                   "more than 32 selectors");
+    CHECK_CONTAINS(said_of("# \nMTLSRevoke CN:" + std::string(1 << 20, 'x') + "\n"), "a line of more than 1 MiB");
+    std::string grants = "MTLSGrant read";
+    for (int i = 0; i < 1001; ++i) grants += " /" + std::to_string(i);
+    CHECK_CONTAINS(said_of(grants + "\n"), "more than 1000 paths");
+    std::ofstream(f / "ca.pem", std::ios::app) << std::string(17UL << 20, '\n');
+    CHECK_CONTAINS(said_of(kPolicy), "is larger than 16 MiB");
+}
+
+CLAIM(a_record_brings_the_same_policy_back_and_a_damaged_one_none) {
+    Folder f;
+    f.put("ca.pem", make_ca("CA").cert_pem());
+    fs::create_directory(f / "p");
+    f.put("p/a.conf", kPolicy);
+    const auto make = [&](DiskFiles& disk) {
+        PolicySource source(f.path, disk);
+        source.watch({f / "p/*.conf", "p/*.conf", {"httpd.conf", 1}});
+        return source;
+    };
+    DiskFiles disk;
+    PolicySource first = make(disk), second = make(disk);
+    std::vector<Diagnostic> said;
+    const auto old = first.build(said);
+    CHECK(second.build(said) != nullptr);
+    f.put("p/b.conf", partner("globex", "MTLSIdentity CN:gw\nMTLSTrustAnchor ca.pem"));
+    first.look(said);
+    const auto moved = first.look(said);
+    CHECK(moved != nullptr && moved->generation() != old->generation());
+    const std::string record = first.take_record();
+    // The files break; the record does not need them.
+    f.put("p/b.conf", "nonsense\n");
+    fs::remove(f / "ca.pem");
+    const auto restored = second.restore(record);
+    CHECK(restored != nullptr);
+    CHECK_EQUAL(restored->generation(), moved->generation());
+    for (std::size_t n = 0; n < record.size(); n += 7) CHECK(second.restore(record.substr(0, n)) == nullptr);
+    CHECK(second.restore("") == nullptr);
+    CHECK(second.restore("mtls-authz record 1\n1:9" + std::string(3, '9')) == nullptr);
+}
+
+CLAIM(a_process_that_joins_late_has_what_its_siblings_have_or_nothing) {
+    Folder f;
+    f.put("ca.pem", make_ca("CA").cert_pem());
+    fs::create_directory(f / "p");
+    f.put("p/a.conf", kPolicy);
+    const auto shared = SharedState::create(1 << 16);
+    const auto start = [&](LivePolicy& live) {
+        live.policy_source().watch({f / "p/*.conf", "p/*.conf", {"httpd.conf", 1}});
+        live.set_shared(shared.get());
+        std::vector<Diagnostic> findings, reported;
+        CHECK(live.start(findings, reported) != nullptr);
+        return live.current()->policy->generation();
+    };
+    LivePolicy sibling(f.path), late(f.path), lost(f.path);
+    const std::string old = start(sibling);
+    start(late);
+    start(lost);
+    f.put("p/b.conf", partner("globex", "MTLSIdentity CN:gw\nMTLSTrustAnchor ca.pem"));
+    sibling.look();
+    CHECK(sibling.look().moved);
+    const std::string generation = sibling.current()->policy->generation();
+    f.put("p/b.conf", "nonsense\n");
+    CHECK(late.join_siblings().moved);
+    CHECK_EQUAL(late.current()->policy->generation(), generation);
+    for (int i = 0; i < 3; ++i) late.look();
+    CHECK_EQUAL(late.current()->policy->generation(), generation);
+    CHECK(late.is_failing());
+    // Where the record is not to be had, everything is refused: what was in force days ago is no substitute.
+    CHECK(shared->keep("0123456789abcdef", "damaged"));
+    const LookOutcome outcome = lost.join_siblings();
+    CHECK(!outcome.moved);
+    CHECK_CONTAINS(outcome.findings.front().message, "does not know generation 0123456789abcdef");
+    CHECK(!lost.current());
+    lost.look();
+    CHECK(!lost.current());
+    // Until the files can be read again, even if they are what the server started with.
+    fs::remove(f / "p/b.conf");
+    lost.look();
+    CHECK(lost.look().moved);
+    CHECK_EQUAL(lost.current()->policy->generation(), old);
+}
+
+CLAIM(memory_that_processes_share_survives_whoever_dies_writing) {
+    const auto shared = SharedState::create(1 << 20);
+    CHECK_EQUAL(shared->kept_generation(), "");
+    CHECK(!shared->kept_record());
+    CHECK(!shared->keep("0000000000000000", std::string((1 << 20) + 1, 'x')));
+    CHECK(shared->keep("0000000000000000", "first"));
+    for (int round = 0; round < 20; ++round) {
+        const pid_t child = fork();
+        if (child == 0) {
+            for (int i = 0;; ++i) {
+                const char letter = static_cast<char>('a' + i % 26);
+                shared->keep(std::string(16, letter), std::string(900000, letter));
+            }
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(5 + round));
+        kill(child, SIGKILL);
+        waitpid(child, nullptr, 0);
+        // Whole, whichever it is; and the next writer is not kept out.
+        const auto record = shared->kept_record();
+        CHECK(record.has_value());
+        CHECK(*record == "first" || *record == std::string(900000, record->front()));
+        if (*record != "first") CHECK_EQUAL(shared->kept_generation(), std::string(16, record->front()));
+        CHECK(shared->keep("ffffffffffffffff", "next"));
+        CHECK_EQUAL(shared->kept_record().value(), "next");
+        CHECK(shared->keep("0000000000000000", "first"));
+    }
+}
+
+CLAIM(what_several_processes_find_is_said_once) {
+    const auto shared = SharedState::create(1 << 10);
+    CHECK(shared->is_first_to_say("a", 1000));
+    CHECK(!shared->is_first_to_say("a", 1001));
+    CHECK(shared->is_first_to_say("b", 1001));
+    CHECK(shared->is_first_to_say("a", 1000 + 3600));
+    CHECK(!shared->is_first_to_say("a", 1000 + 3601));
+    shared->forget("a");
+    CHECK(shared->is_first_to_say("a", 5000));
+    CHECK(shared->is_first_to_move_to("g1"));
+    CHECK(!shared->is_first_to_move_to("g1"));
+    CHECK(shared->is_first_to_move_to("g2"));
+    CHECK(shared->is_first_to_move_to("g1"));
+    // More than there is room for: rather twice than never.
+    for (int i = 0; i < 1000; ++i) CHECK(shared->is_first_to_say("text " + std::to_string(i), 9000));
+    CHECK(!shared->is_first_to_say("text 999", 9000));
+}
