@@ -9,6 +9,7 @@
 #include "src/httpd/providers.hpp"
 #include "src/httpd/request.hpp"
 #include "src/httpd/start_checks.hpp"
+#include "src/httpd/status.hpp"
 
 using namespace mtls::httpd;
 
@@ -65,6 +66,8 @@ const command_rec kDirectives[] = {
     AP_INIT_TAKE1("MTLSAuthz", on_authz, nullptr, kGate, "On|LogOnly|Off: whether the gate decides"),
     AP_INIT_FLAG("MTLSRemoteUser", on_remote_user, nullptr, kGate, "On|Off: REMOTE_USER becomes the partner's name"),
     AP_INIT_TAKE1("MTLSEnv", on_env, nullptr, kGate, "Basic|All: which MTLS_* variables are set"),
+    // What it counts.
+    AP_INIT_FLAG("MTLSStatus", on_status, nullptr, kGate, "On|Off: whether SetHandler mtls-authz-status answers here"),
     {nullptr, {nullptr}, nullptr, 0, RAW_ARGS, nullptr}};
 
 void register_hooks(apr_pool_t* pool) {
@@ -72,6 +75,7 @@ void register_hooks(apr_pool_t* pool) {
     register_live_hooks();        // what changes while it runs: post_config, child_init
     register_connection_hooks();  // the certificate: mod_ssl's init_server and pre_handshake, process_connection
     register_request_hooks();     // the decision: access checker after mod_ssl, asserted in fixups
+    register_status_hooks();      // what it counts: handler
     register_providers(pool);     // the same as Require mtls-* and AuthType MTLS
 }
 

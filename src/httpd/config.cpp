@@ -168,9 +168,10 @@ void* create_dir_config(apr_pool_t* pool, char*) noexcept { return pool_new<DirC
 
 void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) noexcept {
     // Names every member on both sides: a new one does not compile until it is merged.
-    const auto& [base_mode, base_allow, base_deny, base_user, base_env, base_provider, base_grant, base_section] =
-        *static_cast<const DirConfig*>(base_config);
-    const auto& [mode, allow, deny, user, env, provider, grant, section] = *static_cast<const DirConfig*>(add_config);
+    const auto& [base_mode, base_allow, base_deny, base_user, base_env, base_status, base_provider, base_grant,
+                 base_section] = *static_cast<const DirConfig*>(base_config);
+    const auto& [mode, allow, deny, user, env, status, provider, grant, section] =
+        *static_cast<const DirConfig*>(add_config);
     DirConfig& out = *pool_new<DirConfig>(pool);
 
     const bool has_rules = allow != nullptr || deny != nullptr;
@@ -190,6 +191,7 @@ void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) no
     }
     out.remote_user = user ? user : base_user;
     out.env = env ? env : base_env;
+    out.status = status ? status : base_status;
     out.has_provider = provider || base_provider;
     out.requires_grant = grant || base_grant;
     out.section = section != nullptr ? section : base_section;
@@ -290,6 +292,12 @@ const char* on_authz(cmd_parms* cmd, void* config, const char* arg) noexcept {
 const char* on_remote_user(cmd_parms* cmd, void* config, int on) noexcept {
     if (const char* fault = context_fault(cmd)) return fault;
     static_cast<DirConfig*>(config)->remote_user = on != 0;
+    return nullptr;
+}
+
+const char* on_status(cmd_parms* cmd, void* config, int on) noexcept {
+    if (const char* fault = context_fault(cmd)) return fault;
+    static_cast<DirConfig*>(config)->status = on != 0;
     return nullptr;
 }
 

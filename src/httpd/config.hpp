@@ -26,6 +26,7 @@ struct DirConfig {
     DenyChain* deny = nullptr;
     std::optional<bool> remote_user;
     std::optional<EnvLevel> env;
+    std::optional<bool> status;      // whether mtls-authz-status answers here
     bool has_provider = false;       // a Require mtls-* stands here or around
     bool requires_grant = false;     // a Require mtls-grant does
     GateSection* section = nullptr;  // the section that `allow` or `mode` comes from
@@ -104,6 +105,7 @@ const char* on_allow(cmd_parms* cmd, void* config, const char* args) noexcept;
 const char* on_deny(cmd_parms* cmd, void* config, const char* args) noexcept;
 const char* on_authz(cmd_parms* cmd, void* config, const char* arg) noexcept;
 const char* on_remote_user(cmd_parms* cmd, void* config, int on) noexcept;
+const char* on_status(cmd_parms* cmd, void* config, int on) noexcept;
 const char* on_env(cmd_parms* cmd, void* config, const char* arg) noexcept;
 
 // For Require mtls-*: notes that the section of `cmd` holds a provider, and whether that asks for grants.

@@ -177,6 +177,35 @@ CLAIM(a_bad_policy_file_leaves_the_old_policy_in_force_and_says_why_once) {
     CHECK_EQUAL(globex.get("/gate/g").status, 200);
 }
 
+CLAIM(reloads_and_refusals_are_counted_once_for_all_children) {
+    const World& w = world();
+    LiveSite site;
+    site.put("acme.conf", kAcme);
+    site.start(
+        "<Location /metrics>\n SetHandler mtls-authz-status\n MTLSStatus On\n</Location>\n"
+        "<Location /off>\n SetHandler mtls-authz-status\n</Location>\n");
+    const auto metric = [&](const std::string& name) {
+        const std::string text = plain_get(site.httpd.plain_port(), "/metrics").body;
+        const std::size_t at = text.find("\n" + name + " ");
+        return at == std::string::npos ? -1 : std::stoi(text.substr(at + name.size() + 2));
+    };
+    const std::string ok = "mtls_authz_policy_reloads_total{result=\"ok\"}",
+                      failed = "mtls_authz_policy_reloads_total{result=\"failed\"}";
+    CHECK_EQUAL(plain_get(site.httpd.plain_port(), "/off").status, 404);
+    CHECK_CONTAINS(plain_get(site.httpd.plain_port(), "/metrics").headers, "text/plain; version=0.0.4");
+    CHECK_EQUAL(metric(ok), 0);
+    CHECK_EQUAL(metric(failed), 0);
+    CHECK_EQUAL(metric("mtls_authz_policy_partners"), 1);
+    site.put("globex.conf", kGlobex);
+    for (int i = 0; i < 8; ++i) becomes([&] { return site.get(w.globex); }, 200, "in every child");
+    CHECK_EQUAL(metric(ok), 1);
+    CHECK_EQUAL(metric("mtls_authz_policy_partners"), 2);
+    site.put("globex.conf", "nonsense\n");
+    becomes([&] { return metric(failed); }, 1, "refused");
+    stays([&] { return metric(failed); }, 1, "once");
+    CHECK_EQUAL(metric(ok), 1);
+}
+
 CLAIM(a_glob_that_had_files_and_has_none_keeps_the_policy) {
     const World& w = world();
     LiveSite site;

@@ -86,7 +86,12 @@ bool accepts(int port) {
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons(static_cast<std::uint16_t>(port));
-    const bool ok = connect(s, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    bool ok = connect(s, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    // Where nobody listens yet, a socket may be given that very port, and connect to itself.
+    sockaddr_in own{};
+    socklen_t length = sizeof own;
+    getsockname(s, reinterpret_cast<sockaddr*>(&own), &length);
+    ok = ok && own.sin_port != address.sin_port;
     close(s);
     return ok;
 }

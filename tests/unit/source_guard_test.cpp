@@ -72,6 +72,10 @@ CLAIM(documented_defaults_are_the_codes) {
     CHECK_CONTAINS(section_of(docs, "MTLSCRLStale"), "| Default | `deny` |");
     CHECK_CONTAINS(code, "remote_user.value_or(false)");
     CHECK_CONTAINS(section_of(docs, "MTLSRemoteUser"), "| Default | `Off` |");
+    CHECK_CONTAINS(read("src/httpd/status.cpp"), "status.value_or(false)");
+    CHECK_CONTAINS(section_of(docs, "MTLSStatus"), "| Default | `Off` |");
+    CHECK_CONTAINS(read("src/httpd/connection.cpp"), "client_ca.value_or(ClientCaMode::kOff)");
+    CHECK_CONTAINS(section_of(docs, "MTLSClientCA"), "| Default | `Off` |");
     CHECK_CONTAINS(code, "env.value_or(EnvLevel::kBasic)");
     CHECK_CONTAINS(section_of(docs, "MTLSEnv"), "| Default | `Basic` |");
 }
