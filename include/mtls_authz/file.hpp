@@ -27,7 +27,7 @@ struct FileTrust {
 
 // Why a file cannot be trusted, with the command that mends it; "" where it can.
 std::string find_trust_fault(const std::string& path, const FileTrust& trust);
-// Whether the run-time user can read it, by its mode and that of its folders.
+// Whether the run-time user can read a file, or list a folder, by its mode and those of the folders on the way.
 bool is_readable_by_run_user(const std::string& path, const FileTrust& trust);
 
 // The content of a regular file of at most `limit` bytes; otherwise why it cannot be had. With `trust`, what was opened
@@ -63,20 +63,21 @@ public:
     virtual Result<std::vector<std::string>> files_of(const std::string& pattern) = 0;
 };
 
-// The disk, with its rules. Remembers the contents of files that the run-time user will not be able to read.
+// The disk, with its rules. Remembers what whoever started the server read where the run-time user cannot: that stays.
 class DiskFiles : public FileSource {
 public:
     Result<std::string> read(const std::string& path, std::size_t limit) override;
-    Result<std::vector<std::string>> files_of(const std::string& pattern) override { return expand(pattern); }
+    Result<std::vector<std::string>> files_of(const std::string& pattern) override;
 
     void set_trust(const FileTrust& trust) { trust_ = trust; }
     const std::optional<FileTrust>& trust() const { return trust_; }
-    // Files that were read at start and can not be read by the run-time user: what they held then stays.
-    const std::map<std::string, std::string>& pinned() const { return pinned_; }
 
 private:
+    bool is_hidden_from_run_user(const std::string& path) const;
+
     std::optional<FileTrust> trust_;
     std::map<std::string, std::string> pinned_;
+    std::map<std::string, std::vector<std::string>> pinned_patterns_;
 };
 
 }  // namespace mtls

@@ -20,7 +20,7 @@ namespace mtls {
 struct LookOutcome {
     std::vector<Diagnostic> findings;
     bool policy_failed = false;            // the policy files were refused, just now
-    bool policy_mended = false;            // they were refused before, and are no longer
+    bool policy_clean = false;             // they are neither refused nor in doubt
     bool moved = false;                    // another policy is in force
     bool moved_files = false;              // other revocations, suspensions or CRLs are
     std::shared_ptr<const Policy> before;  // the one that was in force at the beginning; may be null
@@ -64,6 +64,7 @@ public:
 private:
     void take(std::shared_ptr<const Policy> policy);
     void publish();
+    void keep_record(std::vector<Diagnostic>& findings);
     void learn_cas();
 
     std::mutex looking_;
@@ -76,6 +77,7 @@ private:
     std::multimap<std::string, X509*> server_cas_;
     std::multimap<std::string, X509*> known_cas_;  // the policy's, and mod_ssl's
     SharedState* shared_ = nullptr;
+    std::string record_;  // of the policy in force, as long as the siblings do not have it
     std::uint64_t last_serial_ = 0;
     std::int64_t in_force_since_ = 0;
 };

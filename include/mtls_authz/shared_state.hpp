@@ -21,8 +21,10 @@ public:
     SharedState& operator=(const SharedState&) = delete;
 
     // Keeps what the policy now in force was built from, for processes that start while the files are broken. Whoever
-    // dies in the middle leaves the one before. False where it is too large, or another process is writing.
-    bool keep(std::string_view generation, std::string_view record);
+    // dies in the middle leaves the one before.
+    // kBusy: another process is writing. kTooLarge: the generation alone is kept.
+    enum class Keeping { kKept, kBusy, kTooLarge };
+    Keeping keep(std::string_view generation, std::string_view record);
     // The generation that the running processes have moved to; empty as long as that is the one of the start.
     std::string kept_generation() const;
     // Its record; nothing where there is none, or its checksum fails.

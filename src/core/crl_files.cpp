@@ -76,7 +76,16 @@ bool CrlFiles::look_at(const std::string& path, File& file, const std::multimap<
     file.digest = digest;
     if (!content.ok()) {
         complain("cannot be read (" + content.error() + ")");
-        return false;
+        if (trust_ == nullptr || find_trust_fault(path, *trust_).empty()) return false;
+        // What it is about is known, and that nobody can rely on it.
+        const auto unsafe = read_whole_file(path, kLargestFile);
+        auto lists = decode_crls(unsafe.ok() ? unsafe.value() : "");
+        if (!lists.ok()) return false;
+        file.unusable.clear();
+        for (const X509CrlPtr& list : lists.value()) {
+            mark_unusable(read_name(*X509_CRL_get_issuer(list.get())).canonical);
+        }
+        return true;
     }
     file.unusable.clear();
     auto decoded = decode_crls(content.value());

@@ -155,9 +155,10 @@ bool is_readable_by_run_user(const std::string& path, const FileTrust& trust) {
     return !steps.empty() && std::all_of(steps.begin(), steps.end(), [&](const Step& step) {
         const struct stat& info = step.info;
         if (S_ISLNK(info.st_mode)) return true;
-        const unsigned wanted = S_ISDIR(info.st_mode) ? 1U : 4U;
+        const bool last = &step == &steps.back();
+        const unsigned wanted = !S_ISDIR(info.st_mode) ? 4U : last ? 5U : 1U;
         const unsigned shift = info.st_uid == trust.run_user ? 6 : trust.runs_with(info.st_gid) ? 3 : 0;
-        return ((info.st_mode >> shift) & wanted) != 0;
+        return ((info.st_mode >> shift) & wanted) == wanted;
     });
 }
 
@@ -190,12 +191,34 @@ Result<std::string> read_whole_file(const std::string& path, std::size_t limit, 
     }
 }
 
+namespace {
+
+std::string folder_of(const std::string& pattern) {
+    const std::string fixed = pattern.substr(0, pattern.find_first_of("*?["));
+    const std::string folder = fixed.substr(0, fixed.rfind('/') + 1);
+    return folder.empty() ? "." : folder;
+}
+
+}  // namespace
+
+bool DiskFiles::is_hidden_from_run_user(const std::string& path) const {
+    return trust_ && geteuid() == trust_->starter && !is_readable_by_run_user(path, *trust_);
+}
+
+Result<std::vector<std::string>> DiskFiles::files_of(const std::string& pattern) {
+    auto files = expand(pattern);
+    if (files.ok() && is_glob(pattern) && is_hidden_from_run_user(folder_of(pattern))) {
+        pinned_patterns_[pattern] = files.value();
+    }
+    const auto pinned = files.ok() ? pinned_patterns_.end() : pinned_patterns_.find(pattern);
+    if (pinned != pinned_patterns_.end()) return pinned->second;
+    return files;
+}
+
 Result<std::string> DiskFiles::read(const std::string& path, std::size_t limit) {
     auto content = read_whole_file(path, limit, trust_ ? &*trust_ : nullptr);
     if (!trust_) return content;
-    if (content.ok() && geteuid() == trust_->starter && !is_readable_by_run_user(path, *trust_)) {
-        pinned_[path] = content.value();
-    }
+    if (content.ok() && is_hidden_from_run_user(path)) pinned_[path] = content.value();
     if (!content.ok() && content.error() == std::strerror(EACCES)) {
         const auto pinned = pinned_.find(path);
         if (pinned != pinned_.end()) return pinned->second;
@@ -226,10 +249,8 @@ Result<std::vector<std::string>> expand(const std::string& pattern) {
     const int status = glob(pattern.c_str(), GLOB_ERR, nullptr, &found);
     std::vector<std::string> files(found.gl_pathv, found.gl_pathv + found.gl_pathc);
     globfree(&found);
-    const std::string fixed = pattern.substr(0, pattern.find_first_of("*?["));
-    const std::string folder = fixed.substr(0, fixed.rfind('/') + 1);
     // glob(3) takes a folder that is not there for an empty one.
-    if ((status != 0 && status != GLOB_NOMATCH) || !can_list(folder.empty() ? "." : folder)) {
+    if ((status != 0 && status != GLOB_NOMATCH) || !can_list(folder_of(pattern))) {
         return Error{"a folder of " + pattern + " cannot be read"};
     }
     return files;

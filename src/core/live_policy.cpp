@@ -77,29 +77,34 @@ LookOutcome LivePolicy::look() {
     if (refusals) publish();
     const bool crls = crl_files_.look(known_cas_, outcome.findings);
     if (crls) publish();
-    const bool was_failing = source_.is_failing();
     const std::size_t said = outcome.findings.size();
     auto policy = source_.look(outcome.findings);
     outcome.policy_failed = source_.is_failing() && outcome.findings.size() > said;
-    outcome.policy_mended = was_failing && !source_.is_failing() && !source_.is_waiting();
-    const bool policy_moved = policy != nullptr;
-    if (policy_moved) {
+    outcome.policy_clean = !source_.is_failing() && !source_.is_waiting();
+    outcome.moved = policy != nullptr;
+    outcome.moved_files = refusals || crls;
+    if (outcome.moved) {
         take(std::move(policy));
         crl_files_.look(known_cas_, outcome.findings);
         publish();
-        const std::string record = source_.take_record();
-        if (shared_ != nullptr && shared_->kept_generation() != policy_->generation() &&
-            !shared_->keep(policy_->generation(), record)) {
-            outcome.findings.push_back({Diagnostic::Severity::kWarning,
-                                        {},
-                                        "the policy has outgrown the memory that the server's processes share: one "
-                                        "that starts while its files are broken will refuse everything; restart the "
-                                        "server to make room"});
-        }
+        record_ = source_.take_record();
     }
-    outcome.moved = policy_moved;
-    outcome.moved_files = refusals || crls;
+    keep_record(outcome.findings);
     return outcome;
+}
+
+// For siblings that start later; again at the next look where another one is writing just now.
+void LivePolicy::keep_record(std::vector<Diagnostic>& findings) {
+    if (record_.empty()) return;
+    const bool known = shared_ == nullptr || shared_->kept_generation() == policy_->generation();
+    const auto keeping = known ? SharedState::Keeping::kKept : shared_->keep(policy_->generation(), record_);
+    if (keeping == SharedState::Keeping::kBusy) return;
+    record_ = {};
+    if (keeping == SharedState::Keeping::kKept) return;
+    findings.push_back({Diagnostic::Severity::kWarning,
+                        {},
+                        "the policy has outgrown the memory that the server's processes share: one that starts while "
+                        "its files are broken will refuse everything; restart the server to make room"});
 }
 
 bool LivePolicy::is_waiting() {

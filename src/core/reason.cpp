@@ -50,12 +50,14 @@ const std::array<ReasonText, 21> kReasons = {{
     {Reason::kOutsideContract, "outside-contract",
      "the partner's MTLSValid does not cover this moment; extend it if the contract was extended"},
     {Reason::kNotAllowed, "not-allowed",
-     "the partner is known, but this gate does not name it or denies it; add it with MTLSAllow if it may use this "
-     "place"},
+     "the partner is known, but this gate does not name it or denies it, or none of its grants fits this path; add it "
+     "with MTLSAllow, or with MTLSGrant behind by-grant, if it may use this place"},
     {Reason::kMethodNotGranted, "method-not-granted",
-     "the partner may use this place, but not with this method; extend methods= if it may"},
+     "the partner may use this place, but not with this method; extend methods=, or the MTLSGrant that grant= names, "
+     "if it may"},
     {Reason::kPolicyUnavailable, "policy-unavailable",
-     "there is no policy to decide with; look for the module's errors since the start"},
+     "this process has no policy to decide with; look for the module's errors since the start, and mend the policy "
+     "files or restart the server"},
     {Reason::kInternalError, "internal-error",
      "the decision failed, so access is refused; look at detail= and report it"},
 }};

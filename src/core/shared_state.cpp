@@ -67,23 +67,24 @@ char* SharedState::slot(std::uint32_t index) const {
     return reinterpret_cast<char*>(layout_) + sizeof(Layout) + index * layout_->capacity;
 }
 
-bool SharedState::keep(std::string_view generation, std::string_view record) {
-    if (record.size() > layout_->capacity || generation.size() != kGenerationSize) return false;
+SharedState::Keeping SharedState::keep(std::string_view generation, std::string_view record) {
+    if (generation.size() != kGenerationSize) return Keeping::kTooLarge;
+    const bool fits = record.size() <= layout_->capacity;
     std::int32_t writer = 0;
     const auto self = static_cast<std::int32_t>(getpid());
     while (!layout_->writer.compare_exchange_strong(writer, self)) {
         const bool is_gone = kill(writer, 0) != 0 && errno == ESRCH;
-        if (!is_gone) return false;
+        if (!is_gone) return Keeping::kBusy;
     }
     const std::uint32_t next = layout_->current == 1 ? 1 : 0;
     Layout::Slot& header = layout_->slots[next];
-    header.size = record.size();
+    header.size = fits ? record.size() : SIZE_MAX;
     generation.copy(header.generation, kGenerationSize);
     sha256(record).copy(header.digest, kDigestSize);
-    record.copy(slot(next), record.size());
+    if (fits) record.copy(slot(next), record.size());
     layout_->current = next + 1;
     layout_->writer = 0;
-    return true;
+    return fits ? Keeping::kKept : Keeping::kTooLarge;
 }
 
 std::string SharedState::kept_generation() const {

@@ -81,6 +81,11 @@ void forget_refusals(const server_rec* s) {
 }
 
 void log_move(const server_rec* s, const Policy* before, const Policy& policy) {
+    if (before != nullptr && before->generation() == policy.generation()) {
+        ap_log_error(APLOG_MARK, APLOG_DEBUG, 0, s, "mtls_authz: generation %s is read anew: nothing in it changed",
+                     policy.generation().c_str());
+        return;
+    }
     SharedState* const shared = state().live.shared.get();
     const bool first = shared == nullptr || shared->is_first_to_move_to(policy.generation());
     if (first) count_reload(true);
@@ -98,7 +103,7 @@ void report(const server_rec* s, const LookOutcome& outcome) {
     if (outcome.policy_failed) log_refusal(s, outcome.findings);
     const auto after = state().live.policy.current();
     const bool moved = outcome.moved && after;
-    if (outcome.policy_mended || moved) forget_refusals(s);
+    if (outcome.policy_clean) forget_refusals(s);
     if (moved) log_move(s, outcome.before.get(), *after->policy);
     if (!outcome.moved_files || !after) return;
     const std::string text = "in force by files: " + std::to_string(after->refusals->revocations.all().size()) +

@@ -15,7 +15,8 @@ using namespace test;
 
 namespace {
 
-constexpr const char* kPolicy = R"(MTLSRevocationFile revoked.conf
+constexpr const char* kPolicy = R"(MTLSPolicyFile     partners/*.conf
+MTLSRevocationFile revoked.conf
 
 <MTLSPartner acme>
     MTLSIdentity    DNS:api.acme.example
@@ -29,6 +30,16 @@ constexpr const char* kPolicy = R"(MTLSRevocationFile revoked.conf
 <Location /orders>
     MTLSAllow partner acme
 </Location>
+<Location /api>
+    MTLSAllow by-grant
+</Location>
+)";
+
+constexpr const char* kNewPartner = R"(<MTLSPartner initech>
+    MTLSIdentity    DNS:api.acme.example
+    MTLSTrustAnchor initech-ca.pem
+    MTLSGrant       read /api/reports/**
+</MTLSPartner>
 )";
 
 int failures = 0;
@@ -55,10 +66,14 @@ int tell(const std::string& module) {
     Httpd httpd(find_httpd(module));
     w.install(httpd);
     httpd.write("revoked.conf", "# nobody yet\n");
-    httpd.configure("AliasMatch ^/orders/ \"" + httpd.path("htdocs/ok.html") + "\"\n" + kPolicy);
+    httpd.write("partners/readme.conf", "# one file for each partner\n");
+    httpd.write("initech-ca.pem", w.stranger_ca.cert_pem());
+    httpd.set_tls_lines("SSLVerifyClient optional\nMTLSClientCA On\n");
+    httpd.configure("AliasMatch ^/(orders|api)/ \"" + httpd.path("htdocs/ok.html") + "\"\n" + kPolicy);
     httpd.start();
-    std::printf("An httpd with mod_ssl and mod_mtls_authz listens on https://127.0.0.1:%d, configured with:\n\n%s",
-                httpd.port(), kPolicy);
+    std::printf(
+        "An httpd with mod_ssl and mod_mtls_authz listens on https://127.0.0.1:%d, with MTLSClientCA On, and:\n\n%s",
+        httpd.port(), kPolicy);
 
     ClientOptions acme;
     acme.identity = &w.acme;
@@ -91,6 +106,18 @@ int tell(const std::string& module) {
     httpd.write("revoked.conf", line);
     std::this_thread::sleep_for(std::chrono::milliseconds(2500));
     show(httpd, "Acme again, on the connection that was open all the time", open.get("/orders/8"), 403, "/orders/8");
+
+    ClientOptions initech;
+    initech.identity = &w.acme_from_stranger;
+    std::printf(
+        "\n== A new partner, with a CA that this server has never seen; written to partners/initech.conf:\n\n%s",
+        kNewPartner);
+    httpd.write("partners/initech.conf", kNewPartner);
+    httpd.wait_for_log("added initech");
+    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+    TlsClient newcomer(httpd.port(), initech);
+    show(httpd, "Initech reads what it was granted", newcomer.get("/api/reports/9"), 200, "/api/reports/9");
+    show(httpd, "Initech reads what it was not granted", newcomer.get("/api/salaries/10"), 403, "/api/salaries/10");
 
     std::printf(
         "\nNext: README.md for your own configuration, docs/directives.md for every directive,\n"

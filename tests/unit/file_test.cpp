@@ -224,7 +224,7 @@ CLAIM(a_process_that_joins_late_has_what_its_siblings_have_or_nothing) {
     CHECK_EQUAL(late.current()->policy->generation(), generation);
     CHECK(late.is_failing());
     // Where the record is not to be had, everything is refused: what was in force days ago is no substitute.
-    CHECK(shared->keep("0123456789abcdef", "damaged"));
+    CHECK(shared->keep("0123456789abcdef", "damaged") == SharedState::Keeping::kKept);
     const LookOutcome outcome = lost.join_siblings();
     CHECK(!outcome.moved);
     CHECK_CONTAINS(outcome.findings.front().message, "does not know generation 0123456789abcdef");
@@ -242,8 +242,11 @@ CLAIM(memory_that_processes_share_survives_whoever_dies_writing) {
     const auto shared = SharedState::create(1 << 20);
     CHECK_EQUAL(shared->kept_generation(), "");
     CHECK(!shared->kept_record());
-    CHECK(!shared->keep("0000000000000000", std::string((1 << 20) + 1, 'x')));
-    CHECK(shared->keep("0000000000000000", "first"));
+    using Keeping = SharedState::Keeping;
+    CHECK(shared->keep("1111111111111111", std::string((1 << 20) + 1, 'x')) == Keeping::kTooLarge);
+    CHECK_EQUAL(shared->kept_generation(), "1111111111111111");
+    CHECK(!shared->kept_record());
+    CHECK(shared->keep("0000000000000000", "first") == Keeping::kKept);
     for (int round = 0; round < 20; ++round) {
         const pid_t child = fork();
         if (child == 0) {
@@ -260,9 +263,9 @@ CLAIM(memory_that_processes_share_survives_whoever_dies_writing) {
         CHECK(record.has_value());
         CHECK(*record == "first" || *record == std::string(900000, record->front()));
         if (*record != "first") CHECK_EQUAL(shared->kept_generation(), std::string(16, record->front()));
-        CHECK(shared->keep("ffffffffffffffff", "next"));
+        CHECK(shared->keep("ffffffffffffffff", "next") == Keeping::kKept);
         CHECK_EQUAL(shared->kept_record().value(), "next");
-        CHECK(shared->keep("0000000000000000", "first"));
+        CHECK(shared->keep("0000000000000000", "first") == Keeping::kKept);
     }
 }
 
