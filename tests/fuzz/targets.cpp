@@ -3,7 +3,9 @@
 #include <cstdlib>
 
 #include "mtls_authz/crl.hpp"
+#include "mtls_authz/grant.hpp"
 #include "mtls_authz/policy_builder.hpp"
+#include "mtls_authz/policy_source.hpp"
 #include "mtls_authz/request_path.hpp"
 #include "mtls_authz/session_chain.hpp"
 #include "mtls_authz/text.hpp"
@@ -75,6 +77,27 @@ void crl(std::string_view input) {
         require(crl.value()->waits_for_signer());
         set.add(std::move(crl.value()), {});
     }
+}
+
+void path(std::string_view input) {
+    const std::size_t split = input.find('\n');
+    if (split == std::string_view::npos) return;
+    const auto pattern = mtls::PathPattern::parse(input.substr(0, split));
+    const std::string_view path = input.substr(split + 1);
+    require(mtls::find_path_fault(path) == mtls::find_path_fault(path));
+    if (!pattern) return;
+    require(pattern.value().covers(pattern.value()));
+    require(mtls::PathPattern::parse(pattern.value().text()).ok());
+    if (!pattern.value().matches(path, "acme")) return;
+    require(path.starts_with(pattern.value().literal_prefix()));
+    require(mtls::PathPattern::parse("/**").value().matches(path, "acme"));
+}
+
+void record(std::string_view input) {
+    const auto files = mtls::FileRecord::decode(input);
+    if (!files) return;
+    // What was understood is understood again from its own text.
+    require(mtls::FileRecord::decode(files->encode()).has_value());
 }
 
 void session(std::string_view input) {
