@@ -29,14 +29,6 @@ constexpr const char* kGates = R"(
 </Location>
 )";
 
-long resident_kib(pid_t pid) {
-    std::ifstream in("/proc/" + std::to_string(pid) + "/status");
-    for (std::string line; std::getline(in, line);) {
-        if (line.starts_with("VmRSS:")) return std::stol(line.substr(6));
-    }
-    return 0;
-}
-
 }  // namespace
 
 CLAIM(fifty_graceful_restarts_under_load_fail_no_request_and_grow_nothing) {

@@ -464,6 +464,33 @@ CLAIM(files_that_others_could_have_written_are_refused_with_the_command_that_men
     CHECK_EQUAL(site.get(w.acme_from_globex), 403);
 }
 
+CLAIM(without_a_user_of_its_own_the_owner_rule_is_one_warning) {
+    LiveSite site;
+    site.put("acme.conf", kAcme);
+    site.put("globex.conf", kGlobex);
+    site.configure();
+    // As root, somebody else is asked to start it; otherwise this is somebody else already.
+    const std::string file = site.httpd.path("partners/acme.conf");
+    std::vector<std::string> words = site.httpd.command({"-t"});
+    if (geteuid() == 0) {
+        constexpr uid_t kNobody = 65534;
+        words.insert(words.begin(), {"runuser", "-u", "nobody", "--"});
+        CHECK_EQUAL(chown(file.c_str(), kNobody, 0), 0);
+        CHECK_EQUAL(chown(site.httpd.path("logs").c_str(), kNobody, 0), 0);
+        fs::remove(site.httpd.path("logs/error.log"));
+    }
+    auto out = run_command(words, "");
+    test::check(out.status == 0, out.text, __FILE__, __LINE__);
+    const std::size_t at = out.text.find("httpd is not started as root with a User of its own");
+    CHECK(at != std::string::npos);
+    CHECK(out.text.find("User of its own", at + 40) == std::string::npos);
+    // What everybody can write is refused all the same.
+    chmod(file.c_str(), 0666);
+    out = run_command(words, "");
+    CHECK(out.status != 0);
+    CHECK_CONTAINS(out.text, "chmod o-w '" + file + "'");
+}
+
 CLAIM(a_file_that_only_root_can_read_counts_until_a_restart_and_is_warned_of) {
     if (geteuid() != 0) return;
     const World& w = world();

@@ -55,14 +55,6 @@ private:
     int found_ = 0;
 };
 
-long resident_kib(pid_t pid) {
-    std::ifstream in("/proc/" + std::to_string(pid) + "/status");
-    for (std::string line; std::getline(in, line);) {
-        if (line.starts_with("VmRSS:")) return std::stol(line.substr(6));
-    }
-    return 0;
-}
-
 }  // namespace
 
 CLAIM(ten_thousand_reloads_under_load_race_with_nothing_and_fail_no_request) {

@@ -47,6 +47,14 @@ Httpd::Output run_command(const std::vector<std::string>& words, const std::stri
     return {WIFEXITED(status) ? WEXITSTATUS(status) : 128, text};
 }
 
+long resident_kib(pid_t pid) {
+    std::ifstream in("/proc/" + std::to_string(pid) + "/status");
+    for (std::string line; std::getline(in, line);) {
+        if (line.starts_with("VmRSS:")) return std::stol(line.substr(6));
+    }
+    return 0;
+}
+
 namespace {
 
 std::string trimmed(std::string text) {

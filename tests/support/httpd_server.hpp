@@ -48,6 +48,9 @@ public:
     };
     Output run(const std::vector<std::string>& args) const;
 
+    // The command line of httpd with this configuration.
+    std::vector<std::string> command(const std::vector<std::string>& args) const;
+
     void start(const std::vector<std::string>& wrapper = {});
     void graceful();
     // Graceful stop; returns whether the server went in time.
@@ -61,8 +64,6 @@ public:
     std::vector<std::string> unclaimed_errors(const std::vector<std::string>& claimed) const;
 
 private:
-    std::vector<std::string> command(const std::vector<std::string>& args) const;
-
     HttpdPaths paths_;
     std::string root_;
     int port_ = 0;
@@ -73,6 +74,9 @@ private:
     std::string vhost_lines_;
     std::vector<std::string> extra_modules_;
 };
+
+// Resident memory of a process; 0 where there is none.
+long resident_kib(pid_t pid);
 
 // Runs a program to its end, in `folder` where that is not empty.
 Httpd::Output run_command(const std::vector<std::string>& words, const std::string& folder);
