@@ -80,18 +80,22 @@ Result<Expectation> Expectation::parse(const Directive& d) {
 }
 
 std::string Expectation::text() const {
-    const std::string start = config_quote(file) + " ";
+    std::string out = config_quote(file);
     switch (kind) {
         case Kind::kIs:
-            return start + "is " + partner;
+            out += " is " + partner;
+            break;
         case Kind::kIsRefused:
-            return start + "is-refused" + (reason ? " " + std::string(word_of(*reason)) : "");
+            out += " is-refused" + (reason ? " " + std::string(word_of(*reason)) : "");
+            break;
         case Kind::kIsGranted:
-            return start + "is-granted " + method + " " + config_quote(path);
+            out += " is-granted " + method + " " + config_quote(path);
+            break;
         case Kind::kIsNotGranted:
-            return start + "is-not-granted " + method + " " + config_quote(path);
+            out += " is-not-granted " + method + " " + config_quote(path);
+            break;
     }
-    return start;
+    return out;
 }
 
 namespace {

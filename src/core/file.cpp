@@ -90,7 +90,9 @@ std::vector<Step> walk(const std::string& path) {
             here = here.substr(0, std::max<std::size_t>(1, here.rfind('/')));
             continue;
         }
-        const std::string next = here == "/" ? here + name : here + "/" + name;
+        std::string next = here;
+        if (next != "/") next += '/';
+        next += name;
         if (!add(next)) return {};
         if (!S_ISLNK(steps.back().info.st_mode)) {
             here = next;

@@ -573,9 +573,9 @@ void PolicyBuilder::warn_of_anchors_below_others() {
 
 void PolicyBuilder::check_expectations(const Policy& policy) {
     for (const Expectation& expectation : expectations_) {
-        ExpectationAnswer answer = check_expectation(expectation, policy, nullptr);
-        if (answer.state == ExpectationState::kBroken) error(expectation.where, std::move(answer.message));
-        if (answer.state == ExpectationState::kUndecidable) warning(expectation.where, std::move(answer.message));
+        const ExpectationAnswer answer = check_expectation(expectation, policy, nullptr);
+        if (answer.state == ExpectationState::kBroken) error(expectation.where, answer.message);
+        if (answer.state == ExpectationState::kUndecidable) warning(expectation.where, answer.message);
     }
 }
 

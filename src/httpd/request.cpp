@@ -193,12 +193,17 @@ bool same_text(const char* a, const char* b) {
     return a == b || (a != nullptr && b != nullptr && std::string_view(a) == b);
 }
 
+bool is_decided(const request_rec* r, const RequestState& request) {
+    return request.decided_for != nullptr && request.decided_for == r->per_dir_config &&
+           same_text(request.decided_path, r->uri);
+}
+
 // Decides once for this request and its configuration; logs; returns whether it may go on.
 bool decide_once(request_rec* r) {
     RequestState& request = request_state(r);
     const DirConfig& config = dir_config(r);
     forbid_caching(r);
-    if (request.decided_for != r->per_dir_config || !same_text(request.decided_path, r->uri)) {
+    if (!is_decided(r, request)) {
         if (names_methods(config)) remove_method_overrides(r);
         const Decision d = decide_request(r, request);
         request.handover = d.granted() ? make_handover(r, d) : nullptr;
