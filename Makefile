@@ -4,6 +4,7 @@ BUILD    ?= build
 CXX      ?= g++
 APXS     ?= $(firstword $(foreach name,apxs apxs2,$(shell command -v $(name) 2>/dev/null)))
 DESTDIR  ?=
+PREFIX   ?= /usr/local
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow $(WERROR)
 CXXFLAGS ?= -O2 -g
@@ -20,29 +21,31 @@ CRYPTO      := -lcrypto
 
 CORE_SRC    := $(wildcard src/core/*.cpp)
 HTTPD_SRC   := $(wildcard src/httpd/*.cpp) mod_mtls_authz.cpp
+TOOL_SRC    := $(wildcard tools/mtls-authz/*.cpp)
 SUPPORT_SRC := $(wildcard tests/support/*.cpp)
 UNIT_SRC    := $(wildcard tests/unit/*.cpp)
 E2E_SRC     := $(wildcard tests/httpd/*.cpp)
-ALL_CXX     := $(CORE_SRC) $(HTTPD_SRC) $(SUPPORT_SRC) $(UNIT_SRC) $(E2E_SRC) $(wildcard tests/fuzz/*.cpp tests/demo/*.cpp tests/threads/*.cpp)
-ALL_HEADERS := $(wildcard include/mtls_authz/*.hpp src/httpd/*.hpp tests/support/*.hpp)
+ALL_CXX     := $(CORE_SRC) $(HTTPD_SRC) $(TOOL_SRC) $(wildcard tests/tool/*.cpp) $(SUPPORT_SRC) $(UNIT_SRC) $(E2E_SRC) $(wildcard tests/fuzz/*.cpp tests/demo/*.cpp tests/threads/*.cpp)
+ALL_HEADERS := $(wildcard include/mtls_authz/*.hpp tools/mtls-authz/*.hpp tests/tool/*.hpp src/httpd/*.hpp tests/support/*.hpp)
 
 MODULE      := $(BUILD)/mod_mtls_authz.so
+TOOL        := $(BUILD)/mtls-authz
 TSAN_MODULE := $(BUILD)/tsan/mod_mtls_authz.so
 CORE        := $(BUILD)/libmtls_authz.a
 SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
-.PHONY: all demo test unit threads httpd-test fuzz-replay fuzz lint format install clean help setup-build setup-demo setup-test setup-lint
+.PHONY: all demo test unit threads tool-test httpd-test fuzz-replay fuzz lint format install clean help setup-build setup-demo setup-test setup-lint
 .DEFAULT_GOAL := all
 
-all: setup-build  ## builds build/mod_mtls_authz.so
-	@$(MAKE) --no-print-directory $(MODULE)
+all: setup-build  ## builds build/mod_mtls_authz.so and build/mtls-authz
+	@$(MAKE) --no-print-directory $(MODULE) $(TOOL)
 
 demo: setup-demo  ## makes a demo PKI, starts httpd on 127.0.0.1, tells the story, stops it (KEEP=1 leaves it running)
 	@$(MAKE) --no-print-directory $(MODULE) $(BUILD)/demo
 	@$(BUILD)/demo $(abspath $(MODULE))
 
 test: setup-test  ## unit tests under ASan and UBSan, threads under TSan, fuzz corpus replay, tests against a real httpd
-	@$(MAKE) --no-print-directory unit threads fuzz-replay httpd-test
+	@$(MAKE) --no-print-directory unit threads fuzz-replay tool-test httpd-test
 
 unit: $(BUILD)/unit_tests
 	ASAN_OPTIONS=detect_leaks=1 $(BUILD)/unit_tests
@@ -56,6 +59,9 @@ fuzz-replay: $(BUILD)/fuzz_replay
 httpd-test: $(MODULE) $(TSAN_MODULE) $(BUILD)/httpd_tests
 	$(BUILD)/httpd_tests $(abspath $(MODULE)) $(TESTS)
 
+tool-test: $(TOOL) $(BUILD)/tool_tests
+	$(BUILD)/tool_tests $(TOOL)
+
 fuzz: setup-lint  ## fuzzes what reads foreign bytes, 60 seconds a target (FUZZ_SECONDS=n)
 	@$(MAKE) --no-print-directory $(BUILD)/fuzz_replay && $(BUILD)/fuzz_replay tests/fuzz/corpus $(BUILD)/corpus
 	@for target in facts policy selector session crl path record; do \
@@ -67,17 +73,21 @@ lint: setup-lint  ## clang-format, clang-tidy, and warnings as errors with gcc a
 	clang-format --dry-run -Werror $(ALL_CXX) $(ALL_HEADERS)
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/lint-gcc CXX=g++ WERROR=-Werror compile-all
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/lint-clang CXX=clang++ CXXFLAGS=-O0 WERROR=-Werror compile-all
-	@printf '%s\n' $(CORE_SRC) $(HTTPD_SRC) | xargs -P 2 -n 3 sh -c 'clang-tidy --quiet "$$@" -- $(filter-out -fno-gnu-unique,$(STANDARD)) $(INCLUDES) $(HTTPD_FLAGS) 2>/dev/null' tidy
+	@printf '%s\n' $(CORE_SRC) $(HTTPD_SRC) $(TOOL_SRC) | xargs -P 2 -n 3 sh -c 'clang-tidy --quiet "$$@" -- $(filter-out -fno-gnu-unique,$(STANDARD)) $(INCLUDES) $(HTTPD_FLAGS) 2>/dev/null' tidy
 
 format:  ## lets clang-format settle the layout
 	clang-format -i $(ALL_CXX) $(ALL_HEADERS)
 
-install: all  ## installs the module, and its .load file where httpd keeps such (DESTDIR honoured)
+install: all  ## installs the module, its .load file where httpd keeps such, and the tool (DESTDIR, PREFIX honoured)
 	install -d $(DESTDIR)$(MODULE_DIR) $(DESTDIR)$(call apxs_query,SYSCONFDIR)
 	install -m 644 $(MODULE) $(DESTDIR)$(MODULE_DIR)/
 	if [ -d $(DESTDIR)$(call apxs_query,SYSCONFDIR)/mods-available ]; then \
 	  sed 's|modules/|$(MODULE_DIR)/|' conf/mtls_authz.load \
 	    > $(DESTDIR)$(call apxs_query,SYSCONFDIR)/mods-available/mtls_authz.load; fi
+
+	install -D -m 755 $(TOOL) $(DESTDIR)$(PREFIX)/bin/mtls-authz
+	install -D -m 644 docs/mtls-authz.1 $(DESTDIR)$(PREFIX)/share/man/man1/mtls-authz.1
+	install -D -m 644 tools/mtls-authz/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mtls-authz
 
 clean:  ## removes build/
 	rm -rf $(BUILD)
@@ -125,6 +135,9 @@ $(CORE): $(CORE_OBJ)
 $(MODULE): $(HTTPD_OBJ) $(CORE) src/httpd/module.map
 	$(CXX) -shared -Wl,--version-script=src/httpd/module.map -Wl,-z,relro,-z,now -o $@ $(HTTPD_OBJ) $(CORE) -lssl $(CRYPTO)
 
+$(TOOL): $(call objects,plain,$(TOOL_SRC)) $(CORE)
+	$(CXX) -o $@ $^ $(CRYPTO)
+
 $(BUILD)/unit_tests: $(UNIT_SAN) $(CORE_SAN) $(SUPPORT_SAN)
 	$(CXX) $(SANITIZE) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
 
@@ -138,6 +151,9 @@ $(BUILD)/thread_tests: $(call objects,tsan,$(wildcard tests/threads/*.cpp) $(SUP
 $(BUILD)/httpd_tests: $(E2E_OBJ) $(SUPPORT_OBJ) $(CORE)
 	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
 
+$(BUILD)/tool_tests: $(call objects,plain,$(wildcard tests/tool/*.cpp)) $(SUPPORT_OBJ) $(CORE)
+	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
+
 $(BUILD)/demo: $(call objects,plain,$(wildcard tests/demo/*.cpp)) $(SUPPORT_OBJ) $(CORE)
 	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
 
@@ -148,6 +164,6 @@ $(BUILD)/fuzz_%: tests/fuzz/targets.cpp $(CORE_SRC)
 	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(INCLUDES) -Itests/fuzz -DFUZZ_TARGET=$* $^ -o $@ $(CRYPTO)
 
 .PHONY: compile-all
-compile-all: $(CORE_OBJ) $(HTTPD_OBJ) $(SUPPORT_OBJ) $(E2E_OBJ) $(call objects,plain,$(UNIT_SRC) $(wildcard tests/fuzz/*.cpp tests/demo/*.cpp tests/threads/*.cpp))
+compile-all: $(CORE_OBJ) $(HTTPD_OBJ) $(SUPPORT_OBJ) $(E2E_OBJ) $(call objects,plain,$(UNIT_SRC) $(TOOL_SRC) $(wildcard tests/tool/*.cpp tests/fuzz/*.cpp tests/demo/*.cpp tests/threads/*.cpp))
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

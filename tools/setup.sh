@@ -34,6 +34,8 @@ httpd_module() { apxs=$(command -v apxs || command -v apxs2) && test -f "$("$apx
 need 'command -v "${CXX:-g++}"' g++ gcc-c++
 need 'header openssl/ssl.h' libssl-dev openssl-devel
 need 'httpd_headers' apache2-dev httpd-devel
+need 'header CLI/CLI.hpp' libcli11-dev cli11-devel
+need 'header nlohmann/json.hpp' nlohmann-json3-dev json-devel
 if [ "$goal" != build ]; then
     need 'command -v apache2 || command -v httpd || test -x /usr/sbin/apache2 -o -x /usr/sbin/httpd' apache2-bin httpd
     need 'httpd_module mod_ssl.so' apache2-bin mod_ssl

@@ -106,6 +106,7 @@ public:
 
     const std::vector<std::unique_ptr<const Partner>>& partners() const { return partners_; }
     const std::vector<Grant>& grants() const { return grants_; }  // of every partner
+    const RevocationSet& revocations() const { return revocations_; }
     const std::vector<Expectation>& expectations() const { return expectations_; }
     const std::vector<WatchedFiles>& crl_files() const { return crl_files_; }
     bool some_trust_mod_ssl() const { return some_trust_mod_ssl_; }

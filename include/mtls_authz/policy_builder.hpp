@@ -22,8 +22,9 @@ constexpr std::size_t kMostSelectors = 32;  // on one line
 constexpr std::size_t kMostGrants = 1'000;  // paths of one partner, or of every partner
 constexpr std::size_t kMostExpectations = 10'000;
 
-// Where a directive was written: some belong into httpd.conf alone.
-enum class Origin { kServerConfig, kPolicyFile };
+// Where a directive was written: some belong into httpd.conf alone. The tool reads what the server prints, too, which
+// holds the default anchor.
+enum class Origin { kServerConfig, kPolicyFile, kTool };
 
 // Whether a name can be a partner's or a group's: [A-Za-z0-9][A-Za-z0-9._-]{0,63}.
 bool is_valid_name(std::string_view name);
@@ -41,7 +42,7 @@ public:
     void add(const Directive& directive, Origin origin = Origin::kServerConfig);
     // Takes all directives of one policy file, or of the files that a pattern names; each file once. A literal file has
     // to be there; a pattern may name none.
-    void add_files(const WatchedFiles& files);
+    void add_files(const WatchedFiles& files, Origin origin = Origin::kPolicyFile);
 
     // The policy, or nullptr where an error was found, a broken expectation included. The builder is spent afterwards.
     std::unique_ptr<const Policy> build();

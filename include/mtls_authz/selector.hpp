@@ -59,6 +59,11 @@ public:
     // known: such a selector is then taken to hold, and has to be asked again.
     Answer test(const CertificateFacts& facts, const std::vector<std::string>* ca_keys, Repeats repeats) const;
 
+    // What a certificate has in the field that this is about, as text; for people.
+    std::vector<std::string> actual_values(const CertificateFacts& facts) const;
+    // Whether no certificate can fit both: one is the other's negation, or they ask two values of a field that has one.
+    bool contradicts(const Selector& other) const;
+
     bool negated() const { return negated_; }
     Field field() const { return field_; }
     bool needs_path() const { return field_ == Field::kIssuerSpki; }

@@ -134,8 +134,11 @@ void PolicyBuilder::warning(const Where& where, std::string message) {
 }
 
 void PolicyBuilder::add(const Directive& d, Origin origin) {
-    if (origin == Origin::kPolicyFile) {
-        if (const auto fault = fault_in_policy_file(d)) return error(d.where, *fault);
+    if (origin != Origin::kServerConfig) {
+        const auto fault = fault_in_policy_file(d);
+        const bool printed = origin == Origin::kTool && equal_nocase(d.name, "MTLSTrustAnchor");
+        if (fault && !printed) return error(d.where, *fault);
+        if (fault) warning(d.where, *fault);
     }
     if (d.is_section && equal_nocase(d.name, "MTLSPartner")) return begin_partner(d);
     const Handler* const handler = find_handler(d.name);
@@ -481,7 +484,7 @@ void PolicyBuilder::expect(const Directive& d, Partner*) {
     expectations_.push_back(std::move(expectation.value()));
 }
 
-void PolicyBuilder::add_files(const WatchedFiles& watched) {
+void PolicyBuilder::add_files(const WatchedFiles& watched, Origin origin) {
     const bool literal = !is_glob(watched.pattern);
     auto found = files_.files_of(watched.pattern);
     patterns_read_.emplace(watched.pattern, found);
@@ -504,7 +507,7 @@ void PolicyBuilder::add_files(const WatchedFiles& watched) {
         }
         const auto directives = read_directives(*content, path, diagnostics_);
         if (!directives) continue;
-        for (const Directive& directive : directives.value()) add(directive, Origin::kPolicyFile);
+        for (const Directive& directive : directives.value()) add(directive, origin);
     }
 }
 

@@ -63,6 +63,109 @@ Answer Selector::test(const CertificateFacts& facts, const std::vector<std::stri
     return positive == Answer::kYes ? Answer::kNo : Answer::kYes;
 }
 
+namespace {
+
+void add_attributes(const DistinguishedName& name, const std::string& oid, std::vector<std::string>& out) {
+    for (const NameAttribute& attribute : name.attributes) {
+        if (attribute.oid == oid) out.push_back(attribute.text);
+    }
+}
+
+std::vector<std::string> named(const std::vector<std::string>& oids) {
+    std::vector<std::string> out;
+    for (const std::string& oid : oids) out.push_back(oid_name(oid));
+    return out;
+}
+
+}  // namespace
+
+std::vector<std::string> Selector::actual_values(const CertificateFacts& facts) const {
+    std::vector<std::string> out;
+    switch (field_) {
+        case Field::kSubject:
+            return {facts.subject.text()};
+        case Field::kIssuer:
+            return {facts.issuer.text()};
+        case Field::kDirName:
+            for (const DistinguishedName& name : facts.dir_name) out.push_back(name.text());
+            return out;
+        case Field::kSubjectAttribute:
+            add_attributes(facts.subject, oid_, out);
+            return out;
+        case Field::kIssuerAttribute:
+            add_attributes(facts.issuer, oid_, out);
+            return out;
+        case Field::kIssuerSpki:
+            return {};
+        case Field::kDns:
+            return facts.dns;
+        case Field::kEmail:
+            return facts.email;
+        case Field::kUri:
+            return facts.uri;
+        case Field::kIp:
+            for (const std::string& raw : facts.ip) out.push_back(ip_text(raw));
+            return out;
+        case Field::kUpn:
+            return facts.upn;
+        case Field::kOtherName:
+            for (const OtherName& name : facts.other_name) {
+                if (name.oid == oid_) out.push_back(name.value);
+            }
+            return out;
+        case Field::kRid:
+            return facts.rid;
+        case Field::kSerial:
+            return {facts.serial};
+        case Field::kSha256:
+            return {hex(bytes_of(facts.sha256))};
+        case Field::kSpki:
+            return {hex(bytes_of(facts.spki_sha256))};
+        case Field::kEku:
+            return named(facts.eku);
+        case Field::kPolicy:
+            return facts.policies;
+        case Field::kQcRole:
+            return facts.qc_roles;
+        case Field::kQcType:
+            return facts.qc_types;
+        case Field::kExtension:
+            for (const Extension& extension : facts.extensions) {
+                if (extension.oid == oid_) out.push_back("#" + hex(bytes_of(extension.value)));
+            }
+            return out;
+    }
+    return out;
+}
+
+bool Selector::contradicts(const Selector& other) const {
+    if (field_ != other.field_ || oid_ != other.oid_ || form_ != Form::kExact || other.form_ != Form::kExact)
+        return false;
+    const auto same = [](const Selector& a, const Selector& b) {
+        if (a.name_ || b.name_) return a.name_ && b.name_ && a.name_->canonical() == b.name_->canonical();
+        if (a.attribute_ || b.attribute_) {
+            return a.attribute_ && b.attribute_ && a.attribute_->canonical == b.attribute_->canonical &&
+                   a.attribute_->der == b.attribute_->der;
+        }
+        return a.operand_ == b.operand_ && a.prefix_ == b.prefix_;
+    };
+    if (negated_ != other.negated_) return same(*this, other);
+    if (negated_ || same(*this, other)) return false;
+    switch (field_) {
+        case Field::kSubject:
+        case Field::kIssuer:
+        case Field::kSerial:
+        case Field::kSha256:
+        case Field::kSpki:
+            return true;
+        case Field::kSubjectAttribute:
+        case Field::kIssuerAttribute:
+            return !may_repeat(oid_);
+        default:
+            return false;
+    }
+}
+
 Answer Selector::test_positive(const CertificateFacts& facts, const std::vector<std::string>* ca_keys,
                                Repeats repeats) const {
     switch (field_) {

@@ -1,0 +1,32 @@
+// What a policy says without being wrong, and probably does not mean.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "mtls_authz/policy.hpp"
+
+namespace mtls {
+
+// Warnings about a policy that has no errors: anchors that have expired or will within 30 days, weak keys and digests in
+// them, identities that can never fit or are another partner's too, grants that another one covers. Linear in the size
+// of the policy, but for the grants of one partner.
+std::vector<Diagnostic> lint_policy(const Policy& policy, std::int64_t now);
+
+// An identity that fits but for some of its selectors.
+struct NearMiss {
+    struct Failure {
+        const Selector* selector;
+        std::vector<std::string> actual;  // what the certificate has in its place
+        bool is_close;                    // one of them differs by a slip of the pen
+    };
+    const Partner* partner;
+    const Identity* identity;
+    std::vector<Failure> failures;
+};
+// At most `most`, the nearest first: those of which something fits, or that a slip of the pen keeps from fitting.
+std::vector<NearMiss> find_near_misses(const Policy& policy, const CertificateFacts& facts,
+                                       const std::vector<std::string>* ca_keys, std::size_t most);
+
+}  // namespace mtls

@@ -1,0 +1,221 @@
+#include "mtls_authz/lint.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "mtls_authz/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+class Linter {
+public:
+    Linter(const Policy& policy, std::int64_t now) : policy_(policy), now_(now) {}
+
+    std::vector<Diagnostic> run() {
+        std::set<const AnchorSet*> seen;
+        for (const auto& partner : policy_.partners()) {
+            if (seen.insert(partner->anchors.get()).second) check_anchors(*partner);
+            for (const Identity& identity : partner->identities) check_identity(*partner, identity);
+            check_grants(partner->grants);
+        }
+        check_grants(policy_.grants());
+        check_overlaps();
+        return std::move(findings_);
+    }
+
+private:
+    void warn(const Where& where, std::string message) {
+        findings_.push_back({Diagnostic::Severity::kWarning, where, std::move(message)});
+    }
+
+    void check_anchors(const Partner& partner) {
+        for (const Anchor& anchor : partner.anchors->anchors) {
+            for (const AnchorCertificate& c : anchor.certificates) check_anchor(anchor, c);
+        }
+    }
+
+    void check_anchor(const Anchor& anchor, const AnchorCertificate& c) {
+        constexpr std::int64_t kSoon = 30 * 86400;
+        constexpr int kLeastSecurityBits = 112;  // NIST SP 800-57: RSA 2048, P-224
+        const std::string what =
+            "MTLSTrustAnchor " + anchor.file + ": \"" + escape_for_log(c.facts.subject.text(), 200) + "\" ";
+        const std::string date = format_time(c.facts.not_after);
+        if (c.facts.not_after < now_) {
+            warn(anchor.where,
+                 what + "expired on " + date + ": nothing under it is let in; ask the partner for the next one");
+        } else if (c.facts.not_after < now_ + kSoon) {
+            warn(anchor.where,
+                 what + "expires on " + date + ": ask the partner for the next one, and add it beside this");
+        }
+        EVP_PKEY* const key = X509_get0_pubkey(c.certificate.get());
+        if (key == nullptr || EVP_PKEY_get_security_bits(key) < kLeastSecurityBits) {
+            warn(anchor.where, what + "has a weak key: expected at least RSA with 2048 bits, or P-256");
+        }
+        int digest = NID_undef;
+        X509_get_signature_info(c.certificate.get(), &digest, nullptr, nullptr, nullptr);
+        if (digest == NID_sha1 || digest == NID_md5) {
+            warn(anchor.where, what + "is signed with " + std::string(OBJ_nid2sn(digest)) +
+                                   ": paths over it are refused, unless it is the anchor itself");
+        }
+    }
+
+    void check_identity(const Partner& partner, const Identity& identity) {
+        const auto& selectors = identity.selectors;
+        for (std::size_t i = 0; i < selectors.size(); ++i) {
+            for (std::size_t k = i + 1; k < selectors.size(); ++k) {
+                if (!selectors[i].contradicts(selectors[k])) continue;
+                return warn(identity.where, "MTLSIdentity of " + partner.name +
+                                                " can never fit: no certificate has both " + selectors[i].text() +
+                                                " and " + selectors[k].text());
+            }
+        }
+    }
+
+    void check_grants(const std::vector<Grant>& grants) {
+        for (std::size_t i = 0; i < grants.size(); ++i) {
+            for (std::size_t k = 0; k < grants.size(); ++k) {
+                if (i == k || !covers(grants[k], grants[i]) || (k > i && covers(grants[i], grants[k]))) continue;
+                warn(grants[i].where, "MTLSGrant " + grants[i].text() + ": covered by the one at " +
+                                          grants[k].where.str() + "; it adds nothing");
+                break;
+            }
+        }
+    }
+
+    static bool covers(const Grant& wide, const Grant& narrow) {
+        const bool conditions = wide.conditions.empty() || texts_of(wide.conditions) == texts_of(narrow.conditions);
+        return conditions && wide.methods.covers(narrow.methods) &&
+               std::all_of(narrow.paths.begin(), narrow.paths.end(), [&](const PathPattern& path) {
+                   return std::any_of(wide.paths.begin(), wide.paths.end(),
+                                      [&](const PathPattern& other) { return other.covers(path); });
+               });
+    }
+
+    static std::set<std::string> texts_of(const std::vector<Selector>& selectors) {
+        std::set<std::string> out;
+        for (const Selector& selector : selectors) out.insert(selector.text());
+        return out;
+    }
+
+    static std::string key_of(const Identity& identity) {
+        std::string out;
+        for (const std::string& text : texts_of(identity.selectors)) out += text + "\n";
+        return out;
+    }
+
+    static bool share_an_anchor(const Partner& a, const Partner& b) {
+        if (a.anchors == b.anchors || (a.anchors->uses_mod_ssl && b.anchors->uses_mod_ssl)) return true;
+        std::set<std::string> known;
+        for (const Anchor& anchor : a.anchors->anchors) {
+            for (const AnchorCertificate& c : anchor.certificates) known.insert(c.ca_id());
+        }
+        return std::any_of(b.anchors->anchors.begin(), b.anchors->anchors.end(), [&](const Anchor& anchor) {
+            return std::any_of(anchor.certificates.begin(), anchor.certificates.end(),
+                               [&](const AnchorCertificate& c) { return known.contains(c.ca_id()); });
+        });
+    }
+
+    struct Line {
+        const Partner* partner;
+        const Identity* identity;
+    };
+
+    // Whoever fits the longer line fits the shorter one too; under a CA that both partners trust, that is ambiguous.
+    void check_overlaps() {
+        std::map<std::string, std::vector<Line>> by_text;  // lines of one selector, and whole lines
+        std::map<std::string, std::vector<Line>> any_by_ca;
+        for (const auto& partner : policy_.partners()) {
+            for (const Identity& identity : partner->identities) {
+                if (!identity.any) by_text[key_of(identity)].push_back({partner.get(), &identity});
+                if (!identity.any) continue;
+                for (const Anchor& anchor : partner->anchors->anchors) {
+                    for (const AnchorCertificate& c : anchor.certificates) {
+                        any_by_ca[c.ca_id()].push_back({partner.get(), &identity});
+                    }
+                }
+            }
+        }
+        for (const auto& partner : policy_.partners()) {
+            for (const Identity& identity : partner->identities) {
+                if (report_overlap(any_of(*partner, any_by_ca), *partner, identity)) continue;
+                if (identity.any) continue;
+                std::set<std::string> keys = {key_of(identity)};
+                for (const std::string& text : texts_of(identity.selectors)) keys.insert(text + "\n");
+                for (const std::string& key : keys) {
+                    const auto found = by_text.find(key);
+                    if (found != by_text.end() && report_overlap(found->second, *partner, identity)) break;
+                }
+            }
+        }
+    }
+
+    static std::vector<Line> any_of(const Partner& partner, const std::map<std::string, std::vector<Line>>& any_by_ca) {
+        std::vector<Line> out;
+        for (const Anchor& anchor : partner.anchors->anchors) {
+            for (const AnchorCertificate& c : anchor.certificates) {
+                const auto found = any_by_ca.find(c.ca_id());
+                if (found != any_by_ca.end()) out.insert(out.end(), found->second.begin(), found->second.end());
+            }
+        }
+        return out;
+    }
+
+    bool report_overlap(const std::vector<Line>& wide, const Partner& partner, const Identity& identity) {
+        constexpr std::size_t kMostCompared = 100;  // of lines that are alike
+        for (std::size_t i = 0; i < std::min(wide.size(), kMostCompared); ++i) {
+            const auto& [other, line] = wide[i];
+            if (other == &partner || !share_an_anchor(partner, *other)) continue;
+            warn(identity.where, "MTLSIdentity of " + partner.name + " is covered by that of " + other->name + " at " +
+                                     line->where.str() + ", under a trust anchor that both have: a certificate with " +
+                                     identity.text() + " is ambiguous, and refused");
+            return true;
+        }
+        return false;
+    }
+
+    const Policy& policy_;
+    const std::int64_t now_;
+    std::vector<Diagnostic> findings_;
+};
+
+bool is_slip(std::string_view wanted, const std::vector<std::string>& actual) {
+    const std::vector<std::string_view> candidates(actual.begin(), actual.end());
+    return nearest_of(wanted, candidates).has_value();
+}
+
+}  // namespace
+
+std::vector<Diagnostic> lint_policy(const Policy& policy, std::int64_t now) { return Linter(policy, now).run(); }
+
+std::vector<NearMiss> find_near_misses(const Policy& policy, const CertificateFacts& facts,
+                                       const std::vector<std::string>* ca_keys, std::size_t most) {
+    std::vector<NearMiss> out;
+    for (const auto& partner : policy.partners()) {
+        for (const Identity& identity : partner->identities) {
+            NearMiss miss{partner.get(), &identity, {}};
+            bool something = false;
+            for (const Selector& selector : identity.selectors) {
+                if (selector.test(facts, ca_keys, Repeats::kMustBeSingle) == Answer::kYes) {
+                    something = something || !selector.negated();
+                    continue;
+                }
+                auto actual = selector.actual_values(facts);
+                const std::string& text = selector.text();
+                const bool close =
+                    !selector.negated() && is_slip(std::string_view(text).substr(text.find(':') + 1), actual);
+                something = something || close;
+                miss.failures.push_back({&selector, std::move(actual), close});
+            }
+            if (something && !miss.failures.empty()) out.push_back(std::move(miss));
+        }
+    }
+    std::stable_sort(out.begin(), out.end(),
+                     [](const NearMiss& a, const NearMiss& b) { return a.failures.size() < b.failures.size(); });
+    if (out.size() > most) out.resize(most);
+    return out;
+}
+
+}  // namespace mtls

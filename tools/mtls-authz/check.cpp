@@ -1,0 +1,57 @@
+#include <algorithm>
+#include <ctime>
+#include <iostream>
+#include <tuple>
+
+#include "commands.hpp"
+#include "facts_json.hpp"
+#include "input.hpp"
+#include "mtls_authz/lint.hpp"
+
+namespace mtls::tool {
+
+namespace {
+
+bool is_error(const Diagnostic& finding) { return finding.severity == Diagnostic::Severity::kError; }
+
+Json finding_json(const Diagnostic& finding) {
+    return {{"file", finding.where.file},
+            {"line", finding.where.line},
+            {"severity", is_error(finding) ? "error" : "warning"},
+            {"message", finding.message}};
+}
+
+}  // namespace
+
+int check_policy(const CheckOptions& options) {
+    PolicyInput input = read_policy(options.files, options.root);
+    if (input.policy) {
+        for (Diagnostic& finding : lint_policy(*input.policy, std::time(nullptr))) {
+            input.findings.push_back(std::move(finding));
+        }
+    }
+    std::stable_sort(input.findings.begin(), input.findings.end(), [](const Diagnostic& a, const Diagnostic& b) {
+        return std::tie(a.where.file, a.where.line) < std::tie(b.where.file, b.where.line);
+    });
+    bool failed = false;
+    Json all = Json::array();
+    for (Diagnostic& finding : input.findings) {
+        if (options.strict) finding.severity = Diagnostic::Severity::kError;
+        failed = failed || is_error(finding);
+        if (options.json) {
+            all.push_back(finding_json(finding));
+        } else {
+            std::cout << finding.str() << '\n';
+        }
+    }
+    if (options.json) {
+        const Json generation = input.policy ? Json(input.policy->generation()) : Json(nullptr);
+        std::cout << one_line({{"ok", !failed}, {"generation", generation}, {"findings", std::move(all)}}) << '\n';
+    } else if (!failed) {
+        std::cout << "generation " << input.policy->generation() << ": " << input.policy->partners().size()
+                  << " partner(s)\n";
+    }
+    return failed ? kErrorsFound : kFine;
+}
+
+}  // namespace mtls::tool

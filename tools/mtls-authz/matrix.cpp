@@ -1,0 +1,114 @@
+#include <algorithm>
+#include <iostream>
+
+#include "commands.hpp"
+#include "input.hpp"
+#include "mtls_authz/text.hpp"
+#include "page.hpp"
+
+namespace mtls::tool {
+
+namespace {
+
+// One cell: who may do what where, and the line that says so.
+struct Row {
+    std::string partner, path, methods, condition, rule;
+};
+
+std::string condition_of(const Grant& grant) {
+    std::string out;
+    for (const Selector& selector : grant.conditions) out += (out.empty() ? "" : " ") + selector.text();
+    return out;
+}
+
+// `%{partner}` is written out: an auditor asks about names.
+std::string path_for(const PathPattern& path, const std::string& partner) {
+    constexpr std::string_view kVariable = "%{partner}";
+    std::string out = path.text();
+    for (std::size_t at = out.find(kVariable); at != std::string::npos; at = out.find(kVariable, at + partner.size())) {
+        out.replace(at, kVariable.size(), partner);
+    }
+    return out;
+}
+
+std::vector<Row> rows_of(const Policy& policy) {
+    std::vector<Row> out;
+    for (const auto& partner : policy.partners()) {
+        for (const auto* grants : {&partner->grants, &policy.grants()}) {
+            for (const Grant& grant : *grants) {
+                for (const PathPattern& path : grant.paths) {
+                    out.push_back({partner->name, path_for(path, partner->name), grant.methods.text(),
+                                   condition_of(grant), grant.where.str()});
+                }
+            }
+        }
+    }
+    std::stable_sort(out.begin(), out.end(), [](const Row& a, const Row& b) { return a.partner < b.partner; });
+    return out;
+}
+
+// RFC 4180; what a spreadsheet would take for a formula is made text.
+std::string csv_field(const std::string& text) {
+    const bool formula = !text.empty() && std::string_view("=+-@\t\r").find(text.front()) != std::string_view::npos;
+    std::string out = "\"";
+    if (formula) out += '\'';
+    for (const char c : text) {
+        if (c == '"') out += '"';
+        out += c;
+    }
+    return out + "\"";
+}
+
+void print_csv(const std::vector<Row>& rows) {
+    std::cout << "partner,path,methods,condition,rule\r\n";
+    for (const Row& row : rows) {
+        std::cout << csv_field(row.partner) << ',' << csv_field(row.path) << ',' << csv_field(row.methods) << ','
+                  << csv_field(row.condition) << ',' << csv_field(row.rule) << "\r\n";
+    }
+}
+
+void print_text(const Policy& policy, const std::vector<Row>& rows) {
+    std::size_t partner = 7, path = 4, methods = 7;
+    for (const Row& row : rows) {
+        partner = std::max(partner, row.partner.size());
+        path = std::max(path, row.path.size());
+        methods = std::max(methods, row.methods.size());
+    }
+    const auto cell = [](const std::string& text, std::size_t width) {
+        const std::string shown = escape_for_log(text, 4096);
+        return shown + std::string(shown.size() < width ? width - shown.size() : 0, ' ') + "  ";
+    };
+    std::cout << "generation " << policy.generation() << "\n"
+              << cell("PARTNER", partner) << cell("PATH", path) << cell("METHODS", methods) << "RULE\n";
+    for (const Row& row : rows) {
+        std::cout << cell(row.partner, partner) << cell(row.path, path) << cell(row.methods, methods) << row.rule
+                  << (row.condition.empty() ? "" : "  if " + escape_for_log(row.condition, 4096)) << '\n';
+    }
+    for (const auto& p : policy.partners()) {
+        const bool granted =
+            std::any_of(rows.begin(), rows.end(), [&](const Row& row) { return row.partner == p->name; });
+        if (!granted)
+            std::cout << cell(p->name, partner) << "no grant: only gates that name it, its groups or any-partner\n";
+    }
+}
+
+}  // namespace
+
+int show_matrix(const MatrixOptions& options) {
+    const PolicyInput input = read_policy(options.policy, options.root);
+    if (!input.policy) {
+        for (const Diagnostic& finding : input.findings) std::cerr << finding.str() << '\n';
+        return kErrorsFound;
+    }
+    const auto rows = rows_of(*input.policy);
+    if (options.html) {
+        std::cout << page_of(*input.policy);
+    } else if (options.csv) {
+        print_csv(rows);
+    } else {
+        print_text(*input.policy, rows);
+    }
+    return kFine;
+}
+
+}  // namespace mtls::tool

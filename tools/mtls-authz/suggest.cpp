@@ -1,0 +1,135 @@
+#include <algorithm>
+#include <ctime>
+#include <iostream>
+
+#include "commands.hpp"
+#include "input.hpp"
+#include "mtls_authz/oid.hpp"
+#include "mtls_authz/text.hpp"
+
+namespace mtls::tool {
+
+namespace {
+
+struct Choice {
+    std::string selector;
+    std::string cost;  // what it costs, and risks
+};
+
+// Whether it can stand in a policy file.
+bool is_writable(const std::string& value) {
+    if (value.find("${") != std::string::npos) return false;
+    return std::all_of(value.begin(), value.end(),
+                       [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
+}
+
+// Whether the selector reads, without warning, and fits this certificate alone by its words.
+bool is_usable(const std::string& selector, const CertificateFacts& facts) {
+    const auto parsed = Selector::parse(selector);
+    return parsed.ok() && parsed.value().warnings.empty() &&
+           parsed.value().selector.test(facts, nullptr, Repeats::kMustBeSingle) == Answer::kYes;
+}
+
+// From what stays the same when a certificate is renewed to what never does.
+std::vector<Choice> choices_for(const CertificateFacts& facts) {
+    std::vector<Choice> out;
+    const auto offer = [&](const std::string& selector, const char* cost) {
+        if (is_writable(selector) && is_usable(selector, facts)) out.push_back({selector, cost});
+    };
+    for (const std::string& uri : facts.uri) offer("URI:" + uri, "stays at renewal; says exactly which service it is");
+    for (const std::string& name : facts.dns)
+        offer("DNS:" + name, "stays at renewal, as long as the host keeps its name");
+    for (const NameAttribute& attribute : facts.subject.attributes) {
+        constexpr const char* kOrganizationIdentifier = "2.5.4.97";
+        if (attribute.oid == kOrganizationIdentifier) {
+            offer("organizationIdentifier:" + attribute.text,
+                  "registered, and stays; every certificate of that organization fits");
+        }
+    }
+    offer("subject:" + facts.subject.text(), "the whole name: breaks when any part of it changes");
+    for (const std::string& address : facts.email) offer("email:" + address, "belongs to a person, who may leave");
+    for (const std::string& upn : facts.upn)
+        offer("UPN:" + upn, "belongs to an account, which may be given to somebody else");
+    for (const NameAttribute& attribute : facts.subject.attributes) {
+        if (oid_name(attribute.oid) == "CN") {
+            offer("CN:" + attribute.text, "says little by itself: only the trust anchor makes it theirs");
+        }
+    }
+    offer("spki-sha256:" + hex(bytes_of(facts.spki_sha256)), "stays at renewal if the key does; breaks with a new key");
+    offer("sha256:" + hex(bytes_of(facts.sha256)), "this certificate alone: breaks at its renewal");
+    return out;
+}
+
+// A name from the organization, or else the common name.
+std::string name_for(const CertificateFacts& facts) {
+    std::string source;
+    for (const char* const type : {"CN", "O"}) {
+        for (const NameAttribute& attribute : facts.subject.attributes) {
+            if (oid_name(attribute.oid) == type) source = attribute.text;
+        }
+    }
+    std::string out;
+    constexpr std::size_t kLongest = 40;
+    for (const char c : lower(source)) {
+        if (is_alnum(c)) out += c;
+        if (!is_alnum(c) && !out.empty() && out.back() != '-') out += '-';
+        if (out.size() == kLongest) break;
+    }
+    while (out.ends_with('-')) out.pop_back();
+    const bool reserved = out == "any" || out == "all" || out == "none";
+    return out.empty() || reserved ? "partner" : out;
+}
+
+}  // namespace
+
+int suggest(const SuggestOptions& options) {
+    const auto complain = [](const std::string& text) {
+        std::cerr << "mtls-authz: " << text << '\n';
+        return kNotDone;
+    };
+    const auto certificate = read_client(options.certificate, {});
+    if (!certificate) return complain(certificate.error());
+    const CertificateFacts& facts = certificate.value()->facts;
+    if (!facts.malformed.empty()) {
+        return complain("the certificate is malformed, and would be refused: " + escape_for_log(facts.malformed, 300));
+    }
+    if (!options.name.empty() && !is_valid_name(options.name)) {
+        return complain("--name: '" + escape_for_log(options.name, 100) + "' cannot be a partner's name");
+    }
+    const auto choices = choices_for(facts);
+    if (choices.empty()) return complain("nothing in the certificate can be matched");
+    const std::string name = options.name.empty() ? name_for(facts) : options.name;
+
+    std::string out = "# " + escape_for_log(facts.subject.text(), 300) + "\n# issued by " +
+                      escape_for_log(facts.issuer.text(), 300) + "\n# until " + format_time(facts.not_after) +
+                      "\n<MTLSPartner " + name + ">\n";
+    for (const Choice& choice : choices) {
+        out += "    # " + choice.cost + "\n    " + (&choice == &choices.front() ? "" : "#") + "MTLSIdentity " +
+               config_quote(choice.selector) + "\n";
+    }
+    if (!options.anchor.empty()) {
+        out += "    MTLSTrustAnchor " + config_quote(options.anchor) + "\n";
+    } else {
+        out +=
+            "    # Better the file of the CA that issues this partner's certificates: with mod_ssl, any CA that\n"
+            "    # SSLCACertificateFile names could issue one.\n    MTLSTrustAnchor mod_ssl\n";
+    }
+    out += "</MTLSPartner>\n";
+
+    const PolicyInput input = read_policy_text(out, options.root);
+    if (!input.policy) {
+        std::string why;
+        for (const Diagnostic& finding : input.findings) why += finding.message + "\n";
+        return complain(why);
+    }
+    std::cout << out;
+    if (options.anchor.empty()) return kFine;
+    const Identification who = input.policy->identify_at_any_time(*certificate.value(), {});
+    if (who.partner != nullptr) return kFine;
+    std::cerr << "mtls-authz: this policy would refuse the certificate: " << word_of(who.reason) << " "
+              << escape_for_log(who.detail, 300) << "\n  is " << options.anchor
+              << " the CA that issued it, and are intermediates missing?\n";
+    return kErrorsFound;
+}
+
+}  // namespace mtls::tool
