@@ -151,7 +151,9 @@ $(BUILD)/thread_tests: $(call objects,tsan,$(wildcard tests/threads/*.cpp) $(SUP
 $(BUILD)/httpd_tests: $(E2E_OBJ) $(SUPPORT_OBJ) $(CORE)
 	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
 
-$(BUILD)/tool_tests: $(call objects,plain,$(wildcard tests/tool/*.cpp)) $(SUPPORT_OBJ) $(CORE)
+$(BUILD)/plain/tests/tool/%.o: EXTRA = -Itests/support -Itools/mtls-authz
+
+$(BUILD)/tool_tests: $(call objects,plain,$(wildcard tests/tool/*.cpp) tools/mtls-authz/explanation.cpp) $(SUPPORT_OBJ) $(CORE)
 	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
 
 $(BUILD)/demo: $(call objects,plain,$(wildcard tests/demo/*.cpp)) $(SUPPORT_OBJ) $(CORE)

@@ -9,9 +9,9 @@
 
 namespace mtls {
 
-// Warnings about a policy that has no errors: anchors that have expired or will within 30 days, weak keys and digests in
-// them, identities that can never fit or are another partner's too, grants that another one covers. Linear in the size
-// of the policy, but for the grants of one partner.
+// Warnings about a policy that has no errors: anchors that have expired or will within 30 days, weak keys and digests
+// in them, identities that can never fit or are another partner's too, grants that another one covers. Linear in the
+// size of the policy, but for the grants of one partner.
 std::vector<Diagnostic> lint_policy(const Policy& policy, std::int64_t now);
 
 // An identity that fits but for some of its selectors.

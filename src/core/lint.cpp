@@ -19,6 +19,7 @@ public:
         for (const auto& partner : policy_.partners()) {
             if (seen.insert(partner->anchors.get()).second) check_anchors(*partner);
             for (const Identity& identity : partner->identities) check_identity(*partner, identity);
+            for (const GroupMembership& membership : partner->groups) check_group(*partner, membership);
             check_grants(partner->grants);
         }
         check_grants(policy_.grants());
@@ -38,7 +39,8 @@ private:
     }
 
     void check_anchor(const Anchor& anchor, const AnchorCertificate& c) {
-        constexpr std::int64_t kSoon = 30 * 86400;
+        constexpr std::int64_t kDay = 86400;
+        constexpr std::int64_t kSoon = 30 * kDay;
         constexpr int kLeastSecurityBits = 112;  // NIST SP 800-57: RSA 2048, P-224
         const std::string what =
             "MTLSTrustAnchor " + anchor.file + ": \"" + escape_for_log(c.facts.subject.text(), 200) + "\" ";
@@ -62,19 +64,34 @@ private:
         }
     }
 
-    void check_identity(const Partner& partner, const Identity& identity) {
-        const auto& selectors = identity.selectors;
+    // Two selectors that no certificate has both, in words; "" where there are none.
+    static std::string contradiction_in(const std::vector<Selector>& selectors) {
         for (std::size_t i = 0; i < selectors.size(); ++i) {
             for (std::size_t k = i + 1; k < selectors.size(); ++k) {
-                if (!selectors[i].contradicts(selectors[k])) continue;
-                return warn(identity.where, "MTLSIdentity of " + partner.name +
-                                                " can never fit: no certificate has both " + selectors[i].text() +
-                                                " and " + selectors[k].text());
+                if (selectors[i].contradicts(selectors[k])) return selectors[i].text() + " and " + selectors[k].text();
             }
         }
+        return {};
+    }
+
+    void check_group(const Partner& partner, const GroupMembership& membership) {
+        const std::string both = contradiction_in(membership.conditions);
+        if (both.empty()) return;
+        warn(partner.where, "MTLSGroup " + membership.names.front() + " of " + partner.name +
+                                ": nobody is in it, no certificate has both " + both);
+    }
+
+    void check_identity(const Partner& partner, const Identity& identity) {
+        const std::string both = contradiction_in(identity.selectors);
+        if (both.empty()) return;
+        warn(identity.where, "MTLSIdentity of " + partner.name + " can never fit: no certificate has both " + both);
     }
 
     void check_grants(const std::vector<Grant>& grants) {
+        for (const Grant& grant : grants) {
+            const std::string both = contradiction_in(grant.conditions);
+            if (!both.empty()) warn(grant.where, "MTLSGrant never holds: no certificate has both " + both);
+        }
         for (std::size_t i = 0; i < grants.size(); ++i) {
             for (std::size_t k = 0; k < grants.size(); ++k) {
                 if (i == k || !covers(grants[k], grants[i]) || (k > i && covers(grants[i], grants[k]))) continue;

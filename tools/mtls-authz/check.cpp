@@ -7,6 +7,7 @@
 #include "facts_json.hpp"
 #include "input.hpp"
 #include "mtls_authz/lint.hpp"
+#include "terminal.hpp"
 
 namespace mtls::tool {
 
@@ -41,7 +42,10 @@ int check_policy(const CheckOptions& options) {
         if (options.json) {
             all.push_back(finding_json(finding));
         } else {
-            std::cout << finding.str() << '\n';
+            std::cout << finding.where.str() << ": "
+                      << coloured(is_error(finding) ? "error:" : "warning:",
+                                  is_error(finding) ? Colour::kBad : Colour::kDoubt)
+                      << ' ' << finding.message << '\n';
         }
     }
     if (options.json) {

@@ -7,6 +7,7 @@
 #include "commands.hpp"
 #include "input.hpp"
 #include "mtls_authz/text.hpp"
+#include "terminal.hpp"
 
 namespace mtls::tool {
 
@@ -102,7 +103,9 @@ bool tell_certificates(const Policy& before, const Policy& after, const std::str
     }
     std::sort(files.begin(), files.end());
     bool different = false;
-    for (const std::string& file : files) {
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        show_progress("asked about", i, files.size());
+        const std::string& file = files[i];
         const auto certificate = read_client(file, {});
         if (!certificate) {
             std::cerr << "mtls-authz: " << certificate.error() << '\n';
@@ -113,6 +116,7 @@ bool tell_certificates(const Policy& before, const Policy& after, const std::str
         std::cout << file << ": was " << was << ", is " << is << '\n';
         different = true;
     }
+    show_progress("asked about", files.size(), files.size());
     return different;
 }
 

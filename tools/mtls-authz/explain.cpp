@@ -4,92 +4,18 @@
 #include <map>
 
 #include "commands.hpp"
+#include "explanation.hpp"
 #include "facts_json.hpp"
 #include "input.hpp"
 #include "mtls_authz/gate.hpp"
-#include "mtls_authz/lint.hpp"
-#include "mtls_authz/request_path.hpp"
 #include "mtls_authz/text.hpp"
+#include "terminal.hpp"
 
 namespace mtls::tool {
 
 namespace {
 
-constexpr std::size_t kMostMisses = 5;
-constexpr std::size_t kLongest = 300;
-
-std::string shown(std::string_view text) { return escape_for_log(text, kLongest); }
-
-// Tells where it stops, and why.
-class Story {
-public:
-    void step(const std::string& text) { steps_.push_back(text); }
-    void hint(const std::string& text) { hints_.push_back(text); }
-    const std::vector<std::string>& steps() const { return steps_; }
-    const std::vector<std::string>& hints() const { return hints_; }
-
-private:
-    std::vector<std::string> steps_, hints_;
-};
-
-std::string names_of(const std::vector<const Partner*>& partners) {
-    std::string out;
-    for (const Partner* partner : partners) out += (out.empty() ? "" : ", ") + partner->name;
-    return out;
-}
-
-void tell_near_misses(const Policy& policy, const CertificateFacts& facts, Story& story) {
-    for (const NearMiss& miss : find_near_misses(policy, facts, nullptr, kMostMisses)) {
-        std::string text = miss.partner->name + " (" + miss.identity->where.str() + ") nearly fits: ";
-        for (const NearMiss::Failure& failure : miss.failures) {
-            std::string actual;
-            for (const std::string& value : failure.actual) actual += (actual.empty() ? "" : ", ") + shown(value);
-            text += (&failure == &miss.failures.front() ? "" : "; ") + failure.selector->text() +
-                    " does not, the certificate has " + (actual.empty() ? "nothing there" : actual) +
-                    (failure.is_close ? " (a slip of the pen?)" : "");
-        }
-        story.hint(text);
-    }
-}
-
-void tell_identity(const Identification& who, Story& story) {
-    if (who.partner != nullptr) {
-        story.step("identity: " + who.partner->name + ", by MTLSIdentity " + who.identity->text() + " at " +
-                   who.identity->where.str());
-        if (!who.ca_keys.empty()) story.step("path: verified, issued by the key " + hex(bytes_of(who.ca_keys.front())));
-        std::string groups;
-        for (const std::string& group : who.groups) groups += (groups.empty() ? "" : ", ") + group;
-        story.step("groups: " + (groups.empty() ? "none" : groups));
-        return;
-    }
-    if (who.claimed.empty()) return story.step("identity: no MTLSIdentity fits");
-    story.step("identity: the certificate names " + names_of(who.claimed) +
-               (who.claimed_identity != nullptr ? ", by MTLSIdentity at " + who.claimed_identity->where.str() : ""));
-    for (const Partner* partner : who.claimed) {
-        std::string files;
-        for (const Anchor& anchor : partner->anchors->anchors) files += (files.empty() ? "" : ", ") + anchor.file;
-        if (partner->anchors->uses_mod_ssl) files += (files.empty() ? "" : ", ") + std::string(kModSsl);
-        story.hint(partner->name + " trusts " + files + ": the certificate has no valid path to these");
-    }
-}
-
-// The gate that only asks for a grant: what MTLSAllow by-grant would say.
-GateAnswer decide_by_grant(const Identification& who, const std::string& method, const std::string& path,
-                           Story& story) {
-    static const GateRules kByGrant = {GateRule::parse_allow("by-grant").value()};
-    const GateAnswer answer = decide({GateMode::kOn, &kByGrant, nullptr}, who, {method, path, false}, {});
-    if (answer.grant != nullptr) {
-        story.step("grant: MTLSGrant " + answer.grant->text() + " at " + answer.grant->where.str() +
-                   (answer.reason == Reason::kGranted ? "" : ", but not for " + method));
-    } else {
-        story.step("grant: none fits " + method + " " + path);
-        for (const GrantedPath& granted : who.grants) {
-            story.hint("it has MTLSGrant " + granted.grant->methods.text() + " " + granted.path->text() + " at " +
-                       granted.grant->where.str());
-        }
-    }
-    return answer;
-}
+std::string shown(std::string_view text) { return escape_for_log(text, 300); }
 
 Result<ServerCas> read_server_cas(const std::vector<std::string>& files) {
     ServerCas out;
@@ -116,13 +42,30 @@ int complain(const std::string& text) {
     return kNotDone;
 }
 
-void print(const Reason reason, const std::string& detail, const Story& story) {
-    const bool granted = reason == Reason::kGranted;
-    std::cout << (granted ? "allow" : "deny") << ": " << word_of(reason)
-              << (detail.empty() ? "" : " (" + shown(detail) + ")") << '\n';
-    for (const std::string& step : story.steps()) std::cout << "  " << step << '\n';
-    for (const std::string& hint : story.hints()) std::cout << "  - " << hint << '\n';
-    if (!granted) std::cout << text_of(reason).sentence << '\n';
+void print(const Explanation& told) {
+    const bool granted = told.reason == Reason::kGranted;
+    std::cout << coloured(granted ? "allow" : "deny", granted ? Colour::kGood : Colour::kBad) << ": "
+              << word_of(told.reason) << (told.detail.empty() ? "" : " (" + shown(told.detail) + ")") << '\n';
+    for (const std::string& step : told.steps) std::cout << "  " << step << '\n';
+    for (const std::string& hint : told.hints) std::cout << "  - " << hint << '\n';
+    if (!granted) std::cout << text_of(told.reason).sentence << '\n';
+}
+
+Json explanation_json(const Policy& policy, const Explanation& told) {
+    const Identification& who = told.who;
+    const bool granted = told.reason == Reason::kGranted;
+    const Identity* const rule = who.identity != nullptr ? who.identity : who.claimed_identity;
+    return {{"decision", granted ? "allow" : "deny"},
+            {"reason", word_of(told.reason)},
+            {"detail", told.detail},
+            {"partner", granted ? Json(who.partner->name) : Json(nullptr)},
+            {"claimed", claimed_json(who, told.reason)},
+            {"rule", rule != nullptr ? Json(rule->where.str()) : Json(nullptr)},
+            {"groups", who.groups},
+            {"steps", told.steps},
+            {"hints", told.hints},
+            {"generation", policy.generation()},
+            {"advice", text_of(told.reason).sentence}};
 }
 
 }  // namespace
@@ -138,8 +81,8 @@ int explain(const ExplainOptions& options) {
         return complain("--method: '" + shown(options.method) +
                         "' is no method that httpd knows; write GET, POST, ...");
     }
-    const bool with_request = !options.path.empty();
-    if (with_request && !options.path.starts_with('/')) return complain("--path: expected a path like /orders/17");
+    if (!options.path.empty() && !options.path.starts_with('/'))
+        return complain("--path: expected a path like /orders/17");
     const PolicyInput input = read_policy(options.policy, options.root);
     if (!input.policy) {
         for (const Diagnostic& finding : input.findings) std::cerr << finding.str() << '\n';
@@ -150,49 +93,14 @@ int explain(const ExplainOptions& options) {
     const auto server = read_server_cas(options.server_cas);
     if (!server) return complain(server.error());
     const Policy& policy = *input.policy;
-    const CertificateFacts& facts = certificate.value()->facts;
-
-    Story story;
-    story.step("certificate: " + shown(facts.subject.text()) + ", issued by " + shown(facts.issuer.text()) +
-               ", serial " + facts.serial + ", until " + format_time(facts.not_after));
-    Reason reason = Reason::kBadPath;
-    std::string detail;
-    const Identification who = policy.identify(*certificate.value(), {server.value(), {}, {}, now});
-    if (!with_request || find_path_fault(options.path) == PathFault::kNone) {
-        reason = who.reason;
-        detail = who.detail;
-        tell_identity(who, story);
-        if (who.reason == Reason::kUnknownPartner || who.reason == Reason::kNotVerified) {
-            tell_near_misses(policy, facts, story);
-        }
-        if (reason == Reason::kGranted && with_request) {
-            reason = decide_by_grant(who, options.method.empty() ? "GET" : options.method, options.path, story).reason;
-        }
-        if (options.server_cas.empty() && policy.some_trust_mod_ssl() && reason == Reason::kNotVerified) {
-            story.hint("some partners trust mod_ssl: give the CAs of SSLCACertificateFile with --server-ca");
-        }
-    }
-    if (!options.json) {
-        print(reason, detail, story);
+    const Explanation told =
+        explain_request(policy, *certificate.value(), server.value(), now, options.method, options.path);
+    if (options.json) {
+        std::cout << one_line(explanation_json(policy, told)) << '\n';
     } else {
-        std::cout << one_line(
-                         {{"decision", reason == Reason::kGranted ? "allow" : "deny"},
-                          {"reason", word_of(reason)},
-                          {"detail", detail},
-                          {"partner", reason == Reason::kGranted && who.partner != nullptr ? Json(who.partner->name)
-                                                                                           : Json(nullptr)},
-                          {"claimed", claimed_json(who, reason)},
-                          {"rule", who.identity != nullptr           ? Json(who.identity->where.str())
-                                   : who.claimed_identity != nullptr ? Json(who.claimed_identity->where.str())
-                                                                     : Json(nullptr)},
-                          {"groups", who.groups},
-                          {"steps", story.steps()},
-                          {"hints", story.hints()},
-                          {"generation", policy.generation()},
-                          {"advice", text_of(reason).sentence}})
-                  << '\n';
+        print(told);
     }
-    return reason == Reason::kGranted ? kFine : kDenied;
+    return told.reason == Reason::kGranted ? kFine : kDenied;
 }
 
 namespace {

@@ -1,5 +1,6 @@
 // mtls-authz: writes, checks and explains policies, with the core that the module decides with.
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <exception>
 #include <iostream>
 
@@ -99,9 +100,7 @@ void add_diff(CLI::App& app, int& status) {
     command->callback([&status] { status = show_difference(options); });
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
     int status = kFine;
     CLI::App app("Writes, checks and explains the policy of mod_mtls_authz, as the server would decide.", "mtls-authz");
     app.require_subcommand(1);
@@ -117,8 +116,18 @@ int main(int argc, char** argv) {
         return std::cout.good() ? status : kNotDone;
     } catch (const CLI::ParseError& e) {
         return app.exit(e) == 0 ? kFine : kNotDone;
-    } catch (const std::exception& e) {
-        std::cerr << "mtls-authz: " << e.what() << '\n';
-        return kNotDone;
     }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const std::exception& e) {
+        std::fprintf(stderr, "mtls-authz: %s\n", e.what());
+    } catch (...) {
+        std::fputs("mtls-authz: failed\n", stderr);
+    }
+    return kNotDone;
 }

@@ -30,6 +30,8 @@ code { font: .9em/1.5 ui-monospace, monospace; overflow-wrap: anywhere; }
 .stop { font-weight: 600; color: #b00020; }
 @media (prefers-color-scheme: dark) { .stop { color: #ff8a80; } }
 table { border-collapse: collapse; width: 100%; }
+dl + table { margin-top: .75rem; }
+th { white-space: nowrap; }
 td, th { text-align: left; vertical-align: top; padding: .25rem .5rem .25rem 0; border-top: 1px solid var(--line); overflow-wrap: anywhere; }
 @media (max-width: 36rem) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin: 0 0 .5rem; } }
 @media print { body { max-width: none; font-size: 11pt; padding: 0; } section { border-color: #999; } }
@@ -40,7 +42,7 @@ td, th { text-align: left; vertical-align: top; padding: .25rem .5rem .25rem 0; 
 
 std::string escaped(std::string_view text) {
     std::string out;
-    for (const char c : escape_for_log(text, 4096)) {
+    for (const char c : text) {
         switch (c) {
             case '<':
                 out += "&lt;";
@@ -51,11 +53,15 @@ std::string escaped(std::string_view text) {
             case '&':
                 out += "&amp;";
                 break;
+            case '"':
+                out += "&quot;";
+                break;
             case '\'':
                 out += "&#39;";
                 break;
             default:
-                out += c;
+                // What is not printable ASCII is shown as in the log.
+                out += escape_for_log({&c, 1}, 8);
         }
     }
     return out;
@@ -99,12 +105,11 @@ std::string grants_text(const std::vector<Grant>& grants) {
     if (grants.empty()) return {};
     std::string out = "<table><tr><th>Methods</th><th>Paths</th><th>Only if</th></tr>\n";
     for (const Grant& grant : grants) {
-        std::string paths, conditions;
-        for (const PathPattern& path : grant.paths) paths += (paths.empty() ? "" : "<br>") + code(path.text());
-        for (const Selector& selector : grant.conditions)
-            conditions += (conditions.empty() ? "" : "<br>") + code(selector.text());
-        out += "<tr><td>" + escaped(grant.methods.text()) + "</td><td>" + paths + "</td><td>" + conditions +
-               "</td></tr>\n";
+        out += "<tr><td>" + escaped(grant.methods.text()) + "</td><td>";
+        for (const PathPattern& path : grant.paths) out += "<div>" + code(path.text()) + "</div>";
+        out += "</td><td>";
+        for (const Selector& selector : grant.conditions) out += "<div>" + code(selector.text()) + "</div>";
+        out += "</td></tr>\n";
     }
     return out + "</table>\n";
 }
@@ -114,7 +119,10 @@ std::string partner_text(const Partner& partner) {
     for (const Identity& identity : partner.identities) identities += "<div>" + code(identity.text()) + "</div>";
     for (const GroupMembership& membership : partner.groups) {
         std::string line;
-        for (const std::string& name : membership.names) line += (line.empty() ? "" : ", ") + escaped(name);
+        for (const std::string& name : membership.names) {
+            if (!line.empty()) line += ", ";
+            line += escaped(name);
+        }
         for (const Selector& selector : membership.conditions) line += " if " + code(selector.text());
         groups += "<div>" + line + "</div>";
     }

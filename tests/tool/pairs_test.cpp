@@ -1,0 +1,182 @@
+// The tool's answer is the server's: random policies and certificates through both ways of asking.
+#include <ctime>
+#include <random>
+
+#include "explanation.hpp"
+#include "mtls_authz/gate.hpp"
+#include "mtls_authz/identification_cache.hpp"
+#include "mtls_authz/policy_builder.hpp"
+#include "mtls_authz/request_path.hpp"
+#include "mtls_authz/session_chain.hpp"
+#include "tool.hpp"
+
+using namespace test;
+
+namespace {
+
+constexpr unsigned kSeed = 20261125;  // the same pairs each time
+
+class Chance {
+public:
+    bool one_in(int n) { return below(n) == 0; }
+    int below(int n) { return static_cast<int>(engine_() % static_cast<unsigned>(n)); }
+    template <class Range>
+    const auto& of(const Range& range) {
+        return range[static_cast<std::size_t>(below(static_cast<int>(std::size(range))))];
+    }
+
+private:
+    std::mt19937 engine_{kSeed};
+};
+
+const std::vector<std::string> kNames = {"a", "b", "c"};
+const std::vector<std::string> kPaths = {"/a", "/a/", "/a/b", "/a/b/c", "/p1/x", "/p2/x", "/a/..;/b", "/a%2fb", "/"};
+const std::vector<std::string> kMethods = {"GET", "HEAD", "POST", "DELETE", "BREW"};
+
+struct Random {
+    Chance chance;
+    std::vector<Identity> cas;
+
+    std::string word() { return chance.of(kNames); }
+
+    std::string selector() {
+        switch (chance.below(8)) {
+            case 0:
+                return "DNS:" + word() + ".example.org";
+            case 1:
+                return "DNS:*.example.org";
+            case 2:
+                return "OU:" + word();
+            case 3:
+                return "O:" + word();
+            case 4:
+                return "!OU:" + word();
+            case 5:
+                return "EKU:clientAuth";
+            case 6:
+                return "URI:https://" + word() + ".example.org/*";
+            default:
+                return "CN:" + word();
+        }
+    }
+    std::string selectors() {
+        std::string out = "CN:" + word();
+        if (chance.one_in(2)) out = "DNS:" + word() + ".example.org";
+        for (int i = chance.below(3); i > 0; --i) out += " " + selector();
+        return out;
+    }
+
+    std::string partner(int number) {
+        std::string out = "<MTLSPartner p" + std::to_string(number) + ">\n";
+        for (int i = chance.below(3); i >= 0; --i) out += "MTLSIdentity " + selectors() + "\n";
+        if (chance.one_in(6)) out += "MTLSIdentity any\n";
+        out += "MTLSTrustAnchor ca" + std::to_string(chance.below(3)) + ".pem\n";
+        if (chance.one_in(3)) out += "MTLSTrustAnchor ca" + std::to_string(chance.below(3)) + ".pem until=2031-01-01\n";
+        if (chance.one_in(8)) out += "MTLSSuspend On\n";
+        if (chance.one_in(8)) out += "MTLSValid until=2020-01-01\n";
+        if (chance.one_in(8)) out += "MTLSCRL required\n";
+        for (int i = chance.below(3); i > 0; --i) {
+            out += "MTLSGrant " + std::string(chance.one_in(2) ? "read" : "GET,POST") + " " +
+                   chance.of(std::vector<std::string>{"/a", "/a/**", "/a/*", "/%{partner}/x"}) +
+                   (chance.one_in(3) ? " if OU:" + word() : "") + "\n";
+        }
+        return out + "</MTLSPartner>\n";
+    }
+    std::string policy() {
+        std::string out;
+        const int partners = 1 + chance.below(4);
+        for (int i = 0; i < partners; ++i) out += partner(i);
+        if (chance.one_in(3)) out += "MTLSGrant * /%{partner}/**\n";
+        if (chance.one_in(4)) out += "MTLSRevoke OU:" + word() + "\n";
+        return out;
+    }
+
+    mtls::PresentedCertificate certificate() {
+        CertSpec spec;
+        spec.subject = {{"O", word()}, {"CN", word()}};
+        for (int i = chance.below(3); i > 0; --i) spec.subject.push_back({"OU", word()});
+        if (chance.one_in(8)) spec.subject.push_back({"CN", word()});
+        for (int i = chance.below(3); i > 0; --i) spec.san.emplace_back(GEN_DNS, word() + ".example.org");
+        if (chance.one_in(3)) spec.san.emplace_back(GEN_URI, "https://" + word() + ".example.org/x");
+        if (chance.one_in(12)) spec.not_after = -10;
+        if (chance.one_in(12)) spec.san.emplace_back(GEN_DNS, std::string("a\0b", 3));
+        if (chance.one_in(6)) spec.eku = "serverAuth";
+        const Identity& issuer = chance.of(cas);
+        const Identity leaf = issue(spec, &issuer);
+        mtls::PresentedCertificate out;
+        out.leaf = mtls::share(*leaf.cert);
+        out.facts = mtls::read_facts(*leaf.cert);
+        out.helpers = mtls::useful_helpers(*leaf.cert, {issuer.cert.get()});
+        return out;
+    }
+};
+
+// As a request behind MTLSAllow by-grant goes through the module: the connection's memory, the path, the gate.
+mtls::Reason decide_as_module(mtls::IdentificationCache& connection,
+                              const std::shared_ptr<const mtls::PresentedCertificate>& certificate,
+                              const mtls::Snapshot& snapshot, const mtls::ServerCas& server, std::int64_t now,
+                              const std::string& method, const std::string& path) {
+    static const mtls::GateRules kRules = {mtls::GateRule::parse_allow("by-grant").value()};
+    const auto who = connection.identify(certificate, snapshot, server, now);
+    if (mtls::find_path_fault(path) != mtls::PathFault::kNone) return mtls::Reason::kBadPath;
+    if (who->reason != mtls::Reason::kGranted) return who->reason;
+    return mtls::decide({mtls::GateMode::kOn, &kRules, nullptr}, *who, {method, path}, {}).reason;
+}
+
+}  // namespace
+
+CLAIM(ten_thousand_random_pairs_are_explained_as_the_module_decides_them) {
+    Bench bench;
+    Random random;
+    for (int i = 0; i < 3; ++i) {
+        random.cas.push_back(make_ca("CA " + std::to_string(i)));
+        bench.file("ca" + std::to_string(i) + ".pem", random.cas.back().cert_pem());
+    }
+    // One that two of the policies' anchors may stand above, and one that nobody names.
+    random.cas.push_back(make_ca("Sub", &random.cas.front()));
+    random.cas.push_back(make_ca("Stranger"));
+    std::vector<std::shared_ptr<const mtls::PresentedCertificate>> certificates;
+    for (int i = 0; i < 100; ++i) {
+        certificates.push_back(std::make_shared<const mtls::PresentedCertificate>(random.certificate()));
+    }
+    std::vector<mtls::IdentificationCache> connections(certificates.size());
+    const mtls::ServerCas server;
+    std::map<mtls::Reason, int> seen;
+    int pairs = 0;
+    for (std::uint64_t serial = 1; pairs < 10000; ++serial) {
+        const std::string text = random.policy();
+        mtls::DiskFiles disk;
+        mtls::PolicyBuilder builder(bench.folder(), disk);
+        std::vector<mtls::Diagnostic> errors;
+        const auto directives = mtls::read_directives(text, "p.conf", errors);
+        for (const mtls::Directive& directive : directives.value()) builder.add(directive, mtls::Origin::kPolicyFile);
+        std::shared_ptr<const mtls::Policy> policy = builder.build();
+        test::check(policy != nullptr,
+                    text + (builder.diagnostics().empty() ? "" : builder.diagnostics().front().str()), __FILE__,
+                    __LINE__);
+        const mtls::Snapshot snapshot{policy, std::make_shared<const mtls::Refusals>(),
+                                      std::make_shared<const mtls::CrlSet>(), serial};
+        for (std::size_t i = 0; i < certificates.size(); ++i, ++pairs) {
+            const std::int64_t now = std::time(nullptr) + (random.chance.one_in(10) ? 200000 : 0);
+            const std::string& path = random.chance.of(kPaths);
+            const std::string& method = random.chance.of(kMethods);
+            const mtls::Reason by_module =
+                decide_as_module(connections[i], certificates[i], snapshot, server, now, method, path);
+            const auto told = mtls::tool::explain_request(*policy, *certificates[i], server, now, method, path);
+            test::check_equal(mtls::word_of(told.reason), mtls::word_of(by_module), method + " " + path + "\n" + text,
+                              __FILE__, __LINE__);
+            CHECK(!told.steps.empty());
+            ++seen[by_module];
+        }
+    }
+    // The pairs are worth something: every kind of answer is among them.
+    using mtls::Reason;
+    for (const Reason reason : {Reason::kGranted, Reason::kBadPath, Reason::kMalformedCertificate, Reason::kExpired,
+                                Reason::kRevoked, Reason::kNotVerified, Reason::kUnknownPartner, Reason::kWrongIssuer,
+                                Reason::kAmbiguous, Reason::kRevocationUnknown, Reason::kSuspended,
+                                Reason::kOutsideContract, Reason::kNotAllowed, Reason::kMethodNotGranted}) {
+        test::check(seen[reason] > 10,
+                    std::string(mtls::word_of(reason)) + " came " + std::to_string(seen[reason]) + " times", __FILE__,
+                    __LINE__);
+    }
+}

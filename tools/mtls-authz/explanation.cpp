@@ -1,0 +1,106 @@
+#include "explanation.hpp"
+
+#include "mtls_authz/gate.hpp"
+#include "mtls_authz/lint.hpp"
+#include "mtls_authz/request_path.hpp"
+#include "mtls_authz/text.hpp"
+
+namespace mtls::tool {
+
+namespace {
+
+constexpr std::size_t kMostMisses = 5;
+constexpr std::size_t kLongest = 300;
+
+std::string shown(std::string_view text) { return escape_for_log(text, kLongest); }
+
+std::string names_of(const std::vector<const Partner*>& partners) {
+    std::string out;
+    for (const Partner* partner : partners) out += (out.empty() ? "" : ", ") + partner->name;
+    return out;
+}
+
+void tell_near_misses(const Policy& policy, const CertificateFacts& facts, Explanation& out) {
+    for (const NearMiss& miss : find_near_misses(policy, facts, nullptr, kMostMisses)) {
+        std::string text = miss.partner->name + " (" + miss.identity->where.str() + ") nearly fits: ";
+        for (const NearMiss::Failure& failure : miss.failures) {
+            std::string actual;
+            for (const std::string& value : failure.actual) actual += (actual.empty() ? "" : ", ") + shown(value);
+            text += (&failure == &miss.failures.front() ? "" : "; ") + failure.selector->text() +
+                    " does not, the certificate has " + (actual.empty() ? "nothing there" : actual) +
+                    (failure.is_close ? " (a slip of the pen?)" : "");
+        }
+        out.hints.push_back(text);
+    }
+}
+
+void tell_identity(const Identification& who, Explanation& out) {
+    if (who.partner != nullptr) {
+        out.steps.push_back("identity: " + who.partner->name + ", by MTLSIdentity " + who.identity->text() + " at " +
+                            who.identity->where.str());
+        if (!who.ca_keys.empty())
+            out.steps.push_back("path: verified, issued by the key " + hex(bytes_of(who.ca_keys.front())));
+        std::string groups;
+        for (const std::string& group : who.groups) groups += (groups.empty() ? "" : ", ") + group;
+        out.steps.push_back("groups: " + (groups.empty() ? "none" : groups));
+        return;
+    }
+    if (who.claimed.empty()) {
+        out.steps.emplace_back("identity: no MTLSIdentity fits");
+        return;
+    }
+    out.steps.push_back(
+        "identity: the certificate names " + names_of(who.claimed) +
+        (who.claimed_identity != nullptr ? ", by MTLSIdentity at " + who.claimed_identity->where.str() : ""));
+    for (const Partner* partner : who.claimed) {
+        std::string files;
+        for (const Anchor& anchor : partner->anchors->anchors) files += (files.empty() ? "" : ", ") + anchor.file;
+        if (partner->anchors->uses_mod_ssl) files += (files.empty() ? "" : ", ") + std::string(kModSsl);
+        out.hints.push_back(partner->name + " trusts " + files + ": the certificate has no valid path to these");
+    }
+}
+
+// The gate that only asks for a grant: what MTLSAllow by-grant would say.
+GateAnswer decide_by_grant(const Identification& who, const std::string& method, const std::string& path,
+                           Explanation& out) {
+    static const GateRules kByGrant = {GateRule::parse_allow("by-grant").value()};
+    const GateAnswer answer = decide({GateMode::kOn, &kByGrant, nullptr}, who, {method, path, false}, {});
+    if (answer.grant != nullptr) {
+        out.steps.push_back("grant: MTLSGrant " + answer.grant->text() + " at " + answer.grant->where.str() +
+                            (answer.reason == Reason::kGranted ? "" : ", but not for " + method));
+    } else {
+        out.steps.push_back("grant: none fits " + method + " " + path);
+        for (const GrantedPath& granted : who.grants) {
+            out.hints.push_back("it has MTLSGrant " + granted.grant->methods.text() + " " + granted.path->text() +
+                                " at " + granted.grant->where.str());
+        }
+    }
+    return answer;
+}
+
+}  // namespace
+
+Explanation explain_request(const Policy& policy, const PresentedCertificate& certificate, const ServerCas& server,
+                            std::int64_t now, const std::string& method, const std::string& path) {
+    const CertificateFacts& facts = certificate.facts;
+    Explanation out;
+    out.steps.push_back("certificate: " + shown(facts.subject.text()) + ", issued by " + shown(facts.issuer.text()) +
+                        ", serial " + facts.serial + ", until " + format_time(facts.not_after));
+    out.who = policy.identify(certificate, {server, {}, {}, now});
+    out.reason = Reason::kBadPath;
+    if (!path.empty() && find_path_fault(path) != PathFault::kNone) return out;
+    out.reason = out.who.reason;
+    out.detail = out.who.detail;
+    tell_identity(out.who, out);
+    if (out.reason == Reason::kUnknownPartner || out.reason == Reason::kNotVerified)
+        tell_near_misses(policy, facts, out);
+    if (out.reason == Reason::kGranted && !path.empty()) {
+        out.reason = decide_by_grant(out.who, method.empty() ? "GET" : method, path, out).reason;
+    }
+    if (server.certificates.empty() && policy.some_trust_mod_ssl() && out.reason == Reason::kNotVerified) {
+        out.hints.emplace_back("some partners trust mod_ssl: give the CAs of SSLCACertificateFile with --server-ca");
+    }
+    return out;
+}
+
+}  // namespace mtls::tool

@@ -1,0 +1,24 @@
+// The decision about one certificate, with the steps that led to it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "mtls_authz/policy.hpp"
+
+namespace mtls::tool {
+
+struct Explanation {
+    Reason reason = Reason::kInternalError;
+    std::string detail;
+    Identification who;
+    std::vector<std::string> steps;  // what was found, in order
+    std::vector<std::string> hints;  // what would have to change
+};
+
+// As the module decides behind `MTLSAllow by-grant`; with an empty path, only who it is. `who` borrows from `policy`.
+Explanation explain_request(const Policy& policy, const PresentedCertificate& certificate, const ServerCas& server,
+                            std::int64_t now, const std::string& method, const std::string& path);
+
+}  // namespace mtls::tool
