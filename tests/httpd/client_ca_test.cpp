@@ -252,6 +252,20 @@ CLAIM(each_virtual_host_that_sni_picks_has_its_own_setting) {
     CHECK(!names(site.announced(TLS1_3_VERSION, "localhost"), "Stranger CA"));
 }
 
+CLAIM(a_virtual_host_inherits_the_servers_setting_unless_it_has_its_own) {
+    const World& w = world();
+    for (const char* own : {"", "MTLSClientCA Off\n"}) {
+        CaSite site;
+        site.put("stranger", kStranger);
+        site.httpd.set_tls_lines(std::string("SSLVerifyClient optional\n") + own);
+        site.httpd.configure("AliasMatch ^/gate/ \"" + site.httpd.path("htdocs/ok.html") +
+                             "\"\nMTLSClientCA On\nMTLSPolicyFile partners/*.conf\n<Location /gate>\n"
+                             " MTLSAllow any-partner\n</Location>\n");
+        site.httpd.start();
+        CHECK_EQUAL(site.get(as(w.acme_from_stranger)), *own == '\0' ? 200 : 0);
+    }
+}
+
 CLAIM(certificates_asked_for_per_location_are_verified_by_live_anchors) {
     const World& w = world();
     CaSite site;

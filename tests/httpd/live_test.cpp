@@ -123,6 +123,28 @@ CLAIM(a_partner_file_that_appears_changes_and_goes_counts_on_open_connections) {
     CHECK_EQUAL(notices, 4U);
 }
 
+CLAIM(every_mpm_reloads) {
+    for (const char* mpm : {"prefork", "worker"}) {
+        LiveSite site;
+        site.put("acme.conf", kAcme);
+        site.start("", mpm);
+        CHECK_EQUAL(site.get(world().globex), 403);
+        site.put("globex.conf", kGlobex);
+        for (int i = 0; i < 4; ++i) becomes([&] { return site.get(world().globex); }, 200, mpm);
+    }
+}
+
+CLAIM(without_refresh_files_count_at_a_restart_alone) {
+    LiveSite site;
+    site.put("acme.conf", kAcme);
+    site.start("MTLSPolicyRefresh 0\n");
+    site.put("globex.conf", kGlobex);
+    stays([&] { return site.get(world().globex); }, 403, "no look");
+    CHECK_EQUAL(site.get(world().acme), 200);
+    site.httpd.graceful();
+    becomes([&] { return site.get(world().globex); }, 200, "restarted");
+}
+
 CLAIM(a_bad_policy_file_leaves_the_old_policy_in_force_and_says_why_once) {
     const World& w = world();
     LiveSite site;

@@ -43,12 +43,12 @@ int explain(const ExplainOptions& options);
 int explain_log_line(const std::string& line);
 
 struct SuggestOptions {
-    std::string certificate;
-    std::string name;
+    std::vector<std::string> certificates;
+    std::string name;  // where there is one certificate
     std::string anchor;
     std::string root = ".";
 };
-// A ready-to-paste <MTLSPartner> block.
+// A ready-to-paste <MTLSPartner> block for each certificate.
 int suggest(const SuggestOptions& options);
 
 struct MatrixOptions {

@@ -67,12 +67,17 @@ void add_explain(CLI::App& app, int& status) {
 void add_suggest(CLI::App& app, int& status) {
     static SuggestOptions options;
     CLI::App* const command = app.add_subcommand("suggest", "A ready-to-paste <MTLSPartner> block for a certificate");
-    command->add_option("CERT", options.certificate, "PEM, DER or PKCS#7; - for standard input")->required();
+    command->add_option("CERT", options.certificates, "PEM, DER or PKCS#7; - for standard input")->required();
     command->add_option("--name", options.name, "The partner's name; otherwise made from the certificate");
     command->add_option("--anchor", options.anchor, "File of the CA that issues its certificates");
     command->add_option("--root", options.root, "Folder of a relative --anchor: the server's ServerRoot");
     command->footer("Example: mtls-authz suggest acme.pem --anchor mtls/acme-ca.pem --root /etc/apache2 > acme.conf");
-    command->callback([&status] { status = suggest(options); });
+    command->callback([&status] {
+        if (options.certificates.size() > 1 && !options.name.empty()) {
+            throw CLI::ValidationError("--name", "is for one certificate");
+        }
+        status = suggest(options);
+    });
 }
 
 void add_matrix(CLI::App& app, int& status) {

@@ -80,14 +80,12 @@ std::string name_for(const CertificateFacts& facts) {
     return out.empty() || reserved ? "partner" : out;
 }
 
-}  // namespace
-
-int suggest(const SuggestOptions& options) {
+int suggest_for(const std::string& file, const SuggestOptions& options) {
     const auto complain = [](const std::string& text) {
         std::cerr << "mtls-authz: " << text << '\n';
         return kNotDone;
     };
-    const auto certificate = read_client(options.certificate, {});
+    const auto certificate = read_client(file, {});
     if (!certificate) return complain(certificate.error());
     const CertificateFacts& facts = certificate.value()->facts;
     if (!facts.malformed.empty()) {
@@ -130,6 +128,14 @@ int suggest(const SuggestOptions& options) {
               << escape_for_log(who.detail, 300) << "\n  is " << options.anchor
               << " the CA that issued it, and are intermediates missing?\n";
     return kErrorsFound;
+}
+
+}  // namespace
+
+int suggest(const SuggestOptions& options) {
+    int status = kFine;
+    for (const std::string& file : options.certificates) status = std::max(status, suggest_for(file, options));
+    return status;
 }
 
 }  // namespace mtls::tool
