@@ -79,7 +79,6 @@ CLAIM(ten_thousand_reloads_under_load_race_with_nothing_and_fail_no_request) {
     httpd.start({"env", "LD_PRELOAD=" + sanitizer_library(paths.module),
                  "TSAN_OPTIONS=halt_on_error=0:report_signal_unsafe=0:log_path=" + report});
 
-    // It listens before it has read its configuration for the second time.
     CHECK_EQUAL(TlsClient(httpd.port(), as(w.acme)).get("/gate/a/x").status, 200);
 
     std::atomic<bool> done{false};

@@ -195,7 +195,8 @@ void Httpd::start(const std::vector<std::string>& wrapper) {
     }
     const int tries = single ? 1200 : 400;
     for (int i = 0; i < tries; ++i) {
-        if (accepts(port_)) return;
+        // It listens, and closes again, before it reads its configuration for the second time; then it writes its pid.
+        if (fs::exists(path("run/httpd.pid")) && accepts(port_)) return;
         if (waitpid(pid_, nullptr, WNOHANG) == pid_) {
             pid_ = -1;
             std::ifstream err(root_ + "/logs/stderr.log");

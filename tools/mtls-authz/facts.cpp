@@ -3,11 +3,14 @@
 #include "commands.hpp"
 #include "facts_json.hpp"
 #include "input.hpp"
+#include "terminal.hpp"
 
 namespace mtls::tool {
 
 int show_facts(const std::vector<std::string>& files) {
-    for (const std::string& file : files) {
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        show_progress("read", i, files.size());
+        const std::string& file = files[i];
         const auto content = read_input(file);
         const auto certificates = content ? read_any_certificates(content.value())
                                           : Result<std::vector<X509Ptr>>(Error{"cannot be read: " + content.error()});
@@ -19,6 +22,7 @@ int show_facts(const std::vector<std::string>& files) {
             std::cout << one_line(facts_json(file, read_facts(*certificate))) << '\n';
         }
     }
+    show_progress("read", files.size(), files.size());
     return kFine;
 }
 

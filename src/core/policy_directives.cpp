@@ -1,0 +1,318 @@
+// The directives of a policy, one after the other: what each takes, and what is wrong with it alone.
+#include <algorithm>
+#include <charconv>
+#include <iterator>
+
+#include "mtls_authz/policy_builder.hpp"
+#include "mtls_authz/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
+
+// The value of NAME=VALUE, in any case of NAME.
+std::optional<std::string> option(std::string_view word, std::string_view name) {
+    const std::size_t n = name.size();
+    if (word.size() <= n || word[n] != '=' || !equal_nocase(word.substr(0, n), name)) return std::nullopt;
+    return std::string(word.substr(n + 1));
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> read_suspension(const Directive& d) {
+    auto words = config_words(d.args);
+    if (!words.empty() && option(words.back(), "note")) words.pop_back();
+    if (words.empty()) return Error{d.name + ": expected NAME... [note=TEXT]"};
+    for (const std::string& name : words) {
+        if (is_valid_name(name)) continue;
+        const bool half_quoted = name.find('"') != std::string::npos;
+        return Error{d.name + ": " + quoted(name) + " cannot be a partner's name" +
+                     (half_quoted ? "; quotes go around the whole word: \"note=two words\"" : "")};
+    }
+    return words;
+}
+
+bool PolicyBuilder::read_selectors(const Directive& d, const std::vector<std::string>& words,
+                                   std::vector<Selector>& out) {
+    bool ok = true;
+    for (const std::string& word : words) {
+        auto parsed = Selector::parse(word);
+        if (!parsed) {
+            error(d.where, d.name + ": " + parsed.error());
+            ok = false;
+            continue;
+        }
+        for (const std::string& text : parsed.value().warnings) warning(d.where, d.name + ": " + text);
+        out.push_back(std::move(parsed.value().selector));
+    }
+    if (!ok) return false;
+    if (out.size() > kMostSelectors) {
+        error(d.where, d.name + ": more than " + std::to_string(kMostSelectors) + " selectors on one line");
+        return false;
+    }
+    if (std::all_of(out.begin(), out.end(), [](const Selector& s) { return s.negated(); })) {
+        error(d.where, d.name +
+                           ": expected at least one selector without '!': what a certificate is not says nothing "
+                           "about whose it is");
+        return false;
+    }
+    return true;
+}
+
+void PolicyBuilder::identity(const Directive& d, Partner& partner) {
+    auto words = config_words(d.args);
+    Identity identity;
+    identity.where = d.where;
+    if (!words.empty()) identity.anchor = option(words.back(), "anchor");
+    if (identity.anchor) words.pop_back();
+    if (words.empty()) return error(d.where, d.name + ": expected SELECTOR... or any, like DNS:api.acme.example");
+    identity.any = words.size() == 1 && equal_nocase(words.front(), "any");
+    if (identity.any || read_selectors(d, words, identity.selectors)) partner.identities.push_back(std::move(identity));
+}
+
+// Nothing where it cannot be read: then that is said.
+std::optional<std::string> PolicyBuilder::read_content(const Directive& d, const std::string& file, std::size_t limit) {
+    const std::string path = absolute(file);
+    auto content = files_.read(path, limit);
+    files_read_.insert_or_assign(path, FileRead{content ? sha256(content.value()) : content.error(), limit});
+    if (content) return std::move(content.value());
+    error(d.where, d.name + ": cannot read " + quoted(path) + ": " + content.error());
+    return std::nullopt;
+}
+
+bool PolicyBuilder::read_file(const Directive& d, const std::string& file, std::vector<AnchorCertificate>& out) {
+    const std::string path = absolute(file);
+    const auto content = read_content(d, file, kLargestCertificateFile);
+    if (!content) return false;
+    auto certificates = read_certificates(*content, path);
+    if (!certificates) {
+        error(d.where, d.name + ": " + certificates.error());
+        return false;
+    }
+    out = std::move(certificates.value());
+    return true;
+}
+
+void PolicyBuilder::trust_anchor(const Directive& d, Partner* partner) {
+    const auto words = config_words(d.args);
+    auto& set = partner != nullptr ? own_anchors_[partner] : default_anchors_;
+    if (partner == nullptr && set) {
+        return error(d.where, d.name + ": the default trust anchor is already set at " + set->where.str() +
+                                  "; name all its files on one line");
+    }
+    if (!set) set = std::make_shared<AnchorSet>();
+    set->where = d.where;
+    if (words.size() == 1 && words.front() == kModSsl) {
+        set->uses_mod_ssl = true;
+        return;
+    }
+    std::vector<std::string> files;
+    TimeWindow window;
+    for (const std::string& word : words) {
+        const auto from = option(word, "from");
+        const auto until = option(word, "until");
+        if (!from && !until) {
+            if (word == kModSsl) return error(d.where, d.name + ": mod_ssl stands alone on its line");
+            files.push_back(word);
+            continue;
+        }
+        auto& edge = from ? window.from : window.until;
+        if (edge) return error(d.where, d.name + ": " + quoted(word) + " is given twice");
+        const auto date = parse_date(from ? *from : *until, from ? DateEdge::kFrom : DateEdge::kUntil);
+        if (!date) return error(d.where, d.name + ": " + date.error());
+        edge = date.value();
+    }
+    if (files.empty()) return error(d.where, d.name + ": expected FILE... [from=DATE] [until=DATE], or mod_ssl");
+    if (window.from && window.until && *window.from > *window.until) {
+        return error(d.where, d.name + ": from= is later than until=");
+    }
+    for (const std::string& file : files) {
+        Anchor anchor{file, d.where, window, {}};
+        if (read_file(d, file, anchor.certificates)) set->anchors.push_back(std::move(anchor));
+    }
+}
+
+void PolicyBuilder::intermediate(const Directive& d, Partner& partner) {
+    const auto files = config_words(d.args);
+    if (files.empty()) return error(d.where, d.name + ": expected FILE...");
+    for (const std::string& file : files) {
+        std::vector<AnchorCertificate> certificates;
+        if (!read_file(d, file, certificates)) continue;
+        partner.intermediate_files.push_back(file);
+        std::move(certificates.begin(), certificates.end(), std::back_inserter(partner.intermediates));
+    }
+}
+
+void PolicyBuilder::group(const Directive& d, Partner& partner) {
+    const auto words = config_words(d.args);
+    const auto condition =
+        std::find_if(words.begin(), words.end(), [](const std::string& w) { return equal_nocase(w, "if"); });
+    GroupMembership membership;
+    membership.names.assign(words.begin(), condition);
+    if (membership.names.empty()) return error(d.where, d.name + ": expected NAME... [if SELECTOR...]");
+    for (const std::string& name : membership.names) {
+        if (!is_valid_name(name)) return error(d.where, d.name + ": " + quoted(name) + " cannot be a group's name");
+    }
+    if (condition != words.end()) {
+        const std::vector<std::string> selectors(condition + 1, words.end());
+        if (selectors.empty()) return error(d.where, d.name + ": expected SELECTOR... after 'if'");
+        if (!read_selectors(d, selectors, membership.conditions)) return;
+    }
+    partner.groups.push_back(std::move(membership));
+}
+
+void PolicyBuilder::valid(const Directive& d, Partner& partner) {
+    if (!partner.validity.unbounded()) {
+        return error(d.where, d.name + ": a second one for this partner; say from= and until= on one line");
+    }
+    for (const std::string& word : config_words(d.args)) {
+        const auto from = option(word, "from");
+        const auto until = option(word, "until");
+        auto& edge = from ? partner.validity.from : partner.validity.until;
+        if ((!from && !until) || edge) {
+            return error(d.where, d.name + ": " + quoted(word) + ": expected [from=DATE] [until=DATE], each once");
+        }
+        const auto date = parse_date(from ? *from : *until, from ? DateEdge::kFrom : DateEdge::kUntil);
+        if (!date) return error(d.where, d.name + ": " + date.error());
+        edge = date.value();
+    }
+    if (partner.validity.unbounded()) return error(d.where, d.name + ": expected [from=DATE] [until=DATE]");
+    if (partner.validity.from && partner.validity.until && *partner.validity.from > *partner.validity.until) {
+        error(d.where, d.name + ": from= is later than until=");
+    }
+}
+
+void PolicyBuilder::attribute(const Directive& d, Partner& partner) {
+    const auto words = config_words(d.args);
+    if (words.size() != 2) return error(d.where, d.name + ": expected NAME VALUE or NAME cert:TYPE");
+    PartnerAttribute attribute;
+    attribute.name = words[0];
+    const bool plain =
+        !attribute.name.empty() && attribute.name.size() <= 64 &&
+        std::all_of(attribute.name.begin(), attribute.name.end(), [](char c) { return is_alnum(c) || c == '_'; });
+    if (!plain) {
+        return error(d.where, d.name + ": " + quoted(attribute.name) +
+                                  " cannot be part of a variable's name: expected letters, digits and '_'");
+    }
+    for (const PartnerAttribute& other : partner.attributes) {
+        if (equal_nocase(other.name, attribute.name)) {
+            return error(d.where, d.name + ": " + quoted(attribute.name) + " is given twice for this partner");
+        }
+    }
+    if (words[1].starts_with("cert:")) {
+        auto field = FieldName::parse(std::string_view(words[1]).substr(5));
+        if (!field) return error(d.where, d.name + ": " + field.error());
+        attribute.field = std::move(field.value());
+    } else {
+        const bool clean = std::none_of(words[1].begin(), words[1].end(),
+                                        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+        if (!clean) return error(d.where, d.name + ": the value holds control characters");
+        attribute.value = words[1];
+    }
+    partner.attributes.push_back(std::move(attribute));
+}
+
+void PolicyBuilder::suspend(const Directive& d, Partner* partner) {
+    if (partner != nullptr) {
+        const auto words = config_words(d.args);
+        if (words.size() == 1 && equal_nocase(words[0], "On")) {
+            partner->suspended = d.where;
+            return;
+        }
+        return error(d.where, d.name + ": expected On (inside <MTLSPartner>; outside: NAME... [note=TEXT])");
+    }
+    const auto names = read_suspension(d);
+    if (!names.ok()) return error(d.where, names.error());
+    for (const std::string& name : names.value()) suspended_.emplace_back(name, d.where);
+}
+
+void PolicyBuilder::revoke(const Directive& d, Partner*) {
+    auto revocation = Revocation::parse(d);
+    if (!revocation) return error(d.where, revocation.error());
+    revocations_.add(std::move(revocation.value()));
+}
+
+void PolicyBuilder::crl_presence(const Directive& d, Partner* partner) {
+    CrlRules& rules = partner != nullptr ? partner->crl_rules : crl_rules_;
+    const bool is_required = equal_nocase(d.args, "required");
+    if (!is_required && !equal_nocase(d.args, "if-present")) {
+        return error(d.where, d.name + ": " + quoted(d.args) + ": expected if-present or required");
+    }
+    if (rules.required) return error(d.where, d.name + ": given twice");
+    rules.required = is_required;
+}
+
+void PolicyBuilder::crl_stale(const Directive& d, Partner* partner) {
+    CrlRules& rules = partner != nullptr ? partner->crl_rules : crl_rules_;
+    constexpr std::int64_t kHour = 3600;
+    constexpr int kMostHours = 24 * 366;
+    std::optional<std::int64_t> seconds;
+    if (equal_nocase(d.args, "deny")) seconds = 0;
+    if (equal_nocase(d.args, "allow")) seconds = INT64_MAX;
+    if (const auto grace = option(d.args, "grace")) {
+        int hours = 0;
+        const auto [end, wrong] = std::from_chars(grace->data(), grace->data() + grace->size(), hours);
+        const bool whole = wrong == std::errc() && end == grace->data() + grace->size();
+        if (whole && hours > 0 && hours <= kMostHours) seconds = hours * kHour;
+    }
+    if (!seconds) {
+        return error(d.where, d.name + ": " + quoted(d.args) + ": expected deny, allow or grace=HOURS (1 to 8784)");
+    }
+    if (rules.stale_after) return error(d.where, d.name + ": given twice");
+    rules.stale_after = seconds;
+}
+
+void PolicyBuilder::crl_file(const Directive& d, Partner*) {
+    const auto names = config_words(d.args);
+    if (names.empty()) return error(d.where, d.name + ": expected FILE|GLOB...");
+    for (const std::string& name : names) crl_files_.push_back({absolute(name), name, d.where});
+}
+
+void PolicyBuilder::grant(const Directive& d, Partner* partner) {
+    const auto words = config_words(d.args);
+    const auto condition =
+        std::find_if(words.begin(), words.end(), [](const std::string& w) { return equal_nocase(w, "if"); });
+    const std::string expected = d.name + ": expected METHODS PATH... [if SELECTOR...], like read /orders/**";
+    if (condition - words.begin() < 2) return error(d.where, expected);
+    Grant grant;
+    grant.where = d.where;
+    auto methods = MethodSet::parse(words.front());
+    if (!methods) return error(d.where, d.name + ": " + methods.error() + " (" + expected + ")");
+    grant.methods = std::move(methods.value());
+    for (auto word = words.begin() + 1; word != condition; ++word) {
+        auto path = PathPattern::parse(*word);
+        if (!path) return error(d.where, d.name + ": " + path.error());
+        grant.paths.push_back(std::move(path.value()));
+    }
+    if (condition != words.end()) {
+        const std::vector<std::string> selectors(condition + 1, words.end());
+        if (selectors.empty()) return error(d.where, d.name + ": expected SELECTOR... after 'if'");
+        if (!read_selectors(d, selectors, grant.conditions)) return;
+    }
+    std::vector<Grant>& grants = partner != nullptr ? partner->grants : grants_;
+    std::size_t paths = grant.paths.size();
+    for (const Grant& other : grants) paths += other.paths.size();
+    if (paths > kMostGrants) {
+        return error(d.where,
+                     d.name + ": more than " + std::to_string(kMostGrants) + " paths for one partner; use wildcards");
+    }
+    grants.push_back(std::move(grant));
+}
+
+void PolicyBuilder::expect(const Directive& d, Partner*) {
+    auto expectation = Expectation::parse(d);
+    if (!expectation) return error(d.where, expectation.error());
+    if (expectations_.size() == kMostExpectations) {
+        return error(d.where, d.name + ": more than " + std::to_string(kMostExpectations) + " expectations");
+    }
+    const auto content = read_content(d, expectation.value().file, kLargestCertificateFile);
+    if (!content) return;
+    auto certificate = read_presented(*content, absolute(expectation.value().file));
+    if (!certificate) return error(d.where, d.name + ": " + certificate.error());
+    expectation.value().certificate = std::move(certificate.value());
+    expectations_.push_back(std::move(expectation.value()));
+}
+
+}  // namespace mtls

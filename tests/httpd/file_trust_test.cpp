@@ -1,0 +1,121 @@
+// Files that somebody else could have written decide nothing; those that only root can read stay as they were.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "claims.hpp"
+#include "live_site.hpp"
+
+using namespace test;
+
+CLAIM(files_that_others_could_have_written_are_refused_with_the_command_that_mends_it) {
+    if (geteuid() != 0) return;  // as another user there is nobody to protect them from
+    const World& w = world();
+    LiveSite site;
+    site.put("acme.conf", kAcme);
+    site.configure();
+    const std::string file = site.httpd.path("partners/acme.conf"), folder = site.httpd.path("partners");
+    const auto refused = [&](const std::string& command) {
+        const auto out = site.httpd.run({"-t"});
+        test::check(out.status != 0, "accepted, instead of asking for " + command, __FILE__, __LINE__);
+        CHECK_CONTAINS(out.text, command);
+        // The command mends it.
+        CHECK_EQUAL(std::system(command.c_str()), 0);
+        const auto mended = site.httpd.run({"-t"});
+        test::check(mended.status == 0, mended.text, __FILE__, __LINE__);
+    };
+    constexpr uid_t kNobody = 65534;
+    chmod(file.c_str(), 0666);
+    refused("chmod o-w '" + file + "'");
+    CHECK_EQUAL(chown(file.c_str(), kNobody, 0), 0);
+    refused("chown root '" + file + "'");
+    CHECK_EQUAL(chown(file.c_str(), 12345, 0), 0);
+    refused("chown root '" + file + "'");
+    CHECK_EQUAL(chown(file.c_str(), 0, kNobody), 0);
+    chmod(file.c_str(), 0664);
+    refused("chmod g-w '" + file + "'");
+    chmod(folder.c_str(), 0777);
+    refused("chmod o-w '" + folder + "'");
+    CHECK_EQUAL(chown(folder.c_str(), kNobody, 0), 0);
+    refused("chown root '" + folder + "'");
+    chmod(site.httpd.path("acme.pem").c_str(), 0666);
+    refused("chmod o-w '" + site.httpd.path("acme.pem") + "'");
+    // Through a link: what it leads to, and the folder there.
+    fs::create_directory(site.httpd.path("open"));
+    fs::rename(file, site.httpd.path("open/acme.conf"));
+    fs::create_symlink("../open/acme.conf", file);
+    CHECK_EQUAL(site.httpd.run({"-t"}).status, 0);
+    chmod(site.httpd.path("open").c_str(), 0777);
+    refused("chmod o-w '" + site.httpd.path("open") + "'");
+    CHECK_EQUAL(lchown(file.c_str(), kNobody, 0), 0);
+    refused("chown -h root '" + file + "'");
+    // Group-writable by a group with which the server does not run is for the administrator to say.
+    CHECK_EQUAL(chown(site.httpd.path("open/acme.conf").c_str(), 0, 4), 0);
+    chmod(site.httpd.path("open/acme.conf").c_str(), 0664);
+    CHECK_EQUAL(site.httpd.run({"-t"}).status, 0);
+    chmod(site.httpd.path("open/acme.conf").c_str(), 0644);
+    // While it runs: the old policy stays.
+    site.httpd.start();
+    TlsClient acme(site.httpd.port(), as(w.acme)), globex(site.httpd.port(), as(w.globex));
+    site.put("globex.conf", kGlobex);
+    becomes([&] { return globex.get("/gate/g").status; }, 200, "safe");
+    const std::string other = site.httpd.path("partners/globex.conf");
+    chmod(other.c_str(), 0666);
+    site.httpd.write("partners/globex.conf", partner("globex", "MTLSIdentity any\nMTLSTrustAnchor globex.pem"));
+    CHECK(
+        site.httpd.wait_for_log("is not safe: '" + other + "' can be written by everybody: chmod o-w '" + other + "'"));
+    CHECK_EQUAL(globex.get("/gate/g").status, 200);
+    CHECK_EQUAL(acme.get("/gate/a").status, 200);
+    CHECK_EQUAL(site.get(w.acme_from_globex), 403);
+}
+
+CLAIM(without_a_user_of_its_own_the_owner_rule_is_one_warning) {
+    LiveSite site;
+    site.put("acme.conf", kAcme);
+    site.put("globex.conf", kGlobex);
+    site.configure();
+    // As root, somebody else is asked to start it; otherwise this is somebody else already.
+    const std::string file = site.httpd.path("partners/acme.conf");
+    std::vector<std::string> words = site.httpd.command({"-t"});
+    if (geteuid() == 0) {
+        constexpr uid_t kNobody = 65534;
+        words.insert(words.begin(), {"runuser", "-u", "nobody", "--"});
+        CHECK_EQUAL(chown(file.c_str(), kNobody, 0), 0);
+        CHECK_EQUAL(chown(site.httpd.path("logs").c_str(), kNobody, 0), 0);
+        fs::remove(site.httpd.path("logs/error.log"));
+    }
+    auto out = run_command(words, "");
+    test::check(out.status == 0, out.text, __FILE__, __LINE__);
+    const std::size_t at = out.text.find("httpd is not started as root with a User of its own");
+    CHECK(at != std::string::npos);
+    CHECK(out.text.find("User of its own", at + 40) == std::string::npos);
+    // What everybody can write is refused all the same.
+    chmod(file.c_str(), 0666);
+    out = run_command(words, "");
+    CHECK(out.status != 0);
+    CHECK_CONTAINS(out.text, "chmod o-w '" + file + "'");
+}
+
+CLAIM(a_file_that_only_root_can_read_counts_until_a_restart_and_is_warned_of) {
+    if (geteuid() != 0) return;
+    const World& w = world();
+    LiveSite site;
+    site.put("acme.conf", kAcme);
+    site.put("secret.conf", partner("twin", "MTLSIdentity CN:twin\nMTLSTrustAnchor acme.pem"));
+    chmod(site.httpd.path("partners/secret.conf").c_str(), 0600);
+    chmod(site.httpd.path("acme.pem").c_str(), 0600);
+    site.start();
+    CHECK(site.httpd.wait_for_log(site.httpd.path("partners/secret.conf") +
+                                  ": warning: will not reload: readable by root only"));
+    CHECK_CONTAINS(site.httpd.error_log(), site.httpd.path("acme.pem") + ": warning: will not reload");
+    TlsClient twin(site.httpd.port(), as(w.ambiguous)), globex(site.httpd.port(), as(w.globex));
+    CHECK_EQUAL(twin.get("/gate/t").status, 200);
+    // Others beside it still load, and it keeps its content.
+    site.put("globex.conf", kGlobex);
+    becomes([&] { return globex.get("/gate/g").status; }, 200, "another file");
+    CHECK_EQUAL(twin.get("/gate/t").status, 200);
+    CHECK_EQUAL(site.get(w.acme), 200);
+    // One that the children could read, and can no longer, is broken.
+    chmod(site.httpd.path("partners/globex.conf").c_str(), 0600);
+    CHECK(site.httpd.wait_for_log("globex.conf': Permission denied"));
+    CHECK_EQUAL(globex.get("/gate/g").status, 200);
+}
