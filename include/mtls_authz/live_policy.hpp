@@ -19,10 +19,10 @@ namespace mtls {
 // What one look brought.
 struct LookOutcome {
     std::vector<Diagnostic> findings;
-    bool policy_failed = false;            // the policy files were refused, just now
-    bool policy_clean = false;             // they are neither refused nor in doubt
-    bool moved = false;                    // another policy is in force
-    bool moved_files = false;              // other revocations, suspensions or CRLs are
+    std::string refused;        // where the policy files were refused, just now: the digest of all that they hold
+    bool policy_clean = false;  // they are neither refused nor in doubt
+    bool moved = false;         // another policy is in force
+    bool moved_files = false;   // other revocations, suspensions or CRLs are
     std::shared_ptr<const Policy> before;  // the one that was in force at the beginning; may be null
 };
 

@@ -63,6 +63,8 @@ public:
     bool is_waiting() const { return draft_ && !draft_->settled; }
     // Whether the files as they are now were refused.
     bool is_failing() const { return draft_ && draft_->settled; }
+    // What tells their content from any other that was refused; only where is_failing().
+    std::string failing_content() const;
     // All files that the policy in force was read from.
     std::vector<std::string> paths() const;
 

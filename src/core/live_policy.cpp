@@ -79,7 +79,7 @@ LookOutcome LivePolicy::look() {
     if (crls) publish();
     const std::size_t said = outcome.findings.size();
     auto policy = source_.look(outcome.findings);
-    outcome.policy_failed = source_.is_failing() && outcome.findings.size() > said;
+    if (source_.is_failing() && outcome.findings.size() > said) outcome.refused = source_.failing_content();
     outcome.policy_clean = !source_.is_failing() && !source_.is_waiting();
     outcome.moved = policy != nullptr;
     outcome.moved_files = refusals || crls;

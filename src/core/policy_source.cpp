@@ -223,6 +223,12 @@ std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findin
     return nullptr;
 }
 
+std::string PolicySource::failing_content() const {
+    std::string out;
+    for (const auto& [name, digest] : draft_->digests) out += name + "\n" + digest.text + "\n";
+    return sha256(out);
+}
+
 std::string PolicySource::take_record() {
     std::string out = record_.encode();
     record_ = {};

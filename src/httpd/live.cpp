@@ -30,37 +30,30 @@ bool is_first_to_say(const std::string& text) {
     return shared == nullptr || shared->is_first_to_say(text, apr_time_sec(apr_time_now()));
 }
 
-void log_findings(const server_rec* s, const std::vector<Diagnostic>& findings) {
+// `content`: of the files that were refused for these; said again for each.
+void log_findings(const server_rec* s, const std::vector<Diagnostic>& findings, const std::string& content = {}) {
     for (const Diagnostic& d : findings) {
         const int level = d.severity == Diagnostic::Severity::kError ? APLOG_ERR : APLOG_WARNING;
         // Asked outside of the macro, which evaluates its arguments twice.
-        const bool first = is_first_to_say(d.str());
+        const bool first = is_first_to_say(content + d.str());
         ap_log_error(APLOG_MARK, level_of(first, level), 0, s, "mtls_authz: %s", d.str().c_str());
     }
-}
-
-// One text for all findings together: the content that they are about.
-std::string key_of(const std::vector<Diagnostic>& findings) {
-    std::string out = "refused:\n";
-    for (const Diagnostic& d : findings) out += d.str() + "\n";
-    return out;
 }
 
 void count_reload(bool ok) {
     if (state().live.shared) ++state().live.shared->reloads(ok);
 }
 
-void log_refusal(const server_rec* s, const std::vector<Diagnostic>& findings) {
+void log_refusal(const server_rec* s, const std::vector<Diagnostic>& findings, const std::string& content) {
     Live& live = state().live;
-    const std::string key = key_of(findings);
-    const bool first = is_first_to_say(key);
+    const bool first = is_first_to_say(content);
     if (first) count_reload(false);
-    if (live.shared) live.shared->forget(kMended + key);
+    if (live.shared) live.shared->forget(kMended + content);
     constexpr std::size_t kMostSayings = 1000;
     for (const Diagnostic& d : findings) {
-        if (live.said.size() < kMostSayings) live.said.push_back(d.str());
+        if (live.said.size() < kMostSayings) live.said.push_back(content + d.str());
     }
-    live.said.push_back(key);
+    live.said.push_back(content);
     const auto snapshot = live.policy.current();
     ap_log_error(APLOG_MARK, level_of(first, APLOG_ERR), 0, s,
                  "mtls_authz: the policy files are refused: generation %s stays in force since %s",
@@ -99,8 +92,8 @@ void log_move(const server_rec* s, const Policy* before, const Policy& policy) {
 }
 
 void report(const server_rec* s, const LookOutcome& outcome) {
-    log_findings(s, outcome.findings);
-    if (outcome.policy_failed) log_refusal(s, outcome.findings);
+    log_findings(s, outcome.findings, outcome.refused);
+    if (!outcome.refused.empty()) log_refusal(s, outcome.findings, outcome.refused);
     const auto after = state().live.policy.current();
     const bool moved = outcome.moved && after;
     if (outcome.policy_clean) forget_refusals(s);

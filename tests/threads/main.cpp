@@ -145,7 +145,7 @@ CLAIM(ten_thousand_reloads_while_threads_decide_race_with_nothing_and_answer_rig
         live.look();
         const LookOutcome outcome = live.look();
         moved += outcome.moved ? 1 : 0;
-        failed += outcome.policy_failed ? 1 : 0;
+        failed += outcome.refused.empty() ? 0 : 1;
         if (outcome.moved == (broken || gone)) ++wrong;
     }
     done = true;
