@@ -25,6 +25,8 @@ public:
     void keep(const std::string& pattern, std::vector<std::string> files) { files_[pattern] = std::move(files); }
 
     std::string encode() const;
+    // About how long that would be.
+    std::size_t size() const;
     // Nothing where the text is not one that encode() made.
     static std::optional<FileRecord> decode(std::string_view text);
 
@@ -52,7 +54,7 @@ public:
 
     // What the policy in force was built from; only after look() returned it, and once.
     std::string take_record();
-    // The size of the record of what build() built.
+    // About the size of the record of what build() built.
     std::size_t record_size() const { return record_size_; }
     // The policy that another process built from what it recorded; null where that is damaged.
     std::shared_ptr<const Policy> restore(std::string_view record);

@@ -38,10 +38,6 @@ bool can_list(const std::string& folder) {
     return open != nullptr;
 }
 
-}  // namespace
-
-namespace {
-
 constexpr int kMostLinks = 40;
 
 std::string shell_quoted(const std::string& path) {

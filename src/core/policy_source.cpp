@@ -75,6 +75,16 @@ std::string FileRecord::encode() const {
     return out;
 }
 
+std::size_t FileRecord::size() const {
+    std::size_t size = kRecordVersion.size();
+    for (const auto& [path, content] : contents_) size += path.size() + content.size();
+    for (const auto& [pattern, files] : files_) {
+        size += pattern.size();
+        for (const std::string& file : files) size += file.size();
+    }
+    return size;
+}
+
 std::optional<FileRecord> FileRecord::decode(std::string_view text) {
     if (!text.starts_with(kRecordVersion)) return std::nullopt;
     text.remove_prefix(kRecordVersion.size());
@@ -167,7 +177,7 @@ std::shared_ptr<const Policy> PolicySource::build(std::vector<Diagnostic>& findi
     draft_.reset();
     auto policy = std::move(draft.policy);
     adopt(draft);
-    record_size_ = draft.record.encode().size();
+    record_size_ = draft.record.size();
     return policy;
 }
 

@@ -90,7 +90,6 @@ using NamesPtr = std::unique_ptr<STACK_OF(X509_NAME), FreeWith<free_names>>;
 // whatever certificate it has (RFC 5246 7.4.4, RFC 8446 4.2.4), while one that misses its CA in a list often sends
 // none.
 NamesPtr names_to_announce(SSL* ssl, const CaDirectory& anchors) {
-    constexpr std::size_t kMostBytes = 16384;  // beyond 64 KiB every handshake would fail
     const STACK_OF(X509_NAME)* const own = SSL_CTX_get_client_CA_list(SSL_get_SSL_CTX(ssl));
     NamesPtr out(sk_X509_NAME_new_null());
     if (!out) throw std::bad_alloc();
@@ -99,7 +98,8 @@ NamesPtr names_to_announce(SSL* ssl, const CaDirectory& anchors) {
         if (copy == nullptr || sk_X509_NAME_push(out.get(), copy) == 0) throw std::bad_alloc();
     };
     const std::size_t used = size_of(own);
-    const auto names = anchors.announced_names(used < kMostBytes ? kMostBytes - used : 0, now_seconds());
+    const auto names =
+        anchors.announced_names(used < kMostAnnouncedBytes ? kMostAnnouncedBytes - used : 0, now_seconds());
     if (!names) return out;
     for (int i = 0; i < sk_X509_NAME_num(own); ++i) add(sk_X509_NAME_value(own, i));
     for (const X509_NAME* name : *names) {

@@ -46,6 +46,9 @@ private:
 // The connection's TLS state, the master's for an HTTP/2 stream; null without TLS.
 TlsConnection* tls_of(conn_rec* c);
 
+// Of names that MTLSClientCA announces: beyond 64 KiB every handshake would fail.
+constexpr std::size_t kMostAnnouncedBytes = 16384;
+
 // Hooks.
 void register_connection_hooks();
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "config_tree.hpp"
+#include "connection.hpp"
 #include "dump.hpp"
 #include "mtls_authz/request_path.hpp"
 #include "mtls_authz/text.hpp"
@@ -184,8 +185,7 @@ void check_client_ca(const server_rec* s, const Policy& policy, Findings& findin
                  "CAs of all partners, who can issue any name; use Require mtls-partner instead");
     };
     for_each_directive(s, look);
-    constexpr std::size_t kMostBytes = 16384;
-    if (mode == ClientCaMode::kOn && !policy.cas().announced_names(kMostBytes, apr_time_sec(apr_time_now()))) {
+    if (mode == ClientCaMode::kOn && !policy.cas().announced_names(kMostAnnouncedBytes, apr_time_sec(apr_time_now()))) {
         warn(findings, {},
              "MTLSClientCA On: the names of all trust anchors are more than 16 kB, so none are announced, and clients "
              "choose their certificate by themselves");
