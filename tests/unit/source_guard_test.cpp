@@ -58,6 +58,21 @@ CLAIM(every_directive_of_the_policy_is_registered_with_httpd) {
     }
 }
 
+CLAIM(a_policy_file_says_of_every_directive_of_the_server_where_it_stands) {
+    const auto top = mtls::PolicyBuilder::top_level_directives(), inside = mtls::PolicyBuilder::partner_directives();
+    const auto in = [](const auto& names, const std::string& name) {
+        return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    for (const std::string& name : directives()) {
+        if (in(top, name) || in(inside, name)) continue;
+        mtls::DiskFiles disk;
+        mtls::PolicyBuilder builder("/nonexistent", disk);
+        builder.add({name, "x", {"p.conf", 1}, false, {}}, mtls::Origin::kPolicyFile);
+        CHECK_EQUAL(builder.diagnostics().size(), 1U);
+        CHECK_EQUAL(builder.diagnostics().front().message, name + " stands in httpd.conf, not in a policy file");
+    }
+}
+
 CLAIM(documented_defaults_are_the_codes) {
     const std::string docs = read("docs/directives.md");
     const std::string code = read("src/httpd/config.hpp") + read("src/httpd/request.cpp");
