@@ -39,7 +39,8 @@ struct ReasonText {
 const ReasonText& text_of(Reason reason);
 inline std::string_view word_of(Reason reason) { return text_of(reason).word; }
 
+constexpr std::size_t kReasonCount = 21;
 // All of them, in the order of the checks.
-extern const std::array<ReasonText, 21> kReasons;
+extern const std::array<ReasonText, kReasonCount> kReasons;
 
 }  // namespace mtls

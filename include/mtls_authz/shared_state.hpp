@@ -36,8 +36,6 @@ public:
     // Whether this is the first process to report that it moved to this generation.
     bool is_first_to_move_to(std::string_view generation);
 
-    std::atomic<std::uint64_t>& reloads(bool ok);
-
 private:
     struct Layout;
     SharedState(Layout* layout, std::size_t size) : layout_(layout), size_(size) {}

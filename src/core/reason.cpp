@@ -2,7 +2,7 @@
 
 namespace mtls {
 
-const std::array<ReasonText, 21> kReasons = {{
+const std::array<ReasonText, kReasonCount> kReasons = {{
     {Reason::kGranted, "granted", "the certificate belongs to a partner that this gate lets in"},
     {Reason::kBadPath, "bad-path",
      "a segment of the path is one that backends read as '..' or holds a control byte; no honest client sends it: "

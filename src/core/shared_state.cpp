@@ -1,16 +1,14 @@
 #include "mtls_authz/shared_state.hpp"
 
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <csignal>
 #include <cstring>
 #include <ctime>
 #include <new>
 
+#include "mtls_authz/shared_record.hpp"
 #include "mtls_authz/text.hpp"
 
 namespace mtls {
@@ -22,8 +20,6 @@ constexpr std::size_t kDigestSize = 32;
 constexpr std::size_t kSayings = 256;
 constexpr std::int64_t kSaidAgainAfter = 3600;
 constexpr std::uint32_t kSlots = 2;
-
-static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "shared between processes");
 
 std::uint64_t key_of(std::string_view text) {
     std::uint64_t key = 0;
@@ -45,11 +41,10 @@ struct SharedState::Layout {
     };
     std::size_t capacity;
     std::atomic<std::uint32_t> current;  // 0: none yet; else the slot's index and 1
-    std::atomic<std::int32_t> writer;    // process id, or 0
+    ProcessLock writing;
     std::array<Slot, kSlots> slots;
     std::array<Saying, kSayings> sayings;
     std::atomic<std::uint64_t> moved_to;
-    std::atomic<std::uint64_t> reloads_ok, reloads_failed;
 };
 
 std::unique_ptr<SharedState> SharedState::create(std::size_t capacity) {
@@ -70,12 +65,7 @@ char* SharedState::slot(std::uint32_t index) const {
 SharedState::Keeping SharedState::keep(std::string_view generation, std::string_view record) {
     if (generation.size() != kGenerationSize) return Keeping::kTooLarge;
     const bool fits = record.size() <= layout_->capacity;
-    std::int32_t writer = 0;
-    const auto self = static_cast<std::int32_t>(getpid());
-    while (!layout_->writer.compare_exchange_strong(writer, self)) {
-        const bool is_gone = kill(writer, 0) != 0 && errno == ESRCH;
-        if (!is_gone) return Keeping::kBusy;
-    }
+    if (!layout_->writing.try_lock()) return Keeping::kBusy;
     const std::uint32_t next = layout_->current == 1 ? 1 : 0;
     Layout::Slot& header = layout_->slots[next];
     header.size = fits ? record.size() : SIZE_MAX;
@@ -83,7 +73,7 @@ SharedState::Keeping SharedState::keep(std::string_view generation, std::string_
     sha256(record).copy(header.digest, kDigestSize);
     if (fits) record.copy(slot(next), record.size());
     layout_->current = next + 1;
-    layout_->writer = 0;
+    layout_->writing.unlock();
     return fits ? Keeping::kKept : Keeping::kTooLarge;
 }
 
@@ -139,7 +129,5 @@ bool SharedState::is_first_to_move_to(std::string_view generation) {
     const std::uint64_t key = key_of(generation);
     return layout_->moved_to.exchange(key) != key;
 }
-
-std::atomic<std::uint64_t>& SharedState::reloads(bool ok) { return ok ? layout_->reloads_ok : layout_->reloads_failed; }
 
 }  // namespace mtls

@@ -8,6 +8,7 @@
 #include "claims.hpp"
 #include "mtls_authz/gate.hpp"
 #include "mtls_authz/identification_cache.hpp"
+#include "mtls_authz/ledger.hpp"
 #include "mtls_authz/live_policy.hpp"
 #include "mtls_authz/policy_builder.hpp"
 #include "pki.hpp"
@@ -156,6 +157,48 @@ CLAIM(ten_thousand_reloads_while_threads_decide_race_with_nothing_and_answer_rig
     CHECK(failed > 300);
     CHECK(with_b > 100 && without_b > 100);
     CHECK_EQUAL(shared->kept_generation(), live.current()->policy->generation());
+}
+
+CLAIM(threads_count_and_tell_together_without_a_race) {
+    Ledger* const ledger = Ledger::create();
+    constexpr int kThreads = 4, kRounds = 20000;
+    std::atomic<int> torn{0};
+    std::atomic<std::size_t> admitted{0};
+    const auto work = [&](int t) {
+        for (int i = 0; i < kRounds; ++i) {
+            const std::string name = "p" + std::to_string(i % 1500);
+            const std::size_t number = ledger->sightings.number_of(partner_key(name), name);
+            ledger->decisions.count(Outcome::kAllow, Reason::kGranted);
+            ledger->decisions.count_partner(number, Outcome::kAllow);
+            if (ledger->limiter.admits({"about", "identity", 3}, 1000)) ++admitted;
+            if (i % 100 != t) continue;
+            const std::string text(50, static_cast<char>('a' + t));
+            ledger->sightings.see(0, {t, t, text, text, text});
+            Example example;
+            example.subject = text;
+            example.time = t;
+            ledger->examples.add(Reason::kExpired, example);
+            for (const Example& e : ledger->examples.newest(Reason::kExpired)) {
+                if (e.subject.str() != std::string(50, static_cast<char>('a' + e.time))) ++torn;
+            }
+            for (const auto& seen : ledger->sightings.all()) {
+                const bool whole = !seen.last || seen.last->subject.str()[0] == 'a' + seen.last->seen;
+                if (!whole) ++torn;
+            }
+        }
+    };
+    std::vector<std::thread> threads;
+    for (int t = 0; t < kThreads; ++t) threads.emplace_back(work, t);
+    for (std::thread& thread : threads) thread.join();
+    constexpr std::uint64_t kAll = std::uint64_t{kThreads} * kRounds;
+    CHECK_EQUAL(ledger->decisions.decisions(Outcome::kAllow, Reason::kGranted), kAll);
+    std::uint64_t of_partners = 0;
+    for (std::size_t i = 0; i <= kCountedPartners; ++i) of_partners += ledger->decisions.of_partner(i, Outcome::kAllow);
+    CHECK_EQUAL(of_partners, kAll);
+    CHECK(ledger->decisions.of_partner(kCountedPartners, Outcome::kAllow) > 0);
+    CHECK_EQUAL(admitted.load(), LogLimiter::kInFull);
+    CHECK_EQUAL(ledger->limiter.take_left_out(1060).front().count + admitted, kAll);
+    CHECK_EQUAL(torn.load(), 0);
 }
 
 int main(int argc, char** argv) { return test::run_claims("threads", {argv + 1, argv + argc}); }

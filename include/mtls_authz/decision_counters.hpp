@@ -1,0 +1,61 @@
+// Decisions, counted over all processes and threads of a server. Lives in memory that they share.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "mtls_authz/outcome.hpp"
+#include "mtls_authz/reason.hpp"
+
+namespace mtls {
+
+constexpr std::size_t kCountedPartners = 1000;  // by name; all others together
+
+// Upper bounds of the histogram of decision times, in nanoseconds, inclusive.
+constexpr std::array<std::uint64_t, 12> kDurationBounds = {250,    500,    1'000,   2'500,   5'000,     10'000,
+                                                           25'000, 50'000, 100'000, 250'000, 1'000'000, 10'000'000};
+
+// Each processor counts in a shard of its own, so that no cache line is fought over; whoever asks adds them up.
+class DecisionCounters {
+public:
+    using Count = std::uint64_t;
+
+    void count(Outcome outcome, Reason reason) noexcept { add(shard().decisions[index(outcome)][index(reason)]); }
+    // `partner`: a number below kCountedPartners, or that for all others.
+    void count_partner(std::size_t partner, Outcome outcome) noexcept {
+        add(shard().partners[partner][index(outcome)]);
+    }
+    void observe(std::uint64_t nanoseconds) noexcept;
+
+    Count decisions(Outcome outcome, Reason reason) const noexcept;
+    Count of_partner(std::size_t partner, Outcome outcome) const noexcept;
+
+    struct Durations {
+        std::array<Count, kDurationBounds.size() + 1> buckets{};  // not cumulative; the last one is beyond all bounds
+        Count nanoseconds = 0;                                    // in all
+    };
+    Durations durations() const noexcept;
+
+private:
+    using Cell = std::atomic<Count>;
+    static constexpr std::size_t kShards = 64;  // processors beyond share
+    struct alignas(64) Shard {
+        std::array<std::array<Cell, kReasonCount>, kOutcomes.size()> decisions{};
+        std::array<std::array<Cell, kOutcomes.size()>, kCountedPartners + 1> partners{};
+        std::array<Cell, kDurationBounds.size() + 1> buckets{};
+        Cell nanoseconds{0};
+    };
+    template <class Enum>
+    static constexpr std::size_t index(Enum value) {
+        return static_cast<std::size_t>(value);
+    }
+    static void add(Cell& cell, Count n = 1) noexcept { cell.fetch_add(n, std::memory_order_relaxed); }
+    Shard& shard() noexcept;
+    template <class Pick>
+    Count sum(Pick pick) const noexcept;
+
+    std::array<Shard, kShards> shards_{};
+};
+
+}  // namespace mtls

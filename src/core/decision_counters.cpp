@@ -1,0 +1,45 @@
+#include "mtls_authz/decision_counters.hpp"
+
+#include <sched.h>
+
+#include <algorithm>
+
+namespace mtls {
+
+DecisionCounters::Shard& DecisionCounters::shard() noexcept {
+    const int processor = sched_getcpu();
+    return shards_[static_cast<std::size_t>(std::max(processor, 0)) % kShards];
+}
+
+void DecisionCounters::observe(std::uint64_t nanoseconds) noexcept {
+    Shard& own = shard();
+    const auto* const bound = std::lower_bound(kDurationBounds.begin(), kDurationBounds.end(), nanoseconds);
+    add(own.buckets[static_cast<std::size_t>(bound - kDurationBounds.begin())]);
+    add(own.nanoseconds, nanoseconds);
+}
+
+template <class Pick>
+DecisionCounters::Count DecisionCounters::sum(Pick pick) const noexcept {
+    Count total = 0;
+    for (const Shard& s : shards_) total += pick(s).load(std::memory_order_relaxed);
+    return total;
+}
+
+DecisionCounters::Count DecisionCounters::decisions(Outcome outcome, Reason reason) const noexcept {
+    return sum([&](const Shard& s) -> const Cell& { return s.decisions[index(outcome)][index(reason)]; });
+}
+
+DecisionCounters::Count DecisionCounters::of_partner(std::size_t partner, Outcome outcome) const noexcept {
+    return sum([&](const Shard& s) -> const Cell& { return s.partners[partner][index(outcome)]; });
+}
+
+DecisionCounters::Durations DecisionCounters::durations() const noexcept {
+    Durations out;
+    for (std::size_t i = 0; i < out.buckets.size(); ++i) {
+        out.buckets[i] = sum([i](const Shard& s) -> const Cell& { return s.buckets[i]; });
+    }
+    out.nanoseconds = sum([](const Shard& s) -> const Cell& { return s.nanoseconds; });
+    return out;
+}
+
+}  // namespace mtls

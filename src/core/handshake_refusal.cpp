@@ -1,0 +1,88 @@
+#include "mtls_authz/handshake_refusal.hpp"
+
+#include <openssl/x509_vfy.h>
+
+namespace mtls {
+
+const std::array<HandshakeRefusalText, 8> kHandshakeRefusals = {{
+    {HandshakeRefusal::kExpired, "expired",
+     "a certificate of the chain is past its notAfter; if at= names the client's own, ask the partner to renew, and if "
+     "a "
+     "new one is there already, to restart the client with it; if it names a CA, renew that CA in "
+     "SSLCACertificateFile"},
+    {HandshakeRefusal::kNotYetValid, "not-yet-valid",
+     "a certificate of the chain begins in the future; check this server's clock and the issuing CA's"},
+    {HandshakeRefusal::kUnknownCa, "unknown-ca",
+     "no path leads to a CA that this virtual host trusts; if the partner is genuine, add its CA to "
+     "SSLCACertificateFile and MTLSTrustAnchor (or set MTLSClientCA On), or have the client send its intermediates"},
+    {HandshakeRefusal::kRevoked, "revoked",
+     "a CRL that mod_ssl was given lists a certificate of the chain; if the partner should go on, it needs a new one"},
+    {HandshakeRefusal::kCrlUnavailable, "crl-unavailable",
+     "SSLCARevocationCheck asks for a CRL, and the issuer's is missing, expired or cannot be used; fetch the current "
+     "one "
+     "into SSLCARevocationFile and restart"},
+    {HandshakeRefusal::kWrongPurpose, "wrong-purpose",
+     "a certificate of the chain was not issued for this: a client needs clientAuth among its extendedKeyUsage, a CA "
+     "basicConstraints and keyCertSign; the partner needs another certificate"},
+    {HandshakeRefusal::kBadSignature, "bad-signature",
+     "a signature of the chain does not hold, or its algorithm or key is too weak; an attack, or a broken or outdated "
+     "CA"},
+    {HandshakeRefusal::kOther, "other",
+     "mod_ssl refused the chain; detail= has OpenSSL's words, SSLVerifyDepth and OCSP "
+     "are the usual suspects"},
+}};
+
+const HandshakeRefusalText& text_of(HandshakeRefusal refusal) {
+    return kHandshakeRefusals[static_cast<std::size_t>(refusal)];
+}
+
+HandshakeRefusal handshake_refusal_of(int verify_error) {
+    switch (verify_error) {
+        case X509_V_ERR_CERT_HAS_EXPIRED:
+            return HandshakeRefusal::kExpired;
+        case X509_V_ERR_CERT_NOT_YET_VALID:
+            return HandshakeRefusal::kNotYetValid;
+        case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+        case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+        case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+        case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+        case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+        case X509_V_ERR_CERT_UNTRUSTED:
+        case X509_V_ERR_SUBJECT_ISSUER_MISMATCH:
+        case X509_V_ERR_AKID_SKID_MISMATCH:
+        case X509_V_ERR_AKID_ISSUER_SERIAL_MISMATCH:
+            return HandshakeRefusal::kUnknownCa;
+        case X509_V_ERR_CERT_REVOKED:
+            return HandshakeRefusal::kRevoked;
+        case X509_V_ERR_UNABLE_TO_GET_CRL:
+        case X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER:
+        case X509_V_ERR_UNABLE_TO_DECRYPT_CRL_SIGNATURE:
+        case X509_V_ERR_CRL_SIGNATURE_FAILURE:
+        case X509_V_ERR_CRL_HAS_EXPIRED:
+        case X509_V_ERR_CRL_NOT_YET_VALID:
+        case X509_V_ERR_CRL_PATH_VALIDATION_ERROR:
+        case X509_V_ERR_DIFFERENT_CRL_SCOPE:
+        case X509_V_ERR_KEYUSAGE_NO_CRL_SIGN:
+        case X509_V_ERR_UNHANDLED_CRITICAL_CRL_EXTENSION:
+            return HandshakeRefusal::kCrlUnavailable;
+        case X509_V_ERR_INVALID_PURPOSE:
+        case X509_V_ERR_INVALID_CA:
+        case X509_V_ERR_CERT_REJECTED:
+        case X509_V_ERR_KEYUSAGE_NO_CERTSIGN:
+        case X509_V_ERR_PATH_LENGTH_EXCEEDED:
+        case X509_V_ERR_PERMITTED_VIOLATION:
+        case X509_V_ERR_EXCLUDED_VIOLATION:
+        case X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION:
+            return HandshakeRefusal::kWrongPurpose;
+        case X509_V_ERR_CERT_SIGNATURE_FAILURE:
+        case X509_V_ERR_UNABLE_TO_DECRYPT_CERT_SIGNATURE:
+        case X509_V_ERR_EE_KEY_TOO_SMALL:
+        case X509_V_ERR_CA_KEY_TOO_SMALL:
+        case X509_V_ERR_CA_MD_TOO_WEAK:
+            return HandshakeRefusal::kBadSignature;
+        default:
+            return HandshakeRefusal::kOther;
+    }
+}
+
+}  // namespace mtls
