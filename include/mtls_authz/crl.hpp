@@ -124,6 +124,8 @@ public:
     void mark_unusable(std::string issuer) { unusable_.insert(std::move(issuer)); }
 
     bool empty() const { return by_issuer_.empty(); }
+    // By issuer, for people: the earliest nextUpdate of its lists; nothing where one of them has none.
+    std::map<std::string, std::optional<std::int64_t>> next_updates() const;
     std::size_t size() const;
 
 private:

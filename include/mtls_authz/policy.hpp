@@ -58,7 +58,8 @@ struct Partner {
     std::optional<Where> suspended;
     CrlRules crl_rules;
     std::vector<Grant> grants;
-    std::string digest;  // SHA-256 of all that is in force about it, its files included
+    std::string digest;     // SHA-256 of all that is in force about it, its files included
+    std::uint64_t key = 0;  // partner_key() of its name
 
     // As it stands in a policy file.
     std::string render() const;
@@ -76,6 +77,7 @@ struct Identification {
 
     std::vector<std::string> ca_keys;        // SHA-256 of the keys of the CAs on the verified path
     std::string nearest_ca_key;              // SHA-256 of the key of the nearest CA that the policy names, or empty
+    std::vector<X509Ptr> intermediates;      // of that path, between the leaf and the anchor
     std::vector<std::string> groups;         // of this certificate, for whatever grants
     std::vector<std::string> denied_groups;  // for MTLSDeny: conditions that cannot tell count as fulfilled
     std::vector<std::pair<std::string, std::string>> attributes;
@@ -100,11 +102,15 @@ public:
     // Throws std::bad_alloc alone. Thread-safe.
     Identification identify(const PresentedCertificate& presented, const Surroundings& around) const;
 
+    // Whom a certificate names, whoever issued it; at most three.
+    std::vector<const Partner*> claimed_by(const CertificateFacts& facts) const;
+
     // The same for MTLSExpect: identity, path and grants alone. Dates, revocation, suspension and contract are left
     // out.
     Identification identify_at_any_time(const PresentedCertificate& presented, const ServerCas& server) const;
 
     const std::vector<std::unique_ptr<const Partner>>& partners() const { return partners_; }
+    std::size_t identity_count() const { return identities_.size(); }
     const std::vector<Grant>& grants() const { return grants_; }  // of every partner
     const RevocationSet& revocations() const { return revocations_; }
     const std::vector<Expectation>& expectations() const { return expectations_; }
@@ -165,6 +171,9 @@ private:
     std::vector<WatchedFiles> crl_files_;
     std::string generation_;
 };
+
+// "acme,globex"
+std::string names_of(const std::vector<const Partner*>& partners, std::string_view separator = ",");
 
 // What distinguishes two policies, for the log: "added acme, globex; changed initech; removed hooli", at most ten names
 // of each kind, then a count.

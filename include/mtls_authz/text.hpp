@@ -30,6 +30,8 @@ std::string hex(std::span<const std::uint8_t> bytes);
 inline std::span<const std::uint8_t> bytes_of(std::string_view text) {
     return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
+// RFC 4648 4, padded.
+std::string base64(std::string_view raw);
 int hex_digit(char c);  // 0..15, or -1
 
 // Decodes pairs of hex digits; colons between pairs are allowed when `colons` is set.

@@ -342,6 +342,19 @@ bool CrlSet::only_unusable(const std::string& issuer) const {
                        [](const std::shared_ptr<const Crl>& list) { return list->waits_for_signer(); });
 }
 
+std::map<std::string, std::optional<std::int64_t>> CrlSet::next_updates() const {
+    std::map<std::string, std::optional<std::int64_t>> out;
+    for (const auto& [name, lists] : by_issuer_) {
+        for (const auto& crl : lists) {
+            const auto [known, is_new] = out.emplace(crl->issuer_text(), crl->next_update());
+            if (!is_new && known->second && (!crl->next_update() || *crl->next_update() < *known->second)) {
+                known->second = crl->next_update();
+            }
+        }
+    }
+    return out;
+}
+
 std::size_t CrlSet::size() const {
     std::size_t n = 0;
     for (const auto& [name, lists] : by_issuer_) n += lists.size();

@@ -100,19 +100,13 @@ std::string Expectation::text() const {
 
 namespace {
 
-std::string names_of(const std::vector<const Partner*>& partners) {
-    std::string out;
-    for (const Partner* partner : partners) out += (out.empty() ? "" : ", ") + partner->name;
-    return out;
-}
-
 // Who the certificate would be, in words.
 std::string describe(const Identification& who) {
     if (who.partner != nullptr) return "it is " + who.partner->name + ", by " + who.identity->where.str();
     std::string out = "it is refused: " + std::string(word_of(who.reason));
     if (!who.detail.empty()) out += " (" + escape_for_log(who.detail, 300) + ")";
     if (!who.claimed.empty()) {
-        out += "; it names " + names_of(who.claimed);
+        out += "; it names " + names_of(who.claimed, ", ");
         if (who.claimed_identity != nullptr) out += ", by " + who.claimed_identity->where.str();
     }
     return out;

@@ -402,7 +402,11 @@ Identification Policy::identify(const PresentedCertificate& presented, const Sur
         if (revocation == nullptr) revocation = refusals.revocations.find(facts, nearest.above);
         if (revocation == nullptr) {
             const auto path = identify_by_path(presented, nearest, server, now, out);
-            if (path) check_crls(*path, !nearest.found(), around, out);
+            if (path) {
+                check_crls(*path, !nearest.found(), around, out);
+                for (std::size_t i = 1; i + 1 < path->chain.size(); ++i)
+                    out.intermediates.push_back(share(*path->chain[i]));
+            }
             if (out.reason != Reason::kGranted) return out;
             describe_partner(facts, out);
             check_contract(around, out);
@@ -415,6 +419,18 @@ Identification Policy::identify(const PresentedCertificate& presented, const Sur
     // An early reason still looks up whom the certificate claims to be, for the log.
     for (const Match& match : matching_identities(facts)) claim(out, match.partner, match.identity);
     return out;
+}
+
+std::string names_of(const std::vector<const Partner*>& partners, std::string_view separator) {
+    std::string out;
+    for (const Partner* partner : partners) out += std::string(out.empty() ? "" : separator) + partner->name;
+    return out;
+}
+
+std::vector<const Partner*> Policy::claimed_by(const CertificateFacts& facts) const {
+    Identification out;
+    for (const Match& match : matching_identities(facts)) claim(out, match.partner, match.identity);
+    return std::move(out.claimed);
 }
 
 Identification Policy::identify_at_any_time(const PresentedCertificate& presented, const ServerCas& server) const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "mtls_authz/file.hpp"
+#include "mtls_authz/sightings.hpp"
 #include "mtls_authz/text.hpp"
 
 namespace mtls {
@@ -66,7 +67,8 @@ std::optional<std::string> fault_in_policy_file(const Directive& d) {
     }
     static constexpr std::string_view kServer[] = {
         "MTLSPolicyFile", "MTLSRevocationFile", "MTLSPolicyRefresh", "MTLSClientCA", "MTLSAllow",
-        "MTLSDeny",       "MTLSAuthz",          "MTLSRemoteUser",    "MTLSEnv",      "MTLSStatus"};
+        "MTLSDeny",       "MTLSAuthz",          "MTLSRemoteUser",    "MTLSEnv",      "MTLSErrorDetail",
+        "MTLSForward",    "MTLSAuditLog",       "MTLSStatus"};
     const bool of_server = std::any_of(std::begin(kServer), std::end(kServer),
                                        [&](std::string_view name) { return equal_nocase(d.name, name); });
     if (of_server) return d.name + " stands in httpd.conf, not in a policy file";
@@ -241,6 +243,7 @@ void PolicyBuilder::finish_partner(Partner& partner) {
     }
     for (const Identity& identity : partner.identities) check_anchor_reference(partner, identity);
     partner.digest = partner.find_digest();
+    partner.key = partner_key(partner.name);
 }
 
 // Whoever runs the lower CA decides alone about certificates under it: the upper partner's identities do not reach

@@ -1,5 +1,6 @@
 #include "mtls_authz/text.hpp"
 
+#include <openssl/evp.h>
 #include <openssl/sha.h>
 
 #include <algorithm>
@@ -32,6 +33,14 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
         if (at == std::string_view::npos) return parts;
         text.remove_prefix(at + 1);
     }
+}
+
+std::string base64(std::string_view raw) {
+    std::string out((raw.size() + 2) / 3 * 4 + 1, '\0');
+    const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()), bytes_of(raw).data(),
+                                     static_cast<int>(raw.size()));
+    out.resize(static_cast<std::size_t>(size));
+    return out;
 }
 
 std::string hex(std::span<const std::uint8_t> bytes) {

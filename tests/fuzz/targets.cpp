@@ -1,9 +1,15 @@
 #include "targets.hpp"
 
+#include <algorithm>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 
+#include "mtls_authz/account.hpp"
 #include "mtls_authz/crl.hpp"
+#include "mtls_authz/forwarding.hpp"
 #include "mtls_authz/grant.hpp"
+#include "mtls_authz/html.hpp"
+#include "mtls_authz/negotiation.hpp"
 #include "mtls_authz/policy_builder.hpp"
 #include "mtls_authz/policy_source.hpp"
 #include "mtls_authz/request_path.hpp"
@@ -110,6 +116,25 @@ void session(std::string_view input) {
     data += input.substr(0, split);
     require(mtls::decode_helpers(data, *leaf).size() <= 5);
     mtls::decode_helpers(input, *leaf);
+}
+
+void telling(std::string_view input) {
+    mtls::Account account;
+    std::string* const fields[] = {&account.subject, &account.san, &account.path, &account.method, &account.sha256};
+    for (std::size_t i = 0; i < std::size(fields); ++i) *fields[i] = input.substr(input.size() * i / std::size(fields));
+    const auto is_plain = [](char c) { return c >= 0x20 && c < 0x7f; };
+    const std::string denial = mtls::denial_line(account, "denied");
+    require(std::all_of(denial.begin(), denial.end(), is_plain));
+    const std::string audit = mtls::audit_line(account);
+    require(audit.size() <= mtls::kMostAuditBytes && audit.back() == '\n');
+    require(std::all_of(audit.begin(), audit.end() - 1, is_plain));
+    require(nlohmann::json::accept(audit));
+    const std::string html = mtls::html_escape(input);
+    require(html.find_first_of("<>\"'") == std::string::npos);
+    require(mtls::decode_utf8(html).has_value());
+    mtls::prefers_html(input, {"application/json"});
+    const std::string rest = mtls::without_options(input, {"xpartner"});
+    for (const std::string_view option : mtls::split(rest, ',')) require(mtls::header_key(option) != "xpartner");
 }
 
 }  // namespace fuzz

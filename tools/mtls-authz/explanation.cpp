@@ -14,12 +14,6 @@ constexpr std::size_t kLongest = 300;
 
 std::string shown(std::string_view text) { return escape_for_log(text, kLongest); }
 
-std::string names_of(const std::vector<const Partner*>& partners) {
-    std::string out;
-    for (const Partner* partner : partners) out += (out.empty() ? "" : ", ") + partner->name;
-    return out;
-}
-
 void tell_near_misses(const Policy& policy, const CertificateFacts& facts, Explanation& out) {
     for (const NearMiss& miss : find_near_misses(policy, facts, nullptr, kMostMisses)) {
         std::string text = miss.partner->name + " (" + miss.identity->where.str() + ") nearly fits: ";
@@ -50,7 +44,7 @@ void tell_identity(const Identification& who, Explanation& out) {
         return;
     }
     out.steps.push_back(
-        "identity: the certificate names " + names_of(who.claimed) +
+        "identity: the certificate names " + names_of(who.claimed, ", ") +
         (who.claimed_identity != nullptr ? ", by MTLSIdentity at " + who.claimed_identity->where.str() : ""));
     for (const Partner* partner : who.claimed) {
         std::string files;

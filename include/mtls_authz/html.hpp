@@ -1,0 +1,20 @@
+// Pages for people: self-contained, without scripts, readable on a phone, by day and night.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace mtls {
+
+// Text made safe for HTML, in elements and quoted attributes. UTF-8 stays readable; what is invalid, invisible or turns
+// the direction of writing is shown as \xHH or \u{HHHH}.
+std::string html_escape(std::string_view text);
+std::string html_code(std::string_view text);  // the same inside <code>
+
+// A whole document. `style` goes into its one <style> element, after what all pages have in common.
+std::string html_page(std::string_view title, std::string_view style, std::string_view body);
+
+// The Content-Security-Policy of that document: nothing but its own style element, named by its hash.
+std::string html_policy(std::string_view style);
+
+}  // namespace mtls

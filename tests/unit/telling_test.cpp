@@ -1,0 +1,170 @@
+// What is told to logs, pages, backends and clients: the right words, and nothing that bites.
+#include <openssl/x509_vfy.h>
+
+#include <nlohmann/json.hpp>
+
+#include "claims.hpp"
+#include "exposition.hpp"
+#include "mtls_authz/account.hpp"
+#include "mtls_authz/forwarding.hpp"
+#include "mtls_authz/handshake_refusal.hpp"
+#include "mtls_authz/html.hpp"
+#include "mtls_authz/negotiation.hpp"
+#include "mtls_authz/problem.hpp"
+#include "mtls_authz/status_report.hpp"
+
+using namespace mtls;
+
+namespace {
+
+std::string all_bytes() {
+    std::string out;
+    for (int i = 0; i < 256; ++i) out += static_cast<char>(i);
+    return out;
+}
+
+Account hostile_account() {
+    Account a;
+    std::string long_text;
+    for (int i = 0; i < 40; ++i) long_text += all_bytes();
+    a.time = 1795000000123456;
+    a.detail = a.claimed = a.rule = a.matched = a.grant = a.gate = a.vhost = a.client = a.method = a.path = long_text;
+    a.request_id = a.tls = a.subject = a.san = a.issuer = a.issuer_spki = a.serial = a.sha256 = long_text;
+    a.duration = 5;
+    return a;
+}
+
+}  // namespace
+
+CLAIM(an_audit_line_is_one_ascii_line_of_json_whatever_is_in_it) {
+    const std::string line = audit_line(hostile_account());
+    CHECK(line.size() <= kMostAuditBytes);
+    CHECK_EQUAL(line.find('\n'), line.size() - 1);
+    for (const char c : line.substr(0, line.size() - 1)) CHECK(c >= 0x20 && c < 0x7f);
+    const auto json = nlohmann::json::parse(line);
+    CHECK_EQUAL(json["time"].get<std::string>(), "2026-11-18T11:06:40.123456Z");
+    CHECK(json["subject"].get<std::string>().ends_with("..."));
+    // Where all fits, nothing is lost.
+    Account small;
+    small.path = "/\xc3\xbc\"\\\n";
+    CHECK_EQUAL(nlohmann::json::parse(audit_line(small))["path"].get<std::string>(), small.path);
+}
+
+CLAIM(a_denial_line_is_one_ascii_line_whatever_is_in_it) {
+    const std::string line = denial_line(hostile_account(), "denied");
+    for (const char c : line) CHECK(c >= 0x20 && c < 0x7f);
+    CHECK_CONTAINS(line, ": the decision failed");
+}
+
+CLAIM(html_keeps_letters_and_shows_what_would_deceive) {
+    const std::pair<std::string, std::string> rows[] = {
+        {"<a href=\"x\" b='y'>&amp;", "&lt;a href=&quot;x&quot; b=&#39;y&#39;&gt;&amp;amp;"},
+        {"M\xc3\xbcller \xe6\x97\xa5\xe6\x9c\xac \xf0\x9f\x94\x91",
+         "M\xc3\xbcller \xe6\x97\xa5\xe6\x9c\xac \xf0\x9f\x94\x91"},
+        {"a\xe2\x80\xae"
+         "b",
+         "a\\u{202e}b"},  // turns the direction of writing
+        {"a\xe2\x80\x8b"
+         "b",
+         "a\\u{200b}b"},  // has no width
+        {std::string("\0\n\x1b\x7f", 4), "\\u{0}\\u{a}\\u{1b}\\u{7f}"},
+        {"\xc2\x9b", "\\u{9b}"},              // a terminal's escape
+        {"\xff\xc3", "\\xff\\xc3"},           // not UTF-8
+        {"\xc0\xbc", "\\xc0\\xbc"},           // an overlong <
+        {"\xed\xa0\x80", "\\xed\\xa0\\x80"},  // a surrogate
+    };
+    for (const auto& [text, expected] : rows) CHECK_EQUAL(html_escape(text), expected);
+}
+
+CLAIM(metrics_with_hostile_names_are_still_an_exposition) {
+    StatusReport report;
+    report.generation = all_bytes();
+    report.anchors = {{"acme", all_bytes(), 1}, {"acme", all_bytes() + " #2", 2}};
+    report.crls = {{"", "\"} 1\nforged 1", 3}};
+    const test::Exposition all = test::read_exposition(prometheus_text(report));
+    CHECK_EQUAL(all.fault, "");
+    CHECK_EQUAL(all.value("forged"), -1);
+    CHECK_EQUAL(all.sum("mtls_authz_anchor_not_after_timestamp_seconds"), 3);
+    // The checker objects to what it should.
+    for (const char* bad : {"a 1\n", "# HELP a b\n# TYPE a counter\na 1\n", "# HELP a b\n# TYPE a gauge\na 1\na 1\n",
+                            "# HELP a b\n# TYPE a gauge\na{b=\"c\n\"} 1\n",
+                            "# HELP a b\n# TYPE a gauge\na{b=\"\\x\"} 1\n", "# HELP a b\n# TYPE a gauge\na 1"}) {
+        CHECK(!test::read_exposition(bad).fault.empty());
+    }
+}
+
+CLAIM(a_partner_named_other_shares_the_series_of_all_others) {
+    StatusReport report;
+    StatusReport::PartnerStatus partner;
+    partner.name = "other";
+    partner.counts = {3, 0, 0};
+    report.partners.push_back(partner);
+    report.other_partners = {4, 0, 0};
+    const test::Exposition all = test::read_exposition(prometheus_text(report));
+    CHECK_EQUAL(all.fault, "");
+    CHECK_EQUAL(all.value("mtls_authz_partner_decisions_total{partner=\"other\",decision=\"allow\"}"), 7);
+}
+
+CLAIM(a_browser_gets_html_and_a_machine_does_not) {
+    const struct {
+        const char* accept;
+        bool html;
+    } rows[] = {{"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true},
+                {"text/html", true},
+                {"text/*", true},
+                {"text/html, */*", true},
+                {"application/json;q=0.5, text/html;q=0.6", true},
+                {"", false},
+                {"*/*", false},
+                {"application/json", false},
+                {"text/html;q=0", false},
+                {"text/html;q=0.5, application/json", false},
+                {"application/problem+json, text/html;q=0.9", false},
+                {"text/html;q=x", false},
+                {"TEXT/HTML ; q=1.0", true}};
+    for (const auto& row : rows) {
+        CHECK_EQUAL(std::string(row.accept) +
+                        (prefers_html(row.accept, {"application/problem+json", "application/json"}) ? " html" : ""),
+                    std::string(row.accept) + (row.html ? " html" : ""));
+    }
+    CHECK(!prefers_html("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+                        {"text/plain"}));
+}
+
+CLAIM(strangers_are_not_told_who_the_partners_are) {
+    for (const ReasonText& text : kReasons) {
+        const bool hidden = text.reason == Reason::kWrongIssuer || text.reason == Reason::kAmbiguous ||
+                            text.reason == Reason::kNotVerified;
+        CHECK(outside_reason(text.reason) == (hidden ? Reason::kUnknownPartner : text.reason));
+        Problem problem;
+        problem.reason = text.reason;
+        const auto json = nlohmann::json::parse(problem_json(problem));
+        CHECK_EQUAL(json["reason"].get<std::string>(), word_of(outside_reason(text.reason)));
+        CHECK(problem_page(problem).find(std::string(text.sentence)) == std::string::npos);
+    }
+}
+
+CLAIM(every_spelling_that_a_backend_may_confuse_has_one_key) {
+    for (const char* name : {"Client-Cert", "client_cert", "CLIENT.CERT", "Client Cert", "C-l-i-e-n-t-Cert"}) {
+        CHECK_EQUAL(header_key(name), "clientcert");
+    }
+    CHECK_EQUAL(header_key("Client-Cert-Chain"), "clientcertchain");
+    CHECK_EQUAL(without_options("close, X-Partner , upgrade,x_partner", {"xpartner"}), "close, upgrade");
+    CHECK_EQUAL(without_options("X-Partner", {"xpartner"}), "");
+}
+
+CLAIM(openssls_verification_errors_have_the_words_that_operators_search_for) {
+    const std::pair<int, HandshakeRefusal> rows[] = {
+        {X509_V_ERR_CERT_HAS_EXPIRED, HandshakeRefusal::kExpired},
+        {X509_V_ERR_CERT_NOT_YET_VALID, HandshakeRefusal::kNotYetValid},
+        {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, HandshakeRefusal::kUnknownCa},
+        {X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, HandshakeRefusal::kUnknownCa},
+        {X509_V_ERR_CERT_REVOKED, HandshakeRefusal::kRevoked},
+        {X509_V_ERR_CRL_HAS_EXPIRED, HandshakeRefusal::kCrlUnavailable},
+        {X509_V_ERR_UNABLE_TO_GET_CRL, HandshakeRefusal::kCrlUnavailable},
+        {X509_V_ERR_INVALID_PURPOSE, HandshakeRefusal::kWrongPurpose},
+        {X509_V_ERR_CERT_SIGNATURE_FAILURE, HandshakeRefusal::kBadSignature},
+        {X509_V_ERR_CERT_CHAIN_TOO_LONG, HandshakeRefusal::kOther}};
+    for (const auto& [error, refusal] : rows) CHECK(handshake_refusal_of(error) == refusal);
+    for (const HandshakeRefusalText& text : kHandshakeRefusals) CHECK(&text_of(text.refusal) == &text);
+}
