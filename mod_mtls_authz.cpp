@@ -3,8 +3,11 @@
 // The module's table of contents. What each hook and directive does stands in src/httpd/; what a policy is and how it
 // decides, in src/core/, which knows nothing of httpd.
 
+#include "src/httpd/audit.hpp"
 #include "src/httpd/config.hpp"
 #include "src/httpd/connection.hpp"
+#include "src/httpd/error_detail.hpp"
+#include "src/httpd/forward.hpp"
 #include "src/httpd/live.hpp"
 #include "src/httpd/providers.hpp"
 #include "src/httpd/request.hpp"
@@ -66,17 +69,26 @@ const command_rec kDirectives[] = {
     AP_INIT_TAKE1("MTLSAuthz", on_authz, nullptr, kGate, "On|LogOnly|Off: whether the gate decides"),
     AP_INIT_FLAG("MTLSRemoteUser", on_remote_user, nullptr, kGate, "On|Off: REMOTE_USER becomes the partner's name"),
     AP_INIT_TAKE1("MTLSEnv", on_env, nullptr, kGate, "Basic|All: which MTLS_* variables are set"),
-    // What it counts.
+    AP_INIT_FLAG("MTLSErrorDetail", on_error_detail, nullptr, kGate,
+                 "On|Off: whether a denied client is told why, about its own certificate"),
+    AP_INIT_RAW_ARGS("MTLSForward", on_forward, nullptr, kGate,
+                     "[cert=rfc9440|cert=pem:HEADER] [partner=HEADER], or Off: what the backend is handed"),
+    // What it tells.
+    AP_INIT_RAW_ARGS("MTLSAuditLog", on_audit_log, nullptr, kServer,
+                     "FILE|\"|PROGRAM\" [all|denied]: one JSON object a line, per decision"),
     AP_INIT_FLAG("MTLSStatus", on_status, nullptr, kGate, "On|Off: whether SetHandler mtls-authz-status answers here"),
     {nullptr, {nullptr}, nullptr, 0, RAW_ARGS, nullptr}};
 
 void register_hooks(apr_pool_t* pool) {
-    register_start_hooks();       // read, check, warn: pre_config, check_config, post_config, test_config
-    register_live_hooks();        // what changes while it runs: post_config, child_init
-    register_connection_hooks();  // the certificate: mod_ssl's init_server and pre_handshake, process_connection
-    register_request_hooks();     // the decision: access checker after mod_ssl, asserted in fixups
-    register_status_hooks();      // what it counts: handler
-    register_providers(pool);     // the same as Require mtls-* and AuthType MTLS
+    register_start_hooks();         // read, check, warn: pre_config, check_config, post_config, test_config
+    register_live_hooks();          // what changes while it runs: post_config, child_init
+    register_connection_hooks();    // the certificate: mod_ssl's init_server and pre_handshake, process_connection
+    register_request_hooks();       // the decision: access checker after mod_ssl, asserted in fixups
+    register_error_detail_hooks();  // what a denied client is told: insert_error_filter
+    register_forward_hooks();       // what a backend may trust: post_read_request, insert_filter
+    register_audit_hooks();         // what is kept of every decision: open_logs
+    register_status_hooks();        // what it counts: handler, mod_status
+    register_providers(pool);       // the same as Require mtls-* and AuthType MTLS
 }
 
 }  // namespace

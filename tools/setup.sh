@@ -46,6 +46,9 @@ fi
 if [ "$goal" = test ] || [ "$goal" = lint ]; then
     need 'command -v valgrind' valgrind valgrind
     need 'command -v javac' default-jdk-headless java-devel
+    need 'header valijson/schema.hpp' libvalijson-dev valijson-devel
+    need 'command -v chromium-headless-shell || command -v chromium || command -v chromium-browser' \
+        chromium-headless-shell chromium-headless
 fi
 if [ "$goal" = lint ]; then
     need 'command -v clang++' clang clang

@@ -11,13 +11,6 @@ namespace {
 
 State* g_state = nullptr;  // trivially destructible: a restart unloads this object file
 
-const char* failure(cmd_parms* cmd, const std::string& message) { return pool_text(cmd->pool, message); }
-
-template <class Body>
-const char* guarded_directive(cmd_parms* cmd, Body body) noexcept {
-    return guarded(cmd->server, "mtls_authz: the directive could not be read", body);
-}
-
 Directive directive_of(const ap_directive_t* node) {
     Directive out;
     std::string_view name = node->directive;
@@ -111,8 +104,6 @@ void check_captures(cmd_parms* cmd, const GateSection& section, const GateRule& 
     }
 }
 
-const char* context_fault(cmd_parms* cmd) { return ap_check_cmd_context(cmd, NOT_IN_LIMIT | NOT_IN_HTACCESS); }
-
 const char* add_rule(cmd_parms* cmd, DirConfig& config, const char* args, bool allow) {
     if (const char* fault = context_fault(cmd)) return fault;
     auto rule = allow ? GateRule::parse_allow(args) : GateRule::parse_deny(args);
@@ -168,9 +159,9 @@ void* create_dir_config(apr_pool_t* pool, char*) noexcept { return pool_new<DirC
 
 void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) noexcept {
     // Names every member on both sides: a new one does not compile until it is merged.
-    const auto& [base_mode, base_allow, base_deny, base_user, base_env, base_status, base_provider, base_grant,
-                 base_section] = *static_cast<const DirConfig*>(base_config);
-    const auto& [mode, allow, deny, user, env, status, provider, grant, section] =
+    const auto& [base_mode, base_allow, base_deny, base_user, base_env, base_status, base_detail, base_forward,
+                 base_provider, base_grant, base_section] = *static_cast<const DirConfig*>(base_config);
+    const auto& [mode, allow, deny, user, env, status, detail, forward, provider, grant, section] =
         *static_cast<const DirConfig*>(add_config);
     DirConfig& out = *pool_new<DirConfig>(pool);
 
@@ -192,6 +183,8 @@ void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) no
     out.remote_user = user ? user : base_user;
     out.env = env ? env : base_env;
     out.status = status ? status : base_status;
+    out.error_detail = detail ? detail : base_detail;
+    out.forward = forward != nullptr ? forward : base_forward;
     out.has_provider = provider || base_provider;
     out.requires_grant = grant || base_grant;
     out.section = section != nullptr ? section : base_section;
@@ -298,6 +291,13 @@ const char* on_remote_user(cmd_parms* cmd, void* config, int on) noexcept {
 const char* on_status(cmd_parms* cmd, void* config, int on) noexcept {
     if (const char* fault = context_fault(cmd)) return fault;
     static_cast<DirConfig*>(config)->status = on != 0;
+    state().measures_time = state().measures_time || on != 0;
+    return nullptr;
+}
+
+const char* on_error_detail(cmd_parms* cmd, void* config, int on) noexcept {
+    if (const char* fault = context_fault(cmd)) return fault;
+    static_cast<DirConfig*>(config)->error_detail = on != 0;
     return nullptr;
 }
 

@@ -7,9 +7,12 @@
 #include <type_traits>
 #include <vector>
 
+#include "audit.hpp"
+#include "forward.hpp"
 #include "httpd.hpp"
-#include "mtls_authz/gate.hpp"
 #include "live.hpp"
+#include "mtls_authz/gate.hpp"
+#include "mtls_authz/ledger.hpp"
 
 namespace mtls::httpd {
 
@@ -26,10 +29,12 @@ struct DirConfig {
     DenyChain* deny = nullptr;
     std::optional<bool> remote_user;
     std::optional<EnvLevel> env;
-    std::optional<bool> status;      // whether mtls-authz-status answers here
-    bool has_provider = false;       // a Require mtls-* stands here or around
-    bool requires_grant = false;     // a Require mtls-grant does
-    GateSection* section = nullptr;  // the section that `allow` or `mode` comes from
+    std::optional<bool> status;            // whether mtls-authz-status answers here
+    std::optional<bool> error_detail;      // whether a denial says why
+    const ForwardRule* forward = nullptr;  // what is handed to the backend; null: never said
+    bool has_provider = false;             // a Require mtls-* stands here or around
+    bool requires_grant = false;           // a Require mtls-grant does
+    GateSection* section = nullptr;        // the section that `allow` or `mode` comes from
 };
 static_assert(std::is_trivially_copyable_v<DirConfig>);
 
@@ -52,6 +57,7 @@ struct ServerConfig {
     bool has_tls = false;                      // mod_ssl serves it
     std::vector<const GateSection*> sections;  // gates written in this server
     std::optional<ClientCaMode> client_ca;     // whether the handshake trusts the live anchors too
+    AuditLog* audit = nullptr;                 // own, or the main server's
 };
 
 // One for each configuration that is read; lives in pconf.
@@ -63,7 +69,10 @@ struct State {
 
     std::shared_ptr<const Policy> policy;  // as configured at start; null until check_config
     Live live;
-    int refresh_seconds = 1;  // MTLSPolicyRefresh
+    Ledger* ledger = nullptr;                 // never null once requests are served
+    bool measures_time = false;               // somebody will read how long decisions took
+    int refresh_seconds = 1;                  // MTLSPolicyRefresh
+    std::vector<std::string> forwarded_keys;  // by header_key(): what MTLSForward sets, and nobody else may
     std::vector<const GateSection*> sections;
     std::vector<Diagnostic> gate_warnings;
     std::string server_root;
@@ -91,6 +100,15 @@ inline GateMode gate_mode(const DirConfig& c) { return c.mode.value_or(GateMode:
 std::string short_place(const Where& where);
 Where place_of(const ap_directive_t* directive);
 
+// What all directive handlers have in common.
+inline const char* failure(cmd_parms* cmd, const std::string& message) { return pool_text(cmd->pool, message); }
+template <class Body>
+const char* guarded_directive(cmd_parms* cmd, Body body) noexcept {
+    return guarded(cmd->server, "mtls_authz: the directive could not be read", body);
+}
+// Of gates: neither in .htaccess nor within <Limit>.
+inline const char* context_fault(cmd_parms* cmd) { return ap_check_cmd_context(cmd, NOT_IN_LIMIT | NOT_IN_HTACCESS); }
+
 void* create_dir_config(apr_pool_t* pool, char* path) noexcept;
 void* merge_dir_config(apr_pool_t* pool, void* base, void* add) noexcept;
 void* create_server_config(apr_pool_t* pool, server_rec* s) noexcept;
@@ -107,6 +125,9 @@ const char* on_authz(cmd_parms* cmd, void* config, const char* arg) noexcept;
 const char* on_remote_user(cmd_parms* cmd, void* config, int on) noexcept;
 const char* on_status(cmd_parms* cmd, void* config, int on) noexcept;
 const char* on_env(cmd_parms* cmd, void* config, const char* arg) noexcept;
+const char* on_error_detail(cmd_parms* cmd, void* config, int on) noexcept;
+const char* on_forward(cmd_parms* cmd, void* config, const char* args) noexcept;
+const char* on_audit_log(cmd_parms* cmd, void* config, const char* args) noexcept;
 
 // For Require mtls-*: notes that the section of `cmd` holds a provider, and whether that asks for grants.
 void note_provider(cmd_parms* cmd, bool asks_for_grants);

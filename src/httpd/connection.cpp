@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "handshake.hpp"
 #include "mtls_authz/session_chain.hpp"
 #include "server_cas.hpp"
 
@@ -59,6 +60,7 @@ int verify_and_remember(X509_STORE_CTX* ctx, const server_rec* s) {
         const std::string data = encode_helpers(*leaf, helpers);
         SSL_SESSION_set1_ticket_appdata(session, data.data(), data.size());
     }
+    if (verified != 1) report_refused_handshake(s, ctx, ssl);
     return verified;
 }
 
@@ -134,6 +136,7 @@ extern "C" int on_init_server(server_rec* s, apr_pool_t*, int is_proxy, SSL_CTX*
 extern "C" int on_pre_handshake(conn_rec* c, SSL* ssl, int is_proxy) {
     if (is_proxy != 0) return OK;
     return guarded(c->base_server, HTTP_INTERNAL_SERVER_ERROR, [&] {
+        note_connection(ssl, c);
         ap_set_module_config(c->conn_config, &mtls_authz_module, pool_new<TlsConnection>(c->pool, ssl));
         return OK;
     });
@@ -160,6 +163,7 @@ void TlsConnection::refresh() {
     facts_.version = version.substr(version.starts_with("TLSv") ? 4 : 0);
     facts_.resumed = SSL_session_reused(ssl_) == 1;
     certificate_.reset();
+    sighted_ = 0;
     if (leaf == nullptr) return;
     auto presented = std::make_shared<PresentedCertificate>();
     presented->leaf = share(*leaf);

@@ -1,6 +1,7 @@
 // What is kept for a TLS connection: the client's certificate, and whom it belongs to.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -32,6 +33,13 @@ public:
     std::shared_ptr<const PresentedCertificate> certificate() const;
     TlsFacts facts() const;
 
+    // Whether the certificate is to be noted as seen: at first, then once a minute. From any thread.
+    bool is_sighting_due(std::int64_t now) {
+        constexpr std::int64_t kInterval = 60;
+        std::int64_t last = sighted_.load(std::memory_order_relaxed);
+        return now - last >= kInterval && sighted_.compare_exchange_strong(last, now, std::memory_order_relaxed);
+    }
+
     // Whom the certificate belongs to; may be asked from any thread.
     IdentificationCache& identifications() { return identifications_; }
 
@@ -40,6 +48,7 @@ private:
     mutable std::mutex mutex_;
     std::shared_ptr<const PresentedCertificate> certificate_;
     TlsFacts facts_;
+    std::atomic<std::int64_t> sighted_{0};  // seconds since the epoch
     IdentificationCache identifications_;
 };
 

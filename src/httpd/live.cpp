@@ -1,9 +1,12 @@
 #include "live.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 
 #include "config.hpp"
+#include "log.hpp"
 #include "start_checks.hpp"
 
 extern "C" {
@@ -23,7 +26,7 @@ constexpr apr_interval_time_t kTick = apr_time_from_msec(500);
 #endif
 
 // Every child finds the same: the first one says it, the others at debug.
-int level_of(bool first, int level) { return first ? level : APLOG_DEBUG; }
+int level_for(bool first, int level) { return first ? level : APLOG_DEBUG; }
 
 bool is_first_to_say(const std::string& text) {
     SharedState* const shared = state().live.shared.get();
@@ -36,18 +39,22 @@ void log_findings(const server_rec* s, const std::vector<Diagnostic>& findings, 
         const int level = d.severity == Diagnostic::Severity::kError ? APLOG_ERR : APLOG_WARNING;
         // Asked outside of the macro, which evaluates its arguments twice.
         const bool first = is_first_to_say(content + d.str());
-        ap_log_error(APLOG_MARK, level_of(first, level), 0, s, "mtls_authz: %s", d.str().c_str());
+        ap_log_error(APLOG_MARK, level_for(first, level), 0, s, "mtls_authz: %s", d.str().c_str());
     }
 }
 
 void count_reload(bool ok) {
-    if (state().live.shared) ++state().live.shared->reloads(ok);
+    Ledger& ledger = *state().ledger;
+    ++(ok ? ledger.reloads_ok : ledger.reloads_failed);
 }
 
 void log_refusal(const server_rec* s, const std::vector<Diagnostic>& findings, const std::string& content) {
     Live& live = state().live;
     const bool first = is_first_to_say(content);
-    if (first) count_reload(false);
+    if (first) {
+        count_reload(false);
+        state().ledger->refused_since = apr_time_sec(apr_time_now());
+    }
     if (live.shared) live.shared->forget(kMended + content);
     constexpr std::size_t kMostSayings = 1000;
     for (const Diagnostic& d : findings) {
@@ -55,7 +62,7 @@ void log_refusal(const server_rec* s, const std::vector<Diagnostic>& findings, c
     }
     live.said.push_back(content);
     const auto snapshot = live.policy.current();
-    ap_log_error(APLOG_MARK, level_of(first, APLOG_ERR), 0, s,
+    ap_log_error(APLOG_MARK, level_for(first, APLOG_ERR), 0, s,
                  "mtls_authz: the policy files are refused: generation %s stays in force since %s",
                  snapshot ? snapshot->policy->generation().c_str() : "-",
                  format_time(live.policy.in_force_since()).c_str());
@@ -66,7 +73,8 @@ void forget_refusals(const server_rec* s) {
     Live& live = state().live;
     if (live.said.empty()) return;
     const bool first = is_first_to_say(kMended + live.said.back());
-    ap_log_error(APLOG_MARK, level_of(first, APLOG_NOTICE), 0, s, "mtls_authz: %s", kMended);
+    state().ledger->refused_since = 0;
+    ap_log_error(APLOG_MARK, level_for(first, APLOG_NOTICE), 0, s, "mtls_authz: %s", kMended);
     for (const std::string& text : live.said) {
         if (live.shared) live.shared->forget(text);
     }
@@ -83,7 +91,7 @@ void log_move(const server_rec* s, const Policy* before, const Policy& policy) {
     const bool first = shared == nullptr || shared->is_first_to_move_to(policy.generation());
     if (first) count_reload(true);
     const std::string change = before != nullptr ? describe_change(*before, policy) : "read at last";
-    ap_log_error(APLOG_MARK, level_of(first, APLOG_NOTICE), 0, s, "mtls_authz: generation %s replaces %s: %s",
+    ap_log_error(APLOG_MARK, level_for(first, APLOG_NOTICE), 0, s, "mtls_authz: generation %s replaces %s: %s",
                  policy.generation().c_str(), before != nullptr ? before->generation().c_str() : "none",
                  change.c_str());
     std::vector<Diagnostic> warnings;
@@ -107,11 +115,24 @@ void report(const server_rec* s, const LookOutcome& outcome) {
 
 void look_and_log(const server_rec* s) { report(s, state().live.policy.look()); }
 
+// What the status page shows of this process.
+void tell_siblings() {
+    const auto snapshot = state().snapshot();
+    ChildInfo info;
+    info.pid = static_cast<std::int32_t>(getpid());
+    if (snapshot) info.generation = snapshot->policy->generation();
+    info.in_force_since = state().live.policy.in_force_since();
+    info.looked = apr_time_sec(apr_time_now());
+    state().ledger->children.tell(info);
+}
+
 apr_status_t on_watchdog(int watchdog_state, void* data, apr_pool_t*) {
     const auto* const s = static_cast<const server_rec*>(data);
     if (watchdog_state != AP_WATCHDOG_STATE_RUNNING) return APR_SUCCESS;
     // A look that fails changes nothing: what was in force stays so.
     return guarded(s, APR_SUCCESS, [&] {
+        log_left_out(s);
+        if (state().refresh_seconds == 0) return APR_SUCCESS;
         // After a difference the second look comes at the next tick, whatever the interval.
         static std::atomic<apr_time_t> last_look{0};
         const apr_time_t now = apr_time_now();
@@ -123,8 +144,26 @@ apr_status_t on_watchdog(int watchdog_state, void* data, apr_pool_t*) {
             apr_sleep(apr_time_from_msec(1));
             look_and_log(s);
         }
+        tell_siblings();
         return APR_SUCCESS;
     });
+}
+
+// Kept in the process's own pool, over restarts: what was counted before goes on.
+int open_ledger(server_rec* s) {
+    constexpr const char* kKey = "mtls_authz-ledger";
+    apr_pool_t* const pool = s->process->pool;
+    void* known = nullptr;
+    apr_pool_userdata_get(&known, kKey, pool);
+    state().ledger = Ledger::adopt(known);
+    if (state().ledger != nullptr) return OK;
+    state().ledger = Ledger::create();
+    if (state().ledger == nullptr) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG, errno, s, "mtls_authz: no memory to count decisions in");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    apr_pool_userdata_setn(state().ledger, kKey, nullptr, pool);
+    return OK;
 }
 
 void share_state(const server_rec* s) {
@@ -140,10 +179,11 @@ void share_state(const server_rec* s) {
 }
 
 int start_watchdog(apr_pool_t* pconf, server_rec* s) {
-    if (state().refresh_seconds == 0) return OK;
+    const bool must_look = state().refresh_seconds > 0;
     const auto get_instance = APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_get_instance);
     const auto register_callback = APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_register_callback);
     if (get_instance == nullptr || register_callback == nullptr) {
+        if (!must_look) return OK;
         ap_log_error(
             APLOG_MARK, APLOG_EMERG, 0, s,
             "mtls_authz: files can only be looked at while the server runs with mod_watchdog: add 'LoadModule "
@@ -163,21 +203,33 @@ int start_watchdog(apr_pool_t* pconf, server_rec* s) {
 extern "C" int on_post_config_watchdog(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*, server_rec* s) {
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) return OK;
     return guarded(s, HTTP_INTERNAL_SERVER_ERROR, [&] {
+        const int opened = open_ledger(s);
+        if (opened != OK) return opened;
+        state().ledger->refused_since = 0;
         share_state(s);
         return start_watchdog(pconf, s);
     });
 }
 
 // The parent read the files when it started, perhaps days ago: a child that begins now looks before it serves.
-extern "C" void on_child_init(apr_pool_t*, server_rec* s) {
-    if (state().refresh_seconds == 0) return;
+extern "C" void on_child_init(apr_pool_t* pchild, server_rec* s) {
     guarded(s, DECLINED, [&] {
+        apr_pool_cleanup_register(
+            pchild, state().ledger,
+            [](void* ledger) noexcept -> apr_status_t {
+                static_cast<Ledger*>(ledger)->children.leave(static_cast<std::int32_t>(getpid()));
+                return APR_SUCCESS;
+            },
+            apr_pool_cleanup_null);
+        tell_siblings();
+        if (state().refresh_seconds == 0) return OK;
         report(s, state().live.policy.join_siblings());
         look_and_log(s);
         if (state().live.policy.is_waiting()) {
             apr_sleep(apr_time_from_msec(100));
             look_and_log(s);
         }
+        tell_siblings();
         return OK;
     });
 }

@@ -1,17 +1,29 @@
-// What the module says: the denial line of the error log.
+// The error log: one line for a denial, with all that is known and what to do; the same line thousands of times as a
+// count.
 #pragma once
 
-#include "request.hpp"
+#include "httpd.hpp"
+#include "mtls_authz/account.hpp"
+#include "mtls_authz/certificate_facts.hpp"
 
 namespace mtls::httpd {
 
-enum class Outcome { kGranted, kDenied, kWouldDeny };
+// Denials at `error` (no-certificate at `info`), would-deny at `warn`, grants at `debug`.
+int level_of(Outcome outcome, Reason reason);
 
-// One line per decision of a gate: denials at `error` (no-certificate at `info`), would-deny at `warn`, grants at
-// `debug`. Look-ups that only ask whether something may be listed stay at `debug`.
-void log_decision(request_rec* r, const Decision& decision, Outcome outcome, bool is_lookup);
+// Whether the line was written, or would have been if the level were: false where it was only counted.
+bool log_account(request_rec* r, const Account& account, int level);
 
-// What a Require or AuthType MTLS found, at `info`: whether it decides is httpd's business.
-void log_provider(request_rec* r, const Decision& decision, const char* requirement);
+// Writes how many lines were left out in the minutes that are over.
+void log_left_out(const server_rec* s);
+
+// "NAME:PORT"
+std::string vhost_text(const server_rec* s, const conn_rec* c);
+
+// The account's words about the certificate itself.
+void describe_certificate(const CertificateFacts& facts, Account& account);
+
+// Whether the line of this kind is to be written; else it is counted. `about`: what is shown with the count.
+bool is_admitted(const server_rec* s, const std::string& about, std::string_view certificate, int level);
 
 }  // namespace mtls::httpd

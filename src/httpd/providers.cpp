@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "log.hpp"
+#include "accounting.hpp"
 #include "mtls_authz/text.hpp"
 #include "request.hpp"
 
@@ -103,7 +103,7 @@ bool holds(const Requirement& requirement, const Decision& d) {
     return false;
 }
 
-Decision decide_requirement(request_rec* r, const Requirement& requirement) {
+Decision find_requirement(request_rec* r, const Requirement& requirement) {
     Decision d = identify_request(r);
     if (check_path(r) != Reason::kGranted) d.reason = Reason::kBadPath;
     if (d.granted() && !holds(requirement, d)) d.reason = Reason::kNotAllowed;
@@ -119,14 +119,22 @@ Decision decide_requirement(request_rec* r, const Requirement& requirement) {
     return d;
 }
 
+Decision decide_requirement(request_rec* r, const Requirement& requirement) {
+    const std::int64_t start = start_measuring();
+    Decision d = find_requirement(r, requirement);
+    d.duration = nanoseconds_since(start);
+    return d;
+}
+
 authz_status check_requirement(request_rec* r, const char*, const void* parsed) noexcept {
     return guarded(r->server, AUTHZ_GENERAL_ERROR, [&] {
         if (parsed == nullptr) return AUTHZ_GENERAL_ERROR;
         const auto& requirement = *static_cast<const Requirement*>(parsed);
         const Decision d = decide_requirement(r, requirement);
         forbid_caching(r);
-        log_provider(r, d, requirement.text.c_str());
         request_state(r).provider_asked = true;
+        account_for_provider(r, d, requirement.text.c_str());
+        if (!d.granted()) request_state(r).denied_for = d.reason;
         if (d.reason == Reason::kPolicyUnavailable || d.reason == Reason::kInternalError) return AUTHZ_GENERAL_ERROR;
         if (!d.granted()) return AUTHZ_DENIED;
         RequestState& request = request_state(r);
@@ -140,7 +148,8 @@ int authenticate(request_rec* r) {
     if (!is_authenticated_here(r)) return DECLINED;
     const Decision d = decide_requirement(r, Requirement{});
     forbid_caching(r);
-    log_provider(r, d, "AuthType MTLS");
+    account_for_provider(r, d, "AuthType MTLS");
+    if (!d.granted()) request_state(r).denied_for = d.reason;
     if (d.reason == Reason::kInternalError || d.reason == Reason::kPolicyUnavailable) return HTTP_INTERNAL_SERVER_ERROR;
     if (!d.granted()) return HTTP_FORBIDDEN;
     r->user = apr_pstrdup(r->pool, d.who->partner->name.c_str());

@@ -1,10 +1,8 @@
 #include "request.hpp"
 
-#include <openssl/evp.h>
-
 #include <array>
 
-#include "log.hpp"
+#include "accounting.hpp"
 #include "mtls_authz/request_path.hpp"
 #include "mtls_authz/text.hpp"
 #include "nested.hpp"
@@ -17,10 +15,7 @@ namespace {
 std::int64_t now_seconds() { return static_cast<std::int64_t>(apr_time_sec(apr_time_now())); }
 
 const char* base64url(apr_pool_t* pool, std::string_view raw) {
-    std::string out((raw.size() + 2) / 3 * 4 + 1, '\0');
-    const int n = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()), bytes_of(raw).data(),
-                                  static_cast<int>(raw.size()));
-    out.resize(static_cast<std::size_t>(n));
+    std::string out = base64(raw);
     while (out.ends_with('=')) out.pop_back();
     for (char& c : out) c = c == '+' ? '-' : c == '/' ? '_' : c;
     return pool_text(pool, out);
@@ -109,6 +104,7 @@ const Handover* make_handover(request_rec* r, const Decision& decision) {
     const Identification& who = *decision.who;
     auto& out = *pool_new<Handover>(pool);
     out.partner = pool_text(pool, who.partner->name);
+    out.fields = forwarded_fields(r, decision);
     if (!who.attributes.empty()) {
         out.attributes = apr_table_make(pool, static_cast<int>(who.attributes.size()));
         for (const auto& [name, value] : who.attributes) {
@@ -135,7 +131,7 @@ bool is_lookup(const request_rec* r) {
     if (r->main == nullptr) return false;
     const auto* const main =
         static_cast<const RequestState*>(ap_get_module_config(r->main->request_config, &mtls_authz_module));
-    if (main == nullptr || !main->fixups_done) return true;
+    if (main == nullptr || !main->fixups_done || is_lookup(r->main)) return true;
     return main->handler_started && r->main->handler != nullptr && std::string_view(r->main->handler) == DIR_MAGIC_TYPE;
 }
 
@@ -205,15 +201,18 @@ bool decide_once(request_rec* r) {
     forbid_caching(r);
     if (!is_decided(r, request)) {
         if (names_methods(config)) remove_method_overrides(r);
-        const Decision d = decide_request(r, request);
+        const std::int64_t start = start_measuring();
+        Decision d = decide_request(r, request);
+        d.duration = nanoseconds_since(start);
         request.handover = d.granted() ? make_handover(r, d) : nullptr;
         request.reason = d.reason;
         request.decided_path = r->uri;
         request.decided_for = r->per_dir_config;  // last: what threw before this has decided nothing
-        const Outcome outcome = d.granted()                        ? Outcome::kGranted
+        const Outcome outcome = d.granted()                        ? Outcome::kAllow
                                 : is_let_through(config, d.reason) ? Outcome::kWouldDeny
-                                                                   : Outcome::kDenied;
-        log_decision(r, d, outcome, is_lookup(r));
+                                                                   : Outcome::kDeny;
+        if (outcome == Outcome::kDeny) request.denied_for = d.reason;
+        account_for(r, d, outcome, is_lookup(r));
     }
     return request.reason == Reason::kGranted || is_let_through(config, request.reason);
 }
@@ -273,11 +272,13 @@ int check_ungated(request_rec* r) {
     Decision d;
     d.reason = nested != nullptr ? Reason::kNestedGate : Reason::kBadPath;
     if (nested != nullptr) d.detail = nested->title() + " at " + short_place(nested->where);
-    log_decision(r, d, Outcome::kDenied, is_lookup(r));
+    request_state(r).denied_for = d.reason;
+    account_for(r, d, Outcome::kDeny, is_lookup(r));
     return HTTP_FORBIDDEN;
 }
 
 int assert_decision(request_rec* r) {
+    forward(r, nullptr);  // whatever another request, which led here, was granted
     const bool known = ap_get_module_config(r->request_config, &mtls_authz_module) != nullptr;
     if (state().sections.empty() && !known) return DECLINED;
     const DirConfig& config = dir_config(r);
@@ -306,6 +307,8 @@ int assert_decision(request_rec* r) {
     if (request.handover != nullptr && config.remote_user.value_or(false) && r->user == nullptr) {
         r->user = apr_pstrdup(r->pool, request.handover->partner);
     }
+    const bool granted = gate ? request.reason == Reason::kGranted : config.has_provider || is_authenticated_here(r);
+    if (granted && request.handover != nullptr) forward(r, request.handover->fields);
     request.fixups_done = true;
     return DECLINED;
 }
@@ -341,7 +344,8 @@ int refuse_trace(request_rec* r) {
     Decision d = identify_request(r);
     d.reason = Reason::kMethodNotGranted;
     d.detail = "TRACE is answered before any access check, so it is refused where a gate applies";
-    log_decision(r, d, Outcome::kDenied, false);
+    request_state(r).denied_for = d.reason;
+    account_for(r, d, Outcome::kDeny, false);
     return HTTP_FORBIDDEN;
 }
 
@@ -354,12 +358,13 @@ void forbid_caching_again(request_rec* r) {
 }
 
 // LogOnly is there to compare with the rule that it replaces: where that one denied first, decide now.
-int decide_for_comparison(request_rec* r) {
+int finish(request_rec* r) {
     const DirConfig& config = dir_config(r);
     const bool undecided = has_gate(config) && gate_mode(config) == GateMode::kLogOnly &&
                            request_state(r).decided_for != r->per_dir_config;
     const bool denied_elsewhere = r->status == HTTP_FORBIDDEN || r->status == HTTP_UNAUTHORIZED;
     if (undecided && denied_elsewhere) decide_once(r);
+    close_accounts(r);
     return DECLINED;
 }
 
@@ -385,7 +390,7 @@ extern "C" void on_insert_filter(request_rec* r) {
     });
 }
 extern "C" int on_log_transaction(request_rec* r) {
-    return guarded(r->server, DECLINED, [&] { return decide_for_comparison(r); });
+    return guarded(r->server, DECLINED, [&] { return finish(r); });
 }
 
 }  // namespace

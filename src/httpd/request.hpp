@@ -7,6 +7,7 @@
 
 #include "config.hpp"
 #include "connection.hpp"
+#include "mtls_authz/account.hpp"
 #include "mtls_authz/gate.hpp"
 
 namespace mtls::httpd {
@@ -21,6 +22,7 @@ struct Decision {
     std::shared_ptr<const PresentedCertificate> certificate;
     std::shared_ptr<const Identification> who;
     TlsFacts tls;
+    std::int64_t duration = -1;  // nanoseconds that it took; negative: not measured
 
     bool granted() const { return reason == Reason::kGranted; }
 };
@@ -34,6 +36,16 @@ struct Handover {
     const char* thumbprint = nullptr;
     const char* generation = nullptr;
     apr_table_t* attributes = nullptr;  // MTLS_ATTR_NAME -> value, or null
+    apr_table_t* fields = nullptr;      // of MTLSForward, or null
+};
+
+// What Require mtls-* and AuthType MTLS found, until the request is logged.
+struct ProviderFinding {
+    bool made = false;
+    Reason reason = Reason::kInternalError;
+    std::size_t partner = 0;  // as counted
+    std::int64_t duration = -1;
+    const Account* account = nullptr;  // null where nobody wants it
 };
 
 // Kept in the request, so that it is decided once.
@@ -43,6 +55,9 @@ struct RequestState {
     Reason reason = Reason::kInternalError;
     const Handover* handover = nullptr;  // after a grant by a gate, a provider or AuthType MTLS
     apr_table_t* captures = nullptr;     // MATCH_*, as they were before .htaccess could change them
+    std::optional<Reason> denied_for;    // why this module denied the request
+    Account* pending = nullptr;          // written to the audit log when the request is logged
+    ProviderFinding satisfied, refused;  // the first of each kind
     bool provider_asked = false;         // a Require mtls-* was evaluated for this request
     bool reaches_below = false;          // a WebDAV method that acts on all below: grants have to reach there too
     bool fixups_done = false;

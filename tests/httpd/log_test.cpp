@@ -1,5 +1,6 @@
 // The denial line: one per request, all of it, and nothing in it that is not escaped.
 #include "claims.hpp"
+#include "waiting.hpp"
 #include "world.hpp"
 
 using namespace test;
@@ -90,4 +91,28 @@ CLAIM(a_directory_listing_and_multiviews_do_not_fill_the_log) {
     CHECK(listing.body.find("secret") == std::string::npos);
     CHECK_EQUAL(count(site.httpd.error_log(), "[mtls_authz:error]"), 0U);
     CHECK_CONTAINS(site.get(&world().acme, "/list/").body, "secret");
+}
+
+CLAIM(the_same_denial_again_and_again_is_counted_instead_of_written) {
+    const World& w = world();
+    Site site;
+    site.start("<Location /gate>\n MTLSAllow partner acme\n</Location>\n");
+    TlsClient globex(site.httpd.port(), as(w.globex)), unnamed(site.httpd.port(), as(w.unnamed));
+    for (int i = 0; i < 300; ++i) CHECK_EQUAL(globex.get("/gate/x").status, 403);
+    // Another certificate, and another reason, are written all the same.
+    CHECK_EQUAL(unnamed.get("/gate/other").status, 403);
+    CHECK_EQUAL(globex.get("/gate/..;/y").status, 403);
+    CHECK_CONTAINS(site.log_about("/gate/other"), "reason=unknown-partner");
+    CHECK_CONTAINS(site.log_about("/gate/..;/y"), "reason=bad-path");
+    CHECK_EQUAL(count(site.httpd.error_log(), "denied GET \"/gate/x\":"), 60U);
+    // When the minute is over, whichever process notices says how many there were.
+    const auto said = [&] {
+        return count(site.httpd.error_log(), "mtls_authz: left out 240 more line(s) since ") == 1;
+    };
+    for (int i = 0; i < 65 && !said(); ++i) pause_for(std::chrono::seconds(1));
+    CHECK(said());
+    CHECK_CONTAINS(site.httpd.error_log(), ": denied reason=not-allowed claimed=globex sha256=" + hex_sha256(w.globex));
+    CHECK_EQUAL(site.get(&w.globex, "/gate/later").status, 403);
+    CHECK_CONTAINS(site.log_about("/gate/later"), "reason=not-allowed");
+    CHECK_EQUAL(count(site.httpd.error_log(), "left out"), 1U);
 }

@@ -2,11 +2,15 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "claims.hpp"
+#include "mtls_authz/handshake_refusal.hpp"
 #include "mtls_authz/policy_builder.hpp"
 #include "mtls_authz/reason.hpp"
+#include "mtls_authz/status_report.hpp"
 
 namespace {
 
@@ -89,6 +93,8 @@ CLAIM(documented_defaults_are_the_codes) {
     CHECK_CONTAINS(section_of(docs, "MTLSRemoteUser"), "| Default | `Off` |");
     CHECK_CONTAINS(read("src/httpd/status.cpp"), "status.value_or(false)");
     CHECK_CONTAINS(section_of(docs, "MTLSStatus"), "| Default | `Off` |");
+    CHECK_CONTAINS(read("src/httpd/error_detail.cpp"), "error_detail.value_or(false)");
+    CHECK_CONTAINS(section_of(docs, "MTLSErrorDetail"), "| Default | `Off` |");
     CHECK_CONTAINS(read("src/httpd/connection.cpp"), "client_ca.value_or(ClientCaMode::kOff)");
     CHECK_CONTAINS(section_of(docs, "MTLSClientCA"), "| Default | `Off` |");
     CHECK_CONTAINS(code, "env.value_or(EnvLevel::kBasic)");
@@ -111,6 +117,44 @@ CLAIM(every_reason_is_documented_and_says_what_to_do) {
         CHECK(text.sentence.size() > 20);
         if (text.reason != mtls::Reason::kGranted) CHECK_CONTAINS(docs, "| `" + std::string(text.word) + "` |");
     }
+}
+
+CLAIM(every_refusal_of_a_handshake_is_documented_and_says_what_to_do) {
+    const std::string docs = read("docs/reasons.md");
+    for (const mtls::HandshakeRefusalText& text : mtls::kHandshakeRefusals) {
+        CHECK(text.sentence.size() > 20);
+        CHECK_CONTAINS(docs, "| `" + std::string(text.word) + "` |");
+    }
+}
+
+CLAIM(the_audit_logs_schema_knows_every_reason) {
+    const auto schema = nlohmann::json::parse(read("docs/audit-log.schema.json"));
+    std::set<std::string> reasons;
+    for (const mtls::ReasonText& text : mtls::kReasons) reasons.emplace(text.word);
+    CHECK(schema["properties"]["reason"]["enum"].get<std::set<std::string>>() == reasons);
+}
+
+CLAIM(every_metric_is_documented_and_examples_ask_for_no_other) {
+    const std::string docs = read("docs/directives.md");
+    std::set<std::string> metrics;
+    std::istringstream lines(mtls::prometheus_text({}));
+    for (std::string line; std::getline(lines, line);) {
+        if (line.starts_with("# TYPE ")) metrics.insert(line.substr(7, line.find(' ', 7) - 7));
+    }
+    CHECK(metrics.size() > 12);
+    for (const std::string& metric : metrics) CHECK_CONTAINS(docs, "`" + metric);
+    for (const char* file : {"conf/examples/prometheus-alerts.yml", "conf/examples/grafana-dashboard.json"}) {
+        const std::string text = read(file), prefix = "mtls_authz_";
+        std::size_t asked = 0;
+        for (std::size_t at = text.find(prefix); at != std::string::npos; at = text.find(prefix, at + 1)) {
+            std::string name = text.substr(at, text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_", at) - at);
+            if (name.ends_with("_bucket")) name.resize(name.size() - 7);
+            test::check(metrics.contains(name), std::string(file) + " asks for " + name, __FILE__, __LINE__);
+            ++asked;
+        }
+        CHECK(asked > 10);
+    }
+    CHECK(nlohmann::json::parse(read("conf/examples/grafana-dashboard.json"))["panels"].size() > 10);
 }
 
 CLAIM(the_core_includes_nothing_of_httpd) {

@@ -1,0 +1,201 @@
+#include "accounting.hpp"
+
+#include <ctime>
+
+#include "error_detail.hpp"
+#include "log.hpp"
+#include "mtls_authz/text.hpp"
+
+namespace mtls::httpd {
+
+namespace {
+
+std::string gate_place(const request_rec* r, const Decision& decision) {
+    if (decision.gate_rule != nullptr) return short_place(decision.gate_rule->where);
+    const DirConfig& config = dir_config(r);
+    return config.section != nullptr ? short_place(config.section->where) : std::string();
+}
+
+// The key that signed, as far as it is known: from the verified path, the chain that the client sent, or the policy.
+std::string issuer_key(const PresentedCertificate& certificate, const Identification* who) {
+    if (who != nullptr && !who->ca_keys.empty()) return who->ca_keys.front();
+    if (!certificate.helpers.empty()) return spki_sha256(*certificate.helpers.front());
+    return who != nullptr ? who->nearest_ca_key : std::string();
+}
+
+// "1.1", "2"
+std::string http_version(const request_rec* r) {
+    const int major = HTTP_VERSION_MAJOR(r->proto_num);
+    const int minor = HTTP_VERSION_MINOR(r->proto_num);
+    return std::to_string(major) + (minor != 0 || major < 2 ? "." + std::to_string(minor) : "");
+}
+
+void describe_who(const Decision& decision, Account& out) {
+    const Identification* const who = decision.who.get();
+    if (who == nullptr) return;
+    if (who->partner != nullptr) (decision.granted() ? out.partner : out.claimed) = who->partner->name;
+    if (who->partner == nullptr) out.claimed = names_of(who->claimed);
+    const Identity* const identity = who->identity != nullptr ? who->identity : who->claimed_identity;
+    if (identity == nullptr) return;
+    out.rule = short_place(identity->where);
+    out.matched = identity->text();
+}
+
+Account account_of(request_rec* r, const Decision& decision, Outcome outcome) {
+    Account out;
+    out.time = apr_time_now();
+    out.outcome = outcome;
+    out.reason = decision.reason;
+    out.detail = decision.detail;
+    describe_who(decision, out);
+    if (decision.grant != nullptr) out.grant = short_place(decision.grant->where);
+    out.gate = gate_place(r, decision);
+    out.vhost = vhost_text(r->server, r->connection);
+    out.client = r->useragent_ip != nullptr ? r->useragent_ip : "";
+    out.http = http_version(r);
+    out.method = effective_method(r);
+    out.path = r->uri != nullptr ? r->uri : "";
+    const bool has_id = apr_table_get(r->subprocess_env, "UNIQUE_ID") != nullptr || r->log_id != nullptr;
+    if (has_id || dir_config(r).error_detail.value_or(false)) out.request_id = request_id_of(r);
+    out.tls = decision.tls.version;
+    out.resumed = decision.tls.resumed;
+    if (decision.certificate) describe_certificate(decision.certificate->facts, out);
+    if (decision.certificate) {
+        out.issuer_spki = hex(bytes_of(issuer_key(*decision.certificate, decision.who.get())));
+    }
+    if (decision.snapshot) out.generation = decision.snapshot->policy->generation();
+    out.duration = decision.duration;
+    return out;
+}
+
+// A connection's certificate is noted at its first decision, then at most once a minute.
+std::size_t note_partner(request_rec* r, const Decision& decision) {
+    const Identification* const who = decision.who.get();
+    if (who == nullptr || who->partner == nullptr) return Sightings::kOthers + 1;
+    Sightings& sightings = state().ledger->sightings;
+    const std::size_t number = sightings.number_of(who->partner->key, who->partner->name);
+    TlsConnection* const tls = tls_of(r->connection);
+    const std::int64_t now = apr_time_sec(r->request_time);
+    if (number < Sightings::kOthers && tls != nullptr && tls->is_sighting_due(now)) {
+        const CertificateFacts& facts = decision.certificate->facts;
+        sightings.see(number, {now, facts.not_after, facts.subject.text(), facts.serial, hex(bytes_of(facts.sha256))});
+    }
+    return number;
+}
+
+void count(std::size_t partner, Outcome outcome, Reason reason, std::int64_t duration) {
+    DecisionCounters& counters = state().ledger->decisions;
+    counters.count(outcome, reason);
+    if (partner <= Sightings::kOthers) counters.count_partner(partner, outcome);
+    if (duration >= 0) counters.observe(static_cast<std::uint64_t>(duration));
+}
+
+void keep_example(const Account& account) {
+    Example out;
+    out.time = apr_time_sec(account.time);
+    out.outcome = account.outcome;
+    out.who = account.partner.empty() ? account.claimed : account.partner;
+    out.subject = account.subject;
+    out.method = account.method;
+    out.path = account.path;
+    out.client = account.client;
+    out.gate = account.gate;
+    out.sha256 = account.sha256;
+    state().ledger->examples.add(account.reason, out);
+}
+
+// LogOnly is there to compare: its audit line waits for the answer that the request gets.
+bool waits_for_status(const request_rec* r) {
+    return r->main == nullptr && gate_mode(dir_config(r)) == GateMode::kLogOnly && has_gate(dir_config(r));
+}
+
+void write_audit(request_rec* r, const Account& account) {
+    AuditLog* const audit = audit_log_for(r, account.outcome);
+    if (audit == nullptr) return;
+    if (waits_for_status(r)) {
+        request_state(r).pending = pool_new<Account>(r->pool, account);
+    } else {
+        audit->write(account);
+    }
+}
+
+bool was_denied(const request_rec* r) {
+    return r->status == HTTP_FORBIDDEN || r->status == HTTP_UNAUTHORIZED || r->status >= HTTP_INTERNAL_SERVER_ERROR;
+}
+
+// Several Require lines may have been asked, and others beside them: what explains the answer counts.
+void close_provider_account(request_rec* r, const RequestState& request) {
+    const bool denied = was_denied(r);
+    const ProviderFinding& finding = denied ? request.refused : request.satisfied;
+    if (!finding.made) return;
+    const Outcome outcome = denied ? Outcome::kDeny : Outcome::kAllow;
+    count(finding.partner, outcome, finding.reason, finding.duration);
+    if (finding.account == nullptr) return;
+    Account account = *finding.account;
+    account.outcome = outcome;
+    account.status = r->status;
+    if (denied) keep_example(account);
+    if (AuditLog* const audit = audit_log_for(r, outcome)) audit->write(account);
+}
+
+}  // namespace
+
+std::int64_t start_measuring() {
+    if (!state().measures_time) return 0;
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    constexpr std::int64_t kBillion = 1'000'000'000;
+    return now.tv_sec * kBillion + now.tv_nsec;
+}
+
+std::int64_t nanoseconds_since(std::int64_t start) { return start == 0 ? -1 : start_measuring() - start; }
+
+void account_for(request_rec* r, const Decision& decision, Outcome outcome, bool is_lookup) {
+    const bool is_denial = outcome != Outcome::kAllow && !is_lookup;
+    if (!is_lookup) count(note_partner(r, decision), outcome, decision.reason, decision.duration);
+    const int level = is_lookup ? APLOG_DEBUG : level_of(outcome, decision.reason);
+    const bool has_audit = !is_lookup && audit_log_for(r, outcome) != nullptr;
+    if (!has_audit && !is_denial && !APLOG_R_IS_LEVEL(r, level)) return;
+    const Account account = account_of(r, decision, outcome);
+    const bool in_full = log_account(r, account, level);
+    if (is_denial && in_full) keep_example(account);
+    if (has_audit) write_audit(r, account);
+}
+
+void account_for_provider(request_rec* r, const Decision& decision, const char* requirement) {
+    const int level = decision.granted() ? APLOG_DEBUG : APLOG_INFO;
+    const std::size_t partner = note_partner(r, decision);
+    RequestState& request = request_state(r);
+    ProviderFinding& finding = decision.granted() ? request.satisfied : request.refused;
+    const bool counts = r->main == nullptr && !finding.made;
+    const bool is_logged = APLOG_R_IS_LEVEL(r, level);
+    if (!counts && !is_logged) return;
+    const Outcome outcome = decision.granted() ? Outcome::kAllow : Outcome::kDeny;
+    const bool keeps = counts && (!decision.granted() || audit_log_for(r, outcome) != nullptr);
+    const Account* account = nullptr;
+    if (keeps || is_logged) account = pool_new<Account>(r->pool, account_of(r, decision, outcome));
+    if (is_logged) {
+        const char* const verb = decision.granted() ? "satisfied" : "not satisfied";
+        ap_log_rerror(APLOG_MARK, level, 0, r, "mtls_authz: %s (%s)", denial_line(*account, verb).c_str(), requirement);
+    }
+    if (counts) {
+        finding = {true, decision.reason, partner, decision.duration, keeps ? account : nullptr};
+    }
+}
+
+void close_accounts(request_rec* r) {
+    for (; r != nullptr; r = r->next) {
+        void* const known = ap_get_module_config(r->request_config, &mtls_authz_module);
+        if (known == nullptr) continue;
+        RequestState& request = *static_cast<RequestState*>(known);
+        if (Account* const account = std::exchange(request.pending, nullptr)) {
+            account->status = r->status;
+            if (AuditLog* const audit = audit_log_for(r, account->outcome)) audit->write(*account);
+        }
+        const bool by_gate = request.decided_for != nullptr;
+        if (!by_gate) close_provider_account(r, request);
+        request.satisfied = request.refused = {};
+    }
+}
+
+}  // namespace mtls::httpd

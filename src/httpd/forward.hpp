@@ -1,0 +1,30 @@
+// MTLSForward: hands certificate and partner to the backend in header fields that nobody else can set.
+#pragma once
+
+#include <string>
+
+#include "httpd.hpp"
+
+namespace mtls::httpd {
+
+// One MTLSForward line.
+struct ForwardRule {
+    bool rfc9440 = false;        // Client-Cert, Client-Cert-Chain
+    std::string pem_header;      // empty: none
+    std::string partner_header;  // empty: none
+
+    bool is_off() const { return !rfc9440 && pem_header.empty() && partner_header.empty(); }
+};
+
+struct Decision;
+
+// The fields that go to the backend after this grant, in the request's pool; null where there are none.
+apr_table_t* forwarded_fields(request_rec* r, const Decision& decision);
+
+// Takes whatever claims to be such a field from the request, and puts `fields` (null for none) in their place.
+void forward(request_rec* r, const apr_table_t* fields);
+
+// Hooks: post_read_request, insert_filter.
+void register_forward_hooks();
+
+}  // namespace mtls::httpd

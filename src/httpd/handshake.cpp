@@ -1,0 +1,86 @@
+#include "handshake.hpp"
+
+#include <openssl/ssl.h>
+
+#include "config.hpp"
+#include "log.hpp"
+#include "mtls_authz/handshake_refusal.hpp"
+#include "mtls_authz/text.hpp"
+
+namespace mtls::httpd {
+
+namespace {
+
+// One for the life of the process: OpenSSL never takes an index back, and a restart loads this object file anew.
+int connection_index(const server_rec* s) {
+    constexpr const char* kKey = "mtls_authz-ssl-index";
+    static int index = -1;
+    if (index >= 0) return index;
+    void* known = nullptr;
+    apr_pool_t* const pool = s->process->pool;
+    apr_pool_userdata_get(&known, kKey, pool);
+    if (known == nullptr) {
+        auto* const made = static_cast<int*>(apr_palloc(pool, sizeof(int)));
+        *made = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+        apr_pool_userdata_setn(made, kKey, nullptr, pool);
+        known = made;
+    }
+    index = *static_cast<int*>(known);
+    return index;
+}
+
+struct Refused {
+    HandshakeRefusal reason;
+    std::string detail;   // OpenSSL's words
+    std::string at;       // subject of the certificate that is to blame
+    Account certificate;  // the client's own
+};
+
+Refused describe(X509_STORE_CTX* ctx, const X509& leaf) {
+    const int error = X509_STORE_CTX_get_error(ctx);
+    Refused out{handshake_refusal_of(error), X509_verify_cert_error_string(error), {}, {}};
+    const CertificateFacts facts = read_facts(leaf);
+    describe_certificate(facts, out.certificate);
+    const X509* const at = X509_STORE_CTX_get_current_cert(ctx);
+    out.at = at != nullptr ? read_name(*X509_get_subject_name(at)).text() : out.certificate.subject;
+    const auto snapshot = state().snapshot();
+    if (snapshot) out.certificate.claimed = names_of(snapshot->policy->claimed_by(facts));
+    return out;
+}
+
+std::string line_of(const Refused& refused, const std::string& vhost) {
+    const Account& c = refused.certificate;
+    const auto quoted = [](const char* key, const std::string& value) {
+        return std::string(" ") + key + "=\"" + escape_for_log(value, kMostNameBytes) + "\"";
+    };
+    const HandshakeRefusalText& text = text_of(refused.reason);
+    std::string out = "refused handshake: reason=" + std::string(text.word) + quoted("detail", refused.detail);
+    if (!c.claimed.empty()) out += " claimed=" + c.claimed;
+    out += " vhost=" + escape_for_log(vhost, kMostNameBytes) + quoted("at", refused.at) + quoted("subject", c.subject) +
+           quoted("san", c.san) + quoted("issuer", c.issuer) + " serial=" + escape_for_log(c.serial, kMostNameBytes) +
+           " not_after=" + c.not_after + " sha256=" + c.sha256;
+    return out + ": " + std::string(text.sentence);
+}
+
+}  // namespace
+
+void note_connection(SSL* ssl, conn_rec* c) { SSL_set_ex_data(ssl, connection_index(c->base_server), c); }
+
+void report_refused_handshake(const server_rec* s, X509_STORE_CTX* ctx, SSL* ssl) {
+    const ErrorQueueGuard errors;
+    const X509* const leaf = X509_STORE_CTX_get0_cert(ctx);
+    if (leaf == nullptr) return;
+    const HandshakeRefusal reason = handshake_refusal_of(X509_STORE_CTX_get_error(ctx));
+    ++state().ledger->handshakes_refused[static_cast<std::size_t>(reason)];
+    const std::string about = "refused handshake reason=" + std::string(text_of(reason).word);
+    if (!is_admitted(s, about, hex(bytes_of(certificate_sha256(*leaf))), APLOG_ERR)) return;
+    auto* const c = ssl != nullptr ? static_cast<conn_rec*>(SSL_get_ex_data(ssl, connection_index(s))) : nullptr;
+    if (c == nullptr) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, "mtls_authz: %s", line_of(describe(ctx, *leaf), "-").c_str());
+        return;
+    }
+    ap_log_cerror(APLOG_MARK, APLOG_ERR, 0, c, "mtls_authz: %s",
+                  line_of(describe(ctx, *leaf), vhost_text(s, c)).c_str());
+}
+
+}  // namespace mtls::httpd

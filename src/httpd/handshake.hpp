@@ -1,0 +1,17 @@
+// Handshakes that are refused before any gate is asked: who it was, and why.
+#pragma once
+
+#include "httpd.hpp"
+
+struct ssl_st;
+struct x509_store_ctx_st;
+
+namespace mtls::httpd {
+
+// Remembers for OpenSSL's callbacks which connection an SSL* belongs to.
+void note_connection(ssl_st* ssl, conn_rec* c);
+
+// Logs and counts that the verification of this chain failed.
+void report_refused_handshake(const server_rec* s, x509_store_ctx_st* ctx, ssl_st* ssl);
+
+}  // namespace mtls::httpd

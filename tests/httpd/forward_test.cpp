@@ -1,0 +1,195 @@
+// MTLSForward: a backend gets certificate and partner after a grant, and from nobody else.
+#include "claims.hpp"
+#include "echo_backend.hpp"
+#include "mtls_authz/forwarding.hpp"
+#include "mtls_authz/text.hpp"
+#include "world.hpp"
+
+using namespace test;
+
+namespace {
+
+// The value of a header in what the backend got, or "" where it got none; names compare as HTTP has them.
+std::string header(const std::string& request, const std::string& name) {
+    std::size_t at = request.find("\r\n");
+    while (at != std::string::npos) {
+        const std::size_t start = at + 2;
+        at = request.find("\r\n", start);
+        const std::string line = request.substr(start, at - start);
+        const std::size_t colon = line.find(':');
+        if (colon != std::string::npos && mtls::equal_nocase(line.substr(0, colon), name)) {
+            return std::string(mtls::trim(line.substr(colon + 1)));
+        }
+    }
+    return {};
+}
+
+struct Proxied {
+    Site site;
+    EchoBackend backend;
+    explicit Proxied(const std::string& lines, const std::string& vhost = "")
+        : site(), backend(site.httpd.next_port()) {
+        const std::string target = "http://127.0.0.1:" + std::to_string(site.httpd.next_port());
+        const std::string pass =
+            "ProxyPass /app " + target + "/app disablereuse=on\nProxyPass /open " + target + "/open disablereuse=on\n";
+        site.load("proxy").load("proxy_http").vhost(vhost + pass).start(pass + lines);
+    }
+};
+
+const char* const kGate =
+    "<Location /app>\n MTLSAllow any-partner\n MTLSForward cert=rfc9440 partner=X-Partner\n</Location>\n";
+
+const char* const kForgeries =
+    "Client-Cert: :Zm9yZ2Vk:\r\nclient_cert: forged\r\nCLIENT-CERT: forged\r\nClient.Cert: forged\r\n"
+    "Client-Cert-Chain: forged\r\nClientCertChain: forged\r\nX_Partner: forged\r\nx-partner: forged\r\n"
+    "X-Partner: forged\r\nXPartner: forged\r\nX--Partner: forged\r\n";
+
+std::string der_of(const Identity& id) {
+    unsigned char* bytes = nullptr;
+    const int size = i2d_X509(id.cert.get(), &bytes);
+    std::string out(reinterpret_cast<char*>(bytes), static_cast<std::size_t>(size));
+    OPENSSL_free(bytes);
+    return out;
+}
+
+}  // namespace
+
+CLAIM(a_backend_gets_certificate_chain_and_partner_after_a_grant_alone) {
+    const World& w = world();
+    Proxied p(std::string(kGate) + "<Location /open>\n MTLSAllow any-partner\n</Location>\n");
+    const Response plain = p.site.get(&w.acme, "/app/x");
+    CHECK_EQUAL(plain.status, 200);
+    CHECK_EQUAL(header(plain.body, "Client-Cert"), ":" + mtls::base64(der_of(w.acme)) + ":");
+    CHECK_EQUAL(header(plain.body, "X-Partner"), "acme");
+    CHECK_EQUAL(header(plain.body, "Client-Cert-Chain"), "");
+    ClientOptions options;
+    options.identity = &w.acme_by_sub;
+    options.chain = {&w.acme_sub};
+    const std::string chained = TlsClient(p.site.httpd.port(), options).get("/app/x").body;
+    CHECK_EQUAL(header(chained, "Client-Cert"), ":" + mtls::base64(der_of(w.acme_by_sub)) + ":");
+    CHECK_EQUAL(header(chained, "Client-Cert-Chain"), ":" + mtls::base64(der_of(w.acme_sub)) + ":");
+    // Granted, but nothing is to be handed over there.
+    CHECK_EQUAL(header(p.site.get(&w.acme, "/open/x").body, "X-Partner"), "");
+    // Denied: nothing reaches the backend at all.
+    CHECK_EQUAL(p.site.get(&w.unnamed, "/app/x").status, 403);
+    CHECK_EQUAL(p.site.httpd.unclaimed_errors({"mtls_authz: denied"}).size(), 0U);
+}
+
+CLAIM(forged_copies_are_removed_in_every_spelling_from_every_request) {
+    const World& w = world();
+    Proxied p(kGate);
+    const auto check = [&](const std::string& request, const std::string& partner) {
+        CHECK(request.find("GET /") == 0);
+        CHECK(request.find("forged") == std::string::npos);
+        CHECK(request.find("Zm9yZ2Vk") == std::string::npos);
+        CHECK_EQUAL(header(request, "X-Partner"), partner);
+        CHECK_EQUAL(header(request, "Client-Cert").empty(), partner.empty());
+    };
+    check(p.site.get(&w.acme, "/app/x", kForgeries).body, "acme");
+    check(p.site.get(&w.acme, "/open/x", kForgeries).body, "");                   // not decided
+    check(p.site.get(nullptr, "/open/x", kForgeries).body, "");                   // no certificate
+    check(plain_get(p.site.httpd.plain_port(), "/open/x", kForgeries).body, "");  // no TLS
+    // What is nobody's stays: whoever forwards something else is not disturbed.
+    const std::string other = p.site.get(nullptr, "/open/x", "X-Partners: mine\r\nClient-Certificate: mine\r\n").body;
+    CHECK_EQUAL(header(other, "X-Partners"), "mine");
+    CHECK_EQUAL(header(other, "Client-Certificate"), "mine");
+}
+
+CLAIM(a_client_cannot_have_the_headers_dropped_by_its_connection_field) {
+    const World& w = world();
+    Proxied p(kGate);
+    const Response r = p.site.get(&w.acme, "/app/x",
+                                  "Connection: X-Partner, Client-Cert, x_partner\r\nProxy-Connection: X-Partner\r\n");
+    CHECK_EQUAL(header(r.body, "X-Partner"), "acme");
+    CHECK(!header(r.body, "Client-Cert").empty());
+    // Others are still dropped as HTTP has it.
+    const Response hop = p.site.get(&w.acme, "/app/x", "Connection: X-Hop, X-Partner\r\nX-Hop: 1\r\n");
+    CHECK_EQUAL(header(hop.body, "X-Hop"), "");
+    CHECK_EQUAL(header(hop.body, "X-Partner"), "acme");
+}
+
+CLAIM(trailers_cannot_add_what_headers_may_not) {
+    const World& w = world();
+    Proxied p(std::string("MergeTrailers On\n") + kGate, "MergeTrailers On\n");
+    const std::string chunked = "Transfer-Encoding: chunked\r\nTrailer: X-Partner\r\n";
+    const std::string body = "3\r\nabc\r\n0\r\nX-Partner: forged\r\nClient_Cert: forged\r\n\r\n";
+    const Response granted = p.site.get(&w.acme, "/app/x", chunked, "POST", body);
+    CHECK_EQUAL(granted.status, 200);
+    CHECK(granted.body.find("forged") == std::string::npos);
+    CHECK_EQUAL(header(granted.body, "X-Partner"), "acme");
+    const Response open = p.site.get(nullptr, "/open/x", chunked, "POST", body);
+    CHECK_EQUAL(open.status, 200);
+    CHECK(open.body.find("forged") == std::string::npos);
+}
+
+CLAIM(what_was_granted_does_not_go_along_to_another_place) {
+    const World& w = world();
+    Proxied p(std::string(kGate) +
+                  "ErrorDocument 404 /open/sorry\n<Location /missing>\n MTLSAllow any-partner\n MTLSForward "
+                  "partner=X-Partner\n</Location>\n",
+              "ErrorDocument 404 /open/sorry\n");
+    // The error page stands in a place that hands nothing over; the request that led there was granted elsewhere.
+    const Response sorry = p.site.get(&w.acme, "/missing/x");
+    CHECK_CONTAINS(sorry.body, "GET /open/sorry");
+    CHECK_EQUAL(header(sorry.body, "X-Partner"), "");
+}
+
+CLAIM(log_only_hands_nothing_over_to_whom_it_would_deny) {
+    const World& w = world();
+    Proxied p(
+        "<Location /app>\n MTLSAllow partner acme\n MTLSAuthz LogOnly\n MTLSForward partner=X-Partner\n"
+        "</Location>\n");
+    CHECK_EQUAL(header(p.site.get(&w.acme, "/app/x").body, "X-Partner"), "acme");
+    const Response would = p.site.get(&w.globex, "/app/x", kForgeries);
+    CHECK_EQUAL(would.status, 200);
+    CHECK_EQUAL(header(would.body, "X-Partner"), "");
+    CHECK(would.body.find("forged") == std::string::npos);
+}
+
+CLAIM(a_pem_header_reads_back_to_the_certificate) {
+    const World& w = world();
+    Proxied p("<Location /app>\n Require mtls-partner acme\n MTLSForward cert=pem:SSL_CLIENT_CERT\n</Location>\n");
+    const Response r = p.site.get(&w.acme, "/app/x", "ssl-client-cert: forged\r\n");
+    std::string pem = header(r.body, "SSL_CLIENT_CERT");
+    CHECK(r.body.find("forged") == std::string::npos);
+    CHECK_CONTAINS(pem, "-----BEGIN CERTIFICATE----- MII");
+    // As Tomcat's SSLValve does: blanks become line ends, but for those of the two outer lines.
+    const std::string begin = "-----BEGIN CERTIFICATE-----", end = "-----END CERTIFICATE-----";
+    std::string inner = pem.substr(begin.size(), pem.size() - begin.size() - end.size());
+    for (char& c : inner) c = c == ' ' ? '\n' : c;
+    CHECK_EQUAL(begin + inner + end + "\n", w.acme.cert_pem());
+}
+
+CLAIM(http2_streams_hand_over_too) {
+    const World& w = world();
+    Proxied p(kGate);
+    ClientOptions options;
+    options.identity = &w.acme;
+    Http2Client h2(p.site.httpd.port(), options, p.site.httpd.root());
+    for (const Response& r : h2.get_all({"/app/1", "/app/2", "/app/3"})) {
+        CHECK_EQUAL(header(r.body, "X-Partner"), "acme");
+        CHECK_EQUAL(header(r.body, "Client-Cert"), ":" + mtls::base64(der_of(w.acme)) + ":");
+    }
+}
+
+CLAIM(a_name_that_http_needs_cannot_be_taken) {
+    const std::pair<const char*, const char*> rows[] = {
+        {"partner=Host", "'Host' means something to HTTP itself"},
+        {"partner=content_length", "'content_length' means something to HTTP itself"},
+        {"partner=X Partner", "'Partner': expected cert=rfc9440"},
+        {"partner=", "'' cannot be the name of a header"},
+        {"partner=X:Y", "'X:Y' cannot be the name of a header"},
+        {"cert=pem:X-A partner=x_a", "'x_a' cannot hold two things"},
+        {"cert=rfc9440 partner=Client-Cert", "'Client-Cert' cannot hold two things"},
+        {"partner=X-A partner=X-B", "says again what was said before it"},
+        {"Off partner=X-A", "'Off': expected"},
+        {"cert=der", "'cert=der': expected cert=rfc9440, cert=pem:HEADER, partner=HEADER, or Off alone"},
+    };
+    Site site;
+    for (const auto& [arguments, message] : rows) {
+        site.httpd.configure(World::policy() + location("/a", std::string("MTLSForward ") + arguments));
+        const auto out = site.httpd.run({"-t"});
+        CHECK(out.status != 0);
+        CHECK_CONTAINS(out.text, message);
+    }
+}

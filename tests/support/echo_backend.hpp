@@ -1,0 +1,25 @@
+// A backend behind mod_proxy: answers every request with the very bytes of its head, and of its body's trailers.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <thread>
+
+namespace test {
+
+class EchoBackend {
+public:
+    explicit EchoBackend(int port);
+    ~EchoBackend();
+    EchoBackend(const EchoBackend&) = delete;
+    EchoBackend& operator=(const EchoBackend&) = delete;
+
+private:
+    void serve() const;
+
+    int listener_ = -1;
+    std::atomic<bool> ends_{false};
+    std::thread thread_;
+};
+
+}  // namespace test
