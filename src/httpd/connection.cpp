@@ -126,6 +126,7 @@ extern "C" int on_choose_certificate(SSL* ssl, void* server) {
 extern "C" int on_init_server(server_rec* s, apr_pool_t*, int is_proxy, SSL_CTX* ctx) {
     if (is_proxy != 0) return OK;
     return guarded(s, HTTP_INTERNAL_SERVER_ERROR, [&] {
+        reserve_connection_index(s);
         SSL_CTX_set_cert_verify_callback(ctx, on_verify_certificate, s);
         if (client_ca_of(s) == ClientCaMode::kOn) SSL_CTX_set_cert_cb(ctx, on_choose_certificate, s);
         copy_server_cas(s, ctx);

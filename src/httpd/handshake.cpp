@@ -11,23 +11,8 @@ namespace mtls::httpd {
 
 namespace {
 
-// One for the life of the process: OpenSSL never takes an index back, and a restart loads this object file anew.
-int connection_index(const server_rec* s) {
-    constexpr const char* kKey = "mtls_authz-ssl-index";
-    static int index = -1;
-    if (index >= 0) return index;
-    void* known = nullptr;
-    apr_pool_t* const pool = s->process->pool;
-    apr_pool_userdata_get(&known, kKey, pool);
-    if (known == nullptr) {
-        auto* const made = static_cast<int*>(apr_palloc(pool, sizeof(int)));
-        *made = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
-        apr_pool_userdata_setn(made, kKey, nullptr, pool);
-        known = made;
-    }
-    index = *static_cast<int*>(known);
-    return index;
-}
+// Set before there are threads, then only read.
+int g_connection_index = -1;
 
 struct Refused {
     HandshakeRefusal reason;
@@ -64,7 +49,23 @@ std::string line_of(const Refused& refused, const std::string& vhost) {
 
 }  // namespace
 
-void note_connection(SSL* ssl, conn_rec* c) { SSL_set_ex_data(ssl, connection_index(c->base_server), c); }
+// One for the life of the process: OpenSSL never takes an index back, and a restart loads this object file anew.
+void reserve_connection_index(const server_rec* s) {
+    constexpr const char* kKey = "mtls_authz-ssl-index";
+    if (g_connection_index >= 0) return;
+    void* known = nullptr;
+    apr_pool_t* const pool = s->process->pool;
+    apr_pool_userdata_get(&known, kKey, pool);
+    if (known == nullptr) {
+        auto* const made = static_cast<int*>(apr_palloc(pool, sizeof(int)));
+        *made = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+        apr_pool_userdata_setn(made, kKey, nullptr, pool);
+        known = made;
+    }
+    g_connection_index = *static_cast<int*>(known);
+}
+
+void note_connection(SSL* ssl, conn_rec* c) { SSL_set_ex_data(ssl, g_connection_index, c); }
 
 void report_refused_handshake(const server_rec* s, X509_STORE_CTX* ctx, SSL* ssl) {
     const ErrorQueueGuard errors;
@@ -74,7 +75,7 @@ void report_refused_handshake(const server_rec* s, X509_STORE_CTX* ctx, SSL* ssl
     ++state().ledger->handshakes_refused[static_cast<std::size_t>(reason)];
     const std::string about = "refused handshake reason=" + std::string(text_of(reason).word);
     if (!is_admitted(s, about, hex(bytes_of(certificate_sha256(*leaf))), APLOG_ERR)) return;
-    auto* const c = ssl != nullptr ? static_cast<conn_rec*>(SSL_get_ex_data(ssl, connection_index(s))) : nullptr;
+    auto* const c = ssl != nullptr ? static_cast<conn_rec*>(SSL_get_ex_data(ssl, g_connection_index)) : nullptr;
     if (c == nullptr) {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, "mtls_authz: %s", line_of(describe(ctx, *leaf), "-").c_str());
         return;

@@ -8,6 +8,9 @@ struct x509_store_ctx_st;
 
 namespace mtls::httpd {
 
+// At start, before note_connection() is called from any thread.
+void reserve_connection_index(const server_rec* s);
+
 // Remembers for OpenSSL's callbacks which connection an SSL* belongs to.
 void note_connection(ssl_st* ssl, conn_rec* c);
 
