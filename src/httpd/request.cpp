@@ -309,6 +309,7 @@ int assert_decision(request_rec* r) {
     }
     const bool granted = gate ? request.reason == Reason::kGranted : config.has_provider || is_authenticated_here(r);
     if (granted && request.handover != nullptr) forward(r, request.handover->fields);
+    request.denied_for.reset();  // a Require that was not satisfied, beside one that was: not why anybody denies later
     request.fixups_done = true;
     return DECLINED;
 }

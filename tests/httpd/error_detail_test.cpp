@@ -76,6 +76,21 @@ CLAIM(without_it_or_off_a_denial_is_a_bare_403) {
     CHECK(site.get(&world().acme, "/gate/x/.htaccess").body.find("reason") == std::string::npos);
 }
 
+CLAIM(what_is_refused_after_the_grant_is_not_ours_to_explain) {
+    Site site;
+    site.httpd.write("htdocs/shut/x.html", "x");
+    site.load("autoindex")
+        .start(
+            "<Location /shut>\n <RequireAny>\n Require mtls-partner globex\n Require ip 127.0.0.1\n </RequireAny>\n "
+            "MTLSErrorDetail On\n</Location>\n");
+    // Let in by its address; then the folder may not be listed.
+    const Response r = site.get(&world().acme, "/shut/");
+    CHECK_EQUAL(r.status, 403);
+    CHECK_CONTAINS(site.log_about("/shut/"), "not satisfied");
+    CHECK(r.headers.find("problem+json") == std::string::npos);
+    CHECK_EQUAL(site.get(&world().acme, "/shut/x.html").status, 200);
+}
+
 CLAIM(an_error_document_wins) {
     const World& w = world();
     for (const char* document : {"\"sorry, partners alone\"", "/free/sorry"}) {
