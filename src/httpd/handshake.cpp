@@ -59,7 +59,8 @@ void reserve_connection_index(const server_rec* s) {
     if (known == nullptr) {
         auto* const made = static_cast<int*>(apr_palloc(pool, sizeof(int)));
         *made = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
-        apr_pool_userdata_setn(made, kKey, nullptr, pool);
+        // Not setn: the key would lie in this object file.
+        apr_pool_userdata_set(made, kKey, nullptr, pool);
         known = made;
     }
     g_connection_index = *static_cast<int*>(known);

@@ -162,7 +162,8 @@ int open_ledger(server_rec* s) {
         ap_log_error(APLOG_MARK, APLOG_EMERG, errno, s, "mtls_authz: no memory to count decisions in");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
-    apr_pool_userdata_setn(state().ledger, kKey, nullptr, pool);
+    // Not setn: the key would lie in this object file, which a restart unloads.
+    apr_pool_userdata_set(state().ledger, kKey, nullptr, pool);
     return OK;
 }
 
