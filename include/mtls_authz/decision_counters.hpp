@@ -21,10 +21,12 @@ class DecisionCounters {
 public:
     using Count = std::uint64_t;
 
-    void count(Outcome outcome, Reason reason) noexcept { add(shard().decisions[index(outcome)][index(reason)]); }
-    // `partner`: a number below kCountedPartners, or that for all others.
-    void count_partner(std::size_t partner, Outcome outcome) noexcept {
-        add(shard().partners[partner][index(outcome)]);
+    // `partner`: a number below kCountedPartners, that for all others, or kNoPartner.
+    static constexpr std::size_t kNoPartner = kCountedPartners + 1;
+    void count(Outcome outcome, Reason reason, std::size_t partner) noexcept {
+        Shard& own = shard();
+        add(own.decisions[index(outcome)][index(reason)]);
+        if (partner < kNoPartner) add(own.partners[partner][index(outcome)]);
     }
     void observe(std::uint64_t nanoseconds) noexcept;
 

@@ -32,6 +32,7 @@ public:
 
     // The snapshot now current; none before start, or where none can be had. What it holds lives as long as the reader.
     SnapshotReader current() const { return current_.read(); }
+    std::uint64_t version() const { return current_.version(); }
 
     // Before the first request: builds the policy, null where it cannot be had, and takes a first look at the files.
     // `findings`: what is wrong with the policy; `reported`: what is wrong with files that are only ever reported.
@@ -68,7 +69,7 @@ private:
     void learn_cas();
 
     std::mutex looking_;
-    Published<Snapshot> current_;
+    mutable Published<Snapshot> current_;  // whoever looks marks it
     DiskFiles disk_;
     PolicySource source_;
     std::shared_ptr<const Policy> policy_;

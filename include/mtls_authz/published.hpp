@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -31,8 +32,11 @@ public:
             if (place_ != nullptr) place_->epoch.store(0, std::memory_order_release);
         }
         Reader(Reader&& other) noexcept
-            : place_(std::exchange(other.place_, nullptr)), value_(std::exchange(other.value_, nullptr)) {}
+            : owner_(other.owner_),
+              place_(std::exchange(other.place_, nullptr)),
+              value_(std::exchange(other.value_, nullptr)) {}
         Reader& operator=(Reader&& other) noexcept {
+            std::swap(owner_, other.owner_);
             std::swap(place_, other.place_);
             std::swap(value_, other.value_);
             return *this;
@@ -42,9 +46,14 @@ public:
         const T* operator->() const { return value_; }
         const T& operator*() const { return *value_; }
 
+        // For whoever keeps something beside the value that others find through a pointer, and has just replaced that
+        // pointer: frees what it pointed to once nobody who looks now does any more.
+        void retire(std::shared_ptr<const void> replaced) const { owner_->retire(std::move(replaced)); }
+
     private:
         friend class Published;
-        Reader(Place* place, const T* value) : place_(place), value_(value) {}
+        Reader(Published* owner, Place* place, const T* value) : owner_(owner), place_(place), value_(value) {}
+        Published* owner_ = nullptr;
         Place* place_ = nullptr;
         const T* value_ = nullptr;
     };
@@ -55,32 +64,68 @@ public:
     Published& operator=(const Published&) = delete;
 
     // From any thread.
-    Reader read() const noexcept {
+    Reader read() noexcept {
         const std::uint64_t epoch = epoch_.load();
         Place& place = take_place(epoch);
         // After the place is marked: whatever is read now is not freed while it is.
-        return Reader(&place, current_.load());
+        return Reader(this, &place, current_.load());
     }
+
+    // Changes with each value that is published. Who has read it before a value, and reads the same again later, would
+    // find the same value again.
+    std::uint64_t version() const noexcept { return version_.load(); }
 
     // The writer's functions: one thread at a time.
     void publish(std::unique_ptr<const T> next) {
         const T* const before = current_.exchange(next.release());
+        version_.fetch_add(1);
         const std::uint64_t epoch = epoch_.fetch_add(1);
         if (before != nullptr) retired_.emplace_back(epoch, std::unique_ptr<const T>(before));
         reclaim();
     }
     // Frees what nobody looks at any more.
     void reclaim() {
+        const std::uint64_t oldest = oldest_look();
+        std::erase_if(retired_, [oldest](const auto& retired) { return retired.first < oldest; });
+        take_garbage();
+    }
+
+private:
+    using Garbage = std::pair<std::uint64_t, std::shared_ptr<const void>>;
+
+    std::uint64_t oldest_look() const {
         std::uint64_t oldest = UINT64_MAX;
         for (const Place& place : places_) {
             const std::uint64_t epoch = place.epoch.load();
             if (epoch != 0 && epoch < oldest) oldest = epoch;
         }
-        std::erase_if(retired_, [oldest](const auto& retired) { return retired.first < oldest; });
+        return oldest;
     }
 
-private:
-    Place& take_place(std::uint64_t epoch) const noexcept {
+    // From any thread that looks.
+    void retire(std::shared_ptr<const void> replaced) {
+        const std::uint64_t epoch = epoch_.fetch_add(1);
+        {
+            const std::lock_guard lock(garbage_mutex_);
+            garbage_.emplace_back(epoch, std::move(replaced));
+        }
+        take_garbage();
+    }
+
+    // What is taken is freed after the lock is let go.
+    std::vector<Garbage> take_garbage() {
+        std::vector<Garbage> taken;
+        const std::lock_guard lock(garbage_mutex_);
+        const std::uint64_t oldest = oldest_look();
+        std::erase_if(garbage_, [&](Garbage& garbage) {
+            if (garbage.first >= oldest) return false;
+            taken.push_back(std::move(garbage));
+            return true;
+        });
+        return taken;
+    }
+
+    Place& take_place(std::uint64_t epoch) noexcept {
         constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15;
         const auto thread = static_cast<std::uint64_t>(pthread_self());
         for (std::size_t at = (thread * kGolden) >> kShift;; at = (at + 1) % kPlaces) {
@@ -92,10 +137,13 @@ private:
 
     static constexpr std::size_t kPlaces = 256;  // threads that look at the same moment
     static constexpr int kShift = 64 - 8;
-    mutable std::array<Place, kPlaces> places_;
+    std::array<Place, kPlaces> places_;
     std::atomic<const T*> current_{nullptr};
+    std::atomic<std::uint64_t> version_{1};
     std::atomic<std::uint64_t> epoch_{1};
     std::vector<std::pair<std::uint64_t, std::unique_ptr<const T>>> retired_;
+    std::mutex garbage_mutex_;
+    std::vector<Garbage> garbage_;
 };
 
 }  // namespace mtls

@@ -32,6 +32,8 @@ inline std::span<const std::uint8_t> bytes_of(std::string_view text) {
 }
 // RFC 4648 4, padded.
 std::string base64(std::string_view raw);
+// RFC 4648 5, without padding.
+std::string base64url(std::string_view raw);
 int hex_digit(char c);  // 0..15, or -1
 
 // Decodes pairs of hex digits; colons between pairs are allowed when `colons` is set.

@@ -93,6 +93,13 @@ Result<GateRule> parse_rule(std::string_view args, bool allow) {
 }
 
 bool has_literal(const std::vector<NameReference>& names, std::string_view name) {
+    // Few names differ in length or in the last letter; many are searched.
+    constexpr std::size_t kFew = 8;
+    if (names.size() <= kFew) {
+        return std::any_of(names.begin(), names.end(), [name](const NameReference& n) {
+            return n.capture.empty() && n.literal.size() == name.size() && n.literal == name;
+        });
+    }
     const auto at = std::lower_bound(names.begin(), names.end(), name, [](const NameReference& a, std::string_view b) {
         return a.capture.empty() && a.literal < b;
     });

@@ -2,21 +2,20 @@
 
 namespace mtls {
 
-std::shared_ptr<const Identification> IdentificationCache::identify(
-    std::shared_ptr<const PresentedCertificate> certificate, const Snapshot& snapshot, const ServerCas& server,
-    std::int64_t now) {
-    const std::lock_guard lock(mutex_);
-    const bool known = who_ && certificate_ == certificate && serial_ == snapshot.serial && server_ == &server &&
-                       who_->valid_from <= now && now <= who_->valid_until;
-    if (!known) {
-        who_.reset();  // should identify() throw, nothing stale is left
-        who_ = std::make_shared<const Identification>(
-            snapshot.policy->identify(*certificate, {server, *snapshot.refusals, *snapshot.crls, now}));
-        certificate_ = std::move(certificate);
-        serial_ = snapshot.serial;
-        server_ = &server;
-    }
-    return who_;
+const Identification& IdentificationCache::find_anew(const std::shared_ptr<const PresentedCertificate>& certificate,
+                                                     const SnapshotReader& snapshot, const ServerCas& server,
+                                                     std::int64_t now) {
+    const std::lock_guard lock(finding_);
+    const Known* const known = known_.load();
+    if (known != nullptr && known->answers(certificate.get(), snapshot->serial, &server, now)) return known->who;
+    std::unique_ptr<const Known> found(
+        new Known{certificate, snapshot->serial, &server,
+                  snapshot->policy->identify(*certificate, {server, *snapshot->refusals, *snapshot->crls, now})});
+    const Identification& who = found->who;
+    // Other streams may still look at the one before.
+    const std::shared_ptr<const Known> before(known_.exchange(found.release()));
+    if (before) snapshot.retire(before);
+    return who;
 }
 
 }  // namespace mtls

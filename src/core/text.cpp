@@ -43,6 +43,13 @@ std::string base64(std::string_view raw) {
     return out;
 }
 
+std::string base64url(std::string_view raw) {
+    std::string out = base64(raw);
+    while (out.ends_with('=')) out.pop_back();
+    for (char& c : out) c = c == '+' ? '-' : c == '/' ? '_' : c;
+    return out;
+}
+
 std::string hex(std::span<const std::uint8_t> bytes) {
     static constexpr char kDigits[] = "0123456789abcdef";
     std::string out;

@@ -31,7 +31,7 @@ std::string http_version(const request_rec* r) {
 }
 
 void describe_who(const Decision& decision, Account& out) {
-    const Identification* const who = decision.who.get();
+    const Identification* const who = decision.who;
     if (who == nullptr) return;
     if (who->partner != nullptr) (decision.granted() ? out.partner : out.claimed) = who->partner->name;
     if (who->partner == nullptr) out.claimed = names_of(who->claimed);
@@ -57,11 +57,11 @@ Account account_of(request_rec* r, const Decision& decision, Outcome outcome) {
     out.path = r->uri != nullptr ? r->uri : "";
     const bool has_id = apr_table_get(r->subprocess_env, "UNIQUE_ID") != nullptr || r->log_id != nullptr;
     if (has_id || dir_config(r).error_detail.value_or(false)) out.request_id = request_id_of(r);
-    out.tls = decision.tls.version;
-    out.resumed = decision.tls.resumed;
-    if (decision.certificate) describe_certificate(decision.certificate->facts, out);
-    if (decision.certificate) {
-        out.issuer_spki = hex(bytes_of(issuer_key(*decision.certificate, decision.who.get())));
+    if (decision.tls != nullptr) out.tls = decision.tls->version;
+    if (decision.tls != nullptr) out.resumed = decision.tls->resumed;
+    if (decision.certificate != nullptr) {
+        describe_certificate(decision.certificate->facts, out);
+        out.issuer_spki = hex(bytes_of(issuer_key(*decision.certificate, decision.who)));
     }
     if (decision.snapshot) out.generation = decision.snapshot->policy->generation();
     out.duration = decision.duration;
@@ -70,13 +70,13 @@ Account account_of(request_rec* r, const Decision& decision, Outcome outcome) {
 
 // A connection's certificate is noted at its first decision, then at most once a minute.
 std::size_t note_partner(request_rec* r, const Decision& decision) {
-    const Identification* const who = decision.who.get();
-    if (who == nullptr || who->partner == nullptr) return Sightings::kOthers + 1;
+    const Identification* const who = decision.who;
+    if (who == nullptr || who->partner == nullptr) return DecisionCounters::kNoPartner;
     Sightings& sightings = state().ledger->sightings;
     const std::size_t number = sightings.number_of(who->partner->key, who->partner->name);
     TlsConnection* const tls = tls_of(r->connection);
-    const std::int64_t now = apr_time_sec(r->request_time);
-    if (number < Sightings::kOthers && tls != nullptr && tls->is_sighting_due(now)) {
+    const std::int64_t now = std::time(nullptr);
+    if (tls != nullptr && tls->takes_sighting(now) && number < Sightings::kOthers) {
         const CertificateFacts& facts = decision.certificate->facts;
         sightings.see(number, {now, facts.not_after, facts.subject.text(), facts.serial, hex(bytes_of(facts.sha256))});
     }
@@ -85,8 +85,7 @@ std::size_t note_partner(request_rec* r, const Decision& decision) {
 
 void count(std::size_t partner, Outcome outcome, Reason reason, std::int64_t duration) {
     DecisionCounters& counters = state().ledger->decisions;
-    counters.count(outcome, reason);
-    if (partner <= Sightings::kOthers) counters.count_partner(partner, outcome);
+    counters.count(outcome, reason, partner);
     if (duration >= 0) counters.observe(static_cast<std::uint64_t>(duration));
 }
 
@@ -150,16 +149,22 @@ std::int64_t start_measuring() {
 
 std::int64_t nanoseconds_since(std::int64_t start) { return start == 0 ? -1 : start_measuring() - start; }
 
-void account_for(request_rec* r, const Decision& decision, Outcome outcome, bool is_lookup) {
+std::size_t account_for(request_rec* r, const Decision& decision, Outcome outcome, bool is_lookup) {
     const bool is_denial = outcome != Outcome::kAllow && !is_lookup;
-    if (!is_lookup) count(note_partner(r, decision), outcome, decision.reason, decision.duration);
+    const std::size_t partner = is_lookup ? DecisionCounters::kNoPartner : note_partner(r, decision);
+    if (!is_lookup) count(partner, outcome, decision.reason, decision.duration);
     const int level = is_lookup ? APLOG_DEBUG : level_of(outcome, decision.reason);
     const bool has_audit = !is_lookup && audit_log_for(r, outcome) != nullptr;
-    if (!has_audit && !is_denial && !APLOG_R_IS_LEVEL(r, level)) return;
+    if (!has_audit && !is_denial && !APLOG_R_IS_LEVEL(r, level)) return partner;
     const Account account = account_of(r, decision, outcome);
     const bool in_full = log_account(r, account, level);
     if (is_denial && in_full) keep_example(account);
     if (has_audit) write_audit(r, account);
+    return partner;
+}
+
+void account_for_known_grant(std::size_t partner, std::int64_t duration) {
+    count(partner, Outcome::kAllow, Reason::kGranted, duration);
 }
 
 void account_for_provider(request_rec* r, const Decision& decision, const char* requirement) {

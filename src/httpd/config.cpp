@@ -9,8 +9,6 @@ namespace mtls::httpd {
 
 namespace {
 
-State* g_state = nullptr;  // trivially destructible: a restart unloads this object file
-
 Directive directive_of(const ap_directive_t* node) {
     Directive out;
     std::string_view name = node->directive;
@@ -112,6 +110,8 @@ const char* add_rule(cmd_parms* cmd, DirConfig& config, const char* args, bool a
     rule.value().where = place_of(cmd->directive);
     GateSection& section = *section_of(cmd, config);
     check_captures(cmd, section, rule.value());
+    RuleTraits& traits = allow ? config.allow_traits : config.deny_traits;
+    traits = traits | RuleTraits::of(rule.value());
     if (!allow) {
         if (config.deny == nullptr) {
             config.deny = pool_new<DenyChain>(cmd->pool, DenyChain{pool_new<GateRules>(cmd->pool), nullptr});
@@ -132,9 +132,15 @@ const char* add_rule(cmd_parms* cmd, DirConfig& config, const char* args, bool a
 
 }  // namespace
 
-State& state() { return *g_state; }
+State* state_in_force = nullptr;  // trivially destructible: a restart unloads this object file
 
-void start_reading(apr_pool_t* pconf) { g_state = pool_new<State>(pconf, std::string(ap_server_root)); }
+void start_reading(apr_pool_t* pconf) { state_in_force = pool_new<State>(pconf, std::string(ap_server_root)); }
+
+RuleTraits RuleTraits::of(const GateRule& rule) {
+    const bool grants = rule.kind == GateRule::Kind::kByGrant;
+    const bool captures = !rule.names.empty() && !rule.names.back().capture.empty();  // they come last
+    return {!rule.methods.is_all() || grants, captures, grants, false};
+}
 
 std::string GateSection::title() const {
     static constexpr const char* kNames[] = {"server",    "Location",       "LocationMatch",
@@ -159,17 +165,24 @@ void* create_dir_config(apr_pool_t* pool, char*) noexcept { return pool_new<DirC
 
 void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) noexcept {
     // Names every member on both sides: a new one does not compile until it is merged.
-    const auto& [base_mode, base_allow, base_deny, base_user, base_env, base_status, base_detail, base_forward,
-                 base_provider, base_grant, base_section] = *static_cast<const DirConfig*>(base_config);
-    const auto& [mode, allow, deny, user, env, status, detail, forward, provider, grant, section] =
-        *static_cast<const DirConfig*>(add_config);
+    const auto& [base_mode, base_allow, base_allow_traits, base_deny, base_deny_traits, base_user, base_env,
+                 base_status, base_detail, base_forward, base_provider, base_grant, base_section, base_written] =
+        *static_cast<const DirConfig*>(base_config);
+    const auto& [mode, allow, allow_traits, deny, deny_traits, user, env, status, detail, forward, provider, grant,
+                 section, is_written] = *static_cast<const DirConfig*>(add_config);
+    // Nearly always: nothing of ours stands outside of sections.
+    if (!base_written) return add_config;
+    if (!is_written) return base_config;
     DirConfig& out = *pool_new<DirConfig>(pool);
+    out.is_written = true;
 
     const bool has_rules = allow != nullptr || deny != nullptr;
     // A section with rules of its own ends an inherited Off or LogOnly.
     out.mode = mode ? mode : has_rules ? std::optional(GateMode::kOn) : base_mode;
     out.allow = allow != nullptr ? allow : base_allow;
+    out.allow_traits = allow != nullptr ? allow_traits : base_allow_traits;
     out.deny = deny != nullptr ? deny : base_deny;
+    out.deny_traits = deny_traits | base_deny_traits;
     if (deny != nullptr && base_deny != nullptr) {
         // Denials add up: hang the outer chain behind a copy of the inner one.
         DenyChain** tail = &out.deny;
@@ -179,6 +192,7 @@ void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) no
             tail = const_cast<DenyChain**>(&copy->outer);
         }
         *tail = base_deny;
+        out.deny_traits.merged = true;
     }
     out.remote_user = user ? user : base_user;
     out.env = env ? env : base_env;
@@ -259,18 +273,18 @@ const char* on_policy_refresh(cmd_parms* cmd, void*, const char* arg) noexcept {
 }
 
 const char* on_allow(cmd_parms* cmd, void* config, const char* args) noexcept {
-    return guarded_directive(cmd, [&] { return add_rule(cmd, *static_cast<DirConfig*>(config), args, true); });
+    return guarded_directive(cmd, [&] { return add_rule(cmd, written(config), args, true); });
 }
 
 const char* on_deny(cmd_parms* cmd, void* config, const char* args) noexcept {
-    return guarded_directive(cmd, [&] { return add_rule(cmd, *static_cast<DirConfig*>(config), args, false); });
+    return guarded_directive(cmd, [&] { return add_rule(cmd, written(config), args, false); });
 }
 
 const char* on_authz(cmd_parms* cmd, void* config, const char* arg) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
         if (const char* fault = context_fault(cmd)) return fault;
         static constexpr std::string_view kWords[] = {"On", "LogOnly", "Off"};
-        auto& c = *static_cast<DirConfig*>(config);
+        DirConfig& c = written(config);
         for (std::size_t i = 0; i < std::size(kWords); ++i) {
             if (!equal_nocase(arg, kWords[i])) continue;
             c.mode = static_cast<GateMode>(i);
@@ -284,20 +298,20 @@ const char* on_authz(cmd_parms* cmd, void* config, const char* arg) noexcept {
 
 const char* on_remote_user(cmd_parms* cmd, void* config, int on) noexcept {
     if (const char* fault = context_fault(cmd)) return fault;
-    static_cast<DirConfig*>(config)->remote_user = on != 0;
+    written(config).remote_user = on != 0;
     return nullptr;
 }
 
 const char* on_status(cmd_parms* cmd, void* config, int on) noexcept {
     if (const char* fault = context_fault(cmd)) return fault;
-    static_cast<DirConfig*>(config)->status = on != 0;
+    written(config).status = on != 0;
     state().measures_time = state().measures_time || on != 0;
     return nullptr;
 }
 
 const char* on_error_detail(cmd_parms* cmd, void* config, int on) noexcept {
     if (const char* fault = context_fault(cmd)) return fault;
-    static_cast<DirConfig*>(config)->error_detail = on != 0;
+    written(config).error_detail = on != 0;
     return nullptr;
 }
 
@@ -309,7 +323,7 @@ const char* on_env(cmd_parms* cmd, void* config, const char* arg) noexcept {
             return failure(cmd,
                            std::string(cmd->cmd->name) + ": '" + escape_for_log(arg, 60) + "': expected Basic or All");
         }
-        static_cast<DirConfig*>(config)->env = all ? EnvLevel::kAll : EnvLevel::kBasic;
+        written(config).env = all ? EnvLevel::kAll : EnvLevel::kBasic;
         return nullptr;
     });
 }
@@ -319,7 +333,7 @@ void note_provider(cmd_parms* cmd, bool asks_for_grants) {
     if (ap_get_module_config(cmd->context, &mtls_authz_module) == nullptr) {
         ap_set_module_config(cmd->context, &mtls_authz_module, create_dir_config(cmd->pool, cmd->path));
     }
-    auto& config = *static_cast<DirConfig*>(ap_get_module_config(cmd->context, &mtls_authz_module));
+    DirConfig& config = written(ap_get_module_config(cmd->context, &mtls_authz_module));
     config.has_provider = true;
     config.requires_grant = config.requires_grant || asks_for_grants;
     section_of(cmd, config);

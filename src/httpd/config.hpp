@@ -21,12 +21,27 @@ enum class ClientCaMode { kOff, kOn, kQuiet };
 
 struct GateSection;
 
+// What some rule asks of a request, beside whose it is.
+struct RuleTraits {
+    bool methods = false;   // of it, or of its grants
+    bool captures = false;  // names from the section's regular expression
+    bool grants = false;    // MTLSAllow by-grant
+    bool merged = false;    // the chain of denials was put together for this request alone
+
+    static RuleTraits of(const GateRule& rule);
+    RuleTraits operator|(const RuleTraits& other) const {
+        return {methods || other.methods, captures || other.captures, grants || other.grants, merged || other.merged};
+    }
+};
+
 // What one section says, or what several say after merging. httpd merges two or three times per request, in worker
 // threads: everything behind the pointers is immutable once the configuration is read.
 struct DirConfig {
     std::optional<GateMode> mode;
     GateRules* allow = nullptr;
+    RuleTraits allow_traits;
     DenyChain* deny = nullptr;
+    RuleTraits deny_traits;
     std::optional<bool> remote_user;
     std::optional<EnvLevel> env;
     std::optional<bool> status;            // whether mtls-authz-status answers here
@@ -35,8 +50,10 @@ struct DirConfig {
     bool has_provider = false;             // a Require mtls-* stands here or around
     bool requires_grant = false;           // a Require mtls-grant does
     GateSection* section = nullptr;        // the section that `allow` or `mode` comes from
+    bool is_written = false;               // one of the module's directives stands here or around
 };
 static_assert(std::is_trivially_copyable_v<DirConfig>);
+inline RuleTraits traits_of(const DirConfig& config) { return config.allow_traits | config.deny_traits; }
 
 // One section of the configuration that holds a gate: for the checks at start, and for places below a DAV collection.
 struct GateSection {
@@ -73,13 +90,18 @@ struct State {
     bool measures_time = false;               // somebody will read how long decisions took
     int refresh_seconds = 1;                  // MTLSPolicyRefresh
     std::vector<std::string> forwarded_keys;  // by header_key(): what MTLSForward sets, and nobody else may
+    bool has_cache = false;                   // some module may store answers
+    // mod_cache's filters, where it is loaded; null otherwise.
+    const ap_filter_rec_t* cache_save = nullptr;
+    const ap_filter_rec_t* cache_save_subrequest = nullptr;
     std::vector<const GateSection*> sections;
     std::vector<Diagnostic> gate_warnings;
     std::string server_root;
 };
 
 // The state of the configuration in force.
-State& state();
+extern State* state_in_force;
+inline State& state() { return *state_in_force; }
 void start_reading(apr_pool_t* pconf);
 
 inline const DirConfig& dir_config(const request_rec* r) {
@@ -101,6 +123,11 @@ std::string short_place(const Where& where);
 Where place_of(const ap_directive_t* directive);
 
 // What all directive handlers have in common.
+inline DirConfig& written(void* config) {
+    auto& out = *static_cast<DirConfig*>(config);
+    out.is_written = true;
+    return out;
+}
 inline const char* failure(cmd_parms* cmd, const std::string& message) { return pool_text(cmd->pool, message); }
 template <class Body>
 const char* guarded_directive(cmd_parms* cmd, Body body) noexcept {

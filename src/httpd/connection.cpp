@@ -155,32 +155,22 @@ extern "C" int on_process_connection(conn_rec* c) {
 }  // namespace
 
 void TlsConnection::refresh() {
-    const ErrorQueueGuard errors;
     X509* const leaf = SSL_get0_peer_certificate(ssl_);
-    const std::lock_guard lock(mutex_);
     const bool same = (certificate_ ? certificate_->leaf.get() : nullptr) == leaf;
     if (same && !facts_.version.empty()) return;
+    const ErrorQueueGuard errors;
     const std::string_view version = SSL_get_version(ssl_);
     facts_.version = version.substr(version.starts_with("TLSv") ? 4 : 0);
     facts_.resumed = SSL_session_reused(ssl_) == 1;
     certificate_.reset();
     sighted_ = 0;
+    known_grant_ = {};
     if (leaf == nullptr) return;
     auto presented = std::make_shared<PresentedCertificate>();
     presented->leaf = share(*leaf);
     presented->helpers = helpers_of(ssl_, *leaf);
     presented->facts = read_facts(*leaf);
     certificate_ = std::move(presented);
-}
-
-std::shared_ptr<const PresentedCertificate> TlsConnection::certificate() const {
-    const std::lock_guard lock(mutex_);
-    return certificate_;
-}
-
-TlsFacts TlsConnection::facts() const {
-    const std::lock_guard lock(mutex_);
-    return facts_;
 }
 
 TlsConnection* tls_of(conn_rec* c) {

@@ -3,10 +3,10 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "config.hpp"
+#include "known_grant.hpp"
 #include "mtls_authz/identification_cache.hpp"
 
 struct ssl_st;
@@ -20,7 +20,8 @@ struct TlsFacts {
 };
 
 // Lives in the pool of the connection that speaks TLS; for HTTP/2 that is the master connection, whose streams ask in
-// several threads at once.
+// several threads at once. They need no lock: the certificate changes on the connection's own thread alone, before
+// HTTP/2 begins, which forbids renegotiation and post-handshake authentication (RFC 9113 9.2.1, 9.2.3).
 class TlsConnection {
 public:
     explicit TlsConnection(ssl_st* ssl) : ssl_(ssl) {}
@@ -30,26 +31,33 @@ public:
     void refresh();
 
     // Null where the client sent no certificate.
-    std::shared_ptr<const PresentedCertificate> certificate() const;
-    TlsFacts facts() const;
+    const std::shared_ptr<const PresentedCertificate>& certificate() const { return certificate_; }
+    const TlsFacts& facts() const { return facts_; }
 
     // Whether the certificate is to be noted as seen: at first, then once a minute. From any thread.
-    bool is_sighting_due(std::int64_t now) {
+    bool is_sighting_due(std::int64_t now) const {
         constexpr std::int64_t kInterval = 60;
-        std::int64_t last = sighted_.load(std::memory_order_relaxed);
-        return now - last >= kInterval && sighted_.compare_exchange_strong(last, now, std::memory_order_relaxed);
+        return now - sighted_.load(std::memory_order_relaxed) >= kInterval;
     }
+    // The same, but for the first alone who asks.
+    bool takes_sighting(std::int64_t now) {
+        std::int64_t last = sighted_.load(std::memory_order_relaxed);
+        return is_sighting_due(now) && sighted_.compare_exchange_strong(last, now, std::memory_order_relaxed);
+    }
+
+    // Of the certificate that it has now. On the connection's own thread alone.
+    KnownGrant& known_grant() { return known_grant_; }
 
     // Whom the certificate belongs to; may be asked from any thread.
     IdentificationCache& identifications() { return identifications_; }
 
 private:
     ssl_st* const ssl_;
-    mutable std::mutex mutex_;
     std::shared_ptr<const PresentedCertificate> certificate_;
     TlsFacts facts_;
     std::atomic<std::int64_t> sighted_{0};  // seconds since the epoch
     IdentificationCache identifications_;
+    KnownGrant known_grant_;
 };
 
 // The connection's TLS state, the master's for an HTTP/2 stream; null without TLS.

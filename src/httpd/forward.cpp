@@ -161,7 +161,7 @@ void forward(request_rec* r, const apr_table_t* fields) {
 }
 
 const char* on_forward(cmd_parms* cmd, void* config, const char* args) noexcept {
-    return guarded_directive(cmd, [&] { return read_forward(cmd, *static_cast<DirConfig*>(config), args); });
+    return guarded_directive(cmd, [&] { return read_forward(cmd, written(config), args); });
 }
 
 void register_forward_hooks() {

@@ -53,9 +53,9 @@ bool is_other_gate(const GateSection& section, const DirConfig& here) {
 
 bool reaches_below(const request_rec* r) {
     const request_rec* const asked = is_dav_destination(r) ? r->main : r;
-    const bool by_dav = asked->handler != nullptr && std::string_view(asked->handler) == "dav-handler";
     // Below a file there is nothing.
-    return by_dav && is_recursive(asked) && asked->finfo.filetype != APR_REG;
+    return is_recursive(asked) && asked->finfo.filetype != APR_REG && asked->handler != nullptr &&
+           std::string_view(asked->handler) == "dav-handler";
 }
 
 const GateSection* nested_gate(const request_rec* r) {

@@ -1,8 +1,10 @@
 #include "request.hpp"
 
-#include <array>
+#include <algorithm>
+#include <ctime>
 
 #include "accounting.hpp"
+#include "known_grant.hpp"
 #include "mtls_authz/request_path.hpp"
 #include "mtls_authz/text.hpp"
 #include "nested.hpp"
@@ -10,24 +12,7 @@
 
 namespace mtls::httpd {
 
-namespace {
-
-std::int64_t now_seconds() { return static_cast<std::int64_t>(apr_time_sec(apr_time_now())); }
-
-const char* base64url(apr_pool_t* pool, std::string_view raw) {
-    std::string out = base64(raw);
-    while (out.ends_with('=')) out.pop_back();
-    for (char& c : out) c = c == '+' ? '-' : c == '/' ? '_' : c;
-    return pool_text(pool, out);
-}
-
-// The certificate as it is now: on the connection's own thread it may have changed since the last request.
-std::shared_ptr<const PresentedCertificate> certificate_of(conn_rec* c, TlsConnection& tls) {
-    if (c->master == nullptr) tls.refresh();
-    return tls.certificate();
-}
-
-}  // namespace
+namespace {}  // namespace
 
 RequestState& request_state(request_rec* r) {
     void* known = ap_get_module_config(r->request_config, &mtls_authz_module);
@@ -46,9 +31,12 @@ Decision identify_request(request_rec* r) {
         d.reason = Reason::kNoTls;
         return d;
     }
-    d.certificate = certificate_of(r->connection, *tls);
-    d.tls = tls->facts();
-    if (!d.certificate) {
+    // On the connection's own thread it may have changed since the last request.
+    if (r->connection->master == nullptr) tls->refresh();
+    const auto& certificate = tls->certificate();
+    d.certificate = certificate.get();
+    d.tls = &tls->facts();
+    if (!certificate) {
         d.reason = Reason::kNoCertificate;
         return d;
     }
@@ -56,7 +44,7 @@ Decision identify_request(request_rec* r) {
         d.reason = Reason::kPolicyUnavailable;
         return d;
     }
-    d.who = tls->identifications().identify(d.certificate, *d.snapshot, server_config(r->server).cas, now_seconds());
+    d.who = &tls->identifications().identify(certificate, d.snapshot, server_config(r->server).cas, std::time(nullptr));
     d.reason = d.who->reason;
     d.detail = d.who->detail;
     return d;
@@ -68,17 +56,26 @@ const char* effective_method(const request_rec* r) {
     return destination ? main->method : r->method;
 }
 
+namespace {
+
+// mod_cache looks at no_cache only before it stores the first bytes; an include decides later than that. Without its
+// filter what it has begun to store is never completed.
+void stop_storing(request_rec* r) {
+    for (ap_filter_t* f = r->output_filters; f != nullptr;) {
+        ap_filter_t* const next = f->next;
+        if (f->frec == state().cache_save || f->frec == state().cache_save_subrequest) ap_remove_output_filter(f);
+        f = next;
+    }
+}
+
+}  // namespace
+
 void forbid_caching(request_rec* r) {
+    // Where nobody stores, no_cache would only make httpd format an Expires field for every answer.
+    if (!state().has_cache) return;
     for (; r != nullptr; r = r->main != nullptr ? r->main : r->prev) {
         r->no_cache = 1;
-        // mod_cache looks at no_cache only before it stores the first bytes; an include decides later than that.
-        // Without its filter what it has begun to store is never completed.
-        for (ap_filter_t* f = r->output_filters; f != nullptr;) {
-            ap_filter_t* const next = f->next;
-            const std::string_view name = f->frec->name;
-            if (equal_nocase(name, "CACHE_SAVE") || equal_nocase(name, "CACHE_SAVE_SUBREQ")) ap_remove_output_filter(f);
-            f = next;
-        }
+        stop_storing(r);
         if (r->main != nullptr && r->prev != nullptr) forbid_caching(r->prev);
     }
 }
@@ -100,26 +97,11 @@ void remove_method_overrides(request_rec* r) {
 }
 
 const Handover* make_handover(request_rec* r, const Decision& decision) {
-    apr_pool_t* const pool = r->pool;
-    const Identification& who = *decision.who;
-    auto& out = *pool_new<Handover>(pool);
-    out.partner = pool_text(pool, who.partner->name);
+    auto& out = *pool_new<Handover>(r->pool);
+    const bool all = dir_config(r).env.value_or(EnvLevel::kBasic) == EnvLevel::kAll;
+    out.variables = granted_variables(r, decision, all);
+    out.partner = out.variables[1].value;
     out.fields = forwarded_fields(r, decision);
-    if (!who.attributes.empty()) {
-        out.attributes = apr_table_make(pool, static_cast<int>(who.attributes.size()));
-        for (const auto& [name, value] : who.attributes) {
-            apr_table_set(out.attributes, ("MTLS_ATTR_" + name).c_str(), value.c_str());
-        }
-    }
-    if (dir_config(r).env.value_or(EnvLevel::kBasic) != EnvLevel::kAll) return &out;
-    std::string groups;
-    for (const std::string& group : who.groups) groups += (groups.empty() ? "" : ",") + group;
-    const std::string& digest = decision.certificate->facts.sha256;
-    out.groups = pool_text(pool, groups);
-    out.identity = pool_text(pool, who.identity->text());
-    out.sha256 = pool_text(pool, hex(bytes_of(digest)));
-    out.thumbprint = base64url(pool, digest);
-    out.generation = pool_text(pool, decision.snapshot->policy->generation());
     return &out;
 }
 
@@ -135,27 +117,12 @@ bool is_lookup(const request_rec* r) {
     return main->handler_started && r->main->handler != nullptr && std::string_view(r->main->handler) == DIR_MAGIC_TYPE;
 }
 
-bool names_methods(const DirConfig& config) {
-    const auto named = [](const GateRules& rules) {
-        for (const GateRule& rule : rules) {
-            if (!rule.methods.is_all() || rule.kind == GateRule::Kind::kByGrant) return true;
-        }
-        return false;
-    };
-    if (config.allow != nullptr && named(*config.allow)) return true;
+template <class Visit>
+void for_each_rule(const DirConfig& config, Visit visit) {
+    if (config.allow != nullptr) std::for_each(config.allow->begin(), config.allow->end(), visit);
     for (const DenyChain* chain = config.deny; chain != nullptr; chain = chain->outer) {
-        if (named(*chain->rules)) return true;
+        std::for_each(chain->rules->begin(), chain->rules->end(), visit);
     }
-    return false;
-}
-
-std::vector<Capture> captures_of(const RequestState& state) {
-    std::vector<Capture> out;
-    if (state.captures == nullptr) return out;
-    const apr_array_header_t* const all = apr_table_elts(state.captures);
-    const auto* const entries = reinterpret_cast<const apr_table_entry_t*>(all->elts);
-    for (int i = 0; i < all->nelts; ++i) out.push_back({entries[i].key, entries[i].val});
-    return out;
 }
 
 Decision decide_request(request_rec* r, const RequestState& state) {
@@ -171,9 +138,8 @@ Decision decide_request(request_rec* r, const RequestState& state) {
         return d;
     }
     if (!d.granted()) return d;
-    const auto captures = captures_of(state);
     const GateAnswer answer =
-        mtls::decide({gate_mode(config), config.allow, config.deny}, *d.who, request_line(r), captures);
+        mtls::decide({gate_mode(config), config.allow, config.deny}, *d.who, request_line(r), state.captures);
     d.reason = answer.reason;
     d.gate_rule = answer.rule;
     d.grant = answer.grant;
@@ -194,73 +160,77 @@ bool is_decided(const request_rec* r, const RequestState& request) {
            same_text(request.decided_path, r->uri);
 }
 
-// Decides once for this request and its configuration; logs; returns whether it may go on.
-bool decide_once(request_rec* r) {
-    RequestState& request = request_state(r);
+// Where nothing has changed since this connection's last grant.
+bool grant_as_before(request_rec* r, RequestState& request, const GrantKey& key) {
+    const std::int64_t start = start_measuring();
+    const KnownGrant* const known = find_known_grant(r, key);
+    if (known == nullptr || check_path(r) != Reason::kGranted || nested_gate(r) != nullptr) return false;
+    request.handover = &known->handover;
+    request.reason = Reason::kGranted;
+    account_for_known_grant(known->partner, nanoseconds_since(start));
+    return true;
+}
+
+void decide_anew(request_rec* r, RequestState& request, const GrantKey& key) {
+    const DirConfig& config = dir_config(r);
+    const std::int64_t start = start_measuring();
+    Decision d = decide_request(r, request);
+    d.duration = nanoseconds_since(start);
+    request.handover = d.granted() ? make_handover(r, d) : nullptr;
+    request.reason = d.reason;
+    const Outcome outcome = d.granted()                        ? Outcome::kAllow
+                            : is_let_through(config, d.reason) ? Outcome::kWouldDeny
+                                                               : Outcome::kDeny;
+    if (outcome == Outcome::kDeny) request.denied_for = d.reason;
+    const std::size_t partner = account_for(r, d, outcome, is_lookup(r));
+    if (d.granted()) remember_grant(r, key, d, *request.handover, partner);
+}
+
+// Decides once for this request and its configuration; returns whether it may go on.
+bool decide_once(request_rec* r, RequestState& request) {
     const DirConfig& config = dir_config(r);
     forbid_caching(r);
     if (!is_decided(r, request)) {
-        if (names_methods(config)) remove_method_overrides(r);
-        const std::int64_t start = start_measuring();
-        Decision d = decide_request(r, request);
-        d.duration = nanoseconds_since(start);
-        request.handover = d.granted() ? make_handover(r, d) : nullptr;
-        request.reason = d.reason;
+        if (traits_of(config).methods) remove_method_overrides(r);
+        const GrantKey key = grant_key(r, config);
+        if (!grant_as_before(r, request, key)) decide_anew(r, request, key);
         request.decided_path = r->uri;
         request.decided_for = r->per_dir_config;  // last: what threw before this has decided nothing
-        const Outcome outcome = d.granted()                        ? Outcome::kAllow
-                                : is_let_through(config, d.reason) ? Outcome::kWouldDeny
-                                                                   : Outcome::kDeny;
-        if (outcome == Outcome::kDeny) request.denied_for = d.reason;
-        account_for(r, d, outcome, is_lookup(r));
     }
     return request.reason == Reason::kGranted || is_let_through(config, request.reason);
 }
 
 int status_of(Reason reason) { return reason == Reason::kInternalError ? HTTP_INTERNAL_SERVER_ERROR : HTTP_FORBIDDEN; }
 
-void remove_variables(request_rec* r, bool with_redirects) {
-    std::vector<std::string> names;
-    const apr_array_header_t* const all = apr_table_elts(r->subprocess_env);
-    const auto* const entries = reinterpret_cast<const apr_table_entry_t*>(all->elts);
-    for (int i = 0; i < all->nelts; ++i) {
-        std::string_view name = entries[i].key != nullptr ? entries[i].key : "";
-        while (with_redirects && name.starts_with("REDIRECT_")) name.remove_prefix(9);
-        if (name.starts_with("MTLS_")) names.emplace_back(entries[i].key);
-    }
-    for (const std::string& name : names) apr_table_unset(r->subprocess_env, name.c_str());
+std::span<const Variable> variables_of(request_rec* r, const RequestState& request, bool denied) {
+    if (!denied) return request.handover != nullptr ? request.handover->variables : std::span<const Variable>();
+    constexpr std::size_t kCount = 2;
+    auto* const out = static_cast<Variable*>(apr_palloc(r->pool, kCount * sizeof(Variable)));
+    out[0] = {"MTLS_DECISION", is_let_through(dir_config(r), request.reason) ? "would-deny" : "deny"};
+    out[1] = {"MTLS_REASON", word_of(request.reason).data()};
+    return {out, kCount};
 }
 
-void set_variable(request_rec* r, const char* name, const char* value) {
-    if (value != nullptr) apr_table_setn(r->subprocess_env, name, value);
+void tell_application(request_rec* r, RequestState& request, bool by_gate) {
+    const bool denied = by_gate && request.reason != Reason::kGranted;
+    request.variables = variables_of(r, request, denied);
+    request.first_variable = set_variables(r, request.variables, denied);
 }
 
-void set_variables(request_rec* r, const RequestState& request, bool by_gate) {
-    const bool granted = !by_gate || request.reason == Reason::kGranted;
-    remove_variables(r, !granted);
-    if (!by_gate && request.handover == nullptr) return;
-    const bool let_through = by_gate && is_let_through(dir_config(r), request.reason);
-    set_variable(r, "MTLS_DECISION", granted ? "allow" : let_through ? "would-deny" : "deny");
-    if (!granted) {
-        set_variable(r, "MTLS_REASON", word_of(request.reason).data());
-        return;
-    }
-    const Handover& h = *request.handover;
-    set_variable(r, "MTLS_PARTNER", h.partner);
-    set_variable(r, "MTLS_GROUPS", h.groups);
-    set_variable(r, "MTLS_IDENTITY", h.identity);
-    set_variable(r, "MTLS_CERT_SHA256", h.sha256);
-    set_variable(r, "MTLS_CERT_THUMBPRINT", h.thumbprint);
-    set_variable(r, "MTLS_GENERATION", h.generation);
-    if (h.attributes != nullptr) apr_table_overlap(r->subprocess_env, h.attributes, APR_OVERLAP_TABLES_SET);
+// Asked again in fixups: whatever has set such variables since is undone.
+void tell_application_again(request_rec* r, RequestState& request, bool by_gate) {
+    const bool stands = by_gate && request.reason == Reason::kGranted && !request.variables.empty() &&
+                        request.variables.data() == request.handover->variables.data() &&
+                        stand_as_set(r, request.variables, request.first_variable, false);
+    if (!stands) tell_application(r, request, by_gate);
 }
 
 int check_access(request_rec* r) {
     const DirConfig& config = dir_config(r);
     if (!has_gate(config)) return DECLINED;
     RequestState& request = request_state(r);
-    const bool pass = decide_once(r);
-    set_variables(r, request, true);
+    const bool pass = decide_once(r, request);
+    tell_application(r, request, true);
     return pass ? DECLINED : status_of(request.reason);
 }
 
@@ -289,8 +259,8 @@ int assert_decision(request_rec* r) {
         request.decided_for = nullptr;
         request.provider_asked = request.provider_asked && !config.requires_grant;
     }
-    if (gate && !decide_once(r)) {
-        set_variables(r, request, true);
+    if (gate && !decide_once(r, request)) {
+        tell_application(r, request, true);
         return status_of(request.reason);
     }
     if (!gate) {
@@ -303,7 +273,7 @@ int assert_decision(request_rec* r) {
         if (status != OK) return status;
     }
     if (config.has_provider) forbid_caching(r);
-    if (gate || config.has_provider || request.handover != nullptr) set_variables(r, request, gate);
+    if (gate || config.has_provider || request.handover != nullptr) tell_application_again(r, request, gate);
     if (request.handover != nullptr && config.remote_user.value_or(false) && r->user == nullptr) {
         r->user = apr_pstrdup(r->pool, request.handover->partner);
     }
@@ -317,20 +287,23 @@ int assert_decision(request_rec* r) {
 // The values that the sections' regular expressions captured, before .htaccess can set others by the same name.
 void remember_captures(request_rec* r) {
     const DirConfig& config = dir_config(r);
-    const auto remember = [r](const GateRules& rules) {
-        for (const GateRule& rule : rules) {
-            for (const NameReference& name : rule.names) {
-                if (name.capture.empty()) continue;
-                RequestState& request = request_state(r);
-                if (request.captures == nullptr) request.captures = apr_table_make(r->pool, 2);
-                const char* const value = apr_table_get(r->subprocess_env, name.capture.c_str());
-                apr_table_set(request.captures, name.capture.c_str(), value != nullptr ? value : "");
-            }
-        }
+    if (!has_gate(config) || !traits_of(config).captures) return;
+    std::size_t count = 0;
+    const auto for_each_capture = [&config](auto visit) {
+        for_each_rule(config, [&visit](const GateRule& rule) {
+            // Captures come last.
+            for (auto n = rule.names.rbegin(); n != rule.names.rend() && !n->capture.empty(); ++n) visit(n->capture);
+        });
     };
-    if (!has_gate(config)) return;
-    if (config.allow != nullptr) remember(*config.allow);
-    for (const DenyChain* chain = config.deny; chain != nullptr; chain = chain->outer) remember(*chain->rules);
+    for_each_capture([&count](const std::string&) { ++count; });
+    if (count == 0) return;
+    auto* const out = static_cast<Capture*>(apr_palloc(r->pool, count * sizeof(Capture)));
+    std::size_t n = 0;
+    for_each_capture([&](const std::string& name) {
+        const char* const value = apr_table_get(r->subprocess_env, name.c_str());
+        new (&out[n++]) Capture{name, value != nullptr ? apr_pstrdup(r->pool, value) : ""};
+    });
+    request_state(r).captures = {out, n};
 }
 
 // TRACE is answered before any access check, and before httpd has merged the sections: so they are merged here.
@@ -364,11 +337,25 @@ int finish(request_rec* r) {
     const bool undecided = has_gate(config) && gate_mode(config) == GateMode::kLogOnly &&
                            request_state(r).decided_for != r->per_dir_config;
     const bool denied_elsewhere = r->status == HTTP_FORBIDDEN || r->status == HTTP_UNAUTHORIZED;
-    if (undecided && denied_elsewhere) decide_once(r);
+    if (undecided && denied_elsewhere) decide_once(r, request_state(r));
     close_accounts(r);
     return DECLINED;
 }
 
+// mod_cache, and whatever else calls itself a cache of answers; socache modules keep other things.
+bool is_cache(const module* m) {
+    const std::string_view name = m->name;
+    return name.find("cache") != std::string_view::npos && name.find("socache") == std::string_view::npos;
+}
+
+extern "C" int on_post_config_caches(apr_pool_t*, apr_pool_t*, apr_pool_t*, server_rec*) {
+    for (const module* m = ap_top_module; m != nullptr; m = m->next) {
+        state().has_cache = state().has_cache || is_cache(m);
+    }
+    state().cache_save = ap_get_output_filter_handle("CACHE_SAVE");
+    state().cache_save_subrequest = ap_get_output_filter_handle("CACHE_SAVE_SUBREQ");
+    return OK;
+}
 extern "C" int on_access_checker(request_rec* r) {
     return guarded(r, [&] { return check_access(r); });
 }
@@ -401,6 +388,7 @@ void register_request_hooks() {
     // After whatever sets variables, before whatever reads them or leaves for another request.
     static const char* const kBeforeReaders[] = {"mod_headers.c", "mod_dir.c", nullptr};
 
+    ap_hook_post_config(on_post_config_caches, nullptr, nullptr, APR_HOOK_MIDDLE);
     ap_hook_post_perdir_config(on_post_perdir_config, nullptr, nullptr, APR_HOOK_FIRST);
     ap_hook_map_to_storage(on_map_to_storage, nullptr, nullptr, APR_HOOK_FIRST);
     ap_hook_check_access(on_access_checker, kAfterSsl, nullptr, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);

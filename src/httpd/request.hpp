@@ -1,42 +1,31 @@
 // One request's way through the module: decided in the access checker, asserted in fixups.
 #pragma once
 
-#include <memory>
+#include <span>
 #include <string>
-#include <vector>
 
 #include "config.hpp"
 #include "connection.hpp"
 #include "mtls_authz/account.hpp"
 #include "mtls_authz/gate.hpp"
+#include "variables.hpp"
 
 namespace mtls::httpd {
 
-// A decision and all that the log wants to say about it. Lives no longer than the hook that makes it.
+// A decision and all that the log wants to say about it. Lives no longer than the hook that makes it, and borrows from
+// the connection.
 struct Decision {
     Reason reason = Reason::kInternalError;
     std::string detail;
     const GateRule* gate_rule = nullptr;  // the rule that decided, if one did
     const Grant* grant = nullptr;         // behind a by-grant rule; borrowed from the snapshot's policy
-    SnapshotReader snapshot;              // keeps alive what `who` borrows
-    std::shared_ptr<const PresentedCertificate> certificate;
-    std::shared_ptr<const Identification> who;
-    TlsFacts tls;
+    SnapshotReader snapshot;              // keeps `who` alive
+    const PresentedCertificate* certificate = nullptr;
+    const Identification* who = nullptr;
+    const TlsFacts* tls = nullptr;
     std::int64_t duration = -1;  // nanoseconds that it took; negative: not measured
 
     bool granted() const { return reason == Reason::kGranted; }
-};
-
-// What a grant hands to the application, copied into the request's pool.
-struct Handover {
-    const char* partner = nullptr;
-    const char* groups = nullptr;
-    const char* identity = nullptr;
-    const char* sha256 = nullptr;
-    const char* thumbprint = nullptr;
-    const char* generation = nullptr;
-    apr_table_t* attributes = nullptr;  // MTLS_ATTR_NAME -> value, or null
-    apr_table_t* fields = nullptr;      // of MTLSForward, or null
 };
 
 // What Require mtls-* and AuthType MTLS found, until the request is logged.
@@ -53,13 +42,15 @@ struct RequestState {
     const ap_conf_vector_t* decided_for = nullptr;  // the merged configuration that `reason` is about
     const char* decided_path = nullptr;             // and for this path
     Reason reason = Reason::kInternalError;
-    const Handover* handover = nullptr;  // after a grant by a gate, a provider or AuthType MTLS
-    apr_table_t* captures = nullptr;     // MATCH_*, as they were before .htaccess could change them
-    std::optional<Reason> denied_for;    // why this module denied the request
-    Account* pending = nullptr;          // written to the audit log when the request is logged
-    ProviderFinding satisfied, refused;  // the first of each kind
-    bool provider_asked = false;         // a Require mtls-* was evaluated for this request
-    bool reaches_below = false;          // a WebDAV method that acts on all below: grants have to reach there too
+    const Handover* handover = nullptr;   // after a grant by a gate, a provider or AuthType MTLS
+    std::span<const Variable> variables;  // MTLS_*, as they were set last
+    std::size_t first_variable = 0;       // where the first of them stands
+    std::span<const Capture> captures;    // MATCH_*, as they were before .htaccess could change them
+    std::optional<Reason> denied_for;     // why this module denied the request
+    Account* pending = nullptr;           // written to the audit log when the request is logged
+    ProviderFinding satisfied, refused;   // the first of each kind
+    bool provider_asked = false;          // a Require mtls-* was evaluated for this request
+    bool reaches_below = false;           // a WebDAV method that acts on all below: grants have to reach there too
     bool fixups_done = false;
     bool handler_started = false;
 };
@@ -81,7 +72,6 @@ void remove_method_overrides(request_rec* r);
 void forbid_caching(request_rec* r);
 
 const Handover* make_handover(request_rec* r, const Decision& decision);
-
 // What providers need of a request's path: kGranted, or why the path itself is refused.
 Reason check_path(const request_rec* r);
 

@@ -110,6 +110,7 @@ int add_to_server_status(request_rec* r, int flags) {
 }
 
 extern "C" int on_handler(request_rec* r) {
+    if (r->handler == nullptr || *r->handler != *kHandler) return DECLINED;
     return guarded(r, [&] { return answer(r); });
 }
 extern "C" int on_server_status(request_rec* r, int flags) {

@@ -28,6 +28,7 @@ void add_show_page(Httpd& httpd) {
 CLAIM(allow_and_deny_decide_by_partner_group_and_method) {
     const World& w = world();
     Site site;
+    site.httpd.set_log_level("warn mtls_authz:debug");
     site.start(R"(
 <Location /gate/any>
     MTLSAllow any-partner
@@ -88,6 +89,52 @@ CLAIM(allow_and_deny_decide_by_partner_group_and_method) {
         const Response response = site.get(row.who, row.path, "", row.method);
         CHECK_EQUAL(site.reason_for(row.path), row.reason);
         test::check((response.status == 403) == (std::string(row.reason) != "granted"), row.path, __FILE__, __LINE__);
+    }
+}
+
+// The second request of a connection finds the grant of the first again: as long as nothing that counts is different.
+CLAIM(a_grant_found_again_is_found_only_by_the_same_request) {
+    const World& w = world();
+    Site site;
+    site.tls("SSLVerifyClient optional\nSSLOptions +StdEnvVars");
+    site.start(R"(
+<Location /gate>
+    MTLSAllow partner acme methods=GET
+    MTLSAllow partner globex
+    Header set X-Told "%{MTLS_PARTNER}e %{MTLS_GROUPS}e"
+</Location>
+<Location /gate/all>
+    MTLSEnv All
+</Location>
+<Location /gate/globex>
+    MTLSAllow partner globex
+</Location>
+<Location /gate/denied>
+    MTLSDeny partner acme
+</Location>
+<LocationMatch "^/free/(?<PARTNER>[^/]+)/">
+    MTLSAllow partner %{env:MATCH_PARTNER}
+</LocationMatch>
+)");
+    ClientOptions options;
+    options.identity = &w.acme;
+    TlsClient client(site.httpd.port(), options);
+    const auto told = [&client](const std::string& path) {
+        const Response response = client.get(path);
+        CHECK_EQUAL(response.status, 200);
+        return response.headers;
+    };
+    for (int round = 0; round < 3; ++round) {
+        for (int i = 0; i < 2; ++i) CHECK_CONTAINS(told("/gate/x"), "X-Told: acme (null)");
+        for (int i = 0; i < 2; ++i) CHECK_CONTAINS(told("/gate/all/x"), "X-Told: acme suppliers");
+        CHECK_EQUAL(client.get("/gate/x", "", "HEAD").status, 200);
+        CHECK_EQUAL(client.get("/gate/x", "", "POST").status, 403);
+        CHECK_EQUAL(client.get("/gate/x", "", "BREW").status, 403);
+        CHECK_EQUAL(client.get("/gate/globex/x").status, 403);
+        CHECK_EQUAL(client.get("/gate/denied/x").status, 403);
+        CHECK_EQUAL(client.get("/gate/..;/x").status, 403);
+        CHECK_EQUAL(client.get("/free/acme/x").status, 200);
+        CHECK_EQUAL(client.get("/free/globex/x").status, 403);
     }
 }
 

@@ -39,6 +39,7 @@ struct GrantSite {
 CLAIM(one_gate_serves_all_partners_by_their_grants) {
     const World& w = world();
     GrantSite site;
+    site.httpd.set_log_level("warn mtls_authz:debug");
     site.start(
         grants("MTLSGrant read /api/orders/** /req/orders/**\nMTLSGrant POST /api/orders/ /req/orders/",
                "MTLSGrant GET /api/invoices/*", "MTLSGrant * /api/partners/%{partner}/** /req/partners/%{partner}/**"),

@@ -73,6 +73,7 @@ CLAIM(fifty_graceful_restarts_under_load_fail_no_request_and_grow_nothing) {
 CLAIM(valgrind_finds_no_error_and_no_leak_in_the_module) {
     const World& w = world();
     Site site;
+    site.httpd.set_log_level("warn mtls_authz:debug");
     site.httpd.configure(
         "AliasMatch ^/(gate|free|require)/ \"" + site.httpd.path("htdocs/ok.html") + "\"\n" + World::policy() + kGates,
         "prefork");

@@ -39,6 +39,7 @@ CLAIM(a_denial_line_says_who_what_where_and_what_to_do) {
 CLAIM(the_levels_tell_scanners_from_partners) {
     const World& w = world();
     Site site;
+    site.httpd.set_log_level("warn mtls_authz:debug");
     site.start(
         "<Location /gate>\n MTLSAllow partner acme\n</Location>\n<Location /gate/log>\n MTLSAuthz "
         "LogOnly\n</Location>");

@@ -75,6 +75,7 @@ void run_matrix(const std::string& mpm) {
     const World& w = world();
     // optional_no_ca, so that every certificate gets as far as the gate, on sessions that can be resumed.
     Site site;
+    site.httpd.set_log_level("warn mtls_authz:debug");
     site.tls("SSLVerifyClient optional_no_ca")
         .start("<Location /gate>\n MTLSAllow partner acme twin-a twin-b\n</Location>", mpm);
     const std::vector<Case> cases = {

@@ -142,7 +142,7 @@ void Httpd::configure(const std::string& lines, const std::string& mpm) {
     out << "ServerRoot \"" << root_ << "\"\nServerName localhost\nPidFile run/httpd.pid\nDefaultRuntimeDir run\n"
         << "Mutex file:run default\n"
         << "Listen 127.0.0.1:" << port_ << "\nListen 127.0.0.1:" << plain_ << "\n"
-        << "ErrorLog logs/error.log\nLogLevel warn mtls_authz:debug ssl:warn\nErrorLogFormat \"[%m:%l] %M\"\n";
+        << "ErrorLog logs/error.log\nLogLevel " << log_level_ << " ssl:warn\nErrorLogFormat \"[%m:%l] %M\"\n";
     std::vector<std::string> modules = {"mpm_" + mpm, "authn_core",    "authz_core", "authz_host", "authz_user",
                                         "unixd",      "socache_shmcb", "ssl",        "mime",       "env",
                                         "watchdog",   "headers",       "setenvif",   "alias",      "dir"};
@@ -152,7 +152,7 @@ void Httpd::configure(const std::string& lines, const std::string& mpm) {
         const std::string file = paths_.modules + "/mod_" + module + ".so";
         if (access(file.c_str(), R_OK) == 0) out << "LoadModule " << module << "_module \"" << file << "\"\n";
     }
-    out << "LoadModule mtls_authz_module \"" << paths_.module << "\"\n";
+    if (has_module_) out << "LoadModule mtls_authz_module \"" << paths_.module << "\"\n";
     if (geteuid() == 0)
         out << "User nobody\nGroup " << (fs::exists("/etc/debian_version") ? "nogroup" : "nobody") << "\n";
     out << "StartServers 2\nTypesConfig /dev/null\nAddType text/html .html\nDocumentRoot htdocs\nKeepAliveTimeout 20\n"

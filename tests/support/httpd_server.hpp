@@ -40,6 +40,10 @@ public:
     }  // inside <VirtualHost>, e.g. SSLVerifyClient
     void set_vhost_lines(std::string lines) { vhost_lines_ = std::move(lines); }
     void load(const std::string& module) { extra_modules_.push_back(module); }
+    // For comparisons with a server that has never heard of it.
+    void leave_out_module() { has_module_ = false; }
+    // Of everything but mod_ssl.
+    void set_log_level(const std::string& level) { log_level_ = level; }
 
     // Runs `httpd -t` with more arguments: exit status, and what it printed.
     struct Output {
@@ -73,6 +77,8 @@ private:
     std::string tls_lines_ = "SSLVerifyClient optional\n";
     std::string vhost_lines_;
     std::vector<std::string> extra_modules_;
+    bool has_module_ = true;
+    std::string log_level_ = "warn mtls_authz:info";
 };
 
 // Resident memory of a process; 0 where there is none.

@@ -114,13 +114,13 @@ struct Random {
 // As a request behind MTLSAllow by-grant goes through the module: the connection's memory, the path, the gate.
 mtls::Reason decide_as_module(mtls::IdentificationCache& connection,
                               const std::shared_ptr<const mtls::PresentedCertificate>& certificate,
-                              const mtls::Snapshot& snapshot, const mtls::ServerCas& server, std::int64_t now,
+                              const mtls::SnapshotReader& snapshot, const mtls::ServerCas& server, std::int64_t now,
                               const std::string& method, const std::string& path) {
     static const mtls::GateRules kRules = {mtls::GateRule::parse_allow("by-grant").value()};
-    const auto who = connection.identify(certificate, snapshot, server, now);
+    const mtls::Identification& who = connection.identify(certificate, snapshot, server, now);
     if (mtls::find_path_fault(path) != mtls::PathFault::kNone) return mtls::Reason::kBadPath;
-    if (who->reason != mtls::Reason::kGranted) return who->reason;
-    return mtls::decide({mtls::GateMode::kOn, &kRules, nullptr}, *who, {method, path}, {}).reason;
+    if (who.reason != mtls::Reason::kGranted) return who.reason;
+    return mtls::decide({mtls::GateMode::kOn, &kRules, nullptr}, who, {method, path}, {}).reason;
 }
 
 }  // namespace
@@ -141,6 +141,7 @@ CLAIM(ten_thousand_random_pairs_are_explained_as_the_module_decides_them) {
     }
     std::vector<mtls::IdentificationCache> connections(certificates.size());
     const mtls::ServerCas server;
+    mtls::Published<mtls::Snapshot> published;
     std::map<mtls::Reason, int> seen;
     int pairs = 0;
     for (std::uint64_t serial = 1; pairs < 10000; ++serial) {
@@ -154,8 +155,9 @@ CLAIM(ten_thousand_random_pairs_are_explained_as_the_module_decides_them) {
         test::check(policy != nullptr,
                     text + (builder.diagnostics().empty() ? "" : builder.diagnostics().front().str()), __FILE__,
                     __LINE__);
-        const mtls::Snapshot snapshot{policy, std::make_shared<const mtls::Refusals>(),
-                                      std::make_shared<const mtls::CrlSet>(), serial};
+        published.publish(std::unique_ptr<const mtls::Snapshot>(new mtls::Snapshot{
+            policy, std::make_shared<const mtls::Refusals>(), std::make_shared<const mtls::CrlSet>(), serial}));
+        const mtls::SnapshotReader snapshot = published.read();
         for (std::size_t i = 0; i < certificates.size(); ++i, ++pairs) {
             const std::int64_t now = std::time(nullptr) + (random.chance.one_in(10) ? 200000 : 0);
             const std::string& path = random.chance.of(kPaths);

@@ -38,9 +38,9 @@ CLAIM(children_count_into_one_ledger) {
     CHECK(Ledger::adopt(ledger) == ledger);
     for (int i = 0; i < 3; ++i) {
         in_child([&] {
-            ledger->decisions.count(Outcome::kDeny, Reason::kExpired);
+            ledger->decisions.count(Outcome::kDeny, Reason::kExpired, DecisionCounters::kNoPartner);
             const std::size_t acme = ledger->sightings.number_of(partner_key("acme"), "acme");
-            ledger->decisions.count_partner(acme, Outcome::kAllow);
+            ledger->decisions.count(Outcome::kAllow, Reason::kGranted, acme);
             ledger->decisions.observe(300);
             ledger->examples.add(Reason::kExpired, {});
         });

@@ -1,0 +1,48 @@
+// The grant that a kept-alive connection was given last. A request that asks the same again is granted the same again,
+// without being decided anew, as long as nothing has changed that the decision depends on.
+#pragma once
+
+#include <cstdint>
+
+#include "config.hpp"
+#include "variables.hpp"
+
+namespace mtls::httpd {
+
+// Everything that the decision depends on, beside the certificate, the clock and the path. What is pointed to lives as
+// long as the configuration.
+struct GrantKey {
+    std::uint64_t version = 0;  // of what is published: policy, revocations, CRLs; 0: no request has this key
+    const ServerCas* server = nullptr;
+    const GateRules* allow = nullptr;
+    const DenyChain* deny = nullptr;
+    int method = M_INVALID;
+    EnvLevel env = EnvLevel::kBasic;
+
+    bool operator==(const GrantKey&) const = default;
+};
+
+struct KnownGrant {
+    GrantKey key;
+    std::int64_t valid_from = 0;  // seconds since the epoch, inclusive
+    std::int64_t valid_until = -1;
+    std::size_t partner = 0;  // as counted
+    Handover handover;        // in the connection's pool
+};
+
+struct Decision;
+
+// To be asked before anything is decided. The version is 0 where a request asks for more than a known grant can say:
+// rules about paths or captures, subrequests, streams of HTTP/2, and whoever wants the whole decision for a log or a
+// backend.
+GrantKey grant_key(request_rec* r, const DirConfig& config);
+
+// What the connection's certificate was granted under the same key, where that holds now; else null. The path is the
+// caller's business.
+const KnownGrant* find_known_grant(request_rec* r, const GrantKey& key);
+
+// After a grant that was decided under this key.
+void remember_grant(request_rec* r, const GrantKey& key, const Decision& decision, const Handover& handover,
+                    std::size_t partner);
+
+}  // namespace mtls::httpd

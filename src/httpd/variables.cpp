@@ -1,0 +1,82 @@
+#include "variables.hpp"
+
+#include <algorithm>
+
+#include "request.hpp"
+
+namespace mtls::httpd {
+
+namespace {
+
+// `start` in lower case. Case is ignored, as apr_table_get() ignores it. Nearly all names differ in the first letter.
+inline bool begins(const char* key, const char* start) {
+    for (; *start != '\0'; ++key, ++start) {
+        const char c = *key >= 'A' && *key <= 'Z' ? static_cast<char>(*key | 0x20) : *key;
+        if (c != *start) return false;
+    }
+    return true;
+}
+
+inline bool is_ours(const char* key, bool with_redirects) {
+    constexpr std::size_t kRedirect = 9;
+    if (key == nullptr) return false;
+    while (with_redirects && begins(key, "redirect_")) key += kRedirect;
+    return begins(key, "mtls_");
+}
+
+std::span<const apr_table_entry_t> entries_of(const apr_table_t* table) {
+    const apr_array_header_t* const all = apr_table_elts(table);
+    return {reinterpret_cast<const apr_table_entry_t*>(all->elts), static_cast<std::size_t>(all->nelts)};
+}
+
+}  // namespace
+
+std::span<const Variable> granted_variables(request_rec* r, const Decision& decision, bool all) {
+    const Identification& who = *decision.who;
+    const auto copy = [r](std::string_view text) { return pool_text(r->pool, text); };
+    constexpr std::size_t kMostOwn = 7;
+    const std::size_t room = kMostOwn + who.variables.size();
+    auto* const first = static_cast<Variable*>(apr_palloc(r->pool, room * sizeof(Variable)));
+    Variable* next = first;
+    *next++ = {"MTLS_DECISION", "allow"};
+    *next++ = {"MTLS_PARTNER", copy(who.partner->name)};
+    if (all) {
+        *next++ = {"MTLS_GROUPS", copy(who.description.groups)};
+        *next++ = {"MTLS_IDENTITY", copy(who.description.identity)};
+        *next++ = {"MTLS_CERT_SHA256", copy(who.description.sha256)};
+        *next++ = {"MTLS_CERT_THUMBPRINT", copy(who.description.thumbprint)};
+        *next++ = {"MTLS_GENERATION", copy(decision.snapshot->policy->generation())};
+    }
+    for (const auto& [name, value] : who.variables) *next++ = {copy(name), copy(value)};
+    return {first, next};
+}
+
+std::size_t set_variables(request_rec* r, std::span<const Variable> variables, bool with_redirects) {
+    apr_table_t* const table = r->subprocess_env;
+    // What is removed makes the rest move up.
+    for (std::size_t i = 0; i < entries_of(table).size();) {
+        const char* const key = entries_of(table)[i].key;
+        if (is_ours(key, with_redirects)) {
+            apr_table_unset(table, key);
+        } else {
+            ++i;
+        }
+    }
+    const std::size_t first = entries_of(table).size();
+    for (const Variable& variable : variables) apr_table_addn(table, variable.name, variable.value);
+    return first;
+}
+
+bool stand_as_set(const request_rec* r, std::span<const Variable> variables, std::size_t first, bool with_redirects) {
+    const auto all = entries_of(r->subprocess_env);
+    if (all.size() < first + variables.size()) return false;
+    // What stood before them bears no such name, and cannot get one; what is added stands behind.
+    auto entry = all.begin() + static_cast<std::ptrdiff_t>(first);
+    for (const Variable& variable : variables) {
+        if (entry->key != variable.name || entry->val != variable.value) return false;
+        ++entry;
+    }
+    return std::none_of(entry, all.end(), [&](const apr_table_entry_t& e) { return is_ours(e.key, with_redirects); });
+}
+
+}  // namespace mtls::httpd

@@ -1,0 +1,35 @@
+// MTLS_*: what the application and the configuration behind the gate are told, in the request's environment.
+#pragma once
+
+#include <span>
+
+#include "httpd.hpp"
+
+namespace mtls::httpd {
+
+// Both live as long as the request, or longer.
+struct Variable {
+    const char* name;
+    const char* value;
+};
+
+// What a grant hands to the application.
+struct Handover {
+    const char* partner = nullptr;
+    std::span<const Variable> variables;
+    apr_table_t* fields = nullptr;  // of MTLSForward, or null
+};
+
+struct Decision;
+
+// After a grant: MTLS_DECISION and MTLS_PARTNER, the partner's attributes, and what MTLSEnv All adds.
+std::span<const Variable> granted_variables(request_rec* r, const Decision& decision, bool all);
+
+// Puts these, and no others, in the place of whatever bears such a name; `with_redirects`: or bore it in the request
+// that a redirect came from. Returns where the first of them stands.
+std::size_t set_variables(request_rec* r, std::span<const Variable> variables, bool with_redirects);
+
+// Whether they stand where set_variables() has put them, and nobody has added others since.
+bool stand_as_set(const request_rec* r, std::span<const Variable> variables, std::size_t first, bool with_redirects);
+
+}  // namespace mtls::httpd

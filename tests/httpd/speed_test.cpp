@@ -1,0 +1,53 @@
+// What a gate costs, in instructions inside a real httpd.
+#include "claims.hpp"
+#include "instructions.hpp"
+#include "world.hpp"
+
+using namespace test;
+
+namespace {
+
+// Of one request on a connection that has had some before.
+long instructions_per_request(const std::string& lines, bool with_module) {
+    Httpd httpd(httpd_paths());
+    world().install(httpd);
+    if (!with_module) httpd.leave_out_module();
+    httpd.set_log_level("warn");
+    // With threads, since mod_watchdog's alone would make a process without them slower; with one that serves, so that
+    // no connection pays for what a thread does once.
+    httpd.configure("ThreadsPerChild 1\nAliasMatch ^/gate/ \"" + httpd.path("htdocs/ok.html") + "\"\n" + lines,
+                    "worker");
+    const InstructionCounter counter(httpd.root());
+    httpd.start(counter.wrapper());
+    const auto connect_and_ask = [&httpd](int requests) {
+        ClientOptions options;
+        options.identity = &world().acme;
+        TlsClient client(httpd.port(), options);
+        for (int i = 0; i < requests; ++i) CHECK_EQUAL(client.get("/gate/orders/17").status, 200);
+    };
+    constexpr int kFew = 50, kMany = 550;
+    connect_and_ask(kFew);  // what a process does once
+    connect_and_ask(kFew);
+    connect_and_ask(kMany);
+    connect_and_ask(1);
+    httpd.stop();
+    const auto parts = counter.parts();
+    CHECK(parts.size() >= 3);
+    const auto of_connection = [&parts](std::size_t from_end) {
+        return static_cast<long>(parts[parts.size() - from_end]);
+    };
+    return (of_connection(2) - of_connection(3)) / (kMany - kFew);
+}
+
+}  // namespace
+
+CLAIM(a_gate_adds_at_most_1800_instructions_to_a_request_on_a_known_connection) {
+    const long without = instructions_per_request(location("/gate", "    Require all granted"), false);
+    const long gated = instructions_per_request(
+        "<MTLSPartner acme>\nMTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor acme.pem\n</MTLSPartner>\n" +
+            location("/gate", "    Require all granted\n    MTLSAllow partner acme globex"),
+        true);
+    std::printf("  %ld instructions added to %ld\n", gated - without, without);
+    CHECK(gated > without);
+    CHECK(gated - without <= 1800);
+}

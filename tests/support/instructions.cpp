@@ -1,0 +1,47 @@
+#include "instructions.hpp"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <stdexcept>
+
+#include "httpd_server.hpp"
+
+namespace test {
+
+InstructionCounter::InstructionCounter(std::string folder) : folder_(std::move(folder)) {
+    if (geteuid() == 0) run_command({"chown", "-R", "nobody", folder_}, "");
+}
+
+std::vector<std::string> InstructionCounter::wrapper(const std::string& part_begins) const {
+    std::vector<std::string> words;
+    if (geteuid() == 0) {
+        const bool debian = std::filesystem::exists("/etc/debian_version");
+        words = {"setpriv", "--reuid=nobody", debian ? "--regid=nogroup" : "--regid=nobody", "--clear-groups"};
+    }
+    words.insert(words.end(), {"valgrind", "--tool=callgrind", "--callgrind-out-file=" + folder_ + "/callgrind.out"});
+    if (!part_begins.empty()) words.push_back("--dump-before=" + part_begins);
+    return words;
+}
+
+std::vector<std::uint64_t> InstructionCounter::parts() const {
+    std::map<unsigned long, std::uint64_t> found;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+        if (!entry.path().filename().string().starts_with("callgrind.out")) continue;
+        std::ifstream in(entry.path());
+        unsigned long part = 0;
+        for (std::string line; std::getline(in, line);) {
+            if (line.starts_with("part: ")) part = std::strtoul(line.c_str() + 6, nullptr, 10);
+            if (line.starts_with("totals: ")) found[part] = std::strtoull(line.c_str() + 8, nullptr, 10);
+        }
+    }
+    std::vector<std::uint64_t> out;
+    for (const auto& [part, total] : found) out.push_back(total);
+    if (out.empty()) throw std::runtime_error("callgrind wrote no counts to " + folder_);
+    return out;
+}
+
+}  // namespace test
