@@ -25,8 +25,8 @@ TOOL_SRC    := $(wildcard tools/mtls-authz/*.cpp)
 SUPPORT_SRC := $(wildcard tests/support/*.cpp)
 UNIT_SRC    := $(wildcard tests/unit/*.cpp)
 E2E_SRC     := $(wildcard tests/httpd/*.cpp)
-ALL_CXX     := $(CORE_SRC) $(HTTPD_SRC) $(TOOL_SRC) $(wildcard tests/tool/*.cpp) $(SUPPORT_SRC) $(UNIT_SRC) $(E2E_SRC) $(wildcard tests/fuzz/*.cpp tests/demo/*.cpp tests/threads/*.cpp)
-ALL_HEADERS := $(wildcard include/mtls_authz/*.hpp tools/mtls-authz/*.hpp tests/tool/*.hpp src/httpd/*.hpp tests/support/*.hpp)
+ALL_CXX     := $(CORE_SRC) $(HTTPD_SRC) $(TOOL_SRC) $(wildcard tests/tool/*.cpp) $(SUPPORT_SRC) $(UNIT_SRC) $(E2E_SRC) $(wildcard tests/fuzz/*.cpp tests/demo/*.cpp tests/threads/*.cpp tests/answers/*.cpp)
+ALL_HEADERS := $(wildcard include/mtls_authz/*.hpp tools/mtls-authz/*.hpp tests/tool/*.hpp src/httpd/*.hpp tests/support/*.hpp tests/answers/*.hpp)
 
 MODULE      := $(BUILD)/mod_mtls_authz.so
 TOOL        := $(BUILD)/mtls-authz
@@ -34,7 +34,7 @@ TSAN_MODULE := $(BUILD)/tsan/mod_mtls_authz.so
 CORE        := $(BUILD)/libmtls_authz.a
 SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
-.PHONY: all demo test unit threads tool-test httpd-test fuzz-replay fuzz lint format install clean help setup-build setup-demo setup-test setup-lint
+.PHONY: all demo test unit threads answers tool-test httpd-test fuzz-replay fuzz lint format install clean help setup-build setup-demo setup-test setup-lint
 .DEFAULT_GOAL := all
 
 all: setup-build  ## builds build/mod_mtls_authz.so and build/mtls-authz
@@ -45,13 +45,16 @@ demo: setup-demo  ## makes a demo PKI, starts httpd on 127.0.0.1, tells the stor
 	@$(BUILD)/demo $(abspath $(MODULE))
 
 test: setup-test  ## unit tests under ASan and UBSan, threads under TSan, fuzz corpus replay, tests against a real httpd
-	@$(MAKE) --no-print-directory unit threads fuzz-replay tool-test httpd-test
+	@$(MAKE) --no-print-directory unit threads answers fuzz-replay tool-test httpd-test
 
 unit: $(BUILD)/unit_tests
 	ASAN_OPTIONS=detect_leaks=1 $(BUILD)/unit_tests
 
 threads: $(BUILD)/thread_tests
 	TSAN_OPTIONS=halt_on_error=1 $(BUILD)/thread_tests
+
+answers: $(BUILD)/same_answers
+	$(BUILD)/same_answers $(or $(PAIRS),100000)
 
 fuzz-replay: $(BUILD)/fuzz_replay
 	$(BUILD)/fuzz_replay tests/fuzz/corpus
@@ -62,7 +65,8 @@ httpd-test: $(MODULE) $(TSAN_MODULE) $(BUILD)/httpd_tests
 tool-test: $(TOOL) $(BUILD)/tool_tests
 	$(BUILD)/tool_tests $(TOOL)
 
-fuzz: setup-lint  ## fuzzes what reads foreign bytes, 60 seconds a target (FUZZ_SECONDS=n)
+fuzz: setup-lint  ## 10,000,000 random pairs by the plain rules, then fuzzes what reads foreign bytes, 60 seconds a target (FUZZ_SECONDS=n)
+	@$(MAKE) --no-print-directory answers PAIRS=$(or $(PAIRS),10000000)
 	@$(MAKE) --no-print-directory $(BUILD)/fuzz_replay && $(BUILD)/fuzz_replay tests/fuzz/corpus $(BUILD)/corpus
 	@for target in facts policy selector session crl path record telling; do \
 	  $(MAKE) --no-print-directory $(BUILD)/fuzz_$$target && mkdir -p $(BUILD)/corpus/$$target && \
@@ -148,6 +152,9 @@ $(TSAN_MODULE): $(call objects,tsan,$(HTTPD_SRC) $(CORE_SRC)) src/httpd/module.m
 $(BUILD)/thread_tests: $(call objects,tsan,$(wildcard tests/threads/*.cpp) $(SUPPORT_SRC) $(CORE_SRC))
 	$(CXX) -fsanitize=thread -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
 
+$(BUILD)/same_answers: $(call objects,plain,$(wildcard tests/answers/*.cpp)) $(SUPPORT_OBJ) $(CORE)
+	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
+
 $(BUILD)/httpd_tests: $(E2E_OBJ) $(SUPPORT_OBJ) $(CORE)
 	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
 
@@ -166,6 +173,6 @@ $(BUILD)/fuzz_%: tests/fuzz/targets.cpp $(CORE_SRC)
 	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(INCLUDES) -Itests/fuzz -DFUZZ_TARGET=$* $^ -o $@ $(CRYPTO)
 
 .PHONY: compile-all
-compile-all: $(CORE_OBJ) $(HTTPD_OBJ) $(SUPPORT_OBJ) $(E2E_OBJ) $(call objects,plain,$(UNIT_SRC) $(TOOL_SRC) $(wildcard tests/tool/*.cpp tests/fuzz/*.cpp tests/demo/*.cpp tests/threads/*.cpp))
+compile-all: $(CORE_OBJ) $(HTTPD_OBJ) $(SUPPORT_OBJ) $(E2E_OBJ) $(call objects,plain,$(UNIT_SRC) $(TOOL_SRC) $(wildcard tests/tool/*.cpp tests/fuzz/*.cpp tests/demo/*.cpp tests/threads/*.cpp tests/answers/*.cpp))
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

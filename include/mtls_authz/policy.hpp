@@ -80,7 +80,14 @@ struct Identification {
     std::vector<X509Ptr> intermediates;      // of that path, between the leaf and the anchor
     std::vector<std::string> groups;         // of this certificate, for whatever grants
     std::vector<std::string> denied_groups;  // for MTLSDeny: conditions that cannot tell count as fulfilled
-    std::vector<std::pair<std::string, std::string>> attributes;
+    std::vector<std::pair<std::string, std::string>> variables;  // MTLS_ATTR_NAME and its value
+    struct Description {
+        std::string groups;      // comma-separated
+        std::string identity;    // the selectors of the identity
+        std::string sha256;      // hex
+        std::string thumbprint;  // base64url of the same digest (RFC 8705 3.1)
+    };
+    Description description;          // of an identified partner and this certificate
     std::vector<GrantedPath> grants;  // of this certificate, longest literal beginning first
 
     // Seconds since the epoch, inclusive: asked again within them, the answer would be the same.
@@ -111,6 +118,13 @@ public:
 
     const std::vector<std::unique_ptr<const Partner>>& partners() const { return partners_; }
     std::size_t identity_count() const { return identities_.size(); }
+    // What a new connection may cost: the most identities that are tried one by one.
+    struct Searching {
+        std::size_t lines = 0;
+        bool always = false;  // for every certificate; else for those that a selector fits which they share
+        const Identity* one = nullptr;
+    };
+    Searching searching() const;
     const std::vector<Grant>& grants() const { return grants_; }  // of every partner
     const RevocationSet& revocations() const { return revocations_; }
     const std::vector<Expectation>& expectations() const { return expectations_; }
@@ -161,7 +175,7 @@ private:
     std::vector<std::int64_t> edges_;       // sorted instants at which an answer may change
 
     std::vector<Match> identities_;  // by identity id
-    SelectorIndex index_;
+    SelectorIndex index_{Repeats::kMustBeSingle};
     std::unordered_map<std::string, std::vector<std::uint32_t>>
         any_by_issuer_;  // by CA id, or by SHA-256 of an end-entity anchor
     RevocationSet revocations_;

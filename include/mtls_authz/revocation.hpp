@@ -26,6 +26,8 @@ struct Revocation {
 class RevocationSet {
 public:
     void add(Revocation revocation);
+    // Once, after all lines.
+    void finish() { index_.finish(); }
 
     // The first line that refuses this certificate, or nullptr. `above`: the CAs on its way up, as far as they are
     // known; sha256: and spki-sha256: refuse what they issued too, issuer.spki-sha256: asks for their keys.
@@ -36,7 +38,7 @@ public:
 
 private:
     std::vector<Revocation> revocations_;
-    SelectorIndex index_;
+    SelectorIndex index_{Repeats::kAnyCounts};
 };
 
 }  // namespace mtls

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -71,14 +70,6 @@ public:
     // As written, type in its usual spelling.
     const std::string& text() const { return text_; }
 
-    // The key under which an index finds this selector again among fact_keys(), and how selective that is (smaller is
-    // better); nothing for selectors that no key can stand for.
-    struct Key {
-        std::string bytes;
-        int rank;
-    };
-    std::optional<Key> index_key() const;
-
     // What the field is compared with, in its compared form: for sha256:, spki-sha256: and issuer.spki-sha256: the raw
     // digest.
     const std::string& operand() const { return operand_; }
@@ -93,8 +84,13 @@ public:
         return NetworkPrefix{operand_.size() == 4, prefix_};
     }
 
+    // Whether a certificate with two URI SANs, or that signs, cannot tell whether it fits.
+    bool asks_spiffe() const { return field_ == Field::kUri && operand_.starts_with("spiffe://"); }
+    static bool has_unclear_spiffe(const CertificateFacts& facts);
+
 private:
     friend class SelectorParser;
+    friend class IndexKeys;
 
     enum class Form { kExact, kOneLabel, kAnyDepth, kPath, kPresence };
 
@@ -123,15 +119,6 @@ struct Selector::Parsed {
     std::vector<std::string> warnings;
     bool reversed_name = false;  // a DN that is probably written in reverse
 };
-
-// The keys under which an index may hold selectors that this certificate could satisfy: work is linear in the number of
-// names in the certificate times their depth.
-// `prefixes`: the distinct lengths of network prefixes that the policy uses, for IPv4 and IPv6.
-std::vector<std::string> fact_keys(const CertificateFacts& facts, std::span<const unsigned> v4_prefixes,
-                                   std::span<const unsigned> v6_prefixes);
-
-// The keys under which pins on a CA above the certificate are filed: sha256: and spki-sha256:.
-std::vector<std::string> ca_index_keys(const std::string& sha256, const std::string& spki_sha256);
 
 // The one value of a field that occurs once, as `MTLSAttribute NAME cert:TYPE` copies it. TYPE is checked by
 // parse_field_name(); nothing where the field is absent or occurs more than once.

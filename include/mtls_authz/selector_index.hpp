@@ -2,29 +2,60 @@
 #pragma once
 
 #include <cstdint>
-#include <set>
-#include <string>
-#include <unordered_map>
+#include <optional>
+#include <span>
 #include <vector>
 
+#include "mtls_authz/index_keys.hpp"
 #include "mtls_authz/selector.hpp"
 
 namespace mtls {
 
 class SelectorIndex {
 public:
-    // Files a line (all of whose selectors have to hold) under its most selective positive selector.
-    void add(std::uint32_t id, const std::vector<Selector>& selectors);
+    // `repeats`: how the lines will be asked. Where what cannot be told counts, lines that ask for a SPIFFE ID are
+    // found from every certificate whose own cannot be told.
+    explicit SelectorIndex(Repeats repeats) : repeats_(repeats), keys_(KeyedHash::random()) {}
 
-    // The ids of lines that may hold, each once, ascending. `more_keys`: those of ca_index_keys().
-    std::vector<std::uint32_t> candidates(const CertificateFacts& facts,
-                                          const std::vector<std::string>& more_keys) const;
+    // A line, all of whose selectors have to hold. Ids ascend.
+    void add(std::uint32_t id, const std::vector<Selector>& selectors);
+    // Once, after all lines: files each under the one of its selectors that the fewest lines share.
+    void finish();
+
+    // The ids of lines that may hold, each once, ascending; `above`: pins on these CAs are asked for too.
+    std::vector<std::uint32_t> candidates(const CertificateFacts& facts, const std::vector<CaDigests>& above) const;
+
+    // Lines that are tried for every certificate: nothing but negations and issuer.spki-sha256:.
+    std::span<const std::uint32_t> linear() const { return linear_; }
+    // The most lines that one key finds.
+    std::span<const std::uint32_t> longest() const { return {ids_.data() + longest_.first, longest_.count}; }
 
 private:
-    std::unordered_map<std::string, std::vector<std::uint32_t>> by_key_;
-    std::vector<std::uint32_t> unindexed_;  // lines of nothing but negations, EKU: and the like
-    std::set<unsigned> v4_prefixes_;
-    std::set<unsigned> v6_prefixes_;
+    struct Filed {
+        IndexKey key;
+        std::uint32_t id;
+        std::uint8_t rank;
+    };
+    // Lines under one key: `count` of ids_ from `first`; none: the place is free.
+    struct Place {
+        IndexKey key = 0;
+        std::uint32_t first = 0;
+        std::uint32_t count = 0;
+    };
+    void keep(std::vector<Filed> chosen);
+    const Place* find(IndexKey key) const;
+    bool is_step(IndexKey key) const;
+
+    Repeats repeats_;
+    IndexKeys keys_;
+    PrefixLengths prefixes_;
+    std::vector<Filed> filed_;     // each line under each of its selectors, until finish()
+    std::vector<IndexKey> steps_;  // sorted: of URI patterns
+    std::vector<Place> places_;    // open addressing; a power of two of them, or none
+    std::vector<std::uint32_t> ids_;
+    std::vector<std::uint32_t> linear_;
+    std::vector<std::uint32_t> unclear_;  // to be found where a SPIFFE ID cannot be told
+    Place longest_;
 };
 
 }  // namespace mtls

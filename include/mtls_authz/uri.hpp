@@ -26,8 +26,7 @@ UriParts split_uri(std::string_view canonical);
 // matches a pattern with wildcards.
 bool uri_pattern_matches(std::string_view pattern, std::string_view uri);
 
-// For an index: what stands before the first wildcard segment, and all such prefixes that a URI has.
-std::string uri_literal_prefix(std::string_view pattern);
-std::vector<std::string> uri_literal_prefixes_of(std::string_view uri);
+// What stands between the slashes of a path; nothing where that is empty.
+std::vector<std::string_view> segments_of(std::string_view path);
 
 }  // namespace mtls

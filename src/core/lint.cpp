@@ -24,10 +24,25 @@ public:
         }
         check_grants(policy_.grants());
         check_overlaps();
+        check_searching();
         return std::move(findings_);
     }
 
 private:
+    void check_searching() {
+        constexpr std::size_t kFew = 100;
+        const Policy::Searching searching = policy_.searching();
+        if (searching.lines <= kFew) return;
+        warn(searching.one->where,
+             std::to_string(searching.lines) +
+                 (searching.always
+                      ? " MTLSIdentity lines, like this one, hold nothing that a certificate could be found "
+                        "by, so each is tried for every new connection"
+                      : " MTLSIdentity lines share the selector by which this one is found, so each is "
+                        "tried for a certificate that has it") +
+                 ": the work is linear in their number; add a selector that differs, like DNS:");
+    }
+
     void warn(const Where& where, std::string message) {
         findings_.push_back({Diagnostic::Severity::kWarning, where, std::move(message)});
     }

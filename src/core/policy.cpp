@@ -66,8 +66,17 @@ void Policy::build_index() {
         }
     }
     cas_.finish();
+    index_.finish();
+    revocations_.finish();
     edges_.assign(edges.begin(), edges.end());
     generation_ = find_generation();
+}
+
+Policy::Searching Policy::searching() const {
+    const bool always = index_.linear().size() >= index_.longest().size();
+    const auto lines = always ? index_.linear() : index_.longest();
+    if (lines.empty()) return {};
+    return {lines.size(), always, identities_[lines.front()].identity};
 }
 
 // ---- identifying ----------------------------------------------------------------------------------------------
@@ -161,7 +170,9 @@ struct Policy::Candidates {
     PathAnswer* path_for(const Match& match) {
         auto trusted = trusted_for(match);
         if (!trusted.empty()) {
-            PathAnswer& answer = verify(std::move(trusted), helpers_for(match));
+            // A certificate that is an anchor itself is its own path, whatever was sent with it.
+            auto helpers = nearest.is_leaf_itself ? std::vector<X509*>() : helpers_for(match);
+            PathAnswer& answer = verify(std::move(trusted), std::move(helpers));
             return answer.ok ? &answer : nullptr;
         }
         const bool by_server = match.partner->anchors->uses_mod_ssl && !nearest.found() &&
@@ -334,8 +345,14 @@ void Policy::describe_partner(const CertificateFacts& facts, Identification& out
     }
     for (const PartnerAttribute& attribute : out.partner->attributes) {
         auto value = attribute.field ? attribute.field->value(facts) : std::optional(attribute.value);
-        if (value) out.attributes.emplace_back(attribute.name, std::move(*value));
+        if (value) out.variables.emplace_back("MTLS_ATTR_" + attribute.name, std::move(*value));
     }
+    for (const std::string& group : out.groups) {
+        out.description.groups += (out.description.groups.empty() ? "" : ",") + group;
+    }
+    out.description.identity = out.identity->text();
+    out.description.sha256 = hex(bytes_of(facts.sha256));
+    out.description.thumbprint = base64url(facts.sha256);
     for (const auto* grants : {&out.partner->grants, &grants_}) {
         for (const Grant& grant : *grants) {
             if (!holds(grant.conditions)) continue;

@@ -152,6 +152,7 @@ void RevocationFiles::rebuild() {
             for (const std::string& name : names.value()) out->suspended.emplace(name, d.where);
         }
     }
+    out->revocations.finish();
     refusals_ = std::move(out);
 }
 

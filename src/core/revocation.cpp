@@ -67,12 +67,8 @@ bool pins_a_ca(const Selector& selector, const std::vector<CaDigests>& above) {
 const Revocation* RevocationSet::find(const CertificateFacts& facts, const std::vector<CaDigests>& above) const {
     if (revocations_.empty()) return nullptr;
     std::vector<std::string> ca_keys;
-    std::vector<std::string> more_keys;
-    for (const CaDigests& ca : above) {
-        ca_keys.push_back(ca.spki_sha256);
-        for (std::string& key : ca_index_keys(ca.sha256, ca.spki_sha256)) more_keys.push_back(std::move(key));
-    }
-    for (const std::uint32_t id : index_.candidates(facts, more_keys)) {
+    for (const CaDigests& ca : above) ca_keys.push_back(ca.spki_sha256);
+    for (const std::uint32_t id : index_.candidates(facts, above)) {
         const Revocation& revocation = revocations_[id];
         const bool hit =
             std::all_of(revocation.selectors.begin(), revocation.selectors.end(), [&](const Selector& selector) {

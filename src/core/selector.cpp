@@ -7,6 +7,7 @@
 #include "mtls_authz/oid.hpp"
 #include "mtls_authz/text.hpp"
 #include "mtls_authz/uri.hpp"
+#include "selector_types.hpp"
 
 namespace mtls {
 
@@ -26,8 +27,8 @@ Answer contains(const std::vector<std::string>& values, const std::string& wante
     return answer(std::find(values.begin(), values.end(), wanted) != values.end());
 }
 
-// The domain of an address: what follows the last '@'. Nothing where two '@' stand outside of a quoted local
-// part: readers disagree about such an address, so it never matches.
+}  // namespace
+
 std::optional<std::size_t> domain_at(std::string_view address) {
     const std::size_t last = address.rfind('@');
     if (last == std::string_view::npos) return std::nullopt;
@@ -53,8 +54,6 @@ std::string masked(std::string_view raw, unsigned prefix) {
     }
     return out;
 }
-
-}  // namespace
 
 Answer Selector::test(const CertificateFacts& facts, const std::vector<std::string>* ca_keys, Repeats repeats) const {
     if (needs_path() && ca_keys == nullptr) return Answer::kYes;
@@ -229,15 +228,16 @@ Answer Selector::test_attribute(const DistinguishedName& name, Repeats repeats) 
     return answer(matching > 0);
 }
 
-Answer Selector::test_uri(const CertificateFacts& facts) const {
-    const bool spiffe = operand_.starts_with("spiffe://");
-    const bool has_spiffe = std::any_of(facts.uri.begin(), facts.uri.end(), [](const std::string& uri) {
+// SPIFFE X509-SVID 2 and 4: exactly one URI SAN, in a leaf that signs nothing.
+bool Selector::has_unclear_spiffe(const CertificateFacts& facts) {
+    const bool stands_alone = facts.uri.size() == 1 && !facts.is_ca && !facts.signs_certificates;
+    return !stands_alone && std::any_of(facts.uri.begin(), facts.uri.end(), [](const std::string& uri) {
         return canonical_uri(uri).starts_with("spiffe://");
     });
-    // SPIFFE X509-SVID 2 and 4: exactly one URI SAN, in a leaf that signs nothing.
-    if (spiffe && has_spiffe && (facts.uri.size() != 1 || facts.is_ca || facts.signs_certificates)) {
-        return Answer::kCannotTell;
-    }
+}
+
+Answer Selector::test_uri(const CertificateFacts& facts) const {
+    if (asks_spiffe() && has_unclear_spiffe(facts)) return Answer::kCannotTell;
     return any_of(facts.uri, [this](const std::string& uri) { return uri_matches(uri); });
 }
 
@@ -279,123 +279,6 @@ bool Selector::extension_matches(const CertificateFacts& facts) const {
         return der_string_text(extension.value) == operand_;
     }
     return false;
-}
-
-// Keys: one letter for the kind, then the compared form. Ranks: what names one party before what names a class.
-std::optional<Selector::Key> Selector::index_key() const {
-    if (negated_) return std::nullopt;
-    switch (field_) {
-        case Field::kSha256:
-            return Key{"f" + operand_, 0};
-        case Field::kSpki:
-            return Key{"k" + operand_, 0};
-        case Field::kUri:
-            if (form_ == Form::kExact) return Key{"u" + operand_, 1};
-            return Key{"v" + uri_literal_prefix(operand_), 4};
-        case Field::kDns:
-            if (form_ == Form::kExact) return Key{"d" + lower(operand_), 1};
-            return Key{(form_ == Form::kOneLabel ? "e" : "g") + lower(operand_), 4};
-        case Field::kEmail:
-            if (form_ == Form::kExact) {
-                const std::size_t at = *domain_at(operand_);
-                return Key{"m" + operand_.substr(0, at) + lower(operand_.substr(at)), 1};
-            }
-            return Key{"n" + lower(operand_), 4};
-        case Field::kUpn:
-            return Key{"p" + lower(operand_), 1};
-        case Field::kIp:
-            return Key{"i" + std::to_string(prefix_) + "/" + operand_, prefix_ == operand_.size() * 8 ? 1 : 4};
-        case Field::kSubject:
-            return Key{"s" + name_->canonical(), 1};
-        case Field::kDirName:
-            return Key{"t" + name_->canonical(), 1};
-        case Field::kSubjectAttribute:
-            if (!attribute_->der.empty()) return Key{"b" + oid_ + "=" + attribute_->der, 2};
-            return Key{"a" + oid_ + "=" + attribute_->canonical, 2};
-        case Field::kOtherName:
-            return Key{"o" + oid_ + "=" + operand_, 2};
-        case Field::kRid:
-            return Key{"r" + oid_, 2};
-        case Field::kSerial:
-            return Key{"c" + operand_, 3};
-        case Field::kIssuer:
-            return Key{"j" + name_->canonical(), 5};
-        case Field::kQcRole:
-        case Field::kQcType:
-        case Field::kEku:
-        case Field::kPolicy:
-        case Field::kExtension:
-        case Field::kIssuerAttribute:
-        case Field::kIssuerSpki:
-            return std::nullopt;
-    }
-    return std::nullopt;
-}
-
-std::vector<std::string> ca_index_keys(const std::string& sha256, const std::string& spki_sha256) {
-    return {"f" + sha256, "k" + spki_sha256};
-}
-
-namespace {
-
-void add_dns_keys(const std::string& name, std::vector<std::string>& keys) {
-    if (name.size() > kLongestDnsName) return;
-    const std::string folded = lower(name);
-    keys.push_back("d" + folded);
-    bool first = true;
-    for (std::size_t dot = folded.find('.'); dot != std::string::npos; dot = folded.find('.', dot + 1)) {
-        const std::string parent = folded.substr(dot + 1);
-        if (first) keys.push_back("e" + parent);
-        keys.push_back("g" + parent);
-        first = false;
-    }
-}
-
-void add_attribute_keys(const DistinguishedName& subject, std::vector<std::string>& keys) {
-    for (const NameAttribute& attribute : subject.attributes) {
-        keys.push_back("a" + attribute.oid + "=" + attribute.canonical);
-        keys.push_back("b" + attribute.oid + "=" + attribute.der);
-    }
-}
-
-void add_email_keys(const std::string& address, std::vector<std::string>& keys) {
-    const auto at = domain_at(address);
-    if (!at) return;
-    const std::string domain = lower(address.substr(*at));
-    keys.push_back("m" + address.substr(0, *at) + domain);
-    keys.push_back("n" + domain);
-}
-
-}  // namespace
-
-std::vector<std::string> fact_keys(const CertificateFacts& facts, std::span<const unsigned> v4_prefixes,
-                                   std::span<const unsigned> v6_prefixes) {
-    std::vector<std::string> keys;
-    keys.push_back("f" + facts.sha256);
-    keys.push_back("k" + facts.spki_sha256);
-    keys.push_back("c" + facts.serial);
-    keys.push_back("s" + facts.subject.canonical);
-    keys.push_back("j" + facts.issuer.canonical);
-    add_attribute_keys(facts.subject, keys);
-    for (const std::string& name : facts.dns) add_dns_keys(name, keys);
-    for (const std::string& address : facts.email) add_email_keys(address, keys);
-    for (const std::string& uri : facts.uri) {
-        const std::string canonical = canonical_uri(uri);
-        keys.push_back("u" + canonical);
-        for (std::string& prefix : uri_literal_prefixes_of(canonical)) keys.push_back("v" + std::move(prefix));
-    }
-    for (const std::string& raw : facts.ip) {
-        for (const unsigned prefix : raw.size() == 4 ? v4_prefixes : v6_prefixes) {
-            keys.push_back("i" + std::to_string(prefix) + "/" + masked(raw, prefix));
-        }
-    }
-    for (const std::string& upn : facts.upn) keys.push_back("p" + lower(upn));
-    for (const DistinguishedName& name : facts.dir_name) keys.push_back("t" + name.canonical);
-    for (const std::string& oid : facts.rid) keys.push_back("r" + oid);
-    for (const OtherName& name : facts.other_name) keys.push_back("o" + name.oid + "=" + name.value);
-    std::sort(keys.begin(), keys.end());
-    keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
-    return keys;
 }
 
 }  // namespace mtls

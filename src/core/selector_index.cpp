@@ -1,37 +1,98 @@
 #include "mtls_authz/selector_index.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <tuple>
 
 namespace mtls {
 
 void SelectorIndex::add(std::uint32_t id, const std::vector<Selector>& selectors) {
-    std::optional<Selector::Key> best;
+    bool has_key = false;
+    bool asks_spiffe = false;
     for (const Selector& selector : selectors) {
-        auto key = selector.index_key();
-        if (key && (!best || key->rank < best->rank)) best = std::move(key);
-        if (const auto prefix = selector.network_prefix()) {
-            (prefix->is_v4 ? v4_prefixes_ : v6_prefixes_).insert(prefix->length);
-        }
+        prefixes_.add(selector);
+        const auto steps = keys_.steps_of(selector);
+        steps_.insert(steps_.end(), steps.begin(), steps.end());
+        asks_spiffe = asks_spiffe || selector.asks_spiffe();
+        const auto key = keys_.of(selector);
+        if (!key) continue;
+        filed_.push_back({key->key, id, static_cast<std::uint8_t>(key->rank)});
+        has_key = true;
     }
-    if (best) {
-        by_key_[best->bytes].push_back(id);
-    } else {
-        unindexed_.push_back(id);
+    if (!has_key) linear_.push_back(id);
+    if (has_key && asks_spiffe && repeats_ == Repeats::kAnyCounts) unclear_.push_back(id);
+}
+
+void SelectorIndex::finish() {
+    std::sort(steps_.begin(), steps_.end());
+    steps_.erase(std::unique(steps_.begin(), steps_.end()), steps_.end());
+    steps_.shrink_to_fit();
+
+    std::vector<IndexKey> sorted;
+    sorted.reserve(filed_.size());
+    for (const Filed& f : filed_) sorted.push_back(f.key);
+    std::sort(sorted.begin(), sorted.end());
+    const auto lines_with = [&sorted](IndexKey key) {
+        const auto [from, to] = std::equal_range(sorted.begin(), sorted.end(), key);
+        return to - from;
+    };
+    std::vector<Filed> chosen;
+    for (auto from = filed_.begin(); from != filed_.end();) {
+        const auto to = std::find_if(from, filed_.end(), [from](const Filed& f) { return f.id != from->id; });
+        chosen.push_back(to - from == 1 ? *from : *std::min_element(from, to, [&](const Filed& a, const Filed& b) {
+            return std::tuple(lines_with(a.key), a.rank) < std::tuple(lines_with(b.key), b.rank);
+        }));
+        from = to;
+    }
+    filed_ = {};
+    keep(std::move(chosen));
+}
+
+void SelectorIndex::keep(std::vector<Filed> chosen) {
+    std::sort(chosen.begin(), chosen.end(),
+              [](const Filed& a, const Filed& b) { return std::tie(a.key, a.id) < std::tie(b.key, b.id); });
+    ids_.clear();
+    places_.clear();
+    longest_ = {};
+    if (chosen.empty()) return;
+    places_.resize(std::bit_ceil(chosen.size() + chosen.size() / 2 + 1));  // some are always free
+    ids_.reserve(chosen.size());
+    for (auto from = chosen.begin(); from != chosen.end();) {
+        const auto to = std::find_if(from, chosen.end(), [from](const Filed& f) { return f.key != from->key; });
+        std::size_t at = from->key & (places_.size() - 1);
+        while (places_[at].count != 0) at = (at + 1) & (places_.size() - 1);
+        places_[at] = {from->key, static_cast<std::uint32_t>(ids_.size()), static_cast<std::uint32_t>(to - from)};
+        for (; from != to; ++from) ids_.push_back(from->id);
+        if (places_[at].count > longest_.count) longest_ = places_[at];
     }
 }
 
+const SelectorIndex::Place* SelectorIndex::find(IndexKey key) const {
+    if (places_.empty()) return nullptr;
+    for (std::size_t at = key & (places_.size() - 1); places_[at].count != 0; at = (at + 1) & (places_.size() - 1)) {
+        if (places_[at].key == key) return &places_[at];
+    }
+    return nullptr;
+}
+
+bool SelectorIndex::is_step(IndexKey key) const { return std::binary_search(steps_.begin(), steps_.end(), key); }
+
 std::vector<std::uint32_t> SelectorIndex::candidates(const CertificateFacts& facts,
-                                                     const std::vector<std::string>& more_keys) const {
-    std::vector<std::uint32_t> ids = unindexed_;
-    if (!by_key_.empty()) {
-        const std::vector<unsigned> v4(v4_prefixes_.begin(), v4_prefixes_.end());
-        const std::vector<unsigned> v6(v6_prefixes_.begin(), v6_prefixes_.end());
-        std::vector<std::string> keys = fact_keys(facts, v4, v6);
-        keys.insert(keys.end(), more_keys.begin(), more_keys.end());
-        for (const std::string& key : keys) {
-            const auto found = by_key_.find(key);
-            if (found != by_key_.end()) ids.insert(ids.end(), found->second.begin(), found->second.end());
-        }
+                                                     const std::vector<CaDigests>& above) const {
+    std::vector<std::uint32_t> ids = linear_;
+    if (!unclear_.empty() && Selector::has_unclear_spiffe(facts))
+        ids.insert(ids.end(), unclear_.begin(), unclear_.end());
+    const auto add = [&](IndexKey key) {
+        const Place* const place = find(key);
+        if (place == nullptr) return;
+        const auto first = ids_.begin() + place->first;
+        ids.insert(ids.end(), first, first + place->count);
+    };
+    if (!places_.empty()) {
+        for (const IndexKey key : keys_.of(facts, prefixes_, [this](IndexKey k) { return is_step(k); })) add(key);
+    }
+    for (const CaDigests& ca : above) {
+        for (const IndexKey key : keys_.of_ca(ca.sha256, ca.spki_sha256)) add(key);
     }
     std::sort(ids.begin(), ids.end());
     ids.erase(std::unique(ids.begin(), ids.end()), ids.end());

@@ -63,4 +63,11 @@ inline constexpr std::array<std::string_view, 26> kSelectorWords = {"subject",
                                                                     "qcRole",
                                                                     "qcType"};
 
+// The domain of an address: what follows the last '@'. Nothing where two '@' stand outside of a quoted local part:
+// readers disagree about such an address, so it never matches.
+std::optional<std::size_t> domain_at(std::string_view address);
+
+// The network of an address, in raw bytes.
+std::string masked(std::string_view raw, unsigned prefix);
+
 }  // namespace mtls

@@ -61,12 +61,12 @@ bool is_devious(std::string_view segment) {
     return plain == "." || plain == "..";
 }
 
+}  // namespace
+
 std::vector<std::string_view> segments_of(std::string_view path) {
     if (path.empty()) return {};
     return split(path.substr(1), '/');
 }
-
-}  // namespace
 
 bool uri_pattern_matches(std::string_view pattern, std::string_view uri) {
     const UriParts wanted = split_uri(pattern);
@@ -84,34 +84,6 @@ bool uri_pattern_matches(std::string_view pattern, std::string_view uri) {
     }
     return std::none_of(a.begin() + static_cast<std::ptrdiff_t>(fixed), a.end(),
                         [](std::string_view s) { return s.empty(); });
-}
-
-std::string uri_literal_prefix(std::string_view pattern) {
-    const UriParts parts = split_uri(pattern);
-    std::string prefix(parts.scheme_and_authority);
-    for (const std::string_view segment : segments_of(parts.path)) {
-        if (segment == "*" || segment == "**") break;
-        prefix += '/';
-        prefix += segment;
-    }
-    return prefix;
-}
-
-std::vector<std::string> uri_literal_prefixes_of(std::string_view uri) {
-    const UriParts parts = split_uri(uri);
-    std::vector<std::string> out;
-    if (!parts.has_authority) return out;
-    std::string prefix(parts.scheme_and_authority);
-    out.push_back(prefix);
-    // Deeper than any selector is written: keeps the work bounded for a SAN that is nothing but slashes.
-    constexpr std::size_t kDeepest = 64;
-    for (const std::string_view segment : segments_of(parts.path)) {
-        if (out.size() > kDeepest) break;
-        prefix += '/';
-        prefix += segment;
-        out.push_back(prefix);
-    }
-    return out;
 }
 
 }  // namespace mtls

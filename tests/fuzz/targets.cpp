@@ -42,8 +42,17 @@ void facts(std::string_view input) {
         require(!pattern || pattern.value().matches(facts.subject));
     }
     for (const char c : mtls::escape_for_log(mtls::san_text(facts, 256), 256)) require(c >= 0x20 && c < 0x7f);
-    static constexpr unsigned kPrefixes[] = {0, 24, 32};
-    require(!mtls::fact_keys(facts, kPrefixes, kPrefixes).empty());
+    static const mtls::SelectorIndex index = [] {
+        mtls::SelectorIndex out(mtls::Repeats::kAnyCounts);
+        std::uint32_t id = 0;
+        for (const char* word : {"DNS:**.example.org", "URI:https://a.example.org/*/b/**", "URI:spiffe://td/*",
+                                 "IP:10.0.0.0/8", "email:*@a.example.org", "OU:a"}) {
+            out.add(id++, {mtls::Selector::parse(word).value().selector});
+        }
+        out.finish();
+        return out;
+    }();
+    require(index.candidates(facts, {}).size() <= 6);
 }
 
 void policy(std::string_view input) {

@@ -210,6 +210,17 @@ CLAIM(check_lists_all_errors_and_warnings_at_once) {
     CHECK_CONTAINS(p.expect(0, {"check", "acme.conf"}), "1 partner(s)");
     CHECK(p.expect(0, {"check", "acme.conf"}).find("warning") == std::string::npos);
     CHECK_CONTAINS(p.expect(1, {"check", "nowhere.conf"}), "No such file");
+    // What would be slow.
+    std::string pins, usages;
+    const std::string key(64, 'a');
+    for (int i = 0; i < 101; ++i) {
+        const std::string name = "p" + std::to_string(i);
+        pins += partner(name, "MTLSIdentity issuer.spki-sha256:" + key + "\nMTLSTrustAnchor ca.pem");
+        usages += partner(name, "MTLSIdentity EKU:clientAuth !OU:x" + std::to_string(i) + "\nMTLSTrustAnchor ca.pem");
+    }
+    p.file("pins.conf", pins).file("usages.conf", usages);
+    CHECK_CONTAINS(p.expect(0, {"check", "pins.conf"}), "pins.conf:2: warning: 101 MTLSIdentity lines, like this one");
+    CHECK_CONTAINS(p.expect(0, {"check", "usages.conf"}), "usages.conf:2: warning: 101 MTLSIdentity lines share");
 }
 
 CLAIM(explain_says_which_step_decided_and_what_to_change) {

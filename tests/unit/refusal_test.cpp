@@ -48,6 +48,13 @@ CLAIM(a_revocation_refuses_whoever_it_fits_and_nobody_else) {
     twice.subject.push_back({"CN", "bad"});
     CHECK_EQUAL(verdict(ask(*with("CN:bad"), test::issue(twice, &root))), "revoked");
     CHECK_EQUAL(verdict(ask(*with("CN:worse"), test::issue(twice, &root))), "granted acme");
+    // Nor does a second URI beside a SPIFFE ID, which could then be any.
+    test::CertSpec spiffe = client_spec("good");
+    spiffe.san = {{GEN_URI, "spiffe://td/other"}, {GEN_URI, "https://a.example.org/"}};
+    CHECK_EQUAL(verdict(ask(*with("URI:spiffe://td/stolen"), test::issue(spiffe, &root))), "revoked");
+    spiffe.san.pop_back();
+    CHECK_EQUAL(verdict(ask(*with("URI:spiffe://td/stolen"), test::issue(spiffe, &root))), "granted acme");
+    CHECK_EQUAL(verdict(ask(*with("URI:spiffe://td/other"), test::issue(spiffe, &root))), "revoked");
     // A CA that only mod_ssl knows.
     ServerCas server;
     server.certificates.push_back(share(*server_ca.cert));

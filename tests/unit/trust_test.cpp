@@ -251,9 +251,9 @@ CLAIM(groups_for_denials_count_what_cannot_be_told) {
     CHECK_EQUAL(verdict(answer), "granted acme");
     CHECK_EQUAL(answer.groups.size(), 0U);
     CHECK_EQUAL(answer.denied_groups.size(), 1U);
-    CHECK_EQUAL(answer.attributes.size(), 0U);  // a field that occurs twice is not copied
+    CHECK_EQUAL(answer.variables.size(), 0U);  // a field that occurs twice is not copied
     CHECK_EQUAL(ask(*policy, test::issue(client_spec("bad"), &root)).groups.size(), 1U);
-    CHECK_EQUAL(ask(*policy, test::issue(client_spec("fine"), &root)).attributes.front().second, "fine");
+    CHECK_EQUAL(ask(*policy, test::issue(client_spec("fine"), &root)).variables.front().second, "fine");
 }
 
 CLAIM(a_session_carries_intermediates_for_its_leaf_alone) {
@@ -295,4 +295,45 @@ CLAIM(the_policy_reads_back_from_its_own_rendering) {
     CHECK_EQUAL(second->generation(), first->generation());
     d.file("root.pem", test::make_ca("Root").cert_pem());
     CHECK(d.policy(text)->generation() != first->generation());
+}
+
+CLAIM(a_certificate_that_is_an_anchor_is_its_own_path_whatever_is_sent_with_it) {
+    const auto ca = test::make_ca("Issuing CA");
+    const auto leaf = test::issue(client_spec("api"), &ca);
+    Draft d;
+    const auto policy = d.file("leaf.pem", leaf.cert_pem())
+                            .file("ca.pem", ca.cert_pem())
+                            .policy(partner("acme",
+                                            "MTLSIdentity CN:api\nMTLSTrustAnchor leaf.pem\nMTLSIntermediate ca.pem\n"
+                                            "MTLSCRL required"));
+    CHECK_EQUAL(verdict(ask(*policy, leaf)), "granted acme");
+    CHECK_EQUAL(verdict(ask(*policy, leaf, {&ca})), "granted acme");
+    CHECK(ask(*policy, leaf, {&ca}).ca_keys.empty());
+    CHECK_EQUAL(verdict(ask(*policy, test::issue(client_spec("api"), &ca), {&ca})), "not-verified");
+}
+
+CLAIM(a_path_that_was_verified_once_vouches_for_no_other_bytes) {
+    const auto a = test::make_ca("A");
+    Draft d;
+    const auto policy =
+        d.file("a.pem", a.cert_pem()).policy(partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor a.pem"));
+    const auto good = test::issue(client_spec("api"), &a);
+    for (int i = 0; i < 2; ++i) CHECK_EQUAL(verdict(ask(*policy, good)), "granted acme");
+    // The same certificate but for one bit of its signature, and one by another key of the same name.
+    unsigned char* der = nullptr;
+    const int size = i2d_X509(good.cert.get(), &der);
+    der[size - 1] ^= 1;
+    const unsigned char* p = der;
+    test::Identity forged;
+    forged.cert.reset(d2i_X509(nullptr, &p, size));
+    OPENSSL_free(der);
+    CHECK(forged.cert != nullptr);
+    const auto other = test::make_ca("A");
+    for (int i = 0; i < 2; ++i) {
+        CHECK_EQUAL(verdict(ask(*policy, forged)), "wrong-issuer");
+        CHECK_EQUAL(verdict(ask(*policy, test::issue(client_spec("api"), &other))), "wrong-issuer");
+        CHECK_EQUAL(verdict(ask(*policy, good)), "granted acme");
+    }
+    // Dates are asked every time.
+    CHECK_EQUAL(verdict(ask(*policy, good, {}, now() + 2 * 86400)), "expired");
 }

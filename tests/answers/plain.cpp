@@ -1,0 +1,328 @@
+#include "plain.hpp"
+
+#include <algorithm>
+#include <sstream>
+
+namespace plain {
+
+namespace {
+
+enum class Holds { kNo, kYes, kUnclear };
+
+std::string folded(const std::string& text) {
+    std::string out;
+    for (const char c : text) out += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    return out;
+}
+
+std::vector<std::string> pieces(const std::string& text, char separator) {
+    std::vector<std::string> out;
+    std::string piece;
+    for (const char c : text + separator) {
+        if (c == separator) {
+            out.push_back(piece);
+            piece.clear();
+        } else {
+            piece += c;
+        }
+    }
+    return out;
+}
+
+bool is_within(const Window& window, std::int64_t now) {
+    return (!window.from || *window.from <= now) && (!window.until || now <= *window.until);
+}
+
+bool has(const std::vector<std::string>& values, const std::string& value) {
+    return std::find(values.begin(), values.end(), value) != values.end();
+}
+
+// ---- one field and one value ------------------------------------------------------------------------------------
+
+bool dns_fits(const std::string& wanted, const std::string& name) {
+    const bool one = wanted.starts_with("*."), deep = wanted.starts_with("**.");
+    if (!one && !deep) return folded(wanted) == folded(name);
+    const auto base = pieces(folded(wanted.substr(one ? 2 : 3)), '.');
+    const auto labels = pieces(folded(name), '.');
+    if (one ? labels.size() != base.size() + 1 : labels.size() <= base.size()) return false;
+    const auto more = labels.size() - base.size();
+    for (std::size_t i = 0; i < more; ++i) {
+        if (labels[i].empty()) return false;
+    }
+    return std::equal(base.begin(), base.end(), labels.begin() + static_cast<std::ptrdiff_t>(more));
+}
+
+bool email_fits(const std::string& wanted, const std::string& address) {
+    const auto at = address.rfind('@'), wanted_at = wanted.rfind('@');
+    if (folded(address.substr(at)) != folded(wanted.substr(wanted_at))) return false;
+    return wanted.starts_with("*@") ? at > 0 : address.substr(0, at) == wanted.substr(0, wanted_at);
+}
+
+// "scheme://host" in lower case, and the segments of the path.
+std::vector<std::string> uri_pieces(const std::string& uri) {
+    auto out = pieces(uri, '/');
+    out[0] = folded(out[0]);
+    out[2] = folded(out[2]);
+    return out;
+}
+
+bool uri_fits(const std::string& wanted, const std::string& uri) {
+    auto pattern = uri_pieces(wanted);
+    const auto actual = uri_pieces(uri);
+    const bool is_pattern = has(pattern, "*") || has(pattern, "**");
+    if (!is_pattern) return pattern == actual;
+    const bool deep = pattern.back() == "**";
+    if (deep) pattern.pop_back();
+    if (deep ? actual.size() <= pattern.size() : actual.size() != pattern.size()) return false;
+    for (std::size_t i = 0; i < actual.size(); ++i) {
+        const bool is_segment = i >= 3;
+        if (is_segment && (actual[i] == "." || actual[i] == "..")) return false;
+        const bool is_free = i >= pattern.size() || (is_segment && pattern[i] == "*");
+        if (is_free ? actual[i].empty() : pattern[i] != actual[i]) return false;
+    }
+    return true;
+}
+
+unsigned long v4_number(const std::string& text) {
+    unsigned long out = 0;
+    for (const std::string& byte : pieces(text, '.')) out = out * 256 + std::stoul(byte);
+    return out;
+}
+
+bool ip_fits(const std::string& wanted, const std::string& address) {
+    const auto slash = wanted.find('/');
+    const unsigned long bits = slash == std::string::npos ? 32 : std::stoul(wanted.substr(slash + 1));
+    const unsigned long size = 1UL << (32 - bits);
+    return v4_number(address) / size == v4_number(wanted.substr(0, slash)) / size;
+}
+
+// ---- one selector -----------------------------------------------------------------------------------------------
+
+Holds attribute_holds(const Selector& selector, const Certificate& c, bool refuses) {
+    int found = 0, fitting = 0;
+    for (const auto& [type, value] : c.subject) {
+        if (type != selector.type) continue;
+        ++found;
+        if (folded(value) == folded(selector.value)) ++fitting;
+    }
+    if (found > 1 && selector.type != "OU" && !refuses) return Holds::kUnclear;
+    return fitting > 0 ? Holds::kYes : Holds::kNo;
+}
+
+template <class Fits>
+Holds any_holds(const Selector& selector, const std::vector<std::string>& values, Fits fits) {
+    for (const std::string& value : values) {
+        if (fits(selector.value, value)) return Holds::kYes;
+    }
+    return Holds::kNo;
+}
+
+// `keys`: of the CAs on the path; null while there is none: what asks for them is then taken to hold.
+Holds holds(const Selector& s, const Certificate& c, const std::vector<std::string>* keys, bool refuses) {
+    const auto same = [](const std::string& a, const std::string& b) { return a == b; };
+    if (s.type == "issuer.spki-sha256" && keys == nullptr) return Holds::kYes;
+    Holds out = Holds::kNo;
+    if (s.type == "DNS") {
+        out = any_holds(s, c.dns, dns_fits);
+    } else if (s.type == "email") {
+        out = any_holds(s, c.email, email_fits);
+    } else if (s.type == "URI") {
+        const bool asks_spiffe = s.value.starts_with("spiffe://");
+        const bool has_spiffe =
+            std::any_of(c.uri.begin(), c.uri.end(), [](const auto& u) { return folded(u).starts_with("spiffe://"); });
+        out = asks_spiffe && has_spiffe && c.uri.size() > 1 ? Holds::kUnclear : any_holds(s, c.uri, uri_fits);
+    } else if (s.type == "IP") {
+        out = any_holds(s, c.ip, ip_fits);
+    } else if (s.type == "EKU") {
+        out = any_holds(s, c.eku, same);
+    } else if (s.type == "cert-serial") {
+        out = s.value == c.serial ? Holds::kYes : Holds::kNo;
+    } else if (s.type == "sha256") {
+        out = s.value == c.sha256 ? Holds::kYes : Holds::kNo;
+    } else if (s.type == "spki-sha256") {
+        out = s.value == c.spki ? Holds::kYes : Holds::kNo;
+    } else if (s.type == "issuer.spki-sha256") {
+        out = any_holds(s, *keys, same);
+    } else {
+        out = attribute_holds(s, c, refuses);
+    }
+    if (!s.negated || out == Holds::kUnclear) return out;
+    return out == Holds::kYes ? Holds::kNo : Holds::kYes;
+}
+
+bool all_hold(const std::vector<Selector>& selectors, const Certificate& c, const std::vector<std::string>* keys) {
+    return std::all_of(selectors.begin(), selectors.end(),
+                       [&](const Selector& s) { return holds(s, c, keys, false) == Holds::kYes; });
+}
+
+// ---- the way up -------------------------------------------------------------------------------------------------
+
+struct Way {
+    bool is_leaf_itself = false;
+    std::optional<std::size_t> nearest;  // CA
+    std::vector<std::size_t> above;      // CAs that are known on the way, the nearest included
+    bool same_name_other_key = false;
+};
+
+bool is_named(const Policy& policy, std::size_t ca, std::int64_t now) {
+    for (const Partner& partner : policy.partners) {
+        for (const Anchor& anchor : partner.anchors) {
+            if (anchor.ca == ca && is_within(anchor.window, now)) return true;
+        }
+    }
+    return false;
+}
+
+Way way_up(const Policy& policy, const Certificate& c, std::int64_t now) {
+    Way way;
+    for (const Partner& partner : policy.partners) {
+        for (const Anchor& anchor : partner.anchors) {
+            if (anchor.leaf == c.sha256 && is_within(anchor.window, now)) way.is_leaf_itself = true;
+        }
+    }
+    if (way.is_leaf_itself) return way;
+    std::optional<std::size_t> at = c.issuer;
+    while (at) {
+        if (is_named(policy, *at, now)) {
+            way.nearest = at;
+            way.above.push_back(*at);
+            return way;
+        }
+        bool known_by_name = false, known_by_key = false;
+        for (const Partner& partner : policy.partners) {
+            for (const Anchor& anchor : partner.anchors) {
+                if (!anchor.ca || policy.cas[*anchor.ca].name != policy.cas[*at].name) continue;
+                known_by_name = true;
+                known_by_key = known_by_key || anchor.ca == at;
+            }
+        }
+        if (known_by_name && !known_by_key) way.same_name_other_key = true;
+        bool at_hand = std::find(c.helpers.begin(), c.helpers.end(), *at) != c.helpers.end();
+        for (const Partner& partner : policy.partners) {
+            const auto& own = partner.intermediates;
+            at_hand = at_hand || std::find(own.begin(), own.end(), *at) != own.end();
+        }
+        if (!at_hand) return way;
+        way.above.push_back(*at);
+        at = policy.cas[*at].parent;
+    }
+    return way;
+}
+
+// ---- an identity ------------------------------------------------------------------------------------------------
+
+// Its partner trusts the nearest CA, and so does this line.
+bool trusts_nearest(const Partner& partner, const Identity& identity, const Certificate& c, const Way& way,
+                    std::int64_t now) {
+    for (const Anchor& anchor : partner.anchors) {
+        if (!is_within(anchor.window, now)) continue;
+        if (identity.anchor && *identity.anchor != anchor.file) continue;
+        if (way.is_leaf_itself ? anchor.leaf == c.sha256 : way.nearest && anchor.ca == way.nearest) return true;
+    }
+    return false;
+}
+
+// The keys of the CAs from the issuer to the nearest, where the certificates between them are at hand for this partner.
+std::optional<std::vector<std::string>> path_keys(const Policy& policy, const Partner& partner, const Certificate& c,
+                                                  const Way& way) {
+    if (!c.eku.empty() && !has(c.eku, "clientAuth")) return std::nullopt;
+    std::vector<std::string> keys;
+    if (way.is_leaf_itself) return keys;
+    for (std::size_t at = c.issuer; at != *way.nearest; at = *policy.cas[at].parent) {
+        bool at_hand = std::find(c.helpers.begin(), c.helpers.end(), at) != c.helpers.end();
+        const auto& own = partner.intermediates;
+        at_hand = at_hand || std::find(own.begin(), own.end(), at) != own.end();
+        for (const Anchor& anchor : partner.anchors) at_hand = at_hand || anchor.ca == at;
+        if (!at_hand) return std::nullopt;
+        keys.push_back(policy.cas[at].spki);
+    }
+    keys.push_back(policy.cas[*way.nearest].spki);
+    return keys;
+}
+
+bool is_revoked(const Policy& policy, const Certificate& c, const Way& way) {
+    std::vector<std::string> keys;
+    for (const std::size_t ca : way.above) keys.push_back(policy.cas[ca].spki);
+    return std::any_of(policy.revocations.begin(), policy.revocations.end(), [&](const auto& selectors) {
+        return std::all_of(selectors.begin(), selectors.end(), [&](const Selector& s) {
+            for (const std::size_t ca : way.above) {
+                if (!s.negated && s.type == "sha256" && s.value == policy.cas[ca].sha256) return true;
+                if (!s.negated && s.type == "spki-sha256" && s.value == policy.cas[ca].spki) return true;
+            }
+            return holds(s, c, &keys, true) != Holds::kNo;
+        });
+    });
+}
+
+struct Found {
+    std::vector<const Partner*> partners;  // that it fits
+    std::vector<std::string> keys;         // of the first one's path
+    bool names_somebody = false;           // whoever issued it, by more than `any`
+    bool names_untrusting = false;         // who has no path to it
+};
+
+Found find_partners(const Policy& policy, const Certificate& c, const Way& way, std::int64_t now) {
+    Found out;
+    for (const Partner& partner : policy.partners) {
+        for (const Identity& identity : partner.identities) {
+            const bool any = identity.selectors.empty();
+            const bool trusts = trusts_nearest(partner, identity, c, way, now);
+            // `any` takes in what is under an anchor of the partner's, whatever the clock or anchor= say.
+            bool under_own = false;
+            for (const Anchor& anchor : partner.anchors) {
+                under_own = under_own ||
+                            (way.is_leaf_itself ? anchor.leaf == c.sha256 : way.nearest && anchor.ca == way.nearest);
+            }
+            if (any ? !under_own : !all_hold(identity.selectors, c, nullptr)) continue;
+            if (!any) out.names_somebody = true;
+            const auto keys = trusts ? path_keys(policy, partner, c, way) : std::nullopt;
+            if (!keys) {
+                out.names_untrusting = true;
+                continue;
+            }
+            if (!all_hold(identity.selectors, c, &*keys)) continue;
+            if (out.partners.empty()) out.keys = *keys;
+            if (out.partners.empty() || out.partners.back() != &partner) out.partners.push_back(&partner);
+        }
+    }
+    return out;
+}
+
+std::string gate_reason(const Gate& gate, const Partner& partner, const Certificate& c,
+                        const std::vector<std::string>& keys) {
+    bool allowed = false;
+    for (const Group& group : partner.groups) {
+        const bool perhaps = std::all_of(group.conditions.begin(), group.conditions.end(),
+                                         [&](const Selector& s) { return holds(s, c, &keys, true) != Holds::kNo; });
+        const bool member = all_hold(group.conditions, c, &keys);
+        if (group.name == gate.denied_group && (member || perhaps)) return "not-allowed";
+        if (group.name == gate.allowed_group && member) allowed = true;
+    }
+    return allowed ? "granted" : "not-allowed";
+}
+
+}  // namespace
+
+Answer evaluate(const Policy& policy, const Gate& gate, const Certificate& c, std::int64_t now) {
+    if (c.malformed) return {"malformed-certificate", ""};
+    if (c.not_after < now) return {"expired", ""};
+    if (now < c.not_before) return {"not-yet-valid", ""};
+    const Way way = way_up(policy, c, now);
+    if (is_revoked(policy, c, way)) return {"revoked", ""};
+    const Found found = find_partners(policy, c, way, now);
+    if (found.partners.size() > 1) return {"ambiguous", ""};
+    if (found.partners.empty()) {
+        const bool reachable = way.is_leaf_itself || way.nearest;
+        if (!reachable && way.same_name_other_key && found.names_somebody) return {"wrong-issuer", ""};
+        if (!reachable) return {"not-verified", ""};
+        return {found.names_untrusting ? "wrong-issuer" : "unknown-partner", ""};
+    }
+    const Partner& partner = *found.partners.front();
+    const bool has_ca = !way.is_leaf_itself;
+    if (partner.needs_crl && has_ca) return {"revocation-unknown", partner.name};
+    if (partner.suspended) return {"suspended", partner.name};
+    if (!is_within(partner.validity, now)) return {"outside-contract", partner.name};
+    return {gate_reason(gate, partner, c, found.keys), partner.name};
+}
+
+}  // namespace plain

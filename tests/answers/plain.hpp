@@ -1,0 +1,87 @@
+// What the rules say, written down as plainly as they read: no index, no cache, no OpenSSL, every partner asked in
+// turn. Slow, and obviously right; what is fast has to give the same answers.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace plain {
+
+// A CA is its name and its key. `parent`: the CA that issued its certificate; none: it did itself.
+struct Ca {
+    std::string name;
+    std::optional<std::size_t> parent;
+    std::string sha256;  // of its certificate; hex, as all digests here
+    std::string spki;
+};
+
+struct Certificate {
+    std::vector<std::pair<std::string, std::string>> subject;  // type and value, in encoded order
+    std::vector<std::string> dns, email, uri, ip;              // IP as text
+    std::vector<std::string> eku;
+    std::string serial;
+    std::string sha256, spki;
+    std::size_t issuer = 0;            // index of a CA
+    std::vector<std::size_t> helpers;  // CAs whose certificates the client sent, roots left out
+    std::int64_t not_before = 0, not_after = 0;
+    bool malformed = false;
+};
+
+struct Selector {
+    bool negated = false;
+    std::string type, value;
+};
+
+struct Window {
+    std::optional<std::int64_t> from, until;
+};
+
+struct Anchor {
+    std::string file;
+    std::optional<std::size_t> ca;    // one of the CAs,
+    std::optional<std::string> leaf;  // or an end-entity certificate by its digest
+    Window window;
+};
+
+struct Identity {
+    std::vector<Selector> selectors;  // empty: any
+    std::optional<std::string> anchor;
+};
+
+struct Group {
+    std::string name;
+    std::vector<Selector> conditions;
+};
+
+struct Partner {
+    std::string name;
+    std::vector<Identity> identities;
+    std::vector<Anchor> anchors;
+    std::vector<std::size_t> intermediates;
+    std::vector<Group> groups;
+    Window validity;
+    bool suspended = false;
+    bool needs_crl = false;
+};
+
+struct Policy {
+    std::vector<Ca> cas;
+    std::vector<Partner> partners;  // in file order
+    std::vector<std::vector<Selector>> revocations;
+};
+
+struct Gate {
+    std::string allowed_group, denied_group;  // the latter may be empty
+};
+
+struct Answer {
+    std::string reason;   // "granted", or as in the log
+    std::string partner;  // where one is identified
+};
+
+Answer evaluate(const Policy& policy, const Gate& gate, const Certificate& certificate, std::int64_t now);
+
+}  // namespace plain
