@@ -50,7 +50,7 @@ struct Partner {
     std::vector<Identity> identities;
     std::shared_ptr<const AnchorSet> anchors;  // own, or the default that several share; never null in a policy
     bool has_own_anchors = false;
-    std::vector<AnchorCertificate> intermediates;
+    std::vector<CertificateFile> intermediates;
     std::vector<std::string> intermediate_files;
     std::vector<GroupMembership> groups;
     std::vector<PartnerAttribute> attributes;
@@ -155,7 +155,6 @@ private:
     std::string render_common() const;
     std::string find_generation() const;
     std::vector<Match> matching_identities(const CertificateFacts& facts) const;
-    NearestCa nearest_ca(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now) const;
     void add_any_matches(const NearestCa& nearest, const CertificateFacts& facts, std::vector<Match>& matches) const;
     std::optional<PathAnswer> identify_by_path(const PresentedCertificate& presented, const NearestCa& nearest,
                                                const ServerCas& server, std::int64_t now, Identification& out) const;
@@ -171,8 +170,7 @@ private:
     std::unordered_map<std::string_view, int> groups_;
     CaDirectory cas_;
     bool some_trust_mod_ssl_ = false;
-    std::vector<X509*> all_intermediates_;  // borrowed from the partners
-    std::vector<std::int64_t> edges_;       // sorted instants at which an answer may change
+    std::vector<std::int64_t> edges_;  // sorted instants at which an answer may change
 
     std::vector<Match> identities_;  // by identity id
     SelectorIndex index_{Repeats::kMustBeSingle};

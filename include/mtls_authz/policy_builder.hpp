@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "mtls_authz/directive.hpp"
@@ -88,7 +89,7 @@ private:
 
     bool read_selectors(const Directive& d, const std::vector<std::string>& words, std::vector<Selector>& out);
     std::optional<std::string> read_content(const Directive& d, const std::string& file, std::size_t limit);
-    bool read_file(const Directive& d, const std::string& file, std::vector<AnchorCertificate>& out);
+    bool read_file(const Directive& d, const std::string& file, CertificateFile& out);
     void finish_partner(Partner& partner);
     void check_anchor_reference(const Partner& partner, const Identity& identity);
     void warn_of_anchors_below_others();
@@ -109,6 +110,7 @@ private:
     std::vector<Expectation> expectations_;
     std::vector<WatchedFiles> crl_files_;
     std::map<std::string, FileRead> files_read_;
+    std::unordered_map<std::string, CertificateFile> certificates_;  // of anchors and intermediates, by path
     std::map<std::string, Result<std::vector<std::string>>> patterns_read_;
 };
 

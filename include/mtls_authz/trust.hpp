@@ -5,8 +5,12 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "mtls_authz/calendar.hpp"
@@ -33,12 +37,26 @@ struct AnchorCertificate {
 // Reads all certificates of one PEM file. An error where there is none, or one that cannot be read.
 Result<std::vector<AnchorCertificate>> read_certificates(const std::string& pem, const std::string& file);
 
+// What one file holds, shared by all lines that name it.
+class CertificateFile {
+public:
+    CertificateFile() = default;
+    explicit CertificateFile(std::vector<AnchorCertificate> certificates)
+        : certificates_(std::make_shared<const std::vector<AnchorCertificate>>(std::move(certificates))) {}
+
+    const AnchorCertificate* begin() const { return certificates_ ? certificates_->data() : nullptr; }
+    const AnchorCertificate* end() const { return begin() + (certificates_ ? certificates_->size() : 0); }
+
+private:
+    std::shared_ptr<const std::vector<AnchorCertificate>> certificates_;
+};
+
 // One file of one MTLSTrustAnchor line.
 struct Anchor {
     std::string file;  // as it is spelled in the directive: `anchor=` refers to it by that
     Where where;
     TimeWindow window;  // outside of it the anchor does not exist
-    std::vector<AnchorCertificate> certificates;
+    CertificateFile certificates;
 };
 
 // The anchors of one partner, or the default ones that several share.
@@ -65,8 +83,12 @@ struct ServerCas {
 // The names and keys that the policy knows as CAs.
 class CaDirectory {
 public:
-    // `certificate` has to outlive the directory.
+    // `certificate` has to outlive the directory. Once more within the same window, it is known already.
     void add(const AnchorCertificate& certificate, const TimeWindow& window);
+    // Of an MTLSIntermediate: leads to others, and is trusted by nobody for that.
+    void add_intermediate(X509& certificate);
+    // Those of that canonical name, each once.
+    std::vector<X509*> intermediates_named(const std::string& canonical) const;
 
     struct Issuer {
         std::vector<const AnchorCertificate*> certificates;  // of this CA: one key, perhaps several dates
@@ -96,6 +118,9 @@ private:
     std::map<std::string, std::vector<std::string>, std::less<>> by_name_;  // canonical name -> ca ids
     std::map<std::string, Issuer, std::less<>> cas_;                        // by ca id
     std::map<std::string, LeafAnchor, std::less<>> leaves_;                 // by SHA-256: end-entity anchors
+    std::set<std::tuple<const AnchorCertificate*, std::int64_t, std::int64_t>> added_;  // until finish()
+    std::unordered_map<std::string, std::vector<X509*>> intermediates_;                 // by canonical name
+    std::unordered_set<const X509*> known_intermediates_;                               // until finish()
     struct Announced {
         X509_NAME* name;
         std::size_t size;
@@ -113,8 +138,8 @@ struct NearestCa {
 
     bool found() const { return is_leaf_itself || !ca_ids.empty(); }
 };
-NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertificate& presented,
-                          const std::vector<X509*>& helpers, const ServerCas& server, std::int64_t now);
+NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertificate& presented, const ServerCas& server,
+                          std::int64_t now);
 
 // The strict check of RFC 5280 6, by OpenSSL: purpose, depth 10, security level, and the dates of all CAs at
 // `now`, inclusively (none at kAnyTime). The leaf's own dates are the caller's business.

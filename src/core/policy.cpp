@@ -45,9 +45,11 @@ void Policy::build_index() {
         for (const GroupMembership& membership : partner->groups) {
             for (const std::string& name : membership.names) groups_.emplace(name, 0);
         }
-        for (const AnchorCertificate& c : partner->intermediates) {
-            all_intermediates_.push_back(c.certificate.get());
-            add_dates(c.facts);
+        for (const CertificateFile& file : partner->intermediates) {
+            for (const AnchorCertificate& c : file) {
+                cas_.add_intermediate(*c.certificate);
+                add_dates(c.facts);
+            }
         }
         some_trust_mod_ssl_ = some_trust_mod_ssl_ || partner->anchors->uses_mod_ssl;
         if (sets.insert(partner->anchors.get()).second) {
@@ -147,7 +149,9 @@ struct Policy::Candidates {
 
     std::vector<X509*> helpers_for(const Match& match) const {
         std::vector<X509*> helpers = helpers_of(presented);
-        for (const AnchorCertificate& c : match.partner->intermediates) helpers.push_back(c.certificate.get());
+        for (const CertificateFile& file : match.partner->intermediates) {
+            for (const AnchorCertificate& c : file) helpers.push_back(c.certificate.get());
+        }
         for (const Anchor& anchor : match.partner->anchors->anchors) {
             for (const AnchorCertificate& c : anchor.certificates) helpers.push_back(c.certificate.get());
         }
@@ -280,7 +284,9 @@ void narrow(Identification& out, std::int64_t now, std::int64_t at) {
 std::vector<X509*> Policy::crl_signers(const Partner& partner, const PathAnswer& path,
                                        const Surroundings& around) const {
     std::vector<X509*> candidates;
-    for (const AnchorCertificate& c : partner.intermediates) candidates.push_back(c.certificate.get());
+    for (const CertificateFile& file : partner.intermediates) {
+        for (const AnchorCertificate& c : file) candidates.push_back(c.certificate.get());
+    }
     for (const Anchor& anchor : partner.anchors->anchors) {
         for (const AnchorCertificate& c : anchor.certificates) candidates.push_back(c.certificate.get());
     }
@@ -412,7 +418,7 @@ Identification Policy::identify(const PresentedCertificate& presented, const Sur
     } else if (now < facts.not_before) {
         out.reason = Reason::kNotYetValid;
     } else {
-        const NearestCa nearest = nearest_ca(presented, server, now);
+        const NearestCa nearest = find_nearest_ca(cas_, presented, server, now);
         constexpr std::size_t kDigest = 32;  // a CA id begins with the digest of its key
         if (!nearest.ca_ids.empty()) out.nearest_ca_key = nearest.ca_ids.front().substr(0, kDigest);
         const Revocation* revocation = revocations_.find(facts, nearest.above);
@@ -457,7 +463,7 @@ Identification Policy::identify_at_any_time(const PresentedCertificate& presente
         out.detail = presented.facts.malformed;
         return out;
     }
-    const NearestCa nearest = nearest_ca(presented, server, kAnyTime);
+    const NearestCa nearest = find_nearest_ca(cas_, presented, server, kAnyTime);
     if (identify_by_path(presented, nearest, server, kAnyTime, out)) describe_partner(presented.facts, out);
     return out;
 }
@@ -468,18 +474,12 @@ void Policy::add_cas_to(std::multimap<std::string, X509*>& known) const {
     };
     std::set<const AnchorSet*> sets;
     for (const auto& partner : partners_) {
-        std::for_each(partner->intermediates.begin(), partner->intermediates.end(), add);
+        for (const CertificateFile& file : partner->intermediates) std::for_each(file.begin(), file.end(), add);
         if (!sets.insert(partner->anchors.get()).second) continue;
         for (const Anchor& anchor : partner->anchors->anchors) {
             std::for_each(anchor.certificates.begin(), anchor.certificates.end(), add);
         }
     }
-}
-
-NearestCa Policy::nearest_ca(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now) const {
-    std::vector<X509*> helpers = helpers_of(presented);
-    helpers.insert(helpers.end(), all_intermediates_.begin(), all_intermediates_.end());
-    return find_nearest_ca(cas_, presented, helpers, server, now);
 }
 
 }  // namespace mtls

@@ -283,13 +283,16 @@ void PolicyBuilder::check_expectations(const Policy& policy) {
 }
 
 std::unique_ptr<const Policy> PolicyBuilder::build() {
+    std::unordered_map<std::string_view, Partner*> by_name;
+    if (!suspended_.empty()) {
+        for (const auto& partner : partners_) by_name.emplace(partner->name, partner.get());
+    }
     for (const auto& [name, where] : suspended_) {
-        const auto found =
-            std::find_if(partners_.begin(), partners_.end(), [&name = name](const auto& p) { return p->name == name; });
-        if (found == partners_.end()) {
+        const auto found = by_name.find(name);
+        if (found == by_name.end()) {
             warning(where, "MTLSSuspend: there is no partner " + quoted(name) + "; the line stays in force");
         } else {
-            (*found)->suspended = where;
+            found->second->suspended = where;
         }
     }
     for (const auto& partner : partners_) finish_partner(*partner);

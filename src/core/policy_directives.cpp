@@ -82,8 +82,14 @@ std::optional<std::string> PolicyBuilder::read_content(const Directive& d, const
     return std::nullopt;
 }
 
-bool PolicyBuilder::read_file(const Directive& d, const std::string& file, std::vector<AnchorCertificate>& out) {
+// Each file once, whoever names it.
+bool PolicyBuilder::read_file(const Directive& d, const std::string& file, CertificateFile& out) {
     const std::string path = absolute(file);
+    const auto known = certificates_.find(path);
+    if (known != certificates_.end()) {
+        out = known->second;
+        return true;
+    }
     const auto content = read_content(d, file, kLargestCertificateFile);
     if (!content) return false;
     auto certificates = read_certificates(*content, path);
@@ -91,7 +97,8 @@ bool PolicyBuilder::read_file(const Directive& d, const std::string& file, std::
         error(d.where, d.name + ": " + certificates.error());
         return false;
     }
-    out = std::move(certificates.value());
+    out = CertificateFile(std::move(certificates.value()));
+    certificates_.emplace(path, out);
     return true;
 }
 
@@ -138,10 +145,10 @@ void PolicyBuilder::intermediate(const Directive& d, Partner& partner) {
     const auto files = config_words(d.args);
     if (files.empty()) return error(d.where, d.name + ": expected FILE...");
     for (const std::string& file : files) {
-        std::vector<AnchorCertificate> certificates;
+        CertificateFile certificates;
         if (!read_file(d, file, certificates)) continue;
         partner.intermediate_files.push_back(file);
-        std::move(certificates.begin(), certificates.end(), std::back_inserter(partner.intermediates));
+        partner.intermediates.push_back(std::move(certificates));
     }
 }
 

@@ -98,7 +98,9 @@ std::string Partner::find_digest() const {
         for (const AnchorCertificate& c : anchor.certificates) out += c.facts.sha256;
     }
     if (anchors->uses_mod_ssl) out += kModSsl;
-    for (const AnchorCertificate& c : intermediates) out += c.facts.sha256;
+    for (const CertificateFile& file : intermediates) {
+        for (const AnchorCertificate& c : file) out += c.facts.sha256;
+    }
     return sha256(out);
 }
 

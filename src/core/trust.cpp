@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <set>
 
 #include "mtls_authz/signature_memory.hpp"
 #include "mtls_authz/text.hpp"
@@ -66,6 +65,9 @@ Result<std::vector<AnchorCertificate>> read_certificates(const std::string& pem,
 }
 
 void CaDirectory::add(const AnchorCertificate& anchor, const TimeWindow& window) {
+    const bool is_new =
+        added_.emplace(&anchor, window.from.value_or(INT64_MIN), window.until.value_or(INT64_MAX)).second;
+    if (!is_new) return;
     if (!anchor.is_ca) {
         LeafAnchor& leaf = leaves_[anchor.facts.sha256];
         leaf.certificates.push_back(&anchor);
@@ -77,6 +79,16 @@ void CaDirectory::add(const AnchorCertificate& anchor, const TimeWindow& window)
     if (issuer.certificates.empty()) by_name_[anchor.facts.subject.canonical].push_back(id);
     issuer.certificates.push_back(&anchor);
     issuer.windows.push_back(window);
+}
+
+void CaDirectory::add_intermediate(X509& certificate) {
+    if (!known_intermediates_.insert(&certificate).second) return;
+    intermediates_[read_name(*X509_get_subject_name(&certificate)).canonical].push_back(&certificate);
+}
+
+std::vector<X509*> CaDirectory::intermediates_named(const std::string& canonical) const {
+    const auto found = intermediates_.find(canonical);
+    return found == intermediates_.end() ? std::vector<X509*>() : found->second;
 }
 
 const CaDirectory::Issuer* CaDirectory::issuer_of(const X509& certificate, const DistinguishedName& issuer_name,
@@ -123,6 +135,8 @@ std::vector<X509*> CaDirectory::anchors_for(const std::vector<X509*>& chain, std
 }
 
 void CaDirectory::finish() {
+    added_.clear();
+    known_intermediates_.clear();
     std::map<std::string, Announced> names;
     const auto add = [&names](const DistinguishedName& name, X509_NAME* encoded,
                               const std::vector<TimeWindow>& windows) {
@@ -171,8 +185,8 @@ void add_server_issuers(const ServerCas& server, const std::set<const X509*>& se
 
 }  // namespace
 
-NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertificate& presented,
-                          const std::vector<X509*>& helpers, const ServerCas& server, std::int64_t now) {
+NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertificate& presented, const ServerCas& server,
+                          std::int64_t now) {
     NearestCa nearest;
     if (directory.knows_leaf(presented.facts.sha256, now)) {
         nearest.is_leaf_itself = true;
@@ -196,6 +210,8 @@ NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertifica
                 }
                 continue;
             }
+            std::vector<X509*> helpers = directory.intermediates_named(issuer_name.canonical);
+            for (const X509Ptr& sent : presented.helpers) helpers.push_back(sent.get());
             for (X509* helper : helpers) {
                 if (seen.contains(helper) || !has_basic_constraints_ca(*helper)) continue;
                 if (X509_NAME_cmp(X509_get_issuer_name(certificate), X509_get_subject_name(helper)) != 0) continue;
