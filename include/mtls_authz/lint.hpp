@@ -17,12 +17,12 @@ std::vector<Diagnostic> lint_policy(const Policy& policy, std::int64_t now);
 // An identity that fits but for some of its selectors.
 struct NearMiss {
     struct Failure {
-        const Selector* selector;
+        const Selector* selector;         // of `identity`
         std::vector<std::string> actual;  // what the certificate has in its place
         bool is_close;                    // one of them differs by a slip of the pen
     };
     const Partner* partner;
-    const Identity* identity;
+    std::shared_ptr<const Identity> identity;
     std::vector<Failure> failures;
 };
 // At most `most`, the nearest first: those of which something fits, or that a slip of the pen keeps from fitting.

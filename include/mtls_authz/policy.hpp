@@ -15,6 +15,7 @@
 #include "mtls_authz/expectation.hpp"
 #include "mtls_authz/file.hpp"
 #include "mtls_authz/grant.hpp"
+#include "mtls_authz/identity.hpp"
 #include "mtls_authz/reason.hpp"
 #include "mtls_authz/refusals.hpp"
 #include "mtls_authz/revocation.hpp"
@@ -22,16 +23,6 @@
 #include "mtls_authz/trust.hpp"
 
 namespace mtls {
-
-// One MTLSIdentity line: all selectors must hold.
-struct Identity {
-    std::vector<Selector> selectors;    // empty for `any`
-    bool any = false;                   // everything issued under the partner's own anchor
-    std::optional<std::string> anchor;  // only under this anchor, spelled as in its MTLSTrustAnchor line
-    Where where;
-
-    std::string text() const;
-};
 
 struct GroupMembership {
     std::vector<std::string> names;
@@ -47,7 +38,7 @@ struct PartnerAttribute {
 struct Partner {
     std::string name;
     Where where;
-    std::vector<Identity> identities;
+    IdentityLines identities;
     std::shared_ptr<const AnchorSet> anchors;  // own, or the default that several share; never null in a policy
     bool has_own_anchors = false;
     std::vector<CertificateFile> intermediates;
@@ -68,11 +59,11 @@ struct Partner {
 
 // Whom a certificate belongs to, and every fact about that which does not depend on the request.
 struct Identification {
-    Reason reason = Reason::kInternalError;  // kGranted: `partner` is identified, current and not suspended
-    const Partner* partner = nullptr;        // borrowed from the policy; null unless identified
-    const Identity* identity = nullptr;      // the first in file order that fits
-    std::vector<const Partner*> claimed;     // whom the certificate names, where not identified; at most three
-    const Identity* claimed_identity = nullptr;
+    Reason reason = Reason::kInternalError;    // kGranted: `partner` is identified, current and not suspended
+    const Partner* partner = nullptr;          // borrowed from the policy; null unless identified
+    std::shared_ptr<const Identity> identity;  // the first in file order that fits
+    std::vector<const Partner*> claimed;       // whom the certificate names, where not identified; at most three
+    std::shared_ptr<const Identity> claimed_identity;
     std::string detail;
 
     std::vector<std::string> ca_keys;        // SHA-256 of the keys of the CAs on the verified path
@@ -117,12 +108,12 @@ public:
     Identification identify_at_any_time(const PresentedCertificate& presented, const ServerCas& server) const;
 
     const std::vector<std::unique_ptr<const Partner>>& partners() const { return partners_; }
-    std::size_t identity_count() const { return identities_.size(); }
+    std::size_t identity_count() const { return lines_.size(); }
     // What a new connection may cost: the most identities that are tried one by one.
     struct Searching {
         std::size_t lines = 0;
         bool always = false;  // for every certificate; else for those that a selector fits which they share
-        const Identity* one = nullptr;
+        std::shared_ptr<const Identity> one;
     };
     Searching searching() const;
     const std::vector<Grant>& grants() const { return grants_; }  // of every partner
@@ -145,13 +136,18 @@ private:
     friend class PolicyBuilder;
     struct Match {
         const Partner* partner;
-        const Identity* identity;
+        std::shared_ptr<const Identity> identity;
         std::uint32_t order;
+    };
+    struct Line {
+        std::uint32_t partner;  // of partners_
+        std::uint32_t number;   // of its identities
     };
     struct Candidates;
 
     void build_index();
-    void index_identity(std::uint32_t id);
+    void index_anchors(const Partner& partner, std::uint32_t first_line);
+    Match match_of(std::uint32_t line) const;
     std::string render_common() const;
     std::string find_generation() const;
     std::vector<Match> matching_identities(const CertificateFacts& facts) const;
@@ -172,8 +168,8 @@ private:
     bool some_trust_mod_ssl_ = false;
     std::vector<std::int64_t> edges_;  // sorted instants at which an answer may change
 
-    std::vector<Match> identities_;  // by identity id
-    SelectorIndex index_{Repeats::kMustBeSingle};
+    std::vector<Line> lines_;                      // all identities, in file order
+    SelectorIndex index_{Repeats::kMustBeSingle};  // of lines_
     std::unordered_map<std::string, std::vector<std::uint32_t>>
         any_by_issuer_;  // by CA id, or by SHA-256 of an end-entity anchor
     RevocationSet revocations_;

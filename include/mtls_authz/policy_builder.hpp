@@ -102,7 +102,8 @@ private:
     std::map<std::string, Where> places_;  // lower-cased name -> where it was defined
     std::map<const Partner*, std::shared_ptr<AnchorSet>> own_anchors_;
     std::shared_ptr<AnchorSet> default_anchors_;
-    std::size_t identities_ = 0;
+    std::size_t identities_ = 0;                   // of partners_
+    SelectorIndex index_{Repeats::kMustBeSingle};  // of all identities, in file order
     std::vector<std::pair<std::string, Where>> suspended_;
     RevocationSet revocations_;
     CrlRules crl_rules_;

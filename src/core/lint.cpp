@@ -152,7 +152,7 @@ private:
 
     struct Line {
         const Partner* partner;
-        const Identity* identity;
+        Where where;
     };
 
     // Whoever fits the longer line fits the shorter one too; under a CA that both partners trust, that is ambiguous.
@@ -161,11 +161,11 @@ private:
         std::map<std::string, std::vector<Line>> any_by_ca;
         for (const auto& partner : policy_.partners()) {
             for (const Identity& identity : partner->identities) {
-                if (!identity.any) by_text[key_of(identity)].push_back({partner.get(), &identity});
+                if (!identity.any) by_text[key_of(identity)].push_back({partner.get(), identity.where});
                 if (!identity.any) continue;
                 for (const Anchor& anchor : partner->anchors->anchors) {
                     for (const AnchorCertificate& c : anchor.certificates) {
-                        any_by_ca[c.ca_id()].push_back({partner.get(), &identity});
+                        any_by_ca[c.ca_id()].push_back({partner.get(), identity.where});
                     }
                 }
             }
@@ -198,10 +198,10 @@ private:
     bool report_overlap(const std::vector<Line>& wide, const Partner& partner, const Identity& identity) {
         constexpr std::size_t kMostCompared = 100;  // of lines that are alike
         for (std::size_t i = 0; i < std::min(wide.size(), kMostCompared); ++i) {
-            const auto& [other, line] = wide[i];
+            const auto& [other, where] = wide[i];
             if (other == &partner || !share_an_anchor(partner, *other)) continue;
             warn(identity.where, "MTLSIdentity of " + partner.name + " is covered by that of " + other->name + " at " +
-                                     line->where.str() + ", under a trust anchor that both have: a certificate with " +
+                                     where.str() + ", under a trust anchor that both have: a certificate with " +
                                      identity.text() + " is ambiguous, and refused");
             return true;
         }
@@ -226,10 +226,10 @@ std::vector<NearMiss> find_near_misses(const Policy& policy, const CertificateFa
                                        const std::vector<std::string>* ca_keys, std::size_t most) {
     std::vector<NearMiss> out;
     for (const auto& partner : policy.partners()) {
-        for (const Identity& identity : partner->identities) {
-            NearMiss miss{partner.get(), &identity, {}};
+        for (std::size_t i = 0; i < partner->identities.size(); ++i) {
+            NearMiss miss{partner.get(), partner->identities.at(i), {}};
             bool something = false;
-            for (const Selector& selector : identity.selectors) {
+            for (const Selector& selector : miss.identity->selectors) {
                 if (selector.test(facts, ca_keys, Repeats::kMustBeSingle) == Answer::kYes) {
                     something = something || !selector.negated();
                     continue;

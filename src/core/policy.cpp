@@ -17,17 +17,22 @@ bool Policy::has_group(std::string_view name) const { return groups_.contains(na
 
 // ---- building -------------------------------------------------------------------------------------------------
 
-void Policy::index_identity(std::uint32_t id) {
-    const Match& match = identities_[id];
-    if (match.identity->any) {
-        for (const Anchor& anchor : match.partner->anchors->anchors) {
+// `any` is found from the CA.
+void Policy::index_anchors(const Partner& partner, std::uint32_t first_line) {
+    if (!partner.identities.name_anchors()) return;
+    for (std::uint32_t i = 0; i < partner.identities.size(); ++i) {
+        if (!partner.identities.at(i)->any) continue;
+        for (const Anchor& anchor : partner.anchors->anchors) {
             for (const AnchorCertificate& c : anchor.certificates) {
-                any_by_issuer_[c.is_ca ? c.ca_id() : c.facts.sha256].push_back(id);
+                any_by_issuer_[c.is_ca ? c.ca_id() : c.facts.sha256].push_back(first_line + i);
             }
         }
-        return;
     }
-    index_.add(id, match.identity->selectors);
+}
+
+Policy::Match Policy::match_of(std::uint32_t line) const {
+    const Partner& partner = *partners_[lines_[line].partner];
+    return {&partner, partner.identities.at(lines_[line].number), line};
 }
 
 void Policy::build_index() {
@@ -39,6 +44,7 @@ void Policy::build_index() {
     };
     const auto add_dates = [&](const CertificateFacts& facts) { add_window({facts.not_before, facts.not_after}); };
 
+    std::uint32_t number = 0;
     for (const auto& partner : partners_) {
         by_name_.emplace(partner->name, partner.get());
         add_window(partner->validity);
@@ -61,11 +67,9 @@ void Policy::build_index() {
                 }
             }
         }
-        for (const Identity& identity : partner->identities) {
-            const auto id = static_cast<std::uint32_t>(identities_.size());
-            identities_.push_back({partner.get(), &identity, id});
-            index_identity(id);
-        }
+        index_anchors(*partner, static_cast<std::uint32_t>(lines_.size()));
+        for (std::uint32_t i = 0; i < partner->identities.size(); ++i) lines_.push_back({number, i});
+        ++number;
     }
     cas_.finish();
     index_.finish();
@@ -78,7 +82,7 @@ Policy::Searching Policy::searching() const {
     const bool always = index_.linear().size() >= index_.longest().size();
     const auto lines = always ? index_.linear() : index_.longest();
     if (lines.empty()) return {};
-    return {lines.size(), always, identities_[lines.front()].identity};
+    return {lines.size(), always, match_of(lines.front()).identity};
 }
 
 // ---- identifying ----------------------------------------------------------------------------------------------
@@ -102,7 +106,8 @@ std::vector<X509*> helpers_of(const PresentedCertificate& presented) {
 std::vector<Policy::Match> Policy::matching_identities(const CertificateFacts& facts) const {
     std::vector<Match> matches;
     for (const std::uint32_t id : index_.candidates(facts, {})) {
-        if (fits(*identities_[id].identity, facts, nullptr)) matches.push_back(identities_[id]);
+        Match match = match_of(id);
+        if (fits(*match.identity, facts, nullptr)) matches.push_back(std::move(match));
     }
     return matches;
 }
@@ -114,7 +119,7 @@ void Policy::add_any_matches(const NearestCa& nearest, const CertificateFacts& f
     for (const std::string& issuer : nearest.is_leaf_itself ? leaf : nearest.ca_ids) {
         const auto found = any_by_issuer_.find(issuer);
         if (found == any_by_issuer_.end()) continue;
-        for (const std::uint32_t id : found->second) matches.push_back(identities_[id]);
+        for (const std::uint32_t id : found->second) matches.push_back(match_of(id));
     }
     if (matches.size() == before) return;
     std::sort(matches.begin(), matches.end(), [](const Match& a, const Match& b) { return a.order < b.order; });
@@ -203,7 +208,7 @@ struct Policy::Candidates {
 
 namespace {
 
-void claim(Identification& out, const Partner* partner, const Identity* identity) {
+void claim(Identification& out, const Partner* partner, const std::shared_ptr<const Identity>& identity) {
     constexpr std::size_t kMostClaimed = 3;
     if (out.claimed_identity == nullptr) out.claimed_identity = identity;
     const bool known = std::find(out.claimed.begin(), out.claimed.end(), partner) != out.claimed.end();

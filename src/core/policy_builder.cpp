@@ -170,6 +170,7 @@ void PolicyBuilder::begin_partner(const Directive& section) {
             (this->*handler->anywhere)(d, partner.get());
         }
     }
+    partner->identities.shrink();
     identities_ += partner->identities.size();
     if (identities_ > kMostIdentities) {
         return error(section.where, "<MTLSPartner " + name + ">: more than " + std::to_string(kMostIdentities) +
@@ -241,7 +242,9 @@ void PolicyBuilder::finish_partner(Partner& partner) {
                                         "> has no trust anchor: any trusted CA can issue any name; say which CA issues "
                                         "this partner's certificates with MTLSTrustAnchor FILE");
     }
-    for (const Identity& identity : partner.identities) check_anchor_reference(partner, identity);
+    if (partner.identities.name_anchors()) {
+        for (const Identity& identity : partner.identities) check_anchor_reference(partner, identity);
+    }
     partner.digest = partner.find_digest();
     partner.key = partner_key(partner.name);
 }
@@ -306,6 +309,7 @@ std::unique_ptr<const Policy> PolicyBuilder::build() {
     policy->grants_ = std::move(grants_);
     policy->expectations_ = expectations_;
     policy->crl_files_ = std::move(crl_files_);
+    policy->index_ = std::move(index_);
     policy->build_index();
     check_expectations(*policy);
     if (has_errors()) return nullptr;

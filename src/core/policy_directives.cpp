@@ -69,7 +69,10 @@ void PolicyBuilder::identity(const Directive& d, Partner& partner) {
     if (identity.anchor) words.pop_back();
     if (words.empty()) return error(d.where, d.name + ": expected SELECTOR... or any, like DNS:api.acme.example");
     identity.any = words.size() == 1 && equal_nocase(words.front(), "any");
-    if (identity.any || read_selectors(d, words, identity.selectors)) partner.identities.push_back(std::move(identity));
+    if (!identity.any && !read_selectors(d, words, identity.selectors)) return;
+    const auto line = static_cast<std::uint32_t>(identities_ + partner.identities.size());
+    if (!identity.any) index_.add(line, identity.selectors);
+    partner.identities.add(identity);
 }
 
 // Nothing where it cannot be read: then that is said.

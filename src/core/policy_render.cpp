@@ -7,13 +7,6 @@
 
 namespace mtls {
 
-std::string Identity::text() const {
-    std::string out = any ? "any" : "";
-    for (const Selector& selector : selectors) out += (out.empty() ? "" : " ") + config_quote(selector.text());
-    if (anchor) out += " " + config_quote("anchor=" + *anchor);
-    return out;
-}
-
 namespace {
 
 void render_window(std::string& out, const TimeWindow& window) {
@@ -45,7 +38,9 @@ void render_crl_rules(std::string& out, const CrlRules& rules, const char* inden
 std::string Partner::render() const {
     const Partner& partner = *this;
     std::string out = "<MTLSPartner " + partner.name + ">\n";
-    for (const Identity& identity : partner.identities) out += "    MTLSIdentity " + identity.text() + "\n";
+    for (std::size_t i = 0; i < partner.identities.size(); ++i) {
+        out += "    MTLSIdentity " + std::string(partner.identities.text(i)) + "\n";
+    }
     if (partner.has_own_anchors) render_anchors(out, *partner.anchors, "    ");
     for (const std::string& file : partner.intermediate_files) {
         out += "    MTLSIntermediate " + config_quote(file) + "\n";

@@ -35,7 +35,7 @@ void describe_who(const Decision& decision, Account& out) {
     if (who == nullptr) return;
     if (who->partner != nullptr) (decision.granted() ? out.partner : out.claimed) = who->partner->name;
     if (who->partner == nullptr) out.claimed = names_of(who->claimed);
-    const Identity* const identity = who->identity != nullptr ? who->identity : who->claimed_identity;
+    const Identity* const identity = (who->identity != nullptr ? who->identity : who->claimed_identity).get();
     if (identity == nullptr) return;
     out.rule = short_place(identity->where);
     out.matched = identity->text();

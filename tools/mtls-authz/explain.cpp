@@ -54,7 +54,7 @@ void print(const Explanation& told) {
 Json explanation_json(const Policy& policy, const Explanation& told) {
     const Identification& who = told.who;
     const bool granted = told.reason == Reason::kGranted;
-    const Identity* const rule = who.identity != nullptr ? who.identity : who.claimed_identity;
+    const Identity* const rule = (who.identity != nullptr ? who.identity : who.claimed_identity).get();
     return {{"decision", granted ? "allow" : "deny"},
             {"reason", word_of(told.reason)},
             {"detail", told.detail},
