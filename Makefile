@@ -25,8 +25,8 @@ TOOL_SRC    := $(wildcard tools/mtls-authz/*.cpp)
 SUPPORT_SRC := $(wildcard tests/support/*.cpp)
 UNIT_SRC    := $(wildcard tests/unit/*.cpp)
 E2E_SRC     := $(wildcard tests/httpd/*.cpp)
-ALL_CXX     := $(CORE_SRC) $(HTTPD_SRC) $(TOOL_SRC) $(wildcard tests/tool/*.cpp) $(SUPPORT_SRC) $(UNIT_SRC) $(E2E_SRC) $(wildcard tests/fuzz/*.cpp tests/demo/*.cpp tests/threads/*.cpp tests/answers/*.cpp)
-ALL_HEADERS := $(wildcard include/mtls_authz/*.hpp tools/mtls-authz/*.hpp tests/tool/*.hpp src/httpd/*.hpp tests/support/*.hpp tests/answers/*.hpp)
+ALL_CXX     := $(CORE_SRC) $(HTTPD_SRC) $(TOOL_SRC) $(wildcard tests/tool/*.cpp) $(SUPPORT_SRC) $(UNIT_SRC) $(E2E_SRC) $(wildcard tests/fuzz/*.cpp tests/demo/*.cpp tests/threads/*.cpp tests/answers/*.cpp bench/*.cpp)
+ALL_HEADERS := $(wildcard include/mtls_authz/*.hpp tools/mtls-authz/*.hpp tests/tool/*.hpp src/httpd/*.hpp tests/support/*.hpp tests/answers/*.hpp bench/*.hpp)
 
 MODULE      := $(BUILD)/mod_mtls_authz.so
 TOOL        := $(BUILD)/mtls-authz
@@ -34,7 +34,7 @@ TSAN_MODULE := $(BUILD)/tsan/mod_mtls_authz.so
 CORE        := $(BUILD)/libmtls_authz.a
 SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
-.PHONY: all demo test unit threads answers tool-test httpd-test fuzz-replay fuzz lint format install clean help setup-build setup-demo setup-test setup-lint
+.PHONY: all demo test unit threads answers tool-test httpd-test fuzz-replay fuzz lint format install clean help bench setup-build setup-demo setup-test setup-lint setup-bench
 .DEFAULT_GOAL := all
 
 all: setup-build  ## builds build/mod_mtls_authz.so and build/mtls-authz
@@ -73,6 +73,11 @@ fuzz: setup-lint  ## 10,000,000 random pairs by the plain rules, then fuzzes wha
 	  $(BUILD)/fuzz_$$target -max_total_time=$(or $(FUZZ_SECONDS),60) -print_final_stats=1 -artifact_prefix=$(BUILD)/ \
 	    $(BUILD)/corpus/$$target tests/fuzz/corpus/$$target || exit 1; done
 
+bench: setup-bench  ## what the module costs beside httpd's own rules, nginx and HAProxy: some 20 minutes (QUICK=1: 3)
+	@$(MAKE) --no-print-directory $(MODULE) $(BUILD)/bench $(BUILD)/bench_decide
+	$(BUILD)/bench $(abspath $(MODULE)) $(BUILD)/bench.json $(QUICK)
+	$(BUILD)/bench_decide --benchmark_out=$(BUILD)/bench-decide.json --benchmark_out_format=json
+
 lint: setup-lint  ## clang-format, clang-tidy, and warnings as errors with gcc and clang
 	clang-format --dry-run -Werror $(ALL_CXX) $(ALL_HEADERS)
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/lint-gcc CXX=g++ WERROR=-Werror compile-all
@@ -99,7 +104,7 @@ clean:  ## removes build/
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
 
-setup-build setup-demo setup-test setup-lint:
+setup-build setup-demo setup-test setup-lint setup-bench:
 	@tools/setup.sh $(@:setup-%=%)
 
 # ---- objects ----------------------------------------------------------------------------------------------------
@@ -163,6 +168,14 @@ $(BUILD)/plain/tests/tool/%.o: EXTRA = -Itests/support -Itools/mtls-authz
 $(BUILD)/tool_tests: $(call objects,plain,$(wildcard tests/tool/*.cpp) tools/mtls-authz/explanation.cpp) $(SUPPORT_OBJ) $(CORE)
 	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
 
+$(BUILD)/plain/bench/%.o: EXTRA = -Itests/support
+
+$(BUILD)/bench: $(call objects,plain,bench/main.cpp bench/servers.cpp) $(SUPPORT_OBJ) $(CORE)
+	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
+
+$(BUILD)/bench_decide: $(call objects,plain,bench/decide.cpp) $(SUPPORT_OBJ) $(CORE)
+	$(CXX) -o $@ $^ -lbenchmark -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
+
 $(BUILD)/demo: $(call objects,plain,$(wildcard tests/demo/*.cpp)) $(SUPPORT_OBJ) $(CORE)
 	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
 
@@ -173,6 +186,6 @@ $(BUILD)/fuzz_%: tests/fuzz/targets.cpp $(CORE_SRC)
 	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(INCLUDES) -Itests/fuzz -DFUZZ_TARGET=$* $^ -o $@ $(CRYPTO)
 
 .PHONY: compile-all
-compile-all: $(CORE_OBJ) $(HTTPD_OBJ) $(SUPPORT_OBJ) $(E2E_OBJ) $(call objects,plain,$(UNIT_SRC) $(TOOL_SRC) $(wildcard tests/tool/*.cpp tests/fuzz/*.cpp tests/demo/*.cpp tests/threads/*.cpp tests/answers/*.cpp))
+compile-all: $(CORE_OBJ) $(HTTPD_OBJ) $(SUPPORT_OBJ) $(E2E_OBJ) $(call objects,plain,$(UNIT_SRC) $(TOOL_SRC) $(wildcard tests/tool/*.cpp tests/fuzz/*.cpp tests/demo/*.cpp tests/threads/*.cpp tests/answers/*.cpp bench/*.cpp))
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

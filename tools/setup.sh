@@ -1,5 +1,5 @@
 #!/bin/sh
-# Looks for what a make target needs, and installs what is missing after saying so: setup.sh build|demo|test|lint
+# Looks for what a make target needs, and installs what is missing after saying so: setup.sh build|demo|test|lint|bench
 # YES=1 answers the question; without a terminal it is not asked.
 set -eu
 
@@ -46,6 +46,14 @@ if [ "$goal" != build ]; then
     need 'httpd_module mod_http2.so' apache2-bin mod_http2
     need 'header curl/curl.h' libcurl4-openssl-dev libcurl-devel
     need cmocka_header libcmocka-dev libcmocka-devel
+fi
+if [ "$goal" = bench ] || [ "$goal" = lint ]; then
+    need 'header benchmark/benchmark.h' libbenchmark-dev google-benchmark-devel
+fi
+if [ "$goal" = bench ]; then
+    need 'command -v valgrind' valgrind valgrind
+    need 'test -x /usr/sbin/nginx' nginx nginx
+    need 'test -x /usr/sbin/haproxy' haproxy haproxy
 fi
 if [ "$goal" = test ] || [ "$goal" = lint ]; then
     need 'command -v valgrind' valgrind valgrind

@@ -30,11 +30,22 @@ std::string http_version(const request_rec* r) {
     return std::to_string(major) + (minor != 0 || major < 2 ? "." + std::to_string(minor) : "");
 }
 
+// The partner, or whom the certificate claims to be.
+std::string name_of(const Identification* who) {
+    if (who == nullptr) return {};
+    return who->partner != nullptr ? who->partner->name : names_of(who->claimed);
+}
+
+bool is_told(const request_rec* r, const Decision& decision, Outcome outcome, int level) {
+    const std::string digest =
+        decision.certificate != nullptr ? hex(bytes_of(decision.certificate->facts.sha256)) : std::string();
+    return is_admitted(r->server, about(outcome, decision.reason, name_of(decision.who)), digest, level);
+}
+
 void describe_who(const Decision& decision, Account& out) {
     const Identification* const who = decision.who;
     if (who == nullptr) return;
-    if (who->partner != nullptr) (decision.granted() ? out.partner : out.claimed) = who->partner->name;
-    if (who->partner == nullptr) out.claimed = names_of(who->claimed);
+    (decision.granted() ? out.partner : out.claimed) = name_of(who);
     const Identity* const identity = (who->identity != nullptr ? who->identity : who->claimed_identity).get();
     if (identity == nullptr) return;
     out.rule = short_place(identity->where);
@@ -156,8 +167,11 @@ std::size_t account_for(request_rec* r, const Decision& decision, Outcome outcom
     const int level = is_lookup ? APLOG_DEBUG : level_of(outcome, decision.reason);
     const bool has_audit = !is_lookup && audit_log_for(r, outcome) != nullptr;
     if (!has_audit && !is_denial && !APLOG_R_IS_LEVEL(r, level)) return partner;
+    // Thousands of the same are only counted: before anything is told about them.
+    const bool in_full = level == APLOG_DEBUG || is_told(r, decision, outcome, level);
+    if (!in_full && !has_audit) return partner;
     const Account account = account_of(r, decision, outcome);
-    const bool in_full = log_account(r, account, level);
+    if (in_full) log_account(r, account, level);
     if (is_denial && in_full) keep_example(account);
     if (has_audit) write_audit(r, account);
     return partner;

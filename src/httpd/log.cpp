@@ -19,14 +19,13 @@ const char* verb_of(Outcome outcome) {
     return "denied";
 }
 
-std::string about(const Account& account) {
-    std::string out = std::string(verb_of(account.outcome)) + " reason=" + std::string(word_of(account.reason));
-    const std::string& who = account.claimed.empty() ? account.partner : account.claimed;
+}  // namespace
+
+std::string about(Outcome outcome, Reason reason, const std::string& who) {
+    std::string out = std::string(verb_of(outcome)) + " reason=" + std::string(word_of(reason));
     if (!who.empty()) out += " claimed=" + who;
     return out;
 }
-
-}  // namespace
 
 int level_of(Outcome outcome, Reason reason) {
     if (outcome == Outcome::kAllow) return APLOG_DEBUG;
@@ -44,14 +43,9 @@ bool is_admitted(const server_rec* s, const std::string& about, std::string_view
     return false;
 }
 
-bool log_account(request_rec* r, const Account& account, int level) {
-    const bool is_limited = level < APLOG_DEBUG;
-    if (is_limited && !is_admitted(r->server, about(account), account.sha256, level)) return false;
-    if (APLOG_R_IS_LEVEL(r, level)) {
-        ap_log_rerror(APLOG_MARK, level, 0, r, "mtls_authz: %s",
-                      denial_line(account, verb_of(account.outcome)).c_str());
-    }
-    return true;
+void log_account(request_rec* r, const Account& account, int level) {
+    if (!APLOG_R_IS_LEVEL(r, level)) return;
+    ap_log_rerror(APLOG_MARK, level, 0, r, "mtls_authz: %s", denial_line(account, verb_of(account.outcome)).c_str());
 }
 
 void log_left_out(const server_rec* s) {

@@ -11,8 +11,7 @@ namespace mtls::httpd {
 // Denials at `error` (no-certificate at `info`), would-deny at `warn`, grants at `debug`.
 int level_of(Outcome outcome, Reason reason);
 
-// Whether the line was written, or would have been if the level were: false where it was only counted.
-bool log_account(request_rec* r, const Account& account, int level);
+void log_account(request_rec* r, const Account& account, int level);
 
 // Writes how many lines were left out in the minutes that are over.
 void log_left_out(const server_rec* s);
@@ -22,6 +21,9 @@ std::string vhost_text(const server_rec* s, const conn_rec* c);
 
 // The account's words about the certificate itself.
 void describe_certificate(const CertificateFacts& facts, Account& account);
+
+// What lines that are limited have in common. `who`: the partner, or whom the certificate claims to be; may be empty.
+std::string about(Outcome outcome, Reason reason, const std::string& who);
 
 // Whether the line of this kind is to be written; else it is counted. `about`: what is shown with the count.
 bool is_admitted(const server_rec* s, const std::string& about, std::string_view certificate, int level);

@@ -31,7 +31,10 @@ void copy_certificates(server_rec* s, ServerCas& cas, STACK_OF(X509_OBJECT) * lo
     cas.certificates.clear();
     for (int i = 0; i < sk_X509_OBJECT_num(loaded); ++i) {
         X509* const ca = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(loaded, i));
-        if (ca != nullptr) cas.certificates.push_back(share(*ca));
+        if (ca == nullptr) continue;
+        // Fills OpenSSL's cache of extensions now, once, instead of under a lock in a handshake.
+        X509_check_purpose(ca, -1, 0);
+        cas.certificates.push_back(share(*ca));
     }
     for (const std::string& pem : files_in(s, "SSLCACertificatePath")) {
         auto read = read_certificates(pem, "SSLCACertificatePath");

@@ -10,6 +10,8 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "mtls_authz/text.hpp"
+
 namespace test {
 
 namespace {
@@ -46,7 +48,8 @@ bool take_response(std::string& buffer, bool head, bool closed, Response& out) {
     std::size_t at = end + 4;
     std::string body;
     const auto field = [&](const char* name) -> std::string {
-        const std::size_t p = headers.find(name);
+        // Names in any case: HAProxy writes them in lower case.
+        const std::size_t p = mtls::lower(headers).find(mtls::lower(name));
         if (p == std::string::npos) return {};
         const std::size_t from = p + std::strlen(name);
         return headers.substr(from, headers.find("\r\n", from) - from);

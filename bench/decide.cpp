@@ -1,0 +1,85 @@
+// The decision itself in many threads, the counters of the metrics included: what it costs, and whether it scales.
+#include <benchmark/benchmark.h>
+
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "mtls_authz/gate.hpp"
+#include "mtls_authz/identification_cache.hpp"
+#include "mtls_authz/ledger.hpp"
+#include "mtls_authz/policy_builder.hpp"
+#include "mtls_authz/request_path.hpp"
+#include "pki.hpp"
+
+namespace {
+
+// One policy and one certificate, as all threads of a server share them.
+struct Shared {
+    mtls::Published<mtls::Snapshot> published;
+    std::shared_ptr<const mtls::PresentedCertificate> certificate;
+    mtls::ServerCas server;
+    mtls::GateRules rules = {mtls::GateRule::parse_allow("group suppliers methods=read").value()};
+    mtls::Ledger* ledger = mtls::Ledger::create();
+
+    Shared() {
+        const test::Identity ca = test::make_ca("Bench CA");
+        const test::Identity client = test::make_client("api", "api.acme.example", ca);
+        std::string folder = "/tmp/mtls-authz-bench-XXXXXX";
+        if (mkdtemp(folder.data()) == nullptr || ledger == nullptr) throw std::runtime_error("no folder or no memory");
+        std::ofstream(folder + "/ca.pem") << ca.cert_pem();
+        std::vector<mtls::Diagnostic> errors;
+        const auto directives = mtls::read_directives(
+            "<MTLSPartner acme>\nMTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor ca.pem\nMTLSGroup suppliers\n"
+            "</MTLSPartner>\n",
+            "bench", errors);
+        mtls::DiskFiles disk;
+        mtls::PolicyBuilder builder(folder, disk);
+        for (const mtls::Directive& directive : directives.value()) builder.add(directive);
+        published.publish(std::unique_ptr<const mtls::Snapshot>(new mtls::Snapshot{
+            builder.build(), std::make_shared<const mtls::Refusals>(), std::make_shared<const mtls::CrlSet>(), 1}));
+        std::filesystem::remove_all(folder);
+        auto presented = std::make_shared<mtls::PresentedCertificate>();
+        presented->leaf = mtls::share(*client.cert);
+        presented->facts = mtls::read_facts(*client.cert);
+        certificate = std::move(presented);
+    }
+};
+
+Shared& shared() {
+    static Shared it;
+    return it;
+}
+
+// As each request of HTTP/2 is decided; HTTP/1.1 finds even this again from its connection.
+void decide(benchmark::State& state) {
+    Shared& s = shared();
+    mtls::IdentificationCache connection;
+    for (auto _ : state) {
+        const auto snapshot = s.published.read();
+        const mtls::Identification& who = connection.identify(s.certificate, snapshot, s.server, std::time(nullptr));
+        const bool fault = mtls::find_path_fault("/orders/2026/17") != mtls::PathFault::kNone;
+        const auto answer = mtls::decide({mtls::GateMode::kOn, &s.rules, nullptr}, who, {"GET", "/orders/2026/17"}, {});
+        const std::size_t number = s.ledger->sightings.number_of(who.partner->key, who.partner->name);
+        s.ledger->decisions.count(mtls::Outcome::kAllow, answer.reason, number);
+        if (fault || answer.reason != mtls::Reason::kGranted) state.SkipWithError("not granted");
+    }
+    state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(decide)->ThreadRange(1, static_cast<int>(std::max(2U, std::thread::hardware_concurrency())))->UseRealTime();
+
+// A certificate that this connection has not shown yet, among one partner.
+void identify_anew(benchmark::State& state) {
+    Shared& s = shared();
+    const auto snapshot = s.published.read();
+    for (auto _ : state) {
+        benchmark::DoNotOptimize(snapshot->policy->identify(
+            *s.certificate, {s.server, *snapshot->refusals, *snapshot->crls, std::time(nullptr)}));
+    }
+}
+BENCHMARK(identify_anew);
+
+}  // namespace
+
+BENCHMARK_MAIN();

@@ -1,0 +1,399 @@
+// `make bench`: what the module costs, beside what users have today. Prints one table, and writes it as JSON.
+// Usage: bench MODULE JSON-FILE [quick]
+#include <malloc.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "httpd_server.hpp"
+#include "mtls_authz/policy_builder.hpp"
+#include "servers.hpp"
+#include "tls_client.hpp"
+#include "world.hpp"
+
+using Json = nlohmann::ordered_json;
+
+namespace bench {
+
+namespace {
+
+std::string numbered(const char* format, int n) {
+    char out[80];
+    std::snprintf(out, sizeof out, format, n);
+    return out;
+}
+std::string cn_of(int n) { return numbered("client-%07d", n); }
+
+class Pki {
+public:
+    Pki() : ca_(test::make_ca("Bench CA")) {
+        test::CertSpec spec;
+        spec.subject = {{"CN", "localhost"}};
+        spec.san = {{GEN_DNS, "localhost"}};
+        spec.eku = "serverAuth";
+        server_ = test::issue(spec, nullptr);
+    }
+    // A certificate with nothing but its name, as all servers can compare it.
+    const test::Identity* client(const std::string& cn) {
+        auto& known = clients_[cn];
+        if (!known) {
+            test::CertSpec spec;
+            spec.subject = {{"CN", cn}};
+            spec.san = {{GEN_DNS, cn + ".partners.example"}};
+            known = std::make_unique<test::Identity>(test::issue(spec, &ca_));
+        }
+        return known.get();
+    }
+    Files files() const { return {server_.pem(), ca_.cert_pem(), {{"ca.pem", ca_.cert_pem()}}}; }
+
+private:
+    test::Identity ca_, server_;
+    std::map<std::string, std::unique_ptr<test::Identity>> clients_;
+};
+
+// Ten identities a partner.
+std::string policy_of(int identities) {
+    constexpr int kEach = 10;
+    std::string out;
+    for (int i = 0; i < identities; ++i) {
+        if (i % kEach == 0) out += numbered("<MTLSPartner partner-%06d>\n    MTLSTrustAnchor ca.pem\n", i / kEach);
+        out += "    MTLSIdentity DNS:" + cn_of(i) + ".partners.example\n";
+        if (i % kEach == kEach - 1 || i + 1 == identities) out += "</MTLSPartner>\n";
+    }
+    return out;
+}
+
+// All names, each with what stands before and after it.
+std::string names(int count, const std::string& before, const std::string& after) {
+    std::string out;
+    for (int i = 0; i < count; ++i) out += before + cn_of(i) + after;
+    return out;
+}
+
+std::string list(int count, const std::string& quote) {
+    std::string out = names(count, quote, quote + ", ");
+    out.resize(out.size() - 2);
+    return out;
+}
+
+class Report {
+public:
+    void section(const std::string& title) { std::printf("\n%s\n", title.c_str()); }
+    void row(const std::string& section, const std::string& what, Json value, const std::string& unit) {
+        const std::string shown = value.is_number_float() ? numbered_float(value) : value.dump();
+        std::printf("  %-58s %14s %s\n", what.c_str(), shown.c_str(), unit.c_str());
+        std::fflush(stdout);
+        json_[section].push_back({{"what", what}, {"value", std::move(value)}, {"unit", unit}});
+    }
+    Json& json() { return json_; }
+
+private:
+    static std::string numbered_float(const Json& value) {
+        char out[40];
+        std::snprintf(out, sizeof out, "%.3f", value.get<double>());
+        return out;
+    }
+    Json json_;
+};
+
+class Bench {
+public:
+    Bench(Report& report, bool quick) : report_(report), quick_(quick) {}
+
+    void requests() {
+        report_.section("Instructions that a rule adds to a kept-alive request (TLS 1.3, HTTP/1.1)");
+        const long granted = httpd_requests(pki_.files(), "", "Require all granted", false, {fits(0)}).front();
+        const long denied = httpd_requests(pki_.files(), "", "Require all denied", false, {misses()}).front();
+        row("httpd without the module, granted (not added)", granted);
+        row("httpd without the module, denied (not added)", denied);
+        for (const int n : sizes()) module_rows(n, granted, denied);
+        for (const int n : {1, 1000, 10000}) {
+            const std::string rule = n == 1 ? "Require expr %{SSL_CLIENT_S_DN_CN} == '" + cn_of(0) + "'"
+                                            : "Require expr %{SSL_CLIENT_S_DN_CN} in { " + list(n, "'") + " }";
+            row("Require expr, " + count(n) + ", first (httpd begins with the last)", httpd_with(rule) - granted);
+        }
+        row("SSLRequire, 1,000 names, first",
+            httpd_with("SSLRequire %{SSL_CLIENT_S_DN_CN} in { " + list(1000, "\"") + " }") - granted);
+        row("AuthGroupFile, 1,000 names, last", group_file(1000) - granted);
+        peers();
+    }
+
+    void peers() {
+        for (const int n : {1, 10000}) nginx_row(n);
+        for (const int n : {1, 10000}) haproxy_rows(n);
+    }
+
+    void connections() {
+        report_.section("Instructions that a rule adds to a new connection with one request");
+        const Connections without = httpd_connections(pki_.files(), "", "Require all granted", false, fits(0));
+        connection_row("handshake and request without the module (not added)", without.full);
+        connection_row("the same, resumed (not added)", without.resumed);
+        const int n = sizes().back();
+        const Connections with = httpd_connections(with_policy(n), kPolicy, kGate, true, fits(n - 1));
+        connection_row("the module, " + identities(n) + ", full handshake", with.full - without.full);
+        connection_row("the module, " + identities(n) + ", resumed", with.resumed - without.resumed);
+        report_.row("connections", "share of a full handshake",
+                    100.0 * static_cast<double>(with.full - without.full) / static_cast<double>(without.full), "%");
+    }
+
+    void loading() {
+        report_.section("Loading a policy");
+        for (const int n : sizes()) {
+            const Folder folder(pki_.files(), policy_of(n));
+            rusage before{}, after{};
+            malloc_trim(0);
+            const std::size_t used = mallinfo2().uordblks + mallinfo2().hblkhd;
+            getrusage(RUSAGE_SELF, &before);
+            std::unique_ptr<const mtls::Policy> policy;
+            {
+                mtls::DiskFiles disk;
+                mtls::PolicyBuilder builder(folder.name, disk);
+                builder.add_files({folder.name + "/partners.conf", "partners.conf", {"bench", 1}});
+                policy = builder.build();
+            }
+            getrusage(RUSAGE_SELF, &after);
+            const auto seconds = [](const timeval& t) {
+                return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+            };
+            const double spent =
+                seconds(after.ru_utime) - seconds(before.ru_utime) + seconds(after.ru_stime) - seconds(before.ru_stime);
+            const std::size_t kept = mallinfo2().uordblks + mallinfo2().hblkhd - used;
+            report_.row("loading", identities(n) + ", processor time", spent, "s");
+            report_.row("loading", identities(n) + ", memory kept", static_cast<double>(kept) / n, "bytes/identity");
+        }
+    }
+
+    void reload() {
+        report_.section("A live reload: 4 children, event MPM");
+        const int n = quick_ ? 1000 : 100000;
+        test::Httpd httpd(test::httpd_paths());
+        write_files(httpd.root(), with_policy(n));
+        httpd.configure(
+            "StartServers 4\nServerLimit 4\nMaxRequestWorkers 100\nThreadsPerChild 25\nMinSpareThreads 100\n"
+            "MaxSpareThreads 100\n" +
+            std::string(kPolicy) + "<Location /gate/>\n" + kGate + "\n</Location>\n");
+        httpd.start();
+        std::this_thread::sleep_for(std::chrono::seconds(3));
+        const long at_start = shared_kib(httpd.pid());
+        const auto start = std::chrono::steady_clock::now();
+        httpd.write(".partners.new", policy_of(n) +
+                                         "# changed\n<MTLSPartner other>\n    MTLSTrustAnchor ca.pem\n"
+                                         "    MTLSIdentity CN:other\n</MTLSPartner>\n");
+        std::filesystem::rename(httpd.path(".partners.new"), httpd.path("partners.conf"));
+        if (!httpd.wait_for_log("replaces")) throw std::runtime_error("no reload: " + httpd.error_log());
+        const std::chrono::duration<double> first = std::chrono::steady_clock::now() - start;
+        std::this_thread::sleep_for(std::chrono::seconds(5));
+        report_.row("reload", identities(n) + ", until the first child has it", first.count(), "s");
+        report_.row("reload", "memory of all children before", at_start, "KiB");
+        report_.row("reload", "memory of all children after", shared_kib(httpd.pid()), "KiB");
+    }
+
+    void latency() {
+        report_.section("Beside the same server without rules, in turn, one keep-alive client");
+        test::Httpd with(test::httpd_paths()), without(test::httpd_paths());
+        write_files(with.root(), with_policy(1000));
+        write_files(without.root(), pki_.files());
+        without.leave_out_module();
+        with.set_log_level("emerg");
+        without.set_log_level("emerg");
+        with.configure(std::string(kPolicy) + "<Location /gate/>\n" + kGate + "\n</Location>\n");
+        without.configure("");
+        with.start();
+        without.start();
+        test::ClientOptions options;
+        options.identity = pki_.client(cn_of(1));
+        test::TlsClient a(with.port(), options), b(without.port(), options);
+        std::vector<double> gated, free;
+        for (int round = 0; round < 20; ++round) {
+            time_requests(a, gated);
+            time_requests(b, free);
+        }
+        const auto ratio = [&](double share) { return percentile(gated, share) / percentile(free, share); };
+        report_.row("latency", "median", ratio(0.5), "x");
+        report_.row("latency", "99 of 100", ratio(0.99), "x");
+        const auto sum = [](const std::vector<double>& v) { return std::accumulate(v.begin(), v.end(), 0.0); };
+        report_.row("latency", "throughput", sum(free) / sum(gated), "x");
+    }
+
+private:
+    static constexpr const char* kPolicy = "MTLSPolicyFile partners.conf\n";
+    static constexpr const char* kGate = "Require all granted\nMTLSAllow any-partner";
+
+    struct Folder {
+        Folder(const Files& files, const std::string& policy) {
+            if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
+            std::ofstream(name + "/partners.conf") << policy;
+            for (const auto& [file, content] : files.others) std::ofstream(name + "/" + file) << content;
+        }
+        ~Folder() { std::filesystem::remove_all(name); }
+        std::string name = "/tmp/mtls-authz-bench-XXXXXX";
+    };
+
+    std::vector<int> sizes() const {
+        return quick_ ? std::vector<int>{1, 1000} : std::vector<int>{1, 1000, 100000, 1000000};
+    }
+    Visitor fits(int n) { return {pki_.client(cn_of(n)), 200}; }
+    Visitor misses() { return {pki_.client("nobody"), 403}; }
+    static std::string count(int n) { return n == 1 ? "1 name" : grouped(n) + " names"; }
+    static std::string identities(int n) { return n == 1 ? "1 identity" : grouped(n) + " identities"; }
+    static std::string grouped(int n) {
+        std::string out = std::to_string(n);
+        for (int at = static_cast<int>(out.size()) - 3; at > 0; at -= 3) out.insert(static_cast<std::size_t>(at), ",");
+        return out;
+    }
+    void row(const std::string& what, long value) { report_.row("requests", what, value, "instructions"); }
+    void connection_row(const std::string& what, long value) {
+        report_.row("connections", what, value, "instructions");
+    }
+
+    Files with_policy(int n) const {
+        Files files = pki_.files();
+        files.others.emplace_back("partners.conf", policy_of(n));
+        return files;
+    }
+    static void write_files(const std::string& folder, const Files& files) {
+        std::filesystem::create_directories(folder + "/htdocs/gate/orders");
+        std::ofstream(folder + "/htdocs/gate/orders/17") << "welcome";
+        std::ofstream(folder + "/server.pem") << files.server;
+        std::ofstream(folder + "/client-cas.pem") << files.client_ca;
+        for (const auto& [name, content] : files.others) std::ofstream(folder + "/" + name) << content;
+    }
+
+    void module_rows(int n, long granted, long denied) {
+        std::vector<Visitor> visitors = {fits(0)};
+        if (n > 1) visitors.insert(visitors.end(), {fits(n / 2), fits(n - 1)});
+        visitors.push_back(misses());
+        const auto cost = httpd_requests(with_policy(n), kPolicy, kGate, true, visitors);
+        const char* const places[] = {"first", "middle", "last"};
+        for (std::size_t i = 0; i + 1 < cost.size(); ++i) {
+            row("MTLSAllow any-partner, " + identities(n) + ", " + places[i], cost[i] - granted);
+        }
+        row("MTLSAllow any-partner, " + identities(n) + ", miss", cost.back() - denied);
+    }
+
+    long httpd_with(const std::string& rule) {
+        return httpd_requests(pki_.files(), "", rule, false, {fits(0)}).front();
+    }
+
+    long group_file(int n) {
+        Files files = pki_.files();
+        // FakeBasicAuth's password is "password".
+        files.others.emplace_back("users", names(n, "/CN=", ":xxj31ZMTZzkVA\n"));
+        files.others.emplace_back("groups", "partners:" + names(n, " /CN=", "") + "\n");
+        const std::string rule =
+            "SSLOptions +FakeBasicAuth\nAuthType Basic\nAuthName x\nAuthBasicProvider file\nAuthUserFile users\n"
+            "AuthGroupFile groups\nRequire group partners";
+        return httpd_requests(files, "", rule, false, {fits(n - 1)}).front();
+    }
+
+    void nginx_row(int n) {
+        const std::string map = "map $ssl_client_s_dn $partner {\ndefault \"\";\n" + names(n, "\"CN=", "\" p;\n") + "}";
+        const long without = nginx_requests(pki_.files(), "", "", {fits(n - 1)}).front();
+        const long with =
+            nginx_requests(pki_.files(), map, "if ($partner = \"\") { return 403; }", {fits(n - 1)}).front();
+        row("nginx map, " + count(n) + ", last", with - without);
+    }
+
+    void haproxy_rows(int n) {
+        Files files = pki_.files();
+        files.others.emplace_back("names.acl", names(n, "", "\n"));
+        files.others.emplace_back("names.map", names(n, "", " p\n"));
+        const long without = haproxy_requests(files, "", {fits(n - 1)}).front();
+        const long acl =
+            haproxy_requests(files, "http-request deny unless { ssl_c_s_dn(cn) -f names.acl }", {fits(n - 1)}).front();
+        const long map = haproxy_requests(files,
+                                          "http-request set-var(txn.partner) ssl_c_s_dn(cn),map(names.map)\n"
+                                          "http-request deny unless { var(txn.partner) -m found }",
+                                          {fits(n - 1)})
+                             .front();
+        row("HAProxy ACL, " + count(n) + ", last", acl - without);
+        row("HAProxy map, " + count(n) + ", last", map - without);
+    }
+
+    // What the children of a process hold together: pages that several share count once.
+    static long shared_kib(pid_t parent) {
+        long sum = 0;
+        for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+            std::ifstream stat(entry.path() / "stat");
+            std::string pid, name, state;
+            long above = 0;
+            if (!(stat >> pid >> name >> state >> above) || above != parent) continue;
+            std::ifstream rollup(entry.path() / "smaps_rollup");
+            for (std::string line; std::getline(rollup, line);) {
+                if (line.starts_with("Pss:")) sum += std::strtol(line.c_str() + 4, nullptr, 10);
+            }
+        }
+        return sum;
+    }
+
+    static void time_requests(test::TlsClient& client, std::vector<double>& out) {
+        for (int i = 0; i < 500; ++i) {
+            const auto start = std::chrono::steady_clock::now();
+            if (client.get("/gate/orders/17").status != 200) throw std::runtime_error("not answered");
+            out.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+        }
+    }
+    static double percentile(std::vector<double> values, double share) {
+        std::sort(values.begin(), values.end());
+        return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1))];
+    }
+
+    Report& report_;
+    bool quick_;
+    Pki pki_;
+};
+
+std::string first_line(const std::vector<std::string>& command) {
+    const std::string text = test::run_command(command, "").text;
+    return text.substr(0, text.find('\n'));
+}
+
+Json machine() {
+    utsname name{};
+    uname(&name);
+    std::string processor;
+    std::ifstream cpuinfo("/proc/cpuinfo");
+    for (std::string line; std::getline(cpuinfo, line) && processor.empty();) {
+        if (line.starts_with("model name")) processor = line.substr(line.find(':') + 2);
+    }
+    return {{"processor", processor},
+            {"cores", std::thread::hardware_concurrency()},
+            {"kernel", name.release},
+            {"httpd", first_line({test::httpd_paths().binary, "-v"})},
+            {"openssl", first_line({"openssl", "version"})},
+            {"nginx", first_line({"/usr/sbin/nginx", "-v"})},
+            {"haproxy", first_line({"/usr/sbin/haproxy", "-v"})},
+            {"valgrind", first_line({"valgrind", "--version"})}};
+}
+
+}  // namespace
+
+}  // namespace bench
+
+int main(int argc, char** argv) {
+    if (argc < 3) return 2;
+    test::set_httpd_paths(test::find_httpd(argv[1]));
+    bench::Report report;
+    report.json()["machine"] = bench::machine();
+    for (const auto& [what, value] : report.json()["machine"].items())
+        std::printf("%s: %s\n", what.c_str(), value.dump().c_str());
+    bench::Bench all(report, argc > 3);
+    try {
+        all.loading();
+        all.latency();
+        all.reload();
+        all.requests();
+        all.connections();
+    } catch (const std::exception& e) {
+        std::fprintf(stderr, "%s\n", e.what());
+        return 1;
+    }
+    std::ofstream(argv[2]) << report.json().dump(2) << '\n';
+    return 0;
+}

@@ -1,0 +1,253 @@
+#include "servers.hpp"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <thread>
+
+#include "httpd_server.hpp"
+#include "instructions.hpp"
+#include "tls_client.hpp"
+#include "world.hpp"
+
+namespace bench {
+
+namespace {
+
+constexpr int kFew = 50, kMany = 550;
+constexpr int kConnections = 20;
+
+void expect(const test::Response& response, int status) {
+    if (response.status == status) return;
+    throw std::runtime_error("answered " + std::to_string(response.status) + " instead of " + std::to_string(status) +
+                             "\n" + response.headers);
+}
+
+void ask(int port, const Visitor& visitor, int requests) {
+    test::ClientOptions options;
+    options.identity = visitor.identity;
+    test::TlsClient client(port, options);
+    for (int i = 0; i < requests; ++i) expect(client.get("/gate/orders/17"), visitor.status);
+}
+
+void write(const std::string& folder, const Files& files) {
+    const auto put = [&folder](const std::string& name, const std::string& content) {
+        std::ofstream(folder + "/" + name) << content;
+    };
+    std::filesystem::create_directories(folder + "/htdocs/gate/orders");
+    put("htdocs/gate/orders/17", "welcome");
+    put("server.pem", files.server);
+    put("client-cas.pem", files.client_ca);
+    for (const auto& [name, content] : files.others) put(name, content);
+}
+
+// One httpd process that counts; what is done to it, and what its connections cost.
+std::vector<std::uint64_t> counted(const Files& files, const std::string& global, const std::string& gate,
+                                   bool with_module, const std::function<void(int)>& work) {
+    test::Httpd httpd(test::httpd_paths());
+    write(httpd.root(), files);
+    if (!with_module) httpd.leave_out_module();
+    for (const char* module : {"auth_basic", "authn_file", "authz_groupfile"}) httpd.load(module);
+    httpd.set_log_level("emerg");
+    // With threads, since mod_watchdog's alone would make a process without them slower; with one that serves, so that
+    // no connection pays for what a thread does once.
+    httpd.configure("ThreadsPerChild 1\n" + global + "\n<Location /gate/>\n" + gate + "\n</Location>\n", "worker");
+    const test::InstructionCounter counter(httpd.root());
+    httpd.start(counter.wrapper());
+    work(httpd.port());
+    httpd.stop();
+    return counter.parts();
+}
+
+}  // namespace
+
+std::vector<long> httpd_requests(const Files& files, const std::string& global, const std::string& gate,
+                                 bool with_module, const std::vector<Visitor>& visitors) {
+    const auto parts = counted(files, global, gate, with_module, [&](int port) {
+        ask(port, visitors.front(), kFew);  // what a process does once
+        for (const Visitor& visitor : visitors) {
+            ask(port, visitor, 1);  // what is remembered of its certificate
+            ask(port, visitor, kFew);
+            ask(port, visitor, kMany);
+        }
+        ask(port, visitors.front(), 1);
+    });
+    std::vector<long> out;
+    constexpr std::size_t kEach = 3;
+    const std::size_t first = parts.size() - 1 - kEach * visitors.size();
+    for (std::size_t i = 0; i < visitors.size(); ++i) {
+        const auto few = static_cast<long>(parts[first + kEach * i + 1]);
+        const auto many = static_cast<long>(parts[first + kEach * i + 2]);
+        out.push_back((many - few) / (kMany - kFew));
+    }
+    return out;
+}
+
+Connections httpd_connections(const Files& files, const std::string& global, const std::string& gate, bool with_module,
+                              const Visitor& visitor) {
+    const auto parts = counted(files, global, gate, with_module, [&](int port) {
+        ask(port, visitor, 1);
+        for (int i = 0; i < kConnections; ++i) ask(port, visitor, 1);
+        test::ClientOptions options;
+        options.identity = visitor.identity;
+        test::SslSessionPtr session;
+        for (int i = 0; i <= kConnections; ++i) {
+            test::TlsClient client(port, options, session.get());
+            expect(client.get("/gate/orders/17"), visitor.status);
+            session = client.session();
+        }
+        ask(port, visitor, 1);
+    });
+    // The last is cut off by the stop; before it the resumed ones, whose first was a full one; before them the full
+    // ones.
+    Connections out;
+    const std::size_t end = parts.size() - 1;
+    for (std::size_t i = 0; i < kConnections; ++i) {
+        out.resumed += static_cast<long>(parts[end - kConnections + i]) / kConnections;
+        out.full += static_cast<long>(parts[end - 2 * kConnections - 1 + i]) / kConnections;
+    }
+    return out;
+}
+
+namespace {
+
+int free_port() {
+    const int s = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    bind(s, reinterpret_cast<sockaddr*>(&address), size);
+    getsockname(s, reinterpret_cast<sockaddr*>(&address), &size);
+    close(s);
+    return ntohs(address.sin_port);
+}
+
+class Folder {
+public:
+    Folder() {
+        if (mkdtemp(name_.data()) == nullptr) throw std::runtime_error("mkdtemp");
+        std::filesystem::permissions(name_, std::filesystem::perms(0755));
+    }
+    ~Folder() {
+        std::error_code ignored;
+        std::filesystem::remove_all(name_, ignored);
+    }
+    const std::string& name() const { return name_; }
+
+private:
+    std::string name_ = "/tmp/mtls-authz-bench-XXXXXX";
+};
+
+bool answers(int port) {
+    try {
+        return test::TlsClient(port, test::ClientOptions()).connected();
+    } catch (const std::exception&) {
+        return false;
+    }
+}
+
+// A server that stays in the foreground, under callgrind: what it costs from start to end.
+long whole_run(const std::string& folder, int port, const std::vector<std::string>& command,
+               const std::function<void()>& work) {
+    const test::InstructionCounter counter(folder);
+    std::vector<std::string> words = counter.wrapper("");
+    words.insert(words.end(), command.begin(), command.end());
+    const pid_t pid = fork();
+    if (pid == 0) {
+        const int out = open((folder + "/output").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+        dup2(out, 1);
+        dup2(out, 2);
+        std::vector<char*> argv;
+        for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+        argv.push_back(nullptr);
+        execvp(argv[0], argv.data());
+        _exit(127);
+    }
+    const auto stop = [pid] {
+        kill(pid, SIGTERM);
+        waitpid(pid, nullptr, 0);
+    };
+    try {
+        for (int tries = 0; !answers(port); ++tries) {
+            constexpr int kMostTries = 400;
+            if (tries == kMostTries) {
+                throw std::runtime_error(command.front() + " does not answer: " + test::file_text(folder + "/output") +
+                                         test::file_text(folder + "/start.log") +
+                                         test::file_text(folder + "/error.log"));
+            }
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        }
+        work();
+    } catch (...) {
+        stop();
+        throw;
+    }
+    stop();
+    long total = 0;
+    for (const std::uint64_t part : counter.parts()) total += static_cast<long>(part);
+    return total;
+}
+
+// The difference between many requests and few, since these servers' functions bear no names to count between.
+std::vector<long> by_difference(const Files& files, const std::vector<Visitor>& visitors,
+                                const std::function<std::string(const std::string&, int)>& config,
+                                const std::function<std::vector<std::string>(const std::string&)>& command) {
+    std::vector<long> out;
+    for (const Visitor& visitor : visitors) {
+        long cost[2] = {};
+        for (const int many : {0, 1}) {
+            const Folder folder;
+            const int port = free_port();
+            write(folder.name(), files);
+            std::ofstream(folder.name() + "/server.conf") << config(folder.name(), port);
+            cost[many] = whole_run(folder.name(), port, command(folder.name()),
+                                   [&] { ask(port, visitor, many != 0 ? kMany : kFew); });
+        }
+        out.push_back((cost[1] - cost[0]) / (kMany - kFew));
+    }
+    return out;
+}
+
+}  // namespace
+
+std::vector<long> nginx_requests(const Files& files, const std::string& map, const std::string& rule,
+                                 const std::vector<Visitor>& visitors) {
+    const auto config = [&](const std::string& folder, int port) {
+        return "daemon off;\nmaster_process off;\npid " + folder + "/pid;\nerror_log " + folder +
+               "/error.log crit;\nevents { }\nhttp {\naccess_log off;\nkeepalive_requests 100000;\n"
+               "map_hash_max_size 65536;\nmap_hash_bucket_size 128;\nclient_body_temp_path " +
+               folder + "/t1;\nproxy_temp_path " + folder + "/t2;\nfastcgi_temp_path " + folder +
+               "/t3;\nuwsgi_temp_path " + folder + "/t4;\nscgi_temp_path " + folder + "/t5;\n" + map +
+               "\nserver {\nlisten 127.0.0.1:" + std::to_string(port) + " ssl;\nssl_certificate " + folder +
+               "/server.pem;\nssl_certificate_key " + folder + "/server.pem;\nssl_client_certificate " + folder +
+               "/client-cas.pem;\nssl_protocols TLSv1.3;\nssl_verify_client optional;\nssl_session_cache off;\nroot " +
+               folder + "/htdocs;\nlocation /gate/ {\n" + rule + "\n}\n}\n}\n";
+    };
+    return by_difference(files, visitors, config, [](const std::string& folder) {
+        return std::vector<std::string>{"/usr/sbin/nginx", "-e", folder + "/start.log", "-c", folder + "/server.conf"};
+    });
+}
+
+std::vector<long> haproxy_requests(const Files& files, const std::string& rule, const std::vector<Visitor>& visitors) {
+    const auto config = [&](const std::string& folder, int port) {
+        return "global\nnbthread 1\nmaxconn 100\nfd-hard-limit 1024\ndefaults\nmode http\ntimeout client 60s\ntimeout "
+               "server 60s\ntimeout connect 5s\n"
+               "frontend f\nbind 127.0.0.1:" +
+               std::to_string(port) + " ssl crt " + folder + "/server.pem ca-file " + folder +
+               "/client-cas.pem verify optional\n" + rule +
+               "\nhttp-request return status 200 content-type text/plain string \"welcome\"\n";
+    };
+    return by_difference(files, visitors, config, [](const std::string& folder) {
+        return std::vector<std::string>{"/usr/sbin/haproxy", "-db", "-C", folder, "-f", folder + "/server.conf"};
+    });
+}
+
+}  // namespace bench
