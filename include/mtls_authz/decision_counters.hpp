@@ -1,6 +1,8 @@
 // Decisions, counted over all processes and threads of a server. Lives in memory that they share.
 #pragma once
 
+#include <sched.h>
+
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -53,7 +55,10 @@ private:
         return static_cast<std::size_t>(value);
     }
     static void add(Cell& cell, Count n = 1) noexcept { cell.fetch_add(n, std::memory_order_relaxed); }
-    Shard& shard() noexcept;
+    Shard& shard() noexcept {
+        const int processor = sched_getcpu();
+        return shards_[static_cast<std::size_t>(processor < 0 ? 0 : processor) % kShards];
+    }
     template <class Pick>
     Count sum(Pick pick) const noexcept;
 

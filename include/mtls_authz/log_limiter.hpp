@@ -57,6 +57,7 @@ private:
     static constexpr std::size_t kPlaces = 1024;
     static constexpr std::size_t kNeighbours = 8;
     Place& place_of(std::uint64_t key, const Kind& kind, std::int64_t now) noexcept;
+    std::atomic<bool> has_left_out_{false};  // somewhere, perhaps: else nobody looks through all places
     std::array<Place, kPlaces> places_{};
     Place others_;
 };

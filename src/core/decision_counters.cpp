@@ -1,15 +1,8 @@
 #include "mtls_authz/decision_counters.hpp"
 
-#include <sched.h>
-
 #include <algorithm>
 
 namespace mtls {
-
-DecisionCounters::Shard& DecisionCounters::shard() noexcept {
-    const int processor = sched_getcpu();
-    return shards_[static_cast<std::size_t>(std::max(processor, 0)) % kShards];
-}
 
 void DecisionCounters::observe(std::uint64_t nanoseconds) noexcept {
     Shard& own = shard();

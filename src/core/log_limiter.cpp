@@ -46,15 +46,19 @@ bool LogLimiter::admits(const Kind& kind, std::int64_t now) noexcept {
         if (!next.has_left_out() && next.is_over(now)) next = {static_cast<std::uint32_t>(now), 0};
         if (next.seen < UINT32_MAX) ++next.seen;
     } while (!place.minute.compare_exchange_weak(known, std::bit_cast<std::uint64_t>(next)));
-    return !next.has_left_out();
+    if (!next.has_left_out()) return true;
+    has_left_out_.store(true);
+    return false;
 }
 
 std::vector<LogLimiter::LeftOut> LogLimiter::take_left_out(std::int64_t now) {
     std::vector<LeftOut> out;
+    if (!has_left_out_.exchange(false)) return out;
     const auto take = [&](Place& place) {
         std::uint64_t known = place.minute.load();
         const auto minute = std::bit_cast<Minute>(known);
-        if (!minute.has_left_out() || !minute.is_over(now)) return;
+        if (!minute.has_left_out()) return;
+        if (!minute.is_over(now)) return has_left_out_.store(true);
         const Minute next{static_cast<std::uint32_t>(now), 0};
         if (!place.minute.compare_exchange_strong(known, std::bit_cast<std::uint64_t>(next))) return;
         const auto label = place.label.read();

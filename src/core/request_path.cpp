@@ -52,7 +52,12 @@ constexpr std::array<std::uint8_t, 256> kClasses = [] {
 // Whether nothing in it could be read in two ways: so for nearly every path.
 bool is_plain(std::string_view path) {
     unsigned seen = 0;
-    for (const char c : path) seen |= kClasses[static_cast<unsigned char>(c)];
+    const auto class_at = [&path](std::size_t i) { return kClasses[static_cast<unsigned char>(path[i])]; };
+    std::size_t at = 0;
+    for (; at + 4 <= path.size(); at += 4) {
+        seen |= static_cast<unsigned>(class_at(at) | class_at(at + 1) | class_at(at + 2) | class_at(at + 3));
+    }
+    for (; at < path.size(); ++at) seen |= class_at(at);
     return seen == 0 || ((seen & kOdd) == 0 && path.find("/.") == std::string_view::npos);
 }
 

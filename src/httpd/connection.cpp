@@ -154,28 +154,23 @@ extern "C" int on_process_connection(conn_rec* c) {
 
 }  // namespace
 
-void TlsConnection::refresh() {
-    X509* const leaf = SSL_get0_peer_certificate(ssl_);
-    const bool same = (certificate_ ? certificate_->leaf.get() : nullptr) == leaf;
-    if (same && !facts_.version.empty()) return;
+void TlsConnection::take_certificate() {
     const ErrorQueueGuard errors;
+    X509* const leaf = SSL_get0_peer_certificate(ssl_);
     const std::string_view version = SSL_get_version(ssl_);
     facts_.version = version.substr(version.starts_with("TLSv") ? 4 : 0);
     facts_.resumed = SSL_session_reused(ssl_) == 1;
     certificate_.reset();
     sighted_ = 0;
+    const int copies = known_grant_.copies;
     known_grant_ = {};
+    known_grant_.copies = copies;
     if (leaf == nullptr) return;
     auto presented = std::make_shared<PresentedCertificate>();
     presented->leaf = share(*leaf);
     presented->helpers = helpers_of(ssl_, *leaf);
     presented->facts = read_facts(*leaf);
     certificate_ = std::move(presented);
-}
-
-TlsConnection* tls_of(conn_rec* c) {
-    conn_rec* const own = c->master != nullptr ? c->master : c;
-    return static_cast<TlsConnection*>(ap_get_module_config(own->conn_config, &mtls_authz_module));
 }
 
 void register_connection_hooks() {

@@ -1,6 +1,8 @@
 // What is kept for a TLS connection: the client's certificate, and whom it belongs to.
 #pragma once
 
+#include <openssl/ssl.h>
+
 #include <atomic>
 #include <memory>
 #include <string>
@@ -8,8 +10,6 @@
 #include "config.hpp"
 #include "known_grant.hpp"
 #include "mtls_authz/identification_cache.hpp"
-
-struct ssl_st;
 
 namespace mtls::httpd {
 
@@ -28,7 +28,11 @@ public:
 
     // Takes the certificate that the connection has now, if it is another one than before (renegotiation,
     // post-handshake authentication). Touches the SSL*, so only on the connection's own thread.
-    void refresh();
+    void refresh() {
+        const X509* const leaf = certificate_ ? certificate_->leaf.get() : nullptr;
+        if (!facts_.version.empty() && SSL_get0_peer_certificate(ssl_) == leaf) return;
+        take_certificate();
+    }
 
     // Null where the client sent no certificate.
     const std::shared_ptr<const PresentedCertificate>& certificate() const { return certificate_; }
@@ -52,6 +56,8 @@ public:
     IdentificationCache& identifications() { return identifications_; }
 
 private:
+    void take_certificate();
+
     ssl_st* const ssl_;
     std::shared_ptr<const PresentedCertificate> certificate_;
     TlsFacts facts_;
@@ -61,7 +67,10 @@ private:
 };
 
 // The connection's TLS state, the master's for an HTTP/2 stream; null without TLS.
-TlsConnection* tls_of(conn_rec* c);
+inline TlsConnection* tls_of(const conn_rec* c) {
+    const conn_rec* const own = c->master != nullptr ? c->master : c;
+    return static_cast<TlsConnection*>(ap_get_module_config(own->conn_config, &mtls_authz_module));
+}
 
 // Of names that MTLSClientCA announces: beyond 64 KiB every handshake would fail.
 constexpr std::size_t kMostAnnouncedBytes = 16384;

@@ -3,32 +3,53 @@
 #include <algorithm>
 #include <ctime>
 
+#include "nested.hpp"
 #include "request.hpp"
 
 namespace mtls::httpd {
 
+namespace {
+
+bool is_wanted_whole(request_rec* r, const DirConfig& config) {
+    return config.forward != nullptr || audit_log_for(r, Outcome::kAllow) != nullptr ||
+           APLOG_R_IS_LEVEL(r, APLOG_DEBUG);
+}
+
+EnvLevel env_of(const DirConfig& config) { return config.env.value_or(EnvLevel::kBasic); }
+
+}  // namespace
+
+// What is left out here was asked when the grant was remembered, and follows from the key.
+const KnownGrant* find_known_grant(request_rec* r, const DirConfig& config) {
+    conn_rec* const c = r->connection;
+    if (c->master != nullptr || r->main != nullptr) return nullptr;
+    TlsConnection* const tls = tls_of(c);
+    if (tls == nullptr) return nullptr;
+    tls->refresh();
+    const KnownGrant& known = tls->known_grant();
+    const GrantKey& key = known.key;
+    if (key.allow != config.allow || key.deny != config.deny || key.method != r->method_number ||
+        key.env != env_of(config) || key.server != &server_config(r->server).cas ||
+        key.version != state().live.policy.version() || is_wanted_whole(r, config)) {
+        return nullptr;
+    }
+    const std::int64_t now = std::time(nullptr);
+    const bool holds = known.valid_from <= now && now <= known.valid_until && !tls->is_sighting_due(now);
+    return holds ? &known : nullptr;
+}
+
 GrantKey grant_key(request_rec* r, const DirConfig& config) {
     const RuleTraits traits = traits_of(config);
-    const bool forwards = config.forward != nullptr && !config.forward->is_off();
-    const bool asks_more = traits.captures || traits.grants || traits.merged || forwards || r->main != nullptr ||
-                           r->connection->master != nullptr || r->method_number == M_INVALID;
-    if (asks_more || audit_log_for(r, Outcome::kAllow) != nullptr || APLOG_R_IS_LEVEL(r, APLOG_DEBUG)) return {};
+    const bool asks_more = traits.captures || traits.grants || traits.merged || r->main != nullptr ||
+                           r->connection->master != nullptr || r->method_number == M_INVALID ||
+                           acts_on_all_below(r->method_number);
+    if (asks_more) return {};
     return {state().live.policy.version(),
             &server_config(r->server).cas,
             config.allow,
             config.deny,
             r->method_number,
-            config.env.value_or(EnvLevel::kBasic)};
-}
-
-const KnownGrant* find_known_grant(request_rec* r, const GrantKey& key) {
-    TlsConnection* const tls = tls_of(r->connection);
-    if (key.version == 0 || tls == nullptr) return nullptr;
-    tls->refresh();
-    const KnownGrant& known = tls->known_grant();
-    const std::int64_t now = std::time(nullptr);
-    const bool same = known.key == key && known.valid_from <= now && now <= known.valid_until;
-    return same && !tls->is_sighting_due(now) ? &known : nullptr;
+            env_of(config)};
 }
 
 namespace {
@@ -53,14 +74,19 @@ void remember_grant(request_rec* r, const GrantKey& key, const Decision& decisio
                     std::size_t partner) {
     if (key.version == 0) return;
     KnownGrant& known = tls_of(r->connection)->known_grant();
+    // What was handed over stays until the connection ends, since requests before may still be logged: so a connection
+    // that goes back and forth, or outlives many policies, is remembered so often and no more.
+    constexpr int kMostCopies = 32;
+    if (!same_variables(known.handover.variables, handover.variables)) {
+        if (known.copies == kMostCopies) return;
+        ++known.copies;
+        known.handover.variables = copied(r->connection->pool, handover.variables);
+        known.handover.partner = known.handover.variables[1].value;
+    }
     known.key = key;
     known.valid_from = decision.who->valid_from;
     known.valid_until = decision.who->valid_until;
     known.partner = partner;
-    // A connection that outlives many policies does not grow with each of them.
-    if (same_variables(known.handover.variables, handover.variables)) return;
-    known.handover.variables = copied(r->connection->pool, handover.variables);
-    known.handover.partner = known.handover.variables[1].value;
 }
 
 }  // namespace mtls::httpd

@@ -28,18 +28,18 @@ struct KnownGrant {
     std::int64_t valid_until = -1;
     std::size_t partner = 0;  // as counted
     Handover handover;        // in the connection's pool
+    int copies = 0;           // that were put there for this connection, whatever its certificate
 };
 
 struct Decision;
 
-// To be asked before anything is decided. The version is 0 where a request asks for more than a known grant can say:
-// rules about paths or captures, subrequests, streams of HTTP/2, and whoever wants the whole decision for a log or a
-// backend.
-GrantKey grant_key(request_rec* r, const DirConfig& config);
+// What the connection's certificate was granted, where this request asks the same and that holds now; else null. The
+// path is the caller's business. Whatever wants the whole decision, for a log or a backend, is not answered.
+const KnownGrant* find_known_grant(request_rec* r, const DirConfig& config);
 
-// What the connection's certificate was granted under the same key, where that holds now; else null. The path is the
-// caller's business.
-const KnownGrant* find_known_grant(request_rec* r, const GrantKey& key);
+// To be asked before anything is decided. The version is 0 where a request asks for more than a known grant can say:
+// rules about paths or captures, subrequests, streams of HTTP/2, methods that act on all below.
+GrantKey grant_key(request_rec* r, const DirConfig& config);
 
 // After a grant that was decided under this key.
 void remember_grant(request_rec* r, const GrantKey& key, const Decision& decision, const Handover& handover,

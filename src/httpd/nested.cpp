@@ -10,19 +10,8 @@ bool is_dav_destination(const request_rec* r) {
     return r->main != nullptr && (r->main->method_number == M_COPY || r->main->method_number == M_MOVE);
 }
 
-// Whether the method takes along what lies below. Without a Depth header, it does.
 bool is_recursive(const request_rec* r) {
-    switch (r->method_number) {
-        case M_COPY:
-        case M_MOVE:
-        case M_DELETE:
-        case M_PROPFIND:
-        case M_LOCK:
-        case M_REPORT:
-            break;
-        default:
-            return false;
-    }
+    if (!acts_on_all_below(r->method_number)) return false;
     const char* const depth = apr_table_get(r->headers_in, "Depth");
     return depth == nullptr || std::string_view(depth) != "0";
 }

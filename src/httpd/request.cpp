@@ -160,19 +160,22 @@ bool is_decided(const request_rec* r, const RequestState& request) {
            same_text(request.decided_path, r->uri);
 }
 
-// Where nothing has changed since this connection's last grant.
-bool grant_as_before(request_rec* r, RequestState& request, const GrantKey& key) {
+// Where nothing has changed since this connection's last grant. Gates below are no matter: known grants are of methods
+// that do not reach there.
+bool grant_as_before(request_rec* r, RequestState& request, const DirConfig& config) {
     const std::int64_t start = start_measuring();
-    const KnownGrant* const known = find_known_grant(r, key);
-    if (known == nullptr || check_path(r) != Reason::kGranted || nested_gate(r) != nullptr) return false;
+    const KnownGrant* const known = find_known_grant(r, config);
+    if (known == nullptr || check_path(r) != Reason::kGranted) return false;
     request.handover = &known->handover;
     request.reason = Reason::kGranted;
+    request.granted_as_before = true;
     account_for_known_grant(known->partner, nanoseconds_since(start));
     return true;
 }
 
-void decide_anew(request_rec* r, RequestState& request, const GrantKey& key) {
-    const DirConfig& config = dir_config(r);
+void decide_anew(request_rec* r, RequestState& request, const DirConfig& config) {
+    const GrantKey key = grant_key(r, config);
+    request.granted_as_before = false;
     const std::int64_t start = start_measuring();
     Decision d = decide_request(r, request);
     d.duration = nanoseconds_since(start);
@@ -187,13 +190,11 @@ void decide_anew(request_rec* r, RequestState& request, const GrantKey& key) {
 }
 
 // Decides once for this request and its configuration; returns whether it may go on.
-bool decide_once(request_rec* r, RequestState& request) {
-    const DirConfig& config = dir_config(r);
+bool decide_once(request_rec* r, RequestState& request, const DirConfig& config) {
     forbid_caching(r);
     if (!is_decided(r, request)) {
         if (traits_of(config).methods) remove_method_overrides(r);
-        const GrantKey key = grant_key(r, config);
-        if (!grant_as_before(r, request, key)) decide_anew(r, request, key);
+        if (!grant_as_before(r, request, config)) decide_anew(r, request, config);
         request.decided_path = r->uri;
         request.decided_for = r->per_dir_config;  // last: what threw before this has decided nothing
     }
@@ -229,7 +230,7 @@ int check_access(request_rec* r) {
     const DirConfig& config = dir_config(r);
     if (!has_gate(config)) return DECLINED;
     RequestState& request = request_state(r);
-    const bool pass = decide_once(r, request);
+    const bool pass = decide_once(r, request, config);
     tell_application(r, request, true);
     return pass ? DECLINED : status_of(request.reason);
 }
@@ -247,11 +248,22 @@ int check_ungated(request_rec* r) {
     return HTTP_FORBIDDEN;
 }
 
+// Nearly always: nothing has happened since the access checker, and nothing more is to be done.
+bool stands_as_granted(const request_rec* r, const RequestState& request, const DirConfig& config) {
+    return request.granted_as_before && request.decided_for == r->per_dir_config && request.decided_path == r->uri &&
+           !config.has_provider && !config.remote_user.value_or(false) && !state().has_cache &&
+           stand_as_set(r, request.variables, request.first_variable, false);
+}
+
 int assert_decision(request_rec* r) {
     forward(r, nullptr);  // whatever another request, which led here, was granted
-    const bool known = ap_get_module_config(r->request_config, &mtls_authz_module) != nullptr;
-    if (state().sections.empty() && !known) return DECLINED;
+    auto* const known = static_cast<RequestState*>(ap_get_module_config(r->request_config, &mtls_authz_module));
+    if (state().sections.empty() && known == nullptr) return DECLINED;
     const DirConfig& config = dir_config(r);
+    if (known != nullptr && stands_as_granted(r, *known, config)) {
+        known->fixups_done = true;
+        return DECLINED;
+    }
     RequestState& request = request_state(r);
     const bool gate = has_gate(config);
     if (reaches_below(r) && !request.reaches_below) {
@@ -259,7 +271,7 @@ int assert_decision(request_rec* r) {
         request.decided_for = nullptr;
         request.provider_asked = request.provider_asked && !config.requires_grant;
     }
-    if (gate && !decide_once(r, request)) {
+    if (gate && !decide_once(r, request, config)) {
         tell_application(r, request, true);
         return status_of(request.reason);
     }
@@ -287,7 +299,7 @@ int assert_decision(request_rec* r) {
 // The values that the sections' regular expressions captured, before .htaccess can set others by the same name.
 void remember_captures(request_rec* r) {
     const DirConfig& config = dir_config(r);
-    if (!has_gate(config) || !traits_of(config).captures) return;
+    if (!traits_of(config).captures || !has_gate(config)) return;
     std::size_t count = 0;
     const auto for_each_capture = [&config](auto visit) {
         for_each_rule(config, [&visit](const GateRule& rule) {
@@ -308,7 +320,6 @@ void remember_captures(request_rec* r) {
 
 // TRACE is answered before any access check, and before httpd has merged the sections: so they are merged here.
 int refuse_trace(request_rec* r) {
-    if (r->method_number != M_TRACE) return DECLINED;
     for (const auto walk : {ap_directory_walk, ap_file_walk, ap_location_walk, ap_if_walk}) {
         const int status = walk(r);
         if (status != OK) return status;
@@ -326,7 +337,7 @@ int refuse_trace(request_rec* r) {
 // A redirect inside the server may have lost no_cache since the decision.
 void forbid_caching_again(request_rec* r) {
     const DirConfig& config = dir_config(r);
-    if (has_gate(config) || config.has_provider || is_authenticated_here(r)) forbid_caching(r);
+    if (state().has_cache && (has_gate(config) || config.has_provider || is_authenticated_here(r))) forbid_caching(r);
     void* const known = ap_get_module_config(r->request_config, &mtls_authz_module);
     if (known != nullptr) static_cast<RequestState*>(known)->handler_started = true;
 }
@@ -334,10 +345,13 @@ void forbid_caching_again(request_rec* r) {
 // LogOnly is there to compare with the rule that it replaces: where that one denied first, decide now.
 int finish(request_rec* r) {
     const DirConfig& config = dir_config(r);
+    const auto* const known =
+        static_cast<const RequestState*>(ap_get_module_config(r->request_config, &mtls_authz_module));
+    if (known != nullptr && known->granted_as_before && !config.has_provider && r->next == nullptr) return DECLINED;
     const bool undecided = has_gate(config) && gate_mode(config) == GateMode::kLogOnly &&
                            request_state(r).decided_for != r->per_dir_config;
     const bool denied_elsewhere = r->status == HTTP_FORBIDDEN || r->status == HTTP_UNAUTHORIZED;
-    if (undecided && denied_elsewhere) decide_once(r, request_state(r));
+    if (undecided && denied_elsewhere) decide_once(r, request_state(r), config);
     close_accounts(r);
     return DECLINED;
 }
@@ -369,6 +383,7 @@ extern "C" int on_post_perdir_config(request_rec* r) {
     });
 }
 extern "C" int on_map_to_storage(request_rec* r) {
+    if (r->method_number != M_TRACE) return DECLINED;
     return guarded(r, [&] { return refuse_trace(r); });
 }
 extern "C" void on_insert_filter(request_rec* r) {

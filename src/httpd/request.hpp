@@ -49,6 +49,7 @@ struct RequestState {
     std::optional<Reason> denied_for;     // why this module denied the request
     Account* pending = nullptr;           // written to the audit log when the request is logged
     ProviderFinding satisfied, refused;   // the first of each kind
+    bool granted_as_before = false;       // by what its connection was granted last
     bool provider_asked = false;          // a Require mtls-* was evaluated for this request
     bool reaches_below = false;           // a WebDAV method that acts on all below: grants have to reach there too
     bool fixups_done = false;

@@ -109,9 +109,12 @@ int add_to_server_status(request_rec* r, int flags) {
     return OK;
 }
 
-extern "C" int on_handler(request_rec* r) {
-    if (r->handler == nullptr || *r->handler != *kHandler) return DECLINED;
+[[gnu::noinline]] int answer_guarded(request_rec* r) {
     return guarded(r, [&] { return answer(r); });
+}
+
+extern "C" int on_handler(request_rec* r) {
+    return r->handler != nullptr && std::string_view(r->handler) == kHandler ? answer_guarded(r) : DECLINED;
 }
 extern "C" int on_server_status(request_rec* r, int flags) {
     return guarded(r->server, DECLINED, [&] { return add_to_server_status(r, flags); });

@@ -1,7 +1,5 @@
 #include "variables.hpp"
 
-#include <algorithm>
-
 #include "request.hpp"
 
 namespace mtls::httpd {
@@ -19,7 +17,7 @@ inline bool begins(const char* key, const char* start) {
 
 inline bool is_ours(const char* key, bool with_redirects) {
     constexpr std::size_t kRedirect = 9;
-    if (key == nullptr) return false;
+    if (key == nullptr || ((*key | 0x20) != 'm' && !with_redirects)) return false;
     while (with_redirects && begins(key, "redirect_")) key += kRedirect;
     return begins(key, "mtls_");
 }
@@ -53,18 +51,19 @@ std::span<const Variable> granted_variables(request_rec* r, const Decision& deci
 
 std::size_t set_variables(request_rec* r, std::span<const Variable> variables, bool with_redirects) {
     apr_table_t* const table = r->subprocess_env;
+    const apr_array_header_t* const all = apr_table_elts(table);
     // What is removed makes the rest move up.
-    for (std::size_t i = 0; i < entries_of(table).size();) {
-        const char* const key = entries_of(table)[i].key;
+    for (int i = 0; i < all->nelts;) {
+        const char* const key = reinterpret_cast<const apr_table_entry_t*>(all->elts)[i].key;
         if (is_ours(key, with_redirects)) {
             apr_table_unset(table, key);
         } else {
             ++i;
         }
     }
-    const std::size_t first = entries_of(table).size();
+    const int first = all->nelts;
     for (const Variable& variable : variables) apr_table_addn(table, variable.name, variable.value);
-    return first;
+    return static_cast<std::size_t>(first);
 }
 
 bool stand_as_set(const request_rec* r, std::span<const Variable> variables, std::size_t first, bool with_redirects) {
@@ -76,7 +75,10 @@ bool stand_as_set(const request_rec* r, std::span<const Variable> variables, std
         if (entry->key != variable.name || entry->val != variable.value) return false;
         ++entry;
     }
-    return std::none_of(entry, all.end(), [&](const apr_table_entry_t& e) { return is_ours(e.key, with_redirects); });
+    for (; entry != all.end(); ++entry) {
+        if (is_ours(entry->key, with_redirects)) return false;
+    }
+    return true;
 }
 
 }  // namespace mtls::httpd

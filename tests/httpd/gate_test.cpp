@@ -124,7 +124,8 @@ CLAIM(a_grant_found_again_is_found_only_by_the_same_request) {
         CHECK_EQUAL(response.status, 200);
         return response.headers;
     };
-    for (int round = 0; round < 3; ++round) {
+    constexpr int kMoreThanAreKept = 40;
+    for (int round = 0; round < kMoreThanAreKept; ++round) {
         for (int i = 0; i < 2; ++i) CHECK_CONTAINS(told("/gate/x"), "X-Told: acme (null)");
         for (int i = 0; i < 2; ++i) CHECK_CONTAINS(told("/gate/all/x"), "X-Told: acme suppliers");
         CHECK_EQUAL(client.get("/gate/x", "", "HEAD").status, 200);
