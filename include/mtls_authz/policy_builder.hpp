@@ -56,6 +56,10 @@ public:
         std::size_t limit;   // of its size
     };
     const std::map<std::string, FileRead>& files_read() const { return files_read_; }
+
+    // What an earlier builder has decoded, to be used again. And what this one has used.
+    void reuse(CertificateFiles known) { known_certificates_ = std::move(known); }
+    CertificateFiles take_certificates() { return std::move(certificates_); }
     // The patterns that were expanded, with the files found, or why none could be.
     const std::map<std::string, Result<std::vector<std::string>>>& patterns_read() const { return patterns_read_; }
     std::string absolute(const std::string& file) const { return file.starts_with('/') ? file : root_ + "/" + file; }
@@ -111,7 +115,9 @@ private:
     std::vector<Expectation> expectations_;
     std::vector<WatchedFiles> crl_files_;
     std::map<std::string, FileRead> files_read_;
-    std::unordered_map<std::string, CertificateFile> certificates_;  // of anchors and intermediates, by path
+    CertificateFiles known_certificates_;                               // that an earlier one named
+    CertificateFiles certificates_;                                     // that this policy names
+    std::unordered_map<std::string, CertificateFile> certificates_at_;  // by path
     std::map<std::string, Result<std::vector<std::string>>> patterns_read_;
 };
 

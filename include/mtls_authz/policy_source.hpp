@@ -84,6 +84,7 @@ private:
         Digests digests;
         std::map<std::string, std::size_t> counts;  // files by pattern
         FileRecord record;
+        CertificateFiles certificates;
         bool settled = false;
     };
     Draft make_draft(FileSource& files) const;
@@ -99,6 +100,7 @@ private:
     Digests in_force_;
     std::map<std::string, std::size_t> counts_;  // files by pattern, in force
     std::optional<Draft> draft_;
+    CertificateFiles certificates_;  // of the policy in force
     FileRecord record_;
     std::size_t record_size_ = 0;
     struct Stamped {

@@ -51,6 +51,9 @@ private:
     std::shared_ptr<const std::vector<AnchorCertificate>> certificates_;
 };
 
+// Files that were read before, by the SHA-256 of their content: what has not changed is not decoded again.
+using CertificateFiles = std::unordered_map<std::string, CertificateFile>;
+
 // One file of one MTLSTrustAnchor line.
 struct Anchor {
     std::string file;  // as it is spelled in the directive: `anchor=` refers to it by that

@@ -85,23 +85,30 @@ std::optional<std::string> PolicyBuilder::read_content(const Directive& d, const
     return std::nullopt;
 }
 
-// Each file once, whoever names it.
+// Each file once, whoever names it; and what an earlier policy had is not decoded again.
 bool PolicyBuilder::read_file(const Directive& d, const std::string& file, CertificateFile& out) {
     const std::string path = absolute(file);
-    const auto known = certificates_.find(path);
-    if (known != certificates_.end()) {
-        out = known->second;
+    const auto here = certificates_at_.find(path);
+    if (here != certificates_at_.end()) {
+        out = here->second;
         return true;
     }
     const auto content = read_content(d, file, kLargestCertificateFile);
     if (!content) return false;
-    auto certificates = read_certificates(*content, path);
-    if (!certificates) {
-        error(d.where, d.name + ": " + certificates.error());
-        return false;
+    const std::string& digest = files_read_.at(path).digest;
+    const auto known = known_certificates_.find(digest);
+    if (known != known_certificates_.end()) {
+        out = known->second;
+    } else {
+        auto certificates = read_certificates(*content, path);
+        if (!certificates) {
+            error(d.where, d.name + ": " + certificates.error());
+            return false;
+        }
+        out = CertificateFile(std::move(certificates.value()));
     }
-    out = CertificateFile(std::move(certificates.value()));
-    certificates_.emplace(path, out);
+    certificates_.emplace(digest, out);
+    certificates_at_.emplace(path, out);
     return true;
 }
 

@@ -141,10 +141,12 @@ PolicySource::Draft PolicySource::make_draft(FileSource& files) const {
     Draft draft;
     Recorder recorder(files, draft.record);
     PolicyBuilder builder(root_, recorder);
+    builder.reuse(certificates_);
     for (const Directive& directive : directives_) builder.add(directive);
     for (const WatchedFiles& watched : watched_) builder.add_files(watched);
     draft.policy = builder.build();
     draft.findings = builder.diagnostics();
+    draft.certificates = builder.take_certificates();
     for (const auto& [path, read] : builder.files_read()) draft.digests[path] = {read.digest, read.limit};
     for (const auto& [pattern, found] : builder.patterns_read()) {
         if (!is_glob(pattern)) continue;
@@ -168,6 +170,7 @@ PolicySource::Draft PolicySource::make_draft(FileSource& files) const {
 void PolicySource::adopt(Draft& draft) {
     in_force_ = std::move(draft.digests);
     counts_ = std::move(draft.counts);
+    certificates_ = std::move(draft.certificates);
 }
 
 std::shared_ptr<const Policy> PolicySource::build(std::vector<Diagnostic>& findings) {

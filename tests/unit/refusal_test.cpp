@@ -129,6 +129,32 @@ CLAIM(a_changed_anchor_file_counts_after_two_equal_looks_and_a_bad_one_never) {
     std::filesystem::remove_all(folder);
 }
 
+CLAIM(a_reload_decodes_only_the_certificates_that_changed) {
+    const auto a = test::make_ca("A"), b = test::make_ca("B"), c = test::make_ca("C");
+    Draft d;
+    d.file("a.pem", a.cert_pem()).file("b.pem", b.cert_pem());
+    d.file("all.conf", partner("one", "MTLSIdentity CN:one\nMTLSTrustAnchor a.pem") +
+                           partner("two", "MTLSIdentity CN:two\nMTLSTrustAnchor b.pem"));
+    DiskFiles disk;
+    PolicySource source(d.folder(), disk);
+    source.watch({d.folder() + "/all.conf", "all.conf", {"httpd.conf", 1}});
+    std::vector<Diagnostic> said;
+    const auto before = source.build(said);
+    CHECK(before != nullptr);
+    const auto anchor_of = [](const Policy& policy, const char* name) {
+        return policy.find(name)->anchors->anchors.front().certificates.begin()->certificate.get();
+    };
+    d.file("b.pem", c.cert_pem());
+    CHECK(source.look(said) == nullptr);
+    const auto after = source.look(said);
+    CHECK(after != nullptr);
+    CHECK(anchor_of(*after, "one") == anchor_of(*before, "one"));
+    CHECK(anchor_of(*after, "two") != anchor_of(*before, "two"));
+    CHECK_EQUAL(verdict(ask(*after, test::issue(client_spec("one"), &a))), "granted one");
+    CHECK_EQUAL(verdict(ask(*after, test::issue(client_spec("two"), &b))), "not-verified");
+    CHECK_EQUAL(verdict(ask(*after, test::issue(client_spec("two"), &c))), "granted two");
+}
+
 CLAIM(crls_are_asked_for_every_certificate_below_the_anchor) {
     const auto root = test::make_ca("Root"), sub = test::make_ca("Sub", &root), other = test::make_ca("Other");
     const auto signer = test::make_ca("Signer", &root), alien = test::make_ca("Signer", &other);
