@@ -224,7 +224,7 @@ public:
 private:
     static constexpr const char* kPolicy = "MTLSPolicyFile partners.conf\n";
     // What a look at the files costs is not a request's.
-    static constexpr const char* kQuietPolicy = "MTLSPolicyFile partners.conf\nMTLSPolicyRefresh 3600\n";
+    static constexpr const char* kQuietPolicy = "MTLSPolicyFile partners.conf\nMTLSPolicyRefresh 0\n";
     static constexpr const char* kGate = "Require all granted\nMTLSAllow any-partner";
 
     struct Folder {

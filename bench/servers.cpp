@@ -171,9 +171,13 @@ long whole_run(const std::string& folder, int port, const std::vector<std::strin
         execvp(argv[0], argv.data());
         _exit(127);
     }
+    // Again and again: nginx misses a signal that comes just before it waits for the next event.
     const auto stop = [pid] {
-        kill(pid, SIGTERM);
-        waitpid(pid, nullptr, 0);
+        for (int tries = 0; waitpid(pid, nullptr, WNOHANG) == 0; ++tries) {
+            constexpr int kMostTries = 300;
+            kill(pid, tries < kMostTries ? SIGTERM : SIGKILL);
+            std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        }
     };
     try {
         for (int tries = 0; !answers(port); ++tries) {

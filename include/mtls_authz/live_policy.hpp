@@ -78,7 +78,8 @@ private:
     std::multimap<std::string, X509*> server_cas_;
     std::multimap<std::string, X509*> known_cas_;  // the policy's, and mod_ssl's
     SharedState* shared_ = nullptr;
-    std::string record_;  // of the policy in force, as long as the siblings do not have it
+    std::string record_;         // of the policy in force, as long as the siblings do not have it
+    bool was_replaced_ = false;  // the policy was, at the last look
     std::uint64_t last_serial_ = 0;
     std::int64_t in_force_since_ = 0;
 };

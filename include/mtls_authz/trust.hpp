@@ -99,8 +99,9 @@ public:
     };
     // The named CA that issued `certificate`: name and signature; nullptr where none did, or none exists at `now`.
     // `same_name` is set where a CA of that name is known, but another key signed.
-    const Issuer* issuer_of(const X509& certificate, const DistinguishedName& issuer_name, std::int64_t now,
-                            bool& same_name) const;
+    // `digest`: SHA-256 of the certificate.
+    const Issuer* issuer_of(const X509& certificate, const std::string& digest, const DistinguishedName& issuer_name,
+                            std::int64_t now, bool& same_name) const;
     bool knows_leaf(const std::string& sha256, std::int64_t now) const;
     bool names(const std::string& ca_id, std::int64_t now) const;
 

@@ -1,8 +1,24 @@
 #include "mtls_authz/live_policy.hpp"
 
+#if __has_include(<malloc.h>)
+#include <malloc.h>
+#endif
+
 #include <ctime>
+#include <utility>
 
 namespace mtls {
+
+namespace {
+
+// What a reload needed besides, and the policy before it, are as large as the policy itself.
+void give_memory_back() {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
+
+}  // namespace
 
 void LivePolicy::set_trust(const FileTrust& trust) {
     disk_.set_trust(trust);
@@ -38,6 +54,7 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
         warn_of_unreadable(crl_files_.paths(), *disk_.trust(), reported);
     }
     publish();
+    give_memory_back();
     return policy_;
 }
 
@@ -71,6 +88,7 @@ LookOutcome LivePolicy::look() {
     LookOutcome outcome;
     const std::lock_guard lock(looking_);
     current_.reclaim();
+    if (std::exchange(was_replaced_, false)) give_memory_back();
     outcome.before = policy_;
     // Refusals first: nothing that is wrong with the rest may hold them up.
     const bool refusals = revocation_files_.look(outcome.findings);
@@ -88,6 +106,7 @@ LookOutcome LivePolicy::look() {
         crl_files_.look(known_cas_, outcome.findings);
         publish();
         record_ = source_.take_record();
+        was_replaced_ = true;
     }
     keep_record(outcome.findings);
     return outcome;

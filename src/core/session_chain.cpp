@@ -59,6 +59,7 @@ std::vector<X509Ptr> useful_helpers(const X509& leaf, const std::vector<X509*>& 
 
 std::string encode_helpers(const X509& leaf, const std::vector<X509Ptr>& helpers) {
     std::string out(1, kVersion);
+    if (helpers.empty()) return out;
     out += certificate_sha256(leaf);
     for (const X509Ptr& helper : helpers) {
         const std::string der = der_of(*helper);

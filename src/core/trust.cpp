@@ -21,8 +21,9 @@ bool exists_at(const std::vector<TimeWindow>& windows, std::int64_t now) {
 
 SignatureMemory signatures;  // of this process
 
-bool signed_by(const X509& certificate, const X509& issuer) {
-    const std::string link = sha256("link" + certificate_sha256(certificate) + spki_sha256(issuer));
+// `digest`, `issuer_key`: SHA-256 of the certificate, and of the issuer's key.
+bool signed_by(const X509& certificate, const std::string& digest, const X509& issuer, const std::string& issuer_key) {
+    const std::string link = sha256("link" + digest + issuer_key);
     if (signatures.knows(link)) return true;
     const ErrorQueueGuard errors;
     EVP_PKEY* const key = X509_get0_pubkey(&issuer);
@@ -91,14 +92,16 @@ std::vector<X509*> CaDirectory::intermediates_named(const std::string& canonical
     return found == intermediates_.end() ? std::vector<X509*>() : found->second;
 }
 
-const CaDirectory::Issuer* CaDirectory::issuer_of(const X509& certificate, const DistinguishedName& issuer_name,
-                                                  std::int64_t now, bool& same_name) const {
+const CaDirectory::Issuer* CaDirectory::issuer_of(const X509& certificate, const std::string& digest,
+                                                  const DistinguishedName& issuer_name, std::int64_t now,
+                                                  bool& same_name) const {
     const auto named = by_name_.find(issuer_name.canonical);
     if (named == by_name_.end()) return nullptr;
     bool known_key = false;
     for (const std::string& id : named->second) {
         const Issuer& issuer = cas_.find(id)->second;
-        if (!signed_by(certificate, *issuer.certificates.front()->certificate)) continue;
+        const AnchorCertificate& ca = *issuer.certificates.front();
+        if (!signed_by(certificate, digest, *ca.certificate, ca.facts.spki_sha256)) continue;
         known_key = true;
         if (exists_at(issuer.windows, now)) return &issuer;
     }
@@ -173,13 +176,17 @@ std::optional<std::vector<X509_NAME*>> CaDirectory::announced_names(std::size_t 
 namespace {
 
 // Who among mod_ssl's CAs issued one of these: no CA of the policy did, but a revocation may name one of mod_ssl's.
-void add_server_issuers(const ServerCas& server, const std::set<const X509*>& seen, std::vector<CaDigests>& above) {
+void add_server_issuers(const ServerCas& server, const std::map<const X509*, std::string>& seen,
+                        std::vector<CaDigests>& above) {
     for (const X509Ptr& ca : server.certificates) {
-        const bool issued = std::any_of(seen.begin(), seen.end(), [&](const X509* certificate) {
-            return X509_NAME_cmp(X509_get_issuer_name(certificate), X509_get_subject_name(ca.get())) == 0 &&
-                   signed_by(*certificate, *ca);
+        std::string key;
+        const bool issued = std::any_of(seen.begin(), seen.end(), [&](const auto& known) {
+            const auto& [certificate, digest] = known;
+            if (X509_NAME_cmp(X509_get_issuer_name(certificate), X509_get_subject_name(ca.get())) != 0) return false;
+            if (key.empty()) key = spki_sha256(*ca);
+            return signed_by(*certificate, digest, *ca, key);
         });
-        if (issued) above.push_back({certificate_sha256(*ca), spki_sha256(*ca)});
+        if (issued) above.push_back({certificate_sha256(*ca), key});
     }
 }
 
@@ -195,12 +202,13 @@ NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertifica
     // Breadth first, one depth at a time. A signature verifies under one key only, so at each step name and key of the
     // issuer are certain, whatever the client chose to send or to leave out.
     std::vector<const X509*> level = {presented.leaf.get()};
-    std::set<const X509*> seen(level.begin(), level.end());
+    std::map<const X509*, std::string> seen = {{presented.leaf.get(), presented.facts.sha256}};  // with their digests
     for (int depth = 0; depth <= kDeepestPath && !level.empty(); ++depth) {
         std::vector<const X509*> above;
         for (const X509* certificate : level) {
             const DistinguishedName issuer_name = read_name(*X509_get_issuer_name(certificate));
-            const auto* issuer = directory.issuer_of(*certificate, issuer_name, now, nearest.same_name_other_key);
+            const auto* issuer =
+                directory.issuer_of(*certificate, seen[certificate], issuer_name, now, nearest.same_name_other_key);
             if (issuer != nullptr) {
                 const std::string id = issuer->certificates.front()->ca_id();
                 if (std::find(nearest.ca_ids.begin(), nearest.ca_ids.end(), id) != nearest.ca_ids.end()) continue;
@@ -215,10 +223,10 @@ NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertifica
             for (X509* helper : helpers) {
                 if (seen.contains(helper) || !has_basic_constraints_ca(*helper)) continue;
                 if (X509_NAME_cmp(X509_get_issuer_name(certificate), X509_get_subject_name(helper)) != 0) continue;
-                if (!signed_by(*certificate, *helper)) continue;
-                seen.insert(helper);
+                const std::string key = spki_sha256(*helper);
+                if (!signed_by(*certificate, seen[certificate], *helper, key)) continue;
                 above.push_back(helper);
-                nearest.above.push_back({certificate_sha256(*helper), spki_sha256(*helper)});
+                nearest.above.push_back({seen.emplace(helper, certificate_sha256(*helper)).first->second, key});
             }
         }
         if (!nearest.ca_ids.empty()) return nearest;

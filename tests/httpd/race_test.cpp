@@ -152,15 +152,22 @@ CLAIM(ten_thousand_reloads_under_load_race_with_nothing_and_fail_no_request) {
     const long allowed = early / 10 + 4096 + (asked - asked_early) * 300L / 1024;
     test::check(late < early + allowed, "grew from " + std::to_string(early) + " to " + std::to_string(late), __FILE__,
                 __LINE__);
-    // httpd and its libraries are not instrumented, and some of what orders them is not seen: what is reported about
-    // them alone says nothing.
+    // httpd and its libraries are not instrumented, and some of what orders them is not seen, like the locks around the
+    // memory that they hand from one thread to the next: what is reported says something where both sides are ours.
+    const auto is_ours = [](const std::string& one) {
+        const std::size_t first = one.find("\n\n");  // after the stack of one access; then that of the other
+        if (first == std::string::npos) return one.find("mtls") != std::string::npos;
+        const std::string other = one.substr(first, one.find("\n\n", first + 2) - first);
+        return one.substr(0, first).find("mtls") != std::string::npos &&
+               (other.find("mtls") != std::string::npos || other.find("failed to restore") != std::string::npos);
+    };
     std::string races;
     for (const auto& entry : fs::directory_iterator(httpd.path("logs"))) {
         if (!entry.path().filename().string().starts_with("tsan")) continue;
         const std::string text = file_text(entry.path());
         for (std::size_t at = text.find("WARNING: "); at != std::string::npos; at = text.find("WARNING: ", at + 1)) {
             const std::string one = text.substr(at, text.find("==================", at) - at);
-            if (one.find("mtls") != std::string::npos) races += one;
+            if (is_ours(one)) races += one;
         }
     }
     test::check(races.empty(), races.substr(0, 6000), __FILE__, __LINE__);

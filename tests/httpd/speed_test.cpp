@@ -44,7 +44,7 @@ long instructions_per_request(const std::string& lines, bool with_module) {
 CLAIM(a_gate_adds_at_most_1200_instructions_to_a_request_on_a_known_connection) {
     const long without = instructions_per_request(location("/gate", "    Require all granted"), false);
     const long gated = instructions_per_request(
-        "MTLSPolicyRefresh 3600\n<MTLSPartner acme>\nMTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor "
+        "MTLSPolicyRefresh 0\n<MTLSPartner acme>\nMTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor "
         "acme.pem\n</MTLSPartner>\n" +
             location("/gate", "    Require all granted\n    MTLSAllow partner acme globex"),
         true);

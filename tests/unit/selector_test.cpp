@@ -272,3 +272,70 @@ CLAIM(mistakes_in_selectors_say_what_would_be_right) {
     CHECK(Selector::parse("subject:C=US,CN=x").value().reversed_name);
     CHECK(!Selector::parse("CN:a*").value().warnings.empty());
 }
+
+CLAIM(a_certificate_of_thousands_of_names_asks_for_no_more_keys_than_it_has_labels) {
+    constexpr std::size_t kNames = 4096, kLabels = 20;
+    CertificateFacts facts;
+    for (std::size_t i = 0; i < kNames; ++i) {
+        std::string name = "n" + std::to_string(i);
+        for (std::size_t label = 1; label < kLabels; ++label) name += ".l" + std::to_string((i * label) % 7);
+        facts.dns.push_back(name);
+    }
+    const IndexKeys keys(KeyedHash::random());
+    const auto asked = keys.of(facts, {}, [](IndexKey) { return true; });
+    CHECK(asked.size() > kNames);
+    CHECK(asked.size() <= kNames * (kLabels + 1) + 20);
+
+    // Among as many wildcards, those alone are tried that fit.
+    SelectorIndex index(Repeats::kMustBeSingle);
+    for (std::uint32_t i = 0; i < 20000; ++i) {
+        index.add(i, {Selector::parse("DNS:**.p" + std::to_string(i) + ".example").value().selector});
+    }
+    index.finish();
+    CHECK(index.candidates(facts, {}).empty());
+    facts.dns.emplace_back("api.eu.p777.example");
+    facts.dns.emplace_back("p778.example");
+    CHECK(index.candidates(facts, {}) == std::vector<std::uint32_t>{777});
+}
+
+CLAIM(a_uri_is_found_among_patterns_that_share_their_beginning_by_all_its_segments) {
+    SelectorIndex index(Repeats::kMustBeSingle);
+    for (std::uint32_t i = 0; i < 20000; ++i) {
+        const std::string word = "URI:https://a.example/*/tenants/" + std::to_string(i) + (i % 2 == 0 ? "/*" : "/**");
+        index.add(i, {Selector::parse(word).value().selector});
+    }
+    index.finish();
+    CertificateFacts facts;
+    facts.uri = {"https://a.example/v1/tenants/77/users/3", "https://a.example/v1/tenants/78/users/3",
+                 "https://a.example/v2/tenants/80/x", "https://a.example/tenants/82/x",
+                 "https://b.example/v1/tenants/84/x"};
+    CHECK(index.candidates(facts, {}) == (std::vector<std::uint32_t>{77, 80}));
+}
+
+CLAIM(nobody_can_tell_which_names_meet_in_the_index_of_another_process) {
+    const Selector selector = Selector::parse("DNS:api.acme.example").value().selector;
+    CHECK(IndexKeys(KeyedHash::random()).of(selector)->key != IndexKeys(KeyedHash::random()).of(selector)->key);
+    // SipHash-1-3 of the bytes 0, 1, 2, ... under the key 00 01 ... 0f.
+    const KeyedHash hash(0x0706050403020100, 0x0f0e0d0c0b0a0908);
+    std::string text;
+    for (const std::uint64_t expected : {0xabac0158050fc4dcULL, 0xc9f49bf37d57ca93ULL, 0x82cb9b024dc7d44dULL}) {
+        CHECK_EQUAL(hash(text), expected);
+        text += static_cast<char>(text.size());
+    }
+}
+
+CLAIM(a_line_is_found_by_the_selector_that_the_fewest_share) {
+    SelectorIndex index(Repeats::kMustBeSingle);
+    for (std::uint32_t i = 0; i < 1000; ++i) {
+        index.add(i, {Selector::parse("O:Acme").value().selector,
+                      Selector::parse("cert-policy:1.2.3." + std::to_string(i)).value().selector});
+    }
+    index.finish();
+    CHECK_EQUAL(index.longest().size(), 1U);
+    test::CertSpec spec;
+    spec.subject = {{"O", "Acme"}};
+    CertificateFacts facts = facts_of(spec);
+    CHECK(index.candidates(facts, {}).empty());
+    facts.policies = {"1.2.3.4"};
+    CHECK(index.candidates(facts, {}) == std::vector<std::uint32_t>{4});
+}
