@@ -64,6 +64,11 @@ void policy(std::string_view input) {
     for (const mtls::Directive& d : directives.value()) builder.add(d);
     const auto built = builder.build();
     require((built == nullptr) == builder.has_errors());
+    // What is kept as text reads back to itself.
+    for (std::size_t p = 0; built != nullptr && p < built->partners().size(); ++p) {
+        const mtls::IdentityLines& lines = built->partners()[p]->identities;
+        for (std::size_t i = 0; i < lines.size(); ++i) require(lines.at(i)->text() == lines.text(i));
+    }
     require(mtls::find_path_fault(input) == mtls::find_path_fault(input));
 }
 

@@ -121,8 +121,10 @@ Httpd::Httpd(const HttpdPaths& paths) : paths_(paths) {
     chmod(root_.c_str(), 0755);
     for (const char* folder : {"htdocs", "logs", "run"}) fs::create_directories(root_ + "/" + folder);
     port_ = free_port();
-    plain_ = free_port();
-    next_ = free_port();
+    do plain_ = free_port();
+    while (plain_ == port_);
+    do next_ = free_port();
+    while (next_ == port_ || next_ == plain_);
 }
 
 Httpd::~Httpd() {
