@@ -1,6 +1,5 @@
 #include "servers.hpp"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -118,18 +117,6 @@ Connections httpd_connections(const Files& files, const std::string& global, con
 
 namespace {
 
-int free_port() {
-    const int s = socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    bind(s, reinterpret_cast<sockaddr*>(&address), size);
-    getsockname(s, reinterpret_cast<sockaddr*>(&address), &size);
-    close(s);
-    return ntohs(address.sin_port);
-}
-
 class Folder {
 public:
     Folder() {
@@ -209,7 +196,7 @@ std::vector<long> by_difference(const Files& files, const std::vector<Visitor>& 
         long cost[2] = {};
         for (const int many : {0, 1}) {
             const Folder folder;
-            const int port = free_port();
+            const int port = test::free_port();
             write(folder.name(), files);
             std::ofstream(folder.name() + "/server.conf") << config(folder.name(), port);
             cost[many] = whole_run(folder.name(), port, command(folder.name()),

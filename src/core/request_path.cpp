@@ -44,8 +44,8 @@ enum : std::uint8_t { kOdd = 1, kDot = 2 };
 constexpr std::array<std::uint8_t, 256> kClasses = [] {
     std::array<std::uint8_t, 256> out{};
     std::fill_n(out.begin(), 0x20, kOdd);
-    for (const unsigned char c : {'\x7f', ';', '\\', '%'}) out[c] = kOdd;
-    out['.'] = kDot;
+    for (const char c : {'\x7f', ';', '\\', '%'}) out[static_cast<unsigned char>(c)] = kOdd;
+    out[static_cast<unsigned char>('.')] = kDot;
     return out;
 }();
 

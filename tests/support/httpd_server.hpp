@@ -81,6 +81,9 @@ private:
     std::string log_level_ = "warn mtls_authz:info";
 };
 
+// A port of 127.0.0.1 on which nobody listens yet.
+int free_port();
+
 // Resident memory of a process; 0 where there is none.
 long resident_kib(pid_t pid);
 
