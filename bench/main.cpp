@@ -113,6 +113,7 @@ public:
         row("httpd without the module, granted (not added)", granted);
         row("httpd without the module, denied (not added)", denied);
         for (const int n : sizes()) module_rows(n, granted, denied);
+        row("MTLSAllow by-grant, 1,000 identities, first", by_grant() - granted);
         for (const int n : {1, 1000, 10000}) {
             const std::string rule = n == 1 ? "Require expr %{SSL_CLIENT_S_DN_CN} == '" + cn_of(0) + "'"
                                             : "Require expr %{SSL_CLIENT_S_DN_CN} in { " + list(n, "'") + " }";
@@ -277,6 +278,14 @@ private:
             row("MTLSAllow any-partner, " + identities(n) + ", " + places[i], cost[i] - granted);
         }
         row("MTLSAllow any-partner, " + identities(n) + ", miss", cost.back() - denied);
+    }
+
+    // Decided anew for each request, as whatever depends on the path.
+    long by_grant() {
+        Files files = pki_.files();
+        files.others.emplace_back("partners.conf", policy_of(1000) + "MTLSGrant read /gate/**\n");
+        const std::string gate = "Require all granted\nMTLSAllow by-grant";
+        return httpd_requests(files, kQuietPolicy, gate, true, {fits(0)}).front();
     }
 
     long httpd_with(const std::string& rule) {
