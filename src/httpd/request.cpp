@@ -12,8 +12,6 @@
 
 namespace mtls::httpd {
 
-namespace {}  // namespace
-
 RequestState& request_state(request_rec* r) {
     void* known = ap_get_module_config(r->request_config, &mtls_authz_module);
     if (known == nullptr) {
@@ -347,7 +345,9 @@ int finish(request_rec* r) {
     const DirConfig& config = dir_config(r);
     const auto* const known =
         static_cast<const RequestState*>(ap_get_module_config(r->request_config, &mtls_authz_module));
-    if (known != nullptr && known->granted_as_before && !config.has_provider && r->next == nullptr) return DECLINED;
+    // Nearly always: nothing waits for the end.
+    const bool is_closed = known != nullptr && known->granted_as_before && known->decided_for == r->per_dir_config;
+    if (is_closed && !config.has_provider && r->next == nullptr) return DECLINED;
     const bool undecided = has_gate(config) && gate_mode(config) == GateMode::kLogOnly &&
                            request_state(r).decided_for != r->per_dir_config;
     const bool denied_elsewhere = r->status == HTTP_FORBIDDEN || r->status == HTTP_UNAUTHORIZED;
