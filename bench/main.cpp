@@ -260,13 +260,6 @@ private:
         files.others.emplace_back("partners.conf", policy_of(n));
         return files;
     }
-    static void write_files(const std::string& folder, const Files& files) {
-        std::filesystem::create_directories(folder + "/htdocs/gate/orders");
-        std::ofstream(folder + "/htdocs/gate/orders/17") << "welcome";
-        std::ofstream(folder + "/server.pem") << files.server;
-        std::ofstream(folder + "/client-cas.pem") << files.client_ca;
-        for (const auto& [name, content] : files.others) std::ofstream(folder + "/" + name) << content;
-    }
 
     void module_rows(int n, long granted, long denied) {
         std::vector<Visitor> visitors = {fits(0)};

@@ -18,6 +18,17 @@
 
 namespace bench {
 
+void write_files(const std::string& folder, const Files& files) {
+    const auto put = [&folder](const std::string& name, const std::string& content) {
+        std::ofstream(folder + "/" + name) << content;
+    };
+    std::filesystem::create_directories(folder + "/htdocs/gate/orders");
+    put("htdocs/gate/orders/17", "welcome");
+    put("server.pem", files.server);
+    put("client-cas.pem", files.client_ca);
+    for (const auto& [name, content] : files.others) put(name, content);
+}
+
 namespace {
 
 constexpr int kFew = 50, kMany = 550;
@@ -36,22 +47,11 @@ void ask(int port, const Visitor& visitor, int requests) {
     for (int i = 0; i < requests; ++i) expect(client.get("/gate/orders/17"), visitor.status);
 }
 
-void write(const std::string& folder, const Files& files) {
-    const auto put = [&folder](const std::string& name, const std::string& content) {
-        std::ofstream(folder + "/" + name) << content;
-    };
-    std::filesystem::create_directories(folder + "/htdocs/gate/orders");
-    put("htdocs/gate/orders/17", "welcome");
-    put("server.pem", files.server);
-    put("client-cas.pem", files.client_ca);
-    for (const auto& [name, content] : files.others) put(name, content);
-}
-
 // One httpd process that counts; what is done to it, and what its connections cost.
 std::vector<std::uint64_t> counted(const Files& files, const std::string& global, const std::string& gate,
                                    bool with_module, const std::function<void(int)>& work) {
     test::Httpd httpd(test::httpd_paths());
-    write(httpd.root(), files);
+    write_files(httpd.root(), files);
     if (!with_module) httpd.leave_out_module();
     for (const char* module : {"auth_basic", "authn_file", "authz_groupfile"}) httpd.load(module);
     httpd.set_log_level("emerg");
@@ -197,7 +197,7 @@ std::vector<long> by_difference(const Files& files, const std::vector<Visitor>& 
         for (const int many : {0, 1}) {
             const Folder folder;
             const int port = test::free_port();
-            write(folder.name(), files);
+            write_files(folder.name(), files);
             std::ofstream(folder.name() + "/server.conf") << config(folder.name(), port);
             cost[many] = whole_run(folder.name(), port, command(folder.name()),
                                    [&] { ask(port, visitor, many != 0 ? kMany : kFew); });

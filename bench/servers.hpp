@@ -23,6 +23,9 @@ struct Files {
     std::vector<std::pair<std::string, std::string>> others;  // name, content
 };
 
+// Into the folder of a server; the page is at /gate/orders/17.
+void write_files(const std::string& folder, const Files& files);
+
 // Instructions of one kept-alive request of each visitor, in their order. `lines`: what stands at /gate/.
 std::vector<long> httpd_requests(const Files& files, const std::string& global, const std::string& gate,
                                  bool with_module, const std::vector<Visitor>& visitors);
