@@ -151,7 +151,7 @@ public:
             malloc_trim(0);
             const std::size_t used = mallinfo2().uordblks + mallinfo2().hblkhd;
             getrusage(RUSAGE_SELF, &before);
-            std::unique_ptr<const mtls::Policy> policy;
+            std::shared_ptr<const mtls::Policy> policy;
             {
                 mtls::DiskFiles disk;
                 mtls::PolicyBuilder builder(folder.name, disk);

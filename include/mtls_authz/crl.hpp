@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -101,14 +102,17 @@ Result<std::vector<X509CrlPtr>> decode_crls(const std::string& content);
 // The issuer's canonical name of a CRL in DER or PEM that is cut short, as far as it is still there; or "".
 std::string issuer_of_broken_crl(const std::string& content);
 
+// The known CAs of a canonical name.
+using CasByName = std::function<std::vector<X509Ptr>(const std::string&)>;
+
 enum class CrlStatus { kGood, kRevoked, kStale, kUnknown };
 
 // The lists in force. Immutable once shared.
 class CrlSet {
 public:
-    // Adds a list; lists of the same CA and scope that it supersedes go, where `known` (CAs by canonical name) has the
-    // key. Returns what keeps it from counting now, or "".
-    std::string add(std::shared_ptr<const Crl> crl, const std::multimap<std::string, X509*>& known);
+    // Adds a list; lists of the same CA and scope that it supersedes go, where `known` has the key. Returns what keeps
+    // it from counting now, or "".
+    std::string add(std::shared_ptr<const Crl> crl, const CasByName& known);
 
     // What the lists signed by `issuer` say about a certificate that it issued, and the indirect lists of `signers` to
     // which the certificate points: these have to be verified under the same anchor already. Each instant at which the
@@ -118,7 +122,7 @@ public:
                     std::string& detail) const;
 
     // Lets CAs that became known verify the lists that wait for their signer.
-    void learn(const std::multimap<std::string, X509*>& known) const;
+    void learn(const CasByName& known) const;
     // Notes that a list of this issuer (canonical name) was there and cannot be used: until a usable one is at hand,
     // what it would be about is stale.
     void mark_unusable(std::string issuer) { unusable_.insert(std::move(issuer)); }

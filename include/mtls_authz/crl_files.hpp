@@ -20,11 +20,11 @@ public:
 
     // What to look at from now on. Lists that were read through a pattern that is no longer there go. Returns whether
     // crls() changed.
-    bool watch(const std::vector<WatchedFiles>& patterns, const std::multimap<std::string, X509*>& known);
+    bool watch(const std::vector<WatchedFiles>& patterns, const CasByName& known);
     bool empty() const { return patterns_.empty(); }
 
-    // One look; as RevocationFiles::look(). `known`: CA certificates by canonical name, to verify with at once.
-    bool look(const std::multimap<std::string, X509*>& known, std::vector<Diagnostic>& findings);
+    // One look; as RevocationFiles::look(). `known`: to verify with at once.
+    bool look(const CasByName& known, std::vector<Diagnostic>& findings);
     std::shared_ptr<const CrlSet> crls() const { return crls_; }
     // The files that were looked at.
     std::vector<std::string> paths() const;
@@ -41,7 +41,7 @@ private:
         std::vector<std::shared_ptr<const Crl>> lists;  // read from it, as far as they are in force
         std::vector<std::string> unusable;              // issuers of lists in it that cannot be used
     };
-    bool look_at(const std::string& path, File& file, const std::multimap<std::string, X509*>& known, CrlSet& into,
+    bool look_at(const std::string& path, File& file, const CasByName& known, CrlSet& into,
                  std::vector<Diagnostic>& findings);
 
     const FileTrust* trust_;

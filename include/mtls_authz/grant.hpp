@@ -2,12 +2,14 @@
 // change with it.
 #pragma once
 
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "mtls_authz/conditions.hpp"
 #include "mtls_authz/method_set.hpp"
-#include "mtls_authz/selector.hpp"
 
 namespace mtls {
 
@@ -15,6 +17,7 @@ namespace mtls {
 // trailing `/**` for all below. "/a/**" includes "/a/", not "/a"; "/a" is not "/a/". Case-sensitive.
 class PathPattern {
 public:
+    // Borrows `text`.
     static Result<PathPattern> parse(std::string_view text);
 
     // `path`: httpd's decoded and normalised path. One that holds what a backend may read as a further segment
@@ -23,29 +26,25 @@ public:
 
     bool reaches_below() const { return below_; }
     // What every path that fits begins with.
-    std::string_view literal_prefix() const { return std::string_view(text_).substr(0, literal_); }
-    const std::string& text() const { return text_; }
+    std::string_view literal_prefix() const { return text_.substr(0, literal_); }
+    std::string_view text() const { return text_; }
     // Whether every path that fits `other` fits this one, as far as the text tells.
     bool covers(const PathPattern& other) const;
 
 private:
-    enum class Kind { kLiteral, kAny, kPartner };
-    struct Segment {
-        Kind kind;
-        std::string literal;
-    };
-    std::string text_;
-    std::vector<Segment> segments_;
+    std::optional<std::string_view> segments() const;
+
+    std::string_view text_;
     bool below_ = false;
     std::size_t literal_ = 0;
 };
 
-// One MTLSGrant line.
+// One MTLSGrant line of a policy.
 struct Grant {
     MethodSet methods;
-    std::vector<PathPattern> paths;
-    std::vector<Selector> conditions;  // all must hold for this certificate
-    Where where;
+    std::span<const PathPattern> paths;
+    Conditions conditions;  // all must hold for this certificate
+    Place where;
 
     std::string text() const;
 };

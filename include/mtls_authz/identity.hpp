@@ -4,11 +4,12 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "mtls_authz/file.hpp"
+#include "mtls_authz/arena.hpp"
 #include "mtls_authz/selector.hpp"
 
 namespace mtls {
@@ -24,13 +25,9 @@ struct Identity {
 };
 
 // The lines of one partner. There may be a million: they are kept as text, and read again for the few that a
-// certificate could fit.
+// certificate could fit. Borrowed from the arena that they were kept in.
 class IdentityLines {
 public:
-    void add(const Identity& identity);
-    // After the last one.
-    void shrink();
-
     std::size_t size() const { return ends_.size(); }
     bool empty() const { return ends_.empty(); }
     std::shared_ptr<const Identity> at(std::size_t i) const;
@@ -41,8 +38,8 @@ public:
 
     class Iterator {
     public:
-        Iterator(const IdentityLines& lines, std::size_t i) : lines_(lines), i_(i) {}
-        Identity operator*() const { return *lines_.at(i_); }
+        Iterator(const IdentityLines& lines, std::size_t i) : lines_(&lines), i_(i) {}
+        Identity operator*() const { return *lines_->at(i_); }
         Iterator& operator++() {
             ++i_;
             return *this;
@@ -50,21 +47,58 @@ public:
         bool operator!=(const Iterator& other) const { return i_ != other.i_; }
 
     private:
-        const IdentityLines& lines_;
+        const IdentityLines* lines_;
         std::size_t i_;
     };
     Iterator begin() const { return {*this, 0}; }
     Iterator end() const { return {*this, size()}; }
 
 private:
+    friend class WrittenIdentities;
     struct File {
         std::uint32_t first;  // line that stands in it, as those after it do
+        std::string_view name;
+    };
+    std::string_view text_;
+    std::span<const std::uint32_t> ends_;   // of each line in text_
+    std::span<const std::uint32_t> lines_;  // numbers in the file
+    std::span<const File> files_;           // nearly always one
+    bool name_anchors_ = false;
+};
+
+// The same while they are read.
+class WrittenIdentities {
+public:
+    void add(const Identity& identity);
+    // After the last one.
+    void shrink();
+    std::size_t size() const { return ends_.size(); }
+    bool empty() const { return ends_.empty(); }
+    bool name_anchors() const { return name_anchors_; }
+
+    // `keep_name`: keeps the name of a file, of which there are few.
+    template <class KeepName>
+    IdentityLines keep(Arena& arena, KeepName&& keep_name) const {
+        std::vector<IdentityLines::File> files;
+        for (const File& file : files_) files.push_back({file.first, keep_name(file.name)});
+        IdentityLines out;
+        out.text_ = arena.keep(text_);
+        out.ends_ = arena.keep(ends_);
+        out.lines_ = arena.keep(lines_);
+        out.files_ = arena.keep(files);
+        out.name_anchors_ = name_anchors_;
+        return out;
+    }
+
+private:
+    struct File {
+        std::uint32_t first;
         std::string name;
     };
     std::string text_;
-    std::vector<std::uint32_t> ends_;   // of each line in text_
-    std::vector<std::uint32_t> lines_;  // numbers in the file
-    std::vector<File> files_;           // nearly always one
+    std::vector<std::uint32_t> ends_;
+    std::vector<std::uint32_t> lines_;
+    std::vector<File> files_;
     bool name_anchors_ = false;
 };
 

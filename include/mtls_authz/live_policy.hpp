@@ -2,6 +2,7 @@
 // replaced as a whole.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -11,7 +12,6 @@
 #include "mtls_authz/crl_files.hpp"
 #include "mtls_authz/policy_source.hpp"
 #include "mtls_authz/refusals.hpp"
-#include "mtls_authz/shared_state.hpp"
 #include "mtls_authz/snapshot.hpp"
 
 namespace mtls {
@@ -38,6 +38,13 @@ public:
     // `findings`: what is wrong with the policy; `reported`: what is wrong with files that are only ever reported.
     std::shared_ptr<const Policy> start(std::vector<Diagnostic>& findings, std::vector<Diagnostic>& reported);
 
+    // Before start(): its policies lie in memory that the processes forked later have in common, where such memory can
+    // be had. `least`: bytes that there is room for in any case.
+    void share_between_processes(std::size_t least = kLeastShared) { least_shared_ = least; }
+    bool is_shared() const { return memory_ != nullptr; }
+    // In the process that forks the others, when it has seen what it wanted.
+    void let_go();
+
     // In a process that was forked just now: moves to what its siblings have in force, or to nothing where that cannot
     // be had. A policy that was in force when the server started, perhaps days ago, is no substitute.
     LookOutcome join_siblings();
@@ -56,17 +63,16 @@ public:
 
     // Whom files are trusted by. Before start().
     void set_trust(const FileTrust& trust);
-    // Memory that the siblings share, or null; borrowed.
-    void set_shared(SharedState* shared) { shared_ = shared; }
-
     // CAs beside the policy's own that may have signed a CRL: mod_ssl's. Borrowed for as long as this lives.
     void add_known_ca(X509& ca);
 
 private:
+    static constexpr std::size_t kLeastShared = 64UL << 20;  // of address space; memory is used as far as it is filled
+
     void take(std::shared_ptr<const Policy> policy);
     void publish();
-    void keep_record(std::vector<Diagnostic>& findings);
-    void learn_cas();
+    bool follow(std::vector<Diagnostic>& findings);
+    CasByName known_cas() const;
 
     std::mutex looking_;
     mutable Published<Snapshot> current_;  // whoever looks marks it
@@ -76,9 +82,10 @@ private:
     RevocationFiles revocation_files_;
     CrlFiles crl_files_;
     std::multimap<std::string, X509*> server_cas_;
-    std::multimap<std::string, X509*> known_cas_;  // the policy's, and mod_ssl's
-    SharedState* shared_ = nullptr;
-    std::string record_;         // of the policy in force, as long as the siblings do not have it
+    std::size_t least_shared_ = 0;                 // 0: nothing is shared
+    std::shared_ptr<PolicyMemory> memory_;
+    std::uint64_t seen_serial_ = 0;  // of memory_
+    bool must_announce_ = false;     // this process alone has the policy in force
     bool was_replaced_ = false;  // the policy was, at the last look
     std::uint64_t last_serial_ = 0;
     std::int64_t in_force_since_ = 0;

@@ -1,9 +1,9 @@
 // Sets of request methods, as gates and grants name them.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "mtls_authz/result.hpp"
 
@@ -18,13 +18,13 @@ public:
     bool contains(std::string_view method) const;
     bool covers(const MethodSet& other) const;
     bool is_all() const { return read_ && write_; }
-    const std::string& text() const { return text_; }
+    // As parse() reads it; methods that are named in an order of their own.
+    std::string text() const;
 
 private:
     bool read_ = true;
     bool write_ = true;
-    std::vector<std::string> names_;
-    std::string text_;
+    std::uint64_t named_ = 0;  // one bit for each method that httpd knows
 };
 
 bool is_known_method(std::string_view method);

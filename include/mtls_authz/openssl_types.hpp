@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 
 #include <memory>
+#include <string>
 
 namespace mtls {
 
@@ -26,6 +27,17 @@ using X509StoreCtxPtr = std::unique_ptr<X509_STORE_CTX, FreeWith<X509_STORE_CTX_
 using EvpPkeyPtr = std::unique_ptr<EVP_PKEY, FreeWith<EVP_PKEY_free>>;
 using BioPtr = std::unique_ptr<BIO, FreeWith<BIO_free_all>>;
 using Asn1ObjectPtr = std::unique_ptr<ASN1_OBJECT, FreeWith<ASN1_OBJECT_free>>;
+
+// What one of OpenSSL's i2d_ functions makes of a value; empty where it makes nothing.
+template <class T>
+std::string encode(int (*i2d)(const T*, unsigned char**), const T& value) {
+    unsigned char* encoded = nullptr;
+    const int length = i2d(&value, &encoded);
+    if (length <= 0) return {};
+    std::string out(reinterpret_cast<const char*>(encoded), static_cast<std::size_t>(length));
+    OPENSSL_free(encoded);
+    return out;
+}
 
 // A stack that borrows its certificates: freeing it leaves them alone.
 inline void free_borrowed_stack(STACK_OF(X509) * stack) { sk_X509_free(stack); }

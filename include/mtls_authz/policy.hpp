@@ -1,18 +1,18 @@
-// The policy: all partners, as one immutable value. Built by PolicyBuilder, asked by identify().
+// The policy: all partners, as one immutable value. Built by PolicyBuilder, asked by identify(). It lies in one piece of
+// memory and owns nothing beside it, so that processes which share that memory share it.
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "mtls_authz/calendar.hpp"
-#include "mtls_authz/expectation.hpp"
+#include "mtls_authz/conditions.hpp"
 #include "mtls_authz/file.hpp"
 #include "mtls_authz/grant.hpp"
 #include "mtls_authz/identity.hpp"
@@ -24,37 +24,54 @@
 
 namespace mtls {
 
+// A policy's parts lie in one arena, with everything that they point to.
+
 struct GroupMembership {
-    std::vector<std::string> names;
-    std::vector<Selector> conditions;  // all must hold for this certificate
+    std::span<const std::string_view> names;
+    Conditions conditions;  // all must hold for this certificate
 };
 
 struct PartnerAttribute {
-    std::string name;
-    std::string value;               // where `field` is absent
-    std::optional<FieldName> field;  // cert:TYPE
+    std::string_view name;
+    std::string_view value;  // as it is; or TYPE of cert:TYPE
+    bool is_field = false;
 };
 
 struct Partner {
-    std::string name;
-    Where where;
+    std::string_view name;
+    Place where;
     IdentityLines identities;
-    std::shared_ptr<const AnchorSet> anchors;  // own, or the default that several share; never null in a policy
+    std::uint32_t first_identity = 0;    // number of the first among all of the policy
+    const AnchorSet* anchors = nullptr;  // own, or the default that several share; never null in a policy
     bool has_own_anchors = false;
-    std::vector<CertificateFile> intermediates;
-    std::vector<std::string> intermediate_files;
-    std::vector<GroupMembership> groups;
-    std::vector<PartnerAttribute> attributes;
+    std::span<const CertificateFile> intermediates;
+    std::span<const std::string_view> intermediate_files;
+    std::span<const GroupMembership> groups;
+    std::span<const PartnerAttribute> attributes;
     TimeWindow validity;
-    std::optional<Where> suspended;
+    std::optional<Place> suspended;
     CrlRules crl_rules;
-    std::vector<Grant> grants;
-    std::string digest;     // SHA-256 of all that is in force about it, its files included
-    std::uint64_t key = 0;  // partner_key() of its name
+    std::span<const Grant> grants;
+    std::string_view digest;  // SHA-256 of all that is in force about it, its files included
+    std::uint64_t key = 0;    // partner_key() of its name
 
     // As it stands in a policy file.
     std::string render() const;
     std::string find_digest() const;
+};
+
+// A file or pattern that a policy was built from.
+struct PolicyFile {
+    std::string_view name;
+    std::string_view digest;  // SHA-256 of the content, or why it could not be read; of a pattern, the names
+    std::size_t limit = 0;    // of its size; of a pattern, 0
+    std::size_t count = 0;    // of a pattern: files
+};
+
+// A file of certificates by the SHA-256 of its content: a later policy does not decode it again.
+struct KnownCertificates {
+    std::string_view digest;
+    CertificateFile certificates;
 };
 
 // Whom a certificate belongs to, and every fact about that which does not depend on the request.
@@ -107,8 +124,9 @@ public:
     // out.
     Identification identify_at_any_time(const PresentedCertificate& presented, const ServerCas& server) const;
 
-    const std::vector<std::unique_ptr<const Partner>>& partners() const { return partners_; }
-    std::size_t identity_count() const { return lines_.size(); }
+    std::span<const Partner> partners() const { return partners_; }  // in file order
+    std::span<const Partner* const> partners_by_name() const { return by_name_; }
+    std::size_t identity_count() const { return identity_count_; }
     // What a new connection may cost: the most identities that are tried one by one.
     struct Searching {
         std::size_t lines = 0;
@@ -116,68 +134,76 @@ public:
         std::shared_ptr<const Identity> one;
     };
     Searching searching() const;
-    const std::vector<Grant>& grants() const { return grants_; }  // of every partner
+    std::span<const Grant> grants() const { return grants_; }  // of every partner
     const RevocationSet& revocations() const { return revocations_; }
-    const std::vector<Expectation>& expectations() const { return expectations_; }
-    const std::vector<WatchedFiles>& crl_files() const { return crl_files_; }
+    std::vector<WatchedFiles> crl_files() const;
     bool some_trust_mod_ssl() const { return some_trust_mod_ssl_; }
     const Partner* find(std::string_view name) const;
     bool has_group(std::string_view name) const;
     const CaDirectory& cas() const { return cas_; }
-    // Adds its CA certificates by canonical name: who may have signed a CRL.
-    void add_cas_to(std::multimap<std::string, X509*>& known) const;
+
+    // What it was built from, by name.
+    std::span<const PolicyFile> files() const { return files_; }
+    // Of a file with this SHA-256; empty where it names none.
+    CertificateFile certificates_of(std::string_view digest) const;
 
     // The policy in policy-file syntax, in a canonical order: what reads back to the same policy.
     std::string render() const;
     // The first 16 hex digits of the SHA-256 of what is in force: render(), files by their content.
-    const std::string& generation() const { return generation_; }
+    std::string_view generation() const { return generation_; }
 
 private:
-    friend class PolicyBuilder;
+    friend class PolicyWriter;
     struct Match {
         const Partner* partner;
         std::shared_ptr<const Identity> identity;
         std::uint32_t order;
     };
-    struct Line {
-        std::uint32_t partner;  // of partners_
-        std::uint32_t number;   // of its identities
+    struct AnyLine {
+        std::string_view issuer;  // CA id, or SHA-256 of an end-entity anchor
+        std::uint32_t identity;   // number among all
+    };
+    struct CrlFile {
+        std::string_view pattern;
+        std::string_view spelled;
+        Place where;
     };
     struct Candidates;
 
-    void build_index();
-    void index_anchors(const Partner& partner, std::uint32_t first_line);
-    Match match_of(std::uint32_t line) const;
+    Match match_of(std::uint32_t identity) const;
     std::string render_common() const;
     std::string find_generation() const;
     std::vector<Match> matching_identities(const CertificateFacts& facts) const;
     void add_any_matches(const NearestCa& nearest, const CertificateFacts& facts, std::vector<Match>& matches) const;
     std::optional<PathAnswer> identify_by_path(const PresentedCertificate& presented, const NearestCa& nearest,
                                                const ServerCas& server, std::int64_t now, Identification& out) const;
-    std::vector<X509*> crl_signers(const Partner& partner, const PathAnswer& path, const Surroundings& around) const;
+    std::vector<X509*> crl_signers(const Partner& partner, const PathAnswer& path, const Surroundings& around,
+                                   CertificatesInHand& in_hand) const;
     void check_crls(const PathAnswer& path, bool by_server, const Surroundings& around, Identification& out) const;
     void describe_partner(const CertificateFacts& facts, Identification& out) const;
     void check_contract(const Surroundings& around, Identification& out) const;
     void set_validity(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now,
                       Identification& out) const;
 
-    std::vector<std::unique_ptr<const Partner>> partners_;
-    std::unordered_map<std::string_view, const Partner*> by_name_;
-    std::unordered_map<std::string_view, int> groups_;
+    std::span<const Partner> partners_;               // in file order
+    std::span<const Partner* const> by_name_;         // sorted
+    std::span<const std::string_view> groups_;        // sorted
     CaDirectory cas_;
     bool some_trust_mod_ssl_ = false;
-    std::vector<std::int64_t> edges_;  // sorted instants at which an answer may change
+    std::span<const std::int64_t> edges_;  // sorted instants at which an answer may change
 
-    std::vector<Line> lines_;                      // all identities, in file order
-    SelectorIndex index_{Repeats::kMustBeSingle};  // of lines_
-    std::unordered_map<std::string, std::vector<std::uint32_t>>
-        any_by_issuer_;  // by CA id, or by SHA-256 of an end-entity anchor
+    std::size_t identity_count_ = 0;
+    SelectorIndex index_;                       // of all identities, in file order
+    std::span<const AnyLine> any_by_issuer_;    // sorted
     RevocationSet revocations_;
     CrlRules crl_rules_;
-    std::vector<Grant> grants_;
-    std::vector<Expectation> expectations_;
-    std::vector<WatchedFiles> crl_files_;
-    std::string generation_;
+    std::span<const Grant> grants_;
+    std::span<const std::string_view> expectations_;  // as text
+    std::string_view expected_certificates_;          // their digests
+    std::span<const CrlFile> crl_files_;
+    std::span<const PolicyFile> files_;
+    std::span<const KnownCertificates> certificates_;  // sorted
+    std::string_view generation_;
 };
 
 // "acme,globex"

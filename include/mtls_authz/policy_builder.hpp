@@ -10,7 +10,7 @@
 
 #include "mtls_authz/directive.hpp"
 #include "mtls_authz/file.hpp"
-#include "mtls_authz/policy.hpp"
+#include "mtls_authz/policy_writer.hpp"
 
 namespace mtls {
 
@@ -33,6 +33,9 @@ bool is_valid_name(std::string_view name);
 // The names of `MTLSSuspend NAME... [note=TEXT]`, as it stands outside of a partner.
 Result<std::vector<std::string>> read_suspension(const Directive& directive);
 
+// What a pattern names, or why that cannot be said, as one text to compare.
+std::string digest_of_names(const Result<std::vector<std::string>>& files);
+
 class PolicyBuilder {
 public:
     // Relative paths in directives are under `root` (httpd's ServerRoot). Borrows `files`.
@@ -46,22 +49,21 @@ public:
     void add_files(const WatchedFiles& files, Origin origin = Origin::kPolicyFile);
 
     // The policy, or nullptr where an error was found, a broken expectation included. The builder is spent afterwards.
-    std::unique_ptr<const Policy> build();
+    // With an arena, it lies in there; std::bad_alloc where that does not suffice.
+    std::shared_ptr<const Policy> build();
+    const Policy* build(Arena& arena);
 
     const std::vector<Diagnostic>& diagnostics() const { return diagnostics_; }
     bool has_errors() const;
 
-    struct FileRead {
-        std::string digest;  // SHA-256 of what it held, or why it could not be read
-        std::size_t limit;   // of its size
-    };
-    const std::map<std::string, FileRead>& files_read() const { return files_read_; }
+    // Every file that was read and every pattern that was expanded.
+    const std::map<std::string, WrittenFile>& files_read() const { return files_read_; }
 
-    // What an earlier builder has decoded, to be used again. And what this one has used.
-    void reuse(CertificateFiles known) { known_certificates_ = std::move(known); }
-    CertificateFiles take_certificates() { return std::move(certificates_); }
-    // The patterns that were expanded, with the files found, or why none could be.
-    const std::map<std::string, Result<std::vector<std::string>>>& patterns_read() const { return patterns_read_; }
+    // Of files, and of directives beside them.
+    std::size_t bytes_read() const { return bytes_read_; }
+
+    // A policy whose certificates are used again where their files have not changed; lives until this one is built.
+    void reuse(const Policy& known) { known_ = &known; }
     std::string absolute(const std::string& file) const { return file.starts_with('/') ? file : root_ + "/" + file; }
 
     // The directives that it reads, at the top level and inside a partner.
@@ -77,48 +79,41 @@ private:
     void warning(const Where& where, std::string message);
 
     void begin_partner(const Directive& section);
-    void identity(const Directive& d, Partner& partner);
-    void trust_anchor(const Directive& d, Partner* partner);
-    void intermediate(const Directive& d, Partner& partner);
-    void group(const Directive& d, Partner& partner);
-    void valid(const Directive& d, Partner& partner);
-    void attribute(const Directive& d, Partner& partner);
-    void suspend(const Directive& d, Partner* partner);
-    void revoke(const Directive& d, Partner* partner);
-    void crl_presence(const Directive& d, Partner* partner);
-    void crl_stale(const Directive& d, Partner* partner);
-    void crl_file(const Directive& d, Partner* partner);
-    void grant(const Directive& d, Partner* partner);
-    void expect(const Directive& d, Partner* partner);
+    void identity(const Directive& d, WrittenPartner& partner);
+    void trust_anchor(const Directive& d, WrittenPartner* partner);
+    void intermediate(const Directive& d, WrittenPartner& partner);
+    void group(const Directive& d, WrittenPartner& partner);
+    void valid(const Directive& d, WrittenPartner& partner);
+    void attribute(const Directive& d, WrittenPartner& partner);
+    void suspend(const Directive& d, WrittenPartner* partner);
+    void revoke(const Directive& d, WrittenPartner* partner);
+    void crl_presence(const Directive& d, WrittenPartner* partner);
+    void crl_stale(const Directive& d, WrittenPartner* partner);
+    void crl_file(const Directive& d, WrittenPartner* partner);
+    void grant(const Directive& d, WrittenPartner* partner);
+    void expect(const Directive& d, WrittenPartner* partner);
 
     bool read_selectors(const Directive& d, const std::vector<std::string>& words, std::vector<Selector>& out);
     std::optional<std::string> read_content(const Directive& d, const std::string& file, std::size_t limit);
     bool read_file(const Directive& d, const std::string& file, CertificateFile& out);
-    void finish_partner(Partner& partner);
-    void check_anchor_reference(const Partner& partner, const Identity& identity);
+    void finish_partner(WrittenPartner& partner);
+    void check_anchor_reference(const WrittenPartner& partner, const Identity& identity);
     void warn_of_anchors_below_others();
     void check_expectations(const Policy& policy);
 
     std::string root_;
     FileSource& files_;
     std::vector<Diagnostic> diagnostics_;
-    std::vector<std::unique_ptr<Partner>> partners_;
+    WrittenPolicy written_;
     std::map<std::string, Where> places_;  // lower-cased name -> where it was defined
-    std::map<const Partner*, std::shared_ptr<AnchorSet>> own_anchors_;
-    std::shared_ptr<AnchorSet> default_anchors_;
-    std::size_t identities_ = 0;                   // of partners_
-    SelectorIndex index_{Repeats::kMustBeSingle};  // of all identities, in file order
+    std::map<const WrittenPartner*, std::shared_ptr<WrittenAnchorSet>> own_anchors_;
+    std::shared_ptr<WrittenAnchorSet> default_anchors_;
     std::vector<std::pair<std::string, Where>> suspended_;
-    RevocationSet revocations_;
-    CrlRules crl_rules_;
-    std::vector<Grant> grants_;
-    std::vector<Expectation> expectations_;
-    std::vector<WatchedFiles> crl_files_;
-    std::map<std::string, FileRead> files_read_;
-    CertificateFiles known_certificates_;                               // that an earlier one named
-    CertificateFiles certificates_;                                     // that this policy names
+    std::map<std::string, WrittenFile> files_read_;
+    std::size_t bytes_read_ = 0;
+    Arena arena_;                                                       // of certificates that were read
+    const Policy* known_ = nullptr;                                     // the policy before
     std::unordered_map<std::string, CertificateFile> certificates_at_;  // by path
-    std::map<std::string, Result<std::vector<std::string>>> patterns_read_;
 };
 
 }  // namespace mtls

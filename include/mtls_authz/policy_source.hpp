@@ -2,6 +2,8 @@
 // and again when a file changed.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -11,29 +13,9 @@
 
 #include "mtls_authz/file.hpp"
 #include "mtls_authz/policy_builder.hpp"
+#include "mtls_authz/policy_memory.hpp"
 
 namespace mtls {
-
-// The contents of all files that a policy was built from, as one string and back: what a process that starts while they
-// are broken needs, to decide as its siblings do.
-class FileRecord : public FileSource {
-public:
-    Result<std::string> read(const std::string& path, std::size_t limit) override;
-    Result<std::vector<std::string>> files_of(const std::string& pattern) override;
-
-    void keep(const std::string& path, std::string content) { contents_[path] = std::move(content); }
-    void keep(const std::string& pattern, std::vector<std::string> files) { files_[pattern] = std::move(files); }
-
-    std::string encode() const;
-    // About how long that would be.
-    std::size_t size() const;
-    // Nothing where the text is not one that encode() made.
-    static std::optional<FileRecord> decode(std::string_view text);
-
-private:
-    std::map<std::string, std::string> contents_;
-    std::map<std::string, std::vector<std::string>> files_;
-};
 
 class PolicySource {
 public:
@@ -45,24 +27,29 @@ public:
     // MTLSPolicyFile.
     void watch(WatchedFiles files) { watched_.push_back(std::move(files)); }
 
+    // Where to put a policy that so many bytes were read for; null: on the heap of this process.
+    using FindPlace = std::function<std::shared_ptr<PolicyMemory::Filling>(std::size_t)>;
+
     // Builds from everything added. Null where something is wrong; `findings` has what.
-    std::shared_ptr<const Policy> build(std::vector<Diagnostic>& findings);
+    std::shared_ptr<const Policy> build(std::vector<Diagnostic>& findings, const FindPlace& find_place = {});
 
     // One look at all files. Where two looks in a row saw the same change, and what they hold is good, the new policy;
-    // otherwise null. What is wrong is reported once for each content. Not thread-safe.
-    std::shared_ptr<const Policy> look(std::vector<Diagnostic>& findings);
+    // otherwise null. What is wrong is reported once for each content. With `memory`, one process builds for all, and
+    // the others find nothing while it does. Not thread-safe.
+    std::shared_ptr<const Policy> look(std::vector<Diagnostic>& findings, PolicyMemory* memory = nullptr);
 
-    // What the policy in force was built from; only after look() returned it, and once.
-    std::string take_record();
-    // About the size of the record of what build() built.
-    std::size_t record_size() const { return record_size_; }
-    // The policy that another process built from what it recorded; null where that is damaged.
-    std::shared_ptr<const Policy> restore(std::string_view record);
+    // For how many seconds another process may be at it before this one builds its own.
+    void set_patience(std::int64_t seconds) { patience_ = seconds; }
+    // Whether the policy in force, which build() or look() returned, is this process's alone.
+    bool built_alone() const { return built_alone_; }
+
+    // Another process has built this one from the files as they are now, or were just now.
+    void follow(std::shared_ptr<const Policy> policy);
     // Nothing is in force any more: whatever the files hold is new.
-    void invalidate();
+    void invalidate() { follow(nullptr); }
 
     // Whether a change was seen once: the next look should come soon.
-    bool is_waiting() const { return draft_ && !draft_->settled; }
+    bool is_waiting() const { return (draft_ && !draft_->settled) || other_builds_since_; }
     // Whether the files as they are now were refused.
     bool is_failing() const { return draft_ && draft_->settled; }
     // What tells their content from any other that was refused; only where is_failing().
@@ -71,38 +58,33 @@ public:
     std::vector<std::string> paths() const;
 
 private:
-    struct Digest {
-        std::string text;       // SHA-256 of the content, or why it could not be read; of a pattern, the names
-        std::size_t limit = 0;  // of its size
-    };
-    using Digests = std::map<std::string, Digest>;  // by path or pattern
+    using Digests = std::map<std::string, WrittenFile>;  // by path or pattern
 
     // A policy as the files would have it, until a second look agrees.
     struct Draft {
-        std::shared_ptr<const Policy> policy;  // null: refused
+        std::shared_ptr<PolicyMemory::Filling> filling;  // where it lies; null: on the heap
+        std::shared_ptr<const Policy> policy;            // null: refused
         std::vector<Diagnostic> findings;
         Digests digests;
-        std::map<std::string, std::size_t> counts;  // files by pattern
-        FileRecord record;
-        CertificateFiles certificates;
         bool settled = false;
     };
-    Draft make_draft(FileSource& files) const;
-    void adopt(Draft& draft);
+    Draft make_draft(const FindPlace& find_place) const;
+    void find_vanished(Draft& draft) const;
+    std::shared_ptr<const Policy> put_in_force(Draft& draft);
+    bool must_wait(PolicyMemory* memory, std::shared_ptr<PolicyMemory::Filling>& filling);
     Digests scan();
     std::string digest_of(const std::string& path, std::size_t limit);
-    static bool agree(const Digests& known, const Digests& seen);
+    bool is_in_force(const Digests& seen) const;
 
     std::string root_;
     DiskFiles& disk_;
     std::vector<Directive> directives_;
     std::vector<WatchedFiles> watched_;
-    Digests in_force_;
-    std::map<std::string, std::size_t> counts_;  // files by pattern, in force
+    std::shared_ptr<const Policy> in_force_;
     std::optional<Draft> draft_;
-    CertificateFiles certificates_;  // of the policy in force
-    FileRecord record_;
-    std::size_t record_size_ = 0;
+    std::int64_t patience_ = 60;
+    bool built_alone_ = false;
+    std::optional<std::int64_t> other_builds_since_;  // another process is at it, as far as is known
     struct Stamped {
         std::string stamp;
         std::string digest;

@@ -19,7 +19,8 @@ template <class T>
 class Published {
     // A cache line each.
     struct alignas(64) Place {
-        std::atomic<std::uint64_t> epoch{0};  // 0: free; else when its reader began to look
+        std::atomic<std::uint64_t> epoch{0};        // 0: free; else when its reader began to look
+        std::atomic<const void*> value{nullptr};  // what it looks at, once it knows; null before, and when free
     };
 
 public:
@@ -29,7 +30,9 @@ public:
     public:
         Reader() = default;
         ~Reader() {
-            if (place_ != nullptr) place_->epoch.store(0, std::memory_order_release);
+            if (place_ == nullptr) return;
+            place_->value.store(nullptr, std::memory_order_relaxed);
+            place_->epoch.store(0, std::memory_order_release);
         }
         Reader(Reader&& other) noexcept
             : owner_(other.owner_),
@@ -68,7 +71,10 @@ public:
         const std::uint64_t epoch = epoch_.load();
         Place& place = take_place(epoch);
         // After the place is marked: whatever is read now is not freed while it is.
-        return Reader(this, &place, current_.load());
+        const T* const value = current_.load();
+        // Whoever looks for hours holds that one, not all that come after it.
+        place.value.store(value != nullptr ? static_cast<const void*>(value) : this, std::memory_order_release);
+        return Reader(this, &place, value);
     }
 
     // Changes with each value that is published. Who has read it before a value, and reads the same again later, would
@@ -85,13 +91,23 @@ public:
     }
     // Frees what nobody looks at any more.
     void reclaim() {
-        const std::uint64_t oldest = oldest_look();
-        std::erase_if(retired_, [oldest](const auto& retired) { return retired.first < oldest; });
+        std::erase_if(retired_, [this](const auto& retired) { return !is_looked_at(retired.first, *retired.second); });
         take_garbage();
     }
 
 private:
     using Garbage = std::pair<std::uint64_t, std::shared_ptr<const void>>;
+
+    // Whether a value that was replaced at `epoch` still is.
+    bool is_looked_at(std::uint64_t epoch, const T& value) const {
+        for (const Place& place : places_) {
+            const std::uint64_t began = place.epoch.load();
+            if (began == 0) continue;
+            const void* const known = place.value.load(std::memory_order_acquire);
+            if (known == nullptr ? began <= epoch : known == &value) return true;
+        }
+        return false;
+    }
 
     std::uint64_t oldest_look() const {
         std::uint64_t oldest = UINT64_MAX;

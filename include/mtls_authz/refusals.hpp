@@ -14,6 +14,7 @@ namespace mtls {
 
 // Immutable once shared.
 struct Refusals {
+    Arena memory;  // what the revocations lie in
     RevocationSet revocations;
     std::map<std::string, Where, std::less<>> suspended;  // by partner's name
 

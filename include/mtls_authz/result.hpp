@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -16,6 +17,15 @@ struct Where {
 
     // "FILE:LINE", or "FILE" where all of it is meant, as compilers print it and as rule= and gate= of the log show it.
     std::string str() const { return file.empty() ? "-" : line == 0 ? file : file + ":" + std::to_string(line); }
+};
+
+// The same, borrowed: in a policy, whose text lies elsewhere.
+struct Place {
+    std::string_view file;
+    unsigned line = 0;
+
+    operator Where() const { return {std::string(file), line}; }
+    std::string str() const { return Where(*this).str(); }
 };
 
 // One finding about a configuration: says what is wrong and what would be right.

@@ -6,12 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "mtls_authz/conditions.hpp"
 #include "mtls_authz/directive.hpp"
 #include "mtls_authz/selector_index.hpp"
 
 namespace mtls {
 
-// One MTLSRevoke line: all selectors must hold, where "cannot tell" counts as holding.
+// One MTLSRevoke line as it is read: all selectors must hold, where "cannot tell" counts as holding.
 struct Revocation {
     std::vector<Selector> selectors;
     std::string note;
@@ -20,25 +21,44 @@ struct Revocation {
     // Reads the arguments of an MTLSRevoke. What elsewhere is only a warning (a DN in reverse) is an error, since here
     // it would fail open.
     static Result<Revocation> parse(const Directive& directive);
+};
+
+// The same as it is kept.
+struct RevocationLine {
+    Conditions selectors;
+    std::string_view note;
+    Place where;
+
     std::string text() const;
 };
 
+// Made by RevocationSetBuilder; borrowed from the arena that it was kept in.
 class RevocationSet {
 public:
-    void add(Revocation revocation);
-    // Once, after all lines.
-    void finish() { index_.finish(); }
+    RevocationSet() = default;
 
     // The first line that refuses this certificate, or nullptr. `above`: the CAs on its way up, as far as they are
     // known; sha256: and spki-sha256: refuse what they issued too, issuer.spki-sha256: asks for their keys.
-    const Revocation* find(const CertificateFacts& facts, const std::vector<CaDigests>& above) const;
+    const RevocationLine* find(const CertificateFacts& facts, const std::vector<CaDigests>& above) const;
 
-    const std::vector<Revocation>& all() const { return revocations_; }
-    bool empty() const { return revocations_.empty(); }
+    std::span<const RevocationLine> all() const { return lines_; }
+    bool empty() const { return lines_.empty(); }
+
+private:
+    friend class RevocationSetBuilder;
+    std::span<const RevocationLine> lines_;
+    SelectorIndex index_;
+};
+
+class RevocationSetBuilder {
+public:
+    void add(Revocation revocation);
+    // Once, after all lines.
+    RevocationSet finish(Arena& arena);
 
 private:
     std::vector<Revocation> revocations_;
-    SelectorIndex index_{Repeats::kAnyCounts};
+    SelectorIndexBuilder index_{Repeats::kAnyCounts};
 };
 
 }  // namespace mtls

@@ -2,25 +2,19 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <vector>
 
+#include "mtls_authz/arena.hpp"
 #include "mtls_authz/index_keys.hpp"
 #include "mtls_authz/selector.hpp"
 
 namespace mtls {
 
+// Made by SelectorIndexBuilder; borrowed from the arena that it was kept in.
 class SelectorIndex {
 public:
-    // `repeats`: how the lines will be asked. Where what cannot be told counts, lines that ask for a SPIFFE ID are
-    // found from every certificate whose own cannot be told.
-    explicit SelectorIndex(Repeats repeats) : repeats_(repeats), keys_(KeyedHash::random()) {}
-
-    // A line, all of whose selectors have to hold. Ids ascend.
-    void add(std::uint32_t id, const std::vector<Selector>& selectors);
-    // Once, after all lines: files each under the one of its selectors that the fewest lines share.
-    void finish();
+    SelectorIndex() : keys_(KeyedHash(0, 0)) {}  // of no lines
 
     // The ids of lines that may hold, each once, ascending; `above`: pins on these CAs are asked for too.
     std::vector<std::uint32_t> candidates(const CertificateFacts& facts, const std::vector<CaDigests>& above) const;
@@ -31,31 +25,55 @@ public:
     std::span<const std::uint32_t> longest() const { return {ids_.data() + longest_.first, longest_.count}; }
 
 private:
-    struct Filed {
-        IndexKey key;
-        std::uint32_t id;
-        std::uint8_t rank;
-    };
+    friend class SelectorIndexBuilder;
     // Lines under one key: `count` of ids_ from `first`; none: the place is free.
     struct Place {
         IndexKey key = 0;
         std::uint32_t first = 0;
         std::uint32_t count = 0;
     };
-    void keep(std::vector<Filed> chosen);
+    explicit SelectorIndex(const IndexKeys& keys) : keys_(keys) {}
     const Place* find(IndexKey key) const;
     bool is_step(IndexKey key) const;
+
+    IndexKeys keys_;
+    PrefixLengths prefixes_;
+    std::span<const IndexKey> steps_;  // sorted: of URI patterns
+    std::span<const Place> places_;    // open addressing; a power of two of them, or none
+    std::span<const std::uint32_t> ids_;
+    std::span<const std::uint32_t> linear_;
+    std::span<const std::uint32_t> unclear_;  // to be found where a SPIFFE ID cannot be told
+    Place longest_;
+};
+
+class SelectorIndexBuilder {
+public:
+    // `repeats`: how the lines will be asked. Where what cannot be told counts, lines that ask for a SPIFFE ID are
+    // found from every certificate whose own cannot be told.
+    explicit SelectorIndexBuilder(Repeats repeats) : repeats_(repeats), keys_(KeyedHash::random()) {}
+
+    // A line, all of whose selectors have to hold. Ids ascend.
+    void add(std::uint32_t id, const std::vector<Selector>& selectors);
+    // Once, after all lines: files each under the one of its selectors that the fewest lines share.
+    SelectorIndex finish(Arena& arena);
+
+private:
+    using Place = SelectorIndex::Place;
+    struct Filed {
+        IndexKey key;
+        std::uint32_t id;
+        std::uint8_t rank;
+    };
+    std::vector<Filed> choose();
+    static void keep(std::vector<Filed> chosen, Arena& arena, SelectorIndex& out);
 
     Repeats repeats_;
     IndexKeys keys_;
     PrefixLengths prefixes_;
-    std::vector<Filed> filed_;     // each line under each of its selectors, until finish()
-    std::vector<IndexKey> steps_;  // sorted: of URI patterns
-    std::vector<Place> places_;    // open addressing; a power of two of them, or none
-    std::vector<std::uint32_t> ids_;
+    std::vector<Filed> filed_;  // each line under each of its selectors
+    std::vector<IndexKey> steps_;
     std::vector<std::uint32_t> linear_;
-    std::vector<std::uint32_t> unclear_;  // to be found where a SPIFFE ID cannot be told
-    Place longest_;
+    std::vector<std::uint32_t> unclear_;
 };
 
 }  // namespace mtls

@@ -138,11 +138,8 @@ private:
     void read_other_name(const OTHERNAME& name) {
         OtherName out{oid_dotted(*name.type_id), {}};
         if (name.value == nullptr) return malformed("otherName SAN without a value");
-        unsigned char* encoded = nullptr;
-        const int length = i2d_ASN1_TYPE(name.value, &encoded);
-        if (length <= 0) return malformed("otherName SAN does not encode");
-        const std::string der(reinterpret_cast<const char*>(encoded), static_cast<std::size_t>(length));
-        OPENSSL_free(encoded);
+        const std::string der = encode(i2d_ASN1_TYPE, *name.value);
+        if (der.empty()) return malformed("otherName SAN does not encode");
 
         const auto text = der_string_text(der);
         out.value = text ? *text : "#" + hex(bytes_of(der));
@@ -254,12 +251,8 @@ std::string certificate_sha256(const X509& certificate) {
 }
 
 std::string spki_sha256(const X509& certificate) {
-    unsigned char* encoded = nullptr;
-    const int length = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(&certificate), &encoded);
-    if (length <= 0) return {};
-    std::string out = sha256({reinterpret_cast<const char*>(encoded), static_cast<std::size_t>(length)});
-    OPENSSL_free(encoded);
-    return out;
+    const std::string encoded = encode(i2d_X509_PUBKEY, *X509_get_X509_PUBKEY(&certificate));
+    return encoded.empty() ? std::string() : sha256(encoded);
 }
 
 std::string ip_text(std::string_view raw) {

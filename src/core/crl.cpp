@@ -300,12 +300,10 @@ std::string issuer_of_broken_crl(const std::string& content) {
 
 // ---- the set --------------------------------------------------------------------------------------------------
 
-std::string CrlSet::add(std::shared_ptr<const Crl> crl, const std::multimap<std::string, X509*>& known) {
-    X509* signer = nullptr;
-    const auto [first, last] = known.equal_range(crl->issuer());
-    for (auto it = first; it != last && signer == nullptr; ++it) {
-        if (crl->signed_by(*it->second)) signer = it->second;
-    }
+std::string CrlSet::add(std::shared_ptr<const Crl> crl, const CasByName& known) {
+    const auto named = known(crl->issuer());
+    const auto signed_it = std::find_if(named.begin(), named.end(), [&](const X509Ptr& ca) { return crl->signed_by(*ca); });
+    X509* const signer = signed_it != named.end() ? signed_it->get() : nullptr;
     std::vector<std::shared_ptr<const Crl>>& lists = by_issuer_[crl->issuer()];
     for (auto it = lists.begin(); signer != nullptr && it != lists.end();) {
         const bool rival = (*it)->same_scope(*crl) && (*it)->signed_by(*signer);
@@ -320,15 +318,17 @@ std::string CrlSet::add(std::shared_ptr<const Crl> crl, const std::multimap<std:
         lists.erase(std::find_if(lists.begin(), lists.end(), waits));
     }
     lists.push_back(std::move(crl));
-    const bool impostor = signer == nullptr && first != last;
+    const bool impostor = signer == nullptr && !named.empty();
     return impostor ? "is signed by none of the known CAs whose name it bears" : std::string();
 }
 
-void CrlSet::learn(const std::multimap<std::string, X509*>& known) const {
+void CrlSet::learn(const CasByName& known) const {
     for (const auto& [name, lists] : by_issuer_) {
-        const auto [first, last] = known.equal_range(name);
+        const auto waits = [](const auto& list) { return list->waits_for_signer(); };
+        if (std::none_of(lists.begin(), lists.end(), waits)) continue;
+        const auto named = known(name);
         for (const auto& list : lists) {
-            for (auto it = first; it != last && list->waits_for_signer(); ++it) list->signed_by(*it->second);
+            for (auto ca = named.begin(); ca != named.end() && waits(list); ++ca) list->signed_by(**ca);
         }
     }
 }

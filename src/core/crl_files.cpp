@@ -7,7 +7,7 @@
 
 namespace mtls {
 
-bool CrlFiles::watch(const std::vector<WatchedFiles>& patterns, const std::multimap<std::string, X509*>& known) {
+bool CrlFiles::watch(const std::vector<WatchedFiles>& patterns, const CasByName& known) {
     std::vector<Pattern> next;
     for (const WatchedFiles& files : patterns) {
         const auto same = std::find_if(patterns_.begin(), patterns_.end(),
@@ -35,7 +35,7 @@ std::vector<std::string> CrlFiles::paths() const {
     return out;
 }
 
-bool CrlFiles::look(const std::multimap<std::string, X509*>& known, std::vector<Diagnostic>& findings) {
+bool CrlFiles::look(const CasByName& known, std::vector<Diagnostic>& findings) {
     auto next = std::make_shared<CrlSet>(*crls_);
     bool changed = false;
     for (Pattern& pattern : patterns_) {
@@ -57,7 +57,7 @@ bool CrlFiles::look(const std::multimap<std::string, X509*>& known, std::vector<
     return changed;
 }
 
-bool CrlFiles::look_at(const std::string& path, File& file, const std::multimap<std::string, X509*>& known,
+bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& known,
                        CrlSet& into, std::vector<Diagnostic>& findings) {
     constexpr std::size_t kLargestFile = 256UL << 20;
     const auto complain = [&](const std::string& what) {

@@ -79,16 +79,11 @@ std::string escape_rfc4514(std::string_view value) {
 }
 
 std::string der_of(const ASN1_STRING& value) {
-    unsigned char* encoded = nullptr;
     // Through ASN1_TYPE, since an attribute value may be of any type.
     ASN1_TYPE type{};
     type.type = value.type == V_ASN1_NEG_INTEGER ? V_ASN1_INTEGER : value.type;
     type.value.asn1_string = const_cast<ASN1_STRING*>(&value);
-    const int length = i2d_ASN1_TYPE(&type, &encoded);
-    if (length <= 0) return {};
-    std::string out(reinterpret_cast<const char*>(encoded), static_cast<std::size_t>(length));
-    OPENSSL_free(encoded);
-    return out;
+    return encode(i2d_ASN1_TYPE, type);
 }
 
 // The text of a value: decoded where it is a string, the bytes as they are where it is an invalid one (only

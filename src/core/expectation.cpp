@@ -102,7 +102,7 @@ namespace {
 
 // Who the certificate would be, in words.
 std::string describe(const Identification& who) {
-    if (who.partner != nullptr) return "it is " + who.partner->name + ", by " + who.identity->where.str();
+    if (who.partner != nullptr) return "it is " + std::string(who.partner->name) + ", by " + who.identity->where.str();
     std::string out = "it is refused: " + std::string(word_of(who.reason));
     if (!who.detail.empty()) out += " (" + escape_for_log(who.detail, 300) + ")";
     if (!who.claimed.empty()) {
@@ -169,7 +169,7 @@ Result<std::shared_ptr<const PresentedCertificate>> read_presented(const std::st
     if (!certificates) return Error{certificates.error()};
     auto out = std::make_shared<PresentedCertificate>();
     std::vector<X509*> chain;
-    for (const AnchorCertificate& c : certificates.value()) chain.push_back(c.certificate.get());
+    for (const ReadCertificate& c : certificates.value()) chain.push_back(c.certificate.get());
     out->leaf = share(*chain.front());
     out->facts = std::move(certificates.value().front().facts);
     chain.erase(chain.begin());

@@ -11,15 +11,6 @@ namespace mtls {
 
 namespace {
 
-std::string der_of(const X509& certificate) {
-    unsigned char* bytes = nullptr;
-    const int size = i2d_X509(&certificate, &bytes);
-    if (size <= 0) throw std::bad_alloc();
-    std::string out(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size));
-    OPENSSL_free(bytes);
-    return out;
-}
-
 bool is_token(std::string_view text) {
     return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
         return is_alnum(c) || std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
@@ -63,7 +54,7 @@ constexpr std::string_view kMeaningful[] = {"accept",
 
 }  // namespace
 
-std::string client_cert_value(const X509& leaf) { return ":" + base64(der_of(leaf)) + ":"; }
+std::string client_cert_value(const X509& leaf) { return ":" + base64(encode(i2d_X509, leaf)) + ":"; }
 
 std::string client_cert_chain_value(const std::vector<X509Ptr>& chain) {
     std::string out;
@@ -73,7 +64,7 @@ std::string client_cert_chain_value(const std::vector<X509Ptr>& chain) {
 
 std::string pem_value(const X509& leaf) {
     constexpr std::size_t kLine = 64;
-    const std::string text = base64(der_of(leaf));
+    const std::string text = base64(encode(i2d_X509, leaf));
     std::string out = "-----BEGIN CERTIFICATE----- ";
     for (std::size_t at = 0; at < text.size(); at += kLine) out += text.substr(at, kLine) + " ";
     return out + "-----END CERTIFICATE-----";

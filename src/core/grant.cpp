@@ -8,6 +8,7 @@ namespace mtls {
 
 namespace {
 
+constexpr std::string_view kAnySegment = "*";
 constexpr std::string_view kPartnerSegment = "%{partner}";
 constexpr std::string_view kBelow = "/**";
 constexpr std::size_t kLongestPath = 4096;
@@ -15,7 +16,7 @@ constexpr std::size_t kLongestPath = 4096;
 std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
 
 std::optional<std::string> fault_of(std::string_view segment) {
-    if (segment == "*" || segment == kPartnerSegment) return std::nullopt;
+    if (segment == kAnySegment || segment == kPartnerSegment) return std::nullopt;
     if (segment == "." || segment == "..") return "holds a dot segment: write the path that is meant";
     if (segment.find("**") != std::string_view::npos) return "'**' stands at the end alone, as in /orders/**";
     if (segment.find('*') != std::string_view::npos) {
@@ -60,46 +61,52 @@ Result<PathPattern> PathPattern::parse(std::string_view text) {
     if (!text.starts_with('/')) return wrong("expected a path that begins with '/', like /orders/**");
     if (text.size() > kLongestPath) return wrong("longer than 4096 characters");
     PathPattern out;
-    out.text_ = std::string(text);
+    out.text_ = text;
     out.below_ = text.ends_with(kBelow);
-    std::string_view rest = text.substr(1);
-    if (out.below_) rest = text.substr(0, text.size() - kBelow.size());
-    if (out.below_ && !rest.empty()) rest.remove_prefix(1);
     bool literal = true;
     out.literal_ = out.below_ ? text.size() - 2 : text.size();
     std::size_t at = 1;
-    const bool nothing_before = out.below_ && text == kBelow;
-    const auto parts = nothing_before ? std::vector<std::string_view>{} : split(rest, '/');
+    const auto segments = out.segments();
+    const auto parts = segments ? split(*segments, '/') : std::vector<std::string_view>{};
     for (std::size_t i = 0; i < parts.size(); ++i) {
         const std::string_view part = parts[i];
         const bool last = i + 1 == parts.size();
         if (part.empty() && (!last || out.below_)) return wrong("'//' never fits: httpd merges slashes");
         if (const auto fault = fault_of(part)) return wrong(*fault);
-        const Kind kind = part == "*" ? Kind::kAny : part == kPartnerSegment ? Kind::kPartner : Kind::kLiteral;
-        if (kind != Kind::kLiteral && literal) {
+        if ((part == kAnySegment || part == kPartnerSegment) && literal) {
             out.literal_ = at;
             literal = false;
         }
         at += part.size() + 1;
-        out.segments_.push_back({kind, kind == Kind::kLiteral ? std::string(part) : std::string()});
     }
     return out;
+}
+
+// Between the first '/' and what stands for all below; "" is one empty segment, nothing none.
+std::optional<std::string_view> PathPattern::segments() const {
+    if (!below_) return text_.substr(1);
+    if (text_ == kBelow) return std::nullopt;
+    return text_.substr(1, text_.size() - kBelow.size() - 1);
 }
 
 bool PathPattern::matches(std::string_view path, std::string_view partner) const {
     if (!path.starts_with('/')) return false;
     path.remove_prefix(1);
-    for (std::size_t i = 0; i < segments_.size(); ++i) {
+    auto rest = segments();
+    while (rest) {
+        const std::size_t wanted_end = rest->find('/');
+        const std::string_view wanted = rest->substr(0, wanted_end);
+        const bool is_last = wanted_end == std::string_view::npos;
+        rest = is_last ? std::nullopt : std::optional(rest->substr(wanted_end + 1));
+
         const std::size_t end = path.find('/');
         const std::string_view segment = path.substr(0, end);
-        const Segment& wanted = segments_[i];
-        const bool fits = wanted.kind == Kind::kLiteral   ? segment == wanted.literal
-                          : wanted.kind == Kind::kPartner ? segment == partner
-                                                          : is_one_segment(segment);
+        const bool fits = wanted == kPartnerSegment ? segment == partner
+                          : wanted == kAnySegment   ? is_one_segment(segment)
+                                                    : segment == wanted;
         if (!fits) return false;
         const bool more = end != std::string_view::npos;
-        const bool wants_more = i + 1 < segments_.size() || below_;
-        if (more != wants_more) return false;
+        if (more != (!is_last || below_)) return false;
         if (more) path.remove_prefix(end + 1);
     }
     return true;
@@ -107,15 +114,17 @@ bool PathPattern::matches(std::string_view path, std::string_view partner) const
 
 bool PathPattern::covers(const PathPattern& other) const {
     if (!below_ && other.below_) return false;
-    if (below_ ? other.segments_.size() < segments_.size() : other.segments_.size() != segments_.size()) return false;
+    const auto parts = [](const PathPattern& pattern) {
+        const auto segments = pattern.segments();
+        return segments ? split(*segments, '/') : std::vector<std::string_view>{};
+    };
+    const auto own = parts(*this);
+    const auto theirs = parts(other);
+    if (below_ ? theirs.size() < own.size() : theirs.size() != own.size()) return false;
     // "/a/**" does not cover "/a".
-    if (below_ && !other.below_ && other.segments_.size() == segments_.size() && !segments_.empty()) return false;
-    for (std::size_t i = 0; i < segments_.size(); ++i) {
-        const Segment& own = segments_[i];
-        const Segment& theirs = other.segments_[i];
-        const bool same = own.kind == theirs.kind && own.literal == theirs.literal;
-        const bool wider = own.kind == Kind::kAny && !(theirs.kind == Kind::kLiteral && theirs.literal.empty());
-        if (!same && !wider) return false;
+    if (below_ && !other.below_ && theirs.size() == own.size() && !own.empty()) return false;
+    for (std::size_t i = 0; i < own.size(); ++i) {
+        if (own[i] != theirs[i] && (own[i] != kAnySegment || theirs[i].empty())) return false;
     }
     return true;
 }
@@ -123,8 +132,7 @@ bool PathPattern::covers(const PathPattern& other) const {
 std::string Grant::text() const {
     std::string out = methods.text();
     for (const PathPattern& path : paths) out += " " + config_quote(path.text());
-    if (!conditions.empty()) out += " if";
-    for (const Selector& selector : conditions) out += " " + config_quote(selector.text());
+    if (!conditions.empty()) out += " if" + conditions.text();
     return out;
 }
 

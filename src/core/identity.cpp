@@ -21,7 +21,7 @@ std::string Identity::text() const {
     return out;
 }
 
-void IdentityLines::add(const Identity& identity) {
+void WrittenIdentities::add(const Identity& identity) {
     if (files_.empty() || files_.back().name != identity.where.file) {
         files_.push_back({static_cast<std::uint32_t>(size()), identity.where.file});
     }
@@ -31,7 +31,7 @@ void IdentityLines::add(const Identity& identity) {
     name_anchors_ = name_anchors_ || identity.any || identity.anchor;
 }
 
-void IdentityLines::shrink() {
+void WrittenIdentities::shrink() {
     text_.shrink_to_fit();
     ends_.shrink_to_fit();
     lines_.shrink_to_fit();
@@ -40,14 +40,14 @@ void IdentityLines::shrink() {
 
 std::string_view IdentityLines::text(std::size_t i) const {
     const std::size_t start = i == 0 ? 0 : ends_[i - 1];
-    return std::string_view(text_).substr(start, ends_[i] - start);
+    return text_.substr(start, ends_[i] - start);
 }
 
 std::shared_ptr<const Identity> IdentityLines::at(std::size_t i) const {
     auto out = std::make_shared<Identity>();
     const auto after = std::upper_bound(files_.begin(), files_.end(), i,
                                         [](std::size_t line, const File& file) { return line < file.first; });
-    out->where = {std::prev(after)->name, lines_[i]};
+    out->where = {std::string(std::prev(after)->name), lines_[i]};
     for (const std::string& word : config_words(text(i))) {
         if (word == kAny) {
             out->any = true;

@@ -16,11 +16,11 @@ public:
 
     std::vector<Diagnostic> run() {
         std::set<const AnchorSet*> seen;
-        for (const auto& partner : policy_.partners()) {
-            if (seen.insert(partner->anchors.get()).second) check_anchors(*partner);
-            for (const Identity& identity : partner->identities) check_identity(*partner, identity);
-            for (const GroupMembership& membership : partner->groups) check_group(*partner, membership);
-            check_grants(partner->grants);
+        for (const Partner& partner : policy_.partners()) {
+            if (seen.insert(partner.anchors).second) check_anchors(partner);
+            for (const Identity& identity : partner.identities) check_identity(partner, identity);
+            for (const GroupMembership& membership : partner.groups) check_group(partner, membership);
+            check_grants(partner.grants);
         }
         check_grants(policy_.grants());
         check_overlaps();
@@ -58,21 +58,22 @@ private:
         constexpr std::int64_t kSoon = 30 * kDay;
         constexpr int kLeastSecurityBits = 112;  // NIST SP 800-57: RSA 2048, P-224
         const std::string what =
-            "MTLSTrustAnchor " + anchor.file + ": \"" + escape_for_log(c.facts.subject.text(), 200) + "\" ";
-        const std::string date = format_time(c.facts.not_after);
-        if (c.facts.not_after < now_) {
+            "MTLSTrustAnchor " + std::string(anchor.file) + ": \"" + escape_for_log(c.subject_text, 200) + "\" ";
+        const std::string date = format_time(c.not_after);
+        if (c.not_after < now_) {
             warn(anchor.where,
                  what + "expired on " + date + ": nothing under it is let in; ask the partner for the next one");
-        } else if (c.facts.not_after < now_ + kSoon) {
+        } else if (c.not_after < now_ + kSoon) {
             warn(anchor.where,
                  what + "expires on " + date + ": ask the partner for the next one, and add it beside this");
         }
-        EVP_PKEY* const key = X509_get0_pubkey(c.certificate.get());
+        const X509Ptr certificate = c.decode();
+        EVP_PKEY* const key = X509_get0_pubkey(certificate.get());
         if (key == nullptr || EVP_PKEY_get_security_bits(key) < kLeastSecurityBits) {
             warn(anchor.where, what + "has a weak key: expected at least RSA with 2048 bits, or P-256");
         }
         int digest = NID_undef;
-        X509_get_signature_info(c.certificate.get(), &digest, nullptr, nullptr, nullptr);
+        X509_get_signature_info(certificate.get(), &digest, nullptr, nullptr, nullptr);
         if (digest == NID_sha1 || digest == NID_md5) {
             warn(anchor.where, what + "is signed with " + std::string(OBJ_nid2sn(digest)) +
                                    ": paths over it are refused, unless it is the anchor itself");
@@ -90,21 +91,21 @@ private:
     }
 
     void check_group(const Partner& partner, const GroupMembership& membership) {
-        const std::string both = contradiction_in(membership.conditions);
+        const std::string both = contradiction_in(membership.conditions.read());
         if (both.empty()) return;
-        warn(partner.where, "MTLSGroup " + membership.names.front() + " of " + partner.name +
+        warn(partner.where, "MTLSGroup " + std::string(membership.names.front()) + " of " + std::string(partner.name) +
                                 ": nobody is in it, no certificate has both " + both);
     }
 
     void check_identity(const Partner& partner, const Identity& identity) {
         const std::string both = contradiction_in(identity.selectors);
         if (both.empty()) return;
-        warn(identity.where, "MTLSIdentity of " + partner.name + " can never fit: no certificate has both " + both);
+        warn(identity.where, "MTLSIdentity of " + std::string(partner.name) + " can never fit: no certificate has both " + both);
     }
 
-    void check_grants(const std::vector<Grant>& grants) {
+    void check_grants(std::span<const Grant> grants) {
         for (const Grant& grant : grants) {
-            const std::string both = contradiction_in(grant.conditions);
+            const std::string both = contradiction_in(grant.conditions.read());
             if (!both.empty()) warn(grant.where, "MTLSGrant never holds: no certificate has both " + both);
         }
         for (std::size_t i = 0; i < grants.size(); ++i) {
@@ -118,7 +119,7 @@ private:
     }
 
     static bool covers(const Grant& wide, const Grant& narrow) {
-        const bool conditions = wide.conditions.empty() || texts_of(wide.conditions) == texts_of(narrow.conditions);
+        const bool conditions = wide.conditions.empty() || texts_of(wide.conditions.read()) == texts_of(narrow.conditions.read());
         return conditions && wide.methods.covers(narrow.methods) &&
                std::all_of(narrow.paths.begin(), narrow.paths.end(), [&](const PathPattern& path) {
                    return std::any_of(wide.paths.begin(), wide.paths.end(),
@@ -159,26 +160,26 @@ private:
     void check_overlaps() {
         std::map<std::string, std::vector<Line>> by_text;  // lines of one selector, and whole lines
         std::map<std::string, std::vector<Line>> any_by_ca;
-        for (const auto& partner : policy_.partners()) {
-            for (const Identity& identity : partner->identities) {
-                if (!identity.any) by_text[key_of(identity)].push_back({partner.get(), identity.where});
+        for (const Partner& partner : policy_.partners()) {
+            for (const Identity& identity : partner.identities) {
+                if (!identity.any) by_text[key_of(identity)].push_back({&partner, identity.where});
                 if (!identity.any) continue;
-                for (const Anchor& anchor : partner->anchors->anchors) {
+                for (const Anchor& anchor : partner.anchors->anchors) {
                     for (const AnchorCertificate& c : anchor.certificates) {
-                        any_by_ca[c.ca_id()].push_back({partner.get(), identity.where});
+                        any_by_ca[c.ca_id()].push_back({&partner, identity.where});
                     }
                 }
             }
         }
-        for (const auto& partner : policy_.partners()) {
-            for (const Identity& identity : partner->identities) {
-                if (report_overlap(any_of(*partner, any_by_ca), *partner, identity)) continue;
+        for (const Partner& partner : policy_.partners()) {
+            for (const Identity& identity : partner.identities) {
+                if (report_overlap(any_of(partner, any_by_ca), partner, identity)) continue;
                 if (identity.any) continue;
                 std::set<std::string> keys = {key_of(identity)};
                 for (const std::string& text : texts_of(identity.selectors)) keys.insert(text + "\n");
                 for (const std::string& key : keys) {
                     const auto found = by_text.find(key);
-                    if (found != by_text.end() && report_overlap(found->second, *partner, identity)) break;
+                    if (found != by_text.end() && report_overlap(found->second, partner, identity)) break;
                 }
             }
         }
@@ -200,7 +201,7 @@ private:
         for (std::size_t i = 0; i < std::min(wide.size(), kMostCompared); ++i) {
             const auto& [other, where] = wide[i];
             if (other == &partner || !share_an_anchor(partner, *other)) continue;
-            warn(identity.where, "MTLSIdentity of " + partner.name + " is covered by that of " + other->name + " at " +
+            warn(identity.where, "MTLSIdentity of " + std::string(partner.name) + " is covered by that of " + std::string(other->name) + " at " +
                                      where.str() + ", under a trust anchor that both have: a certificate with " +
                                      identity.text() + " is ambiguous, and refused");
             return true;
@@ -225,9 +226,9 @@ std::vector<Diagnostic> lint_policy(const Policy& policy, std::int64_t now) { re
 std::vector<NearMiss> find_near_misses(const Policy& policy, const CertificateFacts& facts,
                                        const std::vector<std::string>* ca_keys, std::size_t most) {
     std::vector<NearMiss> out;
-    for (const auto& partner : policy.partners()) {
-        for (std::size_t i = 0; i < partner->identities.size(); ++i) {
-            NearMiss miss{partner.get(), partner->identities.at(i), {}};
+    for (const Partner& partner : policy.partners()) {
+        for (std::size_t i = 0; i < partner.identities.size(); ++i) {
+            NearMiss miss{&partner, partner.identities.at(i), {}};
             bool something = false;
             for (const Selector& selector : miss.identity->selectors) {
                 if (selector.test(facts, ca_keys, Repeats::kMustBeSingle) == Answer::kYes) {

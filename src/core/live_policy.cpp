@@ -4,6 +4,7 @@
 #include <malloc.h>
 #endif
 
+#include <algorithm>
 #include <ctime>
 #include <utility>
 
@@ -43,11 +44,18 @@ void warn_of_unreadable(const std::vector<std::string>& paths, const FileTrust& 
 
 std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& findings, std::vector<Diagnostic>& reported) {
     const std::lock_guard lock(looking_);
-    auto policy = source_.build(findings);
+    auto policy = source_.build(findings, [this](std::size_t bytes_read) {
+        std::shared_ptr<PolicyMemory::Filling> place;
+        constexpr std::size_t kGrowth = 32;  // over its text; a policy takes up to some ten times as much
+        if (least_shared_ > 0) memory_ = PolicyMemory::create(std::max(least_shared_, kGrowth * bytes_read));
+        if (memory_) memory_->begin(place);
+        return place;
+    });
     if (!policy) return nullptr;
+    if (memory_) seen_serial_ = memory_->serial();
     take(std::move(policy));
     revocation_files_.look(reported);
-    crl_files_.look(known_cas_, reported);
+    crl_files_.look(known_cas(), reported);
     if (disk_.trust()) {
         warn_of_unreadable(source_.paths(), *disk_.trust(), reported);
         warn_of_unreadable(revocation_files_.paths(), *disk_.trust(), reported);
@@ -58,30 +66,55 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
     return policy_;
 }
 
+void LivePolicy::let_go() {
+    const std::lock_guard lock(looking_);
+    if (memory_) memory_->let_go();
+}
+
 LookOutcome LivePolicy::join_siblings() {
     LookOutcome outcome;
-    if (shared_ == nullptr) return outcome;
     const std::lock_guard lock(looking_);
-    const std::string generation = shared_->kept_generation();
-    if (generation.empty() || !policy_ || policy_->generation() == generation) return outcome;
-    const auto record = shared_->kept_record();
-    auto policy = record ? source_.restore(*record) : nullptr;
-    outcome.before = policy_;
-    if (policy && policy->generation() == generation) {
-        outcome.moved = true;
-        take(std::move(policy));
+    if (!memory_) return outcome;
+    memory_->after_fork();
+    const bool moved = memory_->serial() != seen_serial_;
+    PolicyMemory::Taken taken = memory_->take();
+    seen_serial_ = taken.serial;
+    // Whoever forked this process may have let go of the policy that it still points to.
+    source_.follow(taken.policy);
+    if (taken.policy) {
+        const std::int64_t since = in_force_since_;
+        take(std::move(taken.policy));
+        if (!moved) in_force_since_ = since;
+        outcome.moved = moved;
         publish();
         return outcome;
     }
-    outcome.findings.push_back({Diagnostic::Severity::kError,
-                                {},
-                                "this process does not know generation " + generation +
-                                    ", which the others have in force, so it refuses everything until it can read the "
-                                    "policy files, or the server is restarted"});
+    outcome.findings.push_back(
+        {Diagnostic::Severity::kError,
+         {},
+         "this process does not know generation " + taken.generation + ", which the others have in force" +
+             (taken.fault.empty() ? "" : " (" + taken.fault + ")") +
+             ", so it refuses everything until it can read the policy files, or the server is restarted"});
     policy_ = nullptr;
-    source_.invalidate();
     current_.publish(nullptr);
     return outcome;
+}
+
+// To what another process has built for all.
+bool LivePolicy::follow(std::vector<Diagnostic>& findings) {
+    if (!memory_ || memory_->serial() == seen_serial_) return false;
+    PolicyMemory::Taken taken = memory_->take();
+    seen_serial_ = taken.serial;
+    if (!taken.fault.empty()) {
+        findings.push_back({Diagnostic::Severity::kError,
+                            {},
+                            "generation " + taken.generation + ", which another process has built, cannot be used: " +
+                                taken.fault + "; what this one has stays in force until it has read the files itself"});
+    }
+    if (!taken.policy) return false;
+    source_.follow(taken.policy);
+    take(std::move(taken.policy));
+    return true;
 }
 
 LookOutcome LivePolicy::look() {
@@ -93,42 +126,34 @@ LookOutcome LivePolicy::look() {
     // Refusals first: nothing that is wrong with the rest may hold them up.
     const bool refusals = revocation_files_.look(outcome.findings);
     if (refusals) publish();
-    const bool crls = crl_files_.look(known_cas_, outcome.findings);
+    const bool crls = crl_files_.look(known_cas(), outcome.findings);
     if (crls) publish();
+    outcome.moved_files = refusals || crls;
+    outcome.moved = follow(outcome.findings);
     const std::size_t said = outcome.findings.size();
-    auto policy = source_.look(outcome.findings);
+    if (auto policy = source_.look(outcome.findings, memory_.get())) {
+        outcome.moved = true;
+        take(std::move(policy));
+        must_announce_ = memory_ && source_.built_alone();
+        if (memory_ && !must_announce_) seen_serial_ = memory_->serial();
+    }
     if (source_.is_failing() && outcome.findings.size() > said) outcome.refused = source_.failing_content();
     outcome.policy_clean = !source_.is_failing() && !source_.is_waiting();
-    outcome.moved = policy != nullptr;
-    outcome.moved_files = refusals || crls;
     if (outcome.moved) {
-        take(std::move(policy));
-        crl_files_.look(known_cas_, outcome.findings);
+        crl_files_.look(known_cas(), outcome.findings);
         publish();
-        record_ = source_.take_record();
         was_replaced_ = true;
     }
-    keep_record(outcome.findings);
+    if (must_announce_ && memory_->announce(policy_->generation())) {
+        must_announce_ = false;
+        seen_serial_ = memory_->serial();
+    }
     return outcome;
-}
-
-// For siblings that start later; again at the next look where another one is writing just now.
-void LivePolicy::keep_record(std::vector<Diagnostic>& findings) {
-    if (record_.empty()) return;
-    const bool known = shared_ == nullptr || shared_->kept_generation() == policy_->generation();
-    const auto keeping = known ? SharedState::Keeping::kKept : shared_->keep(policy_->generation(), record_);
-    if (keeping == SharedState::Keeping::kBusy) return;
-    record_ = {};
-    if (keeping == SharedState::Keeping::kKept) return;
-    findings.push_back({Diagnostic::Severity::kWarning,
-                        {},
-                        "the policy has outgrown the memory that the server's processes share: one that starts while "
-                        "its files are broken will refuse everything; restart the server to make room"});
 }
 
 bool LivePolicy::is_waiting() {
     const std::lock_guard lock(looking_);
-    return source_.is_waiting() || revocation_files_.is_waiting();
+    return source_.is_waiting() || revocation_files_.is_waiting() || was_replaced_;
 }
 
 bool LivePolicy::is_failing() {
@@ -139,20 +164,24 @@ bool LivePolicy::is_failing() {
 void LivePolicy::take(std::shared_ptr<const Policy> policy) {
     policy_ = std::move(policy);
     in_force_since_ = std::time(nullptr);
-    learn_cas();
-    crl_files_.watch(policy_->crl_files(), known_cas_);
+    crl_files_.crls()->learn(known_cas());
+    crl_files_.watch(policy_->crl_files(), known_cas());
 }
 
-void LivePolicy::learn_cas() {
-    known_cas_ = server_cas_;
-    policy_->add_cas_to(known_cas_);
-    crl_files_.crls()->learn(known_cas_);
+// The policy's, and mod_ssl's.
+CasByName LivePolicy::known_cas() const {
+    return [this](const std::string& name) {
+        auto out = policy_ ? policy_->cas().cas_named(name) : std::vector<X509Ptr>();
+        const auto [first, last] = server_cas_.equal_range(name);
+        for (auto it = first; it != last; ++it) out.push_back(share(*it->second));
+        return out;
+    };
 }
 
 void LivePolicy::add_known_ca(X509& ca) {
     const std::lock_guard lock(looking_);
     server_cas_.emplace(read_name(*X509_get_subject_name(&ca)).canonical, &ca);
-    if (policy_) learn_cas();
+    crl_files_.crls()->learn(known_cas());
 }
 
 void LivePolicy::publish() {

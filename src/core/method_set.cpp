@@ -24,13 +24,25 @@ bool in(const Range& range, std::string_view word) {
 // HEAD is GET without a body: whoever may do one may do the other.
 std::string_view follow_get(std::string_view method) { return method == "HEAD" ? "GET" : method; }
 
+static_assert(kReadMethods.size() + kOtherMethods.size() <= 64);
+
+// Its bit; none where httpd does not know it.
+std::uint64_t bit_of(std::string_view method) {
+    const auto* const read = std::find(kReadMethods.begin(), kReadMethods.end(), method);
+    if (read != kReadMethods.end()) return std::uint64_t{1} << (read - kReadMethods.begin());
+    const auto* const other = std::find(kOtherMethods.begin(), kOtherMethods.end(), method);
+    if (other == kOtherMethods.end()) return 0;
+    return std::uint64_t{1} << kReadMethods.size() << (other - kOtherMethods.begin());
+}
+
+constexpr std::uint64_t kReadBits = (std::uint64_t{1} << kReadMethods.size()) - 1;
+
 }  // namespace
 
-bool is_known_method(std::string_view method) { return in(kReadMethods, method) || in(kOtherMethods, method); }
+bool is_known_method(std::string_view method) { return bit_of(method) != 0; }
 
 Result<MethodSet> MethodSet::parse(std::string_view text) {
     MethodSet out;
-    out.text_ = std::string(text);
     if (text == "*") return out;
     out.read_ = text == "read";
     out.write_ = text == "write";
@@ -49,9 +61,9 @@ Result<MethodSet> MethodSet::parse(std::string_view text) {
                          (case_only ? " (did you mean '" + upper + "'?)" : did_you_mean(name, known)) +
                          ": expected GET,POST,... or read, write, *"};
         }
-        out.names_.emplace_back(name);
+        out.named_ |= bit_of(name);
     }
-    if (in(out.names_, "HEAD") && !in(out.names_, "GET")) {
+    if ((out.named_ & bit_of("HEAD")) != 0 && (out.named_ & bit_of("GET")) == 0) {
         return Error{"HEAD goes with GET; write GET"};
     }
     return out;
@@ -60,14 +72,28 @@ Result<MethodSet> MethodSet::parse(std::string_view text) {
 bool MethodSet::contains(std::string_view method) const {
     if (is_all()) return true;
     if (read_ || write_) return in(kReadMethods, method) == read_;
-    return in(names_, follow_get(method));
+    return (named_ & bit_of(follow_get(method))) != 0;
+}
+
+std::string MethodSet::text() const {
+    if (is_all()) return "*";
+    if (read_ || write_) return read_ ? "read" : "write";
+    std::string out;
+    const auto add = [&](std::string_view method) {
+        if ((named_ & bit_of(method)) != 0) out += (out.empty() ? "" : ",") + std::string(method);
+    };
+    std::for_each(kReadMethods.begin(), kReadMethods.end(), add);
+    std::for_each(kOtherMethods.begin(), kOtherMethods.end(), add);
+    return out;
 }
 
 bool MethodSet::covers(const MethodSet& other) const {
     if (is_all()) return true;
     if (other.is_all()) return false;
     if (other.read_ || other.write_) return (read_ && other.read_) || (write_ && other.write_);
-    return std::all_of(other.names_.begin(), other.names_.end(), [this](const std::string& m) { return contains(m); });
+    if (read_ || write_) return (other.named_ & (read_ ? ~kReadBits : kReadBits)) == 0;
+    // HEAD goes with GET.
+    return (other.named_ & ~(named_ | ((named_ & bit_of("GET")) != 0 ? bit_of("HEAD") : 0))) == 0;
 }
 
 }  // namespace mtls

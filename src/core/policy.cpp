@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <set>
 
 #include "mtls_authz/text.hpp"
@@ -9,73 +10,32 @@
 namespace mtls {
 
 const Partner* Policy::find(std::string_view name) const {
-    const auto found = by_name_.find(name);
-    return found == by_name_.end() ? nullptr : found->second;
+    const auto found = std::lower_bound(by_name_.begin(), by_name_.end(), name,
+                                        [](const Partner* partner, std::string_view n) { return partner->name < n; });
+    return found == by_name_.end() || (*found)->name != name ? nullptr : *found;
 }
 
-bool Policy::has_group(std::string_view name) const { return groups_.contains(name); }
-
-// ---- building -------------------------------------------------------------------------------------------------
-
-// `any` is found from the CA.
-void Policy::index_anchors(const Partner& partner, std::uint32_t first_line) {
-    if (!partner.identities.name_anchors()) return;
-    for (std::uint32_t i = 0; i < partner.identities.size(); ++i) {
-        if (!partner.identities.at(i)->any) continue;
-        for (const Anchor& anchor : partner.anchors->anchors) {
-            for (const AnchorCertificate& c : anchor.certificates) {
-                any_by_issuer_[c.is_ca ? c.ca_id() : c.facts.sha256].push_back(first_line + i);
-            }
-        }
-    }
+bool Policy::has_group(std::string_view name) const {
+    return std::binary_search(groups_.begin(), groups_.end(), name);
 }
 
-Policy::Match Policy::match_of(std::uint32_t line) const {
-    const Partner& partner = *partners_[lines_[line].partner];
-    return {&partner, partner.identities.at(lines_[line].number), line};
+CertificateFile Policy::certificates_of(std::string_view digest) const {
+    const auto found = std::lower_bound(certificates_.begin(), certificates_.end(), digest,
+                                        [](const KnownCertificates& c, std::string_view d) { return c.digest < d; });
+    return found != certificates_.end() && found->digest == digest ? found->certificates : CertificateFile();
 }
 
-void Policy::build_index() {
-    std::set<const AnchorSet*> sets;
-    std::set<std::int64_t> edges;
-    const auto add_window = [&edges](const TimeWindow& window) {
-        if (window.from) edges.insert(*window.from);
-        if (window.until && *window.until < INT64_MAX) edges.insert(*window.until + 1);
-    };
-    const auto add_dates = [&](const CertificateFacts& facts) { add_window({facts.not_before, facts.not_after}); };
+std::vector<WatchedFiles> Policy::crl_files() const {
+    std::vector<WatchedFiles> out;
+    for (const CrlFile& f : crl_files_) out.push_back({std::string(f.pattern), std::string(f.spelled), f.where});
+    return out;
+}
 
-    std::uint32_t number = 0;
-    for (const auto& partner : partners_) {
-        by_name_.emplace(partner->name, partner.get());
-        add_window(partner->validity);
-        for (const GroupMembership& membership : partner->groups) {
-            for (const std::string& name : membership.names) groups_.emplace(name, 0);
-        }
-        for (const CertificateFile& file : partner->intermediates) {
-            for (const AnchorCertificate& c : file) {
-                cas_.add_intermediate(*c.certificate);
-                add_dates(c.facts);
-            }
-        }
-        some_trust_mod_ssl_ = some_trust_mod_ssl_ || partner->anchors->uses_mod_ssl;
-        if (sets.insert(partner->anchors.get()).second) {
-            for (const Anchor& anchor : partner->anchors->anchors) {
-                add_window(anchor.window);
-                for (const AnchorCertificate& c : anchor.certificates) {
-                    cas_.add(c, anchor.window);
-                    add_dates(c.facts);
-                }
-            }
-        }
-        index_anchors(*partner, static_cast<std::uint32_t>(lines_.size()));
-        for (std::uint32_t i = 0; i < partner->identities.size(); ++i) lines_.push_back({number, i});
-        ++number;
-    }
-    cas_.finish();
-    index_.finish();
-    revocations_.finish();
-    edges_.assign(edges.begin(), edges.end());
-    generation_ = find_generation();
+Policy::Match Policy::match_of(std::uint32_t identity) const {
+    const auto after = std::upper_bound(partners_.begin(), partners_.end(), identity,
+                                        [](std::uint32_t i, const Partner& p) { return i < p.first_identity; });
+    const Partner& partner = *std::prev(after);
+    return {&partner, partner.identities.at(identity - partner.first_identity), identity};
 }
 
 Policy::Searching Policy::searching() const {
@@ -95,10 +55,42 @@ bool fits(const Identity& identity, const CertificateFacts& facts, const std::ve
     });
 }
 
+// All certificates of a partner's files: intermediates first.
+std::vector<const AnchorCertificate*> files_of(const Partner& partner) {
+    std::vector<const AnchorCertificate*> out;
+    for (const CertificateFile& file : partner.intermediates) {
+        for (const AnchorCertificate& c : file) out.push_back(&c);
+    }
+    for (const Anchor& anchor : partner.anchors->anchors) {
+        for (const AnchorCertificate& c : anchor.certificates) out.push_back(&c);
+    }
+    return out;
+}
+
 std::vector<X509*> helpers_of(const PresentedCertificate& presented) {
     std::vector<X509*> out;
     for (const X509Ptr& helper : presented.helpers) out.push_back(helper.get());
     return out;
+}
+
+// Of many certificates, those whose names lead upwards from what was presented: the others need no decoding.
+std::vector<const AnchorCertificate*> on_the_way(std::vector<const AnchorCertificate*> files,
+                                                 const PresentedCertificate& presented) {
+    constexpr std::size_t kFew = 8;
+    if (files.size() <= kFew) return files;
+    std::set<std::string, std::less<>> issuers = {presented.facts.issuer.canonical};
+    for (const X509Ptr& helper : presented.helpers) {
+        issuers.insert(read_name(*X509_get_issuer_name(helper.get())).canonical);
+    }
+    std::size_t known = 0;
+    while (known != issuers.size()) {
+        known = issuers.size();
+        for (const AnchorCertificate* c : files) {
+            if (issuers.contains(c->subject)) issuers.emplace(c->issuer);
+        }
+    }
+    std::erase_if(files, [&](const AnchorCertificate* c) { return !issuers.contains(c->subject); });
+    return files;
 }
 
 }  // namespace
@@ -117,9 +109,11 @@ void Policy::add_any_matches(const NearestCa& nearest, const CertificateFacts& f
     const std::size_t before = matches.size();
     const std::vector<std::string> leaf = {facts.sha256};
     for (const std::string& issuer : nearest.is_leaf_itself ? leaf : nearest.ca_ids) {
-        const auto found = any_by_issuer_.find(issuer);
-        if (found == any_by_issuer_.end()) continue;
-        for (const std::uint32_t id : found->second) matches.push_back(match_of(id));
+        auto found = std::lower_bound(any_by_issuer_.begin(), any_by_issuer_.end(), issuer,
+                                      [](const AnyLine& line, std::string_view id) { return line.issuer < id; });
+        for (; found != any_by_issuer_.end() && found->issuer == issuer; ++found) {
+            matches.push_back(match_of(found->identity));
+        }
     }
     if (matches.size() == before) return;
     std::sort(matches.begin(), matches.end(), [](const Match& a, const Match& b) { return a.order < b.order; });
@@ -132,34 +126,30 @@ struct Policy::Candidates {
     const ServerCas& server;
     std::int64_t now;
     const NearestCa& nearest;
+    CertificatesInHand& in_hand;
     std::map<std::vector<X509*>, PathAnswer> verified = {};
     std::string last_failure = {};
 
     // The certificates of this partner's anchors that are the nearest CA: what the path may end at.
-    std::vector<X509*> trusted_for(const Match& match) const {
+    std::vector<X509*> trusted_for(const Match& match) {
         std::vector<X509*> trusted;
         for (const Anchor& anchor : match.partner->anchors->anchors) {
             if (!anchor.window.contains(now)) continue;
             if (match.identity->anchor && *match.identity->anchor != anchor.file) continue;
             for (const AnchorCertificate& c : anchor.certificates) {
                 const bool is_nearest = nearest.is_leaf_itself
-                                            ? !c.is_ca && c.facts.sha256 == presented.facts.sha256
-                                            : c.is_ca && std::find(nearest.ca_ids.begin(), nearest.ca_ids.end(),
-                                                                   c.ca_id()) != nearest.ca_ids.end();
-                if (is_nearest) trusted.push_back(c.certificate.get());
+                                            ? !c.is_ca && c.sha256 == presented.facts.sha256
+                                            : c.is_ca && std::any_of(nearest.ca_ids.begin(), nearest.ca_ids.end(),
+                                                                     [&](const auto& id) { return c.has_ca_id(id); });
+                if (is_nearest) trusted.push_back(in_hand.get(c));
             }
         }
         return trusted;
     }
 
-    std::vector<X509*> helpers_for(const Match& match) const {
+    std::vector<X509*> helpers_for(const Match& match) {
         std::vector<X509*> helpers = helpers_of(presented);
-        for (const CertificateFile& file : match.partner->intermediates) {
-            for (const AnchorCertificate& c : file) helpers.push_back(c.certificate.get());
-        }
-        for (const Anchor& anchor : match.partner->anchors->anchors) {
-            for (const AnchorCertificate& c : anchor.certificates) helpers.push_back(c.certificate.get());
-        }
+        for (const AnchorCertificate* c : on_the_way(files_of(*match.partner), presented)) helpers.push_back(in_hand.get(*c));
         return helpers;
     }
 
@@ -221,7 +211,8 @@ void claim(Identification& out, const Partner* partner, const std::shared_ptr<co
 std::optional<PathAnswer> Policy::identify_by_path(const PresentedCertificate& presented, const NearestCa& nearest,
                                                    const ServerCas& server, std::int64_t now,
                                                    Identification& out) const {
-    Candidates candidates{*this, presented, server, now, nearest};
+    CertificatesInHand in_hand;
+    Candidates candidates{*this, presented, server, now, nearest, in_hand};
 
     const std::vector<Match> named = matching_identities(presented.facts);
     std::vector<Match> matches = named;
@@ -287,14 +278,9 @@ void narrow(Identification& out, std::int64_t now, std::int64_t at) {
 
 // The certificates of the partner's files that may sign indirect CRLs: those with a path to the same anchor.
 std::vector<X509*> Policy::crl_signers(const Partner& partner, const PathAnswer& path,
-                                       const Surroundings& around) const {
+                                       const Surroundings& around, CertificatesInHand& in_hand) const {
     std::vector<X509*> candidates;
-    for (const CertificateFile& file : partner.intermediates) {
-        for (const AnchorCertificate& c : file) candidates.push_back(c.certificate.get());
-    }
-    for (const Anchor& anchor : partner.anchors->anchors) {
-        for (const AnchorCertificate& c : anchor.certificates) candidates.push_back(c.certificate.get());
-    }
+    for (const AnchorCertificate* c : files_of(partner)) candidates.push_back(in_hand.get(*c));
     std::vector<X509*> signers;
     X509* const anchor = path.chain.back().get();
     for (X509* candidate : candidates) {
@@ -320,8 +306,9 @@ void Policy::check_crls(const PathAnswer& path, bool by_server, const Surroundin
         const auto points = distribution_points(*subject);
         const bool points_elsewhere = std::any_of(
             points.begin(), points.end(), [](const DistributionPoint& point) { return !point.crl_issuers.empty(); });
+        CertificatesInHand in_hand;
         std::vector<X509*> signers;
-        if (points_elsewhere) signers = crl_signers(*out.partner, path, around);
+        if (points_elsewhere) signers = crl_signers(*out.partner, path, around, in_hand);
         std::string detail;
         const auto ask = [&](const CrlSet& crls) {
             return crls.check(*subject, *issuer, is_ca, signers, rules, around.now, edges, detail);
@@ -345,7 +332,7 @@ void Policy::describe_partner(const CertificateFacts& facts, Identification& out
         });
     };
     for (const GroupMembership& membership : out.partner->groups) {
-        const auto& conditions = membership.conditions;
+        const auto conditions = membership.conditions.read();
         const bool member = holds(conditions);
         const bool perhaps_member = std::all_of(conditions.begin(), conditions.end(), [&](const Selector& s) {
             return s.test(facts, &out.ca_keys, Repeats::kAnyCounts) != Answer::kNo;
@@ -355,8 +342,9 @@ void Policy::describe_partner(const CertificateFacts& facts, Identification& out
         if (member || perhaps_member) out.denied_groups.insert(out.denied_groups.end(), names.begin(), names.end());
     }
     for (const PartnerAttribute& attribute : out.partner->attributes) {
-        auto value = attribute.field ? attribute.field->value(facts) : std::optional(attribute.value);
-        if (value) out.variables.emplace_back("MTLS_ATTR_" + attribute.name, std::move(*value));
+        std::optional<std::string> value(attribute.value);
+        if (attribute.is_field) value = FieldName::parse(attribute.value).value().value(facts);
+        if (value) out.variables.emplace_back("MTLS_ATTR_" + std::string(attribute.name), std::move(*value));
     }
     for (const std::string& group : out.groups) {
         out.description.groups += (out.description.groups.empty() ? "" : ",") + group;
@@ -364,9 +352,9 @@ void Policy::describe_partner(const CertificateFacts& facts, Identification& out
     out.description.identity = out.identity->text();
     out.description.sha256 = hex(bytes_of(facts.sha256));
     out.description.thumbprint = base64url(facts.sha256);
-    for (const auto* grants : {&out.partner->grants, &grants_}) {
-        for (const Grant& grant : *grants) {
-            if (!holds(grant.conditions)) continue;
+    for (const auto& grants : {out.partner->grants, grants_}) {
+        for (const Grant& grant : grants) {
+            if (!grant.conditions.empty() && !holds(grant.conditions.read())) continue;
             for (const PathPattern& path : grant.paths) out.grants.push_back({&grant, &path});
         }
     }
@@ -380,7 +368,7 @@ void Policy::check_contract(const Surroundings& around, Identification& out) con
     const Where* const elsewhere = around.refusals.suspends(out.partner->name);
     if (out.partner->suspended || elsewhere != nullptr) {
         out.reason = Reason::kSuspended;
-        out.detail = "MTLSSuspend at " + (elsewhere != nullptr ? *elsewhere : *out.partner->suspended).str();
+        out.detail = "MTLSSuspend at " + (elsewhere != nullptr ? elsewhere->str() : out.partner->suspended->str());
     } else if (!out.partner->validity.contains(now)) {
         out.reason = Reason::kOutsideContract;
         out.detail = out.partner->validity.from && now < *out.partner->validity.from
@@ -426,7 +414,7 @@ Identification Policy::identify(const PresentedCertificate& presented, const Sur
         const NearestCa nearest = find_nearest_ca(cas_, presented, server, now);
         constexpr std::size_t kDigest = 32;  // a CA id begins with the digest of its key
         if (!nearest.ca_ids.empty()) out.nearest_ca_key = nearest.ca_ids.front().substr(0, kDigest);
-        const Revocation* revocation = revocations_.find(facts, nearest.above);
+        const RevocationLine* revocation = revocations_.find(facts, nearest.above);
         if (revocation == nullptr) revocation = refusals.revocations.find(facts, nearest.above);
         if (revocation == nullptr) {
             const auto path = identify_by_path(presented, nearest, server, now, out);
@@ -442,7 +430,7 @@ Identification Policy::identify(const PresentedCertificate& presented, const Sur
         }
         out.reason = Reason::kRevoked;
         out.detail =
-            "MTLSRevoke at " + revocation->where.str() + (revocation->note.empty() ? "" : ": " + revocation->note);
+            "MTLSRevoke at " + revocation->where.str() + (revocation->note.empty() ? "" : ": " + std::string(revocation->note));
     }
     // An early reason still looks up whom the certificate claims to be, for the log.
     for (const Match& match : matching_identities(facts)) claim(out, match.partner, match.identity);
@@ -451,7 +439,10 @@ Identification Policy::identify(const PresentedCertificate& presented, const Sur
 
 std::string names_of(const std::vector<const Partner*>& partners, std::string_view separator) {
     std::string out;
-    for (const Partner* partner : partners) out += std::string(out.empty() ? "" : separator) + partner->name;
+    for (const Partner* partner : partners) {
+        out += out.empty() ? "" : separator;
+        out += partner->name;
+    }
     return out;
 }
 
@@ -471,20 +462,6 @@ Identification Policy::identify_at_any_time(const PresentedCertificate& presente
     const NearestCa nearest = find_nearest_ca(cas_, presented, server, kAnyTime);
     if (identify_by_path(presented, nearest, server, kAnyTime, out)) describe_partner(presented.facts, out);
     return out;
-}
-
-void Policy::add_cas_to(std::multimap<std::string, X509*>& known) const {
-    const auto add = [&known](const AnchorCertificate& c) {
-        if (c.is_ca) known.emplace(c.facts.subject.canonical, c.certificate.get());
-    };
-    std::set<const AnchorSet*> sets;
-    for (const auto& partner : partners_) {
-        for (const CertificateFile& file : partner->intermediates) std::for_each(file.begin(), file.end(), add);
-        if (!sets.insert(partner->anchors.get()).second) continue;
-        for (const Anchor& anchor : partner->anchors->anchors) {
-            std::for_each(anchor.certificates.begin(), anchor.certificates.end(), add);
-        }
-    }
 }
 
 }  // namespace mtls

@@ -23,8 +23,8 @@ bool is_valid_name(std::string_view name) {
 
 struct PolicyBuilder::Handler {
     std::string_view name;
-    void (PolicyBuilder::*in_partner)(const Directive&, Partner&);
-    void (PolicyBuilder::*anywhere)(const Directive&, Partner*);
+    void (PolicyBuilder::*in_partner)(const Directive&, WrittenPartner&);
+    void (PolicyBuilder::*anywhere)(const Directive&, WrittenPartner*);
 };
 
 const PolicyBuilder::Handler PolicyBuilder::kHandlers[] = {
@@ -113,7 +113,18 @@ void PolicyBuilder::warning(const Where& where, std::string message) {
     diagnostics_.push_back({Diagnostic::Severity::kWarning, where, std::move(message)});
 }
 
+namespace {
+
+std::size_t size_of(const Directive& d) {
+    std::size_t size = d.name.size() + d.args.size() + 1;
+    for (const Directive& child : d.children) size += size_of(child);
+    return size;
+}
+
+}  // namespace
+
 void PolicyBuilder::add(const Directive& d, Origin origin) {
+    if (origin == Origin::kServerConfig) bytes_read_ += size_of(d);
     if (origin != Origin::kServerConfig) {
         const auto fault = fault_in_policy_file(d);
         const bool printed = origin == Origin::kTool && equal_nocase(d.name, "MTLSTrustAnchor");
@@ -140,7 +151,7 @@ void PolicyBuilder::begin_partner(const Directive& section) {
                          " cannot be a partner's name: expected 1 to 64 letters, digits, '.', '_' or '-', "
                          "beginning with a letter or digit");
     }
-    if (partners_.size() == kMostPartners) {
+    if (written_.partners.size() == kMostPartners) {
         return error(section.where,
                      "<MTLSPartner " + name + ">: more than " + std::to_string(kMostPartners) + " partners");
     }
@@ -153,7 +164,7 @@ void PolicyBuilder::begin_partner(const Directive& section) {
         return error(section.where, "<MTLSPartner " + name + ">: already defined at " + place->second.str() +
                                         " (names that differ only in case count as the same)");
     }
-    auto partner = std::make_unique<Partner>();
+    auto partner = std::make_unique<WrittenPartner>();
     partner->name = name;
     partner->where = section.where;
     for (const Directive& d : section.children) {
@@ -171,8 +182,8 @@ void PolicyBuilder::begin_partner(const Directive& section) {
         }
     }
     partner->identities.shrink();
-    identities_ += partner->identities.size();
-    if (identities_ > kMostIdentities) {
+    written_.identities += partner->identities.size();
+    if (written_.identities > kMostIdentities) {
         return error(section.where, "<MTLSPartner " + name + ">: more than " + std::to_string(kMostIdentities) +
                                         " MTLSIdentity lines in all; use wildcards");
     }
@@ -181,13 +192,15 @@ void PolicyBuilder::begin_partner(const Directive& section) {
                                  "> has no MTLSIdentity: empty means nobody; say which certificates "
                                  "are this partner's, like MTLSIdentity DNS:api.acme.example");
     }
-    partners_.push_back(std::move(partner));
+    written_.partners.push_back(std::move(partner));
 }
 
 void PolicyBuilder::add_files(const WatchedFiles& watched, Origin origin) {
     const bool literal = !is_glob(watched.pattern);
     auto found = files_.files_of(watched.pattern);
-    patterns_read_.emplace(watched.pattern, found);
+    if (!literal) {
+        files_read_.insert_or_assign(watched.pattern, WrittenFile{digest_of_names(found), 0, found ? found.value().size() : 0, found.ok()});
+    }
     if (!found) return error(watched.where, "MTLSPolicyFile " + watched.spelled + ": " + found.error());
     if (found.value().empty()) {
         return warning(watched.where, "MTLSPolicyFile " + watched.spelled + ": no file fits yet");
@@ -211,8 +224,8 @@ void PolicyBuilder::add_files(const WatchedFiles& watched, Origin origin) {
     }
 }
 
-void PolicyBuilder::check_anchor_reference(const Partner& partner, const Identity& identity) {
-    const AnchorSet& set = *partner.anchors;
+void PolicyBuilder::check_anchor_reference(const WrittenPartner& partner, const Identity& identity) {
+    const WrittenAnchorSet& set = *partner.anchors;
     const std::string what = "MTLSIdentity of " + partner.name + ": ";
     if (identity.any && !partner.has_own_anchors) {
         error(identity.where, what +
@@ -224,16 +237,16 @@ void PolicyBuilder::check_anchor_reference(const Partner& partner, const Identit
     if (!identity.anchor) return;
     const bool known = (set.uses_mod_ssl && *identity.anchor == kModSsl) ||
                        std::any_of(set.anchors.begin(), set.anchors.end(),
-                                   [&](const Anchor& a) { return a.file == *identity.anchor; });
+                                   [&](const WrittenAnchor& a) { return a.file == *identity.anchor; });
     if (known) return;
     std::vector<std::string_view> files;
-    for (const Anchor& anchor : set.anchors) files.push_back(anchor.file);
+    for (const WrittenAnchor& anchor : set.anchors) files.push_back(anchor.file);
     error(identity.where, what + "anchor=" + escape_for_log(*identity.anchor, 200) +
                               " is none of the partner's anchors" + did_you_mean(*identity.anchor, files) +
                               ": spell it as in its MTLSTrustAnchor line");
 }
 
-void PolicyBuilder::finish_partner(Partner& partner) {
+void PolicyBuilder::finish_partner(WrittenPartner& partner) {
     const auto own = own_anchors_.find(&partner);
     partner.has_own_anchors = own != own_anchors_.end();
     partner.anchors = partner.has_own_anchors ? own->second : default_anchors_;
@@ -243,32 +256,31 @@ void PolicyBuilder::finish_partner(Partner& partner) {
                                         "this partner's certificates with MTLSTrustAnchor FILE");
     }
     if (partner.identities.name_anchors()) {
-        for (const Identity& identity : partner.identities) check_anchor_reference(partner, identity);
+        const auto keep_name = [this](const std::string& name) { return arena_.keep(name); };
+        const IdentityLines lines = partner.identities.keep(arena_, keep_name);
+        for (const Identity& identity : lines) check_anchor_reference(partner, identity);
     }
-    partner.digest = partner.find_digest();
-    partner.key = partner_key(partner.name);
 }
 
 // Whoever runs the lower CA decides alone about certificates under it: the upper partner's identities do not reach
 // there.
 void PolicyBuilder::warn_of_anchors_below_others() {
-    std::map<std::string, const Partner*> by_ca;
-    for (const auto& partner : partners_) {
+    std::map<std::string_view, const WrittenPartner*> by_ca;
+    for (const auto& partner : written_.partners) {
         if (!partner->has_own_anchors) continue;
-        for (const Anchor& anchor : partner->anchors->anchors) {
-            for (const AnchorCertificate& c : anchor.certificates)
-                by_ca.emplace(c.facts.subject.canonical, partner.get());
+        for (const WrittenAnchor& anchor : partner->anchors->anchors) {
+            for (const AnchorCertificate& c : anchor.certificates) by_ca.emplace(c.subject, partner.get());
         }
     }
-    for (const auto& partner : partners_) {
+    for (const auto& partner : written_.partners) {
         if (!partner->has_own_anchors) continue;
-        for (const Anchor& anchor : partner->anchors->anchors) {
+        for (const WrittenAnchor& anchor : partner->anchors->anchors) {
             for (const AnchorCertificate& c : anchor.certificates) {
-                const auto above = by_ca.find(c.facts.issuer.canonical);
-                const bool self_issued = c.facts.issuer.canonical == c.facts.subject.canonical;
+                const auto above = by_ca.find(c.issuer);
+                const bool self_issued = c.issuer == c.subject;
                 if (self_issued || above == by_ca.end() || above->second == partner.get()) continue;
                 warning(anchor.where, "MTLSTrustAnchor of " + partner->name + ": the CA \"" +
-                                          escape_for_log(c.facts.subject.text(), 200) +
+                                          escape_for_log(c.subject_text, 200) +
                                           "\" stands below an anchor of " + above->second->name + " (" +
                                           above->second->where.str() + "): certificates under it can be " +
                                           partner->name + "'s, never " + above->second->name + "'s");
@@ -278,17 +290,23 @@ void PolicyBuilder::warn_of_anchors_below_others() {
 }
 
 void PolicyBuilder::check_expectations(const Policy& policy) {
-    for (const Expectation& expectation : expectations_) {
+    for (const Expectation& expectation : written_.expectations) {
         const ExpectationAnswer answer = check_expectation(expectation, policy, nullptr);
         if (answer.state == ExpectationState::kBroken) error(expectation.where, answer.message);
         if (answer.state == ExpectationState::kUndecidable) warning(expectation.where, answer.message);
     }
 }
 
-std::unique_ptr<const Policy> PolicyBuilder::build() {
-    std::unordered_map<std::string_view, Partner*> by_name;
+std::shared_ptr<const Policy> PolicyBuilder::build() {
+    auto arena = std::make_shared<Arena>();
+    const Policy* const policy = build(*arena);
+    return policy != nullptr ? std::shared_ptr<const Policy>(std::move(arena), policy) : nullptr;
+}
+
+const Policy* PolicyBuilder::build(Arena& arena) {
+    std::unordered_map<std::string_view, WrittenPartner*> by_name;
     if (!suspended_.empty()) {
-        for (const auto& partner : partners_) by_name.emplace(partner->name, partner.get());
+        for (const auto& partner : written_.partners) by_name.emplace(partner->name, partner.get());
     }
     for (const auto& [name, where] : suspended_) {
         const auto found = by_name.find(name);
@@ -298,22 +316,21 @@ std::unique_ptr<const Policy> PolicyBuilder::build() {
             found->second->suspended = where;
         }
     }
-    for (const auto& partner : partners_) finish_partner(*partner);
+    for (const auto& partner : written_.partners) finish_partner(*partner);
     if (has_errors()) return nullptr;
     warn_of_anchors_below_others();
 
-    auto policy = std::make_unique<Policy>();
-    for (auto& partner : partners_) policy->partners_.push_back(std::move(partner));
-    policy->revocations_ = std::move(revocations_);
-    policy->crl_rules_ = crl_rules_;
-    policy->grants_ = std::move(grants_);
-    policy->expectations_ = expectations_;
-    policy->crl_files_ = std::move(crl_files_);
-    policy->index_ = std::move(index_);
-    policy->build_index();
-    check_expectations(*policy);
-    if (has_errors()) return nullptr;
-    return policy;
+    written_.files = files_read_;
+    const Policy& policy = write_policy(written_, arena);
+    check_expectations(policy);
+    return has_errors() ? nullptr : &policy;
+}
+
+std::string digest_of_names(const Result<std::vector<std::string>>& files) {
+    if (!files.ok()) return files.error();
+    std::string out;
+    for (const std::string& file : files.value()) out += file + "\n";
+    return out;
 }
 
 }  // namespace mtls

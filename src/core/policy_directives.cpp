@@ -61,7 +61,7 @@ bool PolicyBuilder::read_selectors(const Directive& d, const std::vector<std::st
     return true;
 }
 
-void PolicyBuilder::identity(const Directive& d, Partner& partner) {
+void PolicyBuilder::identity(const Directive& d, WrittenPartner& partner) {
     auto words = config_words(d.args);
     Identity identity;
     identity.where = d.where;
@@ -70,8 +70,8 @@ void PolicyBuilder::identity(const Directive& d, Partner& partner) {
     if (words.empty()) return error(d.where, d.name + ": expected SELECTOR... or any, like DNS:api.acme.example");
     identity.any = words.size() == 1 && equal_nocase(words.front(), "any");
     if (!identity.any && !read_selectors(d, words, identity.selectors)) return;
-    const auto line = static_cast<std::uint32_t>(identities_ + partner.identities.size());
-    if (!identity.any) index_.add(line, identity.selectors);
+    const auto line = static_cast<std::uint32_t>(written_.identities + partner.identities.size());
+    if (!identity.any) written_.index.add(line, identity.selectors);
     partner.identities.add(identity);
 }
 
@@ -79,7 +79,8 @@ void PolicyBuilder::identity(const Directive& d, Partner& partner) {
 std::optional<std::string> PolicyBuilder::read_content(const Directive& d, const std::string& file, std::size_t limit) {
     const std::string path = absolute(file);
     auto content = files_.read(path, limit);
-    files_read_.insert_or_assign(path, FileRead{content ? sha256(content.value()) : content.error(), limit});
+    files_read_.insert_or_assign(path, WrittenFile{content ? sha256(content.value()) : content.error(), limit});
+    if (content) bytes_read_ += content.value().size();
     if (content) return std::move(content.value());
     error(d.where, d.name + ": cannot read " + quoted(path) + ": " + content.error());
     return std::nullopt;
@@ -96,30 +97,32 @@ bool PolicyBuilder::read_file(const Directive& d, const std::string& file, Certi
     const auto content = read_content(d, file, kLargestCertificateFile);
     if (!content) return false;
     const std::string& digest = files_read_.at(path).digest;
-    const auto known = known_certificates_.find(digest);
-    if (known != known_certificates_.end()) {
-        out = known->second;
-    } else {
-        auto certificates = read_certificates(*content, path);
-        if (!certificates) {
-            error(d.where, d.name + ": " + certificates.error());
+    CertificateFile& known = written_.certificates[digest];
+    if (known.empty() && known_ != nullptr) known = known_->certificates_of(digest);
+    if (known.empty()) {
+        const auto read = read_certificates(*content, path);
+        if (!read) {
+            written_.certificates.erase(digest);
+            error(d.where, d.name + ": " + read.error());
             return false;
         }
-        out = CertificateFile(std::move(certificates.value()));
+        std::vector<AnchorCertificate> certificates;
+        for (const ReadCertificate& c : read.value()) certificates.emplace_back(c, arena_);
+        known = arena_.keep(certificates);
     }
-    certificates_.emplace(digest, out);
+    out = known;
     certificates_at_.emplace(path, out);
     return true;
 }
 
-void PolicyBuilder::trust_anchor(const Directive& d, Partner* partner) {
+void PolicyBuilder::trust_anchor(const Directive& d, WrittenPartner* partner) {
     const auto words = config_words(d.args);
     auto& set = partner != nullptr ? own_anchors_[partner] : default_anchors_;
     if (partner == nullptr && set) {
         return error(d.where, d.name + ": the default trust anchor is already set at " + set->where.str() +
                                   "; name all its files on one line");
     }
-    if (!set) set = std::make_shared<AnchorSet>();
+    if (!set) set = std::make_shared<WrittenAnchorSet>();
     set->where = d.where;
     if (words.size() == 1 && words.front() == kModSsl) {
         set->uses_mod_ssl = true;
@@ -146,12 +149,12 @@ void PolicyBuilder::trust_anchor(const Directive& d, Partner* partner) {
         return error(d.where, d.name + ": from= is later than until=");
     }
     for (const std::string& file : files) {
-        Anchor anchor{file, d.where, window, {}};
+        WrittenAnchor anchor{file, d.where, window, {}};
         if (read_file(d, file, anchor.certificates)) set->anchors.push_back(std::move(anchor));
     }
 }
 
-void PolicyBuilder::intermediate(const Directive& d, Partner& partner) {
+void PolicyBuilder::intermediate(const Directive& d, WrittenPartner& partner) {
     const auto files = config_words(d.args);
     if (files.empty()) return error(d.where, d.name + ": expected FILE...");
     for (const std::string& file : files) {
@@ -162,11 +165,11 @@ void PolicyBuilder::intermediate(const Directive& d, Partner& partner) {
     }
 }
 
-void PolicyBuilder::group(const Directive& d, Partner& partner) {
+void PolicyBuilder::group(const Directive& d, WrittenPartner& partner) {
     const auto words = config_words(d.args);
     const auto condition =
         std::find_if(words.begin(), words.end(), [](const std::string& w) { return equal_nocase(w, "if"); });
-    GroupMembership membership;
+    WrittenGroup membership;
     membership.names.assign(words.begin(), condition);
     if (membership.names.empty()) return error(d.where, d.name + ": expected NAME... [if SELECTOR...]");
     for (const std::string& name : membership.names) {
@@ -180,7 +183,7 @@ void PolicyBuilder::group(const Directive& d, Partner& partner) {
     partner.groups.push_back(std::move(membership));
 }
 
-void PolicyBuilder::valid(const Directive& d, Partner& partner) {
+void PolicyBuilder::valid(const Directive& d, WrittenPartner& partner) {
     if (!partner.validity.unbounded()) {
         return error(d.where, d.name + ": a second one for this partner; say from= and until= on one line");
     }
@@ -201,10 +204,10 @@ void PolicyBuilder::valid(const Directive& d, Partner& partner) {
     }
 }
 
-void PolicyBuilder::attribute(const Directive& d, Partner& partner) {
+void PolicyBuilder::attribute(const Directive& d, WrittenPartner& partner) {
     const auto words = config_words(d.args);
     if (words.size() != 2) return error(d.where, d.name + ": expected NAME VALUE or NAME cert:TYPE");
-    PartnerAttribute attribute;
+    WrittenAttribute attribute;
     attribute.name = words[0];
     const bool plain =
         !attribute.name.empty() && attribute.name.size() <= 64 &&
@@ -213,15 +216,16 @@ void PolicyBuilder::attribute(const Directive& d, Partner& partner) {
         return error(d.where, d.name + ": " + quoted(attribute.name) +
                                   " cannot be part of a variable's name: expected letters, digits and '_'");
     }
-    for (const PartnerAttribute& other : partner.attributes) {
+    for (const WrittenAttribute& other : partner.attributes) {
         if (equal_nocase(other.name, attribute.name)) {
             return error(d.where, d.name + ": " + quoted(attribute.name) + " is given twice for this partner");
         }
     }
     if (words[1].starts_with("cert:")) {
-        auto field = FieldName::parse(std::string_view(words[1]).substr(5));
+        const auto field = FieldName::parse(std::string_view(words[1]).substr(5));
         if (!field) return error(d.where, d.name + ": " + field.error());
-        attribute.field = std::move(field.value());
+        attribute.value = field.value().text();
+        attribute.is_field = true;
     } else {
         const bool clean = std::none_of(words[1].begin(), words[1].end(),
                                         [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
@@ -231,7 +235,7 @@ void PolicyBuilder::attribute(const Directive& d, Partner& partner) {
     partner.attributes.push_back(std::move(attribute));
 }
 
-void PolicyBuilder::suspend(const Directive& d, Partner* partner) {
+void PolicyBuilder::suspend(const Directive& d, WrittenPartner* partner) {
     if (partner != nullptr) {
         const auto words = config_words(d.args);
         if (words.size() == 1 && equal_nocase(words[0], "On")) {
@@ -245,14 +249,14 @@ void PolicyBuilder::suspend(const Directive& d, Partner* partner) {
     for (const std::string& name : names.value()) suspended_.emplace_back(name, d.where);
 }
 
-void PolicyBuilder::revoke(const Directive& d, Partner*) {
+void PolicyBuilder::revoke(const Directive& d, WrittenPartner*) {
     auto revocation = Revocation::parse(d);
     if (!revocation) return error(d.where, revocation.error());
-    revocations_.add(std::move(revocation.value()));
+    written_.revocations.add(std::move(revocation.value()));
 }
 
-void PolicyBuilder::crl_presence(const Directive& d, Partner* partner) {
-    CrlRules& rules = partner != nullptr ? partner->crl_rules : crl_rules_;
+void PolicyBuilder::crl_presence(const Directive& d, WrittenPartner* partner) {
+    CrlRules& rules = partner != nullptr ? partner->crl_rules : written_.crl_rules;
     const bool is_required = equal_nocase(d.args, "required");
     if (!is_required && !equal_nocase(d.args, "if-present")) {
         return error(d.where, d.name + ": " + quoted(d.args) + ": expected if-present or required");
@@ -261,8 +265,8 @@ void PolicyBuilder::crl_presence(const Directive& d, Partner* partner) {
     rules.required = is_required;
 }
 
-void PolicyBuilder::crl_stale(const Directive& d, Partner* partner) {
-    CrlRules& rules = partner != nullptr ? partner->crl_rules : crl_rules_;
+void PolicyBuilder::crl_stale(const Directive& d, WrittenPartner* partner) {
+    CrlRules& rules = partner != nullptr ? partner->crl_rules : written_.crl_rules;
     constexpr std::int64_t kHour = 3600;
     constexpr int kMostHours = 24 * 366;
     std::optional<std::int64_t> seconds;
@@ -281,36 +285,36 @@ void PolicyBuilder::crl_stale(const Directive& d, Partner* partner) {
     rules.stale_after = seconds;
 }
 
-void PolicyBuilder::crl_file(const Directive& d, Partner*) {
+void PolicyBuilder::crl_file(const Directive& d, WrittenPartner*) {
     const auto names = config_words(d.args);
     if (names.empty()) return error(d.where, d.name + ": expected FILE|GLOB...");
-    for (const std::string& name : names) crl_files_.push_back({absolute(name), name, d.where});
+    for (const std::string& name : names) written_.crl_files.push_back({absolute(name), name, d.where});
 }
 
-void PolicyBuilder::grant(const Directive& d, Partner* partner) {
+void PolicyBuilder::grant(const Directive& d, WrittenPartner* partner) {
     const auto words = config_words(d.args);
     const auto condition =
         std::find_if(words.begin(), words.end(), [](const std::string& w) { return equal_nocase(w, "if"); });
     const std::string expected = d.name + ": expected METHODS PATH... [if SELECTOR...], like read /orders/**";
     if (condition - words.begin() < 2) return error(d.where, expected);
-    Grant grant;
+    WrittenGrant grant;
     grant.where = d.where;
     auto methods = MethodSet::parse(words.front());
     if (!methods) return error(d.where, d.name + ": " + methods.error() + " (" + expected + ")");
     grant.methods = std::move(methods.value());
     for (auto word = words.begin() + 1; word != condition; ++word) {
-        auto path = PathPattern::parse(*word);
+        const auto path = PathPattern::parse(*word);
         if (!path) return error(d.where, d.name + ": " + path.error());
-        grant.paths.push_back(std::move(path.value()));
+        grant.paths.push_back(*word);
     }
     if (condition != words.end()) {
         const std::vector<std::string> selectors(condition + 1, words.end());
         if (selectors.empty()) return error(d.where, d.name + ": expected SELECTOR... after 'if'");
         if (!read_selectors(d, selectors, grant.conditions)) return;
     }
-    std::vector<Grant>& grants = partner != nullptr ? partner->grants : grants_;
+    std::vector<WrittenGrant>& grants = partner != nullptr ? partner->grants : written_.grants;
     std::size_t paths = grant.paths.size();
-    for (const Grant& other : grants) paths += other.paths.size();
+    for (const WrittenGrant& other : grants) paths += other.paths.size();
     if (paths > kMostGrants) {
         return error(d.where,
                      d.name + ": more than " + std::to_string(kMostGrants) + " paths for one partner; use wildcards");
@@ -318,10 +322,10 @@ void PolicyBuilder::grant(const Directive& d, Partner* partner) {
     grants.push_back(std::move(grant));
 }
 
-void PolicyBuilder::expect(const Directive& d, Partner*) {
+void PolicyBuilder::expect(const Directive& d, WrittenPartner*) {
     auto expectation = Expectation::parse(d);
     if (!expectation) return error(d.where, expectation.error());
-    if (expectations_.size() == kMostExpectations) {
+    if (written_.expectations.size() == kMostExpectations) {
         return error(d.where, d.name + ": more than " + std::to_string(kMostExpectations) + " expectations");
     }
     const auto content = read_content(d, expectation.value().file, kLargestCertificateFile);
@@ -329,7 +333,7 @@ void PolicyBuilder::expect(const Directive& d, Partner*) {
     auto certificate = read_presented(*content, absolute(expectation.value().file));
     if (!certificate) return error(d.where, d.name + ": " + certificate.error());
     expectation.value().certificate = std::move(certificate.value());
-    expectations_.push_back(std::move(expectation.value()));
+    written_.expectations.push_back(std::move(expectation.value()));
 }
 
 }  // namespace mtls

@@ -37,19 +37,18 @@ void render_crl_rules(std::string& out, const CrlRules& rules, const char* inden
 
 std::string Partner::render() const {
     const Partner& partner = *this;
-    std::string out = "<MTLSPartner " + partner.name + ">\n";
+    std::string out = "<MTLSPartner " + std::string(partner.name) + ">\n";
     for (std::size_t i = 0; i < partner.identities.size(); ++i) {
         out += "    MTLSIdentity " + std::string(partner.identities.text(i)) + "\n";
     }
     if (partner.has_own_anchors) render_anchors(out, *partner.anchors, "    ");
-    for (const std::string& file : partner.intermediate_files) {
+    for (const std::string_view file : partner.intermediate_files) {
         out += "    MTLSIntermediate " + config_quote(file) + "\n";
     }
     for (const GroupMembership& membership : partner.groups) {
         out += "    MTLSGroup";
-        for (const std::string& group : membership.names) out += " " + group;
-        if (!membership.conditions.empty()) out += " if";
-        for (const Selector& selector : membership.conditions) out += " " + config_quote(selector.text());
+        for (const std::string_view group : membership.names) out += " " + std::string(group);
+        if (!membership.conditions.empty()) out += " if" + membership.conditions.text();
         out += '\n';
     }
     if (!partner.validity.unbounded()) {
@@ -58,7 +57,8 @@ std::string Partner::render() const {
         out += '\n';
     }
     for (const PartnerAttribute& a : partner.attributes) {
-        out += "    MTLSAttribute " + a.name + " " + config_quote(a.field ? "cert:" + a.field->text() : a.value) + "\n";
+        out += "    MTLSAttribute " + std::string(a.name) + " " +
+               config_quote((a.is_field ? "cert:" : "") + std::string(a.value)) + "\n";
     }
     for (const Grant& grant : partner.grants) out += "    MTLSGrant " + grant.text() + "\n";
     if (partner.suspended) out += "    MTLSSuspend On\n";
@@ -68,13 +68,6 @@ std::string Partner::render() const {
 }
 
 namespace {
-
-std::vector<const Partner*> by_name(const std::vector<std::unique_ptr<const Partner>>& partners) {
-    std::vector<const Partner*> sorted;
-    for (const auto& partner : partners) sorted.push_back(partner.get());
-    std::sort(sorted.begin(), sorted.end(), [](const Partner* a, const Partner* b) { return a->name < b->name; });
-    return sorted;
-}
 
 void append_names(std::string& out, const char* verb, const std::vector<std::string>& names) {
     constexpr std::size_t kMostNamed = 10;
@@ -90,11 +83,11 @@ std::string Partner::find_digest() const {
     std::string out = render();
     for (const Anchor& anchor : anchors->anchors) {
         render_window(out, anchor.window);
-        for (const AnchorCertificate& c : anchor.certificates) out += c.facts.sha256;
+        for (const AnchorCertificate& c : anchor.certificates) out += c.sha256;
     }
     if (anchors->uses_mod_ssl) out += kModSsl;
     for (const CertificateFile& file : intermediates) {
-        for (const AnchorCertificate& c : file) out += c.facts.sha256;
+        for (const AnchorCertificate& c : file) out += c.sha256;
     }
     return sha256(out);
 }
@@ -103,9 +96,9 @@ std::string Partner::find_digest() const {
 std::string Policy::render_common() const {
     std::set<std::string> lines;
     for (const Grant& grant : grants_) lines.insert("MTLSGrant " + grant.text());
-    for (const WatchedFiles& files : crl_files_) lines.insert("MTLSCRLFile " + config_quote(files.spelled));
-    for (const Revocation& revocation : revocations_.all()) lines.insert("MTLSRevoke " + revocation.text());
-    for (const Expectation& expectation : expectations_) lines.insert("MTLSExpect " + expectation.text());
+    for (const CrlFile& files : crl_files_) lines.insert("MTLSCRLFile " + config_quote(files.spelled));
+    for (const RevocationLine& revocation : revocations_.all()) lines.insert("MTLSRevoke " + revocation.text());
+    for (const std::string_view text : expectations_) lines.insert("MTLSExpect " + std::string(text));
     std::string out;
     render_crl_rules(out, crl_rules_, "");
     for (const std::string& line : lines) out += line + "\n";
@@ -115,33 +108,31 @@ std::string Policy::render_common() const {
 // Two servers with the same files show the same generation: content counts, not where it was read from.
 std::string Policy::find_generation() const {
     std::string content = render_common();
-    for (const Partner* partner : by_name(partners_)) content += partner->digest;
-    std::set<std::string> certificates;
-    for (const Expectation& expectation : expectations_) certificates.insert(expectation.certificate->facts.sha256);
-    for (const std::string& digest : certificates) content += digest;
+    for (const Partner* partner : by_name_) content += partner->digest;
+    content += expected_certificates_;
     return hex(bytes_of(sha256(content))).substr(0, 16);
 }
 
 std::string Policy::render() const {
     std::string out;
-    for (const auto& partner : partners_) {
-        if (partner->has_own_anchors) continue;
-        render_anchors(out, *partner->anchors, "");
+    for (const Partner& partner : partners_) {
+        if (partner.has_own_anchors) continue;
+        render_anchors(out, *partner.anchors, "");
         break;
     }
-    for (const Partner* partner : by_name(partners_)) out += partner->render();
+    for (const Partner* partner : by_name_) out += partner->render();
     return out + render_common();
 }
 
 std::string describe_change(const Policy& before, const Policy& after) {
     std::vector<std::string> added, changed, removed;
-    for (const Partner* partner : by_name(after.partners())) {
+    for (const Partner* partner : after.partners_by_name()) {
         const Partner* const known = before.find(partner->name);
-        if (known == nullptr) added.push_back(partner->name);
-        if (known != nullptr && known->digest != partner->digest) changed.push_back(partner->name);
+        if (known == nullptr) added.emplace_back(partner->name);
+        if (known != nullptr && known->digest != partner->digest) changed.emplace_back(partner->name);
     }
-    for (const Partner* partner : by_name(before.partners())) {
-        if (after.find(partner->name) == nullptr) removed.push_back(partner->name);
+    for (const Partner* partner : before.partners_by_name()) {
+        if (after.find(partner->name) == nullptr) removed.emplace_back(partner->name);
     }
     std::string out;
     append_names(out, "added", added);

@@ -141,18 +141,19 @@ bool RevocationFiles::is_waiting() const {
 
 void RevocationFiles::rebuild() {
     auto out = std::make_shared<Refusals>();
+    RevocationSetBuilder revocations;
     for (const auto& [path, file] : files_) {
         for (const auto& [text, d] : file.in_force) {
             if (equal_nocase(d.name, "MTLSRevoke")) {
                 auto revocation = Revocation::parse(d);
-                if (revocation.ok()) out->revocations.add(std::move(revocation.value()));
+                if (revocation.ok()) revocations.add(std::move(revocation.value()));
                 continue;
             }
             const auto names = read_suspension(d);
             for (const std::string& name : names.value()) out->suspended.emplace(name, d.where);
         }
     }
-    out->revocations.finish();
+    out->revocations = revocations.finish(out->memory);
     refusals_ = std::move(out);
 }
 

@@ -39,16 +39,27 @@ Result<Revocation> Revocation::parse(const Directive& d) {
     return out;
 }
 
-std::string Revocation::text() const {
-    std::string out;
-    for (const Selector& selector : selectors) out += (out.empty() ? "" : " ") + config_quote(selector.text());
-    if (!note.empty()) out += " " + config_quote("note=" + note);
+std::string RevocationLine::text() const {
+    std::string out = selectors.text().substr(1);
+    if (!note.empty()) out += " " + config_quote("note=" + std::string(note));
     return out;
 }
 
-void RevocationSet::add(Revocation revocation) {
+void RevocationSetBuilder::add(Revocation revocation) {
     index_.add(static_cast<std::uint32_t>(revocations_.size()), revocation.selectors);
     revocations_.push_back(std::move(revocation));
+}
+
+RevocationSet RevocationSetBuilder::finish(Arena& arena) {
+    std::vector<RevocationLine> lines;
+    lines.reserve(revocations_.size());
+    for (const Revocation& r : revocations_) {
+        lines.push_back({{r.selectors, arena}, arena.keep(r.note), {arena.keep(r.where.file), r.where.line}});
+    }
+    RevocationSet out;
+    out.lines_ = arena.keep(lines);
+    out.index_ = index_.finish(arena);
+    return out;
 }
 
 namespace {
@@ -64,17 +75,17 @@ bool pins_a_ca(const Selector& selector, const std::vector<CaDigests>& above) {
 
 }  // namespace
 
-const Revocation* RevocationSet::find(const CertificateFacts& facts, const std::vector<CaDigests>& above) const {
-    if (revocations_.empty()) return nullptr;
+const RevocationLine* RevocationSet::find(const CertificateFacts& facts, const std::vector<CaDigests>& above) const {
+    if (lines_.empty()) return nullptr;
     std::vector<std::string> ca_keys;
     for (const CaDigests& ca : above) ca_keys.push_back(ca.spki_sha256);
     for (const std::uint32_t id : index_.candidates(facts, above)) {
-        const Revocation& revocation = revocations_[id];
-        const bool hit =
-            std::all_of(revocation.selectors.begin(), revocation.selectors.end(), [&](const Selector& selector) {
-                return pins_a_ca(selector, above) || selector.test(facts, &ca_keys, Repeats::kAnyCounts) != Answer::kNo;
-            });
-        if (hit) return &revocation;
+        const RevocationLine& line = lines_[id];
+        const auto selectors = line.selectors.read();
+        const bool hit = std::all_of(selectors.begin(), selectors.end(), [&](const Selector& selector) {
+            return pins_a_ca(selector, above) || selector.test(facts, &ca_keys, Repeats::kAnyCounts) != Answer::kNo;
+        });
+        if (hit) return &line;
     }
     return nullptr;
 }

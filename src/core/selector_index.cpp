@@ -6,7 +6,7 @@
 
 namespace mtls {
 
-void SelectorIndex::add(std::uint32_t id, const std::vector<Selector>& selectors) {
+void SelectorIndexBuilder::add(std::uint32_t id, const std::vector<Selector>& selectors) {
     bool has_key = false;
     bool asks_spiffe = false;
     for (const Selector& selector : selectors) {
@@ -23,11 +23,19 @@ void SelectorIndex::add(std::uint32_t id, const std::vector<Selector>& selectors
     if (has_key && asks_spiffe && repeats_ == Repeats::kAnyCounts) unclear_.push_back(id);
 }
 
-void SelectorIndex::finish() {
+SelectorIndex SelectorIndexBuilder::finish(Arena& arena) {
     std::sort(steps_.begin(), steps_.end());
     steps_.erase(std::unique(steps_.begin(), steps_.end()), steps_.end());
-    steps_.shrink_to_fit();
+    SelectorIndex out(keys_);
+    out.prefixes_ = prefixes_;
+    out.steps_ = arena.keep(steps_);
+    out.linear_ = arena.keep(linear_);
+    out.unclear_ = arena.keep(unclear_);
+    keep(choose(), arena, out);
+    return out;
+}
 
+std::vector<SelectorIndexBuilder::Filed> SelectorIndexBuilder::choose() {
     std::vector<IndexKey> sorted;
     sorted.reserve(filed_.size());
     for (const Filed& f : filed_) sorted.push_back(f.key);
@@ -45,26 +53,26 @@ void SelectorIndex::finish() {
         from = to;
     }
     filed_ = {};
-    keep(std::move(chosen));
+    return chosen;
 }
 
-void SelectorIndex::keep(std::vector<Filed> chosen) {
+void SelectorIndexBuilder::keep(std::vector<Filed> chosen, Arena& arena, SelectorIndex& out) {
     std::sort(chosen.begin(), chosen.end(),
               [](const Filed& a, const Filed& b) { return std::tie(a.key, a.id) < std::tie(b.key, b.id); });
-    ids_.clear();
-    places_.clear();
-    longest_ = {};
     if (chosen.empty()) return;
-    places_.resize(std::bit_ceil(chosen.size() + chosen.size() / 2 + 1));  // some are always free
-    ids_.reserve(chosen.size());
+    std::vector<Place> places(std::bit_ceil(chosen.size() + chosen.size() / 2 + 1));  // some are always free
+    std::vector<std::uint32_t> ids;
+    ids.reserve(chosen.size());
     for (auto from = chosen.begin(); from != chosen.end();) {
         const auto to = std::find_if(from, chosen.end(), [from](const Filed& f) { return f.key != from->key; });
-        std::size_t at = from->key & (places_.size() - 1);
-        while (places_[at].count != 0) at = (at + 1) & (places_.size() - 1);
-        places_[at] = {from->key, static_cast<std::uint32_t>(ids_.size()), static_cast<std::uint32_t>(to - from)};
-        for (; from != to; ++from) ids_.push_back(from->id);
-        if (places_[at].count > longest_.count) longest_ = places_[at];
+        std::size_t at = from->key & (places.size() - 1);
+        while (places[at].count != 0) at = (at + 1) & (places.size() - 1);
+        places[at] = {from->key, static_cast<std::uint32_t>(ids.size()), static_cast<std::uint32_t>(to - from)};
+        for (; from != to; ++from) ids.push_back(from->id);
+        if (places[at].count > out.longest_.count) out.longest_ = places[at];
     }
+    out.places_ = arena.keep(places);
+    out.ids_ = arena.keep(ids);
 }
 
 const SelectorIndex::Place* SelectorIndex::find(IndexKey key) const {
@@ -79,7 +87,7 @@ bool SelectorIndex::is_step(IndexKey key) const { return std::binary_search(step
 
 std::vector<std::uint32_t> SelectorIndex::candidates(const CertificateFacts& facts,
                                                      const std::vector<CaDigests>& above) const {
-    std::vector<std::uint32_t> ids = linear_;
+    std::vector<std::uint32_t> ids(linear_.begin(), linear_.end());
     if (!unclear_.empty() && Selector::has_unclear_spiffe(facts))
         ids.insert(ids.end(), unclear_.begin(), unclear_.end());
     const auto add = [&](IndexKey key) {

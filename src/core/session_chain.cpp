@@ -14,18 +14,9 @@ constexpr std::size_t kMostHelpers = 5;
 constexpr std::size_t kMostBytes = 8192;
 constexpr std::size_t kHeader = 1 + 32;
 
-std::string der_of(const X509& certificate) {
-    unsigned char* encoded = nullptr;
-    const int length = i2d_X509(&certificate, &encoded);
-    if (length <= 0) return {};
-    std::string out(reinterpret_cast<const char*>(encoded), static_cast<std::size_t>(length));
-    OPENSSL_free(encoded);
-    return out;
-}
-
 std::size_t encoded_size(const std::vector<X509Ptr>& helpers) {
     std::size_t size = kHeader;
-    for (const X509Ptr& helper : helpers) size += 2 + der_of(*helper).size();
+    for (const X509Ptr& helper : helpers) size += 2 + encode(i2d_X509, *helper).size();
     return size;
 }
 
@@ -62,7 +53,7 @@ std::string encode_helpers(const X509& leaf, const std::vector<X509Ptr>& helpers
     if (helpers.empty()) return out;
     out += certificate_sha256(leaf);
     for (const X509Ptr& helper : helpers) {
-        const std::string der = der_of(*helper);
+        const std::string der = encode(i2d_X509, *helper);
         out += static_cast<char>(der.size() >> 8);
         out += static_cast<char>(der.size() & 0xff);
         out += der;

@@ -23,22 +23,22 @@ void collect_partners(const Ledger& ledger, const Policy* policy, StatusReport& 
     }
     report.other_partners = counts_of(ledger, Sightings::kOthers);
     if (policy == nullptr) return;
-    for (const auto& partner : policy->partners()) {
+    for (const Partner& partner : policy->partners()) {
         if (report.partners.size() >= kCountedPartners) break;
-        if (!known.contains(partner->name)) report.partners.push_back({partner->name, true, {}, std::nullopt});
+        if (!known.contains(partner.name)) report.partners.push_back({std::string(partner.name), true, {}, std::nullopt});
     }
 }
 
 // Each with a name of its own, so that no two series are the same.
-void add_anchors(const std::string& partner, const AnchorSet& set, StatusReport& report) {
+void add_anchors(std::string_view partner, const AnchorSet& set, StatusReport& report) {
     std::set<std::string> names;
     for (const Anchor& anchor : set.anchors) {
         for (const AnchorCertificate& c : anchor.certificates) {
             if (report.anchors.size() >= kCountedPartners) return;
-            const std::string name = c.facts.subject.text() + " (" + anchor.file + ")";
+            const std::string name = std::string(c.subject_text) + " (" + std::string(anchor.file) + ")";
             std::string own = name;
             for (int n = 2; !names.insert(own).second; ++n) own = name + " #" + std::to_string(n);
-            report.anchors.push_back({partner, own, c.facts.not_after});
+            report.anchors.push_back({std::string(partner), own, c.not_after});
         }
     }
 }
@@ -49,11 +49,11 @@ void collect_policy(const Snapshot& snapshot, StatusReport& report) {
     report.partners_in_policy = policy.partners().size();
     report.identities = policy.identity_count();
     std::set<const AnchorSet*> defaults;
-    for (const auto& partner : policy.partners()) {
+    for (const Partner& partner : policy.partners()) {
         if (report.anchors.size() >= kCountedPartners) break;
-        const AnchorSet& set = *partner->anchors;
-        if (partner->has_own_anchors) add_anchors(partner->name, set, report);
-        if (!partner->has_own_anchors && defaults.insert(&set).second) add_anchors("*", set, report);
+        const AnchorSet& set = *partner.anchors;
+        if (partner.has_own_anchors) add_anchors(partner.name, set, report);
+        if (!partner.has_own_anchors && defaults.insert(&set).second) add_anchors("*", set, report);
     }
     for (const auto& [issuer, next_update] : snapshot.crls->next_updates()) {
         if (report.crls.size() >= kCountedPartners) break;

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <set>
 
+#include "mtls_authz/decoded_certificates.hpp"
 #include "mtls_authz/signature_memory.hpp"
 #include "mtls_authz/text.hpp"
 
@@ -15,18 +17,22 @@ namespace {
 // RFC 5280 sets no limit; mod_ssl's default is 1, and no partner's PKI comes near ten.
 constexpr int kDeepestPath = 10;
 
-bool exists_at(const std::vector<TimeWindow>& windows, std::int64_t now) {
+bool exists_at(std::span<const TimeWindow> windows, std::int64_t now) {
     return std::any_of(windows.begin(), windows.end(), [now](const TimeWindow& w) { return w.contains(now); });
 }
 
-SignatureMemory signatures;  // of this process
+SignatureMemory signatures;     // of this process
+DecodedCertificates decoded;    // likewise
 
-// `digest`, `issuer_key`: SHA-256 of the certificate, and of the issuer's key.
-bool signed_by(const X509& certificate, const std::string& digest, const X509& issuer, const std::string& issuer_key) {
-    const std::string link = sha256("link" + digest + issuer_key);
+// `digest`, `issuer_key`: SHA-256 of the certificate, and of the issuer's key. `issuer`: gives the issuer, where it is
+// needed.
+template <class Issuer>
+bool signed_by(const X509& certificate, const std::string& digest, std::string_view issuer_key, Issuer&& issuer) {
+    const std::string link = sha256("link" + digest + std::string(issuer_key));
     if (signatures.knows(link)) return true;
     const ErrorQueueGuard errors;
-    EVP_PKEY* const key = X509_get0_pubkey(&issuer);
+    const auto& ca = issuer();
+    EVP_PKEY* const key = X509_get0_pubkey(&*ca);
     // X509_verify() caches in the certificate and takes it non-const; its locks make that safe.
     const bool verified = key != nullptr && X509_verify(const_cast<X509*>(&certificate), key) == 1;
     if (verified) signatures.remember(link);
@@ -40,20 +46,20 @@ bool has_basic_constraints_ca(const X509& certificate) {
 
 }  // namespace
 
-Result<std::vector<AnchorCertificate>> read_certificates(const std::string& pem, const std::string& file) {
+Result<std::vector<ReadCertificate>> read_certificates(const std::string& pem, const std::string& file) {
     const ErrorQueueGuard errors;
     const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-    std::vector<AnchorCertificate> out;
+    std::vector<ReadCertificate> out;
     for (;;) {
         X509Ptr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
         if (!certificate) break;
-        AnchorCertificate anchor;
-        anchor.facts = read_facts(*certificate);
+        ReadCertificate read;
+        read.facts = read_facts(*certificate);
         // Fills OpenSSL's cache of extensions now, once, instead of under a lock in a request.
         X509_check_purpose(certificate.get(), -1, 0);
-        anchor.is_ca = has_basic_constraints_ca(*certificate);
-        anchor.certificate = std::move(certificate);
-        out.push_back(std::move(anchor));
+        read.is_ca = has_basic_constraints_ca(*certificate);
+        read.certificate = std::move(certificate);
+        out.push_back(std::move(read));
     }
     const unsigned long last = ERR_peek_last_error();
     const bool at_end = ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE;
@@ -65,110 +71,170 @@ Result<std::vector<AnchorCertificate>> read_certificates(const std::string& pem,
     return out;
 }
 
-void CaDirectory::add(const AnchorCertificate& anchor, const TimeWindow& window) {
+AnchorCertificate::AnchorCertificate(const ReadCertificate& read, Arena& arena)
+    : der(arena.keep(encode(i2d_X509, *read.certificate))),
+      sha256(arena.keep(read.facts.sha256)),
+      spki_sha256(arena.keep(read.facts.spki_sha256)),
+      subject(arena.keep(read.facts.subject.canonical)),
+      issuer(arena.keep(read.facts.issuer.canonical)),
+      subject_text(arena.keep(read.facts.subject.text())),
+      not_before(read.facts.not_before),
+      not_after(read.facts.not_after),
+      is_ca(read.is_ca) {}
+
+AnchorCertificate::AnchorCertificate(const AnchorCertificate& other, Arena& arena)
+    : der(arena.keep(other.der)),
+      sha256(arena.keep(other.sha256)),
+      spki_sha256(arena.keep(other.spki_sha256)),
+      subject(arena.keep(other.subject)),
+      issuer(arena.keep(other.issuer)),
+      subject_text(arena.keep(other.subject_text)),
+      not_before(other.not_before),
+      not_after(other.not_after),
+      is_ca(other.is_ca) {}
+
+X509Ptr AnchorCertificate::decode() const { return decoded.get(sha256, der); }
+
+// ---- the directory --------------------------------------------------------------------------------------------
+
+void CaDirectoryBuilder::Named::add(const AnchorCertificate& certificate, const TimeWindow& window) {
     const bool is_new =
-        added_.emplace(&anchor, window.from.value_or(INT64_MIN), window.until.value_or(INT64_MAX)).second;
+        known.emplace(&certificate, window.from.value_or(INT64_MIN), window.until.value_or(INT64_MAX)).second;
     if (!is_new) return;
-    if (!anchor.is_ca) {
-        LeafAnchor& leaf = leaves_[anchor.facts.sha256];
-        leaf.certificates.push_back(&anchor);
-        leaf.windows.push_back(window);
-        return;
+    certificates.push_back(&certificate);
+    windows.push_back(window);
+}
+
+void CaDirectoryBuilder::add(const AnchorCertificate& c, const TimeWindow& window) {
+    (c.is_ca ? cas_[{c.subject, c.spki_sha256}] : leaves_[c.sha256]).add(c, window);
+}
+
+void CaDirectoryBuilder::add_intermediate(const AnchorCertificate& c) { intermediates_[c.subject].emplace(c.sha256, &c); }
+
+CaDirectory CaDirectoryBuilder::finish(Arena& arena) const {
+    CaDirectory out;
+    struct Announcement {
+        std::string encoded;
+        std::vector<TimeWindow> windows;
+    };
+    std::map<std::string_view, Announcement> announcements;
+    const auto announce = [&](std::string_view name, const Named& by, auto name_of) {
+        Announcement& a = announcements[name];
+        if (a.encoded.empty()) a.encoded = encode(i2d_X509_NAME, *name_of(by.certificates.front()->decode().get()));
+        a.windows.insert(a.windows.end(), by.windows.begin(), by.windows.end());
+    };
+    std::vector<CaDirectory::Issuer> cas;
+    for (const auto& [id, named] : cas_) {
+        cas.push_back({id.first, id.second, arena.keep(named.certificates), arena.keep(named.windows)});
+        announce(id.first, named, X509_get_subject_name);
     }
-    const std::string id = anchor.ca_id();
-    Issuer& issuer = cas_[id];
-    if (issuer.certificates.empty()) by_name_[anchor.facts.subject.canonical].push_back(id);
-    issuer.certificates.push_back(&anchor);
-    issuer.windows.push_back(window);
+    std::vector<CaDirectory::LeafAnchor> leaves;
+    for (const auto& [digest, named] : leaves_) {
+        leaves.push_back({digest, arena.keep(named.windows)});
+        announce(named.certificates.front()->issuer, named, X509_get_issuer_name);
+    }
+    std::vector<const AnchorCertificate*> intermediates;
+    for (const auto& [name, by_digest] : intermediates_) {
+        for (const auto& [digest, c] : by_digest) intermediates.push_back(c);
+    }
+    std::vector<CaDirectory::Announced> announced;
+    for (const auto& [name, a] : announcements) {
+        announced.push_back({arena.keep(a.encoded), arena.keep(a.windows)});
+    }
+    out.cas_ = arena.keep(cas);
+    out.leaves_ = arena.keep(leaves);
+    out.intermediates_ = arena.keep(intermediates);
+    out.announced_ = arena.keep(announced);
+    return out;
 }
 
-void CaDirectory::add_intermediate(X509& certificate) {
-    if (!known_intermediates_.insert(&certificate).second) return;
-    intermediates_[read_name(*X509_get_subject_name(&certificate)).canonical].push_back(&certificate);
+namespace {
+
+// The items of a sorted sequence whose name, as `name_of` gives it, is this.
+template <class T, class NameOf>
+std::span<const T> equal_to(std::span<const T> sorted, std::string_view name, NameOf name_of) {
+    const auto first = std::lower_bound(sorted.begin(), sorted.end(), name,
+                                        [&](const T& item, std::string_view n) { return name_of(item) < n; });
+    const auto last = std::find_if(first, sorted.end(), [&](const T& item) { return name_of(item) != name; });
+    return {first, last};
 }
 
-std::vector<X509*> CaDirectory::intermediates_named(const std::string& canonical) const {
-    const auto found = intermediates_.find(canonical);
-    return found == intermediates_.end() ? std::vector<X509*>() : found->second;
+constexpr std::size_t kDigest = 32;
+
+}  // namespace
+
+std::span<const CaDirectory::Issuer> CaDirectory::named(std::string_view name) const {
+    return equal_to(cas_, name, [](const Issuer& ca) { return ca.name; });
+}
+
+std::span<const AnchorCertificate* const> CaDirectory::intermediates_named(std::string_view name) const {
+    return equal_to(intermediates_, name, [](const AnchorCertificate* c) { return c->subject; });
+}
+
+std::vector<X509Ptr> CaDirectory::cas_named(std::string_view name) const {
+    std::vector<X509Ptr> out;
+    for (const Issuer& ca : named(name)) {
+        for (const AnchorCertificate* c : ca.certificates) out.push_back(c->decode());
+    }
+    for (const AnchorCertificate* c : intermediates_named(name)) {
+        if (c->is_ca) out.push_back(c->decode());
+    }
+    return out;
 }
 
 const CaDirectory::Issuer* CaDirectory::issuer_of(const X509& certificate, const std::string& digest,
                                                   const DistinguishedName& issuer_name, std::int64_t now,
                                                   bool& same_name) const {
-    const auto named = by_name_.find(issuer_name.canonical);
-    if (named == by_name_.end()) return nullptr;
+    const auto candidates = named(issuer_name.canonical);
     bool known_key = false;
-    for (const std::string& id : named->second) {
-        const Issuer& issuer = cas_.find(id)->second;
-        const AnchorCertificate& ca = *issuer.certificates.front();
-        if (!signed_by(certificate, digest, *ca.certificate, ca.facts.spki_sha256)) continue;
+    for (const Issuer& issuer : candidates) {
+        const auto decode = [&] { return issuer.certificates.front()->decode(); };
+        if (!signed_by(certificate, digest, issuer.key, decode)) continue;
         known_key = true;
         if (exists_at(issuer.windows, now)) return &issuer;
     }
-    if (!known_key) same_name = true;
+    if (!candidates.empty() && !known_key) same_name = true;
     return nullptr;
 }
 
-bool CaDirectory::knows_leaf(const std::string& sha256, std::int64_t now) const {
-    const auto found = leaves_.find(sha256);
-    return found != leaves_.end() && exists_at(found->second.windows, now);
+bool CaDirectory::knows_leaf(std::string_view sha256, std::int64_t now) const {
+    const auto found = equal_to(leaves_, sha256, [](const LeafAnchor& leaf) { return leaf.sha256; });
+    return !found.empty() && exists_at(found.front().windows, now);
 }
 
-bool CaDirectory::names(const std::string& ca_id, std::int64_t now) const {
-    const auto found = cas_.find(ca_id);
-    return found != cas_.end() && exists_at(found->second.windows, now);
+bool CaDirectory::names(std::string_view ca_id, std::int64_t now) const {
+    const std::string_view key = ca_id.substr(0, kDigest);
+    const auto found = named(ca_id.substr(key.size()));
+    return std::any_of(found.begin(), found.end(),
+                       [&](const Issuer& ca) { return ca.key == key && exists_at(ca.windows, now); });
 }
 
-std::vector<X509*> CaDirectory::anchors_for(const std::vector<X509*>& chain, std::int64_t now) const {
-    std::vector<X509*> out;
+std::vector<X509Ptr> CaDirectory::anchors_for(const std::vector<X509*>& chain, std::int64_t now) const {
+    std::vector<X509Ptr> out;
     if (chain.empty()) return out;
-    if (knows_leaf(certificate_sha256(*chain.front()), now)) out.push_back(chain.front());
+    if (knows_leaf(certificate_sha256(*chain.front()), now)) out.push_back(share(*chain.front()));
     std::set<std::string> seen;
     for (X509* certificate : chain) {
-        const auto named = by_name_.find(read_name(*X509_get_issuer_name(certificate)).canonical);
-        if (named == by_name_.end() || !seen.insert(named->first).second) continue;
-        for (const std::string& id : named->second) {
-            const Issuer& issuer = cas_.find(id)->second;
+        const std::string name = read_name(*X509_get_issuer_name(certificate)).canonical;
+        if (!seen.insert(name).second) continue;
+        for (const Issuer& issuer : named(name)) {
             for (std::size_t i = 0; i < issuer.certificates.size(); ++i) {
-                if (issuer.windows[i].contains(now)) out.push_back(issuer.certificates[i]->certificate.get());
+                if (issuer.windows[i].contains(now)) out.push_back(issuer.certificates[i]->decode());
             }
         }
     }
     return out;
 }
 
-void CaDirectory::finish() {
-    added_.clear();
-    known_intermediates_.clear();
-    std::map<std::string, Announced> names;
-    const auto add = [&names](const DistinguishedName& name, X509_NAME* encoded,
-                              const std::vector<TimeWindow>& windows) {
-        constexpr std::size_t kLength = 2;  // bytes before each name
-        const auto size = static_cast<std::size_t>(std::max(0, i2d_X509_NAME(encoded, nullptr))) + kLength;
-        names.emplace(name.canonical, Announced{encoded, size, {}}).first->second.windows.push_back(&windows);
-    };
-    for (const auto& [id, issuer] : cas_) {
-        const AnchorCertificate& ca = *issuer.certificates.front();
-        add(ca.facts.subject, X509_get_subject_name(ca.certificate.get()), issuer.windows);
-    }
-    for (const auto& [digest, leaf] : leaves_) {
-        const AnchorCertificate& c = *leaf.certificates.front();
-        add(c.facts.issuer, X509_get_issuer_name(c.certificate.get()), leaf.windows);
-    }
-    announced_.clear();
-    for (auto& [canonical, name] : names) announced_.push_back(std::move(name));
-}
-
-std::optional<std::vector<X509_NAME*>> CaDirectory::announced_names(std::size_t limit, std::int64_t now) const {
-    std::vector<X509_NAME*> out;
+std::optional<std::vector<std::string_view>> CaDirectory::announced_names(std::size_t limit, std::int64_t now) const {
+    constexpr std::size_t kLength = 2;  // bytes before each name
+    std::vector<std::string_view> out;
     std::size_t size = 0;
     for (const Announced& name : announced_) {
-        const bool exists = std::any_of(name.windows.begin(), name.windows.end(),
-                                        [now](const auto* windows) { return exists_at(*windows, now); });
-        if (!exists) continue;
-        size += name.size;
+        if (!exists_at(name.windows, now)) continue;
+        size += name.encoded.size() + kLength;
         if (size > limit) return std::nullopt;
-        out.push_back(name.name);
+        out.push_back(name.encoded);
     }
     return out;
 }
@@ -184,7 +250,7 @@ void add_server_issuers(const ServerCas& server, const std::map<const X509*, std
             const auto& [certificate, digest] = known;
             if (X509_NAME_cmp(X509_get_issuer_name(certificate), X509_get_subject_name(ca.get())) != 0) return false;
             if (key.empty()) key = spki_sha256(*ca);
-            return signed_by(*certificate, digest, *ca, key);
+            return signed_by(*certificate, digest, key, [&]() -> const X509Ptr& { return ca; });
         });
         if (issued) above.push_back({certificate_sha256(*ca), key});
     }
@@ -202,6 +268,7 @@ NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertifica
     // Breadth first, one depth at a time. A signature verifies under one key only, so at each step name and key of the
     // issuer are certain, whatever the client chose to send or to leave out.
     std::vector<const X509*> level = {presented.leaf.get()};
+    std::vector<X509Ptr> held;  // what was decoded
     std::map<const X509*, std::string> seen = {{presented.leaf.get(), presented.facts.sha256}};  // with their digests
     for (int depth = 0; depth <= kDeepestPath && !level.empty(); ++depth) {
         std::vector<const X509*> above;
@@ -214,17 +281,20 @@ NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertifica
                 if (std::find(nearest.ca_ids.begin(), nearest.ca_ids.end(), id) != nearest.ca_ids.end()) continue;
                 nearest.ca_ids.push_back(id);
                 for (const AnchorCertificate* c : issuer->certificates) {
-                    nearest.above.push_back({c->facts.sha256, c->facts.spki_sha256});
+                    nearest.above.push_back({std::string(c->sha256), std::string(c->spki_sha256)});
                 }
                 continue;
             }
-            std::vector<X509*> helpers = directory.intermediates_named(issuer_name.canonical);
+            std::vector<X509*> helpers;
+            for (const AnchorCertificate* c : directory.intermediates_named(issuer_name.canonical)) {
+                helpers.push_back(held.emplace_back(c->decode()).get());
+            }
             for (const X509Ptr& sent : presented.helpers) helpers.push_back(sent.get());
             for (X509* helper : helpers) {
                 if (seen.contains(helper) || !has_basic_constraints_ca(*helper)) continue;
                 if (X509_NAME_cmp(X509_get_issuer_name(certificate), X509_get_subject_name(helper)) != 0) continue;
                 const std::string key = spki_sha256(*helper);
-                if (!signed_by(*certificate, seen[certificate], *helper, key)) continue;
+                if (!signed_by(*certificate, seen[certificate], key, [&] { return helper; })) continue;
                 above.push_back(helper);
                 nearest.above.push_back({seen.emplace(helper, certificate_sha256(*helper)).first->second, key});
             }
@@ -371,9 +441,11 @@ int verify_with_anchors(X509_STORE_CTX* ctx, const CaDirectory& anchors, int ssl
     STACK_OF(X509)* const untrusted = X509_STORE_CTX_get0_untrusted(ctx);
     for (int i = 0; i < sk_X509_num(untrusted); ++i) chain.push_back(sk_X509_value(untrusted, i));
     const auto candidates = anchors.anchors_for(chain, now);
+    std::vector<X509*> borrowed;
+    for (const X509Ptr& candidate : candidates) borrowed.push_back(candidate.get());
     if (candidates.empty() || would_verify(ctx)) return X509_verify_cert(ctx);
 
-    const BorrowedX509Stack trusted = stack_of(candidates);
+    const BorrowedX509Stack trusted = stack_of(borrowed);
     const X509StoreCtxPtr own = second_context(ctx);
     X509_STORE_CTX_set0_trusted_stack(own.get(), trusted.get());
     X509_STORE_CTX_set_flags(own.get(), X509_V_FLAG_PARTIAL_CHAIN);

@@ -33,7 +33,7 @@ std::string http_version(const request_rec* r) {
 // The partner, or whom the certificate claims to be.
 std::string name_of(const Identification* who) {
     if (who == nullptr) return {};
-    return who->partner != nullptr ? who->partner->name : names_of(who->claimed);
+    return who->partner != nullptr ? std::string(who->partner->name) : names_of(who->claimed);
 }
 
 bool is_told(const request_rec* r, const Decision& decision, Outcome outcome, int level) {

@@ -104,8 +104,11 @@ NamesPtr names_to_announce(SSL* ssl, const CaDirectory& anchors) {
         anchors.announced_names(used < kMostAnnouncedBytes ? kMostAnnouncedBytes - used : 0, now_seconds());
     if (!names) return out;
     for (int i = 0; i < sk_X509_NAME_num(own); ++i) add(sk_X509_NAME_value(own, i));
-    for (const X509_NAME* name : *names) {
-        if (!is_among(own, name)) add(name);
+    for (const std::string_view encoded : *names) {
+        const auto* bytes = reinterpret_cast<const unsigned char*>(encoded.data());
+        const X509NamePtr name(d2i_X509_NAME(nullptr, &bytes, static_cast<long>(encoded.size())));
+        if (!name) throw std::bad_alloc();
+        if (!is_among(own, name.get())) add(name.get());
     }
     return out;
 }

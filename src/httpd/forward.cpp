@@ -150,7 +150,7 @@ apr_table_t* forwarded_fields(request_rec* r, const Decision& decision) {
         set(kClientCertChain, client_cert_chain_value(decision.who->intermediates));
     }
     if (!rule->pem_header.empty()) set(rule->pem_header.c_str(), pem_value(leaf));
-    if (!rule->partner_header.empty()) set(rule->partner_header.c_str(), decision.who->partner->name);
+    if (!rule->partner_header.empty()) set(rule->partner_header.c_str(), std::string(decision.who->partner->name));
     return out;
 }
 

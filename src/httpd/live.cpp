@@ -64,7 +64,7 @@ void log_refusal(const server_rec* s, const std::vector<Diagnostic>& findings, c
     const auto snapshot = live.policy.current();
     ap_log_error(APLOG_MARK, level_for(first, APLOG_ERR), 0, s,
                  "mtls_authz: the policy files are refused: generation %s stays in force since %s",
-                 snapshot ? snapshot->policy->generation().c_str() : "-",
+                 snapshot ? std::string(snapshot->policy->generation()).c_str() : "-",
                  format_time(live.policy.in_force_since()).c_str());
 }
 
@@ -82,9 +82,10 @@ void forget_refusals(const server_rec* s) {
 }
 
 void log_move(const server_rec* s, const Policy* before, const Policy& policy) {
-    if (before != nullptr && before->generation() == policy.generation()) {
+    const std::string generation(policy.generation());
+    if (before != nullptr && before->generation() == generation) {
         ap_log_error(APLOG_MARK, APLOG_DEBUG, 0, s, "mtls_authz: generation %s is read anew: nothing in it changed",
-                     policy.generation().c_str());
+                     generation.c_str());
         return;
     }
     SharedState* const shared = state().live.shared.get();
@@ -92,7 +93,7 @@ void log_move(const server_rec* s, const Policy* before, const Policy& policy) {
     if (first) count_reload(true);
     const std::string change = before != nullptr ? describe_change(*before, policy) : "read at last";
     ap_log_error(APLOG_MARK, level_for(first, APLOG_NOTICE), 0, s, "mtls_authz: generation %s replaces %s: %s",
-                 policy.generation().c_str(), before != nullptr ? before->generation().c_str() : "none",
+                 generation.c_str(), before != nullptr ? std::string(before->generation()).c_str() : "none",
                  change.c_str());
     std::vector<Diagnostic> warnings;
     check_gate_names(policy, warnings);
@@ -168,15 +169,13 @@ int open_ledger(server_rec* s) {
 }
 
 void share_state(const server_rec* s) {
-    constexpr std::size_t kLeast = 64UL << 20;  // of address space; memory is used as far as it is written
-    constexpr std::size_t kGrowth = 4;
     Live& live = state().live;
-    live.shared = SharedState::create(std::max(kLeast, kGrowth * live.policy.policy_source().record_size()));
-    live.policy.set_shared(live.shared.get());
-    if (live.shared) return;
+    live.shared = SharedState::create();
+    if (live.shared && live.policy.is_shared()) return;
     ap_log_error(APLOG_MARK, APLOG_WARNING, errno, s,
-                 "mtls_authz: no memory to share between children: each of them logs by itself, and one that starts "
-                 "while policy files are broken decides by what they held at the server's start");
+                 "mtls_authz: no memory to share between children: each of them has a policy of its own and logs by "
+                 "itself, and one that starts while policy files are broken decides by what they held at the server's "
+                 "start");
 }
 
 int start_watchdog(apr_pool_t* pconf, server_rec* s) {
@@ -212,6 +211,16 @@ extern "C" int on_post_config_watchdog(apr_pool_t* pconf, apr_pool_t*, apr_pool_
     });
 }
 
+// From here on the parent looks at nothing: what it has read is given back once all children have moved on.
+extern "C" int on_post_config_last(apr_pool_t*, apr_pool_t*, apr_pool_t*, server_rec* s) {
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) return OK;
+    return guarded(s, HTTP_INTERNAL_SERVER_ERROR, [&] {
+        state().policy.reset();
+        state().live.policy.let_go();
+        return OK;
+    });
+}
+
 // The parent read the files when it started, perhaps days ago: a child that begins now looks before it serves.
 extern "C" void on_child_init(apr_pool_t* pchild, server_rec* s) {
     guarded(s, DECLINED, [&] {
@@ -222,9 +231,9 @@ extern "C" void on_child_init(apr_pool_t* pchild, server_rec* s) {
                 return APR_SUCCESS;
             },
             apr_pool_cleanup_null);
+        report(s, state().live.policy.join_siblings());
         tell_siblings();
         if (state().refresh_seconds == 0) return OK;
-        report(s, state().live.policy.join_siblings());
         look_and_log(s);
         if (state().live.policy.is_waiting()) {
             apr_sleep(apr_time_from_msec(100));
@@ -240,6 +249,7 @@ extern "C" void on_child_init(apr_pool_t* pchild, server_rec* s) {
 void register_live_hooks() {
     static const char* const kBeforeWatchdog[] = {"mod_watchdog.c", nullptr};
     ap_hook_post_config(on_post_config_watchdog, nullptr, kBeforeWatchdog, APR_HOOK_FIRST);
+    ap_hook_post_config(on_post_config_last, nullptr, nullptr, APR_HOOK_REALLY_LAST);
     ap_hook_child_init(on_child_init, nullptr, nullptr, APR_HOOK_MIDDLE);
 }
 

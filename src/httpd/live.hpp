@@ -3,6 +3,7 @@
 
 #include "httpd.hpp"
 #include "mtls_authz/live_policy.hpp"
+#include "mtls_authz/shared_state.hpp"
 
 namespace mtls::httpd {
 
@@ -14,7 +15,7 @@ struct Live {
     std::vector<std::string> said;        // of policy files that were refused, since the last ones that were not
 };
 
-// Hooks: post_config (mod_watchdog), child_init.
+// Hooks: post_config (mod_watchdog, and last of all), child_init.
 void register_live_hooks();
 
 }  // namespace mtls::httpd

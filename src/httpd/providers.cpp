@@ -152,7 +152,7 @@ int authenticate(request_rec* r) {
     if (!d.granted()) request_state(r).denied_for = d.reason;
     if (d.reason == Reason::kInternalError || d.reason == Reason::kPolicyUnavailable) return HTTP_INTERNAL_SERVER_ERROR;
     if (!d.granted()) return HTTP_FORBIDDEN;
-    r->user = apr_pstrdup(r->pool, d.who->partner->name.c_str());
+    r->user = apr_pstrmemdup(r->pool, d.who->partner->name.data(), d.who->partner->name.size());
     r->ap_auth_type = apr_pstrdup(r->pool, "MTLS");
     RequestState& request = request_state(r);
     if (request.handover == nullptr) request.handover = make_handover(r, d);

@@ -39,7 +39,7 @@ void copy_certificates(server_rec* s, ServerCas& cas, STACK_OF(X509_OBJECT) * lo
     for (const std::string& pem : files_in(s, "SSLCACertificatePath")) {
         auto read = read_certificates(pem, "SSLCACertificatePath");
         if (!read.ok()) continue;  // such folders hold CRLs and notes as well
-        for (AnchorCertificate& ca : read.value()) cas.certificates.push_back(std::move(ca.certificate));
+        for (ReadCertificate& ca : read.value()) cas.certificates.push_back(std::move(ca.certificate));
     }
     for (const X509Ptr& ca : cas.certificates) state().live.policy.add_known_ca(*ca);
 }
@@ -57,10 +57,13 @@ void copy_crls(server_rec* s, ServerCas& cas, STACK_OF(X509_OBJECT) * loaded) {
         if (!decoded.ok()) continue;
         for (X509CrlPtr& list : decoded.value()) lists.push_back(std::move(list));
     }
-    std::multimap<std::string, X509*> known;
-    for (const X509Ptr& ca : cas.certificates) {
-        known.emplace(read_name(*X509_get_subject_name(ca.get())).canonical, ca.get());
-    }
+    const auto known = [&cas](const std::string& name) {
+        std::vector<X509Ptr> out;
+        for (const X509Ptr& ca : cas.certificates) {
+            if (read_name(*X509_get_subject_name(ca.get())).canonical == name) out.push_back(share(*ca));
+        }
+        return out;
+    };
     auto crls = std::make_shared<CrlSet>();
     for (X509CrlPtr& list : lists) {
         auto crl = Crl::read(std::move(list));

@@ -91,7 +91,7 @@ void check_names(const Policy& policy, const GateSection& section, Findings& fin
             if (group ? policy.has_group(name.literal) : policy.find(name.literal) != nullptr) continue;
             std::vector<std::string_view> known;
             if (policy.partners().size() <= 1000) {
-                for (const auto& partner : policy.partners()) known.push_back(partner->name);
+                for (const Partner& partner : policy.partners()) known.push_back(partner.name);
             }
             const std::string what = std::string(deny ? "MTLSDeny" : "MTLSAllow") + ": there is no " +
                                      (group ? "group" : "partner") + " '" + name.literal + "'" +
@@ -230,8 +230,8 @@ void check_grants(const Policy& policy, Findings& findings) {
     const auto& sections = state().sections;
     std::vector<const Grant*> grants;
     for (const Grant& grant : policy.grants()) grants.push_back(&grant);
-    for (const auto& partner : policy.partners()) {
-        for (const Grant& grant : partner->grants) grants.push_back(&grant);
+    for (const Partner& partner : policy.partners()) {
+        for (const Grant& grant : partner.grants) grants.push_back(&grant);
     }
     constexpr std::size_t kMostNamed = 10;
     std::size_t idle = 0;
@@ -241,7 +241,7 @@ void check_grants(const Policy& policy, Findings& findings) {
                                            [&](const GateSection* section) { return could_ask(*section, path); });
             if (asked || ++idle > kMostNamed) continue;
             warn(findings, grant->where,
-                 "MTLSGrant " + path.text() +
+                 "MTLSGrant " + std::string(path.text()) +
                      ": no gate asks for it; put MTLSAllow by-grant into the section over that "
                      "path");
         }
@@ -325,6 +325,7 @@ int check_configuration(server_rec* main_server) {
     Findings findings;
     Findings reported;
     s.live.policy.set_trust(trust_of_server(findings));
+    if (!is_rehearsal()) s.live.policy.share_between_processes();
     s.policy = s.live.policy.start(findings, reported);
     // Nothing that is wrong with a revocation file or a CRL keeps the server from starting.
     for (Diagnostic& d : reported) {
@@ -364,13 +365,13 @@ void check_anchors(server_rec* s, Findings& findings) {
     const ServerCas& cas = server_config(s).cas;
     constexpr std::size_t kMostNamed = 10;
     std::size_t unknown = 0;
-    for (const auto& partner : state().policy->partners()) {
-        if (!partner->has_own_anchors) continue;
-        for (const Anchor& anchor : partner->anchors->anchors) {
+    for (const Partner& partner : state().policy->partners()) {
+        if (!partner.has_own_anchors) continue;
+        for (const Anchor& anchor : partner.anchors->anchors) {
             for (const AnchorCertificate& c : anchor.certificates) {
-                if (is_known_to(cas, *c.certificate) || ++unknown > kMostNamed) continue;
+                if (is_known_to(cas, *c.decode()) || ++unknown > kMostNamed) continue;
                 warn(findings, anchor.where,
-                     "MTLSTrustAnchor " + anchor.file + " of " + partner->name + ": the virtual host '" +
+                     "MTLSTrustAnchor " + std::string(anchor.file) + " of " + std::string(partner.name) + ": the virtual host '" +
                          s->server_hostname +
                          "' does not know this CA, so the handshake refuses its certificates: add "
                          "it to SSLCACertificateFile");
@@ -406,7 +407,7 @@ int check_after_start(server_rec* main_server) {
     report(findings, main_server);
     ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
                  "mtls_authz: generation %s: %" APR_SIZE_T_FMT " partner(s), %" APR_SIZE_T_FMT " gate(s)",
-                 state().policy->generation().c_str(), state().policy->partners().size(), state().sections.size());
+                 std::string(state().policy->generation()).c_str(), state().policy->partners().size(), state().sections.size());
     return OK;
 }
 

@@ -12,7 +12,7 @@
 
 namespace {
 
-std::unique_ptr<const mtls::Policy> read_policy(const std::string& text, const std::string& folder) {
+std::shared_ptr<const mtls::Policy> read_policy(const std::string& text, const std::string& folder) {
     std::vector<mtls::Diagnostic> errors;
     auto directives = mtls::read_directives(text, "p.conf", errors);
     mtls::DiskFiles disk;
@@ -31,7 +31,7 @@ plain::Answer decide(const mtls::Policy& policy, const plain::Gate& gate, const 
     static const mtls::Refusals kRefusals;
     static const mtls::CrlSet kCrls;
     const mtls::Identification who = policy.identify(certificate, {kServer, kRefusals, kCrls, now});
-    plain::Answer out{std::string(mtls::word_of(who.reason)), who.partner != nullptr ? who.partner->name : ""};
+    plain::Answer out{std::string(mtls::word_of(who.reason)), std::string(who.partner != nullptr ? who.partner->name : "")};
     if (who.reason != mtls::Reason::kGranted) return out;
     const mtls::GateRules allow = {mtls::GateRule::parse_allow("group " + gate.allowed_group).value()};
     const mtls::GateRules deny = {mtls::GateRule::parse_deny("group " + gate.denied_group).value()};

@@ -43,14 +43,14 @@ void facts(std::string_view input) {
     }
     for (const char c : mtls::escape_for_log(mtls::san_text(facts, 256), 256)) require(c >= 0x20 && c < 0x7f);
     static const mtls::SelectorIndex index = [] {
-        mtls::SelectorIndex out(mtls::Repeats::kAnyCounts);
+        static mtls::Arena arena;
+        mtls::SelectorIndexBuilder out(mtls::Repeats::kAnyCounts);
         std::uint32_t id = 0;
         for (const char* word : {"DNS:**.example.org", "URI:https://a.example.org/*/b/**", "URI:spiffe://td/*",
                                  "IP:10.0.0.0/8", "email:*@a.example.org", "OU:a"}) {
             out.add(id++, {mtls::Selector::parse(word).value().selector});
         }
-        out.finish();
-        return out;
+        return out.finish(arena);
     }();
     require(index.candidates(facts, {}).size() <= 6);
 }
@@ -66,7 +66,7 @@ void policy(std::string_view input) {
     require((built == nullptr) == builder.has_errors());
     // What is kept as text reads back to itself.
     for (std::size_t p = 0; built != nullptr && p < built->partners().size(); ++p) {
-        const mtls::IdentityLines& lines = built->partners()[p]->identities;
+        const mtls::IdentityLines& lines = built->partners()[p].identities;
         for (std::size_t i = 0; i < lines.size(); ++i) require(lines.at(i)->text() == lines.text(i));
     }
     require(mtls::find_path_fault(input) == mtls::find_path_fault(input));
@@ -95,7 +95,7 @@ void crl(std::string_view input) {
         if (!crl) continue;
         // Whose signature nobody has verified revokes nothing.
         require(crl.value()->waits_for_signer());
-        set.add(std::move(crl.value()), {});
+        set.add(std::move(crl.value()), [](const std::string&) { return std::vector<mtls::X509Ptr>(); });
     }
 }
 
@@ -111,13 +111,6 @@ void path(std::string_view input) {
     if (!pattern.value().matches(path, "acme")) return;
     require(path.starts_with(pattern.value().literal_prefix()));
     require(mtls::PathPattern::parse("/**").value().matches(path, "acme"));
-}
-
-void record(std::string_view input) {
-    const auto files = mtls::FileRecord::decode(input);
-    if (!files) return;
-    // What was understood is understood again from its own text.
-    require(mtls::FileRecord::decode(files->encode()).has_value());
 }
 
 void session(std::string_view input) {

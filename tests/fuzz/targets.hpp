@@ -10,7 +10,6 @@ void policy(std::string_view input);    // the text of a policy file
 void selector(std::string_view input);  // one selector, against one certificate
 void crl(std::string_view input);       // a file of CRLs, PEM or DER
 void path(std::string_view input);      // a grant's pattern, a newline, the path of a request
-void record(std::string_view input);    // what processes share of a policy's files
 void session(std::string_view input);   // what a TLS session carries
 void telling(std::string_view input);   // what certificates and requests put into lines, pages and headers
 

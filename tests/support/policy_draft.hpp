@@ -32,7 +32,7 @@ public:
         std::ofstream(folder_ + "/" + name) << content;
         return *this;
     }
-    std::unique_ptr<const Policy> policy(const std::string& text) {
+    std::shared_ptr<const Policy> policy(const std::string& text) {
         DiskFiles disk;
         PolicyBuilder builder(folder_, disk);
         std::vector<Diagnostic> errors;
@@ -68,7 +68,7 @@ inline Identification ask(const Policy& policy, const Identity& who, const std::
 }
 
 inline std::string verdict(const Identification& who) {
-    return std::string(word_of(who.reason)) + (who.partner != nullptr ? " " + who.partner->name : "");
+    return std::string(word_of(who.reason)) + (who.partner != nullptr ? " " + std::string(who.partner->name) : "");
 }
 
 inline std::string partner(const std::string& name, const std::string& lines) {

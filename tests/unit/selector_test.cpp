@@ -23,9 +23,10 @@ Answer ask(const std::string& word, const CertificateFacts& facts, Repeats repea
     const Selector& selector = parsed.value().selector;
     const Answer answer = selector.test(facts, &none, repeats);
     // Whatever matches has to be found through the index too, or it would be missed with many partners.
-    SelectorIndex index(repeats);
-    index.add(7, {selector});
-    index.finish();
+    SelectorIndexBuilder builder(repeats);
+    builder.add(7, {selector});
+    Arena arena;
+    const SelectorIndex index = builder.finish(arena);
     const auto found = index.candidates(facts, {});
     const bool counts = answer == Answer::kYes || (answer == Answer::kCannotTell && repeats == Repeats::kAnyCounts);
     test::check(!counts || found == std::vector<std::uint32_t>{7}, "not in the index: " + word, __FILE__, __LINE__);
@@ -287,11 +288,12 @@ CLAIM(a_certificate_of_thousands_of_names_asks_for_no_more_keys_than_it_has_labe
     CHECK(asked.size() <= kNames * (kLabels + 1) + 20);
 
     // Among as many wildcards, those alone are tried that fit.
-    SelectorIndex index(Repeats::kMustBeSingle);
+    SelectorIndexBuilder builder(Repeats::kMustBeSingle);
     for (std::uint32_t i = 0; i < 20000; ++i) {
-        index.add(i, {Selector::parse("DNS:**.p" + std::to_string(i) + ".example").value().selector});
+        builder.add(i, {Selector::parse("DNS:**.p" + std::to_string(i) + ".example").value().selector});
     }
-    index.finish();
+    Arena arena;
+    const SelectorIndex index = builder.finish(arena);
     CHECK(index.candidates(facts, {}).empty());
     facts.dns.emplace_back("api.eu.p777.example");
     facts.dns.emplace_back("p778.example");
@@ -299,12 +301,13 @@ CLAIM(a_certificate_of_thousands_of_names_asks_for_no_more_keys_than_it_has_labe
 }
 
 CLAIM(a_uri_is_found_among_patterns_that_share_their_beginning_by_all_its_segments) {
-    SelectorIndex index(Repeats::kMustBeSingle);
+    SelectorIndexBuilder builder(Repeats::kMustBeSingle);
     for (std::uint32_t i = 0; i < 20000; ++i) {
         const std::string word = "URI:https://a.example/*/tenants/" + std::to_string(i) + (i % 2 == 0 ? "/*" : "/**");
-        index.add(i, {Selector::parse(word).value().selector});
+        builder.add(i, {Selector::parse(word).value().selector});
     }
-    index.finish();
+    Arena arena;
+    const SelectorIndex index = builder.finish(arena);
     CertificateFacts facts;
     facts.uri = {"https://a.example/v1/tenants/77/users/3", "https://a.example/v1/tenants/78/users/3",
                  "https://a.example/v2/tenants/80/x", "https://a.example/tenants/82/x",
@@ -325,12 +328,13 @@ CLAIM(nobody_can_tell_which_names_meet_in_the_index_of_another_process) {
 }
 
 CLAIM(a_line_is_found_by_the_selector_that_the_fewest_share) {
-    SelectorIndex index(Repeats::kMustBeSingle);
+    SelectorIndexBuilder builder(Repeats::kMustBeSingle);
     for (std::uint32_t i = 0; i < 1000; ++i) {
-        index.add(i, {Selector::parse("O:Acme").value().selector,
+        builder.add(i, {Selector::parse("O:Acme").value().selector,
                       Selector::parse("cert-policy:1.2.3." + std::to_string(i)).value().selector});
     }
-    index.finish();
+    Arena arena;
+    const SelectorIndex index = builder.finish(arena);
     CHECK_EQUAL(index.longest().size(), 1U);
     test::CertSpec spec;
     spec.subject = {{"O", "Acme"}};

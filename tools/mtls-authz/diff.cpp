@@ -25,17 +25,17 @@ Lines lines_of(const Partner& partner, const Policy& policy) {
         if (anchor.window.from) window += " from=" + format_time(*anchor.window.from);
         if (anchor.window.until) window += " until=" + format_time(*anchor.window.until);
         for (const AnchorCertificate& c : anchor.certificates) {
-            out.insert("MTLSTrustAnchor " + escape_for_log(c.facts.subject.text(), 200) +
-                       " sha256:" + hex(bytes_of(c.facts.sha256)) + window);
+            out.insert("MTLSTrustAnchor " + escape_for_log(c.subject_text, 200) +
+                       " sha256:" + hex(bytes_of(c.sha256)) + window);
         }
     }
-    for (const auto* grants : {&partner.grants, &policy.grants()}) {
-        for (const Grant& grant : *grants) out.insert("MTLSGrant " + grant.text());
+    for (const auto grants : {partner.grants, policy.grants()}) {
+        for (const Grant& grant : grants) out.insert("MTLSGrant " + grant.text());
     }
     for (const GroupMembership& membership : partner.groups) {
         std::string line = "MTLSGroup";
-        for (const std::string& name : membership.names) line += " " + name;
-        for (const Selector& selector : membership.conditions) line += " if " + selector.text();
+        for (const std::string_view name : membership.names) line += " " + std::string(name);
+        for (const std::string_view text : membership.conditions.texts()) line += " if " + std::string(text);
         out.insert(line);
     }
     return out;
@@ -63,7 +63,7 @@ bool tell(const std::string& who, const char* verb, const Lines& lines, const Li
 bool tell_partners(const Policy& before, const Policy& after) {
     std::set<std::string> names;
     for (const auto* policy : {&before, &after}) {
-        for (const auto& partner : policy->partners()) names.insert(partner->name);
+        for (const Partner& partner : policy->partners()) names.emplace(partner.name);
     }
     bool different = false;
     for (const std::string& name : names) {
@@ -84,7 +84,7 @@ bool tell_partners(const Policy& before, const Policy& after) {
     }
     const auto revocations = [](const Policy& policy) {
         Lines out;
-        for (const Revocation& revocation : policy.revocations().all()) out.insert("MTLSRevoke " + revocation.text());
+        for (const RevocationLine& revocation : policy.revocations().all()) out.insert("MTLSRevoke " + revocation.text());
         return out;
     };
     different = tell("everybody", "is limited by", revocations(after), revocations(before)) || different;
@@ -93,7 +93,7 @@ bool tell_partners(const Policy& before, const Policy& after) {
 
 std::string verdict(const Policy& policy, const PresentedCertificate& certificate) {
     const Identification who = policy.identify(certificate, {{}, {}, {}, std::time(nullptr)});
-    return who.reason == Reason::kGranted ? who.partner->name : std::string(word_of(who.reason));
+    return std::string(who.reason == Reason::kGranted ? who.partner->name : word_of(who.reason));
 }
 
 bool tell_certificates(const Policy& before, const Policy& after, const std::string& folder) {

@@ -16,7 +16,7 @@ std::string shown(std::string_view text) { return escape_for_log(text, kLongest)
 
 void tell_near_misses(const Policy& policy, const CertificateFacts& facts, Explanation& out) {
     for (const NearMiss& miss : find_near_misses(policy, facts, nullptr, kMostMisses)) {
-        std::string text = miss.partner->name + " (" + miss.identity->where.str() + ") nearly fits: ";
+        std::string text = std::string(miss.partner->name) + " (" + miss.identity->where.str() + ") nearly fits: ";
         for (const NearMiss::Failure& failure : miss.failures) {
             std::string actual;
             for (const std::string& value : failure.actual) actual += (actual.empty() ? "" : ", ") + shown(value);
@@ -30,7 +30,7 @@ void tell_near_misses(const Policy& policy, const CertificateFacts& facts, Expla
 
 void tell_identity(const Identification& who, Explanation& out) {
     if (who.partner != nullptr) {
-        out.steps.push_back("identity: " + who.partner->name + ", by MTLSIdentity " + who.identity->text() + " at " +
+        out.steps.push_back("identity: " + std::string(who.partner->name) + ", by MTLSIdentity " + who.identity->text() + " at " +
                             who.identity->where.str());
         if (!who.ca_keys.empty())
             out.steps.push_back("path: verified, issued by the key " + hex(bytes_of(who.ca_keys.front())));
@@ -48,9 +48,11 @@ void tell_identity(const Identification& who, Explanation& out) {
         (who.claimed_identity != nullptr ? ", by MTLSIdentity at " + who.claimed_identity->where.str() : ""));
     for (const Partner* partner : who.claimed) {
         std::string files;
-        for (const Anchor& anchor : partner->anchors->anchors) files += (files.empty() ? "" : ", ") + anchor.file;
+        for (const Anchor& anchor : partner->anchors->anchors) {
+            files += (files.empty() ? "" : ", ") + std::string(anchor.file);
+        }
         if (partner->anchors->uses_mod_ssl) files += (files.empty() ? "" : ", ") + std::string(kModSsl);
-        out.hints.push_back(partner->name + " trusts " + files + ": the certificate has no valid path to these");
+        out.hints.push_back(std::string(partner->name) + " trusts " + files + ": the certificate has no valid path to these");
     }
 }
 
@@ -65,7 +67,7 @@ GateAnswer decide_by_grant(const Identification& who, const std::string& method,
     } else {
         out.steps.push_back("grant: none fits " + method + " " + path);
         for (const GrantedPath& granted : who.grants) {
-            out.hints.push_back("it has MTLSGrant " + granted.grant->methods.text() + " " + granted.path->text() +
+            out.hints.push_back("it has MTLSGrant " + granted.grant->methods.text() + " " + std::string(granted.path->text()) +
                                 " at " + granted.grant->where.str());
         }
     }

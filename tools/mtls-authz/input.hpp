@@ -21,7 +21,7 @@ Result<std::shared_ptr<const PresentedCertificate>> read_client(const std::strin
                                                                 const std::vector<std::string>& more);
 
 struct PolicyInput {
-    std::unique_ptr<const Policy> policy;  // null where it has errors
+    std::shared_ptr<const Policy> policy;  // null where it has errors
     std::vector<Diagnostic> findings;
 };
 // Reads policy files as the server does. Relative paths in them are under `root`.

@@ -17,14 +17,14 @@ struct Row {
 
 std::string condition_of(const Grant& grant) {
     std::string out;
-    for (const Selector& selector : grant.conditions) out += (out.empty() ? "" : " ") + selector.text();
+    for (const std::string_view text : grant.conditions.texts()) out += (out.empty() ? "" : " ") + std::string(text);
     return out;
 }
 
 // `%{partner}` is written out: an auditor asks about names.
-std::string path_for(const PathPattern& path, const std::string& partner) {
+std::string path_for(const PathPattern& path, std::string_view partner) {
     constexpr std::string_view kVariable = "%{partner}";
-    std::string out = path.text();
+    std::string out(path.text());
     for (std::size_t at = out.find(kVariable); at != std::string::npos; at = out.find(kVariable, at + partner.size())) {
         out.replace(at, kVariable.size(), partner);
     }
@@ -33,11 +33,11 @@ std::string path_for(const PathPattern& path, const std::string& partner) {
 
 std::vector<Row> rows_of(const Policy& policy) {
     std::vector<Row> out;
-    for (const auto& partner : policy.partners()) {
-        for (const auto* grants : {&partner->grants, &policy.grants()}) {
-            for (const Grant& grant : *grants) {
+    for (const Partner& partner : policy.partners()) {
+        for (const auto grants : {partner.grants, policy.grants()}) {
+            for (const Grant& grant : grants) {
                 for (const PathPattern& path : grant.paths) {
-                    out.push_back({partner->name, path_for(path, partner->name), grant.methods.text(),
+                    out.push_back({std::string(partner.name), path_for(path, partner.name), grant.methods.text(),
                                    condition_of(grant), grant.where.str()});
                 }
             }
@@ -84,11 +84,11 @@ void print_text(const Policy& policy, const std::vector<Row>& rows) {
         std::cout << cell(row.partner, partner) << cell(row.path, path) << cell(row.methods, methods) << row.rule
                   << (row.condition.empty() ? "" : "  if " + escape_for_log(row.condition, 4096)) << '\n';
     }
-    for (const auto& p : policy.partners()) {
+    for (const Partner& p : policy.partners()) {
         const bool granted =
-            std::any_of(rows.begin(), rows.end(), [&](const Row& row) { return row.partner == p->name; });
+            std::any_of(rows.begin(), rows.end(), [&](const Row& row) { return row.partner == p.name; });
         if (!granted)
-            std::cout << cell(p->name, partner) << "no grant: only gates that name it, its groups or any-partner\n";
+            std::cout << cell(std::string(p.name), partner) << "no grant: only gates that name it, its groups or any-partner\n";
     }
 }
 

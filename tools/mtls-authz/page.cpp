@@ -40,22 +40,22 @@ std::string anchors_text(const AnchorSet& set) {
     for (const Anchor& anchor : set.anchors) {
         for (const AnchorCertificate& c : anchor.certificates) {
             const std::string window = window_text(anchor.window);
-            out += "<div>" + html_escape(c.facts.subject.text()) + ", expires " + format_time(c.facts.not_after) +
-                   (window.empty() ? "" : ", counts " + window) + "<br>" + html_code(hex(bytes_of(c.facts.sha256))) +
+            out += "<div>" + html_escape(c.subject_text) + ", expires " + format_time(c.not_after) +
+                   (window.empty() ? "" : ", counts " + window) + "<br>" + html_code(hex(bytes_of(c.sha256))) +
                    "</div>";
         }
     }
     return out;
 }
 
-std::string grants_text(const std::vector<Grant>& grants) {
+std::string grants_text(std::span<const Grant> grants) {
     if (grants.empty()) return {};
     std::string out = "<table><tr><th>Methods</th><th>Paths</th><th>Only if</th></tr>\n";
     for (const Grant& grant : grants) {
         out += "<tr><td>" + html_escape(grant.methods.text()) + "</td><td>";
         for (const PathPattern& path : grant.paths) out += "<div>" + html_code(path.text()) + "</div>";
         out += "</td><td>";
-        for (const Selector& selector : grant.conditions) out += "<div>" + html_code(selector.text()) + "</div>";
+        for (const std::string_view text : grant.conditions.texts()) out += "<div>" + html_code(text) + "</div>";
         out += "</td></tr>\n";
     }
     return out + "</table>\n";
@@ -66,11 +66,11 @@ std::string partner_text(const Partner& partner) {
     for (const Identity& identity : partner.identities) identities += "<div>" + html_code(identity.text()) + "</div>";
     for (const GroupMembership& membership : partner.groups) {
         std::string line;
-        for (const std::string& name : membership.names) {
+        for (const std::string_view name : membership.names) {
             if (!line.empty()) line += ", ";
             line += html_escape(name);
         }
-        for (const Selector& selector : membership.conditions) line += " if " + html_code(selector.text());
+        for (const std::string_view text : membership.conditions.texts()) line += " if " + html_code(text);
         groups += "<div>" + line + "</div>";
     }
     List list;
@@ -91,12 +91,12 @@ std::string page_of(const Policy& policy) {
     std::string out = std::string("<h1>") + kTitle + "</h1>\n<p class=\"note\">Generation " +
                       html_code(policy.generation()) + ", " + std::to_string(policy.partners().size()) +
                       " partner(s), printed " + format_time(std::time(nullptr)) + "</p>\n";
-    for (const auto& partner : policy.partners()) out += partner_text(*partner);
+    for (const Partner& partner : policy.partners()) out += partner_text(partner);
     if (!policy.grants().empty()) {
         out += "<section>\n<h2>Every partner</h2>\n" + grants_text(policy.grants()) + "</section>\n";
     }
     std::string revocations;
-    for (const Revocation& revocation : policy.revocations().all())
+    for (const RevocationLine& revocation : policy.revocations().all())
         revocations += "<div>" + html_code(revocation.text()) + "</div>";
     if (!revocations.empty()) out += "<section>\n<h2>Revoked</h2>\n" + revocations + "</section>\n";
     return html_page(kTitle, kStyle, out);

@@ -1,0 +1,87 @@
+// A policy as it is read, line by line, and how it is put into one piece of memory.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mtls_authz/arena.hpp"
+#include "mtls_authz/expectation.hpp"
+#include "mtls_authz/policy.hpp"
+
+namespace mtls {
+
+struct WrittenGrant {
+    MethodSet methods;
+    std::vector<std::string> paths;
+    std::vector<Selector> conditions;
+    Where where;
+};
+
+struct WrittenGroup {
+    std::vector<std::string> names;
+    std::vector<Selector> conditions;
+};
+
+struct WrittenAttribute {
+    std::string name;
+    std::string value;  // as it is; or TYPE of cert:TYPE
+    bool is_field = false;
+};
+
+// Certificates lie where the builder, or an earlier policy, keeps them.
+struct WrittenAnchor {
+    std::string file;
+    Where where;
+    TimeWindow window;
+    CertificateFile certificates;
+};
+
+struct WrittenAnchorSet {
+    std::vector<WrittenAnchor> anchors;
+    bool uses_mod_ssl = false;
+    Where where;
+};
+
+struct WrittenPartner {
+    std::string name;
+    Where where;
+    WrittenIdentities identities;
+    std::shared_ptr<WrittenAnchorSet> anchors;
+    bool has_own_anchors = false;
+    std::vector<CertificateFile> intermediates;
+    std::vector<std::string> intermediate_files;
+    std::vector<WrittenGroup> groups;
+    std::vector<WrittenAttribute> attributes;
+    TimeWindow validity;
+    std::optional<Where> suspended;
+    CrlRules crl_rules;
+    std::vector<WrittenGrant> grants;
+};
+
+struct WrittenFile {
+    std::string digest;
+    std::size_t limit = 0;
+    std::size_t count = 0;
+    bool listed = false;  // a pattern whose folder could be read
+};
+
+struct WrittenPolicy {
+    std::vector<std::unique_ptr<WrittenPartner>> partners;
+    std::size_t identities = 0;                           // of all partners
+    SelectorIndexBuilder index{Repeats::kMustBeSingle};  // of all identities, in file order
+    RevocationSetBuilder revocations;
+    CrlRules crl_rules;
+    std::vector<WrittenGrant> grants;
+    std::vector<Expectation> expectations;
+    std::vector<WatchedFiles> crl_files;
+    std::map<std::string, WrittenFile> files;             // by path or pattern
+    std::map<std::string, CertificateFile> certificates;  // by the digest of their file
+};
+
+// Throws std::bad_alloc where the arena does not suffice.
+const Policy& write_policy(WrittenPolicy& written, Arena& arena);
+
+}  // namespace mtls

@@ -1,0 +1,331 @@
+// One policy for all processes of a server: who builds it, who follows, and what stays when something goes wrong.
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <functional>
+#include <thread>
+
+#include "claims.hpp"
+#include "mtls_authz/live_policy.hpp"
+#include "policy_draft.hpp"
+
+using namespace test;
+
+namespace {
+
+const test::Identity& ca() {
+    static const test::Identity one = make_ca("Shared CA");
+    return one;
+}
+
+// A server's parent, which is a child of its own as well, as in httpd -X.
+struct Server {
+    explicit Server(std::size_t least = 1 << 20) : live(files.folder()) {
+        files.file("ca.pem", ca().cert_pem());
+        write("acme");
+        live.policy_source().watch({files.folder() + "/p.conf", "p.conf", {"httpd.conf", 1}});
+        live.share_between_processes(least);
+        std::vector<Diagnostic> findings, reported;
+        CHECK(live.start(findings, reported) != nullptr);
+        CHECK(live.is_shared());
+        live.let_go();
+        CHECK(!live.join_siblings().moved);
+    }
+
+    // A policy of one partner of that name; `more`: lines besides.
+    void write(const std::string& name, const std::string& more = "") {
+        const std::string text = partner(name, "MTLSIdentity CN:api\nMTLSTrustAnchor ca.pem\n" + more);
+        write_text(text);
+    }
+    void write_text(const std::string& text) {
+        files.file(".new", text);
+        CHECK(rename((files.folder() + "/.new").c_str(), (files.folder() + "/p.conf").c_str()) == 0);
+    }
+
+    std::string generation() const { return std::string(live.current()->policy->generation()); }
+    std::string whose() const { return verdict(ask(*live.current()->policy, issue(client_spec("api"), &ca()))); }
+    // Two looks: what the second found.
+    LookOutcome look_twice() {
+        live.look();
+        return live.look();
+    }
+
+    Draft files;
+    LivePolicy live;
+};
+
+// What a child does; it ends when it has done so. Returns what waitpid() says.
+int in_child(const std::function<void()>& body) {
+    std::fflush(nullptr);
+    const pid_t child = fork();
+    if (child == 0) {
+        int status = 0;
+        try {
+            body();
+        } catch (const std::exception& e) {
+            std::fprintf(stderr, "in a child: %s\n", e.what());
+            status = 1;
+        }
+        _exit(status);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return status;
+}
+
+std::string texts_of(const LookOutcome& outcome) {
+    std::string out;
+    for (const Diagnostic& d : outcome.findings) out += d.str() + "\n";
+    return out;
+}
+
+// How much of the memory that is shared is in use, in bytes.
+std::size_t shared_in_use() {
+    std::ifstream maps("/proc/self/smaps");
+    std::size_t kilobytes = 0;
+    bool ours = false;
+    for (std::string line; std::getline(maps, line);) {
+        if (line.find('-') < 20 && line.find(' ') > line.find('-')) ours = line.find("memfd:mtls_authz") != line.npos;
+        if (ours && line.starts_with("Rss:")) kilobytes += std::stoul(line.substr(4));
+    }
+    return kilobytes * 1024;
+}
+
+std::string many_identities(int count) {
+    std::string out;
+    for (int i = 0; i < count; ++i) out += "MTLSIdentity DNS:host-" + std::to_string(i) + ".acme.example\n";
+    return out;
+}
+
+}  // namespace
+
+CLAIM(what_one_process_builds_decides_in_all) {
+    Server server;
+    CHECK_EQUAL(server.whose(), "granted acme");
+    server.write("globex");
+    CHECK_EQUAL(in_child([&] {
+                    server.live.join_siblings();
+                    CHECK(server.look_twice().moved);
+                    CHECK(!server.live.policy_source().built_alone());
+                    CHECK_EQUAL(server.whose(), "granted globex");
+                }),
+                0);
+    const std::string old = server.generation();
+    // It is what the files hold, so there is nothing left to build.
+    CHECK(server.live.look().moved);
+    CHECK(server.generation() != old);
+    CHECK_EQUAL(server.whose(), "granted globex");
+    CHECK(!server.look_twice().moved);
+}
+
+CLAIM(a_process_that_starts_late_has_what_its_siblings_have_while_files_are_broken) {
+    Server server;
+    server.write("globex");
+    CHECK_EQUAL(in_child([&] {
+                    server.live.join_siblings();
+                    CHECK(server.look_twice().moved);
+                }),
+                0);
+    server.write_text("nonsense\n");
+    CHECK_EQUAL(in_child([&] {
+                    CHECK(server.live.join_siblings().moved);
+                    CHECK_EQUAL(server.whose(), "granted globex");
+                    for (int i = 0; i < 3; ++i) server.live.look();
+                    CHECK(server.live.is_failing());
+                    CHECK_EQUAL(server.whose(), "granted globex");
+                }),
+                0);
+}
+
+CLAIM(whoever_dies_with_a_policy_half_built_leaves_the_one_before) {
+    Server server;
+    for (int round = 0; round < 5; ++round) {
+        const std::string before = server.whose();
+        const std::string name = "partner-" + std::to_string(round);
+        server.write(name);
+        const int status = in_child([&] {
+            server.live.join_siblings();
+            server.live.look();
+            CHECK(server.live.is_waiting());
+            raise(SIGKILL);
+        });
+        CHECK(WIFSIGNALED(status));
+        const LookOutcome outcome = server.live.look();
+        CHECK_CONTAINS(texts_of(outcome), "a process ended while it built a policy for all");
+        CHECK(!outcome.moved);
+        CHECK_EQUAL(server.whose(), before);
+        CHECK(server.live.look().moved);
+        CHECK_EQUAL(server.whose(), "granted " + name);
+    }
+}
+
+CLAIM(a_policy_is_whole_or_not_there_whenever_its_builder_is_killed) {
+    Server server;
+    const std::string many = many_identities(2000);
+    for (int round = 0; round < 25; ++round) {
+        std::fflush(nullptr);
+        const pid_t child = fork();
+        if (child == 0) {
+            server.live.join_siblings();
+            for (int i = 0;; ++i) {
+                server.write("n-" + std::to_string(round) + "-" + std::to_string(i), i % 2 == 0 ? many : "");
+                server.look_twice();
+            }
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(20 + 7 * round));
+        kill(child, SIGKILL);
+        waitpid(child, nullptr, 0);
+        for (int i = 0; i < 3; ++i) CHECK(texts_of(server.live.look()).find("cannot be used") == std::string::npos);
+        CHECK_CONTAINS(server.whose(), "granted ");
+    }
+    server.write("last");
+    CHECK(server.look_twice().moved);
+    CHECK_EQUAL(server.whose(), "granted last");
+}
+
+CLAIM(what_is_damaged_is_not_used_and_the_one_before_stays) {
+    Server server;
+    server.write("globex");
+    CHECK_EQUAL(in_child([&] {
+                    server.live.join_siblings();
+                    CHECK(server.look_twice().moved);
+                    // As a process would that was taken over.
+                    const std::string_view name = server.live.current()->policy->partners().front().name;
+                    const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+                    auto* const start = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(name.data()) & ~(page - 1));
+                    CHECK(mprotect(start, page, PROT_READ | PROT_WRITE) == 0);
+                    const_cast<char*>(name.data())[0] = 'G';
+                }),
+                0);
+    // Whoever starts now has nothing else, and lets nobody in.
+    CHECK_EQUAL(in_child([&] {
+                    const LookOutcome outcome = server.live.join_siblings();
+                    CHECK_CONTAINS(texts_of(outcome), "does not know generation");
+                    CHECK_CONTAINS(texts_of(outcome), "damaged");
+                    CHECK(!server.live.current());
+                }),
+                0);
+    const LookOutcome outcome = server.live.look();
+    CHECK_CONTAINS(texts_of(outcome), "which another process has built, cannot be used: ");
+    CHECK_EQUAL(server.whose(), "granted acme");
+    CHECK(server.live.look().moved);
+    CHECK_EQUAL(server.whose(), "granted globex");
+    CHECK_EQUAL(in_child([&] {
+                    server.live.join_siblings();
+                    CHECK_EQUAL(server.whose(), "granted globex");
+                }),
+                0);
+}
+
+CLAIM(nobody_can_write_into_the_policy_in_force_by_mistake) {
+    Server server;
+    const int status = in_child([&] {
+        server.live.join_siblings();
+        signal(SIGSEGV, SIG_DFL);
+        const_cast<char*>(server.live.current()->policy->generation().data())[0] = 'x';
+    });
+    CHECK(status != 0);
+    CHECK_EQUAL(server.whose(), "granted acme");
+}
+
+CLAIM(a_policy_that_outgrows_the_memory_leaves_the_one_before_and_says_so) {
+    Server server(1 << 16);
+    server.write("globex", many_identities(3000));
+    server.live.look();
+    const LookOutcome outcome = server.live.look();
+    CHECK(!outcome.moved);
+    CHECK(!outcome.refused.empty());
+    CHECK_CONTAINS(texts_of(outcome), "the policy has outgrown the memory that the server's processes share");
+    CHECK_CONTAINS(texts_of(outcome), "restart the server");
+    CHECK_EQUAL(server.whose(), "granted acme");
+    CHECK_EQUAL(texts_of(server.look_twice()), "");
+    // Nobody is kept out by that, and the next that fits counts.
+    server.write("initech");
+    CHECK(server.look_twice().moved);
+    CHECK_EQUAL(server.whose(), "granted initech");
+}
+
+CLAIM(a_policy_that_nobody_has_any_more_takes_no_memory) {
+    Server server(64UL << 20);
+    const std::size_t empty = shared_in_use();
+    server.write("globex", many_identities(20000));
+    CHECK(server.look_twice().moved);
+    server.live.look();
+    const std::size_t one = shared_in_use() - empty;
+    CHECK(one > 1UL << 20);
+    for (int i = 0; i < 3; ++i) {
+        server.write("n-" + std::to_string(i), many_identities(20000));
+        CHECK(server.look_twice().moved);
+        server.live.look();
+        CHECK(shared_in_use() < one * 11 / 10 + empty);
+    }
+    server.write("small");
+    CHECK(server.look_twice().moved);
+    server.live.look();
+    CHECK(shared_in_use() < one / 10 + 2 * empty);
+}
+
+CLAIM(requests_that_take_hours_hold_their_policy_and_no_reload_waits_for_them) {
+    Server server;
+    std::vector<SnapshotReader> requests;
+    for (std::size_t i = 0; i < PolicyMemory::kParts + 2; ++i) {
+        requests.push_back(server.live.current());
+        server.write("n-" + std::to_string(i));
+        CHECK(server.look_twice().moved);
+        CHECK_EQUAL(server.whose(), "granted n-" + std::to_string(i));
+    }
+    CHECK(server.live.policy_source().built_alone());
+    for (std::size_t i = 1; i < requests.size(); ++i) {
+        CHECK_EQUAL(std::string(requests[i]->policy->partners().front().name), "n-" + std::to_string(i - 1));
+    }
+    // Nobody else can have it: who starts now refuses everything, until it has read the files itself.
+    const std::string text = partner("n", "MTLSIdentity CN:api\nMTLSTrustAnchor ca.pem");
+    CHECK_EQUAL(in_child([&] {
+                    CHECK_CONTAINS(texts_of(server.live.join_siblings()), "does not know generation");
+                    CHECK(!server.live.current());
+                    CHECK(server.look_twice().moved);
+                    CHECK_CONTAINS(server.whose(), "granted n-");
+                }),
+                0);
+    // One such request holds its own policy, not those that came after.
+    requests.erase(requests.begin() + 1, requests.end());
+    for (int i = 0; i < 3; ++i) {
+        server.write("m-" + std::to_string(i));
+        CHECK(server.look_twice().moved);
+    }
+    CHECK(!server.live.policy_source().built_alone());
+    CHECK_EQUAL(std::string(requests[0]->policy->partners().front().name), "acme");
+}
+
+CLAIM(should_the_process_that_builds_hang_the_others_build_their_own) {
+    Server server;
+    server.write("globex");
+    std::fflush(nullptr);
+    const pid_t child = fork();
+    if (child == 0) {
+        server.live.join_siblings();
+        server.live.look();
+        raise(SIGSTOP);
+        _exit(0);
+    }
+    waitpid(child, nullptr, WUNTRACED);
+    for (int i = 0; i < 3; ++i) {
+        CHECK(!server.live.look().moved);
+        CHECK(server.live.is_waiting());
+        CHECK_EQUAL(server.whose(), "granted acme");
+    }
+    server.live.policy_source().set_patience(0);
+    CHECK(server.look_twice().moved);
+    CHECK(server.live.policy_source().built_alone());
+    CHECK_EQUAL(server.whose(), "granted globex");
+    kill(child, SIGKILL);
+    kill(child, SIGCONT);
+    waitpid(child, nullptr, 0);
+    CHECK(!server.look_twice().moved);
+    CHECK_EQUAL(server.whose(), "granted globex");
+}
