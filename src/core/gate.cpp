@@ -40,10 +40,11 @@ namespace {
 Result<GateRule> parse_rule(std::string_view args, bool allow) {
     auto words = config_words(args);
     GateRule rule;
-    if (!words.empty() && equal_nocase(words.back().substr(0, 8), "methods=")) {
-        auto methods = MethodSet::parse(std::string_view(words.back()).substr(8));
+    const bool limited = !words.empty() && equal_nocase(words.back().substr(0, 8), "methods=");
+    if (limited) {
+        const auto methods = MethodSet::parse(std::string_view(words.back()).substr(8));
         if (!methods) return Error{"methods=: " + methods.error()};
-        rule.methods = std::move(methods.value());
+        rule.methods = methods.value();
         words.pop_back();
     }
     const std::string expected =
@@ -75,7 +76,7 @@ Result<GateRule> parse_rule(std::string_view args, bool allow) {
     if (named == (words.size() == 1)) {
         return Error{named ? quoted(kind) + " needs at least one NAME" : quoted(kind) + " takes no names: " + expected};
     }
-    if (rule.kind == Kind::kNone && !rule.methods.text().empty()) return Error{"'none' takes no methods="};
+    if (rule.kind == Kind::kNone && limited) return Error{"'none' takes no methods="};
     for (std::size_t i = 1; i < words.size(); ++i) {
         if (equal_nocase(words[i].substr(0, 8), "methods=")) return Error{"methods= comes last, once"};
         if (is_known_method(words[i])) {
@@ -163,7 +164,7 @@ std::string GateRule::text() const {
     static constexpr std::array<std::string_view, 5> kWords = {"none", "any-partner", "by-grant", "partner", "group"};
     std::string out(kWords[static_cast<std::size_t>(kind)]);
     for (const NameReference& name : names) out += " " + name.text();
-    if (!methods.text().empty()) out += " methods=" + methods.text();
+    if (!methods.is_all()) out += " methods=" + methods.text();
     return out;
 }
 

@@ -299,9 +299,9 @@ void PolicyBuilder::grant(const Directive& d, WrittenPartner* partner) {
     if (condition - words.begin() < 2) return error(d.where, expected);
     WrittenGrant grant;
     grant.where = d.where;
-    auto methods = MethodSet::parse(words.front());
+    const auto methods = MethodSet::parse(words.front());
     if (!methods) return error(d.where, d.name + ": " + methods.error() + " (" + expected + ")");
-    grant.methods = std::move(methods.value());
+    grant.methods = methods.value();
     for (auto word = words.begin() + 1; word != condition; ++word) {
         const auto path = PathPattern::parse(*word);
         if (!path) return error(d.where, d.name + ": " + path.error());

@@ -52,10 +52,14 @@ struct PolicyMemory::Header {
 };
 
 struct PolicyMemory::Lease {
-    std::shared_ptr<PolicyMemory> memory;
-    std::size_t part;
-    std::uint64_t era;
+    Lease(std::shared_ptr<PolicyMemory> m, std::size_t p, std::uint64_t e) : memory(std::move(m)), part(p), era(e) {}
     ~Lease() { memory->leave(part, era); }
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+
+    const std::shared_ptr<PolicyMemory> memory;
+    const std::size_t part;
+    const std::uint64_t era;
 };
 
 std::shared_ptr<PolicyMemory> PolicyMemory::create(std::size_t capacity) {
@@ -151,7 +155,7 @@ std::string PolicyMemory::find_fault(const Part& record, std::size_t part) const
 
 std::shared_ptr<const Policy> PolicyMemory::hold(std::size_t part) {
     ++holders_[part];
-    auto lease = std::make_shared<Lease>(Lease{shared_from_this(), part, era_});
+    auto lease = std::make_shared<Lease>(shared_from_this(), part, era_);
     const Policy* const policy = header().parts[part].policy;
     return {std::move(lease), policy};
 }

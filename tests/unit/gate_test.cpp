@@ -17,9 +17,10 @@ GateRules allow(const std::vector<std::string>& lines) {
 }
 
 struct Who {
+    std::string name;
     Partner partner;
     Identification id;
-    Who(const std::string& name, const std::vector<std::string>& groups) {
+    Who(const std::string& its_name, const std::vector<std::string>& groups) : name(its_name) {
         partner.name = name;
         id.partner = &partner;
         id.groups = groups;
