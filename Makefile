@@ -75,7 +75,7 @@ fuzz: setup-lint  ## 10,000,000 random pairs by the plain rules, then fuzzes wha
 
 bench: setup-bench  ## what the module costs beside httpd's own rules, nginx and HAProxy: some 20 minutes (QUICK=1: 3)
 	@$(MAKE) --no-print-directory $(MODULE) $(BUILD)/bench $(BUILD)/bench_decide
-	$(BUILD)/bench $(abspath $(MODULE)) $(BUILD)/bench.json $(QUICK)
+	$(BUILD)/bench $(abspath $(MODULE)) $(BUILD)/bench.json $(if $(QUICK),quick) $(ONLY)
 	$(BUILD)/bench_decide --benchmark_out=$(BUILD)/bench-decide.json --benchmark_out_format=json
 
 lint: setup-lint  ## clang-format, clang-tidy, and warnings as errors with gcc and clang

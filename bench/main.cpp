@@ -181,7 +181,7 @@ public:
             std::string(kPolicy) + "<Location /gate/>\n" + kGate + "\n</Location>\n");
         httpd.start();
         std::this_thread::sleep_for(std::chrono::seconds(3));
-        const long at_start = shared_kib(httpd.pid());
+        const long at_start = test::children_kib(httpd.pid());
         const auto start = std::chrono::steady_clock::now();
         httpd.write(".partners.new", policy_of(n) +
                                          "# changed\n<MTLSPartner other>\n    MTLSTrustAnchor ca.pem\n"
@@ -192,7 +192,7 @@ public:
         std::this_thread::sleep_for(std::chrono::seconds(5));
         report_.row("reload", identities(n) + ", until the first child has it", first.count(), "s");
         report_.row("reload", "memory of all children before", at_start, "KiB");
-        report_.row("reload", "memory of all children after", shared_kib(httpd.pid()), "KiB");
+        report_.row("reload", "memory of all children after", test::children_kib(httpd.pid()), "KiB");
     }
 
     void latency() {
@@ -320,22 +320,6 @@ private:
         row("HAProxy map, " + count(n) + ", last", map - without);
     }
 
-    // What the children of a process hold together: pages that several share count once.
-    static long shared_kib(pid_t parent) {
-        long sum = 0;
-        for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-            std::ifstream stat(entry.path() / "stat");
-            std::string pid, name, state;
-            long above = 0;
-            if (!(stat >> pid >> name >> state >> above) || above != parent) continue;
-            std::ifstream rollup(entry.path() / "smaps_rollup");
-            for (std::string line; std::getline(rollup, line);) {
-                if (line.starts_with("Pss:")) sum += std::strtol(line.c_str() + 4, nullptr, 10);
-            }
-        }
-        return sum;
-    }
-
     static void time_requests(test::TlsClient& client, std::vector<double>& out) {
         for (int i = 0; i < 500; ++i) {
             const auto start = std::chrono::steady_clock::now();
@@ -387,13 +371,16 @@ int main(int argc, char** argv) {
     report.json()["machine"] = bench::machine();
     for (const auto& [what, value] : report.json()["machine"].items())
         std::printf("%s: %s\n", what.c_str(), value.dump().c_str());
-    bench::Bench all(report, argc > 3);
+    const std::vector<std::string> words(argv + 3, argv + argc);  // "quick", and parts, where not all are wanted
+    const auto said = [&words](const char* word) { return std::find(words.begin(), words.end(), word) != words.end(); };
+    bench::Bench bench(report, said("quick"));
+    const bool all = words.size() == (said("quick") ? 1U : 0U);
     try {
-        all.loading();
-        all.latency();
-        all.reload();
-        all.requests();
-        all.connections();
+        if (all || said("loading")) bench.loading();
+        if (all || said("latency")) bench.latency();
+        if (all || said("reload")) bench.reload();
+        if (all || said("requests")) bench.requests();
+        if (all || said("connections")) bench.connections();
     } catch (const std::exception& e) {
         std::fprintf(stderr, "%s\n", e.what());
         return 1;

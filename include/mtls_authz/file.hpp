@@ -34,6 +34,9 @@ bool is_readable_by_run_user(const std::string& path, const FileTrust& trust);
 // is judged.
 Result<std::string> read_whole_file(const std::string& path, std::size_t limit, const FileTrust* trust = nullptr);
 
+// SHA-256 of that content, which is not kept.
+Result<std::string> file_sha256(const std::string& path, std::size_t limit, const FileTrust* trust = nullptr);
+
 // What tells two states of a file apart without reading it; empty where there is no file, or it was changed so recently
 // that the clock of the file system could not tell one more change.
 std::string settled_stamp(const std::string& path);
@@ -55,19 +58,14 @@ struct WatchedFiles {
     Where where;
 };
 
-// Where a policy's files come from: the disk, or a record of what was read from it before.
-class FileSource {
-public:
-    virtual ~FileSource() = default;
-    virtual Result<std::string> read(const std::string& path, std::size_t limit) = 0;
-    virtual Result<std::vector<std::string>> files_of(const std::string& pattern) = 0;
-};
-
 // The disk, with its rules. Remembers what whoever started the server read where the run-time user cannot: that stays.
-class DiskFiles : public FileSource {
+class DiskFiles {
 public:
-    Result<std::string> read(const std::string& path, std::size_t limit) override;
-    Result<std::vector<std::string>> files_of(const std::string& pattern) override;
+    Result<std::string> read(const std::string& path, std::size_t limit);
+    Result<std::vector<std::string>> files_of(const std::string& pattern);
+
+    // SHA-256 of what read() would give, or its error.
+    std::string digest_of(const std::string& path, std::size_t limit);
 
     void set_trust(const FileTrust& trust) { trust_ = trust; }
     const std::optional<FileTrust>& trust() const { return trust_; }

@@ -53,6 +53,9 @@ public:
     // Whether a change was seen once and waits for a second look.
     bool is_waiting();
 
+    // Whether another process is building a policy, and has not put it in force yet.
+    bool is_other_building();
+
     // The policy files as they are now were refused.
     bool is_failing();
     // When the policy in force came into force, in seconds since the epoch.

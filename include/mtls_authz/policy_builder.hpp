@@ -39,7 +39,7 @@ std::string digest_of_names(const Result<std::vector<std::string>>& files);
 class PolicyBuilder {
 public:
     // Relative paths in directives are under `root` (httpd's ServerRoot). Borrows `files`.
-    PolicyBuilder(std::string root, FileSource& files) : root_(std::move(root)), files_(files) {}
+    PolicyBuilder(std::string root, DiskFiles& files) : root_(std::move(root)), files_(files) {}
 
     // Takes one directive of the top level: <MTLSPartner>, or one of top_level_directives(). Files that it names are
     // read now. What is wrong goes to diagnostics().
@@ -102,7 +102,7 @@ private:
     void check_expectations(const Policy& policy);
 
     std::string root_;
-    FileSource& files_;
+    DiskFiles& files_;
     std::vector<Diagnostic> diagnostics_;
     WrittenPolicy written_;
     std::map<std::string, Where> places_;  // lower-cased name -> where it was defined

@@ -50,6 +50,7 @@ public:
 
     // Whether a change was seen once: the next look should come soon.
     bool is_waiting() const { return (draft_ && !draft_->settled) || other_builds_since_; }
+    bool is_other_building() const { return other_builds_since_.has_value(); }
     // Whether the files as they are now were refused.
     bool is_failing() const { return draft_ && draft_->settled; }
     // What tells their content from any other that was refused; only where is_failing().

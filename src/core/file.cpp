@@ -12,6 +12,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "mtls_authz/digest.hpp"
 #include "mtls_authz/text.hpp"
 
 namespace mtls {
@@ -160,33 +161,56 @@ bool is_readable_by_run_user(const std::string& path, const FileTrust& trust) {
     });
 }
 
-Result<std::string> read_whole_file(const std::string& path, std::size_t limit, const FileTrust* trust) {
+namespace {
+
+// Hands over a file piece by piece. Returns why that could not be done, or "".
+template <class Take>
+std::string read_pieces(const std::string& path, std::size_t limit, const FileTrust* trust, Take&& take) {
     // Not blocking: what was a file yesterday may be a pipe today.
     const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-    if (file.get() < 0) return Error{std::strerror(errno)};
+    if (file.get() < 0) return std::strerror(errno);
     struct stat info {};
-    if (fstat(file.get(), &info) != 0) return Error{std::strerror(errno)};
-    if (!S_ISREG(info.st_mode)) return Error{"is not a regular file"};
+    if (fstat(file.get(), &info) != 0) return std::strerror(errno);
+    if (!S_ISREG(info.st_mode)) return "is not a regular file";
     if (trust != nullptr) {
         const auto steps = walk(path);
-        if (steps.empty() || !same_file(steps.back().info, info)) return Error{"changes while it is read"};
-        std::string fault = trust_fault_of(steps, *trust);
-        if (!fault.empty()) return Error{"is not safe: " + fault};
+        if (steps.empty() || !same_file(steps.back().info, info)) return "changes while it is read";
+        const std::string fault = trust_fault_of(steps, *trust);
+        if (!fault.empty()) return "is not safe: " + fault;
     }
     if (static_cast<std::size_t>(info.st_size) > limit) {
-        return Error{"is larger than " + std::to_string(limit >> 20) + " MiB"};
+        return "is larger than " + std::to_string(limit >> 20) + " MiB";
     }
-    std::string content;
-    content.reserve(static_cast<std::size_t>(info.st_size));
+    std::size_t size = 0;
     char buffer[65536];
     for (;;) {
         const ssize_t n = read(file.get(), buffer, sizeof buffer);
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return Error{std::strerror(errno)};
-        if (n == 0) return content;
-        content.append(buffer, static_cast<std::size_t>(n));
-        if (content.size() > limit) return Error{"grows while it is read"};
+        if (n < 0) return std::strerror(errno);
+        if (n == 0) return {};
+        size += static_cast<std::size_t>(n);
+        if (size > limit) return "grows while it is read";
+        take(std::string_view(buffer, static_cast<std::size_t>(n)));
     }
+}
+
+}  // namespace
+
+Result<std::string> read_whole_file(const std::string& path, std::size_t limit, const FileTrust* trust) {
+    std::string content;
+    struct stat info {};
+    if (stat(path.c_str(), &info) == 0) content.reserve(std::min(limit, static_cast<std::size_t>(info.st_size)));
+    std::string fault =
+        read_pieces(path, limit, trust, [&content](std::string_view piece) { content.append(piece); });
+    if (!fault.empty()) return Error{std::move(fault)};
+    return content;
+}
+
+Result<std::string> file_sha256(const std::string& path, std::size_t limit, const FileTrust* trust) {
+    Sha256 digest;
+    std::string fault = read_pieces(path, limit, trust, [&digest](std::string_view piece) { digest.add(piece); });
+    if (!fault.empty()) return Error{std::move(fault)};
+    return digest.finish();
 }
 
 namespace {
@@ -222,6 +246,13 @@ Result<std::string> DiskFiles::read(const std::string& path, std::size_t limit) 
         if (pinned != pinned_.end()) return pinned->second;
     }
     return content;
+}
+
+std::string DiskFiles::digest_of(const std::string& path, std::size_t limit) {
+    const auto digest = file_sha256(path, limit, trust_ ? &*trust_ : nullptr);
+    if (digest.ok()) return digest.value();
+    const auto pinned = digest.error() == std::strerror(EACCES) ? pinned_.find(path) : pinned_.end();
+    return pinned != pinned_.end() ? sha256(pinned->second) : digest.error();
 }
 
 std::string settled_stamp(const std::string& path) {

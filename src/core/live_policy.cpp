@@ -3,6 +3,8 @@
 #if __has_include(<malloc.h>)
 #include <malloc.h>
 #endif
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <ctime>
@@ -12,10 +14,25 @@ namespace mtls {
 
 namespace {
 
-// What a reload needed besides, and the policy before it, are as large as the policy itself.
+// What a reload needed besides is as large as the policy itself, and free now. glibc gives free memory back to the
+// system but for what lies at the end of a thread's heap: that is taken once more, and its pages dropped.
 void give_memory_back() {
 #ifdef __GLIBC__
     malloc_trim(0);
+#if __GLIBC_PREREQ(2, 33)
+    constexpr std::size_t kPiece = 1UL << 18;
+    const std::size_t most = mallinfo2().fordblks / kPiece + 1;
+    const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+    std::vector<std::unique_ptr<char[]>> taken;
+    for (std::size_t i = 0; i < most; ++i) {
+        taken.push_back(std::make_unique_for_overwrite<char[]>(kPiece));
+        const auto begin = (reinterpret_cast<std::uintptr_t>(taken.back().get()) + page - 1) / page * page;
+        const auto end = (reinterpret_cast<std::uintptr_t>(taken.back().get()) + kPiece) / page * page;
+        madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    }
+    taken.clear();
+    malloc_trim(0);
+#endif
 #endif
 }
 
@@ -154,6 +171,11 @@ LookOutcome LivePolicy::look() {
 bool LivePolicy::is_waiting() {
     const std::lock_guard lock(looking_);
     return source_.is_waiting() || revocation_files_.is_waiting() || was_replaced_;
+}
+
+bool LivePolicy::is_other_building() {
+    const std::lock_guard lock(looking_);
+    return source_.is_other_building() && memory_->serial() == seen_serial_;
 }
 
 bool LivePolicy::is_failing() {

@@ -1,7 +1,6 @@
 #include "mtls_authz/policy_memory.hpp"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include <ctime>
 #include <new>
 
+#include "mtls_authz/digest.hpp"
 #include "mtls_authz/policy.hpp"
 
 namespace mtls {
@@ -130,16 +130,12 @@ std::string PolicyMemory::generation() const {
 }
 
 std::string PolicyMemory::checksum(const Part& record, std::size_t part) const {
-    std::string out(kDigest, '\0');
-    const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> ctx(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-    const bool ok = ctx && EVP_DigestInit_ex(ctx.get(), EVP_sha256(), nullptr) == 1 &&
-                    EVP_DigestUpdate(ctx.get(), &record.policy, sizeof record.policy) == 1 &&
-                    EVP_DigestUpdate(ctx.get(), &record.used, sizeof record.used) == 1 &&
-                    EVP_DigestUpdate(ctx.get(), record.generation, kGeneration) == 1 &&
-                    EVP_DigestUpdate(ctx.get(), memory_of(part), record.used) == 1 &&
-                    EVP_DigestFinal_ex(ctx.get(), reinterpret_cast<unsigned char*>(out.data()), nullptr) == 1;
-    if (!ok) throw std::bad_alloc();
-    return out;
+    Sha256 digest;
+    digest.add({reinterpret_cast<const char*>(&record.policy), sizeof record.policy});
+    digest.add({reinterpret_cast<const char*>(&record.used), sizeof record.used});
+    digest.add({record.generation, kGeneration});
+    digest.add({memory_of(part), record.used});
+    return digest.finish();
 }
 
 std::string PolicyMemory::find_fault(const Part& record, std::size_t part) const {

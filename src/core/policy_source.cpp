@@ -88,8 +88,7 @@ std::string PolicySource::digest_of(const std::string& path, std::size_t limit) 
     const std::string stamp = settled_stamp(path);
     Stamped& known = stamps_[path];
     if (!stamp.empty() && stamp == known.stamp) return known.digest;
-    const auto content = disk_.read(path, limit);
-    known = {stamp, content.ok() ? sha256(content.value()) : content.error()};
+    known = {stamp, disk_.digest_of(path, limit)};
     return known.digest;
 }
 

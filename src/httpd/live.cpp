@@ -116,6 +116,18 @@ void report(const server_rec* s, const LookOutcome& outcome) {
 
 void look_and_log(const server_rec* s) { report(s, state().live.policy.look()); }
 
+// What another child builds is followed at once, and not at a tick some time after that.
+void follow_soon(const server_rec* s) {
+    constexpr apr_interval_time_t kPause = apr_time_from_msec(20);
+    constexpr apr_interval_time_t kLongest = 4 * kTick;  // it looks again after one
+    LivePolicy& policy = state().live.policy;
+    if (!policy.is_other_building()) return;
+    for (apr_interval_time_t slept = 0; slept < kLongest && policy.is_other_building(); slept += kPause) {
+        apr_sleep(kPause);
+    }
+    if (!policy.is_other_building()) look_and_log(s);
+}
+
 // What the status page shows of this process.
 void tell_siblings() {
     const auto snapshot = state().snapshot();
@@ -141,6 +153,7 @@ apr_status_t on_watchdog(int watchdog_state, void* data, apr_pool_t*) {
         if (!due && !state().live.policy.is_waiting()) return APR_SUCCESS;
         last_look = now;
         look_and_log(s);
+        follow_soon(s);
         for (int i = 1; i < MTLS_AUTHZ_LOOKS_PER_TICK; ++i) {
             apr_sleep(apr_time_from_msec(1));
             look_and_log(s);

@@ -5,6 +5,7 @@
 
 #include "claims.hpp"
 #include "live_site.hpp"
+#include "mtls_authz/policy_builder.hpp"
 
 using namespace test;
 
@@ -44,6 +45,44 @@ CLAIM(a_partner_file_that_appears_changes_and_goes_counts_on_open_connections) {
         if (line.find(":notice]") != std::string::npos && line.find(" replaces ") != std::string::npos) ++notices;
     }
     CHECK_EQUAL(notices, 4U);
+}
+
+CLAIM(after_a_reload_all_children_together_hold_one_policy) {
+    constexpr int kChildren = 4;
+    LiveSite site;
+    site.httpd.set_log_level("warn mtls_authz:debug");
+    site.put("acme.conf", kAcme);
+    site.start("StartServers 4\nServerLimit 4\nMaxRequestWorkers 100\nThreadsPerChild 25\nMinSpareThreads 100\n"
+               "MaxSpareThreads 100\n");
+    const auto moves = [&] { return static_cast<int>(site.times(" replaces ")); };
+    const auto settled = [&] {
+        pause_for(std::chrono::seconds(2));  // what was there before is given back at the next look
+        return children_kib(site.httpd.pid());
+    };
+    becomes([&] { return static_cast<int>(site.children().size()); }, kChildren, "children");
+    const long without = settled();
+    const auto large = [](const std::string& also) {
+        std::string lines = "MTLSTrustAnchor acme.pem\nMTLSIdentity DNS:api.acme.example\n" + also;
+        for (int i = 0; i < 250000; ++i) lines += "MTLSIdentity DNS:host-" + std::to_string(i) + ".acme.example\n";
+        return partner("acme", lines);
+    };
+    // How large such a policy is.
+    site.httpd.write("policy.conf", large(""));
+    mtls::DiskFiles disk;
+    mtls::PolicyBuilder builder(site.httpd.root(), disk);
+    builder.add_files({site.httpd.path("policy.conf"), "policy.conf", {"httpd.conf", 1}});
+    mtls::Arena arena;
+    CHECK(builder.build(arena) != nullptr);
+    const long one = static_cast<long>(arena.used() / 1024);
+    CHECK(one > 4096);
+    for (int round = 1; round <= 3; ++round) {
+        site.put("acme.conf", large("MTLSIdentity CN:round-" + std::to_string(round) + "\n"));
+        becomes([&] { return moves(); }, kChildren * round, "in every child");
+        const long more = settled() - without;
+        std::printf("one policy: %ld KiB; %d children after a reload: %ld KiB more\n", one, kChildren, more);
+        CHECK(more * 10 <= one * 13);
+        CHECK_EQUAL(site.get(world().acme), 200);
+    }
 }
 
 CLAIM(every_mpm_reloads) {

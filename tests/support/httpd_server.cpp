@@ -55,6 +55,21 @@ long resident_kib(pid_t pid) {
     return 0;
 }
 
+long children_kib(pid_t parent) {
+    long sum = 0;
+    for (const auto& entry : fs::directory_iterator("/proc")) {
+        std::ifstream stat(entry.path() / "stat");
+        std::string pid, name, state;
+        long above = 0;
+        if (!(stat >> pid >> name >> state >> above) || above != parent) continue;
+        std::ifstream rollup(entry.path() / "smaps_rollup");
+        for (std::string line; std::getline(rollup, line);) {
+            if (line.starts_with("Pss:")) sum += std::strtol(line.c_str() + 4, nullptr, 10);
+        }
+    }
+    return sum;
+}
+
 namespace {
 
 std::string trimmed(std::string text) {

@@ -86,6 +86,8 @@ int free_port();
 
 // Resident memory of a process; 0 where there is none.
 long resident_kib(pid_t pid);
+// Memory of its children; pages that several processes share count once.
+long children_kib(pid_t parent);
 
 // Runs a program to its end, in `folder` where that is not empty.
 Httpd::Output run_command(const std::vector<std::string>& words, const std::string& folder);
