@@ -59,23 +59,22 @@ public:
     std::vector<std::string> paths() const;
 
 private:
-    using Digests = std::map<std::string, WrittenFile>;  // by path or pattern
-
     // A policy as the files would have it, until a second look agrees.
     struct Draft {
         std::shared_ptr<PolicyMemory::Filling> filling;  // where it lies; null: on the heap
         std::shared_ptr<const Policy> policy;            // null: refused
         std::vector<Diagnostic> findings;
-        Digests digests;
+        std::map<std::string, WrittenFile> digests;  // by path or pattern
+        std::map<std::string, std::uint64_t> settled_files;  // by path
         bool settled = false;
     };
     Draft make_draft(const FindPlace& find_place) const;
     void find_vanished(Draft& draft) const;
     std::shared_ptr<const Policy> put_in_force(Draft& draft);
     bool must_wait(PolicyMemory* memory, std::shared_ptr<PolicyMemory::Filling>& filling);
-    Digests scan();
-    std::string digest_of(const std::string& path, std::size_t limit);
-    bool is_in_force(const Digests& seen) const;
+    bool holds(const std::string& name, std::size_t limit, std::string_view digest, std::uint64_t& settled);
+    bool is_in_force();
+    bool is_drafted();
 
     std::string root_;
     DiskFiles& disk_;
@@ -86,11 +85,7 @@ private:
     std::int64_t patience_ = 60;
     bool built_alone_ = false;
     std::optional<std::int64_t> other_builds_since_;  // another process is at it, as far as is known
-    struct Stamped {
-        std::string stamp;
-        std::string digest;
-    };
-    std::map<std::string, Stamped> stamps_;  // what needs no reading while it looks the same
+    std::vector<std::uint64_t> settled_;  // stamps of files in force, in their order: what looks the same needs no reading
 };
 
 }  // namespace mtls

@@ -1,6 +1,7 @@
 #include "mtls_authz/policy_source.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <ctime>
 
 #include "mtls_authz/text.hpp"
@@ -70,6 +71,7 @@ void PolicySource::find_vanished(Draft& draft) const {
 
 std::shared_ptr<const Policy> PolicySource::put_in_force(Draft& draft) {
     built_alone_ = draft.policy && !draft.filling;
+    settled_.clear();
     in_force_ = draft.policy && draft.filling ? draft.filling->publish(*draft.policy).policy : draft.policy;
     return in_force_;
 }
@@ -77,50 +79,49 @@ std::shared_ptr<const Policy> PolicySource::put_in_force(Draft& draft) {
 std::shared_ptr<const Policy> PolicySource::build(std::vector<Diagnostic>& findings, const FindPlace& find_place) {
     Draft draft = make_draft(find_place);
     findings.insert(findings.end(), draft.findings.begin(), draft.findings.end());
-    stamps_.clear();
     draft_.reset();
     return put_in_force(draft);
 }
 
 // ---- looking --------------------------------------------------------------------------------------------------
 
-std::string PolicySource::digest_of(const std::string& path, std::size_t limit) {
-    const std::string stamp = settled_stamp(path);
-    Stamped& known = stamps_[path];
-    if (!stamp.empty() && stamp == known.stamp) return known.digest;
-    known = {stamp, disk_.digest_of(path, limit)};
-    return known.digest;
-}
-
-PolicySource::Digests PolicySource::scan() {
-    Digests seen;
-    const auto add = [&](const std::string& name, std::size_t limit) {
-        if (seen.contains(name)) return;
-        seen[name].digest = limit > 0 ? digest_of(name, limit) : digest_of_names(disk_.files_of(name));
-    };
-    if (in_force_) {
-        for (const PolicyFile& file : in_force_->files()) add(std::string(file.name), file.limit);
-    }
-    if (draft_) {
-        for (const auto& [name, file] : draft_->digests) add(name, file.limit);
-    }
-    return seen;
-}
-
 namespace {
 
-template <class Digests>
-bool has(const Digests& seen, std::string_view name, std::string_view digest) {
-    const auto found = seen.find(std::string(name));
-    return found != seen.end() && found->second.digest == digest;
+// Stands for a stamp; 0 where the file has none yet.
+std::uint64_t hash_of_stamp(const std::string& path) {
+    const std::string stamp = settled_stamp(path);
+    std::uint64_t out = 0;
+    if (!stamp.empty()) std::memcpy(&out, sha256(stamp).data(), sizeof out);
+    return out;
 }
 
 }  // namespace
 
-bool PolicySource::is_in_force(const Digests& seen) const {
+// `settled`: the stamp with which it was found to hold that before, and needs no reading.
+bool PolicySource::holds(const std::string& name, std::size_t limit, std::string_view digest, std::uint64_t& settled) {
+    if (limit == 0) return digest_of_names(disk_.files_of(name)) == digest;
+    const std::uint64_t stamp = hash_of_stamp(name);
+    if (stamp != 0 && stamp == settled) return true;
+    if (disk_.digest_of(name, limit) != digest) return false;
+    settled = stamp;
+    return true;
+}
+
+bool PolicySource::is_in_force() {
     if (!in_force_) return false;
     const auto files = in_force_->files();
-    return std::all_of(files.begin(), files.end(), [&](const PolicyFile& f) { return has(seen, f.name, f.digest); });
+    settled_.resize(files.size());
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        if (!holds(std::string(files[i].name), files[i].limit, files[i].digest, settled_[i])) return false;
+    }
+    return true;
+}
+
+bool PolicySource::is_drafted() {
+    if (!draft_) return false;
+    return std::all_of(draft_->digests.begin(), draft_->digests.end(), [this](const auto& file) {
+        return holds(file.first, file.second.limit, file.second.digest, draft_->settled_files[file.first]);
+    });
 }
 
 // One process builds for all. Should it hang, the others do so each for itself.
@@ -132,10 +133,7 @@ bool PolicySource::must_wait(PolicyMemory* memory, std::shared_ptr<PolicyMemory:
 }
 
 std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findings, PolicyMemory* memory) {
-    const Digests seen = scan();
-    const bool drafted = draft_ && std::all_of(draft_->digests.begin(), draft_->digests.end(), [&](const auto& file) {
-                             return has(seen, file.first, file.second.digest);
-                         });
+    const bool drafted = is_drafted();
     if (drafted && draft_->settled) return nullptr;
     if (drafted) {
         draft_->settled = true;
@@ -147,7 +145,7 @@ std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findin
     }
     draft_.reset();
     std::shared_ptr<PolicyMemory::Filling> filling;
-    const bool changed = !is_in_force(seen);
+    const bool changed = !is_in_force();
     if (changed && must_wait(memory, filling)) return nullptr;
     other_builds_since_.reset();
     if (!changed) return nullptr;
@@ -166,6 +164,7 @@ void PolicySource::follow(std::shared_ptr<const Policy> policy) {
     draft_.reset();
     other_builds_since_.reset();
     built_alone_ = false;
+    settled_.clear();
     in_force_ = std::move(policy);
 }
 
