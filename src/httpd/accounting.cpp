@@ -136,8 +136,8 @@ bool was_denied(const request_rec* r) {
 // Several Require lines may have been asked, and others beside them: what explains the answer counts.
 void close_provider_account(request_rec* r, const RequestState& request) {
     const bool denied = was_denied(r);
-    const ProviderFinding& finding = denied ? request.refused : request.satisfied;
-    if (!finding.made) return;
+    if ((denied ? request.refused : request.satisfied) == nullptr) return;
+    const ProviderFinding& finding = denied ? *request.refused : *request.satisfied;
     const Outcome outcome = denied ? Outcome::kDeny : Outcome::kAllow;
     count(finding.partner, outcome, finding.reason, finding.duration);
     if (finding.account == nullptr) return;
@@ -185,8 +185,8 @@ void account_for_provider(request_rec* r, const Decision& decision, const char* 
     const int level = decision.granted() ? APLOG_DEBUG : APLOG_INFO;
     const std::size_t partner = note_partner(r, decision);
     RequestState& request = request_state(r);
-    ProviderFinding& finding = decision.granted() ? request.satisfied : request.refused;
-    const bool counts = r->main == nullptr && !finding.made;
+    const ProviderFinding*& finding = decision.granted() ? request.satisfied : request.refused;
+    const bool counts = r->main == nullptr && finding == nullptr;
     const bool is_logged = APLOG_R_IS_LEVEL(r, level);
     if (!counts && !is_logged) return;
     const Outcome outcome = decision.granted() ? Outcome::kAllow : Outcome::kDeny;
@@ -198,7 +198,8 @@ void account_for_provider(request_rec* r, const Decision& decision, const char* 
         ap_log_rerror(APLOG_MARK, level, 0, r, "mtls_authz: %s (%s)", denial_line(*account, verb).c_str(), requirement);
     }
     if (counts) {
-        finding = {true, decision.reason, partner, decision.duration, keeps ? account : nullptr};
+        finding = pool_new<ProviderFinding>(
+            r->pool, ProviderFinding{decision.reason, partner, decision.duration, keeps ? account : nullptr});
     }
 }
 
@@ -213,7 +214,7 @@ void close_accounts(request_rec* r) {
         }
         const bool by_gate = request.decided_for != nullptr;
         if (!by_gate) close_provider_account(r, request);
-        request.satisfied = request.refused = {};
+        request.satisfied = request.refused = nullptr;
     }
 }
 

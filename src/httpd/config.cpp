@@ -163,18 +163,19 @@ std::string short_place(const Where& where) {
 
 void* create_dir_config(apr_pool_t* pool, char*) noexcept { return pool_new<DirConfig>(pool); }
 
-void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) noexcept {
+namespace {
+
+[[gnu::noinline]] void* merge_written(apr_pool_t* pool, const void* base_config, const void* add_config) {
     // Names every member on both sides: a new one does not compile until it is merged.
     const auto& [base_mode, base_allow, base_allow_traits, base_deny, base_deny_traits, base_user, base_env,
-                 base_status, base_detail, base_forward, base_provider, base_grant, base_section, base_written] =
+                 base_status, base_detail, base_forward, base_provider, base_grant, base_section, base_written,
+                 base_merged] =
         *static_cast<const DirConfig*>(base_config);
     const auto& [mode, allow, allow_traits, deny, deny_traits, user, env, status, detail, forward, provider, grant,
-                 section, is_written] = *static_cast<const DirConfig*>(add_config);
-    // Nearly always: nothing of ours stands outside of sections.
-    if (!base_written) return add_config;
-    if (!is_written) return base_config;
+                 section, is_written, is_merged] = *static_cast<const DirConfig*>(add_config);
     DirConfig& out = *pool_new<DirConfig>(pool);
-    out.is_written = true;
+    out.is_written = base_written || is_written;
+    out.is_merged = true;
 
     const bool has_rules = allow != nullptr || deny != nullptr;
     // A section with rules of its own ends an inherited Off or LogOnly.
@@ -203,6 +204,15 @@ void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) no
     out.requires_grant = grant || base_grant;
     out.section = section != nullptr ? section : base_section;
     return &out;
+}
+
+}  // namespace
+
+void* merge_dir_config(apr_pool_t* pool, void* base, void* add) noexcept {
+    // Nearly always: nothing of ours stands outside of sections.
+    if (!static_cast<const DirConfig*>(base)->is_written) return add;
+    if (!static_cast<const DirConfig*>(add)->is_written) return base;
+    return merge_written(pool, base, add);
 }
 
 void* create_server_config(apr_pool_t* pool, server_rec*) noexcept { return pool_new<ServerConfig>(pool); }

@@ -51,9 +51,11 @@ struct DirConfig {
     bool requires_grant = false;           // a Require mtls-grant does
     GateSection* section = nullptr;        // the section that `allow` or `mode` comes from
     bool is_written = false;               // one of the module's directives stands here or around
+    bool is_merged = false;                // put together for one request; else it lives as long as the configuration
 };
 static_assert(std::is_trivially_copyable_v<DirConfig>);
 inline RuleTraits traits_of(const DirConfig& config) { return config.allow_traits | config.deny_traits; }
+inline bool asks_captures(const DirConfig& c) { return c.allow_traits.captures || c.deny_traits.captures; }
 
 // One section of the configuration that holds a gate: for the checks at start, and for places below a DAV collection.
 struct GateSection {

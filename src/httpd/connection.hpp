@@ -29,9 +29,11 @@ public:
     // Takes the certificate that the connection has now, if it is another one than before (renegotiation,
     // post-handshake authentication). Touches the SSL*, so only on the connection's own thread.
     void refresh() {
+        if (!is_current()) take_certificate();
+    }
+    bool is_current() const noexcept {
         const X509* const leaf = certificate_ ? certificate_->leaf.get() : nullptr;
-        if (!facts_.version.empty() && SSL_get0_peer_certificate(ssl_) == leaf) return;
-        take_certificate();
+        return !facts_.version.empty() && SSL_get0_peer_certificate(ssl_) == leaf;
     }
 
     // Null where the client sent no certificate.
@@ -39,14 +41,14 @@ public:
     const TlsFacts& facts() const { return facts_; }
 
     // Whether the certificate is to be noted as seen: at first, then once a minute. From any thread.
-    bool is_sighting_due(std::int64_t now) const {
+    std::int64_t sighting_due() const {
         constexpr std::int64_t kInterval = 60;
-        return now - sighted_.load(std::memory_order_relaxed) >= kInterval;
+        return sighted_.load(std::memory_order_relaxed) + kInterval;
     }
     // The same, but for the first alone who asks.
     bool takes_sighting(std::int64_t now) {
         std::int64_t last = sighted_.load(std::memory_order_relaxed);
-        return is_sighting_due(now) && sighted_.compare_exchange_strong(last, now, std::memory_order_relaxed);
+        return now >= sighting_due() && sighted_.compare_exchange_strong(last, now, std::memory_order_relaxed);
     }
 
     // Of the certificate that it has now. On the connection's own thread alone.

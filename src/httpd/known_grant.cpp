@@ -10,32 +10,29 @@ namespace mtls::httpd {
 
 namespace {
 
-bool is_wanted_whole(request_rec* r, const DirConfig& config) {
-    return config.forward != nullptr || audit_log_for(r, Outcome::kAllow) != nullptr ||
-           APLOG_R_IS_LEVEL(r, APLOG_DEBUG);
-}
-
 EnvLevel env_of(const DirConfig& config) { return config.env.value_or(EnvLevel::kBasic); }
+
+bool says_the_same(const DirConfig& config, const GrantKey& key) {
+    return key.allow == config.allow && key.deny == config.deny && key.env == env_of(config) &&
+           config.forward == nullptr;
+}
 
 }  // namespace
 
 // What is left out here was asked when the grant was remembered, and follows from the key.
-const KnownGrant* find_known_grant(request_rec* r, const DirConfig& config) {
-    conn_rec* const c = r->connection;
+const KnownGrant* find_known_grant(request_rec* r, const DirConfig& config) noexcept {
+    const conn_rec* const c = r->connection;
     if (c->master != nullptr || r->main != nullptr) return nullptr;
     TlsConnection* const tls = tls_of(c);
-    if (tls == nullptr) return nullptr;
-    tls->refresh();
+    if (tls == nullptr || !tls->is_current()) return nullptr;
     const KnownGrant& known = tls->known_grant();
     const GrantKey& key = known.key;
-    if (key.allow != config.allow || key.deny != config.deny || key.method != r->method_number ||
-        key.env != env_of(config) || key.server != &server_config(r->server).cas ||
-        key.version != state().live.policy.version() || is_wanted_whole(r, config)) {
+    if (key.version != state().live.policy.version() || key.server != r->server || key.method != r->method_number ||
+        (key.config != &config && !says_the_same(config, key)) || key.log != r->log) {
         return nullptr;
     }
     const std::int64_t now = std::time(nullptr);
-    const bool holds = known.valid_from <= now && now <= known.valid_until && !tls->is_sighting_due(now);
-    return holds ? &known : nullptr;
+    return known.valid_from <= now && now <= known.valid_until ? &known : nullptr;
 }
 
 GrantKey grant_key(request_rec* r, const DirConfig& config) {
@@ -43,12 +40,17 @@ GrantKey grant_key(request_rec* r, const DirConfig& config) {
     const bool asks_more = traits.captures || traits.grants || traits.merged || r->main != nullptr ||
                            r->connection->master != nullptr || r->method_number == M_INVALID ||
                            acts_on_all_below(r->method_number);
-    if (asks_more) return {};
+    // These want the whole decision, each time.
+    const bool is_wanted_whole = config.forward != nullptr || audit_log_for(r, Outcome::kAllow) != nullptr ||
+                                 APLOG_R_IS_LEVEL(r, APLOG_DEBUG);
+    if (asks_more || is_wanted_whole) return {};
     return {state().live.policy.version(),
-            &server_config(r->server).cas,
+            r->server,
+            r->method_number,
+            r->log,
+            config.is_merged ? nullptr : &config,
             config.allow,
             config.deny,
-            r->method_number,
             env_of(config)};
 }
 
@@ -84,8 +86,13 @@ void remember_grant(request_rec* r, const GrantKey& key, const Decision& decisio
         known.handover.partner = known.handover.variables[1].value;
     }
     known.key = key;
+    const DirConfig& config = dir_config(r);
+    const State& s = state();
+    known.is_simple = key.config == &config && !traits_of(config).methods && !config.has_provider &&
+                      !config.remote_user.value_or(false) && !s.has_cache && s.forwarded_keys.empty();
     known.valid_from = decision.who->valid_from;
-    known.valid_until = decision.who->valid_until;
+    // Until the certificate is to be noted as seen again.
+    known.valid_until = std::min(decision.who->valid_until, tls_of(r->connection)->sighting_due() - 1);
     known.partner = partner;
 }
 

@@ -13,13 +13,13 @@ namespace mtls::httpd {
 // long as the configuration.
 struct GrantKey {
     std::uint64_t version = 0;  // of what is published: policy, revocations, CRLs; 0: no request has this key
-    const ServerCas* server = nullptr;
+    const server_rec* server = nullptr;
+    int method = M_INVALID;
+    const ap_logconf* log = nullptr;    // how much is logged there
+    const DirConfig* config = nullptr;  // null: put together for that request alone; then what it said counts
     const GateRules* allow = nullptr;
     const DenyChain* deny = nullptr;
-    int method = M_INVALID;
     EnvLevel env = EnvLevel::kBasic;
-
-    bool operator==(const GrantKey&) const = default;
 };
 
 struct KnownGrant {
@@ -28,6 +28,7 @@ struct KnownGrant {
     std::int64_t valid_until = -1;
     std::size_t partner = 0;  // as counted
     Handover handover;        // in the connection's pool
+    bool is_simple = false;   // nothing else is to be done for such a request, neither then nor later
     int copies = 0;           // that were put there for this connection, whatever its certificate
 };
 
@@ -35,7 +36,7 @@ struct Decision;
 
 // What the connection's certificate was granted, where this request asks the same and that holds now; else null. The
 // path is the caller's business. Whatever wants the whole decision, for a log or a backend, is not answered.
-const KnownGrant* find_known_grant(request_rec* r, const DirConfig& config);
+const KnownGrant* find_known_grant(request_rec* r, const DirConfig& config) noexcept;
 
 // To be asked before anything is decided. The version is 0 where a request asks for more than a known grant can say:
 // rules about paths or captures, subrequests, streams of HTTP/2, methods that act on all below.

@@ -13,12 +13,12 @@
 namespace mtls::httpd {
 
 RequestState& request_state(request_rec* r) {
-    void* known = ap_get_module_config(r->request_config, &mtls_authz_module);
+    RequestState* known = known_state(r);
     if (known == nullptr) {
         known = pool_new<RequestState>(r->pool);
         ap_set_module_config(r->request_config, &mtls_authz_module, known);
     }
-    return *static_cast<RequestState*>(known);
+    return *known;
 }
 
 Decision identify_request(request_rec* r) {
@@ -166,14 +166,34 @@ bool grant_as_before(request_rec* r, RequestState& request, const DirConfig& con
     if (known == nullptr || check_path(r) != Reason::kGranted) return false;
     request.handover = &known->handover;
     request.reason = Reason::kGranted;
-    request.granted_as_before = true;
+    account_for_known_grant(known->partner, nanoseconds_since(start));
+    return true;
+}
+
+// The same for nearly all requests, in few instructions: nothing here throws or is undone, and whatever is out of the
+// ordinary is left to the long way.
+[[gnu::flatten]] bool grant_quickly(request_rec* r, const DirConfig& config) noexcept {
+    if (known_state(r) != nullptr || r->uri == nullptr) return false;
+    const std::int64_t start = start_measuring();
+    const KnownGrant* const known = find_known_grant(r, config);
+    if (known == nullptr || !known->is_simple || known->key.config != &config) return false;
+    if (!is_plain_path(r->uri) || !has_none_of_ours(r)) return false;
+    auto* const request = new (apr_palloc(r->pool, sizeof(RequestState))) RequestState;
+    request->decided_for = r->per_dir_config;
+    request->decided_path = r->uri;
+    request->reason = Reason::kGranted;
+    request->handover = &known->handover;
+    request->is_settled = true;
+    request->variables = known->handover.variables;
+    request->first_variable = add_variables(r, known->handover.variables);
+    ap_set_module_config(r->request_config, &mtls_authz_module, request);
     account_for_known_grant(known->partner, nanoseconds_since(start));
     return true;
 }
 
 void decide_anew(request_rec* r, RequestState& request, const DirConfig& config) {
     const GrantKey key = grant_key(r, config);
-    request.granted_as_before = false;
+    request.is_settled = false;
     const std::int64_t start = start_measuring();
     Decision d = decide_request(r, request);
     d.duration = nanoseconds_since(start);
@@ -226,11 +246,14 @@ void tell_application_again(request_rec* r, RequestState& request, bool by_gate)
 
 int check_access(request_rec* r) {
     const DirConfig& config = dir_config(r);
-    if (!has_gate(config)) return DECLINED;
     RequestState& request = request_state(r);
     const bool pass = decide_once(r, request, config);
     tell_application(r, request, true);
     return pass ? DECLINED : status_of(request.reason);
+}
+
+[[gnu::noinline]] int check_access_guarded(request_rec* r) {
+    return guarded(r, [&] { return check_access(r); });
 }
 
 // Asked of places without a gate too: what a backend reads as `..` could lead from there behind one.
@@ -247,21 +270,15 @@ int check_ungated(request_rec* r) {
 }
 
 // Nearly always: nothing has happened since the access checker, and nothing more is to be done.
-bool stands_as_granted(const request_rec* r, const RequestState& request, const DirConfig& config) {
-    return request.granted_as_before && request.decided_for == r->per_dir_config && request.decided_path == r->uri &&
-           !config.has_provider && !config.remote_user.value_or(false) && !state().has_cache &&
+[[gnu::flatten]] bool stands_as_granted(const request_rec* r, const RequestState& request) {
+    return request.is_settled && request.decided_for == r->per_dir_config && request.decided_path == r->uri &&
            stand_as_set(r, request.variables, request.first_variable, false);
 }
 
 int assert_decision(request_rec* r) {
     forward(r, nullptr);  // whatever another request, which led here, was granted
-    auto* const known = static_cast<RequestState*>(ap_get_module_config(r->request_config, &mtls_authz_module));
-    if (state().sections.empty() && known == nullptr) return DECLINED;
+    if (state().sections.empty() && known_state(r) == nullptr) return DECLINED;
     const DirConfig& config = dir_config(r);
-    if (known != nullptr && stands_as_granted(r, *known, config)) {
-        known->fixups_done = true;
-        return DECLINED;
-    }
     RequestState& request = request_state(r);
     const bool gate = has_gate(config);
     if (reaches_below(r) && !request.reaches_below) {
@@ -294,10 +311,14 @@ int assert_decision(request_rec* r) {
     return DECLINED;
 }
 
+[[gnu::noinline]] int assert_decision_guarded(request_rec* r) {
+    return guarded(r, [&] { return assert_decision(r); });
+}
+
 // The values that the sections' regular expressions captured, before .htaccess can set others by the same name.
-void remember_captures(request_rec* r) {
+void keep_captures(request_rec* r) {
     const DirConfig& config = dir_config(r);
-    if (!traits_of(config).captures || !has_gate(config)) return;
+    if (!has_gate(config)) return;
     std::size_t count = 0;
     const auto for_each_capture = [&config](auto visit) {
         for_each_rule(config, [&visit](const GateRule& rule) {
@@ -314,6 +335,13 @@ void remember_captures(request_rec* r) {
         new (&out[n++]) Capture{name, value != nullptr ? apr_pstrdup(r->pool, value) : ""};
     });
     request_state(r).captures = {out, n};
+}
+
+[[gnu::noinline]] int remember_captures(request_rec* r) {
+    return guarded(r, [&] {
+        keep_captures(r);
+        return DECLINED;
+    });
 }
 
 // TRACE is answered before any access check, and before httpd has merged the sections: so they are merged here.
@@ -333,27 +361,27 @@ int refuse_trace(request_rec* r) {
 }
 
 // A redirect inside the server may have lost no_cache since the decision.
-void forbid_caching_again(request_rec* r) {
-    const DirConfig& config = dir_config(r);
-    if (state().has_cache && (has_gate(config) || config.has_provider || is_authenticated_here(r))) forbid_caching(r);
-    void* const known = ap_get_module_config(r->request_config, &mtls_authz_module);
-    if (known != nullptr) static_cast<RequestState*>(known)->handler_started = true;
+[[gnu::noinline]] void forbid_caching_again(request_rec* r) {
+    guarded(r, [&] {
+        const DirConfig& config = dir_config(r);
+        if (has_gate(config) || config.has_provider || is_authenticated_here(r)) forbid_caching(r);
+        return OK;
+    });
 }
 
 // LogOnly is there to compare with the rule that it replaces: where that one denied first, decide now.
-int finish(request_rec* r) {
+int close(request_rec* r) {
     const DirConfig& config = dir_config(r);
-    const auto* const known =
-        static_cast<const RequestState*>(ap_get_module_config(r->request_config, &mtls_authz_module));
-    // Nearly always: nothing waits for the end.
-    const bool is_closed = known != nullptr && known->granted_as_before && known->decided_for == r->per_dir_config;
-    if (is_closed && !config.has_provider && r->next == nullptr) return DECLINED;
     const bool undecided = has_gate(config) && gate_mode(config) == GateMode::kLogOnly &&
                            request_state(r).decided_for != r->per_dir_config;
     const bool denied_elsewhere = r->status == HTTP_FORBIDDEN || r->status == HTTP_UNAUTHORIZED;
     if (undecided && denied_elsewhere) decide_once(r, request_state(r), config);
     close_accounts(r);
     return DECLINED;
+}
+
+[[gnu::noinline]] int finish(request_rec* r) {
+    return guarded(r->server, DECLINED, [&] { return close(r); });
 }
 
 // mod_cache, and whatever else calls itself a cache of answers; socache modules keep other things.
@@ -371,29 +399,31 @@ extern "C" int on_post_config_caches(apr_pool_t*, apr_pool_t*, apr_pool_t*, serv
     return OK;
 }
 extern "C" int on_access_checker(request_rec* r) {
-    return guarded(r, [&] { return check_access(r); });
+    const DirConfig& config = dir_config(r);
+    return !has_gate(config) || grant_quickly(r, config) ? DECLINED : check_access_guarded(r);
 }
 extern "C" int on_fixups(request_rec* r) {
-    return guarded(r, [&] { return assert_decision(r); });
+    RequestState* const known = known_state(r);
+    if (known == nullptr || !stands_as_granted(r, *known)) return assert_decision_guarded(r);
+    known->fixups_done = true;
+    return DECLINED;
 }
 extern "C" int on_post_perdir_config(request_rec* r) {
-    return guarded(r, [&] {
-        remember_captures(r);
-        return DECLINED;
-    });
+    return asks_captures(dir_config(r)) ? remember_captures(r) : DECLINED;
 }
 extern "C" int on_map_to_storage(request_rec* r) {
     if (r->method_number != M_TRACE) return DECLINED;
     return guarded(r, [&] { return refuse_trace(r); });
 }
 extern "C" void on_insert_filter(request_rec* r) {
-    guarded(r, [&] {
-        forbid_caching_again(r);
-        return OK;
-    });
+    if (RequestState* const known = known_state(r)) known->handler_started = true;
+    if (state().has_cache) forbid_caching_again(r);
 }
 extern "C" int on_log_transaction(request_rec* r) {
-    return guarded(r->server, DECLINED, [&] { return finish(r); });
+    // Nearly always: nothing waits for the end.
+    const RequestState* const known = known_state(r);
+    const bool is_closed = known != nullptr && known->is_settled && known->decided_for == r->per_dir_config;
+    return is_closed && r->next == nullptr ? DECLINED : finish(r);
 }
 
 }  // namespace

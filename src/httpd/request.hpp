@@ -30,7 +30,6 @@ struct Decision {
 
 // What Require mtls-* and AuthType MTLS found, until the request is logged.
 struct ProviderFinding {
-    bool made = false;
     Reason reason = Reason::kInternalError;
     std::size_t partner = 0;  // as counted
     std::int64_t duration = -1;
@@ -48,14 +47,19 @@ struct RequestState {
     std::span<const Capture> captures;    // MATCH_*, as they were before .htaccess could change them
     std::optional<Reason> denied_for;     // why this module denied the request
     Account* pending = nullptr;           // written to the audit log when the request is logged
-    ProviderFinding satisfied, refused;   // the first of each kind
-    bool granted_as_before = false;       // by what its connection was granted last
+    const ProviderFinding* satisfied = nullptr;  // the first of each kind
+    const ProviderFinding* refused = nullptr;
+    bool is_settled = false;              // granted as the one before on its connection, and nothing more is to be done
     bool provider_asked = false;          // a Require mtls-* was evaluated for this request
     bool reaches_below = false;           // a WebDAV method that acts on all below: grants have to reach there too
     bool fixups_done = false;
     bool handler_started = false;
 };
 RequestState& request_state(request_rec* r);
+// Null where nothing is kept yet.
+inline RequestState* known_state(const request_rec* r) {
+    return static_cast<RequestState*>(ap_get_module_config(r->request_config, &mtls_authz_module));
+}
 
 // Steps 2 to 9: whom the request comes from. `reason` is kGranted where an identified partner stands behind it.
 Decision identify_request(request_rec* r);

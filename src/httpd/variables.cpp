@@ -22,9 +22,14 @@ inline bool is_ours(const char* key, bool with_redirects) {
     return begins(key, "mtls_");
 }
 
-std::span<const apr_table_entry_t> entries_of(const apr_table_t* table) {
+struct Entries {
+    const apr_table_entry_t* first;
+    const apr_table_entry_t* last;  // behind them
+};
+Entries entries_of(const apr_table_t* table) {
     const apr_array_header_t* const all = apr_table_elts(table);
-    return {reinterpret_cast<const apr_table_entry_t*>(all->elts), static_cast<std::size_t>(all->nelts)};
+    const auto* const first = reinterpret_cast<const apr_table_entry_t*>(all->elts);
+    return {first, first + all->nelts};
 }
 
 }  // namespace
@@ -61,24 +66,33 @@ std::size_t set_variables(request_rec* r, std::span<const Variable> variables, b
             ++i;
         }
     }
-    const int first = all->nelts;
-    for (const Variable& variable : variables) apr_table_addn(table, variable.name, variable.value);
+    return add_variables(r, variables);
+}
+
+bool has_none_of_ours(const request_rec* r) noexcept {
+    const Entries all = entries_of(r->subprocess_env);
+    const apr_table_entry_t* entry = all.first;
+    while (entry != all.last && !is_ours(entry->key, false)) ++entry;
+    return entry == all.last;
+}
+
+std::size_t add_variables(request_rec* r, std::span<const Variable> variables) noexcept {
+    const int first = apr_table_elts(r->subprocess_env)->nelts;
+    for (const Variable& variable : variables) apr_table_addn(r->subprocess_env, variable.name, variable.value);
     return static_cast<std::size_t>(first);
 }
 
 bool stand_as_set(const request_rec* r, std::span<const Variable> variables, std::size_t first, bool with_redirects) {
-    const auto all = entries_of(r->subprocess_env);
-    if (all.size() < first + variables.size()) return false;
+    const Entries all = entries_of(r->subprocess_env);
     // What stood before them bears no such name, and cannot get one; what is added stands behind.
-    auto entry = all.begin() + static_cast<std::ptrdiff_t>(first);
+    const apr_table_entry_t* entry = all.first + first;
+    if (entry + variables.size() > all.last) return false;
     for (const Variable& variable : variables) {
         if (entry->key != variable.name || entry->val != variable.value) return false;
         ++entry;
     }
-    for (; entry != all.end(); ++entry) {
-        if (is_ours(entry->key, with_redirects)) return false;
-    }
-    return true;
+    while (entry != all.last && !is_ours(entry->key, with_redirects)) ++entry;
+    return entry == all.last;
 }
 
 }  // namespace mtls::httpd
