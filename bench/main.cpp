@@ -92,6 +92,26 @@ public:
         json_[section].push_back({{"what", what}, {"value", std::move(value)}, {"unit", unit}});
     }
     Json& json() { return json_; }
+    // The same as tables: what docs/performance.md shows.
+    std::string markdown() const {
+        std::string out;
+        for (const auto& [section, rows] : json_.items()) {
+            if (!rows.is_array()) continue;
+            out += "\n" + section + "\n\n|  | |\n|---|---|\n";
+            for (const Json& row : rows) {
+                const Json& value = row["value"];
+                const std::string shown = value.is_number_float() ? numbered_float(value) : with_commas(value.dump());
+                out += "| " + row["what"].get<std::string>() + " | " + shown + " " + row["unit"].get<std::string>() + " |\n";
+            }
+        }
+        return out;
+    }
+    static std::string with_commas(std::string digits) {
+        for (int at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) {
+            digits.insert(static_cast<std::size_t>(at), ",");
+        }
+        return digits;
+    }
 
 private:
     static std::string numbered_float(const Json& value) {
@@ -245,11 +265,7 @@ private:
     Visitor misses() { return {pki_.client("nobody"), 403}; }
     static std::string count(int n) { return n == 1 ? "1 name" : grouped(n) + " names"; }
     static std::string identities(int n) { return n == 1 ? "1 identity" : grouped(n) + " identities"; }
-    static std::string grouped(int n) {
-        std::string out = std::to_string(n);
-        for (int at = static_cast<int>(out.size()) - 3; at > 0; at -= 3) out.insert(static_cast<std::size_t>(at), ",");
-        return out;
-    }
+    static std::string grouped(int n) { return Report::with_commas(std::to_string(n)); }
     void row(const std::string& what, long value) { report_.row("requests", what, value, "instructions"); }
     void connection_row(const std::string& what, long value) {
         report_.row("connections", what, value, "instructions");
@@ -386,5 +402,6 @@ int main(int argc, char** argv) {
         return 1;
     }
     std::ofstream(argv[2]) << report.json().dump(2) << '\n';
+    std::ofstream(std::filesystem::path(argv[2]).replace_extension("md")) << report.markdown();
     return 0;
 }

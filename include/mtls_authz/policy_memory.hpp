@@ -18,7 +18,7 @@ class Policy;
 
 class PolicyMemory : public std::enable_shared_from_this<PolicyMemory> {
 public:
-    // The one in force, the next, and those that requests of hours still hold.
+    // The one in force, the next, and those that somebody still decides by.
     static constexpr std::size_t kParts = 8;
 
     // Null where it cannot be had. `capacity`: bytes of the largest policy; of all parts, only what is filled is used.
@@ -64,7 +64,7 @@ public:
         Arena arena_;
     };
     enum class Begun { kFilling, kBusy, kFull };
-    // kBusy: another process is at it. kFull: no part can be had, since requests hold them all.
+    // kBusy: another process is at it. kFull: no part can be had, since somebody decides by each.
     Begun begin(std::shared_ptr<Filling>& out);
 
     // Says that another policy is in force, which whoever built it has alone. False where somebody is filling a part.

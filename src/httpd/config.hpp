@@ -92,6 +92,7 @@ struct State {
     bool measures_time = false;               // somebody will read how long decisions took
     int refresh_seconds = 1;                  // MTLSPolicyRefresh
     std::vector<std::string> forwarded_keys;  // by header_key(): what MTLSForward sets, and nobody else may
+    bool takes_captures = false;              // some rule names what a section's regular expression captured
     bool has_cache = false;                   // some module may store answers
     // mod_cache's filters, where it is loaded; null otherwise.
     const ap_filter_rec_t* cache_save = nullptr;

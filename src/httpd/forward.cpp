@@ -50,6 +50,8 @@ Result<std::vector<std::string>> keys_of(const ForwardRule& rule) {
     return keys;
 }
 
+void hook_into_requests();
+
 const char* read_forward(cmd_parms* cmd, DirConfig& config, const char* args) {
     if (const char* fault = context_fault(cmd)) return fault;
     auto* const rule = pool_new<ForwardRule>(cmd->pool);
@@ -64,6 +66,7 @@ const char* read_forward(cmd_parms* cmd, DirConfig& config, const char* args) {
     auto keys = keys_of(*rule);
     if (!keys) return refuse(keys.error());
     auto& all = state().forwarded_keys;
+    if (all.empty() && !keys.value().empty()) hook_into_requests();
     for (std::string& key : keys.value()) {
         if (std::find(all.begin(), all.end(), key) == all.end()) all.push_back(std::move(key));
     }
@@ -113,7 +116,6 @@ apr_status_t clean_trailers(ap_filter_t* f, apr_bucket_brigade* out, ap_input_mo
 }
 
 extern "C" int on_post_read_request(request_rec* r) {
-    if (state().forwarded_keys.empty()) return DECLINED;
     return guarded(r, [&] {
         clean(r);
         return DECLINED;
@@ -121,7 +123,7 @@ extern "C" int on_post_read_request(request_rec* r) {
 }
 
 extern "C" void on_insert_trailer_filter(request_rec* r) {
-    if (state().forwarded_keys.empty() || r->main != nullptr) return;
+    if (r->main != nullptr) return;
     guarded(r, [&] {
         const Handover* const handover = request_state(r).handover;
         ap_add_input_filter(kTrailerFilter, handover != nullptr ? handover->fields : nullptr, r, r->connection);
@@ -132,6 +134,12 @@ extern "C" void on_insert_trailer_filter(request_rec* r) {
 extern "C" apr_status_t on_trailer_filter(ap_filter_t* f, apr_bucket_brigade* out, ap_input_mode_t mode,
                                           apr_read_type_e block, apr_off_t bytes) {
     return guarded(f->r->server, APR_EGENERAL, [&] { return clean_trailers(f, out, mode, block, bytes); });
+}
+
+// Only where a directive asks for it: httpd sorts its hooks once more after it has read them.
+void hook_into_requests() {
+    ap_hook_post_read_request(on_post_read_request, nullptr, nullptr, APR_HOOK_REALLY_FIRST);
+    ap_hook_insert_filter(on_insert_trailer_filter, nullptr, nullptr, APR_HOOK_LAST);
 }
 
 }  // namespace
@@ -165,8 +173,6 @@ const char* on_forward(cmd_parms* cmd, void* config, const char* args) noexcept 
 }
 
 void register_forward_hooks() {
-    ap_hook_post_read_request(on_post_read_request, nullptr, nullptr, APR_HOOK_REALLY_FIRST);
-    ap_hook_insert_filter(on_insert_trailer_filter, nullptr, nullptr, APR_HOOK_LAST);
     ap_register_input_filter(kTrailerFilter, on_trailer_filter, nullptr, AP_FTYPE_RESOURCE);
 }
 

@@ -428,13 +428,14 @@ extern "C" int on_log_transaction(request_rec* r) {
 
 }  // namespace
 
+void hook_captures() { ap_hook_post_perdir_config(on_post_perdir_config, nullptr, nullptr, APR_HOOK_FIRST); }
+
 void register_request_hooks() {
     static const char* const kAfterSsl[] = {"mod_ssl.c", nullptr};
     // After whatever sets variables, before whatever reads them or leaves for another request.
     static const char* const kBeforeReaders[] = {"mod_headers.c", "mod_dir.c", nullptr};
 
     ap_hook_post_config(on_post_config_caches, nullptr, nullptr, APR_HOOK_MIDDLE);
-    ap_hook_post_perdir_config(on_post_perdir_config, nullptr, nullptr, APR_HOOK_FIRST);
     ap_hook_map_to_storage(on_map_to_storage, nullptr, nullptr, APR_HOOK_FIRST);
     ap_hook_check_access(on_access_checker, kAfterSsl, nullptr, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_fixups(on_fixups, nullptr, kBeforeReaders, APR_HOOK_LAST);

@@ -81,5 +81,7 @@ const Handover* make_handover(request_rec* r, const Decision& decision);
 Reason check_path(const request_rec* r);
 
 void register_request_hooks();
+// The one more that rules with captures need; httpd sorts its hooks once more after it has read the directives.
+void hook_captures();
 
 }  // namespace mtls::httpd

@@ -72,6 +72,15 @@ std::string between(const std::string& text, const std::string& start) {
     return text.substr(at, text.find(' ', at) - at);
 }
 
+const std::string kStatus = "<Location /status>\n SetHandler mtls-authz-status\n MTLSStatus On\n</Location>\n";
+
+// As the status page has it; of a site with kStatus.
+int dropped_lines(const Site& site) {
+    const std::string text = plain_get(site.httpd.plain_port(), "/status").body,
+                      name = "\nmtls_authz_audit_dropped_total ";
+    return std::stoi(text.substr(text.find(name) + name.size()));
+}
+
 }  // namespace
 
 CLAIM(every_decision_is_one_line_with_the_words_of_the_denial_line) {
@@ -186,7 +195,7 @@ CLAIM(lines_of_several_children_stay_whole_in_a_file_and_in_a_pipe) {
         Site site;
         const std::string file = site.httpd.path("logs/audit.log");
         site.start((piped ? "MTLSAuditLog \"|$/bin/cat >>" + file + "\" all\n" : "MTLSAuditLog logs/audit.log\n") +
-                       "<Location /gate>\n MTLSAllow partner acme\n</Location>\n",
+                       "<Location /gate>\n MTLSAllow partner acme\n</Location>\n" + kStatus,
                    "prefork");
         std::vector<std::thread> threads;
         for (int c = 0; c < kClients; ++c) {
@@ -200,20 +209,18 @@ CLAIM(lines_of_several_children_stay_whole_in_a_file_and_in_a_pipe) {
         for (std::thread& thread : threads) thread.join();
         std::set<std::string> paths;
         for (const Json& line : wait_for_lines(file, kClients * kRequests)) paths.insert(line["path"]);
-        CHECK_EQUAL(paths.size(), std::size_t{kClients * kRequests});
+        // A pipe that nobody empties for a moment takes no more: that is counted.
+        const auto dropped = static_cast<std::size_t>(dropped_lines(site));
+        CHECK(dropped == 0 || piped);
+        CHECK_EQUAL(paths.size() + dropped, std::size_t{kClients * kRequests});
     }
 }
 
 CLAIM(a_reader_that_sleeps_holds_up_no_request_and_what_it_misses_is_counted) {
     Site site;
     site.start(
-        "MTLSAuditLog \"|/bin/sleep 60\"\n<Location /gate>\n MTLSAllow partner acme\n</Location>\n"
-        "<Location /status>\n SetHandler mtls-authz-status\n MTLSStatus On\n</Location>\n");
-    const auto dropped = [&] {
-        const std::string text = plain_get(site.httpd.plain_port(), "/status").body,
-                          name = "\nmtls_authz_audit_dropped_total ";
-        return std::stoi(text.substr(text.find(name) + name.size()));
-    };
+        "MTLSAuditLog \"|/bin/sleep 60\"\n<Location /gate>\n MTLSAllow partner acme\n</Location>\n" + kStatus);
+    const auto dropped = [&] { return dropped_lines(site); };
     CHECK_EQUAL(dropped(), 0);
     TlsClient client(site.httpd.port(), as(world().acme));
     for (int i = 0; i < 400; ++i) CHECK_EQUAL(client.get("/gate/" + std::string(300, 'x')).status, 200);

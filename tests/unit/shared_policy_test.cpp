@@ -270,18 +270,18 @@ CLAIM(a_policy_that_nobody_has_any_more_takes_no_memory) {
     CHECK(shared_in_use() < one / 10 + 2 * empty);
 }
 
-CLAIM(requests_that_take_hours_hold_their_policy_and_no_reload_waits_for_them) {
+CLAIM(decisions_that_take_long_hold_their_policy_and_no_reload_waits_for_them) {
     Server server;
-    std::vector<SnapshotReader> requests;
+    std::vector<SnapshotReader> decisions;
     for (std::size_t i = 0; i < PolicyMemory::kParts + 2; ++i) {
-        requests.push_back(server.live.current());
+        decisions.push_back(server.live.current());
         server.write("n-" + std::to_string(i));
         CHECK(server.look_twice().moved);
         CHECK_EQUAL(server.whose(), "granted n-" + std::to_string(i));
     }
     CHECK(server.live.policy_source().built_alone());
-    for (std::size_t i = 1; i < requests.size(); ++i) {
-        CHECK_EQUAL(std::string(requests[i]->policy->partners().front().name), "n-" + std::to_string(i - 1));
+    for (std::size_t i = 1; i < decisions.size(); ++i) {
+        CHECK_EQUAL(std::string(decisions[i]->policy->partners().front().name), "n-" + std::to_string(i - 1));
     }
     // Nobody else can have it: who starts now refuses everything, until it has read the files itself.
     const std::string text = partner("n", "MTLSIdentity CN:api\nMTLSTrustAnchor ca.pem");
@@ -292,14 +292,14 @@ CLAIM(requests_that_take_hours_hold_their_policy_and_no_reload_waits_for_them) {
                     CHECK_CONTAINS(server.whose(), "granted n-");
                 }),
                 0);
-    // One such request holds its own policy, not those that came after.
-    requests.erase(requests.begin() + 1, requests.end());
+    // One such decision holds its own policy, not those that came after.
+    decisions.erase(decisions.begin() + 1, decisions.end());
     for (int i = 0; i < 3; ++i) {
         server.write("m-" + std::to_string(i));
         CHECK(server.look_twice().moved);
     }
     CHECK(!server.live.policy_source().built_alone());
-    CHECK_EQUAL(std::string(requests[0]->policy->partners().front().name), "acme");
+    CHECK_EQUAL(std::string(decisions[0]->policy->partners().front().name), "acme");
 }
 
 CLAIM(should_the_process_that_builds_hang_the_others_build_their_own) {
