@@ -101,7 +101,8 @@ public:
             for (const Json& row : rows) {
                 const Json& value = row["value"];
                 const std::string shown = value.is_number_float() ? numbered_float(value) : with_commas(value.dump());
-                out += "| " + row["what"].get<std::string>() + " | " + shown + " " + row["unit"].get<std::string>() + " |\n";
+                out += "| " + row["what"].get<std::string>() + " | " + shown + " " + row["unit"].get<std::string>() +
+                       " |\n";
             }
         }
         return out;

@@ -85,11 +85,11 @@ private:
     RevocationFiles revocation_files_;
     CrlFiles crl_files_;
     std::multimap<std::string, X509*> server_cas_;
-    std::size_t least_shared_ = 0;                 // 0: nothing is shared
+    std::size_t least_shared_ = 0;  // 0: nothing is shared
     std::shared_ptr<PolicyMemory> memory_;
     std::uint64_t seen_serial_ = 0;  // of memory_
     bool must_announce_ = false;     // this process alone has the policy in force
-    bool was_replaced_ = false;  // the policy was, at the last look
+    bool was_replaced_ = false;      // the policy was, at the last look
     std::uint64_t last_serial_ = 0;
     std::int64_t in_force_since_ = 0;
 };

@@ -1,5 +1,5 @@
-// The policy: all partners, as one immutable value. Built by PolicyBuilder, asked by identify(). It lies in one piece of
-// memory and owns nothing beside it, so that processes which share that memory share it.
+// The policy: all partners, as one immutable value. Built by PolicyBuilder, asked by identify(). It lies in one piece
+// of memory and owns nothing beside it, so that processes which share that memory share it.
 #pragma once
 
 #include <cstdint>
@@ -185,16 +185,16 @@ private:
     void set_validity(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now,
                       Identification& out) const;
 
-    std::span<const Partner> partners_;               // in file order
-    std::span<const Partner* const> by_name_;         // sorted
-    std::span<const std::string_view> groups_;        // sorted
+    std::span<const Partner> partners_;         // in file order
+    std::span<const Partner* const> by_name_;   // sorted
+    std::span<const std::string_view> groups_;  // sorted
     CaDirectory cas_;
     bool some_trust_mod_ssl_ = false;
     std::span<const std::int64_t> edges_;  // sorted instants at which an answer may change
 
     std::size_t identity_count_ = 0;
-    SelectorIndex index_;                       // of all identities, in file order
-    std::span<const AnyLine> any_by_issuer_;    // sorted
+    SelectorIndex index_;                     // of all identities, in file order
+    std::span<const AnyLine> any_by_issuer_;  // sorted
     RevocationSet revocations_;
     CrlRules crl_rules_;
     std::span<const Grant> grants_;

@@ -97,7 +97,7 @@ private:
     const int file_;
     char* const memory_;
     const std::size_t capacity_;
-    std::mutex mutex_;  // of what follows, and of this process's locks
+    std::mutex mutex_;                           // of what follows, and of this process's locks
     std::array<std::size_t, kParts> holders_{};  // in this process
     std::uint64_t era_ = 0;                      // changes with each fork
     bool is_filling_ = false;

@@ -64,7 +64,7 @@ private:
         std::shared_ptr<PolicyMemory::Filling> filling;  // where it lies; null: on the heap
         std::shared_ptr<const Policy> policy;            // null: refused
         std::vector<Diagnostic> findings;
-        std::map<std::string, WrittenFile> digests;  // by path or pattern
+        std::map<std::string, WrittenFile> digests;          // by path or pattern
         std::map<std::string, std::uint64_t> settled_files;  // by path
         bool settled = false;
     };
@@ -85,7 +85,8 @@ private:
     std::int64_t patience_ = 60;
     bool built_alone_ = false;
     std::optional<std::int64_t> other_builds_since_;  // another process is at it, as far as is known
-    std::vector<std::uint64_t> settled_;  // stamps of files in force, in their order: what looks the same needs no reading
+    std::vector<std::uint64_t>
+        settled_;  // stamps of files in force, in their order: what looks the same needs no reading
 };
 
 }  // namespace mtls

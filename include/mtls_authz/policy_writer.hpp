@@ -70,7 +70,7 @@ struct WrittenFile {
 
 struct WrittenPolicy {
     std::vector<std::unique_ptr<WrittenPartner>> partners;
-    std::size_t identities = 0;                           // of all partners
+    std::size_t identities = 0;                          // of all partners
     SelectorIndexBuilder index{Repeats::kMustBeSingle};  // of all identities, in file order
     RevocationSetBuilder revocations;
     CrlRules crl_rules;

@@ -19,7 +19,7 @@ template <class T>
 class Published {
     // A cache line each.
     struct alignas(64) Place {
-        std::atomic<std::uint64_t> epoch{0};        // 0: free; else when its reader began to look
+        std::atomic<std::uint64_t> epoch{0};      // 0: free; else when its reader began to look
         std::atomic<const void*> value{nullptr};  // what it looks at, once it knows; null before, and when free
     };
 

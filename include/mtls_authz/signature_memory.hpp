@@ -4,28 +4,29 @@
 
 #include <array>
 #include <cstddef>
-#include <cstdint>
 #include <mutex>
 #include <string_view>
 
 namespace mtls {
 
-// Remembers SHA-256 digests of what was verified: of a whole path, or of a certificate and the key that signed it. It
-// says nothing of dates, purposes, revocation or trust, which are asked every time. Of fixed size: what is new takes
-// the place of something old. Thread-safe.
+// Remembers which key signed which certificate, both by their SHA-256. It says nothing of dates, purposes, revocation
+// or trust, which are asked every time. Of fixed size: what is new takes the place of something old. Thread-safe.
 class SignatureMemory {
 public:
     static constexpr std::size_t kPlaces = 4096;
 
-    // Raw digests.
-    bool knows(std::string_view digest) noexcept;
-    void remember(std::string_view digest) noexcept;
+    // Raw digests of 32 bytes.
+    bool knows(std::string_view certificate, std::string_view key) noexcept;
+    void remember(std::string_view certificate, std::string_view key) noexcept;
 
 private:
-    using Digest = std::array<std::uint8_t, 32>;
+    static constexpr std::size_t kDigest = 32;
+    using Pair = std::array<char, 2 * kDigest>;
+    static bool make_pair(std::string_view certificate, std::string_view key, Pair& out) noexcept;
+    Pair& place_of(const Pair& pair) noexcept;
 
     std::mutex mutex_;
-    std::array<Digest, kPlaces> known_{};  // all zero: of nothing
+    std::array<Pair, kPlaces> known_{};  // all zero: of nothing
 };
 
 }  // namespace mtls

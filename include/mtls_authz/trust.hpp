@@ -84,6 +84,10 @@ struct PresentedCertificate {
     X509Ptr leaf;
     std::vector<X509Ptr> helpers;  // from the peer or its session; bounded by the session's limits
     CertificateFacts facts;
+    std::vector<std::string> helper_digests = {};  // SHA-256 of each helper, or none of them
+
+    PresentedCertificate() = default;
+    PresentedCertificate(X509& leaf_certificate, std::vector<X509Ptr> helper_certificates);
 };
 
 // What mod_ssl was given for one virtual host at start.
@@ -91,6 +95,19 @@ struct ServerCas {
     std::vector<X509Ptr> certificates;
     std::shared_ptr<const CrlSet> crls;  // from SSLCARevocationFile and -Path; may be null
     int security_level = 1;
+    std::vector<std::string> digests = {};  // SHA-256 of each certificate, or none of them
+};
+
+// A certificate that may stand on a path, borrowed, with what is known of it.
+struct Link {
+    X509* certificate = nullptr;
+    std::string_view sha256;  // empty: not known
+    std::int64_t not_before = 0;
+    std::int64_t not_after = -1;
+
+    Link(X509* c, std::string_view digest, std::int64_t from, std::int64_t until)
+        : certificate(c), sha256(digest), not_before(from), not_after(until) {}
+    explicit Link(X509* c, std::string_view digest = {});
 };
 
 // The names and keys that the policy knows as CAs. Made by CaDirectoryBuilder; borrowed from the arena that it was kept
@@ -98,8 +115,8 @@ struct ServerCas {
 class CaDirectory {
 public:
     struct Issuer {
-        std::string_view name;                                  // canonical
-        std::string_view key;                                   // SHA-256
+        std::string_view name;                                   // canonical
+        std::string_view key;                                    // SHA-256
         std::span<const AnchorCertificate* const> certificates;  // of this CA: one key, perhaps several dates
         std::span<const TimeWindow> windows;                     // when somebody names each
     };
@@ -136,8 +153,8 @@ private:
     };
     std::span<const Issuer> named(std::string_view name) const;
 
-    std::span<const Issuer> cas_;                             // by name, then by key
-    std::span<const LeafAnchor> leaves_;                      // end-entity anchors, by digest
+    std::span<const Issuer> cas_;                              // by name, then by key
+    std::span<const LeafAnchor> leaves_;                       // end-entity anchors, by digest
     std::span<const AnchorCertificate* const> intermediates_;  // by name
     std::span<const Announced> announced_;
 };
@@ -169,6 +186,7 @@ public:
         if (!known) known = certificate.decode();
         return known.get();
     }
+    Link link(const AnchorCertificate& c) { return {get(c), c.sha256, c.not_before, c.not_after}; }
 
 private:
     std::map<const AnchorCertificate*, X509Ptr> known_;
@@ -189,9 +207,9 @@ NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertifica
 // The strict check of RFC 5280 6, by OpenSSL: purpose, depth 10, security level, and the dates of all CAs at
 // `now`, inclusively (none at kAnyTime). The leaf's own dates are the caller's business.
 struct PathQuestion {
-    X509* leaf = nullptr;
-    std::vector<X509*> trusted;
-    std::vector<X509*> helpers;
+    Link leaf;
+    std::vector<Link> trusted;
+    std::vector<Link> helpers;
     int security_level = 1;
     std::int64_t now = 0;
     int purpose = X509_PURPOSE_SSL_CLIENT;

@@ -302,7 +302,8 @@ std::string issuer_of_broken_crl(const std::string& content) {
 
 std::string CrlSet::add(std::shared_ptr<const Crl> crl, const CasByName& known) {
     const auto named = known(crl->issuer());
-    const auto signed_it = std::find_if(named.begin(), named.end(), [&](const X509Ptr& ca) { return crl->signed_by(*ca); });
+    const auto signed_it =
+        std::find_if(named.begin(), named.end(), [&](const X509Ptr& ca) { return crl->signed_by(*ca); });
     X509* const signer = signed_it != named.end() ? signed_it->get() : nullptr;
     std::vector<std::shared_ptr<const Crl>>& lists = by_issuer_[crl->issuer()];
     for (auto it = lists.begin(); signer != nullptr && it != lists.end();) {

@@ -57,8 +57,8 @@ bool CrlFiles::look(const CasByName& known, std::vector<Diagnostic>& findings) {
     return changed;
 }
 
-bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& known,
-                       CrlSet& into, std::vector<Diagnostic>& findings) {
+bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& known, CrlSet& into,
+                       std::vector<Diagnostic>& findings) {
     constexpr std::size_t kLargestFile = 256UL << 20;
     const auto complain = [&](const std::string& what) {
         findings.push_back({Diagnostic::Severity::kError, {path, 0}, what + ": what was in force stays so"});

@@ -2,6 +2,8 @@
 
 #include <openssl/asn1.h>
 
+#include <algorithm>
+
 #include "mtls_authz/text.hpp"
 
 namespace mtls {
@@ -101,7 +103,18 @@ std::optional<std::u32string> decode_asn1(int tag, std::string_view bytes) {
 
 }  // namespace
 
+namespace {
+
+// Visible ASCII in a type that has it as it stands: nearly all names.
+bool is_plain(int tag, std::string_view bytes) {
+    const bool as_it_stands = tag == V_ASN1_UTF8STRING || tag == V_ASN1_PRINTABLESTRING || tag == V_ASN1_IA5STRING;
+    return as_it_stands && std::all_of(bytes.begin(), bytes.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+}
+
+}  // namespace
+
 std::optional<std::string> asn1_text(int tag, std::string_view bytes) {
+    if (is_plain(tag, bytes)) return std::string(bytes);
     const auto decoded = decode_asn1(tag, bytes);
     if (!decoded) return std::nullopt;
     std::string out;

@@ -167,14 +167,12 @@ ExpectationAnswer check_expectation(const Expectation& e, const Policy& policy, 
 Result<std::shared_ptr<const PresentedCertificate>> read_presented(const std::string& pem, const std::string& file) {
     auto certificates = read_certificates(pem, file);
     if (!certificates) return Error{certificates.error()};
-    auto out = std::make_shared<PresentedCertificate>();
+    X509& leaf = *certificates.value().front().certificate;
     std::vector<X509*> chain;
-    for (const ReadCertificate& c : certificates.value()) chain.push_back(c.certificate.get());
-    out->leaf = share(*chain.front());
-    out->facts = std::move(certificates.value().front().facts);
-    chain.erase(chain.begin());
-    out->helpers = useful_helpers(*out->leaf, chain);
-    return std::shared_ptr<const PresentedCertificate>(std::move(out));
+    for (std::size_t i = 1; i < certificates.value().size(); ++i) {
+        chain.push_back(certificates.value()[i].certificate.get());
+    }
+    return std::make_shared<const PresentedCertificate>(leaf, useful_helpers(leaf, chain));
 }
 
 }  // namespace mtls

@@ -200,8 +200,7 @@ Result<std::string> read_whole_file(const std::string& path, std::size_t limit, 
     std::string content;
     struct stat info {};
     if (stat(path.c_str(), &info) == 0) content.reserve(std::min(limit, static_cast<std::size_t>(info.st_size)));
-    std::string fault =
-        read_pieces(path, limit, trust, [&content](std::string_view piece) { content.append(piece); });
+    std::string fault = read_pieces(path, limit, trust, [&content](std::string_view piece) { content.append(piece); });
     if (!fault.empty()) return Error{std::move(fault)};
     return content;
 }

@@ -100,7 +100,8 @@ private:
     void check_identity(const Partner& partner, const Identity& identity) {
         const std::string both = contradiction_in(identity.selectors);
         if (both.empty()) return;
-        warn(identity.where, "MTLSIdentity of " + std::string(partner.name) + " can never fit: no certificate has both " + both);
+        warn(identity.where,
+             "MTLSIdentity of " + std::string(partner.name) + " can never fit: no certificate has both " + both);
     }
 
     void check_grants(std::span<const Grant> grants) {
@@ -119,7 +120,8 @@ private:
     }
 
     static bool covers(const Grant& wide, const Grant& narrow) {
-        const bool conditions = wide.conditions.empty() || texts_of(wide.conditions.read()) == texts_of(narrow.conditions.read());
+        const bool conditions =
+            wide.conditions.empty() || texts_of(wide.conditions.read()) == texts_of(narrow.conditions.read());
         return conditions && wide.methods.covers(narrow.methods) &&
                std::all_of(narrow.paths.begin(), narrow.paths.end(), [&](const PathPattern& path) {
                    return std::any_of(wide.paths.begin(), wide.paths.end(),
@@ -201,9 +203,10 @@ private:
         for (std::size_t i = 0; i < std::min(wide.size(), kMostCompared); ++i) {
             const auto& [other, where] = wide[i];
             if (other == &partner || !share_an_anchor(partner, *other)) continue;
-            warn(identity.where, "MTLSIdentity of " + std::string(partner.name) + " is covered by that of " + std::string(other->name) + " at " +
-                                     where.str() + ", under a trust anchor that both have: a certificate with " +
-                                     identity.text() + " is ambiguous, and refused");
+            warn(identity.where, "MTLSIdentity of " + std::string(partner.name) + " is covered by that of " +
+                                     std::string(other->name) + " at " + where.str() +
+                                     ", under a trust anchor that both have: a certificate with " + identity.text() +
+                                     " is ambiguous, and refused");
             return true;
         }
         return false;

@@ -3,6 +3,7 @@
 #include <openssl/objects.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdint>
 
 #include "mtls_authz/openssl_types.hpp"
@@ -52,8 +53,13 @@ std::string oid_dotted(const ASN1_OBJECT& object) {
     constexpr std::uint64_t kMore = 0x80, kRootSize = 40, kLastRoot = 2;
     const unsigned char* const bytes = OBJ_get0_data(&object);
     const std::size_t size = OBJ_length(&object);
-    std::string out;
+    // An arc of n bytes has no more than 3 n digits; the first byte makes two arcs.
+    std::string out(3 * size + size + 2, '\0');
+    char* next = out.data();
+    char* const end = next + out.size();
+    const auto put = [&](std::uint64_t number) { next = std::to_chars(next, end, number).ptr; };
     std::uint64_t arc = 0;
+    bool is_first = true;
     bool is_complete = false;
     for (std::size_t i = 0; i < size; ++i) {
         const bool is_padded = bytes[i] == kMore && (i == 0 || is_complete);
@@ -61,12 +67,19 @@ std::string oid_dotted(const ASN1_OBJECT& object) {
         arc = arc << 7 | (bytes[i] & ~kMore);
         is_complete = (bytes[i] & kMore) == 0;
         if (!is_complete) continue;
-        const std::uint64_t root = std::min(arc / kRootSize, kLastRoot);
-        out += out.empty() ? std::to_string(root) + "." + std::to_string(arc - root * kRootSize)
-                           : "." + std::to_string(arc);
+        if (is_first) {
+            const std::uint64_t root = std::min(arc / kRootSize, kLastRoot);
+            put(root);
+            arc -= root * kRootSize;
+        }
+        *next++ = '.';
+        put(arc);
+        is_first = false;
         arc = 0;
     }
-    return is_complete ? out : dotted_by_openssl(object);
+    if (!is_complete) return dotted_by_openssl(object);
+    out.resize(static_cast<std::size_t>(next - out.data()));
+    return out;
 }
 
 std::optional<std::string> oid_from_text(std::string_view text) {

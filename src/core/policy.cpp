@@ -15,9 +15,7 @@ const Partner* Policy::find(std::string_view name) const {
     return found == by_name_.end() || (*found)->name != name ? nullptr : *found;
 }
 
-bool Policy::has_group(std::string_view name) const {
-    return std::binary_search(groups_.begin(), groups_.end(), name);
-}
+bool Policy::has_group(std::string_view name) const { return std::binary_search(groups_.begin(), groups_.end(), name); }
 
 CertificateFile Policy::certificates_of(std::string_view digest) const {
     const auto found = std::lower_bound(certificates_.begin(), certificates_.end(), digest,
@@ -67,10 +65,18 @@ std::vector<const AnchorCertificate*> files_of(const Partner& partner) {
     return out;
 }
 
-std::vector<X509*> helpers_of(const PresentedCertificate& presented) {
-    std::vector<X509*> out;
-    for (const X509Ptr& helper : presented.helpers) out.push_back(helper.get());
+// `digests`: of each, or none.
+std::vector<Link> links_to(const std::vector<X509Ptr>& certificates, const std::vector<std::string>& digests) {
+    std::vector<Link> out;
+    for (std::size_t i = 0; i < certificates.size(); ++i) {
+        const bool known = digests.size() == certificates.size();
+        out.emplace_back(certificates[i].get(), known ? std::string_view(digests[i]) : std::string_view());
+    }
     return out;
+}
+
+std::vector<Link> helpers_of(const PresentedCertificate& presented) {
+    return links_to(presented.helpers, presented.helper_digests);
 }
 
 // Of many certificates, those whose names lead upwards from what was presented: the others need no decoding.
@@ -131,8 +137,8 @@ struct Policy::Candidates {
     std::string last_failure = {};
 
     // The certificates of this partner's anchors that are the nearest CA: what the path may end at.
-    std::vector<X509*> trusted_for(const Match& match) {
-        std::vector<X509*> trusted;
+    std::vector<Link> trusted_for(const Match& match) {
+        std::vector<Link> trusted;
         for (const Anchor& anchor : match.partner->anchors->anchors) {
             if (!anchor.window.contains(now)) continue;
             if (match.identity->anchor && *match.identity->anchor != anchor.file) continue;
@@ -141,26 +147,28 @@ struct Policy::Candidates {
                                             ? !c.is_ca && c.sha256 == presented.facts.sha256
                                             : c.is_ca && std::any_of(nearest.ca_ids.begin(), nearest.ca_ids.end(),
                                                                      [&](const auto& id) { return c.has_ca_id(id); });
-                if (is_nearest) trusted.push_back(in_hand.get(c));
+                if (is_nearest) trusted.push_back(in_hand.link(c));
             }
         }
         return trusted;
     }
 
-    std::vector<X509*> helpers_for(const Match& match) {
-        std::vector<X509*> helpers = helpers_of(presented);
-        for (const AnchorCertificate* c : on_the_way(files_of(*match.partner), presented)) helpers.push_back(in_hand.get(*c));
+    std::vector<Link> helpers_for(const Match& match) {
+        std::vector<Link> helpers = helpers_of(presented);
+        for (const AnchorCertificate* c : on_the_way(files_of(*match.partner), presented))
+            helpers.push_back(in_hand.link(*c));
         return helpers;
     }
 
-    PathAnswer& verify(std::vector<X509*> trusted, std::vector<X509*> helpers) {
-        std::vector<X509*> key = trusted;
+    PathAnswer& verify(std::vector<Link> trusted, std::vector<Link> helpers) {
+        std::vector<X509*> key;
+        for (const Link& link : trusted) key.push_back(link.certificate);
         key.push_back(nullptr);
-        key.insert(key.end(), helpers.begin(), helpers.end());
+        for (const Link& link : helpers) key.push_back(link.certificate);
         const auto found = verified.find(key);
         if (found != verified.end()) return found->second;
         PathAnswer answer =
-            verify_path({presented.leaf.get(), std::move(trusted), std::move(helpers), server.security_level, now});
+            verify_path({leaf_link(), std::move(trusted), std::move(helpers), server.security_level, now});
         if (!answer.ok) last_failure = answer.detail;
         return verified.emplace(std::move(key), std::move(answer)).first->second;
     }
@@ -170,7 +178,7 @@ struct Policy::Candidates {
         auto trusted = trusted_for(match);
         if (!trusted.empty()) {
             // A certificate that is an anchor itself is its own path, whatever was sent with it.
-            auto helpers = nearest.is_leaf_itself ? std::vector<X509*>() : helpers_for(match);
+            auto helpers = nearest.is_leaf_itself ? std::vector<Link>() : helpers_for(match);
             PathAnswer& answer = verify(std::move(trusted), std::move(helpers));
             return answer.ok ? &answer : nullptr;
         }
@@ -189,10 +197,13 @@ struct Policy::Candidates {
         return named ? nullptr : &answer;
     }
 
-    PathAnswer& server_answer(std::vector<X509*> helpers) {
-        std::vector<X509*> trusted;
-        for (const X509Ptr& ca : server.certificates) trusted.push_back(ca.get());
-        return verify(std::move(trusted), std::move(helpers));
+    PathAnswer& server_answer(std::vector<Link> helpers) {
+        return verify(links_to(server.certificates, server.digests), std::move(helpers));
+    }
+
+    Link leaf_link() const {
+        const CertificateFacts& facts = presented.facts;
+        return {presented.leaf.get(), facts.sha256, facts.not_before, facts.not_after};
     }
 };
 
@@ -277,19 +288,22 @@ void narrow(Identification& out, std::int64_t now, std::int64_t at) {
 }  // namespace
 
 // The certificates of the partner's files that may sign indirect CRLs: those with a path to the same anchor.
-std::vector<X509*> Policy::crl_signers(const Partner& partner, const PathAnswer& path,
-                                       const Surroundings& around, CertificatesInHand& in_hand) const {
-    std::vector<X509*> candidates;
-    for (const AnchorCertificate* c : files_of(partner)) candidates.push_back(in_hand.get(*c));
+std::vector<X509*> Policy::crl_signers(const Partner& partner, const PathAnswer& path, const Surroundings& around,
+                                       CertificatesInHand& in_hand) const {
+    std::vector<Link> candidates;
+    for (const AnchorCertificate* c : files_of(partner)) candidates.push_back(in_hand.link(*c));
     std::vector<X509*> signers;
     X509* const anchor = path.chain.back().get();
-    for (X509* candidate : candidates) {
-        const bool is_anchor = X509_cmp(candidate, anchor) == 0;
-        if (is_anchor ||
-            verify_path(
-                {candidate, {anchor}, candidates, around.server.security_level, around.now, X509_PURPOSE_CRL_SIGN})
-                .ok) {
-            signers.push_back(candidate);
+    for (const Link& candidate : candidates) {
+        const bool is_anchor = X509_cmp(candidate.certificate, anchor) == 0;
+        if (is_anchor || verify_path({candidate,
+                                      {Link(anchor)},
+                                      candidates,
+                                      around.server.security_level,
+                                      around.now,
+                                      X509_PURPOSE_CRL_SIGN})
+                             .ok) {
+            signers.push_back(candidate.certificate);
         }
     }
     return signers;
@@ -429,8 +443,8 @@ Identification Policy::identify(const PresentedCertificate& presented, const Sur
             return out;
         }
         out.reason = Reason::kRevoked;
-        out.detail =
-            "MTLSRevoke at " + revocation->where.str() + (revocation->note.empty() ? "" : ": " + std::string(revocation->note));
+        out.detail = "MTLSRevoke at " + revocation->where.str() +
+                     (revocation->note.empty() ? "" : ": " + std::string(revocation->note));
     }
     // An early reason still looks up whom the certificate claims to be, for the log.
     for (const Match& match : matching_identities(facts)) claim(out, match.partner, match.identity);

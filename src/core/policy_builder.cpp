@@ -199,7 +199,8 @@ void PolicyBuilder::add_files(const WatchedFiles& watched, Origin origin) {
     const bool literal = !is_glob(watched.pattern);
     auto found = files_.files_of(watched.pattern);
     if (!literal) {
-        files_read_.insert_or_assign(watched.pattern, WrittenFile{digest_of_names(found), 0, found ? found.value().size() : 0, found.ok()});
+        files_read_.insert_or_assign(
+            watched.pattern, WrittenFile{digest_of_names(found), 0, found ? found.value().size() : 0, found.ok()});
     }
     if (!found) return error(watched.where, "MTLSPolicyFile " + watched.spelled + ": " + found.error());
     if (found.value().empty()) {
@@ -280,10 +281,10 @@ void PolicyBuilder::warn_of_anchors_below_others() {
                 const bool self_issued = c.issuer == c.subject;
                 if (self_issued || above == by_ca.end() || above->second == partner.get()) continue;
                 warning(anchor.where, "MTLSTrustAnchor of " + partner->name + ": the CA \"" +
-                                          escape_for_log(c.subject_text, 200) +
-                                          "\" stands below an anchor of " + above->second->name + " (" +
-                                          above->second->where.str() + "): certificates under it can be " +
-                                          partner->name + "'s, never " + above->second->name + "'s");
+                                          escape_for_log(c.subject_text, 200) + "\" stands below an anchor of " +
+                                          above->second->name + " (" + above->second->where.str() +
+                                          "): certificates under it can be " + partner->name + "'s, never " +
+                                          above->second->name + "'s");
             }
         }
     }

@@ -150,11 +150,9 @@ private:
         policy_.partners_ = arena_.keep(partners);
         std::vector<const Partner*> by_name;
         for (const Partner& partner : policy_.partners_) by_name.push_back(&partner);
-        std::sort(by_name.begin(), by_name.end(),
-                  [](const Partner* a, const Partner* b) { return a->name < b->name; });
+        std::sort(by_name.begin(), by_name.end(), [](const Partner* a, const Partner* b) { return a->name < b->name; });
         policy_.by_name_ = arena_.keep(by_name);
-        std::stable_sort(any_.begin(), any_.end(),
-                         [](const auto& a, const auto& b) { return a.issuer < b.issuer; });
+        std::stable_sort(any_.begin(), any_.end(), [](const auto& a, const auto& b) { return a.issuer < b.issuer; });
         policy_.any_by_issuer_ = arena_.keep(any_);
     }
 

@@ -1,43 +1,35 @@
 #include "mtls_authz/signature_memory.hpp"
 
-#include <algorithm>
+#include <cstdint>
 #include <cstring>
-#include <optional>
 
 namespace mtls {
 
-namespace {
-
-using Digest = std::array<std::uint8_t, 32>;
-
-std::optional<Digest> read(std::string_view digest) {
-    Digest out{};
-    if (digest.size() != out.size()) return std::nullopt;
-    std::memcpy(out.data(), digest.data(), out.size());
-    if (out == Digest{}) return std::nullopt;
-    return out;
+bool SignatureMemory::make_pair(std::string_view certificate, std::string_view key, Pair& out) noexcept {
+    if (certificate.size() != kDigest || key.size() != kDigest) return false;
+    certificate.copy(out.data(), kDigest);
+    key.copy(out.data() + kDigest, kDigest);
+    return out != Pair{};
 }
 
-std::size_t place_of(const Digest& digest) {
+SignatureMemory::Pair& SignatureMemory::place_of(const Pair& pair) noexcept {
     std::uint64_t first = 0;
-    std::memcpy(&first, digest.data(), sizeof first);
-    return first % SignatureMemory::kPlaces;
+    std::memcpy(&first, pair.data(), sizeof first);
+    return known_[first % kPlaces];
 }
 
-}  // namespace
-
-bool SignatureMemory::knows(std::string_view digest) noexcept {
-    const auto wanted = read(digest);
-    if (!wanted) return false;
+bool SignatureMemory::knows(std::string_view certificate, std::string_view key) noexcept {
+    Pair asked;
+    if (!make_pair(certificate, key, asked)) return false;
     const std::lock_guard lock(mutex_);
-    return known_[place_of(*wanted)] == *wanted;
+    return place_of(asked) == asked;
 }
 
-void SignatureMemory::remember(std::string_view digest) noexcept {
-    const auto verified = read(digest);
-    if (!verified) return;
+void SignatureMemory::remember(std::string_view certificate, std::string_view key) noexcept {
+    Pair verified;
+    if (!make_pair(certificate, key, verified)) return;
     const std::lock_guard lock(mutex_);
-    known_[place_of(*verified)] = *verified;
+    place_of(verified) = verified;
 }
 
 }  // namespace mtls

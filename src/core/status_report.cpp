@@ -25,7 +25,8 @@ void collect_partners(const Ledger& ledger, const Policy* policy, StatusReport& 
     if (policy == nullptr) return;
     for (const Partner& partner : policy->partners()) {
         if (report.partners.size() >= kCountedPartners) break;
-        if (!known.contains(partner.name)) report.partners.push_back({std::string(partner.name), true, {}, std::nullopt});
+        if (!known.contains(partner.name))
+            report.partners.push_back({std::string(partner.name), true, {}, std::nullopt});
     }
 }
 

@@ -3,10 +3,11 @@
 #include <openssl/pem.h>
 
 #include <algorithm>
-#include <atomic>
+#include <deque>
 #include <set>
 
 #include "mtls_authz/decoded_certificates.hpp"
+#include "mtls_authz/path_memory.hpp"
 #include "mtls_authz/signature_memory.hpp"
 #include "mtls_authz/text.hpp"
 
@@ -21,21 +22,21 @@ bool exists_at(std::span<const TimeWindow> windows, std::int64_t now) {
     return std::any_of(windows.begin(), windows.end(), [now](const TimeWindow& w) { return w.contains(now); });
 }
 
-SignatureMemory signatures;     // of this process
-DecodedCertificates decoded;    // likewise
+SignatureMemory signatures;   // of this process
+PathMemory paths;             // likewise
+DecodedCertificates decoded;  // likewise
 
 // `digest`, `issuer_key`: SHA-256 of the certificate, and of the issuer's key. `issuer`: gives the issuer, where it is
 // needed.
 template <class Issuer>
 bool signed_by(const X509& certificate, const std::string& digest, std::string_view issuer_key, Issuer&& issuer) {
-    const std::string link = sha256("link" + digest + std::string(issuer_key));
-    if (signatures.knows(link)) return true;
+    if (signatures.knows(digest, issuer_key)) return true;
     const ErrorQueueGuard errors;
     const auto& ca = issuer();
     EVP_PKEY* const key = X509_get0_pubkey(&*ca);
     // X509_verify() caches in the certificate and takes it non-const; its locks make that safe.
     const bool verified = key != nullptr && X509_verify(const_cast<X509*>(&certificate), key) == 1;
-    if (verified) signatures.remember(link);
+    if (verified) signatures.remember(digest, issuer_key);
     return verified;
 }
 
@@ -93,6 +94,11 @@ AnchorCertificate::AnchorCertificate(const AnchorCertificate& other, Arena& aren
       not_after(other.not_after),
       is_ca(other.is_ca) {}
 
+PresentedCertificate::PresentedCertificate(X509& leaf_certificate, std::vector<X509Ptr> helper_certificates)
+    : leaf(share(leaf_certificate)), helpers(std::move(helper_certificates)), facts(read_facts(leaf_certificate)) {
+    for (const X509Ptr& helper : helpers) helper_digests.push_back(certificate_sha256(*helper));
+}
+
 X509Ptr AnchorCertificate::decode() const { return decoded.get(sha256, der); }
 
 // ---- the directory --------------------------------------------------------------------------------------------
@@ -109,7 +115,9 @@ void CaDirectoryBuilder::add(const AnchorCertificate& c, const TimeWindow& windo
     (c.is_ca ? cas_[{c.subject, c.spki_sha256}] : leaves_[c.sha256]).add(c, window);
 }
 
-void CaDirectoryBuilder::add_intermediate(const AnchorCertificate& c) { intermediates_[c.subject].emplace(c.sha256, &c); }
+void CaDirectoryBuilder::add_intermediate(const AnchorCertificate& c) {
+    intermediates_[c.subject].emplace(c.sha256, &c);
+}
 
 CaDirectory CaDirectoryBuilder::finish(Arena& arena) const {
     CaDirectory out;
@@ -269,11 +277,15 @@ NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertifica
     // issuer are certain, whatever the client chose to send or to leave out.
     std::vector<const X509*> level = {presented.leaf.get()};
     std::vector<X509Ptr> held;  // what was decoded
+    std::deque<DistinguishedName> other_names;
     std::map<const X509*, std::string> seen = {{presented.leaf.get(), presented.facts.sha256}};  // with their digests
     for (int depth = 0; depth <= kDeepestPath && !level.empty(); ++depth) {
         std::vector<const X509*> above;
         for (const X509* certificate : level) {
-            const DistinguishedName issuer_name = read_name(*X509_get_issuer_name(certificate));
+            const bool is_leaf = certificate == presented.leaf.get();
+            const DistinguishedName& issuer_name =
+                is_leaf ? presented.facts.issuer
+                        : other_names.emplace_back(read_name(*X509_get_issuer_name(certificate)));
             const auto* issuer =
                 directory.issuer_of(*certificate, seen[certificate], issuer_name, now, nearest.same_name_other_key);
             if (issuer != nullptr) {
@@ -285,18 +297,26 @@ NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertifica
                 }
                 continue;
             }
-            std::vector<X509*> helpers;
+            std::vector<std::pair<X509*, std::string_view>> helpers;  // with their digests, where they are known
             for (const AnchorCertificate* c : directory.intermediates_named(issuer_name.canonical)) {
-                helpers.push_back(held.emplace_back(c->decode()).get());
+                helpers.emplace_back(held.emplace_back(c->decode()).get(), c->sha256);
             }
-            for (const X509Ptr& sent : presented.helpers) helpers.push_back(sent.get());
-            for (X509* helper : helpers) {
+            const bool has_digests = presented.helper_digests.size() == presented.helpers.size();
+            for (std::size_t i = 0; i < presented.helpers.size(); ++i) {
+                const std::string_view digest = has_digests ? presented.helper_digests[i] : std::string_view();
+                helpers.emplace_back(presented.helpers[i].get(), digest);
+            }
+            for (const auto& candidate : helpers) {
+                X509* const helper = candidate.first;
                 if (seen.contains(helper) || !has_basic_constraints_ca(*helper)) continue;
                 if (X509_NAME_cmp(X509_get_issuer_name(certificate), X509_get_subject_name(helper)) != 0) continue;
                 const std::string key = spki_sha256(*helper);
                 if (!signed_by(*certificate, seen[certificate], key, [&] { return helper; })) continue;
                 above.push_back(helper);
-                nearest.above.push_back({seen.emplace(helper, certificate_sha256(*helper)).first->second, key});
+                const std::string digest =
+                    candidate.second.empty() ? certificate_sha256(*helper) : std::string(candidate.second);
+                seen.emplace(helper, digest);
+                nearest.above.push_back({digest, key});
             }
         }
         if (!nearest.ca_ids.empty()) return nearest;
@@ -328,53 +348,31 @@ std::string describe_failure(X509_STORE_CTX* ctx) {
 
 // Those that are valid at `now`. OpenSSL takes the second of notAfter for expired already; RFC 5280 4.1.2.5 includes
 // it.
-std::vector<X509*> valid_at(const std::vector<X509*>& certificates, std::int64_t now) {
-    if (now == kAnyTime) return certificates;
-    std::vector<X509*> out;
-    for (X509* certificate : certificates) {
-        const auto not_before = epoch_of(X509_get0_notBefore(certificate));
-        const auto not_after = epoch_of(X509_get0_notAfter(certificate));
-        if (not_before && not_after && *not_before <= now && now <= *not_after) out.push_back(certificate);
+std::vector<Link> valid_at(const std::vector<Link>& links, std::int64_t now) {
+    std::vector<Link> out;
+    for (const Link& link : links) {
+        if (now == kAnyTime || (link.not_before <= now && now <= link.not_after)) out.push_back(link);
     }
     return out;
 }
 
-std::atomic<X509_STORE_CTX_verify_fn> openssl_verify{nullptr};
-
-// In place of OpenSSL's last step, which verifies the signatures of the path that it has built: the same path, byte for
-// byte, is not verified again. (That step looks at dates too, unless told not to; but then this one is not used.)
-int verify_signatures_once(X509_STORE_CTX* ctx) {
-    STACK_OF(X509)* const chain = X509_STORE_CTX_get0_chain(ctx);
-    std::string path = "path";
-    for (int i = 0; i < sk_X509_num(chain); ++i) path += certificate_sha256(*sk_X509_value(chain, i));
-    const std::string digest = sha256(path);
-    if (signatures.knows(digest)) return 1;
-    const int verified = openssl_verify.load()(ctx);
-    if (verified == 1 && X509_STORE_CTX_get_error(ctx) == X509_V_OK) signatures.remember(digest);
-    return verified;
-}
-
-extern "C" int on_verify_signatures(X509_STORE_CTX* ctx) noexcept {
-    try {
-        return verify_signatures_once(ctx);
-    } catch (const std::exception&) {
-        X509_STORE_CTX_set_error(ctx, X509_V_ERR_OUT_OF_MEM);
-        return 0;
-    }
+std::vector<X509*> certificates_of(const std::vector<Link>& links) {
+    std::vector<X509*> out;
+    for (const Link& link : links) out.push_back(link.certificate);
+    return out;
 }
 
 PathAnswer build_path(const PathQuestion& question, unsigned long flags) {
-    const BorrowedX509Stack trusted = stack_of(question.trusted);
-    const BorrowedX509Stack helpers = stack_of(question.helpers);
+    const BorrowedX509Stack trusted = stack_of(certificates_of(question.trusted));
+    const BorrowedX509Stack helpers = stack_of(certificates_of(question.helpers));
     const X509StorePtr empty_store(X509_STORE_new());
     const X509StoreCtxPtr ctx(X509_STORE_CTX_new());
     PathAnswer answer;
-    if (!empty_store || !ctx || X509_STORE_CTX_init(ctx.get(), empty_store.get(), question.leaf, helpers.get()) != 1) {
+    if (!empty_store || !ctx ||
+        X509_STORE_CTX_init(ctx.get(), empty_store.get(), question.leaf.certificate, helpers.get()) != 1) {
         throw std::bad_alloc();
     }
     X509_STORE_CTX_set0_trusted_stack(ctx.get(), trusted.get());
-    openssl_verify = X509_STORE_CTX_get_verify(ctx.get());
-    if (flags == X509_V_FLAG_NO_CHECK_TIME) X509_STORE_CTX_set_verify(ctx.get(), on_verify_signatures);
     X509_VERIFY_PARAM* const param = X509_STORE_CTX_get0_param(ctx.get());
     X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN | flags);
     X509_VERIFY_PARAM_set_purpose(param, question.purpose);
@@ -399,12 +397,73 @@ PathAnswer build_path(const PathQuestion& question, unsigned long flags) {
 
 }  // namespace
 
+namespace {
+
+// All that a path depends on, in one text; empty where something is not known, or it is too much.
+std::string text_of(const PathQuestion& question) {
+    constexpr std::size_t kMostLinks = 32;
+    if (question.trusted.size() + question.helpers.size() > kMostLinks || question.leaf.sha256.empty()) return {};
+    std::string text = std::to_string(question.purpose) + "," + std::to_string(question.security_level) + "," +
+                       std::to_string(question.trusted.size()) + ":" + std::string(question.leaf.sha256);
+    text.reserve(text.size() + 32 * (question.trusted.size() + question.helpers.size()));
+    for (const auto* links : {&question.trusted, &question.helpers}) {
+        for (const Link& link : *links) {
+            if (link.sha256.empty()) return {};
+            text += link.sha256;
+        }
+    }
+    return text;
+}
+
+// The offered certificate of this number: the trusted ones first.
+X509* offered(const PathQuestion& question, std::size_t number) {
+    const std::size_t trusted = question.trusted.size();
+    return (number < trusted ? question.trusted[number] : question.helpers[number - trusted]).certificate;
+}
+
+void remember(const PathQuestion& question, const std::string& text, const PathAnswer& answer) {
+    PathMemory::Path path{{}, answer.ca_keys, answer.ca_ids};
+    const std::size_t all = question.trusted.size() + question.helpers.size();
+    for (std::size_t i = 1; i < answer.chain.size(); ++i) {
+        std::size_t number = 0;
+        while (number < all && offered(question, number) != answer.chain[i].get()) ++number;
+        if (number == all) return;
+        path.links.push_back(static_cast<std::uint16_t>(number));
+    }
+    paths.remember(text, std::move(path));
+}
+
+PathAnswer recall(const PathQuestion& question, const PathMemory::Path& path) {
+    PathAnswer answer;
+    answer.ok = true;
+    answer.ca_keys = path.ca_keys;
+    answer.ca_ids = path.ca_ids;
+    answer.chain.push_back(share(*question.leaf.certificate));
+    for (const std::uint16_t number : path.links) answer.chain.push_back(share(*offered(question, number)));
+    return answer;
+}
+
+}  // namespace
+
+Link::Link(X509* c, std::string_view digest) : certificate(c), sha256(digest) {
+    const auto from = epoch_of(X509_get0_notBefore(c));
+    const auto until = epoch_of(X509_get0_notAfter(c));
+    if (!from || !until) return;  // valid at no time
+    not_before = *from;
+    not_after = *until;
+}
+
 PathAnswer verify_path(const PathQuestion& question) {
     const ErrorQueueGuard errors;
     PathQuestion current = question;
     current.trusted = valid_at(question.trusted, question.now);
     current.helpers = valid_at(question.helpers, question.now);
+    const std::string text = text_of(current);
+    if (!text.empty()) {
+        if (const auto known = paths.find(text)) return recall(current, *known);
+    }
     PathAnswer answer = build_path(current, X509_V_FLAG_NO_CHECK_TIME);
+    if (answer.ok && !text.empty()) remember(current, text, answer);
     if (answer.ok || question.now == kAnyTime) return answer;
     // With the others back in, OpenSSL says which of them has expired.
     PathAnswer why = build_path(question, 0);

@@ -172,8 +172,7 @@ namespace {
     // Names every member on both sides: a new one does not compile until it is merged.
     const auto& [base_mode, base_allow, base_allow_traits, base_deny, base_deny_traits, base_user, base_env,
                  base_status, base_detail, base_forward, base_provider, base_grant, base_section, base_written,
-                 base_merged] =
-        *static_cast<const DirConfig*>(base_config);
+                 base_merged] = *static_cast<const DirConfig*>(base_config);
     const auto& [mode, allow, allow_traits, deny, deny_traits, user, env, status, detail, forward, provider, grant,
                  section, is_written, is_merged] = *static_cast<const DirConfig*>(add_config);
     DirConfig& out = *pool_new<DirConfig>(pool);

@@ -169,11 +169,7 @@ void TlsConnection::take_certificate() {
     known_grant_ = {};
     known_grant_.copies = copies;
     if (leaf == nullptr) return;
-    auto presented = std::make_shared<PresentedCertificate>();
-    presented->leaf = share(*leaf);
-    presented->helpers = helpers_of(ssl_, *leaf);
-    presented->facts = read_facts(*leaf);
-    certificate_ = std::move(presented);
+    certificate_ = std::make_shared<const PresentedCertificate>(*leaf, helpers_of(ssl_, *leaf));
 }
 
 void register_connection_hooks() {

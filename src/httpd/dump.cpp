@@ -27,7 +27,8 @@ std::string describe(const GateSection& section) {
 
 void dump_policy(apr_pool_t* pool) {
     if (ap_exists_config_define("DUMP_MTLS_POLICY") == 0 || !state().policy) return;
-    std::string out = "# MTLS policy, generation " + std::string(state().policy->generation()) + "\n" + state().policy->render();
+    std::string out =
+        "# MTLS policy, generation " + std::string(state().policy->generation()) + "\n" + state().policy->render();
     for (const GateSection* section : state().sections) out += describe(*section);
     apr_file_t* stdout_file = nullptr;
     if (apr_file_open_stdout(&stdout_file, pool) != APR_SUCCESS) return;

@@ -41,17 +41,11 @@ GrantKey grant_key(request_rec* r, const DirConfig& config) {
                            r->connection->master != nullptr || r->method_number == M_INVALID ||
                            acts_on_all_below(r->method_number);
     // These want the whole decision, each time.
-    const bool is_wanted_whole = config.forward != nullptr || audit_log_for(r, Outcome::kAllow) != nullptr ||
-                                 APLOG_R_IS_LEVEL(r, APLOG_DEBUG);
+    const bool is_wanted_whole =
+        config.forward != nullptr || audit_log_for(r, Outcome::kAllow) != nullptr || APLOG_R_IS_LEVEL(r, APLOG_DEBUG);
     if (asks_more || is_wanted_whole) return {};
-    return {state().live.policy.version(),
-            r->server,
-            r->method_number,
-            r->log,
-            config.is_merged ? nullptr : &config,
-            config.allow,
-            config.deny,
-            env_of(config)};
+    return {state().live.policy.version(),        r->server,    r->method_number, r->log,
+            config.is_merged ? nullptr : &config, config.allow, config.deny,      env_of(config)};
 }
 
 namespace {

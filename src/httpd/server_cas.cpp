@@ -41,7 +41,11 @@ void copy_certificates(server_rec* s, ServerCas& cas, STACK_OF(X509_OBJECT) * lo
         if (!read.ok()) continue;  // such folders hold CRLs and notes as well
         for (ReadCertificate& ca : read.value()) cas.certificates.push_back(std::move(ca.certificate));
     }
-    for (const X509Ptr& ca : cas.certificates) state().live.policy.add_known_ca(*ca);
+    cas.digests.clear();
+    for (const X509Ptr& ca : cas.certificates) {
+        cas.digests.push_back(certificate_sha256(*ca));
+        state().live.policy.add_known_ca(*ca);
+    }
 }
 
 void copy_crls(server_rec* s, ServerCas& cas, STACK_OF(X509_OBJECT) * loaded) {

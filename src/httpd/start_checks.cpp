@@ -371,8 +371,8 @@ void check_anchors(server_rec* s, Findings& findings) {
             for (const AnchorCertificate& c : anchor.certificates) {
                 if (is_known_to(cas, *c.decode()) || ++unknown > kMostNamed) continue;
                 warn(findings, anchor.where,
-                     "MTLSTrustAnchor " + std::string(anchor.file) + " of " + std::string(partner.name) + ": the virtual host '" +
-                         s->server_hostname +
+                     "MTLSTrustAnchor " + std::string(anchor.file) + " of " + std::string(partner.name) +
+                         ": the virtual host '" + s->server_hostname +
                          "' does not know this CA, so the handshake refuses its certificates: add "
                          "it to SSLCACertificateFile");
             }
@@ -407,7 +407,8 @@ int check_after_start(server_rec* main_server) {
     report(findings, main_server);
     ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
                  "mtls_authz: generation %s: %" APR_SIZE_T_FMT " partner(s), %" APR_SIZE_T_FMT " gate(s)",
-                 std::string(state().policy->generation()).c_str(), state().policy->partners().size(), state().sections.size());
+                 std::string(state().policy->generation()).c_str(), state().policy->partners().size(),
+                 state().sections.size());
     return OK;
 }
 

@@ -115,7 +115,8 @@ int add_to_server_status(request_rec* r, int flags) {
 
 extern "C" int on_handler(request_rec* r) {
     // Nearly all differ in the first letter.
-    const bool is_ours = r->handler != nullptr && *r->handler == kHandler[0] && std::string_view(r->handler) == kHandler;
+    const bool is_ours =
+        r->handler != nullptr && *r->handler == kHandler[0] && std::string_view(r->handler) == kHandler;
     return is_ours ? answer_guarded(r) : DECLINED;
 }
 extern "C" int on_server_status(request_rec* r, int flags) {

@@ -31,7 +31,8 @@ plain::Answer decide(const mtls::Policy& policy, const plain::Gate& gate, const 
     static const mtls::Refusals kRefusals;
     static const mtls::CrlSet kCrls;
     const mtls::Identification who = policy.identify(certificate, {kServer, kRefusals, kCrls, now});
-    plain::Answer out{std::string(mtls::word_of(who.reason)), std::string(who.partner != nullptr ? who.partner->name : "")};
+    plain::Answer out{std::string(mtls::word_of(who.reason)),
+                      std::string(who.partner != nullptr ? who.partner->name : "")};
     if (who.reason != mtls::Reason::kGranted) return out;
     const mtls::GateRules allow = {mtls::GateRule::parse_allow("group " + gate.allowed_group).value()};
     const mtls::GateRules deny = {mtls::GateRule::parse_deny("group " + gate.denied_group).value()};

@@ -50,7 +50,7 @@ int main(int argc, char** argv) {
     if (argc < 2 || argc > 3) return 2;
     const std::map<std::string, Target> targets = {
         {"facts", fuzz::facts}, {"policy", fuzz::policy}, {"selector", fuzz::selector}, {"session", fuzz::session},
-        {"path", fuzz::path},   {"crl", fuzz::crl},           {"telling", fuzz::telling}};
+        {"path", fuzz::path},   {"crl", fuzz::crl},       {"telling", fuzz::telling}};
     std::size_t runs = 0;
     for (const auto& [name, target] : targets) {
         for (const auto& file : std::filesystem::directory_iterator(std::string(argv[1]) + "/" + name)) {

@@ -218,8 +218,7 @@ CLAIM(lines_of_several_children_stay_whole_in_a_file_and_in_a_pipe) {
 
 CLAIM(a_reader_that_sleeps_holds_up_no_request_and_what_it_misses_is_counted) {
     Site site;
-    site.start(
-        "MTLSAuditLog \"|/bin/sleep 60\"\n<Location /gate>\n MTLSAllow partner acme\n</Location>\n" + kStatus);
+    site.start("MTLSAuditLog \"|/bin/sleep 60\"\n<Location /gate>\n MTLSAllow partner acme\n</Location>\n" + kStatus);
     const auto dropped = [&] { return dropped_lines(site); };
     CHECK_EQUAL(dropped(), 0);
     TlsClient client(site.httpd.port(), as(world().acme));

@@ -52,8 +52,9 @@ CLAIM(after_a_reload_all_children_together_hold_one_policy) {
     LiveSite site;
     site.httpd.set_log_level("warn mtls_authz:debug");
     site.put("acme.conf", kAcme);
-    site.start("StartServers 4\nServerLimit 4\nMaxRequestWorkers 100\nThreadsPerChild 25\nMinSpareThreads 100\n"
-               "MaxSpareThreads 100\n");
+    site.start(
+        "StartServers 4\nServerLimit 4\nMaxRequestWorkers 100\nThreadsPerChild 25\nMinSpareThreads 100\n"
+        "MaxSpareThreads 100\n");
     const auto moves = [&] { return static_cast<int>(site.times(" replaces ")); };
     const auto settled = [&] {
         pause_for(std::chrono::seconds(2));  // what was there before is given back at the next look

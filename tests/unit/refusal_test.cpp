@@ -171,7 +171,8 @@ CLAIM(crls_are_asked_for_every_certificate_below_the_anchor) {
         CrlSet set;
         for (const std::string& pem : lists) {
             auto decoded = decode_crls(pem);
-            for (X509CrlPtr& list : decoded.value()) set.add(Crl::read(std::move(list)).value(), [](const std::string&) { return std::vector<X509Ptr>(); });
+            for (X509CrlPtr& list : decoded.value())
+                set.add(Crl::read(std::move(list)).value(), [](const std::string&) { return std::vector<X509Ptr>(); });
         }
         return set;
     };

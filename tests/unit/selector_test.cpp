@@ -331,7 +331,7 @@ CLAIM(a_line_is_found_by_the_selector_that_the_fewest_share) {
     SelectorIndexBuilder builder(Repeats::kMustBeSingle);
     for (std::uint32_t i = 0; i < 1000; ++i) {
         builder.add(i, {Selector::parse("O:Acme").value().selector,
-                      Selector::parse("cert-policy:1.2.3." + std::to_string(i)).value().selector});
+                        Selector::parse("cert-policy:1.2.3." + std::to_string(i)).value().selector});
     }
     Arena arena;
     const SelectorIndex index = builder.finish(arena);

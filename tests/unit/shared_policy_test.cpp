@@ -197,7 +197,8 @@ CLAIM(what_is_damaged_is_not_used_and_the_one_before_stays) {
                     // As a process would that was taken over.
                     const std::string_view name = server.live.current()->policy->partners().front().name;
                     const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
-                    auto* const start = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(name.data()) & ~(page - 1));
+                    auto* const start =
+                        reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(name.data()) & ~(page - 1));
                     CHECK(mprotect(start, page, PROT_READ | PROT_WRITE) == 0);
                     const_cast<char*>(name.data())[0] = 'G';
                 }),

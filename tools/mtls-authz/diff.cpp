@@ -25,8 +25,8 @@ Lines lines_of(const Partner& partner, const Policy& policy) {
         if (anchor.window.from) window += " from=" + format_time(*anchor.window.from);
         if (anchor.window.until) window += " until=" + format_time(*anchor.window.until);
         for (const AnchorCertificate& c : anchor.certificates) {
-            out.insert("MTLSTrustAnchor " + escape_for_log(c.subject_text, 200) +
-                       " sha256:" + hex(bytes_of(c.sha256)) + window);
+            out.insert("MTLSTrustAnchor " + escape_for_log(c.subject_text, 200) + " sha256:" + hex(bytes_of(c.sha256)) +
+                       window);
         }
     }
     for (const auto grants : {partner.grants, policy.grants()}) {
@@ -84,7 +84,8 @@ bool tell_partners(const Policy& before, const Policy& after) {
     }
     const auto revocations = [](const Policy& policy) {
         Lines out;
-        for (const RevocationLine& revocation : policy.revocations().all()) out.insert("MTLSRevoke " + revocation.text());
+        for (const RevocationLine& revocation : policy.revocations().all())
+            out.insert("MTLSRevoke " + revocation.text());
         return out;
     };
     different = tell("everybody", "is limited by", revocations(after), revocations(before)) || different;

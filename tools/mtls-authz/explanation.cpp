@@ -30,8 +30,8 @@ void tell_near_misses(const Policy& policy, const CertificateFacts& facts, Expla
 
 void tell_identity(const Identification& who, Explanation& out) {
     if (who.partner != nullptr) {
-        out.steps.push_back("identity: " + std::string(who.partner->name) + ", by MTLSIdentity " + who.identity->text() + " at " +
-                            who.identity->where.str());
+        out.steps.push_back("identity: " + std::string(who.partner->name) + ", by MTLSIdentity " +
+                            who.identity->text() + " at " + who.identity->where.str());
         if (!who.ca_keys.empty())
             out.steps.push_back("path: verified, issued by the key " + hex(bytes_of(who.ca_keys.front())));
         std::string groups;
@@ -52,7 +52,8 @@ void tell_identity(const Identification& who, Explanation& out) {
             files += (files.empty() ? "" : ", ") + std::string(anchor.file);
         }
         if (partner->anchors->uses_mod_ssl) files += (files.empty() ? "" : ", ") + std::string(kModSsl);
-        out.hints.push_back(std::string(partner->name) + " trusts " + files + ": the certificate has no valid path to these");
+        out.hints.push_back(std::string(partner->name) + " trusts " + files +
+                            ": the certificate has no valid path to these");
     }
 }
 
@@ -67,8 +68,8 @@ GateAnswer decide_by_grant(const Identification& who, const std::string& method,
     } else {
         out.steps.push_back("grant: none fits " + method + " " + path);
         for (const GrantedPath& granted : who.grants) {
-            out.hints.push_back("it has MTLSGrant " + granted.grant->methods.text() + " " + std::string(granted.path->text()) +
-                                " at " + granted.grant->where.str());
+            out.hints.push_back("it has MTLSGrant " + granted.grant->methods.text() + " " +
+                                std::string(granted.path->text()) + " at " + granted.grant->where.str());
         }
     }
     return answer;

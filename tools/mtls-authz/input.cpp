@@ -93,13 +93,10 @@ Result<std::shared_ptr<const PresentedCertificate>> read_client(const std::strin
         if (!found) return Error{name + ": " + found.error()};
         for (X509Ptr& certificate : found.value()) certificates.push_back(std::move(certificate));
     }
-    auto out = std::make_shared<PresentedCertificate>();
     std::vector<X509*> chain;
     for (std::size_t i = 1; i < certificates.size(); ++i) chain.push_back(certificates[i].get());
-    out->leaf = std::move(certificates.front());
-    out->facts = read_facts(*out->leaf);
-    out->helpers = useful_helpers(*out->leaf, chain);
-    return std::shared_ptr<const PresentedCertificate>(std::move(out));
+    X509& leaf = *certificates.front();
+    return std::make_shared<const PresentedCertificate>(leaf, useful_helpers(leaf, chain));
 }
 
 PolicyInput read_policy(const std::vector<std::string>& files, const std::string& root) {

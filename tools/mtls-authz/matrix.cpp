@@ -88,7 +88,8 @@ void print_text(const Policy& policy, const std::vector<Row>& rows) {
         const bool granted =
             std::any_of(rows.begin(), rows.end(), [&](const Row& row) { return row.partner == p.name; });
         if (!granted)
-            std::cout << cell(std::string(p.name), partner) << "no grant: only gates that name it, its groups or any-partner\n";
+            std::cout << cell(std::string(p.name), partner)
+                      << "no grant: only gates that name it, its groups or any-partner\n";
     }
 }
 
