@@ -29,8 +29,9 @@ public:
     // Nothing that lies here is ever destroyed, and whoever else looks at it has not made it.
     template <class T>
     std::span<const T> keep(std::span<const T> items) {
+        static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
         if (items.empty()) return {};
-        T* const out = static_cast<T*>(allocate<T>(items.size()));
+        T* const out = static_cast<T*>(allocate(items.size_bytes(), alignof(T)));
         std::uninitialized_copy(items.begin(), items.end(), out);
         return {out, items.size()};
     }
@@ -40,18 +41,13 @@ public:
     }
     template <class T>
     const T* keep_one(const T& item) {
-        return new (allocate<T>(1)) T(item);
+        return keep(std::span<const T>(&item, 1)).data();
     }
 
     // Bytes from the beginning, gaps included.
     std::size_t used() const { return used_; }
 
 private:
-    template <class T>
-    void* allocate(std::size_t count) {
-        static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
-        return allocate(count * sizeof(T), alignof(T));
-    }
     void* allocate(std::size_t size, std::size_t alignment);
     void add_block(std::size_t least);
 

@@ -22,13 +22,14 @@ void give_memory_back() {
 #if __GLIBC_PREREQ(2, 33)
     constexpr std::size_t kPiece = 1UL << 18;
     const std::size_t most = mallinfo2().fordblks / kPiece + 1;
-    const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
     std::vector<std::unique_ptr<char[]>> taken;
     for (std::size_t i = 0; i < most; ++i) {
         taken.push_back(std::make_unique_for_overwrite<char[]>(kPiece));
-        const auto begin = (reinterpret_cast<std::uintptr_t>(taken.back().get()) + page - 1) / page * page;
-        const auto end = (reinterpret_cast<std::uintptr_t>(taken.back().get()) + kPiece) / page * page;
-        madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+        void* begin = taken.back().get();
+        std::size_t size = kPiece;
+        std::align(page, page, begin, size);
+        madvise(begin, size / page * page, MADV_DONTNEED);
     }
     taken.clear();
     malloc_trim(0);

@@ -131,7 +131,8 @@ std::string PolicyMemory::generation() const {
 
 std::string PolicyMemory::checksum(const Part& record, std::size_t part) const {
     Sha256 digest;
-    digest.add({reinterpret_cast<const char*>(&record.policy), sizeof record.policy});
+    const auto address = reinterpret_cast<std::uintptr_t>(record.policy);
+    digest.add({reinterpret_cast<const char*>(&address), sizeof address});
     digest.add({reinterpret_cast<const char*>(&record.used), sizeof record.used});
     digest.add({record.generation, kGeneration});
     digest.add({memory_of(part), record.used});

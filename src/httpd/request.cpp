@@ -177,7 +177,9 @@ bool grant_as_before(request_rec* r, RequestState& request, const DirConfig& con
     const std::int64_t start = start_measuring();
     const KnownGrant* const known = find_known_grant(r, config);
     if (known == nullptr || !known->is_simple || known->key.config != &config) return false;
-    if (!is_plain_path(r->uri) || !has_none_of_ours(r)) return false;
+    if (!is_plain_path(r->uri)) return false;
+    const auto first = add_variables(r, known->handover.variables);
+    if (!first) return false;
     auto* const request = new (apr_palloc(r->pool, sizeof(RequestState))) RequestState;
     request->decided_for = r->per_dir_config;
     request->decided_path = r->uri;
@@ -185,7 +187,7 @@ bool grant_as_before(request_rec* r, RequestState& request, const DirConfig& con
     request->handover = &known->handover;
     request->is_settled = true;
     request->variables = known->handover.variables;
-    request->first_variable = add_variables(r, known->handover.variables);
+    request->first_variable = *first;
     ap_set_module_config(r->request_config, &mtls_authz_module, request);
     account_for_known_grant(known->partner, nanoseconds_since(start));
     return true;

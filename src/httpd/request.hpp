@@ -40,20 +40,20 @@ struct ProviderFinding {
 struct RequestState {
     const ap_conf_vector_t* decided_for = nullptr;  // the merged configuration that `reason` is about
     const char* decided_path = nullptr;             // and for this path
-    Reason reason = Reason::kInternalError;
-    const Handover* handover = nullptr;          // after a grant by a gate, a provider or AuthType MTLS
-    std::span<const Variable> variables;         // MTLS_*, as they were set last
-    std::size_t first_variable = 0;              // where the first of them stands
-    std::span<const Capture> captures;           // MATCH_*, as they were before .htaccess could change them
-    std::optional<Reason> denied_for;            // why this module denied the request
-    Account* pending = nullptr;                  // written to the audit log when the request is logged
-    const ProviderFinding* satisfied = nullptr;  // the first of each kind
+    const Handover* handover = nullptr;             // after a grant by a gate, a provider or AuthType MTLS
+    std::span<const Variable> variables;            // MTLS_*, as they were set last
+    std::size_t first_variable = 0;                 // where the first of them stands
+    std::span<const Capture> captures;              // MATCH_*, as they were before .htaccess could change them
+    Account* pending = nullptr;                     // written to the audit log when the request is logged
+    const ProviderFinding* satisfied = nullptr;     // the first of each kind
     const ProviderFinding* refused = nullptr;
     bool is_settled = false;      // granted as the one before on its connection, and nothing more is to be done
     bool provider_asked = false;  // a Require mtls-* was evaluated for this request
     bool reaches_below = false;   // a WebDAV method that acts on all below: grants have to reach there too
     bool fixups_done = false;
     bool handler_started = false;
+    std::optional<Reason> denied_for;  // why this module denied the request
+    Reason reason = Reason::kInternalError;
 };
 RequestState& request_state(request_rec* r);
 // Null where nothing is kept yet.

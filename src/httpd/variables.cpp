@@ -66,20 +66,19 @@ std::size_t set_variables(request_rec* r, std::span<const Variable> variables, b
             ++i;
         }
     }
-    return add_variables(r, variables);
+    const int first = all->nelts;
+    for (const Variable& variable : variables) apr_table_addn(table, variable.name, variable.value);
+    return static_cast<std::size_t>(first);
 }
 
-bool has_none_of_ours(const request_rec* r) noexcept {
-    const Entries all = entries_of(r->subprocess_env);
+std::optional<std::size_t> add_variables(request_rec* r, std::span<const Variable> variables) noexcept {
+    apr_table_t* const table = r->subprocess_env;
+    const Entries all = entries_of(table);
     const apr_table_entry_t* entry = all.first;
     while (entry != all.last && !is_ours(entry->key, false)) ++entry;
-    return entry == all.last;
-}
-
-std::size_t add_variables(request_rec* r, std::span<const Variable> variables) noexcept {
-    const int first = apr_table_elts(r->subprocess_env)->nelts;
-    for (const Variable& variable : variables) apr_table_addn(r->subprocess_env, variable.name, variable.value);
-    return static_cast<std::size_t>(first);
+    if (entry != all.last) return std::nullopt;
+    for (const Variable& variable : variables) apr_table_addn(table, variable.name, variable.value);
+    return static_cast<std::size_t>(all.last - all.first);
 }
 
 bool stand_as_set(const request_rec* r, std::span<const Variable> variables, std::size_t first, bool with_redirects) {

@@ -1,6 +1,7 @@
 // MTLS_*: what the application and the configuration behind the gate are told, in the request's environment.
 #pragma once
 
+#include <optional>
 #include <span>
 
 #include "httpd.hpp"
@@ -28,9 +29,8 @@ std::span<const Variable> granted_variables(request_rec* r, const Decision& deci
 // Puts these, and no others, in the place of whatever bears such a name; `with_redirects`: or bore it in the request
 // that a redirect came from. Returns where the first of them stands.
 std::size_t set_variables(request_rec* r, std::span<const Variable> variables, bool with_redirects);
-// The same where nothing bears such a name.
-bool has_none_of_ours(const request_rec* r) noexcept;
-std::size_t add_variables(request_rec* r, std::span<const Variable> variables) noexcept;
+// The same where nothing bears such a name; elsewhere nothing is put there.
+std::optional<std::size_t> add_variables(request_rec* r, std::span<const Variable> variables) noexcept;
 
 // Whether they stand where set_variables() has put them, and nobody has added others since.
 bool stand_as_set(const request_rec* r, std::span<const Variable> variables, std::size_t first, bool with_redirects);
