@@ -7,6 +7,8 @@
 #include <mutex>
 #include <string_view>
 
+#include "mtls_authz/openssl_types.hpp"
+
 namespace mtls {
 
 // Remembers which key signed which certificate, both by their SHA-256. It says nothing of dates, purposes, revocation
@@ -28,5 +30,22 @@ private:
     std::mutex mutex_;
     std::array<Pair, kPlaces> known_{};  // all zero: of nothing
 };
+
+// Of this process.
+SignatureMemory& signatures();
+
+// Whether a key signed a certificate. `digest`, `key_digest`: their SHA-256. `issuer`: gives a certificate with that
+// key, where one is needed.
+template <class Issuer>
+bool is_signed_by(const X509& certificate, std::string_view digest, std::string_view key_digest, Issuer&& issuer) {
+    if (signatures().knows(digest, key_digest)) return true;
+    const ErrorQueueGuard errors;
+    const auto& ca = issuer();
+    EVP_PKEY* const key = X509_get0_pubkey(&*ca);
+    // X509_verify() caches in the certificate and takes it non-const; its locks make that safe.
+    const bool verified = key != nullptr && X509_verify(const_cast<X509*>(&certificate), key) == 1;
+    if (verified) signatures().remember(digest, key_digest);
+    return verified;
+}
 
 }  // namespace mtls

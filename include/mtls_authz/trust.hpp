@@ -5,79 +5,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
-#include <set>
-#include <span>
 #include <string>
 #include <string_view>
-#include <tuple>
-#include <utility>
 #include <vector>
 
-#include "mtls_authz/arena.hpp"
-#include "mtls_authz/calendar.hpp"
-#include "mtls_authz/certificate_facts.hpp"
+#include "mtls_authz/ca_directory.hpp"
 #include "mtls_authz/crl.hpp"
-#include "mtls_authz/openssl_types.hpp"
-#include "mtls_authz/result.hpp"
 
 namespace mtls {
-
-// In place of a file: the CAs that mod_ssl was given.
-constexpr std::string_view kModSsl = "mod_ssl";
-
-// One of a PEM file.
-struct ReadCertificate {
-    X509Ptr certificate;
-    CertificateFacts facts;
-    bool is_ca = false;  // basicConstraints says CA; anything else stands for exactly itself and issues nothing
-};
-
-// Reads all certificates of one PEM file. An error where there is none, or one that cannot be read.
-Result<std::vector<ReadCertificate>> read_certificates(const std::string& pem, const std::string& file);
-
-// A certificate of an anchor or intermediate file, as a policy keeps it: borrowed from the policy's arena.
-struct AnchorCertificate {
-    std::string_view der;
-    std::string_view sha256;       // raw, of the whole
-    std::string_view spki_sha256;  // and of its key
-    std::string_view subject;      // canonical
-    std::string_view issuer;       // canonical
-    std::string_view subject_text;
-    std::int64_t not_before = 0;
-    std::int64_t not_after = 0;
-    bool is_ca = false;
-
-    AnchorCertificate() = default;
-    AnchorCertificate(const ReadCertificate& read, Arena& arena);
-    AnchorCertificate(const AnchorCertificate& other, Arena& arena);  // the same elsewhere
-
-    // A CA is its name and its key (RFC 5280 6.1.1 (d)): certificates of one CA share this.
-    std::string ca_id() const { return std::string(spki_sha256) + std::string(subject); }
-    bool has_ca_id(std::string_view id) const {
-        return id.starts_with(spki_sha256) && id.substr(spki_sha256.size()) == subject;
-    }
-    // Those that this process has decoded lately it still has.
-    X509Ptr decode() const;
-};
-
-// What one file holds, shared by all lines that name it.
-using CertificateFile = std::span<const AnchorCertificate>;
-
-// One file of one MTLSTrustAnchor line.
-struct Anchor {
-    std::string_view file;  // as it is spelled in the directive: `anchor=` refers to it by that
-    Place where;
-    TimeWindow window;  // outside of it the anchor does not exist
-    CertificateFile certificates;
-};
-
-// The anchors of one partner, or the default ones that several share.
-struct AnchorSet {
-    std::span<const Anchor> anchors;
-    bool uses_mod_ssl = false;
-    Place where;
-};
 
 // What a client presented: the leaf, and helpers that say nothing until a path uses them.
 struct PresentedCertificate {
@@ -108,74 +43,6 @@ struct Link {
     Link(X509* c, std::string_view digest, std::int64_t from, std::int64_t until)
         : certificate(c), sha256(digest), not_before(from), not_after(until) {}
     explicit Link(X509* c, std::string_view digest = {});
-};
-
-// The names and keys that the policy knows as CAs. Made by CaDirectoryBuilder; borrowed from the arena that it was kept
-// in.
-class CaDirectory {
-public:
-    struct Issuer {
-        std::string_view name;                                   // canonical
-        std::string_view key;                                    // SHA-256
-        std::span<const AnchorCertificate* const> certificates;  // of this CA: one key, perhaps several dates
-        std::span<const TimeWindow> windows;                     // when somebody names each
-    };
-    // The named CA that issued `certificate`: name and signature; nullptr where none did, or none exists at `now`.
-    // `same_name` is set where a CA of that name is known, but another key signed.
-    // `digest`: SHA-256 of the certificate.
-    const Issuer* issuer_of(const X509& certificate, const std::string& digest, const DistinguishedName& issuer_name,
-                            std::int64_t now, bool& same_name) const;
-    bool knows_leaf(std::string_view sha256, std::int64_t now) const;
-    bool names(std::string_view ca_id, std::int64_t now) const;
-
-    // Of an MTLSIntermediate, by canonical name: leads to others, and is trusted by nobody for that.
-    std::span<const AnchorCertificate* const> intermediates_named(std::string_view name) const;
-    // Every CA of that name, trusted or not: who may have signed a CRL.
-    std::vector<X509Ptr> cas_named(std::string_view name) const;
-
-    // For the handshake: the anchors that may be the issuers of one of these, by name, and the leaf (the first) where
-    // it is an anchor itself.
-    std::vector<X509Ptr> anchors_for(const std::vector<X509*>& chain, std::int64_t now) const;
-    // The names that a client looks for when it chooses its certificate (RFC 8446 4.2.4), encoded: of CAs their own, of
-    // end-entity anchors their issuer's. Each once. Nothing where they are more than `limit` bytes, as a handshake
-    // message carries them.
-    std::optional<std::vector<std::string_view>> announced_names(std::size_t limit, std::int64_t now) const;
-
-private:
-    friend class CaDirectoryBuilder;
-    struct LeafAnchor {
-        std::string_view sha256;
-        std::span<const TimeWindow> windows;
-    };
-    struct Announced {
-        std::string_view encoded;
-        std::span<const TimeWindow> windows;
-    };
-    std::span<const Issuer> named(std::string_view name) const;
-
-    std::span<const Issuer> cas_;                              // by name, then by key
-    std::span<const LeafAnchor> leaves_;                       // end-entity anchors, by digest
-    std::span<const AnchorCertificate* const> intermediates_;  // by name
-    std::span<const Announced> announced_;
-};
-
-class CaDirectoryBuilder {
-public:
-    // Certificates have to lie where the directory will. Once more within the same window, one is known already.
-    void add(const AnchorCertificate& certificate, const TimeWindow& window);
-    void add_intermediate(const AnchorCertificate& certificate);
-    CaDirectory finish(Arena& arena) const;
-
-private:
-    struct Named {
-        std::vector<const AnchorCertificate*> certificates;
-        std::vector<TimeWindow> windows;
-        std::set<std::tuple<const AnchorCertificate*, std::int64_t, std::int64_t>> known = {};
-        void add(const AnchorCertificate& certificate, const TimeWindow& window);
-    };
-    std::map<std::pair<std::string_view, std::string_view>, Named> cas_;  // by name and key
-    std::map<std::string_view, Named> leaves_;
-    std::map<std::string_view, std::map<std::string_view, const AnchorCertificate*>> intermediates_;  // by digest
 };
 
 // Certificates of the policy, decoded for as long as one question needs them.

@@ -5,6 +5,11 @@
 
 namespace mtls {
 
+SignatureMemory& signatures() {
+    static SignatureMemory of_process;
+    return of_process;
+}
+
 bool SignatureMemory::make_pair(std::string_view certificate, std::string_view key, Pair& out) noexcept {
     if (certificate.size() != kDigest || key.size() != kDigest) return false;
     certificate.copy(out.data(), kDigest);

@@ -1,12 +1,8 @@
 #include "mtls_authz/trust.hpp"
 
-#include <openssl/pem.h>
-
 #include <algorithm>
 #include <deque>
-#include <set>
 
-#include "mtls_authz/decoded_certificates.hpp"
 #include "mtls_authz/path_memory.hpp"
 #include "mtls_authz/signature_memory.hpp"
 #include "mtls_authz/text.hpp"
@@ -18,233 +14,13 @@ namespace {
 // RFC 5280 sets no limit; mod_ssl's default is 1, and no partner's PKI comes near ten.
 constexpr int kDeepestPath = 10;
 
-bool exists_at(std::span<const TimeWindow> windows, std::int64_t now) {
-    return std::any_of(windows.begin(), windows.end(), [now](const TimeWindow& w) { return w.contains(now); });
-}
-
-SignatureMemory signatures;   // of this process
-PathMemory paths;             // likewise
-DecodedCertificates decoded;  // likewise
-
-// `digest`, `issuer_key`: SHA-256 of the certificate, and of the issuer's key. `issuer`: gives the issuer, where it is
-// needed.
-template <class Issuer>
-bool signed_by(const X509& certificate, const std::string& digest, std::string_view issuer_key, Issuer&& issuer) {
-    if (signatures.knows(digest, issuer_key)) return true;
-    const ErrorQueueGuard errors;
-    const auto& ca = issuer();
-    EVP_PKEY* const key = X509_get0_pubkey(&*ca);
-    // X509_verify() caches in the certificate and takes it non-const; its locks make that safe.
-    const bool verified = key != nullptr && X509_verify(const_cast<X509*>(&certificate), key) == 1;
-    if (verified) signatures.remember(digest, issuer_key);
-    return verified;
-}
-
-bool has_basic_constraints_ca(const X509& certificate) {
-    constexpr int kByBasicConstraints = 1;
-    return X509_check_ca(const_cast<X509*>(&certificate)) == kByBasicConstraints;
-}
+PathMemory paths;  // of this process
 
 }  // namespace
-
-Result<std::vector<ReadCertificate>> read_certificates(const std::string& pem, const std::string& file) {
-    const ErrorQueueGuard errors;
-    const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-    std::vector<ReadCertificate> out;
-    for (;;) {
-        X509Ptr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
-        if (!certificate) break;
-        ReadCertificate read;
-        read.facts = read_facts(*certificate);
-        // Fills OpenSSL's cache of extensions now, once, instead of under a lock in a request.
-        X509_check_purpose(certificate.get(), -1, 0);
-        read.is_ca = has_basic_constraints_ca(*certificate);
-        read.certificate = std::move(certificate);
-        out.push_back(std::move(read));
-    }
-    const unsigned long last = ERR_peek_last_error();
-    const bool at_end = ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE;
-    if (!at_end || out.empty()) {
-        return Error{"'" + file + "' " +
-                     (out.empty() ? "holds no PEM certificate" : "holds a certificate that cannot be read") +
-                     ": expected one or more blocks of -----BEGIN CERTIFICATE-----"};
-    }
-    return out;
-}
-
-AnchorCertificate::AnchorCertificate(const ReadCertificate& read, Arena& arena)
-    : der(arena.keep(encode(i2d_X509, *read.certificate))),
-      sha256(arena.keep(read.facts.sha256)),
-      spki_sha256(arena.keep(read.facts.spki_sha256)),
-      subject(arena.keep(read.facts.subject.canonical)),
-      issuer(arena.keep(read.facts.issuer.canonical)),
-      subject_text(arena.keep(read.facts.subject.text())),
-      not_before(read.facts.not_before),
-      not_after(read.facts.not_after),
-      is_ca(read.is_ca) {}
-
-AnchorCertificate::AnchorCertificate(const AnchorCertificate& other, Arena& arena)
-    : der(arena.keep(other.der)),
-      sha256(arena.keep(other.sha256)),
-      spki_sha256(arena.keep(other.spki_sha256)),
-      subject(arena.keep(other.subject)),
-      issuer(arena.keep(other.issuer)),
-      subject_text(arena.keep(other.subject_text)),
-      not_before(other.not_before),
-      not_after(other.not_after),
-      is_ca(other.is_ca) {}
 
 PresentedCertificate::PresentedCertificate(X509& leaf_certificate, std::vector<X509Ptr> helper_certificates)
     : leaf(share(leaf_certificate)), helpers(std::move(helper_certificates)), facts(read_facts(leaf_certificate)) {
     for (const X509Ptr& helper : helpers) helper_digests.push_back(certificate_sha256(*helper));
-}
-
-X509Ptr AnchorCertificate::decode() const { return decoded.get(sha256, der); }
-
-// ---- the directory --------------------------------------------------------------------------------------------
-
-void CaDirectoryBuilder::Named::add(const AnchorCertificate& certificate, const TimeWindow& window) {
-    const bool is_new =
-        known.emplace(&certificate, window.from.value_or(INT64_MIN), window.until.value_or(INT64_MAX)).second;
-    if (!is_new) return;
-    certificates.push_back(&certificate);
-    windows.push_back(window);
-}
-
-void CaDirectoryBuilder::add(const AnchorCertificate& c, const TimeWindow& window) {
-    (c.is_ca ? cas_[{c.subject, c.spki_sha256}] : leaves_[c.sha256]).add(c, window);
-}
-
-void CaDirectoryBuilder::add_intermediate(const AnchorCertificate& c) {
-    intermediates_[c.subject].emplace(c.sha256, &c);
-}
-
-CaDirectory CaDirectoryBuilder::finish(Arena& arena) const {
-    CaDirectory out;
-    struct Announcement {
-        std::string encoded;
-        std::vector<TimeWindow> windows;
-    };
-    std::map<std::string_view, Announcement> announcements;
-    const auto announce = [&](std::string_view name, const Named& by, auto name_of) {
-        Announcement& a = announcements[name];
-        if (a.encoded.empty()) a.encoded = encode(i2d_X509_NAME, *name_of(by.certificates.front()->decode().get()));
-        a.windows.insert(a.windows.end(), by.windows.begin(), by.windows.end());
-    };
-    std::vector<CaDirectory::Issuer> cas;
-    for (const auto& [id, named] : cas_) {
-        cas.push_back({id.first, id.second, arena.keep(named.certificates), arena.keep(named.windows)});
-        announce(id.first, named, X509_get_subject_name);
-    }
-    std::vector<CaDirectory::LeafAnchor> leaves;
-    for (const auto& [digest, named] : leaves_) {
-        leaves.push_back({digest, arena.keep(named.windows)});
-        announce(named.certificates.front()->issuer, named, X509_get_issuer_name);
-    }
-    std::vector<const AnchorCertificate*> intermediates;
-    for (const auto& [name, by_digest] : intermediates_) {
-        for (const auto& [digest, c] : by_digest) intermediates.push_back(c);
-    }
-    std::vector<CaDirectory::Announced> announced;
-    for (const auto& [name, a] : announcements) {
-        announced.push_back({arena.keep(a.encoded), arena.keep(a.windows)});
-    }
-    out.cas_ = arena.keep(cas);
-    out.leaves_ = arena.keep(leaves);
-    out.intermediates_ = arena.keep(intermediates);
-    out.announced_ = arena.keep(announced);
-    return out;
-}
-
-namespace {
-
-// The items of a sorted sequence whose name, as `name_of` gives it, is this.
-template <class T, class NameOf>
-std::span<const T> equal_to(std::span<const T> sorted, std::string_view name, NameOf name_of) {
-    const auto first = std::lower_bound(sorted.begin(), sorted.end(), name,
-                                        [&](const T& item, std::string_view n) { return name_of(item) < n; });
-    const auto last = std::find_if(first, sorted.end(), [&](const T& item) { return name_of(item) != name; });
-    return {first, last};
-}
-
-constexpr std::size_t kDigest = 32;
-
-}  // namespace
-
-std::span<const CaDirectory::Issuer> CaDirectory::named(std::string_view name) const {
-    return equal_to(cas_, name, [](const Issuer& ca) { return ca.name; });
-}
-
-std::span<const AnchorCertificate* const> CaDirectory::intermediates_named(std::string_view name) const {
-    return equal_to(intermediates_, name, [](const AnchorCertificate* c) { return c->subject; });
-}
-
-std::vector<X509Ptr> CaDirectory::cas_named(std::string_view name) const {
-    std::vector<X509Ptr> out;
-    for (const Issuer& ca : named(name)) {
-        for (const AnchorCertificate* c : ca.certificates) out.push_back(c->decode());
-    }
-    for (const AnchorCertificate* c : intermediates_named(name)) {
-        if (c->is_ca) out.push_back(c->decode());
-    }
-    return out;
-}
-
-const CaDirectory::Issuer* CaDirectory::issuer_of(const X509& certificate, const std::string& digest,
-                                                  const DistinguishedName& issuer_name, std::int64_t now,
-                                                  bool& same_name) const {
-    const auto candidates = named(issuer_name.canonical);
-    bool known_key = false;
-    for (const Issuer& issuer : candidates) {
-        const auto decode = [&] { return issuer.certificates.front()->decode(); };
-        if (!signed_by(certificate, digest, issuer.key, decode)) continue;
-        known_key = true;
-        if (exists_at(issuer.windows, now)) return &issuer;
-    }
-    if (!candidates.empty() && !known_key) same_name = true;
-    return nullptr;
-}
-
-bool CaDirectory::knows_leaf(std::string_view sha256, std::int64_t now) const {
-    const auto found = equal_to(leaves_, sha256, [](const LeafAnchor& leaf) { return leaf.sha256; });
-    return !found.empty() && exists_at(found.front().windows, now);
-}
-
-bool CaDirectory::names(std::string_view ca_id, std::int64_t now) const {
-    const std::string_view key = ca_id.substr(0, kDigest);
-    const auto found = named(ca_id.substr(key.size()));
-    return std::any_of(found.begin(), found.end(),
-                       [&](const Issuer& ca) { return ca.key == key && exists_at(ca.windows, now); });
-}
-
-std::vector<X509Ptr> CaDirectory::anchors_for(const std::vector<X509*>& chain, std::int64_t now) const {
-    std::vector<X509Ptr> out;
-    if (chain.empty()) return out;
-    if (knows_leaf(certificate_sha256(*chain.front()), now)) out.push_back(share(*chain.front()));
-    std::set<std::string> seen;
-    for (X509* certificate : chain) {
-        const std::string name = read_name(*X509_get_issuer_name(certificate)).canonical;
-        if (!seen.insert(name).second) continue;
-        for (const Issuer& issuer : named(name)) {
-            for (std::size_t i = 0; i < issuer.certificates.size(); ++i) {
-                if (issuer.windows[i].contains(now)) out.push_back(issuer.certificates[i]->decode());
-            }
-        }
-    }
-    return out;
-}
-
-std::optional<std::vector<std::string_view>> CaDirectory::announced_names(std::size_t limit, std::int64_t now) const {
-    constexpr std::size_t kLength = 2;  // bytes before each name
-    std::vector<std::string_view> out;
-    std::size_t size = 0;
-    for (const Announced& name : announced_) {
-        if (!exists_at(name.windows, now)) continue;
-        size += name.encoded.size() + kLength;
-        if (size > limit) return std::nullopt;
-        out.push_back(name.encoded);
-    }
-    return out;
 }
 
 namespace {
@@ -258,7 +34,7 @@ void add_server_issuers(const ServerCas& server, const std::map<const X509*, std
             const auto& [certificate, digest] = known;
             if (X509_NAME_cmp(X509_get_issuer_name(certificate), X509_get_subject_name(ca.get())) != 0) return false;
             if (key.empty()) key = spki_sha256(*ca);
-            return signed_by(*certificate, digest, key, [&]() -> const X509Ptr& { return ca; });
+            return is_signed_by(*certificate, digest, key, [&]() -> const X509Ptr& { return ca; });
         });
         if (issued) above.push_back({certificate_sha256(*ca), key});
     }
@@ -308,10 +84,10 @@ NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertifica
             }
             for (const auto& candidate : helpers) {
                 X509* const helper = candidate.first;
-                if (seen.contains(helper) || !has_basic_constraints_ca(*helper)) continue;
+                if (seen.contains(helper) || !says_it_is_a_ca(*helper)) continue;
                 if (X509_NAME_cmp(X509_get_issuer_name(certificate), X509_get_subject_name(helper)) != 0) continue;
                 const std::string key = spki_sha256(*helper);
-                if (!signed_by(*certificate, seen[certificate], key, [&] { return helper; })) continue;
+                if (!is_signed_by(*certificate, seen[certificate], key, [&] { return helper; })) continue;
                 above.push_back(helper);
                 const std::string digest =
                     candidate.second.empty() ? certificate_sha256(*helper) : std::string(candidate.second);
