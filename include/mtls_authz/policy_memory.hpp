@@ -27,8 +27,6 @@ public:
     PolicyMemory(const PolicyMemory&) = delete;
     PolicyMemory& operator=(const PolicyMemory&) = delete;
 
-    std::size_t capacity() const { return capacity_; }
-
     // Counts what came into force, from 1; 0: nothing yet.
     std::uint64_t serial() const;
 

@@ -43,6 +43,9 @@ public:
     // Whether the policy in force, which build() or look() returned, is this process's alone.
     bool built_alone() const { return built_alone_; }
 
+    // Whether the files hold what is in force. Not thread-safe.
+    bool is_in_force();
+
     // Another process has built this one from the files as they are now, or were just now.
     void follow(std::shared_ptr<const Policy> policy);
     // Nothing is in force any more: whatever the files hold is new.
@@ -73,7 +76,6 @@ private:
     std::shared_ptr<const Policy> put_in_force(Draft& draft);
     bool must_wait(PolicyMemory* memory, std::shared_ptr<PolicyMemory::Filling>& filling);
     bool holds(const std::string& name, std::size_t limit, std::string_view digest, std::uint64_t& settled);
-    bool is_in_force();
     bool is_drafted();
 
     std::string root_;

@@ -70,6 +70,7 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
         return place;
     });
     if (!policy) return nullptr;
+    if (source_.built_alone()) memory_ = nullptr;
     if (memory_) seen_serial_ = memory_->serial();
     take(std::move(policy));
     revocation_files_.look(reported);
@@ -121,6 +122,8 @@ LookOutcome LivePolicy::join_siblings() {
 // To what another process has built for all.
 bool LivePolicy::follow(std::vector<Diagnostic>& findings) {
     if (!memory_ || memory_->serial() == seen_serial_) return false;
+    // Whoever waited for one that hangs, and has built its own since, is not led back by it.
+    if (source_.built_alone() && source_.is_in_force()) return false;
     PolicyMemory::Taken taken = memory_->take();
     seen_serial_ = taken.serial;
     if (!taken.fault.empty()) {
