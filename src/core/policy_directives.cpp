@@ -161,7 +161,7 @@ void PolicyBuilder::intermediate(const Directive& d, WrittenPartner& partner) {
         CertificateFile certificates;
         if (!read_file(d, file, certificates)) continue;
         partner.intermediate_files.push_back(file);
-        partner.intermediates.push_back(std::move(certificates));
+        partner.intermediates.push_back(certificates);
     }
 }
 

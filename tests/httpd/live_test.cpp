@@ -86,6 +86,29 @@ CLAIM(after_a_reload_all_children_together_hold_one_policy) {
     }
 }
 
+CLAIM(a_policy_that_outgrows_what_children_share_leaves_the_old_one_and_the_log_says_what_to_do) {
+    LiveSite site;
+    site.put("acme.conf", kAcme);
+    site.start();
+    TlsClient acme(site.httpd.port(), as(world().acme)), globex(site.httpd.port(), as(world().globex));
+    CHECK_EQUAL(acme.get("/gate/a").status, 200);
+    // More than the 64 MiB that there is room for beside a policy of one line.
+    std::string lines = "MTLSTrustAnchor globex.pem\nMTLSIdentity DNS:api.globex.example\n";
+    for (int i = 0; i < 1000000; ++i) lines += "MTLSIdentity DNS:h" + std::to_string(i) + ".globex.example\n";
+    site.put("globex.conf", partner("globex", lines));
+    // It takes seconds to read.
+    const auto said = [&site](const std::string& text) {
+        return site.httpd.wait_for_log(text) || site.httpd.wait_for_log(text) || site.httpd.wait_for_log(text);
+    };
+    CHECK(said("the policy has outgrown the memory that the server's processes share (64 MiB): restart the server"));
+    CHECK(said("the policy files are refused: generation "));
+    CHECK_EQUAL(acme.get("/gate/b").status, 200);
+    CHECK_EQUAL(globex.get("/gate/b").status, 403);
+    site.put("globex.conf", kGlobex);
+    becomes([&] { return globex.get("/gate/c").status; }, 200, "one that fits");
+    CHECK(site.httpd.wait_for_log("the policy files are no longer refused"));
+}
+
 CLAIM(every_mpm_reloads) {
     for (const char* mpm : {"prefork", "worker"}) {
         LiveSite site;
