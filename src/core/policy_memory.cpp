@@ -221,14 +221,9 @@ PolicyMemory::Begun PolicyMemory::begin(std::shared_ptr<Filling>& out) {
             lock(kFirstPart + part, F_UNLCK);
         }
     }
-    if (chosen == kParts) {
-        header().is_filling = false;
-        lock(kFiller, F_UNLCK);
-        return Begun::kFull;
-    }
-    is_filling_ = protect(chosen, PROT_READ | PROT_WRITE);
+    is_filling_ = chosen < kParts && protect(chosen, PROT_READ | PROT_WRITE);
     if (!is_filling_) {
-        lock(kFirstPart + chosen, F_UNLCK);
+        if (chosen < kParts) lock(kFirstPart + chosen, F_UNLCK);
         header().is_filling = false;
         lock(kFiller, F_UNLCK);
         return Begun::kFull;
