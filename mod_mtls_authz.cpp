@@ -85,9 +85,9 @@ void register_hooks(apr_pool_t* pool) {
     register_connection_hooks();    // the certificate: mod_ssl's init_server and pre_handshake, process_connection
     register_request_hooks();       // the decision: access checker after mod_ssl, asserted in fixups
     register_error_detail_hooks();  // what a denied client is told: insert_error_filter
-    register_forward_hooks();       // what a backend may trust: post_read_request, insert_filter
+    register_forward_hooks();       // what a backend may trust: a filter, and more hooks where MTLSForward stands
     register_audit_hooks();         // what is kept of every decision: open_logs
-    register_status_hooks();        // what it counts: handler, mod_status
+    register_status_hooks();        // what it counts: mod_status's page
     register_providers(pool);       // the same as Require mtls-* and AuthType MTLS
 }
 
@@ -96,7 +96,7 @@ void register_hooks(apr_pool_t* pool) {
 extern "C" {
 // Default visibility by hand: AP_MODULE_DECLARE_DATA is empty here, and all else is hidden.
 __attribute__((visibility("default"))) module AP_MODULE_DECLARE_DATA mtls_authz_module = {STANDARD20_MODULE_STUFF,
-                                                                                          create_dir_config,
+                                                                                          nullptr,  // written()
                                                                                           merge_dir_config,
                                                                                           create_server_config,
                                                                                           nullptr,

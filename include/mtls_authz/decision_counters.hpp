@@ -23,14 +23,15 @@ class DecisionCounters {
 public:
     using Count = std::uint64_t;
 
-    // `partner`: a number below kCountedPartners, that for all others, or kNoPartner.
+    // `partner`: a number below kCountedPartners, that for all others, or kNoPartner. `nanoseconds`: what the decision
+    // took; negative where that was not measured.
     static constexpr std::size_t kNoPartner = kCountedPartners + 1;
-    void count(Outcome outcome, Reason reason, std::size_t partner) noexcept {
+    void count(Outcome outcome, Reason reason, std::size_t partner, std::int64_t nanoseconds = -1) noexcept {
         Shard& own = shard();
         add(own.decisions[index(outcome)][index(reason)]);
         if (partner < kNoPartner) add(own.partners[partner][index(outcome)]);
+        if (nanoseconds >= 0) own.observe(static_cast<Count>(nanoseconds));
     }
-    void observe(std::uint64_t nanoseconds) noexcept;
 
     Count decisions(Outcome outcome, Reason reason) const noexcept;
     Count of_partner(std::size_t partner, Outcome outcome) const noexcept;
@@ -49,6 +50,13 @@ private:
         std::array<std::array<Cell, kOutcomes.size()>, kCountedPartners + 1> partners{};
         std::array<Cell, kDurationBounds.size() + 1> buckets{};
         Cell nanoseconds{0};
+
+        void observe(Count duration) noexcept {
+            std::size_t bucket = 0;  // nearly always one of the first
+            while (bucket < kDurationBounds.size() && duration > kDurationBounds[bucket]) ++bucket;
+            add(buckets[bucket]);
+            add(nanoseconds, duration);
+        }
     };
     template <class Enum>
     static constexpr std::size_t index(Enum value) {

@@ -1,15 +1,6 @@
 #include "mtls_authz/decision_counters.hpp"
 
-#include <algorithm>
-
 namespace mtls {
-
-void DecisionCounters::observe(std::uint64_t nanoseconds) noexcept {
-    Shard& own = shard();
-    const auto* const bound = std::lower_bound(kDurationBounds.begin(), kDurationBounds.end(), nanoseconds);
-    add(own.buckets[static_cast<std::size_t>(bound - kDurationBounds.begin())]);
-    add(own.nanoseconds, nanoseconds);
-}
 
 template <class Pick>
 DecisionCounters::Count DecisionCounters::sum(Pick pick) const noexcept {

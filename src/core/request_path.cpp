@@ -44,20 +44,19 @@ bool has_dot_segment(std::string_view path) {
 // Sixteen bytes at once: gcc and clang make one instruction of each operation where the processor has such.
 using Bytes = std::uint8_t __attribute__((vector_size(16)));
 
-// Where each byte is something odd, or a dot.
-struct Seen {
-    Bytes odd{};
-    Bytes dot{};
+// Not zero where a byte is a control character, one of ;\\%, or a dot behind a slash; `before`: what stands before
+// each.
+Bytes odd_bytes(const Bytes& bytes, const Bytes& before) {
+    return static_cast<Bytes>((bytes < 0x20) | (bytes == 0x7f) | (bytes == ';') | (bytes == '\\') | (bytes == '%') |
+                              ((bytes == '.') & (before == '/')));
+}
 
-    void look_at(const Bytes& bytes) {
-        odd |= static_cast<Bytes>((bytes < 0x20) | (bytes == 0x7f) | (bytes == ';') | (bytes == '\\') | (bytes == '%'));
-        dot |= static_cast<Bytes>(bytes == '.');
-    }
-    static bool any(const Bytes& bytes) {
-        const auto words = std::bit_cast<std::array<std::uint64_t, 2>>(bytes);
-        return (words[0] | words[1]) != 0;
-    }
-};
+bool any(const Bytes& bytes) {
+    const auto words = std::bit_cast<std::array<std::uint64_t, 2>>(bytes);
+    return (words[0] | words[1]) != 0;
+}
+
+constexpr std::size_t kHalf = sizeof(Bytes) / 2;
 
 // `first` and `last`: eight bytes each.
 Bytes load(const char* first, const char* last) {
@@ -67,29 +66,23 @@ Bytes load(const char* first, const char* last) {
     std::memcpy(&high, last, sizeof high);
     return std::bit_cast<Bytes>(Words{low, high});
 }
-
-// Of short paths, and of those longer than sixteen bytes.
-[[gnu::noinline]] Seen look_at_all(std::string_view path) noexcept {
-    constexpr std::size_t kHalf = sizeof(Bytes) / 2;
-    const char* const end = path.data() + path.size();
-    Seen seen;
-    if (path.size() < kHalf) {
-        Bytes few = Bytes{} + std::uint8_t{'/'};
-        std::memcpy(&few, path.data(), path.size());
-        seen.look_at(few);
-        return seen;
-    }
-    for (const char* at = path.data(); static_cast<std::size_t>(end - at) > sizeof(Bytes); at += sizeof(Bytes)) {
-        seen.look_at(load(at, at + kHalf));
-    }
-    // The end, whatever of it was looked at before.
-    const std::size_t rest = std::min(path.size(), sizeof(Bytes));
-    seen.look_at(load(end - rest, end - kHalf));
-    return seen;
+Bytes load(const char* at) {
+    Bytes out;
+    std::memcpy(&out, at, sizeof out);
+    return out;
 }
 
-[[gnu::noinline]] bool has_no_dot_after_slash(std::string_view path) noexcept {
-    return path.find("/.") == std::string_view::npos;
+// Of paths shorter than a half of what is looked at at once, and of those longer than all of it.
+[[gnu::noinline]] bool is_plain_at_length(const char* path, std::size_t size) noexcept {
+    std::array<char, sizeof(Bytes) + 1> few{'/'};
+    if (size <= kHalf) {
+        std::fill(std::copy_n(path, size, few.begin() + 1), few.end(), 'x');
+        return !any(odd_bytes(load(few.data() + 1), load(few.data())));
+    }
+    const char* const last = path + size - sizeof(Bytes);
+    Bytes odd{};
+    for (const char* at = path + 1; at < last; at += sizeof(Bytes)) odd |= odd_bytes(load(at), load(at - 1));
+    return !any(odd | odd_bytes(load(last), load(last - 1)));
 }
 
 bool has_control_byte(std::string_view path) {
@@ -122,14 +115,12 @@ namespace {
 }  // namespace
 
 bool is_plain_path(std::string_view path) noexcept {
-    constexpr std::size_t kHalf = sizeof(Bytes) / 2;
-    Seen seen;
-    if (path.size() - kHalf <= kHalf) {
-        seen.look_at(load(path.data(), path.data() + path.size() - kHalf));
-    } else {
-        seen = look_at_all(path);
-    }
-    return !Seen::any(seen.odd) && (!Seen::any(seen.dot) || has_no_dot_after_slash(path));
+    const char* const p = path.data();
+    const std::size_t behind_slash = path.size() - 1;
+    if (path.empty() || *p != '/') return false;
+    if (behind_slash - kHalf > kHalf) return is_plain_at_length(p, path.size());
+    const char* const last = p + path.size() - kHalf;
+    return !any(odd_bytes(load(p + 1, last), load(p, last - 1)));
 }
 
 PathFault find_path_fault(std::string_view path) {

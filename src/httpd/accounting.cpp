@@ -95,9 +95,7 @@ std::size_t note_partner(request_rec* r, const Decision& decision) {
 }
 
 void count(std::size_t partner, Outcome outcome, Reason reason, std::int64_t duration) {
-    DecisionCounters& counters = state().ledger->decisions;
-    counters.count(outcome, reason, partner);
-    if (duration >= 0) counters.observe(static_cast<std::uint64_t>(duration));
+    state().ledger->decisions.count(outcome, reason, partner, duration);
 }
 
 void keep_example(const Account& account) {
@@ -114,6 +112,53 @@ void keep_example(const Account& account) {
     state().ledger->examples.add(account.reason, out);
 }
 
+bool was_denied(const request_rec* r) {
+    return r->status == HTTP_FORBIDDEN || r->status == HTTP_UNAUTHORIZED || r->status >= HTTP_INTERNAL_SERVER_ERROR;
+}
+
+// Several Require lines may have been asked, and others beside them: what explains the answer counts.
+void close_provider_account(request_rec* r, const Unclosed& unclosed) {
+    const bool denied = was_denied(r);
+    if ((denied ? unclosed.refused : unclosed.satisfied) == nullptr) return;
+    const ProviderFinding& finding = denied ? *unclosed.refused : *unclosed.satisfied;
+    const Outcome outcome = denied ? Outcome::kDeny : Outcome::kAllow;
+    count(finding.partner, outcome, finding.reason, finding.duration);
+    if (finding.account == nullptr) return;
+    Account account = *finding.account;
+    account.outcome = outcome;
+    account.status = r->status;
+    if (denied) keep_example(account);
+    if (AuditLog* const audit = audit_log_for(r, outcome)) audit->write(account);
+}
+
+void close_accounts(request_rec* r, const RequestState& request) {
+    const Unclosed& unclosed = *request.unclosed;
+    if (Account* const account = unclosed.pending) {
+        account->status = r->status;
+        if (AuditLog* const audit = audit_log_for(r, account->outcome)) audit->write(*account);
+    }
+    const bool by_gate = request.decided_for != nullptr;
+    if (!by_gate) close_provider_account(r, unclosed);
+}
+
+extern "C" apr_status_t on_end(void* request) {
+    auto* const r = static_cast<request_rec*>(request);
+    return guarded(r->server, APR_EGENERAL, [&] {
+        close_accounts(r, request_state(r));
+        return APR_SUCCESS;
+    });
+}
+
+// A pool's cleanups run last in, first out: httpd's own, which logs the request, is registered later than this one.
+Unclosed& unclosed(request_rec* r) {
+    RequestState& request = request_state(r);
+    if (request.unclosed == nullptr) {
+        request.unclosed = pool_new<Unclosed>(r->pool);
+        apr_pool_pre_cleanup_register(r->pool, r, on_end);
+    }
+    return *request.unclosed;
+}
+
 // LogOnly is there to compare: its audit line waits for the answer that the request gets.
 bool waits_for_status(const request_rec* r) {
     return r->main == nullptr && gate_mode(dir_config(r)) == GateMode::kLogOnly && has_gate(dir_config(r));
@@ -123,29 +168,10 @@ void write_audit(request_rec* r, const Account& account) {
     AuditLog* const audit = audit_log_for(r, account.outcome);
     if (audit == nullptr) return;
     if (waits_for_status(r)) {
-        request_state(r).pending = pool_new<Account>(r->pool, account);
+        unclosed(r).pending = pool_new<Account>(r->pool, account);
     } else {
         audit->write(account);
     }
-}
-
-bool was_denied(const request_rec* r) {
-    return r->status == HTTP_FORBIDDEN || r->status == HTTP_UNAUTHORIZED || r->status >= HTTP_INTERNAL_SERVER_ERROR;
-}
-
-// Several Require lines may have been asked, and others beside them: what explains the answer counts.
-void close_provider_account(request_rec* r, const RequestState& request) {
-    const bool denied = was_denied(r);
-    if ((denied ? request.refused : request.satisfied) == nullptr) return;
-    const ProviderFinding& finding = denied ? *request.refused : *request.satisfied;
-    const Outcome outcome = denied ? Outcome::kDeny : Outcome::kAllow;
-    count(finding.partner, outcome, finding.reason, finding.duration);
-    if (finding.account == nullptr) return;
-    Account account = *finding.account;
-    account.outcome = outcome;
-    account.status = r->status;
-    if (denied) keep_example(account);
-    if (AuditLog* const audit = audit_log_for(r, outcome)) audit->write(account);
 }
 
 }  // namespace
@@ -184,9 +210,9 @@ void account_for_known_grant(std::size_t partner, std::int64_t duration) {
 void account_for_provider(request_rec* r, const Decision& decision, const char* requirement) {
     const int level = decision.granted() ? APLOG_DEBUG : APLOG_INFO;
     const std::size_t partner = note_partner(r, decision);
-    RequestState& request = request_state(r);
-    const ProviderFinding*& finding = decision.granted() ? request.satisfied : request.refused;
-    const bool counts = r->main == nullptr && finding == nullptr;
+    const Unclosed* const known = request_state(r).unclosed;
+    const bool is_first = known == nullptr || (decision.granted() ? known->satisfied : known->refused) == nullptr;
+    const bool counts = r->main == nullptr && is_first;
     const bool is_logged = APLOG_R_IS_LEVEL(r, level);
     if (!counts && !is_logged) return;
     const Outcome outcome = decision.granted() ? Outcome::kAllow : Outcome::kDeny;
@@ -197,25 +223,10 @@ void account_for_provider(request_rec* r, const Decision& decision, const char* 
         const char* const verb = decision.granted() ? "satisfied" : "not satisfied";
         ap_log_rerror(APLOG_MARK, level, 0, r, "mtls_authz: %s (%s)", denial_line(*account, verb).c_str(), requirement);
     }
-    if (counts) {
-        finding = pool_new<ProviderFinding>(
-            r->pool, ProviderFinding{decision.reason, partner, decision.duration, keeps ? account : nullptr});
-    }
-}
-
-void close_accounts(request_rec* r) {
-    for (; r != nullptr; r = r->next) {
-        void* const known = ap_get_module_config(r->request_config, &mtls_authz_module);
-        if (known == nullptr) continue;
-        RequestState& request = *static_cast<RequestState*>(known);
-        if (Account* const account = std::exchange(request.pending, nullptr)) {
-            account->status = r->status;
-            if (AuditLog* const audit = audit_log_for(r, account->outcome)) audit->write(*account);
-        }
-        const bool by_gate = request.decided_for != nullptr;
-        if (!by_gate) close_provider_account(r, request);
-        request.satisfied = request.refused = nullptr;
-    }
+    if (!counts) return;
+    Unclosed& own = unclosed(r);
+    (decision.granted() ? own.satisfied : own.refused) = pool_new<ProviderFinding>(
+        r->pool, ProviderFinding{decision.reason, partner, decision.duration, keeps ? account : nullptr});
 }
 
 }  // namespace mtls::httpd

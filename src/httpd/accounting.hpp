@@ -11,18 +11,15 @@ namespace mtls::httpd {
 std::int64_t start_measuring();
 std::int64_t nanoseconds_since(std::int64_t start);
 
-// A decision of a gate. Look-ups that only ask whether something may be listed are logged at `debug`, and not counted.
-// Returns under which number the partner is counted.
+// A decision of a gate; LogOnly's is told to the audit log when the request ends. Look-ups that only ask whether
+// something may be listed are logged at `debug`, and not counted. Returns under which number the partner is counted.
 std::size_t account_for(request_rec* r, const Decision& decision, Outcome outcome, bool is_lookup);
 
 // A grant that was found again, to the partner of this number.
 void account_for_known_grant(std::size_t partner, std::int64_t duration);
 
 // What a Require mtls-* or AuthType MTLS found, at `info`. Whether it decides is httpd's business, so it is counted
-// when the request is logged.
+// when the request ends.
 void account_for_provider(request_rec* r, const Decision& decision, const char* requirement);
-
-// When the request is logged: what could only be known, or be compared, at its end.
-void close_accounts(request_rec* r);
 
 }  // namespace mtls::httpd

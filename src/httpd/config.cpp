@@ -164,19 +164,23 @@ std::string short_place(const Where& where) {
     return Where{below ? where.file.substr(root.size() + 1) : where.file, where.line}.str();
 }
 
-void* create_dir_config(apr_pool_t* pool, char*) noexcept { return pool_new<DirConfig>(pool); }
+DirConfig& written(cmd_parms* cmd) {
+    void* known = ap_get_module_config(cmd->context, &mtls_authz_module);
+    if (known == nullptr) {
+        known = pool_new<DirConfig>(cmd->pool);
+        ap_set_module_config(cmd->context, &mtls_authz_module, known);
+    }
+    return *static_cast<DirConfig*>(known);
+}
 
-namespace {
-
-[[gnu::noinline]] void* merge_written(apr_pool_t* pool, const void* base_config, const void* add_config) {
+void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) noexcept {
     // Names every member on both sides: a new one does not compile until it is merged.
     const auto& [base_mode, base_allow, base_allow_traits, base_deny, base_deny_traits, base_user, base_env,
-                 base_status, base_detail, base_forward, base_provider, base_grant, base_section, base_written,
-                 base_merged] = *static_cast<const DirConfig*>(base_config);
+                 base_status, base_detail, base_forward, base_provider, base_grant, base_section, base_merged] =
+        *static_cast<const DirConfig*>(base_config);
     const auto& [mode, allow, allow_traits, deny, deny_traits, user, env, status, detail, forward, provider, grant,
-                 section, is_written, is_merged] = *static_cast<const DirConfig*>(add_config);
+                 section, is_merged] = *static_cast<const DirConfig*>(add_config);
     DirConfig& out = *pool_new<DirConfig>(pool);
-    out.is_written = base_written || is_written;
     out.is_merged = true;
 
     const bool has_rules = allow != nullptr || deny != nullptr;
@@ -206,15 +210,6 @@ namespace {
     out.requires_grant = grant || base_grant;
     out.section = section != nullptr ? section : base_section;
     return &out;
-}
-
-}  // namespace
-
-void* merge_dir_config(apr_pool_t* pool, void* base, void* add) noexcept {
-    // Nearly always: nothing of ours stands outside of sections.
-    if (!static_cast<const DirConfig*>(base)->is_written) return add;
-    if (!static_cast<const DirConfig*>(add)->is_written) return base;
-    return merge_written(pool, base, add);
 }
 
 void* create_server_config(apr_pool_t* pool, server_rec*) noexcept { return pool_new<ServerConfig>(pool); }
@@ -284,22 +279,23 @@ const char* on_policy_refresh(cmd_parms* cmd, void*, const char* arg) noexcept {
     });
 }
 
-const char* on_allow(cmd_parms* cmd, void* config, const char* args) noexcept {
-    return guarded_directive(cmd, [&] { return add_rule(cmd, written(config), args, true); });
+const char* on_allow(cmd_parms* cmd, void*, const char* args) noexcept {
+    return guarded_directive(cmd, [&] { return add_rule(cmd, written(cmd), args, true); });
 }
 
-const char* on_deny(cmd_parms* cmd, void* config, const char* args) noexcept {
-    return guarded_directive(cmd, [&] { return add_rule(cmd, written(config), args, false); });
+const char* on_deny(cmd_parms* cmd, void*, const char* args) noexcept {
+    return guarded_directive(cmd, [&] { return add_rule(cmd, written(cmd), args, false); });
 }
 
-const char* on_authz(cmd_parms* cmd, void* config, const char* arg) noexcept {
+const char* on_authz(cmd_parms* cmd, void*, const char* arg) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
         if (const char* fault = context_fault(cmd)) return fault;
         static constexpr std::string_view kWords[] = {"On", "LogOnly", "Off"};
-        DirConfig& c = written(config);
+        DirConfig& c = written(cmd);
         for (std::size_t i = 0; i < std::size(kWords); ++i) {
             if (!equal_nocase(arg, kWords[i])) continue;
             c.mode = static_cast<GateMode>(i);
+            if (c.mode == GateMode::kLogOnly && !std::exchange(state().compares, true)) hook_comparison();
             section_of(cmd, c);
             return nullptr;
         }
@@ -308,26 +304,26 @@ const char* on_authz(cmd_parms* cmd, void* config, const char* arg) noexcept {
     });
 }
 
-const char* on_remote_user(cmd_parms* cmd, void* config, int on) noexcept {
+const char* on_remote_user(cmd_parms* cmd, void*, int on) noexcept {
     if (const char* fault = context_fault(cmd)) return fault;
-    written(config).remote_user = on != 0;
+    written(cmd).remote_user = on != 0;
     return nullptr;
 }
 
-const char* on_status(cmd_parms* cmd, void* config, int on) noexcept {
+const char* on_status(cmd_parms* cmd, void*, int on) noexcept {
     if (const char* fault = context_fault(cmd)) return fault;
-    written(config).status = on != 0;
+    written(cmd).status = on != 0;
     state().measures_time = state().measures_time || on != 0;
     return nullptr;
 }
 
-const char* on_error_detail(cmd_parms* cmd, void* config, int on) noexcept {
+const char* on_error_detail(cmd_parms* cmd, void*, int on) noexcept {
     if (const char* fault = context_fault(cmd)) return fault;
-    written(config).error_detail = on != 0;
+    written(cmd).error_detail = on != 0;
     return nullptr;
 }
 
-const char* on_env(cmd_parms* cmd, void* config, const char* arg) noexcept {
+const char* on_env(cmd_parms* cmd, void*, const char* arg) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
         if (const char* fault = context_fault(cmd)) return fault;
         const bool all = equal_nocase(arg, "All");
@@ -335,17 +331,13 @@ const char* on_env(cmd_parms* cmd, void* config, const char* arg) noexcept {
             return failure(cmd,
                            std::string(cmd->cmd->name) + ": '" + escape_for_log(arg, 60) + "': expected Basic or All");
         }
-        written(config).env = all ? EnvLevel::kAll : EnvLevel::kBasic;
+        written(cmd).env = all ? EnvLevel::kAll : EnvLevel::kBasic;
         return nullptr;
     });
 }
 
 void note_provider(cmd_parms* cmd, bool asks_for_grants) {
-    // httpd makes a module's section config when it meets a directive of that module, and Require is not ours.
-    if (ap_get_module_config(cmd->context, &mtls_authz_module) == nullptr) {
-        ap_set_module_config(cmd->context, &mtls_authz_module, create_dir_config(cmd->pool, cmd->path));
-    }
-    DirConfig& config = written(ap_get_module_config(cmd->context, &mtls_authz_module));
+    DirConfig& config = written(cmd);
     config.has_provider = true;
     config.requires_grant = config.requires_grant || asks_for_grants;
     section_of(cmd, config);

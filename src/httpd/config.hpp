@@ -50,7 +50,6 @@ struct DirConfig {
     bool has_provider = false;             // a Require mtls-* stands here or around
     bool requires_grant = false;           // a Require mtls-grant does
     GateSection* section = nullptr;        // the section that `allow` or `mode` comes from
-    bool is_written = false;               // one of the module's directives stands here or around
     bool is_merged = false;                // put together for one request; else it lives as long as the configuration
 };
 static_assert(std::is_trivially_copyable_v<DirConfig>);
@@ -93,6 +92,7 @@ struct State {
     int refresh_seconds = 1;                  // MTLSPolicyRefresh
     std::vector<std::string> forwarded_keys;  // by header_key(): what MTLSForward sets, and nobody else may
     bool takes_captures = false;              // some rule names what a section's regular expression captured
+    bool compares = false;                    // some gate is LogOnly
     bool has_cache = false;                   // some module may store answers
     // mod_cache's filters, where it is loaded; null otherwise.
     const ap_filter_rec_t* cache_save = nullptr;
@@ -108,7 +108,9 @@ inline State& state() { return *state_in_force; }
 void start_reading(apr_pool_t* pconf);
 
 inline const DirConfig& dir_config(const request_rec* r) {
-    return *static_cast<const DirConfig*>(ap_get_module_config(r->per_dir_config, &mtls_authz_module));
+    static constexpr DirConfig kNothingWritten;
+    const void* const written = ap_get_module_config(r->per_dir_config, &mtls_authz_module);
+    return written != nullptr ? *static_cast<const DirConfig*>(written) : kNothingWritten;
 }
 inline ServerConfig& server_config(const server_rec* s) {
     return *static_cast<ServerConfig*>(ap_get_module_config(s->module_config, &mtls_authz_module));
@@ -126,11 +128,10 @@ std::string short_place(const Where& where);
 Where place_of(const ap_directive_t* directive);
 
 // What all directive handlers have in common.
-inline DirConfig& written(void* config) {
-    auto& out = *static_cast<DirConfig*>(config);
-    out.is_written = true;
-    return out;
-}
+
+// What the section of `cmd` says, from its first directive on: the module has none for other sections, neither for the
+// server itself, so that httpd has nothing to merge there.
+DirConfig& written(cmd_parms* cmd);
 inline const char* failure(cmd_parms* cmd, const std::string& message) { return pool_text(cmd->pool, message); }
 template <class Body>
 const char* guarded_directive(cmd_parms* cmd, Body body) noexcept {
@@ -139,7 +140,6 @@ const char* guarded_directive(cmd_parms* cmd, Body body) noexcept {
 // Of gates: neither in .htaccess nor within <Limit>.
 inline const char* context_fault(cmd_parms* cmd) { return ap_check_cmd_context(cmd, NOT_IN_LIMIT | NOT_IN_HTACCESS); }
 
-void* create_dir_config(apr_pool_t* pool, char* path) noexcept;
 void* merge_dir_config(apr_pool_t* pool, void* base, void* add) noexcept;
 void* create_server_config(apr_pool_t* pool, server_rec* s) noexcept;
 

@@ -39,7 +39,18 @@ std::string last_setting(const ap_directive_t* node, const char* name) {
     return value;
 }
 
+bool is_any_below(const ap_directive_t* node, const std::function<bool(const ap_directive_t&)>& is_wanted) {
+    for (; node != nullptr; node = node->next) {
+        if (is_wanted(*node) || is_any_below(node->first_child, is_wanted)) return true;
+    }
+    return false;
+}
+
 }  // namespace
+
+bool is_any_directive(const std::function<bool(const ap_directive_t&)>& is_wanted) {
+    return is_any_below(ap_conftree, is_wanted);
+}
 
 void for_each_directive(const server_rec* s, const std::function<void(const ap_directive_t&)>& visit) {
     walk(top_of(s), visit);

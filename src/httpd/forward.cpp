@@ -168,8 +168,8 @@ void forward(request_rec* r, const apr_table_t* fields) {
     if (fields != nullptr) apr_table_overlap(r->headers_in, fields, APR_OVERLAP_TABLES_SET);
 }
 
-const char* on_forward(cmd_parms* cmd, void* config, const char* args) noexcept {
-    return guarded_directive(cmd, [&] { return read_forward(cmd, written(config), args); });
+const char* on_forward(cmd_parms* cmd, void*, const char* args) noexcept {
+    return guarded_directive(cmd, [&] { return read_forward(cmd, written(cmd), args); });
 }
 
 void register_forward_hooks() {

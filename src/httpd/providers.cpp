@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "accounting.hpp"
+#include "caching.hpp"
 #include "mtls_authz/text.hpp"
 #include "request.hpp"
 

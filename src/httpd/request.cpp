@@ -4,11 +4,14 @@
 #include <ctime>
 
 #include "accounting.hpp"
+#include "caching.hpp"
+#include "config_tree.hpp"
 #include "known_grant.hpp"
 #include "mtls_authz/request_path.hpp"
 #include "mtls_authz/text.hpp"
 #include "nested.hpp"
 #include "providers.hpp"
+#include "status.hpp"
 
 namespace mtls::httpd {
 
@@ -54,30 +57,6 @@ const char* effective_method(const request_rec* r) {
     return destination ? main->method : r->method;
 }
 
-namespace {
-
-// mod_cache looks at no_cache only before it stores the first bytes; an include decides later than that. Without its
-// filter what it has begun to store is never completed.
-void stop_storing(request_rec* r) {
-    for (ap_filter_t* f = r->output_filters; f != nullptr;) {
-        ap_filter_t* const next = f->next;
-        if (f->frec == state().cache_save || f->frec == state().cache_save_subrequest) ap_remove_output_filter(f);
-        f = next;
-    }
-}
-
-}  // namespace
-
-void forbid_caching(request_rec* r) {
-    // Where nobody stores, no_cache would only make httpd format an Expires field for every answer.
-    if (!state().has_cache) return;
-    for (; r != nullptr; r = r->main != nullptr ? r->main : r->prev) {
-        r->no_cache = 1;
-        stop_storing(r);
-        if (r->main != nullptr && r->prev != nullptr) forbid_caching(r->prev);
-    }
-}
-
 Reason check_path(const request_rec* r) {
     const bool fault = r->uri != nullptr && find_path_fault(r->uri) != PathFault::kNone;
     return fault ? Reason::kBadPath : Reason::kGranted;
@@ -112,7 +91,7 @@ bool is_lookup(const request_rec* r) {
     const auto* const main =
         static_cast<const RequestState*>(ap_get_module_config(r->main->request_config, &mtls_authz_module));
     if (main == nullptr || !main->fixups_done || is_lookup(r->main)) return true;
-    return main->handler_started && r->main->handler != nullptr && std::string_view(r->main->handler) == DIR_MAGIC_TYPE;
+    return main->is_listing;
 }
 
 template <class Visit>
@@ -176,18 +155,14 @@ bool grant_as_before(request_rec* r, RequestState& request, const DirConfig& con
     if (known_state(r) != nullptr || r->uri == nullptr) return false;
     const std::int64_t start = start_measuring();
     const KnownGrant* const known = find_known_grant(r, config);
-    if (known == nullptr || !known->is_simple || known->key.config != &config) return false;
-    if (!is_plain_path(r->uri)) return false;
-    const auto first = add_variables(r, known->handover.variables);
-    if (!first) return false;
+    if (known == nullptr || !known->is_simple || known->key.config != &config || !is_plain_path(r->uri)) return false;
     auto* const request = new (apr_palloc(r->pool, sizeof(RequestState))) RequestState;
+    if (!add_variables(r, known->handover.variables, request->told)) return false;
     request->decided_for = r->per_dir_config;
     request->decided_path = r->uri;
     request->reason = Reason::kGranted;
     request->handover = &known->handover;
     request->is_settled = true;
-    request->variables = known->handover.variables;
-    request->first_variable = *first;
     ap_set_module_config(r->request_config, &mtls_authz_module, request);
     account_for_known_grant(known->partner, nanoseconds_since(start));
     return true;
@@ -234,15 +209,14 @@ std::span<const Variable> variables_of(request_rec* r, const RequestState& reque
 
 void tell_application(request_rec* r, RequestState& request, bool by_gate) {
     const bool denied = by_gate && request.reason != Reason::kGranted;
-    request.variables = variables_of(r, request, denied);
-    request.first_variable = set_variables(r, request.variables, denied);
+    request.told = set_variables(r, variables_of(r, request, denied), denied);
 }
 
 // Asked again in fixups: whatever has set such variables since is undone.
 void tell_application_again(request_rec* r, RequestState& request, bool by_gate) {
-    const bool stands = by_gate && request.reason == Reason::kGranted && !request.variables.empty() &&
-                        request.variables.data() == request.handover->variables.data() &&
-                        stand_as_set(r, request.variables, request.first_variable, false);
+    const bool stands = by_gate && request.reason == Reason::kGranted && !request.told.variables.empty() &&
+                        request.told.variables.data() == request.handover->variables.data() &&
+                        stand_as_set(r, request.told);
     if (!stands) tell_application(r, request, by_gate);
 }
 
@@ -274,7 +248,7 @@ int check_ungated(request_rec* r) {
 // Nearly always: nothing has happened since the access checker, and nothing more is to be done.
 [[gnu::flatten]] bool stands_as_granted(const request_rec* r, const RequestState& request) {
     return request.is_settled && request.decided_for == r->per_dir_config && request.decided_path == r->uri &&
-           stand_as_set(r, request.variables, request.first_variable, false);
+           stand_as_set(r, request.told);
 }
 
 int assert_decision(request_rec* r) {
@@ -362,44 +336,27 @@ int refuse_trace(request_rec* r) {
     return HTTP_FORBIDDEN;
 }
 
-// A redirect inside the server may have lost no_cache since the decision.
-[[gnu::noinline]] void forbid_caching_again(request_rec* r) {
-    guarded(r, [&] {
-        const DirConfig& config = dir_config(r);
-        if (has_gate(config) || config.has_provider || is_authenticated_here(r)) forbid_caching(r);
-        return OK;
-    });
-}
-
 // LogOnly is there to compare with the rule that it replaces: where that one denied first, decide now.
-int close(request_rec* r) {
+int decide_for_comparison(request_rec* r) {
     const DirConfig& config = dir_config(r);
     const bool undecided = has_gate(config) && gate_mode(config) == GateMode::kLogOnly &&
                            request_state(r).decided_for != r->per_dir_config;
     const bool denied_elsewhere = r->status == HTTP_FORBIDDEN || r->status == HTTP_UNAUTHORIZED;
     if (undecided && denied_elsewhere) decide_once(r, request_state(r), config);
-    close_accounts(r);
     return DECLINED;
 }
 
-[[gnu::noinline]] int finish(request_rec* r) {
-    return guarded(r->server, DECLINED, [&] { return close(r); });
+[[gnu::noinline]] int handle(request_rec* r) {
+    const std::string_view handler = r->handler;
+    if (handler == kStatusHandler) return answer_status(r);
+    if (handler == DIR_MAGIC_TYPE) request_state(r).is_listing = true;
+    return DECLINED;
 }
 
-// mod_cache, and whatever else calls itself a cache of answers; socache modules keep other things.
-bool is_cache(const module* m) {
-    const std::string_view name = m->name;
-    return name.find("cache") != std::string_view::npos && name.find("socache") == std::string_view::npos;
+[[gnu::noinline]] int refuse_trace_guarded(request_rec* r) {
+    return guarded(r, [&] { return refuse_trace(r); });
 }
 
-extern "C" int on_post_config_caches(apr_pool_t*, apr_pool_t*, apr_pool_t*, server_rec*) {
-    for (const module* m = ap_top_module; m != nullptr; m = m->next) {
-        state().has_cache = state().has_cache || is_cache(m);
-    }
-    state().cache_save = ap_get_output_filter_handle("CACHE_SAVE");
-    state().cache_save_subrequest = ap_get_output_filter_handle("CACHE_SAVE_SUBREQ");
-    return OK;
-}
 extern "C" int on_access_checker(request_rec* r) {
     const DirConfig& config = dir_config(r);
     return !has_gate(config) || grant_quickly(r, config) ? DECLINED : check_access_guarded(r);
@@ -414,35 +371,41 @@ extern "C" int on_post_perdir_config(request_rec* r) {
     return asks_captures(dir_config(r)) ? remember_captures(r) : DECLINED;
 }
 extern "C" int on_map_to_storage(request_rec* r) {
-    if (r->method_number != M_TRACE) return DECLINED;
-    return guarded(r, [&] { return refuse_trace(r); });
+    return r->method_number == M_TRACE ? refuse_trace_guarded(r) : DECLINED;
 }
-extern "C" void on_insert_filter(request_rec* r) {
-    if (RequestState* const known = known_state(r)) known->handler_started = true;
-    if (state().has_cache) forbid_caching_again(r);
+extern "C" int on_handler(request_rec* r) {
+    if (r->handler == nullptr) return DECLINED;
+    const char first = *r->handler;  // nearly all differ in this one
+    return first == kStatusHandler.front() || first == *DIR_MAGIC_TYPE ? handle(r) : DECLINED;
 }
 extern "C" int on_log_transaction(request_rec* r) {
-    // Nearly always: nothing waits for the end.
-    const RequestState* const known = known_state(r);
-    const bool is_closed = known != nullptr && known->is_settled && known->decided_for == r->per_dir_config;
-    return is_closed && r->next == nullptr ? DECLINED : finish(r);
+    return guarded(r->server, DECLINED, [&] { return decide_for_comparison(r); });
 }
 
 }  // namespace
 
+void hook_handlers() {
+    static const char* const kBeforeListings[] = {"mod_autoindex.c", nullptr};
+    const auto asks_for_status = [](const ap_directive_t& d) {
+        const std::string_view args = d.args != nullptr ? d.args : "";
+        return equal_nocase(d.directive, "MTLSStatus") || args.find(kStatusHandler) != std::string_view::npos;
+    };
+    if (ap_find_linked_module(kBeforeListings[0]) == nullptr && !is_any_directive(asks_for_status)) return;
+    ap_hook_handler(on_handler, nullptr, kBeforeListings, APR_HOOK_MIDDLE);
+}
+
 void hook_captures() { ap_hook_post_perdir_config(on_post_perdir_config, nullptr, nullptr, APR_HOOK_FIRST); }
+
+void hook_comparison() { ap_hook_log_transaction(on_log_transaction, nullptr, nullptr, APR_HOOK_FIRST); }
 
 void register_request_hooks() {
     static const char* const kAfterSsl[] = {"mod_ssl.c", nullptr};
     // After whatever sets variables, before whatever reads them or leaves for another request.
     static const char* const kBeforeReaders[] = {"mod_headers.c", "mod_dir.c", nullptr};
 
-    ap_hook_post_config(on_post_config_caches, nullptr, nullptr, APR_HOOK_MIDDLE);
     ap_hook_map_to_storage(on_map_to_storage, nullptr, nullptr, APR_HOOK_FIRST);
     ap_hook_check_access(on_access_checker, kAfterSsl, nullptr, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_fixups(on_fixups, nullptr, kBeforeReaders, APR_HOOK_LAST);
-    ap_hook_insert_filter(on_insert_filter, nullptr, nullptr, APR_HOOK_LAST);
-    ap_hook_log_transaction(on_log_transaction, nullptr, nullptr, APR_HOOK_FIRST);
 }
 
 }  // namespace mtls::httpd

@@ -36,22 +36,26 @@ struct ProviderFinding {
     const Account* account = nullptr;  // null where nobody wants it
 };
 
+// What waits for the end of the request, because it is told with the answer.
+struct Unclosed {
+    Account* pending = nullptr;                  // for the audit log
+    const ProviderFinding* satisfied = nullptr;  // the first of each kind
+    const ProviderFinding* refused = nullptr;
+};
+
 // Kept in the request, so that it is decided once.
 struct RequestState {
     const ap_conf_vector_t* decided_for = nullptr;  // the merged configuration that `reason` is about
     const char* decided_path = nullptr;             // and for this path
     const Handover* handover = nullptr;             // after a grant by a gate, a provider or AuthType MTLS
-    std::span<const Variable> variables;            // MTLS_*, as they were set last
-    std::size_t first_variable = 0;                 // where the first of them stands
+    SetVariables told;                              // MTLS_*, as they were set last
     std::span<const Capture> captures;              // MATCH_*, as they were before .htaccess could change them
-    Account* pending = nullptr;                     // written to the audit log when the request is logged
-    const ProviderFinding* satisfied = nullptr;     // the first of each kind
-    const ProviderFinding* refused = nullptr;
+    Unclosed* unclosed = nullptr;                   // nearly always nothing
     bool is_settled = false;      // granted as the one before on its connection, and nothing more is to be done
     bool provider_asked = false;  // a Require mtls-* was evaluated for this request
     bool reaches_below = false;   // a WebDAV method that acts on all below: grants have to reach there too
     bool fixups_done = false;
-    bool handler_started = false;
+    bool is_listing = false;           // its handler lists a directory
     std::optional<Reason> denied_for;  // why this module denied the request
     Reason reason = Reason::kInternalError;
 };
@@ -73,15 +77,15 @@ RequestLine request_line(request_rec* r);
 // Frameworks read these headers as the method or path that counts: where methods or paths decide, they would undo it.
 void remove_method_overrides(request_rec* r);
 
-// Nothing that was decided may be stored, neither here nor in whatever includes or leads here.
-void forbid_caching(request_rec* r);
-
 const Handover* make_handover(request_rec* r, const Decision& decision);
 // What providers need of a request's path: kGranted, or why the path itself is refused.
 Reason check_path(const request_rec* r);
 
 void register_request_hooks();
-// The one more that rules with captures need; httpd sorts its hooks once more after it has read the directives.
-void hook_captures();
+// What only some configurations need, so that others do not pay for it; httpd sorts its hooks once more after it has
+// read the directives.
+void hook_handlers();    // listings and the status page; asked in pre_config
+void hook_captures();    // rules with captures
+void hook_comparison();  // MTLSAuthz LogOnly
 
 }  // namespace mtls::httpd

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 
+#include "caching.hpp"
 #include "config_tree.hpp"
 #include "connection.hpp"
 #include "dump.hpp"
 #include "mtls_authz/request_path.hpp"
 #include "mtls_authz/text.hpp"
+#include "request.hpp"
 
 extern "C" {
 #include <unixd.h>
@@ -415,6 +417,8 @@ int check_after_start(server_rec* main_server) {
 extern "C" int on_pre_config(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*) {
     return guarded(nullptr, HTTP_INTERNAL_SERVER_ERROR, [&] {
         start_reading(pconf);
+        hook_caching();
+        hook_handlers();
         return OK;
     });
 }

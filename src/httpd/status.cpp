@@ -14,8 +14,6 @@ namespace mtls::httpd {
 
 namespace {
 
-constexpr const char* kHandler = "mtls-authz-status";
-
 StatusReport report_for(const request_rec* r) {
     const auto snapshot = state().snapshot();
     StatusReport out =
@@ -63,7 +61,6 @@ std::string represent(request_rec* r, Format format) {
 }
 
 int answer(request_rec* r) {
-    if (r->handler == nullptr || std::string_view(r->handler) != kHandler) return DECLINED;
     if (!dir_config(r).status.value_or(false)) return HTTP_NOT_FOUND;
     if (r->method_number != M_GET) {
         r->allowed |= AP_METHOD_BIT << M_GET;
@@ -109,24 +106,17 @@ int add_to_server_status(request_rec* r, int flags) {
     return OK;
 }
 
-[[gnu::noinline]] int answer_guarded(request_rec* r) {
-    return guarded(r, [&] { return answer(r); });
-}
-
-extern "C" int on_handler(request_rec* r) {
-    // Nearly all differ in the first letter.
-    const bool is_ours =
-        r->handler != nullptr && *r->handler == kHandler[0] && std::string_view(r->handler) == kHandler;
-    return is_ours ? answer_guarded(r) : DECLINED;
-}
 extern "C" int on_server_status(request_rec* r, int flags) {
     return guarded(r->server, DECLINED, [&] { return add_to_server_status(r, flags); });
 }
 
 }  // namespace
 
+int answer_status(request_rec* r) {
+    return guarded(r, [&] { return answer(r); });
+}
+
 void register_status_hooks() {
-    ap_hook_handler(on_handler, nullptr, nullptr, APR_HOOK_MIDDLE);
     APR_OPTIONAL_HOOK(ap, status_hook, on_server_status, nullptr, nullptr, APR_HOOK_MIDDLE);
 }
 

@@ -26,8 +26,7 @@ struct Entries {
     const apr_table_entry_t* first;
     const apr_table_entry_t* last;  // behind them
 };
-Entries entries_of(const apr_table_t* table) {
-    const apr_array_header_t* const all = apr_table_elts(table);
+Entries entries_of(const apr_array_header_t* all) {
     const auto* const first = reinterpret_cast<const apr_table_entry_t*>(all->elts);
     return {first, first + all->nelts};
 }
@@ -54,7 +53,7 @@ std::span<const Variable> granted_variables(request_rec* r, const Decision& deci
     return {first, next};
 }
 
-std::size_t set_variables(request_rec* r, std::span<const Variable> variables, bool with_redirects) {
+SetVariables set_variables(request_rec* r, std::span<const Variable> variables, bool with_redirects) {
     apr_table_t* const table = r->subprocess_env;
     const apr_array_header_t* const all = apr_table_elts(table);
     // What is removed makes the rest move up.
@@ -66,31 +65,33 @@ std::size_t set_variables(request_rec* r, std::span<const Variable> variables, b
             ++i;
         }
     }
-    const int first = all->nelts;
+    const SetVariables out{variables, all->nelts};
     for (const Variable& variable : variables) apr_table_addn(table, variable.name, variable.value);
-    return static_cast<std::size_t>(first);
+    return out;
 }
 
-std::optional<std::size_t> add_variables(request_rec* r, std::span<const Variable> variables) noexcept {
+bool add_variables(request_rec* r, std::span<const Variable> variables, SetVariables& set) noexcept {
     apr_table_t* const table = r->subprocess_env;
-    const Entries all = entries_of(table);
-    const apr_table_entry_t* entry = all.first;
-    while (entry != all.last && !is_ours(entry->key, false)) ++entry;
-    if (entry != all.last) return std::nullopt;
+    const apr_array_header_t* const all = apr_table_elts(table);
+    const auto [first, last] = entries_of(all);
+    const apr_table_entry_t* entry = first;
+    while (entry != last && !is_ours(entry->key, false)) ++entry;
+    if (entry != last) return false;
+    set = {variables, all->nelts};
     for (const Variable& variable : variables) apr_table_addn(table, variable.name, variable.value);
-    return static_cast<std::size_t>(all.last - all.first);
+    return true;
 }
 
-bool stand_as_set(const request_rec* r, std::span<const Variable> variables, std::size_t first, bool with_redirects) {
-    const Entries all = entries_of(r->subprocess_env);
+bool stand_as_set(const request_rec* r, const SetVariables& set) noexcept {
+    const Entries all = entries_of(apr_table_elts(r->subprocess_env));
     // What stood before them bears no such name, and cannot get one; what is added stands behind.
-    const apr_table_entry_t* entry = all.first + first;
-    if (entry + variables.size() > all.last) return false;
-    for (const Variable& variable : variables) {
+    const apr_table_entry_t* entry = all.first + set.first;
+    if (entry + set.variables.size() > all.last) return false;
+    for (const Variable& variable : set.variables) {
         if (entry->key != variable.name || entry->val != variable.value) return false;
         ++entry;
     }
-    while (entry != all.last && !is_ours(entry->key, with_redirects)) ++entry;
+    while (entry != all.last && !is_ours(entry->key, false)) ++entry;
     return entry == all.last;
 }
 

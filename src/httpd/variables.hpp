@@ -1,7 +1,6 @@
 // MTLS_*: what the application and the configuration behind the gate are told, in the request's environment.
 #pragma once
 
-#include <optional>
 #include <span>
 
 #include "httpd.hpp"
@@ -12,6 +11,12 @@ namespace mtls::httpd {
 struct Variable {
     const char* name;
     const char* value;
+};
+
+// Where they stand in the request's environment: one behind the other.
+struct SetVariables {
+    std::span<const Variable> variables;
+    int first = 0;
 };
 
 // What a grant hands to the application.
@@ -27,12 +32,12 @@ struct Decision;
 std::span<const Variable> granted_variables(request_rec* r, const Decision& decision, bool all);
 
 // Puts these, and no others, in the place of whatever bears such a name; `with_redirects`: or bore it in the request
-// that a redirect came from. Returns where the first of them stands.
-std::size_t set_variables(request_rec* r, std::span<const Variable> variables, bool with_redirects);
-// The same where nothing bears such a name; elsewhere nothing is put there.
-std::optional<std::size_t> add_variables(request_rec* r, std::span<const Variable> variables) noexcept;
+// that a redirect came from.
+SetVariables set_variables(request_rec* r, std::span<const Variable> variables, bool with_redirects);
+// The same where nothing bears such a name; elsewhere nothing is put there, and the answer is false.
+bool add_variables(request_rec* r, std::span<const Variable> variables, SetVariables& set) noexcept;
 
-// Whether they stand where set_variables() has put them, and nobody has added others since.
-bool stand_as_set(const request_rec* r, std::span<const Variable> variables, std::size_t first, bool with_redirects);
+// Whether they stand there still, and nobody has added others since.
+bool stand_as_set(const request_rec* r, const SetVariables& set) noexcept;
 
 }  // namespace mtls::httpd

@@ -69,7 +69,6 @@ void policy(std::string_view input) {
         const mtls::IdentityLines& lines = built->partners()[p].identities;
         for (std::size_t i = 0; i < lines.size(); ++i) require(lines.at(i)->text() == lines.text(i));
     }
-    require(mtls::find_path_fault(input) == mtls::find_path_fault(input));
 }
 
 void selector(std::string_view input) {
@@ -104,7 +103,11 @@ void path(std::string_view input) {
     if (split == std::string_view::npos) return;
     const auto pattern = mtls::PathPattern::parse(input.substr(0, split));
     const std::string_view path = input.substr(split + 1);
-    require(mtls::find_path_fault(path) == mtls::find_path_fault(path));
+    const auto is_odd = [](char c) { return c == ';' || c == '\\' || c == '%' || c == '\x7f' || (c >= 0 && c < ' '); };
+    const bool is_plain = path.starts_with('/') && std::none_of(path.begin(), path.end(), is_odd) &&
+                          path.find("/.") == std::string_view::npos;
+    require(mtls::is_plain_path(path) == is_plain);
+    require(!is_plain || mtls::find_path_fault(path) == mtls::PathFault::kNone);
     if (!pattern) return;
     require(pattern.value().covers(pattern.value()));
     require(mtls::PathPattern::parse(pattern.value().text()).ok());

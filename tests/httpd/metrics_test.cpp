@@ -89,6 +89,16 @@ CLAIM(decisions_are_counted_by_reason_and_partner_over_all_children_and_graceful
     }
 }
 
+CLAIM(a_place_that_is_set_to_the_status_handler_without_mtls_status_is_not_found) {
+    Site site;
+    site.httpd.write("htdocs/there/index.html", "a file");
+    site.start("<Location /there>\n SetHandler mtls-authz-status\n</Location>\n");
+    for (const char* path : {"/there/", "/there/index.html"}) {
+        CHECK_EQUAL(plain_get(site.httpd.plain_port(), path).status, 404);
+    }
+    CHECK_EQUAL(plain_get(site.httpd.plain_port(), "/ok.html").status, 200);
+}
+
 CLAIM(what_only_asks_whether_something_may_be_seen_is_not_counted) {
     Site site;
     site.httpd.write("htdocs/list/a.html", "a");

@@ -40,8 +40,7 @@ CLAIM(children_count_into_one_ledger) {
         in_child([&] {
             ledger->decisions.count(Outcome::kDeny, Reason::kExpired, DecisionCounters::kNoPartner);
             const std::size_t acme = ledger->sightings.number_of(partner_key("acme"), "acme");
-            ledger->decisions.count(Outcome::kAllow, Reason::kGranted, acme);
-            ledger->decisions.observe(300);
+            ledger->decisions.count(Outcome::kAllow, Reason::kGranted, acme, 300);
             ledger->examples.add(Reason::kExpired, {});
         });
     }
@@ -65,9 +64,9 @@ CLAIM(another_versions_ledger_is_not_adopted) {
 
 CLAIM(durations_fall_into_the_bucket_that_includes_their_bound) {
     Ledger* const ledger = Ledger::create();
-    for (const std::uint64_t bound : kDurationBounds) {
-        ledger->decisions.observe(bound);
-        ledger->decisions.observe(bound + 1);
+    for (const std::int64_t bound : kDurationBounds) {
+        ledger->decisions.count(Outcome::kAllow, Reason::kGranted, DecisionCounters::kNoPartner, bound);
+        ledger->decisions.count(Outcome::kAllow, Reason::kGranted, DecisionCounters::kNoPartner, bound + 1);
     }
     const auto durations = ledger->decisions.durations();
     CHECK_EQUAL(durations.buckets.front(), 1U);

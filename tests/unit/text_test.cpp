@@ -121,6 +121,30 @@ CLAIM(dot_segments_are_found_as_backends_read_them) {
     }
 }
 
+CLAIM(a_path_is_plain_unless_an_odd_byte_stands_somewhere) {
+    constexpr std::size_t kLongest = 70;  // several times what is looked at at once
+    for (std::size_t size = 1; size <= kLongest; ++size) {
+        const std::string plain = "/" + std::string(size - 1, 'a');
+        CHECK(is_plain_path(plain));
+        for (std::size_t at = 0; at < size; ++at) {
+            std::string path = plain;
+            for (const char odd : {'\0', '\x1f', '\x7f', ';', '\\', '%'}) {
+                path[at] = odd;
+                CHECK(!is_plain_path(path));
+            }
+            if (at == 0) continue;
+            for (const char fine : {' ', '~', '\x80', '\xff', '/', '.'}) {
+                path[at] = fine;
+                CHECK(is_plain_path(path) == (fine != '.' || at != 1));
+            }
+            if (at == 1) continue;
+            path[at - 1] = '/';
+            CHECK(!is_plain_path(path));  // "/."
+        }
+    }
+    for (const char* const elsewhere : {"", "*", ".", "..", "a/b", "http://host/"}) CHECK(!is_plain_path(elsewhere));
+}
+
 CLAIM(below_means_whole_segments) {
     CHECK(is_below("/a", "/a/b"));
     CHECK(is_below("/a/", "/a/b"));
