@@ -64,7 +64,8 @@ CLAIM(another_versions_ledger_is_not_adopted) {
 
 CLAIM(durations_fall_into_the_bucket_that_includes_their_bound) {
     Ledger* const ledger = Ledger::create();
-    for (const std::int64_t bound : kDurationBounds) {
+    for (const std::uint64_t upper : kDurationBounds) {
+        const auto bound = static_cast<std::int64_t>(upper);
         ledger->decisions.count(Outcome::kAllow, Reason::kGranted, DecisionCounters::kNoPartner, bound);
         ledger->decisions.count(Outcome::kAllow, Reason::kGranted, DecisionCounters::kNoPartner, bound + 1);
     }
