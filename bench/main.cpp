@@ -134,6 +134,7 @@ public:
         row("httpd without the module, granted (not added)", granted);
         row("httpd without the module, denied (not added)", denied);
         for (const int n : sizes()) module_rows(n, granted, denied);
+        row("MTLSAllow any-partner with MTLSStatus, 1,000 identities, first", with_status() - granted);
         row("MTLSAllow by-grant, 1,000 identities, first", by_grant() - granted);
         for (const int n : {1, 1000, 10000}) {
             const std::string rule = n == 1 ? "Require expr %{SSL_CLIENT_S_DN_CN} == '" + cn_of(0) + "'"
@@ -291,6 +292,12 @@ private:
     }
 
     // Decided anew for each request, as whatever depends on the path.
+    // Decisions are timed then.
+    long with_status() {
+        const std::string gate = std::string(kGate) + "\nMTLSStatus On";
+        return httpd_requests(with_policy(1000), kQuietPolicy, gate, true, {fits(0)}).front();
+    }
+
     long by_grant() {
         Files files = pki_.files();
         files.others.emplace_back("partners.conf", policy_of(1000) + "MTLSGrant read /gate/**\n");

@@ -31,7 +31,7 @@ void write_files(const std::string& folder, const Files& files) {
 
 namespace {
 
-constexpr int kFew = 50, kMany = 550;
+constexpr int kFew = 50, kMany = 1050;
 constexpr int kConnections = 20;
 
 void expect(const test::Response& response, int status) {

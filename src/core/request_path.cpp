@@ -72,13 +72,15 @@ Bytes load(const char* at) {
     return out;
 }
 
-// Of paths shorter than a half of what is looked at at once, and of those longer than all of it.
-[[gnu::noinline]] bool is_plain_at_length(const char* path, std::size_t size) noexcept {
-    std::array<char, sizeof(Bytes) + 1> few{'/'};
-    if (size <= kHalf) {
-        std::fill(std::copy_n(path, size, few.begin() + 1), few.end(), 'x');
-        return !any(odd_bytes(load(few.data() + 1), load(few.data())));
-    }
+// Of paths that hold less than a half of what is looked at at once.
+[[gnu::noinline]] bool is_plain_short(const char* path, std::size_t size) noexcept {
+    std::array<char, sizeof(Bytes) + 1> room{'/'};
+    std::fill(std::copy_n(path, size, room.begin() + 1), room.end(), 'x');
+    return !any(odd_bytes(load(room.data() + 1), load(room.data())));
+}
+
+// Of those that hold more than all of it.
+[[gnu::noinline]] bool is_plain_long(const char* path, std::size_t size) noexcept {
     const char* const last = path + size - sizeof(Bytes);
     Bytes odd{};
     for (const char* at = path + 1; at < last; at += sizeof(Bytes)) odd |= odd_bytes(load(at), load(at - 1));
@@ -118,7 +120,8 @@ bool is_plain_path(std::string_view path) noexcept {
     const char* const p = path.data();
     const std::size_t behind_slash = path.size() - 1;
     if (path.empty() || *p != '/') return false;
-    if (behind_slash - kHalf > kHalf) return is_plain_at_length(p, path.size());
+    if (behind_slash < kHalf) return is_plain_short(p, path.size());
+    if (behind_slash > sizeof(Bytes)) return is_plain_long(p, path.size());
     const char* const last = p + path.size() - kHalf;
     return !any(odd_bytes(load(p + 1, last), load(p, last - 1)));
 }
