@@ -32,6 +32,8 @@ void write_files(const std::string& folder, const Files& files) {
 namespace {
 
 constexpr int kFew = 50, kMany = 1050;
+// What is remembered of a certificate; and a denial is told so often before it is only counted.
+constexpr int kUntilQuiet = 100;
 constexpr int kConnections = 20;
 
 void expect(const test::Response& response, int status) {
@@ -72,7 +74,7 @@ std::vector<long> httpd_requests(const Files& files, const std::string& global, 
     const auto parts = counted(files, global, gate, with_module, [&](int port) {
         ask(port, visitors.front(), kFew);  // what a process does once
         for (const Visitor& visitor : visitors) {
-            ask(port, visitor, 1);  // what is remembered of its certificate
+            ask(port, visitor, kUntilQuiet);
             ask(port, visitor, kFew);
             ask(port, visitor, kMany);
         }

@@ -12,20 +12,26 @@
 
 namespace mtls {
 
+// A key that depends on another one and a part more. Whoever makes two kinds collide only shares their count.
+std::uint64_t mixed(std::uint64_t key, std::uint64_t part) noexcept;
+std::uint64_t mixed(std::uint64_t key, std::string_view part) noexcept;
+
 class LogLimiter {
 public:
     static constexpr std::uint32_t kInFull = 60;  // lines of one kind in one minute
     static constexpr std::int64_t kWindowSeconds = 60;
 
-    // What lines have in common. `about` is shown where a count is reported; `identity` alone tells kinds apart, as
-    // bytes of any length.
+    // What lines have in common. `about` is shown where a count is reported; `key`, by mixed(), alone tells kinds
+    // apart.
     struct Kind {
         std::string_view about;
-        std::string_view identity;
+        std::uint64_t key = 0;
         int level = 0;  // given back with the count
     };
     // Whether the line is to be written; else it is counted. Where too many kinds are about, all the others share one.
     bool admits(const Kind& kind, std::int64_t now) noexcept;
+    // The same for a kind that was there before, by its key alone; nothing where it was not.
+    std::optional<bool> admits_known(std::uint64_t key, std::int64_t now) noexcept;
 
     struct LeftOut {
         std::string about;
@@ -55,8 +61,9 @@ private:
         SharedRecord<Label> label;
     };
     static constexpr std::size_t kPlaces = 1024;
-    static constexpr std::size_t kNeighbours = 8;
-    Place& place_of(std::uint64_t key, const Kind& kind, std::int64_t now) noexcept;
+    Place* find(std::uint64_t key) noexcept;
+    Place& place_of(const Kind& kind, std::int64_t now) noexcept;
+    bool admits_at(Place& place, std::int64_t now) noexcept;
     std::atomic<bool> has_left_out_{false};  // somewhere, perhaps: else nobody looks through all places
     std::array<Place, kPlaces> places_{};
     Place others_;

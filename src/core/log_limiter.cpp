@@ -1,26 +1,54 @@
 #include "mtls_authz/log_limiter.hpp"
 
 #include <bit>
+#include <cstring>
 
 namespace mtls {
 
+std::uint64_t mixed(std::uint64_t key, std::uint64_t part) noexcept {
+    // As FNV-1a does it with bytes.
+    key = (key ^ part) * 0x9e3779b97f4a7c15;
+    return key ^ (key >> 32);
+}
+
+std::uint64_t mixed(std::uint64_t key, std::string_view part) noexcept {
+    key = mixed(key, part.size());
+    while (!part.empty()) {
+        std::uint64_t word = 0;
+        const std::size_t size = part.size() < sizeof word ? part.size() : sizeof word;
+        std::memcpy(&word, part.data(), size);
+        key = mixed(key, word);
+        part.remove_prefix(size);
+    }
+    return key;
+}
+
 namespace {
 
-std::uint64_t key_of(std::string_view identity) noexcept {
-    // FNV-1a: whoever makes two kinds collide only shares their count.
-    std::uint64_t key = 0xcbf29ce484222325;
-    for (const char c : identity) key = (key ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-    return key != 0 ? key : 1;
+constexpr std::size_t kNeighbours = 8;
+
+// 0 is a place's key before it has one.
+std::uint64_t own(std::uint64_t key) noexcept { return key != 0 ? key : 1; }
+
+std::size_t first_place(std::uint64_t key, std::size_t places) noexcept {
+    return key % (places / kNeighbours) * kNeighbours;
 }
 
 }  // namespace
 
-// The kind's own place, or one that nobody counts in any more; else the one of all others.
-LogLimiter::Place& LogLimiter::place_of(std::uint64_t key, const Kind& kind, std::int64_t now) noexcept {
-    const std::size_t first = key % (kPlaces / kNeighbours) * kNeighbours;
+LogLimiter::Place* LogLimiter::find(std::uint64_t key) noexcept {
+    const std::size_t first = first_place(key, kPlaces);
     for (std::size_t i = 0; i < kNeighbours; ++i) {
-        if (places_[first + i].key.load() == key) return places_[first + i];
+        if (places_[first + i].key.load() == key) return &places_[first + i];
     }
+    return nullptr;
+}
+
+// The kind's own place, or one that nobody counts in any more; else the one of all others.
+LogLimiter::Place& LogLimiter::place_of(const Kind& kind, std::int64_t now) noexcept {
+    const std::uint64_t key = own(kind.key);
+    if (Place* const known = find(key)) return *known;
+    const std::size_t first = first_place(key, kPlaces);
     for (std::size_t i = 0; i < kNeighbours; ++i) {
         Place& place = places_[first + i];
         std::uint64_t known = place.key.load();
@@ -36,8 +64,7 @@ LogLimiter::Place& LogLimiter::place_of(std::uint64_t key, const Kind& kind, std
     return others_;
 }
 
-bool LogLimiter::admits(const Kind& kind, std::int64_t now) noexcept {
-    Place& place = place_of(key_of(kind.identity), kind, now);
+bool LogLimiter::admits_at(Place& place, std::int64_t now) noexcept {
     std::uint64_t known = place.minute.load();
     Minute next{};
     do {
@@ -49,6 +76,14 @@ bool LogLimiter::admits(const Kind& kind, std::int64_t now) noexcept {
     if (!next.has_left_out()) return true;
     has_left_out_.store(true);
     return false;
+}
+
+bool LogLimiter::admits(const Kind& kind, std::int64_t now) noexcept { return admits_at(place_of(kind, now), now); }
+
+std::optional<bool> LogLimiter::admits_known(std::uint64_t key, std::int64_t now) noexcept {
+    Place* const known = find(own(key));
+    if (known == nullptr) return std::nullopt;
+    return admits_at(*known, now);
 }
 
 std::vector<LogLimiter::LeftOut> LogLimiter::take_left_out(std::int64_t now) {

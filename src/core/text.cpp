@@ -52,11 +52,11 @@ std::string base64url(std::string_view raw) {
 
 std::string hex(std::span<const std::uint8_t> bytes) {
     static constexpr char kDigits[] = "0123456789abcdef";
-    std::string out;
-    out.reserve(bytes.size() * 2);
+    std::string out(bytes.size() * 2, '\0');
+    char* next = out.data();
     for (const std::uint8_t b : bytes) {
-        out += kDigits[b >> 4];
-        out += kDigits[b & 15];
+        *next++ = kDigits[b >> 4];
+        *next++ = kDigits[b & 15];
     }
     return out;
 }

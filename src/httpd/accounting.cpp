@@ -37,9 +37,16 @@ std::string name_of(const Identification* who) {
 }
 
 bool is_told(const request_rec* r, const Decision& decision, Outcome outcome, int level) {
-    const std::string digest =
-        decision.certificate != nullptr ? hex(bytes_of(decision.certificate->facts.sha256)) : std::string();
-    return is_admitted(r->server, about(outcome, decision.reason, name_of(decision.who)), digest, level);
+    std::string_view digest;
+    if (decision.certificate != nullptr) digest = decision.certificate->facts.sha256;
+    std::uint64_t key = mixed(static_cast<std::uint64_t>(outcome), static_cast<std::uint64_t>(decision.reason));
+    key = mixed(key, digest);
+    if (const Identification* const who = decision.who) {
+        if (who->partner != nullptr) key = mixed(key, who->partner->key);
+        for (const Partner* partner : who->claimed) key = mixed(key, partner->key);
+    }
+    const auto shown = [&] { return about(outcome, decision.reason, name_of(decision.who), digest); };
+    return is_admitted(r->server, key, level, std::ref(shown));
 }
 
 void describe_who(const Decision& decision, Account& out) {

@@ -74,8 +74,13 @@ void report_refused_handshake(const server_rec* s, X509_STORE_CTX* ctx, SSL* ssl
     if (leaf == nullptr) return;
     const HandshakeRefusal reason = handshake_refusal_of(X509_STORE_CTX_get_error(ctx));
     ++state().ledger->handshakes_refused[static_cast<std::size_t>(reason)];
-    const std::string about = "refused handshake reason=" + std::string(text_of(reason).word);
-    if (!is_admitted(s, about, hex(bytes_of(certificate_sha256(*leaf))), APLOG_ERR)) return;
+    const std::string digest = certificate_sha256(*leaf);
+    const auto shown = [&] {
+        return "refused handshake reason=" + std::string(text_of(reason).word) + " sha256=" + hex(bytes_of(digest));
+    };
+    constexpr std::uint64_t kHandshakes = ~std::uint64_t{0};  // no outcome of a request
+    const std::uint64_t key = mixed(mixed(kHandshakes, static_cast<std::uint64_t>(reason)), digest);
+    if (!is_admitted(s, key, APLOG_ERR, std::ref(shown))) return;
     auto* const c = ssl != nullptr ? static_cast<conn_rec*>(SSL_get_ex_data(ssl, g_connection_index)) : nullptr;
     if (c == nullptr) {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, "mtls_authz: %s", line_of(describe(ctx, *leaf), "-").c_str());

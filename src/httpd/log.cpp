@@ -21,9 +21,10 @@ const char* verb_of(Outcome outcome) {
 
 }  // namespace
 
-std::string about(Outcome outcome, Reason reason, const std::string& who) {
+std::string about(Outcome outcome, Reason reason, const std::string& who, std::string_view sha256) {
     std::string out = std::string(verb_of(outcome)) + " reason=" + std::string(word_of(reason));
     if (!who.empty()) out += " claimed=" + who;
+    if (!sha256.empty()) out += " sha256=" + hex(bytes_of(sha256));
     return out;
 }
 
@@ -33,10 +34,11 @@ int level_of(Outcome outcome, Reason reason) {
     return reason == Reason::kNoCertificate ? APLOG_INFO : APLOG_ERR;
 }
 
-bool is_admitted(const server_rec* s, const std::string& about, std::string_view certificate, int level) {
+bool is_admitted(const server_rec* s, std::uint64_t key, int level, const std::function<std::string()>& about) {
     const std::int64_t now = apr_time_sec(apr_time_now());
-    const std::string shown = certificate.empty() ? about : about + " sha256=" + std::string(certificate);
-    if (state().ledger->limiter.admits({shown, std::string(about) + std::string(certificate), level}, now)) return true;
+    LogLimiter& limiter = state().ledger->limiter;
+    const auto known = limiter.admits_known(key, now);
+    if (known ? *known : limiter.admits({about(), key, level}, now)) return true;
     // Where no watchdog does it. Once a second is enough.
     static std::atomic<std::int64_t> last{0};
     if (last.exchange(now) != now) log_left_out(s);

@@ -2,6 +2,9 @@
 // count.
 #pragma once
 
+#include <cstdint>
+#include <functional>
+
 #include "httpd.hpp"
 #include "mtls_authz/account.hpp"
 #include "mtls_authz/certificate_facts.hpp"
@@ -22,10 +25,12 @@ std::string vhost_text(const server_rec* s, const conn_rec* c);
 // The account's words about the certificate itself.
 void describe_certificate(const CertificateFacts& facts, Account& account);
 
-// What lines that are limited have in common. `who`: the partner, or whom the certificate claims to be; may be empty.
-std::string about(Outcome outcome, Reason reason, const std::string& who);
+// "denied reason=REASON claimed=NAME sha256=HEX". `who`: the partner, or whom the certificate claims to be. Both may be
+// empty; `sha256`: raw.
+std::string about(Outcome outcome, Reason reason, const std::string& who, std::string_view sha256);
 
-// Whether the line of this kind is to be written; else it is counted. `about`: what is shown with the count.
-bool is_admitted(const server_rec* s, const std::string& about, std::string_view certificate, int level);
+// Whether the line of the kind with this key is to be written; else it is counted. `about`: asked for what is shown
+// with the count, when there are lines of a new kind.
+bool is_admitted(const server_rec* s, std::uint64_t key, int level, const std::function<std::string()>& about);
 
 }  // namespace mtls::httpd

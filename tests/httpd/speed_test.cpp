@@ -1,4 +1,6 @@
 // What a gate costs, in instructions inside a real httpd.
+#include <algorithm>
+
 #include "claims.hpp"
 #include "instructions.hpp"
 #include "world.hpp"
@@ -29,14 +31,16 @@ long instructions_per_request(const std::string& lines, bool with_module) {
     connect_and_ask(kFew);  // what a process does once
     connect_and_ask(kFew);
     connect_and_ask(kMany);
+    connect_and_ask(kMany);
     connect_and_ask(1);
     httpd.stop();
     const auto parts = counter.parts();
-    CHECK(parts.size() >= 3);
+    CHECK(parts.size() >= 4);
     const auto of_connection = [&parts](std::size_t from_end) {
         return static_cast<long>(parts[parts.size() - from_end]);
     };
-    return (of_connection(2) - of_connection(3)) / (kMany - kFew);
+    // What else a busy machine makes the process do only adds to it.
+    return (std::min(of_connection(2), of_connection(3)) - of_connection(4)) / (kMany - kFew);
 }
 
 }  // namespace

@@ -172,7 +172,7 @@ CLAIM(threads_count_and_tell_together_without_a_race) {
             const std::string name = "p" + std::to_string(i % 1500);
             const std::size_t number = ledger->sightings.number_of(partner_key(name), name);
             ledger->decisions.count(Outcome::kAllow, Reason::kGranted, number);
-            if (ledger->limiter.admits({"about", "identity", 3}, 1000)) ++admitted;
+            if (ledger->limiter.admits({"about", 17, 3}, 1000)) ++admitted;
             if (i % 100 != t) continue;
             const std::string text(50, static_cast<char>('a' + t));
             ledger->sightings.see(0, {t, t, text, text, text});

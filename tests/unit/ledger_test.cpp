@@ -162,11 +162,13 @@ CLAIM(the_newest_examples_of_each_reason_are_kept) {
 
 CLAIM(the_first_lines_of_a_kind_are_written_and_the_others_counted) {
     auto& limiter = Ledger::create()->limiter;
-    const LogLimiter::Kind kind{"denied reason=expired", "expired-acme", 3};
-    const LogLimiter::Kind other{"denied reason=revoked", "revoked-acme", 4};
+    const LogLimiter::Kind kind{"denied reason=expired", mixed(1, "expired-acme"), 3};
+    const LogLimiter::Kind other{"denied reason=revoked", mixed(1, "revoked-acme"), 4};
     std::int64_t now = 1000;
+    CHECK(!limiter.admits_known(kind.key, now));
     for (std::uint32_t i = 0; i < LogLimiter::kInFull; ++i) CHECK(limiter.admits(kind, now));
-    for (int i = 0; i < 40; ++i) CHECK(!limiter.admits(kind, now + i));
+    for (int i = 0; i < 20; ++i) CHECK(!limiter.admits(kind, now + i));
+    for (int i = 20; i < 40; ++i) CHECK(limiter.admits_known(kind.key, now + i) == false);
     CHECK(limiter.admits(other, now));
     CHECK_EQUAL(limiter.take_left_out(now + LogLimiter::kWindowSeconds - 1).size(), 0U);
     const auto left = limiter.take_left_out(now + LogLimiter::kWindowSeconds);
@@ -187,8 +189,7 @@ CLAIM(a_flood_of_kinds_shares_one_count_and_forgets_nobody) {
     std::size_t admitted = 0;
     constexpr std::size_t kKinds = 100000;
     for (std::size_t i = 0; i < kKinds; ++i) {
-        const std::string identity = std::to_string(i);
-        if (limiter.admits({"denied", identity, 3}, 1000)) ++admitted;
+        if (limiter.admits({"denied", mixed(1, i), 3}, 1000)) ++admitted;
     }
     CHECK(admitted < 1200);
     const auto left = limiter.take_left_out(1060);
