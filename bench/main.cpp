@@ -291,13 +291,13 @@ private:
         row("MTLSAllow any-partner, " + identities(n) + ", miss", cost.back() - denied);
     }
 
-    // Decided anew for each request, as whatever depends on the path.
     // Decisions are timed then.
     long with_status() {
         const std::string gate = std::string(kGate) + "\nMTLSStatus On";
         return httpd_requests(with_policy(1000), kQuietPolicy, gate, true, {fits(0)}).front();
     }
 
+    // Decided anew for each request, as whatever depends on the path.
     long by_grant() {
         Files files = pki_.files();
         files.others.emplace_back("partners.conf", policy_of(1000) + "MTLSGrant read /gate/**\n");

@@ -61,6 +61,9 @@ private:
         SharedRecord<Label> label;
     };
     static constexpr std::size_t kPlaces = 1024;
+    static constexpr std::size_t kNeighbours = 8;
+    // Where a key may stand: from here on, kNeighbours places.
+    static std::size_t first_of(std::uint64_t key) noexcept { return key % (kPlaces / kNeighbours) * kNeighbours; }
     Place* find(std::uint64_t key) noexcept;
     Place& place_of(const Kind& kind, std::int64_t now) noexcept;
     bool admits_at(Place& place, std::int64_t now) noexcept;

@@ -25,19 +25,13 @@ std::uint64_t mixed(std::uint64_t key, std::string_view part) noexcept {
 
 namespace {
 
-constexpr std::size_t kNeighbours = 8;
-
 // 0 is a place's key before it has one.
 std::uint64_t own(std::uint64_t key) noexcept { return key != 0 ? key : 1; }
-
-std::size_t first_place(std::uint64_t key, std::size_t places) noexcept {
-    return key % (places / kNeighbours) * kNeighbours;
-}
 
 }  // namespace
 
 LogLimiter::Place* LogLimiter::find(std::uint64_t key) noexcept {
-    const std::size_t first = first_place(key, kPlaces);
+    const std::size_t first = first_of(key);
     for (std::size_t i = 0; i < kNeighbours; ++i) {
         if (places_[first + i].key.load() == key) return &places_[first + i];
     }
@@ -48,7 +42,7 @@ LogLimiter::Place* LogLimiter::find(std::uint64_t key) noexcept {
 LogLimiter::Place& LogLimiter::place_of(const Kind& kind, std::int64_t now) noexcept {
     const std::uint64_t key = own(kind.key);
     if (Place* const known = find(key)) return *known;
-    const std::size_t first = first_place(key, kPlaces);
+    const std::size_t first = first_of(key);
     for (std::size_t i = 0; i < kNeighbours; ++i) {
         Place& place = places_[first + i];
         std::uint64_t known = place.key.load();

@@ -44,8 +44,8 @@ bool has_dot_segment(std::string_view path) {
 // Sixteen bytes at once: gcc and clang make one instruction of each operation where the processor has such.
 using Bytes = std::uint8_t __attribute__((vector_size(16)));
 
-// Not zero where a byte is a control character, one of ;\\%, or a dot behind a slash; `before`: what stands before
-// each.
+// Not zero where a byte is a control character, one of `;`, `\`, `%`, or a dot behind a slash; `before`: what stands
+// before each.
 Bytes odd_bytes(const Bytes& bytes, const Bytes& before) {
     return static_cast<Bytes>((bytes < 0x20) | (bytes == 0x7f) | (bytes == ';') | (bytes == '\\') | (bytes == '%') |
                               ((bytes == '.') & (before == '/')));
@@ -93,10 +93,6 @@ bool has_control_byte(std::string_view path) {
     }
     return false;
 }
-
-}  // namespace
-
-namespace {
 
 // Never inlined: nearly every path needs no room.
 [[gnu::noinline]] PathFault find_fault_by_decoding(std::string_view path) {

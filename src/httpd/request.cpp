@@ -88,8 +88,7 @@ namespace {
 // fixups, a directory listing while its handler runs.
 bool is_lookup(const request_rec* r) {
     if (r->main == nullptr) return false;
-    const auto* const main =
-        static_cast<const RequestState*>(ap_get_module_config(r->main->request_config, &mtls_authz_module));
+    const RequestState* const main = known_state(r->main);
     if (main == nullptr || !main->fixups_done || is_lookup(r->main)) return true;
     return main->is_listing;
 }
