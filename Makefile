@@ -82,7 +82,7 @@ bench: setup-bench  ## what the module costs beside httpd's own rules, nginx and
 
 lint: setup-lint  ## clang-format, clang-tidy, and warnings as errors with gcc and clang
 	clang-format --dry-run -Werror $(ALL_CXX) $(ALL_HEADERS)
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/lint-gcc CXX=g++ LTO= WERROR=-Werror compile-all
+	@$(MAKE) --no-print-directory $(if $(WERROR),,BUILD=$(BUILD)/lint-gcc LTO=) CXX=g++ WERROR=-Werror compile-all
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/lint-clang CXX=clang++ CXXFLAGS=-O0 WERROR=-Werror compile-all
 	@printf '%s\n' $(CORE_SRC) $(HTTPD_SRC) $(TOOL_SRC) | xargs -P 2 -n 3 sh -c 'clang-tidy --quiet "$$@" -- $(filter-out -fno-gnu-unique,$(STANDARD)) $(INCLUDES) $(HTTPD_FLAGS) 2>/dev/null' tidy
 

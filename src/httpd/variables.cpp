@@ -31,6 +31,18 @@ Entries entries_of(const apr_array_header_t* all) {
     return {first, first + all->nelts};
 }
 
+inline bool hold_none_of_ours(const Entries& entries) {
+    const apr_table_entry_t* entry = entries.first;
+    while (entry != entries.last && !is_ours(entry->key, false)) ++entry;
+    return entry == entries.last;
+}
+
+inline SetVariables append(apr_table_t* table, std::span<const Variable> variables) {
+    const SetVariables out{variables, apr_table_elts(table)->nelts};
+    for (const Variable& variable : variables) apr_table_addn(table, variable.name, variable.value);
+    return out;
+}
+
 }  // namespace
 
 std::span<const Variable> granted_variables(request_rec* r, const Decision& decision, bool all) {
@@ -65,20 +77,13 @@ SetVariables set_variables(request_rec* r, std::span<const Variable> variables, 
             ++i;
         }
     }
-    const SetVariables out{variables, all->nelts};
-    for (const Variable& variable : variables) apr_table_addn(table, variable.name, variable.value);
-    return out;
+    return append(table, variables);
 }
 
 bool add_variables(request_rec* r, std::span<const Variable> variables, SetVariables& set) noexcept {
     apr_table_t* const table = r->subprocess_env;
-    const apr_array_header_t* const all = apr_table_elts(table);
-    const auto [first, last] = entries_of(all);
-    const apr_table_entry_t* entry = first;
-    while (entry != last && !is_ours(entry->key, false)) ++entry;
-    if (entry != last) return false;
-    set = {variables, all->nelts};
-    for (const Variable& variable : variables) apr_table_addn(table, variable.name, variable.value);
+    if (!hold_none_of_ours(entries_of(apr_table_elts(table)))) return false;
+    set = append(table, variables);
     return true;
 }
 
@@ -91,8 +96,7 @@ bool stand_as_set(const request_rec* r, const SetVariables& set) noexcept {
         if (entry->key != variable.name || entry->val != variable.value) return false;
         ++entry;
     }
-    while (entry != all.last && !is_ours(entry->key, false)) ++entry;
-    return entry == all.last;
+    return hold_none_of_ours({entry, all.last});
 }
 
 }  // namespace mtls::httpd

@@ -12,6 +12,7 @@
 
 #include "live_site.hpp"
 #include "mtls_authz/account.hpp"
+#include "workers.hpp"
 
 using namespace test;
 
@@ -197,16 +198,16 @@ CLAIM(lines_of_several_children_stay_whole_in_a_file_and_in_a_pipe) {
         site.start((piped ? "MTLSAuditLog \"|$/bin/cat >>" + file + "\" all\n" : "MTLSAuditLog logs/audit.log\n") +
                        "<Location /gate>\n MTLSAllow partner acme\n</Location>\n" + kStatus,
                    "prefork");
-        std::vector<std::thread> threads;
+        Workers clients;
         for (int c = 0; c < kClients; ++c) {
-            threads.emplace_back([&site, c] {
+            clients.add([&site, c] {
                 TlsClient client(site.httpd.port(), as(world().acme));
                 for (int i = 0; i < kRequests; ++i) {
                     client.get("/gate/" + std::to_string(c) + "-" + std::to_string(i) + std::string(400, 'x'));
                 }
             });
         }
-        for (std::thread& thread : threads) thread.join();
+        clients.join();
         std::set<std::string> paths;
         for (const Json& line : wait_for_lines(file, kClients * kRequests)) paths.insert(line["path"]);
         // A pipe that nobody empties for a moment takes no more: that is counted.

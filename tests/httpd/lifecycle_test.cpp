@@ -3,9 +3,10 @@
 #include <chrono>
 #include <fstream>
 #include <sstream>
-#include <thread>
 
 #include "claims.hpp"
+#include "waiting.hpp"
+#include "workers.hpp"
 #include "world.hpp"
 
 using namespace test;
@@ -34,35 +35,31 @@ constexpr const char* kGates = R"(
 CLAIM(fifty_graceful_restarts_under_load_fail_no_request_and_grow_nothing) {
     Site site;
     site.start(kGates);
-    std::atomic<bool> done{false};
     std::atomic<int> wrong{0};
     std::atomic<int> asked{0};
-    const auto load = [&](const Identity* who, int expected) {
-        ClientOptions options;
-        options.identity = who;
-        while (!done) {
-            TlsClient client(site.httpd.port(), options);
+    Workers clients;
+    const auto load = [&](const Identity& who, int expected) {
+        while (!clients.are_over()) {
+            TlsClient client(site.httpd.port(), as(who));
             // One request a connection: whether a kept-alive one survives a restart is httpd's business.
             const Response response = client.get("/gate/x", "Connection: close\r\n");
             if (response.status != expected) ++wrong;
             ++asked;
         }
     };
-    std::vector<std::thread> clients;
-    clients.emplace_back(load, &world().acme, 200);
-    clients.emplace_back(load, &world().globex, 403);
+    clients.add([&] { load(world().acme, 200); });
+    clients.add([&] { load(world().globex, 403); });
     const auto restart = [&] {
         const int before = asked;
         site.httpd.graceful();
-        while (asked < before + 12) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-        std::this_thread::sleep_for(std::chrono::milliseconds(150));
+        while (asked < before + 12 && !clients.are_over()) pause_for(std::chrono::milliseconds(5));
+        pause_for(std::chrono::milliseconds(150));
     };
     for (int i = 0; i < 10; ++i) restart();
     const long early = resident_kib(site.httpd.pid());
     for (int i = 0; i < 40; ++i) restart();
     const long late = resident_kib(site.httpd.pid());
-    done = true;
-    for (std::thread& client : clients) client.join();
+    clients.stop();
     CHECK_EQUAL(wrong.load(), 0);
     CHECK(asked > 600);
     test::check(late < early + early / 10 + 1024,

@@ -5,10 +5,10 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <thread>
 
 #include "claims.hpp"
 #include "waiting.hpp"
+#include "workers.hpp"
 #include "world.hpp"
 
 using namespace test;
@@ -81,7 +81,6 @@ CLAIM(ten_thousand_reloads_under_load_race_with_nothing_and_fail_no_request) {
 
     CHECK_EQUAL(TlsClient(httpd.port(), as(w.acme)).get("/gate/a/x").status, 200);
 
-    std::atomic<bool> done{false};
     std::atomic<int> asked{0};
     std::atomic<int> wrong{0};
     std::atomic<int> globex_in{0}, globex_out{0};
@@ -94,12 +93,12 @@ CLAIM(ten_thousand_reloads_under_load_race_with_nothing_and_fail_no_request) {
         if (status != 200 && status != 403) ++wrong;
         ++(status == 200 ? globex_in : globex_out);
     };
-    std::vector<std::thread> threads;
+    Workers workers;
     for (const int tls : {TLS1_2_VERSION, TLS1_3_VERSION}) {
-        threads.emplace_back([&, tls] {
-            while (!done) {
+        workers.add([&, tls] {
+            while (!workers.are_over()) {
                 TlsClient acme(httpd.port(), as(w.acme, tls)), globex(httpd.port(), as(w.globex, tls));
-                for (int i = 0; i < 200 && !done; ++i) {
+                for (int i = 0; i < 200 && !workers.are_over(); ++i) {
                     expect(acme.get("/gate/a/x").status, 200);
                     expect(acme.get("/gate/c/x").status, 403);
                     either(globex.get("/gate/a/x").status);
@@ -108,18 +107,18 @@ CLAIM(ten_thousand_reloads_under_load_race_with_nothing_and_fail_no_request) {
             }
         });
     }
-    threads.emplace_back([&] {
+    workers.add([&] {
         Http2Client acme(httpd.port(), as(w.acme), httpd.root());
         const std::vector<std::string> both = {"/gate/a/1", "/gate/a/2", "/gate/c/3", "/gate/a/4"};
-        for (int i = 0; !done; ++i) {
+        for (int i = 0; !workers.are_over(); ++i) {
             const auto answers = acme.get_all(both);
             for (std::size_t k = 0; k < answers.size(); ++k) expect(answers[k].status, k == 2 ? 403 : 200);
             if (i % 50 == 49) acme.fresh();
             pause_for(std::chrono::milliseconds(10));
         }
     });
-    threads.emplace_back([&] {
-        for (int i = 1; !done; ++i) {
+    workers.add([&] {
+        for (int i = 1; !workers.are_over(); ++i) {
             // Sometimes broken, sometimes cut short: what is in force stays.
             put(i % 40 == 0 ? "nonsense\n" : i % 40 == 1 ? state(i).substr(0, 100) : state(i));
             pause_for(std::chrono::milliseconds(7));
@@ -130,7 +129,8 @@ CLAIM(ten_thousand_reloads_under_load_race_with_nothing_and_fail_no_request) {
     const auto begun = std::chrono::steady_clock::now();
     long early = 0;
     int seen = 0, asked_early = 0;
-    while (seen < kReloads && std::chrono::steady_clock::now() - begun < std::chrono::seconds(600)) {
+    while (seen < kReloads && !workers.are_over() &&
+           std::chrono::steady_clock::now() - begun < std::chrono::seconds(600)) {
         pause_for(std::chrono::seconds(2));
         seen = reloads.count();
         if (early != 0 || seen < kReloads / 4) continue;
@@ -138,8 +138,7 @@ CLAIM(ten_thousand_reloads_under_load_race_with_nothing_and_fail_no_request) {
         asked_early = asked;
     }
     const long late = resident_kib(httpd.pid());
-    done = true;
-    for (std::thread& thread : threads) thread.join();
+    workers.stop();
     std::printf("%d reloads, %d requests, %ld KiB after a quarter of them and %ld at the end\n", seen, asked.load(),
                 early, late);
     httpd.stop();

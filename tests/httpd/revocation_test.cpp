@@ -2,10 +2,10 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
-#include <thread>
 
 #include "claims.hpp"
 #include "waiting.hpp"
+#include "workers.hpp"
 #include "world.hpp"
 
 using namespace test;
@@ -81,7 +81,8 @@ CLAIM(a_file_written_anew_lets_nobody_in_for_a_moment) {
     TlsClient client(r.site.httpd.port(), as(w.acme));
     const auto ask = [&] { return client.get("/gate/x").status; };
     becomes(ask, 403, "revoked");
-    std::thread writer([&] {
+    Workers writer;
+    writer.add([&] {
         for (int i = 0; i < 12; ++i) {
             r.write("");
             pause_for(std::chrono::milliseconds(100));

@@ -107,6 +107,15 @@ bool accepts(int port) {
     return ok;
 }
 
+// httpd writes its pid before it catches signals, and until then they would end it.
+bool catches(pid_t pid, int signal) {
+    std::ifstream in("/proc/" + std::to_string(pid) + "/status");
+    for (std::string line; std::getline(in, line);) {
+        if (line.starts_with("SigCgt:")) return (std::stoull(line.substr(7), nullptr, 16) >> (signal - 1) & 1) != 0;
+    }
+    return false;
+}
+
 void pause_ms(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
 
 }  // namespace
@@ -226,7 +235,10 @@ void Httpd::start(const std::vector<std::string>& wrapper) {
     throw std::runtime_error("httpd does not accept: " + error_log());
 }
 
-void Httpd::graceful() { kill(pid_, SIGUSR1); }
+void Httpd::graceful() {
+    for (int i = 0; i < 400 && !catches(pid_, SIGUSR1); ++i) pause_ms(5);
+    kill(pid_, SIGUSR1);
+}
 
 bool Httpd::stop() {
     if (pid_ <= 0) return true;
