@@ -135,7 +135,9 @@ public:
         row("httpd without the module, denied (not added)", denied);
         for (const int n : sizes()) module_rows(n, granted, denied);
         row("MTLSAllow any-partner with MTLSStatus, 1,000 identities, first", with_status() - granted);
-        row("MTLSAllow by-grant, 1,000 identities, first", by_grant() - granted);
+        row("MTLSAllow by-grant, 1,000 identities, first", by_grant("/gate/**", {"17"}) - granted);
+        row("MTLSAllow by-grant, 1,000 identities, first, two grants by turns",
+            by_grant("/gate/orders/17 /gate/orders/18", {"17", "18"}) - granted);
         for (const int n : {1, 1000, 10000}) {
             const std::string rule = n == 1 ? "Require expr %{SSL_CLIENT_S_DN_CN} == '" + cn_of(0) + "'"
                                             : "Require expr %{SSL_CLIENT_S_DN_CN} in { " + list(n, "'") + " }";
@@ -297,12 +299,14 @@ private:
         return httpd_requests(with_policy(1000), kQuietPolicy, gate, true, {fits(0)}).front();
     }
 
-    // Decided anew for each request, as whatever depends on the path.
-    long by_grant() {
+    long by_grant(const std::string& granted, const std::vector<std::string>& orders) {
         Files files = pki_.files();
-        files.others.emplace_back("partners.conf", policy_of(1000) + "MTLSGrant read /gate/**\n");
+        files.others.emplace_back("partners.conf", policy_of(1000) + "MTLSGrant read " + granted + "\n");
+        Visitor visitor = fits(0);
+        visitor.pages.clear();
+        for (const std::string& order : orders) visitor.pages.push_back("/gate/orders/" + order);
         const std::string gate = "Require all granted\nMTLSAllow by-grant";
-        return httpd_requests(files, kQuietPolicy, gate, true, {fits(0)}).front();
+        return httpd_requests(files, kQuietPolicy, gate, true, {visitor}).front();
     }
 
     long httpd_with(const std::string& rule) {

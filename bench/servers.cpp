@@ -23,7 +23,7 @@ void write_files(const std::string& folder, const Files& files) {
         std::ofstream(folder + "/" + name) << content;
     };
     std::filesystem::create_directories(folder + "/htdocs/gate/orders");
-    put("htdocs/gate/orders/17", "welcome");
+    for (const char* page : {"17", "18"}) put(std::string("htdocs/gate/orders/") + page, "welcome");
     put("server.pem", files.server);
     put("client-cas.pem", files.client_ca);
     for (const auto& [name, content] : files.others) put(name, content);
@@ -46,7 +46,9 @@ void ask(int port, const Visitor& visitor, int requests) {
     test::ClientOptions options;
     options.identity = visitor.identity;
     test::TlsClient client(port, options);
-    for (int i = 0; i < requests; ++i) expect(client.get("/gate/orders/17"), visitor.status);
+    for (int i = 0; i < requests; ++i) {
+        expect(client.get(visitor.pages[static_cast<std::size_t>(i) % visitor.pages.size()]), visitor.status);
+    }
 }
 
 // One httpd process that counts; what is done to it, and what its connections cost.
@@ -101,7 +103,7 @@ Connections httpd_connections(const Files& files, const std::string& global, con
         test::SslSessionPtr session;
         for (int i = 0; i <= kConnections; ++i) {
             test::TlsClient client(port, options, session.get());
-            expect(client.get("/gate/orders/17"), visitor.status);
+            expect(client.get(visitor.pages.front()), visitor.status);
             session = client.session();
         }
         ask(port, visitor, 1);

@@ -10,10 +10,11 @@
 
 namespace bench {
 
-// A client, and what it is answered.
+// A client, what it is answered, and the pages that it asks for by turns: /gate/orders/17 or 18.
 struct Visitor {
     const test::Identity* identity;
     int status;
+    std::vector<std::string> pages = {"/gate/orders/17"};
 };
 
 // What every server needs: its certificate, the CA of its clients, a page, and whatever files its rules name.
@@ -23,7 +24,7 @@ struct Files {
     std::vector<std::pair<std::string, std::string>> others;  // name, content
 };
 
-// Into the folder of a server; the page is at /gate/orders/17.
+// Into the folder of a server.
 void write_files(const std::string& folder, const Files& files);
 
 // Instructions of one kept-alive request of each visitor, in their order. `lines`: what stands at /gate/.

@@ -33,6 +33,7 @@ public:
 
 private:
     std::optional<std::string_view> segments() const;
+    bool is_literal() const { return literal_ == (below_ ? text_.size() - 2 : text_.size()); }
 
     std::string_view text_;
     bool below_ = false;
@@ -58,7 +59,8 @@ struct GrantedPath {
 struct GrantAnswer {
     enum class Kind { kNo, kOtherMethod, kGranted };
     Kind kind = Kind::kNo;
-    const Grant* grant = nullptr;  // that decided, if one did
+    const Grant* grant = nullptr;       // that decided, if one did
+    const PathPattern* path = nullptr;  // of it, that fits
 };
 
 // Longest literal beginning first; any that fits suffices. `reaches_below`: the method acts on everything below `path`

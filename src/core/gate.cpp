@@ -185,7 +185,7 @@ GateAnswer decide(const Gate& gate, const Identification& who, const RequestLine
         for (const GateRule& rule : *chain->rules) {
             // What cannot be told denies: an expression that is empty must not open a gate.
             if (rule_matches(rule, who, who.denied_groups, captures) == NameMatch::kNo) continue;
-            if (rule.methods.contains(request.method)) return {Reason::kNotAllowed, &rule, nullptr};
+            if (rule.methods.contains(request.method)) return {Reason::kNotAllowed, &rule};
         }
     }
     GateAnswer answer;
@@ -193,14 +193,14 @@ GateAnswer decide(const Gate& gate, const Identification& who, const RequestLine
     for (const GateRule& rule : *gate.allow) {
         if (rule_matches(rule, who, who.groups, captures) != NameMatch::kYes) continue;
         bool fits = rule.methods.contains(request.method);
-        GrantAnswer by_grant{GrantAnswer::Kind::kGranted, nullptr};
+        GrantAnswer by_grant{GrantAnswer::Kind::kGranted};
         if (rule.kind == GateRule::Kind::kByGrant) {
             by_grant = find_grant(who.grants, who.partner->name, request.method, request.path, request.reaches_below);
             if (by_grant.kind == GrantAnswer::Kind::kNo) continue;
             fits = fits && by_grant.kind == GrantAnswer::Kind::kGranted;
         }
-        if (fits) return {Reason::kGranted, &rule, by_grant.grant};
-        if (answer.rule == nullptr) answer = {Reason::kMethodNotGranted, &rule, by_grant.grant};
+        if (fits) return {Reason::kGranted, &rule, by_grant.grant, by_grant.path};
+        if (answer.rule == nullptr) answer = {Reason::kMethodNotGranted, &rule, by_grant.grant, by_grant.path};
     }
     return answer;
 }

@@ -42,16 +42,21 @@ bool begins_nocase(std::string_view text, std::string_view start) {
 // Whether a backend reads this segment as one: not empty before its path parameters, and without what it may decode to
 // a separator.
 bool is_one_segment(std::string_view segment) {
-    if (segment.substr(0, segment.find(';')).empty()) return false;
-    for (std::size_t i = 0; i < segment.size(); ++i) {
-        if (segment[i] == '\\') return false;
-        if (segment[i] != '%') continue;
-        const std::string_view rest = segment.substr(i + 1);
-        for (const std::string_view separator : {"2f", "5c", "252f", "255c"}) {
-            if (begins_nocase(rest, separator)) return false;
+    if (segment.empty() || segment.front() == ';') return false;
+    for (; !segment.empty(); segment.remove_prefix(1)) {
+        if (segment.front() == '\\') return false;
+        if (segment.front() != '%') continue;
+        for (const std::string_view separator : {"%2f", "%5c", "%252f", "%255c"}) {
+            if (begins_nocase(segment, separator)) return false;
         }
     }
     return true;
+}
+
+// Where the segment that begins at `from` ends. Most are short.
+std::size_t end_of_segment(std::string_view text, std::size_t from) {
+    while (from < text.size() && text[from] != '/') ++from;
+    return from;
 }
 
 }  // namespace
@@ -90,26 +95,25 @@ std::optional<std::string_view> PathPattern::segments() const {
 }
 
 bool PathPattern::matches(std::string_view path, std::string_view partner) const {
-    if (!path.starts_with('/')) return false;
-    path.remove_prefix(1);
-    auto rest = segments();
-    while (rest) {
-        const std::size_t wanted_end = rest->find('/');
-        const std::string_view wanted = rest->substr(0, wanted_end);
-        const bool is_last = wanted_end == std::string_view::npos;
-        rest = is_last ? std::nullopt : std::optional(rest->substr(wanted_end + 1));
-
-        const std::size_t end = path.find('/');
-        const std::string_view segment = path.substr(0, end);
-        const bool fits = wanted == kPartnerSegment ? segment == partner
-                          : wanted == kAnySegment   ? is_one_segment(segment)
-                                                    : segment == wanted;
-        if (!fits) return false;
-        const bool more = end != std::string_view::npos;
-        if (more != (!is_last || below_)) return false;
-        if (more) path.remove_prefix(end + 1);
+    if (!path.starts_with(literal_prefix())) return false;
+    if (is_literal()) return below_ || path.size() == literal_;
+    const std::string_view wanted = below_ ? text_.substr(0, text_.size() - kBelow.size()) : text_;
+    for (std::size_t from = literal_, at = literal_;;) {
+        const std::size_t wanted_end = end_of_segment(wanted, from), end = end_of_segment(path, at);
+        const std::string_view segment = path.substr(at, end - at);
+        const std::string_view pattern = wanted.substr(from, wanted_end - from);
+        // No literal segment holds such a character.
+        const char kind = pattern.empty() ? '/' : pattern.front();
+        const bool fits = kind == kAnySegment.front()       ? is_one_segment(segment)
+                          : kind == kPartnerSegment.front() ? segment == partner
+                                                            : segment == pattern;
+        const bool is_last = wanted_end == wanted.size();
+        const bool more = end != path.size();
+        if (!fits || more != (!is_last || below_)) return false;
+        if (is_last) return true;
+        from = wanted_end + 1;
+        at = end + 1;
     }
-    return true;
 }
 
 bool PathPattern::covers(const PathPattern& other) const {
@@ -140,11 +144,11 @@ GrantAnswer find_grant(const std::vector<GrantedPath>& granted, std::string_view
                        std::string_view path, bool reaches_below) {
     GrantAnswer answer;
     for (const GrantedPath& candidate : granted) {
-        if (!path.starts_with(candidate.path->literal_prefix())) continue;
         if (reaches_below && !candidate.path->reaches_below()) continue;
         if (!candidate.path->matches(path, partner)) continue;
-        if (candidate.grant->methods.contains(method)) return {GrantAnswer::Kind::kGranted, candidate.grant};
-        if (answer.grant == nullptr) answer = {GrantAnswer::Kind::kOtherMethod, candidate.grant};
+        if (candidate.grant->methods.contains(method))
+            return {GrantAnswer::Kind::kGranted, candidate.grant, candidate.path};
+        if (answer.grant == nullptr) answer = {GrantAnswer::Kind::kOtherMethod, candidate.grant, candidate.path};
     }
     return answer;
 }

@@ -140,9 +140,8 @@ State* state_in_force = nullptr;  // trivially destructible: a restart unloads t
 void start_reading(apr_pool_t* pconf) { state_in_force = pool_new<State>(pconf, std::string(ap_server_root)); }
 
 RuleTraits RuleTraits::of(const GateRule& rule) {
-    const bool grants = rule.kind == GateRule::Kind::kByGrant;
     const bool captures = !rule.names.empty() && !rule.names.back().capture.empty();  // they come last
-    return {!rule.methods.is_all() || grants, captures, grants, false};
+    return {!rule.methods.is_all() || rule.kind == GateRule::Kind::kByGrant, captures, false};
 }
 
 std::string GateSection::title() const {

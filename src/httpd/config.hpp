@@ -25,12 +25,11 @@ struct GateSection;
 struct RuleTraits {
     bool methods = false;   // of it, or of its grants
     bool captures = false;  // names from the section's regular expression
-    bool grants = false;    // MTLSAllow by-grant
     bool merged = false;    // the chain of denials was put together for this request alone
 
     static RuleTraits of(const GateRule& rule);
     RuleTraits operator|(const RuleTraits& other) const {
-        return {methods || other.methods, captures || other.captures, grants || other.grants, merged || other.merged};
+        return {methods || other.methods, captures || other.captures, merged || other.merged};
     }
 };
 

@@ -17,6 +17,13 @@ bool says_the_same(const DirConfig& config, const GrantKey& key) {
            config.forward == nullptr;
 }
 
+// Where the path fits, this grant suffices, whatever others there are: denials do not ask it.
+[[gnu::noinline]] bool fits(const KnownGrant& known, const request_rec* r) noexcept {
+    const bool any_path = known.path_text.empty();
+    return (any_path || (r->uri != nullptr && known.path.matches(r->uri, known.handover.partner))) &&
+           !has_method_override(r);
+}
+
 }  // namespace
 
 // What is left out here was asked when the grant was remembered, and follows from the key.
@@ -31,15 +38,15 @@ const KnownGrant* find_known_grant(request_rec* r, const DirConfig& config) noex
         (key.config != &config && !says_the_same(config, key)) || key.log != r->log) {
         return nullptr;
     }
+    if (known.asks_more && !fits(known, r)) return nullptr;
     const std::int64_t now = std::time(nullptr);
     return known.valid_from <= now && now <= known.valid_until ? &known : nullptr;
 }
 
 GrantKey grant_key(request_rec* r, const DirConfig& config) {
     const RuleTraits traits = traits_of(config);
-    const bool asks_more = traits.captures || traits.grants || traits.merged || r->main != nullptr ||
-                           r->connection->master != nullptr || r->method_number == M_INVALID ||
-                           acts_on_all_below(r->method_number);
+    const bool asks_more = traits.captures || traits.merged || r->main != nullptr || r->connection->master != nullptr ||
+                           r->method_number == M_INVALID || acts_on_all_below(r->method_number);
     // These want the whole decision, each time.
     const bool is_wanted_whole =
         config.forward != nullptr || audit_log_for(r, Outcome::kAllow) != nullptr || APLOG_R_IS_LEVEL(r, APLOG_DEBUG);
@@ -64,6 +71,18 @@ std::span<const Variable> copied(apr_pool_t* pool, std::span<const Variable> var
     return {out, variables.size()};
 }
 
+// Whether it could be kept.
+bool keep_path(KnownGrant& known, const PathPattern* path) {
+    const std::string_view text = path != nullptr ? path->text() : "";
+    if (known.path_text == text) return true;
+    known.path = {};  // first, since it borrows
+    known.path_text = text;
+    if (path == nullptr) return true;
+    const auto own = PathPattern::parse(known.path_text);
+    if (own) known.path = own.value();
+    return static_cast<bool>(own);
+}
+
 }  // namespace
 
 void remember_grant(request_rec* r, const GrantKey& key, const Decision& decision, const Handover& handover,
@@ -79,11 +98,14 @@ void remember_grant(request_rec* r, const GrantKey& key, const Decision& decisio
         known.handover.variables = copied(r->connection->pool, handover.variables);
         known.handover.partner = known.handover.variables[1].value;
     }
+    known.key = {};
+    if (!keep_path(known, decision.path)) return;
     known.key = key;
     const DirConfig& config = dir_config(r);
     const State& s = state();
-    known.is_simple = key.config == &config && !traits_of(config).methods && !config.has_provider &&
-                      !config.remote_user.value_or(false) && !s.has_cache && s.forwarded_keys.empty();
+    known.asks_more = decision.path != nullptr || traits_of(config).methods;
+    known.is_simple = key.config == &config && !config.has_provider && !config.remote_user.value_or(false) &&
+                      !s.has_cache && s.forwarded_keys.empty();
     known.valid_from = decision.who->valid_from;
     // Until the certificate is to be noted as seen again.
     known.valid_until = std::min(decision.who->valid_until, tls_of(r->connection)->sighting_due() - 1);

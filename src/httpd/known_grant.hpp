@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "config.hpp"
+#include "mtls_authz/grant.hpp"
 #include "variables.hpp"
 
 namespace mtls::httpd {
@@ -28,18 +30,22 @@ struct KnownGrant {
     std::int64_t valid_until = -1;
     std::size_t partner = 0;  // as counted
     Handover handover;        // in the connection's pool
+    bool asks_more = false;   // of the request: this path, if it has one, and no headers that would change its method
+    PathPattern path;         // of the policy's grant, where it was one; borrows
+    std::string path_text;    // this
     bool is_simple = false;   // nothing else is to be done for such a request, neither then nor later
     int copies = 0;           // that were put there for this connection, whatever its certificate
 };
 
 struct Decision;
 
-// What the connection's certificate was granted, where this request asks the same and that holds now; else null. The
-// path is the caller's business. Whatever wants the whole decision, for a log or a backend, is not answered.
+// What the connection's certificate was granted, where this request asks the same and that holds now; else null.
+// Whether the path can be read in two ways is the caller's business. Whatever wants the whole decision, for a log or a
+// backend, is not answered.
 const KnownGrant* find_known_grant(request_rec* r, const DirConfig& config) noexcept;
 
 // To be asked before anything is decided. The version is 0 where a request asks for more than a known grant can say:
-// rules about paths or captures, subrequests, streams of HTTP/2, methods that act on all below.
+// captures, subrequests, streams of HTTP/2, methods that act on all below.
 GrantKey grant_key(request_rec* r, const DirConfig& config);
 
 // After a grant that was decided under this key.

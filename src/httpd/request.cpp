@@ -1,6 +1,7 @@
 #include "request.hpp"
 
 #include <algorithm>
+#include <array>
 #include <ctime>
 
 #include "accounting.hpp"
@@ -66,11 +67,28 @@ RequestLine request_line(request_rec* r) {
     return {effective_method(r), r->uri != nullptr ? r->uri : "", request_state(r).reaches_below};
 }
 
+namespace {
+
+// All begin with an X.
+constexpr std::array<const char*, 5> kMethodOverrides = {"X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override",
+                                                         "X-Original-URL", "X-Rewrite-URL"};
+
+}  // namespace
+
+bool has_method_override(const request_rec* r) noexcept {
+    const apr_array_header_t* const fields = apr_table_elts(r->headers_in);
+    const std::span all(reinterpret_cast<const apr_table_entry_t*>(fields->elts),
+                        static_cast<std::size_t>(fields->nelts));
+    return std::any_of(all.begin(), all.end(), [](const apr_table_entry_t& field) {
+        if (field.key == nullptr || (*field.key | 0x20) != 'x') return false;
+        return std::any_of(kMethodOverrides.begin(), kMethodOverrides.end(),
+                           [&field](std::string_view name) { return equal_nocase(name, field.key); });
+    });
+}
+
 void remove_method_overrides(request_rec* r) {
-    for (const char* header :
-         {"X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override", "X-Original-URL", "X-Rewrite-URL"}) {
-        apr_table_unset(r->headers_in, header);
-    }
+    if (!has_method_override(r)) return;
+    for (const char* const name : kMethodOverrides) apr_table_unset(r->headers_in, name);
 }
 
 const Handover* make_handover(request_rec* r, const Decision& decision) {
@@ -119,6 +137,7 @@ Decision decide_request(request_rec* r, const RequestState& state) {
     d.reason = answer.reason;
     d.gate_rule = answer.rule;
     d.grant = answer.grant;
+    d.path = answer.path;
     return d;
 }
 

@@ -19,6 +19,7 @@ struct Decision {
     std::string detail;
     const GateRule* gate_rule = nullptr;  // the rule that decided, if one did
     const Grant* grant = nullptr;         // behind a by-grant rule; borrowed from the snapshot's policy
+    const PathPattern* path = nullptr;    // of that grant, that fits
     SnapshotReader snapshot;              // keeps `who` alive
     const PresentedCertificate* certificate = nullptr;
     const Identification* who = nullptr;
@@ -74,7 +75,8 @@ const char* effective_method(const request_rec* r);
 // What a grant is asked about.
 RequestLine request_line(request_rec* r);
 
-// Frameworks read these headers as the method or path that counts: where methods or paths decide, they would undo it.
+// Frameworks read such headers as the method or path that counts: where methods or paths decide, they would undo it.
+bool has_method_override(const request_rec* r) noexcept;
 void remove_method_overrides(request_rec* r);
 
 const Handover* make_handover(request_rec* r, const Decision& decision);

@@ -37,10 +37,8 @@ inline bool hold_none_of_ours(const Entries& entries) {
     return entry == entries.last;
 }
 
-inline SetVariables append(apr_table_t* table, std::span<const Variable> variables) {
-    const SetVariables out{variables, apr_table_elts(table)->nelts};
+inline void append(apr_table_t* table, std::span<const Variable> variables) {
     for (const Variable& variable : variables) apr_table_addn(table, variable.name, variable.value);
-    return out;
 }
 
 }  // namespace
@@ -77,13 +75,17 @@ SetVariables set_variables(request_rec* r, std::span<const Variable> variables, 
             ++i;
         }
     }
-    return append(table, variables);
+    const SetVariables out{variables, all->nelts};
+    append(table, variables);
+    return out;
 }
 
 bool add_variables(request_rec* r, std::span<const Variable> variables, SetVariables& set) noexcept {
     apr_table_t* const table = r->subprocess_env;
-    if (!hold_none_of_ours(entries_of(apr_table_elts(table)))) return false;
-    set = append(table, variables);
+    const apr_array_header_t* const all = apr_table_elts(table);
+    if (!hold_none_of_ours(entries_of(all))) return false;
+    set = {variables, all->nelts};
+    append(table, variables);
     return true;
 }
 

@@ -105,6 +105,62 @@ CLAIM(grants_follow_the_policy_on_open_connections) {
     CHECK_EQUAL(h2.get("/api/a").status, 403);
 }
 
+CLAIM(what_a_connection_was_granted_before_reaches_no_other_path_and_no_other_method) {
+    const World& w = world();
+    GrantSite site;
+    site.httpd.write("htdocs/page.html", "<!--#echo var='HTTP_X_HTTP_METHOD_OVERRIDE' -->");
+    site.httpd.load("include");
+    site.start(
+        grants("MTLSGrant read /api/own/** /api/exact\nMTLSGrant GET,POST /api/wide/**\n"
+               "MTLSGrant GET /api/one/* /api/one/*/items/**",
+               "", "MTLSGrant read /api/%{partner}/in /page/**"),
+        "AliasMatch ^/page/ \"" + site.httpd.path("htdocs/page.html") +
+            "\"\n<Location /page>\nOptions +Includes\nSetOutputFilter INCLUDES\nMTLSAllow by-grant\n</Location>\n"
+            "<Location /api/exact/named>\nMTLSAllow partner g-acme\nMTLSAllow by-grant\n</Location>\n");
+    TlsClient acme(site.httpd.port(), as(w.acme));
+    const auto ask = [&acme](const char* path, int expected, const char* method = "GET") {
+        test::check_equal(acme.get(path, "", method).status, expected, std::string(method) + " " + path, __FILE__,
+                          __LINE__);
+    };
+    struct Granted {
+        const char* fits[2];
+        std::vector<const char*> others;
+    };
+    const Granted all[] = {
+        {{"/api/own/x", "/api/own/y/z"}, {"/api/own", "/api/ownx/y", "/api/OWN/x", "/api/exact/", "/api/own/../x"}},
+        {{"/api/exact", "/api/exact"}, {"/api/exact/", "/api/exactly", "/api/exact/x", "/api/exac"}},
+        {{"/api/one/a", "/api/one/b"}, {"/api/one/", "/api/one", "/api/one/a/items", "/api/one/a/x", "/api/one/x%5Cy"}},
+        {{"/api/one/a/items/1", "/api/one/b/items/2/3"}, {"/api/one//items/1", "/api/one/a/item/1"}},
+        {{"/api/g-acme/in", "/api/g-acme/in"}, {"/api/g-globex/in", "/api/g-acme/into", "/api/g-acm/in"}},
+        {{"/api/exact/named/x", "/api/exact/named/y"}, {"/api/exact/names", "/api/exact/x"}},
+    };
+    for (const Granted& one : all) {
+        // Twice the same, so that the second is granted for the first one's sake; then what must not be.
+        for (const char* other : one.others) {
+            for (const char* path : {one.fits[0], one.fits[1], one.fits[0]}) ask(path, 200);
+            ask(other, 403);
+            ask(one.fits[1], 200);
+        }
+        ask(one.fits[0], 200, "HEAD");
+    }
+    // Each method by itself.
+    for (int i = 0; i < 2; ++i) {
+        ask("/api/wide/a", 200);
+        ask("/api/wide/a", 200, "POST");
+        ask("/api/wide/b", 200, "POST");
+        ask("/api/wide/b", 403, "DELETE");
+        ask("/api/own/x", 403, "POST");
+        ask("/api/own/x", 200);
+        ask("/api/own/x", 403, "POST");
+    }
+    // What would change the method is taken away on the short way too.
+    for (int i = 0; i < 3; ++i) {
+        const Response r = acme.get("/page/x", i == 0 ? "" : "x-http-METHOD-override: DELETE\r\n");
+        CHECK_EQUAL(r.status, 200);
+        CHECK_EQUAL(r.body, "(none)");
+    }
+}
+
 CLAIM(requests_inside_the_server_are_granted_for_what_they_are) {
     const World& w = world();
     GrantSite site;

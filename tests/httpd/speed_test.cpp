@@ -43,16 +43,25 @@ long instructions_per_request(const std::string& lines, bool with_module) {
     return (std::min(of_connection(2), of_connection(3)) - of_connection(4)) / (kMany - kFew);
 }
 
+constexpr const char* kPolicy =
+    "MTLSPolicyRefresh 0\n<MTLSPartner acme>\nMTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor acme.pem\n"
+    "MTLSGrant read /gate/*/17 /other/**\n</MTLSPartner>\n";
+
+void adds_at_most(long most, const std::string& rule) {
+    static const long without = instructions_per_request(location("/gate", "    Require all granted"), false);
+    const long gated =
+        instructions_per_request(kPolicy + location("/gate", "    Require all granted\n    " + rule), true);
+    std::printf("  %s: %ld instructions added to %ld\n", rule.c_str(), gated - without, without);
+    CHECK(gated > without);
+    CHECK(gated - without <= most);
+}
+
 }  // namespace
 
 CLAIM(a_gate_adds_at_most_600_instructions_to_a_request_on_a_known_connection) {
-    const long without = instructions_per_request(location("/gate", "    Require all granted"), false);
-    const long gated = instructions_per_request(
-        "MTLSPolicyRefresh 0\n<MTLSPartner acme>\nMTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor "
-        "acme.pem\n</MTLSPartner>\n" +
-            location("/gate", "    Require all granted\n    MTLSAllow partner acme globex"),
-        true);
-    std::printf("  %ld instructions added to %ld\n", gated - without, without);
-    CHECK(gated > without);
-    CHECK(gated - without <= 600);
+    adds_at_most(600, "MTLSAllow partner acme globex");
+}
+
+CLAIM(a_gate_that_asks_grants_adds_at_most_1200_with_a_wildcard_in_the_path) {
+    adds_at_most(1200, "MTLSAllow by-grant");
 }
