@@ -20,6 +20,13 @@ public:
     // Borrows `text`.
     static Result<PathPattern> parse(std::string_view text);
 
+    // The same pattern, borrowing an equal text from elsewhere.
+    PathPattern borrowing(std::string_view text) const {
+        PathPattern out = *this;
+        out.text_ = text;
+        return out;
+    }
+
     // `path`: httpd's decoded and normalised path. One that holds what a backend may read as a further segment
     // (`\`, `%2F`, `%5C`, also encoded twice) never fits `*`, nor does a segment that is empty before its `;`.
     bool matches(std::string_view path, std::string_view partner) const;

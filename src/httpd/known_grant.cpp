@@ -19,7 +19,7 @@ bool says_the_same(const DirConfig& config, const GrantKey& key) {
 
 // Where the path fits, this grant suffices, whatever others there are: denials do not ask it.
 [[gnu::noinline]] bool fits(const KnownGrant& known, const request_rec* r) noexcept {
-    const bool any_path = known.path_text.empty();
+    const bool any_path = known.path.text().empty();
     return (any_path || (r->uri != nullptr && known.path.matches(r->uri, known.handover.partner))) &&
            !has_method_override(r);
 }
@@ -71,16 +71,12 @@ std::span<const Variable> copied(apr_pool_t* pool, std::span<const Variable> var
     return {out, variables.size()};
 }
 
-// Whether it could be kept.
-bool keep_path(KnownGrant& known, const PathPattern* path) {
+void keep_path(KnownGrant& known, const PathPattern* path) {
     const std::string_view text = path != nullptr ? path->text() : "";
-    if (known.path_text == text) return true;
+    if (known.path.text() == text) return;
     known.path = {};  // first, since it borrows
     known.path_text = text;
-    if (path == nullptr) return true;
-    const auto own = PathPattern::parse(known.path_text);
-    if (own) known.path = own.value();
-    return static_cast<bool>(own);
+    if (path != nullptr) known.path = path->borrowing(known.path_text);
 }
 
 }  // namespace
@@ -99,7 +95,7 @@ void remember_grant(request_rec* r, const GrantKey& key, const Decision& decisio
         known.handover.partner = known.handover.variables[1].value;
     }
     known.key = {};
-    if (!keep_path(known, decision.path)) return;
+    keep_path(known, decision.path);
     known.key = key;
     const DirConfig& config = dir_config(r);
     const State& s = state();

@@ -31,10 +31,10 @@ struct KnownGrant {
     std::size_t partner = 0;  // as counted
     Handover handover;        // in the connection's pool
     bool asks_more = false;   // of the request: this path, if it has one, and no headers that would change its method
-    PathPattern path;         // of the policy's grant, where it was one; borrows
-    std::string path_text;    // this
-    bool is_simple = false;   // nothing else is to be done for such a request, neither then nor later
-    int copies = 0;           // that were put there for this connection, whatever its certificate
+    PathPattern path;         // of the policy's grant, where it was one; borrows `path_text`
+    std::string path_text;
+    bool is_simple = false;  // nothing else is to be done for such a request, neither then nor later
+    int copies = 0;          // that were put there for this connection, whatever its certificate
 };
 
 struct Decision;
