@@ -2,6 +2,7 @@
 #include "claims.hpp"
 #include "mtls_authz/gate.hpp"
 #include "mtls_authz/grant.hpp"
+#include "mtls_authz/text.hpp"
 #include "policy_draft.hpp"
 
 using namespace test;
@@ -14,7 +15,57 @@ bool fits(const std::string& pattern, const std::string& path, const std::string
     return parsed.value().matches(path, partner);
 }
 
+// The same, segment by segment; for patterns and paths that begin with a slash.
+bool fits_plainly(const std::string& pattern, const std::string& path, const std::string& partner) {
+    const bool below = pattern.ends_with("/**");
+    auto wanted = split(std::string_view(pattern).substr(1), '/');
+    if (below) wanted.pop_back();
+    const auto segments = split(std::string_view(path).substr(1), '/');
+    if (below ? segments.size() <= wanted.size() : segments.size() != wanted.size()) return false;
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        const std::string segment(segments[i]);
+        const bool is_one = !segment.empty() && segment[0] != ';' && segment.find('\\') == std::string::npos &&
+                            lower(segment).find("%2f") == std::string::npos;
+        const bool same = wanted[i] == "*" ? is_one : segment == (wanted[i] == "%{partner}" ? partner : wanted[i]);
+        if (!same) return false;
+    }
+    return true;
+}
+
+// All texts of one to `most` of these segments, each behind a slash.
+std::vector<std::string> paths_of(const std::vector<std::string>& segments, std::size_t most) {
+    std::vector<std::string> out, shorter = {""};
+    for (std::size_t size = 1; size <= most; ++size) {
+        std::vector<std::string> longer;
+        for (const std::string& start : shorter) {
+            for (const std::string& segment : segments) longer.push_back(start + "/" + segment);
+        }
+        out.insert(out.end(), longer.begin(), longer.end());
+        shorter = std::move(longer);
+    }
+    return out;
+}
+
 }  // namespace
+
+CLAIM(every_small_pattern_fits_the_small_paths_that_it_fits_segment_by_segment) {
+    const auto paths = paths_of({"", "a", "ab", "acme", "*", "**", "%{partner}", ";a", "a;b", "a\\b", "a%2Fb"}, 3);
+    int patterns = 0, fitting = 0;
+    for (const std::string& text : paths_of({"", "a", "ab", "acme", "*", "**", "%{partner}"}, 4)) {
+        const auto pattern = PathPattern::parse(text);
+        if (!pattern.ok()) continue;
+        ++patterns;
+        for (const std::string& path : paths) {
+            const bool expected = fits_plainly(text, path, "acme");
+            fitting += expected ? 1 : 0;
+            if (pattern.value().matches(path, "acme") != expected)
+                check(false, text + " and " + path, __FILE__, __LINE__);
+        }
+    }
+    // Those that hold `**` or an empty segment elsewhere than at their end are none.
+    CHECK(patterns > 1000);
+    CHECK(fitting > 5000);
+}
 
 CLAIM(a_path_pattern_fits_what_it_says_and_nothing_near_it) {
     const struct {
