@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -197,16 +198,16 @@ std::vector<long> by_difference(const Files& files, const std::vector<Visitor>& 
                                 const std::function<std::vector<std::string>(const std::string&)>& command) {
     std::vector<long> out;
     for (const Visitor& visitor : visitors) {
-        long cost[2] = {};
-        for (const int many : {0, 1}) {
+        const auto cost = [&](int requests) {
             const Folder folder;
             const int port = test::free_port();
             write_files(folder.name(), files);
             std::ofstream(folder.name() + "/server.conf") << config(folder.name(), port);
-            cost[many] = whole_run(folder.name(), port, command(folder.name()),
-                                   [&] { ask(port, visitor, many != 0 ? kMany : kFew); });
-        }
-        out.push_back((cost[1] - cost[0]) / (kMany - kFew));
+            return whole_run(folder.name(), port, command(folder.name()), [&] { ask(port, visitor, requests); });
+        };
+        // What else a busy machine makes a server do only adds to it.
+        const auto least = [&cost](int requests) { return std::min(cost(requests), cost(requests)); };
+        out.push_back((least(kMany) - least(kFew)) / (kMany - kFew));
     }
     return out;
 }

@@ -20,7 +20,12 @@ PathMemory paths;  // of this process
 
 PresentedCertificate::PresentedCertificate(X509& leaf_certificate, std::vector<X509Ptr> helper_certificates)
     : leaf(share(leaf_certificate)), helpers(std::move(helper_certificates)), facts(read_facts(leaf_certificate)) {
+    const ErrorQueueGuard errors;
     for (const X509Ptr& helper : helpers) helper_digests.push_back(certificate_sha256(*helper));
+    // Several threads may ask about them: so OpenSSL's cache of extensions is filled before. A resumed session's are
+    // fresh from their encoding.
+    X509_check_purpose(leaf.get(), -1, 0);
+    for (const X509Ptr& helper : helpers) X509_check_purpose(helper.get(), -1, 0);
 }
 
 namespace {
