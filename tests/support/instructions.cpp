@@ -22,7 +22,8 @@ std::vector<std::string> InstructionCounter::wrapper(const std::string& part_beg
         const bool debian = std::filesystem::exists("/etc/debian_version");
         words = {"setpriv", "--reuid=nobody", debian ? "--regid=nogroup" : "--regid=nobody", "--clear-groups"};
     }
-    words.insert(words.end(), {"valgrind", "--tool=callgrind", "--callgrind-out-file=" + folder_ + "/callgrind.out"});
+    words.insert(words.end(), {"valgrind", "--tool=callgrind", "--separate-threads=yes",
+                               "--callgrind-out-file=" + folder_ + "/callgrind.out"});
     if (!part_begins.empty()) words.push_back("--dump-before=" + part_begins);
     return words;
 }
@@ -35,7 +36,7 @@ std::vector<std::uint64_t> InstructionCounter::parts() const {
         unsigned long part = 0;
         for (std::string line; std::getline(in, line);) {
             if (line.starts_with("part: ")) part = std::strtoul(line.c_str() + 6, nullptr, 10);
-            if (line.starts_with("totals: ")) found[part] = std::strtoull(line.c_str() + 8, nullptr, 10);
+            if (line.starts_with("totals: ")) found[part] += std::strtoull(line.c_str() + 8, nullptr, 10);
         }
     }
     std::vector<std::uint64_t> out;

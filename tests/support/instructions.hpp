@@ -15,11 +15,11 @@ public:
     explicit InstructionCounter(std::string folder);
 
     // What goes in front of the server's command line. The process keeps its id. `part_begins`: each call of this
-    // function begins a part of its own; empty: all is one part.
+    // function begins a part of its own, of its thread alone; empty: all is one part.
     std::vector<std::string> wrapper(const std::string& part_begins = "ap_process_connection") const;
 
     // What the parts cost, in their order, system calls and other processes not counted; after the server has stopped.
-    // The first holds the start, the last the stop.
+    // The last holds the stop, and whatever other threads did all the while.
     std::vector<std::uint64_t> parts() const;
 
 private:
