@@ -5,6 +5,7 @@
 #include <sys/utsname.h>
 
 #include <chrono>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -129,8 +130,8 @@ public:
 
     void requests() {
         report_.section("Instructions that a rule adds to a kept-alive request (TLS 1.3, HTTP/1.1)");
-        const long granted = httpd_requests(pki_.files(), "", "Require all granted", false, {fits(0)}).front();
-        const long denied = httpd_requests(pki_.files(), "", "Require all denied", false, {misses()}).front();
+        const long granted = without_module("Require all granted", fits(0));
+        const long denied = without_module("Require all denied", misses());
         row("httpd without the module, granted (not added)", granted);
         row("httpd without the module, denied (not added)", denied);
         for (const int n : sizes()) module_rows(n, granted, denied);
@@ -279,6 +280,14 @@ private:
         Files files = pki_.files();
         files.others.emplace_back("partners.conf", policy_of(n));
         return files;
+    }
+
+    // The median of several: all other figures are what is more than this.
+    long without_module(const std::string& gate, const Visitor& visitor) {
+        constexpr std::size_t kTimes = 5;
+        auto cost = httpd_requests(pki_.files(), "", gate, false, std::vector(kTimes, visitor));
+        std::sort(cost.begin(), cost.end());
+        return cost[kTimes / 2];
     }
 
     void module_rows(int n, long granted, long denied) {

@@ -22,6 +22,7 @@ struct Identity {
     Where where;
 
     std::string text() const;
+    void append_text(std::string& out) const;
 };
 
 // The lines of one partner. There may be a million: they are kept as text, and read again for the few that a

@@ -45,6 +45,7 @@ std::vector<std::string> config_words(std::string_view line);
 
 // A word as it has to be written so that config_words() reads it back: quoted where needed.
 std::string config_quote(std::string_view word);
+void append_config_quoted(std::string& out, std::string_view word);
 
 // Text from a certificate or a request, made safe for one log line and for a terminal: printable ASCII stays,
 // everything else, the double quote and the backslash become \xHH. At most `limit` bytes of output, then "...".

@@ -46,9 +46,9 @@ private:
     }
 
     // One logical line: a backslash before the newline joins the next one, as in httpd.
-    std::string next_logical_line() {
-        std::string line;
+    std::string_view next_logical_line() {
         line_ = next_line_;
+        joined_.clear();
         for (;;) {
             const std::size_t end = rest_.find('\n');
             std::string_view piece = rest_.substr(0, end);
@@ -56,18 +56,19 @@ private:
             ++next_line_;
             if (piece.ends_with('\r')) piece.remove_suffix(1);
             const bool continues = piece.ends_with('\\') && !rest_.empty();
+            if (!continues && joined_.empty()) return piece;
             if (continues) piece.remove_suffix(1);
-            line += piece;
-            if (!continues) return line;
+            joined_ += piece;
+            if (!continues) return joined_;
         }
     }
 
     void read_line(std::vector<Directive>& top) {
-        const std::string line = next_logical_line();
+        const std::string_view line = next_logical_line();
         const std::string_view text = trim(line);
         if (text.empty() || text.front() == '#') return;
         if (line.size() > kLongestLine) return report("a line of more than 1 MiB");
-        if (line.find('\0') != std::string::npos) return report("a NUL byte: this is no text file");
+        if (line.find('\0') != std::string_view::npos) return report("a NUL byte: this is no text file");
         if (text.find("${") != std::string_view::npos) {
             return report(
                 "'${' is not expanded in policy files, so that the tool and the server read the same; "
@@ -110,6 +111,7 @@ private:
     }
 
     std::string_view rest_;
+    std::string joined_;  // a line that stands on several
     const std::string& file_;
     const bool singles_;
     std::vector<Diagnostic>& errors_;

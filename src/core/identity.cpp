@@ -15,17 +15,27 @@ constexpr std::string_view kAnchor = "anchor=";
 }  // namespace
 
 std::string Identity::text() const {
-    std::string out(any ? kAny : "");
-    for (const Selector& selector : selectors) out += (out.empty() ? "" : " ") + config_quote(selector.text());
-    if (anchor) out += " " + config_quote(std::string(kAnchor) + *anchor);
+    std::string out;
+    append_text(out);
     return out;
+}
+
+void Identity::append_text(std::string& out) const {
+    if (any) out += kAny;
+    for (const Selector& selector : selectors) {
+        if (&selector != &selectors.front()) out += ' ';
+        append_config_quoted(out, selector.text());
+    }
+    if (!anchor) return;
+    out += ' ';
+    append_config_quoted(out, std::string(kAnchor) + *anchor);
 }
 
 void WrittenIdentities::add(const Identity& identity) {
     if (files_.empty() || files_.back().name != identity.where.file) {
         files_.push_back({static_cast<std::uint32_t>(size()), identity.where.file});
     }
-    text_ += identity.text();
+    identity.append_text(text_);
     ends_.push_back(static_cast<std::uint32_t>(text_.size()));
     lines_.push_back(identity.where.line);
     name_anchors_ = name_anchors_ || identity.any || identity.anchor;

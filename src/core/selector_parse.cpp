@@ -43,7 +43,9 @@ std::optional<std::string> decode_base64(std::string_view text) {
 // A DNS name as a certificate would hold it: A-labels of letters, digits, '-' and '_'.
 std::optional<std::string> dns_fault(std::string_view name) {
     if (name.ends_with('.')) return "ends with a dot, which no certificate's name does; leave it out";
-    for (const std::string_view label : split(name, '.')) {
+    for (std::size_t at = 0; at <= name.size();) {
+        const std::string_view label = name.substr(at, name.find('.', at) - at);
+        at += label.size() + 1;
         if (label.empty()) return "has an empty label";
         if (label.find('*') != std::string_view::npos) {
             return "has '*' inside: the wildcards are '*.' (one label) and '**.' (one or more), at the start only";
@@ -91,7 +93,7 @@ public:
         if (has_value && value.empty()) {
             return Error{quoted(word) + " has an empty value: expected " + std::string(type) + ":VALUE"};
         }
-        selector_.text_ = (selector_.negated_ ? "!" : "") + type_ + (has_value ? ":" + std::string(value) : "");
+        set_text(has_value, value);
         if (presence) {
             selector_.form_ = Selector::Form::kPresence;
         } else if (auto fault = read_value(value)) {
@@ -102,6 +104,15 @@ public:
 
 private:
     using Fault = std::optional<std::string>;  // what is wrong and what would be right
+
+    void set_text(bool has_value, std::string_view value) {
+        std::string& text = selector_.text_;
+        text.reserve(std::string_view("!:").size() + type_.size() + value.size());
+        if (selector_.negated_) text += '!';
+        text += type_;
+        if (has_value) text += ':';
+        text += value;
+    }
 
     Fault read_type(std::string_view type) {
         for (const SelectorType& known : kSelectorTypes) {

@@ -87,37 +87,43 @@ std::vector<std::string> config_words(std::string_view line) {
     for (;;) {
         while (i < line.size() && is_blank(line[i])) ++i;
         if (i == line.size()) return words;
-        std::string word;
-        const char quote = line[i];
-        if (quote == '"' || quote == '\'') {
-            ++i;
-            while (i < line.size() && line[i] != quote) {
-                const bool escape =
-                    line[i] == '\\' && i + 1 < line.size() && (line[i + 1] == '\\' || line[i + 1] == quote);
-                if (escape) ++i;
-                word += line[i++];
-            }
-            if (i < line.size()) ++i;
-        } else {
-            while (i < line.size() && !is_blank(line[i])) {
-                if (line[i] == '\\' && i + 1 < line.size() && line[i + 1] == '\\') ++i;
-                word += line[i++];
-            }
+        const char first = line[i];
+        const bool is_quoted = first == '"' || first == '\'';
+        if (is_quoted) ++i;
+        const auto ends = [&](char c) { return is_quoted ? c == first : is_blank(c); };
+        std::string& word = words.emplace_back();
+        // Nearly always the whole word: what stands before the first backslash.
+        std::size_t plain = i;
+        while (plain < line.size() && line[plain] != '\\' && !ends(line[plain])) ++plain;
+        word.assign(line, i, plain - i);
+        for (i = plain; i < line.size() && !ends(line[i]); ++i) {
+            const char next = i + 1 < line.size() ? line[i + 1] : '\0';
+            if (line[i] == '\\' && (next == '\\' || (is_quoted && next == first))) ++i;
+            word += line[i];
         }
-        words.push_back(std::move(word));
+        if (is_quoted && i < line.size()) ++i;
     }
 }
 
-std::string config_quote(std::string_view word) {
+void append_config_quoted(std::string& out, std::string_view word) {
     const bool plain = !word.empty() && word.front() != '"' && word.front() != '\'' && word.front() != '#' &&
-                       word.find('\\') == std::string_view::npos && std::none_of(word.begin(), word.end(), is_blank);
-    if (plain) return std::string(word);
-    std::string out = "\"";
+                       std::none_of(word.begin(), word.end(), [](char c) { return c == '\\' || is_blank(c); });
+    if (plain) {
+        out += word;
+        return;
+    }
+    out += '"';
     for (const char c : word) {
         if (c == '"' || c == '\\') out += '\\';
         out += c;
     }
-    return out + '"';
+    out += '"';
+}
+
+std::string config_quote(std::string_view word) {
+    std::string out;
+    append_config_quoted(out, word);
+    return out;
 }
 
 std::string escape_for_log(std::string_view text, std::size_t limit) {
