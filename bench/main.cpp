@@ -4,8 +4,8 @@
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
-#include <chrono>
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -285,9 +285,8 @@ private:
     // The median of several: all other figures are what is more than this.
     long without_module(const std::string& gate, const Visitor& visitor) {
         constexpr std::size_t kTimes = 5;
-        auto cost = httpd_requests(pki_.files(), "", gate, false, std::vector(kTimes, visitor));
-        std::sort(cost.begin(), cost.end());
-        return cost[kTimes / 2];
+        const auto cost = httpd_requests(pki_.files(), "", gate, false, std::vector(kTimes, visitor));
+        return static_cast<long>(percentile({cost.begin(), cost.end()}, 0.5));
     }
 
     void module_rows(int n, long granted, long denied) {
