@@ -16,7 +16,7 @@ enum class DateEdge { kFrom, kUntil };
 // (kUntil), in UTC: "until=2027-03-31" includes all of that day.
 Result<std::int64_t> parse_date(std::string_view text, DateEdge edge);
 
-// "2027-03-31T23:59:59Z"
+// "2027-03-31T23:59:59Z"; "unknown" outside of the years 0000 to 9999.
 std::string format_time(std::int64_t seconds);
 
 // Instead of an instant: whatever dates say is left out.

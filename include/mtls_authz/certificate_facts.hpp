@@ -73,7 +73,8 @@ std::string ip_text(std::string_view raw);
 // Every SAN as TYPE:value, comma-separated, for people; stops when `limit` bytes are reached.
 std::string san_text(const CertificateFacts& facts, std::size_t limit);
 
-// Seconds since the epoch of an ASN.1 time; nothing where it is invalid.
+// Seconds since the epoch of an ASN.1 time in the form that RFC 5280 4.1.2.5 has, with seconds and Z, without fraction
+// or offset; nothing where it is another one.
 std::optional<std::int64_t> epoch_of(const ASN1_TIME* time);
 
 }  // namespace mtls

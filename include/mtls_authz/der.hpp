@@ -21,7 +21,7 @@ public:
 
     bool at_end() const { return rest_.empty(); }
 
-    // The next element, or nothing where the encoding is not definite-length DER that fits the input.
+    // The next element, or nothing where it does not fit the input or its length is indefinite or longer than needed.
     std::optional<DerElement> next();
     // The same, and nothing where its tag is another one.
     std::optional<DerElement> next(std::uint8_t tag);
@@ -33,9 +33,6 @@ private:
 constexpr std::uint8_t kDerOid = 0x06;
 constexpr std::uint8_t kDerUtf8String = 0x0c;
 constexpr std::uint8_t kDerSequence = 0x30;
-
-// The dotted form of an OBJECT IDENTIFIER's content octets.
-std::optional<std::string> dotted_oid(std::string_view content);
 
 // The text of one DER string (UTF8String, PrintableString, IA5String, ...) as UTF-8; nothing where `der` is
 // something else, is followed by more, or holds bytes that its type or well_formed_text() does not allow.

@@ -10,6 +10,9 @@ namespace mtls {
 
 namespace {
 
+constexpr std::int64_t kFirstSecond = -62167219200;  // 0000-01-01T00:00:00Z
+constexpr std::int64_t kLastSecond = 253402300799;   // 9999-12-31T23:59:59Z
+
 class Cursor {
 public:
     explicit Cursor(std::string_view text) : rest_(text) {}
@@ -59,7 +62,7 @@ bool read_offset(Cursor& cursor, int& minutes) {
 
 bool read(std::string_view text, Parts& p) {
     Cursor c(text);
-    const bool date = c.number(4, 1, 9999, p.year) && c.literal('-') && c.number(2, 1, 12, p.month) && c.literal('-') &&
+    const bool date = c.number(4, 0, 9999, p.year) && c.literal('-') && c.number(2, 1, 12, p.month) && c.literal('-') &&
                       c.number(2, 1, 31, p.day) && p.day <= days_in(p.year, p.month);
     if (!date || c.at_end()) return date;
     p.date_only = false;
@@ -70,11 +73,10 @@ bool read(std::string_view text, Parts& p) {
 }  // namespace
 
 Result<std::int64_t> parse_date(std::string_view text, DateEdge edge) {
+    const Error no_date{"'" + escape_for_log(text, 60) +
+                        "' is not a date: expected RFC 3339 like 2027-03-31 or 2027-03-31T18:00:00+02:00"};
     Parts p;
-    if (!read(text, p)) {
-        return Error{"'" + escape_for_log(text, 60) +
-                     "' is not a date: expected RFC 3339 like 2027-03-31 or 2027-03-31T18:00:00+02:00"};
-    }
+    if (!read(text, p)) return no_date;
     std::tm tm{};
     tm.tm_year = p.year - 1900;
     tm.tm_mon = p.month - 1;
@@ -83,17 +85,22 @@ Result<std::int64_t> parse_date(std::string_view text, DateEdge edge) {
     tm.tm_min = p.minute;
     tm.tm_sec = p.second;
     const std::int64_t start = timegm(&tm) - static_cast<std::int64_t>(p.offset_minutes) * 60;
+    // An offset can lead out of the years that RFC 3339 can write.
+    if (start < kFirstSecond || start > kLastSecond) return no_date;
     constexpr std::int64_t kLastSecondOfDay = 86399;
     return p.date_only && edge == DateEdge::kUntil ? start + kLastSecondOfDay : start;
 }
 
 std::string format_time(std::int64_t seconds) {
+    if (seconds < kFirstSecond || seconds > kLastSecond) return "unknown";
     const auto t = static_cast<std::time_t>(seconds);
     std::tm tm{};
-    if (gmtime_r(&t, &tm) == nullptr) return "unknown";
-    char text[40];
-    const std::size_t n = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    return {text, n};
+    gmtime_r(&t, &tm);
+    char text[80];
+    // strftime writes a year before 1000 with fewer than four digits.
+    const int n = std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900, tm.tm_mon + 1,
+                                tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    return {text, static_cast<std::size_t>(n)};
 }
 
 }  // namespace mtls

@@ -3,7 +3,9 @@
 #include <arpa/inet.h>
 #include <openssl/sha.h>
 
+#include <algorithm>
 #include <ctime>
+#include <iterator>
 #include <set>
 
 #include "mtls_authz/der.hpp"
@@ -20,12 +22,6 @@ constexpr const char* kUpn = "1.3.6.1.4.1.311.20.2.3";
 constexpr const char* kQcTypeStatement = "0.4.0.1862.1.6";
 constexpr const char* kPsd2Statement = "0.4.0.19495.2";
 
-using GeneralNamesPtr = std::unique_ptr<GENERAL_NAMES, FreeWith<GENERAL_NAMES_free>>;
-using EkuPtr = std::unique_ptr<EXTENDED_KEY_USAGE, FreeWith<EXTENDED_KEY_USAGE_free>>;
-using PoliciesPtr = std::unique_ptr<CERTIFICATEPOLICIES, FreeWith<CERTIFICATEPOLICIES_free>>;
-using BasicConstraintsPtr = std::unique_ptr<BASIC_CONSTRAINTS, FreeWith<BASIC_CONSTRAINTS_free>>;
-using BitStringPtr = std::unique_ptr<ASN1_BIT_STRING, FreeWith<ASN1_BIT_STRING_free>>;
-
 std::string bytes_of_string(const ASN1_STRING& value) {
     return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(&value)),
             static_cast<std::size_t>(ASN1_STRING_length(&value))};
@@ -38,15 +34,15 @@ public:
     void read() {
         read_basics();
         read_extensions();
-        read_alternative_names();
-        read_usages();
-        read_constraints();
-        read_qc_statements();
     }
 
 private:
     void malformed(const std::string& why) {
         if (facts_.malformed.empty()) facts_.malformed = why;
+    }
+
+    void malformed_extension(const std::string& oid, const char* what) {
+        malformed("extension " + oid_name(oid) + " " + what);
     }
 
     void read_basics() {
@@ -77,24 +73,73 @@ private:
             X509_EXTENSION* const extension = X509_get_ext(&certificate_, i);
             std::string oid = oid_dotted(*X509_EXTENSION_get_object(extension));
             // RFC 5280 4.2: two of a kind would let readers disagree about which one counts.
-            if (!seen.insert(oid).second) malformed("extension " + oid_name(oid) + " occurs twice");
+            if (!seen.insert(oid).second) malformed_extension(oid, "occurs twice");
+            const KnownExtension* const known = find_known(oid);
+            const bool is_statements = oid == kQcStatements;
             facts_.extensions.push_back({std::move(oid), bytes_of_string(*X509_EXTENSION_get_data(extension))});
+            const std::string& value = facts_.extensions.back().value;
+            if (known != nullptr) read_known(*known, value);
+            if (is_statements && !read_statements(value)) malformed_extension(kQcStatements, "does not decode");
         }
     }
 
-    // Decodes one extension, or marks the certificate malformed where it is there and does not decode.
-    template <class Ptr>
-    Ptr decode(int nid) {
-        int critical = 0;
-        Ptr decoded(static_cast<typename Ptr::pointer>(X509_get_ext_d2i(&certificate_, nid, &critical, nullptr)));
-        if (!decoded && critical >= 0) malformed(std::string("extension ") + OBJ_nid2sn(nid) + " does not decode");
-        return decoded;
+    // An extension that a selector or the path check reads, and the type of its value.
+    struct KnownExtension {
+        const char* oid;
+        const ASN1_ITEM* (*type)();
+        void (Reader::*read)(const void* value) = nullptr;  // absent: the path check alone reads it
+    };
+
+    static const KnownExtension* find_known(const std::string& oid) {
+        static constexpr KnownExtension kKnown[] = {
+            {"2.5.29.17", GENERAL_NAMES_it, &Reader::read_alternative_names},
+            {"2.5.29.37", EXTENDED_KEY_USAGE_it, &Reader::read_usages},
+            {"2.5.29.15", ASN1_BIT_STRING_it, &Reader::read_key_usage},
+            {"2.5.29.19", BASIC_CONSTRAINTS_it, &Reader::read_basic_constraints},
+            {"2.5.29.32", CERTIFICATEPOLICIES_it, &Reader::read_policies},
+            {"2.5.29.35", AUTHORITY_KEYID_it},
+            {"2.5.29.14", ASN1_OCTET_STRING_it},  // subjectKeyIdentifier
+            {"2.5.29.31", CRL_DIST_POINTS_it},
+            {"2.5.29.30", NAME_CONSTRAINTS_it},
+            {"2.5.29.36", POLICY_CONSTRAINTS_it},
+            {"2.5.29.33", POLICY_MAPPINGS_it},
+            {"2.5.29.54", ASN1_INTEGER_it},  // inhibitAnyPolicy
+            {"2.5.29.56", ASN1_NULL_it},     // noRevAvail (RFC 9608)
+        };
+        const auto* const found =
+            std::find_if(std::begin(kKnown), std::end(kKnown), [&](const KnownExtension& k) { return oid == k.oid; });
+        return found == std::end(kKnown) ? nullptr : found;
     }
 
-    void read_alternative_names() {
-        const auto names = decode<GeneralNamesPtr>(NID_subject_alt_name);
-        const int count = names ? sk_GENERAL_NAME_num(names.get()) : 0;
-        for (int i = 0; i < count; ++i) read_general_name(*sk_GENERAL_NAME_value(names.get(), i));
+    // RFC 5280 4.1: extnValue holds the DER encoding of a value of this type, and nothing else. A reader that goes on,
+    // stops, or skips where OpenSSL does not would see another certificate.
+    void read_known(const KnownExtension& known, const std::string& encoded) {
+        const ASN1_ITEM* const type = known.type();
+        const auto free = [type](ASN1_VALUE* value) { ASN1_item_free(value, type); };
+        const unsigned char* const start = bytes_of(encoded).data();
+        const unsigned char* end = start;
+        const std::unique_ptr<ASN1_VALUE, decltype(free)> value(
+            ASN1_item_d2i(nullptr, &end, static_cast<long>(encoded.size()), type), free);
+        if (!value) return malformed_extension(known.oid, "does not decode");
+        if (end != start + encoded.size()) {
+            malformed_extension(known.oid, "has bytes behind its value");
+        } else if (!is_shortest(encoded, ASN1_item_i2d(value.get(), nullptr, type))) {
+            malformed_extension(known.oid, "is not DER");
+        }
+        if (known.read != nullptr) (this->*known.read)(value.get());
+    }
+
+    // DER is the shortest of all encodings (`shortest` bytes), and the only one of that length but for the bytes of
+    // BOOLEAN and BIT STRING. Many issuers write out the default of basicConstraints, cA FALSE, which DER omits (X.690
+    // 11.5): no reader takes that for something else.
+    static bool is_shortest(const std::string& encoded, int shortest) {
+        constexpr std::string_view kWithFalse("\x30\x03\x01\x01\x00", 5);
+        return static_cast<std::size_t>(shortest) == encoded.size() || encoded == kWithFalse;
+    }
+
+    void read_alternative_names(const void* value) {
+        const auto* const names = static_cast<const GENERAL_NAMES*>(value);
+        for (int i = 0; i < sk_GENERAL_NAME_num(names); ++i) read_general_name(*sk_GENERAL_NAME_value(names, i));
     }
 
     void read_ia5(std::vector<std::string>& into, const ASN1_STRING& value, const char* kind) {
@@ -150,33 +195,38 @@ private:
         facts_.other_name.push_back(std::move(out));
     }
 
-    void read_usages() {
-        const auto usages = decode<EkuPtr>(NID_ext_key_usage);
-        for (int i = 0; usages && i < sk_ASN1_OBJECT_num(usages.get()); ++i) {
-            facts_.eku.push_back(oid_dotted(*sk_ASN1_OBJECT_value(usages.get(), i)));
-        }
-        const auto policies = decode<PoliciesPtr>(NID_certificate_policies);
-        for (int i = 0; policies && i < sk_POLICYINFO_num(policies.get()); ++i) {
-            facts_.policies.push_back(oid_dotted(*sk_POLICYINFO_value(policies.get(), i)->policyid));
+    void read_usages(const void* value) {
+        const auto* const usages = static_cast<const EXTENDED_KEY_USAGE*>(value);
+        for (int i = 0; i < sk_ASN1_OBJECT_num(usages); ++i) {
+            facts_.eku.push_back(oid_dotted(*sk_ASN1_OBJECT_value(usages, i)));
         }
     }
 
-    void read_constraints() {
-        const auto constraints = decode<BasicConstraintsPtr>(NID_basic_constraints);
-        facts_.is_ca = constraints && constraints->ca != 0;
-        const auto usage = decode<BitStringPtr>(NID_key_usage);
+    void read_policies(const void* value) {
+        const auto* const policies = static_cast<const CERTIFICATEPOLICIES*>(value);
+        for (int i = 0; i < sk_POLICYINFO_num(policies); ++i) {
+            facts_.policies.push_back(oid_dotted(*sk_POLICYINFO_value(policies, i)->policyid));
+        }
+    }
+
+    void read_basic_constraints(const void* value) {
+        constexpr int kTrue = 0xff;  // X.690 11.1
+        const int ca = static_cast<const BASIC_CONSTRAINTS*>(value)->ca;
+        if (ca != 0 && ca != kTrue) malformed_extension("2.5.29.19", "is not DER");
+        facts_.is_ca = ca != 0;
+    }
+
+    void read_key_usage(const void* value) {
+        const auto* const usage = static_cast<const ASN1_BIT_STRING*>(value);
+        const std::string bits = bytes_of_string(*usage);
+        // X.690 11.2.1: bits that are not in use are clear. OpenSSL clears them.
+        if (!bits.empty() && bits.back() != facts_.extensions.back().value.back()) {
+            malformed_extension("2.5.29.15", "is not DER");
+        }
         constexpr int kKeyCertSign = 5;
         constexpr int kCrlSign = 6;
-        facts_.signs_certificates = usage && (ASN1_BIT_STRING_get_bit(usage.get(), kKeyCertSign) != 0 ||
-                                              ASN1_BIT_STRING_get_bit(usage.get(), kCrlSign) != 0);
-    }
-
-    void read_qc_statements() {
-        for (const Extension& extension : facts_.extensions) {
-            if (extension.oid == kQcStatements && !read_statements(extension.value)) {
-                malformed("extension qcStatements does not decode");
-            }
-        }
+        facts_.signs_certificates =
+            ASN1_BIT_STRING_get_bit(usage, kKeyCertSign) != 0 || ASN1_BIT_STRING_get_bit(usage, kCrlSign) != 0;
     }
 
     // QCStatements ::= SEQUENCE OF SEQUENCE { statementId OID, statementInfo ANY OPTIONAL } (RFC 3739 3.2.6)
@@ -189,13 +239,12 @@ private:
             const auto statement = statements.next(kDerSequence);
             if (!statement) return false;
             DerReader parts(statement->content);
-            const auto id = parts.next(kDerOid);
-            const auto oid = id ? dotted_oid(id->content) : std::nullopt;
-            if (!oid) return false;
+            const auto oid = oid_of(parts.next(kDerOid));
+            const auto info = parts.next();
+            if (!oid || !parts.at_end()) return false;
             const bool known = *oid == kQcTypeStatement || *oid == kPsd2Statement;
             if (!known) continue;
-            const auto info = parts.next(kDerSequence);
-            if (!info || !parts.at_end()) return false;
+            if (!info || info->tag != kDerSequence) return false;
             const bool read =
                 *oid == kQcTypeStatement ? read_oids(info->content, facts_.qc_types) : read_roles(info->content);
             if (!read) return false;
@@ -203,30 +252,36 @@ private:
         return true;
     }
 
+    static std::optional<std::string> oid_of(const std::optional<DerElement>& element) {
+        if (!element) return std::nullopt;
+        const unsigned char* p = bytes_of(element->encoding).data();
+        const Asn1ObjectPtr object(d2i_ASN1_OBJECT(nullptr, &p, static_cast<long>(element->encoding.size())));
+        return object ? std::optional(oid_dotted(*object)) : std::nullopt;
+    }
+
     static bool read_oids(std::string_view der, std::vector<std::string>& into) {
         DerReader reader(der);
         while (!reader.at_end()) {
-            const auto element = reader.next(kDerOid);
-            auto oid = element ? dotted_oid(element->content) : std::nullopt;
+            auto oid = oid_of(reader.next(kDerOid));
             if (!oid) return false;
             into.push_back(std::move(*oid));
         }
         return true;
     }
 
-    // PSD2QcType ::= SEQUENCE { rolesOfPSP SEQUENCE OF SEQUENCE { roleOfPspOid, roleOfPspName }, ... }
+    // PSD2QcType ::= SEQUENCE { rolesOfPSP SEQUENCE OF SEQUENCE { roleOfPspOid, roleOfPspName }, nCAName, nCAId }
     bool read_roles(std::string_view der) {
         DerReader parts(der);
         const auto roles = parts.next(kDerSequence);
-        if (!roles) return false;
+        const bool is_whole = roles && parts.next(kDerUtf8String) && parts.next(kDerUtf8String) && parts.at_end();
+        if (!is_whole) return false;
         DerReader reader(roles->content);
         while (!reader.at_end()) {
             const auto role = reader.next(kDerSequence);
             if (!role) return false;
             DerReader fields(role->content);
-            const auto id = fields.next(kDerOid);
-            auto oid = id ? dotted_oid(id->content) : std::nullopt;
-            if (!oid) return false;
+            auto oid = oid_of(fields.next(kDerOid));
+            if (!oid || !fields.next(kDerUtf8String) || !fields.at_end()) return false;
             facts_.qc_roles.push_back(std::move(*oid));
         }
         return true;
@@ -239,8 +294,11 @@ private:
 }  // namespace
 
 std::optional<std::int64_t> epoch_of(const ASN1_TIME* time) {
+    constexpr int kUtc = 13, kGeneralized = 15;  // lengths of YYMMDDHHMMSSZ and YYYYMMDDHHMMSSZ
     std::tm parts{};
     if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1) return std::nullopt;
+    if (ASN1_STRING_length(time) != (ASN1_STRING_type(time) == V_ASN1_UTCTIME ? kUtc : kGeneralized))
+        return std::nullopt;
     return static_cast<std::int64_t>(timegm(&parts));
 }
 

@@ -19,6 +19,8 @@ std::optional<DerElement> DerReader::next() {
         length = 0;
         for (std::size_t i = 0; i < octets; ++i) length = (length << 8) | at(2 + i);
         header += octets;
+        // X.690 10.1: in the shortest form. OpenSSL would take a longer one, too.
+        if (length < 0x80 || length >> (8 * (octets - 1)) == 0) return std::nullopt;
     }
     if (length > rest_.size() - header) return std::nullopt;
     const DerElement element{at(0), rest_.substr(header, length), rest_.substr(0, header + length)};
@@ -29,26 +31,6 @@ std::optional<DerElement> DerReader::next() {
 std::optional<DerElement> DerReader::next(std::uint8_t tag) {
     const auto element = next();
     return element && element->tag == tag ? element : std::nullopt;
-}
-
-std::optional<std::string> dotted_oid(std::string_view content) {
-    if (content.empty() || (static_cast<std::uint8_t>(content.back()) & 0x80) != 0) return std::nullopt;
-    std::string out;
-    std::uint64_t arc = 0;
-    for (const char c : content) {
-        const auto byte = static_cast<std::uint8_t>(c);
-        if (arc > (UINT64_MAX >> 7)) return std::nullopt;
-        arc = (arc << 7) | (byte & 0x7f);
-        if ((byte & 0x80) != 0) continue;
-        if (out.empty()) {
-            const std::uint64_t first = arc < 80 ? arc / 40 : 2;
-            out = std::to_string(first) + "." + std::to_string(arc - first * 40);
-        } else {
-            out += "." + std::to_string(arc);
-        }
-        arc = 0;
-    }
-    return out;
 }
 
 namespace {

@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "der_specimens.hpp"
 #include "pki.hpp"
 #include "targets.hpp"
 
@@ -61,6 +62,7 @@ int main(int argc, char** argv) {
     // No certificate is committed: these are made now.
     const test::Identity ca = test::make_ca("Fuzz CA"), leaf = test::make_client("fuzz", "fuzz.example.org", ca);
     const std::string ca_der = der_of(ca), leaf_der = der_of(leaf);
+    const std::string full_der = der_of(test::issue_with_only(test::known_extensions(), ca));
     std::string carried(1, static_cast<char>(ca_der.size() >> 8));
     carried += static_cast<char>(ca_der.size() & 0xff);
     carried += ca_der + "----" + leaf_der;
@@ -69,11 +71,13 @@ int main(int argc, char** argv) {
     list.idp = "onlyuser:TRUE";
     const std::string crl_pem = test::make_crl(ca, list);
     runs += replay(fuzz::crl, crl_pem);
-    runs += replay(fuzz::facts, leaf_der) + replay(fuzz::facts, ca_der) + replay(fuzz::session, carried);
+    runs += replay(fuzz::facts, leaf_der) + replay(fuzz::facts, ca_der) + replay(fuzz::facts, full_der) +
+            replay(fuzz::session, carried);
     if (argc == 3) {
         const std::string seeds = argv[2];
         write(seeds + "/facts", "leaf", leaf_der);
         write(seeds + "/facts", "ca", ca_der);
+        write(seeds + "/facts", "full", full_der);
         write(seeds + "/crl", "list.pem", crl_pem);
         write(seeds + "/session", "carried", carried);
     }

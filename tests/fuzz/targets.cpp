@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "mtls_authz/account.hpp"
+#include "mtls_authz/calendar.hpp"
 #include "mtls_authz/crl.hpp"
 #include "mtls_authz/forwarding.hpp"
 #include "mtls_authz/grant.hpp"
@@ -40,6 +41,22 @@ void facts(std::string_view input) {
     if (facts.subject.malformed.empty() && !facts.subject.attributes.empty()) {
         const auto pattern = mtls::NamePattern::parse(facts.subject.text());
         require(!pattern || pattern.value().matches(facts.subject));
+    }
+    // What is not malformed OpenSSL decodes, too; and its dates are read again as they are written.
+    if (facts.malformed.empty()) {
+        for (const int nid :
+             {NID_subject_alt_name, NID_ext_key_usage, NID_key_usage, NID_basic_constraints, NID_certificate_policies,
+              NID_authority_key_identifier, NID_subject_key_identifier, NID_crl_distribution_points,
+              NID_name_constraints, NID_policy_constraints, NID_policy_mappings, NID_inhibit_any_policy}) {
+            int critical = 0;
+            void* const value = X509_get_ext_d2i(certificate.get(), nid, &critical, nullptr);
+            constexpr int kAbsent = -1;
+            require(value != nullptr || critical == kAbsent);
+            ASN1_item_free(static_cast<ASN1_VALUE*>(value), ASN1_ITEM_ptr(X509V3_EXT_get_nid(nid)->it));
+        }
+        for (const std::int64_t date : {facts.not_before, facts.not_after}) {
+            require(mtls::parse_date(mtls::format_time(date), mtls::DateEdge::kFrom).value() == date);
+        }
     }
     for (const char c : mtls::escape_for_log(mtls::san_text(facts, 256), 256)) require(c >= 0x20 && c < 0x7f);
     static const mtls::SelectorIndex index = [] {
