@@ -20,12 +20,14 @@ struct NearMiss {
         const Selector* selector;         // of `identity`
         std::vector<std::string> actual;  // what the certificate has in its place
         bool is_close;                    // one of them differs by a slip of the pen
+        std::string unclear;              // why the selector cannot tell, where it cannot
     };
     const Partner* partner;
     std::shared_ptr<const Identity> identity;
     std::vector<Failure> failures;
 };
-// At most `most`, the nearest first: those of which something fits, or that a slip of the pen keeps from fitting.
+// At most `most`, the nearest first: those of which something fits, or that a slip of the pen keeps from fitting, or
+// that would fit if an attribute did not occur twice.
 std::vector<NearMiss> find_near_misses(const Policy& policy, const CertificateFacts& facts,
                                        const std::vector<std::string>* ca_keys, std::size_t most);
 

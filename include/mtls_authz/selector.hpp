@@ -60,6 +60,8 @@ public:
 
     // What a certificate has in the field that this is about, as text; for people.
     std::vector<std::string> actual_values(const CertificateFacts& facts) const;
+    // Where the answer is kCannotTell: the cause, and what would have an answer; for people.
+    std::string why_unclear(const CertificateFacts& facts) const;
     // Whether no certificate can fit both: one is the other's negation, or they ask two values of a field that has one.
     bool contradicts(const Selector& other) const;
 

@@ -234,16 +234,21 @@ std::vector<NearMiss> find_near_misses(const Policy& policy, const CertificateFa
             NearMiss miss{&partner, partner.identities.at(i), {}};
             bool something = false;
             for (const Selector& selector : miss.identity->selectors) {
-                if (selector.test(facts, ca_keys, Repeats::kMustBeSingle) == Answer::kYes) {
+                const Answer answer = selector.test(facts, ca_keys, Repeats::kMustBeSingle);
+                if (answer == Answer::kYes) {
                     something = something || !selector.negated();
                     continue;
                 }
                 auto actual = selector.actual_values(facts);
                 const std::string& text = selector.text();
-                const bool close =
-                    !selector.negated() && is_slip(std::string_view(text).substr(text.find(':') + 1), actual);
-                something = something || close;
-                miss.failures.push_back({&selector, std::move(actual), close});
+                const bool unclear = answer == Answer::kCannotTell;
+                const bool close = !unclear && !selector.negated() &&
+                                   is_slip(std::string_view(text).substr(text.find(':') + 1), actual);
+                const bool fits_somewhere =
+                    unclear && !selector.negated() && selector.test(facts, ca_keys, Repeats::kAnyCounts) != Answer::kNo;
+                something = something || close || fits_somewhere;
+                miss.failures.push_back(
+                    {&selector, std::move(actual), close, unclear ? selector.why_unclear(facts) : std::string()});
             }
             if (something && !miss.failures.empty()) out.push_back(std::move(miss));
         }

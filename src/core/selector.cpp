@@ -13,8 +13,11 @@ namespace mtls {
 
 namespace {
 
-// Only these may occur several times in a name without making a selector unable to tell (RFC 4519 2.17, RFC 4519 2.4).
-bool may_repeat(const std::string& oid) { return oid == "2.5.4.11" || oid == "0.9.2342.19200300.100.1.25"; }
+// O, OU and DC alone may occur several times in a name without making a selector unable to tell (RFC 4519 2.19, 2.20,
+// 2.4).
+bool may_repeat(const std::string& oid) {
+    return oid == "2.5.4.10" || oid == "2.5.4.11" || oid == "0.9.2342.19200300.100.1.25";
+}
 
 Answer answer(bool yes) { return yes ? Answer::kYes : Answer::kNo; }
 
@@ -135,6 +138,19 @@ std::vector<std::string> Selector::actual_values(const CertificateFacts& facts) 
             return out;
     }
     return out;
+}
+
+std::string Selector::why_unclear(const CertificateFacts& facts) const {
+    if (field_ == Field::kUri) {
+        return "a certificate with a SPIFFE ID holds no other URI, is no CA and signs nothing: the selector cannot "
+               "tell";
+    }
+    std::string type = text_.substr(negated_ ? 1 : 0);
+    type.resize(type.find(':'));
+    const std::size_t count = actual_values(facts).size();
+    return type + " occurs " + (count == 2 ? "twice" : std::to_string(count) + " times") +
+           ": the selector cannot tell which one counts; " +
+           (field_ == Field::kIssuerAttribute ? "issuer" : "subject") + ": compares the whole name";
 }
 
 bool Selector::contradicts(const Selector& other) const {

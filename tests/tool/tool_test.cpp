@@ -249,6 +249,26 @@ CLAIM(explain_says_which_step_decided_and_what_to_change) {
     CHECK_CONTAINS(text,
                    "acme (acme.conf:2) nearly fits: DNS:api.acme.example does not, the certificate has "
                    "api.acme.exampel (a slip of the pen?)");
+    // Not where the value is there, and the selector cannot tell.
+    CertSpec twice;
+    twice.subject = {{"UID", "1"}, {"CN", "a"}, {"CN", "b"}, {"O", "Two"}, {"O", "One"}};
+    p.file("twice.pem", issue(twice, &p.ca).cert_pem());
+    const auto explain_for = [&](int status, const std::string& identity) {
+        p.file("one.conf",
+               "<MTLSPartner one>\nMTLSIdentity " + identity + "\nMTLSTrustAnchor ca.pem\n</MTLSPartner>\n");
+        return p.expect(status, {"explain", "--policy", "one.conf", "--cert", "twice.pem"});
+    };
+    for (const char* identity : {"CN:b", "O:One CN:b", "UID:1 !CN:c"}) {
+        text = explain_for(3, identity);
+        CHECK_CONTAINS(text,
+                       "CN occurs twice: the selector cannot tell which one counts; subject: compares the whole name");
+        CHECK(text.find("slip of the pen") == std::string::npos);
+    }
+    for (const char* identity : {"O:One", "UID:1 !O:Three", "subject:O=One,O=Two,CN=b,CN=a,UID=1"}) {
+        CHECK_CONTAINS(explain_for(0, identity), "allow: granted");
+    }
+    CHECK_CONTAINS(explain_for(3, "UID:1 !O:Two"), "!O:Two does not, the certificate has Two, One");
+    CHECK_CONTAINS(explain_for(3, "O:On"), "(a slip of the pen?)");
     p.file("foreign.pem", make_client("x", "api.acme.example", p.other).cert_pem());
     text = explain(3, "foreign.pem");
     CHECK_CONTAINS(text, "deny: not-verified");

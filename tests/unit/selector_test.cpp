@@ -164,6 +164,40 @@ CLAIM(attributes_must_be_single_to_say_yes) {
     yes("subject:/O=Acme/CN=api/CN=evil/OU=a/OU=b/organizationIdentifier=PSDUS-1", f);
 }
 
+CLAIM(o_ou_and_dc_may_repeat_and_any_one_may_match) {
+    test::CertSpec spec = san({});
+    spec.subject = {{"DC", "example", V_ASN1_IA5STRING},
+                    {"DC", "acme", V_ASN1_IA5STRING},
+                    {"O", "first"},
+                    {"O", "second"},
+                    {"OU", "a"},
+                    {"OU", "b", V_ASN1_UTF8STRING, true},
+                    {"CN", "x"}};
+    const auto f = facts_of(spec);
+    for (const char* fits : {"O:first", "O:second", "2.5.4.10:second", "OU:a", "OU:b", "DC:acme", "DC:example"}) {
+        yes(fits, f);
+        no(std::string("!") + fits, f);
+    }
+    for (const char* other : {"O:third", "OU:first", "DC:a"}) {
+        no(other, f);
+        yes(std::string("!") + other, f);
+    }
+    // All others cannot tell, and say so.
+    for (const char* type : {"CN", "UID", "L", "ST", "C", "SN", "GN", "serialNumber", "organizationIdentifier", "title",
+                             "emailAddress", "street"}) {
+        spec.subject = {{type, "aa"}, {"O", "x"}, {type, "bb"}};
+        const auto twice = facts_of(spec);
+        for (const char* value : {":aa", ":bb", ":cc"}) {
+            unsure(type + std::string(value), twice);
+            unsure("!" + (type + std::string(value)), twice);
+        }
+        CHECK_EQUAL(
+            Selector::parse(type + std::string(":aa")).value().selector.why_unclear(twice),
+            type + std::string(" occurs twice: the selector cannot tell which one counts; subject: compares the "
+                               "whole name"));
+    }
+}
+
 CLAIM(pins_and_serials_compare_in_any_spelling) {
     const test::Identity id = test::make_client("x", "x.example.org", ca());
     const auto f = read_facts(*id.cert);

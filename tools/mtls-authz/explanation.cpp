@@ -22,7 +22,8 @@ void tell_near_misses(const Policy& policy, const CertificateFacts& facts, Expla
             for (const std::string& value : failure.actual) actual += (actual.empty() ? "" : ", ") + shown(value);
             text += (&failure == &miss.failures.front() ? "" : "; ") + failure.selector->text() +
                     " does not, the certificate has " + (actual.empty() ? "nothing there" : actual) +
-                    (failure.is_close ? " (a slip of the pen?)" : "");
+                    (failure.is_close ? " (a slip of the pen?)" : "") +
+                    (failure.unclear.empty() ? "" : " (" + failure.unclear + ")");
         }
         out.hints.push_back(text);
     }
