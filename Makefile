@@ -37,6 +37,8 @@ MODULE      := $(BUILD)/mod_mtls_authz.so
 TOOL        := $(BUILD)/mtls-authz
 TSAN_MODULE := $(BUILD)/tsan/mod_mtls_authz.so
 CORE        := $(BUILD)/libmtls_authz.a
+# Tests against httpd mostly wait: two for each processor.
+JOBS        ?= $(shell echo $$((2 * $$(nproc))))
 SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 .PHONY: all demo test unit threads answers tool-test httpd-test fuzz-replay fuzz lint format install clean help bench setup-build setup-demo setup-test setup-lint setup-bench
@@ -65,7 +67,7 @@ fuzz-replay: $(BUILD)/fuzz_replay
 	$(BUILD)/fuzz_replay tests/fuzz/corpus
 
 httpd-test: $(MODULE) $(TSAN_MODULE) $(BUILD)/httpd_tests
-	$(BUILD)/httpd_tests $(abspath $(MODULE)) $(TESTS)
+	$(BUILD)/httpd_tests --jobs $(JOBS) $(abspath $(MODULE)) $(TESTS)
 
 tool-test: $(TOOL) $(BUILD)/tool_tests
 	$(BUILD)/tool_tests $(TOOL)

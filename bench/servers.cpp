@@ -57,6 +57,7 @@ std::vector<std::uint64_t> counted(const Files& files, const std::string& global
                                    bool with_module, const std::function<void(int)>& work) {
     test::Httpd httpd(test::httpd_paths());
     write_files(httpd.root(), files);
+    httpd.copy_module();
     if (!with_module) httpd.leave_out_module();
     for (const char* module : {"auth_basic", "authn_file", "authz_groupfile"}) httpd.load(module);
     httpd.set_log_level("emerg");

@@ -70,6 +70,7 @@ CLAIM(files_that_others_could_have_written_are_refused_with_the_command_that_men
 
 CLAIM(without_a_user_of_its_own_the_owner_rule_is_one_warning) {
     LiveSite site;
+    site.httpd.copy_module();
     site.put("acme.conf", kAcme);
     site.put("globex.conf", kGlobex);
     site.configure();

@@ -32,7 +32,7 @@ constexpr const char* kGates = R"(
 
 }  // namespace
 
-CLAIM(fifty_graceful_restarts_under_load_fail_no_request_and_grow_nothing) {
+CLAIM(fifty_graceful_restarts_under_load_fail_no_request_and_grow_nothing, Turn::kFirst) {
     Site site;
     site.start(kGates);
     std::atomic<int> wrong{0};
@@ -67,7 +67,7 @@ CLAIM(fifty_graceful_restarts_under_load_fail_no_request_and_grow_nothing) {
     CHECK_EQUAL(site.httpd.unclaimed_errors({"mtls_authz: denied"}).size(), 0U);
 }
 
-CLAIM(valgrind_finds_no_error_and_no_leak_in_the_module) {
+CLAIM(valgrind_finds_no_error_and_no_leak_in_the_module, Turn::kFirst) {
     const World& w = world();
     Site site;
     site.httpd.set_log_level("warn mtls_authz:debug");

@@ -70,7 +70,7 @@ private:
 
 }  // namespace
 
-CLAIM(ten_thousand_reloads_under_load_race_with_nothing_and_fail_no_request) {
+CLAIM(ten_thousand_reloads_under_load_race_with_nothing_and_fail_no_request, Turn::kFirst) {
     const World& w = world();
     HttpdPaths paths = httpd_paths();
     paths.module = fs::path(paths.module).parent_path() / "tsan/mod_mtls_authz.so";

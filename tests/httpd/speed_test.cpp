@@ -13,6 +13,7 @@ namespace {
 long instructions_per_request(const std::string& lines, bool with_module) {
     Httpd httpd(httpd_paths());
     world().install(httpd);
+    httpd.copy_module();
     if (!with_module) httpd.leave_out_module();
     httpd.set_log_level("warn");
     // With threads, since mod_watchdog's alone would make a process without them slower; with one that serves, so that
@@ -63,10 +64,10 @@ void adds_at_most(long most, const std::string& rule) {
 
 }  // namespace
 
-CLAIM(a_gate_adds_at_most_600_instructions_to_a_request_on_a_known_connection) {
+CLAIM(a_gate_adds_at_most_600_instructions_to_a_request_on_a_known_connection, Turn::kFirst) {
     adds_at_most(600, "MTLSAllow partner acme globex");
 }
 
-CLAIM(a_gate_that_asks_grants_adds_at_most_1200_with_a_wildcard_in_the_path) {
+CLAIM(a_gate_that_asks_grants_adds_at_most_1200_with_a_wildcard_in_the_path, Turn::kFirst) {
     adds_at_most(1200, "MTLSAllow by-grant");
 }

@@ -17,7 +17,16 @@ std::vector<Claim>& claims() {
     return all;
 }
 
-namespace {
+std::vector<Claim*> choose_claims(const std::vector<std::string>& filters) {
+    std::vector<Claim*> out;
+    for (Claim& claim : claims()) {
+        bool wanted = filters.empty();
+        for (const std::string& filter : filters)
+            wanted = wanted || std::string(claim.name).find(filter) != std::string::npos;
+        if (wanted) out.push_back(&claim);
+    }
+    return out;
+}
 
 std::string outcome_of(const Claim& claim) {
     try {
@@ -29,6 +38,8 @@ std::string outcome_of(const Claim& claim) {
         return "something that is no std::exception was thrown";
     }
 }
+
+namespace {
 
 void run_claim(void** state) {
     // Plain values only in the frame that cmocka may jump out of.
@@ -44,12 +55,8 @@ void run_claim(void** state) {
 
 int run_claims(const char* group, const std::vector<std::string>& filters) {
     std::vector<CMUnitTest> tests;
-    for (Claim& claim : claims()) {
-        bool wanted = filters.empty();
-        for (const std::string& filter : filters)
-            wanted = wanted || std::string(claim.name).find(filter) != std::string::npos;
-        if (wanted) tests.push_back({claim.name, run_claim, nullptr, nullptr, &claim});
-    }
+    for (Claim* const claim : choose_claims(filters))
+        tests.push_back({claim->name, run_claim, nullptr, nullptr, claim});
     return _cmocka_run_group_tests(group, tests.data(), tests.size(), nullptr, nullptr);
 }
 

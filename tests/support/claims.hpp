@@ -9,14 +9,18 @@
 
 namespace test {
 
+// When a claim's turn comes where claims run side by side: long ones first, so that no other waits for them at the end.
+enum class Turn { kFirst, kAny, kAlone };
+
 struct Claim {
     const char* name;
     void (*body)();
+    Turn turn;
 };
 std::vector<Claim>& claims();
 
 struct Registration {
-    Registration(const char* name, void (*body)()) { claims().push_back({name, body}); }
+    Registration(const char* name, void (*body)(), Turn turn = Turn::kAny) { claims().push_back({name, body, turn}); }
 };
 
 class Failure : public std::runtime_error {
@@ -39,14 +43,20 @@ inline void check_contains(const std::string& text, const std::string& part, con
     check(text.find(part) != std::string::npos, "[" + part + "] is not in [" + text + "]", file, line);
 }
 
+// All claims, or those whose names contain one of `filters`, in their order.
+std::vector<Claim*> choose_claims(const std::vector<std::string>& filters);
+// Runs a claim: empty, or why it failed.
+std::string outcome_of(const Claim& claim);
+
 // Runs all claims, or those whose names contain one of `filters`, as one cmocka group. Returns the number of failures.
 int run_claims(const char* group, const std::vector<std::string>& filters);
 
 }  // namespace test
 
-#define CLAIM(name)                                                           \
-    static void claim_##name();                                               \
-    static const test::Registration registration_##name(#name, claim_##name); \
+// CLAIM(name), or CLAIM(name, test::Turn::kFirst).
+#define CLAIM(name, ...)                                                                                 \
+    static void claim_##name();                                                                          \
+    static const test::Registration registration_##name(#name, claim_##name __VA_OPT__(, ) __VA_ARGS__); \
     static void claim_##name()
 #define CHECK(condition) test::check((condition), #condition, __FILE__, __LINE__)
 #define CHECK_EQUAL(actual, expected) test::check_equal((actual), (expected), #actual, __FILE__, __LINE__)

@@ -5,10 +5,12 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -120,16 +122,48 @@ void pause_ms(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms
 
 }  // namespace
 
-int free_port() {
-    const int s = socket(AF_INET, SOCK_STREAM, 0);
+namespace {
+
+// Whether a server could listen there now.
+bool can_listen(int port) {
+    const int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int on = 1;
+    setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);  // as httpd does
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof address;
-    bind(s, reinterpret_cast<sockaddr*>(&address), sizeof address);
-    getsockname(s, reinterpret_cast<sockaddr*>(&address), &length);
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    const bool ok = bind(s, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && listen(s, 1) == 0;
     close(s);
-    return ntohs(address.sin_port);
+    return ok;
+}
+
+// Takes a port for this process and those that it forks: an abstract socket of that name is held, which the kernel
+// gives to one holder at a time, and takes back when the last of them ends.
+bool reserve(int port) {
+    const int s = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string name = "mtls-authz-test-port-" + std::to_string(port);
+    name.copy(address.sun_path + 1, sizeof address.sun_path - 1);
+    const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+    if (s >= 0 && bind(s, reinterpret_cast<sockaddr*>(&address), length) == 0) return true;
+    close(s);
+    return false;
+}
+
+}  // namespace
+
+int free_port() {
+    // Below the ports that the kernel gives to connections (32768 and above), or a client could take it before the
+    // server does.
+    constexpr int kFirst = 10240, kCount = 20480;
+    static int next = getpid() * 64;
+    for (int tries = 0; tries < kCount; ++tries) {
+        const int port = kFirst + next++ % kCount;
+        if (reserve(port) && can_listen(port)) return port;
+    }
+    throw std::runtime_error("no free port");
 }
 
 HttpdPaths find_httpd(const std::string& module) {
@@ -138,6 +172,7 @@ HttpdPaths find_httpd(const std::string& module) {
 }
 
 Httpd::Httpd(const HttpdPaths& paths) : paths_(paths) {
+    umask(S_IWGRP | S_IWOTH);  // the run-time user reads what tests write, whatever the shell's umask is
     const char* const base = std::getenv("TMPDIR");
     std::string name = std::string(base != nullptr ? base : "/tmp") + "/mtls-authz-XXXXXX";
     if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
@@ -145,10 +180,8 @@ Httpd::Httpd(const HttpdPaths& paths) : paths_(paths) {
     chmod(root_.c_str(), 0755);
     for (const char* folder : {"htdocs", "logs", "run"}) fs::create_directories(root_ + "/" + folder);
     port_ = free_port();
-    do plain_ = free_port();
-    while (plain_ == port_);
-    do next_ = free_port();
-    while (next_ == port_ || next_ == plain_);
+    plain_ = free_port();
+    next_ = free_port();
 }
 
 Httpd::~Httpd() {
@@ -161,6 +194,13 @@ void Httpd::write(const std::string& name, const std::string& content) const {
     const fs::path file = path(name);
     fs::create_directories(file.parent_path());
     std::ofstream(file, std::ios::binary | std::ios::trunc) << content;
+}
+
+void Httpd::copy_module() {
+    const std::string copy = path("mod_mtls_authz.so");
+    fs::copy_file(paths_.module, copy);
+    fs::permissions(copy, fs::perms::owner_all | fs::perms::group_read | fs::perms::others_read);
+    paths_.module = copy;
 }
 
 void Httpd::configure(const std::string& lines, const std::string& mpm) {

@@ -40,6 +40,9 @@ public:
     }  // inside <VirtualHost>, e.g. SSLVerifyClient
     void set_vhost_lines(std::string lines) { vhost_lines_ = std::move(lines); }
     void load(const std::string& module) { extra_modules_.push_back(module); }
+    // Loads a copy of the module below root(): for a server that another user starts, who may not enter the build
+    // folder. Before configure().
+    void copy_module();
     // For comparisons with a server that has never heard of it.
     void leave_out_module() { has_module_ = false; }
     // Of everything but mod_ssl.
@@ -81,7 +84,8 @@ private:
     std::string log_level_ = "warn mtls_authz:info";
 };
 
-// A port of 127.0.0.1 on which nobody listens yet.
+// A port of 127.0.0.1 on which no server listens, taken for this process: no other one gets it as long as this one
+// runs.
 int free_port();
 
 // Resident memory of a process; 0 where there is none.

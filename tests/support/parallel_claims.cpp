@@ -1,0 +1,118 @@
+#include "parallel_claims.hpp"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <stdexcept>
+
+#include "claims.hpp"
+
+namespace test {
+
+namespace {
+
+constexpr unsigned kMostSeconds = 900;
+
+struct CloseFile {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+};
+using FilePtr = std::unique_ptr<std::FILE, CloseFile>;
+
+struct Running {
+    const Claim* claim;
+    FilePtr output;
+};
+
+class Group {
+public:
+    explicit Group(std::vector<const Claim*> claims) : waiting_(std::move(claims)) {
+        std::printf("[==========] Running %zu test(s).\n", waiting_.size());
+        // The longest first, and last those that want the machine for themselves.
+        std::stable_sort(waiting_.begin(), waiting_.end(),
+                         [](const Claim* a, const Claim* b) { return a->turn < b->turn; });
+        count_ = waiting_.size();
+    }
+
+    int run(std::size_t jobs) {
+        for (auto next = waiting_.begin(); next != waiting_.end() || !running_.empty();) {
+            const bool wants_all = next != waiting_.end() && (*next)->turn == Turn::kAlone;
+            const bool has_room = running_.size() < (wants_all || is_alone_ ? 1 : jobs);
+            if (next != waiting_.end() && has_room) {
+                is_alone_ = wants_all;
+                begin(**next++);
+            } else {
+                end_one();
+            }
+        }
+        return tell();
+    }
+
+private:
+    void begin(const Claim& claim) {
+        FilePtr output(std::tmpfile());
+        if (!output) throw std::runtime_error("no temporary file");
+        std::fflush(nullptr);
+        const pid_t pid = fork();
+        if (pid < 0) throw std::runtime_error("fork");
+        if (pid == 0) {
+            dup2(fileno(output.get()), STDOUT_FILENO);
+            dup2(fileno(output.get()), STDERR_FILENO);
+            alarm(kMostSeconds);
+            const std::string failure = outcome_of(claim);
+            std::printf("%s%s", failure.c_str(), failure.empty() ? "" : "\n");
+            std::exit(failure.empty() ? 0 : 1);
+        }
+        running_.emplace(pid, Running{&claim, std::move(output)});
+    }
+
+    void end_one() {
+        int status = 0;
+        const auto found = running_.find(wait(&status));
+        if (found == running_.end()) return;
+        const Running& ended = found->second;
+        std::printf("[ RUN      ] %s\n", ended.claim->name);
+        std::rewind(ended.output.get());
+        char buffer[4096];
+        for (std::size_t n = 0; (n = std::fread(buffer, 1, sizeof buffer, ended.output.get())) > 0;) {
+            std::fwrite(buffer, 1, n, stdout);
+        }
+        if (WIFSIGNALED(status))
+            std::printf("ended by signal %d (%s)\n", WTERMSIG(status), strsignal(WTERMSIG(status)));
+        std::printf("[  %s ] %s\n", status == 0 ? "     OK" : "FAILED ", ended.claim->name);
+        std::fflush(stdout);
+        if (status != 0) failed_.push_back(ended.claim);
+        running_.erase(found);
+    }
+
+    int tell() const {
+        std::printf("[==========] %zu test(s) run.\n[  PASSED  ] %zu test(s).\n", count_, count_ - failed_.size());
+        if (failed_.empty()) return 0;
+        std::printf("[  FAILED  ] %zu test(s), listed below:\n", failed_.size());
+        for (const Claim* const claim : failed_) std::printf("[  FAILED  ] %s\n", claim->name);
+        std::printf("\n %zu FAILED TEST(S)\n", failed_.size());
+        constexpr std::size_t kMostExitStatus = 255;
+        return static_cast<int>(std::min(failed_.size(), kMostExitStatus));
+    }
+
+    std::vector<const Claim*> waiting_;
+    std::size_t count_ = 0;
+    std::map<pid_t, Running> running_;
+    bool is_alone_ = false;  // the one that runs
+    std::vector<const Claim*> failed_;
+};
+
+}  // namespace
+
+int run_claims_in_parallel(const std::vector<std::string>& filters, unsigned jobs) {
+    std::vector<const Claim*> chosen;
+    for (Claim* const claim : choose_claims(filters)) chosen.push_back(claim);
+    return Group(std::move(chosen)).run(std::max(jobs, 1U));
+}
+
+}  // namespace test
