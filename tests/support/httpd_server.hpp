@@ -65,7 +65,7 @@ public:
     pid_t pid() const { return pid_; }
 
     std::string error_log() const;
-    // Waits until the log holds `text` (at most five seconds).
+    // Waits until the log holds `text` (at most twenty seconds).
     bool wait_for_log(const std::string& text) const;
     // Lines of the log at `error` or worse that hold none of `claimed`.
     std::vector<std::string> unclaimed_errors(const std::vector<std::string>& claimed) const;
