@@ -13,6 +13,7 @@ enum class HandshakeRefusal {
     kRevoked,
     kCrlUnavailable,
     kWrongPurpose,
+    kConstraint,
     kBadSignature,
     kOther,
 };
@@ -24,7 +25,7 @@ struct HandshakeRefusalText {
 };
 
 // All of them.
-extern const std::array<HandshakeRefusalText, 8> kHandshakeRefusals;
+extern const std::array<HandshakeRefusalText, 9> kHandshakeRefusals;
 const HandshakeRefusalText& text_of(HandshakeRefusal refusal);
 
 // Of an OpenSSL verification error, X509_V_ERR_*.

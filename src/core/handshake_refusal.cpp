@@ -4,17 +4,19 @@
 
 namespace mtls {
 
-const std::array<HandshakeRefusalText, 8> kHandshakeRefusals = {{
+const std::array<HandshakeRefusalText, 9> kHandshakeRefusals = {{
     {HandshakeRefusal::kExpired, "expired",
      "a certificate of the chain is past its notAfter; if at= names the client's own, ask the partner to renew, and if "
      "a "
-     "new one is there already, to restart the client with it; if it names a CA, renew that CA in "
-     "SSLCACertificateFile"},
+     "new one is there already, to restart the client with it; if it names a CA, put that CA's new certificate into "
+     "SSLCACertificateFile, MTLSTrustAnchor or MTLSIntermediate, wherever the old one is, or have the client send it"},
     {HandshakeRefusal::kNotYetValid, "not-yet-valid",
      "a certificate of the chain begins in the future; check this server's clock and the issuing CA's"},
     {HandshakeRefusal::kUnknownCa, "unknown-ca",
      "no path leads to a CA that this virtual host trusts; if the partner is genuine, add its CA to "
-     "SSLCACertificateFile and MTLSTrustAnchor (or set MTLSClientCA On), or have the client send its intermediates"},
+     "SSLCACertificateFile and MTLSTrustAnchor (or set MTLSClientCA On); if the client sends its leaf alone, have it "
+     "send "
+     "its intermediates, or add them as MTLSIntermediate of the partner, which helps with MTLSClientCA On"},
     {HandshakeRefusal::kRevoked, "revoked",
      "a CRL that mod_ssl was given lists a certificate of the chain; if the partner should go on, it needs a new one"},
     {HandshakeRefusal::kCrlUnavailable, "crl-unavailable",
@@ -24,6 +26,11 @@ const std::array<HandshakeRefusalText, 8> kHandshakeRefusals = {{
     {HandshakeRefusal::kWrongPurpose, "wrong-purpose",
      "a certificate of the chain was not issued for this: a client needs clientAuth among its extendedKeyUsage, a CA "
      "basicConstraints and keyCertSign; the partner needs another certificate"},
+    {HandshakeRefusal::kConstraint, "constraint",
+     "a certificate of the chain breaks a limit that a CA above it sets (names, length of the path, policies), or has "
+     "a "
+     "critical extension that this OpenSSL does not process; detail= has which, at= where: its issuer has to issue "
+     "another one"},
     {HandshakeRefusal::kBadSignature, "bad-signature",
      "a signature of the chain does not hold, or its algorithm or key is too weak; an attack, or a broken or outdated "
      "CA"},
@@ -69,11 +76,18 @@ HandshakeRefusal handshake_refusal_of(int verify_error) {
         case X509_V_ERR_INVALID_CA:
         case X509_V_ERR_CERT_REJECTED:
         case X509_V_ERR_KEYUSAGE_NO_CERTSIGN:
+            return HandshakeRefusal::kWrongPurpose;
         case X509_V_ERR_PATH_LENGTH_EXCEEDED:
         case X509_V_ERR_PERMITTED_VIOLATION:
         case X509_V_ERR_EXCLUDED_VIOLATION:
+        case X509_V_ERR_SUBTREE_MINMAX:
+        case X509_V_ERR_UNSUPPORTED_CONSTRAINT_TYPE:
+        case X509_V_ERR_UNSUPPORTED_CONSTRAINT_SYNTAX:
+        case X509_V_ERR_UNSUPPORTED_NAME_SYNTAX:
+        case X509_V_ERR_INVALID_POLICY_EXTENSION:
+        case X509_V_ERR_NO_EXPLICIT_POLICY:
         case X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION:
-            return HandshakeRefusal::kWrongPurpose;
+            return HandshakeRefusal::kConstraint;
         case X509_V_ERR_CERT_SIGNATURE_FAILURE:
         case X509_V_ERR_UNABLE_TO_DECRYPT_CERT_SIGNATURE:
         case X509_V_ERR_EE_KEY_TOO_SMALL:

@@ -163,6 +163,11 @@ CLAIM(openssls_verification_errors_have_the_words_that_operators_search_for) {
         {X509_V_ERR_CRL_HAS_EXPIRED, HandshakeRefusal::kCrlUnavailable},
         {X509_V_ERR_UNABLE_TO_GET_CRL, HandshakeRefusal::kCrlUnavailable},
         {X509_V_ERR_INVALID_PURPOSE, HandshakeRefusal::kWrongPurpose},
+        {X509_V_ERR_INVALID_CA, HandshakeRefusal::kWrongPurpose},
+        {X509_V_ERR_PATH_LENGTH_EXCEEDED, HandshakeRefusal::kConstraint},
+        {X509_V_ERR_PERMITTED_VIOLATION, HandshakeRefusal::kConstraint},
+        {X509_V_ERR_EXCLUDED_VIOLATION, HandshakeRefusal::kConstraint},
+        {X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION, HandshakeRefusal::kConstraint},
         {X509_V_ERR_CERT_SIGNATURE_FAILURE, HandshakeRefusal::kBadSignature},
         {X509_V_ERR_CERT_CHAIN_TOO_LONG, HandshakeRefusal::kOther}};
     for (const auto& [error, refusal] : rows) CHECK(handshake_refusal_of(error) == refusal);
