@@ -102,9 +102,8 @@ public:
     // Every CA of that name, trusted or not: who may have signed a CRL.
     std::vector<X509Ptr> cas_named(std::string_view name) const;
 
-    // For the handshake: the anchors that may be the issuers of one of these, by name, and the leaf (the first) where
-    // it is an anchor itself.
-    std::vector<X509Ptr> anchors_for(const std::vector<X509*>& chain, std::int64_t now) const;
+    // The certificates of the named CA that issued this one, by name and signature: those that exist at `now`.
+    std::vector<X509Ptr> anchors_above(const X509& certificate, std::int64_t now) const;
     // The names that a client looks for when it chooses its certificate (RFC 8446 4.2.4), encoded: of CAs their own, of
     // end-entity anchors their issuer's. Each once. Nothing where they are more than `limit` bytes, as a handshake
     // message carries them.

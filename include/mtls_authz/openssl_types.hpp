@@ -8,7 +8,9 @@
 #include <openssl/x509v3.h>
 
 #include <memory>
+#include <new>
 #include <string>
+#include <vector>
 
 namespace mtls {
 
@@ -42,6 +44,14 @@ std::string encode(int (*i2d)(const T*, unsigned char**), const T& value) {
 // A stack that borrows its certificates: freeing it leaves them alone.
 inline void free_borrowed_stack(STACK_OF(X509) * stack) { sk_X509_free(stack); }
 using BorrowedX509Stack = std::unique_ptr<STACK_OF(X509), FreeWith<free_borrowed_stack>>;
+inline BorrowedX509Stack stack_of(const std::vector<X509*>& certificates) {
+    BorrowedX509Stack stack(sk_X509_new_null());
+    if (!stack) throw std::bad_alloc();
+    for (X509* certificate : certificates) {
+        if (sk_X509_push(stack.get(), certificate) == 0) throw std::bad_alloc();
+    }
+    return stack;
+}
 
 inline X509Ptr share(X509& certificate) {
     X509_up_ref(&certificate);

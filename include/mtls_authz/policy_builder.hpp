@@ -98,7 +98,7 @@ private:
     bool read_file(const Directive& d, const std::string& file, CertificateFile& out);
     void finish_partner(WrittenPartner& partner);
     void check_anchor_reference(const WrittenPartner& partner, const Identity& identity);
-    void warn_of_anchors_below_others();
+    void warn_of_related_anchors();
     void check_expectations(const Policy& policy);
 
     std::string root_;

@@ -90,10 +90,4 @@ struct PathAnswer {
 };
 PathAnswer verify_path(const PathQuestion& question);
 
-// Verification in the handshake, for MTLSClientCA. Lets `ctx` (as OpenSSL's verify callback gets it) be verified
-// against its own store; where that would fail, and one of the policy's anchors may have issued the certificate,
-// against that anchor instead, with the callback and parameters of `ctx` in both cases. `ssl_index`: that of the SSL*
-// among the context's data. Returns what X509_verify_cert() does.
-int verify_with_anchors(X509_STORE_CTX* ctx, const CaDirectory& anchors, int ssl_index, std::int64_t now);
-
 }  // namespace mtls

@@ -3,7 +3,6 @@
 #include <openssl/pem.h>
 
 #include <algorithm>
-#include <set>
 
 #include "mtls_authz/decoded_certificates.hpp"
 #include "mtls_authz/signature_memory.hpp"
@@ -190,19 +189,13 @@ bool CaDirectory::names(std::string_view ca_id, std::int64_t now) const {
                        [&](const Issuer& ca) { return ca.key == key && exists_at(ca.windows, now); });
 }
 
-std::vector<X509Ptr> CaDirectory::anchors_for(const std::vector<X509*>& chain, std::int64_t now) const {
+std::vector<X509Ptr> CaDirectory::anchors_above(const X509& certificate, std::int64_t now) const {
     std::vector<X509Ptr> out;
-    if (chain.empty()) return out;
-    if (knows_leaf(certificate_sha256(*chain.front()), now)) out.push_back(share(*chain.front()));
-    std::set<std::string> seen;
-    for (X509* certificate : chain) {
-        const std::string name = read_name(*X509_get_issuer_name(certificate)).canonical;
-        if (!seen.insert(name).second) continue;
-        for (const Issuer& issuer : named(name)) {
-            for (std::size_t i = 0; i < issuer.certificates.size(); ++i) {
-                if (issuer.windows[i].contains(now)) out.push_back(issuer.certificates[i]->decode());
-            }
-        }
+    bool same_name = false;
+    const Issuer* const issuer = issuer_of(certificate, certificate_sha256(certificate),
+                                           read_name(*X509_get_issuer_name(&certificate)), now, same_name);
+    for (std::size_t i = 0; issuer != nullptr && i < issuer->certificates.size(); ++i) {
+        if (issuer->windows[i].contains(now)) out.push_back(issuer->certificates[i]->decode());
     }
     return out;
 }

@@ -264,13 +264,30 @@ void PolicyBuilder::finish_partner(WrittenPartner& partner) {
 }
 
 // Whoever runs the lower CA decides alone about certificates under it: the upper partner's identities do not reach
-// there.
-void PolicyBuilder::warn_of_anchors_below_others() {
-    std::map<std::string_view, const WrittenPartner*> by_ca;
+// there. Two CAs of one name and different keys are two; of one partner, they are a change of key.
+void PolicyBuilder::warn_of_related_anchors() {
+    struct NamedCa {
+        const WrittenPartner* partner;
+        std::string_view key;
+        Where where;
+        bool is_reported = false;
+    };
+    std::map<std::string_view, NamedCa> by_ca;
     for (const auto& partner : written_.partners) {
         if (!partner->has_own_anchors) continue;
         for (const WrittenAnchor& anchor : partner->anchors->anchors) {
-            for (const AnchorCertificate& c : anchor.certificates) by_ca.emplace(c.subject, partner.get());
+            for (const AnchorCertificate& c : anchor.certificates) {
+                const auto [place, is_new] =
+                    by_ca.try_emplace(c.subject, NamedCa{partner.get(), c.spki_sha256, anchor.where});
+                NamedCa& first = place->second;
+                if (is_new || !c.is_ca || first.partner == partner.get() || first.key == c.spki_sha256) continue;
+                if (std::exchange(first.is_reported, true)) continue;
+                warning(anchor.where, "MTLSTrustAnchor of " + partner->name + ": the CA \"" +
+                                          escape_for_log(c.subject_text, 200) + "\" has the same name as one of " +
+                                          first.partner->name + " (" + first.where.str() +
+                                          ") and another key: certificates are told apart by the key that signed them, "
+                                          "but issuer: selectors fit both; ask for a CA with a name of its own");
+            }
         }
     }
     for (const auto& partner : written_.partners) {
@@ -279,12 +296,12 @@ void PolicyBuilder::warn_of_anchors_below_others() {
             for (const AnchorCertificate& c : anchor.certificates) {
                 const auto above = by_ca.find(c.issuer);
                 const bool self_issued = c.issuer == c.subject;
-                if (self_issued || above == by_ca.end() || above->second == partner.get()) continue;
+                if (self_issued || above == by_ca.end() || above->second.partner == partner.get()) continue;
                 warning(anchor.where, "MTLSTrustAnchor of " + partner->name + ": the CA \"" +
                                           escape_for_log(c.subject_text, 200) + "\" stands below an anchor of " +
-                                          above->second->name + " (" + above->second->where.str() +
+                                          above->second.partner->name + " (" + above->second.partner->where.str() +
                                           "): certificates under it can be " + partner->name + "'s, never " +
-                                          above->second->name + "'s");
+                                          above->second.partner->name + "'s");
             }
         }
     }
@@ -319,7 +336,7 @@ const Policy* PolicyBuilder::build(Arena& arena) {
     }
     for (const auto& partner : written_.partners) finish_partner(*partner);
     if (has_errors()) return nullptr;
-    warn_of_anchors_below_others();
+    warn_of_related_anchors();
 
     written_.files = files_read_;
     const Policy& policy = write_policy(written_, arena);

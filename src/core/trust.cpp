@@ -109,15 +109,6 @@ NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertifica
 
 namespace {
 
-BorrowedX509Stack stack_of(const std::vector<X509*>& certificates) {
-    BorrowedX509Stack stack(sk_X509_new_null());
-    if (!stack) throw std::bad_alloc();
-    for (X509* certificate : certificates) {
-        if (sk_X509_push(stack.get(), certificate) == 0) throw std::bad_alloc();
-    }
-    return stack;
-}
-
 std::string describe_failure(X509_STORE_CTX* ctx) {
     std::string detail = X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx));
     const X509* const at = X509_STORE_CTX_get_current_cert(ctx);
@@ -250,52 +241,6 @@ PathAnswer verify_path(const PathQuestion& question) {
     PathAnswer why = build_path(question, 0);
     if (!why.ok) answer.detail = why.detail;
     return answer;
-}
-
-// ---- in the handshake -------------------------------------------------------------------------------------------
-
-namespace {
-
-// A verification of the same certificate as `ctx`, with its store and parameters, and without its callback.
-X509StoreCtxPtr second_context(X509_STORE_CTX* ctx) {
-    X509StoreCtxPtr out(X509_STORE_CTX_new());
-    if (!out || X509_STORE_CTX_init(out.get(), X509_STORE_CTX_get0_store(ctx), X509_STORE_CTX_get0_cert(ctx),
-                                    X509_STORE_CTX_get0_untrusted(ctx)) != 1) {
-        throw std::bad_alloc();
-    }
-    X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(out.get()), X509_STORE_CTX_get0_param(ctx));
-    return out;
-}
-
-// Quietly: the callback writes a line for whatever fails.
-bool would_verify(X509_STORE_CTX* ctx) {
-    const ErrorQueueGuard errors;
-    const X509StoreCtxPtr trial = second_context(ctx);
-    return X509_verify_cert(trial.get()) == 1;
-}
-
-}  // namespace
-
-int verify_with_anchors(X509_STORE_CTX* ctx, const CaDirectory& anchors, int ssl_index, std::int64_t now) {
-    std::vector<X509*> chain = {X509_STORE_CTX_get0_cert(ctx)};
-    STACK_OF(X509)* const untrusted = X509_STORE_CTX_get0_untrusted(ctx);
-    for (int i = 0; i < sk_X509_num(untrusted); ++i) chain.push_back(sk_X509_value(untrusted, i));
-    const auto candidates = anchors.anchors_for(chain, now);
-    std::vector<X509*> borrowed;
-    for (const X509Ptr& candidate : candidates) borrowed.push_back(candidate.get());
-    if (candidates.empty() || would_verify(ctx)) return X509_verify_cert(ctx);
-
-    const BorrowedX509Stack trusted = stack_of(borrowed);
-    const X509StoreCtxPtr own = second_context(ctx);
-    X509_STORE_CTX_set0_trusted_stack(own.get(), trusted.get());
-    X509_STORE_CTX_set_flags(own.get(), X509_V_FLAG_PARTIAL_CHAIN);
-    X509_STORE_CTX_set_verify_cb(own.get(), X509_STORE_CTX_get_verify_cb(ctx));
-    X509_STORE_CTX_set_ex_data(own.get(), ssl_index, X509_STORE_CTX_get_ex_data(ctx, ssl_index));
-    const int verified = X509_verify_cert(own.get());
-    X509_STORE_CTX_set_error(ctx, X509_STORE_CTX_get_error(own.get()));
-    X509_STORE_CTX_set_error_depth(ctx, X509_STORE_CTX_get_error_depth(own.get()));
-    X509_STORE_CTX_set0_verified_chain(ctx, X509_STORE_CTX_get1_chain(own.get()));
-    return verified;
 }
 
 }  // namespace mtls

@@ -254,7 +254,9 @@ const char* on_client_ca(cmd_parms* cmd, void*, const char* arg) noexcept {
         static constexpr std::string_view kWords[] = {"Off", "On", "Quiet"};
         for (std::size_t i = 0; i < std::size(kWords); ++i) {
             if (!equal_nocase(arg, kWords[i])) continue;
-            server_config(cmd->server).client_ca = static_cast<ClientCaMode>(i);
+            const auto mode = static_cast<ClientCaMode>(i);
+            server_config(cmd->server).client_ca = mode;
+            if (mode != ClientCaMode::kOff) state().has_live_anchors = true;
             return nullptr;
         }
         return failure(cmd, std::string(cmd->cmd->name) + ": '" + escape_for_log(arg, 60) + "'" +

@@ -12,6 +12,7 @@
 #include "httpd.hpp"
 #include "live.hpp"
 #include "mtls_authz/gate.hpp"
+#include "mtls_authz/handshake_path.hpp"
 #include "mtls_authz/ledger.hpp"
 
 namespace mtls::httpd {
@@ -71,6 +72,7 @@ struct GateSection {
 
 struct ServerConfig {
     ServerCas cas;                             // what mod_ssl was given for this virtual host at start
+    OwnStore own;                              // the same, for OpenSSL, where other virtual hosts trust live anchors
     bool has_tls = false;                      // mod_ssl serves it
     std::vector<const GateSection*> sections;  // gates written in this server
     std::optional<ClientCaMode> client_ca;     // whether the handshake trusts the live anchors too
@@ -92,6 +94,7 @@ struct State {
     std::vector<std::string> forwarded_keys;  // by header_key(): what MTLSForward sets, and nobody else may
     bool takes_captures = false;              // some rule names what a section's regular expression captured
     bool compares = false;                    // some gate is LogOnly
+    bool has_live_anchors = false;            // some virtual host has MTLSClientCA On or Quiet
     bool has_cache = false;                   // some module may store answers
     // mod_cache's filters, where it is loaded; null otherwise.
     const ap_filter_rec_t* cache_save = nullptr;
@@ -113,6 +116,9 @@ inline const DirConfig& dir_config(const request_rec* r) {
 }
 inline ServerConfig& server_config(const server_rec* s) {
     return *static_cast<ServerConfig*>(ap_get_module_config(s->module_config, &mtls_authz_module));
+}
+inline ClientCaMode client_ca_of(const server_rec* s) {
+    return server_config(s).client_ca.value_or(ClientCaMode::kOff);
 }
 
 // Whether anything is asked here: rules without MTLSAuthz count as On.

@@ -29,14 +29,12 @@ const ap_directive_t* top_of(const server_rec* s) {
     return nullptr;
 }
 
-std::string last_setting(const ap_directive_t* node, const char* name) {
-    std::string value;
+std::vector<std::string> last_setting(const ap_directive_t* node, const char* name) {
+    std::vector<std::string> words;
     for (; node != nullptr; node = node->next) {
-        if (!equal_nocase(node->directive, name) || node->args == nullptr) continue;
-        const auto words = config_words(node->args);
-        value = words.empty() ? "" : words.front();
+        if (equal_nocase(node->directive, name) && node->args != nullptr) words = config_words(node->args);
     }
-    return value;
+    return words;
 }
 
 bool is_any_below(const ap_directive_t* node, const std::function<bool(const ap_directive_t&)>& is_wanted) {
@@ -56,9 +54,14 @@ void for_each_directive(const server_rec* s, const std::function<void(const ap_d
     walk(top_of(s), visit);
 }
 
-std::string server_setting(const server_rec* s, const char* name) {
-    const std::string own = last_setting(top_of(s), name);
+std::vector<std::string> server_setting_words(const server_rec* s, const char* name) {
+    auto own = last_setting(top_of(s), name);
     return own.empty() && s->is_virtual ? last_setting(ap_conftree, name) : own;
+}
+
+std::string server_setting(const server_rec* s, const char* name) {
+    const auto words = server_setting_words(s, name);
+    return words.empty() ? "" : words.front();
 }
 
 }  // namespace mtls::httpd

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "httpd.hpp"
 
@@ -15,7 +16,9 @@ bool is_any_directive(const std::function<bool(const ap_directive_t&)>& is_wante
 // not.
 void for_each_directive(const server_rec* s, const std::function<void(const ap_directive_t&)>& visit);
 
-// The first word of the last directive `name` at server level of `s`, or of the main server; empty where there is none.
+// The words of the last directive `name` at server level of `s`, or of the main server; empty where there is none.
+std::vector<std::string> server_setting_words(const server_rec* s, const char* name);
+// The first of them.
 std::string server_setting(const server_rec* s, const char* name);
 
 }  // namespace mtls::httpd

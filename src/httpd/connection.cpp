@@ -39,19 +39,18 @@ std::vector<X509Ptr> helpers_of(SSL* ssl, const X509& leaf) {
 
 std::int64_t now_seconds() { return apr_time_sec(apr_time_now()); }
 
-ClientCaMode client_ca_of(const server_rec* s) { return server_config(s).client_ca.value_or(ClientCaMode::kOff); }
-
-int verify(X509_STORE_CTX* ctx, const server_rec* s) {
-    if (client_ca_of(s) == ClientCaMode::kOff) return X509_verify_cert(ctx);
+HandshakeVerdict verify(X509_STORE_CTX* ctx, const server_rec* s) {
+    if (client_ca_of(s) == ClientCaMode::kOff) return {X509_verify_cert(ctx)};
     const auto snapshot = state().snapshot();
-    if (!snapshot) return X509_verify_cert(ctx);
-    return verify_with_anchors(ctx, snapshot->policy->cas(), SSL_get_ex_data_X509_STORE_CTX_idx(), now_seconds());
+    if (!snapshot) return {X509_verify_cert(ctx)};
+    return verify_handshake(ctx, snapshot->policy->cas(), SSL_get_ex_data_X509_STORE_CTX_idx(),
+                            server_config(s).own.missing, now_seconds());
 }
 
 // Runs in place of X509_verify_cert(), and lets it decide; afterwards puts the intermediates on the session, whatever
 // was decided, since a session is also made for a certificate that only `optional_no_ca` accepts.
 int verify_and_remember(X509_STORE_CTX* ctx, const server_rec* s) {
-    const int verified = verify(ctx, s);
+    const HandshakeVerdict verdict = verify(ctx, s);
     auto* const ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx()));
     const X509* const leaf = X509_STORE_CTX_get0_cert(ctx);
     SSL_SESSION* const session = ssl != nullptr ? SSL_get_session(ssl) : nullptr;
@@ -60,8 +59,8 @@ int verify_and_remember(X509_STORE_CTX* ctx, const server_rec* s) {
         const std::string data = encode_helpers(*leaf, helpers);
         SSL_SESSION_set1_ticket_appdata(session, data.data(), data.size());
     }
-    if (verified != 1) report_refused_handshake(s, ctx, ssl);
-    return verified;
+    if (verdict.verified != 1) report_refused_handshake(s, ctx, ssl);
+    return verdict.verified;
 }
 
 extern "C" int on_verify_certificate(X509_STORE_CTX* ctx, void* server) {

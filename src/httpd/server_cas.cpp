@@ -2,11 +2,13 @@
 
 #include <openssl/ssl.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "config.hpp"
 #include "config_tree.hpp"
 #include "mtls_authz/file.hpp"
+#include "mtls_authz/text.hpp"
 
 namespace mtls::httpd {
 
@@ -27,7 +29,22 @@ std::vector<std::string> files_in(const server_rec* s, const char* directive) {
     return out;
 }
 
-void copy_certificates(server_rec* s, ServerCas& cas, STACK_OF(X509_OBJECT) * loaded) {
+// Null where nothing will ask it.
+X509StorePtr make_own_store(const server_rec* s, X509_STORE& mod_ssls) {
+    if (!state().has_live_anchors || client_ca_of(s) != ClientCaMode::kOff) return {};
+    X509StorePtr own(X509_STORE_new());
+    if (!own || X509_STORE_set1_param(own.get(), X509_STORE_get0_param(&mod_ssls)) != 1) throw std::bad_alloc();
+    return own;
+}
+
+MissingCrl missing_crl_of(const server_rec* s) {
+    const auto words = server_setting_words(s, "SSLCARevocationCheck");
+    const bool passes = std::any_of(words.begin(), words.end(),
+                                    [](const std::string& word) { return equal_nocase(word, "no_crl_for_cert_ok"); });
+    return passes ? MissingCrl::kPasses : MissingCrl::kRefuses;
+}
+
+void copy_certificates(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(X509_OBJECT) * loaded) {
     cas.certificates.clear();
     for (int i = 0; i < sk_X509_OBJECT_num(loaded); ++i) {
         X509* const ca = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(loaded, i));
@@ -44,11 +61,12 @@ void copy_certificates(server_rec* s, ServerCas& cas, STACK_OF(X509_OBJECT) * lo
     cas.digests.clear();
     for (const X509Ptr& ca : cas.certificates) {
         cas.digests.push_back(certificate_sha256(*ca));
+        if (own != nullptr) X509_STORE_add_cert(own, ca.get());
         state().live.policy.add_known_ca(*ca);
     }
 }
 
-void copy_crls(server_rec* s, ServerCas& cas, STACK_OF(X509_OBJECT) * loaded) {
+void copy_crls(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(X509_OBJECT) * loaded) {
     std::vector<X509CrlPtr> lists;
     for (int i = 0; i < sk_X509_OBJECT_num(loaded); ++i) {
         X509_CRL* const list = X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(loaded, i));
@@ -70,6 +88,7 @@ void copy_crls(server_rec* s, ServerCas& cas, STACK_OF(X509_OBJECT) * loaded) {
     };
     auto crls = std::make_shared<CrlSet>();
     for (X509CrlPtr& list : lists) {
+        if (own != nullptr) X509_STORE_add_crl(own, list.get());
         auto crl = Crl::read(std::move(list));
         if (crl.ok()) crls->add(std::move(crl.value()), known);
     }
@@ -83,9 +102,11 @@ void copy_server_cas(server_rec* s, SSL_CTX* ctx) {
     ServerConfig& config = server_config(s);
     config.has_tls = true;
     config.cas.security_level = SSL_CTX_get_security_level(ctx);
-    STACK_OF(X509_OBJECT)* const loaded = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx));
-    copy_certificates(s, config.cas, loaded);
-    copy_crls(s, config.cas, loaded);
+    X509_STORE* const mod_ssls = SSL_CTX_get_cert_store(ctx);
+    config.own = {make_own_store(s, *mod_ssls), config.cas.security_level, missing_crl_of(s)};
+    STACK_OF(X509_OBJECT)* const loaded = X509_STORE_get0_objects(mod_ssls);
+    copy_certificates(s, config.cas, config.own.store.get(), loaded);
+    copy_crls(s, config.cas, config.own.store.get(), loaded);
 }
 
 }  // namespace mtls::httpd

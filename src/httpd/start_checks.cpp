@@ -170,7 +170,7 @@ void check_surroundings(const server_rec* s, const std::vector<const GateSection
 
 // With MTLSClientCA, whatever else looks at the client's certificate in this server trusts the policy's anchors too.
 void check_client_ca(const server_rec* s, const Policy& policy, Findings& findings) {
-    const ClientCaMode mode = server_config(s).client_ca.value_or(ClientCaMode::kOff);
+    const ClientCaMode mode = client_ca_of(s);
     if (mode == ClientCaMode::kOff) return;
     const auto look = [&](const ap_directive_t& d) {
         const std::string_view args = d.args != nullptr ? d.args : "";
@@ -403,7 +403,7 @@ int check_after_start(server_rec* main_server) {
         const std::string verify = server_setting(s, "SSLVerifyClient");
         const bool verifies =
             !verify.empty() && !equal_nocase(verify, "none") && !equal_nocase(verify, "optional_no_ca");
-        const bool by_anchors = server_config(s).client_ca.value_or(ClientCaMode::kOff) != ClientCaMode::kOff;
+        const bool by_anchors = client_ca_of(s) != ClientCaMode::kOff;
         if (gates && verifies && server_config(s).has_tls && !by_anchors) check_anchors(s, findings);
     }
     report(findings, main_server);

@@ -151,8 +151,8 @@ Identity issue(const CertSpec& spec, const Identity* issuer, mtls::EvpPkeyPtr ke
         add_extension(cert, issuer_cert, NID_name_constraints, spec.name_constraints);
         add_extension(cert, issuer_cert, NID_crl_distribution_points, spec.crl_points);
         if (spec.crl_issuer != nullptr) add_crl_issuer(cert, *spec.crl_issuer);
-        add_extension(cert, issuer_cert, NID_subject_key_identifier, "hash");
-        if (issuer != nullptr && X509_get0_subject_key_id(issuer_cert) != nullptr) {
+        if (spec.key_identifiers) add_extension(cert, issuer_cert, NID_subject_key_identifier, "hash");
+        if (spec.key_identifiers && issuer != nullptr && X509_get0_subject_key_id(issuer_cert) != nullptr) {
             add_extension(cert, issuer_cert, NID_authority_key_identifier, "keyid:always");
         }
         add_san(cert, spec.san);

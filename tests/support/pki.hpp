@@ -40,6 +40,7 @@ struct CertSpec {
     const Identity* crl_issuer = nullptr;  // cRLIssuer of a distribution point
     std::string crl_points;                // crlDistributionPoints as OpenSSL's configuration spells it
     std::vector<RawExtension> raw;
+    bool key_identifiers = true;
     const char* digest = "SHA256";
     int version = 2;  // X.509 v3
 };

@@ -95,7 +95,7 @@ CLAIM(documented_defaults_are_the_codes) {
     CHECK_CONTAINS(section_of(docs, "MTLSStatus"), "| Default | `Off` |");
     CHECK_CONTAINS(read("src/httpd/error_detail.cpp"), "error_detail.value_or(false)");
     CHECK_CONTAINS(section_of(docs, "MTLSErrorDetail"), "| Default | `Off` |");
-    CHECK_CONTAINS(read("src/httpd/connection.cpp"), "client_ca.value_or(ClientCaMode::kOff)");
+    CHECK_CONTAINS(code, "client_ca.value_or(ClientCaMode::kOff)");
     CHECK_CONTAINS(section_of(docs, "MTLSClientCA"), "| Default | `Off` |");
     CHECK_CONTAINS(code, "env.value_or(EnvLevel::kBasic)");
     CHECK_CONTAINS(section_of(docs, "MTLSEnv"), "| Default | `Basic` |");
