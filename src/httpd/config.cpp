@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "misdirected.hpp"
 #include "mtls_authz/text.hpp"
 #include "request.hpp"
 
@@ -256,7 +257,7 @@ const char* on_client_ca(cmd_parms* cmd, void*, const char* arg) noexcept {
             if (!equal_nocase(arg, kWords[i])) continue;
             const auto mode = static_cast<ClientCaMode>(i);
             server_config(cmd->server).client_ca = mode;
-            if (mode != ClientCaMode::kOff) state().has_live_anchors = true;
+            if (mode != ClientCaMode::kOff && !std::exchange(state().has_live_anchors, true)) hook_misdirection();
             return nullptr;
         }
         return failure(cmd, std::string(cmd->cmd->name) + ": '" + escape_for_log(arg, 60) + "'" +

@@ -47,6 +47,15 @@ HandshakeVerdict verify(X509_STORE_CTX* ctx, const server_rec* s) {
                             server_config(s).own.missing, now_seconds());
 }
 
+void note_verifier(const SSL* ssl, const HandshakeVerdict& verdict) {
+    const conn_rec* const c = ssl != nullptr ? connection_of(ssl) : nullptr;
+    auto* const tls =
+        c != nullptr ? static_cast<TlsConnection*>(ap_get_module_config(c->conn_config, &mtls_authz_module)) : nullptr;
+    if (tls == nullptr || verdict.verified != 1) return;
+    tls->verification().by =
+        verdict.by_anchors ? TlsConnection::Verifier::kAnchorsAlone : TlsConnection::Verifier::kModSsl;
+}
+
 // Runs in place of X509_verify_cert(), and lets it decide; afterwards puts the intermediates on the session, whatever
 // was decided, since a session is also made for a certificate that only `optional_no_ca` accepts.
 int verify_and_remember(X509_STORE_CTX* ctx, const server_rec* s) {
@@ -59,6 +68,7 @@ int verify_and_remember(X509_STORE_CTX* ctx, const server_rec* s) {
         const std::string data = encode_helpers(*leaf, helpers);
         SSL_SESSION_set1_ticket_appdata(session, data.data(), data.size());
     }
+    note_verifier(ssl, verdict);
     if (verdict.verified != 1) report_refused_handshake(s, ctx, ssl);
     return verdict.verified;
 }

@@ -36,6 +36,15 @@ public:
         return !facts_.version.empty() && SSL_get0_peer_certificate(ssl_) == leaf;
     }
 
+    // Whose CAs verified the certificate in this connection's last full handshake; none where a session was resumed.
+    enum class Verifier { kNone, kModSsl, kAnchorsAlone };
+    struct Verification {
+        Verifier by = Verifier::kNone;
+        // Where none did: a virtual host whose own CAs do. From any thread.
+        std::atomic<const server_rec*> own_cas_of{nullptr};
+    };
+    Verification& verification() { return verification_; }
+
     // Null where the client sent no certificate.
     const std::shared_ptr<const PresentedCertificate>& certificate() const { return certificate_; }
     const TlsFacts& facts() const { return facts_; }
@@ -61,6 +70,7 @@ private:
     void take_certificate();
 
     ssl_st* const ssl_;
+    Verification verification_;
     std::shared_ptr<const PresentedCertificate> certificate_;
     TlsFacts facts_;
     std::atomic<std::int64_t> sighted_{0};  // seconds since the epoch

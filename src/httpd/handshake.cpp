@@ -68,6 +68,8 @@ void reserve_connection_index(const server_rec* s) {
 
 void note_connection(SSL* ssl, conn_rec* c) { SSL_set_ex_data(ssl, g_connection_index, c); }
 
+conn_rec* connection_of(const SSL* ssl) { return static_cast<conn_rec*>(SSL_get_ex_data(ssl, g_connection_index)); }
+
 void report_refused_handshake(const server_rec* s, X509_STORE_CTX* ctx, SSL* ssl) {
     const ErrorQueueGuard errors;
     const X509* const leaf = X509_STORE_CTX_get0_cert(ctx);
@@ -81,7 +83,7 @@ void report_refused_handshake(const server_rec* s, X509_STORE_CTX* ctx, SSL* ssl
     constexpr std::uint64_t kHandshakes = ~std::uint64_t{0};  // no outcome of a request
     const std::uint64_t key = mixed(mixed(kHandshakes, static_cast<std::uint64_t>(reason)), digest);
     if (!is_admitted(s, key, APLOG_ERR, std::ref(shown))) return;
-    auto* const c = ssl != nullptr ? static_cast<conn_rec*>(SSL_get_ex_data(ssl, g_connection_index)) : nullptr;
+    conn_rec* const c = ssl != nullptr ? connection_of(ssl) : nullptr;
     if (c == nullptr) {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, "mtls_authz: %s", line_of(describe(ctx, *leaf), "-").c_str());
         return;

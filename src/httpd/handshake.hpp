@@ -11,8 +11,9 @@ namespace mtls::httpd {
 // At start, before note_connection() is called from any thread.
 void reserve_connection_index(const server_rec* s);
 
-// Remembers for OpenSSL's callbacks which connection an SSL* belongs to.
+// Remembers for OpenSSL's callbacks which connection an SSL* belongs to; null: none that was noted.
 void note_connection(ssl_st* ssl, conn_rec* c);
+conn_rec* connection_of(const ssl_st* ssl);
 
 // Logs and counts that the verification of this chain failed.
 void report_refused_handshake(const server_rec* s, x509_store_ctx_st* ctx, ssl_st* ssl);
