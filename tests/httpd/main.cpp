@@ -1,4 +1,4 @@
-// Tests against a real httpd: httpd_tests [--jobs N] MODULE [NAME-PART...]
+// Tests against a real httpd: httpd_tests [--jobs N] MODULE [NAME-PART|-NAME-PART...]
 #include <charconv>
 #include <csignal>
 #include <cstdio>
@@ -25,7 +25,7 @@ int main(int argc, char** argv) {
     std::vector<std::string> words(argv + 1, argv + argc);
     const unsigned jobs = take_jobs(words);
     if (jobs == 0 || words.empty()) {
-        return std::fprintf(stderr, "usage: httpd_tests [--jobs N] MODULE [NAME-PART...]\n"), 2;
+        return std::fprintf(stderr, "usage: httpd_tests [--jobs N] MODULE [NAME-PART|-NAME-PART...]\n"), 2;
     }
     std::signal(SIGPIPE, SIG_IGN);
     try {

@@ -1,10 +1,12 @@
 #include "claims.hpp"
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstddef>
 #include <cstdint>
 #include <csetjmp>
 #include <exception>
+#include <string_view>
 
 extern "C" {
 #include <cmocka.h>
@@ -18,12 +20,21 @@ std::vector<Claim>& claims() {
 }
 
 std::vector<Claim*> choose_claims(const std::vector<std::string>& filters) {
+    const auto is_exclusion = [](const std::string& filter) { return filter.starts_with('-'); };
+    const bool takes_all = std::all_of(filters.begin(), filters.end(), is_exclusion);
     std::vector<Claim*> out;
     for (Claim& claim : claims()) {
-        bool wanted = filters.empty();
-        for (const std::string& filter : filters)
-            wanted = wanted || std::string(claim.name).find(filter) != std::string::npos;
-        if (wanted) out.push_back(&claim);
+        const std::string_view name = claim.name;
+        bool wanted = takes_all;
+        bool excluded = false;
+        for (const std::string_view filter : filters) {
+            if (filter.starts_with('-')) {
+                excluded = excluded || name.find(filter.substr(1)) != std::string_view::npos;
+            } else {
+                wanted = wanted || name.find(filter) != std::string_view::npos;
+            }
+        }
+        if (wanted && !excluded) out.push_back(&claim);
     }
     return out;
 }

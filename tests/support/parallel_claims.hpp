@@ -6,7 +6,7 @@
 
 namespace test {
 
-// Runs all claims, or those whose names contain one of `filters`, `jobs` at a time. What a claim prints is printed as
+// Runs the claims that `filters` choose, `jobs` at a time. What a claim prints is printed as
 // one piece, in cmocka's words. A claim that crashes, or takes longer than 15 minutes, fails. Returns the number of
 // failures.
 int run_claims_in_parallel(const std::vector<std::string>& filters, unsigned jobs);
