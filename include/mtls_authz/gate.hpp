@@ -16,7 +16,8 @@ namespace mtls {
 // A partner's or group's name in a rule: literal, or what the section's own regular expression captured.
 struct NameReference {
     std::string literal;
-    std::string capture;  // "MATCH_PARTNER" for %{env:MATCH_PARTNER}; then `literal` is empty
+    std::string capture;   // "MATCH_PARTNER" for %{env:MATCH_PARTNER}; then `literal` is empty
+    unsigned pattern = 0;  // the regular expression that captures it, as the reader numbers them; 0: none does
 
     static Result<NameReference> parse(std::string_view word);
     std::string text() const { return capture.empty() ? literal : "%{env:" + capture + "}"; }
@@ -60,6 +61,7 @@ struct Gate {
 struct Capture {
     std::string_view name;
     std::string_view value;
+    unsigned pattern = 0;  // as in NameReference: two sections may give one name to different groups
 };
 
 // What of a request a gate asks about.

@@ -19,7 +19,7 @@ std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 10
 // of the client (headers, cookies, query), or can be set from .htaccess.
 Result<NameReference> NameReference::parse(std::string_view word) {
     if (word.find('%') == std::string_view::npos && word.find('$') == std::string_view::npos) {
-        if (is_valid_name(word)) return NameReference{std::string(word), {}};
+        if (is_valid_name(word)) return NameReference{std::string(word), {}, 0};
         return Error{quoted(word) + " cannot be a name: expected letters, digits, '.', '_' or '-'"};
     }
     for (const std::string_view prefix : {"%{env:", "%{reqenv:", "%{ENV:"}) {
@@ -28,7 +28,7 @@ Result<NameReference> NameReference::parse(std::string_view word) {
         const bool plain =
             std::all_of(variable.begin(), variable.end(), [](char c) { return is_alnum(c) || c == '_'; });
         if (plain && variable.starts_with("MATCH_") && variable.size() > 6)
-            return NameReference{{}, std::string(variable)};
+            return NameReference{{}, std::string(variable), 0};
     }
     return Error{quoted(word) +
                  " is no expression that can name a partner: expected %{env:MATCH_NAME}, with (?<NAME>...) in "
@@ -108,9 +108,9 @@ bool has_literal(const std::vector<NameReference>& names, std::string_view name)
 }
 
 // Nothing where a capture has no value: each caller decides what that means.
-std::optional<std::string_view> value_of(const std::string& capture, std::span<const Capture> captures) {
+std::optional<std::string_view> value_of(const NameReference& name, std::span<const Capture> captures) {
     for (const Capture& c : captures) {
-        if (c.name == capture && !c.value.empty()) return c.value;
+        if (c.pattern == name.pattern && c.name == name.capture && !c.value.empty()) return c.value;
     }
     return std::nullopt;
 }
@@ -121,7 +121,7 @@ NameMatch names_match(const GateRule& rule, std::string_view name, std::span<con
     if (has_literal(rule.names, name)) return NameMatch::kYes;
     bool unknown = false;
     for (auto n = rule.names.rbegin(); n != rule.names.rend() && !n->capture.empty(); ++n) {
-        const auto value = value_of(n->capture, captures);
+        const auto value = value_of(*n, captures);
         if (value == name) return NameMatch::kYes;
         unknown = unknown || !value;
     }
@@ -174,7 +174,7 @@ bool GateRule::covers(const GateRule& other) const {
     if (kind == Kind::kAnyPartner) return true;
     return kind == other.kind && std::all_of(other.names.begin(), other.names.end(), [this](const NameReference& n) {
                return std::any_of(names.begin(), names.end(), [&](const NameReference& own) {
-                   return own.literal == n.literal && own.capture == n.capture;
+                   return own.literal == n.literal && own.capture == n.capture && own.pattern == n.pattern;
                });
            });
 }

@@ -83,36 +83,14 @@ GateSection* section_of(cmd_parms* cmd, DirConfig& config) {
     return &section;
 }
 
-// The capture has to come from this section's own regular expression, or something else decides what it holds.
-void check_captures(cmd_parms* cmd, const GateSection& section, const GateRule& rule) {
-    for (const NameReference& name : rule.names) {
-        if (name.capture.empty()) continue;
-        const std::string group = lower(std::string_view(name.capture).substr(6));
-        const bool own = section.is_regex && lower(section.path).find("(?<" + group + ">") != std::string::npos;
-        std::string fault;
-        if (!own) {
-            fault = "is not captured by this section: put (?<" + group +
-                    ">...) into its regular expression, or other "
-                    "parts of the configuration decide what it holds";
-        } else if (!section.path.starts_with('^')) {
-            fault =
-                "comes from a regular expression that is not anchored: begin it with ^, or it fits in the middle of "
-                "any path";
-        }
-        if (fault.empty()) continue;
-        state().gate_warnings.push_back({Diagnostic::Severity::kWarning, place_of(cmd->directive),
-                                         std::string(cmd->cmd->name) + ": " + name.text() + " " + fault});
-    }
-}
-
 const char* add_rule(cmd_parms* cmd, DirConfig& config, const char* args, bool allow) {
     if (const char* fault = context_fault(cmd)) return fault;
     auto rule = allow ? GateRule::parse_allow(args) : GateRule::parse_deny(args);
     const std::string name = cmd->cmd->name;
     if (!rule) return failure(cmd, name + ": " + rule.error());
     rule.value().where = place_of(cmd->directive);
-    GateSection& section = *section_of(cmd, config);
-    check_captures(cmd, section, rule.value());
+    section_of(cmd, config);
+    bind_captures(cmd, rule.value());
     RuleTraits& traits = allow ? config.allow_traits : config.deny_traits;
     traits = traits | RuleTraits::of(rule.value());
     if (traits.captures && !std::exchange(state().takes_captures, true)) hook_captures();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "audit.hpp"
+#include "captures.hpp"
 #include "forward.hpp"
 #include "httpd.hpp"
 #include "live.hpp"
@@ -98,6 +99,7 @@ struct State {
     bool has_cache = false;                   // some module may store answers
     // mod_cache's filters, where it is loaded; null otherwise.
     const ap_filter_rec_t* cache_save = nullptr;
+    std::vector<SectionPattern> patterns;     // that such rules name; NameReference counts them from 1
     const ap_filter_rec_t* cache_save_subrequest = nullptr;
     std::vector<const GateSection*> sections;
     std::vector<Diagnostic> gate_warnings;

@@ -111,16 +111,9 @@ bool is_lookup(const request_rec* r) {
     return main->is_listing;
 }
 
-template <class Visit>
-void for_each_rule(const DirConfig& config, Visit visit) {
-    if (config.allow != nullptr) std::for_each(config.allow->begin(), config.allow->end(), visit);
-    for (const DenyChain* chain = config.deny; chain != nullptr; chain = chain->outer) {
-        std::for_each(chain->rules->begin(), chain->rules->end(), visit);
-    }
-}
-
 Decision decide_request(request_rec* r, const RequestState& state) {
     const DirConfig& config = dir_config(r);
+    keep_captures(r);  // of another path by now, where a look-up became the request
     Decision d = identify_request(r);
     if (check_path(r) != Reason::kGranted) {
         d.reason = Reason::kBadPath;
@@ -307,28 +300,6 @@ int assert_decision(request_rec* r) {
 
 [[gnu::noinline]] int assert_decision_guarded(request_rec* r) {
     return guarded(r, [&] { return assert_decision(r); });
-}
-
-// The values that the sections' regular expressions captured, before .htaccess can set others by the same name.
-void keep_captures(request_rec* r) {
-    const DirConfig& config = dir_config(r);
-    if (!has_gate(config)) return;
-    std::size_t count = 0;
-    const auto for_each_capture = [&config](auto visit) {
-        for_each_rule(config, [&visit](const GateRule& rule) {
-            // Captures come last.
-            for (auto n = rule.names.rbegin(); n != rule.names.rend() && !n->capture.empty(); ++n) visit(n->capture);
-        });
-    };
-    for_each_capture([&count](const std::string&) { ++count; });
-    if (count == 0) return;
-    auto* const out = static_cast<Capture*>(apr_palloc(r->pool, count * sizeof(Capture)));
-    std::size_t n = 0;
-    for_each_capture([&](const std::string& name) {
-        const char* const value = apr_table_get(r->subprocess_env, name.c_str());
-        new (&out[n++]) Capture{name, value != nullptr ? apr_pstrdup(r->pool, value) : ""};
-    });
-    request_state(r).captures = {out, n};
 }
 
 [[gnu::noinline]] int remember_captures(request_rec* r) {

@@ -50,7 +50,9 @@ struct RequestState {
     const char* decided_path = nullptr;             // and for this path
     const Handover* handover = nullptr;             // after a grant by a gate, a provider or AuthType MTLS
     SetVariables told;                              // MTLS_*, as they were set last
-    std::span<const Capture> captures;              // MATCH_*, as they were before .htaccess could change them
+    std::span<const Capture> captures;              // of this request's own match, for:
+    const ap_conf_vector_t* captured_for = nullptr;
+    const char* captured_path = nullptr;
     Unclosed* unclosed = nullptr;                   // nearly always nothing
     bool is_settled = false;      // granted as the one before on its connection, and nothing more is to be done
     bool provider_asked = false;  // a Require mtls-* was evaluated for this request

@@ -136,7 +136,18 @@ CLAIM(what_is_suspicious_is_warned_of_with_its_place) {
     d.warns(
         partner("") + "<LocationMatch \"/p/(?<NAME>[^/]+)/\">\nMTLSAllow partner %{env:MATCH_NAME}\n</LocationMatch>",
         "not anchored");
+    d.warns(partner("") +
+                "<LocationMatch \"^/p/(?<NAME>[^/]+)/|/q/(?<NAME2>.)\">\nMTLSAllow partner %{env:MATCH_NAME}\n"
+                "</LocationMatch>",
+            "not anchored");
+    d.is_silent_about(partner("") +
+                          "<LocationMatch \"^/p/(?<NAME>[^/|]+)/(a|b)|^/q/\">\n<If \"true\">\n"
+                          "MTLSAllow partner %{env:MATCH_NAME}\n</If>\n</LocationMatch>",
+                      "MATCH_NAME");
     d.warns(partner("") + location("/x", "MTLSAllow partner %{env:MATCH_NAME}"), "is not captured by this section");
+    d.warns(
+        partner("") + "<LocationMatch \"^/p/(?<OTHER>[^/]+)/\">\nMTLSDeny partner %{env:MATCH_NAME}\n</LocationMatch>",
+        "is not captured by this section");
     d.httpd.set_tls_lines("SSLVerifyClient none");
     d.httpd.set_vhost_lines(location("/x", "MTLSAllow partner p"));
     d.warns(partner(""), "never asks for a certificate");
