@@ -77,6 +77,9 @@ const command_rec kDirectives[] = {
     AP_INIT_RAW_ARGS("MTLSAuditLog", on_audit_log, nullptr, kServer,
                      "FILE|\"|PROGRAM\" [all|denied]: one JSON object a line, per decision"),
     AP_INIT_FLAG("MTLSStatus", on_status, nullptr, kGate, "On|Off: whether SetHandler mtls-authz-status answers here"),
+    // Read beside mod_authz_core: whether a Require that holds is what lets in.
+    AP_INIT_TAKE1("AuthMerging", on_auth_merging, nullptr, OR_AUTHCFG,
+                  "And|Or|Off: see mod_authz_core, which joins the requirements of sections"),
     {nullptr, {nullptr}, nullptr, 0, RAW_ARGS, nullptr}};
 
 void register_hooks(apr_pool_t* pool) {

@@ -214,12 +214,13 @@ void account_for_known_grant(std::size_t partner, std::int64_t duration) {
     count(partner, Outcome::kAllow, Reason::kGranted, duration);
 }
 
-void account_for_provider(request_rec* r, const Decision& decision, const char* requirement) {
+void account_for_provider(request_rec* r, const Decision& decision, const char* requirement, bool lets_in) {
     const int level = decision.granted() ? APLOG_DEBUG : APLOG_INFO;
     const std::size_t partner = note_partner(r, decision);
     const Unclosed* const known = request_state(r).unclosed;
     const bool is_first = known == nullptr || (decision.granted() ? known->satisfied : known->refused) == nullptr;
-    const bool counts = r->main == nullptr && is_first;
+    const bool explains = lets_in || !decision.granted();
+    const bool counts = r->main == nullptr && is_first && explains;
     const bool is_logged = APLOG_R_IS_LEVEL(r, level);
     if (!counts && !is_logged) return;
     const Outcome outcome = decision.granted() ? Outcome::kAllow : Outcome::kDeny;

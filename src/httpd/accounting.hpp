@@ -19,7 +19,7 @@ std::size_t account_for(request_rec* r, const Decision& decision, Outcome outcom
 void account_for_known_grant(std::size_t partner, std::int64_t duration);
 
 // What a Require mtls-* or AuthType MTLS found, at `info`. Whether it decides is httpd's business, so it is counted
-// when the request ends.
-void account_for_provider(request_rec* r, const Decision& decision, const char* requirement);
+// when the request ends; a grant only where it is what `lets_in`.
+void account_for_provider(request_rec* r, const Decision& decision, const char* requirement, bool lets_in);
 
 }  // namespace mtls::httpd

@@ -151,13 +151,24 @@ DirConfig& written(cmd_parms* cmd) {
     return *static_cast<DirConfig*>(known);
 }
 
+namespace {
+
+// A section that replaces what was joined before it is not seen here: so more may count as mixed than is.
+AuthMerging joined(AuthMerging base, AuthMerging add) {
+    if (add == AuthMerging::kNone) return base;
+    const bool is_mixed = base == AuthMerging::kMixed || (base == AuthMerging::kAnd && add == AuthMerging::kOr);
+    return is_mixed ? AuthMerging::kMixed : add;
+}
+
+}  // namespace
+
 void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) noexcept {
     // Names every member on both sides: a new one does not compile until it is merged.
     const auto& [base_mode, base_allow, base_allow_traits, base_deny, base_deny_traits, base_user, base_env,
-                 base_status, base_detail, base_forward, base_provider, base_grant, base_section, base_merged] =
-        *static_cast<const DirConfig*>(base_config);
+                 base_status, base_detail, base_forward, base_provider, base_grant, base_merging, base_section,
+                 base_merged] = *static_cast<const DirConfig*>(base_config);
     const auto& [mode, allow, allow_traits, deny, deny_traits, user, env, status, detail, forward, provider, grant,
-                 section, is_merged] = *static_cast<const DirConfig*>(add_config);
+                 merging, section, is_merged] = *static_cast<const DirConfig*>(add_config);
     DirConfig& out = *pool_new<DirConfig>(pool);
     out.is_merged = true;
 
@@ -186,6 +197,7 @@ void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) no
     out.forward = forward != nullptr ? forward : base_forward;
     out.has_provider = provider || base_provider;
     out.requires_grant = grant || base_grant;
+    out.auth_merging = joined(base_merging, merging);
     out.section = section != nullptr ? section : base_section;
     return &out;
 }
@@ -313,6 +325,15 @@ const char* on_env(cmd_parms* cmd, void*, const char* arg) noexcept {
         }
         written(cmd).env = all ? EnvLevel::kAll : EnvLevel::kBasic;
         return nullptr;
+    });
+}
+
+const char* on_auth_merging(cmd_parms* cmd, void*, const char* arg) noexcept {
+    return guarded_directive(cmd, [&]() -> const char* {
+        written(cmd).auth_merging = equal_nocase(arg, "And")  ? AuthMerging::kAnd
+                                    : equal_nocase(arg, "Or") ? AuthMerging::kOr
+                                                              : AuthMerging::kNone;
+        return nullptr;  // mod_authz_core says what else is wrong
     });
 }
 

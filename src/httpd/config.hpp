@@ -19,6 +19,9 @@
 namespace mtls::httpd {
 
 enum class EnvLevel { kBasic, kAll };
+// How httpd joins the requirements of sections. kMixed: what was joined by And stands beside an Or, so that one section
+// may hold and yet let nobody in.
+enum class AuthMerging { kNone, kAnd, kOr, kMixed };
 enum class ClientCaMode { kOff, kOn, kQuiet };
 
 struct GateSection;
@@ -50,8 +53,9 @@ struct DirConfig {
     const ForwardRule* forward = nullptr;  // what is handed to the backend; null: never said
     bool has_provider = false;             // a Require mtls-* stands here or around
     bool requires_grant = false;           // a Require mtls-grant does
-    GateSection* section = nullptr;        // the section that `allow` or `mode` comes from
-    bool is_merged = false;                // put together for one request; else it lives as long as the configuration
+    AuthMerging auth_merging = AuthMerging::kNone;
+    GateSection* section = nullptr;  // the section that `allow` or `mode` comes from
+    bool is_merged = false;          // put together for one request; else it lives as long as the configuration
 };
 static_assert(std::is_trivially_copyable_v<DirConfig>);
 inline RuleTraits traits_of(const DirConfig& config) { return config.allow_traits | config.deny_traits; }
@@ -94,12 +98,12 @@ struct State {
     int refresh_seconds = 1;                  // MTLSPolicyRefresh
     std::vector<std::string> forwarded_keys;  // by header_key(): what MTLSForward sets, and nobody else may
     bool takes_captures = false;              // some rule names what a section's regular expression captured
+    std::vector<SectionPattern> patterns;     // that such rules name; NameReference counts them from 1
     bool compares = false;                    // some gate is LogOnly
     bool has_live_anchors = false;            // some virtual host has MTLSClientCA On or Quiet
     bool has_cache = false;                   // some module may store answers
     // mod_cache's filters, where it is loaded; null otherwise.
     const ap_filter_rec_t* cache_save = nullptr;
-    std::vector<SectionPattern> patterns;     // that such rules name; NameReference counts them from 1
     const ap_filter_rec_t* cache_save_subrequest = nullptr;
     std::vector<const GateSection*> sections;
     std::vector<Diagnostic> gate_warnings;
@@ -165,6 +169,8 @@ const char* on_env(cmd_parms* cmd, void* config, const char* arg) noexcept;
 const char* on_error_detail(cmd_parms* cmd, void* config, int on) noexcept;
 const char* on_forward(cmd_parms* cmd, void* config, const char* args) noexcept;
 const char* on_audit_log(cmd_parms* cmd, void* config, const char* args) noexcept;
+// mod_authz_core's directive, which httpd reads for both modules; allowed in .htaccess.
+const char* on_auth_merging(cmd_parms* cmd, void* config, const char* arg) noexcept;
 
 // For Require mtls-*: notes that the section of `cmd` holds a provider, and whether that asks for grants.
 void note_provider(cmd_parms* cmd, bool asks_for_grants);

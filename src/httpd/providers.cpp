@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "accounting.hpp"
+#include "branches.hpp"
 #include "caching.hpp"
 #include "mtls_authz/text.hpp"
 #include "request.hpp"
@@ -17,20 +18,25 @@ struct Requirement {
     Kind kind = Kind::kAnyPartner;
     std::vector<std::string> names;
     std::vector<Selector> selectors;
-    bool negated = false;  // inside <RequireNone> or behind `not`: satisfied is not granted
     std::string text;
+    Branch branch;
 };
+
+struct Word {
+    const char* name;
+    Requirement::Kind kind;
+};
+constexpr Word kWords[] = {{"mtls-any-partner", Requirement::Kind::kAnyPartner},
+                           {"mtls-grant", Requirement::Kind::kGrant},
+                           {"mtls-partner", Requirement::Kind::kPartner},
+                           {"mtls-group", Requirement::Kind::kGroup},
+                           {"mtls-identity", Requirement::Kind::kIdentity}};
 
 bool stands_in(const cmd_parms* cmd, std::string_view section) {
     for (const ap_directive_t* up = cmd->directive->parent; up != nullptr; up = up->parent) {
         if (equal_nocase(up->directive, section)) return true;
     }
     return false;
-}
-
-bool is_negated(const cmd_parms* cmd) {
-    const std::string_view args = cmd->directive->args != nullptr ? cmd->directive->args : "";
-    return equal_nocase(trim(args).substr(0, 4), "not ") || stands_in(cmd, "<RequireNone");
 }
 
 // By the tree, since mod_authz_core marks everything inside <RequireAll> and the like as limited.
@@ -65,23 +71,14 @@ std::optional<std::string> read_requirement(Requirement& out, const std::string&
     return std::nullopt;
 }
 
-template <Requirement::Kind kKind>
-const char* parse_requirement(cmd_parms* cmd, const char* line, const void** parsed) noexcept {
-    return guarded(cmd->server, "mtls_authz: the Require line could not be read", [&]() -> const char* {
-        if (const char* fault = context_fault(cmd)) {
-            return apr_pstrcat(cmd->pool, "Require mtls-*: ", fault, nullptr);
-        }
-        auto* const out = pool_new<Requirement>(cmd->pool);
-        out->kind = kKind;
-        out->negated = is_negated(cmd);
-        out->text = std::string("Require ") + (cmd->directive->args != nullptr ? cmd->directive->args : "");
-        if (const auto fault = read_requirement(*out, line != nullptr ? line : "")) {
-            return apr_pstrcat(cmd->pool, out->text.c_str(), ": ", fault->c_str(), nullptr);
-        }
-        note_provider(cmd, kKind == Requirement::Kind::kGrant);
-        *parsed = out;
-        return nullptr;
-    });
+Result<Requirement*> make_requirement(cmd_parms* cmd, Requirement::Kind kind, const char* line) {
+    auto* const out = pool_new<Requirement>(cmd->pool);
+    out->kind = kind;
+    out->text = std::string("Require ") + (cmd->directive->args != nullptr ? cmd->directive->args : "");
+    if (const auto fault = read_requirement(*out, line != nullptr ? line : "")) {
+        return Error{out->text + ": " + *fault};
+    }
+    return out;
 }
 
 bool holds(const Requirement& requirement, const Decision& d) {
@@ -127,47 +124,102 @@ Decision decide_requirement(request_rec* r, const Requirement& requirement) {
     return d;
 }
 
+bool holds_quietly(request_rec* r, const void* requirement) {
+    return find_requirement(r, *static_cast<const Requirement*>(requirement)).granted();
+}
+
+bool read_own(cmd_parms* cmd, AuthzNode& node) {
+    const auto* const word = std::find_if(std::begin(kWords), std::end(kWords),
+                                          [&node](const Word& w) { return std::string_view(w.name) == node.name; });
+    if (word == std::end(kWords)) return false;
+    const auto requirement = make_requirement(cmd, word->kind, node.args);
+    if (!requirement) return true;  // without a provider it never holds; what is wrong with it is said in its turn
+    node.parsed = requirement.value();
+    node.holds = holds_quietly;
+    return true;
+}
+
+template <Requirement::Kind kKind>
+const char* parse_requirement(cmd_parms* cmd, const char* line, const void** parsed) noexcept {
+    return guarded(cmd->server, "mtls_authz: the Require line could not be read", [&]() -> const char* {
+        if (const char* fault = context_fault(cmd)) {
+            return apr_pstrcat(cmd->pool, "Require mtls-*: ", fault, nullptr);
+        }
+        auto requirement = make_requirement(cmd, kKind, line);
+        if (!requirement) return failure(cmd, requirement.error());
+        requirement.value()->branch = read_branch(cmd, read_own);
+        note_provider(cmd, kKind == Requirement::Kind::kGrant);
+        *parsed = requirement.value();
+        return nullptr;
+    });
+}
+
 authz_status check_requirement(request_rec* r, const char*, const void* parsed) noexcept {
     return guarded(r->server, AUTHZ_GENERAL_ERROR, [&] {
         if (parsed == nullptr) return AUTHZ_GENERAL_ERROR;
         const auto& requirement = *static_cast<const Requirement*>(parsed);
         const Decision d = decide_requirement(r, requirement);
+        RequestState& request = request_state(r);
         forbid_caching(r);
-        request_state(r).provider_asked = true;
-        account_for_provider(r, d, requirement.text.c_str());
-        if (!d.granted()) request_state(r).denied_for = d.reason;
+        request.asked_path = r->uri;
+        request.provider_asked = true;
+        const bool enters = d.granted() && lets_in(r, requirement.branch);
+        account_for_provider(r, d, requirement.text.c_str(), enters);
+        if (!d.granted()) request.denied_for = d.reason;
         if (d.reason == Reason::kPolicyUnavailable || d.reason == Reason::kInternalError) return AUTHZ_GENERAL_ERROR;
         if (!d.granted()) return AUTHZ_DENIED;
-        RequestState& request = request_state(r);
-        if (!requirement.negated && request.handover == nullptr) request.handover = make_handover(r, d);
+        if (enters && request.handover == nullptr) request.handover = make_handover(r, d);
         return AUTHZ_GRANTED;
     });
 }
 
-// AuthType MTLS: the partner is the user.
+constexpr const char* kAuthType = "AuthType MTLS";
+
+// The partner is the user.
 int authenticate(request_rec* r) {
     if (!is_authenticated_here(r)) return DECLINED;
     const Decision d = decide_requirement(r, Requirement{});
     forbid_caching(r);
-    account_for_provider(r, d, "AuthType MTLS");
-    if (!d.granted()) request_state(r).denied_for = d.reason;
+    account_for_provider(r, d, kAuthType, d.granted());
+    RequestState& request = request_state(r);
+    if (!d.granted()) request.denied_for = d.reason;
     if (d.reason == Reason::kInternalError || d.reason == Reason::kPolicyUnavailable) return HTTP_INTERNAL_SERVER_ERROR;
     if (!d.granted()) return HTTP_FORBIDDEN;
-    r->user = apr_pstrmemdup(r->pool, d.who->partner->name.data(), d.who->partner->name.size());
+    set_own_user(r, d.who->partner->name);
     r->ap_auth_type = apr_pstrdup(r->pool, "MTLS");
-    RequestState& request = request_state(r);
     if (request.handover == nullptr) request.handover = make_handover(r, d);
     return OK;
+}
+
+// A certificate cannot be typed in again: 401, which needs a challenge, would make clients ask for a password.
+int authorize_partner(request_rec* r) {
+    RequestState& request = request_state(r);
+    if (request.is_authorizing || !is_authenticated_here(r)) return DECLINED;
+    request.is_authorizing = true;
+    const int status = ap_run_auth_checker(r);
+    request.is_authorizing = false;
+    if (status != HTTP_UNAUTHORIZED && status != HTTP_FORBIDDEN) return status;
+    Decision d = identify_request(r);
+    if (d.granted()) d.reason = Reason::kNotAllowed;
+    if (!request.denied_for) request.denied_for = d.reason;
+    account_for_provider(r, d, kAuthType, false);
+    return HTTP_FORBIDDEN;
 }
 
 extern "C" int on_check_authn(request_rec* r) {
     return guarded(r, [&] { return authenticate(r); });
 }
 
+extern "C" int on_check_authz(request_rec* r) {
+    return guarded(r, [&] { return authorize_partner(r); });
+}
+
 template <Requirement::Kind kKind>
-void register_provider(apr_pool_t* pool, const char* name) {
+void register_provider(apr_pool_t* pool) {
     static const authz_provider kProvider = {check_requirement, parse_requirement<kKind>};
-    ap_register_auth_provider(pool, AUTHZ_PROVIDER_GROUP, name, AUTHZ_PROVIDER_VERSION, &kProvider,
+    const auto* const word =
+        std::find_if(std::begin(kWords), std::end(kWords), [](const Word& w) { return w.kind == kKind; });
+    ap_register_auth_provider(pool, AUTHZ_PROVIDER_GROUP, word->name, AUTHZ_PROVIDER_VERSION, &kProvider,
                               AP_AUTH_INTERNAL_PER_CONF);
 }
 
@@ -178,23 +230,24 @@ bool is_authenticated_here(request_rec* r) {
     return type != nullptr && equal_nocase(type, "MTLS");
 }
 
+// As ap_process_request_internal() does it.
 int authorize_again(request_rec* r) {
-    int status = ap_run_access_checker_ex(r);
-    if (status == DECLINED) {
-        // What needs a user was authenticated with the parent, from where httpd copied the user.
-        status = r->user != nullptr ? ap_run_auth_checker(r) : HTTP_FORBIDDEN;
-    }
-    if (status == DECLINED) status = HTTP_FORBIDDEN;
-    return status;
+    const int status = ap_run_access_checker_ex(r);
+    if (status != DECLINED && (status != OK || ap_run_force_authn(r) != OK)) return status;
+    const int login = r->user != nullptr ? OK : ap_run_check_user_id(r);
+    if (login != OK) return login != DECLINED ? login : HTTP_FORBIDDEN;
+    const int authorized = r->user != nullptr ? ap_run_auth_checker(r) : DECLINED;
+    return authorized != DECLINED ? authorized : HTTP_FORBIDDEN;
 }
 
 void register_providers(apr_pool_t* pool) {
-    register_provider<Requirement::Kind::kAnyPartner>(pool, "mtls-any-partner");
-    register_provider<Requirement::Kind::kGrant>(pool, "mtls-grant");
-    register_provider<Requirement::Kind::kPartner>(pool, "mtls-partner");
-    register_provider<Requirement::Kind::kGroup>(pool, "mtls-group");
-    register_provider<Requirement::Kind::kIdentity>(pool, "mtls-identity");
+    register_provider<Requirement::Kind::kAnyPartner>(pool);
+    register_provider<Requirement::Kind::kGrant>(pool);
+    register_provider<Requirement::Kind::kPartner>(pool);
+    register_provider<Requirement::Kind::kGroup>(pool);
+    register_provider<Requirement::Kind::kIdentity>(pool);
     ap_hook_check_authn(on_check_authn, nullptr, nullptr, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
+    ap_hook_check_authz(on_check_authz, nullptr, nullptr, APR_HOOK_REALLY_FIRST, AP_AUTH_INTERNAL_PER_CONF);
 }
 
 }  // namespace mtls::httpd

@@ -5,8 +5,8 @@
 
 namespace mtls::httpd {
 
-// Runs httpd's own authorization again, where it was skipped because the merged configuration is the parent's. OK, or a
-// status.
+// Runs httpd's own authorization again, logins included, where it was skipped because the merged configuration is the
+// parent's. OK, or a status.
 int authorize_again(request_rec* r);
 
 // Whether AuthType MTLS applies.

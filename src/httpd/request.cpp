@@ -91,6 +91,11 @@ void remove_method_overrides(request_rec* r) {
     for (const char* const name : kMethodOverrides) apr_table_unset(r->headers_in, name);
 }
 
+void set_own_user(request_rec* r, std::string_view partner) {
+    r->user = apr_pstrmemdup(r->pool, partner.data(), partner.size());
+    request_state(r).own_user = r->user;
+}
+
 const Handover* make_handover(request_rec* r, const Decision& decision) {
     auto& out = *pool_new<Handover>(r->pool);
     const bool all = dir_config(r).env.value_or(EnvLevel::kBasic) == EnvLevel::kAll;
@@ -262,9 +267,45 @@ int check_ungated(request_rec* r) {
            stand_as_set(r, request.told);
 }
 
+// httpd has copied the user of the request that led here, and asked neither for a login nor for any Require, because
+// the merged configuration is the same: see ap_process_request_internal().
+bool was_authorization_skipped(const request_rec* r) {
+    const bool by_redirect = r->prev != nullptr && r->prev->per_dir_config == r->per_dir_config;
+    return by_redirect || (r->main != nullptr && r->main->per_dir_config == r->per_dir_config);
+}
+
+// The request that led to this one.
+const request_rec* origin_of(const request_rec* r) { return r->prev != nullptr ? r->prev : r->main; }
+
+// What the module named there is a user that nobody logged in as.
+void forget_inherited_user(request_rec* r) {
+    if (r->user == nullptr) return;
+    for (const request_rec* origin = origin_of(r); origin != nullptr; origin = origin_of(origin)) {
+        const RequestState* const known = known_state(origin);
+        if (known == nullptr || known->own_user != r->user) continue;
+        r->user = nullptr;
+        r->ap_auth_type = nullptr;
+        return;
+    }
+}
+
+bool is_to_be_authorized(request_rec* r, const RequestState& request) {
+    if (dir_config(r).has_provider) return !request.provider_asked || !same_text(request.asked_path, r->uri);
+    return was_authorization_skipped(r) && is_authenticated_here(r);
+}
+
+bool is_granted(request_rec* r, const RequestState& request) {
+    const DirConfig& config = dir_config(r);
+    if (request.handover == nullptr) return false;
+    return has_gate(config) ? request.reason == Reason::kGranted : config.has_provider || is_authenticated_here(r);
+}
+
 int assert_decision(request_rec* r) {
     forward(r, nullptr);  // whatever another request, which led here, was granted
-    if (state().sections.empty() && known_state(r) == nullptr) return DECLINED;
+    forget_inherited_user(r);
+    const bool is_concerned = !state().sections.empty() || known_state(r) != nullptr ||
+                              (was_authorization_skipped(r) && is_authenticated_here(r));
+    if (!is_concerned) return DECLINED;
     const DirConfig& config = dir_config(r);
     RequestState& request = request_state(r);
     const bool gate = has_gate(config);
@@ -281,18 +322,19 @@ int assert_decision(request_rec* r) {
         const int ungated = check_ungated(r);
         if (ungated != DECLINED) return ungated;
     }
-    // Skipped by httpd, or passed by by Satisfy Any.
-    if (config.has_provider && !request.provider_asked) {
+    // Skipped by httpd, passed by by Satisfy Any, or asked about another path.
+    if (is_to_be_authorized(r, request)) {
+        if (!gate) request.handover = nullptr;
         const int status = authorize_again(r);
         if (status != OK) return status;
     }
     if (config.has_provider) forbid_caching(r);
     if (gate || config.has_provider || request.handover != nullptr) tell_application_again(r, request, gate);
-    if (request.handover != nullptr && config.remote_user.value_or(false) && r->user == nullptr) {
-        r->user = apr_pstrdup(r->pool, request.handover->partner);
+    const bool granted = is_granted(r, request);
+    if (granted && config.remote_user.value_or(false) && r->user == nullptr) {
+        set_own_user(r, request.handover->partner);
     }
-    const bool granted = gate ? request.reason == Reason::kGranted : config.has_provider || is_authenticated_here(r);
-    if (granted && request.handover != nullptr) forward(r, request.handover->fields);
+    if (granted) forward(r, request.handover->fields);
     request.denied_for.reset();  // a Require that was not satisfied, beside one that was: not why anybody denies later
     request.fixups_done = true;
     return DECLINED;

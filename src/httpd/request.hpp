@@ -53,10 +53,13 @@ struct RequestState {
     std::span<const Capture> captures;              // of this request's own match, for:
     const ap_conf_vector_t* captured_for = nullptr;
     const char* captured_path = nullptr;
-    Unclosed* unclosed = nullptr;                   // nearly always nothing
-    bool is_settled = false;      // granted as the one before on its connection, and nothing more is to be done
-    bool provider_asked = false;  // a Require mtls-* was evaluated for this request
-    bool reaches_below = false;   // a WebDAV method that acts on all below: grants have to reach there too
+    Unclosed* unclosed = nullptr;         // nearly always nothing
+    bool is_settled = false;              // granted as the one before on its connection, and nothing more is to be done
+    const char* own_user = nullptr;       // r->user, where this module has set it: nobody logged in
+    const char* asked_path = nullptr;     // where `provider_asked`
+    bool provider_asked = false;          // a Require mtls-* was evaluated for this request
+    bool is_authorizing = false;          // httpd's auth_checker runs inside ours
+    bool reaches_below = false;           // a WebDAV method that acts on all below: grants have to reach there too
     bool fixups_done = false;
     bool is_listing = false;           // its handler lists a directory
     std::optional<Reason> denied_for;  // why this module denied the request
@@ -80,6 +83,9 @@ RequestLine request_line(request_rec* r);
 // Frameworks read such headers as the method or path that counts: where methods or paths decide, they would undo it.
 bool has_method_override(const request_rec* r) noexcept;
 void remove_method_overrides(request_rec* r);
+
+// Names the partner as the user. It counts for this request alone, and satisfies no Require of another.
+void set_own_user(request_rec* r, std::string_view partner);
 
 const Handover* make_handover(request_rec* r, const Decision& decision);
 // What providers need of a request's path: kGranted, or why the path itself is refused.

@@ -28,8 +28,9 @@ std::vector<std::string> directives() {
     const std::string source = read("mod_mtls_authz.cpp");
     std::vector<std::string> out;
     for (std::size_t at = source.find("AP_INIT_"); at != std::string::npos; at = source.find("AP_INIT_", at + 1)) {
-        const std::size_t name = source.find("MTLS", at);
-        out.push_back(source.substr(name, source.find('"', name) - name));
+        const std::size_t name = source.find_first_not_of("\"<", source.find('"', at));
+        const std::string word = source.substr(name, source.find('"', name) - name);
+        if (word.starts_with("MTLS")) out.push_back(word);  // others are documented where they come from
     }
     return out;
 }
