@@ -340,6 +340,49 @@ int assert_decision(request_rec* r) {
     return DECLINED;
 }
 
+// A look-up before the main request's handler runs may become the request, which then runs with its own method: httpd
+// looks up all by GET. mod_dav keeps what it serves.
+void take_on_method(request_rec* r) {
+    const request_rec& main = *r->main;
+    if (r->method_number != M_GET || main.method_number == M_GET || state().sections.empty()) return;
+    const RequestState* const known = known_state(&main);
+    const bool is_dav = main.handler != nullptr && std::string_view(main.handler) == "dav-handler";
+    if (is_dav || (known != nullptr && known->is_served)) return;
+    r->method = main.method;
+    r->method_number = main.method_number;
+}
+
+void note_lookup(const request_rec* r) {
+    RequestState* const main = known_state(r->main);
+    if (main == nullptr) return;
+    main->lookup = r;
+    main->lookup_path = r->uri;
+}
+
+// mod_dir has made a look-up the request: what that was granted goes with it, and nothing that its folder was.
+void become_lookup(request_rec* r, RequestState& request) {
+    const DirConfig& config = dir_config(r);
+    const RequestState* const found = known_state(request.lookup);
+    const bool gate = has_gate(config);
+    request.handover = found != nullptr ? found->handover : nullptr;
+    if (!gate && !config.has_provider && request.handover == nullptr) return;
+    if (found != nullptr) request.reason = found->reason;
+    tell_application(r, request, gate);
+    const bool granted = is_granted(r, request);
+    forward(r, granted ? request.handover->fields : nullptr);
+    if (r->user == nullptr || r->user != request.own_user) return;
+    r->user = request.lookup->user;
+    r->ap_auth_type = request.lookup->ap_auth_type;
+    request.own_user = found != nullptr ? found->own_user : nullptr;
+}
+
+[[gnu::noinline]] int become_lookup_guarded(request_rec* r) {
+    return guarded(r, [&] {
+        become_lookup(r, request_state(r));
+        return DECLINED;
+    });
+}
+
 [[gnu::noinline]] int assert_decision_guarded(request_rec* r) {
     return guarded(r, [&] { return assert_decision(r); });
 }
@@ -393,15 +436,29 @@ extern "C" int on_access_checker(request_rec* r) {
     return !has_gate(config) || grant_quickly(r, config) ? DECLINED : check_access_guarded(r);
 }
 extern "C" int on_fixups(request_rec* r) {
+    if (r->main != nullptr) note_lookup(r);
     RequestState* const known = known_state(r);
     if (known == nullptr || !stands_as_granted(r, *known)) return assert_decision_guarded(r);
     known->fixups_done = true;
     return DECLINED;
 }
+extern "C" int on_late_fixups(request_rec* r) {
+    const RequestState* const known = known_state(r);
+    const bool has_become = known != nullptr && known->lookup != nullptr && known->lookup_path == r->uri;
+    return has_become ? become_lookup_guarded(r) : DECLINED;
+}
+extern "C" void on_handler_start(request_rec* r) {
+    if (r->method_number == M_GET) return;
+    guarded(r, [&] {
+        request_state(r).is_served = true;
+        return OK;
+    });
+}
 extern "C" int on_post_perdir_config(request_rec* r) {
     return asks_captures(dir_config(r)) ? remember_captures(r) : DECLINED;
 }
 extern "C" int on_map_to_storage(request_rec* r) {
+    if (r->main != nullptr) take_on_method(r);
     return r->method_number == M_TRACE ? refuse_trace_guarded(r) : DECLINED;
 }
 extern "C" int on_handler(request_rec* r) {
@@ -434,9 +491,13 @@ void register_request_hooks() {
     // After whatever sets variables, before whatever reads them or leaves for another request.
     static const char* const kBeforeReaders[] = {"mod_headers.c", "mod_dir.c", nullptr};
 
+    static const char* const kAfterIndexes[] = {"mod_dir.c", nullptr};
+
     ap_hook_map_to_storage(on_map_to_storage, nullptr, nullptr, APR_HOOK_FIRST);
     ap_hook_check_access(on_access_checker, kAfterSsl, nullptr, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_fixups(on_fixups, nullptr, kBeforeReaders, APR_HOOK_LAST);
+    ap_hook_fixups(on_late_fixups, kAfterIndexes, nullptr, APR_HOOK_REALLY_LAST);
+    ap_hook_insert_filter(on_handler_start, nullptr, nullptr, APR_HOOK_FIRST);
 }
 
 }  // namespace mtls::httpd

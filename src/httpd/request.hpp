@@ -60,7 +60,10 @@ struct RequestState {
     bool provider_asked = false;          // a Require mtls-* was evaluated for this request
     bool is_authorizing = false;          // httpd's auth_checker runs inside ours
     bool reaches_below = false;           // a WebDAV method that acts on all below: grants have to reach there too
+    const request_rec* lookup = nullptr;  // the last subrequest that came to fixups; alive where the request became it
+    const char* lookup_path = nullptr;    // its path, which is then the request's
     bool fixups_done = false;
+    bool is_served = false;            // its handler has been begun; noted unless it is GET or HEAD
     bool is_listing = false;           // its handler lists a directory
     std::optional<Reason> denied_for;  // why this module denied the request
     Reason reason = Reason::kInternalError;

@@ -179,6 +179,10 @@ CLAIM(a_user_that_the_module_names_is_no_login_one_hop_later) {
     CHECK_EQUAL(body(&w.acme, "/x/hop"), "open");
     CHECK_EQUAL(body(&w.acme, "/x/open.html"), "open");
     CHECK_CONTAINS(body(&w.acme, "/x/p.shtml"), "open");
+    // The folder was granted to the partner, its index to the user who logged in.
+    const Response index = site.get(&w.acme, "/x/", kPassword);
+    CHECK_EQUAL(index.body, "SECRET");
+    CHECK(index.headers.find("X-Told: acme") == std::string::npos);
 }
 
 CLAIM(auth_type_mtls_authenticates_again_where_httpd_copies_its_user) {
