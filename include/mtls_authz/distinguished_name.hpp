@@ -24,6 +24,10 @@ struct DistinguishedName {
     std::vector<NameAttribute> attributes;  // in encoded order
     std::string canonical;                  // equal exactly where X509_NAME_cmp() says that names are equal
     std::string malformed;                  // why it is malformed, or empty
+    std::string other_by_text;              // by_text() where that differs from `canonical`; else empty
+
+    // As a selector's text compares it: with what X509_NAME_cmp() tells apart by NumericString alone made equal.
+    const std::string& by_text() const { return other_by_text.empty() ? canonical : other_by_text; }
 
     // RFC 4514 text, most specific first. For people: it is never compared.
     std::string text() const;
@@ -37,6 +41,9 @@ DistinguishedName read_name(const X509_NAME& name);
 // Nothing where the bytes are not valid for the type.
 std::optional<std::string> canonical_value(int tag, std::string_view bytes, std::string_view der);
 
+// The same as a selector's text compares it: NumericString loses its type too.
+std::string compared_by_text(const NameAttribute& attribute);
+
 // A name that somebody wrote, to compare with names of certificates.
 class NamePattern {
 public:
@@ -45,6 +52,7 @@ public:
 
     bool matches(const DistinguishedName& name) const;
 
+    // What by_text() of a name has to be.
     const std::string& canonical() const { return name_.canonical; }
     const DistinguishedName& name() const { return name_; }
 

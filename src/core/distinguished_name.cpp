@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "mtls_authz/attribute_types.hpp"
 #include "mtls_authz/der.hpp"
 #include "mtls_authz/oid.hpp"
 #include "mtls_authz/openssl_types.hpp"
@@ -47,8 +48,13 @@ std::string fold(std::string_view text) {
     return out;
 }
 
-// RFC 5280 7.1: the RDNs in order, the attributes of one RDN as a set.
-std::string canonical_name(const std::vector<NameAttribute>& attributes) {
+bool is_numeric(const NameAttribute& attribute) {
+    return !attribute.der.empty() && attribute.der.front() == V_ASN1_NUMERICSTRING;
+}
+
+// RFC 5280 7.1: the RDNs in order, the attributes of one RDN as a set. `value`: what is compared of an attribute.
+template <class Value>
+std::string canonical_name(const std::vector<NameAttribute>& attributes, Value value) {
     std::string out;
     for (std::size_t i = 0; i < attributes.size();) {
         std::vector<std::string> set;
@@ -56,7 +62,7 @@ std::string canonical_name(const std::vector<NameAttribute>& attributes) {
         for (; i < attributes.size() && attributes[i].rdn == rdn; ++i) {
             std::string entry;
             append_field(entry, attributes[i].oid);
-            append_field(entry, attributes[i].canonical);
+            append_field(entry, value(attributes[i]));
             set.push_back(std::move(entry));
         }
         std::sort(set.begin(), set.end());
@@ -114,6 +120,10 @@ std::optional<std::string> canonical_value(int tag, std::string_view bytes, std:
     return "t" + std::string(der);
 }
 
+std::string compared_by_text(const NameAttribute& attribute) {
+    return is_numeric(attribute) ? "s" + fold(attribute.text) : attribute.canonical;
+}
+
 DistinguishedName read_name(const X509_NAME& name) {
     DistinguishedName out;
     const int count = X509_NAME_entry_count(&name);
@@ -136,7 +146,11 @@ DistinguishedName read_name(const X509_NAME& name) {
         }
         out.attributes.push_back(std::move(attribute));
     }
-    out.canonical = canonical_name(out.attributes);
+    out.canonical =
+        canonical_name(out.attributes, [](const NameAttribute& a) { return std::string_view(a.canonical); });
+    if (std::any_of(out.attributes.begin(), out.attributes.end(), is_numeric)) {
+        out.other_by_text = canonical_name(out.attributes, compared_by_text);
+    }
     return out;
 }
 
@@ -147,7 +161,7 @@ std::string DistinguishedName::text() const {
         const bool first = i + 1 == attributes.size();
         if (!first) out += attributes[i + 1].rdn == attribute.rdn ? '+' : ',';
         const bool is_hex = attribute.text.starts_with("#") && attribute.canonical.starts_with("t");
-        out += oid_name(attribute.oid) + "=";
+        out += attribute_name(attribute.oid) + "=";
         out += is_hex ? attribute.text : escape_rfc4514(attribute.text);
     }
     return out;
@@ -271,7 +285,8 @@ Result<AttributePattern> AttributePattern::from_text(std::string_view text) {
 }
 
 bool AttributePattern::matches(const NameAttribute& attribute) const {
-    return der.empty() ? canonical == attribute.canonical : der == attribute.der;
+    if (!der.empty()) return der == attribute.der;
+    return canonical == attribute.canonical || (is_numeric(attribute) && canonical == compared_by_text(attribute));
 }
 
 Result<NamePattern> NamePattern::parse(std::string_view text) {
@@ -282,7 +297,10 @@ Result<NamePattern> NamePattern::parse(std::string_view text) {
     std::vector<NameAttribute> attributes;
     int rdn = -1;
     for (const WrittenAttribute& attribute : written.value()) {
-        const auto oid = oid_from_text(attribute.type);
+        const auto oid = attribute_oid(attribute.type);
+        const std::string instead = oid ? "" : what_to_use_instead_of(attribute.type);
+        if (!instead.empty())
+            return dn_error("'" + escape_for_log(attribute.type, 60) + "' is no attribute type: " + instead);
         if (!oid) {
             static constexpr std::string_view kTypes[] = {"CN",  "O",  "OU",           "C",           "ST", "L", "DC",
                                                           "UID", "SN", "serialNumber", "emailAddress"};
@@ -304,6 +322,7 @@ Result<NamePattern> NamePattern::parse(std::string_view text) {
             auto canonical = canonical_value(element->tag & 0x1f, element->content, parsed.der);
             if (!canonical) return dn_error("'" + attribute.value + "' is not valid for its type");
             parsed.canonical = std::move(*canonical);
+            if (is_numeric(parsed)) parsed.text = std::string(element->content);
         }
         attributes.push_back(std::move(parsed));
     }
@@ -317,12 +336,12 @@ Result<NamePattern> NamePattern::parse(std::string_view text) {
         if (!attributes[i].der.empty()) out.exact_.push_back(i);
     }
     out.name_.attributes = std::move(attributes);
-    out.name_.canonical = canonical_name(out.name_.attributes);
+    out.name_.canonical = canonical_name(out.name_.attributes, compared_by_text);
     return out;
 }
 
 bool NamePattern::matches(const DistinguishedName& name) const {
-    if (name.canonical != name_.canonical) return false;
+    if (name.by_text() != name_.canonical) return false;
     return std::all_of(exact_.begin(), exact_.end(), [&](std::size_t i) {
         const NameAttribute& wanted = name_.attributes[i];
         return std::any_of(name.attributes.begin(), name.attributes.end(), [&](const NameAttribute& a) {
@@ -333,14 +352,23 @@ bool NamePattern::matches(const DistinguishedName& name) const {
 
 std::optional<std::string> NamePattern::reversed_suggestion() const {
     if (slash_form_ || name_.attributes.size() < 2) return std::nullopt;
-    const auto broad = [](const NameAttribute& a) {
-        return a.oid == "2.5.4.6" || a.oid == "0.9.2342.19200300.100.1.25" || a.oid == "2.5.4.10";
+    // Encoded order runs from the country to the common name; RFC 4514 text the other way round. Other attributes stand
+    // anywhere.
+    const auto rank = [](const NameAttribute& a) {
+        constexpr std::string_view kFromBroad[][3] = {
+            {"C", "DC"}, {"ST", "L"}, {"O"}, {"OU"}, {"CN", "UID", "emailAddress"}};
+        const std::string name = attribute_name(a.oid);
+        for (int i = 0; i < static_cast<int>(std::size(kFromBroad)); ++i) {
+            const auto& types = kFromBroad[i];
+            if (std::find(std::begin(types), std::end(types), name) != std::end(types)) return i;
+        }
+        return -1;
     };
-    const auto narrow = [](const NameAttribute& a) {
-        return a.oid == "2.5.4.3" || a.oid == "0.9.2342.19200300.100.1.1" || a.oid == "1.2.840.113549.1.9.1";
-    };
-    // Encoded order runs from the country to the common name; RFC 4514 text the other way round.
-    if (!narrow(name_.attributes.front()) || !broad(name_.attributes.back())) return std::nullopt;
+    std::vector<int> ranks;
+    for (const NameAttribute& a : name_.attributes) {
+        if (rank(a) >= 0) ranks.push_back(rank(a));
+    }
+    if (ranks.empty() || ranks.front() <= ranks.back()) return std::nullopt;
     DistinguishedName turned = name_;
     const int last = turned.attributes.back().rdn;
     for (NameAttribute& attribute : turned.attributes) attribute.rdn = last - attribute.rdn;

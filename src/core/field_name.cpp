@@ -1,4 +1,4 @@
-#include "mtls_authz/oid.hpp"
+#include "mtls_authz/attribute_types.hpp"
 #include "mtls_authz/selector.hpp"
 #include "mtls_authz/text.hpp"
 #include "selector_types.hpp"
@@ -16,7 +16,7 @@ Result<FieldName> FieldName::parse(std::string_view type) {
         return out;
     }
     const bool issuer = type.size() > 7 && equal_nocase(type.substr(0, 7), "issuer.");
-    auto oid = oid_from_text(issuer ? type.substr(7) : type);
+    auto oid = attribute_oid(issuer ? type.substr(7) : type);
     if (!oid) {
         return Error{"unknown field '" + escape_for_log(type, 200) + "'" + did_you_mean(type, kSelectorWords) +
                      ": expected a selector type like CN, DNS or URI"};

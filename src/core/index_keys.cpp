@@ -125,7 +125,7 @@ std::optional<IndexKeys::Key> IndexKeys::of(const Selector& s) const {
                        kPatternRank};
         case Field::kEmail: {
             if (s.form_ != Form::kExact) return key(kEmailDomain, lower(s.operand_), kPatternRank);
-            const std::size_t at = *domain_at(s.operand_);
+            const std::size_t at = *domain_at(s.operand_);  // the parser takes no other address
             return key(kEmail, s.operand_.substr(0, at) + lower(s.operand_.substr(at)), kName);
         }
         case Field::kUpn:
@@ -242,7 +242,7 @@ void IndexKeys::add_ip(const std::string& raw, const PrefixLengths& prefixes, st
 void IndexKeys::add_attributes(char kind, const DistinguishedName& name, std::vector<IndexKey>& out) const {
     const char der_kind = kind == kAttribute ? kAttributeDer : kIssuerAttributeDer;
     for (const NameAttribute& attribute : name.attributes) {
-        out.push_back(trie_.root(kind, attribute.oid + "=" + attribute.canonical));
+        out.push_back(trie_.root(kind, attribute.oid + "=" + compared_by_text(attribute)));
         out.push_back(trie_.root(der_kind, attribute.oid + "=" + attribute.der));
     }
 }
@@ -257,8 +257,8 @@ std::vector<IndexKey> IndexKeys::of(const CertificateFacts& facts, const PrefixL
     add(Field::kSha256, facts.sha256);
     add(Field::kSpki, facts.spki_sha256);
     add(Field::kSerial, facts.serial);
-    add(Field::kSubject, facts.subject.canonical);
-    add(Field::kIssuer, facts.issuer.canonical);
+    add(Field::kSubject, facts.subject.by_text());
+    add(Field::kIssuer, facts.issuer.by_text());
     add_attributes(kAttribute, facts.subject, out);
     add_attributes(kIssuerAttribute, facts.issuer, out);
     for (const std::string& name : facts.dns) add_dns(name, out);
@@ -266,7 +266,7 @@ std::vector<IndexKey> IndexKeys::of(const CertificateFacts& facts, const PrefixL
     for (const std::string& uri : facts.uri) add_uri(uri, is_step, out);
     for (const std::string& raw : facts.ip) add_ip(raw, prefixes, out);
     for (const std::string& upn : facts.upn) add(Field::kUpn, lower(upn));
-    for (const DistinguishedName& name : facts.dir_name) add(Field::kDirName, name.canonical);
+    for (const DistinguishedName& name : facts.dir_name) add(Field::kDirName, name.by_text());
     for (const OtherName& name : facts.other_name) add(Field::kOtherName, name.oid + "=" + name.value);
     for (const Extension& extension : facts.extensions) add(Field::kExtension, extension.oid);
     add_all(Field::kRid, facts.rid);

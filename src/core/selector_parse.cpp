@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 
+#include "mtls_authz/attribute_types.hpp"
 #include "mtls_authz/idna.hpp"
 #include "mtls_authz/oid.hpp"
 #include "mtls_authz/selector.hpp"
@@ -26,6 +27,16 @@ constexpr std::array<NamedOid, 4> kQcRoles = {{{"PSP_AS", "0.4.0.19495.1.1"},
                                                {"PSP_IC", "0.4.0.19495.1.4"}}};
 constexpr std::array<NamedOid, 3> kQcTypes = {
     {{"esign", "0.4.0.1862.1.6.1"}, {"eseal", "0.4.0.1862.1.6.2"}, {"web", "0.4.0.1862.1.6.3"}}};
+
+const char* const kHexHint = ": expected hex, as `openssl x509 -serial` prints it";
+
+// Under which OIDs purposes are kept: PKIX, IPsec, Kerberos, Microsoft's, Netscape's.
+bool is_purpose(const std::string& oid) {
+    static constexpr std::string_view kArcs[] = {"1.3.6.1.5.5.7.3.", "2.5.29.37.0",      "1.3.6.1.5.5.8.2.",
+                                                 "1.3.6.1.5.2.3.",   "1.3.6.1.4.1.311.", "2.16.840.1.113730.4."};
+    return std::any_of(std::begin(kArcs), std::end(kArcs), [&](std::string_view arc) { return oid.starts_with(arc); });
+}
+bool is_policy(const std::string& oid) { return oid.starts_with("2.5.29.32."); }
 
 std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
 
@@ -135,25 +146,18 @@ private:
 
     Fault read_oid_type(std::string_view type, std::string_view prefix, Field field) {
         const std::string_view name = type.substr(prefix.size());
-        auto oid = oid_from_text(name);
+        const bool attribute = field == Field::kSubjectAttribute || field == Field::kIssuerAttribute;
+        auto oid = attribute ? attribute_oid(name) : oid_from_text(name);
+        const std::string instead = oid ? "" : what_to_use_instead_of(name);
+        if (!instead.empty()) return quoted(type) + " is no selector type: " + instead;
         if (!oid) {
             return "unknown selector type " + quoted(type) + did_you_mean(name, kSelectorWords) +
                    ": expected one of subject, CN, O, OU, DNS, email, URI, IP, sha256, ... or a dotted OID";
         }
         selector_.field_ = field;
         selector_.oid_ = std::move(*oid);
-        const bool attribute = field == Field::kSubjectAttribute || field == Field::kIssuerAttribute;
-        type_ = std::string(prefix) + (attribute ? readable_name(selector_.oid_) : selector_.oid_);
+        type_ = std::string(prefix) + (attribute ? attribute_name(selector_.oid_) : selector_.oid_);
         return std::nullopt;
-    }
-
-    // OpenSSL's name of an attribute, where it reads back to the same attribute and to no other selector type.
-    static std::string readable_name(const std::string& oid) {
-        const std::string name = oid_name(oid);
-        const bool taken = std::any_of(kSelectorTypes.begin(), kSelectorTypes.end(),
-                                       [&](const SelectorType& known) { return equal_nocase(known.name, name); });
-        const bool plain = std::all_of(name.begin(), name.end(), [](char c) { return is_alnum(c) || c == '-'; });
-        return !taken && plain && oid_from_text(name) == oid ? name : oid;
     }
 
     Fault read_value(std::string_view value) {
@@ -175,8 +179,9 @@ private:
                 return read_ip(value);
             case Field::kUpn:
                 return read_text(value, value.find('@') == std::string_view::npos ? "a UPN is user@domain" : nullptr);
-            case Field::kOtherName:
             case Field::kExtension:
+                return read_extension(value);
+            case Field::kOtherName:
                 return read_text(value, nullptr);
             case Field::kSerial:
                 return read_serial(value);
@@ -185,9 +190,11 @@ private:
             case Field::kSpki:
             case Field::kIssuerSpki:
                 return read_digest(value, true);
-            case Field::kRid:
             case Field::kEku:
+                return read_named_oid(value, is_purpose, "names no purpose: expected clientAuth, serverAuth, ...");
             case Field::kPolicy:
+                return read_named_oid(value, is_policy, "names no certificate policy: expected anyPolicy");
+            case Field::kRid:
                 return read_oid(value, {});
             case Field::kQcRole:
                 return read_oid(value, kQcRoles);
@@ -205,7 +212,7 @@ private:
             warnings_.push_back(
                 "the name in " + quoted(selector_.text_) +
                 " reads as if it was in reverse; in RFC 4514 text the most specific part comes first: \"" + type_ +
-                ":" + *turned + "\"");
+                ":" + *turned + "\" (where a certificate has it in that order indeed, write it as /CN=.../C=...)");
         }
         selector_.name_ = std::move(pattern.value());
         return std::nullopt;
@@ -228,6 +235,16 @@ private:
         if (!points) return "is not valid UTF-8";
         selector_.operand_ = std::string(value);
         return std::nullopt;
+    }
+
+    // X.509's own extensions, and PKIX's, are structures: no text is ever equal to one.
+    Fault read_extension(std::string_view value) {
+        const std::string& oid = selector_.oid_;
+        if (oid.starts_with("2.5.29.") || oid.starts_with("1.3.6.1.5.5.7.1.")) {
+            return "this extension holds no text: extension." + oid +
+                   " without a value asks whether it is there, EKU:, cert-policy:, DNS: and the like what it says";
+        }
+        return read_text(value, nullptr);
     }
 
     Fault ascii_only(std::string_view value) {
@@ -277,7 +294,7 @@ private:
         }
         if (value.substr(0, at) == "*") {
             selector_.form_ = Selector::Form::kOneLabel;
-        } else if (value.find('@') != at && value.front() != '"') {
+        } else if (!domain_at(value)) {
             return "two '@' outside of quotes never match: expected local@domain";
         }
         if (auto fault = read_domain(value.substr(at + 1))) return fault;
@@ -385,6 +402,17 @@ private:
         if (digits.empty()) return "expected the serial number in hex";
         const std::size_t first = digits.find_first_not_of('0');
         selector_.operand_ = first == std::string::npos ? "0" : digits.substr(first);
+        constexpr std::size_t kLongest = 40;         // RFC 5280 4.1.2.2: 20 octets
+        constexpr std::size_t kHardlyByChance = 20;  // so many hex digits hold a letter, but for one serial in 12,000
+        const bool says_hex =
+            rest.size() < value.size() - (negative ? 1 : 0) || rest.find(':') != std::string_view::npos;
+        const bool all_decimal = std::all_of(digits.begin(), digits.end(), is_digit);
+        if (selector_.operand_.size() > kLongest)
+            return "has more than 40 hex digits, which no serial number has" + std::string(kHexHint);
+        if (all_decimal && !says_hex && selector_.operand_.size() >= kHardlyByChance) {
+            return "reads like a decimal number" + std::string(kHexHint) +
+                   "; where it is hex indeed, write 0x before it";
+        }
         if (negative && selector_.operand_ != "0") selector_.operand_.insert(0, "-");
         return std::nullopt;
     }
@@ -420,6 +448,13 @@ private:
         }
         selector_.oid_ = std::move(*oid);
         return std::nullopt;
+    }
+
+    // A dotted OID, or a name that OpenSSL knows for one of the right kind.
+    Fault read_named_oid(std::string_view value, bool (*is_right)(const std::string&), const char* fault) {
+        if (auto unknown = read_oid(value, {})) return unknown;
+        const bool dotted = is_digit(value.front());
+        return dotted || is_right(selector_.oid_) ? Fault() : std::string(fault) + ", or a dotted OID";
     }
 
     Selector selector_;

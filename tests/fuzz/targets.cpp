@@ -98,6 +98,11 @@ void selector(std::string_view input) {
     require(answer != mtls::Answer::kYes || parsed.value().selector.negated() ||
             parsed.value().selector.field() == mtls::Field::kSubject ||
             parsed.value().selector.field() == mtls::Field::kIssuer);
+    // Whatever is understood can be found, and put in order among revocations.
+    mtls::SelectorIndexBuilder index(mtls::Repeats::kAnyCounts);
+    index.add(0, {parsed.value().selector});
+    mtls::Arena arena;
+    require(index.finish(arena).candidates(nothing, {}).size() <= 1);
     // What was understood is understood again from its own text.
     require(mtls::Selector::parse(parsed.value().selector.text()).ok());
 }

@@ -117,11 +117,25 @@ CLAIM(a_reversed_name_is_noticed_and_corrected) {
     CHECK(!NamePattern::parse("CN=api,O=Acme,C=US").value().reversed_suggestion());
     CHECK(!NamePattern::parse("/C=US/CN=api").value().reversed_suggestion());
     CHECK(!NamePattern::parse("DC=example,DC=com").value().reversed_suggestion());
+    for (const char* reversed :
+         {"O=Root,CN=Root CA", "C=DE,ST=Berlin", "C=DE,CN=a,serialNumber=1", "DC=example,OU=x", "OU=x,CN=y"}) {
+        test::check(NamePattern::parse(reversed).value().reversed_suggestion().has_value(), reversed, __FILE__,
+                    __LINE__);
+    }
+    for (const char* right : {"CN=Root CA,O=Root", "ST=Berlin,C=DE", "serialNumber=1,CN=a,C=DE",
+                              "O=Acme,C=US,serialNumber=1", "CN=x,OU=y,DC=acme,DC=example", "CN=x,emailAddress=a@b",
+                              "emailAddress=a@b,CN=x", "O=x,INN=1", "/CN=x/O=y/C=DE"}) {
+        test::check(!NamePattern::parse(right).value().reversed_suggestion().has_value(), right, __FILE__, __LINE__);
+    }
 }
 
 CLAIM(rfc4514_text_reads_back_to_the_same_name) {
     for (const std::vector<test::Attr>& subject :
          {kAcme, std::vector<test::Attr>{{"O", " a, b+c\"<>;\\ "}, {"CN", "#x"}, {"OU", "y", V_ASN1_UTF8STRING, true}},
+          std::vector<test::Attr>{{"0.9.2342.19200300.100.1.44", "u"},
+                                  {"UID", "v"},
+                                  {"sha1", "w"},
+                                  {"1.2.643.3.131.1.1", "12", V_ASN1_NUMERICSTRING}},
           std::vector<test::Attr>{{"x500UniqueIdentifier", std::string("\0\x01", 2), V_ASN1_BIT_STRING}}}) {
         const DistinguishedName name = name_of(with_subject(subject));
         CHECK_EQUAL(name.malformed, "");

@@ -1,6 +1,7 @@
 #include "facts_json.hpp"
 
 #include "mtls_authz/calendar.hpp"
+#include "mtls_authz/attribute_types.hpp"
 #include "mtls_authz/oid.hpp"
 #include "mtls_authz/text.hpp"
 
@@ -11,7 +12,7 @@ namespace {
 Json name_json(const DistinguishedName& name) {
     Json out = Json::array();
     for (const NameAttribute& attribute : name.attributes) {
-        out.push_back({{"oid", attribute.oid}, {"name", oid_name(attribute.oid)}, {"value", attribute.text}});
+        out.push_back({{"oid", attribute.oid}, {"name", attribute_name(attribute.oid)}, {"value", attribute.text}});
     }
     return out;
 }
