@@ -14,6 +14,9 @@ namespace mtls {
 // size of the policy, but for the grants of one partner.
 std::vector<Diagnostic> lint_policy(const Policy& policy, std::int64_t now);
 
+// Warnings about names that revocation files suspend and no partner has.
+std::vector<Diagnostic> lint_refusals(const Policy& policy, const Refusals& refusals);
+
 // An identity that fits but for some of its selectors.
 struct NearMiss {
     struct Failure {

@@ -12,6 +12,7 @@
 #include "mtls_authz/crl_files.hpp"
 #include "mtls_authz/policy_source.hpp"
 #include "mtls_authz/refusals.hpp"
+#include "mtls_authz/shared_text.hpp"
 #include "mtls_authz/snapshot.hpp"
 
 namespace mtls {
@@ -19,10 +20,13 @@ namespace mtls {
 // What one look brought.
 struct LookOutcome {
     std::vector<Diagnostic> findings;
-    std::string refused;        // where the policy files were refused, just now: the digest of all that they hold
-    bool policy_clean = false;  // they are neither refused nor in doubt
-    bool moved = false;         // another policy is in force
-    bool moved_files = false;   // other revocations, suspensions or CRLs are
+    std::vector<Diagnostic> mended;   // what was found by an earlier look, and no longer holds
+    std::vector<Directive> refusing;  // lines of revocation files that count from now on
+    std::string refused;              // where the policy files were refused, just now: the digest of all that they hold
+    bool policy_clean = false;        // they are neither refused nor in doubt
+    bool moved = false;               // another policy is in force
+    bool moved_files = false;         // other revocations, suspensions or CRLs are
+    bool moved_refusals = false;      // of these, revocations or suspensions
     std::shared_ptr<const Policy> before;  // the one that was in force at the beginning; may be null
 };
 
@@ -74,6 +78,7 @@ private:
 
     void take(std::shared_ptr<const Policy> policy);
     void publish();
+    void share_refusals(bool changed);
     bool follow(std::vector<Diagnostic>& findings);
     CasByName known_cas() const;
 
@@ -87,9 +92,11 @@ private:
     std::multimap<std::string, X509*> server_cas_;
     std::size_t least_shared_ = 0;  // 0: nothing is shared
     std::shared_ptr<PolicyMemory> memory_;
-    std::uint64_t seen_serial_ = 0;  // of memory_
-    bool must_announce_ = false;     // this process alone has the policy in force
-    bool was_replaced_ = false;      // the policy was, at the last look
+    std::uint64_t seen_serial_ = 0;              // of memory_
+    bool must_announce_ = false;                 // this process alone has the policy in force
+    std::unique_ptr<SharedText> refusal_lines_;  // what siblings have in force of revocation files
+    bool must_write_lines_ = false;              // they do not have it there yet
+    bool was_replaced_ = false;                  // the policy was, at the last look
     std::uint64_t last_serial_ = 0;
     std::int64_t in_force_since_ = 0;
 };

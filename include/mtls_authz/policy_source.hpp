@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -73,6 +74,7 @@ private:
     };
     Draft make_draft(const FindPlace& find_place) const;
     void find_vanished(Draft& draft) const;
+    std::set<std::string> find_vanished_refusals(const Draft& draft) const;
     std::shared_ptr<const Policy> put_in_force(Draft& draft);
     bool must_wait(PolicyMemory* memory, std::shared_ptr<PolicyMemory::Filling>& filling);
     bool holds(const std::string& name, std::size_t limit, std::string_view digest, std::uint64_t& settled);

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "mtls_authz/file.hpp"
@@ -17,6 +18,7 @@ struct Refusals {
     Arena memory;  // what the revocations lie in
     RevocationSet revocations;
     std::map<std::string, Where, std::less<>> suspended;  // by partner's name
+    std::string digest;                                   // SHA-256 of all lines and where they are
 
     const Where* suspends(std::string_view partner) const {
         const auto found = suspended.find(partner);
@@ -24,18 +26,19 @@ struct Refusals {
     }
 };
 
-// Looks at the files. What adds a refusal counts at once. What takes one away counts after two looks that saw the same,
-// and never because a file is empty, unreadable, holds a line that cannot be read, or is gone from a folder that cannot
-// be read, nor while somebody else than its owners could have written it.
+// Looks at the files. What adds a refusal counts at once. What takes one away counts after two looks that saw the same
+// file, there and whole, without it. Nothing else ends a refusal: not a file that is gone, empty, unreadable, unsafe,
+// or holds a line that cannot be read.
 class RevocationFiles {
 public:
     // `trust` has to outlive this.
     void set_trust(const FileTrust& trust) { trust_ = &trust; }
-    void watch(WatchedFiles files) { patterns_.push_back(std::move(files)); }
+    void watch(WatchedFiles files) { patterns_.push_back({std::move(files), {}}); }
     bool empty() const { return patterns_.empty(); }
 
     // One look at everything. What is newly wrong is appended to `findings`, once for each content. Returns whether
-    // refusals() changed. Not thread-safe.
+    // refusals() changed. Not thread-safe. What it throws (std::bad_alloc) leaves refusals() as they are, until the
+    // next look.
     bool look(std::vector<Diagnostic>& findings);
 
     // Whether something that takes a refusal away was seen once: the next look should come soon.
@@ -43,24 +46,48 @@ public:
 
     // What is in force; never null.
     std::shared_ptr<const Refusals> refusals() const { return refusals_; }
+    // The lines that the last look added to them; once.
+    std::vector<Directive> take_added() { return std::exchange(added_, {}); }
+    // What was reported before the last look, and no longer holds.
+    const std::vector<Diagnostic>& mended() const { return mended_; }
     // The files that were looked at.
     std::vector<std::string> paths() const;
 
+    // All lines in force, for a process that starts later: one that starts while a file is away does not know them.
+    std::string write_lines() const;
+    // Takes them for what the last look brought, in the place of what this has. The next look goes on from there.
+    void take_lines(std::string_view written);
+
 private:
+    // What was reported about one source, for as long as that holds.
+    struct Report {
+        std::string of;  // the fault, or the digest of the content
+        std::vector<Diagnostic> said;
+    };
+    struct Pattern {
+        WatchedFiles files;
+        Report report;
+    };
     struct File {
         std::map<std::string, Directive> in_force;  // by the line's text
+        std::string settled;                        // digest of the content that `in_force` is all of
         std::string awaited;                        // digest of a content that takes lines away, seen once
-        std::string reported;                       // digest of the content or fault that was last reported
+        Report report;
     };
 
-    bool look_at(const std::string& path, File& file, std::vector<Diagnostic>& findings);
-    bool settle(File& file, std::map<std::string, Directive> lines, const std::string& digest);
+    void report(Report& report, std::string of, std::vector<Diagnostic> faults, std::vector<Diagnostic>& findings);
+    void report_gone(const std::vector<std::string>& paths, std::vector<Diagnostic>& findings);
+    void look_at(const std::string& path, File& file, std::vector<Diagnostic>& findings);
+    void settle(File& file, std::map<std::string, Directive> lines, const std::string& digest);
     void rebuild();
 
     const FileTrust* trust_ = nullptr;
-    std::vector<WatchedFiles> patterns_;
+    std::vector<Pattern> patterns_;
     std::map<std::string, File> files_;
-    std::map<std::string, std::string> pattern_faults_;
+    Report gone_;
+    bool is_changed_ = false;  // files_ hold what refusals_ do not yet, or no longer
+    std::vector<Directive> added_;
+    std::vector<Diagnostic> mended_;
     std::shared_ptr<const Refusals> refusals_ = std::make_shared<const Refusals>();
 };
 

@@ -22,6 +22,8 @@ public:
     void forget(std::string_view text);
     // Whether this is the first process to report that it moved to this generation.
     bool is_first_to_move_to(std::string_view generation);
+    // The same for what revocation files hold.
+    bool is_first_to_refuse(std::string_view digest);
 
 private:
     struct Layout;

@@ -5,7 +5,9 @@
 #include <string_view>
 #include <vector>
 
+#include "mtls_authz/certificate_facts.hpp"
 #include "mtls_authz/decision_counters.hpp"
+#include "mtls_authz/openssl_types.hpp"
 #include "mtls_authz/shared_record.hpp"
 
 namespace mtls {
@@ -19,6 +21,19 @@ struct Sighting {
     FixedText<64> sha256;  // hex
 };
 
+// That certificate itself, to ask what a new revocation hits.
+struct SeenCertificate {
+    static constexpr std::size_t kMostLeafBytes = 4096;  // RFC 5280 sets no limit: a longer one is not kept
+    static constexpr std::size_t kMostAbove = 6;
+    static constexpr std::size_t kDigestBytes = 32;
+    FixedText<kMostLeafBytes> leaf;                  // DER
+    FixedText<kMostAbove * 2 * kDigestBytes> above;  // of each CA between it and the anchor: its SHA-256, its key's
+
+    static std::optional<SeenCertificate> of(X509& leaf, const std::vector<X509Ptr>& intermediates);
+    X509Ptr decode_leaf() const;
+    std::vector<CaDigests> decode_above() const;
+};
+
 // Gives the first kCountedPartners that are seen a number each, under which they are counted and remembered.
 class Sightings {
 public:
@@ -30,6 +45,16 @@ public:
     void see(std::size_t number, const Sighting& sighting) noexcept {
         if (number < kOthers) partners_[number].last.write(sighting);
     }
+    // The same for its certificate, when it is another one than before.
+    void keep(std::size_t number, const SeenCertificate& certificate) noexcept {
+        if (number < kOthers) certificates_[number].write(certificate);
+    }
+    std::optional<Sighting> last(std::size_t number) const noexcept { return partners_[number].last.read(); }
+    std::optional<SeenCertificate> certificate(std::size_t number) const noexcept {
+        return certificates_[number].read();
+    }
+    // Before anything is seen: the pages that certificates will lie in are given back, and read as zeros until then.
+    void release_pages() noexcept;
 
     struct Seen {
         std::size_t number;
@@ -49,6 +74,7 @@ private:
     std::atomic<std::uint32_t> taken_{0};
     std::array<std::atomic<std::uint32_t>, kPlaces> places_{};  // 0: free; else a number and 1
     std::array<Partner, kCountedPartners> partners_{};
+    std::array<SharedRecord<SeenCertificate>, kCountedPartners> certificates_{};
 };
 
 // What a partner is found by: the beginning of the SHA-256 of its name, never 0.

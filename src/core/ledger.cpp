@@ -9,7 +9,7 @@ namespace mtls {
 namespace {
 
 // To be raised with any change of what the ledger holds.
-constexpr std::uint64_t kVersion = 2;
+constexpr std::uint64_t kVersion = 3;
 constexpr std::uint64_t kLayout = 0x6d746c735f6c0000 + (kVersion << 40U) + sizeof(Ledger);
 
 }  // namespace
@@ -62,6 +62,7 @@ Ledger* Ledger::create() {
         mmap(nullptr, sizeof(Ledger), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) return nullptr;
     auto* const ledger = new (memory) Ledger;
+    ledger->sightings.release_pages();
     ledger->layout = kLayout;
     return ledger;
 }

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "mtls_authz/policy_builder.hpp"
 #include "mtls_authz/text.hpp"
 
 namespace mtls {
@@ -225,6 +226,26 @@ bool is_slip(std::string_view wanted, const std::vector<std::string>& actual) {
 }  // namespace
 
 std::vector<Diagnostic> lint_policy(const Policy& policy, std::int64_t now) { return Linter(policy, now).run(); }
+
+std::vector<Diagnostic> lint_refusals(const Policy& policy, const Refusals& refusals) {
+    constexpr std::size_t kMostNamed = 10;
+    std::vector<Diagnostic> out;
+    std::vector<std::string_view> names;
+    std::size_t unknown = 0;
+    for (const auto& [name, where] : refusals.suspended) {
+        if (policy.find(name) != nullptr || ++unknown > kMostNamed) continue;
+        if (names.empty()) {
+            for (const Partner& partner : policy.partners()) names.push_back(partner.name);
+        }
+        out.push_back({Diagnostic::Severity::kWarning, where, unknown_suspension(name, names)});
+    }
+    if (unknown > kMostNamed) {
+        out.push_back({Diagnostic::Severity::kWarning,
+                       {},
+                       "MTLSSuspend: " + std::to_string(unknown - kMostNamed) + " more names that no partner has"});
+    }
+    return out;
+}
 
 std::vector<NearMiss> find_near_misses(const Policy& policy, const CertificateFacts& facts,
                                        const std::vector<std::string>* ca_keys, std::size_t most) {

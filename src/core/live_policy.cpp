@@ -8,7 +8,10 @@
 
 #include <algorithm>
 #include <ctime>
+#include <functional>
 #include <utility>
+
+#include "mtls_authz/lint.hpp"
 
 namespace mtls {
 
@@ -60,8 +63,37 @@ void warn_of_unreadable(const std::vector<std::string>& paths, const FileTrust& 
 
 }  // namespace
 
+namespace {
+
+void append_all(std::vector<Diagnostic>& to, std::vector<Diagnostic> more) {
+    to.insert(to.end(), more.begin(), more.end());
+}
+
+// One kind of files looked at apart from the others: what that throws holds up none of them, and is tried again.
+bool look_apart(const char* what, std::vector<Diagnostic>& findings, const std::function<bool()>& look) {
+    try {
+        return look();
+    } catch (const std::exception& e) {
+        findings.push_back({Diagnostic::Severity::kError,
+                            {},
+                            std::string("the ") + what + " could not be looked at (" + e.what() +
+                                "): what is in force stays so until the next look"});
+        return false;
+    }
+}
+
+}  // namespace
+
+namespace {
+
+// Of revocation files; more of them are not shared.
+constexpr std::size_t kMostRefusalLines = 128UL << 20;
+
+}  // namespace
+
 std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& findings, std::vector<Diagnostic>& reported) {
     const std::lock_guard lock(looking_);
+    if (least_shared_ > 0) refusal_lines_ = SharedText::create(kMostRefusalLines);
     auto policy = source_.build(findings, [this](std::size_t bytes_read) {
         std::shared_ptr<PolicyMemory::Filling> place;
         constexpr std::size_t kGrowth = 32;  // over its text; a policy takes up to some ten times as much
@@ -73,16 +105,26 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
     if (source_.built_alone()) memory_ = nullptr;
     if (memory_) seen_serial_ = memory_->serial();
     take(std::move(policy));
-    revocation_files_.look(reported);
-    crl_files_.look(known_cas(), reported);
+    look_apart("revocation files", reported, [&] { return revocation_files_.look(reported); });
+    revocation_files_.take_added();
+    look_apart("CRL files", reported, [&] { return crl_files_.look(known_cas(), reported); });
     if (disk_.trust()) {
         warn_of_unreadable(source_.paths(), *disk_.trust(), reported);
         warn_of_unreadable(revocation_files_.paths(), *disk_.trust(), reported);
         warn_of_unreadable(crl_files_.paths(), *disk_.trust(), reported);
     }
+    append_all(reported, lint_refusals(*policy_, *revocation_files_.refusals()));
     publish();
     give_memory_back();
     return policy_;
+}
+
+// For children that start later.
+void LivePolicy::share_refusals(bool changed) {
+    must_write_lines_ = must_write_lines_ || changed;
+    if (!must_write_lines_ || !refusal_lines_) return;
+    const std::string lines = revocation_files_.write_lines();
+    must_write_lines_ = lines.size() <= refusal_lines_->most() && !refusal_lines_->write(lines);
 }
 
 void LivePolicy::let_go() {
@@ -93,6 +135,8 @@ void LivePolicy::let_go() {
 LookOutcome LivePolicy::join_siblings() {
     LookOutcome outcome;
     const std::lock_guard lock(looking_);
+    const auto lines = refusal_lines_ ? refusal_lines_->read() : std::nullopt;
+    if (lines) revocation_files_.take_lines(*lines);
     if (!memory_) return outcome;
     memory_->after_fork();
     const bool moved = memory_->serial() != seen_serial_;
@@ -145,25 +189,37 @@ LookOutcome LivePolicy::look() {
     if (std::exchange(was_replaced_, false)) give_memory_back();
     outcome.before = policy_;
     // Refusals first: nothing that is wrong with the rest may hold them up.
-    const bool refusals = revocation_files_.look(outcome.findings);
+    const bool refusals =
+        look_apart("revocation files", outcome.findings, [&] { return revocation_files_.look(outcome.findings); });
     if (refusals) publish();
-    const bool crls = crl_files_.look(known_cas(), outcome.findings);
+    share_refusals(refusals);
+    outcome.mended = revocation_files_.mended();
+    outcome.refusing = revocation_files_.take_added();
+    const auto look_at_crls = [&] { return crl_files_.look(known_cas(), outcome.findings); };
+    const bool crls = look_apart("CRL files", outcome.findings, look_at_crls);
     if (crls) publish();
+    outcome.moved_refusals = refusals;
     outcome.moved_files = refusals || crls;
     outcome.moved = follow(outcome.findings);
     const std::size_t said = outcome.findings.size();
-    if (auto policy = source_.look(outcome.findings, memory_.get())) {
-        outcome.moved = true;
+    const bool has_built = look_apart("policy files", outcome.findings, [&] {
+        auto policy = source_.look(outcome.findings, memory_.get());
+        if (!policy) return false;
         take(std::move(policy));
         must_announce_ = memory_ && source_.built_alone();
         if (memory_ && !must_announce_) seen_serial_ = memory_->serial();
-    }
+        return true;
+    });
+    outcome.moved = outcome.moved || has_built;
     if (source_.is_failing() && outcome.findings.size() > said) outcome.refused = source_.failing_content();
     outcome.policy_clean = !source_.is_failing() && !source_.is_waiting();
     if (outcome.moved) {
-        crl_files_.look(known_cas(), outcome.findings);
+        look_apart("CRL files", outcome.findings, look_at_crls);
         publish();
         was_replaced_ = true;
+    }
+    if (policy_ && (refusals || outcome.moved)) {
+        append_all(outcome.findings, lint_refusals(*policy_, *revocation_files_.refusals()));
     }
     if (must_announce_ && memory_->announce(policy_->generation())) {
         must_announce_ = false;

@@ -326,10 +326,12 @@ const Policy* PolicyBuilder::build(Arena& arena) {
     if (!suspended_.empty()) {
         for (const auto& partner : written_.partners) by_name.emplace(partner->name, partner.get());
     }
+    std::vector<std::string_view> names;
+    for (const auto& [name, partner] : by_name) names.push_back(name);
     for (const auto& [name, where] : suspended_) {
         const auto found = by_name.find(name);
         if (found == by_name.end()) {
-            warning(where, "MTLSSuspend: there is no partner " + quoted(name) + "; the line stays in force");
+            warning(where, unknown_suspension(name, names));
         } else {
             found->second->suspended = where;
         }

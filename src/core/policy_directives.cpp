@@ -34,6 +34,11 @@ Result<std::vector<std::string>> read_suspension(const Directive& d) {
     return words;
 }
 
+std::string unknown_suspension(std::string_view name, std::span<const std::string_view> partners) {
+    return "MTLSSuspend: there is no partner " + quoted(name) + did_you_mean(name, partners) +
+           ": it suspends nobody until there is one; the line stays in force";
+}
+
 bool PolicyBuilder::read_selectors(const Directive& d, const std::vector<std::string>& words,
                                    std::vector<Selector>& out) {
     bool ok = true;

@@ -67,6 +67,32 @@ void PolicySource::find_vanished(Draft& draft) const {
                                   "MTLSPolicyFile " + watched.spelled + ": had " + std::to_string(was->count) +
                                       " file(s) and now has none; if that is meant, restart the server"});
     }
+    for (const std::string& file : find_vanished_refusals(draft)) {
+        draft.policy = nullptr;
+        draft.findings.push_back({Diagnostic::Severity::kError,
+                                  {file, 0},
+                                  "is gone, and with it lines that refuse: a refusal ends only by an edit of a file "
+                                  "that is there; take its MTLSRevoke and MTLSSuspend lines out first, or restart the "
+                                  "server"});
+    }
+}
+
+// Policy files of those in force that held MTLSRevoke, or MTLSSuspend of a partner that stays, and are no longer read.
+std::set<std::string> PolicySource::find_vanished_refusals(const Draft& draft) const {
+    std::set<std::string> out;
+    if (!draft.policy) return out;
+    const auto note = [&](std::string_view file) {
+        if (draft.digests.contains(std::string(file))) return;
+        const auto before = in_force_->files();
+        const bool was_read =
+            std::any_of(before.begin(), before.end(), [&](const PolicyFile& known) { return known.name == file; });
+        if (was_read) out.emplace(file);
+    };
+    for (const RevocationLine& line : in_force_->revocations().all()) note(line.where.file);
+    for (const Partner& partner : in_force_->partners()) {
+        if (partner.suspended && draft.policy->find(partner.name) != nullptr) note(partner.suspended->file);
+    }
+    return out;
 }
 
 std::shared_ptr<const Policy> PolicySource::put_in_force(Draft& draft) {

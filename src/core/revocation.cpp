@@ -6,6 +6,51 @@
 
 namespace mtls {
 
+namespace {
+
+bool asks_issuer(const Selector& s) {
+    return s.field() == Field::kIssuer || s.field() == Field::kIssuerSpki || s.field() == Field::kIssuerAttribute;
+}
+
+// Whether a value could be a serial number as tools print it: hex digits, perhaps with colons or 0x.
+bool reads_as_serial(const Selector& s) {
+    std::string_view value = std::string_view(s.text()).substr(s.text().find(':') + 1);
+    if (equal_nocase(value.substr(0, 2), "0x")) value.remove_prefix(2);
+    return std::all_of(value.begin(), value.end(), [](char c) { return c == ':' || hex_digit(c) >= 0; });
+}
+
+// Why these, all together, would refuse nobody, or not what was meant; "" where nothing is wrong.
+std::string find_fault(const std::vector<Selector>& selectors) {
+    const auto any = [&](auto&& is_wanted) {
+        return std::any_of(selectors.begin(), selectors.end(),
+                           [&](const Selector& s) { return !s.negated() && is_wanted(s); });
+    };
+    if (!any([](const Selector&) { return true; })) return "expected at least one selector without '!'";
+    const bool names_issuer =
+        any([](const Selector& s) { return s.field() == Field::kIssuer || s.field() == Field::kIssuerSpki; });
+    if (!names_issuer && std::any_of(selectors.begin(), selectors.end(),
+                                     [](const Selector& s) { return s.field() == Field::kSerial; })) {
+        return "cert-serial: says nothing without its issuer: add issuer: or issuer.spki-sha256:";
+    }
+    const bool mistakes_serial = any(asks_issuer) && any([](const Selector& s) {
+                                     return s.text().starts_with("serialNumber:") && reads_as_serial(s);
+                                 });
+    if (mistakes_serial) {
+        return "serialNumber: is an attribute of the subject; the certificate's serial number, beside its issuer, is "
+               "cert-serial: (for the attribute, leave the issuer out)";
+    }
+    for (std::size_t i = 0; i < selectors.size(); ++i) {
+        for (std::size_t k = i + 1; k < selectors.size(); ++k) {
+            if (!selectors[i].contradicts(selectors[k])) continue;
+            return "no certificate has both " + selectors[i].text() + " and " + selectors[k].text() +
+                   ": where either is meant, write each on a line of its own";
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
 Result<Revocation> Revocation::parse(const Directive& d) {
     Revocation out;
     out.where = d.where;
@@ -16,26 +61,14 @@ Result<Revocation> Revocation::parse(const Directive& d) {
         words.pop_back();
     }
     if (words.empty()) return Error{d.name + ": expected SELECTOR... [note=TEXT]"};
-    bool names_issuer = false;
-    bool names_serial = false;
     for (const std::string& word : words) {
         auto parsed = Selector::parse(word);
         if (!parsed) return Error{d.name + ": " + parsed.error()};
         // A line that silently refuses nobody is worse than one that stops the start.
         if (!parsed.value().warnings.empty()) return Error{d.name + ": " + parsed.value().warnings.front()};
-        const Selector& selector = parsed.value().selector;
-        const Field field = selector.field();
-        names_issuer =
-            names_issuer || (!selector.negated() && (field == Field::kIssuer || field == Field::kIssuerSpki));
-        names_serial = names_serial || field == Field::kSerial;
         out.selectors.push_back(std::move(parsed.value().selector));
     }
-    if (std::all_of(out.selectors.begin(), out.selectors.end(), [](const Selector& s) { return s.negated(); })) {
-        return Error{d.name + ": expected at least one selector without '!'"};
-    }
-    if (names_serial && !names_issuer) {
-        return Error{d.name + ": cert-serial: says nothing without its issuer: add issuer: or issuer.spki-sha256:"};
-    }
+    if (const std::string fault = find_fault(out.selectors); !fault.empty()) return Error{d.name + ": " + fault};
     return out;
 }
 

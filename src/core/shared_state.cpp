@@ -33,6 +33,7 @@ struct SharedState::Layout {
     };
     std::array<Saying, kSayings> sayings;
     std::atomic<std::uint64_t> moved_to;
+    std::atomic<std::uint64_t> refuses;
 };
 
 std::unique_ptr<SharedState> SharedState::create() {
@@ -69,6 +70,11 @@ void SharedState::forget(std::string_view text) {
         std::uint64_t expected = key;
         saying.key.compare_exchange_strong(expected, 0);
     }
+}
+
+bool SharedState::is_first_to_refuse(std::string_view digest) {
+    const std::uint64_t key = key_of(digest);
+    return layout_->refuses.exchange(key) != key;
 }
 
 bool SharedState::is_first_to_move_to(std::string_view generation) {

@@ -1,5 +1,12 @@
 #include "mtls_authz/sightings.hpp"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "mtls_authz/der.hpp"
 #include "mtls_authz/text.hpp"
 
 namespace mtls {
@@ -8,6 +15,41 @@ std::uint64_t partner_key(std::string_view name) {
     std::uint64_t key = 0;
     std::memcpy(&key, sha256(name).data(), sizeof key);
     return key != 0 ? key : 1;
+}
+
+std::optional<SeenCertificate> SeenCertificate::of(X509& leaf, const std::vector<X509Ptr>& intermediates) {
+    const std::string der = encode(i2d_X509, leaf);
+    if (der.size() > kMostLeafBytes) return std::nullopt;
+    std::string digests;
+    for (std::size_t i = 0; i < std::min(intermediates.size(), kMostAbove); ++i) {
+        digests += certificate_sha256(*intermediates[i]) + spki_sha256(*intermediates[i]);
+    }
+    return SeenCertificate{der, digests};
+}
+
+X509Ptr SeenCertificate::decode_leaf() const {
+    const ErrorQueueGuard errors;
+    const std::string der = leaf.str();
+    const auto* bytes = bytes_of(der).data();
+    return X509Ptr(d2i_X509(nullptr, &bytes, static_cast<long>(der.size())));
+}
+
+std::vector<CaDigests> SeenCertificate::decode_above() const {
+    const std::string digests = above.str();
+    std::vector<CaDigests> out;
+    for (std::size_t at = 0; at + 2 * kDigestBytes <= digests.size(); at += 2 * kDigestBytes) {
+        out.push_back({digests.substr(at, kDigestBytes), digests.substr(at + kDigestBytes, kDigestBytes)});
+    }
+    return out;
+}
+
+void Sightings::release_pages() noexcept {
+#ifdef MADV_REMOVE
+    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    void* begin = certificates_.data();
+    std::size_t size = sizeof certificates_;
+    if (std::align(page, page, begin, size) != nullptr) madvise(begin, size / page * page, MADV_REMOVE);
+#endif
 }
 
 std::size_t Sightings::number_of(std::uint64_t key, std::string_view name) noexcept {

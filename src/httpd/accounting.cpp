@@ -86,6 +86,11 @@ Account account_of(request_rec* r, const Decision& decision, Outcome outcome) {
     return out;
 }
 
+void keep_certificate(std::size_t number, const Decision& decision) {
+    const auto seen = SeenCertificate::of(*decision.certificate->leaf, decision.who->intermediates);
+    if (seen) state().ledger->sightings.keep(number, *seen);
+}
+
 // A connection's certificate is noted at its first decision, then at most once a minute.
 std::size_t note_partner(request_rec* r, const Decision& decision) {
     const Identification* const who = decision.who;
@@ -96,7 +101,10 @@ std::size_t note_partner(request_rec* r, const Decision& decision) {
     const std::int64_t now = std::time(nullptr);
     if (tls != nullptr && tls->takes_sighting(now) && number < Sightings::kOthers) {
         const CertificateFacts& facts = decision.certificate->facts;
-        sightings.see(number, {now, facts.not_after, facts.subject.text(), facts.serial, hex(bytes_of(facts.sha256))});
+        const std::string digest = hex(bytes_of(facts.sha256));
+        const auto before = sightings.last(number);
+        sightings.see(number, {now, facts.not_after, facts.subject.text(), facts.serial, digest});
+        if (!before || before->sha256.str() != digest) keep_certificate(number, decision);
     }
     return number;
 }

@@ -7,6 +7,7 @@
 
 #include "config.hpp"
 #include "log.hpp"
+#include "mtls_authz/refusal_report.hpp"
 #include "start_checks.hpp"
 
 extern "C" {
@@ -100,7 +101,17 @@ void log_move(const server_rec* s, const Policy* before, const Policy& policy) {
     log_findings(s, warnings);
 }
 
+// What no longer holds is said again, should it come back.
+void log_mended(const server_rec* s, const std::vector<Diagnostic>& mended) {
+    SharedState* const shared = state().live.shared.get();
+    for (const Diagnostic& d : mended) {
+        if (shared != nullptr) shared->forget(d.str());
+        ap_log_error(APLOG_MARK, APLOG_DEBUG, 0, s, "mtls_authz: no longer so: %s", d.str().c_str());
+    }
+}
+
 void report(const server_rec* s, const LookOutcome& outcome) {
+    log_mended(s, outcome.mended);
     log_findings(s, outcome.findings, outcome.refused);
     if (!outcome.refused.empty()) log_refusal(s, outcome.findings, outcome.refused);
     const auto after = state().live.policy.current();
@@ -108,10 +119,17 @@ void report(const server_rec* s, const LookOutcome& outcome) {
     if (outcome.policy_clean) forget_refusals(s);
     if (moved) log_move(s, outcome.before.get(), *after->policy);
     if (!outcome.moved_files || !after) return;
-    const std::string text = "in force by files: " + std::to_string(after->refusals->revocations.all().size()) +
-                             " revocation(s), " + std::to_string(after->refusals->suspended.size()) +
-                             " suspension(s), " + std::to_string(after->crls->size()) + " CRL(s)";
-    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "mtls_authz: %s", text.c_str());
+    SharedState* const shared = state().live.shared.get();
+    const bool first =
+        !outcome.moved_refusals || shared == nullptr || shared->is_first_to_refuse(after->refusals->digest);
+    std::string text = "in force by files: " + std::to_string(after->refusals->revocations.all().size()) +
+                       " revocation(s), " + std::to_string(after->refusals->suspended.size()) + " suspension(s), " +
+                       std::to_string(after->crls->size()) + " CRL(s)";
+    if (first && !outcome.refusing.empty()) {
+        text += "; " + describe_refusals(outcome.refusing, *after->policy, state().ledger->sightings,
+                                         apr_time_sec(apr_time_now()));
+    }
+    ap_log_error(APLOG_MARK, level_for(first, APLOG_NOTICE), 0, s, "mtls_authz: %s", text.c_str());
 }
 
 void look_and_log(const server_rec* s) { report(s, state().live.policy.look()); }

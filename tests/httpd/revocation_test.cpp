@@ -102,7 +102,64 @@ CLAIM(a_file_written_anew_lets_nobody_in_for_a_moment) {
     stays(ask, 403, "a folder that cannot be read");
     std::filesystem::permissions(r.site.httpd.path("revoked"), std::filesystem::perms(0755));
     std::filesystem::remove(r.site.httpd.path("revoked/list.conf"));
-    becomes(ask, 200, "a file that was removed on purpose");
+    stays(ask, 403, "a file that is gone");
+    CHECK(r.site.httpd.wait_for_log("list.conf: error: is gone: the line from there stays in force until it is back"));
+    r.write("# nobody\n");
+    becomes(ask, 200, "a file that is there and whole");
+    r.write(line);
+    becomes(ask, 403, "revoked again");
+    std::filesystem::remove(r.site.httpd.path("revoked/list.conf"));
+    stays(ask, 403, "a file that is gone again");
+    const std::string log = r.site.httpd.error_log();
+    const std::string gone = "error: is gone";
+    CHECK(log.find(gone, log.find(gone) + 1) != std::string::npos);
+    r.site.httpd.graceful();
+    pause_for(std::chrono::milliseconds(1500));
+    CHECK_EQUAL(r.site.get(&w.acme, "/gate/restarted").status, 200);
+}
+
+CLAIM(a_line_that_cannot_be_used_holds_up_no_other_on_open_connections) {
+    const World& w = world();
+    Revoker r;
+    TlsClient acme(r.site.httpd.port(), as(w.acme)), globex(r.site.httpd.port(), as(w.globex));
+    const auto ask_acme = [&] { return acme.get("/gate/a").status; };
+    const auto ask_globex = [&] { return globex.get("/gate/g").status; };
+    CHECK_EQUAL(ask_acme() + ask_globex(), 400);
+    const std::string odd = "MTLSRevoke 'email:\"a\"@b@acme.example'\n";
+    const std::string good = "MTLSRevoke sha256:" + hex_sha256(w.acme) + "\n";
+    r.write_atomically(odd + good);
+    becomes(ask_acme, 403, "the line below it");
+    CHECK(r.site.httpd.wait_for_log("list.conf:1: error: "));
+    CHECK_EQUAL(ask_globex(), 200);
+    r.write_atomically("MTLSSuspend globex\n" + odd + good);
+    becomes(ask_globex, 403, "a line above it");
+    r.write_atomically(good);
+    becomes(ask_globex, 200, "once it is out, others can be taken away");
+    CHECK_EQUAL(ask_acme(), 403);
+}
+
+CLAIM(the_log_says_what_a_new_line_refuses_and_of_names_that_no_partner_has) {
+    const World& w = world();
+    Revoker r;
+    CHECK_EQUAL(r.site.get(&w.acme, "/gate/seen").status, 200);
+    r.write_atomically("MTLSRevoke sha256:" + hex_sha256(w.acme) + "\nMTLSRevoke CN:nobody-at-all\n");
+    CHECK(r.site.httpd.wait_for_log("list.conf:1 refuses acme, last seen "));
+    CHECK(r.site.httpd.wait_for_log("list.conf:2 fits nobody seen so far"));
+    r.write_atomically("MTLSSuspend acmee \"note=breach\"\n");
+    CHECK(r.site.httpd.wait_for_log("there is no partner 'acmee' (did you mean 'acme'?)"));
+    r.write_atomically("MTLSSuspend acme\n");
+    CHECK(r.site.httpd.wait_for_log("list.conf:1 refuses acme, last seen "));
+}
+
+CLAIM(a_test_of_the_configuration_warns_of_suspended_names_that_no_partner_has) {
+    Site site;
+    site.httpd.write("revoked/list.conf", "MTLSSuspend acmee\n");
+    site.start(kGate);
+    const std::string text = site.httpd.run({"-t"}).text;
+    CHECK_CONTAINS(text, "list.conf:1: warning: MTLSSuspend: there is no partner 'acmee' (did you mean 'acme'?)");
+    CHECK_CONTAINS(site.httpd.error_log(), "there is no partner 'acmee'");
+    site.httpd.write("revoked/list.conf", "MTLSSuspend acme\n");
+    CHECK(site.httpd.run({"-t"}).text.find("list.conf") == std::string::npos);
 }
 
 CLAIM(bad_lines_are_reported_once_and_the_others_count_at_start_too) {
@@ -135,6 +192,23 @@ CLAIM(a_child_that_begins_later_knows_what_its_parent_never_read) {
     pause_for(kTakesHold);
     // Each connection meets a child that was just forked from a parent that read the old file.
     for (int i = 0; i < 6; ++i) CHECK_EQUAL(site.get(&w.acme, "/gate/later").status, 403);
+}
+
+CLAIM(a_child_that_begins_while_the_file_is_gone_refuses_as_its_siblings_do) {
+    const World& w = world();
+    Site site;
+    site.httpd.write("revoked/list.conf", "# nobody\n");
+    site.start(std::string(kGate) + "MaxConnectionsPerChild 1\nStartServers 1\nMaxSpareServers 1\n", "prefork");
+    site.httpd.write("revoked/list.conf", "MTLSRevoke sha256:" + hex_sha256(w.acme) + "\nMTLSSuspend globex\n");
+    becomes([&] { return site.get(&w.acme, "/gate/1").status; }, 403, "revoked");
+    std::filesystem::remove(site.httpd.path("revoked/list.conf"));
+    for (int i = 0; i < 6; ++i) {
+        CHECK_EQUAL(site.get(&w.acme, "/gate/later").status, 403);
+        CHECK_EQUAL(site.get(&w.globex, "/gate/later").status, 403);
+        pause_for(std::chrono::milliseconds(300));
+    }
+    site.httpd.write("revoked/list.conf", "# nobody\n");
+    becomes([&] { return site.get(&w.acme, "/gate/back").status; }, 200, "the file is back");
 }
 
 CLAIM(a_crl_counts_on_open_connections_and_resumed_sessions) {

@@ -1,5 +1,8 @@
 // Revocations, CRLs and changed files, as a policy decides on them.
+#include "mtls_authz/lint.hpp"
 #include "mtls_authz/policy_source.hpp"
+#include "mtls_authz/refusal_report.hpp"
+#include "mtls_authz/shared_text.hpp"
 #include "mtls_authz/text.hpp"
 #include "policy_draft.hpp"
 
@@ -66,7 +69,7 @@ CLAIM(a_revocation_refuses_whoever_it_fits_and_nobody_else) {
 }
 
 CLAIM(a_revocation_that_would_refuse_nobody_is_an_error) {
-    const std::pair<const char*, const char*> rows[] = {
+    const std::pair<std::string, const char*> rows[] = {
         {"", "expected SELECTOR..."},
         {"!CN:x", "without '!'"},
         {"cert-serial:0a", "says nothing without its issuer"},
@@ -74,12 +77,248 @@ CLAIM(a_revocation_that_would_refuse_nobody_is_an_error) {
         {"subject:C=US,O=Acme,CN=api", "reads as if it was in reverse"},
         {"CN:a*", "no wildcards"},
         {"DSN:x", "did you mean 'DNS'?"},
+        {"issuer:O=Root,CN=Root", "reads as if it was in reverse"},
+        {"subject:C=US,CN=api,serialNumber=1", "reads as if it was in reverse"},
+        {"issuer:CN=Root serialNumber:7F01", "cert-serial:"},
+        {"serialNumber:0x7f01 issuer:CN=Root \"note=x y\"", "cert-serial:"},
+        {"issuer.CN:Root serialNumber:7F:01", "cert-serial:"},
+        {"issuer:CN=Root cert-serial:725026301842309862170128390112", "reads like a decimal number"},
+        {"sha1:00", "use sha256:"},
+        {"sha256:" + std::string(64, '1') + " sha256:" + std::string(64, '2'), "each on a line of its own"},
+        {"CN:a !CN:a", "no certificate has both"},
     };
     for (const auto& [args, message] : rows) {
         const auto parsed = Revocation::parse({"MTLSRevoke", args, {"p.conf", 1}, false, {}});
         test::check(!parsed.ok(), args, __FILE__, __LINE__);
         CHECK_CONTAINS(parsed.error(), message);
     }
+    for (const char* args : {"\"serialNumber:HRB 4711\"", "issuer:CN=Root \"serialNumber:HRB 4711\"",
+                             "serialNumber:7f01", "issuer:CN=Root cert-serial:0x00000000007250263018423098621701",
+                             "DNS:a.example DNS:b.example", "issuer:/CN=Root/O=Root", "subject:CN=api,O=Acme,C=US",
+                             "sha256:"
+                             "1111111111111111111111111111111111111111111111111111111111111111 !CN:a"}) {
+        const auto parsed = Revocation::parse({"MTLSRevoke", args, {"p.conf", 1}, false, {}});
+        test::check(parsed.ok(), parsed.ok() ? "" : parsed.error(), __FILE__, __LINE__);
+    }
+}
+
+namespace {
+
+// Revocation files in a folder of their own.
+struct Revoked {
+    std::string folder = "/tmp/mtls-revoked-XXXXXX";
+    RevocationFiles files;
+    std::vector<Diagnostic> said;
+
+    explicit Revoked(const std::string& pattern = "*.conf") {
+        test::check(mkdtemp(folder.data()) != nullptr, "mkdtemp", __FILE__, __LINE__);
+        files.watch({folder + "/" + pattern, pattern, {"httpd.conf", 1}});
+    }
+    ~Revoked() { std::filesystem::remove_all(folder); }
+    std::string path(const std::string& name) const { return folder + "/" + name; }
+    void write(const std::string& name, const std::string& content) const { std::ofstream(path(name)) << content; }
+    // The names that are suspended after so many looks, and how many revocations there are.
+    std::string look(int times = 1) {
+        for (int i = 0; i < times; ++i) files.look(said);
+        std::string out = std::to_string(files.refusals()->revocations.all().size());
+        for (const auto& [name, where] : files.refusals()->suspended) out += " " + name;
+        return out;
+    }
+    std::string last_said() const { return said.empty() ? "" : said.back().str(); }
+};
+
+}  // namespace
+
+CLAIM(one_line_that_cannot_be_used_holds_up_no_other) {
+    for (const char* odd : {R"(MTLSRevoke 'email:"a"@b@acme.example')", R"(MTLSRevoke 'email:"a"b@acme.example@x')",
+                            "MTLSRevoke DNS:", "MTLSRevoke sha1:00", "MTLSNonsense x", "MTLSSuspend", "<MTLSPartner x>",
+                            "MTLSRevoke 'email:\"@'"}) {
+        Revoked r;
+        r.write("a.conf", "MTLSSuspend acme\n" + std::string(odd) + "\nMTLSRevoke DNS:acme.example\n");
+        CHECK_EQUAL(r.look(), "1 acme");
+        CHECK_EQUAL(r.said.size(), 1U);
+        CHECK_CONTAINS(r.last_said(), "a.conf:2: error: ");
+        CHECK_EQUAL(r.look(3), "1 acme");
+        CHECK_EQUAL(r.said.size(), 1U);
+        // Lines above and below that come later count too; and nothing is taken away while it stands.
+        r.write("a.conf", "MTLSSuspend globex\n" + std::string(odd) + "\nMTLSRevoke DNS:globex.example\n");
+        CHECK_EQUAL(r.look(3), "2 acme globex");
+        r.write("a.conf", "MTLSRevoke DNS:acme.example\n");
+        CHECK_EQUAL(r.look(), "2 acme globex");
+        CHECK(r.files.is_waiting());
+        CHECK_EQUAL(r.look(), "1");
+    }
+}
+
+CLAIM(a_refusal_ends_only_by_an_edit_of_a_file_that_is_there_and_whole) {
+    namespace fs = std::filesystem;
+    const std::string lines = "MTLSRevoke CN:a\nMTLSSuspend acme\n";
+    const std::pair<const char*, void (*)(const std::string&)> losses[] = {
+        {"removed", [](const std::string& f) { fs::remove(f); }},
+        {"truncated", [](const std::string& f) { fs::resize_file(f, 0); }},
+        {"blank", [](const std::string& f) { std::ofstream(f) << " \n\n"; }},
+        {"a link that leads nowhere", [](const std::string& f) { fs::remove(f), fs::create_symlink("nowhere", f); }},
+        {"a link to itself", [](const std::string& f) { fs::remove(f), fs::create_symlink(f, f); }},
+        {"a folder", [](const std::string& f) { fs::remove(f), fs::create_directory(f); }},
+        {"its folder is empty",
+         [](const std::string& f) {
+             fs::rename(fs::path(f).parent_path(), f.substr(0, f.size() - 7) + ".old"),
+                 fs::create_directory(fs::path(f).parent_path());
+         }},
+        {"its folder is gone",
+         [](const std::string& f) { fs::rename(fs::path(f).parent_path(), f.substr(0, f.size() - 7) + ".old"); }},
+        {"half a line", [](const std::string& f) { std::ofstream(f) << "MTLSSusp"; }},
+        {"NUL bytes", [](const std::string& f) { std::ofstream(f) << std::string(45, '\0'); }},
+    };
+    for (const char* pattern : {"d/*.conf", "d/a.conf"}) {
+        for (const auto& [what, lose] : losses) {
+            Revoked r(pattern);
+            fs::create_directory(r.path("d"));
+            r.write("d/a.conf", lines);
+            CHECK_EQUAL(r.look(), "1 acme");
+            CHECK_EQUAL(r.said.size(), 0U);
+            lose(r.path("d/a.conf"));
+            test::check_equal(r.look(5), "1 acme", what, __FILE__, __LINE__);
+            test::check_equal(r.said.size(), 1U, std::string(what) + ": " + r.last_said(), __FILE__, __LINE__);
+            CHECK_CONTAINS(r.last_said(), "error: ");
+            CHECK(!r.files.is_waiting());
+            // It is back, whole: what it says counts, after two looks.
+            fs::remove_all(r.path("d"));
+            fs::create_directory(r.path("d"));
+            r.write("d/a.conf", "# nobody\n");
+            test::check_equal(r.look(), "1 acme", what, __FILE__, __LINE__);
+            test::check(!r.files.mended().empty(), what, __FILE__, __LINE__);
+            test::check_equal(r.look(), "0", what, __FILE__, __LINE__);
+            // Once it is gone again, with nothing in it, there is nothing to say.
+            const std::size_t before = r.said.size();
+            fs::remove(r.path("d/a.conf"));
+            r.look(3);
+            CHECK_EQUAL(r.said.size(), before + (mtls::is_glob(pattern) ? 0U : 1U));
+        }
+    }
+}
+
+CLAIM(what_one_process_has_in_force_is_taken_over_by_another) {
+    Revoked r, later;
+    r.write("a.conf", "MTLSRevoke 'CN:a b' \"note=x\"\nMTLSSuspend acme\n");
+    r.write("b.conf", "MTLSSuspend globex\n");
+    CHECK_EQUAL(r.look(), "1 acme globex");
+    const auto shared = SharedText::create(1000);
+    CHECK(!shared->read());
+    CHECK(shared->write(r.files.write_lines()));
+    CHECK(!shared->write(std::string(1001, 'x')));
+    later.write("c.conf", "MTLSSuspend old\n");
+    CHECK_EQUAL(later.look(), "0 old");
+    std::filesystem::remove(later.path("c.conf"));
+    later.files.take_lines(shared->read().value());
+    CHECK_EQUAL(later.look(3), "1 acme globex");
+    CHECK_CONTAINS(later.files.refusals()->suspended.at("acme").str(), "a.conf:2");
+    CHECK(shared->write(""));
+    CHECK_EQUAL(shared->read().value(), "");
+    later.files.take_lines("9:x");
+    later.look();
+}
+
+CLAIM(a_line_that_comes_and_goes_between_two_looks_is_gone_after_two_more) {
+    Revoked r;
+    r.write("a.conf", "MTLSSuspend a\nMTLSSuspend b\n");
+    CHECK_EQUAL(r.look(2), "0 a b");
+    r.write("a.conf", "MTLSSuspend a\nMTLSSuspend c\n");
+    CHECK_EQUAL(r.look(), "0 a b c");
+    r.write("a.conf", "MTLSSuspend a\nMTLSSuspend b\n");
+    CHECK_EQUAL(r.look(), "0 a b c");
+    CHECK_EQUAL(r.look(), "0 a b");
+    CHECK(!r.files.is_waiting());
+}
+
+CLAIM(a_policy_file_that_held_refusals_does_not_end_them_by_vanishing) {
+    const auto root = test::make_ca("Root");
+    Draft d;
+    d.file("root.pem", root.cert_pem());
+    for (const std::string refusal : {"MTLSRevoke CN:stolen\n", "MTLSSuspend acme\n"}) {
+        d.file("acme.conf", partner("acme", "MTLSIdentity O:Acme\nMTLSTrustAnchor root.pem"));
+        d.file("globex.conf", partner("globex", "MTLSIdentity O:Globex\nMTLSTrustAnchor root.pem\nMTLSSuspend On"));
+        d.file("stop.conf", refusal);
+        DiskFiles disk;
+        PolicySource source(d.folder(), disk);
+        source.watch({d.folder() + "/*.conf", "*.conf", {"httpd.conf", 1}});
+        std::vector<Diagnostic> said;
+        CHECK(source.build(said) != nullptr);
+        std::filesystem::remove(d.folder() + "/stop.conf");
+        for (int i = 0; i < 3; ++i) CHECK(source.look(said) == nullptr);
+        CHECK_EQUAL(said.size(), 1U);
+        CHECK_CONTAINS(said.back().str(), "stop.conf: error: is gone, and with it lines that refuse");
+        // An edit ends them; a partner that goes takes its own along.
+        d.file("stop.conf", "# nobody\n");
+        CHECK(source.look(said) == nullptr);
+        CHECK(source.look(said) != nullptr);
+        std::filesystem::remove(d.folder() + "/stop.conf");
+        std::filesystem::remove(d.folder() + "/globex.conf");
+        CHECK(source.look(said) == nullptr);
+        CHECK(source.look(said) != nullptr);
+    }
+}
+
+CLAIM(files_that_vanish_together_are_one_error) {
+    Revoked r;
+    for (int i = 0; i < 30; ++i) r.write(std::to_string(i) + ".conf", "MTLSSuspend p" + std::to_string(i) + "\n");
+    const std::string all = r.look();
+    for (int i = 0; i < 29; ++i) std::filesystem::remove(r.path(std::to_string(i) + ".conf"));
+    CHECK_EQUAL(r.look(3), all);
+    CHECK_EQUAL(r.said.size(), 1U);
+    CHECK_CONTAINS(r.last_said(), "and so are 28 more revocation file(s): the 29 lines from there stay in force");
+    // An edit of one that is there takes away its own lines alone.
+    r.write("29.conf", "# nobody\n");
+    CHECK_EQUAL(r.look(2), all.substr(0, all.find(" p29")) + all.substr(all.find(" p29") + 4));
+}
+
+CLAIM(a_suspended_name_that_no_partner_has_is_warned_of_with_its_near_miss) {
+    const auto root = test::make_ca("Root");
+    Draft d;
+    d.file("root.pem", root.cert_pem());
+    const std::string acme = partner("acme", "MTLSIdentity O:Acme\nMTLSTrustAnchor root.pem");
+    const auto policy = d.policy(acme + "MTLSSuspend acmee\n");
+    CHECK_CONTAINS(d.said(), "p.conf:5: warning: MTLSSuspend: there is no partner 'acmee' (did you mean 'acme'?)");
+    Refusals refusals;
+    refusals.suspended = {{"acme", {"r.conf", 1}}, {"amce", {"r.conf", 2}}, {"zzzzzzzz", {"r.conf", 3}}};
+    const auto said = lint_refusals(*policy, refusals);
+    CHECK_EQUAL(said.size(), 2U);
+    CHECK_CONTAINS(said[0].str(), "r.conf:2: warning: MTLSSuspend: there is no partner 'amce' (did you mean 'acme'?)");
+    CHECK_CONTAINS(said[1].str(), "there is no partner 'zzzzzzzz': ");
+}
+
+CLAIM(what_a_new_line_refuses_is_said_of_those_who_were_seen) {
+    const auto root = test::make_ca("Root"), sub = test::make_ca("Sub", &root);
+    const auto leaf = test::issue(client_spec("api"), &root), deep = test::issue(client_spec("deep"), &sub);
+    Draft d;
+    d.file("root.pem", root.cert_pem());
+    const auto policy = d.policy(partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor root.pem") +
+                                 partner("globex", "MTLSIdentity CN:deep\nMTLSTrustAnchor root.pem") +
+                                 partner("initech", "MTLSIdentity CN:x\nMTLSTrustAnchor root.pem"));
+    const auto sightings = std::make_unique<Sightings>();
+    const auto see = [&](const char* name, const test::Identity& who, const std::vector<X509Ptr>& above) {
+        const std::size_t number = sightings->number_of(partner_key(name), name);
+        const CertificateFacts facts = read_facts(*who.cert);
+        sightings->see(number, {now(), 0, facts.subject.text(), facts.serial, hex(bytes_of(facts.sha256))});
+        sightings->keep(number, *SeenCertificate::of(*who.cert, above));
+    };
+    see("acme", leaf, {});
+    std::vector<X509Ptr> above;
+    above.push_back(share(*sub.cert));
+    see("globex", deep, above);
+    const auto said = [&](const std::string& name, const std::string& args) {
+        return describe_refusals({{name, args, {"r.conf", 1}, false, {}}}, *policy, *sightings, now());
+    };
+    CHECK_CONTAINS(said("MTLSRevoke", "sha256:" + test::hex_sha256(leaf)), "r.conf:1 refuses acme, last seen ");
+    CHECK_CONTAINS(said("MTLSRevoke", "sha256:" + test::hex_sha256(sub)), "r.conf:1 refuses globex, last seen ");
+    CHECK_CONTAINS(said("MTLSRevoke", "O:Acme"), "refuses acme, last seen ");
+    CHECK_CONTAINS(said("MTLSRevoke", "O:Acme"), ", globex, last seen ");
+    CHECK_EQUAL(said("MTLSRevoke", "CN:nobody"), "r.conf:1 fits nobody seen so far");
+    CHECK_CONTAINS(said("MTLSSuspend", "acme \"note=x y\""), "r.conf:1 refuses acme, last seen ");
+    CHECK_EQUAL(said("MTLSSuspend", "initech"), "r.conf:1 refuses initech, fits nobody seen so far");
+    CHECK_EQUAL(said("MTLSSuspend", "acmee"), "r.conf:1 fits nobody seen so far");
+    const std::vector<Directive> many(25, {"MTLSRevoke", "CN:nobody", {"r.conf", 1}, false, {}});
+    CHECK_CONTAINS(describe_refusals(many, *policy, *sightings, now()), "; and 15 more line(s)");
 }
 
 CLAIM(a_changed_anchor_file_counts_after_two_equal_looks_and_a_bad_one_never) {

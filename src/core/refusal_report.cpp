@@ -1,0 +1,127 @@
+#include "mtls_authz/refusal_report.hpp"
+
+#include <algorithm>
+#include <ctime>
+
+#include "mtls_authz/policy_builder.hpp"
+#include "mtls_authz/revocation.hpp"
+#include "mtls_authz/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+constexpr std::size_t kMostLines = 10;
+constexpr std::size_t kMostPartners = 5;
+
+std::string local_time(std::int64_t seconds, std::int64_t now) {
+    const std::time_t then = seconds;
+    const std::time_t today = now;
+    std::tm at{}, of_now{};
+    localtime_r(&then, &at);
+    localtime_r(&today, &of_now);
+    const bool is_today = at.tm_yday == of_now.tm_yday && at.tm_year == of_now.tm_year;
+    char text[32];
+    return {text, std::strftime(text, sizeof text, is_today ? "%H:%M" : "%Y-%m-%d %H:%M", &at)};
+}
+
+// A partner that was seen, and the certificate that it had then, where that was kept.
+struct SeenPartner {
+    std::string name;
+    std::int64_t seen;
+    std::optional<PresentedCertificate> certificate;
+    std::vector<CaDigests> above;
+};
+
+std::vector<SeenPartner> read_seen(const Policy& policy, const Sightings& sightings, std::int64_t now) {
+    std::vector<SeenPartner> out;
+    for (const Sightings::Seen& seen : sightings.all()) {
+        if (!seen.last) continue;
+        SeenPartner partner{seen.name, seen.last->seen, std::nullopt, {}};
+        const auto kept = sightings.certificate(seen.number);
+        const X509Ptr leaf = kept ? kept->decode_leaf() : nullptr;
+        if (leaf && hex(bytes_of(certificate_sha256(*leaf))) == seen.last->sha256.str()) {
+            partner.certificate.emplace(*leaf, std::vector<X509Ptr>());
+            partner.above = find_nearest_ca(policy.cas(), *partner.certificate, {}, now).above;
+            const auto kept_above = kept->decode_above();
+            partner.above.insert(partner.above.end(), kept_above.begin(), kept_above.end());
+        }
+        out.push_back(std::move(partner));
+    }
+    return out;
+}
+
+class Describer {
+public:
+    Describer(const Policy& policy, const Sightings& sightings, std::int64_t now)
+        : policy_(policy), seen_(read_seen(policy, sightings, now)), now_(now) {}
+
+    std::string describe(const Directive& line) const {
+        return line.where.str() + " " +
+               (equal_nocase(line.name, "MTLSRevoke") ? of_revocation(line) : of_suspension(line));
+    }
+
+private:
+    std::string of_revocation(const Directive& line) const {
+        auto revocation = Revocation::parse(line);
+        if (!revocation) return "cannot be used";
+        Arena arena;
+        RevocationSetBuilder builder;
+        builder.add(std::move(revocation.value()));
+        const RevocationSet set = builder.finish(arena);
+        std::vector<const SeenPartner*> hit;
+        for (const SeenPartner& partner : seen_) {
+            if (partner.certificate && set.find(partner.certificate->facts, partner.above) != nullptr)
+                hit.push_back(&partner);
+        }
+        if (!hit.empty()) return refuses(hit);
+        const auto unkept = std::count_if(seen_.begin(), seen_.end(), [](const auto& p) { return !p.certificate; });
+        return "fits nobody seen so far" +
+               (unkept == 0 ? ""
+                            : " (" + std::to_string(unkept) + " partner(s) with larger certificates were not asked)");
+    }
+
+    std::string of_suspension(const Directive& line) const {
+        const auto names = read_suspension(line);
+        std::vector<const SeenPartner*> hit;
+        std::string unseen;
+        for (const std::string& name : names.value()) {
+            const auto seen = std::find_if(seen_.begin(), seen_.end(), [&](const auto& p) { return p.name == name; });
+            if (seen != seen_.end()) {
+                hit.push_back(&*seen);
+            } else if (policy_.find(name) != nullptr) {
+                unseen += (unseen.empty() ? "refuses " : ", ") + name;
+            }
+        }
+        if (!hit.empty()) return refuses(hit);
+        return unseen + (unseen.empty() ? "" : ", ") + "fits nobody seen so far";
+    }
+
+    std::string refuses(const std::vector<const SeenPartner*>& hit) const {
+        std::string out = "refuses ";
+        for (std::size_t i = 0; i < std::min(hit.size(), kMostPartners); ++i) {
+            out += (i == 0 ? "" : ", ") + hit[i]->name + ", last seen " + local_time(hit[i]->seen, now_);
+        }
+        if (hit.size() > kMostPartners) out += ", and " + std::to_string(hit.size() - kMostPartners) + " more";
+        return out;
+    }
+
+    const Policy& policy_;
+    const std::vector<SeenPartner> seen_;
+    const std::int64_t now_;
+};
+
+}  // namespace
+
+std::string describe_refusals(const std::vector<Directive>& lines, const Policy& policy, const Sightings& sightings,
+                              std::int64_t now) {
+    const Describer describer(policy, sightings, now);
+    std::string out;
+    for (std::size_t i = 0; i < std::min(lines.size(), kMostLines); ++i) {
+        out += (i == 0 ? "" : "; ") + describer.describe(lines[i]);
+    }
+    if (lines.size() > kMostLines) out += "; and " + std::to_string(lines.size() - kMostLines) + " more line(s)";
+    return out;
+}
+
+}  // namespace mtls
