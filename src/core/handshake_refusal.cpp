@@ -22,7 +22,8 @@ const std::array<HandshakeRefusalText, 9> kHandshakeRefusals = {{
     {HandshakeRefusal::kCrlUnavailable, "crl-unavailable",
      "SSLCARevocationCheck asks for a CRL, and the issuer's is missing, expired or cannot be used; fetch the current "
      "one "
-     "into SSLCARevocationFile and restart"},
+     "into SSLCARevocationFile and restart, or leave partners without one to MTLSCRLFile: SSLCARevocationCheck with "
+     "no_crl_for_cert_ok"},
     {HandshakeRefusal::kWrongPurpose, "wrong-purpose",
      "a certificate of the chain was not issued for this: a client needs clientAuth among its extendedKeyUsage, a CA "
      "basicConstraints and keyCertSign; the partner needs another certificate"},

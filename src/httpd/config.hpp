@@ -107,6 +107,7 @@ struct State {
     const ap_filter_rec_t* cache_save_subrequest = nullptr;
     std::vector<const GateSection*> sections;
     std::vector<Diagnostic> gate_warnings;
+    std::vector<Diagnostic> start_findings;  // of check_config, until there is an error log
     std::string server_root;
 };
 

@@ -187,6 +187,16 @@ void check_client_ca(const server_rec* s, const Policy& policy, Findings& findin
                  "CAs of all partners, who can issue any name; use Require mtls-partner instead");
     };
     for_each_directive(s, look);
+    const auto check = server_setting_words(s, "SSLCARevocationCheck");
+    const bool asks_crls = !check.empty() && !equal_nocase(check.front(), "none");
+    if (asks_crls && !equal_nocase(check.back(), "no_crl_for_cert_ok")) {
+        warn(findings, {},
+             "the virtual host '" + std::string(s->server_hostname != nullptr ? s->server_hostname : "-") +
+                 "' has SSLCARevocationCheck " + check.front() +
+                 " beside MTLSClientCA: mod_ssl then wants a CRL in SSLCARevocationFile for every client, and refuses "
+                 "in the handshake partners whose CRL is in MTLSCRLFile alone: write SSLCARevocationCheck " +
+                 check.front() + " no_crl_for_cert_ok");
+    }
     if (mode == ClientCaMode::kOn && !policy.cas().announced_names(kMostAnnouncedBytes, apr_time_sec(apr_time_now()))) {
         warn(findings, {},
              "MTLSClientCA On: the names of all trust anchors are more than 16 kB, so none are announced, and clients "
@@ -344,6 +354,11 @@ int check_configuration(server_rec* main_server) {
     const auto is_error = [](const Diagnostic& d) { return d.severity == Diagnostic::Severity::kError; };
     const bool failed = !s.policy || std::any_of(findings.begin(), findings.end(), is_error);
     if (!failed && is_rehearsal()) return OK;
+    // Once httpd is in the background, standard error leads nowhere, and the error log is not open yet.
+    if (!failed && ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_NORMAL) {
+        s.start_findings = std::move(findings);
+        return OK;
+    }
     report(findings, main_server);
     return failed ? HTTP_INTERNAL_SERVER_ERROR : OK;
 }
@@ -395,7 +410,7 @@ namespace {
 int check_after_start(server_rec* main_server) {
     if (!state().policy) return HTTP_INTERNAL_SERVER_ERROR;
     if (is_rehearsal()) return OK;
-    Findings findings;
+    Findings findings = std::exchange(state().start_findings, {});
     const bool main_has_gates = std::any_of(state().sections.begin(), state().sections.end(),
                                             [](const GateSection* g) { return is_main_server(g->server); });
     for (server_rec* s = main_server; s != nullptr; s = s->next) {

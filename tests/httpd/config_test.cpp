@@ -81,6 +81,62 @@ CLAIM(a_senseless_policy_stops_the_start_and_says_where) {
     CHECK_CONTAINS(out.text, "httpd.conf:");
 }
 
+namespace {
+
+// httpd as a daemon: nobody reads its standard error.
+class Daemon {
+public:
+    Draft draft;
+    explicit Daemon(const std::string& lines) {
+        draft.httpd.configure(lines);
+        CHECK_EQUAL(draft.httpd.run({"-k", "start"}).status, 0);
+        CHECK(draft.httpd.wait_for_log("mtls_authz: generation "));
+    }
+    ~Daemon() { draft.httpd.run({"-k", "stop"}); }
+    int times(const std::string& part) const {
+        const std::string log = draft.httpd.error_log();
+        int out = 0;
+        for (std::size_t at = log.find(part); at != std::string::npos; at = log.find(part, at + 1)) ++out;
+        return out;
+    }
+};
+
+}  // namespace
+
+CLAIM(what_a_start_finds_is_in_the_error_log_once) {
+    Draft files;
+    files.httpd.write("page.crl", "<html>not found</html>\n");
+    files.httpd.write("list.conf", "MTLSRevoke DSN:x\n");
+    const Daemon odd("MTLSCRLFile " + files.httpd.path("*.crl") + "\nMTLSRevocationFile " +
+                     files.httpd.path("list.conf") + "\n" + partner("MTLSIdentity subject:C=US,CN=x") +
+                     location("/x", "MTLSAllow partner p\nMTLSAuthz LogOnly"));
+    for (const char* part :
+         {"page.crl: warning: ", "list.conf:1: warning: ", "subject:CN=x,C=US", "MTLSAuthz LogOnly: "}) {
+        test::check_equal(odd.times(part), 1, part, __FILE__, __LINE__);
+    }
+    const Daemon clean(partner("") + location("/x", "MTLSAllow partner p"));
+    CHECK_EQUAL(clean.times("warning: "), 0);
+}
+
+CLAIM(a_crl_check_of_the_handshake_beside_live_anchors_is_warned_of) {
+    Draft d;
+    const std::pair<const char*, bool> rows[] = {
+        {"MTLSClientCA On\nSSLCARevocationCheck leaf", true},
+        {"MTLSClientCA Quiet\nSSLCARevocationCheck chain", true},
+        {"MTLSClientCA On\nSSLCARevocationCheck chain no_crl_for_cert_ok", false},
+        {"MTLSClientCA On\nSSLCARevocationCheck none", false},
+        {"MTLSClientCA On", false},
+        {"SSLCARevocationCheck leaf", false},
+    };
+    for (const auto& [lines, is_warned] : rows) {
+        d.httpd.set_vhost_lines(std::string(lines) + "\n");
+        const auto out = d.check(partner("") + location("/x", "MTLSAllow partner p"));
+        CHECK_EQUAL(out.status, 0);
+        test::check_equal(out.text.find("no_crl_for_cert_ok") != std::string::npos, is_warned, lines, __FILE__,
+                          __LINE__);
+    }
+}
+
 CLAIM(a_senseless_gate_stops_the_start_and_says_where) {
     Draft d;
     d.refuses(location("/x", "MTLSAllow"), "expected any-partner, by-grant, none, partner NAME... or group NAME...");
