@@ -29,7 +29,9 @@ std::string header_key(std::string_view name);
 // A name that may be chosen for a header of one's own: a token (RFC 9110 5.6.2) that HTTP gives no meaning to.
 Result<std::string> parse_header_name(std::string_view name);
 
-// A Connection field's value without the options whose keys are among `keys`.
+// A Connection field's value without the options whose keys are among `keys`, written anew as a list of tokens (RFC
+// 9110 7.6.1), so that every proxy reads it alike: mod_proxy splits also at `;` and blanks, and knows quotes. What is
+// no token is left out.
 std::string without_options(std::string_view connection, const std::vector<std::string>& keys);
 
 }  // namespace mtls

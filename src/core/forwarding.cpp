@@ -91,11 +91,14 @@ Result<std::string> parse_header_name(std::string_view name) {
 }
 
 std::string without_options(std::string_view connection, const std::vector<std::string>& keys) {
+    constexpr std::string_view kSeparators = ",; \t\r\n\v\f";
     std::string out;
-    for (const std::string_view option : split(connection, ',')) {
-        const std::string_view text = trim(option);
-        const bool is_hidden = std::find(keys.begin(), keys.end(), header_key(text)) != keys.end();
-        if (!text.empty() && !is_hidden) out += (out.empty() ? "" : ", ") + std::string(text);
+    while (!connection.empty()) {
+        const std::size_t end = std::min(connection.find_first_of(kSeparators), connection.size());
+        const std::string_view option = connection.substr(0, end);
+        connection.remove_prefix(std::min(end + 1, connection.size()));
+        const bool is_hidden = std::find(keys.begin(), keys.end(), header_key(option)) != keys.end();
+        if (is_token(option) && !is_hidden) out += (out.empty() ? "" : ", ") + std::string(option);
     }
     return out;
 }

@@ -176,4 +176,5 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     fuzz::FUZZ_TARGET({reinterpret_cast<const char*>(data), size});
     return 0;
 }
+    require(rest.find_first_of(";\"\t") == std::string::npos);
 #endif
