@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "config_tree.hpp"
 #include "misdirected.hpp"
 #include "mtls_authz/text.hpp"
 #include "request.hpp"
@@ -31,13 +32,48 @@ Directive directive_of(const ap_directive_t* node) {
     return out;
 }
 
-// Up to the first character that stands for something else in a regular expression.
+// Where the character class that begins at `open` ends: a `]` that comes first is one of its characters, and so may be
+// those of `[:alpha:]`.
+std::size_t end_of_class(std::string_view regex, std::size_t open) {
+    std::size_t i = open + 1;
+    if (i < regex.size() && regex[i] == '^') ++i;
+    if (i < regex.size() && regex[i] == ']') ++i;
+    for (; i < regex.size() && regex[i] != ']'; ++i) {
+        if (regex[i] == '\\') ++i;
+        const std::size_t end = regex.substr(i).starts_with("[:") ? regex.find(":]", i) : std::string_view::npos;
+        if (end != std::string_view::npos) i = end + 1;
+    }
+    return i;
+}
+
+// Whether the expression has alternatives outside of every group; where that is not certain, yes.
+bool has_alternatives(std::string_view regex) {
+    for (const std::string_view unclear : {"(?#", "\\Q", "#"}) {
+        if (regex.find(unclear) != std::string_view::npos) return regex.find('|') != std::string_view::npos;
+    }
+    int depth = 0;
+    for (std::size_t i = 0; i < regex.size(); ++i) {
+        const char c = regex[i];
+        if (c == '\\') {
+            ++i;
+        } else if (c == '[') {
+            i = end_of_class(regex, i);
+        } else if (c == '|' && depth == 0) {
+            return true;
+        }
+        depth += c == '(' ? 1 : c == ')' ? -1 : 0;
+    }
+    return false;
+}
+
+// Up to the first character that has a meaning of its own in a regular expression.
 std::string regex_literal_prefix(std::string_view regex) {
-    if (!regex.starts_with('^')) return {};
+    const auto sets_options = [](const ap_directive_t& d) { return equal_nocase(d.directive, "RegexDefaultOptions"); };
+    // Such as ICASE.
+    if (!regex.starts_with('^') || has_alternatives(regex) || is_any_directive(sets_options)) return {};
     regex.remove_prefix(1);
     std::size_t n = std::min(regex.find_first_of("\\.[]()*+?{}|$^"), regex.size());
-    // A quantifier makes the character before it optional; an alternative makes everything so.
-    if (regex.find('|') != std::string_view::npos) return {};
+    // A quantifier makes the character before it optional.
     if (n < regex.size() && n > 0 && std::string_view("*?{").find(regex[n]) != std::string_view::npos) --n;
     return std::string(regex.substr(0, n));
 }

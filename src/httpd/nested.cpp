@@ -6,14 +6,41 @@ namespace mtls::httpd {
 
 namespace {
 
+// Not where mod_dir looks for an index in the destination: a request of a request of the client's.
 bool is_dav_destination(const request_rec* r) {
-    return r->main != nullptr && (r->main->method_number == M_COPY || r->main->method_number == M_MOVE);
+    const request_rec* const main = r->main;
+    return main != nullptr && main->main == nullptr && (main->method_number == M_COPY || main->method_number == M_MOVE);
+}
+
+bool is_served_by_dav(const request_rec* r) {
+    return r->handler != nullptr && std::string_view(r->handler) == "dav-handler";
+}
+
+// Below a file there is nothing, unless it is a script that serves what it likes; that is known in fixups.
+bool is_file(const request_rec* r) {
+    const bool has_more = r->path_info != nullptr && *r->path_info != '\0';
+    return r->finfo.filetype == APR_REG && !has_more && (r->handler == nullptr || is_served_by_dav(r));
 }
 
 bool is_recursive(const request_rec* r) {
-    if (!acts_on_all_below(r->method_number)) return false;
+    if (!acts_on_all_below(r->method_number) || is_file(r)) return false;
     const char* const depth = apr_table_get(r->headers_in, "Depth");
     return depth == nullptr || std::string_view(depth) != "0";
+}
+
+// RFC 4918 9.8.4: a collection at the destination is deleted first, unless `Overwrite: F`. What is no file may be one
+// in a repository of its own, so it counts as one where the source is not in the file system either.
+bool overwrites_collection(const request_rec* destination) {
+    const char* const overwrite = apr_table_get(destination->main->headers_in, "Overwrite");
+    if (overwrite != nullptr && std::string_view(overwrite) == "F") return false;
+    const bool is_unknown =
+        destination->finfo.filetype == APR_NOFILE && destination->main->finfo.filetype == APR_NOFILE;
+    return destination->finfo.filetype == APR_DIR || is_unknown;
+}
+
+// Whether the method reaches what is below this place.
+bool reaches(const request_rec* r) {
+    return is_dav_destination(r) ? is_recursive(r->main) || overwrites_collection(r) : is_recursive(r);
 }
 
 bool covers_something_below(const GateSection& section, const request_rec* r) {
@@ -40,15 +67,10 @@ bool is_other_gate(const GateSection& section, const DirConfig& here) {
 
 }  // namespace
 
-bool reaches_below(const request_rec* r) {
-    const request_rec* const asked = is_dav_destination(r) ? r->main : r;
-    // Below a file there is nothing.
-    return is_recursive(asked) && asked->finfo.filetype != APR_REG && asked->handler != nullptr &&
-           std::string_view(asked->handler) == "dav-handler";
-}
+bool reaches_below(const request_rec* r) { return reaches(r) && is_served_by_dav(is_dav_destination(r) ? r->main : r); }
 
 const GateSection* nested_gate(const request_rec* r) {
-    if (!is_recursive(r) && !is_dav_destination(r)) return nullptr;
+    if (!reaches(r)) return nullptr;
     const DirConfig& here = dir_config(r);
     for (const GateSection* section : state().sections) {
         const bool applies = section->server == r->server || !section->server->is_virtual;

@@ -15,7 +15,7 @@ constexpr bool acts_on_all_below(int method_number) {
     return (all >> method_number & 1) != 0;
 }
 
-// A gate that stands below what this request would touch, or nullptr.
+// A gate below what this request would touch, or nullptr. Certain in fixups: before, a script is taken for a file.
 const GateSection* nested_gate(const request_rec* r);
 
 // Whether mod_dav serves this request, or the one whose destination it is, by a method that acts on all below. Known in

@@ -314,6 +314,7 @@ int assert_decision(request_rec* r) {
         request.decided_for = nullptr;
         request.provider_asked = request.provider_asked && !config.requires_grant;
     }
+    if (gate && request.reason == Reason::kGranted && nested_gate(r) != nullptr) request.decided_for = nullptr;
     if (gate && !decide_once(r, request, config)) {
         tell_application(r, request, true);
         return status_of(request.reason);

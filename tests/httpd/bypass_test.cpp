@@ -106,6 +106,46 @@ CLAIM(dav_destinations_and_recursion_respect_gates) {
     CHECK_EQUAL(site.get(&w.acme, "/dav/open/inner/", "", "DELETE").status, 204);
 }
 
+CLAIM(a_method_that_cannot_reach_the_other_gate_is_not_refused_for_it) {
+    const World& w = world();
+    Site site;
+    for (const char* file : {"dav/a.txt", "dav/b.txt", "dav/c.txt", "dav/full/inner/f.txt", "dav/plain/f.txt"}) {
+        site.httpd.write(std::string("htdocs/") + file, "text");
+    }
+    site.httpd.write("htdocs/cgi/all.sh", "#!/bin/sh\necho\necho all\n");
+    CHECK_EQUAL(std::system(("chmod -R a+rwX " + site.httpd.path("htdocs/dav") + " && chmod a+x " +
+                             site.httpd.path("htdocs/cgi/all.sh"))
+                                .c_str()),
+                0);
+    site.load("dav").load("dav_fs").load("cgi").start(
+        "DavLockDB htdocs/dav/.locks\n<Directory \"" + site.httpd.path("htdocs/dav") +
+        "\">\nDav On\n</Directory>\n<Directory \"" + site.httpd.path("htdocs/cgi") +
+        "\">\nOptions +ExecCGI\nSetHandler cgi-script\n</Directory>\n" + location("/dav", "MTLSAllow any-partner") +
+        location("/dav/full/inner", "MTLSAllow none") + location("/cgi/all.sh/inner", "MTLSAllow none") +
+        "<LocationMatch \"^/e/(?<PARTNER>[^/(]+)/(a|b)\">\nMTLSAllow partner %{env:MATCH_PARTNER}\n</LocationMatch>\n"
+        "<LocationMatch \"^/f/[](]|/deep/\">\nMTLSAllow none\n</LocationMatch>\n");
+    const std::string to = "Destination: https://localhost:" + std::to_string(site.httpd.port()) + "/dav/";
+    const auto ask = [&](const char* method, const char* path, const std::string& headers = "") {
+        return site.get(&w.globex, path, headers, method).status;
+    };
+    CHECK_EQUAL(ask("COPY", "/dav/a.txt", to + "a2.txt\r\nDepth: 0\r\n"), 201);
+    CHECK_EQUAL(ask("COPY", "/dav/plain/", to + "plain2\r\nDepth: 0\r\n"), 201);
+    CHECK_EQUAL(ask("MOVE", "/dav/b.txt", to + "b2.txt\r\n"), 201);
+    CHECK_EQUAL(ask("DELETE", "/dav/c.txt"), 204);
+    CHECK_EQUAL(ask("PROPFIND", "/dav/a.txt"), 207);
+    // A pattern that could fit below.
+    CHECK_EQUAL(ask("DELETE", "/dav/plain/"), 403);
+    // What is at the destination is deleted first.
+    CHECK_EQUAL(ask("COPY", "/dav/a.txt", to + "full/\r\nDepth: 0\r\n") / 100, 4);
+    CHECK_EQUAL(ask("MOVE", "/dav/a.txt", to + "full/\r\n") / 100, 4);
+    CHECK_EQUAL(site.get(&w.globex, "/dav/full/inner/f.txt").status, 403);
+    CHECK(file_text(site.httpd.path("htdocs/dav/full/inner/f.txt")) == "text");
+    CHECK_EQUAL(ask("COPY", "/dav/a.txt", to + "full/\r\nOverwrite: F\r\n"), 412);
+    // A script serves what it likes below itself.
+    CHECK_EQUAL(site.get(&w.globex, "/cgi/all.sh").status, 200);
+    CHECK_EQUAL(ask("DELETE", "/cgi/all.sh"), 403);
+}
+
 CLAIM(nothing_that_a_gate_decided_is_stored_in_a_cache) {
     const World& w = world();
     Site site;
