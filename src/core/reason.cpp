@@ -5,8 +5,8 @@ namespace mtls {
 const std::array<ReasonText, kReasonCount> kReasons = {{
     {Reason::kGranted, "granted", "the certificate belongs to a partner that this gate lets in"},
     {Reason::kBadPath, "bad-path",
-     "a segment of the path is one that backends read as '..' or holds a control byte; no honest client sends it: "
-     "look at who does"},
+     "backends read a segment of the path as '..', or the whole path as one behind another gate, or it holds a control "
+     "byte; detail= has the reading; no honest client sends it: look at who does"},
     {Reason::kNestedGate, "nested-gate",
      "a recursive DAV method would reach below another gate; use Depth: 0, or address the gated place itself"},
     {Reason::kNoTls, "no-tls",

@@ -8,7 +8,7 @@
 #include <cstring>
 #include <memory_resource>
 #include <span>
-#include <vector>
+#include <utility>
 
 #include "mtls_authz/text.hpp"
 
@@ -44,11 +44,13 @@ bool has_dot_segment(std::string_view path) {
 // Sixteen bytes at once: gcc and clang make one instruction of each operation where the processor has such.
 using Bytes = std::uint8_t __attribute__((vector_size(16)));
 
-// Not zero where a byte is a control character, one of `;`, `\`, `%`, or a dot behind a slash; `before`: what stands
-// before each.
+static_assert(('.' | 1) == '/');
+
+// Not zero where a byte is a control character, one of `;`, `\`, `%`, or a dot or slash behind a slash. `before`: the
+// byte before each.
 Bytes odd_bytes(const Bytes& bytes, const Bytes& before) {
     return static_cast<Bytes>((bytes < 0x20) | (bytes == 0x7f) | (bytes == ';') | (bytes == '\\') | (bytes == '%') |
-                              ((bytes == '.') & (before == '/')));
+                              (((bytes | 1) == '/') & (before == '/')));
 }
 
 bool any(const Bytes& bytes) {
@@ -74,7 +76,7 @@ Bytes load(const char* at) {
 
 // Of paths that hold less than a half of what is looked at at once.
 [[gnu::noinline]] bool is_plain_short(const char* path, std::size_t size) noexcept {
-    std::array<char, sizeof(Bytes) + 1> room{'/'};
+    std::array<char, sizeof(Bytes) + 1> room{'x'};
     std::fill(std::copy_n(path, size, room.begin() + 1), room.end(), 'x');
     return !any(odd_bytes(load(room.data() + 1), load(room.data())));
 }
@@ -110,7 +112,97 @@ bool has_control_byte(std::string_view path) {
     return PathFault::kNone;
 }
 
+// Calls `visit` for each segment between slashes.
+template <class Visit>
+void for_each_segment(std::string_view path, Visit visit) {
+    while (true) {
+        const std::size_t end = path.find('/');
+        visit(path.substr(0, end));
+        if (end == std::string_view::npos) return;
+        path.remove_prefix(end + 1);
+    }
+}
+
+std::string joined(const std::vector<std::string_view>& segments) {
+    std::string out;
+    for (std::size_t i = 0; i < segments.size(); ++i) {
+        if (i > 0) out += '/';
+        out += segments[i];
+    }
+    return out;
+}
+
+std::string cut_at_semicolons(std::string_view path) {
+    std::vector<std::string_view> out;
+    for_each_segment(path, [&out](std::string_view segment) { out.push_back(segment.substr(0, segment.find(';'))); });
+    return joined(out);
+}
+
+std::string slashes_for_backslashes(std::string_view path) {
+    std::string out(path);
+    std::replace(out.begin(), out.end(), '\\', '/');
+    return out;
+}
+
+std::string merge_slashes(std::string_view path) {
+    std::string out;
+    for (const char c : path) {
+        if (c != '/' || !out.ends_with('/')) out += c;
+    }
+    return out;
+}
+
+// RFC 3986 5.2.4: an empty segment is one that `..` removes.
+std::string remove_dot_segments(std::string_view path) {
+    std::vector<std::string_view> out;
+    bool ends_in_dots = false;
+    for_each_segment(path, [&](std::string_view segment) {
+        ends_in_dots = segment == "." || segment == "..";
+        if (!ends_in_dots) out.push_back(segment);
+        // The first is before the leading slash.
+        if (segment == ".." && out.size() > 1) out.pop_back();
+    });
+    if (ends_in_dots) out.emplace_back();
+    return joined(out);
+}
+
+std::string decode_once(std::string_view path) {
+    std::string out(path);
+    out.resize(percent_decode(out).size());
+    return out;
+}
+
+void add_new(std::vector<std::string>& readings, std::string path) {
+    if (std::find(readings.begin(), readings.end(), path) == readings.end()) readings.push_back(std::move(path));
+}
+
+// Adds all that comes of these by any steps but decoding; false where that is too much.
+bool read_further(std::vector<std::string>& readings) {
+    for (std::size_t i = 0; i < readings.size(); ++i) {
+        for (const auto step : {cut_at_semicolons, slashes_for_backslashes, merge_slashes, remove_dot_segments}) {
+            add_new(readings, step(readings[i]));
+        }
+        if (readings.size() > kMostReadings) return false;
+    }
+    return true;
+}
+
 }  // namespace
+
+std::optional<std::vector<std::string>> readings_of(std::string_view path, PathForm form) {
+    std::vector<std::string> all, level{std::string(path)};
+    for (int decoded = 0;; ++decoded) {
+        if (!read_further(level)) return std::nullopt;
+        if (decoded > 0 || form == PathForm::kDecoded) {
+            for (const std::string& reading : level) add_new(all, reading);
+        }
+        if (all.size() > kMostReadings) return std::nullopt;
+        if (decoded == 2) return all;
+        std::vector<std::string> next;
+        for (const std::string& reading : level) add_new(next, decode_once(reading));
+        level = std::move(next);
+    }
+}
 
 bool is_plain_path(std::string_view path) noexcept {
     const char* const p = path.data();

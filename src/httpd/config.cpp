@@ -7,6 +7,7 @@
 #include "config_tree.hpp"
 #include "misdirected.hpp"
 #include "mtls_authz/text.hpp"
+#include "overriding.hpp"
 #include "request.hpp"
 
 namespace mtls::httpd {
@@ -86,6 +87,29 @@ bool starts_nocase(std::string_view text, std::string_view start) {
     return equal_nocase(text.substr(0, start.size()), start);
 }
 
+// The section that the directive of `cmd` is in, `<RequireAll>` and the like left out; null at server level.
+const ap_directive_t* enclosing_section(const cmd_parms* cmd) {
+    const ap_directive_t* parent = cmd->directive->parent;
+    while (parent != nullptr && starts_nocase(parent->directive, "<Require")) parent = parent->parent;
+    return parent;
+}
+
+constexpr std::string_view kAuthorization[] = {"Require", "<Require", "<Limit", "Auth",
+                                               "Satisfy", "Allow",    "Deny",   "Order"};
+
+std::string authorization_text(const ap_directive_t* node) {
+    std::string out;
+    for (; node != nullptr; node = node->next) {
+        const std::string_view name = node->directive;
+        const bool decides = std::any_of(std::begin(kAuthorization), std::end(kAuthorization),
+                                         [name](std::string_view start) { return starts_nocase(name, start); });
+        if (!decides) continue;
+        out += lower(name) + ' ' + (node->args != nullptr ? node->args : "") + '\n';
+        if (node->first_child != nullptr) out += authorization_text(node->first_child) + ">\n";
+    }
+    return out;
+}
+
 GateSection* section_of(cmd_parms* cmd, DirConfig& config) {
     if (config.section != nullptr) return config.section;
     GateSection& section = *pool_new<GateSection>(cmd->pool);
@@ -93,8 +117,7 @@ GateSection* section_of(cmd_parms* cmd, DirConfig& config) {
     section.server = cmd->server;
     section.config = &config;
     section.path = cmd->path != nullptr ? cmd->path : "";
-    const ap_directive_t* parent = cmd->directive->parent;
-    while (parent != nullptr && starts_nocase(parent->directive, "<Require")) parent = parent->parent;
+    const ap_directive_t* const parent = enclosing_section(cmd);
     std::string_view kind = parent != nullptr ? parent->directive : "";
     const std::string_view args = parent != nullptr && parent->args != nullptr ? parent->args : "";
     const bool tilde = trim(args).starts_with('~');
@@ -114,6 +137,7 @@ GateSection* section_of(cmd_parms* cmd, DirConfig& config) {
     section.literal_prefix =
         section.is_regex ? regex_literal_prefix(section.path) : wildcard_literal_prefix(section.path);
     config.section = &section;
+    hook_path_overrides();
     state().sections.push_back(&section);
     server_config(cmd->server).sections.push_back(&section);
     return &section;
@@ -377,7 +401,9 @@ void note_provider(cmd_parms* cmd, bool asks_for_grants) {
     DirConfig& config = written(cmd);
     config.has_provider = true;
     config.requires_grant = config.requires_grant || asks_for_grants;
-    section_of(cmd, config);
+    GateSection& section = *section_of(cmd, config);
+    const ap_directive_t* const node = enclosing_section(cmd);
+    if (node != nullptr && section.authorization.empty()) section.authorization = authorization_text(node->first_child);
 }
 
 }  // namespace mtls::httpd

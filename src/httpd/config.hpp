@@ -68,6 +68,7 @@ struct GateSection {
     bool is_regex = false;       // <...Match> and <... ~>
     std::string path;            // as written; a regular expression for the *Match kinds
     std::string literal_prefix;  // what every path that it covers begins with
+    std::string authorization;   // its Require lines and what else decides on users, as one text, with `has_provider`
     Where where;
     const server_rec* server = nullptr;
     const DirConfig* config =
@@ -79,6 +80,7 @@ struct ServerConfig {
     ServerCas cas;                             // what mod_ssl was given for this virtual host at start
     OwnStore own;                              // the same, for OpenSSL, where other virtual hosts trust live anchors
     bool has_tls = false;                      // mod_ssl serves it
+    bool has_gates = false;                    // own or the main server's: gates, Require mtls-*, AuthType MTLS
     std::vector<const GateSection*> sections;  // gates written in this server
     std::optional<ClientCaMode> client_ca;     // whether the handshake trusts the live anchors too
     AuditLog* audit = nullptr;                 // own, or the main server's
@@ -97,6 +99,8 @@ struct State {
     bool measures_time = false;               // somebody will read how long decisions took
     int refresh_seconds = 1;                  // MTLSPolicyRefresh
     std::vector<std::string> forwarded_keys;  // by header_key(): what MTLSForward sets, and nobody else may
+    bool watches_headers = false;             // headers that override the path are taken from requests
+    bool watches_trailers = false;            // a filter takes from them what headers may not say
     bool takes_captures = false;              // some rule names what a section's regular expression captured
     std::vector<SectionPattern> patterns;     // that such rules name; NameReference counts them from 1
     bool compares = false;                    // some gate is LogOnly

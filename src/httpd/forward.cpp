@@ -1,9 +1,11 @@
 #include "forward.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "mtls_authz/forwarding.hpp"
 #include "mtls_authz/text.hpp"
+#include "overriding.hpp"
 #include "request.hpp"
 
 namespace mtls::httpd {
@@ -100,6 +102,7 @@ void remove_connection_options(request_rec* r) {
 }
 
 void clean(request_rec* r) {
+    if (state().forwarded_keys.empty()) return;
     remove_fields(r->headers_in);
     if (r->trailers_in != nullptr) remove_fields(r->trailers_in);
     remove_connection_options(r);
@@ -111,6 +114,7 @@ apr_status_t clean_trailers(ap_filter_t* f, apr_bucket_brigade* out, ap_input_mo
     const apr_status_t status = ap_get_brigade(f->next, out, mode, block, bytes);
     if (status != APR_SUCCESS || APR_BRIGADE_EMPTY(out) || !APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(out))) return status;
     forward(f->r, static_cast<const apr_table_t*>(f->ctx));
+    remove_overrides_in_trailers(f->r);
     ap_remove_input_filter(f);
     return status;
 }
@@ -125,8 +129,9 @@ extern "C" int on_post_read_request(request_rec* r) {
 extern "C" void on_insert_trailer_filter(request_rec* r) {
     if (r->main != nullptr) return;
     guarded(r, [&] {
-        const Handover* const handover = request_state(r).handover;
-        ap_add_input_filter(kTrailerFilter, handover != nullptr ? handover->fields : nullptr, r, r->connection);
+        const RequestState* const known = known_state(r);
+        const bool forwards = known != nullptr && known->handover != nullptr;
+        ap_add_input_filter(kTrailerFilter, forwards ? known->handover->fields : nullptr, r, r->connection);
         return OK;
     });
 }
@@ -139,7 +144,7 @@ extern "C" apr_status_t on_trailer_filter(ap_filter_t* f, apr_bucket_brigade* ou
 // Only where a directive asks for it: httpd sorts its hooks once more after it has read them.
 void hook_into_requests() {
     ap_hook_post_read_request(on_post_read_request, nullptr, nullptr, APR_HOOK_REALLY_FIRST);
-    ap_hook_insert_filter(on_insert_trailer_filter, nullptr, nullptr, APR_HOOK_LAST);
+    hook_trailers();
 }
 
 }  // namespace
@@ -163,13 +168,17 @@ apr_table_t* forwarded_fields(request_rec* r, const Decision& decision) {
 }
 
 void forward(request_rec* r, const apr_table_t* fields) {
-    if (state().forwarded_keys.empty()) return;
     clean(r);
     if (fields != nullptr) apr_table_overlap(r->headers_in, fields, APR_OVERLAP_TABLES_SET);
 }
 
 const char* on_forward(cmd_parms* cmd, void*, const char* args) noexcept {
     return guarded_directive(cmd, [&] { return read_forward(cmd, written(cmd), args); });
+}
+
+void hook_trailers() {
+    if (std::exchange(state().watches_trailers, true)) return;
+    ap_hook_insert_filter(on_insert_trailer_filter, nullptr, nullptr, APR_HOOK_LAST);
 }
 
 void register_forward_hooks() {

@@ -24,6 +24,9 @@ apr_table_t* forwarded_fields(request_rec* r, const Decision& decision);
 // Takes whatever claims to be such a field from the request, and puts `fields` (null for none) in their place.
 void forward(request_rec* r, const apr_table_t* fields);
 
+// Looks at trailers once they are there, for what headers may not say. Where some directive asks for it.
+void hook_trailers();
+
 // Hooks: post_read_request, insert_filter.
 void register_forward_hooks();
 

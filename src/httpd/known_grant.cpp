@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "nested.hpp"
+#include "overriding.hpp"
 #include "request.hpp"
 
 namespace mtls::httpd {

@@ -6,6 +6,8 @@
 #include "branches.hpp"
 #include "caching.hpp"
 #include "mtls_authz/text.hpp"
+#include "overriding.hpp"
+#include "readings.hpp"
 #include "request.hpp"
 
 namespace mtls::httpd {
@@ -103,7 +105,11 @@ bool holds(const Requirement& requirement, const Decision& d) {
 
 Decision find_requirement(request_rec* r, const Requirement& requirement) {
     Decision d = identify_request(r);
-    if (check_path(r) != Reason::kGranted) d.reason = Reason::kBadPath;
+    const PathReadings path = read_path(r);
+    if (path.is_bad) {
+        d.reason = Reason::kBadPath;
+        d.detail = path.detail;
+    }
     if (d.granted() && !holds(requirement, d)) d.reason = Reason::kNotAllowed;
     if (requirement.kind != Requirement::Kind::kGrant) return d;
     remove_method_overrides(r);
@@ -114,6 +120,12 @@ Decision find_requirement(request_rec* r, const Requirement& requirement) {
     d.grant = answer.grant;
     if (answer.kind == GrantAnswer::Kind::kOtherMethod) d.reason = Reason::kMethodNotGranted;
     if (answer.kind == GrantAnswer::Kind::kNo) d.reason = Reason::kNotAllowed;
+    for (const std::string& reading : path.others) {
+        const auto again = find_grant(d.who->grants, d.who->partner->name, line.method, reading, line.reaches_below);
+        if (!d.granted() || again.kind == GrantAnswer::Kind::kGranted) continue;
+        d.reason = Reason::kBadPath;
+        d.detail = not_granted_as(reading);
+    }
     return d;
 }
 

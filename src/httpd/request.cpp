@@ -1,17 +1,17 @@
 #include "request.hpp"
 
 #include <algorithm>
-#include <array>
 #include <ctime>
 
 #include "accounting.hpp"
 #include "caching.hpp"
 #include "config_tree.hpp"
 #include "known_grant.hpp"
-#include "mtls_authz/request_path.hpp"
 #include "mtls_authz/text.hpp"
 #include "nested.hpp"
+#include "overriding.hpp"
 #include "providers.hpp"
+#include "readings.hpp"
 #include "status.hpp"
 
 namespace mtls::httpd {
@@ -58,37 +58,12 @@ const char* effective_method(const request_rec* r) {
     return destination ? main->method : r->method;
 }
 
-Reason check_path(const request_rec* r) {
-    const bool fault = r->uri != nullptr && find_path_fault(r->uri) != PathFault::kNone;
-    return fault ? Reason::kBadPath : Reason::kGranted;
-}
-
 RequestLine request_line(request_rec* r) {
     return {effective_method(r), r->uri != nullptr ? r->uri : "", request_state(r).reaches_below};
 }
 
-namespace {
-
-// All begin with an X.
-constexpr std::array<const char*, 5> kMethodOverrides = {"X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override",
-                                                         "X-Original-URL", "X-Rewrite-URL"};
-
-}  // namespace
-
-bool has_method_override(const request_rec* r) noexcept {
-    const apr_array_header_t* const fields = apr_table_elts(r->headers_in);
-    const std::span all(reinterpret_cast<const apr_table_entry_t*>(fields->elts),
-                        static_cast<std::size_t>(fields->nelts));
-    return std::any_of(all.begin(), all.end(), [](const apr_table_entry_t& field) {
-        if (field.key == nullptr || (*field.key | 0x20) != 'x') return false;
-        return std::any_of(kMethodOverrides.begin(), kMethodOverrides.end(),
-                           [&field](std::string_view name) { return equal_nocase(name, field.key); });
-    });
-}
-
-void remove_method_overrides(request_rec* r) {
-    if (!has_method_override(r)) return;
-    for (const char* const name : kMethodOverrides) apr_table_unset(r->headers_in, name);
+std::string not_granted_as(const std::string& reading) {
+    return "a backend may read it as '" + reading + "', which is not granted";
 }
 
 void set_own_user(request_rec* r, std::string_view partner) {
@@ -120,8 +95,10 @@ Decision decide_request(request_rec* r, const RequestState& state) {
     const DirConfig& config = dir_config(r);
     keep_captures(r);  // of another path by now, where a look-up became the request
     Decision d = identify_request(r);
-    if (check_path(r) != Reason::kGranted) {
+    const PathReadings path = read_path(r);
+    if (path.is_bad) {
         d.reason = Reason::kBadPath;
+        d.detail = path.detail;
         return d;
     }
     if (const GateSection* const nested = nested_gate(r)) {
@@ -130,12 +107,20 @@ Decision decide_request(request_rec* r, const RequestState& state) {
         return d;
     }
     if (!d.granted()) return d;
-    const GateAnswer answer =
-        mtls::decide({gate_mode(config), config.allow, config.deny}, *d.who, request_line(r), state.captures);
+    const Gate gate{gate_mode(config), config.allow, config.deny};
+    RequestLine line = request_line(r);
+    const GateAnswer answer = mtls::decide(gate, *d.who, line, state.captures);
     d.reason = answer.reason;
     d.gate_rule = answer.rule;
     d.grant = answer.grant;
     d.path = answer.path;
+    // A grant is of a path: it has to be of every reading.
+    for (const std::string& reading : path.others) {
+        line.path = reading;
+        if (!d.granted() || mtls::decide(gate, *d.who, line, state.captures).reason == Reason::kGranted) continue;
+        d.reason = Reason::kBadPath;
+        d.detail = not_granted_as(reading);
+    }
     return d;
 }
 
@@ -158,7 +143,7 @@ bool is_decided(const request_rec* r, const RequestState& request) {
 bool grant_as_before(request_rec* r, RequestState& request, const DirConfig& config) {
     const std::int64_t start = start_measuring();
     const KnownGrant* const known = find_known_grant(r, config);
-    if (known == nullptr || check_path(r) != Reason::kGranted) return false;
+    if (known == nullptr || !is_plain(r)) return false;
     request.handover = &known->handover;
     request.reason = Reason::kGranted;
     account_for_known_grant(known->partner, nanoseconds_since(start));
@@ -171,7 +156,7 @@ bool grant_as_before(request_rec* r, RequestState& request, const DirConfig& con
     if (known_state(r) != nullptr || r->uri == nullptr) return false;
     const std::int64_t start = start_measuring();
     const KnownGrant* const known = find_known_grant(r, config);
-    if (known == nullptr || !known->is_simple || known->key.config != &config || !is_plain_path(r->uri)) return false;
+    if (known == nullptr || !known->is_simple || known->key.config != &config || !is_plain(r)) return false;
     auto* const request = new (apr_palloc(r->pool, sizeof(RequestState))) RequestState;
     if (!add_variables(r, known->handover.variables, request->told)) return false;
     request->decided_for = r->per_dir_config;
@@ -248,16 +233,18 @@ int check_access(request_rec* r) {
     return guarded(r, [&] { return check_access(r); });
 }
 
-// Asked of places without a gate too: what a backend reads as `..` could lead from there behind one.
+// Asked of places without a gate too: the path, as a backend reads it, could lead from there behind one.
 int check_ungated(request_rec* r) {
     const GateSection* const nested = nested_gate(r);
-    const bool devious = r->uri != nullptr && find_path_fault(r->uri) == PathFault::kDotSegment;
-    if (nested == nullptr && !devious) return DECLINED;
+    const PathReadings path = read_path(r);
+    if (nested == nullptr && !path.is_bad) return DECLINED;
     Decision d;
     d.reason = nested != nullptr ? Reason::kNestedGate : Reason::kBadPath;
-    if (nested != nullptr) d.detail = nested->title() + " at " + short_place(nested->where);
-    request_state(r).denied_for = d.reason;
+    d.detail = nested != nullptr ? nested->title() + " at " + short_place(nested->where) : path.detail;
+    RequestState& request = request_state(r);
+    request.denied_for = request.reason = d.reason;
     account_for(r, d, Outcome::kDeny, is_lookup(r));
+    tell_application(r, request, true);
     return HTTP_FORBIDDEN;
 }
 
@@ -303,7 +290,7 @@ bool is_granted(request_rec* r, const RequestState& request) {
 int assert_decision(request_rec* r) {
     forward(r, nullptr);  // whatever another request, which led here, was granted
     forget_inherited_user(r);
-    const bool is_concerned = !state().sections.empty() || known_state(r) != nullptr ||
+    const bool is_concerned = server_config(r->server).has_gates || known_state(r) != nullptr ||
                               (was_authorization_skipped(r) && is_authenticated_here(r));
     if (!is_concerned) return DECLINED;
     const DirConfig& config = dir_config(r);

@@ -83,16 +83,12 @@ const char* effective_method(const request_rec* r);
 // What a grant is asked about.
 RequestLine request_line(request_rec* r);
 
-// Frameworks read such headers as the method or path that counts: where methods or paths decide, they would undo it.
-bool has_method_override(const request_rec* r) noexcept;
-void remove_method_overrides(request_rec* r);
-
 // Names the partner as the user. It counts for this request alone, and satisfies no Require of another.
 void set_own_user(request_rec* r, std::string_view partner);
 
 const Handover* make_handover(request_rec* r, const Decision& decision);
-// What providers need of a request's path: kGranted, or why the path itself is refused.
-Reason check_path(const request_rec* r);
+// For `detail=`: why a grant does not reach.
+std::string not_granted_as(const std::string& reading);
 
 void register_request_hooks();
 // What only some configurations need, so that others do not pay for it; httpd sorts its hooks once more after it has

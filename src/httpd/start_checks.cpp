@@ -11,6 +11,7 @@
 #include "dump.hpp"
 #include "mtls_authz/request_path.hpp"
 #include "mtls_authz/text.hpp"
+#include "overriding.hpp"
 #include "request.hpp"
 
 extern "C" {
@@ -307,6 +308,28 @@ void separate_server_configs(server_rec* main_server) {
     }
 }
 
+bool authenticates_by_certificate(const ap_directive_t& d) {
+    if (!equal_nocase(d.directive, "AuthType") || d.args == nullptr) return false;
+    const auto words = config_words(d.args);
+    return !words.empty() && equal_nocase(words.front(), "MTLS");
+}
+
+bool has_own_gates(const server_rec* s) {
+    const auto& sections = server_config(s).sections;
+    bool has = std::any_of(sections.begin(), sections.end(), [](const GateSection* section) {
+        return has_gate(*section->config) || section->config->has_provider;
+    });
+    for_each_directive(s, [&has](const ap_directive_t& d) { has = has || authenticates_by_certificate(d); });
+    return has;
+}
+
+void note_servers_with_gates(server_rec* main_server) {
+    const bool inherited = has_own_gates(main_server);
+    for (server_rec* s = main_server; s != nullptr; s = s->next) {
+        server_config(s).has_gates = inherited || has_own_gates(s);
+    }
+}
+
 // Who could change the files that decide who is let in.
 FileTrust trust_of_server(Findings& findings) {
     FileTrust trust;
@@ -334,6 +357,7 @@ FileTrust trust_of_server(Findings& findings) {
 int check_configuration(server_rec* main_server) {
     State& s = state();
     separate_server_configs(main_server);
+    note_servers_with_gates(main_server);
     Findings findings;
     Findings reported;
     s.live.policy.set_trust(trust_of_server(findings));
@@ -434,6 +458,7 @@ extern "C" int on_pre_config(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*) {
         start_reading(pconf);
         hook_caching();
         hook_handlers();
+        if (is_any_directive(authenticates_by_certificate)) hook_path_overrides();
         return OK;
     });
 }

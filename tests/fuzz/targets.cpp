@@ -11,6 +11,7 @@
 #include "mtls_authz/grant.hpp"
 #include "mtls_authz/html.hpp"
 #include "mtls_authz/negotiation.hpp"
+#include "mtls_authz/override_header.hpp"
 #include "mtls_authz/policy_builder.hpp"
 #include "mtls_authz/policy_source.hpp"
 #include "mtls_authz/request_path.hpp"
@@ -127,9 +128,18 @@ void path(std::string_view input) {
     const std::string_view path = input.substr(split + 1);
     const auto is_odd = [](char c) { return c == ';' || c == '\\' || c == '%' || c == '\x7f' || (c >= 0 && c < ' '); };
     const bool is_plain = path.starts_with('/') && std::none_of(path.begin(), path.end(), is_odd) &&
-                          path.find("/.") == std::string_view::npos;
+                          path.find("/.") == std::string_view::npos && path.find("//") == std::string_view::npos;
     require(mtls::is_plain_path(path) == is_plain);
-    require(!is_plain || mtls::find_path_fault(path) == mtls::PathFault::kNone);
+    const bool has_fault = mtls::find_path_fault(path) != mtls::PathFault::kNone;
+    require(!is_plain || !has_fault);
+    const auto readings = mtls::readings_of(path, mtls::PathForm::kDecoded);
+    require(!is_plain || (readings && readings->size() == 1));
+    for (const std::string& reading : readings.value_or(std::vector<std::string>())) {
+        // Of a path without fault, no reading has one.
+        for (const std::string_view part : mtls::split(reading, '/'))
+            require(has_fault || (part != "." && part != ".."));
+    }
+    mtls::readings_of(path, mtls::PathForm::kRaw);
     if (!pattern) return;
     require(pattern.value().covers(pattern.value()));
     require(mtls::PathPattern::parse(pattern.value().text()).ok());
@@ -166,7 +176,9 @@ void telling(std::string_view input) {
     require(mtls::decode_utf8(html).has_value());
     mtls::prefers_html(input, {"application/json"});
     const std::string rest = mtls::without_options(input, {"xpartner"});
+    require(rest.find_first_of(";\"\t") == std::string::npos);
     for (const std::string_view option : mtls::split(rest, ',')) require(mtls::header_key(option) != "xpartner");
+    require(mtls::overrides(input) == mtls::overrides(mtls::header_key(input)));
 }
 
 }  // namespace fuzz
@@ -176,5 +188,4 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     fuzz::FUZZ_TARGET({reinterpret_cast<const char*>(data), size});
     return 0;
 }
-    require(rest.find_first_of(";\"\t") == std::string::npos);
 #endif

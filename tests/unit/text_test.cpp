@@ -1,8 +1,11 @@
 #include "mtls_authz/text.hpp"
 
+#include <algorithm>
+
 #include "claims.hpp"
 #include "mtls_authz/calendar.hpp"
 #include "mtls_authz/directive.hpp"
+#include "mtls_authz/override_header.hpp"
 #include "mtls_authz/request_path.hpp"
 #include "mtls_authz/uri.hpp"
 
@@ -135,14 +138,57 @@ CLAIM(a_path_is_plain_unless_an_odd_byte_stands_somewhere) {
             if (at == 0) continue;
             for (const char fine : {' ', '~', '\x80', '\xff', '/', '.'}) {
                 path[at] = fine;
-                CHECK(is_plain_path(path) == (fine != '.' || at != 1));
+                CHECK(is_plain_path(path) == (at != 1 || (fine != '.' && fine != '/')));
             }
             if (at == 1) continue;
             path[at - 1] = '/';
             CHECK(!is_plain_path(path));  // "/."
+            path[at] = '/';
+            CHECK(!is_plain_path(path));
         }
     }
     for (const char* const elsewhere : {"", "*", ".", "..", "a/b", "http://host/"}) CHECK(!is_plain_path(elsewhere));
+}
+
+CLAIM(every_reading_of_a_path_is_found) {
+    const auto reads = [](const char* path, const char* reading, PathForm form = PathForm::kDecoded) {
+        const auto all = readings_of(path, form);
+        return all && std::find(all->begin(), all->end(), reading) != all->end();
+    };
+    const std::pair<const char*, const char*> pairs[] = {
+        {"/a/acme;/x", "/a/acme/x"}, {"/;/a/acme/x", "/a/acme/x"},
+        {"/a;%2fb/c", "/a/b/c"},     {"/a;%2fb/c", "/a/c"},
+        {"/a%5cacme", "/a/acme"},    {"/a%255cb;c/d", "/a/b/d"},
+        {"/a%252fb", "/a/b"},        {"/a\\b;c\\d", "/a/b/d"},
+        {"/a\\b;c\\d", "/a/b"},      {"/a%253b/b", "/a/b"},
+        {"/a//b", "/a/b"},           {"/a%3b%5cacme/x", "/a/acme/x"},
+        {"/a%25252fb", "/a%2fb"},    {"/a/x%2f%2e%2e%2fb", "/a/b"},
+    };
+    for (const auto& [path, reading] : pairs) test::check(reads(path, reading), path, __FILE__, __LINE__);
+    CHECK(!reads("/a%25252fb", "/a/b"));  // decoded three times
+    CHECK_EQUAL(readings_of("/a/b.c/", PathForm::kDecoded)->size(), 1U);
+    CHECK_EQUAL(readings_of("/100%", PathForm::kDecoded)->size(), 1U);
+    // RFC 3986 5.2.4 keeps empty segments, httpd does not.
+    CHECK(reads("/a//../b", "/a/b", PathForm::kRaw));
+    CHECK(reads("/a//../b", "/b", PathForm::kRaw));
+    CHECK(reads("/a/%2e%2e/b", "/b", PathForm::kRaw));
+    CHECK(reads("/a/..", "/", PathForm::kRaw));
+    CHECK(reads("/../../a/.", "/a/", PathForm::kRaw));
+    CHECK(!reads("/%61", "/%61", PathForm::kRaw));  // every backend decodes it
+    std::string many;
+    for (int i = 0; i < 20; ++i) many += "/x;a%5cb%253bc%252f../y//..";
+    CHECK(!readings_of(many, PathForm::kRaw));
+}
+
+CLAIM(headers_that_override_are_known_in_every_spelling) {
+    for (const char* name :
+         {"X-HTTP-Method-Override", "x_http_method_override", "X.HTTP.Method", "__X-Method_Override"})
+        CHECK(overrides(name) == Overrides::kMethod);
+    for (const char* name :
+         {"X-Original-URL", "xrewriteurl", "X_Forwarded_Uri", "X-Original-Method", "!x-http-path-override-"})
+        CHECK(overrides(name) == Overrides::kPath);
+    for (const char* name : {"", "X", "-", "X-Original", "X-Original-URLs", "Host", "X-Method", "XX-Original-URL"})
+        CHECK(overrides(name) == Overrides::kNothing);
 }
 
 CLAIM(below_means_whole_segments) {

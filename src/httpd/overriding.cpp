@@ -1,0 +1,68 @@
+#include "overriding.hpp"
+
+#include <algorithm>
+#include <span>
+#include <utility>
+
+#include "config_tree.hpp"
+#include "forward.hpp"
+#include "mtls_authz/override_header.hpp"
+#include "mtls_authz/text.hpp"
+
+namespace mtls::httpd {
+
+namespace {
+
+std::span<const apr_table_entry_t> fields_of(const apr_table_t* table) {
+    const apr_array_header_t* const all = apr_table_elts(table);
+    return {reinterpret_cast<const apr_table_entry_t*>(all->elts), static_cast<std::size_t>(all->nelts)};
+}
+
+bool holds(const apr_table_t* table, Overrides what) noexcept {
+    const auto fields = fields_of(table);
+    return std::any_of(fields.begin(), fields.end(), [what](const apr_table_entry_t& field) {
+        return may_override(*field.key) && overrides(field.key) == what;
+    });
+}
+
+void remove(apr_table_t* table, Overrides what) {
+    if (table == nullptr || !holds(table, what)) return;
+    std::vector<const char*> names;
+    for (const apr_table_entry_t& field : fields_of(table)) {
+        if (overrides(field.key) == what) names.push_back(field.key);
+    }
+    for (const char* const name : names) apr_table_unset(table, name);
+}
+
+bool is_method_judged(const DirConfig& config) { return traits_of(config).methods || config.requires_grant; }
+
+extern "C" int on_headers_read(request_rec* r) {
+    if (!server_config(r->server).has_gates || !holds(r->headers_in, Overrides::kPath)) return DECLINED;
+    return guarded(r, [&] {
+        remove(r->headers_in, Overrides::kPath);
+        return DECLINED;
+    });
+}
+
+}  // namespace
+
+bool has_method_override(const request_rec* r) noexcept { return holds(r->headers_in, Overrides::kMethod); }
+
+void remove_method_overrides(request_rec* r) { remove(r->headers_in, Overrides::kMethod); }
+
+void remove_overrides_in_trailers(request_rec* r) {
+    const bool judged = is_method_judged(dir_config(r));
+    for (apr_table_t* const table : {r->headers_in, r->trailers_in}) {
+        if (server_config(r->server).has_gates) remove(table, Overrides::kPath);
+        if (judged) remove(table, Overrides::kMethod);
+    }
+}
+
+void hook_path_overrides() {
+    if (std::exchange(state().watches_headers, true)) return;
+    ap_hook_post_read_request(on_headers_read, nullptr, nullptr, APR_HOOK_REALLY_FIRST);
+    const auto merges = [](const ap_directive_t& d) { return equal_nocase(d.directive, "MergeTrailers"); };
+    if (is_any_directive(merges)) hook_trailers();
+}
+
+}  // namespace mtls::httpd
