@@ -36,12 +36,13 @@ ALL_HEADERS := $(wildcard include/mtls_authz/*.hpp tools/mtls-authz/*.hpp tests/
 MODULE      := $(BUILD)/mod_mtls_authz.so
 TOOL        := $(BUILD)/mtls-authz
 TSAN_MODULE := $(BUILD)/tsan/mod_mtls_authz.so
+SAN_MODULE  := $(BUILD)/san/mod_mtls_authz.so
 CORE        := $(BUILD)/libmtls_authz.a
 # Tests against httpd mostly wait: two for each processor.
 JOBS        ?= $(shell echo $$((2 * $$(nproc))))
-SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS
 
-.PHONY: all demo test unit threads answers tool-test httpd-test fuzz-replay fuzz lint format install clean help bench test-debian demo-and-httpd-test setup-build setup-demo setup-test setup-lint setup-bench
+.PHONY: all demo test unit threads answers tool-test httpd-test httpd-test-san fuzz-replay fuzz lint format install clean help bench test-debian demo-and-httpd-test setup-build setup-demo setup-test setup-lint setup-bench
 .DEFAULT_GOAL := all
 
 all: setup-build  ## builds build/mod_mtls_authz.so and build/mtls-authz
@@ -51,8 +52,8 @@ demo: setup-demo  ## makes a demo PKI, starts httpd on 127.0.0.1, tells the stor
 	@$(MAKE) --no-print-directory $(MODULE) $(BUILD)/demo
 	@$(BUILD)/demo $(abspath $(MODULE))
 
-test: setup-test  ## unit tests under ASan and UBSan, threads under TSan, fuzz corpus replay, tests against a real httpd
-	@$(MAKE) --no-print-directory unit threads answers fuzz-replay tool-test httpd-test
+test: setup-test  ## unit tests under ASan and UBSan, threads under TSan, fuzz corpus replay, tests against a real httpd, plain and with ASan and UBSan inside it
+	@$(MAKE) --no-print-directory unit threads answers fuzz-replay tool-test httpd-test httpd-test-san
 
 unit: $(BUILD)/unit_tests
 	ASAN_OPTIONS=detect_leaks=1 $(BUILD)/unit_tests
@@ -68,6 +69,10 @@ fuzz-replay: $(BUILD)/fuzz_replay
 
 httpd-test: $(MODULE) $(TSAN_MODULE) $(BUILD)/httpd_tests
 	$(BUILD)/httpd_tests --jobs $(JOBS) $(abspath $(MODULE)) $(TESTS)
+
+# The same suite, with the module under ASan and UBSan inside httpd; claims about time and memory are left out.
+httpd-test-san: $(SAN_MODULE) $(BUILD)/httpd_tests
+	$(BUILD)/httpd_tests --jobs $(JOBS) $(abspath $(SAN_MODULE)) $(TESTS)
 
 tool-test: $(TOOL) $(BUILD)/tool_tests
 	$(BUILD)/tool_tests $(TOOL)
@@ -132,6 +137,7 @@ objects = $(patsubst %.cpp,$(BUILD)/$(1)/%.o,$(2))
 
 CORE_OBJ     := $(call objects,plain,$(CORE_SRC))
 HTTPD_OBJ    := $(call objects,plain,$(HTTPD_SRC))
+HTTPD_SAN    := $(call objects,san,$(HTTPD_SRC))
 CORE_SAN     := $(call objects,san,$(CORE_SRC))
 SUPPORT_OBJ  := $(call objects,plain,$(SUPPORT_SRC))
 SUPPORT_SAN  := $(call objects,san,$(SUPPORT_SRC))
@@ -141,6 +147,7 @@ E2E_OBJ      := $(call objects,plain,$(E2E_SRC))
 # The rings, proved: only src/httpd and the module record ever see httpd's headers.
 $(BUILD)/plain/src/httpd/%.o $(BUILD)/plain/mod_mtls_authz.o: EXTRA = $(HTTPD_FLAGS) $(LTO)
 $(BUILD)/plain/src/core/%.o: EXTRA = $(LTO)
+$(BUILD)/san/src/httpd/%.o $(BUILD)/san/mod_mtls_authz.o: EXTRA = $(HTTPD_FLAGS)
 $(BUILD)/plain/tests/%.o $(BUILD)/san/tests/%.o: EXTRA = -Itests/support
 # Optimizing them takes longer than it saves.
 $(BUILD)/plain/tests/httpd/%.o $(BUILD)/plain/tests/tool/%.o $(BUILD)/plain/tests/support/%.o: CXXFLAGS := -O0 -g1
@@ -172,6 +179,10 @@ $(TOOL): $(call objects,plain,$(TOOL_SRC)) $(CORE)
 
 $(BUILD)/unit_tests: $(UNIT_SAN) $(CORE_SAN) $(SUPPORT_SAN)
 	$(CXX) $(SANITIZE) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
+
+# The module for tests that run it inside httpd, which then needs the sanitizers' libraries before all others.
+$(SAN_MODULE): $(HTTPD_SAN) $(CORE_SAN) src/httpd/module.map
+	$(CXX) -shared $(SANITIZE) -Wl,--version-script=src/httpd/module.map -o $@ $(filter %.o,$^) -lssl $(CRYPTO)
 
 # The module for a test that runs it inside httpd under ThreadSanitizer.
 $(TSAN_MODULE): $(call objects,tsan,$(HTTPD_SRC) $(CORE_SRC)) src/httpd/module.map

@@ -63,23 +63,7 @@ struct LiveSite {
         }
         return n;
     }
-    std::vector<pid_t> children() const {
-        std::vector<pid_t> out;
-        for (const auto& entry : fs::directory_iterator("/proc")) {
-            const pid_t pid = std::atoi(entry.path().filename().c_str());
-            if (pid <= 0) continue;
-            std::ifstream stat(entry.path() / "stat");
-            std::string text((std::istreambuf_iterator<char>(stat)), {});
-            const std::size_t end = text.rfind(')');
-            if (end == std::string::npos) continue;
-            int parent = 0;
-            char state = 0;
-            if (std::sscanf(text.c_str() + end + 1, " %c %d", &state, &parent) == 2 && parent == httpd.pid()) {
-                out.push_back(pid);
-            }
-        }
-        return out;
-    }
+    std::vector<pid_t> children() const { return httpd.children(); }
 };
 
 }  // namespace test

@@ -48,6 +48,7 @@ CLAIM(a_partner_file_that_appears_changes_and_goes_counts_on_open_connections) {
 }
 
 CLAIM(after_a_reload_all_children_together_hold_one_policy) {
+    if (httpd_paths().is_sanitized()) return;
     constexpr int kChildren = 4;
     LiveSite site;
     site.httpd.set_log_level("warn mtls_authz:debug");
@@ -98,7 +99,10 @@ CLAIM(a_policy_that_outgrows_what_children_share_leaves_the_old_one_and_the_log_
     site.put("globex.conf", partner("globex", lines));
     // It takes seconds to read.
     const auto said = [&site](const std::string& text) {
-        return site.httpd.wait_for_log(text) || site.httpd.wait_for_log(text) || site.httpd.wait_for_log(text);
+        for (int i = 0; i < 12; ++i) {
+            if (site.httpd.wait_for_log(text)) return true;
+        }
+        return false;
     };
     CHECK(said("the policy has outgrown the memory that the server's processes share (64 MiB): restart the server"));
     CHECK(said("the policy files are refused: generation "));

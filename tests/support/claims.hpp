@@ -27,6 +27,9 @@ class Failure : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+// What fails the claim that is running, found where nothing can be thrown.
+void add_finding(const std::string& text);
+
 inline void check(bool ok, const std::string& what, const char* file, int line) {
     if (!ok) throw Failure(std::string(file) + ":" + std::to_string(line) + ": " + what);
 }

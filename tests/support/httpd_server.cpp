@@ -1,8 +1,11 @@
 #include "httpd_server.hpp"
 
+#include "claims.hpp"
+
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -166,9 +169,26 @@ int free_port() {
     throw std::runtime_error("no free port");
 }
 
+namespace {
+
+// In the order in which the loader wants them.
+std::vector<std::string> sanitizers_of(const std::string& module) {
+    std::vector<std::string> out;
+    const std::string text = run_command({"ldd", module}, "").text;
+    for (const char* name : {"libasan.so", "libubsan.so"}) {
+        const std::size_t at = text.find("=> ", text.find(name));
+        if (at == std::string::npos || text.find(name) == std::string::npos) continue;
+        out.push_back(text.substr(at + 3, text.find(' ', at + 3) - at - 3));
+    }
+    return out;
+}
+
+}  // namespace
+
 HttpdPaths find_httpd(const std::string& module) {
     const std::string apxs = first_found({"apxs", "apxs2"});
-    return {first_found({"httpd", "apache2"}), trimmed(run_command({apxs, "-q", "LIBEXECDIR"}, "").text), module};
+    return {first_found({"httpd", "apache2"}), trimmed(run_command({apxs, "-q", "LIBEXECDIR"}, "").text), module,
+            sanitizers_of(module)};
 }
 
 Httpd::Httpd(const HttpdPaths& paths) : paths_(paths) {
@@ -182,10 +202,27 @@ Httpd::Httpd(const HttpdPaths& paths) : paths_(paths) {
     port_ = free_port();
     plain_ = free_port();
     next_ = free_port();
+    if (!paths_.is_sanitized()) return;
+    // httpd's children write their reports there, as whatever user they run.
+    fs::create_directories(root_ + "/reports");
+    chmod((root_ + "/reports").c_str(), 0777);
+    std::string libraries;
+    for (const std::string& library : paths_.preload) libraries += (libraries.empty() ? "" : ":") + library;
+    set_environment("LD_PRELOAD", libraries);
+    // What httpd and its libraries leave behind is theirs; valgrind's claim looks at leaks. Freed memory is
+    // overwritten: they are not instrumented, and would read it in silence. Signals are reported too, in spite of
+    // httpd's own handlers.
+    const std::string report = ":log_path=" + root_ + "/reports/sanitizer";
+    set_environment("ASAN_OPTIONS",
+                    "detect_leaks=0:max_free_fill_size=65536:free_fill_byte=165:handle_segv=2:handle_sigbus=2:"
+                    "handle_abort=2:handle_sigfpe=2" +
+                        report);
+    set_environment("UBSAN_OPTIONS", "print_stacktrace=1" + report);
 }
 
 Httpd::~Httpd() {
     stop();
+    report_sanitizers();
     std::error_code ignored;
     if (std::getenv("KEEP_FILES") == nullptr) fs::remove_all(root_, ignored);
 }
@@ -235,7 +272,10 @@ void Httpd::configure(const std::string& lines, const std::string& mpm) {
 }
 
 std::vector<std::string> Httpd::command(const std::vector<std::string>& args) const {
-    std::vector<std::string> words = {paths_.binary, "-d", root_, "-f", root_ + "/httpd.conf"};
+    std::vector<std::string> words;
+    if (!environment_.empty()) words.emplace_back("env");
+    words.insert(words.end(), environment_.begin(), environment_.end());
+    words.insert(words.end(), {paths_.binary, "-d", root_, "-f", root_ + "/httpd.conf"});
     words.insert(words.end(), args.begin(), args.end());
     return words;
 }
@@ -253,6 +293,10 @@ void Httpd::start(const std::vector<std::string>& wrapper) {
         dup2(out, 2);
         // A group of its own, or the signals that httpd sends to its group at the end would reach the tests.
         setpgid(0, 0);
+        for (const auto& [resource, value] : limits_) {
+            const rlimit limit{value, value};
+            setrlimit(static_cast<__rlimit_resource_t>(resource), &limit);
+        }
         std::vector<char*> argv;
         for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
         argv.push_back(nullptr);
@@ -275,25 +319,53 @@ void Httpd::start(const std::vector<std::string>& wrapper) {
     throw std::runtime_error("httpd does not accept: " + error_log());
 }
 
-void Httpd::graceful() {
-    for (int i = 0; i < 400 && !catches(pid_, SIGUSR1); ++i) pause_ms(5);
-    kill(pid_, SIGUSR1);
+void Httpd::restart(int signal) {
+    for (int i = 0; i < 400 && !catches(pid_, signal); ++i) pause_ms(5);
+    kill(pid_, signal);
+}
+
+bool Httpd::has_ended() {
+    for (int i = 0; pid_ > 0 && i < 400; ++i) {
+        if (waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = -1;
+        if (pid_ > 0) pause_ms(25);
+    }
+    return pid_ <= 0;
 }
 
 bool Httpd::stop() {
     if (pid_ <= 0) return true;
     kill(pid_, SIGTERM);
-    for (int i = 0; i < 400; ++i) {
-        if (waitpid(pid_, nullptr, WNOHANG) == pid_) {
-            pid_ = -1;
-            return true;
-        }
-        pause_ms(25);
-    }
+    if (has_ended()) return true;
     kill(-pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
     pid_ = -1;
     return false;
+}
+
+std::vector<pid_t> Httpd::children() const {
+    std::vector<pid_t> out;
+    for (const auto& entry : fs::directory_iterator("/proc")) {
+        const pid_t pid = std::atoi(entry.path().filename().c_str());
+        if (pid <= 0) continue;
+        std::ifstream stat(entry.path() / "stat");
+        std::string text((std::istreambuf_iterator<char>(stat)), {});
+        const std::size_t end = text.rfind(')');
+        if (end == std::string::npos) continue;
+        int parent = 0;
+        char state = 0;
+        if (std::sscanf(text.c_str() + end + 1, " %c %d", &state, &parent) == 2 && parent == pid_) out.push_back(pid);
+    }
+    return out;
+}
+
+void Httpd::report_sanitizers() const {
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(root_ + "/reports", none)) {
+        std::ifstream in(entry.path());
+        std::stringstream text;
+        text << in.rdbuf();
+        add_finding(text.str());
+    }
 }
 
 std::string Httpd::error_log() const {

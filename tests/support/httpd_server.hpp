@@ -3,7 +3,9 @@
 
 #include <sys/types.h>
 
+#include <csignal>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace test {
@@ -12,6 +14,10 @@ struct HttpdPaths {
     std::string binary;   // httpd, or apache2 on Debian
     std::string modules;  // where its modules are
     std::string module;   // mod_mtls_authz.so under test
+    // Libraries that have to be there before any other: the sanitizers' that the module was built with.
+    std::vector<std::string> preload;
+    // What a module with sanitizers takes of time and memory says nothing.
+    bool is_sanitized() const { return !preload.empty(); }
 };
 // Asks apxs, and the PATH.
 HttpdPaths find_httpd(const std::string& module);
@@ -31,6 +37,14 @@ public:
     // Writes a file below root(), folders included. Not atomic.
     void write(const std::string& name, const std::string& content) const;
     std::string path(const std::string& name) const { return root_ + "/" + name; }
+
+    // More environment for httpd, and for each of its commands.
+    void set_environment(const std::string& name, const std::string& value) {
+        environment_.push_back(name + "=" + value);
+    }
+
+    // As setrlimit() has it, for the server alone: RLIMIT_FSIZE and the like.
+    void set_limit(int resource, std::size_t value) { limits_.emplace_back(resource, value); }
 
     // Everything that goes before the test's own lines: modules, TLS on port(), logs, DocumentRoot root()/htdocs.
     // `mpm`: event, worker or prefork.
@@ -59,10 +73,14 @@ public:
     std::vector<std::string> command(const std::vector<std::string>& args) const;
 
     void start(const std::vector<std::string>& wrapper = {});
-    void graceful();
+    void graceful() { restart(SIGUSR1); }
+    void restart(int signal);
+    // Whether the server went by itself, at most ten seconds later.
+    bool has_ended();
     // Graceful stop; returns whether the server went in time.
     bool stop();
     pid_t pid() const { return pid_; }
+    std::vector<pid_t> children() const;
 
     std::string error_log() const;
     // Waits until the log holds `text` (at most twenty seconds).
@@ -71,6 +89,8 @@ public:
     std::vector<std::string> unclaimed_errors(const std::vector<std::string>& claimed) const;
 
 private:
+    void report_sanitizers() const;
+
     HttpdPaths paths_;
     std::string root_;
     int port_ = 0;
@@ -79,6 +99,8 @@ private:
     pid_t pid_ = -1;
     std::string tls_lines_ = "SSLVerifyClient optional\n";
     std::string vhost_lines_;
+    std::vector<std::string> environment_;
+    std::vector<std::pair<int, std::size_t>> limits_;
     std::vector<std::string> extra_modules_;
     bool has_module_ = true;
     std::string log_level_ = "warn mtls_authz:info";
