@@ -85,7 +85,7 @@ const command_rec kDirectives[] = {
 void register_hooks(apr_pool_t* pool) {
     register_start_hooks();         // read, check, warn: pre_config, check_config, post_config, test_config
     register_live_hooks();          // what changes while it runs: post_config, child_init
-    register_connection_hooks();    // the certificate: mod_ssl's init_server and pre_handshake, process_connection
+    register_connection_hooks();    // the certificate: mod_ssl's init_server and pre_handshake
     register_request_hooks();       // the decision: access checker after mod_ssl, asserted in fixups
     register_error_detail_hooks();  // what a denied client is told: insert_error_filter
     register_forward_hooks();       // what a backend may trust: a filter, and more hooks where MTLSForward stands

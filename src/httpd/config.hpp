@@ -96,6 +96,7 @@ struct State {
     std::shared_ptr<const Policy> policy;  // as configured at start; null until check_config
     Live live;
     Ledger* ledger = nullptr;                 // never null once requests are served
+    int (*is_https)(conn_rec*) = nullptr;     // mod_ssl's; never null once a handshake begins
     bool measures_time = false;               // somebody will read how long decisions took
     int refresh_seconds = 1;                  // MTLSPolicyRefresh
     std::vector<std::string> forwarded_keys;  // by header_key(): what MTLSForward sets, and nobody else may

@@ -27,14 +27,14 @@ std::vector<X509*> certificates_of(STACK_OF(X509) * stack) {
 
 // The intermediates of a certificate: from the session, which has them for full and resumed handshakes alike; from the
 // peer where something kept our callback from running.
-std::vector<X509Ptr> helpers_of(SSL* ssl, const X509& leaf) {
+std::vector<X509Ptr> helpers_of(const SSL& ssl, const X509& leaf) {
     void* data = nullptr;
     size_t length = 0;
-    SSL_SESSION* const session = SSL_get_session(ssl);
+    SSL_SESSION* const session = SSL_get_session(&ssl);
     if (session != nullptr && SSL_SESSION_get0_ticket_appdata(session, &data, &length) == 1 && length > 0) {
         return decode_helpers({static_cast<const char*>(data), length}, leaf);
     }
-    return useful_helpers(leaf, certificates_of(SSL_get_peer_cert_chain(ssl)));
+    return useful_helpers(leaf, certificates_of(SSL_get_peer_cert_chain(&ssl)));
 }
 
 std::int64_t now_seconds() { return apr_time_sec(apr_time_now()); }
@@ -138,6 +138,7 @@ extern "C" int on_choose_certificate(SSL* ssl, void* server) {
 extern "C" int on_init_server(server_rec* s, apr_pool_t*, int is_proxy, SSL_CTX* ctx) {
     if (is_proxy != 0) return OK;
     return guarded(s, HTTP_INTERNAL_SERVER_ERROR, [&] {
+        state().is_https = APR_RETRIEVE_OPTIONAL_FN(ssl_is_https);  // by the same mod_ssl that calls this
         reserve_connection_index(s);
         SSL_CTX_set_cert_verify_callback(ctx, on_verify_certificate, s);
         if (client_ca_of(s) == ClientCaMode::kOn) SSL_CTX_set_cert_cb(ctx, on_choose_certificate, s);
@@ -146,47 +147,59 @@ extern "C" int on_init_server(server_rec* s, apr_pool_t*, int is_proxy, SSL_CTX*
     });
 }
 
-extern "C" int on_pre_handshake(conn_rec* c, SSL* ssl, int is_proxy) {
-    if (is_proxy != 0) return OK;
-    return guarded(c->base_server, HTTP_INTERNAL_SERVER_ERROR, [&] {
-        note_connection(ssl, c);
-        ap_set_module_config(c->conn_config, &mtls_authz_module, pool_new<TlsConnection>(c->pool, ssl));
+// OpenSSL calls a connection's own callback in place of its context's: that is mod_ssl's, of the context that SNI has
+// chosen, and is called as it would be without this one. The end of accepting is also that of a renegotiation and of a
+// post-handshake authentication; OpenSSL does not call those a handshake that is done in TLS 1.3.
+extern "C" void on_tls_event(const SSL* ssl, int where, int result) {
+    const auto of_mod_ssl = SSL_CTX_get_info_callback(SSL_get_SSL_CTX(ssl));
+    if (of_mod_ssl != nullptr) of_mod_ssl(ssl, where, result);
+    constexpr int kSucceeded = 1;
+    const conn_rec* const c = where == SSL_CB_ACCEPT_EXIT && result == kSucceeded ? connection_of(ssl) : nullptr;
+    if (c == nullptr) return;
+    auto* const tls = static_cast<TlsConnection*>(ap_get_module_config(c->conn_config, &mtls_authz_module));
+    guarded(c->base_server, DECLINED, [&] {
+        tls->note_handshake(*ssl);
         return OK;
     });
 }
 
-// After mod_ssl's handshake, before HTTP/2 takes the connection over: the last moment on the connection's own thread.
-extern "C" int on_process_connection(conn_rec* c) {
-    if (c->master != nullptr) return DECLINED;
-    return guarded(c->base_server, DONE, [&] {
-        if (TlsConnection* const tls = tls_of(c)) tls->refresh();
-        return DECLINED;
+extern "C" int on_pre_handshake(conn_rec* c, SSL* ssl, int is_proxy) {
+    if (is_proxy != 0) return OK;
+    return guarded(c->base_server, HTTP_INTERNAL_SERVER_ERROR, [&] {
+        ap_set_module_config(c->conn_config, &mtls_authz_module, pool_new<TlsConnection>(c->pool));
+        note_connection(ssl, c);
+        SSL_set_info_callback(ssl, on_tls_event);
+        return OK;
     });
 }
 
 }  // namespace
 
-void TlsConnection::take_certificate() {
+void TlsConnection::note_handshake(const SSL& ssl) {
+    const X509* const known = certificate_ ? certificate_->leaf.get() : nullptr;
+    if (is_established_ && SSL_get0_peer_certificate(&ssl) == known) return;
+    is_established_ = false;
+    take_certificate(ssl);
+    is_established_ = true;
+}
+
+void TlsConnection::take_certificate(const SSL& ssl) {
     const ErrorQueueGuard errors;
-    X509* const leaf = SSL_get0_peer_certificate(ssl_);
-    const std::string_view version = SSL_get_version(ssl_);
+    X509* const leaf = SSL_get0_peer_certificate(&ssl);
+    const char* const name = SSL_get_version(&ssl);
+    const std::string_view version = name != nullptr ? name : "";
     facts_.version = version.substr(version.starts_with("TLSv") ? 4 : 0);
-    facts_.resumed = SSL_session_reused(ssl_) == 1;
+    facts_.resumed = SSL_session_reused(&ssl) == 1;
     certificate_.reset();
     sighted_ = 0;
-    const int copies = known_grant_.copies;
-    known_grant_ = {};
-    known_grant_.copies = copies;
+    known_grant_.key = {};  // what it handed over may still be logged
     if (leaf == nullptr) return;
-    certificate_ = std::make_shared<const PresentedCertificate>(*leaf, helpers_of(ssl_, *leaf));
+    certificate_ = std::make_shared<const PresentedCertificate>(*leaf, helpers_of(ssl, *leaf));
 }
 
 void register_connection_hooks() {
     APR_OPTIONAL_HOOK(ssl, init_server, on_init_server, nullptr, nullptr, APR_HOOK_MIDDLE);
     APR_OPTIONAL_HOOK(ssl, pre_handshake, on_pre_handshake, nullptr, nullptr, APR_HOOK_MIDDLE);
-    static const char* const kAfter[] = {"mod_ssl.c", nullptr};
-    static const char* const kBefore[] = {"mod_http2.c", "http_core.c", nullptr};
-    ap_hook_process_connection(on_process_connection, kAfter, kBefore, APR_HOOK_MIDDLE);
 }
 
 }  // namespace mtls::httpd

@@ -22,19 +22,15 @@ struct TlsFacts {
 // Lives in the pool of the connection that speaks TLS; for HTTP/2 that is the master connection, whose streams ask in
 // several threads at once. They need no lock: the certificate changes on the connection's own thread alone, before
 // HTTP/2 begins, which forbids renegotiation and post-handshake authentication (RFC 9113 9.2.1, 9.2.3).
+//
+// Keeps facts and certificates, never the SSL*: mod_ssl frees that as soon as a handshake fails, and httpd goes on with
+// the connection all the same. OpenSSL lends it at the end of each handshake.
 class TlsConnection {
 public:
-    explicit TlsConnection(ssl_st* ssl) : ssl_(ssl) {}
-
-    // Takes the certificate that the connection has now, if it is another one than before (renegotiation,
-    // post-handshake authentication). Touches the SSL*, so only on the connection's own thread.
-    void refresh() {
-        if (!is_current()) take_certificate();
-    }
-    bool is_current() const noexcept {
-        const X509* const leaf = certificate_ ? certificate_->leaf.get() : nullptr;
-        return !facts_.version.empty() && SSL_get0_peer_certificate(ssl_) == leaf;
-    }
+    // At the end of each handshake that succeeded: takes the certificate that the connection has now, if it is another
+    // one than before (renegotiation, post-handshake authentication). Where it throws, no handshake counts.
+    void note_handshake(const SSL& ssl);
+    bool is_established() const noexcept { return is_established_; }
 
     // Whose CAs verified the certificate in this connection's last full handshake; none where a session was resumed.
     enum class Verifier { kNone, kModSsl, kAnchorsAlone };
@@ -67,9 +63,9 @@ public:
     IdentificationCache& identifications() { return identifications_; }
 
 private:
-    void take_certificate();
+    void take_certificate(const SSL& ssl);
 
-    ssl_st* const ssl_;
+    bool is_established_ = false;
     Verification verification_;
     std::shared_ptr<const PresentedCertificate> certificate_;
     TlsFacts facts_;
@@ -78,10 +74,13 @@ private:
     KnownGrant known_grant_;
 };
 
-// The connection's TLS state, the master's for an HTTP/2 stream; null without TLS.
-inline TlsConnection* tls_of(const conn_rec* c) {
+// The connection's TLS state, the master's for an HTTP/2 stream. Null without TLS: also where no handshake succeeded,
+// and where mod_ssl, which is asked each time, has given TLS up since.
+inline TlsConnection* tls_of(const conn_rec* c) noexcept {
     const conn_rec* const own = c->master != nullptr ? c->master : c;
-    return static_cast<TlsConnection*>(ap_get_module_config(own->conn_config, &mtls_authz_module));
+    auto* const tls = static_cast<TlsConnection*>(ap_get_module_config(own->conn_config, &mtls_authz_module));
+    if (tls == nullptr || !tls->is_established()) return nullptr;
+    return state().is_https(const_cast<conn_rec*>(own)) != 0 ? tls : nullptr;
 }
 
 // Of names that MTLSClientCA announces: beyond 64 KiB every handshake would fail.

@@ -32,7 +32,7 @@ const KnownGrant* find_known_grant(request_rec* r, const DirConfig& config) noex
     const conn_rec* const c = r->connection;
     if (c->master != nullptr || r->main != nullptr) return nullptr;
     TlsConnection* const tls = tls_of(c);
-    if (tls == nullptr || !tls->is_current()) return nullptr;
+    if (tls == nullptr) return nullptr;
     const KnownGrant& known = tls->known_grant();
     const GrantKey& key = known.key;
     if (key.version != state().live.policy.version() || key.server != r->server || key.method != r->method_number ||

@@ -33,8 +33,6 @@ Decision identify_request(request_rec* r) {
         d.reason = Reason::kNoTls;
         return d;
     }
-    // On the connection's own thread it may have changed since the last request.
-    if (r->connection->master == nullptr) tls->refresh();
     const auto& certificate = tls->certificate();
     d.certificate = certificate.get();
     d.tls = &tls->facts();

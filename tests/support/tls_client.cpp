@@ -14,8 +14,6 @@
 
 namespace test {
 
-namespace {
-
 int connect_to(int port) {
     const int s = socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address{};
@@ -30,6 +28,8 @@ int connect_to(int port) {
     }
     return s;
 }
+
+namespace {
 
 std::string request_text(const std::string& method, const std::string& path, const std::string& host,
                          const std::string& headers, const std::string& body) {
@@ -83,9 +83,9 @@ bool take_response(std::string& buffer, bool head, bool closed, Response& out) {
 
 }  // namespace
 
-TlsClient::TlsClient(int port, const ClientOptions& o, SSL_SESSION* resume) : server_name_(o.server_name) {
-    ctx_.reset(SSL_CTX_new(TLS_client_method()));
-    SSL_CTX* const ctx = ctx_.get();
+SslCtxPtr client_context(const ClientOptions& o) {
+    SslCtxPtr out(SSL_CTX_new(TLS_client_method()));
+    SSL_CTX* const ctx = out.get();
     SSL_CTX_set_min_proto_version(ctx, o.tls);
     SSL_CTX_set_max_proto_version(ctx, o.tls);
     SSL_CTX_set_security_level(ctx, 0);
@@ -97,6 +97,12 @@ TlsClient::TlsClient(int port, const ClientOptions& o, SSL_SESSION* resume) : se
         SSL_CTX_use_PrivateKey(ctx, o.identity->key.get());
         for (const Identity* link : o.chain) SSL_CTX_add1_chain_cert(ctx, link->cert.get());
     }
+    return out;
+}
+
+TlsClient::TlsClient(int port, const ClientOptions& o, SSL_SESSION* resume)
+    : ctx_(client_context(o)), server_name_(o.server_name) {
+    SSL_CTX* const ctx = ctx_.get();
     ssl_.reset(SSL_new(ctx));
     SSL_set_tlsext_host_name(ssl_.get(), o.server_name.c_str());
     SSL_set_app_data(ssl_.get(), this);

@@ -30,6 +30,11 @@ struct ClientOptions {
     std::string server_name = "localhost";
 };
 
+// A TCP connection to 127.0.0.1; reads end after 15 seconds.
+int connect_to(int port);
+// As these options say.
+SslCtxPtr client_context(const ClientOptions& options);
+
 // One connection. The session of an earlier one can be handed over to be resumed.
 class TlsClient {
 public:
