@@ -11,7 +11,11 @@ namespace mtls {
 
 namespace {
 
-DecodedCertificates decoded;  // of this process
+// Of this process. Made when first asked: loading the module runs nothing.
+DecodedCertificates& decoded() {
+    static DecodedCertificates of_process;
+    return of_process;
+}
 
 bool exists_at(std::span<const TimeWindow> windows, std::int64_t now) {
     return std::any_of(windows.begin(), windows.end(), [now](const TimeWindow& w) { return w.contains(now); });
@@ -71,7 +75,7 @@ AnchorCertificate::AnchorCertificate(const AnchorCertificate& other, Arena& aren
       not_after(other.not_after),
       is_ca(other.is_ca) {}
 
-X509Ptr AnchorCertificate::decode() const { return decoded.get(sha256, der); }
+X509Ptr AnchorCertificate::decode() const { return decoded().get(sha256, der); }
 
 // ---- the directory --------------------------------------------------------------------------------------------
 

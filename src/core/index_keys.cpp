@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <stdexcept>
 
+#include "mtls_authz/openssl_types.hpp"
 #include "mtls_authz/text.hpp"
 #include "mtls_authz/uri.hpp"
 #include "selector_types.hpp"
@@ -13,7 +15,10 @@ namespace mtls {
 
 KeyedHash KeyedHash::random() {
     std::array<std::uint64_t, 2> key{};
-    if (RAND_bytes(reinterpret_cast<unsigned char*>(key.data()), sizeof key) != 1) throw std::bad_alloc();
+    const ErrorQueueGuard errors;
+    if (RAND_bytes(reinterpret_cast<unsigned char*>(key.data()), sizeof key) != 1) {
+        throw std::runtime_error("OpenSSL gives no random numbers: see its configuration (openssl.cnf)");
+    }
     return {key[0], key[1]};
 }
 

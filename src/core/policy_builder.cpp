@@ -27,7 +27,7 @@ struct PolicyBuilder::Handler {
     void (PolicyBuilder::*anywhere)(const Directive&, WrittenPartner*);
 };
 
-const PolicyBuilder::Handler PolicyBuilder::kHandlers[] = {
+constinit const PolicyBuilder::Handler PolicyBuilder::kHandlers[] = {
     {"MTLSIdentity", &PolicyBuilder::identity, nullptr},
     {"MTLSTrustAnchor", nullptr, &PolicyBuilder::trust_anchor},
     {"MTLSIntermediate", &PolicyBuilder::intermediate, nullptr},

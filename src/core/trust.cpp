@@ -14,7 +14,11 @@ namespace {
 // RFC 5280 sets no limit; mod_ssl's default is 1, and no partner's PKI comes near ten.
 constexpr int kDeepestPath = 10;
 
-PathMemory paths;  // of this process
+// Of this process. Made when first asked: loading the module runs nothing, and what is thrown denies.
+PathMemory& paths() {
+    static PathMemory of_process;
+    return of_process;
+}
 
 }  // namespace
 
@@ -202,7 +206,7 @@ void remember(const PathQuestion& question, const std::string& text, const PathA
         if (number == all) return;
         path.links.push_back(static_cast<std::uint16_t>(number));
     }
-    paths.remember(text, std::move(path));
+    paths().remember(text, std::move(path));
 }
 
 PathAnswer recall(const PathQuestion& question, const PathMemory::Path& path) {
@@ -232,7 +236,7 @@ PathAnswer verify_path(const PathQuestion& question) {
     current.helpers = valid_at(question.helpers, question.now);
     const std::string text = text_of(current);
     if (!text.empty()) {
-        if (const auto known = paths.find(text)) return recall(current, *known);
+        if (const auto known = paths().find(text)) return recall(current, *known);
     }
     PathAnswer answer = build_path(current, X509_V_FLAG_NO_CHECK_TIME);
     if (answer.ok && !text.empty()) remember(current, text, answer);
