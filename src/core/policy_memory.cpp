@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -32,6 +33,12 @@ int open_without_name() {
 #else
     return -1;
 #endif
+}
+
+// Whether a file may become so large (ulimit -f, LimitFSIZE): beyond it, the signal would end the process.
+bool may_grow_to(std::size_t size) {
+    rlimit limit{};
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && (limit.rlim_cur == RLIM_INFINITY || size <= limit.rlim_cur);
 }
 
 }  // namespace
@@ -68,10 +75,11 @@ std::shared_ptr<PolicyMemory> PolicyMemory::create(std::size_t capacity) {
     const std::size_t size = whole_pages(sizeof(Header)) + kParts * part;
     const int file = open_without_name();
     if (file < 0) return nullptr;
-    void* memory = MAP_FAILED;
-    if (ftruncate(file, static_cast<off_t>(size)) == 0) {
-        memory = mmap(nullptr, size, PROT_NONE, MAP_SHARED | MAP_NORESERVE, file, 0);
-    }
+    // Memory of the file, since it takes nothing that is not used, however strict the system is. Where the file may not
+    // grow it serves for locks alone, which need no content.
+    const bool in_file = may_grow_to(size) && ftruncate(file, static_cast<off_t>(size)) == 0;
+    const int kind = MAP_SHARED | MAP_NORESERVE | (in_file ? 0 : MAP_ANONYMOUS);
+    void* const memory = mmap(nullptr, size, PROT_NONE, kind, in_file ? file : -1, 0);
     if (memory == MAP_FAILED || mprotect(memory, whole_pages(sizeof(Header)), PROT_READ | PROT_WRITE) != 0) {
         if (memory != MAP_FAILED) munmap(memory, size);
         close(file);
@@ -109,11 +117,11 @@ bool PolicyMemory::protect(std::size_t part, int rights) const {
     return mprotect(memory_of(part), capacity_, rights) == 0;
 }
 
-// Gives its memory back to the system, for all processes.
+// Gives its memory back to the system, for all processes; afterwards this one can neither read nor write it.
 void PolicyMemory::empty(std::size_t part) const {
-#ifdef FALLOC_FL_PUNCH_HOLE
-    const auto start = static_cast<off_t>(memory_of(part) - memory_);
-    fallocate(file_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, static_cast<off_t>(capacity_));
+#ifdef MADV_REMOVE
+    if (protect(part, PROT_READ | PROT_WRITE)) madvise(memory_of(part), capacity_, MADV_REMOVE);
+    protect(part, PROT_NONE);
 #endif
     header().parts[part].used = 0;
 }

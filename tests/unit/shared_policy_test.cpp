@@ -1,5 +1,6 @@
 // One policy for all processes of a server: who builds it, who follows, and what stays when something goes wrong.
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -335,4 +336,21 @@ CLAIM(should_the_process_that_builds_hang_the_others_build_their_own) {
     CHECK(server.look_twice().moved);
     CHECK(!server.live.policy_source().built_alone());
     CHECK_EQUAL(server.whose(), "granted hooli");
+}
+
+CLAIM(a_limit_of_file_size_leaves_memory_to_share) {
+    CHECK_EQUAL(in_child([] {
+                    const rlimit limit{1 << 20, 1 << 20};
+                    CHECK_EQUAL(setrlimit(RLIMIT_FSIZE, &limit), 0);
+                    Server server(8 << 20);
+                    server.write("globex", many_identities(2000));
+                    CHECK(server.look_twice().moved);
+                    CHECK(!server.live.policy_source().built_alone());
+                    CHECK_EQUAL(in_child([&] {
+                                    server.live.join_siblings();
+                                    CHECK_EQUAL(server.whose(), "granted globex");
+                                }),
+                                0);
+                }),
+                0);
 }
