@@ -50,8 +50,12 @@ public:
     void let_go();
 
     // In a process that was forked just now: moves to what its siblings have in force, or to nothing where that cannot
-    // be had. A policy that was in force when the server started, perhaps days ago, is no substitute.
-    LookOutcome join_siblings();
+    // be had. A policy that was in force when the server started, perhaps days ago, is no substitute. `will_look`: it
+    // refuses everything until look() has found that this is what the files hold, or that they were refused: another
+    // process may hang while it builds what they hold.
+    LookOutcome join_siblings(bool will_look = false);
+    // Whether it has not been found yet.
+    bool is_new();
     // One look at all files; publishes a new snapshot where something changed.
     LookOutcome look();
     // Whether a change was seen once and waits for a second look.
@@ -80,6 +84,7 @@ private:
     void publish();
     void share_refusals(bool changed);
     bool follow(std::vector<Diagnostic>& findings);
+    bool is_certain() const;
     CasByName known_cas() const;
 
     std::mutex looking_;
@@ -96,6 +101,7 @@ private:
     bool must_announce_ = false;                 // this process alone has the policy in force
     std::unique_ptr<SharedText> refusal_lines_;  // what siblings have in force of revocation files
     bool must_write_lines_ = false;              // they do not have it there yet
+    bool is_new_ = false;                        // this process has begun, and no look has found yet what counts
     bool was_replaced_ = false;                  // the policy was, at the last look
     std::uint64_t last_serial_ = 0;
     std::int64_t in_force_since_ = 0;

@@ -42,7 +42,7 @@ public:
     // A part that is being filled; given back unless published.
     class Filling {
     public:
-        Filling(std::shared_ptr<PolicyMemory> memory, std::size_t part, bool after_death);
+        Filling(std::shared_ptr<PolicyMemory> memory, std::size_t part, std::uint64_t since, bool after_death);
         ~Filling();
         Filling(const Filling&) = delete;
         Filling& operator=(const Filling&) = delete;
@@ -51,12 +51,14 @@ public:
         std::size_t capacity() const { return memory_->capacity_; }
         // Whether the process that filled one before ended in the middle of it.
         bool after_death() const { return after_death_; }
-        // Puts what was built in arena() into force for all processes. Nobody can write to it any more.
+        // Puts what was built in arena() into force for all processes. Nobody can write to it any more. No policy where
+        // another one came into force since begin(): a process that was stopped meanwhile brings nothing old back.
         Taken publish(const Policy& policy);
 
     private:
         std::shared_ptr<PolicyMemory> memory_;
         std::size_t part_;
+        std::uint64_t since_;  // what was in force at begin()
         bool after_death_;
         bool is_published_ = false;
         Arena arena_;
@@ -65,7 +67,8 @@ public:
     // kBusy: another process is at it. kFull: no part can be had, since somebody decides by each.
     Begun begin(std::shared_ptr<Filling>& out);
 
-    // Says that another policy is in force, which whoever built it has alone. False where somebody is filling a part.
+    // Says that another policy is in force, which the process that built it has alone; also while another process fills
+    // a part, which may hang. False where it has to be said again.
     bool announce(std::string_view generation);
 
     // In a process that was forked just now: forgets what its parent held. And in the parent: lets go of everything,
@@ -89,7 +92,7 @@ private:
     std::shared_ptr<const Policy> hold(std::size_t part);
     void leave(std::size_t part, std::uint64_t era);
     void end_filling(std::size_t part, bool is_published);
-    std::uint64_t put_in_force(std::string_view generation, Part* record);
+    std::uint64_t put_in_force(std::string_view generation, Part* record, std::uint64_t since);
     std::string generation() const;
 
     const int file_;

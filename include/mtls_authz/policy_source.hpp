@@ -36,8 +36,10 @@ public:
 
     // One look at all files. Where two looks in a row saw the same change, and what they hold is good, the new policy;
     // otherwise null. What is wrong is reported once for each content. With `memory`, one process builds for all, and
-    // the others find nothing while it does. Not thread-safe.
-    std::shared_ptr<const Policy> look(std::vector<Diagnostic>& findings, PolicyMemory* memory = nullptr);
+    // the others find nothing while it does; `in_need`: this one has none to decide by, and waits less for another.
+    // Not thread-safe.
+    std::shared_ptr<const Policy> look(std::vector<Diagnostic>& findings, PolicyMemory* memory = nullptr,
+                                       bool in_need = false);
 
     // For how many seconds another process may be at it before this one builds its own.
     void set_patience(std::int64_t seconds) { patience_ = seconds; }
@@ -76,7 +78,7 @@ private:
     void find_vanished(Draft& draft) const;
     std::set<std::string> find_vanished_refusals(const Draft& draft) const;
     std::shared_ptr<const Policy> put_in_force(Draft& draft);
-    bool must_wait(PolicyMemory* memory, std::shared_ptr<PolicyMemory::Filling>& filling);
+    bool must_wait(PolicyMemory* memory, std::shared_ptr<PolicyMemory::Filling>& filling, bool in_need);
     bool holds(const std::string& name, std::size_t limit, std::string_view digest, std::uint64_t& settled);
     bool is_drafted();
 

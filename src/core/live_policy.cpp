@@ -101,7 +101,11 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
         if (memory_) memory_->begin(place);
         return place;
     });
-    if (!policy) return nullptr;
+    if (!policy) {
+        // The first that can be had will be of all processes, too.
+        if (least_shared_ > 0 && !memory_) memory_ = PolicyMemory::create(least_shared_);
+        return nullptr;
+    }
     if (source_.built_alone()) memory_ = nullptr;
     if (memory_) seen_serial_ = memory_->serial();
     take(std::move(policy));
@@ -132,11 +136,13 @@ void LivePolicy::let_go() {
     if (memory_) memory_->let_go();
 }
 
-LookOutcome LivePolicy::join_siblings() {
+LookOutcome LivePolicy::join_siblings(bool will_look) {
     LookOutcome outcome;
     const std::lock_guard lock(looking_);
     const auto lines = refusal_lines_ ? refusal_lines_->read() : std::nullopt;
     if (lines) revocation_files_.take_lines(*lines);
+    is_new_ = will_look;
+    if (is_new_) current_.publish(nullptr);
     if (!memory_) return outcome;
     memory_->after_fork();
     const bool moved = memory_->serial() != seen_serial_;
@@ -152,14 +158,16 @@ LookOutcome LivePolicy::join_siblings() {
         publish();
         return outcome;
     }
+    policy_ = nullptr;
+    current_.publish(nullptr);
+    constexpr std::uint64_t kNothingYet = 0;  // the files were refused at the server's start
+    if (taken.serial == kNothingYet) return outcome;
     outcome.findings.push_back(
         {Diagnostic::Severity::kError,
          {},
          "this process does not know generation " + taken.generation + ", which the others have in force" +
              (taken.fault.empty() ? "" : " (" + taken.fault + ")") +
              ", so it refuses everything until it can read the policy files, or the server is restarted"});
-    policy_ = nullptr;
-    current_.publish(nullptr);
     return outcome;
 }
 
@@ -202,8 +210,10 @@ LookOutcome LivePolicy::look() {
     outcome.moved_files = refusals || crls;
     outcome.moved = follow(outcome.findings);
     const std::size_t said = outcome.findings.size();
+    bool has_looked = false;  // nothing was thrown
     const bool has_built = look_apart("policy files", outcome.findings, [&] {
-        auto policy = source_.look(outcome.findings, memory_.get());
+        auto policy = source_.look(outcome.findings, memory_.get(), is_new_ || !policy_);
+        has_looked = true;
         if (!policy) return false;
         take(std::move(policy));
         must_announce_ = memory_ && source_.built_alone();
@@ -221,11 +231,24 @@ LookOutcome LivePolicy::look() {
     if (policy_ && (refusals || outcome.moved)) {
         append_all(outcome.findings, lint_refusals(*policy_, *revocation_files_.refusals()));
     }
+    if (is_new_ && has_looked && is_certain()) {
+        is_new_ = false;
+        publish();
+    }
     if (must_announce_ && memory_->announce(policy_->generation())) {
         must_announce_ = false;
         seen_serial_ = memory_->serial();
     }
     return outcome;
+}
+
+// Of what this process took over when it began: either the files hold it, or they were refused, and it is what the
+// others decide by. What the server's parent has left to it alone is only that of the server's start.
+bool LivePolicy::is_certain() const { return !source_.is_waiting() && (memory_ != nullptr || !source_.is_failing()); }
+
+bool LivePolicy::is_new() {
+    const std::lock_guard lock(looking_);
+    return is_new_;
 }
 
 bool LivePolicy::is_waiting() {
@@ -267,7 +290,7 @@ void LivePolicy::add_known_ca(X509& ca) {
 }
 
 void LivePolicy::publish() {
-    if (!policy_) return;
+    if (!policy_ || is_new_) return;
     auto next = std::make_unique<Snapshot>();
     next->policy = policy_;
     next->refusals = revocation_files_.refusals();

@@ -20,9 +20,10 @@ namespace {
 constexpr std::size_t kGeneration = 16;
 constexpr std::size_t kDigest = 32;
 
-// Bytes of the file that locks stand for: of whoever fills a part, and of each part.
+// Bytes of the file that are locked: while a part is filled, while another policy comes into force, and for each part.
 constexpr std::size_t kFiller = 0;
-constexpr std::size_t kFirstPart = 1;
+constexpr std::size_t kPublisher = 1;
+constexpr std::size_t kFirstPart = 2;
 
 std::size_t page_size() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
 std::size_t whole_pages(std::size_t size) { return (size + page_size() - 1) / page_size() * page_size(); }
@@ -236,7 +237,7 @@ PolicyMemory::Begun PolicyMemory::begin(std::shared_ptr<Filling>& out) {
         lock(kFiller, F_UNLCK);
         return Begun::kFull;
     }
-    out = std::make_shared<Filling>(shared_from_this(), chosen, after_death);
+    out = std::make_shared<Filling>(shared_from_this(), chosen, serial(), after_death);
     return Begun::kFilling;
 }
 
@@ -252,24 +253,33 @@ void PolicyMemory::end_filling(std::size_t part, bool is_published) {
     lock(kFiller, F_UNLCK);
 }
 
-std::uint64_t PolicyMemory::put_in_force(std::string_view generation, Part* record) {
-    for (std::size_t i = 0; i < header().generation.size(); ++i) {
-        std::uint64_t word = 0;
-        std::memcpy(&word, generation.data() + i * sizeof word, sizeof word);
-        header().generation[i] = word;
+// Only where what is in force is still what it was when this one was begun: else 0. A process that is stopped in the
+// middle of this holds others up for a moment, and then keeps them from it.
+std::uint64_t PolicyMemory::put_in_force(std::string_view generation, Part* record, std::uint64_t since) {
+    constexpr int kTries = 100;
+    constexpr timespec kSoon = {0, 1'000'000};
+    for (int i = 0; !lock(kPublisher, F_WRLCK); ++i) {
+        if (i == kTries) return 0;
+        nanosleep(&kSoon, nullptr);
     }
-    const std::uint64_t next = serial() + 1;
-    if (record != nullptr) record->serial = next;
-    header().serial = next;
+    const std::uint64_t next = serial() == since ? since + 1 : 0;
+    if (next != 0) {
+        for (std::size_t i = 0; i < header().generation.size(); ++i) {
+            std::uint64_t word = 0;
+            std::memcpy(&word, generation.data() + i * sizeof word, sizeof word);
+            header().generation[i] = word;
+        }
+        if (record != nullptr) record->serial = next;
+        header().serial = next;
+    }
+    lock(kPublisher, F_UNLCK);
     return next;
 }
 
 bool PolicyMemory::announce(std::string_view generation) {
     const std::lock_guard guard(mutex_);
-    if (is_filling_ || !lock(kFiller, F_WRLCK)) return false;
-    if (this->generation() != generation) put_in_force(generation, nullptr);
-    lock(kFiller, F_UNLCK);
-    return true;
+    const std::uint64_t since = serial();
+    return this->generation() == generation || put_in_force(generation, nullptr, since) != 0;
 }
 
 void PolicyMemory::let_go() {
@@ -293,9 +303,11 @@ void PolicyMemory::after_fork() {
 
 // ---- filling --------------------------------------------------------------------------------------------------
 
-PolicyMemory::Filling::Filling(std::shared_ptr<PolicyMemory> memory, std::size_t part, bool after_death)
+PolicyMemory::Filling::Filling(std::shared_ptr<PolicyMemory> memory, std::size_t part, std::uint64_t since,
+                               bool after_death)
     : memory_(std::move(memory)),
       part_(part),
+      since_(since),
       after_death_(after_death),
       arena_(std::span(memory_->memory_of(part), memory_->capacity_)) {}
 
@@ -309,7 +321,8 @@ PolicyMemory::Taken PolicyMemory::Filling::publish(const Policy& policy) {
     policy.generation().copy(record.generation, kGeneration);
     memory_->checksum(record, part_).copy(record.checksum, kDigest);
     memory_->protect(part_, PROT_READ);
-    const std::uint64_t serial = memory_->put_in_force(policy.generation(), &record);
+    const std::uint64_t serial = memory_->put_in_force(policy.generation(), &record, since_);
+    if (serial == 0) return {};
     memory_->lock(kFirstPart + part_, F_RDLCK);
     is_published_ = true;
     return {serial, std::string(policy.generation()), memory_->hold(part_), ""};

@@ -96,9 +96,11 @@ std::set<std::string> PolicySource::find_vanished_refusals(const Draft& draft) c
 }
 
 std::shared_ptr<const Policy> PolicySource::put_in_force(Draft& draft) {
+    auto policy = draft.policy && draft.filling ? draft.filling->publish(*draft.policy).policy : draft.policy;
+    if (draft.policy && !policy) return nullptr;  // another one came into force meanwhile: the files are read again
     built_alone_ = draft.policy && !draft.filling;
     settled_.clear();
-    in_force_ = draft.policy && draft.filling ? draft.filling->publish(*draft.policy).policy : draft.policy;
+    in_force_ = std::move(policy);
     return in_force_;
 }
 
@@ -150,15 +152,18 @@ bool PolicySource::is_drafted() {
     });
 }
 
-// One process builds for all. Should it hang, the others do so each for itself.
-bool PolicySource::must_wait(PolicyMemory* memory, std::shared_ptr<PolicyMemory::Filling>& filling) {
+// One process builds for all. Should it hang, the others do so each for itself: soon where they refuse everything until
+// they have one.
+bool PolicySource::must_wait(PolicyMemory* memory, std::shared_ptr<PolicyMemory::Filling>& filling, bool in_need) {
+    constexpr std::int64_t kPatienceInNeed = 5;
     if (memory == nullptr || memory->begin(filling) != PolicyMemory::Begun::kBusy) return false;
     const std::int64_t now = std::time(nullptr);
     if (!other_builds_since_) other_builds_since_ = now;
-    return now - *other_builds_since_ < patience_;
+    return now - *other_builds_since_ < (in_need ? std::min(patience_, kPatienceInNeed) : patience_);
 }
 
-std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findings, PolicyMemory* memory) {
+std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findings, PolicyMemory* memory,
+                                                 bool in_need) {
     const bool drafted = is_drafted();
     if (drafted && draft_->settled) return nullptr;
     if (drafted) {
@@ -172,7 +177,7 @@ std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findin
     draft_.reset();
     std::shared_ptr<PolicyMemory::Filling> filling;
     const bool changed = !is_in_force();
-    if (changed && must_wait(memory, filling)) return nullptr;
+    if (changed && must_wait(memory, filling, in_need)) return nullptr;
     other_builds_since_.reset();
     if (!changed) return nullptr;
     if (filling && filling->after_death()) {

@@ -205,8 +205,7 @@ void share_state(const server_rec* s) {
     if (live.shared && live.policy.is_shared()) return;
     ap_log_error(APLOG_MARK, APLOG_WARNING, errno, s,
                  "mtls_authz: no memory to share between children: each of them has a policy of its own and logs by "
-                 "itself, and one that starts while policy files are broken decides by what they held at the server's "
-                 "start");
+                 "itself, and one that starts while policy files are broken refuses everything until they are mended");
 }
 
 int start_watchdog(apr_pool_t* pconf, server_rec* s) {
@@ -252,7 +251,8 @@ extern "C" int on_post_config_last(apr_pool_t*, apr_pool_t*, apr_pool_t*, server
     });
 }
 
-// The parent read the files when it started, perhaps days ago: a child that begins now looks before it serves.
+// The parent read the files when it started, perhaps days ago: a child that begins now looks before it serves. Where
+// another one is building and does not finish, it serves all the same, and refuses what is behind gates until then.
 extern "C" void on_child_init(apr_pool_t* pchild, server_rec* s) {
     guarded(s, DECLINED, [&] {
         apr_pool_cleanup_register(
@@ -262,11 +262,13 @@ extern "C" void on_child_init(apr_pool_t* pchild, server_rec* s) {
                 return APR_SUCCESS;
             },
             apr_pool_cleanup_null);
-        report(s, state().live.policy.join_siblings());
+        const bool looks = state().refresh_seconds > 0;
+        report(s, state().live.policy.join_siblings(looks));
         tell_siblings();
-        if (state().refresh_seconds == 0) return OK;
+        if (!looks) return OK;
         look_and_log(s);
-        if (state().live.policy.is_waiting()) {
+        constexpr int kMostWaits = 20;
+        for (int i = 0; i < kMostWaits && state().live.policy.is_new(); ++i) {
             apr_sleep(apr_time_from_msec(100));
             look_and_log(s);
         }

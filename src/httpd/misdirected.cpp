@@ -46,7 +46,7 @@ int check_direction(request_rec* r) {
     if (client_ca_of(r->server) != ClientCaMode::kOff) return DECLINED;
     TlsConnection* const tls = tls_of(r->connection);
     if (tls == nullptr) return DECLINED;
-    if (r->connection->master == nullptr) tls->refresh();
+    XXX
     if (!tls->certificate() || is_verified_without_anchors(*tls, r->server)) return DECLINED;
     report(r, *tls->certificate());
     return HTTP_MISDIRECTED_REQUEST;

@@ -338,6 +338,148 @@ CLAIM(should_the_process_that_builds_hang_the_others_build_their_own) {
     CHECK_EQUAL(server.whose(), "granted hooli");
 }
 
+CLAIM(a_process_that_begins_while_another_hangs_decides_by_nothing_that_the_files_no_longer_hold) {
+    Server server;
+    server.write("globex");
+    std::fflush(nullptr);
+    const pid_t hangs = fork();
+    if (hangs == 0) {
+        server.live.join_siblings();
+        server.live.look();
+        raise(SIGSTOP);
+        server.live.look();
+        _exit(0);
+    }
+    waitpid(hangs, nullptr, WUNTRACED);
+    // One that is there already decides by what it has.
+    server.live.look();
+    CHECK_EQUAL(server.whose(), "granted acme");
+    CHECK_EQUAL(in_child([&] {
+                    server.live.join_siblings(true);
+                    CHECK(!server.live.current());
+                    server.live.look();
+                    CHECK(server.live.is_new());
+                    CHECK(!server.live.current());
+                    server.live.policy_source().set_patience(0);
+                    CHECK(server.look_twice().moved);
+                    CHECK_EQUAL(server.whose(), "granted globex");
+                }),
+                0);
+    // It has it alone, and has said so: the next one takes nothing older for what counts, even where files are broken.
+    server.write_text("nonsense\n");
+    CHECK_EQUAL(in_child([&] {
+                    CHECK_CONTAINS(texts_of(server.live.join_siblings(true)), "does not know generation");
+                    server.live.policy_source().set_patience(0);
+                    server.look_twice();
+                    CHECK(server.live.is_failing());
+                    CHECK(!server.live.current());
+                }),
+                0);
+    server.write("globex");
+    kill(hangs, SIGCONT);
+    int status = 0;
+    waitpid(hangs, &status, 0);
+    CHECK_EQUAL(status, 0);
+    CHECK(server.look_twice().moved);
+    CHECK_EQUAL(server.whose(), "granted globex");
+}
+
+CLAIM(a_process_that_begins_has_at_its_first_look_what_the_files_hold) {
+    Server server;
+    CHECK_EQUAL(in_child([&] {
+                    server.live.join_siblings(true);
+                    CHECK(!server.live.current());
+                    server.live.look();
+                    CHECK(!server.live.is_new());
+                    CHECK_EQUAL(server.whose(), "granted acme");
+                }),
+                0);
+    // While they are broken, what its siblings have.
+    server.write_text("nonsense\n");
+    CHECK_EQUAL(in_child([&] {
+                    server.live.join_siblings(true);
+                    server.live.look();
+                    CHECK(!server.live.current());
+                    server.live.look();
+                    CHECK(!server.live.is_new());
+                    CHECK_EQUAL(server.whose(), "granted acme");
+                }),
+                0);
+}
+
+CLAIM(without_shared_memory_a_process_that_begins_has_what_the_files_hold_or_nothing) {
+    Draft files;
+    files.file("ca.pem", ca().cert_pem());
+    const auto text = partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor ca.pem\n");
+    files.file("p.conf", text);
+    LivePolicy live(files.folder());
+    live.policy_source().watch({files.folder() + "/p.conf", "p.conf", {"httpd.conf", 1}});
+    std::vector<Diagnostic> findings, reported;
+    CHECK(live.start(findings, reported) != nullptr);
+    CHECK_EQUAL(in_child([&] {
+                    live.join_siblings(true);
+                    CHECK(!live.current());
+                    live.look();
+                    CHECK(static_cast<bool>(live.current()));
+                }),
+                0);
+    files.file("p.conf", "nonsense\n");
+    CHECK_EQUAL(in_child([&] {
+                    live.join_siblings(true);
+                    for (int i = 0; i < 3; ++i) live.look();
+                    CHECK(live.is_failing());
+                    CHECK(!live.current());
+                    files.file("p.conf", text);
+                    live.look();
+                    live.look();
+                    CHECK(static_cast<bool>(live.current()));
+                }),
+                0);
+}
+
+CLAIM(a_process_that_was_stopped_while_another_policy_came_into_force_brings_nothing_old_back) {
+    const auto memory = PolicyMemory::create(1 << 20);
+    CHECK(memory != nullptr);
+    std::shared_ptr<PolicyMemory::Filling> filling;
+    CHECK(memory->begin(filling) == PolicyMemory::Begun::kFilling);
+    DiskFiles disk;
+    PolicyBuilder builder("/nonexistent", disk);
+    const Policy* const policy = builder.build(filling->arena());
+    CHECK(policy != nullptr);
+    CHECK_EQUAL(in_child([&] {
+                    memory->after_fork();
+                    CHECK(memory->announce("0123456789abcdef"));
+                }),
+                0);
+    CHECK(!filling->publish(*policy).policy);
+    CHECK_EQUAL(memory->serial(), 1U);
+    filling.reset();
+    // The next one is begun after it, and counts.
+    CHECK(memory->begin(filling) == PolicyMemory::Begun::kFilling);
+    PolicyBuilder again("/nonexistent", disk);
+    CHECK(filling->publish(*again.build(filling->arena())).policy != nullptr);
+}
+
+CLAIM(where_the_files_are_refused_at_the_start_the_first_policy_that_can_be_had_is_of_all) {
+    Draft files;
+    files.file("ca.pem", ca().cert_pem());
+    files.file("p.conf", "nonsense\n");
+    LivePolicy live(files.folder());
+    live.policy_source().watch({files.folder() + "/p.conf", "p.conf", {"httpd.conf", 1}});
+    live.share_between_processes(1 << 20);
+    std::vector<Diagnostic> findings, reported;
+    CHECK(live.start(findings, reported) == nullptr);
+    CHECK(!findings.empty());
+    CHECK_EQUAL(texts_of(live.join_siblings(true)), "");
+    for (int i = 0; i < 3; ++i) live.look();
+    CHECK(!live.current());
+    files.file("p.conf", partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor ca.pem\n"));
+    live.look();
+    CHECK(live.look().moved);
+    CHECK(static_cast<bool>(live.current()));
+    CHECK(!live.policy_source().built_alone());
+}
+
 CLAIM(a_limit_of_file_size_leaves_memory_to_share) {
     CHECK_EQUAL(in_child([] {
                     const rlimit limit{1 << 20, 1 << 20};
