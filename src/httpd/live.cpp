@@ -63,10 +63,11 @@ void log_refusal(const server_rec* s, const std::vector<Diagnostic>& findings, c
     }
     live.said.push_back(content);
     const auto snapshot = live.policy.current();
-    ap_log_error(APLOG_MARK, level_for(first, APLOG_ERR), 0, s,
-                 "mtls_authz: the policy files are refused: generation %s stays in force since %s",
-                 snapshot ? std::string(snapshot->policy->generation()).c_str() : "-",
-                 format_time(live.policy.in_force_since()).c_str());
+    const std::string consequence = snapshot ? "generation " + std::string(snapshot->policy->generation()) +
+                                                   " stays in force since " + format_time(live.policy.in_force_since())
+                                             : kAllClosed;
+    ap_log_error(APLOG_MARK, level_for(first, APLOG_ERR), 0, s, "mtls_authz: the policy files are refused: %s",
+                 consequence.c_str());
 }
 
 // What was refused and then mended is said again, should it come back.

@@ -15,6 +15,10 @@ struct Live {
     std::vector<std::string> said;        // of policy files that were refused, since the last ones that were not
 };
 
+// What it means that there is no policy.
+constexpr const char* kAllClosed =
+    "no policy is in force, so every gate is closed (policy-unavailable) until the policy files are mended";
+
 // Hooks: post_config (mod_watchdog, and last of all), child_init.
 void register_live_hooks();
 

@@ -46,7 +46,6 @@ int check_direction(request_rec* r) {
     if (client_ca_of(r->server) != ClientCaMode::kOff) return DECLINED;
     TlsConnection* const tls = tls_of(r->connection);
     if (tls == nullptr) return DECLINED;
-    XXX
     if (!tls->certificate() || is_verified_without_anchors(*tls, r->server)) return DECLINED;
     report(r, *tls->certificate());
     return HTTP_MISDIRECTED_REQUEST;

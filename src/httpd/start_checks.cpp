@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include "caching.hpp"
 #include "config_tree.hpp"
@@ -354,6 +355,43 @@ FileTrust trust_of_server(Findings& findings) {
     return trust;
 }
 
+// HUP or USR1: a server is there, and has to stay.
+bool is_restart() {
+    return ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_CONFIG && ap_state_query(AP_SQ_CONFIG_GEN) > 1;
+}
+
+// `httpd -k graceful` and `-k restart` check the configuration before they signal the server: it goes on with the
+// policy that it has where they fail. `-k stop` has to work whatever the files hold. httpd tells no module which it
+// was.
+bool asks_for_restart() {
+    std::ifstream in("/proc/self/cmdline", std::ios::binary);
+    std::string before;
+    for (std::string word; std::getline(in, word, '\0'); before = word) {
+        if (before == "-k") word = before + word;
+        if (word == "-kgraceful" || word == "-krestart") return true;
+    }
+    return false;
+}
+
+// What keeps a server from its cold start, or one without a policy from a restart.
+int fail_check(State& s) {
+    if (is_restart() && !s.policy) return OK;
+    // httpd -k stop comes this far, and never to post_config.
+    s.must_not_start = is_rehearsal() && !asks_for_restart();
+    return s.must_not_start ? OK : HTTP_INTERNAL_SERVER_ERROR;
+}
+
+// Null where it cannot be had. What is thrown is one more error: it must neither end a server that is restarted, nor
+// keep one from being stopped.
+std::shared_ptr<const Policy> build_policy(State& s, Findings& findings, Findings& reported) {
+    try {
+        return s.live.policy.start(findings, reported);
+    } catch (const std::exception& e) {
+        findings.push_back({Diagnostic::Severity::kError, {}, std::string("the policy cannot be built: ") + e.what()});
+        return nullptr;
+    }
+}
+
 int check_configuration(server_rec* main_server) {
     State& s = state();
     separate_server_configs(main_server);
@@ -362,7 +400,7 @@ int check_configuration(server_rec* main_server) {
     Findings reported;
     s.live.policy.set_trust(trust_of_server(findings));
     if (!is_rehearsal()) s.live.policy.share_between_processes();
-    s.policy = s.live.policy.start(findings, reported);
+    s.policy = build_policy(s, findings, reported);
     // Nothing that is wrong with a revocation file or a CRL keeps the server from starting.
     for (Diagnostic& d : reported) {
         d.severity = Diagnostic::Severity::kWarning;
@@ -384,7 +422,7 @@ int check_configuration(server_rec* main_server) {
         return OK;
     }
     report(findings, main_server);
-    return failed ? HTTP_INTERNAL_SERVER_ERROR : OK;
+    return failed ? fail_check(s) : OK;
 }
 
 bool same_ca(const X509& a, const X509& b) {
@@ -432,8 +470,17 @@ void check_gate_names(const Policy& policy, std::vector<Diagnostic>& findings) {
 namespace {
 
 int check_after_start(server_rec* main_server) {
-    if (!state().policy) return HTTP_INTERNAL_SERVER_ERROR;
+    if (state().must_not_start) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG, 0, main_server,
+                     "mtls_authz: the server does not start, because of the errors that it printed before this line");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
     if (is_rehearsal()) return OK;
+    if (!state().policy) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG, 0, main_server, "mtls_authz: the policy is refused: %s", kAllClosed);
+        state().ledger->refused_since = apr_time_sec(apr_time_now());
+        return OK;
+    }
     Findings findings = std::exchange(state().start_findings, {});
     const bool main_has_gates = std::any_of(state().sections.begin(), state().sections.end(),
                                             [](const GateSection* g) { return is_main_server(g->server); });

@@ -1,6 +1,7 @@
 // What must neither keep a server from starting without a word, nor end it: limits, random numbers, broken files.
 #include <sys/resource.h>
 
+#include <csignal>
 #include <sstream>
 
 #include "claims.hpp"
@@ -9,6 +10,8 @@
 using namespace test;
 
 namespace {
+
+bool is_there(pid_t pid) { return kill(pid, 0) == 0; }
 
 // Size of the section in bytes.
 std::size_t size_of_section(const std::string& file, const std::string& section) {
@@ -23,6 +26,8 @@ std::size_t size_of_section(const std::string& file, const std::string& section)
     }
     return 0;
 }
+
+const std::string kBroken = "<MTLSPartner q>\nMTLSNonsense x\n</MTLSPartner>\n";
 
 }  // namespace
 
@@ -71,4 +76,74 @@ CLAIM(without_memory_to_share_httpd_says_so_and_serves) {
     CHECK_EQUAL(site.get(w.globex), 403);
     site.put("globex.conf", kGlobex);
     becomes([&] { return site.get(w.globex); }, 200, "an edit counts");
+}
+
+CLAIM(a_broken_policy_closes_the_gates_at_a_restart_and_ends_no_server) {
+    const World& w = world();
+    for (const int signal : {SIGUSR1, SIGHUP}) {
+        LiveSite site;
+        site.put("acme.conf", kAcme);
+        site.httpd.write("revoked.conf", "# nobody\n");
+        site.start("MTLSRevocationFile revoked.conf\n");
+        const pid_t server = site.httpd.pid();
+        site.put("bad.conf", kBroken);
+        CHECK(site.httpd.wait_for_log("the policy files are refused"));
+        CHECK_EQUAL(site.get(w.acme), 200);
+        // Which httpd checks before it signals the server: that goes on as before.
+        for (const char* word : {"graceful", "restart"}) {
+            const auto out = site.httpd.run({"-k", word});
+            CHECK(out.status != 0);
+            CHECK_CONTAINS(out.text, "bad.conf:2: error: ");
+        }
+        CHECK_EQUAL(site.get(w.acme), 200);
+        // A signal is not checked.
+        site.httpd.restart(signal);
+        CHECK(site.httpd.wait_for_log("the policy is refused: no policy is in force, so every gate is closed"));
+        becomes([&] { return site.get(w.acme, "/gate/closed"); }, 403, "closed");
+        const std::string log = site.httpd.error_log();
+        CHECK_CONTAINS(log, "bad.conf:2: error: ");
+        CHECK_CONTAINS(log, "\"/gate/closed\": reason=policy-unavailable");
+        CHECK_EQUAL(site.get(w.acme, "/free/x"), 200);
+        CHECK_EQUAL(site.httpd.pid(), server);
+        CHECK(is_there(server));
+        // Once more, and it is still there; then the file is mended, and counts for all.
+        site.httpd.restart(signal);
+        becomes([&] { return site.get(w.acme, "/gate/closed"); }, 403, "closed");
+        site.drop("bad.conf");
+        becomes([&] { return site.get(w.acme); }, 200, "mended");
+        for (int i = 0; i < 8; ++i) becomes([&] { return site.get(w.acme); }, 200, "in every child");
+        CHECK_EQUAL(site.get(w.globex), 403);
+        site.httpd.write("revoked.conf", "MTLSSuspend acme\n");
+        becomes([&] { return site.get(w.acme); }, 403, "suspended");
+    }
+}
+
+CLAIM(a_server_is_stopped_by_its_own_command_whatever_the_files_hold) {
+    LiveSite site;
+    site.put("acme.conf", kAcme);
+    site.start();
+    site.put("bad.conf", kBroken);
+    fs::remove(site.httpd.path("acme.pem"));
+    const auto out = site.httpd.run({"-k", "stop"});
+    test::check(out.status == 0, out.text, __FILE__, __LINE__);
+    CHECK(site.httpd.has_ended());
+}
+
+CLAIM(a_cold_start_with_a_broken_policy_fails_and_names_file_and_line) {
+    LiveSite site;
+    site.put("acme.conf", kAcme);
+    site.put("bad.conf", kBroken);
+    site.configure();
+    const std::string place = site.httpd.path("partners/bad.conf") + ":2: error: ";
+    for (const char* words : {"-t", "-kstart"}) {
+        const auto out = site.httpd.run({words});
+        CHECK(out.status != 0);
+        CHECK_CONTAINS(out.text, place);
+        CHECK(!fs::exists(site.httpd.path("run/httpd.pid")));
+    }
+    CHECK_CONTAINS(site.httpd.error_log(), "the server does not start");
+    // The nearest: without the broken line.
+    site.drop("bad.conf");
+    site.httpd.start();
+    CHECK_EQUAL(site.get(world().acme), 200);
 }
