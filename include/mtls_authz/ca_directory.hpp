@@ -89,11 +89,18 @@ public:
         std::span<const AnchorCertificate* const> certificates;  // of this CA: one key, perhaps several dates
         std::span<const TimeWindow> windows;                     // when somebody names each
     };
+    // What is known of the CAs of one name where none of them issued a certificate.
+    struct Namesakes {
+        bool other_key = false;         // one signed with another key
+        std::string unknown_algorithm;  // of a key that this OpenSSL does not know, in words
+    };
     // The named CA that issued `certificate`: name and signature; nullptr where none did, or none exists at `now`.
-    // `same_name` is set where a CA of that name is known, but another key signed.
     // `digest`: SHA-256 of the certificate.
     const Issuer* issuer_of(const X509& certificate, const std::string& digest, const DistinguishedName& issuer_name,
-                            std::int64_t now, bool& same_name) const;
+                            std::int64_t now, Namesakes& others) const;
+    // The named CA that the CA `ca_id` is under another key or another name, as the same issuer has renewed it
+    // (RFC 5280 3.2): nullptr where there is none at `now`. `issuer`: of the CA, with its key's SHA-256.
+    const Issuer* renewed_as(std::string_view ca_id, X509& issuer, std::string_view issuer_key, std::int64_t now) const;
     bool knows_leaf(std::string_view sha256, std::int64_t now) const;
     bool names(std::string_view ca_id, std::int64_t now) const;
 
@@ -122,6 +129,7 @@ private:
     std::span<const Issuer> named(std::string_view name) const;
 
     std::span<const Issuer> cas_;                              // by name, then by key
+    std::span<const Issuer* const> by_key_;                    // the same
     std::span<const LeafAnchor> leaves_;                       // end-entity anchors, by digest
     std::span<const AnchorCertificate* const> intermediates_;  // by name
     std::span<const Announced> announced_;

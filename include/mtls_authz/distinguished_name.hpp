@@ -37,8 +37,9 @@ struct DistinguishedName {
 DistinguishedName read_name(const X509_NAME& name);
 
 // One attribute value as X509_NAME_cmp() compares it: character strings lose their type, ASCII case, outer
-// blanks and repeated blanks; anything else (NumericString, BIT STRING, ...) keeps its DER.
-// Nothing where the bytes are not valid for the type.
+// blanks and repeated blanks, where tabs and line ends are blanks; anything else (NumericString, BIT STRING, ...) keeps
+// its DER. Malformed values have one too, or two notions of one name would differ about them. Nothing where OpenSSL
+// itself cannot convert the bytes.
 std::optional<std::string> canonical_value(int tag, std::string_view bytes, std::string_view der);
 
 // The same as a selector's text compares it: NumericString loses its type too.

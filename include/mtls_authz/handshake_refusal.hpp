@@ -1,7 +1,10 @@
 // Why a handshake was refused before any gate was asked.
 #pragma once
 
+#include <openssl/x509.h>
+
 #include <array>
+#include <string>
 #include <string_view>
 
 namespace mtls {
@@ -15,6 +18,8 @@ enum class HandshakeRefusal {
     kWrongPurpose,
     kConstraint,
     kBadSignature,
+    kUnknownAlgorithm,
+    kMalformed,
     kOther,
 };
 
@@ -25,10 +30,12 @@ struct HandshakeRefusalText {
 };
 
 // All of them.
-extern const std::array<HandshakeRefusalText, 9> kHandshakeRefusals;
+extern const std::array<HandshakeRefusalText, 11> kHandshakeRefusals;
 const HandshakeRefusalText& text_of(HandshakeRefusal refusal);
 
-// Of an OpenSSL verification error, X509_V_ERR_*.
-HandshakeRefusal handshake_refusal_of(int verify_error);
+// Of an OpenSSL verification error, X509_V_ERR_*. `at`: the certificate that it is about, or null.
+HandshakeRefusal handshake_refusal_of(int verify_error, const X509* at);
+// OpenSSL's words for it, or that the algorithm is unknown here.
+std::string describe_verify_error(int verify_error, const X509* at);
 
 }  // namespace mtls

@@ -31,7 +31,7 @@ struct NearMiss {
 };
 // At most `most`, the nearest first: those of which something fits, or that a slip of the pen keeps from fitting, or
 // that would fit if an attribute did not occur twice.
-std::vector<NearMiss> find_near_misses(const Policy& policy, const CertificateFacts& facts,
-                                       const std::vector<std::string>* ca_keys, std::size_t most);
+std::vector<NearMiss> find_near_misses(const Policy& policy, const CertificateFacts& facts, const PathFacts* path,
+                                       std::size_t most);
 
 }  // namespace mtls

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "mtls_authz/keyed_hash.hpp"
+#include "mtls_authz/selector.hpp"
 
 namespace mtls {
 
@@ -22,7 +23,7 @@ public:
 
     struct Path {
         std::vector<std::uint16_t> links;  // above the leaf: numbers among the certificates that were offered
-        std::vector<std::string> ca_keys;  // as in PathAnswer
+        PathFacts facts;                   // as in PathAnswer
         std::vector<std::string> ca_ids;
     };
     // `question`: all that was asked, in one text. Null where it is not known.

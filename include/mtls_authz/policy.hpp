@@ -83,7 +83,7 @@ struct Identification {
     std::shared_ptr<const Identity> claimed_identity;
     std::string detail;
 
-    std::vector<std::string> ca_keys;        // SHA-256 of the keys of the CAs on the verified path
+    PathFacts path;                          // of the verified path
     std::string nearest_ca_key;              // SHA-256 of the key of the nearest CA that the policy names, or empty
     std::vector<X509Ptr> intermediates;      // of that path, between the leaf and the anchor
     std::vector<std::string> groups;         // of this certificate, for whatever grants
@@ -175,6 +175,7 @@ private:
     std::string find_generation() const;
     std::vector<Match> matching_identities(const CertificateFacts& facts) const;
     void add_any_matches(const NearestCa& nearest, const CertificateFacts& facts, std::vector<Match>& matches) const;
+    std::string objection_to(const PathAnswer& path, std::int64_t now) const;
     std::optional<PathAnswer> identify_by_path(const PresentedCertificate& presented, const NearestCa& nearest,
                                                const ServerCas& server, std::int64_t now, Identification& out) const;
     std::vector<X509*> crl_signers(const Partner& partner, const PathAnswer& path, const Surroundings& around,

@@ -39,7 +39,9 @@ public:
 
     // The first line that refuses this certificate, or nullptr. `above`: the CAs on its way up, as far as they are
     // known; sha256: and spki-sha256: refuse what they issued too, issuer.spki-sha256: asks for their keys.
-    const RevocationLine* find(const CertificateFacts& facts, const std::vector<CaDigests>& above) const;
+    // `policies`: what the path allows; while none is known, what the certificate asserts.
+    const RevocationLine* find(const CertificateFacts& facts, const std::vector<CaDigests>& above,
+                               const std::vector<std::string>& policies) const;
 
     std::span<const RevocationLine> all() const { return lines_; }
     bool empty() const { return lines_.empty(); }

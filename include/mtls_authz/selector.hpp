@@ -20,6 +20,14 @@ enum class Answer { kNo, kYes, kCannotTell };
 // kMustBeSingle; whatever refuses asks kAnyCounts, so that repeating an attribute is no way out.
 enum class Repeats { kMustBeSingle, kAnyCounts };
 
+// What selectors ask of a verified path.
+struct PathFacts {
+    std::vector<std::string> ca_keys;  // SHA-256 of the keys of its CAs, nearest first
+    // The authority-constrained policy set (RFC 5280 6.1.5, X.509 12.2): dotted OIDs, in the anchor's terms. What the
+    // leaf asserts and a CA above it may not is left out.
+    std::vector<std::string> policies;
+};
+
 enum class Field {
     kSubject,
     kIssuer,
@@ -54,9 +62,8 @@ public:
     // Reads one word. The error says what is wrong and what would be right.
     static Result<Parsed> parse(std::string_view word);
 
-    // `ca_keys`: SHA-256 of the keys of the CAs on the verified path, for issuer.spki-sha256; nullptr while no path is
-    // known: such a selector is then taken to hold, and has to be asked again.
-    Answer test(const CertificateFacts& facts, const std::vector<std::string>* ca_keys, Repeats repeats) const;
+    // `path`: nullptr while none is known: a selector that needs one is then taken to hold, and has to be asked again.
+    Answer test(const CertificateFacts& facts, const PathFacts* path, Repeats repeats) const;
 
     // What a certificate has in the field that this is about, as text; for people.
     std::vector<std::string> actual_values(const CertificateFacts& facts) const;
@@ -67,7 +74,7 @@ public:
 
     bool negated() const { return negated_; }
     Field field() const { return field_; }
-    bool needs_path() const { return field_ == Field::kIssuerSpki; }
+    bool needs_path() const { return field_ == Field::kIssuerSpki || field_ == Field::kPolicy; }
 
     // As written, type in its usual spelling.
     const std::string& text() const { return text_; }
@@ -96,7 +103,8 @@ private:
 
     enum class Form { kExact, kOneLabel, kAnyDepth, kPath, kPresence };
 
-    Answer test_positive(const CertificateFacts& facts, const std::vector<std::string>* ca_keys, Repeats repeats) const;
+    Answer test_positive(const CertificateFacts& facts, const PathFacts& path, Repeats repeats) const;
+    Answer test_policy(const CertificateFacts& facts, const PathFacts& path, Repeats repeats) const;
     Answer test_attribute(const DistinguishedName& name, Repeats repeats) const;
     Answer test_uri(const CertificateFacts& facts) const;
     bool dns_matches(std::string_view name) const;
@@ -127,7 +135,7 @@ struct Selector::Parsed {
 class FieldName {
 public:
     static Result<FieldName> parse(std::string_view type);
-    std::optional<std::string> value(const CertificateFacts& facts) const;
+    std::optional<std::string> value(const CertificateFacts& facts, const PathFacts& path) const;
     const std::string& text() const { return text_; }
 
 private:

@@ -19,7 +19,8 @@ public:
     // The ids of lines that may hold, each once, ascending; `above`: pins on these CAs are asked for too.
     std::vector<std::uint32_t> candidates(const CertificateFacts& facts, const std::vector<CaDigests>& above) const;
 
-    // Lines that are tried for every certificate: nothing but negations and issuer.spki-sha256:.
+    // Lines that are tried for every certificate: nothing but negations, issuer.spki-sha256: and
+    // cert-policy:.
     std::span<const std::uint32_t> linear() const { return linear_; }
     // The most lines that one key finds.
     std::span<const std::uint32_t> longest() const { return {ids_.data() + longest_.first, longest_.count}; }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "mtls_authz/algorithms.hpp"
 #include "mtls_authz/decoded_certificates.hpp"
 #include "mtls_authz/signature_memory.hpp"
 
@@ -126,6 +127,10 @@ CaDirectory CaDirectoryBuilder::finish(Arena& arena) const {
         announced.push_back({arena.keep(a.encoded), arena.keep(a.windows)});
     }
     out.cas_ = arena.keep(cas);
+    std::vector<const CaDirectory::Issuer*> by_key;
+    for (const CaDirectory::Issuer& ca : out.cas_) by_key.push_back(&ca);
+    std::stable_sort(by_key.begin(), by_key.end(), [](const auto* a, const auto* b) { return a->key < b->key; });
+    out.by_key_ = arena.keep(by_key);
     out.leaves_ = arena.keep(leaves);
     out.intermediates_ = arena.keep(intermediates);
     out.announced_ = arena.keep(announced);
@@ -168,16 +173,41 @@ std::vector<X509Ptr> CaDirectory::cas_named(std::string_view name) const {
 
 const CaDirectory::Issuer* CaDirectory::issuer_of(const X509& certificate, const std::string& digest,
                                                   const DistinguishedName& issuer_name, std::int64_t now,
-                                                  bool& same_name) const {
-    const auto candidates = named(issuer_name.canonical);
-    bool known_key = false;
-    for (const Issuer& issuer : candidates) {
-        const auto decode = [&] { return issuer.certificates.front()->decode(); };
-        if (!is_signed_by(certificate, digest, issuer.key, decode)) continue;
-        known_key = true;
-        if (exists_at(issuer.windows, now)) return &issuer;
+                                                  Namesakes& others) const {
+    Namesakes found;
+    for (const Issuer& issuer : named(issuer_name.canonical)) {
+        X509Ptr ca;
+        const auto decode = [&]() -> const X509Ptr& { return ca = issuer.certificates.front()->decode(); };
+        if (is_signed_by(certificate, digest, issuer.key, decode)) {
+            return exists_at(issuer.windows, now) ? &issuer : nullptr;  // a signature verifies under one key only
+        }
+        const std::string unknown = unknown_key(*ca);
+        if (unknown.empty()) found.other_key = true;
+        if (!unknown.empty()) found.unknown_algorithm = unknown;
     }
-    if (!candidates.empty() && !known_key) same_name = true;
+    if (found.other_key) others.other_key = true;
+    if (!found.unknown_algorithm.empty()) others.unknown_algorithm = found.unknown_algorithm;
+    return nullptr;
+}
+
+const CaDirectory::Issuer* CaDirectory::renewed_as(std::string_view ca_id, X509& issuer, std::string_view issuer_key,
+                                                   std::int64_t now) const {
+    const std::string_view key = ca_id.substr(0, kDigest);
+    const std::string_view name = ca_id.substr(key.size());
+    const auto is_by_same_issuer = [&](const Issuer& ca) {
+        const bool is_other = ca.key != key || ca.name != name;
+        // What a CA certifies of itself, a new key above all, is its own matter (RFC 4210 4.4).
+        if (!is_other || ca.key == issuer_key || !exists_at(ca.windows, now)) return false;
+        return std::any_of(ca.certificates.begin(), ca.certificates.end(), [&](const AnchorCertificate* c) {
+            return is_signed_by(*c->decode(), c->sha256, issuer_key, [&] { return &issuer; });
+        });
+    };
+    for (const Issuer& ca : named(name)) {
+        if (is_by_same_issuer(ca)) return &ca;
+    }
+    for (const Issuer* ca : equal_to(by_key_, key, [](const Issuer* i) { return i->key; })) {
+        if (is_by_same_issuer(*ca)) return ca;
+    }
     return nullptr;
 }
 
@@ -195,9 +225,9 @@ bool CaDirectory::names(std::string_view ca_id, std::int64_t now) const {
 
 std::vector<X509Ptr> CaDirectory::anchors_above(const X509& certificate, std::int64_t now) const {
     std::vector<X509Ptr> out;
-    bool same_name = false;
+    Namesakes others;
     const Issuer* const issuer = issuer_of(certificate, certificate_sha256(certificate),
-                                           read_name(*X509_get_issuer_name(&certificate)), now, same_name);
+                                           read_name(*X509_get_issuer_name(&certificate)), now, others);
     for (std::size_t i = 0; issuer != nullptr && i < issuer->certificates.size(); ++i) {
         if (issuer->windows[i].contains(now)) out.push_back(issuer->certificates[i]->decode());
     }

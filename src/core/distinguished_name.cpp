@@ -110,14 +110,38 @@ std::string text_of(int tag, std::string_view bytes, const std::string& der) {
 
 }  // namespace
 
-std::optional<std::string> canonical_value(int tag, std::string_view bytes, std::string_view der) {
-    if (is_folded_type(tag)) {
-        const auto text = asn1_text(tag, bytes);
-        return text ? std::optional("s" + fold(*text)) : std::nullopt;
+namespace {
+
+// X509_NAME_cmp() reads a value as UTF-8, by ASN1_STRING_to_UTF8(); nothing where that fails.
+std::optional<std::string> utf8_by_openssl(int tag, std::string_view bytes) {
+    const bool is_wide = tag == V_ASN1_BMPSTRING || tag == V_ASN1_UNIVERSALSTRING;
+    const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+    if (!is_wide && std::all_of(bytes.begin(), bytes.end(), is_ascii)) return std::string(bytes);
+    const ErrorQueueGuard errors;
+    const Asn1StringPtr value(ASN1_STRING_type_new(tag));
+    if (!value || ASN1_STRING_set(value.get(), bytes.data(), static_cast<int>(bytes.size())) != 1) {
+        throw std::bad_alloc();
     }
-    const bool invalid = tag == V_ASN1_NUMERICSTRING && !asn1_text(tag, bytes);
-    if (invalid) return std::nullopt;
-    return "t" + std::string(der);
+    unsigned char* utf8 = nullptr;
+    const int size = ASN1_STRING_to_UTF8(&utf8, value.get());
+    if (size < 0) return std::nullopt;
+    std::string out(reinterpret_cast<const char*>(utf8), static_cast<std::size_t>(size));
+    OPENSSL_free(utf8);
+    return out;
+}
+
+// Whether a value may be in a name: X509_NAME_cmp() compares what is not, too.
+bool is_valid(int tag, std::string_view bytes) {
+    const bool is_text = is_folded_type(tag) || tag == V_ASN1_NUMERICSTRING;
+    return !is_text || asn1_text(tag, bytes).has_value();
+}
+
+}  // namespace
+
+std::optional<std::string> canonical_value(int tag, std::string_view bytes, std::string_view der) {
+    if (!is_folded_type(tag)) return "t" + std::string(der);
+    const auto text = utf8_by_openssl(tag, bytes);
+    return text ? std::optional("s" + fold(*text)) : std::nullopt;
 }
 
 std::string compared_by_text(const NameAttribute& attribute) {
@@ -139,9 +163,9 @@ DistinguishedName read_name(const X509_NAME& name) {
         attribute.rdn = X509_NAME_ENTRY_set(entry);
         attribute.der = der_of(*value);
         attribute.text = text_of(tag, bytes, attribute.der);
-        if (auto canonical = canonical_value(tag, bytes, attribute.der)) {
-            attribute.canonical = std::move(*canonical);
-        } else if (out.malformed.empty()) {
+        // OpenSSL decodes no name with a value that it cannot convert.
+        attribute.canonical = canonical_value(tag, bytes, attribute.der).value_or("x" + attribute.der);
+        if (out.malformed.empty() && !is_valid(tag, bytes)) {
             out.malformed = oid_name(attribute.oid) + " holds NUL, control or invalid bytes";
         }
         out.attributes.push_back(std::move(attribute));
@@ -280,7 +304,8 @@ Result<AttributePattern> AttributePattern::parse(std::string_view text) {
 
 Result<AttributePattern> AttributePattern::from_text(std::string_view text) {
     auto canonical = canonical_value(V_ASN1_UTF8STRING, text, {});
-    if (!canonical) return Error{"'" + escape_for_log(text, 120) + "' holds control characters or is not UTF-8"};
+    if (!canonical || !is_valid(V_ASN1_UTF8STRING, text))
+        return Error{"'" + escape_for_log(text, 120) + "' holds control characters or is not UTF-8"};
     return AttributePattern{std::move(*canonical), {}};
 }
 
@@ -320,7 +345,8 @@ Result<NamePattern> NamePattern::parse(std::string_view text) {
             DerReader reader(parsed.der);
             const auto element = reader.next();
             auto canonical = canonical_value(element->tag & 0x1f, element->content, parsed.der);
-            if (!canonical) return dn_error("'" + attribute.value + "' is not valid for its type");
+            if (!canonical || !is_valid(element->tag & 0x1f, element->content))
+                return dn_error("'" + attribute.value + "' is not valid for its type");
             parsed.canonical = std::move(*canonical);
             if (is_numeric(parsed)) parsed.text = std::string(element->content);
         }

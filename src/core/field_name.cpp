@@ -42,7 +42,7 @@ std::optional<std::string> only_attribute(const DistinguishedName& name, const s
 
 }  // namespace
 
-std::optional<std::string> FieldName::value(const CertificateFacts& facts) const {
+std::optional<std::string> FieldName::value(const CertificateFacts& facts, const PathFacts& path) const {
     switch (field_) {
         case Field::kSubject:
             return facts.subject.text();
@@ -75,7 +75,7 @@ std::optional<std::string> FieldName::value(const CertificateFacts& facts) const
         case Field::kEku:
             return only(facts.eku);
         case Field::kPolicy:
-            return only(facts.policies);
+            return only(path.policies);
         case Field::kQcRole:
             return only(facts.qc_roles);
         case Field::kQcType:

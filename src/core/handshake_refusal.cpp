@@ -2,9 +2,11 @@
 
 #include <openssl/x509_vfy.h>
 
+#include "mtls_authz/algorithms.hpp"
+
 namespace mtls {
 
-const std::array<HandshakeRefusalText, 9> kHandshakeRefusals = {{
+const std::array<HandshakeRefusalText, 11> kHandshakeRefusals = {{
     {HandshakeRefusal::kExpired, "expired",
      "a certificate of the chain is past its notAfter; if at= names the client's own, ask the partner to renew, and if "
      "a "
@@ -35,6 +37,13 @@ const std::array<HandshakeRefusalText, 9> kHandshakeRefusals = {{
     {HandshakeRefusal::kBadSignature, "bad-signature",
      "a signature of the chain does not hold, or its algorithm or key is too weak; an attack, or a broken or outdated "
      "CA"},
+    {HandshakeRefusal::kUnknownAlgorithm, "unknown-algorithm",
+     "a key or signature of the chain is of an algorithm that the OpenSSL here does not know; update OpenSSL to one "
+     "that "
+     "does, as far as detail= names it, or ask the partner for a certificate with another algorithm"},
+    {HandshakeRefusal::kMalformed, "malformed",
+     "a certificate of the chain does not have the form that RFC 5280 gives it; detail= has which rule it breaks, at= "
+     "where: its issuer has to issue another one"},
     {HandshakeRefusal::kOther, "other",
      "mod_ssl refused the chain; detail= has OpenSSL's words, SSLVerifyDepth and OCSP "
      "are the usual suspects"},
@@ -44,7 +53,37 @@ const HandshakeRefusalText& text_of(HandshakeRefusal refusal) {
     return kHandshakeRefusals[static_cast<std::size_t>(refusal)];
 }
 
-HandshakeRefusal handshake_refusal_of(int verify_error) {
+namespace {
+
+// OpenSSL calls what it does not know weak, or says that the signature does not hold.
+std::string unknown_algorithm(int verify_error, const X509* at) {
+    switch (verify_error) {
+        case X509_V_ERR_EE_KEY_TOO_SMALL:
+        case X509_V_ERR_CA_KEY_TOO_SMALL:
+        case X509_V_ERR_CA_MD_TOO_WEAK:
+        case X509_V_ERR_CERT_SIGNATURE_FAILURE:
+        case X509_V_ERR_UNABLE_TO_DECRYPT_CERT_SIGNATURE:
+        case X509_V_ERR_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY:
+        case X509_V_ERR_NO_ISSUER_PUBLIC_KEY:
+        case X509_V_ERR_UNSUPPORTED_SIGNATURE_ALGORITHM:
+            break;
+        default:
+            return {};
+    }
+    if (at == nullptr) return {};
+    std::string unknown = unknown_key(*at);
+    return unknown.empty() ? unknown_signature(*at) : unknown;
+}
+
+}  // namespace
+
+std::string describe_verify_error(int verify_error, const X509* at) {
+    std::string unknown = unknown_algorithm(verify_error, at);
+    return unknown.empty() ? X509_verify_cert_error_string(verify_error) : unknown;
+}
+
+HandshakeRefusal handshake_refusal_of(int verify_error, const X509* at) {
+    if (!unknown_algorithm(verify_error, at).empty()) return HandshakeRefusal::kUnknownAlgorithm;
     switch (verify_error) {
         case X509_V_ERR_CERT_HAS_EXPIRED:
             return HandshakeRefusal::kExpired;
@@ -68,6 +107,8 @@ HandshakeRefusal handshake_refusal_of(int verify_error) {
         case X509_V_ERR_CRL_SIGNATURE_FAILURE:
         case X509_V_ERR_CRL_HAS_EXPIRED:
         case X509_V_ERR_CRL_NOT_YET_VALID:
+        case X509_V_ERR_ERROR_IN_CRL_LAST_UPDATE_FIELD:
+        case X509_V_ERR_ERROR_IN_CRL_NEXT_UPDATE_FIELD:
         case X509_V_ERR_CRL_PATH_VALIDATION_ERROR:
         case X509_V_ERR_DIFFERENT_CRL_SCOPE:
         case X509_V_ERR_KEYUSAGE_NO_CRL_SIGN:
@@ -77,6 +118,8 @@ HandshakeRefusal handshake_refusal_of(int verify_error) {
         case X509_V_ERR_INVALID_CA:
         case X509_V_ERR_CERT_REJECTED:
         case X509_V_ERR_KEYUSAGE_NO_CERTSIGN:
+        case X509_V_ERR_INVALID_NON_CA:
+        case X509_V_ERR_KEYUSAGE_NO_DIGITAL_SIGNATURE:
             return HandshakeRefusal::kWrongPurpose;
         case X509_V_ERR_PATH_LENGTH_EXCEEDED:
         case X509_V_ERR_PERMITTED_VIOLATION:
@@ -88,13 +131,40 @@ HandshakeRefusal handshake_refusal_of(int verify_error) {
         case X509_V_ERR_INVALID_POLICY_EXTENSION:
         case X509_V_ERR_NO_EXPLICIT_POLICY:
         case X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION:
+        case X509_V_ERR_UNSUPPORTED_EXTENSION_FEATURE:
+        case X509_V_ERR_UNNESTED_RESOURCE:
             return HandshakeRefusal::kConstraint;
         case X509_V_ERR_CERT_SIGNATURE_FAILURE:
         case X509_V_ERR_UNABLE_TO_DECRYPT_CERT_SIGNATURE:
         case X509_V_ERR_EE_KEY_TOO_SMALL:
         case X509_V_ERR_CA_KEY_TOO_SMALL:
         case X509_V_ERR_CA_MD_TOO_WEAK:
+        case X509_V_ERR_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY:
+        case X509_V_ERR_NO_ISSUER_PUBLIC_KEY:
+        case X509_V_ERR_SIGNATURE_ALGORITHM_MISMATCH:
+        case X509_V_ERR_SIGNATURE_ALGORITHM_INCONSISTENCY:
             return HandshakeRefusal::kBadSignature;
+        case X509_V_ERR_UNSUPPORTED_SIGNATURE_ALGORITHM:
+            return HandshakeRefusal::kUnknownAlgorithm;
+        case X509_V_ERR_ERROR_IN_CERT_NOT_BEFORE_FIELD:
+        case X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD:
+        case X509_V_ERR_INVALID_EXTENSION:
+        case X509_V_ERR_PATHLEN_INVALID_FOR_NON_CA:
+        case X509_V_ERR_PATHLEN_WITHOUT_KU_KEY_CERT_SIGN:
+        case X509_V_ERR_KU_KEY_CERT_SIGN_INVALID_FOR_NON_CA:
+        case X509_V_ERR_ISSUER_NAME_EMPTY:
+        case X509_V_ERR_SUBJECT_NAME_EMPTY:
+        case X509_V_ERR_MISSING_AUTHORITY_KEY_IDENTIFIER:
+        case X509_V_ERR_MISSING_SUBJECT_KEY_IDENTIFIER:
+        case X509_V_ERR_EMPTY_SUBJECT_ALT_NAME:
+        case X509_V_ERR_EMPTY_SUBJECT_SAN_NOT_CRITICAL:
+        case X509_V_ERR_CA_BCONS_NOT_CRITICAL:
+        case X509_V_ERR_AUTHORITY_KEY_IDENTIFIER_CRITICAL:
+        case X509_V_ERR_SUBJECT_KEY_IDENTIFIER_CRITICAL:
+        case X509_V_ERR_CA_CERT_MISSING_KEY_USAGE:
+        case X509_V_ERR_EXTENSIONS_REQUIRE_VERSION_3:
+        case X509_V_ERR_EC_KEY_EXPLICIT_PARAMS:
+            return HandshakeRefusal::kMalformed;
         default:
             return HandshakeRefusal::kOther;
     }

@@ -54,8 +54,6 @@ char kind_of(Field field) {
             return 'q';
         case Field::kQcType:
             return 'y';
-        case Field::kPolicy:
-            return 'P';
         case Field::kExtension:
             return 'x';
         case Field::kEku:
@@ -159,11 +157,11 @@ std::optional<IndexKeys::Key> IndexKeys::of(const Selector& s) const {
             return key(kind_of(s.field_), s.operand_, kSerialNumber);
         case Field::kQcRole:
         case Field::kQcType:
-        case Field::kPolicy:
         case Field::kExtension:
         case Field::kEku:
             return key(kind_of(s.field_), s.oid_, kPurpose);
         case Field::kIssuerSpki:
+        case Field::kPolicy:  // which the path allows is not known yet
             return std::nullopt;
     }
     return std::nullopt;
@@ -277,7 +275,6 @@ std::vector<IndexKey> IndexKeys::of(const CertificateFacts& facts, const PrefixL
     add_all(Field::kRid, facts.rid);
     add_all(Field::kQcRole, facts.qc_roles);
     add_all(Field::kQcType, facts.qc_types);
-    add_all(Field::kPolicy, facts.policies);
     add_all(Field::kEku, facts.eku);
     std::sort(out.begin(), out.end());
     out.erase(std::unique(out.begin(), out.end()), out.end());

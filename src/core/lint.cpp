@@ -69,8 +69,8 @@ private:
                  what + "expires on " + date + ": ask the partner for the next one, and add it beside this");
         }
         const X509Ptr certificate = c.decode();
-        EVP_PKEY* const key = X509_get0_pubkey(certificate.get());
-        if (key == nullptr || EVP_PKEY_get_security_bits(key) < kLeastSecurityBits) {
+        const EVP_PKEY* const key = X509_get0_pubkey(certificate.get());
+        if (key != nullptr && EVP_PKEY_get_security_bits(key) < kLeastSecurityBits) {
             warn(anchor.where, what + "has a weak key: expected at least RSA with 2048 bits, or P-256");
         }
         int digest = NID_undef;
@@ -247,15 +247,15 @@ std::vector<Diagnostic> lint_refusals(const Policy& policy, const Refusals& refu
     return out;
 }
 
-std::vector<NearMiss> find_near_misses(const Policy& policy, const CertificateFacts& facts,
-                                       const std::vector<std::string>* ca_keys, std::size_t most) {
+std::vector<NearMiss> find_near_misses(const Policy& policy, const CertificateFacts& facts, const PathFacts* path,
+                                       std::size_t most) {
     std::vector<NearMiss> out;
     for (const Partner& partner : policy.partners()) {
         for (std::size_t i = 0; i < partner.identities.size(); ++i) {
             NearMiss miss{&partner, partner.identities.at(i), {}};
             bool something = false;
             for (const Selector& selector : miss.identity->selectors) {
-                const Answer answer = selector.test(facts, ca_keys, Repeats::kMustBeSingle);
+                const Answer answer = selector.test(facts, path, Repeats::kMustBeSingle);
                 if (answer == Answer::kYes) {
                     something = something || !selector.negated();
                     continue;
@@ -266,10 +266,14 @@ std::vector<NearMiss> find_near_misses(const Policy& policy, const CertificateFa
                 const bool close = !unclear && !selector.negated() &&
                                    is_slip(std::string_view(text).substr(text.find(':') + 1), actual);
                 const bool fits_somewhere =
-                    unclear && !selector.negated() && selector.test(facts, ca_keys, Repeats::kAnyCounts) != Answer::kNo;
+                    unclear && !selector.negated() && selector.test(facts, path, Repeats::kAnyCounts) != Answer::kNo;
                 something = something || close || fits_somewhere;
-                miss.failures.push_back(
-                    {&selector, std::move(actual), close, unclear ? selector.why_unclear(facts) : std::string()});
+                const bool is_forbidden = selector.field() == Field::kPolicy && path != nullptr &&
+                                          selector.test(facts, path, Repeats::kAnyCounts) == Answer::kCannotTell;
+                miss.failures.push_back({&selector, std::move(actual), close,
+                                         unclear        ? selector.why_unclear(facts)
+                                         : is_forbidden ? "the CAs above it allow it other policies, or none"
+                                                        : std::string()});
             }
             if (something && !miss.failures.empty()) out.push_back(std::move(miss));
         }

@@ -47,9 +47,9 @@ Policy::Searching Policy::searching() const {
 
 namespace {
 
-bool fits(const Identity& identity, const CertificateFacts& facts, const std::vector<std::string>* ca_keys) {
+bool fits(const Identity& identity, const CertificateFacts& facts, const PathFacts* path) {
     return std::all_of(identity.selectors.begin(), identity.selectors.end(), [&](const Selector& selector) {
-        return selector.test(facts, ca_keys, Repeats::kMustBeSingle) == Answer::kYes;
+        return selector.test(facts, path, Repeats::kMustBeSingle) == Answer::kYes;
     });
 }
 
@@ -75,28 +75,20 @@ std::vector<Link> links_to(const std::vector<X509Ptr>& certificates, const std::
     return out;
 }
 
-std::vector<Link> helpers_of(const PresentedCertificate& presented) {
-    return links_to(presented.helpers, presented.helper_digests);
+bool has_intermediate(const Partner& partner, std::string_view sha256) {
+    return std::any_of(partner.intermediates.begin(), partner.intermediates.end(), [&](const CertificateFile& file) {
+        return std::any_of(file.begin(), file.end(), [&](const AnchorCertificate& c) { return c.sha256 == sha256; });
+    });
 }
 
-// Of many certificates, those whose names lead upwards from what was presented: the others need no decoding.
-std::vector<const AnchorCertificate*> on_the_way(std::vector<const AnchorCertificate*> files,
-                                                 const PresentedCertificate& presented) {
-    constexpr std::size_t kFew = 8;
-    if (files.size() <= kFew) return files;
-    std::set<std::string, std::less<>> issuers = {presented.facts.issuer.canonical};
-    for (const X509Ptr& helper : presented.helpers) {
-        issuers.insert(read_name(*X509_get_issuer_name(helper.get())).canonical);
+// Of the certificates on the way those that were sent, and those of this partner where one is given.
+std::vector<Link> helpers_for(const NearestCa& nearest, const Partner* partner) {
+    std::vector<Link> out;
+    for (const OnTheWay& ca : nearest.on_the_way) {
+        const bool counts = ca.from_peer || (partner != nullptr && has_intermediate(*partner, ca.sha256));
+        if (counts) out.emplace_back(ca.certificate.get(), ca.sha256);
     }
-    std::size_t known = 0;
-    while (known != issuers.size()) {
-        known = issuers.size();
-        for (const AnchorCertificate* c : files) {
-            if (issuers.contains(c->subject)) issuers.emplace(c->issuer);
-        }
-    }
-    std::erase_if(files, [&](const AnchorCertificate* c) { return !issuers.contains(c->subject); });
-    return files;
+    return out;
 }
 
 }  // namespace
@@ -153,13 +145,6 @@ struct Policy::Candidates {
         return trusted;
     }
 
-    std::vector<Link> helpers_for(const Match& match) {
-        std::vector<Link> helpers = helpers_of(presented);
-        for (const AnchorCertificate* c : on_the_way(files_of(*match.partner), presented))
-            helpers.push_back(in_hand.link(*c));
-        return helpers;
-    }
-
     PathAnswer& verify(std::vector<Link> trusted, std::vector<Link> helpers) {
         std::vector<X509*> key;
         for (const Link& link : trusted) key.push_back(link.certificate);
@@ -167,8 +152,9 @@ struct Policy::Candidates {
         for (const Link& link : helpers) key.push_back(link.certificate);
         const auto found = verified.find(key);
         if (found != verified.end()) return found->second;
-        PathAnswer answer =
-            verify_path({leaf_link(), std::move(trusted), std::move(helpers), server.security_level, now});
+        const auto objection = [this](const PathAnswer& path) { return policy.objection_to(path, now); };
+        PathAnswer answer = verify_path({leaf_link(), std::move(trusted), std::move(helpers), server.security_level,
+                                         now, X509_PURPOSE_SSL_CLIENT, objection});
         if (!answer.ok) last_failure = answer.detail;
         return verified.emplace(std::move(key), std::move(answer)).first->second;
     }
@@ -178,7 +164,7 @@ struct Policy::Candidates {
         auto trusted = trusted_for(match);
         if (!trusted.empty()) {
             // A certificate that is an anchor itself is its own path, whatever was sent with it.
-            auto helpers = nearest.is_leaf_itself ? std::vector<Link>() : helpers_for(match);
+            auto helpers = nearest.is_leaf_itself ? std::vector<Link>() : helpers_for(nearest, match.partner);
             PathAnswer& answer = verify(std::move(trusted), std::move(helpers));
             return answer.ok ? &answer : nullptr;
         }
@@ -189,7 +175,7 @@ struct Policy::Candidates {
 
     // mod_ssl's CAs count only where no CA of the path is one that the policy names.
     PathAnswer* server_path(const Match& match) {
-        PathAnswer& answer = server_answer(helpers_for(match));
+        PathAnswer& answer = server_answer(helpers_for(nearest, match.partner));
         if (!answer.ok) return nullptr;
         const bool named = std::any_of(answer.ca_ids.begin(), answer.ca_ids.end(),
                                        [&](const std::string& id) { return policy.cas_.names(id, now); });
@@ -218,6 +204,42 @@ void claim(Identification& out, const Partner* partner, const std::shared_ptr<co
 
 }  // namespace
 
+namespace {
+
+// Why no CA of the policy was found, where that can be said; else "".
+std::string describe_obstacle(const PresentedCertificate& presented, const NearestCa& nearest, bool other_key) {
+    if (presented.left_out.count > 0) return describe_left_out(presented.helpers, presented.left_out);
+    if (nearest.is_too_deep)
+        return "above the certificate there are more intermediates than the 10 that a path may have";
+    if (!nearest.unknown_algorithm.empty()) return nearest.unknown_algorithm;
+    return other_key ? "a CA on the path has the name of a trust anchor and another key" : "";
+}
+
+}  // namespace
+
+// The nearest CA that the policy names is read off the path: by each CA's own name and key, not by how a certificate
+// below spells its issuer.
+std::string Policy::objection_to(const PathAnswer& path, std::int64_t now) const {
+    const auto text_of_ca = [&](std::size_t i) {
+        return "the CA \"" + read_name(*X509_get_subject_name(path.chain[i + 1].get())).text() + "\" ";
+    };
+    for (std::size_t i = 0; i + 1 < path.ca_ids.size(); ++i) {
+        if (cas_.names(path.ca_ids[i], now)) return text_of_ca(i) + "on the path is another trust anchor of the policy";
+        // A CA that certifies a new key of its own (RFC 4210 4.4) is one CA, which issues under both.
+        for (std::size_t issuer = i + 1; issuer < path.ca_ids.size(); ++issuer) {
+            X509& ca = *path.chain[issuer + 1];
+            const auto* renewed = cas_.renewed_as(path.ca_ids[i], ca, path.facts.ca_keys[issuer], now);
+            if (renewed != nullptr) {
+                return text_of_ca(i) + "is the trust anchor \"" +
+                       std::string(renewed->certificates.front()->subject_text) +
+                       "\" under another key or name: to let in what it issues, name it with MTLSTrustAnchor";
+            }
+            if (X509_NAME_cmp(X509_get_subject_name(&ca), X509_get_issuer_name(&ca)) != 0) break;
+        }
+    }
+    return {};
+}
+
 // The path, where one partner alone is identified.
 std::optional<PathAnswer> Policy::identify_by_path(const PresentedCertificate& presented, const NearestCa& nearest,
                                                    const ServerCas& server, std::int64_t now,
@@ -238,7 +260,7 @@ std::optional<PathAnswer> Policy::identify_by_path(const PresentedCertificate& p
         PathAnswer* const path = candidates.path_for(match);
         if (path == nullptr) {
             failed_under_own_anchor = failed_under_own_anchor || !candidates.trusted_for(match).empty();
-        } else if (fits(*match.identity, presented.facts, &path->ca_keys)) {
+        } else if (fits(*match.identity, presented.facts, &path->facts)) {
             if (fitting.empty()) fitting_path = path;
             fitting.push_back(match);
         }
@@ -247,7 +269,7 @@ std::optional<PathAnswer> Policy::identify_by_path(const PresentedCertificate& p
         out.reason = Reason::kGranted;
         out.partner = fitting.front().partner;
         out.identity = fitting.front().identity;
-        out.ca_keys = fitting_path->ca_keys;
+        out.path = fitting_path->facts;
         return std::move(*fitting_path);
     }
     if (fitting.size() == 2) {
@@ -258,17 +280,19 @@ std::optional<PathAnswer> Policy::identify_by_path(const PresentedCertificate& p
 
     // Nobody fits. Which of the three words says best why?
     bool reachable = nearest.found();
-    if (!reachable && some_trust_mod_ssl_) reachable = candidates.server_answer(helpers_of(presented)).ok;
+    if (!reachable && some_trust_mod_ssl_) reachable = candidates.server_answer(helpers_for(nearest, nullptr)).ok;
     for (const Match& match : matches) {
-        const bool only_path_key_differs = candidates.path_for(match) != nullptr;
-        if (!only_path_key_differs) claim(out, match.partner, match.identity);
+        // Where there is a path, what the identity asks of it is all that differs.
+        const PathAnswer* const path = candidates.path_for(match);
+        if (path == nullptr) claim(out, match.partner, match.identity);
+        if (path != nullptr) out.path = path->facts;
     }
     out.detail = candidates.last_failure;
-    if (!reachable && nearest.same_name_other_key && !named.empty()) {
-        out.reason = Reason::kWrongIssuer;
-        out.detail = "a CA on the path has the name of a trust anchor and another key";
-    } else if (!reachable) {
-        out.reason = Reason::kNotVerified;
+    if (!reachable) {
+        const bool other_key = nearest.same_name_other_key && nearest.unknown_algorithm.empty() && !named.empty();
+        out.reason = other_key ? Reason::kWrongIssuer : Reason::kNotVerified;
+        const std::string obstacle = describe_obstacle(presented, nearest, other_key);
+        if (!obstacle.empty()) out.detail = obstacle;
     } else if (!out.claimed.empty() || failed_under_own_anchor) {
         out.reason = Reason::kWrongIssuer;
     } else {
@@ -342,14 +366,14 @@ void Policy::check_crls(const PathAnswer& path, bool by_server, const Surroundin
 void Policy::describe_partner(const CertificateFacts& facts, Identification& out) const {
     const auto holds = [&](const std::vector<Selector>& conditions) {
         return std::all_of(conditions.begin(), conditions.end(), [&](const Selector& s) {
-            return s.test(facts, &out.ca_keys, Repeats::kMustBeSingle) == Answer::kYes;
+            return s.test(facts, &out.path, Repeats::kMustBeSingle) == Answer::kYes;
         });
     };
     for (const GroupMembership& membership : out.partner->groups) {
         const auto conditions = membership.conditions.read();
         const bool member = holds(conditions);
         const bool perhaps_member = std::all_of(conditions.begin(), conditions.end(), [&](const Selector& s) {
-            return s.test(facts, &out.ca_keys, Repeats::kAnyCounts) != Answer::kNo;
+            return s.test(facts, &out.path, Repeats::kAnyCounts) != Answer::kNo;
         });
         const auto& names = membership.names;
         if (member) out.groups.insert(out.groups.end(), names.begin(), names.end());
@@ -357,7 +381,7 @@ void Policy::describe_partner(const CertificateFacts& facts, Identification& out
     }
     for (const PartnerAttribute& attribute : out.partner->attributes) {
         std::optional<std::string> value(attribute.value);
-        if (attribute.is_field) value = FieldName::parse(attribute.value).value().value(facts);
+        if (attribute.is_field) value = FieldName::parse(attribute.value).value().value(facts, out.path);
         if (value) out.variables.emplace_back("MTLS_ATTR_" + std::string(attribute.name), std::move(*value));
     }
     for (const std::string& group : out.groups) {
@@ -428,20 +452,29 @@ Identification Policy::identify(const PresentedCertificate& presented, const Sur
         const NearestCa nearest = find_nearest_ca(cas_, presented, server, now);
         constexpr std::size_t kDigest = 32;  // a CA id begins with the digest of its key
         if (!nearest.ca_ids.empty()) out.nearest_ca_key = nearest.ca_ids.front().substr(0, kDigest);
-        const RevocationLine* revocation = revocations_.find(facts, nearest.above);
-        if (revocation == nullptr) revocation = refusals.revocations.find(facts, nearest.above);
+        const auto find_revocation = [&](const std::vector<std::string>& policies) {
+            const RevocationLine* const own = revocations_.find(facts, nearest.above, policies);
+            return own != nullptr ? own : refusals.revocations.find(facts, nearest.above, policies);
+        };
+        const RevocationLine* revocation = find_revocation(facts.policies);
         if (revocation == nullptr) {
             const auto path = identify_by_path(presented, nearest, server, now, out);
-            if (path) {
+            if (path && path->facts.policies != facts.policies) revocation = find_revocation(path->facts.policies);
+            if (path && revocation == nullptr) {
                 check_crls(*path, !nearest.found(), around, out);
                 for (std::size_t i = 1; i + 1 < path->chain.size(); ++i)
                     out.intermediates.push_back(share(*path->chain[i]));
             }
+        }
+        if (revocation == nullptr) {
             if (out.reason != Reason::kGranted) return out;
             describe_partner(facts, out);
             check_contract(around, out);
             return out;
         }
+        out.partner = nullptr;
+        out.identity = nullptr;
+        out.path = {};
         out.reason = Reason::kRevoked;
         out.detail = "MTLSRevoke at " + revocation->where.str() +
                      (revocation->note.empty() ? "" : ": " + std::string(revocation->note));

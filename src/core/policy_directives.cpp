@@ -3,6 +3,7 @@
 #include <charconv>
 #include <iterator>
 
+#include "mtls_authz/algorithms.hpp"
 #include "mtls_authz/policy_builder.hpp"
 #include "mtls_authz/text.hpp"
 
@@ -112,7 +113,14 @@ bool PolicyBuilder::read_file(const Directive& d, const std::string& file, Certi
             return false;
         }
         std::vector<AnchorCertificate> certificates;
-        for (const ReadCertificate& c : read.value()) certificates.emplace_back(c, arena_);
+        for (const ReadCertificate& c : read.value()) {
+            certificates.emplace_back(c, arena_);
+            const std::string fault = c.facts.malformed.empty() ? unknown_key(*c.certificate) : c.facts.malformed;
+            if (fault.empty()) continue;
+            warning(d.where, d.name + " " + quoted(file) + ": the certificate \"" +
+                                 escape_for_log(c.facts.subject.text(), 200) +
+                                 "\" makes no path, so nothing under it is let in: " + escape_for_log(fault, 200));
+        }
         known = arena_.keep(certificates);
     }
     out = known;

@@ -41,7 +41,7 @@ std::vector<SeenPartner> read_seen(const Policy& policy, const Sightings& sighti
         const auto kept = sightings.certificate(seen.number);
         const X509Ptr leaf = kept ? kept->decode_leaf() : nullptr;
         if (leaf && hex(bytes_of(certificate_sha256(*leaf))) == seen.last->sha256.str()) {
-            partner.certificate.emplace(*leaf, std::vector<X509Ptr>());
+            partner.certificate.emplace(*leaf, SentHelpers());
             partner.above = find_nearest_ca(policy.cas(), *partner.certificate, {}, now).above;
             const auto kept_above = kept->decode_above();
             partner.above.insert(partner.above.end(), kept_above.begin(), kept_above.end());
@@ -71,8 +71,9 @@ private:
         const RevocationSet set = builder.finish(arena);
         std::vector<const SeenPartner*> hit;
         for (const SeenPartner& partner : seen_) {
-            if (partner.certificate && set.find(partner.certificate->facts, partner.above) != nullptr)
-                hit.push_back(&partner);
+            if (!partner.certificate) continue;
+            const CertificateFacts& facts = partner.certificate->facts;
+            if (set.find(facts, partner.above, facts.policies) != nullptr) hit.push_back(&partner);
         }
         if (!hit.empty()) return refuses(hit);
         const auto unkept = std::count_if(seen_.begin(), seen_.end(), [](const auto& p) { return !p.certificate; });

@@ -108,15 +108,16 @@ bool pins_a_ca(const Selector& selector, const std::vector<CaDigests>& above) {
 
 }  // namespace
 
-const RevocationLine* RevocationSet::find(const CertificateFacts& facts, const std::vector<CaDigests>& above) const {
+const RevocationLine* RevocationSet::find(const CertificateFacts& facts, const std::vector<CaDigests>& above,
+                                          const std::vector<std::string>& policies) const {
     if (lines_.empty()) return nullptr;
-    std::vector<std::string> ca_keys;
-    for (const CaDigests& ca : above) ca_keys.push_back(ca.spki_sha256);
+    PathFacts path{{}, policies};
+    for (const CaDigests& ca : above) path.ca_keys.push_back(ca.spki_sha256);
     for (const std::uint32_t id : index_.candidates(facts, above)) {
         const RevocationLine& line = lines_[id];
         const auto selectors = line.selectors.read();
         const bool hit = std::all_of(selectors.begin(), selectors.end(), [&](const Selector& selector) {
-            return pins_a_ca(selector, above) || selector.test(facts, &ca_keys, Repeats::kAnyCounts) != Answer::kNo;
+            return pins_a_ca(selector, above) || selector.test(facts, &path, Repeats::kAnyCounts) != Answer::kNo;
         });
         if (hit) return &line;
     }

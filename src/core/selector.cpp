@@ -58,9 +58,13 @@ std::string masked(std::string_view raw, unsigned prefix) {
     return out;
 }
 
-Answer Selector::test(const CertificateFacts& facts, const std::vector<std::string>* ca_keys, Repeats repeats) const {
-    if (needs_path() && ca_keys == nullptr) return Answer::kYes;
-    const Answer positive = test_positive(facts, ca_keys, repeats);
+Answer Selector::test(const CertificateFacts& facts, const PathFacts* path, Repeats repeats) const {
+    if (needs_path() && path == nullptr) {
+        // Without policies in the leaf the path allows none either.
+        const bool never = field_ == Field::kPolicy && !negated_ && facts.policies.empty();
+        return answer(!never);
+    }
+    const Answer positive = test_positive(facts, path != nullptr ? *path : PathFacts(), repeats);
     if (!negated_ || positive == Answer::kCannotTell) return positive;
     return positive == Answer::kYes ? Answer::kNo : Answer::kYes;
 }
@@ -181,8 +185,7 @@ bool Selector::contradicts(const Selector& other) const {
     }
 }
 
-Answer Selector::test_positive(const CertificateFacts& facts, const std::vector<std::string>* ca_keys,
-                               Repeats repeats) const {
+Answer Selector::test_positive(const CertificateFacts& facts, const PathFacts& path, Repeats repeats) const {
     switch (field_) {
         case Field::kSubject:
             return answer(name_->matches(facts.subject));
@@ -195,7 +198,7 @@ Answer Selector::test_positive(const CertificateFacts& facts, const std::vector<
         case Field::kIssuerAttribute:
             return test_attribute(facts.issuer, repeats);
         case Field::kIssuerSpki:
-            return contains(*ca_keys, operand_);
+            return contains(path.ca_keys, operand_);
         case Field::kDns:
             return any_of(facts.dns, [this](const std::string& name) { return dns_matches(name); });
         case Field::kEmail:
@@ -220,7 +223,7 @@ Answer Selector::test_positive(const CertificateFacts& facts, const std::vector<
         case Field::kEku:
             return contains(facts.eku, oid_);
         case Field::kPolicy:
-            return contains(facts.policies, oid_);
+            return test_policy(facts, path, repeats);
         case Field::kQcRole:
             return contains(facts.qc_roles, oid_);
         case Field::kQcType:
@@ -229,6 +232,13 @@ Answer Selector::test_positive(const CertificateFacts& facts, const std::vector<
             return answer(extension_matches(facts));
     }
     return Answer::kCannotTell;
+}
+
+// What grants asks what the path allows. What refuses counts the leaf alone as well, also under `!`.
+Answer Selector::test_policy(const CertificateFacts& facts, const PathFacts& path, Repeats repeats) const {
+    const Answer allowed = contains(path.policies, oid_);
+    const bool differs = contains(facts.policies, oid_) != allowed;
+    return differs && repeats == Repeats::kAnyCounts ? Answer::kCannotTell : allowed;
 }
 
 Answer Selector::test_attribute(const DistinguishedName& name, Repeats repeats) const {

@@ -18,7 +18,7 @@ std::string gate_place(const request_rec* r, const Decision& decision) {
 
 // The key that signed, as far as it is known: from the verified path, the chain that the client sent, or the policy.
 std::string issuer_key(const PresentedCertificate& certificate, const Identification* who) {
-    if (who != nullptr && !who->ca_keys.empty()) return who->ca_keys.front();
+    if (who != nullptr && !who->path.ca_keys.empty()) return who->path.ca_keys.front();
     if (!certificate.helpers.empty()) return spki_sha256(*certificate.helpers.front());
     return who != nullptr ? who->nearest_ca_key : std::string();
 }

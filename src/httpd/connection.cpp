@@ -27,7 +27,7 @@ std::vector<X509*> certificates_of(STACK_OF(X509) * stack) {
 
 // The intermediates of a certificate: from the session, which has them for full and resumed handshakes alike; from the
 // peer where something kept our callback from running.
-std::vector<X509Ptr> helpers_of(const SSL& ssl, const X509& leaf) {
+SentHelpers helpers_of(const SSL& ssl, const X509& leaf) {
     void* data = nullptr;
     size_t length = 0;
     SSL_SESSION* const session = SSL_get_session(&ssl);
@@ -35,6 +35,16 @@ std::vector<X509Ptr> helpers_of(const SSL& ssl, const X509& leaf) {
         return decode_helpers({static_cast<const char*>(data), length}, leaf);
     }
     return useful_helpers(leaf, certificates_of(SSL_get_peer_cert_chain(&ssl)));
+}
+
+// What the client sent, first what OpenSSL made a path of.
+std::vector<X509*> sent_certificates(X509_STORE_CTX* ctx) {
+    std::vector<X509*> out = certificates_of(X509_STORE_CTX_get0_untrusted(ctx));
+    const auto path = certificates_of(X509_STORE_CTX_get0_chain(ctx));
+    std::stable_partition(out.begin(), out.end(), [&path](const X509* sent) {
+        return std::any_of(path.begin(), path.end(), [sent](const X509* c) { return X509_cmp(c, sent) == 0; });
+    });
+    return out;
 }
 
 std::int64_t now_seconds() { return apr_time_sec(apr_time_now()); }
@@ -64,7 +74,7 @@ int verify_and_remember(X509_STORE_CTX* ctx, const server_rec* s) {
     const X509* const leaf = X509_STORE_CTX_get0_cert(ctx);
     SSL_SESSION* const session = ssl != nullptr ? SSL_get_session(ssl) : nullptr;
     if (session != nullptr && leaf != nullptr) {
-        const auto helpers = useful_helpers(*leaf, certificates_of(X509_STORE_CTX_get0_untrusted(ctx)));
+        const SentHelpers helpers = useful_helpers(*leaf, sent_certificates(ctx));
         const std::string data = encode_helpers(*leaf, helpers);
         SSL_SESSION_set1_ticket_appdata(session, data.data(), data.size());
     }

@@ -23,10 +23,10 @@ struct Refused {
 
 Refused describe(X509_STORE_CTX* ctx, const X509& leaf) {
     const int error = X509_STORE_CTX_get_error(ctx);
-    Refused out{handshake_refusal_of(error), X509_verify_cert_error_string(error), {}, {}};
+    const X509* const at = X509_STORE_CTX_get_current_cert(ctx);
+    Refused out{handshake_refusal_of(error, at), describe_verify_error(error, at), {}, {}};
     const CertificateFacts facts = read_facts(leaf);
     describe_certificate(facts, out.certificate);
-    const X509* const at = X509_STORE_CTX_get_current_cert(ctx);
     out.at = at != nullptr ? read_name(*X509_get_subject_name(at)).text() : out.certificate.subject;
     const auto snapshot = state().snapshot();
     if (snapshot) out.certificate.claimed = names_of(snapshot->policy->claimed_by(facts));
@@ -74,7 +74,8 @@ void report_refused_handshake(const server_rec* s, X509_STORE_CTX* ctx, SSL* ssl
     const ErrorQueueGuard errors;
     const X509* const leaf = X509_STORE_CTX_get0_cert(ctx);
     if (leaf == nullptr) return;
-    const HandshakeRefusal reason = handshake_refusal_of(X509_STORE_CTX_get_error(ctx));
+    const HandshakeRefusal reason =
+        handshake_refusal_of(X509_STORE_CTX_get_error(ctx), X509_STORE_CTX_get_current_cert(ctx));
     ++state().ledger->handshakes_refused[static_cast<std::size_t>(reason)];
     const std::string digest = certificate_sha256(*leaf);
     const auto shown = [&] {

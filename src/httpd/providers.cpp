@@ -97,7 +97,7 @@ bool holds(const Requirement& requirement, const Decision& d) {
             });
         case Requirement::Kind::kIdentity:
             return std::all_of(requirement.selectors.begin(), requirement.selectors.end(), [&](const Selector& s) {
-                return s.test(d.certificate->facts, &d.who->ca_keys, Repeats::kMustBeSingle) == Answer::kYes;
+                return s.test(d.certificate->facts, &d.who->path, Repeats::kMustBeSingle) == Answer::kYes;
             });
     }
     return false;

@@ -116,7 +116,7 @@ Pair RandomWorld::make_certificate() {
     auto real = std::make_shared<mtls::PresentedCertificate>();
     real->leaf = mtls::share(*leaf.cert);
     real->facts = mtls::read_facts(*leaf.cert);
-    real->helpers = mtls::useful_helpers(*leaf.cert, sent);
+    real->helpers = mtls::useful_helpers(*leaf.cert, sent).certificates;
     c.not_before = real->facts.not_before;
     c.not_after = real->facts.not_after;
     c.serial = real->facts.serial;

@@ -93,8 +93,8 @@ void selector(std::string_view input) {
     const auto parsed = mtls::Selector::parse(input);
     if (!parsed) return;
     static const mtls::CertificateFacts nothing;
-    static const std::vector<std::string> no_keys;
-    const auto answer = parsed.value().selector.test(nothing, &no_keys, mtls::Repeats::kMustBeSingle);
+    static const mtls::PathFacts no_path;
+    const auto answer = parsed.value().selector.test(nothing, &no_path, mtls::Repeats::kMustBeSingle);
     // Of a certificate that holds nothing, only a negation says yes (or an empty name).
     require(answer != mtls::Answer::kYes || parsed.value().selector.negated() ||
             parsed.value().selector.field() == mtls::Field::kSubject ||
@@ -156,7 +156,7 @@ void session(std::string_view input) {
     std::string data(1, '\1');
     data += mtls::certificate_sha256(*leaf);
     data += input.substr(0, split);
-    require(mtls::decode_helpers(data, *leaf).size() <= 5);
+    require(mtls::decode_helpers(data, *leaf).certificates.size() <= mtls::kMostHelpers);
     mtls::decode_helpers(input, *leaf);
 }
 

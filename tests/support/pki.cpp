@@ -1,5 +1,6 @@
 #include "pki.hpp"
 
+#include <openssl/conf.h>
 #include <openssl/ec.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
@@ -48,7 +49,11 @@ void add_extension(X509* cert, X509* issuer, int nid, const std::string& value) 
     if (value.empty()) return;
     X509V3_CTX ctx;
     X509V3_set_ctx(&ctx, issuer, cert, nullptr, nullptr, 0);
-    X509_EXTENSION* const extension = X509V3_EXT_conf_nid(nullptr, &ctx, nid, value.c_str());
+    // Certificate policies may refer to sections of a configuration: OpenSSL wants one.
+    CONF* const sections = NCONF_new(nullptr);
+    X509V3_set_nconf(&ctx, sections);
+    X509_EXTENSION* const extension = X509V3_EXT_nconf_nid(sections, &ctx, nid, value.c_str());
+    NCONF_free(sections);
     require(extension != nullptr, value.c_str());
     X509_add_ext(cert, extension, -1);
     X509_EXTENSION_free(extension);
@@ -98,6 +103,17 @@ ExtensionPtr raw_extension(const RawExtension& raw, bool critical) {
     return extension;
 }
 
+void claim_signature(X509* cert, const std::string& oid) {
+    const X509_ALGOR* outer = nullptr;
+    X509_get0_signature(nullptr, &outer, cert);
+    for (const X509_ALGOR* algorithm : {outer, X509_get0_tbs_sigalg(cert)}) {
+        X509_ALGOR_set0(const_cast<X509_ALGOR*>(algorithm), OBJ_txt2obj(oid.c_str(), 1), V_ASN1_UNDEF, nullptr);
+    }
+    unsigned char* tbs = nullptr;
+    require(i2d_re_X509_tbs(cert, &tbs) > 0, "encode again");
+    OPENSSL_free(tbs);
+}
+
 }  // namespace
 
 std::string Identity::cert_pem() const {
@@ -138,10 +154,22 @@ Identity issue(const CertSpec& spec, const Identity* issuer, mtls::EvpPkeyPtr ke
     fill_name(name.get(), spec.subject);
     require(X509_set_subject_name(cert, name.get()) == 1, "subject (OpenSSL takes no invalid UTF8String)");
     X509_set_issuer_name(cert, issuer != nullptr ? X509_get_subject_name(issuer_cert) : name.get());
+    if (!spec.issuer_name.empty()) {
+        const mtls::X509NamePtr other(X509_NAME_new());
+        fill_name(other.get(), spec.issuer_name);
+        X509_set_issuer_name(cert, other.get());
+    }
     X509_set_pubkey(cert, out.key.get());
+    if (!spec.key_algorithm.empty()) {
+        auto* const bits = static_cast<unsigned char*>(OPENSSL_zalloc(1));
+        X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(cert), OBJ_txt2obj(spec.key_algorithm.c_str(), 1), V_ASN1_UNDEF,
+                               nullptr, bits, 1);
+    }
     if (spec.version == 2) {
         if (spec.basic_constraints) {
-            add_extension(cert, issuer_cert, NID_basic_constraints, spec.ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
+            const std::string length = spec.path_length < 0 ? "" : ",pathlen:" + std::to_string(spec.path_length);
+            add_extension(cert, issuer_cert, NID_basic_constraints,
+                          spec.ca ? "critical,CA:TRUE" + length : "critical,CA:FALSE");
         }
         add_extension(cert, issuer_cert, NID_key_usage,
                       !spec.key_usage.empty() ? spec.key_usage
@@ -151,6 +179,7 @@ Identity issue(const CertSpec& spec, const Identity* issuer, mtls::EvpPkeyPtr ke
         add_extension(cert, issuer_cert, NID_name_constraints, spec.name_constraints);
         add_extension(cert, issuer_cert, NID_crl_distribution_points, spec.crl_points);
         if (spec.crl_issuer != nullptr) add_crl_issuer(cert, *spec.crl_issuer);
+        for (const auto& [nid, value] : spec.extensions) add_extension(cert, issuer_cert, nid, value);
         if (spec.key_identifiers) add_extension(cert, issuer_cert, NID_subject_key_identifier, "hash");
         if (spec.key_identifiers && issuer != nullptr && X509_get0_subject_key_id(issuer_cert) != nullptr) {
             add_extension(cert, issuer_cert, NID_authority_key_identifier, "keyid:always");
@@ -160,6 +189,7 @@ Identity issue(const CertSpec& spec, const Identity* issuer, mtls::EvpPkeyPtr ke
     }
     EVP_PKEY* const signing = issuer != nullptr ? issuer->key.get() : out.key.get();
     require(X509_sign(cert, signing, EVP_get_digestbyname(spec.digest)) > 0, "sign");
+    if (!spec.signature_algorithm.empty()) claim_signature(cert, spec.signature_algorithm);
     // Reads it back, so that what tests hold is what a peer would hold.
     unsigned char* der = nullptr;
     const int length = i2d_X509(cert, &der);

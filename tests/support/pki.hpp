@@ -40,7 +40,13 @@ struct CertSpec {
     const Identity* crl_issuer = nullptr;  // cRLIssuer of a distribution point
     std::string crl_points;                // crlDistributionPoints as OpenSSL's configuration spells it
     std::vector<RawExtension> raw;
-    bool key_identifiers = true;
+    // More extensions by NID, as OpenSSL's configuration spells them.
+    std::vector<std::pair<int, std::string>> extensions;
+    int path_length = -1;             // pathLenConstraint of a CA; -1: none
+    bool key_identifiers = true;      // subject's and authority's
+    std::vector<Attr> issuer_name;    // in place of the issuer's own
+    std::string key_algorithm;        // OID that the public key claims to be of
+    std::string signature_algorithm;  // OID that the signature claims to be of
     const char* digest = "SHA256";
     int version = 2;  // X.509 v3
 };

@@ -63,7 +63,9 @@ inline Identification ask(const Policy& policy, const Identity& who, const std::
     presented.facts = read_facts(*who.cert);
     std::vector<X509*> chain;
     for (const Identity* link : sent) chain.push_back(link->cert.get());
-    presented.helpers = useful_helpers(*who.cert, chain);
+    SentHelpers sent_helpers = useful_helpers(*who.cert, chain);
+    presented.helpers = std::move(sent_helpers.certificates);
+    presented.left_out = sent_helpers.left_out;
     return policy.identify(presented, {server, refusals, crls, at});
 }
 

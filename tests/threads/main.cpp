@@ -35,14 +35,13 @@ std::unique_ptr<const Snapshot> make_snapshot(const test::Identity& ca) {
     // Signed by nobody that is known yet: the first path that brings the signer verifies it, in whatever thread.
     auto crls = std::make_shared<CrlSet>();
     auto decoded = decode_crls(test::make_crl(ca, {}));
-    crls->add(Crl::read(std::move(decoded.value().front())).value(),
-              [](const std::string&) { return std::vector<X509Ptr>(); });
+    crls->add(Crl::read(std::move(decoded.value().front())).value(), [](const std::string&) { return SentHelpers(); });
     return std::unique_ptr<const Snapshot>(
         new Snapshot{std::move(policy), std::make_shared<const Refusals>(), std::move(crls), ++serial});
 }
 
 std::shared_ptr<const PresentedCertificate> present(const test::Identity& id) {
-    return std::make_shared<const PresentedCertificate>(*id.cert, std::vector<X509Ptr>());
+    return std::make_shared<const PresentedCertificate>(*id.cert, SentHelpers());
 }
 
 }  // namespace

@@ -106,7 +106,7 @@ struct Random {
         mtls::PresentedCertificate out;
         out.leaf = mtls::share(*leaf.cert);
         out.facts = mtls::read_facts(*leaf.cert);
-        out.helpers = mtls::useful_helpers(*leaf.cert, {issuer.cert.get()});
+        out.helpers = mtls::useful_helpers(*leaf.cert, {issuer.cert.get()}).certificates;
         return out;
     }
 };

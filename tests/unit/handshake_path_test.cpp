@@ -242,7 +242,7 @@ CLAIM(mod_ssls_own_cas_are_asked_with_its_crls_and_without_the_leafs_dates) {
     const auto present = [](const Made& who, const std::vector<const Made*>& sent) {
         std::vector<X509Ptr> helpers;
         for (const Made* link : sent) helpers.push_back(share(*link->cert));
-        return PresentedCertificate(*who.cert, std::move(helpers));
+        return PresentedCertificate(*who.cert, {std::move(helpers)});
     };
     const auto own_of = [](const std::vector<const Made*>& cas, unsigned long flags, MissingCrl missing,
                            const std::string& crls) {

@@ -31,44 +31,121 @@ const std::vector<test::Attr> kAcme = {{"C", "US", V_ASN1_PRINTABLESTRING}, {"O"
 
 }  // namespace
 
-CLAIM(names_are_equal_exactly_where_x509_name_cmp_says_so) {
-    std::mt19937 random(7);
-    const auto pick = [&](auto&&... options) {
-        const std::vector<std::common_type_t<std::decay_t<decltype(options)>...>> all = {options...};
-        return all[random() % all.size()];
-    };
-    std::vector<X509Ptr> certs;
-    for (int i = 0; i < 220; ++i) {
-        std::vector<test::Attr> subject;
-        const int count = static_cast<int>(random() % 3) + 1;
-        for (int k = 0; k < count; ++k) {
-            test::Attr a;
-            a.type = pick("CN", "O", "OU");
-            a.tag = pick(V_ASN1_UTF8STRING, V_ASN1_PRINTABLESTRING, V_ASN1_BMPSTRING, V_ASN1_NUMERICSTRING,
-                         V_ASN1_IA5STRING);
-            const std::string text = a.tag == V_ASN1_NUMERICSTRING
-                                         ? std::string(pick("1", "1 ", "12"))
-                                         : std::string(pick("a", "A", " a", "a  b", "A B", "a b ", "1", ""));
-            a.value = text;
-            if (a.tag == V_ASN1_BMPSTRING) {
-                a.value.clear();
-                for (const char c : text) a.value += std::string(1, '\0') + c;
-            }
-            a.joined = k > 0 && random() % 3 == 0;
-            subject.push_back(a);
+namespace {
+
+std::string der(int tag, const std::string& content) {
+    std::string out(1, static_cast<char>(tag));
+    if (content.size() > 0x7f) out += '\x82', out += static_cast<char>(content.size() >> 8);
+    return out + static_cast<char>(content.size() & 0xff) + content;
+}
+
+// Names as bytes, so that they are what a peer would send, however odd.
+class RandomNames {
+public:
+    X509NamePtr name() {
+        std::string rdns;
+        for (int i = below(4); i > 0; --i) {
+            std::string attributes;
+            for (int k = below(8) == 0 ? 2 : 1; k > 0; --k) attributes += attribute();
+            if (below(20) == 0) attributes.clear();  // a set of none
+            rdns += der(0x31, attributes);
         }
-        certs.push_back(with_subject(subject));
+        const std::string encoded = der(0x30, rdns);
+        const auto* p = bytes_of(encoded).data();
+        return X509NamePtr(d2i_X509_NAME(nullptr, &p, static_cast<long>(encoded.size())));
     }
-    int equal = 0;
-    for (const X509Ptr& a : certs) {
-        for (const X509Ptr& b : certs) {
-            const bool theirs = X509_NAME_cmp(X509_get_subject_name(a.get()), X509_get_subject_name(b.get())) == 0;
-            const bool ours = name_of(a).canonical == name_of(b).canonical;
-            test::check(theirs == ours, name_of(a).text() + " / " + name_of(b).text(), __FILE__, __LINE__);
+
+private:
+    int below(std::size_t n) { return static_cast<int>(random_() % n); }
+    template <std::size_t N>
+    std::string one_of(const std::string (&all)[N]) {
+        return all[random_() % N];
+    }
+
+    std::string attribute() {
+        static const std::string kTypes[] = {"\x55\x04\x03", "\x55\x04\x0a",
+                                             "\x2a\x83\xff\xff\xff\xff\xff\xff\xff\xff\x7f"};
+        return der(0x30, der(0x06, one_of(kTypes)) + value());
+    }
+
+    std::string value() {
+        static const int kTags[] = {V_ASN1_UTF8STRING,     V_ASN1_PRINTABLESTRING,  V_ASN1_IA5STRING,
+                                    V_ASN1_T61STRING,      V_ASN1_BMPSTRING,        V_ASN1_UNIVERSALSTRING,
+                                    V_ASN1_NUMERICSTRING,  V_ASN1_BIT_STRING,       V_ASN1_GENERALSTRING,
+                                    V_ASN1_VIDEOTEXSTRING, V_ASN1_OBJECT_DESCRIPTOR};
+        const int tag = kTags[random_() % std::size(kTags)];
+        const auto text = characters();
+        std::string bytes;
+        for (const char32_t c : text) {
+            if (tag == V_ASN1_UTF8STRING) {
+                append(bytes, c);
+            } else {
+                const int width = tag == V_ASN1_BMPSTRING ? 2 : tag == V_ASN1_UNIVERSALSTRING ? 4 : 1;
+                for (int i = width - 1; i >= 0; --i) bytes += static_cast<char>(c >> (8 * i));
+            }
+        }
+        if (tag == V_ASN1_BIT_STRING) bytes.insert(bytes.begin(), static_cast<char>(below(3)));
+        return der(tag, bytes);
+    }
+
+    std::u32string characters() {
+        static const std::u32string kBases[] = {U"", U"a", U"b issuing", U"1", U"\u00fc", U"a\u00a0b", U"\u0131"};
+        static const char32_t kOdd[] = {' ', ' ',  '\t', '\n', '\v', '\f', '\r',  0,
+                                        1,   0x1f, 0x7f, 0x85, 0xa0, 0xdc, 0x2003};
+        std::u32string out = kBases[random_() % std::size(kBases)];
+        for (char32_t& c : out) {
+            if (below(4) == 0 && c >= 'a' && c <= 'z') c -= 'a' - 'A';
+            if (below(3) == 0 && c == ' ') c = kOdd[random_() % std::size(kOdd)];
+        }
+        for (int i = below(3); i > 0; --i) {
+            out.insert(random_() % (out.size() + 1), 1, kOdd[random_() % std::size(kOdd)]);
+        }
+        return out;
+    }
+
+    static void append(std::string& out, char32_t c) {
+        if (c < 0x80) {
+            out += static_cast<char>(c);
+        } else if (c < 0x800) {
+            out += static_cast<char>(0xc0 | (c >> 6));
+            out += static_cast<char>(0x80 | (c & 0x3f));
+        } else {
+            out += static_cast<char>(0xe0 | (c >> 12));
+            out += static_cast<char>(0x80 | ((c >> 6) & 0x3f));
+            out += static_cast<char>(0x80 | (c & 0x3f));
+        }
+    }
+
+    std::mt19937 random_{7};
+};
+
+}  // namespace
+
+CLAIM(names_are_equal_exactly_where_x509_name_cmp_says_so) {
+    RandomNames random;
+    std::vector<std::pair<X509NamePtr, DistinguishedName>> names;
+    std::size_t malformed = 0;
+    while (names.size() < 1500) {
+        X509NamePtr name = random.name();
+        if (!name) continue;  // OpenSSL reads no such name
+        DistinguishedName read = read_name(*name);
+        malformed += read.malformed.empty() ? 0 : 1;
+        names.emplace_back(std::move(name), std::move(read));
+    }
+    std::size_t equal = 0;
+    for (const auto& [a, ours_a] : names) {
+        for (const auto& [b, ours_b] : names) {
+            const bool theirs = X509_NAME_cmp(a.get(), b.get()) == 0;
+            if (theirs != (ours_a.canonical == ours_b.canonical)) {
+                test::check(false,
+                            hex(bytes_of(encode(i2d_X509_NAME, *a))) + " / " + hex(bytes_of(encode(i2d_X509_NAME, *b))),
+                            __FILE__, __LINE__);
+            }
             equal += theirs && &a != &b ? 1 : 0;
         }
     }
-    CHECK(equal > 100);
+    CHECK(equal > 1000);
+    CHECK(malformed > 100);
 }
 
 CLAIM(a_written_name_matches_whatever_the_encoding) {

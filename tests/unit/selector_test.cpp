@@ -19,9 +19,9 @@ CertificateFacts facts_of(const test::CertSpec& spec) { return read_facts(*test:
 Answer ask(const std::string& word, const CertificateFacts& facts, Repeats repeats = Repeats::kMustBeSingle) {
     auto parsed = Selector::parse(word);
     test::check(parsed.ok(), parsed.ok() ? "" : parsed.error(), __FILE__, __LINE__);
-    static const std::vector<std::string> none;
+    const PathFacts path{{}, facts.policies};  // the leaf's CA may assert any
     const Selector& selector = parsed.value().selector;
-    const Answer answer = selector.test(facts, &none, repeats);
+    const Answer answer = selector.test(facts, &path, repeats);
     // Whatever matches has to be found through the index too, or it would be missed with many partners.
     SelectorIndexBuilder builder(repeats);
     builder.add(7, {selector});
@@ -462,7 +462,7 @@ CLAIM(a_line_is_found_by_the_selector_that_the_fewest_share) {
     SelectorIndexBuilder builder(Repeats::kMustBeSingle);
     for (std::uint32_t i = 0; i < 1000; ++i) {
         builder.add(i, {Selector::parse("O:Acme").value().selector,
-                        Selector::parse("cert-policy:1.2.3." + std::to_string(i)).value().selector});
+                        Selector::parse("RID:1.2.3." + std::to_string(i)).value().selector});
     }
     Arena arena;
     const SelectorIndex index = builder.finish(arena);
@@ -471,6 +471,6 @@ CLAIM(a_line_is_found_by_the_selector_that_the_fewest_share) {
     spec.subject = {{"O", "Acme"}};
     CertificateFacts facts = facts_of(spec);
     CHECK(index.candidates(facts, {}).empty());
-    facts.policies = {"1.2.3.4"};
+    facts.rid = {"1.2.3.4"};
     CHECK(index.candidates(facts, {}) == std::vector<std::uint32_t>{4});
 }

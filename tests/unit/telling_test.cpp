@@ -172,7 +172,12 @@ CLAIM(openssls_verification_errors_have_the_words_that_operators_search_for) {
         {X509_V_ERR_EXCLUDED_VIOLATION, HandshakeRefusal::kConstraint},
         {X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION, HandshakeRefusal::kConstraint},
         {X509_V_ERR_CERT_SIGNATURE_FAILURE, HandshakeRefusal::kBadSignature},
+        {X509_V_ERR_UNSUPPORTED_SIGNATURE_ALGORITHM, HandshakeRefusal::kUnknownAlgorithm},
+        {X509_V_ERR_CA_MD_TOO_WEAK, HandshakeRefusal::kBadSignature},
+        {X509_V_ERR_NO_EXPLICIT_POLICY, HandshakeRefusal::kConstraint},
+        {X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD, HandshakeRefusal::kMalformed},
+        {X509_V_ERR_EC_KEY_EXPLICIT_PARAMS, HandshakeRefusal::kMalformed},
         {X509_V_ERR_CERT_CHAIN_TOO_LONG, HandshakeRefusal::kOther}};
-    for (const auto& [error, refusal] : rows) CHECK(handshake_refusal_of(error) == refusal);
+    for (const auto& [error, refusal] : rows) CHECK(handshake_refusal_of(error, nullptr) == refusal);
     for (const HandshakeRefusalText& text : kHandshakeRefusals) CHECK(&text_of(text.refusal) == &text);
 }

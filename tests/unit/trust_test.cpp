@@ -256,27 +256,6 @@ CLAIM(groups_for_denials_count_what_cannot_be_told) {
     CHECK_EQUAL(ask(*policy, test::issue(client_spec("fine"), &root)).variables.front().second, "fine");
 }
 
-CLAIM(a_session_carries_intermediates_for_its_leaf_alone) {
-    const auto root = test::make_ca("Root"), sub = test::make_ca("Sub", &root), other = test::make_ca("Other");
-    const auto leaf = test::issue(client_spec("a"), &sub), stranger = test::issue(client_spec("b"), &sub);
-    const auto helpers = useful_helpers(*leaf.cert, {root.cert.get(), other.cert.get(), sub.cert.get()});
-    CHECK_EQUAL(helpers.size(), 1U);
-    const std::string data = encode_helpers(*leaf.cert, helpers);
-    CHECK_EQUAL(decode_helpers(data, *leaf.cert).size(), 1U);
-    CHECK_EQUAL(decode_helpers(data, *stranger.cert).size(), 0U);
-    for (std::size_t n = 0; n < data.size(); ++n) {
-        CHECK(decode_helpers(std::string_view(data).substr(0, n), *leaf.cert).empty());
-    }
-    std::vector<test::Identity> tower;
-    tower.push_back(test::make_ca("T0"));
-    for (int i = 1; i < 9; ++i) tower.push_back(test::make_ca("T" + std::to_string(i), &tower.back()));
-    std::vector<X509*> chain;
-    for (const auto& ca : tower) chain.push_back(ca.cert.get());
-    CHECK_EQUAL(useful_helpers(*test::issue(client_spec("t"), &tower[5]).cert, chain).size(), 5U);
-    // Six do not fit, so none count: neither now nor when the session is resumed.
-    CHECK_EQUAL(useful_helpers(*test::issue(client_spec("t"), &tower[6]).cert, chain).size(), 0U);
-}
-
 CLAIM(the_policy_reads_back_from_its_own_rendering) {
     const auto root = test::make_ca("Root");
     Draft d;
@@ -308,7 +287,7 @@ CLAIM(a_certificate_that_is_an_anchor_is_its_own_path_whatever_is_sent_with_it) 
                                             "MTLSCRL required"));
     CHECK_EQUAL(verdict(ask(*policy, leaf)), "granted acme");
     CHECK_EQUAL(verdict(ask(*policy, leaf, {&ca})), "granted acme");
-    CHECK(ask(*policy, leaf, {&ca}).ca_keys.empty());
+    CHECK(ask(*policy, leaf, {&ca}).path.ca_keys.empty());
     CHECK_EQUAL(verdict(ask(*policy, test::issue(client_spec("api"), &ca), {&ca})), "not-verified");
 }
 

@@ -15,7 +15,8 @@ constexpr std::size_t kLongest = 300;
 std::string shown(std::string_view text) { return escape_for_log(text, kLongest); }
 
 void tell_near_misses(const Policy& policy, const CertificateFacts& facts, Explanation& out) {
-    for (const NearMiss& miss : find_near_misses(policy, facts, nullptr, kMostMisses)) {
+    const PathFacts* const path = out.who.path.ca_keys.empty() ? nullptr : &out.who.path;
+    for (const NearMiss& miss : find_near_misses(policy, facts, path, kMostMisses)) {
         std::string text = std::string(miss.partner->name) + " (" + miss.identity->where.str() + ") nearly fits: ";
         for (const NearMiss::Failure& failure : miss.failures) {
             std::string actual;
@@ -33,8 +34,8 @@ void tell_identity(const Identification& who, Explanation& out) {
     if (who.partner != nullptr) {
         out.steps.push_back("identity: " + std::string(who.partner->name) + ", by MTLSIdentity " +
                             who.identity->text() + " at " + who.identity->where.str());
-        if (!who.ca_keys.empty())
-            out.steps.push_back("path: verified, issued by the key " + hex(bytes_of(who.ca_keys.front())));
+        if (!who.path.ca_keys.empty())
+            out.steps.push_back("path: verified, issued by the key " + hex(bytes_of(who.path.ca_keys.front())));
         std::string groups;
         for (const std::string& group : who.groups) groups += (groups.empty() ? "" : ", ") + group;
         out.steps.push_back("groups: " + (groups.empty() ? "none" : groups));
