@@ -106,8 +106,11 @@ public:
 
     // Of an MTLSIntermediate, by canonical name: leads to others, and is trusted by nobody for that.
     std::span<const AnchorCertificate* const> intermediates_named(std::string_view name) const;
-    // Every CA of that name, trusted or not: who may have signed a CRL.
-    std::vector<X509Ptr> cas_named(std::string_view name) const;
+    // Every certificate of that name that exists at `now`, trusted or not, end-entity anchors apart: who may have
+    // signed a CRL, which a CA can also do with a certificate for that alone.
+    std::vector<X509Ptr> cas_named(std::string_view name, std::int64_t now = kAnyTime) const;
+    // Those of them that are anchors.
+    std::vector<X509Ptr> anchors_named(std::string_view name, std::int64_t now = kAnyTime) const;
 
     // The certificates of the named CA that issued this one, by name and signature: those that exist at `now`.
     std::vector<X509Ptr> anchors_above(const X509& certificate, std::int64_t now) const;

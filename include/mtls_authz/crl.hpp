@@ -31,32 +31,59 @@ struct CrlRules {
     }
 };
 
-// One list. Immutable but for a cache; thread-safe.
+// What the lists are asked about: one certificate.
+struct CrlSubject {
+    // A CRL distribution point (RFC 5280 4.2.1.13).
+    struct Point {
+        std::vector<std::string> names;  // comparable; empty where it has none
+        // Canonical names; absent where the list is that of the certificate's issuer.
+        std::optional<std::vector<std::string>> crl_issuers;
+        unsigned reasons = 0;  // bits as in ReasonFlags
+        bool leads_to(const std::string& crl_issuer, const std::string& issuer) const;
+    };
+    std::string issuer;  // canonical name
+    std::string issuer_text;
+    std::string serial;  // as serial_key() has it
+    bool is_ca = false;  // its basicConstraints say so, wherever it is in a path
+    std::vector<Point> points;
+
+    explicit CrlSubject(const X509& certificate);
+    bool is_left_to_others() const;  // each of its points names other CRL issuers
+};
+
+// One list. Immutable but for the memory of who signed it; thread-safe.
 class Crl {
 public:
     // Takes over what was decoded. Refuses what RFC 5280 says not to use when it is not understood: unknown critical
-    // extensions, attribute certificates, names relative to the issuer.
+    // extensions, attribute certificates, a scope that contradicts itself.
     static Result<std::shared_ptr<const Crl>> read(X509CrlPtr decoded);
 
     enum class Entry { kAbsent, kRevoked, kRemoved };
-    // What it says of a certificate. `serial`: as serial_key() has it; `certificate_issuer`: canonical name; only an
-    // indirect list (RFC 5280 5.3.3) says anything of other issuers' certificates. Constant time.
-    Entry entry(const std::string& serial, const std::string& certificate_issuer) const;
-    bool is_indirect() const { return indirect_; }
+    // What it says of a certificate; only an indirect list (RFC 5280 5.3.3) says anything of other issuers'
+    // certificates. Constant time.
+    Entry entry(const CrlSubject& subject) const;
 
-    // Whether this CA signed it: its key, and cRLSign where it has a keyUsage. Remembered.
-    bool signed_by(X509& ca) const;
-    // Whether it is about such certificates: user or CA, and the distribution point where it is restricted to one.
-    bool covers(bool is_ca, const std::vector<std::string>& distribution_points) const;
-    bool waits_for_signer() const;
-    bool covers_all_reasons() const { return !some_reasons_; }
+    // Whether this certificate's key signed it, remembered by key. Whether the certificate allows that is another
+    // question: may_sign_crls().
+    bool signed_by(const X509& certificate) const;
+    bool signed_by_signer_of(const Crl& other) const;
+    std::string signer_key() const;  // its SHA-256; empty where no key is known to have signed
+    bool waits_for_signer() const { return signer_key().empty(); }
 
-    // Whether this one is to be preferred to an older list of the same issuer, kind and scope.
+    // The reasons for which it says whether such a certificate is revoked, as bits (1 to 8 of ReasonFlags); nothing
+    // where it is not about it.
+    static constexpr unsigned kAllReasons = 0x1fe;
+    std::optional<unsigned> reasons_about(const CrlSubject& subject) const;
+
+    // Whether this one is to be preferred to another list of the same scope.
     bool is_newer_than(const Crl& other) const;
-    bool same_scope(const Crl& other) const { return scope_ == other.scope_ && is_delta() == other.is_delta(); }
+    bool same_scope(const Crl& other) const { return scope_ == other.scope_ && issuer_ == other.issuer_; }
     bool is_delta() const { return base_number_.has_value(); }
-    // RFC 5280 5.2.4: a delta counts with a base of its scope that is recent enough.
+    // RFC 5280 5.2.4, 6.3.3 (c): a delta takes back what a base of its scope says, where that is recent enough and older.
     bool completes(const Crl& base) const;
+    // Whether it takes the place of a list that the same key signed.
+    bool supersedes(const Crl& other) const;
+    bool is_same_as(const Crl& other) const { return digest_ == other.digest_; }
 
     const std::string& issuer() const { return issuer_; }            // canonical name
     const std::string& issuer_text() const { return issuer_text_; }  // for people
@@ -65,78 +92,101 @@ public:
     std::size_t size() const { return entries_.size(); }
 
 private:
+    bool try_key(EVP_PKEY* key, const std::string& digest) const;
+
     std::string issuer_;
     std::string issuer_text_;
-    std::string number_;  // big-endian without leading zeros; empty where absent
+    std::string digest_;                 // SHA-256 of the whole
+    std::string authority_key_;          // encoded authorityKeyIdentifier; empty where absent
+    std::optional<std::string> number_;  // as serial_key() has it
     std::optional<std::string> base_number_;
     std::int64_t this_update_ = 0;
     std::optional<std::int64_t> next_update_;
     bool only_user_ = false;
     bool only_ca_ = false;
-    bool some_reasons_ = false;
     bool indirect_ = false;
-    std::vector<std::string> points_;  // sorted; empty: not restricted
-    std::string scope_;
-    std::unordered_map<std::string, bool> entries_;  // serial -> removeFromCRL
+    unsigned reasons_ = kAllReasons;
+    std::optional<std::vector<std::string>> points_;  // sorted; absent: not restricted
+    std::string scope_;                               // all of these
+    std::unordered_map<std::string, bool> entries_;   // issuer, unless it is its own, and serial -> removeFromCRL
 
     mutable std::mutex mutex_;
-    mutable X509CrlPtr unverified_;                // kept until a key was found that signed it
-    mutable std::map<std::string, bool> signers_;  // SHA-256 of a key -> whether it signed
+    mutable X509CrlPtr unverified_;         // kept until a key was found that signed it
+    mutable std::set<std::string> others_;  // SHA-256 of keys that did not
+    mutable EvpPkeyPtr signer_;
+    mutable std::string signer_key_;
 
     friend class CrlReader;
 };
 
-// The serial number of a certificate as CRL entries are looked up by it.
+// Whether its keyUsage, where it has one, has cRLSign (RFC 5280 6.3.3 (f)).
+bool may_sign_crls(const X509& certificate);
+// A serial number as CRL entries are looked up by it.
 std::string serial_key(const ASN1_INTEGER& serial);
-// A CRL distribution point of a certificate (RFC 5280 4.2.1.13).
-struct DistributionPoint {
-    std::vector<std::string> names;  // comparable; empty where it has none
-    std::vector<std::string>
-        crl_issuers;  // canonical names, where the list is another one's than the certificate's issuer
+
+// What a PEM or DER file holds.
+struct DecodedCrls {
+    std::vector<X509CrlPtr> lists;
+    std::string fault;                // what is wrong with the file, or ""
+    std::vector<std::string> broken;  // canonical names of the issuers of lists that do not decode, as far as known
 };
-std::vector<DistributionPoint> distribution_points(const X509& certificate);
+DecodedCrls decode_crls(const std::string& content);
 
-// All CRLs of one PEM or DER file, decoded; an error where there is none, or one does not decode.
-Result<std::vector<X509CrlPtr>> decode_crls(const std::string& content);
-
-// The issuer's canonical name of a CRL in DER or PEM that is cut short, as far as it is still there; or "".
-std::string issuer_of_broken_crl(const std::string& content);
+// The issuer's canonical name of a CRL in DER or PEM that does not decode, as far as it is still there; or "".
+std::string issuer_of_broken_crl(std::string_view content);
 
 // The known CAs of a canonical name.
 using CasByName = std::function<std::vector<X509Ptr>(const std::string&)>;
+
+// Who may have signed the lists that count for one certificate.
+enum class CrlSigner {
+    kAnothers,  // has no path to the anchor that this certificate's path ends at
+    kMayNot,    // has one, but its keyUsage does not let it
+    kNoLonger,  // is expired or revoked: what it lists counts, what it does not say proves nothing
+    kMay,
+};
+struct CrlSigners {
+    CasByName named;                                 // those to ask about
+    std::function<CrlSigner(X509& signer)> standing;  // each may be asked of repeatedly
+};
 
 enum class CrlStatus { kGood, kRevoked, kStale, kUnknown };
 
 // The lists in force. Immutable once shared.
 class CrlSet {
 public:
-    // Adds a list; lists of the same CA and scope that it supersedes go, where `known` has the key. Returns what keeps
-    // it from counting now, or "".
-    std::string add(std::shared_ptr<const Crl> crl, const CasByName& known);
+    // Adds a list; those that it supersedes at `now` go, where `known` has the key. Returns what keeps it from
+    // counting, or "".
+    std::string add(std::shared_ptr<const Crl> crl, const CasByName& known, std::int64_t now);
 
-    // What the lists signed by `issuer` say about a certificate that it issued, and the indirect lists of `signers` to
-    // which the certificate points: these have to be verified under the same anchor already. Each instant at which the
-    // answer may change is appended to `edges`.
-    CrlStatus check(const X509& certificate, X509& issuer, bool is_ca, const std::vector<X509*>& signers,
-                    const CrlRules& rules, std::int64_t now, std::vector<std::int64_t>& edges,
-                    std::string& detail) const;
-
+    // Whether one of these bears the issuer's name with a key that signed no list here: for what it issued, `crl` counts
+    // for nothing.
+    bool leaves_out(const Crl& crl, const CasByName& anchors) const;
+    // Takes a list out again, if its signer is not known yet.
+    bool drop_waiting(const Crl& crl);
     // Lets CAs that became known verify the lists that wait for their signer.
     void learn(const CasByName& known) const;
-    // Notes that a list of this issuer (canonical name) was there and cannot be used: until a usable one is at hand,
-    // what it would be about is stale.
-    void mark_unusable(std::string issuer) { unusable_.insert(std::move(issuer)); }
+    // Notes that lists of this issuer (canonical name) are there and cannot be used, and why: until usable ones say
+    // all, its certificates are stale.
+    void mark_unusable(const std::string& issuer, const std::string& why) { unusable_.emplace(issuer, why); }
+    void forget_unusable() { unusable_.clear(); }
 
-    bool empty() const { return by_issuer_.empty(); }
+    bool empty() const { return by_issuer_.empty() && unusable_.empty(); }
     // By issuer, for people: the earliest nextUpdate of its lists; nothing where one of them has none.
     std::map<std::string, std::optional<std::int64_t>> next_updates() const;
     std::size_t size() const;
 
 private:
+    friend class CrlQuestion;
     std::map<std::string, std::vector<std::shared_ptr<const Crl>>, std::less<>> by_issuer_;  // by canonical name
-    std::set<std::string> unusable_;
-
-    bool only_unusable(const std::string& issuer) const;
+    std::map<std::string, std::string> unusable_;                                            // issuer -> why
 };
+
+// Each where lists may be; they count together.
+using CrlSets = std::vector<const CrlSet*>;
+// What the lists say about a certificate (RFC 5280 6.3.3). Each instant at which the answer may change is appended to
+// `edges`.
+CrlStatus check_crls(const CrlSets& sets, const X509& certificate, const CrlSigners& signers, const CrlRules& rules,
+                     std::int64_t now, std::vector<std::int64_t>& edges, std::string& detail);
 
 }  // namespace mtls

@@ -23,8 +23,8 @@ public:
     bool watch(const std::vector<WatchedFiles>& patterns, const CasByName& known);
     bool empty() const { return patterns_.empty(); }
 
-    // One look; as RevocationFiles::look(). `known`: to verify with at once.
-    bool look(const CasByName& known, std::vector<Diagnostic>& findings);
+    // One look; as RevocationFiles::look(). `known`: to verify with at once. `anchors`: of each key apart.
+    bool look(const CasByName& known, const CasByName& anchors, std::vector<Diagnostic>& findings);
     std::shared_ptr<const CrlSet> crls() const { return crls_; }
     // The files that were looked at.
     std::vector<std::string> paths() const;
@@ -39,10 +39,11 @@ private:
         std::string stamp;                              // of the last look that read it
         std::string digest;                             // of its content, or the fault, then
         std::vector<std::shared_ptr<const Crl>> lists;  // read from it, as far as they are in force
-        std::vector<std::string> unusable;              // issuers of lists in it that cannot be used
+        std::map<std::string, std::string> unusable;    // issuers of lists in it that cannot be used, and why
     };
     bool look_at(const std::string& path, File& file, const CasByName& known, CrlSet& into,
                  std::vector<Diagnostic>& findings);
+    void mark_unusable(CrlSet& set) const;
 
     const FileTrust* trust_;
     std::vector<Pattern> patterns_;

@@ -86,6 +86,7 @@ private:
     bool follow(std::vector<Diagnostic>& findings);
     bool is_certain() const;
     CasByName known_cas() const;
+    CasByName known_anchors() const;
 
     std::mutex looking_;
     mutable Published<Snapshot> current_;  // whoever looks marks it

@@ -178,9 +178,8 @@ private:
     std::string objection_to(const PathAnswer& path, std::int64_t now) const;
     std::optional<PathAnswer> identify_by_path(const PresentedCertificate& presented, const NearestCa& nearest,
                                                const ServerCas& server, std::int64_t now, Identification& out) const;
-    std::vector<X509*> crl_signers(const Partner& partner, const PathAnswer& path, const Surroundings& around,
-                                   CertificatesInHand& in_hand) const;
-    void check_crls(const PathAnswer& path, bool by_server, const Surroundings& around, Identification& out) const;
+    void check_crls(const PresentedCertificate& presented, const PathAnswer& path, bool by_server,
+                    const Surroundings& around, Identification& out) const;
     void describe_partner(const CertificateFacts& facts, Identification& out) const;
     void check_contract(const Surroundings& around, Identification& out) const;
     void set_validity(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now,

@@ -160,14 +160,19 @@ std::span<const AnchorCertificate* const> CaDirectory::intermediates_named(std::
     return equal_to(intermediates_, name, [](const AnchorCertificate* c) { return c->subject; });
 }
 
-std::vector<X509Ptr> CaDirectory::cas_named(std::string_view name) const {
+std::vector<X509Ptr> CaDirectory::anchors_named(std::string_view name, std::int64_t now) const {
     std::vector<X509Ptr> out;
     for (const Issuer& ca : named(name)) {
-        for (const AnchorCertificate* c : ca.certificates) out.push_back(c->decode());
+        for (std::size_t i = 0; i < ca.certificates.size(); ++i) {
+            if (ca.windows[i].contains(now)) out.push_back(ca.certificates[i]->decode());
+        }
     }
-    for (const AnchorCertificate* c : intermediates_named(name)) {
-        if (c->is_ca) out.push_back(c->decode());
-    }
+    return out;
+}
+
+std::vector<X509Ptr> CaDirectory::cas_named(std::string_view name, std::int64_t now) const {
+    std::vector<X509Ptr> out = anchors_named(name, now);
+    for (const AnchorCertificate* c : intermediates_named(name)) out.push_back(c->decode());
     return out;
 }
 

@@ -21,26 +21,60 @@ using PointsPtr = std::unique_ptr<CRL_DIST_POINTS, FreeWith<CRL_DIST_POINTS_free
 using NamesPtr = std::unique_ptr<GENERAL_NAMES, FreeWith<GENERAL_NAMES_free>>;
 
 constexpr long kRemoveFromCrl = 8;  // RFC 5280 5.3.1
+constexpr std::string_view kPemBegin = "-----BEGIN X509 CRL-----";
 
+// Of numbers as serial_key() has them.
 bool number_less(const std::string& a, const std::string& b) {
-    return a.size() != b.size() ? a.size() < b.size() : a < b;
+    if (a[0] != b[0]) return a[0] == '-';
+    const bool less_far = a.size() != b.size() ? a.size() < b.size() : a < b;
+    return a[0] == '-' ? !less_far && a != b : less_far;
 }
 
-// The full names of a distribution point, comparable; nothing where it is named relative to the issuer.
-std::optional<std::vector<std::string>> point_names(const DIST_POINT_NAME* point) {
+std::string comparable(const GENERAL_NAME& name) {
+    if (name.type == GEN_DIRNAME) return "d" + read_name(*name.d.directoryName).canonical;
+    return "o" + encode(i2d_GENERAL_NAME, name);
+}
+
+// The names of a distribution point, comparable; none where it has none. Nothing where they cannot be read.
+// `base`: what a nameRelativeToCRLIssuer is relative to.
+std::optional<std::vector<std::string>> point_names(DIST_POINT_NAME* point, const X509_NAME* base) {
     std::vector<std::string> out;
     if (point == nullptr) return out;
     constexpr int kFullName = 0;
-    if (point->type != kFullName) return std::nullopt;
+    if (point->type != kFullName) {
+        if (base == nullptr || DIST_POINT_set_dpname(point, base) != 1 || point->dpname == nullptr) return std::nullopt;
+        out.push_back("d" + read_name(*point->dpname).canonical);
+        return out;
+    }
     for (int i = 0; i < sk_GENERAL_NAME_num(point->name.fullname); ++i) {
-        const GENERAL_NAME* const name = sk_GENERAL_NAME_value(point->name.fullname, i);
-        if (name->type == GEN_URI) {
-            const ASN1_STRING* const uri = name->d.uniformResourceIdentifier;
-            out.push_back("u" + std::string(reinterpret_cast<const char*>(ASN1_STRING_get0_data(uri)),
-                                            static_cast<std::size_t>(ASN1_STRING_length(uri))));
-        } else if (name->type == GEN_DIRNAME) {
-            out.push_back("d" + read_name(*name->d.directoryName).canonical);
-        }
+        out.push_back(comparable(*sk_GENERAL_NAME_value(point->name.fullname, i)));
+    }
+    if (out.empty()) return std::nullopt;
+    return out;
+}
+
+std::vector<std::string> directory_names(const GENERAL_NAMES* names) {
+    std::vector<std::string> out;
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); ++i) {
+        const GENERAL_NAME* const name = sk_GENERAL_NAME_value(names, i);
+        if (name->type == GEN_DIRNAME) out.push_back(read_name(*name->d.directoryName).canonical);
+    }
+    return out;
+}
+
+// The one that a name may be relative to, or nullptr (RFC 5280 4.2.1.13).
+const X509_NAME* only_directory_name(const GENERAL_NAMES* names) {
+    if (sk_GENERAL_NAME_num(names) != 1) return nullptr;
+    const GENERAL_NAME* const name = sk_GENERAL_NAME_value(names, 0);
+    return name->type == GEN_DIRNAME ? name->d.directoryName : nullptr;
+}
+
+// ReasonFlags (RFC 5280 4.2.1.13): all where there are none.
+unsigned reason_bits(const ASN1_BIT_STRING* flags) {
+    if (flags == nullptr) return Crl::kAllReasons;
+    unsigned out = 0;
+    for (int bit = 1; bit <= 8; ++bit) {
+        if (ASN1_BIT_STRING_get_bit(flags, bit) != 0) out |= 1U << bit;
     }
     return out;
 }
@@ -54,23 +88,43 @@ std::string serial_key(const ASN1_INTEGER& serial) {
     return (ASN1_STRING_type(&serial) == V_ASN1_NEG_INTEGER ? "-" : "+") + std::string(raw.substr(first));
 }
 
-std::vector<DistributionPoint> distribution_points(const X509& certificate) {
+bool may_sign_crls(const X509& certificate) {
+    // All bits are set where there is no keyUsage.
+    return (X509_get_key_usage(const_cast<X509*>(&certificate)) & KU_CRL_SIGN) != 0;
+}
+
+bool CrlSubject::Point::leads_to(const std::string& crl_issuer, const std::string& issuer) const {
+    if (!crl_issuers) return crl_issuer == issuer;
+    return std::find(crl_issuers->begin(), crl_issuers->end(), crl_issuer) != crl_issuers->end();
+}
+
+bool CrlSubject::is_left_to_others() const {
+    return !points.empty() && std::none_of(points.begin(), points.end(),
+                                           [this](const Point& point) { return point.leads_to(issuer, issuer); });
+}
+
+CrlSubject::CrlSubject(const X509& certificate) : serial(serial_key(*X509_get0_serialNumber(&certificate))) {
     const ErrorQueueGuard errors;
-    const PointsPtr points(
+    const X509_NAME* const issuer_name = X509_get_issuer_name(&certificate);
+    const DistinguishedName name = read_name(*issuer_name);
+    issuer = name.canonical;
+    issuer_text = name.text();
+    // Not X509_check_ca(), which asks keyUsage too.
+    is_ca = (X509_get_extension_flags(const_cast<X509*>(&certificate)) & EXFLAG_CA) != 0;
+    const PointsPtr found(
         static_cast<CRL_DIST_POINTS*>(X509_get_ext_d2i(&certificate, NID_crl_distribution_points, nullptr, nullptr)));
-    std::vector<DistributionPoint> out;
-    for (int i = 0; points && i < sk_DIST_POINT_num(points.get()); ++i) {
-        const DIST_POINT* const point = sk_DIST_POINT_value(points.get(), i);
-        auto names = point_names(point->distpoint);
-        if (!names) continue;
-        DistributionPoint one{std::move(*names), {}};
-        for (int k = 0; point->CRLissuer != nullptr && k < sk_GENERAL_NAME_num(point->CRLissuer); ++k) {
-            const GENERAL_NAME* const name = sk_GENERAL_NAME_value(point->CRLissuer, k);
-            if (name->type == GEN_DIRNAME) one.crl_issuers.push_back(read_name(*name->d.directoryName).canonical);
+    for (int i = 0; i < sk_DIST_POINT_num(found.get()); ++i) {
+        const DIST_POINT* const point = sk_DIST_POINT_value(found.get(), i);
+        Point& out = points.emplace_back();
+        const X509_NAME* base = issuer_name;
+        if (point->CRLissuer != nullptr) {
+            out.crl_issuers = directory_names(point->CRLissuer);
+            base = only_directory_name(point->CRLissuer);
         }
-        out.push_back(std::move(one));
+        out.reasons = reason_bits(point->reasons);
+        // A name that cannot be read is one that no list has.
+        out.names = point_names(point->distpoint, base).value_or(std::vector<std::string>{""});
     }
-    return out;
 }
 
 // Fills one Crl from OpenSSL's object.
@@ -83,6 +137,7 @@ public:
         const DistinguishedName issuer = read_name(*X509_CRL_get_issuer(list_));
         crl_->issuer_ = issuer.canonical;
         crl_->issuer_text_ = issuer.text();
+        crl_->digest_ = sha256(encode(i2d_X509_CRL, *list_));
         for (const auto step :
              {&CrlReader::read_dates, &CrlReader::read_extensions, &CrlReader::read_scope, &CrlReader::read_entries}) {
             const std::string fault = (this->*step)();
@@ -110,14 +165,18 @@ private:
                                nid == NID_authority_key_identifier;
             if (X509_EXTENSION_get_critical(extension) != 0 && !known) return "has an unknown critical extension";
             if (known && !seen.insert(nid).second) return "has an extension twice";
+            if (nid == NID_authority_key_identifier) {
+                crl_->authority_key_ = encode(i2d_ASN1_OCTET_STRING, *X509_EXTENSION_get_data(extension));
+            }
         }
         const IntegerPtr number(
             static_cast<ASN1_INTEGER*>(X509_CRL_get_ext_d2i(list_, NID_crl_number, nullptr, nullptr)));
-        if (number) crl_->number_ = serial_key(*number).substr(1);
+        if (seen.contains(NID_crl_number) && !number) return "has a crlNumber that cannot be read";
+        if (number) crl_->number_ = serial_key(*number);
         if (!seen.contains(NID_delta_crl)) return {};
         const IntegerPtr base(static_cast<ASN1_INTEGER*>(X509_CRL_get_ext_d2i(list_, NID_delta_crl, nullptr, nullptr)));
         if (!base || !number) return "is a delta whose numbers cannot be read";
-        crl_->base_number_ = serial_key(*base).substr(1);
+        crl_->base_number_ = serial_key(*base);
         return {};
     }
 
@@ -125,19 +184,23 @@ private:
         int critical = 0;
         const IdpPtr idp(static_cast<ISSUING_DIST_POINT*>(
             X509_CRL_get_ext_d2i(list_, NID_issuing_distribution_point, &critical, nullptr)));
+        crl_->scope_ = "R" + std::to_string(Crl::kAllReasons);
         if (!idp) return critical >= 0 ? "has an issuingDistributionPoint that does not decode" : "";
+        const int kinds = (idp->onlyuser != 0 ? 1 : 0) + (idp->onlyCA != 0 ? 1 : 0) + (idp->onlyattr != 0 ? 1 : 0);
+        if (kinds > 1) return "is about several kinds of certificates only at once, and so about none";
         if (idp->onlyattr != 0) return "is about attribute certificates";
         crl_->indirect_ = idp->indirectCRL != 0;
-        auto names = point_names(idp->distpoint);
-        if (!names) return "names its distribution point relative to its issuer, which is not supported";
         crl_->only_user_ = idp->onlyuser != 0;
         crl_->only_ca_ = idp->onlyCA != 0;
-        crl_->some_reasons_ = idp->onlysomereasons != nullptr;
-        crl_->points_ = std::move(*names);
-        std::sort(crl_->points_.begin(), crl_->points_.end());
+        crl_->reasons_ = reason_bits(idp->onlysomereasons);
         crl_->scope_ = std::string(crl_->only_user_ ? "U" : "") + (crl_->only_ca_ ? "C" : "") +
-                       (crl_->some_reasons_ ? "R" : "") + (crl_->indirect_ ? "I" : "");
-        for (const std::string& point : crl_->points_) crl_->scope_ += std::to_string(point.size()) + ":" + point;
+                       (crl_->indirect_ ? "I" : "") + "R" + std::to_string(crl_->reasons_);
+        if (idp->distpoint == nullptr) return {};
+        auto names = point_names(idp->distpoint, X509_CRL_get_issuer(list_));
+        if (!names) return "has a distribution point whose name cannot be read";
+        std::sort(names->begin(), names->end());
+        for (const std::string& point : *names) crl_->scope_ += std::to_string(point.size()) + ":" + point;
+        crl_->points_ = std::move(*names);
         return {};
     }
 
@@ -145,7 +208,8 @@ private:
         STACK_OF(X509_REVOKED)* const revoked = X509_CRL_get_REVOKED(list_);
         const int count = revoked != nullptr ? sk_X509_REVOKED_num(revoked) : 0;
         crl_->entries_.reserve(static_cast<std::size_t>(std::max(count, 0)));
-        std::string other_issuer;  // of this entry and those after it, until another is named (RFC 5280 5.3.3)
+        // Of this entry and those after it, until others are named (RFC 5280 5.3.3); "" for the list's own.
+        std::vector<std::string> issuers = {""};
         for (int i = 0; i < count; ++i) {
             const X509_REVOKED* const entry = sk_X509_REVOKED_value(revoked, i);
             bool removed = false;
@@ -158,26 +222,25 @@ private:
                     return "has an entry with an unknown critical extension";
                 }
                 if (nid == NID_crl_reason) removed = is_removal(*entry);
-                if (nid == NID_certificate_issuer && crl_->indirect_ && !read_issuer(*entry, other_issuer)) {
+                if (nid == NID_certificate_issuer && crl_->indirect_ && !read_issuers(*entry, issuers)) {
                     return "has an entry whose certificateIssuer cannot be read";
                 }
             }
-            crl_->entries_[other_issuer + serial_key(*X509_REVOKED_get0_serialNumber(entry))] = removed;
+            const std::string serial = serial_key(*X509_REVOKED_get0_serialNumber(entry));
+            for (const std::string& issuer : issuers) {
+                const auto [at, is_new] = crl_->entries_.emplace(issuer + serial, removed);
+                at->second = at->second && removed;
+            }
         }
         return {};
     }
 
-    bool read_issuer(const X509_REVOKED& entry, std::string& other_issuer) const {
+    bool read_issuers(const X509_REVOKED& entry, std::vector<std::string>& issuers) const {
         const NamesPtr names(
             static_cast<GENERAL_NAMES*>(X509_REVOKED_get_ext_d2i(&entry, NID_certificate_issuer, nullptr, nullptr)));
-        for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); ++i) {
-            const GENERAL_NAME* const name = sk_GENERAL_NAME_value(names.get(), i);
-            if (name->type != GEN_DIRNAME) continue;
-            other_issuer = read_name(*name->d.directoryName).canonical;
-            if (other_issuer == crl_->issuer_) other_issuer.clear();
-            return true;
-        }
-        return false;
+        issuers = directory_names(names.get());
+        std::replace(issuers.begin(), issuers.end(), crl_->issuer_, std::string());
+        return !issuers.empty();
     }
 
     bool is_removal(const X509_REVOKED& entry) const {
@@ -193,84 +256,130 @@ private:
 
 Result<std::shared_ptr<const Crl>> Crl::read(X509CrlPtr decoded) { return CrlReader().read(std::move(decoded)); }
 
-Crl::Entry Crl::entry(const std::string& serial, const std::string& certificate_issuer) const {
-    const bool own = certificate_issuer == issuer_;
+Crl::Entry Crl::entry(const CrlSubject& subject) const {
+    const bool own = subject.issuer == issuer_;
     if (!own && !indirect_) return Entry::kAbsent;
-    const auto found = entries_.find(own ? serial : certificate_issuer + serial);
+    const auto found = entries_.find(own ? subject.serial : subject.issuer + subject.serial);
     if (found == entries_.end()) return Entry::kAbsent;
     return found->second ? Entry::kRemoved : Entry::kRevoked;
 }
 
-bool Crl::signed_by(X509& ca) const {
-    const std::string key = spki_sha256(ca);
+bool Crl::try_key(EVP_PKEY* key, const std::string& digest) const {
     const std::lock_guard lock(mutex_);
-    const auto known = signers_.find(key);
-    if (known != signers_.end()) return known->second;
     // A list is signed by one key: once that is known, no other did.
-    if (!unverified_) return false;
+    if (!unverified_) return digest == signer_key_;
+    if (key == nullptr || others_.contains(digest)) return false;
     const ErrorQueueGuard errors;
-    const bool may_sign = (X509_get_key_usage(&ca) & KU_CRL_SIGN) != 0;  // all bits are set where there is no keyUsage
-    EVP_PKEY* const public_key = X509_get0_pubkey(&ca);
-    const bool ok = may_sign && public_key != nullptr && X509_CRL_verify(unverified_.get(), public_key) == 1;
+    if (X509_CRL_verify(unverified_.get(), key) == 1) {
+        unverified_.reset();
+        others_.clear();
+        EVP_PKEY_up_ref(key);
+        signer_.reset(key);
+        signer_key_ = digest;
+        return true;
+    }
     constexpr std::size_t kMostRemembered = 64;
-    if (ok || signers_.size() < kMostRemembered) signers_[key] = ok;
-    if (ok) unverified_.reset();
-    return ok;
+    if (others_.size() < kMostRemembered) others_.insert(digest);
+    return false;
 }
 
-bool Crl::waits_for_signer() const {
+bool Crl::signed_by(const X509& certificate) const {
+    const ErrorQueueGuard errors;
+    return try_key(X509_get0_pubkey(&certificate), spki_sha256(certificate));
+}
+
+bool Crl::signed_by_signer_of(const Crl& other) const {
+    if (&other == this || other.waits_for_signer()) return false;  // a signer never changes once it is known
+    return try_key(other.signer_.get(), other.signer_key_);
+}
+
+std::string Crl::signer_key() const {
     const std::lock_guard lock(mutex_);
-    return unverified_ != nullptr;
+    return signer_key_;
 }
 
-bool Crl::covers(bool is_ca, const std::vector<std::string>& points) const {
-    if ((only_user_ && is_ca) || (only_ca_ && !is_ca)) return false;
-    return points_.empty() || std::any_of(points.begin(), points.end(), [this](const std::string& point) {
-               return std::binary_search(points_.begin(), points_.end(), point);
-           });
+std::optional<unsigned> Crl::reasons_about(const CrlSubject& subject) const {
+    if ((only_user_ && subject.is_ca) || (only_ca_ && !subject.is_ca)) return std::nullopt;
+    const bool own = issuer_ == subject.issuer;
+    if (!own && !indirect_) return std::nullopt;
+    const auto has = [this](const std::string& name) {
+        return std::binary_search(points_->begin(), points_->end(), name);
+    };
+    std::optional<unsigned> out;
+    for (const CrlSubject::Point& point : subject.points) {
+        if (!point.leads_to(issuer_, subject.issuer)) continue;
+        if (!points_ || std::any_of(point.names.begin(), point.names.end(), has)) {
+            out = out.value_or(0) | point.reasons;
+        } else if (point.names.empty()) {
+            // It may be one of these: what the list says counts, what it does not say proves nothing, unless one of
+            // them is the name of its issuer (RFC 5280 6.3.3 (b)(2)(i)).
+            out = out.value_or(0) | (has("d" + issuer_) ? point.reasons : 0);
+        }
+    }
+    // RFC 5280 6.3.3, at its end: an issuer's own list without a distribution point is about all its certificates. Of
+    // those that it leaves to other CRL issuers it need not be complete.
+    if (own && !points_) out = subject.is_left_to_others() ? 0 : kAllReasons;
+    if (!out) return std::nullopt;
+    return *out & reasons_;
 }
 
 bool Crl::is_newer_than(const Crl& other) const {
-    if (!number_.empty() && !other.number_.empty() && number_ != other.number_)
-        return number_less(other.number_, number_);
+    if (number_ && other.number_ && number_ != other.number_) return number_less(*other.number_, *number_);
     return this_update_ > other.this_update_;
 }
 
 bool Crl::completes(const Crl& base) const {
-    return is_delta() && !base.is_delta() && scope_ == base.scope_ && !base.number_.empty() &&
-           !number_less(base.number_, *base_number_) && !number_less(number_, base.number_);
+    return is_delta() && !base.is_delta() && same_scope(base) && authority_key_ == base.authority_key_ && base.number_ &&
+           !number_less(*base.number_, *base_number_) && number_less(*base.number_, *number_);
 }
 
-Result<std::vector<X509CrlPtr>> decode_crls(const std::string& content) {
+bool Crl::supersedes(const Crl& other) const {
+    if (!same_scope(other)) return false;
+    if (is_delta() == other.is_delta()) return is_newer_than(other);
+    return other.is_delta() && number_ && !number_less(*number_, *other.number_);
+}
+
+DecodedCrls decode_crls(const std::string& content) {
     const ErrorQueueGuard errors;
-    std::vector<X509CrlPtr> out;
+    DecodedCrls out;
     const auto* der = bytes_of(content).data();
     X509CrlPtr single(d2i_X509_CRL(nullptr, &der, static_cast<long>(content.size())));
     if (single && der == bytes_of(content).data() + content.size()) {
-        out.push_back(std::move(single));
+        out.lists.push_back(std::move(single));
         return out;
     }
-    ERR_clear_error();
-    const BioPtr bio(BIO_new_mem_buf(content.data(), static_cast<int>(content.size())));
-    for (;;) {
-        X509CrlPtr crl(PEM_read_bio_X509_CRL(bio.get(), nullptr, nullptr, nullptr));
-        if (!crl) break;
-        out.push_back(std::move(crl));
+    const auto broken = [&out](std::string_view part) {
+        std::string issuer = issuer_of_broken_crl(part);
+        if (!issuer.empty()) out.broken.push_back(std::move(issuer));
+    };
+    std::size_t begin = content.find(kPemBegin);
+    if (begin == std::string::npos) {
+        out.fault = "holds no CRL, neither PEM nor DER";
+        broken(content);
     }
-    const unsigned long last = ERR_peek_last_error();
-    const bool at_end = ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE;
-    if (out.empty() || !at_end)
-        return Error{out.empty() ? "holds no CRL, neither PEM nor DER" : "holds a CRL that cannot be read"};
+    while (begin != std::string::npos) {
+        const std::size_t next = content.find(kPemBegin, begin + kPemBegin.size());
+        const std::string_view part = std::string_view(content).substr(begin, next - begin);
+        const BioPtr bio(BIO_new_mem_buf(part.data(), static_cast<int>(part.size())));
+        char no_password[] = "";
+        X509CrlPtr crl(PEM_read_bio_X509_CRL(bio.get(), nullptr, nullptr, no_password));
+        if (crl) {
+            out.lists.push_back(std::move(crl));
+        } else {
+            out.fault = "holds a CRL that cannot be read";
+            broken(part);
+        }
+        begin = next;
+    }
     return out;
 }
 
-std::string issuer_of_broken_crl(const std::string& content) {
+std::string issuer_of_broken_crl(std::string_view content) {
     const ErrorQueueGuard errors;
-    std::string der = content;
-    constexpr std::string_view kBegin = "-----BEGIN X509 CRL-----";
-    if (const std::size_t begin = content.find(kBegin); begin != std::string::npos) {
+    std::string der(content);
+    if (const std::size_t begin = content.find(kPemBegin); begin != std::string::npos) {
         std::string base64;
-        for (const char c : content.substr(begin + kBegin.size())) {
+        for (const char c : content.substr(begin + kPemBegin.size())) {
             if (is_alnum(c) || c == '+' || c == '/') base64 += c;
             if (c == '-') break;
         }
@@ -280,163 +389,23 @@ std::string issuer_of_broken_crl(const std::string& content) {
                                       static_cast<int>(base64.size()));
         der.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
     }
-    // CertificateList and TBSCertList, whose lengths are no longer true; version, signature, and the name.
+    // CertificateList and TBSCertList, whose lengths are no longer true.
     std::string_view rest = der;
     for (int level = 0; level < 2; ++level) {
         if (rest.size() < 2 || static_cast<std::uint8_t>(rest[0]) != kDerSequence) return {};
         const auto length = static_cast<std::uint8_t>(rest[1]);
         rest.remove_prefix(std::min<std::size_t>(rest.size(), length < 0x80 ? 2U : 2U + (length & 0x7fU)));
     }
+    // Behind version and signature, whatever these are: the first that is a name.
     DerReader reader(rest);
-    auto element = reader.next();
-    if (element && element->tag == V_ASN1_INTEGER) element = reader.next();
-    if (!element || element->tag != kDerSequence) return {};
-    const auto name = reader.next(kDerSequence);
-    if (!name) return {};
-    const auto* p = bytes_of(name->encoding).data();
-    const X509NamePtr parsed(d2i_X509_NAME(nullptr, &p, static_cast<long>(name->encoding.size())));
-    return parsed && X509_NAME_entry_count(parsed.get()) > 0 ? read_name(*parsed).canonical : std::string();
-}
-
-// ---- the set --------------------------------------------------------------------------------------------------
-
-std::string CrlSet::add(std::shared_ptr<const Crl> crl, const CasByName& known) {
-    const auto named = known(crl->issuer());
-    const auto signed_it =
-        std::find_if(named.begin(), named.end(), [&](const X509Ptr& ca) { return crl->signed_by(*ca); });
-    X509* const signer = signed_it != named.end() ? signed_it->get() : nullptr;
-    std::vector<std::shared_ptr<const Crl>>& lists = by_issuer_[crl->issuer()];
-    for (auto it = lists.begin(); signer != nullptr && it != lists.end();) {
-        const bool rival = (*it)->same_scope(*crl) && (*it)->signed_by(*signer);
-        if (rival && (*it)->is_newer_than(*crl)) return "is older than the one in force";
-        if (rival && !crl->is_newer_than(**it)) return {};  // the same once more
-        it = rival ? lists.erase(it) : std::next(it);
+    for (int i = 0; i < 3; ++i) {
+        const auto element = reader.next();
+        if (!element) return {};
+        const auto* p = bytes_of(element->encoding).data();
+        const X509NamePtr name(d2i_X509_NAME(nullptr, &p, static_cast<long>(element->encoding.size())));
+        if (name && X509_NAME_entry_count(name.get()) > 0) return read_name(*name).canonical;
     }
-    // Whose signer nobody knows yet waits for a path that brings it; not many, since any name can stand on a CRL.
-    constexpr std::ptrdiff_t kMostWaiting = 8;
-    const auto waits = [](const std::shared_ptr<const Crl>& list) { return list->waits_for_signer(); };
-    if (signer == nullptr && std::count_if(lists.begin(), lists.end(), waits) >= kMostWaiting) {
-        lists.erase(std::find_if(lists.begin(), lists.end(), waits));
-    }
-    lists.push_back(std::move(crl));
-    const bool impostor = signer == nullptr && !named.empty();
-    return impostor ? "is signed by none of the known CAs whose name it bears" : std::string();
-}
-
-void CrlSet::learn(const CasByName& known) const {
-    for (const auto& [name, lists] : by_issuer_) {
-        const auto waits = [](const auto& list) { return list->waits_for_signer(); };
-        if (std::none_of(lists.begin(), lists.end(), waits)) continue;
-        const auto named = known(name);
-        for (const auto& list : lists) {
-            for (auto ca = named.begin(); ca != named.end() && waits(list); ++ca) list->signed_by(**ca);
-        }
-    }
-}
-
-// Whether a list in this issuer's name is there that nobody is known to have signed, or that could not be read.
-bool CrlSet::only_unusable(const std::string& issuer) const {
-    if (unusable_.contains(issuer)) return true;
-    const auto found = by_issuer_.find(issuer);
-    return found != by_issuer_.end() &&
-           std::any_of(found->second.begin(), found->second.end(),
-                       [](const std::shared_ptr<const Crl>& list) { return list->waits_for_signer(); });
-}
-
-std::map<std::string, std::optional<std::int64_t>> CrlSet::next_updates() const {
-    std::map<std::string, std::optional<std::int64_t>> out;
-    for (const auto& [name, lists] : by_issuer_) {
-        for (const auto& crl : lists) {
-            const auto [known, is_new] = out.emplace(crl->issuer_text(), crl->next_update());
-            if (!is_new && known->second && (!crl->next_update() || *crl->next_update() < *known->second)) {
-                known->second = crl->next_update();
-            }
-        }
-    }
-    return out;
-}
-
-std::size_t CrlSet::size() const {
-    std::size_t n = 0;
-    for (const auto& [name, lists] : by_issuer_) n += lists.size();
-    return n;
-}
-
-CrlStatus CrlSet::check(const X509& certificate, X509& issuer, bool is_ca, const std::vector<X509*>& signers,
-                        const CrlRules& rules, std::int64_t now, std::vector<std::int64_t>& edges,
-                        std::string& detail) const {
-    const std::string issuer_name = read_name(*X509_get_subject_name(&issuer)).canonical;
-    const std::vector<DistributionPoint> points = distribution_points(certificate);
-    std::vector<const Crl*> usable;
-    const auto use = [&](const Crl& crl) {
-        edges.push_back(crl.this_update());
-        if (crl.this_update() <= now) usable.push_back(&crl);
-    };
-    if (const auto found = by_issuer_.find(issuer_name); found != by_issuer_.end()) {
-        std::vector<std::string> names;
-        for (const DistributionPoint& point : points) names.insert(names.end(), point.names.begin(), point.names.end());
-        for (const auto& crl : found->second) {
-            if (crl->covers(is_ca, names) && crl->signed_by(issuer)) use(*crl);
-        }
-    }
-    // RFC 5280 6.3.3 (b)(1): another one's list counts where the certificate itself points to it, and it is indirect.
-    for (const DistributionPoint& point : points) {
-        for (const std::string& name : point.crl_issuers) {
-            const auto found = name == issuer_name ? by_issuer_.end() : by_issuer_.find(name);
-            if (found == by_issuer_.end()) continue;
-            for (const auto& crl : found->second) {
-                const bool genuine =
-                    crl->is_indirect() && crl->covers(is_ca, point.names) &&
-                    std::any_of(signers.begin(), signers.end(), [&](X509* signer) {
-                        return read_name(*X509_get_subject_name(signer)).canonical == name && crl->signed_by(*signer);
-                    });
-                if (genuine) use(*crl);
-            }
-        }
-    }
-    const std::string serial = serial_key(*X509_get0_serialNumber(&certificate));
-    bool complete = false;
-    bool fresh = false;
-    for (const Crl* base : usable) {
-        if (base->is_delta()) continue;
-        const Crl* delta = nullptr;
-        for (const Crl* other : usable) {
-            if (other->completes(*base) && other->issuer() == base->issuer() &&
-                (delta == nullptr || other->is_newer_than(*delta)))
-                delta = other;
-        }
-        const Crl::Entry changed = delta != nullptr ? delta->entry(serial, issuer_name) : Crl::Entry::kAbsent;
-        const bool revoked =
-            changed == Crl::Entry::kRevoked ||
-            (changed == Crl::Entry::kAbsent && base->entry(serial, issuer_name) == Crl::Entry::kRevoked);
-        // A list that is out of date still revokes what it lists.
-        if (revoked) {
-            detail = "by the CRL of \"" + base->issuer_text() + "\"";
-            return CrlStatus::kRevoked;
-        }
-        if (!base->covers_all_reasons()) continue;
-        complete = true;
-        const std::int64_t forgiven = rules.stale_after.value_or(0);
-        const std::int64_t until = !base->next_update()    ? (forgiven == INT64_MAX ? INT64_MAX : INT64_MIN)
-                                   : forgiven == INT64_MAX ? INT64_MAX
-                                                           : *base->next_update() + forgiven;
-        if (until != INT64_MAX && until != INT64_MIN) edges.push_back(until + 1);
-        fresh = fresh || now <= until;
-    }
-    if (!complete && rules.stale_after.value_or(0) != INT64_MAX && only_unusable(issuer_name)) {
-        detail = "the CRL of \"" + read_name(*X509_get_subject_name(&issuer)).text() + "\" at hand cannot be used";
-        return CrlStatus::kStale;
-    }
-    if (!complete && rules.required.value_or(false)) {
-        detail =
-            "no CRL of \"" + read_name(*X509_get_subject_name(&issuer)).text() + "\" is at hand, and MTLSCRL required";
-        return CrlStatus::kUnknown;
-    }
-    if (complete && !fresh) {
-        detail = "the CRL of \"" + read_name(*X509_get_subject_name(&issuer)).text() + "\" is past its nextUpdate";
-        return CrlStatus::kStale;
-    }
-    return CrlStatus::kGood;
+    return {};
 }
 
 }  // namespace mtls

@@ -1,6 +1,7 @@
 #include "mtls_authz/crl_files.hpp"
 
 #include <algorithm>
+#include <ctime>
 
 #include "mtls_authz/certificate_facts.hpp"
 #include "mtls_authz/text.hpp"
@@ -22,9 +23,9 @@ bool CrlFiles::watch(const std::vector<WatchedFiles>& patterns, const CasByName&
     if (std::erase_if(files_, is_dropped) == 0) return false;
     auto set = std::make_shared<CrlSet>();
     for (const auto& [path, file] : files_) {
-        for (const auto& list : file.lists) set->add(list, known);
-        for (const std::string& issuer : file.unusable) set->mark_unusable(issuer);
+        for (const auto& list : file.lists) set->add(list, known, std::time(nullptr));
     }
+    mark_unusable(*set);
     crls_ = std::move(set);
     return true;
 }
@@ -35,9 +36,9 @@ std::vector<std::string> CrlFiles::paths() const {
     return out;
 }
 
-bool CrlFiles::look(const CasByName& known, std::vector<Diagnostic>& findings) {
+bool CrlFiles::look(const CasByName& known, const CasByName& anchors, std::vector<Diagnostic>& findings) {
     auto next = std::make_shared<CrlSet>(*crls_);
-    bool changed = false;
+    std::vector<std::string> changed;
     for (Pattern& pattern : patterns_) {
         const auto files = expand(pattern.files.pattern);
         const std::string fault = files.ok() ? "" : files.error();
@@ -50,11 +51,31 @@ bool CrlFiles::look(const CasByName& known, std::vector<Diagnostic>& findings) {
         for (const std::string& path : files.value()) {
             File& file = files_[path];
             if (file.pattern.empty()) file.pattern = pattern.files.pattern;
-            changed = look_at(path, file, known, *next, findings) || changed;
+            if (look_at(path, file, known, *next, findings)) changed.push_back(path);
         }
     }
-    if (changed) crls_ = std::move(next);
-    return changed;
+    if (changed.empty()) return false;
+    mark_unusable(*next);
+    for (const std::string& path : changed) {
+        for (const auto& list : files_[path].lists) {
+            if (!next->leaves_out(*list, anchors)) continue;
+            findings.push_back({Diagnostic::Severity::kWarning,
+                                {path, 0},
+                                "the CRL of \"" + escape_for_log(list->issuer_text(), 200) +
+                                    "\" is of one key, and a trust anchor of that name has another key and no CRL here: "
+                                    "for what that one issued this CRL counts for nothing"});
+            break;
+        }
+    }
+    crls_ = std::move(next);
+    return true;
+}
+
+void CrlFiles::mark_unusable(CrlSet& set) const {
+    set.forget_unusable();
+    for (const auto& [path, file] : files_) {
+        for (const auto& [issuer, why] : file.unusable) set.mark_unusable(issuer, why);
+    }
 }
 
 bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& known, CrlSet& into,
@@ -63,9 +84,8 @@ bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& kno
     const auto complain = [&](const std::string& what) {
         findings.push_back({Diagnostic::Severity::kError, {path, 0}, what + ": what was in force stays so"});
     };
-    const auto mark_unusable = [&](std::string issuer) {
-        file.unusable.push_back(issuer);
-        into.mark_unusable(std::move(issuer));
+    const auto cannot_use = [&](const std::string& issuer, const std::string& why) {
+        file.unusable[issuer] = "a CRL at hand cannot be used: " + path + ": " + why;
     };
     const std::string stamp = settled_stamp(path);
     if (!stamp.empty() && stamp == file.stamp) return false;
@@ -77,44 +97,39 @@ bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& kno
     if (!content.ok()) {
         complain("cannot be read (" + content.error() + ")");
         if (trust_ == nullptr || find_trust_fault(path, *trust_).empty()) return false;
-        // What it is about is known, and that nobody can rely on it.
+        // Whose it is can be read, and that it is not to be relied on.
         const auto unsafe = read_whole_file(path, kLargestFile);
-        auto lists = decode_crls(unsafe.ok() ? unsafe.value() : "");
-        if (!lists.ok()) return false;
+        const DecodedCrls decoded = decode_crls(unsafe.ok() ? unsafe.value() : "");
+        if (decoded.lists.empty()) return false;
         file.unusable.clear();
-        for (const X509CrlPtr& list : lists.value()) {
-            mark_unusable(read_name(*X509_CRL_get_issuer(list.get())).canonical);
+        for (const X509CrlPtr& list : decoded.lists) {
+            cannot_use(read_name(*X509_CRL_get_issuer(list.get())).canonical, "others may write it");
         }
         return true;
     }
+    DecodedCrls decoded = decode_crls(content.value());
+    if (!decoded.fault.empty()) complain(decoded.fault);
+    if (decoded.lists.empty() && decoded.broken.empty()) return false;
     file.unusable.clear();
-    auto decoded = decode_crls(content.value());
-    if (!decoded.ok()) {
-        complain(decoded.error());
-        std::string issuer = issuer_of_broken_crl(content.value());
-        if (issuer.empty()) return false;
-        mark_unusable(std::move(issuer));
-        return true;
-    }
-    bool added = false;
-    for (X509CrlPtr& list : decoded.value()) {
-        std::string name = read_name(*X509_CRL_get_issuer(list.get())).canonical;
+    // An edit takes away what never counted.
+    std::erase_if(file.lists, [&](const auto& list) { return decoded.fault.empty() && into.drop_waiting(*list); });
+    for (const std::string& issuer : decoded.broken) cannot_use(issuer, "does not decode");
+    for (X509CrlPtr& list : decoded.lists) {
+        const std::string name = read_name(*X509_CRL_get_issuer(list.get())).canonical;
         auto crl = Crl::read(std::move(list));
         if (!crl.ok()) {
             complain(crl.error());
-            mark_unusable(std::move(name));
-            added = true;
+            cannot_use(name, crl.error());
             continue;
         }
         const std::string issuer = crl.value()->issuer_text();
         file.lists.push_back(crl.value());
-        const std::string fault = into.add(std::move(crl.value()), known);
+        const std::string fault = into.add(std::move(crl.value()), known, std::time(nullptr));
         if (!fault.empty()) complain("the CRL of \"" + escape_for_log(issuer, 200) + "\" " + fault);
-        added = true;
     }
-    // What nobody else holds has been superseded.
+    // What no set holds has been superseded.
     std::erase_if(file.lists, [](const auto& list) { return list.use_count() == 1; });
-    return added;
+    return true;
 }
 
 }  // namespace mtls

@@ -111,7 +111,7 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
     take(std::move(policy));
     look_apart("revocation files", reported, [&] { return revocation_files_.look(reported); });
     revocation_files_.take_added();
-    look_apart("CRL files", reported, [&] { return crl_files_.look(known_cas(), reported); });
+    look_apart("CRL files", reported, [&] { return crl_files_.look(known_cas(), known_anchors(), reported); });
     if (disk_.trust()) {
         warn_of_unreadable(source_.paths(), *disk_.trust(), reported);
         warn_of_unreadable(revocation_files_.paths(), *disk_.trust(), reported);
@@ -203,7 +203,7 @@ LookOutcome LivePolicy::look() {
     share_refusals(refusals);
     outcome.mended = revocation_files_.mended();
     outcome.refusing = revocation_files_.take_added();
-    const auto look_at_crls = [&] { return crl_files_.look(known_cas(), outcome.findings); };
+    const auto look_at_crls = [&] { return crl_files_.look(known_cas(), known_anchors(), outcome.findings); };
     const bool crls = look_apart("CRL files", outcome.findings, look_at_crls);
     if (crls) publish();
     outcome.moved_refusals = refusals;
@@ -280,6 +280,12 @@ CasByName LivePolicy::known_cas() const {
         const auto [first, last] = server_cas_.equal_range(name);
         for (auto it = first; it != last; ++it) out.push_back(share(*it->second));
         return out;
+    };
+}
+
+CasByName LivePolicy::known_anchors() const {
+    return [this](const std::string& name) {
+        return policy_ ? policy_->cas().anchors_named(name) : std::vector<X509Ptr>();
     };
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "mtls_authz/crl_signers.hpp"
 #include "mtls_authz/text.hpp"
 
 namespace mtls {
@@ -311,54 +312,40 @@ void narrow(Identification& out, std::int64_t now, std::int64_t at) {
 
 }  // namespace
 
-// The certificates of the partner's files that may sign indirect CRLs: those with a path to the same anchor.
-std::vector<X509*> Policy::crl_signers(const Partner& partner, const PathAnswer& path, const Surroundings& around,
-                                       CertificatesInHand& in_hand) const {
-    std::vector<Link> candidates;
-    for (const AnchorCertificate* c : files_of(partner)) candidates.push_back(in_hand.link(*c));
-    std::vector<X509*> signers;
-    X509* const anchor = path.chain.back().get();
-    for (const Link& candidate : candidates) {
-        const bool is_anchor = X509_cmp(candidate.certificate, anchor) == 0;
-        if (is_anchor || verify_path({candidate,
-                                      {Link(anchor)},
-                                      candidates,
-                                      around.server.security_level,
-                                      around.now,
-                                      X509_PURPOSE_CRL_SIGN})
-                             .ok) {
-            signers.push_back(candidate.certificate);
-        }
-    }
-    return signers;
-}
-
 // RFC 5280 6.3 for each certificate below the anchor, the leaf first.
-void Policy::check_crls(const PathAnswer& path, bool by_server, const Surroundings& around, Identification& out) const {
+void Policy::check_crls(const PresentedCertificate& presented, const PathAnswer& path, bool by_server,
+                        const Surroundings& around, Identification& out) const {
     const CrlRules rules = out.partner->crl_rules.over(crl_rules_);
+    CrlSets crls = {&around.crls};
+    if (by_server && around.server.crls) crls.push_back(around.server.crls.get());
+    CertificatesInHand in_hand;
+    const auto trusted_files = [&](const std::string& name) {
+        auto named = cas_.cas_named(name, around.now);
+        for (std::size_t i = 0; by_server && i < around.server.certificates.size(); ++i) {
+            X509& ca = *around.server.certificates[i];
+            if (read_name(*X509_get_subject_name(&ca)).canonical == name) named.push_back(share(ca));
+        }
+        return named;
+    };
+    const auto helpers = [&] {
+        std::vector<Link> links = helpers_of(presented);
+        for (const AnchorCertificate* c : files_of(*out.partner)) links.push_back(in_hand.link(*c));
+        if (!by_server) return links;
+        for (const Link& link : links_to(around.server.certificates, around.server.digests)) links.push_back(link);
+        return links;
+    };
     std::vector<std::int64_t> edges;
+    CrlSignerSearch signers(
+        path.chain, crls, {trusted_files, helpers, presented.helpers, around.server.security_level, around.now}, edges);
     for (std::size_t i = 0; i + 1 < path.chain.size() && out.reason == Reason::kGranted; ++i) {
-        const bool is_ca = i > 0;
-        const X509Ptr& subject = path.chain[i];
-        const X509Ptr& issuer = path.chain[i + 1];
-        const auto points = distribution_points(*subject);
-        const bool points_elsewhere = std::any_of(
-            points.begin(), points.end(), [](const DistributionPoint& point) { return !point.crl_issuers.empty(); });
-        CertificatesInHand in_hand;
-        std::vector<X509*> signers;
-        if (points_elsewhere) signers = crl_signers(*out.partner, path, around, in_hand);
         std::string detail;
-        const auto ask = [&](const CrlSet& crls) {
-            return crls.check(*subject, *issuer, is_ca, signers, rules, around.now, edges, detail);
-        };
-        CrlStatus status = ask(around.crls);
-        const bool unanswered = status == CrlStatus::kGood || status == CrlStatus::kUnknown;
-        if (by_server && around.server.crls && unanswered) status = ask(*around.server.crls);
+        const CrlStatus status =
+            mtls::check_crls(crls, *path.chain[i], signers.signers_for(i), rules, around.now, edges, detail);
         if (status == CrlStatus::kGood) continue;
         out.reason = status == CrlStatus::kRevoked ? Reason::kRevoked
                      : status == CrlStatus::kStale ? Reason::kRevocationStale
                                                    : Reason::kRevocationUnknown;
-        out.detail = (is_ca ? "an intermediate: " : "") + detail;
+        out.detail = (i > 0 ? "an intermediate: " : "") + detail;
     }
     for (const std::int64_t at : edges) narrow(out, around.now, at);
 }
@@ -461,7 +448,7 @@ Identification Policy::identify(const PresentedCertificate& presented, const Sur
             const auto path = identify_by_path(presented, nearest, server, now, out);
             if (path && path->facts.policies != facts.policies) revocation = find_revocation(path->facts.policies);
             if (path && revocation == nullptr) {
-                check_crls(*path, !nearest.found(), around, out);
+                check_crls(presented, *path, !nearest.found(), around, out);
                 for (std::size_t i = 1; i + 1 < path->chain.size(); ++i)
                     out.intermediates.push_back(share(*path->chain[i]));
             }

@@ -3,6 +3,7 @@
 #include <openssl/ssl.h>
 
 #include <algorithm>
+#include <ctime>
 #include <filesystem>
 
 #include "config.hpp"
@@ -68,6 +69,10 @@ void copy_certificates(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(
 
 void copy_crls(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(X509_OBJECT) * loaded) {
     std::vector<X509CrlPtr> lists;
+    auto crls = std::make_shared<CrlSet>();
+    const auto cannot_use = [&crls](const std::string& issuer, const std::string& why) {
+        crls->mark_unusable(issuer, "a CRL that mod_ssl was given cannot be used: " + why);
+    };
     for (int i = 0; i < sk_X509_OBJECT_num(loaded); ++i) {
         X509_CRL* const list = X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(loaded, i));
         if (list == nullptr) continue;
@@ -75,9 +80,9 @@ void copy_crls(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(X509_OBJ
         lists.emplace_back(list);
     }
     for (const std::string& content : files_in(s, "SSLCARevocationPath")) {
-        auto decoded = decode_crls(content);
-        if (!decoded.ok()) continue;
-        for (X509CrlPtr& list : decoded.value()) lists.push_back(std::move(list));
+        DecodedCrls decoded = decode_crls(content);
+        for (X509CrlPtr& list : decoded.lists) lists.push_back(std::move(list));
+        for (const std::string& issuer : decoded.broken) cannot_use(issuer, "it does not decode");
     }
     const auto known = [&cas](const std::string& name) {
         std::vector<X509Ptr> out;
@@ -86,11 +91,12 @@ void copy_crls(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(X509_OBJ
         }
         return out;
     };
-    auto crls = std::make_shared<CrlSet>();
     for (X509CrlPtr& list : lists) {
+        const std::string issuer = read_name(*X509_CRL_get_issuer(list.get())).canonical;
         if (own != nullptr) X509_STORE_add_crl(own, list.get());
         auto crl = Crl::read(std::move(list));
-        if (crl.ok()) crls->add(std::move(crl.value()), known);
+        if (crl.ok()) crls->add(std::move(crl.value()), known, std::time(nullptr));
+        if (!crl.ok()) cannot_use(issuer, crl.error());
     }
     cas.crls = std::move(crls);
 }

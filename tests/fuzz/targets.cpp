@@ -109,15 +109,14 @@ void selector(std::string_view input) {
 }
 
 void crl(std::string_view input) {
-    auto decoded = mtls::decode_crls(std::string(input));
-    if (!decoded) return;
+    mtls::DecodedCrls decoded = mtls::decode_crls(std::string(input));
     mtls::CrlSet set;
-    for (mtls::X509CrlPtr& list : decoded.value()) {
+    for (mtls::X509CrlPtr& list : decoded.lists) {
         auto crl = mtls::Crl::read(std::move(list));
         if (!crl) continue;
         // Whose signature nobody has verified revokes nothing.
         require(crl.value()->waits_for_signer());
-        set.add(std::move(crl.value()), [](const std::string&) { return std::vector<mtls::X509Ptr>(); });
+        set.add(std::move(crl.value()), [](const std::string&) { return std::vector<mtls::X509Ptr>(); }, 0);
     }
 }
 

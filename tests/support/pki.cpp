@@ -144,7 +144,8 @@ Identity issue(const CertSpec& spec, const Identity* issuer, mtls::EvpPkeyPtr ke
     unsigned char serial[12];
     RAND_bytes(serial, sizeof serial);
     serial[0] = static_cast<unsigned char>((serial[0] & 0x7f) | 0x40);
-    BIGNUM* const number = BN_bin2bn(serial, sizeof serial, nullptr);
+    BIGNUM* number = BN_bin2bn(serial, sizeof serial, nullptr);
+    if (!spec.serial.empty()) BN_hex2bn(&number, spec.serial.c_str());
     BN_to_ASN1_INTEGER(number, X509_get_serialNumber(cert));
     BN_free(number);
     const std::time_t now = std::time(nullptr);

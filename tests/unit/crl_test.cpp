@@ -26,23 +26,27 @@ CasByName known_of(const std::vector<const Identity*>& cas) {
 }
 
 std::string add(CrlSet& set, const std::string& pem, const std::vector<const Identity*>& cas) {
-    auto decoded = decode_crls(pem);
-    if (!decoded.ok()) return decoded.error();
-    std::string said;
-    for (X509CrlPtr& list : decoded.value()) {
+    DecodedCrls decoded = decode_crls(pem);
+    std::string said = decoded.fault;
+    for (X509CrlPtr& list : decoded.lists) {
         auto crl = Crl::read(std::move(list));
-        said += crl.ok() ? set.add(std::move(crl.value()), known_of(cas)) : crl.error();
+        said += crl.ok() ? set.add(std::move(crl.value()), known_of(cas), std::time(nullptr)) : crl.error();
     }
     return said;
 }
 
 std::string ask(const CrlSet& set, const Identity& who, const Identity& ca, const CrlRules& rules = {},
-                std::int64_t later = 0, bool is_ca = false, const std::vector<X509*>& signers = {}) {
+                std::int64_t later = 0, const std::vector<const Identity*>& more_signers = {}) {
+    std::vector<const Identity*> signers = more_signers;
+    signers.push_back(&ca);
+    const CrlSigners under_this_anchor{known_of(signers), [](X509& signer) {
+                                           return may_sign_crls(signer) ? CrlSigner::kMay : CrlSigner::kMayNot;
+                                       }};
     std::vector<std::int64_t> edges;
     std::string detail;
     static constexpr const char* kWords[] = {"good", "revoked", "stale", "unknown"};
     return kWords[static_cast<std::size_t>(
-        set.check(*who.cert, *ca.cert, is_ca, signers, rules, std::time(nullptr) + later, edges, detail))];
+        check_crls({&set}, *who.cert, under_this_anchor, rules, std::time(nullptr) + later, edges, detail))];
 }
 
 struct Pki {
@@ -167,17 +171,18 @@ CLAIM(deltas_add_and_remove_on_their_base_only) {
 
 CLAIM(scopes_say_what_a_crl_is_about) {
     const Pki& p = pki();
+    const Identity sub = test::make_ca("Sub CA", &p.ca);
     const auto with = [&](const std::string& idp) {
         CrlSet set;
-        CrlSpec spec{{{&p.bad, -1}}};
+        CrlSpec spec{{{&p.bad, -1}, {&sub, -1}}};
         spec.idp = idp;
         const std::string said = add(set, test::make_crl(p.ca, spec), {&p.ca});
         return std::pair(set, said);
     };
     CHECK_EQUAL(ask(with("onlyuser:TRUE").first, p.bad, p.ca), "revoked");
-    CHECK_EQUAL(ask(with("onlyuser:TRUE").first, p.bad, p.ca, kRequired, 0, true), "unknown");
+    CHECK_EQUAL(ask(with("onlyuser:TRUE").first, sub, p.ca, kRequired), "unknown");
     CHECK_EQUAL(ask(with("onlyCA:TRUE").first, p.bad, p.ca, kRequired), "unknown");
-    CHECK_EQUAL(ask(with("onlyCA:TRUE").first, p.bad, p.ca, {}, 0, true), "revoked");
+    CHECK_EQUAL(ask(with("onlyCA:TRUE").first, sub, p.ca), "revoked");
     CHECK_CONTAINS(with("onlyAA:TRUE").second, "attribute certificates");
     CHECK_EQUAL(ask(with("onlysomereasons:keyCompromise").first, p.bad, p.ca), "revoked");
     CHECK_EQUAL(ask(with("onlysomereasons:keyCompromise").first, p.good, p.ca, kRequired), "unknown");
@@ -207,26 +212,26 @@ CLAIM(an_indirect_crl_counts_where_the_certificate_points_to_its_signer) {
     list.entry_issuer = &p.ca;
     CrlSet set;
     CHECK_EQUAL(add(set, test::make_crl(signer, list), {}), "");
-    const std::vector<X509*> signers = {signer.cert.get()};
-    CHECK_EQUAL(ask(set, bad, p.ca, kRequired, 0, false, signers), "revoked");
-    CHECK_EQUAL(ask(set, good, p.ca, kRequired, 0, false, signers), "good");
+    const std::vector<const Identity*> signers = {&signer};
+    CHECK_EQUAL(ask(set, bad, p.ca, kRequired, 0, signers), "revoked");
+    CHECK_EQUAL(ask(set, good, p.ca, kRequired, 0, signers), "good");
     // Not without a verified signer, nor with one of the same name, nor for a certificate that points nowhere.
     CHECK_EQUAL(ask(set, bad, p.ca, kRequired), "unknown");
-    CHECK_EQUAL(ask(set, bad, p.ca, kRequired, 0, false, {stranger.cert.get()}), "unknown");
-    CHECK_EQUAL(ask(set, p.bad, p.ca, kRequired, 0, false, signers), "unknown");
+    CHECK_EQUAL(ask(set, bad, p.ca, kRequired, 0, {&stranger}), "unknown");
+    CHECK_EQUAL(ask(set, p.bad, p.ca, kRequired, 0, signers), "unknown");
     // Entries name their issuer: the same serial of the signer's own is another certificate.
     CrlSpec own;
     own.idp = "indirectCRL:TRUE";
     own.revoked = {{&bad, 1}};
     CrlSet other;
     add(other, test::make_crl(signer, own), {});
-    CHECK_EQUAL(ask(other, bad, p.ca, {}, 0, false, signers), "good");
+    CHECK_EQUAL(ask(other, bad, p.ca, {}, 0, signers), "good");
     // A list that is not indirect speaks for its signer alone.
     CrlSpec direct;
     direct.revoked = {{&bad, 1}};
     CrlSet plain;
     add(plain, test::make_crl(signer, direct), {});
-    CHECK_EQUAL(ask(plain, bad, p.ca, kRequired, 0, false, signers), "unknown");
+    CHECK_EQUAL(ask(plain, bad, p.ca, kRequired, 0, signers), "unknown");
 }
 
 CLAIM(broken_foreign_empty_or_missing_files_leave_the_list_in_force) {
@@ -240,33 +245,33 @@ CLAIM(broken_foreign_empty_or_missing_files_leave_the_list_in_force) {
     files.watch({{folder + "/*.crl", "*.crl", {"httpd.conf", 1}}}, known_of({}));
     const auto known = known_of({&p.ca});
     std::vector<Diagnostic> said;
-    CHECK(!files.look(known, said));
+    CHECK(!files.look(known, known, said));
     const std::string pem = test::make_crl(p.ca, {{{&p.bad, -1}}});
     write(pem);
-    CHECK(files.look(known, said));
+    CHECK(files.look(known, known, said));
     CHECK_EQUAL(said.size(), 0U);
     CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "revoked");
     std::size_t expected = 0;
     for (const std::string& content : {std::string("<html>404</html>"), std::string(), pem.substr(0, pem.size() / 2),
                                        std::string("\x30\x82\x01", 3)}) {
         write(content);
-        for (int i = 0; i < 3; ++i) files.look(known, said);
+        for (int i = 0; i < 3; ++i) files.look(known, known, said);
         CHECK_EQUAL(said.size(), ++expected);  // once for each content
         CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "revoked");
     }
     std::filesystem::remove(folder + "/ca.crl");
-    files.look(known, said);
+    files.look(known, known, said);
     CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "revoked");
     // DER as well; and the way back.
-    auto decoded = decode_crls(pem);
+    const DecodedCrls decoded = decode_crls(pem);
     unsigned char* der = nullptr;
-    const int n = i2d_X509_CRL(decoded.value().front().get(), &der);
-    CHECK_EQUAL(decode_crls({reinterpret_cast<char*>(der), static_cast<std::size_t>(n)}).value().size(), 1U);
+    const int n = i2d_X509_CRL(decoded.lists.front().get(), &der);
+    CHECK_EQUAL(decode_crls({reinterpret_cast<char*>(der), static_cast<std::size_t>(n)}).lists.size(), 1U);
     OPENSSL_free(der);
     CrlSpec empty;
     empty.number = 2;
     write(test::make_crl(p.ca, empty));
-    CHECK(files.look(known, said));
+    CHECK(files.look(known, known, said));
     CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "good");
     std::filesystem::remove_all(folder);
 }
@@ -278,9 +283,9 @@ CLAIM(an_unusable_list_with_nothing_before_it_is_stale) {
     forger.key = test::make_key();
     CrlSpec strange;
     strange.raw_critical = {{"1.2.3.4", test::der_utf8("x")}};
-    auto decoded = decode_crls(pem);
+    const DecodedCrls decoded = decode_crls(pem);
     unsigned char* der = nullptr;
-    const int n = i2d_X509_CRL(decoded.value().front().get(), &der);
+    const int n = i2d_X509_CRL(decoded.lists.front().get(), &der);
     const std::string whole(reinterpret_cast<char*>(der), static_cast<std::size_t>(n));
     OPENSSL_free(der);
     for (const std::string& content : {pem.substr(0, pem.size() * 2 / 3), whole.substr(0, whole.size() - 30),
@@ -291,14 +296,14 @@ CLAIM(an_unusable_list_with_nothing_before_it_is_stale) {
         CrlFiles files;
         files.watch({{folder + "/*.crl", "*.crl", {"httpd.conf", 1}}}, known_of({}));
         std::vector<Diagnostic> said;
-        CHECK(files.look(known_of({&p.ca}), said));
+        CHECK(files.look(known_of({&p.ca}), known_of({&p.ca}), said));
         CHECK_EQUAL(said.size(), 1U);
         CHECK_EQUAL(ask(*files.crls(), p.good, p.ca), "stale");
         CHECK_EQUAL(ask(*files.crls(), p.good, p.ca, {std::nullopt, INT64_MAX}), "good");
         const Identity other_leaf = test::make_client("x", "x.example.org", p.other);
         CHECK_EQUAL(ask(*files.crls(), other_leaf, p.other), "good");
         std::ofstream(folder + "/ca.crl", std::ios::binary) << pem;
-        CHECK(files.look(known_of({&p.ca}), said));
+        CHECK(files.look(known_of({&p.ca}), known_of({&p.ca}), said));
         CHECK_EQUAL(ask(*files.crls(), p.good, p.ca), "good");
         CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "revoked");
         std::filesystem::remove_all(folder);

@@ -85,7 +85,7 @@ CLAIM(documented_defaults_are_the_codes) {
     CHECK_CONTAINS(section_of(docs, "MTLSAuthz"), "| Default | `On` where a gate has rules |");
     CHECK_CONTAINS(code, "int refresh_seconds = 1;");
     CHECK_CONTAINS(section_of(docs, "MTLSPolicyRefresh"), "| Default | `1` |");
-    const std::string crl = read("src/core/crl.cpp");
+    const std::string crl = read("src/core/crl_set.cpp");
     CHECK_CONTAINS(crl, "rules.required.value_or(false)");
     CHECK_CONTAINS(section_of(docs, "MTLSCRL"), "| Default | `if-present` |");
     CHECK_CONTAINS(crl, "rules.stale_after.value_or(0)");
