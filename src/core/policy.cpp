@@ -328,7 +328,7 @@ void Policy::check_crls(const PresentedCertificate& presented, const PathAnswer&
         return named;
     };
     const auto helpers = [&] {
-        std::vector<Link> links = helpers_of(presented);
+        std::vector<Link> links = links_to(presented.helpers, presented.helper_digests);
         for (const AnchorCertificate* c : files_of(*out.partner)) links.push_back(in_hand.link(*c));
         if (!by_server) return links;
         for (const Link& link : links_to(around.server.certificates, around.server.digests)) links.push_back(link);
