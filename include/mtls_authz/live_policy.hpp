@@ -58,6 +58,9 @@ public:
     bool is_new();
     // One look at all files; publishes a new snapshot where something changed.
     LookOutcome look();
+    // Before a process ends, while its other threads go on: waits for a look that has begun, at most three seconds.
+    // None begins afterwards.
+    void end_looking();
     // Whether a change was seen once and waits for a second look.
     bool is_waiting();
 

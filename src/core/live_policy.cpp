@@ -242,6 +242,12 @@ LookOutcome LivePolicy::look() {
     return outcome;
 }
 
+void LivePolicy::end_looking() {
+    constexpr int kTries = 300;
+    constexpr timespec kSoon = {0, 10'000'000};
+    for (int i = 0; i < kTries && !looking_.try_lock(); ++i) nanosleep(&kSoon, nullptr);
+}
+
 // Of what this process took over when it began: either the files hold it, or they were refused, and it is what the
 // others decide by. What the server's parent has left to it alone is only that of the server's start.
 bool LivePolicy::is_certain() const { return !source_.is_waiting() && (memory_ != nullptr || !source_.is_failing()); }

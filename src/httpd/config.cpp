@@ -176,6 +176,11 @@ const char* add_rule(cmd_parms* cmd, DirConfig& config, const char* args, bool a
 
 State* state_in_force = nullptr;  // trivially destructible: a restart unloads this object file
 
+State::State(const std::string& root) : live(root), server_root(root) {}
+State::~State() {
+    if (state_in_force == this) state_in_force = nullptr;
+}
+
 void start_reading(apr_pool_t* pconf) { state_in_force = pool_new<State>(pconf, std::string(ap_server_root)); }
 
 RuleTraits RuleTraits::of(const GateRule& rule) {

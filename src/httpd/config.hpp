@@ -88,7 +88,10 @@ struct ServerConfig {
 
 // One for each configuration that is read; lives in pconf.
 struct State {
-    explicit State(const std::string& root) : live(root), server_root(root) {}
+    explicit State(const std::string& root);
+    ~State();
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
 
     // What requests are decided on; none before start, or where no policy can be had.
     SnapshotReader snapshot() const { return live.policy.current(); }
@@ -117,7 +120,7 @@ struct State {
     std::string server_root;
 };
 
-// The state of the configuration in force.
+// The state of the configuration in force; null where there is none, at the end.
 extern State* state_in_force;
 inline State& state() { return *state_in_force; }
 void start_reading(apr_pool_t* pconf);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 
 #include "config.hpp"
 #include "log.hpp"
@@ -252,6 +253,11 @@ extern "C" int on_post_config_last(apr_pool_t*, apr_pool_t*, apr_pool_t*, server
     });
 }
 
+// httpd's children end while the watchdog's thread goes on: it must not be in OpenSSL when that is taken down.
+extern "C" void end_looking_at_exit() {
+    if (state_in_force != nullptr) state().live.policy.end_looking();
+}
+
 // The parent read the files when it started, perhaps days ago: a child that begins now looks before it serves. Where
 // another one is building and does not finish, it serves all the same, and refuses what is behind gates until then.
 extern "C" void on_child_init(apr_pool_t* pchild, server_rec* s) {
@@ -263,6 +269,7 @@ extern "C" void on_child_init(apr_pool_t* pchild, server_rec* s) {
                 return APR_SUCCESS;
             },
             apr_pool_cleanup_null);
+        std::atexit(end_looking_at_exit);
         const bool looks = state().refresh_seconds > 0;
         report(s, state().live.policy.join_siblings(looks));
         tell_siblings();
