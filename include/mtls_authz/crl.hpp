@@ -79,7 +79,8 @@ public:
     bool is_newer_than(const Crl& other) const;
     bool same_scope(const Crl& other) const { return scope_ == other.scope_ && issuer_ == other.issuer_; }
     bool is_delta() const { return base_number_.has_value(); }
-    // RFC 5280 5.2.4, 6.3.3 (c): a delta takes back what a base of its scope says, where that is recent enough and older.
+    // RFC 5280 5.2.4, 6.3.3 (c): a delta takes back what a base of its scope says, where that is recent enough and
+    // older.
     bool completes(const Crl& base) const;
     // Whether it takes the place of a list that the same key signed.
     bool supersedes(const Crl& other) const;
@@ -146,7 +147,7 @@ enum class CrlSigner {
     kMay,
 };
 struct CrlSigners {
-    CasByName named;                                 // those to ask about
+    CasByName named;                                  // those to ask about
     std::function<CrlSigner(X509& signer)> standing;  // each may be asked of repeatedly
 };
 
@@ -159,8 +160,8 @@ public:
     // counting, or "".
     std::string add(std::shared_ptr<const Crl> crl, const CasByName& known, std::int64_t now);
 
-    // Whether one of these bears the issuer's name with a key that signed no list here: for what it issued, `crl` counts
-    // for nothing.
+    // Whether one of these bears the issuer's name with a key that signed no list here: for what it issued, `crl`
+    // counts for nothing.
     bool leaves_out(const Crl& crl, const CasByName& anchors) const;
     // Takes a list out again, if its signer is not known yet.
     bool drop_waiting(const Crl& crl);

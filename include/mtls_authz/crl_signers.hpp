@@ -17,15 +17,14 @@ namespace mtls {
 class CrlSignerSearch {
 public:
     struct Around {
-        CasByName trusted_files;                    // of the policy, and of mod_ssl where that is the anchor
+        CasByName trusted_files;                     // of the policy, and of mod_ssl where that is the anchor
         std::function<std::vector<Link>()> helpers;  // that may lead from a signer to the anchor
-        const std::vector<X509Ptr>& presented;      // by the client: may be signers where their own path holds
+        const std::vector<X509Ptr>& presented;       // by the client: may be signers where their own path holds
         int security_level = 1;
         std::int64_t now = 0;
     };
     // Each instant at which an answer may change is appended to `edges`, dates of certificates apart.
-    CrlSignerSearch(const std::vector<X509Ptr>& chain, CrlSets crls, Around around,
-                    std::vector<std::int64_t>& edges)
+    CrlSignerSearch(const std::vector<X509Ptr>& chain, CrlSets crls, Around around, std::vector<std::int64_t>& edges)
         : chain_(chain), crls_(std::move(crls)), around_(std::move(around)), edges_(edges) {}
 
     // For the certificate of this number on the path.

@@ -329,8 +329,8 @@ bool Crl::is_newer_than(const Crl& other) const {
 }
 
 bool Crl::completes(const Crl& base) const {
-    return is_delta() && !base.is_delta() && same_scope(base) && authority_key_ == base.authority_key_ && base.number_ &&
-           !number_less(*base.number_, *base_number_) && number_less(*base.number_, *number_);
+    return is_delta() && !base.is_delta() && same_scope(base) && authority_key_ == base.authority_key_ &&
+           base.number_ && !number_less(*base.number_, *base_number_) && number_less(*base.number_, *number_);
 }
 
 bool Crl::supersedes(const Crl& other) const {

@@ -59,11 +59,12 @@ bool CrlFiles::look(const CasByName& known, const CasByName& anchors, std::vecto
     for (const std::string& path : changed) {
         for (const auto& list : files_[path].lists) {
             if (!next->leaves_out(*list, anchors)) continue;
-            findings.push_back({Diagnostic::Severity::kWarning,
-                                {path, 0},
-                                "the CRL of \"" + escape_for_log(list->issuer_text(), 200) +
-                                    "\" is of one key, and a trust anchor of that name has another key and no CRL here: "
-                                    "for what that one issued this CRL counts for nothing"});
+            findings.push_back(
+                {Diagnostic::Severity::kWarning,
+                 {path, 0},
+                 "the CRL of \"" + escape_for_log(list->issuer_text(), 200) +
+                     "\" is of one key, and a trust anchor of that name has another key and no CRL here: "
+                     "for what that one issued this CRL counts for nothing"});
             break;
         }
     }

@@ -160,7 +160,8 @@ private:
         for (const auto& list : lists->second) {
             CrlSigner best = CrlSigner::kAnothers;
             for (const X509Ptr& signer : named) {
-                if (best != CrlSigner::kMay && list->signed_by(*signer)) best = std::max(best, signers_.standing(*signer));
+                if (best != CrlSigner::kMay && list->signed_by(*signer))
+                    best = std::max(best, signers_.standing(*signer));
             }
             if (best >= CrlSigner::kNoLonger) use(*list, best == CrlSigner::kMay);
             const char* const fault = best == CrlSigner::kMayNot     ? "its signer has no cRLSign in its keyUsage"

@@ -54,8 +54,12 @@ CrlSigner CrlSignerSearch::find_standing(X509& signer, const std::string& digest
     const CrlSigner if_not = std::min(if_valid, CrlSigner::kNoLonger);
     if (is_another_of_anchor(signer)) return in_time ? if_valid : if_not;
     const std::string anchor_digest = certificate_sha256(*chain_.back());
-    PathQuestion question{link, {Link(chain_.back().get(), anchor_digest)}, around_.helpers(), around_.security_level,
-                          kAnyTime, X509_PURPOSE_ANY};
+    PathQuestion question{link,
+                          {Link(chain_.back().get(), anchor_digest)},
+                          around_.helpers(),
+                          around_.security_level,
+                          kAnyTime,
+                          X509_PURPOSE_ANY};
     // Nothing is vouched for by what it issued itself.
     const auto leads_around = [&](const PathAnswer& path) {
         return path.ok && !is_among(*chain_[certificate], path.chain.begin(), path.chain.end());
@@ -81,14 +85,13 @@ bool CrlSignerSearch::is_another_of_anchor(const X509& signer) const {
 bool CrlSignerSearch::is_revoked(const std::vector<X509Ptr>& path) const {
     for (std::size_t i = 0; i + 1 < path.size(); ++i) {
         const X509Ptr& issuer = path[i + 1];
-        const CrlSigners direct{[&](const std::string& name) {
-                                    std::vector<X509Ptr> out;
-                                    if (bears(*issuer, name)) out.push_back(share(*issuer));
-                                    return out;
-                                },
-                                [](X509& signer) {
-                                    return may_sign_crls(signer) ? CrlSigner::kMay : CrlSigner::kMayNot;
-                                }};
+        const CrlSigners direct{
+            [&](const std::string& name) {
+                std::vector<X509Ptr> out;
+                if (bears(*issuer, name)) out.push_back(share(*issuer));
+                return out;
+            },
+            [](X509& signer) { return may_sign_crls(signer) ? CrlSigner::kMay : CrlSigner::kMayNot; }};
         std::string detail;
         if (check_crls(crls_, *path[i], direct, {}, around_.now, edges_, detail) == CrlStatus::kRevoked) return true;
     }

@@ -116,7 +116,7 @@ struct State {
     std::vector<const GateSection*> sections;
     std::vector<Diagnostic> gate_warnings;
     std::vector<Diagnostic> start_findings;  // of check_config, until there is an error log
-    bool must_not_start = false;              // check_config found errors, and left it to post_config to end the server
+    bool must_not_start = false;             // check_config found errors, and left it to post_config to end the server
     std::string server_root;
 };
 

@@ -116,7 +116,8 @@ void crl(std::string_view input) {
         if (!crl) continue;
         // Whose signature nobody has verified revokes nothing.
         require(crl.value()->waits_for_signer());
-        set.add(std::move(crl.value()), [](const std::string&) { return std::vector<mtls::X509Ptr>(); }, 0);
+        set.add(
+            std::move(crl.value()), [](const std::string&) { return std::vector<mtls::X509Ptr>(); }, 0);
     }
 }
 

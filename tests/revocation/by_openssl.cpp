@@ -4,7 +4,8 @@ namespace revocation {
 
 namespace {
 
-using CrlStack = std::unique_ptr<STACK_OF(X509_CRL), mtls::FreeWith<+[](STACK_OF(X509_CRL) * s) { sk_X509_CRL_free(s); }>>;
+using CrlStack =
+    std::unique_ptr<STACK_OF(X509_CRL), mtls::FreeWith<+[](STACK_OF(X509_CRL) * s) { sk_X509_CRL_free(s); }>>;
 
 int index_of_answer() {
     static const int index = X509_STORE_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);

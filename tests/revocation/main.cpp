@@ -58,8 +58,8 @@ mtls::CrlSet put_in_force(const std::vector<const List*>& lists, const mtls::Cas
     return set;
 }
 
-// What OpenSSL is given: the current ones, the latest first, since of several deltas it takes the first that fits. Not a
-// delta of some reasons: it takes that for a complete list, and leaves its scope and its signer's path unasked.
+// What OpenSSL is given: the current ones, the latest first, since of several deltas it takes the first that fits. Not
+// a delta of some reasons: it takes that for a complete list, and leaves its scope and its signer's path unasked.
 std::vector<const List*> current(const std::vector<const List*>& lists) {
     std::vector<const List*> out;
     for (const List* list : lists) {
@@ -72,11 +72,16 @@ std::vector<const List*> current(const std::vector<const List*>& lists) {
 }
 
 void describe(const Pki& pki, const Pki::Leaf& leaf, const std::vector<const List*>& lists) {
-    const std::pair<const Identity*, const char*> names[] = {
-        {&pki.root, "root"},          {&pki.old_ca, "old CA"},      {&pki.new_ca, "new CA"},
-        {&pki.list_key, "list key"},  {&pki.past_ca, "expired CA"}, {&pki.crl_issuer, "CRL issuer"},
-        {&pki.other_ca, "other CA"},  {&pki.stranger, "stranger"},  {&pki.other_root, "other root"},
-        {&pki.other_crl_issuer, "other CRL issuer"}};
+    const std::pair<const Identity*, const char*> names[] = {{&pki.root, "root"},
+                                                             {&pki.old_ca, "old CA"},
+                                                             {&pki.new_ca, "new CA"},
+                                                             {&pki.list_key, "list key"},
+                                                             {&pki.past_ca, "expired CA"},
+                                                             {&pki.crl_issuer, "CRL issuer"},
+                                                             {&pki.other_ca, "other CA"},
+                                                             {&pki.stranger, "stranger"},
+                                                             {&pki.other_root, "other root"},
+                                                             {&pki.other_crl_issuer, "other CRL issuer"}};
     std::fprintf(stderr, "leaf: %s (serial %s)\n", leaf.shape.c_str(), test::serial_of(leaf.id).c_str());
     for (const List* list : lists) {
         const test::ListSpec& s = list->spec;
@@ -91,8 +96,11 @@ void describe(const Pki& pki, const Pki::Leaf& leaf, const std::vector<const Lis
             const bool is_leaf = e.serial == test::serial_of(leaf.id);
             const bool is_issuer = e.serial == test::serial_of(*leaf.issuer);
             if (!e.issuers.empty() || is_leaf || is_issuer) {
-                std::fprintf(stderr, " %s(%ld)%s", is_leaf ? "leaf" : is_issuer ? "issuer" : "-", e.reason,
-                             e.issuers.empty() ? "" : " of its issuer");
+                std::fprintf(stderr, " %s(%ld)%s",
+                             is_leaf     ? "leaf"
+                             : is_issuer ? "issuer"
+                                         : "-",
+                             e.reason, e.issuers.empty() ? "" : " of its issuer");
             }
         }
         std::fprintf(stderr, "\n");
@@ -168,6 +176,7 @@ int main(int argc, char** argv) {
     if (mkdtemp(folder.data()) == nullptr) return 1;
     const int status = compare(cases, seed, folder);
     std::filesystem::remove_all(folder);
-    if (status == 0) std::printf("%ld cases: revoked wherever OpenSSL says so, and granted where the rules say so\n", cases);
+    if (status == 0)
+        std::printf("%ld cases: revoked wherever OpenSSL says so, and granted where the rules say so\n", cases);
     return status;
 }

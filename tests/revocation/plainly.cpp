@@ -119,7 +119,8 @@ PlainAnswer ask(const Subject& subject, const std::vector<const List*>& lists, c
     for (const List* list : count) {
         const bool revoked = entry_of(list->spec, subject) == Entry::kRevoked;
         out.listed = out.listed || (revoked && !is_taken_back(list->spec, subject, in_time));
-        if (!list->spec.base && is_in_time(list->spec) && signers.contains(list->spec.signer)) covered |= *reasons_about(list->spec, subject);
+        if (!list->spec.base && is_in_time(list->spec) && signers.contains(list->spec.signer))
+            covered |= *reasons_about(list->spec, subject);
     }
     out.covered = covered == kAll;
     return out;

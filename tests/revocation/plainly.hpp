@@ -10,8 +10,8 @@
 namespace revocation {
 
 struct PlainAnswer {
-    bool listed = false;   // the leaf or its CA is revoked by a list that counts
-    bool covered = true;   // for each of them, lists in time are about it and all reasons together
+    bool listed = false;  // the leaf or its CA is revoked by a list that counts
+    bool covered = true;  // for each of them, lists in time are about it and all reasons together
 };
 // `forgiving`: MTLSCRLStale allow.
 PlainAnswer ask_plainly(const Pki& pki, const Pki::Leaf& leaf, const std::vector<const List*>& lists, bool forgiving);

@@ -94,7 +94,8 @@ Pki::Pki() {
             spec.serial = issuer == &new_ca ? "" : shape.serial;
             if (!shape.points.empty()) spec.raw.push_back(test::distribution_points(shape.points));
             const char* const by = issuer == &old_ca ? "old CA" : issuer == &new_ca ? "new CA" : "root";
-            leaves.push_back({test::issue(spec, issuer), issuer, std::string(shape.text) + ", by the " + by, shape.is_ca, shape.points});
+            leaves.push_back({test::issue(spec, issuer), issuer, std::string(shape.text) + ", by the " + by,
+                              shape.is_ca, shape.points});
         }
     }
 }
@@ -188,8 +189,9 @@ RandomLists::RandomLists(const Pki& pki, std::int64_t now, unsigned seed) : pki_
     constexpr int kOfEach = 150;
     const std::vector<std::pair<std::deque<List>*, std::vector<const Identity*>>> kinds = {
         {&of_root_, {&pki.root, &pki.root, &pki.root, &pki.other_root}},
-        {&of_ca_, {&pki.old_ca, &pki.old_ca, &pki.new_ca, &pki.new_ca, &pki.list_key, &pki.past_ca, &pki.other_ca,
-                   &pki.stranger}},
+        {&of_ca_,
+         {&pki.old_ca, &pki.old_ca, &pki.new_ca, &pki.new_ca, &pki.list_key, &pki.past_ca, &pki.other_ca,
+          &pki.stranger}},
         {&of_others_, {&pki.crl_issuer, &pki.crl_issuer, &pki.other_crl_issuer}},
     };
     for (const auto& [lists, signers] : kinds) {

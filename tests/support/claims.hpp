@@ -46,8 +46,8 @@ inline void check_contains(const std::string& text, const std::string& part, con
     check(text.find(part) != std::string::npos, "[" + part + "] is not in [" + text + "]", file, line);
 }
 
-// The claims whose names contain one of `filters`, in their order: all where none of these selects. A filter that begins
-// with '-' excludes the claims whose names contain the rest of it.
+// The claims whose names contain one of `filters`, in their order: all where none of these selects. A filter that
+// begins with '-' excludes the claims whose names contain the rest of it.
 std::vector<Claim*> choose_claims(const std::vector<std::string>& filters);
 // Runs a claim: empty, or why it failed.
 std::string outcome_of(const Claim& claim);

@@ -53,10 +53,10 @@ struct ListSpec {
     std::optional<long> base = {};  // of a delta
     std::optional<ScopeSpec> scope = {};
     std::vector<EntrySpec> entries = {};
-    bool names_key = false;          // has an authorityKeyIdentifier
-    bool has_freshest = false;       // says that there are deltas
-    bool unknown_critical = false;   // has an extension that says something else
-    bool damaged = false;            // the signature is another one's
+    bool names_key = false;         // has an authorityKeyIdentifier
+    bool has_freshest = false;      // says that there are deltas
+    bool unknown_critical = false;  // has an extension that says something else
+    bool damaged = false;           // the signature is another one's
 };
 mtls::X509CrlPtr make_list(const ListSpec& spec);
 std::string pem_of(const X509_CRL& list);

@@ -47,7 +47,7 @@ struct CertSpec {
     std::vector<Attr> issuer_name;    // in place of the issuer's own
     std::string key_algorithm;        // OID that the public key claims to be of
     std::string signature_algorithm;  // OID that the signature claims to be of
-    std::string serial;  // hex; empty: a random one
+    std::string serial;               // hex; empty: a random one
     const char* digest = "SHA256";
     int version = 2;  // X.509 v3
 };

@@ -35,8 +35,9 @@ std::unique_ptr<const Snapshot> make_snapshot(const test::Identity& ca) {
     // Signed by nobody that is known yet: the first path that brings the signer verifies it, in whatever thread.
     auto crls = std::make_shared<CrlSet>();
     DecodedCrls decoded = decode_crls(test::make_crl(ca, {}));
-    crls->add(Crl::read(std::move(decoded.lists.front())).value(),
-              [](const std::string&) { return std::vector<X509Ptr>(); }, 0);
+    crls->add(
+        Crl::read(std::move(decoded.lists.front())).value(), [](const std::string&) { return std::vector<X509Ptr>(); },
+        0);
     return std::unique_ptr<const Snapshot>(
         new Snapshot{std::move(policy), std::make_shared<const Refusals>(), std::move(crls), ++serial});
 }

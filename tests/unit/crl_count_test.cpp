@@ -25,7 +25,8 @@ CrlSet set_of(const std::vector<ListSpec>& specs, const CasByName& known = {}) {
     return set;
 }
 
-ListSpec list_by(const test::Identity& signer, const std::vector<const test::Identity*>& revoked = {}, long reason = -1) {
+ListSpec list_by(const test::Identity& signer, const std::vector<const test::Identity*>& revoked = {},
+                 long reason = -1) {
     ListSpec out;
     out.signer = &signer;
     for (const test::Identity* id : revoked) out.entries.push_back({serial_of(*id), reason});
@@ -48,8 +49,8 @@ test::Identity leaf_with(const std::vector<PointSpec>& points, const test::Ident
     return issue(spec, &ca);
 }
 
-test::Identity ca_named(const std::string& cn, const test::Identity* issuer, const std::string& usage = "", EvpPkeyPtr key = {},
-                  std::int64_t not_after = 864000) {
+test::Identity ca_named(const std::string& cn, const test::Identity* issuer, const std::string& usage = "",
+                        EvpPkeyPtr key = {}, std::int64_t not_after = 864000) {
     CertSpec spec;
     spec.subject = {{"CN", cn}};
     spec.ca = true;
@@ -81,7 +82,8 @@ struct Site {
                             const std::vector<const test::Identity*>& sent = {}) {
         return std::string(word_of(ask(policy, who, sent, now(), {}, {}, crls).reason));
     }
-    std::string answers(const test::Identity& who, const CrlSet& crls, const std::vector<const test::Identity*>& sent = {}) const {
+    std::string answers(const test::Identity& who, const CrlSet& crls,
+                        const std::vector<const test::Identity*>& sent = {}) const {
         return word(*lax, who, crls, sent) + " " + word(*strict, who, crls, sent);
     }
 };
@@ -89,8 +91,8 @@ struct Site {
 }  // namespace
 
 CLAIM(parts_of_a_list_that_is_split_by_reasons_count_together) {
-    const test::Identity ca = make_ca("CA"), stolen = make_client("s", "s.example", ca), old = make_client("o", "o.example", ca),
-                   good = make_client("g", "g.example", ca);
+    const test::Identity ca = make_ca("CA"), stolen = make_client("s", "s.example", ca),
+                         old = make_client("o", "o.example", ca), good = make_client("g", "g.example", ca);
     const Site site(ca.cert_pem());
     const ListSpec keys = scoped(list_by(ca, {&stolen}, 1), only_reasons(kKeys));
     const ListSpec rest = scoped(list_by(ca, {&old}, 4), only_reasons(kRest));
@@ -153,8 +155,8 @@ CLAIM(a_cas_own_list_does_not_answer_for_another_crl_issuer) {
     const Site site(ca.cert_pem(), other.cert_pem());
     const PointName point{{}, {{"CN", "Point"}}};
     const test::Identity foreign = leaf_with({{point, {&other}}}, ca), own = leaf_with({{point, {&ca}}}, ca),
-                   plain = leaf_with({{point}}, ca), either = leaf_with({{point, {&other}}, {point}}, ca),
-                   nameless = leaf_with({{{}, {&other}}}, ca);
+                         plain = leaf_with({{point}}, ca), either = leaf_with({{point, {&other}}, {point}}, ca),
+                         nameless = leaf_with({{{}, {&other}}}, ca);
     const ScopeSpec at_point{point};
     for (const ListSpec& list : {scoped(list_by(ca), at_point), list_by(ca)}) {
         CHECK_EQUAL(site.answers(foreign, set_of({list})), "granted revocation-unknown");
@@ -204,8 +206,9 @@ CLAIM(a_distribution_point_is_compared_by_any_of_its_names) {
     CrlSpec by_dns;
     by_dns.idp = "fullname:DNS:crl.example";
     CrlSet set;
-    set.add(Crl::read(std::move(decode_crls(make_crl(ca, by_dns)).lists.front())).value(),
-            [](const std::string&) { return std::vector<X509Ptr>(); }, now());
+    set.add(
+        Crl::read(std::move(decode_crls(make_crl(ca, by_dns)).lists.front())).value(),
+        [](const std::string&) { return std::vector<X509Ptr>(); }, now());
     CHECK_EQUAL(site.answers(make_client("x", "x.example", ca), set), "granted revocation-unknown");
 }
 
@@ -238,12 +241,13 @@ CLAIM(a_list_by_another_key_of_the_ca_counts_under_the_same_anchor) {
 }
 
 CLAIM(a_list_by_another_ca_of_the_same_name_does_not_count) {
-    const test::Identity root = ca_named("Root", nullptr), other_root = ca_named("Root", nullptr), ca = ca_named("CA", &root),
-                   twin = ca_named("CA", &other_root);
+    const test::Identity root = ca_named("Root", nullptr), other_root = ca_named("Root", nullptr),
+                         ca = ca_named("CA", &root), twin = ca_named("CA", &other_root);
     const test::Identity leaf = make_client("l", "l.example", ca), top = make_client("t", "t.example", root);
     const Site site(root.cert_pem() + other_root.cert_pem(), ca.cert_pem() + twin.cert_pem());
     const auto known = [&](const std::string& name) { return site.lax->cas().cas_named(name); };
-    CHECK_EQUAL(site.answers(leaf, set_of({list_by(twin, {&leaf}), list_by(root)}, known)), "granted revocation-unknown");
+    CHECK_EQUAL(site.answers(leaf, set_of({list_by(twin, {&leaf}), list_by(root)}, known)),
+                "granted revocation-unknown");
     CHECK_EQUAL(site.answers(top, set_of({list_by(other_root, {&top})}, known)), "granted revocation-unknown");
     CHECK_EQUAL(site.answers(leaf, set_of({list_by(ca, {&leaf}), list_by(root)}, known)), "revoked revoked");
     CHECK_EQUAL(site.answers(top, set_of({list_by(root, {&top})}, known)), "revoked revoked");
@@ -268,7 +272,7 @@ CLAIM(a_list_that_counts_for_one_of_two_anchors_of_a_name_is_spoken_of) {
 
 CLAIM(a_signer_that_is_expired_or_revoked_or_vouches_for_itself_is_no_signer) {
     const test::Identity root = ca_named("Root", nullptr), ca = ca_named("CA", &root),
-                   past = ca_named("CA", &root, "", {}, -3600), gone = ca_named("CA", &root);
+                         past = ca_named("CA", &root, "", {}, -3600), gone = ca_named("CA", &root);
     const test::Identity leaf = make_client("l", "l.example", ca);
     const Site site(root.cert_pem(), ca.cert_pem() + past.cert_pem() + gone.cert_pem());
     const ListSpec of_root = list_by(root, {&gone});
@@ -279,7 +283,7 @@ CLAIM(a_signer_that_is_expired_or_revoked_or_vouches_for_itself_is_no_signer) {
     CHECK_EQUAL(site.answers(leaf, set_of({list_by(gone), list_by(ca), of_root})), "granted granted");
     // A change of key that the old key signed: what the new key says of its own certificate proves nothing.
     const test::Identity first = ca_named("Root", nullptr), second = ca_named("Root", &first),
-                   under = make_client("u", "u.example", second);
+                         under = make_client("u", "u.example", second);
     const Site rolled(first.cert_pem(), second.cert_pem());
     CHECK_EQUAL(rolled.answers(under, set_of({list_by(second)})), "granted revocation-unknown");
     CHECK_EQUAL(rolled.answers(under, set_of({list_by(first)})), "granted granted");
@@ -290,19 +294,21 @@ CLAIM(whether_a_ca_may_sign_crls_is_asked_of_each_of_its_certificates) {
     const test::Identity root = ca_named("Root", nullptr);
     for (const test::Identity* issuer : {static_cast<const test::Identity*>(nullptr), &root}) {
         const test::Identity may = ca_named("CA", issuer);
-        const test::Identity may_not = issue([] {
-            CertSpec spec;
-            spec.subject = {{"CN", "CA"}};
-            spec.ca = true;
-            spec.key_usage = "critical,keyCertSign";
-            return spec;
-        }(), issuer != nullptr ? issuer : &may, key_of(may));
+        const test::Identity may_not = issue(
+            [] {
+                CertSpec spec;
+                spec.subject = {{"CN", "CA"}};
+                spec.ca = true;
+                spec.key_usage = "critical,keyCertSign";
+                return spec;
+            }(),
+            issuer != nullptr ? issuer : &may, key_of(may));
         const test::Identity good = make_client("g", "g.example", may), gone = make_client("x", "x.example", may);
         for (const bool as_anchor : {true, false}) {
             if (!as_anchor && issuer == nullptr) continue;
             for (const bool may_not_first : {true, false}) {
-                const std::string both = may_not_first ? may_not.cert_pem() + may.cert_pem()
-                                                       : may.cert_pem() + may_not.cert_pem();
+                const std::string both =
+                    may_not_first ? may_not.cert_pem() + may.cert_pem() : may.cert_pem() + may_not.cert_pem();
                 const Site site(as_anchor ? both : root.cert_pem(), as_anchor ? "" : both);
                 const CrlSet lists = set_of({list_by(may, {&gone}), list_by(root)});
                 CHECK_EQUAL(site.answers(good, lists), "granted granted");
@@ -343,7 +349,8 @@ CLAIM(of_lists_whose_signer_was_not_known_the_latest_counts) {
     // The key is known by now, though no file names the CA.
     ListSpec third = list_by(ca);
     third.number = 3;
-    set.add(Crl::read(make_list(third)).value(), [](const std::string&) { return std::vector<X509Ptr>(); }, now());
+    set.add(
+        Crl::read(make_list(third)).value(), [](const std::string&) { return std::vector<X509Ptr>(); }, now());
     CHECK_EQUAL(set.size(), 1U);
 }
 
@@ -403,7 +410,7 @@ CLAIM(serials_of_entries_are_numbers) {
 
 CLAIM(lists_that_cannot_be_used_are_not_taken_for_none) {
     const test::Identity ca = make_ca("CA"), other = make_ca("Other"), good = make_client("g", "g.example", ca),
-                   elsewhere = make_client("e", "e.example", other);
+                         elsewhere = make_client("e", "e.example", other);
     const Site site(ca.cert_pem() + other.cert_pem());
     const auto known = [&](const std::string& name) { return site.lax->cas().cas_named(name); };
     const std::string usable = der_of(*make_list(list_by(ca)));
@@ -427,7 +434,7 @@ CLAIM(lists_that_cannot_be_used_are_not_taken_for_none) {
         der_of(*make_list(odd)),
         der_of(*make_list(odd_entry)),
         der_of(*make_list(damaged)),
-        edited(std::string("\x02\x01\x01", 3), std::string("\x04\x01\x01", 3)),  // the version
+        edited(std::string("\x02\x01\x01", 3), std::string("\x04\x01\x01", 3)),          // the version
         edited(std::string("\x30\x0a\x06\x08", 4), std::string("\x30\x0a\x05\x08", 4)),  // the inner algorithm
         edited(std::string("\x30\x0a\x06\x08\x2a\x86", 6), std::string("\x30\x0a\x06\x08\x2a\x87", 6)),
         usable.substr(0, usable.size() / 2),
