@@ -153,7 +153,7 @@ $(BUILD)/plain/src/core/%.o: EXTRA = $(LTO)
 $(BUILD)/san/src/httpd/%.o $(BUILD)/san/mod_mtls_authz.o: EXTRA = $(HTTPD_FLAGS)
 $(BUILD)/plain/tests/%.o $(BUILD)/san/tests/%.o: EXTRA = -Itests/support
 # Optimizing them takes longer than it saves.
-$(BUILD)/plain/tests/httpd/%.o $(BUILD)/plain/tests/tool/%.o $(BUILD)/plain/tests/support/%.o: CXXFLAGS := -O0 -g1
+$(BUILD)/plain/tests/httpd/%.o $(BUILD)/plain/tests/tool/%.o $(BUILD)/plain/tests/unit/%.o $(BUILD)/plain/tests/support/%.o: CXXFLAGS := -O0 -g1
 
 $(BUILD)/plain/%.o: %.cpp
 	@mkdir -p $(@D)

@@ -46,6 +46,20 @@ void climb(X509& below, std::vector<X509*>& rest, std::vector<X509*>& out) {
     }
 }
 
+// Appends those of `rest` that bear the name of an issuer on the way, but another key: after a change of a CA's key the
+// other key may have signed its CRLs (RFC 5280 6.3.3 (f)).
+void append_namesakes(const X509& leaf, std::vector<X509*>& rest, std::vector<X509*>& out) {
+    std::vector<const X509*> below = {&leaf};
+    below.insert(below.end(), out.begin(), out.end());
+    for (X509*& candidate : rest) {
+        const auto is_named_by = [&](const X509* certificate) {
+            return X509_NAME_cmp(X509_get_issuer_name(certificate), X509_get_subject_name(candidate)) == 0;
+        };
+        if (candidate == nullptr || std::none_of(below.begin(), below.end(), is_named_by)) continue;
+        out.push_back(std::exchange(candidate, nullptr));
+    }
+}
+
 }  // namespace
 
 SentHelpers useful_helpers(const X509& leaf, const std::vector<X509*>& chain) {
@@ -64,6 +78,7 @@ SentHelpers useful_helpers(const X509& leaf, const std::vector<X509*>& chain) {
     std::vector<X509*> rest(chain.begin(), end);
     std::vector<X509*> upwards;
     climb(const_cast<X509&>(leaf), rest, upwards);
+    append_namesakes(leaf, rest, upwards);
     for (X509* const candidate : upwards) {
         // A root leads nowhere; one that is only self-issued (a change of key, RFC 4210 4.4) may.
         constexpr int kVerifySignature = 1;

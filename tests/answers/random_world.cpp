@@ -13,6 +13,20 @@ namespace answers {
 
 namespace {
 
+// Two selectors of one type may contradict each other, which a line that refuses may not.
+std::vector<plain::Selector> of_distinct_types(std::vector<plain::Selector> selectors) {
+    std::vector<plain::Selector> out;
+    for (plain::Selector& selector : selectors) {
+        const bool is_new = std::none_of(out.begin(), out.end(),
+                                         [&](const plain::Selector& known) { return known.type == selector.type; });
+        if (is_new) out.push_back(std::move(selector));
+    }
+    const bool some_positive =
+        std::any_of(out.begin(), out.end(), [](const plain::Selector& selector) { return !selector.negated; });
+    if (!some_positive && !out.empty()) out.front().negated = false;
+    return out;
+}
+
 constexpr int kCertificates = 240;
 constexpr int kLeafAnchors = 4;  // the first certificates may be anchors themselves
 
@@ -215,7 +229,7 @@ plain::Policy RandomWorld::policy() {
     plain::Policy out;
     out.cas = cas_;
     for (int i = 0, partners = 1 + below(6); i < partners; ++i) out.partners.push_back(partner(i));
-    for (int i = one_in(4) ? 1 + below(3) : 0; i > 0; --i) out.revocations.push_back(selectors());
+    for (int i = one_in(4) ? 1 + below(3) : 0; i > 0; --i) out.revocations.push_back(of_distinct_types(selectors()));
     return out;
 }
 

@@ -116,7 +116,7 @@ int compare(long cases, unsigned seed, const std::string& folder) {
     const std::int64_t now = std::time(nullptr);
     RandomLists random(pki, now, seed);
     std::vector<mtls::PresentedCertificate> presented;
-    for (const Pki::Leaf& leaf : pki.leaves) presented.emplace_back(*leaf.id.cert, std::vector<mtls::X509Ptr>());
+    for (const Pki::Leaf& leaf : pki.leaves) presented.emplace_back(*leaf.id.cert, mtls::SentHelpers());
     const mtls::ServerCas server;
     const mtls::Refusals refusals;
     Counts counts;

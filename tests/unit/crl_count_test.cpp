@@ -175,8 +175,9 @@ CLAIM(a_cas_own_list_does_not_answer_for_another_crl_issuer) {
     theirs.entries = {{serial_of(foreign), 1, {&other, &ca}}, {serial_of(nameless)}, {serial_of(own)}};
     CHECK_EQUAL(site.answers(foreign, set_of({theirs})), "revoked revoked");
     CHECK_EQUAL(site.answers(nameless, set_of({theirs})), "revoked revoked");
+    // Entries of other issuers in a list that is not indirect: it cannot be used, and is not taken for none.
     theirs.scope->indirect = false;
-    CHECK_EQUAL(site.answers(foreign, set_of({theirs})), "granted revocation-unknown");
+    CHECK_EQUAL(site.answers(foreign, set_of({theirs})), "revocation-stale revocation-stale");
     // A list of theirs that cannot be used is not taken for none.
     test::Identity forger = copy_of(other);
     forger.key = make_key();

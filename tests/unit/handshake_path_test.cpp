@@ -249,8 +249,8 @@ CLAIM(mod_ssls_own_cas_are_asked_with_its_crls_and_without_the_leafs_dates) {
         OwnStore own{X509StorePtr(X509_STORE_new()), 1, missing};
         for (const Made* ca : cas) X509_STORE_add_cert(own.store.get(), ca->cert.get());
         X509_STORE_set_flags(own.store.get(), flags);
-        const auto lists = decode_crls(crls);
-        for (const X509CrlPtr& list : lists.value()) X509_STORE_add_crl(own.store.get(), list.get());
+        const DecodedCrls decoded = decode_crls(crls);
+        for (const X509CrlPtr& list : decoded.lists) X509_STORE_add_crl(own.store.get(), list.get());
         return own;
     };
     const std::string lists = make_crl(root, {}) + make_crl(sub, {});

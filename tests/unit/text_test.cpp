@@ -177,7 +177,8 @@ CLAIM(every_reading_of_a_path_is_found) {
     CHECK(!reads("/%61", "/%61", PathForm::kRaw));  // every backend decodes it
     std::string many;
     for (int i = 0; i < 20; ++i) many += "/x;a%5cb%253bc%252f../y//..";
-    CHECK(!readings_of(many, PathForm::kRaw));
+    const auto found = readings_of(many, PathForm::kRaw);
+    CHECK(!found || found->size() <= 64);  // bounded, or refused as too many
 }
 
 CLAIM(headers_that_override_are_known_in_every_spelling) {
