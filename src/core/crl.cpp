@@ -93,8 +93,8 @@ bool may_sign_crls(const X509& certificate) {
     return (X509_get_key_usage(const_cast<X509*>(&certificate)) & KU_CRL_SIGN) != 0;
 }
 
-bool CrlSubject::Point::leads_to(const std::string& crl_issuer, const std::string& issuer) const {
-    if (!crl_issuers) return crl_issuer == issuer;
+bool CrlSubject::Point::leads_to(const std::string& crl_issuer, const std::string& ca) const {
+    if (!crl_issuers) return crl_issuer == ca;
     return std::find(crl_issuers->begin(), crl_issuers->end(), crl_issuer) != crl_issuers->end();
 }
 

@@ -441,7 +441,7 @@ Identification Policy::identify(const PresentedCertificate& presented, const Sur
         if (!nearest.ca_ids.empty()) out.nearest_ca_key = nearest.ca_ids.front().substr(0, kDigest);
         const auto find_revocation = [&](const std::vector<std::string>& policies) {
             const RevocationLine* const own = revocations_.find(facts, nearest.above, policies);
-            return own != nullptr ? own : refusals.revocations.find(facts, nearest.above, policies);
+            return own != nullptr ? own : around.refusals.revocations.find(facts, nearest.above, policies);
         };
         const RevocationLine* revocation = find_revocation(facts.policies);
         if (revocation == nullptr) {
