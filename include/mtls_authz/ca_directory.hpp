@@ -89,7 +89,7 @@ public:
         std::span<const AnchorCertificate* const> certificates;  // of this CA: one key, perhaps several dates
         std::span<const TimeWindow> windows;                     // when somebody names each
     };
-    // What is known of the CAs of one name where none of them issued a certificate.
+    // Facts about the named CAs of one name, where none of them issued the certificate.
     struct Namesakes {
         bool other_key = false;         // one signed with another key
         std::string unknown_algorithm;  // of a key that this OpenSSL does not know, in words

@@ -128,7 +128,7 @@ std::string serial_key(const ASN1_INTEGER& serial);
 // What a PEM or DER file holds.
 struct DecodedCrls {
     std::vector<X509CrlPtr> lists;
-    std::string fault;                // what is wrong with the file, or ""
+    std::string fault;                // why the file cannot be read; empty: it can
     std::vector<std::string> broken;  // canonical names of the issuers of lists that do not decode, as far as known
 };
 DecodedCrls decode_crls(const std::string& content);

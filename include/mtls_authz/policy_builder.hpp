@@ -33,7 +33,7 @@ bool is_valid_name(std::string_view name);
 // The names of `MTLSSuspend NAME... [note=TEXT]`, as it stands outside of a partner.
 Result<std::vector<std::string>> read_suspension(const Directive& directive);
 
-// What is said of a suspended name that none of these partners has.
+// The warning about a suspended name that none of these partners has.
 std::string unknown_suspension(std::string_view name, std::span<const std::string_view> partners);
 
 // What a pattern names, or why that cannot be said, as one text to compare.

@@ -51,7 +51,7 @@ public:
         std::size_t capacity() const { return memory_->capacity_; }
         // Whether the process that filled one before ended in the middle of it.
         bool after_death() const { return after_death_; }
-        // Puts what was built in arena() into force for all processes. Nobody can write to it any more. No policy where
+        // Puts what was built in arena() into force for all processes. It is read-only from then on. No policy where
         // another one came into force since begin(): a process that was stopped meanwhile brings nothing old back.
         Taken publish(const Policy& policy);
 
