@@ -103,13 +103,14 @@ bench: setup-bench  ## what the module costs beside httpd's own rules, nginx and
 	$(BUILD)/bench $(abspath $(MODULE)) $(BUILD)/bench.json $(if $(QUICK),quick) $(ONLY)
 	$(BUILD)/bench_decide --benchmark_out=$(BUILD)/bench-decide.json --benchmark_out_format=json
 
-# clang-tidy says what clang warns of, too: of the files that it reads, clang needs to compile none.
+# clang-tidy says what clang warns of, too: of the files that it reads, clang needs to compile none. Of one function its
+# analyzer looks at 20,000 states at most: ten times as many take three times as long, and found nothing more.
 lint: setup-lint  ## clang-format, clang-tidy, and warnings as errors with gcc and clang
 	clang-format --dry-run -Werror $(ALL_CXX) $(ALL_HEADERS)
 	@$(MAKE) --no-print-directory $(if $(WERROR),,BUILD=$(BUILD)/lint-gcc LTO=) CXX=g++ WERROR=-Werror compile-all
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/lint-clang CXX=clang++ CXXFLAGS=-O0 WERROR=-Werror \
 	    COMPILED='$(filter-out $(TIDY_SRC),$(ALL_CXX))' compile-all
-	@printf '%s\n' $(TIDY_SRC) | xargs -P 2 -n 3 sh -c 'clang-tidy --quiet "$$@" -- $(filter-out -fno-gnu-unique,$(STANDARD)) $(INCLUDES) $(HTTPD_FLAGS) 2>/dev/null' tidy
+	@printf '%s\n' $(TIDY_SRC) | xargs -P 2 -n 3 sh -c 'clang-tidy --quiet "$$@" -- $(filter-out -fno-gnu-unique,$(STANDARD)) $(INCLUDES) $(HTTPD_FLAGS) -Xclang -analyzer-config -Xclang max-nodes=20000 2>/dev/null' tidy
 
 format:  ## lets clang-format settle the layout
 	clang-format -i $(ALL_CXX) $(ALL_HEADERS)
@@ -161,7 +162,7 @@ $(BUILD)/plain/%.o: %.cpp
 
 $(BUILD)/san/%.o: %.cpp
 	@mkdir -p $(@D)
-	$(CXX) $(STANDARD) -O1 -g1 $(SANITIZE) $(INCLUDES) $(EXTRA) -MMD -MP -c $< -o $@
+	$(CXX) $(STANDARD) -O0 -g1 $(SANITIZE) $(INCLUDES) $(EXTRA) -MMD -MP -c $< -o $@
 
 $(BUILD)/tsan/src/httpd/%.o $(BUILD)/tsan/mod_mtls_authz.o: EXTRA = $(HTTPD_FLAGS) -DMTLS_AUTHZ_LOOKS_PER_TICK=500
 $(BUILD)/tsan/tests/%.o: EXTRA = -Itests/support

@@ -54,7 +54,8 @@ struct CertificateFacts {
     std::string malformed;
 };
 
-// What pins on a CA compare: raw SHA-256 of the certificate, and of its SubjectPublicKeyInfo.
+// What pins on a CA compare: raw SHA-256 of the certificate, and of its SubjectPublicKeyInfo. Of a certificate's ECDSA
+// twin (ecdsa_twin.hpp) the first alone: the second is empty.
 struct CaDigests {
     std::string sha256;
     std::string spki_sha256;

@@ -1,6 +1,7 @@
 // Request headers by which frameworks take another method or path than the request's own.
 #pragma once
 
+#include <array>
 #include <string_view>
 
 #include "mtls_authz/text.hpp"
@@ -9,8 +10,16 @@ namespace mtls {
 
 enum class Overrides { kNothing, kMethod, kPath };
 
-// Whether a header that begins so could be one: an x is the first letter of all.
-constexpr bool may_override(char first) { return to_lower(first) == 'x' || !is_alnum(first); }
+// The bytes that such a header may begin with: an x is the first letter of all.
+inline constexpr auto kMayOverride = [] {
+    std::array<bool, 256> out{};
+    for (std::size_t c = 0; c < out.size(); ++c) {
+        const char first = static_cast<char>(c);
+        out[c] = to_lower(first) == 'x' || !is_alnum(first);
+    }
+    return out;
+}();
+inline bool may_override(char first) { return kMayOverride[static_cast<unsigned char>(first)]; }
 
 // What a backend may let this header override. Names are the same where their letters and digits are, whatever their
 // case: CGI turns `-` into `_`, some servers drop what they do not know. Never throws.

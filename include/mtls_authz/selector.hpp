@@ -26,6 +26,8 @@ struct PathFacts {
     // The authority-constrained policy set (RFC 5280 6.1.5, X.509 12.2): dotted OIDs, in the anchor's terms. What the
     // leaf asserts and a CA above it may not is left out.
     std::vector<std::string> policies;
+    // Of the leaf, as ecdsa_twin_sha256() has it. A certificate and its twin are one: which was issued cannot be told.
+    std::string leaf_twin = {};
 };
 
 enum class Field {

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "mtls_authz/algorithms.hpp"
+#include "mtls_authz/ecdsa_twin.hpp"
 #include "mtls_authz/signature_memory.hpp"
 #include "mtls_authz/trust.hpp"
 #include "path_search.hpp"
@@ -10,6 +11,13 @@
 namespace mtls {
 
 namespace {
+
+// A revocation by fingerprint refuses a certificate and its twin alike.
+void note_twin(NearestCa& nearest, const PresentedCertificate& presented, const X509& below, const X509& issuer) {
+    std::string twin = ecdsa_twin_sha256(below, issuer);
+    if (&below == presented.leaf.get()) nearest.leaf_twin = twin;
+    if (!twin.empty()) nearest.above.push_back({std::move(twin), {}});
+}
 
 // Breadth first, one depth at a time. A signature verifies under one key only, so at each step name and key of the
 // issuer are certain, whatever the client chose to send or to leave out.
@@ -44,7 +52,7 @@ private:
     void find_issuers(const Below& below, std::vector<Below>& above) {
         const auto* const named =
             directory_.issuer_of(*below.certificate, below.sha256, *below.issuer, now_, namesakes_);
-        if (named != nullptr) return add_named(*named);
+        if (named != nullptr) return add_named(below, *named);
         const bool has_digests = presented_.helper_digests.size() == presented_.helpers.size();
         for (std::size_t i = 0; i < presented_.helpers.size(); ++i) {
             X509& helper = *presented_.helpers[i];
@@ -57,7 +65,8 @@ private:
         }
     }
 
-    void add_named(const CaDirectory::Issuer& issuer) {
+    void add_named(const Below& below, const CaDirectory::Issuer& issuer) {
+        note_twin(found_, presented_, *below.certificate, *issuer.certificates.front()->decode());
         const std::string id = issuer.certificates.front()->ca_id();
         if (std::find(found_.ca_ids.begin(), found_.ca_ids.end(), id) != found_.ca_ids.end()) return;
         found_.ca_ids.push_back(id);
@@ -75,6 +84,7 @@ private:
             if (std::string unknown = unknown_key(ca); !unknown.empty()) found_.unknown_algorithm = std::move(unknown);
             return;
         }
+        note_twin(found_, presented_, *below.certificate, ca);
         seen_.insert(helper.sha256);
         above.push_back({&ca, helper.sha256, &names_.emplace_back(read_name(*X509_get_issuer_name(&ca)))});
         found_.above.push_back({helper.sha256, key});
@@ -108,9 +118,14 @@ void add_server_issuers(const ServerCas& server, const PresentedCertificate& pre
     };
     for (const X509Ptr& ca : server.certificates) {
         std::string key;
-        const bool is_above = issued(*presented.leaf, presented.facts.sha256, ca, key) ||
-                              std::any_of(nearest.on_the_way.begin(), nearest.on_the_way.end(),
-                                          [&](const OnTheWay& c) { return issued(*c.certificate, c.sha256, ca, key); });
+        bool is_above = false;
+        const auto try_below = [&](const X509& below, const std::string& digest) {
+            if (!issued(below, digest, ca, key)) return;
+            is_above = true;
+            note_twin(nearest, presented, below, *ca);
+        };
+        try_below(*presented.leaf, presented.facts.sha256);
+        for (const OnTheWay& c : nearest.on_the_way) try_below(*c.certificate, c.sha256);
         if (is_above) nearest.above.push_back({certificate_sha256(*ca), key});
     }
 }

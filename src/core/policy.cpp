@@ -156,6 +156,7 @@ struct Policy::Candidates {
         const auto objection = [this](const PathAnswer& path) { return policy.objection_to(path, now); };
         PathAnswer answer = verify_path({leaf_link(), std::move(trusted), std::move(helpers), server.security_level,
                                          now, X509_PURPOSE_SSL_CLIENT, objection});
+        answer.facts.leaf_twin = nearest.leaf_twin;
         if (!answer.ok) last_failure = answer.detail;
         return verified.emplace(std::move(key), std::move(answer)).first->second;
     }

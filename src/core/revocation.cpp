@@ -112,7 +112,9 @@ const RevocationLine* RevocationSet::find(const CertificateFacts& facts, const s
                                           const std::vector<std::string>& policies) const {
     if (lines_.empty()) return nullptr;
     PathFacts path{{}, policies};
-    for (const CaDigests& ca : above) path.ca_keys.push_back(ca.spki_sha256);
+    for (const CaDigests& ca : above) {
+        if (!ca.spki_sha256.empty()) path.ca_keys.push_back(ca.spki_sha256);
+    }
     for (const std::uint32_t id : index_.candidates(facts, above)) {
         const RevocationLine& line = lines_[id];
         const auto selectors = line.selectors.read();

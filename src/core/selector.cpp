@@ -64,7 +64,8 @@ Answer Selector::test(const CertificateFacts& facts, const PathFacts* path, Repe
         const bool never = field_ == Field::kPolicy && !negated_ && facts.policies.empty();
         return answer(!never);
     }
-    const Answer positive = test_positive(facts, path != nullptr ? *path : PathFacts(), repeats);
+    const PathFacts none;
+    const Answer positive = test_positive(facts, path != nullptr ? *path : none, repeats);
     if (!negated_ || positive == Answer::kCannotTell) return positive;
     return positive == Answer::kYes ? Answer::kNo : Answer::kYes;
 }
@@ -217,6 +218,7 @@ Answer Selector::test_positive(const CertificateFacts& facts, const PathFacts& p
         case Field::kSerial:
             return answer(facts.serial == operand_);
         case Field::kSha256:
+            if (path.leaf_twin == operand_) return Answer::kCannotTell;
             return answer(facts.sha256 == operand_);
         case Field::kSpki:
             return answer(facts.spki_sha256 == operand_);

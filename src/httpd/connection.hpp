@@ -74,12 +74,17 @@ private:
     KnownGrant known_grant_;
 };
 
-// The connection's TLS state, the master's for an HTTP/2 stream. Null without TLS: also where no handshake succeeded,
-// and where mod_ssl, which is asked each time, has given TLS up since.
+// The connection's TLS state; null where no handshake succeeded. `own`: no HTTP/2 stream.
+inline TlsConnection* established_tls(const conn_rec* own) noexcept {
+    auto* const tls = static_cast<TlsConnection*>(ap_get_module_config(own->conn_config, &mtls_authz_module));
+    return tls != nullptr && tls->is_established() ? tls : nullptr;
+}
+
+// The same, the master's for an HTTP/2 stream; null also where mod_ssl has given TLS up since.
 inline TlsConnection* tls_of(const conn_rec* c) noexcept {
     const conn_rec* const own = c->master != nullptr ? c->master : c;
-    auto* const tls = static_cast<TlsConnection*>(ap_get_module_config(own->conn_config, &mtls_authz_module));
-    if (tls == nullptr || !tls->is_established()) return nullptr;
+    TlsConnection* const tls = established_tls(own);
+    if (tls == nullptr) return nullptr;
     return state().is_https(const_cast<conn_rec*>(own)) != 0 ? tls : nullptr;
 }
 

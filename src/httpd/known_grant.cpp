@@ -31,7 +31,7 @@ bool says_the_same(const DirConfig& config, const GrantKey& key) {
 const KnownGrant* find_known_grant(request_rec* r, const DirConfig& config) noexcept {
     const conn_rec* const c = r->connection;
     if (c->master != nullptr || r->main != nullptr) return nullptr;
-    TlsConnection* const tls = tls_of(c);
+    TlsConnection* const tls = established_tls(c);
     if (tls == nullptr) return nullptr;
     const KnownGrant& known = tls->known_grant();
     const GrantKey& key = known.key;

@@ -36,12 +36,18 @@ void remove(apr_table_t* table, Overrides what) {
 
 bool is_method_judged(const DirConfig& config) { return traits_of(config).methods || config.requires_grant; }
 
-extern "C" int on_headers_read(request_rec* r) {
-    if (!server_config(r->server).has_gates || !holds(r->headers_in, Overrides::kPath)) return DECLINED;
+[[gnu::noinline]] int remove_path_overrides(request_rec* r) {
     return guarded(r, [&] {
-        remove(r->headers_in, Overrides::kPath);
+        if (server_config(r->server).has_gates) remove(r->headers_in, Overrides::kPath);
         return DECLINED;
     });
+}
+
+// Nearly all requests have no header that begins like one of those.
+extern "C" int on_headers_read(request_rec* r) {
+    bool may_be_there = false;
+    for (const apr_table_entry_t& field : fields_of(r->headers_in)) may_be_there |= may_override(*field.key);
+    return may_be_there ? remove_path_overrides(r) : DECLINED;
 }
 
 }  // namespace

@@ -328,7 +328,7 @@ int assert_decision(request_rec* r) {
 
 // A look-up before the main request's handler runs may become the request, which then runs with its own method: httpd
 // looks up all by GET. mod_dav keeps what it serves.
-void take_on_method(request_rec* r) {
+[[gnu::noinline]] void take_on_method(request_rec* r) {
     const request_rec& main = *r->main;
     if (r->method_number != M_GET || main.method_number == M_GET || state().sections.empty()) return;
     const RequestState* const known = known_state(&main);

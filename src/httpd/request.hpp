@@ -54,14 +54,14 @@ struct RequestState {
     const ap_conf_vector_t* captured_for = nullptr;
     const char* captured_path = nullptr;
     Unclosed* unclosed = nullptr;         // nearly always nothing
-    bool is_settled = false;              // granted as the one before on its connection, and nothing more is to be done
     const char* own_user = nullptr;       // r->user, where this module has set it: nobody logged in
     const char* asked_path = nullptr;     // where `provider_asked`
+    const request_rec* lookup = nullptr;  // the last subrequest that came to fixups; alive where the request became it
+    const char* lookup_path = nullptr;    // its path, which is then the request's
+    bool is_settled = false;              // granted as the one before on its connection, and nothing more is to be done
     bool provider_asked = false;          // a Require mtls-* was evaluated for this request
     bool is_authorizing = false;          // httpd's auth_checker runs inside ours
     bool reaches_below = false;           // a WebDAV method that acts on all below: grants have to reach there too
-    const request_rec* lookup = nullptr;  // the last subrequest that came to fixups; alive where the request became it
-    const char* lookup_path = nullptr;    // its path, which is then the request's
     bool fixups_done = false;
     bool is_served = false;            // its handler has been begun; noted unless it is GET or HEAD
     bool is_listing = false;           // its handler lists a directory

@@ -367,7 +367,7 @@ bool asks_for_restart() {
     std::ifstream in("/proc/self/cmdline", std::ios::binary);
     std::string before;
     for (std::string word; std::getline(in, word, '\0'); before = word) {
-        if (before == "-k") word = before + word;
+        if (before == "-k") word.insert(0, before);
         if (word == "-kgraceful" || word == "-krestart") return true;
     }
     return false;

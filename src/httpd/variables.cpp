@@ -15,9 +15,10 @@ inline bool begins(const char* key, const char* start) {
     return true;
 }
 
+// `key`: of a table, so never null.
 inline bool is_ours(const char* key, bool with_redirects) {
     constexpr std::size_t kRedirect = 9;
-    if (key == nullptr || ((*key | 0x20) != 'm' && !with_redirects)) return false;
+    if ((*key | 0x20) != 'm' && !with_redirects) return false;
     while (with_redirects && begins(key, "redirect_")) key += kRedirect;
     return begins(key, "mtls_");
 }

@@ -1,4 +1,7 @@
 // Revocations, CRLs and changed files, as a policy decides on them.
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+
 #include "mtls_authz/lint.hpp"
 #include "mtls_authz/policy_source.hpp"
 #include "mtls_authz/refusal_report.hpp"
@@ -66,6 +69,68 @@ CLAIM(a_revocation_refuses_whoever_it_fits_and_nobody_else) {
     const auto answer = ask(*with("CN:api \"note=stolen laptop\""), leaf);
     CHECK_CONTAINS(answer.detail, "MTLSRevoke at p.conf:5: stolen laptop");
     CHECK_EQUAL(answer.claimed.size(), 1U);
+}
+
+namespace {
+
+// The same certificate with its signature (r, s) as (r, n - s): as valid, and of another fingerprint.
+test::Identity twin_of(const test::Identity& who, const test::Identity& issuer) {
+    test::Identity twin = test::copy_of(who);
+    const ASN1_BIT_STRING* bits = nullptr;
+    X509_get0_signature(&bits, nullptr, twin.cert.get());
+    const unsigned char* p = ASN1_STRING_get0_data(bits);
+    ECDSA_SIG* const form = d2i_ECDSA_SIG(nullptr, &p, ASN1_STRING_length(bits));
+    BIGNUM* order = nullptr;
+    EVP_PKEY_get_bn_param(issuer.key.get(), OSSL_PKEY_PARAM_EC_ORDER, &order);
+    BIGNUM* const r = BN_dup(ECDSA_SIG_get0_r(form));
+    BN_sub(order, order, ECDSA_SIG_get0_s(form));
+    ECDSA_SIG_set0(form, r, order);
+    unsigned char* encoded = nullptr;
+    const int length = i2d_ECDSA_SIG(form, &encoded);
+    ASN1_STRING_set(const_cast<ASN1_BIT_STRING*>(bits), encoded, length);
+    OPENSSL_free(encoded);
+    ECDSA_SIG_free(form);
+    CHECK_EQUAL(X509_verify(twin.cert.get(), issuer.key.get()), 1);
+    CHECK(test::hex_sha256(twin) != test::hex_sha256(who));
+    return twin;
+}
+
+}  // namespace
+
+CLAIM(a_fingerprint_refuses_both_forms_of_an_ecdsa_signature) {
+    const auto root = test::make_ca("Root"), sub = test::make_ca("Sub", &root), server_ca = test::make_ca("Server CA");
+    const auto sub_twin = twin_of(sub, root);
+    Draft d;
+    d.file("root.pem", root.cert_pem());
+    const auto with = [&](const std::string& identity, const std::string& more) {
+        return d.policy(partner("acme", "MTLSIdentity " + identity + "\nMTLSTrustAnchor root.pem mod_ssl") + more);
+    };
+    // Signatures differ in length by their integers' leading bits: several of each.
+    for (int i = 0; i < 20; ++i) {
+        const auto leaf = test::issue(client_spec("api"), &root), other = test::issue(client_spec("api"), &root);
+        const auto twin = twin_of(leaf, root);
+        const auto revoked = with("O:Acme", "MTLSRevoke sha256:" + test::hex_sha256(leaf) + "\n");
+        CHECK_EQUAL(verdict(ask(*revoked, leaf)), "revoked");
+        CHECK_EQUAL(verdict(ask(*revoked, twin)), "revoked");
+        CHECK_EQUAL(verdict(ask(*revoked, other)), "granted acme");
+        const auto all_but_one = with("\"O:Acme\" !sha256:" + test::hex_sha256(leaf), "");
+        CHECK_EQUAL(verdict(ask(*all_but_one, leaf)), "unknown-partner");
+        CHECK(ask(*all_but_one, twin).partner == nullptr);
+        CHECK_EQUAL(verdict(ask(*all_but_one, other)), "granted acme");
+        CHECK(ask(*with("sha256:" + test::hex_sha256(leaf), ""), twin).partner == nullptr);
+    }
+    const auto deep = test::issue(client_spec("api"), &sub);
+    const auto revoked = with("O:Acme", "MTLSRevoke sha256:" + test::hex_sha256(sub) + "\n");
+    CHECK_EQUAL(verdict(ask(*revoked, deep, {&sub})), "revoked");
+    CHECK_EQUAL(verdict(ask(*revoked, deep, {&sub_twin})), "revoked");
+    CHECK_EQUAL(verdict(ask(*with("O:Acme", ""), deep, {&sub_twin})), "granted acme");
+    // Under a CA that only mod_ssl knows.
+    ServerCas server;
+    server.certificates.push_back(share(*server_ca.cert));
+    const auto leaf = test::issue(client_spec("api"), &server_ca);
+    const auto by_server = with("O:Acme", "MTLSRevoke sha256:" + test::hex_sha256(leaf) + "\n");
+    CHECK_EQUAL(verdict(ask(*by_server, twin_of(leaf, server_ca), {}, now(), server)), "revoked");
+    CHECK_EQUAL(verdict(ask(*with("O:Acme", ""), twin_of(leaf, server_ca), {}, now(), server)), "granted acme");
 }
 
 CLAIM(a_revocation_that_would_refuse_nobody_is_an_error) {
