@@ -38,9 +38,12 @@ private:
         std::string pattern;                            // through which it was found
         std::string stamp;                              // of the last look that read it
         std::string digest;                             // of its content, or the fault, then
+        std::string thrown;                             // at the last look; empty: nothing
         std::vector<std::shared_ptr<const Crl>> lists;  // read from it, as far as they are in force
         std::map<std::string, std::string> unusable;    // issuers of lists in it that cannot be used, and why
     };
+    bool look_apart(const std::string& path, File& file, const CasByName& known, CrlSet& into,
+                    std::vector<Diagnostic>& findings);
     bool look_at(const std::string& path, File& file, const CasByName& known, CrlSet& into,
                  std::vector<Diagnostic>& findings);
     void mark_unusable(CrlSet& set) const;

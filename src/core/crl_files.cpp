@@ -51,7 +51,7 @@ bool CrlFiles::look(const CasByName& known, const CasByName& anchors, std::vecto
         for (const std::string& path : files.value()) {
             File& file = files_[path];
             if (file.pattern.empty()) file.pattern = pattern.files.pattern;
-            if (look_at(path, file, known, *next, findings)) changed.push_back(path);
+            if (look_apart(path, file, known, *next, findings)) changed.push_back(path);
         }
     }
     if (changed.empty()) return false;
@@ -76,6 +76,27 @@ void CrlFiles::mark_unusable(CrlSet& set) const {
     set.forget_unusable();
     for (const auto& [path, file] : files_) {
         for (const auto& [issuer, why] : file.unusable) set.mark_unusable(issuer, why);
+    }
+}
+
+// What is thrown stays with its file, which is read again at the next look.
+bool CrlFiles::look_apart(const std::string& path, File& file, const CasByName& known, CrlSet& into,
+                          std::vector<Diagnostic>& findings) {
+    try {
+        const bool changed = look_at(path, file, known, into, findings);
+        file.thrown.clear();
+        return changed;
+    } catch (const std::exception& e) {
+        file.stamp.clear();
+        file.digest.clear();
+        if (file.thrown != e.what()) {
+            findings.push_back({Diagnostic::Severity::kError,
+                                {path, 0},
+                                std::string("could not be looked at (") + e.what() +
+                                    "): what was in force stays so until the next look"});
+        }
+        file.thrown = e.what();
+        return false;
     }
 }
 

@@ -96,7 +96,7 @@ bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
         some_unknown = some_unknown || !files.ok();
         if (files.ok()) present.insert(files.value().begin(), files.value().end());
     }
-    for (const std::string& path : present) look_at(path, files_[path], findings);
+    for (const std::string& path : present) look_apart(path, files_[path], findings);
     std::vector<std::string> gone;
     for (auto it = files_.begin(); it != files_.end();) {
         File& file = it->second;
@@ -129,6 +129,17 @@ void RevocationFiles::report_gone(const std::vector<std::string>& paths, std::ve
     const std::size_t more = paths.size() - 1;
     const std::string others = more == 0 ? "" : " and so are " + std::to_string(more) + " more revocation file(s)";
     report(gone_, all, {error_at(paths.front(), "is gone" + others + ": " + lines_stay(lines))}, findings);
+}
+
+// What is thrown, which is a lack of memory, stays with its file: the next look tries again.
+void RevocationFiles::look_apart(const std::string& path, File& file, std::vector<Diagnostic>& findings) {
+    try {
+        look_at(path, file, findings);
+    } catch (const std::exception& e) {
+        file.awaited.clear();
+        const std::string fault = std::string("could not be looked at (") + e.what() + ")";
+        report(file.report, fault, {error_at(path, fault + ": " + lines_stay(file.in_force.size()))}, findings);
+    }
 }
 
 void RevocationFiles::look_at(const std::string& path, File& file, std::vector<Diagnostic>& findings) {

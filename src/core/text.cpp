@@ -167,7 +167,7 @@ std::optional<std::string> nearest_of(std::string_view word, std::span<const std
     std::optional<std::string> best;
     std::size_t best_distance = word.size() < 4 ? 2 : 3;
     for (const std::string_view candidate : candidates) {
-        const auto [shorter, longer] = std::minmax(candidate.size(), folded.size());
+        const auto [shorter, longer] = std::minmax({candidate.size(), folded.size()});  // by value
         if (longer - shorter >= best_distance) continue;
         const std::size_t distance = edit_distance(folded, lower(candidate));
         if (distance < best_distance) {

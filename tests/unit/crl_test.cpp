@@ -276,6 +276,43 @@ CLAIM(broken_foreign_empty_or_missing_files_leave_the_list_in_force) {
     std::filesystem::remove_all(folder);
 }
 
+CLAIM(what_one_list_throws_holds_up_no_other_and_is_tried_again) {
+    const Pki& p = pki();
+    std::string folder = "/tmp/mtls-crl-XXXXXX";
+    CHECK(mkdtemp(folder.data()) != nullptr);
+    const Identity a = test::make_ca("A CA"), c = test::make_ca("C CA");
+    const Identity of_a = test::make_client("a", "a.example.org", a), of_c = test::make_client("c", "c.example.org", c);
+    std::ofstream(folder + "/a.crl") << test::make_crl(a, {{{&of_a, -1}}});
+    std::ofstream(folder + "/b.crl") << test::make_crl(p.ca, {{{&p.bad, -1}}});
+    std::ofstream(folder + "/c.crl") << test::make_crl(c, {{{&of_c, -1}}});
+    CrlFiles files;
+    files.watch({{folder + "/*.crl", "*.crl", {"httpd.conf", 1}}}, known_of({}));
+    const auto known = known_of({&a, &p.ca, &c});
+    const std::string second = read_name(*X509_get_subject_name(p.ca.cert.get())).canonical;
+    const CasByName failing = [&](const std::string& name) {
+        return name == second ? throw std::bad_alloc() : known(name);
+    };
+    std::vector<Diagnostic> said;
+    for (int i = 0; i < 3; ++i) files.look(failing, known, said);
+    CHECK_EQUAL(said.size(), 1U);
+    CHECK_CONTAINS(said.front().str(), "b.crl");
+    CHECK_EQUAL(ask(*files.crls(), of_a, a), "revoked");
+    CHECK_EQUAL(ask(*files.crls(), of_c, c), "revoked");
+    CHECK(files.look(known, known, said));
+    CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "revoked");
+    CHECK_EQUAL(said.size(), 1U);
+    // What was in force before stays so.
+    CrlSpec newer{{{&p.bad, -1}, {&p.good, -1}}};
+    newer.number = 2;
+    std::ofstream(folder + "/b.crl") << test::make_crl(p.ca, newer);
+    files.look(failing, known, said);
+    CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "revoked");
+    CHECK_EQUAL(said.size(), 2U);
+    files.look(known, known, said);
+    CHECK_EQUAL(ask(*files.crls(), p.good, p.ca), "revoked");
+    std::filesystem::remove_all(folder);
+}
+
 CLAIM(an_unusable_list_with_nothing_before_it_is_stale) {
     const Pki& p = pki();
     const std::string pem = test::make_crl(p.ca, {{{&p.bad, -1}}});
