@@ -11,8 +11,8 @@ std::string CrlSet::add(std::shared_ptr<const Crl> crl, const CasByName& known, 
     lists.reserve(lists.size() + 1);  // from here on nothing that is taken out is lost to what is thrown
     const auto signed_it = [&](const X509Ptr& ca) { return crl->signed_by(*ca); };
     const bool is_known = std::any_of(named.begin(), named.end(), signed_it);
-    // Or the key of a CA that only clients send.
-    std::any_of(lists.begin(), lists.end(), [&](const auto& list) { return crl->signed_by_signer_of(*list); });
+    // Or the key of a CA that only clients send: the list remembers it.
+    for (auto list = lists.begin(); list != lists.end() && !crl->signed_by_signer_of(**list);) ++list;
 
     const std::string key = crl->signer_key();
     const auto is_rival = [&](const std::shared_ptr<const Crl>& list) {
