@@ -23,15 +23,15 @@ namespace mtls {
 // In place of a file: the CAs that mod_ssl was given.
 constexpr std::string_view kModSsl = "mod_ssl";
 
-// One of a PEM file.
+// One of a file.
 struct ReadCertificate {
     X509Ptr certificate;
     CertificateFacts facts;
     bool is_ca = false;  // basicConstraints says CA; anything else stands for exactly itself and issues nothing
 };
 
-// Reads all certificates of one PEM file. An error where there is none, or one that cannot be read.
-Result<std::vector<ReadCertificate>> read_certificates(const std::string& pem, const std::string& file);
+// Reads all certificates of a file, as decode_certificates() does. An error where there is none, or a broken one.
+Result<std::vector<ReadCertificate>> read_certificates(const std::string& content, const std::string& file);
 
 // A certificate of an anchor or intermediate file, as a policy keeps it: borrowed from the policy's arena.
 struct AnchorCertificate {

@@ -33,6 +33,7 @@ constexpr AttributeType kAttributeTypes[] = {
     {"1.2.840.113549.1.9.1", "E"},
     {"2.5.4.4", "SN", "surname"},
     {"2.5.4.42", "GN", "givenName"},
+    {"2.5.4.42", "G"},
     {"2.5.4.9", "street", "streetAddress"},
     {"2.5.4.12", "title"},
     {"2.5.4.13", "description"},
@@ -145,6 +146,8 @@ bool is_meant(const Instead& instead, std::string_view word) {
 }  // namespace
 
 std::optional<std::string> attribute_oid(std::string_view type) {
+    constexpr std::string_view kPrefix = "OID.";  // of RFC 2253 4, as Java prints it
+    if (starts_with(type, kPrefix)) type.remove_prefix(kPrefix.size());
     if (!type.empty() && is_digit(type.front())) return oid_from_text(type);
     for (const AttributeType& known : kAttributeTypes) {
         if (equal_nocase(type, known.name) || (!known.long_name.empty() && equal_nocase(type, known.long_name))) {

@@ -1,10 +1,9 @@
 #include "mtls_authz/ca_directory.hpp"
 
-#include <openssl/pem.h>
-
 #include <algorithm>
 
 #include "mtls_authz/algorithms.hpp"
+#include "mtls_authz/certificate_file.hpp"
 #include "mtls_authz/decoded_certificates.hpp"
 #include "mtls_authz/signature_memory.hpp"
 
@@ -29,13 +28,12 @@ bool says_it_is_a_ca(const X509& certificate) {
     return X509_check_ca(const_cast<X509*>(&certificate)) == kByBasicConstraints;
 }
 
-Result<std::vector<ReadCertificate>> read_certificates(const std::string& pem, const std::string& file) {
+Result<std::vector<ReadCertificate>> read_certificates(const std::string& content, const std::string& file) {
+    auto certificates = decode_certificates(content);
+    if (!certificates) return Error{"'" + file + "' " + certificates.error()};
     const ErrorQueueGuard errors;
-    const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
     std::vector<ReadCertificate> out;
-    for (;;) {
-        X509Ptr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
-        if (!certificate) break;
+    for (X509Ptr& certificate : certificates.value()) {
         ReadCertificate read;
         read.facts = read_facts(*certificate);
         // Fills OpenSSL's cache of extensions now, once, instead of under a lock in a request.
@@ -43,13 +41,6 @@ Result<std::vector<ReadCertificate>> read_certificates(const std::string& pem, c
         read.is_ca = says_it_is_a_ca(*certificate);
         read.certificate = std::move(certificate);
         out.push_back(std::move(read));
-    }
-    const unsigned long last = ERR_peek_last_error();
-    const bool at_end = ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE;
-    if (!at_end || out.empty()) {
-        return Error{"'" + file + "' " +
-                     (out.empty() ? "holds no PEM certificate" : "holds a certificate that cannot be read") +
-                     ": expected one or more blocks of -----BEGIN CERTIFICATE-----"};
     }
     return out;
 }

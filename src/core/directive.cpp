@@ -11,7 +11,10 @@ constexpr std::size_t kLongestLine = std::size_t{1} << 20;
 class TextReader {
 public:
     TextReader(std::string_view text, const std::string& file, bool singles, std::vector<Diagnostic>& errors)
-        : rest_(text), file_(file), singles_(singles), errors_(errors) {}
+        : rest_(text), file_(file), singles_(singles), errors_(errors) {
+        constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // as some editors begin UTF-8 (RFC 3629 6)
+        if (rest_.starts_with(kByteOrderMark)) rest_.remove_prefix(kByteOrderMark.size());
+    }
 
     // Without sections, and without giving up.
     std::vector<Directive> read_singles() {

@@ -235,6 +235,21 @@ Result<std::string> read_value(std::string_view text, std::size_t& i) {
     return value;
 }
 
+// A value in quotes, as LDAPv2 wrote it and OpenSSL and Java print it (RFC 2253 4): up to the closing one, and then the
+// next attribute.
+Result<std::string> read_quoted_value(std::string_view text, std::size_t& i) {
+    std::string value;
+    for (++i; i < text.size() && text[i] != '"'; ++i) {
+        if (text[i] == '\\' && i + 1 < text.size()) ++i;
+        value += text[i];
+    }
+    if (i == text.size()) return dn_error("a quote that is not closed");
+    ++i;
+    while (i < text.size() && text[i] == ' ') ++i;
+    if (i < text.size() && text[i] != ',' && text[i] != '+') return dn_error("text behind a closing quote");
+    return value;
+}
+
 Result<std::vector<WrittenAttribute>> read_rfc4514(std::string_view text) {
     std::vector<WrittenAttribute> out;
     bool joined = false;
@@ -247,7 +262,8 @@ Result<std::vector<WrittenAttribute>> read_rfc4514(std::string_view text) {
         i = equals + 1;
         while (i < text.size() && text[i] == ' ') ++i;
         attribute.is_hex = i < text.size() && text[i] == '#';
-        auto value = read_value(text, i);
+        const bool is_quoted = i < text.size() && text[i] == '"';
+        auto value = is_quoted ? read_quoted_value(text, i) : read_value(text, i);
         if (!value) return Error{value.error()};
         attribute.value = std::move(value.value());
         out.push_back(std::move(attribute));

@@ -81,6 +81,26 @@ bool looks_like_public_suffix(std::string_view domain) {
 
 }  // namespace
 
+namespace {
+
+// What people write in the place of TYPE:VALUE.
+std::string hint_about(std::string_view type, bool has_value) {
+    if (type.starts_with('#')) return " (a comment has a line of its own)";
+    const std::size_t equals = type.find('=');
+    if (equals != std::string_view::npos && attribute_oid(type.substr(0, equals))) {
+        const std::string_view value = type.substr(equals + 1);
+        const bool is_name = value.find('=') != std::string_view::npos;
+        return " (did you mean " +
+               quoted(is_name ? "subject:" + std::string(type)
+                              : std::string(type.substr(0, equals)) + ":" + std::string(value)) +
+               "?)";
+    }
+    const std::string meant = did_you_mean(type, kSelectorWords);
+    return !meant.empty() || has_value ? meant : " (a selector with blanks is quoted as a whole: \"CN:two words\")";
+}
+
+}  // namespace
+
 // Fills one Selector from one word.
 class SelectorParser {
 public:
@@ -96,6 +116,7 @@ public:
         const bool has_value = colon != std::string_view::npos;
         const std::string_view value = has_value ? rest.substr(colon + 1) : std::string_view();
 
+        has_value_ = has_value;
         if (auto fault = read_type(type)) return Error{std::move(*fault)};
         const bool presence = selector_.field_ == Field::kExtension && !has_value;
         if (!has_value && !presence) {
@@ -151,7 +172,7 @@ private:
         const std::string instead = oid ? "" : what_to_use_instead_of(name);
         if (!instead.empty()) return quoted(type) + " is no selector type: " + instead;
         if (!oid) {
-            return "unknown selector type " + quoted(type) + did_you_mean(name, kSelectorWords) +
+            return "unknown selector type " + quoted(type) + hint_about(name, has_value_) +
                    ": expected one of subject, CN, O, OU, DNS, email, URI, IP, sha256, ... or a dotted OID";
         }
         selector_.field_ = field;
@@ -178,7 +199,7 @@ private:
             case Field::kIp:
                 return read_ip(value);
             case Field::kUpn:
-                return read_text(value, value.find('@') == std::string_view::npos ? "a UPN is user@domain" : nullptr);
+                return read_upn(value);
             case Field::kExtension:
                 return read_extension(value);
             case Field::kOtherName:
@@ -218,11 +239,14 @@ private:
         return std::nullopt;
     }
 
+    void warn_of_star() {
+        if (selector_.text_.find('*') == std::string::npos) return;
+        warnings_.push_back("the '*' in " + quoted(selector_.text_) + " is compared as a character: " + type_ +
+                            ": has no wildcards");
+    }
+
     Fault read_attribute(std::string_view value) {
-        if (value.find('*') != std::string_view::npos) {
-            warnings_.push_back("the '*' in " + quoted(selector_.text_) +
-                                " is compared as a character: attributes have no wildcards");
-        }
+        warn_of_star();
         auto pattern = AttributePattern::parse(value);
         if (!pattern) return pattern.error();
         selector_.attribute_ = std::move(pattern.value());
@@ -235,6 +259,15 @@ private:
         if (!points) return "is not valid UTF-8";
         selector_.operand_ = std::string(value);
         return std::nullopt;
+    }
+
+    Fault read_upn(std::string_view value) {
+        if (value.find('@') == std::string_view::npos) {
+            return "a UPN is user@domain; where that field holds another text: otherName.1.3.6.1.4.1.311.20.2.3:" +
+                   escape_for_log(value, 200);
+        }
+        warn_of_star();
+        return read_text(value, nullptr);
     }
 
     // X.509's own extensions, and PKIX's, are structures: no text is ever equal to one.
@@ -459,6 +492,7 @@ private:
 
     Selector selector_;
     std::string type_;
+    bool has_value_ = false;
     std::vector<std::string> warnings_;
     bool reversed_ = false;
 };

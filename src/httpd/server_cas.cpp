@@ -8,6 +8,7 @@
 
 #include "config.hpp"
 #include "config_tree.hpp"
+#include "mtls_authz/certificate_file.hpp"
 #include "mtls_authz/file.hpp"
 #include "mtls_authz/text.hpp"
 
@@ -55,9 +56,12 @@ void copy_certificates(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(
         cas.certificates.push_back(share(*ca));
     }
     for (const std::string& pem : files_in(s, "SSLCACertificatePath")) {
-        auto read = read_certificates(pem, "SSLCACertificatePath");
-        if (!read.ok()) continue;  // such folders hold CRLs and notes as well
-        for (ReadCertificate& ca : read.value()) cas.certificates.push_back(std::move(ca.certificate));
+        auto read = decode_certificates(pem, Wrapping::kPlainPem);  // as mod_ssl reads them
+        if (!read.ok()) continue;                                   // such folders hold CRLs and notes as well
+        for (X509Ptr& ca : read.value()) {
+            X509_check_purpose(ca.get(), -1, 0);
+            cas.certificates.push_back(std::move(ca));
+        }
     }
     cas.digests.clear();
     for (const X509Ptr& ca : cas.certificates) {
