@@ -9,10 +9,10 @@
 
 namespace mtls {
 
-// Warnings about a policy that has no errors: anchors that have expired or will within 30 days, weak keys and digests
-// in them, identities that can never fit or are another partner's too, grants that another one covers. Linear in the
+// Warnings about a policy that has no errors: anchors that have expired or will within `days`, weak keys and digests in
+// them, identities that can never fit or are another partner's too, grants that another one covers. Linear in the
 // size of the policy, but for the grants of one partner.
-std::vector<Diagnostic> lint_policy(const Policy& policy, std::int64_t now);
+std::vector<Diagnostic> lint_policy(const Policy& policy, std::int64_t now, int days = 30);
 
 // Warnings about names that revocation files suspend and no partner has.
 std::vector<Diagnostic> lint_refusals(const Policy& policy, const Refusals& refusals);

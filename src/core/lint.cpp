@@ -13,7 +13,8 @@ namespace {
 
 class Linter {
 public:
-    Linter(const Policy& policy, std::int64_t now) : policy_(policy), now_(now) {}
+    Linter(const Policy& policy, std::int64_t now, int days)
+        : policy_(policy), now_(now), soon_(now + std::int64_t{86400} * days) {}
 
     std::vector<Diagnostic> run() {
         std::set<const AnchorSet*> seen;
@@ -55,8 +56,6 @@ private:
     }
 
     void check_anchor(const Anchor& anchor, const AnchorCertificate& c) {
-        constexpr std::int64_t kDay = 86400;
-        constexpr std::int64_t kSoon = 30 * kDay;
         constexpr int kLeastSecurityBits = 112;  // NIST SP 800-57: RSA 2048, P-224
         const std::string what =
             "MTLSTrustAnchor " + std::string(anchor.file) + ": \"" + escape_for_log(c.subject_text, 200) + "\" ";
@@ -64,7 +63,7 @@ private:
         if (c.not_after < now_) {
             warn(anchor.where,
                  what + "expired on " + date + ": nothing under it is let in; ask the partner for the next one");
-        } else if (c.not_after < now_ + kSoon) {
+        } else if (c.not_after < soon_) {
             warn(anchor.where,
                  what + "expires on " + date + ": ask the partner for the next one, and add it beside this");
         }
@@ -215,6 +214,7 @@ private:
 
     const Policy& policy_;
     const std::int64_t now_;
+    const std::int64_t soon_;
     std::vector<Diagnostic> findings_;
 };
 
@@ -225,7 +225,9 @@ bool is_slip(std::string_view wanted, const std::vector<std::string>& actual) {
 
 }  // namespace
 
-std::vector<Diagnostic> lint_policy(const Policy& policy, std::int64_t now) { return Linter(policy, now).run(); }
+std::vector<Diagnostic> lint_policy(const Policy& policy, std::int64_t now, int days) {
+    return Linter(policy, now, days).run();
+}
 
 std::vector<Diagnostic> lint_refusals(const Policy& policy, const Refusals& refusals) {
     constexpr std::size_t kMostNamed = 10;

@@ -164,7 +164,8 @@ CLAIM(ten_thousand_random_pairs_are_explained_as_the_module_decides_them) {
             const std::string& method = random.chance.of(kMethods);
             const mtls::Reason by_module =
                 decide_as_module(connections[i], certificates[i], snapshot, server, now, method, path);
-            const auto told = mtls::tool::explain_request(*policy, *certificates[i], server, now, method, path);
+            const auto told =
+                mtls::tool::explain_request(*policy, *certificates[i], {server, {}, {}, now}, method, path);
             test::check_equal(mtls::word_of(told.reason), mtls::word_of(by_module), method + " " + path + "\n" + text,
                               __FILE__, __LINE__);
             CHECK(!told.steps.empty());

@@ -35,6 +35,10 @@ public:
         args.insert(args.begin(), tool_path());
         return run_command(args, folder_);
     }
+    // Of a shell, to which "$0" is the tool.
+    Httpd::Output shell(const std::string& script) const {
+        return run_command({"sh", "-c", script, tool_path()}, folder_);
+    }
     // Its output, where it ends with `status`.
     std::string expect(int status, const std::vector<std::string>& args) const {
         const auto out = run(args);

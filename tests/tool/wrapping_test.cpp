@@ -109,6 +109,7 @@ CLAIM(what_is_no_certificate_is_named_with_the_way_out) {
         const auto out = w.explain(name);
         CHECK_EQUAL(out.status, 2);
         CHECK_CONTAINS(out.text, words);
+        CHECK_CONTAINS(w.run({"facts", name}).text, words);
     }
 }
 
@@ -148,8 +149,11 @@ CLAIM(a_byte_order_mark_is_no_part_of_the_first_line) {
     w.file("ca.pem", w.ca.cert_pem());
     const std::string policy = "<MTLSPartner acme>\nMTLSIdentity CN:api\nMTLSTrustAnchor ca.pem\n</MTLSPartner>\n";
     for (const std::string beginning : {"\xef\xbb\xbf", "\xef\xbb\xbf# ours\n"}) {
-        w.file("marked.conf", beginning + policy);
+        w.file("marked.conf", beginning + policy).file("stop.conf", beginning + "MTLSSuspend acme\n");
         w.expect(0, {"explain", "--policy", "marked.conf", "--cert", "acme.pem"});
+        CHECK_CONTAINS(
+            w.expect(3, {"explain", "--policy", "marked.conf", "--cert", "acme.pem", "--revocations", "stop.conf"}),
+            "deny: suspended");
     }
     w.file("marked.conf", "\xef\xbb\xbf\xef\xbb\xbf" + policy);
     w.expect(1, {"check", "marked.conf"});

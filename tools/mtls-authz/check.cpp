@@ -27,7 +27,9 @@ Json finding_json(const Diagnostic& finding) {
 int check_policy(const CheckOptions& options) {
     PolicyInput input = read_policy(options.files, options.root);
     if (input.policy) {
-        for (Diagnostic& finding : lint_policy(*input.policy, std::time(nullptr))) {
+        constexpr int kSoon = 30;
+        const int days = options.warn_days.value_or(options.strict ? 0 : kSoon);
+        for (Diagnostic& finding : lint_policy(*input.policy, std::time(nullptr), days)) {
             input.findings.push_back(std::move(finding));
         }
     }
@@ -42,10 +44,7 @@ int check_policy(const CheckOptions& options) {
         if (options.json) {
             all.push_back(finding_json(finding));
         } else {
-            std::cout << finding.where.str() << ": "
-                      << coloured(is_error(finding) ? "error:" : "warning:",
-                                  is_error(finding) ? Colour::kBad : Colour::kDoubt)
-                      << ' ' << finding.message << '\n';
+            print_finding(std::cout, finding);
         }
     }
     if (options.json) {
@@ -55,7 +54,7 @@ int check_policy(const CheckOptions& options) {
         std::cout << "generation " << input.policy->generation() << ": " << input.policy->partners().size()
                   << " partner(s)\n";
     }
-    return failed ? kErrorsFound : kFine;
+    return input.unreadable ? kNotDone : failed ? kErrorsFound : kFine;
 }
 
 }  // namespace mtls::tool

@@ -14,13 +14,18 @@ constexpr int kErrorsFound = 1;
 constexpr int kNotDone = 2;
 constexpr int kDenied = 3;
 
-// What the core reads from certificates, one JSON object a line.
-int show_facts(const std::vector<std::string>& files);
+struct FactsOptions {
+    std::vector<std::string> files;
+    bool json = false;  // on a terminal, too
+};
+// What the core reads from certificates: one JSON object a line, or a summary where standard output is a terminal.
+int show_facts(const FactsOptions& options);
 
 struct CheckOptions {
     std::vector<std::string> files;
     std::string root = ".";
-    bool strict = false;  // warnings are errors
+    bool strict = false;           // warnings are errors
+    std::optional<int> warn_days;  // of anchors that expire within them; otherwise 30, with `strict` 0
     bool json = false;
 };
 // All errors and warnings of a policy.
@@ -32,15 +37,26 @@ struct ExplainOptions {
     std::string certificate;
     std::vector<std::string> intermediates;
     std::vector<std::string> server_cas;
-    std::string method;  // empty: who it is, and nothing more
+    std::vector<std::string> revocations;  // MTLSRevocationFiles
+    std::vector<std::string> crls;
+    int security_level = 1;  // of the virtual host
+    std::string method;      // empty: who it is, and nothing more
     std::string path;
     std::string at;  // RFC 3339; empty for now
     bool json = false;
 };
 // The decision about one certificate, and each step that led to it.
 int explain(const ExplainOptions& options);
-// What a denial line of the error log says.
-int explain_log_line(const std::string& line);
+
+struct WhyOptions {
+    std::vector<std::string> lines;   // of a log, or request ids; none, or "-": standard input
+    std::vector<std::string> logs;    // where request ids are looked up
+    std::vector<std::string> policy;  // for the places of what has to be edited; may be empty
+    std::string root = ".";
+    bool json = false;
+};
+// What denial lines, refused handshakes and lines of the audit log say, and the edits that would mend it.
+int explain_lines(const WhyOptions& options);
 
 struct SuggestOptions {
     std::vector<std::string> certificates;
@@ -64,6 +80,7 @@ struct DiffOptions {
     std::string before, after;
     std::string root = ".";
     std::string certificates;  // a folder of certificates, to tell whose answer changes
+    bool json = false;
 };
 // Who gains and who loses; kErrorsFound where anything differs.
 int show_difference(const DiffOptions& options);

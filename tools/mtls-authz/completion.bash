@@ -2,16 +2,21 @@
 _mtls_authz() {
     local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} options
     if [ "$COMP_CWORD" = 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "suggest facts check explain matrix diff --help" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "suggest facts check explain why matrix diff help --version --help" -- "$word")
+        return
+    fi
+    if [ "$command" = help ]; then
+        mapfile -t COMPREPLY < <(compgen -W "suggest facts check explain why matrix diff" -- "$word")
         return
     fi
     case $command in
         suggest) options="--name --anchor --root --help" ;;
-        facts) options="--help" ;;
-        check) options="--root --strict --json --help" ;;
-        explain) options="--policy --cert --intermediates --server-ca --root --method --path --at --json --log-line --help" ;;
+        facts) options="--json --help" ;;
+        check) options="--root --strict --warn-days --json --help" ;;
+        explain) options="--policy --cert --intermediates --server-ca --revocations --crl --security-level --root --method --path --at --json --log-line --help" ;;
+        why) options="--log --policy --root --json --help" ;;
         matrix) options="--policy --root --csv --html --help" ;;
-        diff) options="--root --certs --help" ;;
+        diff) options="--root --certs --json --help" ;;
     esac
     case $word in
         -*) mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word") ;;

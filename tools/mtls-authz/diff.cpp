@@ -5,6 +5,7 @@
 #include <set>
 
 #include "commands.hpp"
+#include "facts_json.hpp"
 #include "input.hpp"
 #include "mtls_authz/text.hpp"
 #include "terminal.hpp"
@@ -49,47 +50,50 @@ Lines limits_of(const Partner& partner) {
     return out;
 }
 
-// Whether anything was said.
-bool tell(const std::string& who, const char* verb, const Lines& lines, const Lines& without) {
-    bool said = false;
-    for (const std::string& line : lines) {
-        if (without.contains(line)) continue;
-        std::cout << who << " " << verb << ": " << line << '\n';
-        said = true;
+// One difference: "acme gains: MTLSGrant ...", "acme is new".
+struct Change {
+    std::string who, verb, what;
+
+    std::string text() const {
+        return who + (verb.starts_with("was ") ? ": " : " ") + verb + (what.empty() ? "" : ": " + what);
     }
-    return said;
+};
+using Changes = std::vector<Change>;
+
+void compare(const std::string& who, const char* verb, const Lines& lines, const Lines& without, Changes& out) {
+    for (const std::string& line : lines) {
+        if (!without.contains(line)) out.push_back({who, verb, line});
+    }
 }
 
-bool tell_partners(const Policy& before, const Policy& after) {
+void compare_partners(const Policy& before, const Policy& after, Changes& out) {
     std::set<std::string> names;
     for (const auto* policy : {&before, &after}) {
         for (const Partner& partner : policy->partners()) names.emplace(partner.name);
     }
-    bool different = false;
     for (const std::string& name : names) {
         const Partner* const was = before.find(name);
         const Partner* const is = after.find(name);
         const Lines old_lines = was != nullptr ? lines_of(*was, before) : Lines();
         const Lines new_lines = is != nullptr ? lines_of(*is, after) : Lines();
-        if (was == nullptr) std::cout << name << " is new\n";
-        if (is == nullptr) std::cout << name << " is gone\n";
-        different = was == nullptr || is == nullptr || different;
-        different = tell(name, "gains", new_lines, old_lines) || different;
-        different = tell(name, "loses", old_lines, new_lines) || different;
+        if (was == nullptr) out.push_back({name, "is new", ""});
+        if (is == nullptr) out.push_back({name, "is gone", ""});
+        compare(name, "gains", new_lines, old_lines, out);
+        compare(name, "loses", old_lines, new_lines, out);
         // What limits works the other way round.
         const Lines old_limits = was != nullptr ? limits_of(*was) : Lines();
         const Lines new_limits = is != nullptr ? limits_of(*is) : Lines();
-        different = tell(name, "is limited by", new_limits, old_limits) || different;
-        different = tell(name, "is no longer limited by", old_limits, new_limits) || different;
+        compare(name, "is limited by", new_limits, old_limits, out);
+        compare(name, "is no longer limited by", old_limits, new_limits, out);
     }
     const auto revocations = [](const Policy& policy) {
-        Lines out;
+        Lines lines;
         for (const RevocationLine& revocation : policy.revocations().all())
-            out.insert("MTLSRevoke " + revocation.text());
-        return out;
+            lines.insert("MTLSRevoke " + revocation.text());
+        return lines;
     };
-    different = tell("everybody", "is limited by", revocations(after), revocations(before)) || different;
-    return tell("everybody", "is no longer limited by", revocations(before), revocations(after)) || different;
+    compare("everybody", "is limited by", revocations(after), revocations(before), out);
+    compare("everybody", "is no longer limited by", revocations(before), revocations(after), out);
 }
 
 std::string verdict(const Policy& policy, const PresentedCertificate& certificate) {
@@ -97,28 +101,34 @@ std::string verdict(const Policy& policy, const PresentedCertificate& certificat
     return std::string(who.reason == Reason::kGranted ? who.partner->name : word_of(who.reason));
 }
 
-bool tell_certificates(const Policy& before, const Policy& after, const std::string& folder) {
+// Whether all of the folder could be read.
+bool compare_certificates(const Policy& before, const Policy& after, const std::string& folder, Changes& out) {
     std::vector<std::string> files;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
         if (entry.is_regular_file()) files.push_back(entry.path());
     }
     std::sort(files.begin(), files.end());
-    bool different = false;
+    bool all_read = true;
     for (std::size_t i = 0; i < files.size(); ++i) {
         show_progress("asked about", i, files.size());
         const std::string& file = files[i];
         const auto certificate = read_client(file, {});
         if (!certificate) {
-            std::cerr << "mtls-authz: " << certificate.error() << '\n';
+            complain(certificate.error());
+            all_read = false;
             continue;
         }
         const std::string was = verdict(before, *certificate.value()), is = verdict(after, *certificate.value());
-        if (was == is) continue;
-        std::cout << file << ": was " << was << ", is " << is << '\n';
-        different = true;
+        if (was != is) out.push_back({file, "was " + was + ", is " + is, ""});
     }
     show_progress("asked about", files.size(), files.size());
-    return different;
+    return all_read;
+}
+
+Json change_json(const Change& change) {
+    return {{"who", change.who},
+            {"change", change.verb},
+            {"line", change.what.empty() ? Json(nullptr) : Json(change.what)}};
 }
 
 }  // namespace
@@ -128,14 +138,26 @@ int show_difference(const DiffOptions& options) {
     const PolicyInput after = read_policy({options.after}, options.root);
     for (const PolicyInput* input : {&before, &after}) {
         if (input->policy) continue;
-        for (const Diagnostic& finding : input->findings) std::cerr << finding.str() << '\n';
+        print_findings(std::cerr, input->findings);
         return kNotDone;
     }
-    bool different = tell_partners(*before.policy, *after.policy);
+    Changes changes;
+    compare_partners(*before.policy, *after.policy, changes);
+    bool all_read = true;
     if (!options.certificates.empty()) {
-        different = tell_certificates(*before.policy, *after.policy, options.certificates) || different;
+        all_read = compare_certificates(*before.policy, *after.policy, options.certificates, changes);
     }
-    return different ? kErrorsFound : kFine;
+    if (options.json) {
+        Json all = Json::array();
+        for (const Change& change : changes) all.push_back(change_json(change));
+        std::cout << one_line({{"before", before.policy->generation()},
+                               {"after", after.policy->generation()},
+                               {"changes", std::move(all)}})
+                  << '\n';
+    } else {
+        for (const Change& change : changes) std::cout << shown(change.text()) << '\n';
+    }
+    return !all_read ? kNotDone : changes.empty() ? kFine : kErrorsFound;
 }
 
 }  // namespace mtls::tool

@@ -3,16 +3,15 @@
 #include "mtls_authz/gate.hpp"
 #include "mtls_authz/lint.hpp"
 #include "mtls_authz/request_path.hpp"
+#include "mtls_authz/session_chain.hpp"
 #include "mtls_authz/text.hpp"
+#include "terminal.hpp"
 
 namespace mtls::tool {
 
 namespace {
 
 constexpr std::size_t kMostMisses = 5;
-constexpr std::size_t kLongest = 300;
-
-std::string shown(std::string_view text) { return escape_for_log(text, kLongest); }
 
 void tell_near_misses(const Policy& policy, const CertificateFacts& facts, Explanation& out) {
     const PathFacts* const path = out.who.path.ca_keys.empty() ? nullptr : &out.who.path;
@@ -68,7 +67,7 @@ GateAnswer decide_by_grant(const Identification& who, const std::string& method,
         out.steps.push_back("grant: MTLSGrant " + answer.grant->text() + " at " + answer.grant->where.str() +
                             (answer.reason == Reason::kGranted ? "" : ", but not for " + method));
     } else {
-        out.steps.push_back("grant: none fits " + method + " " + path);
+        out.steps.push_back("grant: none fits " + method + " " + shown(path));
         for (const GrantedPath& granted : who.grants) {
             out.hints.push_back("it has MTLSGrant " + granted.grant->methods.text() + " " +
                                 std::string(granted.path->text()) + " at " + granted.grant->where.str());
@@ -79,13 +78,16 @@ GateAnswer decide_by_grant(const Identification& who, const std::string& method,
 
 }  // namespace
 
-Explanation explain_request(const Policy& policy, const PresentedCertificate& certificate, const ServerCas& server,
-                            std::int64_t now, const std::string& method, const std::string& path) {
+Explanation explain_request(const Policy& policy, const PresentedCertificate& certificate, const Surroundings& around,
+                            const std::string& method, const std::string& path) {
     const CertificateFacts& facts = certificate.facts;
     Explanation out;
     out.steps.push_back("certificate: " + shown(facts.subject.text()) + ", issued by " + shown(facts.issuer.text()) +
                         ", serial " + facts.serial + ", until " + format_time(facts.not_after));
-    out.who = policy.identify(certificate, {server, {}, {}, now});
+    if (certificate.left_out.count > 0) {
+        out.steps.push_back("intermediates: " + describe_left_out(certificate.helpers, certificate.left_out));
+    }
+    out.who = policy.identify(certificate, around);
     out.reason = Reason::kBadPath;
     if (!path.empty() && find_path_fault(path) != PathFault::kNone) return out;
     out.reason = out.who.reason;
@@ -96,7 +98,7 @@ Explanation explain_request(const Policy& policy, const PresentedCertificate& ce
     if (out.reason == Reason::kGranted && !path.empty()) {
         out.reason = decide_by_grant(out.who, method.empty() ? "GET" : method, path, out).reason;
     }
-    if (server.certificates.empty() && policy.some_trust_mod_ssl() && out.reason == Reason::kNotVerified) {
+    if (around.server.certificates.empty() && policy.some_trust_mod_ssl() && out.reason == Reason::kNotVerified) {
         out.hints.emplace_back("some partners trust mod_ssl: give the CAs of SSLCACertificateFile with --server-ca");
     }
     return out;

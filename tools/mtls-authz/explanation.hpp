@@ -18,7 +18,7 @@ struct Explanation {
 };
 
 // As the module decides behind `MTLSAllow by-grant`; with an empty path, only who it is. `who` borrows from `policy`.
-Explanation explain_request(const Policy& policy, const PresentedCertificate& certificate, const ServerCas& server,
-                            std::int64_t now, const std::string& method, const std::string& path);
+Explanation explain_request(const Policy& policy, const PresentedCertificate& certificate, const Surroundings& around,
+                            const std::string& method, const std::string& path);
 
 }  // namespace mtls::tool

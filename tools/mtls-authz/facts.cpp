@@ -3,27 +3,73 @@
 #include "commands.hpp"
 #include "facts_json.hpp"
 #include "input.hpp"
+#include "mtls_authz/calendar.hpp"
+#include "mtls_authz/certificate_file.hpp"
+#include "mtls_authz/text.hpp"
 #include "terminal.hpp"
 
 namespace mtls::tool {
 
-int show_facts(const std::vector<std::string>& files) {
-    for (std::size_t i = 0; i < files.size(); ++i) {
-        show_progress("read", i, files.size());
-        const std::string& file = files[i];
+namespace {
+
+void line(const char* what, const std::string& value) {
+    if (!value.empty())
+        std::cout << "  " << what << std::string(12 - std::string_view(what).size(), ' ') << value << '\n';
+}
+
+std::string joined(const std::vector<std::string>& values) {
+    std::string out;
+    for (const std::string& value : values) out += (out.empty() ? "" : ", ") + value;
+    return out;
+}
+
+// What of it people compare; JSON has everything.
+void print_facts(const std::string& file, const CertificateFacts& facts) {
+    constexpr std::size_t kMostNames = 4000;
+    std::cout << file << '\n';
+    line("subject", shown(facts.subject.text()));
+    line("issuer", shown(facts.issuer.text()));
+    line("names", shown(san_text(facts, kMostNames)));
+    line("valid", format_time(facts.not_before) + " to " + format_time(facts.not_after));
+    line("serial", facts.serial);
+    line("sha256", hex(bytes_of(facts.sha256)));
+    line("key", hex(bytes_of(facts.spki_sha256)));
+    line("EKU", joined(facts.eku));
+    line("policies", joined(facts.policies));
+    line("is a CA", facts.is_ca ? "yes" : "no");
+    if (!facts.malformed.empty()) line("malformed", coloured(shown(facts.malformed), Colour::kBad));
+}
+
+}  // namespace
+
+int show_facts(const FactsOptions& options) {
+    const bool is_for_people = is_terminal() && !options.json;
+    int status = kFine;
+    for (std::size_t i = 0; i < options.files.size(); ++i) {
+        show_progress("read", i, options.files.size());
+        const std::string& file = options.files[i];
         const auto content = read_input(file);
-        const auto certificates = content ? read_any_certificates(content.value())
-                                          : Result<std::vector<X509Ptr>>(Error{"cannot be read: " + content.error()});
+        if (!content) {
+            status = complain(file + ": " + content.error());
+            continue;
+        }
+        const auto certificates = decode_certificates(content.value());
         if (!certificates) {
-            std::cout << one_line(unreadable_json(file, certificates.error())) << '\n';
+            status = complain(file + ": " + certificates.error());
+            if (!is_for_people) std::cout << one_line(unreadable_json(file, certificates.error())) << '\n';
             continue;
         }
         for (const X509Ptr& certificate : certificates.value()) {
-            std::cout << one_line(facts_json(file, read_facts(*certificate))) << '\n';
+            const CertificateFacts facts = read_facts(*certificate);
+            if (is_for_people) {
+                print_facts(file, facts);
+            } else {
+                std::cout << one_line(facts_json(file, facts)) << '\n';
+            }
         }
     }
-    show_progress("read", files.size(), files.size());
-    return kFine;
+    show_progress("read", options.files.size(), options.files.size());
+    return status;
 }
 
 }  // namespace mtls::tool

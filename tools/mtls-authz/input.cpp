@@ -1,12 +1,13 @@
 #include "input.hpp"
 
-#include <openssl/pem.h>
-#include <openssl/pkcs7.h>
-
 #include <filesystem>
+#include <functional>
 #include <iostream>
 #include <iterator>
+#include <set>
 
+#include "mtls_authz/certificate_file.hpp"
+#include "mtls_authz/crl_files.hpp"
 #include "mtls_authz/file.hpp"
 #include "mtls_authz/session_chain.hpp"
 
@@ -14,72 +15,16 @@ namespace mtls::tool {
 
 namespace {
 
-using Pkcs7Ptr = std::unique_ptr<PKCS7, FreeWith<PKCS7_free>>;
-
-constexpr std::size_t kLargestInput = 16UL << 20;
-
-void take_from(const PKCS7& bag, std::vector<X509Ptr>& out) {
-    const STACK_OF(X509)* certificates = nullptr;
-    if (PKCS7_type_is_signed(&bag)) certificates = bag.d.sign->cert;
-    if (PKCS7_type_is_signedAndEnveloped(&bag)) certificates = bag.d.signed_and_enveloped->cert;
-    for (int i = 0; i < sk_X509_num(certificates); ++i) out.push_back(share(*sk_X509_value(certificates, i)));
-}
-
-// Everything that PEM marks as a certificate or a bag of them; false where one of those cannot be decoded.
-bool take_pem(const std::string& content, std::vector<X509Ptr>& out) {
-    const BioPtr bio(BIO_new_mem_buf(content.data(), static_cast<int>(content.size())));
-    for (;;) {
-        char* name = nullptr;
-        char* header = nullptr;
-        unsigned char* data = nullptr;
-        long length = 0;
-        if (PEM_read_bio(bio.get(), &name, &header, &data, &length) != 1) return true;
-        const std::string kind(name);
-        const std::string der(reinterpret_cast<const char*>(data), static_cast<std::size_t>(length));
-        OPENSSL_free(name);
-        OPENSSL_free(header);
-        OPENSSL_free(data);
-        const auto* p = reinterpret_cast<const unsigned char*>(der.data());
-        if (kind == "CERTIFICATE" || kind == "X509 CERTIFICATE") {
-            X509Ptr certificate(d2i_X509(nullptr, &p, static_cast<long>(der.size())));
-            if (!certificate) return false;
-            out.push_back(std::move(certificate));
-        } else if (kind == "PKCS7" || kind == "CMS") {
-            const Pkcs7Ptr bag(d2i_PKCS7(nullptr, &p, static_cast<long>(der.size())));
-            if (!bag) return false;
-            take_from(*bag, out);
-        }
-    }
+Result<std::string> read_at_most(std::size_t limit, const std::string& file) {
+    if (file != "-") return read_whole_file(file, limit);
+    std::string content((std::istreambuf_iterator<char>(std::cin)), std::istreambuf_iterator<char>());
+    if (content.size() > limit) return Error{"is larger than " + std::to_string(limit >> 20) + " MiB"};
+    return content;
 }
 
 }  // namespace
 
-Result<std::string> read_input(const std::string& file) {
-    if (file != "-") return read_whole_file(file, kLargestInput);
-    std::string content((std::istreambuf_iterator<char>(std::cin)), std::istreambuf_iterator<char>());
-    if (content.size() > kLargestInput) return Error{"is larger than 16 MiB"};
-    return content;
-}
-
-Result<std::vector<X509Ptr>> read_any_certificates(const std::string& content) {
-    const ErrorQueueGuard errors;
-    std::vector<X509Ptr> out;
-    if (content.find("-----BEGIN ") != std::string::npos) {
-        if (!take_pem(content, out)) return Error{"holds a certificate that cannot be decoded"};
-    } else {
-        const auto* p = reinterpret_cast<const unsigned char*>(content.data());
-        const auto size = static_cast<long>(content.size());
-        if (X509Ptr certificate(d2i_X509(nullptr, &p, size)); certificate) {
-            out.push_back(std::move(certificate));
-        } else {
-            p = reinterpret_cast<const unsigned char*>(content.data());
-            const Pkcs7Ptr bag(d2i_PKCS7(nullptr, &p, size));
-            if (bag) take_from(*bag, out);
-        }
-    }
-    if (out.empty()) return Error{"holds no certificate that can be decoded: expected PEM, DER or PKCS#7"};
-    return out;
-}
+Result<std::string> read_input(const std::string& file) { return read_at_most(kLargestCertificateFile, file); }
 
 Result<std::shared_ptr<const PresentedCertificate>> read_client(const std::string& file,
                                                                 const std::vector<std::string>& more) {
@@ -89,7 +34,7 @@ Result<std::shared_ptr<const PresentedCertificate>> read_client(const std::strin
     for (const std::string& name : files) {
         const auto content = read_input(name);
         if (!content) return Error{name + ": " + content.error()};
-        auto found = read_any_certificates(content.value());
+        auto found = decode_certificates(content.value());
         if (!found) return Error{name + ": " + found.error()};
         for (X509Ptr& certificate : found.value()) certificates.push_back(std::move(certificate));
     }
@@ -99,25 +44,113 @@ Result<std::shared_ptr<const PresentedCertificate>> read_client(const std::strin
     return std::make_shared<const PresentedCertificate>(leaf, useful_helpers(leaf, chain));
 }
 
+namespace {
+
+// Each file once, whatever patterns name it.
+class PolicyReader {
+public:
+    PolicyReader(const std::string& root, PolicyInput& out)
+        : builder_((std::filesystem::absolute(root) / "").lexically_normal().parent_path(), disk_), out_(out) {}
+
+    void add_files(const std::string& pattern) {
+        const auto files = expand(pattern);
+        if (!files) return fail(pattern, files.error());
+        if (files.value().empty()) return fail(pattern, "no file fits this pattern");
+        for (const std::string& file : files.value()) {
+            if (seen_.insert(std::filesystem::absolute(file).lexically_normal()).second) add_file(file);
+        }
+    }
+    void add_text(const std::string& text, const std::string& file) {
+        const auto directives = read_directives(text, file, out_.findings);
+        if (!directives) return;
+        for (const Directive& directive : directives.value()) builder_.add(directive, Origin::kTool);
+    }
+    void finish() {
+        if (out_.findings.empty()) out_.policy = builder_.build();
+        out_.findings.insert(out_.findings.end(), builder_.diagnostics().begin(), builder_.diagnostics().end());
+    }
+
+private:
+    void fail(const std::string& file, const std::string& why) {
+        out_.unreadable = true;
+        out_.findings.push_back({Diagnostic::Severity::kError, {file, 0}, "cannot be read: " + why});
+    }
+    void add_file(const std::string& file) {
+        const auto content = read_at_most(kLargestPolicyFile, file);
+        if (!content) return fail(file, content.error());
+        if (!content.value().empty()) return add_text(content.value(), file);
+        out_.findings.push_back(
+            {Diagnostic::Severity::kError, {file, 0}, "the policy file is empty, so the server refuses it"});
+    }
+
+    DiskFiles disk_;
+    PolicyBuilder builder_;
+    PolicyInput& out_;
+    std::set<std::string> seen_;
+};
+
+}  // namespace
+
 PolicyInput read_policy(const std::vector<std::string>& files, const std::string& root) {
-    DiskFiles disk;
-    PolicyBuilder builder(std::filesystem::absolute(root), disk);
-    for (const std::string& file : files) builder.add_files({file, file, {}}, Origin::kTool);
     PolicyInput out;
-    out.policy = builder.build();
-    out.findings = builder.diagnostics();
+    PolicyReader reader(root, out);
+    for (const std::string& file : files) reader.add_files(file);
+    reader.finish();
     return out;
 }
 
 PolicyInput read_policy_text(const std::string& text, const std::string& root) {
-    DiskFiles disk;
-    PolicyBuilder builder(std::filesystem::absolute(root), disk);
     PolicyInput out;
-    const auto directives = read_directives(text, "", out.findings);
-    if (!directives) return out;
-    for (const Directive& directive : directives.value()) builder.add(directive, Origin::kTool);
-    out.policy = builder.build();
-    out.findings = builder.diagnostics();
+    PolicyReader reader(root, out);
+    reader.add_text(text, "");
+    reader.finish();
+    return out;
+}
+
+namespace {
+
+// The server goes on where such a file is not there. Of the command line, it is a slip.
+void watch_all(const std::vector<std::string>& names, Refusing& out, const std::function<void(WatchedFiles)>& watch) {
+    for (const std::string& name : names) {
+        const auto files = expand(name);
+        std::string fault = !files ? files.error() : files.value().empty() ? "no file fits this pattern" : "";
+        for (const std::string& file : files ? files.value() : std::vector<std::string>()) {
+            const auto content = read_input(file);
+            if (!content) fault = content.error();
+        }
+        watch({std::filesystem::absolute(name), name, {}});
+        if (fault.empty()) continue;
+        out.unreadable = true;
+        out.findings.push_back({Diagnostic::Severity::kError, {name, 0}, "cannot be read: " + fault});
+    }
+}
+
+}  // namespace
+
+Refusing read_refusing(const Policy& policy, const std::vector<std::string>& revocations,
+                       const std::vector<std::string>& crls, const std::vector<X509Ptr>& more) {
+    Refusing out;
+    RevocationFiles lines;
+    watch_all(revocations, out, [&lines](WatchedFiles file) { lines.watch(std::move(file)); });
+    if (out.unreadable) return out;
+    lines.look(out.findings);
+    out.refusals = lines.refusals();
+
+    const CasByName known = [&](const std::string& name) {
+        auto cas = policy.cas().cas_named(name);
+        for (const X509Ptr& ca : more) {
+            if (read_name(*X509_get_subject_name(ca.get())).canonical == name) cas.push_back(share(*ca));
+        }
+        return cas;
+    };
+    const CasByName anchors = [&](const std::string& name) { return policy.cas().anchors_named(name); };
+    CrlFiles lists;
+    std::vector<WatchedFiles> files = policy.crl_files();
+    watch_all(crls, out, [&files](WatchedFiles file) { files.push_back(std::move(file)); });
+    if (out.unreadable) return out;
+    lists.watch(files, known);
+    lists.look(known, anchors, out.findings);
+    out.crls = lists.crls();
     return out;
 }
 

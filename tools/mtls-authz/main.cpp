@@ -1,67 +1,102 @@
 // mtls-authz: writes, checks and explains policies, with the core that the module decides with.
+#include <openssl/crypto.h>
+
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <iostream>
 
 #include "commands.hpp"
+#include "mtls_authz/text.hpp"
+#include "terminal.hpp"
 
+using namespace mtls;
 using namespace mtls::tool;
 
 namespace {
 
+constexpr const char* kVersion = "1.0-dev";
+const char* const kPolicyFiles = "Policy files of the current folder, patterns of them in quotes, or -";
+const char* const kRoot = "Folder of relative paths *in* policies: the server's ServerRoot; default: the current one";
+
 void add_facts(CLI::App& app, int& status) {
-    static std::vector<std::string> files;
-    CLI::App* const command =
-        app.add_subcommand("facts", "What there is to match in certificates: one JSON object a line");
-    command->add_option("CERT", files, "PEM, DER or PKCS#7; - for standard input")->required();
+    static FactsOptions options;
+    CLI::App* const command = app.add_subcommand("facts", "What there is to match in certificates");
+    command->add_option("CERT", options.files, "PEM, DER or PKCS#7; - for standard input")->required();
+    command->add_flag("--json", options.json, "One JSON object a line, as in a pipe, on a terminal too");
     command->footer("Example: mtls-authz facts acme.pem");
-    command->callback([&status] { status = show_facts(files); });
+    command->callback([&status] { status = show_facts(options); });
 }
 
 void add_check(CLI::App& app, int& status) {
     static CheckOptions options;
     CLI::App* const command = app.add_subcommand("check", "All errors and warnings of policy files");
-    command->add_option("FILE", options.files, "Policy files, or patterns in quotes")->required();
-    command->add_option("--root", options.root, "Folder of relative paths in them: the server's ServerRoot");
+    command->add_option("FILE", options.files, kPolicyFiles)->required();
+    command->add_option("--root", options.root, kRoot);
     command->add_flag("--strict", options.strict, "Warnings are errors");
+    command
+        ->add_option("--warn-days", options.warn_days,
+                     "Warn of anchors that expire within so many days; default 30, with --strict 0")
+        ->check(CLI::NonNegativeNumber);
     command->add_flag("--json", options.json, "For machines");
     command->footer(
-        "Exit: 0 fine, 1 errors, 2 usage.\nExample: mtls-authz check --root /etc/apache2 "
-        "/etc/apache2/mtls/partners/*.conf");
+        "Exit: 0 fine, 1 errors, 2 usage or a file that cannot be read.\n"
+        "Example: mtls-authz check --root /etc/apache2 '/etc/apache2/mtls/partners/*.conf'");
     command->callback([&status] { status = check_policy(options); });
 }
 
 void add_explain(CLI::App& app, int& status) {
     static ExplainOptions options;
-    static std::string line;
+    static WhyOptions why;
     CLI::App* const command =
         app.add_subcommand("explain", "The decision about a certificate, and each step that led to it");
-    CLI::Option* const log =
-        command->add_option("--log-line", line, "A denial line of httpd's error log, instead of all else");
-    command->add_option("--policy", options.policy, "Policy files, or patterns in quotes")->excludes(log);
+    CLI::Option* const log = command->add_option("--log-line", why.lines, "As mtls-authz why; instead of all else");
+    command->add_option("--policy", options.policy, kPolicyFiles)->excludes(log);
     command->add_option("--cert", options.certificate, "The client's certificate, perhaps with its intermediates")
         ->excludes(log);
     command->add_option("--intermediates", options.intermediates, "Intermediates that the client sends")->excludes(log);
     command->add_option("--server-ca", options.server_cas, "What mod_ssl is given, where a partner trusts mod_ssl")
         ->excludes(log);
-    command->add_option("--root", options.root, "Folder of relative paths in the policy: the server's ServerRoot");
+    command->add_option("--revocations", options.revocations, "Files or patterns as in MTLSRevocationFile");
+    command->add_option("--crl", options.crls, "CRLs beside the MTLSCRLFiles of the policy");
+    command->add_option("--security-level", options.security_level, "OpenSSL's, of the virtual host; default 1")
+        ->check(CLI::Range(0, 5));
+    command->add_option("--root", options.root, kRoot);
     command->add_option("--method", options.method, "Method of a request behind MTLSAllow by-grant; default GET");
     command->add_option("--path", options.path, "Its path, decoded");
-    command->add_option("--at", options.at, "Another time than now, RFC 3339");
+    command->add_option("--at", options.at, "Another time than now: 2027-03-31, 2027-03-31T18:00:00Z");
     command->add_flag("--json", options.json, "For machines");
     command->footer(
+        "What the server asks and this answer does not rest on is said.\n"
         "Exit: 0 allow, 3 deny, 2 it could not be decided.\n"
         "Example: mtls-authz explain --policy 'partners/*.conf' --cert acme.pem --method GET --path /api/orders/17");
     command->callback([&status, log] {
         if (log->count() > 0) {
-            status = explain_log_line(line);
+            status = explain_lines(why);
         } else if (options.policy.empty() || options.certificate.empty()) {
             throw CLI::RequiredError("--policy and --cert, or --log-line");
         } else {
             status = explain(options);
         }
     });
+}
+
+void add_why(CLI::App& app, int& status) {
+    static WhyOptions options;
+    CLI::App* const command = app.add_subcommand("why", "What a line of the log says, and the edit that would mend it");
+    command->add_option("LINE", options.lines,
+                        "Denials, refused handshakes, lines of the audit log, in quotes; or request ids with --log. "
+                        "None, or -: standard input, in which lines of others are passed over");
+    command->add_option("--log", options.logs, "Log in which request ids are looked up; may be repeated")
+        ->allow_extra_args(false);
+    command->add_option("--policy", options.policy, kPolicyFiles);
+    command->add_option("--root", options.root, kRoot);
+    command->add_flag("--json", options.json, "One JSON object a line");
+    command->footer(
+        "Exit: 0 granted, 3 denied, 2 no such line.\n"
+        "Example: grep acme /var/log/apache2/error.log | mtls-authz why");
+    command->callback([&status] { status = explain_lines(options); });
 }
 
 void add_suggest(CLI::App& app, int& status) {
@@ -83,8 +118,8 @@ void add_suggest(CLI::App& app, int& status) {
 void add_matrix(CLI::App& app, int& status) {
     static MatrixOptions options;
     CLI::App* const command = app.add_subcommand("matrix", "Partner by path by method");
-    command->add_option("--policy", options.policy, "Policy files, or patterns in quotes")->required();
-    command->add_option("--root", options.root, "Folder of relative paths in them: the server's ServerRoot");
+    command->add_option("--policy", options.policy, kPolicyFiles)->required();
+    command->add_option("--root", options.root, kRoot);
     CLI::Option* const csv = command->add_flag("--csv", options.csv, "For spreadsheets (RFC 4180)");
     command->add_flag("--html", options.html, "A page that an auditor can keep: partners, anchors, grants, revocations")
         ->excludes(csv);
@@ -95,28 +130,83 @@ void add_matrix(CLI::App& app, int& status) {
 void add_diff(CLI::App& app, int& status) {
     static DiffOptions options;
     CLI::App* const command = app.add_subcommand("diff", "Who gains and who loses between two policies");
-    command->add_option("OLD", options.before, "A policy file, or a pattern in quotes")->required();
+    command->add_option("OLD", options.before, "Policy file of the current folder, or a pattern in quotes")->required();
     command->add_option("NEW", options.after, "The other one")->required();
-    command->add_option("--root", options.root, "Folder of relative paths in them: the server's ServerRoot");
+    command->add_option("--root", options.root, kRoot);
     command->add_option("--certs", options.certificates, "A folder of certificates: which of them change their answer");
+    command->add_flag("--json", options.json, "For machines");
     command->footer(
         "Exit: 0 the same, 1 different, 2 it could not be told.\n"
         "Example: mtls-authz diff 'old/*.conf' 'new/*.conf' --certs known/");
     command->callback([&status] { status = show_difference(options); });
 }
 
-int run(int argc, char** argv) {
+std::vector<std::string_view> commands_of(CLI::App& app) {
+    std::vector<std::string_view> out;
+    for (const CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
+        out.push_back(command->get_name());  // kept by the command
+    }
+    return out;
+}
+
+std::vector<std::string> options_of(const CLI::App& command) {
+    std::vector<std::string> out;
+    for (const CLI::Option* option : command.get_options()) {
+        for (const std::string& name : option->get_snames()) out.push_back("-" + name);
+        for (const std::string& name : option->get_lnames()) out.push_back("--" + name);
+    }
+    return out;
+}
+
+// What is mistyped, with the nearest right word; empty where every word is one. The library says what is missing first,
+// which is not what is wrong.
+std::string find_mistyped(CLI::App& app, const std::vector<std::string>& words) {
+    if (words.empty()) return "say a command; mtls-authz help lists them";
+    const auto names = commands_of(app);
+    const std::string& name = words.front();
+    if (name.starts_with('-')) return {};
+    if (std::find(names.begin(), names.end(), name) == names.end()) {
+        return "there is no command '" + shown(name) + "'" + did_you_mean(name, names) + "; mtls-authz help lists them";
+    }
+    const auto options = options_of(*app.get_subcommand(name));
+    const std::vector<std::string_view> known(options.begin(), options.end());
+    for (const std::string& word : words) {
+        if (word == "--") break;
+        const std::string option = word.substr(0, word.find('='));
+        const bool is_mistyped = option.starts_with('-') && option.size() > 1 &&
+                                 std::find(known.begin(), known.end(), option) == known.end();
+        if (!is_mistyped) continue;
+        return name + " has no option '" + shown(option) + "'" + did_you_mean(option, known) + "; mtls-authz help " +
+               name + " lists them";
+    }
+    return {};
+}
+
+int run(const std::vector<std::string>& given) {
     int status = kFine;
     CLI::App app("Writes, checks and explains the policy of mod_mtls_authz, as the server would decide.", "mtls-authz");
     app.require_subcommand(1);
+    app.footer("mtls-authz help COMMAND has the options of a command, and an example.");
+    app.set_version_flag(
+        "--version", [] { return std::string("mtls-authz ") + kVersion + ", " + OpenSSL_version(OPENSSL_VERSION); });
     add_suggest(app, status);
     add_facts(app, status);
     add_check(app, status);
     add_explain(app, status);
+    add_why(app, status);
     add_matrix(app, status);
     add_diff(app, status);
+    std::vector<std::string> words = given;
+    if (!words.empty() && words.front() == "help") {
+        words.erase(words.begin());
+        words.emplace_back("--help");
+    }
+    const std::string mistyped = find_mistyped(app, words);
+    if (words.empty()) std::cerr << app.help();
+    if (!mistyped.empty()) return complain(mistyped);
     try {
-        app.parse(argc, argv);
+        std::reverse(words.begin(), words.end());  // as the library takes them
+        app.parse(words);
         std::cout.flush();
         return std::cout.good() ? status : kNotDone;
     } catch (const CLI::ParseError& e) {
@@ -128,7 +218,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
     try {
-        return run(argc, argv);
+        return run({argv + 1, argv + argc});
     } catch (const std::exception& e) {
         std::fprintf(stderr, "mtls-authz: %s\n", e.what());
     } catch (...) {

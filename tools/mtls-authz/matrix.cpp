@@ -3,8 +3,8 @@
 
 #include "commands.hpp"
 #include "input.hpp"
-#include "mtls_authz/text.hpp"
 #include "page.hpp"
+#include "terminal.hpp"
 
 namespace mtls::tool {
 
@@ -75,14 +75,14 @@ void print_text(const Policy& policy, const std::vector<Row>& rows) {
         methods = std::max(methods, row.methods.size());
     }
     const auto cell = [](const std::string& text, std::size_t width) {
-        const std::string shown = escape_for_log(text, 4096);
-        return shown + std::string(shown.size() < width ? width - shown.size() : 0, ' ') + "  ";
+        const std::string safe = shown(text);
+        return safe + std::string(safe.size() < width ? width - safe.size() : 0, ' ') + "  ";
     };
     std::cout << "generation " << policy.generation() << "\n"
               << cell("PARTNER", partner) << cell("PATH", path) << cell("METHODS", methods) << "RULE\n";
     for (const Row& row : rows) {
         std::cout << cell(row.partner, partner) << cell(row.path, path) << cell(row.methods, methods) << row.rule
-                  << (row.condition.empty() ? "" : "  if " + escape_for_log(row.condition, 4096)) << '\n';
+                  << (row.condition.empty() ? "" : "  if " + shown(row.condition)) << '\n';
     }
     for (const Partner& p : policy.partners()) {
         const bool granted =
@@ -98,8 +98,8 @@ void print_text(const Policy& policy, const std::vector<Row>& rows) {
 int show_matrix(const MatrixOptions& options) {
     const PolicyInput input = read_policy(options.policy, options.root);
     if (!input.policy) {
-        for (const Diagnostic& finding : input.findings) std::cerr << finding.str() << '\n';
-        return kErrorsFound;
+        print_findings(std::cerr, input.findings);
+        return input.unreadable ? kNotDone : kErrorsFound;
     }
     const auto rows = rows_of(*input.policy);
     if (options.html) {

@@ -6,6 +6,7 @@
 #include "input.hpp"
 #include "mtls_authz/oid.hpp"
 #include "mtls_authz/text.hpp"
+#include "terminal.hpp"
 
 namespace mtls::tool {
 
@@ -81,26 +82,21 @@ std::string name_for(const CertificateFacts& facts) {
 }
 
 int suggest_for(const std::string& file, const SuggestOptions& options) {
-    const auto complain = [](const std::string& text) {
-        std::cerr << "mtls-authz: " << text << '\n';
-        return kNotDone;
-    };
     const auto certificate = read_client(file, {});
     if (!certificate) return complain(certificate.error());
     const CertificateFacts& facts = certificate.value()->facts;
     if (!facts.malformed.empty()) {
-        return complain("the certificate is malformed, and would be refused: " + escape_for_log(facts.malformed, 300));
+        return complain("the certificate is malformed, and would be refused: " + shown(facts.malformed));
     }
     if (!options.name.empty() && !is_valid_name(options.name)) {
-        return complain("--name: '" + escape_for_log(options.name, 100) + "' cannot be a partner's name");
+        return complain("--name: '" + shown(options.name) + "' cannot be a partner's name");
     }
     const auto choices = choices_for(facts);
     if (choices.empty()) return complain("nothing in the certificate can be matched");
     const std::string name = options.name.empty() ? name_for(facts) : options.name;
 
-    std::string out = "# " + escape_for_log(facts.subject.text(), 300) + "\n# issued by " +
-                      escape_for_log(facts.issuer.text(), 300) + "\n# until " + format_time(facts.not_after) +
-                      "\n<MTLSPartner " + name + ">\n";
+    std::string out = "# " + shown(facts.subject.text()) + "\n# issued by " + shown(facts.issuer.text()) +
+                      "\n# until " + format_time(facts.not_after) + "\n<MTLSPartner " + name + ">\n";
     for (const Choice& choice : choices) {
         out += "    # " + choice.cost + "\n    " + (&choice == &choices.front() ? "" : "#") + "MTLSIdentity " +
                config_quote(choice.selector) + "\n";
@@ -125,7 +121,7 @@ int suggest_for(const std::string& file, const SuggestOptions& options) {
     const Identification who = input.policy->identify_at_any_time(*certificate.value(), {});
     if (who.partner != nullptr) return kFine;
     std::cerr << "mtls-authz: this policy would refuse the certificate: " << word_of(who.reason) << " "
-              << escape_for_log(who.detail, 300) << "\n  is " << options.anchor
+              << shown(who.detail) << "\n  is " << options.anchor
               << " the CA that issued it, and are intermediates missing?\n";
     return kErrorsFound;
 }

@@ -1,0 +1,229 @@
+// How the tool takes its arguments, and what it says of what it did not ask.
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "tool.hpp"
+
+using namespace test;
+using Json = nlohmann::json;
+
+namespace {
+
+std::string acme(const std::string& identity, const std::string& more = "") {
+    return "<MTLSPartner acme>\nMTLSIdentity " + identity + "\nMTLSTrustAnchor ca/acme.pem\n" + more +
+           "</MTLSPartner>\n";
+}
+
+// A repository and an installed policy, each with CAs and partners of its own.
+struct Folders : Bench {
+    Identity ca = make_ca("Acme CA"), other = make_ca("Other CA");
+    Identity leaf = make_client("api", "api.acme.example", ca);
+    Folders() {
+        file("root/ca/acme.pem", ca.cert_pem()).file("ca/acme.pem", other.cert_pem()).file("leaf.pem", leaf.cert_pem());
+    }
+};
+
+}  // namespace
+
+CLAIM(files_of_the_command_line_belong_to_the_current_folder) {
+    Folders f;
+    const std::string good = acme("CN:api"), broken = "THIS IS BROKEN\n";
+    for (const char* spelled : {"partners/acme.conf", "partners/*.conf", "./partners/[a]cme.conf"}) {
+        f.file("partners/acme.conf", broken).file("root/partners/acme.conf", good);
+        CHECK_CONTAINS(f.expect(1, {"check", "--root", "root", spelled}), "partners/acme.conf:1: error: ");
+        f.file("partners/acme.conf", good).file("root/partners/acme.conf", broken);
+        f.expect(0, {"check", "--root", "root", spelled});
+        f.expect(0, {"explain", "--root", "root", "--policy", spelled, "--cert", "leaf.pem"});
+        CHECK_CONTAINS(f.expect(3, {"explain", "--policy", spelled, "--cert", "leaf.pem"}), "deny: not-verified");
+        f.file("root/partners/acme.conf", acme("CN:other"));
+        CHECK_CONTAINS(f.expect(1, {"diff", "--root", "root", "root/partners/acme.conf", spelled}),
+                       "acme gains: MTLSIdentity CN:api\n");
+        CHECK_CONTAINS(f.expect(0, {"matrix", "--root", "root", "--policy", spelled}), "acme");
+    }
+    // Once, whatever names it.
+    f.expect(
+        0, {"check", "--root", "root", "partners/acme.conf", "./partners/*.conf", f.folder() + "/partners/acme.conf"});
+    for (const std::vector<std::string>& nothing : {std::vector<std::string>{"check", "none.conf"},
+                                                    {"check", "none/*.conf"},
+                                                    {"matrix", "--policy", "ca/*.conf"}}) {
+        const std::string said = f.expect(2, nothing);
+        CHECK_CONTAINS(said, nothing.back() + ": error: cannot be read: ");
+        CHECK(said.find("MTLSPolicyFile") == std::string::npos);
+    }
+    CHECK_CONTAINS(f.shell("\"$0\" check --root root - < partners/acme.conf").text, "1 partner(s)");
+}
+
+CLAIM(what_explain_was_not_given_it_says) {
+    Folders f;
+    f.file("p.conf", acme("CN:api", "MTLSGrant GET /app/**\n"))
+        .file("stop.conf", "MTLSSuspend acme \"note=breach\"\n")
+        .file("sha.conf", "MTLSRevoke CN:api\n")
+        .file("empty.conf", "# none\n")
+        .file("list.crl", make_crl(f.ca, {.revoked = {{&f.leaf, -1}}}))
+        .file("none.crl", make_crl(f.ca, {}));
+    const auto explain = [&](int status, const std::vector<std::string>& more) {
+        std::vector<std::string> args = {"explain", "--root", "root", "--policy", "p.conf", "--cert", "leaf.pem"};
+        args.insert(args.end(), more.begin(), more.end());
+        return f.expect(status, args);
+    };
+    CHECK_CONTAINS(explain(0, {}), "allow: granted; gates were not asked\n");
+    CHECK_CONTAINS(explain(0, {}),
+                   "not asked: gates of httpd.conf (--path asks as MTLSAllow by-grant does), revocation files "
+                   "(--revocations), CRLs (--crl)\n");
+    CHECK_CONTAINS(explain(3, {"--path", "/other"}), "not asked: gates of httpd.conf (by-grant was asked), rev");
+    CHECK_EQUAL(Json::parse(explain(0, {"--json"}))["not_asked"].size(), 3U);
+    // What was given is asked, and not said to be missing.
+    const std::string asked = explain(0, {"--revocations", "empty.conf", "--crl", "none.crl"});
+    CHECK(asked.find("(--revocations)") == std::string::npos && asked.find("(--crl)") == std::string::npos);
+    CHECK_CONTAINS(explain(3, {"--revocations", "stop.conf"}), "deny: suspended");
+    CHECK_CONTAINS(explain(3, {"--revocations", "s*.conf"}), "deny: revoked");
+    CHECK_CONTAINS(explain(3, {"--crl", "list.crl"}), "deny: revoked");
+    CHECK_CONTAINS(explain(3, {"--crl", "none.crl", "--at", "2101-01-01"}), "deny: expired");
+    for (const char* option : {"--revocations", "--crl"}) {
+        CHECK_CONTAINS(explain(2, {option, "nowhere"}), "nowhere: error: cannot be read: No such file");
+        CHECK_CONTAINS(explain(2, {option, "nowhere*"}), "nowhere*: error: cannot be read: no file fits");
+    }
+    f.file("root/list.crl", make_crl(f.ca, {.revoked = {{&f.leaf, -1}}}));
+    f.file("p.conf", acme("CN:api") + "MTLSCRLFile list.crl\n");
+    const std::string own = explain(3, {});
+    CHECK_CONTAINS(own, "deny: revoked");
+    CHECK(own.find("(--crl)") == std::string::npos);
+}
+
+CLAIM(explain_asks_at_the_security_level_that_it_is_given) {
+    Folders f;
+    f.file("p.conf", acme("CN:api"));
+    const auto explain = [&](int status, const char* level) {
+        return f.expect(status, {"explain", "--root", "root", "--policy", "p.conf", "--cert", "leaf.pem",
+                                 "--security-level", level});
+    };
+    CHECK_CONTAINS(explain(0, "2"), "allow: granted");
+    CHECK_CONTAINS(explain(3, "5"), "deny: wrong-issuer (EE certificate key too weak)");  // P-256: level 3
+    CHECK_CONTAINS(explain(2, "6"), "--security-level");
+}
+
+CLAIM(a_limit_of_the_session_is_named) {
+    Folders f;
+    f.file("p.conf", acme("CN:api"));
+    std::vector<Identity> above;
+    above.push_back(copy_of(f.ca));
+    for (int i = 0; i < 12; ++i) above.push_back(make_ca("Sub " + std::to_string(i), &above.back()));
+    std::string chain = make_client("api", "api.acme.example", above.back()).cert_pem();
+    for (const Identity& ca : above) chain += ca.cert_pem();
+    f.file("long.pem", chain);
+    CHECK_CONTAINS(f.expect(3, {"explain", "--root", "root", "--policy", "p.conf", "--cert", "long.pem"}),
+                   "intermediates: ");
+}
+
+CLAIM(a_mistyped_word_is_repeated_with_the_nearest) {
+    Folders f;
+    for (const auto& [words, part] : std::vector<std::pair<std::vector<std::string>, const char*>>{
+             {{"chek"}, "there is no command 'chek' (did you mean 'check'?)"},
+             {{"bogus"}, "there is no command 'bogus'; mtls-authz help lists them"},
+             {{"help", "facst"}, "(did you mean 'facts'?)"},
+             {{"explain", "--polcy", "p.conf", "--cert", "leaf.pem"},
+              "explain has no option '--polcy' (did you mean '--policy'?); mtls-authz help explain lists them"},
+             {{"matrix", "--ploicy=p.conf"}, "(did you mean '--policy'?)"},
+             {{"check", "-x", "p.conf"}, "check has no option '-x'"},
+             {{}, "say a command"}}) {
+        CHECK_CONTAINS(f.expect(2, words), part);
+    }
+    CHECK_CONTAINS(f.expect(2, {}), "  why  ");
+    CHECK_CONTAINS(f.expect(0, {"--version"}), "mtls-authz 1.");
+    CHECK_CONTAINS(f.expect(0, {"--version"}), "OpenSSL 3.");
+}
+
+CLAIM(the_manual_page_and_the_completion_have_every_option) {
+    Folders f;
+    const auto words_of = [](const std::string& text) {
+        std::set<std::string> out;
+        for (std::size_t at = text.find("--"); at != std::string::npos; at = text.find("--", at + 1)) {
+            const std::size_t end = text.find_first_not_of("abcdefghijklmnopqrstuvwxyz-", at);
+            if (end > at + 2) out.insert(text.substr(at, end - at));
+        }
+        return out;
+    };
+    const auto read = [](const char* file) {
+        std::ifstream in(file);
+        std::string out;
+        for (std::string line; std::getline(in, line);) out += line + "\n";
+        for (std::size_t at = 0; (at = out.find("\\-", at)) != std::string::npos;) out.erase(at, 1);
+        return out;
+    };
+    const std::string page = read("docs/mtls-authz.1"), completion = read("tools/mtls-authz/completion.bash");
+    const std::string general = f.expect(0, {"help"});
+    for (const std::string command : {"suggest", "facts", "check", "explain", "why", "matrix", "diff"}) {
+        CHECK_CONTAINS(general, "  " + command + " ");
+        const std::size_t section = std::min(page.find(".SH " + command), page.find(".SH \"" + command));
+        CHECK(section != std::string::npos);
+        const auto in_page = words_of(page.substr(section, page.find(".SH ", section + 1) - section));
+        const std::size_t line = completion.find("        " + command + ") ");
+        CHECK(line != std::string::npos);
+        const auto completed = words_of(completion.substr(line, completion.find('\n', line) - line));
+        const std::string help = f.expect(0, {"help", command});
+        for (const std::string& option : words_of(help.substr(0, help.find("Exit: ")))) {
+            test::check(completed.contains(option), command + " " + option, __FILE__, __LINE__);
+            test::check(option == "--help" || in_page.contains(option), command + " " + option, __FILE__, __LINE__);
+        }
+    }
+}
+
+CLAIM(strictness_is_no_matter_of_dates) {
+    Folders f;
+    CertSpec soon;
+    soon.subject = {{"CN", "Acme CA"}};
+    soon.ca = true;
+    soon.eku = "";
+    soon.not_after = 86400L * 10;
+    f.file("root/ca/acme.pem", issue(soon, nullptr).cert_pem()).file("p.conf", acme("CN:api"));
+    const auto checked = [&](int status, std::vector<std::string> args) {
+        args.insert(args.begin(), {"check", "--root", "root", "p.conf"});
+        return f.expect(status, args).find("expires on") != std::string::npos;
+    };
+    CHECK(checked(0, {}));
+    CHECK(!checked(0, {"--strict"}));
+    CHECK(!checked(0, {"--warn-days", "5"}));
+    CHECK(checked(0, {"--warn-days", "11"}));
+    CHECK(checked(1, {"--strict", "--warn-days", "11"}));
+    // What has expired already is broken, not late.
+    soon.not_before = -90000;
+    soon.not_after = -80000;
+    f.file("root/ca/acme.pem", issue(soon, nullptr).cert_pem());
+    CHECK_CONTAINS(f.expect(1, {"check", "--root", "root", "--strict", "p.conf"}), "expired on");
+}
+
+CLAIM(differences_are_json_for_machines) {
+    Folders f;
+    f.file("old.conf", acme("CN:api")).file("new.conf", acme("CN:api", "MTLSGrant GET /x\n"));
+    f.file("certs/bad", "bad");
+    const Json json = Json::parse(f.expect(1, {"diff", "--json", "--root", "root", "old.conf", "new.conf"}));
+    CHECK_EQUAL(json["changes"].dump(), R"([{"change":"gains","line":"MTLSGrant GET /x","who":"acme"}])");
+    CHECK(json["before"] != json["after"]);
+    const Json same = Json::parse(f.expect(0, {"diff", "--json", "--root", "root", "old.conf", "old.conf"}));
+    CHECK(same["changes"].empty() && same["before"] == same["after"]);
+    CHECK_CONTAINS(f.expect(2, {"diff", "--root", "root", "old.conf", "old.conf", "--certs", "certs"}), "certs/bad: ");
+}
+
+CLAIM(people_on_a_terminal_get_text_colour_and_a_caret) {
+    Folders f;
+    CertSpec spec;
+    spec.subject = {{"O", "Caf\xc3\xa9 \xe2\x80\xaegrob"}, {"CN", "api"}};
+    f.file("name.pem", issue(spec, &f.ca).cert_pem()).file("q.conf", acme("DNS:x") + "MTLSRevoke DSN:x\n");
+    // util-linux' script(1) gives a command a terminal.
+    const auto on_terminal = [&](const std::string& command) {
+        return f.shell("script -qec \"$0 " + command + "\" /dev/null").text;
+    };
+    CHECK_CONTAINS(on_terminal("facts name.pem"), "  subject     CN=api,O=Caf\xc3\xa9 \\xe2\\x80\\xaegrob");
+    CHECK_CONTAINS(on_terminal("facts --json name.pem"), "{\"file\":\"name.pem\"");
+    CHECK_CONTAINS(f.expect(0, {"facts", "name.pem"}), "{\"file\":\"name.pem\"");
+    const std::string caret = on_terminal("check --root root q.conf");
+    CHECK_CONTAINS(caret, "\x1b[31merror:\x1b[0m");
+    CHECK_CONTAINS(caret, "    MTLSRevoke DSN:x\r\n               \x1b[31m^\x1b[0m\r\n");
+    const std::string plain = f.shell("NO_COLOR=1 script -qec \"$0 check --root root q.conf\" /dev/null").text;
+    CHECK_CONTAINS(plain, "    MTLSRevoke DSN:x\r\n               ^\r\n");
+    CHECK(plain.find('\x1b') == std::string::npos);
+    const std::string piped = f.expect(1, {"check", "--root", "root", "q.conf"});
+    CHECK(piped.find('^') == std::string::npos && piped.find('\x1b') == std::string::npos);
+    CHECK_CONTAINS(f.expect(0, {"suggest", "name.pem"}), "# CN=api,O=Caf\xc3\xa9 \\xe2\\x80\\xaegrob");
+}

@@ -1,0 +1,142 @@
+// What lines of the logs say, and what would mend it.
+#include <nlohmann/json.hpp>
+
+#include "mtls_authz/account.hpp"
+#include "mtls_authz/handshake_refusal.hpp"
+#include "tool.hpp"
+
+using namespace test;
+using Json = nlohmann::json;
+
+namespace {
+
+// As the module writes them.
+mtls::Account account(mtls::Reason reason) {
+    mtls::Account out;
+    out.outcome = reason == mtls::Reason::kGranted ? mtls::Outcome::kAllow : mtls::Outcome::kDeny;
+    out.reason = reason;
+    out.claimed = "acme";
+    out.gate = "/etc/httpd.conf:12";
+    out.method = "POST";
+    out.path = "/orders/1";
+    out.vhost = "x.example:443";
+    out.request_id = "Zx-1_q";
+    out.tls = "1.3";
+    out.subject = "CN=api,O=Acm\xc3\xa9";
+    out.san = "DNS:api.acme.example,DNS:b.example";
+    out.issuer = "CN=Acme CA";
+    out.sha256 = std::string(64, 'a');
+    return out;
+}
+
+std::string denial(const mtls::Account& a) {
+    return "[Thu Nov 26 18:00:00.1 2026] [mtls_authz:error] [pid 1] [client 10.0.0.1:1] mtls_authz: " +
+           denial_line(a, "denied") + ", referer: https://x.example/?reason=granted";
+}
+
+std::string handshake(const mtls::HandshakeRefusalText& text) {
+    return "[client 10.0.0.1:1] mtls_authz: refused handshake: reason=" + std::string(text.word) +
+           " detail=\"why reason=x\" claimed=acme vhost=x:443 at=\"CN=api\" subject=\"CN=api\" san=\"\" "
+           "issuer=\"CN=Stranger\" serial=1 not_after=2027-01-01T00:00:00Z sha256=ab: " +
+           std::string(text.sentence);
+}
+
+}  // namespace
+
+CLAIM(why_reads_every_line_that_the_module_writes) {
+    Bench b;
+    for (const mtls::ReasonText& text : mtls::kReasons) {
+        const int status = text.reason == mtls::Reason::kGranted ? 0 : 3;
+        const mtls::Account a = account(text.reason);
+        for (const std::string& line : {denial(a), audit_line(a)}) {
+            const std::string said = b.expect(status, {"why", line});
+            CHECK_CONTAINS(said, " POST /orders/1: " + std::string(text.word) + "\n  " + std::string(text.sentence));
+            CHECK_CONTAINS(said, "subject=CN=api,O=Acm\xc3\xa9  ");
+            CHECK_EQUAL(b.expect(status, {"explain", "--log-line", line}), said);
+        }
+    }
+    for (const mtls::HandshakeRefusalText& text : mtls::kHandshakeRefusals) {
+        const std::string said = b.expect(3, {"why", handshake(text)});
+        CHECK_CONTAINS(said, "refused handshake: " + std::string(text.word) + "\n  " + std::string(text.sentence));
+        CHECK_CONTAINS(said, "who: acme (the certificate names it; that is not proved)");
+    }
+    for (const char* line : {"AH00558: something else", "[ssl:error] AH02008: SSL library error 1 in handshake",
+                             "mtls_authz: denied GET \"/\": reason=made-up gate=x:1", "{\"reason\":", "{}"}) {
+        b.expect(2, {"why", line});
+    }
+}
+
+CLAIM(a_denial_of_a_gate_in_log_only_is_said_to_be_none) {
+    Bench b;
+    mtls::Account a = account(mtls::Reason::kNotAllowed);
+    a.outcome = mtls::Outcome::kWouldDeny;
+    CHECK_CONTAINS(b.expect(3, {"why", audit_line(a)}), "would be denied POST /orders/1: not-allowed\n");
+    CHECK_CONTAINS(b.expect(3, {"why", "mtls_authz: " + denial_line(a, "would-deny")}), "would be denied POST ");
+}
+
+CLAIM(a_line_says_nothing_that_a_client_put_into_it) {
+    Bench b;
+    mtls::Account a = account(mtls::Reason::kExpired);
+    a.path = "/x\": reason=granted partner=evil sha256=00 \x1b[31m";
+    a.subject = "CN=y\" reason=granted: z";
+    const std::string said = b.expect(3, {"why", denial(a)});
+    CHECK_CONTAINS(said, ": expired\n");
+    CHECK_CONTAINS(said, "who: acme (the certificate names it; that is not proved)");
+    CHECK_CONTAINS(said, "subject=CN=y\" reason=granted: z  ");
+    CHECK(said.find('\x1b') == std::string::npos);
+    const Json json = Json::parse(b.expect(3, {"why", "--json", denial(a)}));
+    CHECK_EQUAL(json["path"], a.path);
+    CHECK_EQUAL(json["fields"]["sha256"], a.sha256);
+    CHECK(!json["fields"].contains("partner"));
+}
+
+CLAIM(why_says_which_edit_would_mend_it_and_how_to_see_that) {
+    Bench b;
+    const Identity ca = make_ca("Acme CA"), leaf = make_client("api", "api.acme.example", ca);
+    b.file("ca.pem", ca.cert_pem())
+        .file("leaf.pem", leaf.cert_pem())
+        .file("p.conf", "# ours\n<MTLSPartner acme>\nMTLSIdentity CN:x\nMTLSTrustAnchor ca.pem\n</MTLSPartner>\n");
+    for (const auto& [reason, edit] : std::vector<std::pair<mtls::Reason, const char*>>{
+             {mtls::Reason::kUnknownPartner, "MTLSIdentity DNS:api.acme.example\n    in <MTLSPartner acme>"},
+             {mtls::Reason::kWrongIssuer, "MTLSTrustAnchor NEW-CA.pem\n    in <MTLSPartner acme>, once the partner"},
+             {mtls::Reason::kNotAllowed,
+              "MTLSAllow partner acme, or MTLSGrant POST /orders/1\n    in the gate at "
+              "/etc/httpd.conf:12"},
+             {mtls::Reason::kOutsideContract, "MTLSValid until=DATE\n    in <MTLSPartner acme>"},
+             {mtls::Reason::kExpired, "no edit of the policy mends it"}}) {
+        CHECK_CONTAINS(b.expect(3, {"why", denial(account(reason))}), edit);
+    }
+    // With the policy, places are known; and the command shows what the edit changes.
+    const std::string said = b.expect(3, {"why", denial(account(mtls::Reason::kUnknownPartner)), "--policy", "p.conf"});
+    CHECK_CONTAINS(said, "in <MTLSPartner acme> at p.conf:2\n");
+    CHECK_CONTAINS(said, "mtls-authz explain --policy p.conf --cert CERT.pem --method POST --path /orders/1\n");
+    b.expect(3, {"explain", "--policy", "p.conf", "--cert", "leaf.pem"});
+    b.file("p.conf", "<MTLSPartner acme>\nMTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor ca.pem\n</MTLSPartner>\n");
+    b.expect(0, {"explain", "--policy", "p.conf", "--cert", "leaf.pem"});
+}
+
+CLAIM(why_finds_request_ids_and_reads_whole_logs) {
+    Bench b;
+    mtls::Account other = account(mtls::Reason::kRevoked);
+    other.request_id = "Zx-1_q2";
+    other.path = "/by/Zx-1_q";
+    b.file("error.log", "[core:notice] AH00094: Command line\n" + denial(account(mtls::Reason::kExpired)) + "\n" +
+                            denial(other) + "\n")
+        .file("audit.log", audit_line(account(mtls::Reason::kSuspended)))
+        .file("foreign.log", "nothing of ours\n");
+    const std::string both = b.expect(3, {"why", "--log", "error.log", "Zx-1_q", "--log", "audit.log"});
+    CHECK_CONTAINS(both, ": expired\n");
+    CHECK_CONTAINS(both, ": suspended\n");
+    CHECK(both.find(": revoked") == std::string::npos);
+    CHECK_CONTAINS(b.expect(2, {"why", "Zx-1_q"}), "name the logs that have it with --log");
+    CHECK_CONTAINS(b.expect(2, {"why", "nope", "--log", "error.log"}), "no line of the module there");
+    CHECK_CONTAINS(b.expect(2, {"why", "nope", "--log", "gone.log"}), "gone.log: No such file");
+    for (const char* script :
+         {"\"$0\" why < error.log", "\"$0\" why - < error.log", "\"$0\" explain --log-line - < error.log"}) {
+        const auto all = b.shell(script);
+        CHECK_EQUAL(all.status, 3);
+        CHECK_CONTAINS(all.text, ": expired\n");
+        CHECK_CONTAINS(all.text, ": revoked\n");
+    }
+    CHECK_EQUAL(b.shell("\"$0\" why < foreign.log").status, 2);
+}

@@ -1,0 +1,123 @@
+#include "log_line.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "facts_json.hpp"
+#include "mtls_authz/handshake_refusal.hpp"
+#include "mtls_authz/reason.hpp"
+#include "mtls_authz/text.hpp"
+#include "terminal.hpp"
+
+namespace mtls::tool {
+
+std::string LogLine::get(const std::string& field) const {
+    const auto found = fields.find(field);
+    return found == fields.end() ? "" : found->second;
+}
+
+namespace {
+
+// Takes back what escape_for_log() did.
+std::string unescaped(std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const bool escape = text.substr(i, 2) == "\\x";
+        const auto byte = escape ? from_hex(text.substr(i + 2, 2), false) : std::nullopt;
+        out += byte && !byte->empty() ? *byte : std::string(1, text[i]);
+        if (byte && !byte->empty()) i += 3;
+    }
+    return out;
+}
+
+// The key=value and key="value" of a line, up to the sentence behind them. Text in quotes is a value, or passed over:
+// the path of a request may hold anything but a quote.
+std::map<std::string, std::string> pairs_of(std::string_view line) {
+    std::map<std::string, std::string> out;
+    std::string key;
+    for (std::size_t i = 0; i < line.size();) {
+        const char c = line[i];
+        if (c == '"') {
+            i = std::min(line.find('"', i + 1), line.size() - 1) + 1;
+            key.clear();
+        } else if (c == '=' && !key.empty()) {
+            const bool quoted = line.substr(i + 1).starts_with('"');
+            const std::size_t from = i + (quoted ? 2 : 1);
+            const std::size_t end = std::min(line.find(quoted ? '"' : ' ', from), line.size());
+            std::string_view value = line.substr(from, end - from);
+            const bool is_last = quoted ? line.substr(end).starts_with("\":") : value.ends_with(':');
+            if (!quoted && is_last) value.remove_suffix(1);
+            out.emplace(std::exchange(key, {}), unescaped(value));
+            if (is_last) break;
+            i = end + 1;
+        } else {
+            key = is_alnum(c) || c == '_' ? key + c : "";
+            ++i;
+        }
+    }
+    return out;
+}
+
+// `denied GET "/orders": ...`: what the request was.
+void read_request(std::string_view line, LogLine& out) {
+    const std::size_t open = line.find(" \"");
+    const std::size_t close = open == std::string_view::npos ? open : line.find("\":", open + 2);
+    if (close == std::string_view::npos) return;
+    const std::string_view before = line.substr(0, open);
+    out.method = before.substr(before.rfind(' ') + 1);
+    out.path = unescaped(line.substr(open + 2, close - open - 2));
+}
+
+std::optional<LogLine> read_json(const std::string& line) {
+    const Json json = Json::parse(line, nullptr, false);
+    if (!json.is_object()) return std::nullopt;
+    LogLine out;
+    for (const auto& [key, value] : json.items())
+        out.fields.emplace(key, value.is_string() ? value.get<std::string>() : value.dump());
+    if (out.get("decision") == "would-deny") out.kind = LogLine::Kind::kWouldDeny;
+    out.method = out.get("method");
+    out.path = out.get("path");
+    return out;
+}
+
+LogLine read_text(std::string_view line) {
+    constexpr std::string_view kModule = "mtls_authz: ";
+    constexpr std::string_view kHandshake = "refused handshake";
+    const std::size_t at = line.find(kModule);
+    if (at != std::string_view::npos) line.remove_prefix(at + kModule.size());
+    LogLine out;
+    if (line.find(kHandshake) < line.find('=')) {
+        out.kind = LogLine::Kind::kHandshake;
+    } else {
+        if (line.starts_with("would-deny")) out.kind = LogLine::Kind::kWouldDeny;
+        read_request(line, out);
+    }
+    out.fields = pairs_of(line);
+    return out;
+}
+
+}  // namespace
+
+Result<LogLine> read_log_line(const std::string& line) {
+    const bool is_json = trim(line).starts_with('{');
+    auto out = is_json ? read_json(line) : read_text(line);
+    const std::string word = out ? out->get("reason") : "";
+    if (word.empty())
+        return Error{"no reason in it: expected a line of the module from httpd's error log or its audit log"};
+    const auto take = [&](const auto& texts) {
+        for (const auto& text : texts) {
+            if (text.word != word) continue;
+            out->reason = text.word;
+            out->sentence = text.sentence;
+            return true;
+        }
+        return false;
+    };
+    const bool is_known = out->kind == LogLine::Kind::kHandshake ? take(kHandshakeRefusals) : take(kReasons);
+    if (!is_known) return Error{"'" + shown(word) + "' is no reason that this version knows"};
+    if (out->kind == LogLine::Kind::kDenial && word == word_of(Reason::kGranted)) out->kind = LogLine::Kind::kGrant;
+    return std::move(*out);
+}
+
+}  // namespace mtls::tool
