@@ -179,11 +179,58 @@ private:
                 if (identity.any) continue;
                 std::set<std::string> keys = {key_of(identity)};
                 for (const std::string& text : texts_of(identity.selectors)) keys.insert(text + "\n");
-                for (const std::string& key : keys) {
+                const bool is_covered = std::any_of(keys.begin(), keys.end(), [&](const std::string& key) {
                     const auto found = by_text.find(key);
-                    if (found != by_text.end() && report_overlap(found->second, partner, identity)) break;
-                }
+                    return found != by_text.end() && report_overlap(found->second, partner, identity);
+                });
+                if (!is_covered) check_specimen(partner, identity);
             }
+        }
+    }
+
+    // What a certificate has that just fits a selector of the subjectAltName; false for other selectors.
+    static bool add_specimen(const Selector& selector, CertificateFacts& out) {
+        const bool is_wild = selector.text().find('*') != std::string::npos;
+        std::string value = selector.operand();
+        switch (selector.field()) {
+            case Field::kDns:
+                out.dns.push_back((is_wild ? "x." : "") + value);
+                return true;
+            case Field::kEmail:
+                out.email.push_back((is_wild ? "x@" : "") + value);
+                return true;
+            case Field::kUri:
+                for (std::size_t at = 0; (at = value.find('*')) != std::string::npos;) {
+                    value.replace(at, value.find_first_not_of('*', at) - at, "x");
+                }
+                out.uri.push_back(std::move(value));
+                return true;
+            case Field::kIp:
+                out.ip.push_back(std::move(value));
+                return true;
+            case Field::kUpn:
+                out.upn.push_back(std::move(value));
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    // Wildcards and networks cover what is spelled otherwise: a certificate that just fits is tried.
+    void check_specimen(const Partner& partner, const Identity& identity) {
+        CertificateFacts specimen;
+        for (const Selector& selector : identity.selectors) {
+            if (!selector.negated() && !add_specimen(selector, specimen)) return;
+        }
+        const auto claimed = policy_.claimed_by(specimen);
+        if (std::find(claimed.begin(), claimed.end(), &partner) == claimed.end()) return;
+        for (const Partner* other : claimed) {
+            if (other == &partner || !share_an_anchor(partner, *other)) continue;
+            warn(identity.where, "MTLSIdentity of " + std::string(partner.name) + " overlaps with one of " +
+                                     std::string(other->name) +
+                                     ", under a trust anchor that both have: a certificate with " + identity.text() +
+                                     " can fit both, and is then ambiguous, and refused");
+            return;
         }
     }
 

@@ -193,6 +193,35 @@ CLAIM(strictness_is_no_matter_of_dates) {
     CHECK_CONTAINS(f.expect(1, {"check", "--root", "root", "--strict", "p.conf"}), "expired on");
 }
 
+CLAIM(check_warns_where_a_certificate_would_fit_two_partners) {
+    Folders f;
+    f.file("root/ca/other.pem", f.other.cert_pem());
+    const auto checked = [&](const std::string& wide, const std::string& narrow, const std::string& anchor) {
+        f.file("p.conf", acme(wide) + "<MTLSPartner b>\nMTLSIdentity " + narrow + "\nMTLSTrustAnchor " + anchor +
+                             "\n</MTLSPartner>\n");
+        return f.expect(0, {"check", "--root", "root", "p.conf"});
+    };
+    for (const auto& [wide, narrow] : std::vector<std::pair<const char*, const char*>>{
+             {"DNS:*.acme.example", "DNS:API.acme.example"},
+             {"DNS:**.acme.example", "DNS:*.eu.acme.example"},
+             {"URI:https://acme.example/**", "URI:https://acme.example/a/*/b"},
+             {"email:*@acme.example", "email:ann@acme.example"},
+             {"IP:10.0.0.0/8", "IP:10.1.0.0/16"},
+             {"DNS:*.acme.example", "DNS:api.acme.example !OU:Test"}}) {
+        const std::string said = checked(wide, narrow, "ca/acme.pem");
+        CHECK_CONTAINS(said, "p.conf:6: warning: MTLSIdentity of b overlaps with one of acme, under a trust anchor");
+        CHECK(said.find("p.conf:2: ") == std::string::npos);
+        CHECK(checked(wide, narrow, "ca/other.pem").find("overlaps") == std::string::npos);
+    }
+    for (const auto& [one, other] :
+         std::vector<std::pair<const char*, const char*>>{{"DNS:*.acme.example", "DNS:a.b.acme.example"},
+                                                          {"DNS:*.acme.example", "DNS:acme.example"},
+                                                          {"DNS:*.acme.example O:Acme", "DNS:api.acme.example"},
+                                                          {"IP:10.0.0.0/8", "IP:11.0.0.1"}}) {
+        CHECK(checked(one, other, "ca/acme.pem").find("overlaps") == std::string::npos);
+    }
+}
+
 CLAIM(differences_are_json_for_machines) {
     Folders f;
     f.file("old.conf", acme("CN:api")).file("new.conf", acme("CN:api", "MTLSGrant GET /x\n"));

@@ -124,7 +124,7 @@ constexpr std::pair<const char*, const char*> kMeaning[] = {
      "the key that signed it: compare it with what the partner says, or revoke it with MTLSRevoke issuer.spki-sha256:"},
     {"sha256", "the certificate: MTLSRevoke sha256: takes it out"},
     {"not_after", "when it expires"},
-    {"generation", "the policy that decided"}};
+    {"generation", "the policy that decided: mtls-authz check prints that of the files"}};
 
 const char* word_of(LogLine::Kind kind) {
     switch (kind) {
