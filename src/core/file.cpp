@@ -279,7 +279,11 @@ Result<std::vector<std::string>> expand(const std::string& pattern) {
     globfree(&found);
     // glob(3) takes a folder that is not there for an empty one.
     if ((status != 0 && status != GLOB_NOMATCH) || !can_list(folder_of(pattern))) {
-        return Error{"a folder of " + pattern + " cannot be read"};
+        const std::string folder = folder_of(pattern);
+        const bool is_missing = access(folder.c_str(), F_OK) != 0 && errno == ENOENT;
+        return Error{
+            "a folder of " + pattern + " cannot be read" +
+            (is_missing ? ": there is no " + shell_quoted(folder) + "; mkdir -p " + shell_quoted(folder) : "")};
     }
     return files;
 }

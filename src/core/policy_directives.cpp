@@ -20,6 +20,12 @@ std::optional<std::string> option(std::string_view word, std::string_view name) 
     return std::string(word.substr(n + 1));
 }
 
+// Why a window holds no moment; "" where it holds one.
+std::string fault_of(const TimeWindow& window) {
+    if (!window.from || !window.until || *window.from <= *window.until) return {};
+    return "from=" + format_time(*window.from) + " is later than until=" + format_time(*window.until);
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> read_suspension(const Directive& d) {
@@ -158,9 +164,7 @@ void PolicyBuilder::trust_anchor(const Directive& d, WrittenPartner* partner) {
         edge = date.value();
     }
     if (files.empty()) return error(d.where, d.name + ": expected FILE... [from=DATE] [until=DATE], or mod_ssl");
-    if (window.from && window.until && *window.from > *window.until) {
-        return error(d.where, d.name + ": from= is later than until=");
-    }
+    if (const std::string fault = fault_of(window); !fault.empty()) return error(d.where, d.name + ": " + fault);
     for (const std::string& file : files) {
         WrittenAnchor anchor{file, d.where, window, {}};
         if (read_file(d, file, anchor.certificates)) set->anchors.push_back(std::move(anchor));
@@ -212,9 +216,7 @@ void PolicyBuilder::valid(const Directive& d, WrittenPartner& partner) {
         edge = date.value();
     }
     if (partner.validity.unbounded()) return error(d.where, d.name + ": expected [from=DATE] [until=DATE]");
-    if (partner.validity.from && partner.validity.until && *partner.validity.from > *partner.validity.until) {
-        error(d.where, d.name + ": from= is later than until=");
-    }
+    if (const std::string fault = fault_of(partner.validity); !fault.empty()) error(d.where, d.name + ": " + fault);
 }
 
 void PolicyBuilder::attribute(const Directive& d, WrittenPartner& partner) {

@@ -452,6 +452,7 @@ private:
 
     Fault read_digest(std::string_view value, bool base64) {
         constexpr std::size_t kSha256Bytes = 32;
+        if (value.starts_with(':')) return "has a colon too many: expected " + type_ + ":VALUE";
         auto raw = from_hex(value, true);
         if ((!raw || raw->size() != kSha256Bytes) && base64) raw = decode_base64(value);
         if (!raw || raw->size() != kSha256Bytes) {

@@ -51,6 +51,7 @@ CLAIM(files_of_the_command_line_belong_to_the_current_folder) {
         CHECK_CONTAINS(said, nothing.back() + ": error: cannot be read: ");
         CHECK(said.find("MTLSPolicyFile") == std::string::npos);
     }
+    CHECK_CONTAINS(f.expect(2, {"check", "none/*.conf"}), "there is no 'none/'; mkdir -p 'none/'");
     CHECK_CONTAINS(f.shell("\"$0\" check --root root - < partners/acme.conf").text, "1 partner(s)");
 }
 

@@ -133,6 +133,11 @@ CLAIM(names_are_read_as_other_programs_print_them) {
              {"CN=api,O=Foo", "(did you mean 'subject:CN=api,O=Foo'?)"},
              {"O:Foo Bar", "a selector with blanks is quoted as a whole"},
              {"CN:api # ours", "a comment has a line of its own"},
+             {"issuer.spki-sha256::0a", "has a colon too many: expected issuer.spki-sha256:VALUE"},
+             {"CN:api\nMTLSValid from=2027-01-02 until=2026-03-04",
+              "from=2027-01-02T00:00:00Z is later than until=2026-03-04T23:59:59Z"},
+             {"CN:api\nMTLSTrustAnchor ca.pem from=2027-01-02 until=2026-03-04",
+              "from=2027-01-02T00:00:00Z is later than until=2026-03-04T23:59:59Z"},
              {"UPN:user", "otherName.1.3.6.1.4.1.311.20.2.3:user"}}) {
         const auto out = w.explain("ca.pem", identity);
         CHECK_EQUAL(out.status, 2);

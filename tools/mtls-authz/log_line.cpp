@@ -52,7 +52,9 @@ std::map<std::string, std::string> pairs_of(std::string_view line) {
             if (is_last) break;
             i = end + 1;
         } else {
-            key = is_alnum(c) || c == '_' ? key + c : "";
+            const bool goes_on = is_alnum(c) || c == '_';
+            if (goes_on) key += c;
+            if (!goes_on) key.clear();
             ++i;
         }
     }

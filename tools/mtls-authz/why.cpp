@@ -98,8 +98,8 @@ std::string command_for(const LogLine& told, const WhyOptions& options) {
 }
 
 std::string who_it_is(const LogLine& told) {
-    const std::string partner = told.get("partner"), claimed = told.get("claimed");
-    if (!partner.empty()) return partner;
+    const std::string claimed = told.get("claimed");
+    if (told.fields.contains("partner")) return told.get("partner");
     // What is asked when the path has been verified.
     static constexpr std::string_view kAfterPath[] = {"revocation-stale", "revocation-unknown", "suspended",
                                                       "outside-contract", "not-allowed",        "method-not-granted"};
