@@ -119,7 +119,7 @@ bool compare_certificates(const Policy& before, const Policy& after, const std::
             continue;
         }
         const std::string was = verdict(before, *certificate.value()), is = verdict(after, *certificate.value());
-        if (was != is) out.push_back({file, "was " + was + ", is " + is, ""});
+        if (was != is) out.push_back({file, std::string("was ").append(was).append(", is ").append(is), ""});
     }
     show_progress("asked about", files.size(), files.size());
     return all_read;

@@ -176,8 +176,14 @@ std::string find_mistyped(CLI::App& app, const std::vector<std::string>& words) 
         const bool is_mistyped = option.starts_with('-') && option.size() > 1 &&
                                  std::find(known.begin(), known.end(), option) == known.end();
         if (!is_mistyped) continue;
-        return name + " has no option '" + shown(option) + "'" + did_you_mean(option, known) + "; mtls-authz help " +
-               name + " lists them";
+        return std::string(name)
+            .append(" has no option '")
+            .append(shown(option))
+            .append("'")
+            .append(did_you_mean(option, known))
+            .append("; mtls-authz help ")
+            .append(name)
+            .append(" lists them");
     }
     return {};
 }
