@@ -79,7 +79,7 @@ void CrlFiles::mark_unusable(CrlSet& set) const {
     }
 }
 
-// What is thrown stays with its file, which is read again at the next look.
+// An exception leaves the other files alone. Its file is read again at the next look.
 bool CrlFiles::look_apart(const std::string& path, File& file, const CasByName& known, CrlSet& into,
                           std::vector<Diagnostic>& findings) {
     try {

@@ -8,7 +8,7 @@ namespace mtls {
 std::string CrlSet::add(std::shared_ptr<const Crl> crl, const CasByName& known, std::int64_t now) {
     const auto named = known(crl->issuer());
     std::vector<std::shared_ptr<const Crl>>& lists = by_issuer_[crl->issuer()];
-    lists.reserve(lists.size() + 1);  // from here on nothing that is taken out is lost to what is thrown
+    lists.reserve(lists.size() + 1);  // so that push_back() cannot throw after lists were erased
     const auto signed_it = [&](const X509Ptr& ca) { return crl->signed_by(*ca); };
     const bool is_known = std::any_of(named.begin(), named.end(), signed_it);
     // Or the key of a CA that only clients send: the list remembers it.

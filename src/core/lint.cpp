@@ -216,7 +216,8 @@ private:
         }
     }
 
-    // Wildcards and networks cover what is spelled otherwise: a certificate that just fits is tried.
+    // Two lines can overlap without one equal selector, by a wildcard or network: tries a certificate that fits the
+    // line.
     void check_specimen(const Partner& partner, const Identity& identity) {
         CertificateFacts specimen;
         for (const Selector& selector : identity.selectors) {

@@ -131,7 +131,7 @@ void RevocationFiles::report_gone(const std::vector<std::string>& paths, std::ve
     report(gone_, all, {error_at(paths.front(), "is gone" + others + ": " + lines_stay(lines))}, findings);
 }
 
-// What is thrown, which is a lack of memory, stays with its file: the next look tries again.
+// An exception leaves the other files alone. Its file is read again at the next look.
 void RevocationFiles::look_apart(const std::string& path, File& file, std::vector<Diagnostic>& findings) {
     try {
         look_at(path, file, findings);

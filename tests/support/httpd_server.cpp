@@ -360,7 +360,7 @@ std::vector<pid_t> Httpd::children() const {
 
 namespace {
 
-// A child of the event MPM that is told to end reads the sockets of its workers, who may have closed them since
+// The event MPM's own race: at its end a child reads its workers' sockets, which these may have freed
 // (close_worker_sockets() in event.c).
 bool is_of_ending_workers(const std::string& report) {
     const std::size_t top = report.find("#0 "), below = report.find("#1 ");

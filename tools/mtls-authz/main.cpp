@@ -158,8 +158,8 @@ std::vector<std::string> options_of(const CLI::App& command) {
     return out;
 }
 
-// What is mistyped, with the nearest right word; empty where every word is one. The library says what is missing first,
-// which is not what is wrong.
+// An error that names an unknown command or option and the nearest known one; empty where there is none. CLI11 would
+// first complain of required options that are missing.
 std::string find_mistyped(CLI::App& app, const std::vector<std::string>& words) {
     if (words.empty()) return "say a command; mtls-authz help lists them";
     const auto names = commands_of(app);
