@@ -28,8 +28,8 @@ int on_error(int ok, X509_STORE_CTX* ctx) {
 
 }  // namespace
 
-OpensslAnswer ask_openssl(const Pki& pki, const Pki::Leaf& leaf, const std::vector<const List*>& lists,
-                          std::int64_t now) {
+OpensslAnswer ask_openssl(const Pki& pki, const Pki::Leaf& leaf, const Identity& ca,
+                          const std::vector<const List*>& lists, std::int64_t now) {
     const mtls::ErrorQueueGuard errors;
     const mtls::X509StorePtr store(X509_STORE_new());
     const mtls::X509StoreCtxPtr ctx(X509_STORE_CTX_new());
@@ -37,6 +37,7 @@ OpensslAnswer ask_openssl(const Pki& pki, const Pki::Leaf& leaf, const std::vect
     X509_STORE_add_cert(store.get(), pki.root.cert.get());
     // Signatures of certificates are not in question, and take most of the time; those of lists are.
     X509_STORE_set_verify(store.get(), [](X509_STORE_CTX*) { return 1; });
+    sk_X509_push(helpers.get(), ca.cert.get());  // the first that fits is taken
     for (const Identity* id : pki.intermediates()) sk_X509_push(helpers.get(), id->cert.get());
     const CrlStack crls(sk_X509_CRL_new_null());
     for (const List* list : lists) sk_X509_CRL_push(crls.get(), list->crl.get());

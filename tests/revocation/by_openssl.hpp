@@ -16,7 +16,8 @@ struct OpensslAnswer {
 };
 // With X509_V_FLAG_CRL_CHECK_ALL, extended CRL support and deltas, of every certificate below the anchor. A list past
 // its nextUpdate still revokes; any other fault ends the question.
-OpensslAnswer ask_openssl(const Pki& pki, const Pki::Leaf& leaf, const std::vector<const List*>& lists,
-                          std::int64_t now);
+// `ca`: the certificate of the leaf's CA that the path has.
+OpensslAnswer ask_openssl(const Pki& pki, const Pki::Leaf& leaf, const Identity& ca,
+                          const std::vector<const List*>& lists, std::int64_t now);
 
 }  // namespace revocation

@@ -148,16 +148,17 @@ bool is_superseded(const List& list, const std::vector<const List*>& all) {
     });
 }
 
-PlainAnswer ask_plainly(const Pki& pki, const Pki::Leaf& leaf, const std::vector<const List*>& lists, bool forgiving) {
+PlainAnswer ask_plainly(const Pki& pki, const Pki::Leaf& leaf, const Identity& ca,
+                        const std::vector<const List*>& lists, bool forgiving) {
     std::set<const Identity*> signers = {&pki.root}, past = {&pki.past_ca};
     for (const Identity* id : {&pki.old_ca, &pki.new_ca, &pki.list_key, &pki.crl_issuer}) {
         const Subject signer{id, &pki.root, id != &pki.list_key, {}};
-        const bool revoked = id != leaf.issuer && ask(signer, lists, {&pki.root}, {}, false).listed;
+        const bool revoked = id != &ca && ask(signer, lists, {&pki.root}, {}, false).listed;
         (revoked ? past : signers).insert(id);
     }
-    PlainAnswer out = ask({&leaf.id, leaf.issuer, leaf.is_ca, leaf.points}, lists, signers, past, forgiving);
-    if (leaf.issuer == &pki.root) return out;
-    const PlainAnswer of_ca = ask({leaf.issuer, &pki.root, true, {}}, lists, signers, past, forgiving);
+    PlainAnswer out = ask({&leaf.id, &ca, leaf.is_ca, leaf.points}, lists, signers, past, forgiving);
+    if (&ca == &pki.root) return out;
+    const PlainAnswer of_ca = ask({&ca, &pki.root, true, {}}, lists, signers, past, forgiving);
     return {out.listed || of_ca.listed, out.covered && of_ca.covered};
 }
 

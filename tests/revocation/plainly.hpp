@@ -13,8 +13,9 @@ struct PlainAnswer {
     bool listed = false;  // the leaf or its CA is revoked by a list that counts
     bool covered = true;  // for each of them, lists in time are about it and all reasons together
 };
-// `forgiving`: MTLSCRLStale allow.
-PlainAnswer ask_plainly(const Pki& pki, const Pki::Leaf& leaf, const std::vector<const List*>& lists, bool forgiving);
+// `ca`: the certificate of the leaf's CA that the path has. `forgiving`: MTLSCRLStale allow.
+PlainAnswer ask_plainly(const Pki& pki, const Pki::Leaf& leaf, const Identity& ca,
+                        const std::vector<const List*>& lists, bool forgiving);
 
 // Whether another list takes its place.
 bool is_superseded(const List& list, const std::vector<const List*>& all);
