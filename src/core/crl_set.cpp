@@ -106,12 +106,9 @@ public:
         for (const CrlSet* set : sets) {
             for (const std::string& issuer : issuers) gather(*set, issuer);
         }
-        const std::vector<Usable> all = usable_;
-        std::erase_if(usable_, [&](const Usable& one) {
-            return std::any_of(all.begin(), all.end(), [&](const Usable& other) {
-                return other.key == one.key && other.list->supersedes(*one.list);
-            });
-        });
+        // A complete list takes the place of a delta while it is itself in force: add() may have dropped it before.
+        drop_superseded([](const Crl& list, const Crl& by) { return list.is_delta() == by.is_delta(); });
+        drop_superseded([](const Crl&, const Crl&) { return true; });
     }
 
     CrlStatus answer(bool required, std::string& detail) const {
@@ -182,6 +179,15 @@ private:
         usable_.push_back({&list, list.signer_key(), may_cover ? *reasons : 0});
         const std::int64_t until = good_until(list);
         if (until != INT64_MAX && until != INT64_MIN) edges_.push_back(until + 1);
+    }
+
+    void drop_superseded(bool (*counts)(const Crl& list, const Crl& by)) {
+        const std::vector<Usable> all = usable_;
+        std::erase_if(usable_, [&](const Usable& one) {
+            return std::any_of(all.begin(), all.end(), [&](const Usable& other) {
+                return other.key == one.key && counts(*one.list, *other.list) && other.list->supersedes(*one.list);
+            });
+        });
     }
 
     std::int64_t good_until(const Crl& list) const {

@@ -59,12 +59,14 @@ mtls::CrlSet put_in_force(const std::vector<const List*>& lists, const mtls::Cas
 }
 
 // What OpenSSL is given: the current ones, the latest first, since of several deltas it takes the first that fits. Not
-// a delta of some reasons: it takes that for a complete list, and leaves its scope and its signer's path unasked.
+// a delta of some reasons: it takes that for a complete list, and leaves its scope and its signer's path unasked. Nor a
+// delta of the future: where its base is in time, it does not ask for the delta's dates.
 std::vector<const List*> current(const std::vector<const List*>& lists) {
     std::vector<const List*> out;
     for (const List* list : lists) {
         const bool taken_for_complete = list->spec.base && list->spec.scope && list->spec.scope->reasons != 0;
-        if (!taken_for_complete && !is_superseded(*list, lists)) out.push_back(list);
+        const bool dates_unasked = list->spec.base && list->spec.this_update > 0;
+        if (!taken_for_complete && !dates_unasked && !is_superseded(*list, lists)) out.push_back(list);
     }
     std::stable_sort(out.begin(), out.end(),
                      [](const List* a, const List* b) { return a->spec.this_update > b->spec.this_update; });

@@ -143,7 +143,8 @@ bool is_superseded(const List& list, const std::vector<const List*>& all) {
         const test::ListSpec& a = list.spec;
         const test::ListSpec& b = other->spec;
         if (a.signer != b.signer || a.damaged || !is_usable(b) || scope_of(a) != scope_of(b)) return false;
-        if (a.base.has_value() != b.base.has_value()) return a.base && b.number && *b.number >= *a.number;
+        if (a.base.has_value() != b.base.has_value())
+            return a.base && b.number && *b.number >= *a.number && !is_superseded(*other, all);
         return a.number && b.number && *a.number != *b.number ? *b.number > *a.number : b.this_update > a.this_update;
     });
 }
