@@ -36,8 +36,9 @@ struct CertificateFacts {
     std::vector<std::string> dns;
     std::vector<std::string> email;
     std::vector<std::string> uri;
-    std::vector<std::string> ip;   // 4 or 16 raw bytes
-    std::vector<std::string> upn;  // otherName 1.3.6.1.4.1.311.20.2.3 with a UTF8String
+    std::vector<std::string> ip;       // 4 or 16 raw bytes
+    std::vector<std::string> upn;      // otherName 1.3.6.1.4.1.311.20.2.3 with a UTF8String
+    std::vector<std::string> odd_upn;  // the same in another string type
     std::vector<OtherName> other_name;
     std::vector<DistinguishedName> dir_name;
     std::vector<std::string> rid;

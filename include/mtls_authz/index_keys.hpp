@@ -59,7 +59,7 @@ public:
 
 private:
     void add_dns(const std::string& name, std::vector<IndexKey>& out) const;
-    void add_uri(const std::string& uri, const std::function<bool(IndexKey)>& is_step,
+    void add_uri(const std::string& canonical, const std::function<bool(IndexKey)>& is_step,
                  std::vector<IndexKey>& out) const;
     void add_email(const std::string& address, std::vector<IndexKey>& out) const;
     void add_ip(const std::string& raw, const PrefixLengths& prefixes, std::vector<IndexKey>& out) const;

@@ -12,8 +12,9 @@
 
 namespace mtls {
 
-// A selector can fail to have an answer: an attribute that must be single is repeated, or a SPIFFE ID does not
-// stand alone. Granting needs kYes, also under `!`; refusing takes kCannotTell as yes.
+// A selector can fail to have an answer: an attribute that must be single is repeated, a SPIFFE ID does not stand
+// alone, or a name is spelled so that only some readers take it for one that fits. Granting needs kYes, also under `!`;
+// refusing takes kCannotTell as yes.
 enum class Answer { kNo, kYes, kCannotTell };
 
 // Whether an attribute that occurs several times may match by any of its values. Identities and grants ask
@@ -109,9 +110,12 @@ private:
     Answer test_policy(const CertificateFacts& facts, const PathFacts& path, Repeats repeats) const;
     Answer test_attribute(const DistinguishedName& name, Repeats repeats) const;
     Answer test_uri(const CertificateFacts& facts) const;
+    Answer test_uri(std::string_view uri) const;
+    Answer test_dns(std::string_view name) const;
+    Answer test_email(std::string_view address) const;
+    Answer test_upn(const CertificateFacts& facts) const;
     bool dns_matches(std::string_view name) const;
     bool email_matches(std::string_view address) const;
-    bool uri_matches(std::string_view uri) const;
     bool ip_matches(std::string_view raw) const;
     bool extension_matches(const CertificateFacts& facts) const;
 

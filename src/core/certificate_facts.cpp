@@ -11,7 +11,9 @@
 #include "mtls_authz/der.hpp"
 #include "mtls_authz/oid.hpp"
 #include "mtls_authz/openssl_types.hpp"
+#include "mtls_authz/request_path.hpp"
 #include "mtls_authz/text.hpp"
+#include "mtls_authz/uri.hpp"
 
 namespace mtls {
 
@@ -157,7 +159,11 @@ private:
             case GEN_EMAIL:
                 return read_ia5(facts_.email, *name.d.rfc822Name, "email");
             case GEN_URI:
-                return read_ia5(facts_.uri, *name.d.uniformResourceIdentifier, "URI");
+                read_ia5(facts_.uri, *name.d.uniformResourceIdentifier, "URI");
+                if (!uri_readings(canonical_uri(facts_.uri.back()))) {
+                    malformed("URI SAN can be read in more than " + std::to_string(kMostReadings) + " ways");
+                }
+                return;
             case GEN_IPADD: {
                 std::string raw = bytes_of_string(*name.d.iPAddress);
                 if (raw.size() != 4 && raw.size() != 16) malformed("IP SAN has neither 4 nor 16 bytes");
@@ -187,10 +193,12 @@ private:
         if (der.empty()) return malformed("otherName SAN does not encode");
 
         const auto text = der_string_text(der);
-        out.value = text ? *text : "#" + hex(bytes_of(der));
-        if (out.oid == kUpn && name.value->type == V_ASN1_UTF8STRING) {
-            if (!text) malformed("UPN SAN holds NUL, control or invalid bytes");
-            if (text) facts_.upn.push_back(*text);
+        // A text that begins with '#' is not taken for the encoding that it spells.
+        out.value = text && !text->starts_with('#') ? *text : "#" + hex(bytes_of(der));
+        if (out.oid == kUpn) {
+            const bool is_utf8 = name.value->type == V_ASN1_UTF8STRING;
+            if (is_utf8 && !text) malformed("UPN SAN holds NUL, control or invalid bytes");
+            if (text) (is_utf8 ? facts_.upn : facts_.odd_upn).push_back(*text);
         }
         facts_.other_name.push_back(std::move(out));
     }

@@ -195,9 +195,8 @@ void IndexKeys::add_dns(const std::string& name, std::vector<IndexKey>& out) con
     if (labels.size() > 1) out.push_back(one);
 }
 
-void IndexKeys::add_uri(const std::string& uri, const std::function<bool(IndexKey)>& is_step,
+void IndexKeys::add_uri(const std::string& canonical, const std::function<bool(IndexKey)>& is_step,
                         std::vector<IndexKey>& out) const {
-    const std::string canonical = canonical_uri(uri);
     out.push_back(trie_.root(kUriExact, canonical));
     const UriParts parts = split_uri(canonical);
     if (!parts.has_authority) return;
@@ -264,11 +263,25 @@ std::vector<IndexKey> IndexKeys::of(const CertificateFacts& facts, const PrefixL
     add(Field::kIssuer, facts.issuer.by_text());
     add_attributes(kAttribute, facts.subject, out);
     add_attributes(kIssuerAttribute, facts.issuer, out);
-    for (const std::string& name : facts.dns) add_dns(name, out);
-    for (const std::string& address : facts.email) add_email(address, out);
-    for (const std::string& uri : facts.uri) add_uri(uri, is_step, out);
+    for (const std::string& name : facts.dns) {
+        add_dns(name, out);
+        if (const auto other = dns_reading(name)) add_dns(std::string(*other), out);
+    }
+    for (const std::string& address : facts.email) {
+        add_email(address, out);
+        for (const std::string& other : email_readings(address)) add_email(other, out);
+    }
+    for (const std::string& uri : facts.uri) {
+        const std::string canonical = canonical_uri(uri);
+        add_uri(canonical, is_step, out);
+        for (const std::string& other : uri_readings(canonical).value_or(std::vector<std::string>())) {
+            add_uri(other, is_step, out);
+        }
+    }
     for (const std::string& raw : facts.ip) add_ip(raw, prefixes, out);
-    for (const std::string& upn : facts.upn) add(Field::kUpn, lower(upn));
+    for (const auto* names : {&facts.upn, &facts.odd_upn}) {
+        for (const std::string& upn : *names) add(Field::kUpn, lower(upn));
+    }
     for (const DistinguishedName& name : facts.dir_name) add(Field::kDirName, name.by_text());
     for (const OtherName& name : facts.other_name) add(Field::kOtherName, name.oid + "=" + name.value);
     for (const Extension& extension : facts.extensions) add(Field::kExtension, extension.oid);

@@ -5,6 +5,8 @@
 #include "mtls_authz/handshake_refusal.hpp"
 #include "mtls_authz/oid.hpp"
 #include "mtls_authz/signature_memory.hpp"
+#include "mtls_authz/text.hpp"
+#include "mtls_authz/uri.hpp"
 
 namespace mtls {
 
@@ -51,6 +53,17 @@ std::vector<std::string> policies_of(X509_STORE_CTX* ctx) {
         if (std::find(out.begin(), out.end(), oid) == out.end()) out.push_back(std::move(oid));
     }
     return out;
+}
+
+// A URI of the leaf that would pass by the name constraints of a CA above it; or "".
+std::string find_unclear_uri(const std::vector<X509*>& certificates) {
+    const bool is_constrained = std::any_of(certificates.begin() + 1, certificates.end(), [](const X509* ca) {
+        return X509_get_ext_by_NID(ca, NID_name_constraints, -1) >= 0;
+    });
+    if (!is_constrained) return {};
+    const CertificateFacts leaf = read_facts(*certificates.front());
+    const auto unclear = std::find_if_not(leaf.uri.begin(), leaf.uri.end(), is_host_clear);
+    return unclear != leaf.uri.end() ? *unclear : "";
 }
 
 // `certificates`: from the leaf to the anchor.
@@ -154,6 +167,11 @@ bool PathSearch::try_path() {
         }
         const std::string malformed = is_ca ? read_facts(*link->certificate).malformed : std::string();
         if (!malformed.empty()) return refuse("malformed: " + malformed + at_ca(*link->certificate));
+    }
+    const std::string unclear = find_unclear_uri(certificates);
+    if (!unclear.empty()) {
+        return refuse("the URI \"" + escape_for_log(unclear, 200) +
+                      "\" has no host that everybody reads alike, and name constraints are of hosts");
     }
     PathAnswer answer = verify_by_openssl(question_, std::move(certificates));
     if (!answer.ok) return refuse(std::move(answer.detail));

@@ -26,6 +26,17 @@ Answer any_of(const Range& range, Match match) {
     return answer(std::any_of(range.begin(), range.end(), match));
 }
 
+template <class Range, class Test>
+Answer best_of(const Range& range, Test test) {
+    Answer out = Answer::kNo;
+    for (const auto& value : range) {
+        const Answer one = test(value);
+        if (one == Answer::kYes) return one;
+        if (one == Answer::kCannotTell) out = one;
+    }
+    return out;
+}
+
 Answer contains(const std::vector<std::string>& values, const std::string& wanted) {
     return answer(std::find(values.begin(), values.end(), wanted) != values.end());
 }
@@ -46,6 +57,22 @@ std::optional<std::size_t> domain_at(std::string_view address) {
         }
     }
     return last + 1;
+}
+
+std::vector<std::string> email_readings(std::string_view address) {
+    std::vector<std::string> out;
+    if (domain_at(address)) return out;
+    const auto parts = split(address, '@');
+    for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
+        out.push_back(std::string(parts[i]) + "@" + std::string(parts[i + 1]));
+    }
+    return out;
+}
+
+std::optional<std::string_view> dns_reading(std::string_view name) {
+    if (!name.ends_with('.')) return std::nullopt;
+    while (name.ends_with('.')) name.remove_suffix(1);
+    return name;
 }
 
 std::string masked(std::string_view raw, unsigned prefix) {
@@ -146,12 +173,19 @@ std::vector<std::string> Selector::actual_values(const CertificateFacts& facts) 
 }
 
 std::string Selector::why_unclear(const CertificateFacts& facts) const {
-    if (field_ == Field::kUri) {
+    if (asks_spiffe() && has_unclear_spiffe(facts)) {
         return "a certificate with a SPIFFE ID holds no other URI, is no CA and signs nothing: the selector cannot "
                "tell";
     }
     std::string type = text_.substr(negated_ ? 1 : 0);
     type.resize(type.find(':'));
+    const bool has_readings =
+        field_ == Field::kUri || field_ == Field::kDns || field_ == Field::kEmail || field_ == Field::kUpn;
+    if (has_readings) {
+        return "a " + type +
+               " name of the certificate is spelled so that some readers take it for one that fits, and "
+               "others do not: the selector cannot tell";
+    }
     const std::size_t count = actual_values(facts).size();
     return type + " occurs " + (count == 2 ? "twice" : std::to_string(count) + " times") +
            ": the selector cannot tell which one counts; " +
@@ -201,15 +235,15 @@ Answer Selector::test_positive(const CertificateFacts& facts, const PathFacts& p
         case Field::kIssuerSpki:
             return contains(path.ca_keys, operand_);
         case Field::kDns:
-            return any_of(facts.dns, [this](const std::string& name) { return dns_matches(name); });
+            return best_of(facts.dns, [this](const std::string& name) { return test_dns(name); });
         case Field::kEmail:
-            return any_of(facts.email, [this](const std::string& address) { return email_matches(address); });
+            return best_of(facts.email, [this](const std::string& address) { return test_email(address); });
         case Field::kUri:
             return test_uri(facts);
         case Field::kIp:
             return any_of(facts.ip, [this](const std::string& raw) { return ip_matches(raw); });
         case Field::kUpn:
-            return any_of(facts.upn, [this](const std::string& upn) { return equal_nocase(upn, operand_); });
+            return test_upn(facts);
         case Field::kOtherName:
             return any_of(facts.other_name,
                           [this](const OtherName& name) { return name.oid == oid_ && name.value == operand_; });
@@ -266,7 +300,39 @@ bool Selector::has_unclear_spiffe(const CertificateFacts& facts) {
 
 Answer Selector::test_uri(const CertificateFacts& facts) const {
     if (asks_spiffe() && has_unclear_spiffe(facts)) return Answer::kCannotTell;
-    return any_of(facts.uri, [this](const std::string& uri) { return uri_matches(uri); });
+    return best_of(facts.uri, [this](const std::string& uri) { return test_uri(uri); });
+}
+
+Answer Selector::test_uri(std::string_view uri) const {
+    const std::string canonical = canonical_uri(uri);
+    if (form_ == Form::kExact) return answer(canonical == operand_);
+    if (uri_pattern_matches(operand_, canonical)) return Answer::kYes;
+    const auto readings = uri_readings(canonical);
+    const bool may_fit = !readings || std::any_of(readings->begin(), readings->end(), [this](const std::string& other) {
+        return uri_pattern_may_match(operand_, other);
+    });
+    return may_fit ? Answer::kCannotTell : Answer::kNo;
+}
+
+Answer Selector::test_dns(std::string_view name) const {
+    if (dns_matches(name)) return Answer::kYes;
+    const auto other = dns_reading(name);
+    return other && dns_matches(*other) ? Answer::kCannotTell : Answer::kNo;
+}
+
+Answer Selector::test_email(std::string_view address) const {
+    if (email_matches(address)) return Answer::kYes;
+    const auto others = email_readings(address);
+    const bool may_fit =
+        std::any_of(others.begin(), others.end(), [this](const std::string& other) { return email_matches(other); });
+    return may_fit ? Answer::kCannotTell : Answer::kNo;
+}
+
+Answer Selector::test_upn(const CertificateFacts& facts) const {
+    const auto is_same = [this](const std::string& upn) { return equal_nocase(upn, operand_); };
+    if (std::any_of(facts.upn.begin(), facts.upn.end(), is_same)) return Answer::kYes;
+    const bool may_fit = std::any_of(facts.odd_upn.begin(), facts.odd_upn.end(), is_same);
+    return may_fit ? Answer::kCannotTell : Answer::kNo;
 }
 
 bool Selector::dns_matches(std::string_view name) const {
@@ -289,11 +355,6 @@ bool Selector::email_matches(std::string_view address) const {
     const auto wanted = domain_at(operand_);
     return wanted && *wanted == *at && address.substr(0, *at) == std::string_view(operand_).substr(0, *at) &&
            equal_nocase(domain, std::string_view(operand_).substr(*at));
-}
-
-bool Selector::uri_matches(std::string_view uri) const {
-    const std::string canonical = canonical_uri(uri);
-    return form_ == Form::kExact ? canonical == operand_ : uri_pattern_matches(operand_, canonical);
 }
 
 bool Selector::ip_matches(std::string_view raw) const {

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <array>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "mtls_authz/selector.hpp"
 
@@ -66,6 +69,12 @@ inline constexpr std::array<std::string_view, 26> kSelectorWords = {"subject",
 // The domain of an address: what follows the last '@'. Nothing where two '@' stand outside of a quoted local part:
 // readers disagree about such an address, so it never matches.
 std::optional<std::size_t> domain_at(std::string_view address);
+
+// What some readers take an address for that has no domain_at(): the parts around each '@'.
+std::vector<std::string> email_readings(std::string_view address);
+
+// Without the dots at its end, where it has some (RFC 1034 3.1: the same name); else nothing.
+std::optional<std::string_view> dns_reading(std::string_view name);
 
 // The network of an address, in raw bytes.
 std::string masked(std::string_view raw, unsigned prefix);

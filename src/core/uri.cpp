@@ -1,7 +1,9 @@
 #include "mtls_authz/uri.hpp"
 
 #include <algorithm>
+#include <utility>
 
+#include "mtls_authz/request_path.hpp"
 #include "mtls_authz/text.hpp"
 
 namespace mtls {
@@ -68,14 +70,33 @@ std::vector<std::string_view> segments_of(std::string_view path) {
     return split(path.substr(1), '/');
 }
 
-bool uri_pattern_matches(std::string_view pattern, std::string_view uri) {
-    const UriParts wanted = split_uri(pattern);
-    const UriParts actual = split_uri(uri);
-    if (!actual.has_authority || actual.has_userinfo || actual.has_fragment) return false;
-    if (actual.scheme_and_authority != wanted.scheme_and_authority || actual.query != wanted.query) return false;
-    const auto p = segments_of(wanted.path);
-    const auto a = segments_of(actual.path);
-    if (std::any_of(a.begin(), a.end(), is_devious)) return false;
+namespace {
+
+std::string_view without_default_port(std::string_view authority, std::string_view scheme) {
+    for (const auto& [of, port] : {std::pair("https", ":443"), std::pair("http", ":80"), std::pair("", ":")}) {
+        const std::string_view end = port;
+        if ((*of == '\0' || scheme == of) && authority.ends_with(end)) {
+            return authority.substr(0, authority.size() - end.size());
+        }
+    }
+    return authority;
+}
+
+// As a reader does that takes neither userinfo nor port for a part of the name.
+std::string plain_authority(std::string_view scheme_and_authority) {
+    const std::size_t begin = scheme_and_authority.find("://") + 3;
+    const std::string_view scheme = scheme_and_authority.substr(0, begin - 3);
+    std::string_view authority = scheme_and_authority.substr(begin);
+    const std::size_t at = authority.rfind('@');
+    if (at != std::string_view::npos) authority.remove_prefix(at + 1);
+    authority = without_default_port(authority, scheme);
+    if (authority.ends_with('.')) authority.remove_suffix(1);
+    return std::string(scheme_and_authority.substr(0, begin)) + std::string(authority);
+}
+
+bool path_fits(std::string_view pattern, std::string_view path) {
+    const auto p = segments_of(pattern);
+    const auto a = segments_of(path);
     const bool deep = !p.empty() && p.back() == "**";
     const std::size_t fixed = deep ? p.size() - 1 : p.size();
     if (deep ? a.size() <= fixed : a.size() != fixed) return false;
@@ -84,6 +105,53 @@ bool uri_pattern_matches(std::string_view pattern, std::string_view uri) {
     }
     return std::none_of(a.begin() + static_cast<std::ptrdiff_t>(fixed), a.end(),
                         [](std::string_view s) { return s.empty(); });
+}
+
+}  // namespace
+
+std::optional<std::vector<std::string>> uri_readings(std::string_view canonical) {
+    std::vector<std::string> out;
+    const UriParts parts = split_uri(canonical);
+    if (!parts.has_authority) return out;
+    const std::string authority = plain_authority(parts.scheme_and_authority);
+    const bool is_plain = authority == parts.scheme_and_authority && parts.query.empty() && !parts.has_fragment;
+    const bool is_plain_there = parts.path.empty() || (is_plain_path(parts.path) && !parts.path.ends_with('/'));
+    if (is_plain && is_plain_there) return out;
+    const auto paths =
+        parts.path.empty() ? std::optional(std::vector<std::string>{""}) : readings_of(parts.path, PathForm::kDecoded);
+    if (!paths) return std::nullopt;
+    for (const std::string& path : *paths) {
+        const std::string without_slash = path.substr(0, path.size() - (path.ends_with('/') ? 1 : 0));
+        for (const std::string& one : {path, without_slash}) {
+            out.push_back(authority + one);
+            if (!parts.query.empty()) out.push_back(authority + one + std::string(parts.query));
+        }
+    }
+    return out;
+}
+
+bool is_host_clear(std::string_view uri) {
+    const std::size_t begin = uri.find("://");
+    if (begin == std::string_view::npos) return true;  // OpenSSL refuses it
+    uri.remove_prefix(begin + 3);
+    const std::string_view authority = uri.substr(0, uri.find_first_of("/?#"));
+    const std::size_t colon = uri.find(':');
+    const std::string_view by_openssl = uri.substr(0, colon != std::string_view::npos ? colon : uri.find('/'));
+    return authority.find('@') == std::string_view::npos && authority.substr(0, authority.find(':')) == by_openssl;
+}
+
+bool uri_pattern_matches(std::string_view pattern, std::string_view uri) {
+    const UriParts actual = split_uri(uri);
+    if (actual.has_userinfo || actual.has_fragment) return false;
+    const auto segments = segments_of(actual.path);
+    return std::none_of(segments.begin(), segments.end(), is_devious) && uri_pattern_may_match(pattern, uri);
+}
+
+bool uri_pattern_may_match(std::string_view pattern, std::string_view uri) {
+    const UriParts wanted = split_uri(pattern);
+    const UriParts actual = split_uri(uri);
+    return actual.has_authority && actual.scheme_and_authority == wanted.scheme_and_authority &&
+           actual.query == wanted.query && path_fits(wanted.path, actual.path);
 }
 
 }  // namespace mtls

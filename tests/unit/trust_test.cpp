@@ -185,6 +185,40 @@ CLAIM(what_the_path_forbids_is_wrong_issuer_with_the_detail) {
     CHECK_EQUAL(verdict(ask(*policy, test::issue(client_spec("x"), &leaf_ca), {&leaf_ca})), "not-verified");
 }
 
+CLAIM(a_uri_passes_by_no_name_constraint) {
+    const auto root = test::make_ca("Root");
+    Draft d;
+    const auto policy = d.file("root.pem", root.cert_pem())
+                            .policy(partner("acme",
+                                            "MTLSIdentity URI:https://acme.example/**\n"
+                                            "MTLSIdentity URI:spiffe://acme.example/**\n"
+                                            "MTLSTrustAnchor root.pem"));
+    const auto below = [&](const char* constraints, const std::string& uri) {
+        test::CertSpec spec;
+        spec.subject = {{"CN", "Sub"}};
+        spec.ca = true;
+        spec.name_constraints = constraints;
+        const auto sub = test::issue(spec, &root);
+        test::CertSpec leaf = client_spec("x");
+        leaf.san = {{GEN_URI, uri}};
+        return ask(*policy, test::issue(leaf, &sub), {&sub});
+    };
+    for (const std::string scheme : {"https", "spiffe"}) {
+        for (const std::string path : {"/a.evil.example:x", "/a:b", "/a.evil.example:"}) {
+            const std::string uri = scheme + "://acme.example" + path;
+            CHECK_EQUAL(verdict(below("", uri)), "granted acme");
+            const auto permitted = below("permitted;URI:.evil.example", uri);
+            CHECK_EQUAL(verdict(permitted), "wrong-issuer");
+            CHECK_CONTAINS(permitted.detail, "name constraints");
+            CHECK_EQUAL(verdict(below("excluded;URI:acme.example", uri)), "wrong-issuer");
+        }
+        const std::string plain = scheme + "://acme.example/a";
+        CHECK_EQUAL(verdict(below("permitted;URI:acme.example", plain)), "granted acme");
+        CHECK_EQUAL(verdict(below("excluded;URI:acme.example", plain)), "wrong-issuer");
+        CHECK_EQUAL(verdict(below("permitted;URI:.evil.example", plain)), "wrong-issuer");
+    }
+}
+
 CLAIM(dates_of_certificate_anchor_and_contract_decide_at_their_second) {
     const auto root = test::make_ca("Root");
     Draft d;
