@@ -1,6 +1,7 @@
 #include "plain.hpp"
 
 #include <algorithm>
+#include <set>
 #include <sstream>
 
 namespace plain {
@@ -53,6 +54,7 @@ bool dns_fits(const std::string& wanted, const std::string& name) {
 }
 
 bool email_fits(const std::string& wanted, const std::string& address) {
+    if (std::count(address.begin(), address.end(), '@') != 1) return false;
     const auto at = address.rfind('@'), wanted_at = wanted.rfind('@');
     if (folded(address.substr(at)) != folded(wanted.substr(wanted_at))) return false;
     return wanted.starts_with("*@") ? at > 0 : address.substr(0, at) == wanted.substr(0, wanted_at);
@@ -66,21 +68,64 @@ std::vector<std::string> uri_pieces(const std::string& uri) {
     return out;
 }
 
-bool uri_fits(const std::string& wanted, const std::string& uri) {
-    auto pattern = uri_pieces(wanted);
+bool is_pattern(const std::vector<std::string>& pieces) { return has(pieces, "*") || has(pieces, "**"); }
+
+// `odd`: a segment of dots, or an encoded slash, is a name like another.
+bool pattern_fits(std::vector<std::string> pattern, const std::string& uri, bool odd) {
     const auto actual = uri_pieces(uri);
-    const bool is_pattern = has(pattern, "*") || has(pattern, "**");
-    if (!is_pattern) return pattern == actual;
     const bool deep = pattern.back() == "**";
     if (deep) pattern.pop_back();
     if (deep ? actual.size() <= pattern.size() : actual.size() != pattern.size()) return false;
+    if (uri.find_first_of(odd ? "?" : "?%") != std::string::npos) return false;
     for (std::size_t i = 0; i < actual.size(); ++i) {
         const bool is_segment = i >= 3;
-        if (is_segment && (actual[i] == "." || actual[i] == "..")) return false;
+        if (!odd && is_segment && (actual[i] == "." || actual[i] == "..")) return false;
         const bool is_free = i >= pattern.size() || (is_segment && pattern[i] == "*");
         if (is_free ? actual[i].empty() : pattern[i] != actual[i]) return false;
     }
     return true;
+}
+
+bool uri_fits(const std::string& wanted, const std::string& uri) {
+    const auto pattern = uri_pieces(wanted);
+    return is_pattern(pattern) ? pattern_fits(pattern, uri, false) : pattern == uri_pieces(uri);
+}
+
+// What the URIs of this test may be taken for.
+std::set<std::string> spellings(const std::string& uri) {
+    std::set<std::string> out = {uri};
+    const auto replace = [](std::string text, const std::string& what, const std::string& by) {
+        const auto at = text.find(what);
+        return at == std::string::npos ? text : text.replace(at, what.size(), by);
+    };
+    const auto add = [&](const auto& change) {
+        for (const std::string& one : std::set<std::string>(out)) out.insert(change(one));
+    };
+    add([&](const std::string& one) { return replace(one, "//u@", "//"); });
+    add([](const std::string& one) { return one.substr(0, one.find('?')); });
+    add([&](const std::string& one) { return replace(one, "%2F", "/"); });
+    add([&](const std::string& one) { return replace(one, "/x/..", ""); });
+    add([](const std::string& one) { return one.ends_with('/') ? one.substr(0, one.size() - 1) : one; });
+    return out;
+}
+
+bool uri_may_fit(const std::string& wanted, const std::string& uri) {
+    const auto pattern = uri_pieces(wanted);
+    const auto all = spellings(uri);
+    return is_pattern(pattern) && std::any_of(all.begin(), all.end(),
+                                              [&](const std::string& one) { return pattern_fits(pattern, one, true); });
+}
+
+bool dns_may_fit(const std::string& wanted, const std::string& name) {
+    return name.ends_with('.') && dns_fits(wanted, name.substr(0, name.size() - 1));
+}
+
+bool email_may_fit(const std::string& wanted, const std::string& address) {
+    const auto parts = pieces(address, '@');
+    for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
+        if (email_fits(wanted, parts[i] + "@" + parts[i + 1])) return true;
+    }
+    return false;
 }
 
 unsigned long v4_number(const std::string& text) {
@@ -109,6 +154,16 @@ Holds attribute_holds(const Selector& selector, const Certificate& c, bool refus
     return fitting > 0 ? Holds::kYes : Holds::kNo;
 }
 
+template <class Fits, class MayFit>
+Holds any_holds(const Selector& selector, const std::vector<std::string>& values, Fits fits, MayFit may_fit) {
+    Holds out = Holds::kNo;
+    for (const std::string& value : values) {
+        if (fits(selector.value, value)) return Holds::kYes;
+        if (may_fit(selector.value, value)) out = Holds::kUnclear;
+    }
+    return out;
+}
+
 template <class Fits>
 Holds any_holds(const Selector& selector, const std::vector<std::string>& values, Fits fits) {
     for (const std::string& value : values) {
@@ -123,14 +178,15 @@ Holds holds(const Selector& s, const Certificate& c, const std::vector<std::stri
     if (s.type == "issuer.spki-sha256" && keys == nullptr) return Holds::kYes;
     Holds out = Holds::kNo;
     if (s.type == "DNS") {
-        out = any_holds(s, c.dns, dns_fits);
+        out = any_holds(s, c.dns, dns_fits, dns_may_fit);
     } else if (s.type == "email") {
-        out = any_holds(s, c.email, email_fits);
+        out = any_holds(s, c.email, email_fits, email_may_fit);
     } else if (s.type == "URI") {
         const bool asks_spiffe = s.value.starts_with("spiffe://");
         const bool has_spiffe =
             std::any_of(c.uri.begin(), c.uri.end(), [](const auto& u) { return folded(u).starts_with("spiffe://"); });
-        out = asks_spiffe && has_spiffe && c.uri.size() > 1 ? Holds::kUnclear : any_holds(s, c.uri, uri_fits);
+        out = asks_spiffe && has_spiffe && c.uri.size() > 1 ? Holds::kUnclear
+                                                            : any_holds(s, c.uri, uri_fits, uri_may_fit);
     } else if (s.type == "IP") {
         out = any_holds(s, c.ip, ip_fits);
     } else if (s.type == "EKU") {

@@ -32,15 +32,26 @@ constexpr int kLeafAnchors = 4;  // the first certificates may be anchors themse
 
 const std::vector<std::string> kWords = {"a", "B", "c d"};
 const std::vector<std::string> kTypes = {"CN", "O", "OU"};
-const std::vector<std::string> kDns = {"a.example.org",     "b.a.example.org", "A.EXAMPLE.org",     "*.example.org",
-                                       "c.b.a.example.org", "example.org",     "evil-a.example.org"};
+const std::vector<std::string> kDns = {"a.example.org",      "b.a.example.org",   "A.EXAMPLE.org",
+                                       "*.example.org",      "c.b.a.example.org", "example.org",
+                                       "evil-a.example.org", "b.a.example.org."};
 const std::vector<std::string> kWantedDns = {"a.example.org",   "*.example.org",    "**.example.org",
                                              "*.a.example.org", "**.a.example.org", "B.a.example.org"};
-const std::vector<std::string> kEmails = {"ops@a.example.org", "OPS@a.example.org", "ops@A.Example.org"};
+const std::vector<std::string> kEmails = {"ops@a.example.org", "OPS@a.example.org", "ops@A.Example.org",
+                                          "x@ops@a.example.org"};
 const std::vector<std::string> kWantedEmails = {"ops@a.example.org", "*@a.example.org", "*@b.example.org"};
-const std::vector<std::string> kUris = {
-    "https://a.example.org/x", "https://A.example.org/x/y", "HTTPS://a.example.org/x", "https://a.example.org/x/../y",
-    "https://a.example.org/",  "https://b.example.org/x",   "spiffe://td/ns/a",        "spiffe://td/ns/b"};
+const std::vector<std::string> kUris = {"https://a.example.org/x",
+                                        "https://A.example.org/x/y",
+                                        "HTTPS://a.example.org/x",
+                                        "https://a.example.org/x/../y",
+                                        "https://a.example.org/",
+                                        "https://b.example.org/x",
+                                        "spiffe://td/ns/a",
+                                        "spiffe://td/ns/b",
+                                        "https://u@a.example.org/x",
+                                        "https://a.example.org/x%2Fy",
+                                        "https://a.example.org/x/y?q",
+                                        "https://b.example.org/x?q"};
 const std::vector<std::string> kWantedUris = {"https://a.example.org/x",  "https://a.example.org/*",
                                               "https://a.example.org/**", "https://a.example.org/*/y",
                                               "spiffe://td/ns/a",         "spiffe://td/ns/*"};
