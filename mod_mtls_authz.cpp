@@ -80,6 +80,9 @@ const command_rec kDirectives[] = {
     // Read beside mod_authz_core: whether a Require that holds is what lets in.
     AP_INIT_TAKE1("AuthMerging", on_auth_merging, nullptr, OR_AUTHCFG,
                   "And|Or|Off: see mod_authz_core, which joins the requirements of sections"),
+    // And beside mod_authn_core: which sections have AuthType MTLS.
+    AP_INIT_TAKE1("AuthType", on_auth_type, nullptr, OR_AUTHCFG,
+                  "MTLS: the partner is the user; see mod_authn_core for other types"),
     {nullptr, {nullptr}, nullptr, 0, RAW_ARGS, nullptr}};
 
 void register_hooks(apr_pool_t* pool) {

@@ -30,8 +30,12 @@ constexpr std::size_t kMostReadings = 64;
 // path is among them. Null: more than kMostReadings.
 std::optional<std::vector<std::string>> readings_of(std::string_view path, PathForm form);
 
-// Whether `below` is strictly below the directory `path`, segment by segment: "/a" and "/a/b", "/a/" and "/a/b", but
-// not "/a" and "/ab".
+// Whether a path as the client wrote it has a segment that is `.` or `..` once it is percent-decoded. httpd removes
+// these segments before it matches its sections.
+bool has_raw_dot_segment(std::string_view raw);
+
+// Whether `below` is strictly below the directory `path`, segment by segment: "/a" and "/a/", "/a" and "/a/b", "/a/"
+// and "/a/b", but not "/a/" and "/a/", nor "/a" and "/ab".
 bool is_below(std::string_view path, std::string_view below);
 
 }  // namespace mtls

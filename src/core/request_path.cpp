@@ -204,6 +204,8 @@ std::optional<std::vector<std::string>> readings_of(std::string_view path, PathF
     }
 }
 
+bool has_raw_dot_segment(std::string_view raw) { return has_dot_segment(decode_once(raw)); }
+
 bool is_plain_path(std::string_view path) noexcept {
     const char* const p = path.data();
     const std::size_t behind_slash = path.size() - 1;
@@ -219,8 +221,9 @@ PathFault find_path_fault(std::string_view path) {
 }
 
 bool is_below(std::string_view path, std::string_view below) {
+    if (path.starts_with(below)) return false;
     while (path.ends_with('/')) path.remove_suffix(1);
-    return below.size() > path.size() + 1 && below.starts_with(path) && below[path.size()] == '/';
+    return below.size() > path.size() && below.starts_with(path) && below[path.size()] == '/';
 }
 
 }  // namespace mtls

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "config.hpp"
+#include "config_tree.hpp"
+#include "mtls_authz/capture_scope.hpp"
 #include "mtls_authz/text.hpp"
 #include "request.hpp"
 
@@ -55,7 +57,9 @@ std::optional<SectionPattern> read_pattern(apr_pool_t* pool, const ap_directive_
     constexpr int kMostGuessed = 8;
     apr_array_header_t* const groups = apr_array_make(pool, kMostGuessed, sizeof(char*));
     ap_regname(regex, groups, AP_REG_MATCH, 1);
-    return SectionPattern{&section, word->subject, text, regex, groups};
+    const bool is_whole_path = word->subject == Subject::kPath || word->subject == Subject::kFile;
+    const bool is_same_below = is_whole_path && !has_regex_options() && captures_the_same_below(text);
+    return SectionPattern{&section, word->subject, text, regex, groups, is_same_below};
 }
 
 // Counted from 1; 0 where the section has no regular expression.
@@ -197,6 +201,14 @@ void keep_captures(request_rec* r) {
     request.captures = {out, n};
     request.captured_for = r->per_dir_config;
     request.captured_path = r->uri;
+}
+
+bool has_same_captures_below(const DirConfig& config) {
+    bool out = true;
+    for_each_capture(config, [&out](const NameReference& name) {
+        out = out && (name.pattern == 0 || state().patterns[name.pattern - 1].is_same_below);
+    });
+    return out;
 }
 
 }  // namespace mtls::httpd

@@ -17,6 +17,7 @@ struct SectionPattern {
     std::string text;
     const ap_regex_t* regex = nullptr;
     const apr_array_header_t* groups = nullptr;  // "MATCH_NAME" by the group's number; null where it has no name
+    bool is_same_below = false;                  // what fits a path captures the same of every path below it
 
     bool captures(const std::string& name) const;
 };
@@ -28,5 +29,9 @@ void bind_captures(cmd_parms* cmd, GateRule& rule);
 // Matches the patterns that the rules of this request's gate name against its path, once for each path and merged
 // configuration. A group that takes no part has no value, and neither has a capture without such a section.
 void keep_captures(request_rec* r);
+
+struct DirConfig;
+// Whether the captures that these rules name are the same below every path that their section covers.
+bool has_same_captures_below(const DirConfig& config);
 
 }  // namespace mtls::httpd

@@ -69,9 +69,7 @@ bool has_alternatives(std::string_view regex) {
 
 // Up to the first character that has a meaning of its own in a regular expression.
 std::string regex_literal_prefix(std::string_view regex) {
-    const auto sets_options = [](const ap_directive_t& d) { return equal_nocase(d.directive, "RegexDefaultOptions"); };
-    // Such as ICASE.
-    if (!regex.starts_with('^') || has_alternatives(regex) || is_any_directive(sets_options)) return {};
+    if (!regex.starts_with('^') || has_alternatives(regex) || has_regex_options()) return {};
     regex.remove_prefix(1);
     std::size_t n = std::min(regex.find_first_of("\\.[]()*+?{}|$^"), regex.size());
     // A quantifier makes the character before it optional.
@@ -87,10 +85,13 @@ bool starts_nocase(std::string_view text, std::string_view start) {
     return equal_nocase(text.substr(0, start.size()), start);
 }
 
-// The section that the directive of `cmd` is in, `<RequireAll>` and the like left out; null at server level.
+// The section that the directive of `cmd` is in, `<RequireAll>`, `<Limit>` and the like left out; null at server level.
 const ap_directive_t* enclosing_section(const cmd_parms* cmd) {
+    const auto is_part = [](std::string_view name) {
+        return starts_nocase(name, "<Require") || starts_nocase(name, "<Limit");
+    };
     const ap_directive_t* parent = cmd->directive->parent;
-    while (parent != nullptr && starts_nocase(parent->directive, "<Require")) parent = parent->parent;
+    while (parent != nullptr && is_part(parent->directive)) parent = parent->parent;
     return parent;
 }
 
@@ -402,13 +403,35 @@ const char* on_auth_merging(cmd_parms* cmd, void*, const char* arg) noexcept {
     });
 }
 
+namespace {
+
+// A section that says something about authorization, with or without rules of a gate.
+GateSection& authorizing_section(cmd_parms* cmd, DirConfig& config) {
+    GateSection& section = *section_of(cmd, config);
+    const ap_directive_t* const node = enclosing_section(cmd);
+    if (node != nullptr && section.authorization.empty()) section.authorization = authorization_text(node->first_child);
+    return section;
+}
+
+}  // namespace
+
 void note_provider(cmd_parms* cmd, bool asks_for_grants) {
     DirConfig& config = written(cmd);
     config.has_provider = true;
     config.requires_grant = config.requires_grant || asks_for_grants;
-    GateSection& section = *section_of(cmd, config);
-    const ap_directive_t* const node = enclosing_section(cmd);
-    if (node != nullptr && section.authorization.empty()) section.authorization = authorization_text(node->first_child);
+    authorizing_section(cmd, config);
+}
+
+const char* on_auth_type(cmd_parms* cmd, void*, const char* arg) noexcept {
+    return guarded_directive(cmd, [&]() -> const char* {
+        // What a request reads is kept in no list; what is wrong with the directive is mod_authn_core's to say.
+        if (ap_check_cmd_context(cmd, NOT_IN_HTACCESS) != nullptr) return nullptr;
+        const bool is_ours = equal_nocase(arg, "MTLS");
+        const auto* const known = static_cast<DirConfig*>(ap_get_module_config(cmd->context, &mtls_authz_module));
+        if (is_ours) authorizing_section(cmd, written(cmd)).authenticates = true;
+        if (!is_ours && known != nullptr && known->section != nullptr) known->section->authenticates = false;
+        return nullptr;
+    });
 }
 
 }  // namespace mtls::httpd

@@ -68,11 +68,13 @@ struct GateSection {
     bool is_regex = false;       // <...Match> and <... ~>
     std::string path;            // as written; a regular expression for the *Match kinds
     std::string literal_prefix;  // what every path that it covers begins with
-    std::string authorization;   // its Require lines and what else decides on users, as one text, with `has_provider`
+    std::string authorization;   // its Require lines and what else decides on users, as one text; for Require mtls-*
+                                 // and AuthType MTLS alone
+    bool authenticates = false;  // it has AuthType MTLS
     Where where;
     const server_rec* server = nullptr;
     const DirConfig* config =
-        nullptr;                // of this section alone; with `has_provider` alone where it only has Require mtls-*
+        nullptr;                // of this section alone; nothing of a gate where it has Require mtls-* or AuthType MTLS
     std::string title() const;  // "<Location /orders>"
 };
 
@@ -181,6 +183,8 @@ const char* on_forward(cmd_parms* cmd, void* config, const char* args) noexcept;
 const char* on_audit_log(cmd_parms* cmd, void* config, const char* args) noexcept;
 // mod_authz_core's directive, which httpd reads for both modules; allowed in .htaccess.
 const char* on_auth_merging(cmd_parms* cmd, void* config, const char* arg) noexcept;
+// mod_authn_core's, likewise.
+const char* on_auth_type(cmd_parms* cmd, void* config, const char* arg) noexcept;
 
 // For Require mtls-*: notes that the section of `cmd` holds a provider, and whether that asks for grants.
 void note_provider(cmd_parms* cmd, bool asks_for_grants);

@@ -50,6 +50,10 @@ bool is_any_directive(const std::function<bool(const ap_directive_t&)>& is_wante
     return is_any_below(ap_conftree, is_wanted);
 }
 
+bool has_regex_options() {
+    return is_any_directive([](const ap_directive_t& d) { return equal_nocase(d.directive, "RegexDefaultOptions"); });
+}
+
 void for_each_directive(const server_rec* s, const std::function<void(const ap_directive_t&)>& visit) {
     walk(top_of(s), visit);
 }

@@ -12,6 +12,9 @@ namespace mtls::httpd {
 // Whether there is such a directive anywhere, virtual hosts included. From pre_config on.
 bool is_any_directive(const std::function<bool(const ap_directive_t&)>& is_wanted);
 
+// Whether regular expressions may have options, such as ICASE or EXTENDED.
+bool has_regex_options();
+
 // Calls `visit` for each directive that is written for this server, sections inside included; other virtual hosts are
 // not.
 void for_each_directive(const server_rec* s, const std::function<void(const ap_directive_t&)>& visit);

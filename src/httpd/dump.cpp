@@ -20,6 +20,7 @@ std::string describe(const GateSection& section) {
         for (const GateRule& rule : *c.deny->rules) out += "#     MTLSDeny " + rule.text() + "\n";
     }
     if (c.has_provider) out += "#     Require mtls-*\n";
+    if (section.authenticates) out += "#     AuthType MTLS\n";
     return out;
 }
 

@@ -51,18 +51,22 @@ bool covers_something_below(const GateSection& section, const request_rec* r) {
     const char* const place = location ? r->uri : r->filename;
     if (place == nullptr) return false;
     const std::string_view here = place;
-    const std::string& prefix = section.literal_prefix;
+    std::string_view prefix = section.literal_prefix;
     const bool literal = prefix.size() == section.path.size();
+    // httpd ends the path of a <Directory> with a slash, and matches the folder itself all the same.
+    if (literal && directory && prefix.ends_with('/')) prefix.remove_suffix(1);
     if (is_below(here, prefix)) return true;
     // A pattern may fit anywhere below its literal beginning.
     return !literal && here.starts_with(prefix);
 }
 
+// A section whose captures are others below is another gate there.
 bool is_other_gate(const GateSection& section, const DirConfig& here) {
     const DirConfig& own = *section.config;
-    const bool enforced = (has_gate(own) && gate_mode(own) == GateMode::kOn) || own.has_provider;
+    const bool enforced =
+        (has_gate(own) && gate_mode(own) == GateMode::kOn) || own.has_provider || section.authenticates;
     const bool same = here.section == &section || (own.allow != nullptr && own.allow == here.allow);
-    return enforced && !same;
+    return enforced && !(same && has_same_captures_below(own));
 }
 
 }  // namespace

@@ -303,3 +303,113 @@ CLAIM(require_is_not_reached_around_from_an_ungated_place) {
     CHECK_EQUAL(site.get(&w.globex, "/dav/inner/f.txt").status, 403);
     CHECK_EQUAL(site.get(&w.acme, "/dav/inner/f.txt", "", "DELETE").status, 204);
 }
+
+namespace {
+
+// A WebDAV folder `htdocs/dav` with these files, whose sections are `lines`; `@` is its path. DirectorySlash is Off, so
+// that a folder answers without a slash too.
+struct DavSite {
+    Site site;
+    DavSite(const std::vector<std::string>& files, std::string lines) {
+        for (const std::string& file : files) site.httpd.write("htdocs/dav/" + file, "text");
+        CHECK_EQUAL(std::system(("chmod -R a+rwX " + site.httpd.path("htdocs/dav")).c_str()), 0);
+        for (std::size_t at = lines.find('@'); at != std::string::npos; at = lines.find('@')) {
+            lines.replace(at, 1, site.httpd.path("htdocs/dav"));
+        }
+        site.load("dav").load("dav_fs").start("DirectorySlash Off\nDavLockDB htdocs/dav/.locks\n<Directory \"" +
+                                              site.httpd.path("htdocs/dav") +
+                                              "\">\nDav On\nDavDepthInfinity on\n</Directory>\n" + lines);
+    }
+    bool has(const std::string& file) const { return file_text(site.httpd.path("htdocs/dav/" + file)) == "text"; }
+    int ask(const Identity* who, const char* method, const std::string& path, const std::string& to = "",
+            const std::string& headers = "") {
+        const std::string base = "Destination: https://localhost:" + std::to_string(site.httpd.port());
+        return site.get(who, path, (to.empty() ? "" : base + to + "\r\n") + headers, method).status;
+    }
+    void refuses(const Identity* who, const char* method, const std::string& path, const std::string& to = "") {
+        check_equal(ask(who, method, path, to), 403, method + path, __FILE__, __LINE__);
+        check_equal(site.reason_for(path), "nested-gate", method + path, __FILE__, __LINE__);
+    }
+};
+
+}  // namespace
+
+CLAIM(a_folder_named_without_its_slash_is_above_the_gates_in_it) {
+    const World& w = world();
+    const std::string any = location("/dav", "MTLSAllow any-partner");
+    for (const std::string& below :
+         {location("/dav/d/", "MTLSAllow partner acme"), location("\"/dav/d/*/\"", "MTLSAllow partner acme"),
+          location("~ \"^/dav/d/acme/\"", "MTLSAllow partner acme"),
+          std::string(
+              "<LocationMatch \"^/dav/d/(?<WHO>[^/]+)/\">\nMTLSAllow partner %{env:MATCH_WHO}\n</LocationMatch>\n"),
+          std::string("<LocationMatch \"^/dav/d/[^/]+/\">\nRequire mtls-partner acme\n</LocationMatch>\n")}) {
+        DavSite dav({"d/acme/f", "out/f"}, any + below);
+        for (const char* method : {"DELETE", "PROPFIND", "LOCK", "REPORT"}) dav.refuses(&w.globex, method, "/dav/d");
+        dav.refuses(&w.globex, "COPY", "/dav/d", "/dav/out/c");
+        dav.refuses(&w.globex, "MOVE", "/dav/d", "/dav/out/m");
+        CHECK_EQUAL(dav.ask(&w.globex, "COPY", "/dav/out", "/dav/d") / 100, 4);
+        check(dav.has("d/acme/f"), below, __FILE__, __LINE__);
+        CHECK_EQUAL(dav.ask(&w.globex, "PROPFIND", "/dav/d", "", "Depth: 0\r\n"), 207);
+        CHECK_EQUAL(dav.ask(&w.globex, "COPY", "/dav/out", "/dav/copied"), 201);
+        CHECK_EQUAL(dav.ask(&w.acme, "DELETE", "/dav/d/acme/"), 204);
+    }
+}
+
+CLAIM(a_folder_of_the_file_system_is_above_the_directory_gates_in_it) {
+    const World& w = world();
+    for (const char* section :
+         {"<DirectoryMatch \"^@/d/(?<WHO>[^/]+)\">\nMTLSAllow partner %{env:MATCH_WHO}\n</DirectoryMatch>\n",
+          "<DirectoryMatch \"^@/d/acme/\">\nMTLSAllow partner acme\n</DirectoryMatch>\n",
+          "<Directory \"@/d/*/\">\nMTLSAllow partner acme\n</Directory>\n"}) {
+        DavSite dav({"d/acme/f", "out/f"},
+                    std::string("<Directory \"@\">\nMTLSAllow any-partner\n</Directory>\n") + section);
+        dav.refuses(&w.globex, "DELETE", "/dav/d");
+        dav.refuses(&w.globex, "COPY", "/dav/d", "/dav/out/c");
+        check(dav.has("d/acme/f"), section, __FILE__, __LINE__);
+        CHECK_EQUAL(dav.ask(&w.globex, "DELETE", "/dav/out"), 204);
+    }
+    // httpd ends the path of a <Directory> with a slash, but the folder is not above its own section.
+    DavSite own({"d/f"}, "<Directory \"@/d\">\nMTLSAllow partner acme\n</Directory>\n" +
+                             location("/dav/d", "MTLSAllow any-partner"));
+    CHECK_EQUAL(own.ask(&w.globex, "DELETE", "/dav/d"), 204);
+}
+
+CLAIM(a_section_with_authtype_mtls_is_a_gate_below) {
+    const World& w = world();
+    DavSite nested({"d/acme/f", "l/acme/f", "e/f", "o/basic/f"},
+                   location("/dav", "MTLSAllow any-partner") +
+                       location("/dav/d/acme", "AuthType MTLS\nRequire user acme") +
+                       location("/dav/l/acme", "<Limit DELETE>\nAuthType MTLS\nRequire user acme\n</Limit>") +
+                       location("/dav/o/basic", "AuthType None\nRequire all granted"));
+    nested.refuses(&w.globex, "DELETE", "/dav/d/");
+    nested.refuses(&w.globex, "COPY", "/dav/d", "/dav/e/c");
+    nested.refuses(&w.globex, "DELETE", "/dav/l/");
+    CHECK(nested.has("d/acme/f"));
+    CHECK_EQUAL(nested.ask(&w.globex, "DELETE", "/dav/o/"), 204);
+    CHECK_EQUAL(nested.ask(&w.globex, "DELETE", "/dav/e/"), 204);
+    CHECK_EQUAL(nested.ask(&w.globex, "DELETE", "/dav/d/acme/"), 403);
+    CHECK_EQUAL(nested.ask(&w.acme, "DELETE", "/dav/d/acme/"), 204);
+}
+
+CLAIM(one_section_whose_captures_are_others_below_is_a_gate_below) {
+    const World& w = world();
+    DavSite deep({"globex/files/acme/files/f", "globex/files/own/f"},
+                 "<LocationMatch \"^/dav/(?:.*/)?(?<WHO>[^/]+)/files/\">\nMTLSAllow partner %{env:MATCH_WHO}\n"
+                 "</LocationMatch>\n");
+    CHECK_EQUAL(deep.ask(&w.globex, "GET", "/dav/globex/files/acme/files/f"), 403);
+    deep.refuses(&w.globex, "DELETE", "/dav/globex/files/");
+    CHECK(deep.has("globex/files/acme/files/f"));
+    CHECK_EQUAL(deep.ask(&w.globex, "DELETE", "/dav/globex/files/own/f"), 204);
+    DavSite denied({"a/acme/f"}, location("/dav", "MTLSAllow any-partner") +
+                                     "<LocationMatch \"^/dav/(?:.*/)?(?<WHO>[^/]+)/f?\">\nMTLSAllow any-partner\n"
+                                     "MTLSDeny partner %{env:MATCH_WHO}\n</LocationMatch>\n");
+    denied.refuses(&w.acme, "DELETE", "/dav/a/");
+    // What is captured at the beginning of the path is the same below.
+    for (const char* regex :
+         {"^/dav/(?<WHO>[^/]+)/", "^/dav/(?<WHO>[^/]+)(/.*)?$", "^/dav/(?<WHO>acme|globex)(?:/|$)"}) {
+        DavSite own({"globex/sub/f", "acme/f"}, "<LocationMatch \"" + std::string(regex) +
+                                                    "\">\nMTLSAllow partner %{env:MATCH_WHO}\n</LocationMatch>\n");
+        check_equal(own.ask(&w.globex, "DELETE", "/dav/globex/sub/"), 204, regex, __FILE__, __LINE__);
+        CHECK_EQUAL(own.ask(&w.globex, "DELETE", "/dav/acme/"), 403);
+    }
+}

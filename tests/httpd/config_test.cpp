@@ -160,6 +160,8 @@ CLAIM(a_senseless_gate_stops_the_start_and_says_where) {
     // A later, shorter section that lets in more; the narrower one is only a warning.
     d.refuses(partner("") + location("/x/y", "MTLSAllow partner p") + location("/x", "MTLSAllow any-partner"),
               "replaces the gate of <Location /x/y>");
+    d.refuses(partner("") + location("/x/", "MTLSAllow partner p") + location("/x", "MTLSAllow any-partner"),
+              "replaces the gate of <Location /x/>");
     d.refuses(partner("") + location("/x/y", "MTLSAllow partner p") + location("/", "MTLSAuthz Off"),
               "replaces the gate of");
     d.httpd.write("htdocs/.htaccess", "MTLSAllow any-partner\n");
@@ -170,6 +172,8 @@ CLAIM(what_is_suspicious_is_warned_of_with_its_place) {
     d.warns(partner("") + location("/x/y", "MTLSAllow any-partner") + location("/x", "MTLSAllow partner p"),
             "replaces the gate of <Location /x/y>");
     d.is_silent_about(partner("") + location("/x", "MTLSAllow partner p") + location("/x/y", "MTLSAllow any-partner"),
+                      "replaces");
+    d.is_silent_about(partner("") + location("/x", "MTLSAllow partner p") + location("/x/", "MTLSAllow any-partner"),
                       "replaces");
     d.warns(partner("") + location("/x", "MTLSAllow partner q"), "there is no partner 'q' (did you mean 'p'?)");
     d.warns(partner("") + location("/x", "MTLSAllow group nobody"), "there is no group 'nobody'");

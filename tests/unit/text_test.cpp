@@ -4,6 +4,7 @@
 
 #include "claims.hpp"
 #include "mtls_authz/calendar.hpp"
+#include "mtls_authz/capture_scope.hpp"
 #include "mtls_authz/directive.hpp"
 #include "mtls_authz/override_header.hpp"
 #include "mtls_authz/request_path.hpp"
@@ -197,9 +198,56 @@ CLAIM(below_means_whole_segments) {
     CHECK(is_below("/a", "/a/b"));
     CHECK(is_below("/a/", "/a/b"));
     CHECK(is_below("/", "/a"));
+    CHECK(is_below("/a", "/a/"));
+    CHECK(is_below("/a//", "/a/b"));
     CHECK(!is_below("/a", "/a"));
+    CHECK(!is_below("/a/", "/a/"));
+    CHECK(!is_below("/a/", "/a"));
+    CHECK(!is_below("/", "/"));
+    CHECK(!is_below("/a", ""));
     CHECK(!is_below("/a", "/ab/c"));
     CHECK(!is_below("/a/b", "/a"));
+}
+
+CLAIM(dot_segments_of_a_raw_path_are_found_as_httpd_removes_them) {
+    for (const char* raw : {"/a/../b", "/a/%2e%2e/b", "/a/.%2E/b", "/.", "/a/..", "/a/./b", "/%61/../b", "/a//../b"})
+        CHECK(has_raw_dot_segment(raw));
+    for (const char* raw :
+         {"/", "/a/..b", "/a/b..", "/.well-known/x", "/a/%2e%2e%2e/b", "/a%20b", "/a/v1.2/b", "/a%2eb"})
+        CHECK(!has_raw_dot_segment(raw));
+}
+
+CLAIM(captures_are_the_same_below_where_each_slash_is_named) {
+    for (const char* regex :
+         {"^/d/(?<WHO>[^/]+)/", "^/d/(?<WHO>[^/]+)", "^/d/(?<WHO>[^/]+)/?", "^/d/(?P<WHO>[a-z0-9_-]+)(/|$)",
+          "^/d/(?<WHO>[\\w.-]+)(?:/.*)?$", "^/d/(?<WHO>[^\\/]+)/.*", "^/(app|api)/(?<WHO>acme|globex)/",
+          "^/(?<TENANT>[^/]*)/x-(?<USER>[a-z]{2,8}?)-data/(?:sub|[^/|]+)/", "^/d\\.x/(?<WHO>(?:[a-z])+)$",
+          "^/d/(?<WHO>[^/]+)/files/(a|b)"})
+        test::check(captures_the_same_below(regex), regex, __FILE__, __LINE__);
+    for (const char* regex : {"^/home/(?:.*/)?(?<WHO>[^/]+)/files/",
+                              "/d/(?<WHO>[^/]+)/",
+                              "^/d/(?<WHO>.+)/",
+                              "^/d/(?<WHO>[^.]+)/",
+                              "^/d/(?<WHO>[a-z/]+)/",
+                              "^/d/(?<WHO>[!-9]+)/",
+                              "^/d/(?:x/)?(?<WHO>[^/]+)/",
+                              "^/d/?(?<WHO>[^/]+)/",
+                              "^/d/(?<WHO>[^/]+)/|^/e/(?<WHO>x)",
+                              "^/d/(?<WHO>[^/]+)(/files/|x)",
+                              "^/d/(?<WHO>[^/]+)/(?<SUB>.*)",
+                              "^/d/(?<WHO>[^/]+)(?=/|.*x)",
+                              "^/d/(?<WHO>\\S+)/",
+                              "^/d/(?<WHO>[[:print:]]+)/",
+                              "^/d/(?<WHO>[^/]+)/?x/",
+                              "^/d/(?<WHO>[^/]+?)(x?)/\\2/",
+                              "^/d/(?<WHO>a{/}b)/",
+                              "^/d/(?<WHO>[^/]+",
+                              "^/d/(?<WHO>[^/",
+                              "^.*/(?<WHO>[^/]+)/",
+                              "^/d/(?<WHO>[\\W]+)/",
+                              "^/d/(?<WHO>(?!x).+)/",
+                              "^/d/(*ACCEPT)(?<WHO>[^/]+)/"})
+        test::check(!captures_the_same_below(regex), regex, __FILE__, __LINE__);
 }
 
 CLAIM(uris_fold_scheme_and_host_only) {
