@@ -6,6 +6,7 @@
 #include "accounting.hpp"
 #include "caching.hpp"
 #include "config_tree.hpp"
+#include "handler_guard.hpp"
 #include "known_grant.hpp"
 #include "mtls_authz/text.hpp"
 #include "nested.hpp"
@@ -484,6 +485,7 @@ void register_request_hooks() {
     ap_hook_fixups(on_fixups, nullptr, kBeforeReaders, APR_HOOK_LAST);
     ap_hook_fixups(on_late_fixups, kAfterIndexes, nullptr, APR_HOOK_REALLY_LAST);
     ap_hook_insert_filter(on_handler_start, nullptr, nullptr, APR_HOOK_FIRST);
+    hook_handler_guard();
 }
 
 }  // namespace mtls::httpd

@@ -413,3 +413,37 @@ CLAIM(one_section_whose_captures_are_others_below_is_a_gate_below) {
         CHECK_EQUAL(own.ask(&w.globex, "DELETE", "/dav/acme/"), 403);
     }
 }
+
+CLAIM(no_handler_runs_for_a_subrequest_that_was_denied) {
+    const World& w = world();
+    Site site;
+    for (const char* file : {"dav/f", "log/f", "out/f"}) site.httpd.write(std::string("htdocs/") + file, "precious");
+    site.httpd.write("pw", "joe:{SHA}EfatjsUqKYSrqv18O1FlA3hcIHI=\n");  // "x"
+    const std::string form =
+        "AuthType form\nAuthName r\nAuthFormProvider file\nAuthUserFile pw\nRequire valid-user\nSession On\n"
+        "SessionCookieName s path=/\nKeptBodySize 10000";
+    for (const char* m : {"authn_file", "session", "session_cookie", "request", "auth_form", "dav", "dav_fs"})
+        site.load(m);
+    site.start(
+        "DavLockDB htdocs/dav/.locks\n" + location("/dav", "Dav On\nMTLSAllow partner acme methods=GET,POST\n" + form) +
+        location("/log", "Dav On\nMTLSAuthz LogOnly\nMTLSAllow none\n" + form) + location("/out", "Dav On\n" + form));
+    CHECK_EQUAL(std::system(("chmod -R a+rwX " + site.httpd.path("htdocs")).c_str()), 0);
+    const auto post = [&](const std::string& path, const std::string& more) {
+        return site
+            .get(&w.acme, path, "Content-Type: application/x-www-form-urlencoded\r\n", "POST",
+                 "httpd_username=joe&httpd_password=x" + more)
+            .status;
+    };
+    const std::string to_delete = "&httpd_method=DELETE&httpd_body=a&httpd_mimetype=text/plain";
+    post("/dav/f", to_delete);
+    CHECK_EQUAL(file_text(site.httpd.path("htdocs/dav/f")), "precious");
+    CHECK(site.httpd.wait_for_log("reason=method-not-granted"));
+    post("/dav/new", "&httpd_method=PUT&httpd_body=a&httpd_mimetype=text/plain");
+    CHECK_EQUAL(file_text(site.httpd.path("htdocs/dav/new")), "");
+    // What no gate denies is served as ever.
+    CHECK_EQUAL(site.get(&w.acme, "/dav/f").status, 401);
+    for (const char* file : {"log/f", "out/f"}) {
+        post(std::string("/") + file, to_delete);
+        check_equal(file_text(site.httpd.path(std::string("htdocs/") + file)), "", file, __FILE__, __LINE__);
+    }
+}
