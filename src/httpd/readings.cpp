@@ -3,6 +3,7 @@
 #include <apr_fnmatch.h>
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -156,18 +157,54 @@ private:
     }
 };
 
-// The path as the client wrote it, where the backend gets that; else null. mod_proxy leaves the note for `nocanon` and
-// `mapping=encoded`.
-std::optional<std::string_view> raw_path(const request_rec* r) {
-    if (r->proxyreq == PROXYREQ_NONE || r->unparsed_uri == nullptr) return std::nullopt;
-    if (apr_table_get(r->notes, "proxy-nocanon") == nullptr) return std::nullopt;
-    std::string_view uri = r->unparsed_uri;
+// The path as the client wrote it; null where it wrote none.
+std::optional<std::string_view> path_as_written(const request_rec* r) noexcept {
+    std::string_view uri = r->unparsed_uri != nullptr ? r->unparsed_uri : "";
     uri = uri.substr(0, uri.find_first_of("?#"));
     if (uri.starts_with('/')) return uri;
     // In absolute form, behind the authority.
     const std::size_t scheme = uri.find("://");
     const std::size_t path = scheme == std::string_view::npos ? scheme : uri.find('/', scheme + 3);
     return path == std::string_view::npos ? std::nullopt : std::optional(uri.substr(path));
+}
+
+// mod_proxy leaves the note for `nocanon` and `mapping=encoded`.
+bool is_proxied_as_written(const request_rec* r) noexcept {
+    return r->proxyreq != PROXYREQ_NONE && apr_table_get(r->notes, "proxy-nocanon") != nullptr;
+}
+
+// Whether mod_proxy writes the path of r->uri to the backend, and nothing else. FastCGI, SCGI and uwsgi hand it
+// REQUEST_URI as well.
+bool is_proxied_as_decided(const request_rec* r) noexcept {
+    constexpr std::string_view kSchemes[] = {"proxy:http://", "proxy:https://", "proxy:ws://", "proxy:wss://",
+                                             "proxy:ajp://",  "proxy:h2://",    "proxy:h2c://"};
+    const std::string_view to = r->proxyreq != PROXYREQ_NONE && r->filename != nullptr ? r->filename : "";
+    return std::any_of(std::begin(kSchemes), std::end(kSchemes),
+                       [to](std::string_view s) { return to.starts_with(s); });
+}
+
+// Whether httpd's path, of this size, is what the client wrote. httpd decodes and normalises in place, and each step
+// makes the path shorter; another module's path is in another place.
+bool is_as_written(const request_rec* r, std::size_t size) noexcept {
+    if (r->uri != r->parsed_uri.path || r->unparsed_uri == nullptr) return false;
+    const char behind = r->unparsed_uri[size];
+    return behind == '\0' || behind == '?';
+}
+
+// Whether the path as written may have dot segments, which httpd has removed: an application that takes its path from
+// REQUEST_URI reads them.
+bool may_have_removed_dots(const request_rec* r) noexcept {
+    if (r->main != nullptr || r->prev != nullptr) return false;
+    const auto raw = path_as_written(r);
+    return raw && (raw->find("/.") != std::string_view::npos || raw->find("%2") != std::string_view::npos);
+}
+
+// The path as the client wrote it, where some application may read that; else null.
+std::optional<std::string_view> raw_path(const request_rec* r) {
+    const auto raw = path_as_written(r);
+    if (is_proxied_as_written(r)) return raw;
+    const bool is_read = raw && may_have_removed_dots(r) && !is_proxied_as_decided(r) && has_raw_dot_segment(*raw);
+    return is_read ? raw : std::nullopt;
 }
 
 bool has_path(const request_rec* r) noexcept { return r->uri != nullptr && *r->uri != '\0'; }
@@ -193,9 +230,10 @@ std::string told(const std::string& reading, const Guards& guards) {
 
 bool is_plain(const request_rec* r) noexcept {
     if (!has_path(r)) return true;
-    if (!is_plain_path(r->uri)) return false;
-    const auto raw = raw_path(r);
-    return !raw || *raw == r->uri;
+    const std::string_view path = r->uri;
+    if (!is_plain_path(path)) return false;
+    if (is_as_written(r, path.size())) return true;
+    return !may_have_removed_dots(r) && (!is_proxied_as_written(r) || path_as_written(r) == path);
 }
 
 PathReadings read_path(request_rec* r) {

@@ -138,6 +138,84 @@ CLAIM(a_path_that_the_backend_gets_raw_is_decided_raw_too) {
     canonical.lets(&w.globex, "/a/acme//../globex/x");
 }
 
+namespace {
+
+// An application behind CGI, which routes by REQUEST_URI and says what it got; everything is its own.
+struct Scripted {
+    Site site;
+    explicit Scripted(const std::string& gates) {
+        site.httpd.write("htdocs/app/front.cgi",
+                         "#!/bin/sh\nprintf \"Content-Type: text/plain\\n\\n%s\" \"$REQUEST_URI\"\n");
+        CHECK_EQUAL(std::system(("chmod a+x " + site.httpd.path("htdocs/app/front.cgi")).c_str()), 0);
+        const std::string folder = site.httpd.path("htdocs/app");
+        site.load("cgi").load("rewrite").load("include").vhost(
+            "RewriteEngine On\nRewriteRule ^/old/(.*) /app/$1 [PT]\nScriptAlias /api \"" + folder + "/front.cgi\"\n");
+        site.start("<Directory \"" + folder +
+                   "\">\nOptions +ExecCGI +Includes\nAddHandler cgi-script .cgi\nAddOutputFilter "
+                   "INCLUDES .shtml\nFallbackResource /app/front.cgi\n</Directory>\n" +
+                   gates);
+    }
+    void refuses(const Identity* who, const std::string& path) {
+        check_equal(site.get(who, path).status, 403, path, __FILE__, __LINE__);
+        check(site.httpd.wait_for_log("reason=bad-path"), path, __FILE__, __LINE__);
+    }
+    void lets(const Identity* who, const std::string& path) {
+        const Response got = site.get(who, path);
+        check_equal(got.status, 200, path, __FILE__, __LINE__);
+        check_equal(got.body, path, path, __FILE__, __LINE__);
+    }
+};
+
+}  // namespace
+
+CLAIM(a_path_that_the_application_reads_with_its_dot_segments_leads_to_no_other_gate) {
+    const World& w = world();
+    Scripted app(location("/app", "MTLSAllow any-partner") +
+                 "<LocationMatch \"^/(app|api|old)/(?<WHO>acme|globex)/\">\nMTLSAllow partner "
+                 "%{env:MATCH_WHO}\n</LocationMatch>\n" +
+                 location("/api/req", "Require mtls-partner acme"));
+    for (const char* path : {"/app/acme/../globex/x", "/app/acme/%2e%2e/globex/x", "/app/acme/.%2E/globex/x",
+                             "/app/%61cme/../globex/y", "/api/acme/../globex/x", "/app//acme/../globex/z",
+                             "/app/acme/./../globex/x?q", "/api/req/../globex/x", "/old/acme/../globex/x"}) {
+        app.refuses(&w.globex, path);
+    }
+    // From ungated places too.
+    app.refuses(nullptr, "/api/acme/../open");
+    for (const char* path : {"/app/globex/x", "/app/globex/y/../x", "/app/globex/./x", "/app/glob%65x/x",
+                             "/app/globex/x%20y", "/app/globex//x", "/app/globex/x?n=/../acme/", "/app/globex/.x",
+                             "/app/globex/a%2eb", "/app/globex/a..b/c", "/old/globex/x", "/app/globex/"}) {
+        app.lets(&w.globex, path);
+    }
+    for (const char* path : {"/api/open/../x", "/api/./x", "/api/%2e/x"}) app.lets(nullptr, path);
+}
+
+CLAIM(fastcgi_and_its_relatives_hand_over_the_raw_path_and_http_does_not) {
+    const World& w = world();
+    Site site;
+    for (const char* module : {"proxy", "proxy_http", "proxy_fcgi", "proxy_scgi", "proxy_uwsgi"}) site.load(module);
+    std::string lines;
+    for (const char* scheme : {"fcgi", "scgi", "uwsgi", "http"}) {
+        const std::string path = std::string("/") + scheme;
+        lines += "ProxyPass " + path + " " + scheme + "://127.0.0.1:1/app\n";
+    }
+    site.vhost(lines);
+    site.start(
+        "<LocationMatch \"^/[a-z]+/(?<WHO>acme|globex)/\">\nMTLSAllow partner %{env:MATCH_WHO}\n</LocationMatch>\n");
+    for (const std::string path : {"/fcgi/", "/scgi/", "/uwsgi/"}) {
+        check_equal(site.get(&w.globex, path + "acme/../globex/x").status, 403, path, __FILE__, __LINE__);
+        check_equal(site.get(&w.globex, path + "globex/y/../x").status, 503, path, __FILE__, __LINE__);
+    }
+    CHECK_EQUAL(site.get(&w.globex, "/http/acme/../globex/x").status, 503);
+}
+
+CLAIM(what_the_server_itself_includes_has_no_raw_path) {
+    const World& w = world();
+    Scripted app(location("/app/acme", "MTLSAllow partner acme") + location("/app/globex", "MTLSAllow any-partner"));
+    app.site.httpd.write("htdocs/app/acme/page.shtml", "[<!--#include virtual=\"../globex/part.html\" -->]");
+    app.site.httpd.write("htdocs/app/globex/part.html", "part");
+    CHECK_EQUAL(app.site.get(&w.acme, "/app/acme/page.shtml").body, "[part]");
+}
+
 CLAIM(a_virtual_host_without_gates_of_its_own_has_those_of_the_server) {
     const World& w = world();
     Site site;
