@@ -25,6 +25,9 @@ struct HandshakeVerdict {
 HandshakeVerdict verify_handshake(X509_STORE_CTX* ctx, const CaDirectory& policy, int ssl_index, MissingCrl missing,
                                   std::int64_t now);
 
+// Whether this is one of the errors by which a certificate leads to no CA: `SSLVerifyClient optional_no_ca` lets it in.
+bool is_of_unknown_ca(long error);
+
 // mod_ssl's own CAs and CRLs of one virtual host, as they were at start.
 struct OwnStore {
     X509StorePtr store;  // with the flags of mod_ssl's; null: verifies nothing

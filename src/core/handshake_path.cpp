@@ -220,6 +220,13 @@ HandshakeVerdict verify_handshake(X509_STORE_CTX* ctx, const CaDirectory& policy
     return verify_by_either(ctx, paths, ssl_index, missing);
 }
 
+// As ssl_verify_error_is_optional() of mod_ssl.
+bool is_of_unknown_ca(long error) {
+    return error == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || error == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ||
+           error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY || error == X509_V_ERR_CERT_UNTRUSTED ||
+           error == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE;
+}
+
 bool verifies(const OwnStore& own, const PresentedCertificate& presented, const CaDirectory& policy) {
     if (!own.store) return false;
     const ErrorQueueGuard errors;

@@ -66,6 +66,13 @@ void note_verifier(const SSL* ssl, const HandshakeVerdict& verdict) {
         verdict.by_anchors ? TlsConnection::Verifier::kAnchorsAlone : TlsConnection::Verifier::kModSsl;
 }
 
+// mod_ssl forgets in TLS 1.2 that `optional_no_ca` let a certificate in, once its session is resumed, and says SUCCESS:
+// beside live anchors, such a session is none that can be resumed.
+bool is_forgotten_by_mod_ssl(const SSL& ssl, X509_STORE_CTX* ctx) {
+    return state().has_live_anchors && SSL_version(&ssl) < TLS1_3_VERSION &&
+           is_of_unknown_ca(X509_STORE_CTX_get_error(ctx));
+}
+
 // Runs in place of X509_verify_cert(), and lets it decide; afterwards puts the intermediates on the session, whatever
 // was decided, since a session is also made for a certificate that only `optional_no_ca` accepts.
 int verify_and_remember(X509_STORE_CTX* ctx, const server_rec* s) {
@@ -77,6 +84,8 @@ int verify_and_remember(X509_STORE_CTX* ctx, const server_rec* s) {
         const SentHelpers helpers = useful_helpers(*leaf, sent_certificates(ctx));
         const std::string data = encode_helpers(*leaf, helpers);
         SSL_SESSION_set1_ticket_appdata(session, data.data(), data.size());
+        constexpr long kLongExpired = 1;
+        if (is_forgotten_by_mod_ssl(*ssl, ctx)) SSL_SESSION_set_time(session, kLongExpired);
     }
     note_verifier(ssl, verdict);
     if (verdict.verified != 1) report_refused_handshake(s, ctx, ssl);
@@ -200,6 +209,8 @@ void TlsConnection::take_certificate(const SSL& ssl) {
     const std::string_view version = name != nullptr ? name : "";
     facts_.version = version.substr(version.starts_with("TLSv") ? 4 : 0);
     facts_.resumed = SSL_session_reused(&ssl) == 1;
+    const bool is_remembered = facts_.resumed && SSL_version(&ssl) >= TLS1_3_VERSION;
+    verification_.is_of_unknown_ca = is_remembered && is_of_unknown_ca(SSL_get_verify_result(&ssl));
     certificate_.reset();
     sighted_ = 0;
     known_grant_.key = {};  // what it handed over may still be logged

@@ -36,6 +36,8 @@ public:
     enum class Verifier { kNone, kModSsl, kAnchorsAlone };
     struct Verification {
         Verifier by = Verifier::kNone;
+        // A resumed session has it that the certificate leads to no CA, and mod_ssl says so too.
+        bool is_of_unknown_ca = false;
         // Where none did: a virtual host whose own CAs do. From any thread.
         std::atomic<const server_rec*> own_cas_of{nullptr};
     };

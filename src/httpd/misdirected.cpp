@@ -9,11 +9,13 @@ namespace mtls::httpd {
 
 namespace {
 
-// Whether mod_ssl's own CAs verified the certificate: in this connection's handshake; or, where that resumed a session,
-// which any virtual host may have made and any policy may have let in, those of this virtual host now.
-bool is_verified_without_anchors(TlsConnection& tls, const server_rec* s) {
+// Whether mod_ssl's own CAs verified the certificate, or let it in as unverified: in this connection's handshake; or,
+// where that resumed a session, which any virtual host may have made and any policy may have let in, those of this
+// virtual host now.
+bool is_let_in_without_anchors(TlsConnection& tls, const server_rec* s) {
     TlsConnection::Verification& known = tls.verification();
     if (known.by != TlsConnection::Verifier::kNone) return known.by == TlsConnection::Verifier::kModSsl;
+    if (known.is_of_unknown_ca) return server_config(s).lets_unknown_cas_in;
     if (known.own_cas_of.load(std::memory_order_relaxed) == s) return true;
     const auto snapshot = state().snapshot();
     const CaDirectory no_policy;
@@ -46,7 +48,7 @@ int check_direction(request_rec* r) {
     if (client_ca_of(r->server) != ClientCaMode::kOff) return DECLINED;
     TlsConnection* const tls = tls_of(r->connection);
     if (tls == nullptr) return DECLINED;
-    if (!tls->certificate() || is_verified_without_anchors(*tls, r->server)) return DECLINED;
+    if (!tls->certificate() || is_let_in_without_anchors(*tls, r->server)) return DECLINED;
     report(r, *tls->certificate());
     return HTTP_MISDIRECTED_REQUEST;
 }

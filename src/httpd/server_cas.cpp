@@ -111,6 +111,7 @@ void copy_server_cas(server_rec* s, SSL_CTX* ctx) {
     const ErrorQueueGuard errors;
     ServerConfig& config = server_config(s);
     config.has_tls = true;
+    config.lets_unknown_cas_in = equal_nocase(server_setting(s, "SSLVerifyClient"), "optional_no_ca");
     config.cas.security_level = SSL_CTX_get_security_level(ctx);
     X509_STORE* const mod_ssls = SSL_CTX_get_cert_store(ctx);
     config.own = {make_own_store(s, *mod_ssls), config.cas.security_level, missing_crl_of(s)};

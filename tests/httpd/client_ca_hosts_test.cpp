@@ -222,14 +222,44 @@ CLAIM(what_mod_ssl_lets_in_unverified_goes_on_as_unverified) {
         CHECK_EQUAL(ask(first, "off.example", "/staff/x"), 403);
         CHECK_EQUAL(ask(first, "on.example", "/gate/x"), 403);
         const SslSessionPtr session = first.session();
-        // A session that is resumed mod_ssl calls verified, whatever it was.
+        // Of TLS 1.2 sessions that are resumed mod_ssl says that they are verified, whatever they were.
         TlsClient second = hosts.connect(as(other, tls), "on.example", session.get());
-        CHECK(second.resumed());
-        CHECK_EQUAL(ask(second, "off.example", "/staff/x"), 421);
+        CHECK_EQUAL(second.resumed(), tls == TLS1_3_VERSION);
+        CHECK_EQUAL(ask(second, "off.example", "/free/x"), 200);
+        CHECK_EQUAL(ask(second, "off.example", "/staff/x"), 403);
         TlsClient stranger = hosts.connect(as(w.acme_from_stranger, tls), "on.example");
         CHECK_EQUAL(ask(stranger, "off.example", "/free/x"), 421);
         TlsClient own = hosts.connect(as(w.acme, tls), "on.example");
         CHECK_EQUAL(ask(own, "off.example", "/staff/x"), 200);
+    }
+}
+
+CLAIM(who_optional_no_ca_lets_in_may_come_back_and_is_not_verified_then) {
+    const World& w = world();
+    const Identity other_ca = make_ca("Other CA"), other = make_client("api5", "api.acme.example", other_ca);
+    Hosts hosts;
+    hosts.start("SSLVerifyClient optional_no_ca\n");
+    for (const int tls : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+        for (const Identity* who : {&other, &w.acme_from_stranger}) {
+            TlsClient first = hosts.connect(as(*who, tls), "off.example");
+            CHECK_EQUAL(ask(first, "off.example", "/free/x"), 200);
+            CHECK_EQUAL(ask(first, "off.example", "/staff/x"), 403);
+            SslSessionPtr session = first.session();
+            for (int i = 0; i < 2; ++i) {
+                TlsClient again = hosts.connect(as(*who, tls), "off.example", session.get());
+                CHECK_EQUAL(again.resumed(), tls == TLS1_3_VERSION);
+                CHECK_EQUAL(ask(again, "off.example", "/free/x"), 200);
+                CHECK_EQUAL(ask(again, "off.example", "/staff/x"), 403);
+                session = again.session();
+            }
+        }
+        TlsClient first = hosts.connect(as(w.acme, tls), "off.example");
+        CHECK_EQUAL(ask(first, "off.example", "/staff/x"), 200);
+        const SslSessionPtr session = first.session();
+        TlsClient second = hosts.connect(as(w.acme, tls), "off.example", session.get());
+        CHECK(second.resumed());
+        CHECK_EQUAL(ask(second, "off.example", "/staff/x"), 200);
+        CHECK_EQUAL(ask(second, "off.example", "/gate/x"), 200);
     }
 }
 
