@@ -247,8 +247,10 @@ CLAIM(no_spelling_of_a_header_names_another_method_or_path) {
     Backed b(
         "<Location /m>\nMTLSAllow any-partner methods=GET,POST\n</Location>\n<Location /r>\nRequire mtls-any-partner\n"
         "</Location>\n");
-    for (const char* name : {"X-Original-URL", "X_Original_URL", "x.original.url", "-X-Rewrite-URL", "X-Forwarded-Uri",
-                             "XOriginalMethod", "X-HTTP-Path-Override"}) {
+    for (const char* name :
+         {"X-Original-URL", "X_Original_URL", "x.original.url", "-X-Rewrite-URL", "X-Forwarded-Uri", "XOriginalMethod",
+          "X-HTTP-Path-Override", "X-Original-URI", "X-Rewrite-URI", "X-Request-URI", "X-Override-URL",
+          "X-Original-Path", "x_forwarded_path", "X-Envoy-Original-Path", "X-Waws-Unencoded-Url", "X-Proxy-URL"}) {
         const std::string header = std::string(name) + ": evil\r\n";
         for (const char* path : {"/m/x", "/r/x", "/open/x"}) {
             const std::string got = b.got(&w.acme, path, header);
@@ -256,7 +258,8 @@ CLAIM(no_spelling_of_a_header_names_another_method_or_path) {
         }
     }
     for (const char* name : {"X-HTTP-Method-Override", "X_HTTP_Method_Override", "X-HTTP_Method-Override",
-                             "x.http.method.override", "X-HTTP-Method", "X_Method_Override"}) {
+                             "x.http.method.override", "X-HTTP-Method", "X_Method_Override", "X-HTTP-Verb",
+                             "X-Forwarded-Method", "X_Envoy_Original_Method", "X-Request-Method"}) {
         const std::string header = std::string(name) + ": evil\r\n";
         const std::string got = b.got(&w.acme, "/m/x", header);
         check(got.starts_with("GET ") && got.find("evil") == std::string::npos, header, __FILE__, __LINE__);

@@ -184,13 +184,17 @@ CLAIM(a_path_with_too_many_readings_is_told_from_one_with_many) {
 }
 
 CLAIM(headers_that_override_are_known_in_every_spelling) {
-    for (const char* name :
-         {"X-HTTP-Method-Override", "x_http_method_override", "X.HTTP.Method", "__X-Method_Override"})
+    for (const char* name : {"X-HTTP-Method-Override", "x_http_method_override", "X.HTTP.Method", "__X-Method_Override",
+                             "X-HTTP-Verb", "X_Request_Method", "X-Forwarded-Method", "X-Envoy-Original-Method"})
         CHECK(overrides(name) == Overrides::kMethod);
     for (const char* name :
-         {"X-Original-URL", "xrewriteurl", "X_Forwarded_Uri", "X-Original-Method", "!x-http-path-override-"})
+         {"X-Original-URL", "xrewriteurl", "X_Forwarded_Uri", "X-Original-Method", "!x-http-path-override-",
+          "X-Original-URI", "X_Original_Path", "X-Rewrite-URI", "X-Request-URI", "X-Override-URL", "X-Forwarded-Path",
+          "X-Envoy-Original-Path", "X-Waws-Unencoded-Url", "X-Proxy-URL"})
         CHECK(overrides(name) == Overrides::kPath);
-    for (const char* name : {"", "X", "-", "X-Original", "X-Original-URLs", "Host", "X-Method", "XX-Original-URL"})
+    for (const char* name :
+         {"", "X", "-", "X-Original", "X-Original-URLs", "Host", "X-Method", "XX-Original-URL", "X-Forwarded-Prefix",
+          "X-Forwarded-For", "X-Request-ID", "X-Original-Host", "X-Envoy-Original-Method-Of-The-Request"})
         CHECK(overrides(name) == Overrides::kNothing);
 }
 
