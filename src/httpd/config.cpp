@@ -232,9 +232,9 @@ void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) no
     // Names every member on both sides: a new one does not compile until it is merged.
     const auto& [base_mode, base_allow, base_allow_traits, base_deny, base_deny_traits, base_user, base_env,
                  base_status, base_detail, base_forward, base_provider, base_grant, base_merging, base_section,
-                 base_merged] = *static_cast<const DirConfig*>(base_config);
+                 base_authorizer, base_merged] = *static_cast<const DirConfig*>(base_config);
     const auto& [mode, allow, allow_traits, deny, deny_traits, user, env, status, detail, forward, provider, grant,
-                 merging, section, is_merged] = *static_cast<const DirConfig*>(add_config);
+                 merging, section, authorizer, is_merged] = *static_cast<const DirConfig*>(add_config);
     DirConfig& out = *pool_new<DirConfig>(pool);
     out.is_merged = true;
 
@@ -265,6 +265,7 @@ void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) no
     out.requires_grant = grant || base_grant;
     out.auth_merging = joined(base_merging, merging);
     out.section = section != nullptr ? section : base_section;
+    out.authorizer = authorizer != nullptr ? authorizer : base_authorizer;
     return &out;
 }
 
@@ -410,6 +411,7 @@ GateSection& authorizing_section(cmd_parms* cmd, DirConfig& config) {
     GateSection& section = *section_of(cmd, config);
     const ap_directive_t* const node = enclosing_section(cmd);
     if (node != nullptr && section.authorization.empty()) section.authorization = authorization_text(node->first_child);
+    config.authorizer = &section;
     return section;
 }
 

@@ -54,8 +54,9 @@ struct DirConfig {
     bool has_provider = false;             // a Require mtls-* stands here or around
     bool requires_grant = false;           // a Require mtls-grant does
     AuthMerging auth_merging = AuthMerging::kNone;
-    GateSection* section = nullptr;  // the section that `allow` or `mode` comes from
-    bool is_merged = false;          // put together for one request; else it lives as long as the configuration
+    GateSection* section = nullptr;     // the section that `allow` or `mode` comes from
+    GateSection* authorizer = nullptr;  // the last section that has Require mtls-* or AuthType MTLS
+    bool is_merged = false;             // put together for one request; else it lives as long as the configuration
 };
 static_assert(std::is_trivially_copyable_v<DirConfig>);
 inline RuleTraits traits_of(const DirConfig& config) { return config.allow_traits | config.deny_traits; }

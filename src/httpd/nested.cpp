@@ -60,13 +60,13 @@ bool covers_something_below(const GateSection& section, const request_rec* r) {
     return !literal && here.starts_with(prefix);
 }
 
-// A section whose captures are others below is another gate there.
+// Whether the section asks anything that was not asked here. Where its captures are others below, it does so itself.
 bool is_other_gate(const GateSection& section, const DirConfig& here) {
     const DirConfig& own = *section.config;
-    const bool enforced =
-        (has_gate(own) && gate_mode(own) == GateMode::kOn) || own.has_provider || section.authenticates;
-    const bool same = here.section == &section || (own.allow != nullptr && own.allow == here.allow);
-    return enforced && !(same && has_same_captures_below(own));
+    const bool is_gate = has_gate(own) && gate_mode(own) == GateMode::kOn;
+    const bool same_gate = here.section == &section || (own.allow != nullptr && own.allow == here.allow);
+    const bool authorizes = own.has_provider || section.authenticates;
+    return (is_gate && !(same_gate && has_same_captures_below(own))) || (authorizes && here.authorizer != &section);
 }
 
 }  // namespace

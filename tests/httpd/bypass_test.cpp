@@ -391,6 +391,24 @@ CLAIM(a_section_with_authtype_mtls_is_a_gate_below) {
     CHECK_EQUAL(nested.ask(&w.acme, "DELETE", "/dav/d/acme/"), 204);
 }
 
+CLAIM(a_section_that_authorizes_here_too_is_no_other_gate_below) {
+    const World& w = world();
+    for (const char* asks : {"AuthType MTLS\nRequire valid-user", "Require mtls-any-partner"}) {
+        DavSite dav({"globex/sub/f", "acme/f"}, "<LocationMatch \"^/dav/\">\n" + std::string(asks) +
+                                                    "\n</LocationMatch>\n<LocationMatch \"^/dav/(?<WHO>[^/]+)/\">\n"
+                                                    "MTLSAllow partner %{env:MATCH_WHO}\n</LocationMatch>\n");
+        CHECK_EQUAL(dav.ask(&w.globex, "DELETE", "/dav/globex/sub/"), 204);
+        CHECK_EQUAL(dav.ask(&w.globex, "DELETE", "/dav/acme/"), 403);
+        dav.refuses(&w.globex, "DELETE", "/dav/");
+        CHECK(dav.has("acme/f"));
+    }
+    DavSite opened({"x/acme/f"},
+                   "<LocationMatch \"^/dav/x/\">\nRequire mtls-partner acme\n</LocationMatch>\n"
+                   "<LocationMatch \"^/dav/x/$\">\nAuthType MTLS\nRequire valid-user\n</LocationMatch>\n");
+    opened.refuses(&w.globex, "DELETE", "/dav/x/");
+    CHECK(opened.has("x/acme/f"));
+}
+
 CLAIM(one_section_whose_captures_are_others_below_is_a_gate_below) {
     const World& w = world();
     DavSite deep({"globex/files/acme/files/f", "globex/files/own/f"},
