@@ -82,7 +82,9 @@ public:
     // RFC 5280 5.2.4, 6.3.3 (c): a delta takes back what a base of its scope says, where that is recent enough and
     // older.
     bool completes(const Crl& base) const;
-    // Whether it takes the place of a list that the same key signed.
+    // Whether it takes the place of a list that the same key signed. A delta lists all changes since its base (RFC 5280
+    // 5.2.4), so it takes the place of an older delta with the same base or a later one; of one with an earlier base it
+    // does only together with a list that it completes.
     bool supersedes(const Crl& other) const;
     bool is_same_as(const Crl& other) const { return digest_ == other.digest_; }
 

@@ -335,8 +335,9 @@ bool Crl::completes(const Crl& base) const {
 
 bool Crl::supersedes(const Crl& other) const {
     if (!same_scope(other)) return false;
-    if (is_delta() == other.is_delta()) return is_newer_than(other);
-    return other.is_delta() && number_ && !number_less(*number_, *other.number_);
+    if (is_delta() != other.is_delta()) return other.is_delta() && number_ && !number_less(*number_, *other.number_);
+    const bool covers = !is_delta() || !number_less(*other.base_number_, *base_number_);
+    return covers && is_newer_than(other);
 }
 
 DecodedCrls decode_crls(const std::string& content) {

@@ -21,13 +21,13 @@ std::string CrlSet::add(std::shared_ptr<const Crl> crl, const CasByName& known, 
     for (const auto& list : lists) {
         if (!is_rival(list)) continue;
         if (list->is_same_as(*crl)) return {};
-        if (!key.empty() && list->this_update() <= now && list->is_newer_than(*crl)) {
+        if (!key.empty() && list->this_update() <= now && list->supersedes(*crl)) {
             return "is older than the one in force";
         }
     }
     // A list of the future takes the place of another one of the future alone.
     std::erase_if(lists, [&](const auto& list) {
-        return !key.empty() && is_rival(list) && crl->is_newer_than(*list) &&
+        return !key.empty() && is_rival(list) && crl->supersedes(*list) &&
                (crl->this_update() <= now || list->this_update() > now);
     });
     constexpr std::ptrdiff_t kMostWaiting = 64;  // for a path that brings their signer: any name can be on a CRL
@@ -107,8 +107,18 @@ public:
             for (const std::string& issuer : issuers) gather(*set, issuer);
         }
         // A complete list takes the place of a delta while it is itself in force: add() may have dropped it before.
-        drop_superseded([](const Crl& list, const Crl& by) { return list.is_delta() == by.is_delta(); });
-        drop_superseded([](const Crl&, const Crl&) { return true; });
+        drop_superseded([](const Usable& list, const Usable& by) {
+            return list.list->is_delta() == by.list->is_delta() && by.list->supersedes(*list.list);
+        });
+        drop_superseded([](const Usable& list, const Usable& by) { return by.list->supersedes(*list.list); });
+        // A delta and a list that it completes hold together all that an older delta says.
+        const std::vector<Usable> all = usable_;
+        drop_superseded([&all](const Usable& list, const Usable& by) {
+            return list.list->is_delta() && by.list->same_scope(*list.list) && by.list->is_newer_than(*list.list) &&
+                   std::any_of(all.begin(), all.end(), [&](const Usable& base) {
+                       return base.key == by.key && by.list->completes(*base.list);
+                   });
+        });
     }
 
     CrlStatus answer(bool required, std::string& detail) const {
@@ -181,12 +191,11 @@ private:
         if (until != INT64_MAX && until != INT64_MIN) edges_.push_back(until + 1);
     }
 
-    void drop_superseded(bool (*counts)(const Crl& list, const Crl& by)) {
+    void drop_superseded(const auto& is_superseded) {
         const std::vector<Usable> all = usable_;
         std::erase_if(usable_, [&](const Usable& one) {
-            return std::any_of(all.begin(), all.end(), [&](const Usable& other) {
-                return other.key == one.key && counts(*one.list, *other.list) && other.list->supersedes(*one.list);
-            });
+            return std::any_of(all.begin(), all.end(),
+                               [&](const Usable& other) { return other.key == one.key && is_superseded(one, other); });
         });
     }
 

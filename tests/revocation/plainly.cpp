@@ -138,6 +138,17 @@ std::string scope_of(const test::ListSpec& spec) {
     return out;
 }
 
+// A delta says what changed since its base: of changes before that, a list that it completes says the same.
+bool has_base_at(const List& delta, long number, const std::vector<const List*>& all) {
+    if (*delta.spec.base <= number) return true;
+    return std::any_of(all.begin(), all.end(), [&](const List* list) {
+        const test::ListSpec& base = list->spec;
+        return !base.base && !base.damaged && base.signer == delta.spec.signer && is_usable(base) &&
+               scope_of(base) == scope_of(delta.spec) && base.names_key == delta.spec.names_key && base.number &&
+               *delta.spec.base <= *base.number && *base.number < *delta.spec.number && !is_superseded(*list, all);
+    });
+}
+
 bool is_superseded(const List& list, const std::vector<const List*>& all) {
     return std::any_of(all.begin(), all.end(), [&](const List* other) {
         const test::ListSpec& a = list.spec;
@@ -145,6 +156,7 @@ bool is_superseded(const List& list, const std::vector<const List*>& all) {
         if (a.signer != b.signer || a.damaged || !is_usable(b) || scope_of(a) != scope_of(b)) return false;
         if (a.base.has_value() != b.base.has_value())
             return a.base && b.number && *b.number >= *a.number && !is_superseded(*other, all);
+        if (a.base && !has_base_at(*other, *a.base, all)) return false;
         return a.number && b.number && *a.number != *b.number ? *b.number > *a.number : b.this_update > a.this_update;
     });
 }

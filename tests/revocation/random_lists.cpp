@@ -204,6 +204,7 @@ RandomLists::RandomLists(const Pki& pki, std::int64_t now, unsigned seed) : pki_
         spec.signer = signer;
         spec.now = now_;
         spec.number = 9;
+        spec.has_freshest = true;
         if (signer == &pki.root) spec.scope = test::ScopeSpec{{}, false, true};
         good_.push_back(made(std::move(spec)));
     }

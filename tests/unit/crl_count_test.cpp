@@ -393,6 +393,55 @@ CLAIM(a_delta_takes_back_with_its_base_alone_and_revokes_in_any_case) {
     CHECK_EQUAL(answer(delta, good), "granted granted");
 }
 
+CLAIM(a_delta_takes_the_place_of_another_only_where_what_that_says_is_covered) {
+    const test::Identity ca = make_ca("CA"), listed = make_client("l", "l.example", ca),
+                         other = make_client("o", "o.example", ca);
+    const CasByName known = [&](const std::string&) {
+        std::vector<X509Ptr> out;
+        out.push_back(share(*ca.cert));
+        return out;
+    };
+    const Site site(ca.cert_pem());
+    const auto numbered = [&](ListSpec list, long number, std::optional<long> base = {}) {
+        list.number = number;
+        list.base = base;
+        list.this_update = -10000 + number * 100;
+        return list;
+    };
+    const auto answer = [&](std::vector<ListSpec> lists, const test::Identity& who) {
+        const std::string first = site.answers(who, set_of(lists));
+        CHECK_EQUAL(site.answers(who, set_of(lists, known)), first);
+        std::reverse(lists.begin(), lists.end());
+        CHECK_EQUAL(site.answers(who, set_of(lists)), first);
+        CHECK_EQUAL(site.answers(who, set_of(lists, known)), first);
+        return first;
+    };
+    const ListSpec full = numbered(list_by(ca), 5), older = numbered(list_by(ca, {&listed}), 7, 5);
+    CHECK_EQUAL(answer({full, older}, listed), "revoked revoked");
+    // Its base is one that is not at hand: of the changes between, the older one alone speaks.
+    for (const long base : {6, 7, 8}) {
+        CHECK_EQUAL(answer({full, older, numbered(list_by(ca), 9, base)}, listed), "revoked revoked");
+        CHECK_EQUAL(answer({full, older, numbered(list_by(ca), 9, base)}, other), "granted granted");
+    }
+    CHECK_EQUAL(answer({full, older, numbered(list_by(ca), 8, 6), numbered(list_by(ca), 9, 8)}, listed),
+                "revoked revoked");
+    // From the same base on, or an earlier one, it lists all changes.
+    CHECK_EQUAL(answer({full, older, numbered(list_by(ca), 9, 5)}, listed), "granted granted");
+    CHECK_EQUAL(answer({full, older, numbered(list_by(ca), 9, 4)}, listed), "granted granted");
+    CHECK_EQUAL(answer({full, older, numbered(list_by(ca, {&listed}, 8), 9, 5)}, listed), "granted granted");
+    // With a complete list that it completes, too; so does a complete list that is as new as the older one.
+    const ListSpec base = numbered(list_by(ca), 6), newer = numbered(list_by(ca), 9, 6);
+    CHECK_EQUAL(answer({full, older, base}, listed), "revoked revoked");
+    CHECK_EQUAL(answer({full, older, base, newer}, listed), "granted granted");
+    CHECK_EQUAL(answer({full, older, numbered(list_by(ca), 7), numbered(list_by(ca), 9, 8)}, listed),
+                "granted granted");
+    // Not with one that another key signed, or of another scope, or of the future.
+    ListSpec future = base;
+    future.this_update = 5000;
+    CHECK_EQUAL(answer({full, older, newer, future}, listed), "revoked revoked");
+    CHECK_EQUAL(answer({full, older, newer, scoped(base, only_user())}, listed), "revoked revoked");
+}
+
 CLAIM(serials_of_entries_are_numbers) {
     const test::Identity ca = make_ca("CA");
     const Site site(ca.cert_pem());
