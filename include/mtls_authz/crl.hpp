@@ -51,6 +51,27 @@ struct CrlSubject {
     bool is_left_to_others() const;  // each of its points names other CRL issuers
 };
 
+// What tells a list from others, and decides which of two takes the other's place.
+struct CrlIdentity {
+    std::string issuer;                      // canonical name
+    std::string issuer_text;                 // for people
+    std::string digest;                      // SHA-256 of the whole
+    std::string scope;                       // comparable
+    std::string signer_key;                  // SHA-256; empty: not known
+    std::optional<std::string> number;       // as serial_key() has it
+    std::optional<std::string> base_number;  // of a delta
+    std::int64_t this_update = 0;
+
+    bool is_delta() const { return base_number.has_value(); }
+    bool same_scope(const CrlIdentity& other) const { return scope == other.scope && issuer == other.issuer; }
+    // Whether this one is to be preferred to another list of the same scope.
+    bool is_newer_than(const CrlIdentity& other) const;
+    // Whether it takes the place of a list that the same key signed. A delta lists all changes since its base (RFC 5280
+    // 5.2.4), so it takes the place of an older delta with the same base or a later one; of one with an earlier base it
+    // does only together with a list that it completes.
+    bool supersedes(const CrlIdentity& other) const;
+};
+
 // One list. Immutable but for the memory of who signed it; thread-safe.
 class Crl {
 public:
@@ -75,42 +96,33 @@ public:
     static constexpr unsigned kAllReasons = 0x1fe;
     std::optional<unsigned> reasons_about(const CrlSubject& subject) const;
 
-    // Whether this one is to be preferred to another list of the same scope.
-    bool is_newer_than(const Crl& other) const;
-    bool same_scope(const Crl& other) const { return scope_ == other.scope_ && issuer_ == other.issuer_; }
-    bool is_delta() const { return base_number_.has_value(); }
+    CrlIdentity identity() const;  // with the key, as far as it is known
+    bool is_newer_than(const Crl& other) const { return id_.is_newer_than(other.id_); }
+    bool same_scope(const Crl& other) const { return id_.same_scope(other.id_); }
+    bool is_delta() const { return id_.is_delta(); }
     // RFC 5280 5.2.4, 6.3.3 (c): a delta takes back what a base of its scope says, where that is recent enough and
     // older.
     bool completes(const Crl& base) const;
-    // Whether it takes the place of a list that the same key signed. A delta lists all changes since its base (RFC 5280
-    // 5.2.4), so it takes the place of an older delta with the same base or a later one; of one with an earlier base it
-    // does only together with a list that it completes.
-    bool supersedes(const Crl& other) const;
-    bool is_same_as(const Crl& other) const { return digest_ == other.digest_; }
+    bool supersedes(const Crl& other) const { return id_.supersedes(other.id_); }
+    bool is_same_as(const Crl& other) const { return id_.digest == other.id_.digest; }
 
-    const std::string& issuer() const { return issuer_; }            // canonical name
-    const std::string& issuer_text() const { return issuer_text_; }  // for people
-    std::int64_t this_update() const { return this_update_; }
+    const std::string& issuer() const { return id_.issuer; }
+    const std::string& issuer_text() const { return id_.issuer_text; }
+    std::int64_t this_update() const { return id_.this_update; }
     std::optional<std::int64_t> next_update() const { return next_update_; }
     std::size_t size() const { return entries_.size(); }
 
 private:
     bool try_key(EVP_PKEY* key, const std::string& digest) const;
 
-    std::string issuer_;
-    std::string issuer_text_;
-    std::string digest_;                 // SHA-256 of the whole
-    std::string authority_key_;          // encoded authorityKeyIdentifier; empty where absent
-    std::optional<std::string> number_;  // as serial_key() has it
-    std::optional<std::string> base_number_;
-    std::int64_t this_update_ = 0;
+    CrlIdentity id_;             // without signer_key
+    std::string authority_key_;  // encoded authorityKeyIdentifier; empty where absent
     std::optional<std::int64_t> next_update_;
     bool only_user_ = false;
     bool only_ca_ = false;
     bool indirect_ = false;
     unsigned reasons_ = kAllReasons;
     std::optional<std::vector<std::string>> points_;  // sorted; absent: not restricted
-    std::string scope_;                               // all of these
     std::unordered_map<std::string, bool> entries_;   // issuer, unless it is its own, and serial -> removeFromCRL
 
     mutable std::mutex mutex_;
@@ -174,7 +186,14 @@ public:
     void mark_unusable(const std::string& issuer, const std::string& why) { unusable_.emplace(issuer, why); }
     void forget_unusable() { unusable_.clear(); }
 
-    bool empty() const { return by_issuer_.empty() && unusable_.empty(); }
+    // The lists that count in other processes, by issuer. Until they, or what takes their place, are here too, those
+    // whom they are about are stale, whatever MTLSCRLStale says.
+    void expect(std::map<std::string, std::vector<CrlIdentity>> lists) { expected_ = std::move(lists); }
+    // Whether one of these is that list, or takes its place at `now`.
+    bool covers(const CrlIdentity& list, std::int64_t now) const;
+    bool holds(const std::shared_ptr<const Crl>& list) const;
+
+    bool empty() const { return by_issuer_.empty() && unusable_.empty() && expected_.empty(); }
     // By issuer, for people: the earliest nextUpdate of its lists; nothing where one of them has none.
     std::map<std::string, std::optional<std::int64_t>> next_updates() const;
     std::size_t size() const;
@@ -183,6 +202,7 @@ private:
     friend class CrlQuestion;
     std::map<std::string, std::vector<std::shared_ptr<const Crl>>, std::less<>> by_issuer_;  // by canonical name
     std::map<std::string, std::string> unusable_;                                            // issuer -> why
+    std::map<std::string, std::vector<CrlIdentity>> expected_;                               // of other processes
 };
 
 // Each where lists may be; they count together.

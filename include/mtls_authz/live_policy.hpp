@@ -86,6 +86,7 @@ private:
     void take(std::shared_ptr<const Policy> policy);
     void publish();
     void share_refusals(bool changed);
+    bool look_at_crls(std::vector<Diagnostic>& findings);
     bool follow(std::vector<Diagnostic>& findings);
     bool is_certain() const;
     CasByName known_cas() const;
@@ -105,6 +106,7 @@ private:
     bool must_announce_ = false;                 // this process alone has the policy in force
     std::unique_ptr<SharedText> refusal_lines_;  // what siblings have in force of revocation files
     bool must_write_lines_ = false;              // they do not have it there yet
+    std::unique_ptr<SharedText> crl_names_;      // which CRLs they have in force
     bool is_new_ = false;                        // this process has begun, and no look has found yet what counts
     bool was_replaced_ = false;                  // the policy was, at the last look
     std::uint64_t last_serial_ = 0;

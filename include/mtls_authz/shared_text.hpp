@@ -34,4 +34,16 @@ private:
     const std::size_t most_;
 };
 
+// A text of fields, each of any bytes.
+void put_field(std::string& out, std::string_view field);
+class FieldReader {
+public:
+    explicit FieldReader(std::string_view written) : rest_(written) {}
+    bool at_end() const { return rest_.empty(); }
+    std::string next();
+
+private:
+    std::string_view rest_;
+};
+
 }  // namespace mtls

@@ -135,9 +135,9 @@ public:
         crl_ = std::make_shared<Crl>();
         list_ = decoded.get();
         const DistinguishedName issuer = read_name(*X509_CRL_get_issuer(list_));
-        crl_->issuer_ = issuer.canonical;
-        crl_->issuer_text_ = issuer.text();
-        crl_->digest_ = sha256(encode(i2d_X509_CRL, *list_));
+        crl_->id_.issuer = issuer.canonical;
+        crl_->id_.issuer_text = issuer.text();
+        crl_->id_.digest = sha256(encode(i2d_X509_CRL, *list_));
         for (const auto step :
              {&CrlReader::read_dates, &CrlReader::read_extensions, &CrlReader::read_scope, &CrlReader::read_entries}) {
             const std::string fault = (this->*step)();
@@ -151,7 +151,7 @@ private:
     std::string read_dates() {
         const auto from = epoch_of(X509_CRL_get0_lastUpdate(list_));
         if (!from) return "has no readable thisUpdate";
-        crl_->this_update_ = *from;
+        crl_->id_.this_update = *from;
         crl_->next_update_ = epoch_of(X509_CRL_get0_nextUpdate(list_));
         return {};
     }
@@ -172,11 +172,11 @@ private:
         const IntegerPtr number(
             static_cast<ASN1_INTEGER*>(X509_CRL_get_ext_d2i(list_, NID_crl_number, nullptr, nullptr)));
         if (seen.contains(NID_crl_number) && !number) return "has a crlNumber that cannot be read";
-        if (number) crl_->number_ = serial_key(*number);
+        if (number) crl_->id_.number = serial_key(*number);
         if (!seen.contains(NID_delta_crl)) return {};
         const IntegerPtr base(static_cast<ASN1_INTEGER*>(X509_CRL_get_ext_d2i(list_, NID_delta_crl, nullptr, nullptr)));
         if (!base || !number) return "is a delta whose numbers cannot be read";
-        crl_->base_number_ = serial_key(*base);
+        crl_->id_.base_number = serial_key(*base);
         return {};
     }
 
@@ -184,7 +184,7 @@ private:
         int critical = 0;
         const IdpPtr idp(static_cast<ISSUING_DIST_POINT*>(
             X509_CRL_get_ext_d2i(list_, NID_issuing_distribution_point, &critical, nullptr)));
-        crl_->scope_ = "R" + std::to_string(Crl::kAllReasons);
+        crl_->id_.scope = "R" + std::to_string(Crl::kAllReasons);
         if (!idp) return critical >= 0 ? "has an issuingDistributionPoint that does not decode" : "";
         const int kinds = (idp->onlyuser != 0 ? 1 : 0) + (idp->onlyCA != 0 ? 1 : 0) + (idp->onlyattr != 0 ? 1 : 0);
         if (kinds > 1) return "is about several kinds of certificates only at once, and so about none";
@@ -193,13 +193,13 @@ private:
         crl_->only_user_ = idp->onlyuser != 0;
         crl_->only_ca_ = idp->onlyCA != 0;
         crl_->reasons_ = reason_bits(idp->onlysomereasons);
-        crl_->scope_ = std::string(crl_->only_user_ ? "U" : "") + (crl_->only_ca_ ? "C" : "") +
-                       (crl_->indirect_ ? "I" : "") + "R" + std::to_string(crl_->reasons_);
+        crl_->id_.scope = std::string(crl_->only_user_ ? "U" : "") + (crl_->only_ca_ ? "C" : "") +
+                          (crl_->indirect_ ? "I" : "") + "R" + std::to_string(crl_->reasons_);
         if (idp->distpoint == nullptr) return {};
         auto names = point_names(idp->distpoint, X509_CRL_get_issuer(list_));
         if (!names) return "has a distribution point whose name cannot be read";
         std::sort(names->begin(), names->end());
-        for (const std::string& point : *names) crl_->scope_ += std::to_string(point.size()) + ":" + point;
+        for (const std::string& point : *names) crl_->id_.scope += std::to_string(point.size()) + ":" + point;
         crl_->points_ = std::move(*names);
         return {};
     }
@@ -239,7 +239,7 @@ private:
         const NamesPtr names(
             static_cast<GENERAL_NAMES*>(X509_REVOKED_get_ext_d2i(&entry, NID_certificate_issuer, nullptr, nullptr)));
         issuers = directory_names(names.get());
-        std::replace(issuers.begin(), issuers.end(), crl_->issuer_, std::string());
+        std::replace(issuers.begin(), issuers.end(), crl_->id_.issuer, std::string());
         return !issuers.empty();
     }
 
@@ -257,7 +257,7 @@ private:
 Result<std::shared_ptr<const Crl>> Crl::read(X509CrlPtr decoded) { return CrlReader().read(std::move(decoded)); }
 
 Crl::Entry Crl::entry(const CrlSubject& subject) const {
-    const bool own = subject.issuer == issuer_;
+    const bool own = subject.issuer == id_.issuer;
     if (!own && !indirect_) return Entry::kAbsent;
     const auto found = entries_.find(own ? subject.serial : subject.issuer + subject.serial);
     if (found == entries_.end()) return Entry::kAbsent;
@@ -300,20 +300,20 @@ std::string Crl::signer_key() const {
 
 std::optional<unsigned> Crl::reasons_about(const CrlSubject& subject) const {
     if ((only_user_ && subject.is_ca) || (only_ca_ && !subject.is_ca)) return std::nullopt;
-    const bool own = issuer_ == subject.issuer;
+    const bool own = id_.issuer == subject.issuer;
     if (!own && !indirect_) return std::nullopt;
     const auto has = [this](const std::string& name) {
         return std::binary_search(points_->begin(), points_->end(), name);
     };
     std::optional<unsigned> out;
     for (const CrlSubject::Point& point : subject.points) {
-        if (!point.leads_to(issuer_, subject.issuer)) continue;
+        if (!point.leads_to(id_.issuer, subject.issuer)) continue;
         if (!points_ || std::any_of(point.names.begin(), point.names.end(), has)) {
             out = out.value_or(0) | point.reasons;
         } else if (point.names.empty()) {
             // It may be one of these: what the list says counts, what it does not say proves nothing, unless one of
             // them is the name of its issuer (RFC 5280 6.3.3 (b)(2)(i)).
-            out = out.value_or(0) | (has("d" + issuer_) ? point.reasons : 0);
+            out = out.value_or(0) | (has("d" + id_.issuer) ? point.reasons : 0);
         }
     }
     // RFC 5280 6.3.3, at its end: an issuer's own list without a distribution point is about all its certificates. Of
@@ -323,21 +323,28 @@ std::optional<unsigned> Crl::reasons_about(const CrlSubject& subject) const {
     return *out & reasons_;
 }
 
-bool Crl::is_newer_than(const Crl& other) const {
-    if (number_ && other.number_ && number_ != other.number_) return number_less(*other.number_, *number_);
-    return this_update_ > other.this_update_;
+bool CrlIdentity::is_newer_than(const CrlIdentity& other) const {
+    if (number && other.number && number != other.number) return number_less(*other.number, *number);
+    return this_update > other.this_update;
+}
+
+bool CrlIdentity::supersedes(const CrlIdentity& other) const {
+    if (!same_scope(other)) return false;
+    if (is_delta() != other.is_delta()) return other.is_delta() && number && !number_less(*number, *other.number);
+    const bool covers = !is_delta() || !number_less(*other.base_number, *base_number);
+    return covers && is_newer_than(other);
+}
+
+CrlIdentity Crl::identity() const {
+    CrlIdentity out = id_;
+    out.signer_key = signer_key();
+    return out;
 }
 
 bool Crl::completes(const Crl& base) const {
     return is_delta() && !base.is_delta() && same_scope(base) && authority_key_ == base.authority_key_ &&
-           base.number_ && !number_less(*base.number_, *base_number_) && number_less(*base.number_, *number_);
-}
-
-bool Crl::supersedes(const Crl& other) const {
-    if (!same_scope(other)) return false;
-    if (is_delta() != other.is_delta()) return other.is_delta() && number_ && !number_less(*number_, *other.number_);
-    const bool covers = !is_delta() || !number_less(*other.base_number_, *base_number_);
-    return covers && is_newer_than(other);
+           base.id_.number && !number_less(*base.id_.number, *id_.base_number) &&
+           number_less(*base.id_.number, *id_.number);
 }
 
 DecodedCrls decode_crls(const std::string& content) {

@@ -1,9 +1,11 @@
 #include "mtls_authz/crl_files.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <ctime>
 
 #include "mtls_authz/certificate_facts.hpp"
+#include "mtls_authz/shared_text.hpp"
 #include "mtls_authz/text.hpp"
 
 namespace mtls {
@@ -27,6 +29,7 @@ bool CrlFiles::watch(const std::vector<WatchedFiles>& patterns, const CasByName&
     }
     mark_unusable(*set);
     crls_ = std::move(set);
+    missing_.clear();
     return true;
 }
 
@@ -116,6 +119,7 @@ bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& kno
     file.stamp = stamp;
     if (digest == file.digest) return false;
     file.digest = digest;
+    file.is_whole = false;
     if (!content.ok()) {
         complain("cannot be read (" + content.error() + ")");
         if (trust_ == nullptr || find_trust_fault(path, *trust_).empty()) return false;
@@ -132,6 +136,7 @@ bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& kno
     DecodedCrls decoded = decode_crls(content.value());
     if (!decoded.fault.empty()) complain(decoded.fault);
     if (decoded.lists.empty() && decoded.broken.empty()) return false;
+    file.is_whole = decoded.fault.empty();
     file.unusable.clear();
     // An edit takes away what never counted.
     std::erase_if(file.lists, [&](const auto& list) { return decoded.fault.empty() && into.drop_waiting(*list); });
@@ -151,6 +156,101 @@ bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& kno
     }
     // What no set holds has been superseded.
     std::erase_if(file.lists, [](const auto& list) { return list.use_count() == 1; });
+    return true;
+}
+
+// ---- with other processes ------------------------------------------------------------------------------------------
+
+struct CrlFiles::Shared {
+    std::string pattern;
+    std::string path;
+    CrlIdentity list;
+};
+
+std::map<std::string, CrlFiles::Shared> CrlFiles::read_shared(std::string_view text) {
+    std::map<std::string, Shared> out;
+    const auto number = [](std::string field) {
+        return field.empty() ? std::nullopt : std::optional(std::move(field));
+    };
+    for (FieldReader fields(text); !fields.at_end();) {
+        Shared shared{fields.next(), fields.next(), {}};
+        CrlIdentity& list = shared.list;
+        for (std::string* field : {&list.issuer, &list.issuer_text, &list.digest, &list.scope, &list.signer_key}) {
+            *field = fields.next();
+        }
+        list.number = number(fields.next());
+        list.base_number = number(fields.next());
+        const std::string from = fields.next();
+        std::from_chars(from.data(), from.data() + from.size(), list.this_update);
+        out.emplace(list.digest, std::move(shared));
+    }
+    return out;
+}
+
+std::string CrlFiles::write_shared(const std::map<std::string, Shared>& lists) {
+    std::string out;
+    for (const auto& [digest, shared] : lists) {
+        const CrlIdentity& list = shared.list;
+        for (const std::string& field :
+             {shared.pattern, shared.path, list.issuer, list.issuer_text, list.digest, list.scope, list.signer_key,
+              list.number.value_or(""), list.base_number.value_or(""), std::to_string(list.this_update)}) {
+            put_field(out, field);
+        }
+    }
+    return out;
+}
+
+// A list that no key was found for never counted: an edit of its file takes it away.
+bool CrlFiles::is_missing(const Shared& shared) const {
+    if (crls_->covers(shared.list, std::time(nullptr))) return false;
+    const auto file = files_.find(shared.path);
+    const bool is_edited = file != files_.end() && file->second.is_whole && !is_certainly_gone(shared.path);
+    return !shared.list.signer_key.empty() || !is_edited;
+}
+
+bool CrlFiles::merge(std::string& shared, std::vector<Diagnostic>& findings) {
+    std::map<std::string, Shared> all;
+    for (const auto& [path, file] : files_) {
+        for (const auto& list : file.lists) {
+            CrlIdentity id = list->identity();
+            if (crls_->holds(list)) all.emplace(id.digest, Shared{file.pattern, path, std::move(id)});
+        }
+    }
+    std::map<std::string, std::vector<CrlIdentity>> expected;
+    std::set<std::string> missing;
+    for (auto& [digest, other] : read_shared(shared)) {
+        if (const auto own = all.find(digest); own != all.end()) {
+            // Its signer may have been met there alone.
+            if (own->second.list.signer_key.empty()) own->second.list.signer_key = other.list.signer_key;
+            continue;
+        }
+        if (!is_missing(other)) continue;
+        const bool is_watched = std::any_of(patterns_.begin(), patterns_.end(),
+                                            [&](const Pattern& p) { return p.files.pattern == other.pattern; });
+        if (is_watched) {
+            if (!missing_.contains(digest)) {
+                findings.push_back({Diagnostic::Severity::kError,
+                                    {other.path, 0},
+                                    "does not hold the CRL of \"" + escape_for_log(other.list.issuer_text, 200) +
+                                        "\" that other processes of the server have in force, nor a newer one: in this "
+                                        "process that issuer's certificates are stale until it does, or the server is "
+                                        "restarted"});
+            }
+            missing.insert(digest);
+            expected[other.list.issuer].push_back(other.list);
+        }
+        std::erase_if(all, [&](const auto& own) {
+            const CrlIdentity& list = own.second.list;
+            return !list.signer_key.empty() && list.signer_key == other.list.signer_key && other.list.supersedes(list);
+        });
+        all.emplace(digest, std::move(other));
+    }
+    shared = write_shared(all);
+    if (missing == missing_) return false;
+    auto next = std::make_shared<CrlSet>(*crls_);
+    next->expect(std::move(expected));
+    crls_ = std::move(next);
+    missing_ = std::move(missing);
     return true;
 }
 

@@ -86,14 +86,17 @@ bool look_apart(const char* what, std::vector<Diagnostic>& findings, const std::
 
 namespace {
 
-// Of revocation files; more of them are not shared.
+// Of revocation files; more of them are not shared. Of CRLs, their names and numbers.
 constexpr std::size_t kMostRefusalLines = 128UL << 20;
+constexpr std::size_t kMostCrlNames = 16UL << 20;
 
 }  // namespace
 
 std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& findings, std::vector<Diagnostic>& reported) {
     const std::lock_guard lock(looking_);
     if (least_shared_ > 0) refusal_lines_ = SharedText::create(kMostRefusalLines);
+    if (least_shared_ > 0) crl_names_ = SharedText::create(kMostCrlNames);
+    if (crl_names_) crl_names_->write("");
     auto policy = source_.build(findings, [this](std::size_t bytes_read) {
         std::shared_ptr<PolicyMemory::Filling> place;
         constexpr std::size_t kGrowth = 32;  // over its text; a policy takes up to some ten times as much
@@ -111,7 +114,7 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
     take(std::move(policy));
     look_apart("revocation files", reported, [&] { return revocation_files_.look(reported); });
     revocation_files_.take_added();
-    look_apart("CRL files", reported, [&] { return crl_files_.look(known_cas(), known_anchors(), reported); });
+    look_apart("CRL files", reported, [&] { return look_at_crls(reported); });
     if (disk_.trust()) {
         warn_of_unreadable(source_.paths(), *disk_.trust(), reported);
         warn_of_unreadable(revocation_files_.paths(), *disk_.trust(), reported);
@@ -129,6 +132,16 @@ void LivePolicy::share_refusals(bool changed) {
     if (!must_write_lines_ || !refusal_lines_) return;
     const std::string lines = revocation_files_.write_lines();
     must_write_lines_ = lines.size() <= refusal_lines_->most() && !refusal_lines_->write(lines);
+}
+
+bool LivePolicy::look_at_crls(std::vector<Diagnostic>& findings) {
+    const auto shared = crl_names_ ? crl_names_->read() : std::nullopt;
+    const bool changed = crl_files_.look(known_cas(), known_anchors(), findings);
+    if (!shared) return changed;
+    std::string merged = *shared;
+    const bool expects_others = crl_files_.merge(merged, findings);
+    if (merged != *shared) crl_names_->write(merged);
+    return changed || expects_others;
 }
 
 void LivePolicy::let_go() {
@@ -203,8 +216,8 @@ LookOutcome LivePolicy::look() {
     share_refusals(refusals);
     outcome.mended = revocation_files_.mended();
     outcome.refusing = revocation_files_.take_added();
-    const auto look_at_crls = [&] { return crl_files_.look(known_cas(), known_anchors(), outcome.findings); };
-    const bool crls = look_apart("CRL files", outcome.findings, look_at_crls);
+    const auto crl_look = [&] { return look_at_crls(outcome.findings); };
+    const bool crls = look_apart("CRL files", outcome.findings, crl_look);
     if (crls) publish();
     outcome.moved_refusals = refusals;
     outcome.moved_files = refusals || crls;
@@ -224,7 +237,7 @@ LookOutcome LivePolicy::look() {
     if (source_.is_failing() && outcome.findings.size() > said) outcome.refused = source_.failing_content();
     outcome.policy_clean = !source_.is_failing() && !source_.is_waiting();
     if (outcome.moved) {
-        look_apart("CRL files", outcome.findings, look_at_crls);
+        look_apart("CRL files", outcome.findings, crl_look);
         publish();
         was_replaced_ = true;
     }

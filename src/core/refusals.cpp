@@ -7,6 +7,7 @@
 #include "mtls_authz/digest.hpp"
 #include "mtls_authz/file.hpp"
 #include "mtls_authz/policy_builder.hpp"
+#include "mtls_authz/shared_text.hpp"
 #include "mtls_authz/text.hpp"
 
 namespace mtls {
@@ -207,35 +208,12 @@ bool RevocationFiles::is_waiting() const {
     return std::any_of(files_.begin(), files_.end(), [](const auto& file) { return !file.second.awaited.empty(); });
 }
 
-namespace {
-
-void put(std::string& out, std::string_view field) { out += std::to_string(field.size()) + ":" + std::string(field); }
-
-// Fields as put() wrote them.
-class FieldReader {
-public:
-    explicit FieldReader(std::string_view rest) : rest_(rest) {}
-    bool at_end() const { return rest_.empty(); }
-    std::string next() {
-        std::size_t size = 0;
-        const auto [colon, fault] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), size);
-        rest_.remove_prefix(std::min(rest_.size(), static_cast<std::size_t>(colon - rest_.data()) + 1));
-        std::string out(rest_.substr(0, size));
-        rest_.remove_prefix(out.size());
-        return out;
-    }
-
-private:
-    std::string_view rest_;
-};
-
-}  // namespace
-
 std::string RevocationFiles::write_lines() const {
     std::string out;
     for (const auto& [path, file] : files_) {
         for (const auto& [text, d] : file.in_force) {
-            for (const std::string& field : {path, text, d.name, d.args, std::to_string(d.where.line)}) put(out, field);
+            for (const std::string& field : {path, text, d.name, d.args, std::to_string(d.where.line)})
+                put_field(out, field);
         }
     }
     return out;

@@ -2,8 +2,10 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <charconv>
 #include <cstring>
 #include <new>
 
@@ -71,6 +73,19 @@ std::optional<std::string> SharedText::read() const {
         if (sha256(text) == std::string_view(from.digest.data(), from.digest.size())) return text;
     }
     return std::nullopt;
+}
+
+void put_field(std::string& out, std::string_view field) {
+    out += std::to_string(field.size()) + ":" + std::string(field);
+}
+
+std::string FieldReader::next() {
+    std::size_t size = 0;
+    const auto [colon, fault] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), size);
+    rest_.remove_prefix(std::min(rest_.size(), static_cast<std::size_t>(colon - rest_.data()) + 1));
+    std::string out(rest_.substr(0, size));
+    rest_.remove_prefix(out.size());
+    return out;
 }
 
 }  // namespace mtls

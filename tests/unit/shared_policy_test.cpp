@@ -7,6 +7,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <thread>
@@ -141,6 +142,80 @@ CLAIM(a_process_that_starts_late_has_what_its_siblings_have_while_files_are_brok
                     CHECK_EQUAL(server.whose(), "granted globex");
                 }),
                 0);
+}
+
+CLAIM(a_process_that_starts_while_a_crl_is_not_there_refuses_what_it_is_about) {
+    const test::Identity other = make_ca("Other CA"), api = issue(client_spec("api"), &ca()),
+                         twin = issue(client_spec("api"), &other);
+    for (const char* const rules : {"", "MTLSCRL required\n", "MTLSCRLStale allow\n"}) {
+        Server server;
+        Draft crls;
+        const std::string path = crls.folder() + "/ca.crl";
+        const auto put = [&](const std::string& content) { crls.file("ca.crl", content); };
+        const auto list = [](long number, const test::Identity* revoked = nullptr) {
+            CrlSpec spec;
+            spec.number = number;
+            spec.this_update = number * 100 - 3600;
+            if (revoked != nullptr) spec.revoked.push_back({revoked, -1});
+            return make_crl(ca(), spec);
+        };
+        const auto answers = [&](std::string* detail = nullptr) {
+            const auto snapshot = server.live.current();
+            const auto answer = [&](const test::Identity& who) {
+                const Identification found = ask(*snapshot->policy, who, {}, now(), {}, {}, *snapshot->crls);
+                if (detail != nullptr && found.reason != Reason::kGranted) *detail = found.detail;
+                return std::string(word_of(found.reason));
+            };
+            return answer(api) + " " + answer(twin);
+        };
+        put(list(1));
+        crls.file("other.crl", make_crl(other, {}));
+        server.files.file("other.pem", other.cert_pem());
+        server.write_text(std::string(rules) + "MTLSCRLFile " + crls.folder() + "/*.crl\n" +
+                          partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor ca.pem\nMTLSTrustAnchor other.pem\n"));
+        CHECK(server.look_twice().moved);
+        CHECK_EQUAL(answers(), "granted granted");
+        put(list(3, &api));
+        CHECK_EQUAL(in_child([&] {
+                        server.live.join_siblings(true);
+                        server.live.look();
+                        CHECK_EQUAL(answers(), "revoked granted");
+                    }),
+                    0);
+        const std::string whole = list(3, &api);
+        for (const std::string& content : {whole.substr(0, 150), std::string("<html>502</html>"), std::string(),
+                                           list(1), list(2), std::string("gone")}) {
+            put(content);
+            if (content == "gone") std::filesystem::remove(path);
+            CHECK_EQUAL(in_child([&] {
+                            server.live.join_siblings(true);
+                            std::string detail;
+                            CHECK_CONTAINS(texts_of(server.live.look()), "that other processes of the server have");
+                            CHECK_EQUAL(answers(&detail), "revocation-stale granted");
+                            CHECK_CONTAINS(detail, "a CRL of \"CN=Shared CA,");
+                            CHECK_EQUAL(texts_of(server.live.look()), "");
+                            put(whole);
+                            server.live.look();
+                            CHECK_EQUAL(answers(), "revoked granted");
+                        }),
+                        0);
+        }
+        // A newer one, of an edit, ends it in all.
+        put(list(4));
+        CHECK_EQUAL(in_child([&] {
+                        server.live.join_siblings(true);
+                        CHECK_EQUAL(texts_of(server.live.look()), "");
+                        CHECK_EQUAL(answers(), "granted granted");
+                    }),
+                    0);
+        std::filesystem::remove(path);
+        CHECK_EQUAL(in_child([&] {
+                        server.live.join_siblings(true);
+                        server.live.look();
+                        CHECK_EQUAL(answers(), "revocation-stale granted");
+                    }),
+                    0);
+    }
 }
 
 CLAIM(whoever_dies_with_a_policy_half_built_leaves_the_one_before) {
