@@ -26,9 +26,11 @@ struct Extension {
 struct CertificateFacts {
     DistinguishedName subject;
     DistinguishedName issuer;
-    std::string serial;           // lower-case hex without leading zeros, "-" in front where negative
-    std::string sha256;           // 32 raw bytes, of the whole certificate
-    std::string spki_sha256;      // 32 raw bytes, of SubjectPublicKeyInfo (as RFC 7469 pins it)
+    std::string serial;                          // lower-case hex without leading zeros, "-" in front where negative
+    std::string sha256;                          // 32 raw bytes, of the whole certificate
+    std::string spki_sha256;                     // 32 raw bytes, of SubjectPublicKeyInfo (as RFC 7469 pins it)
+    std::vector<std::string> other_spki_sha256;  // of the same key in other encodings, as key_forms() has them
+    std::string serial_octets;    // of a negative one: its two's complement in hex, as some tools print it; else empty
     std::int64_t not_before = 0;  // seconds since the epoch, both inclusive (RFC 5280 4.1.2.5)
     std::int64_t not_after = 0;
 
@@ -68,6 +70,12 @@ CertificateFacts read_facts(const X509& certificate);
 // Raw SHA-256 of the certificate and of its SubjectPublicKeyInfo.
 std::string certificate_sha256(const X509& certificate);
 std::string spki_sha256(const X509& certificate);
+// Raw SHA-256 of each SubjectPublicKeyInfo that the same key may have, the usual one first: an elliptic curve's point
+// uncompressed, compressed or hybrid (RFC 5480 2.2), an RSA key under rsaEncryption or id-RSASSA-PSS (RFC 4055 1.2). Of
+// other keys, and curves over binary fields, the one that the certificate has.
+std::vector<std::string> key_forms(const X509& certificate);
+// The first of them: what tells keys apart, however a certificate encodes them.
+std::string key_sha256(const X509& certificate);
 
 // "203.0.113.7" or "2001:db8::1" of 4 or 16 raw bytes.
 std::string ip_text(std::string_view raw);

@@ -57,7 +57,7 @@ struct CrlIdentity {
     std::string issuer_text;                 // for people
     std::string digest;                      // SHA-256 of the whole
     std::string scope;                       // comparable
-    std::string signer_key;                  // SHA-256; empty: not known
+    std::string signer_key;                  // as key_sha256() has it; empty: not known
     std::optional<std::string> number;       // as serial_key() has it
     std::optional<std::string> base_number;  // of a delta
     std::int64_t this_update = 0;

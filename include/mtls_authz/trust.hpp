@@ -78,6 +78,7 @@ struct NearestCa {
     std::vector<std::string> ca_ids;   // more than one only where cross-certificates lead to several at one depth
     bool is_leaf_itself = false;       // an end-entity anchor: ca_ids is empty
     std::vector<CaDigests> above;      // every CA found on the way, the nearest included
+    std::vector<X509Ptr> cas;          // their certificates
     std::string leaf_twin;             // as ecdsa_twin_sha256() has it; empty where no issuer was found
     std::vector<OnTheWay> on_the_way;  // below it, in the order in which they were met
 

@@ -1,6 +1,8 @@
 #include "mtls_authz/certificate_facts.hpp"
 
 #include <arpa/inet.h>
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/sha.h>
 
 #include <algorithm>
@@ -23,6 +25,8 @@ constexpr const char* kQcStatements = "1.3.6.1.5.5.7.1.3";
 constexpr const char* kUpn = "1.3.6.1.4.1.311.20.2.3";
 constexpr const char* kQcTypeStatement = "0.4.0.1862.1.6";
 constexpr const char* kPsd2Statement = "0.4.0.19495.2";
+
+using BignumPtr = std::unique_ptr<BIGNUM, FreeWith<BN_free>>;
 
 std::string bytes_of_string(const ASN1_STRING& value) {
     return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(&value)),
@@ -50,6 +54,8 @@ private:
     void read_basics() {
         facts_.sha256 = certificate_sha256(certificate_);
         facts_.spki_sha256 = spki_sha256(certificate_);
+        facts_.other_spki_sha256 = key_forms(certificate_);
+        std::erase(facts_.other_spki_sha256, facts_.spki_sha256);
         facts_.subject = read_name(*X509_get_subject_name(&certificate_));
         facts_.issuer = read_name(*X509_get_issuer_name(&certificate_));
         if (!facts_.subject.malformed.empty()) malformed("subject: " + facts_.subject.malformed);
@@ -59,7 +65,12 @@ private:
         const std::string digits = hex(bytes_of(bytes_of_string(*serial)));
         const std::size_t first = digits.find_first_not_of('0');
         facts_.serial = first == std::string::npos ? "0" : digits.substr(first);
-        if (ASN1_STRING_type(serial) == V_ASN1_NEG_INTEGER) facts_.serial.insert(0, "-");
+        if (ASN1_STRING_type(serial) == V_ASN1_NEG_INTEGER) {
+            facts_.serial.insert(0, "-");
+            const std::string encoded = encode(i2d_ASN1_INTEGER, *serial);
+            const auto integer = DerReader(encoded).next();
+            if (integer) facts_.serial_octets = hex(bytes_of(integer->content));
+        }
 
         const auto before = epoch_of(X509_get0_notBefore(&certificate_));
         const auto after = epoch_of(X509_get0_notAfter(&certificate_));
@@ -320,6 +331,90 @@ std::string spki_sha256(const X509& certificate) {
     const std::string encoded = encode(i2d_X509_PUBKEY, *X509_get_X509_PUBKEY(&certificate));
     return encoded.empty() ? std::string() : sha256(encoded);
 }
+
+namespace {
+
+// A SubjectPublicKeyInfo with this key in its BIT STRING; the whole is shorter than 64 kB, as a certificate is.
+std::string spki_with(std::string_view algorithm, std::string_view key) {
+    const auto element = [](int tag, const std::string& content) {
+        const int length = static_cast<int>(content.size());
+        std::string out(static_cast<std::size_t>(ASN1_object_size(0, length, tag)) - content.size(), '\0');
+        auto* p = reinterpret_cast<unsigned char*>(out.data());
+        ASN1_put_object(&p, tag == V_ASN1_SEQUENCE ? 1 : 0, length, tag, V_ASN1_UNIVERSAL);
+        return out + content;
+    };
+    return element(V_ASN1_SEQUENCE,
+                   std::string(algorithm) + element(V_ASN1_BIT_STRING, std::string(1, '\0') + std::string(key)));
+}
+
+// X and Y of a point, each as long as the field is; empty where its curve is over a binary field.
+std::string coordinates_of(EVP_PKEY& key) {
+    char field[32] = "";
+    EVP_PKEY_get_utf8_string_param(&key, OSSL_PKEY_PARAM_EC_FIELD_TYPE, field, sizeof field, nullptr);
+    if (std::string_view(field) != SN_X9_62_prime_field) return {};
+    std::string out;
+    BIGNUM* p = nullptr;
+    EVP_PKEY_get_bn_param(&key, OSSL_PKEY_PARAM_EC_P, &p);
+    const BignumPtr prime(p);
+    if (!prime) return {};
+    for (const char* const name : {OSSL_PKEY_PARAM_EC_PUB_X, OSSL_PKEY_PARAM_EC_PUB_Y}) {
+        BIGNUM* number = nullptr;
+        EVP_PKEY_get_bn_param(&key, name, &number);
+        const BignumPtr coordinate(number);
+        std::string bytes(static_cast<std::size_t>(BN_num_bytes(prime.get())), '\0');
+        const int size = static_cast<int>(bytes.size());
+        if (!coordinate ||
+            BN_bn2binpad(coordinate.get(), reinterpret_cast<unsigned char*>(bytes.data()), size) != size) {
+            return {};
+        }
+        out += bytes;
+    }
+    return out;
+}
+
+std::vector<std::string> forms_of_point(std::string_view algorithm, EVP_PKEY& key) {
+    const std::string both = coordinates_of(key);
+    if (both.empty()) return {};
+    const char odd = static_cast<char>(both.back() & 1);
+    const std::string x = both.substr(0, both.size() / 2);
+    std::vector<std::string> out;
+    for (const std::string& point :
+         {"\x04" + both, static_cast<char>(2 + odd) + x, static_cast<char>(6 + odd) + both}) {
+        out.push_back(sha256(spki_with(algorithm, point)));
+    }
+    return out;
+}
+
+std::vector<std::string> forms_of_rsa(std::string_view key) {
+    using namespace std::string_view_literals;
+    std::vector<std::string> out;
+    for (const std::string_view algorithm : {"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00"sv,
+                                             "\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a"sv}) {
+        out.push_back(sha256(spki_with(algorithm, key)));
+    }
+    return out;
+}
+
+}  // namespace
+
+std::vector<std::string> key_forms(const X509& certificate) {
+    const ErrorQueueGuard errors;
+    EVP_PKEY* const key = X509_get0_pubkey(&certificate);
+    const std::string encoded = encode(i2d_X509_PUBKEY, *X509_get_X509_PUBKEY(&certificate));
+    std::vector<std::string> out;
+    const auto whole = DerReader(encoded).next(kDerSequence);
+    const auto algorithm = whole ? DerReader(whole->content).next() : std::nullopt;
+    if (key != nullptr && algorithm && EVP_PKEY_is_a(key, "EC") == 1) out = forms_of_point(algorithm->encoding, *key);
+    if (key != nullptr && (EVP_PKEY_is_a(key, "RSA") == 1 || EVP_PKEY_is_a(key, "RSA-PSS") == 1)) {
+        const auto bits = bytes_of_string(*X509_get0_pubkey_bitstr(&certificate));
+        out = forms_of_rsa(bits);
+    }
+    std::string own = sha256(encoded);
+    if (std::find(out.begin(), out.end(), own) == out.end()) out.push_back(std::move(own));
+    return out;
+}
+
+std::string key_sha256(const X509& certificate) { return key_forms(certificate).front(); }
 
 std::string ip_text(std::string_view raw) {
     char text[INET6_ADDRSTRLEN];

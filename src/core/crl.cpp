@@ -285,7 +285,7 @@ bool Crl::try_key(EVP_PKEY* key, const std::string& digest) const {
 
 bool Crl::signed_by(const X509& certificate) const {
     const ErrorQueueGuard errors;
-    return try_key(X509_get0_pubkey(&certificate), spki_sha256(certificate));
+    return try_key(X509_get0_pubkey(&certificate), key_sha256(certificate));
 }
 
 bool Crl::signed_by_signer_of(const Crl& other) const {

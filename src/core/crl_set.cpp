@@ -208,7 +208,7 @@ private:
     // Whether a list that is not at hand would.
     bool counts(const CrlIdentity& list, const std::vector<X509Ptr>& named) const {
         return list.signer_key.empty() || std::any_of(named.begin(), named.end(), [&](const X509Ptr& signer) {
-                   return spki_sha256(*signer) == list.signer_key && signers_.standing(*signer) != CrlSigner::kAnothers;
+                   return key_sha256(*signer) == list.signer_key && signers_.standing(*signer) != CrlSigner::kAnothers;
                });
     }
 

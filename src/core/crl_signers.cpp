@@ -76,7 +76,7 @@ CrlSigner CrlSignerSearch::find_standing(X509& signer, const std::string& digest
 bool CrlSignerSearch::is_another_of_anchor(const X509& signer) const {
     const X509& anchor = *chain_.back();
     if (X509_NAME_cmp(X509_get_subject_name(&signer), X509_get_subject_name(&anchor)) != 0) return false;
-    if (spki_sha256(signer) != spki_sha256(anchor)) return false;
+    if (key_sha256(signer) != key_sha256(anchor)) return false;
     const auto from_files = around_.trusted_files(read_name(*X509_get_subject_name(&signer)).canonical);
     return is_among(signer, from_files.begin(), from_files.end());
 }

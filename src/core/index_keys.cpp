@@ -258,7 +258,9 @@ std::vector<IndexKey> IndexKeys::of(const CertificateFacts& facts, const PrefixL
     };
     add(Field::kSha256, facts.sha256);
     add(Field::kSpki, facts.spki_sha256);
+    add_all(Field::kSpki, facts.other_spki_sha256);
     add(Field::kSerial, facts.serial);
+    if (!facts.serial_octets.empty()) add(Field::kSerial, facts.serial_octets);
     add(Field::kSubject, facts.subject.by_text());
     add(Field::kIssuer, facts.issuer.by_text());
     add_attributes(kAttribute, facts.subject, out);

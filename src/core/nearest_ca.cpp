@@ -19,6 +19,15 @@ void note_twin(NearestCa& nearest, const PresentedCertificate& presented, const 
     if (!twin.empty()) nearest.above.push_back({std::move(twin), {}});
 }
 
+// The encoding of a key is its certificate's, not its holder's: a revocation by key refuses each.
+void note_ca(NearestCa& nearest, X509& ca, std::string sha256, const std::string& spki_sha256) {
+    for (std::string& form : key_forms(ca)) {
+        if (form != spki_sha256) nearest.above.push_back({{}, std::move(form)});
+    }
+    nearest.above.push_back({std::move(sha256), spki_sha256});
+    nearest.cas.push_back(share(ca));
+}
+
 // Breadth first, one depth at a time. A signature verifies under one key only, so at each step name and key of the
 // issuer are certain, whatever the client chose to send or to leave out.
 class Climb {
@@ -71,7 +80,7 @@ private:
         if (std::find(found_.ca_ids.begin(), found_.ca_ids.end(), id) != found_.ca_ids.end()) return;
         found_.ca_ids.push_back(id);
         for (const AnchorCertificate* c : issuer.certificates) {
-            found_.above.push_back({std::string(c->sha256), std::string(c->spki_sha256)});
+            note_ca(found_, *c->decode(), std::string(c->sha256), std::string(c->spki_sha256));
         }
     }
 
@@ -87,7 +96,7 @@ private:
         note_twin(found_, presented_, *below.certificate, ca);
         seen_.insert(helper.sha256);
         above.push_back({&ca, helper.sha256, &names_.emplace_back(read_name(*X509_get_issuer_name(&ca)))});
-        found_.above.push_back({helper.sha256, key});
+        note_ca(found_, ca, helper.sha256, key);
         found_.on_the_way.push_back(std::move(helper));
     }
 
@@ -126,7 +135,7 @@ void add_server_issuers(const ServerCas& server, const PresentedCertificate& pre
         };
         try_below(*presented.leaf, presented.facts.sha256);
         for (const OnTheWay& c : nearest.on_the_way) try_below(*c.certificate, c.sha256);
-        if (is_above) nearest.above.push_back({certificate_sha256(*ca), key});
+        if (is_above) note_ca(nearest, *ca, certificate_sha256(*ca), key);
     }
 }
 

@@ -177,6 +177,9 @@ std::string Selector::why_unclear(const CertificateFacts& facts) const {
         return "a certificate with a SPIFFE ID holds no other URI, is no CA and signs nothing: the selector cannot "
                "tell";
     }
+    if (field_ == Field::kSpki) return "the certificate has this key in another encoding: name the one that it has";
+    if (field_ == Field::kSerial)
+        return "the serial number is negative, and its octets read like this one: write " + facts.serial;
     std::string type = text_.substr(negated_ ? 1 : 0);
     type.resize(type.find(':'));
     const bool has_readings =
@@ -250,11 +253,14 @@ Answer Selector::test_positive(const CertificateFacts& facts, const PathFacts& p
         case Field::kRid:
             return contains(facts.rid, oid_);
         case Field::kSerial:
+            // A tool that prints the octets shows another number.
+            if (!facts.serial_octets.empty() && facts.serial_octets == operand_) return Answer::kCannotTell;
             return answer(facts.serial == operand_);
         case Field::kSha256:
             if (path.leaf_twin == operand_) return Answer::kCannotTell;
             return answer(facts.sha256 == operand_);
         case Field::kSpki:
+            if (contains(facts.other_spki_sha256, operand_) == Answer::kYes) return Answer::kCannotTell;
             return answer(facts.spki_sha256 == operand_);
         case Field::kEku:
             return contains(facts.eku, oid_);

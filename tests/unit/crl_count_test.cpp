@@ -1,6 +1,8 @@
 // Which lists count for a certificate, and what they have to say together (RFC 5280 6.3.3).
 #include "mtls_authz/crl_files.hpp"
 
+#include <openssl/core_names.h>
+
 #include "lists.hpp"
 #include "policy_draft.hpp"
 
@@ -239,6 +241,29 @@ CLAIM(a_list_by_another_key_of_the_ca_counts_under_the_same_anchor) {
     const Site with_key(root.cert_pem(), names + lists_only.cert_pem());
     CHECK_EQUAL(with_key.answers(by_old, set_of({list_by(lists_only, {&by_old}), of_root})), "revoked revoked");
     CHECK_EQUAL(with_key.answers(fine, set_of({list_by(lists_only, {&by_old}), of_root})), "granted granted");
+}
+
+CLAIM(a_list_counts_below_each_encoding_of_its_signers_key) {
+    const test::Identity root = ca_named("Root", nullptr);
+    CertSpec spec;
+    spec.subject = {{"CN", "CA"}};
+    spec.ca = true;
+    spec.key_identifiers = false;  // a hash of the key as it is encoded
+    const test::Identity ca = issue(spec, &root);
+    EvpPkeyPtr compressed(EVP_PKEY_dup(ca.key.get()));
+    CHECK(EVP_PKEY_set_utf8_string_param(compressed.get(), OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, "compressed") ==
+          1);
+    const test::Identity same = issue(spec, &root, std::move(compressed));
+    CHECK(spki_sha256(*same.cert) != spki_sha256(*ca.cert));
+    const test::Identity bad = make_client("b", "b.example", ca), good = make_client("g", "g.example", ca);
+    const Site site(root.cert_pem());
+    const CrlSet crls = set_of({list_by(ca, {&bad}), list_by(root)});
+    for (int i = 0; i < 2; ++i) {
+        for (const test::Identity* sent : {&ca, &same}) {
+            CHECK_EQUAL(site.answers(bad, crls, {sent}), "revoked revoked");
+            CHECK_EQUAL(site.answers(good, crls, {sent}), "granted granted");
+        }
+    }
 }
 
 CLAIM(a_list_by_another_ca_of_the_same_name_does_not_count) {
