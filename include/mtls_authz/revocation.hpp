@@ -8,6 +8,7 @@
 
 #include "mtls_authz/conditions.hpp"
 #include "mtls_authz/directive.hpp"
+#include "mtls_authz/openssl_types.hpp"
 #include "mtls_authz/selector_index.hpp"
 
 namespace mtls {
@@ -43,13 +44,20 @@ public:
     const RevocationLine* find(const CertificateFacts& facts, const std::vector<CaDigests>& above,
                                const std::vector<std::string>& policies) const;
 
+    // The first line that names one of these CAs by nothing but issuer and serial number, or subject, as CAs and CRLs
+    // name certificates: it refuses what they issued. `above`: as for find().
+    const RevocationLine* find_ca(const std::vector<X509Ptr>& cas, const std::vector<CaDigests>& above) const;
+
     std::span<const RevocationLine> all() const { return lines_; }
     bool empty() const { return lines_.empty(); }
 
 private:
     friend class RevocationSetBuilder;
+    const RevocationLine* first_of(const CertificateFacts& facts, const std::vector<CaDigests>& pins,
+                                   const PathFacts& path, bool (*counts)(const std::vector<Selector>&)) const;
     std::span<const RevocationLine> lines_;
     SelectorIndex index_;
+    bool names_certificates_ = false;  // one of them is a line for find_ca()
 };
 
 class RevocationSetBuilder {
@@ -60,6 +68,7 @@ public:
 
 private:
     std::vector<Revocation> revocations_;
+    bool names_certificates_ = false;
     SelectorIndexBuilder index_{Repeats::kAnyCounts};
 };
 

@@ -445,6 +445,9 @@ Identification Policy::identify(const PresentedCertificate& presented, const Sur
             return own != nullptr ? own : around.refusals.revocations.find(facts, nearest.above, policies);
         };
         const RevocationLine* revocation = find_revocation(facts.policies);
+        for (const RevocationSet* set : {&revocations_, &around.refusals.revocations}) {
+            if (revocation == nullptr) revocation = set->find_ca(nearest.cas, nearest.above);
+        }
         if (revocation == nullptr) {
             const auto path = identify_by_path(presented, nearest, server, now, out);
             if (path && path->facts.policies != facts.policies) revocation = find_revocation(path->facts.policies);

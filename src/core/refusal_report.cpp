@@ -31,18 +31,21 @@ struct SeenPartner {
     std::int64_t seen;
     std::optional<PresentedCertificate> certificate;
     std::vector<CaDigests> above;
+    std::vector<X509Ptr> cas;
 };
 
 std::vector<SeenPartner> read_seen(const Policy& policy, const Sightings& sightings, std::int64_t now) {
     std::vector<SeenPartner> out;
     for (const Sightings::Seen& seen : sightings.all()) {
         if (!seen.last) continue;
-        SeenPartner partner{seen.name, seen.last->seen, std::nullopt, {}};
+        SeenPartner partner{seen.name, seen.last->seen, std::nullopt, {}, {}};
         const auto kept = sightings.certificate(seen.number);
         const X509Ptr leaf = kept ? kept->decode_leaf() : nullptr;
         if (leaf && hex(bytes_of(certificate_sha256(*leaf))) == seen.last->sha256.str()) {
             partner.certificate.emplace(*leaf, SentHelpers());
-            partner.above = find_nearest_ca(policy.cas(), *partner.certificate, {}, now).above;
+            NearestCa nearest = find_nearest_ca(policy.cas(), *partner.certificate, {}, now);
+            partner.above = std::move(nearest.above);
+            partner.cas = std::move(nearest.cas);
             const auto kept_above = kept->decode_above();
             partner.above.insert(partner.above.end(), kept_above.begin(), kept_above.end());
         }
@@ -73,7 +76,9 @@ private:
         for (const SeenPartner& partner : seen_) {
             if (!partner.certificate) continue;
             const CertificateFacts& facts = partner.certificate->facts;
-            if (set.find(facts, partner.above, facts.policies) != nullptr) hit.push_back(&partner);
+            const bool is_hit = set.find(facts, partner.above, facts.policies) != nullptr ||
+                                set.find_ca(partner.cas, partner.above) != nullptr;
+            if (is_hit) hit.push_back(&partner);
         }
         if (!hit.empty()) return refuses(hit);
         const auto unkept = std::count_if(seen_.begin(), seen_.end(), [](const auto& p) { return !p.certificate; });

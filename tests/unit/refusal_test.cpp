@@ -28,8 +28,21 @@ CLAIM(a_revocation_refuses_whoever_it_fits_and_nobody_else) {
         std::string revoke;
         bool leaf, deep;
     };
+    const std::string serial_of_sub = read_facts(*sub.cert).serial;
     const Row rows[] = {
         {"sha256:" + test::hex_sha256(leaf), true, false},
+        // As CAs and CRLs name an intermediate.
+        {issuer + "cert-serial:" + serial_of_sub, false, true},
+        {issuer + "cert-serial:0" + serial_of_sub + " \"!subject:CN=Other\"", false, true},
+        {"issuer.spki-sha256:" + digest(spki_sha256(*root.cert)) + " cert-serial:" + serial_of_sub, false, true},
+        {"\"subject:CN=Sub,O=Sub Inc,C=US\"", false, true},
+        {issuer + "\"subject:CN=Sub,O=Sub Inc,C=US\" cert-serial:" + serial_of_sub, false, true},
+        {issuer + "\"subject:CN=Sub,O=Sub Inc,C=US\" !cert-serial:" + serial_of_sub, false, false},
+        {"\"subject:CN=Sub,O=Sub Inc,C=US\" EKU:clientAuth", false, false},
+        {"\"subject:CN=Root,O=Root Inc,C=US\"", true, true},
+        {"\"issuer:CN=Sub,O=Sub Inc,C=US\" cert-serial:" + serial_of_sub, false, false},
+        {issuer + "cert-serial:" + read_facts(*root.cert).serial, false, false},
+        {issuer, true, false},
         {"spki-sha256:" + digest(spki_sha256(*leaf.cert)), true, false},
         {issuer + "cert-serial:" + serial, true, false},
         {issuer + "cert-serial:01", false, false},
@@ -132,6 +145,70 @@ CLAIM(a_fingerprint_refuses_both_forms_of_an_ecdsa_signature) {
     const auto by_server = with("O:Acme", "MTLSRevoke sha256:" + test::hex_sha256(leaf) + "\n");
     CHECK_EQUAL(verdict(ask(*by_server, twin_of(leaf, server_ca), {}, now(), server)), "revoked");
     CHECK_EQUAL(verdict(ask(*with("O:Acme", ""), twin_of(leaf, server_ca), {}, now(), server)), "granted acme");
+}
+
+CLAIM(a_revocation_by_key_refuses_each_encoding_of_it) {
+    const auto root = test::make_ca("Root");
+    Draft d;
+    d.file("root.pem", root.cert_pem());
+    const auto with = [&](const std::string& revoke) {
+        return d.policy(partner("acme", "MTLSIdentity O:Acme\nMTLSTrustAnchor root.pem") + "MTLSRevoke " + revoke +
+                        "\n");
+    };
+    const auto pin = [](const test::Identity& id) { return "spki-sha256:" + hex(bytes_of(spki_sha256(*id.cert))); };
+    const auto in_form = [&](const EvpPkeyPtr& key, const char* form, const test::Identity& by, bool is_ca = false) {
+        EvpPkeyPtr other(EVP_PKEY_dup(key.get()));
+        CHECK(EVP_PKEY_set_utf8_string_param(other.get(), OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, form) == 1);
+        test::CertSpec spec = client_spec("api");
+        if (is_ca) spec = {};
+        if (is_ca) spec.subject = {{"CN", "Sub"}};
+        spec.ca = is_ca;
+        return test::issue(spec, &by, std::move(other));
+    };
+    const char* const forms[] = {"uncompressed", "compressed", "hybrid"};
+    const EvpPkeyPtr key = test::make_key(), ca_key = test::make_key();
+    const test::Identity another = test::issue(client_spec("api"), &root);
+    for (const char* const named : forms) {
+        const test::Identity pinned = in_form(key, named, root), ca = in_form(ca_key, named, root, true);
+        const auto by_key = with(pin(pinned)), by_ca = with(pin(ca)), by_issuer = with("issuer." + pin(ca)),
+                   but_one = with("O:Acme !" + pin(pinned));
+        for (const char* const form : forms) {
+            const test::Identity leaf = in_form(key, form, root), sub = in_form(ca_key, form, root, true);
+            const test::Identity deep = test::issue(client_spec("api"), &sub);
+            CHECK_EQUAL(verdict(ask(*by_key, leaf)), "revoked");
+            CHECK_EQUAL(verdict(ask(*by_ca, deep, {&sub})), "revoked");
+            CHECK_EQUAL(verdict(ask(*by_issuer, deep, {&sub})), "revoked");
+            CHECK_EQUAL(verdict(ask(*but_one, leaf)), named == form ? "granted acme" : "revoked");
+            CHECK_EQUAL(verdict(ask(*by_key, another)), "granted acme");
+            CHECK_EQUAL(verdict(ask(*by_ca, another)), "granted acme");
+            // Who is named by a key has it as it was named.
+            const auto known = d.policy(partner("acme", "MTLSIdentity " + pin(pinned) + "\nMTLSTrustAnchor root.pem"));
+            CHECK_EQUAL(verdict(ask(*known, leaf)) == "granted acme", named == form);
+            CHECK_EQUAL(key_sha256(*leaf.cert), key_sha256(*pinned.cert));
+        }
+    }
+}
+
+CLAIM(a_negative_serial_is_revoked_by_its_number_and_by_its_octets) {
+    const auto root = test::make_ca("Root");
+    Draft d;
+    d.file("root.pem", root.cert_pem());
+    const auto answer = [&](const std::string& serial, const test::Identity& who) {
+        return verdict(ask(*d.policy(partner("acme", "MTLSIdentity O:Acme\nMTLSTrustAnchor root.pem") +
+                                     "MTLSRevoke \"issuer:CN=Root,O=Root Inc,C=US\" cert-serial:" + serial + "\n"),
+                           who));
+    };
+    const auto numbered = [&](const std::string& serial) {
+        test::CertSpec spec = client_spec("api");
+        spec.serial = serial;
+        return test::issue(spec, &root);
+    };
+    const test::Identity negative = numbered("-9F0"), positive = numbered("F610"), small = numbered("9F0");
+    for (const char* const form : {"-9f0", "-09:F0", "f610", "F6:10"}) CHECK_EQUAL(answer(form, negative), "revoked");
+    CHECK_EQUAL(answer("9f0", negative), "granted acme");
+    CHECK_EQUAL(answer("f610", positive), "revoked");
+    CHECK_EQUAL(answer("-9f0", positive), "granted acme");
+    CHECK_EQUAL(answer("-9f0", small), "granted acme");
 }
 
 CLAIM(a_revocation_that_would_refuse_nobody_is_an_error) {
