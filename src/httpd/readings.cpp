@@ -199,11 +199,22 @@ bool may_have_removed_dots(const request_rec* r) noexcept {
     return raw && (raw->find("/.") != std::string_view::npos || raw->find("%2") != std::string_view::npos);
 }
 
+// A program, as far as that is known: before fixups, a script is a file like others.
+bool is_programs(const request_rec* r) noexcept {
+    constexpr std::string_view kProgramType = "application/x-httpd-";
+    const std::string_view type = r->content_type != nullptr ? r->content_type : "";
+    return r->handler != nullptr || type.starts_with(kProgramType);
+}
+
+// What httpd itself serves is the file that it has found.
+bool is_plain_file(const request_rec* r) noexcept { return r->finfo.filetype == APR_REG && !is_programs(r); }
+
 // The path as the client wrote it, where some application may read that; else null.
 std::optional<std::string_view> raw_path(const request_rec* r) {
     const auto raw = path_as_written(r);
     if (is_proxied_as_written(r)) return raw;
-    const bool is_read = raw && may_have_removed_dots(r) && !is_proxied_as_decided(r) && has_raw_dot_segment(*raw);
+    const bool is_read =
+        raw && may_have_removed_dots(r) && !is_proxied_as_decided(r) && !is_plain_file(r) && has_raw_dot_segment(*raw);
     return is_read ? raw : std::nullopt;
 }
 
@@ -234,6 +245,10 @@ bool is_plain(const request_rec* r) noexcept {
     if (!is_plain_path(path)) return false;
     if (is_as_written(r, path.size())) return true;
     return !may_have_removed_dots(r) && (!is_proxied_as_written(r) || path_as_written(r) == path);
+}
+
+bool is_read_otherwise_now(const request_rec* r) {
+    return r->finfo.filetype == APR_REG && is_programs(r) && raw_path(r).has_value();
 }
 
 PathReadings read_path(request_rec* r) {

@@ -22,4 +22,8 @@ struct PathReadings {
 // `unparsed_uri`, too, where the backend gets that. Sections are equal where they say the same.
 PathReadings read_path(request_rec* r);
 
+// In fixups: the file turns out to be a program, which may read the path as written. What was decided before did not
+// ask that reading.
+bool is_read_otherwise_now(const request_rec* r);
+
 }  // namespace mtls::httpd

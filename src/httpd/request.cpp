@@ -301,6 +301,10 @@ int assert_decision(request_rec* r) {
         request.provider_asked = request.provider_asked && !config.requires_grant;
     }
     if (gate && request.reason == Reason::kGranted && nested_gate(r) != nullptr) request.decided_for = nullptr;
+    if (is_read_otherwise_now(r)) {
+        request.decided_for = nullptr;
+        request.provider_asked = false;
+    }
     if (gate && !decide_once(r, request, config)) {
         tell_application(r, request, true);
         return status_of(request.reason);

@@ -1,4 +1,6 @@
 // A path that a backend reads otherwise than httpd leads around no gate, and no header names another one.
+#include <filesystem>
+
 #include "claims.hpp"
 #include "echo_backend.hpp"
 #include "waiting.hpp"
@@ -187,6 +189,41 @@ CLAIM(a_path_that_the_application_reads_with_its_dot_segments_leads_to_no_other_
         app.lets(&w.globex, path);
     }
     for (const char* path : {"/api/open/../x", "/api/./x", "/api/%2e/x"}) app.lets(nullptr, path);
+}
+
+CLAIM(a_script_reads_the_path_as_written_and_a_file_is_the_one_that_was_found) {
+    const World& w = world();
+    Site site;
+    std::string gates =
+        "<LocationMatch \"^/gated/(?<WHO>acme|globex)/\">\nMTLSAllow partner %{env:MATCH_WHO}\n</LocationMatch>\n";
+    for (const std::string folder : {"gated", "required"}) {
+        for (const std::string who : {"acme", "globex"}) {
+            const std::string place = "htdocs/" + folder + "/" + who;
+            site.httpd.write(place + "/page.html", "page");
+            site.httpd.write(place + "/run.cgi", "#!/bin/sh\nprintf \"Content-Type: text/plain\\n\\nrun\"\n");
+            std::filesystem::permissions(site.httpd.path(place + "/run.cgi"),
+                                         std::filesystem::perms::owner_exec | std::filesystem::perms::others_exec,
+                                         std::filesystem::perm_options::add);
+            if (folder == "required") gates += location("/required/" + who, "Require mtls-partner " + who);
+        }
+    }
+    site.load("cgi").start("<Directory \"" + site.httpd.path("htdocs") +
+                           "\">\nOptions +ExecCGI\nAddHandler cgi-script .cgi\n</Directory>\n" + gates);
+    for (const std::string folder : {"/gated/", "/required/"}) {
+        const auto answers = [&](const std::string& path, int status) {
+            const Response got = site.get(&w.globex, folder + path);
+            check_equal(got.status, status, folder + path, __FILE__, __LINE__);
+            if (status == 200) check_equal(got.body, path.ends_with(".cgi") ? "run" : "page", path, __FILE__, __LINE__);
+        };
+        answers("globex/run.cgi", 200);
+        answers("globex/page.html", 200);
+        answers("globex/x/../run.cgi", 200);
+        answers("acme/../globex/page.html", 200);
+        answers("acme/../globex/run.cgi", 403);
+        answers("acme/%2e%2e/globex/run.cgi", 403);
+        answers("acme/run.cgi", 403);
+    }
+    CHECK(site.httpd.wait_for_log("reason=bad-path"));
 }
 
 CLAIM(fastcgi_and_its_relatives_hand_over_the_raw_path_and_http_does_not) {
