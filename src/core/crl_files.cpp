@@ -212,13 +212,14 @@ bool CrlFiles::merge(std::string& shared, std::vector<Diagnostic>& findings) {
     std::map<std::string, Shared> all;
     for (const auto& [path, file] : files_) {
         for (const auto& list : file.lists) {
-            CrlIdentity id = list->identity();
-            if (crls_->holds(list)) all.emplace(id.digest, Shared{file.pattern, path, std::move(id)});
+            const CrlIdentity id = list->identity();
+            if (crls_->holds(list)) all.emplace(id.digest, Shared{file.pattern, path, id});
         }
     }
     std::map<std::string, std::vector<CrlIdentity>> expected;
     std::set<std::string> missing;
-    for (auto& [digest, other] : read_shared(shared)) {
+    for (const auto& [digest, read] : read_shared(shared)) {
+        const Shared& other = read;
         if (const auto own = all.find(digest); own != all.end()) {
             // Its signer may have been met there alone.
             if (own->second.list.signer_key.empty()) own->second.list.signer_key = other.list.signer_key;
@@ -243,7 +244,7 @@ bool CrlFiles::merge(std::string& shared, std::vector<Diagnostic>& findings) {
             const CrlIdentity& list = own.second.list;
             return !list.signer_key.empty() && list.signer_key == other.list.signer_key && other.list.supersedes(list);
         });
-        all.emplace(digest, std::move(other));
+        all.emplace(digest, other);
     }
     shared = write_shared(all);
     if (missing == missing_) return false;

@@ -10,7 +10,7 @@ namespace mtls::httpd {
 
 namespace {
 
-[[gnu::noinline]] int refuse_unasserted(request_rec* r) {
+int refuse_unasserted(request_rec* r) {
     const RequestState* const known = known_state(r);
     const DirConfig& config = dir_config(r);
     const bool is_denied = known != nullptr && known->denied_for;
@@ -23,10 +23,19 @@ namespace {
     return HTTP_FORBIDDEN;
 }
 
+[[gnu::noinline]] int guard_handler(request_rec* r, bool is_asserted) {
+    return guarded(r, [&] {
+        const int status = is_asserted ? DECLINED : refuse_unasserted(r);
+        if (status == DECLINED && r->method_number != M_GET) request_state(r).is_served = true;
+        return status;
+    });
+}
+
+// Nearly always: asserted, and read only.
 extern "C" int on_any_handler(request_rec* r) {
     const RequestState* const known = known_state(r);
-    if (known != nullptr && known->fixups_done) return DECLINED;
-    return guarded(r, [&] { return refuse_unasserted(r); });
+    const bool is_asserted = known != nullptr && known->fixups_done;
+    return is_asserted && r->method_number == M_GET ? DECLINED : guard_handler(r, is_asserted);
 }
 
 }  // namespace

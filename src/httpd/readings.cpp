@@ -218,8 +218,6 @@ std::optional<std::string_view> raw_path(const request_rec* r) {
     return is_read ? raw : std::nullopt;
 }
 
-bool has_path(const request_rec* r) noexcept { return r->uri != nullptr && *r->uri != '\0'; }
-
 // Every reading but the path itself; null: too many.
 std::optional<std::vector<std::string>> other_readings(const request_rec* r) {
     auto out = readings_of(r->uri, PathForm::kDecoded);
@@ -240,8 +238,8 @@ std::string told(const std::string& reading, const Guards& guards) {
 }  // namespace
 
 bool is_plain(const request_rec* r) noexcept {
-    if (!has_path(r)) return true;
-    const std::string_view path = r->uri;
+    const std::string_view path = r->uri != nullptr ? r->uri : "";
+    if (path.empty()) return true;
     if (!is_plain_path(path)) return false;
     if (is_as_written(r, path.size())) return true;
     return !may_have_removed_dots(r) && (!is_proxied_as_written(r) || path_as_written(r) == path);

@@ -438,13 +438,6 @@ extern "C" int on_late_fixups(request_rec* r) {
     const bool has_become = known != nullptr && known->lookup != nullptr && known->lookup_path == r->uri;
     return has_become ? become_lookup_guarded(r) : DECLINED;
 }
-extern "C" void on_handler_start(request_rec* r) {
-    if (r->method_number == M_GET) return;
-    guarded(r, [&] {
-        request_state(r).is_served = true;
-        return OK;
-    });
-}
 extern "C" int on_post_perdir_config(request_rec* r) {
     return asks_captures(dir_config(r)) ? remember_captures(r) : DECLINED;
 }
@@ -488,7 +481,6 @@ void register_request_hooks() {
     ap_hook_check_access(on_access_checker, kAfterSsl, nullptr, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_fixups(on_fixups, nullptr, kBeforeReaders, APR_HOOK_LAST);
     ap_hook_fixups(on_late_fixups, kAfterIndexes, nullptr, APR_HOOK_REALLY_LAST);
-    ap_hook_insert_filter(on_handler_start, nullptr, nullptr, APR_HOOK_FIRST);
     hook_handler_guard();
 }
 
