@@ -65,8 +65,8 @@ void adds_at_most(long most, const std::string& rule) {
 
 }  // namespace
 
-CLAIM(a_gate_adds_at_most_650_instructions_to_a_request_on_a_known_connection, Turn::kFirst) {
-    adds_at_most(650, "MTLSAllow partner acme globex");
+CLAIM(a_gate_adds_at_most_700_instructions_to_a_request_on_a_known_connection, Turn::kFirst) {
+    adds_at_most(700, "MTLSAllow partner acme globex");
 }
 
 CLAIM(a_gate_that_asks_grants_adds_at_most_1200_with_a_wildcard_in_the_path, Turn::kFirst) {
