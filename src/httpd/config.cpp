@@ -426,7 +426,7 @@ void note_provider(cmd_parms* cmd, bool asks_for_grants) {
 
 const char* on_auth_type(cmd_parms* cmd, void*, const char* arg) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
-        // What a request reads is kept in no list; what is wrong with the directive is mod_authn_core's to say.
+        // A .htaccess file is read in a request, when the sections are known. mod_authn_core reports errors.
         if (ap_check_cmd_context(cmd, NOT_IN_HTACCESS) != nullptr) return nullptr;
         const bool is_ours = equal_nocase(arg, "MTLS");
         const auto* const known = static_cast<DirConfig*>(ap_get_module_config(cmd->context, &mtls_authz_module));

@@ -422,7 +422,7 @@ CLAIM(one_section_whose_captures_are_others_below_is_a_gate_below) {
                                      "<LocationMatch \"^/dav/(?:.*/)?(?<WHO>[^/]+)/f?\">\nMTLSAllow any-partner\n"
                                      "MTLSDeny partner %{env:MATCH_WHO}\n</LocationMatch>\n");
     denied.refuses(&w.acme, "DELETE", "/dav/a/");
-    // What is captured at the beginning of the path is the same below.
+    // A capture at the beginning of the path has the same value below.
     for (const char* regex :
          {"^/dav/(?<WHO>[^/]+)/", "^/dav/(?<WHO>[^/]+)(/.*)?$", "^/dav/(?<WHO>acme|globex)(?:/|$)"}) {
         DavSite own({"globex/sub/f", "acme/f"}, "<LocationMatch \"" + std::string(regex) +
