@@ -42,7 +42,7 @@ CORE        := $(BUILD)/libmtls_authz.a
 JOBS        ?= $(shell echo $$((2 * $$(nproc))))
 SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS
 
-.PHONY: all demo test unit threads answers revocations tool-test httpd-test httpd-test-san fuzz-replay fuzz lint format install clean help bench test-debian demo-and-httpd-test setup-build setup-demo setup-test setup-lint setup-bench
+.PHONY: all demo test unit threads answers revocations tool-test httpd-test httpd-test-san fuzz-replay fuzz soak lint format install clean help bench test-debian demo-and-httpd-test setup-build setup-demo setup-test setup-lint setup-bench
 .DEFAULT_GOAL := all
 
 all: setup-build  ## builds build/mod_mtls_authz.so and build/mtls-authz
@@ -76,6 +76,9 @@ httpd-test: $(MODULE) $(TSAN_MODULE) $(BUILD)/httpd_tests
 # The same suite, with the module under ASan and UBSan inside httpd; claims about time and memory are left out.
 httpd-test-san: $(SAN_MODULE) $(BUILD)/httpd_tests
 	$(BUILD)/httpd_tests --jobs $(JOBS) $(abspath $(SAN_MODULE)) $(TESTS)
+
+soak: setup-test  ## the race test with 10,000 reloads under load (RELOADS=n)
+	@RELOADS=$(or $(RELOADS),10000) $(MAKE) --no-print-directory httpd-test TESTS=reloads_under_load
 
 tool-test: $(TOOL) $(BUILD)/tool_tests
 	$(BUILD)/tool_tests $(TOOL)
