@@ -142,7 +142,7 @@ CLAIM(thousands_of_reloads_under_load_race_with_nothing_and_fail_no_request, Tur
     });
     const char* const asked_for = std::getenv("RELOADS");
     const int reloads_wanted = asked_for != nullptr ? std::atoi(asked_for) : 3000;
-    const std::chrono::seconds most(reloads_wanted / 5);
+    const std::chrono::seconds most(reloads_wanted / 3);  // under TSan, beside other tests
     Counter reloads(httpd.path("logs/error.log"), " replaces ");
     const auto begun = std::chrono::steady_clock::now();
     const auto heap = [&httpd] { return heap_mib(httpd.path("logs"), "memory"); };
