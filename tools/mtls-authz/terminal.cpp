@@ -88,7 +88,7 @@ void print_finding(std::ostream& out, const Diagnostic& finding) {
     out << finding.where.str() << ": "
         << coloured(is_error ? "error:" : "warning:", is_error ? Colour::kBad : Colour::kDoubt) << ' '
         << finding.message << '\n';
-    constexpr std::size_t kMostShown = 160;  // one that is longer helps nobody to see
+    constexpr std::size_t kMostShown = 160;  // a longer line would not fit the screen
     if (!is_terminal() || finding.where.line == 0) return;
     std::string line = line_of(finding.where.file, finding.where.line);
     if (line.empty() || line.size() > kMostShown) return;

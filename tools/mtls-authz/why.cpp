@@ -100,7 +100,7 @@ std::string command_for(const LogLine& told, const WhyOptions& options) {
 std::string who_it_is(const LogLine& told) {
     const std::string claimed = told.get("claimed");
     if (told.fields.contains("partner")) return told.get("partner");
-    // What is asked when the path has been verified.
+    // These are asked after the path was verified.
     static constexpr std::string_view kAfterPath[] = {"revocation-stale", "revocation-unknown", "suspended",
                                                       "outside-contract", "not-allowed",        "method-not-granted"};
     const bool is_proved = !is_handshake(told) &&
