@@ -241,6 +241,7 @@ void Httpd::copy_module() {
 }
 
 void Httpd::configure(const std::string& lines, const std::string& mpm) {
+    is_prefork_ = mpm == "prefork";
     std::ostringstream out;
     out << "ServerRoot \"" << root_ << "\"\nServerName localhost\nPidFile run/httpd.pid\nDefaultRuntimeDir run\n"
         << "Mutex file:run default\n"
@@ -334,6 +335,9 @@ bool Httpd::has_ended() {
 
 bool Httpd::stop() {
     if (pid_ <= 0) return true;
+    // A child of prefork ends in its signal handler, also where it is about to free a connection: SSL_free() and mod_ssl
+    // then fall over each other. So the last connection gets time to end.
+    if (is_prefork_) pause_ms(300);
     kill(pid_, SIGTERM);
     if (has_ended()) return true;
     kill(-pid_, SIGKILL);

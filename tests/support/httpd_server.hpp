@@ -97,6 +97,7 @@ private:
     int plain_ = 0;
     int next_ = 0;
     pid_t pid_ = -1;
+    bool is_prefork_ = false;
     std::string tls_lines_ = "SSLVerifyClient optional\n";
     std::string vhost_lines_;
     std::vector<std::string> environment_;
