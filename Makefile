@@ -168,7 +168,7 @@ $(BUILD)/san/%.o: %.cpp
 	@mkdir -p $(@D)
 	$(CXX) $(STANDARD) -O0 -g1 $(SANITIZE) $(INCLUDES) $(EXTRA) -MMD -MP -c $< -o $@
 
-$(BUILD)/tsan/src/httpd/%.o $(BUILD)/tsan/mod_mtls_authz.o: EXTRA = $(HTTPD_FLAGS) -DMTLS_AUTHZ_LOOKS_PER_TICK=500
+$(BUILD)/tsan/src/httpd/%.o $(BUILD)/tsan/mod_mtls_authz.o: EXTRA = $(HTTPD_FLAGS) -DMTLS_AUTHZ_TURNS_PER_TICK=100 -DMTLS_AUTHZ_PAUSE=1
 $(BUILD)/tsan/tests/%.o: EXTRA = -Itests/support
 
 $(BUILD)/tsan/%.o: %.cpp

@@ -56,6 +56,8 @@ const command_rec kDirectives[] = {
                      "if-present|required: whether an issuer without a CRL is refused"),
     AP_INIT_RAW_ARGS("MTLSCRLStale", on_policy_directive, nullptr, kPolicy,
                      "deny|allow|grace=HOURS: what a CRL past its nextUpdate is worth"),
+    AP_INIT_TAKE1("MTLSPolicyStart", on_policy_start, nullptr, kPolicy,
+                  "strict|last-good: what a broken policy file means when the server starts"),
     AP_INIT_TAKE1("MTLSPolicyRefresh", on_policy_refresh, nullptr, kPolicy,
                   "SECONDS: how often files are looked at; 0 only at a restart"),
     // The handshake.

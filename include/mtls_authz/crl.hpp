@@ -105,6 +105,7 @@ public:
     bool completes(const Crl& base) const;
     bool supersedes(const Crl& other) const { return id_.supersedes(other.id_); }
     bool is_same_as(const Crl& other) const { return id_.digest == other.id_.digest; }
+    const std::string& digest() const { return id_.digest; }  // SHA-256 of the whole
 
     const std::string& issuer() const { return id_.issuer; }
     const std::string& issuer_text() const { return id_.issuer_text; }
@@ -177,6 +178,8 @@ public:
     // Whether one of these bears the issuer's name with a key that signed no list here: for what it issued, `crl`
     // counts for nothing.
     bool leaves_out(const Crl& crl, const CasByName& anchors) const;
+    // Adds a list that another process has in force.
+    void restore(std::shared_ptr<const Crl> crl) { by_issuer_[crl->issuer()].push_back(std::move(crl)); }
     // Takes a list out again, if its signer is not known yet.
     bool drop_waiting(const Crl& crl);
     // Lets CAs that became known verify the lists that wait for their signer.
@@ -186,14 +189,7 @@ public:
     void mark_unusable(const std::string& issuer, const std::string& why) { unusable_.emplace(issuer, why); }
     void forget_unusable() { unusable_.clear(); }
 
-    // The lists that count in other processes, by issuer. Until they, or what takes their place, are here too, those
-    // whom they are about are stale, whatever MTLSCRLStale says.
-    void expect(std::map<std::string, std::vector<CrlIdentity>> lists) { expected_ = std::move(lists); }
-    // Whether one of these is that list, or takes its place at `now`.
-    bool covers(const CrlIdentity& list, std::int64_t now) const;
-    bool holds(const std::shared_ptr<const Crl>& list) const;
-
-    bool empty() const { return by_issuer_.empty() && unusable_.empty() && expected_.empty(); }
+    bool empty() const { return by_issuer_.empty() && unusable_.empty(); }
     // By issuer, for people: the earliest nextUpdate of its lists; nothing where one of them has none.
     std::map<std::string, std::optional<std::int64_t>> next_updates() const;
     std::size_t size() const;
@@ -202,7 +198,6 @@ private:
     friend class CrlQuestion;
     std::map<std::string, std::vector<std::shared_ptr<const Crl>>, std::less<>> by_issuer_;  // by canonical name
     std::map<std::string, std::string> unusable_;                                            // issuer -> why
-    std::map<std::string, std::vector<CrlIdentity>> expected_;                               // of other processes
 };
 
 // Each where lists may be; they count together.

@@ -3,7 +3,6 @@
 
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,11 +27,14 @@ public:
     // One look; as RevocationFiles::look(). `known`: to verify with at once. `anchors`: of each key apart.
     bool look(const CasByName& known, const CasByName& anchors, std::vector<Diagnostic>& findings);
     std::shared_ptr<const CrlSet> crls() const { return crls_; }
-    // After a look: adds to `shared`, what processes of one server write of the lists that they have in force, those of
-    // this one; drops those that were replaced. Of the others, crls() expects what its patterns would have found.
-    // `shared` has to be read before the look, or it may know of a file that came after. Returns whether crls()
-    // changed.
-    bool merge(std::string& shared, std::vector<Diagnostic>& findings);
+
+    // All lists in force, as a text for other processes. `before`: what was written last; lists that were read by an
+    // earlier process are taken from there.
+    std::string write(std::string_view before) const;
+    // What write() gave has come to where the next one reads `before`.
+    void forget_encoded() { encoded_.clear(); }
+    // Takes them for what the last look brought, in the place of what this has. The next look goes on from there.
+    void take(std::string_view written, const CasByName& known);
     // The files that were looked at.
     std::vector<std::string> paths() const;
 
@@ -46,14 +48,9 @@ private:
         std::string stamp;                              // of the last look that read it
         std::string digest;                             // of its content, or the fault, then
         std::string thrown;                             // at the last look; empty: nothing
-        bool is_whole = false;                          // it held lists then, and nothing that cannot be read
         std::vector<std::shared_ptr<const Crl>> lists;  // read from it, as far as they are in force
         std::map<std::string, std::string> unusable;    // issuers of lists in it that cannot be used, and why
     };
-    struct Shared;
-    static std::map<std::string, Shared> read_shared(std::string_view text);
-    static std::string write_shared(const std::map<std::string, Shared>& lists);
-    bool is_missing(const Shared& list) const;
     bool look_apart(const std::string& path, File& file, const CasByName& known, CrlSet& into,
                     std::vector<Diagnostic>& findings);
     bool look_at(const std::string& path, File& file, const CasByName& known, CrlSet& into,
@@ -64,7 +61,7 @@ private:
     std::vector<Pattern> patterns_;
     std::map<std::string, File> files_;
     std::shared_ptr<const CrlSet> crls_ = std::make_shared<const CrlSet>();
-    std::set<std::string> missing_;  // digests of the lists that crls_ expects
+    std::map<std::string, std::string> encoded_;  // by digest: lists that were read since the last text
 };
 
 }  // namespace mtls

@@ -46,7 +46,7 @@ struct ChildInfo {
     std::int32_t pid = 0;
     FixedText<16> generation;         // empty: none
     std::int64_t in_force_since = 0;  // seconds since the epoch
-    std::int64_t looked = 0;          // when it last looked at the files
+    std::int64_t looked = 0;          // when it last said this
 };
 
 class Children {

@@ -4,6 +4,8 @@
 // the kernel's (fcntl).
 #pragma once
 
+#include <sys/types.h>
+
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -19,18 +21,29 @@ class Policy;
 class PolicyMemory : public std::enable_shared_from_this<PolicyMemory> {
 public:
     // The one in force, the next, and those that somebody still decides by.
-    static constexpr std::size_t kParts = 8;
+    static constexpr std::size_t kParts = 16;
 
     // Null where it cannot be had. `capacity`: bytes of the largest policy; of all parts, only what is filled is used.
+    // The process keeps it until discard(), also where this object is gone.
     static std::shared_ptr<PolicyMemory> create(std::size_t capacity);
-    ~PolicyMemory();
+    void discard();
+
+    // Where it lies, in all processes; to find it again after a restart.
+    struct Place {
+        int file = -1;
+        char* memory = nullptr;
+        std::size_t capacity = 0;
+    };
+    Place place() const { return {file_, memory_, capacity_}; }
+    explicit PolicyMemory(const Place& place) : file_(place.file), memory_(place.memory), capacity_(place.capacity) {}
+    std::size_t capacity() const { return capacity_; }
     PolicyMemory(const PolicyMemory&) = delete;
     PolicyMemory& operator=(const PolicyMemory&) = delete;
 
     // Counts what came into force, from 1; 0: nothing yet.
     std::uint64_t serial() const;
 
-    // What is in force. Without `policy` and `fault`, whoever built it has it alone.
+    // What is in force.
     struct Taken {
         std::uint64_t serial = 0;
         std::string generation;
@@ -42,7 +55,7 @@ public:
     // A part that is being filled; given back unless published.
     class Filling {
     public:
-        Filling(std::shared_ptr<PolicyMemory> memory, std::size_t part, std::uint64_t since, bool after_death);
+        Filling(std::shared_ptr<PolicyMemory> memory, std::size_t part, bool after_death);
         ~Filling();
         Filling(const Filling&) = delete;
         Filling& operator=(const Filling&) = delete;
@@ -51,14 +64,12 @@ public:
         std::size_t capacity() const { return memory_->capacity_; }
         // Whether the process that filled one before ended in the middle of it.
         bool after_death() const { return after_death_; }
-        // Puts what was built in arena() into force for all processes. It is read-only from then on. No policy where
-        // another one came into force since begin(): a process that was stopped meanwhile brings nothing old back.
+        // Puts what was built in arena() into force for all processes. It is read-only from then on.
         Taken publish(const Policy& policy);
 
     private:
         std::shared_ptr<PolicyMemory> memory_;
         std::size_t part_;
-        std::uint64_t since_;  // what was in force at begin()
         bool after_death_;
         bool is_published_ = false;
         Arena arena_;
@@ -67,9 +78,8 @@ public:
     // kBusy: another process is at it. kFull: no part can be had, since somebody decides by each.
     Begun begin(std::shared_ptr<Filling>& out);
 
-    // Says that another policy is in force, which the process that built it has alone; also while another process fills
-    // a part, which may hang. False where it has to be said again.
-    bool announce(std::string_view generation);
+    // A process that holds a part that is in force no longer; 0: there is none.
+    pid_t find_holder_of_old() const;
 
     // In a process that was forked just now: forgets what its parent held. And in the parent: lets go of everything,
     // and only ever looks at it until the next fork.
@@ -80,8 +90,6 @@ private:
     struct Part;
     struct Header;
     struct Lease;
-    PolicyMemory(int file, char* memory, std::size_t capacity);
-
     char* memory_of(std::size_t part) const;
     Header& header() const;
     bool lock(std::size_t byte, int kind) const;
@@ -92,7 +100,6 @@ private:
     std::shared_ptr<const Policy> hold(std::size_t part);
     void leave(std::size_t part, std::uint64_t era);
     void end_filling(std::size_t part, bool is_published);
-    std::uint64_t put_in_force(std::string_view generation, Part* record, std::uint64_t since);
     std::string generation() const;
 
     const int file_;

@@ -34,20 +34,14 @@ public:
     // Builds from everything added. Null where something is wrong; `findings` has what.
     std::shared_ptr<const Policy> build(std::vector<Diagnostic>& findings, const FindPlace& find_place = {});
 
-    // One look at all files. Where two looks in a row saw the same change, and what they hold is good, the new policy;
-    // otherwise null. What is wrong is reported once for each content. With `memory`, one process builds for all, and
-    // the others find nothing while it does; `in_need`: this one has none to decide by, and waits less for another.
-    // Not thread-safe.
+    // Asked before a policy comes into force, with that policy.
+    using Prepare = std::function<void(const Policy&)>;
+
+    // One look at all files. Where two looks in a row saw the same change, and what they hold is good, the new policy,
+    // which lies in `memory` where there is one; otherwise null. What is wrong is reported once for each content. Not
+    // thread-safe.
     std::shared_ptr<const Policy> look(std::vector<Diagnostic>& findings, PolicyMemory* memory = nullptr,
-                                       bool in_need = false);
-
-    // For how many seconds another process may be at it before this one builds its own.
-    void set_patience(std::int64_t seconds) { patience_ = seconds; }
-    // Whether the policy in force, which build() or look() returned, is this process's alone.
-    bool built_alone() const { return built_alone_; }
-
-    // Whether the files hold what is in force. Not thread-safe.
-    bool is_in_force();
+                                       const Prepare& prepare = {});
 
     // Another process has built this one from the files as they are now, or were just now.
     void follow(std::shared_ptr<const Policy> policy);
@@ -55,8 +49,7 @@ public:
     void invalidate() { follow(nullptr); }
 
     // Whether a change was seen once: the next look should come soon.
-    bool is_waiting() const { return (draft_ && !draft_->settled) || other_builds_since_; }
-    bool is_other_building() const { return other_builds_since_.has_value(); }
+    bool is_waiting() const { return draft_ && !draft_->settled; }
     // Whether the files as they are now were refused.
     bool is_failing() const { return draft_ && draft_->settled; }
     // What tells their content from any other that was refused; only where is_failing().
@@ -78,7 +71,7 @@ private:
     void find_vanished(Draft& draft) const;
     std::set<std::string> find_vanished_refusals(const Draft& draft) const;
     std::shared_ptr<const Policy> put_in_force(Draft& draft);
-    bool must_wait(PolicyMemory* memory, std::shared_ptr<PolicyMemory::Filling>& filling, bool in_need);
+    bool is_in_force();
     bool holds(const std::string& name, std::size_t limit, std::string_view digest, std::uint64_t& settled);
     bool is_drafted();
 
@@ -88,9 +81,7 @@ private:
     std::vector<WatchedFiles> watched_;
     std::shared_ptr<const Policy> in_force_;
     std::optional<Draft> draft_;
-    std::int64_t patience_ = 60;
-    bool built_alone_ = false;
-    std::optional<std::int64_t> other_builds_since_;  // another process is at it, as far as is known
+    bool lacks_room_ = false;  // each piece of the memory is held by somebody
     std::vector<std::uint64_t>
         settled_;  // stamps of files in force, in their order: what looks the same needs no reading
 };

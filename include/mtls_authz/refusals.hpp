@@ -48,14 +48,13 @@ public:
     std::shared_ptr<const Refusals> refusals() const { return refusals_; }
     // The lines that the last look added to them; once.
     std::vector<Directive> take_added() { return std::exchange(added_, {}); }
-    // What was reported before the last look, and no longer holds.
-    const std::vector<Diagnostic>& mended() const { return mended_; }
     // The files that were looked at.
     std::vector<std::string> paths() const;
 
-    // All lines in force, for a process that starts later: one that starts while a file is away does not know them.
+    // All lines in force, as a text for other processes.
     std::string write_lines() const;
-    // Takes them for what the last look brought, in the place of what this has. The next look goes on from there.
+    // Takes them for what the last look brought, in the place of what this has; refusals() has them at once. The next
+    // look goes on from there.
     void take_lines(std::string_view written);
 
 private:
@@ -88,7 +87,6 @@ private:
     Report gone_;
     bool is_changed_ = false;  // files_ hold what refusals_ do not yet, or no longer
     std::vector<Directive> added_;
-    std::vector<Diagnostic> mended_;
     std::shared_ptr<const Refusals> refusals_ = std::make_shared<const Refusals>();
 };
 

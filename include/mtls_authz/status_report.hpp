@@ -27,6 +27,7 @@ struct StatusReport {
     std::uint64_t reloads_ok = 0;
     std::uint64_t reloads_failed = 0;
     std::int64_t refused_since = 0;  // the policy files as they are now; 0: they are not
+    bool keeper_is_up = false;
 
     struct ReasonStatus {
         Reason reason;

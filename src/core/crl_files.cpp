@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <ctime>
+#include <stdexcept>
 
 #include "mtls_authz/certificate_facts.hpp"
 #include "mtls_authz/shared_text.hpp"
@@ -29,7 +30,6 @@ bool CrlFiles::watch(const std::vector<WatchedFiles>& patterns, const CasByName&
     }
     mark_unusable(*set);
     crls_ = std::move(set);
-    missing_.clear();
     return true;
 }
 
@@ -119,7 +119,6 @@ bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& kno
     file.stamp = stamp;
     if (digest == file.digest) return false;
     file.digest = digest;
-    file.is_whole = false;
     if (!content.ok()) {
         complain("cannot be read (" + content.error() + ")");
         if (trust_ == nullptr || find_trust_fault(path, *trust_).empty()) return false;
@@ -136,13 +135,13 @@ bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& kno
     DecodedCrls decoded = decode_crls(content.value());
     if (!decoded.fault.empty()) complain(decoded.fault);
     if (decoded.lists.empty() && decoded.broken.empty()) return false;
-    file.is_whole = decoded.fault.empty();
     file.unusable.clear();
     // An edit takes away what never counted.
     std::erase_if(file.lists, [&](const auto& list) { return decoded.fault.empty() && into.drop_waiting(*list); });
     for (const std::string& issuer : decoded.broken) cannot_use(issuer, "does not decode");
     for (X509CrlPtr& list : decoded.lists) {
         const std::string name = read_name(*X509_CRL_get_issuer(list.get())).canonical;
+        std::string encoded = encode(i2d_X509_CRL, *list);
         auto crl = Crl::read(std::move(list));
         if (!crl.ok()) {
             complain(crl.error());
@@ -151,6 +150,7 @@ bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& kno
         }
         const std::string issuer = crl.value()->issuer_text();
         file.lists.push_back(crl.value());
+        encoded_.insert_or_assign(crl.value()->digest(), std::move(encoded));
         const std::string fault = into.add(std::move(crl.value()), known, std::time(nullptr));
         if (!fault.empty()) complain("the CRL of \"" + escape_for_log(issuer, 200) + "\" " + fault);
     }
@@ -159,100 +159,89 @@ bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& kno
     return true;
 }
 
-// ---- with other processes ------------------------------------------------------------------------------------------
+// ---- for other processes -------------------------------------------------------------------------------------------
 
-struct CrlFiles::Shared {
-    std::string pattern;
-    std::string path;
-    CrlIdentity list;
-};
+namespace {
 
-std::map<std::string, CrlFiles::Shared> CrlFiles::read_shared(std::string_view text) {
-    std::map<std::string, Shared> out;
-    const auto number = [](std::string field) {
-        return field.empty() ? std::nullopt : std::optional(std::move(field));
-    };
-    for (FieldReader fields(text); !fields.at_end();) {
-        Shared shared{fields.next(), fields.next(), {}};
-        CrlIdentity& list = shared.list;
-        for (std::string* field : {&list.issuer, &list.issuer_text, &list.digest, &list.scope, &list.signer_key}) {
-            *field = fields.next();
-        }
-        list.number = number(fields.next());
-        list.base_number = number(fields.next());
-        const std::string from = fields.next();
-        std::from_chars(from.data(), from.data() + from.size(), list.this_update);
-        out.emplace(list.digest, std::move(shared));
-    }
-    return out;
+// A text of files: pattern, path, how many lists, each as digest and DER; how many issuers without usable lists, each
+// with the reason.
+constexpr std::size_t kMostCounted = 1UL << 24;
+
+std::size_t read_count(FieldReader& fields) {
+    const std::string text = fields.next();
+    std::size_t out = 0;
+    std::from_chars(text.data(), text.data() + text.size(), out);
+    return std::min(out, kMostCounted);
 }
 
-std::string CrlFiles::write_shared(const std::map<std::string, Shared>& lists) {
+}  // namespace
+
+std::string CrlFiles::write(std::string_view before) const {
+    std::map<std::string, std::string> known;
+    for (FieldReader fields(before); !fields.at_end();) {
+        fields.next();
+        fields.next();
+        for (std::size_t n = read_count(fields); n > 0 && !fields.at_end(); --n) {
+            std::string digest = fields.next();
+            known.emplace(std::move(digest), fields.next());
+        }
+        for (std::size_t n = 2 * read_count(fields); n > 0 && !fields.at_end(); --n) fields.next();
+    }
     std::string out;
-    for (const auto& [digest, shared] : lists) {
-        const CrlIdentity& list = shared.list;
-        for (const std::string& field :
-             {shared.pattern, shared.path, list.issuer, list.issuer_text, list.digest, list.scope, list.signer_key,
-              list.number.value_or(""), list.base_number.value_or(""), std::to_string(list.this_update)}) {
-            put_field(out, field);
+    for (const auto& [path, file] : files_) {
+        put_field(out, file.pattern);
+        put_field(out, path);
+        put_field(out, std::to_string(file.lists.size()));
+        for (const auto& list : file.lists) {
+            put_field(out, list->digest());
+            const auto fresh = encoded_.find(list->digest());
+            put_field(out, fresh != encoded_.end() ? fresh->second : known[list->digest()]);
+        }
+        put_field(out, std::to_string(file.unusable.size()));
+        for (const auto& [issuer, why] : file.unusable) {
+            put_field(out, issuer);
+            put_field(out, why);
         }
     }
     return out;
 }
 
-// A list that no key was found for never counted: an edit of its file takes it away.
-bool CrlFiles::is_missing(const Shared& shared) const {
-    if (crls_->covers(shared.list, std::time(nullptr))) return false;
-    const auto file = files_.find(shared.path);
-    const bool is_edited = file != files_.end() && file->second.is_whole && !is_certainly_gone(shared.path);
-    return !shared.list.signer_key.empty() || !is_edited;
-}
-
-bool CrlFiles::merge(std::string& shared, std::vector<Diagnostic>& findings) {
-    std::map<std::string, Shared> all;
+void CrlFiles::take(std::string_view written, const CasByName& known) {
+    std::map<std::string, std::shared_ptr<const Crl>> had;
     for (const auto& [path, file] : files_) {
-        for (const auto& list : file.lists) {
-            const CrlIdentity id = list->identity();
-            if (crls_->holds(list)) all.emplace(id.digest, Shared{file.pattern, path, id});
-        }
+        for (const auto& list : file.lists) had.emplace(list->digest(), list);
     }
-    std::map<std::string, std::vector<CrlIdentity>> expected;
-    std::set<std::string> missing;
-    for (const auto& [digest, read] : read_shared(shared)) {
-        const Shared& other = read;
-        if (const auto own = all.find(digest); own != all.end()) {
-            // Its signer may have been met there alone.
-            if (own->second.list.signer_key.empty()) own->second.list.signer_key = other.list.signer_key;
-            continue;
-        }
-        if (!is_missing(other)) continue;
-        const bool is_watched = std::any_of(patterns_.begin(), patterns_.end(),
-                                            [&](const Pattern& p) { return p.files.pattern == other.pattern; });
-        if (is_watched) {
-            if (!missing_.contains(digest)) {
-                findings.push_back({Diagnostic::Severity::kError,
-                                    {other.path, 0},
-                                    "does not hold the CRL of \"" + escape_for_log(other.list.issuer_text, 200) +
-                                        "\" that other processes of the server have in force, nor a newer one: in this "
-                                        "process that issuer's certificates are stale until it does, or the server is "
-                                        "restarted"});
+    std::map<std::string, File> files;
+    auto set = std::make_shared<CrlSet>();
+    for (FieldReader fields(written); !fields.at_end();) {
+        std::string pattern = fields.next();
+        File& file = files[fields.next()];
+        file.pattern = std::move(pattern);
+        for (std::size_t n = read_count(fields); n > 0 && !fields.at_end(); --n) {
+            const std::string digest = fields.next();
+            const std::string encoded = fields.next();
+            std::shared_ptr<const Crl>& list = had[digest];
+            const auto* at = reinterpret_cast<const unsigned char*>(encoded.data());
+            if (list == nullptr) {
+                const ErrorQueueGuard errors;
+                X509CrlPtr decoded(d2i_X509_CRL(nullptr, &at, static_cast<long>(encoded.size())));
+                auto crl =
+                    decoded ? Crl::read(std::move(decoded)) : Result<std::shared_ptr<const Crl>>(Error{"broken"});
+                if (!crl.ok()) throw std::runtime_error("a CRL that another process has in force cannot be read");
+                list = std::move(crl.value());
             }
-            missing.insert(digest);
-            expected[other.list.issuer].push_back(other.list);
+            file.lists.push_back(list);
+            set->restore(list);
         }
-        std::erase_if(all, [&](const auto& own) {
-            const CrlIdentity& list = own.second.list;
-            return !list.signer_key.empty() && list.signer_key == other.list.signer_key && other.list.supersedes(list);
-        });
-        all.emplace(digest, other);
+        for (std::size_t n = read_count(fields); n > 0 && !fields.at_end(); --n) {
+            std::string issuer = fields.next();
+            file.unusable.emplace(std::move(issuer), fields.next());
+        }
     }
-    shared = write_shared(all);
-    if (missing == missing_) return false;
-    auto next = std::make_shared<CrlSet>(*crls_);
-    next->expect(std::move(expected));
-    crls_ = std::move(next);
-    missing_ = std::move(missing);
-    return true;
+    files_ = std::move(files);
+    mark_unusable(*set);
+    set->learn(known);
+    crls_ = std::move(set);
 }
 
 }  // namespace mtls

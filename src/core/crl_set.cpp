@@ -73,30 +73,6 @@ void CrlSet::learn(const CasByName& known) const {
     }
 }
 
-bool CrlSet::covers(const CrlIdentity& list, std::int64_t now) const {
-    const auto found = by_issuer_.find(list.issuer);
-    if (found == by_issuer_.end()) return false;
-    const auto& here = found->second;
-    const auto is_completed_with_another = [&](const Crl& delta, const CrlIdentity& id) {
-        return list.is_delta() && id.same_scope(list) && id.is_newer_than(list) &&
-               std::any_of(here.begin(), here.end(), [&](const auto& base) {
-                   return base->signer_key() == list.signer_key && base->this_update() <= now && delta.completes(*base);
-               });
-    };
-    return std::any_of(here.begin(), here.end(), [&](const std::shared_ptr<const Crl>& other) {
-        const CrlIdentity id = other->identity();
-        if (id.digest == list.digest) return true;
-        const bool may = !id.signer_key.empty() && id.signer_key == list.signer_key && id.this_update <= now;
-        return may && (id.supersedes(list) || is_completed_with_another(*other, id));
-    });
-}
-
-bool CrlSet::holds(const std::shared_ptr<const Crl>& list) const {
-    const auto found = by_issuer_.find(list->issuer());
-    return found != by_issuer_.end() &&
-           std::find(found->second.begin(), found->second.end(), list) != found->second.end();
-}
-
 std::map<std::string, std::optional<std::int64_t>> CrlSet::next_updates() const {
     std::map<std::string, std::optional<std::int64_t>> out;
     for (const auto& [name, lists] : by_issuer_) {
@@ -158,10 +134,6 @@ public:
             said |= one.reasons;
             if (now_ <= good_until(*one.list)) fresh |= one.reasons;
         }
-        if (!missing_.empty()) {
-            detail = missing_;
-            return CrlStatus::kStale;
-        }
         const std::string of_issuer = "of \"" + subject_.issuer_text + "\" ";
         if ((said & ~fresh) != 0) {
             detail = "the CRL " + of_issuer + "is past its nextUpdate";
@@ -191,25 +163,7 @@ private:
     void gather(const CrlSet& set, const std::string& issuer) {
         if (const auto found = set.unusable_.find(issuer); found != set.unusable_.end()) unusable_ = found->second;
         const auto lists = set.by_issuer_.find(issuer);
-        const auto expected = set.expected_.find(issuer);
-        if (lists == set.by_issuer_.end() && expected == set.expected_.end()) return;
-        const auto named = signers_.named(issuer);
-        if (lists != set.by_issuer_.end()) gather(lists->second, named);
-        if (expected == set.expected_.end()) return;
-        for (const CrlIdentity& list : expected->second) {
-            edges_.push_back(list.this_update);
-            if (list.this_update > now_ || !counts(list, named) || set.covers(list, now_)) continue;
-            missing_ = "a CRL of \"" + list.issuer_text +
-                       "\" that other processes of the server have in force is missing in this one, until its file "
-                       "holds it, or a newer one, or the server is restarted";
-        }
-    }
-
-    // Whether a list that is not at hand would.
-    bool counts(const CrlIdentity& list, const std::vector<X509Ptr>& named) const {
-        return list.signer_key.empty() || std::any_of(named.begin(), named.end(), [&](const X509Ptr& signer) {
-                   return key_sha256(*signer) == list.signer_key && signers_.standing(*signer) != CrlSigner::kAnothers;
-               });
+        if (lists != set.by_issuer_.end()) gather(lists->second, signers_.named(issuer));
     }
 
     void gather(const std::vector<std::shared_ptr<const Crl>>& lists, const std::vector<X509Ptr>& named) {
@@ -266,7 +220,6 @@ private:
     std::vector<std::int64_t>& edges_;
     std::vector<Usable> usable_;
     std::string unusable_;  // a list is there that cannot be used: why
-    std::string missing_;   // a list is not there that has to be: which
 };
 
 CrlStatus check_crls(const CrlSets& sets, const X509& certificate, const CrlSigners& signers, const CrlRules& rules,

@@ -13,7 +13,10 @@ public:
     TextReader(std::string_view text, const std::string& file, bool singles, std::vector<Diagnostic>& errors)
         : rest_(text), file_(file), singles_(singles), errors_(errors) {
         constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // as some editors begin UTF-8 (RFC 3629 6)
-        if (rest_.starts_with(kByteOrderMark)) rest_.remove_prefix(kByteOrderMark.size());
+        if (!rest_.starts_with(kByteOrderMark)) return;
+        rest_.remove_prefix(kByteOrderMark.size());
+        line_ = 1;
+        report("the file begins with a byte order mark (EF BB BF): save it as UTF-8 without one");
     }
 
     // Without sections, and without giving up.

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <ctime>
 #include <functional>
+#include <stdexcept>
 #include <utility>
 
 #include "mtls_authz/lint.hpp"
@@ -42,12 +43,6 @@ void give_memory_back() {
 
 }  // namespace
 
-void LivePolicy::set_trust(const FileTrust& trust) {
-    disk_.set_trust(trust);
-    revocation_files_.set_trust(*disk_.trust());
-    crl_files_.set_trust(*disk_.trust());
-}
-
 namespace {
 
 // Files that only whoever started the server can read: what they hold now stays until a restart.
@@ -60,10 +55,6 @@ void warn_of_unreadable(const std::vector<std::string>& paths, const FileTrust& 
                             "will not reload: readable by root only; what it holds now stays until a restart"});
     }
 }
-
-}  // namespace
-
-namespace {
 
 void append_all(std::vector<Diagnostic>& to, std::vector<Diagnostic> more) {
     to.insert(to.end(), more.begin(), more.end());
@@ -82,220 +73,335 @@ bool look_apart(const char* what, std::vector<Diagnostic>& findings, const std::
     }
 }
 
+// Puts a text where other processes read it. False where it has to be tried again.
+bool hand_out(SharedText& where, const std::string& text, const char* what, std::string& fault,
+              std::vector<Diagnostic>& findings) {
+    std::string now;
+    if (text.size() > where.most()) {
+        now =
+            std::string("the ") + what + " take " + std::to_string(text.size() >> 20) + " MiB, and there is room for " +
+            std::to_string(where.most() >> 20) +
+            " MiB of them: what was in force stays so; let the server have more address space (ulimit -v), or shorten "
+            "them";
+    }
+    if (!now.empty() && now != fault) findings.push_back({Diagnostic::Severity::kError, {}, now});
+    fault = now;
+    return now.empty() && where.write(text);
+}
+
 }  // namespace
 
-namespace {
+// ---- before other processes are forked ------------------------------------------------------------------------------
 
-// Of revocation files; more of them are not shared. Of CRLs, their names and numbers.
-constexpr std::size_t kMostRefusalLines = 128UL << 20;
-constexpr std::size_t kMostCrlNames = 16UL << 20;
+void LivePolicy::set_trust(const FileTrust& trust) {
+    disk_.set_trust(trust);
+    revocation_files_.set_trust(*disk_.trust());
+    crl_files_.set_trust(*disk_.trust());
+}
 
-}  // namespace
+void LivePolicy::add_known_ca(X509& ca) {
+    server_cas_.emplace(read_name(*X509_get_subject_name(&ca)).canonical, &ca);
+    crls_->learn(known_cas());
+}
 
-std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& findings, std::vector<Diagnostic>& reported) {
-    const std::lock_guard lock(looking_);
-    if (least_shared_ > 0) refusal_lines_ = SharedText::create(kMostRefusalLines);
-    if (least_shared_ > 0) crl_names_ = SharedText::create(kMostCrlNames);
-    if (crl_names_) crl_names_->write("");
+void LivePolicy::share_between_processes(KeeperBoard& board) {
+    board_ = &board;
+    memory_ = std::make_shared<PolicyMemory>(board.policies);
+}
+
+// Where there is less room than it may need while the server runs, it gets more.
+std::shared_ptr<const Policy> LivePolicy::build_first(std::vector<Diagnostic>& findings) {
+    const auto before = memory_;
     auto policy = source_.build(findings, [this](std::size_t bytes_read) {
         std::shared_ptr<PolicyMemory::Filling> place;
         constexpr std::size_t kGrowth = 32;  // over its text; a policy takes up to some ten times as much
-        if (least_shared_ > 0) memory_ = PolicyMemory::create(std::max(least_shared_, kGrowth * bytes_read));
+        if (board_ != nullptr && memory_->capacity() < kGrowth * bytes_read) {
+            if (auto larger = PolicyMemory::create(kGrowth * bytes_read)) memory_ = std::move(larger);
+        }
         if (memory_) memory_->begin(place);
         return place;
     });
-    if (!policy) {
-        // The first that can be had will be of all processes, too.
-        if (least_shared_ > 0 && !memory_) memory_ = PolicyMemory::create(least_shared_);
-        return nullptr;
+    if (memory_ == before) return policy;
+    const auto& unused = policy ? before : memory_;
+    unused->discard();
+    if (!policy) memory_ = before;
+    board_->policies = memory_->place();
+    return policy;
+}
+
+std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& findings, std::vector<Diagnostic>& reported) {
+    auto policy = build_first(findings);
+    if (!policy && board_ != nullptr) {
+        policy = memory_->take().policy;
+        is_recalled_ = policy != nullptr;
+        source_.follow(policy);
     }
-    if (source_.built_alone()) memory_ = nullptr;
-    if (memory_) seen_serial_ = memory_->serial();
-    take(std::move(policy));
+    if (policy) take(std::move(policy));
+    if (policy_ && !is_recalled_ && board_ != nullptr) board_->in_force_since = in_force_since();
+    if (is_recalled_) in_force_since_ = board_->in_force_since.load();
     look_apart("revocation files", reported, [&] { return revocation_files_.look(reported); });
     revocation_files_.take_added();
-    look_apart("CRL files", reported, [&] { return look_at_crls(reported); });
+    refusals_ = revocation_files_.refusals();
+    look_apart("CRL files", reported, [&] { return read_crls(policy_.get(), reported); });
+    must_write_refusals_ = must_write_crls_ = true;
+    hand_out_refusals(reported);
+    hand_out_crls(reported);
+    if (!policy_) return nullptr;
     if (disk_.trust()) {
         warn_of_unreadable(source_.paths(), *disk_.trust(), reported);
         warn_of_unreadable(revocation_files_.paths(), *disk_.trust(), reported);
         warn_of_unreadable(crl_files_.paths(), *disk_.trust(), reported);
     }
-    append_all(reported, lint_refusals(*policy_, *revocation_files_.refusals()));
+    append_all(reported, lint_refusals(*policy_, *refusals_));
     publish();
     give_memory_back();
     return policy_;
 }
 
-// For children that start later.
-void LivePolicy::share_refusals(bool changed) {
-    must_write_lines_ = must_write_lines_ || changed;
-    if (!must_write_lines_ || !refusal_lines_) return;
-    const std::string lines = revocation_files_.write_lines();
-    must_write_lines_ = lines.size() <= refusal_lines_->most() && !refusal_lines_->write(lines);
-}
-
-bool LivePolicy::look_at_crls(std::vector<Diagnostic>& findings) {
-    const auto shared = crl_names_ ? crl_names_->read() : std::nullopt;
-    const bool changed = crl_files_.look(known_cas(), known_anchors(), findings);
-    if (!shared) return changed;
-    std::string merged = *shared;
-    const bool expects_others = crl_files_.merge(merged, findings);
-    if (merged != *shared) crl_names_->write(merged);
-    return changed || expects_others;
-}
-
 void LivePolicy::let_go() {
-    const std::lock_guard lock(looking_);
+    const std::lock_guard lock(mutex_);
+    policy_ = nullptr;
+    source_.invalidate();
+    current_.publish(nullptr);
     if (memory_) memory_->let_go();
 }
 
-LookOutcome LivePolicy::join_siblings(bool will_look) {
-    LookOutcome outcome;
-    const std::lock_guard lock(looking_);
-    const auto lines = refusal_lines_ ? refusal_lines_->read() : std::nullopt;
-    if (lines) revocation_files_.take_lines(*lines);
-    is_new_ = will_look;
-    if (is_new_) current_.publish(nullptr);
-    if (!memory_) return outcome;
+// ---- in the keeper --------------------------------------------------------------------------------------------------
+
+void LivePolicy::take_over() {
+    std::vector<Diagnostic> unusable;  // then it is built anew
     memory_->after_fork();
-    const bool moved = memory_->serial() != seen_serial_;
-    PolicyMemory::Taken taken = memory_->take();
-    seen_serial_ = taken.serial;
-    // Whoever forked this process may have let go of the policy that it still points to.
-    source_.follow(taken.policy);
-    if (taken.policy) {
-        const std::int64_t since = in_force_since_;
-        take(std::move(taken.policy));
-        if (!moved) in_force_since_ = since;
-        outcome.moved = moved;
-        publish();
-        return outcome;
-    }
-    policy_ = nullptr;
-    current_.publish(nullptr);
-    constexpr std::uint64_t kNothingYet = 0;  // the files were refused at the server's start
-    if (taken.serial == kNothingYet) return outcome;
-    outcome.findings.push_back(
-        {Diagnostic::Severity::kError,
-         {},
-         "this process does not know generation " + taken.generation + ", which the others have in force" +
-             (taken.fault.empty() ? "" : " (" + taken.fault + ")") +
-             ", so it refuses everything until it can read the policy files, or the server is restarted"});
-    return outcome;
+    take_policy(unusable);
+    source_.follow(policy());
+    take_refusals();
+    take_crls();
+    publish();
 }
 
-// To what another process has built for all.
-bool LivePolicy::follow(std::vector<Diagnostic>& findings) {
-    if (!memory_ || memory_->serial() == seen_serial_) return false;
-    // Whoever waited for one that hangs, and has built its own since, is not led back by it.
-    if (source_.built_alone() && source_.is_in_force()) return false;
-    PolicyMemory::Taken taken = memory_->take();
-    seen_serial_ = taken.serial;
-    if (!taken.fault.empty()) {
-        findings.push_back({Diagnostic::Severity::kError,
-                            {},
-                            "generation " + taken.generation + ", which another process has built, cannot be used: " +
-                                taken.fault + "; what this one has stays in force until it has read the files itself"});
+void LivePolicy::look_at_refusals(LookOutcome& outcome) {
+    const std::lock_guard lock(refusals_looking_);
+    outcome.moved_refusals =
+        look_apart("revocation files", outcome.findings, [&] { return revocation_files_.look(outcome.findings); });
+    outcome.refusing = revocation_files_.take_added();
+    must_write_refusals_ = must_write_refusals_ || outcome.moved_refusals;
+    hand_out_refusals(outcome.findings);
+    if (!outcome.moved_refusals) return;
+    {
+        const std::lock_guard published(mutex_);
+        refusals_ = revocation_files_.refusals();
     }
-    if (!taken.policy) return false;
-    source_.follow(taken.policy);
-    take(std::move(taken.policy));
-    return true;
+    publish();
+    if (const auto now = policy()) append_all(outcome.findings, lint_refusals(*now, *revocation_files_.refusals()));
+}
+
+void LivePolicy::look_at_crls(LookOutcome& outcome) {
+    const std::lock_guard lock(crls_looking_);
+    outcome.moved_crls =
+        look_apart("CRL files", outcome.findings, [&] { return read_crls(policy().get(), outcome.findings); });
+    hand_out_crls(outcome.findings);
+    if (outcome.moved_crls) publish();
+}
+
+// `next`: the policy that names the files; null: as before. With crls_looking_ held, or alone.
+bool LivePolicy::read_crls(const Policy* next, std::vector<Diagnostic>& findings) {
+    bool changed = next != nullptr && crl_files_.watch(next->crl_files(), known_cas());
+    crl_files_.crls()->learn(known_cas());
+    changed = crl_files_.look(known_cas(), known_anchors(), findings) || changed;
+    must_write_crls_ = must_write_crls_ || changed;
+    const std::lock_guard lock(mutex_);
+    crls_ = crl_files_.crls();
+    return changed;
+}
+
+void LivePolicy::hand_out_refusals(std::vector<Diagnostic>& findings) {
+    if (board_ == nullptr || !must_write_refusals_) return;
+    const std::string lines = revocation_files_.write_lines();
+    must_write_refusals_ = !hand_out(*board_->refusals, lines, "revocations", refusals_fault_, findings);
+}
+
+void LivePolicy::hand_out_crls(std::vector<Diagnostic>& findings) {
+    if (board_ == nullptr || !must_write_crls_) return;
+    const std::string lists = crl_files_.write(board_->crls->read().value_or(""));
+    must_write_crls_ = !hand_out(*board_->crls, lists, "CRLs", crls_fault_, findings);
+    if (!must_write_crls_) crl_files_.forget_encoded();
+}
+
+void LivePolicy::look_at_policy(LookOutcome& outcome) {
+    const std::lock_guard lock(policy_looking_);
+    outcome.before = policy();
+    // The lists that a new policy names are there before it counts.
+    const auto prepare = [&](const Policy& next) {
+        const auto had = outcome.before ? outcome.before->crl_files() : std::vector<WatchedFiles>();
+        auto all = next.crl_files();
+        const auto is_known = [&](const WatchedFiles& files) {
+            return std::any_of(had.begin(), had.end(),
+                               [&](const WatchedFiles& w) { return w.pattern == files.pattern; });
+        };
+        if (std::all_of(all.begin(), all.end(), is_known)) return;
+        all.insert(all.end(), had.begin(), had.end());
+        const std::lock_guard crls(crls_looking_);
+        crl_files_.watch(all, known_cas());
+        if (read_crls(nullptr, outcome.findings)) outcome.moved_crls = true;
+        hand_out_crls(outcome.findings);
+    };
+    const std::size_t said = outcome.findings.size();
+    outcome.moved = look_apart("policy files", outcome.findings, [&] {
+        auto policy = source_.look(outcome.findings, memory_.get(), prepare);
+        if (!policy) return false;
+        take(std::move(policy));
+        return true;
+    });
+    if (source_.is_failing() && outcome.findings.size() > said) outcome.refused = source_.failing_content();
+    outcome.policy_clean = !source_.is_failing() && !source_.is_waiting();
+    if (!outcome.moved) return;
+    if (board_ != nullptr) board_->in_force_since = in_force_since();
+    publish();
+    give_memory_back();
+    const auto snapshot = current();
+    append_all(outcome.findings, lint_refusals(*snapshot->policy, *snapshot->refusals));
 }
 
 LookOutcome LivePolicy::look() {
     LookOutcome outcome;
-    const std::lock_guard lock(looking_);
-    current_.reclaim();
-    if (std::exchange(was_replaced_, false)) give_memory_back();
-    outcome.before = policy_;
-    // Refusals first: nothing that is wrong with the rest may hold them up.
-    const bool refusals =
-        look_apart("revocation files", outcome.findings, [&] { return revocation_files_.look(outcome.findings); });
-    if (refusals) publish();
-    share_refusals(refusals);
-    outcome.mended = revocation_files_.mended();
-    outcome.refusing = revocation_files_.take_added();
-    const auto crl_look = [&] { return look_at_crls(outcome.findings); };
-    const bool crls = look_apart("CRL files", outcome.findings, crl_look);
-    if (crls) publish();
-    outcome.moved_refusals = refusals;
-    outcome.moved_files = refusals || crls;
-    outcome.moved = follow(outcome.findings);
-    const std::size_t said = outcome.findings.size();
-    bool has_looked = false;  // nothing was thrown
-    const bool has_built = look_apart("policy files", outcome.findings, [&] {
-        auto policy = source_.look(outcome.findings, memory_.get(), is_new_ || !policy_);
-        has_looked = true;
-        if (!policy) return false;
-        take(std::move(policy));
-        must_announce_ = memory_ && source_.built_alone();
-        if (memory_ && !must_announce_) seen_serial_ = memory_->serial();
+    look_at_refusals(outcome);
+    look_at_crls(outcome);
+    look_at_policy(outcome);
+    if (outcome.moved) look_at_crls(outcome);
+    return outcome;
+}
+
+bool LivePolicy::is_waiting(Watched what) {
+    switch (what) {
+        case Watched::kRefusals: {
+            const std::lock_guard lock(refusals_looking_);
+            return revocation_files_.is_waiting() || must_write_refusals_;
+        }
+        case Watched::kCrls: {
+            const std::lock_guard lock(crls_looking_);
+            return must_write_crls_;
+        }
+        case Watched::kPolicy:
+            break;
+    }
+    const std::lock_guard lock(policy_looking_);
+    return source_.is_waiting();
+}
+
+bool LivePolicy::is_failing() {
+    const std::lock_guard lock(policy_looking_);
+    return source_.is_failing();
+}
+
+pid_t LivePolicy::find_late(std::int64_t seconds) const {
+    return std::time(nullptr) - in_force_since_ < seconds ? 0 : memory_->find_holder_of_old();
+}
+
+// ---- in every other process -----------------------------------------------------------------------------------------
+
+std::vector<Diagnostic> LivePolicy::join(bool asks) {
+    if (board_ == nullptr) return {};
+    memory_->after_fork();
+    {
+        const std::lock_guard lock(mutex_);
+        policy_ = nullptr;
+        current_.publish(nullptr);
+    }
+    if (asks) asked_ = ++board_->asked;
+    is_new_ = asks;
+    seen_policy_ = seen_refusals_ = seen_crls_ = 0;
+    return follow();
+}
+
+// What it takes was written before the keeper answered.
+std::vector<Diagnostic> LivePolicy::follow(bool* moved) {
+    std::vector<Diagnostic> findings;
+    const std::unique_lock lock(following_, std::try_to_lock);
+    if (!lock || board_ == nullptr) return findings;
+    const bool is_answered = is_new_ && board_->answered >= asked_;
+    look_apart("policy, revocations or CRLs in force", findings, [&] {
+        bool changed = false;
+        if (board_->refusals->serial() != seen_refusals_) {
+            take_refusals();
+            changed = true;
+        }
+        const bool other_policy = memory_->serial() != seen_policy_ && take_policy(findings);
+        if (board_->crls->serial() != seen_crls_) {
+            take_crls();
+            changed = true;
+        }
+        if (moved != nullptr) *moved = other_policy;
+        if (is_answered) is_new_ = false;
+        if (changed || other_policy || is_answered) publish();
         return true;
     });
-    outcome.moved = outcome.moved || has_built;
-    if (source_.is_failing() && outcome.findings.size() > said) outcome.refused = source_.failing_content();
-    outcome.policy_clean = !source_.is_failing() && !source_.is_waiting();
-    if (outcome.moved) {
-        look_apart("CRL files", outcome.findings, crl_look);
-        publish();
-        was_replaced_ = true;
+    return findings;
+}
+
+void LivePolicy::take_refusals() {
+    const std::uint64_t serial = board_->refusals->serial();
+    if (const auto lines = board_->refusals->read()) revocation_files_.take_lines(*lines);
+    seen_refusals_ = serial;
+    const std::lock_guard lock(mutex_);
+    refusals_ = revocation_files_.refusals();
+}
+
+void LivePolicy::take_crls() {
+    const std::uint64_t serial = board_->crls->serial();
+    if (const auto lists = board_->crls->read()) crl_files_.take(*lists, known_cas());
+    seen_crls_ = serial;
+    const std::lock_guard lock(mutex_);
+    crls_ = crl_files_.crls();
+}
+
+// Where it cannot be used, nothing is: what it replaces may let in whom it does not.
+bool LivePolicy::take_policy(std::vector<Diagnostic>& findings) {
+    PolicyMemory::Taken taken = memory_->take();
+    if (taken.policy) {
+        take(std::move(taken.policy));
+        in_force_since_ = board_->in_force_since.load();
+        crl_files_.crls()->learn(known_cas());
+        seen_policy_ = taken.serial;
+        return true;
     }
-    if (policy_ && (refusals || outcome.moved)) {
-        append_all(outcome.findings, lint_refusals(*policy_, *revocation_files_.refusals()));
+    {
+        const std::lock_guard lock(mutex_);
+        policy_ = nullptr;
+        current_.publish(nullptr);
     }
-    if (is_new_ && has_looked && is_certain()) {
-        is_new_ = false;
-        publish();
+    constexpr std::uint64_t kNothingYet = 0;  // the files were refused at the server's start
+    if (taken.serial != kNothingYet && std::exchange(faulty_policy_, taken.serial) != taken.serial) {
+        findings.push_back({Diagnostic::Severity::kError,
+                            {},
+                            "generation " + taken.generation + ", which the keeper has built, cannot be used (" +
+                                taken.fault +
+                                "): this process refuses everything until it can, or another is in force"});
     }
-    if (must_announce_ && memory_->announce(policy_->generation())) {
-        must_announce_ = false;
-        seen_serial_ = memory_->serial();
-    }
-    return outcome;
+    return false;
 }
 
 void LivePolicy::end_looking() {
     constexpr int kTries = 300;
     constexpr timespec kSoon = {0, 10'000'000};
-    for (int i = 0; i < kTries && !looking_.try_lock(); ++i) nanosleep(&kSoon, nullptr);
+    for (int i = 0; i < kTries && !following_.try_lock(); ++i) nanosleep(&kSoon, nullptr);
 }
 
-// Of what this process took over when it began: either the files hold it, or they were refused, and it is what the
-// others decide by. What the server's parent has left to it alone is only that of the server's start.
-bool LivePolicy::is_certain() const { return !source_.is_waiting() && (memory_ != nullptr || !source_.is_failing()); }
+// ---- what is published ----------------------------------------------------------------------------------------------
 
-bool LivePolicy::is_new() {
-    const std::lock_guard lock(looking_);
-    return is_new_;
-}
-
-bool LivePolicy::is_waiting() {
-    const std::lock_guard lock(looking_);
-    return source_.is_waiting() || revocation_files_.is_waiting() || was_replaced_;
-}
-
-bool LivePolicy::is_other_building() {
-    const std::lock_guard lock(looking_);
-    return source_.is_other_building() && memory_->serial() == seen_serial_;
-}
-
-bool LivePolicy::is_failing() {
-    const std::lock_guard lock(looking_);
-    return source_.is_failing();
+std::shared_ptr<const Policy> LivePolicy::policy() const {
+    const std::lock_guard lock(mutex_);
+    return policy_;
 }
 
 void LivePolicy::take(std::shared_ptr<const Policy> policy) {
-    policy_ = std::move(policy);
     in_force_since_ = std::time(nullptr);
-    crl_files_.crls()->learn(known_cas());
-    crl_files_.watch(policy_->crl_files(), known_cas());
+    const std::lock_guard lock(mutex_);
+    policy_ = std::move(policy);
 }
 
 // The policy's, and mod_ssl's.
 CasByName LivePolicy::known_cas() const {
-    return [this](const std::string& name) {
-        auto out = policy_ ? policy_->cas().cas_named(name) : std::vector<X509Ptr>();
+    return [this, now = policy()](const std::string& name) {
+        auto out = now ? now->cas().cas_named(name) : std::vector<X509Ptr>();
         const auto [first, last] = server_cas_.equal_range(name);
         for (auto it = first; it != last; ++it) out.push_back(share(*it->second));
         return out;
@@ -303,23 +409,19 @@ CasByName LivePolicy::known_cas() const {
 }
 
 CasByName LivePolicy::known_anchors() const {
-    return [this](const std::string& name) {
-        return policy_ ? policy_->cas().anchors_named(name) : std::vector<X509Ptr>();
+    return [now = policy()](const std::string& name) {
+        return now ? now->cas().anchors_named(name) : std::vector<X509Ptr>();
     };
 }
 
-void LivePolicy::add_known_ca(X509& ca) {
-    const std::lock_guard lock(looking_);
-    server_cas_.emplace(read_name(*X509_get_subject_name(&ca)).canonical, &ca);
-    crl_files_.crls()->learn(known_cas());
-}
-
 void LivePolicy::publish() {
+    const std::lock_guard lock(mutex_);
+    current_.reclaim();
     if (!policy_ || is_new_) return;
     auto next = std::make_unique<Snapshot>();
     next->policy = policy_;
-    next->refusals = revocation_files_.refusals();
-    next->crls = crl_files_.crls();
+    next->refusals = refusals_;
+    next->crls = crls_;
     next->serial = ++last_serial_;
     current_.publish(std::move(next));
 }

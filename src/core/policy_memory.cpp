@@ -20,10 +20,9 @@ namespace {
 constexpr std::size_t kGeneration = 16;
 constexpr std::size_t kDigest = 32;
 
-// Bytes of the file that are locked: while a part is filled, while another policy comes into force, and for each part.
+// Bytes of the file that are locked: while a part is filled, and for each part.
 constexpr std::size_t kFiller = 0;
-constexpr std::size_t kPublisher = 1;
-constexpr std::size_t kFirstPart = 2;
+constexpr std::size_t kFirstPart = 1;
 
 std::size_t page_size() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
 std::size_t whole_pages(std::size_t size) { return (size + page_size() - 1) / page_size() * page_size(); }
@@ -87,13 +86,10 @@ std::shared_ptr<PolicyMemory> PolicyMemory::create(std::size_t capacity) {
         return nullptr;
     }
     new (memory) Header{};
-    return std::shared_ptr<PolicyMemory>(new PolicyMemory(file, static_cast<char*>(memory), part));
+    return std::make_shared<PolicyMemory>(Place{file, static_cast<char*>(memory), part});
 }
 
-PolicyMemory::PolicyMemory(int file, char* memory, std::size_t capacity)
-    : file_(file), memory_(memory), capacity_(capacity) {}
-
-PolicyMemory::~PolicyMemory() {
+void PolicyMemory::discard() {
     munmap(memory_, whole_pages(sizeof(Header)) + kParts * capacity_);
     close(file_);
 }
@@ -237,7 +233,7 @@ PolicyMemory::Begun PolicyMemory::begin(std::shared_ptr<Filling>& out) {
         lock(kFiller, F_UNLCK);
         return Begun::kFull;
     }
-    out = std::make_shared<Filling>(shared_from_this(), chosen, serial(), after_death);
+    out = std::make_shared<Filling>(shared_from_this(), chosen, after_death);
     return Begun::kFilling;
 }
 
@@ -253,33 +249,18 @@ void PolicyMemory::end_filling(std::size_t part, bool is_published) {
     lock(kFiller, F_UNLCK);
 }
 
-// Only where what is in force is still what it was when this one was begun: else 0. A process that is stopped in the
-// middle of this holds others up for a moment, and then keeps them from it.
-std::uint64_t PolicyMemory::put_in_force(std::string_view generation, Part* record, std::uint64_t since) {
-    constexpr int kTries = 100;
-    constexpr timespec kSoon = {0, 1'000'000};
-    for (int i = 0; !lock(kPublisher, F_WRLCK); ++i) {
-        if (i == kTries) return 0;
-        nanosleep(&kSoon, nullptr);
+pid_t PolicyMemory::find_holder_of_old() const {
+    for (std::size_t part = 0; part < kParts; ++part) {
+        const std::uint64_t serial = header().parts[part].serial;
+        if (serial == 0 || serial == this->serial()) continue;
+        struct flock found {};
+        found.l_type = F_WRLCK;
+        found.l_whence = SEEK_SET;
+        found.l_start = static_cast<off_t>(kFirstPart + part);
+        found.l_len = 1;
+        if (fcntl(file_, F_GETLK, &found) == 0 && found.l_type != F_UNLCK) return found.l_pid;
     }
-    const std::uint64_t next = serial() == since ? since + 1 : 0;
-    if (next != 0) {
-        for (std::size_t i = 0; i < header().generation.size(); ++i) {
-            std::uint64_t word = 0;
-            std::memcpy(&word, generation.data() + i * sizeof word, sizeof word);
-            header().generation[i] = word;
-        }
-        if (record != nullptr) record->serial = next;
-        header().serial = next;
-    }
-    lock(kPublisher, F_UNLCK);
-    return next;
-}
-
-bool PolicyMemory::announce(std::string_view generation) {
-    const std::lock_guard guard(mutex_);
-    const std::uint64_t since = serial();
-    return this->generation() == generation || put_in_force(generation, nullptr, since) != 0;
+    return 0;
 }
 
 void PolicyMemory::let_go() {
@@ -303,11 +284,9 @@ void PolicyMemory::after_fork() {
 
 // ---- filling --------------------------------------------------------------------------------------------------
 
-PolicyMemory::Filling::Filling(std::shared_ptr<PolicyMemory> memory, std::size_t part, std::uint64_t since,
-                               bool after_death)
+PolicyMemory::Filling::Filling(std::shared_ptr<PolicyMemory> memory, std::size_t part, bool after_death)
     : memory_(std::move(memory)),
       part_(part),
-      since_(since),
       after_death_(after_death),
       arena_(std::span(memory_->memory_of(part), memory_->capacity_)) {}
 
@@ -321,8 +300,15 @@ PolicyMemory::Taken PolicyMemory::Filling::publish(const Policy& policy) {
     policy.generation().copy(record.generation, kGeneration);
     memory_->checksum(record, part_).copy(record.checksum, kDigest);
     memory_->protect(part_, PROT_READ);
-    const std::uint64_t serial = memory_->put_in_force(policy.generation(), &record, since_);
-    if (serial == 0) return {};
+    Header& header = memory_->header();
+    for (std::size_t i = 0; i < header.generation.size(); ++i) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, policy.generation().data() + i * sizeof word, sizeof word);
+        header.generation[i] = word;
+    }
+    const std::uint64_t serial = header.serial + 1;
+    record.serial = serial;
+    header.serial = serial;
     memory_->lock(kFirstPart + part_, F_RDLCK);
     is_published_ = true;
     return {serial, std::string(policy.generation()), memory_->hold(part_), ""};

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <ctime>
+#include <utility>
 
 #include "mtls_authz/text.hpp"
 
@@ -97,8 +97,6 @@ std::set<std::string> PolicySource::find_vanished_refusals(const Draft& draft) c
 
 std::shared_ptr<const Policy> PolicySource::put_in_force(Draft& draft) {
     auto policy = draft.policy && draft.filling ? draft.filling->publish(*draft.policy).policy : draft.policy;
-    if (draft.policy && !policy) return nullptr;  // another one came into force meanwhile: the files are read again
-    built_alone_ = draft.policy && !draft.filling;
     settled_.clear();
     in_force_ = std::move(policy);
     return in_force_;
@@ -152,34 +150,32 @@ bool PolicySource::is_drafted() {
     });
 }
 
-// One process builds for all. Should it hang, the others do so each for itself: soon where they refuse everything until
-// they have one.
-bool PolicySource::must_wait(PolicyMemory* memory, std::shared_ptr<PolicyMemory::Filling>& filling, bool in_need) {
-    constexpr std::int64_t kPatienceInNeed = 5;
-    if (memory == nullptr || memory->begin(filling) != PolicyMemory::Begun::kBusy) return false;
-    const std::int64_t now = std::time(nullptr);
-    if (!other_builds_since_) other_builds_since_ = now;
-    return now - *other_builds_since_ < (in_need ? std::min(patience_, kPatienceInNeed) : patience_);
-}
-
 std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findings, PolicyMemory* memory,
-                                                 bool in_need) {
+                                                 const Prepare& prepare) {
     const bool drafted = is_drafted();
     if (drafted && draft_->settled) return nullptr;
     if (drafted) {
         draft_->settled = true;
         findings.insert(findings.end(), draft_->findings.begin(), draft_->findings.end());
         if (!draft_->policy) return nullptr;
+        if (prepare) prepare(*draft_->policy);
         auto policy = put_in_force(*draft_);
         draft_.reset();
         return policy;
     }
     draft_.reset();
+    if (is_in_force()) return nullptr;
     std::shared_ptr<PolicyMemory::Filling> filling;
-    const bool changed = !is_in_force();
-    if (changed && must_wait(memory, filling, in_need)) return nullptr;
-    other_builds_since_.reset();
-    if (!changed) return nullptr;
+    if (memory != nullptr && memory->begin(filling) != PolicyMemory::Begun::kFilling) {
+        if (!std::exchange(lacks_room_, true)) {
+            findings.push_back({Diagnostic::Severity::kWarning,
+                                {},
+                                "the policy files changed, and every place for a policy is still in use: the change is "
+                                "in force once one is free"});
+        }
+        return nullptr;
+    }
+    lacks_room_ = false;
     if (filling && filling->after_death()) {
         findings.push_back({Diagnostic::Severity::kWarning,
                             {},
@@ -193,8 +189,6 @@ std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findin
 
 void PolicySource::follow(std::shared_ptr<const Policy> policy) {
     draft_.reset();
-    other_builds_since_.reset();
-    built_alone_ = false;
     settled_.clear();
     in_force_ = std::move(policy);
 }

@@ -68,21 +68,16 @@ std::vector<std::string> RevocationFiles::paths() const {
 void RevocationFiles::report(Report& report, std::string of, std::vector<Diagnostic> faults,
                              std::vector<Diagnostic>& findings) {
     if (report.of == of) return;
-    const auto is_in = [](const Diagnostic& d, const std::vector<Diagnostic>& known) {
-        return std::any_of(known.begin(), known.end(), [&](const Diagnostic& k) { return k.str() == d.str(); });
-    };
-    for (const Diagnostic& d : report.said) {
-        if (!is_in(d, faults)) mended_.push_back(d);
-    }
     for (const Diagnostic& d : faults) {
-        if (!is_in(d, report.said)) findings.push_back(d);
+        const bool is_said = std::any_of(report.said.begin(), report.said.end(),
+                                         [&](const Diagnostic& said) { return said.str() == d.str(); });
+        if (!is_said) findings.push_back(d);
     }
     report = {std::move(of), std::move(faults)};
 }
 
 bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
     added_.clear();
-    mended_.clear();
     std::set<std::string> present;
     bool some_unknown = false;
     for (Pattern& pattern : patterns_) {
@@ -104,7 +99,6 @@ bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
         const bool is_missing = !present.contains(it->first);
         if (is_missing) file.awaited.clear();
         if (is_missing && file.in_force.empty()) {
-            mended_.insert(mended_.end(), file.report.said.begin(), file.report.said.end());
             it = files_.erase(it);
             continue;
         }
@@ -229,7 +223,7 @@ void RevocationFiles::take_lines(std::string_view written) {
         std::from_chars(line.data(), line.data() + line.size(), d.where.line);
         files_[path].in_force.emplace(text, std::move(d));
     }
-    is_changed_ = true;
+    rebuild();
 }
 
 void RevocationFiles::rebuild() {

@@ -1,15 +1,14 @@
 #include "mtls_authz/shared_text.hpp"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <charconv>
 #include <cstring>
 #include <new>
 
-#include "mtls_authz/shared_record.hpp"
 #include "mtls_authz/text.hpp"
 
 namespace mtls {
@@ -22,48 +21,57 @@ struct SharedText::Slot {
     char* bytes() { return reinterpret_cast<char*>(this + 1); }
 };
 
-struct SharedText::Layout {
-    ProcessLock lock;
-    std::atomic<std::uint32_t> writes;  // the slot of the last one is its number modulo 2; 0: none yet
-};
-
 namespace {
 
-constexpr std::size_t kAlignment = 64;
-constexpr std::size_t aligned(std::size_t size) { return (size + kAlignment - 1) / kAlignment * kAlignment; }
+std::size_t whole_pages(std::size_t size) {
+    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    return (size + page - 1) / page * page;
+}
 
 }  // namespace
 
-SharedText::Slot& SharedText::slot(unsigned number) const {
-    char* const first = reinterpret_cast<char*>(layout_) + aligned(sizeof(Layout));
-    return *reinterpret_cast<Slot*>(first + (number % 2) * aligned(sizeof(Slot) + most_));
+// Of address space: this object, and two texts.
+std::size_t SharedText::size_for(std::size_t most) {
+    return whole_pages(sizeof(SharedText)) + 2 * whole_pages(sizeof(Slot) + most);
 }
 
-std::unique_ptr<SharedText> SharedText::create(std::size_t most) {
-    const std::size_t size = aligned(sizeof(Layout)) + 2 * aligned(sizeof(Slot) + most);
-    void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) return nullptr;
-    return std::unique_ptr<SharedText>(new SharedText(new (memory) Layout{}, most));
+// Gives back the memory of the text before. Whoever reads it just now reads again.
+void SharedText::release(Slot& before) const {
+#ifdef MADV_REMOVE
+    madvise(&before, whole_pages(sizeof(Slot) + most_), MADV_REMOVE);
+#endif
 }
 
-SharedText::~SharedText() { munmap(layout_, aligned(sizeof(Layout)) + 2 * aligned(sizeof(Slot) + most_)); }
+SharedText::Slot& SharedText::slot(std::uint64_t number) const {
+    char* const first = const_cast<char*>(reinterpret_cast<const char*>(this)) + whole_pages(sizeof(SharedText));
+    return *reinterpret_cast<Slot*>(first + (number % 2) * whole_pages(sizeof(Slot) + most_));
+}
+
+SharedText* SharedText::create(std::size_t most) {
+    void* const memory =
+        mmap(nullptr, size_for(most), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory != MAP_FAILED ? new (memory) SharedText(most) : nullptr;
+}
+
+void SharedText::discard() { munmap(this, size_for(most_)); }
 
 bool SharedText::write(std::string_view text) {
-    if (text.size() > most_ || !layout_->lock.try_lock()) return false;
-    const std::uint32_t next = layout_->writes + 1;
+    if (text.size() > most_ || !lock_.try_lock()) return false;
+    const std::uint64_t next = writes_ + 1;
     Slot& into = slot(next);
     text.copy(into.bytes(), text.size());
     sha256(text).copy(into.digest.data(), into.digest.size());
     into.size = text.size();
-    layout_->writes = next;
-    layout_->lock.unlock();
+    writes_ = next;
+    release(slot(next + 1));
+    lock_.unlock();
     return true;
 }
 
 std::optional<std::string> SharedText::read() const {
     constexpr int kTries = 100;
     for (int i = 0; i < kTries; ++i) {
-        const std::uint32_t last = layout_->writes;
+        const std::uint64_t last = writes_;
         if (last == 0) return std::nullopt;
         Slot& from = slot(last);
         const std::size_t size = from.size;

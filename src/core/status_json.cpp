@@ -70,7 +70,8 @@ std::string status_json(const StatusReport& report) {
                      {"partners", report.partners_in_policy},
                      {"identities", report.identities},
                      {"reloads", {{"ok", report.reloads_ok}, {"failed", report.reloads_failed}}},
-                     {"refused_since", time_of(report.refused_since)}};
+                     {"refused_since", time_of(report.refused_since)},
+                     {"keeper_up", report.keeper_is_up}};
     out["decisions"] = Json::array();
     for (const auto& status : report.reasons) {
         out["decisions"].push_back({{"reason", word_of(status.reason)},

@@ -99,6 +99,9 @@ std::string policy_health(const StatusReport& report) {
                           ? span("good", "Policy in force")
                           : span("bad", "Policy files refused since " + format_time(report.refused_since)) +
                                 "; the error log says why. What was in force stays so";
+    if (!report.keeper_is_up) {
+        out = span("bad", "The keeper is down") + ": no change of a file counts until it is back. " + out;
+    }
     return out + ": generation " + html_code(report.generation) + " since " + format_time(report.in_force_since) +
            ", " + counted(report.partners_in_policy, "partner", "partners") + ", " +
            counted(report.identities, "identity", "identities") + ".";
@@ -235,7 +238,7 @@ std::string issuers(const StatusReport& report) {
 }
 
 std::string children(const StatusReport& report) {
-    Table table({"Process", "Generation", "In force since", "Last look"});
+    Table table({"Process", "Generation", "In force since", "Last sign of life"});
     for (const ChildInfo& child : report.children) {
         const std::string generation = child.generation.str();
         const bool same = generation == report.generation;

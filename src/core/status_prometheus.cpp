@@ -125,6 +125,9 @@ void describe_policy(const StatusReport& report, Exposition& out) {
     out.describe("mtls_authz_policy_refused_timestamp_seconds", "gauge",
                  "Since when the policy files are refused as they are now; 0 while they are not.");
     out.add({}, report.refused_since);
+    out.describe("mtls_authz_keeper_up", "gauge",
+                 "Whether the process that looks at the files is there and gives signs of life.");
+    out.add({}, report.keeper_is_up ? 1 : 0);
 }
 
 void describe_durations(const StatusReport& report, Exposition& out) {

@@ -322,6 +322,21 @@ const char* on_client_ca(cmd_parms* cmd, void*, const char* arg) noexcept {
     });
 }
 
+const char* on_policy_start(cmd_parms* cmd, void*, const char* arg) noexcept {
+    return guarded_directive(cmd, [&]() -> const char* {
+        if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
+        const bool strict = equal_nocase(arg, "strict");
+        if (!strict && !equal_nocase(arg, "last-good")) {
+            return failure(cmd,
+                           std::string(cmd->cmd->name) + ": '" + escape_for_log(arg, 60) +
+                               "': expected strict, or last-good to start with closed gates while a policy file is "
+                               "broken");
+        }
+        state().starts_without_policy = !strict;
+        return nullptr;
+    });
+}
+
 const char* on_policy_refresh(cmd_parms* cmd, void*, const char* arg) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
         if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;

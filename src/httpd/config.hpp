@@ -98,7 +98,19 @@ struct State {
     State& operator=(const State&) = delete;
 
     // What requests are decided on; none before start, or where no policy can be had.
-    SnapshotReader snapshot() const { return live.policy.current(); }
+    SnapshotReader snapshot() const {
+        keep_up();
+        return live.policy.current();
+    }
+    // Which one that is.
+    std::uint64_t version() const {
+        keep_up();
+        return live.policy.version();
+    }
+    // What is in force counts for this request, whether or not the thread that follows has been there.
+    void keep_up() const {
+        if (live.policy.is_behind()) follow_now();
+    }
 
     std::shared_ptr<const Policy> policy;  // as configured at start; null until check_config
     Live live;
@@ -106,6 +118,7 @@ struct State {
     int (*is_https)(conn_rec*) = nullptr;     // mod_ssl's; never null once a handshake begins
     bool measures_time = false;               // somebody will read how long decisions took
     int refresh_seconds = 1;                  // MTLSPolicyRefresh
+    bool starts_without_policy = false;       // MTLSPolicyStart last-good
     std::vector<std::string> forwarded_keys;  // by header_key(): what MTLSForward sets, and nobody else may
     bool watches_headers = false;             // headers that override the path are taken from requests
     bool watches_trailers = false;            // a filter takes from them what headers may not say
@@ -171,6 +184,7 @@ void* create_server_config(apr_pool_t* pool, server_rec* s) noexcept;
 // Directive handlers.
 const char* on_policy_directive(cmd_parms* cmd, void* config, const char* args) noexcept;
 const char* on_revocation_file(cmd_parms* cmd, void* config, const char* args) noexcept;
+const char* on_policy_start(cmd_parms* cmd, void* config, const char* arg) noexcept;
 const char* on_policy_file(cmd_parms* cmd, void* config, const char* args) noexcept;
 const char* on_client_ca(cmd_parms* cmd, void* config, const char* arg) noexcept;
 const char* on_policy_refresh(cmd_parms* cmd, void* config, const char* arg) noexcept;

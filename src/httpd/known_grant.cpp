@@ -35,7 +35,7 @@ const KnownGrant* find_known_grant(request_rec* r, const DirConfig& config) noex
     if (tls == nullptr) return nullptr;
     const KnownGrant& known = tls->known_grant();
     const GrantKey& key = known.key;
-    if (key.version != state().live.policy.version() || key.server != r->server || key.method != r->method_number ||
+    if (key.version != state().version() || key.server != r->server || key.method != r->method_number ||
         (key.config != &config && !says_the_same(config, key)) || key.log != r->log) {
         return nullptr;
     }
@@ -52,8 +52,8 @@ GrantKey grant_key(request_rec* r, const DirConfig& config) {
     const bool is_wanted_whole =
         config.forward != nullptr || audit_log_for(r, Outcome::kAllow) != nullptr || APLOG_R_IS_LEVEL(r, APLOG_DEBUG);
     if (asks_more || is_wanted_whole) return {};
-    return {state().live.policy.version(),        r->server,    r->method_number, r->log,
-            config.is_merged ? nullptr : &config, config.allow, config.deny,      env_of(config)};
+    return {state().version(), r->server,   r->method_number, r->log, config.is_merged ? nullptr : &config,
+            config.allow,      config.deny, env_of(config)};
 }
 
 namespace {

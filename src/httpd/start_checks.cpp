@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 
 #include "caching.hpp"
 #include "config_tree.hpp"
@@ -112,8 +111,7 @@ void check_names(const Policy& policy, const GateSection& section, Findings& fin
     }
 }
 
-void check_section(const Policy& policy, const GateSection& section, Findings& findings) {
-    check_names(policy, section, findings);
+void check_section(const GateSection& section, Findings& findings) {
     if (has_gate(*section.config) && gate_mode(*section.config) == GateMode::kLogOnly) {
         warn(findings, section.where,
              "MTLSAuthz LogOnly: " + section.title() +
@@ -360,27 +358,6 @@ bool is_restart() {
     return ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_CONFIG && ap_state_query(AP_SQ_CONFIG_GEN) > 1;
 }
 
-// `httpd -k graceful` and `-k restart` check the configuration before they signal the server: it goes on with the
-// policy that it has where they fail. `-k stop` has to work whatever the files hold. httpd tells no module which it
-// was.
-bool asks_for_restart() {
-    std::ifstream in("/proc/self/cmdline", std::ios::binary);
-    std::string before;
-    for (std::string word; std::getline(in, word, '\0'); before = word) {
-        if (before == "-k") word.insert(0, before);
-        if (word == "-kgraceful" || word == "-krestart") return true;
-    }
-    return false;
-}
-
-// What keeps a server from its cold start, or one without a policy from a restart.
-int fail_check(State& s) {
-    if (is_restart() && !s.policy) return OK;
-    // httpd -k stop comes this far, and never to post_config.
-    s.must_not_start = is_rehearsal() && !asks_for_restart();
-    return s.must_not_start ? OK : HTTP_INTERNAL_SERVER_ERROR;
-}
-
 // Null where it cannot be had. What is thrown is one more error: it must neither end a server that is restarted, nor
 // keep one from being stopped.
 std::shared_ptr<const Policy> build_policy(State& s, Findings& findings, Findings& reported) {
@@ -392,37 +369,66 @@ std::shared_ptr<const Policy> build_policy(State& s, Findings& findings, Finding
     }
 }
 
+bool has_error(const Findings& findings) {
+    return std::any_of(findings.begin(), findings.end(),
+                       [](const Diagnostic& d) { return d.severity == Diagnostic::Severity::kError; });
+}
+
+// Policy files are wrong, httpd.conf is not.
+int fail_for_files(State& s) {
+    const bool may_go_on = is_restart() || (!s.policy && s.starts_without_policy);
+    // `httpd -k` checks the configuration before it signals the server that is there, and never comes to post_config: a
+    // server can be stopped whatever the files hold, and restarts with the policy that it has.
+    s.must_not_start = !may_go_on && is_rehearsal();
+    return may_go_on || s.must_not_start ? OK : HTTP_INTERNAL_SERVER_ERROR;
+}
+
 int check_configuration(server_rec* main_server) {
     State& s = state();
     separate_server_configs(main_server);
     note_servers_with_gates(main_server);
     Findings findings;
-    Findings reported;
     s.live.policy.set_trust(trust_of_server(findings));
-    if (!is_rehearsal()) s.live.policy.share_between_processes();
-    s.policy = build_policy(s, findings, reported);
-    // Nothing that is wrong with a revocation file or a CRL keeps the server from starting.
-    for (Diagnostic& d : reported) {
-        d.severity = Diagnostic::Severity::kWarning;
-        findings.push_back(std::move(d));
+    if (!is_rehearsal()) {
+        if (const int opened = open_board(main_server); opened != OK) return opened;
+        s.live.policy.share_between_processes(*s.live.board);
     }
+    Findings of_policy;
+    Findings of_files;
+    s.policy = build_policy(s, of_policy, of_files);
+    const bool is_recalled = s.live.policy.recalled();
+    bool files_fail = !s.policy || has_error(of_policy);
+    // The keeper finds the same with its first look.
+    if (is_recalled && s.refresh_seconds > 0) of_policy.clear();
+    // Nothing that is wrong with a revocation file or a CRL keeps the server from starting.
+    for (Diagnostic& d : of_files) d.severity = Diagnostic::Severity::kWarning;
+    findings.insert(findings.end(), of_files.begin(), of_files.end());
     findings.insert(findings.end(), s.gate_warnings.begin(), s.gate_warnings.end());
     if (s.policy) {
-        for (const GateSection* section : s.sections) check_section(*s.policy, *section, findings);
+        Findings names;
+        for (const GateSection* section : s.sections) check_names(*s.policy, *section, names);
+        // Which partners there are is up to the files: a server that is there goes on.
+        for (Diagnostic& d : names) {
+            if (is_restart()) d.severity = Diagnostic::Severity::kWarning;
+            of_policy.push_back(std::move(d));
+        }
+        for (const GateSection* section : s.sections) check_section(*section, findings);
         check_servers(main_server, *s.policy, findings);
         check_grants(*s.policy, findings);
         check_version(findings);
     }
-    const auto is_error = [](const Diagnostic& d) { return d.severity == Diagnostic::Severity::kError; };
-    const bool failed = !s.policy || std::any_of(findings.begin(), findings.end(), is_error);
-    if (!failed && is_rehearsal()) return OK;
-    // Once httpd is in the background, standard error leads nowhere, and the error log is not open yet.
-    if (!failed && ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_NORMAL) {
-        s.start_findings = std::move(findings);
+    const bool conf_fails = has_error(findings);
+    files_fail = files_fail || has_error(of_policy);
+    findings.insert(findings.begin(), of_policy.begin(), of_policy.end());
+    const bool is_normal = ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_NORMAL;
+    if (!conf_fails && is_normal && (!files_fail || is_recalled)) {
+        // Once httpd is in the background, standard error leads nowhere, and the error log is not open yet.
+        if (!is_rehearsal()) s.start_findings = std::move(findings);
         return OK;
     }
     report(findings, main_server);
-    return failed ? fail_check(s) : OK;
+    if (conf_fails) return HTTP_INTERNAL_SERVER_ERROR;
+    return files_fail ? fail_for_files(s) : OK;
 }
 
 bool same_ca(const X509& a, const X509& b) {

@@ -65,7 +65,7 @@ CLAIM(fifty_graceful_restarts_under_load_fail_no_request_and_grow_nothing, Turn:
     CHECK(asked > 600);
     test::check(late < early + early / 10 + 1024 || httpd_paths().is_sanitized(),
                 "grew from " + std::to_string(early) + " to " + std::to_string(late) + " KiB", __FILE__, __LINE__);
-    for (const std::string& error : site.httpd.unclaimed_errors({"denied reason="})) {
+    for (const std::string& error : site.httpd.unclaimed_errors({": denied "})) {
         test::check(false, error, __FILE__, __LINE__);
     }
 }

@@ -109,7 +109,7 @@ void run_matrix(const std::string& mpm) {
             }
         }
     }
-    CHECK_EQUAL(site.httpd.unclaimed_errors({"denied reason="}).size(), 0U);
+    CHECK_EQUAL(site.httpd.unclaimed_errors({": denied "}).size(), 0U);
 }
 
 }  // namespace

@@ -335,8 +335,8 @@ bool Httpd::has_ended() {
 
 bool Httpd::stop() {
     if (pid_ <= 0) return true;
-    // A child of prefork ends in its signal handler, also where it is about to free a connection: SSL_free() and mod_ssl
-    // then fall over each other. So the last connection gets time to end.
+    // A child of prefork ends in its signal handler, also where it is about to free a connection: SSL_free() and
+    // mod_ssl then fall over each other. So the last connection gets time to end.
     if (is_prefork_) pause_ms(300);
     kill(pid_, SIGTERM);
     if (has_ended()) return true;
@@ -346,18 +346,40 @@ bool Httpd::stop() {
     return false;
 }
 
-std::vector<pid_t> Httpd::children() const {
-    std::vector<pid_t> out;
+namespace {
+
+// Of each process whose parent is `wanted`: its id, and whether it is the module's keeper.
+std::vector<std::pair<pid_t, bool>> processes_of(pid_t wanted) {
+    std::vector<std::pair<pid_t, bool>> out;
     for (const auto& entry : fs::directory_iterator("/proc")) {
         const pid_t pid = std::atoi(entry.path().filename().c_str());
         if (pid <= 0) continue;
         std::ifstream stat(entry.path() / "stat");
-        std::string text((std::istreambuf_iterator<char>(stat)), {});
+        const std::string text((std::istreambuf_iterator<char>(stat)), {});
         const std::size_t end = text.rfind(')');
         if (end == std::string::npos) continue;
         int parent = 0;
         char state = 0;
-        if (std::sscanf(text.c_str() + end + 1, " %c %d", &state, &parent) == 2 && parent == pid_) out.push_back(pid);
+        if (std::sscanf(text.c_str() + end + 1, " %c %d", &state, &parent) != 2 || parent != wanted) continue;
+        out.emplace_back(pid, text.find("(mtls-keeper)") != std::string::npos);
+    }
+    return out;
+}
+
+}  // namespace
+
+std::vector<pid_t> Httpd::children() const {
+    std::vector<pid_t> out;
+    for (const auto& [pid, is_keeper] : processes_of(pid_)) {
+        if (!is_keeper) out.push_back(pid);
+    }
+    return out;
+}
+
+std::vector<pid_t> Httpd::keepers() const {
+    std::vector<pid_t> out;
+    for (const auto& [pid, is_keeper] : processes_of(pid_)) {
+        if (is_keeper) out.push_back(pid);
     }
     return out;
 }

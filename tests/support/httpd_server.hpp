@@ -80,7 +80,8 @@ public:
     // Graceful stop; returns whether the server went in time.
     bool stop();
     pid_t pid() const { return pid_; }
-    std::vector<pid_t> children() const;
+    std::vector<pid_t> children() const;  // those that serve
+    std::vector<pid_t> keepers() const;
 
     std::string error_log() const;
     // Waits until the log holds `text` (at most twenty seconds).

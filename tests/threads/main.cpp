@@ -113,7 +113,7 @@ CLAIM(ten_thousand_reloads_while_threads_decide_race_with_nothing_and_answer_rig
     put("partners/acme.conf", acme(0));
     LivePolicy live(folder);
     live.policy_source().watch({folder + "/partners/*.conf", "partners/*.conf", {"httpd.conf", 1}});
-    live.share_between_processes(1 << 20);
+    live.share_between_processes(*KeeperBoard::create());
     std::vector<Diagnostic> findings, reported;
     CHECK(live.start(findings, reported) != nullptr);
 

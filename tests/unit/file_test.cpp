@@ -13,7 +13,6 @@
 #include "mtls_authz/file.hpp"
 #include "mtls_authz/live_policy.hpp"
 #include "mtls_authz/policy_source.hpp"
-#include "mtls_authz/shared_state.hpp"
 #include "policy_draft.hpp"
 
 using namespace test;
@@ -163,22 +162,4 @@ CLAIM(limits_are_errors_and_name_the_limit) {
     CHECK_CONTAINS(said_of(grants + "\n"), "more than 1000 paths");
     std::ofstream(f / "ca.pem", std::ios::app) << std::string(17UL << 20, '\n');
     CHECK_CONTAINS(said_of(kPolicy), "is larger than 16 MiB");
-}
-
-CLAIM(what_several_processes_find_is_said_once) {
-    const auto shared = SharedState::create();
-    CHECK(shared->is_first_to_say("a", 1000));
-    CHECK(!shared->is_first_to_say("a", 1001));
-    CHECK(shared->is_first_to_say("b", 1001));
-    CHECK(shared->is_first_to_say("a", 1000 + 3600));
-    CHECK(!shared->is_first_to_say("a", 1000 + 3601));
-    shared->forget("a");
-    CHECK(shared->is_first_to_say("a", 5000));
-    CHECK(shared->is_first_to_move_to("g1"));
-    CHECK(!shared->is_first_to_move_to("g1"));
-    CHECK(shared->is_first_to_move_to("g2"));
-    CHECK(shared->is_first_to_move_to("g1"));
-    // More than there is room for: rather twice than never.
-    for (int i = 0; i < 1000; ++i) CHECK(shared->is_first_to_say("text " + std::to_string(i), 9000));
-    CHECK(!shared->is_first_to_say("text 999", 9000));
 }

@@ -1,4 +1,4 @@
-// One policy for all processes of a server: who builds it, who follows, and what stays when something goes wrong.
+// One keeper builds for all processes of a server: what they follow, and what stays when something goes wrong.
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -25,18 +25,24 @@ const test::Identity& ca() {
     return one;
 }
 
-// A server's parent, which is a child of its own as well, as in httpd -X.
+// A server's parent, which can be its keeper as well.
 struct Server {
-    explicit Server(std::size_t least = 1 << 20) : live(files.folder()) {
+    // `capacity`: bytes of the largest policy.
+    explicit Server(std::size_t capacity = 1 << 20) : live(files.folder()) {
+        board->policies = PolicyMemory::create(capacity)->place();
         files.file("ca.pem", ca().cert_pem());
         write("acme");
-        live.policy_source().watch({files.folder() + "/p.conf", "p.conf", {"httpd.conf", 1}});
-        live.share_between_processes(least);
+        watch(live);
         std::vector<Diagnostic> findings, reported;
         CHECK(live.start(findings, reported) != nullptr);
-        CHECK(live.is_shared());
         live.let_go();
-        CHECK(!live.join_siblings().moved);
+        live.take_over();
+    }
+
+    void watch(LivePolicy& policy) {
+        policy.policy_source().watch({files.folder() + "/p.conf", "p.conf", {"httpd.conf", 1}});
+        policy.revocation_files().watch({files.folder() + "/r.conf", "r.conf", {"httpd.conf", 2}});
+        policy.share_between_processes(*board);
     }
 
     // A policy of one partner of that name; `more`: lines besides.
@@ -57,6 +63,7 @@ struct Server {
         return live.look();
     }
 
+    KeeperBoard* board = KeeperBoard::create();
     Draft files;
     LivePolicy live;
 };
@@ -80,11 +87,12 @@ int in_child(const std::function<void()>& body) {
     return status;
 }
 
-std::string texts_of(const LookOutcome& outcome) {
+std::string texts_of(const std::vector<Diagnostic>& findings) {
     std::string out;
-    for (const Diagnostic& d : outcome.findings) out += d.str() + "\n";
+    for (const Diagnostic& d : findings) out += d.str() + "\n";
     return out;
 }
+std::string texts_of(const LookOutcome& outcome) { return texts_of(outcome.findings); }
 
 // How much of the memory that is shared is in use, in bytes.
 std::size_t shared_in_use() {
@@ -106,45 +114,74 @@ std::string many_identities(int count) {
 
 }  // namespace
 
-CLAIM(what_one_process_builds_decides_in_all) {
+CLAIM(what_the_keeper_builds_decides_in_all) {
     Server server;
     CHECK_EQUAL(server.whose(), "granted acme");
-    server.write("globex");
-    CHECK_EQUAL(in_child([&] {
-                    server.live.join_siblings();
-                    CHECK(server.look_twice().moved);
-                    CHECK(!server.live.policy_source().built_alone());
-                    CHECK_EQUAL(server.whose(), "granted globex");
-                }),
-                0);
     const std::string old = server.generation();
-    // It is what the files hold, so there is nothing left to build.
-    CHECK(server.live.look().moved);
+    std::fflush(nullptr);
+    int told[2], ready[2];
+    CHECK(pipe(told) == 0 && pipe(ready) == 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        CHECK_EQUAL(texts_of(server.live.join(false)), "");
+        const bool had = server.whose() == "granted acme" && !server.live.is_behind();
+        char byte = 0;
+        const bool is_told = write(ready[1], "x", 1) == 1 && read(told[0], &byte, 1) == 1;
+        bool moved = false;
+        const bool was_behind = server.live.is_behind();
+        server.live.follow(&moved);
+        _exit(had && is_told && was_behind && moved && server.whose() == "granted globex" ? 0 : 1);
+    }
+    char byte = 0;
+    CHECK(read(ready[0], &byte, 1) == 1);
+    server.write("globex");
+    CHECK(server.look_twice().moved);
     CHECK(server.generation() != old);
     CHECK_EQUAL(server.whose(), "granted globex");
+    CHECK(write(told[1], "x", 1) == 1);
+    int status = 0;
+    waitpid(child, &status, 0);
+    CHECK_EQUAL(status, 0);
     CHECK(!server.look_twice().moved);
 }
 
-CLAIM(a_process_that_starts_late_has_what_its_siblings_have_while_files_are_broken) {
+CLAIM(a_process_that_begins_has_what_is_in_force_whatever_the_files_hold) {
     Server server;
     server.write("globex");
+    CHECK(server.look_twice().moved);
+    for (const char* const text : {"nonsense\n", "", "<MTLSPartner x>\n"}) {
+        server.write_text(text);
+        server.look_twice();
+        CHECK(server.live.is_failing());
+        CHECK_EQUAL(in_child([&] {
+                        server.live.join(false);
+                        CHECK_EQUAL(server.whose(), "granted globex");
+                    }),
+                    0);
+    }
+}
+
+CLAIM(a_process_that_begins_decides_by_nothing_until_the_keeper_answers) {
+    Server server;
     CHECK_EQUAL(in_child([&] {
-                    server.live.join_siblings();
-                    CHECK(server.look_twice().moved);
-                }),
-                0);
-    server.write_text("nonsense\n");
-    CHECK_EQUAL(in_child([&] {
-                    CHECK(server.live.join_siblings().moved);
-                    CHECK_EQUAL(server.whose(), "granted globex");
-                    for (int i = 0; i < 3; ++i) server.live.look();
-                    CHECK(server.live.is_failing());
-                    CHECK_EQUAL(server.whose(), "granted globex");
+                    server.live.join(true);
+                    CHECK(server.live.is_new() && !server.live.current());
+                    server.live.follow();
+                    CHECK(server.live.is_new() && !server.live.current());
+                    server.board->answered = server.board->asked.load();
+                    CHECK(server.live.is_behind());
+                    server.live.follow();
+                    CHECK(!server.live.is_new() && !server.live.is_behind());
+                    CHECK_EQUAL(server.whose(), "granted acme");
+                    // An answer to an earlier one is none to this.
+                    server.live.join(true);
+                    server.live.follow();
+                    CHECK(server.live.is_new() && !server.live.current());
                 }),
                 0);
 }
 
-CLAIM(a_process_that_starts_while_a_crl_is_not_there_refuses_what_it_is_about) {
+CLAIM(processes_that_begin_and_new_keepers_have_the_crls_in_force_wherever_their_files_are) {
     const test::Identity other = make_ca("Other CA"), api = issue(client_spec("api"), &ca()),
                          twin = issue(client_spec("api"), &other);
     for (const char* const rules : {"", "MTLSCRL required\n", "MTLSCRLStale allow\n"}) {
@@ -159,12 +196,10 @@ CLAIM(a_process_that_starts_while_a_crl_is_not_there_refuses_what_it_is_about) {
             if (revoked != nullptr) spec.revoked.push_back({revoked, -1});
             return make_crl(ca(), spec);
         };
-        const auto answers = [&](std::string* detail = nullptr) {
+        const auto answers = [&] {
             const auto snapshot = server.live.current();
             const auto answer = [&](const test::Identity& who) {
-                const Identification found = ask(*snapshot->policy, who, {}, now(), {}, {}, *snapshot->crls);
-                if (detail != nullptr && found.reason != Reason::kGranted) *detail = found.detail;
-                return std::string(word_of(found.reason));
+                return std::string(word_of(ask(*snapshot->policy, who, {}, now(), {}, {}, *snapshot->crls).reason));
             };
             return answer(api) + " " + answer(twin);
         };
@@ -176,26 +211,25 @@ CLAIM(a_process_that_starts_while_a_crl_is_not_there_refuses_what_it_is_about) {
         CHECK(server.look_twice().moved);
         CHECK_EQUAL(answers(), "granted granted");
         put(list(3, &api));
-        CHECK_EQUAL(in_child([&] {
-                        server.live.join_siblings(true);
-                        server.live.look();
-                        CHECK_EQUAL(answers(), "revoked granted");
-                    }),
-                    0);
+        CHECK(server.live.look().moved_crls);
+        CHECK_EQUAL(answers(), "revoked granted");
         const std::string whole = list(3, &api);
         for (const std::string& content : {whole.substr(0, 150), std::string("<html>502</html>"), std::string(),
                                            list(1), list(2), std::string("gone")}) {
             put(content);
             if (content == "gone") std::filesystem::remove(path);
             CHECK_EQUAL(in_child([&] {
-                            server.live.join_siblings(true);
-                            std::string detail;
-                            CHECK_CONTAINS(texts_of(server.live.look()), "that other processes of the server have");
-                            CHECK_EQUAL(answers(&detail), "revocation-stale granted");
-                            CHECK_CONTAINS(detail, "a CRL of \"CN=Shared CA,");
-                            CHECK_EQUAL(texts_of(server.live.look()), "");
+                            server.live.join(false);
+                            CHECK_EQUAL(answers(), "revoked granted");
+                        }),
+                        0);
+            CHECK_EQUAL(in_child([&] {
+                            server.live.take_over();
+                            CHECK_EQUAL(answers(), "revoked granted");
+                            server.look_twice();
+                            CHECK_EQUAL(answers(), "revoked granted");
                             put(whole);
-                            server.live.look();
+                            server.look_twice();
                             CHECK_EQUAL(answers(), "revoked granted");
                         }),
                         0);
@@ -203,19 +237,86 @@ CLAIM(a_process_that_starts_while_a_crl_is_not_there_refuses_what_it_is_about) {
         // A newer one, of an edit, ends it in all.
         put(list(4));
         CHECK_EQUAL(in_child([&] {
-                        server.live.join_siblings(true);
-                        CHECK_EQUAL(texts_of(server.live.look()), "");
+                        server.live.take_over();
+                        CHECK(server.live.look().moved_crls);
                         CHECK_EQUAL(answers(), "granted granted");
                     }),
                     0);
-        std::filesystem::remove(path);
         CHECK_EQUAL(in_child([&] {
-                        server.live.join_siblings(true);
-                        server.live.look();
-                        CHECK_EQUAL(answers(), "revocation-stale granted");
+                        server.live.join(false);
+                        CHECK_EQUAL(answers(), "granted granted");
                     }),
                     0);
     }
+}
+
+CLAIM(a_new_keeper_ends_no_refusal_of_the_one_before) {
+    Server server;
+    const auto refuses = [&] { return server.live.current()->refusals->suspends("acme") != nullptr; };
+    server.files.file("r.conf", "MTLSSuspend acme\n");
+    CHECK(server.live.look().moved_refusals);
+    for (const char* const content : {"", "<html>\n", "MTLSSusp", "gone"}) {
+        server.files.file("r.conf", content);
+        if (content == std::string("gone")) std::filesystem::remove(server.files.folder() + "/r.conf");
+        CHECK_EQUAL(in_child([&] {
+                        server.live.take_over();
+                        for (int i = 0; i < 4; ++i) server.live.look();
+                        CHECK(refuses());
+                    }),
+                    0);
+        CHECK_EQUAL(in_child([&] {
+                        server.live.join(false);
+                        CHECK(refuses());
+                    }),
+                    0);
+    }
+    server.files.file("r.conf", "# nobody\n");
+    CHECK_EQUAL(in_child([&] {
+                    server.live.take_over();
+                    server.look_twice();
+                    CHECK(!refuses());
+                }),
+                0);
+    CHECK_EQUAL(in_child([&] {
+                    server.live.join(false);
+                    CHECK(!refuses());
+                }),
+                0);
+}
+
+CLAIM(after_a_restart_the_last_good_policy_stays_while_the_files_are_broken) {
+    Server server;
+    server.write("globex");
+    CHECK(server.look_twice().moved);
+    const std::string generation = server.generation();
+    for (const char* const text : {"nonsense\n", "", "MTLSTrustAnchor none.pem\n", "gone"}) {
+        server.write_text(text);
+        if (text == std::string("gone")) std::filesystem::remove(server.files.folder() + "/p.conf");
+        LivePolicy next(server.files.folder());
+        server.watch(next);
+        std::vector<Diagnostic> findings, reported;
+        CHECK(next.start(findings, reported) != nullptr);
+        CHECK(next.recalled());
+        CHECK_CONTAINS(texts_of(findings), "p.conf");
+        CHECK_EQUAL(std::string(next.current()->policy->generation()), generation);
+        next.let_go();
+        next.take_over();
+        next.look();
+        CHECK(!next.look().refused.empty());
+        CHECK_EQUAL(std::string(next.current()->policy->generation()), generation);
+        // Mended, it counts.
+        server.write("initech");
+        next.look();
+        CHECK(next.look().moved);
+        server.write("globex");
+        next.look();
+        CHECK(next.look().moved);
+    }
+    LivePolicy alone(server.files.folder());
+    server.write_text("nonsense\n");
+    alone.policy_source().watch({server.files.folder() + "/p.conf", "p.conf", {"httpd.conf", 1}});
+    std::vector<Diagnostic> findings, reported;
+    CHECK(alone.start(findings, reported) == nullptr);
 }
 
 CLAIM(whoever_dies_with_a_policy_half_built_leaves_the_one_before) {
@@ -225,12 +326,13 @@ CLAIM(whoever_dies_with_a_policy_half_built_leaves_the_one_before) {
         const std::string name = "partner-" + std::to_string(round);
         server.write(name);
         const int status = in_child([&] {
-            server.live.join_siblings();
+            server.live.take_over();
             server.live.look();
-            CHECK(server.live.is_waiting());
+            CHECK(server.live.is_waiting(Watched::kPolicy));
             raise(SIGKILL);
         });
         CHECK(WIFSIGNALED(status));
+        server.live.take_over();
         const LookOutcome outcome = server.live.look();
         CHECK_CONTAINS(texts_of(outcome), "a process ended while it built a policy for all");
         CHECK(!outcome.moved);
@@ -247,7 +349,7 @@ CLAIM(a_policy_is_whole_or_not_there_whenever_its_builder_is_killed) {
         std::fflush(nullptr);
         const pid_t child = fork();
         if (child == 0) {
-            server.live.join_siblings();
+            server.live.take_over();
             for (int i = 0;; ++i) {
                 server.write("n-" + std::to_string(round) + "-" + std::to_string(i), i % 2 == 0 ? many : "");
                 server.look_twice();
@@ -256,7 +358,12 @@ CLAIM(a_policy_is_whole_or_not_there_whenever_its_builder_is_killed) {
         std::this_thread::sleep_for(std::chrono::milliseconds(20 + 7 * round));
         kill(child, SIGKILL);
         waitpid(child, nullptr, 0);
-        for (int i = 0; i < 3; ++i) CHECK(texts_of(server.live.look()).find("cannot be used") == std::string::npos);
+        CHECK_EQUAL(in_child([&] {
+                        CHECK_EQUAL(texts_of(server.live.join(false)), "");
+                        CHECK_CONTAINS(server.whose(), "granted ");
+                    }),
+                    0);
+        server.live.take_over();
         CHECK_CONTAINS(server.whose(), "granted ");
     }
     server.write("last");
@@ -264,11 +371,11 @@ CLAIM(a_policy_is_whole_or_not_there_whenever_its_builder_is_killed) {
     CHECK_EQUAL(server.whose(), "granted last");
 }
 
-CLAIM(what_is_damaged_is_not_used_and_the_one_before_stays) {
+CLAIM(what_is_damaged_is_not_used_and_built_anew) {
     Server server;
     server.write("globex");
     CHECK_EQUAL(in_child([&] {
-                    server.live.join_siblings();
+                    server.live.take_over();
                     CHECK(server.look_twice().moved);
                     // As a process would that was taken over.
                     const std::string_view name = server.live.current()->policy->partners().front().name;
@@ -279,21 +386,21 @@ CLAIM(what_is_damaged_is_not_used_and_the_one_before_stays) {
                     const_cast<char*>(name.data())[0] = 'G';
                 }),
                 0);
-    // Whoever starts now has nothing else, and lets nobody in.
+    // Whoever starts now has nothing else, and lets nobody in; it says so once.
     CHECK_EQUAL(in_child([&] {
-                    const LookOutcome outcome = server.live.join_siblings();
-                    CHECK_CONTAINS(texts_of(outcome), "does not know generation");
-                    CHECK_CONTAINS(texts_of(outcome), "damaged");
+                    const std::string said = texts_of(server.live.join(false));
+                    CHECK_CONTAINS(said, "cannot be used");
+                    CHECK_CONTAINS(said, "damaged");
                     CHECK(!server.live.current());
+                    CHECK_EQUAL(texts_of(server.live.follow()), "");
                 }),
                 0);
-    const LookOutcome outcome = server.live.look();
-    CHECK_CONTAINS(texts_of(outcome), "which another process has built, cannot be used: ");
-    CHECK_EQUAL(server.whose(), "granted acme");
-    CHECK(server.live.look().moved);
+    server.live.take_over();
+    CHECK(!server.live.current());
+    CHECK(server.look_twice().moved);
     CHECK_EQUAL(server.whose(), "granted globex");
     CHECK_EQUAL(in_child([&] {
-                    server.live.join_siblings();
+                    server.live.join(false);
                     CHECK_EQUAL(server.whose(), "granted globex");
                 }),
                 0);
@@ -302,7 +409,7 @@ CLAIM(what_is_damaged_is_not_used_and_the_one_before_stays) {
 CLAIM(nobody_can_write_into_the_policy_in_force_by_mistake) {
     Server server;
     const int status = in_child([&] {
-        server.live.join_siblings();
+        server.live.join(false);
         signal(SIGSEGV, SIG_DFL);
         const_cast<char*>(server.live.current()->policy->generation().data())[0] = 'x';
     });
@@ -347,212 +454,81 @@ CLAIM(a_policy_that_nobody_has_any_more_takes_no_memory) {
     CHECK(shared_in_use() < one / 10 + 2 * empty);
 }
 
-CLAIM(decisions_that_take_long_hold_their_policy_and_no_reload_waits_for_them) {
+CLAIM(decisions_that_take_long_hold_their_policy_and_at_last_a_reload_waits_for_them) {
     Server server;
     std::vector<SnapshotReader> decisions;
-    for (std::size_t i = 0; i < PolicyMemory::kParts + 2; ++i) {
+    for (std::size_t i = 0; i + 1 < PolicyMemory::kParts; ++i) {
         decisions.push_back(server.live.current());
         server.write("n-" + std::to_string(i));
         CHECK(server.look_twice().moved);
         CHECK_EQUAL(server.whose(), "granted n-" + std::to_string(i));
     }
-    CHECK(server.live.policy_source().built_alone());
+    const std::string last = server.whose();
+    server.write("late");
+    CHECK_CONTAINS(texts_of(server.live.look()), "every place for a policy is still in use");
+    CHECK_EQUAL(texts_of(server.live.look()), "");
+    CHECK_EQUAL(server.whose(), last);
     for (std::size_t i = 1; i < decisions.size(); ++i) {
         CHECK_EQUAL(std::string(decisions[i]->policy->partners().front().name), "n-" + std::to_string(i - 1));
     }
-    // Nobody else can have it: who starts now refuses everything, until it has read the files itself.
-    const std::string text = partner("n", "MTLSIdentity CN:api\nMTLSTrustAnchor ca.pem");
-    CHECK_EQUAL(in_child([&] {
-                    CHECK_CONTAINS(texts_of(server.live.join_siblings()), "does not know generation");
-                    CHECK(!server.live.current());
-                    CHECK(server.look_twice().moved);
-                    CHECK_CONTAINS(server.whose(), "granted n-");
-                }),
-                0);
     // One such decision holds its own policy, not those that came after.
     decisions.erase(decisions.begin() + 1, decisions.end());
+    server.files.file("r.conf", "MTLSSuspend x\n");
+    server.live.look();  // whoever publishes gives back what nobody holds
     for (int i = 0; i < 3; ++i) {
         server.write("m-" + std::to_string(i));
         CHECK(server.look_twice().moved);
     }
-    CHECK(!server.live.policy_source().built_alone());
     CHECK_EQUAL(std::string(decisions[0]->policy->partners().front().name), "acme");
 }
 
-CLAIM(should_the_process_that_builds_hang_the_others_build_their_own) {
+CLAIM(who_holds_an_old_policy_is_known) {
     Server server;
-    server.write("globex");
     std::fflush(nullptr);
     const pid_t child = fork();
     if (child == 0) {
-        server.live.join_siblings();
-        server.live.look();
-        raise(SIGSTOP);
-        server.live.look();
+        server.live.join(false);
+        pause();
         _exit(0);
     }
-    waitpid(child, nullptr, WUNTRACED);
-    for (int i = 0; i < 3; ++i) {
-        CHECK(!server.live.look().moved);
-        CHECK(server.live.is_waiting());
-        CHECK_EQUAL(server.whose(), "granted acme");
-    }
-    server.live.policy_source().set_patience(0);
-    server.write("initech");
+    CHECK_EQUAL(server.live.find_late(0), 0);
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    server.write("globex");
     CHECK(server.look_twice().moved);
-    CHECK(server.live.policy_source().built_alone());
-    CHECK_EQUAL(server.whose(), "granted initech");
-    // When it goes on, what it has begun is not what the files hold any more.
-    kill(child, SIGCONT);
+    CHECK_EQUAL(server.live.find_late(0), child);
+    CHECK_EQUAL(server.live.find_late(60), 0);
+    kill(child, SIGKILL);
     waitpid(child, nullptr, 0);
-    CHECK(!server.look_twice().moved);
-    CHECK_EQUAL(server.whose(), "granted initech");
-    server.write("hooli");
-    CHECK(server.look_twice().moved);
-    CHECK(!server.live.policy_source().built_alone());
-    CHECK_EQUAL(server.whose(), "granted hooli");
-}
-
-CLAIM(a_process_that_begins_while_another_hangs_decides_by_nothing_that_the_files_no_longer_hold) {
-    Server server;
-    server.write("globex");
-    std::fflush(nullptr);
-    const pid_t hangs = fork();
-    if (hangs == 0) {
-        server.live.join_siblings();
-        server.live.look();
-        raise(SIGSTOP);
-        server.live.look();
-        _exit(0);
-    }
-    waitpid(hangs, nullptr, WUNTRACED);
-    // One that is there already decides by what it has.
-    server.live.look();
-    CHECK_EQUAL(server.whose(), "granted acme");
-    CHECK_EQUAL(in_child([&] {
-                    server.live.join_siblings(true);
-                    CHECK(!server.live.current());
-                    server.live.look();
-                    CHECK(server.live.is_new());
-                    CHECK(!server.live.current());
-                    server.live.policy_source().set_patience(0);
-                    CHECK(server.look_twice().moved);
-                    CHECK_EQUAL(server.whose(), "granted globex");
-                }),
-                0);
-    // It has it alone, and has said so: the next one takes nothing older for what counts, even where files are broken.
-    server.write_text("nonsense\n");
-    CHECK_EQUAL(in_child([&] {
-                    CHECK_CONTAINS(texts_of(server.live.join_siblings(true)), "does not know generation");
-                    server.live.policy_source().set_patience(0);
-                    server.look_twice();
-                    CHECK(server.live.is_failing());
-                    CHECK(!server.live.current());
-                }),
-                0);
-    server.write("globex");
-    kill(hangs, SIGCONT);
-    int status = 0;
-    waitpid(hangs, &status, 0);
-    CHECK_EQUAL(status, 0);
-    CHECK(server.look_twice().moved);
-    CHECK_EQUAL(server.whose(), "granted globex");
-}
-
-CLAIM(a_process_that_begins_has_at_its_first_look_what_the_files_hold) {
-    Server server;
-    CHECK_EQUAL(in_child([&] {
-                    server.live.join_siblings(true);
-                    CHECK(!server.live.current());
-                    server.live.look();
-                    CHECK(!server.live.is_new());
-                    CHECK_EQUAL(server.whose(), "granted acme");
-                }),
-                0);
-    // While they are broken, what its siblings have.
-    server.write_text("nonsense\n");
-    CHECK_EQUAL(in_child([&] {
-                    server.live.join_siblings(true);
-                    server.live.look();
-                    CHECK(!server.live.current());
-                    server.live.look();
-                    CHECK(!server.live.is_new());
-                    CHECK_EQUAL(server.whose(), "granted acme");
-                }),
-                0);
-}
-
-CLAIM(without_shared_memory_a_process_that_begins_has_what_the_files_hold_or_nothing) {
-    Draft files;
-    files.file("ca.pem", ca().cert_pem());
-    const auto text = partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor ca.pem\n");
-    files.file("p.conf", text);
-    LivePolicy live(files.folder());
-    live.policy_source().watch({files.folder() + "/p.conf", "p.conf", {"httpd.conf", 1}});
-    std::vector<Diagnostic> findings, reported;
-    CHECK(live.start(findings, reported) != nullptr);
-    CHECK_EQUAL(in_child([&] {
-                    live.join_siblings(true);
-                    CHECK(!live.current());
-                    live.look();
-                    CHECK(static_cast<bool>(live.current()));
-                }),
-                0);
-    files.file("p.conf", "nonsense\n");
-    CHECK_EQUAL(in_child([&] {
-                    live.join_siblings(true);
-                    for (int i = 0; i < 3; ++i) live.look();
-                    CHECK(live.is_failing());
-                    CHECK(!live.current());
-                    files.file("p.conf", text);
-                    live.look();
-                    live.look();
-                    CHECK(static_cast<bool>(live.current()));
-                }),
-                0);
-}
-
-CLAIM(a_process_that_was_stopped_while_another_policy_came_into_force_brings_nothing_old_back) {
-    const auto memory = PolicyMemory::create(1 << 20);
-    CHECK(memory != nullptr);
-    std::shared_ptr<PolicyMemory::Filling> filling;
-    CHECK(memory->begin(filling) == PolicyMemory::Begun::kFilling);
-    DiskFiles disk;
-    PolicyBuilder builder("/nonexistent", disk);
-    const Policy* const policy = builder.build(filling->arena());
-    CHECK(policy != nullptr);
-    CHECK_EQUAL(in_child([&] {
-                    memory->after_fork();
-                    CHECK(memory->announce("0123456789abcdef"));
-                }),
-                0);
-    CHECK(!filling->publish(*policy).policy);
-    CHECK_EQUAL(memory->serial(), 1U);
-    filling.reset();
-    // The next one is begun after it, and counts.
-    CHECK(memory->begin(filling) == PolicyMemory::Begun::kFilling);
-    PolicyBuilder again("/nonexistent", disk);
-    CHECK(filling->publish(*again.build(filling->arena())).policy != nullptr);
+    CHECK_EQUAL(server.live.find_late(0), 0);
 }
 
 CLAIM(where_the_files_are_refused_at_the_start_the_first_policy_that_can_be_had_is_of_all) {
-    Draft files;
-    files.file("ca.pem", ca().cert_pem());
-    files.file("p.conf", "nonsense\n");
-    LivePolicy live(files.folder());
-    live.policy_source().watch({files.folder() + "/p.conf", "p.conf", {"httpd.conf", 1}});
-    live.share_between_processes(1 << 20);
+    Server server;
+    server.write_text("nonsense\n");
+    LivePolicy live(server.files.folder());
+    live.policy_source().watch({server.files.folder() + "/p.conf", "p.conf", {"httpd.conf", 1}});
+    live.share_between_processes(*KeeperBoard::create());
     std::vector<Diagnostic> findings, reported;
     CHECK(live.start(findings, reported) == nullptr);
     CHECK(!findings.empty());
-    CHECK_EQUAL(texts_of(live.join_siblings(true)), "");
+    live.let_go();
+    live.take_over();
     for (int i = 0; i < 3; ++i) live.look();
     CHECK(!live.current());
-    files.file("p.conf", partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor ca.pem\n"));
+    CHECK_EQUAL(in_child([&] {
+                    CHECK_EQUAL(texts_of(live.join(false)), "");
+                    CHECK(!live.current());
+                }),
+                0);
+    server.write("acme");
     live.look();
     CHECK(live.look().moved);
     CHECK(static_cast<bool>(live.current()));
-    CHECK(!live.policy_source().built_alone());
+    CHECK_EQUAL(in_child([&] {
+                    live.join(false);
+                    CHECK(static_cast<bool>(live.current()));
+                }),
+                0);
 }
 
 CLAIM(a_limit_of_file_size_leaves_memory_to_share) {
@@ -562,9 +538,8 @@ CLAIM(a_limit_of_file_size_leaves_memory_to_share) {
                     Server server(8 << 20);
                     server.write("globex", many_identities(2000));
                     CHECK(server.look_twice().moved);
-                    CHECK(!server.live.policy_source().built_alone());
                     CHECK_EQUAL(in_child([&] {
-                                    server.live.join_siblings();
+                                    server.live.join(false);
                                     CHECK_EQUAL(server.whose(), "granted globex");
                                 }),
                                 0);
