@@ -70,7 +70,7 @@ bool holds(const dl_phdr_info& object, const ElfW(Phdr) & part, ElfW(Addr) addre
 
 // The first bytes of the build-id among the notes of a part.
 std::uint64_t find_id(const char* at, std::size_t left) {
-    constexpr std::string_view kName("GNU", 4);
+    constexpr std::string_view kName("GNU\0", 4);
     const auto padded = [](std::size_t size) { return (size + 3) / 4 * 4; };
     while (left >= sizeof(ElfW(Nhdr))) {
         ElfW(Nhdr) head{};
@@ -97,6 +97,7 @@ int look_for_note(dl_phdr_info* object, std::size_t, void* data) {
     if (std::none_of(begin, end, [&](const auto& part) { return holds(*object, part, note.address); })) return 0;
     for (const auto* part = begin; part != end && note.id == 0; ++part) {
         if (part->p_type != PT_NOTE) continue;
+        // NOLINTNEXTLINE(performance-no-int-to-ptr): the loader speaks in numbers
         note.id = find_id(reinterpret_cast<const char*>(object->dlpi_addr + part->p_vaddr), part->p_memsz);
     }
     return 1;
