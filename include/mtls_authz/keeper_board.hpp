@@ -22,6 +22,8 @@ struct KeeperBoard {
     SharedText* crls = nullptr;      // the lists in force, as CrlFiles::write()
     PolicyMemory::Place policies;    // changed by the parent alone, before it forks
 
+    // Counts up after each change of what is in force.
+    std::atomic<std::uint64_t> changes{0};
     std::atomic<std::int64_t> in_force_since{0};  // of the policy, in seconds since the epoch
 
     // Processes that begin count up `asked`, and serve once `answered` is as much: the keeper is there, and what they

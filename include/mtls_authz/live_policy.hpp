@@ -84,9 +84,7 @@ public:
     std::vector<Diagnostic> follow(bool* moved = nullptr);
     // Whether follow() has something to do.
     bool is_behind() const noexcept {
-        return board_ != nullptr &&
-               (memory_->serial() != seen_policy_ || board_->refusals->serial() != seen_refusals_ ||
-                board_->crls->serial() != seen_crls_ || is_new_);
+        return board_ != nullptr && board_->changes.load(std::memory_order_acquire) != seen_changes_;
     }
     // Whether the keeper has not answered yet.
     bool is_new() const { return is_new_; }
@@ -135,8 +133,9 @@ private:
     std::string refusals_fault_, crls_fault_;                     // why not, as last reported
 
     // Of what this process has taken, in every process but the keeper.
-    std::atomic<std::uint64_t> seen_policy_{0}, seen_refusals_{0}, seen_crls_{0};
-    std::uint64_t faulty_policy_ = 0;  // the serial of one that could not be used
+    std::atomic<std::uint64_t> seen_changes_{0};
+    std::uint64_t seen_policy_ = 0, seen_refusals_ = 0, seen_crls_ = 0;  // each by its serial
+    std::uint64_t faulty_policy_ = 0;                                    // the serial of one that could not be used
     std::atomic<bool> is_new_{false};
     std::uint64_t asked_ = 0;  // what the keeper has to answer
 };

@@ -217,6 +217,7 @@ void LivePolicy::hand_out_refusals(std::vector<Diagnostic>& findings) {
     if (board_ == nullptr || !must_write_refusals_) return;
     const std::string lines = revocation_files_.write_lines();
     must_write_refusals_ = !hand_out(*board_->refusals, lines, "revocations", refusals_fault_, findings);
+    ++board_->changes;
 }
 
 void LivePolicy::hand_out_crls(std::vector<Diagnostic>& findings) {
@@ -224,6 +225,7 @@ void LivePolicy::hand_out_crls(std::vector<Diagnostic>& findings) {
     const std::string lists = crl_files_.write(board_->crls->read().value_or(""));
     must_write_crls_ = !hand_out(*board_->crls, lists, "CRLs", crls_fault_, findings);
     if (!must_write_crls_) crl_files_.forget_encoded();
+    ++board_->changes;
 }
 
 void LivePolicy::look_at_policy(LookOutcome& outcome) {
@@ -254,7 +256,10 @@ void LivePolicy::look_at_policy(LookOutcome& outcome) {
     if (source_.is_failing() && outcome.findings.size() > said) outcome.refused = source_.failing_content();
     outcome.policy_clean = !source_.is_failing() && !source_.is_waiting();
     if (!outcome.moved) return;
-    if (board_ != nullptr) board_->in_force_since = in_force_since();
+    if (board_ != nullptr) {
+        board_->in_force_since = in_force_since();
+        ++board_->changes;
+    }
     publish();
     give_memory_back();
     const auto snapshot = current();
@@ -309,6 +314,7 @@ std::vector<Diagnostic> LivePolicy::join(bool asks) {
     if (asks) asked_ = ++board_->asked;
     is_new_ = asks;
     seen_policy_ = seen_refusals_ = seen_crls_ = 0;
+    seen_changes_ = UINT64_MAX;
     return follow();
 }
 
@@ -318,13 +324,15 @@ std::vector<Diagnostic> LivePolicy::follow(bool* moved) {
     const std::unique_lock lock(following_, std::try_to_lock);
     if (!lock || board_ == nullptr) return findings;
     const bool is_answered = is_new_ && board_->answered >= asked_;
+    const std::uint64_t changes = board_->changes;
     look_apart("policy, revocations or CRLs in force", findings, [&] {
         bool changed = false;
         if (board_->refusals->serial() != seen_refusals_) {
             take_refusals();
             changed = true;
         }
-        const bool other_policy = memory_->serial() != seen_policy_ && take_policy(findings);
+        const bool is_other = memory_->serial() != seen_policy_;
+        const bool other_policy = is_other && take_policy(findings);
         if (board_->crls->serial() != seen_crls_) {
             take_crls();
             changed = true;
@@ -332,6 +340,8 @@ std::vector<Diagnostic> LivePolicy::follow(bool* moved) {
         if (moved != nullptr) *moved = other_policy;
         if (is_answered) is_new_ = false;
         if (changed || other_policy || is_answered) publish();
+        // Until it has all of it, each request asks.
+        if (!is_new_ && is_other == other_policy) seen_changes_ = changes;
         return true;
     });
     return findings;
