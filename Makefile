@@ -5,8 +5,12 @@ CXX      ?= g++
 APXS     ?= $(firstword $(foreach name,apxs apxs2,$(shell command -v $(name) 2>/dev/null)))
 DESTDIR  ?=
 PREFIX   ?= /usr/local
+INSTALL  ?= install
+# What `mtls-authz --version` and the packages say; a release changes it, and CHANGELOG.md with it.
+VERSION  := $(shell cat VERSION)
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow $(WERROR)
+# CXXFLAGS, CPPFLAGS and LDFLAGS of the environment come after the flags that the code needs.
 CXXFLAGS ?= -O2 -g
 STANDARD := -std=c++20 -fPIC -fvisibility=hidden $(WARNINGS)
 # Calls out of the module go straight to their functions: they are bound when it is loaded anyway.
@@ -16,6 +20,7 @@ STANDARD += $(if $(findstring clang,$(CXX)),,-fno-gnu-unique)
 # What a request costs is spread over many files: the module is optimized as a whole.
 LTO      := $(if $(findstring clang,$(CXX)),,-flto=auto -ffat-lto-objects)
 INCLUDES := -Iinclude
+TOOL_DEFINES := -DMTLS_AUTHZ_VERSION=\"$(VERSION)\"
 
 apxs_query  = $(shell $(APXS) -q $(1) 2>/dev/null)
 HTTPD_FLAGS = -Isrc/httpd -isystem $(call apxs_query,INCLUDEDIR) -isystem $(call apxs_query,APR_INCLUDEDIR) \
@@ -42,7 +47,7 @@ CORE        := $(BUILD)/libmtls_authz.a
 JOBS        ?= $(shell echo $$((2 * $$(nproc))))
 SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS
 
-.PHONY: all demo test unit threads answers revocations tool-test httpd-test httpd-test-san fuzz-replay fuzz soak lint format install clean help bench test-debian demo-and-httpd-test setup-build setup-demo setup-test setup-lint setup-bench
+.PHONY: all demo test unit threads answers revocations tool-test httpd-test httpd-test-san fuzz-replay fuzz soak lint format install clean help bench test-debian demo-and-httpd-test setup-build setup-demo setup-test setup-lint setup-bench setup-deb setup-install setup-rpm dist deb test-deb test-install rpm
 .DEFAULT_GOAL := all
 
 all: setup-build  ## builds build/mod_mtls_authz.so and build/mtls-authz
@@ -109,26 +114,44 @@ bench: setup-bench  ## what the module costs beside httpd's own rules, nginx and
 
 # clang-tidy says what clang warns of, too: of the files that it reads, clang needs to compile none. Of one function its
 # analyzer looks at 20,000 states at most: its default of 225,000 takes three times as long for src/core/policy.cpp.
-lint: setup-lint  ## clang-format, clang-tidy, and warnings as errors with gcc and clang
+lint: setup-lint  ## clang-format, clang-tidy, the version and its entry in CHANGELOG.md, and warnings as errors with gcc and clang
+	packaging/check-version.sh
 	clang-format --dry-run -Werror $(ALL_CXX) $(ALL_HEADERS)
 	@$(MAKE) --no-print-directory $(if $(WERROR),,BUILD=$(BUILD)/lint-gcc LTO=) CXX=g++ WERROR=-Werror compile-all
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/lint-clang CXX=clang++ CXXFLAGS=-O0 WERROR=-Werror \
 	    COMPILED='$(filter-out $(TIDY_SRC),$(ALL_CXX))' compile-all
-	@printf '%s\n' $(TIDY_SRC) | xargs -P 2 -n 3 sh -c 'clang-tidy --quiet "$$@" -- $(filter-out -fno-gnu-unique,$(STANDARD)) $(INCLUDES) $(HTTPD_FLAGS) -Xclang -analyzer-config -Xclang max-nodes=20000 2>/dev/null' tidy
+	@printf '%s\n' $(TIDY_SRC) | xargs -P 2 -n 3 sh -c 'clang-tidy --quiet "$$@" -- $(filter-out -fno-gnu-unique,$(STANDARD)) $(INCLUDES) $(HTTPD_FLAGS) $(TOOL_DEFINES) -Xclang -analyzer-config -Xclang max-nodes=20000 2>/dev/null' tidy
 
 format:  ## lets clang-format settle the layout
 	clang-format -i $(ALL_CXX) $(ALL_HEADERS)
 
-install: all  ## installs the module, its .load file where httpd keeps such, and the tool (DESTDIR, PREFIX honoured)
-	install -d $(DESTDIR)$(MODULE_DIR) $(DESTDIR)$(call apxs_query,SYSCONFDIR)
-	install -m 644 $(MODULE) $(DESTDIR)$(MODULE_DIR)/
+install: all  ## installs the module, its .load file where httpd keeps such, and the tool, stripped (DESTDIR, PREFIX honoured; packages do better: make deb)
+	$(INSTALL) -d $(DESTDIR)$(MODULE_DIR) $(DESTDIR)$(call apxs_query,SYSCONFDIR)
+	$(INSTALL) -s -m 644 $(MODULE) $(DESTDIR)$(MODULE_DIR)/
 	if [ -d $(DESTDIR)$(call apxs_query,SYSCONFDIR)/mods-available ]; then \
 	  sed 's|modules/|$(MODULE_DIR)/|' conf/mtls_authz.load \
 	    > $(DESTDIR)$(call apxs_query,SYSCONFDIR)/mods-available/mtls_authz.load; fi
+	$(INSTALL) -D -s -m 755 $(TOOL) $(DESTDIR)$(PREFIX)/bin/mtls-authz
+	$(INSTALL) -D -m 644 docs/mtls-authz.1 $(DESTDIR)$(PREFIX)/share/man/man1/mtls-authz.1
+	$(INSTALL) -D -m 644 tools/mtls-authz/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mtls-authz
 
-	install -D -m 755 $(TOOL) $(DESTDIR)$(PREFIX)/bin/mtls-authz
-	install -D -m 644 docs/mtls-authz.1 $(DESTDIR)$(PREFIX)/share/man/man1/mtls-authz.1
-	install -D -m 644 tools/mtls-authz/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mtls-authz
+DIST := $(BUILD)/mod_mtls_authz-$(VERSION).tar.gz
+dist:  ## packs the sources as build/mod_mtls_authz-VERSION.tar.gz: the same sources, the same bytes
+	packaging/check-version.sh
+	packaging/dist.sh $(DIST)
+
+deb: setup-deb dist  ## builds packages for the Debian of this machine in build/deb, and looks at them with lintian
+	packaging/deb.sh $(DIST) $(BUILD)/deb
+
+test-deb: deb  ## builds the packages once more, in another folder: the same bytes
+	packaging/deb.sh $(DIST) $(BUILD)/deb-again/elsewhere
+	for package in $(BUILD)/deb/*.deb; do cmp $$package $(BUILD)/deb-again/elsewhere/$${package##*/} || exit 1; done
+
+rpm: setup-rpm dist  ## builds RPM packages in build/rpm (on Debian only to see that the spec file holds), and looks at them with rpmlint
+	packaging/rpm.sh $(DIST) $(BUILD)/rpm
+
+test-install: setup-install dist  ## the packages in a fresh Debian: a first hour, upgrades below a running server, purge (SUITE=trixie, PACKAGES=folder with built ones; root only)
+	packaging/test-install.sh $(DIST) $(SUITE) $(PACKAGES)
 
 clean:  ## removes build/
 	rm -rf $(BUILD)
@@ -136,7 +159,7 @@ clean:  ## removes build/
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
 
-setup-build setup-demo setup-test setup-lint setup-bench:
+setup-build setup-demo setup-test setup-lint setup-bench setup-deb setup-install setup-rpm:
 	@tools/setup.sh $(@:setup-%=%)
 
 # ---- objects ----------------------------------------------------------------------------------------------------
@@ -155,6 +178,8 @@ E2E_OBJ      := $(call objects,plain,$(E2E_SRC))
 # The rings, proved: only src/httpd and the module record ever see httpd's headers.
 $(BUILD)/plain/src/httpd/%.o $(BUILD)/plain/mod_mtls_authz.o: EXTRA = $(HTTPD_FLAGS) $(LTO)
 $(BUILD)/plain/src/core/%.o: EXTRA = $(LTO)
+$(BUILD)/plain/tools/mtls-authz/main.o: EXTRA = $(TOOL_DEFINES)
+$(BUILD)/plain/tools/mtls-authz/main.o: VERSION
 $(BUILD)/san/src/httpd/%.o $(BUILD)/san/mod_mtls_authz.o: EXTRA = $(HTTPD_FLAGS)
 $(BUILD)/plain/tests/%.o $(BUILD)/san/tests/%.o: EXTRA = -Itests/support
 # Optimizing them takes longer than it saves.
@@ -162,7 +187,7 @@ $(BUILD)/plain/tests/httpd/%.o $(BUILD)/plain/tests/tool/%.o $(BUILD)/plain/test
 
 $(BUILD)/plain/%.o: %.cpp
 	@mkdir -p $(@D)
-	$(CXX) $(STANDARD) $(CXXFLAGS) $(INCLUDES) $(EXTRA) -MMD -MP -c $< -o $@
+	$(CXX) $(STANDARD) $(INCLUDES) $(EXTRA) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/san/%.o: %.cpp
 	@mkdir -p $(@D)
@@ -179,11 +204,11 @@ $(CORE): $(CORE_OBJ)
 	rm -f $@ && ar rcs $@ $^
 
 $(MODULE): $(HTTPD_OBJ) $(CORE) src/httpd/module.map
-	$(CXX) $(STANDARD) $(CXXFLAGS) $(LTO) -shared -Wl,--version-script=src/httpd/module.map -Wl,-z,relro,-z,now -o $@ \
-	    $(HTTPD_OBJ) $(CORE) -lssl $(CRYPTO)
+	$(CXX) $(STANDARD) $(CXXFLAGS) $(LTO) $(LDFLAGS) -shared -Wl,--version-script=src/httpd/module.map -Wl,-z,relro,-z,now \
+	    -o $@ $(HTTPD_OBJ) $(CORE) -lssl $(CRYPTO)
 
 $(TOOL): $(call objects,plain,$(TOOL_SRC)) $(CORE)
-	$(CXX) -o $@ $^ $(CRYPTO)
+	$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ $(CRYPTO)
 
 $(BUILD)/unit_tests: $(UNIT_SAN) $(CORE_SAN) $(SUPPORT_SAN)
 	$(CXX) $(SANITIZE) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)

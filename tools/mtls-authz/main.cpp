@@ -16,7 +16,7 @@ using namespace mtls::tool;
 
 namespace {
 
-constexpr const char* kVersion = "1.0-dev";
+constexpr const char* kVersion = MTLS_AUTHZ_VERSION;  // the file VERSION, by way of the Makefile
 const char* const kPolicyFiles = "Policy files of the current folder, patterns of them in quotes, or -";
 const char* const kRoot = "Folder of relative paths *in* policies: the server's ServerRoot; default: the current one";
 
