@@ -1,9 +1,9 @@
 #!/bin/sh
-# Looks for what a make target needs, and installs what is missing after saying so: setup.sh build|demo|test|lint|bench
+# Looks for what a make target needs, and installs what is missing after saying so: setup.sh build|demo|test|lint|bench|deb|install|rpm
 # YES=1 answers the question; without a terminal it is not asked.
 set -eu
 
-goal=${1:?usage: setup.sh build|demo|test|lint}
+goal=${1:?usage: setup.sh build|demo|test|lint|bench|deb|install|rpm}
 
 if command -v apt-get >/dev/null 2>&1; then
     family=debian
@@ -33,6 +33,7 @@ cmocka_header() {
     printf '#include <%s>\n' stdarg.h stddef.h stdint.h setjmp.h cmocka.h | "${CXX:-g++}" -E -x c++ -
 }
 httpd_headers() { apxs=$(command -v apxs || command -v apxs2) && test -f "$("$apxs" -q INCLUDEDIR)/httpd.h"; }
+installed() { dpkg-query -W -f '${Status}' "$1" | grep -q 'ok installed'; }
 httpd_module() { apxs=$(command -v apxs || command -v apxs2) && test -f "$("$apxs" -q LIBEXECDIR)/$1"; }
 
 need 'command -v "${CXX:-g++}"' g++ gcc-c++
@@ -40,13 +41,26 @@ need 'header openssl/ssl.h' libssl-dev openssl-devel
 need 'httpd_headers' apache2-dev httpd-devel
 need 'header CLI/CLI.hpp' libcli11-dev cli11-devel
 need 'header nlohmann/json.hpp' nlohmann-json3-dev json-devel
-if [ "$goal" != build ]; then
+case $goal in demo | test | lint | bench)
     need 'command -v apache2 || command -v httpd || test -x /usr/sbin/apache2 -o -x /usr/sbin/httpd' apache2-bin httpd
     need 'httpd_module mod_ssl.so' apache2-bin mod_ssl
     need 'httpd_module mod_http2.so' apache2-bin mod_http2
     need 'header curl/curl.h' libcurl4-openssl-dev libcurl-devel
     need cmocka_header libcmocka-dev libcmocka-devel
+    ;;
+esac
+if [ "$goal" = deb ] || [ "$goal" = install ]; then
+    need 'installed build-essential' build-essential build-essential
+    need 'command -v dh' debhelper debhelper
+    need 'command -v dh_apache2' apache2-dev apache2-dev
+    need 'installed apache2-ssl-dev' apache2-ssl-dev apache2-ssl-dev
+    need 'command -v lintian' lintian lintian
 fi
+if [ "$goal" = rpm ]; then
+    need 'command -v rpmbuild' rpm rpm-build
+    need 'command -v rpmlint' rpmlint rpmlint
+fi
+if [ "$goal" = install ]; then need 'command -v debootstrap' debootstrap debootstrap; fi
 if [ "$goal" = bench ] || [ "$goal" = lint ]; then
     need 'header benchmark/benchmark.h' libbenchmark-dev google-benchmark-devel
 fi
