@@ -1,0 +1,169 @@
+#!/bin/sh
+# In a fresh Debian, as root: first-hour.sh PACKAGES OLDER. Installs the older packages, goes through an administrator's
+# first hour, upgrades and downgrades below a running server, removes and purges. Stops at the first thing that is wrong.
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+
+packages=${1:?usage: first-hour.sh PACKAGES OLDER}
+older=${2:?usage: first-hour.sh PACKAGES OLDER}
+work=/tmp/first-hour
+
+step() { printf '\n== %s\n' "$*"; }
+wrong() {
+    echo "first-hour.sh: $*" >&2
+    tail -n 20 /var/log/apache2/error.log >&2 || true
+    exit 1
+}
+apt() { apt-get -y -q -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 "$@"; }
+# Both packages of a folder, without debug symbols.
+both() { for name in libapache2-mod-mtls-authz mtls-authz; do echo "$(realpath "$1")/${name}"_*.deb; done; }
+
+# Port 443 of the machine is not ours: everything is fetched, and goes on in a network of its own.
+if [ "${3:-}" != alone ]; then
+    # A system that is thrown away does not have to outlive a crash.
+    echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/unsafe-io
+    apt update
+    apt install --no-install-recommends curl iproute2 openssl
+    apt install --download-only apache2-utils $(both "$older")
+    exec unshare --net "$0" "$packages" "$older" alone
+fi
+ip link set lo up
+
+make_certificates() {
+    mkdir -p "$work"
+    cd "$work"
+    for ca in acme-ca server-ca; do
+        openssl req -x509 -newkey rsa:2048 -nodes -keyout $ca.key -out $ca.pem -days 30 -subj "/CN=$ca" 2>/dev/null
+    done
+    certificate server server-ca localhost
+    certificate acme acme-ca api.acme.example
+    certificate stranger acme-ca api.other.example
+    cd "$OLDPWD"
+}
+# certificate NAME CA DNS-NAME
+certificate() {
+    openssl req -newkey rsa:2048 -nodes -keyout "$1.key" -out "$1.csr" -subj "/CN=$1" 2>/dev/null
+    printf 'subjectAltName=DNS:%s\n' "$3" >"$1.ext"
+    openssl x509 -req -in "$1.csr" -CA "$2.pem" -CAkey "$2.key" -CAcreateserial -days 30 -extfile "$1.ext" \
+        -out "$1.pem" 2>/dev/null
+    cat "$1.pem" "$1.key" >"$1.both"
+}
+
+# The status that a client is answered with.
+status_for() { curl -s -o /dev/null -w '%{http_code}' --cacert $work/server-ca.pem --cert $work/$1.both https://localhost/orders/; }
+expect() {
+    status=$(status_for "$1") || true
+    [ "$status" = "$2" ] || wrong "$1 is answered with $status, not $2"
+}
+
+# Runs a command while acme and a stranger ask: acme is never refused or kept waiting in vain, the stranger always denied.
+under_load() {
+    ab -q -t 600 -n 1000000 -c 4 -E $work/acme.both https://localhost/orders/ >$work/ab.log 2>&1 &
+    load=$!
+    : >$work/stranger.log
+    while sleep 0.05; do echo "$(status_for stranger)" >>$work/stranger.log; done &
+    strangers=$!
+    sleep 2
+    "$@"
+    takes_the_installed_module
+    sleep 2
+    kill $strangers
+    kill -INT $load
+    wait $load || true
+    sed -n 's/^\(Complete\|Failed\) requests: */\1 requests: /p' $work/ab.log
+    grep -q '^Failed requests: *0$' $work/ab.log || { cat $work/ab.log; wrong "requests failed"; }
+    ! grep -q '^Non-2xx' $work/ab.log || { cat $work/ab.log; wrong "acme was denied"; }
+    [ "$(sort -u $work/stranger.log)" = 403 ] || wrong "the stranger saw: $(sort -u $work/stranger.log | tr '\n' ' ')"
+}
+
+# Processes that still have a module that was replaced are those that finish their connections.
+takes_the_installed_module() {
+    for i in $(seq 150); do
+        grep -sq 'mod_mtls_authz.so (deleted)' /proc/[0-9]*/maps || break
+        sleep 0.2
+    done
+    ! grep -sl 'mod_mtls_authz.so (deleted)' /proc/[0-9]*/maps || wrong "the old module is still in use"
+    grep -sq 'mod_mtls_authz.so' "/proc/$(cat /var/run/apache2/apache2.pid)/maps" || wrong "the module is not loaded"
+}
+
+# Without an init system, packages start their services where this allows it.
+printf '#!/bin/sh\nexit 0\n' >/usr/sbin/policy-rc.d
+chmod +x /usr/sbin/policy-rc.d
+
+step "install"
+apt install apache2-utils $(both "$older")
+! a2query -q -m mtls_authz || wrong "installing the module enables it"
+for folder in partners revoked crl expect; do
+    [ "$(stat -c '%U %a' /etc/apache2/mtls/$folder)" = 'root 755' ] || wrong "/etc/apache2/mtls/$folder is not root's"
+done
+[ "$(curl -s -o /dev/null -w '%{http_code}' http://localhost/)" = 200 ] || wrong "the server does not run"
+
+step "first partner"
+make_certificates
+a2enmod -q ssl mtls_authz
+sed -i 's/^#MTLS/MTLS/' /etc/apache2/mods-available/mtls_authz.conf
+install -m 644 $work/acme-ca.pem /etc/apache2/mtls/
+mtls-authz suggest $work/acme.pem --name acme --anchor mtls/acme-ca.pem --root /etc/apache2 |
+    sed 's|^</MTLSPartner>|    MTLSGrant read /orders/**\n&|' >/etc/apache2/mtls/partners/acme.conf
+cat /etc/apache2/mtls/partners/acme.conf
+mtls-authz check --root /etc/apache2 /etc/apache2/mtls/partners/acme.conf
+mkdir -p /var/www/html/orders
+echo orders >/var/www/html/orders/index.html
+cat >/etc/apache2/sites-available/partners.conf <<END
+<VirtualHost *:443>
+    ServerName            localhost
+    SSLEngine             on
+    SSLCertificateFile    $work/server.pem
+    SSLCertificateKeyFile $work/server.key
+    SSLVerifyClient       optional
+    SSLVerifyDepth        5
+    MTLSClientCA          On
+    <Location /orders>
+        MTLSAllow by-grant
+    </Location>
+</VirtualHost>
+<Location /mtls-status>
+    SetHandler mtls-authz-status
+    MTLSStatus On
+    Require    local
+</Location>
+END
+a2ensite -q partners
+apache2ctl configtest
+service apache2 restart
+expect acme 200
+
+step "first denial"
+expect stranger 403
+grep -m 1 'reason=unknown-partner' /var/log/apache2/error.log >$work/line || wrong "the log does not say why"
+mtls-authz why --log /var/log/apache2/error.log "$(cat $work/line)" || [ $? = 3 ]
+
+step "status page"
+curl -s http://localhost/mtls-status | grep -q acme || wrong "the page does not name acme"
+
+step "upgrade"
+under_load apt install $(both "$packages")
+grep -q '^MTLSPolicyFile' /etc/apache2/mods-available/mtls_authz.conf || wrong "the upgrade took the configuration back"
+step "the same version again"
+under_load apt install --reinstall $(both "$packages")
+step "downgrade"
+under_load apt install --allow-downgrades $(both "$older")
+apt install $(both "$packages")
+expect acme 200
+
+step "remove: the running server goes on with what it has"
+apt remove libapache2-mod-mtls-authz
+expect acme 200
+expect stranger 403
+[ -e /etc/apache2/mtls/partners/acme.conf ] || wrong "removing took the policy"
+a2dissite -q partners
+
+step "purge"
+apt purge libapache2-mod-mtls-authz mtls-authz
+rm -rf $work /etc/apache2/sites-available/partners.conf
+left=$(find / \( -path /src -o -path /proc -o -path /sys -o -path /dev -o -path /var/lib/apache2/site \) -prune -o \
+    -iname '*mtls*' -print)
+[ -z "$left" ] || wrong "left after purge: $left"
+service apache2 restart
+[ "$(curl -s -o /dev/null -w '%{http_code}' http://localhost/)" = 200 ] || wrong "the server does not run"
+step "all as it should be"
