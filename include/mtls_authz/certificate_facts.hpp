@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "mtls_authz/distinguished_name.hpp"
+#include "mtls_authz/key_type.hpp"
 
 namespace mtls {
 
@@ -30,6 +31,7 @@ struct CertificateFacts {
     std::string sha256;                          // 32 raw bytes, of the whole certificate
     std::string spki_sha256;                     // 32 raw bytes, of SubjectPublicKeyInfo (as RFC 7469 pins it)
     std::vector<std::string> other_spki_sha256;  // of the same key in other encodings, as key_forms() has them
+    KeyType key;
     std::string serial_octets;    // of a negative one: its two's complement in hex, as some tools print it; else empty
     std::int64_t not_before = 0;  // seconds since the epoch, both inclusive (RFC 5280 4.1.2.5)
     std::int64_t not_after = 0;

@@ -50,6 +50,7 @@ enum class Field {
     kSpki,
     kEku,
     kPolicy,
+    kKey,
     kQcRole,
     kQcType,
     kExtension,
@@ -107,6 +108,8 @@ private:
     enum class Form { kExact, kOneLabel, kAnyDepth, kPath, kPresence };
 
     Answer test_positive(const CertificateFacts& facts, const PathFacts& path, Repeats repeats) const;
+    KeyPattern key_pattern() const { return {oid_, operand_, static_cast<int>(prefix_)}; }
+    Answer test_key(const KeyType& key) const;
     Answer test_policy(const CertificateFacts& facts, const PathFacts& path, Repeats repeats) const;
     Answer test_attribute(const DistinguishedName& name, Repeats repeats) const;
     Answer test_uri(const CertificateFacts& facts) const;
@@ -123,9 +126,9 @@ private:
     Form form_ = Form::kExact;
     bool negated_ = false;
     std::string text_;
-    std::string oid_;      // attribute, otherName, EKU, policy, extension
+    std::string oid_;      // attribute, otherName, EKU, policy, extension; of key: its algorithm
     std::string operand_;  // what the field is compared with, in its compared form
-    unsigned prefix_ = 0;  // IP: length of the network prefix in bits
+    unsigned prefix_ = 0;  // IP: length of the network prefix in bits; of key: the least size
     std::optional<NamePattern> name_;
     std::optional<AttributePattern> attribute_;
 };

@@ -23,7 +23,9 @@ constexpr std::array<std::string_view, 15> kOfOpenSsl35 = {
     "SLH-DSA-SHA2-192s",  "SLH-DSA-SHA2-192f",  "SLH-DSA-SHA2-256s",  "SLH-DSA-SHA2-256f",  "SLH-DSA-SHAKE-128s",
     "SLH-DSA-SHAKE-128f", "SLH-DSA-SHAKE-192s", "SLH-DSA-SHAKE-192f", "SLH-DSA-SHAKE-256s", "SLH-DSA-SHAKE-256f"};
 
-std::string_view name_in_openssl35(std::string_view oid) {
+}  // namespace
+
+std::string_view post_quantum_name(std::string_view oid) {
     if (!oid.starts_with(kNistSignatures)) return {};
     oid.remove_prefix(kNistSignatures.size());
     unsigned number = 0;
@@ -33,12 +35,16 @@ std::string_view name_in_openssl35(std::string_view oid) {
     return is_listed ? kOfOpenSsl35[number - kFirstOfOpenSsl35] : std::string_view();
 }
 
+std::span<const std::string_view> post_quantum_names() { return kOfOpenSsl35; }
+
+namespace {
+
 std::string unknown_here(const ASN1_OBJECT& algorithm) {
     const std::string oid = oid_dotted(algorithm);
     const std::string here = "the OpenSSL here (" + std::string(OpenSSL_version(OPENSSL_VERSION_STRING)) + ")";
     const bool has_name = OBJ_obj2nid(&algorithm) != NID_undef;
     if (has_name) return oid_name(oid) + " in a form that is unknown to " + here;
-    const std::string_view name = name_in_openssl35(oid);
+    const std::string_view name = post_quantum_name(oid);
     if (name.empty()) return "algorithm " + oid + ", unknown to " + here;
     return std::string(name) + ", unknown to " + here + ": OpenSSL 3.5 and later know it";
 }

@@ -108,6 +108,8 @@ constexpr std::string_view kUseSha256 =
 constexpr std::string_view kUseSans =
     "names of the subjectAltName are DNS:, email:, URI:, IP:, UPN:, dirName: and RID:";
 constexpr std::string_view kUseEku = "purposes are asked for with EKU:, like EKU:clientAuth";
+constexpr std::string_view kUseKey =
+    "a kind of key is asked for with key:, like key:RSA>=3072; one key by its SHA-256: spki-sha256:";
 constexpr std::string_view kUseSerial = "the certificate's serial number is cert-serial:";
 
 constexpr Instead kInstead[] = {
@@ -131,6 +133,16 @@ constexpr Instead kInstead[] = {
     {"uniformResourceIdentifier", kUseSans},
     {"extendedKeyUsage", kUseEku},
     {"certificatePolicies", "policies are asked for with cert-policy:"},
+    {"RSA*", kUseKey},
+    {"EC", kUseKey},
+    {"ECDSA*", kUseKey},
+    {"Ed25519", kUseKey},
+    {"Ed448", kUseKey},
+    {"ML-DSA*", kUseKey},
+    {"SLH-DSA*", kUseKey},
+    {"publicKey*", kUseKey},
+    {"keyType", kUseKey},
+    {"keyAlgorithm", kUseKey},
     {"distinguishedName", "the whole name is subject: or issuer:"},
 };
 

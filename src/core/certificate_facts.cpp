@@ -56,6 +56,7 @@ private:
         facts_.spki_sha256 = spki_sha256(certificate_);
         facts_.other_spki_sha256 = key_forms(certificate_);
         std::erase(facts_.other_spki_sha256, facts_.spki_sha256);
+        facts_.key = key_type_of(certificate_);
         facts_.subject = read_name(*X509_get_subject_name(&certificate_));
         facts_.issuer = read_name(*X509_get_issuer_name(&certificate_));
         if (!facts_.subject.malformed.empty()) malformed("subject: " + facts_.subject.malformed);

@@ -76,6 +76,8 @@ std::optional<std::string> FieldName::value(const CertificateFacts& facts, const
             return only(facts.eku);
         case Field::kPolicy:
             return only(path.policies);
+        case Field::kKey:
+            return facts.key.text();
         case Field::kQcRole:
             return only(facts.qc_roles);
         case Field::kQcType:

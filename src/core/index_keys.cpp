@@ -58,6 +58,8 @@ char kind_of(Field field) {
             return 'x';
         case Field::kEku:
             return 'E';
+        case Field::kKey:
+            return 'K';
         default:
             return '\0';
     }
@@ -159,6 +161,7 @@ std::optional<IndexKeys::Key> IndexKeys::of(const Selector& s) const {
         case Field::kQcType:
         case Field::kExtension:
         case Field::kEku:
+        case Field::kKey:
             return key(kind_of(s.field_), s.oid_, kPurpose);
         case Field::kIssuerSpki:
         case Field::kPolicy:  // which the path allows is not known yet
@@ -291,6 +294,7 @@ std::vector<IndexKey> IndexKeys::of(const CertificateFacts& facts, const PrefixL
     add_all(Field::kQcRole, facts.qc_roles);
     add_all(Field::kQcType, facts.qc_types);
     add_all(Field::kEku, facts.eku);
+    for (const std::string_view family : families_of(facts.key.algorithm)) add(Field::kKey, family);
     std::sort(out.begin(), out.end());
     out.erase(std::unique(out.begin(), out.end()), out.end());
     return out;

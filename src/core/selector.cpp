@@ -159,6 +159,8 @@ std::vector<std::string> Selector::actual_values(const CertificateFacts& facts) 
             return named(facts.eku);
         case Field::kPolicy:
             return facts.policies;
+        case Field::kKey:
+            return {facts.key.text()};
         case Field::kQcRole:
             return facts.qc_roles;
         case Field::kQcType:
@@ -177,6 +179,9 @@ std::string Selector::why_unclear(const CertificateFacts& facts) const {
         return "a certificate with a SPIFFE ID holds no other URI, is no CA and signs nothing: the selector cannot "
                "tell";
     }
+    if (field_ == Field::kKey)
+        return "the certificate does not name the curve of its key, or holds a key that does not decode: the selector "
+               "cannot tell";
     if (field_ == Field::kSpki) return "the certificate has this key in another encoding: name the one that it has";
     if (field_ == Field::kSerial)
         return "the serial number is negative, and its octets read like this one: write " + facts.serial;
@@ -196,6 +201,11 @@ std::string Selector::why_unclear(const CertificateFacts& facts) const {
 }
 
 bool Selector::contradicts(const Selector& other) const {
+    if (field_ == Field::kKey && other.field_ == Field::kKey) {
+        const KeyPattern mine = key_pattern(), theirs = other.key_pattern();
+        if (negated_ == other.negated_) return !negated_ && mine.excludes(theirs);
+        return negated_ ? theirs.is_within(mine) : mine.is_within(theirs);
+    }
     if (field_ != other.field_ || oid_ != other.oid_ || form_ != Form::kExact || other.form_ != Form::kExact)
         return false;
     const auto same = [](const Selector& a, const Selector& b) {
@@ -266,6 +276,8 @@ Answer Selector::test_positive(const CertificateFacts& facts, const PathFacts& p
             return contains(facts.eku, oid_);
         case Field::kPolicy:
             return test_policy(facts, path, repeats);
+        case Field::kKey:
+            return test_key(facts.key);
         case Field::kQcRole:
             return contains(facts.qc_roles, oid_);
         case Field::kQcType:
@@ -274,6 +286,11 @@ Answer Selector::test_positive(const CertificateFacts& facts, const PathFacts& p
             return answer(extension_matches(facts));
     }
     return Answer::kCannotTell;
+}
+
+Answer Selector::test_key(const KeyType& key) const {
+    const auto fits = key_pattern().fits(key);
+    return fits ? answer(*fits) : Answer::kCannotTell;
 }
 
 // What grants asks what the path allows. What refuses counts the leaf alone as well, also under `!`.

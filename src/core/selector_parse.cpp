@@ -215,6 +215,8 @@ private:
                 return read_named_oid(value, is_purpose, "names no purpose: expected clientAuth, serverAuth, ...");
             case Field::kPolicy:
                 return read_named_oid(value, is_policy, "names no certificate policy: expected anyPolicy");
+            case Field::kKey:
+                return read_key(value);
             case Field::kRid:
                 return read_oid(value, {});
             case Field::kQcRole:
@@ -447,6 +449,15 @@ private:
                    "; where it is hex indeed, write 0x before it";
         }
         if (negative && selector_.operand_ != "0") selector_.operand_.insert(0, "-");
+        return std::nullopt;
+    }
+
+    Fault read_key(std::string_view value) {
+        auto pattern = KeyPattern::parse(value);
+        if (!pattern) return pattern.error();
+        selector_.oid_ = std::move(pattern.value().algorithm);
+        selector_.operand_ = std::move(pattern.value().curve);
+        selector_.prefix_ = static_cast<unsigned>(pattern.value().least_bits);
         return std::nullopt;
     }
 

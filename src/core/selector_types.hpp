@@ -32,6 +32,7 @@ inline constexpr std::array kSelectorTypes = {
     SelectorType{"spki-sha256", Field::kSpki},
     SelectorType{"EKU", Field::kEku},
     SelectorType{"cert-policy", Field::kPolicy},
+    SelectorType{"key", Field::kKey},
     SelectorType{"qcRole", Field::kQcRole},
     SelectorType{"qcType", Field::kQcType},
     SelectorType{"otherName", Field::kOtherName},
@@ -39,7 +40,7 @@ inline constexpr std::array kSelectorTypes = {
     SelectorType{"issuer.spki-sha256", Field::kIssuerSpki},
 };
 
-inline constexpr std::array<std::string_view, 26> kSelectorWords = {"subject",
+inline constexpr std::array<std::string_view, 27> kSelectorWords = {"subject",
                                                                     "issuer",
                                                                     "dirName",
                                                                     "CN",
@@ -63,6 +64,7 @@ inline constexpr std::array<std::string_view, 26> kSelectorWords = {"subject",
                                                                     "spki-sha256",
                                                                     "EKU",
                                                                     "cert-policy",
+                                                                    "key",
                                                                     "qcRole",
                                                                     "qcType"};
 

@@ -141,6 +141,13 @@ bool ip_fits(const std::string& wanted, const std::string& address) {
     return v4_number(address) / size == v4_number(wanted.substr(0, slash)) / size;
 }
 
+bool key_fits(const std::string& wanted, const Certificate& c) {
+    const auto size = wanted.find(">="), curve = wanted.find(':');
+    if (wanted.substr(0, std::min(size, curve)) != c.key) return false;
+    if (size != std::string::npos) return std::stoi(wanted.substr(size + 2)) <= c.key_bits;
+    return curve == std::string::npos || wanted.substr(curve + 1) == c.curve;
+}
+
 // ---- one selector -----------------------------------------------------------------------------------------------
 
 Holds attribute_holds(const Selector& selector, const Certificate& c, bool refuses) {
@@ -197,6 +204,8 @@ Holds holds(const Selector& s, const Certificate& c, const std::vector<std::stri
         out = s.value == c.sha256 ? Holds::kYes : Holds::kNo;
     } else if (s.type == "spki-sha256") {
         out = s.value == c.spki ? Holds::kYes : Holds::kNo;
+    } else if (s.type == "key") {
+        out = key_fits(s.value, c) ? Holds::kYes : Holds::kNo;
     } else if (s.type == "issuer.spki-sha256") {
         out = any_holds(s, *keys, same);
     } else {

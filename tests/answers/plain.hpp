@@ -24,6 +24,9 @@ struct Certificate {
     std::vector<std::string> eku;
     std::string serial;
     std::string sha256, spki;
+    std::string key;  // "EC", "RSA" or "Ed25519"
+    std::string curve;
+    int key_bits = 0;
     std::size_t issuer = 0;            // index of a CA
     std::vector<std::size_t> helpers;  // CAs whose certificates the client sent, roots left out
     std::int64_t not_before = 0, not_after = 0;

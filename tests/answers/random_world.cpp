@@ -1,6 +1,7 @@
 #include "random_world.hpp"
 
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
 #include <ctime>
@@ -57,6 +58,7 @@ const std::vector<std::string> kWantedUris = {"https://a.example.org/x",  "https
                                               "spiffe://td/ns/a",         "spiffe://td/ns/*"};
 const std::vector<std::string> kIps = {"10.0.0.1", "10.0.1.1", "192.0.2.7"};
 const std::vector<std::string> kWantedIps = {"10.0.0.1", "10.0.0.0/24", "10.0.0.0/16", "192.0.2.0/25", "0.0.0.0/0"};
+const std::vector<std::string> kWantedKeys = {"EC", "EC:P-256", "EC:P-384", "RSA", "RSA>=3072", "Ed25519", "ML-DSA"};
 const std::vector<std::string> kGroups = {"g", "h"};
 
 std::string raw_ip(const std::string& text) {
@@ -65,6 +67,24 @@ std::string raw_ip(const std::string& text) {
         out += static_cast<char>(std::stoi(std::string(byte)));
     }
     return out;
+}
+
+struct Key {
+    std::string algorithm, curve;
+    int bits = 0;
+    mtls::EvpPkeyPtr key;
+};
+
+const std::vector<Key>& odd_keys() {
+    static const std::vector<Key> keys = [] {
+        std::vector<Key> out;
+        out.push_back({"EC", "P-384", 384, mtls::EvpPkeyPtr(EVP_EC_gen("P-384"))});
+        out.push_back({"RSA", "", 2048, mtls::EvpPkeyPtr(EVP_RSA_gen(2048))});
+        out.push_back({"RSA", "", 3072, mtls::EvpPkeyPtr(EVP_RSA_gen(3072))});
+        out.push_back({"Ed25519", "", 0, mtls::EvpPkeyPtr(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"))});
+        return out;
+    }();
+    return keys;
 }
 
 std::string hex(const std::string& raw) { return mtls::hex(mtls::bytes_of(raw)); }
@@ -137,7 +157,18 @@ Pair RandomWorld::make_certificate() {
         if (cas_[*ca].parent) c.helpers.push_back(*ca);  // a root that is sent leads nowhere
     }
 
-    const test::Identity leaf = test::issue(spec, &real_cas_[c.issuer]);
+    c.key = "EC";
+    c.curve = "P-256";
+    mtls::EvpPkeyPtr odd_key;
+    if (one_in(3)) {
+        const Key& key = one_of(odd_keys());
+        c.key = key.algorithm;
+        c.curve = key.curve;
+        c.key_bits = key.bits;
+        EVP_PKEY_up_ref(key.key.get());
+        odd_key.reset(key.key.get());
+    }
+    const test::Identity leaf = test::issue(spec, &real_cas_[c.issuer], std::move(odd_key));
     auto real = std::make_shared<mtls::PresentedCertificate>();
     real->leaf = mtls::share(*leaf.cert);
     real->facts = mtls::read_facts(*leaf.cert);
@@ -152,7 +183,7 @@ Pair RandomWorld::make_certificate() {
 
 plain::Selector RandomWorld::selector() {
     const plain::Certificate& some = certificates_[static_cast<std::size_t>(below(kCertificates))].plain;
-    switch (below(14)) {
+    switch (below(15)) {
         case 0:
         case 1:
             return {false, "DNS", one_of(kWantedDns)};
@@ -171,6 +202,8 @@ plain::Selector RandomWorld::selector() {
             return {false, "spki-sha256", one_in(4) ? one_of(cas_).spki : some.spki};
         case 9:
             return {false, "issuer.spki-sha256", one_of(cas_).spki};
+        case 10:
+            return {false, "key", one_of(kWantedKeys)};
         default:
             return {false, one_of(kTypes), one_of(kWords)};
     }

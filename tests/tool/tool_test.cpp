@@ -102,6 +102,7 @@ CLAIM(facts_are_the_cores_in_whatever_wrapping) {
         R"({"name":"organizationIdentifier","oid":"2.5.4.97","value":"VATUS-1"},{"name":"CN","oid":"2.5.4.3","value":"api"}])");
     CHECK_EQUAL(pem["serial"], facts.serial);
     CHECK_EQUAL(pem["sha256"], hex_sha256(p.acme));
+    CHECK_EQUAL(pem["key"].dump(), R"({"algorithm":"EC","bits":256,"curve":"P-256"})");
     CHECK_EQUAL(pem["not_after"], mtls::format_time(facts.not_after));
     CHECK_EQUAL(pem["dns"].dump(), R"(["api.acme.example"])");
     CHECK_EQUAL(pem["uri"].dump(), R"(["spiffe://acme.example/ns/prod"])");

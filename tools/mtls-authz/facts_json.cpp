@@ -17,6 +17,13 @@ Json name_json(const DistinguishedName& name) {
     return out;
 }
 
+// `bits`: null where the algorithm's name says the size, or the key does not decode.
+Json key_json(const KeyType& key) {
+    return {{"algorithm", key.algorithm},
+            {"bits", key.bits != 0 ? Json(key.bits) : Json(nullptr)},
+            {"curve", key.curve.empty() ? Json(nullptr) : Json(key.curve)}};
+}
+
 }  // namespace
 
 Json facts_json(const std::string& file, const CertificateFacts& facts) {
@@ -33,6 +40,7 @@ Json facts_json(const std::string& file, const CertificateFacts& facts) {
             {"serial", facts.serial},
             {"sha256", hex(bytes_of(facts.sha256))},
             {"spki_sha256", hex(bytes_of(facts.spki_sha256))},
+            {"key", key_json(facts.key)},
             {"not_before", format_time(facts.not_before)},
             {"not_after", format_time(facts.not_after)},
             {"dns", facts.dns},

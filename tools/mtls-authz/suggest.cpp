@@ -96,7 +96,8 @@ int suggest_for(const std::string& file, const SuggestOptions& options) {
     const std::string name = options.name.empty() ? name_for(facts) : options.name;
 
     std::string out = "# " + shown(facts.subject.text()) + "\n# issued by " + shown(facts.issuer.text()) +
-                      "\n# until " + format_time(facts.not_after) + "\n<MTLSPartner " + name + ">\n";
+                      "\n# until " + format_time(facts.not_after) + ", key " + shown(facts.key.text()) +
+                      "\n<MTLSPartner " + name + ">\n";
     for (const Choice& choice : choices) {
         out += "    # " + choice.cost + "\n    " + (&choice == &choices.front() ? "" : "#") + "MTLSIdentity " +
                config_quote(choice.selector) + "\n";
