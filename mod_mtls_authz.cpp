@@ -36,6 +36,8 @@ const command_rec kDirectives[] = {
                      "NAME... [if SELECTOR...]: groups it belongs to"),
     AP_INIT_RAW_ARGS("MTLSValid", on_policy_directive, nullptr, kPolicy,
                      "[from=DATE] [until=DATE]: the contract's term"),
+    AP_INIT_RAW_ARGS("MTLSNetwork", on_policy_directive, nullptr, kPolicy,
+                     "CIDR...: where its requests have to come from"),
     AP_INIT_RAW_ARGS("MTLSAttribute", on_policy_directive, nullptr, kPolicy,
                      "NAME VALUE, or NAME cert:TYPE: handed to the application as MTLS_ATTR_NAME"),
     AP_INIT_RAW_ARGS("MTLSSuspend", on_policy_directive, nullptr, kPolicy,
@@ -46,8 +48,10 @@ const command_rec kDirectives[] = {
                      "FILE|GLOB...: MTLSRevoke and MTLSSuspend lines, read again while the server runs"),
     AP_INIT_RAW_ARGS("MTLSGrant", on_policy_directive, nullptr, kPolicy,
                      "METHODS PATH... [if SELECTOR...]: what a partner may do behind MTLSAllow by-grant"),
-    AP_INIT_RAW_ARGS("MTLSExpect", on_policy_directive, nullptr, kPolicy,
-                     "CERT is NAME|is-refused [REASON]|is-granted METHOD PATH|is-not-granted METHOD PATH"),
+    AP_INIT_RAW_ARGS(
+        "MTLSExpect", on_policy_directive, nullptr, kPolicy,
+        "CERT is NAME|is-refused [REASON]|is-granted METHOD PATH [from ADDRESS]|is-not-granted METHOD PATH [from "
+        "ADDRESS]"),
     AP_INIT_RAW_ARGS("MTLSPolicyFile", on_policy_file, nullptr, kPolicy,
                      "FILE|GLOB...: files with the directives above, read again while the server runs"),
     AP_INIT_RAW_ARGS("MTLSCRLFile", on_policy_directive, nullptr, kPolicy,

@@ -22,10 +22,12 @@ struct Expectation {
     std::string partner;           // of kIs
     std::optional<Reason> reason;  // of kIsRefused
     std::string method, path;      // of kIsGranted and kIsNotGranted
+    std::string from;              // of these, the client's address; empty: from anywhere
     Where where;
     std::shared_ptr<const PresentedCertificate> certificate;
 
-    // Without the certificate: CERT is NAME, is-refused [REASON], is-granted METHOD PATH, is-not-granted METHOD PATH.
+    // Without the certificate: CERT is NAME, is-refused [REASON], is-granted METHOD PATH [from ADDRESS],
+    // is-not-granted METHOD PATH [from ADDRESS].
     static Result<Expectation> parse(const Directive& directive);
     std::string text() const;
 };

@@ -16,6 +16,7 @@
 #include "mtls_authz/file.hpp"
 #include "mtls_authz/grant.hpp"
 #include "mtls_authz/identity.hpp"
+#include "mtls_authz/network.hpp"
 #include "mtls_authz/reason.hpp"
 #include "mtls_authz/refusals.hpp"
 #include "mtls_authz/revocation.hpp"
@@ -49,6 +50,7 @@ struct Partner {
     std::span<const GroupMembership> groups;
     std::span<const PartnerAttribute> attributes;
     TimeWindow validity;
+    std::span<const Network> networks;  // none: from anywhere
     std::optional<Place> suspended;
     CrlRules crl_rules;
     std::span<const Grant> grants;
@@ -58,6 +60,10 @@ struct Partner {
     // As it stands in a policy file.
     std::string render() const;
     std::string find_digest() const;
+
+    // Step 9, for one request: why it may not come from this address, "" where it may. `address`: raw, 4 or 16 bytes;
+    // empty where the client has none.
+    std::string network_objection(std::string_view address) const;
 };
 
 // A file or pattern that a policy was built from.
@@ -76,7 +82,8 @@ struct KnownCertificates {
 
 // Whom a certificate belongs to, and every fact about that which does not depend on the request.
 struct Identification {
-    Reason reason = Reason::kInternalError;    // kGranted: `partner` is identified, current and not suspended
+    // kGranted: `partner` is identified, current and not suspended. Its networks are asked for each request.
+    Reason reason = Reason::kInternalError;
     const Partner* partner = nullptr;          // borrowed from the policy; null unless identified
     std::shared_ptr<const Identity> identity;  // the first in file order that fits
     std::vector<const Partner*> claimed;       // whom the certificate names, where not identified; at most three

@@ -19,8 +19,9 @@ constexpr std::size_t kLargestCertificateFile = 16UL << 20;
 constexpr std::size_t kLargestPolicyFile = 512UL << 20;
 constexpr std::size_t kMostPartners = 1'000'000;
 constexpr std::size_t kMostIdentities = 4'000'000;
-constexpr std::size_t kMostSelectors = 32;  // on one line
-constexpr std::size_t kMostGrants = 1'000;  // paths of one partner, or of every partner
+constexpr std::size_t kMostSelectors = 32;    // on one line
+constexpr std::size_t kMostGrants = 1'000;    // paths of one partner, or of every partner
+constexpr std::size_t kMostNetworks = 1'000;  // of one partner
 constexpr std::size_t kMostExpectations = 10'000;
 
 // Where a directive was written: some belong into httpd.conf alone. The tool reads what the server prints, too, which
@@ -87,6 +88,7 @@ private:
     void intermediate(const Directive& d, WrittenPartner& partner);
     void group(const Directive& d, WrittenPartner& partner);
     void valid(const Directive& d, WrittenPartner& partner);
+    void network(const Directive& d, WrittenPartner& partner);
     void attribute(const Directive& d, WrittenPartner& partner);
     void suspend(const Directive& d, WrittenPartner* partner);
     void revoke(const Directive& d, WrittenPartner* partner);

@@ -56,6 +56,7 @@ struct WrittenPartner {
     std::vector<WrittenGroup> groups;
     std::vector<WrittenAttribute> attributes;
     TimeWindow validity;
+    std::vector<Network> networks;
     std::optional<Where> suspended;
     CrlRules crl_rules;
     std::vector<WrittenGrant> grants;

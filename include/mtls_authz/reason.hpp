@@ -24,6 +24,7 @@ enum class Reason {
     kRevocationUnknown,
     kSuspended,
     kOutsideContract,
+    kWrongNetwork,
     kNotAllowed,
     kMethodNotGranted,
     kPolicyUnavailable,
@@ -39,7 +40,7 @@ struct ReasonText {
 const ReasonText& text_of(Reason reason);
 inline std::string_view word_of(Reason reason) { return text_of(reason).word; }
 
-constexpr std::size_t kReasonCount = 21;
+constexpr std::size_t kReasonCount = 22;
 // All of them, in the order of the checks.
 extern const std::array<ReasonText, kReasonCount> kReasons;
 

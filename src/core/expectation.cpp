@@ -16,7 +16,8 @@ namespace {
 constexpr std::array kRefusals = {Reason::kMalformedCertificate, Reason::kNotVerified, Reason::kUnknownPartner,
                                   Reason::kWrongIssuer, Reason::kAmbiguous};
 constexpr std::string_view kSyntax =
-    "expected CERT is NAME, CERT is-refused [REASON], CERT is-granted METHOD PATH or CERT is-not-granted METHOD PATH";
+    "expected CERT is NAME, CERT is-refused [REASON], CERT is-granted METHOD PATH [from ADDRESS] or CERT "
+    "is-not-granted METHOD PATH [from ADDRESS]";
 
 std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
 
@@ -67,12 +68,18 @@ Result<Expectation> Expectation::parse(const Directive& d) {
         return out;
     }
     const bool granted = equal_nocase(verb, "is-granted");
-    if ((granted || equal_nocase(verb, "is-not-granted")) && arguments == 2) {
+    const bool has_address = arguments == 4 && equal_nocase(words[4], "from");
+    if ((granted || equal_nocase(verb, "is-not-granted")) && (arguments == 2 || has_address)) {
         out.kind = granted ? Kind::kIsGranted : Kind::kIsNotGranted;
         out.method = words[2];
         out.path = words[3];
         const std::string fault = fault_of_request(out.method, out.path);
         if (!fault.empty()) return wrong(fault);
+        if (!has_address) return out;
+        out.from = words[5];
+        if (address_from_text(out.from).empty()) {
+            return wrong(quoted(out.from) + " is no IP address: expected the client's, like 203.0.113.7");
+        }
         return out;
     }
     static constexpr std::string_view kVerbs[] = {"is", "is-refused", "is-granted", "is-not-granted"};
@@ -95,7 +102,7 @@ std::string Expectation::text() const {
             out += " is-not-granted " + method + " " + config_quote(path);
             break;
     }
-    return out;
+    return from.empty() ? out : out + " from " + from;
 }
 
 namespace {
@@ -140,9 +147,13 @@ ExpectationAnswer check_expectation(const Expectation& e, const Policy& policy, 
     }
     GrantAnswer grant;
     if (who.partner != nullptr) grant = find_grant(who.grants, who.partner->name, e.method, e.path, false);
-    const bool is_granted = grant.kind == GrantAnswer::Kind::kGranted;
+    const std::string objection = who.partner != nullptr && !e.from.empty()
+                                      ? who.partner->network_objection(address_from_text(e.from))
+                                      : std::string();
+    const bool is_granted = grant.kind == GrantAnswer::Kind::kGranted && objection.empty();
     bool holds = false;
     std::string found = describe(who);
+    if (!objection.empty()) found += ", but " + objection;
     switch (e.kind) {
         case Kind::kIs:
             holds = who.partner != nullptr && who.partner->name == e.partner;

@@ -6,6 +6,7 @@
 #include <array>
 #include <stdexcept>
 
+#include "mtls_authz/network.hpp"
 #include "mtls_authz/openssl_types.hpp"
 #include "mtls_authz/text.hpp"
 #include "mtls_authz/uri.hpp"

@@ -475,6 +475,18 @@ Identification Policy::identify(const PresentedCertificate& presented, const Sur
     return out;
 }
 
+std::string Partner::network_objection(std::string_view address) const {
+    const std::string_view raw = without_mapping(address);
+    const auto holds = [raw](const Network& network) { return network.contains(raw); };
+    if (networks.empty() || std::any_of(networks.begin(), networks.end(), holds)) return {};
+    constexpr std::size_t kMostTold = 8;
+    const std::size_t more = networks.size() - std::min(networks.size(), kMostTold);
+    const bool is_ip = raw.size() == 4 || raw.size() == 16;
+    return (is_ip ? ip_text(raw) : "a client without an IP address") + " is not in " +
+           texts_of(networks.first(networks.size() - more)) +
+           (more == 0 ? "" : " and " + std::to_string(more) + " more");
+}
+
 std::string names_of(const std::vector<const Partner*>& partners, std::string_view separator) {
     std::string out;
     for (const Partner* partner : partners) {

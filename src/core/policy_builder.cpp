@@ -33,6 +33,7 @@ constinit const PolicyBuilder::Handler PolicyBuilder::kHandlers[] = {
     {"MTLSIntermediate", &PolicyBuilder::intermediate, nullptr},
     {"MTLSGroup", &PolicyBuilder::group, nullptr},
     {"MTLSValid", &PolicyBuilder::valid, nullptr},
+    {"MTLSNetwork", &PolicyBuilder::network, nullptr},
     {"MTLSAttribute", &PolicyBuilder::attribute, nullptr},
     {"MTLSSuspend", nullptr, &PolicyBuilder::suspend},
     {"MTLSRevoke", nullptr, &PolicyBuilder::revoke},

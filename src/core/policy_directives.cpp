@@ -219,6 +219,26 @@ void PolicyBuilder::valid(const Directive& d, WrittenPartner& partner) {
     if (const std::string fault = fault_of(partner.validity); !fault.empty()) error(d.where, d.name + ": " + fault);
 }
 
+void PolicyBuilder::network(const Directive& d, WrittenPartner& partner) {
+    const auto words = config_words(d.args);
+    if (words.empty()) return error(d.where, d.name + ": expected CIDR..., like 198.51.100.0/24 2001:db8::/32");
+    for (const std::string& word : words) {
+        const auto network = Network::parse(word);
+        if (!network) return error(d.where, d.name + ": " + quoted(word) + ": " + network.error());
+        const std::string_view base = network.value().base();
+        const std::string v4(without_mapping(base));
+        const auto length = static_cast<unsigned>(base.size() - v4.size()) * 8;
+        if (length > 0 && network.value().prefix() >= length) {
+            return error(d.where, d.name + ": " + quoted(word) + ": an IPv4 client is asked for by IPv4: write " +
+                                      ip_text(v4) + "/" + std::to_string(network.value().prefix() - length));
+        }
+        partner.networks.push_back(network.value());
+    }
+    if (partner.networks.size() <= kMostNetworks) return;
+    error(d.where,
+          d.name + ": more than " + std::to_string(kMostNetworks) + " networks for one partner; use wider ones");
+}
+
 void PolicyBuilder::attribute(const Directive& d, WrittenPartner& partner) {
     const auto words = config_words(d.args);
     if (words.size() != 2) return error(d.where, d.name + ": expected NAME VALUE or NAME cert:TYPE");

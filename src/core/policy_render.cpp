@@ -56,6 +56,7 @@ std::string Partner::render() const {
         render_window(out, partner.validity);
         out += '\n';
     }
+    if (!partner.networks.empty()) out += "    MTLSNetwork " + texts_of(partner.networks) + "\n";
     for (const PartnerAttribute& a : partner.attributes) {
         out += "    MTLSAttribute " + std::string(a.name) + " " +
                config_quote((a.is_field ? "cert:" : "") + std::string(a.value)) + "\n";

@@ -117,6 +117,7 @@ private:
         out.attributes = keep(p.attributes);
         out.validity = p.validity;
         add_window(p.validity);
+        out.networks = arena_.keep(p.networks);
         if (p.suspended) out.suspended = keep(*p.suspended);
         out.crl_rules = p.crl_rules;
         out.grants = keep(p.grants);

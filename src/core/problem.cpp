@@ -49,6 +49,10 @@ Told told_about(Reason reason) {
         case Reason::kOutsideContract:
             return {"The agreed term does not cover this moment",
                     "Ask the operator of this server, and name the request id."};
+        case Reason::kWrongNetwork:
+            return {"Your address is not one that was agreed",
+                    "Use your certificate from the agreed network, or ask the operator of this server, and name the "
+                    "request id."};
         case Reason::kNotAllowed:
             return {"This place is not open to you",
                     "Your certificate is known, but not admitted here; ask the operator if it should be."};

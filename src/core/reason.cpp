@@ -49,6 +49,10 @@ const std::array<ReasonText, kReasonCount> kReasons = {{
      "the partner is suspended by MTLSSuspend; take the line away when it may come back"},
     {Reason::kOutsideContract, "outside-contract",
      "the partner's MTLSValid does not cover this moment; extend it if the contract was extended"},
+    {Reason::kWrongNetwork, "wrong-network",
+     "the certificate is this partner's, but the request comes from an address outside of its MTLSNetwork: either the "
+     "partner has new addresses (ask them, then add the network to MTLSNetwork), or somebody else uses its key; behind "
+     "a proxy, mod_remoteip has to say who asks"},
     {Reason::kNotAllowed, "not-allowed",
      "the partner is known, but this gate does not name it or denies it, or none of its grants fits this path; add it "
      "with MTLSAllow, or with MTLSGrant behind by-grant, if it may use this place"},

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "mtls_authz/der.hpp"
+#include "mtls_authz/network.hpp"
 #include "mtls_authz/oid.hpp"
 #include "mtls_authz/text.hpp"
 #include "mtls_authz/uri.hpp"
@@ -73,16 +74,6 @@ std::optional<std::string_view> dns_reading(std::string_view name) {
     if (!name.ends_with('.')) return std::nullopt;
     while (name.ends_with('.')) name.remove_suffix(1);
     return name;
-}
-
-std::string masked(std::string_view raw, unsigned prefix) {
-    std::string out(raw);
-    for (std::size_t i = 0; i < out.size(); ++i) {
-        const unsigned first = static_cast<unsigned>(i) * 8;
-        const unsigned keep = prefix <= first ? 0 : std::min(8U, prefix - first);
-        out[i] = static_cast<char>(static_cast<std::uint8_t>(out[i]) & (0xff00U >> keep));
-    }
-    return out;
 }
 
 Answer Selector::test(const CertificateFacts& facts, const PathFacts* path, Repeats repeats) const {

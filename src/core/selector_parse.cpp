@@ -1,12 +1,11 @@
-#include <arpa/inet.h>
 #include <openssl/evp.h>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "mtls_authz/attribute_types.hpp"
 #include "mtls_authz/idna.hpp"
+#include "mtls_authz/network.hpp"
 #include "mtls_authz/oid.hpp"
 #include "mtls_authz/selector.hpp"
 #include "mtls_authz/text.hpp"
@@ -387,35 +386,10 @@ private:
     }
 
     Fault read_ip(std::string_view value) {
-        const std::size_t slash = value.find('/');
-        const std::string address(value.substr(0, slash));
-        std::array<char, 16> raw{};
-        std::size_t bytes = 0;
-        if (inet_pton(AF_INET, address.c_str(), raw.data()) == 1) bytes = 4;
-        if (bytes == 0 && inet_pton(AF_INET6, address.c_str(), raw.data()) == 1) bytes = 16;
-        if (bytes == 0) return "'" + address + "' is no IP address: expected 203.0.113.7, 2001:db8::1 or a CIDR block";
-        selector_.operand_ = std::string(raw.data(), bytes);
-        selector_.prefix_ = static_cast<unsigned>(bytes) * 8;
-        if (slash == std::string_view::npos) return std::nullopt;
-        const std::string_view length = value.substr(slash + 1);
-        unsigned prefix = 0;
-        const auto [end, fault] = std::from_chars(length.data(), length.data() + length.size(), prefix);
-        if (fault != std::errc() || end != length.data() + length.size() || prefix > selector_.prefix_) {
-            return "the prefix length has to be 0 to " + std::to_string(selector_.prefix_);
-        }
-        return clear_host_bits(prefix);
-    }
-
-    Fault clear_host_bits(unsigned prefix) {
-        std::string network = selector_.operand_;
-        for (std::size_t bit = prefix; bit < network.size() * 8; ++bit) {
-            const auto keep = static_cast<std::uint8_t>(~(0x80U >> (bit % 8)));
-            network[bit / 8] = static_cast<char>(static_cast<std::uint8_t>(network[bit / 8]) & keep);
-        }
-        if (network != selector_.operand_) {
-            return "has host bits set: did you mean " + ip_text(network) + "/" + std::to_string(prefix) + "?";
-        }
-        selector_.prefix_ = prefix;
+        const auto network = Network::parse(value);
+        if (!network) return network.error();
+        selector_.operand_ = network.value().base();
+        selector_.prefix_ = network.value().prefix();
         return std::nullopt;
     }
 

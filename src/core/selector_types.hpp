@@ -78,7 +78,4 @@ std::vector<std::string> email_readings(std::string_view address);
 // Without the dots at its end, where it has some (RFC 1034 3.1: the same name); else nothing.
 std::optional<std::string_view> dns_reading(std::string_view name);
 
-// The network of an address, in raw bytes.
-std::string masked(std::string_view raw, unsigned prefix);
-
 }  // namespace mtls

@@ -18,11 +18,14 @@ bool says_the_same(const DirConfig& config, const GrantKey& key) {
            config.forward == nullptr;
 }
 
+// No proxy has said that it asks for another client.
+bool is_from_connection(const request_rec* r) { return r->useragent_addr == r->connection->client_addr; }
+
 // Where the path fits, this grant suffices, whatever others there are: denials do not ask it.
 [[gnu::noinline]] bool fits(const KnownGrant& known, const request_rec* r) noexcept {
     const bool any_path = known.path.text().empty();
     return (any_path || (r->uri != nullptr && known.path.matches(r->uri, known.handover.partner))) &&
-           !has_method_override(r);
+           (!known.asks_address || is_from_connection(r)) && !has_method_override(r);
 }
 
 }  // namespace
@@ -84,7 +87,8 @@ void keep_path(KnownGrant& known, const PathPattern* path) {
 
 void remember_grant(request_rec* r, const GrantKey& key, const Decision& decision, const Handover& handover,
                     std::size_t partner) {
-    if (key.version == 0) return;
+    const bool has_networks = !decision.who->partner->networks.empty();
+    if (key.version == 0 || (has_networks && !is_from_connection(r))) return;
     KnownGrant& known = tls_of(r->connection)->known_grant();
     // What was handed over stays until the connection ends, since requests before may still be logged: so a connection
     // that goes back and forth, or outlives many policies, is remembered so often and no more.
@@ -100,7 +104,8 @@ void remember_grant(request_rec* r, const GrantKey& key, const Decision& decisio
     known.key = key;
     const DirConfig& config = dir_config(r);
     const State& s = state();
-    known.asks_more = decision.path != nullptr || traits_of(config).methods;
+    known.asks_address = has_networks;
+    known.asks_more = decision.path != nullptr || has_networks || traits_of(config).methods;
     known.is_simple = key.config == &config && !config.has_provider && !config.remote_user.value_or(false) &&
                       !s.has_cache && s.forwarded_keys.empty();
     known.valid_from = decision.who->valid_from;

@@ -28,10 +28,11 @@ struct KnownGrant {
     GrantKey key;
     std::int64_t valid_from = 0;  // seconds since the epoch, inclusive
     std::int64_t valid_until = -1;
-    std::size_t partner = 0;  // as counted
-    Handover handover;        // in the connection's pool
-    bool asks_more = false;   // of the request: this path, if it has one, and no headers that would change its method
-    PathPattern path;         // of the policy's grant, where it was one; borrows `path_text`
+    std::size_t partner = 0;    // as counted
+    Handover handover;          // in the connection's pool
+    bool asks_more = false;     // of the request: this path, if it has one, and no headers that would change its method
+    bool asks_address = false;  // and that it comes from the connection's own address, as the one that was granted did
+    PathPattern path;           // of the policy's grant, where it was one; borrows `path_text`
     std::string path_text;
     bool is_simple = false;  // nothing else is to be done for such a request, neither then nor later
     int copies = 0;          // that were put there for this connection, whatever its certificate

@@ -26,6 +26,22 @@ RequestState& request_state(request_rec* r) {
     return *known;
 }
 
+namespace {
+
+// A client may be another one with each request: mod_remoteip believes what a proxy says.
+void check_network(const request_rec* r, Decision& d) {
+    const apr_sockaddr_t* const client = r->useragent_addr;
+    const std::string_view address = client == nullptr ? std::string_view()
+                                                       : std::string_view(static_cast<const char*>(client->ipaddr_ptr),
+                                                                          static_cast<std::size_t>(client->ipaddr_len));
+    std::string objection = d.who->partner->network_objection(address);
+    if (objection.empty()) return;
+    d.reason = Reason::kWrongNetwork;
+    d.detail = std::move(objection);
+}
+
+}  // namespace
+
 Decision identify_request(request_rec* r) {
     Decision d;
     d.snapshot = state().snapshot();
@@ -48,6 +64,7 @@ Decision identify_request(request_rec* r) {
     d.who = &tls->identifications().identify(certificate, d.snapshot, server_config(r->server).cas, std::time(nullptr));
     d.reason = d.who->reason;
     d.detail = d.who->detail;
+    if (d.granted() && !d.who->partner->networks.empty()) check_network(r, d);
     return d;
 }
 

@@ -26,7 +26,7 @@ std::shared_ptr<const mtls::Policy> read_policy(const std::string& text, const s
 }
 
 plain::Answer decide(const mtls::Policy& policy, const plain::Gate& gate, const mtls::PresentedCertificate& certificate,
-                     std::int64_t now) {
+                     const std::string& client, std::int64_t now) {
     static const mtls::ServerCas kServer;
     static const mtls::Refusals kRefusals;
     static const mtls::CrlSet kCrls;
@@ -34,6 +34,10 @@ plain::Answer decide(const mtls::Policy& policy, const plain::Gate& gate, const 
     plain::Answer out{std::string(mtls::word_of(who.reason)),
                       std::string(who.partner != nullptr ? who.partner->name : "")};
     if (who.reason != mtls::Reason::kGranted) return out;
+    if (!who.partner->network_objection(mtls::address_from_text(client)).empty()) {
+        out.reason = mtls::word_of(mtls::Reason::kWrongNetwork);
+        return out;
+    }
     const mtls::GateRules allow = {mtls::GateRule::parse_allow("group " + gate.allowed_group).value()};
     const mtls::GateRules deny = {mtls::GateRule::parse_deny("group " + gate.denied_group).value()};
     const mtls::DenyChain chain{&deny, nullptr};
@@ -56,8 +60,9 @@ int compare(long pairs, unsigned seed, const std::string& folder) {
         const plain::Gate gate{world.one_in(2) ? "g" : "h", world.one_in(3) ? "g" : "h"};
         for (const answers::Pair& pair : world.certificates()) {
             const std::int64_t now = start + (world.one_in(10) ? 2000 : 0);
-            const plain::Answer expected = plain::evaluate(rules, gate, pair.plain, now);
-            const plain::Answer got = decide(*policy, gate, *pair.real, now);
+            const std::string client = world.client();
+            const plain::Answer expected = plain::evaluate(rules, gate, pair.plain, client, now);
+            const plain::Answer got = decide(*policy, gate, *pair.real, client, now);
             ++seen[expected.reason];
             ++done;
             if (got.reason == expected.reason && got.partner == expected.partner) continue;
@@ -70,9 +75,9 @@ int compare(long pairs, unsigned seed, const std::string& folder) {
             return 1;
         }
     }
-    for (const char* reason :
-         {"granted", "malformed-certificate", "expired", "not-yet-valid", "revoked", "not-verified", "wrong-issuer",
-          "unknown-partner", "ambiguous", "revocation-unknown", "suspended", "outside-contract", "not-allowed"}) {
+    for (const char* reason : {"granted", "malformed-certificate", "expired", "not-yet-valid", "revoked",
+                               "not-verified", "wrong-issuer", "unknown-partner", "ambiguous", "revocation-unknown",
+                               "suspended", "outside-contract", "wrong-network", "not-allowed"}) {
         std::printf("  %10ld %s\n", seen[reason], reason);
         if (seen[reason] == 0) {
             std::fprintf(stderr, "seed %u: no pair of %ld was %s: they show nothing of it\n", seed, pairs, reason);

@@ -297,7 +297,6 @@ std::optional<std::vector<std::string>> path_keys(const Policy& policy, const Pa
         bool at_hand = std::find(c.helpers.begin(), c.helpers.end(), at) != c.helpers.end();
         const auto& own = partner.intermediates;
         at_hand = at_hand || std::find(own.begin(), own.end(), at) != own.end();
-        for (const Anchor& anchor : partner.anchors) at_hand = at_hand || anchor.ca == at;
         if (!at_hand) return std::nullopt;
         keys.push_back(policy.cas[at].spki);
     }
@@ -368,7 +367,8 @@ std::string gate_reason(const Gate& gate, const Partner& partner, const Certific
 
 }  // namespace
 
-Answer evaluate(const Policy& policy, const Gate& gate, const Certificate& c, std::int64_t now) {
+Answer evaluate(const Policy& policy, const Gate& gate, const Certificate& c, const std::string& client,
+                std::int64_t now) {
     if (c.malformed) return {"malformed-certificate", ""};
     if (c.not_after < now) return {"expired", ""};
     if (now < c.not_before) return {"not-yet-valid", ""};
@@ -387,6 +387,9 @@ Answer evaluate(const Policy& policy, const Gate& gate, const Certificate& c, st
     if (partner.needs_crl && has_ca) return {"revocation-unknown", partner.name};
     if (partner.suspended) return {"suspended", partner.name};
     if (!is_within(partner.validity, now)) return {"outside-contract", partner.name};
+    const bool is_inside = std::any_of(partner.networks.begin(), partner.networks.end(),
+                                       [&](const std::string& network) { return ip_fits(network, client); });
+    if (!partner.networks.empty() && !is_inside) return {"wrong-network", partner.name};
     return {gate_reason(gate, partner, c, found.keys), partner.name};
 }
 

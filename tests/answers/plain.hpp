@@ -66,6 +66,7 @@ struct Partner {
     std::vector<std::size_t> intermediates;
     std::vector<Group> groups;
     Window validity;
+    std::vector<std::string> networks;  // none: from anywhere
     bool suspended = false;
     bool needs_crl = false;
 };
@@ -85,6 +86,8 @@ struct Answer {
     std::string partner;  // where one is identified
 };
 
-Answer evaluate(const Policy& policy, const Gate& gate, const Certificate& certificate, std::int64_t now);
+// `client`: an IPv4 address.
+Answer evaluate(const Policy& policy, const Gate& gate, const Certificate& certificate, const std::string& client,
+                std::int64_t now);
 
 }  // namespace plain

@@ -263,11 +263,15 @@ plain::Partner RandomWorld::partner(int number) {
         if (one_in(3)) group.conditions = selectors();
         out.groups.push_back(std::move(group));
     }
+    if (one_in(6)) out.networks.push_back(one_of(kWantedIps));
+    if (one_in(12)) out.networks.push_back(one_of(kWantedIps));
     out.suspended = one_in(12);
     if (one_in(8)) out.validity = window();
     out.needs_crl = one_in(12);
     return out;
 }
+
+std::string RandomWorld::client() { return one_of(kIps); }
 
 plain::Policy RandomWorld::policy() {
     plain::Policy out;
@@ -317,6 +321,7 @@ std::string RandomWorld::text_of(const plain::Policy& policy) {
             out += "\n";
         }
         if (partner.validity.from || partner.validity.until) out += "MTLSValid" + words_of(partner.validity) + "\n";
+        for (const std::string& network : partner.networks) out += "MTLSNetwork " + network + "\n";
         if (partner.suspended) out += "MTLSSuspend On\n";
         if (partner.needs_crl) out += "MTLSCRL required\n";
         out += "</MTLSPartner>\n";

@@ -26,6 +26,7 @@ public:
 
     const std::vector<Pair>& certificates() const { return certificates_; }
     plain::Policy policy();
+    std::string client();  // an address
     static std::string text_of(const plain::Policy& policy);
 
     int below(int n) { return static_cast<int>(engine_() % static_cast<unsigned>(n)); }

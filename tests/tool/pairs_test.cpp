@@ -73,6 +73,7 @@ struct Random {
         out += "MTLSTrustAnchor ca" + std::to_string(chance.below(3)) + ".pem\n";
         if (chance.one_in(3)) out += "MTLSTrustAnchor ca" + std::to_string(chance.below(3)) + ".pem until=2031-01-01\n";
         if (chance.one_in(8)) out += "MTLSSuspend On\n";
+        if (chance.one_in(6)) out += chance.one_in(2) ? "MTLSNetwork 198.51.100.0/24\n" : "MTLSNetwork 2001:db8::/32\n";
         if (chance.one_in(8)) out += "MTLSValid until=2020-01-01\n";
         if (chance.one_in(8)) out += "MTLSCRL required\n";
         for (int i = chance.below(3); i > 0; --i) {
@@ -115,11 +116,12 @@ struct Random {
 mtls::Reason decide_as_module(mtls::IdentificationCache& connection,
                               const std::shared_ptr<const mtls::PresentedCertificate>& certificate,
                               const mtls::SnapshotReader& snapshot, const mtls::ServerCas& server, std::int64_t now,
-                              const std::string& method, const std::string& path) {
+                              const std::string& method, const std::string& path, const std::string& from) {
     static const mtls::GateRules kRules = {mtls::GateRule::parse_allow("by-grant").value()};
     const mtls::Identification& who = connection.identify(certificate, snapshot, server, now);
     if (mtls::find_path_fault(path) != mtls::PathFault::kNone) return mtls::Reason::kBadPath;
     if (who.reason != mtls::Reason::kGranted) return who.reason;
+    if (!who.partner->network_objection(mtls::address_from_text(from)).empty()) return mtls::Reason::kWrongNetwork;
     return mtls::decide({mtls::GateMode::kOn, &kRules, nullptr}, who, {method, path}, {}).reason;
 }
 
@@ -162,10 +164,11 @@ CLAIM(ten_thousand_random_pairs_are_explained_as_the_module_decides_them) {
             const std::int64_t now = std::time(nullptr) + (random.chance.one_in(10) ? 200000 : 0);
             const std::string& path = random.chance.of(kPaths);
             const std::string& method = random.chance.of(kMethods);
+            const std::string from = random.chance.one_in(2) ? "198.51.100.7" : "2001:db8::7";
             const mtls::Reason by_module =
-                decide_as_module(connections[i], certificates[i], snapshot, server, now, method, path);
+                decide_as_module(connections[i], certificates[i], snapshot, server, now, method, path, from);
             const auto told =
-                mtls::tool::explain_request(*policy, *certificates[i], {server, {}, {}, now}, method, path);
+                mtls::tool::explain_request(*policy, *certificates[i], {server, {}, {}, now}, method, path, from);
             test::check_equal(mtls::word_of(told.reason), mtls::word_of(by_module), method + " " + path + "\n" + text,
                               __FILE__, __LINE__);
             CHECK(!told.steps.empty());
@@ -174,10 +177,11 @@ CLAIM(ten_thousand_random_pairs_are_explained_as_the_module_decides_them) {
     }
     // The pairs are worth something: every kind of answer is among them.
     using mtls::Reason;
-    for (const Reason reason : {Reason::kGranted, Reason::kBadPath, Reason::kMalformedCertificate, Reason::kExpired,
-                                Reason::kRevoked, Reason::kNotVerified, Reason::kUnknownPartner, Reason::kWrongIssuer,
-                                Reason::kAmbiguous, Reason::kRevocationUnknown, Reason::kSuspended,
-                                Reason::kOutsideContract, Reason::kNotAllowed, Reason::kMethodNotGranted}) {
+    for (const Reason reason :
+         {Reason::kGranted, Reason::kBadPath, Reason::kMalformedCertificate, Reason::kExpired, Reason::kRevoked,
+          Reason::kNotVerified, Reason::kUnknownPartner, Reason::kWrongIssuer, Reason::kAmbiguous,
+          Reason::kRevocationUnknown, Reason::kSuspended, Reason::kOutsideContract, Reason::kWrongNetwork,
+          Reason::kNotAllowed, Reason::kMethodNotGranted}) {
         test::check(seen[reason] > 10,
                     std::string(mtls::word_of(reason)) + " came " + std::to_string(seen[reason]) + " times", __FILE__,
                     __LINE__);

@@ -233,6 +233,31 @@ CLAIM(check_lists_all_errors_and_warnings_at_once) {
     CHECK_CONTAINS(p.expect(0, {"check", "usages.conf"}), "usages.conf:2: warning: 101 MTLSIdentity lines share");
 }
 
+CLAIM(explain_asks_networks_where_it_is_told_the_clients_address) {
+    Pki p;
+    p.file("net.conf", partner("acme",
+                               "MTLSIdentity CN:api\nMTLSTrustAnchor ca.pem\nMTLSNetwork 198.51.100.0/25\n"
+                               "MTLSGrant read /orders/**"));
+    const auto explain = [&](int status, const std::vector<std::string>& more) {
+        std::vector<std::string> args = {"explain", "--policy", "net.conf", "--cert", "acme.pem"};
+        args.insert(args.end(), more.begin(), more.end());
+        return p.expect(status, args);
+    };
+    const std::string without = explain(0, {"--path", "/orders/1"});
+    CHECK_CONTAINS(without, "network: not asked, it is let in from 198.51.100.0/25 alone\n");
+    CHECK_CONTAINS(without, "the client's address (--from)");
+    const std::string inside = explain(0, {"--path", "/orders/1", "--from", "198.51.100.7"});
+    CHECK_CONTAINS(inside, "network: 198.51.100.7 is in 198.51.100.0/25\n");
+    CHECK(inside.find("--from") == std::string::npos);
+    CHECK_CONTAINS(explain(3, {"--from", "198.51.100.128"}),
+                   "deny: wrong-network (198.51.100.128 is not in 198.51.100.0/25)\n");
+    CHECK_CONTAINS(explain(3, {"--path", "/other", "--from", "198.51.100.7"}), "deny: not-allowed");
+    CHECK_CONTAINS(explain(2, {"--from", "198.51.100.0/25"}), "is no IP address");
+    p.file("wide.conf", partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor ca.pem\nMTLSGrant read /orders/**"));
+    CHECK_CONTAINS(p.expect(1, {"diff", "net.conf", "wide.conf"}),
+                   "acme is no longer limited by: MTLSNetwork 198.51.100.0/25\n");
+}
+
 CLAIM(explain_says_which_step_decided_and_what_to_change) {
     Pki p;
     const auto explain = [&](int status, const std::string& cert, const std::vector<std::string>& more = {}) {

@@ -103,6 +103,7 @@ CLAIM(why_says_which_edit_would_mend_it_and_how_to_see_that) {
               "MTLSAllow partner acme, or MTLSGrant POST /orders/1\n    in the gate at "
               "/etc/httpd.conf:12"},
              {mtls::Reason::kOutsideContract, "MTLSValid until=DATE\n    in <MTLSPartner acme>"},
+             {mtls::Reason::kWrongNetwork, "MTLSNetwork CIDR\n    in <MTLSPartner acme>, once the partner"},
              {mtls::Reason::kExpired, "no edit of the policy mends it"}}) {
         CHECK_CONTAINS(b.expect(3, {"why", denial(account(reason))}), edit);
     }

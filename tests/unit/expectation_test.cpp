@@ -78,6 +78,23 @@ CLAIM(an_expectation_that_holds_is_silent_and_its_opposite_says_why_not) {
     }
 }
 
+CLAIM(an_expectation_speaks_of_networks_where_it_names_an_address) {
+    Setup s;
+    s.policy = partner("acme",
+                       "MTLSIdentity CN:api\nMTLSTrustAnchor ca.pem\nMTLSNetwork 198.51.100.0/25\n"
+                       "MTLSGrant read /orders/**\n");
+    for (const char* line :
+         {"is acme", "is-granted GET /orders/17", "is-granted GET /orders/17 from 198.51.100.7",
+          "is-granted GET /orders/17 from ::ffff:198.51.100.7", "is-not-granted GET /orders/17 from 198.51.100.128",
+          "is-not-granted GET /other from 198.51.100.7", "is-not-granted GET /orders/17 from ::1"}) {
+        check_equal(s.load(std::string("MTLSExpect api.pem ") + line), "", line, __FILE__, __LINE__);
+    }
+    CHECK_CONTAINS(s.load("MTLSExpect api.pem is-granted GET /orders/17 from 198.51.100.128"),
+                   "is-granted GET /orders/17 from 198.51.100.128: does not hold: with this policy, it is acme, by "
+                   "p.conf:2, but 198.51.100.128 is not in 198.51.100.0/25");
+    CHECK_CONTAINS(s.load("MTLSExpect api.pem is-not-granted GET /orders/17 from 198.51.100.7"), "does not hold");
+}
+
 CLAIM(time_and_emergencies_break_no_expectation) {
     Setup s;
     CHECK_EQUAL(s.load("MTLSExpect expired.pem is acme"), "");
@@ -121,6 +138,10 @@ CLAIM(an_expectation_that_cannot_be_read_is_an_error) {
         {"api.pem is-granted GET /x/../y", "is no path"},
         {"api.pem is-granted GET /x/*", "holds a wildcard"},
         {"api.pem is-granted GET", "expected CERT is NAME"},
+        {"api.pem is-granted GET /x from", "expected CERT is NAME"},
+        {"api.pem is-granted GET /x at 198.51.100.7", "expected CERT is NAME"},
+        {"api.pem is-granted GET /x from 198.51.100.0/24", "is no IP address"},
+        {"api.pem is acme from 198.51.100.7", "expected CERT is NAME"},
         {"nowhere.pem is acme", "cannot read"},
         {"garbage.pem is acme", "holds no PEM certificate"},
     };

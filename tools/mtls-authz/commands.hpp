@@ -42,7 +42,8 @@ struct ExplainOptions {
     int security_level = 1;  // of the virtual host
     std::string method;      // empty: who it is, and nothing more
     std::string path;
-    std::string at;  // RFC 3339; empty for now
+    std::string from;  // the client's address; empty: networks are not asked
+    std::string at;    // RFC 3339; empty for now
     bool json = false;
 };
 // The decision about one certificate, and each step that led to it.

@@ -13,7 +13,7 @@ _mtls_authz() {
         suggest) options="--name --anchor --root --help" ;;
         facts) options="--json --help" ;;
         check) options="--root --strict --warn-days --json --help" ;;
-        explain) options="--policy --cert --intermediates --server-ca --revocations --crl --security-level --root --method --path --at --json --log-line --help" ;;
+        explain) options="--policy --cert --intermediates --server-ca --revocations --crl --security-level --root --method --path --from --at --json --log-line --help" ;;
         why) options="--log --policy --root --json --help" ;;
         matrix) options="--policy --root --csv --html --help" ;;
         diff) options="--root --certs --json --help" ;;

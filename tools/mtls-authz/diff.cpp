@@ -47,6 +47,7 @@ Lines limits_of(const Partner& partner) {
     if (partner.suspended) out.insert("MTLSSuspend On");
     if (partner.validity.from) out.insert("MTLSValid from=" + format_time(*partner.validity.from));
     if (partner.validity.until) out.insert("MTLSValid until=" + format_time(*partner.validity.until));
+    if (!partner.networks.empty()) out.insert("MTLSNetwork " + texts_of(partner.networks));
     return out;
 }
 

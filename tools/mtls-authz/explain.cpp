@@ -27,12 +27,14 @@ Result<ServerCas> read_server_cas(const std::vector<std::string>& files) {
 }
 
 // What the server asks and this answer does not rest on.
-std::vector<std::string> not_asked(const ExplainOptions& options, const Policy& policy) {
+std::vector<std::string> not_asked(const ExplainOptions& options, const Policy& policy, const Identification& who) {
     std::vector<std::string> out;
     out.emplace_back(options.path.empty() ? "gates of httpd.conf (--path asks as MTLSAllow by-grant does)"
                                           : "gates of httpd.conf (by-grant was asked)");
     if (options.revocations.empty()) out.emplace_back("revocation files (--revocations)");
     if (options.crls.empty() && policy.crl_files().empty()) out.emplace_back("CRLs (--crl)");
+    const bool has_networks = who.partner != nullptr && !who.partner->networks.empty();
+    if (options.from.empty() && has_networks) out.emplace_back("the client's address (--from)");
     return out;
 }
 
@@ -92,6 +94,8 @@ int explain(const ExplainOptions& options) {
     }
     if (!options.path.empty() && !options.path.starts_with('/'))
         return complain("--path: expected a path like /orders/17");
+    if (!options.from.empty() && address_from_text(options.from).empty())
+        return complain("--from: '" + shown(options.from) + "' is no IP address: expected one like 203.0.113.7");
     const PolicyInput input = read_policy(options.policy, options.root);
     if (!input.policy) {
         print_findings(std::cerr, input.findings);
@@ -108,8 +112,8 @@ int explain(const ExplainOptions& options) {
     if (refusing.unreadable) return complain("what refuses cannot be read, so the answer would not be the server's");
     const Explanation told =
         explain_request(policy, *certificate.value(), {server.value(), *refusing.refusals, *refusing.crls, now},
-                        options.method, options.path);
-    const auto left = not_asked(options, policy);
+                        options.method, options.path, options.from);
+    const auto left = not_asked(options, policy, told.who);
     if (options.json) {
         std::cout << one_line(explanation_json(policy, told, left)) << '\n';
     } else {

@@ -58,6 +58,20 @@ void tell_identity(const Identification& who, Explanation& out) {
     }
 }
 
+void ask_network(const Partner& partner, const std::string& from, Explanation& out) {
+    if (from.empty()) {
+        out.steps.push_back("network: not asked, it is let in from " + texts_of(partner.networks) + " alone");
+        return;
+    }
+    out.detail = partner.network_objection(address_from_text(from));
+    if (out.detail.empty()) {
+        out.steps.push_back("network: " + from + " is in " + texts_of(partner.networks));
+    } else {
+        out.reason = Reason::kWrongNetwork;
+        out.steps.push_back("network: " + out.detail);
+    }
+}
+
 // The gate that only asks for a grant: what MTLSAllow by-grant would say.
 GateAnswer decide_by_grant(const Identification& who, const std::string& method, const std::string& path,
                            Explanation& out) {
@@ -79,7 +93,7 @@ GateAnswer decide_by_grant(const Identification& who, const std::string& method,
 }  // namespace
 
 Explanation explain_request(const Policy& policy, const PresentedCertificate& certificate, const Surroundings& around,
-                            const std::string& method, const std::string& path) {
+                            const std::string& method, const std::string& path, const std::string& from) {
     const CertificateFacts& facts = certificate.facts;
     Explanation out;
     out.steps.push_back("certificate: " + shown(facts.subject.text()) + ", issued by " + shown(facts.issuer.text()) +
@@ -95,6 +109,7 @@ Explanation explain_request(const Policy& policy, const PresentedCertificate& ce
     tell_identity(out.who, out);
     if (out.reason == Reason::kUnknownPartner || out.reason == Reason::kNotVerified)
         tell_near_misses(policy, facts, out);
+    if (out.reason == Reason::kGranted && !out.who.partner->networks.empty()) ask_network(*out.who.partner, from, out);
     if (out.reason == Reason::kGranted && !path.empty()) {
         out.reason = decide_by_grant(out.who, method.empty() ? "GET" : method, path, out).reason;
     }

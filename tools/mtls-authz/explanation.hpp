@@ -17,8 +17,9 @@ struct Explanation {
     std::vector<std::string> hints;  // what would have to change
 };
 
-// As the module decides behind `MTLSAllow by-grant`; with an empty path, only who it is. `who` borrows from `policy`.
+// As the module decides behind `MTLSAllow by-grant`; with an empty path, only who it is. `from`: the client's address,
+// or empty: then networks are left out. `who` borrows from `policy`.
 Explanation explain_request(const Policy& policy, const PresentedCertificate& certificate, const Surroundings& around,
-                            const std::string& method, const std::string& path);
+                            const std::string& method, const std::string& path, const std::string& from);
 
 }  // namespace mtls::tool

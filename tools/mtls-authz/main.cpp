@@ -65,6 +65,7 @@ void add_explain(CLI::App& app, int& status) {
     command->add_option("--root", options.root, kRoot);
     command->add_option("--method", options.method, "Method of a request behind MTLSAllow by-grant; default GET");
     command->add_option("--path", options.path, "Its path, decoded");
+    command->add_option("--from", options.from, "The client's address, for MTLSNetwork");
     command->add_option("--at", options.at, "Another time than now: 2027-03-31, 2027-03-31T18:00:00Z");
     command->add_flag("--json", options.json, "For machines");
     command->footer(

@@ -63,6 +63,8 @@ Edit edit_for(const LogLine& told, const Policy* policy) {
         return {"the MTLSIdentity lines of " + claimed, "one selector more, so that only one of them fits"};
     if (word == "suspended") return {block + ", or in the revocation file", "no MTLSSuspend for " + claimed};
     if (word == "outside-contract") return {block, "MTLSValid until=DATE"};
+    if (word == "wrong-network")
+        return {block + ", once the partner has confirmed its new address", "MTLSNetwork CIDR"};
     if (word == "not-allowed") {
         if (told.path.empty()) return {at_gate(told), "MTLSAllow partner " + claimed};
         return {at_gate(told) + ", or behind MTLSAllow by-grant in " + block,
@@ -101,8 +103,9 @@ std::string who_it_is(const LogLine& told) {
     const std::string claimed = told.get("claimed");
     if (told.fields.contains("partner")) return told.get("partner");
     // These are asked after the path was verified.
-    static constexpr std::string_view kAfterPath[] = {"revocation-stale", "revocation-unknown", "suspended",
-                                                      "outside-contract", "not-allowed",        "method-not-granted"};
+    static constexpr std::string_view kAfterPath[] = {"revocation-stale",  "revocation-unknown", "suspended",
+                                                      "outside-contract",  "wrong-network",      "not-allowed",
+                                                      "method-not-granted"};
     const bool is_proved = !is_handshake(told) &&
                            std::find(std::begin(kAfterPath), std::end(kAfterPath), told.reason) != std::end(kAfterPath);
     if (!claimed.empty()) return claimed + (is_proved ? "" : " (the certificate names it; that is not proved)");
