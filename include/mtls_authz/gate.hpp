@@ -75,7 +75,7 @@ struct GateAnswer {
     Reason reason = Reason::kNotAllowed;  // kGranted, kNotAllowed or kMethodNotGranted
     const GateRule* rule = nullptr;       // the rule that decided, if one did
     const Grant* grant = nullptr;         // behind a by-grant rule
-    const PathPattern* path = nullptr;    // of that grant, that fits
+    const GrantedPath* path = nullptr;    // of that grant, that fits; borrowed from `who`
 };
 
 // Step 10: may this identified partner pass, with this request?

@@ -13,8 +13,9 @@
 
 namespace mtls {
 
-// One PATH: literal segments; `*` for one whole, non-empty segment; `%{partner}` for one that is the partner's name; a
-// trailing `/**` for all below. "/a/**" includes "/a/", not "/a"; "/a" is not "/a/". Case-sensitive.
+// One PATH: literal segments; `*` for one whole, non-empty segment; `%{partner}` for one that is the partner's name;
+// `%{cert:TYPE}` for one that is that field of the certificate, as find_fields() has it; a trailing `/**` for all
+// below. "/a/**" includes "/a/", not "/a"; "/a" is not "/a/". Case-sensitive.
 class PathPattern {
 public:
     // Borrows `text`.
@@ -29,7 +30,12 @@ public:
 
     // `path`: httpd's decoded and normalised path. One that holds what a backend may read as a further segment
     // (`\`, `%2F`, `%5C`, also encoded twice) never fits `*`, nor does a segment that is empty before its `;`.
-    bool matches(std::string_view path, std::string_view partner) const;
+    // `fields`: of the certificate, as find_fields() has them; without them nothing fits that asks for one.
+    bool matches(std::string_view path, std::string_view partner, std::span<const std::string> fields = {}) const;
+
+    // The values of its `%{cert:TYPE}`, in their order. An error says why the certificate has none that can stand in a
+    // path: the field is missing, or there are several, or it could be read as anything but one segment.
+    Result<std::vector<std::string>> find_fields(const CertificateFacts& facts, const PathFacts& path) const;
 
     bool reaches_below() const { return below_; }
     // What every path that fits begins with.
@@ -44,6 +50,7 @@ private:
 
     std::string_view text_;
     bool below_ = false;
+    bool has_fields_ = false;
     std::size_t literal_ = 0;
 };
 
@@ -57,17 +64,18 @@ struct Grant {
     std::string text() const;
 };
 
-// One path of a grant that holds for a certificate; borrowed from the policy.
+// One path of a grant that holds for a certificate; borrowed from the policy, but for what the certificate says.
 struct GrantedPath {
     const Grant* grant;
     const PathPattern* path;
+    std::vector<std::string> fields = {};  // as PathPattern::find_fields() has them
 };
 
 struct GrantAnswer {
     enum class Kind { kNo, kOtherMethod, kGranted };
     Kind kind = Kind::kNo;
     const Grant* grant = nullptr;       // that decided, if one did
-    const PathPattern* path = nullptr;  // of it, that fits
+    const GrantedPath* path = nullptr;  // of it, that fits; borrowed from `granted`
 };
 
 // Longest literal beginning first; any that fits suffices. `reaches_below`: the method acts on everything below `path`

@@ -10,20 +10,33 @@ namespace {
 
 constexpr std::string_view kAnySegment = "*";
 constexpr std::string_view kPartnerSegment = "%{partner}";
+constexpr std::string_view kField = "%{cert:";  // TYPE}
 constexpr std::string_view kBelow = "/**";
 constexpr std::size_t kLongestPath = 4096;
 
 std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
 
+bool is_field(std::string_view segment) { return segment.starts_with(kField) && segment.ends_with('}'); }
+
+// The certificate's field that such a segment names.
+Result<FieldName> read_field(std::string_view segment) {
+    return FieldName::parse(segment.substr(kField.size(), segment.size() - kField.size() - 1));
+}
+
 std::optional<std::string> fault_of(std::string_view segment) {
     if (segment == kAnySegment || segment == kPartnerSegment) return std::nullopt;
+    if (is_field(segment)) {
+        const auto field = read_field(segment);
+        return field.ok() ? std::nullopt : std::optional(field.error());
+    }
     if (segment == "." || segment == "..") return "holds a dot segment: write the path that is meant";
     if (segment.find("**") != std::string_view::npos) return "'**' stands at the end alone, as in /orders/**";
     if (segment.find('*') != std::string_view::npos) {
         return "'*' stands for one whole segment, as in /orders/*/items, never for a part of one";
     }
     if (segment.find("%{") != std::string_view::npos) {
-        return "%{partner} stands for one whole segment, as in /partners/%{partner}/**; nothing else is known";
+        return "%{partner} and %{cert:TYPE} stand for one whole segment, as in /partners/%{partner}/** and "
+               "/devices/%{cert:CN}/**; nothing else is known";
     }
     for (const char c : segment) {
         if (c == '%') return "'%' never fits: paths are compared decoded; write the character itself";
@@ -53,6 +66,14 @@ bool is_one_segment(std::string_view segment) {
     return true;
 }
 
+// What of a certificate no backend reads as anything but one segment, whatever it decodes, cuts off or splits.
+bool is_plain_segment(std::string_view value) {
+    return !value.empty() && value != "." && value != ".." && std::none_of(value.begin(), value.end(), [](char c) {
+        constexpr std::string_view kSpecial = "/\\%;?";
+        return kSpecial.find(c) != std::string_view::npos || static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+    });
+}
+
 // Where the segment that begins at `from` ends. Most are short.
 std::size_t end_of_segment(std::string_view text, std::size_t from) {
     while (from < text.size() && text[from] != '/') ++from;
@@ -78,7 +99,8 @@ Result<PathPattern> PathPattern::parse(std::string_view text) {
         const bool last = i + 1 == parts.size();
         if (part.empty() && (!last || out.below_)) return wrong("'//' never fits: httpd merges slashes");
         if (const auto fault = fault_of(part)) return wrong(*fault);
-        if ((part == kAnySegment || part == kPartnerSegment) && literal) {
+        out.has_fields_ = out.has_fields_ || is_field(part);
+        if ((part == kAnySegment || part == kPartnerSegment || is_field(part)) && literal) {
             out.literal_ = at;
             literal = false;
         }
@@ -94,7 +116,24 @@ std::optional<std::string_view> PathPattern::segments() const {
     return text_.substr(1, text_.size() - kBelow.size() - 1);
 }
 
-bool PathPattern::matches(std::string_view path, std::string_view partner) const {
+Result<std::vector<std::string>> PathPattern::find_fields(const CertificateFacts& facts, const PathFacts& path) const {
+    std::vector<std::string> out;
+    if (!has_fields_) return out;
+    for (const std::string_view segment : split(segments().value_or(""), '/')) {
+        if (!is_field(segment)) continue;
+        const FieldName field = read_field(segment).value();
+        auto value = field.value(facts, path);
+        if (!value) return Error{field.text() + " does not occur once in the certificate"};
+        if (!is_plain_segment(*value)) {
+            return Error{field.text() + " is " + quoted(*value) +
+                         ", which may be read as something else than a segment"};
+        }
+        out.push_back(std::move(*value));
+    }
+    return out;
+}
+
+bool PathPattern::matches(std::string_view path, std::string_view partner, std::span<const std::string> fields) const {
     if (!path.starts_with(literal_prefix())) return false;
     if (is_literal()) return below_ || path.size() == literal_;
     const std::string_view wanted = below_ ? text_.substr(0, text_.size() - kBelow.size()) : text_;
@@ -104,9 +143,15 @@ bool PathPattern::matches(std::string_view path, std::string_view partner) const
         const std::string_view pattern = wanted.substr(from, wanted_end - from);
         // No literal segment holds such a character.
         const char kind = pattern.empty() ? '/' : pattern.front();
-        const bool fits = kind == kAnySegment.front()       ? is_one_segment(segment)
-                          : kind == kPartnerSegment.front() ? segment == partner
-                                                            : segment == pattern;
+        bool fits = segment == pattern;
+        if (kind == kAnySegment.front()) {
+            fits = is_one_segment(segment);
+        } else if (pattern == kPartnerSegment) {
+            fits = segment == partner;
+        } else if (kind == kField.front()) {
+            fits = !fields.empty() && segment == fields.front();
+            fields = fields.subspan(fields.empty() ? 0 : 1);
+        }
         const bool is_last = wanted_end == wanted.size();
         const bool more = end != path.size();
         if (!fits || more != (!is_last || below_)) return false;
@@ -145,10 +190,10 @@ GrantAnswer find_grant(const std::vector<GrantedPath>& granted, std::string_view
     GrantAnswer answer;
     for (const GrantedPath& candidate : granted) {
         if (reaches_below && !candidate.path->reaches_below()) continue;
-        if (!candidate.path->matches(path, partner)) continue;
+        if (!candidate.path->matches(path, partner, candidate.fields)) continue;
         if (candidate.grant->methods.contains(method))
-            return {GrantAnswer::Kind::kGranted, candidate.grant, candidate.path};
-        if (answer.grant == nullptr) answer = {GrantAnswer::Kind::kOtherMethod, candidate.grant, candidate.path};
+            return {GrantAnswer::Kind::kGranted, candidate.grant, &candidate};
+        if (answer.grant == nullptr) answer = {GrantAnswer::Kind::kOtherMethod, candidate.grant, &candidate};
     }
     return answer;
 }

@@ -381,7 +381,10 @@ void Policy::describe_partner(const CertificateFacts& facts, Identification& out
     for (const auto& grants : {out.partner->grants, grants_}) {
         for (const Grant& grant : grants) {
             if (!grant.conditions.empty() && !holds(grant.conditions.read())) continue;
-            for (const PathPattern& path : grant.paths) out.grants.push_back({&grant, &path});
+            for (const PathPattern& path : grant.paths) {
+                auto fields = path.find_fields(facts, out.path);
+                if (fields.ok()) out.grants.push_back({&grant, &path, std::move(fields.value())});
+            }
         }
     }
     std::stable_sort(out.grants.begin(), out.grants.end(), [](const GrantedPath& a, const GrantedPath& b) {

@@ -24,7 +24,7 @@ bool is_from_connection(const request_rec* r) { return r->useragent_addr == r->c
 // Where the path fits, this grant suffices, whatever others there are: denials do not ask it.
 [[gnu::noinline]] bool fits(const KnownGrant& known, const request_rec* r) noexcept {
     const bool any_path = known.path.text().empty();
-    return (any_path || (r->uri != nullptr && known.path.matches(r->uri, known.handover.partner))) &&
+    return (any_path || (r->uri != nullptr && known.path.matches(r->uri, known.handover.partner, known.path_fields))) &&
            (!known.asks_address || is_from_connection(r)) && !has_method_override(r);
 }
 
@@ -75,8 +75,10 @@ std::span<const Variable> copied(apr_pool_t* pool, std::span<const Variable> var
     return {out, variables.size()};
 }
 
-void keep_path(KnownGrant& known, const PathPattern* path) {
+void keep_path(KnownGrant& known, const GrantedPath* granted) {
+    const PathPattern* const path = granted != nullptr ? granted->path : nullptr;
     const std::string_view text = path != nullptr ? path->text() : "";
+    known.path_fields = granted != nullptr ? granted->fields : std::vector<std::string>();
     if (known.path.text() == text) return;
     known.path = {};  // first, since it borrows
     known.path_text = text;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "config.hpp"
 #include "mtls_authz/grant.hpp"
@@ -34,8 +35,9 @@ struct KnownGrant {
     bool asks_address = false;  // and that it comes from the connection's own address, as the one that was granted did
     PathPattern path;           // of the policy's grant, where it was one; borrows `path_text`
     std::string path_text;
-    bool is_simple = false;  // nothing else is to be done for such a request, neither then nor later
-    int copies = 0;          // that were put there for this connection, whatever its certificate
+    std::vector<std::string> path_fields;  // of the certificate
+    bool is_simple = false;                // nothing else is to be done for such a request, neither then nor later
+    int copies = 0;                        // that were put there for this connection, whatever its certificate
 };
 
 struct Decision;

@@ -19,7 +19,7 @@ struct Decision {
     std::string detail;
     const GateRule* gate_rule = nullptr;  // the rule that decided, if one did
     const Grant* grant = nullptr;         // behind a by-grant rule; borrowed from the snapshot's policy
-    const PathPattern* path = nullptr;    // of that grant, that fits
+    const GrantedPath* path = nullptr;    // of that grant, that fits; borrowed from `who`
     SnapshotReader snapshot;              // keeps `who` alive
     const PresentedCertificate* certificate = nullptr;
     const Identification* who = nullptr;

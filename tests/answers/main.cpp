@@ -26,7 +26,7 @@ std::shared_ptr<const mtls::Policy> read_policy(const std::string& text, const s
 }
 
 plain::Answer decide(const mtls::Policy& policy, const plain::Gate& gate, const mtls::PresentedCertificate& certificate,
-                     const std::string& client, std::int64_t now) {
+                     const plain::Request& request, std::int64_t now) {
     static const mtls::ServerCas kServer;
     static const mtls::Refusals kRefusals;
     static const mtls::CrlSet kCrls;
@@ -34,14 +34,16 @@ plain::Answer decide(const mtls::Policy& policy, const plain::Gate& gate, const 
     plain::Answer out{std::string(mtls::word_of(who.reason)),
                       std::string(who.partner != nullptr ? who.partner->name : "")};
     if (who.reason != mtls::Reason::kGranted) return out;
-    if (!who.partner->network_objection(mtls::address_from_text(client)).empty()) {
+    if (!who.partner->network_objection(mtls::address_from_text(request.client)).empty()) {
         out.reason = mtls::word_of(mtls::Reason::kWrongNetwork);
         return out;
     }
-    const mtls::GateRules allow = {mtls::GateRule::parse_allow("group " + gate.allowed_group).value()};
+    const mtls::GateRules allow = {
+        mtls::GateRule::parse_allow(gate.by_grant ? "by-grant" : "group " + gate.allowed_group).value()};
     const mtls::GateRules deny = {mtls::GateRule::parse_deny("group " + gate.denied_group).value()};
     const mtls::DenyChain chain{&deny, nullptr};
-    out.reason = mtls::word_of(mtls::decide({mtls::GateMode::kOn, &allow, &chain}, who, {"GET", "/"}, {}).reason);
+    out.reason = mtls::word_of(
+        mtls::decide({mtls::GateMode::kOn, &allow, &chain}, who, {request.method, request.path}, {}).reason);
     return out;
 }
 
@@ -57,12 +59,12 @@ int compare(long pairs, unsigned seed, const std::string& folder) {
             std::fprintf(stderr, "seed %u: this policy is refused:\n%s", seed, text.c_str());
             return 1;
         }
-        const plain::Gate gate{world.one_in(2) ? "g" : "h", world.one_in(3) ? "g" : "h"};
+        const plain::Gate gate{world.one_in(2) ? "g" : "h", world.one_in(3) ? "g" : "h", world.one_in(2)};
         for (const answers::Pair& pair : world.certificates()) {
             const std::int64_t now = start + (world.one_in(10) ? 2000 : 0);
-            const std::string client = world.client();
-            const plain::Answer expected = plain::evaluate(rules, gate, pair.plain, client, now);
-            const plain::Answer got = decide(*policy, gate, *pair.real, client, now);
+            const plain::Request request = world.request();
+            const plain::Answer expected = plain::evaluate(rules, gate, pair.plain, request, now);
+            const plain::Answer got = decide(*policy, gate, *pair.real, request, now);
             ++seen[expected.reason];
             ++done;
             if (got.reason == expected.reason && got.partner == expected.partner) continue;
@@ -77,7 +79,7 @@ int compare(long pairs, unsigned seed, const std::string& folder) {
     }
     for (const char* reason : {"granted", "malformed-certificate", "expired", "not-yet-valid", "revoked",
                                "not-verified", "wrong-issuer", "unknown-partner", "ambiguous", "revocation-unknown",
-                               "suspended", "outside-contract", "wrong-network", "not-allowed"}) {
+                               "suspended", "outside-contract", "wrong-network", "not-allowed", "method-not-granted"}) {
         std::printf("  %10ld %s\n", seen[reason], reason);
         if (seen[reason] == 0) {
             std::fprintf(stderr, "seed %u: no pair of %ld was %s: they show nothing of it\n", seed, pairs, reason);

@@ -352,8 +352,53 @@ Found find_partners(const Policy& policy, const Certificate& c, const Way& way, 
     return out;
 }
 
-std::string gate_reason(const Gate& gate, const Partner& partner, const Certificate& c,
-                        const std::vector<std::string>& keys) {
+// The one value of a field that a grant's path may ask for, where no reader takes it for anything but a segment.
+std::optional<std::string> segment_of(const std::string& type, const Certificate& c) {
+    std::vector<std::string> values;
+    if (type == "DNS") values = c.dns;
+    for (const auto& [attribute, value] : c.subject) {
+        if (attribute == type) values.push_back(value);
+    }
+    if (values.size() != 1) return std::nullopt;
+    const std::string& value = values.front();
+    const bool is_odd =
+        value.empty() || value == "." || value == ".." || value.find_first_of("/\\%;?") != std::string::npos;
+    return is_odd ? std::nullopt : std::optional(value);
+}
+
+bool grant_fits(const std::string& pattern, const std::string& path, const Partner& partner, const Certificate& c) {
+    auto wanted = pieces(pattern, '/');
+    const auto actual = pieces(path, '/');
+    const bool deep = wanted.back() == "**";
+    if (deep) wanted.pop_back();
+    if (deep ? actual.size() <= wanted.size() : actual.size() != wanted.size()) return false;
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        const std::string& segment = actual[i];
+        bool fits = segment == wanted[i];
+        if (wanted[i] == "*") fits = !segment.empty() && segment.find('%') == std::string::npos;
+        if (wanted[i] == "%{partner}") fits = segment == partner.name;
+        if (wanted[i].starts_with("%{cert:")) {
+            fits = segment == segment_of(wanted[i].substr(7, wanted[i].size() - 8), c);
+        }
+        if (!fits) return false;
+    }
+    return true;
+}
+
+std::string grant_reason(const Policy& policy, const Partner& partner, const Certificate& c, const Request& request) {
+    std::string out = "not-allowed";
+    for (const auto* grants : {&partner.grants, &policy.grants}) {
+        for (const Grant& grant : *grants) {
+            if (!grant_fits(grant.path, request.path, partner, c)) continue;
+            if (grant.method == "*" || grant.method == request.method) return "granted";
+            out = "method-not-granted";
+        }
+    }
+    return out;
+}
+
+std::string gate_reason(const Policy& policy, const Gate& gate, const Partner& partner, const Certificate& c,
+                        const std::vector<std::string>& keys, const Request& request) {
     bool allowed = false;
     for (const Group& group : partner.groups) {
         const bool perhaps = std::all_of(group.conditions.begin(), group.conditions.end(),
@@ -362,12 +407,13 @@ std::string gate_reason(const Gate& gate, const Partner& partner, const Certific
         if (group.name == gate.denied_group && (member || perhaps)) return "not-allowed";
         if (group.name == gate.allowed_group && member) allowed = true;
     }
+    if (gate.by_grant) return grant_reason(policy, partner, c, request);
     return allowed ? "granted" : "not-allowed";
 }
 
 }  // namespace
 
-Answer evaluate(const Policy& policy, const Gate& gate, const Certificate& c, const std::string& client,
+Answer evaluate(const Policy& policy, const Gate& gate, const Certificate& c, const Request& request,
                 std::int64_t now) {
     if (c.malformed) return {"malformed-certificate", ""};
     if (c.not_after < now) return {"expired", ""};
@@ -388,9 +434,9 @@ Answer evaluate(const Policy& policy, const Gate& gate, const Certificate& c, co
     if (partner.suspended) return {"suspended", partner.name};
     if (!is_within(partner.validity, now)) return {"outside-contract", partner.name};
     const bool is_inside = std::any_of(partner.networks.begin(), partner.networks.end(),
-                                       [&](const std::string& network) { return ip_fits(network, client); });
+                                       [&](const std::string& network) { return ip_fits(network, request.client); });
     if (!partner.networks.empty() && !is_inside) return {"wrong-network", partner.name};
-    return {gate_reason(gate, partner, c, found.keys), partner.name};
+    return {gate_reason(policy, gate, partner, c, found.keys, request), partner.name};
 }
 
 }  // namespace plain

@@ -59,12 +59,18 @@ struct Group {
     std::vector<Selector> conditions;
 };
 
+struct Grant {
+    std::string method;  // or "*"
+    std::string path;
+};
+
 struct Partner {
     std::string name;
     std::vector<Identity> identities;
     std::vector<Anchor> anchors;
     std::vector<std::size_t> intermediates;
     std::vector<Group> groups;
+    std::vector<Grant> grants;
     Window validity;
     std::vector<std::string> networks;  // none: from anywhere
     bool suspended = false;
@@ -75,10 +81,17 @@ struct Policy {
     std::vector<Ca> cas;
     std::vector<Partner> partners;  // in file order
     std::vector<std::vector<Selector>> revocations;
+    std::vector<Grant> grants;  // of every partner
 };
 
 struct Gate {
     std::string allowed_group, denied_group;  // the latter may be empty
+    bool by_grant = false;                    // instead of the allowed group
+};
+
+struct Request {
+    std::string client;  // an IPv4 address
+    std::string method, path;
 };
 
 struct Answer {
@@ -86,8 +99,7 @@ struct Answer {
     std::string partner;  // where one is identified
 };
 
-// `client`: an IPv4 address.
-Answer evaluate(const Policy& policy, const Gate& gate, const Certificate& certificate, const std::string& client,
+Answer evaluate(const Policy& policy, const Gate& gate, const Certificate& certificate, const Request& request,
                 std::int64_t now);
 
 }  // namespace plain

@@ -59,6 +59,27 @@ const std::vector<std::string> kWantedUris = {"https://a.example.org/x",  "https
 const std::vector<std::string> kIps = {"10.0.0.1", "10.0.1.1", "192.0.2.7"};
 const std::vector<std::string> kWantedIps = {"10.0.0.1", "10.0.0.0/24", "10.0.0.0/16", "192.0.2.0/25", "0.0.0.0/0"};
 const std::vector<std::string> kWantedKeys = {"EC", "EC:P-256", "EC:P-384", "RSA", "RSA>=3072", "Ed25519", "ML-DSA"};
+const std::vector<std::string> kOddWords = {"..", ".", "a/b", "a%2Fb", "a;b", "a\\b", "*"};
+const std::vector<std::string> kMethods = {"GET", "PUT"};
+const std::vector<std::string> kGrantedPaths = {"/d/%{cert:CN}/**", "/d/%{cert:O}/%{cert:CN}",  "/d/%{cert:OU}",
+                                                "/d/%{cert:DNS}/x", "/%{partner}/%{cert:CN}/*", "/d/*",
+                                                "/d/a/**"};
+const std::vector<std::string> kPaths = {"/d/a/x",
+                                         "/d/a/a",
+                                         "/d/B/a",
+                                         "/d/c d",
+                                         "/d/c d/",
+                                         "/d/a",
+                                         "/d/a/b/x",
+                                         "/d/../x",
+                                         "/d/a%2Fb/x",
+                                         "/d/a;b/x",
+                                         "/d/*/x",
+                                         "/d//x",
+                                         "/d/a.example.org/x",
+                                         "/p0/a/x",
+                                         "/p1/B/x",
+                                         "/d/%{cert:CN}/x"};
 const std::vector<std::string> kGroups = {"g", "h"};
 
 std::string raw_ip(const std::string& text) {
@@ -125,7 +146,7 @@ void RandomWorld::make_cas() {
 Pair RandomWorld::make_certificate() {
     plain::Certificate c;
     test::CertSpec spec;
-    c.subject = {{"O", one_of(kWords)}, {"CN", one_of(kWords)}};
+    c.subject = {{"O", one_of(kWords)}, {"CN", one_of(one_in(6) ? kOddWords : kWords)}};
     for (int i = below(3); i > 0; --i) c.subject.emplace_back("OU", one_of(kWords));
     if (one_in(8)) c.subject.emplace_back("CN", one_of(kWords));
     c.malformed = one_in(25);
@@ -263,6 +284,7 @@ plain::Partner RandomWorld::partner(int number) {
         if (one_in(3)) group.conditions = selectors();
         out.groups.push_back(std::move(group));
     }
+    for (int i = below(4); i > 0; --i) out.grants.push_back(grant());
     if (one_in(6)) out.networks.push_back(one_of(kWantedIps));
     if (one_in(12)) out.networks.push_back(one_of(kWantedIps));
     out.suspended = one_in(12);
@@ -271,17 +293,22 @@ plain::Partner RandomWorld::partner(int number) {
     return out;
 }
 
-std::string RandomWorld::client() { return one_of(kIps); }
+plain::Request RandomWorld::request() { return {one_of(kIps), one_of(kMethods), one_of(kPaths)}; }
+
+plain::Grant RandomWorld::grant() { return {one_in(3) ? "*" : one_of(kMethods), one_of(kGrantedPaths)}; }
 
 plain::Policy RandomWorld::policy() {
     plain::Policy out;
     out.cas = cas_;
     for (int i = 0, partners = 1 + below(6); i < partners; ++i) out.partners.push_back(partner(i));
     for (int i = one_in(4) ? 1 + below(3) : 0; i > 0; --i) out.revocations.push_back(of_distinct_types(selectors()));
+    if (one_in(3)) out.grants.push_back(grant());
     return out;
 }
 
 namespace {
+
+std::string line_of(const plain::Grant& grant) { return "MTLSGrant " + grant.method + " " + grant.path + "\n"; }
 
 std::string words_of(const std::vector<plain::Selector>& selectors) {
     std::string out;
@@ -321,11 +348,13 @@ std::string RandomWorld::text_of(const plain::Policy& policy) {
             out += "\n";
         }
         if (partner.validity.from || partner.validity.until) out += "MTLSValid" + words_of(partner.validity) + "\n";
+        for (const plain::Grant& grant : partner.grants) out += line_of(grant);
         for (const std::string& network : partner.networks) out += "MTLSNetwork " + network + "\n";
         if (partner.suspended) out += "MTLSSuspend On\n";
         if (partner.needs_crl) out += "MTLSCRL required\n";
         out += "</MTLSPartner>\n";
     }
+    for (const plain::Grant& grant : policy.grants) out += line_of(grant);
     for (const auto& selectors : policy.revocations) out += "MTLSRevoke" + words_of(selectors) + "\n";
     return out;
 }

@@ -26,7 +26,7 @@ public:
 
     const std::vector<Pair>& certificates() const { return certificates_; }
     plain::Policy policy();
-    std::string client();  // an address
+    plain::Request request();
     static std::string text_of(const plain::Policy& policy);
 
     int below(int n) { return static_cast<int>(engine_() % static_cast<unsigned>(n)); }
@@ -42,6 +42,7 @@ private:
     plain::Selector selector();
     std::vector<plain::Selector> selectors();
     plain::Anchor anchor();
+    plain::Grant grant();
     plain::Partner partner(int number);
     plain::Window window();
 

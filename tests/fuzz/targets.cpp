@@ -143,7 +143,8 @@ void path(std::string_view input) {
     if (!pattern) return;
     require(pattern.value().covers(pattern.value()));
     require(mtls::PathPattern::parse(pattern.value().text()).ok());
-    if (!pattern.value().matches(path, "acme")) return;
+    static const std::vector<std::string> kFields = {"17", "a b"};
+    if (!pattern.value().matches(path, "acme", kFields)) return;
     require(path.starts_with(pattern.value().literal_prefix()));
     require(mtls::PathPattern::parse("/**").value().matches(path, "acme"));
 }

@@ -69,6 +69,47 @@ CLAIM(one_gate_serves_all_partners_by_their_grants) {
     CHECK_CONTAINS(log, "denied GET \"/api/orders\": reason=not-allowed claimed=g-acme");
 }
 
+CLAIM(each_device_of_one_ca_writes_into_its_own_folder_alone) {
+    const World& w = world();
+    const auto device = [&w](const std::vector<Attr>& subject) {
+        CertSpec spec;
+        spec.subject = subject;
+        return issue(spec, &w.acme_ca);
+    };
+    const Identity first = device({{"CN", "17"}}), second = device({{"CN", "18"}}), up = device({{"CN", ".."}}),
+                   two = device({{"CN", "17"}, {"CN", "18"}}), deep = device({{"CN", "17/x"}}),
+                   encoded = device({{"CN", "17%2Fx"}});
+    GrantSite site;
+    site.httpd.set_vhost_lines("AllowEncodedSlashes NoDecode\n");
+    site.start(
+        "<MTLSPartner devices>\nMTLSIdentity any\nMTLSTrustAnchor acme.pem\n"
+        "MTLSGrant read /api/devices/%{cert:CN}/** /req/devices/%{cert:CN}/**\n</MTLSPartner>\n",
+        "");
+    for (const std::string root : {"/api", "/req"}) {
+        TlsClient one(site.httpd.port(), as(first)), other(site.httpd.port(), as(second));
+        for (int i = 0; i < 3; ++i) {
+            CHECK_EQUAL(one.get(root + "/devices/17/x").status, 200);
+            CHECK_EQUAL(one.get(root + "/devices/18/x").status, 403);
+            CHECK_EQUAL(other.get(root + "/devices/18/x").status, 200);
+            CHECK_EQUAL(other.get(root + "/devices/17/x").status, 403);
+            CHECK_EQUAL(one.get(root + "/devices/17/../18/x").status, 403);
+            CHECK_EQUAL(one.get(root + "/devices/17%2Fx/y").status, 403);
+            CHECK_EQUAL(one.get(root + "/devices/%25%7Bcert:CN%7D/x").status, 403);
+        }
+        for (const Identity* odd : {&up, &two, &deep, &encoded}) {
+            for (const char* path :
+                 {"/devices/17/x", "/devices/18/x", "/devices/../x", "/devices/%2e%2e/x", "/devices/17/x/y",
+                  "/devices/17%2Fx/y", "/devices/17%252Fx/y", "/devices//x", "/devices/x"}) {
+                const int status = site.get(*odd, root + path);
+                test::check(status == 403 || status == 404, path, __FILE__, __LINE__);
+            }
+        }
+    }
+    Http2Client h2(site.httpd.port(), as(first), site.httpd.root());
+    CHECK_EQUAL(h2.get("/api/devices/17/x").status, 200);
+    CHECK_EQUAL(h2.get("/api/devices/18/x").status, 403);
+}
+
 CLAIM(odd_spellings_of_a_path_do_not_widen_a_grant) {
     const World& w = world();
     GrantSite site;

@@ -233,6 +233,28 @@ CLAIM(check_lists_all_errors_and_warnings_at_once) {
     CHECK_CONTAINS(p.expect(0, {"check", "usages.conf"}), "usages.conf:2: warning: 101 MTLSIdentity lines share");
 }
 
+CLAIM(explain_and_matrix_show_what_a_grant_takes_from_the_certificate) {
+    Pki p;
+    p.file("devices.conf",
+           partner("devices", "MTLSIdentity any\nMTLSTrustAnchor ca.pem\nMTLSGrant PUT /devices/%{cert:CN}/**"));
+    CertSpec twice;
+    twice.subject = {{"CN", "17"}, {"CN", "18"}};
+    p.file("twice.pem", issue(twice, &p.ca).cert_pem());
+    const auto explain = [&](int status, const std::string& cert, const std::string& path) {
+        return p.expect(status,
+                        {"explain", "--policy", "devices.conf", "--cert", cert, "--method", "PUT", "--path", path});
+    };
+    CHECK_CONTAINS(explain(0, "acme.pem", "/devices/api/x"),
+                   "grant: MTLSGrant PUT /devices/%{cert:CN}/** at devices.conf:4 (of this certificate: api)\n");
+    CHECK_CONTAINS(explain(3, "acme.pem", "/devices/18/x"),
+                   "it has MTLSGrant PUT /devices/%{cert:CN}/** at devices.conf:4 (of this certificate: api)\n");
+    CHECK_CONTAINS(
+        explain(3, "twice.pem", "/devices/18/x"),
+        "MTLSGrant PUT /devices/%{cert:CN}/** at devices.conf:4 is none for this certificate: CN does not occur "
+        "once in the certificate\n");
+    CHECK_CONTAINS(p.expect(0, {"matrix", "--policy", "devices.conf"}), "/devices/%{cert:CN}/**");
+}
+
 CLAIM(explain_asks_networks_where_it_is_told_the_clients_address) {
     Pki p;
     p.file("net.conf", partner("acme",

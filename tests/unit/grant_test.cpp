@@ -119,6 +119,14 @@ CLAIM(a_path_pattern_that_could_mean_two_things_is_an_error) {
         {"/x-%{partner}", "%{partner}"},
         {"/%{PARTNER}/a", "%{partner}"},
         {"/%{env:X}", "%{partner}"},
+        {"/x-%{cert:CN}", "%{cert:TYPE}"},
+        {"/%{cert:CN}-x", "%{cert:TYPE}"},
+        {"/%{cert:CN", "%{cert:TYPE}"},
+        {"/%{CERT:CN}", "%{cert:TYPE}"},
+        {"/%{cert:}", "unknown field ''"},
+        {"/%{cert:CM}", "did you mean 'CN'?"},
+        {"/%{cert:CN}%{cert:CN}", "unknown field"},
+        {"/%{cert:extension}", "unknown field"},
         {"/a\nb", "control"},
     };
     for (const auto& [text, message] : rows) {
@@ -147,6 +155,72 @@ CLAIM(a_pattern_covers_another_only_where_every_path_of_that_fits_it) {
     CHECK(PathPattern::parse("/a/**").value().covers(PathPattern::parse("/a/b").value()));
     CHECK(!PathPattern::parse("/a/**").value().covers(PathPattern::parse("/a").value()));
     CHECK(PathPattern::parse("/a/*").value().covers(PathPattern::parse("/a/%{partner}").value()));
+    CHECK(PathPattern::parse("/a/*").value().covers(PathPattern::parse("/a/%{cert:CN}").value()));
+    CHECK(!PathPattern::parse("/a/%{cert:CN}").value().covers(PathPattern::parse("/a/%{cert:O}").value()));
+    CHECK(!PathPattern::parse("/a/%{cert:CN}").value().covers(PathPattern::parse("/a/*").value()));
+}
+
+CLAIM(a_field_of_the_certificate_is_one_segment_or_no_grant_at_all) {
+    const auto ca = make_ca("Device CA");
+    Draft d;
+    const auto policy =
+        d.file("ca.pem", ca.cert_pem())
+            .policy(partner("devices",
+                            "MTLSIdentity any\nMTLSTrustAnchor ca.pem\n"
+                            "MTLSGrant PUT /devices/%{cert:CN}/**\nMTLSGrant GET /of/%{cert:O}/%{cert:CN}\n") +
+                    "MTLSGrant GET /serials/%{cert:cert-serial}/**\n");
+    const auto may = [&](const CertSpec& spec, const std::string& method, const std::string& path) {
+        const Identification who = ask(*policy, issue(spec, &ca));
+        check_equal(verdict(who), "granted devices", path, __FILE__, __LINE__);
+        return find_grant(who.grants, who.partner->name, method, path, false).kind == GrantAnswer::Kind::kGranted;
+    };
+    for (const char* name : {"17", "a b", "*", "**", "A.b", "...", ".a", "~", "M\xc3\xbcller", "#5", "%", "a:b"}) {
+        const std::string own = std::string("/devices/") + name;
+        const bool is_plain = std::string_view(name) != "%";
+        CHECK_EQUAL(may(client_spec(name), "PUT", own + "/x"), is_plain);
+        CHECK_EQUAL(may(client_spec(name), "PUT", own + "/"), is_plain);
+        CHECK_EQUAL(may(client_spec(name), "GET", "/of/Acme/" + std::string(name)), is_plain);
+        for (const std::string& other :
+             {own, std::string("/devices/other/x"), own + "x/x", std::string("/devices//x"),
+              std::string("/devices/x/y"), "/devices/x/" + own, std::string("/devices/%{cert:CN}/x")}) {
+            CHECK(!may(client_spec(name), "PUT", other));
+        }
+        CHECK(!may(client_spec(name), "GET", own + "/x"));
+        CHECK(!may(client_spec(name), "GET", "/of/acme/" + std::string(name)));
+        CHECK(!may(client_spec(name), "GET", "/of/" + std::string(name) + "/Acme"));
+    }
+    CHECK(!may(client_spec("api"), "PUT", "/devices/API/x"));
+    // What a reader could take for more than one segment, another one or none.
+    for (const char* name :
+         {".", "..", "a/b", "a%2Fb", "a%2fb", "a\\b", "a;b", ";", "a?b", "/", "%2e%2e", "%{partner}"}) {
+        for (const std::string& path : {std::string("/devices/") + name + "/x", std::string("/devices/x"),
+                                        std::string("/devices/a/x"), std::string("/devices/a/b/x")}) {
+            CHECK(!may(client_spec(name), "PUT", path));
+        }
+        CHECK(!may(client_spec(name), "GET", std::string("/of/Acme/") + name));
+    }
+    CertSpec twice = client_spec("17");
+    twice.subject.push_back({"CN", "18"});
+    CertSpec same = client_spec("17");
+    same.subject.push_back({"CN", "17"});
+    CertSpec none = client_spec("17");
+    none.subject.pop_back();
+    for (const CertSpec& spec : {twice, same, none}) {
+        for (const char* path : {"/devices/17/x", "/devices/18/x", "/devices//x", "/devices/x"})
+            CHECK(!may(spec, "PUT", path));
+        CHECK(!may(spec, "GET", "/of/Acme/17"));
+    }
+    const auto leaf = issue(client_spec("17"), &ca);
+    const Identification who = ask(*policy, leaf);
+    const std::string serial = read_facts(*leaf.cert).serial;
+    CHECK(find_grant(who.grants, "devices", "GET", "/serials/" + serial + "/x", false).kind ==
+          GrantAnswer::Kind::kGranted);
+    CHECK(find_grant(who.grants, "devices", "GET", "/serials/00/x", false).kind == GrantAnswer::Kind::kNo);
+    const auto missing = PathPattern::parse("/d/%{cert:CN}").value();
+    CHECK_CONTAINS(missing.find_fields(read_facts(*issue(twice, &ca).cert), {}).error(), "CN does not occur once");
+    CHECK_CONTAINS(missing.find_fields(read_facts(*issue(client_spec("a/b"), &ca).cert), {}).error(),
+                   "CN is 'a/b', which may be read as something else than a segment");
+    CHECK(!missing.matches("/d/", "devices", {}) && !missing.matches("/d/%{cert:CN}", "devices", {}));
 }
 
 CLAIM(any_grant_suffices_and_the_longest_is_named) {

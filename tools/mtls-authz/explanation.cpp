@@ -72,20 +72,47 @@ void ask_network(const Partner& partner, const std::string& from, Explanation& o
     }
 }
 
+// " (of this certificate: 17, acme)": what stands for %{cert:TYPE}, in order.
+std::string told_fields(const GrantedPath& granted) {
+    std::string out;
+    for (const std::string& value : granted.fields)
+        out += (out.empty() ? " (of this certificate: " : ", ") + shown(value);
+    return out.empty() ? out : out + ")";
+}
+
+// Grants that do not exist for this certificate, since it has no field that could stand in their path.
+void tell_missing_fields(const Policy& policy, const CertificateFacts& facts, const Identification& who,
+                         Explanation& out) {
+    for (const auto grants : {who.partner->grants, policy.grants()}) {
+        for (const Grant& grant : grants) {
+            for (const PathPattern& path : grant.paths) {
+                const auto fields = path.find_fields(facts, who.path);
+                if (fields.ok()) continue;
+                out.hints.push_back("MTLSGrant " + grant.text() + " at " + grant.where.str() +
+                                    " is none for this certificate: " + shown(fields.error()));
+            }
+        }
+    }
+}
+
 // The gate that only asks for a grant: what MTLSAllow by-grant would say.
-GateAnswer decide_by_grant(const Identification& who, const std::string& method, const std::string& path,
-                           Explanation& out) {
+GateAnswer decide_by_grant(const Policy& policy, const CertificateFacts& facts, const std::string& method,
+                           const std::string& path, Explanation& out) {
+    const Identification& who = out.who;
     static const GateRules kByGrant = {GateRule::parse_allow("by-grant").value()};
     const GateAnswer answer = decide({GateMode::kOn, &kByGrant, nullptr}, who, {method, path, false}, {});
     if (answer.grant != nullptr) {
         out.steps.push_back("grant: MTLSGrant " + answer.grant->text() + " at " + answer.grant->where.str() +
+                            told_fields(*answer.path) +
                             (answer.reason == Reason::kGranted ? "" : ", but not for " + method));
     } else {
         out.steps.push_back("grant: none fits " + method + " " + shown(path));
         for (const GrantedPath& granted : who.grants) {
             out.hints.push_back("it has MTLSGrant " + granted.grant->methods.text() + " " +
-                                std::string(granted.path->text()) + " at " + granted.grant->where.str());
+                                std::string(granted.path->text()) + " at " + granted.grant->where.str() +
+                                told_fields(granted));
         }
+        tell_missing_fields(policy, facts, who, out);
     }
     return answer;
 }
@@ -111,7 +138,7 @@ Explanation explain_request(const Policy& policy, const PresentedCertificate& ce
         tell_near_misses(policy, facts, out);
     if (out.reason == Reason::kGranted && !out.who.partner->networks.empty()) ask_network(*out.who.partner, from, out);
     if (out.reason == Reason::kGranted && !path.empty()) {
-        out.reason = decide_by_grant(out.who, method.empty() ? "GET" : method, path, out).reason;
+        out.reason = decide_by_grant(policy, facts, method.empty() ? "GET" : method, path, out).reason;
     }
     if (around.server.certificates.empty() && policy.some_trust_mod_ssl() && out.reason == Reason::kNotVerified) {
         out.hints.emplace_back("some partners trust mod_ssl: give the CAs of SSLCACertificateFile with --server-ca");
