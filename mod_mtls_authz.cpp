@@ -36,6 +36,8 @@ const command_rec kDirectives[] = {
                      "NAME... [if SELECTOR...]: groups it belongs to"),
     AP_INIT_RAW_ARGS("MTLSValid", on_policy_directive, nullptr, kPolicy,
                      "[from=DATE] [until=DATE]: the contract's term"),
+    AP_INIT_RAW_ARGS("MTLSPurpose", on_policy_directive, nullptr, kPolicy,
+                     "clientAuth, or serverAuth [until=DATE]: whether certificates made for servers count, too"),
     AP_INIT_RAW_ARGS("MTLSNetwork", on_policy_directive, nullptr, kPolicy,
                      "CIDR...: where its requests have to come from"),
     AP_INIT_RAW_ARGS("MTLSAttribute", on_policy_directive, nullptr, kPolicy,

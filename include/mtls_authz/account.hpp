@@ -26,6 +26,7 @@ struct Account {
     std::string rule;     // FILE:LINE of the identity
     std::string matched;  // its selectors
     std::string grant;    // FILE:LINE
+    std::string purpose;  // "serverAuth" where the partner's MTLSPurpose let it in
     std::string gate;     // FILE:LINE
 
     std::string vhost;   // NAME:PORT

@@ -36,7 +36,8 @@ struct OwnStore {
 };
 
 // Whether a handshake by these alone would let the certificate in, with the policy's MTLSIntermediates. The leaf's own
-// dates are left out: gates ask them, and name them. From any thread.
-bool verifies(const OwnStore& own, const PresentedCertificate& presented, const CaDirectory& policy);
+// dates are left out: gates ask them, and name them. `purpose`: as OpenSSL has them. From any thread.
+bool verifies(const OwnStore& own, const PresentedCertificate& presented, const CaDirectory& policy,
+              int purpose = X509_PURPOSE_SSL_CLIENT);
 
 }  // namespace mtls

@@ -76,6 +76,7 @@ struct Ledger {
     Counter reloads_ok{0};
     Counter reloads_failed{0};
     Counter audit_dropped{0};
+    Counter purposes_waived{0};
     std::atomic<std::int64_t> refused_since{0};  // the policy files as they are now; 0: they are not
     LogLimiter limiter;
     Examples examples;

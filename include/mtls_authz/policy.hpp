@@ -51,6 +51,8 @@ struct Partner {
     std::span<const PartnerAttribute> attributes;
     TimeWindow validity;
     std::span<const Network> networks;  // none: from anywhere
+    // When certificates that were made for servers count, too; none: never.
+    std::optional<TimeWindow> server_purpose;
     std::optional<Place> suspended;
     CrlRules crl_rules;
     std::span<const Grant> grants;
@@ -91,6 +93,7 @@ struct Identification {
     std::string detail;
 
     PathFacts path;                          // of the verified path
+    bool is_purpose_waived = false;          // that path is one of certificates made for servers (MTLSPurpose)
     std::string nearest_ca_key;              // SHA-256 of the key of the nearest CA that the policy names, or empty
     std::vector<X509Ptr> intermediates;      // of that path, between the leaf and the anchor
     std::vector<std::string> groups;         // of this certificate, for whatever grants
@@ -130,6 +133,11 @@ public:
     // The same for MTLSExpect: identity, path and grants alone. Dates, revocation, suspension and contract are left
     // out.
     Identification identify_at_any_time(const PresentedCertificate& presented, const ServerCas& server) const;
+
+    // For the handshake: whether this is a partner's certificate by its MTLSPurpose serverAuth alone: it fits an
+    // identity of that partner, and has a path to its anchor that is one for servers.
+    bool waives_purpose_of(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now) const;
+    bool some_waive_purpose() const { return some_waive_purpose_; }
 
     std::span<const Partner> partners() const { return partners_; }  // in file order
     std::span<const Partner* const> partners_by_name() const { return by_name_; }
@@ -197,6 +205,7 @@ private:
     std::span<const std::string_view> groups_;  // sorted
     CaDirectory cas_;
     bool some_trust_mod_ssl_ = false;
+    bool some_waive_purpose_ = false;
     std::span<const std::int64_t> edges_;  // sorted instants at which an answer may change
 
     std::size_t identity_count_ = 0;

@@ -88,6 +88,7 @@ private:
     void intermediate(const Directive& d, WrittenPartner& partner);
     void group(const Directive& d, WrittenPartner& partner);
     void valid(const Directive& d, WrittenPartner& partner);
+    void purpose(const Directive& d, WrittenPartner& partner);
     void network(const Directive& d, WrittenPartner& partner);
     void attribute(const Directive& d, WrittenPartner& partner);
     void suspend(const Directive& d, WrittenPartner* partner);
@@ -102,6 +103,8 @@ private:
     std::optional<std::string> read_content(const Directive& d, const std::string& file, std::size_t limit);
     bool read_file(const Directive& d, const std::string& file, CertificateFile& out);
     void finish_partner(WrittenPartner& partner);
+    void check_public_anchors(const WrittenPartner& partner, const Identity& any);
+    void warn_of_purpose(const WrittenPartner& partner);
     void check_anchor_reference(const WrittenPartner& partner, const Identity& identity);
     void warn_of_related_anchors();
     void check_expectations(const Policy& policy);

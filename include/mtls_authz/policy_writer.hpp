@@ -57,6 +57,8 @@ struct WrittenPartner {
     std::vector<WrittenAttribute> attributes;
     TimeWindow validity;
     std::vector<Network> networks;
+    std::optional<TimeWindow> server_purpose;
+    std::optional<Where> purpose;  // of its MTLSPurpose line
     std::optional<Where> suspended;
     CrlRules crl_rules;
     std::vector<WrittenGrant> grants;

@@ -57,6 +57,7 @@ struct StatusReport {
     std::array<std::uint64_t, kHandshakeRefusals.size()> handshakes_refused{};
     DecisionCounters::Durations durations;
     std::uint64_t audit_dropped = 0;
+    std::uint64_t purposes_waived = 0;
     std::vector<ChildInfo> children;
 };
 

@@ -94,6 +94,7 @@ NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertifica
 
 struct PathAnswer {
     bool ok = false;
+    bool is_for_servers = false;      // only as a path of certificates made for servers
     std::string detail;               // OpenSSL's words where not ok
     PathFacts facts;                  // what selectors ask
     std::vector<X509Ptr> chain;       // from the leaf to the anchor

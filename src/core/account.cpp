@@ -56,6 +56,7 @@ nlohmann::ordered_json json_of(const Account& a, std::size_t most_name, std::siz
     add("rule", a.rule, most_name);
     add("matched", a.matched, most_name);
     add("grant", a.grant, most_name);
+    add("purpose", a.purpose, most_name);
     add("gate", a.gate, most_name);
     out["method"] = cut(a.method, most_name);
     out["path"] = cut(a.path, most_path);
@@ -92,6 +93,7 @@ std::string denial_line(const Account& a, std::string_view verb) {
     line.add("claimed", a.claimed);
     line.add("rule", a.rule);
     line.add("grant", a.grant);
+    line.add("purpose", a.purpose);
     line.add("gate", a.gate);
     line.add("vhost", a.vhost);
     line.add("tls", a.tls);

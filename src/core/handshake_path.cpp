@@ -227,7 +227,7 @@ bool is_of_unknown_ca(long error) {
            error == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE;
 }
 
-bool verifies(const OwnStore& own, const PresentedCertificate& presented, const CaDirectory& policy) {
+bool verifies(const OwnStore& own, const PresentedCertificate& presented, const CaDirectory& policy, int purpose) {
     if (!own.store) return false;
     const ErrorQueueGuard errors;
     std::vector<X509*> helpers;
@@ -241,6 +241,7 @@ bool verifies(const OwnStore& own, const PresentedCertificate& presented, const 
         throw std::bad_alloc();
     }
     X509_STORE_CTX_set_default(ctx.get(), "ssl_client");
+    X509_VERIFY_PARAM_set_purpose(X509_STORE_CTX_get0_param(ctx.get()), purpose);
     X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(ctx.get()), own.security_level);
     return verifies_quietly(*ctx, {own.missing == MissingCrl::kPasses, true});
 }

@@ -28,7 +28,8 @@ const std::array<HandshakeRefusalText, 11> kHandshakeRefusals = {{
      "no_crl_for_cert_ok"},
     {HandshakeRefusal::kWrongPurpose, "wrong-purpose",
      "a certificate of the chain was not issued for this: a client needs clientAuth among its extendedKeyUsage, a CA "
-     "basicConstraints and keyCertSign; the partner needs another certificate"},
+     "basicConstraints and keyCertSign; the partner needs another certificate, or, where its CA makes them for servers "
+     "alone, MTLSPurpose serverAuth"},
     {HandshakeRefusal::kConstraint, "constraint",
      "a certificate of the chain breaks a limit that a CA above it sets (names, length of the path, policies), or has "
      "a "

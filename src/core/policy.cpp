@@ -5,6 +5,8 @@
 #include <map>
 #include <set>
 
+#include <openssl/x509v3.h>
+
 #include "mtls_authz/crl_signers.hpp"
 #include "mtls_authz/text.hpp"
 
@@ -118,6 +120,22 @@ void Policy::add_any_matches(const NearestCa& nearest, const CertificateFacts& f
     std::sort(matches.begin(), matches.end(), [](const Match& a, const Match& b) { return a.order < b.order; });
 }
 
+namespace {
+
+// Why a path that OpenSSL takes for a server's is not one of certificates that were made for that, and with keys that
+// sign: OpenSSL also takes those of server-gated cryptography, and of RSA key exchange.
+std::string purpose_objection(const PathAnswer& path) {
+    const auto is_for_servers = [](const X509Ptr& c) {
+        const bool is_restricted = (X509_get_extension_flags(c.get()) & EXFLAG_XKUSAGE) != 0;
+        return !is_restricted || (X509_get_extended_key_usage(c.get()) & XKU_SSL_SERVER) != 0;
+    };
+    const bool signs = (X509_get_key_usage(path.chain.front().get()) & (KU_DIGITAL_SIGNATURE | KU_KEY_AGREEMENT)) != 0;
+    if (signs && std::all_of(path.chain.begin(), path.chain.end(), is_for_servers)) return {};
+    return "the certificates are neither made for clients nor for servers (extendedKeyUsage, keyUsage)";
+}
+
+}  // namespace
+
 // Answers "is this identity's partner entitled to the nearest CA, and does the path hold?", each path once.
 struct Policy::Candidates {
     const Policy& policy;
@@ -126,7 +144,7 @@ struct Policy::Candidates {
     std::int64_t now;
     const NearestCa& nearest;
     CertificatesInHand& in_hand;
-    std::map<std::vector<X509*>, PathAnswer> verified = {};
+    std::map<std::pair<int, std::vector<X509*>>, PathAnswer> verified = {};
     std::string last_failure = {};
 
     // The certificates of this partner's anchors that are the nearest CA: what the path may end at.
@@ -146,28 +164,42 @@ struct Policy::Candidates {
         return trusted;
     }
 
-    PathAnswer& verify(std::vector<Link> trusted, std::vector<Link> helpers) {
-        std::vector<X509*> key;
-        for (const Link& link : trusted) key.push_back(link.certificate);
-        key.push_back(nullptr);
-        for (const Link& link : helpers) key.push_back(link.certificate);
+    PathAnswer& verify(const std::vector<Link>& trusted, const std::vector<Link>& helpers,
+                       int purpose = X509_PURPOSE_SSL_CLIENT) {
+        std::pair<int, std::vector<X509*>> key = {purpose, {}};
+        for (const Link& link : trusted) key.second.push_back(link.certificate);
+        key.second.push_back(nullptr);
+        for (const Link& link : helpers) key.second.push_back(link.certificate);
         const auto found = verified.find(key);
         if (found != verified.end()) return found->second;
-        const auto objection = [this](const PathAnswer& path) { return policy.objection_to(path, now); };
-        PathAnswer answer = verify_path({leaf_link(), std::move(trusted), std::move(helpers), server.security_level,
-                                         now, X509_PURPOSE_SSL_CLIENT, objection});
+        const bool for_servers = purpose == X509_PURPOSE_SSL_SERVER;
+        const auto objection = [this, for_servers](const PathAnswer& path) {
+            const std::string other = for_servers ? purpose_objection(path) : std::string();
+            return other.empty() ? policy.objection_to(path, now) : other;
+        };
+        PathAnswer answer =
+            verify_path({leaf_link(), trusted, helpers, server.security_level, now, purpose, objection});
         answer.facts.leaf_twin = nearest.leaf_twin;
+        answer.is_for_servers = for_servers;
         if (!answer.ok) last_failure = answer.detail;
         return verified.emplace(std::move(key), std::move(answer)).first->second;
     }
 
+    // As clients' certificates or, where this partner says so, as servers'.
+    PathAnswer& verify_for(const Match& match, const std::vector<Link>& trusted, const std::vector<Link>& helpers) {
+        PathAnswer& answer = verify(trusted, helpers);
+        const auto& waiver = match.partner->server_purpose;
+        return answer.ok || !waiver || !waiver->contains(now) ? answer
+                                                              : verify(trusted, helpers, X509_PURPOSE_SSL_SERVER);
+    }
+
     // The path that entitles this identity's partner, or nullptr.
     PathAnswer* path_for(const Match& match) {
-        auto trusted = trusted_for(match);
+        const auto trusted = trusted_for(match);
         if (!trusted.empty()) {
             // A certificate that is an anchor itself is its own path, whatever was sent with it.
-            auto helpers = nearest.is_leaf_itself ? std::vector<Link>() : helpers_for(nearest, match.partner);
-            PathAnswer& answer = verify(std::move(trusted), std::move(helpers));
+            const auto helpers = nearest.is_leaf_itself ? std::vector<Link>() : helpers_for(nearest, match.partner);
+            PathAnswer& answer = verify_for(match, trusted, helpers);
             return answer.ok ? &answer : nullptr;
         }
         const bool by_server = match.partner->anchors->uses_mod_ssl && !nearest.found() &&
@@ -177,7 +209,8 @@ struct Policy::Candidates {
 
     // mod_ssl's CAs count only where no CA of the path is one that the policy names.
     PathAnswer* server_path(const Match& match) {
-        PathAnswer& answer = server_answer(helpers_for(nearest, match.partner));
+        PathAnswer& answer =
+            verify_for(match, links_to(server.certificates, server.digests), helpers_for(nearest, match.partner));
         if (!answer.ok) return nullptr;
         const bool named = std::any_of(answer.ca_ids.begin(), answer.ca_ids.end(),
                                        [&](const std::string& id) { return policy.cas_.names(id, now); });
@@ -185,8 +218,8 @@ struct Policy::Candidates {
         return named ? nullptr : &answer;
     }
 
-    PathAnswer& server_answer(std::vector<Link> helpers) {
-        return verify(links_to(server.certificates, server.digests), std::move(helpers));
+    PathAnswer& server_answer(const std::vector<Link>& helpers) {
+        return verify(links_to(server.certificates, server.digests), helpers);
     }
 
     Link leaf_link() const {
@@ -272,6 +305,7 @@ std::optional<PathAnswer> Policy::identify_by_path(const PresentedCertificate& p
         out.partner = fitting.front().partner;
         out.identity = fitting.front().identity;
         out.path = fitting_path->facts;
+        out.is_purpose_waived = fitting_path->is_for_servers;
         return std::move(*fitting_path);
     }
     if (fitting.size() == 2) {
@@ -469,6 +503,7 @@ Identification Policy::identify(const PresentedCertificate& presented, const Sur
         out.partner = nullptr;
         out.identity = nullptr;
         out.path = {};
+        out.is_purpose_waived = false;
         out.reason = Reason::kRevoked;
         out.detail = "MTLSRevoke at " + revocation->where.str() +
                      (revocation->note.empty() ? "" : ": " + std::string(revocation->note));
@@ -515,6 +550,13 @@ Identification Policy::identify_at_any_time(const PresentedCertificate& presente
     const NearestCa nearest = find_nearest_ca(cas_, presented, server, kAnyTime);
     if (identify_by_path(presented, nearest, server, kAnyTime, out)) describe_partner(presented.facts, out);
     return out;
+}
+
+bool Policy::waives_purpose_of(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now) const {
+    if (!some_waive_purpose_ || !presented.facts.malformed.empty()) return false;
+    Identification who;
+    identify_by_path(presented, find_nearest_ca(cas_, presented, server, now), server, now, who);
+    return who.is_purpose_waived;
 }
 
 }  // namespace mtls

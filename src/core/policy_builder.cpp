@@ -1,8 +1,10 @@
 #include "mtls_authz/policy_builder.hpp"
 
 #include <algorithm>
+#include <ctime>
 
 #include "mtls_authz/file.hpp"
+#include "mtls_authz/public_ca.hpp"
 #include "mtls_authz/sightings.hpp"
 #include "mtls_authz/text.hpp"
 
@@ -33,6 +35,7 @@ constinit const PolicyBuilder::Handler PolicyBuilder::kHandlers[] = {
     {"MTLSIntermediate", &PolicyBuilder::intermediate, nullptr},
     {"MTLSGroup", &PolicyBuilder::group, nullptr},
     {"MTLSValid", &PolicyBuilder::valid, nullptr},
+    {"MTLSPurpose", &PolicyBuilder::purpose, nullptr},
     {"MTLSNetwork", &PolicyBuilder::network, nullptr},
     {"MTLSAttribute", &PolicyBuilder::attribute, nullptr},
     {"MTLSSuspend", nullptr, &PolicyBuilder::suspend},
@@ -248,6 +251,31 @@ void PolicyBuilder::check_anchor_reference(const WrittenPartner& partner, const 
                               ": spell it as in its MTLSTrustAnchor line");
 }
 
+// Everybody who has a web site has a certificate for servers under a public CA.
+void PolicyBuilder::check_public_anchors(const WrittenPartner& partner, const Identity& any) {
+    for (const WrittenAnchor& anchor : partner.anchors->anchors) {
+        for (const AnchorCertificate& c : anchor.certificates) {
+            const std::string why = why_public_ca(*c.decode());
+            if (why.empty()) continue;
+            error(any.where, "MTLSIdentity any of " + partner.name + " with MTLSPurpose serverAuth (" +
+                                 partner.purpose->str() + ") would take in the certificates of web sites: the CA \"" +
+                                 escape_for_log(c.subject_text, 200) + "\" is public, since " + why +
+                                 "; say which certificates are this partner's, like MTLSIdentity DNS:api.acme.example");
+        }
+    }
+}
+
+void PolicyBuilder::warn_of_purpose(const WrittenPartner& partner) {
+    const auto& until = partner.server_purpose->until;
+    const std::string what = "MTLSPurpose serverAuth of " + partner.name;
+    if (until && *until < std::time(nullptr)) {
+        return warning(*partner.purpose, what + " has ended on " + format_time(*until) + ": it counts no more");
+    }
+    warning(*partner.purpose, what + (until ? ", until " + format_time(*until) : " without an end") +
+                                  ": certificates that were made for servers are let in as this partner's, and the "
+                                  "handshake lets them in for other rules on SSL_CLIENT_* too");
+}
+
 void PolicyBuilder::finish_partner(WrittenPartner& partner) {
     const auto own = own_anchors_.find(&partner);
     partner.has_own_anchors = own != own_anchors_.end();
@@ -257,10 +285,14 @@ void PolicyBuilder::finish_partner(WrittenPartner& partner) {
                                         "> has no trust anchor: any trusted CA can issue any name; say which CA issues "
                                         "this partner's certificates with MTLSTrustAnchor FILE");
     }
+    if (partner.server_purpose) warn_of_purpose(partner);
     if (partner.identities.name_anchors()) {
         const auto keep_name = [this](const std::string& name) { return arena_.keep(name); };
         const IdentityLines lines = partner.identities.keep(arena_, keep_name);
-        for (const Identity& identity : lines) check_anchor_reference(partner, identity);
+        for (const Identity& identity : lines) {
+            check_anchor_reference(partner, identity);
+            if (identity.any && partner.server_purpose) check_public_anchors(partner, identity);
+        }
     }
 }
 

@@ -219,6 +219,36 @@ void PolicyBuilder::valid(const Directive& d, WrittenPartner& partner) {
     if (const std::string fault = fault_of(partner.validity); !fault.empty()) error(d.where, d.name + ": " + fault);
 }
 
+void PolicyBuilder::purpose(const Directive& d, WrittenPartner& partner) {
+    const auto words = config_words(d.args);
+    if (partner.purpose) return error(d.where, d.name + ": already given at " + partner.purpose->str());
+    partner.purpose = d.where;
+    const bool is_server = !words.empty() && equal_nocase(words[0], "serverAuth");
+    const bool is_client = !words.empty() && equal_nocase(words[0], "clientAuth");
+    if (!is_server && !is_client) {
+        static constexpr std::string_view kKnown[] = {"clientAuth", "serverAuth"};
+        return error(d.where,
+                     d.name +
+                         (words.empty() ? std::string() : ": " + quoted(words[0]) + did_you_mean(words[0], kKnown)) +
+                         ": expected clientAuth, or serverAuth [until=DATE]; other purposes never count");
+    }
+    if (is_client) {
+        if (words.size() > 1) error(d.where, d.name + ": clientAuth always counts, and takes no dates");
+        return;
+    }
+    TimeWindow window;
+    const auto until = words.size() == 2 ? option(words[1], "until") : std::nullopt;
+    if (words.size() > 2 || (words.size() == 2 && !until)) {
+        return error(d.where, d.name + ": " + quoted(words.back()) + ": expected serverAuth [until=DATE]");
+    }
+    if (until) {
+        const auto date = parse_date(*until, DateEdge::kUntil);
+        if (!date) return error(d.where, d.name + ": " + date.error());
+        window.until = date.value();
+    }
+    partner.server_purpose = window;
+}
+
 void PolicyBuilder::network(const Directive& d, WrittenPartner& partner) {
     const auto words = config_words(d.args);
     if (words.empty()) return error(d.where, d.name + ": expected CIDR..., like 198.51.100.0/24 2001:db8::/32");

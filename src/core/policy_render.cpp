@@ -56,6 +56,11 @@ std::string Partner::render() const {
         render_window(out, partner.validity);
         out += '\n';
     }
+    if (partner.server_purpose) {
+        out += "    MTLSPurpose serverAuth";
+        render_window(out, *partner.server_purpose);
+        out += '\n';
+    }
     if (!partner.networks.empty()) out += "    MTLSNetwork " + texts_of(partner.networks) + "\n";
     for (const PartnerAttribute& a : partner.attributes) {
         out += "    MTLSAttribute " + std::string(a.name) + " " +

@@ -118,6 +118,9 @@ private:
         out.validity = p.validity;
         add_window(p.validity);
         out.networks = arena_.keep(p.networks);
+        out.server_purpose = p.server_purpose;
+        if (p.server_purpose) add_window(*p.server_purpose);
+        policy_.some_waive_purpose_ = policy_.some_waive_purpose_ || p.server_purpose;
         if (p.suspended) out.suspended = keep(*p.suspended);
         out.crl_rules = p.crl_rules;
         out.grants = keep(p.grants);

@@ -95,6 +95,7 @@ std::string status_json(const StatusReport& report) {
     }
     out["decision_time"] = durations_of(report.durations);
     out["audit_dropped"] = report.audit_dropped;
+    out["purposes_waived"] = report.purposes_waived;
     out["children"] = Json::array();
     for (const ChildInfo& child : report.children) {
         const std::string generation = child.generation.str();

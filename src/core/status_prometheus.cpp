@@ -161,6 +161,10 @@ std::string prometheus_text(const StatusReport& report) {
     out.describe("mtls_authz_audit_dropped_total", "counter",
                  "Lines of MTLSAuditLog that were not written, since its reader was too slow or the disk full.");
     out.add({}, report.audit_dropped);
+    out.describe(
+        "mtls_authz_purpose_waived_total", "counter",
+        "Requests that were let in by a certificate made for servers alone, as MTLSPurpose serverAuth has it.");
+    out.add({}, report.purposes_waived);
     return std::move(out).text();
 }
 

@@ -86,6 +86,7 @@ StatusReport collect_status(const Ledger& ledger, const SnapshotReader& snapshot
     }
     out.durations = ledger.decisions.durations();
     out.audit_dropped = ledger.audit_dropped;
+    out.purposes_waived = ledger.purposes_waived;
     out.children = ledger.children.alive();
     return out;
 }

@@ -66,6 +66,7 @@ Account account_of(request_rec* r, const Decision& decision, Outcome outcome) {
     out.reason = decision.reason;
     out.detail = decision.detail;
     describe_who(decision, out);
+    if (decision.who != nullptr && decision.who->is_purpose_waived) out.purpose = "serverAuth";
     if (decision.grant != nullptr) out.grant = short_place(decision.grant->where);
     out.gate = gate_place(r, decision);
     out.vhost = vhost_text(r->server, r->connection);
@@ -111,6 +112,11 @@ std::size_t note_partner(request_rec* r, const Decision& decision) {
 
 void count(std::size_t partner, Outcome outcome, Reason reason, std::int64_t duration) {
     state().ledger->decisions.count(outcome, reason, partner, duration);
+}
+
+// Known grants are never of such certificates: each request comes here.
+void count_waiver(const Decision& decision) {
+    if (decision.granted() && decision.who->is_purpose_waived) ++state().ledger->purposes_waived;
 }
 
 void keep_example(const Account& account) {
@@ -205,6 +211,7 @@ std::size_t account_for(request_rec* r, const Decision& decision, Outcome outcom
     const bool is_denial = outcome != Outcome::kAllow && !is_lookup;
     const std::size_t partner = is_lookup ? DecisionCounters::kNoPartner : note_partner(r, decision);
     if (!is_lookup) count(partner, outcome, decision.reason, decision.duration);
+    if (!is_lookup) count_waiver(decision);
     const int level = is_lookup ? APLOG_DEBUG : level_of(outcome, decision.reason);
     const bool has_audit = !is_lookup && audit_log_for(r, outcome) != nullptr;
     if (!has_audit && !is_denial && !APLOG_R_IS_LEVEL(r, level)) return partner;
@@ -240,6 +247,7 @@ void account_for_provider(request_rec* r, const Decision& decision, const char* 
         ap_log_rerror(APLOG_MARK, level, 0, r, "mtls_authz: %s (%s)", denial_line(*account, verb).c_str(), requirement);
     }
     if (!counts) return;
+    if (lets_in) count_waiver(decision);
     Unclosed& own = unclosed(r);
     (decision.granted() ? own.satisfied : own.refused) = pool_new<ProviderFinding>(
         r->pool, ProviderFinding{decision.reason, partner, decision.duration, keeps ? account : nullptr});

@@ -1,6 +1,7 @@
 #include "connection.hpp"
 
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include <algorithm>
 
@@ -49,10 +50,19 @@ std::vector<X509*> sent_certificates(X509_STORE_CTX* ctx) {
 
 std::int64_t now_seconds() { return apr_time_sec(apr_time_now()); }
 
+// A partner's MTLSPurpose serverAuth holds in the handshake too, for its own certificates.
+void waive_purpose(X509_STORE_CTX* ctx, const Policy& policy, const server_rec* s) {
+    X509* const leaf = X509_STORE_CTX_get0_cert(ctx);
+    if (!policy.some_waive_purpose() || leaf == nullptr) return;
+    const PresentedCertificate presented(*leaf, useful_helpers(*leaf, sent_certificates(ctx)));
+    if (!policy.waives_purpose_of(presented, server_config(s).cas, now_seconds())) return;
+    X509_VERIFY_PARAM_set_purpose(X509_STORE_CTX_get0_param(ctx), X509_PURPOSE_SSL_SERVER);
+}
+
 HandshakeVerdict verify(X509_STORE_CTX* ctx, const server_rec* s) {
-    if (client_ca_of(s) == ClientCaMode::kOff) return {X509_verify_cert(ctx)};
     const auto snapshot = state().snapshot();
-    if (!snapshot) return {X509_verify_cert(ctx)};
+    if (snapshot) waive_purpose(ctx, *snapshot->policy, s);
+    if (client_ca_of(s) == ClientCaMode::kOff || !snapshot) return {X509_verify_cert(ctx)};
     return verify_handshake(ctx, snapshot->policy->cas(), SSL_get_ex_data_X509_STORE_CTX_idx(),
                             server_config(s).own.missing, now_seconds());
 }

@@ -90,7 +90,7 @@ void keep_path(KnownGrant& known, const GrantedPath* granted) {
 void remember_grant(request_rec* r, const GrantKey& key, const Decision& decision, const Handover& handover,
                     std::size_t partner) {
     const bool has_networks = !decision.who->partner->networks.empty();
-    if (key.version == 0 || (has_networks && !is_from_connection(r))) return;
+    if (key.version == 0 || decision.who->is_purpose_waived || (has_networks && !is_from_connection(r))) return;
     KnownGrant& known = tls_of(r->connection)->known_grant();
     // What was handed over stays until the connection ends, since requests before may still be logged: so a connection
     // that goes back and forth, or outlives many policies, is remembered so often and no more.

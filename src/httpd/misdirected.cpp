@@ -1,5 +1,9 @@
 #include "misdirected.hpp"
 
+#include <openssl/x509v3.h>
+
+#include <ctime>
+
 #include "config.hpp"
 #include "connection.hpp"
 #include "log.hpp"
@@ -20,7 +24,10 @@ bool is_let_in_without_anchors(TlsConnection& tls, const server_rec* s) {
     const auto snapshot = state().snapshot();
     const CaDirectory no_policy;
     const CaDirectory& policy = snapshot ? snapshot->policy->cas() : no_policy;
-    if (!verifies(server_config(s).own, *tls.certificate(), policy)) return false;
+    const bool is_waived =
+        snapshot && snapshot->policy->waives_purpose_of(*tls.certificate(), server_config(s).cas, std::time(nullptr));
+    const int purpose = is_waived ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT;
+    if (!verifies(server_config(s).own, *tls.certificate(), policy, purpose)) return false;
     known.own_cas_of.store(s, std::memory_order_relaxed);
     return true;
 }

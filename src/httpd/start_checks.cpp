@@ -168,10 +168,12 @@ void check_surroundings(const server_rec* s, const std::vector<const GateSection
              "' has gates, but never asks for a certificate, so nobody can pass them: add SSLVerifyClient optional");
 }
 
-// With MTLSClientCA, whatever else looks at the client's certificate in this server trusts the policy's anchors too.
+// With MTLSClientCA, whatever else looks at the client's certificate in this server trusts the policy's anchors too;
+// with MTLSPurpose serverAuth, it sees certificates of servers.
 void check_client_ca(const server_rec* s, const Policy& policy, Findings& findings) {
     const ClientCaMode mode = client_ca_of(s);
-    if (mode == ClientCaMode::kOff) return;
+    const bool by_anchors = mode != ClientCaMode::kOff;
+    if (!by_anchors && !policy.some_waive_purpose()) return;
     const auto look = [&](const ap_directive_t& d) {
         const std::string_view args = d.args != nullptr ? d.args : "";
         const auto is = [&d](const char* name) { return equal_nocase(d.directive, name); };
@@ -182,11 +184,13 @@ void check_client_ca(const server_rec* s, const Policy& policy, Findings& findin
                            (is("SSLOptions") && args.find("FakeBasicAuth") != std::string_view::npos);
         if (!reads) return;
         warn(findings, place_of(&d),
-             std::string(d.directive) +
-                 " looks at the client's certificate by itself: with MTLSClientCA it believes the "
-                 "CAs of all partners, who can issue any name; use Require mtls-partner instead");
+             std::string(d.directive) + " looks at the client's certificate by itself: " +
+                 (by_anchors ? "with MTLSClientCA it believes the CAs of all partners, who can issue any name"
+                             : "with MTLSPurpose serverAuth it sees certificates that were made for servers, too") +
+                 "; use Require mtls-partner instead");
     };
     for_each_directive(s, look);
+    if (!by_anchors) return;
     const auto check = server_setting_words(s, "SSLCARevocationCheck");
     const bool asks_crls = !check.empty() && !equal_nocase(check.front(), "none");
     if (asks_crls && !equal_nocase(check.back(), "no_crl_for_cert_ok")) {

@@ -233,6 +233,25 @@ CLAIM(check_lists_all_errors_and_warnings_at_once) {
     CHECK_CONTAINS(p.expect(0, {"check", "usages.conf"}), "usages.conf:2: warning: 101 MTLSIdentity lines share");
 }
 
+CLAIM(a_certificate_made_for_servers_is_suggested_and_explained_with_its_purpose) {
+    Pki p;
+    CertSpec spec;
+    spec.subject = {{"CN", "web"}};
+    spec.san = {{GEN_DNS, "web.acme.example"}};
+    spec.eku = "serverAuth";
+    p.file("web.pem", issue(spec, &p.ca).cert_pem());
+    const std::string block = p.expect(0, {"suggest", "web.pem", "--anchor", "ca.pem"});
+    CHECK_CONTAINS(block, "    MTLSPurpose serverAuth\n</MTLSPartner>\n");
+    CHECK(p.expect(0, {"suggest", "acme.pem", "--anchor", "ca.pem"}).find("MTLSPurpose") == std::string::npos);
+    p.file("web.conf", block);
+    CHECK_CONTAINS(p.expect(0, {"explain", "--policy", "web.conf", "--cert", "web.pem"}),
+                   "purpose: made for servers alone; MTLSPurpose serverAuth lets it in\n");
+    CHECK_CONTAINS(p.expect(0, {"check", "web.conf"}), "warning: MTLSPurpose serverAuth of web without an end");
+    p.file("not.conf", partner("web", "MTLSIdentity DNS:web.acme.example\nMTLSTrustAnchor ca.pem"));
+    CHECK_CONTAINS(p.expect(3, {"explain", "--policy", "not.conf", "--cert", "web.pem"}), "deny: wrong-issuer");
+    CHECK_CONTAINS(p.expect(1, {"diff", "not.conf", "web.conf"}), "web gains: MTLSPurpose serverAuth\n");
+}
+
 CLAIM(explain_and_matrix_show_what_a_grant_takes_from_the_certificate) {
     Pki p;
     p.file("devices.conf",

@@ -33,6 +33,10 @@ Lines lines_of(const Partner& partner, const Policy& policy) {
     for (const auto grants : {partner.grants, policy.grants()}) {
         for (const Grant& grant : grants) out.insert("MTLSGrant " + grant.text());
     }
+    if (partner.server_purpose) {
+        const auto& until = partner.server_purpose->until;
+        out.insert("MTLSPurpose serverAuth" + (until ? " until=" + format_time(*until) : std::string()));
+    }
     for (const GroupMembership& membership : partner.groups) {
         std::string line = "MTLSGroup";
         for (const std::string_view name : membership.names) line += " " + std::string(name);

@@ -35,6 +35,8 @@ void tell_identity(const Identification& who, Explanation& out) {
                             who.identity->text() + " at " + who.identity->where.str());
         if (!who.path.ca_keys.empty())
             out.steps.push_back("path: verified, issued by the key " + hex(bytes_of(who.path.ca_keys.front())));
+        if (who.is_purpose_waived)
+            out.steps.emplace_back("purpose: made for servers alone; MTLSPurpose serverAuth lets it in");
         std::string groups;
         for (const std::string& group : who.groups) groups += (groups.empty() ? "" : ", ") + group;
         out.steps.push_back("groups: " + (groups.empty() ? "none" : groups));

@@ -61,6 +61,15 @@ std::vector<Choice> choices_for(const CertificateFacts& facts) {
     return out;
 }
 
+bool is_for_servers_alone(const CertificateFacts& facts) {
+    constexpr const char* kServerAuth = "1.3.6.1.5.5.7.3.1";
+    constexpr const char* kClientAuth = "1.3.6.1.5.5.7.3.2";
+    const auto has = [&](const char* oid) {
+        return std::find(facts.eku.begin(), facts.eku.end(), oid) != facts.eku.end();
+    };
+    return has(kServerAuth) && !has(kClientAuth);
+}
+
 // A name from the organization, or else the common name.
 std::string name_for(const CertificateFacts& facts) {
     std::string source;
@@ -108,6 +117,11 @@ int suggest_for(const std::string& file, const SuggestOptions& options) {
         out +=
             "    # Better the file of the CA that issues this partner's certificates: with mod_ssl, any CA that\n"
             "    # SSLCACertificateFile names could issue one.\n    MTLSTrustAnchor mod_ssl\n";
+    }
+    if (is_for_servers_alone(facts)) {
+        out +=
+            "    # It was made for servers alone: without this line the handshake refuses it.\n    MTLSPurpose "
+            "serverAuth\n";
     }
     out += "</MTLSPartner>\n";
 

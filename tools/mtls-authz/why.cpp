@@ -52,6 +52,8 @@ Edit edit_for(const LogLine& told, const Policy* policy) {
     if (is_handshake(told)) {
         if (word == "unknown-ca")
             return {block + ", with MTLSClientCA On in the virtual host", "MTLSTrustAnchor CA.pem"};
+        if (word == "wrong-purpose")
+            return {block + ", where it was made for servers alone", "MTLSPurpose serverAuth until=DATE"};
         return {};
     }
     if (word == "no-certificate") return {"the virtual host " + told.get("vhost"), "SSLVerifyClient optional"};
