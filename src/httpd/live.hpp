@@ -25,8 +25,9 @@ constexpr const char* kAllClosed =
 // Before the policy is built: finds or makes what the processes have in common.
 int open_board(server_rec* s);
 void log_findings(const server_rec* s, const std::vector<Diagnostic>& findings);
-// Moves to what is in force now; where another thread is at it, this one goes on with what it has.
-void follow_now() noexcept;
+// Moves to what is in force now; where another thread is at it, this one goes on with what it has. Kept apart from what
+// each request does: only a change leads here.
+[[gnu::cold, gnu::noinline]] void follow_now() noexcept;
 
 // Hooks: post_config (mod_watchdog, and last of all), child_init, monitor.
 void register_live_hooks();
