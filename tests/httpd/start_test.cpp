@@ -124,6 +124,7 @@ CLAIM(a_partner_that_a_gate_denies_and_no_file_has_ends_no_server_at_a_restart) 
     site.httpd.restart(SIGHUP);
     becomes([&] { return site.get(w.acme, "/free/x"); }, 200, "it serves");
     CHECK_CONTAINS(site.httpd.error_log(), "there is no partner 'globex'");
+    becomes([&] { return static_cast<int>(site.times("resuming normal operations")); }, 2, "it has restarted");
     CHECK(site.httpd.stop());
     // At a cold start it is a mistake.
     CHECK(site.httpd.run({"-t"}).status != 0);

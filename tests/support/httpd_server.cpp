@@ -326,7 +326,7 @@ void Httpd::restart(int signal) {
 }
 
 bool Httpd::has_ended() {
-    for (int i = 0; pid_ > 0 && i < 400; ++i) {
+    for (int i = 0; pid_ > 0 && i < 1200; ++i) {  // under valgrind, beside other tests, that takes long
         if (waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = -1;
         if (pid_ > 0) pause_ms(25);
     }

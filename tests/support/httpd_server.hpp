@@ -75,7 +75,7 @@ public:
     void start(const std::vector<std::string>& wrapper = {});
     void graceful() { restart(SIGUSR1); }
     void restart(int signal);
-    // Whether the server went by itself, at most ten seconds later.
+    // Whether the server went by itself, at most thirty seconds later.
     bool has_ended();
     // Graceful stop; returns whether the server went in time.
     bool stop();
