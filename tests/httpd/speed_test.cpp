@@ -69,6 +69,6 @@ CLAIM(a_gate_adds_at_most_700_instructions_to_a_request_on_a_known_connection, T
     adds_at_most(700, "MTLSAllow partner acme globex");
 }
 
-CLAIM(a_gate_that_asks_grants_adds_at_most_1200_with_a_wildcard_in_the_path, Turn::kFirst) {
+CLAIM(a_gate_that_asks_grants_adds_at_most_1200_instructions_with_a_wildcard_in_the_path, Turn::kFirst) {
     adds_at_most(1200, "MTLSAllow by-grant");
 }
