@@ -1,6 +1,7 @@
 // Thousands of reloads inside a real httpd, under ThreadSanitizer, while clients ask over HTTP/1.1 and HTTP/2.
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <csignal>
@@ -36,18 +37,23 @@ std::string sanitizer_library(const std::string& module) {
     return out.text.substr(at + 3, out.text.find(' ', at + 3) - at - 3);
 }
 
-// What the heaps of all processes hold, in MiB, as ThreadSanitizer wrote it down last. Its own books, which are most of
-// what such a process holds, grow with every request.
-long heaps_mib(const std::string& folder, const std::string& file_prefix) {
-    long sum = 0;
+// What the largest heap of a process holds, in MiB, by what ThreadSanitizer wrote down within the last second. All
+// processes write to one file, by turns. Its own books, which are most of what such a process holds, grow with every
+// request.
+long largest_heap_mib(const std::string& folder, const std::string& file_prefix) {
+    constexpr int kLastLines = 20;
+    const std::string name = " heap:";
+    long largest = 0;
     for (const auto& entry : fs::directory_iterator(folder)) {
         if (!entry.path().filename().string().starts_with(file_prefix)) continue;
         const std::string text = file_text(entry.path());
-        const std::string name = " heap:";
-        const std::size_t last = text.rfind(name);
-        if (last != std::string::npos) sum += std::stol(text.substr(last + name.size()));
+        std::size_t at = text.size();
+        for (int i = 0; i < kLastLines && at > 0 && at != std::string::npos; ++i) {
+            at = text.rfind(name, at - 1);
+            if (at != std::string::npos) largest = std::max(largest, std::stol(text.substr(at + name.size())));
+        }
     }
-    return sum;
+    return largest;
 }
 
 // How often a file that grows holds a text; each look reads what is new.
@@ -146,7 +152,7 @@ CLAIM(thousands_of_reloads_under_load_race_with_nothing_and_fail_no_request, Tur
     const std::chrono::seconds most(reloads_wanted / 3);  // under TSan, beside other tests
     Counter reloads(httpd.path("logs/error.log"), " replaces ");
     const auto begun = std::chrono::steady_clock::now();
-    const auto heap = [&httpd] { return heaps_mib(httpd.path("logs"), "memory"); };
+    const auto heap = [&httpd] { return largest_heap_mib(httpd.path("logs"), "memory"); };
     long early = 0;
     int seen = 0;
     while (seen < reloads_wanted && !workers.are_over() && std::chrono::steady_clock::now() - begun < most) {
@@ -156,15 +162,15 @@ CLAIM(thousands_of_reloads_under_load_race_with_nothing_and_fail_no_request, Tur
     }
     const long late = heap();
     workers.stop();
-    std::printf("%d reloads, %d requests; the heaps hold %ld MiB after a quarter of them and %ld at the end\n", seen,
-                asked.load(), early, late);
+    std::printf("%d reloads, %d requests; the largest heap holds %ld MiB after a quarter of them and %ld at the end\n",
+                seen, asked.load(), early, late);
     httpd.stop();
     CHECK_EQUAL(wrong.load(), 0);
     CHECK(asked > 2000);
     CHECK(globex_in > 100 && globex_out > 100);
     CHECK(seen >= reloads_wanted);
     // A policy that stayed behind at each of 3,000 reloads would be 1.5 times the allowance.
-    CHECK(early > 0);
+    CHECK(early > 0 && late > 0);
     constexpr long kAllowedMib = 16;
     test::check(late <= early + kAllowedMib, "grew from " + std::to_string(early) + " to " + std::to_string(late),
                 __FILE__, __LINE__);
