@@ -22,7 +22,7 @@ struct KeeperBoard {
     SharedText* crls = nullptr;      // the lists in force, as CrlFiles::write()
     PolicyMemory::Place policies;    // changed by the parent alone, before it forks
 
-    // Counts up after each change of what is in force.
+    // Incremented after each change of the policy, the refusals or the CRLs in force.
     std::atomic<std::uint64_t> changes{0};
     std::atomic<std::int64_t> in_force_since{0};  // of the policy, in seconds since the epoch
 
@@ -36,8 +36,7 @@ struct KeeperBoard {
     // Null where the memory cannot be had. Where the system gives less address space than usual, there is room for
     // less.
     static KeeperBoard* create();
-    // What create() made, or null where that was another build of this code: then all that lies there is not to be
-    // relied on.
+    // Returns what create() made in `memory`; null if another build of this code made it, whose layout may differ.
     static KeeperBoard* adopt(void* memory);
 
     // The longest time since one of the keeper's threads has given a sign of life, in seconds, and how long that may
@@ -47,7 +46,7 @@ struct KeeperBoard {
     bool is_kept() const { return keeper != 0 && silence() < kLongestSilence; }
 };
 
-// Of a clock that nobody sets, which all processes have in common.
+// Seconds of CLOCK_MONOTONIC, which is the same in all processes.
 std::int64_t monotonic_seconds();
 
 // Tells this build of the code from any other, as the linker does (the note GNU build-id); 0 where it does not.

@@ -36,7 +36,7 @@ struct KeyPattern {
     std::string curve;      // empty: any
     int least_bits = 0;
 
-    // The error says what is wrong and what would be right.
+    // An error names the fault, and a value that would be accepted.
     static Result<KeyPattern> parse(std::string_view value);
 
     // Nothing where it cannot be told: a curve that is spelled out, a size of a key that does not decode.

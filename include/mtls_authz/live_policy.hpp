@@ -45,13 +45,13 @@ public:
     void set_trust(const FileTrust& trust);
     // CAs beside the policy's own that may have signed a CRL: mod_ssl's. Borrowed for as long as this lives.
     void add_known_ca(X509& ca);
-    // Before start(): what it builds lies in memory that the processes forked later have in common. `board` has to
-    // outlive this.
+    // Call it before start(): the policy then lies in memory that all processes forked later share. `board` must
+    // outlive this object.
     void share_between_processes(KeeperBoard& board);
 
-    // Builds the policy, null where it cannot be had, and takes a first look at the files. Where what they hold is
-    // refused, and there was a policy before a restart, that one: recalled() then. `findings`: what is wrong with the
-    // policy; `reported`: what is wrong with files that are only ever reported.
+    // Builds the policy and takes a first look at the files. If the policy files are refused, returns the policy that
+    // was in force before a restart (recalled() is then true), or null if there was none. `findings`: faults of the
+    // policy; `reported`: faults of revocation files and CRLs, which keep no server from starting.
     std::shared_ptr<const Policy> start(std::vector<Diagnostic>& findings, std::vector<Diagnostic>& reported);
     bool recalled() const { return is_recalled_; }
     // When it has seen what it wanted: from here on it only ever forks.
@@ -102,6 +102,7 @@ private:
     void take_crls();
     bool take_policy(std::vector<Diagnostic>& findings);
     void publish();
+    void drop_policy();
     bool read_crls(const Policy* next, std::vector<Diagnostic>& findings);
     void hand_out_refusals(std::vector<Diagnostic>& findings);
     void hand_out_crls(std::vector<Diagnostic>& findings);

@@ -89,6 +89,13 @@ bool hand_out(SharedText& where, const std::string& text, const char* what, std:
     return now.empty() && where.write(text);
 }
 
+// Throws where it cannot be had: a process that does not know what is refused takes nothing else for it.
+std::string read_whole(const SharedText& text) {
+    auto out = text.read();
+    if (!out) throw std::runtime_error("what the keeper wrote is damaged");
+    return std::move(*out);
+}
+
 }  // namespace
 
 // ---- before other processes are forked ------------------------------------------------------------------------------
@@ -159,10 +166,8 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
 }
 
 void LivePolicy::let_go() {
-    const std::lock_guard lock(mutex_);
-    policy_ = nullptr;
     source_.invalidate();
-    current_.publish(nullptr);
+    drop_policy();
     if (memory_) memory_->let_go();
 }
 
@@ -173,8 +178,9 @@ void LivePolicy::take_over() {
     memory_->after_fork();
     take_policy(unusable);
     source_.follow(policy());
-    take_refusals();
-    take_crls();
+    // What cannot be read there is read from the files, and written anew.
+    must_write_refusals_ = !look_apart("revocations in force", unusable, [&] { return take_refusals(), true; });
+    must_write_crls_ = !look_apart("CRLs in force", unusable, [&] { return take_crls(), true; });
     publish();
 }
 
@@ -306,11 +312,7 @@ pid_t LivePolicy::find_late(std::int64_t seconds) const {
 std::vector<Diagnostic> LivePolicy::join(bool asks) {
     if (board_ == nullptr) return {};
     memory_->after_fork();
-    {
-        const std::lock_guard lock(mutex_);
-        policy_ = nullptr;
-        current_.publish(nullptr);
-    }
+    drop_policy();
     if (asks) asked_ = ++board_->asked;
     is_new_ = asks;
     seen_policy_ = seen_refusals_ = seen_crls_ = 0;
@@ -349,7 +351,7 @@ std::vector<Diagnostic> LivePolicy::follow(bool* moved) {
 
 void LivePolicy::take_refusals() {
     const std::uint64_t serial = board_->refusals->serial();
-    if (const auto lines = board_->refusals->read()) revocation_files_.take_lines(*lines);
+    if (serial != 0) revocation_files_.take_lines(read_whole(*board_->refusals));
     seen_refusals_ = serial;
     const std::lock_guard lock(mutex_);
     refusals_ = revocation_files_.refusals();
@@ -357,7 +359,7 @@ void LivePolicy::take_refusals() {
 
 void LivePolicy::take_crls() {
     const std::uint64_t serial = board_->crls->serial();
-    if (const auto lists = board_->crls->read()) crl_files_.take(*lists, known_cas());
+    if (serial != 0) crl_files_.take(read_whole(*board_->crls), known_cas());
     seen_crls_ = serial;
     const std::lock_guard lock(mutex_);
     crls_ = crl_files_.crls();
@@ -373,11 +375,7 @@ bool LivePolicy::take_policy(std::vector<Diagnostic>& findings) {
         seen_policy_ = taken.serial;
         return true;
     }
-    {
-        const std::lock_guard lock(mutex_);
-        policy_ = nullptr;
-        current_.publish(nullptr);
-    }
+    drop_policy();
     constexpr std::uint64_t kNothingYet = 0;  // the files were refused at the server's start
     if (taken.serial != kNothingYet && std::exchange(faulty_policy_, taken.serial) != taken.serial) {
         findings.push_back({Diagnostic::Severity::kError,
@@ -406,6 +404,13 @@ void LivePolicy::take(std::shared_ptr<const Policy> policy) {
     in_force_since_ = std::time(nullptr);
     const std::lock_guard lock(mutex_);
     policy_ = std::move(policy);
+}
+
+// From here on there is none to decide by.
+void LivePolicy::drop_policy() {
+    const std::lock_guard lock(mutex_);
+    policy_ = nullptr;
+    current_.publish(nullptr);
 }
 
 // The policy's, and mod_ssl's.

@@ -406,6 +406,39 @@ CLAIM(what_is_damaged_is_not_used_and_built_anew) {
                 0);
 }
 
+CLAIM(a_process_that_cannot_read_what_is_refused_decides_by_nothing) {
+    Server server;
+    server.files.file("r.conf", "MTLSSuspend acme\n");
+    CHECK(server.live.look().moved_refusals);
+    // As a process would that was taken over: the newest text, at the end of its slot's first page.
+    CHECK_EQUAL(in_child([&] {
+                    auto* const memory = reinterpret_cast<char*>(server.board->refusals);
+                    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+                    const std::size_t slot = (server.board->refusals->most() + 2 * page) / page * page;
+                    for (const std::size_t at : {page, page + slot}) {
+                        for (std::size_t i = 40; i < 60; ++i) memory[at + i] = static_cast<char>(memory[at + i] ^ 1);
+                    }
+                    CHECK(!server.board->refusals->read());
+                }),
+                0);
+    CHECK_EQUAL(in_child([&] {
+                    CHECK_CONTAINS(texts_of(server.live.join(false)), "damaged");
+                    CHECK(!server.live.current());
+                }),
+                0);
+    CHECK_EQUAL(in_child([&] {
+                    server.live.take_over();
+                    server.look_twice();
+                    CHECK(server.live.current()->refusals->suspends("acme") != nullptr);
+                }),
+                0);
+    CHECK_EQUAL(in_child([&] {
+                    server.live.join(false);
+                    CHECK(server.live.current()->refusals->suspends("acme") != nullptr);
+                }),
+                0);
+}
+
 CLAIM(nobody_can_write_into_the_policy_in_force_by_mistake) {
     Server server;
     const int status = in_child([&] {
