@@ -21,6 +21,9 @@ STANDARD += $(if $(findstring clang,$(CXX)),,-fno-gnu-unique)
 LTO      := $(if $(findstring clang,$(CXX)),,-flto=auto -ffat-lto-objects)
 INCLUDES := -Iinclude
 TOOL_DEFINES := -DMTLS_AUTHZ_VERSION=\"$(VERSION)\"
+# What is shared between processes is read by code of the same sources alone.
+SOURCES_ID   := $(firstword $(shell cat $(sort $(wildcard include/mtls_authz/*.hpp src/core/*.cpp)) | sha256sum))
+CORE_DEFINES := -DMTLS_AUTHZ_SOURCES=\"$(SOURCES_ID)\"
 
 apxs_query  = $(shell $(APXS) -q $(1) 2>/dev/null)
 HTTPD_FLAGS = -Isrc/httpd -isystem $(call apxs_query,INCLUDEDIR) -isystem $(call apxs_query,APR_INCLUDEDIR) \
@@ -120,7 +123,7 @@ lint: setup-lint  ## clang-format, clang-tidy, the version and its entry in CHAN
 	@$(MAKE) --no-print-directory $(if $(WERROR),,BUILD=$(BUILD)/lint-gcc LTO=) CXX=g++ WERROR=-Werror compile-all
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/lint-clang CXX=clang++ CXXFLAGS=-O0 WERROR=-Werror \
 	    COMPILED='$(filter-out $(TIDY_SRC),$(ALL_CXX))' compile-all
-	@printf '%s\n' $(TIDY_SRC) | xargs -P 2 -n 3 sh -c 'clang-tidy --quiet "$$@" -- $(filter-out -fno-gnu-unique,$(STANDARD)) $(INCLUDES) $(HTTPD_FLAGS) $(TOOL_DEFINES) -Xclang -analyzer-config -Xclang max-nodes=20000 2>/dev/null' tidy
+	@printf '%s\n' $(TIDY_SRC) | xargs -P 2 -n 3 sh -c 'clang-tidy --quiet "$$@" -- $(filter-out -fno-gnu-unique,$(STANDARD)) $(INCLUDES) $(HTTPD_FLAGS) $(TOOL_DEFINES) $(CORE_DEFINES) -Xclang -analyzer-config -Xclang max-nodes=20000 2>/dev/null' tidy
 
 format:  ## lets clang-format settle the layout
 	clang-format -i $(ALL_CXX) $(ALL_HEADERS)
@@ -178,6 +181,9 @@ E2E_OBJ      := $(call objects,plain,$(E2E_SRC))
 # The rings, proved: only src/httpd and the module record ever see httpd's headers.
 $(BUILD)/plain/src/httpd/%.o $(BUILD)/plain/mod_mtls_authz.o: EXTRA = $(HTTPD_FLAGS) $(LTO)
 $(BUILD)/plain/src/core/%.o: EXTRA = $(LTO)
+$(BUILD)/plain/src/core/layout.o: EXTRA = $(LTO) $(CORE_DEFINES)
+$(BUILD)/san/src/core/layout.o $(BUILD)/tsan/src/core/layout.o: EXTRA = $(CORE_DEFINES)
+$(foreach kind,plain san tsan,$(BUILD)/$(kind)/src/core/layout.o): $(wildcard include/mtls_authz/*.hpp src/core/*.cpp)
 $(BUILD)/plain/tools/mtls-authz/main.o: EXTRA = $(TOOL_DEFINES)
 $(BUILD)/plain/tools/mtls-authz/main.o: VERSION
 $(BUILD)/san/src/httpd/%.o $(BUILD)/san/mod_mtls_authz.o: EXTRA = $(HTTPD_FLAGS)
@@ -253,7 +259,7 @@ $(BUILD)/fuzz_replay: $(call objects,san,$(wildcard tests/fuzz/*.cpp)) $(CORE_SA
 	$(CXX) $(SANITIZE) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
 
 $(BUILD)/fuzz_%: tests/fuzz/targets.cpp $(CORE_SRC)
-	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(INCLUDES) -Itests/fuzz -DFUZZ_TARGET=$* $^ -o $@ $(CRYPTO)
+	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(INCLUDES) $(CORE_DEFINES) -Itests/fuzz -DFUZZ_TARGET=$* $^ -o $@ $(CRYPTO)
 
 .PHONY: compile-all
 compile-all: $(call objects,plain,$(or $(COMPILED),$(ALL_CXX)))

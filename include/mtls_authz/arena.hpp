@@ -1,8 +1,9 @@
 // Memory that things are only ever added to, and that goes as a whole: what a policy lies in. It is the process's own,
-// or a piece that several processes share at the same address.
+// or of a file that several processes map (image.hpp).
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <new>
 #include <span>
@@ -13,23 +14,32 @@
 
 namespace mtls {
 
+// What holds an address of its own has no business in an arena: it may be mapped elsewhere.
+template <class T>
+constexpr bool is_relative = !std::is_pointer_v<T> && !std::is_same_v<T, std::string_view>;
+template <class T>
+constexpr bool is_relative<std::span<T>> = false;
+
 class Arena {
 public:
     class Full : public std::bad_alloc {};
 
     Arena() = default;  // of the heap
-    // Of `memory`, which has to outlive what lies in it. Where it does not suffice, Full is thrown.
-    explicit Arena(std::span<char> memory) : next_(memory.data()), left_(memory.size()), is_fixed_(true) {}
+    // Gets usable so many more bytes of it, or more; returns how many, or 0.
+    using Grow = std::function<std::size_t(std::size_t)>;
+    // Of `memory`, which has to outlive what lies in it, and of which nothing is usable yet. Where no more of it can be
+    // had, Full is thrown.
+    Arena(std::span<char> memory, Grow grow) : next_(memory.data()), grow_(std::move(grow)) {}
 
-    Arena(Arena&&) = default;
-    Arena& operator=(Arena&&) = default;
+    // Leaves out so many bytes.
+    void skip(std::size_t size) { allocate(size, 1); }
 
     std::string_view keep(std::string_view text);
 
-    // Nothing that lies here is ever destroyed, and whoever else looks at it has not made it.
+    // Nothing that lies here is ever destroyed.
     template <class T>
     std::span<const T> keep(std::span<const T> items) {
-        static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
+        static_assert(std::is_trivially_destructible_v<T> && is_relative<T>);
         if (items.empty()) return {};
         T* const out = static_cast<T*>(allocate(items.size_bytes(), alignof(T)));
         std::uninitialized_copy(items.begin(), items.end(), out);
@@ -55,7 +65,7 @@ private:
     char* next_ = nullptr;
     std::size_t left_ = 0;
     std::size_t used_ = 0;
-    bool is_fixed_ = false;
+    Grow grow_;  // none: of the heap
 };
 
 }  // namespace mtls

@@ -35,12 +35,12 @@ Result<std::vector<ReadCertificate>> read_certificates(const std::string& conten
 
 // A certificate of an anchor or intermediate file, as a policy keeps it: borrowed from the policy's arena.
 struct AnchorCertificate {
-    std::string_view der;
-    std::string_view sha256;       // raw, of the whole
-    std::string_view spki_sha256;  // and of its key
-    std::string_view subject;      // canonical
-    std::string_view issuer;       // canonical
-    std::string_view subject_text;
+    Text der;
+    Text sha256;       // raw, of the whole
+    Text spki_sha256;  // and of its key
+    Text subject;      // canonical
+    Text issuer;       // canonical
+    Text subject_text;
     std::int64_t not_before = 0;
     std::int64_t not_after = 0;
     bool is_ca = false;
@@ -50,12 +50,16 @@ struct AnchorCertificate {
     AnchorCertificate(const AnchorCertificate& other, Arena& arena);  // the same elsewhere
 
     // A CA is its name and its key (RFC 5280 6.1.1 (d)): certificates of one CA share this.
-    std::string ca_id() const { return std::string(spki_sha256) + std::string(subject); }
+    std::string ca_id() const { return std::string(spki_sha256.view()) + std::string(subject.view()); }
     bool has_ca_id(std::string_view id) const {
         return id.starts_with(spki_sha256) && id.substr(spki_sha256.size()) == subject;
     }
     // Those that this process has decoded lately it still has.
     X509Ptr decode() const;
+
+    bool lies_in(const Bounds& in) const {
+        return in.hold_all(der, sha256, spki_sha256, subject, issuer, subject_text);
+    }
 };
 
 // What one file holds, shared by all lines that name it.
@@ -63,17 +67,21 @@ using CertificateFile = std::span<const AnchorCertificate>;
 
 // One file of one MTLSTrustAnchor line.
 struct Anchor {
-    std::string_view file;  // as it is spelled in the directive: `anchor=` refers to it by that
+    Text file;  // as it is spelled in the directive: `anchor=` refers to it by that
     Place where;
     TimeWindow window;  // outside of it the anchor does not exist
-    CertificateFile certificates;
+    Span<AnchorCertificate> certificates;
+
+    bool lies_in(const Bounds& in) const { return in.hold_all(file, where, certificates); }
 };
 
 // The anchors of one partner, or the default ones that several share.
 struct AnchorSet {
-    std::span<const Anchor> anchors;
+    Span<Anchor> anchors;
     bool uses_mod_ssl = false;
     Place where;
+
+    bool lies_in(const Bounds& in) const { return in.hold_all(anchors, where); }
 };
 
 // Whether its basicConstraints say so; nothing else counts.
@@ -84,10 +92,15 @@ bool says_it_is_a_ca(const X509& certificate);
 class CaDirectory {
 public:
     struct Issuer {
-        std::string_view name;                                   // canonical
-        std::string_view key;                                    // SHA-256
-        std::span<const AnchorCertificate* const> certificates;  // of this CA: one key, perhaps several dates
-        std::span<const TimeWindow> windows;                     // when somebody names each
+        Text name;                                  // canonical
+        Text key;                                   // SHA-256
+        Span<Ptr<AnchorCertificate>> certificates;  // of this CA: one key, perhaps several dates
+        Span<TimeWindow> windows;                   // when somebody names each; as many
+
+        bool lies_in(const Bounds& in) const {
+            return in.hold_all(name, key, certificates, windows) && !certificates.empty() &&
+                   certificates.size() == windows.size();
+        }
     };
     // Facts about the named CAs of one name, where none of them issued the certificate.
     struct Namesakes {
@@ -105,7 +118,7 @@ public:
     bool names(std::string_view ca_id, std::int64_t now) const;
 
     // Of an MTLSIntermediate, by canonical name: leads to others, and is trusted by nobody for that.
-    std::span<const AnchorCertificate* const> intermediates_named(std::string_view name) const;
+    std::span<const Ptr<AnchorCertificate>> intermediates_named(std::string_view name) const;
     // Every certificate of that name that exists at `now`, trusted or not, end-entity anchors apart: who may have
     // signed a CRL, which a CA can also do with a certificate for that alone.
     std::vector<X509Ptr> cas_named(std::string_view name, std::int64_t now = kAnyTime) const;
@@ -119,23 +132,27 @@ public:
     // message carries them.
     std::optional<std::vector<std::string_view>> announced_names(std::size_t limit, std::int64_t now) const;
 
+    bool lies_in(const Bounds& in) const { return in.hold_all(cas_, by_key_, leaves_, intermediates_, announced_); }
+
 private:
     friend class CaDirectoryBuilder;
     struct LeafAnchor {
-        std::string_view sha256;
-        std::span<const TimeWindow> windows;
+        Text sha256;
+        Span<TimeWindow> windows;
+        bool lies_in(const Bounds& in) const { return in.hold_all(sha256, windows); }
     };
     struct Announced {
-        std::string_view encoded;
-        std::span<const TimeWindow> windows;
+        Text encoded;
+        Span<TimeWindow> windows;
+        bool lies_in(const Bounds& in) const { return in.hold_all(encoded, windows); }
     };
     std::span<const Issuer> named(std::string_view name) const;
 
-    std::span<const Issuer> cas_;                              // by name, then by key
-    std::span<const Issuer* const> by_key_;                    // the same
-    std::span<const LeafAnchor> leaves_;                       // end-entity anchors, by digest
-    std::span<const AnchorCertificate* const> intermediates_;  // by name
-    std::span<const Announced> announced_;
+    Span<Issuer> cas_;                            // by name, then by key
+    Span<Ptr<Issuer>> by_key_;                    // the same
+    Span<LeafAnchor> leaves_;                     // end-entity anchors, by digest
+    Span<Ptr<AnchorCertificate>> intermediates_;  // by name
+    Span<Announced> announced_;
 };
 
 class CaDirectoryBuilder {

@@ -20,12 +20,14 @@ public:
 
     bool empty() const { return texts_.empty(); }
     std::vector<Selector> read() const;
-    std::span<const std::string_view> texts() const { return texts_; }
+    std::span<const Text> texts() const { return texts_; }
     // As config_words() reads them back: each with a blank before it.
     std::string text() const;
 
+    bool lies_in(const Bounds& in) const { return texts_.lies_in(in); }
+
 private:
-    std::span<const std::string_view> texts_;
+    Span<Text> texts_;
 };
 
 }  // namespace mtls

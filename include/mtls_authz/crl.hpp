@@ -11,9 +11,9 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "mtls_authz/crl_record.hpp"
 #include "mtls_authz/openssl_types.hpp"
 #include "mtls_authz/result.hpp"
 
@@ -78,10 +78,14 @@ public:
     // Takes over what was decoded. Refuses what RFC 5280 says not to use when it is not understood: unknown critical
     // extensions, attribute certificates, a scope that contradicts itself.
     static Result<std::shared_ptr<const Crl>> read(X509CrlPtr decoded);
+    // One that keep() has put elsewhere. `before`: the same list, whose signer may be known; may be null.
+    explicit Crl(std::shared_ptr<const CrlRecord> record, const Crl* before = nullptr);
+    // Its record in this arena, with what is known of its signer now.
+    CrlRecord keep(Arena& arena) const;
 
     enum class Entry { kAbsent, kRevoked, kRemoved };
     // What it says of a certificate; only an indirect list (RFC 5280 5.3.3) says anything of other issuers'
-    // certificates. Constant time.
+    // certificates.
     Entry entry(const CrlSubject& subject) const;
 
     // Whether this certificate's key signed it, remembered by key. Whether the certificate allows that is another
@@ -110,29 +114,21 @@ public:
     const std::string& issuer() const { return id_.issuer; }
     const std::string& issuer_text() const { return id_.issuer_text; }
     std::int64_t this_update() const { return id_.this_update; }
-    std::optional<std::int64_t> next_update() const { return next_update_; }
-    std::size_t size() const { return entries_.size(); }
+    std::optional<std::int64_t> next_update() const { return record_->next_update; }
+    std::size_t size() const { return record_->size(); }
 
 private:
     bool try_key(EVP_PKEY* key, const std::string& digest) const;
+    bool has_point(const std::string& name) const;
 
-    CrlIdentity id_;             // without signer_key
-    std::string authority_key_;  // encoded authorityKeyIdentifier; empty where absent
-    std::optional<std::int64_t> next_update_;
-    bool only_user_ = false;
-    bool only_ca_ = false;
-    bool indirect_ = false;
-    unsigned reasons_ = kAllReasons;
-    std::optional<std::vector<std::string>> points_;  // sorted; absent: not restricted
-    std::unordered_map<std::string, bool> entries_;   // issuer, unless it is its own, and serial -> removeFromCRL
+    std::shared_ptr<const CrlRecord> record_;
+    CrlIdentity id_;  // of it, without signer_key
 
     mutable std::mutex mutex_;
-    mutable X509CrlPtr unverified_;         // kept until a key was found that signed it
+    mutable X509CrlPtr unverified_;         // while no key is known that signed it, decoded when first needed
     mutable std::set<std::string> others_;  // SHA-256 of keys that did not
-    mutable EvpPkeyPtr signer_;
-    mutable std::string signer_key_;
-
-    friend class CrlReader;
+    mutable EvpPkeyPtr signer_;             // decoded when first needed
+    mutable std::string signer_key_;        // its SHA-256; empty: not known
 };
 
 // Whether its keyUsage, where it has one, has cRLSign (RFC 5280 6.3.3 (f)).
@@ -178,10 +174,11 @@ public:
     // Whether one of these bears the issuer's name with a key that signed no list here: for what it issued, `crl`
     // counts for nothing.
     bool leaves_out(const Crl& crl, const CasByName& anchors) const;
-    // Adds a list that another process has in force.
+    // Adds a list that is in force.
     void restore(std::shared_ptr<const Crl> crl) { by_issuer_[crl->issuer()].push_back(std::move(crl)); }
     // Takes a list out again, if its signer is not known yet.
     bool drop_waiting(const Crl& crl);
+    bool holds(const Crl& crl) const;
     // Lets CAs that became known verify the lists that wait for their signer.
     void learn(const CasByName& known) const;
     // Notes that lists of this issuer (canonical name) are there and cannot be used, and why: until usable ones say

@@ -4,11 +4,11 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "mtls_authz/crl.hpp"
 #include "mtls_authz/file.hpp"
+#include "mtls_authz/image.hpp"
 
 namespace mtls {
 
@@ -28,13 +28,13 @@ public:
     bool look(const CasByName& known, const CasByName& anchors, std::vector<Diagnostic>& findings);
     std::shared_ptr<const CrlSet> crls() const { return crls_; }
 
-    // All lists in force, as a text for other processes. `before`: what was written last; lists that were read by an
-    // earlier process are taken from there.
-    std::string write(std::string_view before) const;
-    // What write() gave has come to where the next one reads `before`.
-    void forget_encoded() { encoded_.clear(); }
-    // Takes them for what the last look brought, in the place of what this has. The next look goes on from there.
-    void take(std::string_view written, const CasByName& known);
+    // From now on what is in force is made in images.
+    void share() { is_shared_ = true; }
+    // That image, where this shares it.
+    const std::shared_ptr<const Image>& image() const { return image_; }
+    // Takes what another process has made for what the last look brought. The next look goes on from there.
+    void take(const std::shared_ptr<const CrlRecords>& records, std::shared_ptr<const Image> image,
+              const CasByName& known);
     // The files that were looked at.
     std::vector<std::string> paths() const;
 
@@ -56,12 +56,17 @@ private:
     bool look_at(const std::string& path, File& file, const CasByName& known, CrlSet& into,
                  std::vector<Diagnostic>& findings);
     void mark_unusable(CrlSet& set) const;
+    void settle(std::shared_ptr<CrlSet> next);
+    const CrlRecords* write(Arena& arena) const;
+    void bind(const std::shared_ptr<const CrlRecords>& records);
 
     const FileTrust* trust_;
     std::vector<Pattern> patterns_;
     std::map<std::string, File> files_;
     std::shared_ptr<const CrlSet> crls_ = std::make_shared<const CrlSet>();
-    std::map<std::string, std::string> encoded_;  // by digest: lists that were read since the last text
+    bool is_shared_ = false;
+    bool is_settled_ = true;  // image_ has all that crls_ has
+    std::shared_ptr<const Image> image_;
 };
 
 }  // namespace mtls

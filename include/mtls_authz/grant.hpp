@@ -44,11 +44,13 @@ public:
     // Whether every path that fits `other` fits this one, as far as the text tells.
     bool covers(const PathPattern& other) const;
 
+    bool lies_in(const Bounds& in) const { return text_.lies_in(in) && literal_ <= text_.size(); }
+
 private:
     std::optional<std::string_view> segments() const;
     bool is_literal() const { return literal_ == (below_ ? text_.size() - 2 : text_.size()); }
 
-    std::string_view text_;
+    Text text_;
     bool below_ = false;
     bool has_fields_ = false;
     std::size_t literal_ = 0;
@@ -57,10 +59,11 @@ private:
 // One MTLSGrant line of a policy.
 struct Grant {
     MethodSet methods;
-    std::span<const PathPattern> paths;
+    Span<PathPattern> paths;
     Conditions conditions;  // all must hold for this certificate
     Place where;
 
+    bool lies_in(const Bounds& in) const { return in.hold_all(paths, conditions, where); }
     std::string text() const;
 };
 

@@ -37,6 +37,8 @@ public:
     // Whether some line is `any`, or names an anchor.
     bool name_anchors() const { return name_anchors_; }
 
+    bool lies_in(const Bounds& in) const;
+
     class Iterator {
     public:
         Iterator(const IdentityLines& lines, std::size_t i) : lines_(&lines), i_(i) {}
@@ -58,12 +60,13 @@ private:
     friend class WrittenIdentities;
     struct File {
         std::uint32_t first;  // line that stands in it, as those after it do
-        std::string_view name;
+        Text name;
+        bool lies_in(const Bounds& in) const { return name.lies_in(in); }
     };
-    std::string_view text_;
-    std::span<const std::uint32_t> ends_;   // of each line in text_
-    std::span<const std::uint32_t> lines_;  // numbers in the file
-    std::span<const File> files_;           // nearly always one
+    Text text_;
+    Span<std::uint32_t> ends_;   // of each line in text_, ascending
+    Span<std::uint32_t> lines_;  // numbers in the file
+    Span<File> files_;           // nearly always one; the first begins at line 0
     bool name_anchors_ = false;
 };
 

@@ -47,6 +47,7 @@ struct ChildInfo {
     FixedText<16> generation;         // empty: none
     std::int64_t in_force_since = 0;  // seconds since the epoch
     std::int64_t looked = 0;          // when it last said this
+    std::uint64_t changes = 0;        // KeeperBoard::changes that it has seen
 };
 
 class Children {

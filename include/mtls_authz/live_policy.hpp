@@ -2,6 +2,7 @@
 // every other one follows. The snapshot that requests decide on is replaced as a whole.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -45,8 +46,8 @@ public:
     void set_trust(const FileTrust& trust);
     // CAs beside the policy's own that may have signed a CRL: mod_ssl's. Borrowed for as long as this lives.
     void add_known_ca(X509& ca);
-    // Call it before start(): the policy then lies in memory that all processes forked later share. `board` must
-    // outlive this object.
+    // Call it before start(): what is in force then lies in images, and is handed out to all processes forked later.
+    // `board` must outlive this object.
     void share_between_processes(KeeperBoard& board);
 
     // Builds the policy and takes a first look at the files. If the policy files are refused, returns the policy that
@@ -71,17 +72,20 @@ public:
     bool is_waiting(Watched what);
     // The policy files as they are now were refused.
     bool is_failing();
-    // A process that still decides by a policy that was replaced so many seconds ago; 0: there is none.
-    pid_t find_late(std::int64_t seconds) const;
+    // Sees to it that children find what is in force. False where the sockets to them do not work any more.
+    bool keep_handing_out();
+    // Since when nothing else was in force, as monotonic_seconds().
+    std::int64_t unchanged_since() const { return unchanged_since_; }
 
     // ---- in every other process ----
 
     // After it was forked: takes what is in force, and decides by nothing until the keeper answers, if it `asks` one.
     // What was in force when the server started, perhaps days ago, is no substitute.
     std::vector<Diagnostic> join(bool asks);
-    // Moves to what is in force now. Thread-safe; where another thread is at it, nothing happens. `moved`: another
-    // policy is in force.
-    std::vector<Diagnostic> follow(bool* moved = nullptr);
+    // Moves to what is in force now. Thread-safe; where another thread is at it, nothing happens.
+    std::vector<Diagnostic> follow();
+    // Of what this process has taken: KeeperBoard::changes.
+    std::uint64_t seen_changes() const { return seen_changes_; }
     // Whether follow() has something to do.
     bool is_behind() const noexcept {
         return board_ != nullptr && board_->changes.load(std::memory_order_acquire) != seen_changes_;
@@ -96,16 +100,16 @@ public:
     RevocationFiles& revocation_files() { return revocation_files_; }
 
 private:
-    std::shared_ptr<const Policy> build_first(std::vector<Diagnostic>& findings);
-    void take(std::shared_ptr<const Policy> policy);
-    void take_refusals();
-    void take_crls();
-    bool take_policy(std::vector<Diagnostic>& findings);
+    void recall_policy();
+    void put_in_force(std::shared_ptr<const Policy> policy);
+    bool take(Watched kind, ShelfContents& shelf, std::vector<Diagnostic>& findings);
+    void take_image(Watched kind, std::shared_ptr<const Image> image);
+    using Images = std::array<std::shared_ptr<const Image>, kWatched>;
+    void hand_out(std::initializer_list<std::pair<Watched, std::shared_ptr<const Image>>> images);
+    bool put_on_shelf();
     void publish();
     void drop_policy();
     bool read_crls(const Policy* next, std::vector<Diagnostic>& findings);
-    void hand_out_refusals(std::vector<Diagnostic>& findings);
-    void hand_out_crls(std::vector<Diagnostic>& findings);
     std::shared_ptr<const Policy> policy() const;
     CasByName known_cas() const;
     CasByName known_anchors() const;
@@ -129,14 +133,17 @@ private:
 
     // Null where nothing is shared: then this process has it all alone.
     KeeperBoard* board_ = nullptr;
-    std::shared_ptr<PolicyMemory> memory_;
-    bool must_write_refusals_ = false, must_write_crls_ = false;  // the board does not have them yet
-    std::string refusals_fault_, crls_fault_;                     // why not, as last reported
+    ImageShelf shelf_;
 
-    // Of what this process has taken, in every process but the keeper.
+    // What was handed out: in the keeper, and in the parent before there is one.
+    std::mutex handing_out_;  // taken last
+    Images images_;
+    std::atomic<std::int64_t> unchanged_since_{0};
+
+    // What was handed out, or what this process has taken; 0: nothing.
+    std::array<std::uint64_t, kWatched> serials_{};
     std::atomic<std::uint64_t> seen_changes_{0};
-    std::uint64_t seen_policy_ = 0, seen_refusals_ = 0, seen_crls_ = 0;  // each by its serial
-    std::uint64_t faulty_policy_ = 0;                                    // the serial of one that could not be used
+    std::array<std::uint64_t, kWatched> faulty_{};  // the last that could not be used
     std::atomic<bool> is_new_{false};
     std::uint64_t asked_ = 0;  // what the keeper has to answer
 };

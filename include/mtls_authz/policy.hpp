@@ -28,36 +28,40 @@ namespace mtls {
 // A policy's parts lie in one arena, with everything that they point to.
 
 struct GroupMembership {
-    std::span<const std::string_view> names;
+    Span<Text> names;
     Conditions conditions;  // all must hold for this certificate
+
+    bool lies_in(const Bounds& in) const { return in.hold_all(names, conditions); }
 };
 
 struct PartnerAttribute {
-    std::string_view name;
-    std::string_view value;  // as it is; or TYPE of cert:TYPE
+    Text name;
+    Text value;  // as it is; or TYPE of cert:TYPE
     bool is_field = false;
+
+    bool lies_in(const Bounds& in) const { return in.hold_all(name, value); }
 };
 
 struct Partner {
-    std::string_view name;
+    Text name;
     Place where;
     IdentityLines identities;
-    std::uint32_t first_identity = 0;    // number of the first among all of the policy
-    const AnchorSet* anchors = nullptr;  // own, or the default that several share; never null in a policy
+    std::uint32_t first_identity = 0;  // number of the first among all of the policy
+    Ptr<AnchorSet> anchors;            // own, or the default that several share; never null in a policy
     bool has_own_anchors = false;
-    std::span<const CertificateFile> intermediates;
-    std::span<const std::string_view> intermediate_files;
-    std::span<const GroupMembership> groups;
-    std::span<const PartnerAttribute> attributes;
+    Span<Span<AnchorCertificate>> intermediates;
+    Span<Text> intermediate_files;
+    Span<GroupMembership> groups;
+    Span<PartnerAttribute> attributes;
     TimeWindow validity;
-    std::span<const Network> networks;  // none: from anywhere
+    Span<Network> networks;  // none: from anywhere
     // When certificates that were made for servers count, too; none: never.
     std::optional<TimeWindow> server_purpose;
     std::optional<Place> suspended;
     CrlRules crl_rules;
-    std::span<const Grant> grants;
-    std::string_view digest;  // SHA-256 of all that is in force about it, its files included
-    std::uint64_t key = 0;    // partner_key() of its name
+    Span<Grant> grants;
+    Text digest;            // SHA-256 of all that is in force about it, its files included
+    std::uint64_t key = 0;  // partner_key() of its name
 
     // As it stands in a policy file.
     std::string render() const;
@@ -66,20 +70,30 @@ struct Partner {
     // Step 9, for one request: why it may not come from this address, "" where it may. `address`: raw, 4 or 16 bytes;
     // empty where the client has none.
     std::string network_objection(std::string_view address) const;
+
+    bool lies_in(const Bounds& in) const {
+        return in.hold_all(name, where, identities, anchors, intermediates, intermediate_files, groups, attributes,
+                           networks, suspended, grants, digest) &&
+               anchors != nullptr && anchors->lies_in(in);
+    }
 };
 
 // A file or pattern that a policy was built from.
 struct PolicyFile {
-    std::string_view name;
-    std::string_view digest;  // SHA-256 of the content, or why it could not be read; of a pattern, the names
-    std::size_t limit = 0;    // of its size; of a pattern, 0
-    std::size_t count = 0;    // of a pattern: files
+    Text name;
+    Text digest;            // SHA-256 of the content, or why it could not be read; of a pattern, the names
+    std::size_t limit = 0;  // of its size; of a pattern, 0
+    std::size_t count = 0;  // of a pattern: files
+
+    bool lies_in(const Bounds& in) const { return in.hold_all(name, digest); }
 };
 
 // A file of certificates by the SHA-256 of its content: a later policy does not decode it again.
 struct KnownCertificates {
-    std::string_view digest;
-    CertificateFile certificates;
+    Text digest;
+    Span<AnchorCertificate> certificates;
+
+    bool lies_in(const Bounds& in) const { return in.hold_all(digest, certificates); }
 };
 
 // Whom a certificate belongs to, and every fact about that which does not depend on the request.
@@ -140,7 +154,7 @@ public:
     bool some_waive_purpose() const { return some_waive_purpose_; }
 
     std::span<const Partner> partners() const { return partners_; }  // in file order
-    std::span<const Partner* const> partners_by_name() const { return by_name_; }
+    std::span<const Ptr<Partner>> partners_by_name() const { return by_name_; }
     std::size_t identity_count() const { return identity_count_; }
     // What a new connection may cost: the most identities that are tried one by one.
     struct Searching {
@@ -167,6 +181,8 @@ public:
     // The first 16 hex digits of the SHA-256 of what is in force: render(), files by their content.
     std::string_view generation() const { return generation_; }
 
+    bool lies_in(const Bounds& in) const;
+
 private:
     friend class PolicyWriter;
     struct Match {
@@ -175,13 +191,15 @@ private:
         std::uint32_t order;
     };
     struct AnyLine {
-        std::string_view issuer;  // CA id, or SHA-256 of an end-entity anchor
-        std::uint32_t identity;   // number among all
+        Text issuer;             // CA id, or SHA-256 of an end-entity anchor
+        std::uint32_t identity;  // number among all
+        bool lies_in(const Bounds& in) const { return issuer.lies_in(in); }
     };
     struct CrlFile {
-        std::string_view pattern;
-        std::string_view spelled;
+        Text pattern;
+        Text spelled;
         Place where;
+        bool lies_in(const Bounds& in) const { return in.hold_all(pattern, spelled, where); }
     };
     struct Candidates;
 
@@ -200,26 +218,26 @@ private:
     void set_validity(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now,
                       Identification& out) const;
 
-    std::span<const Partner> partners_;         // in file order
-    std::span<const Partner* const> by_name_;   // sorted
-    std::span<const std::string_view> groups_;  // sorted
+    Span<Partner> partners_;      // in file order
+    Span<Ptr<Partner>> by_name_;  // sorted
+    Span<Text> groups_;           // sorted
     CaDirectory cas_;
     bool some_trust_mod_ssl_ = false;
     bool some_waive_purpose_ = false;
-    std::span<const std::int64_t> edges_;  // sorted instants at which an answer may change
+    Span<std::int64_t> edges_;  // sorted instants at which an answer may change
 
     std::size_t identity_count_ = 0;
-    SelectorIndex index_;                     // of all identities, in file order
-    std::span<const AnyLine> any_by_issuer_;  // sorted
+    SelectorIndex index_;          // of all identities, in file order
+    Span<AnyLine> any_by_issuer_;  // sorted
     RevocationSet revocations_;
     CrlRules crl_rules_;
-    std::span<const Grant> grants_;
-    std::span<const std::string_view> expectations_;  // as text
-    std::string_view expected_certificates_;          // their digests
-    std::span<const CrlFile> crl_files_;
-    std::span<const PolicyFile> files_;
-    std::span<const KnownCertificates> certificates_;  // sorted
-    std::string_view generation_;
+    Span<Grant> grants_;
+    Span<Text> expectations_;     // as text
+    Text expected_certificates_;  // their digests
+    Span<CrlFile> crl_files_;
+    Span<PolicyFile> files_;
+    Span<KnownCertificates> certificates_;  // sorted
+    Text generation_;
 };
 
 // "acme,globex"

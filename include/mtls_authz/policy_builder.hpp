@@ -64,7 +64,6 @@ public:
     const std::map<std::string, WrittenFile>& files_read() const { return files_read_; }
 
     // Of files, and of directives beside them.
-    std::size_t bytes_read() const { return bytes_read_; }
 
     // A policy whose certificates are used again where their files have not changed; lives until this one is built.
     void reuse(const Policy& known) { known_ = &known; }
@@ -118,7 +117,6 @@ private:
     std::shared_ptr<WrittenAnchorSet> default_anchors_;
     std::vector<std::pair<std::string, Where>> suspended_;
     std::map<std::string, WrittenFile> files_read_;
-    std::size_t bytes_read_ = 0;
     Arena arena_;                                                       // of certificates that were read
     const Policy* known_ = nullptr;                                     // the policy before
     std::unordered_map<std::string, CertificateFile> certificates_at_;  // by path

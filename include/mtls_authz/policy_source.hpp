@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "mtls_authz/file.hpp"
+#include "mtls_authz/image.hpp"
 #include "mtls_authz/policy_builder.hpp"
-#include "mtls_authz/policy_memory.hpp"
 
 namespace mtls {
 
@@ -28,25 +28,25 @@ public:
     // MTLSPolicyFile.
     void watch(WatchedFiles files) { watched_.push_back(std::move(files)); }
 
-    // Where to put a policy that so many bytes were read for; null: on the heap of this process.
-    using FindPlace = std::function<std::shared_ptr<PolicyMemory::Filling>(std::size_t)>;
+    // From now on policies are made in images.
+    void share() { is_shared_ = true; }
+    // That of the policy in force, where this has made or followed it.
+    const std::shared_ptr<const Image>& image() const { return image_; }
 
     // Builds from everything added. Null where something is wrong; `findings` has what.
-    std::shared_ptr<const Policy> build(std::vector<Diagnostic>& findings, const FindPlace& find_place = {});
+    std::shared_ptr<const Policy> build(std::vector<Diagnostic>& findings);
 
     // Asked before a policy comes into force, with that policy.
     using Prepare = std::function<void(const Policy&)>;
 
-    // One look at all files. Where two looks in a row saw the same change, and what they hold is good, the new policy,
-    // which lies in `memory` where there is one; otherwise null. What is wrong is reported once for each content. Not
-    // thread-safe.
-    std::shared_ptr<const Policy> look(std::vector<Diagnostic>& findings, PolicyMemory* memory = nullptr,
-                                       const Prepare& prepare = {});
+    // One look at all files. Where two looks in a row saw the same change, and what they hold is good, the new policy;
+    // otherwise null. What is wrong is reported once for each content. Not thread-safe.
+    std::shared_ptr<const Policy> look(std::vector<Diagnostic>& findings, const Prepare& prepare = {});
 
     // Another process has built this one from the files as they are now, or were just now.
-    void follow(std::shared_ptr<const Policy> policy);
+    void follow(std::shared_ptr<const Policy> policy, std::shared_ptr<const Image> image);
     // Nothing is in force any more: whatever the files hold is new.
-    void invalidate() { follow(nullptr); }
+    void invalidate() { follow(nullptr, nullptr); }
 
     // Whether a change was seen once: the next look should come soon.
     bool is_waiting() const { return draft_ && !draft_->settled; }
@@ -60,14 +60,14 @@ public:
 private:
     // A policy as the files would have it, until a second look agrees.
     struct Draft {
-        std::shared_ptr<PolicyMemory::Filling> filling;  // where it lies; null: on the heap
-        std::shared_ptr<const Policy> policy;            // null: refused
+        std::shared_ptr<const Policy> policy;  // null: refused
+        std::shared_ptr<const Image> image;
         std::vector<Diagnostic> findings;
         std::map<std::string, WrittenFile> digests;          // by path or pattern
         std::map<std::string, std::uint64_t> settled_files;  // by path
         bool settled = false;
     };
-    Draft make_draft(const FindPlace& find_place) const;
+    Draft make_draft() const;
     void find_vanished(Draft& draft) const;
     std::set<std::string> find_vanished_refusals(const Draft& draft) const;
     std::shared_ptr<const Policy> put_in_force(Draft& draft);
@@ -80,8 +80,9 @@ private:
     std::vector<Directive> directives_;
     std::vector<WatchedFiles> watched_;
     std::shared_ptr<const Policy> in_force_;
+    std::shared_ptr<const Image> image_;
+    bool is_shared_ = false;
     std::optional<Draft> draft_;
-    bool lacks_room_ = false;  // each piece of the memory is held by somebody
     std::vector<std::uint64_t>
         settled_;  // stamps of files in force, in their order: what looks the same needs no reading
 };

@@ -8,22 +8,39 @@
 #include <vector>
 
 #include "mtls_authz/file.hpp"
+#include "mtls_authz/image.hpp"
 #include "mtls_authz/result.hpp"
 #include "mtls_authz/revocation.hpp"
 
 namespace mtls {
 
-// Immutable once shared.
-struct Refusals {
-    Arena memory;  // what the revocations lie in
-    RevocationSet revocations;
-    std::map<std::string, Where, std::less<>> suspended;  // by partner's name
-    std::string digest;                                   // SHA-256 of all lines and where they are
+// A line of a revocation file that counts.
+struct RefusalLine {
+    Text name;  // of the directive
+    Text args;
+    Place where;
 
-    const Where* suspends(std::string_view partner) const {
-        const auto found = suspended.find(partner);
-        return found == suspended.end() ? nullptr : &found->second;
-    }
+    bool lies_in(const Bounds& in) const { return in.hold_all(name, args, where); }
+};
+
+struct Suspension {
+    Text partner;
+    Place where;
+
+    bool lies_in(const Bounds& in) const { return in.hold_all(partner, where); }
+};
+
+// Made by RevocationFiles; in an arena or an image.
+struct Refusals {
+    RevocationSet revocations;
+    Span<Suspension> suspended;  // by partner's name, each once
+    Text digest;                 // SHA-256 of all lines and where they are
+    Span<RefusalLine> lines;     // file by file
+
+    // Where; null: nowhere.
+    const Place* suspends(std::string_view partner) const;
+
+    bool lies_in(const Bounds& in) const { return in.hold_all(revocations, suspended, digest, lines); }
 };
 
 // Looks at the files. What adds a refusal counts at once. What takes one away counts after two looks that saw the same
@@ -31,6 +48,8 @@ struct Refusals {
 // or holds a line that cannot be read.
 class RevocationFiles {
 public:
+    // From now on what is in force is made in images.
+    void share() { is_shared_ = true; }
     // `trust` has to outlive this.
     void set_trust(const FileTrust& trust) { trust_ = &trust; }
     void watch(WatchedFiles files) { patterns_.push_back({std::move(files), {}}); }
@@ -51,11 +70,10 @@ public:
     // The files that were looked at.
     std::vector<std::string> paths() const;
 
-    // All lines in force, as a text for other processes.
-    std::string write_lines() const;
-    // Takes them for what the last look brought, in the place of what this has; refusals() has them at once. The next
-    // look goes on from there.
-    void take_lines(std::string_view written);
+    // That image, where this shares it.
+    const std::shared_ptr<const Image>& image() const { return image_; }
+    // Takes what another process has made for what the last look brought. The next look goes on from there.
+    void take(std::shared_ptr<const Refusals> refusals, std::shared_ptr<const Image> image);
 
 private:
     // What was reported about one source, for as long as that holds.
@@ -80,6 +98,7 @@ private:
     void look_at(const std::string& path, File& file, std::vector<Diagnostic>& findings);
     void settle(File& file, std::map<std::string, Directive> lines, const std::string& digest);
     void rebuild();
+    const Refusals* write(Arena& arena) const;
 
     const FileTrust* trust_ = nullptr;
     std::vector<Pattern> patterns_;
@@ -88,6 +107,8 @@ private:
     bool is_changed_ = false;  // files_ hold what refusals_ do not yet, or no longer
     std::vector<Directive> added_;
     std::shared_ptr<const Refusals> refusals_ = std::make_shared<const Refusals>();
+    bool is_shared_ = false;
+    std::shared_ptr<const Image> image_;
 };
 
 }  // namespace mtls

@@ -8,6 +8,8 @@
 #include <variant>
 #include <vector>
 
+#include "mtls_authz/relative.hpp"
+
 namespace mtls {
 
 // Where something was written. An empty file means "nowhere that a person could open".
@@ -21,11 +23,12 @@ struct Where {
 
 // The same, borrowed: in a policy, whose text lies elsewhere.
 struct Place {
-    std::string_view file;
+    Text file;
     unsigned line = 0;
 
-    operator Where() const { return {std::string(file), line}; }
+    operator Where() const { return {std::string(file.view()), line}; }
     std::string str() const { return Where(*this).str(); }
+    bool lies_in(const Bounds& in) const { return file.lies_in(in); }
 };
 
 // One finding about a configuration: says what is wrong and what would be right.

@@ -27,8 +27,10 @@ struct Revocation {
 // The same as it is kept.
 struct RevocationLine {
     Conditions selectors;
-    std::string_view note;
+    Text note;
     Place where;
+
+    bool lies_in(const Bounds& in) const { return in.hold_all(selectors, note, where); }
 
     std::string text() const;
 };
@@ -51,11 +53,13 @@ public:
     std::span<const RevocationLine> all() const { return lines_; }
     bool empty() const { return lines_.empty(); }
 
+    bool lies_in(const Bounds& in) const { return in.hold_all(lines_, index_) && index_.has_ids_below(lines_.size()); }
+
 private:
     friend class RevocationSetBuilder;
     const RevocationLine* first_of(const CertificateFacts& facts, const std::vector<CaDigests>& pins,
                                    const PathFacts& path, bool (*counts)(const std::vector<Selector>&)) const;
-    std::span<const RevocationLine> lines_;
+    Span<RevocationLine> lines_;
     SelectorIndex index_;
     bool names_certificates_ = false;  // one of them is a line for find_ca()
 };

@@ -25,6 +25,10 @@ public:
     // The most lines that one key finds.
     std::span<const std::uint32_t> longest() const { return {ids_.data() + longest_.first, longest_.count}; }
 
+    bool lies_in(const Bounds& in) const;
+    // Whether each line has a number below this.
+    bool has_ids_below(std::size_t lines) const;
+
 private:
     friend class SelectorIndexBuilder;
     // Lines under one key: `count` of ids_ from `first`; none: the place is free.
@@ -39,11 +43,11 @@ private:
 
     IndexKeys keys_;
     PrefixLengths prefixes_;
-    std::span<const IndexKey> steps_;  // sorted: of URI patterns
-    std::span<const Place> places_;    // open addressing; a power of two of them, or none
-    std::span<const std::uint32_t> ids_;
-    std::span<const std::uint32_t> linear_;
-    std::span<const std::uint32_t> unclear_;  // to be found where a SPIFFE ID cannot be told
+    Span<IndexKey> steps_;  // sorted: of URI patterns
+    Span<Place> places_;    // open addressing; a power of two of them, or none
+    Span<std::uint32_t> ids_;
+    Span<std::uint32_t> linear_;
+    Span<std::uint32_t> unclear_;  // to be found where a SPIFFE ID cannot be told
     Place longest_;
 };
 

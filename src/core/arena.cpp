@@ -22,8 +22,13 @@ void* Arena::allocate(std::size_t size, std::size_t alignment) {
             left_ = left - size;
             return at;
         }
-        if (is_fixed_) throw Full();
-        add_block(size + alignment);
+        if (!grow_) {
+            add_block(size + alignment);
+            continue;
+        }
+        const std::size_t more = grow_(size + alignment - left_);
+        if (more == 0) throw Full();
+        left_ += more;
     }
 }
 

@@ -87,6 +87,14 @@ void CaDirectoryBuilder::add_intermediate(const AnchorCertificate& c) {
     intermediates_[c.subject].emplace(c.sha256, &c);
 }
 
+namespace {
+
+std::span<const Ptr<AnchorCertificate>> keep_pointers(const std::vector<const AnchorCertificate*>& to, Arena& arena) {
+    return arena.keep(std::vector<Ptr<AnchorCertificate>>(to.begin(), to.end()));
+}
+
+}  // namespace
+
 CaDirectory CaDirectoryBuilder::finish(Arena& arena) const {
     CaDirectory out;
     struct Announcement {
@@ -101,7 +109,7 @@ CaDirectory CaDirectoryBuilder::finish(Arena& arena) const {
     };
     std::vector<CaDirectory::Issuer> cas;
     for (const auto& [id, named] : cas_) {
-        cas.push_back({id.first, id.second, arena.keep(named.certificates), arena.keep(named.windows)});
+        cas.push_back({id.first, id.second, keep_pointers(named.certificates, arena), arena.keep(named.windows)});
         announce(id.first, named, X509_get_subject_name);
     }
     std::vector<CaDirectory::LeafAnchor> leaves;
@@ -109,18 +117,18 @@ CaDirectory CaDirectoryBuilder::finish(Arena& arena) const {
         leaves.push_back({digest, arena.keep(named.windows)});
         announce(named.certificates.front()->issuer, named, X509_get_issuer_name);
     }
-    std::vector<const AnchorCertificate*> intermediates;
+    std::vector<Ptr<AnchorCertificate>> intermediates;
     for (const auto& [name, by_digest] : intermediates_) {
-        for (const auto& [digest, c] : by_digest) intermediates.push_back(c);
+        for (const auto& [digest, c] : by_digest) intermediates.emplace_back(c);
     }
     std::vector<CaDirectory::Announced> announced;
     for (const auto& [name, a] : announcements) {
         announced.push_back({arena.keep(a.encoded), arena.keep(a.windows)});
     }
     out.cas_ = arena.keep(cas);
-    std::vector<const CaDirectory::Issuer*> by_key;
-    for (const CaDirectory::Issuer& ca : out.cas_) by_key.push_back(&ca);
-    std::stable_sort(by_key.begin(), by_key.end(), [](const auto* a, const auto* b) { return a->key < b->key; });
+    std::vector<Ptr<CaDirectory::Issuer>> by_key;
+    for (const CaDirectory::Issuer& ca : out.cas_) by_key.emplace_back(&ca);
+    std::stable_sort(by_key.begin(), by_key.end(), [](const auto& a, const auto& b) { return a->key < b->key; });
     out.by_key_ = arena.keep(by_key);
     out.leaves_ = arena.keep(leaves);
     out.intermediates_ = arena.keep(intermediates);
@@ -144,11 +152,11 @@ constexpr std::size_t kDigest = 32;
 }  // namespace
 
 std::span<const CaDirectory::Issuer> CaDirectory::named(std::string_view name) const {
-    return equal_to(cas_, name, [](const Issuer& ca) { return ca.name; });
+    return equal_to(std::span(cas_), name, [](const Issuer& ca) { return ca.name.view(); });
 }
 
-std::span<const AnchorCertificate* const> CaDirectory::intermediates_named(std::string_view name) const {
-    return equal_to(intermediates_, name, [](const AnchorCertificate* c) { return c->subject; });
+std::span<const Ptr<AnchorCertificate>> CaDirectory::intermediates_named(std::string_view name) const {
+    return equal_to(std::span(intermediates_), name, [](const AnchorCertificate* c) { return c->subject.view(); });
 }
 
 std::vector<X509Ptr> CaDirectory::anchors_named(std::string_view name, std::int64_t now) const {
@@ -201,14 +209,14 @@ const CaDirectory::Issuer* CaDirectory::renewed_as(std::string_view ca_id, X509&
     for (const Issuer& ca : named(name)) {
         if (is_by_same_issuer(ca)) return &ca;
     }
-    for (const Issuer* ca : equal_to(by_key_, key, [](const Issuer* i) { return i->key; })) {
+    for (const Issuer* ca : equal_to(std::span(by_key_), key, [](const Issuer* i) { return i->key.view(); })) {
         if (is_by_same_issuer(*ca)) return ca;
     }
     return nullptr;
 }
 
 bool CaDirectory::knows_leaf(std::string_view sha256, std::int64_t now) const {
-    const auto found = equal_to(leaves_, sha256, [](const LeafAnchor& leaf) { return leaf.sha256; });
+    const auto found = equal_to(std::span(leaves_), sha256, [](const LeafAnchor& leaf) { return leaf.sha256.view(); });
     return !found.empty() && exists_at(found.front().windows, now);
 }
 

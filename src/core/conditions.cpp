@@ -5,9 +5,9 @@
 namespace mtls {
 
 Conditions::Conditions(const std::vector<Selector>& selectors, Arena& arena) {
-    std::vector<std::string_view> texts;
+    std::vector<Text> texts;
     texts.reserve(selectors.size());
-    for (const Selector& selector : selectors) texts.push_back(arena.keep(selector.text()));
+    for (const Selector& selector : selectors) texts.emplace_back(arena.keep(selector.text()));
     texts_ = arena.keep(texts);
 }
 

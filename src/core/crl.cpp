@@ -127,32 +127,32 @@ CrlSubject::CrlSubject(const X509& certificate) : serial(serial_key(*X509_get0_s
     }
 }
 
-// Fills one Crl from OpenSSL's object.
+namespace {
+
+// Writes a list's record.
 class CrlReader {
 public:
-    Result<std::shared_ptr<const Crl>> read(X509CrlPtr decoded) {
-        const ErrorQueueGuard errors;
-        crl_ = std::make_shared<Crl>();
-        list_ = decoded.get();
+    explicit CrlReader(X509_CRL& list, Arena& arena) : list_(&list), arena_(arena) {}
+
+    Result<const CrlRecord*> read() {
         const DistinguishedName issuer = read_name(*X509_CRL_get_issuer(list_));
-        crl_->id_.issuer = issuer.canonical;
-        crl_->id_.issuer_text = issuer.text();
-        crl_->id_.digest = sha256(encode(i2d_X509_CRL, *list_));
+        record_.issuer = arena_.keep(issuer.canonical);
+        record_.issuer_text = arena_.keep(issuer.text());
+        record_.digest = arena_.keep(sha256(encode(i2d_X509_CRL, *list_)));
         for (const auto step :
              {&CrlReader::read_dates, &CrlReader::read_extensions, &CrlReader::read_scope, &CrlReader::read_entries}) {
             const std::string fault = (this->*step)();
             if (!fault.empty()) return Error{"the CRL of \"" + escape_for_log(issuer.text(), 200) + "\" " + fault};
         }
-        crl_->unverified_ = std::move(decoded);
-        return std::shared_ptr<const Crl>(std::move(crl_));
+        return arena_.keep_one(record_);
     }
 
 private:
     std::string read_dates() {
         const auto from = epoch_of(X509_CRL_get0_lastUpdate(list_));
         if (!from) return "has no readable thisUpdate";
-        crl_->id_.this_update = *from;
-        crl_->next_update_ = epoch_of(X509_CRL_get0_nextUpdate(list_));
+        record_.this_update = *from;
+        record_.next_update = epoch_of(X509_CRL_get0_nextUpdate(list_));
         return {};
     }
 
@@ -166,17 +166,17 @@ private:
             if (X509_EXTENSION_get_critical(extension) != 0 && !known) return "has an unknown critical extension";
             if (known && !seen.insert(nid).second) return "has an extension twice";
             if (nid == NID_authority_key_identifier) {
-                crl_->authority_key_ = encode(i2d_ASN1_OCTET_STRING, *X509_EXTENSION_get_data(extension));
+                record_.authority_key = arena_.keep(encode(i2d_ASN1_OCTET_STRING, *X509_EXTENSION_get_data(extension)));
             }
         }
         const IntegerPtr number(
             static_cast<ASN1_INTEGER*>(X509_CRL_get_ext_d2i(list_, NID_crl_number, nullptr, nullptr)));
         if (seen.contains(NID_crl_number) && !number) return "has a crlNumber that cannot be read";
-        if (number) crl_->id_.number = serial_key(*number);
+        if (number) record_.number = arena_.keep(serial_key(*number));
         if (!seen.contains(NID_delta_crl)) return {};
         const IntegerPtr base(static_cast<ASN1_INTEGER*>(X509_CRL_get_ext_d2i(list_, NID_delta_crl, nullptr, nullptr)));
         if (!base || !number) return "is a delta whose numbers cannot be read";
-        crl_->id_.base_number = serial_key(*base);
+        record_.base_number = arena_.keep(serial_key(*base));
         return {};
     }
 
@@ -184,32 +184,42 @@ private:
         int critical = 0;
         const IdpPtr idp(static_cast<ISSUING_DIST_POINT*>(
             X509_CRL_get_ext_d2i(list_, NID_issuing_distribution_point, &critical, nullptr)));
-        crl_->id_.scope = "R" + std::to_string(Crl::kAllReasons);
+        record_.reasons = Crl::kAllReasons;
+        record_.scope = arena_.keep("R" + std::to_string(Crl::kAllReasons));
         if (!idp) return critical >= 0 ? "has an issuingDistributionPoint that does not decode" : "";
         const int kinds = (idp->onlyuser != 0 ? 1 : 0) + (idp->onlyCA != 0 ? 1 : 0) + (idp->onlyattr != 0 ? 1 : 0);
         if (kinds > 1) return "is about several kinds of certificates only at once, and so about none";
         if (idp->onlyattr != 0) return "is about attribute certificates";
-        crl_->indirect_ = idp->indirectCRL != 0;
-        crl_->only_user_ = idp->onlyuser != 0;
-        crl_->only_ca_ = idp->onlyCA != 0;
-        crl_->reasons_ = reason_bits(idp->onlysomereasons);
-        crl_->id_.scope = std::string(crl_->only_user_ ? "U" : "") + (crl_->only_ca_ ? "C" : "") +
-                          (crl_->indirect_ ? "I" : "") + "R" + std::to_string(crl_->reasons_);
-        if (idp->distpoint == nullptr) return {};
-        auto names = point_names(idp->distpoint, X509_CRL_get_issuer(list_));
-        if (!names) return "has a distribution point whose name cannot be read";
-        std::sort(names->begin(), names->end());
-        for (const std::string& point : *names) crl_->id_.scope += std::to_string(point.size()) + ":" + point;
-        crl_->points_ = std::move(*names);
+        record_.indirect = idp->indirectCRL != 0;
+        record_.only_user = idp->onlyuser != 0;
+        record_.only_ca = idp->onlyCA != 0;
+        record_.reasons = reason_bits(idp->onlysomereasons);
+        std::string scope = std::string(record_.only_user ? "U" : "") + (record_.only_ca ? "C" : "") +
+                            (record_.indirect ? "I" : "") + "R" + std::to_string(record_.reasons);
+        if (idp->distpoint != nullptr) {
+            auto names = point_names(idp->distpoint, X509_CRL_get_issuer(list_));
+            if (!names) return "has a distribution point whose name cannot be read";
+            std::sort(names->begin(), names->end());
+            std::vector<Text> points;
+            for (const std::string& point : *names) {
+                scope += std::to_string(point.size()) + ":" + point;
+                points.emplace_back(arena_.keep(point));
+            }
+            record_.points = Span<Text>(arena_.keep(points));
+        }
+        record_.scope = arena_.keep(scope);
         return {};
     }
 
     std::string read_entries() {
         STACK_OF(X509_REVOKED)* const revoked = X509_CRL_get_REVOKED(list_);
         const int count = revoked != nullptr ? sk_X509_REVOKED_num(revoked) : 0;
-        crl_->entries_.reserve(static_cast<std::size_t>(std::max(count, 0)));
+        struct Serials {
+            SerialSetBuilder revoked, removed;
+        };
+        std::map<std::string, Serials> by_issuer;
         // Of this entry and those after it, until others are named (RFC 5280 5.3.3); "" for the list's own.
-        std::vector<std::string> issuers = {""};
+        std::vector<Serials*> issuers = {&by_issuer[""]};
         for (int i = 0; i < count; ++i) {
             const X509_REVOKED* const entry = sk_X509_REVOKED_value(revoked, i);
             bool removed = false;
@@ -217,60 +227,113 @@ private:
                 X509_EXTENSION* const extension = X509_REVOKED_get_ext(entry, e);
                 const int nid = OBJ_obj2nid(X509_EXTENSION_get_object(extension));
                 const bool known = nid == NID_crl_reason || nid == NID_invalidity_date ||
-                                   (nid == NID_certificate_issuer && crl_->indirect_);
+                                   (nid == NID_certificate_issuer && record_.indirect);
                 if (X509_EXTENSION_get_critical(extension) != 0 && !known) {
                     return "has an entry with an unknown critical extension";
                 }
                 if (nid == NID_crl_reason) removed = is_removal(*entry);
-                if (nid == NID_certificate_issuer && crl_->indirect_ && !read_issuers(*entry, issuers)) {
-                    return "has an entry whose certificateIssuer cannot be read";
-                }
+                if (nid != NID_certificate_issuer || !record_.indirect) continue;
+                issuers.clear();
+                for (const std::string& name : read_issuers(*entry)) issuers.push_back(&by_issuer[name]);
+                if (issuers.empty()) return "has an entry whose certificateIssuer cannot be read";
             }
             const std::string serial = serial_key(*X509_REVOKED_get0_serialNumber(entry));
-            for (const std::string& issuer : issuers) {
-                const auto [at, is_new] = crl_->entries_.emplace(issuer + serial, removed);
-                at->second = at->second && removed;
-            }
+            for (Serials* const serials : issuers) (removed ? serials->removed : serials->revoked).add(serial);
         }
+        std::vector<CrlEntries> entries;
+        for (auto& [issuer, serials] : by_issuer) {
+            entries.push_back({arena_.keep(issuer), serials.revoked.finish(arena_), serials.removed.finish(arena_)});
+        }
+        record_.entries = arena_.keep(entries);
         return {};
     }
 
-    bool read_issuers(const X509_REVOKED& entry, std::vector<std::string>& issuers) const {
+    // None where they cannot be read; "" for the list's own.
+    std::vector<std::string> read_issuers(const X509_REVOKED& entry) const {
         const NamesPtr names(
             static_cast<GENERAL_NAMES*>(X509_REVOKED_get_ext_d2i(&entry, NID_certificate_issuer, nullptr, nullptr)));
-        issuers = directory_names(names.get());
-        std::replace(issuers.begin(), issuers.end(), crl_->id_.issuer, std::string());
-        return !issuers.empty();
+        std::vector<std::string> out = directory_names(names.get());
+        std::replace(out.begin(), out.end(), std::string(record_.issuer.view()), std::string());
+        return out;
     }
 
     bool is_removal(const X509_REVOKED& entry) const {
         const EnumeratedPtr reason(
             static_cast<ASN1_ENUMERATED*>(X509_REVOKED_get_ext_d2i(&entry, NID_crl_reason, nullptr, nullptr)));
         // In a complete list removeFromCRL has no meaning; then it is taken for what it stands in: a revocation.
-        return crl_->is_delta() && reason && ASN1_ENUMERATED_get(reason.get()) == kRemoveFromCrl;
+        return record_.base_number && reason && ASN1_ENUMERATED_get(reason.get()) == kRemoveFromCrl;
     }
 
-    std::shared_ptr<Crl> crl_;
-    X509_CRL* list_ = nullptr;
+    X509_CRL* list_;
+    Arena& arena_;
+    CrlRecord record_;
 };
 
-Result<std::shared_ptr<const Crl>> Crl::read(X509CrlPtr decoded) { return CrlReader().read(std::move(decoded)); }
+std::string string_of(const Text& text) { return std::string(text.view()); }
+std::optional<std::string> string_of(const std::optional<Text>& text) {
+    return text ? std::optional(string_of(*text)) : std::nullopt;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Crl>> Crl::read(X509CrlPtr decoded) {
+    const ErrorQueueGuard errors;
+    auto arena = std::make_shared<Arena>();
+    const auto record = CrlReader(*decoded, *arena).read();
+    if (!record.ok()) return Error{record.error()};
+    auto out = std::make_shared<Crl>(std::shared_ptr<const CrlRecord>(std::move(arena), record.value()));
+    out->unverified_ = std::move(decoded);
+    return std::shared_ptr<const Crl>(std::move(out));
+}
+
+Crl::Crl(std::shared_ptr<const CrlRecord> record, const Crl* before) : record_(std::move(record)) {
+    const CrlRecord& r = *record_;
+    id_ = {string_of(r.issuer), string_of(r.issuer_text), string_of(r.digest), string_of(r.scope), {},
+           string_of(r.number), string_of(r.base_number), r.this_update};
+    signer_key_ = string_of(r.signer_key);
+    if (before == nullptr) return;
+    const std::lock_guard lock(before->mutex_);
+    others_ = before->others_;
+    if (!signer_key_.empty() || !before->signer_) return;
+    EVP_PKEY_up_ref(before->signer_.get());
+    signer_.reset(before->signer_.get());
+    signer_key_ = before->signer_key_;
+}
+
+CrlRecord Crl::keep(Arena& arena) const {
+    const std::lock_guard lock(mutex_);
+    std::string key, whole;
+    if (!signer_key_.empty()) {
+        key = signer_ ? encode(i2d_PUBKEY, *signer_) : string_of(record_->signer);
+    } else {
+        whole = unverified_ ? encode(i2d_X509_CRL, *unverified_) : string_of(record_->unverified);
+    }
+    return record_->keep(arena, signer_key_, key, whole);
+}
 
 Crl::Entry Crl::entry(const CrlSubject& subject) const {
     const bool own = subject.issuer == id_.issuer;
-    if (!own && !indirect_) return Entry::kAbsent;
-    const auto found = entries_.find(own ? subject.serial : subject.issuer + subject.serial);
-    if (found == entries_.end()) return Entry::kAbsent;
-    return found->second ? Entry::kRemoved : Entry::kRevoked;
+    if (!own && !record_->indirect) return Entry::kAbsent;
+    const std::string_view issuer = own ? std::string_view() : std::string_view(subject.issuer);
+    for (const CrlEntries& of : record_->entries) {
+        if (of.issuer != issuer) continue;
+        if (of.revoked.contains(subject.serial)) return Entry::kRevoked;
+        if (of.removed.contains(subject.serial)) return Entry::kRemoved;
+    }
+    return Entry::kAbsent;
 }
 
 bool Crl::try_key(EVP_PKEY* key, const std::string& digest) const {
     const std::lock_guard lock(mutex_);
     // A list is signed by one key: once that is known, no other did.
-    if (!unverified_) return digest == signer_key_;
+    if (!signer_key_.empty()) return digest == signer_key_;
     if (key == nullptr || others_.contains(digest)) return false;
     const ErrorQueueGuard errors;
-    if (X509_CRL_verify(unverified_.get(), key) == 1) {
+    if (!unverified_) {
+        const auto* at = bytes_of(record_->unverified).data();
+        unverified_.reset(d2i_X509_CRL(nullptr, &at, static_cast<long>(record_->unverified.size())));
+    }
+    if (unverified_ && X509_CRL_verify(unverified_.get(), key) == 1) {
         unverified_.reset();
         others_.clear();
         EVP_PKEY_up_ref(key);
@@ -289,8 +352,23 @@ bool Crl::signed_by(const X509& certificate) const {
 }
 
 bool Crl::signed_by_signer_of(const Crl& other) const {
-    if (&other == this || other.waits_for_signer()) return false;  // a signer never changes once it is known
-    return try_key(other.signer_.get(), other.signer_key_);
+    if (&other == this) return false;
+    EvpPkeyPtr key;
+    std::string digest;
+    {
+        const std::lock_guard lock(other.mutex_);
+        if (other.signer_key_.empty()) return false;
+        const ErrorQueueGuard errors;
+        if (!other.signer_) {
+            const auto* at = bytes_of(other.record_->signer).data();
+            other.signer_.reset(d2i_PUBKEY(nullptr, &at, static_cast<long>(other.record_->signer.size())));
+        }
+        if (!other.signer_) return false;
+        EVP_PKEY_up_ref(other.signer_.get());
+        key.reset(other.signer_.get());
+        digest = other.signer_key_;
+    }
+    return try_key(key.get(), digest);
 }
 
 std::string Crl::signer_key() const {
@@ -298,17 +376,20 @@ std::string Crl::signer_key() const {
     return signer_key_;
 }
 
+bool Crl::has_point(const std::string& name) const {
+    return std::binary_search(record_->points->begin(), record_->points->end(), name);
+}
+
 std::optional<unsigned> Crl::reasons_about(const CrlSubject& subject) const {
-    if ((only_user_ && subject.is_ca) || (only_ca_ && !subject.is_ca)) return std::nullopt;
+    const CrlRecord& list = *record_;
+    if ((list.only_user && subject.is_ca) || (list.only_ca && !subject.is_ca)) return std::nullopt;
     const bool own = id_.issuer == subject.issuer;
-    if (!own && !indirect_) return std::nullopt;
-    const auto has = [this](const std::string& name) {
-        return std::binary_search(points_->begin(), points_->end(), name);
-    };
+    if (!own && !list.indirect) return std::nullopt;
+    const auto has = [this](const std::string& name) { return has_point(name); };
     std::optional<unsigned> out;
     for (const CrlSubject::Point& point : subject.points) {
         if (!point.leads_to(id_.issuer, subject.issuer)) continue;
-        if (!points_ || std::any_of(point.names.begin(), point.names.end(), has)) {
+        if (!list.points || std::any_of(point.names.begin(), point.names.end(), has)) {
             out = out.value_or(0) | point.reasons;
         } else if (point.names.empty()) {
             // It may be one of these: what the list says counts, what it does not say proves nothing, unless one of
@@ -318,9 +399,9 @@ std::optional<unsigned> Crl::reasons_about(const CrlSubject& subject) const {
     }
     // RFC 5280 6.3.3, at its end: an issuer's own list without a distribution point is about all its certificates. Of
     // those that it leaves to other CRL issuers it need not be complete.
-    if (own && !points_) out = subject.is_left_to_others() ? 0 : kAllReasons;
+    if (own && !list.points) out = subject.is_left_to_others() ? 0 : kAllReasons;
     if (!out) return std::nullopt;
-    return *out & reasons_;
+    return *out & list.reasons;
 }
 
 bool CrlIdentity::is_newer_than(const CrlIdentity& other) const {
@@ -342,9 +423,9 @@ CrlIdentity Crl::identity() const {
 }
 
 bool Crl::completes(const Crl& base) const {
-    return is_delta() && !base.is_delta() && same_scope(base) && authority_key_ == base.authority_key_ &&
-           base.id_.number && !number_less(*base.id_.number, *id_.base_number) &&
-           number_less(*base.id_.number, *id_.number);
+    return is_delta() && !base.is_delta() && same_scope(base) &&
+           record_->authority_key == base.record_->authority_key && base.id_.number &&
+           !number_less(*base.id_.number, *id_.base_number) && number_less(*base.id_.number, *id_.number);
 }
 
 DecodedCrls decode_crls(const std::string& content) {

@@ -1,12 +1,10 @@
 #include "mtls_authz/crl_files.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <ctime>
 #include <stdexcept>
 
 #include "mtls_authz/certificate_facts.hpp"
-#include "mtls_authz/shared_text.hpp"
 #include "mtls_authz/text.hpp"
 
 namespace mtls {
@@ -28,8 +26,7 @@ bool CrlFiles::watch(const std::vector<WatchedFiles>& patterns, const CasByName&
     for (const auto& [path, file] : files_) {
         for (const auto& list : file.lists) set->add(list, known, std::time(nullptr));
     }
-    mark_unusable(*set);
-    crls_ = std::move(set);
+    settle(std::move(set));
     return true;
 }
 
@@ -57,8 +54,7 @@ bool CrlFiles::look(const CasByName& known, const CasByName& anchors, std::vecto
             if (look_apart(path, file, known, *next, findings)) changed.push_back(path);
         }
     }
-    if (changed.empty()) return false;
-    mark_unusable(*next);
+    if (changed.empty() && is_settled_) return false;
     for (const std::string& path : changed) {
         for (const auto& list : files_[path].lists) {
             if (!next->leaves_out(*list, anchors)) continue;
@@ -71,8 +67,25 @@ bool CrlFiles::look(const CasByName& known, const CasByName& anchors, std::vecto
             break;
         }
     }
-    crls_ = std::move(next);
+    settle(std::move(next));
     return true;
+}
+
+// Puts `next` in force. Where it cannot be shared, this throws, and the next look tries again.
+void CrlFiles::settle(std::shared_ptr<CrlSet> next) {
+    is_settled_ = false;
+    // What it does not hold has been superseded.
+    for (auto& [path, file] : files_) {
+        std::erase_if(file.lists, [&](const auto& list) { return !next->holds(*list); });
+    }
+    mark_unusable(*next);
+    crls_ = std::move(next);
+    auto made = is_shared_ ? make_image<CrlRecords>(true, Watched::kCrls, [this](Arena& a) { return write(a); })
+                           : MadeImage<CrlRecords>();
+    if (is_shared_ && made.value == nullptr) throw std::runtime_error(made.fault);
+    if (is_shared_) bind(made.value);
+    image_ = std::move(made.image);
+    is_settled_ = true;
 }
 
 void CrlFiles::mark_unusable(CrlSet& set) const {
@@ -141,7 +154,6 @@ bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& kno
     for (const std::string& issuer : decoded.broken) cannot_use(issuer, "does not decode");
     for (X509CrlPtr& list : decoded.lists) {
         const std::string name = read_name(*X509_CRL_get_issuer(list.get())).canonical;
-        std::string encoded = encode(i2d_X509_CRL, *list);
         auto crl = Crl::read(std::move(list));
         if (!crl.ok()) {
             complain(crl.error());
@@ -150,98 +162,67 @@ bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& kno
         }
         const std::string issuer = crl.value()->issuer_text();
         file.lists.push_back(crl.value());
-        encoded_.insert_or_assign(crl.value()->digest(), std::move(encoded));
         const std::string fault = into.add(std::move(crl.value()), known, std::time(nullptr));
         if (!fault.empty()) complain("the CRL of \"" + escape_for_log(issuer, 200) + "\" " + fault);
     }
-    // What no set holds has been superseded.
-    std::erase_if(file.lists, [](const auto& list) { return list.use_count() == 1; });
     return true;
 }
 
-// ---- for other processes -------------------------------------------------------------------------------------------
+// ---- images
+// ----------------------------------------------------------------------------------------------------------
 
-namespace {
-
-// A text of files: pattern, path, how many lists, each as digest and DER; how many issuers without usable lists, each
-// with the reason.
-constexpr std::size_t kMostCounted = 1UL << 24;
-
-std::size_t read_count(FieldReader& fields) {
-    const std::string text = fields.next();
-    std::size_t out = 0;
-    std::from_chars(text.data(), text.data() + text.size(), out);
-    return std::min(out, kMostCounted);
-}
-
-}  // namespace
-
-std::string CrlFiles::write(std::string_view before) const {
-    std::map<std::string, std::string> known;
-    for (FieldReader fields(before); !fields.at_end();) {
-        fields.next();
-        fields.next();
-        for (std::size_t n = read_count(fields); n > 0 && !fields.at_end(); --n) {
-            std::string digest = fields.next();
-            known.emplace(std::move(digest), fields.next());
-        }
-        for (std::size_t n = 2 * read_count(fields); n > 0 && !fields.at_end(); --n) fields.next();
-    }
-    std::string out;
+const CrlRecords* CrlFiles::write(Arena& arena) const {
+    std::vector<CrlFileRecord> files;
     for (const auto& [path, file] : files_) {
-        put_field(out, file.pattern);
-        put_field(out, path);
-        put_field(out, std::to_string(file.lists.size()));
-        for (const auto& list : file.lists) {
-            put_field(out, list->digest());
-            const auto fresh = encoded_.find(list->digest());
-            put_field(out, fresh != encoded_.end() ? fresh->second : known[list->digest()]);
-        }
-        put_field(out, std::to_string(file.unusable.size()));
-        for (const auto& [issuer, why] : file.unusable) {
-            put_field(out, issuer);
-            put_field(out, why);
-        }
+        std::vector<CrlRecord> lists;
+        for (const auto& list : file.lists) lists.push_back(list->keep(arena));
+        std::vector<CrlFileRecord::Unusable> unusable;
+        for (const auto& [issuer, why] : file.unusable) unusable.push_back({arena.keep(issuer), arena.keep(why)});
+        files.push_back({arena.keep(path), arena.keep(file.pattern), arena.keep(lists), arena.keep(unusable)});
     }
-    return out;
+    return arena.keep_one(CrlRecords{arena.keep(files)});
 }
 
-void CrlFiles::take(std::string_view written, const CasByName& known) {
+// Makes all lists anew from these records, which hold the same; what is known of their signers stays known.
+void CrlFiles::bind(const std::shared_ptr<const CrlRecords>& records) {
     std::map<std::string, std::shared_ptr<const Crl>> had;
     for (const auto& [path, file] : files_) {
         for (const auto& list : file.lists) had.emplace(list->digest(), list);
     }
-    std::map<std::string, File> files;
     auto set = std::make_shared<CrlSet>();
-    for (FieldReader fields(written); !fields.at_end();) {
-        std::string pattern = fields.next();
-        File& file = files[fields.next()];
-        file.pattern = std::move(pattern);
-        for (std::size_t n = read_count(fields); n > 0 && !fields.at_end(); --n) {
-            const std::string digest = fields.next();
-            const std::string encoded = fields.next();
-            std::shared_ptr<const Crl>& list = had[digest];
-            const auto* at = reinterpret_cast<const unsigned char*>(encoded.data());
-            if (list == nullptr) {
-                const ErrorQueueGuard errors;
-                X509CrlPtr decoded(d2i_X509_CRL(nullptr, &at, static_cast<long>(encoded.size())));
-                auto crl =
-                    decoded ? Crl::read(std::move(decoded)) : Result<std::shared_ptr<const Crl>>(Error{"broken"});
-                if (!crl.ok()) throw std::runtime_error("a CRL that another process has in force cannot be read");
-                list = std::move(crl.value());
-            }
-            file.lists.push_back(list);
-            set->restore(list);
+    for (const CrlFileRecord& record : records->files) {
+        File& file = files_[std::string(record.path.view())];
+        file.pattern = record.pattern.view();
+        file.lists.clear();
+        file.unusable.clear();
+        for (const CrlRecord& list : record.lists) {
+            const auto before = had.find(std::string(list.digest.view()));
+            file.lists.push_back(std::make_shared<const Crl>(std::shared_ptr<const CrlRecord>(records, &list),
+                                                             before != had.end() ? before->second.get() : nullptr));
+            set->restore(file.lists.back());
         }
-        for (std::size_t n = read_count(fields); n > 0 && !fields.at_end(); --n) {
-            std::string issuer = fields.next();
-            file.unusable.emplace(std::move(issuer), fields.next());
+        for (const auto& [issuer, why] : record.unusable) {
+            file.unusable.emplace(std::string(issuer.view()), std::string(why.view()));
         }
     }
-    files_ = std::move(files);
     mark_unusable(*set);
-    set->learn(known);
     crls_ = std::move(set);
+}
+
+void CrlFiles::take(const std::shared_ptr<const CrlRecords>& records, std::shared_ptr<const Image> image,
+                    const CasByName& known) {
+    std::erase_if(files_, [&](const auto& file) {
+        return std::none_of(records->files.begin(), records->files.end(),
+                            [&](const CrlFileRecord& record) { return record.path == file.first; });
+    });
+    for (auto& [path, file] : files_) {
+        file.stamp.clear();
+        file.digest.clear();
+    }
+    bind(records);
+    crls_->learn(known);
+    image_ = std::move(image);
+    is_settled_ = true;
 }
 
 }  // namespace mtls

@@ -56,6 +56,12 @@ bool CrlSet::leaves_out(const Crl& crl, const CasByName& anchors) const {
     });
 }
 
+bool CrlSet::holds(const Crl& crl) const {
+    const auto found = by_issuer_.find(crl.issuer());
+    return found != by_issuer_.end() && std::any_of(found->second.begin(), found->second.end(),
+                                                    [&](const auto& list) { return list.get() == &crl; });
+}
+
 bool CrlSet::drop_waiting(const Crl& crl) {
     const auto found = by_issuer_.find(crl.issuer());
     if (found == by_issuer_.end() || !crl.waits_for_signer()) return false;

@@ -136,7 +136,7 @@ Result<std::vector<std::string>> PathPattern::find_fields(const CertificateFacts
 bool PathPattern::matches(std::string_view path, std::string_view partner, std::span<const std::string> fields) const {
     if (!path.starts_with(literal_prefix())) return false;
     if (is_literal()) return below_ || path.size() == literal_;
-    const std::string_view wanted = below_ ? text_.substr(0, text_.size() - kBelow.size()) : text_;
+    const std::string_view wanted = below_ ? text_.substr(0, text_.size() - kBelow.size()) : text_.view();
     for (std::size_t from = literal_, at = literal_;;) {
         const std::size_t wanted_end = end_of_segment(wanted, from), end = end_of_segment(path, at);
         const std::string_view segment = path.substr(at, end - at);

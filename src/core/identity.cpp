@@ -53,11 +53,17 @@ std::string_view IdentityLines::text(std::size_t i) const {
     return text_.substr(start, ends_[i] - start);
 }
 
+bool IdentityLines::lies_in(const Bounds& in) const {
+    return in.hold_all(text_, ends_, lines_, files_) && lines_.size() == ends_.size() &&
+           std::is_sorted(ends_.begin(), ends_.end()) && (ends_.empty() || ends_.back() <= text_.size()) &&
+           (ends_.empty() || (!files_.empty() && files_.front().first == 0));
+}
+
 std::shared_ptr<const Identity> IdentityLines::at(std::size_t i) const {
     auto out = std::make_shared<Identity>();
     const auto after = std::upper_bound(files_.begin(), files_.end(), i,
                                         [](std::size_t line, const File& file) { return line < file.first; });
-    out->where = {std::string(std::prev(after)->name), lines_[i]};
+    out->where = {std::string(std::prev(after)->name.view()), lines_[i]};
     for (const std::string& word : config_words(text(i))) {
         if (word == kAny) {
             out->any = true;

@@ -73,27 +73,25 @@ bool look_apart(const char* what, std::vector<Diagnostic>& findings, const std::
     }
 }
 
-// Puts a text where other processes read it. False where it has to be tried again.
-bool hand_out(SharedText& where, const std::string& text, const char* what, std::string& fault,
-              std::vector<Diagnostic>& findings) {
-    std::string now;
-    if (text.size() > where.most()) {
-        now =
-            std::string("the ") + what + " take " + std::to_string(text.size() >> 20) + " MiB, and there is room for " +
-            std::to_string(where.most() >> 20) +
-            " MiB of them: what was in force stays so; let the server have more address space (ulimit -v), or shorten "
-            "them";
-    }
-    if (!now.empty() && now != fault) findings.push_back({Diagnostic::Severity::kError, {}, now});
-    fault = now;
-    return now.empty() && where.write(text);
+std::size_t index_of(Watched kind) { return static_cast<std::size_t>(kind); }
+
+template <class T>
+std::shared_ptr<const T> value_of(const std::shared_ptr<const Image>& image) {
+    auto out = Image::root<T>(image);
+    if (out == nullptr) throw std::runtime_error("it is damaged");
+    return out;
 }
 
-// Throws where it cannot be had: a process that does not know what is refused takes nothing else for it.
-std::string read_whole(const SharedText& text) {
-    auto out = text.read();
-    if (!out) throw std::runtime_error("what the keeper wrote is damaged");
-    return std::move(*out);
+const char* name_of(Watched kind) {
+    switch (kind) {
+        case Watched::kRefusals:
+            return "revocations";
+        case Watched::kCrls:
+            return "CRLs";
+        case Watched::kPolicy:
+            break;
+    }
+    return "policy";
 }
 
 }  // namespace
@@ -113,46 +111,35 @@ void LivePolicy::add_known_ca(X509& ca) {
 
 void LivePolicy::share_between_processes(KeeperBoard& board) {
     board_ = &board;
-    memory_ = std::make_shared<PolicyMemory>(board.policies);
+    shelf_ = board.shelf;
+    source_.share();
+    revocation_files_.share();
+    crl_files_.share();
 }
 
-// Where there is less room than it may need while the server runs, it gets more.
-std::shared_ptr<const Policy> LivePolicy::build_first(std::vector<Diagnostic>& findings) {
-    const auto before = memory_;
-    auto policy = source_.build(findings, [this](std::size_t bytes_read) {
-        std::shared_ptr<PolicyMemory::Filling> place;
-        constexpr std::size_t kGrowth = 32;  // over its text; a policy takes up to some ten times as much
-        if (board_ != nullptr && memory_->capacity() < kGrowth * bytes_read) {
-            if (auto larger = PolicyMemory::create(kGrowth * bytes_read)) memory_ = std::move(larger);
-        }
-        if (memory_) memory_->begin(place);
-        return place;
-    });
-    if (memory_ == before) return policy;
-    const auto& unused = policy ? before : memory_;
-    unused->discard();
-    if (!policy) memory_ = before;
-    board_->policies = memory_->place();
-    return policy;
+// The policy that was in force before a restart, if there is one that can be used.
+void LivePolicy::recall_policy() {
+    auto shelf = board_ != nullptr ? shelf_.look_at_kept() : std::nullopt;
+    std::vector<Diagnostic> unusable;
+    is_recalled_ = shelf && shelf->serials[index_of(Watched::kPolicy)] != 0 && take(Watched::kPolicy, *shelf, unusable);
+    if (!is_recalled_) return;
+    in_force_since_ = board_->in_force_since.load();
 }
 
 std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& findings, std::vector<Diagnostic>& reported) {
-    auto policy = build_first(findings);
-    if (!policy && board_ != nullptr) {
-        policy = memory_->take().policy;
-        is_recalled_ = policy != nullptr;
-        source_.follow(policy);
+    if (auto policy = source_.build(findings)) {
+        put_in_force(std::move(policy));
+    } else {
+        recall_policy();
     }
-    if (policy) take(std::move(policy));
-    if (policy_ && !is_recalled_ && board_ != nullptr) board_->in_force_since = in_force_since();
-    if (is_recalled_) in_force_since_ = board_->in_force_since.load();
+    if (policy_ && board_ != nullptr) board_->in_force_since = in_force_since();
     look_apart("revocation files", reported, [&] { return revocation_files_.look(reported); });
     revocation_files_.take_added();
     refusals_ = revocation_files_.refusals();
     look_apart("CRL files", reported, [&] { return read_crls(policy_.get(), reported); });
-    must_write_refusals_ = must_write_crls_ = true;
-    hand_out_refusals(reported);
-    hand_out_crls(reported);
+    hand_out({{Watched::kRefusals, revocation_files_.image()},
+              {Watched::kCrls, crl_files_.image()},
+              {Watched::kPolicy, source_.image()}});
     if (!policy_) return nullptr;
     if (disk_.trust()) {
         warn_of_unreadable(source_.paths(), *disk_.trust(), reported);
@@ -165,23 +152,64 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
     return policy_;
 }
 
+// What was handed out stays on the shelf.
 void LivePolicy::let_go() {
     source_.invalidate();
     drop_policy();
-    if (memory_) memory_->let_go();
+    images_ = {};
 }
 
 // ---- in the keeper --------------------------------------------------------------------------------------------------
 
 void LivePolicy::take_over() {
-    std::vector<Diagnostic> unusable;  // then it is built anew
-    memory_->after_fork();
-    take_policy(unusable);
-    source_.follow(policy());
-    // What cannot be read there is read from the files, and written anew.
-    must_write_refusals_ = !look_apart("revocations in force", unusable, [&] { return take_refusals(), true; });
-    must_write_crls_ = !look_apart("CRLs in force", unusable, [&] { return take_crls(), true; });
+    std::vector<Diagnostic> unusable;  // that is built anew from the files
+    serials_ = {};
+    if (auto shelf = shelf_.look_at_kept()) {
+        // The keeper before may have been killed between the two.
+        board_->changes = shelf->serial;
+        for (const Watched kind : {Watched::kRefusals, Watched::kPolicy, Watched::kCrls}) take(kind, *shelf, unusable);
+    }
+    images_ = {revocation_files_.image(), crl_files_.image(), source_.image()};
+    hand_out({});
+    keep_handing_out();
+    unchanged_since_ = monotonic_seconds();
     publish();
+}
+
+// Puts these images into the place of those of their kinds, all at once: processes of the server before a restart
+// follow, too.
+void LivePolicy::hand_out(std::initializer_list<std::pair<Watched, std::shared_ptr<const Image>>> images) {
+    if (board_ == nullptr) return;
+    const std::lock_guard lock(handing_out_);
+    bool is_new = false;
+    for (const auto& [kind, image] : images) {
+        is_new = is_new || images_[index_of(kind)] != image;
+        if (images_[index_of(kind)] != image) serials_[index_of(kind)] = 0;
+        images_[index_of(kind)] = image;
+    }
+    for (std::size_t i = 0; i < kWatched; ++i) {
+        if (images_[i] == nullptr || serials_[i] != 0) continue;
+        serials_[i] = ++board_->last_serial;
+        is_new = true;
+    }
+    if (!is_new) return;
+    put_on_shelf();
+    unchanged_since_ = monotonic_seconds();
+}
+
+bool LivePolicy::put_on_shelf() {
+    std::array<int, kWatched> files{};
+    for (std::size_t i = 0; i < kWatched; ++i) files[i] = images_[i] != nullptr ? images_[i]->file() : -1;
+    const std::uint64_t serial = ++board_->last_serial;
+    if (!shelf_.put(serial, serials_, files)) return false;
+    board_->changes = serial;
+    return true;
+}
+
+bool LivePolicy::keep_handing_out() {
+    const std::lock_guard lock(handing_out_);
+    const auto there = shelf_.look();
+    return (there && there->serials == serials_) || put_on_shelf();
 }
 
 void LivePolicy::look_at_refusals(LookOutcome& outcome) {
@@ -189,8 +217,7 @@ void LivePolicy::look_at_refusals(LookOutcome& outcome) {
     outcome.moved_refusals =
         look_apart("revocation files", outcome.findings, [&] { return revocation_files_.look(outcome.findings); });
     outcome.refusing = revocation_files_.take_added();
-    must_write_refusals_ = must_write_refusals_ || outcome.moved_refusals;
-    hand_out_refusals(outcome.findings);
+    hand_out({{Watched::kRefusals, revocation_files_.image()}});
     if (!outcome.moved_refusals) return;
     {
         const std::lock_guard published(mutex_);
@@ -204,7 +231,7 @@ void LivePolicy::look_at_crls(LookOutcome& outcome) {
     const std::lock_guard lock(crls_looking_);
     outcome.moved_crls =
         look_apart("CRL files", outcome.findings, [&] { return read_crls(policy().get(), outcome.findings); });
-    hand_out_crls(outcome.findings);
+    hand_out({{Watched::kCrls, crl_files_.image()}});
     if (outcome.moved_crls) publish();
 }
 
@@ -213,25 +240,9 @@ bool LivePolicy::read_crls(const Policy* next, std::vector<Diagnostic>& findings
     bool changed = next != nullptr && crl_files_.watch(next->crl_files(), known_cas());
     crl_files_.crls()->learn(known_cas());
     changed = crl_files_.look(known_cas(), known_anchors(), findings) || changed;
-    must_write_crls_ = must_write_crls_ || changed;
     const std::lock_guard lock(mutex_);
     crls_ = crl_files_.crls();
     return changed;
-}
-
-void LivePolicy::hand_out_refusals(std::vector<Diagnostic>& findings) {
-    if (board_ == nullptr || !must_write_refusals_) return;
-    const std::string lines = revocation_files_.write_lines();
-    must_write_refusals_ = !hand_out(*board_->refusals, lines, "revocations", refusals_fault_, findings);
-    ++board_->changes;
-}
-
-void LivePolicy::hand_out_crls(std::vector<Diagnostic>& findings) {
-    if (board_ == nullptr || !must_write_crls_) return;
-    const std::string lists = crl_files_.write(board_->crls->read().value_or(""));
-    must_write_crls_ = !hand_out(*board_->crls, lists, "CRLs", crls_fault_, findings);
-    if (!must_write_crls_) crl_files_.forget_encoded();
-    ++board_->changes;
 }
 
 void LivePolicy::look_at_policy(LookOutcome& outcome) {
@@ -250,22 +261,20 @@ void LivePolicy::look_at_policy(LookOutcome& outcome) {
         const std::lock_guard crls(crls_looking_);
         crl_files_.watch(all, known_cas());
         if (read_crls(nullptr, outcome.findings)) outcome.moved_crls = true;
-        hand_out_crls(outcome.findings);
+        hand_out({{Watched::kCrls, crl_files_.image()}});
     };
     const std::size_t said = outcome.findings.size();
     outcome.moved = look_apart("policy files", outcome.findings, [&] {
-        auto policy = source_.look(outcome.findings, memory_.get(), prepare);
+        auto policy = source_.look(outcome.findings, prepare);
         if (!policy) return false;
-        take(std::move(policy));
+        put_in_force(std::move(policy));
         return true;
     });
     if (source_.is_failing() && outcome.findings.size() > said) outcome.refused = source_.failing_content();
     outcome.policy_clean = !source_.is_failing() && !source_.is_waiting();
     if (!outcome.moved) return;
-    if (board_ != nullptr) {
-        board_->in_force_since = in_force_since();
-        ++board_->changes;
-    }
+    if (board_ != nullptr) board_->in_force_since = in_force_since();
+    hand_out({{Watched::kPolicy, source_.image()}});
     publish();
     give_memory_back();
     const auto snapshot = current();
@@ -285,12 +294,10 @@ bool LivePolicy::is_waiting(Watched what) {
     switch (what) {
         case Watched::kRefusals: {
             const std::lock_guard lock(refusals_looking_);
-            return revocation_files_.is_waiting() || must_write_refusals_;
+            return revocation_files_.is_waiting();
         }
-        case Watched::kCrls: {
-            const std::lock_guard lock(crls_looking_);
-            return must_write_crls_;
-        }
+        case Watched::kCrls:
+            return false;
         case Watched::kPolicy:
             break;
     }
@@ -303,88 +310,94 @@ bool LivePolicy::is_failing() {
     return source_.is_failing();
 }
 
-pid_t LivePolicy::find_late(std::int64_t seconds) const {
-    return std::time(nullptr) - in_force_since_ < seconds ? 0 : memory_->find_holder_of_old();
-}
-
 // ---- in every other process -----------------------------------------------------------------------------------------
 
 std::vector<Diagnostic> LivePolicy::join(bool asks) {
     if (board_ == nullptr) return {};
-    memory_->after_fork();
+    shelf_.become_reader();
     drop_policy();
     if (asks) asked_ = ++board_->asked;
     is_new_ = asks;
-    seen_policy_ = seen_refusals_ = seen_crls_ = 0;
+    serials_ = {};
     seen_changes_ = UINT64_MAX;
     return follow();
 }
 
-// What it takes was written before the keeper answered.
-std::vector<Diagnostic> LivePolicy::follow(bool* moved) {
+// What it takes was there before the keeper answered. Where some of it cannot be used, nothing is: what it replaces may
+// let in whom it does not.
+std::vector<Diagnostic> LivePolicy::follow() {
     std::vector<Diagnostic> findings;
     const std::unique_lock lock(following_, std::try_to_lock);
     if (!lock || board_ == nullptr) return findings;
     const bool is_answered = is_new_ && board_->answered >= asked_;
-    const std::uint64_t changes = board_->changes;
-    look_apart("policy, revocations or CRLs in force", findings, [&] {
-        bool changed = false;
-        if (board_->refusals->serial() != seen_refusals_) {
-            take_refusals();
-            changed = true;
-        }
-        const bool is_other = memory_->serial() != seen_policy_;
-        const bool other_policy = is_other && take_policy(findings);
-        if (board_->crls->serial() != seen_crls_) {
-            take_crls();
-            changed = true;
-        }
-        if (moved != nullptr) *moved = other_policy;
-        if (is_answered) is_new_ = false;
-        if (changed || other_policy || is_answered) publish();
-        // Until it has all of it, each request asks.
-        if (!is_new_ && is_other == other_policy) seen_changes_ = changes;
-        return true;
-    });
+    auto shelf = shelf_.look();
+    if (!shelf) return findings;  // until it is there, each request asks
+    const auto before = serials_;
+    bool is_whole = true;
+    for (const Watched kind : {Watched::kRefusals, Watched::kPolicy, Watched::kCrls}) {
+        const std::size_t i = index_of(kind);
+        is_whole = (shelf->serials[i] == serials_[i] || take(kind, *shelf, findings)) && is_whole;
+    }
+    if (!is_whole) {
+        drop_policy();
+        serials_[index_of(Watched::kPolicy)] = 0;
+        return findings;
+    }
+    if (is_answered) is_new_ = false;
+    if (serials_ != before || is_answered) publish();
+    if (!is_new_) seen_changes_ = shelf->serial;
     return findings;
 }
 
-void LivePolicy::take_refusals() {
-    const std::uint64_t serial = board_->refusals->serial();
-    if (serial != 0) revocation_files_.take_lines(read_whole(*board_->refusals));
-    seen_refusals_ = serial;
-    const std::lock_guard lock(mutex_);
-    refusals_ = revocation_files_.refusals();
-}
-
-void LivePolicy::take_crls() {
-    const std::uint64_t serial = board_->crls->serial();
-    if (serial != 0) crl_files_.take(read_whole(*board_->crls), known_cas());
-    seen_crls_ = serial;
-    const std::lock_guard lock(mutex_);
-    crls_ = crl_files_.crls();
-}
-
-// Where it cannot be used, nothing is: what it replaces may let in whom it does not.
-bool LivePolicy::take_policy(std::vector<Diagnostic>& findings) {
-    PolicyMemory::Taken taken = memory_->take();
-    if (taken.policy) {
-        take(std::move(taken.policy));
-        in_force_since_ = board_->in_force_since.load();
-        crl_files_.crls()->learn(known_cas());
-        seen_policy_ = taken.serial;
+// False where it cannot be used. What is wrong is reported once.
+bool LivePolicy::take(Watched kind, ShelfContents& shelf, std::vector<Diagnostic>& findings) {
+    const std::uint64_t serial = shelf.serials[index_of(kind)];
+    try {
+        std::shared_ptr<const Image> image;
+        if (serial != 0) {
+            auto opened = Image::open(shelf.files[index_of(kind)].release(), kind);
+            if (!opened.ok()) throw std::runtime_error(opened.error());
+            image = std::move(opened.value());
+        }
+        take_image(kind, std::move(image));
+        serials_[index_of(kind)] = serial;
         return true;
-    }
-    drop_policy();
-    constexpr std::uint64_t kNothingYet = 0;  // the files were refused at the server's start
-    if (taken.serial != kNothingYet && std::exchange(faulty_policy_, taken.serial) != taken.serial) {
+    } catch (const std::exception& e) {
+        if (std::exchange(faulty_[index_of(kind)], serial) == serial) return false;
         findings.push_back({Diagnostic::Severity::kError,
                             {},
-                            "generation " + taken.generation + ", which the keeper has built, cannot be used (" +
-                                taken.fault +
-                                "): this process refuses everything until it can, or another is in force"});
+                            std::string("the ") + name_of(kind) + " in force cannot be used (" + e.what() +
+                                "): this process refuses everything until it can, or others are in force"});
+        return false;
     }
-    return false;
+}
+
+// Null: there are none. Of the policy that means that there is nothing to decide by.
+void LivePolicy::take_image(Watched kind, std::shared_ptr<const Image> image) {
+    switch (kind) {
+        case Watched::kRefusals: {
+            if (image == nullptr) return;
+            revocation_files_.take(value_of<Refusals>(image), image);
+            const std::lock_guard lock(mutex_);
+            refusals_ = revocation_files_.refusals();
+            return;
+        }
+        case Watched::kCrls: {
+            if (image == nullptr) return;
+            crl_files_.take(value_of<CrlRecords>(image), image, known_cas());
+            const std::lock_guard lock(mutex_);
+            crls_ = crl_files_.crls();
+            return;
+        }
+        case Watched::kPolicy:
+            break;
+    }
+    if (image == nullptr) return drop_policy();
+    auto policy = value_of<Policy>(image);
+    source_.follow(policy, std::move(image));
+    put_in_force(std::move(policy));
+    if (board_ != nullptr) in_force_since_ = board_->in_force_since.load();
+    crl_files_.crls()->learn(known_cas());
 }
 
 void LivePolicy::end_looking() {
@@ -400,7 +413,7 @@ std::shared_ptr<const Policy> LivePolicy::policy() const {
     return policy_;
 }
 
-void LivePolicy::take(std::shared_ptr<const Policy> policy) {
+void LivePolicy::put_in_force(std::shared_ptr<const Policy> policy) {
     in_force_since_ = std::time(nullptr);
     const std::lock_guard lock(mutex_);
     policy_ = std::move(policy);

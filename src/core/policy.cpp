@@ -23,13 +23,30 @@ bool Policy::has_group(std::string_view name) const { return std::binary_search(
 CertificateFile Policy::certificates_of(std::string_view digest) const {
     const auto found = std::lower_bound(certificates_.begin(), certificates_.end(), digest,
                                         [](const KnownCertificates& c, std::string_view d) { return c.digest < d; });
-    return found != certificates_.end() && found->digest == digest ? found->certificates : CertificateFile();
+    return found != certificates_.end() && found->digest == digest ? CertificateFile(found->certificates)
+                                                                   : CertificateFile();
 }
 
 std::vector<WatchedFiles> Policy::crl_files() const {
     std::vector<WatchedFiles> out;
     for (const CrlFile& f : crl_files_) out.push_back({std::string(f.pattern), std::string(f.spelled), f.where});
     return out;
+}
+
+// Lines, partners and files are found by numbers: these have to be there, too.
+bool Policy::lies_in(const Bounds& in) const {
+    std::size_t identities = 0;
+    return in.hold_all(partners_, by_name_, groups_, cas_, edges_, index_, any_by_issuer_, revocations_, grants_,
+                       expectations_, expected_certificates_, crl_files_, files_, certificates_, generation_) &&
+           std::all_of(partners_.begin(), partners_.end(),
+                       [&](const Partner& partner) {
+                           const bool follows = partner.first_identity == identities;
+                           identities += partner.identities.size();
+                           return follows;
+                       }) &&
+           identities == identity_count_ && index_.has_ids_below(identities) &&
+           std::all_of(any_by_issuer_.begin(), any_by_issuer_.end(),
+                       [&](const AnyLine& line) { return line.identity < identities; });
 }
 
 Policy::Match Policy::match_of(std::uint32_t identity) const {
@@ -59,7 +76,7 @@ bool fits(const Identity& identity, const CertificateFacts& facts, const PathFac
 // All certificates of a partner's files: intermediates first.
 std::vector<const AnchorCertificate*> files_of(const Partner& partner) {
     std::vector<const AnchorCertificate*> out;
-    for (const CertificateFile& file : partner.intermediates) {
+    for (const auto& file : partner.intermediates) {
         for (const AnchorCertificate& c : file) out.push_back(&c);
     }
     for (const Anchor& anchor : partner.anchors->anchors) {
@@ -428,7 +445,7 @@ void Policy::describe_partner(const CertificateFacts& facts, Identification& out
 
 void Policy::check_contract(const Surroundings& around, Identification& out) const {
     const std::int64_t now = around.now;
-    const Where* const elsewhere = around.refusals.suspends(out.partner->name);
+    const Place* const elsewhere = around.refusals.suspends(out.partner->name);
     if (out.partner->suspended || elsewhere != nullptr) {
         out.reason = Reason::kSuspended;
         out.detail = "MTLSSuspend at " + (elsewhere != nullptr ? elsewhere->str() : out.partner->suspended->str());
@@ -521,7 +538,7 @@ std::string Partner::network_objection(std::string_view address) const {
     const std::size_t more = networks.size() - std::min(networks.size(), kMostTold);
     const bool is_ip = raw.size() == 4 || raw.size() == 16;
     return (is_ip ? ip_text(raw) : "a client without an IP address") + " is not in " +
-           texts_of(networks.first(networks.size() - more)) +
+           texts_of(std::span(networks).first(networks.size() - more)) +
            (more == 0 ? "" : " and " + std::to_string(more) + " more");
 }
 

@@ -128,7 +128,6 @@ std::size_t size_of(const Directive& d) {
 }  // namespace
 
 void PolicyBuilder::add(const Directive& d, Origin origin) {
-    if (origin == Origin::kServerConfig) bytes_read_ += size_of(d);
     if (origin != Origin::kServerConfig) {
         const auto fault = fault_in_policy_file(d);
         const bool printed = origin == Origin::kTool && equal_nocase(d.name, "MTLSTrustAnchor");

@@ -92,7 +92,6 @@ std::optional<std::string> PolicyBuilder::read_content(const Directive& d, const
     const std::string path = absolute(file);
     auto content = files_.read(path, limit);
     files_read_.insert_or_assign(path, WrittenFile{content ? sha256(content.value()) : content.error(), limit});
-    if (content) bytes_read_ += content.value().size();
     if (content) return std::move(content.value());
     error(d.where, d.name + ": cannot read " + quoted(path) + ": " + content.error());
     return std::nullopt;

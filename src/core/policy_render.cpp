@@ -92,7 +92,7 @@ std::string Partner::find_digest() const {
         for (const AnchorCertificate& c : anchor.certificates) out += c.sha256;
     }
     if (anchors->uses_mod_ssl) out += kModSsl;
-    for (const CertificateFile& file : intermediates) {
+    for (const auto& file : intermediates) {
         for (const AnchorCertificate& c : file) out += c.sha256;
     }
     return sha256(out);

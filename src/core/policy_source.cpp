@@ -21,34 +21,22 @@ std::string PolicySource::add(Directive directive) {
     return errors;
 }
 
-PolicySource::Draft PolicySource::make_draft(const FindPlace& find_place) const {
+PolicySource::Draft PolicySource::make_draft() const {
     Draft draft;
     PolicyBuilder builder(root_, disk_);
     if (in_force_) builder.reuse(*in_force_);
     for (const Directive& directive : directives_) builder.add(directive);
     for (const WatchedFiles& watched : watched_) builder.add_files(watched);
-    std::optional<Diagnostic> outgrown;
-    if (find_place && !builder.has_errors()) draft.filling = find_place(builder.bytes_read());
-    if (!draft.filling) {
-        draft.policy = builder.build();
-    } else {
-        try {
-            const Policy* const policy = builder.build(draft.filling->arena());
-            if (policy != nullptr) draft.policy = {draft.filling, policy};
-        } catch (const Arena::Full&) {
-            outgrown = {Diagnostic::Severity::kError,
-                        {},
-                        "the policy has outgrown the memory that the server's processes share (" +
-                            std::to_string(draft.filling->capacity() >> 20) +
-                            " MiB): restart the server to make room for it"};
-        }
-    }
+    auto made = make_image<Policy>(is_shared_ && !builder.has_errors(), Watched::kPolicy,
+                                   [&](Arena& arena) { return builder.build(arena); });
+    draft.policy = std::move(made.value);
+    draft.image = std::move(made.image);
     draft.findings = builder.diagnostics();
-    if (outgrown) draft.findings.push_back(std::move(*outgrown));
+    if (!made.fault.empty()) {
+        draft.findings.push_back({Diagnostic::Severity::kError, {}, "the policy cannot be shared: " + made.fault});
+    }
     draft.digests = builder.files_read();
     find_vanished(draft);
-    // Whoever has nothing to put there makes room.
-    if (!draft.policy) draft.filling.reset();
     return draft;
 }
 
@@ -96,14 +84,14 @@ std::set<std::string> PolicySource::find_vanished_refusals(const Draft& draft) c
 }
 
 std::shared_ptr<const Policy> PolicySource::put_in_force(Draft& draft) {
-    auto policy = draft.policy && draft.filling ? draft.filling->publish(*draft.policy).policy : draft.policy;
     settled_.clear();
-    in_force_ = std::move(policy);
+    in_force_ = std::move(draft.policy);
+    image_ = std::move(draft.image);
     return in_force_;
 }
 
-std::shared_ptr<const Policy> PolicySource::build(std::vector<Diagnostic>& findings, const FindPlace& find_place) {
-    Draft draft = make_draft(find_place);
+std::shared_ptr<const Policy> PolicySource::build(std::vector<Diagnostic>& findings) {
+    Draft draft = make_draft();
     findings.insert(findings.end(), draft.findings.begin(), draft.findings.end());
     draft_.reset();
     return put_in_force(draft);
@@ -150,8 +138,7 @@ bool PolicySource::is_drafted() {
     });
 }
 
-std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findings, PolicyMemory* memory,
-                                                 const Prepare& prepare) {
+std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findings, const Prepare& prepare) {
     const bool drafted = is_drafted();
     if (drafted && draft_->settled) return nullptr;
     if (drafted) {
@@ -164,33 +151,16 @@ std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findin
         return policy;
     }
     draft_.reset();
-    if (is_in_force()) return nullptr;
-    std::shared_ptr<PolicyMemory::Filling> filling;
-    if (memory != nullptr && memory->begin(filling) != PolicyMemory::Begun::kFilling) {
-        if (!std::exchange(lacks_room_, true)) {
-            findings.push_back({Diagnostic::Severity::kWarning,
-                                {},
-                                "the policy files changed, and every place for a policy is still in use: the change is "
-                                "in force once one is free"});
-        }
-        return nullptr;
-    }
-    lacks_room_ = false;
-    if (filling && filling->after_death()) {
-        findings.push_back({Diagnostic::Severity::kWarning,
-                            {},
-                            "a process ended while it built a policy for all: the one before stayed in force, and the "
-                            "files are read again"});
-    }
     // Files are copied one by one, and written in pieces: what counts has to look the same twice.
-    draft_ = make_draft([&filling](std::size_t) { return std::move(filling); });
+    if (!is_in_force()) draft_ = make_draft();
     return nullptr;
 }
 
-void PolicySource::follow(std::shared_ptr<const Policy> policy) {
+void PolicySource::follow(std::shared_ptr<const Policy> policy, std::shared_ptr<const Image> image) {
     draft_.reset();
     settled_.clear();
     in_force_ = std::move(policy);
+    image_ = std::move(image);
 }
 
 std::string PolicySource::failing_content() const {

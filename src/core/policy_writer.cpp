@@ -31,9 +31,9 @@ private:
     }
     Place keep(const Where& where) { return {keep_name(where.file), where.line}; }
 
-    std::span<const std::string_view> keep(const std::vector<std::string>& texts) {
-        std::vector<std::string_view> out;
-        for (const std::string& text : texts) out.push_back(keep(text));
+    std::span<const Text> keep(const std::vector<std::string>& texts) {
+        std::vector<Text> out;
+        for (const std::string& text : texts) out.emplace_back(keep(text));
         return arena_.keep(out);
     }
 
@@ -85,10 +85,10 @@ private:
         return arena_.keep(out);
     }
 
-    std::span<const CertificateFile> keep_intermediates(const std::vector<CertificateFile>& files) {
-        std::vector<CertificateFile> out;
+    std::span<const Span<AnchorCertificate>> keep_intermediates(const std::vector<CertificateFile>& files) {
+        std::vector<Span<AnchorCertificate>> out;
         for (const CertificateFile& file : files) {
-            out.push_back(moved(file));
+            out.emplace_back(moved(file));
             for (const AnchorCertificate& c : out.back()) {
                 cas_.add_intermediate(c);
                 add_window({c.not_before, c.not_after});
@@ -138,7 +138,7 @@ private:
             if (!partner.identities.at(i)->any) continue;
             for (const Anchor& anchor : partner.anchors->anchors) {
                 for (const AnchorCertificate& c : anchor.certificates) {
-                    any_.push_back({c.is_ca ? keep(c.ca_id()) : c.sha256, partner.first_identity + i});
+                    any_.push_back({c.is_ca ? keep(c.ca_id()) : c.sha256.view(), partner.first_identity + i});
                 }
             }
         }
@@ -152,8 +152,8 @@ private:
             partner.reset();  // what it took is needed for the next ones
         }
         policy_.partners_ = arena_.keep(partners);
-        std::vector<const Partner*> by_name;
-        for (const Partner& partner : policy_.partners_) by_name.push_back(&partner);
+        std::vector<Ptr<Partner>> by_name;
+        for (const Partner& partner : policy_.partners_) by_name.emplace_back(&partner);
         std::sort(by_name.begin(), by_name.end(), [](const Partner* a, const Partner* b) { return a->name < b->name; });
         policy_.by_name_ = arena_.keep(by_name);
         std::stable_sort(any_.begin(), any_.end(), [](const auto& a, const auto& b) { return a.issuer < b.issuer; });
@@ -164,7 +164,7 @@ private:
         policy_.index_ = written_.index.finish(arena_);
         policy_.cas_ = cas_.finish(arena_);
         policy_.edges_ = arena_.keep(std::vector<std::int64_t>(edges_.begin(), edges_.end()));
-        policy_.groups_ = arena_.keep(std::vector<std::string_view>(groups_.begin(), groups_.end()));
+        policy_.groups_ = arena_.keep(std::vector<Text>(groups_.begin(), groups_.end()));
         policy_.revocations_ = written_.revocations.finish(arena_);
         policy_.crl_rules_ = written_.crl_rules;
         policy_.grants_ = keep(written_.grants);

@@ -1,13 +1,12 @@
 #include "mtls_authz/refusals.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <set>
+#include <stdexcept>
 
 #include "mtls_authz/digest.hpp"
 #include "mtls_authz/file.hpp"
 #include "mtls_authz/policy_builder.hpp"
-#include "mtls_authz/shared_text.hpp"
 #include "mtls_authz/text.hpp"
 
 namespace mtls {
@@ -58,6 +57,12 @@ std::string lines_stay(std::size_t lines) {
 }
 
 }  // namespace
+
+const Place* Refusals::suspends(std::string_view partner) const {
+    const auto found = std::lower_bound(suspended.begin(), suspended.end(), partner,
+                                        [](const Suspension& s, std::string_view name) { return s.partner < name; });
+    return found == suspended.end() || found->partner != partner ? nullptr : &found->where;
+}
 
 std::vector<std::string> RevocationFiles::paths() const {
     std::vector<std::string> out;
@@ -202,36 +207,36 @@ bool RevocationFiles::is_waiting() const {
     return std::any_of(files_.begin(), files_.end(), [](const auto& file) { return !file.second.awaited.empty(); });
 }
 
-std::string RevocationFiles::write_lines() const {
-    std::string out;
-    for (const auto& [path, file] : files_) {
-        for (const auto& [text, d] : file.in_force) {
-            for (const std::string& field : {path, text, d.name, d.args, std::to_string(d.where.line)})
-                put_field(out, field);
-        }
-    }
-    return out;
-}
-
-void RevocationFiles::take_lines(std::string_view written) {
+void RevocationFiles::take(std::shared_ptr<const Refusals> refusals, std::shared_ptr<const Image> image) {
     files_.clear();
-    for (FieldReader fields(written); !fields.at_end();) {
-        const std::string path = fields.next();
-        const std::string text = fields.next();
-        Directive d{fields.next(), fields.next(), {path, 0}, false, {}};
-        const std::string line = fields.next();
-        std::from_chars(line.data(), line.data() + line.size(), d.where.line);
-        files_[path].in_force.emplace(text, std::move(d));
+    for (const RefusalLine& line : refusals->lines) {
+        Directive d{std::string(line.name.view()), std::string(line.args.view()), line.where, false, {}};
+        std::string text = lower(d.name) + " " + d.args;
+        files_[d.where.file].in_force.emplace(std::move(text), std::move(d));
     }
-    rebuild();
+    refusals_ = std::move(refusals);
+    image_ = std::move(image);
 }
 
+// What throws here leaves what was in force, until the next look.
 void RevocationFiles::rebuild() {
-    auto out = std::make_shared<Refusals>();
+    auto made = make_image<Refusals>(is_shared_, Watched::kRefusals, [this](Arena& arena) { return write(arena); });
+    if (made.value == nullptr) throw std::runtime_error(made.fault);
+    refusals_ = std::move(made.value);
+    image_ = std::move(made.image);
+}
+
+const Refusals* RevocationFiles::write(Arena& arena) const {
+    Refusals out;
     RevocationSetBuilder revocations;
     Sha256 digest;
+    std::vector<RefusalLine> lines;
+    std::map<std::string, Place> suspended;
     for (const auto& [path, file] : files_) {
+        const std::string_view name = arena.keep(path);
         for (const auto& [text, d] : file.in_force) {
+            const Place where{name, d.where.line};
+            lines.push_back({arena.keep(d.name), arena.keep(d.args), where});
             digest.add(d.where.str() + " " + text + "\n");
             if (equal_nocase(d.name, "MTLSRevoke")) {
                 auto revocation = Revocation::parse(d);
@@ -240,12 +245,16 @@ void RevocationFiles::rebuild() {
             }
             const auto names = read_suspension(d);
             if (!names.ok()) continue;
-            for (const std::string& name : names.value()) out->suspended.emplace(name, d.where);
+            for (const std::string& partner : names.value()) suspended.emplace(partner, where);
         }
     }
-    out->revocations = revocations.finish(out->memory);
-    out->digest = digest.finish();
-    refusals_ = std::move(out);
+    std::vector<Suspension> suspensions;
+    for (const auto& [partner, where] : suspended) suspensions.push_back({arena.keep(partner), where});
+    out.suspended = arena.keep(suspensions);
+    out.revocations = revocations.finish(arena);
+    out.digest = arena.keep(digest.finish());
+    out.lines = arena.keep(lines);
+    return arena.keep_one(out);
 }
 
 }  // namespace mtls

@@ -103,8 +103,10 @@ void RevocationSetBuilder::add(Revocation revocation) {
 RevocationSet RevocationSetBuilder::finish(Arena& arena) {
     std::vector<RevocationLine> lines;
     lines.reserve(revocations_.size());
+    std::string_view file;  // nearly always that of the line before
     for (const Revocation& r : revocations_) {
-        lines.push_back({{r.selectors, arena}, arena.keep(r.note), {arena.keep(r.where.file), r.where.line}});
+        if (file != r.where.file) file = arena.keep(r.where.file);
+        lines.push_back({{r.selectors, arena}, arena.keep(r.note), {file, r.where.line}});
     }
     RevocationSet out;
     out.lines_ = arena.keep(lines);

@@ -6,6 +6,30 @@
 
 namespace mtls {
 
+namespace {
+
+bool all_below(std::span<const std::uint32_t> numbers, std::size_t end) {
+    return std::all_of(numbers.begin(), numbers.end(), [end](std::uint32_t n) { return n < end; });
+}
+
+}  // namespace
+
+bool SelectorIndex::lies_in(const Bounds& in) const {
+    const auto has = [this](const Place& place) {
+        return place.first <= ids_.size() && place.count <= ids_.size() - place.first;
+    };
+    // A search ends at a free place.
+    const auto is_free = [](const Place& place) { return place.count == 0; };
+    return in.hold_all(steps_, places_, ids_, linear_, unclear_) && std::all_of(places_.begin(), places_.end(), has) &&
+           has(longest_) &&
+           (places_.empty() ||
+            (std::has_single_bit(places_.size()) && std::any_of(places_.begin(), places_.end(), is_free)));
+}
+
+bool SelectorIndex::has_ids_below(std::size_t lines) const {
+    return all_below(ids_, lines) && all_below(linear_, lines) && all_below(unclear_, lines);
+}
+
 void SelectorIndexBuilder::add(std::uint32_t id, const std::vector<Selector>& selectors) {
     bool has_key = false;
     bool asks_spiffe = false;

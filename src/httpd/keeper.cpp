@@ -135,10 +135,23 @@ void look_and_report(const server_rec* s, Watched what) {
 
 // A child that has no thread to follow keeps an old policy until its next request. One that has none for a minute is
 // asked to end, as by a graceful restart.
-void end_late_child() {
+void end_late_children() {
     constexpr std::int64_t kLongest = 60;
-    const pid_t late = state().live.has_follower ? 0 : state().live.policy.find_late(kLongest);
-    if (late > 0 && late != getpid()) kill(late, AP_SIG_GRACEFUL);
+    const Live& live = state().live;
+    if (live.has_follower || monotonic_seconds() - live.policy.unchanged_since() < kLongest) return;
+    const std::uint64_t changes = live.board->changes;
+    for (const ChildInfo& child : state().ledger->children.alive()) {
+        // A number that another process has by now is of another group.
+        if (child.changes != changes && getpgid(child.pid) == getpgrp()) kill(child.pid, AP_SIG_GRACEFUL);
+    }
+}
+
+void keep_handing_out(const server_rec* s) {
+    static bool is_told = false;
+    if (state().live.policy.keep_handing_out() || std::exchange(is_told, true)) return;
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
+                 "mtls_authz: what is in force cannot be handed out to the children (a child that was taken over, or a "
+                 "limit of open files): restart the server");
 }
 
 // Answers processes that begin, until the parent is gone. Where this process was stopped for a while, or another one
@@ -165,7 +178,8 @@ void end_late_child() {
         }
         guarded(s, OK, [&] {
             log_left_out(s);
-            end_late_child();
+            keep_handing_out(s);
+            end_late_children();
             return OK;
         });
     }

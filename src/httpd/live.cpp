@@ -55,6 +55,7 @@ void tell_siblings() {
     if (snapshot) info.generation = snapshot->policy->generation();
     info.in_force_since = state().live.policy.in_force_since();
     info.looked = apr_time_sec(apr_time_now());
+    info.changes = state().live.policy.seen_changes();
     state().ledger->children.tell(info);
 }
 
@@ -161,9 +162,9 @@ extern "C" void on_child_init(apr_pool_t* pchild, server_rec* s) {
 int open_board(server_rec* s) {
     state().live.board = adopt_or_create<KeeperBoard>(s, "mtls_authz-board");
     if (state().live.board != nullptr) return OK;
-    ap_log_error(
-        APLOG_MARK, APLOG_EMERG, errno, s,
-        "mtls_authz: no memory to share between processes: let the server have more address space (ulimit -v)");
+    ap_log_error(APLOG_MARK, APLOG_EMERG, errno, s,
+                 "mtls_authz: no memory and sockets to share between processes: let the server have more of them "
+                 "(ulimit -v, -n)");
     return HTTP_INTERNAL_SERVER_ERROR;
 }
 

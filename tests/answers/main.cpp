@@ -32,7 +32,7 @@ plain::Answer decide(const mtls::Policy& policy, const plain::Gate& gate, const 
     static const mtls::CrlSet kCrls;
     const mtls::Identification who = policy.identify(certificate, {kServer, kRefusals, kCrls, now});
     plain::Answer out{std::string(mtls::word_of(who.reason)),
-                      std::string(who.partner != nullptr ? who.partner->name : "")};
+                      who.partner != nullptr ? std::string(who.partner->name.view()) : ""};
     if (who.reason != mtls::Reason::kGranted) return out;
     if (!who.partner->network_objection(mtls::address_from_text(request.client)).empty()) {
         out.reason = mtls::word_of(mtls::Reason::kWrongNetwork);

@@ -150,10 +150,22 @@ CLAIM(a_keeper_can_neither_be_traced_nor_holds_a_port) {
     std::stringstream status;
     status << in.rdbuf();
     if (getuid() == 0) CHECK(status.str().find("Uid:\t0\t0") == std::string::npos);
-    for (const auto& entry : fs::directory_iterator(folder + "/fd")) {
+    // Of its sockets, none is among those of TCP.
+    std::stringstream ports;
+    for (const char* const table : {"/proc/net/tcp", "/proc/net/tcp6"}) ports << std::ifstream(table).rdbuf();
+    const auto is_port = [&](const fs::path& descriptor) {
         std::error_code gone;
-        CHECK(fs::read_symlink(entry.path(), gone).string().find("socket:") == std::string::npos);
-    }
+        const std::string target = fs::read_symlink(descriptor, gone).string();
+        const std::size_t number = target.find("socket:[");
+        return number != std::string::npos &&
+               ports.str().find(" " + target.substr(8, target.size() - 9) + " ") != std::string::npos;
+    };
+    const auto holds_port = [&](pid_t pid) {
+        const fs::directory_iterator all("/proc/" + std::to_string(pid) + "/fd");
+        return std::any_of(fs::begin(all), fs::end(all), [&](const auto& entry) { return is_port(entry.path()); });
+    };
+    CHECK(holds_port(site.httpd.pid()));
+    CHECK(!holds_port(site.keeper()));
 }
 
 CLAIM(restarts_with_a_broken_file_keep_the_last_good_policy_and_each_has_one_keeper) {

@@ -21,7 +21,7 @@ struct Who {
     Partner partner;
     Identification id;
     Who(const std::string& its_name, const std::vector<std::string>& groups) : name(its_name) {
-        partner.name = name;
+        partner.name = std::string_view(name);
         id.partner = &partner;
         id.groups = groups;
         id.denied_groups = groups;

@@ -30,7 +30,7 @@ Lines lines_of(const Partner& partner, const Policy& policy) {
                        window);
         }
     }
-    for (const auto grants : {partner.grants, policy.grants()}) {
+    for (const auto grants : {std::span(partner.grants), policy.grants()}) {
         for (const Grant& grant : grants) out.insert("MTLSGrant " + grant.text());
     }
     if (partner.server_purpose) {
@@ -103,7 +103,7 @@ void compare_partners(const Policy& before, const Policy& after, Changes& out) {
 
 std::string verdict(const Policy& policy, const PresentedCertificate& certificate) {
     const Identification who = policy.identify(certificate, {{}, {}, {}, std::time(nullptr)});
-    return std::string(who.reason == Reason::kGranted ? who.partner->name : word_of(who.reason));
+    return std::string(who.reason == Reason::kGranted ? who.partner->name.view() : word_of(who.reason));
 }
 
 // Whether all of the folder could be read.

@@ -85,7 +85,7 @@ std::string told_fields(const GrantedPath& granted) {
 // Grants that do not exist for this certificate, since it has no field that could stand in their path.
 void tell_missing_fields(const Policy& policy, const CertificateFacts& facts, const Identification& who,
                          Explanation& out) {
-    for (const auto grants : {who.partner->grants, policy.grants()}) {
+    for (const auto grants : {std::span(who.partner->grants), policy.grants()}) {
         for (const Grant& grant : grants) {
             for (const PathPattern& path : grant.paths) {
                 const auto fields = path.find_fields(facts, who.path);

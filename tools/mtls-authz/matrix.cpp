@@ -34,7 +34,7 @@ std::string path_for(const PathPattern& path, std::string_view partner) {
 std::vector<Row> rows_of(const Policy& policy) {
     std::vector<Row> out;
     for (const Partner& partner : policy.partners()) {
-        for (const auto grants : {partner.grants, policy.grants()}) {
+        for (const auto grants : {std::span(partner.grants), policy.grants()}) {
             for (const Grant& grant : grants) {
                 for (const PathPattern& path : grant.paths) {
                     out.push_back({std::string(partner.name), path_for(path, partner.name), grant.methods.text(),

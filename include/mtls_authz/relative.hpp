@@ -1,0 +1,131 @@
+// What a policy and the refusals are made of: text, lists and pointers that are kept as distances, so that all of it
+// can be mapped at any address. A copy points to the same; whoever copies has to see to it that this outlives the copy.
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace mtls {
+
+// A piece of memory, and whether something lies in it as a whole.
+class Bounds {
+public:
+    explicit Bounds(std::span<const char> memory) : begin_(number(memory.data())), size_(memory.size()) {}
+
+    bool hold(const void* at, std::size_t size, std::size_t alignment) const {
+        const std::uintptr_t from = number(at) - begin_;
+        return number(at) % alignment == 0 && from <= size_ && size <= size_ - from;
+    }
+    // Whether all that these point to lies there, and what that points to. Numbers point to nothing.
+    template <class... Part>
+    bool hold_all(const Part&... parts) const {
+        return (hold_part(parts) && ...);
+    }
+
+private:
+    static std::uintptr_t number(const void* at) { return reinterpret_cast<std::uintptr_t>(at); }
+    template <class Part>
+    bool hold_part(const Part& part) const {
+        if constexpr (requires { part.lies_in(*this); }) {
+            return part.lies_in(*this);
+        } else if constexpr (requires { part.has_value(); }) {
+            return !part.has_value() || hold_part(*part);
+        } else {
+            return true;
+        }
+    }
+
+    std::uintptr_t begin_;
+    std::size_t size_;
+};
+
+// Null, or a T.
+template <class T>
+class Ptr {
+public:
+    Ptr() = default;
+    Ptr(const T* to) { set(to); }
+    Ptr(const Ptr& other) { set(other.get()); }
+    Ptr& operator=(const Ptr& other) {
+        set(other.get());
+        return *this;
+    }
+
+    const T* get() const {
+        if (distance_ == 0) return nullptr;
+        // NOLINTNEXTLINE(performance-no-int-to-ptr): a distance is a number
+        return reinterpret_cast<const T*>(reinterpret_cast<std::uintptr_t>(this) + distance_);
+    }
+    operator const T*() const { return get(); }
+    const T& operator*() const { return *get(); }
+    const T* operator->() const { return get(); }
+    // Of what it points to only the place: somebody owns it, and is asked the rest.
+    bool lies_in(const Bounds& in) const { return distance_ == 0 || in.hold(get(), sizeof(T), alignof(T)); }
+
+private:
+    void set(const T* to) {
+        distance_ = to == nullptr ? 0 : reinterpret_cast<std::uintptr_t>(to) - reinterpret_cast<std::uintptr_t>(this);
+    }
+    std::uintptr_t distance_ = 0;  // from this object, modulo what an address can be
+};
+
+// Converts to std::span, as every range does.
+template <class T>
+class Span {
+public:
+    Span() = default;
+    Span(std::span<const T> items) : first_(items.empty() ? nullptr : items.data()), size_(items.size()) {}
+
+    const T* data() const { return first_.get(); }
+    std::size_t size() const { return size_; }
+    bool empty() const { return size_ == 0; }
+    const T* begin() const { return data(); }
+    const T* end() const { return data() + size_; }
+    const T& operator[](std::size_t i) const { return data()[i]; }
+    const T& front() const { return *data(); }
+    const T& back() const { return data()[size_ - 1]; }
+
+    bool lies_in(const Bounds& in) const {
+        if (size_ == 0) return true;
+        if (size_ > SIZE_MAX / sizeof(T) || !in.hold(data(), size_ * sizeof(T), alignof(T))) return false;
+        if constexpr (requires(const T& item) { item.lies_in(in); }) {
+            for (const T& item : *this) {
+                if (!item.lies_in(in)) return false;
+            }
+        }
+        return true;
+    }
+
+private:
+    Ptr<T> first_;
+    std::size_t size_ = 0;
+};
+
+class Text {
+public:
+    Text() = default;
+    Text(std::string_view text) : bytes_(std::span(text.data(), text.size())) {}
+
+    operator std::string_view() const { return view(); }
+    std::string_view view() const { return {bytes_.data(), bytes_.size()}; }
+    std::size_t size() const { return bytes_.size(); }
+    bool empty() const { return bytes_.empty(); }
+    std::string_view substr(std::size_t from, std::size_t count = std::string_view::npos) const {
+        return view().substr(from, count);
+    }
+
+    bool lies_in(const Bounds& in) const { return bytes_.lies_in(in); }
+
+    friend bool operator==(const Text& a, const Text& b) { return a.view() == b.view(); }
+    friend bool operator==(const Text& a, std::string_view b) { return a.view() == b; }
+    friend auto operator<=>(const Text& a, const Text& b) { return a.view() <=> b.view(); }
+    friend auto operator<=>(const Text& a, std::string_view b) { return a.view() <=> b; }
+
+private:
+    Span<char> bytes_;
+};
+
+}  // namespace mtls
