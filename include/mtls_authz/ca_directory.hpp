@@ -28,6 +28,8 @@ struct ReadCertificate {
     X509Ptr certificate;
     CertificateFacts facts;
     bool is_ca = false;  // basicConstraints says CA; anything else stands for exactly itself and issues nothing
+
+    explicit ReadCertificate(X509Ptr c);
 };
 
 // Reads all certificates of a file, as decode_certificates() does. An error where there is none, or a broken one.
@@ -67,6 +69,9 @@ struct Anchor {
     Place where;
     TimeWindow window;  // outside of it the anchor does not exist
     CertificateFile certificates;
+    // Of a SPIFFE bundle, else empty: for other certificates than X509-SVIDs of it, the anchor does not exist.
+    std::string_view trust_domain;
+    std::optional<std::uint64_t> sequence;  // of that bundle
 };
 
 // The anchors of one partner, or the default ones that several share.

@@ -37,6 +37,10 @@ struct WrittenAnchor {
     Where where;
     TimeWindow window;
     CertificateFile certificates;
+    std::string trust_domain;  // of a SPIFFE bundle, else empty
+    std::optional<std::uint64_t> sequence;
+
+    bool is_bundle() const { return !trust_domain.empty(); }
 };
 
 struct WrittenAnchorSet {

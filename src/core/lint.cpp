@@ -143,13 +143,18 @@ private:
 
     static bool share_an_anchor(const Partner& a, const Partner& b) {
         if (a.anchors == b.anchors || (a.anchors->uses_mod_ssl && b.anchors->uses_mod_ssl)) return true;
-        std::set<std::string> known;
+        std::multimap<std::string, std::string_view> known;  // with the trust domains for which they count
         for (const Anchor& anchor : a.anchors->anchors) {
-            for (const AnchorCertificate& c : anchor.certificates) known.insert(c.ca_id());
+            for (const AnchorCertificate& c : anchor.certificates) known.emplace(c.ca_id(), anchor.trust_domain);
         }
         return std::any_of(b.anchors->anchors.begin(), b.anchors->anchors.end(), [&](const Anchor& anchor) {
-            return std::any_of(anchor.certificates.begin(), anchor.certificates.end(),
-                               [&](const AnchorCertificate& c) { return known.contains(c.ca_id()); });
+            return std::any_of(anchor.certificates.begin(), anchor.certificates.end(), [&](const AnchorCertificate& c) {
+                const auto [first, last] = known.equal_range(c.ca_id());
+                return std::any_of(first, last, [&](const auto& other) {
+                    const bool have_domains = !other.second.empty() && !anchor.trust_domain.empty();
+                    return !have_domains || other.second == anchor.trust_domain;
+                });
+            });
         });
     }
 

@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 
 #include "mtls_authz/crl_signers.hpp"
+#include "mtls_authz/spiffe_id.hpp"
 #include "mtls_authz/text.hpp"
 
 namespace mtls {
@@ -158,10 +159,18 @@ struct Policy::Candidates {
                                             ? !c.is_ca && c.sha256 == presented.facts.sha256
                                             : c.is_ca && std::any_of(nearest.ca_ids.begin(), nearest.ca_ids.end(),
                                                                      [&](const auto& id) { return c.has_ca_id(id); });
-                if (is_nearest) trusted.push_back(in_hand.link(c));
+                if (is_nearest && is_of_trust_domain(anchor)) trusted.push_back(in_hand.link(c));
             }
         }
         return trusted;
+    }
+
+    // Under a SPIFFE bundle, only X509-SVIDs of its trust domain count.
+    bool is_of_trust_domain(const Anchor& anchor) {
+        if (anchor.trust_domain.empty()) return true;
+        const std::string fault = svid_fault(presented.facts, anchor.trust_domain);
+        if (!fault.empty()) last_failure = fault;
+        return fault.empty();
     }
 
     PathAnswer& verify(const std::vector<Link>& trusted, const std::vector<Link>& helpers,

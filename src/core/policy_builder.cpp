@@ -286,6 +286,7 @@ void PolicyBuilder::finish_partner(WrittenPartner& partner) {
                                         "this partner's certificates with MTLSTrustAnchor FILE");
     }
     if (partner.server_purpose) warn_of_purpose(partner);
+    check_bundles(partner);
     if (partner.identities.name_anchors()) {
         const auto keep_name = [this](const std::string& name) { return arena_.keep(name); };
         const IdentityLines lines = partner.identities.keep(arena_, keep_name);

@@ -18,6 +18,7 @@ void render_anchors(std::string& out, const AnchorSet& set, const char* indent) 
     if (set.uses_mod_ssl) out += std::string(indent) + "MTLSTrustAnchor " + std::string(kModSsl) + "\n";
     for (const Anchor& anchor : set.anchors) {
         out += std::string(indent) + "MTLSTrustAnchor " + config_quote(anchor.file);
+        if (!anchor.trust_domain.empty()) out += " trust-domain=" + std::string(anchor.trust_domain);
         render_window(out, anchor.window);
         out += '\n';
     }
@@ -89,6 +90,7 @@ std::string Partner::find_digest() const {
     std::string out = render();
     for (const Anchor& anchor : anchors->anchors) {
         render_window(out, anchor.window);
+        if (anchor.sequence) out += std::to_string(*anchor.sequence) + "\n";
         for (const AnchorCertificate& c : anchor.certificates) out += c.sha256;
     }
     if (anchors->uses_mod_ssl) out += kModSsl;

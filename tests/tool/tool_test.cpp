@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "bundles.hpp"
 #include "mtls_authz/calendar.hpp"
 #include "mtls_authz/certificate_facts.hpp"
 #include "mtls_authz/gate.hpp"
@@ -451,4 +452,38 @@ CLAIM(what_cannot_be_read_is_a_sentence_and_exit_2) {
         const auto out = p.run({"check", args[i]});
         test::check(out.status == 0 || out.status == 1, args[i] + ": " + out.text, __FILE__, __LINE__);
     }
+}
+
+CLAIM(a_spiffe_bundle_works_in_every_command) {
+    Pki p;
+    p.file("td.json", bundle_of({jwk_of(p.ca), jwk_of(p.other)}));
+    const auto facts = lines_of(p.expect(0, {"facts", "td.json"}));
+    CHECK_EQUAL(facts.size(), 2U);
+    CHECK_EQUAL(facts[0]["sha256"], hex_sha256(p.ca));
+    CHECK(facts[1]["is_ca"] == true);
+    p.file("empty.json", R"({"keys": []})");
+    CHECK_CONTAINS(p.expect(2, {"facts", "empty.json"}), "empty.json: holds no key with");
+    CHECK_CONTAINS(p.expect(2, {"explain", "--policy", "acme.conf", "--cert", "td.json"}),
+                   "is JSON and no certificate");
+
+    const std::string block = p.expect(0, {"suggest", "acme.pem", "--anchor", "bundle:td.json"});
+    CHECK_CONTAINS(block, "    MTLSTrustAnchor bundle:td.json trust-domain=acme.example\n");
+    CHECK_CONTAINS(p.expect(0, {"suggest", "acme.pem"}), "bundle:FILE trust-domain=acme.example: with mod_ssl");
+    p.file("spiffe.conf", block);
+    p.expect(0, {"check", "--strict", "spiffe.conf"});
+    CHECK_CONTAINS(p.expect(0, {"explain", "--policy", "spiffe.conf", "--cert", "acme.pem"}), "allow: granted");
+    CertSpec foreign;
+    foreign.subject = {{"CN", "x"}};
+    foreign.san = {{GEN_URI, "spiffe://other.example/ns/prod"}};
+    p.file("foreign.pem", issue(foreign, &p.ca).cert_pem());
+    p.file("any.conf", partner("acme", "MTLSIdentity any\nMTLSTrustAnchor bundle:td.json trust-domain=acme.example") +
+                           partner("other", "MTLSIdentity any\nMTLSTrustAnchor bundle:td.json trust-domain=other"));
+    p.expect(0, {"check", "--strict", "any.conf"});
+    const std::string said = p.expect(3, {"explain", "--policy", "any.conf", "--cert", "foreign.pem"});
+    CHECK_CONTAINS(said, "deny: wrong-issuer");
+    CHECK_CONTAINS(said, "the certificate is no X509-SVID of the trust domain");
+    p.file("wider.conf", partner("acme", "MTLSIdentity any\nMTLSTrustAnchor ca.pem other-ca.pem") +
+                             partner("other", "MTLSIdentity any\nMTLSTrustAnchor bundle:td.json trust-domain=other"));
+    CHECK_CONTAINS(p.expect(1, {"diff", "any.conf", "wider.conf"}), "trust-domain=acme.example");
+    CHECK_CONTAINS(p.expect(0, {"check", "wider.conf"}), "is ambiguous, and refused");
 }

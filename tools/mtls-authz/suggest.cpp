@@ -5,6 +5,7 @@
 #include "commands.hpp"
 #include "input.hpp"
 #include "mtls_authz/oid.hpp"
+#include "mtls_authz/spiffe_id.hpp"
 #include "mtls_authz/text.hpp"
 #include "terminal.hpp"
 
@@ -90,6 +91,26 @@ std::string name_for(const CertificateFacts& facts) {
     return out.empty() || reserved ? "partner" : out;
 }
 
+// The trust domain that it is an X509-SVID of; empty where it is none.
+std::string svid_domain_of(const CertificateFacts& facts) {
+    if (facts.uri.size() != 1) return {};
+    const std::string domain(trust_domain_of(facts.uri.front()));
+    return !domain.empty() && svid_fault(facts, domain).empty() ? domain : std::string();
+}
+
+std::string anchor_lines(const CertificateFacts& facts, const std::string& anchor) {
+    const std::string domain = svid_domain_of(facts);
+    if (!anchor.empty()) {
+        const bool is_bundle = anchor.starts_with(kBundlePrefix) && !domain.empty();
+        return "    MTLSTrustAnchor " + config_quote(anchor) + (is_bundle ? " trust-domain=" + domain : "") + "\n";
+    }
+    const std::string better = domain.empty() ? "the file of the CA that issues this partner's certificates"
+                                              : "the bundle of its trust domain, bundle:FILE trust-domain=" + domain;
+    return "    # Better " + better +
+           ": with mod_ssl, any CA that\n    # SSLCACertificateFile names could issue one.\n"
+           "    MTLSTrustAnchor mod_ssl\n";
+}
+
 int suggest_for(const std::string& file, const SuggestOptions& options) {
     const auto certificate = read_client(file, {});
     if (!certificate) return complain(certificate.error());
@@ -111,13 +132,7 @@ int suggest_for(const std::string& file, const SuggestOptions& options) {
         out += "    # " + choice.cost + "\n    " + (&choice == &choices.front() ? "" : "#") + "MTLSIdentity " +
                config_quote(choice.selector) + "\n";
     }
-    if (!options.anchor.empty()) {
-        out += "    MTLSTrustAnchor " + config_quote(options.anchor) + "\n";
-    } else {
-        out +=
-            "    # Better the file of the CA that issues this partner's certificates: with mod_ssl, any CA that\n"
-            "    # SSLCACertificateFile names could issue one.\n    MTLSTrustAnchor mod_ssl\n";
-    }
+    out += anchor_lines(facts, options.anchor);
     if (is_for_servers_alone(facts)) {
         out +=
             "    # It was made for servers alone: without this line the handshake refuses it.\n    MTLSPurpose "
