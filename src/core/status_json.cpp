@@ -43,6 +43,7 @@ Json partners_of(const StatusReport& report) {
             one["certificate"] = {{"subject", partner.last->subject.str()},
                                   {"serial", partner.last->serial.str()},
                                   {"sha256", partner.last->sha256.str()},
+                                  {"key", partner.last->key.str()},
                                   {"not_after", format_time(partner.last->not_after)}};
         }
         out.push_back(std::move(one));

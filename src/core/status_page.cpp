@@ -177,7 +177,9 @@ std::string partners(const StatusReport& report) {
         const auto& last = partner.last;
         table.add({breakable(partner.name) + (partner.in_policy ? "" : " (no longer in the policy)"),
                    last ? age_text(report.now, last->seen) : "never",
-                   last ? breakable(last->subject.str()) + "<br>serial " + html_code(last->serial.str()) : "",
+                   last ? breakable(last->subject.str()) + "<br>serial " + html_code(last->serial.str()) + "<br>key " +
+                              html_escape(last->key.str())
+                        : "",
                    last ? time_left(report.now, last->not_after, "expired") : "", std::to_string(partner.counts[0]),
                    std::to_string(partner.counts[1]), std::to_string(partner.counts[2])});
     }

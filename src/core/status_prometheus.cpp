@@ -93,6 +93,9 @@ void describe_partners(const StatusReport& report, Exposition& out) {
     out.describe("mtls_authz_partner_certificate_not_after_timestamp_seconds", "gauge",
                  "When the certificate expires by which the partner was last identified.");
     each_seen([&](const auto& partner) { out.add({{"partner", partner.name}}, partner.last->not_after); });
+    out.describe("mtls_authz_partner_certificate_info", "gauge",
+                 "The kind of that certificate's public key: EC:P-256, RSA:2048, ML-DSA-65.");
+    each_seen([&](const auto& partner) { out.add({{"partner", partner.name}, {"key", partner.last->key.str()}}, 1); });
     out.describe("mtls_authz_partner_last_seen_timestamp_seconds", "gauge",
                  "When the partner was last identified, to the minute.");
     each_seen([&](const auto& partner) { out.add({{"partner", partner.name}}, partner.last->seen); });

@@ -104,7 +104,7 @@ std::size_t note_partner(request_rec* r, const Decision& decision) {
         const CertificateFacts& facts = decision.certificate->facts;
         const std::string digest = hex(bytes_of(facts.sha256));
         const auto before = sightings.last(number);
-        sightings.see(number, {now, facts.not_after, facts.subject.text(), facts.serial, digest});
+        sightings.see(number, {now, facts.not_after, facts.subject.text(), facts.serial, digest, facts.key.text()});
         if (!before || before->sha256.str() != digest) keep_certificate(number, decision);
     }
     return number;
