@@ -150,12 +150,18 @@ bool key_fits(const std::string& wanted, const Certificate& c) {
 
 // ---- one selector -----------------------------------------------------------------------------------------------
 
+// Blanks around a value do not count where names are compared.
+std::string without_outer_blanks(const std::string& text) {
+    const auto first = text.find_first_not_of(' '), last = text.find_last_not_of(' ');
+    return first == std::string::npos ? "" : text.substr(first, last - first + 1);
+}
+
 Holds attribute_holds(const Selector& selector, const Certificate& c, bool refuses) {
     int found = 0, fitting = 0;
     for (const auto& [type, value] : c.subject) {
         if (type != selector.type) continue;
         ++found;
-        if (folded(value) == folded(selector.value)) ++fitting;
+        if (folded(without_outer_blanks(value)) == folded(selector.value)) ++fitting;
     }
     if (found > 1 && selector.type != "OU" && !refuses) return Holds::kUnclear;
     return fitting > 0 ? Holds::kYes : Holds::kNo;

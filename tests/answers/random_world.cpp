@@ -66,7 +66,8 @@ const std::vector<std::string> kWantedUris = {"https://a.example.org/x",  "https
 const std::vector<std::string> kIps = {"10.0.0.1", "10.0.1.1", "192.0.2.7"};
 const std::vector<std::string> kWantedIps = {"10.0.0.1", "10.0.0.0/24", "10.0.0.0/16", "192.0.2.0/25", "0.0.0.0/0"};
 const std::vector<std::string> kWantedKeys = {"EC", "EC:P-256", "EC:P-384", "RSA", "RSA>=3072", "Ed25519", "ML-DSA"};
-const std::vector<std::string> kOddWords = {"..", ".", "a/b", "a%2Fb", "a;b", "a\\b", "*"};
+const std::vector<std::string> kOddWords = {"..",  ".", "a/b", "a%2Fb",      "a;b", "a\\b",
+                                            "a?b", "*", "",    "%{partner}", "a ",  "\xc3\xa9"};
 const std::vector<std::string> kMethods = {"GET", "PUT"};
 const std::vector<std::string> kGrantedPaths = {"/d/%{cert:CN}/**", "/d/%{cert:O}/%{cert:CN}",  "/d/%{cert:OU}",
                                                 "/d/%{cert:DNS}/x", "/%{partner}/%{cert:CN}/*", "/d/*",
@@ -86,7 +87,10 @@ const std::vector<std::string> kPaths = {"/d/a/x",
                                          "/d/a.example.org/x",
                                          "/p0/a/x",
                                          "/p1/B/x",
-                                         "/d/%{cert:CN}/x"};
+                                         "/d/%{cert:CN}/x",
+                                         "/d/%{partner}/x",
+                                         "/d/a /x",
+                                         "/d/\xc3\xa9/x"};
 const std::vector<std::string> kGroups = {"g", "h"};
 
 std::string raw_ip(const std::string& text) {
