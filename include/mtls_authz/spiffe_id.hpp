@@ -19,6 +19,9 @@ std::string trust_domain_fault(std::string_view name);
 // The trust domain of a canonical URI with the scheme spiffe; of another one, empty.
 std::string_view trust_domain_of(std::string_view uri);
 
+// What svid_fault() says first.
+constexpr std::string_view kNoSvid = "the certificate is no X509-SVID of the trust domain ";
+
 // Why a certificate is no X509-SVID of this trust domain: one has exactly one URI, which is a SPIFFE ID in it with a
 // path, byte by byte, and is neither a CA nor signs. "" where it is one.
 std::string svid_fault(const CertificateFacts& facts, std::string_view trust_domain);

@@ -44,7 +44,7 @@ std::string_view trust_domain_of(std::string_view uri) {
 }
 
 std::string svid_fault(const CertificateFacts& facts, std::string_view trust_domain) {
-    const std::string what = "the certificate is no X509-SVID of the trust domain " + std::string(trust_domain) + ": ";
+    const std::string what = std::string(kNoSvid) + std::string(trust_domain) + ": ";
     if (facts.is_ca) return what + "it is a CA";
     if (facts.signs_certificates) return what + "its keyUsage lets it sign certificates or CRLs";
     if (facts.uri.empty()) return what + "it has no URI";
