@@ -54,7 +54,8 @@ private:
         if (out != nullptr) return out;
         std::vector<Anchor> anchors;
         for (const WrittenAnchor& a : set->anchors) {
-            anchors.push_back({keep(a.file), keep(a.where), a.window, moved(a.certificates), keep(a.trust_domain), a.sequence});
+            anchors.push_back(
+                {keep(a.file), keep(a.where), a.window, moved(a.certificates), keep(a.trust_domain), a.sequence});
             add_window(a.window);
             for (const AnchorCertificate& c : anchors.back().certificates) {
                 cas_.add(c, a.window);
