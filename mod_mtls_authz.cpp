@@ -64,6 +64,8 @@ const command_rec kDirectives[] = {
                      "deny|allow|grace=HOURS: what a CRL past its nextUpdate is worth"),
     AP_INIT_TAKE1("MTLSPolicyStart", on_policy_start, nullptr, kPolicy,
                   "strict|last-good: what a broken policy file means when the server starts"),
+    AP_INIT_TAKE1("MTLSFetchUser", on_fetch_user, nullptr, kPolicy,
+                  "NAME: the user as whom mtls-authz fetch writes CRLs, revocation files and bundles"),
     AP_INIT_TAKE1("MTLSPolicyRefresh", on_policy_refresh, nullptr, kPolicy,
                   "SECONDS: how often files are looked at; 0 only at a restart"),
     // The handshake.

@@ -41,7 +41,7 @@ public:
 
     // ---- before other processes are forked ----
 
-    // Whom files are trusted by.
+    // Whom files are trusted by. What `fetcher` owns counts where revocation files, CRLs and SPIFFE bundles are read.
     void set_trust(const FileTrust& trust);
     // CAs beside the policy's own that may have signed a CRL: mod_ssl's. Borrowed for as long as this lives.
     void add_known_ca(X509& ca);

@@ -102,8 +102,8 @@ std::string read_whole(const SharedText& text) {
 
 void LivePolicy::set_trust(const FileTrust& trust) {
     disk_.set_trust(trust);
-    revocation_files_.set_trust(*disk_.trust());
-    crl_files_.set_trust(*disk_.trust());
+    revocation_files_.set_trust(*disk_.fetched_trust());
+    crl_files_.set_trust(*disk_.fetched_trust());
 }
 
 void LivePolicy::add_known_ca(X509& ca) {

@@ -44,6 +44,7 @@ bool PolicyBuilder::read_bundle(const Directive& d, WrittenAnchor& anchor) {
     const auto [place, is_new] = bundles_.try_emplace(path);
     WrittenAnchor& read = place->second;
     if (is_new) {
+        files_.let_fetcher_own(path);
         const auto content = read_content(d, file, kLargestBundle);
         const auto bundle = content ? read_spiffe_bundle(*content) : Error{};
         if (!bundle) {

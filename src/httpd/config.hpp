@@ -1,6 +1,8 @@
 // Configuration as httpd keeps it: what the directives leave behind, and how sections merge.
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
 #include <optional>
 #include <string>
@@ -119,6 +121,7 @@ struct State {
     bool measures_time = false;               // somebody will read how long decisions took
     int refresh_seconds = 1;                  // MTLSPolicyRefresh
     bool starts_without_policy = false;       // MTLSPolicyStart last-good
+    std::optional<uid_t> fetch_user;          // MTLSFetchUser
     std::vector<std::string> forwarded_keys;  // by header_key(): what MTLSForward sets, and nobody else may
     bool watches_headers = false;             // headers that override the path are taken from requests
     bool watches_trailers = false;            // a filter takes from them what headers may not say
@@ -187,6 +190,7 @@ const char* on_revocation_file(cmd_parms* cmd, void* config, const char* args) n
 const char* on_policy_start(cmd_parms* cmd, void* config, const char* arg) noexcept;
 const char* on_policy_file(cmd_parms* cmd, void* config, const char* args) noexcept;
 const char* on_client_ca(cmd_parms* cmd, void* config, const char* arg) noexcept;
+const char* on_fetch_user(cmd_parms* cmd, void* config, const char* arg) noexcept;
 const char* on_policy_refresh(cmd_parms* cmd, void* config, const char* arg) noexcept;
 const char* on_allow(cmd_parms* cmd, void* config, const char* args) noexcept;
 const char* on_deny(cmd_parms* cmd, void* config, const char* args) noexcept;

@@ -339,6 +339,7 @@ FileTrust trust_of_server(Findings& findings) {
     trust.starter = geteuid();
     trust.run_user = trust.starter;
     trust.run_group = getegid();
+    trust.fetcher = state().fetch_user;
     if (trust.starter == 0) {
         trust.run_user = ap_unixd_config.user_id;
         trust.run_group = ap_unixd_config.group_id;
