@@ -7,6 +7,7 @@
 #include "src/httpd/config.hpp"
 #include "src/httpd/connection.hpp"
 #include "src/httpd/error_detail.hpp"
+#include "src/httpd/events.hpp"
 #include "src/httpd/forward.hpp"
 #include "src/httpd/live.hpp"
 #include "src/httpd/providers.hpp"
@@ -87,6 +88,10 @@ const command_rec kDirectives[] = {
     // What it tells.
     AP_INIT_RAW_ARGS("MTLSAuditLog", on_audit_log, nullptr, kServer,
                      "FILE|\"|PROGRAM\" [all|denied]: one JSON object a line, per decision"),
+    AP_INIT_TAKE1("MTLSWarn", on_warn, nullptr, kPolicy,
+                  "N%|Nd: when a certificate counts as late: a share of its life, or days before its end"),
+    AP_INIT_RAW_ARGS("MTLSEventCmd", on_event_cmd, nullptr, kPolicy,
+                     "PROGRAM [ARGUMENT...]: run once for each thing that needs a person, JSON on its standard input"),
     AP_INIT_FLAG("MTLSStatus", on_status, nullptr, kGate, "On|Off: whether SetHandler mtls-authz-status answers here"),
     // Read beside mod_authz_core: whether a Require that holds is what lets in.
     AP_INIT_TAKE1("AuthMerging", on_auth_merging, nullptr, OR_AUTHCFG,

@@ -74,7 +74,8 @@ std::optional<std::string> fault_in_policy_file(const Directive& d) {
     static constexpr std::string_view kServer[] = {
         "MTLSPolicyFile",  "MTLSRevocationFile", "MTLSPolicyStart", "MTLSPolicyRefresh", "MTLSClientCA",
         "MTLSAllow",       "MTLSDeny",           "MTLSAuthz",       "MTLSRemoteUser",    "MTLSEnv",
-        "MTLSErrorDetail", "MTLSForward",        "MTLSAuditLog",    "MTLSStatus"};
+        "MTLSErrorDetail", "MTLSForward",        "MTLSAuditLog",    "MTLSStatus",        "MTLSWarn",
+        "MTLSEventCmd"};
     const bool of_server = std::any_of(std::begin(kServer), std::end(kServer),
                                        [&](std::string_view name) { return equal_nocase(d.name, name); });
     if (of_server) return d.name + " stands in httpd.conf, not in a policy file";
