@@ -33,13 +33,13 @@ CRYPTO      := -lcrypto
 
 CORE_SRC    := $(wildcard src/core/*.cpp)
 HTTPD_SRC   := $(wildcard src/httpd/*.cpp) mod_mtls_authz.cpp
-TOOL_SRC    := $(wildcard tools/mtls-authz/*.cpp)
+TOOL_SRC    := $(wildcard tools/mtls-authz/*.cpp tools/mtls-authz/*/*.cpp)
 TIDY_SRC    := $(CORE_SRC) $(HTTPD_SRC) $(TOOL_SRC)
 SUPPORT_SRC := $(wildcard tests/support/*.cpp)
 UNIT_SRC    := $(wildcard tests/unit/*.cpp)
 E2E_SRC     := $(wildcard tests/httpd/*.cpp)
 ALL_CXX     := $(TIDY_SRC) $(wildcard tests/tool/*.cpp) $(SUPPORT_SRC) $(UNIT_SRC) $(E2E_SRC) $(wildcard tests/fuzz/*.cpp tests/demo/*.cpp tests/threads/*.cpp tests/answers/*.cpp tests/revocation/*.cpp bench/*.cpp)
-ALL_HEADERS := $(wildcard include/mtls_authz/*.hpp tools/mtls-authz/*.hpp tests/tool/*.hpp src/httpd/*.hpp tests/support/*.hpp tests/answers/*.hpp tests/revocation/*.hpp bench/*.hpp)
+ALL_HEADERS := $(wildcard include/mtls_authz/*.hpp tools/mtls-authz/*.hpp tools/mtls-authz/*/*.hpp tests/tool/*.hpp src/httpd/*.hpp tests/support/*.hpp tests/answers/*.hpp tests/revocation/*.hpp bench/*.hpp)
 
 MODULE      := $(BUILD)/mod_mtls_authz.so
 TOOL        := $(BUILD)/mtls-authz
@@ -88,7 +88,7 @@ httpd-test-san: $(SAN_MODULE) $(BUILD)/httpd_tests
 soak: setup-test  ## the race test with 10,000 reloads under load (RELOADS=n)
 	@RELOADS=$(or $(RELOADS),10000) $(MAKE) --no-print-directory httpd-test TESTS=reloads_under_load
 
-tool-test: $(TOOL) $(BUILD)/tool_tests
+tool-test: $(TOOL) $(MODULE) $(BUILD)/tool_tests
 	$(BUILD)/tool_tests $(TOOL)
 
 # Another release has other versions of httpd and OpenSSL. What is left out there measures or races, and runs here.
@@ -105,7 +105,7 @@ fuzz: setup-lint  ## 10,000,000 random pairs by the plain rules and 100,000 chai
 	@$(MAKE) --no-print-directory answers PAIRS=$(or $(PAIRS),10000000)
 	@$(MAKE) --no-print-directory revocations CASES=$(or $(CASES),100000)
 	@$(MAKE) --no-print-directory $(BUILD)/fuzz_replay && $(BUILD)/fuzz_replay tests/fuzz/corpus $(BUILD)/corpus
-	@for target in facts policy selector session crl path telling; do \
+	@for target in facts policy selector session crl path telling bundle; do \
 	  $(MAKE) --no-print-directory $(BUILD)/fuzz_$$target && mkdir -p $(BUILD)/corpus/$$target && \
 	  $(BUILD)/fuzz_$$target -max_total_time=$(or $(FUZZ_SECONDS),60) -print_final_stats=1 -artifact_prefix=$(BUILD)/ \
 	    $(BUILD)/corpus/$$target tests/fuzz/corpus/$$target || exit 1; done
@@ -214,7 +214,7 @@ $(MODULE): $(HTTPD_OBJ) $(CORE) src/httpd/module.map
 	    -o $@ $(HTTPD_OBJ) $(CORE) -lssl $(CRYPTO)
 
 $(TOOL): $(call objects,plain,$(TOOL_SRC)) $(CORE)
-	$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ $(CRYPTO)
+	$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ -lcurl -lssl $(CRYPTO) -lpthread
 
 $(BUILD)/unit_tests: $(UNIT_SAN) $(CORE_SAN) $(SUPPORT_SAN)
 	$(CXX) $(SANITIZE) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)

@@ -41,11 +41,11 @@ need 'header openssl/ssl.h' libssl-dev openssl-devel
 need 'httpd_headers' apache2-dev httpd-devel
 need 'header CLI/CLI.hpp' libcli11-dev cli11-devel
 need 'header nlohmann/json.hpp' nlohmann-json3-dev json-devel
+need 'header curl/curl.h' libcurl4-openssl-dev libcurl-devel
 case $goal in demo | test | lint | bench)
     need 'command -v apache2 || command -v httpd || test -x /usr/sbin/apache2 -o -x /usr/sbin/httpd' apache2-bin httpd
     need 'httpd_module mod_ssl.so' apache2-bin mod_ssl
     need 'httpd_module mod_http2.so' apache2-bin mod_http2
-    need 'header curl/curl.h' libcurl4-openssl-dev libcurl-devel
     need cmocka_header libcmocka-dev libcmocka-devel
     ;;
 esac
@@ -71,6 +71,8 @@ if [ "$goal" = bench ]; then
 fi
 if [ "$goal" = test ] || [ "$goal" = lint ]; then
     need 'command -v valgrind' valgrind valgrind
+    need 'test -x /usr/sbin/nginx' nginx nginx
+    need 'command -v openssl' openssl openssl
     need 'command -v javac' default-jdk-headless java-devel
     need 'header valijson/schema.hpp' libvalijson-dev valijson-devel
     browser=chromium-headless-shell
@@ -107,8 +109,14 @@ if [ "$(id -u)" != 0 ]; then
     as_root=sudo
 fi
 if [ "$family" = debian ]; then
+    # No public server is started: apache2-bin, not apache2, and the package of nginx is kept from starting it.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap '$as_root rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+        $as_root chmod +x "$policy"
+    fi
     $as_root apt-get update -q
-    # apache2-bin, not apache2: no public server is started.
     install='env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends'
 else
     install='dnf install -y'

@@ -28,6 +28,8 @@ struct ReadCertificate {
     X509Ptr certificate;
     CertificateFacts facts;
     bool is_ca = false;  // basicConstraints says CA; anything else stands for exactly itself and issues nothing
+
+    explicit ReadCertificate(X509Ptr c);
 };
 
 // Reads all certificates of a file, as decode_certificates() does. An error where there is none, or a broken one.
@@ -71,8 +73,11 @@ struct Anchor {
     Place where;
     TimeWindow window;  // outside of it the anchor does not exist
     Span<AnchorCertificate> certificates;
+    // Of a SPIFFE bundle, else empty: for other certificates than X509-SVIDs of it, the anchor does not exist.
+    Text trust_domain;
+    std::optional<std::uint64_t> sequence;  // of that bundle
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(file, where, certificates); }
+    bool lies_in(const Bounds& in) const { return in.hold_all(file, where, certificates, trust_domain); }
 };
 
 // The anchors of one partner, or the default ones that several share.

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,14 +13,15 @@
 
 namespace mtls {
 
-// Who could change a file that decides who is let in. A file passes where it is a regular one, owned by root or the
-// starter and not by the run-time user, and writable by neither others nor the run-time user's groups; so does every
-// folder on the way to it, symbolic links resolved (sticky folders of root may be writable by others).
+// Who could change a file that decides who is let in. A file passes where it is a regular one, owned by root, the
+// starter or the fetcher and not by the run-time user, and writable by neither others nor the run-time user's groups;
+// so does every folder on the way to it, symbolic links resolved (sticky folders of root may be writable by others).
 struct FileTrust {
     uid_t starter = 0;                    // whoever started the server
     uid_t run_user = 0;                   // as whom its children run
     gid_t run_group = 0;                  // and with which group
     std::vector<gid_t> more_groups = {};  // the others that the run-time user belongs to
+    std::optional<uid_t> fetcher = {};    // MTLSFetchUser: may own what it fetches, too
 
     bool has_own_user() const { return run_user != starter; }
     bool runs_with(gid_t group) const;
@@ -67,13 +69,19 @@ public:
     // SHA-256 of what read() would give, or its error.
     std::string digest_of(const std::string& path, std::size_t limit);
 
-    void set_trust(const FileTrust& trust) { trust_ = trust; }
-    const std::optional<FileTrust>& trust() const { return trust_; }
+    // The fetcher may own the files that let_fetcher_own() names, and no others.
+    void set_trust(const FileTrust& trust);
+    void let_fetcher_own(const std::string& path) { fetched_.insert(path); }
+    const std::optional<FileTrust>& trust() const { return trust_; }  // of all others
+    const std::optional<FileTrust>& fetched_trust() const { return fetched_trust_; }
 
 private:
     bool is_hidden_from_run_user(const std::string& path) const;
+    const FileTrust* trust_for(const std::string& path) const;
 
     std::optional<FileTrust> trust_;
+    std::optional<FileTrust> fetched_trust_;
+    std::set<std::string> fetched_;
     std::map<std::string, std::string> pinned_;
     std::map<std::string, std::vector<std::string>> pinned_patterns_;
 };

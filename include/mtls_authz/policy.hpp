@@ -60,6 +60,7 @@ struct Partner {
     std::optional<Place> suspended;
     CrlRules crl_rules;
     Span<Grant> grants;
+    Text contact;           // whom to call, or empty
     Text digest;            // SHA-256 of all that is in force about it, its files included
     std::uint64_t key = 0;  // partner_key() of its name
 
@@ -73,7 +74,7 @@ struct Partner {
 
     bool lies_in(const Bounds& in) const {
         return in.hold_all(name, where, identities, anchors, intermediates, intermediate_files, groups, attributes,
-                           networks, suspended, grants, digest) &&
+                           networks, suspended, grants, contact, digest) &&
                anchors != nullptr && anchors->lies_in(in);
     }
 };
@@ -108,6 +109,7 @@ struct Identification {
 
     PathFacts path;                          // of the verified path
     bool is_purpose_waived = false;          // that path is one of certificates made for servers (MTLSPurpose)
+    bool is_crl_spared = false;              // MTLSCRL required, but MTLSShortLived spares this leaf
     std::string nearest_ca_key;              // SHA-256 of the key of the nearest CA that the policy names, or empty
     std::vector<X509Ptr> intermediates;      // of that path, between the leaf and the anchor
     std::vector<std::string> groups;         // of this certificate, for whatever grants

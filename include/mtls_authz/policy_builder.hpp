@@ -84,6 +84,8 @@ private:
     void begin_partner(const Directive& section);
     void identity(const Directive& d, WrittenPartner& partner);
     void trust_anchor(const Directive& d, WrittenPartner* partner);
+    bool read_bundle(const Directive& d, WrittenAnchor& anchor);
+    std::optional<std::uint64_t> sequence_in_force(const WrittenAnchor& anchor);
     void intermediate(const Directive& d, WrittenPartner& partner);
     void group(const Directive& d, WrittenPartner& partner);
     void valid(const Directive& d, WrittenPartner& partner);
@@ -95,16 +97,23 @@ private:
     void crl_presence(const Directive& d, WrittenPartner* partner);
     void crl_stale(const Directive& d, WrittenPartner* partner);
     void crl_file(const Directive& d, WrittenPartner* partner);
+    void short_lived(const Directive& d, WrittenPartner* partner);
+    void contact(const Directive& d, WrittenPartner& partner);
     void grant(const Directive& d, WrittenPartner* partner);
     void expect(const Directive& d, WrittenPartner* partner);
 
     bool read_selectors(const Directive& d, const std::vector<std::string>& words, std::vector<Selector>& out);
     std::optional<std::string> read_content(const Directive& d, const std::string& file, std::size_t limit);
     bool read_file(const Directive& d, const std::string& file, CertificateFile& out);
+    CertificateFile keep_certificates(const Directive& d, const std::string& file,
+                                      const std::vector<ReadCertificate>& read);
     void finish_partner(WrittenPartner& partner);
     void check_public_anchors(const WrittenPartner& partner, const Identity& any);
     void warn_of_purpose(const WrittenPartner& partner);
     void check_anchor_reference(const WrittenPartner& partner, const Identity& identity);
+    void check_bundles(const WrittenPartner& partner);
+    void check_trust_domains(const WrittenPartner& partner, const std::string& anchor, const Where& where,
+                             const std::string& what, const std::vector<Selector>& selectors);
     void warn_of_related_anchors();
     void check_expectations(const Policy& policy);
 
@@ -120,6 +129,10 @@ private:
     Arena arena_;                                                       // of certificates that were read
     const Policy* known_ = nullptr;                                     // the policy before
     std::unordered_map<std::string, CertificateFile> certificates_at_;  // by path
+    std::map<std::string, WrittenAnchor> bundles_;                      // what was read of each, by path
+    // Of the policy before: the highest number of each trust domain, and of each of its files.
+    using Sequences = std::map<std::pair<std::string, std::string>, std::optional<std::uint64_t>>;
+    std::optional<Sequences> sequences_;
 };
 
 }  // namespace mtls

@@ -37,6 +37,10 @@ struct WrittenAnchor {
     Where where;
     TimeWindow window;
     CertificateFile certificates;
+    std::string trust_domain;  // of a SPIFFE bundle, else empty
+    std::optional<std::uint64_t> sequence;
+
+    bool is_bundle() const { return !trust_domain.empty(); }
 };
 
 struct WrittenAnchorSet {
@@ -60,6 +64,7 @@ struct WrittenPartner {
     std::optional<TimeWindow> server_purpose;
     std::optional<Where> purpose;  // of its MTLSPurpose line
     std::optional<Where> suspended;
+    std::string contact;
     CrlRules crl_rules;
     std::vector<WrittenGrant> grants;
 };

@@ -28,20 +28,15 @@ bool says_it_is_a_ca(const X509& certificate) {
     return X509_check_ca(const_cast<X509*>(&certificate)) == kByBasicConstraints;
 }
 
+ReadCertificate::ReadCertificate(X509Ptr c)
+    : certificate(std::move(c)), facts(read_facts(*certificate)), is_ca(says_it_is_a_ca(*certificate)) {}
+
 Result<std::vector<ReadCertificate>> read_certificates(const std::string& content, const std::string& file) {
     auto certificates = decode_certificates(content);
     if (!certificates) return Error{"'" + file + "' " + certificates.error()};
     const ErrorQueueGuard errors;
     std::vector<ReadCertificate> out;
-    for (X509Ptr& certificate : certificates.value()) {
-        ReadCertificate read;
-        read.facts = read_facts(*certificate);
-        // Fills OpenSSL's cache of extensions now, once, instead of under a lock in a request.
-        X509_check_purpose(certificate.get(), -1, 0);
-        read.is_ca = says_it_is_a_ca(*certificate);
-        read.certificate = std::move(certificate);
-        out.push_back(std::move(read));
-    }
+    for (X509Ptr& certificate : certificates.value()) out.emplace_back(std::move(certificate));
     return out;
 }
 

@@ -6,6 +6,8 @@
 
 #include <string_view>
 
+#include "mtls_authz/text.hpp"
+
 namespace mtls {
 
 namespace {
@@ -22,6 +24,8 @@ const char* const kRequest =
     "is a certificate request (.csr), from which a CA makes a certificate: ask for that certificate";
 const char* const kKey = "holds a private key and no certificate: keep it secret, and ask for the certificate";
 const char* const kCrl = "is a CRL and no certificate: MTLSCRLFile takes it";
+const char* const kJson =
+    "is JSON and no certificate: a SPIFFE bundle is an anchor as MTLSTrustAnchor bundle:FILE trust-domain=NAME";
 const char* const kNone =
     "holds no PEM certificate, nor DER or PKCS#7: expected one or more blocks of -----BEGIN CERTIFICATE-----, as "
     "openssl x509 prints it";
@@ -150,6 +154,7 @@ Result<std::vector<X509Ptr>> decode_certificates(const std::string& content, Wra
         take_der(content, out);
     }
     if (!out.fault.empty()) return Error{std::move(out.fault)};
+    if (trim(content).starts_with('{')) out.instead = kJson;
     if (out.certificates.empty()) return Error{out.instead != nullptr ? out.instead : kNone};
     return std::move(out.certificates);
 }

@@ -110,7 +110,7 @@ std::string trust_fault_of(const Step& step, const FileTrust& trust) {
     // Without a user of its own, whoever takes over the server owns these files anyway: that is said once, at start.
     if (trust.has_own_user()) {
         const bool owned_by_run_user = info.st_uid == trust.run_user;
-        const bool owned_well = info.st_uid == 0 || info.st_uid == trust.starter;
+        const bool owned_well = info.st_uid == 0 || info.st_uid == trust.starter || info.st_uid == trust.fetcher;
         if (owned_by_run_user || !owned_well) {
             return quoted + " belongs to " + user_name(info.st_uid) +
                    (owned_by_run_user ? ", as whom the server runs" : ", who is neither root nor who started it") +
@@ -222,6 +222,16 @@ std::string folder_of(const std::string& pattern) {
 
 }  // namespace
 
+void DiskFiles::set_trust(const FileTrust& trust) {
+    fetched_trust_ = trust_ = trust;
+    trust_->fetcher.reset();
+}
+
+const FileTrust* DiskFiles::trust_for(const std::string& path) const {
+    const auto& trust = fetched_.contains(path) ? fetched_trust_ : trust_;
+    return trust ? &*trust : nullptr;
+}
+
 bool DiskFiles::is_hidden_from_run_user(const std::string& path) const {
     return trust_ && geteuid() == trust_->starter && !is_readable_by_run_user(path, *trust_);
 }
@@ -237,7 +247,7 @@ Result<std::vector<std::string>> DiskFiles::files_of(const std::string& pattern)
 }
 
 Result<std::string> DiskFiles::read(const std::string& path, std::size_t limit) {
-    auto content = read_whole_file(path, limit, trust_ ? &*trust_ : nullptr);
+    auto content = read_whole_file(path, limit, trust_for(path));
     if (!trust_) return content;
     if (content.ok() && is_hidden_from_run_user(path)) pinned_[path] = content.value();
     if (!content.ok() && content.error() == std::strerror(EACCES)) {
@@ -248,7 +258,7 @@ Result<std::string> DiskFiles::read(const std::string& path, std::size_t limit) 
 }
 
 std::string DiskFiles::digest_of(const std::string& path, std::size_t limit) {
-    const auto digest = file_sha256(path, limit, trust_ ? &*trust_ : nullptr);
+    const auto digest = file_sha256(path, limit, trust_for(path));
     if (digest.ok()) return digest.value();
     const auto pinned = digest.error() == std::strerror(EACCES) ? pinned_.find(path) : pinned_.end();
     return pinned != pinned_.end() ? sha256(pinned->second) : digest.error();

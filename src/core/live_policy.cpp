@@ -100,8 +100,8 @@ const char* name_of(Watched kind) {
 
 void LivePolicy::set_trust(const FileTrust& trust) {
     disk_.set_trust(trust);
-    revocation_files_.set_trust(*disk_.trust());
-    crl_files_.set_trust(*disk_.trust());
+    revocation_files_.set_trust(*disk_.fetched_trust());
+    crl_files_.set_trust(*disk_.fetched_trust());
 }
 
 void LivePolicy::add_known_ca(X509& ca) {
@@ -217,6 +217,7 @@ void LivePolicy::look_at_refusals(LookOutcome& outcome) {
     outcome.moved_refusals =
         look_apart("revocation files", outcome.findings, [&] { return revocation_files_.look(outcome.findings); });
     outcome.refusing = revocation_files_.take_added();
+    outcome.missing = revocation_files_.missing();
     hand_out({{Watched::kRefusals, revocation_files_.image()}});
     if (!outcome.moved_refusals) return;
     {

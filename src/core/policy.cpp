@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 
 #include "mtls_authz/crl_signers.hpp"
+#include "mtls_authz/spiffe_id.hpp"
 #include "mtls_authz/text.hpp"
 
 namespace mtls {
@@ -175,10 +176,18 @@ struct Policy::Candidates {
                                             ? !c.is_ca && c.sha256 == presented.facts.sha256
                                             : c.is_ca && std::any_of(nearest.ca_ids.begin(), nearest.ca_ids.end(),
                                                                      [&](const auto& id) { return c.has_ca_id(id); });
-                if (is_nearest) trusted.push_back(in_hand.link(c));
+                if (is_nearest && is_of_trust_domain(anchor)) trusted.push_back(in_hand.link(c));
             }
         }
         return trusted;
+    }
+
+    // Under a SPIFFE bundle, only X509-SVIDs of its trust domain count.
+    bool is_of_trust_domain(const Anchor& anchor) {
+        if (anchor.trust_domain.empty()) return true;
+        const std::string fault = svid_fault(presented.facts, anchor.trust_domain);
+        if (!fault.empty()) last_failure = fault;
+        return fault.empty();
     }
 
     PathAnswer& verify(const std::vector<Link>& trusted, const std::vector<Link>& helpers,
@@ -368,6 +377,10 @@ void narrow(Identification& out, std::int64_t now, std::int64_t at) {
 void Policy::check_crls(const PresentedCertificate& presented, const PathAnswer& path, bool by_server,
                         const Surroundings& around, Identification& out) const {
     const CrlRules rules = out.partner->crl_rules.over(crl_rules_);
+    const CertificateFacts& facts = presented.facts;
+    CrlRules of_leaf = rules;
+    if (rules.spares(facts.no_rev_avail, facts.not_before, facts.not_after)) of_leaf.required = false;
+    out.is_crl_spared = of_leaf.required != rules.required && rules.required.value_or(false);
     CrlSets crls = {&around.crls};
     if (by_server && around.server.crls) crls.push_back(around.server.crls.get());
     CertificatesInHand in_hand;
@@ -391,13 +404,15 @@ void Policy::check_crls(const PresentedCertificate& presented, const PathAnswer&
         path.chain, crls, {trusted_files, helpers, presented.helpers, around.server.security_level, around.now}, edges);
     for (std::size_t i = 0; i + 1 < path.chain.size() && out.reason == Reason::kGranted; ++i) {
         std::string detail;
-        const CrlStatus status =
-            mtls::check_crls(crls, *path.chain[i], signers.signers_for(i), rules, around.now, edges, detail);
+        const CrlStatus status = mtls::check_crls(crls, *path.chain[i], signers.signers_for(i),
+                                                  i == 0 ? of_leaf : rules, around.now, edges, detail);
         if (status == CrlStatus::kGood) continue;
         out.reason = status == CrlStatus::kRevoked ? Reason::kRevoked
                      : status == CrlStatus::kStale ? Reason::kRevocationStale
                                                    : Reason::kRevocationUnknown;
         out.detail = (i > 0 ? "an intermediate: " : "") + detail;
+        if (i == 0 && status == CrlStatus::kUnknown && facts.no_rev_avail)
+            out.detail += "; it has noRevAvail, but lives longer than MTLSShortLived allows";
     }
     for (const std::int64_t at : edges) narrow(out, around.now, at);
 }
@@ -520,7 +535,7 @@ Identification Policy::identify(const PresentedCertificate& presented, const Sur
         out.partner = nullptr;
         out.identity = nullptr;
         out.path = {};
-        out.is_purpose_waived = false;
+        out.is_purpose_waived = out.is_crl_spared = false;
         out.reason = Reason::kRevoked;
         out.detail = "MTLSRevoke at " + revocation->where.str() +
                      (revocation->note.empty() ? "" : ": " + std::string(revocation->note));

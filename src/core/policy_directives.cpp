@@ -5,6 +5,7 @@
 
 #include "mtls_authz/algorithms.hpp"
 #include "mtls_authz/policy_builder.hpp"
+#include "mtls_authz/spiffe_id.hpp"
 #include "mtls_authz/text.hpp"
 
 namespace mtls {
@@ -117,20 +118,25 @@ bool PolicyBuilder::read_file(const Directive& d, const std::string& file, Certi
             error(d.where, d.name + ": " + read.error());
             return false;
         }
-        std::vector<AnchorCertificate> certificates;
-        for (const ReadCertificate& c : read.value()) {
-            certificates.emplace_back(c, arena_);
-            const std::string fault = c.facts.malformed.empty() ? unknown_key(*c.certificate) : c.facts.malformed;
-            if (fault.empty()) continue;
-            warning(d.where, d.name + " " + quoted(file) + ": the certificate \"" +
-                                 escape_for_log(c.facts.subject.text(), 200) +
-                                 "\" makes no path, so nothing under it is let in: " + escape_for_log(fault, 200));
-        }
-        known = arena_.keep(certificates);
+        known = keep_certificates(d, file, read.value());
     }
     out = known;
     certificates_at_.emplace(path, out);
     return true;
+}
+
+CertificateFile PolicyBuilder::keep_certificates(const Directive& d, const std::string& file,
+                                                 const std::vector<ReadCertificate>& read) {
+    std::vector<AnchorCertificate> certificates;
+    for (const ReadCertificate& c : read) {
+        certificates.emplace_back(c, arena_);
+        const std::string fault = c.facts.malformed.empty() ? unknown_key(*c.certificate) : c.facts.malformed;
+        if (fault.empty()) continue;
+        warning(d.where, d.name + " " + quoted(file) + ": the certificate \"" +
+                             escape_for_log(c.facts.subject.text(), 200) +
+                             "\" makes no path, so nothing under it is let in: " + escape_for_log(fault, 200));
+    }
+    return arena_.keep(certificates);
 }
 
 void PolicyBuilder::trust_anchor(const Directive& d, WrittenPartner* partner) {
@@ -147,8 +153,14 @@ void PolicyBuilder::trust_anchor(const Directive& d, WrittenPartner* partner) {
         return;
     }
     std::vector<std::string> files;
+    std::optional<std::string> trust_domain;
     TimeWindow window;
     for (const std::string& word : words) {
+        if (const auto domain = option(word, "trust-domain")) {
+            if (trust_domain) return error(d.where, d.name + ": " + quoted(word) + " is given twice");
+            trust_domain = domain;
+            continue;
+        }
         const auto from = option(word, "from");
         const auto until = option(word, "until");
         if (!from && !until) {
@@ -162,11 +174,29 @@ void PolicyBuilder::trust_anchor(const Directive& d, WrittenPartner* partner) {
         if (!date) return error(d.where, d.name + ": " + date.error());
         edge = date.value();
     }
-    if (files.empty()) return error(d.where, d.name + ": expected FILE... [from=DATE] [until=DATE], or mod_ssl");
+    const auto is_bundle = [](const std::string& file) { return file.starts_with(kBundlePrefix); };
+    const bool some_bundle = std::any_of(files.begin(), files.end(), is_bundle);
+    if (files.empty() || (trust_domain && !some_bundle)) {
+        return error(d.where, d.name +
+                                  ": expected FILE... [from=DATE] [until=DATE], bundle:FILE trust-domain=NAME "
+                                  "[from=DATE] [until=DATE], or mod_ssl");
+    }
     if (const std::string fault = fault_of(window); !fault.empty()) return error(d.where, d.name + ": " + fault);
+    if (some_bundle) {
+        const std::string fault = files.size() > 1 ? "a SPIFFE bundle has a line of its own"
+                                  : partner == nullptr
+                                      ? "a SPIFFE bundle belongs inside <MTLSPartner NAME>: no default for all"
+                                  : !trust_domain ? quoted(files[0]) +
+                                                        " needs trust-domain=NAME beside it: a bundle does not say "
+                                                        "whose it is"
+                                                  : trust_domain_fault(*trust_domain);
+        if (!fault.empty()) return error(d.where, d.name + ": " + fault);
+    }
     for (const std::string& file : files) {
-        WrittenAnchor anchor{file, d.where, window, {}};
-        if (read_file(d, file, anchor.certificates)) set->anchors.push_back(std::move(anchor));
+        WrittenAnchor anchor{file, d.where, window, {}, trust_domain.value_or(""), {}};
+        if (some_bundle ? read_bundle(d, anchor) : read_file(d, file, anchor.certificates)) {
+            set->anchors.push_back(std::move(anchor));
+        }
     }
 }
 
@@ -299,6 +329,19 @@ void PolicyBuilder::attribute(const Directive& d, WrittenPartner& partner) {
     partner.attributes.push_back(std::move(attribute));
 }
 
+void PolicyBuilder::contact(const Directive& d, WrittenPartner& partner) {
+    std::string text;
+    for (const std::string& word : config_words(d.args)) text += (text.empty() ? "" : " ") + word;
+    constexpr std::size_t kLongest = 200;
+    if (!partner.contact.empty()) return error(d.where, d.name + ": given twice; name all on one line");
+    if (text.empty()) return error(d.where, d.name + ": expected TEXT, like pki@acme.example");
+    const bool is_clean = std::none_of(text.begin(), text.end(),
+                                       [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+    if (!is_clean || !decode_utf8(text)) return error(d.where, d.name + ": expected UTF-8 without control characters");
+    if (text.size() > kLongest) return error(d.where, d.name + ": longer than " + std::to_string(kLongest) + " bytes");
+    partner.contact = text;
+}
+
 void PolicyBuilder::suspend(const Directive& d, WrittenPartner* partner) {
     if (partner != nullptr) {
         const auto words = config_words(d.args);
@@ -347,6 +390,21 @@ void PolicyBuilder::crl_stale(const Directive& d, WrittenPartner* partner) {
     }
     if (rules.stale_after) return error(d.where, d.name + ": given twice");
     rules.stale_after = seconds;
+}
+
+void PolicyBuilder::short_lived(const Directive& d, WrittenPartner* partner) {
+    CrlRules& rules = partner != nullptr ? partner->crl_rules : written_.crl_rules;
+    constexpr int kMostDays = 366;
+    int days = -1;
+    const auto [end, wrong] = std::from_chars(d.args.data(), d.args.data() + d.args.size(), days);
+    const bool whole = wrong == std::errc() && end == d.args.data() + d.args.size();
+    if (!whole || days < 0 || days > kMostDays) {
+        return error(d.where, d.name + ": " + quoted(d.args) +
+                                  ": expected DAYS from 1 to 366, or 0 for none: leaves with noRevAvail that live no "
+                                  "longer need no CRL");
+    }
+    if (rules.short_life) return error(d.where, d.name + ": given twice");
+    rules.short_life = days;
 }
 
 void PolicyBuilder::crl_file(const Directive& d, WrittenPartner*) {

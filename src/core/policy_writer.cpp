@@ -54,7 +54,8 @@ private:
         if (out != nullptr) return out;
         std::vector<Anchor> anchors;
         for (const WrittenAnchor& a : set->anchors) {
-            anchors.push_back({keep(a.file), keep(a.where), a.window, moved(a.certificates)});
+            anchors.push_back(
+                {keep(a.file), keep(a.where), a.window, moved(a.certificates), keep(a.trust_domain), a.sequence});
             add_window(a.window);
             for (const AnchorCertificate& c : anchors.back().certificates) {
                 cas_.add(c, a.window);
@@ -122,6 +123,7 @@ private:
         if (p.server_purpose) add_window(*p.server_purpose);
         policy_.some_waive_purpose_ = policy_.some_waive_purpose_ || p.server_purpose;
         if (p.suspended) out.suspended = keep(*p.suspended);
+        out.contact = keep(p.contact);
         out.crl_rules = p.crl_rules;
         out.grants = keep(p.grants);
         out.digest = keep(out.find_digest());

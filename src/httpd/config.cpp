@@ -1,5 +1,7 @@
 #include "config.hpp"
 
+#include <pwd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <utility>
@@ -333,6 +335,20 @@ const char* on_policy_start(cmd_parms* cmd, void*, const char* arg) noexcept {
                                "broken");
         }
         state().starts_without_policy = !strict;
+        return nullptr;
+    });
+}
+
+const char* on_fetch_user(cmd_parms* cmd, void*, const char* arg) noexcept {
+    return guarded_directive(cmd, [&]() -> const char* {
+        if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
+        // Not ap_uname2id(), which ends the process where there is no such user.
+        const passwd* const user = getpwnam(arg);
+        if (user == nullptr) {
+            return failure(cmd, std::string(cmd->cmd->name) + ": there is no user '" + escape_for_log(arg, 60) +
+                                    "': expected the one as whom mtls-authz fetch runs");
+        }
+        state().fetch_user = user->pw_uid;
         return nullptr;
     });
 }

@@ -1,6 +1,8 @@
 // Configuration as httpd keeps it: what the directives leave behind, and how sections merge.
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +16,7 @@
 #include "live.hpp"
 #include "mtls_authz/gate.hpp"
 #include "mtls_authz/handshake_path.hpp"
+#include "mtls_authz/lateness.hpp"
 #include "mtls_authz/ledger.hpp"
 
 namespace mtls::httpd {
@@ -114,11 +117,15 @@ struct State {
 
     std::shared_ptr<const Policy> policy;  // as configured at start; null until check_config
     Live live;
-    Ledger* ledger = nullptr;                 // never null once requests are served
-    int (*is_https)(conn_rec*) = nullptr;     // mod_ssl's; never null once a handshake begins
-    bool measures_time = false;               // somebody will read how long decisions took
-    int refresh_seconds = 1;                  // MTLSPolicyRefresh
-    bool starts_without_policy = false;       // MTLSPolicyStart last-good
+    Ledger* ledger = nullptr;                // never null once requests are served
+    int (*is_https)(conn_rec*) = nullptr;    // mod_ssl's; never null once a handshake begins
+    bool measures_time = false;              // somebody will read how long decisions took
+    int refresh_seconds = 1;                 // MTLSPolicyRefresh
+    bool starts_without_policy = false;      // MTLSPolicyStart last-good
+    LateRule late;                           // MTLSWarn
+    std::vector<std::string> event_command;  // MTLSEventCmd; empty: none
+    Where event_command_at;
+    std::optional<uid_t> fetch_user;          // MTLSFetchUser
     std::vector<std::string> forwarded_keys;  // by header_key(): what MTLSForward sets, and nobody else may
     bool watches_headers = false;             // headers that override the path are taken from requests
     bool watches_trailers = false;            // a filter takes from them what headers may not say
@@ -187,6 +194,7 @@ const char* on_revocation_file(cmd_parms* cmd, void* config, const char* args) n
 const char* on_policy_start(cmd_parms* cmd, void* config, const char* arg) noexcept;
 const char* on_policy_file(cmd_parms* cmd, void* config, const char* args) noexcept;
 const char* on_client_ca(cmd_parms* cmd, void* config, const char* arg) noexcept;
+const char* on_fetch_user(cmd_parms* cmd, void* config, const char* arg) noexcept;
 const char* on_policy_refresh(cmd_parms* cmd, void* config, const char* arg) noexcept;
 const char* on_allow(cmd_parms* cmd, void* config, const char* args) noexcept;
 const char* on_deny(cmd_parms* cmd, void* config, const char* args) noexcept;

@@ -1,51 +1,21 @@
-// The same answers: random policies and certificates, decided by the module's core as for a request, and by the rules
-// written down plainly. Usage: same_answers [PAIRS [SEED]]
+// The same answers: random policies and certificates, and a fleet of devices under one CA, decided by the module's core
+// as for a request, and by the rules written down plainly. Usage: same_answers [PAIRS [SEED [DEVICES]]]
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
 #include <map>
 
-#include "mtls_authz/gate.hpp"
-#include "mtls_authz/policy_builder.hpp"
+#include "by_module.hpp"
+#include "devices.hpp"
 #include "random_world.hpp"
 
 namespace {
 
-std::shared_ptr<const mtls::Policy> read_policy(const std::string& text, const std::string& folder) {
-    std::vector<mtls::Diagnostic> errors;
-    auto directives = mtls::read_directives(text, "p.conf", errors);
-    mtls::DiskFiles disk;
-    mtls::PolicyBuilder builder(folder, disk);
-    for (const mtls::Directive& d : directives.value()) builder.add(d);
-    auto policy = builder.build();
-    for (const mtls::Diagnostic& d : builder.diagnostics()) {
-        if (!policy) std::fprintf(stderr, "%s\n", d.str().c_str());
-    }
-    return policy;
-}
-
-plain::Answer decide(const mtls::Policy& policy, const plain::Gate& gate, const mtls::PresentedCertificate& certificate,
-                     const plain::Request& request, std::int64_t now) {
-    static const mtls::ServerCas kServer;
-    static const mtls::Refusals kRefusals;
-    static const mtls::CrlSet kCrls;
-    const mtls::Identification who = policy.identify(certificate, {kServer, kRefusals, kCrls, now});
-    plain::Answer out{std::string(mtls::word_of(who.reason)),
-                      who.partner != nullptr ? std::string(who.partner->name.view()) : ""};
-    if (who.reason != mtls::Reason::kGranted) return out;
-    if (!who.partner->network_objection(mtls::address_from_text(request.client)).empty()) {
-        out.reason = mtls::word_of(mtls::Reason::kWrongNetwork);
-        return out;
-    }
-    const mtls::GateRules allow = {
-        mtls::GateRule::parse_allow(gate.by_grant ? "by-grant" : "group " + gate.allowed_group).value()};
-    const mtls::GateRules deny = {mtls::GateRule::parse_deny("group " + gate.denied_group).value()};
-    const mtls::DenyChain chain{&deny, nullptr};
-    out.reason = mtls::word_of(
-        mtls::decide({mtls::GateMode::kOn, &allow, &chain}, who, {request.method, request.path}, {}).reason);
-    return out;
-}
+using answers::decide;
+using answers::identify;
+using answers::read_policy;
 
 int compare(long pairs, unsigned seed, const std::string& folder) {
     answers::RandomWorld world(seed, folder);
@@ -64,7 +34,7 @@ int compare(long pairs, unsigned seed, const std::string& folder) {
             const std::int64_t now = start + (world.one_in(10) ? 2000 : 0);
             const plain::Request request = world.request();
             const plain::Answer expected = plain::evaluate(rules, gate, pair.plain, request, now);
-            const plain::Answer got = decide(*policy, gate, *pair.real, request, now);
+            const plain::Answer got = decide(identify(*policy, *pair.real, now), gate, request);
             ++seen[expected.reason];
             ++done;
             if (got.reason == expected.reason && got.partner == expected.partner) continue;
@@ -96,8 +66,10 @@ int main(int argc, char** argv) {
     const unsigned seed = argc > 2 ? static_cast<unsigned>(std::strtoul(argv[2], nullptr, 10)) : 20261125;
     std::string folder = "/tmp/mtls-answers-XXXXXX";
     if (mkdtemp(folder.data()) == nullptr) return 1;
-    const int status = compare(pairs, seed, folder);
+    const long devices = argc > 3 ? std::strtol(argv[3], nullptr, 10) : std::min(pairs / 10, 100000L);
+    const bool is_same = compare(pairs, seed, folder) == 0 && answers::compare_devices(devices, seed, folder) == 0;
     std::filesystem::remove_all(folder);
-    if (status == 0) std::printf("%ld pairs of policy and certificate: the same answers\n", pairs);
-    return status;
+    if (!is_same) return 1;
+    std::printf("%ld pairs of policy and certificate, %ld devices: the same answers\n", pairs, devices);
+    return 0;
 }

@@ -150,12 +150,18 @@ bool key_fits(const std::string& wanted, const Certificate& c) {
 
 // ---- one selector -----------------------------------------------------------------------------------------------
 
+// Blanks around a value do not count where names are compared.
+std::string without_outer_blanks(const std::string& text) {
+    const auto first = text.find_first_not_of(' '), last = text.find_last_not_of(' ');
+    return first == std::string::npos ? "" : text.substr(first, last - first + 1);
+}
+
 Holds attribute_holds(const Selector& selector, const Certificate& c, bool refuses) {
     int found = 0, fitting = 0;
     for (const auto& [type, value] : c.subject) {
         if (type != selector.type) continue;
         ++found;
-        if (folded(value) == folded(selector.value)) ++fitting;
+        if (folded(without_outer_blanks(value)) == folded(selector.value)) ++fitting;
     }
     if (found > 1 && selector.type != "OU" && !refuses) return Holds::kUnclear;
     return fitting > 0 ? Holds::kYes : Holds::kNo;
@@ -192,8 +198,8 @@ Holds holds(const Selector& s, const Certificate& c, const std::vector<std::stri
         const bool asks_spiffe = s.value.starts_with("spiffe://");
         const bool has_spiffe =
             std::any_of(c.uri.begin(), c.uri.end(), [](const auto& u) { return folded(u).starts_with("spiffe://"); });
-        out = asks_spiffe && has_spiffe && c.uri.size() > 1 ? Holds::kUnclear
-                                                            : any_holds(s, c.uri, uri_fits, uri_may_fit);
+        const bool is_odd = c.uri.size() > 1 || c.signs;
+        out = asks_spiffe && has_spiffe && is_odd ? Holds::kUnclear : any_holds(s, c.uri, uri_fits, uri_may_fit);
     } else if (s.type == "IP") {
         out = any_holds(s, c.ip, ip_fits);
     } else if (s.type == "EKU") {
@@ -276,12 +282,26 @@ Way way_up(const Policy& policy, const Certificate& c, std::int64_t now) {
 
 // ---- an identity ------------------------------------------------------------------------------------------------
 
-// Its partner trusts the nearest CA, and so does this line.
+// One URI, spiffe://DOMAIN/ and a path that reads the same to everybody, in a certificate that signs nothing.
+bool is_svid(const Certificate& c, const std::string& domain) {
+    static const std::string kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+    if (c.uri.size() != 1 || c.signs) return false;
+    const auto parts = pieces(c.uri.front(), '/');
+    if (parts.size() < 4 || parts[0] != "spiffe:" || !parts[1].empty() || parts[2] != domain) return false;
+    for (std::size_t i = 3; i < parts.size(); ++i) {
+        if (parts[i].empty() || parts[i] == "." || parts[i] == "..") return false;
+        if (parts[i].find_first_not_of(kPlain) != std::string::npos) return false;
+    }
+    return true;
+}
+
+// Its partner trusts the nearest CA, for this certificate, and so does this line.
 bool trusts_nearest(const Partner& partner, const Identity& identity, const Certificate& c, const Way& way,
                     std::int64_t now) {
     for (const Anchor& anchor : partner.anchors) {
         if (!is_within(anchor.window, now)) continue;
         if (identity.anchor && *identity.anchor != anchor.file) continue;
+        if (!anchor.trust_domain.empty() && !is_svid(c, anchor.trust_domain)) continue;
         if (way.is_leaf_itself ? anchor.leaf == c.sha256 : way.nearest && anchor.ca == way.nearest) return true;
     }
     return false;

@@ -31,6 +31,7 @@ struct Certificate {
     std::vector<std::size_t> helpers;  // CAs whose certificates the client sent, roots left out
     std::int64_t not_before = 0, not_after = 0;
     bool malformed = false;
+    bool signs = false;  // its keyUsage lets it sign CRLs
 };
 
 struct Selector {
@@ -47,6 +48,7 @@ struct Anchor {
     std::optional<std::size_t> ca;    // one of the CAs,
     std::optional<std::string> leaf;  // or an end-entity certificate by its digest
     Window window;
+    std::string trust_domain;  // of a SPIFFE bundle, else empty
 };
 
 struct Identity {

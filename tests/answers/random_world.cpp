@@ -7,6 +7,7 @@
 #include <ctime>
 #include <fstream>
 
+#include "bundles.hpp"
 #include "mtls_authz/session_chain.hpp"
 #include "mtls_authz/text.hpp"
 
@@ -49,6 +50,12 @@ const std::vector<std::string> kUris = {"https://a.example.org/x",
                                         "https://b.example.org/x",
                                         "spiffe://td/ns/a",
                                         "spiffe://td/ns/b",
+                                        "spiffe://other/ns/a",
+                                        "spiffe://td/ns/../a",
+                                        "spiffe://td/ns/a/",
+                                        "spiffe://td",
+                                        "spiffe://TD/ns/a",
+                                        "spiffe://td/ns/a%2Fb",
                                         "https://u@a.example.org/x",
                                         "https://a.example.org/x%2Fy",
                                         "https://a.example.org/x/y?q",
@@ -59,7 +66,8 @@ const std::vector<std::string> kWantedUris = {"https://a.example.org/x",  "https
 const std::vector<std::string> kIps = {"10.0.0.1", "10.0.1.1", "192.0.2.7"};
 const std::vector<std::string> kWantedIps = {"10.0.0.1", "10.0.0.0/24", "10.0.0.0/16", "192.0.2.0/25", "0.0.0.0/0"};
 const std::vector<std::string> kWantedKeys = {"EC", "EC:P-256", "EC:P-384", "RSA", "RSA>=3072", "Ed25519", "ML-DSA"};
-const std::vector<std::string> kOddWords = {"..", ".", "a/b", "a%2Fb", "a;b", "a\\b", "*"};
+const std::vector<std::string> kOddWords = {"..",  ".", "a/b", "a%2Fb",      "a;b", "a\\b",
+                                            "a?b", "*", "",    "%{partner}", "a ",  "\xc3\xa9"};
 const std::vector<std::string> kMethods = {"GET", "PUT"};
 const std::vector<std::string> kGrantedPaths = {"/d/%{cert:CN}/**", "/d/%{cert:O}/%{cert:CN}",  "/d/%{cert:OU}",
                                                 "/d/%{cert:DNS}/x", "/%{partner}/%{cert:CN}/*", "/d/*",
@@ -79,7 +87,10 @@ const std::vector<std::string> kPaths = {"/d/a/x",
                                          "/d/a.example.org/x",
                                          "/p0/a/x",
                                          "/p1/B/x",
-                                         "/d/%{cert:CN}/x"};
+                                         "/d/%{cert:CN}/x",
+                                         "/d/%{partner}/x",
+                                         "/d/a /x",
+                                         "/d/\xc3\xa9/x"};
 const std::vector<std::string> kGroups = {"g", "h"};
 
 std::string raw_ip(const std::string& text) {
@@ -133,6 +144,7 @@ void RandomWorld::make_cas() {
         const test::Identity& ca = real_cas_.back();
         cas_.push_back({name, parent, test::hex_sha256(ca), hex(mtls::spki_sha256(*ca.cert))});
         std::ofstream(folder_ + "/ca" + std::to_string(cas_.size() - 1) + ".pem") << ca.cert_pem();
+        std::ofstream(folder_ + "/ca" + std::to_string(cas_.size() - 1) + ".json") << test::bundle_of(ca);
     };
     real_cas_.reserve(6);
     add("Root A", std::nullopt);
@@ -168,6 +180,8 @@ Pair RandomWorld::make_certificate() {
     for (const std::string_view name : mtls::split(spec.eku, ',')) {
         if (!name.empty()) c.eku.emplace_back(name);
     }
+    c.signs = one_in(12);
+    if (c.signs) spec.key_usage = "digitalSignature,cRLSign";
     if (one_in(15)) spec.not_after = -1000;
     if (one_in(15)) spec.not_before = 1000;
     // Mostly below the first root, where there is a way to go.
@@ -265,11 +279,36 @@ plain::Anchor RandomWorld::anchor() {
     return out;
 }
 
+plain::Anchor RandomWorld::bundle() {
+    plain::Anchor out;
+    constexpr int kNamed = 5;
+    out.ca = static_cast<std::size_t>(below(kNamed));
+    out.file = "bundle:ca" + std::to_string(*out.ca) + ".json";
+    out.trust_domain = one_in(3) ? "other" : "td";
+    out.window = window();
+    return out;
+}
+
+// What can never hold under its bundles is an error.
+void RandomWorld::ask_for_domains(plain::Partner& partner) {
+    const auto change = [&](std::vector<plain::Selector>& selectors, const std::optional<std::string>& file) {
+        for (plain::Selector& selector : selectors) {
+            if (selector.type != "URI" || selector.negated) continue;
+            const plain::Anchor* anchor = &one_of(partner.anchors);
+            while (file && anchor->file != *file) anchor = &one_of(partner.anchors);
+            selector.value = "spiffe://" + anchor->trust_domain + (one_in(2) ? "/ns/*" : "/**");
+        }
+    };
+    for (plain::Identity& identity : partner.identities) change(identity.selectors, identity.anchor);
+    for (plain::Group& group : partner.groups) change(group.conditions, std::nullopt);
+}
+
 plain::Partner RandomWorld::partner(int number) {
     plain::Partner out;
     out.name = "p" + std::to_string(number);
+    const bool by_bundles = one_in(4);
     for (int i = below(2); i >= 0; --i) {
-        out.anchors.push_back(anchor());
+        out.anchors.push_back(by_bundles ? bundle() : anchor());
         if (out.anchors.size() == 2 && out.anchors[0].file == out.anchors[1].file) out.anchors.pop_back();
     }
     for (int i = below(3); i >= 0; --i) {
@@ -284,6 +323,7 @@ plain::Partner RandomWorld::partner(int number) {
         if (one_in(3)) group.conditions = selectors();
         out.groups.push_back(std::move(group));
     }
+    if (by_bundles) ask_for_domains(out);
     for (int i = below(4); i > 0; --i) out.grants.push_back(grant());
     if (one_in(6)) out.networks.push_back(one_of(kWantedIps));
     if (one_in(12)) out.networks.push_back(one_of(kWantedIps));
@@ -337,7 +377,9 @@ std::string RandomWorld::text_of(const plain::Policy& policy) {
             out += "\n";
         }
         for (const plain::Anchor& anchor : partner.anchors) {
-            out += "MTLSTrustAnchor " + anchor.file + words_of(anchor.window) + "\n";
+            out += "MTLSTrustAnchor " + anchor.file;
+            if (!anchor.trust_domain.empty()) out += " trust-domain=" + anchor.trust_domain;
+            out += words_of(anchor.window) + "\n";
         }
         for (const std::size_t ca : partner.intermediates) {
             out += "MTLSIntermediate ca" + std::to_string(ca) + ".pem\n";

@@ -42,6 +42,8 @@ private:
     plain::Selector selector();
     std::vector<plain::Selector> selectors();
     plain::Anchor anchor();
+    plain::Anchor bundle();
+    void ask_for_domains(plain::Partner& partner);
     plain::Grant grant();
     plain::Partner partner(int number);
     plain::Window window();

@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "bundles.hpp"
 #include "der_specimens.hpp"
 #include "pki.hpp"
 #include "targets.hpp"
@@ -51,7 +52,7 @@ int main(int argc, char** argv) {
     if (argc < 2 || argc > 3) return 2;
     const std::map<std::string, Target> targets = {
         {"facts", fuzz::facts}, {"policy", fuzz::policy}, {"selector", fuzz::selector}, {"session", fuzz::session},
-        {"path", fuzz::path},   {"crl", fuzz::crl},       {"telling", fuzz::telling}};
+        {"path", fuzz::path},   {"crl", fuzz::crl},       {"telling", fuzz::telling},   {"bundle", fuzz::bundle}};
     std::size_t runs = 0;
     for (const auto& [name, target] : targets) {
         for (const auto& file : std::filesystem::directory_iterator(std::string(argv[1]) + "/" + name)) {
@@ -70,7 +71,8 @@ int main(int argc, char** argv) {
     list.revoked = {{&leaf, 1}};
     list.idp = "onlyuser:TRUE";
     const std::string crl_pem = test::make_crl(ca, list);
-    runs += replay(fuzz::crl, crl_pem);
+    const std::string bundle = test::bundle_of({R"({"kty": "EC", "use": "jwt-svid"})", test::jwk_of(ca)});
+    runs += replay(fuzz::crl, crl_pem) + replay(fuzz::bundle, bundle);
     runs += replay(fuzz::facts, leaf_der) + replay(fuzz::facts, ca_der) + replay(fuzz::facts, full_der) +
             replay(fuzz::session, carried);
     if (argc == 3) {
@@ -80,6 +82,7 @@ int main(int argc, char** argv) {
         write(seeds + "/facts", "full", full_der);
         write(seeds + "/crl", "list.pem", crl_pem);
         write(seeds + "/session", "carried", carried);
+        write(seeds + "/bundle", "one.json", bundle);
     }
     std::printf("fuzz corpus: %zu inputs replayed\n", runs);
     return 0;

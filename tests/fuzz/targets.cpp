@@ -16,6 +16,7 @@
 #include "mtls_authz/policy_source.hpp"
 #include "mtls_authz/request_path.hpp"
 #include "mtls_authz/session_chain.hpp"
+#include "mtls_authz/spiffe_bundle.hpp"
 #include "mtls_authz/text.hpp"
 
 namespace fuzz {
@@ -147,6 +148,20 @@ void path(std::string_view input) {
     if (!pattern.value().matches(path, "acme", kFields)) return;
     require(path.starts_with(pattern.value().literal_prefix()));
     require(mtls::PathPattern::parse("/**").value().matches(path, "acme"));
+}
+
+void bundle(std::string_view input) {
+    const auto read = mtls::read_spiffe_bundle(input);
+    const std::string error = read ? "" : read.error();
+    for (const char c : error) require(c >= 0x20 && c < 0x7f);
+    require(read.ok() == error.empty());
+    if (!read) return;
+    // What is read is JSON for other readers, too, and holds CAs alone.
+    require(nlohmann::json::accept(input) && !read.value().authorities.empty());
+    for (const std::string& der : read.value().authorities) {
+        const mtls::X509Ptr certificate = parse(der);
+        require(certificate && X509_check_ca(certificate.get()) == 1);
+    }
 }
 
 void session(std::string_view input) {

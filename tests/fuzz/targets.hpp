@@ -10,6 +10,7 @@ void policy(std::string_view input);    // the text of a policy file
 void selector(std::string_view input);  // one selector, against one certificate
 void crl(std::string_view input);       // a file of CRLs, PEM or DER
 void path(std::string_view input);      // a grant's pattern, a newline, the path of a request
+void bundle(std::string_view input);    // a SPIFFE bundle
 void session(std::string_view input);   // what a TLS session carries
 void telling(std::string_view input);   // what certificates and requests put into lines, pages and headers
 

@@ -2,6 +2,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "bundles.hpp"
 #include "claims.hpp"
 #include "world.hpp"
 
@@ -248,6 +249,7 @@ CLAIM(the_configurations_that_the_project_shows_are_accepted) {
     d.httpd.write("mtls/revoked/none.conf", "# nobody\n");
     d.httpd.write("mtls/crl/README", "empty on purpose\n");
     d.httpd.write("mtls/globex-ca.pem", world().globex_ca.cert_pem());
+    d.httpd.write("mtls/initech.example.json", bundle_of(world().globex_ca));
     d.httpd.write("mtls/expect/acme-today.pem", world().acme.cert_pem());
     d.httpd.write("mtls/expect/stranger.pem", world().acme_from_stranger.cert_pem());
     d.httpd.write(

@@ -1,7 +1,9 @@
 // Files that somebody else could have written decide nothing; those that only root can read stay as they were.
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bundles.hpp"
 #include "claims.hpp"
 #include "live_site.hpp"
 
@@ -119,4 +121,58 @@ CLAIM(a_file_that_only_root_can_read_counts_until_a_restart_and_is_warned_of) {
     chmod(site.httpd.path("partners/globex.conf").c_str(), 0600);
     CHECK(site.httpd.wait_for_log("globex.conf': Permission denied"));
     CHECK_EQUAL(globex.get("/gate/g").status, 200);
+}
+
+CLAIM(what_the_fetch_user_owns_counts_as_refusals_alone) {
+    if (geteuid() != 0) return;
+    const World& w = world();
+    const passwd* const fetcher = getpwnam("bin");
+    if (fetcher == nullptr) return;
+    const auto give = [&](const LiveSite& site, const char* name) {
+        CHECK_EQUAL(lchown(site.httpd.path(name).c_str(), fetcher->pw_uid, fetcher->pw_gid), 0);
+    };
+    const auto make = [&](const LiveSite& site, const std::string& lines) {
+        site.put("acme.conf", kAcme);
+        site.put("globex.conf", kGlobex);
+        site.httpd.write("fetched/acme.crl", make_crl(w.acme_ca, {.revoked = {{&w.acme, 1}}}));
+        site.httpd.write("fetched/ocsp.conf", "MTLSRevoke DNS:api.globex.example\n");
+        for (const char* name : {"fetched", "fetched/acme.crl", "fetched/ocsp.conf"}) give(site, name);
+        return "MTLSCRLFile fetched/*.crl\nMTLSRevocationFile fetched/*.conf\n" + lines;
+    };
+    {
+        LiveSite site;
+        site.start(make(site, "MTLSFetchUser bin\n"));
+        CHECK_EQUAL(site.get(w.acme, "/gate/crl"), 403);
+        CHECK(site.httpd.wait_for_log("denied GET \"/gate/crl\": reason=revoked"));
+        TlsClient globex(site.httpd.port(), as(w.globex));
+        CHECK_EQUAL(globex.get("/gate/g").status, 403);
+        CHECK_EQUAL(site.times("is not safe"), 0U);
+        // It takes its own lines back, too.
+        site.httpd.write("fetched/ocsp.conf", "# none\n");
+        becomes([&] { return globex.get("/gate/g").status; }, 200, "taken back");
+        // Who fetches says who the CAs of a bundle are, and names no partner and no other CA.
+        site.httpd.write("fetched/bundle.json", bundle_of(make_ca("SPIFFE CA")));
+        give(site, "fetched/bundle.json");
+        site.put("mesh.conf", partner("mesh",
+                                      "MTLSIdentity any\nMTLSTrustAnchor bundle:fetched/bundle.json "
+                                      "trust-domain=mesh.example"));
+        CHECK(site.httpd.wait_for_log(": added mesh"));
+        CHECK_EQUAL(site.httpd.run({"-t"}).status, 0);
+        for (const char* name : {"partners/acme.conf", "acme.pem"}) {
+            give(site, name);
+            const auto out = site.httpd.run({"-t"});
+            CHECK(out.status != 0);
+            CHECK_CONTAINS(out.text, "belongs to bin, who is neither root nor who started it");
+            CHECK_EQUAL(lchown(site.httpd.path(name).c_str(), 0, 0), 0);
+        }
+    }
+    LiveSite site;
+    site.start(make(site, ""));
+    CHECK_EQUAL(site.get(w.acme, "/gate/crl"), 403);
+    CHECK(site.httpd.wait_for_log("denied GET \"/gate/crl\": reason=revocation-stale"));
+    CHECK(site.times("is not safe") > 0U);
+    site.configure("MTLSFetchUser no-such-user\n");
+    const auto out = site.httpd.run({"-t"});
+    CHECK(out.status != 0);
+    CHECK_CONTAINS(out.text, "MTLSFetchUser: there is no user 'no-such-user'");
 }

@@ -202,6 +202,81 @@ CLAIM(what_a_connection_was_granted_before_reaches_no_other_path_and_no_other_me
     }
 }
 
+CLAIM(devices_put_files_below_their_own_name_and_nowhere_else) {
+    const World& w = world();
+    const auto device = [&w](const std::vector<Attr>& names) {
+        CertSpec spec;
+        spec.subject = {{"O", "Fleet"}};
+        spec.subject.insert(spec.subject.end(), names.begin(), names.end());
+        return issue(spec, &w.acme_ca);
+    };
+    constexpr int kDevices = 6;
+    GrantSite site;
+    std::vector<Identity> devices;
+    for (int i = 0; i < kDevices; ++i) {
+        const std::string name = "dev-" + std::to_string(i);
+        devices.push_back(device({{"CN", name}}));
+        site.httpd.write("htdocs/devices/" + name + "/old", "text");
+    }
+    CHECK_EQUAL(std::system(("chmod -R a+rwX " + site.httpd.path("htdocs/devices")).c_str()), 0);
+    site.httpd.load("dav");
+    site.httpd.load("dav_fs");
+    site.start(
+        "<MTLSPartner fleet>\nMTLSIdentity O:Fleet\nMTLSTrustAnchor acme.pem\n"
+        "MTLSGrant PUT,COPY /devices/%{cert:CN}/**\n</MTLSPartner>\n",
+        "DavLockDB htdocs/devices/.locks\n<Directory \"" + site.httpd.path("htdocs/devices") +
+            "\">\nDav On\n</Directory>\n<Location /devices>\nMTLSAllow by-grant\n</Location>\n");
+    const auto put = [&](TlsClient& client, const std::string& path) {
+        return client.get("/devices/" + path, "", "PUT", "content").status;
+    };
+    const std::string to = "Destination: https://localhost:" + std::to_string(site.httpd.port()) + "/devices/";
+    for (int i = 0; i < kDevices; ++i) {
+        const int tls = i % 2 == 0 ? TLS1_3_VERSION : TLS1_2_VERSION;
+        const std::string own = "dev-" + std::to_string(i), file = own + "/by-" + std::to_string(i);
+        SslSessionPtr session;
+        for (const int expected : {201, 204}) {  // in a full handshake, and in one that resumes it
+            TlsClient client(site.httpd.port(), as(devices[static_cast<std::size_t>(i)], tls), session.get());
+            CHECK_EQUAL(put(client, file), expected);
+            CHECK_EQUAL(client.get("/devices/" + file).status, 403);  // GET is not granted
+            for (int other = 0; other < kDevices; ++other) {
+                const std::string its = "dev-" + std::to_string(other);
+                if (other == i) continue;
+                for (const std::string& path : {its + "/x", its + "/old", own + "/../" + its + "/x"}) {
+                    CHECK_EQUAL(put(client, path), 403);
+                }
+                const int status = client.get("/devices/" + file, to + its + "/x\r\n", "COPY").status;
+                CHECK(status / 100 == 4);
+            }
+            session = client.session();
+        }
+    }
+    CHECK(site.httpd.wait_for_log("denied PUT \"/devices/dev-1/x\": reason=not-allowed claimed=fleet"));
+    const std::vector<std::vector<Attr>> odd = {{{"CN", ".."}},
+                                                {{"CN", "."}},
+                                                {{"CN", ""}},
+                                                {{"CN", "*"}},
+                                                {{"CN", "**"}},
+                                                {{"CN", "%{cert:CN}"}},
+                                                {{"CN", "x/../dev-0"}},
+                                                {{"CN", "dev-0/"}},
+                                                {{"CN", "dev-0%2Fx"}},
+                                                {{"CN", "dev-0;x"}},
+                                                {{"CN", "dev-0\\x"}},
+                                                {{"CN", "dev-0 "}},
+                                                {{"CN", "DEV-0"}},
+                                                {{"CN", "dev-0"}, {"CN", "dev-1"}},
+                                                {{"CN", "dev-0"}, {"CN", "dev-0"}},
+                                                {}};
+    for (const std::vector<Attr>& names : odd) {
+        const Identity who = device(names);
+        TlsClient client(site.httpd.port(), as(who));
+        for (const char* path : {"dev-0/y", "dev-1/y", "y", "../y", "x/../dev-0/y", "dev-0/x/y", "dev-0;x/y"}) {
+            CHECK_EQUAL(put(client, path), 403);
+        }
+    }
+    CHECK_EQUAL(std::system(("test -z \"$(find " + site.httpd.path("htdocs") + " -name x -o -name y)\"").c_str()), 0);
+}
+
 CLAIM(requests_inside_the_server_are_granted_for_what_they_are) {
     const World& w = world();
     GrantSite site;

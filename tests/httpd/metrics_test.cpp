@@ -161,6 +161,7 @@ CLAIM(what_is_going_to_expire_can_be_alerted_on) {
     CHECK_EQUAL(site.get(w.acme_from_globex), 403);  // who only claims to be acme does not
     Exposition all = scrape(site.httpd);
     CHECK_EQUAL(all.value(not_after + "{partner=\"acme\"}"), static_cast<double>(expiry(w.acme)));
+    CHECK_EQUAL(all.value("mtls_authz_partner_certificate_info{partner=\"acme\",key=\"EC:P-256\"}"), 1);
     CHECK_EQUAL(all.value(not_after + "{partner=\"globex\"}"), static_cast<double>(expiry(soon)));
     CHECK(all.value(seen + "{partner=\"acme\"}") >= before);
     CHECK_EQUAL(all.value(anchor + "{partner=\"acme\",anchor=\"CN=Acme CA,O=Acme CA Inc,C=US (acme.pem)\"}"),
@@ -222,6 +223,8 @@ CLAIM(refused_handshakes_say_whose_certificate_it_was_and_are_counted) {
         CHECK_CONTAINS(line, " serial=");
         CHECK_CONTAINS(line, "vhost=localhost:");
         CHECK_CONTAINS(line, row.sentence);
+        CHECK_EQUAL(line.find("write MTLSPurpose serverAuth until=DATE into <MTLSPartner acme>") != std::string::npos,
+                    &row.who == &server_only);
         CHECK_EQUAL(
             scrape(site.httpd).value("mtls_authz_handshake_refused_total{reason=\"" + std::string(row.reason) + "\"}"),
             2);
@@ -253,6 +256,7 @@ CLAIM(json_has_the_same_numbers_and_the_newest_denials) {
         CHECK_EQUAL(partner["decisions"]["allow"].get<int>(), 1);
         CHECK_EQUAL(partner["certificate"]["sha256"].get<std::string>(), hex_sha256(w.acme));
         CHECK_EQUAL(partner["certificate"]["subject"].get<std::string>(), "CN=api,O=api Org,C=US");
+        CHECK_EQUAL(partner["certificate"]["key"].get<std::string>(), "EC:P-256");
     }
     CHECK_EQUAL(found, 1U);
     for (const auto& reason : json["decisions"]) {

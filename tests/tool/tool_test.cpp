@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "bundles.hpp"
 #include "mtls_authz/calendar.hpp"
 #include "mtls_authz/certificate_facts.hpp"
 #include "mtls_authz/gate.hpp"
@@ -252,6 +253,46 @@ CLAIM(a_certificate_made_for_servers_is_suggested_and_explained_with_its_purpose
     CHECK_CONTAINS(p.expect(1, {"diff", "not.conf", "web.conf"}), "web gains: MTLSPurpose serverAuth\n");
 }
 
+CLAIM(partners_under_a_public_ca_are_named_before_it_hits_them) {
+    Pki p;
+    const auto with_store = [&](const std::string& args) { return p.shell("SSL_CERT_FILE=ca.pem \"$0\" " + args); };
+    const std::string block = partner("acme", "MTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor ca.pem");
+    p.file("p.conf", block);
+    const auto said = with_store("check p.conf");
+    CHECK_EQUAL(said.status, 0);
+    CHECK_CONTAINS(said.text, "p.conf:3: warning: MTLSTrustAnchor ca.pem of acme: the CA ");
+    CHECK_CONTAINS(said.text, "is public, since this system trusts it");
+    CHECK_CONTAINS(said.text, "all from 2027-03-15 on");
+    CHECK(p.run({"check", "p.conf"}).text.find("public") == std::string::npos);
+    p.file("waived.conf", partner("acme",
+                                  "MTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor ca.pem\nMTLSPurpose "
+                                  "serverAuth until=2099-01-01"));
+    CHECK(with_store("check waived.conf").text.find("public") == std::string::npos);
+    CHECK_CONTAINS(p.expect(0, {"check", "--warn-days", "40000", "waived.conf"}),
+                   "MTLSPurpose serverAuth of acme ends on 2099-01-01T23:59:59Z: by then the partner needs");
+    CHECK(p.expect(0, {"check", "waived.conf"}).find("by then the partner needs") == std::string::npos);
+    const std::string suggested = with_store("suggest acme.pem --anchor ca.pem").text;
+    CHECK_CONTAINS(suggested, "    # A public CA's, since this system trusts the CA that issued it. Its successor");
+    CHECK_CONTAINS(suggested, "    #MTLSPurpose serverAuth until=DATE\n</MTLSPartner>\n");
+    CHECK(p.expect(0, {"suggest", "acme.pem", "--anchor", "ca.pem"}).find("public") == std::string::npos);
+}
+
+CLAIM(a_short_lived_leaf_is_shown_and_explained) {
+    Pki p;
+    CertSpec spec;
+    spec.subject = {{"CN", "brief"}};
+    spec.raw = {{"2.5.29.56", std::string("\5\0", 2)}};
+    p.file("brief.pem", issue(spec, &p.ca).cert_pem());
+    const std::string block = partner("brief", "MTLSIdentity CN:brief\nMTLSTrustAnchor ca.pem");
+    p.file("p.conf", "MTLSCRL required\n" + block).file("q.conf", "MTLSCRL required\nMTLSShortLived 0\n" + block);
+    CHECK_CONTAINS(p.expect(0, {"explain", "--policy", "p.conf", "--cert", "brief.pem"}),
+                   "CRLs: none is needed for this leaf, since it has noRevAvail and is short-lived (MTLSShortLived)\n");
+    CHECK_CONTAINS(p.expect(3, {"explain", "--policy", "q.conf", "--cert", "brief.pem"}),
+                   "lives longer than MTLSShortLived allows");
+    CHECK_CONTAINS(p.expect(0, {"facts", "--json", "brief.pem"}), "\"no_rev_avail\":true");
+    CHECK_CONTAINS(p.expect(0, {"facts", "--json", "acme.pem"}), "\"no_rev_avail\":false");
+}
+
 CLAIM(explain_and_matrix_show_what_a_grant_takes_from_the_certificate) {
     Pki p;
     p.file("devices.conf",
@@ -451,4 +492,38 @@ CLAIM(what_cannot_be_read_is_a_sentence_and_exit_2) {
         const auto out = p.run({"check", args[i]});
         test::check(out.status == 0 || out.status == 1, args[i] + ": " + out.text, __FILE__, __LINE__);
     }
+}
+
+CLAIM(a_spiffe_bundle_works_in_every_command) {
+    Pki p;
+    p.file("td.json", bundle_of({jwk_of(p.ca), jwk_of(p.other)}));
+    const auto facts = lines_of(p.expect(0, {"facts", "td.json"}));
+    CHECK_EQUAL(facts.size(), 2U);
+    CHECK_EQUAL(facts[0]["sha256"], hex_sha256(p.ca));
+    CHECK(facts[1]["is_ca"] == true);
+    p.file("empty.json", R"({"keys": []})");
+    CHECK_CONTAINS(p.expect(2, {"facts", "empty.json"}), "empty.json: holds no key with");
+    CHECK_CONTAINS(p.expect(2, {"explain", "--policy", "acme.conf", "--cert", "td.json"}),
+                   "is JSON and no certificate");
+
+    const std::string block = p.expect(0, {"suggest", "acme.pem", "--anchor", "bundle:td.json"});
+    CHECK_CONTAINS(block, "    MTLSTrustAnchor bundle:td.json trust-domain=acme.example\n");
+    CHECK_CONTAINS(p.expect(0, {"suggest", "acme.pem"}), "bundle:FILE trust-domain=acme.example: with mod_ssl");
+    p.file("spiffe.conf", block);
+    p.expect(0, {"check", "--strict", "spiffe.conf"});
+    CHECK_CONTAINS(p.expect(0, {"explain", "--policy", "spiffe.conf", "--cert", "acme.pem"}), "allow: granted");
+    CertSpec foreign;
+    foreign.subject = {{"CN", "x"}};
+    foreign.san = {{GEN_URI, "spiffe://other.example/ns/prod"}};
+    p.file("foreign.pem", issue(foreign, &p.ca).cert_pem());
+    p.file("any.conf", partner("acme", "MTLSIdentity any\nMTLSTrustAnchor bundle:td.json trust-domain=acme.example") +
+                           partner("other", "MTLSIdentity any\nMTLSTrustAnchor bundle:td.json trust-domain=other"));
+    p.expect(0, {"check", "--strict", "any.conf"});
+    const std::string said = p.expect(3, {"explain", "--policy", "any.conf", "--cert", "foreign.pem"});
+    CHECK_CONTAINS(said, "deny: wrong-issuer");
+    CHECK_CONTAINS(said, "the certificate is no X509-SVID of the trust domain");
+    p.file("wider.conf", partner("acme", "MTLSIdentity any\nMTLSTrustAnchor ca.pem other-ca.pem") +
+                             partner("other", "MTLSIdentity any\nMTLSTrustAnchor bundle:td.json trust-domain=other"));
+    CHECK_CONTAINS(p.expect(1, {"diff", "any.conf", "wider.conf"}), "trust-domain=acme.example");
+    CHECK_CONTAINS(p.expect(0, {"check", "wider.conf"}), "is ambiguous, and refused");
 }

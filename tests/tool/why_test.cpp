@@ -107,6 +107,9 @@ CLAIM(why_says_which_edit_would_mend_it_and_how_to_see_that) {
              {mtls::Reason::kExpired, "no edit of the policy mends it"}}) {
         CHECK_CONTAINS(b.expect(3, {"why", denial(account(reason))}), edit);
     }
+    mtls::Account foreign = account(mtls::Reason::kWrongIssuer);
+    foreign.detail = "the certificate is no X509-SVID of the trust domain acme.example: its URI ...";
+    CHECK_CONTAINS(b.expect(3, {"why", denial(foreign)}), "MTLSTrustAnchor bundle:FILE trust-domain=NAME\n    in ");
     // With the policy, places are known; and the command shows what the edit changes.
     const std::string said = b.expect(3, {"why", denial(account(mtls::Reason::kUnknownPartner)), "--policy", "p.conf"});
     CHECK_CONTAINS(said, "in <MTLSPartner acme> at p.conf:2\n");

@@ -2,11 +2,11 @@
 _mtls_authz() {
     local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} options
     if [ "$COMP_CWORD" = 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "suggest facts check explain why matrix diff help --version --help" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "suggest facts check explain why matrix diff fetch help --version --help" -- "$word")
         return
     fi
     if [ "$command" = help ]; then
-        mapfile -t COMPREPLY < <(compgen -W "suggest facts check explain why matrix diff" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "suggest facts check explain why matrix diff fetch" -- "$word")
         return
     fi
     case $command in
@@ -17,6 +17,7 @@ _mtls_authz() {
         why) options="--log --policy --root --json --help" ;;
         matrix) options="--policy --root --csv --html --help" ;;
         diff) options="--root --certs --json --help" ;;
+        fetch) options="--policy --into --root --crl --ocsp --bundle --cert --seen --server-ca --allow-network --proxy --web-ca --timeout --max-size --dry-run --json --help" ;;
     esac
     case $word in
         -*) mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word") ;;

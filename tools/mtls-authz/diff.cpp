@@ -22,12 +22,13 @@ Lines lines_of(const Partner& partner, const Policy& policy) {
     for (const Identity& identity : partner.identities) out.insert("MTLSIdentity " + identity.text());
     if (partner.anchors->uses_mod_ssl) out.insert("MTLSTrustAnchor mod_ssl");
     for (const Anchor& anchor : partner.anchors->anchors) {
-        std::string window;
-        if (anchor.window.from) window += " from=" + format_time(*anchor.window.from);
-        if (anchor.window.until) window += " until=" + format_time(*anchor.window.until);
+        std::string limits;
+        if (!anchor.trust_domain.empty()) limits += " trust-domain=" + std::string(anchor.trust_domain);
+        if (anchor.window.from) limits += " from=" + format_time(*anchor.window.from);
+        if (anchor.window.until) limits += " until=" + format_time(*anchor.window.until);
         for (const AnchorCertificate& c : anchor.certificates) {
             out.insert("MTLSTrustAnchor " + escape_for_log(c.subject_text, 200) + " sha256:" + hex(bytes_of(c.sha256)) +
-                       window);
+                       limits);
         }
     }
     for (const auto grants : {std::span(partner.grants), policy.grants()}) {

@@ -5,6 +5,7 @@
 #include "input.hpp"
 #include "mtls_authz/calendar.hpp"
 #include "mtls_authz/certificate_file.hpp"
+#include "mtls_authz/spiffe_bundle.hpp"
 #include "mtls_authz/text.hpp"
 #include "terminal.hpp"
 
@@ -36,8 +37,21 @@ void print_facts(const std::string& file, const CertificateFacts& facts) {
     line("key", hex(bytes_of(facts.spki_sha256)));
     line("EKU", joined(facts.eku));
     line("policies", joined(facts.policies));
+    line("revocation", facts.no_rev_avail ? "none is published (noRevAvail)" : "");
     line("is a CA", facts.is_ca ? "yes" : "no");
     if (!facts.malformed.empty()) line("malformed", coloured(shown(facts.malformed), Colour::kBad));
+}
+
+// A SPIFFE bundle, too: of it the CAs.
+Result<std::vector<X509Ptr>> decode(const std::string& content) {
+    if (!trim(content).starts_with('{')) return decode_certificates(content);
+    const auto bundle = read_spiffe_bundle(content);
+    if (!bundle) return Error{bundle.error()};
+    std::vector<X509Ptr> out;
+    for (const std::string& der : bundle.value().authorities) {
+        out.push_back(std::move(decode_certificates(der).value().front()));
+    }
+    return out;
 }
 
 }  // namespace
@@ -53,7 +67,7 @@ int show_facts(const FactsOptions& options) {
             status = complain(file + ": " + content.error());
             continue;
         }
-        const auto certificates = decode_certificates(content.value());
+        const auto certificates = decode(content.value());
         if (!certificates) {
             status = complain(file + ": " + certificates.error());
             if (!is_for_people) std::cout << one_line(unreadable_json(file, certificates.error())) << '\n';

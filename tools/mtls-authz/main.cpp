@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "commands.hpp"
+#include "fetch/fetch.hpp"
 #include "mtls_authz/text.hpp"
 #include "terminal.hpp"
 
@@ -142,6 +143,39 @@ void add_diff(CLI::App& app, int& status) {
     command->callback([&status] { status = show_difference(options); });
 }
 
+void add_fetch(CLI::App& app, int& status) {
+    static FetchOptions options;
+    CLI::App* const command = app.add_subcommand(
+        "fetch", "CRLs, OCSP answers and SPIFFE bundles from servers of the policy's CAs; for a timer");
+    const auto repeated = [command](const char* name, std::vector<std::string>& into, const char* what) {
+        return command->add_option(name, into, what)->allow_extra_args(false);
+    };
+    command->add_option("--policy", options.policy, kPolicyFiles)->required();
+    command->add_option("--root", options.root, kRoot);
+    command->add_option("--into", options.into, "Folder to write into: crl/, revoked/ocsp.conf, bundles/")->required();
+    repeated("--crl", options.crls, "[CA-FILE=]URL: where a CA of the policy has its CRL; may be repeated");
+    repeated("--ocsp", options.responders, "[CA-FILE=]URL: where a CA answers by OCSP; may be repeated");
+    repeated("--bundle", options.bundles,
+             "TRUST-DOMAIN=URL[,SPIFFE-ID]: where a SPIFFE bundle is, and who answers there; may be repeated");
+    repeated("--cert", options.certificates, "Certificates to ask responders about: file, or folder; may be repeated");
+    repeated("--seen", options.audit_logs, "Audit log, whose granted certificates are asked about; may be repeated");
+    repeated("--server-ca", options.server_cas, "CAs that mod_ssl is given, beside those of the policy");
+    repeated("--allow-network", options.networks, "CIDR block that may be asked though it is not public");
+    command->add_option("--proxy", options.proxy, "URL of a proxy; default: none, whatever the environment says");
+    command->add_option("--web-ca", options.web_ca, "CAs of https servers, PEM; default: those of the system");
+    command->add_option("--timeout", options.timeout, "Seconds for one answer as a whole; default 60")
+        ->check(CLI::Range(1L, 3600L));
+    command->add_option("--max-size", options.most_mib, "MiB of one CRL; default 64")->check(CLI::Range(1, 256));
+    command->add_flag("--dry-run", options.dry_run, "Asks and judges, and writes nothing");
+    command->add_flag("--json", options.json, "For machines");
+    command->footer(
+        "No address from a client's certificate is ever asked.\n"
+        "Exit: 0 all is as new as it can be had, 1 something could not be fetched, 2 usage or unreadable.\n"
+        "Example: mtls-authz fetch --root /etc/apache2 --policy '/etc/apache2/mtls/partners/*.conf' "
+        "--into /var/lib/mtls-authz");
+    command->callback([&status] { status = fetch(options); });
+}
+
 std::vector<std::string_view> commands_of(CLI::App& app) {
     std::vector<std::string_view> out;
     for (const CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
@@ -203,6 +237,7 @@ int run(const std::vector<std::string>& given) {
     add_why(app, status);
     add_matrix(app, status);
     add_diff(app, status);
+    add_fetch(app, status);
     std::vector<std::string> words = given;
     if (!words.empty() && words.front() == "help") {
         words.erase(words.begin());

@@ -40,9 +40,11 @@ std::string anchors_text(const AnchorSet& set) {
     for (const Anchor& anchor : set.anchors) {
         for (const AnchorCertificate& c : anchor.certificates) {
             const std::string window = window_text(anchor.window);
-            out += "<div>" + html_escape(c.subject_text) + ", expires " + format_time(c.not_after) +
-                   (window.empty() ? "" : ", counts " + window) + "<br>" + html_code(hex(bytes_of(c.sha256))) +
-                   "</div>";
+            const std::string domain(anchor.trust_domain);
+            out += "<div>" + html_escape(c.subject_text) +
+                   (domain.empty() ? "" : ", for SPIFFE IDs of " + html_escape(domain)) + ", expires " +
+                   format_time(c.not_after) + (window.empty() ? "" : ", counts " + window) + "<br>" +
+                   html_code(hex(bytes_of(c.sha256))) + "</div>";
         }
     }
     return out;

@@ -5,6 +5,8 @@
 #include "commands.hpp"
 #include "input.hpp"
 #include "mtls_authz/oid.hpp"
+#include "mtls_authz/public_ca.hpp"
+#include "mtls_authz/spiffe_id.hpp"
 #include "mtls_authz/text.hpp"
 #include "terminal.hpp"
 
@@ -61,13 +63,28 @@ std::vector<Choice> choices_for(const CertificateFacts& facts) {
     return out;
 }
 
-bool is_for_servers_alone(const CertificateFacts& facts) {
-    constexpr const char* kServerAuth = "1.3.6.1.5.5.7.3.1";
-    constexpr const char* kClientAuth = "1.3.6.1.5.5.7.3.2";
-    const auto has = [&](const char* oid) {
-        return std::find(facts.eku.begin(), facts.eku.end(), oid) != facts.eku.end();
-    };
-    return has(kServerAuth) && !has(kClientAuth);
+// Why the certificate, or a CA that came with it, is a public CA's; "" where that is not known.
+std::string why_public(const PresentedCertificate& certificate) {
+    PublicCas cas;
+    std::string why = cas.why(*certificate.leaf);
+    for (const X509Ptr& helper : certificate.helpers) {
+        if (why.empty()) why = cas.why(*helper);
+    }
+    return why;
+}
+
+// Certificates for servers alone, and those that are followed by such ones.
+std::string purpose_lines(const PresentedCertificate& certificate) {
+    const CertificateFacts& facts = certificate.facts;
+    if (is_for_servers_alone(facts)) {
+        return "    # It was made for servers alone: without this line the handshake refuses it.\n    MTLSPurpose "
+               "serverAuth\n";
+    }
+    const std::string why = why_public(certificate);
+    if (why.empty()) return {};
+    return "    # A public CA's, since " + shown(why) + ". Its successor, due before " + format_time(facts.not_after) +
+           ", may be\n    # made for servers alone, as " + kPublicCasStop +
+           ":\n    # then the handshake refuses it without this line.\n    #MTLSPurpose serverAuth until=DATE\n";
 }
 
 // A name from the organization, or else the common name.
@@ -88,6 +105,26 @@ std::string name_for(const CertificateFacts& facts) {
     while (out.ends_with('-')) out.pop_back();
     const bool reserved = out == "any" || out == "all" || out == "none";
     return out.empty() || reserved ? "partner" : out;
+}
+
+// The trust domain that it is an X509-SVID of; empty where it is none.
+std::string svid_domain_of(const CertificateFacts& facts) {
+    if (facts.uri.size() != 1) return {};
+    const std::string domain(trust_domain_of(facts.uri.front()));
+    return !domain.empty() && svid_fault(facts, domain).empty() ? domain : std::string();
+}
+
+std::string anchor_lines(const CertificateFacts& facts, const std::string& anchor) {
+    const std::string domain = svid_domain_of(facts);
+    if (!anchor.empty()) {
+        const bool is_bundle = anchor.starts_with(kBundlePrefix) && !domain.empty();
+        return "    MTLSTrustAnchor " + config_quote(anchor) + (is_bundle ? " trust-domain=" + domain : "") + "\n";
+    }
+    const std::string better = domain.empty() ? "the file of the CA that issues this partner's certificates"
+                                              : "the bundle of its trust domain, bundle:FILE trust-domain=" + domain;
+    return "    # Better " + better +
+           ": with mod_ssl, any CA that\n    # SSLCACertificateFile names could issue one.\n"
+           "    MTLSTrustAnchor mod_ssl\n";
 }
 
 int suggest_for(const std::string& file, const SuggestOptions& options) {
@@ -111,18 +148,8 @@ int suggest_for(const std::string& file, const SuggestOptions& options) {
         out += "    # " + choice.cost + "\n    " + (&choice == &choices.front() ? "" : "#") + "MTLSIdentity " +
                config_quote(choice.selector) + "\n";
     }
-    if (!options.anchor.empty()) {
-        out += "    MTLSTrustAnchor " + config_quote(options.anchor) + "\n";
-    } else {
-        out +=
-            "    # Better the file of the CA that issues this partner's certificates: with mod_ssl, any CA that\n"
-            "    # SSLCACertificateFile names could issue one.\n    MTLSTrustAnchor mod_ssl\n";
-    }
-    if (is_for_servers_alone(facts)) {
-        out +=
-            "    # It was made for servers alone: without this line the handshake refuses it.\n    MTLSPurpose "
-            "serverAuth\n";
-    }
+    out += anchor_lines(facts, options.anchor);
+    out += purpose_lines(*certificate.value());
     out += "</MTLSPartner>\n";
 
     const PolicyInput input = read_policy_text(out, options.root);

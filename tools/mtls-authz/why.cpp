@@ -8,6 +8,7 @@
 #include "facts_json.hpp"
 #include "input.hpp"
 #include "log_line.hpp"
+#include "mtls_authz/spiffe_id.hpp"
 #include "mtls_authz/text.hpp"
 #include "terminal.hpp"
 
@@ -59,6 +60,9 @@ Edit edit_for(const LogLine& told, const Policy* policy) {
     if (word == "no-certificate") return {"the virtual host " + told.get("vhost"), "SSLVerifyClient optional"};
     if (word == "not-verified") return {block, "MTLSTrustAnchor CA.pem"};
     if (word == "unknown-partner") return {block, "MTLSIdentity " + selector_of(told)};
+    if (word == "wrong-issuer" && told.get("detail").find(kNoSvid) != std::string::npos)
+        return {block + ", where its bundle is the one of the trust domain that the certificate names",
+                "MTLSTrustAnchor bundle:FILE trust-domain=NAME"};
     if (word == "wrong-issuer")
         return {block + ", once the partner has confirmed its new CA", "MTLSTrustAnchor NEW-CA.pem"};
     if (word == "ambiguous")
@@ -117,6 +121,7 @@ std::string who_it_is(const LogLine& told) {
 
 constexpr std::pair<const char*, const char*> kMeaning[] = {
     {"detail", "what was found"},
+    {"contact", "whom to call"},
     {"rule", "the MTLSIdentity line that fits"},
     {"grant", "the MTLSGrant line that fits the path"},
     {"gate", "the line of the gate that decided"},

@@ -1,0 +1,48 @@
+#include "by_module.hpp"
+
+#include <cstdio>
+
+#include "mtls_authz/gate.hpp"
+#include "mtls_authz/policy_builder.hpp"
+
+namespace answers {
+
+std::shared_ptr<const mtls::Policy> read_policy(const std::string& text, const std::string& folder) {
+    std::vector<mtls::Diagnostic> errors;
+    auto directives = mtls::read_directives(text, "p.conf", errors);
+    mtls::DiskFiles disk;
+    mtls::PolicyBuilder builder(folder, disk);
+    for (const mtls::Directive& d : directives.value()) builder.add(d);
+    auto policy = builder.build();
+    for (const mtls::Diagnostic& d : builder.diagnostics()) {
+        if (!policy) std::fprintf(stderr, "%s\n", d.str().c_str());
+    }
+    return policy;
+}
+
+mtls::Identification identify(const mtls::Policy& policy, const mtls::PresentedCertificate& certificate,
+                              std::int64_t now) {
+    static const mtls::ServerCas kServer;
+    static const mtls::Refusals kRefusals;
+    static const mtls::CrlSet kCrls;
+    return policy.identify(certificate, {kServer, kRefusals, kCrls, now});
+}
+
+plain::Answer decide(const mtls::Identification& who, const plain::Gate& gate, const plain::Request& request) {
+    plain::Answer out{std::string(mtls::word_of(who.reason)),
+                      who.partner != nullptr ? std::string(who.partner->name.view()) : ""};
+    if (who.reason != mtls::Reason::kGranted) return out;
+    if (!who.partner->network_objection(mtls::address_from_text(request.client)).empty()) {
+        out.reason = mtls::word_of(mtls::Reason::kWrongNetwork);
+        return out;
+    }
+    const mtls::GateRules allow = {
+        mtls::GateRule::parse_allow(gate.by_grant ? "by-grant" : "group " + gate.allowed_group).value()};
+    const mtls::GateRules deny = {mtls::GateRule::parse_deny("group " + gate.denied_group).value()};
+    const mtls::DenyChain chain{&deny, nullptr};
+    out.reason = mtls::word_of(
+        mtls::decide({mtls::GateMode::kOn, &allow, &chain}, who, {request.method, request.path}, {}).reason);
+    return out;
+}
+
+}  // namespace answers

@@ -1,0 +1,147 @@
+#include "web_servers.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+#include "httpd_server.hpp"
+#include "tls_client.hpp"
+
+namespace test {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kNginx = "/usr/sbin/nginx";
+
+bool accepts_within(int port, std::chrono::seconds time) {
+    const auto end = std::chrono::steady_clock::now() + time;
+    while (std::chrono::steady_clock::now() < end) {
+        const int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        address.sin_port = htons(static_cast<std::uint16_t>(port));
+        const bool ok = connect(s, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+        close(s);
+        if (ok) return true;
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    return false;
+}
+
+}  // namespace
+
+bool Nginx::is_installed() { return access(kNginx, X_OK) == 0; }
+
+Nginx::Nginx(const std::string& folder, int port, const std::string& lines) : folder_(folder), port_(port) {
+    fs::create_directories(folder_ + "/htdocs");
+    std::string temporary;
+    for (const char* kind : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"}) {
+        temporary += std::string(kind) + "_temp_path " + folder_ + "/" + kind + ";\n";
+    }
+    std::ofstream(folder_ + "/nginx.conf")
+        << "daemon off; master_process off; pid " << folder_ << "/pid; error_log " << folder_ << "/error.log;\n"
+        << "events {}\nhttp {\nlog_format short '$request_method $uri $status';\naccess_log " << folder_
+        << "/access.log short;\n"
+        << temporary << "server {\nlisten 127.0.0.1:" << port_ << ";\nroot " << folder_ << "/htdocs;\n"
+        << lines << "}\n}\n";
+    pid_ = fork();
+    if (pid_ == 0) {
+        execl(kNginx, kNginx, "-p", folder_.c_str(), "-c", "nginx.conf", "-e", "error.log", nullptr);
+        _exit(127);
+    }
+    if (!accepts_within(port_, std::chrono::seconds(10))) throw std::runtime_error("nginx does not start");
+}
+
+Nginx::~Nginx() {
+    kill(pid_, SIGTERM);
+    waitpid(pid_, nullptr, 0);
+}
+
+void Nginx::put(const std::string& name, const std::string& content) const {
+    std::ofstream(folder_ + "/htdocs/" + name, std::ios::binary) << content;
+}
+
+std::string Nginx::requests() const {
+    std::ostringstream out;
+    out << std::ifstream(folder_ + "/access.log").rdbuf();
+    return out.str();
+}
+
+RawServer::RawServer(Handler answer) : answer_(std::move(answer)), port_(free_port()) {
+    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int on = 1;
+    setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(port_));
+    if (bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || listen(listener_, 16) != 0) {
+        throw std::runtime_error("the server cannot listen");
+    }
+    thread_ = std::thread([this] { serve(); });
+}
+
+RawServer::~RawServer() {
+    ends_ = true;
+    thread_.join();
+    close(listener_);
+}
+
+void RawServer::serve() {
+    constexpr int kPatience = 100;  // milliseconds
+    while (!ends_) {
+        pollfd wait{listener_, POLLIN, 0};
+        if (poll(&wait, 1, kPatience) != 1) continue;
+        const int client = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+        if (client < 0) continue;
+        std::string request;
+        std::size_t wanted = std::string::npos;
+        while (request.size() < wanted) {
+            char bytes[4096];
+            const ssize_t n = read(client, bytes, sizeof bytes);
+            if (n <= 0) break;
+            request.append(bytes, static_cast<std::size_t>(n));
+            const std::size_t end = request.find("\r\n\r\n");
+            const std::size_t length = request.find("Content-Length: ");
+            if (end == std::string::npos) continue;
+            wanted = end + 4 + (length < end ? std::stoul(request.substr(length + 16)) : 0);
+        }
+        ++requests_;
+        answer_(client, request);
+        close(client);
+    }
+}
+
+bool send_all(int socket, const std::string& bytes) {
+    for (std::size_t sent = 0; sent < bytes.size();) {
+        const ssize_t n = send(socket, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+        if (n <= 0) return false;
+        sent += static_cast<std::size_t>(n);
+    }
+    return true;
+}
+
+std::string http_answer(const std::string& content, const std::string& type) {
+    return "HTTP/1.1 200 OK\r\nContent-Type: " + type + "\r\nContent-Length: " + std::to_string(content.size()) +
+           "\r\nConnection: close\r\n\r\n" + content;
+}
+
+std::string body_of(const std::string& request) {
+    const std::size_t end = request.find("\r\n\r\n");
+    return end == std::string::npos ? std::string() : request.substr(end + 4);
+}
+
+}  // namespace test

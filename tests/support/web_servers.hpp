@@ -1,0 +1,68 @@
+// Web servers on 127.0.0.1: a real nginx, and one that answers with whatever bytes a test gives it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace test {
+
+// nginx, with files of its folder's htdocs/ and more lines inside its `server` block. Ends with this object.
+class Nginx {
+public:
+    // Takes `folder`, which has to be there.
+    Nginx(const std::string& folder, int port, const std::string& lines = "");
+    ~Nginx();
+    Nginx(const Nginx&) = delete;
+    Nginx& operator=(const Nginx&) = delete;
+
+    static bool is_installed();
+    int port() const { return port_; }
+    std::string url(const std::string& path) const { return "http://127.0.0.1:" + std::to_string(port_) + path; }
+    // Into htdocs/.
+    void put(const std::string& name, const std::string& content) const;
+    // "GET /acme.crl 200" and so on, a request a line.
+    std::string requests() const;
+
+private:
+    std::string folder_;
+    int port_;
+    pid_t pid_ = -1;
+};
+
+// Serves one connection after the other: `answer` is given the request, and writes to the socket, which is closed then.
+class RawServer {
+public:
+    using Handler = std::function<void(int socket, const std::string& request)>;
+    explicit RawServer(Handler answer);
+    ~RawServer();
+    RawServer(const RawServer&) = delete;
+    RawServer& operator=(const RawServer&) = delete;
+
+    std::string url(const std::string& path) const { return "http://127.0.0.1:" + std::to_string(port_) + path; }
+    std::size_t requests() const { return requests_; }
+
+private:
+    void serve();
+
+    Handler answer_;
+    int port_;
+    int listener_ = -1;
+    std::atomic<bool> ends_{false};
+    std::atomic<std::size_t> requests_{0};
+    std::thread thread_;
+};
+
+// False once the client has gone.
+bool send_all(int socket, const std::string& bytes);
+// "HTTP/1.1 200 OK" with this body.
+std::string http_answer(const std::string& content, const std::string& type = "application/octet-stream");
+// Behind the head of a request.
+std::string body_of(const std::string& request);
+
+}  // namespace test

@@ -1,0 +1,344 @@
+#include "answers.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+
+#include "mtls_authz/calendar.hpp"
+#include "mtls_authz/directive.hpp"
+#include "mtls_authz/revocation.hpp"
+#include "mtls_authz/text.hpp"
+#include "ocsp.hpp"
+
+namespace mtls::tool {
+
+namespace {
+
+constexpr const char* kFile = "revoked/ocsp.conf";
+constexpr std::size_t kMostNameBytes = 200;
+
+std::string quoted(const std::string& name) { return "\"" + escape_for_log(name, kMostNameBytes) + "\""; }
+
+}  // namespace
+
+std::vector<OcspJob> find_ocsp_jobs(const Seen& seen, const Sources& sources, const std::vector<NamedAddress>& named,
+                                    Report& report) {
+    std::map<std::string, OcspJob> jobs;  // by the issuer's key
+    for (const auto& [id, leaf] : seen.leafs) {
+        OcspJob& job = jobs[leaf.issuer->key];
+        job.issuer = leaf.issuer;
+        job.leafs.push_back(leaf);
+    }
+    const auto add = [](OcspJob& job, const std::string& url) {
+        if (std::find(job.urls.begin(), job.urls.end(), url) == job.urls.end()) job.urls.push_back(url);
+    };
+    for (const NamedAddress& address : named) {
+        const auto cas = address.cas_of(sources);
+        if (!cas) {
+            report.add({Fetched::kFailed, "ocsp", address.url, "", cas.error(), "it is not asked"});
+            continue;
+        }
+        for (const auto& ca : cas.value()) {
+            const auto job = jobs.find(ca->key);
+            if (job != jobs.end()) add(job->second, address.url);
+        }
+    }
+    const PolicyCas all = sources.all();
+    std::vector<OcspJob> out;
+    for (auto& [key, job] : jobs) {
+        for (const auto& ca : all) {
+            if (ca->issuer != job.issuer->name || !job.issuer->issued(*ca->certificate)) continue;
+            for (const std::string& url : responder_urls(*ca->certificate)) add(job, url);
+        }
+        if (!job.urls.empty()) {
+            out.push_back(std::move(job));
+            continue;
+        }
+        const auto hint = seen.responder_hints.find(job.issuer->name);
+        report.add(
+            {Fetched::kNote, "ocsp", "", job.issuer->file,
+             "no certificate of the policy says where " + quoted(job.issuer->name_text) + " answers by OCSP, and " +
+                 std::to_string(job.leafs.size()) + " certificate(s) of it were seen: name the address with --ocsp " +
+                 job.issuer->file + "=" +
+                 (hint == seen.responder_hints.end() ? "URL"
+                                                     : hint->second + ", as a certificate that it issued says")});
+    }
+    return out;
+}
+
+// ---- the lines -----------------------------------------------------------------------------------------------------
+
+namespace {
+
+constexpr std::string_view kHeader =
+    "# Written by mtls-authz fetch: certificates that an OCSP responder says are revoked. A line goes when its\n"
+    "# certificate has expired, or its responder says that it is no longer on hold; nothing else takes one away.\n"
+    "# A line that you take out is asked about again, and lines that you add stay.\n";
+
+bool is_usable(const std::string& line) {
+    std::vector<Diagnostic> faults;
+    const auto read = read_single_directives(line + "\n", kFile, faults);
+    return faults.empty() && read.size() == 1 && Revocation::parse(read.front()).ok();
+}
+
+// Names the certificate as CAs do, by issuer and serial number. The issuer's key is what counts; its name keeps apart
+// what CAs below it issued under the same serial number, where it can be written.
+std::string line_of(const SeenLeaf& leaf, const OcspAnswer& answer) {
+    const std::string pins = "issuer.spki-sha256:" + hex(bytes_of(leaf.issuer->key)) + " cert-serial:" + leaf.serial;
+    std::string note = "note=OCSP " + format_time(answer.this_update) + ": revoked " + format_time(answer.revoked_at);
+    if (!answer.reason.empty()) note += ", " + answer.reason;
+    if (leaf.not_after != 0) note += "; certificate until " + format_time(leaf.not_after);
+    const std::string rest = pins + " " + config_quote(note);
+    const auto written = NamePattern::parse(leaf.issuer->name_text);
+    const bool is_same =
+        written && written.value().matches(read_name(*X509_get_subject_name(leaf.issuer->certificate.get())));
+    std::string line = "MTLSRevoke " + config_quote("issuer:" + leaf.issuer->name_text) + " " + rest;
+    return is_same && is_usable(line) ? line : "MTLSRevoke " + rest;
+}
+
+struct ReadLine {
+    std::string id;
+    std::int64_t this_update = 0;
+    std::int64_t not_after = 0;  // 0: not known
+    bool is_on_hold = false;
+};
+
+std::int64_t date_behind(const std::string& text, std::string_view word) {
+    constexpr std::size_t kDateTime = 20;
+    const std::size_t at = text.find(word);
+    if (at == std::string::npos) return 0;
+    const auto date = parse_date(text.substr(at + word.size(), kDateTime), DateEdge::kUntil);
+    return date ? date.value() : 0;
+}
+
+// Nothing of a line that is not ours.
+std::optional<ReadLine> read_line(const std::string& line) {
+    constexpr std::string_view kKey = "issuer.spki-sha256:", kSerial = "cert-serial:", kNote = "note=OCSP ";
+    std::string key, serial, note;
+    const auto words = config_words(line);
+    if (words.empty() || words.front() != "MTLSRevoke") return std::nullopt;
+    for (const std::string& word : words) {
+        if (word.starts_with(kKey)) key = word.substr(kKey.size());
+        if (word.starts_with(kSerial)) serial = word.substr(kSerial.size());
+        if (word.starts_with(kNote)) note = word;
+    }
+    if (key.empty() || serial.empty() || note.empty()) return std::nullopt;
+    return ReadLine{key + ":" + serial, date_behind(note, kNote), date_behind(note, "; certificate until "),
+                    note.find(", certificateHold") != std::string::npos};
+}
+
+}  // namespace
+
+std::string RevokedLines::path() const { return store_.path(kFile); }
+
+std::string RevokedLines::read() {
+    const auto content = store_.read(kFile);
+    if (!content) return content.error();
+    content_ = content.value();
+    if (trim(content_).empty()) {
+        for (const auto& [id, note] : store_.answers) {
+            if (!note.line.empty()) lines_[id] = note.line;
+        }
+        return {};
+    }
+    const std::string_view body =
+        content_.starts_with(kHeader) ? std::string_view(content_).substr(kHeader.size()) : std::string_view(content_);
+    for (const std::string_view part : split(body, '\n')) {
+        const std::string line(part);
+        const auto ours = read_line(line);
+        if (ours) {
+            lines_[ours->id] = line;
+        } else if (!trim(line).empty()) {
+            others_.push_back(line);
+        }
+    }
+    return {};
+}
+
+RevokedLines::Change RevokedLines::take(const SeenLeaf& leaf, const OcspAnswer& answer) {
+    const std::lock_guard lock(mutex_);
+    const std::string id = leaf.id(), what = "certificate " + leaf.serial + " of " + quoted(leaf.issuer->name_text);
+    const auto line = lines_.find(id);
+    const auto old = line != lines_.end() ? read_line(line->second) : std::nullopt;
+    const auto note = store_.answers.find(id);
+    const std::int64_t last =
+        std::max(note != store_.answers.end() ? note->second.this_update : 0, old ? old->this_update : 0);
+    if (answer.this_update < last) {
+        return {"", "the answer of " + format_time(answer.this_update) + " is older than the last one, of " +
+                        format_time(last)};
+    }
+    if (answer.status == OcspAnswer::Status::kUnknown) return {"", "the responder does not know it"};
+    const bool is_revoked = answer.status == OcspAnswer::Status::kRevoked;
+    AnswerNote said{is_revoked ? "revoked" : "good", answer.this_update, answer.next_update, {}};
+    Change out;
+    if (is_revoked) {
+        // A line stays as it is while it says the same, or the server would take it for news.
+        const bool is_same = old && old->is_on_hold == answer.is_on_hold();
+        said.line = is_same ? line->second : line_of(leaf, answer);
+        if (!is_same) {
+            out.what = what + " is revoked since " + format_time(answer.revoked_at) +
+                       (answer.reason.empty() ? "" : " (" + answer.reason + ")");
+        }
+        lines_[id] = said.line;
+    } else if (line != lines_.end()) {
+        // Only lines on hold are asked about.
+        if (answer.this_update == last) return {"", "two answers of one time say that it is good, and revoked"};
+        lines_.erase(line);
+        out.what = what + " is no longer on hold";
+    }
+    store_.answers[id] = std::move(said);
+    return out;
+}
+
+bool RevokedLines::is_final(const SeenLeaf& leaf) const {
+    const std::lock_guard lock(mutex_);
+    const auto line = lines_.find(leaf.id());
+    if (line == lines_.end()) return false;
+    const auto read = read_line(line->second);
+    return !read || !read->is_on_hold;
+}
+
+std::string RevokedLines::last_answer(const SeenLeaf& leaf) const {
+    const std::lock_guard lock(mutex_);
+    if (lines_.contains(leaf.id())) return "it stays revoked";
+    const auto note = store_.answers.find(leaf.id());
+    if (note == store_.answers.end()) return "nothing refuses it";
+    const std::int64_t until = note->second.next_update;
+    return "nothing refuses it: the last answer was " + note->second.status + ", of " +
+           format_time(note->second.this_update) + (until != 0 ? ", for until " + format_time(until) : "");
+}
+
+std::string RevokedLines::write(std::int64_t now) {
+    const std::lock_guard lock(mutex_);
+    constexpr std::int64_t kDay = 86400;
+    std::erase_if(lines_, [&](const auto& line) {
+        const auto read = read_line(line.second);
+        const bool has_expired = read && read->not_after != 0 && read->not_after + kDay < now;
+        if (has_expired) store_.answers.erase(line.first);
+        return has_expired;
+    });
+    std::string content(kHeader);
+    for (const std::string& line : others_) content += line + "\n";
+    for (const auto& [id, line] : lines_) content += line + "\n";
+    if (content == content_) return {};
+    std::string fault = store_.write(kFile, content);
+    if (fault.empty()) content_ = std::move(content);
+    return fault;
+}
+
+// ---- asking --------------------------------------------------------------------------------------------------------
+
+namespace {
+
+// What one question came to.
+struct Asked {
+    std::string fault;
+    std::string url;  // that answered, or was asked last
+};
+
+class Asking {
+public:
+    Asking(const OcspJob& job, RevokedLines& lines, const Client& client, std::int64_t now, Report& report)
+        : job_(job), urls_(job.urls), lines_(lines), client_(client), now_(now), report_(report) {}
+
+    void run(std::chrono::steady_clock::time_point end) {
+        std::size_t done = 0;
+        for (; done < job_.leafs.size(); ++done) {
+            const SeenLeaf& leaf = job_.leafs[done];
+            if (lines_.is_final(leaf)) continue;
+            if (std::chrono::steady_clock::now() > end) {
+                tell_rest(done, "there was no time left");
+                break;
+            }
+            const Asked asked = ask(leaf);
+            if (urls_.empty()) {
+                tell_rest(done, asked.fault);
+                break;
+            }
+            if (!asked.fault.empty()) note_fault(leaf, asked);
+        }
+        tell();
+    }
+
+private:
+    struct Fault {
+        std::size_t count = 0;
+        std::string url, serial, in_force;
+    };
+
+    Asked ask(const SeenLeaf& leaf) {
+        Question question;
+        question.body = ocsp_request(*leaf.issuer->certificate, leaf.serial);
+        question.content_type = "application/ocsp-request";
+        constexpr std::size_t kMostAnswer = 256UL << 10;
+        question.limit = kMostAnswer;
+        Asked out;
+        for (std::size_t i = 0; i < urls_.size();) {
+            out.url = question.url = urls_[i];
+            const Answer answer = client_.ask(question);
+            out.fault = answer.fault;
+            if (answer.is_dead) {
+                urls_.erase(urls_.begin() + static_cast<std::ptrdiff_t>(i));
+                continue;
+            }
+            ++i;
+            if (!out.fault.empty()) continue;
+            const auto read = read_ocsp_answer(answer.content, *leaf.issuer->certificate, leaf.serial, now_);
+            if (!read) {
+                out.fault = "the answer " + read.error();
+                continue;
+            }
+            const auto change = lines_.take(leaf, read.value());
+            out.fault = change.objection;
+            if (!out.fault.empty()) continue;
+            if (!change.what.empty()) report_.add({Fetched::kNew, "ocsp", out.url, lines_.path(), change.what});
+            ++answered_;
+            return out;
+        }
+        return out;
+    }
+    // The same fault of many certificates is one line.
+    void note_fault(const SeenLeaf& leaf, const Asked& asked) {
+        Fault& fault = faults_[asked.fault];
+        if (fault.count++ == 0) fault = {1, asked.url, leaf.serial, lines_.last_answer(leaf)};
+    }
+    void tell_rest(std::size_t done, const std::string& why) {
+        report_.add({Fetched::kFailed, "ocsp", job_.urls.front(), lines_.path(),
+                     std::to_string(job_.leafs.size() - done) + " certificate(s) of " + quoted(job_.issuer->name_text) +
+                         " were not asked about: " + why,
+                     "what was revoked stays so"});
+    }
+    void tell() {
+        for (const auto& [what, fault] : faults_) {
+            std::string about = "certificate " + fault.serial;
+            if (fault.count > 1) about += " and " + std::to_string(fault.count - 1) + " more";
+            report_.add({Fetched::kFailed, "ocsp", fault.url, lines_.path(),
+                         about + " of " + quoted(job_.issuer->name_text) + ": " + what, fault.in_force});
+        }
+        if (answered_ > 0) {
+            report_.add({Fetched::kUnchanged, "ocsp", job_.urls.front(), lines_.path(),
+                         std::to_string(answered_) + " certificate(s) of " + quoted(job_.issuer->name_text) +
+                             " were asked about"});
+        }
+    }
+
+    const OcspJob& job_;
+    std::vector<std::string> urls_;  // that are not dead
+    RevokedLines& lines_;
+    const Client& client_;
+    const std::int64_t now_;
+    Report& report_;
+    std::map<std::string, Fault> faults_;
+    std::size_t answered_ = 0;
+};
+
+}  // namespace
+
+void ask_responder(const OcspJob& job, RevokedLines& lines, const Client& client, long timeout, std::int64_t now,
+                   Report& report) {
+    constexpr long kAnswers = 10;  // as slow as they may be; the timer comes again
+    Asking(job, lines, client, now, report)
+        .run(std::chrono::steady_clock::now() + std::chrono::seconds(kAnswers * timeout));
+}
+
+}  // namespace mtls::tool
