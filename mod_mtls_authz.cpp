@@ -7,6 +7,7 @@
 #include "src/httpd/config.hpp"
 #include "src/httpd/connection.hpp"
 #include "src/httpd/error_detail.hpp"
+#include "src/httpd/events.hpp"
 #include "src/httpd/forward.hpp"
 #include "src/httpd/live.hpp"
 #include "src/httpd/providers.hpp"
@@ -42,6 +43,7 @@ const command_rec kDirectives[] = {
                      "CIDR...: where its requests have to come from"),
     AP_INIT_RAW_ARGS("MTLSAttribute", on_policy_directive, nullptr, kPolicy,
                      "NAME VALUE, or NAME cert:TYPE: handed to the application as MTLS_ATTR_NAME"),
+    AP_INIT_RAW_ARGS("MTLSContact", on_policy_directive, nullptr, kPolicy, "TEXT: whom to call about this partner"),
     AP_INIT_RAW_ARGS("MTLSSuspend", on_policy_directive, nullptr, kPolicy,
                      "On, or outside of a partner NAME... [note=TEXT]: known, but refused"),
     AP_INIT_RAW_ARGS("MTLSRevoke", on_policy_directive, nullptr, kPolicy,
@@ -62,6 +64,8 @@ const command_rec kDirectives[] = {
                      "if-present|required: whether an issuer without a CRL is refused"),
     AP_INIT_RAW_ARGS("MTLSCRLStale", on_policy_directive, nullptr, kPolicy,
                      "deny|allow|grace=HOURS: what a CRL past its nextUpdate is worth"),
+    AP_INIT_RAW_ARGS("MTLSShortLived", on_policy_directive, nullptr, kPolicy,
+                     "DAYS: how long leaves with noRevAvail may live that need no CRL"),
     AP_INIT_TAKE1("MTLSPolicyStart", on_policy_start, nullptr, kPolicy,
                   "strict|last-good: what a broken policy file means when the server starts"),
     AP_INIT_TAKE1("MTLSFetchUser", on_fetch_user, nullptr, kPolicy,
@@ -86,6 +90,10 @@ const command_rec kDirectives[] = {
     // What it tells.
     AP_INIT_RAW_ARGS("MTLSAuditLog", on_audit_log, nullptr, kServer,
                      "FILE|\"|PROGRAM\" [all|denied]: one JSON object a line, per decision"),
+    AP_INIT_TAKE1("MTLSWarn", on_warn, nullptr, kPolicy,
+                  "N%|Nd: when a certificate counts as late: a share of its life, or days before its end"),
+    AP_INIT_RAW_ARGS("MTLSEventCmd", on_event_cmd, nullptr, kPolicy,
+                     "PROGRAM [ARGUMENT...]: run once for each thing that needs a person, JSON on its standard input"),
     AP_INIT_FLAG("MTLSStatus", on_status, nullptr, kGate, "On|Off: whether SetHandler mtls-authz-status answers here"),
     // Read beside mod_authz_core: whether a Require that holds is what lets in.
     AP_INIT_TAKE1("AuthMerging", on_auth_merging, nullptr, OR_AUTHCFG,

@@ -54,6 +54,7 @@ struct CertificateFacts {
     std::vector<Extension> extensions;
     bool is_ca = false;               // basicConstraints says CA
     bool signs_certificates = false;  // keyUsage has keyCertSign or cRLSign
+    bool no_rev_avail = false;        // its issuer publishes no revocations of it (RFC 9608)
 
     // Empty, or why this is a `malformed-certificate`. What was readable stands in the other fields all the same.
     std::string malformed;

@@ -21,13 +21,21 @@ namespace mtls {
 
 using X509CrlPtr = std::unique_ptr<X509_CRL, FreeWith<X509_CRL_free>>;
 
-// MTLSCRL and MTLSCRLStale: an absent part is inherited.
+// MTLSCRL, MTLSCRLStale and MTLSShortLived: an absent part is inherited.
 struct CrlRules {
     std::optional<bool> required;             // without a CRL: revocation-unknown
     std::optional<std::int64_t> stale_after;  // seconds past nextUpdate that are forgiven; INT64_MAX for `allow`
+    std::optional<int> short_life = {};       // days; leaves with noRevAvail and no longer life need no CRL
 
     CrlRules over(const CrlRules& base) const {
-        return {required ? required : base.required, stale_after ? stale_after : base.stale_after};
+        return {required ? required : base.required, stale_after ? stale_after : base.stale_after,
+                short_life ? short_life : base.short_life};
+    }
+    static constexpr int kDefaultShortLife = 10;
+    // Of a leaf: whether it needs no CRL even where one is required.
+    bool spares(bool no_rev_avail, std::int64_t not_before, std::int64_t not_after) const {
+        constexpr std::int64_t kDay = 86400;
+        return no_rev_avail && not_after - not_before <= short_life.value_or(kDefaultShortLife) * kDay;
     }
 };
 

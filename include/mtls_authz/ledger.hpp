@@ -8,8 +8,10 @@
 
 #include "mtls_authz/decision_counters.hpp"
 #include "mtls_authz/handshake_refusal.hpp"
+#include "mtls_authz/incidents.hpp"
 #include "mtls_authz/log_limiter.hpp"
 #include "mtls_authz/sightings.hpp"
+#include "mtls_authz/told_causes.hpp"
 
 namespace mtls {
 
@@ -77,10 +79,18 @@ struct Ledger {
     Counter reloads_failed{0};
     Counter audit_dropped{0};
     Counter purposes_waived{0};
+    std::array<Counter, kCountedPartners + 1> purposes_waived_of{};  // by the number of the partner in `sightings`
     std::atomic<std::int64_t> refused_since{0};  // the policy files as they are now; 0: they are not
     LogLimiter limiter;
     Examples examples;
     Children children;
+
+    // What people are told of, and whether MTLSEventCmd could tell them.
+    Incidents incidents;
+    ToldCauses told;
+    std::atomic<std::int32_t> event_runner{0};  // as EventProgram::run() has it
+    Counter events_ok{0};
+    Counter events_failed{0};
 
     // Null where the memory cannot be had. It is never given back.
     static Ledger* create();

@@ -10,8 +10,9 @@
 namespace mtls {
 
 // Warnings about a policy that has no errors: anchors that have expired or will within `days`, weak keys and digests in
-// them, identities that can never fit or are another partner's too, grants that another one covers. Linear in the
-// size of the policy, but for the grants of one partner.
+// them, purposes that end soon and public CAs (which reads what this system trusts), identities that can never fit or
+// are another partner's too, grants that another one covers. Linear in the size of the policy, but for the grants of
+// one partner.
 std::vector<Diagnostic> lint_policy(const Policy& policy, std::int64_t now, int days = 30);
 
 // Warnings about names that revocation files suspend and no partner has.

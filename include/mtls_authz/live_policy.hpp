@@ -20,12 +20,13 @@ namespace mtls {
 // What one look brought.
 struct LookOutcome {
     std::vector<Diagnostic> findings;
-    std::vector<Directive> refusing;  // lines of revocation files that count from now on
-    std::string refused;              // where the policy files were refused, just now: the digest of all that they hold
-    bool policy_clean = false;        // they are neither refused nor in doubt
-    bool moved = false;               // another policy is in force
-    bool moved_refusals = false;      // other revocations or suspensions are
-    bool moved_crls = false;          // other CRLs are
+    std::vector<Directive> refusing;   // lines of revocation files that count from now on
+    std::vector<std::string> missing;  // sources of refusals that are gone, as RevocationFiles::missing() has them
+    std::string refused;          // where the policy files were refused, just now: the digest of all that they hold
+    bool policy_clean = false;    // they are neither refused nor in doubt
+    bool moved = false;           // another policy is in force
+    bool moved_refusals = false;  // other revocations or suspensions are
+    bool moved_crls = false;      // other CRLs are
     std::shared_ptr<const Policy> before;  // the one that was in force at the beginning; may be null
 };
 

@@ -56,8 +56,9 @@ struct Partner {
     std::optional<Place> suspended;
     CrlRules crl_rules;
     std::span<const Grant> grants;
-    std::string_view digest;  // SHA-256 of all that is in force about it, its files included
-    std::uint64_t key = 0;    // partner_key() of its name
+    std::string_view contact;  // whom to call, or empty
+    std::string_view digest;   // SHA-256 of all that is in force about it, its files included
+    std::uint64_t key = 0;     // partner_key() of its name
 
     // As it stands in a policy file.
     std::string render() const;
@@ -94,6 +95,7 @@ struct Identification {
 
     PathFacts path;                          // of the verified path
     bool is_purpose_waived = false;          // that path is one of certificates made for servers (MTLSPurpose)
+    bool is_crl_spared = false;              // MTLSCRL required, but MTLSShortLived spares this leaf
     std::string nearest_ca_key;              // SHA-256 of the key of the nearest CA that the policy names, or empty
     std::vector<X509Ptr> intermediates;      // of that path, between the leaf and the anchor
     std::vector<std::string> groups;         // of this certificate, for whatever grants

@@ -98,6 +98,8 @@ private:
     void crl_presence(const Directive& d, WrittenPartner* partner);
     void crl_stale(const Directive& d, WrittenPartner* partner);
     void crl_file(const Directive& d, WrittenPartner* partner);
+    void short_lived(const Directive& d, WrittenPartner* partner);
+    void contact(const Directive& d, WrittenPartner& partner);
     void grant(const Directive& d, WrittenPartner* partner);
     void expect(const Directive& d, WrittenPartner* partner);
 

@@ -64,6 +64,7 @@ struct WrittenPartner {
     std::optional<TimeWindow> server_purpose;
     std::optional<Where> purpose;  // of its MTLSPurpose line
     std::optional<Where> suspended;
+    std::string contact;
     CrlRules crl_rules;
     std::vector<WrittenGrant> grants;
 };

@@ -48,6 +48,8 @@ public:
     std::shared_ptr<const Refusals> refusals() const { return refusals_; }
     // The lines that the last look added to them; once.
     std::vector<Directive> take_added() { return std::exchange(added_, {}); }
+    // What the last look found gone, empty or unreadable: files, and patterns whose folder cannot be read.
+    const std::vector<std::string>& missing() const { return missing_; }
     // The files that were looked at.
     std::vector<std::string> paths() const;
 
@@ -72,6 +74,7 @@ private:
         std::string settled;                        // digest of the content that `in_force` is all of
         std::string awaited;                        // digest of a content that takes lines away, seen once
         Report report;
+        bool is_there = false;  // not empty, and it could be read
     };
 
     void report(Report& report, std::string of, std::vector<Diagnostic> faults, std::vector<Diagnostic>& findings);
@@ -87,6 +90,7 @@ private:
     Report gone_;
     bool is_changed_ = false;  // files_ hold what refusals_ do not yet, or no longer
     std::vector<Directive> added_;
+    std::vector<std::string> missing_;
     std::shared_ptr<const Refusals> refusals_ = std::make_shared<const Refusals>();
 };
 

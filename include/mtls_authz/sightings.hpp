@@ -14,9 +14,11 @@ namespace mtls {
 
 // The certificate that a partner was last identified by.
 struct Sighting {
-    std::int64_t seen = 0;       // seconds since the epoch
-    std::int64_t not_after = 0;  // of that certificate
-    FixedText<160> subject;      // RFC 4514 text, as it stands in the certificate: not escaped
+    std::int64_t seen = 0;        // seconds since the epoch
+    std::int64_t not_before = 0;  // of that certificate
+    std::int64_t not_after = 0;
+    bool is_purpose_waived = false;  // it was made for servers alone (MTLSPurpose)
+    FixedText<160> subject;          // RFC 4514 text, as it stands in the certificate: not escaped
     FixedText<64> serial;
     FixedText<64> sha256;    // hex
     FixedText<32> key = {};  // kind of its public key: "EC:P-256", "ML-DSA-65"

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "mtls_authz/lateness.hpp"
 #include "mtls_authz/ledger.hpp"
 #include "mtls_authz/snapshot.hpp"
 
@@ -42,14 +43,26 @@ struct StatusReport {
         bool in_policy = false;
         Counts counts{};
         std::optional<Sighting> last;
+        bool is_late = false;  // its certificate, by MTLSWarn
+        std::string contact = {};
+        // MTLSPurpose serverAuth.
+        struct Waiver {
+            std::optional<std::int64_t> until;
+            bool ends_soon = false;  // or has ended
+        };
+        std::optional<Waiver> waiver = {};
+        std::uint64_t purposes_waived = 0;  // requests
     };
     std::vector<PartnerStatus> partners;
     Counts other_partners{};
 
     struct Expiry {
-        std::string partner;  // "*": of the default anchors
-        std::string name;     // "CN=Acme CA (acme.pem)"; of a CRL the issuer
-        std::int64_t at = 0;  // notAfter; nextUpdate, or 0 where a CRL has none
+        std::string partner;    // "*": of the default anchors
+        std::string name;       // "CN=Acme CA (acme.pem)"; of a CRL the issuer
+        std::int64_t at = 0;    // notAfter; nextUpdate, or 0 where a CRL has none
+        std::int64_t from = 0;  // notBefore
+        bool is_late = false;   // by MTLSWarn; of a CRL: overdue
+        std::string contact = {};
     };
     std::vector<Expiry> anchors;  // at most kCountedPartners
     std::vector<Expiry> crls;
@@ -58,12 +71,14 @@ struct StatusReport {
     DecisionCounters::Durations durations;
     std::uint64_t audit_dropped = 0;
     std::uint64_t purposes_waived = 0;
+    std::uint64_t events_ok = 0;
+    std::uint64_t events_failed = 0;
     std::vector<ChildInfo> children;
 };
 
 // `snapshot` may see nothing.
 StatusReport collect_status(const Ledger& ledger, const SnapshotReader& snapshot, std::int64_t in_force_since,
-                            std::int64_t now);
+                            const LateRule& late, std::int64_t now);
 
 // Prometheus' text format, version 0.0.4.
 std::string prometheus_text(const StatusReport& report);

@@ -53,6 +53,7 @@ nlohmann::ordered_json json_of(const Account& a, std::size_t most_name, std::siz
     add("detail", a.detail, most_name);
     add("partner", a.partner, most_name);
     add("claimed", a.claimed, most_name);
+    add("contact", a.contact, most_name);
     add("rule", a.rule, most_name);
     add("matched", a.matched, most_name);
     add("grant", a.grant, most_name);
@@ -91,6 +92,7 @@ std::string denial_line(const Account& a, std::string_view verb) {
     if (!a.detail.empty()) line.quote("detail", a.detail);
     line.add("partner", a.partner);
     line.add("claimed", a.claimed);
+    if (!a.contact.empty()) line.quote("contact", a.contact);
     line.add("rule", a.rule);
     line.add("grant", a.grant);
     line.add("purpose", a.purpose);

@@ -25,8 +25,11 @@ constexpr const char* kQcStatements = "1.3.6.1.5.5.7.1.3";
 constexpr const char* kUpn = "1.3.6.1.4.1.311.20.2.3";
 constexpr const char* kQcTypeStatement = "0.4.0.1862.1.6";
 constexpr const char* kPsd2Statement = "0.4.0.19495.2";
+constexpr const char* kNoRevAvail = "2.5.29.56";
+constexpr const char* kInfoAccess = "1.3.6.1.5.5.7.1.1";
 
 using BignumPtr = std::unique_ptr<BIGNUM, FreeWith<BN_free>>;
+using AccessPtr = std::unique_ptr<AUTHORITY_INFO_ACCESS, FreeWith<AUTHORITY_INFO_ACCESS_free>>;
 
 std::string bytes_of_string(const ASN1_STRING& value) {
     return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(&value)),
@@ -95,6 +98,37 @@ private:
             if (known != nullptr) read_known(*known, value);
             if (is_statements && !read_statements(value)) malformed_extension(kQcStatements, "does not decode");
         }
+        check_no_rev_avail(seen);
+    }
+
+    // RFC 9608 2 and 3: such a certificate is no CA's, and says nowhere where its revocation is published; one that
+    // does is invalid.
+    void check_no_rev_avail(const std::set<std::string>& present) {
+        facts_.no_rev_avail = present.contains(kNoRevAvail);
+        if (!facts_.no_rev_avail) return;
+        const auto forbid = [this](bool is_there, const char* what) {
+            if (is_there) malformed_extension(kNoRevAvail, what);
+        };
+        forbid(is_critical(kNoRevAvail), "is critical, which RFC 9608 forbids");
+        forbid(facts_.is_ca, "is in a CA's certificate, which RFC 9608 forbids");
+        for (const char* const oid : {"2.5.29.31", "2.5.29.46"}) {
+            forbid(present.contains(oid), "is beside a CRL distribution point, which RFC 9608 forbids");
+        }
+        if (!present.contains(kInfoAccess)) return;
+        const AccessPtr access(
+            static_cast<AUTHORITY_INFO_ACCESS*>(X509_get_ext_d2i(&certificate_, NID_info_access, nullptr, nullptr)));
+        bool has_ocsp = access == nullptr;  // or it cannot be told
+        for (int i = 0; i < sk_ACCESS_DESCRIPTION_num(access.get()); ++i) {
+            has_ocsp = has_ocsp || OBJ_obj2nid(sk_ACCESS_DESCRIPTION_value(access.get(), i)->method) == NID_ad_OCSP;
+        }
+        forbid(has_ocsp, "is beside an OCSP responder, which RFC 9608 forbids");
+    }
+
+    bool is_critical(const char* oid) const {
+        const Asn1ObjectPtr object(OBJ_txt2obj(oid, 1));
+        if (!object) throw std::bad_alloc();
+        const int at = X509_get_ext_by_OBJ(&certificate_, object.get(), -1);
+        return at >= 0 && X509_EXTENSION_get_critical(X509_get_ext(&certificate_, at)) != 0;
     }
 
     // An extension that a selector or the path check reads, and the type of its value.
@@ -118,7 +152,7 @@ private:
             {"2.5.29.36", POLICY_CONSTRAINTS_it},
             {"2.5.29.33", POLICY_MAPPINGS_it},
             {"2.5.29.54", ASN1_INTEGER_it},  // inhibitAnyPolicy
-            {"2.5.29.56", ASN1_NULL_it},     // noRevAvail (RFC 9608)
+            {kNoRevAvail, ASN1_NULL_it},
         };
         const auto* const found =
             std::find_if(std::begin(kKnown), std::end(kKnown), [&](const KnownExtension& k) { return oid == k.oid; });

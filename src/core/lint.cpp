@@ -5,6 +5,7 @@
 #include <set>
 
 #include "mtls_authz/policy_builder.hpp"
+#include "mtls_authz/public_ca.hpp"
 #include "mtls_authz/text.hpp"
 
 namespace mtls {
@@ -23,6 +24,7 @@ public:
             for (const Identity& identity : partner.identities) check_identity(partner, identity);
             for (const GroupMembership& membership : partner.groups) check_group(partner, membership);
             check_grants(partner.grants);
+            check_purpose(partner);
         }
         check_grants(policy_.grants());
         check_overlaps();
@@ -52,6 +54,31 @@ private:
     void check_anchors(const Partner& partner) {
         for (const Anchor& anchor : partner.anchors->anchors) {
             for (const AnchorCertificate& c : anchor.certificates) check_anchor(anchor, c);
+        }
+    }
+
+    // Whom it hits, and when, that public CAs make no certificates for clients any more.
+    void check_purpose(const Partner& partner) {
+        const auto& waiver = partner.server_purpose;
+        if (waiver && waiver->until && now_ <= *waiver->until && *waiver->until < soon_) {
+            warn(partner.where, "MTLSPurpose serverAuth of " + std::string(partner.name) + " ends on " +
+                                    format_time(*waiver->until) +
+                                    ": by then the partner needs a certificate that was made for clients");
+        }
+        if (waiver || !partner.has_own_anchors) return;
+        for (const Anchor& anchor : partner.anchors->anchors) {
+            for (const AnchorCertificate& c : anchor.certificates) {
+                constexpr int kMostAsked = 1000;
+                if (!c.is_ca || ++asked_ > kMostAsked) continue;
+                const std::string why = public_cas_.why(*c.decode());
+                if (why.empty()) continue;
+                return warn(anchor.where,
+                            "MTLSTrustAnchor " + std::string(anchor.file) + " of " + std::string(partner.name) +
+                                ": the CA \"" + escape_for_log(c.subject_text, 200) + "\" is public, since " + why +
+                                ": a renewed certificate may be made for servers alone, as " + kPublicCasStop +
+                                ", and the handshake then refuses it: ask the partner for one of a private CA, or "
+                                "write MTLSPurpose serverAuth until=DATE");
+            }
         }
     }
 
@@ -268,6 +295,8 @@ private:
     const Policy& policy_;
     const std::int64_t now_;
     const std::int64_t soon_;
+    PublicCas public_cas_;
+    int asked_ = 0;
     std::vector<Diagnostic> findings_;
 };
 

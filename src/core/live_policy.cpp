@@ -189,6 +189,7 @@ void LivePolicy::look_at_refusals(LookOutcome& outcome) {
     outcome.moved_refusals =
         look_apart("revocation files", outcome.findings, [&] { return revocation_files_.look(outcome.findings); });
     outcome.refusing = revocation_files_.take_added();
+    outcome.missing = revocation_files_.missing();
     must_write_refusals_ = must_write_refusals_ || outcome.moved_refusals;
     hand_out_refusals(outcome.findings);
     if (!outcome.moved_refusals) return;

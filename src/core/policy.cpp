@@ -360,6 +360,10 @@ void narrow(Identification& out, std::int64_t now, std::int64_t at) {
 void Policy::check_crls(const PresentedCertificate& presented, const PathAnswer& path, bool by_server,
                         const Surroundings& around, Identification& out) const {
     const CrlRules rules = out.partner->crl_rules.over(crl_rules_);
+    const CertificateFacts& facts = presented.facts;
+    CrlRules of_leaf = rules;
+    if (rules.spares(facts.no_rev_avail, facts.not_before, facts.not_after)) of_leaf.required = false;
+    out.is_crl_spared = of_leaf.required != rules.required && rules.required.value_or(false);
     CrlSets crls = {&around.crls};
     if (by_server && around.server.crls) crls.push_back(around.server.crls.get());
     CertificatesInHand in_hand;
@@ -383,13 +387,15 @@ void Policy::check_crls(const PresentedCertificate& presented, const PathAnswer&
         path.chain, crls, {trusted_files, helpers, presented.helpers, around.server.security_level, around.now}, edges);
     for (std::size_t i = 0; i + 1 < path.chain.size() && out.reason == Reason::kGranted; ++i) {
         std::string detail;
-        const CrlStatus status =
-            mtls::check_crls(crls, *path.chain[i], signers.signers_for(i), rules, around.now, edges, detail);
+        const CrlStatus status = mtls::check_crls(crls, *path.chain[i], signers.signers_for(i),
+                                                  i == 0 ? of_leaf : rules, around.now, edges, detail);
         if (status == CrlStatus::kGood) continue;
         out.reason = status == CrlStatus::kRevoked ? Reason::kRevoked
                      : status == CrlStatus::kStale ? Reason::kRevocationStale
                                                    : Reason::kRevocationUnknown;
         out.detail = (i > 0 ? "an intermediate: " : "") + detail;
+        if (i == 0 && status == CrlStatus::kUnknown && facts.no_rev_avail)
+            out.detail += "; it has noRevAvail, but lives longer than MTLSShortLived allows";
     }
     for (const std::int64_t at : edges) narrow(out, around.now, at);
 }
@@ -512,7 +518,7 @@ Identification Policy::identify(const PresentedCertificate& presented, const Sur
         out.partner = nullptr;
         out.identity = nullptr;
         out.path = {};
-        out.is_purpose_waived = false;
+        out.is_purpose_waived = out.is_crl_spared = false;
         out.reason = Reason::kRevoked;
         out.detail = "MTLSRevoke at " + revocation->where.str() +
                      (revocation->note.empty() ? "" : ": " + std::string(revocation->note));

@@ -38,10 +38,12 @@ constinit const PolicyBuilder::Handler PolicyBuilder::kHandlers[] = {
     {"MTLSPurpose", &PolicyBuilder::purpose, nullptr},
     {"MTLSNetwork", &PolicyBuilder::network, nullptr},
     {"MTLSAttribute", &PolicyBuilder::attribute, nullptr},
+    {"MTLSContact", &PolicyBuilder::contact, nullptr},
     {"MTLSSuspend", nullptr, &PolicyBuilder::suspend},
     {"MTLSRevoke", nullptr, &PolicyBuilder::revoke},
     {"MTLSCRL", nullptr, &PolicyBuilder::crl_presence},
     {"MTLSCRLStale", nullptr, &PolicyBuilder::crl_stale},
+    {"MTLSShortLived", nullptr, &PolicyBuilder::short_lived},
     {"MTLSCRLFile", nullptr, &PolicyBuilder::crl_file},
     {"MTLSGrant", nullptr, &PolicyBuilder::grant},
     {"MTLSExpect", nullptr, &PolicyBuilder::expect},
@@ -72,7 +74,8 @@ std::optional<std::string> fault_in_policy_file(const Directive& d) {
     static constexpr std::string_view kServer[] = {
         "MTLSPolicyFile",  "MTLSRevocationFile", "MTLSPolicyStart", "MTLSPolicyRefresh", "MTLSClientCA",
         "MTLSAllow",       "MTLSDeny",           "MTLSAuthz",       "MTLSRemoteUser",    "MTLSEnv",
-        "MTLSErrorDetail", "MTLSForward",        "MTLSAuditLog",    "MTLSStatus",        "MTLSFetchUser"};
+        "MTLSErrorDetail", "MTLSForward",        "MTLSAuditLog",    "MTLSStatus",        "MTLSWarn",
+        "MTLSEventCmd",    "MTLSFetchUser"};
     const bool of_server = std::any_of(std::begin(kServer), std::end(kServer),
                                        [&](std::string_view name) { return equal_nocase(d.name, name); });
     if (of_server) return d.name + " stands in httpd.conf, not in a policy file";

@@ -330,6 +330,19 @@ void PolicyBuilder::attribute(const Directive& d, WrittenPartner& partner) {
     partner.attributes.push_back(std::move(attribute));
 }
 
+void PolicyBuilder::contact(const Directive& d, WrittenPartner& partner) {
+    std::string text;
+    for (const std::string& word : config_words(d.args)) text += (text.empty() ? "" : " ") + word;
+    constexpr std::size_t kLongest = 200;
+    if (!partner.contact.empty()) return error(d.where, d.name + ": given twice; name all on one line");
+    if (text.empty()) return error(d.where, d.name + ": expected TEXT, like pki@acme.example");
+    const bool is_clean = std::none_of(text.begin(), text.end(),
+                                       [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+    if (!is_clean || !decode_utf8(text)) return error(d.where, d.name + ": expected UTF-8 without control characters");
+    if (text.size() > kLongest) return error(d.where, d.name + ": longer than " + std::to_string(kLongest) + " bytes");
+    partner.contact = text;
+}
+
 void PolicyBuilder::suspend(const Directive& d, WrittenPartner* partner) {
     if (partner != nullptr) {
         const auto words = config_words(d.args);
@@ -378,6 +391,21 @@ void PolicyBuilder::crl_stale(const Directive& d, WrittenPartner* partner) {
     }
     if (rules.stale_after) return error(d.where, d.name + ": given twice");
     rules.stale_after = seconds;
+}
+
+void PolicyBuilder::short_lived(const Directive& d, WrittenPartner* partner) {
+    CrlRules& rules = partner != nullptr ? partner->crl_rules : written_.crl_rules;
+    constexpr int kMostDays = 366;
+    int days = -1;
+    const auto [end, wrong] = std::from_chars(d.args.data(), d.args.data() + d.args.size(), days);
+    const bool whole = wrong == std::errc() && end == d.args.data() + d.args.size();
+    if (!whole || days < 0 || days > kMostDays) {
+        return error(d.where, d.name + ": " + quoted(d.args) +
+                                  ": expected DAYS from 1 to 366, or 0 for none: leaves with noRevAvail that live no "
+                                  "longer need no CRL");
+    }
+    if (rules.short_life) return error(d.where, d.name + ": given twice");
+    rules.short_life = days;
 }
 
 void PolicyBuilder::crl_file(const Directive& d, WrittenPartner*) {

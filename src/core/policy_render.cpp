@@ -26,6 +26,7 @@ void render_anchors(std::string& out, const AnchorSet& set, const char* indent) 
 
 void render_crl_rules(std::string& out, const CrlRules& rules, const char* indent) {
     if (rules.required) out += std::string(indent) + "MTLSCRL " + (*rules.required ? "required" : "if-present") + "\n";
+    if (rules.short_life) out += std::string(indent) + "MTLSShortLived " + std::to_string(*rules.short_life) + "\n";
     if (!rules.stale_after) return;
     constexpr std::int64_t kHour = 3600;
     const std::string value = *rules.stale_after == 0           ? "deny"
@@ -69,6 +70,7 @@ std::string Partner::render() const {
     }
     for (const Grant& grant : partner.grants) out += "    MTLSGrant " + grant.text() + "\n";
     if (partner.suspended) out += "    MTLSSuspend On\n";
+    if (!partner.contact.empty()) out += "    MTLSContact " + config_quote(partner.contact) + "\n";
     render_crl_rules(out, partner.crl_rules, "    ");
     out += "</MTLSPartner>\n";
     return out;

@@ -13,8 +13,10 @@ constexpr std::string_view kForumPolicies = "2.23.140.1.";  // of TLS certificat
 
 bool is_of_this_key(const X509& certificate, const std::string& key) { return key_sha256(certificate) == key; }
 
+}  // namespace
+
 // Looks up by name what this system trusts.
-class SystemStore {
+class PublicCas::SystemStore {
 public:
     SystemStore() {
         if (!store_ || !ctx_) throw std::bad_alloc();
@@ -43,17 +45,29 @@ private:
     X509StoreCtxPtr ctx_{X509_STORE_CTX_new()};
 };
 
-}  // namespace
+PublicCas::PublicCas() = default;
+PublicCas::~PublicCas() = default;
 
-std::string why_public_ca(const X509& ca) {
+std::string PublicCas::why(const X509& ca) {
     const ErrorQueueGuard errors;
     const CertificateFacts facts = read_facts(ca);
     const auto forum = std::find_if(facts.policies.begin(), facts.policies.end(),
                                     [](const std::string& oid) { return oid.starts_with(kForumPolicies); });
     if (forum != facts.policies.end()) return "it bears the CA/Browser Forum's policy " + *forum;
-    SystemStore system;
-    if (system.has(ca)) return "this system trusts it, as OpenSSL's default certificates say";
-    return system.has_issuer_of(ca) ? "this system trusts the CA that issued it" : "";
+    if (!store_) store_ = std::make_unique<SystemStore>();
+    if (store_->has(ca)) return "this system trusts it, as OpenSSL's default certificates say";
+    return store_->has_issuer_of(ca) ? "this system trusts the CA that issued it" : "";
+}
+
+std::string why_public_ca(const X509& ca) { return PublicCas().why(ca); }
+
+bool is_for_servers_alone(const CertificateFacts& facts) {
+    constexpr const char* kServerAuth = "1.3.6.1.5.5.7.3.1";
+    constexpr const char* kClientAuth = "1.3.6.1.5.5.7.3.2";
+    const auto has = [&](const char* oid) {
+        return std::find(facts.eku.begin(), facts.eku.end(), oid) != facts.eku.end();
+    };
+    return has(kServerAuth) && !has(kClientAuth);
 }
 
 }  // namespace mtls

@@ -78,6 +78,7 @@ void RevocationFiles::report(Report& report, std::string of, std::vector<Diagnos
 
 bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
     added_.clear();
+    missing_.clear();
     std::set<std::string> present;
     bool some_unknown = false;
     for (Pattern& pattern : patterns_) {
@@ -90,6 +91,7 @@ bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
         }
         report(pattern.report, files.ok() ? "" : files.error(), std::move(faults), findings);
         some_unknown = some_unknown || !files.ok();
+        if (!files.ok()) missing_.push_back(pattern.files.spelled);
         if (files.ok()) present.insert(files.value().begin(), files.value().end());
     }
     for (const std::string& path : present) look_apart(path, files_[path], findings);
@@ -103,6 +105,7 @@ bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
             continue;
         }
         if (is_missing) gone.push_back(it->first);
+        if (is_missing || !file.is_there) missing_.push_back(it->first);
         ++it;
     }
     // That a folder cannot be read is said already.
@@ -143,6 +146,7 @@ void RevocationFiles::look_at(const std::string& path, File& file, std::vector<D
         file.awaited.clear();
         report(file.report, fault, {error_at(path, fault)}, findings);
     };
+    file.is_there = false;
     const auto content = read_whole_file(path, kLargestFile);
     if (!content.ok()) {
         return keep_all("cannot be read (" + content.error() + "): " + lines_stay(file.in_force.size()));
@@ -151,6 +155,7 @@ void RevocationFiles::look_at(const std::string& path, File& file, std::vector<D
         return keep_all("is empty: " + lines_stay(file.in_force.size()) +
                         "; a file that is meant to hold nothing holds a comment");
     }
+    file.is_there = true;
     // What such a file adds counts all the same: a refusal is never held up.
     const std::string unsafe = trust_ != nullptr ? find_trust_fault(path, *trust_) : std::string();
     const std::string digest = sha256(content.value()) + unsafe;

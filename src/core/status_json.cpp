@@ -38,13 +38,23 @@ Json partners_of(const StatusReport& report) {
     for (const auto& partner : report.partners) {
         Json one = {
             {"partner", partner.name}, {"in_policy", partner.in_policy}, {"decisions", counts_of(partner.counts)}};
+        if (!partner.contact.empty()) one["contact"] = partner.contact;
         if (partner.last) {
             one["last_seen"] = format_time(partner.last->seen);
             one["certificate"] = {{"subject", partner.last->subject.str()},
                                   {"serial", partner.last->serial.str()},
                                   {"sha256", partner.last->sha256.str()},
                                   {"key", partner.last->key.str()},
-                                  {"not_after", format_time(partner.last->not_after)}};
+                                  {"not_before", format_time(partner.last->not_before)},
+                                  {"not_after", format_time(partner.last->not_after)},
+                                  {"late", partner.is_late},
+                                  {"made_for_servers", partner.last->is_purpose_waived}};
+        }
+        if (partner.waiver) {
+            const auto& until = partner.waiver->until;
+            one["purpose"] = {{"waived_until", until ? Json(format_time(*until)) : Json(nullptr)},
+                              {"ends_soon", partner.waiver->ends_soon},
+                              {"requests", partner.purposes_waived}};
         }
         out.push_back(std::move(one));
     }
@@ -83,12 +93,17 @@ std::string status_json(const StatusReport& report) {
     out["other_partners"] = {{"decisions", counts_of(report.other_partners)}};
     out["anchors"] = Json::array();
     for (const auto& anchor : report.anchors) {
-        out["anchors"].push_back(
-            {{"partner", anchor.partner}, {"anchor", anchor.name}, {"not_after", format_time(anchor.at)}});
+        Json one = {{"partner", anchor.partner},
+                    {"anchor", anchor.name},
+                    {"not_before", format_time(anchor.from)},
+                    {"not_after", format_time(anchor.at)},
+                    {"late", anchor.is_late}};
+        if (!anchor.contact.empty()) one["contact"] = anchor.contact;
+        out["anchors"].push_back(std::move(one));
     }
     out["crls"] = Json::array();
     for (const auto& crl : report.crls) {
-        out["crls"].push_back({{"issuer", crl.name}, {"next_update", time_of(crl.at)}});
+        out["crls"].push_back({{"issuer", crl.name}, {"next_update", time_of(crl.at)}, {"overdue", crl.is_late}});
     }
     for (const HandshakeRefusalText& text : kHandshakeRefusals) {
         out["handshakes_refused"][std::string(text.word)] =
@@ -97,6 +112,7 @@ std::string status_json(const StatusReport& report) {
     out["decision_time"] = durations_of(report.durations);
     out["audit_dropped"] = report.audit_dropped;
     out["purposes_waived"] = report.purposes_waived;
+    out["events"] = {{"ok", report.events_ok}, {"failed", report.events_failed}};
     out["children"] = Json::array();
     for (const ChildInfo& child : report.children) {
         const std::string generation = child.generation.str();

@@ -29,7 +29,6 @@ td { overflow-wrap: break-word; font-variant-numeric: tabular-nums; }
 namespace {
 
 constexpr std::int64_t kDay = 86400;
-constexpr std::int64_t kSoonDays = 30;
 
 std::string span(const char* kind, const std::string& text) {
     return std::string("<span class=\"") + kind + "\">" + text + "</span>";
@@ -54,12 +53,16 @@ std::string age_text(std::int64_t now, std::int64_t then) {
     return std::to_string(age / kDay) + " days ago";
 }
 
-// `past`: what it is called once that is over.
-std::string time_left(std::int64_t now, std::int64_t at, const char* past) {
+// `past`: what it is called once that is over. `is_late`: it is near its end.
+std::string time_left(std::int64_t now, std::int64_t at, bool is_late, const char* past) {
     const std::int64_t days = days_between(now, at);
     if (days < 0) return span("bad", past + (" " + format_time(at)));
     const std::string text = counted(static_cast<std::uint64_t>(days), "day", "days");
-    return days < kSoonDays ? span("warn", text) : text;
+    return is_late ? span("warn", text) : text;
+}
+
+std::string with_contact(const std::string& html, const std::string& contact) {
+    return contact.empty() ? html : html + "<br>" + breakable("contact: " + contact);
 }
 
 // One row after the other; on a phone each becomes a block, its cells named.
@@ -119,31 +122,69 @@ std::string children_health(const StatusReport& report) {
            "reach all.";
 }
 
-std::string expiry_health(const StatusReport& report) {
-    std::size_t soon = 0;
-    for (const auto& partner : report.partners) {
-        const bool counts = partner.in_policy && partner.last;
-        if (counts && days_between(report.now, partner.last->not_after) < kSoonDays) ++soon;
+// At most so many are named; the tables below have all.
+class Named {
+public:
+    void add(const std::string& name, const std::string& contact) {
+        constexpr std::size_t kMostNamed = 5;
+        if (++count_ > kMostNamed) return;
+        text_ +=
+            (text_.empty() ? ": " : "; ") + breakable(name + (contact.empty() ? "" : " (contact: " + contact + ")"));
     }
-    if (soon == 0) return span("good", "No certificate") + " that was seen ends within 30 days.";
-    return span("warn", counted(soon, "partner's certificate", "partners' certificates")) +
-           " within 30 days of its end.";
+    std::size_t count() const { return count_; }
+    std::string text() const { return text_ + (text_.empty() ? "" : "."); }
+
+private:
+    std::size_t count_ = 0;
+    std::string text_;
+};
+
+std::string expiry_health(const StatusReport& report) {
+    Named late;
+    for (const auto& partner : report.partners) {
+        if (partner.is_late) late.add(partner.name, partner.contact);
+    }
+    if (late.count() == 0) return span("good", "No certificate") + " that was seen is near its end.";
+    return span("warn", counted(late.count(), "partner's certificate", "partners' certificates")) + " near the end" +
+           late.text();
 }
 
 std::string issuer_health(const StatusReport& report) {
-    std::size_t anchors = 0;
-    std::size_t overdue = 0;
+    Named anchors;
+    Named overdue;
     for (const auto& anchor : report.anchors) {
-        if (days_between(report.now, anchor.at) < kSoonDays) ++anchors;
+        if (anchor.is_late) anchors.add(anchor.name, anchor.contact);
     }
     for (const auto& crl : report.crls) {
-        if (crl.at < report.now) ++overdue;
+        if (crl.is_late) overdue.add(crl.name, "");
     }
-    std::string out =
-        anchors == 0 ? span("good", "No trust anchor") + " ends within 30 days; "
-                     : span("warn", counted(anchors, "trust anchor", "trust anchors")) + " within 30 days of its end; ";
-    return out + (overdue == 0 ? span("good", "no CRL") + " is overdue."
-                               : span("bad", counted(overdue, "CRL", "CRLs")) + " past nextUpdate.");
+    std::string out = anchors.count() == 0 ? span("good", "No trust anchor") + " is near its end; "
+                                           : span("warn", counted(anchors.count(), "trust anchor", "trust anchors")) +
+                                                 " near the end" + anchors.text() + " ";
+    return out + (overdue.count() == 0
+                      ? span("good", "no CRL") + " is overdue."
+                      : span("bad", counted(overdue.count(), "CRL", "CRLs")) + " past nextUpdate" + overdue.text());
+}
+
+// What MTLSPurpose serverAuth lets in; "" where no partner has it.
+std::string purpose_health(const StatusReport& report) {
+    Named waivers;
+    Named ending;
+    for (const auto& partner : report.partners) {
+        if (!partner.waiver) continue;
+        const auto& until = partner.waiver->until;
+        const std::string end = until ? (*until < report.now ? ", ended " : ", until ") + format_time(*until) : "";
+        (partner.waiver->ends_soon ? ending : waivers).add(partner.name + end, partner.contact);
+    }
+    std::string out;
+    const auto add = [&out](const char* kind, const Named& named, const char* what) {
+        if (named.count() == 0) return;
+        out +=
+            (out.empty() ? "" : " ") + span(kind, counted(named.count(), "partner", "partners")) + what + named.text();
+    };
+    add("warn", ending, " whose MTLSPurpose serverAuth ends soon, or has ended");
+    add("note", waivers, " with MTLSPurpose serverAuth");
+    return out;
 }
 
 std::string decisions_health(const StatusReport& report) {
@@ -164,6 +205,11 @@ std::string health(const StatusReport& report) {
                                     issuer_health(report), decisions_health(report)}) {
         out += "<li>" + line + "</li>\n";
     }
+    if (const std::string purpose = purpose_health(report); !purpose.empty()) out += "<li>" + purpose + "</li>\n";
+    if (report.events_failed > 0) {
+        out += "<li>" + span("warn", counted(report.events_failed, "run", "runs")) +
+               " of MTLSEventCmd failed: see the error log.</li>\n";
+    }
     if (report.audit_dropped > 0) {
         out += "<li>" + span("warn", counted(report.audit_dropped, "audit line", "audit lines")) +
                " dropped: the reader of MTLSAuditLog is too slow, or the disk full.</li>\n";
@@ -171,17 +217,31 @@ std::string health(const StatusReport& report) {
     return out + "</ul>\n";
 }
 
+std::string certificate_cell(const StatusReport::PartnerStatus& partner) {
+    std::string out;
+    if (partner.last) {
+        out = breakable(partner.last->subject.str()) + "<br>serial " + html_code(partner.last->serial.str()) +
+              "<br>key " + html_escape(partner.last->key.str());
+    }
+    if (!partner.waiver) return out;
+    if (partner.last && partner.last->is_purpose_waived) out += "<br>made for servers alone";
+    const auto& until = partner.waiver->until;
+    const std::string text = "MTLSPurpose serverAuth" + (until ? " until " + format_time(*until) : std::string());
+    return out + (out.empty() ? "" : "<br>") + (partner.waiver->ends_soon ? span("warn", text) : text) + ": " +
+           counted(partner.purposes_waived, "request", "requests");
+}
+
 std::string partners(const StatusReport& report) {
     Table table({"Partner", "Last seen", "Certificate", "Days left", "Allowed", "Denied", "Would deny"});
     for (const auto& partner : report.partners) {
         const auto& last = partner.last;
-        table.add({breakable(partner.name) + (partner.in_policy ? "" : " (no longer in the policy)"),
-                   last ? age_text(report.now, last->seen) : "never",
-                   last ? breakable(last->subject.str()) + "<br>serial " + html_code(last->serial.str()) + "<br>key " +
-                              html_escape(last->key.str())
-                        : "",
-                   last ? time_left(report.now, last->not_after, "expired") : "", std::to_string(partner.counts[0]),
-                   std::to_string(partner.counts[1]), std::to_string(partner.counts[2])});
+        const std::string late = partner.is_late ? " " + span("warn", "late") : "";
+        table.add(
+            {with_contact(breakable(partner.name) + (partner.in_policy ? "" : " (no longer in the policy)") + late,
+                          partner.contact),
+             last ? age_text(report.now, last->seen) : "never", certificate_cell(partner),
+             last ? time_left(report.now, last->not_after, partner.is_late, "expired") : "",
+             std::to_string(partner.counts[0]), std::to_string(partner.counts[1]), std::to_string(partner.counts[2])});
     }
     const auto& others = report.other_partners;
     if (others[0] + others[1] + others[2] > 0) {
@@ -229,12 +289,13 @@ std::string handshakes(const StatusReport& report) {
 std::string issuers(const StatusReport& report) {
     Table table({"Of", "Anchor or CRL", "Days left"});
     for (const auto& anchor : report.anchors) {
-        table.add({anchor.partner == "*" ? "the default" : breakable(anchor.partner), breakable(anchor.name),
-                   time_left(report.now, anchor.at, "expired")});
+        table.add({anchor.partner == "*" ? "the default" : with_contact(breakable(anchor.partner), anchor.contact),
+                   breakable(anchor.name), time_left(report.now, anchor.at, anchor.is_late, "expired")});
     }
     for (const auto& crl : report.crls) {
         table.add({"CRL", breakable(crl.name),
-                   crl.at == 0 ? span("bad", "has no nextUpdate") : time_left(report.now, crl.at, "overdue since")});
+                   crl.at == 0 ? span("bad", "has no nextUpdate")
+                               : time_left(report.now, crl.at, crl.is_late, "overdue since")});
     }
     return table.html();
 }

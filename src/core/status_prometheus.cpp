@@ -96,9 +96,28 @@ void describe_partners(const StatusReport& report, Exposition& out) {
     out.describe("mtls_authz_partner_certificate_info", "gauge",
                  "The kind of that certificate's public key: EC:P-256, RSA:2048, ML-DSA-65.");
     each_seen([&](const auto& partner) { out.add({{"partner", partner.name}, {"key", partner.last->key.str()}}, 1); });
+    out.describe("mtls_authz_partner_certificate_not_before_timestamp_seconds", "gauge",
+                 "When that certificate began to be valid.");
+    each_seen([&](const auto& partner) { out.add({{"partner", partner.name}}, partner.last->not_before); });
+    out.describe("mtls_authz_partner_certificate_late", "gauge",
+                 "Whether that certificate is near its end, or past it, as MTLSWarn has it.");
+    each_seen([&](const auto& partner) { out.add({{"partner", partner.name}}, partner.is_late ? 1 : 0); });
     out.describe("mtls_authz_partner_last_seen_timestamp_seconds", "gauge",
                  "When the partner was last identified, to the minute.");
     each_seen([&](const auto& partner) { out.add({{"partner", partner.name}}, partner.last->seen); });
+    const auto each_waiver = [&](auto add) {
+        for (const auto& partner : report.partners) {
+            if (partner.waiver) add(partner);
+        }
+    };
+    out.describe("mtls_authz_partner_purpose_waived_total", "counter",
+                 "Requests of the partner that were let in by a certificate made for servers alone.");
+    each_waiver([&](const auto& partner) { out.add({{"partner", partner.name}}, partner.purposes_waived); });
+    out.describe("mtls_authz_partner_purpose_until_timestamp_seconds", "gauge",
+                 "When the partner's MTLSPurpose serverAuth ends; only where it does.");
+    each_waiver([&](const auto& partner) {
+        if (partner.waiver->until) out.add({{"partner", partner.name}}, *partner.waiver->until);
+    });
 }
 
 void describe_expiries(const StatusReport& report, Exposition& out) {
@@ -106,6 +125,15 @@ void describe_expiries(const StatusReport& report, Exposition& out) {
                  "When a trust anchor expires; partner * stands for the default anchors.");
     for (const auto& anchor : report.anchors) {
         out.add({{"partner", anchor.partner}, {"anchor", anchor.name}}, anchor.at);
+    }
+    out.describe("mtls_authz_anchor_not_before_timestamp_seconds", "gauge", "When a trust anchor began to be valid.");
+    for (const auto& anchor : report.anchors) {
+        out.add({{"partner", anchor.partner}, {"anchor", anchor.name}}, anchor.from);
+    }
+    out.describe("mtls_authz_anchor_late", "gauge",
+                 "Whether a trust anchor is near its end, or past it, as MTLSWarn has it.");
+    for (const auto& anchor : report.anchors) {
+        out.add({{"partner", anchor.partner}, {"anchor", anchor.name}}, anchor.is_late ? 1 : 0);
     }
     out.describe("mtls_authz_crl_next_update_timestamp_seconds", "gauge",
                  "When the next list of this issuer is due; 0 where the list at hand does not say.");
@@ -168,6 +196,10 @@ std::string prometheus_text(const StatusReport& report) {
         "mtls_authz_purpose_waived_total", "counter",
         "Requests that were let in by a certificate made for servers alone, as MTLSPurpose serverAuth has it.");
     out.add({}, report.purposes_waived);
+    out.describe("mtls_authz_events_total", "counter",
+                 "Runs of MTLSEventCmd, by whether it ended in time and with status 0.");
+    out.add({{"result", "ok"}}, report.events_ok);
+    out.add({{"result", "failed"}}, report.events_failed);
     return std::move(out).text();
 }
 

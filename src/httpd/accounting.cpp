@@ -1,8 +1,10 @@
 #include "accounting.hpp"
 
+#include <algorithm>
 #include <ctime>
 
 #include "error_detail.hpp"
+#include "events.hpp"
 #include "log.hpp"
 #include "mtls_authz/text.hpp"
 
@@ -53,6 +55,10 @@ void describe_who(const Decision& decision, Account& out) {
     const Identification* const who = decision.who;
     if (who == nullptr) return;
     (decision.granted() ? out.partner : out.claimed) = name_of(who);
+    const Partner* const first = who->partner != nullptr ? who->partner
+                                 : who->claimed.empty()  ? nullptr
+                                                         : who->claimed.front();
+    if (!decision.granted() && first != nullptr) out.contact = first->contact;
     const Identity* const identity = (who->identity != nullptr ? who->identity : who->claimed_identity).get();
     if (identity == nullptr) return;
     out.rule = short_place(identity->where);
@@ -104,7 +110,8 @@ std::size_t note_partner(request_rec* r, const Decision& decision) {
         const CertificateFacts& facts = decision.certificate->facts;
         const std::string digest = hex(bytes_of(facts.sha256));
         const auto before = sightings.last(number);
-        sightings.see(number, {now, facts.not_after, facts.subject.text(), facts.serial, digest, facts.key.text()});
+        sightings.see(number, {now, facts.not_before, facts.not_after, who->is_purpose_waived, facts.subject.text(),
+                               facts.serial, digest, facts.key.text()});
         if (!before || before->sha256.str() != digest) keep_certificate(number, decision);
     }
     return number;
@@ -115,8 +122,29 @@ void count(std::size_t partner, Outcome outcome, Reason reason, std::int64_t dur
 }
 
 // Known grants are never of such certificates: each request comes here.
-void count_waiver(const Decision& decision) {
-    if (decision.granted() && decision.who->is_purpose_waived) ++state().ledger->purposes_waived;
+void count_waiver(const Decision& decision, std::size_t partner) {
+    if (!decision.granted() || !decision.who->is_purpose_waived) return;
+    ++state().ledger->purposes_waived;
+    if (partner <= Sightings::kOthers) ++state().ledger->purposes_waived_of[partner];
+}
+
+// The nearest CA that the policy names is none of those that the certificate names.
+bool is_issuer_unknown(const Decision& decision) {
+    const bool is_of_issuer = decision.reason == Reason::kWrongIssuer || decision.reason == Reason::kNotVerified;
+    if (!is_of_issuer || decision.who == nullptr || decision.who->claimed.empty()) return false;
+    const std::string& key = decision.who->nearest_ca_key;
+    return std::none_of(decision.who->claimed.begin(), decision.who->claimed.end(), [&key](const Partner* partner) {
+        const auto& anchors = partner->anchors->anchors;
+        return std::any_of(anchors.begin(), anchors.end(), [&key](const Anchor& anchor) {
+            return std::any_of(anchor.certificates.begin(), anchor.certificates.end(),
+                               [&key](const AnchorCertificate& c) { return !key.empty() && c.spki_sha256 == key; });
+        });
+    });
+}
+
+void note_issuer(const Decision& decision) {
+    if (!is_issuer_unknown(decision)) return;
+    note_unknown_issuer(decision.certificate->facts, names_of(decision.who->claimed), word_of(decision.reason));
 }
 
 void keep_example(const Account& account) {
@@ -211,7 +239,7 @@ std::size_t account_for(request_rec* r, const Decision& decision, Outcome outcom
     const bool is_denial = outcome != Outcome::kAllow && !is_lookup;
     const std::size_t partner = is_lookup ? DecisionCounters::kNoPartner : note_partner(r, decision);
     if (!is_lookup) count(partner, outcome, decision.reason, decision.duration);
-    if (!is_lookup) count_waiver(decision);
+    if (!is_lookup) count_waiver(decision, partner);
     const int level = is_lookup ? APLOG_DEBUG : level_of(outcome, decision.reason);
     const bool has_audit = !is_lookup && audit_log_for(r, outcome) != nullptr;
     if (!has_audit && !is_denial && !APLOG_R_IS_LEVEL(r, level)) return partner;
@@ -221,6 +249,7 @@ std::size_t account_for(request_rec* r, const Decision& decision, Outcome outcom
     const Account account = account_of(r, decision, outcome);
     if (in_full) log_account(r, account, level);
     if (is_denial && in_full) keep_example(account);
+    if (is_denial && in_full) note_issuer(decision);
     if (has_audit) write_audit(r, account);
     return partner;
 }
@@ -247,7 +276,8 @@ void account_for_provider(request_rec* r, const Decision& decision, const char* 
         ap_log_rerror(APLOG_MARK, level, 0, r, "mtls_authz: %s (%s)", denial_line(*account, verb).c_str(), requirement);
     }
     if (!counts) return;
-    if (lets_in) count_waiver(decision);
+    if (lets_in) count_waiver(decision, partner);
+    note_issuer(decision);
     Unclosed& own = unclosed(r);
     (decision.granted() ? own.satisfied : own.refused) = pool_new<ProviderFinding>(
         r->pool, ProviderFinding{decision.reason, partner, decision.duration, keeps ? account : nullptr});

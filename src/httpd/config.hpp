@@ -16,6 +16,7 @@
 #include "live.hpp"
 #include "mtls_authz/gate.hpp"
 #include "mtls_authz/handshake_path.hpp"
+#include "mtls_authz/lateness.hpp"
 #include "mtls_authz/ledger.hpp"
 
 namespace mtls::httpd {
@@ -116,11 +117,14 @@ struct State {
 
     std::shared_ptr<const Policy> policy;  // as configured at start; null until check_config
     Live live;
-    Ledger* ledger = nullptr;                 // never null once requests are served
-    int (*is_https)(conn_rec*) = nullptr;     // mod_ssl's; never null once a handshake begins
-    bool measures_time = false;               // somebody will read how long decisions took
-    int refresh_seconds = 1;                  // MTLSPolicyRefresh
-    bool starts_without_policy = false;       // MTLSPolicyStart last-good
+    Ledger* ledger = nullptr;                // never null once requests are served
+    int (*is_https)(conn_rec*) = nullptr;    // mod_ssl's; never null once a handshake begins
+    bool measures_time = false;              // somebody will read how long decisions took
+    int refresh_seconds = 1;                 // MTLSPolicyRefresh
+    bool starts_without_policy = false;      // MTLSPolicyStart last-good
+    LateRule late;                           // MTLSWarn
+    std::vector<std::string> event_command;  // MTLSEventCmd; empty: none
+    Where event_command_at;
     std::optional<uid_t> fetch_user;          // MTLSFetchUser
     std::vector<std::string> forwarded_keys;  // by header_key(): what MTLSForward sets, and nobody else may
     bool watches_headers = false;             // headers that override the path are taken from requests

@@ -3,8 +3,10 @@
 #include <openssl/ssl.h>
 
 #include "config.hpp"
+#include "events.hpp"
 #include "log.hpp"
 #include "mtls_authz/handshake_refusal.hpp"
+#include "mtls_authz/public_ca.hpp"
 #include "mtls_authz/text.hpp"
 
 namespace mtls::httpd {
@@ -19,17 +21,33 @@ struct Refused {
     std::string detail;   // OpenSSL's words
     std::string at;       // subject of the certificate that is to blame
     Account certificate;  // the client's own
+    std::string advice;   // beside the reason's sentence; or empty
 };
+
+// Who is hit, and when: the partner may not know yet that its CA stopped to make certificates for clients.
+std::string advice_for(HandshakeRefusal reason, const CertificateFacts& facts, const std::string& claimed) {
+    if (reason != HandshakeRefusal::kWrongPurpose || !is_for_servers_alone(facts)) return {};
+    return std::string("; it was made for servers alone, as ") + kPublicCasStop +
+           ": to let it in nevertheless, write " + "MTLSPurpose serverAuth until=DATE into <MTLSPartner " +
+           (claimed.empty() ? "NAME" : claimed) + ">";
+}
 
 Refused describe(X509_STORE_CTX* ctx, const X509& leaf) {
     const int error = X509_STORE_CTX_get_error(ctx);
     const X509* const at = X509_STORE_CTX_get_current_cert(ctx);
-    Refused out{handshake_refusal_of(error, at), describe_verify_error(error, at), {}, {}};
+    Refused out{handshake_refusal_of(error, at), describe_verify_error(error, at), {}, {}, {}};
     const CertificateFacts facts = read_facts(leaf);
     describe_certificate(facts, out.certificate);
     out.at = at != nullptr ? read_name(*X509_get_subject_name(at)).text() : out.certificate.subject;
     const auto snapshot = state().snapshot();
-    if (snapshot) out.certificate.claimed = names_of(snapshot->policy->claimed_by(facts));
+    if (snapshot) {
+        const auto claimed = snapshot->policy->claimed_by(facts);
+        out.certificate.claimed = names_of(claimed);
+        if (!claimed.empty()) out.certificate.contact = claimed.front()->contact;
+    }
+    out.advice = advice_for(out.reason, facts, out.certificate.claimed);
+    if (out.reason == HandshakeRefusal::kUnknownCa)
+        note_unknown_issuer(facts, out.certificate.claimed, text_of(out.reason).word);
     return out;
 }
 
@@ -41,10 +59,11 @@ std::string line_of(const Refused& refused, const std::string& vhost) {
     const HandshakeRefusalText& text = text_of(refused.reason);
     std::string out = "refused handshake: reason=" + std::string(text.word) + quoted("detail", refused.detail);
     if (!c.claimed.empty()) out += " claimed=" + c.claimed;
+    if (!c.contact.empty()) out += quoted("contact", c.contact);
     out += " vhost=" + escape_for_log(vhost, kMostNameBytes) + quoted("at", refused.at) + quoted("subject", c.subject) +
            quoted("san", c.san) + quoted("issuer", c.issuer) + " serial=" + escape_for_log(c.serial, kMostNameBytes) +
            " not_after=" + c.not_after + " sha256=" + c.sha256;
-    return out + ": " + std::string(text.sentence);
+    return out + ": " + std::string(text.sentence) + refused.advice;
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "config.hpp"
+#include "events.hpp"
 #include "log.hpp"
 #include "mtls_authz/refusal_report.hpp"
 #include "start_checks.hpp"
@@ -46,16 +47,20 @@ void count_reload(bool ok) {
     ++(ok ? ledger.reloads_ok : ledger.reloads_failed);
 }
 
-void report_policy(const server_rec* s, const LookOutcome& outcome) {
+std::string consequence_of_refusal(const SnapshotReader& snapshot) {
+    return snapshot ? "generation " + std::string(snapshot->policy->generation()) + " stays in force since " +
+                          format_time(state().live.policy.in_force_since())
+                    : kAllClosed;
+}
+
+void report_policy(const server_rec* s, const LookOutcome& outcome, EventDesk& desk) {
     Ledger& ledger = *state().ledger;
     const auto snapshot = state().live.policy.current();
+    const std::string consequence = consequence_of_refusal(snapshot);
+    desk.note_policy(outcome, consequence);
     if (!outcome.refused.empty()) {
         count_reload(false);
         ledger.refused_since = apr_time_sec(apr_time_now());
-        const std::string consequence = snapshot ? "generation " + std::string(snapshot->policy->generation()) +
-                                                       " stays in force since " +
-                                                       format_time(state().live.policy.in_force_since())
-                                                 : kAllClosed;
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, "mtls_authz: the policy files are refused: %s", consequence.c_str());
     }
     if (outcome.policy_clean && ledger.refused_since.exchange(0) != 0) {
@@ -76,6 +81,7 @@ void report_policy(const server_rec* s, const LookOutcome& outcome) {
                  change.c_str());
     std::vector<Diagnostic> warnings;
     check_gate_names(policy, warnings);
+    check_purposes(policy, warnings);
     log_findings(s, warnings);
 }
 
@@ -95,12 +101,13 @@ void report_files(const server_rec* s, const LookOutcome& outcome) {
 
 // ---- what it does ---------------------------------------------------------------------------------------------------
 
-void look_and_report(const server_rec* s, Watched what) {
+void look_and_report(const server_rec* s, Watched what, EventDesk& desk) {
     LivePolicy& policy = state().live.policy;
     LookOutcome outcome;
     switch (what) {
         case Watched::kRefusals:
             policy.look_at_refusals(outcome);
+            desk.note_refusals(outcome);
             break;
         case Watched::kCrls:
             policy.look_at_crls(outcome);
@@ -110,18 +117,18 @@ void look_and_report(const server_rec* s, Watched what) {
             break;
     }
     log_findings(s, outcome.findings);
-    if (what == Watched::kPolicy) report_policy(s, outcome);
+    if (what == Watched::kPolicy) report_policy(s, outcome, desk);
     report_files(s, outcome);
 }
 
-[[noreturn]] void keep_looking(const server_rec* s, Watched what) {
+[[noreturn]] void keep_looking(const server_rec* s, Watched what, EventDesk& desk) {
     auto& sign = state().live.board->signs_of_life[static_cast<std::size_t>(what)];
     const milliseconds interval = std::chrono::seconds(state().refresh_seconds);
     for (;;) {
         sign = monotonic_seconds();
         // A look that fails changes nothing: what was in force stays so.
         const bool waits = guarded(s, false, [&] {
-            look_and_report(s, what);
+            look_and_report(s, what, desk);
             return state().live.policy.is_waiting(what);
         });
         milliseconds left = MTLS_AUTHZ_PAUSE < 500 || waits ? std::min(kPause, interval) : interval;
@@ -192,14 +199,20 @@ void live_and_die_as_a_child(pid_t parent) {
         _exit(1);
     }
     live_and_die_as_a_child(parent);
+    EventDesk desk;  // lives as long as the process: only _exit() ends its threads
     const int status = guarded(s, 1, [&] {
         state().live.policy.take_over();
         for (auto& sign : state().live.board->signs_of_life) sign = monotonic_seconds();
         if (state().refresh_seconds > 0) {
             for (const Watched what : {Watched::kRefusals, Watched::kCrls, Watched::kPolicy}) {
-                std::thread([s, what] { keep_looking(s, what); }).detach();
+                std::thread([s, what, &desk] { keep_looking(s, what, desk); }).detach();
             }
         }
+        // Without it nothing is told, and all else goes on.
+        guarded(s, OK, [&] {
+            std::thread([s, &desk] { tell_events(s, desk); }).detach();
+            return OK;
+        });
         answer(s, parent, is_first);
         return 0;
     });

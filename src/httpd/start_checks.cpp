@@ -9,6 +9,7 @@
 #include "config_tree.hpp"
 #include "connection.hpp"
 #include "dump.hpp"
+#include "events.hpp"
 #include "mtls_authz/request_path.hpp"
 #include "mtls_authz/text.hpp"
 #include "overriding.hpp"
@@ -420,8 +421,10 @@ int check_configuration(server_rec* main_server) {
         for (const GateSection* section : s.sections) check_section(*section, findings);
         check_servers(main_server, *s.policy, findings);
         check_grants(*s.policy, findings);
+        check_purposes(*s.policy, findings);
         check_version(findings);
     }
+    check_event_program(findings);
     const bool conf_fails = has_error(findings);
     files_fail = files_fail || has_error(of_policy);
     findings.insert(findings.begin(), of_policy.begin(), of_policy.end());
@@ -476,6 +479,20 @@ void check_anchors(server_rec* s, Findings& findings) {
 void check_gate_names(const Policy& policy, std::vector<Diagnostic>& findings) {
     for (const GateSection* section : state().sections) check_names(policy, *section, findings);
     for (Diagnostic& d : findings) d.severity = Diagnostic::Severity::kWarning;
+}
+
+// One that has ended is warned of when the policy is built.
+void check_purposes(const Policy& policy, std::vector<Diagnostic>& findings) {
+    const std::int64_t now = apr_time_sec(apr_time_now());
+    for (const Partner& partner : policy.partners()) {
+        if (!partner.server_purpose || !partner.server_purpose->until) continue;
+        const std::int64_t until = *partner.server_purpose->until;
+        if (until < now || !state().late.is_late(until, now)) continue;
+        warn(findings, partner.where,
+             "MTLSPurpose serverAuth of " + std::string(partner.name) + " ends on " + format_time(until) + ", " +
+                 distance_text(now, until) + ": by then the partner needs a certificate that was made for clients" +
+                 (partner.contact.empty() ? "" : "; contact: " + escape_for_log(partner.contact, 200)));
+    }
 }
 
 namespace {

@@ -11,6 +11,9 @@ namespace mtls::httpd {
 // error; later all are warnings.
 void check_gate_names(const Policy& policy, std::vector<Diagnostic>& findings);
 
+// Partners whose MTLSPurpose serverAuth ends soon, as MTLSWarn has it.
+void check_purposes(const Policy& policy, std::vector<Diagnostic>& findings);
+
 // check_config, post_config, test_config (DUMP_MTLS_POLICY).
 void register_start_hooks();
 

@@ -16,8 +16,8 @@ namespace {
 
 StatusReport report_for(const request_rec* r) {
     const auto snapshot = state().snapshot();
-    StatusReport out =
-        collect_status(*state().ledger, snapshot, state().live.policy.in_force_since(), apr_time_sec(apr_time_now()));
+    StatusReport out = collect_status(*state().ledger, snapshot, state().live.policy.in_force_since(), state().late,
+                                      apr_time_sec(apr_time_now()));
     out.keeper_is_up = state().live.board->is_kept();
     out.host = r->server->server_hostname != nullptr ? r->server->server_hostname : "-";
     return out;

@@ -223,6 +223,8 @@ CLAIM(refused_handshakes_say_whose_certificate_it_was_and_are_counted) {
         CHECK_CONTAINS(line, " serial=");
         CHECK_CONTAINS(line, "vhost=localhost:");
         CHECK_CONTAINS(line, row.sentence);
+        CHECK_EQUAL(line.find("write MTLSPurpose serverAuth until=DATE into <MTLSPartner acme>") != std::string::npos,
+                    &row.who == &server_only);
         CHECK_EQUAL(
             scrape(site.httpd).value("mtls_authz_handshake_refused_total{reason=\"" + std::string(row.reason) + "\"}"),
             2);

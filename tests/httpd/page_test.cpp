@@ -41,6 +41,7 @@ CLAIM(a_browser_shows_hostile_names_as_text_and_the_page_fits_a_phone) {
     spec.subject = {
         {"O", kPayload}, {"OU", "</style><script>document.title='owned'</script>"}, {"CN", "M\xc3\xbcller & Co"}};
     spec.san = {{GEN_DNS, "api.acme.example"}};
+    spec.not_before = -40 * std::int64_t{86400};
     spec.not_after = 5 * 86400 + 3600;
     const Identity hostile = issue(spec, &w.acme_ca);
     Site site;
@@ -66,7 +67,7 @@ CLAIM(a_browser_shows_hostile_names_as_text_and_the_page_fits_a_phone) {
     CHECK_CONTAINS(page, "&lt;img src=x onerror=");
     CHECK_CONTAINS(page, "M\xc3\xbcller &amp; Co");
     CHECK_CONTAINS(page, "<span class=\"warn\">5 days</span>");
-    CHECK_CONTAINS(page, "1 partner's certificate</span> within 30 days of its end");
+    CHECK_CONTAINS(page, "1 partner's certificate</span> near the end: <span class=\"long\">acme</span>.");
     CHECK_CONTAINS(page, "<h3>not-allowed: 1 denied, 1 would be</h3>");
     CHECK_CONTAINS(page, "<h3>no-certificate: 1 denied</h3>");
     CHECK_CONTAINS(page, "Same generation</span> in ");

@@ -153,7 +153,8 @@ int compare(long cases, unsigned seed, const std::string& folder) {
             fault = "revoked for OpenSSL, but not with MTLSCRLStale allow";
         if (openssl.verdict == Verdict::kRevoked && strictly == mtls::Reason::kGranted)
             fault = "revoked for OpenSSL, but granted with MTLSCRL required";
-        if ((strictly == mtls::Reason::kGranted) != (plain.covered && !plain.listed))
+        if (plain.listed && strictly == mtls::Reason::kGranted) fault = "listed, but granted";
+        if (!plain.is_open && (strictly == mtls::Reason::kGranted) != (plain.covered && !plain.listed))
             fault = "not what the rules say, with MTLSCRL required";
         if (strictly == mtls::Reason::kRevoked && !plain.listed) fault = "revoked, but not listed";
         if ((forgivingly == mtls::Reason::kGranted) == ask_plainly(pki, leaf, ca, lists, true).listed)

@@ -170,9 +170,14 @@ PlainAnswer ask_plainly(const Pki& pki, const Pki::Leaf& leaf, const Identity& c
         (revoked ? past : signers).insert(id);
     }
     PlainAnswer out = ask({&leaf.id, &ca, leaf.is_ca, leaf.points}, lists, signers, past, forgiving);
+    if (leaf.has_no_rev_avail && !out.covered) {
+        out.is_open = std::any_of(lists.begin(), lists.end(),
+                                  [&](const List* list) { return name_of(*list->spec.signer) == name_of(ca); });
+        out.covered = !out.is_open;
+    }
     if (&ca == &pki.root) return out;
     const PlainAnswer of_ca = ask({&ca, &pki.root, true, {}}, lists, signers, past, forgiving);
-    return {out.listed || of_ca.listed, out.covered && of_ca.covered};
+    return {out.listed || of_ca.listed, out.covered && of_ca.covered, out.is_open};
 }
 
 }  // namespace revocation

@@ -12,6 +12,8 @@ namespace revocation {
 struct PlainAnswer {
     bool listed = false;  // the leaf or its CA is revoked by a list that counts
     bool covered = true;  // for each of them, lists in time are about it and all reasons together
+    // A short-lived leaf needs none: whether lists at hand that leave it uncovered are out of date is not asked here.
+    bool is_open = false;
 };
 // `ca`: the certificate of the leaf's CA that the path has. `forgiving`: MTLSCRLStale allow.
 PlainAnswer ask_plainly(const Pki& pki, const Pki::Leaf& leaf, const Identity& ca,

@@ -64,6 +64,7 @@ Pki::Pki() {
         bool is_ca = false;
         const char* usage = "";
         const char* serial = "";
+        bool has_no_rev_avail = false;
     };
     const std::vector<Shape> shapes = {
         {"plain", {}},
@@ -83,6 +84,7 @@ Pki::Pki() {
         {"another CRL issuer, or the CA", {{uri(kUri1), {&crl_issuer}}, {uri(kUri2)}}},
         {"the CA, named as CRL issuer", {{uri(kUri1), {&old_ca}}}},
         {"a relative point of another CRL issuer", {{relative(), {&crl_issuer}}}},
+        {"noRevAvail", {}, false, "", "", true},
     };
     for (const Identity* issuer : {&old_ca, &new_ca, &root}) {
         for (const Shape& shape : shapes) {
@@ -93,9 +95,10 @@ Pki::Pki() {
             if (spec.ca) spec.eku = "";
             spec.serial = issuer == &new_ca ? "" : shape.serial;
             if (!shape.points.empty()) spec.raw.push_back(test::distribution_points(shape.points));
+            if (shape.has_no_rev_avail) spec.raw.push_back({"2.5.29.56", std::string("\5\0", 2)});
             const char* const by = issuer == &old_ca ? "old CA" : issuer == &new_ca ? "new CA" : "root";
             leaves.push_back({test::issue(spec, issuer), issuer, std::string(shape.text) + ", by the " + by,
-                              shape.is_ca, shape.points});
+                              shape.is_ca, shape.points, shape.has_no_rev_avail});
         }
     }
 }

@@ -30,6 +30,7 @@ struct Pki {
         std::string shape;  // for people
         bool is_ca;
         std::vector<test::PointSpec> points;
+        bool has_no_rev_avail;  // and lives no longer than MTLSShortLived
     };
     std::deque<Leaf> leaves;
 

@@ -173,7 +173,7 @@ CLAIM(threads_count_and_tell_together_without_a_race) {
             if (ledger->limiter.admits({"about", 17, 3}, 1000)) ++admitted;
             if (i % 100 != t) continue;
             const std::string text(50, static_cast<char>('a' + t));
-            ledger->sightings.see(0, {t, t, text, text, text});
+            ledger->sightings.see(0, {t, t, t, false, text, text, text});
             Example example;
             example.subject = text;
             example.time = t;

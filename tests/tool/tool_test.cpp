@@ -253,6 +253,46 @@ CLAIM(a_certificate_made_for_servers_is_suggested_and_explained_with_its_purpose
     CHECK_CONTAINS(p.expect(1, {"diff", "not.conf", "web.conf"}), "web gains: MTLSPurpose serverAuth\n");
 }
 
+CLAIM(partners_under_a_public_ca_are_named_before_it_hits_them) {
+    Pki p;
+    const auto with_store = [&](const std::string& args) { return p.shell("SSL_CERT_FILE=ca.pem \"$0\" " + args); };
+    const std::string block = partner("acme", "MTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor ca.pem");
+    p.file("p.conf", block);
+    const auto said = with_store("check p.conf");
+    CHECK_EQUAL(said.status, 0);
+    CHECK_CONTAINS(said.text, "p.conf:3: warning: MTLSTrustAnchor ca.pem of acme: the CA ");
+    CHECK_CONTAINS(said.text, "is public, since this system trusts it");
+    CHECK_CONTAINS(said.text, "all from 2027-03-15 on");
+    CHECK(p.run({"check", "p.conf"}).text.find("public") == std::string::npos);
+    p.file("waived.conf", partner("acme",
+                                  "MTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor ca.pem\nMTLSPurpose "
+                                  "serverAuth until=2099-01-01"));
+    CHECK(with_store("check waived.conf").text.find("public") == std::string::npos);
+    CHECK_CONTAINS(p.expect(0, {"check", "--warn-days", "40000", "waived.conf"}),
+                   "MTLSPurpose serverAuth of acme ends on 2099-01-01T23:59:59Z: by then the partner needs");
+    CHECK(p.expect(0, {"check", "waived.conf"}).find("by then the partner needs") == std::string::npos);
+    const std::string suggested = with_store("suggest acme.pem --anchor ca.pem").text;
+    CHECK_CONTAINS(suggested, "    # A public CA's, since this system trusts the CA that issued it. Its successor");
+    CHECK_CONTAINS(suggested, "    #MTLSPurpose serverAuth until=DATE\n</MTLSPartner>\n");
+    CHECK(p.expect(0, {"suggest", "acme.pem", "--anchor", "ca.pem"}).find("public") == std::string::npos);
+}
+
+CLAIM(a_short_lived_leaf_is_shown_and_explained) {
+    Pki p;
+    CertSpec spec;
+    spec.subject = {{"CN", "brief"}};
+    spec.raw = {{"2.5.29.56", std::string("\5\0", 2)}};
+    p.file("brief.pem", issue(spec, &p.ca).cert_pem());
+    const std::string block = partner("brief", "MTLSIdentity CN:brief\nMTLSTrustAnchor ca.pem");
+    p.file("p.conf", "MTLSCRL required\n" + block).file("q.conf", "MTLSCRL required\nMTLSShortLived 0\n" + block);
+    CHECK_CONTAINS(p.expect(0, {"explain", "--policy", "p.conf", "--cert", "brief.pem"}),
+                   "CRLs: none is needed for this leaf, since it has noRevAvail and is short-lived (MTLSShortLived)\n");
+    CHECK_CONTAINS(p.expect(3, {"explain", "--policy", "q.conf", "--cert", "brief.pem"}),
+                   "lives longer than MTLSShortLived allows");
+    CHECK_CONTAINS(p.expect(0, {"facts", "--json", "brief.pem"}), "\"no_rev_avail\":true");
+    CHECK_CONTAINS(p.expect(0, {"facts", "--json", "acme.pem"}), "\"no_rev_avail\":false");
+}
+
 CLAIM(explain_and_matrix_show_what_a_grant_takes_from_the_certificate) {
     Pki p;
     p.file("devices.conf",

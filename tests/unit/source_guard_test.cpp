@@ -90,6 +90,8 @@ CLAIM(documented_defaults_are_the_codes) {
     CHECK_CONTAINS(section_of(docs, "MTLSCRL"), "| Default | `if-present` |");
     CHECK_CONTAINS(crl, "rules.stale_after.value_or(0)");
     CHECK_CONTAINS(section_of(docs, "MTLSCRLStale"), "| Default | `deny` |");
+    CHECK_CONTAINS(read("include/mtls_authz/crl.hpp"), "kDefaultShortLife = 10;");
+    CHECK_CONTAINS(section_of(docs, "MTLSShortLived"), "| Default | `10` |");
     CHECK_CONTAINS(code, "remote_user.value_or(false)");
     CHECK_CONTAINS(section_of(docs, "MTLSRemoteUser"), "| Default | `Off` |");
     CHECK_CONTAINS(read("src/httpd/status.cpp"), "status.value_or(false)");

@@ -37,6 +37,9 @@ void tell_identity(const Identification& who, Explanation& out) {
             out.steps.push_back("path: verified, issued by the key " + hex(bytes_of(who.path.ca_keys.front())));
         if (who.is_purpose_waived)
             out.steps.emplace_back("purpose: made for servers alone; MTLSPurpose serverAuth lets it in");
+        if (who.is_crl_spared)
+            out.steps.emplace_back(
+                "CRLs: none is needed for this leaf, since it has noRevAvail and is short-lived (MTLSShortLived)");
         std::string groups;
         for (const std::string& group : who.groups) groups += (groups.empty() ? "" : ", ") + group;
         out.steps.push_back("groups: " + (groups.empty() ? "none" : groups));

@@ -37,6 +37,7 @@ void print_facts(const std::string& file, const CertificateFacts& facts) {
     line("key", hex(bytes_of(facts.spki_sha256)));
     line("EKU", joined(facts.eku));
     line("policies", joined(facts.policies));
+    line("revocation", facts.no_rev_avail ? "none is published (noRevAvail)" : "");
     line("is a CA", facts.is_ca ? "yes" : "no");
     if (!facts.malformed.empty()) line("malformed", coloured(shown(facts.malformed), Colour::kBad));
 }

@@ -57,6 +57,7 @@ Json facts_json(const std::string& file, const CertificateFacts& facts) {
             {"qc_types", facts.qc_types},
             {"extensions", std::move(extensions)},
             {"is_ca", facts.is_ca},
+            {"no_rev_avail", facts.no_rev_avail},
             {"malformed", facts.malformed.empty() ? Json(nullptr) : Json(facts.malformed)}};
 }
 

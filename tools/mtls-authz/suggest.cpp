@@ -5,6 +5,7 @@
 #include "commands.hpp"
 #include "input.hpp"
 #include "mtls_authz/oid.hpp"
+#include "mtls_authz/public_ca.hpp"
 #include "mtls_authz/spiffe_id.hpp"
 #include "mtls_authz/text.hpp"
 #include "terminal.hpp"
@@ -62,13 +63,28 @@ std::vector<Choice> choices_for(const CertificateFacts& facts) {
     return out;
 }
 
-bool is_for_servers_alone(const CertificateFacts& facts) {
-    constexpr const char* kServerAuth = "1.3.6.1.5.5.7.3.1";
-    constexpr const char* kClientAuth = "1.3.6.1.5.5.7.3.2";
-    const auto has = [&](const char* oid) {
-        return std::find(facts.eku.begin(), facts.eku.end(), oid) != facts.eku.end();
-    };
-    return has(kServerAuth) && !has(kClientAuth);
+// Why the certificate, or a CA that came with it, is a public CA's; "" where that is not known.
+std::string why_public(const PresentedCertificate& certificate) {
+    PublicCas cas;
+    std::string why = cas.why(*certificate.leaf);
+    for (const X509Ptr& helper : certificate.helpers) {
+        if (why.empty()) why = cas.why(*helper);
+    }
+    return why;
+}
+
+// Certificates for servers alone, and those that are followed by such ones.
+std::string purpose_lines(const PresentedCertificate& certificate) {
+    const CertificateFacts& facts = certificate.facts;
+    if (is_for_servers_alone(facts)) {
+        return "    # It was made for servers alone: without this line the handshake refuses it.\n    MTLSPurpose "
+               "serverAuth\n";
+    }
+    const std::string why = why_public(certificate);
+    if (why.empty()) return {};
+    return "    # A public CA's, since " + shown(why) + ". Its successor, due before " + format_time(facts.not_after) +
+           ", may be\n    # made for servers alone, as " + kPublicCasStop +
+           ":\n    # then the handshake refuses it without this line.\n    #MTLSPurpose serverAuth until=DATE\n";
 }
 
 // A name from the organization, or else the common name.
@@ -133,11 +149,7 @@ int suggest_for(const std::string& file, const SuggestOptions& options) {
                config_quote(choice.selector) + "\n";
     }
     out += anchor_lines(facts, options.anchor);
-    if (is_for_servers_alone(facts)) {
-        out +=
-            "    # It was made for servers alone: without this line the handshake refuses it.\n    MTLSPurpose "
-            "serverAuth\n";
-    }
+    out += purpose_lines(*certificate.value());
     out += "</MTLSPartner>\n";
 
     const PolicyInput input = read_policy_text(out, options.root);

@@ -121,6 +121,7 @@ std::string who_it_is(const LogLine& told) {
 
 constexpr std::pair<const char*, const char*> kMeaning[] = {
     {"detail", "what was found"},
+    {"contact", "whom to call"},
     {"rule", "the MTLSIdentity line that fits"},
     {"grant", "the MTLSGrant line that fits the path"},
     {"gate", "the line of the gate that decided"},
