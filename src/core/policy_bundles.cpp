@@ -91,7 +91,8 @@ void PolicyBuilder::check_trust_domains(const WrittenPartner& partner, const std
         for (const WrittenAnchor& a : partner.anchors->anchors) {
             if (!anchor.empty() && a.file != anchor) continue;
             can_fit = can_fit || asked == a.trust_domain;
-            domains += (domains.empty() ? "" : ", ") + a.trust_domain;
+            if (!domains.empty()) domains += ", ";
+            domains += a.trust_domain;
         }
         if (can_fit) continue;
         error(where, what + " of " + partner.name + ": " + quoted(selector.text()) +
