@@ -95,10 +95,13 @@ void PolicyBuilder::check_trust_domains(const WrittenPartner& partner, const std
             domains += a.trust_domain;
         }
         if (can_fit) continue;
-        error(where, what + " of " + partner.name + ": " + quoted(selector.text()) +
-                         " can never hold: under a SPIFFE bundle, the one URI of a certificate is a SPIFFE ID of its "
-                         "trust domain (" +
-                         domains + "); a partner of its own, with the bundle of that trust domain, can have this one");
+        std::string why = what;
+        why.append(" of ").append(partner.name).append(": ").append(quoted(selector.text()));
+        why +=
+            " can never hold: under a SPIFFE bundle, the one URI of a certificate is a SPIFFE ID of its trust domain (";
+        why += domains;
+        why += "); a partner of its own, with the bundle of that trust domain, can have this one";
+        error(where, why);
     }
 }
 
