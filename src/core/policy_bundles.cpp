@@ -91,13 +91,17 @@ void PolicyBuilder::check_trust_domains(const WrittenPartner& partner, const std
         for (const WrittenAnchor& a : partner.anchors->anchors) {
             if (!anchor.empty() && a.file != anchor) continue;
             can_fit = can_fit || asked == a.trust_domain;
-            domains += (domains.empty() ? "" : ", ") + a.trust_domain;
+            if (!domains.empty()) domains += ", ";
+            domains += a.trust_domain;
         }
         if (can_fit) continue;
-        error(where, what + " of " + partner.name + ": " + quoted(selector.text()) +
-                         " can never hold: under a SPIFFE bundle, the one URI of a certificate is a SPIFFE ID of its "
-                         "trust domain (" +
-                         domains + "); a partner of its own, with the bundle of that trust domain, can have this one");
+        std::string why = what;
+        why.append(" of ").append(partner.name).append(": ").append(quoted(selector.text()));
+        why +=
+            " can never hold: under a SPIFFE bundle, the one URI of a certificate is a SPIFFE ID of its trust domain (";
+        why += domains;
+        why += "); a partner of its own, with the bundle of that trust domain, can have this one";
+        error(where, why);
     }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <utility>
 
 #include "mtls_authz/calendar.hpp"
 #include "mtls_authz/directive.hpp"
@@ -312,8 +313,11 @@ private:
         for (const auto& [what, fault] : faults_) {
             std::string about = "certificate " + fault.serial;
             if (fault.count > 1) about += " and " + std::to_string(fault.count - 1) + " more";
-            report_.add({Fetched::kFailed, "ocsp", fault.url, lines_.path(),
-                         about + " of " + quoted(job_.issuer->name_text) + ": " + what, fault.in_force});
+            about += " of ";
+            about += quoted(job_.issuer->name_text);
+            about += ": ";
+            about += what;
+            report_.add({Fetched::kFailed, "ocsp", fault.url, lines_.path(), std::move(about), fault.in_force});
         }
         if (answered_ > 0) {
             report_.add({Fetched::kUnchanged, "ocsp", job_.urls.front(), lines_.path(),

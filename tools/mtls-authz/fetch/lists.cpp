@@ -245,7 +245,12 @@ FetchedFile fetch_list(const ListJob& job, const Store& store, const Client& cli
                           noted->second.sha256 == hex(bytes_of(sha256(content.value())));
     for (const std::string& url : job.urls) {
         const auto fail = [&](const std::string& why) {
-            result.what += result.what.empty() ? why : "; " + url + ": " + why;
+            if (!result.what.empty()) {
+                result.what += "; ";
+                result.what += url;
+                result.what += ": ";
+            }
+            result.what += why;
         };
         Question question{url};
         question.limit = limit;

@@ -75,7 +75,7 @@ std::string ocsp_request(const X509& issuer, const std::string& serial) {
     OcspIdPtr id = id_of(issuer, serial);
     const OcspRequestPtr request(OCSP_REQUEST_new());
     if (!id || !request || OCSP_request_add0_id(request.get(), id.get()) == nullptr) return {};
-    id.release();
+    static_cast<void>(id.release());  // the request has it
     return encode(i2d_OCSP_REQUEST, *request);
 }
 

@@ -96,7 +96,7 @@ std::string Store::write(const std::string& name, const std::string& content) co
         const bool is_written =
             write_all(file.get(), content) && fchmod(file.get(), kFileMode) == 0 && fsync(file.get()) == 0;
         if (!is_written) {
-            const std::string fault = system_error(beside);
+            std::string fault = system_error(beside);
             unlink(beside.c_str());
             return fault;
         }
