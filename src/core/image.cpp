@@ -28,7 +28,7 @@ struct Head {
 };
 
 // Address space that is reserved while an image is written, where the system gives as much.
-constexpr std::size_t kMost = std::size_t{1} << (sizeof(void*) > 4 ? 36 : 28);
+constexpr std::size_t kMost = std::size_t{1} << (sizeof(void*) > 4 ? 32 : 28);
 constexpr std::size_t kLeast = std::size_t{1} << 20;
 
 #ifdef F_ADD_SEALS

@@ -225,6 +225,7 @@ void LivePolicy::look_at_refusals(LookOutcome& outcome) {
         refusals_ = revocation_files_.refusals();
     }
     publish();
+    give_memory_back();
     if (const auto now = policy()) append_all(outcome.findings, lint_refusals(*now, *revocation_files_.refusals()));
 }
 
@@ -233,7 +234,9 @@ void LivePolicy::look_at_crls(LookOutcome& outcome) {
     outcome.moved_crls =
         look_apart("CRL files", outcome.findings, [&] { return read_crls(policy().get(), outcome.findings); });
     hand_out({{Watched::kCrls, crl_files_.image()}});
-    if (outcome.moved_crls) publish();
+    if (!outcome.moved_crls) return;
+    publish();
+    give_memory_back();
 }
 
 // `next`: the policy that names the files; null: as before. With crls_looking_ held, or alone.
