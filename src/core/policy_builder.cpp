@@ -120,16 +120,6 @@ void PolicyBuilder::warning(const Where& where, std::string message) {
     diagnostics_.push_back({Diagnostic::Severity::kWarning, where, std::move(message)});
 }
 
-namespace {
-
-std::size_t size_of(const Directive& d) {
-    std::size_t size = d.name.size() + d.args.size() + 1;
-    for (const Directive& child : d.children) size += size_of(child);
-    return size;
-}
-
-}  // namespace
-
 void PolicyBuilder::add(const Directive& d, Origin origin) {
     if (origin != Origin::kServerConfig) {
         const auto fault = fault_in_policy_file(d);
