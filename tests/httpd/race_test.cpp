@@ -144,7 +144,8 @@ CLAIM(thousands_of_reloads_under_load_race_with_nothing_and_fail_no_request, Tur
         for (int i = 1; !workers.are_over(); ++i) {
             // Sometimes broken, sometimes cut short: what is in force stays.
             put(i % 40 == 0 ? "nonsense\n" : i % 40 == 1 ? state(i).substr(0, 100) : state(i));
-            pause_for(std::chrono::milliseconds(7));
+            // Longer than a look takes: one that finds a file changed while it read it begins anew.
+            pause_for(std::chrono::milliseconds(40));
         }
     });
     const char* const asked_for = std::getenv("RELOADS");

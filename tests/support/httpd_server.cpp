@@ -417,7 +417,7 @@ std::string Httpd::error_log() const {
 }
 
 bool Httpd::wait_for_log(const std::string& text) const {
-    for (int i = 0; i < 400; ++i) {
+    for (int i = 0; i < 1200; ++i) {
         if (error_log().find(text) != std::string::npos) return true;
         pause_ms(50);
     }

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <stdexcept>
+#include <string>
 
 #include "claims.hpp"
 
@@ -27,6 +28,11 @@ using FilePtr = std::unique_ptr<std::FILE, CloseFile>;
 struct Running {
     const Claim* claim;
     FilePtr output;
+};
+
+struct Failure {
+    const Claim* claim;
+    std::string said;
 };
 
 class Group {
@@ -78,15 +84,17 @@ private:
         const Running& ended = found->second;
         std::printf("[ RUN      ] %s\n", ended.claim->name);
         std::rewind(ended.output.get());
+        std::string said;
         char buffer[4096];
         for (std::size_t n = 0; (n = std::fread(buffer, 1, sizeof buffer, ended.output.get())) > 0;) {
-            std::fwrite(buffer, 1, n, stdout);
+            said.append(buffer, n);
         }
         if (WIFSIGNALED(status))
-            std::printf("ended by signal %d (%s)\n", WTERMSIG(status), strsignal(WTERMSIG(status)));
+            said += "ended by signal " + std::to_string(WTERMSIG(status)) + " (" + strsignal(WTERMSIG(status)) + ")\n";
+        std::fwrite(said.data(), 1, said.size(), stdout);
         std::printf("[  %s ] %s\n", status == 0 ? "     OK" : "FAILED ", ended.claim->name);
         std::fflush(stdout);
-        if (status != 0) failed_.push_back(ended.claim);
+        if (status != 0) failed_.push_back({ended.claim, std::move(said)});
         running_.erase(found);
     }
 
@@ -94,7 +102,13 @@ private:
         std::printf("[==========] %zu test(s) run.\n[  PASSED  ] %zu test(s).\n", count_, count_ - failed_.size());
         if (failed_.empty()) return 0;
         std::printf("[  FAILED  ] %zu test(s), listed below:\n", failed_.size());
-        for (const Claim* const claim : failed_) std::printf("[  FAILED  ] %s\n", claim->name);
+        // Once more what each said at last: who reads the end of a long log needs no more of it.
+        constexpr std::size_t kMostSaid = 1500;
+        for (const Failure& failure : failed_) {
+            const std::string& said = failure.said;
+            std::printf("%s[  FAILED  ] %s\n", said.substr(said.size() - std::min(said.size(), kMostSaid)).c_str(),
+                        failure.claim->name);
+        }
         std::printf("\n %zu FAILED TEST(S)\n", failed_.size());
         constexpr std::size_t kMostExitStatus = 255;
         return static_cast<int>(std::min(failed_.size(), kMostExitStatus));
@@ -104,7 +118,7 @@ private:
     std::size_t count_ = 0;
     std::map<pid_t, Running> running_;
     bool is_alone_ = false;  // the one that runs
-    std::vector<const Claim*> failed_;
+    std::vector<Failure> failed_;
 };
 
 }  // namespace

@@ -17,7 +17,7 @@ inline void pause_for(std::chrono::milliseconds time) { std::this_thread::sleep_
 
 // Asks until the status is the expected one, for as long as a change may take on a busy machine.
 inline void becomes(const std::function<int()>& ask, int expected, const char* what) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(15);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     int status = 0;
     while (std::chrono::steady_clock::now() < end) {
         status = ask();
