@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "announced_names.hpp"
 #include "audit.hpp"
 #include "captures.hpp"
 #include "forward.hpp"
@@ -142,6 +143,7 @@ struct State {
     std::vector<Diagnostic> start_findings;  // of check_config, until there is an error log
     bool must_not_start = false;             // check_config found errors, and left it to post_config to end the server
     std::string server_root;
+    AnnouncedNames announced_names;
 };
 
 // The state of the configuration in force; null where there is none, at the end.

@@ -67,10 +67,13 @@ HandshakeVerdict verify(X509_STORE_CTX* ctx, const server_rec* s) {
                             server_config(s).own.missing, now_seconds());
 }
 
+TlsConnection* tls_state_of(const conn_rec* c) {
+    return static_cast<TlsConnection*>(ap_get_module_config(c->conn_config, &mtls_authz_module));
+}
+
 void note_verifier(const SSL* ssl, const HandshakeVerdict& verdict) {
     const conn_rec* const c = ssl != nullptr ? connection_of(ssl) : nullptr;
-    auto* const tls =
-        c != nullptr ? static_cast<TlsConnection*>(ap_get_module_config(c->conn_config, &mtls_authz_module)) : nullptr;
+    auto* const tls = c != nullptr ? tls_state_of(c) : nullptr;
     if (tls == nullptr || verdict.verified != 1) return;
     tls->verification().by =
         verdict.by_anchors ? TlsConnection::Verifier::kAnchorsAlone : TlsConnection::Verifier::kModSsl;
@@ -108,58 +111,21 @@ extern "C" int on_verify_certificate(X509_STORE_CTX* ctx, void* server) {
     return guarded(s, kRefused, [&] { return verify_and_remember(ctx, s); });
 }
 
-bool is_among(const STACK_OF(X509_NAME) * names, const X509_NAME* name) {
-    for (int i = 0; i < sk_X509_NAME_num(names); ++i) {
-        if (X509_NAME_cmp(sk_X509_NAME_value(names, i), name) == 0) return true;
+void announce_names(SSL* ssl, TlsConnection& tls) {
+    const ErrorQueueGuard errors;
+    if (const auto snapshot = state().snapshot()) {
+        state().announced_names.lend(*ssl, *snapshot, now_seconds(), tls.announced());
     }
-    return false;
-}
-
-std::size_t size_of(const STACK_OF(X509_NAME) * names) {
-    std::size_t size = 0;
-    for (int i = 0; i < sk_X509_NAME_num(names); ++i) {
-        size += 2 + static_cast<std::size_t>(std::max(0, i2d_X509_NAME(sk_X509_NAME_value(names, i), nullptr)));
-    }
-    return size;
-}
-
-void free_names(STACK_OF(X509_NAME) * names) { sk_X509_NAME_pop_free(names, X509_NAME_free); }
-using NamesPtr = std::unique_ptr<STACK_OF(X509_NAME), FreeWith<free_names>>;
-
-// The names of mod_ssl's own CAs and of the live anchors; none at all where they do not fit: then a client sends
-// whatever certificate it has (RFC 5246 7.4.4, RFC 8446 4.2.4), while one that misses its CA in a list often sends
-// none.
-NamesPtr names_to_announce(SSL* ssl, const CaDirectory& anchors) {
-    const STACK_OF(X509_NAME)* const own = SSL_CTX_get_client_CA_list(SSL_get_SSL_CTX(ssl));
-    NamesPtr out(sk_X509_NAME_new_null());
-    if (!out) throw std::bad_alloc();
-    const auto add = [&out](const X509_NAME* name) {
-        X509_NAME* const copy = X509_NAME_dup(name);
-        if (copy == nullptr || sk_X509_NAME_push(out.get(), copy) == 0) throw std::bad_alloc();
-    };
-    const std::size_t used = size_of(own);
-    const auto names =
-        anchors.announced_names(used < kMostAnnouncedBytes ? kMostAnnouncedBytes - used : 0, now_seconds());
-    if (!names) return out;
-    for (int i = 0; i < sk_X509_NAME_num(own); ++i) add(sk_X509_NAME_value(own, i));
-    for (const std::string_view encoded : *names) {
-        const auto* bytes = reinterpret_cast<const unsigned char*>(encoded.data());
-        const X509NamePtr name(d2i_X509_NAME(nullptr, &bytes, static_cast<long>(encoded.size())));
-        if (!name) throw std::bad_alloc();
-        if (!is_among(own, name.get())) add(name.get());
-    }
-    return out;
 }
 
 // After SNI has chosen the virtual host.
 extern "C" int on_choose_certificate(SSL* ssl, void* server) {
     constexpr int kGoOn = 1;
+    const conn_rec* const c = connection_of(ssl);
+    if (c == nullptr) return kGoOn;
     // Should it fail, mod_ssl's own names are announced.
     return guarded(static_cast<const server_rec*>(server), kGoOn, [&] {
-        const ErrorQueueGuard errors;
-        if (const auto snapshot = state().snapshot()) {
-            SSL_set_client_CA_list(ssl, names_to_announce(ssl, snapshot->policy->cas()).release());
-        }
+        announce_names(ssl, *tls_state_of(c));
         return kGoOn;
     });
 }
@@ -176,6 +142,24 @@ extern "C" int on_init_server(server_rec* s, apr_pool_t*, int is_proxy, SSL_CTX*
     });
 }
 
+// Called before each message of a handshake, with the state of the one before it. Names are with the SSL until the
+// message that holds them is written, or no longer can be: a client that ends the handshake then costs no list.
+// Post-handshake authentication chooses no certificate anew: names are lent before its first message.
+void on_next_message(SSL* ssl, TlsConnection& tls) {
+    switch (SSL_get_state(ssl)) {
+        case TLS_ST_SW_CERT_REQ:
+        case TLS_ST_SW_SRVR_DONE:
+        case TLS_ST_SW_FINISHED:
+            AnnouncedNames::take_back(*ssl, tls.announced());
+            break;
+        case TLS_ST_OK:
+            if (AnnouncedNames::is_taken_back(*ssl, tls.announced())) announce_names(ssl, tls);
+            break;
+        default:
+            break;
+    }
+}
+
 // OpenSSL calls a connection's own callback in place of its context's: that is mod_ssl's, of the context that SNI has
 // chosen, and is called as it would be without this one. The end of accepting is also that of a renegotiation and of a
 // post-handshake authentication; OpenSSL does not call those a handshake that is done in TLS 1.3.
@@ -183,11 +167,12 @@ extern "C" void on_tls_event(const SSL* ssl, int where, int result) {
     const auto of_mod_ssl = SSL_CTX_get_info_callback(SSL_get_SSL_CTX(ssl));
     if (of_mod_ssl != nullptr) of_mod_ssl(ssl, where, result);
     constexpr int kSucceeded = 1;
-    const conn_rec* const c = where == SSL_CB_ACCEPT_EXIT && result == kSucceeded ? connection_of(ssl) : nullptr;
+    const bool is_done = where == SSL_CB_ACCEPT_EXIT && result == kSucceeded;
+    const conn_rec* const c = is_done || where == SSL_CB_ACCEPT_LOOP ? connection_of(ssl) : nullptr;
     if (c == nullptr) return;
-    auto* const tls = static_cast<TlsConnection*>(ap_get_module_config(c->conn_config, &mtls_authz_module));
     guarded(c->base_server, DECLINED, [&] {
-        tls->note_handshake(*ssl);
+        if (is_done) tls_state_of(c)->note_handshake(*ssl);
+        if (!is_done) on_next_message(const_cast<SSL*>(ssl), *tls_state_of(c));
         return OK;
     });
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "announced_names.hpp"
 #include "config.hpp"
 #include "known_grant.hpp"
 #include "mtls_authz/identification_cache.hpp"
@@ -58,6 +59,9 @@ public:
         return now >= sighting_due() && sighted_.compare_exchange_strong(last, now, std::memory_order_relaxed);
     }
 
+    // In a handshake: the CA names that it announces.
+    AnnouncedNames::Loan& announced() { return announced_; }
+
     // Of the certificate that it has now. On the connection's own thread alone.
     KnownGrant& known_grant() { return known_grant_; }
 
@@ -71,6 +75,7 @@ private:
     Verification verification_;
     std::shared_ptr<const PresentedCertificate> certificate_;
     TlsFacts facts_;
+    AnnouncedNames::Loan announced_;
     std::atomic<std::int64_t> sighted_{0};  // seconds since the epoch
     IdentificationCache identifications_;
     KnownGrant known_grant_;
@@ -89,9 +94,6 @@ inline TlsConnection* tls_of(const conn_rec* c) noexcept {
     if (tls == nullptr) return nullptr;
     return state().is_https(const_cast<conn_rec*>(own)) != 0 ? tls : nullptr;
 }
-
-// Of names that MTLSClientCA announces: beyond 64 KiB every handshake would fail.
-constexpr std::size_t kMostAnnouncedBytes = 16384;
 
 // Hooks.
 void register_connection_hooks();

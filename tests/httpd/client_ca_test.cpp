@@ -280,6 +280,28 @@ CLAIM(certificates_asked_for_per_location_are_verified_by_live_anchors) {
     CHECK_EQUAL(site.get(unknown), 403);
 }
 
+CLAIM(later_handshakes_of_a_connection_announce_the_live_anchors_too) {
+    const World& w = world();
+    CaSite site;
+    site.put("stranger", kStranger);
+    site.start("On", "SSLVerifyClient none\n<Location /gate>\nSSLVerifyClient optional\n</Location>\n");
+    for (const int tls : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+        // Lists go from one connection to the next; two are in a handshake at once.
+        for (int i = 0; i < 5; ++i) {
+            ClientOptions options = as(w.acme_from_stranger, tls);
+            options.post_handshake_auth = true;
+            TlsClient one(site.httpd.port(), options), other(site.httpd.port(), options);
+            CHECK(one.announced().empty());  // not asked yet
+            for (TlsClient* client : {&one, &other}) {
+                CHECK_EQUAL(client->get("/gate/x").status, 200);
+                CHECK_EQUAL(client->announced().size(), 3U);
+                CHECK(names(client->announced(), "Stranger CA"));
+                CHECK(names(client->announced(), "Globex CA"));
+            }
+        }
+    }
+}
+
 CLAIM(rules_beside_the_module_that_would_believe_live_anchors_are_warned_of) {
     CaSite site;
     site.configure("On",

@@ -114,12 +114,17 @@ TlsClient::TlsClient(int port, const ClientOptions& o, SSL_SESSION* resume)
     socket_ = connect_to(port);
     SSL_set_fd(ssl_.get(), socket_);
     connected_ = SSL_connect(ssl_.get()) == 1;
+    ERR_clear_error();
+}
+
+std::vector<std::string> TlsClient::announced() const {
+    std::vector<std::string> out;
     const STACK_OF(X509_NAME)* const names = SSL_get0_peer_CA_list(ssl_.get());
     for (int i = 0; i < sk_X509_NAME_num(names); ++i) {
         char line[512];
-        announced_.emplace_back(X509_NAME_oneline(sk_X509_NAME_value(names, i), line, sizeof line));
+        out.emplace_back(X509_NAME_oneline(sk_X509_NAME_value(names, i), line, sizeof line));
     }
-    ERR_clear_error();
+    return out;
 }
 
 TlsClient::~TlsClient() {

@@ -45,8 +45,9 @@ public:
     bool resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
     Response get(const std::string& path, const std::string& headers = "", const std::string& method = "GET",
                  const std::string& body = "");
-    // The subjects of the CAs that the server announced when it asked for a certificate.
-    std::vector<std::string> announced() const { return announced_; }
+    // The subjects of the CAs that the server announced when it asked for a certificate, in the last handshake that is
+    // over.
+    std::vector<std::string> announced() const;
     // The session to resume; after at least one answer was read.
     SslSessionPtr session();
 
@@ -60,7 +61,6 @@ private:
     bool connected_ = false;
     std::string buffer_;
     SslSessionPtr ticket_;
-    std::vector<std::string> announced_;
     std::string server_name_;
 };
 
