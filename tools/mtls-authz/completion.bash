@@ -2,11 +2,11 @@
 _mtls_authz() {
     local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} options
     if [ "$COMP_CWORD" = 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "suggest facts check explain why matrix diff fetch help --version --help" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "suggest facts check explain why matrix diff fetch import help --version --help" -- "$word")
         return
     fi
     if [ "$command" = help ]; then
-        mapfile -t COMPREPLY < <(compgen -W "suggest facts check explain why matrix diff fetch" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "suggest facts check explain why matrix diff fetch import" -- "$word")
         return
     fi
     case $command in
@@ -18,7 +18,12 @@ _mtls_authz() {
         matrix) options="--policy --root --csv --html --help" ;;
         diff) options="--root --certs --json --help" ;;
         fetch) options="--policy --into --root --crl --ocsp --bundle --cert --seen --server-ca --allow-network --proxy --web-ca --timeout --max-size --dry-run --json --help" ;;
+        import) options="--anchor --cert --root --help" ;;
     esac
+    if [ "$command" = import ] && [ "$COMP_CWORD" = 2 ]; then
+        mapfile -t COMPREPLY < <(compgen -W "nginx-map passwd csv sslrequire --help" -- "$word")
+        return
+    fi
     case $word in
         -*) mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word") ;;
         *) compopt -o default; COMPREPLY=() ;;

@@ -9,6 +9,7 @@
 
 #include "commands.hpp"
 #include "fetch/fetch.hpp"
+#include "import/import.hpp"
 #include "mtls_authz/text.hpp"
 #include "terminal.hpp"
 
@@ -176,6 +177,28 @@ void add_fetch(CLI::App& app, int& status) {
     command->callback([&status] { status = fetch(options); });
 }
 
+void add_import(CLI::App& app, int& status) {
+    static ImportOptions options;
+    CLI::App* const command = app.add_subcommand("import", "Policy files from what lets partners in today");
+    command
+        ->add_option(
+            "FORMAT", options.format,
+            "nginx-map: map $ssl_client_...; passwd: of FakeBasicAuth; csv: a table with headings; sslrequire: "
+            "SSLRequire and Require expr lines")
+        ->required()
+        ->check(CLI::IsMember(kImportFormats));
+    command->add_option("FILE", options.file, "What to read; - for standard input")->required();
+    command->add_option("--anchor", options.anchor, "MTLSTrustAnchor of partners for which FILE names none");
+    command->add_option("--cert", options.certificates, "Certificates that FILE names by their SHA-1; may be repeated")
+        ->allow_extra_args(false);
+    command->add_option("--root", options.root, kRoot);
+    command->footer(
+        "Headings of a table: name, anchor, group, grant, contact, until, and selectors (subject, CN, DNS, URI, ...).\n"
+        "Exit: 0 all of it, 1 something could not be converted (standard error says what), 2 nothing.\n"
+        "Example: mtls-authz import nginx-map partners.map --anchor mtls/partners-ca.pem > partners.conf");
+    command->callback([&status] { status = import_policy(options); });
+}
+
 std::vector<std::string_view> commands_of(CLI::App& app) {
     std::vector<std::string_view> out;
     for (const CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
@@ -238,6 +261,7 @@ int run(const std::vector<std::string>& given) {
     add_matrix(app, status);
     add_diff(app, status);
     add_fetch(app, status);
+    add_import(app, status);
     std::vector<std::string> words = given;
     if (!words.empty() && words.front() == "help") {
         words.erase(words.begin());

@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "commands.hpp"
+#include "import/import.hpp"
 #include "input.hpp"
 #include "mtls_authz/oid.hpp"
 #include "mtls_authz/public_ca.hpp"
@@ -95,16 +96,8 @@ std::string name_for(const CertificateFacts& facts) {
             if (oid_name(attribute.oid) == type) source = attribute.text;
         }
     }
-    std::string out;
-    constexpr std::size_t kLongest = 40;
-    for (const char c : lower(source)) {
-        if (is_alnum(c)) out += c;
-        if (!is_alnum(c) && !out.empty() && out.back() != '-') out += '-';
-        if (out.size() == kLongest) break;
-    }
-    while (out.ends_with('-')) out.pop_back();
-    const bool reserved = out == "any" || out == "all" || out == "none";
-    return out.empty() || reserved ? "partner" : out;
+    const std::string out = partner_name_of(source);
+    return out.empty() ? "partner" : out;
 }
 
 // The trust domain that it is an X509-SVID of; empty where it is none.

@@ -1,0 +1,175 @@
+// `mtls-authz import`: what people have today becomes partners that let in the same certificates, and nothing is
+// guessed.
+#include "tool.hpp"
+
+using namespace test;
+
+namespace {
+
+struct Importing : Bench {
+    Identity ca = make_ca("Partners CA");
+    Importing() { file("ca.pem", ca.cert_pem()); }
+
+    // Its policy, which reads without an error; what it says beside that is appended.
+    std::string import(int status, const std::string& format, const std::string& content,
+                       const std::vector<std::string>& more = {}) {
+        file("today", content);
+        std::string words;
+        for (const std::string& word : more) words += " '" + word + "'";
+        const auto out = shell("\"$0\" import " + format + " today --anchor ca.pem" + words + " > p.conf");
+        check_equal(out.status, status, out.text, __FILE__, __LINE__);
+        if (out.status != 2) expect(0, {"check", "p.conf"});
+        return shell("cat p.conf").text + out.text;
+    }
+    // Who a certificate is by that policy; empty where it is nobody.
+    std::string who(const std::vector<Attr>& subject, const std::string& dns = "") {
+        CertSpec spec;
+        spec.subject = subject;
+        if (!dns.empty()) spec.san = {{GEN_DNS, dns}};
+        file("leaf.pem", issue(spec, &ca).cert_pem());
+        const auto out = run({"explain", "--policy", "p.conf", "--cert", "leaf.pem", "--json"});
+        const std::size_t at = out.text.find("\"partner\":\"");
+        if (out.status != 0 || at == std::string::npos) return "";
+        return out.text.substr(at + 11, out.text.find('"', at + 11) - at - 11);
+    }
+};
+
+}  // namespace
+
+CLAIM(a_map_of_nginx_becomes_partners_that_let_in_the_same_names) {
+    Importing today;
+    const std::string out = today.import(1, "nginx-map",
+                                         "# partners\n"
+                                         "map $ssl_client_s_dn $partner {\n"
+                                         "    default \"\";\n"
+                                         "    \"CN=api,O=Acme\" acme;\n"
+                                         "    'CN=batch,O=Acme' acme;   # the same partner\n"
+                                         "    CN=blocked,O=Acme 0;\n"
+                                         "    \"CN=one,O=Globex\" 1;\n"
+                                         "    \"~(^|,)CN=api\\.initech\\.example(,|$)\" initech;\n"
+                                         "    ~CN=anything.* wild;\n"
+                                         "}\n"
+                                         "map $ssl_client_i_dn $ca { \"CN=CA\" yes; }\n");
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "api"}}), "acme");
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "batch"}}), "acme");
+    CHECK_EQUAL(today.who({{"O", "Globex"}, {"CN", "one"}}), "one");
+    CHECK_EQUAL(today.who({{"O", "Other"}, {"CN", "api.initech.example"}}), "initech");
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "blocked"}}), "");
+    CHECK_EQUAL(today.who({{"O", "Other"}, {"CN", "api"}}), "");
+    CHECK_EQUAL(today.who({{"O", "Other"}, {"CN", "api-initech.example"}}), "");  // no regular expression any more
+    CHECK_EQUAL(today.who({{"CN", "anything"}}), "");
+    CHECK_CONTAINS(out, "today:9: not converted: '~CN=anything.*' is a regular expression");
+    CHECK_CONTAINS(out, "today:11: not converted: an issuer's name proves nothing");
+    CHECK_CONTAINS(out, "left out 2 line(s) that only deny");
+    CHECK_CONTAINS(out, "# 3 partner(s) from today");
+    CHECK_CONTAINS(out, "MTLSAuthz LogOnly");
+}
+
+CLAIM(lines_of_a_map_alone_are_read_and_what_lets_in_everybody_is_said) {
+    Importing today;
+    std::string out = today.import(0, "nginx-map", "\"/O=Acme/CN=api\" acme;\n");
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "api"}}), "acme");
+    out = today.import(1, "nginx-map", "CN=api acme;\ndefault anybody;\ninclude more.map;\nCN=x acme");
+    CHECK_CONTAINS(out, "today:2: not converted: lets in every certificate");
+    CHECK_CONTAINS(out, "today:3: not converted: another file: import 'more.map' by itself");
+    CHECK_CONTAINS(out, "today:4: not converted: the line ends without a ';'");
+    out = today.import(2, "nginx-map", "map $remote_addr $x { 192.0.2.1 yes; }\n");
+    CHECK_CONTAINS(out, "nothing is known about $remote_addr");
+    CHECK_CONTAINS(out, "nothing in today could be converted");
+}
+
+CLAIM(a_sha1_fingerprint_needs_its_certificate) {
+    Importing today;
+    CertSpec spec;
+    spec.subject = {{"CN", "api"}};
+    const Identity leaf = issue(spec, &today.ca);
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned length = 0;
+    X509_digest(leaf.cert.get(), EVP_sha1(), digest, &length);
+    std::string sha1;
+    for (unsigned i = 0; i < length; ++i) {
+        char two[3];
+        std::snprintf(two, sizeof two, "%02x", digest[i]);
+        sha1 += two;
+    }
+    const std::string map = "map $ssl_client_fingerprint $ok { " + sha1 + " acme; }\n";
+    CHECK_CONTAINS(today.import(2, "nginx-map", map), "give the certificate itself with --cert (SHA-1 " + sha1 + ")");
+    today.file("api.pem", leaf.cert_pem());
+    CHECK_CONTAINS(today.import(0, "nginx-map", map, {"--cert", "api.pem"}), "MTLSIdentity sha256:");
+    CHECK_CONTAINS(today.expect(0, {"explain", "--policy", "p.conf", "--cert", "api.pem"}), "acme");
+    today.import(0, "csv", "name,fingerprint\nacme," + sha1 + "\n", {"--cert", "api.pem"});
+}
+
+CLAIM(a_password_file_of_fake_basic_auth_becomes_partners) {
+    Importing today;
+    const std::string out = today.import(1, "passwd",
+                                         "/O=Acme/CN=api:xxj31ZMTZzkVA\n"
+                                         "CN=batch,O=Globex:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n"
+                                         "admin:$apr1$x$y\n");
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "api"}}), "api");
+    CHECK_EQUAL(today.who({{"O", "Globex"}, {"CN", "batch"}}), "batch");
+    CHECK_EQUAL(today.who({{"O", "Globex"}, {"CN", "api"}}), "");
+    CHECK_CONTAINS(out, "today:3: not converted: 'admin' is no subject");
+}
+
+CLAIM(a_table_becomes_partners_with_all_that_it_says) {
+    Importing today;
+    const std::string out = today.import(
+        1, "csv",
+        "\xEF\xBB\xBFName;CN;OU;DNS;Group;Contact;Until;Grant\r\n"
+        "acme;;Cards;api.acme.example;suppliers cards;\"Acme; PKI \"\"desk\"\"\";2099-01-01;GET,HEAD /orders/**\r\n"
+        "acme;;;batch.acme.example;;;;\r\n"
+        "globex;api;;;;;;\r\n"
+        ";;;;;;;\r\n"
+        "hooli;;;;;;;\r\n"
+        "initech;a;;b_c..d;;;;\r\n");
+    CHECK_EQUAL(today.who({{"OU", "Cards"}}, "api.acme.example"), "acme");
+    CHECK_EQUAL(today.who({{"OU", "Other"}}, "api.acme.example"), "");  // all of a line must hold
+    CHECK_EQUAL(today.who({{"CN", "x"}}, "batch.acme.example"), "acme");
+    CHECK_EQUAL(today.who({{"CN", "api"}}), "globex");
+    for (const char* line : {"MTLSContact \"Acme; PKI \\\"desk\\\"\"", "MTLSGroup suppliers\n", "MTLSGroup cards\n",
+                             "MTLSValid until=2099-01-01\n", "MTLSGrant GET,HEAD /orders/**\n"})
+        CHECK_CONTAINS(out, line);
+    CHECK_CONTAINS(out, "today:6: not converted: no column says what its certificates have");
+    CHECK_CONTAINS(out, "today:7: not converted: ");
+    CHECK(out.find("<MTLSPartner initech>") == std::string::npos);
+}
+
+CLAIM(rules_of_mod_ssl_become_partners_where_they_compare_names) {
+    Importing today;
+    const std::string out = today.import(
+        1, "sslrequire",
+        "<Location /x>\n"
+        "  SSLRequire %{SSL_CLIENT_S_DN_O} eq \"Acme\" and \\\n"
+        "             %{SSL_CLIENT_S_DN_OU} in {\"Staff\", \"CA\"} and %{SSL_CLIENT_VERIFY} eq \"SUCCESS\"\n"
+        "  Require expr \"%{SSL_CLIENT_S_DN_CN} == 'api' || %{SSL_CLIENT_SAN_DNS_0} == 'b.globex.example'\"\n"
+        "  Require expr %{SSL_CLIENT_I_DN_CN} == 'Acme CA' && (%{SSL_CLIENT_S_DN_CN} == 'with-ca')\n"
+        "  SSLRequire %{TIME_HOUR} >= 8\n"
+        "  Require expr \"%{SSL_CLIENT_S_DN_CN} =~ /^api/\"\n"
+        "  Require ip 192.0.2.1\n"
+        "</Location>\n");
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"OU", "Staff"}}), "acme");
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"OU", "CA"}}).empty(), false);
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"OU", "Other"}}), "");
+    CHECK_EQUAL(today.who({{"O", "Globex"}, {"OU", "Staff"}}), "");
+    CHECK_EQUAL(today.who({{"CN", "api"}}), "api");
+    CHECK_EQUAL(today.who({{"CN", "x"}}, "b.globex.example"), "b-globex-example");
+    CHECK_EQUAL(today.who({{"CN", "with-ca"}}), "with-ca");
+    CHECK_CONTAINS(out, "# asked for the issuer's name 'Acme CA', which proves nothing");
+    CHECK_CONTAINS(out, "today:6: not converted: the expression ");
+    CHECK_CONTAINS(out, "today:7: not converted: the expression compares SSL_CLIENT_S_DN_CN by another operator");
+    CHECK(out.find("today:8") == std::string::npos);
+}
+
+CLAIM(what_the_sources_hold_cannot_write_directives) {
+    Importing today;
+    for (const char* value : {"\"x\nMTLSGroup evil\"", "\"${HOME}\"", "\"a\"\" MTLSGroup evil\""}) {
+        const std::string row = std::string("other,") + value + ",\nthird,c," + value + "\n";
+        const bool is_quoted = std::string(value).find("a\"\"") != std::string::npos;
+        const std::string out = today.import(is_quoted ? 0 : 1, "csv", "name,CN,contact\nsafe,api,\n" + row);
+        CHECK_EQUAL(today.who({{"CN", "api"}}), "safe");
+        CHECK(out.find("\n    MTLSGroup") == std::string::npos);
+        CHECK(out.find("\nMTLSGroup") == std::string::npos);
+        CHECK(out.find("${HOME}\n") == std::string::npos);
+    }
+}

@@ -1,0 +1,141 @@
+// A table of partners, one a line, as spreadsheets and inventories write it.
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <optional>
+
+#include "../terminal.hpp"
+#include "import.hpp"
+#include "mtls_authz/selector.hpp"
+#include "mtls_authz/text.hpp"
+
+namespace mtls::tool {
+
+namespace {
+
+struct Row {
+    std::size_t line;
+    std::vector<std::string> fields;
+};
+
+// RFC 4180, with `separator` in place of the comma; rows without content are left out.
+std::vector<Row> rows_of(std::string_view text, char separator) {
+    std::vector<Row> out;
+    std::size_t line = 1;
+    Row row{line, {""}};
+    bool quoted = false;
+    const auto end_row = [&] {
+        const bool is_blank = std::all_of(row.fields.begin(), row.fields.end(),
+                                          [](const std::string& field) { return trim(field).empty(); });
+        if (!is_blank) out.push_back(std::move(row));
+        row = Row{line, {""}};
+    };
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (c == '\n') ++line;
+        if (c == '"' && quoted && i + 1 < text.size() && text[i + 1] == '"') {
+            row.fields.back() += text[++i];
+        } else if (c == '"') {
+            quoted = !quoted;
+        } else if (c == separator && !quoted) {
+            row.fields.emplace_back();
+        } else if (c == '\n' && !quoted) {
+            end_row();
+        } else if (c != '\r' || quoted) {
+            row.fields.back() += c;
+        }
+    }
+    end_row();
+    return out;
+}
+
+char separator_of(std::string_view text) {
+    const std::string_view first = text.substr(0, text.find('\n'));
+    const auto count = [first](char c) { return std::count(first.begin(), first.end(), c); };
+    return std::max({',', ';', '\t'}, [&](char a, char b) { return count(a) < count(b); });
+}
+
+std::vector<std::string> words_of(const std::string& field) {
+    std::vector<std::string> out;
+    std::string word;
+    for (const char c : field + " ") {
+        const bool separates = c == ' ' || c == ';' || c == ',' || c == '|';
+        if (!separates) word += c;
+        if (separates && !word.empty()) out.push_back(std::exchange(word, {}));
+    }
+    return out;
+}
+
+// Fills in one field; the fault, where it has one.
+using Column = std::function<std::string(ImportedEntry&, const std::string&)>;
+
+Column column_of(const std::string& heading, const KnownBySha1& known) {
+    static const std::map<std::string_view, std::string_view> kOtherNames = {
+        {"dn", "subject"}, {"subject dn", "subject"}, {"common name", "CN"}, {"organization", "O"},
+        {"san", "DNS"},    {"host", "DNS"},           {"mail", "email"},     {"serial", "cert-serial"}};
+    const std::string word = lower(trim(heading));
+    const auto text = [](std::string ImportedEntry::*member) {
+        return [member](ImportedEntry& entry, const std::string& value) {
+            entry.*member = value;
+            return std::string();
+        };
+    };
+    if (word == "name" || word == "partner") return text(&ImportedEntry::partner);
+    if (word == "anchor" || word == "ca") return text(&ImportedEntry::anchor);
+    if (word == "contact") return text(&ImportedEntry::contact);
+    if (word == "until" || word == "valid until") return text(&ImportedEntry::until);
+    if (word == "group" || word == "groups") {
+        return [](ImportedEntry& entry, const std::string& value) {
+            entry.groups = words_of(value);
+            return std::string();
+        };
+    }
+    if (word == "grant" || word == "grants") {
+        return [](ImportedEntry& entry, const std::string& value) {
+            entry.grants.push_back(value);
+            return std::string();
+        };
+    }
+    if (word == "fingerprint" || word == "sha1") {
+        return [&known](ImportedEntry& entry, const std::string& value) {
+            std::string why, selector = digest_selector(value, known, why);
+            if (!selector.empty()) entry.selectors.push_back(std::move(selector));
+            return why;
+        };
+    }
+    const auto other = kOtherNames.find(word);
+    const std::string type(other != kOtherNames.end() ? other->second : trim(heading));
+    return [type](ImportedEntry& entry, const std::string& value) {
+        const std::string selector = type + ":" + value;
+        const auto parsed = Selector::parse(selector);
+        if (!parsed.ok()) return parsed.error();
+        entry.selectors.push_back(selector);
+        return std::string();
+    };
+}
+
+}  // namespace
+
+Imported read_csv(std::string_view text, const KnownBySha1& known) {
+    Imported out;
+    const auto rows = rows_of(text, separator_of(text));
+    if (rows.empty()) return out;
+    std::vector<Column> columns;
+    for (const std::string& heading : rows.front().fields) columns.push_back(column_of(heading, known));
+    for (std::size_t i = 1; i < rows.size(); ++i) {
+        ImportedEntry entry;
+        entry.line = rows[i].line;
+        std::string fault;
+        if (rows[i].fields.size() > columns.size()) fault = "more fields than headings";
+        for (std::size_t k = 0; k < rows[i].fields.size() && fault.empty(); ++k) {
+            const std::string value(trim(rows[i].fields[k]));
+            if (!value.empty()) fault = columns[k](entry, value);
+        }
+        if (fault.empty() && entry.selectors.empty()) fault = "no column says what its certificates have";
+        if (!fault.empty()) out.leave(entry.line, fault);
+        if (fault.empty()) out.entries.push_back(std::move(entry));
+    }
+    return out;
+}
+
+}  // namespace mtls::tool

@@ -1,0 +1,231 @@
+#include "import.hpp"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <iostream>
+#include <map>
+
+#include "../commands.hpp"
+#include "../input.hpp"
+#include "../terminal.hpp"
+#include "mtls_authz/policy_builder.hpp"
+#include "mtls_authz/text.hpp"
+
+namespace mtls::tool {
+
+std::string partner_name_of(std::string_view text) {
+    std::string out;
+    constexpr std::size_t kLongest = 40;
+    for (const char c : lower(text)) {
+        if (is_alnum(c)) out += c;
+        if (!is_alnum(c) && !out.empty() && out.back() != '-') out += '-';
+        if (out.size() == kLongest) break;
+    }
+    while (out.ends_with('-')) out.pop_back();
+    return is_valid_name(out) ? out : std::string();
+}
+
+std::string digest_selector(std::string_view digest, const KnownBySha1& known, std::string& why) {
+    std::string digits;
+    for (const char c : lower(digest)) {
+        if (c != ':') digits += c;
+    }
+    constexpr std::size_t kSha1 = 40, kSha256 = 64;
+    const bool is_hex = digits.find_first_not_of("0123456789abcdef") == std::string::npos;
+    if (!is_hex || (digits.size() != kSha1 && digits.size() != kSha256)) {
+        why = "'" + shown(digest) + "' is neither a SHA-1 nor a SHA-256 digest in hex";
+        return {};
+    }
+    if (digits.size() == kSha256) return "sha256:" + digits;
+    std::string out = known.selector_of(digits);
+    if (out.empty())
+        why = "a SHA-1 digest leads to no certificate: give the certificate itself with --cert (SHA-1 " + digits + ")";
+    return out;
+}
+
+namespace {
+
+class CertificatesBySha1 : public KnownBySha1 {
+public:
+    // The fault of a file that cannot be read; empty where there is none.
+    std::string add(const std::string& file) {
+        const auto certificate = read_client(file, {});
+        if (!certificate) return certificate.error();
+        std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+        unsigned length = 0;
+        X509_digest(certificate.value()->leaf.get(), EVP_sha1(), digest.data(), &length);
+        by_sha1_[hex({digest.data(), length})] = "sha256:" + hex(bytes_of(certificate.value()->facts.sha256));
+        return {};
+    }
+    std::string selector_of(const std::string& sha1) const override {
+        const auto found = by_sha1_.find(sha1);
+        return found != by_sha1_.end() ? found->second : std::string();
+    }
+
+private:
+    std::map<std::string, std::string> by_sha1_;
+};
+
+// A name from the first selector that can give one.
+std::string name_by_selectors(const std::vector<std::string>& selectors) {
+    for (const std::string_view type : {"CN:", "O:", "DNS:", "subject:", "email:", "URI:"}) {
+        for (const std::string& selector : selectors) {
+            if (!selector.starts_with(type)) continue;
+            std::string_view value = std::string_view(selector).substr(type.size());
+            const auto name = type == "subject:" ? NamePattern::parse(value) : Result<NamePattern>(Error{});
+            std::string part(value);
+            for (const std::string_view oid : {"2.5.4.10", "2.5.4.3"}) {  // CN before O
+                for (std::size_t i = 0; name.ok() && i < name.value().name().attributes.size(); ++i) {
+                    const NameAttribute& attribute = name.value().name().attributes[i];
+                    if (attribute.oid == oid) part = attribute.text;
+                }
+            }
+            std::string out = partner_name_of(part);
+            if (!out.empty()) return out;
+        }
+    }
+    return "partner";
+}
+
+struct ImportedPartner {
+    std::string name;
+    std::vector<const ImportedEntry*> entries;
+
+    std::string text(const std::string& default_anchor) const {
+        std::string identities;
+        std::vector<std::string> anchors, others;
+        const auto add_once = [](std::vector<std::string>& to, const std::string& line) {
+            if (std::find(to.begin(), to.end(), line) == to.end()) to.push_back(line);
+        };
+        for (const ImportedEntry* e : entries) {
+            for (const std::string& remark : e->remarks) identities += "    # " + shown(remark) + "\n";
+            identities += "    MTLSIdentity";
+            for (const std::string& selector : e->selectors) identities += " " + config_quote(selector);
+            identities += "\n";
+            add_once(anchors, e->anchor.empty() ? default_anchor : e->anchor);
+            if (!e->contact.empty()) add_once(others, "MTLSContact " + config_quote(e->contact));
+            if (!e->until.empty()) add_once(others, "MTLSValid until=" + e->until);
+            for (const std::string& group : e->groups) add_once(others, "MTLSGroup " + config_quote(group));
+            for (const std::string& grant : e->grants) add_once(others, "MTLSGrant " + grant);
+        }
+        std::string out = "<MTLSPartner " + name + ">\n" + identities;
+        for (const std::string& anchor : anchors) out += "    MTLSTrustAnchor " + config_quote(anchor) + "\n";
+        for (const std::string& line : others) out += "    " + line + "\n";
+        return out + "</MTLSPartner>\n";
+    }
+};
+
+std::vector<ImportedPartner> partners_of(const Imported& imported) {
+    std::vector<ImportedPartner> out;
+    std::map<std::string, std::string> called;  // by name: what the source calls it
+    for (const ImportedEntry& entry : imported.entries) {
+        const std::string source = entry.partner;
+        std::string name = source.empty()          ? name_by_selectors(entry.selectors)
+                           : is_valid_name(source) ? source
+                                                   : partner_name_of(source);
+        if (name.empty()) name = "partner";
+        // Two that differ in the source stay two.
+        const std::string wanted = name;
+        for (int i = 2; called.contains(name) && (source.empty() || called[name] != source); ++i)
+            name = wanted + "-" + std::to_string(i);
+        if (called.emplace(name, source).second) out.push_back({name, {}});
+        std::find_if(out.begin(), out.end(), [&](const auto& p) { return p.name == name; })->entries.push_back(&entry);
+    }
+    return out;
+}
+
+// Whether it can stand in a line of a policy file.
+bool is_writable(const std::string& text) {
+    return text.find("${") == std::string::npos && std::all_of(text.begin(), text.end(), [](char c) {
+               return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f;
+           });
+}
+
+bool is_writable(const ImportedEntry& entry) {
+    const auto all = [](const std::vector<std::string>& texts) {
+        return std::all_of(texts.begin(), texts.end(), [](const std::string& text) { return is_writable(text); });
+    };
+    return all({entry.anchor, entry.contact, entry.until}) && all(entry.selectors) && all(entry.groups) &&
+           all(entry.grants);
+}
+
+// The first error of a block, or nothing. Anchors are looked for when the policy is checked.
+std::string fault_of(const ImportedPartner& partner, const std::string& root) {
+    ImportedPartner tried = partner;
+    std::vector<ImportedEntry> entries;
+    for (const ImportedEntry* e : partner.entries) entries.push_back(*e);
+    tried.entries.clear();
+    for (ImportedEntry& e : entries) {
+        e.anchor.clear();
+        tried.entries.push_back(&e);
+    }
+    for (const Diagnostic& finding : read_policy_text(tried.text("mod_ssl"), root).findings) {
+        if (finding.severity == Diagnostic::Severity::kError) return finding.message;
+    }
+    return {};
+}
+
+Imported read(const ImportOptions& options, const std::string& text, const KnownBySha1& known) {
+    if (options.format == "nginx-map") return read_nginx_map(text, known);
+    if (options.format == "passwd") return read_passwd(text);
+    if (options.format == "csv") return read_csv(text, known);
+    return read_sslrequire(text);
+}
+
+void say_what_is_left(const std::string& file, std::vector<NotImported> rest) {
+    std::stable_sort(rest.begin(), rest.end(), [](const auto& a, const auto& b) { return a.line < b.line; });
+    for (const NotImported& one : rest)
+        std::cerr << shown(file) << ":" << one.line << ": not converted: " << one.why << "\n";
+}
+
+}  // namespace
+
+int import_policy(const ImportOptions& options) {
+    CertificatesBySha1 known;
+    for (const std::string& file : options.certificates) {
+        const std::string fault = known.add(file);
+        if (!fault.empty()) return complain(fault);
+    }
+    const auto text = read_input(options.file);
+    if (!text) return complain(options.file + ": " + text.error());
+    std::string_view content = text.value();
+    constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+    if (content.starts_with(kByteOrderMark)) content.remove_prefix(kByteOrderMark.size());
+    Imported imported = read(options, std::string(content), known);
+
+    std::string blocks;
+    std::size_t count = 0;
+    std::erase_if(imported.entries, [&imported](const ImportedEntry& entry) {
+        if (is_writable(entry)) return false;
+        imported.leave(entry.line, "holds a control character or '${', which no policy file can hold");
+        return true;
+    });
+    for (const ImportedPartner& partner : partners_of(imported)) {
+        const std::string fault = fault_of(partner, options.root);
+        if (!fault.empty()) {
+            imported.leave(partner.entries.front()->line, "the partner '" + partner.name + "': " + fault);
+            continue;
+        }
+        blocks += "\n" + partner.text(options.anchor.empty() ? "mod_ssl" : options.anchor);
+        ++count;
+    }
+    std::cout << "# " << count << " partner(s) from " << shown(options.file)
+              << ". To compare first, in httpd.conf, beside "
+              << "the rule of today:\n#   <Location /...>\n#       MTLSAllow any-partner\n#       MTLSAuthz LogOnly\n"
+              << "#   </Location>\n";
+    if (options.anchor.empty())
+        std::cout << "# Better than mod_ssl is the file of each partner's own CA: with mod_ssl, any CA that\n"
+                  << "# SSLCACertificateFile names could issue these names.\n";
+    std::cout << blocks;
+    if (imported.denying > 0)
+        std::cerr << "mtls-authz: left out " << imported.denying
+                  << " line(s) that only deny: what belongs to no partner is denied\n";
+    say_what_is_left(options.file, imported.rest);
+    if (count == 0) return complain("nothing in " + shown(options.file) + " could be converted");
+    return imported.rest.empty() ? kFine : kErrorsFound;
+}
+
+}  // namespace mtls::tool
