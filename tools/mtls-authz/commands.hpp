@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "mtls_authz/result.hpp"
+
 namespace mtls::tool {
 
 constexpr int kFine = 0;
@@ -67,6 +69,22 @@ struct SuggestOptions {
 };
 // A ready-to-paste <MTLSPartner> block for each certificate.
 int suggest(const SuggestOptions& options);
+struct Suggestion {
+    std::string name;
+    std::string block;
+    std::string objection;  // why the anchor would not accept the certificate; empty where it does, or none was given
+};
+Result<Suggestion> suggestion_for(const std::string& file, const SuggestOptions& options);
+
+struct InitOptions {
+    std::string root;         // the server's; empty: where this system has it
+    std::string path;         // of the first gate
+    std::string certificate;  // of the first partner; may be empty
+    std::string anchor;       // file of its CA
+    std::string name;
+};
+// Makes the folders, the gate, and the first partner. What is there already stays as it is.
+int make_first_files(const InitOptions& options);
 
 struct MatrixOptions {
     std::vector<std::string> policy;

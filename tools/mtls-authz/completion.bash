@@ -2,14 +2,15 @@
 _mtls_authz() {
     local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} options
     if [ "$COMP_CWORD" = 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "suggest facts check explain why matrix diff fetch import help --version --help" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "init suggest facts check explain why matrix diff fetch import help --version --help" -- "$word")
         return
     fi
     if [ "$command" = help ]; then
-        mapfile -t COMPREPLY < <(compgen -W "suggest facts check explain why matrix diff fetch import" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "init suggest facts check explain why matrix diff fetch import" -- "$word")
         return
     fi
     case $command in
+        init) options="--root --path --cert --anchor --name --help" ;;
         suggest) options="--name --anchor --root --help" ;;
         facts) options="--json --help" ;;
         check) options="--root --strict --warn-days --json --help" ;;

@@ -118,6 +118,22 @@ void add_suggest(CLI::App& app, int& status) {
     });
 }
 
+void add_init(CLI::App& app, int& status) {
+    static InitOptions options;
+    options.path = "/partners";
+    CLI::App* const command = app.add_subcommand("init", "Folders, a gate that only logs, and the first partner");
+    command->add_option("--root", options.root, "The server's ServerRoot; default: /etc/apache2 or /etc/httpd");
+    command->add_option("--path", options.path, "What the gate is in front of; default: /partners");
+    command->add_option("--cert", options.certificate, "A certificate of the first partner");
+    command->add_option("--anchor", options.anchor, "The certificate of the CA that issued it; it is copied");
+    command->add_option("--name", options.name, "That partner's name; otherwise made from the certificate");
+    command->footer(
+        "What is there already stays as it is.\n"
+        "Exit: 0 done, 2 something could not be made.\n"
+        "Example: mtls-authz init --path /orders --cert acme.pem --anchor acme-ca.pem --name acme");
+    command->callback([&status] { status = make_first_files(options); });
+}
+
 void add_matrix(CLI::App& app, int& status) {
     static MatrixOptions options;
     CLI::App* const command = app.add_subcommand("matrix", "Partner by path by method");
@@ -253,6 +269,7 @@ int run(const std::vector<std::string>& given) {
     app.footer("mtls-authz help COMMAND has the options of a command, and an example.");
     app.set_version_flag(
         "--version", [] { return std::string("mtls-authz ") + kVersion + ", " + OpenSSL_version(OPENSSL_VERSION); });
+    add_init(app, status);
     add_suggest(app, status);
     add_facts(app, status);
     add_check(app, status);

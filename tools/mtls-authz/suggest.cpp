@@ -120,23 +120,25 @@ std::string anchor_lines(const CertificateFacts& facts, const std::string& ancho
            "    MTLSTrustAnchor mod_ssl\n";
 }
 
-int suggest_for(const std::string& file, const SuggestOptions& options) {
+}  // namespace
+
+Result<Suggestion> suggestion_for(const std::string& file, const SuggestOptions& options) {
     const auto certificate = read_client(file, {});
-    if (!certificate) return complain(certificate.error());
+    if (!certificate) return Error{certificate.error()};
     const CertificateFacts& facts = certificate.value()->facts;
     if (!facts.malformed.empty()) {
-        return complain("the certificate is malformed, and would be refused: " + shown(facts.malformed));
+        return Error{"the certificate is malformed, and would be refused: " + shown(facts.malformed)};
     }
     if (!options.name.empty() && !is_valid_name(options.name)) {
-        return complain("--name: '" + shown(options.name) + "' cannot be a partner's name");
+        return Error{"--name: '" + shown(options.name) + "' cannot be a partner's name"};
     }
     const auto choices = choices_for(facts);
-    if (choices.empty()) return complain("nothing in the certificate can be matched");
-    const std::string name = options.name.empty() ? name_for(facts) : options.name;
-
-    std::string out = "# " + shown(facts.subject.text()) + "\n# issued by " + shown(facts.issuer.text()) +
-                      "\n# until " + format_time(facts.not_after) + ", key " + shown(facts.key.text()) +
-                      "\n<MTLSPartner " + name + ">\n";
+    if (choices.empty()) return Error{"nothing in the certificate can be matched"};
+    Suggestion made;
+    made.name = options.name.empty() ? name_for(facts) : options.name;
+    std::string& out = made.block;
+    out = "# " + shown(facts.subject.text()) + "\n# issued by " + shown(facts.issuer.text()) + "\n# until " +
+          format_time(facts.not_after) + ", key " + shown(facts.key.text()) + "\n<MTLSPartner " + made.name + ">\n";
     for (const Choice& choice : choices) {
         out += "    # " + choice.cost + "\n    " + (&choice == &choices.front() ? "" : "#") + "MTLSIdentity " +
                config_quote(choice.selector) + "\n";
@@ -149,23 +151,30 @@ int suggest_for(const std::string& file, const SuggestOptions& options) {
     if (!input.policy) {
         std::string why;
         for (const Diagnostic& finding : input.findings) why += finding.message + "\n";
-        return complain(why);
+        return Error{why};
     }
-    std::cout << out;
-    if (options.anchor.empty()) return kFine;
+    if (options.anchor.empty()) return made;
     const Identification who = input.policy->identify_at_any_time(*certificate.value(), {});
-    if (who.partner != nullptr) return kFine;
-    std::cerr << "mtls-authz: this policy would refuse the certificate: " << word_of(who.reason) << " "
-              << shown(who.detail) << "\n  is " << options.anchor
-              << " the CA that issued it, and are intermediates missing?\n";
-    return kErrorsFound;
+    if (who.partner != nullptr) return made;
+    made.objection = "this policy would refuse the certificate: " + std::string(word_of(who.reason)) + " " +
+                     shown(who.detail) + "\n  is " + options.anchor +
+                     " the CA that issued it, and are intermediates missing?";
+    return made;
 }
-
-}  // namespace
 
 int suggest(const SuggestOptions& options) {
     int status = kFine;
-    for (const std::string& file : options.certificates) status = std::max(status, suggest_for(file, options));
+    for (const std::string& file : options.certificates) {
+        const auto made = suggestion_for(file, options);
+        if (!made) {
+            status = std::max(status, complain(made.error()));
+            continue;
+        }
+        std::cout << made.value().block;
+        if (made.value().objection.empty()) continue;
+        std::cerr << "mtls-authz: " << made.value().objection << "\n";
+        status = std::max(status, kErrorsFound);
+    }
     return status;
 }
 

@@ -1,0 +1,86 @@
+// `mtls-authz init`: from nothing to a gate that only logs.
+#include "../httpd/live_site.hpp"
+#include "tool.hpp"
+
+using namespace test;
+
+namespace {
+
+struct Beginning : Bench {
+    Identity ca = make_ca("Acme CA"), other = make_ca("Other CA");
+    Identity leaf = make_client("api", "api.acme.example", ca);
+    Beginning() {
+        fs::create_directory(folder() + "/root");
+        file("acme.pem", leaf.cert_pem()).file("acme-ca.pem", ca.cert_pem()).file("other-ca.pem", other.cert_pem());
+    }
+    std::string content(const std::string& name) const { return shell("cat '" + name + "'").text; }
+};
+
+}  // namespace
+
+CLAIM(init_makes_folders_gate_and_the_first_partner_and_says_what_it_did) {
+    Beginning b;
+    const std::string out = b.expect(0, {"init", "--root", "root", "--path", "/orders", "--cert", "acme.pem",
+                                         "--anchor", "acme-ca.pem", "--name", "acme"});
+    for (const char* made :
+         {"root/mtls/partners", "root/mtls/revoked", "root/mtls/crl", "root/mtls/expect", "root/mtls/acme-ca.pem",
+          "root/mtls/partners/acme.conf", "root/conf-available/mtls-partners.conf"}) {
+        CHECK_CONTAINS(out, std::string("made   ") + made + "  ");
+        CHECK(fs::exists(b.folder() + "/" + made));
+    }
+    CHECK_CONTAINS(out, "a2enconf mtls-partners");
+    CHECK_CONTAINS(b.content("root/conf-available/mtls-partners.conf"),
+                   "<Location /orders>\n    MTLSAllow any-partner\n");
+    const std::vector<std::string> policy = {"--root", "root", "--policy", "root/mtls/partners/*.conf"};
+    std::vector<std::string> question = {"explain", "--cert", "acme.pem"};
+    question.insert(question.end(), policy.begin(), policy.end());
+    CHECK_CONTAINS(b.expect(0, question), "acme");
+    b.expect(0, {"check", "--strict", "--root", "root", "root/mtls/partners/*.conf"});
+}
+
+CLAIM(init_leaves_what_is_there_as_it_is) {
+    Beginning b;
+    fs::create_directories(b.folder() + "/root/conf.d");
+    b.file("root/mtls/partners/README.conf", "# mine\n").file("root/conf.d/mtls-partners.conf", "# mine too\n");
+    const std::string out = b.expect(0, {"init", "--root", "root"});
+    CHECK_CONTAINS(out, "stays  root/mtls/partners/README.conf");
+    CHECK_CONTAINS(out, "httpd -t\n");
+    CHECK_EQUAL(b.content("root/mtls/partners/README.conf"), "# mine\n");
+    CHECK_EQUAL(b.content("root/conf.d/mtls-partners.conf"), "# mine too\n");
+    CHECK(b.expect(0, {"init", "--root", "root"}).find("made ") == std::string::npos);
+}
+
+CLAIM(init_makes_no_partner_that_would_be_refused) {
+    Beginning b;
+    const auto with = [](std::vector<std::string> more) {
+        std::vector<std::string> out = {"init", "--root", "root"};
+        out.insert(out.end(), more.begin(), more.end());
+        return out;
+    };
+    CHECK_CONTAINS(b.expect(2, with({"--cert", "acme.pem", "--anchor", "other-ca.pem", "--name", "acme"})),
+                   "this policy would refuse the certificate: not-verified");
+    CHECK(!fs::exists(b.folder() + "/root/mtls/partners/acme.conf"));
+    CHECK(!fs::exists(b.folder() + "/root/mtls/acme-ca.pem"));
+    CHECK_CONTAINS(b.expect(2, with({"--cert", "acme.pem"})), "--cert and --anchor go together");
+    CHECK_CONTAINS(b.expect(2, with({"--path", "orders"})), "--path: a path begins with /");
+    CHECK_CONTAINS(b.expect(2, {"init", "--root", "none"}), "none: no such folder");
+}
+
+CLAIM(a_server_takes_what_init_made_and_the_gate_only_logs) {
+    const World& w = world();
+    set_httpd_paths(find_httpd(fs::path(tool_path()).parent_path() / "mod_mtls_authz.so"));
+    Httpd httpd(httpd_paths());
+    w.install(httpd);
+    httpd.write("given.pem", w.acme.cert_pem());
+    const auto out = run_command({tool_path(), "init", "--root", ".", "--path", "/gate", "--cert", "given.pem",
+                                  "--anchor", "acme.pem", "--name", "acme"},
+                                 httpd.root());
+    check_equal(out.status, 0, out.text, __FILE__, __LINE__);
+    httpd.configure("AliasMatch ^/gate/ \"" + httpd.path("htdocs/ok.html") +
+                    "\"\nInclude conf-available/mtls-partners.conf\n");
+    httpd.start();
+    CHECK_EQUAL(TlsClient(httpd.port(), as(w.acme)).get("/gate/x").status, 200);
+    CHECK_EQUAL(TlsClient(httpd.port(), as(w.globex)).get("/gate/x").status, 200);
+    CHECK(httpd.wait_for_log("would-deny"));
+    CHECK(httpd.error_log().find("claimed=acme") == std::string::npos);
+}

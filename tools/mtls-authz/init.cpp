@@ -1,0 +1,134 @@
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+
+#include "commands.hpp"
+#include "input.hpp"
+#include "mtls_authz/text.hpp"
+#include "terminal.hpp"
+
+namespace mtls::tool {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Failed {
+    std::string why;
+};
+
+// Where packages of Debian and of EL have their configuration, and where it takes files of its own.
+struct Layout {
+    const char* root;
+    const char* snippets;
+    const char* enable;  // what puts a snippet into force
+    const char* reload;
+};
+constexpr Layout kDebian = {"/etc/apache2", "conf-available",
+                            "a2enmod ssl mtls_authz && a2enconf mtls-partners && apache2ctl configtest",
+                            "systemctl reload apache2"};
+constexpr Layout kRedHat = {"/etc/httpd", "conf.d", "httpd -t", "systemctl reload httpd"};
+
+class FirstFiles {
+public:
+    explicit FirstFiles(std::string root) : root_(std::move(root)) {}
+
+    void folder(const std::string& name, const char* purpose) {
+        const std::string path = root_ + "/" + name;
+        std::error_code failed;
+        const bool is_new = fs::create_directories(path, failed);
+        if (failed) throw Failed{path + ": " + failed.message()};
+        say(is_new, path, purpose);
+    }
+    void file(const std::string& name, const std::string& content, const char* purpose) {
+        const std::string path = root_ + "/" + name;
+        const bool is_new = !fs::exists(path);
+        if (is_new) {
+            std::ofstream out(path, std::ios::binary);
+            out << content;
+            if (!out.flush()) throw Failed{path + ": " + std::strerror(errno)};
+        }
+        say(is_new, path, purpose);
+    }
+
+private:
+    static void say(bool is_new, const std::string& path, const char* purpose) {
+        std::cout << (is_new ? "made   " : "stays  ") << path << "  " << purpose << "\n";
+    }
+    std::string root_;
+};
+
+const Layout& layout_of(const std::string& root) {
+    std::error_code failed;
+    if (!root.empty()) return fs::is_directory(root + "/" + kRedHat.snippets, failed) ? kRedHat : kDebian;
+    return fs::is_directory(kRedHat.root, failed) && !fs::is_directory(kDebian.root, failed) ? kRedHat : kDebian;
+}
+
+std::string gate_at(const std::string& path) {
+    return "# The policy, and the first gate. Relative paths begin at ServerRoot.\n"
+           "MTLSPolicyFile     mtls/partners/*.conf\n"
+           "MTLSRevocationFile mtls/revoked/*.conf\n"
+           "MTLSCRLFile        mtls/crl/*.crl\n\n<Location " +
+           config_quote(path) +
+           ">\n    MTLSAllow any-partner\n"
+           "    # Denies nobody yet: the error log says would-deny. Take this line away once it says what you expect.\n"
+           "    MTLSAuthz LogOnly\n</Location>\n";
+}
+
+void make_partner(FirstFiles& files, const InitOptions& options, const std::string& root) {
+    const auto anchor = read_input(options.anchor);
+    if (!anchor) throw Failed{options.anchor + ": " + anchor.error()};
+    SuggestOptions suggested;
+    suggested.name = options.name;
+    suggested.anchor = fs::absolute(options.anchor);
+    const auto tried = suggestion_for(options.certificate, suggested);
+    if (!tried) throw Failed{tried.error()};
+    if (!tried.value().objection.empty()) throw Failed{tried.value().objection};
+    const std::string partner = tried.value().name;
+    suggested.anchor = "mtls/" + partner + "-ca.pem";
+    suggested.root = root;
+    files.file(suggested.anchor, anchor.value(), "the CA of the partner");
+    const auto made = suggestion_for(options.certificate, suggested);
+    if (!made) throw Failed{made.error()};
+    files.file("mtls/partners/" + partner + ".conf", made.value().block, "the partner; look at its MTLSIdentity lines");
+}
+
+}  // namespace
+
+int make_first_files(const InitOptions& options) {
+    const Layout& layout = layout_of(options.root);
+    const std::string root = options.root.empty() ? layout.root : options.root;
+    if (options.certificate.empty() != options.anchor.empty())
+        return complain("--cert and --anchor go together: a partner's certificate, and the CA that issued it");
+    if (!options.path.starts_with('/')) return complain("--path: a path begins with /");
+    std::error_code failed;
+    if (!fs::is_directory(root, failed))
+        return complain(root + ": no such folder; --root names the server's ServerRoot");
+    FirstFiles files(root);
+    try {
+        files.folder("mtls/partners", "one file for each partner");
+        files.folder("mtls/revoked", "MTLSRevoke and MTLSSuspend lines: an emergency stop");
+        files.folder("mtls/crl", "CRLs");
+        files.folder("mtls/expect", "certificates that the policy is tested with");
+        files.file("mtls/partners/README.conf", "# One file for each partner: mtls-authz suggest CERT prints it.\n",
+                   "an empty policy file");
+        files.file("mtls/revoked/README.conf",
+                   "# MTLSRevoke and MTLSSuspend lines, in any file that ends with .conf.\n",
+                   "an empty revocation file");
+        if (!options.certificate.empty()) make_partner(files, options, root);
+        files.folder(layout.snippets, "configuration beside sites");
+        files.file(std::string(layout.snippets) + "/mtls-partners.conf", gate_at(options.path),
+                   "the policy files, and a gate that only logs");
+    } catch (const Failed& fault) {
+        return complain(fault.why);
+    }
+    std::cout << "\nNow:\n"
+              << "1. in the virtual host that serves TLS: SSLVerifyClient optional, SSLVerifyDepth 5, MTLSClientCA On\n"
+              << "2. " << layout.enable << "\n3. " << layout.reload << "\n"
+              << "4. look at the error log, and take MTLSAuthz LogOnly out of the gate\n";
+    return kFine;
+}
+
+}  // namespace mtls::tool
