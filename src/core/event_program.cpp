@@ -58,8 +58,7 @@ void close_all_from(int first, int end) {
 void reset_signals() {
     struct sigaction usual {};
     usual.sa_handler = SIG_DFL;
-    constexpr int kSignals = 32;
-    for (int number = 1; number < kSignals; ++number) sigaction(number, &usual, nullptr);
+    for (int number = 1; number < NSIG; ++number) sigaction(number, &usual, nullptr);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
