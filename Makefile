@@ -38,7 +38,7 @@ TIDY_SRC    := $(CORE_SRC) $(HTTPD_SRC) $(TOOL_SRC)
 SUPPORT_SRC := $(wildcard tests/support/*.cpp)
 UNIT_SRC    := $(wildcard tests/unit/*.cpp)
 E2E_SRC     := $(wildcard tests/httpd/*.cpp)
-ALL_CXX     := $(TIDY_SRC) $(wildcard tests/tool/*.cpp) $(SUPPORT_SRC) $(UNIT_SRC) $(E2E_SRC) $(wildcard tests/fuzz/*.cpp tests/demo/*.cpp tests/threads/*.cpp tests/answers/*.cpp tests/revocation/*.cpp bench/*.cpp)
+ALL_CXX     := $(TIDY_SRC) $(wildcard tests/tool/*.cpp) $(SUPPORT_SRC) $(UNIT_SRC) $(E2E_SRC) $(wildcard tests/fuzz/*.cpp tests/demo/*.cpp tests/soak/*.cpp tests/threads/*.cpp tests/answers/*.cpp tests/revocation/*.cpp bench/*.cpp)
 ALL_HEADERS := $(wildcard include/mtls_authz/*.hpp tools/mtls-authz/*.hpp tools/mtls-authz/*/*.hpp tests/tool/*.hpp src/httpd/*.hpp tests/support/*.hpp tests/answers/*.hpp tests/revocation/*.hpp bench/*.hpp)
 
 MODULE      := $(BUILD)/mod_mtls_authz.so
@@ -85,7 +85,9 @@ httpd-test: $(MODULE) $(TSAN_MODULE) $(BUILD)/httpd_tests
 httpd-test-san: $(SAN_MODULE) $(BUILD)/httpd_tests
 	$(BUILD)/httpd_tests --jobs $(JOBS) $(abspath $(SAN_MODULE)) $(TESTS)
 
-soak: setup-test  ## the race test with 10,000 reloads under load (RELOADS=n)
+soak: setup-test  ## 20 minutes of random edits, restarts and deaths against a model (MINUTES=n), then the race test with 10,000 reloads under load (RELOADS=n)
+	@$(MAKE) --no-print-directory $(MODULE) $(BUILD)/soak
+	$(BUILD)/soak $(abspath $(MODULE)) $(or $(MINUTES),20)
 	@RELOADS=$(or $(RELOADS),10000) $(MAKE) --no-print-directory httpd-test TESTS=reloads_under_load
 
 tool-test: $(TOOL) $(MODULE) $(BUILD)/tool_tests
@@ -189,7 +191,7 @@ $(BUILD)/plain/tools/mtls-authz/main.o: VERSION
 $(BUILD)/san/src/httpd/%.o $(BUILD)/san/mod_mtls_authz.o: EXTRA = $(HTTPD_FLAGS)
 $(BUILD)/plain/tests/%.o $(BUILD)/san/tests/%.o: EXTRA = -Itests/support
 # Optimizing them takes longer than it saves.
-$(BUILD)/plain/tests/httpd/%.o $(BUILD)/plain/tests/tool/%.o $(BUILD)/plain/tests/unit/%.o $(BUILD)/plain/tests/support/%.o: CXXFLAGS := -O0 -g1
+$(BUILD)/plain/tests/httpd/%.o $(BUILD)/plain/tests/tool/%.o $(BUILD)/plain/tests/unit/%.o $(BUILD)/plain/tests/support/%.o $(BUILD)/plain/tests/soak/%.o: CXXFLAGS := -O0 -g1
 
 $(BUILD)/plain/%.o: %.cpp
 	@mkdir -p $(@D)
@@ -251,6 +253,9 @@ $(BUILD)/bench: $(call objects,plain,bench/main.cpp bench/servers.cpp) $(SUPPORT
 
 $(BUILD)/bench_decide: $(call objects,plain,bench/decide.cpp) $(SUPPORT_OBJ) $(CORE)
 	$(CXX) -o $@ $^ -lbenchmark -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
+
+$(BUILD)/soak: $(call objects,plain,$(wildcard tests/soak/*.cpp)) $(SUPPORT_OBJ) $(CORE)
+	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
 
 $(BUILD)/demo: $(call objects,plain,$(wildcard tests/demo/*.cpp)) $(SUPPORT_OBJ) $(CORE)
 	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)

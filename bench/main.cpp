@@ -70,6 +70,15 @@ std::string policy_of(int identities) {
     return out;
 }
 
+std::string partners_of(int count) {
+    std::string out;
+    for (int i = 0; i < count; ++i) {
+        out += numbered("<MTLSPartner partner-%06d>\n    MTLSTrustAnchor ca.pem\n", i) +
+               "    MTLSIdentity DNS:" + cn_of(i) + ".partners.example\n</MTLSPartner>\n";
+    }
+    return out;
+}
+
 // All names, each with what stands before and after it.
 std::string names(int count, const std::string& before, const std::string& after) {
     std::string out;
@@ -247,6 +256,40 @@ public:
         report_.row("latency", "throughput", sum(free) / sum(gated), "x");
     }
 
+    // The same connection, by turns while nothing changes and while a policy is read and comes into force.
+    void exchange() {
+        report_.section("While a policy is exchanged, beside the same server while none is, in turn");
+        const int partners = quick_ ? 1000 : 100000;
+        test::Httpd httpd(test::httpd_paths());
+        write_files(httpd.root(), pki_.files());
+        const auto put = [&](int round) {
+            httpd.write(".partners.new", partners_of(partners) + "<MTLSPartner round-" + std::to_string(round) +
+                                             ">\n MTLSTrustAnchor ca.pem\n MTLSIdentity CN:x\n</MTLSPartner>\n");
+            std::filesystem::rename(httpd.path(".partners.new"), httpd.path("partners.conf"));
+        };
+        put(0);
+        httpd.set_log_level("warn mtls_authz:notice");
+        httpd.configure(std::string(kPolicy) + "<Location /gate/>\n" + kGate + "\n</Location>\n");
+        httpd.start();
+        test::ClientOptions options;
+        options.identity = pki_.client(cn_of(1));
+        test::TlsClient client(httpd.port(), options);
+        std::vector<double> quiet, busy;
+        constexpr std::chrono::seconds kWindow{4};  // longer than an exchange takes
+        time_requests(client, quiet);
+        quiet.clear();
+        for (int round = 1; round <= (quick_ ? 3 : 10); ++round) {
+            time_requests_for(kWindow, client, quiet);
+            put(round);
+            time_requests_for(kWindow, client, busy);
+            if (!httpd.wait_for_log("round-" + std::to_string(round))) throw std::runtime_error("no exchange");
+            std::this_thread::sleep_for(std::chrono::seconds(2));
+        }
+        for (const auto& [name, share] : {std::pair("median", 0.5), {"99 of 100", 0.99}, {"999 of 1,000", 0.999}}) {
+            report_.row("exchange", name, percentile(busy, share) / percentile(quiet, share), "x");
+        }
+    }
+
 private:
     static constexpr const char* kPolicy = "MTLSPolicyFile partners.conf\n";
     // What a look at the files costs is not a request's.
@@ -363,6 +406,10 @@ private:
             out.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
         }
     }
+    static void time_requests_for(std::chrono::seconds time, test::TlsClient& client, std::vector<double>& out) {
+        const auto end = std::chrono::steady_clock::now() + time;
+        while (std::chrono::steady_clock::now() < end) time_requests(client, out);
+    }
     static double percentile(std::vector<double> values, double share) {
         std::sort(values.begin(), values.end());
         return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1))];
@@ -414,6 +461,7 @@ int main(int argc, char** argv) {
     try {
         if (all || said("loading")) bench.loading();
         if (all || said("latency")) bench.latency();
+        if (all || said("exchange")) bench.exchange();
         if (all || said("reload")) bench.reload();
         if (all || said("requests")) bench.requests();
         if (all || said("connections")) bench.connections();

@@ -37,6 +37,8 @@ public:
               const CasByName& known);
     // The files that were looked at.
     std::vector<std::string> paths() const;
+    // And the patterns.
+    std::vector<std::string> names() const;
 
 private:
     struct Pattern {

@@ -71,6 +71,8 @@ public:
     LookOutcome look();
     // Whether a change was seen once and waits for a second look.
     bool is_waiting(Watched what);
+    // Files and patterns on which the next look depends.
+    std::vector<std::string> names_of(Watched what);
     // The policy files as they are now were refused.
     bool is_failing();
     // Sees to it that children find what is in force. False where the sockets to them do not work any more.

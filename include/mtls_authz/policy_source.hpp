@@ -2,6 +2,7 @@
 // and again when a file changed.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -56,16 +57,23 @@ public:
     std::string failing_content() const;
     // All files that the policy in force was read from.
     std::vector<std::string> paths() const;
+    // All files and patterns on which the next look depends.
+    std::vector<std::string> names() const;
 
 private:
+    // The stamp with which each file was found to hold what it is known to hold: one that still has it needs no
+    // reading.
+    using Settled = std::map<std::string, std::uint64_t, std::less<>>;
     // A policy as the files would have it, until a second look agrees.
     struct Draft {
         std::shared_ptr<const Policy> policy;  // null: refused
         std::shared_ptr<const Image> image;
         std::vector<Diagnostic> findings;
-        std::map<std::string, WrittenFile> digests;          // by path or pattern
-        std::map<std::string, std::uint64_t> settled_files;  // by path
+        std::map<std::string, WrittenFile> digests;  // by path or pattern
+        Settled settled_files;
         bool settled = false;
+        // Nothing is wrong with the files, but there was no room for what they say; when that was seen.
+        std::optional<std::chrono::steady_clock::time_point> had_no_room;
     };
     Draft make_draft() const;
     void find_vanished(Draft& draft) const;
@@ -74,6 +82,7 @@ private:
     bool is_in_force();
     bool holds(const std::string& name, std::size_t limit, std::string_view digest, std::uint64_t& settled);
     bool is_drafted();
+    void keep_settled(Draft& draft) const;
 
     std::string root_;
     DiskFiles& disk_;
@@ -83,8 +92,7 @@ private:
     std::shared_ptr<const Image> image_;
     bool is_shared_ = false;
     std::optional<Draft> draft_;
-    std::vector<std::uint64_t>
-        settled_;  // stamps of files in force, in their order: what looks the same needs no reading
+    Settled settled_;  // of files in force
 };
 
 }  // namespace mtls

@@ -71,6 +71,8 @@ public:
     const std::vector<std::string>& missing() const { return missing_; }
     // The files that were looked at.
     std::vector<std::string> paths() const;
+    // And the patterns.
+    std::vector<std::string> names() const;
 
     // That image, where this shares it.
     const std::shared_ptr<const Image>& image() const { return image_; }
@@ -91,6 +93,7 @@ private:
         std::map<std::string, Directive> in_force;  // by the line's text
         std::string settled;                        // digest of the content that `in_force` is all of
         std::string awaited;                        // digest of a content that takes lines away, seen once
+        std::string stamp;  // with which all of it was found to be so; "" where it has to be read
         Report report;
         bool is_there = false;  // not empty, and it could be read
     };

@@ -36,6 +36,12 @@ std::vector<std::string> CrlFiles::paths() const {
     return out;
 }
 
+std::vector<std::string> CrlFiles::names() const {
+    auto out = paths();
+    for (const Pattern& pattern : patterns_) out.push_back(pattern.files.pattern);
+    return out;
+}
+
 bool CrlFiles::look(const CasByName& known, const CasByName& anchors, std::vector<Diagnostic>& findings) {
     auto next = std::make_shared<CrlSet>(*crls_);
     std::vector<std::string> changed;

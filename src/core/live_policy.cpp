@@ -309,6 +309,23 @@ bool LivePolicy::is_waiting(Watched what) {
     return source_.is_waiting();
 }
 
+std::vector<std::string> LivePolicy::names_of(Watched what) {
+    switch (what) {
+        case Watched::kRefusals: {
+            const std::lock_guard lock(refusals_looking_);
+            return revocation_files_.names();
+        }
+        case Watched::kCrls: {
+            const std::lock_guard lock(crls_looking_);
+            return crl_files_.names();
+        }
+        case Watched::kPolicy:
+            break;
+    }
+    const std::lock_guard lock(policy_looking_);
+    return source_.names();
+}
+
 bool LivePolicy::is_failing() {
     const std::lock_guard lock(policy_looking_);
     return source_.is_failing();

@@ -33,11 +33,24 @@ PolicySource::Draft PolicySource::make_draft() const {
     draft.image = std::move(made.image);
     draft.findings = builder.diagnostics();
     if (!made.fault.empty()) {
+        draft.had_no_room = std::chrono::steady_clock::now();
         draft.findings.push_back({Diagnostic::Severity::kError, {}, "the policy cannot be shared: " + made.fault});
     }
     draft.digests = builder.files_read();
     find_vanished(draft);
+    keep_settled(draft);
     return draft;
+}
+
+// What the draft has in common with the policy in force.
+void PolicySource::keep_settled(Draft& draft) const {
+    if (!in_force_) return;
+    for (const PolicyFile& file : in_force_->files()) {
+        const auto stamp = settled_.find(file.name.view());
+        const auto drafted = stamp != settled_.end() ? draft.digests.find(stamp->first) : draft.digests.end();
+        if (drafted == draft.digests.end() || drafted->second.digest != file.digest.view()) continue;
+        draft.settled_files.emplace_hint(draft.settled_files.end(), *stamp);
+    }
 }
 
 void PolicySource::find_vanished(Draft& draft) const {
@@ -84,7 +97,7 @@ std::set<std::string> PolicySource::find_vanished_refusals(const Draft& draft) c
 }
 
 std::shared_ptr<const Policy> PolicySource::put_in_force(Draft& draft) {
-    settled_.clear();
+    settled_ = std::move(draft.settled_files);
     in_force_ = std::move(draft.policy);
     image_ = std::move(draft.image);
     return in_force_;
@@ -124,11 +137,11 @@ bool PolicySource::holds(const std::string& name, std::size_t limit, std::string
 bool PolicySource::is_in_force() {
     if (!in_force_) return false;
     const auto files = in_force_->files();
-    settled_.resize(files.size());
-    for (std::size_t i = 0; i < files.size(); ++i) {
-        if (!holds(std::string(files[i].name), files[i].limit, files[i].digest, settled_[i])) return false;
-    }
-    return true;
+    return std::all_of(files.begin(), files.end(), [this](const PolicyFile& file) {
+        std::string name(file.name);
+        std::uint64_t& settled = settled_[name];
+        return holds(name, file.limit, file.digest, settled);
+    });
 }
 
 bool PolicySource::is_drafted() {
@@ -140,7 +153,16 @@ bool PolicySource::is_drafted() {
 
 std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findings, const Prepare& prepare) {
     const bool drafted = is_drafted();
-    if (drafted && draft_->settled) return nullptr;
+    if (drafted && draft_->settled) {
+        // There may be room by now.
+        constexpr std::chrono::seconds kAgain{10};
+        if (draft_->had_no_room && std::chrono::steady_clock::now() - *draft_->had_no_room > kAgain) {
+            Draft again = make_draft();
+            draft_->had_no_room = again.had_no_room;
+            if (!again.had_no_room) draft_ = std::move(again);
+        }
+        return nullptr;
+    }
     if (drafted) {
         draft_->settled = true;
         findings.insert(findings.end(), draft_->findings.begin(), draft_->findings.end());
@@ -176,6 +198,18 @@ std::vector<std::string> PolicySource::paths() const {
         if (file.limit > 0) out.emplace_back(file.name);
     }
     return out;
+}
+
+std::vector<std::string> PolicySource::names() const {
+    std::set<std::string> out;
+    for (const WatchedFiles& watched : watched_) out.insert(watched.pattern);
+    if (in_force_) {
+        for (const PolicyFile& file : in_force_->files()) out.emplace_hint(out.end(), file.name);
+    }
+    if (draft_) {
+        for (const auto& [name, file] : draft_->digests) out.emplace_hint(out.end(), name);
+    }
+    return {out.begin(), out.end()};
 }
 
 }  // namespace mtls

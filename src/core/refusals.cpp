@@ -6,6 +6,7 @@
 
 #include "mtls_authz/digest.hpp"
 #include "mtls_authz/file.hpp"
+#include "mtls_authz/file_watch.hpp"
 #include "mtls_authz/policy_builder.hpp"
 #include "mtls_authz/text.hpp"
 
@@ -70,13 +71,19 @@ std::vector<std::string> RevocationFiles::paths() const {
     return out;
 }
 
+std::vector<std::string> RevocationFiles::names() const {
+    auto out = paths();
+    for (const Pattern& pattern : patterns_) out.push_back(pattern.files.pattern);
+    return out;
+}
+
 void RevocationFiles::report(Report& report, std::string of, std::vector<Diagnostic> faults,
                              std::vector<Diagnostic>& findings) {
     if (report.of == of) return;
+    std::set<std::string> said;
+    for (const Diagnostic& d : report.said) said.insert(d.str());
     for (const Diagnostic& d : faults) {
-        const bool is_said = std::any_of(report.said.begin(), report.said.end(),
-                                         [&](const Diagnostic& said) { return said.str() == d.str(); });
-        if (!is_said) findings.push_back(d);
+        if (!said.contains(d.str())) findings.push_back(d);
     }
     report = {std::move(of), std::move(faults)};
 }
@@ -151,6 +158,12 @@ void RevocationFiles::look_at(const std::string& path, File& file, std::vector<D
         file.awaited.clear();
         report(file.report, fault, {error_at(path, fault)}, findings);
     };
+    // What such a file adds counts all the same: a refusal is never held up.
+    const std::string unsafe = trust_ != nullptr ? find_trust_fault(path, *trust_) : std::string();
+    // A network file system may know of a change only once the file is opened.
+    std::string stamp = is_on_local_file_system(path) ? settled_stamp(path) : std::string();
+    if (!stamp.empty() && file.stamp == stamp + unsafe) return;
+    file.stamp.clear();
     file.is_there = false;
     const auto content = read_whole_file(path, kLargestFile);
     if (!content.ok()) {
@@ -161,10 +174,11 @@ void RevocationFiles::look_at(const std::string& path, File& file, std::vector<D
                         "; a file that is meant to hold nothing holds a comment");
     }
     file.is_there = true;
-    // What such a file adds counts all the same: a refusal is never held up.
-    const std::string unsafe = trust_ != nullptr ? find_trust_fault(path, *trust_) : std::string();
     const std::string digest = sha256(content.value()) + unsafe;
-    if (digest == file.settled && digest == file.report.of) return file.awaited.clear();
+    if (digest == file.settled && digest == file.report.of) {
+        if (!stamp.empty()) file.stamp = stamp + unsafe;
+        return file.awaited.clear();
+    }
     std::vector<Diagnostic> errors;
     std::map<std::string, Directive> lines;
     for (Directive& d : read_single_directives(content.value(), path, errors)) {

@@ -8,6 +8,7 @@
 #endif
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -19,6 +20,7 @@
 #include "config.hpp"
 #include "events.hpp"
 #include "log.hpp"
+#include "mtls_authz/look_pace.hpp"
 #include "mtls_authz/refusal_report.hpp"
 #include "start_checks.hpp"
 
@@ -101,6 +103,9 @@ void report_files(const server_rec* s, const LookOutcome& outcome) {
 
 // ---- what it does ---------------------------------------------------------------------------------------------------
 
+// Counts the policies that came into force: each may name other CRLs, and CAs that sign them.
+std::atomic<unsigned> policies{0};
+
 void look_and_report(const server_rec* s, Watched what, EventDesk& desk) {
     LivePolicy& policy = state().live.policy;
     LookOutcome outcome;
@@ -114,6 +119,7 @@ void look_and_report(const server_rec* s, Watched what, EventDesk& desk) {
             break;
         case Watched::kPolicy:
             policy.look_at_policy(outcome);
+            if (outcome.moved) ++policies;
             break;
     }
     log_findings(s, outcome.findings);
@@ -121,22 +127,37 @@ void look_and_report(const server_rec* s, Watched what, EventDesk& desk) {
     report_files(s, outcome);
 }
 
+// Once, though each thread finds it.
+void warn_of_watch(const server_rec* s, const std::string& fault) {
+    static std::atomic<bool> is_told{false};
+    if (fault.empty() || is_told.exchange(true)) return;
+    ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                 "mtls_authz: the kernel tells of no change of files: %s; all of them are looked at every %d second(s)",
+                 fault.c_str(), state().refresh_seconds);
+}
+
 [[noreturn]] void keep_looking(const server_rec* s, Watched what, EventDesk& desk) {
     auto& sign = state().live.board->signs_of_life[static_cast<std::size_t>(what)];
+    LivePolicy& policy = state().live.policy;
     const milliseconds interval = std::chrono::seconds(state().refresh_seconds);
+    LookPace pace(MTLS_AUTHZ_PAUSE < 500 ? kPause : interval, kPause);
     for (;;) {
         sign = monotonic_seconds();
+        const unsigned seen = policies;
+        pace.begin_look();
         // A look that fails changes nothing: what was in force stays so.
-        const bool waits = guarded(s, false, [&] {
+        guarded(s, OK, [&] {
             look_and_report(s, what, desk);
-            return state().live.policy.is_waiting(what);
+            return OK;
         });
-        milliseconds left = MTLS_AUTHZ_PAUSE < 500 || waits ? std::min(kPause, interval) : interval;
+        guarded(s, OK, [&] {
+            pace.end_look(policy.names_of(what), policy.is_waiting(what));
+            warn_of_watch(s, pace.take_fault());
+            return OK;
+        });
         // However long the interval, it shows that it lives.
-        for (constexpr milliseconds kPiece{1000}; left.count() > 0; left -= kPiece) {
-            sign = monotonic_seconds();
-            std::this_thread::sleep_for(std::min(kPiece, left));
-        }
+        do sign = monotonic_seconds();
+        while (!pace.wait() && (what != Watched::kCrls || seen == policies));
     }
 }
 

@@ -1,12 +1,9 @@
-// Restarts under load, and memory: inside a real httpd, under valgrind.
-#include <atomic>
-#include <chrono>
+// Memory: inside a real httpd, under valgrind.
 #include <filesystem>
 
 #include "claims.hpp"
 #include "stranger.hpp"
 #include "waiting.hpp"
-#include "workers.hpp"
 #include "world.hpp"
 
 using namespace test;
@@ -32,43 +29,6 @@ constexpr const char* kGates = R"(
 )";
 
 }  // namespace
-
-CLAIM(fifty_graceful_restarts_under_load_fail_no_request_and_grow_nothing, Turn::kFirst) {
-    Site site;
-    site.start(kGates);
-    std::atomic<int> wrong{0};
-    std::atomic<int> asked{0};
-    Workers clients;
-    const auto load = [&](const Identity& who, int expected) {
-        while (!clients.are_over()) {
-            TlsClient client(site.httpd.port(), as(who));
-            // One request a connection: whether a kept-alive one survives a restart is httpd's business.
-            const Response response = client.get("/gate/x", "Connection: close\r\n");
-            if (response.status != expected) ++wrong;
-            ++asked;
-        }
-    };
-    clients.add([&] { load(world().acme, 200); });
-    clients.add([&] { load(world().globex, 403); });
-    const auto restart = [&] {
-        const int before = asked;
-        site.httpd.graceful();
-        while (asked < before + 12 && !clients.are_over()) pause_for(std::chrono::milliseconds(5));
-        pause_for(std::chrono::milliseconds(150));
-    };
-    for (int i = 0; i < 10; ++i) restart();
-    const long early = resident_kib(site.httpd.pid());
-    for (int i = 0; i < 40; ++i) restart();
-    const long late = resident_kib(site.httpd.pid());
-    clients.stop();
-    CHECK_EQUAL(wrong.load(), 0);
-    CHECK(asked > 600);
-    test::check(late < early + early / 10 + 1024 || httpd_paths().is_sanitized(),
-                "grew from " + std::to_string(early) + " to " + std::to_string(late) + " KiB", __FILE__, __LINE__);
-    for (const std::string& error : site.httpd.unclaimed_errors({": denied "})) {
-        test::check(false, error, __FILE__, __LINE__);
-    }
-}
 
 namespace {
 

@@ -304,7 +304,7 @@ void Httpd::start(const std::vector<std::string>& wrapper) {
         execvp(argv[0], argv.data());
         _exit(127);
     }
-    const int tries = single ? 100000 : 400;  // under valgrind a million identities take minutes
+    const int tries = single ? 100000 : 2400;  // under valgrind a million identities take minutes
     for (int i = 0; i < tries; ++i) {
         // It listens, and closes again, before it reads its configuration for the second time; then it writes its pid.
         if (fs::exists(path("run/httpd.pid")) && accepts(port_)) return;
