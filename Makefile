@@ -216,7 +216,7 @@ $(MODULE): $(HTTPD_OBJ) $(CORE) src/httpd/module.map
 	    -o $@ $(HTTPD_OBJ) $(CORE) -lssl $(CRYPTO)
 
 $(TOOL): $(call objects,plain,$(TOOL_SRC)) $(CORE)
-	$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ -lcurl -lssl $(CRYPTO) -lpthread
+	$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ -lcurl -lpcre2-8 -lssl $(CRYPTO) -lpthread
 
 $(BUILD)/unit_tests: $(UNIT_SAN) $(CORE_SAN) $(SUPPORT_SAN)
 	$(CXX) $(SANITIZE) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)

@@ -32,6 +32,7 @@ header() { echo "#include <$1>" | "${CXX:-g++}" -E -x c++ - ; }
 cmocka_header() {
     printf '#include <%s>\n' stdarg.h stddef.h stdint.h setjmp.h cmocka.h | "${CXX:-g++}" -E -x c++ -
 }
+pcre2_header() { printf '#define PCRE2_CODE_UNIT_WIDTH 8\n#include <pcre2.h>\n' | "${CXX:-g++}" -E -x c++ - ; }
 httpd_headers() { apxs=$(command -v apxs || command -v apxs2) && test -f "$("$apxs" -q INCLUDEDIR)/httpd.h"; }
 installed() { dpkg-query -W -f '${Status}' "$1" | grep -q 'ok installed'; }
 httpd_module() { apxs=$(command -v apxs || command -v apxs2) && test -f "$("$apxs" -q LIBEXECDIR)/$1"; }
@@ -42,6 +43,7 @@ need 'httpd_headers' apache2-dev httpd-devel
 need 'header CLI/CLI.hpp' libcli11-dev cli11-devel
 need 'header nlohmann/json.hpp' nlohmann-json3-dev json-devel
 need 'header curl/curl.h' libcurl4-openssl-dev libcurl-devel
+need 'pcre2_header' libpcre2-dev pcre2-devel
 case $goal in demo | test | lint | bench)
     need 'command -v apache2 || command -v httpd || test -x /usr/sbin/apache2 -o -x /usr/sbin/httpd' apache2-bin httpd
     need 'httpd_module mod_ssl.so' apache2-bin mod_ssl

@@ -1,6 +1,7 @@
 #include "dump.hpp"
 
 #include "config.hpp"
+#include "live_socket.hpp"
 
 namespace mtls::httpd {
 
@@ -30,6 +31,7 @@ void dump_policy(apr_pool_t* pool) {
     if (ap_exists_config_define("DUMP_MTLS_POLICY") == 0 || !state().policy) return;
     std::string out =
         "# MTLS policy, generation " + std::string(state().policy->generation()) + "\n" + state().policy->render();
+    out += "# mtls-authz --live asks at " + live_socket_path(pool) + "\n";
     for (const GateSection* section : state().sections) out += describe(*section);
     apr_file_t* stdout_file = nullptr;
     if (apr_file_open_stdout(&stdout_file, pool) != APR_SUCCESS) return;

@@ -19,6 +19,7 @@
 
 #include "config.hpp"
 #include "events.hpp"
+#include "live_socket.hpp"
 #include "log.hpp"
 #include "mtls_authz/look_pace.hpp"
 #include "mtls_authz/refusal_report.hpp"
@@ -243,6 +244,7 @@ void live_and_die_as_a_child(pid_t parent) {
                 std::thread([s, what, &desk] { keep_looking(s, what, desk); }).detach();
             }
         }
+        serve_live(s);
         // Without it nothing is told, and all else goes on.
         guarded(s, OK, [&] {
             std::thread([s, &desk] { tell_events(s, desk); }).detach();

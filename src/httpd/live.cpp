@@ -7,6 +7,7 @@
 
 #include "config.hpp"
 #include "keeper.hpp"
+#include "live_socket.hpp"
 #include "log.hpp"
 
 extern "C" {
@@ -117,6 +118,7 @@ extern "C" int on_post_config_last(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*, 
         state().policy.reset();
         state().live.policy.let_go();
         state().live.server = s;
+        open_live_socket(pconf, s);
         return start_keeper(pconf, s);
     });
 }
@@ -129,6 +131,7 @@ extern "C" void end_looking_at_exit() {
 // The parent read the files when it started, perhaps days ago: a child that begins now asks the keeper before it
 // serves. Without an answer it serves all the same, and refuses what is behind gates until there is one.
 extern "C" void on_child_init(apr_pool_t* pchild, server_rec* s) {
+    leave_live_socket();
     guarded(s, DECLINED, [&] {
         apr_pool_cleanup_register(
             pchild, state().ledger,
@@ -188,6 +191,7 @@ void register_live_hooks() {
     ap_hook_post_config(on_post_config_last, nullptr, nullptr, APR_HOOK_REALLY_LAST);
     ap_hook_child_init(on_child_init, nullptr, nullptr, APR_HOOK_MIDDLE);
     ap_hook_monitor(watch_keeper, nullptr, nullptr, APR_HOOK_MIDDLE);
+    ap_hook_monitor(watch_live_socket, nullptr, nullptr, APR_HOOK_MIDDLE);
 }
 
 }  // namespace mtls::httpd

@@ -5,6 +5,7 @@
 
 #include "commands.hpp"
 #include "facts_json.hpp"
+#include "in_force.hpp"
 #include "input.hpp"
 #include "mtls_authz/lint.hpp"
 #include "terminal.hpp"
@@ -22,10 +23,32 @@ Json finding_json(const Diagnostic& finding) {
             {"message", finding.message}};
 }
 
+// Adds what differs from what a running server has in force; false where it cannot be asked.
+bool compare_with_server(const CheckOptions& options, PolicyInput& input) {
+    const auto now = read_in_force(options.socket);
+    if (!now) {
+        complain(now.error());
+        return false;
+    }
+    const Policy* const live = now.value().policy.get();
+    if (live == nullptr || live->generation() != input.policy->generation()) {
+        const std::string change = live != nullptr ? ": these files have " + describe_change(*live, *input.policy) : "";
+        input.findings.push_back({Diagnostic::Severity::kError,
+                                  {},
+                                  "these files are generation " + std::string(input.policy->generation()) +
+                                      ", but in force is " + now.value().text() + change});
+    }
+    for (Diagnostic& finding : lint_refusals(*input.policy, *now.value().refusals)) {
+        input.findings.push_back(std::move(finding));
+    }
+    return true;
+}
+
 }  // namespace
 
 int check_policy(const CheckOptions& options) {
     PolicyInput input = read_policy(options.files, options.root);
+    if (options.live && input.policy && !compare_with_server(options, input)) return kNotDone;
     if (input.policy) {
         constexpr int kSoon = 30;
         const int days = options.warn_days.value_or(options.strict ? 0 : kSoon);
@@ -47,12 +70,18 @@ int check_policy(const CheckOptions& options) {
             print_finding(std::cout, finding);
         }
     }
+    const char* const left =
+        options.live ? "who owns the files" : "what is in force (--live), gates, revocation files, CRLs";
     if (options.json) {
         const Json generation = input.policy ? Json(input.policy->generation()) : Json(nullptr);
-        std::cout << one_line({{"ok", !failed}, {"generation", generation}, {"findings", std::move(all)}}) << '\n';
+        std::cout << one_line({{"ok", !failed},
+                               {"generation", generation},
+                               {"findings", std::move(all)},
+                               {"not_asked", left}})
+                  << '\n';
     } else if (!failed) {
         std::cout << "generation " << input.policy->generation() << ": " << input.policy->partners().size()
-                  << " partner(s)\n";
+                  << " partner(s)" << (options.live ? ", as in force" : "") << "\nnot asked: " << left << '\n';
     }
     return input.unreadable ? kNotDone : failed ? kErrorsFound : kFine;
 }

@@ -29,6 +29,8 @@ struct CheckOptions {
     bool strict = false;           // warnings are errors
     std::optional<int> warn_days;  // of anchors that expire within them; otherwise 30, with `strict` 0
     bool json = false;
+    bool live = false;   // whether a running server has the same in force, too
+    std::string socket;  // its own; empty: the one in a usual place
 };
 // All errors and warnings of a policy.
 int check_policy(const CheckOptions& options);
@@ -47,9 +49,14 @@ struct ExplainOptions {
     std::string from;  // the client's address; empty: networks are not asked
     std::string at;    // RFC 3339; empty for now
     bool json = false;
+    bool live = false;   // what a running server has in force, in place of files
+    std::string socket;  // its own; empty: the one in a usual place
+    std::string host;    // NAME or NAME:PORT of a virtual host
 };
 // The decision about one certificate, and each step that led to it.
 int explain(const ExplainOptions& options);
+// The same by what a running server has in force, its gates included.
+int explain_live(const ExplainOptions& options);
 
 struct WhyOptions {
     std::vector<std::string> lines;   // of a log, or request ids; none, or "-": standard input
@@ -91,15 +98,20 @@ struct MatrixOptions {
     std::string root = ".";
     bool csv = false;
     bool html = false;
+    bool live = false;   // what a running server has in force, by the paths of its gates
+    std::string socket;  // its own; empty: the one in a usual place
 };
 // Partner by path by method, as text, CSV, or a page that an auditor can keep.
 int show_matrix(const MatrixOptions& options);
+int show_live_matrix(const MatrixOptions& options);
 
 struct DiffOptions {
     std::string before, after;
     std::string root = ".";
     std::string certificates;  // a folder of certificates, to tell whose answer changes
     bool json = false;
+    bool live = false;   // what a running server has in force is `before`
+    std::string socket;  // its own; empty: the one in a usual place
 };
 // Who gains and who loses; kErrorsFound where anything differs.
 int show_difference(const DiffOptions& options);

@@ -13,11 +13,11 @@ _mtls_authz() {
         init) options="--root --path --cert --anchor --name --help" ;;
         suggest) options="--name --anchor --root --help" ;;
         facts) options="--json --help" ;;
-        check) options="--root --strict --warn-days --json --help" ;;
-        explain) options="--policy --cert --intermediates --server-ca --revocations --crl --security-level --root --method --path --from --at --json --log-line --help" ;;
+        check) options="--root --strict --warn-days --live --socket --json --help" ;;
+        explain) options="--policy --cert --intermediates --server-ca --revocations --crl --security-level --root --method --path --from --at --live --socket --host --json --log-line --help" ;;
         why) options="--log --policy --root --json --help" ;;
-        matrix) options="--policy --root --csv --html --help" ;;
-        diff) options="--root --certs --json --help" ;;
+        matrix) options="--policy --root --live --socket --csv --html --help" ;;
+        diff) options="--root --certs --live --socket --json --help" ;;
         fetch) options="--policy --into --root --crl --ocsp --bundle --cert --seen --server-ca --allow-network --proxy --web-ca --timeout --max-size --dry-run --json --help" ;;
         import) options="--anchor --cert --root --help" ;;
     esac

@@ -6,6 +6,7 @@
 
 #include "commands.hpp"
 #include "facts_json.hpp"
+#include "in_force.hpp"
 #include "input.hpp"
 #include "mtls_authz/text.hpp"
 #include "terminal.hpp"
@@ -102,13 +103,20 @@ void compare_partners(const Policy& before, const Policy& after, Changes& out) {
     compare("everybody", "is no longer limited by", revocations(before), revocations(after), out);
 }
 
-std::string verdict(const Policy& policy, const PresentedCertificate& certificate) {
-    const Identification who = policy.identify(certificate, {{}, {}, {}, std::time(nullptr)});
+// What refuses beside the policies: the same for both.
+struct Beside {
+    std::shared_ptr<const Refusals> refusals = std::make_shared<const Refusals>();
+    std::shared_ptr<const CrlSet> crls = std::make_shared<const CrlSet>();
+};
+
+std::string verdict(const Policy& policy, const PresentedCertificate& certificate, const Beside& beside) {
+    const Identification who = policy.identify(certificate, {{}, *beside.refusals, *beside.crls, std::time(nullptr)});
     return std::string(who.reason == Reason::kGranted ? who.partner->name.view() : word_of(who.reason));
 }
 
 // Whether all of the folder could be read.
-bool compare_certificates(const Policy& before, const Policy& after, const std::string& folder, Changes& out) {
+bool compare_certificates(const Policy& before, const Policy& after, const Beside& beside, const std::string& folder,
+                          Changes& out) {
     std::vector<std::string> files;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
         if (entry.is_regular_file()) files.push_back(entry.path());
@@ -124,7 +132,8 @@ bool compare_certificates(const Policy& before, const Policy& after, const std::
             all_read = false;
             continue;
         }
-        const std::string was = verdict(before, *certificate.value()), is = verdict(after, *certificate.value());
+        const std::string was = verdict(before, *certificate.value(), beside);
+        const std::string is = verdict(after, *certificate.value(), beside);
         if (was != is) out.push_back({file, std::string("was ").append(was).append(", is ").append(is), ""});
     }
     show_progress("asked about", files.size(), files.size());
@@ -137,10 +146,25 @@ Json change_json(const Change& change) {
             {"line", change.what.empty() ? Json(nullptr) : Json(change.what)}};
 }
 
+// What a running server has in force, in place of files; its refusals count beside both policies.
+Result<PolicyInput> read_live_policy(const std::string& socket, Beside& beside) {
+    const auto now = read_in_force(socket);
+    if (!now) return Error{now.error()};
+    if (now.value().policy == nullptr) return Error{"no policy is in force, so every gate is closed"};
+    beside = {now.value().refusals, now.value().crls};
+    PolicyInput out;
+    out.policy = now.value().policy;
+    return out;
+}
+
 }  // namespace
 
 int show_difference(const DiffOptions& options) {
-    const PolicyInput before = read_policy({options.before}, options.root);
+    Beside beside;
+    const auto first = options.live ? read_live_policy(options.socket, beside)
+                                    : Result<PolicyInput>(read_policy({options.before}, options.root));
+    if (!first) return complain(first.error());
+    const PolicyInput& before = first.value();
     const PolicyInput after = read_policy({options.after}, options.root);
     for (const PolicyInput* input : {&before, &after}) {
         if (input->policy) continue;
@@ -151,17 +175,22 @@ int show_difference(const DiffOptions& options) {
     compare_partners(*before.policy, *after.policy, changes);
     bool all_read = true;
     if (!options.certificates.empty()) {
-        all_read = compare_certificates(*before.policy, *after.policy, options.certificates, changes);
+        all_read = compare_certificates(*before.policy, *after.policy, beside, options.certificates, changes);
     }
+    const std::string left = options.live
+                                 ? "gates of httpd.conf (they stay)"
+                                 : "gates of httpd.conf, revocation files, CRLs (--live asks a running server)";
     if (options.json) {
         Json all = Json::array();
         for (const Change& change : changes) all.push_back(change_json(change));
         std::cout << one_line({{"before", before.policy->generation()},
                                {"after", after.policy->generation()},
-                               {"changes", std::move(all)}})
+                               {"changes", std::move(all)},
+                               {"not_asked", left}})
                   << '\n';
     } else {
         for (const Change& change : changes) std::cout << shown(change.text()) << '\n';
+        if (!changes.empty()) std::cout << "not asked: " << left << '\n';
     }
     return !all_read ? kNotDone : changes.empty() ? kFine : kErrorsFound;
 }

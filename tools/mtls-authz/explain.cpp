@@ -4,7 +4,7 @@
 
 #include "commands.hpp"
 #include "explanation.hpp"
-#include "facts_json.hpp"
+#include "explanation_json.hpp"
 #include "input.hpp"
 #include "mtls_authz/certificate_file.hpp"
 #include "mtls_authz/gate.hpp"
@@ -38,14 +38,6 @@ std::vector<std::string> not_asked(const ExplainOptions& options, const Policy& 
     return out;
 }
 
-Json claimed_json(const Identification& who, Reason reason) {
-    Json names = Json::array();
-    if (reason == Reason::kGranted) return names;
-    if (who.partner != nullptr) names.push_back(who.partner->name);
-    for (const Partner* partner : who.claimed) names.push_back(partner->name);
-    return names;
-}
-
 void print(const Explanation& told, const std::vector<std::string>& left, bool by_grant) {
     const bool granted = told.reason == Reason::kGranted;
     std::cout << coloured(granted ? "allow" : "deny", granted ? Colour::kGood : Colour::kBad) << ": "
@@ -61,27 +53,10 @@ void print(const Explanation& told, const std::vector<std::string>& left, bool b
     std::cout << '\n';
 }
 
-Json explanation_json(const Policy& policy, const Explanation& told, const std::vector<std::string>& left) {
-    const Identification& who = told.who;
-    const bool granted = told.reason == Reason::kGranted;
-    const Identity* const rule = (who.identity != nullptr ? who.identity : who.claimed_identity).get();
-    return {{"decision", granted ? "allow" : "deny"},
-            {"reason", word_of(told.reason)},
-            {"detail", told.detail},
-            {"partner", granted ? Json(who.partner->name) : Json(nullptr)},
-            {"claimed", claimed_json(who, told.reason)},
-            {"rule", rule != nullptr ? Json(rule->where.str()) : Json(nullptr)},
-            {"groups", who.groups},
-            {"steps", told.steps},
-            {"hints", told.hints},
-            {"generation", policy.generation()},
-            {"advice", text_of(told.reason).sentence},
-            {"not_asked", left}};
-}
-
 }  // namespace
 
 int explain(const ExplainOptions& options) {
+    if (options.live) return explain_live(options);
     std::int64_t now = std::time(nullptr);
     if (!options.at.empty()) {
         const auto at = parse_date(options.at, DateEdge::kFrom);

@@ -22,6 +22,20 @@ constexpr const char* kVersion = MTLS_AUTHZ_VERSION;  // the file VERSION, by wa
 const char* const kPolicyFiles = "Policy files of the current folder, patterns of them in quotes, or -";
 const char* const kRoot = "Folder of relative paths *in* policies: the server's ServerRoot; default: the current one";
 
+// A running server in place of files; `--socket` says so by itself.
+CLI::Option* add_live(CLI::App& command, bool& live, std::string& socket) {
+    CLI::Option* const flag =
+        command.add_flag("--live", live, "What a running server has in force, asked from its keeper");
+    command.add_option_function<std::string>(
+        "--socket",
+        [&live, &socket](const std::string& file) {
+            live = true;
+            socket = file;
+        },
+        "The server's mtls_authz.sock, where there are several or it is in no usual place; with --live");
+    return flag;
+}
+
 void add_facts(CLI::App& app, int& status) {
     static FactsOptions options;
     CLI::App* const command = app.add_subcommand("facts", "What there is to match in certificates");
@@ -42,7 +56,9 @@ void add_check(CLI::App& app, int& status) {
                      "Warn of anchors that expire within so many days; default 30, with --strict 0")
         ->check(CLI::NonNegativeNumber);
     command->add_flag("--json", options.json, "For machines");
+    add_live(*command, options.live, options.socket);
     command->footer(
+        "With --live, files that differ from what the server has in force are an error.\n"
         "Exit: 0 fine, 1 errors, 2 usage or a file that cannot be read.\n"
         "Example: mtls-authz check --root /etc/apache2 '/etc/apache2/mtls/partners/*.conf'");
     command->callback([&status] { status = check_policy(options); });
@@ -70,15 +86,18 @@ void add_explain(CLI::App& app, int& status) {
     command->add_option("--from", options.from, "The client's address, for MTLSNetwork");
     command->add_option("--at", options.at, "Another time than now: 2027-03-31, 2027-03-31T18:00:00Z");
     command->add_flag("--json", options.json, "For machines");
+    add_live(*command, options.live, options.socket);
+    command->add_option("--host", options.host, "Virtual host of a running server, as NAME or NAME:PORT; with --live");
     command->footer(
         "What the server asks and this answer does not rest on is said.\n"
-        "Exit: 0 allow, 3 deny, 2 it could not be decided.\n"
-        "Example: mtls-authz explain --policy 'partners/*.conf' --cert acme.pem --method GET --path /api/orders/17");
+        "Exit: 0 allow, 3 deny, 2 it could not be decided, or only httpd can tell.\n"
+        "Example: mtls-authz explain --policy 'partners/*.conf' --cert acme.pem --method GET --path /api/orders/17\n"
+        "         mtls-authz explain --live --host shop.example --cert acme.pem --path /api/orders/17");
     command->callback([&status, log] {
         if (log->count() > 0) {
             status = explain_lines(why);
-        } else if (options.policy.empty() || options.certificate.empty()) {
-            throw CLI::RequiredError("--policy and --cert, or --log-line");
+        } else if (options.certificate.empty() || options.policy.empty() != options.live) {
+            throw CLI::RequiredError("--policy or --live, and --cert; or --log-line");
         } else {
             status = explain(options);
         }
@@ -137,27 +156,45 @@ void add_init(CLI::App& app, int& status) {
 void add_matrix(CLI::App& app, int& status) {
     static MatrixOptions options;
     CLI::App* const command = app.add_subcommand("matrix", "Partner by path by method");
-    command->add_option("--policy", options.policy, kPolicyFiles)->required();
+    command->add_option("--policy", options.policy, kPolicyFiles);
     command->add_option("--root", options.root, kRoot);
+    add_live(*command, options.live, options.socket);
     CLI::Option* const csv = command->add_flag("--csv", options.csv, "For spreadsheets (RFC 4180)");
     command->add_flag("--html", options.html, "A page that an auditor can keep: partners, anchors, grants, revocations")
         ->excludes(csv);
-    command->footer("Example: mtls-authz matrix --policy 'partners/*.conf' --html > partners.html");
-    command->callback([&status] { status = show_matrix(options); });
+    command->footer(
+        "Example: mtls-authz matrix --policy 'partners/*.conf' --html > partners.html\n"
+        "         mtls-authz matrix --live --csv");
+    command->callback([&status] {
+        if (options.policy.empty() != options.live) throw CLI::RequiredError("--policy or --live");
+        status = options.live ? show_live_matrix(options) : show_matrix(options);
+    });
 }
 
 void add_diff(CLI::App& app, int& status) {
     static DiffOptions options;
     CLI::App* const command = app.add_subcommand("diff", "Who gains and who loses between two policies");
-    command->add_option("OLD", options.before, "Policy file of the current folder, or a pattern in quotes")->required();
-    command->add_option("NEW", options.after, "The other one")->required();
+    static std::vector<std::string> files;
+    command
+        ->add_option("OLD NEW", files,
+                     "Policy files of the current folder, or patterns in quotes; with --live NEW alone")
+        ->required();
+    add_live(*command, options.live, options.socket);
     command->add_option("--root", options.root, kRoot);
     command->add_option("--certs", options.certificates, "A folder of certificates: which of them change their answer");
     command->add_flag("--json", options.json, "For machines");
     command->footer(
         "Exit: 0 the same, 1 different, 2 it could not be told.\n"
-        "Example: mtls-authz diff 'old/*.conf' 'new/*.conf' --certs known/");
-    command->callback([&status] { status = show_difference(options); });
+        "Example: mtls-authz diff 'old/*.conf' 'new/*.conf' --certs known/\n"
+        "         mtls-authz diff --live --root /etc/apache2 'branch/*.conf'");
+    command->callback([&status] {
+        if (files.size() != (options.live ? 1 : 2)) {
+            throw CLI::ValidationError("OLD NEW", "two are needed, in quotes; with --live NEW alone");
+        }
+        options.before = options.live ? "" : files.front();
+        options.after = files.back();
+        status = show_difference(options);
+    });
 }
 
 void add_fetch(CLI::App& app, int& status) {

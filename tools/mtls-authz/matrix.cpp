@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <iostream>
 
+#include "matrix.hpp"
+
 #include "commands.hpp"
 #include "input.hpp"
 #include "page.hpp"
@@ -8,20 +10,12 @@
 
 namespace mtls::tool {
 
-namespace {
-
-// One cell: who may do what where, and the line that says so.
-struct Row {
-    std::string partner, path, methods, condition, rule;
-};
-
-std::string condition_of(const Grant& grant) {
+std::string condition_of(const Conditions& conditions) {
     std::string out;
-    for (const std::string_view text : grant.conditions.texts()) out += (out.empty() ? "" : " ") + std::string(text);
+    for (const std::string_view text : conditions.texts()) out += (out.empty() ? "" : " ") + std::string(text);
     return out;
 }
 
-// `%{partner}` is written out: an auditor asks about names.
 std::string path_for(const PathPattern& path, std::string_view partner) {
     constexpr std::string_view kVariable = "%{partner}";
     std::string out(path.text());
@@ -31,19 +25,27 @@ std::string path_for(const PathPattern& path, std::string_view partner) {
     return out;
 }
 
-std::vector<Row> rows_of(const Policy& policy) {
-    std::vector<Row> out;
+namespace {
+
+std::vector<MatrixRow> rows_of(const Policy& policy) {
+    std::vector<MatrixRow> out;
     for (const Partner& partner : policy.partners()) {
         for (const auto grants : {std::span(partner.grants), policy.grants()}) {
             for (const Grant& grant : grants) {
                 for (const PathPattern& path : grant.paths) {
-                    out.push_back({std::string(partner.name), path_for(path, partner.name), grant.methods.text(),
-                                   condition_of(grant), grant.where.str()});
+                    out.push_back({std::string(partner.name),
+                                   path_for(path, partner.name),
+                                   grant.methods.text(),
+                                   condition_of(grant.conditions),
+                                   grant.where.str(),
+                                   {},
+                                   {}});
                 }
             }
         }
     }
-    std::stable_sort(out.begin(), out.end(), [](const Row& a, const Row& b) { return a.partner < b.partner; });
+    std::stable_sort(out.begin(), out.end(),
+                     [](const MatrixRow& a, const MatrixRow& b) { return a.partner < b.partner; });
     return out;
 }
 
@@ -59,17 +61,23 @@ std::string csv_field(const std::string& text) {
     return out + "\"";
 }
 
-void print_csv(const std::vector<Row>& rows) {
-    std::cout << "partner,path,methods,condition,rule\r\n";
-    for (const Row& row : rows) {
+}  // namespace
+
+void print_csv(const std::vector<MatrixRow>& rows, bool is_live) {
+    std::cout << (is_live ? "host," : "") << "partner,path,methods,condition,rule" << (is_live ? ",gate\r\n" : "\r\n");
+    for (const MatrixRow& row : rows) {
+        if (is_live) std::cout << csv_field(row.host) << ',';
         std::cout << csv_field(row.partner) << ',' << csv_field(row.path) << ',' << csv_field(row.methods) << ','
-                  << csv_field(row.condition) << ',' << csv_field(row.rule) << "\r\n";
+                  << csv_field(row.condition) << ',' << csv_field(row.rule);
+        if (is_live) std::cout << ',' << csv_field(row.gate);
+        std::cout << "\r\n";
     }
 }
 
-void print_text(const Policy& policy, const std::vector<Row>& rows) {
-    std::size_t partner = 7, path = 4, methods = 7;
-    for (const Row& row : rows) {
+void print_table(const std::vector<MatrixRow>& rows, bool is_live) {
+    std::size_t host = 4, partner = 7, path = 4, methods = 7;
+    for (const MatrixRow& row : rows) {
+        host = std::max(host, row.host.size());
         partner = std::max(partner, row.partner.size());
         path = std::max(path, row.path.size());
         methods = std::max(methods, row.methods.size());
@@ -78,19 +86,31 @@ void print_text(const Policy& policy, const std::vector<Row>& rows) {
         const std::string safe = shown(text);
         return safe + std::string(safe.size() < width ? width - safe.size() : 0, ' ') + "  ";
     };
-    std::cout << "generation " << policy.generation() << "\n"
-              << cell("PARTNER", partner) << cell("PATH", path) << cell("METHODS", methods) << "RULE\n";
-    for (const Row& row : rows) {
+    if (is_live) std::cout << cell("HOST", host);
+    std::cout << cell("PARTNER", partner) << cell("PATH", path) << cell("METHODS", methods) << "RULE\n";
+    for (const MatrixRow& row : rows) {
+        if (is_live) std::cout << cell(row.host, host);
         std::cout << cell(row.partner, partner) << cell(row.path, path) << cell(row.methods, methods) << row.rule
                   << (row.condition.empty() ? "" : "  if " + shown(row.condition)) << '\n';
     }
+}
+
+namespace {
+
+void print_text(const Policy& policy, const std::vector<MatrixRow>& rows) {
+    std::cout << "generation " << policy.generation() << "\n";
+    print_table(rows, false);
+    std::size_t width = 7;
+    for (const MatrixRow& row : rows) width = std::max(width, row.partner.size());
     for (const Partner& p : policy.partners()) {
         const bool granted =
-            std::any_of(rows.begin(), rows.end(), [&](const Row& row) { return row.partner == p.name; });
+            std::any_of(rows.begin(), rows.end(), [&](const MatrixRow& row) { return row.partner == p.name; });
+        const std::string name = shown(p.name);
         if (!granted)
-            std::cout << cell(std::string(p.name), partner)
-                      << "no grant: only gates that name it, its groups or any-partner\n";
+            std::cout << name << std::string(name.size() < width ? width - name.size() : 0, ' ')
+                      << "  no grant: only gates that name it, its groups or any-partner\n";
     }
+    std::cout << "not asked: gates of httpd.conf, revocation files (--live asks a running server)\n";
 }
 
 }  // namespace
@@ -105,7 +125,7 @@ int show_matrix(const MatrixOptions& options) {
     if (options.html) {
         std::cout << page_of(*input.policy);
     } else if (options.csv) {
-        print_csv(rows);
+        print_csv(rows, false);
     } else {
         print_text(*input.policy, rows);
     }

@@ -1,0 +1,202 @@
+#include <algorithm>
+#include <ctime>
+#include <iostream>
+
+#include "commands.hpp"
+#include "explanation.hpp"
+#include "explanation_json.hpp"
+#include "gate_question.hpp"
+#include "in_force.hpp"
+#include "input.hpp"
+#include "mtls_authz/handshake_path.hpp"
+#include "terminal.hpp"
+
+namespace mtls::tool {
+
+namespace {
+
+using Kind = GateVerdict::Kind;
+
+// Whether the handshake lets in the certificate, by mod_ssl's CAs: "", or why that is not known.
+std::string doubt_about_handshake(const MappedHost& host, const ServerCas& server, const PresentedCertificate& client,
+                                  int purpose) {
+    if (host.checks_crls) return "mod_ssl asks CRLs of its own in the handshake (SSLCARevocationCheck)";
+    const ErrorQueueGuard errors;
+    const X509StorePtr store(X509_STORE_new());
+    const X509StoreCtxPtr ctx(X509_STORE_CTX_new());
+    std::vector<X509*> helpers;
+    for (const X509Ptr& helper : client.helpers) helpers.push_back(helper.get());
+    const BorrowedX509Stack sent = stack_of(helpers);
+    if (!store || !ctx) throw std::bad_alloc();
+    for (const X509Ptr& ca : server.certificates) X509_STORE_add_cert(store.get(), ca.get());
+    if (X509_STORE_CTX_init(ctx.get(), store.get(), client.leaf.get(), sent.get()) != 1) throw std::bad_alloc();
+    X509_STORE_CTX_set_default(ctx.get(), "ssl_client");
+    X509_VERIFY_PARAM_set_purpose(X509_STORE_CTX_get0_param(ctx.get()), purpose);
+    X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(ctx.get()), server.security_level);
+    const bool verifies = X509_verify_cert(ctx.get()) == 1;
+    const int depth = verifies ? sk_X509_num(X509_STORE_CTX_get0_chain(ctx.get())) - 1 : 0;
+    if (verifies && depth <= host.verify_depth) return {};
+    if (!verifies && host.lets_unknown_cas_in && is_of_unknown_ca(X509_STORE_CTX_get_error(ctx.get()))) return {};
+    return std::string("mod_ssl may refuse it in the handshake already: ") +
+           (verifies ? "its chain is longer than SSLVerifyDepth"
+                     : X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx.get())));
+}
+
+// What keeps an answer that lets in from being certain.
+std::string doubt(const MappedHost& host, const ServerCas& server, const PresentedCertificate& client,
+                  const Explanation& told, const ExplainOptions& options) {
+    const Partner* const partner = told.reason == Reason::kGranted ? told.who.partner : nullptr;
+    if (partner != nullptr && !partner->networks.empty() && options.from.empty())
+        return "it is let in from " + texts_of(partner->networks) + " alone: say the client's address with --from";
+    if (partner != nullptr && partner->anchors->uses_mod_ssl && host.has_crls)
+        return "its CA is one of mod_ssl's, whose own CRLs (SSLCARevocationFile) were not asked";
+    // MTLSClientCA: the handshake takes the path that the policy takes.
+    if (host.believes_anchors && told.who.partner != nullptr && !host.checks_crls) return {};
+    return doubt_about_handshake(host, server, client,
+                                 told.who.is_purpose_waived ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT);
+}
+
+std::vector<std::string> not_asked(const ExplainOptions& options, const MappedHost& host) {
+    std::vector<std::string> out;
+    if (options.path.empty()) out.emplace_back("gates (--path)");
+    if (options.method == "COPY" || options.method == "MOVE") out.emplace_back("the Destination of " + options.method);
+    std::string remaps;
+    for (const std::string& what : host.remaps) remaps += (remaps.empty() ? "" : ", ") + what;
+    if (!options.path.empty() && !remaps.empty())
+        out.push_back("what other path or file becomes of it (" + remaps + ")");
+    if (options.path.ends_with('/')) out.emplace_back("its index (DirectoryIndex)");
+    out.emplace_back("what other modules ask, and .htaccess");
+    return out;
+}
+
+void tell_gate(const GateVerdict& verdict, const MappedHost& host, Explanation& told) {
+    told.steps.push_back("virtual host: " + title_of(host) +
+                         (host.where.file.empty() ? "" : " at " + host.where.str()));
+    if (verdict.kind == Kind::kOpen) told.steps.emplace_back("gate: none covers the path");
+    if (verdict.kind == Kind::kOpen || verdict.kind == Kind::kUnknown) return;
+    if (verdict.section != nullptr)
+        told.steps.push_back("gate: " + verdict.section->title + " at " + verdict.section->where.str());
+    if (verdict.rule != nullptr)
+        told.steps.push_back("rule: " + verdict.rule->text() + " at " + verdict.rule->where.str());
+    if (verdict.grant != nullptr)
+        told.steps.push_back("grant: MTLSGrant " + verdict.grant->text() + " at " + verdict.grant->where.str());
+}
+
+const char* decision_of(Kind kind) {
+    return kind == Kind::kUnknown ? "unknown" : kind == Kind::kDeny ? "deny" : "allow";
+}
+
+std::string headline(const GateVerdict& verdict) {
+    const std::string reason(word_of(verdict.reason));
+    const std::string detail = verdict.detail.empty() ? "" : " (" + shown(verdict.detail) + ")";
+    switch (verdict.kind) {
+        case Kind::kAllow:
+            return coloured("allow", Colour::kGood) + ": " + reason;
+        case Kind::kDeny:
+            return coloured("deny", Colour::kBad) + ": " + reason + detail;
+        case Kind::kWouldDeny:
+            return coloured("allow", Colour::kDoubt) + ": the gate is LogOnly; it would deny: " + reason + detail;
+        case Kind::kOpen:
+            return coloured("allow", Colour::kDoubt) + ": no gate covers the path";
+        case Kind::kUnknown:
+            break;
+    }
+    return coloured("not known", Colour::kDoubt) + ": " + shown(verdict.why);
+}
+
+void print(const InForce& now, const GateVerdict& verdict, const Explanation& told,
+           const std::vector<std::string>& left) {
+    std::cout << headline(verdict) << '\n';
+    for (const std::string& step : told.steps) std::cout << "  " << step << '\n';
+    for (const std::string& hint : told.hints) std::cout << "  - " << hint << '\n';
+    const bool is_denied = verdict.kind == Kind::kDeny || verdict.kind == Kind::kWouldDeny;
+    if (is_denied) std::cout << text_of(verdict.reason).sentence << '\n';
+    std::cout << "in force: " << now.text() << "; its revocation files and CRLs were asked\nnot asked: ";
+    for (const std::string& what : left) std::cout << (&what == &left.front() ? "" : ", ") << what;
+    std::cout << '\n';
+}
+
+Json live_json(const InForce& now, const MappedHost& host, const GateVerdict& verdict, Explanation& told,
+               const std::vector<std::string>& left) {
+    static const Policy kNone;
+    told.reason = verdict.kind == Kind::kAllow ? Reason::kGranted : verdict.reason;
+    told.detail = verdict.kind == Kind::kUnknown ? verdict.why : verdict.detail;
+    Json out = explanation_json(now.policy != nullptr ? *now.policy : kNone, told, left);
+    out["decision"] = decision_of(verdict.kind);
+    if (verdict.kind == Kind::kOpen || verdict.kind == Kind::kUnknown) {
+        out["reason"] = nullptr;
+        out["advice"] = "";
+    }
+    out["would_deny"] = verdict.kind == Kind::kWouldDeny;
+    out["host"] = title_of(host);
+    out["gate"] = verdict.section != nullptr ? Json(verdict.section->where.str()) : Json(nullptr);
+    out["gate_rule"] = verdict.rule != nullptr ? Json(verdict.rule->where.str()) : Json(nullptr);
+    out["socket"] = now.socket;
+    out["in_force_since"] = now.since == 0 ? Json(nullptr) : Json(format_time(now.since));
+    return out;
+}
+
+// Whom the server would see, before any gate is asked.
+Explanation find_who(const InForce& now, const MappedHost& host, const ServerCas& server,
+                     const PresentedCertificate& client, std::int64_t at, const std::string& from) {
+    Explanation told;
+    if (now.policy == nullptr) {
+        told.reason = Reason::kPolicyUnavailable;
+    } else {
+        told = explain_request(*now.policy, client, {server, *now.refusals, *now.crls, at}, "", "", from);
+    }
+    if (host.has_tls && host.asks_for_certificates) return told;
+    told.reason = host.has_tls ? Reason::kNoCertificate : Reason::kNoTls;
+    told.detail = host.has_tls ? "SSLVerifyClient is none here" : "this virtual host serves no TLS";
+    return told;
+}
+
+GateVerdict decide_live(const InForce& now, const MappedHost& host, const ServerCas& server,
+                        const PresentedCertificate& client, const Explanation& told, const ExplainOptions& options) {
+    GateVerdict verdict;
+    if (options.path.empty()) {
+        verdict.kind = told.reason == Reason::kGranted ? Kind::kAllow : Kind::kDeny;
+        verdict.reason = told.reason;
+    } else {
+        verdict = ask_gates({now.gates, host, told.who, told.reason, options.method.empty() ? "GET" : options.method,
+                             path_for(host, options.path)});
+    }
+    if (verdict.reason == told.reason) verdict.detail = told.detail;
+    if (verdict.kind == Kind::kDeny || verdict.kind == Kind::kUnknown) return verdict;
+    std::string why = doubt(host, server, client, told, options);
+    if (why.empty()) return verdict;
+    verdict.kind = Kind::kUnknown;
+    verdict.why = std::move(why);
+    return verdict;
+}
+
+}  // namespace
+
+int explain_live(const ExplainOptions& options) {
+    std::int64_t at = std::time(nullptr);
+    if (!options.at.empty()) {
+        const auto parsed = parse_date(options.at, DateEdge::kFrom);
+        if (!parsed) return complain("--at: " + parsed.error());
+        at = parsed.value();
+    }
+    const auto now = read_in_force(options.socket);
+    if (!now) return complain(now.error());
+    const auto host = choose_host(now.value().gates, options.host);
+    if (!host) return complain(host.error());
+    const auto server = server_cas_of(*host.value());
+    if (!server) return complain(server.error());
+    const auto client = read_client(options.certificate, options.intermediates);
+    if (!client) return complain(client.error());
+    Explanation told = find_who(now.value(), *host.value(), server.value(), *client.value(), at, options.from);
+    const GateVerdict verdict = decide_live(now.value(), *host.value(), server.value(), *client.value(), told, options);
+    tell_gate(verdict, *host.value(), told);
+    const auto left = not_asked(options, *host.value());
+    if (options.json) {
+        std::cout << one_line(live_json(now.value(), *host.value(), verdict, told, left)) << '\n';
+    } else {
+        print(now.value(), verdict, told, left);
+    }
+    return verdict.kind == Kind::kDeny ? kDenied : verdict.kind == Kind::kUnknown ? kNotDone : kFine;
+}
+
+}  // namespace mtls::tool

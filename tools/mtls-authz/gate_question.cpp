@@ -1,0 +1,378 @@
+#include "gate_question.hpp"
+
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <iterator>
+#include <optional>
+
+#include "mtls_authz/request_path.hpp"
+#include "regex.hpp"
+
+namespace mtls::tool {
+
+std::string literal_prefix_of(const MappedSection& section) {
+    const std::string& text = section.path;
+    if (section.match != MappedSection::Match::kRegex) return text.substr(0, text.find_first_of("*?["));
+    if (!text.starts_with('^') || text.find('|') != std::string::npos || text.find("\\Q") != std::string::npos ||
+        text.find('#') != std::string::npos)
+        return {};
+    std::size_t n = std::min(text.find_first_of("\\.[]()*+?{}|$^", 1), text.size());
+    // A quantifier makes the character before it optional.
+    if (n < text.size() && n > 1 && std::string_view("*?{").find(text[n]) != std::string_view::npos) --n;
+    return text.substr(1, n - 1);
+}
+
+namespace {
+
+using Kind = GateVerdict::Kind;
+using Match = MappedSection::Match;
+enum class Cover { kNo, kYes, kMaybe };
+
+// ---- which sections cover a path ------------------------------------------------------------------------------------
+
+Cover wildcard_covers(const std::string& pattern, const std::string& path) {
+    // Brackets and escapes are read otherwise by APR.
+    if (pattern.find_first_of("[\\") == std::string::npos) {
+        return fnmatch(pattern.c_str(), path.c_str(), FNM_PATHNAME | FNM_NOESCAPE) == 0 ? Cover::kYes : Cover::kNo;
+    }
+    const bool could = path.starts_with(pattern.substr(0, pattern.find_first_of("*?[\\")));
+    return could ? Cover::kMaybe : Cover::kNo;
+}
+
+bool prefix_covers(const std::string& own, const std::string& path) {
+    return path.starts_with(own) &&
+           (own.empty() || own.ends_with('/') || path.size() == own.size() || path[own.size()] == '/');
+}
+
+std::string without_slash(std::string folder) {
+    while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
+    return folder;
+}
+
+bool is_in(const std::string& file, const std::string& folder) {
+    return folder == "/" || file == folder || file.starts_with(folder + "/");
+}
+
+// httpd looks for a file below DocumentRoot, and merges what folders are there on the way.
+Cover directory_covers(const MappedSection& section, const MappedHost& host, const std::string& path) {
+    const std::string folder = without_slash(section.path);
+    const std::string root = without_slash(host.document_root);
+    if (folder == "/") return host.remaps.empty() ? Cover::kYes : Cover::kMaybe;
+    if (!host.remaps.empty() || root.empty()) return Cover::kMaybe;
+    if (is_in(root, folder)) return Cover::kYes;
+    if (!is_in(without_slash(root + path), folder)) return Cover::kNo;
+    std::error_code none;
+    return std::filesystem::is_directory(folder, none) ? Cover::kYes : Cover::kMaybe;
+}
+
+Cover covers(const MappedSection& section, const GateMap& map, const MappedHost& host, const std::string& path) {
+    switch (section.match) {
+        case Match::kAlways:
+            return Cover::kYes;
+        case Match::kPrefix:
+            return prefix_covers(section.path, path) ? Cover::kYes : Cover::kNo;
+        case Match::kWildcard:
+            return wildcard_covers(section.path, path);
+        case Match::kRegex: {
+            const auto found = map.knows_regexes ? SectionRegex(section.path).covers(path) : std::nullopt;
+            return !found ? Cover::kMaybe : *found ? Cover::kYes : Cover::kNo;
+        }
+        case Match::kDirectory:
+            return directory_covers(section, host, path);
+        case Match::kUnknown:
+            break;
+    }
+    if (section.around == Match::kUnknown) return Cover::kMaybe;
+    MappedSection around;
+    around.match = section.around;
+    around.path = section.path_around;
+    return covers(around, map, host, path) == Cover::kNo ? Cover::kNo : Cover::kMaybe;
+}
+
+// Whether the section may be one for a place below `path`.
+bool is_for_below(const MappedSection& section, const MappedHost& host, const std::string& path) {
+    if (!section.is_location && !section.is_directory) return false;
+    const bool is_mapped = host.remaps.empty() && !host.document_root.empty();
+    if (section.is_directory && !is_mapped) return true;
+    const std::string here = section.is_location ? path : without_slash(host.document_root) + path;
+    const std::string prefix =
+        section.is_directory ? without_slash(literal_prefix_of(section)) : literal_prefix_of(section);
+    const bool is_literal = section.match == Match::kPrefix || section.match == Match::kDirectory;
+    return is_below(here, prefix) || (!is_literal && here.starts_with(prefix));
+}
+
+std::string title_of(const MappedSection& section) {
+    return section.title + (section.where.file.empty() ? "" : " at " + section.where.str());
+}
+
+// ---- what they say together -----------------------------------------------------------------------------------------
+
+// What httpd's merging leaves of some sections.
+struct Merged {
+    std::optional<GateMode> mode;
+    const GateRules* allow = nullptr;
+    GateRules deny;  // the innermost section's first
+    const MappedSection* section = nullptr;
+    const MappedSection* authorizer = nullptr;
+
+    void add(const MappedSection& s) {
+        const bool has_rules = s.allow || !s.deny.empty();
+        if (s.mode || has_rules) mode = s.mode.value_or(GateMode::kOn);
+        if (s.allow) allow = &*s.allow;
+        deny.insert(deny.begin(), s.deny.begin(), s.deny.end());
+        if (s.mode || has_rules) section = &s;
+        if (s.authorizes) authorizer = &s;
+    }
+    bool has_gate() const { return mode && *mode != GateMode::kOff; }
+    bool is_enforced() const { return mode == GateMode::kOn; }
+    std::string rules() const {
+        std::string out;
+        for (const GateRule& rule : allow != nullptr ? *allow : GateRules()) out += "allow " + rule.text() + '\n';
+        for (const GateRule& rule : deny) out += "deny " + rule.text() + '\n';
+        return out;
+    }
+    template <class Visit>
+    void for_each_capture(Visit visit) const {
+        for (const GateRules* rules : {allow, &deny}) {
+            if (rules == nullptr) continue;
+            for (const GateRule& rule : *rules) {
+                for (const NameReference& name : rule.names) {
+                    if (!name.capture.empty()) visit(name);
+                }
+            }
+        }
+    }
+    bool has_captures() const {
+        bool out = false;
+        for_each_capture([&out](const NameReference&) { out = true; });
+        return out;
+    }
+};
+
+class Question {
+public:
+    explicit Question(const GateAsk& ask) : ask_(ask) {
+        for (const MappedSection& section : ask.host.sections) {
+            const Cover cover = covers(section, ask.map, ask.host, ask.path);
+            if (cover == Cover::kMaybe) unsure_.push_back(&section);
+            if (cover != Cover::kNo) sections_.emplace_back(&section, cover);
+        }
+    }
+
+    GateVerdict answer() {
+        constexpr std::size_t kMostUnsure = 10;
+        if (unsure_.size() > kMostUnsure) return unknown("only httpd can tell whether these sections apply" + unsure());
+        if (const auto bad = ask_path()) return *bad;
+        GateVerdict out = decide(merge(0));
+        for (unsigned with = 1; out.kind != Kind::kUnknown && with < 1U << unsure_.size(); ++with) {
+            const GateVerdict other = decide(merge(with));
+            if (other.kind == Kind::kUnknown) return other;
+            const bool differs = other.kind != out.kind || other.reason != out.reason;
+            if (differs)
+                return unknown("it depends on whether these sections apply, which only httpd can tell" + unsure());
+        }
+        return out;
+    }
+
+private:
+    static GateVerdict unknown(std::string why) {
+        GateVerdict out;
+        out.why = std::move(why);
+        return out;
+    }
+    static GateVerdict denied(Reason reason, std::string detail = {}) {
+        GateVerdict out;
+        out.kind = Kind::kDeny;
+        out.reason = reason;
+        out.detail = std::move(detail);
+        return out;
+    }
+    std::string unsure() const {
+        std::string out;
+        for (const MappedSection* section : unsure_) out += (out.empty() ? ": " : ", ") + title_of(*section);
+        return out;
+    }
+
+    // `with`: a bit for each section that only may apply.
+    Merged merge(unsigned with) const {
+        Merged out;
+        for (const auto& [section, cover] : sections_) {
+            const bool applies = cover == Cover::kYes || (with & 1) != 0;
+            if (cover == Cover::kMaybe) with >>= 1;
+            if (applies) out.add(*section);
+        }
+        return out;
+    }
+
+    // By sections of paths alone, as the module asks what guards another reading.
+    Merged merge_locations(const std::string& path) const {
+        Merged out;
+        for (const MappedSection& section : ask_.host.sections) {
+            if (section.match != Match::kAlways && !section.is_location) continue;
+            if (covers(section, ask_.map, ask_.host, path) == Cover::kYes) out.add(section);
+        }
+        return out;
+    }
+
+    // Paths that a backend may read otherwise: a verdict where that decides. Else `readings_` has what has to be
+    // granted as well.
+    std::optional<GateVerdict> ask_path() {
+        if (!ask_.host.has_gates || is_plain_path(ask_.path)) return std::nullopt;
+        if (find_path_fault(ask_.path) != PathFault::kNone) return denied(Reason::kBadPath);
+        auto readings = readings_of(ask_.path, PathForm::kDecoded);
+        if (!readings) {
+            return denied(Reason::kBadPath, "it can be read in more than " + std::to_string(kMostReadings) + " ways");
+        }
+        std::erase(*readings, ask_.path);
+        const Merged own = merge_locations(ask_.path);
+        for (const std::string& reading : *readings) {
+            const Merged other = merge_locations(reading);
+            const bool same = own.is_enforced() == other.is_enforced() && own.rules() == other.rules();
+            const bool is_sure = unsure_.empty() && !own.has_captures() && !other.has_captures() &&
+                                 own.authorizer == nullptr && other.authorizer == nullptr;
+            if (!is_sure)
+                return unknown("a backend may read the path as '" + reading +
+                               "', too, and only httpd can tell what guards that");
+            if (!other.is_enforced() || same) continue;
+            return denied(Reason::kBadPath,
+                          "a backend may read it as '" + reading + "', which is behind " + title_of(*other.section));
+        }
+        readings_ = std::move(*readings);
+        return std::nullopt;
+    }
+
+    // Recursive methods reach gates below.
+    const MappedSection* find_nested(const Merged& here) const {
+        constexpr std::string_view kAll[] = {"COPY", "MOVE", "DELETE", "PROPFIND", "LOCK", "REPORT"};
+        if (std::find(std::begin(kAll), std::end(kAll), ask_.method) == std::end(kAll)) return nullptr;
+        for (const MappedSection& section : ask_.host.sections) {
+            const bool asks = section.authorizes || !section.mode || *section.mode == GateMode::kOn;
+            if (!asks) continue;
+            const bool is_same = &section == here.section || &section == here.authorizer;
+            if (!is_same && is_for_below(section, ask_.host, ask_.path)) return &section;
+        }
+        return nullptr;
+    }
+
+    // Values of captures; false where they are not known here.
+    bool find_captures(const Merged& merged, std::vector<std::string>& values, std::vector<Capture>& out) const {
+        bool is_known = true;
+        merged.for_each_capture([&](const NameReference& name) {
+            std::string value;
+            if (name.pattern != 0 && name.pattern <= ask_.map.patterns.size()) {
+                const MappedPattern& pattern = ask_.map.patterns[name.pattern - 1];
+                const SectionRegex regex(pattern.text);
+                is_known = is_known && pattern.is_of_path && ask_.map.knows_regexes && regex.covers(ask_.path);
+                constexpr std::string_view kPrefix = "MATCH_";
+                value = regex.group(ask_.path, name.capture.substr(std::min(kPrefix.size(), name.capture.size())));
+            }
+            values.push_back(std::move(value));
+        });
+        std::size_t next = 0;
+        merged.for_each_capture([&](const NameReference& name) {
+            out.push_back({name.capture, values[next++], name.pattern});
+        });
+        return is_known;
+    }
+
+    GateVerdict decide(const Merged& merged) const {
+        if (ask_.method == "TRACE" && (merged.has_gate() || merged.authorizer != nullptr)) {
+            return denied(Reason::kMethodNotGranted, "TRACE is refused where a gate applies");
+        }
+        if (const MappedSection* const nested = find_nested(merged)) {
+            return unknown("whether " + ask_.method + " reaches " + title_of(*nested) +
+                           " below depends on its Depth, and on whether the path is a file");
+        }
+        GateVerdict out = merged.has_gate() ? decide_by_gate(merged) : GateVerdict{};
+        if (!merged.has_gate()) out.kind = Kind::kOpen;
+        out.section = merged.section;
+        if (merged.authorizer == nullptr || out.kind == Kind::kDeny || out.kind == Kind::kUnknown) return out;
+        return unknown("Require mtls-* or AuthType MTLS in " + title_of(*merged.authorizer) +
+                       " is asked by httpd, together with other Require lines");
+    }
+
+    GateVerdict decide_by_gate(const Merged& merged) const {
+        GateVerdict out;
+        out.reason = ask_.reason;
+        if (out.reason == Reason::kGranted && !ask_rules(merged, out)) {
+            return unknown("its rules name what a section for files captures");
+        }
+        const bool lets_through = *merged.mode == GateMode::kLogOnly && out.reason != Reason::kBadPath;
+        out.kind = out.reason == Reason::kGranted ? Kind::kAllow : lets_through ? Kind::kWouldDeny : Kind::kDeny;
+        const bool reaches_below = ask_.host.has_dav && out.kind == Kind::kAllow && out.grant != nullptr;
+        constexpr std::string_view kReading[] = {"GET", "HEAD", "OPTIONS", "POST", "PUT"};
+        if (reaches_below && std::find(std::begin(kReading), std::end(kReading), ask_.method) == std::end(kReading)) {
+            return unknown("WebDAV is on: whether the grant has to reach what is below depends on the file");
+        }
+        return out;
+    }
+
+    bool ask_rules(const Merged& merged, GateVerdict& out) const {
+        std::vector<std::string> values;
+        std::vector<Capture> captures;
+        if (!find_captures(merged, values, captures)) return false;
+        const DenyChain chain{&merged.deny, nullptr};
+        const Gate gate{*merged.mode, merged.allow, merged.deny.empty() ? nullptr : &chain};
+        const auto at = [&](const std::string& path) {
+            return mtls::decide(gate, ask_.who, {ask_.method, path, false}, captures);
+        };
+        const GateAnswer answer = at(ask_.path);
+        out.reason = answer.reason;
+        out.grant = answer.grant;
+        out.path = answer.path;
+        out.rule = answer.rule != nullptr ? find_rule(*answer.rule) : nullptr;
+        for (const std::string& reading : readings_) {
+            if (out.reason != Reason::kGranted || at(reading).reason == Reason::kGranted) continue;
+            out.reason = Reason::kBadPath;
+            out.detail = "a backend may read it as '" + reading + "', which is not granted";
+        }
+        return true;
+    }
+
+    // The same line in the map: denials are copies here.
+    const GateRule* find_rule(const GateRule& rule) const {
+        for (const MappedSection& section : ask_.host.sections) {
+            for (const GateRules* rules : {section.allow ? &*section.allow : nullptr, &section.deny}) {
+                if (rules == nullptr) continue;
+                for (const GateRule& known : *rules) {
+                    if (known.where.str() == rule.where.str() && known.text() == rule.text()) return &known;
+                }
+            }
+        }
+        return nullptr;
+    }
+
+    const GateAsk& ask_;
+    std::vector<std::pair<const MappedSection*, Cover>> sections_;
+    std::vector<const MappedSection*> unsure_;
+    std::vector<std::string> readings_;
+};
+
+}  // namespace
+
+PlaceRules rules_at(const GateMap& map, const MappedHost& host, const MappedSection& section) {
+    const bool is_plain = section.match == Match::kPrefix;
+    Merged merged;
+    for (const MappedSection& other : host.sections) {
+        const bool applies = &other == &section || other.match == Match::kAlways ||
+                             (is_plain && other.is_location && covers(other, map, host, section.path) == Cover::kYes);
+        if (applies) merged.add(other);
+    }
+    const GateRules none;
+    return {merged.mode, merged.allow != nullptr ? *merged.allow : none, merged.deny, merged.authorizer != nullptr};
+}
+
+GateVerdict ask_gates(const GateAsk& ask) { return Question(ask).answer(); }
+
+std::string path_for(const MappedHost& host, const std::string& path) {
+    if (!host.merges_slashes) return path;
+    std::string out;
+    for (const char c : path) {
+        if (c != '/' || !out.ends_with('/')) out += c;
+    }
+    return out;
+}
+
+}  // namespace mtls::tool

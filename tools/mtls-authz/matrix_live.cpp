@@ -1,0 +1,171 @@
+#include <algorithm>
+#include <ctime>
+#include <iostream>
+
+#include "commands.hpp"
+#include "gate_question.hpp"
+#include "in_force.hpp"
+#include "matrix.hpp"
+#include "page.hpp"
+#include "terminal.hpp"
+
+namespace mtls::tool {
+
+namespace {
+
+void join(std::string& to, const std::string& more) {
+    if (!more.empty()) to += (to.empty() ? "" : "; ") + more;
+}
+
+bool names(const GateRule& rule, std::string_view name) {
+    return std::any_of(rule.names.begin(), rule.names.end(),
+                       [name](const NameReference& n) { return n.capture.empty() && n.literal == name; });
+}
+
+std::string captures_of(const GateRule& rule) {
+    std::string out;
+    for (const NameReference& name : rule.names) {
+        if (!name.capture.empty()) out += (out.empty() ? "" : " or ") + name.text();
+    }
+    return out;
+}
+
+// Under which conditions a rule fits a partner: of any of these; none: never.
+std::vector<std::string> fits(const GateRule& rule, const Partner& partner) {
+    const std::string captures = captures_of(rule);
+    switch (rule.kind) {
+        case GateRule::Kind::kNone:
+            return {};
+        case GateRule::Kind::kAnyPartner:
+        case GateRule::Kind::kByGrant:
+            return {""};
+        case GateRule::Kind::kPartner:
+            if (names(rule, partner.name)) return {""};
+            return captures.empty() ? std::vector<std::string>() : std::vector{"it is " + captures + " of the path"};
+        case GateRule::Kind::kGroup:
+            break;
+    }
+    std::vector<std::string> out;
+    for (const GroupMembership& membership : partner.groups) {
+        const bool is_named = std::any_of(membership.names.begin(), membership.names.end(),
+                                          [&rule](std::string_view group) { return names(rule, group); });
+        if (is_named) out.push_back(condition_of(membership.conditions));
+        if (!is_named && !captures.empty()) out.push_back("a group of it is " + captures + " of the path");
+    }
+    return out;
+}
+
+class LiveMatrix {
+public:
+    explicit LiveMatrix(const InForce& now) : now_(now) {
+        for (const MappedHost& host : now.gates.hosts) {
+            if (!host.has_tls) continue;
+            for (const MappedSection& section : host.sections) add_section(host, section);
+        }
+        std::stable_sort(rows_.begin(), rows_.end(), [](const MatrixRow& a, const MatrixRow& b) {
+            return std::tie(a.host, a.partner) < std::tie(b.host, b.partner);
+        });
+    }
+    const std::vector<MatrixRow>& rows() const { return rows_; }
+
+private:
+    void add_section(const MappedHost& host, const MappedSection& section) {
+        const PlaceRules rules = rules_at(now_.gates, host, section);
+        MatrixRow row;
+        row.host = title_of(host);
+        row.gate = section.title + " at " + section.where.str();
+        row.path = section.match == MappedSection::Match::kAlways ? "/" : section.path;
+        row.rule = section.where.str();
+        row.methods = "*";
+        if (rules.authorizes) join(row.condition, "Require mtls-* or AuthType MTLS there lets it in");
+        if (rules.mode != GateMode::kOn) {
+            const bool is_off = !rules.mode || *rules.mode == GateMode::kOff;
+            row.partner = "*";
+            join(row.condition, is_off ? "" : "LogOnly: everybody is let through");
+            if (!is_off || rules.mode || rules.authorizes) rows_.push_back(std::move(row));
+            return;
+        }
+        for (const Partner& partner : now_.policy->partners()) {
+            for (const GateRule& rule : rules.allow) add_rule(partner, rule, rules, section, row);
+        }
+    }
+
+    void add_rule(const Partner& partner, const GateRule& rule, const PlaceRules& rules, const MappedSection& section,
+                  MatrixRow row) {
+        for (const std::string& condition : fits(rule, partner)) {
+            MatrixRow one = row;
+            one.partner = std::string(partner.name);
+            one.methods = rule.methods.text();
+            one.rule = rule.where.str();
+            join(one.condition, condition);
+            if (!limit(partner, rules, one)) continue;
+            if (rule.kind != GateRule::Kind::kByGrant) {
+                rows_.push_back(std::move(one));
+                continue;
+            }
+            for (const auto grants : {std::span(partner.grants), now_.policy->grants()}) {
+                for (const Grant& grant : grants) add_grant(partner, rule, grant, section, one);
+            }
+        }
+    }
+
+    void add_grant(const Partner& partner, const GateRule& rule, const Grant& grant, const MappedSection& section,
+                   const MatrixRow& row) {
+        for (const PathPattern& path : grant.paths) {
+            const std::string_view granted = path.literal_prefix();
+            const std::string gate = literal_prefix_of(section);
+            if (!granted.starts_with(gate) && !gate.starts_with(granted)) continue;
+            MatrixRow one = row;
+            one.path = path_for(path, partner.name);
+            one.methods = grant.methods.text();
+            one.rule = grant.where.str();
+            if (!rule.methods.is_all()) join(one.condition, "methods=" + rule.methods.text());
+            join(one.condition, condition_of(grant.conditions));
+            rows_.push_back(std::move(one));
+        }
+    }
+
+    // What takes away from what a rule lets in; false where nothing is left.
+    bool limit(const Partner& partner, const PlaceRules& rules, MatrixRow& row) const {
+        for (const GateRule& deny : rules.deny) {
+            for (const std::string& condition : fits(deny, partner)) {
+                if (condition.empty() && deny.methods.is_all()) return false;
+                join(row.condition, "not MTLSDeny " + deny.text() + (condition.empty() ? "" : " (" + condition + ")"));
+            }
+        }
+        const std::int64_t now = std::time(nullptr);
+        const TimeWindow& term = partner.validity;
+        const bool is_outside = (term.from && now < *term.from) || (term.until && now > *term.until);
+        if (is_outside) join(row.condition, "it is outside its contract now");
+        if (partner.suspended || now_.refusals->suspends(partner.name) != nullptr)
+            join(row.condition, "it is suspended now");
+        if (!partner.networks.empty()) join(row.condition, "from " + texts_of(partner.networks));
+        return true;
+    }
+
+    const InForce& now_;
+    std::vector<MatrixRow> rows_;
+};
+
+}  // namespace
+
+int show_live_matrix(const MatrixOptions& options) {
+    const auto now = read_in_force(options.socket);
+    if (!now) return complain(now.error());
+    if (now.value().policy == nullptr) return complain("no policy is in force, so every gate is closed");
+    if (options.html) {
+        std::cout << page_of(*now.value().policy);
+        return kFine;
+    }
+    const LiveMatrix matrix(now.value());
+    if (options.csv) {
+        print_csv(matrix.rows(), true);
+        return kFine;
+    }
+    std::cout << now.value().text() << "\n";
+    print_table(matrix.rows(), true);
+    std::cout << "not asked: what other modules ask, and .htaccess; who holds which certificate\n";
+    return kFine;
+}
+
+}  // namespace mtls::tool
