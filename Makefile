@@ -78,11 +78,11 @@ revocations: $(BUILD)/same_revocations
 fuzz-replay: $(BUILD)/fuzz_replay
 	$(BUILD)/fuzz_replay tests/fuzz/corpus
 
-httpd-test: $(MODULE) $(TSAN_MODULE) $(BUILD)/httpd_tests
+httpd-test: $(MODULE) $(TOOL) $(TSAN_MODULE) $(BUILD)/httpd_tests
 	$(BUILD)/httpd_tests --jobs $(JOBS) $(abspath $(MODULE)) $(TESTS)
 
 # The same suite, with the module under ASan and UBSan inside httpd; claims about time and memory are left out.
-httpd-test-san: $(SAN_MODULE) $(BUILD)/httpd_tests
+httpd-test-san: $(SAN_MODULE) $(TOOL) $(BUILD)/httpd_tests
 	$(BUILD)/httpd_tests --jobs $(JOBS) $(abspath $(SAN_MODULE)) $(TESTS)
 
 soak: setup-test  ## 20 minutes of random edits, restarts and deaths against a model (MINUTES=n), then the race test with 10,000 reloads under load (RELOADS=n)
@@ -99,7 +99,7 @@ test-debian:  ## the demo and the tests against httpd on another Debian, in a ch
 	tools/in-debian.sh $(SUITE) make -j$(shell nproc) BUILD=build/$(SUITE) LTO= demo-and-httpd-test
 
 demo-and-httpd-test: setup-test
-	@$(MAKE) --no-print-directory $(MODULE) $(BUILD)/demo $(BUILD)/httpd_tests
+	@$(MAKE) --no-print-directory $(MODULE) $(TOOL) $(BUILD)/demo $(BUILD)/httpd_tests
 	@$(BUILD)/demo $(abspath $(MODULE))
 	$(BUILD)/httpd_tests --jobs $(JOBS) $(abspath $(MODULE)) -instructions -reloads_under_load $(TESTS)
 
