@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <thread>
 
@@ -125,11 +126,13 @@ LiveAnswer what_is_in_force() {
 [[noreturn]] void keep_answering(const server_rec* s) {
     LiveDesk desk(live_socket->user, what_is_in_force);
     for (;;) {
-        guarded(s, OK, [&desk] {
+        const int outcome = guarded(s, DECLINED, [&desk] {
             const bool is_new = desk.turn(live_socket->listener.get(), live_socket->takes.get());
             if (is_new) take_listener(live_socket->takes.get(), live_socket->listener);
             return OK;
         });
+        // Without memory, say: not at once again.
+        if (outcome != OK) std::this_thread::sleep_for(std::chrono::seconds(1));
     }
 }
 
