@@ -167,7 +167,7 @@ public:
         if (const auto bad = ask_path()) return *bad;
         GateVerdict out = decide(merge(0));
         for (unsigned with = 1; out.kind != Kind::kUnknown && with < 1U << unsure_.size(); ++with) {
-            const GateVerdict other = decide(merge(with));
+            GateVerdict other = decide(merge(with));
             if (other.kind == Kind::kUnknown) return other;
             const bool differs = other.kind != out.kind || other.reason != out.reason;
             if (differs)

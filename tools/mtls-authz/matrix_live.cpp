@@ -91,7 +91,7 @@ private:
     }
 
     void add_rule(const Partner& partner, const GateRule& rule, const PlaceRules& rules, const MappedSection& section,
-                  MatrixRow row) {
+                  const MatrixRow& row) {
         for (const std::string& condition : fits(rule, partner)) {
             MatrixRow one = row;
             one.partner = std::string(partner.name);
