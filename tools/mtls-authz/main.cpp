@@ -176,8 +176,8 @@ void add_diff(CLI::App& app, int& status) {
     CLI::App* const command = app.add_subcommand("diff", "Who gains and who loses between two policies");
     static std::vector<std::string> files;
     command
-        ->add_option("OLD NEW", files,
-                     "Policy files of the current folder, or patterns in quotes; with --live NEW alone")
+        ->add_option("FILE", files,
+                     "OLD and NEW: policy files of the current folder, or patterns in quotes; with --live NEW alone")
         ->required();
     add_live(*command, options.live, options.socket);
     command->add_option("--root", options.root, kRoot);
