@@ -7,24 +7,10 @@
 #include <cstdint>
 #include <optional>
 
+#include "mtls_authz/file_passing.hpp"
 #include "mtls_authz/image.hpp"
 
 namespace mtls {
-
-// A file descriptor that is closed with this.
-class OwnedFile {
-public:
-    OwnedFile() = default;
-    explicit OwnedFile(int file) : file_(file) {}
-    ~OwnedFile();
-    OwnedFile(OwnedFile&& other) noexcept : file_(other.release()) {}
-    OwnedFile& operator=(OwnedFile&& other) noexcept;
-    int get() const { return file_; }
-    int release();
-
-private:
-    int file_ = -1;
-};
 
 // What is in force: of each kind the serial number, 0 where there is none, and its file.
 struct ShelfContents {

@@ -1,6 +1,6 @@
-// How `mtls-authz --live` gets what is in force: a Unix socket in the file system (SOCK_SEQPACKET), at which the keeper
-// hands out read-only files: the images, and the gates of httpd.conf as text. What a peer sends is compared with one
-// fixed greeting, and never read otherwise.
+// The Unix socket (SOCK_SEQPACKET) through which `mtls-authz --live` reads a running server. To each peer that sends a
+// fixed greeting the keeper passes sealed files: the images, and the gates of httpd.conf as text. It reads nothing else
+// of what a peer sends.
 #pragma once
 
 #include <sys/types.h>
@@ -38,12 +38,12 @@ Result<std::string> read_sealed_text(int file);
 
 // ---- the server -----------------------------------------------------------------------------------------------------
 
-// A file without a name that nobody can change any more.
+// Makes a memfd that holds this text, sealed against writing, growing and shrinking.
 Result<OwnedFile> make_sealed_text(std::string_view text);
 
-// Listens at `path`, which only `user` and root may connect to. A socket there at which nobody listens is replaced; one
-// that is in use, or another kind of file, is not. For the parent: what listens has its credentials, by which the tool
-// tells it from others.
+// Listens at `path`; only `user` and root may connect (mode 0600). Replaces a socket that no process listens at; fails
+// where a server still listens, or another kind of file has that name. Call it in the parent: SO_PEERCRED shows a
+// client the user who called listen(), and the tool believes root and its own user alone.
 Result<OwnedFile> listen_live(const std::string& path, uid_t user);
 
 // What the keeper does at that socket, in a thread of its own. Nothing that a peer does makes it wait: there are at
@@ -56,7 +56,7 @@ public:
     static constexpr std::size_t kMostUnread = 8;
     static constexpr std::chrono::seconds kLongestSilence{1};
 
-    // `look` finds what is in force; called for each answer.
+    // `look`: returns what is in force. It is called once for each answer.
     LiveDesk(uid_t run_user, std::function<LiveAnswer()> look) : run_user_(run_user), look_(std::move(look)) {}
 
     // Waits for something to do, and does it. `also`: one more descriptor to wait for; returns whether it can be read.

@@ -1,25 +1,12 @@
 #include "mtls_authz/image_shelf.hpp"
 
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cstring>
+#include <span>
 #include <utility>
 
 namespace mtls {
-
-OwnedFile::~OwnedFile() {
-    if (file_ >= 0) close(file_);
-}
-
-OwnedFile& OwnedFile::operator=(OwnedFile&& other) noexcept {
-    std::swap(file_, other.file_);
-    return *this;
-}
-
-int OwnedFile::release() { return std::exchange(file_, -1); }
 
 namespace {
 
@@ -28,46 +15,22 @@ struct Message {
     std::array<std::uint64_t, kWatched> serials;  // 0: no file of this kind comes with it
 };
 
-// Room for the files of one message.
-union Control {
-    char bytes[CMSG_SPACE(kWatched * sizeof(int))];
-    cmsghdr align;
-};
-
-msghdr header(iovec& data, Control& control) {
-    msghdr out{};
-    out.msg_iov = &data;
-    out.msg_iovlen = 1;
-    out.msg_control = control.bytes;
-    out.msg_controllen = sizeof control.bytes;
-    return out;
-}
-
 // The next message of a socket, with its files; nothing where there is none.
 std::optional<ShelfContents> receive(int socket, int flags) {
     Message message{};
-    iovec data{&message, sizeof message};
-    Control control{};
-    msghdr head = header(data, control);
-    if (recvmsg(socket, &head, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != sizeof message) return std::nullopt;
-    std::array<int, kWatched> files{};
-    std::size_t count = 0;
-    const cmsghdr* const sent = CMSG_FIRSTHDR(&head);
-    if (sent != nullptr && sent->cmsg_type == SCM_RIGHTS) {
-        count = std::min((sent->cmsg_len - CMSG_LEN(0)) / sizeof(int), files.size());
-        std::memcpy(files.data(), CMSG_DATA(sent), count * sizeof(int));
-    }
+    PassedFiles passed;
+    const auto bytes = std::as_writable_bytes(std::span(&message, 1));
+    if (receive_with_files(socket, bytes, passed, flags | MSG_DONTWAIT) != sizeof message) return std::nullopt;
     ShelfContents out;
     out.serial = message.serial;
     out.serials = message.serials;
     std::size_t next = 0;
-    bool is_whole = true;
     for (std::size_t i = 0; i < kWatched; ++i) {
         if (message.serials[i] == 0) continue;
-        is_whole = is_whole && next < count;  // else there were no more descriptors (ulimit -n)
-        if (next < count) out.files[i] = OwnedFile(files[next++]);
+        if (next == passed.count) return std::nullopt;  // there were no more descriptors (ulimit -n)
+        out.files[i] = std::move(passed.files[next++]);
     }
-    return is_whole ? std::optional(std::move(out)) : std::nullopt;
+    return out;
 }
 
 bool send(int socket, const Message& message, const std::array<int, kWatched>& all) {
@@ -76,19 +39,7 @@ bool send(int socket, const Message& message, const std::array<int, kWatched>& a
     for (std::size_t i = 0; i < kWatched; ++i) {
         if (message.serials[i] != 0) files[count++] = all[i];
     }
-    Message copy = message;
-    iovec data{&copy, sizeof copy};
-    Control control{};
-    msghdr head = header(data, control);
-    head.msg_controllen = count == 0 ? 0 : CMSG_SPACE(count * sizeof(int));
-    if (count > 0) {
-        cmsghdr* const rights = CMSG_FIRSTHDR(&head);
-        rights->cmsg_level = SOL_SOCKET;
-        rights->cmsg_type = SCM_RIGHTS;
-        rights->cmsg_len = CMSG_LEN(count * sizeof(int));
-        std::memcpy(CMSG_DATA(rights), files.data(), count * sizeof(int));
-    }
-    return sendmsg(socket, &head, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof copy;
+    return send_with_files(socket, std::as_bytes(std::span(&message, 1)), std::span(files).first(count));
 }
 
 // What was there before goes only when what replaces it has come.
@@ -102,8 +53,10 @@ bool replace(const int (&pair)[2], const Message& message, const std::array<int,
 }
 
 bool make_pair(int (&pair)[2]) {
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) != 0) return false;
-    for (const int socket : pair) fcntl(socket, F_SETFD, FD_CLOEXEC);
+    OwnedFile one, other;
+    if (!make_socket_pair(one, other)) return false;
+    pair[0] = one.release();
+    pair[1] = other.release();
     return true;
 }
 

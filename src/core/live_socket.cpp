@@ -17,13 +17,14 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <span>
 #include <utility>
 
 namespace mtls {
 
 namespace {
 
-constexpr std::size_t kFiles = kWatched + 1;  // the images, and the gates behind them
+static_assert(kWatched + 1 <= kMostPassedFiles);  // the images, and the gates behind them
 
 // Neither changes with the layout: a tool of another build is told that it is one.
 struct Greeting {
@@ -37,11 +38,6 @@ struct Reply {
     Status status = Status::kAnswered;
     std::int64_t in_force_since = 0;
     std::array<std::uint64_t, kWatched> serials{};
-};
-
-union Control {
-    char bytes[CMSG_SPACE(kFiles * sizeof(int))];
-    cmsghdr align;
 };
 
 Error failure(const std::string& what) { return Error{what + ": " + std::strerror(errno)}; }
@@ -83,25 +79,6 @@ int connect_to(const sockaddr_un& address) {
     return -1;
 }
 
-bool send_reply(int socket, const Reply& reply, const std::vector<int>& files) {
-    Reply copy = reply;
-    iovec data{&copy, sizeof copy};
-    Control control{};
-    msghdr head{};
-    head.msg_iov = &data;
-    head.msg_iovlen = 1;
-    if (!files.empty()) {
-        head.msg_control = control.bytes;
-        head.msg_controllen = CMSG_SPACE(files.size() * sizeof(int));
-        cmsghdr* const rights = CMSG_FIRSTHDR(&head);
-        rights->cmsg_level = SOL_SOCKET;
-        rights->cmsg_type = SCM_RIGHTS;
-        rights->cmsg_len = CMSG_LEN(files.size() * sizeof(int));
-        std::memcpy(CMSG_DATA(rights), files.data(), files.size() * sizeof(int));
-    }
-    return sendmsg(socket, &head, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof copy;
-}
-
 // What was sent and is not taken yet. Where that cannot be asked, it counts until the peer is gone.
 bool has_taken_all(int socket) {
 #ifdef SIOCOUTQ
@@ -121,23 +98,8 @@ namespace {
 
 Result<LiveAnswer> read_answer(int socket, const std::string& path) {
     Reply reply;
-    iovec data{&reply, sizeof reply};
-    Control control{};
-    msghdr head{};
-    head.msg_iov = &data;
-    head.msg_iovlen = 1;
-    head.msg_control = control.bytes;
-    head.msg_controllen = sizeof control.bytes;
-    const ssize_t size = recvmsg(socket, &head, MSG_CMSG_CLOEXEC);
-    std::array<OwnedFile, kFiles> files;
-    std::size_t count = 0;
-    const cmsghdr* const sent = size > 0 ? CMSG_FIRSTHDR(&head) : nullptr;
-    if (sent != nullptr && sent->cmsg_type == SCM_RIGHTS) {
-        std::array<int, kFiles> numbers{};
-        count = std::min((sent->cmsg_len - CMSG_LEN(0)) / sizeof(int), kFiles);
-        std::memcpy(numbers.data(), CMSG_DATA(sent), count * sizeof(int));
-        for (std::size_t i = 0; i < count; ++i) files[i] = OwnedFile(numbers[i]);
-    }
+    PassedFiles passed;
+    const ssize_t size = receive_with_files(socket, std::as_writable_bytes(std::span(&reply, 1)), passed, 0);
     if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
         return Error{"the keeper of the server at " + path + " does not answer: see its error log"};
     }
@@ -158,10 +120,10 @@ Result<LiveAnswer> read_answer(int socket, const std::string& path) {
     out.in_force_since = reply.in_force_since;
     std::size_t next = 0;
     for (std::size_t i = 0; i < kWatched; ++i) {
-        if (reply.serials[i] != 0 && next < count) out.images[i] = std::move(files[next++]);
-        if (reply.serials[i] != 0 && out.images[i].get() < 0) count = 0;
+        if (reply.serials[i] != 0 && next < passed.count) out.images[i] = std::move(passed.files[next++]);
+        if (reply.serials[i] != 0 && out.images[i].get() < 0) passed.count = 0;
     }
-    if (next < count) out.gates = std::move(files[next]);
+    if (next < passed.count) out.gates = std::move(passed.files[next]);
     if (out.gates.get() < 0) return Error{"the files of the server at " + path + " did not arrive (ulimit -n)"};
     return out;
 }
@@ -301,7 +263,8 @@ bool LiveDesk::answer(Peer& peer) const {
         }
         files.push_back(found.gates.get());
     }
-    peer.is_answered = send_reply(peer.socket.get(), reply, files) && !files.empty();
+    const bool is_sent = send_with_files(peer.socket.get(), std::as_bytes(std::span(&reply, 1)), files);
+    peer.is_answered = is_sent && !files.empty();
     return peer.is_answered;  // what has no files need not be waited for
 }
 

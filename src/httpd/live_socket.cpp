@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <span>
 #include <thread>
 
 #include "config.hpp"
@@ -71,44 +72,17 @@ bool LiveSocket::listen() {
     return true;
 }
 
-// One descriptor, as the message's only content.
-union Control {
-    char bytes[CMSG_SPACE(sizeof(int))];
-    cmsghdr align;
-};
-
+// The message is one byte; what counts is the file that comes with it.
 void give_listener(int socket, int listener) {
-    char byte = 'L';
-    iovec data{&byte, 1};
-    Control control{};
-    msghdr head{};
-    head.msg_iov = &data;
-    head.msg_iovlen = 1;
-    head.msg_control = control.bytes;
-    head.msg_controllen = sizeof control.bytes;
-    cmsghdr* const rights = CMSG_FIRSTHDR(&head);
-    rights->cmsg_level = SOL_SOCKET;
-    rights->cmsg_type = SCM_RIGHTS;
-    rights->cmsg_len = CMSG_LEN(sizeof listener);
-    std::memcpy(CMSG_DATA(rights), &listener, sizeof listener);
-    sendmsg(socket, &head, MSG_DONTWAIT | MSG_NOSIGNAL);
+    const auto byte = std::byte{'L'};
+    send_with_files(socket, std::span(&byte, 1), std::span(&listener, 1));
 }
 
 void take_listener(int socket, OwnedFile& listener) {
-    char byte = 0;
-    iovec data{&byte, 1};
-    Control control{};
-    msghdr head{};
-    head.msg_iov = &data;
-    head.msg_iovlen = 1;
-    head.msg_control = control.bytes;
-    head.msg_controllen = sizeof control.bytes;
-    if (recvmsg(socket, &head, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != 1) return;
-    const cmsghdr* const rights = CMSG_FIRSTHDR(&head);
-    if (rights == nullptr || rights->cmsg_type != SCM_RIGHTS) return;
-    int taken = -1;
-    std::memcpy(&taken, CMSG_DATA(rights), sizeof taken);
-    listener = OwnedFile(taken);
+    std::byte byte{};
+    PassedFiles passed;
+    receive_with_files(socket, std::span(&byte, 1), passed, MSG_DONTWAIT);
+    if (passed.count == 1) listener = std::move(passed.files.front());
 }
 
 LiveAnswer what_is_in_force() {
@@ -136,14 +110,6 @@ LiveAnswer what_is_in_force() {
     }
 }
 
-bool make_pair(OwnedFile& one, OwnedFile& other) {
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return false;
-    one = OwnedFile(pair[0]);
-    other = OwnedFile(pair[1]);
-    return true;
-}
-
 }  // namespace
 
 std::string live_socket_path(apr_pool_t* pool) {
@@ -163,7 +129,7 @@ void open_live_socket(apr_pool_t* pconf, server_rec* s) {
             return OK;
         }
         made.gates = std::move(text.value());
-        if (!make_pair(made.gives, made.takes) || !made.listen()) return OK;
+        if (!make_socket_pair(made.gives, made.takes) || !made.listen()) return OK;
         live_socket = &made;
         return OK;
     });
