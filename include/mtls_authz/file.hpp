@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -31,6 +32,13 @@ struct FileTrust {
 std::string find_trust_fault(const std::string& path, const FileTrust& trust);
 // Whether the run-time user can read a file, or list a folder, by its mode and those of the folders on the way.
 bool is_readable_by_run_user(const std::string& path, const FileTrust& trust);
+
+// Follows an absolute path as the kernel does, symbolic links included. `step` is called for each component, with the
+// folder that it is in, its name, and both as a path, and says what is there. Returns the path without links, or ""
+// where it leads nowhere or in circles.
+enum class StepKind { kNothing, kLink, kOther };
+using PathStep = std::function<StepKind(const std::string& folder, const std::string& name, const std::string& path)>;
+std::string follow_path(const std::string& path, const PathStep& step);
 
 // The content of a regular file of at most `limit` bytes; otherwise why it cannot be had. With `trust`, what was opened
 // is judged.

@@ -1,5 +1,5 @@
-// Hears from the kernel that files changed, so that many of them need not be looked at all the time. It only ever says
-// that something may have changed: that nothing did is never certain, so a look is due from time to time all the same.
+// Reports that files may have changed, by inotify(7), so that many of them need not be read again and again. Silence
+// proves nothing: some changes are not reported, so the files still have to be looked at from time to time.
 #pragma once
 
 #include <chrono>
@@ -12,8 +12,8 @@
 
 namespace mtls {
 
-// Whether the file system of this file or folder is one whose changes all come about on this machine, so that the
-// kernel sees each: ext4, XFS, Btrfs, tmpfs and the like; not NFS, CIFS, FUSE, 9p, nor what is unknown.
+// Whether inotify reports every change on the file system of this file or folder. True for ext4, XFS, Btrfs, tmpfs and
+// other local ones. False for NFS, CIFS, FUSE and 9p, which others can change, and for every type that is not known.
 bool is_on_local_file_system(const std::string& path);
 
 // Not thread-safe.

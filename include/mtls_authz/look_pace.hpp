@@ -36,8 +36,8 @@ private:
     FileWatch watch_;
     std::vector<std::string> names_;  // that it follows
     Clock::time_point begun_{}, followed_{};
-    Clock::time_point due_{};   // in any case
-    Clock::time_point calm_{};  // not before, whatever is told
+    Clock::time_point due_{};   // the next look, if no change is reported
+    Clock::time_point calm_{};  // a reported change brings the next look forward to this time at most
     bool is_told_ = true;
 };
 

@@ -39,8 +39,6 @@ bool can_list(const std::string& folder) {
     return open != nullptr;
 }
 
-constexpr int kMostLinks = 40;
-
 std::string shell_quoted(const std::string& path) {
     std::string out = "'";
     for (const char c : path) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
@@ -64,44 +62,16 @@ struct Step {
 // Empty where the path leads nowhere, or in circles.
 std::vector<Step> walk(const std::string& path) {
     std::vector<Step> steps;
-    std::vector<std::string> ahead;  // components still to go, the next one last
-    const auto push = [&ahead](const std::string& part) {
-        const auto parts = split(part, '/');
-        for (auto it = parts.rbegin(); it != parts.rend(); ++it) {
-            if (!it->empty() && *it != ".") ahead.emplace_back(*it);
-        }
-    };
     const auto add = [&steps](const std::string& at) {
         Step step{at, {}};
-        const bool there = lstat(at.c_str(), &step.info) == 0;
-        if (there) steps.push_back(std::move(step));
-        return there;
+        if (lstat(at.c_str(), &step.info) != 0) return StepKind::kNothing;
+        steps.push_back(std::move(step));
+        return S_ISLNK(steps.back().info.st_mode) ? StepKind::kLink : StepKind::kOther;
     };
-    push(path);
-    std::string here = "/";
-    if (!add(here)) return {};
-    for (int links = 0; !ahead.empty();) {
-        const std::string name = std::move(ahead.back());
-        ahead.pop_back();
-        if (name == "..") {
-            here = here.substr(0, std::max<std::size_t>(1, here.rfind('/')));
-            continue;
-        }
-        std::string next = here;
-        if (next != "/") next += '/';
-        next += name;
-        if (!add(next)) return {};
-        if (!S_ISLNK(steps.back().info.st_mode)) {
-            here = next;
-            continue;
-        }
-        char target[4096];
-        const ssize_t n = readlink(next.c_str(), target, sizeof target);
-        if (n <= 0 || n == static_cast<ssize_t>(sizeof target) || ++links > kMostLinks) return {};
-        push({target, static_cast<std::size_t>(n)});
-        if (target[0] == '/') here = "/";
-    }
-    return steps;
+    if (add("/") == StepKind::kNothing) return {};
+    const std::string end =
+        follow_path(path, [&add](const std::string&, const std::string&, const std::string& at) { return add(at); });
+    return end.empty() ? std::vector<Step>() : steps;
 }
 
 std::string trust_fault_of(const Step& step, const FileTrust& trust) {
@@ -139,6 +109,42 @@ std::string trust_fault_of(const std::vector<Step>& steps, const FileTrust& trus
 bool same_file(const struct stat& a, const struct stat& b) { return a.st_dev == b.st_dev && a.st_ino == b.st_ino; }
 
 }  // namespace
+
+std::string follow_path(const std::string& path, const PathStep& step) {
+    constexpr int kMostLinks = 40;   // as the kernel has it
+    std::vector<std::string> ahead;  // components still to go, the next one last
+    const auto push = [&ahead](std::string_view part) {
+        const auto parts = split(part, '/');
+        for (auto it = parts.rbegin(); it != parts.rend(); ++it) {
+            if (!it->empty() && *it != ".") ahead.emplace_back(*it);
+        }
+    };
+    push(path);
+    std::string here = "/";
+    for (int links = 0; !ahead.empty();) {
+        const std::string name = std::move(ahead.back());
+        ahead.pop_back();
+        if (name == "..") {
+            here = here.substr(0, std::max<std::size_t>(1, here.rfind('/')));
+            continue;
+        }
+        std::string next = here;
+        if (next != "/") next += '/';
+        next += name;
+        const StepKind kind = step(here, name, next);
+        if (kind == StepKind::kNothing) return {};
+        if (kind == StepKind::kOther) {
+            here = std::move(next);
+            continue;
+        }
+        char target[4096];
+        const ssize_t n = readlink(next.c_str(), target, sizeof target);
+        if (n <= 0 || n == static_cast<ssize_t>(sizeof target) || ++links > kMostLinks) return {};
+        push({target, static_cast<std::size_t>(n)});
+        if (target[0] == '/') here = "/";
+    }
+    return here;
+}
 
 bool FileTrust::runs_with(gid_t group) const {
     return group == run_group || std::find(more_groups.begin(), more_groups.end(), group) != more_groups.end();

@@ -11,12 +11,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <string_view>
 #include <thread>
 #include <utility>
 
 #include "mtls_authz/file.hpp"
-#include "mtls_authz/text.hpp"
 
 namespace mtls {
 
@@ -54,7 +52,9 @@ bool is_on_local_file_system(const std::string& path) {
 }
 
 void FileWatch::Folder::add(const std::string& name) {
-    if (is_whole || (names.insert(name), names.size() <= kMostNames)) return;
+    if (is_whole) return;
+    names.insert(name);
+    if (names.size() <= kMostNames) return;
     is_whole = true;
     names.clear();
 }
@@ -104,37 +104,11 @@ private:
 
     // Returns where it ends, or "" where it leads nowhere.
     std::string walk(const std::string& path) {
-        constexpr int kMostLinks = 40;
-        std::vector<std::string> ahead;  // components still to go, the next one last
-        const auto push = [&ahead](std::string_view part) {
-            const auto parts = split(part, '/');
-            for (auto it = parts.rbegin(); it != parts.rend(); ++it) {
-                if (!it->empty() && *it != ".") ahead.emplace_back(*it);
-            }
-        };
-        push(path);
-        std::string here = "/";
-        for (int links = 0; !ahead.empty();) {
-            const std::string name = std::move(ahead.back());
-            ahead.pop_back();
-            if (name == "..") {
-                here = here.substr(0, std::max<std::size_t>(1, here.rfind('/')));
-                continue;
-            }
-            folders[here].add(name);
-            std::string next = join(here, name);
-            if (!is_link(next)) {
-                if (access(next.c_str(), F_OK) != 0) return {};
-                here = std::move(next);
-                continue;
-            }
-            char target[4096];
-            const ssize_t n = readlink(next.c_str(), target, sizeof target);
-            if (n <= 0 || n == static_cast<ssize_t>(sizeof target) || ++links > kMostLinks) return {};
-            push({target, static_cast<std::size_t>(n)});
-            if (target[0] == '/') here = "/";
-        }
-        return here;
+        return follow_path(path, [this](const std::string& folder, const std::string& name, const std::string& at) {
+            folders[folder].add(name);
+            if (is_link(at)) return StepKind::kLink;
+            return access(at.c_str(), F_OK) == 0 ? StepKind::kOther : StepKind::kNothing;
+        });
     }
 
     std::map<std::string, std::string> ends_;  // of walks, by the folder's name as it was written
