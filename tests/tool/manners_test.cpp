@@ -257,3 +257,17 @@ CLAIM(people_on_a_terminal_get_text_colour_and_a_caret) {
     CHECK(piped.find('^') == std::string::npos && piped.find('\x1b') == std::string::npos);
     CHECK_CONTAINS(f.expect(0, {"suggest", "name.pem"}), "# CN=api,O=Caf\xc3\xa9 \\xe2\\x80\\xaegrob");
 }
+
+CLAIM(a_question_is_understood_before_a_running_server_is_asked) {
+    const Folders f;
+    const auto asked = [&f](const std::vector<std::string>& words) {
+        std::vector<std::string> all = {"explain", "--socket", "none.sock", "--cert", "leaf.pem"};
+        all.insert(all.end(), words.begin(), words.end());
+        return f.expect(2, all);
+    };
+    CHECK_CONTAINS(asked({"--from", "here"}), "--from: 'here' is no IP address");
+    CHECK_CONTAINS(asked({"--path", "orders"}), "--path: expected a path");
+    CHECK_CONTAINS(asked({"--method", "GRAB", "--path", "/x"}), "--method: 'GRAB' is no method");
+    CHECK_CONTAINS(asked({"--at", "soon"}), "--at: ");
+    CHECK_CONTAINS(asked({"--path", "/x"}), "none.sock: no server listens there");
+}

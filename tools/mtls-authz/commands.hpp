@@ -53,6 +53,8 @@ struct ExplainOptions {
     std::string socket;  // its own; empty: the one in a usual place
     std::string host;    // NAME or NAME:PORT of a virtual host
 };
+// The time that the question is about, in seconds since the epoch; an error where an option cannot be understood.
+Result<std::int64_t> check_question(const ExplainOptions& options);
 // The decision about one certificate, and each step that led to it.
 int explain(const ExplainOptions& options);
 // The same by what a running server has in force, its gates included.

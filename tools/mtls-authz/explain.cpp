@@ -55,22 +55,25 @@ void print(const Explanation& told, const std::vector<std::string>& left, bool b
 
 }  // namespace
 
-int explain(const ExplainOptions& options) {
-    if (options.live) return explain_live(options);
-    std::int64_t now = std::time(nullptr);
-    if (!options.at.empty()) {
-        const auto at = parse_date(options.at, DateEdge::kFrom);
-        if (!at) return complain("--at: " + at.error());
-        now = at.value();
-    }
+Result<std::int64_t> check_question(const ExplainOptions& options) {
     if (!options.method.empty() && !is_known_method(options.method)) {
-        return complain("--method: '" + shown(options.method) +
-                        "' is no method that httpd knows; write GET, POST, ...");
+        return Error{"--method: '" + shown(options.method) + "' is no method that httpd knows; write GET, POST, ..."};
     }
     if (!options.path.empty() && !options.path.starts_with('/'))
-        return complain("--path: expected a path like /orders/17");
+        return Error{"--path: expected a path like /orders/17"};
     if (!options.from.empty() && address_from_text(options.from).empty())
-        return complain("--from: '" + shown(options.from) + "' is no IP address: expected one like 203.0.113.7");
+        return Error{"--from: '" + shown(options.from) + "' is no IP address: expected one like 203.0.113.7"};
+    if (options.at.empty()) return std::int64_t{std::time(nullptr)};
+    const auto at = parse_date(options.at, DateEdge::kFrom);
+    if (!at) return Error{"--at: " + at.error()};
+    return at.value();
+}
+
+int explain(const ExplainOptions& options) {
+    if (options.live) return explain_live(options);
+    const auto asked_at = check_question(options);
+    if (!asked_at) return complain(asked_at.error());
+    const std::int64_t now = asked_at.value();
     const PolicyInput input = read_policy(options.policy, options.root);
     if (!input.policy) {
         print_findings(std::cerr, input.findings);

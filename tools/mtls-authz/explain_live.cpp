@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <ctime>
 #include <iostream>
 
 #include "commands.hpp"
@@ -173,12 +172,8 @@ GateVerdict decide_live(const InForce& now, const MappedHost& host, const Server
 }  // namespace
 
 int explain_live(const ExplainOptions& options) {
-    std::int64_t at = std::time(nullptr);
-    if (!options.at.empty()) {
-        const auto parsed = parse_date(options.at, DateEdge::kFrom);
-        if (!parsed) return complain("--at: " + parsed.error());
-        at = parsed.value();
-    }
+    const auto at = check_question(options);
+    if (!at) return complain(at.error());
     const auto now = read_in_force(options.socket);
     if (!now) return complain(now.error());
     const auto host = choose_host(now.value().gates, options.host);
@@ -187,7 +182,7 @@ int explain_live(const ExplainOptions& options) {
     if (!server) return complain(server.error());
     const auto client = read_client(options.certificate, options.intermediates);
     if (!client) return complain(client.error());
-    Explanation told = find_who(now.value(), *host.value(), server.value(), *client.value(), at, options.from);
+    Explanation told = find_who(now.value(), *host.value(), server.value(), *client.value(), at.value(), options.from);
     const GateVerdict verdict = decide_live(now.value(), *host.value(), server.value(), *client.value(), told, options);
     tell_gate(verdict, *host.value(), told);
     const auto left = not_asked(options, *host.value());

@@ -61,6 +61,20 @@ std::string csv_field(const std::string& text) {
     return out + "\"";
 }
 
+constexpr const char* kPartner = "PARTNER";
+
+// Of a column with this heading.
+std::size_t width_of(const std::vector<MatrixRow>& rows, std::string MatrixRow::*column, std::string_view heading) {
+    std::size_t out = heading.size();
+    for (const MatrixRow& row : rows) out = std::max(out, (row.*column).size());
+    return out;
+}
+
+std::string cell(const std::string& text, std::size_t width) {
+    const std::string safe = shown(text);
+    return safe + std::string(safe.size() < width ? width - safe.size() : 0, ' ') + "  ";
+}
+
 }  // namespace
 
 void print_csv(const std::vector<MatrixRow>& rows, bool is_live) {
@@ -75,19 +89,12 @@ void print_csv(const std::vector<MatrixRow>& rows, bool is_live) {
 }
 
 void print_table(const std::vector<MatrixRow>& rows, bool is_live) {
-    std::size_t host = 4, partner = 7, path = 4, methods = 7;
-    for (const MatrixRow& row : rows) {
-        host = std::max(host, row.host.size());
-        partner = std::max(partner, row.partner.size());
-        path = std::max(path, row.path.size());
-        methods = std::max(methods, row.methods.size());
-    }
-    const auto cell = [](const std::string& text, std::size_t width) {
-        const std::string safe = shown(text);
-        return safe + std::string(safe.size() < width ? width - safe.size() : 0, ' ') + "  ";
-    };
+    const std::size_t host = width_of(rows, &MatrixRow::host, "HOST"),
+                      partner = width_of(rows, &MatrixRow::partner, kPartner),
+                      path = width_of(rows, &MatrixRow::path, "PATH"),
+                      methods = width_of(rows, &MatrixRow::methods, "METHODS");
     if (is_live) std::cout << cell("HOST", host);
-    std::cout << cell("PARTNER", partner) << cell("PATH", path) << cell("METHODS", methods) << "RULE\n";
+    std::cout << cell(kPartner, partner) << cell("PATH", path) << cell("METHODS", methods) << "RULE\n";
     for (const MatrixRow& row : rows) {
         if (is_live) std::cout << cell(row.host, host);
         std::cout << cell(row.partner, partner) << cell(row.path, path) << cell(row.methods, methods) << row.rule
@@ -100,15 +107,13 @@ namespace {
 void print_text(const Policy& policy, const std::vector<MatrixRow>& rows) {
     std::cout << "generation " << policy.generation() << "\n";
     print_table(rows, false);
-    std::size_t width = 7;
-    for (const MatrixRow& row : rows) width = std::max(width, row.partner.size());
+    const std::size_t width = width_of(rows, &MatrixRow::partner, kPartner);
     for (const Partner& p : policy.partners()) {
         const bool granted =
             std::any_of(rows.begin(), rows.end(), [&](const MatrixRow& row) { return row.partner == p.name; });
-        const std::string name = shown(p.name);
         if (!granted)
-            std::cout << name << std::string(name.size() < width ? width - name.size() : 0, ' ')
-                      << "  no grant: only gates that name it, its groups or any-partner\n";
+            std::cout << cell(std::string(p.name), width)
+                      << "no grant: only gates that name it, its groups or any-partner\n";
     }
     std::cout << "not asked: gates of httpd.conf, revocation files (--live asks a running server)\n";
 }

@@ -3,12 +3,12 @@
 #include <iostream>
 
 #include "commands.hpp"
-#include "import/import.hpp"
 #include "input.hpp"
 #include "mtls_authz/oid.hpp"
 #include "mtls_authz/public_ca.hpp"
 #include "mtls_authz/spiffe_id.hpp"
 #include "mtls_authz/text.hpp"
+#include "policy_text.hpp"
 #include "terminal.hpp"
 
 namespace mtls::tool {
@@ -19,13 +19,6 @@ struct Choice {
     std::string selector;
     std::string cost;  // what it costs, and risks
 };
-
-// Whether it can stand in a policy file.
-bool is_writable(const std::string& value) {
-    if (value.find("${") != std::string::npos) return false;
-    return std::all_of(value.begin(), value.end(),
-                       [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
-}
 
 // Whether the selector reads, without warning, and fits this certificate alone by its words.
 bool is_usable(const std::string& selector, const CertificateFacts& facts) {

@@ -10,23 +10,12 @@
 
 #include "../commands.hpp"
 #include "../input.hpp"
+#include "../policy_text.hpp"
 #include "../terminal.hpp"
 #include "mtls_authz/policy_builder.hpp"
 #include "mtls_authz/text.hpp"
 
 namespace mtls::tool {
-
-std::string partner_name_of(std::string_view text) {
-    std::string out;
-    constexpr std::size_t kLongest = 40;
-    for (const char c : lower(text)) {
-        if (is_alnum(c)) out += c;
-        if (!is_alnum(c) && !out.empty() && out.back() != '-') out += '-';
-        if (out.size() == kLongest) break;
-    }
-    while (out.ends_with('-')) out.pop_back();
-    return is_valid_name(out) ? out : std::string();
-}
 
 std::string digest_selector(std::string_view digest, const KnownBySha1& known, std::string& why) {
     std::string digits;
@@ -94,7 +83,8 @@ struct ImportedPartner {
     std::string name;
     std::vector<const ImportedEntry*> entries;
 
-    std::string text(const std::string& default_anchor) const {
+    // `only_anchor`: in place of what the entries name; empty: theirs, or `anchor`.
+    std::string text(const std::string& anchor, const std::string& only_anchor = {}) const {
         std::string identities;
         std::vector<std::string> anchors, others;
         const auto add_once = [](std::vector<std::string>& to, const std::string& line) {
@@ -105,14 +95,14 @@ struct ImportedPartner {
             identities += "    MTLSIdentity";
             for (const std::string& selector : e->selectors) identities += " " + config_quote(selector);
             identities += "\n";
-            add_once(anchors, e->anchor.empty() ? default_anchor : e->anchor);
+            add_once(anchors, !only_anchor.empty() ? only_anchor : e->anchor.empty() ? anchor : e->anchor);
             if (!e->contact.empty()) add_once(others, "MTLSContact " + config_quote(e->contact));
             if (!e->until.empty()) add_once(others, "MTLSValid until=" + e->until);
             for (const std::string& group : e->groups) add_once(others, "MTLSGroup " + config_quote(group));
             for (const std::string& grant : e->grants) add_once(others, "MTLSGrant " + grant);
         }
         std::string out = "<MTLSPartner " + name + ">\n" + identities;
-        for (const std::string& anchor : anchors) out += "    MTLSTrustAnchor " + config_quote(anchor) + "\n";
+        for (const std::string& file : anchors) out += "    MTLSTrustAnchor " + config_quote(file) + "\n";
         for (const std::string& line : others) out += "    " + line + "\n";
         return out + "</MTLSPartner>\n";
     }
@@ -120,31 +110,28 @@ struct ImportedPartner {
 
 std::vector<ImportedPartner> partners_of(const Imported& imported) {
     std::vector<ImportedPartner> out;
-    std::map<std::string, std::string> called;  // by name: what the source calls it
+    std::map<std::string, std::size_t> by_name;  // index in `out`
     for (const ImportedEntry& entry : imported.entries) {
-        const std::string source = entry.partner;
-        std::string name = source.empty()          ? name_by_selectors(entry.selectors)
-                           : is_valid_name(source) ? source
-                                                   : partner_name_of(source);
-        if (name.empty()) name = "partner";
+        const std::string& source = entry.partner;
+        std::string wanted = source.empty()          ? name_by_selectors(entry.selectors)
+                             : is_valid_name(source) ? source
+                                                     : partner_name_of(source);
+        if (wanted.empty()) wanted = "partner";
         // Two that differ in the source stay two.
-        const std::string wanted = name;
-        for (int i = 2; called.contains(name) && (source.empty() || called[name] != source); ++i)
-            name = wanted + "-" + std::to_string(i);
-        if (called.emplace(name, source).second) out.push_back({name, {}});
-        std::find_if(out.begin(), out.end(), [&](const auto& p) { return p.name == name; })->entries.push_back(&entry);
+        const auto is_taken = [&](const std::string& name) {
+            const auto found = by_name.find(name);
+            return found != by_name.end() && (source.empty() || out[found->second].entries.front()->partner != source);
+        };
+        std::string name = wanted;
+        for (int i = 2; is_taken(name); ++i) name = wanted + "-" + std::to_string(i);
+        const auto [place, is_new] = by_name.emplace(name, out.size());
+        if (is_new) out.push_back({name, {}});
+        out[place->second].entries.push_back(&entry);
     }
     return out;
 }
 
-// Whether it can stand in a line of a policy file.
-bool is_writable(const std::string& text) {
-    return text.find("${") == std::string::npos && std::all_of(text.begin(), text.end(), [](char c) {
-               return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f;
-           });
-}
-
-bool is_writable(const ImportedEntry& entry) {
+bool can_be_written(const ImportedEntry& entry) {
     const auto all = [](const std::vector<std::string>& texts) {
         return std::all_of(texts.begin(), texts.end(), [](const std::string& text) { return is_writable(text); });
     };
@@ -154,15 +141,7 @@ bool is_writable(const ImportedEntry& entry) {
 
 // The first error of a block, or nothing. Anchors are looked for when the policy is checked.
 std::string fault_of(const ImportedPartner& partner, const std::string& root) {
-    ImportedPartner tried = partner;
-    std::vector<ImportedEntry> entries;
-    for (const ImportedEntry* e : partner.entries) entries.push_back(*e);
-    tried.entries.clear();
-    for (ImportedEntry& e : entries) {
-        e.anchor.clear();
-        tried.entries.push_back(&e);
-    }
-    for (const Diagnostic& finding : read_policy_text(tried.text("mod_ssl"), root).findings) {
+    for (const Diagnostic& finding : read_policy_text(partner.text("", "mod_ssl"), root).findings) {
         if (finding.severity == Diagnostic::Severity::kError) return finding.message;
     }
     return {};
@@ -199,7 +178,7 @@ int import_policy(const ImportOptions& options) {
     std::string blocks;
     std::size_t count = 0;
     std::erase_if(imported.entries, [&imported](const ImportedEntry& entry) {
-        if (is_writable(entry)) return false;
+        if (can_be_written(entry)) return false;
         imported.leave(entry.line, "holds a control character or '${', which no policy file can hold");
         return true;
     });

@@ -64,9 +64,6 @@ Imported read_sslrequire(std::string_view text);
 
 // ---- for the formats ------------------------------------------------------------------------------------------------
 
-// A partner's name made of a text: lower case, other characters become one '-'; empty where nothing is left.
-std::string partner_name_of(std::string_view text);
-
 // The selector for a digest in hex, with or without colons: of 32 bytes, or of the 20 of SHA-1 where the certificate is
 // known. Empty, and `why` set, where there is none.
 std::string digest_selector(std::string_view digest, const KnownBySha1& known, std::string& why);

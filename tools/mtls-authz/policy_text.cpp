@@ -1,0 +1,28 @@
+#include "policy_text.hpp"
+
+#include <algorithm>
+
+#include "mtls_authz/policy_builder.hpp"
+#include "mtls_authz/text.hpp"
+
+namespace mtls::tool {
+
+std::string partner_name_of(std::string_view text) {
+    std::string out;
+    constexpr std::size_t kLongest = 40;
+    for (const char c : lower(text)) {
+        if (is_alnum(c)) out += c;
+        if (!is_alnum(c) && !out.empty() && out.back() != '-') out += '-';
+        if (out.size() == kLongest) break;
+    }
+    while (out.ends_with('-')) out.pop_back();
+    return is_valid_name(out) ? out : std::string();
+}
+
+bool is_writable(std::string_view text) {
+    if (text.find("${") != std::string_view::npos) return false;
+    return std::all_of(text.begin(), text.end(),
+                       [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
+}
+
+}  // namespace mtls::tool
