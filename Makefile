@@ -123,9 +123,9 @@ lint: setup-lint  ## clang-format, clang-tidy, the version and its entry in CHAN
 	packaging/check-version.sh
 	clang-format --dry-run -Werror $(ALL_CXX) $(ALL_HEADERS)
 	@$(MAKE) --no-print-directory $(if $(WERROR),,BUILD=$(BUILD)/lint-gcc LTO=) CXX=g++ WERROR=-Werror compile-all
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/lint-clang CXX=clang++ CXXFLAGS=-O0 WERROR=-Werror \
-	    COMPILED='$(filter-out $(TIDY_SRC),$(ALL_CXX))' compile-all
-	@printf '%s\n' $(TIDY_SRC) | xargs -P 2 -n 3 sh -c 'clang-tidy --quiet "$$@" -- $(filter-out -fno-gnu-unique,$(STANDARD)) $(INCLUDES) $(HTTPD_FLAGS) $(TOOL_DEFINES) $(CORE_DEFINES) -Xclang -analyzer-config -Xclang max-nodes=20000 2>/dev/null' tidy
+	@printf '%s\n' $(filter-out $(TIDY_SRC),$(ALL_CXX)) | xargs -P $(shell nproc) -n 3 clang++ -fsyntax-only \
+	    $(filter-out -fno-gnu-unique,$(STANDARD)) -Werror $(INCLUDES) -Itests/support -Itools/mtls-authz
+	@printf '%s\n' $(TIDY_SRC) | xargs -P $(shell nproc) -n 3 sh -c 'clang-tidy --quiet "$$@" -- $(filter-out -fno-gnu-unique,$(STANDARD)) $(INCLUDES) $(HTTPD_FLAGS) $(TOOL_DEFINES) $(CORE_DEFINES) -Xclang -analyzer-config -Xclang max-nodes=20000 2>/dev/null' tidy
 
 format:  ## lets clang-format settle the layout
 	clang-format -i $(ALL_CXX) $(ALL_HEADERS)
@@ -267,6 +267,6 @@ $(BUILD)/fuzz_%: tests/fuzz/targets.cpp $(CORE_SRC)
 	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(INCLUDES) $(CORE_DEFINES) -Itests/fuzz -DFUZZ_TARGET=$* $^ -o $@ $(CRYPTO)
 
 .PHONY: compile-all
-compile-all: $(call objects,plain,$(or $(COMPILED),$(ALL_CXX)))
+compile-all: $(call objects,plain,$(ALL_CXX))
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

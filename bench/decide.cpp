@@ -6,7 +6,7 @@
 #include <fstream>
 #include <thread>
 
-#include "mtls_authz/gate.hpp"
+#include "mtls_authz/decision.hpp"
 #include "mtls_authz/identification_cache.hpp"
 #include "mtls_authz/ledger.hpp"
 #include "mtls_authz/policy_builder.hpp"
@@ -52,7 +52,7 @@ Shared& shared() {
     return it;
 }
 
-// As each request of HTTP/2 is decided; HTTP/1.1 finds even this again from its connection.
+// As each request is decided.
 void decide(benchmark::State& state) {
     Shared& s = shared();
     mtls::IdentificationCache connection;
@@ -60,7 +60,7 @@ void decide(benchmark::State& state) {
         const auto snapshot = s.published.read();
         const mtls::Identification& who = connection.identify(s.certificate, snapshot, s.server, std::time(nullptr));
         const bool fault = mtls::find_path_fault("/orders/2026/17") != mtls::PathFault::kNone;
-        const auto answer = mtls::decide({mtls::GateMode::kOn, &s.rules, nullptr}, who, {"GET", "/orders/2026/17"}, {});
+        const auto answer = mtls::decide({&s.rules}, {.who = &who, .line = {"GET", "/orders/2026/17"}});
         const std::size_t number = s.ledger->sightings.number_of(who.partner->key, who.partner->name);
         s.ledger->decisions.count(mtls::Outcome::kAllow, answer.reason, number);
         if (fault || answer.reason != mtls::Reason::kGranted) state.SkipWithError("not granted");

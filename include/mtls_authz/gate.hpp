@@ -1,15 +1,12 @@
 // Gates: what one section of the server's configuration asks of a partner.
 #pragma once
 
-#include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "mtls_authz/method_set.hpp"
-#include "mtls_authz/policy.hpp"
-#include "mtls_authz/reason.hpp"
+#include "mtls_authz/result.hpp"
 
 namespace mtls {
 
@@ -34,6 +31,7 @@ struct GateRule {
     // Reads `any-partner`, `by-grant`, `none`, `partner NAME...`, `group NAME...`, each with `methods=` last.
     static Result<GateRule> parse_allow(std::string_view args);
     static Result<GateRule> parse_deny(std::string_view args);
+    static GateRule by_grant();
 
     std::string text() const;
     // Whether everything that `other` lets in is let in by this one too, as far as the text tells.
@@ -50,36 +48,10 @@ struct DenyChain {
 
 enum class GateMode { kOn, kLogOnly, kOff };
 
-// What applies to one request after all sections are merged. Borrows everything.
+// The rules that apply to one request after all sections are merged. Borrows everything.
 struct Gate {
-    GateMode mode = GateMode::kOn;
-    const GateRules* allow = nullptr;  // null: no MTLSAllow anywhere, so nobody
+    const GateRules* allow = nullptr;  // null: no MTLSAllow anywhere, so nobody passes
     const DenyChain* deny = nullptr;
 };
-
-// The values of captures for one request: a capture that is not there, or empty, matches nobody.
-struct Capture {
-    std::string_view name;
-    std::string_view value;
-    unsigned pattern = 0;  // as in NameReference: two sections may give one name to different groups
-};
-
-// What of a request a gate asks about.
-struct RequestLine {
-    std::string_view method;
-    std::string_view path;       // as httpd decoded and normalised it; empty where there is none
-    bool reaches_below = false;  // the method acts on everything below the path too
-};
-
-struct GateAnswer {
-    Reason reason = Reason::kNotAllowed;  // kGranted, kNotAllowed or kMethodNotGranted
-    const GateRule* rule = nullptr;       // the rule that decided, if one did
-    const Grant* grant = nullptr;         // behind a by-grant rule
-    const GrantedPath* path = nullptr;    // of that grant, that fits; borrowed from `who`
-};
-
-// Step 10: may this identified partner pass, with this request?
-GateAnswer decide(const Gate& gate, const Identification& who, const RequestLine& request,
-                  std::span<const Capture> captures);
 
 }  // namespace mtls

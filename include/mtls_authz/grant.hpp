@@ -2,8 +2,6 @@
 // change with it.
 #pragma once
 
-#include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,23 +13,19 @@ namespace mtls {
 
 // One PATH: literal segments; `*` for one whole, non-empty segment; `%{partner}` for one that is the partner's name;
 // `%{cert:TYPE}` for one that is that field of the certificate, as find_fields() has it; a trailing `/**` for all
-// below. "/a/**" includes "/a/", not "/a"; "/a" is not "/a/". Case-sensitive.
+// below. "/a/**" includes "/a/", not "/a"; "/a" is not "/a/". Case-sensitive. GrantedPaths compares it with paths.
 class PathPattern {
 public:
     // Borrows `text`.
     static Result<PathPattern> parse(std::string_view text);
 
-    // The same pattern, borrowing an equal text from elsewhere.
-    PathPattern borrowing(std::string_view text) const {
-        PathPattern out = *this;
-        out.text_ = text;
-        return out;
-    }
-
-    // `path`: httpd's decoded and normalised path. One that holds what a backend may read as a further segment
-    // (`\`, `%2F`, `%5C`, also encoded twice) never fits `*`, nor does a segment that is empty before its `;`.
-    // `fields`: of the certificate, as find_fields() has them; without them nothing fits that asks for one.
-    bool matches(std::string_view path, std::string_view partner, std::span<const std::string> fields = {}) const;
+    struct Segment {
+        enum class Kind { kLiteral, kAny, kPartner, kField };
+        Kind kind = Kind::kLiteral;
+        std::string_view text;  // as written
+    };
+    // Between slashes, without a trailing `/**`: the one segment of "/" is empty, and "/**" has none.
+    std::vector<Segment> segments() const;
 
     // The values of its `%{cert:TYPE}`, in their order. An error says why the certificate has none that can stand in a
     // path: the field is missing, or there are several, or it could be read as anything but one segment.
@@ -47,8 +41,7 @@ public:
     bool lies_in(const Bounds& in) const { return text_.lies_in(in) && literal_ <= text_.size(); }
 
 private:
-    std::optional<std::string_view> segments() const;
-    bool is_literal() const { return literal_ == (below_ ? text_.size() - 2 : text_.size()); }
+    std::vector<std::string_view> parts() const;
 
     Text text_;
     bool below_ = false;
@@ -73,17 +66,5 @@ struct GrantedPath {
     const PathPattern* path;
     std::vector<std::string> fields = {};  // as PathPattern::find_fields() has them
 };
-
-struct GrantAnswer {
-    enum class Kind { kNo, kOtherMethod, kGranted };
-    Kind kind = Kind::kNo;
-    const Grant* grant = nullptr;       // that decided, if one did
-    const GrantedPath* path = nullptr;  // of it, that fits; borrowed from `granted`
-};
-
-// Longest literal beginning first; any that fits suffices. `reaches_below`: the method acts on everything below `path`
-// too (WebDAV), so only a pattern that reaches below grants it.
-GrantAnswer find_grant(const std::vector<GrantedPath>& granted, std::string_view partner, std::string_view method,
-                       std::string_view path, bool reaches_below);
 
 }  // namespace mtls

@@ -40,8 +40,9 @@ private:
                    who.valid_from <= now && now <= who.valid_until;
         }
     };
-    const Identification& find_anew(const std::shared_ptr<const PresentedCertificate>& certificate,
-                                    const SnapshotReader& snapshot, const ServerCas& server, std::int64_t now);
+    [[gnu::noinline]] const Identification& find_anew(const std::shared_ptr<const PresentedCertificate>& certificate,
+                                                      const SnapshotReader& snapshot, const ServerCas& server,
+                                                      std::int64_t now);
 
     std::atomic<const Known*> known_{nullptr};
     std::mutex finding_;  // several streams do not find the same

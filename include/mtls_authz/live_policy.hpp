@@ -37,7 +37,6 @@ public:
 
     // The snapshot now current; none before start, or where none can be had. What it holds lives as long as the reader.
     SnapshotReader current() const { return current_.read(); }
-    std::uint64_t version() const { return current_.version(); }
     // When the policy in force came into force, in seconds since the epoch.
     std::int64_t in_force_since() const { return in_force_since_; }
 

@@ -14,7 +14,7 @@
 #include "mtls_authz/calendar.hpp"
 #include "mtls_authz/conditions.hpp"
 #include "mtls_authz/file.hpp"
-#include "mtls_authz/grant.hpp"
+#include "mtls_authz/granted_paths.hpp"
 #include "mtls_authz/identity.hpp"
 #include "mtls_authz/network.hpp"
 #include "mtls_authz/reason.hpp"
@@ -121,8 +121,8 @@ struct Identification {
         std::string sha256;      // hex
         std::string thumbprint;  // base64url of the same digest (RFC 8705 3.1)
     };
-    Description description;          // of an identified partner and this certificate
-    std::vector<GrantedPath> grants;  // of this certificate, longest literal beginning first
+    Description description;  // of an identified partner and this certificate
+    GrantedPaths grants;      // of this certificate
 
     // Seconds since the epoch, inclusive: asked again within them, the answer would be the same.
     std::int64_t valid_from = INT64_MIN;

@@ -77,14 +77,9 @@ public:
         return Reader(this, &place, value);
     }
 
-    // Changes with each value that is published. Who has read it before a value, and reads the same again later, would
-    // find the same value again.
-    std::uint64_t version() const noexcept { return version_.load(); }
-
     // The writer's functions: one thread at a time.
     void publish(std::unique_ptr<const T> next) {
         const T* const before = current_.exchange(next.release());
-        version_.fetch_add(1);
         const std::uint64_t epoch = epoch_.fetch_add(1);
         if (before != nullptr) retired_.emplace_back(epoch, std::unique_ptr<const T>(before));
         reclaim();
@@ -155,7 +150,6 @@ private:
     static constexpr int kShift = 64 - 8;
     std::array<Place, kPlaces> places_;
     std::atomic<const T*> current_{nullptr};
-    std::atomic<std::uint64_t> version_{1};
     std::atomic<std::uint64_t> epoch_{1};
     std::vector<std::pair<std::uint64_t, std::unique_ptr<const T>>> retired_;
     std::mutex garbage_mutex_;

@@ -2,8 +2,8 @@
 
 #include <array>
 
-#include "mtls_authz/gate.hpp"
-#include "mtls_authz/policy.hpp"
+#include "mtls_authz/decision.hpp"
+#include "mtls_authz/network.hpp"
 #include "mtls_authz/policy_builder.hpp"
 #include "mtls_authz/request_path.hpp"
 #include "mtls_authz/session_chain.hpp"
@@ -119,17 +119,22 @@ std::string describe(const Identification& who) {
     return out;
 }
 
-std::string describe(const GrantAnswer& answer) {
-    switch (answer.kind) {
-        case GrantAnswer::Kind::kGranted:
-            return "MTLSGrant at " + answer.grant->where.str() + " grants it";
-        case GrantAnswer::Kind::kOtherMethod:
-            return "MTLSGrant at " + answer.grant->where.str() + " fits but for the method (" +
-                   answer.grant->methods.text() + ")";
-        case GrantAnswer::Kind::kNo:
-            break;
-    }
-    return "no MTLSGrant that holds for this certificate fits the path";
+std::string describe(const Decision& d) {
+    if (d.reason == Reason::kWrongNetwork) return ", but " + d.detail;
+    if (d.path == nullptr) return ", and no MTLSGrant that holds for this certificate fits the path";
+    const Grant& grant = *d.path->grant;
+    return ", and MTLSGrant at " + grant.where.str() +
+           (d.granted() ? " grants it" : " fits but for the method (" + grant.methods.text() + ")");
+}
+
+// As MTLSAllow by-grant decides.
+Decision decide_by_grant(const Expectation& e, const Identification& who) {
+    const GateRules rules = {GateRule::by_grant()};
+    const std::string address = address_from_text(e.from);
+    Decision out = decide(
+        {&rules}, {.who = &who, .address = address, .is_from_anywhere = e.from.empty(), .line = {e.method, e.path}});
+    out.rule = nullptr;
+    return out;
 }
 
 }  // namespace
@@ -145,15 +150,9 @@ ExpectationAnswer check_expectation(const Expectation& e, const Policy& policy, 
     if (server == nullptr && policy.some_trust_mod_ssl() && by_server && who.nearest_ca_key.empty()) {
         return {State::kUndecidable, expected + "not decidable here: it depends on the CAs that mod_ssl is given"};
     }
-    GrantAnswer grant;
-    if (who.partner != nullptr) grant = find_grant(who.grants, who.partner->name, e.method, e.path, false);
-    const std::string objection = who.partner != nullptr && !e.from.empty()
-                                      ? who.partner->network_objection(address_from_text(e.from))
-                                      : std::string();
-    const bool is_granted = grant.kind == GrantAnswer::Kind::kGranted && objection.empty();
+    const Decision decision = decide_by_grant(e, who);
     bool holds = false;
     std::string found = describe(who);
-    if (!objection.empty()) found += ", but " + objection;
     switch (e.kind) {
         case Kind::kIs:
             holds = who.partner != nullptr && who.partner->name == e.partner;
@@ -163,12 +162,12 @@ ExpectationAnswer check_expectation(const Expectation& e, const Policy& policy, 
             holds = who.partner == nullptr && (!e.reason || *e.reason == who.reason);
             break;
         case Kind::kIsGranted:
-            holds = is_granted;
-            if (who.partner != nullptr) found += ", and " + describe(grant);
+            holds = decision.granted();
+            if (who.partner != nullptr) found += describe(decision);
             break;
         case Kind::kIsNotGranted:
-            holds = !is_granted;
-            if (who.partner != nullptr) found += ", and " + describe(grant);
+            holds = !decision.granted();
+            if (who.partner != nullptr) found += describe(decision);
             break;
     }
     if (holds) return {};

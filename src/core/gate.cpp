@@ -93,72 +93,16 @@ Result<GateRule> parse_rule(std::string_view args, bool allow) {
     return rule;
 }
 
-bool has_literal(const std::vector<NameReference>& names, std::string_view name) {
-    // Few names differ in length or in the last letter; many are searched.
-    constexpr std::size_t kFew = 8;
-    if (names.size() <= kFew) {
-        return std::any_of(names.begin(), names.end(), [name](const NameReference& n) {
-            return n.capture.empty() && n.literal.size() == name.size() && n.literal == name;
-        });
-    }
-    const auto at = std::lower_bound(names.begin(), names.end(), name, [](const NameReference& a, std::string_view b) {
-        return a.capture.empty() && a.literal < b;
-    });
-    return at != names.end() && at->capture.empty() && at->literal == name;
-}
-
-// Nothing where a capture has no value: each caller decides what that means.
-std::optional<std::string_view> value_of(const NameReference& name, std::span<const Capture> captures) {
-    for (const Capture& c : captures) {
-        if (c.pattern == name.pattern && c.name == name.capture && !c.value.empty()) return c.value;
-    }
-    return std::nullopt;
-}
-
-enum class NameMatch { kNo, kYes, kUnknown };
-
-NameMatch names_match(const GateRule& rule, std::string_view name, std::span<const Capture> captures) {
-    if (has_literal(rule.names, name)) return NameMatch::kYes;
-    bool unknown = false;
-    for (auto n = rule.names.rbegin(); n != rule.names.rend() && !n->capture.empty(); ++n) {
-        const auto value = value_of(*n, captures);
-        if (value == name) return NameMatch::kYes;
-        unknown = unknown || !value;
-    }
-    return unknown ? NameMatch::kUnknown : NameMatch::kNo;
-}
-
-NameMatch rule_matches(const GateRule& rule, const Identification& who, const std::vector<std::string>& groups,
-                       std::span<const Capture> captures) {
-    switch (rule.kind) {
-        case GateRule::Kind::kNone:
-            return NameMatch::kNo;
-        case GateRule::Kind::kAnyPartner:
-        case GateRule::Kind::kByGrant:  // decide() asks the grants
-            return NameMatch::kYes;
-        case GateRule::Kind::kPartner:
-            return names_match(rule, who.partner->name, captures);
-        case GateRule::Kind::kGroup: {
-            NameMatch best = NameMatch::kNo;
-            for (const std::string& group : groups) {
-                const NameMatch match = names_match(rule, group, captures);
-                if (match == NameMatch::kYes) return match;
-                if (match == NameMatch::kUnknown) best = match;
-            }
-            // A partner without any group cannot be in a group that nobody can name, but a denial that cannot be read
-            // has to hold for everybody.
-            if (groups.empty())
-                return names_match(rule, {}, captures) == NameMatch::kUnknown ? NameMatch::kUnknown : best;
-            return best;
-        }
-    }
-    return NameMatch::kNo;
-}
-
 }  // namespace
 
 Result<GateRule> GateRule::parse_allow(std::string_view args) { return parse_rule(args, true); }
 Result<GateRule> GateRule::parse_deny(std::string_view args) { return parse_rule(args, false); }
+
+GateRule GateRule::by_grant() {
+    GateRule out;
+    out.kind = Kind::kByGrant;
+    return out;
+}
 
 std::string GateRule::text() const {
     static constexpr std::array<std::string_view, 5> kWords = {"none", "any-partner", "by-grant", "partner", "group"};
@@ -177,32 +121,6 @@ bool GateRule::covers(const GateRule& other) const {
                    return own.literal == n.literal && own.capture == n.capture && own.pattern == n.pattern;
                });
            });
-}
-
-GateAnswer decide(const Gate& gate, const Identification& who, const RequestLine& request,
-                  std::span<const Capture> captures) {
-    for (const DenyChain* chain = gate.deny; chain != nullptr; chain = chain->outer) {
-        for (const GateRule& rule : *chain->rules) {
-            // What cannot be told denies: an expression that is empty must not open a gate.
-            if (rule_matches(rule, who, who.denied_groups, captures) == NameMatch::kNo) continue;
-            if (rule.methods.contains(request.method)) return {Reason::kNotAllowed, &rule};
-        }
-    }
-    GateAnswer answer;
-    if (gate.allow == nullptr) return answer;
-    for (const GateRule& rule : *gate.allow) {
-        if (rule_matches(rule, who, who.groups, captures) != NameMatch::kYes) continue;
-        bool fits = rule.methods.contains(request.method);
-        GrantAnswer by_grant{GrantAnswer::Kind::kGranted};
-        if (rule.kind == GateRule::Kind::kByGrant) {
-            by_grant = find_grant(who.grants, who.partner->name, request.method, request.path, request.reaches_below);
-            if (by_grant.kind == GrantAnswer::Kind::kNo) continue;
-            fits = fits && by_grant.kind == GrantAnswer::Kind::kGranted;
-        }
-        if (fits) return {Reason::kGranted, &rule, by_grant.grant, by_grant.path};
-        if (answer.rule == nullptr) answer = {Reason::kMethodNotGranted, &rule, by_grant.grant, by_grant.path};
-    }
-    return answer;
 }
 
 }  // namespace mtls

@@ -48,36 +48,12 @@ std::optional<std::string> fault_of(std::string_view segment) {
     return std::nullopt;
 }
 
-bool begins_nocase(std::string_view text, std::string_view start) {
-    return equal_nocase(text.substr(0, start.size()), start);
-}
-
-// Whether a backend reads this segment as one: not empty before its path parameters, and without what it may decode to
-// a separator.
-bool is_one_segment(std::string_view segment) {
-    if (segment.empty() || segment.front() == ';') return false;
-    for (; !segment.empty(); segment.remove_prefix(1)) {
-        if (segment.front() == '\\') return false;
-        if (segment.front() != '%') continue;
-        for (const std::string_view separator : {"%2f", "%5c", "%252f", "%255c"}) {
-            if (begins_nocase(segment, separator)) return false;
-        }
-    }
-    return true;
-}
-
 // What of a certificate no backend reads as anything but one segment, whatever it decodes, cuts off or splits.
 bool is_plain_segment(std::string_view value) {
     return !value.empty() && value != "." && value != ".." && std::none_of(value.begin(), value.end(), [](char c) {
         constexpr std::string_view kSpecial = "/\\%;?";
         return kSpecial.find(c) != std::string_view::npos || static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
     });
-}
-
-// Where the segment that begins at `from` ends. Most are short.
-std::size_t end_of_segment(std::string_view text, std::size_t from) {
-    while (from < text.size() && text[from] != '/') ++from;
-    return from;
 }
 
 }  // namespace
@@ -92,8 +68,7 @@ Result<PathPattern> PathPattern::parse(std::string_view text) {
     bool literal = true;
     out.literal_ = out.below_ ? text.size() - 2 : text.size();
     std::size_t at = 1;
-    const auto segments = out.segments();
-    const auto parts = segments ? split(*segments, '/') : std::vector<std::string_view>{};
+    const auto parts = out.parts();
     for (std::size_t i = 0; i < parts.size(); ++i) {
         const std::string_view part = parts[i];
         const bool last = i + 1 == parts.size();
@@ -109,17 +84,30 @@ Result<PathPattern> PathPattern::parse(std::string_view text) {
     return out;
 }
 
-// Between the first '/' and what stands for all below; "" is one empty segment, nothing none.
-std::optional<std::string_view> PathPattern::segments() const {
-    if (!below_) return text_.substr(1);
-    if (text_ == kBelow) return std::nullopt;
-    return text_.substr(1, text_.size() - kBelow.size() - 1);
+// Between slashes; none of "/**".
+std::vector<std::string_view> PathPattern::parts() const {
+    if (below_ && text_ == kBelow) return {};
+    const std::size_t end = text_.size() - (below_ ? kBelow.size() : 0);
+    return split(text_.substr(1, end - 1), '/');
+}
+
+std::vector<PathPattern::Segment> PathPattern::segments() const {
+    using Kind = Segment::Kind;
+    std::vector<Segment> out;
+    for (const std::string_view part : parts()) {
+        const Kind kind = part == kAnySegment       ? Kind::kAny
+                          : part == kPartnerSegment ? Kind::kPartner
+                          : is_field(part)          ? Kind::kField
+                                                    : Kind::kLiteral;
+        out.push_back({kind, part});
+    }
+    return out;
 }
 
 Result<std::vector<std::string>> PathPattern::find_fields(const CertificateFacts& facts, const PathFacts& path) const {
     std::vector<std::string> out;
     if (!has_fields_) return out;
-    for (const std::string_view segment : split(segments().value_or(""), '/')) {
+    for (const std::string_view segment : parts()) {
         if (!is_field(segment)) continue;
         const FieldName field = read_field(segment).value();
         auto value = field.value(facts, path);
@@ -133,42 +121,10 @@ Result<std::vector<std::string>> PathPattern::find_fields(const CertificateFacts
     return out;
 }
 
-bool PathPattern::matches(std::string_view path, std::string_view partner, std::span<const std::string> fields) const {
-    if (!path.starts_with(literal_prefix())) return false;
-    if (is_literal()) return below_ || path.size() == literal_;
-    const std::string_view wanted = below_ ? text_.substr(0, text_.size() - kBelow.size()) : text_.view();
-    for (std::size_t from = literal_, at = literal_;;) {
-        const std::size_t wanted_end = end_of_segment(wanted, from), end = end_of_segment(path, at);
-        const std::string_view segment = path.substr(at, end - at);
-        const std::string_view pattern = wanted.substr(from, wanted_end - from);
-        // No literal segment holds such a character.
-        const char kind = pattern.empty() ? '/' : pattern.front();
-        bool fits = segment == pattern;
-        if (kind == kAnySegment.front()) {
-            fits = is_one_segment(segment);
-        } else if (pattern == kPartnerSegment) {
-            fits = segment == partner;
-        } else if (kind == kField.front()) {
-            fits = !fields.empty() && segment == fields.front();
-            fields = fields.subspan(fields.empty() ? 0 : 1);
-        }
-        const bool is_last = wanted_end == wanted.size();
-        const bool more = end != path.size();
-        if (!fits || more != (!is_last || below_)) return false;
-        if (is_last) return true;
-        from = wanted_end + 1;
-        at = end + 1;
-    }
-}
-
 bool PathPattern::covers(const PathPattern& other) const {
     if (!below_ && other.below_) return false;
-    const auto parts = [](const PathPattern& pattern) {
-        const auto segments = pattern.segments();
-        return segments ? split(*segments, '/') : std::vector<std::string_view>{};
-    };
-    const auto own = parts(*this);
-    const auto theirs = parts(other);
+    const auto own = parts();
+    const auto theirs = other.parts();
     if (below_ ? theirs.size() < own.size() : theirs.size() != own.size()) return false;
     // "/a/**" does not cover "/a".
     if (below_ && !other.below_ && theirs.size() == own.size() && !own.empty()) return false;
@@ -183,19 +139,6 @@ std::string Grant::text() const {
     for (const PathPattern& path : paths) out += " " + config_quote(path.text());
     if (!conditions.empty()) out += " if" + conditions.text();
     return out;
-}
-
-GrantAnswer find_grant(const std::vector<GrantedPath>& granted, std::string_view partner, std::string_view method,
-                       std::string_view path, bool reaches_below) {
-    GrantAnswer answer;
-    for (const GrantedPath& candidate : granted) {
-        if (reaches_below && !candidate.path->reaches_below()) continue;
-        if (!candidate.path->matches(path, partner, candidate.fields)) continue;
-        if (candidate.grant->methods.contains(method))
-            return {GrantAnswer::Kind::kGranted, candidate.grant, &candidate};
-        if (answer.grant == nullptr) answer = {GrantAnswer::Kind::kOtherMethod, candidate.grant, &candidate};
-    }
-    return answer;
 }
 
 }  // namespace mtls

@@ -444,18 +444,17 @@ void Policy::describe_partner(const CertificateFacts& facts, Identification& out
     out.description.identity = out.identity->text();
     out.description.sha256 = hex(bytes_of(facts.sha256));
     out.description.thumbprint = base64url(facts.sha256);
+    std::vector<GrantedPath> granted;
     for (const auto& grants : {out.partner->grants, grants_}) {
         for (const Grant& grant : grants) {
             if (!grant.conditions.empty() && !holds(grant.conditions.read())) continue;
             for (const PathPattern& path : grant.paths) {
                 auto fields = path.find_fields(facts, out.path);
-                if (fields.ok()) out.grants.push_back({&grant, &path, std::move(fields.value())});
+                if (fields.ok()) granted.push_back({&grant, &path, std::move(fields.value())});
             }
         }
     }
-    std::stable_sort(out.grants.begin(), out.grants.end(), [](const GrantedPath& a, const GrantedPath& b) {
-        return a.path->literal_prefix().size() > b.path->literal_prefix().size();
-    });
+    out.grants = GrantedPaths(std::move(granted), out.partner->name);
 }
 
 void Policy::check_contract(const Surroundings& around, Identification& out) const {

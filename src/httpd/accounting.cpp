@@ -1,7 +1,6 @@
 #include "accounting.hpp"
 
 #include <algorithm>
-#include <ctime>
 
 #include "error_detail.hpp"
 #include "events.hpp"
@@ -13,7 +12,7 @@ namespace mtls::httpd {
 namespace {
 
 std::string gate_place(const request_rec* r, const Decision& decision) {
-    if (decision.gate_rule != nullptr) return short_place(decision.gate_rule->where);
+    if (decision.rule != nullptr) return short_place(decision.rule->where);
     const DirConfig& config = dir_config(r);
     return config.section != nullptr ? short_place(config.section->where) : std::string();
 }
@@ -73,7 +72,7 @@ Account account_of(request_rec* r, const Decision& decision, Outcome outcome) {
     out.detail = decision.detail;
     describe_who(decision, out);
     if (decision.who != nullptr && decision.who->is_purpose_waived) out.purpose = "serverAuth";
-    if (decision.grant != nullptr) out.grant = short_place(decision.grant->where);
+    if (decision.path != nullptr) out.grant = short_place(decision.path->grant->where);
     out.gate = gate_place(r, decision);
     out.vhost = vhost_text(r->server, r->connection);
     out.client = r->useragent_ip != nullptr ? r->useragent_ip : "";
@@ -82,8 +81,8 @@ Account account_of(request_rec* r, const Decision& decision, Outcome outcome) {
     out.path = r->uri != nullptr ? r->uri : "";
     const bool has_id = apr_table_get(r->subprocess_env, "UNIQUE_ID") != nullptr || r->log_id != nullptr;
     if (has_id || dir_config(r).error_detail.value_or(false)) out.request_id = request_id_of(r);
-    if (decision.tls != nullptr) out.tls = decision.tls->version;
-    if (decision.tls != nullptr) out.resumed = decision.tls->resumed;
+    if (decision.tls != nullptr) out.tls = decision.tls->facts().version;
+    if (decision.tls != nullptr) out.resumed = decision.tls->facts().resumed;
     if (decision.certificate != nullptr) {
         describe_certificate(decision.certificate->facts, out);
         out.issuer_spki = hex(bytes_of(issuer_key(*decision.certificate, decision.who)));
@@ -98,22 +97,23 @@ void keep_certificate(std::size_t number, const Decision& decision) {
     if (seen) state().ledger->sightings.keep(number, *seen);
 }
 
+[[gnu::noinline]] void see(const Decision& decision, std::size_t number) {
+    Sightings& sightings = state().ledger->sightings;
+    const CertificateFacts& facts = decision.certificate->facts;
+    const std::string digest = hex(bytes_of(facts.sha256));
+    const auto before = sightings.last(number);
+    sightings.see(number, {decision.now, facts.not_before, facts.not_after, decision.who->is_purpose_waived,
+                           facts.subject.text(), facts.serial, digest, facts.key.text()});
+    if (!before || before->sha256.str() != digest) keep_certificate(number, decision);
+}
+
 // A connection's certificate is noted at its first decision, then at most once a minute.
-std::size_t note_partner(request_rec* r, const Decision& decision) {
+std::size_t note_partner(const Decision& decision) {
     const Identification* const who = decision.who;
     if (who == nullptr || who->partner == nullptr) return DecisionCounters::kNoPartner;
-    Sightings& sightings = state().ledger->sightings;
-    const std::size_t number = sightings.number_of(who->partner->key, who->partner->name);
-    TlsConnection* const tls = tls_of(r->connection);
-    const std::int64_t now = std::time(nullptr);
-    if (tls != nullptr && tls->takes_sighting(now) && number < Sightings::kOthers) {
-        const CertificateFacts& facts = decision.certificate->facts;
-        const std::string digest = hex(bytes_of(facts.sha256));
-        const auto before = sightings.last(number);
-        sightings.see(number, {now, facts.not_before, facts.not_after, who->is_purpose_waived, facts.subject.text(),
-                               facts.serial, digest, facts.key.text()});
-        if (!before || before->sha256.str() != digest) keep_certificate(number, decision);
-    }
+    const std::size_t number = state().ledger->sightings.number_of(who->partner->key, who->partner->name);
+    const bool is_due = decision.now >= decision.tls->sighting_due() && number < Sightings::kOthers;
+    if (is_due && decision.tls->takes_sighting(decision.now)) see(decision, number);
     return number;
 }
 
@@ -121,7 +121,6 @@ void count(std::size_t partner, Outcome outcome, Reason reason, std::int64_t dur
     state().ledger->decisions.count(outcome, reason, partner, duration);
 }
 
-// Known grants are never of such certificates: each request comes here.
 void count_waiver(const Decision& decision, std::size_t partner) {
     if (!decision.granted() || !decision.who->is_purpose_waived) return;
     ++state().ledger->purposes_waived;
@@ -235,32 +234,39 @@ std::int64_t start_measuring() {
 
 std::int64_t nanoseconds_since(std::int64_t start) { return start == 0 ? -1 : start_measuring() - start; }
 
-std::size_t account_for(request_rec* r, const Decision& decision, Outcome outcome, bool is_lookup) {
+namespace {
+
+[[gnu::noinline]] void tell(request_rec* r, const Decision& decision, Outcome outcome, bool is_lookup) {
     const bool is_denial = outcome != Outcome::kAllow && !is_lookup;
-    const std::size_t partner = is_lookup ? DecisionCounters::kNoPartner : note_partner(r, decision);
-    if (!is_lookup) count(partner, outcome, decision.reason, decision.duration);
-    if (!is_lookup) count_waiver(decision, partner);
     const int level = is_lookup ? APLOG_DEBUG : level_of(outcome, decision.reason);
     const bool has_audit = !is_lookup && audit_log_for(r, outcome) != nullptr;
-    if (!has_audit && !is_denial && !APLOG_R_IS_LEVEL(r, level)) return partner;
+    if (!has_audit && !is_denial && !APLOG_R_IS_LEVEL(r, level)) return;
     // Thousands of the same are only counted: before anything is told about them.
     const bool in_full = level == APLOG_DEBUG || is_told(r, decision, outcome, level);
-    if (!in_full && !has_audit) return partner;
+    if (!in_full && !has_audit) return;
     const Account account = account_of(r, decision, outcome);
     if (in_full) log_account(r, account, level);
     if (is_denial && in_full) keep_example(account);
     if (is_denial && in_full) note_issuer(decision);
     if (has_audit) write_audit(r, account);
-    return partner;
 }
 
-void account_for_known_grant(std::size_t partner, std::int64_t duration) {
-    count(partner, Outcome::kAllow, Reason::kGranted, duration);
+}  // namespace
+
+void account_for(request_rec* r, const Decision& decision, Outcome outcome, bool is_lookup) {
+    if (!is_lookup) {
+        const std::size_t partner = note_partner(decision);
+        count(partner, outcome, decision.reason, decision.duration);
+        count_waiver(decision, partner);
+    }
+    const bool is_quiet =
+        outcome == Outcome::kAllow && server_config(r->server).audit == nullptr && !APLOG_R_IS_LEVEL(r, APLOG_DEBUG);
+    if (!is_quiet) tell(r, decision, outcome, is_lookup);
 }
 
 void account_for_provider(request_rec* r, const Decision& decision, const char* requirement, bool lets_in) {
     const int level = decision.granted() ? APLOG_DEBUG : APLOG_INFO;
-    const std::size_t partner = note_partner(r, decision);
+    const std::size_t partner = note_partner(decision);
     const Unclosed* const known = request_state(r).unclosed;
     const bool is_first = known == nullptr || (decision.granted() ? known->satisfied : known->refused) == nullptr;
     const bool explains = lets_in || !decision.granted();

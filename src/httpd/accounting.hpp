@@ -12,11 +12,8 @@ std::int64_t start_measuring();
 std::int64_t nanoseconds_since(std::int64_t start);
 
 // A decision of a gate; LogOnly's is told to the audit log when the request ends. Look-ups that only ask whether
-// something may be listed are logged at `debug`, and not counted. Returns under which number the partner is counted.
-std::size_t account_for(request_rec* r, const Decision& decision, Outcome outcome, bool is_lookup);
-
-// A grant that was found again, to the partner of this number.
-void account_for_known_grant(std::size_t partner, std::int64_t duration);
+// something may be listed are logged at `debug`, and not counted.
+void account_for(request_rec* r, const Decision& decision, Outcome outcome, bool is_lookup);
 
 // What a Require mtls-* or AuthType MTLS found, at `info`. Whether it decides is httpd's business, so it is counted
 // when the request ends; a grant only where it is what `lets_in`.

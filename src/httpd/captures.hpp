@@ -28,7 +28,7 @@ void bind_captures(cmd_parms* cmd, GateRule& rule);
 
 // Matches the patterns that the rules of this request's gate name against its path, once for each path and merged
 // configuration. A group that takes no part has no value, and neither has a capture without such a section.
-void keep_captures(request_rec* r);
+[[gnu::noinline]] void keep_captures(request_rec* r);
 
 struct DirConfig;
 // Whether the captures that these rules name are the same below every path that their section covers.

@@ -188,7 +188,7 @@ void start_reading(apr_pool_t* pconf) { state_in_force = pool_new<State>(pconf, 
 
 RuleTraits RuleTraits::of(const GateRule& rule) {
     const bool captures = !rule.names.empty() && !rule.names.back().capture.empty();  // they come last
-    return {!rule.methods.is_all() || rule.kind == GateRule::Kind::kByGrant, captures, false};
+    return {!rule.methods.is_all() || rule.kind == GateRule::Kind::kByGrant, captures};
 }
 
 std::string GateSection::title() const {
@@ -234,11 +234,10 @@ void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) no
     // Names every member on both sides: a new one does not compile until it is merged.
     const auto& [base_mode, base_allow, base_allow_traits, base_deny, base_deny_traits, base_user, base_env,
                  base_status, base_detail, base_forward, base_provider, base_grant, base_merging, base_section,
-                 base_authorizer, base_merged] = *static_cast<const DirConfig*>(base_config);
+                 base_authorizer] = *static_cast<const DirConfig*>(base_config);
     const auto& [mode, allow, allow_traits, deny, deny_traits, user, env, status, detail, forward, provider, grant,
-                 merging, section, authorizer, is_merged] = *static_cast<const DirConfig*>(add_config);
+                 merging, section, authorizer] = *static_cast<const DirConfig*>(add_config);
     DirConfig& out = *pool_new<DirConfig>(pool);
-    out.is_merged = true;
 
     const bool has_rules = allow != nullptr || deny != nullptr;
     // A section with rules of its own ends an inherited Off or LogOnly.
@@ -256,7 +255,6 @@ void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) no
             tail = const_cast<DenyChain**>(&copy->outer);
         }
         *tail = base_deny;
-        out.deny_traits.merged = true;
     }
     out.remote_user = user ? user : base_user;
     out.env = env ? env : base_env;

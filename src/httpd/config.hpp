@@ -34,11 +34,10 @@ struct GateSection;
 struct RuleTraits {
     bool methods = false;   // of it, or of its grants
     bool captures = false;  // names from the section's regular expression
-    bool merged = false;    // the chain of denials was put together for this request alone
 
     static RuleTraits of(const GateRule& rule);
     RuleTraits operator|(const RuleTraits& other) const {
-        return {methods || other.methods, captures || other.captures, merged || other.merged};
+        return {methods || other.methods, captures || other.captures};
     }
 };
 
@@ -60,7 +59,6 @@ struct DirConfig {
     AuthMerging auth_merging = AuthMerging::kNone;
     GateSection* section = nullptr;     // the section that `allow` or `mode` comes from
     GateSection* authorizer = nullptr;  // the last section that has Require mtls-* or AuthType MTLS
-    bool is_merged = false;             // put together for one request; else it lives as long as the configuration
 };
 static_assert(std::is_trivially_copyable_v<DirConfig>);
 inline RuleTraits traits_of(const DirConfig& config) { return config.allow_traits | config.deny_traits; }
@@ -106,11 +104,6 @@ struct State {
         keep_up();
         return live.policy.current();
     }
-    // Which one that is, for requests that do as the one before: where a thread follows, a tenth of a second later.
-    std::uint64_t version() const {
-        if (!live.has_follower) keep_up();
-        return live.policy.version();
-    }
     // What is in force counts for this request, whether or not the thread that follows has been there.
     void keep_up() const {
         if (live.policy.is_behind()) follow_now();
@@ -119,7 +112,6 @@ struct State {
     std::shared_ptr<const Policy> policy;  // as configured at start; null until check_config
     Live live;
     Ledger* ledger = nullptr;                // never null once requests are served
-    int (*is_https)(conn_rec*) = nullptr;    // mod_ssl's; never null once a handshake begins
     bool measures_time = false;              // somebody will read how long decisions took
     int refresh_seconds = 1;                 // MTLSPolicyRefresh
     bool starts_without_policy = false;      // MTLSPolicyStart last-good

@@ -133,7 +133,6 @@ extern "C" int on_choose_certificate(SSL* ssl, void* server) {
 extern "C" int on_init_server(server_rec* s, apr_pool_t*, int is_proxy, SSL_CTX* ctx) {
     if (is_proxy != 0) return OK;
     return guarded(s, HTTP_INTERNAL_SERVER_ERROR, [&] {
-        state().is_https = APR_RETRIEVE_OPTIONAL_FN(ssl_is_https);  // by the same mod_ssl that calls this
         reserve_connection_index(s);
         SSL_CTX_set_cert_verify_callback(ctx, on_verify_certificate, s);
         if (client_ca_of(s) == ClientCaMode::kOn) SSL_CTX_set_cert_cb(ctx, on_choose_certificate, s);
@@ -208,7 +207,6 @@ void TlsConnection::take_certificate(const SSL& ssl) {
     verification_.is_of_unknown_ca = is_remembered && is_of_unknown_ca(SSL_get_verify_result(&ssl));
     certificate_.reset();
     sighted_ = 0;
-    known_grant_.key = {};  // what it handed over may still be logged
     if (leaf == nullptr) return;
     certificate_ = std::make_shared<const PresentedCertificate>(*leaf, helpers_of(ssl, *leaf));
 }

@@ -9,7 +9,6 @@
 
 #include "announced_names.hpp"
 #include "config.hpp"
-#include "known_grant.hpp"
 #include "mtls_authz/identification_cache.hpp"
 
 namespace mtls::httpd {
@@ -62,9 +61,6 @@ public:
     // In a handshake: the CA names that it announces.
     AnnouncedNames::Loan& announced() { return announced_; }
 
-    // Of the certificate that it has now. On the connection's own thread alone.
-    KnownGrant& known_grant() { return known_grant_; }
-
     // Whom the certificate belongs to; may be asked from any thread.
     IdentificationCache& identifications() { return identifications_; }
 
@@ -78,21 +74,13 @@ private:
     AnnouncedNames::Loan announced_;
     std::atomic<std::int64_t> sighted_{0};  // seconds since the epoch
     IdentificationCache identifications_;
-    KnownGrant known_grant_;
 };
 
-// The connection's TLS state; null where no handshake succeeded. `own`: no HTTP/2 stream.
-inline TlsConnection* established_tls(const conn_rec* own) noexcept {
-    auto* const tls = static_cast<TlsConnection*>(ap_get_module_config(own->conn_config, &mtls_authz_module));
-    return tls != nullptr && tls->is_established() ? tls : nullptr;
-}
-
-// The same, the master's for an HTTP/2 stream; null also where mod_ssl has given TLS up since.
+// The connection's TLS state, the master's for an HTTP/2 stream; null where no handshake succeeded.
 inline TlsConnection* tls_of(const conn_rec* c) noexcept {
     const conn_rec* const own = c->master != nullptr ? c->master : c;
-    TlsConnection* const tls = established_tls(own);
-    if (tls == nullptr) return nullptr;
-    return state().is_https(const_cast<conn_rec*>(own)) != 0 ? tls : nullptr;
+    auto* const tls = static_cast<TlsConnection*>(ap_get_module_config(own->conn_config, &mtls_authz_module));
+    return tls != nullptr && tls->is_established() ? tls : nullptr;
 }
 
 // Hooks.

@@ -19,7 +19,7 @@ struct ForwardRule {
 struct Decision;
 
 // The fields that go to the backend after this grant, in the request's pool; null where there are none.
-apr_table_t* forwarded_fields(request_rec* r, const Decision& decision);
+[[gnu::noinline]] apr_table_t* forwarded_fields(request_rec* r, const Decision& decision);
 
 // Takes whatever claims to be such a field from the request, and puts `fields` (null for none) in their place.
 void forward(request_rec* r, const apr_table_t* fields);

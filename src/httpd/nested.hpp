@@ -7,13 +7,16 @@
 
 namespace mtls::httpd {
 
+constexpr std::uint64_t bit_of_method(int number) { return std::uint64_t{1} << number; }
+inline constexpr std::uint64_t kMethodsOnAllBelow = bit_of_method(M_COPY) | bit_of_method(M_MOVE) |
+                                                    bit_of_method(M_DELETE) | bit_of_method(M_PROPFIND) |
+                                                    bit_of_method(M_LOCK) | bit_of_method(M_REPORT);
+
 // Whether a method takes along what lies below the place that it names; without a Depth header, it does.
-constexpr bool acts_on_all_below(int method_number) {
-    constexpr int kAll[] = {M_COPY, M_MOVE, M_DELETE, M_PROPFIND, M_LOCK, M_REPORT};
-    std::uint64_t all = 0;
-    for (const int method : kAll) all |= std::uint64_t{1} << method;
-    return (all >> method_number & 1) != 0;
-}
+constexpr bool acts_on_all_below(int method_number) { return (kMethodsOnAllBelow >> method_number & 1) != 0; }
+
+// Whether the request may touch what is below its path: false for nearly all, and quick.
+inline bool may_reach_below(const request_rec* r) { return r->main != nullptr || acts_on_all_below(r->method_number); }
 
 // A gate below what this request would touch, or nullptr. Certain in fixups: before, a script is taken for a file.
 const GateSection* nested_gate(const request_rec* r);

@@ -7,7 +7,7 @@ namespace mtls::httpd {
 
 // Whether the request has a header that overrides its method. Never throws.
 bool has_method_override(const request_rec* r) noexcept;
-void remove_method_overrides(request_rec* r);
+[[gnu::noinline]] void remove_method_overrides(request_rec* r);
 
 // What came after the request was decided, in trailers.
 void remove_overrides_in_trailers(request_rec* r);

@@ -14,25 +14,32 @@ namespace mtls::httpd {
 
 namespace {
 
-// What follows `Require mtls-... `, read once.
+// What follows `Require mtls-... `, read once: what MTLSAllow would say, and what the certificate has to fit beside it.
 struct Requirement {
-    enum class Kind { kAnyPartner, kGrant, kPartner, kGroup, kIdentity };
-    Kind kind = Kind::kAnyPartner;
-    std::vector<std::string> names;
+    GateRules rules;
     std::vector<Selector> selectors;
     std::string text;
     Branch branch;
 };
 
+enum class Kind { kAnyPartner, kGrant, kPartner, kGroup, kIdentity };
+
 struct Word {
     const char* name;
-    Requirement::Kind kind;
+    Kind kind;
+    GateRule::Kind rule;
 };
-constexpr Word kWords[] = {{"mtls-any-partner", Requirement::Kind::kAnyPartner},
-                           {"mtls-grant", Requirement::Kind::kGrant},
-                           {"mtls-partner", Requirement::Kind::kPartner},
-                           {"mtls-group", Requirement::Kind::kGroup},
-                           {"mtls-identity", Requirement::Kind::kIdentity}};
+constexpr Word kWords[] = {{"mtls-any-partner", Kind::kAnyPartner, GateRule::Kind::kAnyPartner},
+                           {"mtls-grant", Kind::kGrant, GateRule::Kind::kByGrant},
+                           {"mtls-partner", Kind::kPartner, GateRule::Kind::kPartner},
+                           {"mtls-group", Kind::kGroup, GateRule::Kind::kGroup},
+                           {"mtls-identity", Kind::kIdentity, GateRule::Kind::kAnyPartner}};
+
+GateRules rules_of(GateRule::Kind kind) {
+    GateRule rule;
+    rule.kind = kind;
+    return {rule};
+}
 
 bool stands_in(const cmd_parms* cmd, std::string_view section) {
     for (const ap_directive_t* up = cmd->directive->parent; up != nullptr; up = up->parent) {
@@ -49,83 +56,53 @@ const char* context_fault(cmd_parms* cmd) {
     return ap_check_cmd_context(cmd, NOT_IN_HTACCESS);
 }
 
-std::optional<std::string> read_requirement(Requirement& out, const std::string& line) {
+std::optional<std::string> read_requirement(Requirement& out, Kind kind, const std::string& line) {
     const auto words = config_words(line);
-    if (out.kind == Requirement::Kind::kAnyPartner || out.kind == Requirement::Kind::kGrant) {
+    auto& names = out.rules.front().names;
+    if (kind == Kind::kAnyPartner || kind == Kind::kGrant) {
         return words.empty() ? std::nullopt : std::optional<std::string>("takes no arguments");
     }
-    if (words.empty()) return out.kind == Requirement::Kind::kIdentity ? "expected SELECTOR..." : "expected NAME...";
+    if (words.empty()) return kind == Kind::kIdentity ? "expected SELECTOR..." : "expected NAME...";
     for (const std::string& word : words) {
-        if (out.kind == Requirement::Kind::kIdentity) {
+        if (kind == Kind::kIdentity) {
             auto parsed = Selector::parse(word);
             if (!parsed) return parsed.error();
             out.selectors.push_back(std::move(parsed.value().selector));
         } else if (is_valid_name(word)) {
-            out.names.push_back(word);
+            names.push_back({word, {}, 0});
         } else {
             return "'" + escape_for_log(word, 100) + "' cannot be a name: expected letters, digits, '.', '_' or '-'";
         }
     }
-    const bool only_negated =
-        out.kind == Requirement::Kind::kIdentity &&
-        std::all_of(out.selectors.begin(), out.selectors.end(), [](const Selector& s) { return s.negated(); });
+    std::sort(names.begin(), names.end(), [](const auto& a, const auto& b) { return a.literal < b.literal; });
+    const bool only_negated = kind == Kind::kIdentity && std::all_of(out.selectors.begin(), out.selectors.end(),
+                                                                     [](const Selector& s) { return s.negated(); });
     if (only_negated) return "expected at least one selector without '!'";
     return std::nullopt;
 }
 
-Result<Requirement*> make_requirement(cmd_parms* cmd, Requirement::Kind kind, const char* line) {
+Result<Requirement*> make_requirement(cmd_parms* cmd, const Word& word, const char* line) {
     auto* const out = pool_new<Requirement>(cmd->pool);
-    out->kind = kind;
+    out->rules = rules_of(word.rule);
     out->text = std::string("Require ") + (cmd->directive->args != nullptr ? cmd->directive->args : "");
-    if (const auto fault = read_requirement(*out, line != nullptr ? line : "")) {
+    if (const auto fault = read_requirement(*out, word.kind, line != nullptr ? line : "")) {
         return Error{out->text + ": " + *fault};
     }
     return out;
 }
 
-bool holds(const Requirement& requirement, const Decision& d) {
-    const auto& names = requirement.names;
-    switch (requirement.kind) {
-        case Requirement::Kind::kAnyPartner:
-        case Requirement::Kind::kGrant:  // asked by decide_requirement()
-            return true;
-        case Requirement::Kind::kPartner:
-            return std::find(names.begin(), names.end(), d.who->partner->name) != names.end();
-        case Requirement::Kind::kGroup:
-            return std::any_of(d.who->groups.begin(), d.who->groups.end(), [&](const std::string& group) {
-                return std::find(names.begin(), names.end(), group) != names.end();
-            });
-        case Requirement::Kind::kIdentity:
-            return std::all_of(requirement.selectors.begin(), requirement.selectors.end(), [&](const Selector& s) {
-                return s.test(d.certificate->facts, &d.who->path, Repeats::kMustBeSingle) == Answer::kYes;
-            });
-    }
-    return false;
+bool fits(const Requirement& requirement, const Decision& d) {
+    return std::all_of(requirement.selectors.begin(), requirement.selectors.end(), [&](const Selector& s) {
+        return s.test(d.certificate->facts, &d.who->path, Repeats::kMustBeSingle) == Answer::kYes;
+    });
 }
 
 Decision find_requirement(request_rec* r, const Requirement& requirement) {
-    Decision d = identify_request(r);
-    const PathReadings path = read_path(r);
-    if (path.is_bad) {
-        d.reason = Reason::kBadPath;
-        d.detail = path.detail;
-    }
-    if (d.granted() && !holds(requirement, d)) d.reason = Reason::kNotAllowed;
-    if (requirement.kind != Requirement::Kind::kGrant) return d;
-    remove_method_overrides(r);
-    if (!d.granted()) return d;
-    const RequestLine line = request_line(r);
-    const GrantAnswer answer =
-        find_grant(d.who->grants, d.who->partner->name, line.method, line.path, line.reaches_below);
-    d.grant = answer.grant;
-    if (answer.kind == GrantAnswer::Kind::kOtherMethod) d.reason = Reason::kMethodNotGranted;
-    if (answer.kind == GrantAnswer::Kind::kNo) d.reason = Reason::kNotAllowed;
-    for (const std::string& reading : path.others) {
-        const auto again = find_grant(d.who->grants, d.who->partner->name, line.method, reading, line.reaches_below);
-        if (!d.granted() || again.kind == GrantAnswer::Kind::kGranted) continue;
-        d.reason = Reason::kBadPath;
-        d.detail = not_granted_as(reading);
-    }
+    if (requirement.rules.front().kind == GateRule::Kind::kByGrant) remove_method_overrides(r);
+    Decision d;
+    decide_request(r, {&requirement.rules}, d);
+    if (d.granted() && !fits(requirement, d)) d.reason = Reason::kNotAllowed;
+    d.rule = nullptr;  // none of a gate
     return d;
 }
 
@@ -144,23 +121,27 @@ bool read_own(cmd_parms* cmd, AuthzNode& node) {
     const auto* const word = std::find_if(std::begin(kWords), std::end(kWords),
                                           [&node](const Word& w) { return std::string_view(w.name) == node.name; });
     if (word == std::end(kWords)) return false;
-    const auto requirement = make_requirement(cmd, word->kind, node.args);
+    const auto requirement = make_requirement(cmd, *word, node.args);
     if (!requirement) return true;  // without a provider it never holds; what is wrong with it is said in its turn
     node.parsed = requirement.value();
     node.holds = holds_quietly;
     return true;
 }
 
-template <Requirement::Kind kKind>
+const Word& word_of(Kind kind) {
+    return *std::find_if(std::begin(kWords), std::end(kWords), [kind](const Word& w) { return w.kind == kind; });
+}
+
+template <Kind kKind>
 const char* parse_requirement(cmd_parms* cmd, const char* line, const void** parsed) noexcept {
     return guarded(cmd->server, "mtls_authz: the Require line could not be read", [&]() -> const char* {
         if (const char* fault = context_fault(cmd)) {
             return apr_pstrcat(cmd->pool, "Require mtls-*: ", fault, nullptr);
         }
-        auto requirement = make_requirement(cmd, kKind, line);
+        auto requirement = make_requirement(cmd, word_of(kKind), line);
         if (!requirement) return failure(cmd, requirement.error());
         requirement.value()->branch = read_branch(cmd, read_own);
-        note_provider(cmd, kKind == Requirement::Kind::kGrant);
+        note_provider(cmd, kKind == Kind::kGrant);
         *parsed = requirement.value();
         return nullptr;
     });
@@ -180,7 +161,7 @@ authz_status check_requirement(request_rec* r, const char*, const void* parsed) 
         if (!d.granted()) request.denied_for = d.reason;
         if (d.reason == Reason::kPolicyUnavailable || d.reason == Reason::kInternalError) return AUTHZ_GENERAL_ERROR;
         if (!d.granted()) return AUTHZ_DENIED;
-        if (enters && request.handover == nullptr) request.handover = make_handover(r, d);
+        if (enters && request.handover == nullptr) hand_over(r, request, d);
         return AUTHZ_GRANTED;
     });
 }
@@ -190,7 +171,7 @@ constexpr const char* kAuthType = "AuthType MTLS";
 // The partner is the user.
 int authenticate(request_rec* r) {
     if (!is_authenticated_here(r)) return DECLINED;
-    const Decision d = decide_requirement(r, Requirement{});
+    const Decision d = decide_requirement(r, {rules_of(GateRule::Kind::kAnyPartner), {}, {}, {}});
     forbid_caching(r);
     account_for_provider(r, d, kAuthType, d.granted());
     RequestState& request = request_state(r);
@@ -199,7 +180,7 @@ int authenticate(request_rec* r) {
     if (!d.granted()) return HTTP_FORBIDDEN;
     set_own_user(r, d.who->partner->name);
     r->ap_auth_type = apr_pstrdup(r->pool, "MTLS");
-    if (request.handover == nullptr) request.handover = make_handover(r, d);
+    if (request.handover == nullptr) hand_over(r, request, d);
     return OK;
 }
 
@@ -211,8 +192,8 @@ int authorize_partner(request_rec* r) {
     const int status = ap_run_auth_checker(r);
     request.is_authorizing = false;
     if (status != HTTP_UNAUTHORIZED && status != HTTP_FORBIDDEN) return status;
-    Decision d = identify_request(r);
-    if (d.granted()) d.reason = Reason::kNotAllowed;
+    Decision d;
+    decide_request(r, {}, d);  // nobody is allowed, for whatever reason comes first
     if (!request.denied_for) request.denied_for = d.reason;
     account_for_provider(r, d, kAuthType, false);
     return HTTP_FORBIDDEN;
@@ -226,12 +207,10 @@ extern "C" int on_check_authz(request_rec* r) {
     return guarded(r, [&] { return authorize_partner(r); });
 }
 
-template <Requirement::Kind kKind>
+template <Kind kKind>
 void register_provider(apr_pool_t* pool) {
     static const authz_provider kProvider = {check_requirement, parse_requirement<kKind>};
-    const auto* const word =
-        std::find_if(std::begin(kWords), std::end(kWords), [](const Word& w) { return w.kind == kKind; });
-    ap_register_auth_provider(pool, AUTHZ_PROVIDER_GROUP, word->name, AUTHZ_PROVIDER_VERSION, &kProvider,
+    ap_register_auth_provider(pool, AUTHZ_PROVIDER_GROUP, word_of(kKind).name, AUTHZ_PROVIDER_VERSION, &kProvider,
                               AP_AUTH_INTERNAL_PER_CONF);
 }
 
@@ -253,11 +232,11 @@ int authorize_again(request_rec* r) {
 }
 
 void register_providers(apr_pool_t* pool) {
-    register_provider<Requirement::Kind::kAnyPartner>(pool);
-    register_provider<Requirement::Kind::kGrant>(pool);
-    register_provider<Requirement::Kind::kPartner>(pool);
-    register_provider<Requirement::Kind::kGroup>(pool);
-    register_provider<Requirement::Kind::kIdentity>(pool);
+    register_provider<Kind::kAnyPartner>(pool);
+    register_provider<Kind::kGrant>(pool);
+    register_provider<Kind::kPartner>(pool);
+    register_provider<Kind::kGroup>(pool);
+    register_provider<Kind::kIdentity>(pool);
     ap_hook_check_authn(on_check_authn, nullptr, nullptr, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_check_authz(on_check_authz, nullptr, nullptr, APR_HOOK_REALLY_FIRST, AP_AUTH_INTERNAL_PER_CONF);
 }

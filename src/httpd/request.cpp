@@ -1,13 +1,9 @@
 #include "request.hpp"
 
-#include <algorithm>
-#include <ctime>
-
 #include "accounting.hpp"
 #include "caching.hpp"
 #include "config_tree.hpp"
 #include "handler_guard.hpp"
-#include "known_grant.hpp"
 #include "mtls_authz/text.hpp"
 #include "nested.hpp"
 #include "overriding.hpp"
@@ -26,74 +22,18 @@ RequestState& request_state(request_rec* r) {
     return *known;
 }
 
-namespace {
-
-// A client may be another one with each request: mod_remoteip believes what a proxy says.
-void check_network(const request_rec* r, Decision& d) {
-    const apr_sockaddr_t* const client = r->useragent_addr;
-    const std::string_view address = client == nullptr ? std::string_view()
-                                                       : std::string_view(static_cast<const char*>(client->ipaddr_ptr),
-                                                                          static_cast<std::size_t>(client->ipaddr_len));
-    std::string objection = d.who->partner->network_objection(address);
-    if (objection.empty()) return;
-    d.reason = Reason::kWrongNetwork;
-    d.detail = std::move(objection);
-}
-
-}  // namespace
-
-Decision identify_request(request_rec* r) {
-    Decision d;
-    d.snapshot = state().snapshot();
-    TlsConnection* const tls = tls_of(r->connection);
-    if (tls == nullptr) {
-        d.reason = Reason::kNoTls;
-        return d;
-    }
-    const auto& certificate = tls->certificate();
-    d.certificate = certificate.get();
-    d.tls = &tls->facts();
-    if (!certificate) {
-        d.reason = Reason::kNoCertificate;
-        return d;
-    }
-    if (!d.snapshot) {
-        d.reason = Reason::kPolicyUnavailable;
-        return d;
-    }
-    d.who = &tls->identifications().identify(certificate, d.snapshot, server_config(r->server).cas, std::time(nullptr));
-    d.reason = d.who->reason;
-    d.detail = d.who->detail;
-    if (d.granted() && !d.who->partner->networks.empty()) check_network(r, d);
-    return d;
-}
-
-const char* effective_method(const request_rec* r) {
-    const request_rec* const main = r->main;
-    const bool destination = main != nullptr && (main->method_number == M_COPY || main->method_number == M_MOVE);
-    return destination ? main->method : r->method;
-}
-
-RequestLine request_line(request_rec* r) {
-    return {effective_method(r), r->uri != nullptr ? r->uri : "", request_state(r).reaches_below};
-}
-
-std::string not_granted_as(const std::string& reading) {
-    return "a backend may read it as '" + reading + "', which is not granted";
-}
-
 void set_own_user(request_rec* r, std::string_view partner) {
     r->user = apr_pstrmemdup(r->pool, partner.data(), partner.size());
     request_state(r).own_user = r->user;
 }
 
-const Handover* make_handover(request_rec* r, const Decision& decision) {
-    auto& out = *pool_new<Handover>(r->pool);
+void hand_over(request_rec* r, RequestState& request, const Decision& decision) {
     const bool all = dir_config(r).env.value_or(EnvLevel::kBasic) == EnvLevel::kAll;
+    Handover& out = request.own_handover;
     out.variables = granted_variables(r, decision, all);
     out.partner = out.variables[1].value;
-    out.fields = forwarded_fields(r, decision);
-    return &out;
+    out.fields = dir_config(r).forward != nullptr ? forwarded_fields(r, decision) : nullptr;
+    request.handover = &out;
 }
 
 namespace {
@@ -105,39 +45,6 @@ bool is_lookup(const request_rec* r) {
     const RequestState* const main = known_state(r->main);
     if (main == nullptr || !main->fixups_done || is_lookup(r->main)) return true;
     return main->is_listing;
-}
-
-Decision decide_request(request_rec* r, const RequestState& state) {
-    const DirConfig& config = dir_config(r);
-    keep_captures(r);  // of another path by now, where a look-up became the request
-    Decision d = identify_request(r);
-    const PathReadings path = read_path(r);
-    if (path.is_bad) {
-        d.reason = Reason::kBadPath;
-        d.detail = path.detail;
-        return d;
-    }
-    if (const GateSection* const nested = nested_gate(r)) {
-        d.reason = Reason::kNestedGate;
-        d.detail = nested->title() + " at " + short_place(nested->where);
-        return d;
-    }
-    if (!d.granted()) return d;
-    const Gate gate{gate_mode(config), config.allow, config.deny};
-    RequestLine line = request_line(r);
-    const GateAnswer answer = mtls::decide(gate, *d.who, line, state.captures);
-    d.reason = answer.reason;
-    d.gate_rule = answer.rule;
-    d.grant = answer.grant;
-    d.path = answer.path;
-    // A grant is of a path: it has to be of every reading.
-    for (const std::string& reading : path.others) {
-        line.path = reading;
-        if (!d.granted() || mtls::decide(gate, *d.who, line, state.captures).reason == Reason::kGranted) continue;
-        d.reason = Reason::kBadPath;
-        d.detail = not_granted_as(reading);
-    }
-    return d;
 }
 
 // LogOnly lets through what this gate would deny; it does not lead around another gate.
@@ -154,51 +61,32 @@ bool is_decided(const request_rec* r, const RequestState& request) {
            same_text(request.decided_path, r->uri);
 }
 
-// Where nothing has changed since this connection's last grant. Gates below are no matter: known grants are of methods
-// that do not reach there.
-bool grant_as_before(request_rec* r, RequestState& request, const DirConfig& config) {
-    const std::int64_t start = start_measuring();
-    const KnownGrant* const known = find_known_grant(r, config);
-    if (known == nullptr || !is_plain(r)) return false;
-    request.handover = &known->handover;
-    request.reason = Reason::kGranted;
-    account_for_known_grant(known->partner, nanoseconds_since(start));
-    return true;
-}
-
-// The same for nearly all requests, in few instructions: nothing here throws or is undone, and whatever is out of the
-// ordinary is left to the long way.
-[[gnu::flatten]] bool grant_quickly(request_rec* r, const DirConfig& config) noexcept {
-    if (known_state(r) != nullptr || r->uri == nullptr) return false;
-    const std::int64_t start = start_measuring();
-    const KnownGrant* const known = find_known_grant(r, config);
-    if (known == nullptr || !known->is_simple || known->key.config != &config || !is_plain(r)) return false;
-    auto* const request = new (apr_palloc(r->pool, sizeof(RequestState))) RequestState;
-    if (!add_variables(r, known->handover.variables, request->told)) return false;
-    request->decided_for = r->per_dir_config;
-    request->decided_path = r->uri;
-    request->reason = Reason::kGranted;
-    request->handover = &known->handover;
-    request->is_settled = true;
-    ap_set_module_config(r->request_config, &mtls_authz_module, request);
-    account_for_known_grant(known->partner, nanoseconds_since(start));
-    return true;
+// Whether fixups have nothing to ask anew: no other request led here, httpd asks nobody else on behalf of this module,
+// and nothing that only fixups know can make the path or the method another one.
+bool is_settled(const request_rec* r, const DirConfig& config, const Decision& d) {
+    const State& s = state();
+    const bool is_first = r->main == nullptr && r->prev == nullptr;
+    const bool is_simple = !config.has_provider && !config.remote_user.value_or(false) && !s.has_cache;
+    return d.granted() && is_first && is_simple && s.forwarded_keys.empty() && d.has_one_reading &&
+           !acts_on_all_below(r->method_number);
 }
 
 void decide_anew(request_rec* r, RequestState& request, const DirConfig& config) {
-    const GrantKey key = grant_key(r, config);
-    request.is_settled = false;
     const std::int64_t start = start_measuring();
-    Decision d = decide_request(r, request);
+    // Of another path by now, where a look-up became the request.
+    if (asks_captures(config)) keep_captures(r);
+    Decision d;
+    decide_request(r, {config.allow, config.deny}, d);
     d.duration = nanoseconds_since(start);
-    request.handover = d.granted() ? make_handover(r, d) : nullptr;
+    request.handover = nullptr;
+    if (d.granted()) hand_over(r, request, d);
+    request.is_settled = is_settled(r, config, d);
     request.reason = d.reason;
     const Outcome outcome = d.granted()                        ? Outcome::kAllow
                             : is_let_through(config, d.reason) ? Outcome::kWouldDeny
                                                                : Outcome::kDeny;
     if (outcome == Outcome::kDeny) request.denied_for = d.reason;
-    const std::size_t partner = account_for(r, d, outcome, is_lookup(r));
-    if (d.granted()) remember_grant(r, key, d, *request.handover, partner);
+    account_for(r, d, outcome, r->main != nullptr && is_lookup(r));
 }
 
 // Decides once for this request and its configuration; returns whether it may go on.
@@ -206,7 +94,7 @@ bool decide_once(request_rec* r, RequestState& request, const DirConfig& config)
     forbid_caching(r);
     if (!is_decided(r, request)) {
         if (traits_of(config).methods) remove_method_overrides(r);
-        if (!grant_as_before(r, request, config)) decide_anew(r, request, config);
+        decide_anew(r, request, config);
         request.decided_path = r->uri;
         request.decided_for = r->per_dir_config;  // last: what threw before this has decided nothing
     }
@@ -237,7 +125,8 @@ void tell_application_again(request_rec* r, RequestState& request, bool by_gate)
     if (!stands) tell_application(r, request, by_gate);
 }
 
-int check_access(request_rec* r) {
+// Inlined whole, but for what few requests need: each one behind a gate comes here.
+[[gnu::flatten]] int check_access(request_rec* r) {
     const DirConfig& config = dir_config(r);
     RequestState& request = request_state(r);
     const bool pass = decide_once(r, request, config);
@@ -249,14 +138,12 @@ int check_access(request_rec* r) {
     return guarded(r, [&] { return check_access(r); });
 }
 
-// Asked of places without a gate too: the path, as a backend reads it, could lead from there behind one.
 int check_ungated(request_rec* r) {
-    const GateSection* const nested = nested_gate(r);
-    const PathReadings path = read_path(r);
-    if (nested == nullptr && !path.is_bad) return DECLINED;
+    const auto objection = find_objection(r);
+    if (!objection) return DECLINED;
     Decision d;
-    d.reason = nested != nullptr ? Reason::kNestedGate : Reason::kBadPath;
-    d.detail = nested != nullptr ? nested->title() + " at " + short_place(nested->where) : path.detail;
+    d.reason = objection->reason;
+    d.detail = objection->detail;
     RequestState& request = request_state(r);
     request.denied_for = request.reason = d.reason;
     account_for(r, d, Outcome::kDeny, is_lookup(r));
@@ -268,6 +155,14 @@ int check_ungated(request_rec* r) {
 [[gnu::flatten]] bool stands_as_granted(const request_rec* r, const RequestState& request) {
     return request.is_settled && request.decided_for == r->per_dir_config && request.decided_path == r->uri &&
            stand_as_set(r, request.told);
+}
+
+// Nearly always outside of gates: no other request led here, and no reading of the path leads behind one.
+bool is_out_of_reach(const request_rec* r) {
+    const DirConfig& config = dir_config(r);
+    const bool is_first = r->main == nullptr && r->prev == nullptr;
+    return is_first && !has_gate(config) && !config.has_provider && state().forwarded_keys.empty() &&
+           !acts_on_all_below(r->method_number) && is_plain(r);
 }
 
 // httpd has copied the user of the request that led here, and asked neither for a login nor for any Require, because
@@ -410,7 +305,8 @@ int refuse_trace(request_rec* r) {
     }
     const DirConfig& config = dir_config(r);
     if (!has_gate(config) && !config.has_provider) return DECLINED;
-    Decision d = identify_request(r);
+    Decision d;
+    decide_request(r, {}, d);
     d.reason = Reason::kMethodNotGranted;
     d.detail = "TRACE is answered before any access check, so it is refused where a gate applies";
     request_state(r).denied_for = d.reason;
@@ -441,13 +337,14 @@ int decide_for_comparison(request_rec* r) {
 
 extern "C" int on_access_checker(request_rec* r) {
     const DirConfig& config = dir_config(r);
-    return !has_gate(config) || grant_quickly(r, config) ? DECLINED : check_access_guarded(r);
+    return has_gate(config) ? check_access_guarded(r) : DECLINED;
 }
 extern "C" int on_fixups(request_rec* r) {
     if (r->main != nullptr) note_lookup(r);
     RequestState* const known = known_state(r);
-    if (known == nullptr || !stands_as_granted(r, *known)) return assert_decision_guarded(r);
-    known->fixups_done = true;
+    const bool is_done = known != nullptr ? stands_as_granted(r, *known) : is_out_of_reach(r);
+    if (!is_done) return assert_decision_guarded(r);
+    request_state(r).fixups_done = true;
     return DECLINED;
 }
 extern "C" int on_late_fixups(request_rec* r) {

@@ -1,33 +1,15 @@
 // One request's way through the module: decided in the access checker, asserted in fixups.
 #pragma once
 
+#include <optional>
 #include <span>
-#include <string>
+#include <string_view>
 
-#include "config.hpp"
-#include "connection.hpp"
+#include "deciding.hpp"
 #include "mtls_authz/account.hpp"
-#include "mtls_authz/gate.hpp"
 #include "variables.hpp"
 
 namespace mtls::httpd {
-
-// A decision and all that the log wants to say about it. Lives no longer than the hook that makes it, and borrows from
-// the connection.
-struct Decision {
-    Reason reason = Reason::kInternalError;
-    std::string detail;
-    const GateRule* gate_rule = nullptr;  // the rule that decided, if one did
-    const Grant* grant = nullptr;         // behind a by-grant rule; borrowed from the snapshot's policy
-    const GrantedPath* path = nullptr;    // of that grant, that fits; borrowed from `who`
-    SnapshotReader snapshot;              // keeps `who` alive
-    const PresentedCertificate* certificate = nullptr;
-    const Identification* who = nullptr;
-    const TlsFacts* tls = nullptr;
-    std::int64_t duration = -1;  // nanoseconds that it took; negative: not measured
-
-    bool granted() const { return reason == Reason::kGranted; }
-};
 
 // What Require mtls-* and AuthType MTLS found, until the request is logged.
 struct ProviderFinding {
@@ -49,6 +31,7 @@ struct RequestState {
     const ap_conf_vector_t* decided_for = nullptr;  // the merged configuration that `reason` is about
     const char* decided_path = nullptr;             // and for this path
     const Handover* handover = nullptr;             // after a grant by a gate, a provider or AuthType MTLS
+    Handover own_handover;                          // what that is where this very request was granted
     SetVariables told;                              // MTLS_*, as they were set last
     std::span<const Capture> captures;              // of this request's own match, for:
     const ap_conf_vector_t* captured_for = nullptr;
@@ -58,7 +41,7 @@ struct RequestState {
     const char* asked_path = nullptr;     // where `provider_asked`
     const request_rec* lookup = nullptr;  // the last subrequest that came to fixups; alive where the request became it
     const char* lookup_path = nullptr;    // its path, which is then the request's
-    bool is_settled = false;              // granted as the one before on its connection, and nothing more is to be done
+    bool is_settled = false;              // granted, and fixups have nothing more to do than to see that this stands
     bool provider_asked = false;          // a Require mtls-* was evaluated for this request
     bool is_authorizing = false;          // httpd's auth_checker runs inside ours
     bool reaches_below = false;           // a WebDAV method that acts on all below: grants have to reach there too
@@ -74,21 +57,11 @@ inline RequestState* known_state(const request_rec* r) {
     return static_cast<RequestState*>(ap_get_module_config(r->request_config, &mtls_authz_module));
 }
 
-// Steps 2 to 9: whom the request comes from. `reason` is kGranted where an identified partner stands behind it.
-Decision identify_request(request_rec* r);
-
-// The method that counts: a destination is looked up with GET, but COPY and MOVE write there.
-const char* effective_method(const request_rec* r);
-
-// What a grant is asked about.
-RequestLine request_line(request_rec* r);
-
 // Names the partner as the user. It counts for this request alone, and satisfies no Require of another.
 void set_own_user(request_rec* r, std::string_view partner);
 
-const Handover* make_handover(request_rec* r, const Decision& decision);
-// For `detail=`: why a grant does not reach.
-std::string not_granted_as(const std::string& reading);
+// What the decision, a grant, hands over; kept in the request.
+void hand_over(request_rec* r, RequestState& request, const Decision& decision);
 
 void register_request_hooks();
 // What only some configurations need, so that others do not pay for it; httpd sorts its hooks once more after it has

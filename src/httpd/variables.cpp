@@ -1,5 +1,7 @@
 #include "variables.hpp"
 
+#include <algorithm>
+
 #include "request.hpp"
 
 namespace mtls::httpd {
@@ -48,11 +50,15 @@ std::span<const Variable> granted_variables(request_rec* r, const Decision& deci
     const Identification& who = *decision.who;
     const auto copy = [r](std::string_view text) { return pool_text(r->pool, text); };
     constexpr std::size_t kMostOwn = 7;
-    const std::size_t room = kMostOwn + who.variables.size();
-    auto* const first = static_cast<Variable*>(apr_palloc(r->pool, room * sizeof(Variable)));
+    const std::size_t room = (kMostOwn + who.variables.size()) * sizeof(Variable);
+    const std::string_view own_name = who.partner->name;
+    char* const memory = static_cast<char*>(apr_palloc(r->pool, room + own_name.size() + 1));
+    auto* const first = reinterpret_cast<Variable*>(memory);
+    char* const partner = memory + room;
+    *std::copy(own_name.begin(), own_name.end(), partner) = '\0';
     Variable* next = first;
     *next++ = {"MTLS_DECISION", "allow"};
-    *next++ = {"MTLS_PARTNER", copy(who.partner->name)};
+    *next++ = {"MTLS_PARTNER", partner};
     if (all) {
         *next++ = {"MTLS_GROUPS", copy(who.description.groups)};
         *next++ = {"MTLS_IDENTITY", copy(who.description.identity)};
@@ -79,15 +85,6 @@ SetVariables set_variables(request_rec* r, std::span<const Variable> variables, 
     const SetVariables out{variables, all->nelts};
     append(table, variables);
     return out;
-}
-
-bool add_variables(request_rec* r, std::span<const Variable> variables, SetVariables& set) noexcept {
-    apr_table_t* const table = r->subprocess_env;
-    const apr_array_header_t* const all = apr_table_elts(table);
-    if (!hold_none_of_ours(entries_of(all))) return false;
-    set = {variables, all->nelts};
-    append(table, variables);
-    return true;
 }
 
 bool stand_as_set(const request_rec* r, const SetVariables& set) noexcept {

@@ -34,9 +34,6 @@ std::span<const Variable> granted_variables(request_rec* r, const Decision& deci
 // Puts these, and no others, in the place of whatever bears such a name; `with_redirects`: or bore it in the request
 // that a redirect came from.
 SetVariables set_variables(request_rec* r, std::span<const Variable> variables, bool with_redirects);
-// The same where nothing bears such a name; elsewhere nothing is put there, and the answer is false.
-bool add_variables(request_rec* r, std::span<const Variable> variables, SetVariables& set) noexcept;
-
 // Whether they stand there still, and nobody has added others since.
 bool stand_as_set(const request_rec* r, const SetVariables& set) noexcept;
 

@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "mtls_authz/gate.hpp"
+#include "mtls_authz/decision.hpp"
 #include "mtls_authz/policy_builder.hpp"
 
 namespace answers {
@@ -31,17 +31,13 @@ mtls::Identification identify(const mtls::Policy& policy, const mtls::PresentedC
 plain::Answer decide(const mtls::Identification& who, const plain::Gate& gate, const plain::Request& request) {
     plain::Answer out{std::string(mtls::word_of(who.reason)),
                       who.partner != nullptr ? std::string(who.partner->name.view()) : ""};
-    if (who.reason != mtls::Reason::kGranted) return out;
-    if (!who.partner->network_objection(mtls::address_from_text(request.client)).empty()) {
-        out.reason = mtls::word_of(mtls::Reason::kWrongNetwork);
-        return out;
-    }
     const mtls::GateRules allow = {
         mtls::GateRule::parse_allow(gate.by_grant ? "by-grant" : "group " + gate.allowed_group).value()};
     const mtls::GateRules deny = {mtls::GateRule::parse_deny("group " + gate.denied_group).value()};
     const mtls::DenyChain chain{&deny, nullptr};
-    out.reason = mtls::word_of(
-        mtls::decide({mtls::GateMode::kOn, &allow, &chain}, who, {request.method, request.path}, {}).reason);
+    const std::string address = mtls::address_from_text(request.client);
+    const mtls::Ask ask = {.who = &who, .address = address, .line = {request.method, request.path}};
+    out.reason = mtls::word_of(mtls::decide({&allow, &chain}, ask).reason);
     return out;
 }
 

@@ -9,8 +9,15 @@ using namespace test;
 
 namespace {
 
+// What a server is asked, over and over on one connection.
+struct Site {
+    std::string lines;               // of its configuration, beside Require all granted in /gate and /other
+    std::vector<std::string> paths;  // by turns
+    std::string mpm = "worker";
+};
+
 // Of one request on a connection that has had some before.
-long instructions_per_request(const std::string& lines, bool with_module) {
+long instructions_per_request(const Site& site, bool with_module) {
     Httpd httpd(httpd_paths());
     world().install(httpd);
     httpd.copy_module();
@@ -18,19 +25,23 @@ long instructions_per_request(const std::string& lines, bool with_module) {
     httpd.set_log_level("warn");
     // With threads, since mod_watchdog's alone would make a process without them slower; with one that serves, so that
     // no connection pays for what a thread does once.
-    httpd.configure("ThreadsPerChild 1\nAliasMatch ^/gate/ \"" + httpd.path("htdocs/ok.html") + "\"\n" + lines,
-                    "worker");
+    const std::string one = site.mpm == "prefork" ? "StartServers 1\nMaxRequestWorkers 1\n" : "ThreadsPerChild 1\n";
+    httpd.configure(one + "AliasMatch ^/(gate|other|free)/ \"" + httpd.path("htdocs/ok.html") + "\"\n" + site.lines,
+                    site.mpm);
     const InstructionCounter counter(httpd.root());
     // Large blocks are mapped, each by itself: from the heap they cost more or less with how it happens to lie, by up
     // to 35 instructions a request.
     std::vector<std::string> command = counter.wrapper();
     command.insert(command.begin(), {"env", "MALLOC_MMAP_THRESHOLD_=4096"});
     httpd.start(command);
-    const auto connect_and_ask = [&httpd](int requests) {
+    const auto connect_and_ask = [&](int requests) {
         ClientOptions options;
         options.identity = &world().acme;
         TlsClient client(httpd.port(), options);
-        for (int i = 0; i < requests; ++i) CHECK_EQUAL(client.get("/gate/orders/17").status, 200);
+        for (int i = 0; i < requests; ++i) {
+            const auto at = static_cast<std::size_t>(i) % site.paths.size();
+            CHECK_EQUAL(client.get(site.paths[at]).status, 200);
+        }
     };
     constexpr int kFew = 50, kMany = 650, kTimes = 5;
     connect_and_ask(kFew);  // what a process does once
@@ -49,18 +60,40 @@ long instructions_per_request(const std::string& lines, bool with_module) {
     return (median(many) - median(many - kTimes)) / (kMany - kFew);
 }
 
-constexpr const char* kPolicy =
-    "MTLSPolicyRefresh 0\n<MTLSPartner acme>\nMTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor acme.pem\n"
-    "MTLSGrant read /gate/*/17 /other/**\n</MTLSPartner>\n";
+std::string policy(const std::string& grants) {
+    return "MTLSPolicyRefresh 0\n<MTLSPartner acme>\nMTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor acme.pem\n" +
+           grants + "</MTLSPartner>\n";
+}
+const std::string kTwoPaths = "MTLSGrant read /gate/*/17 /other/**\n";
 
-void adds_at_most(long most, const std::string& rule) {
+std::string both(const std::string& rule) {
+    return location("/gate", "    Require all granted\n    " + rule) +
+           location("/other", "    Require all granted\n    " + rule);
+}
+
+// What the module adds to a request, beside the same server without it.
+void adds_at_most(long most, const std::string& name, const std::string& policy_lines, const std::string& rule,
+                  const std::vector<std::string>& paths, const std::string& mpm = "worker") {
     if (httpd_paths().is_sanitized()) return;
-    static const long without = instructions_per_request(location("/gate", "    Require all granted"), false);
-    const long gated =
-        instructions_per_request(kPolicy + location("/gate", "    Require all granted\n    " + rule), true);
-    std::printf("  %s: %ld instructions added to %ld\n", rule.c_str(), gated - without, without);
+    const long without = instructions_per_request({both(""), paths, mpm}, false);
+    const long gated = instructions_per_request({policy_lines + both(rule), paths, mpm}, true);
+    std::printf("  %s: %ld instructions added to %ld\n", name.c_str(), gated - without, without);
     CHECK(gated > without);
     CHECK(gated - without <= most);
+}
+
+const std::vector<std::string> kOnePath = {"/gate/orders/17"};
+
+// Grants for /gate/orders/0/** and so on, and for one below them all.
+std::string grants(int count) {
+    std::string out;
+    for (int i = 0; i < count; ++i) out += "MTLSGrant read /gate/orders/" + std::to_string(i) + "/**\n";
+    return out;
+}
+std::vector<std::string> paths_of_grants(int count) {
+    std::vector<std::string> out;
+    for (int i = 0; i < 50; ++i) out.push_back("/gate/orders/" + std::to_string(i * count / 50) + "/a");
+    return out;
 }
 
 constexpr int kAnchors = 160;
@@ -107,9 +140,27 @@ CLAIM(names_of_live_anchors_cost_a_handshake_at_most_a_tenth_more_than_mod_ssls_
 }
 
 CLAIM(a_gate_adds_at_most_700_instructions_to_a_request_on_a_known_connection, Turn::kFirst) {
-    adds_at_most(700, "MTLSAllow partner acme globex");
+    adds_at_most(700, "the same gate", policy(kTwoPaths), "MTLSAllow partner acme globex", kOnePath);
+}
+
+CLAIM(gates_asked_by_turns_add_as_few_instructions_as_one, Turn::kFirst) {
+    adds_at_most(700, "two gates by turns", policy(kTwoPaths), "MTLSAllow partner acme globex",
+                 {"/gate/orders/17", "/other/orders/17"});
+}
+
+CLAIM(a_request_outside_of_every_gate_adds_at_most_300_instructions, Turn::kFirst) {
+    adds_at_most(300, "outside of gates", policy(kTwoPaths), "MTLSAllow partner acme globex", {"/free/orders/17"});
 }
 
 CLAIM(a_gate_that_asks_grants_adds_at_most_1200_instructions_with_a_wildcard_in_the_path, Turn::kFirst) {
-    adds_at_most(1200, "MTLSAllow by-grant");
+    adds_at_most(1200, "by-grant", policy(kTwoPaths), "MTLSAllow by-grant", kOnePath);
+}
+
+CLAIM(a_thousand_grants_cost_hardly_more_instructions_than_fifty, Turn::kFirst) {
+    adds_at_most(1200, "50 grants by turns", policy(grants(50)), "MTLSAllow by-grant", paths_of_grants(50));
+    adds_at_most(1200, "1,000 grants by turns", policy(grants(1000)), "MTLSAllow by-grant", paths_of_grants(1000));
+}
+
+CLAIM(a_gate_adds_as_few_instructions_where_processes_have_no_threads, Turn::kFirst) {
+    adds_at_most(700, "prefork", policy(kTwoPaths), "MTLSAllow partner acme globex", kOnePath, "prefork");
 }

@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "claims.hpp"
-#include "mtls_authz/gate.hpp"
+#include "mtls_authz/decision.hpp"
 #include "mtls_authz/identification_cache.hpp"
 #include "mtls_authz/ledger.hpp"
 #include "mtls_authz/live_policy.hpp"
@@ -67,7 +67,7 @@ CLAIM(streams_in_many_threads_get_one_answer_each_without_a_race) {
                 const Identification& who = cache.identify(is_good ? good : bad, snapshot, server, std::time(nullptr));
                 if ((who.reason == Reason::kGranted) != is_good) ++wrong;
                 if (!is_good) continue;
-                if (decide({GateMode::kOn, &rules, nullptr}, who, {"GET", "/"}, {}).reason != Reason::kGranted) ++wrong;
+                if (!decide({&rules}, {.who = &who, .line = {"GET", "/"}}).granted()) ++wrong;
             }
         });
     }
@@ -129,7 +129,7 @@ CLAIM(ten_thousand_reloads_while_threads_decide_race_with_nothing_and_answer_rig
             const auto snapshot = live.current();
             const Identification& who = one.identify(good, snapshot, server, std::time(nullptr));
             const auto granted = [&](const char* path) {
-                return decide({GateMode::kOn, &rules, nullptr}, who, {"GET", path}, {}).reason == Reason::kGranted;
+                return decide({&rules}, {.who = &who, .line = {"GET", path}}).granted();
             };
             if (!granted("/a/x") || granted("/c/x")) ++wrong;
             ++(granted("/b/x") ? with_b : without_b);

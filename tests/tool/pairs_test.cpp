@@ -3,7 +3,7 @@
 #include <random>
 
 #include "explanation.hpp"
-#include "mtls_authz/gate.hpp"
+#include "mtls_authz/decision.hpp"
 #include "mtls_authz/identification_cache.hpp"
 #include "mtls_authz/policy_builder.hpp"
 #include "mtls_authz/request_path.hpp"
@@ -119,10 +119,12 @@ mtls::Reason decide_as_module(mtls::IdentificationCache& connection,
                               const std::string& method, const std::string& path, const std::string& from) {
     static const mtls::GateRules kRules = {mtls::GateRule::parse_allow("by-grant").value()};
     const mtls::Identification& who = connection.identify(certificate, snapshot, server, now);
-    if (mtls::find_path_fault(path) != mtls::PathFault::kNone) return mtls::Reason::kBadPath;
-    if (who.reason != mtls::Reason::kGranted) return who.reason;
-    if (!who.partner->network_objection(mtls::address_from_text(from)).empty()) return mtls::Reason::kWrongNetwork;
-    return mtls::decide({mtls::GateMode::kOn, &kRules, nullptr}, who, {method, path}, {}).reason;
+    const bool is_bad = mtls::find_path_fault(path) != mtls::PathFault::kNone;
+    const std::string address = mtls::address_from_text(from);
+    const mtls::Objection bad{mtls::Reason::kBadPath, {}};
+    return mtls::decide({&kRules},
+                        {.place = is_bad ? &bad : nullptr, .who = &who, .address = address, .line = {method, path}})
+        .reason;
 }
 
 }  // namespace

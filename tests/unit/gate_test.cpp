@@ -1,4 +1,4 @@
-#include "mtls_authz/gate.hpp"
+#include "mtls_authz/decision.hpp"
 
 #include "claims.hpp"
 
@@ -33,8 +33,8 @@ std::string ask(const GateRules& rules, const std::vector<std::string>& denials,
     GateRules denied;
     for (const std::string& line : denials) denied.push_back(GateRule::parse_deny(line).value());
     const DenyChain chain{&denied, nullptr};
-    return std::string(word_of(
-        decide({GateMode::kOn, &rules, denials.empty() ? nullptr : &chain}, who.id, {method, "/"}, captures).reason));
+    const Ask asked = {.who = &who.id, .line = {method, "/"}, .captures = captures};
+    return std::string(word_of(decide({&rules, denials.empty() ? nullptr : &chain}, asked).reason));
 }
 
 }  // namespace

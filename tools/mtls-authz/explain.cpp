@@ -7,7 +7,7 @@
 #include "explanation_json.hpp"
 #include "input.hpp"
 #include "mtls_authz/certificate_file.hpp"
-#include "mtls_authz/gate.hpp"
+#include "mtls_authz/decision.hpp"
 #include "terminal.hpp"
 
 namespace mtls::tool {

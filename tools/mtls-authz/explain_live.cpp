@@ -77,8 +77,10 @@ void tell_gate(const GateVerdict& verdict, const MappedHost& host, Explanation& 
         told.steps.push_back("gate: " + verdict.section->title + " at " + verdict.section->where.str());
     if (verdict.rule != nullptr)
         told.steps.push_back("rule: " + verdict.rule->text() + " at " + verdict.rule->where.str());
-    if (verdict.grant != nullptr)
-        told.steps.push_back("grant: MTLSGrant " + verdict.grant->text() + " at " + verdict.grant->where.str());
+    if (verdict.path != nullptr) {
+        const Grant& grant = *verdict.path->grant;
+        told.steps.push_back("grant: MTLSGrant " + grant.text() + " at " + grant.where.str());
+    }
 }
 
 const char* decision_of(Kind kind) {

@@ -1,6 +1,6 @@
 #include "explanation.hpp"
 
-#include "mtls_authz/gate.hpp"
+#include "mtls_authz/decision.hpp"
 #include "mtls_authz/lint.hpp"
 #include "mtls_authz/request_path.hpp"
 #include "mtls_authz/session_chain.hpp"
@@ -101,18 +101,20 @@ void tell_missing_fields(const Policy& policy, const CertificateFacts& facts, co
 }
 
 // The gate that only asks for a grant: what MTLSAllow by-grant would say.
-GateAnswer decide_by_grant(const Policy& policy, const CertificateFacts& facts, const std::string& method,
-                           const std::string& path, Explanation& out) {
+Decision decide_by_grant(const Policy& policy, const CertificateFacts& facts, const std::string& method,
+                         const std::string& path, Explanation& out) {
     const Identification& who = out.who;
-    static const GateRules kByGrant = {GateRule::parse_allow("by-grant").value()};
-    const GateAnswer answer = decide({GateMode::kOn, &kByGrant, nullptr}, who, {method, path, false}, {});
-    if (answer.grant != nullptr) {
-        out.steps.push_back("grant: MTLSGrant " + answer.grant->text() + " at " + answer.grant->where.str() +
-                            told_fields(*answer.path) +
-                            (answer.reason == Reason::kGranted ? "" : ", but not for " + method));
+    const GateRules rules = {GateRule::by_grant()};
+    // The network is explained in a step of its own.
+    Decision answer = decide({&rules}, {.who = &who, .is_from_anywhere = true, .line = {method, path}});
+    answer.rule = nullptr;
+    if (answer.path != nullptr) {
+        const Grant& grant = *answer.path->grant;
+        out.steps.push_back("grant: MTLSGrant " + grant.text() + " at " + grant.where.str() +
+                            told_fields(*answer.path) + (answer.granted() ? "" : ", but not for " + method));
     } else {
         out.steps.push_back("grant: none fits " + method + " " + shown(path));
-        for (const GrantedPath& granted : who.grants) {
+        for (const GrantedPath& granted : who.grants.all()) {
             out.hints.push_back("it has MTLSGrant " + granted.grant->methods.text() + " " +
                                 std::string(granted.path->text()) + " at " + granted.grant->where.str() +
                                 told_fields(granted));

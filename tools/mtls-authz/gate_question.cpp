@@ -7,6 +7,7 @@
 #include <iterator>
 #include <optional>
 
+#include "mtls_authz/decision.hpp"
 #include "mtls_authz/request_path.hpp"
 #include "regex.hpp"
 
@@ -301,7 +302,7 @@ private:
         }
         const bool lets_through = *merged.mode == GateMode::kLogOnly && out.reason != Reason::kBadPath;
         out.kind = out.reason == Reason::kGranted ? Kind::kAllow : lets_through ? Kind::kWouldDeny : Kind::kDeny;
-        const bool reaches_below = ask_.host.has_dav && out.kind == Kind::kAllow && out.grant != nullptr;
+        const bool reaches_below = ask_.host.has_dav && out.kind == Kind::kAllow && out.path != nullptr;
         constexpr std::string_view kReading[] = {"GET", "HEAD", "OPTIONS", "POST", "PUT"};
         if (reaches_below && std::find(std::begin(kReading), std::end(kReading), ask_.method) == std::end(kReading)) {
             return unknown("WebDAV is on: whether the grant has to reach what is below depends on the file");
@@ -314,20 +315,17 @@ private:
         std::vector<Capture> captures;
         if (!find_captures(merged, values, captures)) return false;
         const DenyChain chain{&merged.deny, nullptr};
-        const Gate gate{*merged.mode, merged.allow, merged.deny.empty() ? nullptr : &chain};
-        const auto at = [&](const std::string& path) {
-            return mtls::decide(gate, ask_.who, {ask_.method, path, false}, captures);
-        };
-        const GateAnswer answer = at(ask_.path);
+        const Gate gate{merged.allow, merged.deny.empty() ? nullptr : &chain};
+        // The network was asked before.
+        const Decision answer = mtls::decide(gate, {.who = &ask_.who,
+                                                    .is_from_anywhere = true,
+                                                    .line = {ask_.method, ask_.path},
+                                                    .readings = readings_,
+                                                    .captures = captures});
         out.reason = answer.reason;
-        out.grant = answer.grant;
+        out.detail = answer.detail;
         out.path = answer.path;
         out.rule = answer.rule != nullptr ? find_rule(*answer.rule) : nullptr;
-        for (const std::string& reading : readings_) {
-            if (out.reason != Reason::kGranted || at(reading).reason == Reason::kGranted) continue;
-            out.reason = Reason::kBadPath;
-            out.detail = "a backend may read it as '" + reading + "', which is not granted";
-        }
         return true;
     }
 

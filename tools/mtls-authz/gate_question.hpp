@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "mtls_authz/decision.hpp"
 #include "mtls_authz/gate_map.hpp"
 
 namespace mtls::tool {
@@ -33,8 +34,7 @@ struct GateVerdict {
     std::string why;
     const MappedSection* section = nullptr;  // whose MTLSAllow counts
     const GateRule* rule = nullptr;          // that decided, if one did
-    const Grant* grant = nullptr;            // behind a by-grant rule
-    const GrantedPath* path = nullptr;       // of that grant; borrowed from `who`
+    const GrantedPath* path = nullptr;       // behind a by-grant rule; borrowed from `who`
 };
 
 GateVerdict ask_gates(const GateAsk& ask);
