@@ -20,11 +20,14 @@ class PathPattern {
 public:
     // Borrows `text`.
     static Result<PathPattern> parse(std::string_view text);
+    // The same pattern with what find_fields() looks for, which `arena` keeps.
+    PathPattern with_fields(Arena& arena) const;
 
-    // The same pattern, borrowing an equal text from elsewhere.
+    // The same pattern, borrowing an equal text from elsewhere; without what find_fields() looks for.
     PathPattern borrowing(std::string_view text) const {
         PathPattern out = *this;
         out.text_ = text;
+        out.fields_ = {};
         return out;
     }
 
@@ -44,7 +47,7 @@ public:
     // Whether every path that fits `other` fits this one, as far as the text tells.
     bool covers(const PathPattern& other) const;
 
-    bool lies_in(const Bounds& in) const { return text_.lies_in(in) && literal_ <= text_.size(); }
+    bool lies_in(const Bounds& in) const { return in.hold_all(text_, fields_) && literal_ <= text_.size(); }
 
 private:
     std::optional<std::string_view> segments() const;
@@ -52,8 +55,8 @@ private:
 
     Text text_;
     bool below_ = false;
-    bool has_fields_ = false;
     std::size_t literal_ = 0;
+    Span<FieldName> fields_;
 };
 
 // One MTLSGrant line of a policy.

@@ -19,7 +19,7 @@ struct Requirement {
     enum class Kind { kAnyPartner, kGrant, kPartner, kGroup, kIdentity };
     Kind kind = Kind::kAnyPartner;
     std::vector<std::string> names;
-    std::vector<Selector> selectors;
+    WrittenConditions selectors;
     std::string text;
     Branch branch;
 };
@@ -59,17 +59,15 @@ std::optional<std::string> read_requirement(Requirement& out, const std::string&
         if (out.kind == Requirement::Kind::kIdentity) {
             auto parsed = Selector::parse(word);
             if (!parsed) return parsed.error();
-            out.selectors.push_back(std::move(parsed.value().selector));
+            out.selectors.add(parsed.value());
         } else if (is_valid_name(word)) {
             out.names.push_back(word);
         } else {
             return "'" + escape_for_log(word, 100) + "' cannot be a name: expected letters, digits, '.', '_' or '-'";
         }
     }
-    const bool only_negated =
-        out.kind == Requirement::Kind::kIdentity &&
-        std::all_of(out.selectors.begin(), out.selectors.end(), [](const Selector& s) { return s.negated(); });
-    if (only_negated) return "expected at least one selector without '!'";
+    if (out.kind == Requirement::Kind::kIdentity && out.selectors.view().all_negated())
+        return "expected at least one selector without '!'";
     return std::nullopt;
 }
 
@@ -96,9 +94,7 @@ bool holds(const Requirement& requirement, const Decision& d) {
                 return std::find(names.begin(), names.end(), group) != names.end();
             });
         case Requirement::Kind::kIdentity:
-            return std::all_of(requirement.selectors.begin(), requirement.selectors.end(), [&](const Selector& s) {
-                return s.test(d.certificate->facts, &d.who->path, Repeats::kMustBeSingle) == Answer::kYes;
-            });
+            return requirement.selectors.view().hold(d.certificate->facts, &d.who->path);
     }
     return false;
 }
