@@ -845,8 +845,8 @@ CLAIM(a_damaged_record_is_refused_or_reads_nothing_but_itself) {
             test::check(i == 0 || !cut.counts(), "cut off: " + word, __FILE__, __LINE__);
         }
     }
-    CHECK(refused > 1000);
-    CHECK(read > 500);
+    CHECK(refused > 500);
+    CHECK(read > 5000);
     // A length of more than there is, however it is written.
     for (const std::string& size : {std::string("\x7f"), std::string(9, '\xff') + "\x01", std::string(20, '\xff')}) {
         CHECK(!Alone(std::string("\x06\x00", 2) + size + std::string("\0\0DNS:x", 7)).counts());
