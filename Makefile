@@ -22,7 +22,7 @@ LTO      := $(if $(findstring clang,$(CXX)),,-flto=auto -ffat-lto-objects)
 INCLUDES := -Iinclude
 TOOL_DEFINES := -DMTLS_AUTHZ_VERSION=\"$(VERSION)\"
 # What is shared between processes is read by code of the same sources alone.
-SOURCES_ID   := $(firstword $(shell cat $(sort $(wildcard include/mtls_authz/*.hpp src/core/*.cpp)) | sha256sum))
+SOURCES_ID   := $(firstword $(shell cat $(sort $(wildcard include/mtls_authz/*.hpp src/core/*.?pp)) | sha256sum))
 CORE_DEFINES := -DMTLS_AUTHZ_SOURCES=\"$(SOURCES_ID)\"
 
 apxs_query  = $(shell $(APXS) -q $(1) 2>/dev/null)
@@ -185,7 +185,7 @@ $(BUILD)/plain/src/httpd/%.o $(BUILD)/plain/mod_mtls_authz.o: EXTRA = $(HTTPD_FL
 $(BUILD)/plain/src/core/%.o: EXTRA = $(LTO)
 $(BUILD)/plain/src/core/layout.o: EXTRA = $(LTO) $(CORE_DEFINES)
 $(BUILD)/san/src/core/layout.o $(BUILD)/tsan/src/core/layout.o: EXTRA = $(CORE_DEFINES)
-$(foreach kind,plain san tsan,$(BUILD)/$(kind)/src/core/layout.o): $(wildcard include/mtls_authz/*.hpp src/core/*.cpp)
+$(foreach kind,plain san tsan,$(BUILD)/$(kind)/src/core/layout.o): $(wildcard include/mtls_authz/*.hpp src/core/*.?pp)
 $(BUILD)/plain/tools/mtls-authz/main.o: EXTRA = $(TOOL_DEFINES)
 $(BUILD)/plain/tools/mtls-authz/main.o: VERSION
 $(BUILD)/san/src/httpd/%.o $(BUILD)/san/mod_mtls_authz.o: EXTRA = $(HTTPD_FLAGS)

@@ -23,22 +23,34 @@ struct Shared {
     mtls::GateRules rules = {mtls::GateRule::parse_allow("group suppliers methods=read").value()};
     mtls::Ledger* ledger = mtls::Ledger::create();
 
-    Shared() {
+    double bytes = 0;  // of the policy
+
+    // `identities`: ten a partner, the certificate's among them.
+    explicit Shared(int identities) {
         const test::Identity ca = test::make_ca("Bench CA");
         const test::Identity client = test::make_client("api", "api.acme.example", ca);
         std::string folder = "/tmp/mtls-authz-bench-XXXXXX";
         if (mkdtemp(folder.data()) == nullptr || ledger == nullptr) throw std::runtime_error("no folder or no memory");
         std::ofstream(folder + "/ca.pem") << ca.cert_pem();
         std::vector<mtls::Diagnostic> errors;
-        const auto directives = mtls::read_directives(
+        std::string text =
             "<MTLSPartner acme>\nMTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor ca.pem\nMTLSGroup suppliers\n"
-            "</MTLSPartner>\n",
-            "bench", errors);
+            "</MTLSPartner>\n";
+        for (int i = 1; i < identities; ++i) {
+            if (i % 10 == 1) text += "<MTLSPartner p" + std::to_string(i) + ">\nMTLSTrustAnchor ca.pem\n";
+            text += "MTLSIdentity DNS:host-" + std::to_string(i) + ".partner.example\n";
+            if (i % 10 == 0 || i + 1 == identities) text += "</MTLSPartner>\n";
+        }
+        const auto directives = mtls::read_directives(text, "bench", errors);
         mtls::DiskFiles disk;
         mtls::PolicyBuilder builder(folder, disk);
         for (const mtls::Directive& directive : directives.value()) builder.add(directive);
-        published.publish(std::unique_ptr<const mtls::Snapshot>(new mtls::Snapshot{
-            builder.build(), std::make_shared<const mtls::Refusals>(), std::make_shared<const mtls::CrlSet>(), 1}));
+        auto arena = std::make_shared<mtls::Arena>();
+        const mtls::Policy* const policy = builder.build(*arena);
+        bytes = static_cast<double>(arena->used());
+        published.publish(std::unique_ptr<const mtls::Snapshot>(
+            new mtls::Snapshot{std::shared_ptr<const mtls::Policy>(std::move(arena), policy),
+                               std::make_shared<const mtls::Refusals>(), std::make_shared<const mtls::CrlSet>(), 1}));
         std::filesystem::remove_all(folder);
         auto presented = std::make_shared<mtls::PresentedCertificate>();
         presented->leaf = mtls::share(*client.cert);
@@ -48,7 +60,7 @@ struct Shared {
 };
 
 Shared& shared() {
-    static Shared it;
+    static Shared it(1);
     return it;
 }
 
@@ -69,16 +81,17 @@ void decide(benchmark::State& state) {
 }
 BENCHMARK(decide)->ThreadRange(1, static_cast<int>(std::max(2U, std::thread::hardware_concurrency())))->UseRealTime();
 
-// A certificate that this connection has not shown yet, among one partner.
+// A certificate that this connection has not shown yet, among so many identities.
 void identify_anew(benchmark::State& state) {
-    Shared& s = shared();
+    Shared s(static_cast<int>(state.range(0)));
     const auto snapshot = s.published.read();
     for (auto _ : state) {
         benchmark::DoNotOptimize(snapshot->policy->identify(
             *s.certificate, {s.server, *snapshot->refusals, *snapshot->crls, std::time(nullptr)}));
     }
+    state.counters["bytes/identity"] = s.bytes / static_cast<double>(state.range(0));
 }
-BENCHMARK(identify_anew);
+BENCHMARK(identify_anew)->Arg(1)->Arg(1'000'000);
 
 }  // namespace
 

@@ -14,6 +14,10 @@ std::optional<std::string> attribute_oid(std::string_view type);
 // What attribute_oid() reads back to the same: the table's name, or the dotted OID.
 std::string attribute_name(const std::string& oid);
 
+// Where the table has this OID, and which it has there: what a policy keeps of the most common ones.
+std::optional<std::size_t> attribute_place(std::string_view oid);
+std::string_view attribute_oid_at(std::size_t place);  // empty where there is none
+
 // For a word that means something else: what it is and what to use instead, as a clause; "" for any other word.
 std::string what_to_use_instead_of(std::string_view word);
 

@@ -45,36 +45,35 @@ std::optional<std::string> canonical_value(int tag, std::string_view bytes, std:
 // The same as a selector's text compares it: NumericString loses its type too.
 std::string compared_by_text(const NameAttribute& attribute);
 
+// Whether a name is the one that a NamePattern was read from; `canonical` and `exact` are of that.
+bool name_fits(const DistinguishedName& name, std::string_view canonical, std::string_view exact);
+
 // A name that somebody wrote, to compare with names of certificates.
-class NamePattern {
-public:
+struct NamePattern {
+    DistinguishedName name;  // its `canonical` is what by_text() of a name has to be
+    std::string exact;       // its attributes that were given as #hex, which are compared as bytes
+    bool slash_form = false;
+
     // Reads RFC 4514 text (most specific first, blanks around separators allowed) or OpenSSL's /C=US/O=... form.
     static Result<NamePattern> parse(std::string_view text);
 
-    bool matches(const DistinguishedName& name) const;
-
-    // What by_text() of a name has to be.
-    const std::string& canonical() const { return name_.canonical; }
-    const DistinguishedName& name() const { return name_; }
+    bool matches(const DistinguishedName& other) const { return name_fits(other, name.canonical, exact); }
 
     // The corrected text where the name reads as if it was written in reverse (C=...,...,CN=...), as
     // `openssl x509 -subject` prints it; nothing otherwise.
     std::optional<std::string> reversed_suggestion() const;
-
-private:
-    DistinguishedName name_;
-    std::vector<std::size_t> exact_;  // attributes given as #hex: compared as bytes
-    bool slash_form_ = false;
 };
 
-// A value that stands for an attribute: plain text, or #hex for full DER.
+// The value of an attribute that somebody wrote: plain text, or #hex for full DER.
 struct AttributePattern {
-    std::string canonical;  // empty where `der` decides
-    std::string der;
+    std::string folded;  // the text, as attribute_fits() compares it
+    std::string der;     // where not empty, this alone is compared
 
     static Result<AttributePattern> parse(std::string_view text);
     static Result<AttributePattern> from_text(std::string_view text);  // a leading # means itself
-    bool matches(const NameAttribute& attribute) const;
 };
+bool attribute_fits(const NameAttribute& attribute, std::string_view folded);
+// What compared_by_text() has of an attribute that such a text fits.
+std::string canonical_of_text(std::string_view folded);
 
 }  // namespace mtls

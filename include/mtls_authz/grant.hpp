@@ -18,6 +18,8 @@ class PathPattern {
 public:
     // Borrows `text`.
     static Result<PathPattern> parse(std::string_view text);
+    // The same pattern with what find_fields() looks for, which `arena` keeps.
+    PathPattern with_fields(Arena& arena) const;
 
     struct Segment {
         enum class Kind { kLiteral, kAny, kPartner, kField };
@@ -38,15 +40,15 @@ public:
     // Whether every path that fits `other` fits this one, as far as the text tells.
     bool covers(const PathPattern& other) const;
 
-    bool lies_in(const Bounds& in) const { return text_.lies_in(in) && literal_ <= text_.size(); }
+    bool lies_in(const Bounds& in) const { return in.hold_all(text_, fields_) && literal_ <= text_.size(); }
 
 private:
     std::vector<std::string_view> parts() const;
 
     Text text_;
     bool below_ = false;
-    bool has_fields_ = false;
     std::size_t literal_ = 0;
+    Span<FieldName> fields_;
 };
 
 // One MTLSGrant line of a policy.

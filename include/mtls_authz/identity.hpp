@@ -2,38 +2,38 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <iterator>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "mtls_authz/arena.hpp"
-#include "mtls_authz/selector.hpp"
+#include "mtls_authz/conditions.hpp"
 
 namespace mtls {
 
-// One MTLSIdentity line: all selectors must hold.
+// One MTLSIdentity line: all selectors must hold. Borrowed from where it was written.
 struct Identity {
-    std::vector<Selector> selectors;    // empty for `any`
-    bool any = false;                   // everything issued under the partner's own anchor
-    std::optional<std::string> anchor;  // only under this anchor, spelled as in its MTLSTrustAnchor line
-    Where where;
+    Conditions selectors;        // empty for `any`
+    bool any = false;            // everything issued under the partner's own anchor
+    std::optional<Text> anchor;  // only under this anchor, spelled as in its MTLSTrustAnchor line
+    Place where;
 
+    // In its canonical spelling.
     std::string text() const;
-    void append_text(std::string& out) const;
+
+    // What says all of it but `where`, to be read by read(); nothing where `record` is none.
+    std::string record() const;
+    static std::optional<Identity> read(std::string_view record);
 };
 
-// The lines of one partner. There may be a million: they are kept as text, and read again for the few that a
-// certificate could fit. Borrowed from the arena that they were kept in.
+// The lines of one partner. There may be a million. Borrowed from the arena that they were kept in.
 class IdentityLines {
 public:
     std::size_t size() const { return ends_.size(); }
     bool empty() const { return ends_.empty(); }
-    std::shared_ptr<const Identity> at(std::size_t i) const;
-    // In its canonical spelling.
-    std::string_view text(std::size_t i) const;
+    Identity at(std::size_t i) const;
     // Whether some line is `any`, or names an anchor.
     bool name_anchors() const { return name_anchors_; }
 
@@ -42,7 +42,7 @@ public:
     class Iterator {
     public:
         Iterator(const IdentityLines& lines, std::size_t i) : lines_(&lines), i_(i) {}
-        Identity operator*() const { return *lines_->at(i_); }
+        Identity operator*() const { return lines_->at(i_); }
         Iterator& operator++() {
             ++i_;
             return *this;
@@ -63,8 +63,10 @@ private:
         Text name;
         bool lies_in(const Bounds& in) const { return name.lies_in(in); }
     };
-    Text text_;
-    Span<std::uint32_t> ends_;   // of each line in text_, ascending
+    std::string_view record(std::size_t i) const;
+
+    Text records_;
+    Span<std::uint32_t> ends_;   // of each line in records_, ascending
     Span<std::uint32_t> lines_;  // numbers in the file
     Span<File> files_;           // nearly always one; the first begins at line 0
     bool name_anchors_ = false;
@@ -73,6 +75,7 @@ private:
 // The same while they are read.
 class WrittenIdentities {
 public:
+    // Copies it.
     void add(const Identity& identity);
     // After the last one.
     void shrink();
@@ -86,7 +89,7 @@ public:
         std::vector<IdentityLines::File> files;
         for (const File& file : files_) files.push_back({file.first, keep_name(file.name)});
         IdentityLines out;
-        out.text_ = arena.keep(text_);
+        out.records_ = arena.keep(records_);
         out.ends_ = arena.keep(ends_);
         out.lines_ = arena.keep(lines_);
         out.files_ = arena.keep(files);
@@ -99,7 +102,7 @@ private:
         std::uint32_t first;
         std::string name;
     };
-    std::string text_;
+    std::string records_;
     std::vector<std::uint32_t> ends_;
     std::vector<std::uint32_t> lines_;
     std::vector<File> files_;

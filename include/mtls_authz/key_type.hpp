@@ -30,14 +30,11 @@ KeyType key_type_of(const X509& certificate);
 // "ML-DSA-65").
 std::vector<std::string_view> families_of(std::string_view algorithm);
 
-// What `key:` asks for.
+// What `key:` asks for, borrowed.
 struct KeyPattern {
-    std::string algorithm;  // as KeyType has it, or a family
-    std::string curve;      // empty: any
+    std::string_view algorithm;  // as KeyType has it, or a family
+    std::string_view curve;      // empty: any
     int least_bits = 0;
-
-    // An error names the fault, and a value that would be accepted.
-    static Result<KeyPattern> parse(std::string_view value);
 
     // Nothing where it cannot be told: a curve that is spelled out, a size of a key that does not decode.
     std::optional<bool> fits(const KeyType& key) const;
@@ -45,6 +42,16 @@ struct KeyPattern {
     bool is_within(const KeyPattern& other) const;
     // Whether no key fits both.
     bool excludes(const KeyPattern& other) const;
+};
+
+// The same while it is read.
+struct WrittenKeyPattern {
+    std::string algorithm;
+    std::string curve;
+    int least_bits = 0;
+
+    // An error names the fault, and a value that would be accepted.
+    static Result<WrittenKeyPattern> parse(std::string_view value);
 };
 
 }  // namespace mtls

@@ -21,13 +21,13 @@ std::vector<Diagnostic> lint_refusals(const Policy& policy, const Refusals& refu
 // An identity that fits but for some of its selectors.
 struct NearMiss {
     struct Failure {
-        const Selector* selector;         // of `identity`
+        Selector selector;                // of `identity`
         std::vector<std::string> actual;  // what the certificate has in its place
         bool is_close;                    // one of them differs by a slip of the pen
         std::string unclear;              // why the selector cannot tell, where it cannot
     };
     const Partner* partner;
-    std::shared_ptr<const Identity> identity;
+    Identity identity;
     std::vector<Failure> failures;
 };
 // At most `most`, the nearest first: those of which something fits, or that a slip of the pen keeps from fitting, or

@@ -36,10 +36,10 @@ struct GroupMembership {
 
 struct PartnerAttribute {
     Text name;
-    Text value;  // as it is; or TYPE of cert:TYPE
-    bool is_field = false;
+    Text value;                      // as it is; or TYPE of cert:TYPE
+    std::optional<FieldName> field;  // of the certificate, instead
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(name, value); }
+    bool lies_in(const Bounds& in) const { return in.hold_all(name, value, field); }
 };
 
 struct Partner {
@@ -97,14 +97,15 @@ struct KnownCertificates {
     bool lies_in(const Bounds& in) const { return in.hold_all(digest, certificates); }
 };
 
-// Whom a certificate belongs to, and every fact about that which does not depend on the request.
+// Whom a certificate belongs to, and every fact about that which does not depend on the request. Borrows from the
+// policy.
 struct Identification {
     // kGranted: `partner` is identified, current and not suspended. Its networks are asked for each request.
     Reason reason = Reason::kInternalError;
-    const Partner* partner = nullptr;          // borrowed from the policy; null unless identified
-    std::shared_ptr<const Identity> identity;  // the first in file order that fits
-    std::vector<const Partner*> claimed;       // whom the certificate names, where not identified; at most three
-    std::shared_ptr<const Identity> claimed_identity;
+    const Partner* partner = nullptr;     // null unless identified
+    std::optional<Identity> identity;     // the first in file order that fits
+    std::vector<const Partner*> claimed;  // whom the certificate names, where not identified; at most three
+    std::optional<Identity> claimed_identity;
     std::string detail;
 
     PathFacts path;                          // of the verified path
@@ -162,7 +163,7 @@ public:
     struct Searching {
         std::size_t lines = 0;
         bool always = false;  // for every certificate; else for those that a selector fits which they share
-        std::shared_ptr<const Identity> one;
+        std::optional<Identity> one;
     };
     Searching searching() const;
     std::span<const Grant> grants() const { return grants_; }  // of every partner
@@ -189,7 +190,7 @@ private:
     friend class PolicyWriter;
     struct Match {
         const Partner* partner;
-        std::shared_ptr<const Identity> identity;
+        Identity identity;
         std::uint32_t order;
     };
     struct AnyLine {

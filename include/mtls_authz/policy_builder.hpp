@@ -102,7 +102,7 @@ private:
     void grant(const Directive& d, WrittenPartner* partner);
     void expect(const Directive& d, WrittenPartner* partner);
 
-    bool read_selectors(const Directive& d, const std::vector<std::string>& words, std::vector<Selector>& out);
+    bool read_selectors(const Directive& d, const std::vector<std::string>& words, WrittenConditions& out);
     std::optional<std::string> read_content(const Directive& d, const std::string& file, std::size_t limit);
     bool read_file(const Directive& d, const std::string& file, CertificateFile& out);
     CertificateFile keep_certificates(const Directive& d, const std::string& file,
@@ -112,8 +112,8 @@ private:
     void warn_of_purpose(const WrittenPartner& partner);
     void check_anchor_reference(const WrittenPartner& partner, const Identity& identity);
     void check_bundles(const WrittenPartner& partner);
-    void check_trust_domains(const WrittenPartner& partner, const std::string& anchor, const Where& where,
-                             const std::string& what, const std::vector<Selector>& selectors);
+    void check_trust_domains(const WrittenPartner& partner, std::string_view anchor, const Where& where,
+                             const std::string& what, const Conditions& selectors);
     void warn_of_related_anchors();
     void check_expectations(const Policy& policy);
 

@@ -16,13 +16,13 @@ namespace mtls {
 struct WrittenGrant {
     MethodSet methods;
     std::vector<std::string> paths;
-    std::vector<Selector> conditions;
+    WrittenConditions conditions;
     Where where;
 };
 
 struct WrittenGroup {
     std::vector<std::string> names;
-    std::vector<Selector> conditions;
+    WrittenConditions conditions;
 };
 
 struct WrittenAttribute {

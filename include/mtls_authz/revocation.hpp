@@ -15,7 +15,7 @@ namespace mtls {
 
 // One MTLSRevoke line as it is read: all selectors must hold, where "cannot tell" counts as holding.
 struct Revocation {
-    std::vector<Selector> selectors;
+    WrittenConditions selectors;
     std::string note;
     Where where;
 
@@ -58,7 +58,7 @@ public:
 private:
     friend class RevocationSetBuilder;
     const RevocationLine* first_of(const CertificateFacts& facts, const std::vector<CaDigests>& pins,
-                                   const PathFacts& path, bool (*counts)(const std::vector<Selector>&)) const;
+                                   const PathFacts& path, bool (*counts)(const Conditions&)) const;
     Span<RevocationLine> lines_;
     SelectorIndex index_;
     bool names_certificates_ = false;  // one of them is a line for find_ca()

@@ -1,4 +1,5 @@
-// Selectors: typed tests on one certificate, `TYPE:VALUE`, parsed once at configuration time.
+// Selectors: typed tests on one certificate, `TYPE:VALUE`. They are parsed once, when a policy is read, into records
+// that lie in the policy; a Selector is a view of one.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "mtls_authz/arena.hpp"
 #include "mtls_authz/certificate_facts.hpp"
+#include "mtls_authz/relative.hpp"
 #include "mtls_authz/result.hpp"
 
 namespace mtls {
@@ -31,7 +34,7 @@ struct PathFacts {
     std::string leaf_twin = {};
 };
 
-enum class Field {
+enum class Field : std::uint8_t {
     kSubject,
     kIssuer,
     kDirName,
@@ -55,16 +58,22 @@ enum class Field {
     kQcType,
     kExtension,
 };
+constexpr Field kLastField = Field::kExtension;
 
 // RFC 1035 2.3.4. A longer dNSName matches nothing, so that the work for one stays bounded.
 constexpr std::size_t kLongestDnsName = 255;
 
+struct ParsedSelector;
+
+// Valid for as long as the record that it views.
 class Selector {
 public:
-    struct Parsed;  // the selector and what is suspicious about it
-
     // Reads one word. The error says what is wrong and what would be right.
-    static Result<Parsed> parse(std::string_view word);
+    static Result<ParsedSelector> parse(std::string_view word);
+
+    // Takes the record at the beginning of `records` off them; nothing, and all of them, where that is none: where it
+    // is cut off, or holds what no parser writes. So nothing outside of `records` is ever read.
+    static std::optional<Selector> take(std::string_view& records);
 
     // `path`: nullptr while none is known: a selector that needs one is then taken to hold, and has to be asked again.
     Answer test(const CertificateFacts& facts, const PathFacts* path, Repeats repeats) const;
@@ -81,11 +90,11 @@ public:
     bool needs_path() const { return field_ == Field::kIssuerSpki || field_ == Field::kPolicy; }
 
     // As written, type in its usual spelling.
-    const std::string& text() const { return text_; }
+    std::string_view text() const { return text_; }
 
     // What the field is compared with, in its compared form: for sha256:, spki-sha256: and issuer.spki-sha256: the raw
     // digest.
-    const std::string& operand() const { return operand_; }
+    std::string_view operand() const { return operand_; }
 
     // The network of an IP: selector.
     struct NetworkPrefix {
@@ -94,7 +103,7 @@ public:
     };
     std::optional<NetworkPrefix> network_prefix() const {
         if (field_ != Field::kIp) return std::nullopt;
-        return NetworkPrefix{operand_.size() == 4, prefix_};
+        return NetworkPrefix{operand_.size() == 4, number_};
     }
 
     // Whether a certificate with two URI SANs, or that signs, cannot tell whether it fits.
@@ -105,10 +114,15 @@ private:
     friend class SelectorParser;
     friend class IndexKeys;
 
-    enum class Form { kExact, kOneLabel, kAnyDepth, kPath, kPresence };
+    // kExact: the operand as a whole; of attributes their folded text. kDer: an attribute's encoded value.
+    enum class Form : std::uint8_t { kExact, kOneLabel, kAnyDepth, kPath, kPresence, kDer };
+    static constexpr Form kLastForm = Form::kDer;
+
+    // The record that this is read from again: see selector_record.cpp.
+    std::string record() const;
 
     Answer test_positive(const CertificateFacts& facts, const PathFacts& path, Repeats repeats) const;
-    KeyPattern key_pattern() const { return {oid_, operand_, static_cast<int>(prefix_)}; }
+    KeyPattern key_pattern() const { return {oid_, operand_, static_cast<int>(number_)}; }
     Answer test_key(const KeyType& key) const;
     Answer test_policy(const CertificateFacts& facts, const PathFacts& path, Repeats repeats) const;
     Answer test_attribute(const DistinguishedName& name, Repeats repeats) const;
@@ -117,6 +131,7 @@ private:
     Answer test_dns(std::string_view name) const;
     Answer test_email(std::string_view address) const;
     Answer test_upn(const CertificateFacts& facts) const;
+    bool fits_name(const DistinguishedName& name) const { return name_fits(name, operand_, exact_); }
     bool dns_matches(std::string_view name) const;
     bool email_matches(std::string_view address) const;
     bool ip_matches(std::string_view raw) const;
@@ -125,32 +140,42 @@ private:
     Field field_ = Field::kSubject;
     Form form_ = Form::kExact;
     bool negated_ = false;
-    std::string text_;
-    std::string oid_;      // attribute, otherName, EKU, policy, extension; of key: its algorithm
-    std::string operand_;  // what the field is compared with, in its compared form
-    unsigned prefix_ = 0;  // IP: length of the network prefix in bits; of key: the least size
-    std::optional<NamePattern> name_;
-    std::optional<AttributePattern> attribute_;
+    unsigned number_ = 0;  // IP: length of the network prefix in bits; of key: the least size
+    std::string_view text_;
+    std::string_view oid_;      // attribute, otherName, EKU, policy, extension; of key: its algorithm
+    std::string_view operand_;  // what the field is compared with, in its compared form
+    std::string_view exact_;    // of a name: what name_fits() asks beside the operand
 };
 
-struct Selector::Parsed {
-    Selector selector;
-    std::vector<std::string> warnings;
+// A selector that owns its record, and what is suspicious about it.
+struct ParsedSelector {
+    std::string record;
+    std::vector<std::string> warnings = {};
     bool reversed_name = false;  // a DN that is probably written in reverse
+
+    // Valid for as long as this.
+    Selector selector() const& {
+        std::string_view rest = record;
+        return *Selector::take(rest);
+    }
+    Selector selector() const&& = delete;
 };
 
-// The one value of a field that occurs once, as `MTLSAttribute NAME cert:TYPE` copies it. TYPE is checked by
-// parse_field_name(); nothing where the field is absent or occurs more than once.
+// The one value of a field that occurs once, as `MTLSAttribute NAME cert:TYPE` and `%{cert:TYPE}` copy it; nothing
+// where the field is absent or occurs more than once. Lies in a policy.
 class FieldName {
 public:
-    static Result<FieldName> parse(std::string_view type);
+    // Keeps what it holds in `arena`.
+    static Result<FieldName> parse(std::string_view type, Arena& arena);
     std::optional<std::string> value(const CertificateFacts& facts, const PathFacts& path) const;
-    const std::string& text() const { return text_; }
+    std::string_view text() const { return text_; }
+
+    bool lies_in(const Bounds& in) const { return in.hold_all(oid_, text_); }
 
 private:
     Field field_ = Field::kSubject;
-    std::string oid_;
-    std::string text_;
+    Text oid_;
+    Text text_;
 };
 
 }  // namespace mtls

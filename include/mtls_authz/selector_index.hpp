@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "mtls_authz/arena.hpp"
+#include "mtls_authz/conditions.hpp"
 #include "mtls_authz/index_keys.hpp"
-#include "mtls_authz/selector.hpp"
 
 namespace mtls {
 
@@ -23,7 +23,7 @@ public:
     // cert-policy:.
     std::span<const std::uint32_t> linear() const { return linear_; }
     // The most lines that one key finds.
-    std::span<const std::uint32_t> longest() const { return {ids_.data() + longest_.first, longest_.count}; }
+    std::span<const std::uint32_t> longest() const { return {ids_.data() + longest_first_, longest_count_}; }
 
     bool lies_in(const Bounds& in) const;
     // Whether each line has a number below this.
@@ -31,24 +31,20 @@ public:
 
 private:
     friend class SelectorIndexBuilder;
-    // Lines under one key: `count` of ids_ from `first`; none: the place is free.
-    struct Place {
-        IndexKey key = 0;
-        std::uint32_t first = 0;
-        std::uint32_t count = 0;
-    };
     explicit SelectorIndex(const IndexKeys& keys) : keys_(keys) {}
-    const Place* find(IndexKey key) const;
+    std::span<const std::uint32_t> find(IndexKey key) const;
     bool is_step(IndexKey key) const;
 
     IndexKeys keys_;
     PrefixLengths prefixes_;
-    Span<IndexKey> steps_;  // sorted: of URI patterns
-    Span<Place> places_;    // open addressing; a power of two of them, or none
-    Span<std::uint32_t> ids_;
+    Span<IndexKey> steps_;        // sorted: of URI patterns
+    Span<IndexKey> filed_;        // sorted
+    Span<std::uint32_t> ids_;     // of the line under each
+    Span<std::uint32_t> begins_;  // by their upper bits: the first of filed_ with these; behind all, how many there are
     Span<std::uint32_t> linear_;
     Span<std::uint32_t> unclear_;  // to be found where a SPIFFE ID cannot be told
-    Place longest_;
+    std::uint32_t longest_first_ = 0;
+    std::uint32_t longest_count_ = 0;
 };
 
 class SelectorIndexBuilder {
@@ -58,12 +54,11 @@ public:
     explicit SelectorIndexBuilder(Repeats repeats) : repeats_(repeats), keys_(KeyedHash::random()) {}
 
     // A line, all of whose selectors have to hold. Ids ascend.
-    void add(std::uint32_t id, const std::vector<Selector>& selectors);
+    void add(std::uint32_t id, const Conditions& selectors);
     // Once, after all lines: files each under the one of its selectors that the fewest lines share.
     SelectorIndex finish(Arena& arena);
 
 private:
-    using Place = SelectorIndex::Place;
     struct Filed {
         IndexKey key;
         std::uint32_t id;

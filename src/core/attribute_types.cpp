@@ -169,10 +169,20 @@ std::optional<std::string> attribute_oid(std::string_view type) {
     return std::nullopt;
 }
 
-std::string attribute_name(const std::string& oid) {
+std::optional<std::size_t> attribute_place(std::string_view oid) {
     const auto* const known = std::find_if(std::begin(kAttributeTypes), std::end(kAttributeTypes),
-                                           [&](const AttributeType& type) { return type.oid == oid; });
-    return known != std::end(kAttributeTypes) ? std::string(known->name) : oid;
+                                           [oid](const AttributeType& type) { return type.oid == oid; });
+    if (known == std::end(kAttributeTypes)) return std::nullopt;
+    return static_cast<std::size_t>(known - std::begin(kAttributeTypes));
+}
+
+std::string_view attribute_oid_at(std::size_t place) {
+    return place < std::size(kAttributeTypes) ? kAttributeTypes[place].oid : std::string_view();
+}
+
+std::string attribute_name(const std::string& oid) {
+    const auto place = attribute_place(oid);
+    return place ? std::string(kAttributeTypes[*place].name) : oid;
 }
 
 std::string what_to_use_instead_of(std::string_view word) {

@@ -1,28 +1,53 @@
 #include "mtls_authz/conditions.hpp"
 
+#include <algorithm>
+
 #include "mtls_authz/text.hpp"
 
 namespace mtls {
 
-Conditions::Conditions(const std::vector<Selector>& selectors, Arena& arena) {
-    std::vector<Text> texts;
-    texts.reserve(selectors.size());
-    for (const Selector& selector : selectors) texts.emplace_back(arena.keep(selector.text()));
-    texts_ = arena.keep(texts);
+bool Conditions::hold(const CertificateFacts& facts, const PathFacts* path) const {
+    return std::all_of(begin(), end(), [&](const Selector& selector) {
+        return selector.test(facts, path, Repeats::kMustBeSingle) == Answer::kYes;
+    });
 }
 
-std::vector<Selector> Conditions::read() const {
-    std::vector<Selector> out;
-    out.reserve(texts_.size());
-    // They were read once before.
-    for (const std::string_view text : texts_) out.push_back(std::move(Selector::parse(text).value().selector));
-    return out;
+bool Conditions::may_hold(const CertificateFacts& facts, const PathFacts& path) const {
+    return std::all_of(begin(), end(), [&](const Selector& selector) {
+        return selector.test(facts, &path, Repeats::kAnyCounts) != Answer::kNo;
+    });
+}
+
+bool Conditions::all_negated() const {
+    return std::all_of(begin(), end(), [](const Selector& selector) { return selector.negated(); });
+}
+
+std::string Conditions::contradiction() const {
+    for (Iterator one = begin(); one != end(); ++one) {
+        for (Iterator other = std::next(one); other != end(); ++other) {
+            if (!(*one).contradicts(*other)) continue;
+            return std::string((*one).text()) + " and " + std::string((*other).text());
+        }
+    }
+    return {};
 }
 
 std::string Conditions::text() const {
     std::string out;
-    for (const std::string_view text : texts_) out += " " + config_quote(text);
+    for (const Selector& selector : *this) {
+        out += ' ';
+        append_config_quoted(out, selector.text());
+    }
     return out;
+}
+
+bool Conditions::lies_in(const Bounds& in) const {
+    if (!records_.lies_in(in)) return false;
+    std::string_view rest = records_;
+    while (!rest.empty()) {
+        if (!Selector::take(rest)) return false;
+    }
+    return true;
 }
 
 }  // namespace mtls

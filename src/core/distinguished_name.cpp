@@ -7,6 +7,7 @@
 #include "mtls_authz/oid.hpp"
 #include "mtls_authz/openssl_types.hpp"
 #include "mtls_authz/text.hpp"
+#include "record.hpp"
 
 namespace mtls {
 
@@ -18,6 +19,9 @@ void append_field(std::string& out, std::string_view field) {
     out += ':';
     out += field;
 }
+
+// What the canonical form of a text begins with.
+constexpr std::string_view kTextMark = "s";
 
 // The string types that X509_NAME_cmp() folds; the others it compares with their tag.
 bool is_folded_type(int tag) {
@@ -141,11 +145,11 @@ bool is_valid(int tag, std::string_view bytes) {
 std::optional<std::string> canonical_value(int tag, std::string_view bytes, std::string_view der) {
     if (!is_folded_type(tag)) return "t" + std::string(der);
     const auto text = utf8_by_openssl(tag, bytes);
-    return text ? std::optional("s" + fold(*text)) : std::nullopt;
+    return text ? std::optional(canonical_of_text(fold(*text))) : std::nullopt;
 }
 
 std::string compared_by_text(const NameAttribute& attribute) {
-    return is_numeric(attribute) ? "s" + fold(attribute.text) : attribute.canonical;
+    return is_numeric(attribute) ? canonical_of_text(fold(attribute.text)) : attribute.canonical;
 }
 
 DistinguishedName read_name(const X509_NAME& name) {
@@ -322,18 +326,31 @@ Result<AttributePattern> AttributePattern::from_text(std::string_view text) {
     auto canonical = canonical_value(V_ASN1_UTF8STRING, text, {});
     if (!canonical || !is_valid(V_ASN1_UTF8STRING, text))
         return Error{"'" + escape_for_log(text, 120) + "' holds control characters or is not UTF-8"};
-    return AttributePattern{std::move(*canonical), {}};
+    return AttributePattern{canonical->substr(kTextMark.size()), {}};
 }
 
-bool AttributePattern::matches(const NameAttribute& attribute) const {
-    if (!der.empty()) return der == attribute.der;
-    return canonical == attribute.canonical || (is_numeric(attribute) && canonical == compared_by_text(attribute));
+std::string canonical_of_text(std::string_view folded) { return std::string(kTextMark) + std::string(folded); }
+
+bool attribute_fits(const NameAttribute& attribute, std::string_view folded) {
+    const auto is = [folded](std::string_view canonical) {
+        return canonical.starts_with(kTextMark) && canonical.substr(kTextMark.size()) == folded;
+    };
+    return is(attribute.canonical) || (is_numeric(attribute) && is(compared_by_text(attribute)));
 }
+
+namespace {
+
+// One attribute of a name, as bytes.
+std::string exactly(const NameAttribute& attribute) {
+    return std::to_string(attribute.rdn) + "," + attribute.oid + "=" + attribute.der;
+}
+
+}  // namespace
 
 Result<NamePattern> NamePattern::parse(std::string_view text) {
     NamePattern out;
-    out.slash_form_ = text.starts_with('/');
-    auto written = out.slash_form_ ? read_slash_form(text) : read_rfc4514(text);
+    out.slash_form = text.starts_with('/');
+    auto written = out.slash_form ? read_slash_form(text) : read_rfc4514(text);
     if (!written) return Error{written.error()};
     std::vector<NameAttribute> attributes;
     int rdn = -1;
@@ -356,7 +373,7 @@ Result<NamePattern> NamePattern::parse(std::string_view text) {
         parsed.rdn = attribute.joined ? rdn : ++rdn;
         parsed.text = attribute.value;
         parsed.der = value.value().der;
-        parsed.canonical = value.value().canonical;
+        parsed.canonical = canonical_of_text(value.value().folded);
         if (!parsed.der.empty()) {
             DerReader reader(parsed.der);
             const auto element = reader.next();
@@ -368,50 +385,51 @@ Result<NamePattern> NamePattern::parse(std::string_view text) {
         }
         attributes.push_back(std::move(parsed));
     }
-    if (!out.slash_form_) {
+    if (!out.slash_form) {
         // RFC 4514 2.1: the text starts with the last element of the sequence.
         for (NameAttribute& attribute : attributes) attribute.rdn = rdn - attribute.rdn;
         std::stable_sort(attributes.begin(), attributes.end(),
                          [](const NameAttribute& a, const NameAttribute& b) { return a.rdn < b.rdn; });
     }
-    for (std::size_t i = 0; i < attributes.size(); ++i) {
-        if (!attributes[i].der.empty()) out.exact_.push_back(i);
+    for (const NameAttribute& attribute : attributes) {
+        if (!attribute.der.empty()) append_sized(out.exact, exactly(attribute));
     }
-    out.name_.attributes = std::move(attributes);
-    out.name_.canonical = canonical_name(out.name_.attributes, compared_by_text);
+    out.name.attributes = std::move(attributes);
+    out.name.canonical = canonical_name(out.name.attributes, compared_by_text);
     return out;
 }
 
-bool NamePattern::matches(const DistinguishedName& name) const {
-    if (name.by_text() != name_.canonical) return false;
-    return std::all_of(exact_.begin(), exact_.end(), [&](std::size_t i) {
-        const NameAttribute& wanted = name_.attributes[i];
-        return std::any_of(name.attributes.begin(), name.attributes.end(), [&](const NameAttribute& a) {
-            return a.oid == wanted.oid && a.rdn == wanted.rdn && a.der == wanted.der;
-        });
-    });
+bool name_fits(const DistinguishedName& name, std::string_view canonical, std::string_view exact) {
+    if (name.by_text() != canonical) return false;
+    for (RecordReader wanted(exact); !wanted.rest().empty();) {
+        const std::string_view one = wanted.sized();
+        const bool has_it = std::any_of(name.attributes.begin(), name.attributes.end(),
+                                        [one](const NameAttribute& attribute) { return exactly(attribute) == one; });
+        if (!has_it) return false;
+    }
+    return true;
 }
 
 std::optional<std::string> NamePattern::reversed_suggestion() const {
-    if (slash_form_ || name_.attributes.size() < 2) return std::nullopt;
+    if (slash_form || name.attributes.size() < 2) return std::nullopt;
     // Encoded order runs from the country to the common name; RFC 4514 text the other way round. Other attributes stand
     // anywhere.
     const auto rank = [](const NameAttribute& a) {
         constexpr std::string_view kFromBroad[][3] = {
             {"C", "DC"}, {"ST", "L"}, {"O"}, {"OU"}, {"CN", "UID", "emailAddress"}};
-        const std::string name = attribute_name(a.oid);
+        const std::string type = attribute_name(a.oid);
         for (int i = 0; i < static_cast<int>(std::size(kFromBroad)); ++i) {
             const auto& types = kFromBroad[i];
-            if (std::find(std::begin(types), std::end(types), name) != std::end(types)) return i;
+            if (std::find(std::begin(types), std::end(types), type) != std::end(types)) return i;
         }
         return -1;
     };
     std::vector<int> ranks;
-    for (const NameAttribute& a : name_.attributes) {
+    for (const NameAttribute& a : name.attributes) {
         if (rank(a) >= 0) ranks.push_back(rank(a));
     }
     if (ranks.empty() || ranks.front() <= ranks.back()) return std::nullopt;
-    DistinguishedName turned = name_;
+    DistinguishedName turned = name;
     const int last = turned.attributes.back().rdn;
     for (NameAttribute& attribute : turned.attributes) attribute.rdn = last - attribute.rdn;
     std::reverse(turned.attributes.begin(), turned.attributes.end());

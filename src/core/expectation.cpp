@@ -114,7 +114,7 @@ std::string describe(const Identification& who) {
     if (!who.detail.empty()) out += " (" + escape_for_log(who.detail, 300) + ")";
     if (!who.claimed.empty()) {
         out += "; it names " + names_of(who.claimed, ", ");
-        if (who.claimed_identity != nullptr) out += ", by " + who.claimed_identity->where.str();
+        if (who.claimed_identity) out += ", by " + who.claimed_identity->where.str();
     }
     return out;
 }

@@ -5,9 +5,9 @@
 
 namespace mtls {
 
-Result<FieldName> FieldName::parse(std::string_view type) {
+Result<FieldName> FieldName::parse(std::string_view type, Arena& arena) {
     FieldName out;
-    out.text_ = std::string(type);
+    out.text_ = arena.keep(type);
     for (const SelectorType& known : kSelectorTypes) {
         const bool needs_more =
             known.field == Field::kOtherName || known.field == Field::kExtension || known.field == Field::kIssuerSpki;
@@ -22,7 +22,7 @@ Result<FieldName> FieldName::parse(std::string_view type) {
                      ": expected a selector type like CN, DNS or URI"};
     }
     out.field_ = issuer ? Field::kIssuerAttribute : Field::kSubjectAttribute;
-    out.oid_ = std::move(*oid);
+    out.oid_ = arena.keep(*oid);
     return out;
 }
 
@@ -32,7 +32,7 @@ std::optional<std::string> only(const std::vector<std::string>& values) {
     return values.size() == 1 ? std::optional(values.front()) : std::nullopt;
 }
 
-std::optional<std::string> only_attribute(const DistinguishedName& name, const std::string& oid) {
+std::optional<std::string> only_attribute(const DistinguishedName& name, std::string_view oid) {
     std::vector<std::string> values;
     for (const NameAttribute& attribute : name.attributes) {
         if (attribute.oid == oid) values.push_back(attribute.text);

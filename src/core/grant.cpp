@@ -19,14 +19,15 @@ std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 20
 bool is_field(std::string_view segment) { return segment.starts_with(kField) && segment.ends_with('}'); }
 
 // The certificate's field that such a segment names.
-Result<FieldName> read_field(std::string_view segment) {
-    return FieldName::parse(segment.substr(kField.size(), segment.size() - kField.size() - 1));
+Result<FieldName> read_field(std::string_view segment, Arena& arena) {
+    return FieldName::parse(segment.substr(kField.size(), segment.size() - kField.size() - 1), arena);
 }
 
 std::optional<std::string> fault_of(std::string_view segment) {
     if (segment == kAnySegment || segment == kPartnerSegment) return std::nullopt;
     if (is_field(segment)) {
-        const auto field = read_field(segment);
+        Arena arena;
+        const auto field = read_field(segment, arena);
         return field.ok() ? std::nullopt : std::optional(field.error());
     }
     if (segment == "." || segment == "..") return "holds a dot segment: write the path that is meant";
@@ -74,7 +75,6 @@ Result<PathPattern> PathPattern::parse(std::string_view text) {
         const bool last = i + 1 == parts.size();
         if (part.empty() && (!last || out.below_)) return wrong("'//' never fits: httpd merges slashes");
         if (const auto fault = fault_of(part)) return wrong(*fault);
-        out.has_fields_ = out.has_fields_ || is_field(part);
         if ((part == kAnySegment || part == kPartnerSegment || is_field(part)) && literal) {
             out.literal_ = at;
             literal = false;
@@ -104,16 +104,23 @@ std::vector<PathPattern::Segment> PathPattern::segments() const {
     return out;
 }
 
+PathPattern PathPattern::with_fields(Arena& arena) const {
+    std::vector<FieldName> fields;
+    for (const std::string_view segment : parts()) {
+        if (is_field(segment)) fields.push_back(read_field(segment, arena).value());
+    }
+    PathPattern out = *this;
+    out.fields_ = arena.keep(fields);
+    return out;
+}
+
 Result<std::vector<std::string>> PathPattern::find_fields(const CertificateFacts& facts, const PathFacts& path) const {
     std::vector<std::string> out;
-    if (!has_fields_) return out;
-    for (const std::string_view segment : parts()) {
-        if (!is_field(segment)) continue;
-        const FieldName field = read_field(segment).value();
+    for (const FieldName& field : fields_) {
         auto value = field.value(facts, path);
-        if (!value) return Error{field.text() + " does not occur once in the certificate"};
+        if (!value) return Error{std::string(field.text()) + " does not occur once in the certificate"};
         if (!is_plain_segment(*value)) {
-            return Error{field.text() + " is " + quoted(*value) +
+            return Error{std::string(field.text()) + " is " + quoted(*value) +
                          ", which may be read as something else than a segment"};
         }
         out.push_back(std::move(*value));

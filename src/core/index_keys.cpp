@@ -132,28 +132,28 @@ std::optional<IndexKeys::Key> IndexKeys::of(const Selector& s) const {
         case Field::kEmail: {
             if (s.form_ != Form::kExact) return key(kEmailDomain, lower(s.operand_), kPatternRank);
             const std::size_t at = *domain_at(s.operand_);  // the parser takes no other address
-            return key(kEmail, s.operand_.substr(0, at) + lower(s.operand_.substr(at)), kName);
+            return key(kEmail, std::string(s.operand_.substr(0, at)) + lower(s.operand_.substr(at)), kName);
         }
         case Field::kUpn:
             return key(kind_of(s.field_), lower(s.operand_), kName);
         case Field::kIp:
-            return key(kNetwork, std::to_string(s.prefix_) + "/" + s.operand_,
-                       s.prefix_ == s.operand_.size() * 8 ? kName : kPatternRank);
+            return key(kNetwork, std::to_string(s.number_) + "/" + std::string(s.operand_),
+                       s.number_ == s.operand_.size() * 8 ? kName : kPatternRank);
         case Field::kSubject:
         case Field::kDirName:
-            return key(kind_of(s.field_), s.name_->canonical(), kName);
+            return key(kind_of(s.field_), s.operand_, kName);
         case Field::kIssuer:
-            return key(kind_of(s.field_), s.name_->canonical(), kIssuerName);
+            return key(kind_of(s.field_), s.operand_, kIssuerName);
         case Field::kSubjectAttribute:
         case Field::kIssuerAttribute: {
             const bool own = s.field_ == Field::kSubjectAttribute;
-            const bool der = !s.attribute_->der.empty();
+            const bool der = s.form_ == Form::kDer;
             const char kind = own ? (der ? kAttributeDer : kAttribute) : (der ? kIssuerAttributeDer : kIssuerAttribute);
-            return key(kind, s.oid_ + "=" + (der ? s.attribute_->der : s.attribute_->canonical),
-                       own ? kPart : kIssuerName);
+            const std::string compared = der ? std::string(s.operand_) : canonical_of_text(s.operand_);
+            return key(kind, std::string(s.oid_) + "=" + compared, own ? kPart : kIssuerName);
         }
         case Field::kOtherName:
-            return key(kind_of(s.field_), s.oid_ + "=" + s.operand_, kPart);
+            return key(kind_of(s.field_), std::string(s.oid_) + "=" + std::string(s.operand_), kPart);
         case Field::kRid:
             return key(kind_of(s.field_), s.oid_, kPart);
         case Field::kSerial:

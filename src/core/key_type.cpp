@@ -168,12 +168,12 @@ KeyType key_type_of(const X509& certificate) {
     return out;
 }
 
-Result<KeyPattern> KeyPattern::parse(std::string_view value) {
+Result<WrittenKeyPattern> WrittenKeyPattern::parse(std::string_view value) {
     const std::size_t end = std::min(value.find_first_of(":=<> "), value.size());
     const std::string_view rest = value.substr(end);
     auto algorithm = read_algorithm(value.substr(0, end));
     if (!algorithm) return Error{quoted(value) + " is no kind of key" + hint_about(value) + kExpected};
-    KeyPattern out;
+    WrittenKeyPattern out;
     out.algorithm = std::move(*algorithm);
     if (rest.empty()) return out;
     const bool is_sized = has_sizes(out.algorithm);

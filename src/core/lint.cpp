@@ -107,25 +107,15 @@ private:
         }
     }
 
-    // Two selectors that no certificate has both, in words; "" where there are none.
-    static std::string contradiction_in(const std::vector<Selector>& selectors) {
-        for (std::size_t i = 0; i < selectors.size(); ++i) {
-            for (std::size_t k = i + 1; k < selectors.size(); ++k) {
-                if (selectors[i].contradicts(selectors[k])) return selectors[i].text() + " and " + selectors[k].text();
-            }
-        }
-        return {};
-    }
-
     void check_group(const Partner& partner, const GroupMembership& membership) {
-        const std::string both = contradiction_in(membership.conditions.read());
+        const std::string both = membership.conditions.contradiction();
         if (both.empty()) return;
         warn(partner.where, "MTLSGroup " + std::string(membership.names.front()) + " of " + std::string(partner.name) +
                                 ": nobody is in it, no certificate has both " + both);
     }
 
     void check_identity(const Partner& partner, const Identity& identity) {
-        const std::string both = contradiction_in(identity.selectors);
+        const std::string both = identity.selectors.contradiction();
         if (both.empty()) return;
         warn(identity.where,
              "MTLSIdentity of " + std::string(partner.name) + " can never fit: no certificate has both " + both);
@@ -133,7 +123,7 @@ private:
 
     void check_grants(std::span<const Grant> grants) {
         for (const Grant& grant : grants) {
-            const std::string both = contradiction_in(grant.conditions.read());
+            const std::string both = grant.conditions.contradiction();
             if (!both.empty()) warn(grant.where, "MTLSGrant never holds: no certificate has both " + both);
         }
         for (std::size_t i = 0; i < grants.size(); ++i) {
@@ -147,8 +137,7 @@ private:
     }
 
     static bool covers(const Grant& wide, const Grant& narrow) {
-        const bool conditions =
-            wide.conditions.empty() || texts_of(wide.conditions.read()) == texts_of(narrow.conditions.read());
+        const bool conditions = wide.conditions.empty() || texts_of(wide.conditions) == texts_of(narrow.conditions);
         return conditions && wide.methods.covers(narrow.methods) &&
                std::all_of(narrow.paths.begin(), narrow.paths.end(), [&](const PathPattern& path) {
                    return std::any_of(wide.paths.begin(), wide.paths.end(),
@@ -156,9 +145,9 @@ private:
                });
     }
 
-    static std::set<std::string> texts_of(const std::vector<Selector>& selectors) {
+    static std::set<std::string> texts_of(const Conditions& selectors) {
         std::set<std::string> out;
-        for (const Selector& selector : selectors) out.insert(selector.text());
+        for (const Selector& selector : selectors) out.emplace(selector.text());
         return out;
     }
 
@@ -223,7 +212,7 @@ private:
     // What a certificate has that just fits a selector of the subjectAltName; false for other selectors.
     static bool add_specimen(const Selector& selector, CertificateFacts& out) {
         const bool is_wild = selector.text().find('*') != std::string::npos;
-        std::string value = selector.operand();
+        std::string value(selector.operand());
         switch (selector.field()) {
             case Field::kDns:
                 out.dns.push_back((is_wild ? "x." : "") + value);
@@ -338,23 +327,22 @@ std::vector<NearMiss> find_near_misses(const Policy& policy, const CertificateFa
         for (std::size_t i = 0; i < partner.identities.size(); ++i) {
             NearMiss miss{&partner, partner.identities.at(i), {}};
             bool something = false;
-            for (const Selector& selector : miss.identity->selectors) {
+            for (const Selector& selector : miss.identity.selectors) {
                 const Answer answer = selector.test(facts, path, Repeats::kMustBeSingle);
                 if (answer == Answer::kYes) {
                     something = something || !selector.negated();
                     continue;
                 }
                 auto actual = selector.actual_values(facts);
-                const std::string& text = selector.text();
+                const std::string_view text = selector.text();
                 const bool unclear = answer == Answer::kCannotTell;
-                const bool close = !unclear && !selector.negated() &&
-                                   is_slip(std::string_view(text).substr(text.find(':') + 1), actual);
+                const bool close = !unclear && !selector.negated() && is_slip(text.substr(text.find(':') + 1), actual);
                 const bool fits_somewhere =
                     unclear && !selector.negated() && selector.test(facts, path, Repeats::kAnyCounts) != Answer::kNo;
                 something = something || close || fits_somewhere;
                 const bool is_forbidden = selector.field() == Field::kPolicy && path != nullptr &&
                                           selector.test(facts, path, Repeats::kAnyCounts) == Answer::kCannotTell;
-                miss.failures.push_back({&selector, std::move(actual), close,
+                miss.failures.push_back({selector, std::move(actual), close,
                                          unclear        ? selector.why_unclear(facts)
                                          : is_forbidden ? "the CAs above it allow it other policies, or none"
                                                         : std::string()});

@@ -68,12 +68,6 @@ Policy::Searching Policy::searching() const {
 
 namespace {
 
-bool fits(const Identity& identity, const CertificateFacts& facts, const PathFacts* path) {
-    return std::all_of(identity.selectors.begin(), identity.selectors.end(), [&](const Selector& selector) {
-        return selector.test(facts, path, Repeats::kMustBeSingle) == Answer::kYes;
-    });
-}
-
 // All certificates of a partner's files: intermediates first.
 std::vector<const AnchorCertificate*> files_of(const Partner& partner) {
     std::vector<const AnchorCertificate*> out;
@@ -117,8 +111,8 @@ std::vector<Link> helpers_for(const NearestCa& nearest, const Partner* partner) 
 std::vector<Policy::Match> Policy::matching_identities(const CertificateFacts& facts) const {
     std::vector<Match> matches;
     for (const std::uint32_t id : index_.candidates(facts, {})) {
-        Match match = match_of(id);
-        if (fits(*match.identity, facts, nullptr)) matches.push_back(std::move(match));
+        const Match match = match_of(id);
+        if (match.identity.selectors.hold(facts, nullptr)) matches.push_back(match);
     }
     return matches;
 }
@@ -170,7 +164,7 @@ struct Policy::Candidates {
         std::vector<Link> trusted;
         for (const Anchor& anchor : match.partner->anchors->anchors) {
             if (!anchor.window.contains(now)) continue;
-            if (match.identity->anchor && *match.identity->anchor != anchor.file) continue;
+            if (match.identity.anchor && *match.identity.anchor != anchor.file) continue;
             for (const AnchorCertificate& c : anchor.certificates) {
                 const bool is_nearest = nearest.is_leaf_itself
                                             ? !c.is_ca && c.sha256 == presented.facts.sha256
@@ -229,7 +223,7 @@ struct Policy::Candidates {
             return answer.ok ? &answer : nullptr;
         }
         const bool by_server = match.partner->anchors->uses_mod_ssl && !nearest.found() &&
-                               (!match.identity->anchor || *match.identity->anchor == "mod_ssl");
+                               (!match.identity.anchor || *match.identity.anchor == "mod_ssl");
         return by_server ? server_path(match) : nullptr;
     }
 
@@ -256,9 +250,9 @@ struct Policy::Candidates {
 
 namespace {
 
-void claim(Identification& out, const Partner* partner, const std::shared_ptr<const Identity>& identity) {
+void claim(Identification& out, const Partner* partner, const Identity& identity) {
     constexpr std::size_t kMostClaimed = 3;
-    if (out.claimed_identity == nullptr) out.claimed_identity = identity;
+    if (!out.claimed_identity) out.claimed_identity = identity;
     const bool known = std::find(out.claimed.begin(), out.claimed.end(), partner) != out.claimed.end();
     if (!known && out.claimed.size() < kMostClaimed) out.claimed.push_back(partner);
 }
@@ -321,7 +315,7 @@ std::optional<PathAnswer> Policy::identify_by_path(const PresentedCertificate& p
         PathAnswer* const path = candidates.path_for(match);
         if (path == nullptr) {
             failed_under_own_anchor = failed_under_own_anchor || !candidates.trusted_for(match).empty();
-        } else if (fits(*match.identity, presented.facts, &path->facts)) {
+        } else if (match.identity.selectors.hold(presented.facts, &path->facts)) {
             if (fitting.empty()) fitting_path = path;
             fitting.push_back(match);
         }
@@ -418,24 +412,16 @@ void Policy::check_crls(const PresentedCertificate& presented, const PathAnswer&
 }
 
 void Policy::describe_partner(const CertificateFacts& facts, Identification& out) const {
-    const auto holds = [&](const std::vector<Selector>& conditions) {
-        return std::all_of(conditions.begin(), conditions.end(), [&](const Selector& s) {
-            return s.test(facts, &out.path, Repeats::kMustBeSingle) == Answer::kYes;
-        });
-    };
     for (const GroupMembership& membership : out.partner->groups) {
-        const auto conditions = membership.conditions.read();
-        const bool member = holds(conditions);
-        const bool perhaps_member = std::all_of(conditions.begin(), conditions.end(), [&](const Selector& s) {
-            return s.test(facts, &out.path, Repeats::kAnyCounts) != Answer::kNo;
-        });
+        const bool member = membership.conditions.hold(facts, &out.path);
+        const bool perhaps_member = membership.conditions.may_hold(facts, out.path);
         const auto& names = membership.names;
         if (member) out.groups.insert(out.groups.end(), names.begin(), names.end());
         if (member || perhaps_member) out.denied_groups.insert(out.denied_groups.end(), names.begin(), names.end());
     }
     for (const PartnerAttribute& attribute : out.partner->attributes) {
         std::optional<std::string> value(attribute.value);
-        if (attribute.is_field) value = FieldName::parse(attribute.value).value().value(facts, out.path);
+        if (attribute.field) value = attribute.field->value(facts, out.path);
         if (value) out.variables.emplace_back("MTLS_ATTR_" + std::string(attribute.name), std::move(*value));
     }
     for (const std::string& group : out.groups) {
@@ -447,7 +433,7 @@ void Policy::describe_partner(const CertificateFacts& facts, Identification& out
     std::vector<GrantedPath> granted;
     for (const auto& grants : {out.partner->grants, grants_}) {
         for (const Grant& grant : grants) {
-            if (!grant.conditions.empty() && !holds(grant.conditions.read())) continue;
+            if (!grant.conditions.hold(facts, &out.path)) continue;
             for (const PathPattern& path : grant.paths) {
                 auto fields = path.find_fields(facts, out.path);
                 if (fields.ok()) granted.push_back({&grant, &path, std::move(fields.value())});
@@ -532,7 +518,7 @@ Identification Policy::identify(const PresentedCertificate& presented, const Sur
             return out;
         }
         out.partner = nullptr;
-        out.identity = nullptr;
+        out.identity.reset();
         out.path = {};
         out.is_purpose_waived = out.is_crl_spared = false;
         out.reason = Reason::kRevoked;

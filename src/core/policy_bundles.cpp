@@ -80,8 +80,8 @@ bool PolicyBuilder::read_bundle(const Directive& d, WrittenAnchor& anchor) {
 
 // Under a bundle, a certificate has one URI, which is a SPIFFE ID of its trust domain: what asks for another one would
 // never hold. `anchor`: as in anchor=, or empty.
-void PolicyBuilder::check_trust_domains(const WrittenPartner& partner, const std::string& anchor, const Where& where,
-                                        const std::string& what, const std::vector<Selector>& selectors) {
+void PolicyBuilder::check_trust_domains(const WrittenPartner& partner, std::string_view anchor, const Where& where,
+                                        const std::string& what, const Conditions& selectors) {
     std::string domains;
     for (const Selector& selector : selectors) {
         if (selector.field() != Field::kUri || selector.negated()) continue;
@@ -118,13 +118,14 @@ void PolicyBuilder::check_bundles(const WrittenPartner& partner) {
     const auto keep_name = [this](const std::string& name) { return arena_.keep(name); };
     const IdentityLines lines = partner.identities.keep(arena_, keep_name);
     for (const Identity& identity : lines) {
-        check_trust_domains(partner, identity.anchor.value_or(""), identity.where, "MTLSIdentity", identity.selectors);
+        check_trust_domains(partner, identity.anchor.value_or(Text()), identity.where, "MTLSIdentity",
+                            identity.selectors);
     }
     for (const WrittenGroup& group : partner.groups) {
-        check_trust_domains(partner, "", partner.where, "MTLSGroup", group.conditions);
+        check_trust_domains(partner, "", partner.where, "MTLSGroup", group.conditions.view());
     }
     for (const WrittenGrant& grant : partner.grants) {
-        check_trust_domains(partner, "", grant.where, "MTLSGrant", grant.conditions);
+        check_trust_domains(partner, "", grant.where, "MTLSGrant", grant.conditions.view());
     }
 }
 

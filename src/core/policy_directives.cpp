@@ -47,8 +47,7 @@ std::string unknown_suspension(std::string_view name, std::span<const std::strin
            ": it suspends nobody until there is one; the line stays in force";
 }
 
-bool PolicyBuilder::read_selectors(const Directive& d, const std::vector<std::string>& words,
-                                   std::vector<Selector>& out) {
+bool PolicyBuilder::read_selectors(const Directive& d, const std::vector<std::string>& words, WrittenConditions& out) {
     bool ok = true;
     for (const std::string& word : words) {
         auto parsed = Selector::parse(word);
@@ -58,14 +57,14 @@ bool PolicyBuilder::read_selectors(const Directive& d, const std::vector<std::st
             continue;
         }
         for (const std::string& text : parsed.value().warnings) warning(d.where, d.name + ": " + text);
-        out.push_back(std::move(parsed.value().selector));
+        out.add(parsed.value());
     }
     if (!ok) return false;
     if (out.size() > kMostSelectors) {
         error(d.where, d.name + ": more than " + std::to_string(kMostSelectors) + " selectors on one line");
         return false;
     }
-    if (std::all_of(out.begin(), out.end(), [](const Selector& s) { return s.negated(); })) {
+    if (out.view().all_negated()) {
         error(d.where, d.name +
                            ": expected at least one selector without '!': what a certificate is not says nothing "
                            "about whose it is");
@@ -76,16 +75,16 @@ bool PolicyBuilder::read_selectors(const Directive& d, const std::vector<std::st
 
 void PolicyBuilder::identity(const Directive& d, WrittenPartner& partner) {
     auto words = config_words(d.args);
-    Identity identity;
-    identity.where = d.where;
-    if (!words.empty()) identity.anchor = option(words.back(), "anchor");
-    if (identity.anchor) words.pop_back();
+    const auto anchor = words.empty() ? std::nullopt : option(words.back(), "anchor");
+    if (anchor) words.pop_back();
     if (words.empty()) return error(d.where, d.name + ": expected SELECTOR... or any, like DNS:api.acme.example");
-    identity.any = words.size() == 1 && equal_nocase(words.front(), "any");
-    if (!identity.any && !read_selectors(d, words, identity.selectors)) return;
+    const bool any = words.size() == 1 && equal_nocase(words.front(), "any");
+    WrittenConditions selectors;
+    if (!any && !read_selectors(d, words, selectors)) return;
     const auto line = static_cast<std::uint32_t>(written_.identities + partner.identities.size());
-    if (!identity.any) written_.index.add(line, identity.selectors);
-    partner.identities.add(identity);
+    if (!any) written_.index.add(line, selectors.view());
+    const auto named = anchor ? std::optional<Text>(*anchor) : std::nullopt;
+    partner.identities.add({selectors.view(), any, named, {std::string_view(d.where.file), d.where.line}});
 }
 
 // Nothing where it cannot be read: then that is said.
@@ -316,7 +315,8 @@ void PolicyBuilder::attribute(const Directive& d, WrittenPartner& partner) {
         }
     }
     if (words[1].starts_with("cert:")) {
-        const auto field = FieldName::parse(std::string_view(words[1]).substr(5));
+        Arena arena;
+        const auto field = FieldName::parse(std::string_view(words[1]).substr(5), arena);
         if (!field) return error(d.where, d.name + ": " + field.error());
         attribute.value = field.value().text();
         attribute.is_field = true;

@@ -40,9 +40,7 @@ void render_crl_rules(std::string& out, const CrlRules& rules, const char* inden
 std::string Partner::render() const {
     const Partner& partner = *this;
     std::string out = "<MTLSPartner " + std::string(partner.name) + ">\n";
-    for (std::size_t i = 0; i < partner.identities.size(); ++i) {
-        out += "    MTLSIdentity " + std::string(partner.identities.text(i)) + "\n";
-    }
+    for (const Identity& identity : partner.identities) out += "    MTLSIdentity " + identity.text() + "\n";
     if (partner.has_own_anchors) render_anchors(out, *partner.anchors, "    ");
     for (const std::string_view file : partner.intermediate_files) {
         out += "    MTLSIntermediate " + config_quote(file) + "\n";
@@ -66,7 +64,7 @@ std::string Partner::render() const {
     if (!partner.networks.empty()) out += "    MTLSNetwork " + texts_of(partner.networks) + "\n";
     for (const PartnerAttribute& a : partner.attributes) {
         out += "    MTLSAttribute " + std::string(a.name) + " " +
-               config_quote((a.is_field ? "cert:" : "") + std::string(a.value)) + "\n";
+               config_quote((a.field ? "cert:" : "") + std::string(a.value)) + "\n";
     }
     for (const Grant& grant : partner.grants) out += "    MTLSGrant " + grant.text() + "\n";
     if (partner.suspended) out += "    MTLSSuspend On\n";

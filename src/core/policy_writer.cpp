@@ -29,6 +29,7 @@ private:
         if (known != names_.end()) return known->second;
         return names_.emplace(name, keep(name)).first->second;
     }
+    Conditions keep(const WrittenConditions& conditions) { return Conditions(keep(conditions.records())); }
     Place keep(const Where& where) { return {keep_name(where.file), where.line}; }
 
     std::span<const Text> keep(const std::vector<std::string>& texts) {
@@ -71,8 +72,10 @@ private:
         std::vector<Grant> out;
         for (const WrittenGrant& g : grants) {
             std::vector<PathPattern> paths;
-            for (const std::string& path : g.paths) paths.push_back(PathPattern::parse(keep(path)).value());
-            out.push_back({g.methods, arena_.keep(paths), Conditions(g.conditions, arena_), keep(g.where)});
+            for (const std::string& path : g.paths) {
+                paths.push_back(PathPattern::parse(keep(path)).value().with_fields(arena_));
+            }
+            out.push_back({g.methods, arena_.keep(paths), keep(g.conditions), keep(g.where)});
         }
         return arena_.keep(out);
     }
@@ -80,7 +83,7 @@ private:
     std::span<const GroupMembership> keep(const std::vector<WrittenGroup>& groups) {
         std::vector<GroupMembership> out;
         for (const WrittenGroup& group : groups) {
-            out.push_back({keep(group.names), Conditions(group.conditions, arena_)});
+            out.push_back({keep(group.names), keep(group.conditions)});
             groups_.insert(out.back().names.begin(), out.back().names.end());
         }
         return arena_.keep(out);
@@ -100,7 +103,10 @@ private:
 
     std::span<const PartnerAttribute> keep(const std::vector<WrittenAttribute>& attributes) {
         std::vector<PartnerAttribute> out;
-        for (const WrittenAttribute& a : attributes) out.push_back({keep(a.name), keep(a.value), a.is_field});
+        for (const WrittenAttribute& a : attributes) {
+            out.push_back({keep(a.name), keep(a.value), std::nullopt});
+            if (a.is_field) out.back().field = FieldName::parse(a.value, arena_).value();
+        }
         return arena_.keep(out);
     }
 
@@ -137,7 +143,7 @@ private:
     void add_any_lines(const Partner& partner) {
         if (!partner.identities.name_anchors()) return;
         for (std::uint32_t i = 0; i < partner.identities.size(); ++i) {
-            if (!partner.identities.at(i)->any) continue;
+            if (!partner.identities.at(i).any) continue;
             for (const Anchor& anchor : partner.anchors->anchors) {
                 for (const AnchorCertificate& c : anchor.certificates) {
                     any_.push_back({c.is_ca ? keep(c.ca_id()) : c.sha256.view(), partner.first_identity + i});

@@ -6,72 +6,6 @@
 
 namespace mtls {
 
-namespace {
-
-bool asks_issuer(const Selector& s) {
-    return s.field() == Field::kIssuer || s.field() == Field::kIssuerSpki || s.field() == Field::kIssuerAttribute;
-}
-
-// Whether a value could be a serial number as tools print it: hex digits, perhaps with colons or 0x.
-bool reads_as_serial(const Selector& s) {
-    std::string_view value = std::string_view(s.text()).substr(s.text().find(':') + 1);
-    if (equal_nocase(value.substr(0, 2), "0x")) value.remove_prefix(2);
-    return std::all_of(value.begin(), value.end(), [](char c) { return c == ':' || hex_digit(c) >= 0; });
-}
-
-// Why these, all together, would refuse nobody, or not what was meant; "" where nothing is wrong.
-std::string find_fault(const std::vector<Selector>& selectors) {
-    const auto any = [&](auto&& is_wanted) {
-        return std::any_of(selectors.begin(), selectors.end(),
-                           [&](const Selector& s) { return !s.negated() && is_wanted(s); });
-    };
-    if (!any([](const Selector&) { return true; })) return "expected at least one selector without '!'";
-    const bool names_issuer =
-        any([](const Selector& s) { return s.field() == Field::kIssuer || s.field() == Field::kIssuerSpki; });
-    if (!names_issuer && std::any_of(selectors.begin(), selectors.end(),
-                                     [](const Selector& s) { return s.field() == Field::kSerial; })) {
-        return "cert-serial: says nothing without its issuer: add issuer: or issuer.spki-sha256:";
-    }
-    const bool mistakes_serial = any(asks_issuer) && any([](const Selector& s) {
-                                     return s.text().starts_with("serialNumber:") && reads_as_serial(s);
-                                 });
-    if (mistakes_serial) {
-        return "serialNumber: is an attribute of the subject; the certificate's serial number, beside its issuer, is "
-               "cert-serial: (for the attribute, leave the issuer out)";
-    }
-    for (std::size_t i = 0; i < selectors.size(); ++i) {
-        for (std::size_t k = i + 1; k < selectors.size(); ++k) {
-            if (!selectors[i].contradicts(selectors[k])) continue;
-            return "no certificate has both " + selectors[i].text() + " and " + selectors[k].text() +
-                   ": where either is meant, write each on a line of its own";
-        }
-    }
-    return {};
-}
-
-}  // namespace
-
-Result<Revocation> Revocation::parse(const Directive& d) {
-    Revocation out;
-    out.where = d.where;
-    auto words = config_words(d.args);
-    constexpr std::string_view kNote = "note=";
-    if (!words.empty() && equal_nocase(words.back().substr(0, kNote.size()), kNote)) {
-        out.note = words.back().substr(kNote.size());
-        words.pop_back();
-    }
-    if (words.empty()) return Error{d.name + ": expected SELECTOR... [note=TEXT]"};
-    for (const std::string& word : words) {
-        auto parsed = Selector::parse(word);
-        if (!parsed) return Error{d.name + ": " + parsed.error()};
-        // A line that silently refuses nobody is worse than one that stops the start.
-        if (!parsed.value().warnings.empty()) return Error{d.name + ": " + parsed.value().warnings.front()};
-        out.selectors.push_back(std::move(parsed.value().selector));
-    }
-    if (const std::string fault = find_fault(out.selectors); !fault.empty()) return Error{d.name + ": " + fault};
-    return out;
-}
-
 std::string RevocationLine::text() const {
     std::string out = selectors.text().substr(1);
     if (!note.empty()) out += " " + config_quote("note=" + std::string(note));
@@ -81,7 +15,7 @@ std::string RevocationLine::text() const {
 namespace {
 
 // Whether all is about names and serial numbers, and some of it is about one certificate.
-bool names_a_certificate(const std::vector<Selector>& selectors) {
+bool names_a_certificate(const Conditions& selectors) {
     const auto names_it = [](const Selector& s) {
         return !s.negated() && (s.field() == Field::kSerial || s.field() == Field::kSubject);
     };
@@ -95,8 +29,8 @@ bool names_a_certificate(const std::vector<Selector>& selectors) {
 }  // namespace
 
 void RevocationSetBuilder::add(Revocation revocation) {
-    names_certificates_ = names_certificates_ || names_a_certificate(revocation.selectors);
-    index_.add(static_cast<std::uint32_t>(revocations_.size()), revocation.selectors);
+    names_certificates_ = names_certificates_ || names_a_certificate(revocation.selectors.view());
+    index_.add(static_cast<std::uint32_t>(revocations_.size()), revocation.selectors.view());
     revocations_.push_back(std::move(revocation));
 }
 
@@ -106,7 +40,7 @@ RevocationSet RevocationSetBuilder::finish(Arena& arena) {
     std::string_view file;  // nearly always that of the line before
     for (const Revocation& r : revocations_) {
         if (file != r.where.file) file = arena.keep(r.where.file);
-        lines.push_back({{r.selectors, arena}, arena.keep(r.note), {file, r.where.line}});
+        lines.push_back({Conditions(arena.keep(r.selectors.records())), arena.keep(r.note), {file, r.where.line}});
     }
     RevocationSet out;
     out.lines_ = arena.keep(lines);
@@ -137,11 +71,10 @@ std::vector<std::string> keys_of(const std::vector<CaDigests>& cas) {
 }  // namespace
 
 const RevocationLine* RevocationSet::first_of(const CertificateFacts& facts, const std::vector<CaDigests>& pins,
-                                              const PathFacts& path,
-                                              bool (*counts)(const std::vector<Selector>&)) const {
+                                              const PathFacts& path, bool (*counts)(const Conditions&)) const {
     for (const std::uint32_t id : index_.candidates(facts, pins)) {
         const RevocationLine& line = lines_[id];
-        const auto selectors = line.selectors.read();
+        const Conditions& selectors = line.selectors;
         const bool hit = counts(selectors) && std::all_of(selectors.begin(), selectors.end(), [&](const Selector& s) {
                              return pins_a_ca(s, pins) || s.test(facts, &path, Repeats::kAnyCounts) != Answer::kNo;
                          });
@@ -153,7 +86,7 @@ const RevocationLine* RevocationSet::first_of(const CertificateFacts& facts, con
 const RevocationLine* RevocationSet::find(const CertificateFacts& facts, const std::vector<CaDigests>& above,
                                           const std::vector<std::string>& policies) const {
     if (lines_.empty()) return nullptr;
-    return first_of(facts, above, {keys_of(above), policies}, [](const std::vector<Selector>&) { return true; });
+    return first_of(facts, above, {keys_of(above), policies}, [](const Conditions&) { return true; });
 }
 
 const RevocationLine* RevocationSet::find_ca(const std::vector<X509Ptr>& cas,

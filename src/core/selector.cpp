@@ -16,7 +16,7 @@ namespace {
 
 // O, OU and DC alone may occur several times in a name without making a selector unable to tell (RFC 4519 2.19, 2.20,
 // 2.4).
-bool may_repeat(const std::string& oid) {
+bool may_repeat(std::string_view oid) {
     return oid == "2.5.4.10" || oid == "2.5.4.11" || oid == "0.9.2342.19200300.100.1.25";
 }
 
@@ -38,7 +38,7 @@ Answer best_of(const Range& range, Test test) {
     return out;
 }
 
-Answer contains(const std::vector<std::string>& values, const std::string& wanted) {
+Answer contains(const std::vector<std::string>& values, std::string_view wanted) {
     return answer(std::find(values.begin(), values.end(), wanted) != values.end());
 }
 
@@ -90,7 +90,7 @@ Answer Selector::test(const CertificateFacts& facts, const PathFacts* path, Repe
 
 namespace {
 
-void add_attributes(const DistinguishedName& name, const std::string& oid, std::vector<std::string>& out) {
+void add_attributes(const DistinguishedName& name, std::string_view oid, std::vector<std::string>& out) {
     for (const NameAttribute& attribute : name.attributes) {
         if (attribute.oid == oid) out.push_back(attribute.text);
     }
@@ -176,8 +176,8 @@ std::string Selector::why_unclear(const CertificateFacts& facts) const {
     if (field_ == Field::kSpki) return "the certificate has this key in another encoding: name the one that it has";
     if (field_ == Field::kSerial)
         return "the serial number is negative, and its octets read like this one: write " + facts.serial;
-    std::string type = text_.substr(negated_ ? 1 : 0);
-    type.resize(type.find(':'));
+    std::string type(text_.substr(negated_ ? 1 : 0));
+    type.resize(std::min(type.find(':'), type.size()));
     const bool has_readings =
         field_ == Field::kUri || field_ == Field::kDns || field_ == Field::kEmail || field_ == Field::kUpn;
     if (has_readings) {
@@ -197,18 +197,11 @@ bool Selector::contradicts(const Selector& other) const {
         if (negated_ == other.negated_) return !negated_ && mine.excludes(theirs);
         return negated_ ? theirs.is_within(mine) : mine.is_within(theirs);
     }
-    if (field_ != other.field_ || oid_ != other.oid_ || form_ != Form::kExact || other.form_ != Form::kExact)
-        return false;
-    const auto same = [](const Selector& a, const Selector& b) {
-        if (a.name_ || b.name_) return a.name_ && b.name_ && a.name_->canonical() == b.name_->canonical();
-        if (a.attribute_ || b.attribute_) {
-            return a.attribute_ && b.attribute_ && a.attribute_->canonical == b.attribute_->canonical &&
-                   a.attribute_->der == b.attribute_->der;
-        }
-        return a.operand_ == b.operand_ && a.prefix_ == b.prefix_;
-    };
-    if (negated_ != other.negated_) return same(*this, other);
-    if (negated_ || same(*this, other)) return false;
+    const auto is_whole = [](Form form) { return form == Form::kExact || form == Form::kDer; };
+    if (field_ != other.field_ || oid_ != other.oid_ || !is_whole(form_) || !is_whole(other.form_)) return false;
+    const bool are_same = form_ == other.form_ && operand_ == other.operand_ && number_ == other.number_;
+    if (negated_ != other.negated_) return are_same;
+    if (negated_ || are_same) return false;
     switch (field_) {
         case Field::kSubject:
         case Field::kIssuer:
@@ -227,11 +220,11 @@ bool Selector::contradicts(const Selector& other) const {
 Answer Selector::test_positive(const CertificateFacts& facts, const PathFacts& path, Repeats repeats) const {
     switch (field_) {
         case Field::kSubject:
-            return answer(name_->matches(facts.subject));
+            return answer(fits_name(facts.subject));
         case Field::kIssuer:
-            return answer(name_->matches(facts.issuer));
+            return answer(fits_name(facts.issuer));
         case Field::kDirName:
-            return any_of(facts.dir_name, [this](const DistinguishedName& name) { return name_->matches(name); });
+            return any_of(facts.dir_name, [this](const DistinguishedName& name) { return fits_name(name); });
         case Field::kSubjectAttribute:
             return test_attribute(facts.subject, repeats);
         case Field::kIssuerAttribute:
@@ -297,7 +290,8 @@ Answer Selector::test_attribute(const DistinguishedName& name, Repeats repeats) 
     for (const NameAttribute& attribute : name.attributes) {
         if (attribute.oid != oid_) continue;
         ++occurrences;
-        if (attribute_->matches(attribute)) ++matching;
+        const bool fits = form_ == Form::kDer ? attribute.der == operand_ : attribute_fits(attribute, operand_);
+        if (fits) ++matching;
     }
     // A second CN is how one subject is made to look like another to readers that take the first, or the last.
     if (occurrences > 1 && repeats == Repeats::kMustBeSingle && !may_repeat(oid_)) return Answer::kCannotTell;
@@ -367,12 +361,12 @@ bool Selector::email_matches(std::string_view address) const {
     const std::string_view domain = address.substr(*at);
     if (form_ == Form::kOneLabel) return *at > 1 && equal_nocase(domain, operand_);
     const auto wanted = domain_at(operand_);
-    return wanted && *wanted == *at && address.substr(0, *at) == std::string_view(operand_).substr(0, *at) &&
-           equal_nocase(domain, std::string_view(operand_).substr(*at));
+    return wanted && *wanted == *at && address.substr(0, *at) == operand_.substr(0, *at) &&
+           equal_nocase(domain, operand_.substr(*at));
 }
 
 bool Selector::ip_matches(std::string_view raw) const {
-    return raw.size() == operand_.size() && masked(raw, prefix_) == operand_;
+    return raw.size() == operand_.size() && masked(raw, number_) == operand_;
 }
 
 bool Selector::extension_matches(const CertificateFacts& facts) const {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <numeric>
 #include <tuple>
 
 namespace mtls {
@@ -15,22 +16,19 @@ bool all_below(std::span<const std::uint32_t> numbers, std::size_t end) {
 }  // namespace
 
 bool SelectorIndex::lies_in(const Bounds& in) const {
-    const auto has = [this](const Place& place) {
-        return place.first <= ids_.size() && place.count <= ids_.size() - place.first;
-    };
-    // A search ends at a free place.
-    const auto is_free = [](const Place& place) { return place.count == 0; };
-    return in.hold_all(steps_, places_, ids_, linear_, unclear_) && std::all_of(places_.begin(), places_.end(), has) &&
-           has(longest_) &&
-           (places_.empty() ||
-            (std::has_single_bit(places_.size()) && std::any_of(places_.begin(), places_.end(), is_free)));
+    const bool has_lists = in.hold_all(steps_, filed_, ids_, begins_, linear_, unclear_) &&
+                           filed_.size() == ids_.size() && longest_first_ <= ids_.size() &&
+                           longest_count_ <= ids_.size() - longest_first_;
+    if (!has_lists || begins_.empty()) return has_lists && filed_.empty();
+    return std::has_single_bit(begins_.size() - 1) && std::is_sorted(begins_.begin(), begins_.end()) &&
+           begins_.back() == filed_.size();
 }
 
 bool SelectorIndex::has_ids_below(std::size_t lines) const {
     return all_below(ids_, lines) && all_below(linear_, lines) && all_below(unclear_, lines);
 }
 
-void SelectorIndexBuilder::add(std::uint32_t id, const std::vector<Selector>& selectors) {
+void SelectorIndexBuilder::add(std::uint32_t id, const Conditions& selectors) {
     bool has_key = false;
     bool asks_spiffe = false;
     for (const Selector& selector : selectors) {
@@ -80,31 +78,49 @@ std::vector<SelectorIndexBuilder::Filed> SelectorIndexBuilder::choose() {
     return chosen;
 }
 
-void SelectorIndexBuilder::keep(std::vector<Filed> chosen, Arena& arena, SelectorIndex& out) {
-    std::sort(chosen.begin(), chosen.end(),
-              [](const Filed& a, const Filed& b) { return std::tie(a.key, a.id) < std::tie(b.key, b.id); });
-    if (chosen.empty()) return;
-    std::vector<Place> places(std::bit_ceil(chosen.size() + chosen.size() / 2 + 1));  // some are always free
-    std::vector<std::uint32_t> ids;
-    ids.reserve(chosen.size());
-    for (auto from = chosen.begin(); from != chosen.end();) {
-        const auto to = std::find_if(from, chosen.end(), [from](const Filed& f) { return f.key != from->key; });
-        std::size_t at = from->key & (places.size() - 1);
-        while (places[at].count != 0) at = (at + 1) & (places.size() - 1);
-        places[at] = {from->key, static_cast<std::uint32_t>(ids.size()), static_cast<std::uint32_t>(to - from)};
-        for (; from != to; ++from) ids.push_back(from->id);
-        if (places[at].count > out.longest_.count) out.longest_ = places[at];
-    }
-    out.places_ = arena.keep(places);
-    out.ids_ = arena.keep(ids);
+namespace {
+
+// The number of a key's upper bits, of so many that they can be.
+std::size_t upper_of(IndexKey key, std::size_t count) {
+    return count == 1 ? 0 : static_cast<std::size_t>(key >> (64 - std::countr_zero(count)));
 }
 
-const SelectorIndex::Place* SelectorIndex::find(IndexKey key) const {
-    if (places_.empty()) return nullptr;
-    for (std::size_t at = key & (places_.size() - 1); places_[at].count != 0; at = (at + 1) & (places_.size() - 1)) {
-        if (places_[at].key == key) return &places_[at];
+}  // namespace
+
+void SelectorIndexBuilder::keep(std::vector<Filed> chosen, Arena& arena, SelectorIndex& out) {
+    if (chosen.empty()) return;
+    std::sort(chosen.begin(), chosen.end(),
+              [](const Filed& a, const Filed& b) { return std::tie(a.key, a.id) < std::tie(b.key, b.id); });
+    constexpr std::size_t kTogether = 4;  // share their upper bits: hashes are spread evenly
+    std::vector<std::uint32_t> begins(std::bit_ceil(chosen.size() / kTogether + 1) + 1);
+    const std::size_t count = begins.size() - 1;
+    std::vector<IndexKey> keys;
+    std::vector<std::uint32_t> ids;
+    keys.reserve(chosen.size());
+    ids.reserve(chosen.size());
+    std::uint32_t alike = 0;  // those before that have the same key
+    for (const Filed& filed : chosen) {
+        alike = !keys.empty() && keys.back() == filed.key ? alike + 1 : 1;
+        keys.push_back(filed.key);
+        ids.push_back(filed.id);
+        ++begins[upper_of(filed.key, count) + 1];
+        if (alike <= out.longest_count_) continue;
+        out.longest_count_ = alike;
+        out.longest_first_ = static_cast<std::uint32_t>(keys.size()) - alike;
     }
-    return nullptr;
+    std::partial_sum(begins.begin(), begins.end(), begins.begin());
+    out.filed_ = arena.keep(keys);
+    out.ids_ = arena.keep(ids);
+    out.begins_ = arena.keep(begins);
+}
+
+std::span<const std::uint32_t> SelectorIndex::find(IndexKey key) const {
+    const std::size_t upper = upper_of(key, begins_.size() - 1);
+    const auto first = filed_.begin() + begins_[upper], last = filed_.begin() + begins_[upper + 1];
+    const auto from = std::lower_bound(first, last, key);
+    if (from == last || *from != key) return {};
+    const auto to = std::upper_bound(from, last, key);
+    return {ids_.begin() + (from - filed_.begin()), static_cast<std::size_t>(to - from)};
 }
 
 bool SelectorIndex::is_step(IndexKey key) const { return std::binary_search(steps_.begin(), steps_.end(), key); }
@@ -115,16 +131,14 @@ std::vector<std::uint32_t> SelectorIndex::candidates(const CertificateFacts& fac
     if (!unclear_.empty() && Selector::has_unclear_spiffe(facts))
         ids.insert(ids.end(), unclear_.begin(), unclear_.end());
     const auto add = [&](IndexKey key) {
-        const Place* const place = find(key);
-        if (place == nullptr) return;
-        const auto first = ids_.begin() + place->first;
-        ids.insert(ids.end(), first, first + place->count);
+        const auto found = find(key);
+        ids.insert(ids.end(), found.begin(), found.end());
     };
-    if (!places_.empty()) {
+    if (!filed_.empty()) {
         for (const IndexKey key : keys_.of(facts, prefixes_, [this](IndexKey k) { return is_step(k); })) add(key);
-    }
-    for (const CaDigests& ca : above) {
-        for (const IndexKey key : keys_.of_ca(ca.sha256, ca.spki_sha256)) add(key);
+        for (const CaDigests& ca : above) {
+            for (const IndexKey key : keys_.of_ca(ca.sha256, ca.spki_sha256)) add(key);
+        }
     }
     std::sort(ids.begin(), ids.end());
     ids.erase(std::unique(ids.begin(), ids.end()), ids.end());

@@ -100,10 +100,10 @@ std::string hint_about(std::string_view type, bool has_value) {
 
 }  // namespace
 
-// Fills one Selector from one word.
+// Makes the record of one Selector from one word.
 class SelectorParser {
 public:
-    Result<Selector::Parsed> parse(std::string_view word) {
+    Result<ParsedSelector> parse(std::string_view word) {
         std::string_view rest = word;
         if (rest.starts_with('!')) {
             selector_.negated_ = true;
@@ -130,19 +130,21 @@ public:
         } else if (auto fault = read_value(value)) {
             return Error{quoted(word) + ": " + std::move(*fault)};
         }
-        return Selector::Parsed{std::move(selector_), std::move(warnings_), reversed_};
+        selector_.text_ = text_;
+        selector_.oid_ = oid_;
+        selector_.operand_ = operand_;
+        selector_.exact_ = exact_;
+        return ParsedSelector{selector_.record(), std::move(warnings_), reversed_};
     }
 
 private:
     using Fault = std::optional<std::string>;  // what is wrong and what would be right
 
     void set_text(bool has_value, std::string_view value) {
-        std::string& text = selector_.text_;
-        text.reserve(std::string_view("!:").size() + type_.size() + value.size());
-        if (selector_.negated_) text += '!';
-        text += type_;
-        if (has_value) text += ':';
-        text += value;
+        if (selector_.negated_) text_ += '!';
+        text_ += type_;
+        if (has_value) text_ += ':';
+        text_ += value;
     }
 
     Fault read_type(std::string_view type) {
@@ -175,8 +177,8 @@ private:
                    ": expected one of subject, CN, O, OU, DNS, email, URI, IP, sha256, ... or a dotted OID";
         }
         selector_.field_ = field;
-        selector_.oid_ = std::move(*oid);
-        type_ = std::string(prefix) + (attribute ? attribute_name(selector_.oid_) : selector_.oid_);
+        oid_ = std::move(*oid);
+        type_ = std::string(prefix) + (attribute ? attribute_name(oid_) : oid_);
         return std::nullopt;
     }
 
@@ -232,17 +234,18 @@ private:
         if (const auto turned = pattern.value().reversed_suggestion()) {
             reversed_ = true;
             warnings_.push_back(
-                "the name in " + quoted(selector_.text_) +
+                "the name in " + quoted(text_) +
                 " reads as if it was in reverse; in RFC 4514 text the most specific part comes first: \"" + type_ +
                 ":" + *turned + "\" (where a certificate has it in that order indeed, write it as /CN=.../C=...)");
         }
-        selector_.name_ = std::move(pattern.value());
+        operand_ = std::move(pattern.value().name.canonical);
+        exact_ = std::move(pattern.value().exact);
         return std::nullopt;
     }
 
     void warn_of_star() {
-        if (selector_.text_.find('*') == std::string::npos) return;
-        warnings_.push_back("the '*' in " + quoted(selector_.text_) + " is compared as a character: " + type_ +
+        if (text_.find('*') == std::string::npos) return;
+        warnings_.push_back("the '*' in " + quoted(text_) + " is compared as a character: " + type_ +
                             ": has no wildcards");
     }
 
@@ -250,7 +253,9 @@ private:
         warn_of_star();
         auto pattern = AttributePattern::parse(value);
         if (!pattern) return pattern.error();
-        selector_.attribute_ = std::move(pattern.value());
+        const bool is_der = !pattern.value().der.empty();
+        if (is_der) selector_.form_ = Selector::Form::kDer;
+        operand_ = std::move(is_der ? pattern.value().der : pattern.value().folded);
         return std::nullopt;
     }
 
@@ -258,7 +263,7 @@ private:
         if (fault != nullptr) return std::string(fault);
         const auto points = decode_utf8(value);
         if (!points) return "is not valid UTF-8";
-        selector_.operand_ = std::string(value);
+        operand_ = std::string(value);
         return std::nullopt;
     }
 
@@ -273,7 +278,7 @@ private:
 
     // X.509's own extensions, and PKIX's, are structures: no text is ever equal to one.
     Fault read_extension(std::string_view value) {
-        const std::string& oid = selector_.oid_;
+        const std::string& oid = oid_;
         if (oid.starts_with("2.5.29.") || oid.starts_with("1.3.6.1.5.5.7.1.")) {
             return "this extension holds no text: extension." + oid +
                    " without a value asks whether it is there, EKU:, cert-policy:, DNS: and the like what it says";
@@ -301,7 +306,7 @@ private:
             return "the wildcard is too wide: keep at least two literal labels, like *.acme.example";
         }
         if (looks_like_public_suffix(domain)) {
-            warnings_.push_back(quoted(selector_.text_) + " covers a public suffix: anybody can register a name there");
+            warnings_.push_back(quoted(text_) + " covers a public suffix: anybody can register a name there");
         }
         return std::nullopt;
     }
@@ -317,7 +322,7 @@ private:
         } else if (value == "*" || value == "**") {
             return "the wildcard is too wide: keep at least two literal labels, like *.acme.example";
         }
-        selector_.operand_ = lower(domain);
+        operand_ = lower(domain);
         return read_domain(domain);
     }
 
@@ -333,7 +338,7 @@ private:
         }
         if (auto fault = read_domain(value.substr(at + 1))) return fault;
         const bool wildcard = selector_.form_ != Selector::Form::kExact;
-        selector_.operand_ = wildcard ? lower(value.substr(at + 1)) : std::string(value);
+        operand_ = wildcard ? lower(value.substr(at + 1)) : std::string(value);
         return ascii_only(value);
     }
 
@@ -345,12 +350,12 @@ private:
                                   std::all_of(scheme.begin(), scheme.end(),
                                               [](char c) { return is_alnum(c) || c == '+' || c == '-' || c == '.'; });
         if (!valid_scheme) return "expected an absolute URI like spiffe://acme.example/orders";
-        selector_.operand_ = canonical_uri(value);
-        const UriParts parts = split_uri(selector_.operand_);
+        operand_ = canonical_uri(value);
+        const UriParts parts = split_uri(operand_);
         if (parts.scheme_and_authority.find('*') != std::string_view::npos) {
             return "a '*' in scheme or authority: wildcards stand for whole segments of the path only";
         }
-        if (selector_.operand_.starts_with("spiffe://")) {
+        if (operand_.starts_with("spiffe://")) {
             if (auto fault = spiffe_fault(parts)) return fault;
         }
         if (parts.path.find('*') == std::string_view::npos) return std::nullopt;
@@ -388,8 +393,8 @@ private:
     Fault read_ip(std::string_view value) {
         const auto network = Network::parse(value);
         if (!network) return network.error();
-        selector_.operand_ = network.value().base();
-        selector_.prefix_ = network.value().prefix();
+        operand_ = network.value().base();
+        selector_.number_ = network.value().prefix();
         return std::nullopt;
     }
 
@@ -410,28 +415,28 @@ private:
         }
         if (digits.empty()) return "expected the serial number in hex";
         const std::size_t first = digits.find_first_not_of('0');
-        selector_.operand_ = first == std::string::npos ? "0" : digits.substr(first);
+        operand_ = first == std::string::npos ? "0" : digits.substr(first);
         constexpr std::size_t kLongest = 40;         // RFC 5280 4.1.2.2: 20 octets
         constexpr std::size_t kHardlyByChance = 20;  // so many hex digits hold a letter, but for one serial in 12,000
         const bool says_hex =
             rest.size() < value.size() - (negative ? 1 : 0) || rest.find(':') != std::string_view::npos;
         const bool all_decimal = std::all_of(digits.begin(), digits.end(), is_digit);
-        if (selector_.operand_.size() > kLongest)
+        if (operand_.size() > kLongest)
             return "has more than 40 hex digits, which no serial number has" + std::string(kHexHint);
-        if (all_decimal && !says_hex && selector_.operand_.size() >= kHardlyByChance) {
+        if (all_decimal && !says_hex && operand_.size() >= kHardlyByChance) {
             return "reads like a decimal number" + std::string(kHexHint) +
                    "; where it is hex indeed, write 0x before it";
         }
-        if (negative && selector_.operand_ != "0") selector_.operand_.insert(0, "-");
+        if (negative && operand_ != "0") operand_.insert(0, "-");
         return std::nullopt;
     }
 
     Fault read_key(std::string_view value) {
-        auto pattern = KeyPattern::parse(value);
+        auto pattern = WrittenKeyPattern::parse(value);
         if (!pattern) return pattern.error();
-        selector_.oid_ = std::move(pattern.value().algorithm);
-        selector_.operand_ = std::move(pattern.value().curve);
-        selector_.prefix_ = static_cast<unsigned>(pattern.value().least_bits);
+        oid_ = std::move(pattern.value().algorithm);
+        operand_ = std::move(pattern.value().curve);
+        selector_.number_ = static_cast<unsigned>(pattern.value().least_bits);
         return std::nullopt;
     }
 
@@ -444,7 +449,7 @@ private:
             return std::string("expected a SHA-256: 64 hex digits, with or without colons") +
                    (base64 ? ", or 44 characters of base64" : "");
         }
-        selector_.operand_ = std::move(*raw);
+        operand_ = std::move(*raw);
         return std::nullopt;
     }
 
@@ -452,7 +457,7 @@ private:
         std::vector<std::string_view> known;
         for (const NamedOid& named : names) {
             if (equal_nocase(value, named.name)) {
-                selector_.oid_ = named.oid;
+                oid_ = named.oid;
                 return std::nullopt;
             }
             known.push_back(named.name);
@@ -465,7 +470,7 @@ private:
             return quoted(value) + " is unknown" + did_you_mean(value, known) + ": expected " + expected +
                    "a dotted OID" + (names.empty() ? " or a name that OpenSSL knows, like clientAuth" : "");
         }
-        selector_.oid_ = std::move(*oid);
+        oid_ = std::move(*oid);
         return std::nullopt;
     }
 
@@ -473,16 +478,20 @@ private:
     Fault read_named_oid(std::string_view value, bool (*is_right)(const std::string&), const char* fault) {
         if (auto unknown = read_oid(value, {})) return unknown;
         const bool dotted = is_digit(value.front());
-        return dotted || is_right(selector_.oid_) ? Fault() : std::string(fault) + ", or a dotted OID";
+        return dotted || is_right(oid_) ? Fault() : std::string(fault) + ", or a dotted OID";
     }
 
-    Selector selector_;
+    Selector selector_;  // what follows is not in it before the end
+    std::string text_;
+    std::string oid_;
+    std::string operand_;
+    std::string exact_;
     std::string type_;
     bool has_value_ = false;
     std::vector<std::string> warnings_;
     bool reversed_ = false;
 };
 
-Result<Selector::Parsed> Selector::parse(std::string_view word) { return SelectorParser().parse(word); }
+Result<ParsedSelector> Selector::parse(std::string_view word) { return SelectorParser().parse(word); }
 
 }  // namespace mtls

@@ -58,8 +58,8 @@ void describe_who(const Decision& decision, Account& out) {
                                  : who->claimed.empty()  ? nullptr
                                                          : who->claimed.front();
     if (!decision.granted() && first != nullptr) out.contact = first->contact;
-    const Identity* const identity = (who->identity != nullptr ? who->identity : who->claimed_identity).get();
-    if (identity == nullptr) return;
+    const std::optional<Identity>& identity = who->identity ? who->identity : who->claimed_identity;
+    if (!identity) return;
     out.rule = short_place(identity->where);
     out.matched = identity->text();
 }

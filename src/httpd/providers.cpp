@@ -17,7 +17,7 @@ namespace {
 // What follows `Require mtls-... `, read once: what MTLSAllow would say, and what the certificate has to fit beside it.
 struct Requirement {
     GateRules rules;
-    std::vector<Selector> selectors;
+    WrittenConditions selectors;
     std::string text;
     Branch branch;
 };
@@ -67,7 +67,7 @@ std::optional<std::string> read_requirement(Requirement& out, Kind kind, const s
         if (kind == Kind::kIdentity) {
             auto parsed = Selector::parse(word);
             if (!parsed) return parsed.error();
-            out.selectors.push_back(std::move(parsed.value().selector));
+            out.selectors.add(parsed.value());
         } else if (is_valid_name(word)) {
             names.push_back({word, {}, 0});
         } else {
@@ -75,9 +75,8 @@ std::optional<std::string> read_requirement(Requirement& out, Kind kind, const s
         }
     }
     std::sort(names.begin(), names.end(), [](const auto& a, const auto& b) { return a.literal < b.literal; });
-    const bool only_negated = kind == Kind::kIdentity && std::all_of(out.selectors.begin(), out.selectors.end(),
-                                                                     [](const Selector& s) { return s.negated(); });
-    if (only_negated) return "expected at least one selector without '!'";
+    if (kind == Kind::kIdentity && out.selectors.view().all_negated())
+        return "expected at least one selector without '!'";
     return std::nullopt;
 }
 
@@ -92,9 +91,7 @@ Result<Requirement*> make_requirement(cmd_parms* cmd, const Word& word, const ch
 }
 
 bool fits(const Requirement& requirement, const Decision& d) {
-    return std::all_of(requirement.selectors.begin(), requirement.selectors.end(), [&](const Selector& s) {
-        return s.test(d.certificate->facts, &d.who->path, Repeats::kMustBeSingle) == Answer::kYes;
-    });
+    return requirement.selectors.view().hold(d.certificate->facts, &d.who->path);
 }
 
 Decision find_requirement(request_rec* r, const Requirement& requirement) {

@@ -67,7 +67,9 @@ void facts(std::string_view input) {
         std::uint32_t id = 0;
         for (const char* word : {"DNS:**.example.org", "URI:https://a.example.org/*/b/**", "URI:spiffe://td/*",
                                  "IP:10.0.0.0/8", "email:*@a.example.org", "OU:a"}) {
-            out.add(id++, {mtls::Selector::parse(word).value().selector});
+            mtls::WrittenConditions line;
+            line.add(mtls::Selector::parse(word).value());
+            out.add(id++, line.view());
         }
         return out.finish(arena);
     }();
@@ -83,10 +85,13 @@ void policy(std::string_view input) {
     for (const mtls::Directive& d : directives.value()) builder.add(d);
     const auto built = builder.build();
     require((built == nullptr) == builder.has_errors());
-    // What is kept as text reads back to itself.
+    // What is kept is what its text says.
     for (std::size_t p = 0; built != nullptr && p < built->partners().size(); ++p) {
-        const mtls::IdentityLines& lines = built->partners()[p].identities;
-        for (std::size_t i = 0; i < lines.size(); ++i) require(lines.at(i)->text() == lines.text(i));
+        for (const mtls::Identity& identity : built->partners()[p].identities) {
+            mtls::WrittenConditions again;
+            for (const mtls::Selector& s : identity.selectors) again.add(mtls::Selector::parse(s.text()).value());
+            require(again.records() == identity.selectors.records());
+        }
     }
 }
 
@@ -95,18 +100,24 @@ void selector(std::string_view input) {
     if (!parsed) return;
     static const mtls::CertificateFacts nothing;
     static const mtls::PathFacts no_path;
-    const auto answer = parsed.value().selector.test(nothing, &no_path, mtls::Repeats::kMustBeSingle);
+    const mtls::Selector read = parsed.value().selector();
+    const auto answer = read.test(nothing, &no_path, mtls::Repeats::kMustBeSingle);
     // Of a certificate that holds nothing, only a negation says yes (or an empty name).
-    require(answer != mtls::Answer::kYes || parsed.value().selector.negated() ||
-            parsed.value().selector.field() == mtls::Field::kSubject ||
-            parsed.value().selector.field() == mtls::Field::kIssuer);
+    require(answer != mtls::Answer::kYes || read.negated() || read.field() == mtls::Field::kSubject ||
+            read.field() == mtls::Field::kIssuer);
     // Whatever is understood can be found, and put in order among revocations.
     mtls::SelectorIndexBuilder index(mtls::Repeats::kAnyCounts);
-    index.add(0, {parsed.value().selector});
+    mtls::WrittenConditions line;
+    line.add(parsed.value());
+    index.add(0, line.view());
     mtls::Arena arena;
     require(index.finish(arena).candidates(nothing, {}).size() <= 1);
     // What was understood is understood again from its own text.
-    require(mtls::Selector::parse(parsed.value().selector.text()).ok());
+    const auto again = mtls::Selector::parse(read.text());
+    require(again.ok() && again.value().record == parsed.value().record);
+    // Other bytes are refused, or read within themselves.
+    std::string_view rest = input;
+    while (const auto other = mtls::Selector::take(rest)) other->test(nothing, &no_path, mtls::Repeats::kAnyCounts);
 }
 
 void crl(std::string_view input) {

@@ -261,7 +261,8 @@ CLAIM(a_field_of_the_certificate_is_one_segment_or_no_grant_at_all) {
     const std::string own = "/serials/" + serial + "/x";
     CHECK(who.grants.find({"GET", own}).kind == GrantAnswer::Kind::kGranted);
     CHECK(who.grants.find({"GET", "/serials/00/x"}).kind == GrantAnswer::Kind::kNo);
-    const auto missing = PathPattern::parse("/d/%{cert:CN}").value();
+    Arena arena;
+    const auto missing = PathPattern::parse("/d/%{cert:CN}").value().with_fields(arena);
     CHECK_CONTAINS(missing.find_fields(read_facts(*issue(twice, &ca).cert), {}).error(), "CN does not occur once");
     CHECK_CONTAINS(missing.find_fields(read_facts(*issue(client_spec("a/b"), &ca).cert), {}).error(),
                    "CN is 'a/b', which may be read as something else than a segment");

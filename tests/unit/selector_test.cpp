@@ -22,15 +22,22 @@ const test::Identity& ca() {
 
 CertificateFacts facts_of(const test::CertSpec& spec) { return read_facts(*test::issue(spec, &ca()).cert); }
 
+WrittenConditions conditions(const std::vector<std::string>& words) {
+    WrittenConditions out;
+    for (const std::string& word : words) out.add(Selector::parse(word).value());
+    return out;
+}
+
 Answer ask(const std::string& word, const CertificateFacts& facts, Repeats repeats = Repeats::kMustBeSingle) {
     auto parsed = Selector::parse(word);
     test::check(parsed.ok(), parsed.ok() ? "" : parsed.error(), __FILE__, __LINE__);
     const PathFacts path{{}, facts.policies};  // the leaf's CA may assert any
-    const Selector& selector = parsed.value().selector;
+    const Selector selector = parsed.value().selector();
     const Answer answer = selector.test(facts, &path, repeats);
     // Whatever matches has to be found through the index too, or it would be missed with many partners.
     SelectorIndexBuilder builder(repeats);
-    builder.add(7, {selector});
+    const WrittenConditions line = conditions({word});
+    builder.add(7, line.view());
     Arena arena;
     const SelectorIndex index = builder.finish(arena);
     const auto found = index.candidates(facts, {});
@@ -202,7 +209,7 @@ CLAIM(o_ou_and_dc_may_repeat_and_any_one_may_match) {
             unsure("!" + (type + std::string(value)), twice);
         }
         CHECK_EQUAL(
-            Selector::parse(type + std::string(":aa")).value().selector.why_unclear(twice),
+            Selector::parse(type + std::string(":aa")).value().selector().why_unclear(twice),
             type + std::string(" occurs twice: the selector cannot tell which one counts; subject: compares the "
                                "whole name"));
     }
@@ -258,7 +265,7 @@ CLAIM(a_name_that_only_some_readers_take_for_one_that_fits_cannot_be_told) {
         test::check(ask(std::string("!") + row.selector, facts) == negated, "!" + what, __FILE__, __LINE__);
     }
     const auto odd = facts_of(san({{GEN_URI, "https://u@acme.example/test/a"}}));
-    CHECK_CONTAINS(Selector::parse("URI:https://acme.example/**").value().selector.why_unclear(odd),
+    CHECK_CONTAINS(Selector::parse("URI:https://acme.example/**").value().selector().why_unclear(odd),
                    "some readers take it for one that fits");
 }
 
@@ -389,6 +396,7 @@ CLAIM(keys_are_told_by_algorithm_size_and_curve) {
     std::set<std::string> all = {"RSA>=2049", "RSA>=3072",     "EC:P-521",          "DSA",   "ML-DSA-44",
                                  "ML-DSA-87", "SLH-DSA-SHAKE", "SLH-DSA-SHA2-128f", "1.2.3", "1.2.3.4.5"};
     for (const Row& row : rows) all.insert(row.fitting.begin(), row.fitting.end());
+    Arena arena;
     for (const Row& row : rows) {
         CHECK_EQUAL(row.facts.key.text(), row.text);
         for (const std::string& value : all) {
@@ -397,7 +405,7 @@ CLAIM(keys_are_told_by_algorithm_size_and_curve) {
             (fits ? yes : no)("key:" + value, row.facts);
             (fits ? no : yes)("!key:" + value, row.facts);
         }
-        CHECK_EQUAL(FieldName::parse("key").value().value(row.facts, {}).value_or(""), row.text);
+        CHECK_EQUAL(FieldName::parse("key", arena).value().value(row.facts, {}).value_or(""), row.text);
     }
 }
 
@@ -409,7 +417,7 @@ CLAIM(a_key_selector_cannot_tell_a_size_or_curve_that_the_certificate_does_not_s
     for (const char* word : {"key:EC:P-256", "!key:EC:P-256", "key:EC:P-384"}) {
         unsure(word, spelled_out);
         CHECK(ask(word, spelled_out, Repeats::kAnyCounts) == Answer::kCannotTell);
-        CHECK_CONTAINS(Selector::parse(word).value().selector.why_unclear(spelled_out), "does not name the curve");
+        CHECK_CONTAINS(Selector::parse(word).value().selector().why_unclear(spelled_out), "does not name the curve");
     }
     const auto broken = facts_with_key(EvpPkeyPtr(EVP_EC_gen("P-256")), "1.2.840.113549.1.1.1");
     yes("key:RSA", broken);
@@ -453,7 +461,8 @@ CLAIM(a_wrong_kind_of_key_says_what_would_be_right) {
 
 CLAIM(keys_that_no_certificate_has_both_contradict_each_other) {
     const auto contradict = [](const char* a, const char* b) {
-        const auto one = Selector::parse(a).value().selector, two = Selector::parse(b).value().selector;
+        const auto parsed = Selector::parse(a), other = Selector::parse(b);
+        const Selector one = parsed.value().selector(), two = other.value().selector();
         CHECK_EQUAL(one.contradicts(two), two.contradicts(one));
         return one.contradicts(two);
     };
@@ -574,7 +583,8 @@ CLAIM(a_type_is_one_that_stands_in_names_and_other_words_say_what_to_use) {
         {R"(email:"a"b@acme.example@x)", "two '@'"},
     };
     for (const auto& [word, message] : rows) CHECK_CONTAINS(error_of(word), message);
-    CHECK(!FieldName::parse("sha1").ok());
+    Arena arena;
+    CHECK(!FieldName::parse("sha1", arena).ok());
     for (const char* word : {"O:x",
                              "2.5.4.10:x",
                              "organizationName:x",
@@ -603,9 +613,9 @@ CLAIM(a_type_is_one_that_stands_in_names_and_other_words_say_what_to_use) {
         const auto parsed = Selector::parse(word);
         test::check(parsed.ok(), parsed.ok() ? "" : parsed.error(), __FILE__, __LINE__);
     }
-    CHECK_EQUAL(Selector::parse("uid:x").value().selector.text(), "UID:x");
-    CHECK_EQUAL(Selector::parse("2.5.4.97:x").value().selector.text(), "organizationIdentifier:x");
-    CHECK_EQUAL(Selector::parse("1.2.3.4:x").value().selector.text(), "1.2.3.4:x");
+    CHECK_EQUAL(Selector::parse("uid:x").value().selector().text(), "UID:x");
+    CHECK_EQUAL(Selector::parse("2.5.4.97:x").value().selector().text(), "organizationIdentifier:x");
+    CHECK_EQUAL(Selector::parse("1.2.3.4:x").value().selector().text(), "1.2.3.4:x");
 }
 
 CLAIM(the_text_of_a_numeric_string_fits_it_and_other_digits_do_not) {
@@ -653,7 +663,8 @@ CLAIM(a_certificate_of_thousands_of_names_asks_for_no_more_keys_than_it_has_labe
     // Among as many wildcards, those alone are tried that fit.
     SelectorIndexBuilder builder(Repeats::kMustBeSingle);
     for (std::uint32_t i = 0; i < 20000; ++i) {
-        builder.add(i, {Selector::parse("DNS:**.p" + std::to_string(i) + ".example").value().selector});
+        const auto line = conditions({"DNS:**.p" + std::to_string(i) + ".example"});
+        builder.add(i, line.view());
     }
     Arena arena;
     const SelectorIndex index = builder.finish(arena);
@@ -667,7 +678,8 @@ CLAIM(a_uri_is_found_among_patterns_that_share_their_beginning_by_all_its_segmen
     SelectorIndexBuilder builder(Repeats::kMustBeSingle);
     for (std::uint32_t i = 0; i < 20000; ++i) {
         const std::string word = "URI:https://a.example/*/tenants/" + std::to_string(i) + (i % 2 == 0 ? "/*" : "/**");
-        builder.add(i, {Selector::parse(word).value().selector});
+        const auto line = conditions({word});
+        builder.add(i, line.view());
     }
     Arena arena;
     const SelectorIndex index = builder.finish(arena);
@@ -679,7 +691,8 @@ CLAIM(a_uri_is_found_among_patterns_that_share_their_beginning_by_all_its_segmen
 }
 
 CLAIM(nobody_can_tell_which_names_meet_in_the_index_of_another_process) {
-    const Selector selector = Selector::parse("DNS:api.acme.example").value().selector;
+    const auto parsed = Selector::parse("DNS:api.acme.example");
+    const Selector selector = parsed.value().selector();
     CHECK(IndexKeys(KeyedHash::random()).of(selector)->key != IndexKeys(KeyedHash::random()).of(selector)->key);
     // SipHash-1-3 of the bytes 0, 1, 2, ... under the key 00 01 ... 0f.
     const KeyedHash hash(0x0706050403020100, 0x0f0e0d0c0b0a0908);
@@ -693,8 +706,8 @@ CLAIM(nobody_can_tell_which_names_meet_in_the_index_of_another_process) {
 CLAIM(a_line_is_found_by_the_selector_that_the_fewest_share) {
     SelectorIndexBuilder builder(Repeats::kMustBeSingle);
     for (std::uint32_t i = 0; i < 1000; ++i) {
-        builder.add(i, {Selector::parse("O:Acme").value().selector,
-                        Selector::parse("RID:1.2.3." + std::to_string(i)).value().selector});
+        const auto line = conditions({"O:Acme", "RID:1.2.3." + std::to_string(i)});
+        builder.add(i, line.view());
     }
     Arena arena;
     const SelectorIndex index = builder.finish(arena);
@@ -705,4 +718,137 @@ CLAIM(a_line_is_found_by_the_selector_that_the_fewest_share) {
     CHECK(index.candidates(facts, {}).empty());
     facts.rid = {"1.2.3.4"};
     CHECK(index.candidates(facts, {}) == std::vector<std::uint32_t>{4});
+}
+
+namespace {
+
+// One of each field and form, and spellings that are not the compared form.
+const std::vector<std::string>& words() {
+    static const std::vector<std::string> all = {
+        "subject:CN=api,O=Acme Corp",
+        "issuer:/C=US/CN=Selector CA",
+        "dirName:O=Acme",
+        "subject:INN=#120d30303737203036323238323138,CN=tax",
+        "CN:api",
+        "O:Acme  Corp",
+        "UID:#0c0161",
+        "1.2.3.4:x",
+        "issuer.CN:Selector CA",
+        "DNS:api.acme.example",
+        "!DNS:API.acme.example",
+        "DNS:*.acme.example",
+        "DNS:**.Acme.example",
+        "email:Api@ACME.example",
+        "email:*@acme.example",
+        "URI:HTTPS://acme.example/a",
+        "URI:https://acme.example/*/b/**",
+        "URI:spiffe://acme.example/api",
+        "IP:203.0.113.0/24",
+        "IP:2001:db8::1",
+        "UPN:api@acme.example",
+        "otherName.1.2.3:text",
+        "RID:1.2.3",
+        "cert-serial:0A:3F",
+        "sha256:" + std::string(64, 'a'),
+        "spki-sha256:" + std::string(64, 'B'),
+        "issuer.spki-sha256:" + std::string(64, 'c'),
+        "EKU:clientAuth",
+        "cert-policy:1.2.3",
+        "key:RSA>=3072",
+        "key:EC:P-256",
+        "qcRole:PSP_AI",
+        "qcType:esign",
+        "extension.1.2.3",
+        "extension.1.2.3:text",
+    };
+    return all;
+}
+
+// All that is asked of a selector, whatever it holds.
+void ask_all(const Selector& selector, const CertificateFacts& facts) {
+    const PathFacts path{{"key"}, facts.policies};
+    for (const Repeats repeats : {Repeats::kMustBeSingle, Repeats::kAnyCounts}) selector.test(facts, &path, repeats);
+    selector.test(facts, nullptr, Repeats::kMustBeSingle);
+    selector.actual_values(facts);
+    selector.why_unclear(facts);
+    selector.contradicts(selector);
+    CHECK(!selector.text().empty());
+}
+
+CertificateFacts facts_of_all() {
+    test::CertSpec spec = san({{GEN_DNS, "api.acme.example"},
+                               {GEN_EMAIL, "Api@acme.example"},
+                               {GEN_URI, "https://acme.example/a/b/c"},
+                               {GEN_IPADD, std::string("\xcb\x00\x71\x07", 4)}});
+    spec.subject = {{"CN", "api"}, {"O", "Acme Corp"}, {"CN", "api"}};
+    return facts_of(spec);
+}
+
+// In memory of just that size, so that whatever is read beyond it is found.
+struct Alone {
+    explicit Alone(std::string_view bytes) : size(bytes.size()), memory(new char[bytes.size()]) {
+        std::copy(bytes.begin(), bytes.end(), memory.get());
+    }
+    std::string_view view() const { return {memory.get(), size}; }
+    bool counts() const { return Conditions(view()).lies_in(Bounds({memory.get(), size})); }
+
+    std::size_t size;
+    std::unique_ptr<char[]> memory;
+};
+
+}  // namespace
+
+CLAIM(a_selector_reads_back_from_its_record_and_its_text_makes_the_same_record) {
+    std::string all;
+    for (const std::string& word : words()) {
+        const auto parsed = Selector::parse(word);
+        const std::string text(parsed.value().selector().text());
+        CHECK_EQUAL(text, word);
+        CHECK_EQUAL(Selector::parse(text).value().record, parsed.value().record);
+        all += parsed.value().record;
+    }
+    // Wherever they lie.
+    const Alone there(all);
+    CHECK(there.counts());
+    std::vector<std::string> read;
+    for (const Selector& selector : Conditions(there.view())) read.emplace_back(selector.text());
+    CHECK(read == words());
+}
+
+CLAIM(a_record_takes_eight_bytes_beside_the_text_of_a_name) {
+    for (const char* word : {"CN:device-17", "UID:device-17", "DNS:api.acme.example", "DNS:*.acme.example",
+                             "email:api@acme.example", "URI:spiffe://acme.example/ns/prod/api", "cert-serial:0a3f"}) {
+        const std::size_t size = Selector::parse(word).value().record.size();
+        test::check(size <= std::string_view(word).size() + 8, word + (" " + std::to_string(size)), __FILE__, __LINE__);
+    }
+}
+
+CLAIM(a_damaged_record_is_refused_or_reads_nothing_but_itself) {
+    const CertificateFacts facts = facts_of_all();
+    std::size_t refused = 0, read = 0;
+    const auto ask_it = [&](const std::string& bytes) {
+        const Alone there(bytes);
+        if (!there.counts()) return ++refused;
+        for (const Selector& selector : Conditions(there.view())) ask_all(selector, facts);
+        return ++read;
+    };
+    for (const std::string& word : words()) {
+        const std::string whole = Selector::parse(word).value().record;
+        CHECK_EQUAL(ask_it(whole), read);
+        for (std::size_t i = 0; i < whole.size(); ++i) {
+            for (const int flip : {0x01, 0x02, 0x08, 0x20, 0x40, 0x80, 0xff}) {
+                std::string changed = whole;
+                changed[i] = static_cast<char>(changed[i] ^ flip);
+                ask_it(changed);
+            }
+            const Alone cut(std::string_view(whole).substr(0, i));
+            test::check(i == 0 || !cut.counts(), "cut off: " + word, __FILE__, __LINE__);
+        }
+    }
+    CHECK(refused > 500);
+    CHECK(read > 5000);
+    // A length of more than there is, however it is written.
+    for (const std::string& size : {std::string("\x7f"), std::string(9, '\xff') + "\x01", std::string(20, '\xff')}) {
+        CHECK(!Alone(std::string("\x06\x00", 2) + size + std::string("\0\0DNS:x", 7)).counts());
+    }
 }

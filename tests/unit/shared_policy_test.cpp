@@ -503,6 +503,30 @@ CLAIM(an_image_that_points_out_of_itself_is_not_used) {
     CHECK(!Image::open(open("/dev/null", O_RDONLY | O_CLOEXEC), Watched::kPolicy).ok());
 }
 
+// Each byte of an identity: it lies in front of its selector's text, and ends with that.
+CLAIM(a_damaged_identity_makes_an_image_that_is_not_used_or_decides_within_itself) {
+    Server server;
+    const std::string whole = content_of(server.board->shelf.look_at_kept()->files[2].get());
+    const auto who = issue(client_spec("api"), &ca());
+    const std::string text = "CN:api";
+    std::size_t refused = 0, used = 0, denied = 0;
+    const std::size_t end = whole.find(text) + text.size();
+    for (std::size_t at = end - text.size() - 6; at < end; ++at) {
+        for (int flip = 1; flip < 256; ++flip) {
+            std::string changed = whole;
+            changed[at] = static_cast<char>(changed[at] ^ flip);
+            const auto image = Image::open(sealed(changed), Watched::kPolicy);
+            const auto policy = Image::root<Policy>(image.value());
+            if (policy == nullptr) ++refused;
+            if (policy == nullptr) continue;
+            ++used;
+            if (ask(*policy, who).reason != Reason::kGranted) ++denied;
+            CHECK(!policy->render().empty());
+        }
+    }
+    CHECK(refused > 500 && used > 1000 && denied > 500);
+}
+
 CLAIM(a_child_can_hand_out_nothing) {
     Server server;
     CHECK_EQUAL(in_child([&] {

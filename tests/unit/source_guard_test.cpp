@@ -175,6 +175,41 @@ CLAIM(the_core_includes_nothing_of_httpd) {
     }
 }
 
+// What decides about a request finds everything parsed already. Of files that also decide, each says where it parses.
+CLAIM(selectors_paths_fields_and_words_are_parsed_where_configuration_is_read_alone) {
+    const std::set<std::string> readers = {
+        "src/core/expectation.cpp",        // MTLSExpect
+        "src/core/field_name.cpp",         // parses
+        "src/core/gate.cpp",               // GateRule::parse_allow() and parse_deny()
+        "src/core/grant.cpp",              // PathPattern::parse() and with_fields()
+        "src/core/policy_builder.cpp",     //
+        "src/core/policy_directives.cpp",  //
+        "src/core/policy_writer.cpp",      //
+        "src/core/revocation_parse.cpp",   // Revocation::parse()
+        "src/core/selector_parse.cpp",     // parses
+        "src/core/text.cpp",               // parses
+        "src/httpd/audit.cpp",             // MTLSAuditLog
+        "src/httpd/config.cpp",            // directives
+        "src/httpd/config_tree.cpp",       // at the start
+        "src/httpd/events.cpp",            // MTLSEventCmd
+        "src/httpd/forward.cpp",           // MTLSForward
+        "src/httpd/providers.cpp",         // Require
+        "src/httpd/start_checks.cpp",      // at the start
+    };
+    std::set<std::string> found;
+    for (const char* folder : {"src/core", "src/httpd"}) {
+        for (const auto& file : fs::directory_iterator(folder)) {
+            if (file.path().extension() != ".cpp") continue;
+            const std::string text = read(file.path());
+            for (const char* call : {"Selector::parse(", "FieldName::parse(", "PathPattern::parse(", "config_words("}) {
+                if (text.find(call) != std::string::npos) found.insert(file.path().string());
+            }
+        }
+    }
+    for (const std::string& file : found) test::check(readers.contains(file), file + " parses", __FILE__, __LINE__);
+    for (const std::string& file : readers) test::check(found.contains(file), file, __FILE__, __LINE__);
+}
+
 CLAIM(log_formats_are_those_that_apr_knows) {
     for (const auto& file : fs::directory_iterator("src/httpd")) {
         test::check(read(file.path()).find("%z") == std::string::npos, file.path().string() + " has %z", __FILE__,

@@ -42,7 +42,7 @@ Lines lines_of(const Partner& partner, const Policy& policy) {
     for (const GroupMembership& membership : partner.groups) {
         std::string line = "MTLSGroup";
         for (const std::string_view name : membership.names) line += " " + std::string(name);
-        for (const std::string_view text : membership.conditions.texts()) line += " if " + std::string(text);
+        for (const Selector& selector : membership.conditions) line += " if " + std::string(selector.text());
         out.insert(line);
     }
     return out;

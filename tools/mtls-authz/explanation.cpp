@@ -16,11 +16,11 @@ constexpr std::size_t kMostMisses = 5;
 void tell_near_misses(const Policy& policy, const CertificateFacts& facts, Explanation& out) {
     const PathFacts* const path = out.who.path.ca_keys.empty() ? nullptr : &out.who.path;
     for (const NearMiss& miss : find_near_misses(policy, facts, path, kMostMisses)) {
-        std::string text = std::string(miss.partner->name) + " (" + miss.identity->where.str() + ") nearly fits: ";
+        std::string text = std::string(miss.partner->name) + " (" + miss.identity.where.str() + ") nearly fits: ";
         for (const NearMiss::Failure& failure : miss.failures) {
             std::string actual;
             for (const std::string& value : failure.actual) actual += (actual.empty() ? "" : ", ") + shown(value);
-            text += (&failure == &miss.failures.front() ? "" : "; ") + failure.selector->text() +
+            text += (&failure == &miss.failures.front() ? "" : "; ") + std::string(failure.selector.text()) +
                     " does not, the certificate has " + (actual.empty() ? "nothing there" : actual) +
                     (failure.is_close ? " (a slip of the pen?)" : "") +
                     (failure.unclear.empty() ? "" : " (" + failure.unclear + ")");
@@ -49,9 +49,8 @@ void tell_identity(const Identification& who, Explanation& out) {
         out.steps.emplace_back("identity: no MTLSIdentity fits");
         return;
     }
-    out.steps.push_back(
-        "identity: the certificate names " + names_of(who.claimed, ", ") +
-        (who.claimed_identity != nullptr ? ", by MTLSIdentity at " + who.claimed_identity->where.str() : ""));
+    out.steps.push_back("identity: the certificate names " + names_of(who.claimed, ", ") +
+                        (who.claimed_identity ? ", by MTLSIdentity at " + who.claimed_identity->where.str() : ""));
     for (const Partner* partner : who.claimed) {
         std::string files;
         for (const Anchor& anchor : partner->anchors->anchors) {

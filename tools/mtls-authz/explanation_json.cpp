@@ -17,13 +17,13 @@ Json claimed_json(const Identification& who, Reason reason) {
 Json explanation_json(const Policy& policy, const Explanation& told, const std::vector<std::string>& left) {
     const Identification& who = told.who;
     const bool granted = told.reason == Reason::kGranted;
-    const Identity* const rule = (who.identity != nullptr ? who.identity : who.claimed_identity).get();
+    const std::optional<Identity>& rule = who.identity ? who.identity : who.claimed_identity;
     return {{"decision", granted ? "allow" : "deny"},
             {"reason", word_of(told.reason)},
             {"detail", told.detail},
             {"partner", granted ? Json(who.partner->name) : Json(nullptr)},
             {"claimed", claimed_json(who, told.reason)},
-            {"rule", rule != nullptr ? Json(rule->where.str()) : Json(nullptr)},
+            {"rule", rule ? Json(rule->where.str()) : Json(nullptr)},
             {"groups", who.groups},
             {"steps", told.steps},
             {"hints", told.hints},

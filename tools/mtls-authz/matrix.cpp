@@ -12,7 +12,7 @@ namespace mtls::tool {
 
 std::string condition_of(const Conditions& conditions) {
     std::string out;
-    for (const std::string_view text : conditions.texts()) out += (out.empty() ? "" : " ") + std::string(text);
+    for (const Selector& selector : conditions) out += (out.empty() ? "" : " ") + std::string(selector.text());
     return out;
 }
 

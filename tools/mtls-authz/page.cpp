@@ -57,7 +57,7 @@ std::string grants_text(std::span<const Grant> grants) {
         out += "<tr><td>" + html_escape(grant.methods.text()) + "</td><td>";
         for (const PathPattern& path : grant.paths) out += "<div>" + html_code(path.text()) + "</div>";
         out += "</td><td>";
-        for (const std::string_view text : grant.conditions.texts()) out += "<div>" + html_code(text) + "</div>";
+        for (const Selector& selector : grant.conditions) out += "<div>" + html_code(selector.text()) + "</div>";
         out += "</td></tr>\n";
     }
     return out + "</table>\n";
@@ -72,7 +72,7 @@ std::string partner_text(const Partner& partner) {
             if (!line.empty()) line += ", ";
             line += html_escape(name);
         }
-        for (const std::string_view text : membership.conditions.texts()) line += " if " + html_code(text);
+        for (const Selector& selector : membership.conditions) line += " if " + html_code(selector.text());
         groups += "<div>" + line + "</div>";
     }
     List list;

@@ -24,7 +24,7 @@ struct Choice {
 bool is_usable(const std::string& selector, const CertificateFacts& facts) {
     const auto parsed = Selector::parse(selector);
     return parsed.ok() && parsed.value().warnings.empty() &&
-           parsed.value().selector.test(facts, nullptr, Repeats::kMustBeSingle) == Answer::kYes;
+           parsed.value().selector().test(facts, nullptr, Repeats::kMustBeSingle) == Answer::kYes;
 }
 
 // From what stays the same when a certificate is renewed to what never does.

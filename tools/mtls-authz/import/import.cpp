@@ -67,8 +67,8 @@ std::string name_by_selectors(const std::vector<std::string>& selectors) {
             const auto name = type == "subject:" ? NamePattern::parse(value) : Result<NamePattern>(Error{});
             std::string part(value);
             for (const std::string_view oid : {"2.5.4.10", "2.5.4.3"}) {  // CN before O
-                for (std::size_t i = 0; name.ok() && i < name.value().name().attributes.size(); ++i) {
-                    const NameAttribute& attribute = name.value().name().attributes[i];
+                for (std::size_t i = 0; name.ok() && i < name.value().name.attributes.size(); ++i) {
+                    const NameAttribute& attribute = name.value().name.attributes[i];
                     if (attribute.oid == oid) part = attribute.text;
                 }
             }
