@@ -107,12 +107,8 @@ std::size_t note_partner(request_rec* r, const Decision& decision) {
     TlsConnection* const tls = tls_of(r->connection);
     const std::int64_t now = std::time(nullptr);
     if (tls != nullptr && tls->takes_sighting(now) && number < Sightings::kOthers) {
-        const CertificateFacts& facts = decision.certificate->facts;
-        const std::string digest = hex(bytes_of(facts.sha256));
-        const auto before = sightings.last(number);
-        sightings.see(number, {now, facts.not_before, facts.not_after, who->is_purpose_waived, facts.subject.text(),
-                               facts.serial, digest, facts.key.text()});
-        if (!before || before->sha256.str() != digest) keep_certificate(number, decision);
+        const auto seen = Sighting::of(decision.certificate->facts, who->is_purpose_waived, now);
+        if (sightings.see(number, seen)) keep_certificate(number, decision);
     }
     return number;
 }
