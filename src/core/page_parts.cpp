@@ -70,7 +70,7 @@ std::string words(std::string_view text) {
         const std::size_t end = text.find_first_of(kBetween);
         const std::size_t size = end == std::string_view::npos ? text.size() : end + 1;
         out += html_escape(text.substr(0, size));
-        if (size < text.size()) out += "<wbr>";
+        if (size < text.size() && text[size] != ' ') out += "<wbr>";
         text.remove_prefix(size);
     }
     return out + "</span>";

@@ -139,9 +139,9 @@ CLAIM(a_late_certificate_is_told_once_with_its_contact_and_not_again_after_resta
         is_seen = is_seen || is_acme;
     }
     CHECK(is_seen);
-    CHECK_CONTAINS(site.page(), "contact: Acme&#39;s PKI desk, pki@acme.example");
-    CHECK_CONTAINS(site.page(), "<span class=\"warn\">late</span>");
-    CHECK_CONTAINS(site.page(), "1 partner's certificate</span> near the end");
+    CHECK_CONTAINS(site.page(), "Contact: <span class=\"name\">Acme&#39;s PKI desk, pki@<wbr>acme.<wbr>example");
+    CHECK_CONTAINS(site.page(), "<span class=\"tag is-warn\">late</span>");
+    CHECK_CONTAINS(site.page(), "The certificate by which the partner was last identified ends on ");
 
     for (const int number : {SIGUSR1, SIGHUP}) {
         site.httpd.restart(number);
