@@ -47,6 +47,7 @@ class Sightings {
 public:
     static constexpr std::size_t kOthers = kCountedPartners;
     static constexpr std::size_t kCertificates = 4;  // of a partner: the newest ones
+    static constexpr std::size_t kWhole = 2;         // of these: with the certificate itself
 
     // `key`: partner_key() of the name. Neither waits nor allocates.
     std::size_t number_of(std::uint64_t key, std::string_view name) noexcept;
@@ -54,12 +55,12 @@ public:
     bool see(std::size_t number, const Sighting& sighting) noexcept;
     // The same for what was seen before the server was started: it takes the place of nothing newer.
     bool see_earlier(std::size_t number, const Sighting& sighting) noexcept;
-    // The certificate itself, after see().
+    // The certificate itself, after see(). It takes the place of one that is no longer known, or was seen earlier.
     void keep(std::size_t number, const SeenCertificate& certificate);
     // Whether a revocation in force hits it. Of a certificate that is not kept any more, nothing is noted.
     void mark(std::size_t number, const Sighting& sighting, bool is_revoked) noexcept;
 
-    // Which may be another one by now, or none.
+    // Nothing where it is not kept. Which may be another one by now.
     std::optional<SeenCertificate> certificate(std::size_t number, const Sighting& sighting) const noexcept;
     // Before anything is seen: the pages that certificates will lie in are given back, and read as zeros until then.
     void release_pages() noexcept;
@@ -93,6 +94,11 @@ private:
         std::atomic<std::uint32_t> turns{0};
         std::array<Place, kCertificates> places;
     };
+    // Apart from Partner: most of it is never touched.
+    struct Whole {
+        std::atomic<std::uint64_t> key{0};
+        SharedRecord<SeenCertificate> certificate;
+    };
     std::size_t place_with(std::size_t number, std::uint64_t key) const noexcept;
     std::size_t oldest_place(std::size_t number) const noexcept;
     void write(std::size_t number, std::size_t place, std::uint64_t key, const Sighting& sighting) noexcept;
@@ -101,7 +107,7 @@ private:
     std::atomic<std::uint32_t> taken_{0};
     std::array<std::atomic<std::uint32_t>, kPlaces> places_{};  // 0: free; else a number and 1
     std::array<Partner, kCountedPartners> partners_{};
-    std::array<std::array<SharedRecord<SeenCertificate>, kCertificates>, kCountedPartners> certificates_{};
+    std::array<std::array<Whole, kWhole>, kCountedPartners> certificates_{};
 };
 
 // What a partner is found by: the beginning of the SHA-256 of its name, never 0.

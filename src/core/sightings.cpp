@@ -148,8 +148,20 @@ bool Sightings::see_earlier(std::size_t number, const Sighting& sighting) noexce
 void Sightings::keep(std::size_t number, const SeenCertificate& certificate) {
     if (number >= kOthers) return;
     const std::string sha256 = mtls::sha256(certificate.leaf.view());
-    const std::size_t place = place_with(number, certificate_key(hex(bytes_of(sha256))));
-    if (place < kCertificates) certificates_[number][place].write(certificate);
+    const std::uint64_t key = certificate_key(hex(bytes_of(sha256)));
+    if (place_with(number, key) == kCertificates) return;
+    Whole* to = nullptr;
+    std::uint32_t earliest = UINT32_MAX;
+    for (Whole& whole : certificates_[number]) {
+        const std::size_t place = place_with(number, whole.key.load(std::memory_order_acquire));
+        const bool is_known = whole.key != 0 && place < kCertificates;
+        const std::uint32_t turn = is_known ? partners_[number].places[place].turn.load() : 0;
+        if (to != nullptr && turn >= earliest) continue;
+        to = &whole;
+        earliest = turn;
+    }
+    to->key.store(0, std::memory_order_release);
+    if (to->certificate.write(certificate)) to->key.store(key, std::memory_order_release);
 }
 
 void Sightings::mark(std::size_t number, const Sighting& sighting, bool is_revoked) noexcept {
@@ -159,9 +171,12 @@ void Sightings::mark(std::size_t number, const Sighting& sighting, bool is_revok
 }
 
 std::optional<SeenCertificate> Sightings::certificate(std::size_t number, const Sighting& sighting) const noexcept {
-    const std::size_t place = number < kOthers ? place_with(number, certificate_key(sighting)) : kCertificates;
-    if (place == kCertificates) return std::nullopt;
-    return certificates_[number][place].read();
+    if (number >= kOthers) return std::nullopt;
+    const std::uint64_t key = certificate_key(sighting);
+    for (const Whole& whole : certificates_[number]) {
+        if (whole.key.load(std::memory_order_acquire) == key) return whole.certificate.read();
+    }
+    return std::nullopt;
 }
 
 std::size_t Sightings::taken() const noexcept {

@@ -69,35 +69,47 @@ void SeenKeeper::restore() const {
     }
 }
 
-void SeenKeeper::save() {
+// Soon where there is another certificate; where they were only seen again, once a minute.
+void SeenKeeper::save(std::int64_t now) {
+    constexpr std::int64_t kLongest = 60;
     const Ledger& ledger = *state().ledger;
     const std::string& path = state().seen_file;
-    const std::string text = path.empty() ? "" : sightings_text(ledger.sightings, ledger.watched_since);
-    std::string digest = sha256(text);
-    if (path.empty() || digest == saved_digest_) return;
+    if (path.empty()) return;
+    std::uint64_t who = 1, when = 1;
+    for (const Sightings::Seen& seen : ledger.sightings.all()) {
+        for (const auto& known : seen.certificates) {
+            who = mixed(mixed(who, seen.number), known.sighting.sha256.view());
+            when = mixed(when, static_cast<std::uint64_t>(known.sighting.seen));
+        }
+    }
+    if (who == who_ && (when == when_ || now - saved_ < kLongest)) return;
+    const std::string text = sightings_text(ledger.sightings, ledger.watched_since);
     const std::string fault =
         text.size() <= kMostSightingBytes ? write_sightings(path, text) : "what was seen is too much for a file";
-    if (fault.empty()) saved_digest_ = std::move(digest);
+    saved_ = now;
     if (!fault.empty() && !std::exchange(is_failing_, true)) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server_,
                      "mtls_authz: the status page will have forgotten after a restart who was seen: %s", fault.c_str());
     }
-    if (fault.empty()) is_failing_ = false;
+    if (!fault.empty()) return;
+    who_ = who;
+    when_ = when;
+    is_failing_ = false;
 }
 
 void SeenKeeper::turn() {
-    constexpr std::int64_t kHoursPause = 30, kSavePause = 5;
+    constexpr std::int64_t kHoursPause = 30, kLookPause = 5;
     const std::int64_t now = monotonic_seconds();
     restore();
     if (noted_ == 0 || now - noted_ >= kHoursPause) {
         state().ledger->note_hours(std::time(nullptr));
         noted_ = now;
     }
-    if (saved_ != 0 && now - saved_ < kSavePause) return;
-    saved_ = now;
+    if (looked_ != 0 && now - looked_ < kLookPause) return;
+    looked_ = now;
     if (const auto snapshot = state().live.policy.current())
         marks_.update(state().ledger->sightings, *snapshot, std::time(nullptr));
-    save();
+    save(now);
 }
 
 }  // namespace mtls::httpd

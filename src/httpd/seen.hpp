@@ -21,12 +21,15 @@ public:
 
 private:
     void restore() const;
-    void save();
+    void save(std::int64_t now);
 
     const server_rec* server_;
-    std::int64_t noted_ = 0;  // when hours were, as monotonic_seconds()
-    std::int64_t saved_ = 0;
-    std::string saved_digest_;
+    // All as monotonic_seconds().
+    std::int64_t noted_ = 0;   // when hours were
+    std::int64_t looked_ = 0;  // when this looked for what is new
+    std::int64_t saved_ = 0;   // when the file was written
+    std::uint64_t who_ = 0;    // digest of the certificates in it
+    std::uint64_t when_ = 0;   // and of when they were seen
     bool is_failing_ = false;  // and the log has it
     RevokedMarks marks_;
 };

@@ -7,6 +7,7 @@
 #include "mtls_authz/ledger.hpp"
 #include "mtls_authz/seen_revocation.hpp"
 #include "mtls_authz/sighting_file.hpp"
+#include "mtls_authz/text.hpp"
 #include "policy_draft.hpp"
 
 using namespace test;
@@ -86,6 +87,43 @@ CLAIM(a_mark_of_revocation_ends_with_its_certificate) {
     sightings->mark(acme, sighting("b", 0), true);
     sightings->mark(acme, sighting("b", 0), false);
     CHECK_EQUAL(certificates_of(*sightings), "acme: f e d b\n");
+}
+
+CLAIM(of_the_two_that_came_last_the_certificates_themselves_are_kept) {
+    const auto ca = test::make_ca("CA");
+    std::vector<test::Identity> all;
+    for (int i = 0; i < 5; ++i) all.push_back(test::issue(client_spec(std::to_string(i)), &ca));
+    const auto sightings = std::make_unique<Sightings>();
+    const std::size_t acme = number(*sightings, "acme");
+    const auto of = [&](int i) { return Sighting::of(read_facts(*all[static_cast<std::size_t>(i)].cert), false, i); };
+    const auto kept = [&] {
+        std::string out;
+        for (int i = 0; i < 5; ++i) {
+            const auto certificate = sightings->certificate(acme, of(i));
+            if (!certificate) continue;
+            out += std::to_string(i);
+            CHECK_EQUAL(hex(bytes_of(certificate_sha256(*certificate->decode_leaf()))), of(i).sha256.str());
+        }
+        return out;
+    };
+    const auto see = [&](int i) {
+        const bool is_new = sightings->see(acme, of(i));
+        if (is_new) sightings->keep(acme, *SeenCertificate::of(*all[static_cast<std::size_t>(i)].cert, {}));
+        return is_new;
+    };
+    CHECK_EQUAL(kept(), "");
+    see(0);
+    see(1);
+    CHECK_EQUAL(kept(), "01");
+    CHECK(!see(0));  // so that 1 came earlier
+    see(2);
+    CHECK_EQUAL(kept(), "02");
+    see(3);
+    see(4);
+    CHECK_EQUAL(kept(), "34");
+    // One that was never seen is not kept.
+    sightings->keep(number(*sightings, "globex"), *SeenCertificate::of(*all[0].cert, {}));
+    CHECK_EQUAL(kept(), "34");
 }
 
 CLAIM(sightings_come_back_from_their_file_with_the_certificates_themselves) {
@@ -181,9 +219,9 @@ CLAIM(revoked_certificates_are_marked_whoever_revoked_them) {
     d.file("root.pem", root.cert_pem());
     const std::string acme = partner("acme", "MTLSIdentity O:Acme\nMTLSTrustAnchor root.pem");
     const auto sightings = std::make_unique<Sightings>();
-    const std::size_t n = number(*sightings, "acme");
     std::int64_t at = 100;
     for (const auto* who : {&one, &two, &deep, &listed}) {
+        const std::size_t n = number(*sightings, who == &one || who == &two ? "acme" : "globex");
         sightings->see(n, Sighting::of(read_facts(*who->cert), false, --at));
         std::vector<X509Ptr> above;
         if (who == &deep) above.push_back(share(*sub.cert));
@@ -191,7 +229,9 @@ CLAIM(revoked_certificates_are_marked_whoever_revoked_them) {
     }
     const auto revoked = [&] {
         std::string out;
-        for (const auto& known : sightings->all().front().certificates) out += known.is_revoked ? "!" : ".";
+        for (const auto& seen : sightings->all()) {
+            for (const auto& known : seen.certificates) out += known.is_revoked ? "!" : ".";
+        }
         return out;
     };
     RevokedMarks marks;
@@ -199,7 +239,7 @@ CLAIM(revoked_certificates_are_marked_whoever_revoked_them) {
     snapshot.refusals = std::make_shared<const Refusals>();
     snapshot.crls = std::make_shared<const CrlSet>();
     const auto with = [&](const std::string& lines) {
-        snapshot.policy = d.policy(acme + lines);
+        snapshot.policy = d.policy(acme + lines + "\n");
         ++snapshot.serial;
         marks.update(*sightings, snapshot, now());
         return revoked();
