@@ -92,18 +92,16 @@ std::string bars(const HourlyCounts::Day& day, std::string_view kind) {
     constexpr std::uint64_t kUp = 24, kDown = 8, kStep = 4, kWidth = 3, kLeast = 2;
     std::uint64_t most = 1;
     for (const auto& hour : day) most = std::max({most, hour.allowed, hour.denied * (kUp / kDown)});
+    const auto bar = [=](std::size_t hour, bool is_up, std::uint64_t n) {
+        const std::uint64_t height = std::max<std::uint64_t>(kLeast, (n * kUp + most / 2) / most);
+        const std::string from = std::to_string(is_up ? kUp : kUp + 1);
+        return "M" + std::to_string(hour * kStep) + " " + from + (is_up ? "v-" : "v") + std::to_string(height) + "h" +
+               std::to_string(kWidth) + "V" + from + "z";
+    };
     std::string up, down;
     for (std::size_t i = 0; i < day.size(); ++i) {
-        const std::string x = std::to_string(i * kStep), width = "h" + std::to_string(kWidth);
-        const auto height = [=](std::uint64_t n) {
-            return std::max<std::uint64_t>(kLeast, (n * kUp + most / 2) / most);
-        };
-        if (day[i].allowed > 0)
-            up += "M" + x + " " + std::to_string(kUp) + "v-" + std::to_string(height(day[i].allowed)) + width + "V" +
-                  std::to_string(kUp) + "z";
-        if (day[i].denied > 0)
-            down += "M" + x + " " + std::to_string(kUp + 1) + "v" + std::to_string(height(day[i].denied)) + width +
-                    "V" + std::to_string(kUp + 1) + "z";
+        if (day[i].allowed > 0) up += bar(i, true, day[i].allowed);
+        if (day[i].denied > 0) down += bar(i, false, day[i].denied);
     }
     const HourlyCounts::Hour all = sum_of(day);
     const std::string label = "Last 24 hours: " + number(all.allowed) + " allowed, " + number(all.denied) + " denied";

@@ -145,7 +145,7 @@ std::string write_sightings(const std::string& path, const std::string& text) {
         const ssize_t written = write(file.get(), text.data() + at, text.size() - at);
         if (written < 0 && errno == EINTR) continue;
         if (written <= 0) {
-            const std::string out = fault("cannot write");
+            std::string out = fault("cannot write");
             unlink(next.c_str());
             return out;
         }

@@ -150,13 +150,13 @@ void Sightings::keep(std::size_t number, const SeenCertificate& certificate) {
     const std::string sha256 = mtls::sha256(certificate.leaf.view());
     const std::uint64_t key = certificate_key(hex(bytes_of(sha256)));
     if (place_with(number, key) == kCertificates) return;
-    Whole* to = nullptr;
+    Whole* to = &certificates_[number].front();
     std::uint32_t earliest = UINT32_MAX;
     for (Whole& whole : certificates_[number]) {
         const std::size_t place = place_with(number, whole.key.load(std::memory_order_acquire));
         const bool is_known = whole.key != 0 && place < kCertificates;
         const std::uint32_t turn = is_known ? partners_[number].places[place].turn.load() : 0;
-        if (to != nullptr && turn >= earliest) continue;
+        if (turn >= earliest) continue;
         to = &whole;
         earliest = turn;
     }

@@ -170,7 +170,7 @@ std::string issuers(const StatusReport& report) {
         table.add({words(anchor.name), anchor.partner == "*" ? "the default" : words(anchor.partner) + contact,
                    time_left(report.now, anchor.at, anchor.is_late)});
     }
-    constexpr std::int64_t kSoon = 6 * 3600;
+    constexpr std::int64_t kSoon = std::int64_t{6} * 3600;
     for (const auto& crl : report.crls) {
         late += crl.is_late ? 1 : 0;
         table.add({words(crl.name), "CRL",

@@ -462,9 +462,9 @@ CLAIM(the_matrix_page_begins_with_partners_by_paths) {
                            with("b", "MTLSGrant GET,POST /partners/b/**") + with("c", ""));
     const std::string few = p.expect(0, {"matrix", "--html", "--policy", "few.conf"});
     CHECK_CONTAINS(few,
-                   "<th scope=\"col\">Partner</th><th scope=\"col\">/<wbr>only</th><th "
-                   "scope=\"col\">/<wbr>orders/<wbr>**</th><th "
-                   "scope=\"col\">/<wbr>partners/<wbr>%{partner}/<wbr>**</th></tr>");
+                   "<th scope=\"col\">Partner</th><th scope=\"col\">/only</th><th "
+                   "scope=\"col\">/orders<wbr>/**</th><th "
+                   "scope=\"col\">/partners<wbr>/%{partner}<wbr>/**</th></tr>");
     CHECK_CONTAINS(few,
                    "<a href=\"#p-a\">a</a></th><td><span class=\"some\" title=\"for some certificates\">PUT "
                    "if</span></td><td>POST, read</td><td>all</td></tr>");
@@ -475,7 +475,7 @@ CLAIM(the_matrix_page_begins_with_partners_by_paths) {
     for (int i = 0; i < 30; ++i) lines += "MTLSGrant read /orders/" + std::to_string(i) + "/**\n";
     p.file("many.conf", with("a", lines + "MTLSGrant * /other"));
     const std::string many = p.expect(0, {"matrix", "--html", "--policy", "many.conf"});
-    CHECK_CONTAINS(many, "<th scope=\"col\">/<wbr>orders/<wbr>...</th><th scope=\"col\">/<wbr>other</th></tr>");
+    CHECK_CONTAINS(many, "<th scope=\"col\">/orders<wbr>/...</th><th scope=\"col\">/other</th></tr>");
     p.file("none.conf", with("a", ""));
     CHECK(p.expect(0, {"matrix", "--html", "--policy", "none.conf"}).find("by path") == std::string::npos);
 }

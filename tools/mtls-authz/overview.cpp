@@ -77,10 +77,11 @@ std::set<std::string> columns_of(const std::vector<Row>& rows) {
     return out;
 }
 
-// A line ends behind a slash alone.
+// A line ends before a slash alone.
 std::string path_html(std::string_view path) {
     std::string out;
-    for (const std::string_view segment : split(path.substr(1), '/')) out += "/<wbr>" + html_escape(segment);
+    for (const std::string_view segment : split(path.substr(1), '/'))
+        out += (out.empty() ? "/" : "<wbr>/") + html_escape(segment);
     return out;
 }
 
@@ -114,9 +115,10 @@ std::string overview_of(const Policy& policy) {
     std::string body;
     for (std::size_t i = 0; i < rows.size(); ++i) {
         const std::string name = html_escape(policy.partners()[i].name);
-        body += "<tr><th scope=\"row\"><a href=\"#p-" + name + "\">" + name + "</a></th>";
-        for (const std::string& column : columns) body += cell_html(rows[i], column);
-        body += "</tr>\n";
+        std::string cells;
+        for (const std::string& column : columns) cells += cell_html(rows[i], column);
+        body.append("<tr><th scope=\"row\"><a href=\"#p-").append(name).append("\">").append(name);
+        body.append("</a></th>").append(cells).append("</tr>\n");
     }
     return "<section aria-labelledby=\"overview\">\n<h2 id=\"overview\">Partners by path</h2>\n<div class=\"wide\" "
            "role=\"region\" aria-labelledby=\"overview\" tabindex=\"0\">\n<table>\n<thead><tr>" +
