@@ -81,6 +81,9 @@ if [ "$goal" = test ] || [ "$goal" = lint ]; then
     [ "$family" = redhat ] && browser=chromium-headless
     wish 'command -v chromium-headless-shell || command -v chromium || test -x /usr/lib64/chromium-browser/headless_shell' \
         "$browser"
+    promtool=prometheus
+    [ "$family" = redhat ] && promtool=golang-github-prometheus
+    wish 'command -v promtool' "$promtool"
 fi
 if [ "$goal" = lint ]; then
     need 'command -v clang++' clang clang

@@ -4,12 +4,12 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "mtls_authz/file_troubles.hpp"
 #include "mtls_authz/lateness.hpp"
 #include "mtls_authz/ledger.hpp"
 #include "mtls_authz/snapshot.hpp"
@@ -43,17 +43,6 @@ struct Event {
 std::string event_json(const Event& event, std::string_view host, std::int64_t now);
 // For the log: "certificate-late: partner=globex contact="...": a sentence".
 std::string event_line(const Event& event);
-
-// What is wrong with files, as the threads that look at them have it.
-struct FileTroubles {
-    struct Refused {
-        std::string content;  // tells what was refused from any other content
-        std::vector<std::string> findings;
-        std::string consequence;
-    };
-    std::optional<Refused> policy;
-    std::map<std::string, std::int64_t> gone;  // sources of refusals, and since when
-};
 
 class EventFinder {
 public:

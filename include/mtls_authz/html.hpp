@@ -11,10 +11,14 @@ namespace mtls {
 std::string html_escape(std::string_view text);
 std::string html_code(std::string_view text);  // the same inside <code>
 
-// A whole document. `style` goes into its one <style> element, after what all pages have in common.
-std::string html_page(std::string_view title, std::string_view style, std::string_view body);
+// Whether a page asks its own server with what a person typed.
+enum class HasForm { kNo, kYes };
 
-// The Content-Security-Policy of that document: nothing but its own style element, named by its hash.
-std::string html_policy(std::string_view style);
+// A whole document. `style` goes into its one <style> element, after what all pages have in common.
+std::string html_page(std::string_view title, std::string_view style, std::string_view body,
+                      HasForm form = HasForm::kNo);
+
+// The Content-Security-Policy of that document: nothing but its own style element, named by its hash, and its form.
+std::string html_policy(std::string_view style, HasForm form = HasForm::kNo);
 
 }  // namespace mtls

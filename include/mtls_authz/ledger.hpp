@@ -7,9 +7,12 @@
 #include <vector>
 
 #include "mtls_authz/decision_counters.hpp"
+#include "mtls_authz/file_troubles.hpp"
 #include "mtls_authz/handshake_refusal.hpp"
+#include "mtls_authz/hourly_counts.hpp"
 #include "mtls_authz/incidents.hpp"
 #include "mtls_authz/log_limiter.hpp"
+#include "mtls_authz/refused_handshakes.hpp"
 #include "mtls_authz/sightings.hpp"
 #include "mtls_authz/told_causes.hpp"
 
@@ -73,8 +76,14 @@ struct Ledger {
 
     // What tells this layout from that of another version of the module, which a graceful restart may have loaded.
     std::uint64_t layout = 0;
+    std::int64_t since = 0;  // when it was made, in seconds since the epoch: all counters began then
     DecisionCounters decisions;
+    HourlyCounts hours;
     Sightings sightings;
+    std::atomic<std::int64_t> watched_since{
+        0};                                // for `sightings`: `since`, or that of the file they were restored from
+    std::atomic<bool> is_restored{false};  // the keeper has asked that file
+    RefusedHandshakes refused_handshakes;
     std::array<Counter, kHandshakeRefusals.size()> handshakes_refused{};
     Counter reloads_ok{0};
     Counter reloads_failed{0};
@@ -82,6 +91,7 @@ struct Ledger {
     Counter purposes_waived{0};
     std::array<Counter, kCountedPartners + 1> purposes_waived_of{};  // by the number of the partner in `sightings`
     std::atomic<std::int64_t> refused_since{0};  // the policy files as they are now; 0: they are not
+    SharedFileTroubles file_troubles;
     LogLimiter limiter;
     Examples examples;
     Children children;
@@ -95,6 +105,8 @@ struct Ledger {
 
     // Null where the memory cannot be had. It is never given back.
     static Ledger* create();
+    // Brings `hours` up to date.
+    void note_hours(std::int64_t now) noexcept { hours.note(decisions, sightings.taken(), now); }
     // What create() made, or null where that was another version.
     static Ledger* adopt(void* memory);
 };

@@ -21,8 +21,9 @@ namespace mtls {
 // What one look brought.
 struct LookOutcome {
     std::vector<Diagnostic> findings;
-    std::vector<Directive> refusing;   // lines of revocation files that count from now on
-    std::vector<std::string> missing;  // sources of refusals that are gone, as RevocationFiles::missing() has them
+    std::vector<Directive> refusing;    // lines of revocation files that count from now on
+    std::vector<std::string> missing;   // sources of refusals that are gone, as RevocationFiles::missing() has them
+    std::vector<Diagnostic> bad_lines;  // as RevocationFiles::bad_lines() has them
     std::string refused;          // where the policy files were refused, just now: the digest of all that they hold
     bool policy_clean = false;    // they are neither refused nor in doubt
     bool moved = false;           // another policy is in force

@@ -13,7 +13,7 @@ namespace mtls {
 
 // "/etc/rev.conf:1 refuses acme, last seen 11:16; /etc/rev.conf:2 fits nobody seen so far": of at most ten MTLSRevoke
 // and MTLSSuspend lines; then how many more there are. Times of today are local, like those of the error log; others
-// have their date. A line is asked about each partner's last certificate. Linear in lines and partners seen.
+// have their date. A line is asked about each partner's last certificates. Linear in lines and partners seen.
 std::string describe_refusals(const std::vector<Directive>& lines, const Policy& policy, const Sightings& sightings,
                               std::int64_t now);
 

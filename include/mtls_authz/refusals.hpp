@@ -69,6 +69,8 @@ public:
     std::vector<Directive> take_added() { return std::exchange(added_, {}); }
     // What the last look found gone, empty or unreadable: files, and patterns whose folder cannot be read.
     const std::vector<std::string>& missing() const { return missing_; }
+    // What is wrong with the files that are there, now: lines that do not count, and files that others may write.
+    std::vector<Diagnostic> bad_lines() const;
     // The files that were looked at.
     std::vector<std::string> paths() const;
     // And the patterns.

@@ -56,7 +56,8 @@ public:
         size_ = static_cast<std::uint16_t>(size);
     }
     FixedText(const std::string& text) : FixedText(std::string_view(text)) {}
-    std::string str() const { return {bytes_.data(), size_ < kSize ? size_ : kSize}; }
+    std::string_view view() const { return {bytes_.data(), size_ < kSize ? size_ : kSize}; }
+    std::string str() const { return std::string(view()); }
 
 private:
     std::uint16_t size_ = 0;

@@ -80,17 +80,17 @@ std::string html_escape(std::string_view text) {
 
 std::string html_code(std::string_view text) { return "<code>" + html_escape(text) + "</code>"; }
 
-std::string html_policy(std::string_view style) {
+std::string html_policy(std::string_view style, HasForm form) {
     return "default-src 'none'; style-src 'sha256-" + base64(sha256(style_of(style))) +
-           "'; base-uri 'none'; form-action 'none'";
+           "'; base-uri 'none'; form-action " + (form == HasForm::kYes ? "'self'" : "'none'");
 }
 
-std::string html_page(std::string_view title, std::string_view style, std::string_view body) {
+std::string html_page(std::string_view title, std::string_view style, std::string_view body, HasForm form) {
     std::string out =
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
         "<meta http-equiv=\"Content-Security-Policy\" content=\"" +
-        html_policy(style) + "\">\n<title>" + html_escape(title) + "</title>\n<style>" + style_of(style) +
+        html_policy(style, form) + "\">\n<title>" + html_escape(title) + "</title>\n<style>" + style_of(style) +
         "</style>\n</head>\n<body>\n";
     out += body;
     return out + "</body>\n</html>\n";

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <ctime>
 #include <new>
 
 namespace mtls {
@@ -9,7 +10,7 @@ namespace mtls {
 namespace {
 
 // To be raised with any change of what the ledger holds.
-constexpr std::uint64_t kVersion = 5;
+constexpr std::uint64_t kVersion = 6;
 constexpr std::uint64_t kLayout = 0x6d746c735f6c0000 + (kVersion << 40U) + sizeof(Ledger);
 
 }  // namespace
@@ -63,6 +64,8 @@ Ledger* Ledger::create() {
     if (memory == MAP_FAILED) return nullptr;
     auto* const ledger = new (memory) Ledger;
     ledger->sightings.release_pages();
+    ledger->since = std::time(nullptr);
+    ledger->watched_since = ledger->since;
     ledger->layout = kLayout;
     return ledger;
 }

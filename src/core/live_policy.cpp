@@ -218,6 +218,7 @@ void LivePolicy::look_at_refusals(LookOutcome& outcome) {
         look_apart("revocation files", outcome.findings, [&] { return revocation_files_.look(outcome.findings); });
     outcome.refusing = revocation_files_.take_added();
     outcome.missing = revocation_files_.missing();
+    outcome.bad_lines = revocation_files_.bad_lines();
     hand_out({{Watched::kRefusals, revocation_files_.image()}});
     if (!outcome.moved_refusals) return;
     {

@@ -5,6 +5,7 @@
 
 #include "mtls_authz/policy_builder.hpp"
 #include "mtls_authz/revocation.hpp"
+#include "mtls_authz/seen_revocation.hpp"
 #include "mtls_authz/text.hpp"
 
 namespace mtls {
@@ -25,29 +26,26 @@ std::string local_time(std::int64_t seconds, std::int64_t now) {
     return {text, std::strftime(text, sizeof text, is_today ? "%H:%M" : "%Y-%m-%d %H:%M", &at)};
 }
 
-// A partner that was seen, and the certificate that it had then, where that was kept.
+// A partner that was seen, and those of its certificates that were kept.
 struct SeenPartner {
     std::string name;
     std::int64_t seen;
-    std::optional<PresentedCertificate> certificate;
-    std::vector<CaDigests> above;
-    std::vector<X509Ptr> cas;
+    std::vector<KeptCertificate> certificates;
+    bool is_whole;  // all were kept
 };
 
 std::vector<SeenPartner> read_seen(const Policy& policy, const Sightings& sightings, std::int64_t now) {
     std::vector<SeenPartner> out;
     for (const Sightings::Seen& seen : sightings.all()) {
         if (!seen.last) continue;
-        SeenPartner partner{seen.name, seen.last->seen, std::nullopt, {}, {}};
-        const auto kept = sightings.certificate(seen.number);
-        const X509Ptr leaf = kept ? kept->decode_leaf() : nullptr;
-        if (leaf && hex(bytes_of(certificate_sha256(*leaf))) == seen.last->sha256.str()) {
-            partner.certificate.emplace(*leaf, SentHelpers());
-            NearestCa nearest = find_nearest_ca(policy.cas(), *partner.certificate, {}, now);
-            partner.above = std::move(nearest.above);
-            partner.cas = std::move(nearest.cas);
-            const auto kept_above = kept->decode_above();
-            partner.above.insert(partner.above.end(), kept_above.begin(), kept_above.end());
+        SeenPartner partner{seen.name, seen.last->seen, {}, true};
+        for (const auto& known : seen.certificates) {
+            auto kept = kept_certificate(policy, sightings, seen.number, known.sighting, now);
+            if (kept) {
+                partner.certificates.push_back(std::move(*kept));
+            } else {
+                partner.is_whole = false;
+            }
         }
         out.push_back(std::move(partner));
     }
@@ -74,14 +72,12 @@ private:
         const RevocationSet set = builder.finish(arena);
         std::vector<const SeenPartner*> hit;
         for (const SeenPartner& partner : seen_) {
-            if (!partner.certificate) continue;
-            const CertificateFacts& facts = partner.certificate->facts;
-            const bool is_hit = set.find(facts, partner.above, facts.policies) != nullptr ||
-                                set.find_ca(partner.cas, partner.above) != nullptr;
-            if (is_hit) hit.push_back(&partner);
+            const auto& all = partner.certificates;
+            if (std::any_of(all.begin(), all.end(), [&](const auto& c) { return c.is_hit_by(set); }))
+                hit.push_back(&partner);
         }
         if (!hit.empty()) return refuses(hit);
-        const auto unkept = std::count_if(seen_.begin(), seen_.end(), [](const auto& p) { return !p.certificate; });
+        const auto unkept = std::count_if(seen_.begin(), seen_.end(), [](const auto& p) { return !p.is_whole; });
         return "fits nobody seen so far" +
                (unkept == 0 ? ""
                             : " (" + std::to_string(unkept) + " partner(s) with larger certificates were not asked)");

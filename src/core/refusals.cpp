@@ -88,6 +88,14 @@ void RevocationFiles::report(Report& report, std::string of, std::vector<Diagnos
     report = {std::move(of), std::move(faults)};
 }
 
+std::vector<Diagnostic> RevocationFiles::bad_lines() const {
+    std::vector<Diagnostic> out;
+    for (const auto& [path, file] : files_) {
+        if (file.is_there) out.insert(out.end(), file.report.said.begin(), file.report.said.end());
+    }
+    return out;
+}
+
 bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
     added_.clear();
     missing_.clear();

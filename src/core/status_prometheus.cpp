@@ -70,7 +70,7 @@ void describe_decisions(const StatusReport& report, Exposition& out) {
                  "Decisions about identified partners; beyond the first 1000 together as other.");
     constexpr std::string_view kOther = "other";
     StatusReport::Counts others = report.other_partners;
-    for (const auto& partner : report.partners) {
+    for (const auto& partner : report.counted_partners()) {
         for (std::size_t i = 0; i < kOutcomes.size(); ++i) {
             if (partner.name == kOther) {
                 others[i] += partner.counts[i];
@@ -86,7 +86,7 @@ void describe_decisions(const StatusReport& report, Exposition& out) {
 
 void describe_partners(const StatusReport& report, Exposition& out) {
     const auto each_seen = [&](auto add) {
-        for (const auto& partner : report.partners) {
+        for (const auto& partner : report.counted_partners()) {
             if (partner.in_policy && partner.last) add(partner);
         }
     };
@@ -106,7 +106,7 @@ void describe_partners(const StatusReport& report, Exposition& out) {
                  "When the partner was last identified, to the minute.");
     each_seen([&](const auto& partner) { out.add({{"partner", partner.name}}, partner.last->seen); });
     const auto each_waiver = [&](auto add) {
-        for (const auto& partner : report.partners) {
+        for (const auto& partner : report.counted_partners()) {
             if (partner.waiver) add(partner);
         }
     };
@@ -118,6 +118,36 @@ void describe_partners(const StatusReport& report, Exposition& out) {
     each_waiver([&](const auto& partner) {
         if (partner.waiver->until) out.add({{"partner", partner.name}}, *partner.waiver->until);
     });
+}
+
+// Of every partner that has a series of its own: its last certificate, or what the policy says of it.
+void describe_states(const StatusReport& report, Exposition& out) {
+    out.describe("mtls_authz_partner_certificates", "gauge",
+                 "By how many certificates the partner was identified, of the newest four: two in a rollover.");
+    for (const auto& partner : report.counted_partners())
+        out.add({{"partner", partner.name}}, partner.certificates.size());
+    out.describe("mtls_authz_partner_certificates_revoked", "gauge", "How many of these a revocation in force hits.");
+    for (const auto& partner : report.counted_partners()) {
+        const auto revoked = std::count_if(partner.certificates.begin(), partner.certificates.end(),
+                                           [](const auto& c) { return c.is_revoked; });
+        out.add({{"partner", partner.name}}, revoked);
+    }
+    out.describe("mtls_authz_partner_suspended", "gauge", "Whether the partner is suspended.");
+    for (const auto& partner : report.counted_partners())
+        out.add({{"partner", partner.name}}, partner.is_suspended ? 1 : 0);
+    out.describe(
+        "mtls_authz_partner_handshake_refused_timestamp_seconds", "gauge",
+        "When a handshake was refused last whose certificate claims to be the partner's; 0: not within a day.");
+    for (const auto& partner : report.counted_partners()) out.add({{"partner", partner.name}}, partner.refused);
+}
+
+void describe_troubles(const StatusReport& report, Exposition& out) {
+    out.describe("mtls_authz_needs_attention", "gauge", "What needs a person now, as the page has it, by kind.");
+    for (const TroubleText& text : kTroubles)
+        out.add({{"trouble", text.word}}, report.troubles.counts[static_cast<std::size_t>(text.kind)]);
+    out.describe("mtls_authz_counting_since_timestamp_seconds", "gauge",
+                 "When counting began: at the server's start, and not anew at a graceful restart.");
+    out.add({}, report.since);
 }
 
 void describe_expiries(const StatusReport& report, Exposition& out) {
@@ -181,6 +211,8 @@ std::string prometheus_text(const StatusReport& report) {
     Exposition out;
     describe_decisions(report, out);
     describe_partners(report, out);
+    describe_states(report, out);
+    describe_troubles(report, out);
     describe_expiries(report, out);
     describe_policy(report, out);
     out.describe("mtls_authz_handshake_refused_total", "counter",

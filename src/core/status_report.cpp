@@ -1,6 +1,9 @@
 #include "mtls_authz/status_report.hpp"
 
+#include <map>
 #include <set>
+
+#include "mtls_authz/text.hpp"
 
 namespace mtls {
 
@@ -15,34 +18,67 @@ StatusReport::Counts counts_of(const Ledger& ledger, std::size_t partner) {
 }
 
 // What the policy says of it, and what that means now.
-void add_policy(const Partner& partner, const LateRule& late, std::int64_t now, StatusReport::PartnerStatus& status) {
+void add_policy(const Partner& partner, const StatusSource& from, StatusReport::PartnerStatus& status) {
     status.in_policy = true;
     status.contact = partner.contact;
+    status.is_suspended = partner.suspended || from.snapshot->refusals->suspends(partner.name) != nullptr;
     const auto& last = status.last;
-    status.is_late = last && late.is_late(last->not_before, last->not_after, now);
+    status.is_late = last && from.late.is_late(last->not_before, last->not_after, from.now);
     if (!partner.server_purpose) return;
     const auto& until = partner.server_purpose->until;
-    status.waiver = {until, until && late.is_late(*until, now)};
+    status.waiver = {until, until && from.late.is_late(*until, from.now)};
 }
 
-void collect_partners(const Ledger& ledger, const Policy* policy, const LateRule& late, StatusReport& report) {
+StatusReport::PartnerStatus status_of(const Sightings::Seen& seen, const StatusSource& from) {
+    StatusReport::PartnerStatus out;
+    out.name = seen.name;
+    out.counts = counts_of(from.ledger, seen.number);
+    out.last = seen.last;
+    for (const auto& [sighting, is_revoked] : seen.certificates) {
+        const bool is_late = from.late.is_late(sighting.not_before, sighting.not_after, from.now);
+        out.certificates.push_back({sighting, is_late, is_revoked});
+    }
+    out.day = from.ledger.hours.of_partner(seen.number, from.now);
+    out.purposes_waived = from.ledger.purposes_waived_of[seen.number];
+    return out;
+}
+
+// By partner: when a handshake was refused last that claimed to be its. Within a day.
+std::map<std::string, std::int64_t> refused_by_partner(const StatusReport& report) {
+    constexpr std::int64_t kDay = 86400;
+    std::map<std::string, std::int64_t> out;
+    for (const RefusedHandshake& refused : report.refused_handshakes) {
+        if (refused.time <= report.now - kDay) continue;
+        for (const std::string_view name : split(refused.claimed.view(), ','))
+            out.emplace(name, refused.time);  // the newest comes first
+    }
+    return out;
+}
+
+void collect_partners(const StatusSource& from, StatusReport& report) {
+    const Policy* const policy = from.snapshot ? from.snapshot->policy.get() : nullptr;
     std::set<std::string, std::less<>> known;
-    for (Sightings::Seen& seen : ledger.sightings.all()) {
+    for (const Sightings::Seen& seen : from.ledger.sightings.all()) {
         if (!known.insert(seen.name).second) continue;
-        StatusReport::PartnerStatus status{seen.name, false, counts_of(ledger, seen.number), seen.last};
-        status.purposes_waived = ledger.purposes_waived_of[seen.number];
+        StatusReport::PartnerStatus status = status_of(seen, from);
         const Partner* const partner = policy != nullptr ? policy->find(seen.name) : nullptr;
-        if (partner != nullptr) add_policy(*partner, late, report.now, status);
+        if (partner != nullptr) add_policy(*partner, from, status);
         report.partners.push_back(std::move(status));
     }
-    report.other_partners = counts_of(ledger, Sightings::kOthers);
+    report.other_partners = counts_of(from.ledger, Sightings::kOthers);
     if (policy == nullptr) return;
     for (const Partner& partner : policy->partners()) {
-        if (report.partners.size() >= kCountedPartners) break;
+        if (report.partners.size() >= StatusReport::kReportedPartners) break;
         if (known.contains(partner.name)) continue;
-        StatusReport::PartnerStatus status{std::string(partner.name), true, {}, std::nullopt};
-        add_policy(partner, late, report.now, status);
+        StatusReport::PartnerStatus status;
+        status.name = partner.name;
+        add_policy(partner, from, status);
         report.partners.push_back(std::move(status));
+    }
+    const auto refused = refused_by_partner(report);
+    for (auto& partner : report.partners) {
+        const auto found = refused.find(partner.name);
+        if (found != refused.end()) partner.refused = found->second;
     }
 }
 
@@ -83,11 +119,41 @@ void collect_policy(const Snapshot& snapshot, const LateRule& late, StatusReport
 
 }  // namespace
 
-StatusReport collect_status(const Ledger& ledger, const SnapshotReader& snapshot, std::int64_t in_force_since,
-                            const LateRule& late, std::int64_t now) {
+bool StatusReport::PartnerStatus::is(State state) const {
+    switch (state) {
+        case State::kLate:
+            return is_late;
+        case State::kDenied:
+            return sum_of(day).denied > 0;
+        case State::kRefused:
+            return refused != 0;
+        case State::kSuspended:
+            return is_suspended;
+        case State::kRevoked:
+            return std::any_of(certificates.begin(), certificates.end(), [](const auto& c) { return c.is_revoked; });
+        case State::kNever:
+            return !last;
+        case State::kNone:
+            break;
+    }
+    return false;
+}
+
+StatusReport::State StatusReport::PartnerStatus::worst() const {
+    for (std::size_t i = 0; i < kStates; ++i) {
+        if (is(static_cast<State>(i))) return static_cast<State>(i);
+    }
+    return State::kNone;
+}
+
+StatusReport collect_status(const StatusSource& source) {
+    const Ledger& ledger = source.ledger;
     StatusReport out;
-    out.now = now;
-    out.in_force_since = in_force_since;
+    out.now = source.now;
+    out.since = ledger.since;
+    out.watched_since = ledger.watched_since;
+    out.keeper_is_up = source.keeper_is_up;
+    out.in_force_since = source.in_force_since;
     out.reloads_ok = ledger.reloads_ok;
     out.reloads_failed = ledger.reloads_failed;
     out.refused_since = ledger.refused_since;
@@ -98,8 +164,11 @@ StatusReport collect_status(const Ledger& ledger, const SnapshotReader& snapshot
         }
         out.reasons.push_back(std::move(status));
     }
-    collect_partners(ledger, snapshot ? snapshot->policy.get() : nullptr, late, out);
-    if (snapshot) collect_policy(*snapshot, late, out);
+    out.day = ledger.hours.of_server(source.now);
+    out.refused_handshakes = ledger.refused_handshakes.newest();
+    out.troubles = find_troubles(ledger, source.snapshot, source.late, source.keeper_is_up, source.now);
+    collect_partners(source, out);
+    if (source.snapshot) collect_policy(*source.snapshot, source.late, out);
     for (std::size_t i = 0; i < out.handshakes_refused.size(); ++i) {
         out.handshakes_refused[i] = ledger.handshakes_refused[i];
     }

@@ -98,13 +98,8 @@ void keep_certificate(std::size_t number, const Decision& decision) {
 }
 
 [[gnu::noinline]] void see(const Decision& decision, std::size_t number) {
-    Sightings& sightings = state().ledger->sightings;
-    const CertificateFacts& facts = decision.certificate->facts;
-    const std::string digest = hex(bytes_of(facts.sha256));
-    const auto before = sightings.last(number);
-    sightings.see(number, {decision.now, facts.not_before, facts.not_after, decision.who->is_purpose_waived,
-                           facts.subject.text(), facts.serial, digest, facts.key.text()});
-    if (!before || before->sha256.str() != digest) keep_certificate(number, decision);
+    const auto seen = Sighting::of(decision.certificate->facts, decision.who->is_purpose_waived, decision.now);
+    if (state().ledger->sightings.see(number, seen)) keep_certificate(number, decision);
 }
 
 // A connection's certificate is noted at its first decision, then at most once a minute.

@@ -119,6 +119,7 @@ struct State {
     std::vector<std::string> event_command;  // MTLSEventCmd; empty: none
     Where event_command_at;
     std::optional<uid_t> fetch_user;          // MTLSFetchUser
+    std::string seen_file;                    // where the keeper writes who was seen; empty: nowhere
     std::vector<std::string> forwarded_keys;  // by header_key(): what MTLSForward sets, and nobody else may
     bool watches_headers = false;             // headers that override the path are taken from requests
     bool watches_trailers = false;            // a filter takes from them what headers may not say

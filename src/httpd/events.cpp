@@ -9,6 +9,7 @@
 #include "mtls_authz/event_program.hpp"
 #include "mtls_authz/log_limiter.hpp"
 #include "mtls_authz/text.hpp"
+#include "seen.hpp"
 
 namespace mtls::httpd {
 
@@ -109,6 +110,7 @@ void EventDesk::note_policy(const LookOutcome& outcome, const std::string& conse
         troubles_.policy = std::move(refused);
     }
     if (outcome.policy_clean) troubles_.policy.reset();
+    share();
 }
 
 void EventDesk::note_refusals(const LookOutcome& outcome) {
@@ -120,6 +122,16 @@ void EventDesk::note_refusals(const LookOutcome& outcome) {
         gone.emplace(source, known != troubles_.gone.end() ? known->second : now);
     }
     troubles_.gone = std::move(gone);
+    troubles_.bad_lines.clear();
+    for (const Diagnostic& d : outcome.bad_lines) troubles_.bad_lines.push_back(d.str());
+    share();
+}
+
+// With mutex_ held. What another keeper has left there goes, too.
+void EventDesk::share() {
+    if (shared_ == troubles_) return;
+    state().ledger->file_troubles.put(troubles_);
+    shared_ = troubles_;
 }
 
 FileTroubles EventDesk::troubles() const {
@@ -130,7 +142,12 @@ FileTroubles EventDesk::troubles() const {
 [[noreturn]] void tell_events(const server_rec* s, const EventDesk& desk) {
     constexpr std::chrono::milliseconds kPause{500};
     std::optional<Teller> teller;
+    SeenKeeper seen(s);
     for (;;) {
+        guarded(s, OK, [&] {
+            seen.turn();
+            return OK;
+        });
         const bool has_run = guarded(s, false, [&] {
             if (!teller) teller.emplace(s, desk);
             return teller->turn();
@@ -140,7 +157,7 @@ FileTroubles EventDesk::troubles() const {
 }
 
 void note_unknown_issuer(const CertificateFacts& facts, const std::string& claimed, std::string_view reason) noexcept {
-    if (claimed.empty() || state().event_command.empty()) return;
+    if (claimed.empty()) return;
     guarded(state().live.server, OK, [&] {
         state().ledger->incidents.add(UnknownIssuer::of(facts, claimed, reason, std::time(nullptr)));
         return OK;

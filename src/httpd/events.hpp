@@ -3,6 +3,7 @@
 #pragma once
 
 #include <mutex>
+#include <optional>
 
 #include "httpd.hpp"
 #include "mtls_authz/event.hpp"
@@ -19,8 +20,11 @@ public:
     FileTroubles troubles() const;
 
 private:
+    void share();
+
     mutable std::mutex mutex_;
     FileTroubles troubles_;
+    std::optional<FileTroubles> shared_;  // what the ledger has of them
 };
 
 // In the keeper, in a thread of its own.

@@ -2,6 +2,8 @@
 
 #include <openssl/ssl.h>
 
+#include <ctime>
+
 #include "config.hpp"
 #include "events.hpp"
 #include "log.hpp"
@@ -66,6 +68,22 @@ std::string line_of(const Refused& refused, const std::string& vhost) {
     return out + ": " + std::string(text.sentence) + refused.advice;
 }
 
+// For the page.
+void keep_refused(const Refused& refused, const conn_rec* c) {
+    const Account& a = refused.certificate;
+    RefusedHandshake out;
+    out.time = std::time(nullptr);
+    out.reason = refused.reason;
+    out.claimed = a.claimed;
+    out.detail = refused.detail;
+    out.subject = a.subject;
+    out.issuer = a.issuer;
+    out.san = a.san;
+    if (c != nullptr && c->client_ip != nullptr) out.client = std::string_view(c->client_ip);
+    out.sha256 = a.sha256;
+    state().ledger->refused_handshakes.add(out);
+}
+
 }  // namespace
 
 // One for the life of the process: OpenSSL never takes an index back, and a restart loads this object file anew.
@@ -104,12 +122,13 @@ void report_refused_handshake(const server_rec* s, X509_STORE_CTX* ctx, SSL* ssl
     const std::uint64_t key = mixed(mixed(kHandshakes, static_cast<std::uint64_t>(reason)), digest);
     if (!is_admitted(s, key, APLOG_ERR, std::ref(shown))) return;
     conn_rec* const c = ssl != nullptr ? connection_of(ssl) : nullptr;
+    const Refused refused = describe(ctx, *leaf);
+    keep_refused(refused, c);
     if (c == nullptr) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, "mtls_authz: %s", line_of(describe(ctx, *leaf), "-").c_str());
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, "mtls_authz: %s", line_of(refused, "-").c_str());
         return;
     }
-    ap_log_cerror(APLOG_MARK, APLOG_ERR, 0, c, "mtls_authz: %s",
-                  line_of(describe(ctx, *leaf), vhost_text(s, c)).c_str());
+    ap_log_cerror(APLOG_MARK, APLOG_ERR, 0, c, "mtls_authz: %s", line_of(refused, vhost_text(s, c)).c_str());
 }
 
 }  // namespace mtls::httpd

@@ -9,6 +9,7 @@
 #include "keeper.hpp"
 #include "live_socket.hpp"
 #include "log.hpp"
+#include "seen.hpp"
 
 extern "C" {
 #include <ap_mpm.h>
@@ -106,6 +107,7 @@ extern "C" int on_post_config_watchdog(apr_pool_t* pconf, apr_pool_t*, apr_pool_
         const int opened = open_ledger(s);
         if (opened != OK) return opened;
         state().ledger->refused_since = 0;
+        state().ledger->file_troubles.clear();
         start_watchdog(pconf, s);
         return OK;
     });
@@ -119,6 +121,7 @@ extern "C" int on_post_config_last(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*, 
         state().live.policy.let_go();
         state().live.server = s;
         open_live_socket(pconf, s);
+        open_seen_folder(pconf, s);
         return start_keeper(pconf, s);
     });
 }

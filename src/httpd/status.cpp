@@ -1,5 +1,8 @@
 #include "status.hpp"
 
+#include <algorithm>
+#include <charconv>
+
 #include "config.hpp"
 #include "mtls_authz/html.hpp"
 #include "mtls_authz/negotiation.hpp"
@@ -16,44 +19,81 @@ namespace {
 
 StatusReport report_for(const request_rec* r) {
     const auto snapshot = state().snapshot();
-    StatusReport out = collect_status(*state().ledger, snapshot, state().live.policy.in_force_since(), state().late,
-                                      apr_time_sec(apr_time_now()));
-    out.keeper_is_up = state().live.board->is_kept();
+    const std::int64_t now = apr_time_sec(apr_time_now());
+    state().ledger->note_hours(now);
+    StatusReport out = collect_status({*state().ledger, snapshot, state().late, state().live.policy.in_force_since(),
+                                       state().live.board->is_kept(), now});
     out.host = r->server->server_hostname != nullptr ? r->server->server_hostname : "-";
     return out;
 }
 
 enum class Format { kPrometheus, kJson, kHtml };
 
-// By `?format=`; else a browser gets a page, and everybody else metrics. Nothing for a format that there is not.
-std::optional<Format> format_for(const request_rec* r) {
-    const std::string_view query = r->args != nullptr ? r->args : "";
-    for (const std::string_view part : split(query, '&')) {
-        constexpr std::string_view kKey = "format=";
-        if (!part.starts_with(kKey)) continue;
-        const std::string_view wanted = part.substr(kKey.size());
-        if (wanted == "json") return Format::kJson;
-        if (wanted == "html") return Format::kHtml;
-        if (wanted == "prometheus") return Format::kPrometheus;
-        return std::nullopt;
+struct Query {
+    std::optional<Format> format;  // as asked for
+    PageQuery page;
+};
+
+std::string decoded(const request_rec* r, std::string_view value) {
+    char* const text = apr_pstrmemdup(r->pool, value.data(), value.size());
+    return ap_unescape_urlencoded(text) == OK ? text : "";
+}
+
+template <class Word>
+std::optional<std::size_t> index_of(std::string_view word, const Word& words) {
+    const auto found = std::find(std::begin(words), std::end(words), word);
+    if (found == std::end(words)) return std::nullopt;
+    return static_cast<std::size_t>(found - std::begin(words));
+}
+
+// `?format=`, `?filter=`, `?q=`, `?from=`. Nothing for a format, a filter or a number that there is not; other keys may
+// be somebody else's.
+std::optional<Query> read_query(const request_rec* r) {
+    static constexpr std::string_view kFormats[] = {"prometheus", "json", "html"};
+    Query out;
+    for (const std::string_view part : split(r->args != nullptr ? r->args : "", '&')) {
+        const std::size_t equals = std::min(part.find('='), part.size());
+        const std::string_view key = part.substr(0, equals);
+        const std::string_view value = part.substr(std::min(equals + 1, part.size()));
+        if (key == "format") {
+            const auto format = index_of(value, kFormats);
+            if (!format) return std::nullopt;
+            out.format = static_cast<Format>(*format);
+            out.page.names_format = out.format == Format::kHtml;
+        } else if (key == "filter") {
+            const auto partners = index_of(value, kPartnerStates);
+            if (!partners && value != "all") return std::nullopt;
+            if (partners) out.page.state = static_cast<StatusReport::State>(*partners);
+        } else if (key == "q") {
+            out.page.text = trim(decoded(r, value));
+        } else if (key == "from") {
+            const auto [end, wrong] = std::from_chars(value.data(), value.data() + value.size(), out.page.from);
+            if (wrong != std::errc() || end != value.data() + value.size()) return std::nullopt;
+        }
     }
+    return out;
+}
+
+// A browser gets a page, and everybody else metrics.
+Format format_for(const request_rec* r, const Query& query) {
+    if (query.format) return *query.format;
     const char* const accept = apr_table_get(r->headers_in, "Accept");
     const bool html = prefers_html(accept != nullptr ? accept : "", {"text/plain", "application/openmetrics-text"});
     return html ? Format::kHtml : Format::kPrometheus;
 }
 
-std::string represent(request_rec* r, Format format) {
+std::string represent(request_rec* r, const Query& query) {
     const StatusReport report = report_for(r);
-    switch (format) {
+    switch (format_for(r, query)) {
         case Format::kJson:
             ap_set_content_type(r, "application/json");
             return status_json(report);
         case Format::kHtml:
             ap_set_content_type(r, "text/html; charset=utf-8");
             apr_table_set(r->headers_out, "Content-Security-Policy",
-                          (html_policy(kStatusStyle) + "; frame-ancestors 'none'").c_str());
+                          (html_policy(kStatusStyle, HasForm::kYes) + "; frame-ancestors 'none'").c_str());
             apr_table_setn(r->headers_out, "Referrer-Policy", "no-referrer");
-            return status_page(report);
+            return status_page(report, query.page);
         case Format::kPrometheus:
             break;
     }
@@ -67,9 +107,9 @@ int answer(request_rec* r) {
         r->allowed |= AP_METHOD_BIT << M_GET;
         return HTTP_METHOD_NOT_ALLOWED;
     }
-    const auto format = format_for(r);
-    if (!format) return HTTP_BAD_REQUEST;
-    const std::string body = represent(r, *format);
+    const auto query = read_query(r);
+    if (!query) return HTTP_BAD_REQUEST;
+    const std::string body = represent(r, *query);
     apr_table_setn(r->headers_out, "Cache-Control", "no-store");
     apr_table_mergen(r->headers_out, "Vary", "Accept");
     apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");

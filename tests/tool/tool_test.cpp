@@ -451,6 +451,35 @@ CLAIM(matrix_and_diff_tell_who_may_what) {
     CHECK_CONTAINS(p.expect(2, {"diff", "acme.conf", "nowhere.conf"}), "No such file");
 }
 
+CLAIM(the_matrix_page_begins_with_partners_by_paths) {
+    Pki p;
+    const auto with = [](const std::string& name, const std::string& lines) {
+        return partner(name, "MTLSIdentity CN:" + name + "\nMTLSTrustAnchor ca.pem\n" + lines);
+    };
+    p.file("few.conf", with("a",
+                            "MTLSGrant read /orders/**\nMTLSGrant POST /orders/** if O:Acme\n"
+                            "MTLSGrant PUT /only if O:Acme\nMTLSGrant * /partners/a/**") +
+                           with("b", "MTLSGrant GET,POST /partners/b/**") + with("c", ""));
+    const std::string few = p.expect(0, {"matrix", "--html", "--policy", "few.conf"});
+    CHECK_CONTAINS(few,
+                   "<th scope=\"col\">Partner</th><th scope=\"col\">/only</th><th "
+                   "scope=\"col\">/orders<wbr>/**</th><th "
+                   "scope=\"col\">/partners<wbr>/%{partner}<wbr>/**</th></tr>");
+    CHECK_CONTAINS(few,
+                   "<a href=\"#p-a\">a</a></th><td><span class=\"some\" title=\"for some certificates\">PUT "
+                   "if</span></td><td>POST, read</td><td>all</td></tr>");
+    CHECK_CONTAINS(few, "<a href=\"#p-b\">b</a></th><td></td><td></td><td>GET,POST</td></tr>");
+    CHECK_CONTAINS(few, "<a href=\"#p-c\">c</a></th><td></td><td></td><td></td></tr>");
+    CHECK_CONTAINS(few, "<section id=\"p-c\">");
+    std::string lines;
+    for (int i = 0; i < 30; ++i) lines += "MTLSGrant read /orders/" + std::to_string(i) + "/**\n";
+    p.file("many.conf", with("a", lines + "MTLSGrant * /other"));
+    const std::string many = p.expect(0, {"matrix", "--html", "--policy", "many.conf"});
+    CHECK_CONTAINS(many, "<th scope=\"col\">/orders<wbr>/...</th><th scope=\"col\">/other</th></tr>");
+    p.file("none.conf", with("a", ""));
+    CHECK(p.expect(0, {"matrix", "--html", "--policy", "none.conf"}).find("by path") == std::string::npos);
+}
+
 CLAIM(what_cannot_be_read_is_a_sentence_and_exit_2) {
     Pki p;
     p.file("huge", std::string(17 << 20, 'x')).file("empty", "").file("nul", std::string("\0\0\0", 3));

@@ -1,7 +1,10 @@
 // The house, checked: rings, documentation, configuration. Run from the repository's root.
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -158,6 +161,27 @@ CLAIM(every_metric_is_documented_and_examples_ask_for_no_other) {
         CHECK(asked > 10);
     }
     CHECK(nlohmann::json::parse(read("conf/examples/grafana-dashboard.json"))["panels"].size() > 10);
+}
+
+CLAIM(prometheus_takes_the_alert_rules_and_each_trouble_has_one) {
+    const std::string rules = read("conf/examples/prometheus-alerts.yml");
+    const std::map<std::string, std::string> by_other_metrics = {{"no-policy", "MtlsNoPolicy"},
+                                                                 {"keeper-down", "MtlsKeeperDown"},
+                                                                 {"policy-refused", "MtlsPolicyRefused"},
+                                                                 {"crl-overdue", "MtlsCrlOverdue"},
+                                                                 {"certificate-late", "MtlsPartnerCertificateLate"},
+                                                                 {"purpose-ends", "MtlsPurposeWaiverEnds"},
+                                                                 {"anchor-late", "MtlsTrustAnchorLate"}};
+    for (const mtls::TroubleText& text : mtls::kTroubles) {
+        const auto other = by_other_metrics.find(std::string(text.word));
+        CHECK_CONTAINS(rules, other != by_other_metrics.end() ? "alert: " + other->second + "\n"
+                                                              : "trouble=\"" + std::string(text.word) + "\"");
+    }
+    if (std::system("command -v promtool >/dev/null") != 0) {
+        std::printf("NOT TRIED: there is no promtool on this machine\n");
+        return;
+    }
+    CHECK_EQUAL(std::system("promtool check rules conf/examples/prometheus-alerts.yml >/dev/null"), 0);
 }
 
 CLAIM(the_core_includes_nothing_of_httpd) {

@@ -4,6 +4,7 @@
 
 #include "mtls_authz/html.hpp"
 #include "mtls_authz/text.hpp"
+#include "overview.hpp"
 
 namespace mtls::tool {
 
@@ -83,7 +84,8 @@ std::string partner_text(const Partner& partner) {
     list.add("Contract", window_text(partner.validity));
     list.add("Groups", groups);
     list.add("Defined at", html_code(partner.where.str()));
-    return "<section>\n<h2>" + html_escape(partner.name) + "</h2>\n" + list.text() + grants_text(partner.grants) +
+    const std::string name = html_escape(partner.name);
+    return "<section id=\"p-" + name + "\">\n<h2>" + name + "</h2>\n" + list.text() + grants_text(partner.grants) +
            "</section>\n";
 }
 
@@ -93,6 +95,7 @@ std::string page_of(const Policy& policy) {
     std::string out = std::string("<h1>") + kTitle + "</h1>\n<p class=\"note\">Generation " +
                       html_code(policy.generation()) + ", " + std::to_string(policy.partners().size()) +
                       " partner(s), printed " + format_time(std::time(nullptr)) + "</p>\n";
+    out += overview_of(policy);
     for (const Partner& partner : policy.partners()) out += partner_text(partner);
     if (!policy.grants().empty()) {
         out += "<section>\n<h2>Every partner</h2>\n" + grants_text(policy.grants()) + "</section>\n";
@@ -101,7 +104,7 @@ std::string page_of(const Policy& policy) {
     for (const RevocationLine& revocation : policy.revocations().all())
         revocations += "<div>" + html_code(revocation.text()) + "</div>";
     if (!revocations.empty()) out += "<section>\n<h2>Revoked</h2>\n" + revocations + "</section>\n";
-    return html_page(kTitle, kStyle, out);
+    return html_page(kTitle, std::string(kStyle) + kOverviewStyle, out);
 }
 
 }  // namespace mtls::tool
