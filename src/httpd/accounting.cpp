@@ -72,6 +72,7 @@ Account account_of(request_rec* r, const Decision& decision, Outcome outcome) {
     out.reason = decision.reason;
     out.detail = decision.detail;
     describe_who(decision, out);
+    if (decision.via != nullptr) out.via = decision.via->name;
     if (decision.who != nullptr && decision.who->is_purpose_waived) out.purpose = "serverAuth";
     if (decision.grant != nullptr) out.grant = short_place(decision.grant->where);
     out.gate = gate_place(r, decision);
@@ -93,28 +94,39 @@ Account account_of(request_rec* r, const Decision& decision, Outcome outcome) {
     return out;
 }
 
-void keep_certificate(std::size_t number, const Decision& decision) {
-    const auto seen = SeenCertificate::of(*decision.certificate->leaf, decision.who->intermediates);
+void keep_certificate(std::size_t number, const PresentedCertificate& certificate, const Identification& who) {
+    const auto seen = SeenCertificate::of(*certificate.leaf, who.intermediates);
     if (seen) state().ledger->sightings.keep(number, *seen);
 }
 
-// A connection's certificate is noted at its first decision, then at most once a minute.
+// `is_due`: the certificate was not noted as seen for a minute.
+std::size_t note_sighting(const Identification& who, const PresentedCertificate& certificate, bool is_due,
+                          std::int64_t now) {
+    Sightings& sightings = state().ledger->sightings;
+    const std::size_t number = sightings.number_of(who.partner->key, who.partner->name);
+    if (!is_due || number >= Sightings::kOthers) return number;
+    const CertificateFacts& facts = certificate.facts;
+    const std::string digest = hex(bytes_of(facts.sha256));
+    const auto before = sightings.last(number);
+    sightings.see(number, {now, facts.not_before, facts.not_after, who.is_purpose_waived, facts.subject.text(),
+                           facts.serial, digest, facts.key.text()});
+    if (!before || before->sha256.str() != digest) keep_certificate(number, certificate, who);
+    return number;
+}
+
+// A connection's certificate is noted at its first decision, then at most once a minute; and so is each that a front
+// hands on over it, with the front's own.
 std::size_t note_partner(request_rec* r, const Decision& decision) {
     const Identification* const who = decision.who;
-    if (who == nullptr || who->partner == nullptr) return DecisionCounters::kNoPartner;
-    Sightings& sightings = state().ledger->sightings;
-    const std::size_t number = sightings.number_of(who->partner->key, who->partner->name);
     TlsConnection* const tls = tls_of(r->connection);
     const std::int64_t now = std::time(nullptr);
-    if (tls != nullptr && tls->takes_sighting(now) && number < Sightings::kOthers) {
-        const CertificateFacts& facts = decision.certificate->facts;
-        const std::string digest = hex(bytes_of(facts.sha256));
-        const auto before = sightings.last(number);
-        sightings.see(number, {now, facts.not_before, facts.not_after, who->is_purpose_waived, facts.subject.text(),
-                               facts.serial, digest, facts.key.text()});
-        if (!before || before->sha256.str() != digest) keep_certificate(number, decision);
+    if (decision.handed && decision.front != nullptr && tls != nullptr) {
+        note_sighting(*decision.front, *tls->certificate(), tls->takes_sighting(now), now);
     }
-    return number;
+    if (who == nullptr || who->partner == nullptr) return DecisionCounters::kNoPartner;
+    const bool is_due =
+        decision.handed ? takes_sighting(decision.handed->sighted, now) : tls != nullptr && tls->takes_sighting(now);
+    return note_sighting(*who, *decision.certificate, is_due, now);
 }
 
 void count(std::size_t partner, Outcome outcome, Reason reason, std::int64_t duration) {

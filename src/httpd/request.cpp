@@ -30,19 +30,14 @@ namespace {
 
 // A client may be another one with each request: mod_remoteip believes what a proxy says.
 void check_network(const request_rec* r, Decision& d) {
-    const apr_sockaddr_t* const client = r->useragent_addr;
-    const std::string_view address = client == nullptr ? std::string_view()
-                                                       : std::string_view(static_cast<const char*>(client->ipaddr_ptr),
-                                                                          static_cast<std::size_t>(client->ipaddr_len));
-    std::string objection = d.who->partner->network_objection(address);
+    std::string objection = d.who->partner->network_objection(raw_address(r->useragent_addr));
     if (objection.empty()) return;
     d.reason = Reason::kWrongNetwork;
     d.detail = std::move(objection);
 }
 
-}  // namespace
-
-Decision identify_request(request_rec* r) {
+// By the connection's own certificate, wherever it comes from.
+Decision identify_connection(request_rec* r) {
     Decision d;
     d.snapshot = state().snapshot();
     TlsConnection* const tls = tls_of(r->connection);
@@ -64,6 +59,14 @@ Decision identify_request(request_rec* r) {
     d.who = &tls->identifications().identify(certificate, d.snapshot, server_config(r->server).cas, std::time(nullptr));
     d.reason = d.who->reason;
     d.detail = d.who->detail;
+    return d;
+}
+
+}  // namespace
+
+Decision identify_request(request_rec* r) {
+    Decision d = identify_connection(r);
+    if (dir_config(r).fronts != nullptr) speak_through_front(r, d);
     if (d.granted() && !d.who->partner->networks.empty()) check_network(r, d);
     return d;
 }
@@ -158,6 +161,7 @@ bool is_decided(const request_rec* r, const RequestState& request) {
 // that do not reach there.
 bool grant_as_before(request_rec* r, RequestState& request, const DirConfig& config) {
     const std::int64_t start = start_measuring();
+    if (may_speak_for_another(r)) return false;
     const KnownGrant* const known = find_known_grant(r, config);
     if (known == nullptr || !is_plain(r)) return false;
     request.handover = &known->handover;
@@ -198,7 +202,7 @@ void decide_anew(request_rec* r, RequestState& request, const DirConfig& config)
                                                                : Outcome::kDeny;
     if (outcome == Outcome::kDeny) request.denied_for = d.reason;
     const std::size_t partner = account_for(r, d, outcome, is_lookup(r));
-    if (d.granted()) remember_grant(r, key, d, *request.handover, partner);
+    if (d.granted() && d.via == nullptr) remember_grant(r, key, d, *request.handover, partner);
 }
 
 // Decides once for this request and its configuration; returns whether it may go on.

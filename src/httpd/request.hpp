@@ -6,8 +6,10 @@
 
 #include "config.hpp"
 #include "connection.hpp"
+#include "front.hpp"
 #include "mtls_authz/account.hpp"
 #include "mtls_authz/gate.hpp"
+#include "mtls_authz/handed_certificates.hpp"
 #include "variables.hpp"
 
 namespace mtls::httpd {
@@ -25,6 +27,10 @@ struct Decision {
     const Identification* who = nullptr;
     const TlsFacts* tls = nullptr;
     std::int64_t duration = -1;  // nanoseconds that it took; negative: not measured
+
+    const Partner* via = nullptr;               // the front that is believed; borrowed from the snapshot
+    const Identification* front = nullptr;      // whom its own certificate belongs to; null where its address counts
+    std::shared_ptr<HandedCertificate> handed;  // what it handed on: keeps `certificate` and `who` alive
 
     bool granted() const { return reason == Reason::kGranted; }
 };
@@ -49,6 +55,7 @@ struct RequestState {
     const ap_conf_vector_t* decided_for = nullptr;  // the merged configuration that `reason` is about
     const char* decided_path = nullptr;             // and for this path
     const Handover* handover = nullptr;             // after a grant by a gate, a provider or AuthType MTLS
+    std::span<const FrontField> front_fields;       // of fronts, as they were sent
     SetVariables told;                              // MTLS_*, as they were set last
     std::span<const Capture> captures;              // of this request's own match, for:
     const ap_conf_vector_t* captured_for = nullptr;
@@ -72,6 +79,12 @@ RequestState& request_state(request_rec* r);
 // Null where nothing is kept yet.
 inline RequestState* known_state(const request_rec* r) {
     return static_cast<RequestState*>(ap_get_module_config(r->request_config, &mtls_authz_module));
+}
+
+// Of an address as bytes, 4 or 16; empty where there is none.
+inline std::string_view raw_address(const apr_sockaddr_t* address) {
+    if (address == nullptr) return {};
+    return {static_cast<const char*>(address->ipaddr_ptr), static_cast<std::size_t>(address->ipaddr_len)};
 }
 
 // Steps 2 to 9: whom the request comes from. `reason` is kGranted where an identified partner stands behind it.

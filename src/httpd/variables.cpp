@@ -47,12 +47,13 @@ inline void append(apr_table_t* table, std::span<const Variable> variables) {
 std::span<const Variable> granted_variables(request_rec* r, const Decision& decision, bool all) {
     const Identification& who = *decision.who;
     const auto copy = [r](std::string_view text) { return pool_text(r->pool, text); };
-    constexpr std::size_t kMostOwn = 7;
+    constexpr std::size_t kMostOwn = 8;
     const std::size_t room = kMostOwn + who.variables.size();
     auto* const first = static_cast<Variable*>(apr_palloc(r->pool, room * sizeof(Variable)));
     Variable* next = first;
     *next++ = {"MTLS_DECISION", "allow"};
     *next++ = {"MTLS_PARTNER", copy(who.partner->name)};
+    if (decision.via != nullptr) *next++ = {"MTLS_VIA", copy(decision.via->name)};
     if (all) {
         *next++ = {"MTLS_GROUPS", copy(who.description.groups)};
         *next++ = {"MTLS_IDENTITY", copy(who.description.identity)};
