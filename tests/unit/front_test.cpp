@@ -37,7 +37,8 @@ std::string said_to(const std::string& line) {
     PolicyBuilder builder(d.file("ca.pem", ca().cert_pem()).folder(), disk);
     std::vector<Diagnostic> errors;
     const std::string text = test::partner("lb", "MTLSIdentity CN:lb\nMTLSTrustAnchor ca.pem\n" + line);
-    for (const Directive& directive : read_directives(text, "p.conf", errors).value()) builder.add(directive);
+    const auto directives = read_directives(text, "p.conf", errors);
+    for (const Directive& directive : directives.value()) builder.add(directive);
     const bool is_built = builder.build() != nullptr;
     std::string out;
     for (const Diagnostic& finding : builder.diagnostics()) out += finding.str() + "\n";
