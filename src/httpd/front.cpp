@@ -58,7 +58,6 @@ std::string distrust_by_network(const request_rec* r, const Decision& own, const
 
 // Why this connection's certificate does not make it the front's; "" where it does.
 std::string distrust_by_certificate(const request_rec* r, const Decision& own, const Partner& partner) {
-    if (own.reason == Reason::kNoTls) return "the request came without TLS";
     if (own.certificate == nullptr) return "the connection has no client certificate";
     if (!own.granted()) {
         const std::string claimed = own.who == nullptr            ? ""

@@ -192,6 +192,13 @@ CLAIM(a_front_counts_only_where_it_is_accepted) {
     CHECK_EQUAL(s.get(&w.acme, "/gate/direct/own", cert(w.globex)).status, 200);
 }
 
+CLAIM(a_path_that_a_backend_reads_into_a_place_that_accepts_others_is_refused) {
+    FrontSite s(kGate + location("/gate/direct", "MTLSAcceptFront none"));
+    CHECK_EQUAL(s.through("/gate/other;/x", cert(world().acme)).status, 200);
+    CHECK_EQUAL(s.through("/gate/direct;/x", cert(world().acme)).status, 403);
+    CHECK_EQUAL(s.reason_for("/gate/direct;/x"), "bad-path");
+}
+
 CLAIM(a_front_without_the_header_speaks_for_itself) {
     const World& w = world();
     FrontSite s(location("/gate", "MTLSAllow partner lb acme\nMTLSAcceptFront lb\n" + kTold) +
@@ -284,11 +291,26 @@ CLAIM(two_partners_by_turns_on_one_connection_are_never_mixed) {
 
 CLAIM(what_follows_from_a_request_is_decided_by_the_same_certificate) {
     const World& w = world();
-    FrontSite s(kGate + "ErrorDocument 404 /gate/sorry\n");
+    FrontSite s(kGate + "ErrorDocument 404 /gate/sorry\nDirectoryIndex index.html\n" +
+                location("/docs", "MTLSAllow partner acme\nMTLSAcceptFront lb"));
+    s.httpd.write("htdocs/docs/index.html", "the index");
+    CHECK_EQUAL(s.through("/docs/", cert(w.acme)).body, "the index");
+    CHECK_EQUAL(s.through("/docs/", cert(w.globex)).status, 403);
     CHECK_EQUAL(s.through("/missing/a", cert(w.acme)).body, "welcome");
     CHECK(s.through("/missing/b", cert(w.unnamed)).body != "welcome");
     CHECK_CONTAINS(s.log_about("/gate/sorry"), "reason=unknown-partner");
     CHECK(s.through("/missing/c", "").body != "welcome");
+}
+
+CLAIM(a_redirect_is_not_let_in_by_what_the_front_itself_was_granted_before) {
+    FrontSite s(location("/gate", "MTLSAllow partner lb acme\nMTLSAcceptFront lb") + "ErrorDocument 404 /gate/sorry\n");
+    TlsClient client(s.httpd.port(), as(edge().lb));
+    for (int i = 0; i < 3; ++i) {
+        CHECK_EQUAL(client.get("/gate/sorry").body, "welcome");
+        CHECK_EQUAL(client.get("/missing/a").body, "welcome");
+        CHECK(client.get("/missing/b", cert(world().globex)).body != "welcome");
+        CHECK_EQUAL(client.get("/missing/c", cert(world().acme)).body, "welcome");
+    }
 }
 
 CLAIM(require_authtype_and_error_details_go_by_the_handed_certificate) {
