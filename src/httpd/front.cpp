@@ -25,11 +25,11 @@ bool is_of(const Front& front, const FrontField& field) {
     return front.key == field.key || front.chain_key == field.key;
 }
 
-// The fronts that are accepted here, and that the request has a header of.
-std::vector<const Partner*> fronts_named(const request_rec* r, const Policy& policy,
+// Those of the accepted fronts that the request has a header of.
+std::vector<const Partner*> fronts_named(const AcceptedFronts& accepted, const Policy& policy,
                                          std::span<const FrontField> fields) {
     std::vector<const Partner*> out;
-    for (const std::string& name : dir_config(r).fronts->names) {
+    for (const std::string& name : accepted.names) {
         const Partner* const partner = policy.find(name);
         const Front* const front = partner != nullptr ? partner->front() : nullptr;
         const auto is_its = [front](const FrontField& field) { return is_of(*front, field); };
@@ -243,9 +243,10 @@ void note_front_fields(request_rec* r) {
 bool may_speak_for_another(const request_rec* r) { return dir_config(r).fronts != nullptr && !fields_of(r).empty(); }
 
 void speak_through_front(request_rec* r, Decision& d) {
+    const AcceptedFronts* const accepted = dir_config(r).fronts;
     const auto fields = fields_of(r);
-    if (!d.snapshot || fields.empty()) return;
-    const auto named = fronts_named(r, *d.snapshot->policy, fields);
+    if (accepted == nullptr || !d.snapshot || fields.empty()) return;
+    const auto named = fronts_named(*accepted, *d.snapshot->policy, fields);
     if (named.empty()) return;
     const Partner* believed = nullptr;
     std::string why;
