@@ -107,7 +107,7 @@ fuzz: setup-lint  ## 10,000,000 random pairs by the plain rules and 100,000 chai
 	@$(MAKE) --no-print-directory answers PAIRS=$(or $(PAIRS),10000000)
 	@$(MAKE) --no-print-directory revocations CASES=$(or $(CASES),100000)
 	@$(MAKE) --no-print-directory $(BUILD)/fuzz_replay && $(BUILD)/fuzz_replay tests/fuzz/corpus $(BUILD)/corpus
-	@for target in facts policy selector session crl path telling bundle; do \
+	@for target in facts policy selector session crl path telling bundle front; do \
 	  $(MAKE) --no-print-directory $(BUILD)/fuzz_$$target && mkdir -p $(BUILD)/corpus/$$target && \
 	  $(BUILD)/fuzz_$$target -max_total_time=$(or $(FUZZ_SECONDS),60) -print_final_stats=1 -artifact_prefix=$(BUILD)/ \
 	    $(BUILD)/corpus/$$target tests/fuzz/corpus/$$target || exit 1; done

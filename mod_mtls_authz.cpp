@@ -9,6 +9,7 @@
 #include "src/httpd/error_detail.hpp"
 #include "src/httpd/events.hpp"
 #include "src/httpd/forward.hpp"
+#include "src/httpd/front.hpp"
 #include "src/httpd/live.hpp"
 #include "src/httpd/providers.hpp"
 #include "src/httpd/request.hpp"
@@ -41,6 +42,8 @@ const command_rec kDirectives[] = {
                      "clientAuth, or serverAuth [until=DATE]: whether certificates made for servers count, too"),
     AP_INIT_RAW_ARGS("MTLSNetwork", on_policy_directive, nullptr, kPolicy,
                      "CIDR...: where its requests have to come from"),
+    AP_INIT_RAW_ARGS("MTLSFront", on_policy_directive, nullptr, kPolicy,
+                     "header=NAME format=rfc9440|pem-url|der|xfcc [chain=NAME] [network=CIDR]: hands certificates on"),
     AP_INIT_RAW_ARGS("MTLSAttribute", on_policy_directive, nullptr, kPolicy,
                      "NAME VALUE, or NAME cert:TYPE: handed to the application as MTLS_ATTR_NAME"),
     AP_INIT_RAW_ARGS("MTLSContact", on_policy_directive, nullptr, kPolicy, "TEXT: whom to call about this partner"),
@@ -87,6 +90,8 @@ const command_rec kDirectives[] = {
                  "On|Off: whether a denied client is told why, about its own certificate"),
     AP_INIT_RAW_ARGS("MTLSForward", on_forward, nullptr, kGate,
                      "[cert=rfc9440|cert=pem:HEADER] [partner=HEADER], or Off: what the backend is handed"),
+    AP_INIT_RAW_ARGS("MTLSAcceptFront", on_accept_front, nullptr, kGate,
+                     "NAME...|none: the fronts whose word on their clients' certificates counts"),
     // What it tells.
     AP_INIT_RAW_ARGS("MTLSAuditLog", on_audit_log, nullptr, kServer,
                      "FILE|\"|PROGRAM\" [all|denied]: one JSON object a line, per decision"),
@@ -109,7 +114,7 @@ void register_hooks(apr_pool_t* pool) {
     register_connection_hooks();    // the certificate: mod_ssl's init_server and pre_handshake
     register_request_hooks();       // the decision: access checker after mod_ssl, asserted in fixups
     register_error_detail_hooks();  // what a denied client is told: insert_error_filter
-    register_forward_hooks();       // what a backend may trust: a filter, and more hooks where MTLSForward stands
+    register_forward_hooks();       // what a backend may trust, and fronts' headers: post_read_request, a filter
     register_audit_hooks();         // what is kept of every decision: open_logs
     register_status_hooks();        // what it counts: mod_status's page
     register_providers(pool);       // the same as Require mtls-* and AuthType MTLS

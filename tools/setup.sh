@@ -74,6 +74,7 @@ fi
 if [ "$goal" = test ] || [ "$goal" = lint ]; then
     need 'command -v valgrind' valgrind valgrind
     need 'test -x /usr/sbin/nginx' nginx nginx
+    need 'test -x /usr/sbin/haproxy' haproxy haproxy
     need 'command -v openssl' openssl openssl
     need 'command -v javac' default-jdk-headless java-devel
     need 'header valijson/schema.hpp' libvalijson-dev valijson-devel

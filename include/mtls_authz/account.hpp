@@ -23,6 +23,7 @@ struct Account {
     std::string detail;
     std::string partner;  // identified, and granted or let through
     std::string claimed;  // whom the certificate names otherwise, comma-separated
+    std::string via;      // the front that handed the certificate on; then the TLS facts are those of its connection
     std::string contact;  // of a denial: whom to call about the partner
     std::string rule;     // FILE:LINE of the identity
     std::string matched;  // its selectors

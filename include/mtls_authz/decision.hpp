@@ -27,8 +27,10 @@ struct Objection {
 
 // One request. Borrows everything.
 struct Ask {
-    const Objection* place = nullptr;     // step 1
-    Reason missing = Reason::kGranted;    // steps 2 and 3: kNoTls, kNoCertificate; and kPolicyUnavailable
+    const Objection* place = nullptr;  // step 1
+    // Steps 2 and 3: kNoTls, kFrontNotTrusted, kNoCertificate; and kPolicyUnavailable.
+    Reason missing = Reason::kGranted;
+    std::string_view missing_detail = {};
     const Identification* who = nullptr;  // steps 4 to 9; null only where something is missing
     std::string_view address = {};        // of the client, for MTLSNetwork: raw, 4 or 16 bytes; empty: it has none
     bool is_from_anywhere = false;        // MTLSNetwork is not asked, since nobody says from where

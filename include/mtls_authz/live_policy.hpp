@@ -38,6 +38,9 @@ public:
 
     // The snapshot now current; none before start, or where none can be had. What it holds lives as long as the reader.
     SnapshotReader current() const { return current_.read(); }
+    // Whether the policy now current names fronts. Costs one read; a request that asks while another policy comes into
+    // force may get the answer of the one before.
+    bool has_fronts() const noexcept { return has_fronts_.load(std::memory_order_relaxed); }
     // When the policy in force came into force, in seconds since the epoch.
     std::int64_t in_force_since() const { return in_force_since_; }
 
@@ -124,6 +127,7 @@ private:
     std::shared_ptr<const Policy> policy_;
     std::shared_ptr<const Refusals> refusals_ = std::make_shared<const Refusals>();
     std::shared_ptr<const CrlSet> crls_ = std::make_shared<const CrlSet>();
+    std::atomic<bool> has_fronts_{false};
     std::uint64_t last_serial_ = 0;
     std::atomic<std::int64_t> in_force_since_{0};
 

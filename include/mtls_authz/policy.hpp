@@ -14,6 +14,7 @@
 #include "mtls_authz/calendar.hpp"
 #include "mtls_authz/conditions.hpp"
 #include "mtls_authz/file.hpp"
+#include "mtls_authz/front_header.hpp"
 #include "mtls_authz/granted_paths.hpp"
 #include "mtls_authz/identity.hpp"
 #include "mtls_authz/network.hpp"
@@ -42,6 +43,19 @@ struct PartnerAttribute {
     bool lies_in(const Bounds& in) const { return in.hold_all(name, value, field); }
 };
 
+// A partner that ends TLS for others, and hands their certificates on in a header.
+struct Front {
+    Text header;     // as written
+    Text chain;      // the header of the other certificates, or empty
+    Text key;        // header_key() of each
+    Text chain_key;  // equal to `key` where the header holds the chain too
+    FrontFormat format = FrontFormat::kRfc9440;
+    Span<Network> networks;  // believed from there whatever certificate the connection has; none: by its certificate
+    Place where;
+
+    bool lies_in(const Bounds& in) const { return in.hold_all(header, chain, key, chain_key, networks, where); }
+};
+
 struct Partner {
     Text name;
     Place where;
@@ -60,6 +74,7 @@ struct Partner {
     std::optional<Place> suspended;
     CrlRules crl_rules;
     Span<Grant> grants;
+    Span<Front> fronts;     // one, or none
     Text contact;           // whom to call, or empty
     Text digest;            // SHA-256 of all that is in force about it, its files included
     std::uint64_t key = 0;  // partner_key() of its name
@@ -72,9 +87,12 @@ struct Partner {
     // empty where the client has none.
     std::string network_objection(std::string_view address) const;
 
+    // Null where it is no front.
+    const Front* front() const { return fronts.empty() ? nullptr : fronts.data(); }
+
     bool lies_in(const Bounds& in) const {
         return in.hold_all(name, where, identities, anchors, intermediates, intermediate_files, groups, attributes,
-                           networks, suspended, grants, contact, digest) &&
+                           networks, suspended, grants, fronts, contact, digest) &&
                anchors != nullptr && anchors->lies_in(in);
     }
 };
@@ -156,6 +174,13 @@ public:
     bool waives_purpose_of(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now) const;
     bool some_waive_purpose() const { return some_waive_purpose_; }
 
+    // Why a partner cannot act at `around.now`, whatever its certificate: suspended, or outside of its contract.
+    // kGranted where it can; `detail` says more where it cannot.
+    static Reason contract_objection(const Partner& partner, const Surroundings& around, std::string& detail);
+
+    // header_key() of every header by which a front hands certificates on; sorted.
+    std::span<const Text> front_keys() const { return front_keys_; }
+
     std::span<const Partner> partners() const { return partners_; }  // in file order
     std::span<const Ptr<Partner>> partners_by_name() const { return by_name_; }
     std::size_t identity_count() const { return identity_count_; }
@@ -217,7 +242,6 @@ private:
     void check_crls(const PresentedCertificate& presented, const PathAnswer& path, bool by_server,
                     const Surroundings& around, Identification& out) const;
     void describe_partner(const CertificateFacts& facts, Identification& out) const;
-    void check_contract(const Surroundings& around, Identification& out) const;
     void set_validity(const PresentedCertificate& presented, const ServerCas& server, std::int64_t now,
                       Identification& out) const;
 
@@ -235,6 +259,7 @@ private:
     RevocationSet revocations_;
     CrlRules crl_rules_;
     Span<Grant> grants_;
+    Span<Text> front_keys_;
     Span<Text> expectations_;     // as text
     Text expected_certificates_;  // their digests
     Span<CrlFile> crl_files_;

@@ -100,6 +100,7 @@ private:
     void short_lived(const Directive& d, WrittenPartner* partner);
     void contact(const Directive& d, WrittenPartner& partner);
     void grant(const Directive& d, WrittenPartner* partner);
+    void front(const Directive& d, WrittenPartner& partner);
     void expect(const Directive& d, WrittenPartner* partner);
 
     bool read_selectors(const Directive& d, const std::vector<std::string>& words, WrittenConditions& out);

@@ -49,6 +49,14 @@ struct WrittenAnchorSet {
     Where where;
 };
 
+struct WrittenFront {
+    std::string header;
+    std::string chain;  // empty: none
+    FrontFormat format = FrontFormat::kRfc9440;
+    std::vector<Network> networks;
+    Where where;
+};
+
 struct WrittenPartner {
     std::string name;
     Where where;
@@ -67,6 +75,7 @@ struct WrittenPartner {
     std::string contact;
     CrlRules crl_rules;
     std::vector<WrittenGrant> grants;
+    std::optional<WrittenFront> front;
 };
 
 struct WrittenFile {

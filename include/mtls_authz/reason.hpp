@@ -11,6 +11,7 @@ enum class Reason {
     kBadPath,
     kNestedGate,
     kNoTls,
+    kFrontNotTrusted,
     kNoCertificate,
     kMalformedCertificate,
     kExpired,
@@ -40,7 +41,7 @@ struct ReasonText {
 const ReasonText& text_of(Reason reason);
 inline std::string_view word_of(Reason reason) { return text_of(reason).word; }
 
-constexpr std::size_t kReasonCount = 22;
+constexpr std::size_t kReasonCount = 23;
 // All of them, in the order of the checks.
 extern const std::array<ReasonText, kReasonCount> kReasons;
 

@@ -53,6 +53,7 @@ nlohmann::ordered_json json_of(const Account& a, std::size_t most_name, std::siz
     add("detail", a.detail, most_name);
     add("partner", a.partner, most_name);
     add("claimed", a.claimed, most_name);
+    add("via", a.via, most_name);
     add("contact", a.contact, most_name);
     add("rule", a.rule, most_name);
     add("matched", a.matched, most_name);
@@ -92,6 +93,7 @@ std::string denial_line(const Account& a, std::string_view verb) {
     if (!a.detail.empty()) line.quote("detail", a.detail);
     line.add("partner", a.partner);
     line.add("claimed", a.claimed);
+    line.add("via", a.via);
     if (!a.contact.empty()) line.quote("contact", a.contact);
     line.add("rule", a.rule);
     line.add("grant", a.grant);

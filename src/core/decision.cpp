@@ -136,12 +136,12 @@ void ask_gate(const Gate& gate, const Ask& ask, Decision& out) {
 
 // Inlined whole: each request comes here.
 [[gnu::flatten]] void decide(const Gate& gate, const Ask& ask, Decision& out) {
-    const auto refuse = [&out](Reason reason, const std::string& detail) {
+    const auto refuse = [&out](Reason reason, std::string_view detail) {
         out.reason = reason;
         out.detail = detail;
     };
     if (ask.place != nullptr) return refuse(ask.place->reason, ask.place->detail);             // 1
-    if (ask.missing != Reason::kGranted) return refuse(ask.missing, {});                       // 2, 3
+    if (ask.missing != Reason::kGranted) return refuse(ask.missing, ask.missing_detail);       // 2, 3
     if (ask.who->reason != Reason::kGranted) return refuse(ask.who->reason, ask.who->detail);  // 4 to 9
     out.reason = Reason::kGranted;
     if (!ask.who->partner->networks.empty() && !ask.is_from_anywhere) ask_network(ask, out);  // 9

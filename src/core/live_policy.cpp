@@ -446,6 +446,7 @@ void LivePolicy::drop_policy() {
     const std::lock_guard lock(mutex_);
     policy_ = nullptr;
     current_.publish(nullptr);
+    has_fronts_ = false;
 }
 
 // The policy's, and mod_ssl's.
@@ -473,7 +474,10 @@ void LivePolicy::publish() {
     next->refusals = refusals_;
     next->crls = crls_;
     next->serial = ++last_serial_;
+    // A header that counts from now on is looked for before anybody can believe it.
+    if (!policy_->front_keys().empty()) has_fronts_ = true;
     current_.publish(std::move(next));
+    has_fronts_ = !policy_->front_keys().empty();
 }
 
 }  // namespace mtls

@@ -38,7 +38,8 @@ std::vector<WatchedFiles> Policy::crl_files() const {
 bool Policy::lies_in(const Bounds& in) const {
     std::size_t identities = 0;
     return in.hold_all(partners_, by_name_, groups_, cas_, edges_, index_, any_by_issuer_, revocations_, grants_,
-                       expectations_, expected_certificates_, crl_files_, files_, certificates_, generation_) &&
+                       front_keys_, expectations_, expected_certificates_, crl_files_, files_, certificates_,
+                       generation_) &&
            std::all_of(partners_.begin(), partners_.end(),
                        [&](const Partner& partner) {
                            const bool follows = partner.first_identity == identities;
@@ -443,18 +444,18 @@ void Policy::describe_partner(const CertificateFacts& facts, Identification& out
     out.grants = GrantedPaths(std::move(granted), out.partner->name);
 }
 
-void Policy::check_contract(const Surroundings& around, Identification& out) const {
+Reason Policy::contract_objection(const Partner& partner, const Surroundings& around, std::string& detail) {
     const std::int64_t now = around.now;
-    const Place* const elsewhere = around.refusals.suspends(out.partner->name);
-    if (out.partner->suspended || elsewhere != nullptr) {
-        out.reason = Reason::kSuspended;
-        out.detail = "MTLSSuspend at " + (elsewhere != nullptr ? elsewhere->str() : out.partner->suspended->str());
-    } else if (!out.partner->validity.contains(now)) {
-        out.reason = Reason::kOutsideContract;
-        out.detail = out.partner->validity.from && now < *out.partner->validity.from
-                         ? "begins " + format_time(*out.partner->validity.from)
-                         : "ended " + format_time(out.partner->validity.until.value_or(now));
+    const Place* const elsewhere = around.refusals.suspends(partner.name);
+    if (partner.suspended || elsewhere != nullptr) {
+        detail = "MTLSSuspend at " + (elsewhere != nullptr ? elsewhere->str() : partner.suspended->str());
+        return Reason::kSuspended;
     }
+    if (partner.validity.contains(now)) return Reason::kGranted;
+    detail = partner.validity.from && now < *partner.validity.from
+                 ? "begins " + format_time(*partner.validity.from)
+                 : "ended " + format_time(partner.validity.until.value_or(now));
+    return Reason::kOutsideContract;
 }
 
 // The span around `now` in which no date of the policy and of the certificates at hand changes sides.
@@ -514,7 +515,7 @@ Identification Policy::identify(const PresentedCertificate& presented, const Sur
         if (revocation == nullptr) {
             if (out.reason != Reason::kGranted) return out;
             describe_partner(facts, out);
-            check_contract(around, out);
+            out.reason = contract_objection(*out.partner, around, out.detail);
             return out;
         }
         out.partner = nullptr;

@@ -37,6 +37,7 @@ constinit const PolicyBuilder::Handler PolicyBuilder::kHandlers[] = {
     {"MTLSValid", &PolicyBuilder::valid, nullptr},
     {"MTLSPurpose", &PolicyBuilder::purpose, nullptr},
     {"MTLSNetwork", &PolicyBuilder::network, nullptr},
+    {"MTLSFront", &PolicyBuilder::front, nullptr},
     {"MTLSAttribute", &PolicyBuilder::attribute, nullptr},
     {"MTLSContact", &PolicyBuilder::contact, nullptr},
     {"MTLSSuspend", nullptr, &PolicyBuilder::suspend},
@@ -75,7 +76,7 @@ std::optional<std::string> fault_in_policy_file(const Directive& d) {
         "MTLSPolicyFile",  "MTLSRevocationFile", "MTLSPolicyStart", "MTLSPolicyRefresh", "MTLSClientCA",
         "MTLSAllow",       "MTLSDeny",           "MTLSAuthz",       "MTLSRemoteUser",    "MTLSEnv",
         "MTLSErrorDetail", "MTLSForward",        "MTLSAuditLog",    "MTLSStatus",        "MTLSWarn",
-        "MTLSEventCmd",    "MTLSFetchUser"};
+        "MTLSEventCmd",    "MTLSFetchUser",      "MTLSAcceptFront"};
     const bool of_server = std::any_of(std::begin(kServer), std::end(kServer),
                                        [&](std::string_view name) { return equal_nocase(d.name, name); });
     if (of_server) return d.name + " stands in httpd.conf, not in a policy file";

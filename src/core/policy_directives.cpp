@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "mtls_authz/algorithms.hpp"
+#include "mtls_authz/forwarding.hpp"
 #include "mtls_authz/policy_builder.hpp"
 #include "mtls_authz/spiffe_id.hpp"
 #include "mtls_authz/text.hpp"
@@ -275,6 +276,58 @@ void PolicyBuilder::purpose(const Directive& d, WrittenPartner& partner) {
         window.until = date.value();
     }
     partner.server_purpose = window;
+}
+
+void PolicyBuilder::front(const Directive& d, WrittenPartner& partner) {
+    const std::string expected = "expected header=NAME format=rfc9440|pem-url|der|xfcc [chain=NAME] [network=CIDR]";
+    const auto refuse = [&](const std::string& why) { error(d.where, d.name + ": " + why); };
+    if (partner.front) return refuse("already given at " + partner.front->where.str());
+    WrittenFront out;
+    out.where = d.where;
+    std::optional<FrontFormat> format;
+    for (const std::string& word : config_words(d.args)) {
+        const auto header = option(word, "header"), chain = option(word, "chain");
+        const auto spelled = option(word, "format"), network = option(word, "network");
+        std::string& name = header ? out.header : out.chain;
+        const bool is_repeated = ((header || chain) && !name.empty()) || (spelled && format);
+        if (is_repeated) return refuse(quoted(word) + " says again what was said before it");
+        if (header || chain) {
+            auto parsed = parse_header_name(header ? *header : *chain);
+            if (!parsed) return refuse(parsed.error());
+            name = std::move(parsed.value());
+        } else if (spelled) {
+            const auto* const known = std::find_if(kFrontFormats.begin(), kFrontFormats.end(),
+                                                   [&](std::string_view w) { return equal_nocase(w, *spelled); });
+            if (known == kFrontFormats.end()) {
+                return refuse(quoted(*spelled) + did_you_mean(*spelled, kFrontFormats) + ": " + expected);
+            }
+            format = static_cast<FrontFormat>(known - kFrontFormats.begin());
+        } else if (network) {
+            const auto parsed = Network::parse(*network);
+            if (!parsed) return refuse(quoted(*network) + ": " + parsed.error());
+            out.networks.push_back(parsed.value());
+        } else {
+            return refuse(quoted(word) + ": " + expected);
+        }
+    }
+    if (out.header.empty() || !format) return refuse(expected);
+    out.format = *format;
+    const bool is_one_header = header_key(out.header) == header_key(out.chain);
+    if (is_one_header && *format != FrontFormat::kPemUrl) {
+        return refuse(quoted(out.chain) + " cannot hold two things; only with format=pem-url leaf and chain share one");
+    }
+    if (!out.chain.empty() && *format == FrontFormat::kXfcc) {
+        return refuse("format=xfcc takes no chain=: the chain is in the same header");
+    }
+    if (out.networks.size() > kMostNetworks) {
+        return refuse("more than " + std::to_string(kMostNetworks) + " networks; use wider ones");
+    }
+    if (!out.networks.empty()) {
+        warning(d.where, d.name + " of " + partner.name + ": whoever connects from " + texts_of(out.networks) +
+                             " can claim to be anybody, since network= asks for no certificate of the front: leave it "
+                             "out, and let the front connect with a certificate of its own, if it can");
+    }
+    partner.front = std::move(out);
 }
 
 void PolicyBuilder::network(const Directive& d, WrittenPartner& partner) {

@@ -35,6 +35,13 @@ void render_crl_rules(std::string& out, const CrlRules& rules, const char* inden
     out += std::string(indent) + "MTLSCRLStale " + value + "\n";
 }
 
+void render_front(std::string& out, const Front& front) {
+    out += "    MTLSFront header=" + std::string(front.header) + " format=" + std::string(word_of(front.format));
+    if (!front.chain.empty()) out += " chain=" + std::string(front.chain);
+    for (const Network& network : front.networks) out += " network=" + network.text();
+    out += '\n';
+}
+
 }  // namespace
 
 std::string Partner::render() const {
@@ -67,6 +74,7 @@ std::string Partner::render() const {
                config_quote((a.field ? "cert:" : "") + std::string(a.value)) + "\n";
     }
     for (const Grant& grant : partner.grants) out += "    MTLSGrant " + grant.text() + "\n";
+    if (const Front* const front = partner.front()) render_front(out, *front);
     if (partner.suspended) out += "    MTLSSuspend On\n";
     if (!partner.contact.empty()) out += "    MTLSContact " + config_quote(partner.contact) + "\n";
     render_crl_rules(out, partner.crl_rules, "    ");

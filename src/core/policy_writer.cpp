@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "mtls_authz/forwarding.hpp"
 #include "mtls_authz/sightings.hpp"
 #include "mtls_authz/text.hpp"
 
@@ -110,6 +111,22 @@ private:
         return arena_.keep(out);
     }
 
+    std::span<const Front> keep(const std::optional<WrittenFront>& front) {
+        if (!front) return {};
+        Front out;
+        out.header = keep(front->header);
+        out.chain = keep(front->chain);
+        out.key = keep(header_key(front->header));
+        out.chain_key = keep(header_key(front->chain));
+        out.format = front->format;
+        out.networks = arena_.keep(front->networks);
+        out.where = keep(front->where);
+        for (const std::string_view key : {out.key.view(), out.chain_key.view()}) {
+            if (!key.empty()) front_keys_.insert(key);
+        }
+        return arena_.keep(std::vector<Front>{out});
+    }
+
     Partner keep(const WrittenPartner& p) {
         Partner out;
         out.name = keep(p.name);
@@ -132,6 +149,7 @@ private:
         out.contact = keep(p.contact);
         out.crl_rules = p.crl_rules;
         out.grants = keep(p.grants);
+        out.fronts = keep(p.front);
         out.digest = keep(out.find_digest());
         out.key = partner_key(p.name);
         add_any_lines(out);
@@ -173,6 +191,7 @@ private:
         policy_.cas_ = cas_.finish(arena_);
         policy_.edges_ = arena_.keep(std::vector<std::int64_t>(edges_.begin(), edges_.end()));
         policy_.groups_ = arena_.keep(std::vector<Text>(groups_.begin(), groups_.end()));
+        policy_.front_keys_ = arena_.keep(std::vector<Text>(front_keys_.begin(), front_keys_.end()));
         policy_.revocations_ = written_.revocations.finish(arena_);
         policy_.crl_rules_ = written_.crl_rules;
         policy_.grants_ = keep(written_.grants);
@@ -213,6 +232,7 @@ private:
     std::map<const AnchorCertificate*, CertificateFile> moved_;  // where certificates are now
     std::map<const WrittenAnchorSet*, const AnchorSet*> sets_;
     std::set<std::string_view> groups_;
+    std::set<std::string_view> front_keys_;
     std::set<std::int64_t> edges_;
     std::vector<Policy::AnyLine> any_;
 };

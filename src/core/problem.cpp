@@ -25,6 +25,10 @@ Told told_about(Reason reason) {
                     "It would act on places below that are decided about by themselves; use Depth: 0."};
         case Reason::kNoTls:
             return {"This place needs TLS", "Use https, with your client certificate."};
+        case Reason::kFrontNotTrusted:
+            return {"Your client certificate did not arrive in a way that counts",
+                    "A proxy on the way, or your client, sent a header that only a trusted proxy may send, or one that "
+                    "holds no single certificate; tell the operator of this server the request id."};
         case Reason::kNoCertificate:
             return {"No client certificate was sent",
                     "Configure your client with its certificate and private key, and send the intermediate "

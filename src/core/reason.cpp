@@ -12,6 +12,11 @@ const std::array<ReasonText, kReasonCount> kReasons = {{
     {Reason::kNoTls, "no-tls",
      "the request came without TLS, so nobody can have shown a certificate; serve this place from a virtual host with "
      "SSLEngine on, and redirect plain http there"},
+    {Reason::kFrontNotTrusted, "front-not-trusted",
+     "the request has a header by which a front (MTLSFront) hands certificates on, but it does not come from that "
+     "front, "
+     "or the header does not hold exactly one certificate; detail= says which: a front connects with a certificate of "
+     "its own that is in force, and sets the header itself in place of what its client sent"},
     {Reason::kNoCertificate, "no-certificate",
      "the client sent no certificate; if a partner should have, check that the virtual host asks for one "
      "(SSLVerifyClient optional) and that the client was given its certificate and key"},

@@ -71,6 +71,7 @@ Account account_of(request_rec* r, const Decision& decision, Outcome outcome) {
     out.reason = decision.reason;
     out.detail = decision.detail;
     describe_who(decision, out);
+    if (decision.via != nullptr) out.via = decision.via->name;
     if (decision.who != nullptr && decision.who->is_purpose_waived) out.purpose = "serverAuth";
     if (decision.path != nullptr) out.grant = short_place(decision.path->grant->where);
     out.gate = gate_place(r, decision);
@@ -92,23 +93,38 @@ Account account_of(request_rec* r, const Decision& decision, Outcome outcome) {
     return out;
 }
 
-void keep_certificate(std::size_t number, const Decision& decision) {
-    const auto seen = SeenCertificate::of(*decision.certificate->leaf, decision.who->intermediates);
+void keep_certificate(std::size_t number, const PresentedCertificate& certificate, const Identification& who) {
+    const auto seen = SeenCertificate::of(*certificate.leaf, who.intermediates);
     if (seen) state().ledger->sightings.keep(number, *seen);
 }
 
-[[gnu::noinline]] void see(const Decision& decision, std::size_t number) {
-    const auto seen = Sighting::of(decision.certificate->facts, decision.who->is_purpose_waived, decision.now);
-    if (state().ledger->sightings.see(number, seen)) keep_certificate(number, decision);
+[[gnu::noinline]] void see(const PresentedCertificate& certificate, const Identification& who, std::size_t number,
+                           std::int64_t now) {
+    const auto seen = Sighting::of(certificate.facts, who.is_purpose_waived, now);
+    if (state().ledger->sightings.see(number, seen)) keep_certificate(number, certificate, who);
+}
+
+std::size_t number_of(const Partner& partner) { return state().ledger->sightings.number_of(partner.key, partner.name); }
+
+// Each certificate that a front hands on is noted, and the front's own.
+[[gnu::noinline]] std::size_t note_handed(const Decision& d) {
+    if (d.front != nullptr && d.tls->takes_sighting(d.now)) {
+        see(*d.tls->certificate(), *d.front, number_of(*d.front->partner), d.now);
+    }
+    if (d.who == nullptr || d.who->partner == nullptr) return DecisionCounters::kNoPartner;
+    const std::size_t number = number_of(*d.who->partner);
+    const bool is_seen = number < Sightings::kOthers && takes_sighting(d.handed->sighted, d.now);
+    if (is_seen) see(*d.certificate, *d.who, number, d.now);
+    return number;
 }
 
 // A connection's certificate is noted at its first decision, then at most once a minute.
-std::size_t note_partner(const Decision& decision) {
-    const Identification* const who = decision.who;
-    if (who == nullptr || who->partner == nullptr) return DecisionCounters::kNoPartner;
-    const std::size_t number = state().ledger->sightings.number_of(who->partner->key, who->partner->name);
-    const bool is_due = decision.now >= decision.tls->sighting_due() && number < Sightings::kOthers;
-    if (is_due && decision.tls->takes_sighting(decision.now)) see(decision, number);
+std::size_t note_partner(const Decision& d) {
+    if (d.handed) return note_handed(d);
+    if (d.who == nullptr || d.who->partner == nullptr) return DecisionCounters::kNoPartner;
+    const std::size_t number = number_of(*d.who->partner);
+    const bool is_due = d.now >= d.tls->sighting_due() && number < Sightings::kOthers;
+    if (is_due && d.tls->takes_sighting(d.now)) see(*d.certificate, *d.who, number, d.now);
     return number;
 }
 

@@ -233,10 +233,10 @@ AuthMerging joined(AuthMerging base, AuthMerging add) {
 void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) noexcept {
     // Names every member on both sides: a new one does not compile until it is merged.
     const auto& [base_mode, base_allow, base_allow_traits, base_deny, base_deny_traits, base_user, base_env,
-                 base_status, base_detail, base_forward, base_provider, base_grant, base_merging, base_section,
-                 base_authorizer] = *static_cast<const DirConfig*>(base_config);
-    const auto& [mode, allow, allow_traits, deny, deny_traits, user, env, status, detail, forward, provider, grant,
-                 merging, section, authorizer] = *static_cast<const DirConfig*>(add_config);
+                 base_status, base_detail, base_forward, base_fronts, base_provider, base_grant, base_merging,
+                 base_section, base_authorizer] = *static_cast<const DirConfig*>(base_config);
+    const auto& [mode, allow, allow_traits, deny, deny_traits, user, env, status, detail, forward, fronts, provider,
+                 grant, merging, section, authorizer] = *static_cast<const DirConfig*>(add_config);
     DirConfig& out = *pool_new<DirConfig>(pool);
 
     const bool has_rules = allow != nullptr || deny != nullptr;
@@ -261,6 +261,7 @@ void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) no
     out.status = status ? status : base_status;
     out.error_detail = detail ? detail : base_detail;
     out.forward = forward != nullptr ? forward : base_forward;
+    out.fronts = fronts != nullptr ? fronts : base_fronts;
     out.has_provider = provider || base_provider;
     out.requires_grant = grant || base_grant;
     out.auth_merging = joined(base_merging, merging);

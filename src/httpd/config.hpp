@@ -13,6 +13,7 @@
 #include "audit.hpp"
 #include "captures.hpp"
 #include "forward.hpp"
+#include "front.hpp"
 #include "httpd.hpp"
 #include "live.hpp"
 #include "mtls_authz/gate.hpp"
@@ -51,11 +52,12 @@ struct DirConfig {
     RuleTraits deny_traits;
     std::optional<bool> remote_user;
     std::optional<EnvLevel> env;
-    std::optional<bool> status;            // whether mtls-authz-status answers here
-    std::optional<bool> error_detail;      // whether a denial says why
-    const ForwardRule* forward = nullptr;  // what is handed to the backend; null: never said
-    bool has_provider = false;             // a Require mtls-* stands here or around
-    bool requires_grant = false;           // a Require mtls-grant does
+    std::optional<bool> status;              // whether mtls-authz-status answers here
+    std::optional<bool> error_detail;        // whether a denial says why
+    const ForwardRule* forward = nullptr;    // what is handed to the backend; null: never said
+    const AcceptedFronts* fronts = nullptr;  // who may hand certificates on; null: never said, which is nobody
+    bool has_provider = false;               // a Require mtls-* stands here or around
+    bool requires_grant = false;             // a Require mtls-grant does
     AuthMerging auth_merging = AuthMerging::kNone;
     GateSection* section = nullptr;     // the section that `allow` or `mode` comes from
     GateSection* authorizer = nullptr;  // the last section that has Require mtls-* or AuthType MTLS
@@ -131,6 +133,7 @@ struct State {
     // mod_cache's filters, where it is loaded; null otherwise.
     const ap_filter_rec_t* cache_save = nullptr;
     const ap_filter_rec_t* cache_save_subrequest = nullptr;
+    std::vector<const AcceptedFronts*> accepted_fronts;
     std::vector<const GateSection*> sections;
     std::vector<Diagnostic> gate_warnings;
     std::vector<Diagnostic> start_findings;  // of check_config, until there is an error log

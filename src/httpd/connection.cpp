@@ -179,9 +179,20 @@ extern "C" void on_tls_event(const SSL* ssl, int where, int result) {
 extern "C" int on_pre_handshake(conn_rec* c, SSL* ssl, int is_proxy) {
     if (is_proxy != 0) return OK;
     return guarded(c->base_server, HTTP_INTERNAL_SERVER_ERROR, [&] {
-        ap_set_module_config(c->conn_config, &mtls_authz_module, pool_new<TlsConnection>(c->pool));
+        if (tls_state_of(c) == nullptr) {
+            ap_set_module_config(c->conn_config, &mtls_authz_module, pool_new<TlsConnection>(c->pool));
+        }
         note_connection(ssl, c);
         SSL_set_info_callback(ssl, on_tls_event);
+        return OK;
+    });
+}
+
+// Before mod_ssl's. A stream of HTTP/2 has its master's.
+extern "C" int on_pre_connection(conn_rec* c, void*) {
+    if (c->master != nullptr || !has_fronts()) return OK;
+    return guarded(c->base_server, HTTP_INTERNAL_SERVER_ERROR, [&] {
+        ap_set_module_config(c->conn_config, &mtls_authz_module, pool_new<TlsConnection>(c->pool));
         return OK;
     });
 }
@@ -212,6 +223,7 @@ void TlsConnection::take_certificate(const SSL& ssl) {
 }
 
 void register_connection_hooks() {
+    ap_hook_pre_connection(on_pre_connection, nullptr, nullptr, APR_HOOK_FIRST);
     APR_OPTIONAL_HOOK(ssl, init_server, on_init_server, nullptr, nullptr, APR_HOOK_MIDDLE);
     APR_OPTIONAL_HOOK(ssl, pre_handshake, on_pre_handshake, nullptr, nullptr, APR_HOOK_MIDDLE);
 }

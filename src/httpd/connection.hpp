@@ -9,7 +9,7 @@
 
 #include "announced_names.hpp"
 #include "config.hpp"
-#include "mtls_authz/identification_cache.hpp"
+#include "mtls_authz/handed_certificates.hpp"
 
 namespace mtls::httpd {
 
@@ -19,9 +19,18 @@ struct TlsFacts {
     bool resumed = false;
 };
 
-// Lives in the pool of the connection that speaks TLS; for HTTP/2 that is the master connection, whose streams ask in
-// several threads at once. They need no lock: the certificate changes on the connection's own thread alone, before
-// HTTP/2 begins, which forbids renegotiation and post-handshake authentication (RFC 9113 9.2.1, 9.2.3).
+// Whether a certificate that was noted as seen at `sighted` (seconds since the epoch) is to be noted again: at first,
+// then once a minute, and by the first alone who asks. From any thread.
+constexpr std::int64_t kSightingInterval = 60;
+inline bool takes_sighting(std::atomic<std::int64_t>& sighted, std::int64_t now) {
+    std::int64_t last = sighted.load(std::memory_order_relaxed);
+    return now >= last + kSightingInterval && sighted.compare_exchange_strong(last, now, std::memory_order_relaxed);
+}
+
+// Lives in the pool of each connection from a client, and is established where that speaks TLS; for HTTP/2 that is the
+// master connection, whose streams ask in several threads at once. They need no lock: the certificate changes on the
+// connection's own thread alone, before HTTP/2 begins, which forbids renegotiation and post-handshake authentication
+// (RFC 9113 9.2.1, 9.2.3).
 //
 // Keeps facts and certificates, never the SSL*: mod_ssl frees that as soon as a handshake fails, and httpd goes on with
 // the connection all the same. OpenSSL lends it at the end of each handshake.
@@ -47,22 +56,18 @@ public:
     const std::shared_ptr<const PresentedCertificate>& certificate() const { return certificate_; }
     const TlsFacts& facts() const { return facts_; }
 
-    // Whether the certificate is to be noted as seen: at first, then once a minute. From any thread.
-    std::int64_t sighting_due() const {
-        constexpr std::int64_t kInterval = 60;
-        return sighted_.load(std::memory_order_relaxed) + kInterval;
-    }
-    // The same, but for the first alone who asks.
-    bool takes_sighting(std::int64_t now) {
-        std::int64_t last = sighted_.load(std::memory_order_relaxed);
-        return now >= sighting_due() && sighted_.compare_exchange_strong(last, now, std::memory_order_relaxed);
-    }
+    // When the certificate is to be noted as seen. From any thread.
+    std::int64_t sighting_due() const { return sighted_.load(std::memory_order_relaxed) + kSightingInterval; }
+    bool takes_sighting(std::int64_t now) { return httpd::takes_sighting(sighted_, now); }
 
     // In a handshake: the CA names that it announces.
     AnnouncedNames::Loan& announced() { return announced_; }
 
     // Whom the certificate belongs to; may be asked from any thread.
     IdentificationCache& identifications() { return identifications_; }
+
+    // Where the client is a front: the certificates that it handed on. From any thread.
+    HandedCertificates& handed() { return handed_; }
 
 private:
     void take_certificate(const SSL& ssl);
@@ -74,12 +79,18 @@ private:
     AnnouncedNames::Loan announced_;
     std::atomic<std::int64_t> sighted_{0};  // seconds since the epoch
     IdentificationCache identifications_;
+    HandedCertificates handed_;
 };
 
-// The connection's TLS state, the master's for an HTTP/2 stream; null where no handshake succeeded.
-inline TlsConnection* tls_of(const conn_rec* c) noexcept {
+// What is kept for the client's connection, the master's for an HTTP/2 stream, whether or not it speaks TLS.
+inline TlsConnection* client_state(const conn_rec* c) noexcept {
     const conn_rec* const own = c->master != nullptr ? c->master : c;
-    auto* const tls = static_cast<TlsConnection*>(ap_get_module_config(own->conn_config, &mtls_authz_module));
+    return static_cast<TlsConnection*>(ap_get_module_config(own->conn_config, &mtls_authz_module));
+}
+
+// Where it speaks TLS; null where no handshake succeeded.
+inline TlsConnection* tls_of(const conn_rec* c) noexcept {
+    TlsConnection* const tls = client_state(c);
     return tls != nullptr && tls->is_established() ? tls : nullptr;
 }
 

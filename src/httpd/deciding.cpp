@@ -3,6 +3,7 @@
 #include <ctime>
 #include <utility>
 
+#include "front.hpp"
 #include "nested.hpp"
 #include "readings.hpp"
 #include "request.hpp"
@@ -11,8 +12,8 @@ namespace mtls::httpd {
 
 namespace {
 
-// Steps 2 to 9, but for what depends on the request. Returns what is missing.
-inline Reason identify(const request_rec* r, Caller& out) {
+// Steps 2 to 9, but for what depends on the request: by the connection's own certificate.
+inline Reason identify_connection(const request_rec* r, Caller& out) {
     out.snapshot = state().snapshot();
     out.tls = tls_of(r->connection);
     if (out.tls == nullptr) return Reason::kNoTls;
@@ -25,13 +26,6 @@ inline Reason identify(const request_rec* r, Caller& out) {
     return Reason::kGranted;
 }
 
-// A client may be another one with each request: mod_remoteip believes what a proxy says.
-std::string_view address_of(const request_rec* r) {
-    const apr_sockaddr_t* const client = r->useragent_addr;
-    if (client == nullptr) return {};
-    return {static_cast<const char*>(client->ipaddr_ptr), static_cast<std::size_t>(client->ipaddr_len)};
-}
-
 std::optional<Objection> objection_to(const request_rec* r, const PathReadings& path) {
     if (path.is_bad) return Objection{Reason::kBadPath, path.detail};
     const GateSection* const nested = may_reach_below(r) ? nested_gate(r) : nullptr;
@@ -40,6 +34,11 @@ std::optional<Objection> objection_to(const request_rec* r, const PathReadings& 
 }
 
 }  // namespace
+
+void identify(request_rec* r, Caller& out) {
+    out.missing = identify_connection(r, out);
+    if (dir_config(r).fronts != nullptr) speak_through_front(r, out);
+}
 
 const char* effective_method(const request_rec* r) {
     const request_rec* const main = r->main;
@@ -65,9 +64,12 @@ namespace {
 void decide_request(request_rec* r, const Gate& gate, Decision& out) {
     const RequestState& request = request_state(r);
     Ask ask;
-    ask.missing = identify(r, out);
+    identify(r, out);
+    ask.missing = out.missing;
+    ask.missing_detail = out.missing_detail != nullptr ? out.missing_detail : "";
     ask.who = out.who;
-    ask.address = address_of(r);
+    // A client may be another one with each request: mod_remoteip believes what a proxy says.
+    ask.address = raw_address(r->useragent_addr);
     ask.line = {effective_method(r), r->uri != nullptr ? r->uri : "", request.reaches_below};
     ask.captures = request.captures;
     out.has_one_reading = is_plain(r);

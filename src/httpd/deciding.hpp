@@ -2,11 +2,13 @@
 // log wants to say about it.
 #pragma once
 
-#include <string>
+#include <memory>
+#include <string_view>
 
 #include "config.hpp"
 #include "connection.hpp"
 #include "mtls_authz/decision.hpp"
+#include "mtls_authz/handed_certificates.hpp"
 
 namespace mtls::httpd {
 
@@ -17,7 +19,26 @@ struct Caller {
     const PresentedCertificate* certificate = nullptr;
     const Identification* who = nullptr;
     std::int64_t now = 0;  // seconds since the epoch; 0 where `who` is null
+
+    Reason missing = Reason::kGranted;     // as Ask has it
+    const char* missing_detail = nullptr;  // in the request's pool
+
+    const Partner* via = nullptr;               // the front that is believed; borrowed from the snapshot
+    const Identification* front = nullptr;      // whom its own certificate belongs to; null where its address counts
+    std::shared_ptr<HandedCertificate> handed;  // what it handed on: keeps `certificate` and `who` alive
+
+    // Up to what depends on the request.
+    bool is_identified() const { return missing == Reason::kGranted && who->reason == Reason::kGranted; }
 };
+
+// Of an address as bytes, 4 or 16; empty where there is none.
+inline std::string_view raw_address(const apr_sockaddr_t* address) {
+    if (address == nullptr) return {};
+    return {static_cast<const char*>(address->ipaddr_ptr), static_cast<std::size_t>(address->ipaddr_len)};
+}
+
+// By the connection's certificate, or the one that a front handed on over it.
+void identify(request_rec* r, Caller& out);
 
 // Lives no longer than the hook that makes it.
 struct Decision : mtls::Decision, Caller {

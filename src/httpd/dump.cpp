@@ -20,6 +20,7 @@ std::string describe(const GateSection& section) {
     if (c.deny != nullptr) {
         for (const GateRule& rule : *c.deny->rules) out += "#     MTLSDeny " + rule.text() + "\n";
     }
+    if (c.fronts != nullptr) out += "#     MTLSAcceptFront " + c.fronts->text() + "\n";
     if (c.has_provider) out += "#     Require mtls-*\n";
     if (section.authenticates) out += "#     AuthType MTLS\n";
     return out;

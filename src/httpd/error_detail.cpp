@@ -25,15 +25,22 @@ std::optional<Reason> reason_to_tell(request_rec* r) {
     return static_cast<const RequestState*>(known)->denied_for;
 }
 
+// Behind a front it is the one that was handed on: the front's own is none of its clients' business.
+bool is_callers_own(const Caller& d) {
+    const Partner* const partner = d.who != nullptr ? d.who->partner : nullptr;
+    const bool is_fronts = partner != nullptr && partner->front() != nullptr;
+    return d.handed != nullptr || (d.missing != Reason::kFrontNotTrusted && !is_fronts);
+}
+
 Problem problem_of(request_rec* r, Reason reason) {
     Problem out;
     out.status = r->status;
     out.reason = reason;
     out.request_id = request_id_of(r);
-    TlsConnection* const tls = tls_of(r->connection);
-    const auto certificate = tls != nullptr ? tls->certificate() : nullptr;
-    if (!certificate) return out;
-    const CertificateFacts& facts = certificate->facts;
+    Caller caller;
+    identify(r, caller);
+    if (caller.certificate == nullptr || !is_callers_own(caller)) return out;
+    const CertificateFacts& facts = caller.certificate->facts;
     out.subject = facts.subject.text();
     out.issuer = facts.issuer.text();
     out.serial = facts.serial;

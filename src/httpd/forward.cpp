@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "front.hpp"
 #include "mtls_authz/forwarding.hpp"
 #include "mtls_authz/text.hpp"
 #include "overriding.hpp"
@@ -52,8 +53,6 @@ Result<std::vector<std::string>> keys_of(const ForwardRule& rule) {
     return keys;
 }
 
-void hook_into_requests();
-
 const char* read_forward(cmd_parms* cmd, DirConfig& config, const char* args) {
     if (const char* fault = context_fault(cmd)) return fault;
     auto* const rule = pool_new<ForwardRule>(cmd->pool);
@@ -68,16 +67,17 @@ const char* read_forward(cmd_parms* cmd, DirConfig& config, const char* args) {
     auto keys = keys_of(*rule);
     if (!keys) return refuse(keys.error());
     auto& all = state().forwarded_keys;
-    if (all.empty() && !keys.value().empty()) hook_into_requests();
+    if (!keys.value().empty()) hook_trailers();
     for (std::string& key : keys.value()) {
         if (std::find(all.begin(), all.end(), key) == all.end()) all.push_back(std::move(key));
     }
     return nullptr;
 }
 
-// Every field of the table that a backend may take for one of ours.
-void remove_fields(apr_table_t* table) {
-    const auto& keys = state().forwarded_keys;
+using Keys = std::vector<std::string>;  // by header_key()
+
+// Every field of the table that a backend may take for one of ours, or for one of a front's.
+void remove_fields(apr_table_t* table, const Keys& keys) {
     const apr_array_header_t* const all = apr_table_elts(table);
     std::vector<std::string> names;
     for (int i = 0; i < all->nelts; ++i) {
@@ -88,11 +88,11 @@ void remove_fields(apr_table_t* table) {
 }
 
 // mod_proxy drops what the client's Connection field names: a client could have our fields dropped.
-void remove_connection_options(request_rec* r) {
+void remove_connection_options(request_rec* r, const Keys& keys) {
     for (const char* name : {"Connection", "Proxy-Connection"}) {
         const char* const value = apr_table_getm(r->pool, r->headers_in, name);
         if (value == nullptr) continue;
-        const std::string rest = without_options(value, state().forwarded_keys);
+        const std::string rest = without_options(value, keys);
         if (rest.empty()) {
             apr_table_unset(r->headers_in, name);
         } else {
@@ -101,11 +101,19 @@ void remove_connection_options(request_rec* r) {
     }
 }
 
+void remove_all(request_rec* r, const Keys& keys) {
+    if (keys.empty()) return;
+    remove_fields(r->headers_in, keys);
+    if (r->trailers_in != nullptr) remove_fields(r->trailers_in, keys);
+    remove_connection_options(r, keys);
+}
+
 void clean(request_rec* r) {
-    if (state().forwarded_keys.empty()) return;
-    remove_fields(r->headers_in);
-    if (r->trailers_in != nullptr) remove_fields(r->trailers_in);
-    remove_connection_options(r);
+    const Keys& forwarded = state().forwarded_keys;
+    if (!has_fronts()) return remove_all(r, forwarded);
+    Keys keys = front_keys();
+    keys.insert(keys.end(), forwarded.begin(), forwarded.end());
+    remove_all(r, keys);
 }
 
 // Trailers come after everything was decided, and MergeTrailers makes headers of them.
@@ -119,11 +127,18 @@ apr_status_t clean_trailers(ap_filter_t* f, apr_bucket_brigade* out, ap_input_mo
     return status;
 }
 
-extern "C" int on_post_read_request(request_rec* r) {
+[[gnu::noinline]] int clean_request(request_rec* r) {
     return guarded(r, [&] {
+        note_front_fields(r);
         clean(r);
         return DECLINED;
     });
+}
+
+// Policy files may bring fronts at any time, so it is always there.
+extern "C" int on_post_read_request(request_rec* r) {
+    const bool is_asked = !state().forwarded_keys.empty() || has_fronts() || r->prev != nullptr;
+    return is_asked ? clean_request(r) : DECLINED;
 }
 
 extern "C" void on_insert_trailer_filter(request_rec* r) {
@@ -139,12 +154,6 @@ extern "C" void on_insert_trailer_filter(request_rec* r) {
 extern "C" apr_status_t on_trailer_filter(ap_filter_t* f, apr_bucket_brigade* out, ap_input_mode_t mode,
                                           apr_read_type_e block, apr_off_t bytes) {
     return guarded(f->r->server, APR_EGENERAL, [&] { return clean_trailers(f, out, mode, block, bytes); });
-}
-
-// Only where a directive asks for it: httpd sorts its hooks once more after it has read them.
-void hook_into_requests() {
-    ap_hook_post_read_request(on_post_read_request, nullptr, nullptr, APR_HOOK_REALLY_FIRST);
-    hook_trailers();
 }
 
 }  // namespace
@@ -182,6 +191,7 @@ void hook_trailers() {
 }
 
 void register_forward_hooks() {
+    ap_hook_post_read_request(on_post_read_request, nullptr, nullptr, APR_HOOK_REALLY_FIRST);
     ap_register_input_filter(kTrailerFilter, on_trailer_filter, nullptr, AP_FTYPE_RESOURCE);
 }
 

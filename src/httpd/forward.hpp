@@ -1,4 +1,5 @@
-// MTLSForward: hands certificate and partner to the backend in header fields that nobody else can set.
+// MTLSForward: hands certificate and partner to the backend in header fields that nobody else can set. What fronts hand
+// certificates on in (front.hpp) is taken from requests in the same way, and given to nobody.
 #pragma once
 
 #include <string>
@@ -24,7 +25,8 @@ struct Decision;
 // Takes whatever claims to be such a field from the request, and puts `fields` (null for none) in their place.
 void forward(request_rec* r, const apr_table_t* fields);
 
-// Looks at trailers once they are there, for what headers may not say. Where some directive asks for it.
+// Looks at trailers once they are there, for what headers may not say. Where some directive asks for it: httpd sorts
+// its hooks once more after it has read them.
 void hook_trailers();
 
 // Hooks: post_read_request, insert_filter.

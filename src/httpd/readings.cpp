@@ -34,12 +34,14 @@ struct Guards {
     const GateSection* section = nullptr;  // where it comes from, if known
     bool is_gated = false;                 // `rules` are enforced
     std::string rules;                     // with what their captures are
+    std::string fronts;                    // whose certificates count there
     bool authorizes = false;               // Require mtls-* or AuthType MTLS
     std::vector<AuthorizingSection> authorizing;
 };
 
 // Whether a request that passed `own` was asked everything that `other` asks.
 bool includes(const Guards& own, const Guards& other) {
+    if ((other.is_gated || other.authorizes) && own.fronts != other.fronts) return false;
     if (other.is_gated && !(own.is_gated && own.rules == other.rules)) return false;
     return !other.authorizes || (own.authorizes && own.authorizing == other.authorizing);
 }
@@ -101,6 +103,7 @@ public:
         out.section = config.section;
         out.is_gated = has_gate(config) && gate_mode(config) == GateMode::kOn;
         if (out.is_gated) out.rules = rules_of(&r);
+        if (config.fronts != nullptr && !config.fronts->names.empty()) out.fronts = config.fronts->text();
         out.authorizes = config.has_provider || is_authenticated_here(&r);
         if (out.authorizes) out.authorizing = authorizing_sections(r.uri);
         if (authorization_of(r) != unconditional) out.authorizing.push_back({nullptr, "<If>"});

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "deciding.hpp"
+#include "front.hpp"
 #include "mtls_authz/account.hpp"
 #include "variables.hpp"
 
@@ -32,6 +33,7 @@ struct RequestState {
     const char* decided_path = nullptr;             // and for this path
     const Handover* handover = nullptr;             // after a grant by a gate, a provider or AuthType MTLS
     Handover own_handover;                          // what that is where this very request was granted
+    std::span<const FrontField> front_fields;       // of fronts, as they were sent
     SetVariables told;                              // MTLS_*, as they were set last
     std::span<const Capture> captures;              // of this request's own match, for:
     const ap_conf_vector_t* captured_for = nullptr;

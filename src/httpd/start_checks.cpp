@@ -422,6 +422,7 @@ int check_configuration(server_rec* main_server) {
         check_servers(main_server, *s.policy, findings);
         check_grants(*s.policy, findings);
         check_purposes(*s.policy, findings);
+        check_fronts(*s.policy, findings);
         check_version(findings);
     }
     check_event_program(findings);
@@ -478,6 +479,7 @@ void check_anchors(server_rec* s, Findings& findings) {
 
 void check_gate_names(const Policy& policy, std::vector<Diagnostic>& findings) {
     for (const GateSection* section : state().sections) check_names(policy, *section, findings);
+    check_fronts(policy, findings);
     for (Diagnostic& d : findings) d.severity = Diagnostic::Severity::kWarning;
 }
 

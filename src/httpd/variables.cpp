@@ -49,7 +49,7 @@ inline void append(apr_table_t* table, std::span<const Variable> variables) {
 std::span<const Variable> granted_variables(request_rec* r, const Decision& decision, bool all) {
     const Identification& who = *decision.who;
     const auto copy = [r](std::string_view text) { return pool_text(r->pool, text); };
-    constexpr std::size_t kMostOwn = 7;
+    constexpr std::size_t kMostOwn = 8;
     const std::size_t room = (kMostOwn + who.variables.size()) * sizeof(Variable);
     const std::string_view own_name = who.partner->name;
     char* const memory = static_cast<char*>(apr_palloc(r->pool, room + own_name.size() + 1));
@@ -59,6 +59,7 @@ std::span<const Variable> granted_variables(request_rec* r, const Decision& deci
     Variable* next = first;
     *next++ = {"MTLS_DECISION", "allow"};
     *next++ = {"MTLS_PARTNER", partner};
+    if (decision.via != nullptr) *next++ = {"MTLS_VIA", copy(decision.via->name)};
     if (all) {
         *next++ = {"MTLS_GROUPS", copy(who.description.groups)};
         *next++ = {"MTLS_IDENTITY", copy(who.description.identity)};

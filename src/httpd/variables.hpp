@@ -28,7 +28,8 @@ struct Handover {
 
 struct Decision;
 
-// After a grant: MTLS_DECISION and MTLS_PARTNER, the partner's attributes, and what MTLSEnv All adds.
+// After a grant: MTLS_DECISION, MTLS_PARTNER and MTLS_VIA (of a front), the partner's attributes, and what MTLSEnv All
+// adds.
 std::span<const Variable> granted_variables(request_rec* r, const Decision& decision, bool all);
 
 // Puts these, and no others, in the place of whatever bears such a name; `with_redirects`: or bore it in the request

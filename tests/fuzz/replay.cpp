@@ -9,6 +9,8 @@
 
 #include "bundles.hpp"
 #include "der_specimens.hpp"
+#include "front_fields.hpp"
+#include "mtls_authz/front_header.hpp"
 #include "pki.hpp"
 #include "targets.hpp"
 
@@ -51,8 +53,9 @@ void write(const std::string& folder, const char* name, const std::string& conte
 int main(int argc, char** argv) {
     if (argc < 2 || argc > 3) return 2;
     const std::map<std::string, Target> targets = {
-        {"facts", fuzz::facts}, {"policy", fuzz::policy}, {"selector", fuzz::selector}, {"session", fuzz::session},
-        {"path", fuzz::path},   {"crl", fuzz::crl},       {"telling", fuzz::telling},   {"bundle", fuzz::bundle}};
+        {"facts", fuzz::facts},     {"policy", fuzz::policy}, {"selector", fuzz::selector},
+        {"session", fuzz::session}, {"path", fuzz::path},     {"crl", fuzz::crl},
+        {"telling", fuzz::telling}, {"bundle", fuzz::bundle}, {"front", fuzz::front}};
     std::size_t runs = 0;
     for (const auto& [name, target] : targets) {
         for (const auto& file : std::filesystem::directory_iterator(std::string(argv[1]) + "/" + name)) {
@@ -75,6 +78,10 @@ int main(int argc, char** argv) {
     runs += replay(fuzz::crl, crl_pem) + replay(fuzz::bundle, bundle);
     runs += replay(fuzz::facts, leaf_der) + replay(fuzz::facts, ca_der) + replay(fuzz::facts, full_der) +
             replay(fuzz::session, carried);
+    const std::string fronts[] = {
+        test::as_rfc9440(leaf), test::as_der(leaf), test::as_pem_url(leaf),
+        test::as_xfcc(leaf) + ";Chain=\"" + test::as_pem_url(leaf) + test::as_pem_url(ca) + "\""};
+    for (const std::string& header : fronts) runs += replay(fuzz::front, header);
     if (argc == 3) {
         const std::string seeds = argv[2];
         write(seeds + "/facts", "leaf", leaf_der);
@@ -83,6 +90,8 @@ int main(int argc, char** argv) {
         write(seeds + "/crl", "list.pem", crl_pem);
         write(seeds + "/session", "carried", carried);
         write(seeds + "/bundle", "one.json", bundle);
+        for (std::size_t i = 0; i < std::size(fronts); ++i)
+            write(seeds + "/front", mtls::kFrontFormats[i].data(), fronts[i]);
     }
     std::printf("fuzz corpus: %zu inputs replayed\n", runs);
     return 0;

@@ -8,6 +8,7 @@
 #include "mtls_authz/calendar.hpp"
 #include "mtls_authz/crl.hpp"
 #include "mtls_authz/forwarding.hpp"
+#include "mtls_authz/front_header.hpp"
 #include "mtls_authz/grant.hpp"
 #include "mtls_authz/html.hpp"
 #include "mtls_authz/negotiation.hpp"
@@ -172,6 +173,34 @@ void bundle(std::string_view input) {
     for (const std::string& der : read.value().authorities) {
         const mtls::X509Ptr certificate = parse(der);
         require(certificate && X509_check_ca(certificate.get()) == 1);
+    }
+}
+
+void front(std::string_view input) {
+    using mtls::FieldHolds;
+    const auto require_plain = [](const std::string& error) {
+        require(!error.empty());
+        for (const char c : error) require(c >= 0x20 && c < 0x7f);
+    };
+    for (std::size_t i = 0; i < mtls::kFrontFormats.size(); ++i) {
+        const auto format = static_cast<mtls::FrontFormat>(i);
+        for (const FieldHolds holds : {FieldHolds::kOneCertificate, FieldHolds::kLeafAndChain}) {
+            const auto read = mtls::decode_front_header(format, input, holds);
+            if (!read) {
+                require_plain(read.error());
+                continue;
+            }
+            require(read.value().leaf && read.value().chain.size() <= mtls::kMostFrontCertificates);
+            const bool may_have_chain = holds == FieldHolds::kLeafAndChain || format == mtls::FrontFormat::kXfcc;
+            require(may_have_chain || read.value().chain.empty());
+            // It is that certificate and no other, as it is handed on further.
+            const std::string again = mtls::client_cert_value(*read.value().leaf);
+            const auto reread = mtls::decode_front_header(mtls::FrontFormat::kRfc9440, again);
+            require(reread && X509_cmp(reread.value().leaf.get(), read.value().leaf.get()) == 0);
+        }
+        const auto chain = mtls::decode_front_chain(format, input);
+        if (!chain) require_plain(chain.error());
+        require(!chain || chain.value().size() <= mtls::kMostFrontCertificates);
     }
 }
 

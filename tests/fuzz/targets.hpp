@@ -11,6 +11,7 @@ void selector(std::string_view input);  // one selector, against one certificate
 void crl(std::string_view input);       // a file of CRLs, PEM or DER
 void path(std::string_view input);      // a grant's pattern, a newline, the path of a request
 void bundle(std::string_view input);    // a SPIFFE bundle
+void front(std::string_view input);     // a header by which a front hands certificates on
 void session(std::string_view input);   // what a TLS session carries
 void telling(std::string_view input);   // what certificates and requests put into lines, pages and headers
 

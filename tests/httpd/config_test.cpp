@@ -243,7 +243,7 @@ CLAIM(dump_prints_the_policy_and_every_gate) {
 CLAIM(the_configurations_that_the_project_shows_are_accepted) {
     Draft d;
     const std::string ca = world().acme_ca.cert_pem();
-    for (const char* name : {"acme-ca", "acme-ca-2", "acme-intermediate", "consortium-ca", "client-cas"}) {
+    for (const char* name : {"acme-ca", "acme-ca-2", "acme-intermediate", "consortium-ca", "client-cas", "edge-ca"}) {
         d.httpd.write(std::string("mtls/") + name + ".pem", ca);
     }
     d.httpd.write("mtls/revoked/none.conf", "# nobody\n");

@@ -24,6 +24,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kNginx = "/usr/sbin/nginx";
+constexpr const char* kHaproxy = "/usr/sbin/haproxy";
 
 bool accepts_within(int port, std::chrono::seconds time) {
     const auto end = std::chrono::steady_clock::now() + time;
@@ -45,7 +46,8 @@ bool accepts_within(int port, std::chrono::seconds time) {
 
 bool Nginx::is_installed() { return access(kNginx, X_OK) == 0; }
 
-Nginx::Nginx(const std::string& folder, int port, const std::string& lines) : folder_(folder), port_(port) {
+Nginx::Nginx(const std::string& folder, int port, const std::string& lines, const std::string& http_lines)
+    : folder_(folder), port_(port) {
     fs::create_directories(folder_ + "/htdocs");
     std::string temporary;
     for (const char* kind : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"}) {
@@ -55,7 +57,7 @@ Nginx::Nginx(const std::string& folder, int port, const std::string& lines) : fo
         << "daemon off; master_process off; pid " << folder_ << "/pid; error_log " << folder_ << "/error.log;\n"
         << "events {}\nhttp {\nlog_format short '$request_method $uri $status';\naccess_log " << folder_
         << "/access.log short;\n"
-        << temporary << "server {\nlisten 127.0.0.1:" << port_ << ";\nroot " << folder_ << "/htdocs;\n"
+        << temporary << http_lines << "server {\nlisten 127.0.0.1:" << port_ << ";\nroot " << folder_ << "/htdocs;\n"
         << lines << "}\n}\n";
     pid_ = fork();
     if (pid_ == 0) {
@@ -78,6 +80,26 @@ std::string Nginx::requests() const {
     std::ostringstream out;
     out << std::ifstream(folder_ + "/access.log").rdbuf();
     return out.str();
+}
+
+bool Haproxy::is_installed() { return access(kHaproxy, X_OK) == 0; }
+
+Haproxy::Haproxy(const std::string& folder, int port, const std::string& lines) {
+    std::ofstream(folder + "/haproxy.conf") << "global\nnbthread 1\nmaxconn 100\nfd-hard-limit 1024\ndefaults\nmode "
+                                               "http\ntimeout client 60s\ntimeout server "
+                                               "60s\ntimeout connect 5s\n"
+                                            << lines;
+    pid_ = fork();
+    if (pid_ == 0) {
+        execl(kHaproxy, kHaproxy, "-db", "-C", folder.c_str(), "-f", (folder + "/haproxy.conf").c_str(), nullptr);
+        _exit(127);
+    }
+    if (!accepts_within(port, std::chrono::seconds(10))) throw std::runtime_error("HAProxy does not start");
+}
+
+Haproxy::~Haproxy() {
+    kill(pid_, SIGTERM);
+    waitpid(pid_, nullptr, 0);
 }
 
 RawServer::RawServer(Handler answer) : answer_(std::move(answer)), port_(free_port()) {

@@ -1,4 +1,4 @@
-// Web servers on 127.0.0.1: a real nginx, and one that answers with whatever bytes a test gives it.
+// Web servers on 127.0.0.1: a real nginx and a real HAProxy, and one that answers with whatever bytes a test gives it.
 #pragma once
 
 #include <sys/types.h>
@@ -12,11 +12,12 @@
 
 namespace test {
 
-// nginx, with files of its folder's htdocs/ and more lines inside its `server` block. Ends with this object.
+// nginx, with files of its folder's htdocs/ and more lines inside its `server` block, or beside it (`http_lines`). Ends
+// with this object.
 class Nginx {
 public:
     // Takes `folder`, which has to be there.
-    Nginx(const std::string& folder, int port, const std::string& lines = "");
+    Nginx(const std::string& folder, int port, const std::string& lines = "", const std::string& http_lines = "");
     ~Nginx();
     Nginx(const Nginx&) = delete;
     Nginx& operator=(const Nginx&) = delete;
@@ -32,6 +33,20 @@ public:
 private:
     std::string folder_;
     int port_;
+    pid_t pid_ = -1;
+};
+
+// HAProxy, with one thread and this frontend and backend; paths in it are relative to `folder`. Ends with this object.
+class Haproxy {
+public:
+    Haproxy(const std::string& folder, int port, const std::string& lines);
+    ~Haproxy();
+    Haproxy(const Haproxy&) = delete;
+    Haproxy& operator=(const Haproxy&) = delete;
+
+    static bool is_installed();
+
+private:
     pid_t pid_ = -1;
 };
 

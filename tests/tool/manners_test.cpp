@@ -74,6 +74,11 @@ CLAIM(what_explain_was_not_given_it_says) {
                    "(--revocations), CRLs (--crl)\n");
     CHECK_CONTAINS(explain(3, {"--path", "/other"}), "not asked: gates of httpd.conf (by-grant was asked), rev");
     CHECK_EQUAL(Json::parse(explain(0, {"--json"}))["not_asked"].size(), 3U);
+    // Nor what a front hands on, where there is one.
+    f.file("front.conf", acme("CN:api", "MTLSFront header=X-Cert format=der\n"));
+    CHECK(explain(0, {}).find("front") == std::string::npos);
+    CHECK_CONTAINS(f.expect(0, {"explain", "--root", "root", "--policy", "front.conf", "--cert", "leaf.pem"}),
+                   "CRLs (--crl), whether a front hands the certificate on, and is accepted there (MTLSAcceptFront)\n");
     // What was given is asked, and not said to be missing.
     const std::string asked = explain(0, {"--revocations", "empty.conf", "--crl", "none.crl"});
     CHECK(asked.find("(--revocations)") == std::string::npos && asked.find("(--crl)") == std::string::npos);

@@ -16,6 +16,7 @@ mtls::Account account(mtls::Reason reason) {
     out.outcome = reason == mtls::Reason::kGranted ? mtls::Outcome::kAllow : mtls::Outcome::kDeny;
     out.reason = reason;
     out.claimed = "acme";
+    out.via = "edge-lb";
     out.gate = "/etc/httpd.conf:12";
     out.method = "POST";
     out.path = "/orders/1";
@@ -52,6 +53,7 @@ CLAIM(why_reads_every_line_that_the_module_writes) {
             const std::string said = b.expect(status, {"why", line});
             CHECK_CONTAINS(said, " POST /orders/1: " + std::string(text.word) + "\n  " + std::string(text.sentence));
             CHECK_CONTAINS(said, "subject=CN=api,O=Acm\xc3\xa9  ");
+            CHECK_CONTAINS(said, "via=edge-lb  ");
             CHECK_EQUAL(b.expect(status, {"explain", "--log-line", line}), said);
         }
     }

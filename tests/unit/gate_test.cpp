@@ -22,6 +22,7 @@ struct Who {
     Identification id;
     Who(const std::string& its_name, const std::vector<std::string>& groups) : name(its_name) {
         partner.name = std::string_view(name);
+        id.reason = Reason::kGranted;
         id.partner = &partner;
         id.groups = groups;
         id.denied_groups = groups;

@@ -73,10 +73,10 @@ CLAIM(many_grants_together_answer_as_each_of_them_alone) {
     std::mt19937 random(17);
     const auto below = [&random](std::size_t n) { return random() % n; };
     std::vector<std::string> texts;
-    for (const std::string& text : paths_of({"", "a", "b", "acme", "*", "**", "%{partner}"}, 4)) {
+    for (const std::string& text : paths_of({"", "a", "b", "acme", "*", "**", "%{partner}"}, 3)) {
         if (PathPattern::parse(text).ok()) texts.push_back(text);
     }
-    const auto paths = paths_of({"", "a", "b", "acme", ";a"}, 5);
+    const auto paths = paths_of({"", "a", "b", "acme", ";a"}, 3);
     const std::vector<std::string> methods = {"GET", "POST", "read", "write", "*"};
     int granted = 0, others = 0;
     for (int round = 0; round < 2000; ++round) {
@@ -108,8 +108,8 @@ CLAIM(many_grants_together_answer_as_each_of_them_alone) {
             others += found.kind == GrantAnswer::Kind::kOtherMethod ? 1 : 0;
         }
     }
-    CHECK(granted > 10000);
-    CHECK(others > 3000);
+    CHECK(granted > 5000);
+    CHECK(others > 2000);
 }
 
 CLAIM(a_path_pattern_fits_what_it_says_and_nothing_near_it) {

@@ -33,6 +33,7 @@ std::vector<std::string> not_asked(const ExplainOptions& options, const Policy& 
                                           : "gates of httpd.conf (by-grant was asked)");
     if (options.revocations.empty()) out.emplace_back("revocation files (--revocations)");
     if (options.crls.empty() && policy.crl_files().empty()) out.emplace_back("CRLs (--crl)");
+    if (!policy.front_keys().empty()) out.emplace_back(kFrontsNotAsked);
     const bool has_networks = who.partner != nullptr && !who.partner->networks.empty();
     if (options.from.empty() && has_networks) out.emplace_back("the client's address (--from)");
     return out;

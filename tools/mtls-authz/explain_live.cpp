@@ -55,8 +55,9 @@ std::string doubt(const MappedHost& host, const ServerCas& server, const Present
                                  told.who.is_purpose_waived ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT);
 }
 
-std::vector<std::string> not_asked(const ExplainOptions& options, const MappedHost& host) {
+std::vector<std::string> not_asked(const ExplainOptions& options, const MappedHost& host, const Policy* policy) {
     std::vector<std::string> out;
+    if (policy != nullptr && !policy->front_keys().empty()) out.emplace_back(kFrontsNotAsked);
     if (options.path.empty()) out.emplace_back("gates (--path)");
     if (options.method == "COPY" || options.method == "MOVE") out.emplace_back("the Destination of " + options.method);
     std::string remaps;
@@ -187,7 +188,7 @@ int explain_live(const ExplainOptions& options) {
     Explanation told = find_who(now.value(), *host.value(), server.value(), *client.value(), at.value(), options.from);
     const GateVerdict verdict = decide_live(now.value(), *host.value(), server.value(), *client.value(), told, options);
     tell_gate(verdict, *host.value(), told);
-    const auto left = not_asked(options, *host.value());
+    const auto left = not_asked(options, *host.value(), now.value().policy.get());
     if (options.json) {
         std::cout << one_line(live_json(now.value(), *host.value(), verdict, told, left)) << '\n';
     } else {

@@ -9,6 +9,10 @@
 
 namespace mtls::tool {
 
+// Of a policy with fronts: the answer is that for a client which connects by itself.
+constexpr const char* kFrontsNotAsked =
+    "whether a front hands the certificate on, and is accepted there (MTLSAcceptFront)";
+
 struct Explanation {
     Reason reason = Reason::kInternalError;
     std::string detail;

@@ -121,6 +121,7 @@ std::string who_it_is(const LogLine& told) {
 
 constexpr std::pair<const char*, const char*> kMeaning[] = {
     {"detail", "what was found"},
+    {"via", "the front that handed the certificate on; what is said of TLS is of its connection"},
     {"contact", "whom to call"},
     {"rule", "the MTLSIdentity line that fits"},
     {"grant", "the MTLSGrant line that fits the path"},
