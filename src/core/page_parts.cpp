@@ -25,9 +25,13 @@ std::tm utc(std::int64_t seconds) {
 }  // namespace
 
 std::string number(std::uint64_t n) {
-    std::string out = std::to_string(n);
     constexpr std::size_t kGroup = 3;
-    for (std::size_t at = out.size(); at > kGroup;) out.insert(at -= kGroup, ",");
+    const std::string digits = std::to_string(n);
+    std::string out;
+    for (std::size_t i = 0; i < digits.size(); ++i) {
+        if (i > 0 && (digits.size() - i) % kGroup == 0) out += ',';
+        out += digits[i];
+    }
     return out;
 }
 
