@@ -6,7 +6,9 @@
 #include <thread>
 
 #include "claims.hpp"
+#include "front_fields.hpp"
 #include "mtls_authz/decision.hpp"
+#include "mtls_authz/handed_certificates.hpp"
 #include "mtls_authz/identification_cache.hpp"
 #include "mtls_authz/ledger.hpp"
 #include "mtls_authz/live_policy.hpp"
@@ -47,6 +49,41 @@ std::shared_ptr<const PresentedCertificate> present(const test::Identity& id) {
 }
 
 }  // namespace
+
+CLAIM(streams_of_a_front_each_speak_for_their_own_client_while_others_are_forgotten) {
+    const auto ca = test::make_ca("Thread CA"), other = test::make_ca("Other CA");
+    Published<Snapshot> published;
+    published.publish(make_snapshot(ca));
+    const std::pair<std::string, Reason> clients[] = {
+        {test::as_rfc9440(test::make_client("api", "api.acme.example", ca)), Reason::kGranted},
+        {test::as_rfc9440(test::make_client("api", "api.acme.example", other)), Reason::kNotVerified},
+        {test::as_rfc9440(test::make_client("api", "web.acme.example", ca)), Reason::kUnknownPartner}};
+    const ServerCas server;
+    HandedCertificates handed;
+    std::atomic<int> wrong{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+        threads.emplace_back([&, t] {
+            for (int i = 0; i < 200; ++i) {
+                const auto& [value, reason] = clients[(t + i) % 3];
+                const auto snapshot = published.read();
+                // Blanks make it another header, and others are forgotten.
+                const std::string header = value + std::string(static_cast<std::size_t>(i % 40), ' ');
+                FrontFault fault;
+                const auto found = handed.find({FrontFormat::kRfc9440, FieldHolds::kOneCertificate, header, ""}, fault);
+                if (!found) ++wrong;
+                if (found &&
+                    found->identifications.identify(found->certificate, snapshot, server, std::time(nullptr)).reason !=
+                        reason) {
+                    ++wrong;
+                }
+                if (t == 0 && i % 50 == 0) published.publish(make_snapshot(ca));
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    CHECK_EQUAL(wrong.load(), 0);
+}
 
 CLAIM(streams_in_many_threads_get_one_answer_each_without_a_race) {
     const auto ca = test::make_ca("Thread CA"), other = test::make_ca("Other CA");
