@@ -38,10 +38,11 @@ Result<std::vector<ReadCertificate>> read_certificates(const std::string& conten
 // A certificate of an anchor or intermediate file, as a policy keeps it: borrowed from the policy's arena.
 struct AnchorCertificate {
     Text der;
-    Text sha256;       // raw, of the whole
-    Text spki_sha256;  // and of its key
-    Text subject;      // canonical
-    Text issuer;       // canonical
+    Text sha256;                   // raw, of the whole
+    Text spki_sha256;              // and of its key
+    Span<Text> other_spki_sha256;  // of the same key in other encodings, as key_forms() has them
+    Text subject;                  // canonical
+    Text issuer;                   // canonical
     Text subject_text;
     std::int64_t not_before = 0;
     std::int64_t not_after = 0;
@@ -60,7 +61,7 @@ struct AnchorCertificate {
     X509Ptr decode() const;
 
     bool lies_in(const Bounds& in) const {
-        return in.hold_all(der, sha256, spki_sha256, subject, issuer, subject_text);
+        return in.hold_all(der, sha256, spki_sha256, other_spki_sha256, subject, issuer, subject_text);
     }
 };
 

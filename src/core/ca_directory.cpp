@@ -40,10 +40,22 @@ Result<std::vector<ReadCertificate>> read_certificates(const std::string& conten
     return out;
 }
 
+namespace {
+
+template <class Texts>
+std::span<const Text> keep_texts(const Texts& texts, Arena& arena) {
+    std::vector<Text> out;
+    for (const std::string_view text : texts) out.emplace_back() = arena.keep(text);
+    return arena.keep(out);
+}
+
+}  // namespace
+
 AnchorCertificate::AnchorCertificate(const ReadCertificate& read, Arena& arena)
     : der(arena.keep(encode(i2d_X509, *read.certificate))),
       sha256(arena.keep(read.facts.sha256)),
       spki_sha256(arena.keep(read.facts.spki_sha256)),
+      other_spki_sha256(keep_texts(read.facts.other_spki_sha256, arena)),
       subject(arena.keep(read.facts.subject.canonical)),
       issuer(arena.keep(read.facts.issuer.canonical)),
       subject_text(arena.keep(read.facts.subject.text())),
@@ -55,6 +67,7 @@ AnchorCertificate::AnchorCertificate(const AnchorCertificate& other, Arena& aren
     : der(arena.keep(other.der)),
       sha256(arena.keep(other.sha256)),
       spki_sha256(arena.keep(other.spki_sha256)),
+      other_spki_sha256(keep_texts(other.other_spki_sha256, arena)),
       subject(arena.keep(other.subject)),
       issuer(arena.keep(other.issuer)),
       subject_text(arena.keep(other.subject_text)),

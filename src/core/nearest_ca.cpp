@@ -19,10 +19,12 @@ void note_twin(NearestCa& nearest, const PresentedCertificate& presented, const 
     if (!twin.empty()) nearest.above.push_back({std::move(twin), {}});
 }
 
-// The encoding of a key is its certificate's, not its holder's: a revocation by key refuses each.
-void note_ca(NearestCa& nearest, X509& ca, std::string sha256, const std::string& spki_sha256) {
-    for (std::string& form : key_forms(ca)) {
-        if (form != spki_sha256) nearest.above.push_back({{}, std::move(form)});
+// The encoding of a key is its certificate's, not its holder's: a revocation by key refuses each. `other_keys`: as
+// key_forms() has them.
+template <class Keys>
+void note_ca(NearestCa& nearest, X509& ca, std::string sha256, const std::string& spki_sha256, const Keys& other_keys) {
+    for (const std::string_view key : other_keys) {
+        if (key != spki_sha256) nearest.above.push_back({{}, std::string(key)});
     }
     nearest.above.push_back({std::move(sha256), spki_sha256});
     nearest.cas.push_back(share(ca));
@@ -80,7 +82,7 @@ private:
         if (std::find(found_.ca_ids.begin(), found_.ca_ids.end(), id) != found_.ca_ids.end()) return;
         found_.ca_ids.push_back(id);
         for (const AnchorCertificate* c : issuer.certificates) {
-            note_ca(found_, *c->decode(), std::string(c->sha256), std::string(c->spki_sha256));
+            note_ca(found_, *c->decode(), std::string(c->sha256), std::string(c->spki_sha256), c->other_spki_sha256);
         }
     }
 
@@ -96,7 +98,7 @@ private:
         note_twin(found_, presented_, *below.certificate, ca);
         seen_.insert(helper.sha256);
         above.push_back({&ca, helper.sha256, &names_.emplace_back(read_name(*X509_get_issuer_name(&ca)))});
-        note_ca(found_, ca, helper.sha256, key);
+        note_ca(found_, ca, helper.sha256, key, key_forms(ca));
         found_.on_the_way.push_back(std::move(helper));
     }
 
@@ -135,7 +137,7 @@ void add_server_issuers(const ServerCas& server, const PresentedCertificate& pre
         };
         try_below(*presented.leaf, presented.facts.sha256);
         for (const OnTheWay& c : nearest.on_the_way) try_below(*c.certificate, c.sha256);
-        if (is_above) note_ca(nearest, *ca, certificate_sha256(*ca), key);
+        if (is_above) note_ca(nearest, *ca, certificate_sha256(*ca), key, key_forms(*ca));
     }
 }
 

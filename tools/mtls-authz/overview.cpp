@@ -52,7 +52,7 @@ Row row_of(const Policy& policy, const Partner& partner) {
             for (const PathPattern& path : grant.paths) {
                 Cell& cell = out[general(path.text(), partner.name)];
                 cell.methods.insert(grant.methods.text());
-                cell.is_conditional = cell.is_conditional && !grant.conditions.texts().empty();
+                cell.is_conditional = cell.is_conditional && !grant.conditions.empty();
             }
         }
     }
