@@ -52,10 +52,9 @@ private:
         std::vector<Index> here;      // patterns that end with this segment, ascending
         std::vector<Index> below;     // patterns that end with `/**` behind it, ascending
     };
-    struct Segment;
     struct Walk;
 
-    Index child_of(const Node& node, const Segment& segment) const;
+    Index child_of(const Node& node, std::string_view segment) const;
     void add(Index pattern, std::string_view partner);
 
     std::vector<GrantedPath> all_;

@@ -26,26 +26,21 @@ bool is_one_segment(std::string_view segment) {
     return true;
 }
 
+// FNV-1a: where there are many children, they are told apart by it before their texts are compared.
+std::uint64_t hash_of(std::string_view segment) {
+    std::uint64_t hash = 0xcbf29ce484222325;
+    for (const char c : segment) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+    return hash;
+}
+
+// The segment that begins at `from`. Most are short.
+std::string_view segment_at(std::string_view path, std::size_t from) {
+    std::size_t end = from;
+    while (end < path.size() && path[end] != '/') ++end;
+    return path.substr(from, end - from);
+}
+
 }  // namespace
-
-// One segment of a path, read in one go.
-struct GrantedPaths::Segment {
-    std::string_view text;
-    std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a: children are told apart by it before their texts are compared
-    bool is_plain = true;                     // nothing in it could be decoded or taken for a separator
-
-    // Begins at `from` in `path`.
-    Segment(std::string_view path, std::size_t from) {
-        std::size_t at = from;
-        for (; at < path.size() && path[at] != '/'; ++at) {
-            const char c = path[at];
-            hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-            is_plain = is_plain && c != '\\' && c != '%' && c != ';';
-        }
-        text = path.substr(from, at - from);
-    }
-    bool is_one() const { return is_plain ? !text.empty() : is_one_segment(text); }
-};
 
 GrantedPaths::GrantedPaths(std::vector<GrantedPath> granted, std::string_view partner) : all_(std::move(granted)) {
     std::stable_sort(all_.begin(), all_.end(), [](const GrantedPath& a, const GrantedPath& b) {
@@ -77,30 +72,34 @@ void GrantedPaths::add(Index pattern, std::string_view partner) {
         const std::string_view text = segment.kind == Kind::kPartner ? partner
                                       : segment.kind == Kind::kField ? std::string_view(*field++)
                                                                      : segment.text;
-        const Segment wanted(text, 0);
-        Index next = child_of(nodes_[at], wanted);
+        Index next = child_of(nodes_[at], text);
         if (next == kNone) {
             next = make_node();
             auto& children = nodes_[at].children;
-            const auto place = std::lower_bound(children.begin(), children.end(), wanted.hash,
+            const std::uint64_t own = hash_of(text);
+            const auto place = std::lower_bound(children.begin(), children.end(), own,
                                                 [](const Child& c, std::uint64_t hash) { return c.hash < hash; });
-            children.insert(place, {wanted.hash, text, next});
+            children.insert(place, {own, text, next});
         }
         at = next;
     }
     (granted.path->reaches_below() ? nodes_[at].below : nodes_[at].here).push_back(pattern);
 }
 
-GrantedPaths::Index GrantedPaths::child_of(const Node& node, const Segment& segment) const {
+GrantedPaths::Index GrantedPaths::child_of(const Node& node, std::string_view segment) const {
     const auto& children = node.children;
     constexpr std::size_t kFew = 4;
-    auto at = children.begin();
-    if (children.size() > kFew) {
-        at = std::lower_bound(at, children.end(), segment.hash,
-                              [](const Child& c, std::uint64_t hash) { return c.hash < hash; });
+    if (children.size() <= kFew) {
+        for (const Child& child : children) {
+            if (child.segment == segment) return child.node;
+        }
+        return kNone;
     }
-    for (; at != children.end() && at->hash <= segment.hash; ++at) {
-        if (at->hash == segment.hash && at->segment == segment.text) return at->node;
+    const std::uint64_t wanted = hash_of(segment);
+    auto at = std::lower_bound(children.begin(), children.end(), wanted,
+                               [](const Child& c, std::uint64_t hash) { return c.hash < hash; });
+    for (; at != children.end() && at->hash == wanted; ++at) {
+        if (at->segment == segment) return at->node;
     }
     return kNone;
 }
@@ -129,10 +128,10 @@ struct GrantedPaths::Walk {
         while (true) {
             const Node& here = grants.nodes_[node];
             take(here.below);
-            const Segment segment(path, from);
-            const std::size_t end = from + segment.text.size();
+            const std::string_view segment = segment_at(path, from);
+            const std::size_t end = from + segment.size();
             Index next = grants.child_of(here, segment);
-            const Index any = here.any != kNone && segment.is_one() ? here.any : kNone;
+            const Index any = here.any != kNone && is_one_segment(segment) ? here.any : kNone;
             if (end == path.size()) {
                 if (next != kNone) arrive(next);
                 if (any != kNone) arrive(any);

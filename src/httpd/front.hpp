@@ -40,7 +40,8 @@ void note_front_fields(request_rec* r);
 // `caller`: the connection's own certificate, and whom it belongs to. Where the request has a header of a front that is
 // accepted here, takes the certificate in it in the place of that; or refuses (`front-not-trusted`), where whoever sent
 // it is not that front, or is not to be believed now, or the header does not hold exactly one certificate.
-void speak_through_front(request_rec* r, Caller& caller);
+// Kept apart from what each request does.
+[[gnu::noinline]] void speak_through_front(request_rec* r, Caller& caller);
 
 // Warnings about names that MTLSAcceptFront has and the policy has not, and about fronts that no place accepts.
 void check_fronts(const Policy& policy, std::vector<Diagnostic>& findings);

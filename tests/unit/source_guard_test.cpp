@@ -217,6 +217,7 @@ CLAIM(selectors_paths_fields_and_words_are_parsed_where_configuration_is_read_al
         "src/httpd/config_tree.cpp",       // at the start
         "src/httpd/events.cpp",            // MTLSEventCmd
         "src/httpd/forward.cpp",           // MTLSForward
+        "src/httpd/front.cpp",             // MTLSAcceptFront
         "src/httpd/providers.cpp",         // Require
         "src/httpd/start_checks.cpp",      // at the start
     };
