@@ -134,8 +134,7 @@ void ask_gate(const Gate& gate, const Ask& ask, Decision& out) {
 
 }  // namespace
 
-// Inlined whole: each request comes here.
-[[gnu::flatten]] void decide(const Gate& gate, const Ask& ask, Decision& out) {
+void decide(const Gate& gate, const Ask& ask, Decision& out) {
     const auto refuse = [&out](Reason reason, std::string_view detail) {
         out.reason = reason;
         out.detail = detail;

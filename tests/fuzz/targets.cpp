@@ -9,7 +9,7 @@
 #include "mtls_authz/crl.hpp"
 #include "mtls_authz/forwarding.hpp"
 #include "mtls_authz/front_header.hpp"
-#include "mtls_authz/grant.hpp"
+#include "mtls_authz/granted_paths.hpp"
 #include "mtls_authz/html.hpp"
 #include "mtls_authz/negotiation.hpp"
 #include "mtls_authz/override_header.hpp"
@@ -156,10 +156,15 @@ void path(std::string_view input) {
     if (!pattern) return;
     require(pattern.value().covers(pattern.value()));
     require(mtls::PathPattern::parse(pattern.value().text()).ok());
-    static const std::vector<std::string> kFields = {"17", "a b"};
-    if (!pattern.value().matches(path, "acme", kFields)) return;
+    const mtls::Grant any_method{};
+    const auto fits = [&](const mtls::PathPattern& asked) {
+        std::vector<mtls::GrantedPath> granted;
+        granted.push_back({&any_method, &asked, {"17", "a b"}});
+        return mtls::GrantedPaths(std::move(granted), "acme").find({"GET", path}).path != nullptr;
+    };
+    if (!fits(pattern.value())) return;
     require(path.starts_with(pattern.value().literal_prefix()));
-    require(mtls::PathPattern::parse("/**").value().matches(path, "acme"));
+    require(fits(mtls::PathPattern::parse("/**").value()));
 }
 
 void bundle(std::string_view input) {
