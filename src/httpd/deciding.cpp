@@ -51,7 +51,7 @@ std::optional<Objection> find_objection(request_rec* r) { return objection_to(r,
 namespace {
 
 // A path that could be read otherwise, or a method that may reach below it.
-[[gnu::noinline]] void decide_with_readings(request_rec* r, const Gate& gate, Ask& ask, Decision& out) {
+[[gnu::noinline]] void decide_with_readings(request_rec* r, const Gate& gate, Ask ask, Decision& out) {
     const PathReadings path = read_path(r);
     const auto objection = objection_to(r, path);
     ask.place = objection ? &*objection : nullptr;

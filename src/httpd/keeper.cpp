@@ -5,7 +5,6 @@
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #endif
 
 #include <algorithm>
@@ -138,16 +137,7 @@ void warn_of_watch(const server_rec* s, const std::string& fault) {
                  fault.c_str(), state().refresh_seconds);
 }
 
-// A policy is built beside requests, not in their place; refusals wait for nobody. Linux has a priority per thread.
-void let_requests_go_first(Watched what) {
-#ifdef __linux__
-    constexpr int kNice = 10;
-    if (what == Watched::kPolicy) setpriority(PRIO_PROCESS, 0, kNice);
-#endif
-}
-
 [[noreturn]] void keep_looking(const server_rec* s, Watched what, EventDesk& desk) {
-    let_requests_go_first(what);
     auto& sign = state().live.board->signs_of_life[static_cast<std::size_t>(what)];
     LivePolicy& policy = state().live.policy;
     const milliseconds interval = std::chrono::seconds(state().refresh_seconds);

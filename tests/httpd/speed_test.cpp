@@ -1,5 +1,6 @@
 // What a gate costs, in instructions inside a real httpd.
 #include <algorithm>
+#include <map>
 
 #include "claims.hpp"
 #include "instructions.hpp"
@@ -43,7 +44,7 @@ long instructions_per_request(const Site& site, bool with_module) {
             CHECK_EQUAL(client.get(site.paths[at]).status, 200);
         }
     };
-    constexpr int kFew = 50, kMany = 650, kTimes = 5;
+    constexpr int kFew = 50, kMany = 450, kTimes = 3;
     connect_and_ask(kFew);  // what a process does once
     for (int i = 0; i < kTimes; ++i) connect_and_ask(kFew);
     for (int i = 0; i < kTimes; ++i) connect_and_ask(kMany);
@@ -75,7 +76,9 @@ std::string both(const std::string& rule) {
 void adds_at_most(long most, const std::string& name, const std::string& policy_lines, const std::string& rule,
                   const std::vector<std::string>& paths, const std::string& mpm = "worker") {
     if (httpd_paths().is_sanitized()) return;
-    const long without = instructions_per_request({both(""), paths, mpm}, false);
+    static std::map<std::pair<std::vector<std::string>, std::string>, long> known;
+    long& without = known[{paths, mpm}];
+    if (without == 0) without = instructions_per_request({both(""), paths, mpm}, false);
     const long gated = instructions_per_request({policy_lines + both(rule), paths, mpm}, true);
     std::printf("  %s: %ld instructions added to %ld\n", name.c_str(), gated - without, without);
     CHECK(gated > without);
@@ -156,8 +159,7 @@ CLAIM(a_gate_that_asks_grants_adds_at_most_1950_instructions_with_a_wildcard_in_
     adds_at_most(1950, "by-grant", policy(kTwoPaths), "MTLSAllow by-grant", kOnePath);
 }
 
-CLAIM(a_thousand_grants_cost_hardly_more_instructions_than_fifty, Turn::kFirst) {
-    adds_at_most(2150, "50 grants by turns", policy(grants(50)), "MTLSAllow by-grant", paths_of_grants(50));
+CLAIM(a_thousand_grants_cost_hardly_more_instructions_than_one, Turn::kFirst) {
     adds_at_most(2150, "1,000 grants by turns", policy(grants(1000)), "MTLSAllow by-grant", paths_of_grants(1000));
 }
 
