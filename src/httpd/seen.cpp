@@ -39,7 +39,7 @@ void open_seen_folder(apr_pool_t* pconf, server_rec* s) {
     guarded(s, DECLINED, [&] {
         const char* const folder = ap_runtime_dir_relative(pconf, "mtls_authz-seen");
         const std::string fault = folder != nullptr ? make_folder(folder) : "there is no DefaultRuntimeDir";
-        if (fault.empty()) {
+        if (folder != nullptr && fault.empty()) {
             state().seen_file = std::string(folder) + "/sightings";
         } else {
             ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
