@@ -1,5 +1,6 @@
 // Real servers in front: each ends TLS for its clients, and hands their certificates on over connections that it uses
 // again for all of them.
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <set>
