@@ -117,11 +117,13 @@ public:
         }
         return out;
     }
-    static std::string with_commas(std::string digits) {
-        for (int at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) {
-            digits.insert(static_cast<std::size_t>(at), ",");
+    static std::string with_commas(const std::string& digits) {
+        std::string out;
+        for (std::size_t i = 0; i < digits.size(); ++i) {
+            if (i > 0 && (digits.size() - i) % 3 == 0) out += ',';
+            out += digits[i];
         }
-        return digits;
+        return out;
     }
 
 private:
