@@ -61,7 +61,7 @@ private:
     Text records_;
 };
 
-// The same while they are read.
+// Owns the records while a policy is built; Conditions borrows them.
 class WrittenConditions {
 public:
     void add(const ParsedSelector& parsed) {

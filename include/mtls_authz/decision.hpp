@@ -33,7 +33,7 @@ struct Ask {
     std::string_view missing_detail = {};
     const Identification* who = nullptr;  // steps 4 to 9; null only where something is missing
     std::string_view address = {};        // of the client, for MTLSNetwork: raw, 4 or 16 bytes; empty: it has none
-    bool is_from_anywhere = false;        // MTLSNetwork is not asked, since nobody says from where
+    bool is_from_anywhere = false;        // skips MTLSNetwork: expectations and tools may name no address
     RequestLine line = {};
     std::span<const std::string> readings = {};  // other paths that a backend may read in its place
     std::span<const Capture> captures = {};      // of the gate's own sections
@@ -48,7 +48,7 @@ struct Decision {
     bool granted() const { return reason == Reason::kGranted; }
 };
 
-// Fills `out`, which is as it was made. Throws std::bad_alloc alone.
+// `out` must be default-constructed. Throws std::bad_alloc alone.
 void decide(const Gate& gate, const Ask& ask, Decision& out);
 inline Decision decide(const Gate& gate, const Ask& ask) {
     Decision out;

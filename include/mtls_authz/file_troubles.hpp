@@ -1,4 +1,4 @@
-// What is wrong with files, as the keeper has it, for those who tell people of it.
+// Faults of policy and revocation files. The keeper finds them; events and the status page report them.
 #pragma once
 
 #include <array>
@@ -27,8 +27,8 @@ struct FileTroubles {
     bool operator==(const FileTroubles&) const = default;
 };
 
-// The same in memory that all processes share: cut to what is there for it, and counted in full. Written by the keeper
-// alone.
+// FileTroubles in shared memory: the first kShown of each kind, texts truncated, and the full counts. Only the keeper
+// writes.
 class SharedFileTroubles {
 public:
     void put(const FileTroubles& troubles);

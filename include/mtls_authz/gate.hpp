@@ -50,7 +50,7 @@ enum class GateMode { kOn, kLogOnly, kOff };
 
 // The rules that apply to one request after all sections are merged. Borrows everything.
 struct Gate {
-    const GateRules* allow = nullptr;  // null: no MTLSAllow anywhere, so nobody passes
+    const GateRules* allow = nullptr;  // null: no MTLSAllow applies, so every request is denied
     const DenyChain* deny = nullptr;
 };
 

@@ -41,7 +41,7 @@ class HandedCertificates {
 public:
     static constexpr std::size_t kMost = 64;  // the least recently asked for makes room
 
-    // Null where the fields cannot be decoded, and `fault` says why: that is kept for nobody.
+    // Returns null and sets `fault` where the fields cannot be decoded; a failure is not cached.
     std::shared_ptr<HandedCertificate> find(const FrontFields& fields, FrontFault& fault);
 
 private:
@@ -55,7 +55,7 @@ private:
     std::vector<Kept> kept_;  // the most recently asked for first
 };
 
-// The same without anything kept.
+// Decodes the fields without a cache.
 std::shared_ptr<HandedCertificate> decode_handed(const FrontFields& fields, FrontFault& fault);
 
 }  // namespace mtls

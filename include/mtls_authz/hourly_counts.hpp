@@ -9,10 +9,10 @@
 
 namespace mtls {
 
-// Requests write nothing here: now and then somebody notes how far DecisionCounters have come, and the difference
-// between the ends of two hours is what the later one saw. Noting the same twice changes nothing, so anybody may do so,
-// and whoever is killed on the way harms nothing. A row is 400 bytes: 400 kB for the server and kCountedPartners, of
-// which only those that were seen are ever touched.
+// Requests write nothing here: note() records the current totals of DecisionCounters, and the count of an hour is the
+// difference between its last total and that of the hour before. note() is idempotent: any process may call it, and one
+// that is killed in it leaves valid totals. A row is 400 bytes, 400 kB for the server and kCountedPartners partners;
+// note() does not touch the rows of partners without a number.
 class HourlyCounts {
 public:
     static constexpr std::size_t kHours = 24;

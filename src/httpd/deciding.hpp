@@ -47,7 +47,7 @@ struct Decision : mtls::Decision, Caller {
 };
 
 // Gates, Require mtls-* and AuthType MTLS all ask here, with the rules that they have.
-// Fills `out`, which is as it was made.
+// `out` must be default-constructed.
 void decide_request(request_rec* r, const Gate& gate, Decision& out);
 
 // Step 1, which places without a gate ask, too: the path, as a backend reads it, could lead from there behind one.
