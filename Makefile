@@ -21,18 +21,21 @@ STANDARD += $(if $(findstring clang,$(CXX)),,-fno-gnu-unique)
 LTO      := $(if $(findstring clang,$(CXX)),,-flto=auto -ffat-lto-objects)
 INCLUDES := -Iinclude
 TOOL_DEFINES := -DMTLS_AUTHZ_VERSION=\"$(VERSION)\"
+# All but src/httpd and the module record: it knows nothing of httpd. Each folder uses those before it.
+CORE_FOLDERS := base certificate trust rules policy decide load keeper ledger tell
+CORE_SRC     := $(wildcard $(CORE_FOLDERS:%=src/%/*.cpp))
 # What is shared between processes is read by code of the same sources alone.
-SOURCES_ID   := $(firstword $(shell cat $(sort $(wildcard include/mtls_authz/*.hpp src/core/*.?pp)) | sha256sum))
+SHARED_FILES := $(sort $(wildcard include/mtls_authz/*/*.hpp) $(CORE_SRC))
+SOURCES_ID   := $(firstword $(shell cat $(SHARED_FILES) | sha256sum))
 CORE_DEFINES := -DMTLS_AUTHZ_SOURCES=\"$(SOURCES_ID)\"
 
 apxs_query  = $(shell $(APXS) -q $(1) 2>/dev/null)
-HTTPD_FLAGS = -Isrc/httpd -isystem $(call apxs_query,INCLUDEDIR) -isystem $(call apxs_query,APR_INCLUDEDIR) \
+HTTPD_FLAGS = -isystem $(call apxs_query,INCLUDEDIR) -isystem $(call apxs_query,APR_INCLUDEDIR) \
               $(filter -D%,$(call apxs_query,EXTRA_CPPFLAGS))
 MODULE_DIR  = $(call apxs_query,LIBEXECDIR)
 CRYPTO      := -lcrypto
 
-CORE_SRC    := $(wildcard src/core/*.cpp)
-HTTPD_SRC   := $(wildcard src/httpd/*.cpp) mod_mtls_authz.cpp
+HTTPD_SRC   := $(wildcard src/httpd/*/*.cpp) mod_mtls_authz.cpp
 TOOL_SRC    := $(wildcard tools/mtls-authz/*.cpp tools/mtls-authz/*/*.cpp)
 TIDY_SRC    := $(CORE_SRC) $(HTTPD_SRC) $(TOOL_SRC)
 SUPPORT_SRC := $(wildcard tests/support/*.cpp)
@@ -41,7 +44,7 @@ E2E_SRC     := $(wildcard tests/httpd/*.cpp)
 ALL_CXX     := $(TIDY_SRC) $(wildcard tests/tool/*.cpp) $(SUPPORT_SRC) $(UNIT_SRC) $(E2E_SRC) $(wildcard tests/fuzz/*.cpp tests/demo/*.cpp tests/soak/*.cpp tests/threads/*.cpp tests/answers/*.cpp tests/revocation/*.cpp bench/*.cpp)
 # What `make test` does not compile.
 UNTESTED_SRC := $(wildcard bench/*.cpp tests/soak/*.cpp)
-ALL_HEADERS := $(wildcard include/mtls_authz/*.hpp tools/mtls-authz/*.hpp tools/mtls-authz/*/*.hpp tests/tool/*.hpp src/httpd/*.hpp tests/support/*.hpp tests/answers/*.hpp tests/revocation/*.hpp bench/*.hpp)
+ALL_HEADERS := $(wildcard include/mtls_authz/*/*.hpp include/mtls_authz/httpd/*/*.hpp tools/mtls-authz/*.hpp tools/mtls-authz/*/*.hpp tests/tool/*.hpp tests/support/*.hpp tests/answers/*.hpp tests/revocation/*.hpp bench/*.hpp)
 
 MODULE      := $(BUILD)/mod_mtls_authz.so
 TOOL        := $(BUILD)/mtls-authz
@@ -120,7 +123,7 @@ bench: setup-bench  ## what the module costs beside httpd's own rules, nginx and
 	$(BUILD)/bench_decide --benchmark_out=$(BUILD)/bench-decide.json --benchmark_out_format=json
 
 # clang-tidy says what clang warns of, too: of the files that it reads, clang needs to compile none. Of one function its
-# analyzer looks at 20,000 states at most: its default of 225,000 takes three times as long for src/core/policy.cpp.
+# analyzer looks at 20,000 states at most: its default of 225,000 takes three times as long for src/policy/policy.cpp.
 # With WERROR=-Werror in the environment, as where a change has to pass, the tests compile nearly all with gcc.
 lint: setup-lint  ## clang-format, clang-tidy, the version and its entry in CHANGELOG.md, and warnings as errors with gcc and clang
 	packaging/check-version.sh
@@ -184,11 +187,11 @@ UNIT_SAN     := $(call objects,san,$(UNIT_SRC))
 E2E_OBJ      := $(call objects,plain,$(E2E_SRC))
 
 # The rings, proved: only src/httpd and the module record ever see httpd's headers.
-$(BUILD)/plain/src/httpd/%.o $(BUILD)/plain/mod_mtls_authz.o: EXTRA = $(HTTPD_FLAGS) $(LTO)
-$(BUILD)/plain/src/core/%.o: EXTRA = $(LTO)
-$(BUILD)/plain/src/core/layout.o: EXTRA = $(LTO) $(CORE_DEFINES)
-$(BUILD)/san/src/core/layout.o $(BUILD)/tsan/src/core/layout.o: EXTRA = $(CORE_DEFINES)
-$(foreach kind,plain san tsan,$(BUILD)/$(kind)/src/core/layout.o): $(wildcard include/mtls_authz/*.hpp src/core/*.?pp)
+$(HTTPD_OBJ): EXTRA = $(HTTPD_FLAGS) $(LTO)
+$(CORE_OBJ): EXTRA = $(LTO)
+$(BUILD)/plain/src/policy/layout.o: EXTRA = $(LTO) $(CORE_DEFINES)
+$(BUILD)/san/src/policy/layout.o $(BUILD)/tsan/src/policy/layout.o: EXTRA = $(CORE_DEFINES)
+$(foreach kind,plain san tsan,$(BUILD)/$(kind)/src/policy/layout.o): $(SHARED_FILES)
 $(BUILD)/plain/tools/mtls-authz/main.o: EXTRA = $(TOOL_DEFINES)
 $(BUILD)/plain/tools/mtls-authz/main.o: VERSION
 $(BUILD)/san/src/httpd/%.o $(BUILD)/san/mod_mtls_authz.o: EXTRA = $(HTTPD_FLAGS)

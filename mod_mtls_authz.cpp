@@ -1,20 +1,21 @@
 // mod_mtls_authz: partners by TLS client certificate, let in or kept out per location.
 //
 // The module's table of contents. What each hook and directive does stands in src/httpd/; what a policy is and how it
-// decides, in src/core/, which knows nothing of httpd.
+// decides, in the folders beside it, which know nothing of httpd.
 
-#include "src/httpd/audit.hpp"
-#include "src/httpd/config.hpp"
-#include "src/httpd/connection.hpp"
-#include "src/httpd/error_detail.hpp"
-#include "src/httpd/events.hpp"
-#include "src/httpd/forward.hpp"
-#include "src/httpd/front.hpp"
-#include "src/httpd/live.hpp"
-#include "src/httpd/providers.hpp"
-#include "src/httpd/request.hpp"
-#include "src/httpd/start_checks.hpp"
-#include "src/httpd/status.hpp"
+#include "mtls_authz/httpd/tell/audit.hpp"
+#include "mtls_authz/httpd/config/config.hpp"
+#include "mtls_authz/httpd/start/directives.hpp"
+#include "mtls_authz/httpd/tls/connection.hpp"
+#include "mtls_authz/httpd/tell/error_detail.hpp"
+#include "mtls_authz/httpd/keeper/events.hpp"
+#include "mtls_authz/httpd/request/forward.hpp"
+#include "mtls_authz/httpd/decide/front.hpp"
+#include "mtls_authz/httpd/keeper/live.hpp"
+#include "mtls_authz/httpd/request/providers.hpp"
+#include "mtls_authz/httpd/request/request.hpp"
+#include "mtls_authz/httpd/start/start_checks.hpp"
+#include "mtls_authz/httpd/tell/status.hpp"
 
 using namespace mtls::httpd;
 

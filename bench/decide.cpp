@@ -6,11 +6,11 @@
 #include <fstream>
 #include <thread>
 
-#include "mtls_authz/decision.hpp"
-#include "mtls_authz/identification_cache.hpp"
-#include "mtls_authz/ledger.hpp"
-#include "mtls_authz/policy_builder.hpp"
-#include "mtls_authz/request_path.hpp"
+#include "mtls_authz/decide/decision.hpp"
+#include "mtls_authz/decide/identification_cache.hpp"
+#include "mtls_authz/ledger/ledger.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
+#include "mtls_authz/base/request_path.hpp"
 #include "pki.hpp"
 
 namespace {
@@ -86,8 +86,8 @@ void identify_anew(benchmark::State& state) {
     Shared s(static_cast<int>(state.range(0)));
     const auto snapshot = s.published.read();
     for (auto _ : state) {
-        benchmark::DoNotOptimize(snapshot->policy->identify(
-            *s.certificate, {s.server, *snapshot->refusals, *snapshot->crls, std::time(nullptr)}));
+        benchmark::DoNotOptimize(mtls::identify(*snapshot->policy, *s.certificate,
+                                                {s.server, *snapshot->refusals, *snapshot->crls, std::time(nullptr)}));
     }
     state.counters["bytes/identity"] = s.bytes / static_cast<double>(state.range(0));
 }

@@ -13,7 +13,7 @@
 #include <thread>
 
 #include "httpd_server.hpp"
-#include "mtls_authz/policy_builder.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
 #include "servers.hpp"
 #include "tls_client.hpp"
 #include "world.hpp"

@@ -2,8 +2,8 @@
 
 #include <cstdio>
 
-#include "mtls_authz/decision.hpp"
-#include "mtls_authz/policy_builder.hpp"
+#include "mtls_authz/decide/decision.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
 
 namespace answers {
 
@@ -25,7 +25,7 @@ mtls::Identification identify(const mtls::Policy& policy, const mtls::PresentedC
     static const mtls::ServerCas kServer;
     static const mtls::Refusals kRefusals;
     static const mtls::CrlSet kCrls;
-    return policy.identify(certificate, {kServer, kRefusals, kCrls, now});
+    return identify(policy, certificate, {kServer, kRefusals, kCrls, now});
 }
 
 plain::Answer decide(const mtls::Identification& who, const plain::Gate& gate, const plain::Request& request) {

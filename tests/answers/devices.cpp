@@ -7,7 +7,7 @@
 #include <random>
 
 #include "by_module.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "random_world.hpp"
 
 namespace answers {

@@ -8,8 +8,8 @@
 #include <fstream>
 
 #include "bundles.hpp"
-#include "mtls_authz/session_chain.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/certificate/session_chain.hpp"
+#include "mtls_authz/base/text.hpp"
 
 namespace answers {
 

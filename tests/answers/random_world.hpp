@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "mtls_authz/trust.hpp"
+#include "mtls_authz/trust/trust.hpp"
 #include "pki.hpp"
 #include "plain.hpp"
 

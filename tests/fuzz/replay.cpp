@@ -10,7 +10,7 @@
 #include "bundles.hpp"
 #include "der_specimens.hpp"
 #include "front_fields.hpp"
-#include "mtls_authz/front_header.hpp"
+#include "mtls_authz/certificate/front_header.hpp"
 #include "pki.hpp"
 #include "targets.hpp"
 

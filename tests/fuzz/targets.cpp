@@ -4,21 +4,21 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
-#include "mtls_authz/account.hpp"
-#include "mtls_authz/calendar.hpp"
-#include "mtls_authz/crl.hpp"
-#include "mtls_authz/forwarding.hpp"
-#include "mtls_authz/front_header.hpp"
-#include "mtls_authz/granted_paths.hpp"
-#include "mtls_authz/html.hpp"
-#include "mtls_authz/negotiation.hpp"
-#include "mtls_authz/override_header.hpp"
-#include "mtls_authz/policy_builder.hpp"
-#include "mtls_authz/policy_source.hpp"
-#include "mtls_authz/request_path.hpp"
-#include "mtls_authz/session_chain.hpp"
-#include "mtls_authz/spiffe_bundle.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/tell/account.hpp"
+#include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/trust/crl.hpp"
+#include "mtls_authz/policy/forwarding.hpp"
+#include "mtls_authz/certificate/front_header.hpp"
+#include "mtls_authz/rules/granted_paths.hpp"
+#include "mtls_authz/tell/html.hpp"
+#include "mtls_authz/tell/negotiation.hpp"
+#include "mtls_authz/decide/override_header.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
+#include "mtls_authz/load/policy_source.hpp"
+#include "mtls_authz/base/request_path.hpp"
+#include "mtls_authz/certificate/session_chain.hpp"
+#include "mtls_authz/trust/spiffe_bundle.hpp"
+#include "mtls_authz/base/text.hpp"
 
 namespace fuzz {
 

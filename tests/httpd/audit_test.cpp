@@ -11,7 +11,7 @@
 #include <sstream>
 
 #include "live_site.hpp"
-#include "mtls_authz/account.hpp"
+#include "mtls_authz/tell/account.hpp"
 #include "workers.hpp"
 
 using namespace test;

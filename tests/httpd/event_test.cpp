@@ -8,7 +8,7 @@
 
 #include "exposition.hpp"
 #include "live_site.hpp"
-#include "mtls_authz/calendar.hpp"
+#include "mtls_authz/base/calendar.hpp"
 
 using namespace test;
 

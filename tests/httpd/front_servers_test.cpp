@@ -7,7 +7,7 @@
 #include <sstream>
 
 #include "claims.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "web_servers.hpp"
 #include "world.hpp"
 

@@ -11,7 +11,7 @@
 #include <csignal>
 
 #include "claims.hpp"
-#include "mtls_authz/live_socket.hpp"
+#include "mtls_authz/keeper/live_socket.hpp"
 #include "tool_site.hpp"
 
 using namespace test;

@@ -5,7 +5,7 @@
 
 #include "claims.hpp"
 #include "live_site.hpp"
-#include "mtls_authz/policy_builder.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
 
 using namespace test;
 

@@ -3,9 +3,9 @@
 
 #include "exposition.hpp"
 #include "live_site.hpp"
-#include "mtls_authz/certificate_facts.hpp"
-#include "mtls_authz/handshake_refusal.hpp"
-#include "mtls_authz/reason.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
+#include "mtls_authz/trust/handshake_refusal.hpp"
+#include "mtls_authz/policy/reason.hpp"
 
 using namespace test;
 

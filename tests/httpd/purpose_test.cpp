@@ -1,7 +1,7 @@
 // MTLSPurpose serverAuth in real handshakes: the partner's own certificates alone get in, and not after its end.
 #include "claims.hpp"
 #include "live_site.hpp"
-#include "mtls_authz/calendar.hpp"
+#include "mtls_authz/base/calendar.hpp"
 
 using namespace test;
 

@@ -9,7 +9,7 @@
 
 #include "claims.hpp"
 #include "kept_site.hpp"
-#include "mtls_authz/file_watch.hpp"
+#include "mtls_authz/load/file_watch.hpp"
 
 using namespace test;
 

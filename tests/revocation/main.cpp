@@ -19,7 +19,8 @@
 #include <map>
 
 #include "by_openssl.hpp"
-#include "mtls_authz/policy_builder.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
+#include "mtls_authz/decide/identification.hpp"
 #include "plainly.hpp"
 
 namespace {
@@ -140,7 +141,7 @@ int compare(long cases, unsigned seed, const std::string& folder) {
         };
         const mtls::CrlSet set = put_in_force(lists, known, now);
         const auto ask = [&](const mtls::Policy& policy) {
-            return policy.identify(presented[which], {server, refusals, set, now});
+            return identify(policy, presented[which], {server, refusals, set, now});
         };
         const mtls::Identification found = ask(*strict);
         const mtls::Reason strictly = found.reason;

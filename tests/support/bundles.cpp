@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/base/text.hpp"
 
 namespace test {
 

@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "mtls_authz/forwarding.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/policy/forwarding.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "pki.hpp"
 
 namespace test {

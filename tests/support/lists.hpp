@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "mtls_authz/crl.hpp"
+#include "mtls_authz/trust/crl.hpp"
 #include "pki.hpp"
 
 namespace test {

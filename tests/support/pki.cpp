@@ -9,8 +9,8 @@
 #include <ctime>
 #include <stdexcept>
 
-#include "mtls_authz/certificate_facts.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
+#include "mtls_authz/base/text.hpp"
 
 namespace test {
 

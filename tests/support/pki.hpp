@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "mtls_authz/openssl_types.hpp"
+#include "mtls_authz/base/openssl_types.hpp"
 
 namespace test {
 

@@ -11,8 +11,9 @@
 #include <vector>
 
 #include "claims.hpp"
-#include "mtls_authz/policy_builder.hpp"
-#include "mtls_authz/session_chain.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
+#include "mtls_authz/certificate/session_chain.hpp"
+#include "mtls_authz/decide/identification.hpp"
 #include "pki.hpp"
 
 namespace test {
@@ -66,7 +67,7 @@ inline Identification ask(const Policy& policy, const Identity& who, const std::
     SentHelpers sent_helpers = useful_helpers(*who.cert, chain);
     presented.helpers = std::move(sent_helpers.certificates);
     presented.left_out = sent_helpers.left_out;
-    return policy.identify(presented, {server, refusals, crls, at});
+    return identify(policy, presented, {server, refusals, crls, at});
 }
 
 inline std::string verdict(const Identification& who) {

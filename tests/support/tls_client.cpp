@@ -10,7 +10,7 @@
 #include <fstream>
 #include <stdexcept>
 
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/base/text.hpp"
 
 namespace test {
 

@@ -7,13 +7,14 @@
 
 #include "claims.hpp"
 #include "front_fields.hpp"
-#include "mtls_authz/decision.hpp"
-#include "mtls_authz/handed_certificates.hpp"
-#include "mtls_authz/identification_cache.hpp"
-#include "mtls_authz/ledger.hpp"
-#include "mtls_authz/live_policy.hpp"
-#include "mtls_authz/policy_builder.hpp"
+#include "mtls_authz/decide/decision.hpp"
+#include "mtls_authz/decide/handed_certificates.hpp"
+#include "mtls_authz/decide/identification_cache.hpp"
+#include "mtls_authz/ledger/ledger.hpp"
+#include "mtls_authz/keeper/live_policy.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
 #include "pki.hpp"
+#include "mtls_authz/rules/partner_name.hpp"
 
 using namespace mtls;
 

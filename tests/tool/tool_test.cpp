@@ -6,10 +6,10 @@
 #include <sstream>
 
 #include "bundles.hpp"
-#include "mtls_authz/calendar.hpp"
-#include "mtls_authz/certificate_facts.hpp"
-#include "mtls_authz/gate.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
+#include "mtls_authz/decide/gate.hpp"
+#include "mtls_authz/base/text.hpp"
 
 using namespace test;
 using Json = nlohmann::json;

@@ -1,8 +1,8 @@
 // What lines of the logs say, and what would mend it.
 #include <nlohmann/json.hpp>
 
-#include "mtls_authz/account.hpp"
-#include "mtls_authz/handshake_refusal.hpp"
+#include "mtls_authz/tell/account.hpp"
+#include "mtls_authz/trust/handshake_refusal.hpp"
 #include "tool.hpp"
 
 using namespace test;

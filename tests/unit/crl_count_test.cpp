@@ -1,5 +1,5 @@
 // Which lists count for a certificate, and what they have to say together (RFC 5280 6.3.3).
-#include "mtls_authz/crl_files.hpp"
+#include "mtls_authz/trust/crl_files.hpp"
 
 #include <openssl/core_names.h>
 

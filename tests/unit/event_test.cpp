@@ -1,5 +1,5 @@
 // What people are told of, once for each cause, and the program that is told it.
-#include "mtls_authz/event.hpp"
+#include "mtls_authz/ledger/event.hpp"
 
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -12,10 +12,11 @@
 #include <thread>
 
 #include "claims.hpp"
-#include "mtls_authz/crl_files.hpp"
-#include "mtls_authz/event_program.hpp"
-#include "mtls_authz/lateness.hpp"
+#include "mtls_authz/trust/crl_files.hpp"
+#include "mtls_authz/keeper/event_program.hpp"
+#include "mtls_authz/policy/lateness.hpp"
 #include "policy_draft.hpp"
+#include "mtls_authz/rules/partner_name.hpp"
 
 using namespace test;
 

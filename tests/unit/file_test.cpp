@@ -10,9 +10,9 @@
 #include <thread>
 
 #include "claims.hpp"
-#include "mtls_authz/file.hpp"
-#include "mtls_authz/live_policy.hpp"
-#include "mtls_authz/policy_source.hpp"
+#include "mtls_authz/base/file.hpp"
+#include "mtls_authz/keeper/live_policy.hpp"
+#include "mtls_authz/load/policy_source.hpp"
 #include "policy_draft.hpp"
 
 using namespace test;

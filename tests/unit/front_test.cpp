@@ -3,7 +3,7 @@
 
 #include "claims.hpp"
 #include "front_fields.hpp"
-#include "mtls_authz/handed_certificates.hpp"
+#include "mtls_authz/decide/handed_certificates.hpp"
 #include "pki.hpp"
 #include "policy_draft.hpp"
 

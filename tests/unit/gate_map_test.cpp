@@ -1,5 +1,5 @@
 // What a server says of its gates comes back as it was.
-#include "mtls_authz/gate_map.hpp"
+#include "mtls_authz/decide/gate_map.hpp"
 
 #include "claims.hpp"
 

@@ -1,4 +1,4 @@
-#include "mtls_authz/decision.hpp"
+#include "mtls_authz/decide/decision.hpp"
 
 #include "claims.hpp"
 

@@ -6,7 +6,8 @@
 #include <set>
 
 #include "claims.hpp"
-#include "mtls_authz/ledger.hpp"
+#include "mtls_authz/ledger/ledger.hpp"
+#include "mtls_authz/rules/partner_name.hpp"
 
 using namespace mtls;
 

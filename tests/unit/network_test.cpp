@@ -1,4 +1,4 @@
-#include "mtls_authz/network.hpp"
+#include "mtls_authz/rules/network.hpp"
 
 #include "claims.hpp"
 #include "pki.hpp"

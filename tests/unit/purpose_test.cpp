@@ -1,6 +1,7 @@
 // Certificates made for servers: whose they may be, and until when.
 #include "claims.hpp"
 #include "policy_draft.hpp"
+#include "mtls_authz/decide/identification.hpp"
 
 using namespace test;
 
@@ -89,7 +90,7 @@ CLAIM(certificates_made_for_servers_count_for_the_partner_that_takes_them) {
                         __LINE__);
             check_equal(who.is_purpose_waived, counts && !row.for_clients, what, __FILE__, __LINE__);
             const PresentedCertificate presented(*leaf.cert, useful_helpers(*leaf.cert, {row.sub.cert.get()}));
-            check_equal(policy->waives_purpose_of(presented, server, now()), who.is_purpose_waived, what, __FILE__,
+            check_equal(waives_purpose_of(*policy, presented, server, now()), who.is_purpose_waived, what, __FILE__,
                         __LINE__);
         }
         CHECK(!ask(*policy, issue(with_eku("stranger", row.eku), &row.sub), {&row.sub}).is_purpose_waived);
@@ -103,7 +104,7 @@ CLAIM(certificates_made_for_servers_count_for_the_partner_that_takes_them) {
     CertSpec twice = with_eku("acme", "serverAuth");
     twice.raw = {{"2.5.29.37", "\x30\x0a\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x02"}};
     CHECK_EQUAL(verdict(ask(*policy, issue(twice, &root))), "malformed-certificate");
-    CHECK(!policy->waives_purpose_of(PresentedCertificate(*issue(twice, &root).cert, {}), server, now()));
+    CHECK(!waives_purpose_of(*policy, PresentedCertificate(*issue(twice, &root).cert, {}), server, now()));
     // The wrong CA stays the wrong CA.
     const auto other = make_ca("Other");
     CHECK_EQUAL(verdict(ask(*policy, issue(with_eku("acme", "serverAuth"), &other))), "not-verified");

@@ -8,8 +8,8 @@
 #include <random>
 
 #include "claims.hpp"
-#include "mtls_authz/oid.hpp"
-#include "mtls_authz/trust.hpp"
+#include "mtls_authz/certificate/der.hpp"
+#include "mtls_authz/trust/trust.hpp"
 #include "pki.hpp"
 
 using namespace mtls;

@@ -2,11 +2,14 @@
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 
-#include "mtls_authz/lint.hpp"
-#include "mtls_authz/policy_source.hpp"
-#include "mtls_authz/refusal_report.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/load/lint.hpp"
+#include "mtls_authz/load/policy_source.hpp"
+#include "mtls_authz/tell/refusal_report.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "policy_draft.hpp"
+#include "mtls_authz/load/refusal_directives.hpp"
+#include "mtls_authz/rules/partner_name.hpp"
+#include "mtls_authz/load/revocation_files.hpp"
 
 using namespace mtls;
 using namespace test;
@@ -230,7 +233,7 @@ CLAIM(a_revocation_that_would_refuse_nobody_is_an_error) {
         {"CN:a !CN:a", "no certificate has both"},
     };
     for (const auto& [args, message] : rows) {
-        const auto parsed = Revocation::parse({"MTLSRevoke", args, {"p.conf", 1}, false, {}});
+        const auto parsed = read_revocation({"MTLSRevoke", args, {"p.conf", 1}, false, {}});
         test::check(!parsed.ok(), args, __FILE__, __LINE__);
         CHECK_CONTAINS(parsed.error(), message);
     }
@@ -239,7 +242,7 @@ CLAIM(a_revocation_that_would_refuse_nobody_is_an_error) {
                              "DNS:a.example DNS:b.example", "issuer:/CN=Root/O=Root", "subject:CN=api,O=Acme,C=US",
                              "sha256:"
                              "1111111111111111111111111111111111111111111111111111111111111111 !CN:a"}) {
-        const auto parsed = Revocation::parse({"MTLSRevoke", args, {"p.conf", 1}, false, {}});
+        const auto parsed = read_revocation({"MTLSRevoke", args, {"p.conf", 1}, false, {}});
         test::check(parsed.ok(), parsed.ok() ? "" : parsed.error(), __FILE__, __LINE__);
     }
 }

@@ -4,11 +4,12 @@
 #include <filesystem>
 #include <fstream>
 
-#include "mtls_authz/ledger.hpp"
-#include "mtls_authz/seen_revocation.hpp"
-#include "mtls_authz/sighting_file.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/ledger/ledger.hpp"
+#include "mtls_authz/ledger/seen_revocation.hpp"
+#include "mtls_authz/ledger/sighting_file.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "policy_draft.hpp"
+#include "mtls_authz/rules/partner_name.hpp"
 
 using namespace test;
 

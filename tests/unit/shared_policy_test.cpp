@@ -17,7 +17,7 @@
 #include <thread>
 
 #include "claims.hpp"
-#include "mtls_authz/live_policy.hpp"
+#include "mtls_authz/keeper/live_policy.hpp"
 #include "policy_draft.hpp"
 
 using namespace test;

@@ -1,5 +1,6 @@
 // The house, checked: rings, documentation, configuration. Run from the repository's root.
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -10,10 +11,10 @@
 #include <sstream>
 
 #include "claims.hpp"
-#include "mtls_authz/handshake_refusal.hpp"
-#include "mtls_authz/policy_builder.hpp"
-#include "mtls_authz/reason.hpp"
-#include "mtls_authz/status_report.hpp"
+#include "mtls_authz/trust/handshake_refusal.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
+#include "mtls_authz/policy/reason.hpp"
+#include "mtls_authz/tell/status_report.hpp"
 
 namespace {
 
@@ -44,6 +45,42 @@ std::string section_of(const std::string& docs, const std::string& name) {
     if (at == std::string::npos) at = docs.find("### &lt;" + name + "&gt;\n");
     test::check(at != std::string::npos, name + " has no section", __FILE__, __LINE__);
     return docs.substr(at, docs.find("\n### ", at + 1) - at);
+}
+
+// The house, from the ground up: each folder uses those before it. What is not in httpd/ knows nothing of httpd.
+constexpr std::array kFolders = {"base",         "certificate", "trust",        "rules",      "policy",
+                                 "decide",       "load",        "keeper",       "ledger",     "tell",
+                                 "httpd/config", "httpd/tls",   "httpd/decide", "httpd/tell", "httpd/request",
+                                 "httpd/keeper", "httpd/start"};
+
+std::vector<std::pair<fs::path, std::string>> files_of_house() {
+    std::vector<std::pair<fs::path, std::string>> out;
+    for (const char* root : {"src", "include/mtls_authz"}) {
+        for (const auto& file : fs::recursive_directory_iterator(root)) {
+            const std::string extension = file.path().extension();
+            if (extension != ".cpp" && extension != ".hpp") continue;
+            out.emplace_back(file.path(), fs::relative(file.path().parent_path(), root).string());
+        }
+    }
+    return out;
+}
+
+std::size_t floor_of(const std::string& folder) {
+    const auto found = std::find(kFolders.begin(), kFolders.end(), folder);
+    test::check(found != kFolders.end(), "no folder of the house: " + folder, __FILE__, __LINE__);
+    return static_cast<std::size_t>(found - kFolders.begin());
+}
+
+std::vector<std::string> headers_in(const std::string& text) {
+    std::vector<std::string> out;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+        if (line.starts_with("#include")) {
+            const std::size_t begin = line.find_first_of("<\"") + 1;
+            out.push_back(line.substr(begin, line.find_first_of(">\"", begin) - begin));
+        }
+    }
+    return out;
 }
 
 }  // namespace
@@ -83,23 +120,23 @@ CLAIM(a_policy_file_says_of_every_directive_of_the_server_where_it_stands) {
 
 CLAIM(documented_defaults_are_the_codes) {
     const std::string docs = read("docs/directives.md");
-    const std::string code = read("src/httpd/config.hpp") + read("src/httpd/request.cpp");
+    const std::string code = read("include/mtls_authz/httpd/config/config.hpp") + read("src/httpd/request/request.cpp");
     CHECK_CONTAINS(code, "mode.value_or(GateMode::kOn)");
     CHECK_CONTAINS(section_of(docs, "MTLSAuthz"), "| Default | `On` where a gate has rules |");
     CHECK_CONTAINS(code, "int refresh_seconds = 1;");
     CHECK_CONTAINS(section_of(docs, "MTLSPolicyRefresh"), "| Default | `1` |");
-    const std::string crl = read("src/core/crl_set.cpp");
+    const std::string crl = read("src/trust/crl_set.cpp");
     CHECK_CONTAINS(crl, "rules.required.value_or(false)");
     CHECK_CONTAINS(section_of(docs, "MTLSCRL"), "| Default | `if-present` |");
     CHECK_CONTAINS(crl, "rules.stale_after.value_or(0)");
     CHECK_CONTAINS(section_of(docs, "MTLSCRLStale"), "| Default | `deny` |");
-    CHECK_CONTAINS(read("include/mtls_authz/crl.hpp"), "kDefaultShortLife = 10;");
+    CHECK_CONTAINS(read("include/mtls_authz/trust/crl.hpp"), "kDefaultShortLife = 10;");
     CHECK_CONTAINS(section_of(docs, "MTLSShortLived"), "| Default | `10` |");
     CHECK_CONTAINS(code, "remote_user.value_or(false)");
     CHECK_CONTAINS(section_of(docs, "MTLSRemoteUser"), "| Default | `Off` |");
-    CHECK_CONTAINS(read("src/httpd/status.cpp"), "status.value_or(false)");
+    CHECK_CONTAINS(read("src/httpd/tell/status.cpp"), "status.value_or(false)");
     CHECK_CONTAINS(section_of(docs, "MTLSStatus"), "| Default | `Off` |");
-    CHECK_CONTAINS(read("src/httpd/error_detail.cpp"), "error_detail.value_or(false)");
+    CHECK_CONTAINS(read("src/httpd/tell/error_detail.cpp"), "error_detail.value_or(false)");
     CHECK_CONTAINS(section_of(docs, "MTLSErrorDetail"), "| Default | `Off` |");
     CHECK_CONTAINS(code, "client_ca.value_or(ClientCaMode::kOff)");
     CHECK_CONTAINS(section_of(docs, "MTLSClientCA"), "| Default | `Off` |");
@@ -184,16 +221,33 @@ CLAIM(prometheus_takes_the_alert_rules_and_each_trouble_has_one) {
     CHECK_EQUAL(std::system("promtool check rules conf/examples/prometheus-alerts.yml >/dev/null"), 0);
 }
 
+CLAIM(includes_go_downwards_folder_by_folder) {
+    const std::string own = "mtls_authz/";
+    std::size_t seen = 0;
+    for (const auto& [path, folder] : files_of_house()) {
+        for (const std::string& header : headers_in(read(path))) {
+            if (!header.starts_with(own)) continue;
+            const std::string below = fs::path(header.substr(own.size())).parent_path();
+            test::check(floor_of(below) <= floor_of(folder), path.string() + " includes " + header, __FILE__, __LINE__);
+            ++seen;
+        }
+    }
+    CHECK(seen > 500);
+}
+
+CLAIM(no_folder_holds_more_than_fifteen_files) {
+    std::map<std::string, int> files;
+    for (const auto& [path, folder] : files_of_house()) {
+        test::check(++files[path.parent_path()] <= 15, path.parent_path().string(), __FILE__, __LINE__);
+    }
+}
+
 CLAIM(the_core_includes_nothing_of_httpd) {
-    for (const char* folder : {"src/core", "include/mtls_authz"}) {
-        for (const auto& file : fs::directory_iterator(folder)) {
-            std::istringstream lines(read(file.path()));
-            for (std::string line; std::getline(lines, line);) {
-                if (!line.starts_with("#include")) continue;
-                const std::string header = line.substr(line.find_first_of("<\"") + 1);
-                for (const char* foreign : {"http", "ap_", "apr", "mod_", "util_"}) {
-                    test::check(!header.starts_with(foreign), file.path().string() + ": " + line, __FILE__, __LINE__);
-                }
+    for (const auto& [path, folder] : files_of_house()) {
+        if (folder.starts_with("httpd/")) continue;
+        for (const std::string& header : headers_in(read(path))) {
+            for (const char* foreign : {"http", "ap_", "apr", "mod_", "util_", "mtls_authz/httpd"}) {
+                test::check(!header.starts_with(foreign), path.string() + ": " + header, __FILE__, __LINE__);
             }
         }
     }
@@ -202,33 +256,30 @@ CLAIM(the_core_includes_nothing_of_httpd) {
 // What decides about a request finds everything parsed already. Of files that also decide, each says where it parses.
 CLAIM(selectors_paths_fields_and_words_are_parsed_where_configuration_is_read_alone) {
     const std::set<std::string> readers = {
-        "src/core/expectation.cpp",        // MTLSExpect
-        "src/core/field_name.cpp",         // parses
-        "src/core/gate.cpp",               // GateRule::parse_allow() and parse_deny()
-        "src/core/grant.cpp",              // PathPattern::parse() and with_fields()
-        "src/core/policy_builder.cpp",     //
-        "src/core/policy_directives.cpp",  //
-        "src/core/policy_writer.cpp",      //
-        "src/core/revocation_parse.cpp",   // Revocation::parse()
-        "src/core/selector_parse.cpp",     // parses
-        "src/core/text.cpp",               // parses
-        "src/httpd/audit.cpp",             // MTLSAuditLog
-        "src/httpd/config.cpp",            // directives
-        "src/httpd/config_tree.cpp",       // at the start
-        "src/httpd/events.cpp",            // MTLSEventCmd
-        "src/httpd/forward.cpp",           // MTLSForward
-        "src/httpd/front.cpp",             // MTLSAcceptFront
-        "src/httpd/providers.cpp",         // Require
-        "src/httpd/start_checks.cpp",      // at the start
+        "src/load/expectation.cpp",            // MTLSExpect
+        "src/rules/field_name.cpp",            // parses
+        "src/decide/gate.cpp",                 // GateRule::parse_allow() and parse_deny()
+        "src/rules/grant.cpp",                 // PathPattern::parse() and with_fields()
+        "src/load/policy_builder.cpp",         //
+        "src/load/policy_directives.cpp",      //
+        "src/load/policy_writer.cpp",          //
+        "src/load/refusal_directives.cpp",     // read_revocation()
+        "src/rules/selector_parse.cpp",        // parses
+        "src/base/text.cpp",                   // parses
+        "src/httpd/tell/audit.cpp",            // MTLSAuditLog
+        "src/httpd/start/directives.cpp",      // directives
+        "src/httpd/config/config_tree.cpp",    // at the start
+        "src/httpd/keeper/events.cpp",         // MTLSEventCmd
+        "src/httpd/request/forward.cpp",       // MTLSForward
+        "src/httpd/request/providers.cpp",     // Require
+        "src/httpd/start/section_checks.cpp",  // at the start
     };
     std::set<std::string> found;
-    for (const char* folder : {"src/core", "src/httpd"}) {
-        for (const auto& file : fs::directory_iterator(folder)) {
-            if (file.path().extension() != ".cpp") continue;
-            const std::string text = read(file.path());
-            for (const char* call : {"Selector::parse(", "FieldName::parse(", "PathPattern::parse(", "config_words("}) {
-                if (text.find(call) != std::string::npos) found.insert(file.path().string());
-            }
+    for (const auto& [path, folder] : files_of_house()) {
+        if (path.extension() != ".cpp") continue;
+        const std::string text = read(path);
+        for (const char* call : {"Selector::parse(", "FieldName::parse(", "PathPattern::parse(", "config_words("}) {
+            if (text.find(call) != std::string::npos) found.insert(path.string());
         }
     }
     for (const std::string& file : found) test::check(readers.contains(file), file + " parses", __FILE__, __LINE__);
@@ -236,8 +287,8 @@ CLAIM(selectors_paths_fields_and_words_are_parsed_where_configuration_is_read_al
 }
 
 CLAIM(log_formats_are_those_that_apr_knows) {
-    for (const auto& file : fs::directory_iterator("src/httpd")) {
-        test::check(read(file.path()).find("%z") == std::string::npos, file.path().string() + " has %z", __FILE__,
-                    __LINE__);
+    for (const auto& [path, folder] : files_of_house()) {
+        if (!folder.starts_with("httpd/")) continue;
+        test::check(read(path).find("%z") == std::string::npos, path.string() + " has %z", __FILE__, __LINE__);
     }
 }

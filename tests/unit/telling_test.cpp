@@ -5,13 +5,13 @@
 
 #include "claims.hpp"
 #include "exposition.hpp"
-#include "mtls_authz/account.hpp"
-#include "mtls_authz/forwarding.hpp"
-#include "mtls_authz/handshake_refusal.hpp"
-#include "mtls_authz/html.hpp"
-#include "mtls_authz/negotiation.hpp"
-#include "mtls_authz/problem.hpp"
-#include "mtls_authz/status_report.hpp"
+#include "mtls_authz/tell/account.hpp"
+#include "mtls_authz/policy/forwarding.hpp"
+#include "mtls_authz/trust/handshake_refusal.hpp"
+#include "mtls_authz/tell/html.hpp"
+#include "mtls_authz/tell/negotiation.hpp"
+#include "mtls_authz/tell/problem.hpp"
+#include "mtls_authz/tell/status_report.hpp"
 
 using namespace mtls;
 

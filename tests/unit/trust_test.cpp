@@ -1,5 +1,5 @@
 // Paths to anchors, and who a certificate belongs to: each grant beside its nearest refusals.
-#include "mtls_authz/trust.hpp"
+#include "mtls_authz/trust/trust.hpp"
 
 #include "policy_draft.hpp"
 

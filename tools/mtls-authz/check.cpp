@@ -7,7 +7,7 @@
 #include "facts_json.hpp"
 #include "in_force.hpp"
 #include "input.hpp"
-#include "mtls_authz/lint.hpp"
+#include "mtls_authz/load/lint.hpp"
 #include "terminal.hpp"
 
 namespace mtls::tool {

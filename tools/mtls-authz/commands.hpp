@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "mtls_authz/result.hpp"
+#include "mtls_authz/base/result.hpp"
 
 namespace mtls::tool {
 

@@ -8,7 +8,8 @@
 #include "facts_json.hpp"
 #include "in_force.hpp"
 #include "input.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/decide/identification.hpp"
 #include "terminal.hpp"
 
 namespace mtls::tool {
@@ -110,7 +111,7 @@ struct Beside {
 };
 
 std::string verdict(const Policy& policy, const PresentedCertificate& certificate, const Beside& beside) {
-    const Identification who = policy.identify(certificate, {{}, *beside.refusals, *beside.crls, std::time(nullptr)});
+    const Identification who = identify(policy, certificate, {{}, *beside.refusals, *beside.crls, std::time(nullptr)});
     return std::string(who.reason == Reason::kGranted ? who.partner->name.view() : word_of(who.reason));
 }
 

@@ -6,8 +6,8 @@
 #include "explanation.hpp"
 #include "explanation_json.hpp"
 #include "input.hpp"
-#include "mtls_authz/certificate_file.hpp"
-#include "mtls_authz/decision.hpp"
+#include "mtls_authz/certificate/certificate_file.hpp"
+#include "mtls_authz/decide/decision.hpp"
 #include "terminal.hpp"
 
 namespace mtls::tool {

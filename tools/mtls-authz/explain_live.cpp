@@ -7,7 +7,7 @@
 #include "gate_question.hpp"
 #include "in_force.hpp"
 #include "input.hpp"
-#include "mtls_authz/handshake_path.hpp"
+#include "mtls_authz/trust/handshake_path.hpp"
 #include "terminal.hpp"
 
 namespace mtls::tool {

@@ -1,10 +1,10 @@
 #include "explanation.hpp"
 
-#include "mtls_authz/decision.hpp"
-#include "mtls_authz/lint.hpp"
-#include "mtls_authz/request_path.hpp"
-#include "mtls_authz/session_chain.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/decide/decision.hpp"
+#include "mtls_authz/load/lint.hpp"
+#include "mtls_authz/base/request_path.hpp"
+#include "mtls_authz/certificate/session_chain.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "terminal.hpp"
 
 namespace mtls::tool {
@@ -134,7 +134,7 @@ Explanation explain_request(const Policy& policy, const PresentedCertificate& ce
     if (certificate.left_out.count > 0) {
         out.steps.push_back("intermediates: " + describe_left_out(certificate.helpers, certificate.left_out));
     }
-    out.who = policy.identify(certificate, around);
+    out.who = identify(policy, certificate, around);
     out.reason = Reason::kBadPath;
     if (!path.empty() && find_path_fault(path) != PathFault::kNone) return out;
     out.reason = out.who.reason;

@@ -5,7 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "mtls_authz/policy.hpp"
+#include "mtls_authz/policy/policy.hpp"
+#include "mtls_authz/decide/identification.hpp"
 
 namespace mtls::tool {
 

@@ -3,10 +3,10 @@
 #include "commands.hpp"
 #include "facts_json.hpp"
 #include "input.hpp"
-#include "mtls_authz/calendar.hpp"
-#include "mtls_authz/certificate_file.hpp"
-#include "mtls_authz/spiffe_bundle.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/certificate/certificate_file.hpp"
+#include "mtls_authz/trust/spiffe_bundle.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "terminal.hpp"
 
 namespace mtls::tool {

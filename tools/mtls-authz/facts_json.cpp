@@ -1,9 +1,9 @@
 #include "facts_json.hpp"
 
-#include "mtls_authz/calendar.hpp"
-#include "mtls_authz/attribute_types.hpp"
-#include "mtls_authz/oid.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/certificate/attribute_types.hpp"
+#include "mtls_authz/certificate/der.hpp"
+#include "mtls_authz/base/text.hpp"
 
 namespace mtls::tool {
 

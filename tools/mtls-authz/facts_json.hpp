@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "mtls_authz/certificate_facts.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
 
 namespace mtls::tool {
 

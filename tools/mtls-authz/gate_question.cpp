@@ -7,8 +7,8 @@
 #include <iterator>
 #include <optional>
 
-#include "mtls_authz/decision.hpp"
-#include "mtls_authz/request_path.hpp"
+#include "mtls_authz/decide/decision.hpp"
+#include "mtls_authz/base/request_path.hpp"
 #include "regex.hpp"
 
 namespace mtls::tool {

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "mtls_authz/decision.hpp"
-#include "mtls_authz/gate_map.hpp"
+#include "mtls_authz/decide/decision.hpp"
+#include "mtls_authz/decide/gate_map.hpp"
 
 namespace mtls::tool {
 

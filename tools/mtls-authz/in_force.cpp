@@ -6,10 +6,10 @@
 #include <filesystem>
 #include <set>
 
-#include "mtls_authz/certificate_file.hpp"
-#include "mtls_authz/crl_files.hpp"
-#include "mtls_authz/live_socket.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/certificate/certificate_file.hpp"
+#include "mtls_authz/trust/crl_files.hpp"
+#include "mtls_authz/keeper/live_socket.hpp"
+#include "mtls_authz/base/text.hpp"
 
 namespace mtls::tool {
 

@@ -6,7 +6,7 @@
 
 #include "commands.hpp"
 #include "input.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "terminal.hpp"
 
 namespace mtls::tool {

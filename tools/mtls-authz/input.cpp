@@ -6,10 +6,11 @@
 #include <iterator>
 #include <set>
 
-#include "mtls_authz/certificate_file.hpp"
-#include "mtls_authz/crl_files.hpp"
-#include "mtls_authz/file.hpp"
-#include "mtls_authz/session_chain.hpp"
+#include "mtls_authz/certificate/certificate_file.hpp"
+#include "mtls_authz/trust/crl_files.hpp"
+#include "mtls_authz/base/file.hpp"
+#include "mtls_authz/certificate/session_chain.hpp"
+#include "mtls_authz/load/revocation_files.hpp"
 
 namespace mtls::tool {
 

@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "facts_json.hpp"
-#include "mtls_authz/handshake_refusal.hpp"
-#include "mtls_authz/reason.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/trust/handshake_refusal.hpp"
+#include "mtls_authz/policy/reason.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "terminal.hpp"
 
 namespace mtls::tool {

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "mtls_authz/result.hpp"
+#include "mtls_authz/base/result.hpp"
 
 namespace mtls::tool {
 

@@ -10,7 +10,7 @@
 #include "commands.hpp"
 #include "fetch/fetch.hpp"
 #include "import/import.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "terminal.hpp"
 
 using namespace mtls;

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "mtls_authz/policy.hpp"
+#include "mtls_authz/policy/policy.hpp"
 
 namespace mtls::tool {
 

@@ -5,8 +5,8 @@
 #include <set>
 #include <vector>
 
-#include "mtls_authz/html.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/tell/html.hpp"
+#include "mtls_authz/base/text.hpp"
 
 namespace mtls::tool {
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "mtls_authz/policy.hpp"
+#include "mtls_authz/policy/policy.hpp"
 
 namespace mtls::tool {
 

@@ -2,8 +2,8 @@
 
 #include <ctime>
 
-#include "mtls_authz/html.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/tell/html.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "overview.hpp"
 
 namespace mtls::tool {

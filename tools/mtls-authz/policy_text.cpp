@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
-#include "mtls_authz/policy_builder.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/rules/partner_name.hpp"
 
 namespace mtls::tool {
 

@@ -5,8 +5,8 @@
 
 #include <string_view>
 
-#include "mtls_authz/openssl_types.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/base/openssl_types.hpp"
+#include "mtls_authz/base/text.hpp"
 
 namespace mtls::tool {
 

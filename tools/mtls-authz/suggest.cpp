@@ -4,12 +4,14 @@
 
 #include "commands.hpp"
 #include "input.hpp"
-#include "mtls_authz/oid.hpp"
-#include "mtls_authz/public_ca.hpp"
-#include "mtls_authz/spiffe_id.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/certificate/der.hpp"
+#include "mtls_authz/certificate/public_ca.hpp"
+#include "mtls_authz/certificate/spiffe_id.hpp"
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/decide/identification.hpp"
 #include "policy_text.hpp"
 #include "terminal.hpp"
+#include "mtls_authz/rules/partner_name.hpp"
 
 namespace mtls::tool {
 
@@ -147,7 +149,7 @@ Result<Suggestion> suggestion_for(const std::string& file, const SuggestOptions&
         return Error{why};
     }
     if (options.anchor.empty()) return made;
-    const Identification who = input.policy->identify_at_any_time(*certificate.value(), {});
+    const Identification who = identify_at_any_time(*input.policy, *certificate.value(), {});
     if (who.partner != nullptr) return made;
     made.objection = "this policy would refuse the certificate: " + std::string(word_of(who.reason)) + " " +
                      shown(who.detail) + "\n  is " + options.anchor +

@@ -8,7 +8,7 @@
 #include <iostream>
 
 #include "commands.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/base/text.hpp"
 
 namespace mtls::tool {
 

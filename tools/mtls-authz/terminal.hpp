@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "mtls_authz/result.hpp"
+#include "mtls_authz/base/result.hpp"
 
 namespace mtls::tool {
 

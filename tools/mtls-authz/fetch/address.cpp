@@ -6,9 +6,9 @@
 #include <memory>
 #include <utility>
 
-#include "mtls_authz/certificate_facts.hpp"
-#include "mtls_authz/openssl_types.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
+#include "mtls_authz/base/openssl_types.hpp"
+#include "mtls_authz/base/text.hpp"
 
 namespace mtls::tool {
 

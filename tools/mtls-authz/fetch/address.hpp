@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "mtls_authz/network.hpp"
-#include "mtls_authz/result.hpp"
+#include "mtls_authz/rules/network.hpp"
+#include "mtls_authz/base/result.hpp"
 
 namespace mtls::tool {
 

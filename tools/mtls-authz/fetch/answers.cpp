@@ -5,10 +5,10 @@
 #include <optional>
 #include <utility>
 
-#include "mtls_authz/calendar.hpp"
-#include "mtls_authz/directive.hpp"
-#include "mtls_authz/revocation.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/load/directive.hpp"
+#include "mtls_authz/load/refusal_directives.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "ocsp.hpp"
 
 namespace mtls::tool {
@@ -79,7 +79,7 @@ constexpr std::string_view kHeader =
 bool is_usable(const std::string& line) {
     std::vector<Diagnostic> faults;
     const auto read = read_single_directives(line + "\n", kFile, faults);
-    return faults.empty() && read.size() == 1 && Revocation::parse(read.front()).ok();
+    return faults.empty() && read.size() == 1 && read_revocation(read.front()).ok();
 }
 
 // Names the certificate as CAs do, by issuer and serial number. The issuer's key is what counts; its name keeps apart

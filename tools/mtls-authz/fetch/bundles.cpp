@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <optional>
 
-#include "mtls_authz/calendar.hpp"
-#include "mtls_authz/certificate_facts.hpp"
-#include "mtls_authz/spiffe_bundle.hpp"
-#include "mtls_authz/spiffe_id.hpp"
-#include "mtls_authz/text.hpp"
-#include "mtls_authz/trust.hpp"
+#include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
+#include "mtls_authz/trust/spiffe_bundle.hpp"
+#include "mtls_authz/certificate/spiffe_id.hpp"
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/trust/trust.hpp"
 
 namespace mtls::tool {
 

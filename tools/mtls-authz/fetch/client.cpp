@@ -13,7 +13,7 @@
 #include <stdexcept>
 #include <string_view>
 
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/base/text.hpp"
 
 namespace mtls::tool {
 

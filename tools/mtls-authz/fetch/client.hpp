@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "address.hpp"
-#include "mtls_authz/openssl_types.hpp"
+#include "mtls_authz/base/openssl_types.hpp"
 
 namespace mtls::tool {
 

@@ -15,8 +15,8 @@
 #include "answers.hpp"
 #include "bundles.hpp"
 #include "lists.hpp"
-#include "mtls_authz/calendar.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/base/text.hpp"
 
 namespace mtls::tool {
 

@@ -5,7 +5,7 @@
 
 #include <memory>
 
-#include "mtls_authz/calendar.hpp"
+#include "mtls_authz/base/calendar.hpp"
 
 namespace mtls::tool {
 

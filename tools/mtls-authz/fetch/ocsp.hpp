@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
-#include "mtls_authz/openssl_types.hpp"
-#include "mtls_authz/result.hpp"
+#include "mtls_authz/base/openssl_types.hpp"
+#include "mtls_authz/base/result.hpp"
 
 namespace mtls::tool {
 

@@ -6,10 +6,10 @@
 #include <set>
 
 #include "../input.hpp"
-#include "mtls_authz/calendar.hpp"
-#include "mtls_authz/certificate_facts.hpp"
-#include "mtls_authz/certificate_file.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
+#include "mtls_authz/certificate/certificate_file.hpp"
+#include "mtls_authz/base/text.hpp"
 
 namespace mtls::tool {
 

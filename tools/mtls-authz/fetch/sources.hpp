@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "mtls_authz/openssl_types.hpp"
-#include "mtls_authz/result.hpp"
+#include "mtls_authz/base/openssl_types.hpp"
+#include "mtls_authz/base/result.hpp"
 
 namespace mtls::tool {
 

@@ -9,8 +9,8 @@
 #include <cstring>
 #include <filesystem>
 
-#include "mtls_authz/file.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/base/file.hpp"
+#include "mtls_authz/base/text.hpp"
 
 namespace mtls::tool {
 

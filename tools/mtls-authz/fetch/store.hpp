@@ -8,7 +8,7 @@
 #include <string>
 
 #include "client.hpp"
-#include "mtls_authz/result.hpp"
+#include "mtls_authz/base/result.hpp"
 #include "report.hpp"
 
 namespace mtls::tool {

@@ -12,8 +12,9 @@
 #include "../input.hpp"
 #include "../policy_text.hpp"
 #include "../terminal.hpp"
-#include "mtls_authz/policy_builder.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/rules/partner_name.hpp"
 
 namespace mtls::tool {
 

@@ -5,7 +5,7 @@
 
 #include "../terminal.hpp"
 #include "import.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/base/text.hpp"
 
 namespace mtls::tool {
 

@@ -1,6 +1,6 @@
 // mod_ssl's FakeBasicAuth: the user is the subject, `/C=US/O=Acme/CN=api` or RFC 2253, the password is "password".
 #include "import.hpp"
-#include "mtls_authz/text.hpp"
+#include "mtls_authz/base/text.hpp"
 
 namespace mtls::tool {
 

@@ -1,0 +1,68 @@
+// Failure as a type. Nothing in the core throws for bad input; only memory exhaustion does (std::bad_alloc).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "mtls_authz/base/relative.hpp"
+
+namespace mtls {
+
+// Where something was written. An empty file means "nowhere that a person could open".
+struct Where {
+    std::string file;
+    unsigned line = 0;
+
+    // "FILE:LINE", or "FILE" where all of it is meant, as compilers print it and as rule= and gate= of the log show it.
+    std::string str() const { return file.empty() ? "-" : line == 0 ? file : file + ":" + std::to_string(line); }
+};
+
+// The same, borrowed: in a policy, whose text lies elsewhere.
+struct Place {
+    Text file;
+    unsigned line = 0;
+
+    operator Where() const { return {std::string(file.view()), line}; }
+    std::string str() const { return Where(*this).str(); }
+    bool lies_in(const Bounds& in) const { return file.lies_in(in); }
+};
+
+// One finding about a configuration: says what is wrong and what would be right.
+struct Diagnostic {
+    enum class Severity { kWarning, kError };
+    Severity severity = Severity::kError;
+    Where where;
+    std::string message;
+
+    std::string str() const {
+        return where.str() + ": " + (severity == Severity::kError ? "error: " : "warning: ") + message;
+    }
+};
+
+struct Error {
+    std::string message;
+};
+
+// A value, or the sentence that says why there is none.
+template <class T>
+class [[nodiscard]] Result {
+public:
+    Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+    Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
+
+    bool ok() const { return state_.index() == 0; }
+    explicit operator bool() const { return ok(); }
+
+    T& value() { return std::get<0>(state_); }
+    const T& value() const { return std::get<0>(state_); }
+    const std::string& error() const { return std::get<1>(state_).message; }
+
+private:
+    std::variant<T, Error> state_;
+};
+
+}  // namespace mtls

@@ -1,0 +1,67 @@
+// Small text helpers that more than one part of the core needs. All are locale-free and byte-exact.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mtls_authz/base/result.hpp"
+
+namespace mtls {
+
+constexpr bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+constexpr bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+constexpr bool is_alnum(char c) { return is_digit(c) || is_alpha(c); }
+constexpr char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
+
+std::string lower(std::string_view text);
+bool equal_nocase(std::string_view a, std::string_view b);
+std::string_view trim(std::string_view text);
+
+// Splits at every `separator`; keeps empty parts, so "a,,b" has three.
+std::vector<std::string_view> split(std::string_view text, char separator);
+
+// Lower-case hexadecimal, two digits a byte.
+std::string hex(std::span<const std::uint8_t> bytes);
+inline std::span<const std::uint8_t> bytes_of(std::string_view text) {
+    return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+// RFC 4648 4, padded.
+std::string base64(std::string_view raw);
+// RFC 4648 5, without padding.
+std::string base64url(std::string_view raw);
+int hex_digit(char c);  // 0..15, or -1
+
+// Decodes pairs of hex digits; colons between pairs are allowed when `colons` is set.
+std::optional<std::string> from_hex(std::string_view text, bool colons);
+
+// Words as httpd's ap_getword_conf() cuts them: separated by blanks, quoted by " or ', in which a backslash
+// escapes a backslash or the quote. An unclosed quote takes the rest of the line, as in httpd.
+std::vector<std::string> config_words(std::string_view line);
+
+// A word as it has to be written so that config_words() reads it back: quoted where needed.
+std::string config_quote(std::string_view word);
+void append_config_quoted(std::string& out, std::string_view word);
+
+// Text from a certificate or a request, made safe for one log line and for a terminal: printable ASCII stays,
+// everything else, the double quote and the backslash become \xHH. At most `limit` bytes of output, then "...".
+std::string escape_for_log(std::string_view text, std::size_t limit);
+
+// The candidate nearest to `word` (edit distance with transpositions, case-insensitive, at most 2), if any.
+std::optional<std::string> nearest_of(std::string_view word, std::span<const std::string_view> candidates);
+
+// " (did you mean 'X'?)" or nothing.
+std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates);
+
+// Strict UTF-8 (RFC 3629). Returns the code points, or nothing where the bytes are not valid.
+std::optional<std::u32string> decode_utf8(std::string_view bytes);
+void append_utf8(std::string& out, char32_t code_point);
+
+// SHA-256 as raw bytes.
+std::string sha256(std::string_view data);
+
+}  // namespace mtls

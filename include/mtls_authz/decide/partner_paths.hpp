@@ -1,0 +1,54 @@
+// Whether a certificate has a path to what a partner trusts.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "mtls_authz/policy/policy.hpp"
+#include "mtls_authz/trust/trust.hpp"
+
+namespace mtls {
+
+// For one certificate: each path is verified once, whichever partners ask for it. Borrows what it is given.
+class PartnerPaths {
+public:
+    PartnerPaths(const Policy& policy, const PresentedCertificate& presented, const ServerCas& server,
+                 const NearestCa& nearest, std::int64_t now)
+        : policy_(policy), presented_(presented), server_(server), nearest_(nearest), now_(now) {}
+
+    // The path that entitles this identity's partner: to the nearest CA that the policy names. Null where there is
+    // none; last_failure() may say why. It may be moved from.
+    PathAnswer* path_for(const Policy::Match& match);
+    // The certificates of this partner's anchors that are the nearest CA: what the path may end at.
+    std::vector<Link> trusted_for(const Policy::Match& match);
+    // Whether there is a path to what mod_ssl was given.
+    bool server_trusts_it();
+
+    const std::string& last_failure() const { return last_failure_; }
+
+private:
+    bool is_of_trust_domain(const Anchor& anchor);
+    PathAnswer& verify(const std::vector<Link>& trusted, const std::vector<Link>& helpers, int purpose);
+    PathAnswer& verify_for(const Policy::Match& match, const std::vector<Link>& trusted,
+                           const std::vector<Link>& helpers);
+    PathAnswer* server_path(const Policy::Match& match);
+    std::string objection_to(const PathAnswer& path) const;
+    Link leaf_link() const;
+
+    const Policy& policy_;
+    const PresentedCertificate& presented_;
+    const ServerCas& server_;
+    const NearestCa& nearest_;
+    std::int64_t now_;
+    CertificatesInHand in_hand_;
+    std::map<std::pair<int, std::vector<X509*>>, PathAnswer> verified_;
+    std::string last_failure_;
+};
+
+// `digests`: of each certificate, or none.
+std::vector<Link> links_to(const std::vector<X509Ptr>& certificates, const std::vector<std::string>& digests);
+
+}  // namespace mtls

@@ -1,0 +1,130 @@
+// Turns directives into a policy. One grammar for httpd.conf, policy files and the tool.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "mtls_authz/load/directive.hpp"
+#include "mtls_authz/base/file.hpp"
+#include "mtls_authz/load/policy_writer.hpp"
+
+namespace mtls {
+
+// Limits of a policy; what is beyond them is an error.
+constexpr std::size_t kLargestCertificateFile = 16UL << 20;
+constexpr std::size_t kLargestPolicyFile = 512UL << 20;
+constexpr std::size_t kMostPartners = 1'000'000;
+constexpr std::size_t kMostIdentities = 4'000'000;
+constexpr std::size_t kMostSelectors = 32;    // on one line
+constexpr std::size_t kMostGrants = 1'000;    // paths of one partner, or of every partner
+constexpr std::size_t kMostNetworks = 1'000;  // of one partner
+constexpr std::size_t kMostExpectations = 10'000;
+
+// Where a directive was written: some belong into httpd.conf alone. The tool reads what the server prints, too, which
+// holds the default anchor.
+enum class Origin { kServerConfig, kPolicyFile, kTool };
+
+// What a pattern names, or why that cannot be said, as one text to compare.
+std::string digest_of_names(const Result<std::vector<std::string>>& files);
+
+class PolicyBuilder {
+public:
+    // Relative paths in directives are under `root` (httpd's ServerRoot). Borrows `files`.
+    PolicyBuilder(std::string root, DiskFiles& files) : root_(std::move(root)), files_(files) {}
+
+    // Takes one directive of the top level: <MTLSPartner>, or one of top_level_directives(). Files that it names are
+    // read now. What is wrong goes to diagnostics().
+    void add(const Directive& directive, Origin origin = Origin::kServerConfig);
+    // Takes all directives of one policy file, or of the files that a pattern names; each file once. A literal file has
+    // to be there; a pattern may name none.
+    void add_files(const WatchedFiles& files, Origin origin = Origin::kPolicyFile);
+
+    // The policy, or nullptr where an error was found, a broken expectation included. The builder is spent afterwards.
+    // With an arena, it lies in there; std::bad_alloc where that does not suffice.
+    std::shared_ptr<const Policy> build();
+    const Policy* build(Arena& arena);
+
+    const std::vector<Diagnostic>& diagnostics() const { return diagnostics_; }
+    bool has_errors() const;
+
+    // Every file that was read and every pattern that was expanded.
+    const std::map<std::string, WrittenFile>& files_read() const { return files_read_; }
+
+    // Of files, and of directives beside them.
+
+    // A policy whose certificates are used again where their files have not changed; lives until this one is built.
+    void reuse(const Policy& known) { known_ = &known; }
+    std::string absolute(const std::string& file) const { return file.starts_with('/') ? file : root_ + "/" + file; }
+
+    // The directives that it reads, at the top level and inside a partner.
+    static std::vector<std::string_view> top_level_directives();
+    static std::vector<std::string_view> partner_directives();
+
+private:
+    struct Handler;
+    static const Handler kHandlers[];
+    static const Handler* find_handler(std::string_view name);
+
+    void error(const Where& where, std::string message);
+    void warning(const Where& where, std::string message);
+
+    void begin_partner(const Directive& section);
+    void identity(const Directive& d, WrittenPartner& partner);
+    void trust_anchor(const Directive& d, WrittenPartner* partner);
+    bool read_bundle(const Directive& d, WrittenAnchor& anchor);
+    std::optional<std::uint64_t> sequence_in_force(const WrittenAnchor& anchor);
+    void intermediate(const Directive& d, WrittenPartner& partner);
+    void group(const Directive& d, WrittenPartner& partner);
+    void valid(const Directive& d, WrittenPartner& partner);
+    void purpose(const Directive& d, WrittenPartner& partner);
+    void network(const Directive& d, WrittenPartner& partner);
+    void attribute(const Directive& d, WrittenPartner& partner);
+    void suspend(const Directive& d, WrittenPartner* partner);
+    void revoke(const Directive& d, WrittenPartner* partner);
+    void crl_presence(const Directive& d, WrittenPartner* partner);
+    void crl_stale(const Directive& d, WrittenPartner* partner);
+    void crl_file(const Directive& d, WrittenPartner* partner);
+    void short_lived(const Directive& d, WrittenPartner* partner);
+    void contact(const Directive& d, WrittenPartner& partner);
+    void grant(const Directive& d, WrittenPartner* partner);
+    void front(const Directive& d, WrittenPartner& partner);
+    void expect(const Directive& d, WrittenPartner* partner);
+
+    bool read_selectors(const Directive& d, const std::vector<std::string>& words, WrittenConditions& out);
+    std::optional<std::string> read_content(const Directive& d, const std::string& file, std::size_t limit);
+    bool read_file(const Directive& d, const std::string& file, CertificateFile& out);
+    CertificateFile keep_certificates(const Directive& d, const std::string& file,
+                                      const std::vector<ReadCertificate>& read);
+    void finish_partner(WrittenPartner& partner);
+    void check_public_anchors(const WrittenPartner& partner, const Identity& any);
+    void warn_of_purpose(const WrittenPartner& partner);
+    void check_anchor_reference(const WrittenPartner& partner, const Identity& identity);
+    void check_bundles(const WrittenPartner& partner);
+    void check_trust_domains(const WrittenPartner& partner, std::string_view anchor, const Where& where,
+                             const std::string& what, const Conditions& selectors);
+    void warn_of_related_anchors();
+    void check_expectations(const Policy& policy);
+
+    std::string root_;
+    DiskFiles& files_;
+    std::vector<Diagnostic> diagnostics_;
+    WrittenPolicy written_;
+    std::map<std::string, Where> places_;  // lower-cased name -> where it was defined
+    std::map<const WrittenPartner*, std::shared_ptr<WrittenAnchorSet>> own_anchors_;
+    std::shared_ptr<WrittenAnchorSet> default_anchors_;
+    std::vector<std::pair<std::string, Where>> suspended_;
+    std::map<std::string, WrittenFile> files_read_;
+    Arena arena_;                                                       // of certificates that were read
+    const Policy* known_ = nullptr;                                     // the policy before
+    std::unordered_map<std::string, CertificateFile> certificates_at_;  // by path
+    std::map<std::string, WrittenAnchor> bundles_;                      // what was read of each, by path
+    // Of the policy before: the highest number of each trust domain, and of each of its files.
+    using Sequences = std::map<std::pair<std::string, std::string>, std::optional<std::uint64_t>>;
+    std::optional<Sequences> sequences_;
+};
+
+}  // namespace mtls

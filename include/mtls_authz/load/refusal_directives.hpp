@@ -1,0 +1,23 @@
+// MTLSRevoke and MTLSSuspend outside of a partner: in httpd.conf, policy files and revocation files.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mtls_authz/load/directive.hpp"
+#include "mtls_authz/rules/revocation.hpp"
+
+namespace mtls {
+
+// Reads an MTLSRevoke. What elsewhere is only a warning (a DN in reverse) is an error, since here it would fail open.
+Result<Revocation> read_revocation(const Directive& directive);
+
+// The names of `MTLSSuspend NAME... [note=TEXT]`, as it stands outside of a partner.
+Result<std::vector<std::string>> read_suspension(const Directive& directive);
+
+// The warning about a suspended name that none of these partners has.
+std::string unknown_suspension(std::string_view name, std::span<const std::string_view> partners);
+
+}  // namespace mtls

@@ -1,0 +1,15 @@
+// Names of partners and groups.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace mtls {
+
+// Whether a name can be a partner's or a group's: [A-Za-z0-9][A-Za-z0-9._-]{0,63}.
+bool is_valid_name(std::string_view name);
+
+// What a partner is found by: the beginning of the SHA-256 of its name, never 0.
+std::uint64_t partner_key(std::string_view name);
+
+}  // namespace mtls

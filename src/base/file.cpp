@@ -1,0 +1,314 @@
+#include "mtls_authz/base/file.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+
+#include "mtls_authz/base/digest.hpp"
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+class Descriptor {
+public:
+    explicit Descriptor(int fd) : fd_(fd) {}
+    ~Descriptor() {
+        if (fd_ >= 0) close(fd_);
+    }
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    int get() const { return fd_; }
+
+private:
+    int fd_;
+};
+
+bool can_list(const std::string& folder) {
+    DIR* const open = opendir(folder.c_str());
+    if (open != nullptr) closedir(open);
+    return open != nullptr;
+}
+
+std::string shell_quoted(const std::string& path) {
+    std::string out = "'";
+    for (const char c : path) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return out + "'";
+}
+
+std::string user_name(uid_t user) {
+    std::string buffer(4096, '\0');
+    passwd entry{};
+    passwd* found = nullptr;
+    const bool known = getpwuid_r(user, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr;
+    return known ? found->pw_name : std::to_string(user);
+}
+
+// What a path leads over: each folder, symbolic link and at last the file, as the kernel walks it.
+struct Step {
+    std::string path;
+    struct stat info {};
+};
+
+// Empty where the path leads nowhere, or in circles.
+std::vector<Step> walk(const std::string& path) {
+    std::vector<Step> steps;
+    const auto add = [&steps](const std::string& at) {
+        Step step{at, {}};
+        if (lstat(at.c_str(), &step.info) != 0) return StepKind::kNothing;
+        steps.push_back(std::move(step));
+        return S_ISLNK(steps.back().info.st_mode) ? StepKind::kLink : StepKind::kOther;
+    };
+    if (add("/") == StepKind::kNothing) return {};
+    const std::string end =
+        follow_path(path, [&add](const std::string&, const std::string&, const std::string& at) { return add(at); });
+    return end.empty() ? std::vector<Step>() : steps;
+}
+
+std::string trust_fault_of(const Step& step, const FileTrust& trust) {
+    const struct stat& info = step.info;
+    const std::string quoted = shell_quoted(step.path);
+    // Without a user of its own, whoever takes over the server owns these files anyway: that is said once, at start.
+    if (trust.has_own_user()) {
+        const bool owned_by_run_user = info.st_uid == trust.run_user;
+        const bool owned_well = info.st_uid == 0 || info.st_uid == trust.starter || info.st_uid == trust.fetcher;
+        if (owned_by_run_user || !owned_well) {
+            return quoted + " belongs to " + user_name(info.st_uid) +
+                   (owned_by_run_user ? ", as whom the server runs" : ", who is neither root nor who started it") +
+                   ": chown " + (S_ISLNK(info.st_mode) ? "-h " : "") + user_name(trust.starter) + " " + quoted;
+        }
+    }
+    if (S_ISLNK(info.st_mode)) return {};
+    const bool sticky = S_ISDIR(info.st_mode) && (info.st_mode & S_ISVTX) != 0 && info.st_uid == 0;
+    if ((info.st_mode & S_IWOTH) != 0 && !sticky) {
+        return quoted + " can be written by everybody: chmod o-w " + quoted;
+    }
+    if ((info.st_mode & S_IWGRP) != 0 && trust.runs_with(info.st_gid) && !sticky) {
+        return quoted + " can be written by a group with which the server runs: chmod g-w " + quoted;
+    }
+    return {};
+}
+
+std::string trust_fault_of(const std::vector<Step>& steps, const FileTrust& trust) {
+    for (const Step& step : steps) {
+        std::string fault = trust_fault_of(step, trust);
+        if (!fault.empty()) return fault;
+    }
+    return {};
+}
+
+bool same_file(const struct stat& a, const struct stat& b) { return a.st_dev == b.st_dev && a.st_ino == b.st_ino; }
+
+}  // namespace
+
+std::string follow_path(const std::string& path, const PathStep& step) {
+    constexpr int kMostLinks = 40;   // as the kernel has it
+    std::vector<std::string> ahead;  // components still to go, the next one last
+    const auto push = [&ahead](std::string_view part) {
+        const auto parts = split(part, '/');
+        for (auto it = parts.rbegin(); it != parts.rend(); ++it) {
+            if (!it->empty() && *it != ".") ahead.emplace_back(*it);
+        }
+    };
+    push(path);
+    std::string here = "/";
+    for (int links = 0; !ahead.empty();) {
+        const std::string name = std::move(ahead.back());
+        ahead.pop_back();
+        if (name == "..") {
+            here = here.substr(0, std::max<std::size_t>(1, here.rfind('/')));
+            continue;
+        }
+        std::string next = here;
+        if (next != "/") next += '/';
+        next += name;
+        const StepKind kind = step(here, name, next);
+        if (kind == StepKind::kNothing) return {};
+        if (kind == StepKind::kOther) {
+            here = std::move(next);
+            continue;
+        }
+        char target[4096];
+        const ssize_t n = readlink(next.c_str(), target, sizeof target);
+        if (n <= 0 || n == static_cast<ssize_t>(sizeof target) || ++links > kMostLinks) return {};
+        push({target, static_cast<std::size_t>(n)});
+        if (target[0] == '/') here = "/";
+    }
+    return here;
+}
+
+bool FileTrust::runs_with(gid_t group) const {
+    return group == run_group || std::find(more_groups.begin(), more_groups.end(), group) != more_groups.end();
+}
+
+std::string find_trust_fault(const std::string& path, const FileTrust& trust) {
+    return trust_fault_of(walk(path), trust);
+}
+
+bool is_readable_by_run_user(const std::string& path, const FileTrust& trust) {
+    if (!trust.has_own_user()) return true;
+    const auto steps = walk(path);
+    return !steps.empty() && std::all_of(steps.begin(), steps.end(), [&](const Step& step) {
+        const struct stat& info = step.info;
+        if (S_ISLNK(info.st_mode)) return true;
+        const bool last = &step == &steps.back();
+        const unsigned wanted = !S_ISDIR(info.st_mode) ? 4U : last ? 5U : 1U;
+        const unsigned shift = info.st_uid == trust.run_user ? 6 : trust.runs_with(info.st_gid) ? 3 : 0;
+        return ((info.st_mode >> shift) & wanted) == wanted;
+    });
+}
+
+namespace {
+
+// Hands over a file piece by piece. Returns why that could not be done, or "".
+template <class Take>
+std::string read_pieces(const std::string& path, std::size_t limit, const FileTrust* trust, Take&& take) {
+    // Not blocking: what was a file yesterday may be a pipe today.
+    const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    if (file.get() < 0) return std::strerror(errno);
+    struct stat info {};
+    if (fstat(file.get(), &info) != 0) return std::strerror(errno);
+    if (!S_ISREG(info.st_mode)) return "is not a regular file";
+    if (trust != nullptr) {
+        const auto steps = walk(path);
+        if (steps.empty() || !same_file(steps.back().info, info)) return "changes while it is read";
+        const std::string fault = trust_fault_of(steps, *trust);
+        if (!fault.empty()) return "is not safe: " + fault;
+    }
+    if (static_cast<std::size_t>(info.st_size) > limit) {
+        return "is larger than " + std::to_string(limit >> 20) + " MiB";
+    }
+    std::size_t size = 0;
+    char buffer[65536];
+    for (;;) {
+        const ssize_t n = read(file.get(), buffer, sizeof buffer);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return std::strerror(errno);
+        if (n == 0) return {};
+        size += static_cast<std::size_t>(n);
+        if (size > limit) return "grows while it is read";
+        take(std::string_view(buffer, static_cast<std::size_t>(n)));
+    }
+}
+
+}  // namespace
+
+Result<std::string> read_whole_file(const std::string& path, std::size_t limit, const FileTrust* trust) {
+    std::string content;
+    struct stat info {};
+    if (stat(path.c_str(), &info) == 0) content.reserve(std::min(limit, static_cast<std::size_t>(info.st_size)));
+    std::string fault = read_pieces(path, limit, trust, [&content](std::string_view piece) { content.append(piece); });
+    if (!fault.empty()) return Error{std::move(fault)};
+    return content;
+}
+
+Result<std::string> file_sha256(const std::string& path, std::size_t limit, const FileTrust* trust) {
+    Sha256 digest;
+    std::string fault = read_pieces(path, limit, trust, [&digest](std::string_view piece) { digest.add(piece); });
+    if (!fault.empty()) return Error{std::move(fault)};
+    return digest.finish();
+}
+
+namespace {
+
+std::string folder_of(const std::string& pattern) {
+    const std::string fixed = pattern.substr(0, pattern.find_first_of("*?["));
+    const std::string folder = fixed.substr(0, fixed.rfind('/') + 1);
+    return folder.empty() ? "." : folder;
+}
+
+}  // namespace
+
+void DiskFiles::set_trust(const FileTrust& trust) {
+    fetched_trust_ = trust_ = trust;
+    trust_->fetcher.reset();
+}
+
+const FileTrust* DiskFiles::trust_for(const std::string& path) const {
+    const auto& trust = fetched_.contains(path) ? fetched_trust_ : trust_;
+    return trust ? &*trust : nullptr;
+}
+
+bool DiskFiles::is_hidden_from_run_user(const std::string& path) const {
+    return trust_ && geteuid() == trust_->starter && !is_readable_by_run_user(path, *trust_);
+}
+
+Result<std::vector<std::string>> DiskFiles::files_of(const std::string& pattern) {
+    auto files = expand(pattern);
+    if (files.ok() && is_glob(pattern) && is_hidden_from_run_user(folder_of(pattern))) {
+        pinned_patterns_[pattern] = files.value();
+    }
+    const auto pinned = files.ok() ? pinned_patterns_.end() : pinned_patterns_.find(pattern);
+    if (pinned != pinned_patterns_.end()) return pinned->second;
+    return files;
+}
+
+Result<std::string> DiskFiles::read(const std::string& path, std::size_t limit) {
+    auto content = read_whole_file(path, limit, trust_for(path));
+    if (!trust_) return content;
+    if (content.ok() && is_hidden_from_run_user(path)) pinned_[path] = content.value();
+    if (!content.ok() && content.error() == std::strerror(EACCES)) {
+        const auto pinned = pinned_.find(path);
+        if (pinned != pinned_.end()) return pinned->second;
+    }
+    return content;
+}
+
+std::string DiskFiles::digest_of(const std::string& path, std::size_t limit) {
+    const auto digest = file_sha256(path, limit, trust_for(path));
+    if (digest.ok()) return digest.value();
+    const auto pinned = digest.error() == std::strerror(EACCES) ? pinned_.find(path) : pinned_.end();
+    return pinned != pinned_.end() ? sha256(pinned->second) : digest.error();
+}
+
+std::string settled_stamp(const std::string& path) {
+    struct stat info {};
+    if (stat(path.c_str(), &info) != 0) return {};
+    constexpr time_t kSettled = 2;
+    if (std::time(nullptr) - std::max(info.st_mtim.tv_sec, info.st_ctim.tv_sec) < kSettled) return {};
+    std::string out;
+    for (const auto part : {static_cast<long long>(info.st_dev), static_cast<long long>(info.st_ino),
+                            static_cast<long long>(info.st_size), static_cast<long long>(info.st_mtim.tv_sec),
+                            static_cast<long long>(info.st_mtim.tv_nsec), static_cast<long long>(info.st_ctim.tv_sec),
+                            static_cast<long long>(info.st_ctim.tv_nsec)}) {
+        out += std::to_string(part) + ".";
+    }
+    return out;
+}
+
+bool is_glob(const std::string& pattern) { return pattern.find_first_of("*?[") != std::string::npos; }
+
+Result<std::vector<std::string>> expand(const std::string& pattern) {
+    if (!is_glob(pattern)) return std::vector<std::string>{pattern};
+    glob_t found{};
+    const int status = glob(pattern.c_str(), GLOB_ERR, nullptr, &found);
+    std::vector<std::string> files(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+    globfree(&found);
+    // glob(3) takes a folder that is not there for an empty one.
+    if ((status != 0 && status != GLOB_NOMATCH) || !can_list(folder_of(pattern))) {
+        const std::string folder = folder_of(pattern);
+        const bool is_missing = access(folder.c_str(), F_OK) != 0 && errno == ENOENT;
+        return Error{
+            "a folder of " + pattern + " cannot be read" +
+            (is_missing ? ": there is no " + shell_quoted(folder) + "; mkdir -p " + shell_quoted(folder) : "")};
+    }
+    return files;
+}
+
+bool is_certainly_gone(const std::string& path) {
+    struct stat info {};
+    if (stat(path.c_str(), &info) == 0 || errno != ENOENT) return false;
+    const std::size_t slash = path.rfind('/');
+    return can_list(slash == std::string::npos ? "." : path.substr(0, slash + 1));
+}
+
+}  // namespace mtls

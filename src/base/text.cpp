@@ -1,0 +1,237 @@
+#include "mtls_authz/base/text.hpp"
+
+#include <openssl/evp.h>
+#include <openssl/sha.h>
+
+#include <algorithm>
+#include <array>
+
+namespace mtls {
+
+std::string lower(std::string_view text) {
+    std::string out(text);
+    std::transform(out.begin(), out.end(), out.begin(), to_lower);
+    return out;
+}
+
+bool equal_nocase(std::string_view a, std::string_view b) {
+    return a.size() == b.size() &&
+           std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return to_lower(x) == to_lower(y); });
+}
+
+std::string_view trim(std::string_view text) {
+    while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+    while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+    return text;
+}
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+    std::vector<std::string_view> parts;
+    for (;;) {
+        const std::size_t at = text.find(separator);
+        parts.push_back(text.substr(0, at));
+        if (at == std::string_view::npos) return parts;
+        text.remove_prefix(at + 1);
+    }
+}
+
+std::string base64(std::string_view raw) {
+    std::string out((raw.size() + 2) / 3 * 4 + 1, '\0');
+    const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()), bytes_of(raw).data(),
+                                     static_cast<int>(raw.size()));
+    out.resize(static_cast<std::size_t>(size));
+    return out;
+}
+
+std::string base64url(std::string_view raw) {
+    std::string out = base64(raw);
+    while (out.ends_with('=')) out.pop_back();
+    for (char& c : out) c = c == '+' ? '-' : c == '/' ? '_' : c;
+    return out;
+}
+
+std::string hex(std::span<const std::uint8_t> bytes) {
+    static constexpr char kDigits[] = "0123456789abcdef";
+    std::string out(bytes.size() * 2, '\0');
+    char* next = out.data();
+    for (const std::uint8_t b : bytes) {
+        *next++ = kDigits[b >> 4];
+        *next++ = kDigits[b & 15];
+    }
+    return out;
+}
+
+int hex_digit(char c) {
+    if (is_digit(c)) return c - '0';
+    const char l = to_lower(c);
+    return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
+}
+
+std::optional<std::string> from_hex(std::string_view text, bool colons) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size();) {
+        if (colons && i > 0 && text[i] == ':') ++i;
+        if (i + 1 >= text.size()) return std::nullopt;
+        const int high = hex_digit(text[i]);
+        const int low = hex_digit(text[i + 1]);
+        if (high < 0 || low < 0) return std::nullopt;
+        out += static_cast<char>(high * 16 + low);
+        i += 2;
+    }
+    return out;
+}
+
+std::vector<std::string> config_words(std::string_view line) {
+    std::vector<std::string> words;
+    std::size_t i = 0;
+    for (;;) {
+        while (i < line.size() && is_blank(line[i])) ++i;
+        if (i == line.size()) return words;
+        const char first = line[i];
+        const bool is_quoted = first == '"' || first == '\'';
+        if (is_quoted) ++i;
+        const auto ends = [&](char c) { return is_quoted ? c == first : is_blank(c); };
+        std::string& word = words.emplace_back();
+        // Nearly always the whole word: what stands before the first backslash.
+        std::size_t plain = i;
+        while (plain < line.size() && line[plain] != '\\' && !ends(line[plain])) ++plain;
+        word.assign(line, i, plain - i);
+        for (i = plain; i < line.size() && !ends(line[i]); ++i) {
+            const char next = i + 1 < line.size() ? line[i + 1] : '\0';
+            if (line[i] == '\\' && (next == '\\' || (is_quoted && next == first))) ++i;
+            word += line[i];
+        }
+        if (is_quoted && i < line.size()) ++i;
+    }
+}
+
+void append_config_quoted(std::string& out, std::string_view word) {
+    const bool plain = !word.empty() && word.front() != '"' && word.front() != '\'' && word.front() != '#' &&
+                       std::none_of(word.begin(), word.end(), [](char c) { return c == '\\' || is_blank(c); });
+    if (plain) {
+        out += word;
+        return;
+    }
+    out += '"';
+    for (const char c : word) {
+        if (c == '"' || c == '\\') out += '\\';
+        out += c;
+    }
+    out += '"';
+}
+
+std::string config_quote(std::string_view word) {
+    std::string out;
+    append_config_quoted(out, word);
+    return out;
+}
+
+std::string escape_for_log(std::string_view text, std::size_t limit) {
+    std::string out;
+    for (const char c : text) {
+        const auto byte = static_cast<std::uint8_t>(c);
+        const bool plain = byte >= 0x20 && byte < 0x7f && c != '"' && c != '\\';
+        if (out.size() + (plain ? 1 : 4) + 3 > limit) return out + "...";
+        if (plain) {
+            out += c;
+        } else {
+            out += "\\x" + hex({&byte, 1});
+        }
+    }
+    return out;
+}
+
+namespace {
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+    constexpr std::size_t kLongest = 40;
+    if (a.size() > kLongest || b.size() > kLongest) return kLongest;
+    std::array<std::array<std::size_t, kLongest + 1>, kLongest + 1> d{};
+    for (std::size_t i = 0; i <= a.size(); ++i) d[i][0] = i;
+    for (std::size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            const std::size_t change = a[i - 1] == b[j - 1] ? 0 : 1;
+            d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + change});
+            const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (swapped) d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+        }
+    }
+    return d[a.size()][b.size()];
+}
+
+}  // namespace
+
+std::optional<std::string> nearest_of(std::string_view word, std::span<const std::string_view> candidates) {
+    const std::string folded = lower(word);
+    std::optional<std::string> best;
+    std::size_t best_distance = word.size() < 4 ? 2 : 3;
+    for (const std::string_view candidate : candidates) {
+        const auto [shorter, longer] = std::minmax({candidate.size(), folded.size()});  // by value
+        if (longer - shorter >= best_distance) continue;
+        const std::size_t distance = edit_distance(folded, lower(candidate));
+        if (distance < best_distance) {
+            best_distance = distance;
+            best = std::string(candidate);
+        }
+    }
+    return best;
+}
+
+std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates) {
+    const auto near = nearest_of(word, candidates);
+    return near ? " (did you mean '" + *near + "'?)" : "";
+}
+
+std::optional<std::u32string> decode_utf8(std::string_view bytes) {
+    std::u32string out;
+    for (std::size_t i = 0; i < bytes.size();) {
+        const auto lead = static_cast<std::uint8_t>(bytes[i]);
+        std::size_t length = 0;
+        char32_t code = 0;
+        char32_t smallest = 0;
+        if (lead < 0x80) {
+            length = 1, code = lead;
+        } else if ((lead & 0xe0) == 0xc0) {
+            length = 2, code = lead & 0x1f, smallest = 0x80;
+        } else if ((lead & 0xf0) == 0xe0) {
+            length = 3, code = lead & 0x0f, smallest = 0x800;
+        } else if ((lead & 0xf8) == 0xf0) {
+            length = 4, code = lead & 0x07, smallest = 0x10000;
+        } else {
+            return std::nullopt;
+        }
+        if (i + length > bytes.size()) return std::nullopt;
+        for (std::size_t k = 1; k < length; ++k) {
+            const auto next = static_cast<std::uint8_t>(bytes[i + k]);
+            if ((next & 0xc0) != 0x80) return std::nullopt;
+            code = (code << 6) | (next & 0x3f);
+        }
+        if (code < smallest || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) return std::nullopt;
+        out += code;
+        i += length;
+    }
+    return out;
+}
+
+void append_utf8(std::string& out, char32_t code) {
+    const auto put = [&out](char32_t byte) { out += static_cast<char>(byte); };
+    if (code < 0x80) {
+        put(code);
+    } else if (code < 0x800) {
+        put(0xc0 | (code >> 6)), put(0x80 | (code & 0x3f));
+    } else if (code < 0x10000) {
+        put(0xe0 | (code >> 12)), put(0x80 | ((code >> 6) & 0x3f)), put(0x80 | (code & 0x3f));
+    } else {
+        put(0xf0 | (code >> 18)), put(0x80 | ((code >> 12) & 0x3f));
+        put(0x80 | ((code >> 6) & 0x3f)), put(0x80 | (code & 0x3f));
+    }
+}
+
+std::string sha256(std::string_view data) {
+    std::string out(SHA256_DIGEST_LENGTH, '\0');
+    SHA256(bytes_of(data).data(), data.size(), reinterpret_cast<unsigned char*>(out.data()));
+    return out;
+}
+
+}  // namespace mtls

@@ -1,0 +1,78 @@
+#include "mtls_authz/certificate/algorithms.hpp"
+
+#include <openssl/crypto.h>
+#include <openssl/objects.h>
+
+#include <array>
+#include <charconv>
+#include <string_view>
+
+#include "mtls_authz/certificate/distinguished_name.hpp"
+#include "mtls_authz/certificate/der.hpp"
+#include "mtls_authz/base/openssl_types.hpp"
+
+namespace mtls {
+
+namespace {
+
+// FIPS 204 and 205, under the arc 2.16.840.1.101.3.4.3: OpenSSL 3.5 has them.
+constexpr std::string_view kNistSignatures = "2.16.840.1.101.3.4.3.";
+constexpr unsigned kFirstOfOpenSsl35 = 17;
+constexpr std::array<std::string_view, 15> kOfOpenSsl35 = {
+    "ML-DSA-44",          "ML-DSA-65",          "ML-DSA-87",          "SLH-DSA-SHA2-128s",  "SLH-DSA-SHA2-128f",
+    "SLH-DSA-SHA2-192s",  "SLH-DSA-SHA2-192f",  "SLH-DSA-SHA2-256s",  "SLH-DSA-SHA2-256f",  "SLH-DSA-SHAKE-128s",
+    "SLH-DSA-SHAKE-128f", "SLH-DSA-SHAKE-192s", "SLH-DSA-SHAKE-192f", "SLH-DSA-SHAKE-256s", "SLH-DSA-SHAKE-256f"};
+
+}  // namespace
+
+std::string_view post_quantum_name(std::string_view oid) {
+    if (!oid.starts_with(kNistSignatures)) return {};
+    oid.remove_prefix(kNistSignatures.size());
+    unsigned number = 0;
+    const auto [end, fault] = std::from_chars(oid.data(), oid.data() + oid.size(), number);
+    const bool is_listed = fault == std::errc() && end == oid.data() + oid.size() && number >= kFirstOfOpenSsl35 &&
+                           number - kFirstOfOpenSsl35 < kOfOpenSsl35.size();
+    return is_listed ? kOfOpenSsl35[number - kFirstOfOpenSsl35] : std::string_view();
+}
+
+std::span<const std::string_view> post_quantum_names() { return kOfOpenSsl35; }
+
+namespace {
+
+std::string unknown_here(const ASN1_OBJECT& algorithm) {
+    const std::string oid = oid_dotted(algorithm);
+    const std::string here = "the OpenSSL here (" + std::string(OpenSSL_version(OPENSSL_VERSION_STRING)) + ")";
+    const bool has_name = OBJ_obj2nid(&algorithm) != NID_undef;
+    if (has_name) return oid_name(oid) + " in a form that is unknown to " + here;
+    const std::string_view name = post_quantum_name(oid);
+    if (name.empty()) return "algorithm " + oid + ", unknown to " + here;
+    return std::string(name) + ", unknown to " + here + ": OpenSSL 3.5 and later know it";
+}
+
+std::string subject_of(const X509& certificate) {
+    return "\"" + read_name(*X509_get_subject_name(&certificate)).text() + "\"";
+}
+
+}  // namespace
+
+std::string unknown_key(const X509& certificate) {
+    const ErrorQueueGuard errors;
+    if (X509_get0_pubkey(&certificate) != nullptr) return {};
+    ASN1_OBJECT* algorithm = nullptr;
+    X509_PUBKEY_get0_param(&algorithm, nullptr, nullptr, nullptr, X509_get_X509_PUBKEY(&certificate));
+    return "the key of " + subject_of(certificate) + " is " + unknown_here(*algorithm);
+}
+
+std::string unknown_signature(const X509& certificate) {
+    const ErrorQueueGuard errors;
+    const X509_ALGOR* used = nullptr;
+    X509_get0_signature(nullptr, &used, &certificate);
+    const ASN1_OBJECT* algorithm = nullptr;
+    X509_ALGOR_get0(&algorithm, nullptr, nullptr, used);
+    int digest = NID_undef;
+    const bool is_known = OBJ_find_sigid_algs(OBJ_obj2nid(algorithm), &digest, nullptr) == 1;
+    if (is_known && (digest == NID_undef || EVP_get_digestbynid(digest) != nullptr)) return {};
+    return "the signature of " + subject_of(certificate) + " is " + unknown_here(*algorithm);
+}
+
+}  // namespace mtls

@@ -1,0 +1,74 @@
+#include "mtls_authz/certificate/ecdsa_twin.hpp"
+
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+
+#include <memory>
+#include <new>
+
+#include "mtls_authz/certificate/der.hpp"
+#include "mtls_authz/base/openssl_types.hpp"
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+using BignumPtr = std::unique_ptr<BIGNUM, FreeWith<BN_free>>;
+using SignaturePtr = std::unique_ptr<ECDSA_SIG, FreeWith<ECDSA_SIG_free>>;
+using BitStringPtr = std::unique_ptr<ASN1_BIT_STRING, FreeWith<ASN1_BIT_STRING_free>>;
+
+BignumPtr order_of(const X509& issuer) {
+    const EVP_PKEY* const key = X509_get0_pubkey(&issuer);
+    BIGNUM* order = nullptr;
+    if (key == nullptr || EVP_PKEY_is_a(key, "EC") != 1) return nullptr;
+    EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_EC_ORDER, &order);
+    return BignumPtr(order);
+}
+
+// An encoded Ecdsa-Sig-Value (RFC 3279 2.2.3); empty where `signature` is none, or belongs to another curve.
+std::string other_form(const ASN1_BIT_STRING& signature, const BIGNUM& order) {
+    const unsigned char* p = ASN1_STRING_get0_data(&signature);
+    const SignaturePtr given(d2i_ECDSA_SIG(nullptr, &p, ASN1_STRING_length(&signature)));
+    if (!given || BN_cmp(ECDSA_SIG_get0_s(given.get()), &order) >= 0) return {};
+    BignumPtr r(BN_dup(ECDSA_SIG_get0_r(given.get())));
+    BignumPtr s(BN_new());
+    const SignaturePtr other(ECDSA_SIG_new());
+    if (!r || !s || !other || BN_sub(s.get(), &order, ECDSA_SIG_get0_s(given.get())) != 1) throw std::bad_alloc();
+    ECDSA_SIG_set0(other.get(), r.release(), s.release());
+    return encode(i2d_ECDSA_SIG, *other);
+}
+
+std::string sequence(const std::string& content) {
+    const int length = static_cast<int>(content.size());
+    std::string out(static_cast<std::size_t>(ASN1_object_size(1, length, V_ASN1_SEQUENCE)) - content.size(), '\0');
+    auto* p = reinterpret_cast<unsigned char*>(out.data());
+    ASN1_put_object(&p, 1, length, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
+    return out + content;
+}
+
+}  // namespace
+
+std::string ecdsa_twin_sha256(const X509& certificate, const X509& issuer) {
+    const ErrorQueueGuard errors;
+    const BignumPtr order = order_of(issuer);
+    if (!order) return {};
+    const ASN1_BIT_STRING* signature = nullptr;
+    X509_get0_signature(&signature, nullptr, &certificate);
+    const std::string other = other_form(*signature, *order);
+    const std::string encoded = encode(i2d_X509, certificate);
+    const auto whole = DerReader(encoded).next(kDerSequence);
+    if (other.empty() || !whole) return {};
+    DerReader parts(whole->content);
+    const auto content = parts.next();
+    const auto algorithm = parts.next();
+    const BitStringPtr bits(ASN1_BIT_STRING_new());
+    if (!content || !algorithm || !bits) return {};
+    if (ASN1_STRING_set(bits.get(), other.data(), static_cast<int>(other.size())) != 1) throw std::bad_alloc();
+    bits->flags |= ASN1_STRING_FLAG_BITS_LEFT;  // with no bits left over, whatever the last ones are
+    return sha256(sequence(std::string(content->encoding) + std::string(algorithm->encoding) +
+                           encode(i2d_ASN1_BIT_STRING, *bits)));
+}
+
+}  // namespace mtls

@@ -1,0 +1,149 @@
+#include "mtls_authz/certificate/session_chain.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "mtls_authz/certificate/certificate_facts.hpp"
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+constexpr char kVersion = 1;
+constexpr std::size_t kHeader = 1 + 32;
+constexpr std::size_t kLength = 2;
+constexpr std::size_t kNumber = 4;
+// OpenSSL makes no ticket of more than 65,280 bytes and ends the connection instead; the leaf is in there, too.
+constexpr std::size_t kMostInTicket = 60000;
+
+void append_number(std::string& out, std::size_t number, std::size_t width) {
+    for (std::size_t i = width; i-- > 0;) out += static_cast<char>(number >> (8 * i));
+}
+
+// Takes a number off the front; nothing where there are not as many bytes.
+std::optional<std::uint32_t> take_number(std::string_view& data, std::size_t width) {
+    if (data.size() < width) return std::nullopt;
+    std::uint32_t out = 0;
+    for (const char c : data.substr(0, width)) out = (out << 8) | static_cast<std::uint8_t>(c);
+    data.remove_prefix(width);
+    return out;
+}
+
+std::size_t size_of(const X509& certificate) {
+    return static_cast<std::size_t>(std::max(0, i2d_X509(&certificate, nullptr)));
+}
+
+// Appends those of `rest` that names and key identifiers lead to from `below`: each issuer with what is above it,
+// before the next, so that a path that comes first is whole before anything else takes its room.
+void climb(X509& below, std::vector<X509*>& rest, std::vector<X509*>& out) {
+    for (X509*& candidate : rest) {
+        if (candidate == nullptr || X509_check_issued(candidate, &below) != X509_V_OK) continue;
+        X509& issuer = *std::exchange(candidate, nullptr);
+        out.push_back(&issuer);
+        climb(issuer, rest, out);
+    }
+}
+
+// Appends those of `rest` that bear the name of an issuer on the way, but another key: after a change of a CA's key the
+// other key may have signed its CRLs (RFC 5280 6.3.3 (f)).
+void append_namesakes(const X509& leaf, std::vector<X509*>& rest, std::vector<X509*>& out) {
+    std::vector<const X509*> below = {&leaf};
+    below.insert(below.end(), out.begin(), out.end());
+    for (X509*& candidate : rest) {
+        const auto is_named_by = [&](const X509* certificate) {
+            return X509_NAME_cmp(X509_get_issuer_name(certificate), X509_get_subject_name(candidate)) == 0;
+        };
+        if (candidate == nullptr || std::none_of(below.begin(), below.end(), is_named_by)) continue;
+        out.push_back(std::exchange(candidate, nullptr));
+    }
+}
+
+}  // namespace
+
+SentHelpers useful_helpers(const X509& leaf, const std::vector<X509*>& chain) {
+    const ErrorQueueGuard errors;
+    SentHelpers out;
+    const auto leave_out = [&out](const X509& certificate) {
+        ++out.left_out.count;
+        out.left_out.bytes += static_cast<std::uint32_t>(size_of(certificate));
+    };
+    // Far beyond any honest chain, and the work for each client stays bounded.
+    constexpr std::size_t kMostLooked = 64;
+    const auto end = chain.begin() + static_cast<std::ptrdiff_t>(std::min(chain.size(), kMostLooked));
+    std::for_each(end, chain.end(), [&](const X509* certificate) { leave_out(*certificate); });
+    const std::size_t taken = std::min(kMostInTicket, size_of(leaf));
+    std::size_t room = std::min(kMostHelperBytes, kMostInTicket - taken);
+    std::vector<X509*> rest(chain.begin(), end);
+    std::vector<X509*> upwards;
+    climb(const_cast<X509&>(leaf), rest, upwards);
+    append_namesakes(leaf, rest, upwards);
+    for (X509* const candidate : upwards) {
+        // A root leads nowhere; one that is only self-issued (a change of key, RFC 4210 4.4) may.
+        constexpr int kVerifySignature = 1;
+        if (X509_self_signed(candidate, kVerifySignature) == 1) continue;
+        const std::size_t size = size_of(*candidate);
+        if (out.certificates.size() == kMostHelpers || size > room) {
+            leave_out(*candidate);
+            continue;
+        }
+        room -= size;
+        out.certificates.push_back(share(*candidate));
+    }
+    return out;
+}
+
+std::string encode_helpers(const X509& leaf, const SentHelpers& helpers) {
+    std::string out(1, kVersion);
+    if (helpers.certificates.empty() && helpers.left_out.count == 0) return out;
+    out += certificate_sha256(leaf);
+    for (const X509Ptr& helper : helpers.certificates) {
+        const std::string der = encode(i2d_X509, *helper);
+        append_number(out, der.size(), kLength);
+        out += der;
+    }
+    if (helpers.left_out.count == 0) return out;
+    append_number(out, 0, kLength);
+    append_number(out, helpers.left_out.count, kNumber);
+    append_number(out, helpers.left_out.bytes, kNumber);
+    return out;
+}
+
+SentHelpers decode_helpers(std::string_view data, const X509& leaf) {
+    const ErrorQueueGuard errors;
+    SentHelpers out;
+    constexpr std::size_t kMostData = kHeader + kMostHelperBytes + (kMostHelpers + 1) * kLength + 2 * kNumber;
+    if (data.size() < kHeader || data.size() > kMostData || data[0] != kVersion) return {};
+    if (data.substr(1, kHeader - 1) != certificate_sha256(leaf)) return {};
+    data.remove_prefix(kHeader);
+    while (!data.empty()) {
+        const auto length = take_number(data, kLength);
+        if (!length || *length > data.size()) return {};
+        if (*length == 0) {
+            const auto count = take_number(data, kNumber);
+            const auto bytes = take_number(data, kNumber);
+            if (!bytes || !data.empty()) return {};
+            out.left_out = {*count, *bytes};
+            return out;
+        }
+        if (out.certificates.size() == kMostHelpers) return {};
+        const auto* der = bytes_of(data).data();
+        X509Ptr helper(d2i_X509(nullptr, &der, static_cast<long>(*length)));
+        if (!helper) return {};
+        out.certificates.push_back(std::move(helper));
+        data.remove_prefix(*length);
+    }
+    return out;
+}
+
+std::string describe_left_out(const std::vector<X509Ptr>& kept, const LeftOut& left_out) {
+    std::size_t bytes = 0;
+    for (const X509Ptr& helper : kept) bytes += size_of(*helper);
+    return "of the client's intermediates " + std::to_string(kept.size()) + " with " + std::to_string(bytes) +
+           " bytes count, " + std::to_string(left_out.count) + " more with " + std::to_string(left_out.bytes) +
+           " bytes exceed the limit of " + std::to_string(kMostHelpers) + " and " + std::to_string(kMostHelperBytes) +
+           " bytes: put those into MTLSIntermediate";
+}
+
+}  // namespace mtls

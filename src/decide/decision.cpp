@@ -1,0 +1,151 @@
+#include "mtls_authz/decide/decision.hpp"
+
+#include <algorithm>
+#include <optional>
+
+namespace mtls {
+
+namespace {
+
+bool has_literal(const std::vector<NameReference>& names, std::string_view name) {
+    // Few names differ in length or in the last letter; many are searched.
+    constexpr std::size_t kFew = 8;
+    if (names.size() <= kFew) {
+        return std::any_of(names.begin(), names.end(), [name](const NameReference& n) {
+            return n.capture.empty() && n.literal.size() == name.size() && n.literal == name;
+        });
+    }
+    const auto at = std::lower_bound(names.begin(), names.end(), name, [](const NameReference& a, std::string_view b) {
+        return a.capture.empty() && a.literal < b;
+    });
+    return at != names.end() && at->capture.empty() && at->literal == name;
+}
+
+// Nothing where a capture has no value: each caller decides what that means.
+std::optional<std::string_view> value_of(const NameReference& name, std::span<const Capture> captures) {
+    for (const Capture& c : captures) {
+        if (c.pattern == name.pattern && c.name == name.capture && !c.value.empty()) return c.value;
+    }
+    return std::nullopt;
+}
+
+enum class NameMatch { kNo, kYes, kUnknown };
+
+NameMatch names_match(const GateRule& rule, std::string_view name, std::span<const Capture> captures) {
+    if (has_literal(rule.names, name)) return NameMatch::kYes;
+    bool unknown = false;
+    for (auto n = rule.names.rbegin(); n != rule.names.rend() && !n->capture.empty(); ++n) {
+        const auto value = value_of(*n, captures);
+        if (value == name) return NameMatch::kYes;
+        unknown = unknown || !value;
+    }
+    return unknown ? NameMatch::kUnknown : NameMatch::kNo;
+}
+
+NameMatch rule_matches(const GateRule& rule, const Identification& who, const std::vector<std::string>& groups,
+                       std::span<const Capture> captures) {
+    switch (rule.kind) {
+        case GateRule::Kind::kNone:
+            return NameMatch::kNo;
+        case GateRule::Kind::kAnyPartner:
+        case GateRule::Kind::kByGrant:  // decide() asks the grants
+            return NameMatch::kYes;
+        case GateRule::Kind::kPartner:
+            return names_match(rule, who.partner->name, captures);
+        case GateRule::Kind::kGroup: {
+            NameMatch best = NameMatch::kNo;
+            for (const std::string& group : groups) {
+                const NameMatch match = names_match(rule, group, captures);
+                if (match == NameMatch::kYes) return match;
+                if (match == NameMatch::kUnknown) best = match;
+            }
+            // A partner without any group cannot be in a group that nobody can name, but a denial that cannot be read
+            // has to hold for everybody.
+            if (groups.empty())
+                return names_match(rule, {}, captures) == NameMatch::kUnknown ? NameMatch::kUnknown : best;
+            return best;
+        }
+    }
+    return NameMatch::kNo;
+}
+
+// What a rule says to a request that comes from a partner whom it names.
+struct RuleAnswer {
+    bool fits = false;        // whatever the method
+    bool has_method = false;  // this method, too
+    const GrantedPath* path = nullptr;
+};
+
+RuleAnswer ask_rule(const GateRule& rule, const Ask& ask) {
+    RuleAnswer out;
+    out.fits = rule_matches(rule, *ask.who, ask.who->groups, ask.captures) == NameMatch::kYes;
+    if (!out.fits) return out;
+    out.has_method = rule.methods.contains(ask.line.method);
+    if (rule.kind != GateRule::Kind::kByGrant) return out;
+    const GrantAnswer grant = ask.who->grants.find(ask.line);
+    out.fits = grant.kind != GrantAnswer::Kind::kNo;
+    out.has_method = out.has_method && grant.kind == GrantAnswer::Kind::kGranted;
+    out.path = grant.path;
+    return out;
+}
+
+// Step 10.
+void ask_gate(const Gate& gate, const Ask& ask, Decision& out) {
+    out.reason = Reason::kNotAllowed;
+    for (const DenyChain* chain = gate.deny; chain != nullptr; chain = chain->outer) {
+        for (const GateRule& rule : *chain->rules) {
+            // What cannot be told denies: an expression that is empty must not open a gate.
+            if (rule_matches(rule, *ask.who, ask.who->denied_groups, ask.captures) == NameMatch::kNo) continue;
+            if (!rule.methods.contains(ask.line.method)) continue;
+            out.rule = &rule;
+            return;
+        }
+    }
+    if (gate.allow == nullptr) return;
+    for (const GateRule& rule : *gate.allow) {
+        const RuleAnswer answer = ask_rule(rule, ask);
+        if (!answer.fits || (!answer.has_method && out.rule != nullptr)) continue;
+        out.reason = answer.has_method ? Reason::kGranted : Reason::kMethodNotGranted;
+        out.rule = &rule;
+        out.path = answer.path;
+        if (answer.has_method) return;
+    }
+}
+
+// A grant is of a path: it has to be of every reading.
+[[gnu::noinline]] void ask_readings(const Gate& gate, const Ask& ask, Decision& out) {
+    Ask other = ask;
+    for (const std::string& reading : ask.readings) {
+        other.line.path = reading;
+        Decision found;
+        ask_gate(gate, other, found);
+        if (found.granted()) continue;
+        out.reason = Reason::kBadPath;
+        out.detail = "a backend may read it as '" + reading + "', which is not granted";
+        return;
+    }
+}
+
+// Step 9, what depends on the request.
+[[gnu::noinline]] void ask_network(const Ask& ask, Decision& out) {
+    out.detail = ask.who->partner->network_objection(ask.address);
+    out.reason = out.detail.empty() ? Reason::kGranted : Reason::kWrongNetwork;
+}
+
+}  // namespace
+
+void decide(const Gate& gate, const Ask& ask, Decision& out) {
+    const auto refuse = [&out](Reason reason, std::string_view detail) {
+        out.reason = reason;
+        out.detail = detail;
+    };
+    if (ask.place != nullptr) return refuse(ask.place->reason, ask.place->detail);             // 1
+    if (ask.missing != Reason::kGranted) return refuse(ask.missing, ask.missing_detail);       // 2, 3
+    if (ask.who->reason != Reason::kGranted) return refuse(ask.who->reason, ask.who->detail);  // 4 to 9
+    out.reason = Reason::kGranted;
+    if (!ask.who->partner->networks.empty() && !ask.is_from_anywhere) ask_network(ask, out);  // 9
+    if (out.granted()) ask_gate(gate, ask, out);                                              // 10
+    if (out.granted() && !ask.readings.empty()) ask_readings(gate, ask, out);
+}
+
+}  // namespace mtls

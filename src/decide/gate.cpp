@@ -1,0 +1,126 @@
+#include "mtls_authz/decide/gate.hpp"
+
+#include <algorithm>
+#include <array>
+#include <tuple>
+
+#include "mtls_authz/rules/partner_name.hpp"
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 100) + "'"; }
+
+}  // namespace
+
+// Only captures of the section's own regular expression: everything else that an expression could read is in the hands
+// of the client (headers, cookies, query), or can be set from .htaccess.
+Result<NameReference> NameReference::parse(std::string_view word) {
+    if (word.find('%') == std::string_view::npos && word.find('$') == std::string_view::npos) {
+        if (is_valid_name(word)) return NameReference{std::string(word), {}, 0};
+        return Error{quoted(word) + " cannot be a name: expected letters, digits, '.', '_' or '-'"};
+    }
+    for (const std::string_view prefix : {"%{env:", "%{reqenv:", "%{ENV:"}) {
+        if (!word.starts_with(prefix) || !word.ends_with('}')) continue;
+        const std::string_view variable = word.substr(prefix.size(), word.size() - prefix.size() - 1);
+        const bool plain =
+            std::all_of(variable.begin(), variable.end(), [](char c) { return is_alnum(c) || c == '_'; });
+        if (plain && variable.starts_with("MATCH_") && variable.size() > 6)
+            return NameReference{{}, std::string(variable), 0};
+    }
+    return Error{quoted(word) +
+                 " is no expression that can name a partner: expected %{env:MATCH_NAME}, with (?<NAME>...) in "
+                 "the regular expression of the same section; headers, cookies, query and functions can be forged"};
+}
+
+namespace {
+
+Result<GateRule> parse_rule(std::string_view args, bool allow) {
+    auto words = config_words(args);
+    GateRule rule;
+    const bool limited = !words.empty() && equal_nocase(words.back().substr(0, 8), "methods=");
+    if (limited) {
+        const auto methods = MethodSet::parse(std::string_view(words.back()).substr(8));
+        if (!methods) return Error{"methods=: " + methods.error()};
+        rule.methods = methods.value();
+        words.pop_back();
+    }
+    const std::string expected =
+        allow ? "expected any-partner, by-grant, none, partner NAME... or group NAME..., and methods= last"
+              : "expected partner NAME... or group NAME..., and methods= last";
+    if (words.empty()) return Error{expected};
+    const std::string& kind = words.front();
+    using Kind = GateRule::Kind;
+    struct Word {
+        std::string_view text;
+        Kind kind;
+    };
+    static constexpr Word kWords[] = {{"partner", Kind::kPartner},
+                                      {"group", Kind::kGroup},
+                                      {"any-partner", Kind::kAnyPartner},
+                                      {"by-grant", Kind::kByGrant},
+                                      {"none", Kind::kNone}};
+    constexpr std::size_t kInDeny = 2;
+    const std::span<const Word> words_known(kWords, allow ? std::size(kWords) : kInDeny);
+    const auto word = std::find_if(words_known.begin(), words_known.end(),
+                                   [&kind](const Word& w) { return equal_nocase(kind, w.text); });
+    if (word == words_known.end()) {
+        std::vector<std::string_view> known;
+        for (const Word& w : words_known) known.push_back(w.text);
+        return Error{quoted(kind) + did_you_mean(kind, known) + ": " + expected};
+    }
+    rule.kind = word->kind;
+    const bool named = rule.kind == Kind::kPartner || rule.kind == Kind::kGroup;
+    if (named == (words.size() == 1)) {
+        return Error{named ? quoted(kind) + " needs at least one NAME" : quoted(kind) + " takes no names: " + expected};
+    }
+    if (rule.kind == Kind::kNone && limited) return Error{"'none' takes no methods="};
+    for (std::size_t i = 1; i < words.size(); ++i) {
+        if (equal_nocase(words[i].substr(0, 8), "methods=")) return Error{"methods= comes last, once"};
+        if (is_known_method(words[i])) {
+            return Error{quoted(words[i]) + " is a method, not a name; write methods=" + words[i] +
+                         " (several are joined by commas, without blanks)"};
+        }
+        auto name = NameReference::parse(words[i]);
+        if (!name) return Error{name.error()};
+        rule.names.push_back(std::move(name.value()));
+    }
+    std::sort(rule.names.begin(), rule.names.end(), [](const NameReference& a, const NameReference& b) {
+        return std::tie(a.capture, a.literal) < std::tie(b.capture, b.literal);
+    });
+    return rule;
+}
+
+}  // namespace
+
+Result<GateRule> GateRule::parse_allow(std::string_view args) { return parse_rule(args, true); }
+Result<GateRule> GateRule::parse_deny(std::string_view args) { return parse_rule(args, false); }
+
+GateRule GateRule::by_grant() {
+    GateRule out;
+    out.kind = Kind::kByGrant;
+    return out;
+}
+
+std::string GateRule::text() const {
+    static constexpr std::array<std::string_view, 5> kWords = {"none", "any-partner", "by-grant", "partner", "group"};
+    std::string out(kWords[static_cast<std::size_t>(kind)]);
+    for (const NameReference& name : names) out += " " + name.text();
+    if (!methods.is_all()) out += " methods=" + methods.text();
+    return out;
+}
+
+bool GateRule::covers(const GateRule& other) const {
+    if (other.kind == Kind::kNone) return true;
+    if (kind == Kind::kNone || !methods.covers(other.methods)) return false;
+    if (kind == Kind::kAnyPartner) return true;
+    return kind == other.kind && std::all_of(other.names.begin(), other.names.end(), [this](const NameReference& n) {
+               return std::any_of(names.begin(), names.end(), [&](const NameReference& own) {
+                   return own.literal == n.literal && own.capture == n.capture && own.pattern == n.pattern;
+               });
+           });
+}
+
+}  // namespace mtls

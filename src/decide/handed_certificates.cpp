@@ -1,0 +1,71 @@
+#include "mtls_authz/decide/handed_certificates.hpp"
+
+#include <algorithm>
+
+#include "mtls_authz/base/digest.hpp"
+
+namespace mtls {
+
+namespace {
+
+std::string digest_of(const FrontFields& fields) {
+    Sha256 digest;
+    // The length first, or the end of one field would pass for the beginning of the other.
+    digest.add(std::string(word_of(fields.format)) + (fields.holds == FieldHolds::kLeafAndChain ? "+" : "") + " " +
+               std::to_string(fields.header.size()) + ":");
+    digest.add(fields.header);
+    digest.add(fields.chain);
+    return digest.finish();
+}
+
+}  // namespace
+
+std::shared_ptr<HandedCertificate> decode_handed(const FrontFields& fields, FrontFault& fault) {
+    auto handed = decode_front_header(fields.format, fields.header, fields.holds);
+    if (!handed) {
+        fault = {false, handed.error()};
+        return nullptr;
+    }
+    HandedChain& all = handed.value();
+    if (!fields.chain.empty()) {
+        auto above = decode_front_chain(fields.format, fields.chain);
+        if (!above) {
+            fault = {true, above.error()};
+            return nullptr;
+        }
+        all.chain = std::move(above.value());
+    }
+    std::vector<X509*> chain;
+    for (const X509Ptr& certificate : all.chain) chain.push_back(certificate.get());
+    return std::make_shared<HandedCertificate>(
+        std::make_shared<const PresentedCertificate>(*all.leaf, useful_helpers(*all.leaf, chain)));
+}
+
+std::shared_ptr<HandedCertificate> HandedCertificates::find_kept(const std::string& digest) {
+    const auto known =
+        std::find_if(kept_.begin(), kept_.end(), [&digest](const Kept& kept) { return kept.digest == digest; });
+    if (known == kept_.end()) return nullptr;
+    std::rotate(kept_.begin(), known, known + 1);
+    return kept_.front().handed;
+}
+
+std::shared_ptr<HandedCertificate> HandedCertificates::find(const FrontFields& fields, FrontFault& fault) {
+    std::string digest = digest_of(fields);
+    {
+        const std::lock_guard lock(mutex_);
+        if (auto known = find_kept(digest)) return known;
+    }
+    auto handed = decode_handed(fields, fault);
+    if (!handed) return nullptr;
+    std::shared_ptr<HandedCertificate> forgotten;  // freed after the lock is let go
+    const std::lock_guard lock(mutex_);
+    if (auto known = find_kept(digest)) return known;  // another stream was faster
+    if (kept_.size() == kMost) {
+        forgotten = std::move(kept_.back().handed);
+        kept_.pop_back();
+    }
+    kept_.insert(kept_.begin(), {std::move(digest), handed});
+    return handed;
+}
+
+}  // namespace mtls

@@ -1,0 +1,303 @@
+#include "mtls_authz/decide/identification.hpp"
+
+#include <algorithm>
+
+#include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/trust/crl_signers.hpp"
+#include "mtls_authz/decide/partner_paths.hpp"
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+// All certificates of a partner's files: intermediates first.
+std::vector<const AnchorCertificate*> files_of(const Partner& partner) {
+    std::vector<const AnchorCertificate*> out;
+    for (const auto& file : partner.intermediates) {
+        for (const AnchorCertificate& c : file) out.push_back(&c);
+    }
+    for (const Anchor& anchor : partner.anchors->anchors) {
+        for (const AnchorCertificate& c : anchor.certificates) out.push_back(&c);
+    }
+    return out;
+}
+
+void claim(Identification& out, const Partner* partner, const Identity& identity) {
+    constexpr std::size_t kMostClaimed = 3;
+    if (!out.claimed_identity) out.claimed_identity = identity;
+    const bool known = std::find(out.claimed.begin(), out.claimed.end(), partner) != out.claimed.end();
+    if (!known && out.claimed.size() < kMostClaimed) out.claimed.push_back(partner);
+}
+
+// Why no CA of the policy was found, where that can be said; else "".
+std::string describe_obstacle(const PresentedCertificate& presented, const NearestCa& nearest, bool other_key) {
+    if (presented.left_out.count > 0) return describe_left_out(presented.helpers, presented.left_out);
+    if (nearest.is_too_deep)
+        return "above the certificate there are more intermediates than the 10 that a path may have";
+    if (!nearest.unknown_algorithm.empty()) return nearest.unknown_algorithm;
+    return other_key ? "a CA on the path has the name of a trust anchor and another key" : "";
+}
+
+// The path, where one partner alone is identified.
+std::optional<PathAnswer> identify_by_path(const Policy& policy, const PresentedCertificate& presented,
+                                           const NearestCa& nearest, const ServerCas& server, std::int64_t now,
+                                           Identification& out) {
+    PartnerPaths paths(policy, presented, server, nearest, now);
+
+    const std::vector<Policy::Match> named = policy.matching_identities(presented.facts);
+    std::vector<Policy::Match> matches = named;
+    policy.add_any_matches(nearest, presented.facts, matches);
+
+    std::vector<Policy::Match>
+        fitting;  // the first identity of each partner that fits, anchor included; two are enough
+    PathAnswer* fitting_path = nullptr;  // of the first
+    bool failed_under_own_anchor = false;
+    for (const Policy::Match& match : matches) {
+        if (fitting.size() == 2) break;
+        if (!fitting.empty() && fitting.back().partner == match.partner) continue;
+        PathAnswer* const path = paths.path_for(match);
+        if (path == nullptr) {
+            failed_under_own_anchor = failed_under_own_anchor || !paths.trusted_for(match).empty();
+        } else if (match.identity.selectors.hold(presented.facts, &path->facts)) {
+            if (fitting.empty()) fitting_path = path;
+            fitting.push_back(match);
+        }
+    }
+    if (fitting.size() == 1) {
+        out.reason = Reason::kGranted;
+        out.partner = fitting.front().partner;
+        out.identity = fitting.front().identity;
+        out.path = fitting_path->facts;
+        out.is_purpose_waived = fitting_path->is_for_servers;
+        return std::move(*fitting_path);
+    }
+    if (fitting.size() == 2) {
+        out.reason = Reason::kAmbiguous;
+        for (const Policy::Match& match : fitting) claim(out, match.partner, match.identity);
+        return std::nullopt;
+    }
+
+    // Nobody fits. Which of the three words says best why?
+    bool reachable = nearest.found();
+    if (!reachable && policy.some_trust_mod_ssl()) reachable = paths.server_trusts_it();
+    for (const Policy::Match& match : matches) {
+        // Where there is a path, what the identity asks of it is all that differs.
+        const PathAnswer* const path = paths.path_for(match);
+        if (path == nullptr) claim(out, match.partner, match.identity);
+        if (path != nullptr) out.path = path->facts;
+    }
+    out.detail = paths.last_failure();
+    if (!reachable) {
+        const bool other_key = nearest.same_name_other_key && nearest.unknown_algorithm.empty() && !named.empty();
+        out.reason = other_key ? Reason::kWrongIssuer : Reason::kNotVerified;
+        const std::string obstacle = describe_obstacle(presented, nearest, other_key);
+        if (!obstacle.empty()) out.detail = obstacle;
+    } else if (!out.claimed.empty() || failed_under_own_anchor) {
+        out.reason = Reason::kWrongIssuer;
+    } else {
+        out.reason = Reason::kUnknownPartner;
+    }
+    return std::nullopt;
+}
+
+// Narrows the span in which an answer holds by an instant at which it may change.
+void narrow(Identification& out, std::int64_t now, std::int64_t at) {
+    if (at <= now) out.valid_from = std::max(out.valid_from, at);
+    if (at > now) out.valid_until = std::min(out.valid_until, at - 1);
+}
+
+// RFC 5280 6.3 for each certificate below the anchor, the leaf first.
+void check_path(const Policy& policy, const PresentedCertificate& presented, const PathAnswer& path, bool by_server,
+                const Surroundings& around, Identification& out) {
+    const CrlRules rules = out.partner->crl_rules.over(policy.crl_rules());
+    const CertificateFacts& facts = presented.facts;
+    CrlRules of_leaf = rules;
+    if (rules.spares(facts.no_rev_avail, facts.not_before, facts.not_after)) of_leaf.required = false;
+    out.is_crl_spared = of_leaf.required != rules.required && rules.required.value_or(false);
+    CrlSets crls = {&around.crls};
+    if (by_server && around.server.crls) crls.push_back(around.server.crls.get());
+    CertificatesInHand in_hand;
+    const auto trusted_files = [&](const std::string& name) {
+        auto named = policy.cas().cas_named(name, around.now);
+        for (std::size_t i = 0; by_server && i < around.server.certificates.size(); ++i) {
+            X509& ca = *around.server.certificates[i];
+            if (read_name(*X509_get_subject_name(&ca)).canonical == name) named.push_back(share(ca));
+        }
+        return named;
+    };
+    const auto helpers = [&] {
+        std::vector<Link> links = links_to(presented.helpers, presented.helper_digests);
+        for (const AnchorCertificate* c : files_of(*out.partner)) links.push_back(in_hand.link(*c));
+        if (!by_server) return links;
+        for (const Link& link : links_to(around.server.certificates, around.server.digests)) links.push_back(link);
+        return links;
+    };
+    std::vector<std::int64_t> edges;
+    CrlSignerSearch signers(
+        path.chain, crls, {trusted_files, helpers, presented.helpers, around.server.security_level, around.now}, edges);
+    for (std::size_t i = 0; i + 1 < path.chain.size() && out.reason == Reason::kGranted; ++i) {
+        std::string detail;
+        const CrlStatus status = check_crls(crls, *path.chain[i], signers.signers_for(i), i == 0 ? of_leaf : rules,
+                                            around.now, edges, detail);
+        if (status == CrlStatus::kGood) continue;
+        out.reason = status == CrlStatus::kRevoked ? Reason::kRevoked
+                     : status == CrlStatus::kStale ? Reason::kRevocationStale
+                                                   : Reason::kRevocationUnknown;
+        out.detail = (i > 0 ? "an intermediate: " : "") + detail;
+        if (i == 0 && status == CrlStatus::kUnknown && facts.no_rev_avail)
+            out.detail += "; it has noRevAvail, but lives longer than MTLSShortLived allows";
+    }
+    for (const std::int64_t at : edges) narrow(out, around.now, at);
+}
+
+void describe_partner(const Policy& policy, const CertificateFacts& facts, Identification& out) {
+    for (const GroupMembership& membership : out.partner->groups) {
+        const bool member = membership.conditions.hold(facts, &out.path);
+        const bool perhaps_member = membership.conditions.may_hold(facts, out.path);
+        const auto& names = membership.names;
+        if (member) out.groups.insert(out.groups.end(), names.begin(), names.end());
+        if (member || perhaps_member) out.denied_groups.insert(out.denied_groups.end(), names.begin(), names.end());
+    }
+    for (const PartnerAttribute& attribute : out.partner->attributes) {
+        std::optional<std::string> value(attribute.value);
+        if (attribute.field) value = attribute.field->value(facts, out.path);
+        if (value) out.variables.emplace_back("MTLS_ATTR_" + std::string(attribute.name), std::move(*value));
+    }
+    for (const std::string& group : out.groups) {
+        out.description.groups += (out.description.groups.empty() ? "" : ",") + group;
+    }
+    out.description.identity = out.identity->text();
+    out.description.sha256 = hex(bytes_of(facts.sha256));
+    out.description.thumbprint = base64url(facts.sha256);
+    std::vector<GrantedPath> granted;
+    for (const std::span<const Grant> grants : {std::span<const Grant>(out.partner->grants), policy.grants()}) {
+        for (const Grant& grant : grants) {
+            if (!grant.conditions.hold(facts, &out.path)) continue;
+            for (const PathPattern& path : grant.paths) {
+                auto fields = path.find_fields(facts, out.path);
+                if (fields.ok()) granted.push_back({&grant, &path, std::move(fields.value())});
+            }
+        }
+    }
+    out.grants = GrantedPaths(std::move(granted), out.partner->name);
+}
+
+// The span around `now` in which no date of the policy and of the certificates at hand changes sides.
+void set_validity(const Policy& policy, const PresentedCertificate& presented, const ServerCas& server,
+                  std::int64_t now, Identification& out) {
+    const auto edge = [&](std::int64_t at) { narrow(out, now, at); };
+    const auto [last, next] = policy.edges_around(now);
+    if (last) edge(*last);
+    if (next) edge(*next);
+    const auto dates = [&](std::int64_t not_before, std::int64_t not_after) {
+        edge(not_before);
+        if (not_after < INT64_MAX) edge(not_after + 1);
+    };
+    dates(presented.facts.not_before, presented.facts.not_after);
+    const auto dates_of = [&](const X509Ptr& c) {
+        dates(epoch_of(X509_get0_notBefore(c.get())).value_or(now),
+              epoch_of(X509_get0_notAfter(c.get())).value_or(now));
+    };
+    for (const X509Ptr& helper : presented.helpers) dates_of(helper);
+    if (!policy.some_trust_mod_ssl()) return;
+    for (const X509Ptr& ca : server.certificates) dates_of(ca);
+}
+
+}  // namespace
+
+Reason contract_objection(const Partner& partner, const Surroundings& around, std::string& detail) {
+    const std::int64_t now = around.now;
+    const Place* const elsewhere = around.refusals.suspends(partner.name);
+    if (partner.suspended || elsewhere != nullptr) {
+        detail = "MTLSSuspend at " + (elsewhere != nullptr ? elsewhere->str() : partner.suspended->str());
+        return Reason::kSuspended;
+    }
+    if (partner.validity.contains(now)) return Reason::kGranted;
+    detail = partner.validity.from && now < *partner.validity.from
+                 ? "begins " + format_time(*partner.validity.from)
+                 : "ended " + format_time(partner.validity.until.value_or(now));
+    return Reason::kOutsideContract;
+}
+
+Identification identify(const Policy& policy, const PresentedCertificate& presented, const Surroundings& around) {
+    const auto& [server, refusals, crls, now] = around;
+    Identification out;
+    const CertificateFacts& facts = presented.facts;
+    set_validity(policy, presented, server, now, out);
+    if (!facts.malformed.empty()) {
+        out.reason = Reason::kMalformedCertificate;
+        out.detail = facts.malformed;
+    } else if (facts.not_after < now) {
+        out.reason = Reason::kExpired;
+    } else if (now < facts.not_before) {
+        out.reason = Reason::kNotYetValid;
+    } else {
+        const NearestCa nearest = find_nearest_ca(policy.cas(), presented, server, now);
+        constexpr std::size_t kDigest = 32;  // a CA id begins with the digest of its key
+        if (!nearest.ca_ids.empty()) out.nearest_ca_key = nearest.ca_ids.front().substr(0, kDigest);
+        const auto find_revocation = [&](const std::vector<std::string>& policies) {
+            const RevocationLine* const own = policy.revocations().find(facts, nearest.above, policies);
+            return own != nullptr ? own : around.refusals.revocations.find(facts, nearest.above, policies);
+        };
+        const RevocationLine* revocation = find_revocation(facts.policies);
+        for (const RevocationSet* set : {&policy.revocations(), &around.refusals.revocations}) {
+            if (revocation == nullptr) revocation = set->find_ca(nearest.cas, nearest.above);
+        }
+        if (revocation == nullptr) {
+            const auto path = identify_by_path(policy, presented, nearest, server, now, out);
+            if (path && path->facts.policies != facts.policies) revocation = find_revocation(path->facts.policies);
+            if (path && revocation == nullptr) {
+                check_path(policy, presented, *path, !nearest.found(), around, out);
+                for (std::size_t i = 1; i + 1 < path->chain.size(); ++i)
+                    out.intermediates.push_back(share(*path->chain[i]));
+            }
+        }
+        if (revocation == nullptr) {
+            if (out.reason != Reason::kGranted) return out;
+            describe_partner(policy, facts, out);
+            out.reason = contract_objection(*out.partner, around, out.detail);
+            return out;
+        }
+        out.partner = nullptr;
+        out.identity.reset();
+        out.path = {};
+        out.is_purpose_waived = out.is_crl_spared = false;
+        out.reason = Reason::kRevoked;
+        out.detail = "MTLSRevoke at " + revocation->where.str() +
+                     (revocation->note.empty() ? "" : ": " + std::string(revocation->note));
+    }
+    // An early reason still looks up whom the certificate claims to be, for the log.
+    for (const Policy::Match& match : policy.matching_identities(facts)) claim(out, match.partner, match.identity);
+    return out;
+}
+
+std::vector<const Partner*> claimed_by(const Policy& policy, const CertificateFacts& facts) {
+    Identification out;
+    for (const Policy::Match& match : policy.matching_identities(facts)) claim(out, match.partner, match.identity);
+    return std::move(out.claimed);
+}
+
+Identification identify_at_any_time(const Policy& policy, const PresentedCertificate& presented,
+                                    const ServerCas& server) {
+    Identification out;
+    if (!presented.facts.malformed.empty()) {
+        out.reason = Reason::kMalformedCertificate;
+        out.detail = presented.facts.malformed;
+        return out;
+    }
+    const NearestCa nearest = find_nearest_ca(policy.cas(), presented, server, kAnyTime);
+    if (identify_by_path(policy, presented, nearest, server, kAnyTime, out))
+        describe_partner(policy, presented.facts, out);
+    return out;
+}
+
+bool waives_purpose_of(const Policy& policy, const PresentedCertificate& presented, const ServerCas& server,
+                       std::int64_t now) {
+    if (!policy.some_waive_purpose() || !presented.facts.malformed.empty()) return false;
+    Identification who;
+    identify_by_path(policy, presented, find_nearest_ca(policy.cas(), presented, server, now), server, now, who);
+    return who.is_purpose_waived;
+}
+
+}  // namespace mtls

@@ -1,0 +1,162 @@
+#include "mtls_authz/decide/partner_paths.hpp"
+
+#include <openssl/x509v3.h>
+
+#include <algorithm>
+
+#include "mtls_authz/certificate/spiffe_id.hpp"
+
+namespace mtls {
+
+namespace {
+
+bool has_intermediate(const Partner& partner, std::string_view sha256) {
+    return std::any_of(partner.intermediates.begin(), partner.intermediates.end(), [&](const CertificateFile& file) {
+        return std::any_of(file.begin(), file.end(), [&](const AnchorCertificate& c) { return c.sha256 == sha256; });
+    });
+}
+
+// Of the certificates on the way those that were sent, and those of this partner where one is given.
+std::vector<Link> helpers_for(const NearestCa& nearest, const Partner* partner) {
+    std::vector<Link> out;
+    for (const OnTheWay& ca : nearest.on_the_way) {
+        const bool counts = ca.from_peer || (partner != nullptr && has_intermediate(*partner, ca.sha256));
+        if (counts) out.emplace_back(ca.certificate.get(), ca.sha256);
+    }
+    return out;
+}
+
+// Why a path that OpenSSL takes for a server's is not one of certificates that were made for that, and with keys that
+// sign: OpenSSL also takes those of server-gated cryptography, and of RSA key exchange.
+std::string purpose_objection(const PathAnswer& path) {
+    const auto is_for_servers = [](const X509Ptr& c) {
+        const bool is_restricted = (X509_get_extension_flags(c.get()) & EXFLAG_XKUSAGE) != 0;
+        return !is_restricted || (X509_get_extended_key_usage(c.get()) & XKU_SSL_SERVER) != 0;
+    };
+    const bool signs = (X509_get_key_usage(path.chain.front().get()) & (KU_DIGITAL_SIGNATURE | KU_KEY_AGREEMENT)) != 0;
+    if (signs && std::all_of(path.chain.begin(), path.chain.end(), is_for_servers)) return {};
+    return "the certificates are neither made for clients nor for servers (extendedKeyUsage, keyUsage)";
+}
+
+}  // namespace
+
+std::vector<Link> links_to(const std::vector<X509Ptr>& certificates, const std::vector<std::string>& digests) {
+    std::vector<Link> out;
+    for (std::size_t i = 0; i < certificates.size(); ++i) {
+        const bool known = digests.size() == certificates.size();
+        out.emplace_back(certificates[i].get(), known ? std::string_view(digests[i]) : std::string_view());
+    }
+    return out;
+}
+
+// The nearest CA that the policy names is read off the path: by each CA's own name and key, not by how a certificate
+// below spells its issuer.
+std::string PartnerPaths::objection_to(const PathAnswer& path) const {
+    const auto text_of_ca = [&](std::size_t i) {
+        return "the CA \"" + read_name(*X509_get_subject_name(path.chain[i + 1].get())).text() + "\" ";
+    };
+    for (std::size_t i = 0; i + 1 < path.ca_ids.size(); ++i) {
+        if (policy_.cas().names(path.ca_ids[i], now_))
+            return text_of_ca(i) + "on the path is another trust anchor of the policy";
+        // A CA that certifies a new key of its own (RFC 4210 4.4) is one CA, which issues under both.
+        for (std::size_t issuer = i + 1; issuer < path.ca_ids.size(); ++issuer) {
+            X509& ca = *path.chain[issuer + 1];
+            const auto* renewed = policy_.cas().renewed_as(path.ca_ids[i], ca, path.facts.ca_keys[issuer], now_);
+            if (renewed != nullptr) {
+                return text_of_ca(i) + "is the trust anchor \"" +
+                       std::string(renewed->certificates.front()->subject_text) +
+                       "\" under another key or name: to let in what it issues, name it with MTLSTrustAnchor";
+            }
+            if (X509_NAME_cmp(X509_get_subject_name(&ca), X509_get_issuer_name(&ca)) != 0) break;
+        }
+    }
+    return {};
+}
+
+std::vector<Link> PartnerPaths::trusted_for(const Policy::Match& match) {
+    std::vector<Link> trusted;
+    for (const Anchor& anchor : match.partner->anchors->anchors) {
+        if (!anchor.window.contains(now_)) continue;
+        if (match.identity.anchor && *match.identity.anchor != anchor.file) continue;
+        for (const AnchorCertificate& c : anchor.certificates) {
+            const bool is_nearest = nearest_.is_leaf_itself
+                                        ? !c.is_ca && c.sha256 == presented_.facts.sha256
+                                        : c.is_ca && std::any_of(nearest_.ca_ids.begin(), nearest_.ca_ids.end(),
+                                                                 [&](const auto& id) { return c.has_ca_id(id); });
+            if (is_nearest && is_of_trust_domain(anchor)) trusted.push_back(in_hand_.link(c));
+        }
+    }
+    return trusted;
+}
+
+// Under a SPIFFE bundle, only X509-SVIDs of its trust domain count.
+bool PartnerPaths::is_of_trust_domain(const Anchor& anchor) {
+    if (anchor.trust_domain.empty()) return true;
+    const std::string fault = svid_fault(presented_.facts, anchor.trust_domain);
+    if (!fault.empty()) last_failure_ = fault;
+    return fault.empty();
+}
+
+PathAnswer& PartnerPaths::verify(const std::vector<Link>& trusted, const std::vector<Link>& helpers, int purpose) {
+    std::pair<int, std::vector<X509*>> key = {purpose, {}};
+    for (const Link& link : trusted) key.second.push_back(link.certificate);
+    key.second.push_back(nullptr);
+    for (const Link& link : helpers) key.second.push_back(link.certificate);
+    const auto found = verified_.find(key);
+    if (found != verified_.end()) return found->second;
+    const bool for_servers = purpose == X509_PURPOSE_SSL_SERVER;
+    const auto objection = [this, for_servers](const PathAnswer& path) {
+        const std::string other = for_servers ? purpose_objection(path) : std::string();
+        return other.empty() ? objection_to(path) : other;
+    };
+    PathAnswer answer = verify_path({leaf_link(), trusted, helpers, server_.security_level, now_, purpose, objection});
+    answer.facts.leaf_twin = nearest_.leaf_twin;
+    answer.is_for_servers = for_servers;
+    if (!answer.ok) last_failure_ = answer.detail;
+    return verified_.emplace(std::move(key), std::move(answer)).first->second;
+}
+
+// As clients' certificates or, where this partner says so, as servers'.
+PathAnswer& PartnerPaths::verify_for(const Policy::Match& match, const std::vector<Link>& trusted,
+                                     const std::vector<Link>& helpers) {
+    PathAnswer& answer = verify(trusted, helpers, X509_PURPOSE_SSL_CLIENT);
+    const auto& waiver = match.partner->server_purpose;
+    return answer.ok || !waiver || !waiver->contains(now_) ? answer : verify(trusted, helpers, X509_PURPOSE_SSL_SERVER);
+}
+
+PathAnswer* PartnerPaths::path_for(const Policy::Match& match) {
+    const auto trusted = trusted_for(match);
+    if (!trusted.empty()) {
+        // A certificate that is an anchor itself is its own path, whatever was sent with it.
+        const auto helpers = nearest_.is_leaf_itself ? std::vector<Link>() : helpers_for(nearest_, match.partner);
+        PathAnswer& answer = verify_for(match, trusted, helpers);
+        return answer.ok ? &answer : nullptr;
+    }
+    const bool by_server = match.partner->anchors->uses_mod_ssl && !nearest_.found() &&
+                           (!match.identity.anchor || *match.identity.anchor == "mod_ssl");
+    return by_server ? server_path(match) : nullptr;
+}
+
+// mod_ssl's CAs count only where no CA of the path is one that the policy names.
+PathAnswer* PartnerPaths::server_path(const Policy::Match& match) {
+    PathAnswer& answer =
+        verify_for(match, links_to(server_.certificates, server_.digests), helpers_for(nearest_, match.partner));
+    if (!answer.ok) return nullptr;
+    const bool named = std::any_of(answer.ca_ids.begin(), answer.ca_ids.end(),
+                                   [&](const std::string& id) { return policy_.cas().names(id, now_); });
+    if (named) last_failure_ = "a CA on the path is a partner's own trust anchor";
+    return named ? nullptr : &answer;
+}
+
+bool PartnerPaths::server_trusts_it() {
+    return verify(links_to(server_.certificates, server_.digests), helpers_for(nearest_, nullptr),
+                  X509_PURPOSE_SSL_CLIENT)
+        .ok;
+}
+
+Link PartnerPaths::leaf_link() const {
+    const CertificateFacts& facts = presented_.facts;
+    return {presented_.leaf.get(), facts.sha256, facts.not_before, facts.not_after};
+}
+
+}  // namespace mtls

@@ -1,0 +1,96 @@
+#include "mtls_authz/httpd/config/config.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls::httpd {
+
+State* state_in_force = nullptr;  // trivially destructible: a restart unloads this object file
+
+State::State(const std::string& root) : live(root), server_root(root) {}
+State::~State() {
+    if (state_in_force == this) state_in_force = nullptr;
+}
+
+void start_reading(apr_pool_t* pconf) { state_in_force = pool_new<State>(pconf, std::string(ap_server_root)); }
+
+RuleTraits RuleTraits::of(const GateRule& rule) {
+    const bool captures = !rule.names.empty() && !rule.names.back().capture.empty();  // they come last
+    return {!rule.methods.is_all() || rule.kind == GateRule::Kind::kByGrant, captures};
+}
+
+std::string GateSection::title() const {
+    static constexpr const char* kNames[] = {"server",    "Location",       "LocationMatch",
+                                             "Directory", "DirectoryMatch", "section"};
+    const char* const name = kNames[static_cast<std::size_t>(kind)];
+    return kind == Kind::kServer ? "the server itself" : "<" + std::string(name) + " " + path + ">";
+}
+
+Where place_of(const ap_directive_t* directive) {
+    return {directive->filename != nullptr ? directive->filename : "",
+            static_cast<unsigned>(std::max(0, directive->line_num))};
+}
+
+std::string short_place(const Where& where) {
+    const std::string& root = state().server_root;
+    const bool below =
+        where.file.size() > root.size() + 1 && where.file.starts_with(root) && where.file[root.size()] == '/';
+    return Where{below ? where.file.substr(root.size() + 1) : where.file, where.line}.str();
+}
+
+namespace {
+
+// A section that replaces what was joined before it is not seen here: so more may count as mixed than is.
+AuthMerging joined(AuthMerging base, AuthMerging add) {
+    if (add == AuthMerging::kNone) return base;
+    const bool is_mixed = base == AuthMerging::kMixed || (base == AuthMerging::kAnd && add == AuthMerging::kOr);
+    return is_mixed ? AuthMerging::kMixed : add;
+}
+
+}  // namespace
+
+void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) noexcept {
+    // Names every member on both sides: a new one does not compile until it is merged.
+    const auto& [base_mode, base_allow, base_allow_traits, base_deny, base_deny_traits, base_user, base_env,
+                 base_status, base_detail, base_forward, base_fronts, base_provider, base_grant, base_merging,
+                 base_section, base_authorizer] = *static_cast<const DirConfig*>(base_config);
+    const auto& [mode, allow, allow_traits, deny, deny_traits, user, env, status, detail, forward, fronts, provider,
+                 grant, merging, section, authorizer] = *static_cast<const DirConfig*>(add_config);
+    DirConfig& out = *pool_new<DirConfig>(pool);
+
+    const bool has_rules = allow != nullptr || deny != nullptr;
+    // A section with rules of its own ends an inherited Off or LogOnly.
+    out.mode = mode ? mode : has_rules ? std::optional(GateMode::kOn) : base_mode;
+    out.allow = allow != nullptr ? allow : base_allow;
+    out.allow_traits = allow != nullptr ? allow_traits : base_allow_traits;
+    out.deny = deny != nullptr ? deny : base_deny;
+    out.deny_traits = deny_traits | base_deny_traits;
+    if (deny != nullptr && base_deny != nullptr) {
+        // Denials add up: hang the outer chain behind a copy of the inner one.
+        DenyChain** tail = &out.deny;
+        for (const DenyChain* link = deny; link != nullptr; link = link->outer) {
+            auto* const copy = pool_new<DenyChain>(pool, *link);
+            *tail = copy;
+            tail = const_cast<DenyChain**>(&copy->outer);
+        }
+        *tail = base_deny;
+    }
+    out.remote_user = user ? user : base_user;
+    out.env = env ? env : base_env;
+    out.status = status ? status : base_status;
+    out.error_detail = detail ? detail : base_detail;
+    out.forward = forward != nullptr ? forward : base_forward;
+    out.fronts = fronts != nullptr ? fronts : base_fronts;
+    out.has_provider = provider || base_provider;
+    out.requires_grant = grant || base_grant;
+    out.auth_merging = joined(base_merging, merging);
+    out.section = section != nullptr ? section : base_section;
+    out.authorizer = authorizer != nullptr ? authorizer : base_authorizer;
+    return &out;
+}
+
+void* create_server_config(apr_pool_t* pool, server_rec*) noexcept { return pool_new<ServerConfig>(pool); }
+
+}  // namespace mtls::httpd

@@ -1,0 +1,71 @@
+#include "mtls_authz/httpd/config/config_tree.hpp"
+
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls::httpd {
+
+namespace {
+
+bool is_virtual_host(const ap_directive_t& node) { return equal_nocase(node.directive, "<VirtualHost"); }
+
+bool defines(const ap_directive_t& node, const server_rec* s) {
+    return s->defn_name != nullptr && node.filename != nullptr && std::string_view(s->defn_name) == node.filename &&
+           s->defn_line_number == static_cast<unsigned>(node.line_num);
+}
+
+void walk(const ap_directive_t* node, const std::function<void(const ap_directive_t&)>& visit) {
+    for (; node != nullptr; node = node->next) {
+        if (is_virtual_host(*node)) continue;
+        visit(*node);
+        if (node->first_child != nullptr) walk(node->first_child, visit);
+    }
+}
+
+const ap_directive_t* top_of(const server_rec* s) {
+    if (!s->is_virtual) return ap_conftree;
+    for (const ap_directive_t* node = ap_conftree; node != nullptr; node = node->next) {
+        if (is_virtual_host(*node) && defines(*node, s)) return node->first_child;
+    }
+    return nullptr;
+}
+
+std::vector<std::string> last_setting(const ap_directive_t* node, const char* name) {
+    std::vector<std::string> words;
+    for (; node != nullptr; node = node->next) {
+        if (equal_nocase(node->directive, name) && node->args != nullptr) words = config_words(node->args);
+    }
+    return words;
+}
+
+bool is_any_below(const ap_directive_t* node, const std::function<bool(const ap_directive_t&)>& is_wanted) {
+    for (; node != nullptr; node = node->next) {
+        if (is_wanted(*node) || is_any_below(node->first_child, is_wanted)) return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+bool is_any_directive(const std::function<bool(const ap_directive_t&)>& is_wanted) {
+    return is_any_below(ap_conftree, is_wanted);
+}
+
+bool has_regex_options() {
+    return is_any_directive([](const ap_directive_t& d) { return equal_nocase(d.directive, "RegexDefaultOptions"); });
+}
+
+void for_each_directive(const server_rec* s, const std::function<void(const ap_directive_t&)>& visit) {
+    walk(top_of(s), visit);
+}
+
+std::vector<std::string> server_setting_words(const server_rec* s, const char* name) {
+    auto own = last_setting(top_of(s), name);
+    return own.empty() && s->is_virtual ? last_setting(ap_conftree, name) : own;
+}
+
+std::string server_setting(const server_rec* s, const char* name) {
+    const auto words = server_setting_words(s, name);
+    return words.empty() ? "" : words.front();
+}
+
+}  // namespace mtls::httpd

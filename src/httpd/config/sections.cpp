@@ -1,0 +1,142 @@
+#include "mtls_authz/httpd/config/sections.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+#include "mtls_authz/httpd/config/config_tree.hpp"
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls::httpd {
+
+DirConfig& written(cmd_parms* cmd) {
+    void* known = ap_get_module_config(cmd->context, &mtls_authz_module);
+    if (known == nullptr) {
+        known = pool_new<DirConfig>(cmd->pool);
+        ap_set_module_config(cmd->context, &mtls_authz_module, known);
+    }
+    return *static_cast<DirConfig*>(known);
+}
+
+namespace {
+
+// Where the character class that begins at `open` ends: a `]` that comes first is one of its characters, and so may be
+// those of `[:alpha:]`.
+std::size_t end_of_class(std::string_view regex, std::size_t open) {
+    std::size_t i = open + 1;
+    if (i < regex.size() && regex[i] == '^') ++i;
+    if (i < regex.size() && regex[i] == ']') ++i;
+    for (; i < regex.size() && regex[i] != ']'; ++i) {
+        if (regex[i] == '\\') ++i;
+        const std::size_t end = regex.substr(i).starts_with("[:") ? regex.find(":]", i) : std::string_view::npos;
+        if (end != std::string_view::npos) i = end + 1;
+    }
+    return i;
+}
+
+// Whether the expression has alternatives outside of every group; where that is not certain, yes.
+bool has_alternatives(std::string_view regex) {
+    for (const std::string_view unclear : {"(?#", "\\Q", "#"}) {
+        if (regex.find(unclear) != std::string_view::npos) return regex.find('|') != std::string_view::npos;
+    }
+    int depth = 0;
+    for (std::size_t i = 0; i < regex.size(); ++i) {
+        const char c = regex[i];
+        if (c == '\\') {
+            ++i;
+        } else if (c == '[') {
+            i = end_of_class(regex, i);
+        } else if (c == '|' && depth == 0) {
+            return true;
+        }
+        depth += c == '(' ? 1 : c == ')' ? -1 : 0;
+    }
+    return false;
+}
+
+// Up to the first character that has a meaning of its own in a regular expression.
+std::string regex_literal_prefix(std::string_view regex) {
+    if (!regex.starts_with('^') || has_alternatives(regex) || has_regex_options()) return {};
+    regex.remove_prefix(1);
+    std::size_t n = std::min(regex.find_first_of("\\.[]()*+?{}|$^"), regex.size());
+    // A quantifier makes the character before it optional.
+    if (n < regex.size() && n > 0 && std::string_view("*?{").find(regex[n]) != std::string_view::npos) --n;
+    return std::string(regex.substr(0, n));
+}
+
+std::string wildcard_literal_prefix(std::string_view path) {
+    return std::string(path.substr(0, std::min(path.find_first_of("*?["), path.size())));
+}
+
+bool starts_nocase(std::string_view text, std::string_view start) {
+    return equal_nocase(text.substr(0, start.size()), start);
+}
+
+// The section that the directive of `cmd` is in, `<RequireAll>`, `<Limit>` and the like left out; null at server level.
+const ap_directive_t* enclosing_section(const cmd_parms* cmd) {
+    const auto is_part = [](std::string_view name) {
+        return starts_nocase(name, "<Require") || starts_nocase(name, "<Limit");
+    };
+    const ap_directive_t* parent = cmd->directive->parent;
+    while (parent != nullptr && is_part(parent->directive)) parent = parent->parent;
+    return parent;
+}
+
+constexpr std::string_view kAuthorization[] = {"Require", "<Require", "<Limit", "Auth",
+                                               "Satisfy", "Allow",    "Deny",   "Order"};
+
+std::string authorization_text(const ap_directive_t* node) {
+    std::string out;
+    for (; node != nullptr; node = node->next) {
+        const std::string_view name = node->directive;
+        const bool decides = std::any_of(std::begin(kAuthorization), std::end(kAuthorization),
+                                         [name](std::string_view start) { return starts_nocase(name, start); });
+        if (!decides) continue;
+        out += lower(name) + ' ' + (node->args != nullptr ? node->args : "") + '\n';
+        if (node->first_child != nullptr) out += authorization_text(node->first_child) + ">\n";
+    }
+    return out;
+}
+
+}  // namespace
+
+GateSection& section_of(cmd_parms* cmd, DirConfig& config) {
+    if (config.section != nullptr) return *config.section;
+    GateSection& section = *pool_new<GateSection>(cmd->pool);
+    section.where = place_of(cmd->directive);
+    section.server = cmd->server;
+    section.config = &config;
+    section.path = cmd->path != nullptr ? cmd->path : "";
+    const ap_directive_t* const parent = enclosing_section(cmd);
+    std::string_view kind = parent != nullptr ? parent->directive : "";
+    const std::string_view args = parent != nullptr && parent->args != nullptr ? parent->args : "";
+    const bool tilde = trim(args).starts_with('~');
+    using Kind = GateSection::Kind;
+    if (cmd->path == nullptr) {
+        section.kind = Kind::kServer;
+    } else if (equal_nocase(kind, "<Location")) {
+        section.kind = tilde ? Kind::kLocationMatch : Kind::kLocation;
+    } else if (equal_nocase(kind, "<LocationMatch")) {
+        section.kind = Kind::kLocationMatch;
+    } else if (equal_nocase(kind, "<Directory")) {
+        section.kind = tilde ? Kind::kDirectoryMatch : Kind::kDirectory;
+    } else if (equal_nocase(kind, "<DirectoryMatch")) {
+        section.kind = Kind::kDirectoryMatch;
+    }
+    section.is_regex = tilde || (kind.size() > 5 && equal_nocase(kind.substr(kind.size() - 5), "Match"));
+    section.literal_prefix =
+        section.is_regex ? regex_literal_prefix(section.path) : wildcard_literal_prefix(section.path);
+    config.section = &section;
+    state().sections.push_back(&section);
+    server_config(cmd->server).sections.push_back(&section);
+    return section;
+}
+
+GateSection& authorizing_section(cmd_parms* cmd, DirConfig& config) {
+    GateSection& section = section_of(cmd, config);
+    const ap_directive_t* const node = enclosing_section(cmd);
+    if (node != nullptr && section.authorization.empty()) section.authorization = authorization_text(node->first_child);
+    config.authorizer = &section;
+    return section;
+}
+
+}  // namespace mtls::httpd

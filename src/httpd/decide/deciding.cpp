@@ -1,0 +1,83 @@
+#include "mtls_authz/httpd/decide/deciding.hpp"
+
+#include <ctime>
+#include <utility>
+
+#include "mtls_authz/httpd/decide/front.hpp"
+#include "mtls_authz/httpd/decide/nested.hpp"
+#include "mtls_authz/httpd/decide/readings.hpp"
+#include "mtls_authz/httpd/decide/request_state.hpp"
+
+namespace mtls::httpd {
+
+namespace {
+
+// Steps 2 to 9, but for what depends on the request: by the connection's own certificate.
+inline Reason identify_connection(const request_rec* r, Caller& out) {
+    out.snapshot = state().snapshot();
+    out.tls = tls_of(r->connection);
+    if (out.tls == nullptr) return Reason::kNoTls;
+    const auto& certificate = out.tls->certificate();
+    out.certificate = certificate.get();
+    if (!certificate) return Reason::kNoCertificate;
+    if (!out.snapshot) return Reason::kPolicyUnavailable;
+    out.now = std::time(nullptr);
+    out.who = &out.tls->identifications().identify(certificate, out.snapshot, server_config(r->server).cas, out.now);
+    return Reason::kGranted;
+}
+
+std::optional<Objection> objection_to(const request_rec* r, const PathReadings& path) {
+    if (path.is_bad) return Objection{Reason::kBadPath, path.detail};
+    const GateSection* const nested = may_reach_below(r) ? nested_gate(r) : nullptr;
+    if (nested == nullptr) return std::nullopt;
+    return Objection{Reason::kNestedGate, nested->title() + " at " + short_place(nested->where)};
+}
+
+}  // namespace
+
+void identify(request_rec* r, Caller& out) {
+    out.missing = identify_connection(r, out);
+    if (dir_config(r).fronts != nullptr) speak_through_front(r, out);
+}
+
+const char* effective_method(const request_rec* r) {
+    const request_rec* const main = r->main;
+    const bool destination = main != nullptr && (main->method_number == M_COPY || main->method_number == M_MOVE);
+    return destination ? main->method : r->method;
+}
+
+std::optional<Objection> find_objection(request_rec* r) { return objection_to(r, read_path(r)); }
+
+namespace {
+
+// A path that could be read otherwise, or a method that may reach below it.
+[[gnu::noinline]] void decide_with_readings(request_rec* r, const Gate& gate, Ask ask, Decision& out) {
+    const PathReadings path = read_path(r);
+    const auto objection = objection_to(r, path);
+    ask.place = objection ? &*objection : nullptr;
+    ask.readings = path.others;
+    mtls::decide(gate, ask, out);
+}
+
+}  // namespace
+
+void decide_request(request_rec* r, const Gate& gate, Decision& out) {
+    const RequestState& request = request_state(r);
+    Ask ask;
+    identify(r, out);
+    ask.missing = out.missing;
+    ask.missing_detail = out.missing_detail != nullptr ? out.missing_detail : "";
+    ask.who = out.who;
+    // A client may be another one with each request: mod_remoteip believes what a proxy says.
+    ask.address = raw_address(r->useragent_addr);
+    ask.line = {effective_method(r), r->uri != nullptr ? r->uri : "", request.reaches_below};
+    ask.captures = request.captures;
+    out.has_one_reading = is_plain(r);
+    if (out.has_one_reading && !may_reach_below(r)) {
+        mtls::decide(gate, ask, out);
+    } else {
+        decide_with_readings(r, gate, ask, out);
+    }
+}
+
+}  // namespace mtls::httpd

@@ -1,0 +1,225 @@
+#include "mtls_authz/httpd/decide/front.hpp"
+
+#include <algorithm>
+#include <ctime>
+
+#include "mtls_authz/httpd/config/config.hpp"
+#include "mtls_authz/httpd/tls/connection.hpp"
+#include "mtls_authz/policy/forwarding.hpp"
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/decide/identification.hpp"
+#include "mtls_authz/httpd/decide/request_state.hpp"
+#include "mtls_authz/httpd/decide/deciding.hpp"
+
+namespace mtls::httpd {
+
+namespace {
+
+std::span<const FrontField> fields_of(const request_rec* r) {
+    for (; r != nullptr; r = r->prev != nullptr ? r->prev : r->main) {
+        const RequestState* const known = known_state(r);
+        if (known != nullptr && !known->front_fields.empty()) return known->front_fields;
+    }
+    return {};
+}
+
+bool is_of(const Front& front, const FrontField& field) {
+    return front.key == field.key || front.chain_key == field.key;
+}
+
+// Those of the accepted fronts that the request has a header of.
+std::vector<const Partner*> fronts_named(const AcceptedFronts& accepted, const Policy& policy,
+                                         std::span<const FrontField> fields) {
+    std::vector<const Partner*> out;
+    for (const std::string& name : accepted.names) {
+        const Partner* const partner = policy.find(name);
+        const Front* const front = partner != nullptr ? partner->front() : nullptr;
+        const auto is_its = [front](const FrontField& field) { return is_of(*front, field); };
+        if (front != nullptr && std::any_of(fields.begin(), fields.end(), is_its)) out.push_back(partner);
+    }
+    return out;
+}
+
+// Why this connection is not the front's, by its address alone; "" where it is.
+std::string distrust_by_network(const request_rec* r, const Caller& own, const Partner& partner) {
+    const Span<Network>& networks = partner.front()->networks;
+    const std::string_view address = without_mapping(raw_address(r->connection->client_addr));
+    const bool is_inside =
+        std::any_of(networks.begin(), networks.end(), [address](const Network& n) { return n.contains(address); });
+    if (!is_inside) {
+        return "the connection comes from " + (address.empty() ? "nowhere" : ip_text(address)) +
+               ", outside of the front's network=";
+    }
+    std::string detail;
+    const Surroundings around{server_config(r->server).cas, *own.snapshot->refusals, *own.snapshot->crls,
+                              std::time(nullptr)};
+    const Reason reason = contract_objection(partner, around, detail);
+    return reason == Reason::kGranted ? ""
+                                      : "the front itself is refused: " + std::string(word_of(reason)) + ", " + detail;
+}
+
+// Why this connection's certificate does not make it the front's; "" where it does.
+std::string distrust_by_certificate(const request_rec* r, const Caller& own, const Partner& partner) {
+    if (own.certificate == nullptr) return "the connection has no client certificate";
+    if (!own.is_identified()) {
+        const Identification* const who = own.who;
+        const std::string claimed = who == nullptr            ? ""
+                                    : who->partner != nullptr ? std::string(who->partner->name)
+                                                              : names_of(who->claimed);
+        const Reason reason = who == nullptr ? own.missing : who->reason;
+        return "the connection's own certificate" + (claimed.empty() ? "" : " (" + claimed + ")") +
+               " is refused: " + std::string(word_of(reason)) +
+               (who == nullptr || who->detail.empty() ? "" : ", " + who->detail);
+    }
+    if (own.who->partner != &partner) {
+        return "the connection's own certificate is of " + std::string(own.who->partner->name);
+    }
+    // Of the connection: whoever a proxy speaks for (mod_remoteip) is somewhere else.
+    const std::string objection = partner.network_objection(raw_address(r->connection->client_addr));
+    return objection.empty() ? "" : "the front itself is refused: wrong-network, " + objection;
+}
+
+std::string distrust(const request_rec* r, const Caller& own, const Partner& partner) {
+    return partner.front()->networks.empty() ? distrust_by_certificate(r, own, partner)
+                                             : distrust_by_network(r, own, partner);
+}
+
+// What the connection's front has written, or why that cannot be said.
+struct Words {
+    FrontFields fields;
+    const FrontField* header = nullptr;
+    const FrontField* chain = nullptr;
+    std::string fault;
+};
+
+// The only field of that key; null where there is none, or where there are several.
+const FrontField* only_field(std::span<const FrontField> fields, std::string_view key, std::string& fault) {
+    const FrontField* found = nullptr;
+    for (const FrontField& field : fields) {
+        if (key.empty() || key != field.key) continue;
+        if (found != nullptr) {
+            fault = std::string(found->name) + " occurs more than once, also as " + escape_for_log(field.name, 100);
+            return nullptr;
+        }
+        found = &field;
+    }
+    return found;
+}
+
+Words words_of(const Partner& partner, std::span<const FrontField> fields) {
+    const Front& front = *partner.front();
+    Words out;
+    out.header = only_field(fields, front.key, out.fault);
+    const bool is_shared = front.chain_key == front.key;
+    if (!is_shared && out.fault.empty()) out.chain = only_field(fields, front.chain_key, out.fault);
+    if (!out.fault.empty()) return out;
+    if (out.header == nullptr) {
+        out.fault = std::string(front.chain) + " came without " + std::string(front.header);
+        return out;
+    }
+    out.fields = {front.format, is_shared ? FieldHolds::kLeafAndChain : FieldHolds::kOneCertificate, out.header->value,
+                  out.chain != nullptr ? out.chain->value : ""};
+    return out;
+}
+
+void refuse(const request_rec* r, Caller& caller, const std::string& detail) {
+    caller.missing = Reason::kFrontNotTrusted;
+    caller.missing_detail = pool_text(r->pool, detail);
+}
+
+void take_handed(request_rec* r, Caller& caller, const Partner& front, std::span<const FrontField> fields) {
+    caller.via = &front;
+    if (front.front()->networks.empty()) caller.front = caller.who;
+    const Words words = words_of(front, fields);
+    if (!words.fault.empty()) return refuse(r, caller, words.fault);
+    FrontFault fault;
+    TlsConnection* const connection = client_state(r->connection);
+    auto handed =
+        connection != nullptr ? connection->handed().find(words.fields, fault) : decode_handed(words.fields, fault);
+    if (!handed) {
+        return refuse(r, caller,
+                      std::string(fault.is_of_chain ? words.chain->name : words.header->name) + " " + fault.why);
+    }
+    caller.now = std::time(nullptr);
+    caller.handed = std::move(handed);
+    caller.certificate = caller.handed->certificate.get();
+    caller.who = &caller.handed->identifications.identify(caller.handed->certificate, caller.snapshot,
+                                                          server_config(r->server).cas, caller.now);
+    caller.missing = Reason::kGranted;
+}
+
+}  // namespace
+
+std::string AcceptedFronts::text() const {
+    std::string out;
+    for (const std::string& name : names) out += (out.empty() ? "" : " ") + name;
+    return out.empty() ? "none" : out;
+}
+
+std::vector<std::string> front_keys() {
+    std::vector<std::string> out;
+    if (const SnapshotReader snapshot = state().snapshot()) {
+        for (const std::string_view key : snapshot->policy->front_keys()) out.emplace_back(key);
+    }
+    return out;
+}
+
+void note_front_fields(request_rec* r) {
+    if (r->prev != nullptr) {
+        const auto known = fields_of(r->prev);
+        if (!known.empty()) request_state(r).front_fields = known;
+        return;
+    }
+    if (!state().has_fronts()) return;
+    const auto keys = front_keys();
+    const apr_array_header_t* const all = apr_table_elts(r->headers_in);
+    std::vector<FrontField> found;
+    for (int i = 0; i < all->nelts; ++i) {
+        const auto& field = reinterpret_cast<const apr_table_entry_t*>(all->elts)[i];
+        const std::string key = header_key(field.key);
+        if (std::find(keys.begin(), keys.end(), key) == keys.end()) continue;
+        found.push_back({pool_text(r->pool, key), field.key, field.val});
+    }
+    if (found.empty()) return;
+    auto* const kept = static_cast<FrontField*>(apr_palloc(r->pool, found.size() * sizeof(FrontField)));
+    std::uninitialized_copy(found.begin(), found.end(), kept);
+    request_state(r).front_fields = {kept, found.size()};
+}
+
+void speak_through_front(request_rec* r, Caller& caller) {
+    const AcceptedFronts* const accepted = dir_config(r).fronts;
+    const auto fields = fields_of(r);
+    if (accepted == nullptr || !caller.snapshot || fields.empty()) return;
+    const auto named = fronts_named(*accepted, *caller.snapshot->policy, fields);
+    if (named.empty()) return;
+    const Partner* believed = nullptr;
+    std::string why;
+    for (const Partner* const partner : named) {
+        const std::string objection = distrust(r, caller, *partner);
+        // A certificate says more than an address.
+        const bool is_better = believed == nullptr || partner->front()->networks.empty();
+        if (objection.empty() && is_better) believed = partner;
+        if (!objection.empty() && why.empty()) {
+            const auto sent = std::find_if(fields.begin(), fields.end(),
+                                           [partner](const FrontField& f) { return is_of(*partner->front(), f); });
+            why = std::string(sent->name) + " is a header of the front " + std::string(partner->name) + ", but " +
+                  objection;
+        }
+    }
+    if (believed == nullptr) {
+        if (caller.missing != Reason::kNoTls) refuse(r, caller, why);
+        return;
+    }
+    for (const Partner* const partner : named) {
+        const auto foreign = std::find_if(fields.begin(), fields.end(), [&](const FrontField& f) {
+            return is_of(*partner->front(), f) && !is_of(*believed->front(), f);
+        });
+        if (foreign == fields.end()) continue;
+        return refuse(r, caller,
+                      std::string(foreign->name) + " is a header of the front " + std::string(partner->name) +
+                          ", but the connection is of " + std::string(believed->name));
+    }
+    take_handed(r, caller, *believed, fields);
+}
+
+}  // namespace mtls::httpd

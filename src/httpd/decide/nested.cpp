@@ -1,0 +1,87 @@
+#include "mtls_authz/httpd/decide/nested.hpp"
+
+#include "mtls_authz/base/request_path.hpp"
+#include "mtls_authz/httpd/decide/captures.hpp"
+
+namespace mtls::httpd {
+
+namespace {
+
+// Not where mod_dir looks for an index in the destination: a request of a request of the client's.
+bool is_dav_destination(const request_rec* r) {
+    const request_rec* const main = r->main;
+    return main != nullptr && main->main == nullptr && (main->method_number == M_COPY || main->method_number == M_MOVE);
+}
+
+bool is_served_by_dav(const request_rec* r) {
+    return r->handler != nullptr && std::string_view(r->handler) == "dav-handler";
+}
+
+// Below a file there is nothing, unless it is a script that serves what it likes; that is known in fixups.
+bool is_file(const request_rec* r) {
+    const bool has_more = r->path_info != nullptr && *r->path_info != '\0';
+    return r->finfo.filetype == APR_REG && !has_more && (r->handler == nullptr || is_served_by_dav(r));
+}
+
+bool is_recursive(const request_rec* r) {
+    if (!acts_on_all_below(r->method_number) || is_file(r)) return false;
+    const char* const depth = apr_table_get(r->headers_in, "Depth");
+    return depth == nullptr || std::string_view(depth) != "0";
+}
+
+// RFC 4918 9.8.4: a collection at the destination is deleted first, unless `Overwrite: F`. What is no file may be one
+// in a repository of its own, so it counts as one where the source is not in the file system either.
+bool overwrites_collection(const request_rec* destination) {
+    const char* const overwrite = apr_table_get(destination->main->headers_in, "Overwrite");
+    if (overwrite != nullptr && std::string_view(overwrite) == "F") return false;
+    const bool is_unknown =
+        destination->finfo.filetype == APR_NOFILE && destination->main->finfo.filetype == APR_NOFILE;
+    return destination->finfo.filetype == APR_DIR || is_unknown;
+}
+
+// Whether the method reaches what is below this place.
+bool reaches(const request_rec* r) {
+    return is_dav_destination(r) ? is_recursive(r->main) || overwrites_collection(r) : is_recursive(r);
+}
+
+bool covers_something_below(const GateSection& section, const request_rec* r) {
+    using Kind = GateSection::Kind;
+    const bool location = section.kind == Kind::kLocation || section.kind == Kind::kLocationMatch;
+    const bool directory = section.kind == Kind::kDirectory || section.kind == Kind::kDirectoryMatch;
+    if (!location && !directory) return false;
+    const char* const place = location ? r->uri : r->filename;
+    if (place == nullptr) return false;
+    const std::string_view here = place;
+    std::string_view prefix = section.literal_prefix;
+    const bool literal = prefix.size() == section.path.size();
+    // httpd ends the path of a <Directory> with a slash, and matches the folder itself all the same.
+    if (literal && directory && prefix.ends_with('/')) prefix.remove_suffix(1);
+    if (is_below(here, prefix)) return true;
+    // A pattern may fit anywhere below its literal beginning.
+    return !literal && here.starts_with(prefix);
+}
+
+// Whether the section asks anything that was not asked here. Where its captures are others below, it does so itself.
+bool is_other_gate(const GateSection& section, const DirConfig& here) {
+    const DirConfig& own = *section.config;
+    const bool is_gate = has_gate(own) && gate_mode(own) == GateMode::kOn;
+    const bool same_gate = here.section == &section || (own.allow != nullptr && own.allow == here.allow);
+    const bool authorizes = own.has_provider || section.authenticates;
+    return (is_gate && !(same_gate && has_same_captures_below(own))) || (authorizes && here.authorizer != &section);
+}
+
+}  // namespace
+
+bool reaches_below(const request_rec* r) { return reaches(r) && is_served_by_dav(is_dav_destination(r) ? r->main : r); }
+
+const GateSection* nested_gate(const request_rec* r) {
+    if (!reaches(r)) return nullptr;
+    const DirConfig& here = dir_config(r);
+    for (const GateSection* section : state().sections) {
+        const bool applies = section->server == r->server || !section->server->is_virtual;
+        if (applies && is_other_gate(*section, here) && covers_something_below(*section, r)) return section;
+    }
+    return nullptr;
+}
+
+}  // namespace mtls::httpd

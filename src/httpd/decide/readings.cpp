@@ -1,0 +1,279 @@
+#include "mtls_authz/httpd/decide/readings.hpp"
+
+#include <apr_fnmatch.h>
+
+#include <algorithm>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+
+#include "mtls_authz/httpd/decide/captures.hpp"
+#include "mtls_authz/httpd/config/config.hpp"
+#include "mtls_authz/base/request_path.hpp"
+#include "mtls_authz/httpd/decide/request_state.hpp"
+
+namespace mtls::httpd {
+
+namespace {
+
+// What one section says about authorization: the same section, or the same text.
+struct AuthorizingSection {
+    const ap_conf_vector_t* section = nullptr;  // null: an <If>
+    std::string_view text;                      // empty: not known
+
+    bool operator==(const AuthorizingSection& other) const {
+        return section == other.section || (!text.empty() && text == other.text);
+    }
+};
+
+// What guards one path.
+struct Guards {
+    const GateSection* section = nullptr;  // where it comes from, if known
+    bool is_gated = false;                 // `rules` are enforced
+    std::string rules;                     // with what their captures are
+    std::string fronts;                    // whose certificates count there
+    bool authorizes = false;               // Require mtls-* or AuthType MTLS
+    std::vector<AuthorizingSection> authorizing;
+};
+
+// Whether a request that passed `own` was asked everything that `other` asks.
+bool includes(const Guards& own, const Guards& other) {
+    if ((other.is_gated || other.authorizes) && own.fronts != other.fronts) return false;
+    if (other.is_gated && !(own.is_gated && own.rules == other.rules)) return false;
+    return !other.authorizes || (own.authorizes && own.authorizing == other.authorizing);
+}
+
+void add_rules(std::string& out, const char* word, const GateRules& rules) {
+    for (const GateRule& rule : rules) out += word + rule.text() + '\n';
+}
+
+// As text, with what the request captured for them.
+std::string rules_of(request_rec* r) {
+    const DirConfig& config = dir_config(r);
+    std::string out;
+    if (config.allow != nullptr) add_rules(out, "allow ", *config.allow);
+    for (const DenyChain* chain = config.deny; chain != nullptr; chain = chain->outer) {
+        add_rules(out, "deny ", *chain->rules);
+    }
+    keep_captures(r);
+    for (const Capture& capture : request_state(r).captures) out.append(capture.value) += '\n';
+    return out;
+}
+
+struct DestroyPool {
+    void operator()(apr_pool_t* pool) const { apr_pool_destroy(pool); }
+};
+
+apr_pool_t* new_pool(apr_pool_t* parent) {
+    apr_pool_t* pool = nullptr;
+    if (apr_pool_create(&pool, parent) != APR_SUCCESS) throw std::bad_alloc();
+    return pool;
+}
+
+// Whether a section of `<Location>` kind covers the path, as ap_location_walk() asks it.
+bool covers(const core_dir_config& section, const char* path, const char* merged) {
+    if (section.r != nullptr) return ap_regexec(section.r, path, 0, nullptr, 0) == 0;
+    if (section.d_is_fnmatch != 0) return apr_fnmatch(section.d, merged, APR_FNM_PATHNAME) == APR_SUCCESS;
+    const std::string_view own = section.d, text = merged;
+    return text.starts_with(own) &&
+           (own.empty() || own.ends_with('/') || text.size() == own.size() || text[own.size()] == '/');
+}
+
+// Asks httpd, with a copy of the request, which sections it would merge for other paths. Directories and files are left
+// out: what a backend reads is a path.
+class SectionWalk {
+public:
+    explicit SectionWalk(request_rec* r) : request_(r), pool_(new_pool(r->pool)) {
+        for (const char* name : {"mod_authz_core.c", "mod_authn_core.c", "mod_access_compat.c"}) {
+            if (module* const found = ap_find_linked_module(name)) authorizers_.push_back(found);
+        }
+    }
+
+    Guards guards_of(const std::string& path) const {
+        request_rec r = *request_;
+        move_to(r, path);
+        if (ap_location_walk(&r) != OK) throw std::runtime_error("sections cannot be merged");
+        const auto unconditional = authorization_of(r);
+        if (ap_if_walk(&r) != OK) throw std::runtime_error("sections cannot be merged");
+        const DirConfig& config = dir_config(&r);
+        Guards out;
+        out.section = config.section;
+        out.is_gated = has_gate(config) && gate_mode(config) == GateMode::kOn;
+        if (out.is_gated) out.rules = rules_of(&r);
+        if (config.fronts != nullptr && !config.fronts->names.empty()) out.fronts = config.fronts->text();
+        out.authorizes = config.has_provider || is_authenticated_here(&r);
+        if (out.authorizes) out.authorizing = authorizing_sections(r.uri);
+        if (authorization_of(r) != unconditional) out.authorizing.push_back({nullptr, "<If>"});
+        return out;
+    }
+
+private:
+    request_rec* request_;
+    std::unique_ptr<apr_pool_t, DestroyPool> pool_;
+    std::vector<module*> authorizers_;
+
+    // Everything that the walk writes to is the copy's own.
+    void move_to(request_rec& r, const std::string& path) const {
+        apr_pool_t* const pool = pool_.get();
+        r.pool = pool;
+        r.main = r.prev = nullptr;
+        r.uri = apr_pstrdup(pool, path.c_str());
+        r.parsed_uri.path = r.uri;
+        r.per_dir_config = r.server->lookup_defaults;
+        r.subprocess_env = apr_table_copy(pool, request_->subprocess_env);
+        r.headers_out = apr_table_copy(pool, request_->headers_out);  // <If> notes there what it asked
+        auto* const core = static_cast<core_request_config*>(apr_pcalloc(pool, sizeof(core_request_config)));
+        core->notes = static_cast<void**>(apr_pcalloc(pool, sizeof(void*) * AP_NUM_STD_NOTES));
+        r.request_config = ap_create_request_config(pool);
+        ap_set_core_module_config(r.request_config, core);
+    }
+
+    // What these modules have in the merged configuration: another object once a section that says something is merged.
+    std::vector<const void*> authorization_of(const request_rec& r) const {
+        std::vector<const void*> out;
+        for (module* const m : authorizers_) out.push_back(ap_get_module_config(r.per_dir_config, m));
+        return out;
+    }
+
+    std::vector<AuthorizingSection> authorizing_sections(const char* path) const {
+        const auto& server =
+            *static_cast<const core_server_config*>(ap_get_core_module_config(request_->server->module_config));
+        char* const merged = apr_pstrdup(pool_.get(), path);
+        // Elsewhere they are merged by then.
+        if (server.merge_slashes == AP_CORE_CONFIG_OFF) ap_no2slash(merged);
+        std::vector<AuthorizingSection> out;
+        for (int i = 0; i < server.sec_url->nelts; ++i) {
+            ap_conf_vector_t* const section = reinterpret_cast<ap_conf_vector_t**>(server.sec_url->elts)[i];
+            const bool authorizes = std::any_of(authorizers_.begin(), authorizers_.end(), [section](module* m) {
+                return ap_get_module_config(section, m) != nullptr;
+            });
+            const auto& core = *static_cast<const core_dir_config*>(ap_get_core_module_config(section));
+            if (!authorizes || !covers(core, path, merged)) continue;
+            const auto* const own = static_cast<const DirConfig*>(ap_get_module_config(section, &mtls_authz_module));
+            const GateSection* const known = own != nullptr ? own->section : nullptr;
+            out.push_back({section, known != nullptr ? std::string_view(known->authorization) : ""});
+        }
+        return out;
+    }
+};
+
+// The path as the client wrote it; null where it wrote none.
+std::optional<std::string_view> path_as_written(const request_rec* r) noexcept {
+    std::string_view uri = r->unparsed_uri != nullptr ? r->unparsed_uri : "";
+    uri = uri.substr(0, uri.find_first_of("?#"));
+    if (uri.starts_with('/')) return uri;
+    // In absolute form, behind the authority.
+    const std::size_t scheme = uri.find("://");
+    const std::size_t path = scheme == std::string_view::npos ? scheme : uri.find('/', scheme + 3);
+    return path == std::string_view::npos ? std::nullopt : std::optional(uri.substr(path));
+}
+
+// mod_proxy leaves the note for `nocanon` and `mapping=encoded`.
+bool is_proxied_as_written(const request_rec* r) noexcept {
+    return r->proxyreq != PROXYREQ_NONE && apr_table_get(r->notes, "proxy-nocanon") != nullptr;
+}
+
+// Whether mod_proxy writes the path of r->uri to the backend, and nothing else. FastCGI, SCGI and uwsgi hand it
+// REQUEST_URI as well.
+bool is_proxied_as_decided(const request_rec* r) noexcept {
+    constexpr std::string_view kSchemes[] = {"proxy:http://", "proxy:https://", "proxy:ws://", "proxy:wss://",
+                                             "proxy:ajp://",  "proxy:h2://",    "proxy:h2c://"};
+    const std::string_view to = r->proxyreq != PROXYREQ_NONE && r->filename != nullptr ? r->filename : "";
+    return std::any_of(std::begin(kSchemes), std::end(kSchemes),
+                       [to](std::string_view s) { return to.starts_with(s); });
+}
+
+// Whether httpd's path, of this size, is what the client wrote. httpd decodes and normalises in place, and each step
+// makes the path shorter; another module's path is in another place.
+bool is_as_written(const request_rec* r, std::size_t size) noexcept {
+    if (r->uri != r->parsed_uri.path || r->unparsed_uri == nullptr) return false;
+    const char behind = r->unparsed_uri[size];
+    return behind == '\0' || behind == '?';
+}
+
+// Whether the path as written may have dot segments, which httpd has removed: an application that takes its path from
+// REQUEST_URI reads them.
+bool may_have_removed_dots(const request_rec* r) noexcept {
+    if (r->main != nullptr || r->prev != nullptr) return false;
+    const auto raw = path_as_written(r);
+    return raw && (raw->find("/.") != std::string_view::npos || raw->find("%2") != std::string_view::npos);
+}
+
+// A program, as far as that is known: before fixups, a script is a file like others.
+bool is_programs(const request_rec* r) noexcept {
+    constexpr std::string_view kProgramType = "application/x-httpd-";
+    const std::string_view type = r->content_type != nullptr ? r->content_type : "";
+    return r->handler != nullptr || type.starts_with(kProgramType);
+}
+
+// What httpd itself serves is the file that it has found.
+bool is_plain_file(const request_rec* r) noexcept { return r->finfo.filetype == APR_REG && !is_programs(r); }
+
+// The path as the client wrote it, where some application may read that; else null.
+std::optional<std::string_view> raw_path(const request_rec* r) {
+    const auto raw = path_as_written(r);
+    if (is_proxied_as_written(r)) return raw;
+    const bool is_read =
+        raw && may_have_removed_dots(r) && !is_proxied_as_decided(r) && !is_plain_file(r) && has_raw_dot_segment(*raw);
+    return is_read ? raw : std::nullopt;
+}
+
+// Every reading but the path itself; null: too many.
+std::optional<std::vector<std::string>> other_readings(const request_rec* r) {
+    auto out = readings_of(r->uri, PathForm::kDecoded);
+    const auto raw = raw_path(r);
+    const auto more = raw ? readings_of(*raw, PathForm::kRaw) : std::vector<std::string>();
+    if (!out || !more) return std::nullopt;
+    out->insert(out->end(), more->begin(), more->end());
+    std::erase(*out, r->uri);
+    return out;
+}
+
+std::string told(const std::string& reading, const Guards& guards) {
+    std::string out = "a backend may read it as '" + reading + "'";
+    if (guards.section == nullptr) return out + ", which is behind another gate";
+    return out + ", which is behind " + guards.section->title() + " at " + short_place(guards.section->where);
+}
+
+}  // namespace
+
+bool is_plain(const request_rec* r) noexcept {
+    const std::string_view path = r->uri != nullptr ? r->uri : "";
+    if (path.empty()) return true;
+    if (!is_plain_path(path)) return false;
+    if (is_as_written(r, path.size())) return true;
+    return !may_have_removed_dots(r) && (!is_proxied_as_written(r) || path_as_written(r) == path);
+}
+
+bool is_read_otherwise_now(const request_rec* r) {
+    return r->finfo.filetype == APR_REG && is_programs(r) && raw_path(r).has_value();
+}
+
+PathReadings read_path(request_rec* r) {
+    PathReadings out;
+    if (is_plain(r) || !server_config(r->server).has_gates) return out;
+    out.is_bad = find_path_fault(r->uri) != PathFault::kNone;
+    if (out.is_bad) return out;
+    auto others = other_readings(r);
+    if (!others) {
+        out.is_bad = true;
+        out.detail = "it can be read in more than " + std::to_string(kMostReadings) + " ways";
+        return out;
+    }
+    if (others->empty()) return out;
+    const SectionWalk walk(r);
+    const Guards own = walk.guards_of(r->uri);
+    for (const std::string& reading : *others) {
+        const Guards guards = walk.guards_of(reading);
+        if (includes(own, guards)) continue;
+        out.is_bad = true;
+        out.detail = told(reading, guards);
+        return out;
+    }
+    out.others = std::move(*others);
+    return out;
+}
+
+}  // namespace mtls::httpd

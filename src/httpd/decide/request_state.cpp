@@ -1,0 +1,21 @@
+#include "mtls_authz/httpd/decide/request_state.hpp"
+
+#include "mtls_authz/httpd/config/config.hpp"
+
+namespace mtls::httpd {
+
+RequestState& request_state(request_rec* r) {
+    RequestState* known = known_state(r);
+    if (known == nullptr) {
+        known = pool_new<RequestState>(r->pool);
+        ap_set_module_config(r->request_config, &mtls_authz_module, known);
+    }
+    return *known;
+}
+
+void set_own_user(request_rec* r, std::string_view partner) {
+    r->user = apr_pstrmemdup(r->pool, partner.data(), partner.size());
+    request_state(r).own_user = r->user;
+}
+
+}  // namespace mtls::httpd

@@ -1,0 +1,193 @@
+#include "mtls_authz/httpd/keeper/events.hpp"
+
+#include "mtls_authz/httpd/config/sections.hpp"
+
+#include <chrono>
+#include <ctime>
+#include <optional>
+#include <thread>
+
+#include "mtls_authz/httpd/config/config.hpp"
+#include "mtls_authz/keeper/event_program.hpp"
+#include "mtls_authz/ledger/log_limiter.hpp"
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/httpd/keeper/seen.hpp"
+
+namespace mtls::httpd {
+
+namespace {
+
+// A stranger can invent any number of issuers.
+class HourlyBudget {
+public:
+    bool take(std::int64_t now) {
+        constexpr std::int64_t kHour = 3600;
+        constexpr int kMost = 20;
+        if (now - began_ >= kHour || now < began_) {
+            began_ = now;
+            used_ = 0;
+        }
+        return used_ < kMost && ++used_ > 0;
+    }
+
+private:
+    std::int64_t began_ = 0;
+    int used_ = 0;
+};
+
+// Those that the log has already where they were found.
+bool is_logged_elsewhere(EventKind kind) {
+    return kind == EventKind::kPolicyRefused || kind == EventKind::kRefusalSourceGone ||
+           kind == EventKind::kUnknownIssuer;
+}
+
+class Teller {
+public:
+    Teller(const server_rec* s, const EventDesk& desk) : server_(s), desk_(desk) {}
+
+    // Tells everything new to the log, and runs the program at most once. Whether it ran.
+    bool turn() {
+        const FileTroubles files = desk_.troubles();
+        for (const std::uint64_t cause : finder_.take_ended(files)) memory_.forget(run_key(cause));
+        const std::int64_t now = std::time(nullptr);
+        const auto is_told = [this](const Event& event) { return !must_log(event) && !must_run(event); };
+        const std::vector<Event> events =
+            finder_.find(*state().ledger, state().live.policy.current(), files, now, is_told);
+        for (const Event& event : events) {
+            if (!must_log(event)) continue;
+            memory_.add(log_key(event.cause));
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server_, "mtls_authz: %s", event_line(event).c_str());
+        }
+        for (const Event& event : events) {
+            if (!must_run(event)) continue;
+            if (event.kind == EventKind::kUnknownIssuer && !strangers_.take(now)) continue;
+            // Before it runs: a keeper that ends meanwhile has told it all the same.
+            memory_.add(run_key(event.cause));
+            run(event, now);
+            return true;
+        }
+        return false;
+    }
+
+private:
+    static std::uint64_t log_key(std::uint64_t cause) { return mixed(cause, std::uint64_t{1}); }
+    static std::uint64_t run_key(std::uint64_t cause) { return mixed(cause, std::uint64_t{2}); }
+    bool must_log(const Event& event) const {
+        return !is_logged_elsewhere(event.kind) && !memory_.has(log_key(event.cause));
+    }
+    bool must_run(const Event& event) const {
+        return !state().event_command.empty() && !memory_.has(run_key(event.cause));
+    }
+
+    void run(const Event& event, std::int64_t now) {
+        Ledger& ledger = *state().ledger;
+        const char* const host = server_->server_hostname != nullptr ? server_->server_hostname : "-";
+        const EventProgram program(state().event_command);
+        const std::string fault = program.run(event_json(event, host, now), ledger.event_runner);
+        ++(fault.empty() ? ledger.events_ok : ledger.events_failed);
+        if (fault.empty()) return;
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, server_, "mtls_authz: MTLSEventCmd %s %s, for %s%s%s",
+                     state().event_command.front().c_str(), fault.c_str(), std::string(word_of(event.kind)).c_str(),
+                     event.partner.empty() ? "" : " of ", escape_for_log(event.partner, 200).c_str());
+    }
+
+    const server_rec* server_;
+    const EventDesk& desk_;
+    CauseMemory memory_{state().ledger->told};
+    EventFinder finder_{state().late};
+    HourlyBudget strangers_;
+};
+
+}  // namespace
+
+void EventDesk::note_policy(const LookOutcome& outcome, const std::string& consequence) {
+    constexpr std::size_t kMostFindings = 10;
+    const std::lock_guard lock(mutex_);
+    if (!outcome.refused.empty()) {
+        FileTroubles::Refused refused{outcome.refused, {}, consequence};
+        for (const Diagnostic& d : outcome.findings) {
+            const bool counts = d.severity == Diagnostic::Severity::kError && refused.findings.size() < kMostFindings;
+            if (counts) refused.findings.push_back(d.str());
+        }
+        troubles_.policy = std::move(refused);
+    }
+    if (outcome.policy_clean) troubles_.policy.reset();
+    share();
+}
+
+void EventDesk::note_refusals(const LookOutcome& outcome) {
+    const std::int64_t now = std::time(nullptr);
+    const std::lock_guard lock(mutex_);
+    std::map<std::string, std::int64_t> gone;
+    for (const std::string& source : outcome.missing) {
+        const auto known = troubles_.gone.find(source);
+        gone.emplace(source, known != troubles_.gone.end() ? known->second : now);
+    }
+    troubles_.gone = std::move(gone);
+    troubles_.bad_lines.clear();
+    for (const Diagnostic& d : outcome.bad_lines) troubles_.bad_lines.push_back(d.str());
+    share();
+}
+
+// With mutex_ held. What another keeper has left there goes, too.
+void EventDesk::share() {
+    if (shared_ == troubles_) return;
+    state().ledger->file_troubles.put(troubles_);
+    shared_ = troubles_;
+}
+
+FileTroubles EventDesk::troubles() const {
+    const std::lock_guard lock(mutex_);
+    return troubles_;
+}
+
+[[noreturn]] void tell_events(const server_rec* s, const EventDesk& desk) {
+    constexpr std::chrono::milliseconds kPause{500};
+    std::optional<Teller> teller;
+    SeenKeeper seen(s);
+    for (;;) {
+        guarded(s, OK, [&] {
+            seen.turn();
+            return OK;
+        });
+        const bool has_run = guarded(s, false, [&] {
+            if (!teller) teller.emplace(s, desk);
+            return teller->turn();
+        });
+        if (!has_run) std::this_thread::sleep_for(kPause);
+    }
+}
+
+void check_event_program(std::vector<Diagnostic>& findings) {
+    const auto& command = state().event_command;
+    const std::string fault = command.empty() ? "" : EventProgram(command).find_fault();
+    if (fault.empty()) return;
+    findings.push_back({Diagnostic::Severity::kWarning, state().event_command_at,
+                        "MTLSEventCmd: " + escape_for_log(command.front(), 200) + " cannot be run (" + fault +
+                            "): nobody is told of what needs a person, but for the log"});
+}
+
+const char* on_warn(cmd_parms* cmd, void*, const char* arg) noexcept {
+    return guarded_directive(cmd, [&]() -> const char* {
+        if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
+        const auto rule = LateRule::parse(arg);
+        if (!rule) return failure(cmd, std::string(cmd->cmd->name) + ": " + rule.error());
+        state().late = rule.value();
+        return nullptr;
+    });
+}
+
+const char* on_event_cmd(cmd_parms* cmd, void*, const char* args) noexcept {
+    return guarded_directive(cmd, [&]() -> const char* {
+        if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
+        auto words = config_words(args);
+        if (words.empty() || words.front().empty())
+            return failure(cmd, std::string(cmd->cmd->name) + ": expected PROGRAM [ARGUMENT...]");
+        if (!words.front().starts_with('/')) words.front().insert(0, state().server_root + "/");
+        state().event_command = std::move(words);
+        state().event_command_at = place_of(cmd->directive);
+        return nullptr;
+    });
+}
+
+}  // namespace mtls::httpd

@@ -1,0 +1,166 @@
+#include "mtls_authz/httpd/keeper/live_socket.hpp"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <span>
+#include <thread>
+
+#include "mtls_authz/httpd/config/config.hpp"
+#include "mtls_authz/httpd/keeper/live_gates.hpp"
+#include "mtls_authz/keeper/live_socket.hpp"
+
+extern "C" {
+#include <unixd.h>
+}
+
+namespace mtls::httpd {
+
+namespace {
+
+struct LiveSocket {
+    LiveSocket() = default;
+    ~LiveSocket();
+    LiveSocket(const LiveSocket&) = delete;
+    LiveSocket& operator=(const LiveSocket&) = delete;
+
+    // Whether the file at `path` is still the one that was made here.
+    bool is_there() const;
+    bool listen();
+
+    std::string path;
+    uid_t user = 0;  // as whom the keeper and the children run
+    pid_t parent = getpid();
+    dev_t device = 0;
+    ino_t inode = 0;
+    bool is_failing = false;  // and the log has it
+    OwnedFile listener;
+    OwnedFile gates;
+    OwnedFile gives, takes;  // a pair of sockets: the parent gives a new listener to the keeper
+};
+
+LiveSocket* live_socket = nullptr;  // trivially destructible: a restart unloads this object file
+
+LiveSocket::~LiveSocket() {
+    live_socket = nullptr;
+    if (getpid() == parent && is_there()) unlink(path.c_str());
+}
+
+bool LiveSocket::is_there() const {
+    struct stat info {};
+    return listener.get() >= 0 && lstat(path.c_str(), &info) == 0 && info.st_dev == device && info.st_ino == inode;
+}
+
+bool LiveSocket::listen() {
+    auto made = listen_live(path, user);
+    struct stat info {};
+    if (!made || lstat(path.c_str(), &info) != 0) {
+        if (std::exchange(is_failing, true)) return false;
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ap_server_conf,
+                     "mtls_authz: mtls-authz --live cannot ask this server: there is no socket %s: %s", path.c_str(),
+                     made ? std::strerror(errno) : made.error().c_str());
+        return false;
+    }
+    is_failing = false;
+    listener = std::move(made.value());
+    device = info.st_dev;
+    inode = info.st_ino;
+    return true;
+}
+
+// The message is one byte; what counts is the file that comes with it.
+void give_listener(int socket, int listener) {
+    const auto byte = std::byte{'L'};
+    send_with_files(socket, std::span(&byte, 1), std::span(&listener, 1));
+}
+
+void take_listener(int socket, OwnedFile& listener) {
+    std::byte byte{};
+    PassedFiles passed;
+    receive_with_files(socket, std::span(&byte, 1), passed, MSG_DONTWAIT);
+    if (passed.count == 1) listener = std::move(passed.files.front());
+}
+
+LiveAnswer what_is_in_force() {
+    LiveAnswer out;
+    // No child can have put anything there.
+    if (auto shelf = state().live.board->shelf.look_at_kept()) {
+        out.serials = shelf->serials;
+        out.images = std::move(shelf->files);
+    }
+    out.in_force_since = state().live.board->in_force_since;
+    out.gates = OwnedFile(dup(live_socket->gates.get()));
+    return out;
+}
+
+[[noreturn]] void keep_answering(const server_rec* s) {
+    LiveDesk desk(live_socket->user, what_is_in_force);
+    for (;;) {
+        const int outcome = guarded(s, DECLINED, [&desk] {
+            const bool is_new = desk.turn(live_socket->listener.get(), live_socket->takes.get());
+            if (is_new) take_listener(live_socket->takes.get(), live_socket->listener);
+            return OK;
+        });
+        // Without memory, say: not at once again.
+        if (outcome != OK) std::this_thread::sleep_for(std::chrono::seconds(1));
+    }
+}
+
+}  // namespace
+
+std::string live_socket_path(apr_pool_t* pool) {
+    const char* const path = ap_runtime_dir_relative(pool, "mtls_authz.sock");
+    return path != nullptr ? path : "";
+}
+
+void open_live_socket(apr_pool_t* pconf, server_rec* s) {
+    guarded(s, DECLINED, [&] {
+        auto text = make_sealed_text(gate_map_text(map_gates(s)));
+        auto& made = *pool_new<LiveSocket>(pconf);
+        made.path = live_socket_path(pconf);
+        made.user = geteuid() == 0 ? ap_unixd_config.user_id : geteuid();
+        if (!text) {
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "mtls_authz: mtls-authz --live cannot ask this server: %s",
+                         text.error().c_str());
+            return OK;
+        }
+        made.gates = std::move(text.value());
+        if (!make_socket_pair(made.gives, made.takes) || !made.listen()) return OK;
+        live_socket = &made;
+        return OK;
+    });
+}
+
+void serve_live(const server_rec* s) {
+    if (live_socket == nullptr) return;
+    live_socket->gives = OwnedFile();
+    // Without it nobody is told, and all else goes on.
+    guarded(s, OK, [&] {
+        std::thread([s] { keep_answering(s); }).detach();
+        return OK;
+    });
+}
+
+void leave_live_socket() noexcept {
+    if (live_socket == nullptr) return;
+    for (OwnedFile* const file :
+         {&live_socket->listener, &live_socket->gates, &live_socket->gives, &live_socket->takes})
+        *file = OwnedFile();
+}
+
+extern "C" int watch_live_socket(apr_pool_t*, server_rec* s) {
+    if (live_socket == nullptr || live_socket->is_there()) return DECLINED;
+    return guarded(s, DECLINED, [&] {
+        if (!live_socket->listen()) return DECLINED;
+        give_listener(live_socket->gives.get(), live_socket->listener.get());
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "mtls_authz: the socket %s was gone, and is made anew",
+                     live_socket->path.c_str());
+        return DECLINED;
+    });
+}
+
+}  // namespace mtls::httpd

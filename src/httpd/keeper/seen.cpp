@@ -1,0 +1,115 @@
+#include "mtls_authz/httpd/keeper/seen.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <utility>
+
+#include "mtls_authz/httpd/config/config.hpp"
+#include "mtls_authz/ledger/sighting_file.hpp"
+#include "mtls_authz/base/text.hpp"
+
+extern "C" {
+#include <unixd.h>
+}
+
+namespace mtls::httpd {
+
+namespace {
+
+// Why the folder cannot be had, or "". A link, or a folder of somebody else, is none.
+std::string make_folder(const char* path) {
+    constexpr mode_t kOwnerAlone = 0700;
+    const bool is_root = geteuid() == 0;
+    const uid_t owner = is_root ? ap_unixd_config.user_id : geteuid();
+    const bool is_new = mkdir(path, kOwnerAlone) == 0;
+    if (!is_new && errno != EEXIST) return std::strerror(errno);
+    if (is_new && is_root && lchown(path, owner, ap_unixd_config.group_id) != 0) return std::strerror(errno);
+    struct stat info {};
+    if (lstat(path, &info) != 0) return std::strerror(errno);
+    return S_ISDIR(info.st_mode) && info.st_uid == owner ? "" : "it is not a folder of the run-time user's";
+}
+
+}  // namespace
+
+void open_seen_folder(apr_pool_t* pconf, server_rec* s) {
+    guarded(s, DECLINED, [&] {
+        const char* const folder = ap_runtime_dir_relative(pconf, "mtls_authz-seen");
+        const std::string fault = folder != nullptr ? make_folder(folder) : "there is no DefaultRuntimeDir";
+        if (folder != nullptr && fault.empty()) {
+            state().seen_file = std::string(folder) + "/sightings";
+        } else {
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                         "mtls_authz: the status page forgets at a restart who was seen: there is no folder %s: %s",
+                         folder != nullptr ? folder : "-", fault.c_str());
+        }
+        return OK;
+    });
+}
+
+// Once for the ledger: a keeper that follows another one finds there what that has read.
+void SeenKeeper::restore() const {
+    Ledger& ledger = *state().ledger;
+    const std::string& path = state().seen_file;
+    if (ledger.is_restored.exchange(true) || path.empty() || is_certainly_gone(path)) return;
+    const auto content = read_whole_file(path, kMostSightingBytes);
+    const auto snapshot = state().live.policy.current();
+    const auto since =
+        content ? restore_sightings(content.value(), snapshot ? snapshot->policy.get() : nullptr, ledger.sightings)
+                : Result<std::int64_t>(Error{content.error()});
+    if (since) {
+        ledger.watched_since = std::min(since.value(), ledger.since);
+    } else {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server_,
+                     "mtls_authz: %s is not used (%s): the status page does not know who was seen before the start",
+                     path.c_str(), since.error().c_str());
+    }
+}
+
+// Soon where there is another certificate; where they were only seen again, once a minute.
+void SeenKeeper::save(std::int64_t now) {
+    constexpr std::int64_t kLongest = 60;
+    const Ledger& ledger = *state().ledger;
+    const std::string& path = state().seen_file;
+    if (path.empty()) return;
+    std::uint64_t who = 1, when = 1;
+    for (const Sightings::Seen& seen : ledger.sightings.all()) {
+        for (const auto& known : seen.certificates) {
+            who = mixed(mixed(who, seen.number), known.sighting.sha256.view());
+            when = mixed(when, static_cast<std::uint64_t>(known.sighting.seen));
+        }
+    }
+    if (who == who_ && (when == when_ || now - saved_ < kLongest)) return;
+    const std::string text = sightings_text(ledger.sightings, ledger.watched_since);
+    const std::string fault =
+        text.size() <= kMostSightingBytes ? write_sightings(path, text) : "what was seen is too much for a file";
+    saved_ = now;
+    if (!fault.empty() && !std::exchange(is_failing_, true)) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server_,
+                     "mtls_authz: the status page will have forgotten after a restart who was seen: %s", fault.c_str());
+    }
+    if (!fault.empty()) return;
+    who_ = who;
+    when_ = when;
+    is_failing_ = false;
+}
+
+void SeenKeeper::turn() {
+    constexpr std::int64_t kHoursPause = 30, kLookPause = 5;
+    const std::int64_t now = monotonic_seconds();
+    restore();
+    if (noted_ == 0 || now - noted_ >= kHoursPause) {
+        state().ledger->note_hours(std::time(nullptr));
+        noted_ = now;
+    }
+    if (looked_ != 0 && now - looked_ < kLookPause) return;
+    looked_ = now;
+    if (const auto snapshot = state().live.policy.current())
+        marks_.update(state().ledger->sightings, *snapshot, std::time(nullptr));
+    save(now);
+}
+
+}  // namespace mtls::httpd

@@ -1,0 +1,74 @@
+#include "mtls_authz/httpd/request/overriding.hpp"
+
+#include <algorithm>
+#include <span>
+#include <utility>
+
+#include "mtls_authz/httpd/config/config_tree.hpp"
+#include "mtls_authz/httpd/request/forward.hpp"
+#include "mtls_authz/decide/override_header.hpp"
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls::httpd {
+
+namespace {
+
+std::span<const apr_table_entry_t> fields_of(const apr_table_t* table) {
+    const apr_array_header_t* const all = apr_table_elts(table);
+    return {reinterpret_cast<const apr_table_entry_t*>(all->elts), static_cast<std::size_t>(all->nelts)};
+}
+
+bool holds(const apr_table_t* table, Overrides what) noexcept {
+    const auto fields = fields_of(table);
+    return std::any_of(fields.begin(), fields.end(), [what](const apr_table_entry_t& field) {
+        return may_override(*field.key) && overrides(field.key) == what;
+    });
+}
+
+void remove(apr_table_t* table, Overrides what) {
+    if (table == nullptr || !holds(table, what)) return;
+    std::vector<const char*> names;
+    for (const apr_table_entry_t& field : fields_of(table)) {
+        if (overrides(field.key) == what) names.push_back(field.key);
+    }
+    for (const char* const name : names) apr_table_unset(table, name);
+}
+
+bool is_method_judged(const DirConfig& config) { return traits_of(config).methods || config.requires_grant; }
+
+[[gnu::noinline]] int remove_path_overrides(request_rec* r) {
+    return guarded(r, [&] {
+        if (server_config(r->server).has_gates) remove(r->headers_in, Overrides::kPath);
+        return DECLINED;
+    });
+}
+
+// Nearly all requests have no header that begins like one of those.
+extern "C" int on_headers_read(request_rec* r) {
+    bool may_be_there = false;
+    for (const apr_table_entry_t& field : fields_of(r->headers_in)) may_be_there |= may_override(*field.key);
+    return may_be_there ? remove_path_overrides(r) : DECLINED;
+}
+
+}  // namespace
+
+bool has_method_override(const request_rec* r) noexcept { return holds(r->headers_in, Overrides::kMethod); }
+
+void remove_method_overrides(request_rec* r) { remove(r->headers_in, Overrides::kMethod); }
+
+void remove_overrides_in_trailers(request_rec* r) {
+    const bool judged = is_method_judged(dir_config(r));
+    for (apr_table_t* const table : {r->headers_in, r->trailers_in}) {
+        if (server_config(r->server).has_gates) remove(table, Overrides::kPath);
+        if (judged) remove(table, Overrides::kMethod);
+    }
+}
+
+void hook_path_overrides() {
+    if (std::exchange(state().watches_headers, true)) return;
+    ap_hook_post_read_request(on_headers_read, nullptr, nullptr, APR_HOOK_REALLY_FIRST);
+    const auto merges = [](const ap_directive_t& d) { return equal_nocase(d.directive, "MergeTrailers"); };
+    if (is_any_directive(merges)) hook_trailers();
+}
+
+}  // namespace mtls::httpd

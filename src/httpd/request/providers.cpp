@@ -1,0 +1,248 @@
+#include "mtls_authz/httpd/request/providers.hpp"
+
+#include "mtls_authz/httpd/config/sections.hpp"
+
+#include <algorithm>
+
+#include "mtls_authz/httpd/tell/accounting.hpp"
+#include "mtls_authz/httpd/request/branches.hpp"
+#include "mtls_authz/httpd/request/caching.hpp"
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/rules/partner_name.hpp"
+#include "mtls_authz/httpd/request/overriding.hpp"
+#include "mtls_authz/httpd/decide/readings.hpp"
+#include "mtls_authz/httpd/request/request.hpp"
+
+namespace mtls::httpd {
+
+namespace {
+
+// What follows `Require mtls-... `, read once: what MTLSAllow would say, and what the certificate has to fit beside it.
+struct Requirement {
+    GateRules rules;
+    WrittenConditions selectors;
+    std::string text;
+    Branch branch;
+};
+
+enum class Kind { kAnyPartner, kGrant, kPartner, kGroup, kIdentity };
+
+struct Word {
+    const char* name;
+    Kind kind;
+    GateRule::Kind rule;
+};
+constexpr Word kWords[] = {{"mtls-any-partner", Kind::kAnyPartner, GateRule::Kind::kAnyPartner},
+                           {"mtls-grant", Kind::kGrant, GateRule::Kind::kByGrant},
+                           {"mtls-partner", Kind::kPartner, GateRule::Kind::kPartner},
+                           {"mtls-group", Kind::kGroup, GateRule::Kind::kGroup},
+                           {"mtls-identity", Kind::kIdentity, GateRule::Kind::kAnyPartner}};
+
+GateRules rules_of(GateRule::Kind kind) {
+    GateRule rule;
+    rule.kind = kind;
+    return {rule};
+}
+
+bool stands_in(const cmd_parms* cmd, std::string_view section) {
+    for (const ap_directive_t* up = cmd->directive->parent; up != nullptr; up = up->parent) {
+        if (equal_nocase(up->directive, section)) return true;
+    }
+    return false;
+}
+
+// By the tree, since mod_authz_core marks everything inside <RequireAll> and the like as limited.
+const char* context_fault(cmd_parms* cmd) {
+    if (stands_in(cmd, "<Limit") || stands_in(cmd, "<LimitExcept")) {
+        return "cannot occur within <Limit> or <LimitExcept>; use MTLSAllow ... methods=";
+    }
+    return ap_check_cmd_context(cmd, NOT_IN_HTACCESS);
+}
+
+std::optional<std::string> read_requirement(Requirement& out, Kind kind, const std::string& line) {
+    const auto words = config_words(line);
+    auto& names = out.rules.front().names;
+    if (kind == Kind::kAnyPartner || kind == Kind::kGrant) {
+        return words.empty() ? std::nullopt : std::optional<std::string>("takes no arguments");
+    }
+    if (words.empty()) return kind == Kind::kIdentity ? "expected SELECTOR..." : "expected NAME...";
+    for (const std::string& word : words) {
+        if (kind == Kind::kIdentity) {
+            auto parsed = Selector::parse(word);
+            if (!parsed) return parsed.error();
+            out.selectors.add(parsed.value());
+        } else if (is_valid_name(word)) {
+            names.push_back({word, {}, 0});
+        } else {
+            return "'" + escape_for_log(word, 100) + "' cannot be a name: expected letters, digits, '.', '_' or '-'";
+        }
+    }
+    std::sort(names.begin(), names.end(), [](const auto& a, const auto& b) { return a.literal < b.literal; });
+    if (kind == Kind::kIdentity && out.selectors.view().all_negated())
+        return "expected at least one selector without '!'";
+    return std::nullopt;
+}
+
+Result<Requirement*> make_requirement(cmd_parms* cmd, const Word& word, const char* line) {
+    auto* const out = pool_new<Requirement>(cmd->pool);
+    out->rules = rules_of(word.rule);
+    out->text = std::string("Require ") + (cmd->directive->args != nullptr ? cmd->directive->args : "");
+    if (const auto fault = read_requirement(*out, word.kind, line != nullptr ? line : "")) {
+        return Error{out->text + ": " + *fault};
+    }
+    return out;
+}
+
+bool fits(const Requirement& requirement, const Decision& d) {
+    return requirement.selectors.view().hold(d.certificate->facts, &d.who->path);
+}
+
+Decision find_requirement(request_rec* r, const Requirement& requirement) {
+    if (requirement.rules.front().kind == GateRule::Kind::kByGrant) remove_method_overrides(r);
+    Decision d;
+    decide_request(r, {&requirement.rules}, d);
+    if (d.granted() && !fits(requirement, d)) d.reason = Reason::kNotAllowed;
+    d.rule = nullptr;  // none of a gate
+    return d;
+}
+
+Decision decide_requirement(request_rec* r, const Requirement& requirement) {
+    const std::int64_t start = start_measuring();
+    Decision d = find_requirement(r, requirement);
+    d.duration = nanoseconds_since(start);
+    return d;
+}
+
+bool holds_quietly(request_rec* r, const void* requirement) {
+    return find_requirement(r, *static_cast<const Requirement*>(requirement)).granted();
+}
+
+bool read_own(cmd_parms* cmd, AuthzNode& node) {
+    const auto* const word = std::find_if(std::begin(kWords), std::end(kWords),
+                                          [&node](const Word& w) { return std::string_view(w.name) == node.name; });
+    if (word == std::end(kWords)) return false;
+    const auto requirement = make_requirement(cmd, *word, node.args);
+    if (!requirement) return true;  // without a provider it never holds; what is wrong with it is said in its turn
+    node.parsed = requirement.value();
+    node.holds = holds_quietly;
+    return true;
+}
+
+const Word& word_of(Kind kind) {
+    return *std::find_if(std::begin(kWords), std::end(kWords), [kind](const Word& w) { return w.kind == kind; });
+}
+
+// The section of `cmd` holds a provider, and whether that asks for grants.
+void note_provider(cmd_parms* cmd, bool asks_for_grants) {
+    DirConfig& config = written(cmd);
+    config.has_provider = true;
+    config.requires_grant = config.requires_grant || asks_for_grants;
+    authorizing_section(cmd, config);
+    hook_path_overrides();
+}
+
+template <Kind kKind>
+const char* parse_requirement(cmd_parms* cmd, const char* line, const void** parsed) noexcept {
+    return guarded(cmd->server, "mtls_authz: the Require line could not be read", [&]() -> const char* {
+        if (const char* fault = context_fault(cmd)) {
+            return apr_pstrcat(cmd->pool, "Require mtls-*: ", fault, nullptr);
+        }
+        auto requirement = make_requirement(cmd, word_of(kKind), line);
+        if (!requirement) return failure(cmd, requirement.error());
+        requirement.value()->branch = read_branch(cmd, read_own);
+        note_provider(cmd, kKind == Kind::kGrant);
+        *parsed = requirement.value();
+        return nullptr;
+    });
+}
+
+authz_status check_requirement(request_rec* r, const char*, const void* parsed) noexcept {
+    return guarded(r->server, AUTHZ_GENERAL_ERROR, [&] {
+        if (parsed == nullptr) return AUTHZ_GENERAL_ERROR;
+        const auto& requirement = *static_cast<const Requirement*>(parsed);
+        const Decision d = decide_requirement(r, requirement);
+        RequestState& request = request_state(r);
+        forbid_caching(r);
+        request.asked_path = r->uri;
+        request.provider_asked = true;
+        const bool enters = d.granted() && lets_in(r, requirement.branch);
+        account_for_provider(r, d, requirement.text.c_str(), enters);
+        if (!d.granted()) request.denied_for = d.reason;
+        if (d.reason == Reason::kPolicyUnavailable || d.reason == Reason::kInternalError) return AUTHZ_GENERAL_ERROR;
+        if (!d.granted()) return AUTHZ_DENIED;
+        if (enters && request.handover == nullptr) hand_over(r, request, d);
+        return AUTHZ_GRANTED;
+    });
+}
+
+constexpr const char* kAuthType = "AuthType MTLS";
+
+// The partner is the user.
+int authenticate(request_rec* r) {
+    if (!is_authenticated_here(r)) return DECLINED;
+    const Decision d = decide_requirement(r, {rules_of(GateRule::Kind::kAnyPartner), {}, {}, {}});
+    forbid_caching(r);
+    account_for_provider(r, d, kAuthType, d.granted());
+    RequestState& request = request_state(r);
+    if (!d.granted()) request.denied_for = d.reason;
+    if (d.reason == Reason::kInternalError || d.reason == Reason::kPolicyUnavailable) return HTTP_INTERNAL_SERVER_ERROR;
+    if (!d.granted()) return HTTP_FORBIDDEN;
+    set_own_user(r, d.who->partner->name);
+    r->ap_auth_type = apr_pstrdup(r->pool, "MTLS");
+    if (request.handover == nullptr) hand_over(r, request, d);
+    return OK;
+}
+
+// A certificate cannot be typed in again: 401, which needs a challenge, would make clients ask for a password.
+int authorize_partner(request_rec* r) {
+    RequestState& request = request_state(r);
+    if (request.is_authorizing || !is_authenticated_here(r)) return DECLINED;
+    request.is_authorizing = true;
+    const int status = ap_run_auth_checker(r);
+    request.is_authorizing = false;
+    if (status != HTTP_UNAUTHORIZED && status != HTTP_FORBIDDEN) return status;
+    Decision d;
+    decide_request(r, {}, d);  // nobody is allowed, for whatever reason comes first
+    if (!request.denied_for) request.denied_for = d.reason;
+    account_for_provider(r, d, kAuthType, false);
+    return HTTP_FORBIDDEN;
+}
+
+extern "C" int on_check_authn(request_rec* r) {
+    return guarded(r, [&] { return authenticate(r); });
+}
+
+extern "C" int on_check_authz(request_rec* r) {
+    return guarded(r, [&] { return authorize_partner(r); });
+}
+
+template <Kind kKind>
+void register_provider(apr_pool_t* pool) {
+    static const authz_provider kProvider = {check_requirement, parse_requirement<kKind>};
+    ap_register_auth_provider(pool, AUTHZ_PROVIDER_GROUP, word_of(kKind).name, AUTHZ_PROVIDER_VERSION, &kProvider,
+                              AP_AUTH_INTERNAL_PER_CONF);
+}
+
+}  // namespace
+
+// As ap_process_request_internal() does it.
+int authorize_again(request_rec* r) {
+    const int status = ap_run_access_checker_ex(r);
+    if (status != DECLINED && (status != OK || ap_run_force_authn(r) != OK)) return status;
+    const int login = r->user != nullptr ? OK : ap_run_check_user_id(r);
+    if (login != OK) return login != DECLINED ? login : HTTP_FORBIDDEN;
+    const int authorized = r->user != nullptr ? ap_run_auth_checker(r) : DECLINED;
+    return authorized != DECLINED ? authorized : HTTP_FORBIDDEN;
+}
+
+void register_providers(apr_pool_t* pool) {
+    register_provider<Kind::kAnyPartner>(pool);
+    register_provider<Kind::kGrant>(pool);
+    register_provider<Kind::kPartner>(pool);
+    register_provider<Kind::kGroup>(pool);
+    register_provider<Kind::kIdentity>(pool);
+    ap_hook_check_authn(on_check_authn, nullptr, nullptr, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
+    ap_hook_check_authz(on_check_authz, nullptr, nullptr, APR_HOOK_REALLY_FIRST, AP_AUTH_INTERNAL_PER_CONF);
+}
+
+}  // namespace mtls::httpd

@@ -1,0 +1,280 @@
+#include "mtls_authz/httpd/start/section_checks.hpp"
+
+#include <algorithm>
+
+#include "mtls_authz/httpd/config/config.hpp"
+#include "mtls_authz/httpd/config/config_tree.hpp"
+#include "mtls_authz/base/request_path.hpp"
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls::httpd {
+
+namespace {
+
+using Kind = GateSection::Kind;
+using Findings = std::vector<Diagnostic>;
+
+void warn(Findings& findings, const Where& where, std::string message) {
+    findings.push_back({Diagnostic::Severity::kWarning, where, std::move(message)});
+}
+void fail(Findings& findings, const Where& where, std::string message) {
+    findings.push_back({Diagnostic::Severity::kError, where, std::move(message)});
+}
+
+// Whether a literal Location covers a path: itself, or segment-wise below.
+bool covers(const GateSection& section, std::string_view path) {
+    std::string_view own = section.path;
+    if (own == path || own == "/") return true;
+    return is_below(own, path) || (own.ends_with('/') && path.starts_with(own));
+}
+
+bool is_literal_location(const GateSection& s) {
+    return s.kind == Kind::kLocation && s.literal_prefix.size() == s.path.size();
+}
+
+bool is_enforced(const DirConfig& c) { return has_gate(c) && gate_mode(c) == GateMode::kOn; }
+
+std::string rules_text(const DirConfig& c) {
+    if (c.mode == GateMode::kOff) return "MTLSAuthz Off";
+    if (c.allow == nullptr) return "MTLSAuthz LogOnly";
+    std::string out = "MTLSAllow ";
+    for (const GateRule& rule : *c.allow) out += (&rule == &c.allow->front() ? "" : " | ") + rule.text();
+    return out;
+}
+
+// Whether `later`, which replaces what `earlier` said, lets in somebody whom `earlier` kept out.
+bool is_wider(const DirConfig& later, const DirConfig& earlier) {
+    if (!is_enforced(later)) return true;
+    if (later.allow == nullptr || earlier.allow == nullptr) return earlier.allow == nullptr && later.allow != nullptr;
+    return !std::all_of(later.allow->begin(), later.allow->end(), [&](const GateRule& rule) {
+        return std::any_of(earlier.allow->begin(), earlier.allow->end(),
+                           [&](const GateRule& known) { return known.covers(rule); });
+    });
+}
+
+// httpd merges Locations in order of appearance, not by length: a shorter one that comes later replaces a longer one.
+void check_order(const std::vector<const GateSection*>& sections, Findings& findings) {
+    for (std::size_t i = 0; i < sections.size(); ++i) {
+        const GateSection& early = *sections[i];
+        if (!is_literal_location(early) || !is_enforced(*early.config)) continue;
+        for (std::size_t j = i + 1; j < sections.size(); ++j) {
+            const GateSection& late = *sections[j];
+            const bool shorter =
+                is_literal_location(late) && late.path.size() < early.path.size() && covers(late, early.path);
+            const bool replaces = late.config->allow != nullptr || (late.config->mode && !is_enforced(*late.config));
+            if (!shorter || !replaces) continue;
+            const std::string what = "this later, shorter section replaces the gate of " + early.title() + " at " +
+                                     early.where.str() + " with '" + rules_text(*late.config) +
+                                     "': Locations count in order of appearance; put it before that one";
+            const bool wider = is_wider(*late.config, *early.config);
+            (wider ? fail : warn)(findings, late.where,
+                                  what + (wider ? " (an error, since it lets in more than that one)" : ""));
+        }
+    }
+}
+
+void check_section(const GateSection& section, Findings& findings) {
+    if (has_gate(*section.config) && gate_mode(*section.config) == GateMode::kLogOnly) {
+        warn(findings, section.where,
+             "MTLSAuthz LogOnly: " + section.title() +
+                 " lets everybody through; it only logs "
+                 "what it would deny");
+    }
+}
+
+// What the directives of other modules around the gates of one server mean for them.
+// `asked_elsewhere`: virtual hosts that inherit these sections ask for certificates.
+void check_surroundings(const server_rec* s, const std::vector<const GateSection*>& sections, bool asked_elsewhere,
+                        Findings& findings) {
+    bool asks = asked_elsewhere;
+    const auto look = [&](const ap_directive_t& d) {
+        const auto words = config_words(d.args != nullptr ? d.args : "");
+        if (equal_nocase(d.directive, "SSLVerifyClient") && !words.empty() && !equal_nocase(words[0], "none")) {
+            asks = true;
+            if (equal_nocase(words[0], "optional_no_ca")) {
+                warn(findings, place_of(&d),
+                     "SSLVerifyClient optional_no_ca: mod_ssl lets unverified certificates in; the "
+                     "gates verify themselves, but other rules on SSL_CLIENT_* would believe them; "
+                     "use optional");
+            }
+        }
+        if (equal_nocase(d.directive, "CacheEnable")) {
+            warn(findings, place_of(&d),
+                 "CacheEnable beside gates: nothing that a gate decided is stored, but what was "
+                 "stored before the gate was there is served without asking it; empty the cache");
+        }
+        const bool local_403 = equal_nocase(d.directive, "ErrorDocument") && words.size() == 2 && words[0] == "403" &&
+                               words[1].starts_with('/');
+        if (!local_403) return;
+        const GateSection* last = nullptr;
+        for (const GateSection* section : sections) {
+            if (is_literal_location(*section) && covers(*section, words[1])) last = section;
+        }
+        if (last != nullptr && is_enforced(*last->config)) {
+            warn(findings, place_of(&d),
+                 "ErrorDocument 403 " + words[1] + " stands behind the gate of " + last->title() + " at " +
+                     last->where.str() +
+                     ": whoever is denied cannot read it either; move "
+                     "it out, or give it a section with MTLSAuthz Off");
+        }
+    };
+    for_each_directive(s, look);
+    if (s->is_virtual) {
+        const std::string inherited = server_setting(s, "SSLVerifyClient");
+        asks = asks || (!inherited.empty() && !equal_nocase(inherited, "none"));
+    }
+    const bool has_own = !server_config(s).sections.empty();
+    if (asks || !has_own) return;
+    warn(findings, server_config(s).sections.front()->where,
+         "the virtual host '" + std::string(s->server_hostname != nullptr ? s->server_hostname : "-") +
+             "' has gates, but never asks for a certificate, so nobody can pass them: add SSLVerifyClient optional");
+}
+
+// With MTLSClientCA, whatever else looks at the client's certificate in this server trusts the policy's anchors too;
+// with MTLSPurpose serverAuth, it sees certificates of servers.
+void check_client_ca(const server_rec* s, const Policy& policy, Findings& findings) {
+    const ClientCaMode mode = client_ca_of(s);
+    const bool by_anchors = mode != ClientCaMode::kOff;
+    if (!by_anchors && !policy.some_waive_purpose()) return;
+    const auto look = [&](const ap_directive_t& d) {
+        const std::string_view args = d.args != nullptr ? d.args : "";
+        const auto is = [&d](const char* name) { return equal_nocase(d.directive, name); };
+        if (is("CustomLog") || is("LogFormat") || is("ErrorLogFormat") || is("TransferLog")) return;
+        const bool reads = args.find("SSL_CLIENT_") != std::string_view::npos || is("SSLRequire") ||
+                           is("SSLUserName") ||
+                           (is("Require") && args.find("ssl-verify-client") != std::string_view::npos) ||
+                           (is("SSLOptions") && args.find("FakeBasicAuth") != std::string_view::npos);
+        if (!reads) return;
+        warn(findings, place_of(&d),
+             std::string(d.directive) + " looks at the client's certificate by itself: " +
+                 (by_anchors ? "with MTLSClientCA it believes the CAs of all partners, who can issue any name"
+                             : "with MTLSPurpose serverAuth it sees certificates that were made for servers, too") +
+                 "; use Require mtls-partner instead");
+    };
+    for_each_directive(s, look);
+    if (!by_anchors) return;
+    const auto check = server_setting_words(s, "SSLCARevocationCheck");
+    const bool asks_crls = !check.empty() && !equal_nocase(check.front(), "none");
+    if (asks_crls && !equal_nocase(check.back(), "no_crl_for_cert_ok")) {
+        warn(findings, {},
+             "the virtual host '" + std::string(s->server_hostname != nullptr ? s->server_hostname : "-") +
+                 "' has SSLCARevocationCheck " + check.front() +
+                 " beside MTLSClientCA: mod_ssl then wants a CRL in SSLCARevocationFile for every client, and refuses "
+                 "in the handshake partners whose CRL is in MTLSCRLFile alone: write SSLCARevocationCheck " +
+                 check.front() + " no_crl_for_cert_ok");
+    }
+    if (mode == ClientCaMode::kOn && !policy.cas().announced_names(kMostAnnouncedBytes, apr_time_sec(apr_time_now()))) {
+        warn(findings, {},
+             "MTLSClientCA On: the names of all trust anchors are more than 16 kB, so none are announced, and clients "
+             "choose their certificate by themselves");
+    }
+}
+
+void check_servers(const server_rec* main_server, const Policy& policy, Findings& findings) {
+    std::vector<const GateSection*> inherited;
+    bool some_virtual_asks = false;
+    for (const server_rec* s = main_server; s != nullptr; s = s->next) {
+        if (is_main_server(s)) inherited = server_config(s).sections;
+        some_virtual_asks = some_virtual_asks || (s->is_virtual && !server_setting(s, "SSLVerifyClient").empty());
+    }
+    check_order(inherited, findings);
+    for (const server_rec* s = main_server; s != nullptr; s = s->next) {
+        check_client_ca(s, policy, findings);
+        const auto& own = server_config(s).sections;
+        std::vector<const GateSection*> sections = inherited;
+        if (s->is_virtual) sections.insert(sections.end(), own.begin(), own.end());
+        if (sections.empty()) continue;
+        if (s->is_virtual && !own.empty()) check_order(sections, findings);
+        check_surroundings(s, sections, is_main_server(s) && some_virtual_asks, findings);
+    }
+}
+
+bool asks_for_grants(const DirConfig& c) {
+    const auto by_grant = [](const GateRule& rule) { return rule.kind == GateRule::Kind::kByGrant; };
+    return c.requires_grant || (c.allow != nullptr && std::any_of(c.allow->begin(), c.allow->end(), by_grant));
+}
+
+// Whether a gate that asks for grants could stand over a path that this pattern fits.
+bool could_ask(const GateSection& section, const PathPattern& path) {
+    if (!asks_for_grants(*section.config)) return false;
+    if (section.kind != Kind::kLocation && section.kind != Kind::kLocationMatch) return true;
+    const std::string_view own = section.literal_prefix;
+    const std::string_view granted = path.literal_prefix();
+    return own.starts_with(granted) || granted.starts_with(own);
+}
+
+// Grants that no gate asks for, and gates that ask for grants where there are none.
+void check_grants(const Policy& policy, Findings& findings) {
+    const auto& sections = state().sections;
+    std::vector<const Grant*> grants;
+    for (const Grant& grant : policy.grants()) grants.push_back(&grant);
+    for (const Partner& partner : policy.partners()) {
+        for (const Grant& grant : partner.grants) grants.push_back(&grant);
+    }
+    constexpr std::size_t kMostNamed = 10;
+    std::size_t idle = 0;
+    for (const Grant* grant : grants) {
+        for (const PathPattern& path : grant->paths) {
+            const bool asked = std::any_of(sections.begin(), sections.end(),
+                                           [&](const GateSection* section) { return could_ask(*section, path); });
+            if (asked || ++idle > kMostNamed) continue;
+            warn(findings, grant->where,
+                 "MTLSGrant " + std::string(path.text()) +
+                     ": no gate asks for it; put MTLSAllow by-grant into the section over that "
+                     "path");
+        }
+    }
+    if (idle > kMostNamed) warn(findings, {}, std::to_string(idle - kMostNamed) + " more grants likewise");
+    for (const GateSection* section : sections) {
+        if (!grants.empty() || !asks_for_grants(*section->config)) continue;
+        warn(
+            findings, section->where,
+            section->title() + " asks for grants, but the policy has none, so nobody can pass it: add MTLSGrant lines");
+    }
+}
+
+bool same_ca(const X509& a, const X509& b) {
+    return X509_NAME_cmp(X509_get_subject_name(&a), X509_get_subject_name(&b)) == 0 && spki_sha256(a) == spki_sha256(b);
+}
+
+// Whether the handshake lets certificates of this CA in: it, or the one that issued it, is among mod_ssl's.
+bool is_known_to(const ServerCas& cas, X509& anchor) {
+    const ErrorQueueGuard errors;
+    return std::any_of(cas.certificates.begin(), cas.certificates.end(), [&](const X509Ptr& ca) {
+        if (same_ca(*ca, anchor)) return true;
+        const bool named = X509_NAME_cmp(X509_get_subject_name(ca.get()), X509_get_issuer_name(&anchor)) == 0;
+        return named && X509_verify(&anchor, X509_get0_pubkey(ca.get())) == 1;
+    });
+}
+
+}  // namespace
+
+void check_anchors(server_rec* s, Findings& findings) {
+    const ServerCas& cas = server_config(s).cas;
+    constexpr std::size_t kMostNamed = 10;
+    std::size_t unknown = 0;
+    for (const Partner& partner : state().policy->partners()) {
+        if (!partner.has_own_anchors) continue;
+        for (const Anchor& anchor : partner.anchors->anchors) {
+            for (const AnchorCertificate& c : anchor.certificates) {
+                if (is_known_to(cas, *c.decode()) || ++unknown > kMostNamed) continue;
+                warn(findings, anchor.where,
+                     "MTLSTrustAnchor " + std::string(anchor.file) + " of " + std::string(partner.name) +
+                         ": the virtual host '" + s->server_hostname +
+                         "' does not know this CA, so the handshake refuses its certificates: add "
+                         "it to SSLCACertificateFile");
+            }
+        }
+    }
+    if (unknown > kMostNamed) warn(findings, {}, std::to_string(unknown - kMostNamed) + " more trust anchors likewise");
+}
+
+bool is_main_server(const server_rec* s) { return !s->is_virtual; }
+
+void check_sections(server_rec* main_server, const Policy& policy, std::vector<Diagnostic>& findings) {
+    for (const GateSection* section : state().sections) check_section(*section, findings);
+    check_servers(main_server, policy, findings);
+    check_grants(policy, findings);
+}
+
+}  // namespace mtls::httpd

@@ -1,0 +1,265 @@
+#include "mtls_authz/httpd/start/start_checks.hpp"
+
+#include "mtls_authz/httpd/start/section_checks.hpp"
+#include "mtls_authz/httpd/keeper/policy_checks.hpp"
+#include "mtls_authz/httpd/keeper/live.hpp"
+
+#include <grp.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "mtls_authz/httpd/request/caching.hpp"
+#include "mtls_authz/httpd/config/config_tree.hpp"
+#include "mtls_authz/httpd/tls/connection.hpp"
+#include "mtls_authz/httpd/start/dump.hpp"
+#include "mtls_authz/httpd/keeper/events.hpp"
+#include "mtls_authz/base/request_path.hpp"
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/httpd/request/overriding.hpp"
+#include "mtls_authz/httpd/request/request.hpp"
+
+extern "C" {
+#include <unixd.h>
+}
+
+namespace mtls::httpd {
+
+namespace {
+
+using Findings = std::vector<Diagnostic>;
+
+constexpr int kOldestPatch = 64;
+
+void check_version(Findings& findings) {
+    ap_version_t version{};
+    ap_get_server_revision(&version);
+    const bool old = version.major == 2 && version.minor == 4 && version.patch < kOldestPatch;
+    if (old) {
+        findings.push_back(
+            {Diagnostic::Severity::kWarning,
+             {},
+             "httpd " + std::to_string(version.major) + "." + std::to_string(version.minor) + "." +
+                 std::to_string(version.patch) +
+                 ": before 2.4.64, unless your distribution has the fix (CVE-2025-23048), a TLS session of one "
+                 "virtual host could be resumed at another"});
+    }
+}
+
+void report(const Findings& findings, const server_rec* s) {
+    for (const Diagnostic& d : findings) {
+        const bool error = d.severity == Diagnostic::Severity::kError;
+        ap_log_error(APLOG_MARK, error ? APLOG_EMERG : APLOG_WARNING, 0, s, "mtls_authz: %s", d.str().c_str());
+    }
+}
+
+// The configuration is read twice at start; the first time only errors are worth a line, unless it is only a test.
+bool is_rehearsal() {
+    return ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG &&
+           ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_NORMAL;
+}
+
+// A virtual host without a server-level directive of ours shares the main server's object until here; each needs its
+// own, since what mod_ssl trusts differs between them.
+void separate_server_configs(server_rec* main_server) {
+    const ServerConfig* const shared = &server_config(main_server);
+    for (server_rec* s = main_server->next; s != nullptr; s = s->next) {
+        if (&server_config(s) == shared) {
+            ap_set_module_config(s->module_config, &mtls_authz_module, pool_new<ServerConfig>(s->process->pconf));
+        }
+        if (!server_config(s).client_ca) server_config(s).client_ca = shared->client_ca;
+    }
+}
+
+bool authenticates_by_certificate(const ap_directive_t& d) {
+    if (!equal_nocase(d.directive, "AuthType") || d.args == nullptr) return false;
+    const auto words = config_words(d.args);
+    return !words.empty() && equal_nocase(words.front(), "MTLS");
+}
+
+bool has_own_gates(const server_rec* s) {
+    const auto& sections = server_config(s).sections;
+    bool has = std::any_of(sections.begin(), sections.end(), [](const GateSection* section) {
+        return has_gate(*section->config) || section->config->has_provider;
+    });
+    for_each_directive(s, [&has](const ap_directive_t& d) { has = has || authenticates_by_certificate(d); });
+    return has;
+}
+
+void note_servers_with_gates(server_rec* main_server) {
+    const bool inherited = has_own_gates(main_server);
+    for (server_rec* s = main_server; s != nullptr; s = s->next) {
+        server_config(s).has_gates = inherited || has_own_gates(s);
+    }
+}
+
+// Who could change the files that decide who is let in.
+FileTrust trust_of_server(Findings& findings) {
+    FileTrust trust;
+    trust.starter = geteuid();
+    trust.run_user = trust.starter;
+    trust.run_group = getegid();
+    trust.fetcher = state().fetch_user;
+    if (trust.starter == 0) {
+        trust.run_user = ap_unixd_config.user_id;
+        trust.run_group = ap_unixd_config.group_id;
+        int count = 256;
+        trust.more_groups.resize(static_cast<std::size_t>(count));
+        const char* const name = ap_unixd_config.user_name;
+        const bool named = name != nullptr && name[0] != '#';
+        if (!named || getgrouplist(name, trust.run_group, trust.more_groups.data(), &count) < 0) count = 0;
+        trust.more_groups.resize(static_cast<std::size_t>(count));
+    }
+    if (!trust.has_own_user()) {
+        findings.push_back(
+            {Diagnostic::Severity::kWarning,
+             {},
+             "httpd is not started as root with a User of its own: whoever takes over the server can change the files "
+             "that decide who is let in"});
+    }
+    return trust;
+}
+
+// HUP or USR1: a server is there, and has to stay.
+bool is_restart() {
+    return ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_CONFIG && ap_state_query(AP_SQ_CONFIG_GEN) > 1;
+}
+
+// Null where it cannot be had. What is thrown is one more error: it must neither end a server that is restarted, nor
+// keep one from being stopped.
+std::shared_ptr<const Policy> build_policy(State& s, Findings& findings, Findings& reported) {
+    try {
+        return s.live.policy.start(findings, reported);
+    } catch (const std::exception& e) {
+        findings.push_back({Diagnostic::Severity::kError, {}, std::string("the policy cannot be built: ") + e.what()});
+        return nullptr;
+    }
+}
+
+bool has_error(const Findings& findings) {
+    return std::any_of(findings.begin(), findings.end(),
+                       [](const Diagnostic& d) { return d.severity == Diagnostic::Severity::kError; });
+}
+
+// Policy files are wrong, httpd.conf is not.
+int fail_for_files(State& s) {
+    const bool may_go_on = is_restart() || (!s.policy && s.starts_without_policy);
+    // `httpd -k` checks the configuration before it signals the server that is there, and never comes to post_config: a
+    // server can be stopped whatever the files hold, and restarts with the policy that it has.
+    s.must_not_start = !may_go_on && is_rehearsal();
+    return may_go_on || s.must_not_start ? OK : HTTP_INTERNAL_SERVER_ERROR;
+}
+
+int check_configuration(server_rec* main_server) {
+    State& s = state();
+    separate_server_configs(main_server);
+    note_servers_with_gates(main_server);
+    Findings findings;
+    s.live.policy.set_trust(trust_of_server(findings));
+    if (!is_rehearsal()) {
+        if (const int opened = open_board(main_server); opened != OK) return opened;
+        s.live.policy.share_between_processes(*s.live.board);
+    }
+    Findings of_policy;
+    Findings of_files;
+    s.policy = build_policy(s, of_policy, of_files);
+    const bool is_recalled = s.live.policy.recalled();
+    bool files_fail = !s.policy || has_error(of_policy);
+    // The keeper finds the same with its first look.
+    if (is_recalled && s.refresh_seconds > 0) of_policy.clear();
+    // Nothing that is wrong with a revocation file or a CRL keeps the server from starting.
+    for (Diagnostic& d : of_files) d.severity = Diagnostic::Severity::kWarning;
+    findings.insert(findings.end(), of_files.begin(), of_files.end());
+    findings.insert(findings.end(), s.gate_warnings.begin(), s.gate_warnings.end());
+    if (s.policy) {
+        Findings names;
+        check_gate_names(*s.policy, names);
+        // Which partners there are is up to the files: a server that is there goes on.
+        for (Diagnostic& d : names) {
+            if (is_restart()) d.severity = Diagnostic::Severity::kWarning;
+            of_policy.push_back(std::move(d));
+        }
+        check_sections(main_server, *s.policy, findings);
+        check_purposes(*s.policy, findings);
+        check_fronts(*s.policy, findings);
+        check_version(findings);
+    }
+    check_event_program(findings);
+    const bool conf_fails = has_error(findings);
+    files_fail = files_fail || has_error(of_policy);
+    findings.insert(findings.begin(), of_policy.begin(), of_policy.end());
+    const bool is_normal = ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_NORMAL;
+    if (!conf_fails && is_normal && (!files_fail || is_recalled)) {
+        // Once httpd is in the background, standard error leads nowhere, and the error log is not open yet.
+        if (!is_rehearsal()) s.start_findings = std::move(findings);
+        return OK;
+    }
+    report(findings, main_server);
+    if (conf_fails) return HTTP_INTERNAL_SERVER_ERROR;
+    return files_fail ? fail_for_files(s) : OK;
+}
+
+int check_after_start(server_rec* main_server) {
+    if (state().must_not_start) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG, 0, main_server,
+                     "mtls_authz: the server does not start, because of the errors that it printed before this line");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (is_rehearsal()) return OK;
+    if (!state().policy) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG, 0, main_server, "mtls_authz: the policy is refused: %s", kAllClosed);
+        state().ledger->refused_since = apr_time_sec(apr_time_now());
+        return OK;
+    }
+    Findings findings = std::exchange(state().start_findings, {});
+    const bool main_has_gates = std::any_of(state().sections.begin(), state().sections.end(),
+                                            [](const GateSection* g) { return is_main_server(g->server); });
+    for (server_rec* s = main_server; s != nullptr; s = s->next) {
+        const bool gates = main_has_gates || !server_config(s).sections.empty();
+        const std::string verify = server_setting(s, "SSLVerifyClient");
+        const bool verifies =
+            !verify.empty() && !equal_nocase(verify, "none") && !equal_nocase(verify, "optional_no_ca");
+        const bool by_anchors = client_ca_of(s) != ClientCaMode::kOff;
+        if (gates && verifies && server_config(s).has_tls && !by_anchors) check_anchors(s, findings);
+    }
+    report(findings, main_server);
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
+                 "mtls_authz: generation %s: %" APR_SIZE_T_FMT " partner(s), %" APR_SIZE_T_FMT " gate(s)",
+                 std::string(state().policy->generation()).c_str(), state().policy->partners().size(),
+                 state().sections.size());
+    return OK;
+}
+
+extern "C" int on_pre_config(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*) {
+    return guarded(nullptr, HTTP_INTERNAL_SERVER_ERROR, [&] {
+        start_reading(pconf);
+        hook_caching();
+        hook_handlers();
+        if (is_any_directive(authenticates_by_certificate)) hook_path_overrides();
+        return OK;
+    });
+}
+extern "C" int on_check_config(apr_pool_t*, apr_pool_t*, apr_pool_t*, server_rec* s) {
+    return guarded(s, HTTP_INTERNAL_SERVER_ERROR, [&] { return check_configuration(s); });
+}
+extern "C" int on_post_config(apr_pool_t*, apr_pool_t*, apr_pool_t*, server_rec* s) {
+    return guarded(s, HTTP_INTERNAL_SERVER_ERROR, [&] { return check_after_start(s); });
+}
+extern "C" void on_test_config(apr_pool_t* pconf, server_rec* s) {
+    guarded(s, DECLINED, [&] {
+        dump_policy(pconf);
+        return OK;
+    });
+}
+
+}  // namespace
+
+void register_start_hooks() {
+    static const char* const kAfterSsl[] = {"mod_ssl.c", nullptr};
+    ap_hook_pre_config(on_pre_config, nullptr, nullptr, APR_HOOK_MIDDLE);
+    ap_hook_check_config(on_check_config, nullptr, nullptr, APR_HOOK_MIDDLE);
+    ap_hook_post_config(on_post_config, kAfterSsl, nullptr, APR_HOOK_MIDDLE);
+    ap_hook_test_config(on_test_config, nullptr, nullptr, APR_HOOK_MIDDLE);
+}
+
+}  // namespace mtls::httpd

@@ -1,0 +1,304 @@
+#include "mtls_authz/httpd/tell/accounting.hpp"
+
+#include <algorithm>
+
+#include "mtls_authz/httpd/tell/error_detail.hpp"
+#include "mtls_authz/httpd/config/log.hpp"
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/decide/identification.hpp"
+#include "mtls_authz/httpd/tell/audit.hpp"
+
+namespace mtls::httpd {
+
+namespace {
+
+std::string gate_place(const request_rec* r, const Decision& decision) {
+    if (decision.rule != nullptr) return short_place(decision.rule->where);
+    const DirConfig& config = dir_config(r);
+    return config.section != nullptr ? short_place(config.section->where) : std::string();
+}
+
+// The key that signed, as far as it is known: from the verified path, the chain that the client sent, or the policy.
+std::string issuer_key(const PresentedCertificate& certificate, const Identification* who) {
+    if (who != nullptr && !who->path.ca_keys.empty()) return who->path.ca_keys.front();
+    if (!certificate.helpers.empty()) return spki_sha256(*certificate.helpers.front());
+    return who != nullptr ? who->nearest_ca_key : std::string();
+}
+
+// "1.1", "2"
+std::string http_version(const request_rec* r) {
+    const int major = HTTP_VERSION_MAJOR(r->proto_num);
+    const int minor = HTTP_VERSION_MINOR(r->proto_num);
+    return std::to_string(major) + (minor != 0 || major < 2 ? "." + std::to_string(minor) : "");
+}
+
+// The partner, or whom the certificate claims to be.
+std::string name_of(const Identification* who) {
+    if (who == nullptr) return {};
+    return who->partner != nullptr ? std::string(who->partner->name) : names_of(who->claimed);
+}
+
+bool is_told(const request_rec* r, const Decision& decision, Outcome outcome, int level) {
+    std::string_view digest;
+    if (decision.certificate != nullptr) digest = decision.certificate->facts.sha256;
+    std::uint64_t key = mixed(static_cast<std::uint64_t>(outcome), static_cast<std::uint64_t>(decision.reason));
+    key = mixed(key, digest);
+    if (const Identification* const who = decision.who) {
+        if (who->partner != nullptr) key = mixed(key, who->partner->key);
+        for (const Partner* partner : who->claimed) key = mixed(key, partner->key);
+    }
+    const auto shown = [&] { return about(outcome, decision.reason, name_of(decision.who), digest); };
+    return is_admitted(r->server, key, level, std::ref(shown));
+}
+
+void describe_who(const Decision& decision, Account& out) {
+    const Identification* const who = decision.who;
+    if (who == nullptr) return;
+    (decision.granted() ? out.partner : out.claimed) = name_of(who);
+    const Partner* const first = who->partner != nullptr ? who->partner
+                                 : who->claimed.empty()  ? nullptr
+                                                         : who->claimed.front();
+    if (!decision.granted() && first != nullptr) out.contact = first->contact;
+    const std::optional<Identity>& identity = who->identity ? who->identity : who->claimed_identity;
+    if (!identity) return;
+    out.rule = short_place(identity->where);
+    out.matched = identity->text();
+}
+
+Account account_of(request_rec* r, const Decision& decision, Outcome outcome) {
+    Account out;
+    out.time = apr_time_now();
+    out.outcome = outcome;
+    out.reason = decision.reason;
+    out.detail = decision.detail;
+    describe_who(decision, out);
+    if (decision.via != nullptr) out.via = decision.via->name;
+    if (decision.who != nullptr && decision.who->is_purpose_waived) out.purpose = "serverAuth";
+    if (decision.path != nullptr) out.grant = short_place(decision.path->grant->where);
+    out.gate = gate_place(r, decision);
+    out.vhost = vhost_text(r->server, r->connection);
+    out.client = r->useragent_ip != nullptr ? r->useragent_ip : "";
+    out.http = http_version(r);
+    out.method = effective_method(r);
+    out.path = r->uri != nullptr ? r->uri : "";
+    const bool has_id = apr_table_get(r->subprocess_env, "UNIQUE_ID") != nullptr || r->log_id != nullptr;
+    if (has_id || dir_config(r).error_detail.value_or(false)) out.request_id = request_id_of(r);
+    if (decision.tls != nullptr) out.tls = decision.tls->facts().version;
+    if (decision.tls != nullptr) out.resumed = decision.tls->facts().resumed;
+    if (decision.certificate != nullptr) {
+        describe_certificate(decision.certificate->facts, out);
+        out.issuer_spki = hex(bytes_of(issuer_key(*decision.certificate, decision.who)));
+    }
+    if (decision.snapshot) out.generation = decision.snapshot->policy->generation();
+    out.duration = decision.duration;
+    return out;
+}
+
+void keep_certificate(std::size_t number, const PresentedCertificate& certificate, const Identification& who) {
+    const auto seen = SeenCertificate::of(*certificate.leaf, who.intermediates);
+    if (seen) state().ledger->sightings.keep(number, *seen);
+}
+
+[[gnu::noinline]] void see(const PresentedCertificate& certificate, const Identification& who, std::size_t number,
+                           std::int64_t now) {
+    const auto seen = Sighting::of(certificate.facts, who.is_purpose_waived, now);
+    if (state().ledger->sightings.see(number, seen)) keep_certificate(number, certificate, who);
+}
+
+std::size_t number_of(const Partner& partner) { return state().ledger->sightings.number_of(partner.key, partner.name); }
+
+// Each certificate that a front hands on is noted, and the front's own.
+[[gnu::noinline]] std::size_t note_handed(const Decision& d) {
+    if (d.front != nullptr && d.tls->takes_sighting(d.now)) {
+        see(*d.tls->certificate(), *d.front, number_of(*d.front->partner), d.now);
+    }
+    if (d.who == nullptr || d.who->partner == nullptr) return DecisionCounters::kNoPartner;
+    const std::size_t number = number_of(*d.who->partner);
+    const bool is_seen = number < Sightings::kOthers && takes_sighting(d.handed->sighted, d.now);
+    if (is_seen) see(*d.certificate, *d.who, number, d.now);
+    return number;
+}
+
+// A connection's certificate is noted at its first decision, then at most once a minute.
+std::size_t note_partner(const Decision& d) {
+    if (d.handed) return note_handed(d);
+    if (d.who == nullptr || d.who->partner == nullptr) return DecisionCounters::kNoPartner;
+    const std::size_t number = number_of(*d.who->partner);
+    const bool is_due = d.now >= d.tls->sighting_due() && number < Sightings::kOthers;
+    if (is_due && d.tls->takes_sighting(d.now)) see(*d.certificate, *d.who, number, d.now);
+    return number;
+}
+
+void count(std::size_t partner, Outcome outcome, Reason reason, std::int64_t duration) {
+    state().ledger->decisions.count(outcome, reason, partner, duration);
+}
+
+void count_waiver(const Decision& decision, std::size_t partner) {
+    if (!decision.granted() || !decision.who->is_purpose_waived) return;
+    ++state().ledger->purposes_waived;
+    if (partner <= Sightings::kOthers) ++state().ledger->purposes_waived_of[partner];
+}
+
+// The nearest CA that the policy names is none of those that the certificate names.
+bool is_issuer_unknown(const Decision& decision) {
+    const bool is_of_issuer = decision.reason == Reason::kWrongIssuer || decision.reason == Reason::kNotVerified;
+    if (!is_of_issuer || decision.who == nullptr || decision.who->claimed.empty()) return false;
+    const std::string& key = decision.who->nearest_ca_key;
+    return std::none_of(decision.who->claimed.begin(), decision.who->claimed.end(), [&key](const Partner* partner) {
+        const auto& anchors = partner->anchors->anchors;
+        return std::any_of(anchors.begin(), anchors.end(), [&key](const Anchor& anchor) {
+            return std::any_of(anchor.certificates.begin(), anchor.certificates.end(),
+                               [&key](const AnchorCertificate& c) { return !key.empty() && c.spki_sha256 == key; });
+        });
+    });
+}
+
+void note_issuer(const Decision& decision) {
+    if (!is_issuer_unknown(decision)) return;
+    note_unknown_issuer(decision.certificate->facts, names_of(decision.who->claimed), word_of(decision.reason));
+}
+
+void keep_example(const Account& account) {
+    Example out;
+    out.time = apr_time_sec(account.time);
+    out.outcome = account.outcome;
+    out.who = account.partner.empty() ? account.claimed : account.partner;
+    out.subject = account.subject;
+    out.method = account.method;
+    out.path = account.path;
+    out.client = account.client;
+    out.gate = account.gate;
+    out.sha256 = account.sha256;
+    state().ledger->examples.add(account.reason, out);
+}
+
+bool was_denied(const request_rec* r) {
+    return r->status == HTTP_FORBIDDEN || r->status == HTTP_UNAUTHORIZED || r->status >= HTTP_INTERNAL_SERVER_ERROR;
+}
+
+// Several Require lines may have been asked, and others beside them: what explains the answer counts.
+void close_provider_account(request_rec* r, const Unclosed& unclosed) {
+    const bool denied = was_denied(r);
+    if ((denied ? unclosed.refused : unclosed.satisfied) == nullptr) return;
+    const ProviderFinding& finding = denied ? *unclosed.refused : *unclosed.satisfied;
+    const Outcome outcome = denied ? Outcome::kDeny : Outcome::kAllow;
+    count(finding.partner, outcome, finding.reason, finding.duration);
+    if (finding.account == nullptr) return;
+    Account account = *finding.account;
+    account.outcome = outcome;
+    account.status = r->status;
+    if (denied) keep_example(account);
+    if (AuditLog* const audit = audit_log_for(r, outcome)) audit->write(account);
+}
+
+void close_accounts(request_rec* r, const RequestState& request) {
+    const Unclosed& unclosed = *request.unclosed;
+    if (Account* const account = unclosed.pending) {
+        account->status = r->status;
+        if (AuditLog* const audit = audit_log_for(r, account->outcome)) audit->write(*account);
+    }
+    const bool by_gate = request.decided_for != nullptr;
+    if (!by_gate) close_provider_account(r, unclosed);
+}
+
+extern "C" apr_status_t on_end(void* request) {
+    auto* const r = static_cast<request_rec*>(request);
+    return guarded(r->server, APR_EGENERAL, [&] {
+        close_accounts(r, request_state(r));
+        return APR_SUCCESS;
+    });
+}
+
+// A pool's cleanups run last in, first out: httpd's own, which logs the request, is registered later than this one.
+Unclosed& unclosed(request_rec* r) {
+    RequestState& request = request_state(r);
+    if (request.unclosed == nullptr) {
+        request.unclosed = pool_new<Unclosed>(r->pool);
+        apr_pool_pre_cleanup_register(r->pool, r, on_end);
+    }
+    return *request.unclosed;
+}
+
+// LogOnly is there to compare: its audit line waits for the answer that the request gets.
+bool waits_for_status(const request_rec* r) {
+    return r->main == nullptr && gate_mode(dir_config(r)) == GateMode::kLogOnly && has_gate(dir_config(r));
+}
+
+void write_audit(request_rec* r, const Account& account) {
+    AuditLog* const audit = audit_log_for(r, account.outcome);
+    if (audit == nullptr) return;
+    if (waits_for_status(r)) {
+        unclosed(r).pending = pool_new<Account>(r->pool, account);
+    } else {
+        audit->write(account);
+    }
+}
+
+}  // namespace
+
+std::int64_t start_measuring() {
+    if (!state().measures_time) return 0;
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    constexpr std::int64_t kBillion = 1'000'000'000;
+    return now.tv_sec * kBillion + now.tv_nsec;
+}
+
+std::int64_t nanoseconds_since(std::int64_t start) { return start == 0 ? -1 : start_measuring() - start; }
+
+namespace {
+
+[[gnu::noinline]] void tell(request_rec* r, const Decision& decision, Outcome outcome, bool is_lookup) {
+    const bool is_denial = outcome != Outcome::kAllow && !is_lookup;
+    const int level = is_lookup ? APLOG_DEBUG : level_of(outcome, decision.reason);
+    const bool has_audit = !is_lookup && audit_log_for(r, outcome) != nullptr;
+    if (!has_audit && !is_denial && !APLOG_R_IS_LEVEL(r, level)) return;
+    // Thousands of the same are only counted: before anything is told about them.
+    const bool in_full = level == APLOG_DEBUG || is_told(r, decision, outcome, level);
+    if (!in_full && !has_audit) return;
+    const Account account = account_of(r, decision, outcome);
+    if (in_full) log_account(r, account, level);
+    if (is_denial && in_full) keep_example(account);
+    if (is_denial && in_full) note_issuer(decision);
+    if (has_audit) write_audit(r, account);
+}
+
+}  // namespace
+
+void account_for(request_rec* r, const Decision& decision, Outcome outcome, bool is_lookup) {
+    if (!is_lookup) {
+        const std::size_t partner = note_partner(decision);
+        count(partner, outcome, decision.reason, decision.duration);
+        count_waiver(decision, partner);
+    }
+    const bool is_quiet =
+        outcome == Outcome::kAllow && server_config(r->server).audit == nullptr && !APLOG_R_IS_LEVEL(r, APLOG_DEBUG);
+    if (!is_quiet) tell(r, decision, outcome, is_lookup);
+}
+
+void account_for_provider(request_rec* r, const Decision& decision, const char* requirement, bool lets_in) {
+    const int level = decision.granted() ? APLOG_DEBUG : APLOG_INFO;
+    const std::size_t partner = note_partner(decision);
+    const Unclosed* const known = request_state(r).unclosed;
+    const bool is_first = known == nullptr || (decision.granted() ? known->satisfied : known->refused) == nullptr;
+    const bool explains = lets_in || !decision.granted();
+    const bool counts = r->main == nullptr && is_first && explains;
+    const bool is_logged = APLOG_R_IS_LEVEL(r, level);
+    if (!counts && !is_logged) return;
+    const Outcome outcome = decision.granted() ? Outcome::kAllow : Outcome::kDeny;
+    const bool keeps = counts && (!decision.granted() || audit_log_for(r, outcome) != nullptr);
+    const Account* account = nullptr;
+    if (keeps || is_logged) account = pool_new<Account>(r->pool, account_of(r, decision, outcome));
+    if (is_logged) {
+        const char* const verb = decision.granted() ? "satisfied" : "not satisfied";
+        ap_log_rerror(APLOG_MARK, level, 0, r, "mtls_authz: %s (%s)", denial_line(*account, verb).c_str(), requirement);
+    }
+    if (!counts) return;
+    if (lets_in) count_waiver(decision, partner);
+    note_issuer(decision);
+    Unclosed& own = unclosed(r);
+    (decision.granted() ? own.satisfied : own.refused) = pool_new<ProviderFinding>(
+        r->pool, ProviderFinding{decision.reason, partner, decision.duration, keeps ? account : nullptr});
+}
+
+}  // namespace mtls::httpd

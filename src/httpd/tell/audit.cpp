@@ -1,0 +1,122 @@
+#include "mtls_authz/httpd/tell/audit.hpp"
+
+#include "mtls_authz/httpd/config/sections.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "mtls_authz/httpd/config/config.hpp"
+#include "mtls_authz/base/text.hpp"
+
+extern "C" {
+#include <apr_portable.h>
+}
+
+namespace mtls::httpd {
+
+namespace {
+
+const char* read_audit_log(cmd_parms* cmd, const char* args) {
+    if (const char* fault = ap_check_cmd_context(cmd, NOT_IN_DIR_CONTEXT | NOT_IN_HTACCESS)) return fault;
+    const std::string name = cmd->cmd->name;
+    const auto words = config_words(args);
+    static constexpr std::string_view kWhat[] = {"all", "denied"};
+    if (words.empty() || words.front().empty() || words.front() == "|" || words.size() > 2) {
+        return failure(cmd, name + ": expected FILE or \"|PROGRAM\", then all or denied");
+    }
+    if (words.size() == 2 && words[1] != kWhat[0] && words[1] != kWhat[1]) {
+        return failure(cmd, name + ": '" + escape_for_log(words[1], 60) + "'" + did_you_mean(words[1], kWhat) +
+                                ": expected all or denied (a program with arguments is quoted as a whole)");
+    }
+    ServerConfig& config = server_config(cmd->server);
+    if (config.audit != nullptr) {
+        return failure(cmd, name + ": this server has '" + escape_for_log(config.audit->target, 100) + "' already");
+    }
+    config.audit = pool_new<AuditLog>(cmd->pool);
+    config.audit->target = words.front();
+    config.audit->denied_only = words.size() == 2 && words[1] == kWhat[1];
+    state().measures_time = true;
+    return nullptr;
+}
+
+// A reader that is slow must not hold up requests.
+bool make_nonblocking(int fd) {
+    const int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
+}
+
+// The file descriptor of the pipe, or -1. httpd restarts the program should it end.
+int open_program(apr_pool_t* pconf, const std::string& target) {
+    const bool by_shell = target[1] == '$';
+    const std::size_t prefix = by_shell || target[1] == '|' ? 2 : 1;
+    piped_log* const pipe =
+        ap_open_piped_log_ex(pconf, target.c_str() + prefix, by_shell ? APR_SHELLCMD_ENV : APR_PROGRAM_ENV);
+    apr_os_file_t fd = -1;
+    if (pipe == nullptr || apr_os_file_get(&fd, ap_piped_log_write_fd(pipe)) != APR_SUCCESS) return -1;
+    return make_nonblocking(fd) ? fd : -1;
+}
+
+// Closed with `pconf`: a restart opens it anew, so that a rotated file is let go.
+int open_file(apr_pool_t* pconf, const std::string& target) {
+    constexpr mode_t kForOwnerAndGroup = 0640;
+    const char* const path = ap_server_root_relative(pconf, target.c_str());
+    const int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, kForOwnerAndGroup);
+    if (fd < 0) return -1;
+    apr_os_file_t os_file = fd;
+    apr_file_t* owned = nullptr;
+    apr_os_file_put(&owned, &os_file, APR_FOPEN_WRITE | APR_FOPEN_APPEND, pconf);
+    apr_pool_cleanup_register(
+        pconf, owned, [](void* file) noexcept { return apr_file_close(static_cast<apr_file_t*>(file)); },
+        apr_pool_cleanup_null);
+    return fd;
+}
+
+int open_audit_logs(apr_pool_t* pconf, server_rec* main_server) {
+    for (server_rec* s = main_server; s != nullptr; s = s->next) {
+        ServerConfig& config = server_config(s);
+        if (config.audit == nullptr) config.audit = server_config(main_server).audit;
+        if (config.audit == nullptr || config.audit->fd >= 0) continue;
+        AuditLog& log = *config.audit;
+        log.fd = log.target.front() == '|' ? open_program(pconf, log.target) : open_file(pconf, log.target);
+        if (log.fd >= 0) continue;
+        ap_log_error(APLOG_MARK, APLOG_EMERG, errno, s, "mtls_authz: MTLSAuditLog: cannot open '%s'",
+                     escape_for_log(log.target, 200).c_str());
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    return OK;
+}
+
+extern "C" int on_open_logs(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*, server_rec* s) {
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) return OK;
+    return guarded(s, HTTP_INTERNAL_SERVER_ERROR, [&] { return open_audit_logs(pconf, s); });
+}
+
+}  // namespace
+
+void AuditLog::write(const Account& account) {
+    std::string line = audit_line(account);
+    // What was torn off ends here, and harms no other line.
+    const bool mends = torn.exchange(false, std::memory_order_relaxed);
+    if (mends && line.size() < kMostAuditBytes) line.insert(line.begin(), '\n');
+    ssize_t written = 0;
+    do written = ::write(fd, line.data(), line.size());
+    while (written < 0 && errno == EINTR);
+    if (written == static_cast<ssize_t>(line.size())) return;
+    if (written > 0 || mends) torn = true;
+    ++state().ledger->audit_dropped;
+}
+
+AuditLog* audit_log_for(const request_rec* r, Outcome outcome) {
+    AuditLog* const log = server_config(r->server).audit;
+    return log != nullptr && log->fd >= 0 && log->wants(outcome) ? log : nullptr;
+}
+
+const char* on_audit_log(cmd_parms* cmd, void*, const char* args) noexcept {
+    return guarded_directive(cmd, [&] { return read_audit_log(cmd, args); });
+}
+
+void register_audit_hooks() { ap_hook_open_logs(on_open_logs, nullptr, nullptr, APR_HOOK_MIDDLE); }
+
+}  // namespace mtls::httpd

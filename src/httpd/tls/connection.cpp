@@ -1,0 +1,232 @@
+#include "mtls_authz/httpd/tls/connection.hpp"
+
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include <algorithm>
+
+#include "mtls_authz/httpd/tls/handshake.hpp"
+#include "mtls_authz/certificate/session_chain.hpp"
+#include "mtls_authz/decide/identification.hpp"
+#include "mtls_authz/httpd/tls/server_cas.hpp"
+
+// mod_ssl_openssl.h, which not every distribution packages, declares these two hooks.
+extern "C" {
+#include <mod_ssl.h>
+APR_DECLARE_EXTERNAL_HOOK(ssl, SSL, int, pre_handshake, (conn_rec * c, SSL* ssl, int is_proxy))
+APR_DECLARE_EXTERNAL_HOOK(ssl, SSL, int, init_server, (server_rec * s, apr_pool_t* p, int is_proxy, SSL_CTX* ctx))
+}
+
+namespace mtls::httpd {
+
+namespace {
+
+std::vector<X509*> certificates_of(STACK_OF(X509) * stack) {
+    std::vector<X509*> out;
+    for (int i = 0; stack != nullptr && i < sk_X509_num(stack); ++i) out.push_back(sk_X509_value(stack, i));
+    return out;
+}
+
+// The intermediates of a certificate: from the session, which has them for full and resumed handshakes alike; from the
+// peer where something kept our callback from running.
+SentHelpers helpers_of(const SSL& ssl, const X509& leaf) {
+    void* data = nullptr;
+    size_t length = 0;
+    SSL_SESSION* const session = SSL_get_session(&ssl);
+    if (session != nullptr && SSL_SESSION_get0_ticket_appdata(session, &data, &length) == 1 && length > 0) {
+        return decode_helpers({static_cast<const char*>(data), length}, leaf);
+    }
+    return useful_helpers(leaf, certificates_of(SSL_get_peer_cert_chain(&ssl)));
+}
+
+// What the client sent, first what OpenSSL made a path of.
+std::vector<X509*> sent_certificates(X509_STORE_CTX* ctx) {
+    std::vector<X509*> out = certificates_of(X509_STORE_CTX_get0_untrusted(ctx));
+    const auto path = certificates_of(X509_STORE_CTX_get0_chain(ctx));
+    std::stable_partition(out.begin(), out.end(), [&path](const X509* sent) {
+        return std::any_of(path.begin(), path.end(), [sent](const X509* c) { return X509_cmp(c, sent) == 0; });
+    });
+    return out;
+}
+
+std::int64_t now_seconds() { return apr_time_sec(apr_time_now()); }
+
+// A partner's MTLSPurpose serverAuth holds in the handshake too, for its own certificates.
+void waive_purpose(X509_STORE_CTX* ctx, const Policy& policy, const server_rec* s) {
+    X509* const leaf = X509_STORE_CTX_get0_cert(ctx);
+    if (!policy.some_waive_purpose() || leaf == nullptr) return;
+    const PresentedCertificate presented(*leaf, useful_helpers(*leaf, sent_certificates(ctx)));
+    if (!waives_purpose_of(policy, presented, server_config(s).cas, now_seconds())) return;
+    X509_VERIFY_PARAM_set_purpose(X509_STORE_CTX_get0_param(ctx), X509_PURPOSE_SSL_SERVER);
+}
+
+HandshakeVerdict verify(X509_STORE_CTX* ctx, const server_rec* s) {
+    const auto snapshot = state().snapshot();
+    if (snapshot) waive_purpose(ctx, *snapshot->policy, s);
+    if (client_ca_of(s) == ClientCaMode::kOff || !snapshot) return {X509_verify_cert(ctx)};
+    return verify_handshake(ctx, snapshot->policy->cas(), SSL_get_ex_data_X509_STORE_CTX_idx(),
+                            server_config(s).own.missing, now_seconds());
+}
+
+TlsConnection* tls_state_of(const conn_rec* c) {
+    return static_cast<TlsConnection*>(ap_get_module_config(c->conn_config, &mtls_authz_module));
+}
+
+void note_verifier(const SSL* ssl, const HandshakeVerdict& verdict) {
+    const conn_rec* const c = ssl != nullptr ? connection_of(ssl) : nullptr;
+    auto* const tls = c != nullptr ? tls_state_of(c) : nullptr;
+    if (tls == nullptr || verdict.verified != 1) return;
+    tls->verification().by =
+        verdict.by_anchors ? TlsConnection::Verifier::kAnchorsAlone : TlsConnection::Verifier::kModSsl;
+}
+
+// mod_ssl forgets in TLS 1.2 that `optional_no_ca` let a certificate in, once its session is resumed, and says SUCCESS:
+// beside live anchors, such a session is none that can be resumed.
+bool is_forgotten_by_mod_ssl(const SSL& ssl, X509_STORE_CTX* ctx) {
+    return state().has_live_anchors && SSL_version(&ssl) < TLS1_3_VERSION &&
+           is_of_unknown_ca(X509_STORE_CTX_get_error(ctx));
+}
+
+// Runs in place of X509_verify_cert(), and lets it decide; afterwards puts the intermediates on the session, whatever
+// was decided, since a session is also made for a certificate that only `optional_no_ca` accepts.
+int verify_and_remember(X509_STORE_CTX* ctx, const server_rec* s) {
+    const HandshakeVerdict verdict = verify(ctx, s);
+    auto* const ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx()));
+    const X509* const leaf = X509_STORE_CTX_get0_cert(ctx);
+    SSL_SESSION* const session = ssl != nullptr ? SSL_get_session(ssl) : nullptr;
+    if (session != nullptr && leaf != nullptr) {
+        const SentHelpers helpers = useful_helpers(*leaf, sent_certificates(ctx));
+        const std::string data = encode_helpers(*leaf, helpers);
+        SSL_SESSION_set1_ticket_appdata(session, data.data(), data.size());
+        constexpr long kLongExpired = 1;
+        if (is_forgotten_by_mod_ssl(*ssl, ctx)) SSL_SESSION_set_time(session, kLongExpired);
+    }
+    note_verifier(ssl, verdict);
+    if (verdict.verified != 1) report_refused_handshake(s, ctx, ssl);
+    return verdict.verified;
+}
+
+extern "C" int on_verify_certificate(X509_STORE_CTX* ctx, void* server) {
+    constexpr int kRefused = 0;
+    const auto* const s = static_cast<const server_rec*>(server);
+    return guarded(s, kRefused, [&] { return verify_and_remember(ctx, s); });
+}
+
+void announce_names(SSL* ssl, TlsConnection& tls) {
+    const ErrorQueueGuard errors;
+    if (const auto snapshot = state().snapshot()) {
+        state().announced_names.lend(*ssl, *snapshot, now_seconds(), tls.announced());
+    }
+}
+
+// After SNI has chosen the virtual host.
+extern "C" int on_choose_certificate(SSL* ssl, void* server) {
+    constexpr int kGoOn = 1;
+    const conn_rec* const c = connection_of(ssl);
+    if (c == nullptr) return kGoOn;
+    // Should it fail, mod_ssl's own names are announced.
+    return guarded(static_cast<const server_rec*>(server), kGoOn, [&] {
+        announce_names(ssl, *tls_state_of(c));
+        return kGoOn;
+    });
+}
+
+extern "C" int on_init_server(server_rec* s, apr_pool_t*, int is_proxy, SSL_CTX* ctx) {
+    if (is_proxy != 0) return OK;
+    return guarded(s, HTTP_INTERNAL_SERVER_ERROR, [&] {
+        reserve_connection_index(s);
+        SSL_CTX_set_cert_verify_callback(ctx, on_verify_certificate, s);
+        if (client_ca_of(s) == ClientCaMode::kOn) SSL_CTX_set_cert_cb(ctx, on_choose_certificate, s);
+        copy_server_cas(s, ctx);
+        return OK;
+    });
+}
+
+// Called before each message of a handshake, with the state of the one before it. Names are with the SSL until the
+// message that holds them is written, or no longer can be: a client that ends the handshake then costs no list.
+// Post-handshake authentication chooses no certificate anew: names are lent before its first message.
+void on_next_message(SSL* ssl, TlsConnection& tls) {
+    switch (SSL_get_state(ssl)) {
+        case TLS_ST_SW_CERT_REQ:
+        case TLS_ST_SW_SRVR_DONE:
+        case TLS_ST_SW_FINISHED:
+            AnnouncedNames::take_back(*ssl, tls.announced());
+            break;
+        case TLS_ST_OK:
+            if (AnnouncedNames::is_taken_back(*ssl, tls.announced())) announce_names(ssl, tls);
+            break;
+        default:
+            break;
+    }
+}
+
+// OpenSSL calls a connection's own callback in place of its context's: that is mod_ssl's, of the context that SNI has
+// chosen, and is called as it would be without this one. The end of accepting is also that of a renegotiation and of a
+// post-handshake authentication; OpenSSL does not call those a handshake that is done in TLS 1.3.
+extern "C" void on_tls_event(const SSL* ssl, int where, int result) {
+    const auto of_mod_ssl = SSL_CTX_get_info_callback(SSL_get_SSL_CTX(ssl));
+    if (of_mod_ssl != nullptr) of_mod_ssl(ssl, where, result);
+    constexpr int kSucceeded = 1;
+    const bool is_done = where == SSL_CB_ACCEPT_EXIT && result == kSucceeded;
+    const conn_rec* const c = is_done || where == SSL_CB_ACCEPT_LOOP ? connection_of(ssl) : nullptr;
+    if (c == nullptr) return;
+    guarded(c->base_server, DECLINED, [&] {
+        if (is_done) tls_state_of(c)->note_handshake(*ssl);
+        if (!is_done) on_next_message(const_cast<SSL*>(ssl), *tls_state_of(c));
+        return OK;
+    });
+}
+
+extern "C" int on_pre_handshake(conn_rec* c, SSL* ssl, int is_proxy) {
+    if (is_proxy != 0) return OK;
+    return guarded(c->base_server, HTTP_INTERNAL_SERVER_ERROR, [&] {
+        if (tls_state_of(c) == nullptr) {
+            ap_set_module_config(c->conn_config, &mtls_authz_module, pool_new<TlsConnection>(c->pool));
+        }
+        note_connection(ssl, c);
+        SSL_set_info_callback(ssl, on_tls_event);
+        return OK;
+    });
+}
+
+// Before mod_ssl's. A stream of HTTP/2 has its master's.
+extern "C" int on_pre_connection(conn_rec* c, void*) {
+    if (c->master != nullptr || !state().has_fronts()) return OK;
+    return guarded(c->base_server, HTTP_INTERNAL_SERVER_ERROR, [&] {
+        ap_set_module_config(c->conn_config, &mtls_authz_module, pool_new<TlsConnection>(c->pool));
+        return OK;
+    });
+}
+
+}  // namespace
+
+void TlsConnection::note_handshake(const SSL& ssl) {
+    const X509* const known = certificate_ ? certificate_->leaf.get() : nullptr;
+    if (is_established_ && SSL_get0_peer_certificate(&ssl) == known) return;
+    is_established_ = false;
+    take_certificate(ssl);
+    is_established_ = true;
+}
+
+void TlsConnection::take_certificate(const SSL& ssl) {
+    const ErrorQueueGuard errors;
+    X509* const leaf = SSL_get0_peer_certificate(&ssl);
+    const char* const name = SSL_get_version(&ssl);
+    const std::string_view version = name != nullptr ? name : "";
+    facts_.version = version.substr(version.starts_with("TLSv") ? 4 : 0);
+    facts_.resumed = SSL_session_reused(&ssl) == 1;
+    const bool is_remembered = facts_.resumed && SSL_version(&ssl) >= TLS1_3_VERSION;
+    verification_.is_of_unknown_ca = is_remembered && is_of_unknown_ca(SSL_get_verify_result(&ssl));
+    certificate_.reset();
+    sighted_ = 0;
+    if (leaf == nullptr) return;
+    certificate_ = std::make_shared<const PresentedCertificate>(*leaf, helpers_of(ssl, *leaf));
+}
+
+void register_connection_hooks() {
+    ap_hook_pre_connection(on_pre_connection, nullptr, nullptr, APR_HOOK_FIRST);
+    APR_OPTIONAL_HOOK(ssl, init_server, on_init_server, nullptr, nullptr, APR_HOOK_MIDDLE);
+    APR_OPTIONAL_HOOK(ssl, pre_handshake, on_pre_handshake, nullptr, nullptr, APR_HOOK_MIDDLE);
+}
+
+}  // namespace mtls::httpd

@@ -1,0 +1,134 @@
+#include "mtls_authz/httpd/tls/handshake.hpp"
+
+#include <openssl/ssl.h>
+
+#include <ctime>
+
+#include "mtls_authz/httpd/config/config.hpp"
+#include "mtls_authz/httpd/config/log.hpp"
+#include "mtls_authz/trust/handshake_refusal.hpp"
+#include "mtls_authz/certificate/public_ca.hpp"
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/decide/identification.hpp"
+
+namespace mtls::httpd {
+
+namespace {
+
+// Set before there are threads, then only read.
+int g_connection_index = -1;
+
+struct Refused {
+    HandshakeRefusal reason;
+    std::string detail;   // OpenSSL's words
+    std::string at;       // subject of the certificate that is to blame
+    Account certificate;  // the client's own
+    std::string advice;   // beside the reason's sentence; or empty
+};
+
+// Who is hit, and when: the partner may not know yet that its CA stopped to make certificates for clients.
+std::string advice_for(HandshakeRefusal reason, const CertificateFacts& facts, const std::string& claimed) {
+    if (reason != HandshakeRefusal::kWrongPurpose || !is_for_servers_alone(facts)) return {};
+    return std::string("; it was made for servers alone, as ") + kPublicCasStop +
+           ": to let it in nevertheless, write " + "MTLSPurpose serverAuth until=DATE into <MTLSPartner " +
+           (claimed.empty() ? "NAME" : claimed) + ">";
+}
+
+Refused describe(X509_STORE_CTX* ctx, const X509& leaf) {
+    const int error = X509_STORE_CTX_get_error(ctx);
+    const X509* const at = X509_STORE_CTX_get_current_cert(ctx);
+    Refused out{handshake_refusal_of(error, at), describe_verify_error(error, at), {}, {}, {}};
+    const CertificateFacts facts = read_facts(leaf);
+    describe_certificate(facts, out.certificate);
+    out.at = at != nullptr ? read_name(*X509_get_subject_name(at)).text() : out.certificate.subject;
+    const auto snapshot = state().snapshot();
+    if (snapshot) {
+        const auto claimed = claimed_by(*snapshot->policy, facts);
+        out.certificate.claimed = names_of(claimed);
+        if (!claimed.empty()) out.certificate.contact = claimed.front()->contact;
+    }
+    out.advice = advice_for(out.reason, facts, out.certificate.claimed);
+    if (out.reason == HandshakeRefusal::kUnknownCa)
+        note_unknown_issuer(facts, out.certificate.claimed, text_of(out.reason).word);
+    return out;
+}
+
+std::string line_of(const Refused& refused, const std::string& vhost) {
+    const Account& c = refused.certificate;
+    const auto quoted = [](const char* key, const std::string& value) {
+        return std::string(" ") + key + "=\"" + escape_for_log(value, kMostNameBytes) + "\"";
+    };
+    const HandshakeRefusalText& text = text_of(refused.reason);
+    std::string out = "refused handshake: reason=" + std::string(text.word) + quoted("detail", refused.detail);
+    if (!c.claimed.empty()) out += " claimed=" + c.claimed;
+    if (!c.contact.empty()) out += quoted("contact", c.contact);
+    out += " vhost=" + escape_for_log(vhost, kMostNameBytes) + quoted("at", refused.at) + quoted("subject", c.subject) +
+           quoted("san", c.san) + quoted("issuer", c.issuer) + " serial=" + escape_for_log(c.serial, kMostNameBytes) +
+           " not_after=" + c.not_after + " sha256=" + c.sha256;
+    return out + ": " + std::string(text.sentence) + refused.advice;
+}
+
+// For the page.
+void keep_refused(const Refused& refused, const conn_rec* c) {
+    const Account& a = refused.certificate;
+    RefusedHandshake out;
+    out.time = std::time(nullptr);
+    out.reason = refused.reason;
+    out.claimed = a.claimed;
+    out.detail = refused.detail;
+    out.subject = a.subject;
+    out.issuer = a.issuer;
+    out.san = a.san;
+    if (c != nullptr && c->client_ip != nullptr) out.client = std::string_view(c->client_ip);
+    out.sha256 = a.sha256;
+    state().ledger->refused_handshakes.add(out);
+}
+
+}  // namespace
+
+// One for the life of the process: OpenSSL never takes an index back, and a restart loads this object file anew.
+void reserve_connection_index(const server_rec* s) {
+    constexpr const char* kKey = "mtls_authz-ssl-index";
+    if (g_connection_index >= 0) return;
+    void* known = nullptr;
+    apr_pool_t* const pool = s->process->pool;
+    apr_pool_userdata_get(&known, kKey, pool);
+    if (known == nullptr) {
+        auto* const made = static_cast<int*>(apr_palloc(pool, sizeof(int)));
+        *made = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+        // Not setn: the key would lie in this object file.
+        apr_pool_userdata_set(made, kKey, nullptr, pool);
+        known = made;
+    }
+    g_connection_index = *static_cast<int*>(known);
+}
+
+void note_connection(SSL* ssl, conn_rec* c) { SSL_set_ex_data(ssl, g_connection_index, c); }
+
+conn_rec* connection_of(const SSL* ssl) { return static_cast<conn_rec*>(SSL_get_ex_data(ssl, g_connection_index)); }
+
+void report_refused_handshake(const server_rec* s, X509_STORE_CTX* ctx, SSL* ssl) {
+    const ErrorQueueGuard errors;
+    const X509* const leaf = X509_STORE_CTX_get0_cert(ctx);
+    if (leaf == nullptr) return;
+    const HandshakeRefusal reason =
+        handshake_refusal_of(X509_STORE_CTX_get_error(ctx), X509_STORE_CTX_get_current_cert(ctx));
+    ++state().ledger->handshakes_refused[static_cast<std::size_t>(reason)];
+    const std::string digest = certificate_sha256(*leaf);
+    const auto shown = [&] {
+        return "refused handshake reason=" + std::string(text_of(reason).word) + " sha256=" + hex(bytes_of(digest));
+    };
+    constexpr std::uint64_t kHandshakes = ~std::uint64_t{0};  // no outcome of a request
+    const std::uint64_t key = mixed(mixed(kHandshakes, static_cast<std::uint64_t>(reason)), digest);
+    if (!is_admitted(s, key, APLOG_ERR, std::ref(shown))) return;
+    conn_rec* const c = ssl != nullptr ? connection_of(ssl) : nullptr;
+    const Refused refused = describe(ctx, *leaf);
+    keep_refused(refused, c);
+    if (c == nullptr) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, "mtls_authz: %s", line_of(refused, "-").c_str());
+        return;
+    }
+    ap_log_cerror(APLOG_MARK, APLOG_ERR, 0, c, "mtls_authz: %s", line_of(refused, vhost_text(s, c)).c_str());
+}
+
+}  // namespace mtls::httpd

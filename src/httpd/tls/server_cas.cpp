@@ -1,0 +1,123 @@
+#include "mtls_authz/httpd/tls/server_cas.hpp"
+
+#include <openssl/ssl.h>
+
+#include <algorithm>
+#include <ctime>
+#include <filesystem>
+
+#include "mtls_authz/httpd/config/config.hpp"
+#include "mtls_authz/httpd/config/config_tree.hpp"
+#include "mtls_authz/certificate/certificate_file.hpp"
+#include "mtls_authz/base/file.hpp"
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls::httpd {
+
+namespace {
+
+// The content of every file in the folder that a directive of mod_ssl names for this server.
+std::vector<std::string> files_in(const server_rec* s, const char* directive) {
+    constexpr std::size_t kLargestFile = 256UL << 20;
+    std::vector<std::string> out;
+    const std::string setting = server_setting(s, directive);
+    if (setting.empty()) return out;
+    const std::string folder = setting.starts_with('/') ? setting : state().server_root + "/" + setting;
+    std::error_code failed;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, failed)) {
+        auto content = read_whole_file(entry.path(), kLargestFile);
+        if (content.ok()) out.push_back(std::move(content.value()));
+    }
+    return out;
+}
+
+// Null where nothing will ask it.
+X509StorePtr make_own_store(const server_rec* s, X509_STORE& mod_ssls) {
+    if (!state().has_live_anchors || client_ca_of(s) != ClientCaMode::kOff) return {};
+    X509StorePtr own(X509_STORE_new());
+    if (!own || X509_STORE_set1_param(own.get(), X509_STORE_get0_param(&mod_ssls)) != 1) throw std::bad_alloc();
+    return own;
+}
+
+MissingCrl missing_crl_of(const server_rec* s) {
+    const auto words = server_setting_words(s, "SSLCARevocationCheck");
+    const bool passes = std::any_of(words.begin(), words.end(),
+                                    [](const std::string& word) { return equal_nocase(word, "no_crl_for_cert_ok"); });
+    return passes ? MissingCrl::kPasses : MissingCrl::kRefuses;
+}
+
+void copy_certificates(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(X509_OBJECT) * loaded) {
+    cas.certificates.clear();
+    for (int i = 0; i < sk_X509_OBJECT_num(loaded); ++i) {
+        X509* const ca = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(loaded, i));
+        if (ca == nullptr) continue;
+        // Fills OpenSSL's cache of extensions now, once, instead of under a lock in a handshake.
+        X509_check_purpose(ca, -1, 0);
+        cas.certificates.push_back(share(*ca));
+    }
+    for (const std::string& pem : files_in(s, "SSLCACertificatePath")) {
+        auto read = decode_certificates(pem, Wrapping::kPlainPem);  // as mod_ssl reads them
+        if (!read.ok()) continue;                                   // such folders hold CRLs and notes as well
+        for (X509Ptr& ca : read.value()) {
+            X509_check_purpose(ca.get(), -1, 0);
+            cas.certificates.push_back(std::move(ca));
+        }
+    }
+    cas.digests.clear();
+    for (const X509Ptr& ca : cas.certificates) {
+        cas.digests.push_back(certificate_sha256(*ca));
+        if (own != nullptr) X509_STORE_add_cert(own, ca.get());
+        state().live.policy.add_known_ca(*ca);
+    }
+}
+
+void copy_crls(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(X509_OBJECT) * loaded) {
+    std::vector<X509CrlPtr> lists;
+    auto crls = std::make_shared<CrlSet>();
+    const auto cannot_use = [&crls](const std::string& issuer, const std::string& why) {
+        crls->mark_unusable(issuer, "a CRL that mod_ssl was given cannot be used: " + why);
+    };
+    for (int i = 0; i < sk_X509_OBJECT_num(loaded); ++i) {
+        X509_CRL* const list = X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(loaded, i));
+        if (list == nullptr) continue;
+        X509_CRL_up_ref(list);
+        lists.emplace_back(list);
+    }
+    for (const std::string& content : files_in(s, "SSLCARevocationPath")) {
+        DecodedCrls decoded = decode_crls(content);
+        for (X509CrlPtr& list : decoded.lists) lists.push_back(std::move(list));
+        for (const std::string& issuer : decoded.broken) cannot_use(issuer, "it does not decode");
+    }
+    const auto known = [&cas](const std::string& name) {
+        std::vector<X509Ptr> out;
+        for (const X509Ptr& ca : cas.certificates) {
+            if (read_name(*X509_get_subject_name(ca.get())).canonical == name) out.push_back(share(*ca));
+        }
+        return out;
+    };
+    for (X509CrlPtr& list : lists) {
+        const std::string issuer = read_name(*X509_CRL_get_issuer(list.get())).canonical;
+        if (own != nullptr) X509_STORE_add_crl(own, list.get());
+        auto crl = Crl::read(std::move(list));
+        if (crl.ok()) crls->add(std::move(crl.value()), known, std::time(nullptr));
+        if (!crl.ok()) cannot_use(issuer, crl.error());
+    }
+    cas.crls = std::move(crls);
+}
+
+}  // namespace
+
+void copy_server_cas(server_rec* s, SSL_CTX* ctx) {
+    const ErrorQueueGuard errors;
+    ServerConfig& config = server_config(s);
+    config.has_tls = true;
+    config.lets_unknown_cas_in = equal_nocase(server_setting(s, "SSLVerifyClient"), "optional_no_ca");
+    config.cas.security_level = SSL_CTX_get_security_level(ctx);
+    X509_STORE* const mod_ssls = SSL_CTX_get_cert_store(ctx);
+    config.own = {make_own_store(s, *mod_ssls), config.cas.security_level, missing_crl_of(s)};
+    STACK_OF(X509_OBJECT)* const loaded = X509_STORE_get0_objects(mod_ssls);
+    copy_certificates(s, config.cas, config.own.store.get(), loaded);
+    copy_crls(s, config.cas, config.own.store.get(), loaded);
+}
+
+}  // namespace mtls::httpd

@@ -1,0 +1,38 @@
+#include "mtls_authz/keeper/keeper_board.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <ctime>
+#include <new>
+
+namespace mtls {
+
+KeeperBoard* KeeperBoard::create() {
+    const auto shelf = ImageShelf::create();
+    if (!shelf) return nullptr;
+    void* const memory = mmap(nullptr, sizeof(KeeperBoard), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return nullptr;
+    auto* const board = new (memory) KeeperBoard;
+    board->layout = layout_id();
+    board->shelf = *shelf;
+    return board;
+}
+
+KeeperBoard* KeeperBoard::adopt(void* memory) {
+    auto* const board = static_cast<KeeperBoard*>(memory);
+    return board != nullptr && board->layout == layout_id() ? board : nullptr;
+}
+
+std::int64_t KeeperBoard::silence() const {
+    const auto& oldest = *std::min_element(std::begin(signs_of_life), std::end(signs_of_life));
+    return monotonic_seconds() - oldest;
+}
+
+std::int64_t monotonic_seconds() {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+}  // namespace mtls

@@ -1,0 +1,483 @@
+#include "mtls_authz/keeper/live_policy.hpp"
+
+#if __has_include(<malloc.h>)
+#include <malloc.h>
+#endif
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
+#include <functional>
+#include <stdexcept>
+#include <utility>
+
+#include "mtls_authz/load/lint.hpp"
+
+namespace mtls {
+
+namespace {
+
+// What a reload needed besides is as large as the policy itself, and free now. glibc gives free memory back to the
+// system but for what lies at the end of a thread's heap: that is taken once more, and its pages dropped.
+void give_memory_back() {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#if __GLIBC_PREREQ(2, 33)
+    constexpr std::size_t kPiece = 1UL << 18;
+    const std::size_t most = mallinfo2().fordblks / kPiece + 1;
+    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    std::vector<std::unique_ptr<char[]>> taken;
+    for (std::size_t i = 0; i < most; ++i) {
+        taken.push_back(std::make_unique_for_overwrite<char[]>(kPiece));
+        void* begin = taken.back().get();
+        std::size_t size = kPiece;
+        std::align(page, page, begin, size);
+        madvise(begin, size / page * page, MADV_DONTNEED);
+    }
+    taken.clear();
+    malloc_trim(0);
+#endif
+#endif
+}
+
+}  // namespace
+
+namespace {
+
+// Files that only whoever started the server can read: what they hold now stays until a restart.
+void warn_of_unreadable(const std::vector<std::string>& paths, const FileTrust& trust,
+                        std::vector<Diagnostic>& reported) {
+    for (const std::string& path : paths) {
+        if (is_certainly_gone(path) || is_readable_by_run_user(path, trust)) continue;
+        reported.push_back({Diagnostic::Severity::kWarning,
+                            {path, 0},
+                            "will not reload: readable by root only; what it holds now stays until a restart"});
+    }
+}
+
+void append_all(std::vector<Diagnostic>& to, std::vector<Diagnostic> more) {
+    to.insert(to.end(), more.begin(), more.end());
+}
+
+// One kind of files looked at apart from the others: what that throws holds up none of them, and is tried again.
+bool look_apart(const char* what, std::vector<Diagnostic>& findings, const std::function<bool()>& look) {
+    try {
+        return look();
+    } catch (const std::exception& e) {
+        findings.push_back({Diagnostic::Severity::kError,
+                            {},
+                            std::string("the ") + what + " could not be looked at (" + e.what() +
+                                "): what is in force stays so until the next look"});
+        return false;
+    }
+}
+
+std::size_t index_of(Watched kind) { return static_cast<std::size_t>(kind); }
+
+template <class T>
+std::shared_ptr<const T> value_of(const std::shared_ptr<const Image>& image) {
+    auto out = Image::root<T>(image);
+    if (out == nullptr) throw std::runtime_error("it is damaged");
+    return out;
+}
+
+const char* name_of(Watched kind) {
+    switch (kind) {
+        case Watched::kRefusals:
+            return "revocations";
+        case Watched::kCrls:
+            return "CRLs";
+        case Watched::kPolicy:
+            break;
+    }
+    return "policy";
+}
+
+}  // namespace
+
+// ---- before other processes are forked ------------------------------------------------------------------------------
+
+void LivePolicy::set_trust(const FileTrust& trust) {
+    disk_.set_trust(trust);
+    revocation_files_.set_trust(*disk_.fetched_trust());
+    crl_files_.set_trust(*disk_.fetched_trust());
+}
+
+void LivePolicy::add_known_ca(X509& ca) {
+    server_cas_.emplace(read_name(*X509_get_subject_name(&ca)).canonical, &ca);
+    crls_->learn(known_cas());
+}
+
+void LivePolicy::share_between_processes(KeeperBoard& board) {
+    board_ = &board;
+    shelf_ = board.shelf;
+    source_.share();
+    revocation_files_.share();
+    crl_files_.share();
+}
+
+// The policy that was in force before a restart, if there is one that can be used.
+void LivePolicy::recall_policy() {
+    auto shelf = board_ != nullptr ? shelf_.look_at_kept() : std::nullopt;
+    std::vector<Diagnostic> unusable;
+    is_recalled_ = shelf && shelf->serials[index_of(Watched::kPolicy)] != 0 && take(Watched::kPolicy, *shelf, unusable);
+    if (!is_recalled_) return;
+    in_force_since_ = board_->in_force_since.load();
+}
+
+std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& findings, std::vector<Diagnostic>& reported) {
+    if (auto policy = source_.build(findings)) {
+        put_in_force(std::move(policy));
+    } else {
+        recall_policy();
+    }
+    if (policy_ && board_ != nullptr) board_->in_force_since = in_force_since();
+    look_apart("revocation files", reported, [&] { return revocation_files_.look(reported); });
+    revocation_files_.take_added();
+    refusals_ = revocation_files_.refusals();
+    look_apart("CRL files", reported, [&] { return read_crls(policy_.get(), reported); });
+    hand_out({{Watched::kRefusals, revocation_files_.image()},
+              {Watched::kCrls, crl_files_.image()},
+              {Watched::kPolicy, source_.image()}});
+    if (!policy_) return nullptr;
+    if (disk_.trust()) {
+        warn_of_unreadable(source_.paths(), *disk_.trust(), reported);
+        warn_of_unreadable(revocation_files_.paths(), *disk_.trust(), reported);
+        warn_of_unreadable(crl_files_.paths(), *disk_.trust(), reported);
+    }
+    append_all(reported, lint_refusals(*policy_, *refusals_));
+    publish();
+    give_memory_back();
+    return policy_;
+}
+
+// What was handed out stays on the shelf.
+void LivePolicy::let_go() {
+    source_.invalidate();
+    drop_policy();
+    images_ = {};
+}
+
+// ---- in the keeper --------------------------------------------------------------------------------------------------
+
+void LivePolicy::take_over() {
+    std::vector<Diagnostic> unusable;  // that is built anew from the files
+    serials_ = {};
+    if (auto shelf = shelf_.look_at_kept()) {
+        // The keeper before may have been killed between the two.
+        board_->changes = shelf->serial;
+        for (const Watched kind : {Watched::kRefusals, Watched::kPolicy, Watched::kCrls}) take(kind, *shelf, unusable);
+    }
+    images_ = {revocation_files_.image(), crl_files_.image(), source_.image()};
+    hand_out({});
+    keep_handing_out();
+    unchanged_since_ = monotonic_seconds();
+    publish();
+}
+
+// Puts these images into the place of those of their kinds, all at once: processes of the server before a restart
+// follow, too.
+void LivePolicy::hand_out(std::initializer_list<std::pair<Watched, std::shared_ptr<const Image>>> images) {
+    if (board_ == nullptr) return;
+    const std::lock_guard lock(handing_out_);
+    bool is_new = false;
+    for (const auto& [kind, image] : images) {
+        is_new = is_new || images_[index_of(kind)] != image;
+        if (images_[index_of(kind)] != image) serials_[index_of(kind)] = 0;
+        images_[index_of(kind)] = image;
+    }
+    for (std::size_t i = 0; i < kWatched; ++i) {
+        if (images_[i] == nullptr || serials_[i] != 0) continue;
+        serials_[i] = ++board_->last_serial;
+        is_new = true;
+    }
+    if (!is_new) return;
+    put_on_shelf();
+    unchanged_since_ = monotonic_seconds();
+}
+
+bool LivePolicy::put_on_shelf() {
+    std::array<int, kWatched> files{};
+    for (std::size_t i = 0; i < kWatched; ++i) files[i] = images_[i] != nullptr ? images_[i]->file() : -1;
+    const std::uint64_t serial = ++board_->last_serial;
+    if (!shelf_.put(serial, serials_, files)) return false;
+    board_->changes = serial;
+    return true;
+}
+
+bool LivePolicy::keep_handing_out() {
+    const std::lock_guard lock(handing_out_);
+    const auto there = shelf_.look();
+    return (there && there->serials == serials_) || put_on_shelf();
+}
+
+void LivePolicy::look_at_refusals(LookOutcome& outcome) {
+    const std::lock_guard lock(refusals_looking_);
+    outcome.moved_refusals =
+        look_apart("revocation files", outcome.findings, [&] { return revocation_files_.look(outcome.findings); });
+    outcome.refusing = revocation_files_.take_added();
+    outcome.missing = revocation_files_.missing();
+    outcome.bad_lines = revocation_files_.bad_lines();
+    hand_out({{Watched::kRefusals, revocation_files_.image()}});
+    if (!outcome.moved_refusals) return;
+    {
+        const std::lock_guard published(mutex_);
+        refusals_ = revocation_files_.refusals();
+    }
+    publish();
+    give_memory_back();
+    if (const auto now = policy()) append_all(outcome.findings, lint_refusals(*now, *revocation_files_.refusals()));
+}
+
+void LivePolicy::look_at_crls(LookOutcome& outcome) {
+    const std::lock_guard lock(crls_looking_);
+    outcome.moved_crls =
+        look_apart("CRL files", outcome.findings, [&] { return read_crls(policy().get(), outcome.findings); });
+    hand_out({{Watched::kCrls, crl_files_.image()}});
+    if (!outcome.moved_crls) return;
+    publish();
+    give_memory_back();
+}
+
+// `next`: the policy that names the files; null: as before. With crls_looking_ held, or alone.
+bool LivePolicy::read_crls(const Policy* next, std::vector<Diagnostic>& findings) {
+    bool changed = next != nullptr && crl_files_.watch(next->crl_files(), known_cas());
+    crl_files_.crls()->learn(known_cas());
+    changed = crl_files_.look(known_cas(), known_anchors(), findings) || changed;
+    const std::lock_guard lock(mutex_);
+    crls_ = crl_files_.crls();
+    return changed;
+}
+
+void LivePolicy::look_at_policy(LookOutcome& outcome) {
+    const std::lock_guard lock(policy_looking_);
+    outcome.before = policy();
+    // The lists that a new policy names are there before it counts.
+    const auto prepare = [&](const Policy& next) {
+        const auto had = outcome.before ? outcome.before->crl_files() : std::vector<WatchedFiles>();
+        auto all = next.crl_files();
+        const auto is_known = [&](const WatchedFiles& files) {
+            return std::any_of(had.begin(), had.end(),
+                               [&](const WatchedFiles& w) { return w.pattern == files.pattern; });
+        };
+        if (std::all_of(all.begin(), all.end(), is_known)) return;
+        all.insert(all.end(), had.begin(), had.end());
+        const std::lock_guard crls(crls_looking_);
+        crl_files_.watch(all, known_cas());
+        if (read_crls(nullptr, outcome.findings)) outcome.moved_crls = true;
+        hand_out({{Watched::kCrls, crl_files_.image()}});
+    };
+    const std::size_t said = outcome.findings.size();
+    outcome.moved = look_apart("policy files", outcome.findings, [&] {
+        auto policy = source_.look(outcome.findings, prepare);
+        if (!policy) return false;
+        put_in_force(std::move(policy));
+        return true;
+    });
+    if (source_.is_failing() && outcome.findings.size() > said) outcome.refused = source_.failing_content();
+    outcome.policy_clean = !source_.is_failing() && !source_.is_waiting();
+    if (!outcome.moved) return;
+    if (board_ != nullptr) board_->in_force_since = in_force_since();
+    hand_out({{Watched::kPolicy, source_.image()}});
+    publish();
+    give_memory_back();
+    const auto snapshot = current();
+    append_all(outcome.findings, lint_refusals(*snapshot->policy, *snapshot->refusals));
+}
+
+LookOutcome LivePolicy::look() {
+    LookOutcome outcome;
+    look_at_refusals(outcome);
+    look_at_crls(outcome);
+    look_at_policy(outcome);
+    if (outcome.moved) look_at_crls(outcome);
+    return outcome;
+}
+
+bool LivePolicy::is_waiting(Watched what) {
+    switch (what) {
+        case Watched::kRefusals: {
+            const std::lock_guard lock(refusals_looking_);
+            return revocation_files_.is_waiting();
+        }
+        case Watched::kCrls:
+            return false;
+        case Watched::kPolicy:
+            break;
+    }
+    const std::lock_guard lock(policy_looking_);
+    return source_.is_waiting();
+}
+
+std::vector<std::string> LivePolicy::names_of(Watched what) {
+    switch (what) {
+        case Watched::kRefusals: {
+            const std::lock_guard lock(refusals_looking_);
+            return revocation_files_.names();
+        }
+        case Watched::kCrls: {
+            const std::lock_guard lock(crls_looking_);
+            return crl_files_.names();
+        }
+        case Watched::kPolicy:
+            break;
+    }
+    const std::lock_guard lock(policy_looking_);
+    return source_.names();
+}
+
+bool LivePolicy::is_failing() {
+    const std::lock_guard lock(policy_looking_);
+    return source_.is_failing();
+}
+
+// ---- in every other process -----------------------------------------------------------------------------------------
+
+std::vector<Diagnostic> LivePolicy::join(bool asks) {
+    if (board_ == nullptr) return {};
+    shelf_.become_reader();
+    drop_policy();
+    if (asks) asked_ = ++board_->asked;
+    is_new_ = asks;
+    serials_ = {};
+    seen_changes_ = UINT64_MAX;
+    return follow();
+}
+
+// What it takes was there before the keeper answered. Where some of it cannot be used, nothing is: what it replaces may
+// let in whom it does not.
+std::vector<Diagnostic> LivePolicy::follow() {
+    std::vector<Diagnostic> findings;
+    const std::unique_lock lock(following_, std::try_to_lock);
+    if (!lock || board_ == nullptr) return findings;
+    const bool is_answered = is_new_ && board_->answered >= asked_;
+    auto shelf = shelf_.look();
+    if (!shelf) return findings;  // until it is there, each request asks
+    const auto before = serials_;
+    bool is_whole = true;
+    for (const Watched kind : {Watched::kRefusals, Watched::kPolicy, Watched::kCrls}) {
+        const std::size_t i = index_of(kind);
+        is_whole = (shelf->serials[i] == serials_[i] || take(kind, *shelf, findings)) && is_whole;
+    }
+    if (!is_whole) {
+        drop_policy();
+        serials_[index_of(Watched::kPolicy)] = 0;
+        return findings;
+    }
+    if (is_answered) is_new_ = false;
+    if (serials_ != before || is_answered) publish();
+    if (!is_new_) seen_changes_ = shelf->serial;
+    return findings;
+}
+
+// False where it cannot be used. What is wrong is reported once.
+bool LivePolicy::take(Watched kind, ShelfContents& shelf, std::vector<Diagnostic>& findings) {
+    const std::uint64_t serial = shelf.serials[index_of(kind)];
+    try {
+        std::shared_ptr<const Image> image;
+        if (serial != 0) {
+            auto opened = Image::open(shelf.files[index_of(kind)].release(), kind);
+            if (!opened.ok()) throw std::runtime_error(opened.error());
+            image = std::move(opened.value());
+        }
+        take_image(kind, std::move(image));
+        serials_[index_of(kind)] = serial;
+        return true;
+    } catch (const std::exception& e) {
+        if (std::exchange(faulty_[index_of(kind)], serial) == serial) return false;
+        findings.push_back({Diagnostic::Severity::kError,
+                            {},
+                            std::string("the ") + name_of(kind) + " in force cannot be used (" + e.what() +
+                                "): this process refuses everything until it can, or others are in force"});
+        return false;
+    }
+}
+
+// Null: there are none. Of the policy that means that there is nothing to decide by.
+void LivePolicy::take_image(Watched kind, std::shared_ptr<const Image> image) {
+    switch (kind) {
+        case Watched::kRefusals: {
+            if (image == nullptr) return;
+            revocation_files_.take(value_of<Refusals>(image), image);
+            const std::lock_guard lock(mutex_);
+            refusals_ = revocation_files_.refusals();
+            return;
+        }
+        case Watched::kCrls: {
+            if (image == nullptr) return;
+            crl_files_.take(value_of<CrlRecords>(image), image, known_cas());
+            const std::lock_guard lock(mutex_);
+            crls_ = crl_files_.crls();
+            return;
+        }
+        case Watched::kPolicy:
+            break;
+    }
+    if (image == nullptr) return drop_policy();
+    auto policy = value_of<Policy>(image);
+    source_.follow(policy, std::move(image));
+    put_in_force(std::move(policy));
+    if (board_ != nullptr) in_force_since_ = board_->in_force_since.load();
+    crl_files_.crls()->learn(known_cas());
+}
+
+void LivePolicy::end_looking() {
+    constexpr int kTries = 300;
+    constexpr timespec kSoon = {0, 10'000'000};
+    for (int i = 0; i < kTries && !following_.try_lock(); ++i) nanosleep(&kSoon, nullptr);
+}
+
+// ---- what is published ----------------------------------------------------------------------------------------------
+
+std::shared_ptr<const Policy> LivePolicy::policy() const {
+    const std::lock_guard lock(mutex_);
+    return policy_;
+}
+
+void LivePolicy::put_in_force(std::shared_ptr<const Policy> policy) {
+    in_force_since_ = std::time(nullptr);
+    const std::lock_guard lock(mutex_);
+    policy_ = std::move(policy);
+}
+
+// From here on there is none to decide by.
+void LivePolicy::drop_policy() {
+    const std::lock_guard lock(mutex_);
+    policy_ = nullptr;
+    current_.publish(nullptr);
+    has_fronts_ = false;
+}
+
+// The policy's, and mod_ssl's.
+CasByName LivePolicy::known_cas() const {
+    return [this, now = policy()](const std::string& name) {
+        auto out = now ? now->cas().cas_named(name) : std::vector<X509Ptr>();
+        const auto [first, last] = server_cas_.equal_range(name);
+        for (auto it = first; it != last; ++it) out.push_back(share(*it->second));
+        return out;
+    };
+}
+
+CasByName LivePolicy::known_anchors() const {
+    return [now = policy()](const std::string& name) {
+        return now ? now->cas().anchors_named(name) : std::vector<X509Ptr>();
+    };
+}
+
+void LivePolicy::publish() {
+    const std::lock_guard lock(mutex_);
+    current_.reclaim();
+    if (!policy_ || is_new_) return;
+    auto next = std::make_unique<Snapshot>();
+    next->policy = policy_;
+    next->refusals = refusals_;
+    next->crls = crls_;
+    next->serial = ++last_serial_;
+    // A header that counts from now on is looked for before anybody can believe it.
+    if (!policy_->front_keys().empty()) has_fronts_ = true;
+    current_.publish(std::move(next));
+    has_fronts_ = !policy_->front_keys().empty();
+}
+
+}  // namespace mtls

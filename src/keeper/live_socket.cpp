@@ -1,0 +1,292 @@
+#include "mtls_authz/keeper/live_socket.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <linux/sockios.h>
+#endif
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <span>
+#include <utility>
+
+namespace mtls {
+
+namespace {
+
+static_assert(kWatched + 1 <= kMostPassedFiles);  // the images, and the gates behind them
+
+// Neither changes with the layout: a tool of another build is told that it is one.
+struct Greeting {
+    std::array<char, 8> magic = {'m', 't', 'l', 's', 'a', 's', 'k', '1'};
+    std::uint64_t layout = layout_id();
+};
+enum class Status : std::uint64_t { kAnswered, kOtherLayout, kBusy };
+struct Reply {
+    std::array<char, 8> magic = {'m', 't', 'l', 's', 'a', 'n', 's', '1'};
+    std::uint64_t layout = layout_id();
+    Status status = Status::kAnswered;
+    std::int64_t in_force_since = 0;
+    std::array<std::uint64_t, kWatched> serials{};
+};
+
+Error failure(const std::string& what) { return Error{what + ": " + std::strerror(errno)}; }
+
+std::string name_of_user(uid_t user) { return user == 0 ? "root" : "user " + std::to_string(user); }
+
+// Of the process that connected or, seen from there, of the one that began to listen.
+bool find_peer(int socket, uid_t& user) {
+#ifdef SO_PEERCRED
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+    user = peer.uid;
+    return true;
+#else
+    (void)socket;
+    (void)user;
+    return false;
+#endif
+}
+
+bool fill_address(const std::string& path, sockaddr_un& out) {
+    out.sun_family = AF_UNIX;
+    if (path.empty() || path.size() >= sizeof out.sun_path) return false;
+    path.copy(out.sun_path, path.size());
+    return true;
+}
+
+int connect_to(const sockaddr_un& address) {
+    const int out = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    const timeval longest{5, 0};
+    setsockopt(out, SOL_SOCKET, SO_SNDTIMEO, &longest, sizeof longest);
+    setsockopt(out, SOL_SOCKET, SO_RCVTIMEO, &longest, sizeof longest);
+    const void* const any = &address;
+    if (connect(out, static_cast<const sockaddr*>(any), sizeof address) == 0) return out;
+    const int why = errno;
+    close(out);
+    errno = why;
+    return -1;
+}
+
+// What was sent and is not taken yet. Where that cannot be asked, it counts until the peer is gone.
+bool has_taken_all(int socket) {
+#ifdef SIOCOUTQ
+    int bytes = 1;
+    return ioctl(socket, SIOCOUTQ, &bytes) == 0 && bytes == 0;
+#else
+    (void)socket;
+    return false;
+#endif
+}
+
+}  // namespace
+
+// ---- the tool -------------------------------------------------------------------------------------------------------
+
+namespace {
+
+Result<LiveAnswer> read_answer(int socket, const std::string& path) {
+    Reply reply;
+    PassedFiles passed;
+    const ssize_t size = receive_with_files(socket, std::as_writable_bytes(std::span(&reply, 1)), passed, 0);
+    if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        return Error{"the keeper of the server at " + path + " does not answer: see its error log"};
+    }
+    if (size <= 0) return Error{"the server at " + path + " has closed the connection: ask again"};
+    if (static_cast<std::size_t>(size) < sizeof reply || reply.magic != Reply{}.magic) {
+        return Error{path + " is no socket of mod_mtls_authz"};
+    }
+    if (reply.layout != layout_id()) {
+        return Error{"the module in the server at " + path +
+                     " is of another build than this mtls-authz: install both from one package, restart the server, "
+                     "and ask again"};
+    }
+    if (reply.status != Status::kAnswered) {
+        return Error{"the server at " + path + " has too many who ask at once: ask again"};
+    }
+    LiveAnswer out;
+    out.serials = reply.serials;
+    out.in_force_since = reply.in_force_since;
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < kWatched; ++i) {
+        if (reply.serials[i] != 0 && next < passed.count) out.images[i] = std::move(passed.files[next++]);
+        if (reply.serials[i] != 0 && out.images[i].get() < 0) passed.count = 0;
+    }
+    if (next < passed.count) out.gates = std::move(passed.files[next]);
+    if (out.gates.get() < 0) return Error{"the files of the server at " + path + " did not arrive (ulimit -n)"};
+    return out;
+}
+
+}  // namespace
+
+Result<LiveAnswer> ask_live_server(const std::string& path) {
+    sockaddr_un address{};
+    if (!fill_address(path, address)) return Error{path + ": longer than the path of a socket may be"};
+    const OwnedFile socket(connect_to(address));
+    if (socket.get() < 0) {
+        const bool is_forbidden = errno == EACCES || errno == EPERM;
+        const bool is_alone = errno == ECONNREFUSED || errno == ENOENT;
+        return failure(path + (is_forbidden ? " is for root and the server's run-time user alone"
+                               : is_alone   ? ": no server listens there"
+                                            : ": cannot be asked"));
+    }
+    uid_t user = 0;
+    if (!find_peer(socket.get(), user) || (user != 0 && user != geteuid())) {
+        return Error{path + " was made by " + name_of_user(user) +
+                     ": what it answers is believed where root or the user who asks has started the server"};
+    }
+    const Greeting greeting;
+    if (send(socket.get(), &greeting, sizeof greeting, MSG_NOSIGNAL) != sizeof greeting) {
+        return Error{"the server at " + path +
+                     " has closed the connection: it answers root and its run-time user alone"};
+    }
+    return read_answer(socket.get(), path);
+}
+
+Result<std::string> read_sealed_text(int file) {
+    struct stat info {};
+#ifdef F_GET_SEALS
+    constexpr int kNeeded = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+    if ((fcntl(file, F_GET_SEALS) & kNeeded) != kNeeded) return Error{"it is not sealed"};
+#endif
+    if (fstat(file, &info) != 0) return failure("it cannot be read");
+    std::string out(static_cast<std::size_t>(info.st_size), '\0');
+    for (std::size_t at = 0; at < out.size();) {
+        const ssize_t n = pread(file, out.data() + at, out.size() - at, static_cast<off_t>(at));
+        if (n <= 0) return failure("it cannot be read");
+        at += static_cast<std::size_t>(n);
+    }
+    return out;
+}
+
+// ---- the server -----------------------------------------------------------------------------------------------------
+
+Result<OwnedFile> make_sealed_text(std::string_view text) {
+#if defined(MFD_ALLOW_SEALING) && defined(F_ADD_SEALS) && defined(SO_PEERCRED)
+    OwnedFile file(memfd_create("mtls_authz-gates", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (file.get() < 0) return failure("no memory that processes share can be had");
+    while (!text.empty()) {
+        const ssize_t n = write(file.get(), text.data(), text.size());
+        if (n <= 0) return failure("it cannot be written");
+        text.remove_prefix(static_cast<std::size_t>(n));
+    }
+    constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+    if (fcntl(file.get(), F_ADD_SEALS, kSeals) != 0) return failure("its memory cannot be sealed");
+    return file;
+#else
+    (void)text;
+    return Error{"this system has no memory that can be sealed, or does not say who connects"};
+#endif
+}
+
+Result<OwnedFile> listen_live(const std::string& path, uid_t user) {
+    sockaddr_un address{};
+    if (!fill_address(path, address)) return Error{"longer than the path of a socket may be"};
+    OwnedFile out(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (out.get() < 0) return failure("no socket can be had");
+    struct stat there {};
+    if (lstat(path.c_str(), &there) == 0) {
+        if (!S_ISSOCK(there.st_mode)) return Error{"another file is there: remove it"};
+        const OwnedFile other(connect_to(address));
+        if (other.get() >= 0 || errno != ECONNREFUSED) {
+            return Error{"another server listens there: give each server a DefaultRuntimeDir of its own"};
+        }
+        unlink(path.c_str());
+    }
+    const mode_t before = umask(S_IRWXG | S_IRWXO | S_IXUSR);
+    const void* const any = &address;
+    const bool is_bound = bind(out.get(), static_cast<const sockaddr*>(any), sizeof address) == 0;
+    umask(before);
+    if (!is_bound) return failure("it cannot be made");
+    const bool is_own = user == geteuid() || lchown(path.c_str(), user, static_cast<gid_t>(-1)) == 0;
+    constexpr int kWaiting = 64;
+    if (is_own && listen(out.get(), kWaiting) == 0) return out;
+    const Error why = failure("it cannot be made");
+    unlink(path.c_str());
+    return why;
+}
+
+std::size_t LiveDesk::count(uid_t user, bool answered) const {
+    return static_cast<std::size_t>(std::count_if(peers_.begin(), peers_.end(), [&](const Peer& peer) {
+        return peer.user == user && peer.is_answered == answered;
+    }));
+}
+
+void LiveDesk::welcome(int listener) {
+    for (std::size_t i = 0; i < kMostPeers; ++i) {
+        Peer peer;
+        peer.socket = OwnedFile(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+        if (peer.socket.get() < 0) {
+            // No descriptors: not at once again.
+            constexpr timespec kSoon = {0, 100'000'000};
+            if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) nanosleep(&kSoon, nullptr);
+            return;
+        }
+        if (!find_peer(peer.socket.get(), peer.user) || (peer.user != 0 && peer.user != run_user_)) continue;
+        peer.since = Clock::now();
+        // The oldest makes room.
+        if (count(peer.user, false) >= kMostPeers) {
+            peers_.erase(std::find_if(peers_.begin(), peers_.end(),
+                                      [&](const Peer& p) { return p.user == peer.user && !p.is_answered; }));
+        }
+        peers_.push_back(std::move(peer));
+    }
+}
+
+bool LiveDesk::answer(Peer& peer) const {
+    Greeting wanted;
+    Greeting greeting;
+    const ssize_t size = recv(peer.socket.get(), &greeting, sizeof greeting, MSG_DONTWAIT | MSG_TRUNC);
+    if (size != sizeof greeting || greeting.magic != wanted.magic) return false;
+    Reply reply;
+    std::vector<int> files;
+    if (greeting.layout != wanted.layout) reply.status = Status::kOtherLayout;
+    if (count(peer.user, true) >= kMostUnread) reply.status = Status::kBusy;
+    LiveAnswer found;
+    if (reply.status == Status::kAnswered) {
+        found = look_();
+        reply.serials = found.serials;
+        reply.in_force_since = found.in_force_since;
+        for (std::size_t i = 0; i < kWatched; ++i) {
+            if (found.serials[i] != 0) files.push_back(found.images[i].get());
+        }
+        files.push_back(found.gates.get());
+    }
+    const bool is_sent = send_with_files(peer.socket.get(), std::as_bytes(std::span(&reply, 1)), files);
+    peer.is_answered = is_sent && !files.empty();
+    return peer.is_answered;  // what has no files need not be waited for
+}
+
+// Whether the peer stays.
+bool LiveDesk::attend(Peer& peer, short events) const {
+    if ((events & (POLLHUP | POLLERR)) != 0) return false;
+    if (peer.is_answered) return !has_taken_all(peer.socket.get());
+    if ((events & POLLIN) != 0) return answer(peer);
+    return Clock::now() - peer.since < kLongestSilence;
+}
+
+bool LiveDesk::turn(int listener, int also) {
+    constexpr int kSoon = 100;
+    std::vector<pollfd> waits = {{listener, POLLIN, 0}, {also, POLLIN, 0}};
+    for (const Peer& peer : peers_) {
+        waits.push_back({peer.socket.get(), static_cast<short>(peer.is_answered ? 0 : POLLIN), 0});
+    }
+    poll(waits.data(), waits.size(), peers_.empty() ? -1 : kSoon);
+    for (std::size_t i = 0; i < peers_.size(); ++i) peers_[i].stays = attend(peers_[i], waits[i + 2].revents);
+    std::erase_if(peers_, [](const Peer& peer) { return !peer.stays; });
+    if (waits[0].revents != 0) welcome(listener);
+    return waits[1].revents != 0;
+}
+
+}  // namespace mtls

@@ -1,0 +1,101 @@
+#include "mtls_authz/ledger/log_limiter.hpp"
+
+#include <bit>
+#include <cstring>
+
+namespace mtls {
+
+std::uint64_t mixed(std::uint64_t key, std::uint64_t part) noexcept {
+    // As FNV-1a does it with bytes.
+    key = (key ^ part) * 0x9e3779b97f4a7c15;
+    return key ^ (key >> 32);
+}
+
+std::uint64_t mixed(std::uint64_t key, std::string_view part) noexcept {
+    key = mixed(key, part.size());
+    while (!part.empty()) {
+        std::uint64_t word = 0;
+        const std::size_t size = part.size() < sizeof word ? part.size() : sizeof word;
+        std::memcpy(&word, part.data(), size);
+        key = mixed(key, word);
+        part.remove_prefix(size);
+    }
+    return key;
+}
+
+namespace {
+
+// 0 is a place's key before it has one.
+std::uint64_t own(std::uint64_t key) noexcept { return key != 0 ? key : 1; }
+
+}  // namespace
+
+LogLimiter::Place* LogLimiter::find(std::uint64_t key) noexcept {
+    const std::size_t first = first_of(key);
+    for (std::size_t i = 0; i < kNeighbours; ++i) {
+        if (places_[first + i].key.load() == key) return &places_[first + i];
+    }
+    return nullptr;
+}
+
+// The kind's own place, or one that nobody counts in any more; else the one of all others.
+LogLimiter::Place& LogLimiter::place_of(const Kind& kind, std::int64_t now) noexcept {
+    const std::uint64_t key = own(kind.key);
+    if (Place* const known = find(key)) return *known;
+    const std::size_t first = first_of(key);
+    for (std::size_t i = 0; i < kNeighbours; ++i) {
+        Place& place = places_[first + i];
+        std::uint64_t known = place.key.load();
+        const auto minute = std::bit_cast<Minute>(place.minute.load());
+        if (known != 0 && (minute.has_left_out() || !minute.is_over(now))) continue;
+        if (place.key.compare_exchange_strong(known, key)) {
+            place.label.write({kind.about, kind.level});
+            return place;
+        }
+        if (known == key) return place;
+    }
+    others_.label.write({std::string_view("of many kinds"), kind.level});
+    return others_;
+}
+
+bool LogLimiter::admits_at(Place& place, std::int64_t now) noexcept {
+    std::uint64_t known = place.minute.load();
+    Minute next{};
+    do {
+        next = std::bit_cast<Minute>(known);
+        // A minute that left nothing out begins anew here; the others are closed by take_left_out().
+        if (!next.has_left_out() && next.is_over(now)) next = {static_cast<std::uint32_t>(now), 0};
+        if (next.seen < UINT32_MAX) ++next.seen;
+    } while (!place.minute.compare_exchange_weak(known, std::bit_cast<std::uint64_t>(next)));
+    if (!next.has_left_out()) return true;
+    has_left_out_.store(true);
+    return false;
+}
+
+bool LogLimiter::admits(const Kind& kind, std::int64_t now) noexcept { return admits_at(place_of(kind, now), now); }
+
+std::optional<bool> LogLimiter::admits_known(std::uint64_t key, std::int64_t now) noexcept {
+    Place* const known = find(own(key));
+    if (known == nullptr) return std::nullopt;
+    return admits_at(*known, now);
+}
+
+std::vector<LogLimiter::LeftOut> LogLimiter::take_left_out(std::int64_t now) {
+    std::vector<LeftOut> out;
+    if (!has_left_out_.exchange(false)) return out;
+    const auto take = [&](Place& place) {
+        std::uint64_t known = place.minute.load();
+        const auto minute = std::bit_cast<Minute>(known);
+        if (!minute.has_left_out()) return;
+        if (!minute.is_over(now)) return has_left_out_.store(true);
+        const Minute next{static_cast<std::uint32_t>(now), 0};
+        if (!place.minute.compare_exchange_strong(known, std::bit_cast<std::uint64_t>(next))) return;
+        const auto label = place.label.read();
+        if (label) out.push_back({label->about.str(), label->level, minute.seen - kInFull, minute.since});
+    };
+    for (Place& place : places_) take(place);
+    take(others_);
+    return out;
+}
+
+}  // namespace mtls

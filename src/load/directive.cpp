@@ -1,0 +1,150 @@
+#include "mtls_authz/load/directive.hpp"
+
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+constexpr std::size_t kLongestLine = std::size_t{1} << 20;
+
+class TextReader {
+public:
+    TextReader(std::string_view text, const std::string& file, bool singles, std::vector<Diagnostic>& errors)
+        : rest_(text), file_(file), singles_(singles), errors_(errors) {
+        constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // as some editors begin UTF-8 (RFC 3629 6)
+        if (!rest_.starts_with(kByteOrderMark)) return;
+        rest_.remove_prefix(kByteOrderMark.size());
+        line_ = 1;
+        report("the file begins with a byte order mark (EF BB BF): save it as UTF-8 without one");
+    }
+
+    // Without sections, and without giving up.
+    std::vector<Directive> read_singles() {
+        std::vector<Directive> top;
+        const std::size_t end = rest_.rfind('\n');
+        const std::string_view unfinished = rest_.substr(end == std::string_view::npos ? 0 : end + 1);
+        rest_.remove_suffix(unfinished.size());
+        while (!rest_.empty()) read_line(top);
+        line_ = next_line_;
+        if (!trim(unfinished).empty())
+            report("the last line has no newline, so it may be half written: it does not count");
+        return top;
+    }
+
+    std::vector<Directive> read() {
+        std::vector<Directive> top;
+        if (!rest_.empty() && rest_.back() != '\n') {
+            report("the last line has no newline: the file is incomplete; end it with one");
+            return top;
+        }
+        while (!rest_.empty()) read_line(top);
+        if (open_) {
+            line_ = open_->where.line;
+            report("<" + open_->name + "> is not closed: the file is incomplete; end it with </" + open_->name + ">");
+        }
+        return top;
+    }
+
+private:
+    void report(std::string message) {
+        errors_.push_back({Diagnostic::Severity::kError, {file_, line_}, std::move(message)});
+    }
+
+    // One logical line: a backslash before the newline joins the next one, as in httpd.
+    std::string_view next_logical_line() {
+        line_ = next_line_;
+        joined_.clear();
+        for (;;) {
+            const std::size_t end = rest_.find('\n');
+            std::string_view piece = rest_.substr(0, end);
+            rest_.remove_prefix(end == std::string_view::npos ? rest_.size() : end + 1);
+            ++next_line_;
+            if (piece.ends_with('\r')) piece.remove_suffix(1);
+            const bool continues = piece.ends_with('\\') && !rest_.empty();
+            if (!continues && joined_.empty()) return piece;
+            if (continues) piece.remove_suffix(1);
+            joined_ += piece;
+            if (!continues) return joined_;
+        }
+    }
+
+    void read_line(std::vector<Directive>& top) {
+        const std::string_view line = next_logical_line();
+        const std::string_view text = trim(line);
+        if (text.empty() || text.front() == '#') return;
+        if (line.size() > kLongestLine) return report("a line of more than 1 MiB");
+        if (line.find('\0') != std::string_view::npos) return report("a NUL byte: this is no text file");
+        if (text.find("${") != std::string_view::npos) {
+            return report(
+                "'${' is not expanded in policy files, so that the tool and the server read the same; "
+                "write the value itself");
+        }
+        if (singles_ && text.front() == '<')
+            return report("a section has no place here: '" + escape_for_log(text, 60) + "'");
+        if (text.starts_with("</")) return close_section(text, top);
+        if (text.front() == '<') return open_section(text);
+        Directive directive = named(text);
+        (open_ ? open_->children : top).push_back(std::move(directive));
+    }
+
+    Directive named(std::string_view text) const {
+        std::size_t n = 0;
+        while (n < text.size() && !is_blank(text[n])) ++n;
+        return {std::string(text.substr(0, n)), std::string(trim(text.substr(n))), {file_, line_}, false, {}};
+    }
+
+    void open_section(std::string_view text) {
+        text.remove_prefix(1);
+        if (!text.ends_with('>')) return report("'<" + escape_for_log(text, 60) + "' has no closing '>'");
+        text.remove_suffix(1);
+        Directive section = named(text);
+        section.is_section = true;
+        if (open_) {
+            return report("<" + escape_for_log(section.name, 60) + "> inside <" + open_->name + "> opened at " +
+                          open_->where.str() + ": close that one first with </" + open_->name + ">");
+        }
+        open_ = std::move(section);
+    }
+
+    void close_section(std::string_view text, std::vector<Directive>& top) {
+        const std::string_view name = trim(text.substr(2, text.size() - 2 - (text.ends_with('>') ? 1 : 0)));
+        if (!open_ || !equal_nocase(name, open_->name)) {
+            return report("'" + escape_for_log(text, 60) + "' closes nothing that is open");
+        }
+        top.push_back(std::move(*open_));
+        open_.reset();
+    }
+
+    std::string_view rest_;
+    std::string joined_;  // a line that stands on several
+    const std::string& file_;
+    const bool singles_;
+    std::vector<Diagnostic>& errors_;
+    std::optional<Directive> open_;
+    unsigned line_ = 0;
+    unsigned next_line_ = 1;
+};
+
+}  // namespace
+
+Result<std::vector<Directive>> read_directives(std::string_view text, const std::string& file,
+                                               std::vector<Diagnostic>& errors) {
+    const std::size_t before = errors.size();
+    auto directives = TextReader(text, file, false, errors).read();
+    if (errors.size() > before) return Error{errors[before].str()};
+    return directives;
+}
+
+std::vector<Directive> read_single_directives(std::string_view text, const std::string& file,
+                                              std::vector<Diagnostic>& errors) {
+    return TextReader(text, file, true, errors).read_singles();
+}
+
+std::optional<std::string> option(std::string_view word, std::string_view name) {
+    const std::size_t n = name.size();
+    if (word.size() <= n || word[n] != '=' || !equal_nocase(word.substr(0, n), name)) return std::nullopt;
+    return std::string(word.substr(n + 1));
+}
+
+}  // namespace mtls

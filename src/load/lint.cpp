@@ -1,0 +1,361 @@
+#include "mtls_authz/load/lint.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "mtls_authz/load/policy_builder.hpp"
+#include "mtls_authz/certificate/public_ca.hpp"
+#include "mtls_authz/load/refusal_directives.hpp"
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/decide/identification.hpp"
+
+namespace mtls {
+
+namespace {
+
+class Linter {
+public:
+    Linter(const Policy& policy, std::int64_t now, int days)
+        : policy_(policy), now_(now), soon_(now + std::int64_t{86400} * days) {}
+
+    std::vector<Diagnostic> run() {
+        std::set<const AnchorSet*> seen;
+        for (const Partner& partner : policy_.partners()) {
+            if (seen.insert(partner.anchors).second) check_anchors(partner);
+            for (const Identity& identity : partner.identities) check_identity(partner, identity);
+            for (const GroupMembership& membership : partner.groups) check_group(partner, membership);
+            check_grants(partner.grants);
+            check_purpose(partner);
+        }
+        check_grants(policy_.grants());
+        check_overlaps();
+        check_searching();
+        return std::move(findings_);
+    }
+
+private:
+    void check_searching() {
+        constexpr std::size_t kFew = 100;
+        const Policy::Searching searching = policy_.searching();
+        if (searching.lines <= kFew) return;
+        warn(searching.one->where,
+             std::to_string(searching.lines) +
+                 (searching.always
+                      ? " MTLSIdentity lines, like this one, hold nothing that a certificate could be found "
+                        "by, so each is tried for every new connection"
+                      : " MTLSIdentity lines share the selector by which this one is found, so each is "
+                        "tried for a certificate that has it") +
+                 ": the work is linear in their number; add a selector that differs, like DNS:");
+    }
+
+    void warn(const Where& where, std::string message) {
+        findings_.push_back({Diagnostic::Severity::kWarning, where, std::move(message)});
+    }
+
+    void check_anchors(const Partner& partner) {
+        for (const Anchor& anchor : partner.anchors->anchors) {
+            for (const AnchorCertificate& c : anchor.certificates) check_anchor(anchor, c);
+        }
+    }
+
+    // Whom it hits, and when, that public CAs make no certificates for clients any more.
+    void check_purpose(const Partner& partner) {
+        const auto& waiver = partner.server_purpose;
+        if (waiver && waiver->until && now_ <= *waiver->until && *waiver->until < soon_) {
+            warn(partner.where, "MTLSPurpose serverAuth of " + std::string(partner.name) + " ends on " +
+                                    format_time(*waiver->until) +
+                                    ": by then the partner needs a certificate that was made for clients");
+        }
+        if (waiver || !partner.has_own_anchors) return;
+        for (const Anchor& anchor : partner.anchors->anchors) {
+            for (const AnchorCertificate& c : anchor.certificates) {
+                constexpr int kMostAsked = 1000;
+                if (!c.is_ca || ++asked_ > kMostAsked) continue;
+                const std::string why = public_cas_.why(*c.decode());
+                if (why.empty()) continue;
+                return warn(anchor.where,
+                            "MTLSTrustAnchor " + std::string(anchor.file) + " of " + std::string(partner.name) +
+                                ": the CA \"" + escape_for_log(c.subject_text, 200) + "\" is public, since " + why +
+                                ": a renewed certificate may be made for servers alone, as " + kPublicCasStop +
+                                ", and the handshake then refuses it: ask the partner for one of a private CA, or "
+                                "write MTLSPurpose serverAuth until=DATE");
+            }
+        }
+    }
+
+    void check_anchor(const Anchor& anchor, const AnchorCertificate& c) {
+        constexpr int kLeastSecurityBits = 112;  // NIST SP 800-57: RSA 2048, P-224
+        const std::string what =
+            "MTLSTrustAnchor " + std::string(anchor.file) + ": \"" + escape_for_log(c.subject_text, 200) + "\" ";
+        const std::string date = format_time(c.not_after);
+        if (c.not_after < now_) {
+            warn(anchor.where,
+                 what + "expired on " + date + ": nothing under it is let in; ask the partner for the next one");
+        } else if (c.not_after < soon_) {
+            warn(anchor.where,
+                 what + "expires on " + date + ": ask the partner for the next one, and add it beside this");
+        }
+        const X509Ptr certificate = c.decode();
+        const EVP_PKEY* const key = X509_get0_pubkey(certificate.get());
+        if (key != nullptr && EVP_PKEY_get_security_bits(key) < kLeastSecurityBits) {
+            warn(anchor.where, what + "has a weak key: expected at least RSA with 2048 bits, or P-256");
+        }
+        int digest = NID_undef;
+        X509_get_signature_info(certificate.get(), &digest, nullptr, nullptr, nullptr);
+        if (digest == NID_sha1 || digest == NID_md5) {
+            warn(anchor.where, what + "is signed with " + std::string(OBJ_nid2sn(digest)) +
+                                   ": paths over it are refused, unless it is the anchor itself");
+        }
+    }
+
+    void check_group(const Partner& partner, const GroupMembership& membership) {
+        const std::string both = membership.conditions.contradiction();
+        if (both.empty()) return;
+        warn(partner.where, "MTLSGroup " + std::string(membership.names.front()) + " of " + std::string(partner.name) +
+                                ": nobody is in it, no certificate has both " + both);
+    }
+
+    void check_identity(const Partner& partner, const Identity& identity) {
+        const std::string both = identity.selectors.contradiction();
+        if (both.empty()) return;
+        warn(identity.where,
+             "MTLSIdentity of " + std::string(partner.name) + " can never fit: no certificate has both " + both);
+    }
+
+    void check_grants(std::span<const Grant> grants) {
+        for (const Grant& grant : grants) {
+            const std::string both = grant.conditions.contradiction();
+            if (!both.empty()) warn(grant.where, "MTLSGrant never holds: no certificate has both " + both);
+        }
+        for (std::size_t i = 0; i < grants.size(); ++i) {
+            for (std::size_t k = 0; k < grants.size(); ++k) {
+                if (i == k || !covers(grants[k], grants[i]) || (k > i && covers(grants[i], grants[k]))) continue;
+                warn(grants[i].where, "MTLSGrant " + grants[i].text() + ": covered by the one at " +
+                                          grants[k].where.str() + "; it adds nothing");
+                break;
+            }
+        }
+    }
+
+    static bool covers(const Grant& wide, const Grant& narrow) {
+        const bool conditions = wide.conditions.empty() || texts_of(wide.conditions) == texts_of(narrow.conditions);
+        return conditions && wide.methods.covers(narrow.methods) &&
+               std::all_of(narrow.paths.begin(), narrow.paths.end(), [&](const PathPattern& path) {
+                   return std::any_of(wide.paths.begin(), wide.paths.end(),
+                                      [&](const PathPattern& other) { return other.covers(path); });
+               });
+    }
+
+    static std::set<std::string> texts_of(const Conditions& selectors) {
+        std::set<std::string> out;
+        for (const Selector& selector : selectors) out.emplace(selector.text());
+        return out;
+    }
+
+    static std::string key_of(const Identity& identity) {
+        std::string out;
+        for (const std::string& text : texts_of(identity.selectors)) out += text + "\n";
+        return out;
+    }
+
+    static bool share_an_anchor(const Partner& a, const Partner& b) {
+        if (a.anchors == b.anchors || (a.anchors->uses_mod_ssl && b.anchors->uses_mod_ssl)) return true;
+        std::multimap<std::string, std::string_view> known;  // with the trust domains for which they count
+        for (const Anchor& anchor : a.anchors->anchors) {
+            for (const AnchorCertificate& c : anchor.certificates) known.emplace(c.ca_id(), anchor.trust_domain);
+        }
+        return std::any_of(b.anchors->anchors.begin(), b.anchors->anchors.end(), [&](const Anchor& anchor) {
+            return std::any_of(anchor.certificates.begin(), anchor.certificates.end(), [&](const AnchorCertificate& c) {
+                const auto [first, last] = known.equal_range(c.ca_id());
+                return std::any_of(first, last, [&](const auto& other) {
+                    const bool have_domains = !other.second.empty() && !anchor.trust_domain.empty();
+                    return !have_domains || other.second == anchor.trust_domain;
+                });
+            });
+        });
+    }
+
+    struct Line {
+        const Partner* partner;
+        Where where;
+    };
+
+    // Whoever fits the longer line fits the shorter one too; under a CA that both partners trust, that is ambiguous.
+    void check_overlaps() {
+        std::map<std::string, std::vector<Line>> by_text;  // lines of one selector, and whole lines
+        std::map<std::string, std::vector<Line>> any_by_ca;
+        for (const Partner& partner : policy_.partners()) {
+            for (const Identity& identity : partner.identities) {
+                if (!identity.any) by_text[key_of(identity)].push_back({&partner, identity.where});
+                if (!identity.any) continue;
+                for (const Anchor& anchor : partner.anchors->anchors) {
+                    for (const AnchorCertificate& c : anchor.certificates) {
+                        any_by_ca[c.ca_id()].push_back({&partner, identity.where});
+                    }
+                }
+            }
+        }
+        for (const Partner& partner : policy_.partners()) {
+            for (const Identity& identity : partner.identities) {
+                if (report_overlap(any_of(partner, any_by_ca), partner, identity)) continue;
+                if (identity.any) continue;
+                std::set<std::string> keys = {key_of(identity)};
+                for (const std::string& text : texts_of(identity.selectors)) keys.insert(text + "\n");
+                const bool is_covered = std::any_of(keys.begin(), keys.end(), [&](const std::string& key) {
+                    const auto found = by_text.find(key);
+                    return found != by_text.end() && report_overlap(found->second, partner, identity);
+                });
+                if (!is_covered) check_specimen(partner, identity);
+            }
+        }
+    }
+
+    // What a certificate has that just fits a selector of the subjectAltName; false for other selectors.
+    static bool add_specimen(const Selector& selector, CertificateFacts& out) {
+        const bool is_wild = selector.text().find('*') != std::string::npos;
+        std::string value(selector.operand());
+        switch (selector.field()) {
+            case Field::kDns:
+                out.dns.push_back((is_wild ? "x." : "") + value);
+                return true;
+            case Field::kEmail:
+                out.email.push_back((is_wild ? "x@" : "") + value);
+                return true;
+            case Field::kUri:
+                for (std::size_t at = 0; (at = value.find('*')) != std::string::npos;) {
+                    value.replace(at, value.find_first_not_of('*', at) - at, "x");
+                }
+                out.uri.push_back(std::move(value));
+                return true;
+            case Field::kIp:
+                out.ip.push_back(std::move(value));
+                return true;
+            case Field::kUpn:
+                out.upn.push_back(std::move(value));
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    // Two lines can overlap without one equal selector, by a wildcard or network: tries a certificate that fits the
+    // line.
+    void check_specimen(const Partner& partner, const Identity& identity) {
+        CertificateFacts specimen;
+        for (const Selector& selector : identity.selectors) {
+            if (!selector.negated() && !add_specimen(selector, specimen)) return;
+        }
+        const auto claimed = claimed_by(policy_, specimen);
+        if (std::find(claimed.begin(), claimed.end(), &partner) == claimed.end()) return;
+        for (const Partner* other : claimed) {
+            if (other == &partner || !share_an_anchor(partner, *other)) continue;
+            warn(identity.where, "MTLSIdentity of " + std::string(partner.name) + " overlaps with one of " +
+                                     std::string(other->name) +
+                                     ", under a trust anchor that both have: a certificate with " + identity.text() +
+                                     " can fit both, and is then ambiguous, and refused");
+            return;
+        }
+    }
+
+    static std::vector<Line> any_of(const Partner& partner, const std::map<std::string, std::vector<Line>>& any_by_ca) {
+        std::vector<Line> out;
+        for (const Anchor& anchor : partner.anchors->anchors) {
+            for (const AnchorCertificate& c : anchor.certificates) {
+                const auto found = any_by_ca.find(c.ca_id());
+                if (found != any_by_ca.end()) out.insert(out.end(), found->second.begin(), found->second.end());
+            }
+        }
+        return out;
+    }
+
+    bool report_overlap(const std::vector<Line>& wide, const Partner& partner, const Identity& identity) {
+        constexpr std::size_t kMostCompared = 100;  // of lines that are alike
+        for (std::size_t i = 0; i < std::min(wide.size(), kMostCompared); ++i) {
+            const auto& [other, where] = wide[i];
+            if (other == &partner || !share_an_anchor(partner, *other)) continue;
+            warn(identity.where, "MTLSIdentity of " + std::string(partner.name) + " is covered by that of " +
+                                     std::string(other->name) + " at " + where.str() +
+                                     ", under a trust anchor that both have: a certificate with " + identity.text() +
+                                     " is ambiguous, and refused");
+            return true;
+        }
+        return false;
+    }
+
+    const Policy& policy_;
+    const std::int64_t now_;
+    const std::int64_t soon_;
+    PublicCas public_cas_;
+    int asked_ = 0;
+    std::vector<Diagnostic> findings_;
+};
+
+bool is_slip(std::string_view wanted, const std::vector<std::string>& actual) {
+    const std::vector<std::string_view> candidates(actual.begin(), actual.end());
+    return nearest_of(wanted, candidates).has_value();
+}
+
+}  // namespace
+
+std::vector<Diagnostic> lint_policy(const Policy& policy, std::int64_t now, int days) {
+    return Linter(policy, now, days).run();
+}
+
+std::vector<Diagnostic> lint_refusals(const Policy& policy, const Refusals& refusals) {
+    constexpr std::size_t kMostNamed = 10;
+    std::vector<Diagnostic> out;
+    std::vector<std::string_view> names;
+    std::size_t unknown = 0;
+    for (const auto& [name, where] : refusals.suspended) {
+        if (policy.find(name) != nullptr || ++unknown > kMostNamed) continue;
+        if (names.empty()) {
+            for (const Partner& partner : policy.partners()) names.push_back(partner.name);
+        }
+        out.push_back({Diagnostic::Severity::kWarning, where, unknown_suspension(name, names)});
+    }
+    if (unknown > kMostNamed) {
+        out.push_back({Diagnostic::Severity::kWarning,
+                       {},
+                       "MTLSSuspend: " + std::to_string(unknown - kMostNamed) + " more names that no partner has"});
+    }
+    return out;
+}
+
+std::vector<NearMiss> find_near_misses(const Policy& policy, const CertificateFacts& facts, const PathFacts* path,
+                                       std::size_t most) {
+    std::vector<NearMiss> out;
+    for (const Partner& partner : policy.partners()) {
+        for (std::size_t i = 0; i < partner.identities.size(); ++i) {
+            NearMiss miss{&partner, partner.identities.at(i), {}};
+            bool something = false;
+            for (const Selector& selector : miss.identity.selectors) {
+                const Answer answer = selector.test(facts, path, Repeats::kMustBeSingle);
+                if (answer == Answer::kYes) {
+                    something = something || !selector.negated();
+                    continue;
+                }
+                auto actual = selector.actual_values(facts);
+                const std::string_view text = selector.text();
+                const bool unclear = answer == Answer::kCannotTell;
+                const bool close = !unclear && !selector.negated() && is_slip(text.substr(text.find(':') + 1), actual);
+                const bool fits_somewhere =
+                    unclear && !selector.negated() && selector.test(facts, path, Repeats::kAnyCounts) != Answer::kNo;
+                something = something || close || fits_somewhere;
+                const bool is_forbidden = selector.field() == Field::kPolicy && path != nullptr &&
+                                          selector.test(facts, path, Repeats::kAnyCounts) == Answer::kCannotTell;
+                miss.failures.push_back({selector, std::move(actual), close,
+                                         unclear        ? selector.why_unclear(facts)
+                                         : is_forbidden ? "the CAs above it allow it other policies, or none"
+                                                        : std::string()});
+            }
+            if (something && !miss.failures.empty()) out.push_back(std::move(miss));
+        }
+    }
+    std::stable_sort(out.begin(), out.end(),
+                     [](const NearMiss& a, const NearMiss& b) { return a.failures.size() < b.failures.size(); });
+    if (out.size() > most) out.resize(most);
+    return out;
+}
+
+}  // namespace mtls

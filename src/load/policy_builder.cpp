@@ -1,0 +1,377 @@
+#include "mtls_authz/load/policy_builder.hpp"
+
+#include <algorithm>
+#include <ctime>
+
+#include "mtls_authz/base/file.hpp"
+#include "mtls_authz/certificate/public_ca.hpp"
+#include "mtls_authz/rules/partner_name.hpp"
+#include "mtls_authz/load/refusal_directives.hpp"
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
+
+}  // namespace
+
+struct PolicyBuilder::Handler {
+    std::string_view name;
+    void (PolicyBuilder::*in_partner)(const Directive&, WrittenPartner&);
+    void (PolicyBuilder::*anywhere)(const Directive&, WrittenPartner*);
+};
+
+constinit const PolicyBuilder::Handler PolicyBuilder::kHandlers[] = {
+    {"MTLSIdentity", &PolicyBuilder::identity, nullptr},
+    {"MTLSTrustAnchor", nullptr, &PolicyBuilder::trust_anchor},
+    {"MTLSIntermediate", &PolicyBuilder::intermediate, nullptr},
+    {"MTLSGroup", &PolicyBuilder::group, nullptr},
+    {"MTLSValid", &PolicyBuilder::valid, nullptr},
+    {"MTLSPurpose", &PolicyBuilder::purpose, nullptr},
+    {"MTLSNetwork", &PolicyBuilder::network, nullptr},
+    {"MTLSFront", &PolicyBuilder::front, nullptr},
+    {"MTLSAttribute", &PolicyBuilder::attribute, nullptr},
+    {"MTLSContact", &PolicyBuilder::contact, nullptr},
+    {"MTLSSuspend", nullptr, &PolicyBuilder::suspend},
+    {"MTLSRevoke", nullptr, &PolicyBuilder::revoke},
+    {"MTLSCRL", nullptr, &PolicyBuilder::crl_presence},
+    {"MTLSCRLStale", nullptr, &PolicyBuilder::crl_stale},
+    {"MTLSShortLived", nullptr, &PolicyBuilder::short_lived},
+    {"MTLSCRLFile", nullptr, &PolicyBuilder::crl_file},
+    {"MTLSGrant", nullptr, &PolicyBuilder::grant},
+    {"MTLSExpect", nullptr, &PolicyBuilder::expect},
+};
+
+namespace {
+
+// Of a policy as a whole: none of these says anything inside of a partner.
+constexpr std::string_view kNeverInPartner[] = {"MTLSRevoke", "MTLSCRLFile", "MTLSExpect"};
+
+bool stands_in_partner(std::string_view name) {
+    return std::find(std::begin(kNeverInPartner), std::end(kNeverInPartner), name) == std::end(kNeverInPartner);
+}
+
+// What a policy file cannot hold, and why.
+std::optional<std::string> fault_in_policy_file(const Directive& d) {
+    static constexpr std::string_view kConditions[] = {"Define", "UnDefine", "Include",   "IncludeOptional",
+                                                       "Use",    "Macro",    "LoadModule"};
+    const bool conditional = std::any_of(std::begin(kConditions), std::end(kConditions),
+                                         [&](std::string_view name) { return equal_nocase(d.name, name); }) ||
+                             (d.is_section && equal_nocase(std::string_view(d.name).substr(0, 2), "If"));
+    if (conditional) {
+        return quoted(d.name) + " is refused in policy files, so that the tool and the server read the same";
+    }
+    if (equal_nocase(d.name, "MTLSTrustAnchor")) {
+        return "MTLSTrustAnchor outside of <MTLSPartner>, the default for all, stands in httpd.conf only";
+    }
+    static constexpr std::string_view kServer[] = {
+        "MTLSPolicyFile",  "MTLSRevocationFile", "MTLSPolicyStart", "MTLSPolicyRefresh", "MTLSClientCA",
+        "MTLSAllow",       "MTLSDeny",           "MTLSAuthz",       "MTLSRemoteUser",    "MTLSEnv",
+        "MTLSErrorDetail", "MTLSForward",        "MTLSAuditLog",    "MTLSStatus",        "MTLSWarn",
+        "MTLSEventCmd",    "MTLSFetchUser",      "MTLSAcceptFront"};
+    const bool of_server = std::any_of(std::begin(kServer), std::end(kServer),
+                                       [&](std::string_view name) { return equal_nocase(d.name, name); });
+    if (of_server) return d.name + " stands in httpd.conf, not in a policy file";
+    return std::nullopt;
+}
+
+}  // namespace
+
+const PolicyBuilder::Handler* PolicyBuilder::find_handler(std::string_view name) {
+    for (const Handler& handler : kHandlers) {
+        if (equal_nocase(handler.name, name)) return &handler;
+    }
+    return nullptr;
+}
+
+std::vector<std::string_view> PolicyBuilder::top_level_directives() {
+    std::vector<std::string_view> names = {"MTLSPartner"};
+    for (const Handler& handler : kHandlers) {
+        if (handler.anywhere != nullptr) names.push_back(handler.name);
+    }
+    return names;
+}
+
+std::vector<std::string_view> PolicyBuilder::partner_directives() {
+    std::vector<std::string_view> names;
+    for (const Handler& handler : kHandlers) {
+        if (stands_in_partner(handler.name)) names.push_back(handler.name);
+    }
+    return names;
+}
+
+bool PolicyBuilder::has_errors() const {
+    return std::any_of(diagnostics_.begin(), diagnostics_.end(),
+                       [](const Diagnostic& d) { return d.severity == Diagnostic::Severity::kError; });
+}
+
+void PolicyBuilder::error(const Where& where, std::string message) {
+    diagnostics_.push_back({Diagnostic::Severity::kError, where, std::move(message)});
+}
+
+void PolicyBuilder::warning(const Where& where, std::string message) {
+    diagnostics_.push_back({Diagnostic::Severity::kWarning, where, std::move(message)});
+}
+
+void PolicyBuilder::add(const Directive& d, Origin origin) {
+    if (origin != Origin::kServerConfig) {
+        const auto fault = fault_in_policy_file(d);
+        const bool printed = origin == Origin::kTool && equal_nocase(d.name, "MTLSTrustAnchor");
+        if (fault && !printed) return error(d.where, *fault);
+        if (fault) warning(d.where, *fault);
+    }
+    if (d.is_section && equal_nocase(d.name, "MTLSPartner")) return begin_partner(d);
+    const Handler* const handler = find_handler(d.name);
+    if (handler != nullptr && handler->anywhere != nullptr && !d.is_section) {
+        return (this->*handler->anywhere)(d, nullptr);
+    }
+    if (handler != nullptr && !d.is_section) {
+        return error(d.where, std::string(handler->name) + " belongs inside <MTLSPartner NAME>");
+    }
+    error(d.where, "unknown directive " + quoted(d.name) + did_you_mean(d.name, top_level_directives()));
+}
+
+void PolicyBuilder::begin_partner(const Directive& section) {
+    const auto words = config_words(section.args);
+    const std::string name = words.size() == 1 ? words.front() : section.args;
+    if (!is_valid_name(name)) {
+        return error(section.where,
+                     "<MTLSPartner>: " + quoted(name) +
+                         " cannot be a partner's name: expected 1 to 64 letters, digits, '.', '_' or '-', "
+                         "beginning with a letter or digit");
+    }
+    if (written_.partners.size() == kMostPartners) {
+        return error(section.where,
+                     "<MTLSPartner " + name + ">: more than " + std::to_string(kMostPartners) + " partners");
+    }
+    const std::string folded = lower(name);
+    if (folded == "any" || folded == "all" || folded == "none") {
+        return error(section.where, "<MTLSPartner>: " + quoted(name) + " is reserved; choose another name");
+    }
+    const auto [place, is_new] = places_.emplace(folded, section.where);
+    if (!is_new) {
+        return error(section.where, "<MTLSPartner " + name + ">: already defined at " + place->second.str() +
+                                        " (names that differ only in case count as the same)");
+    }
+    auto partner = std::make_unique<WrittenPartner>();
+    partner->name = name;
+    partner->where = section.where;
+    for (const Directive& d : section.children) {
+        const Handler* const handler = find_handler(d.name);
+        if (handler == nullptr || d.is_section) {
+            error(d.where, "unknown directive " + quoted(d.name) + " in <MTLSPartner " + name + ">" +
+                               did_you_mean(d.name, partner_directives()));
+        } else if (!stands_in_partner(handler->name)) {
+            error(d.where,
+                  d.name + " stands outside of <MTLSPartner>: it is about all certificates, whoever they map to");
+        } else if (handler->in_partner != nullptr) {
+            (this->*handler->in_partner)(d, *partner);
+        } else {
+            (this->*handler->anywhere)(d, partner.get());
+        }
+    }
+    partner->identities.shrink();
+    written_.identities += partner->identities.size();
+    if (written_.identities > kMostIdentities) {
+        return error(section.where, "<MTLSPartner " + name + ">: more than " + std::to_string(kMostIdentities) +
+                                        " MTLSIdentity lines in all; use wildcards");
+    }
+    if (partner->identities.empty()) {
+        error(section.where, "<MTLSPartner " + name +
+                                 "> has no MTLSIdentity: empty means nobody; say which certificates "
+                                 "are this partner's, like MTLSIdentity DNS:api.acme.example");
+    }
+    written_.partners.push_back(std::move(partner));
+}
+
+void PolicyBuilder::add_files(const WatchedFiles& watched, Origin origin) {
+    const bool literal = !is_glob(watched.pattern);
+    auto found = files_.files_of(watched.pattern);
+    if (!literal) {
+        files_read_.insert_or_assign(
+            watched.pattern, WrittenFile{digest_of_names(found), 0, found ? found.value().size() : 0, found.ok()});
+    }
+    if (!found) return error(watched.where, "MTLSPolicyFile " + watched.spelled + ": " + found.error());
+    if (found.value().empty()) {
+        return warning(watched.where, "MTLSPolicyFile " + watched.spelled + ": no file fits yet");
+    }
+    for (const std::string& path : found.value()) {
+        if (files_read_.contains(path)) continue;
+        Directive d;
+        d.name = literal ? "MTLSPolicyFile" : "MTLSPolicyFile " + watched.spelled;
+        d.where = watched.where;
+        const auto content = read_content(d, path, kLargestPolicyFile);
+        if (!content) continue;
+        if (content->empty()) {
+            error({path, 0},
+                  "the policy file is empty, so it may be half written; one that is meant to hold nothing "
+                  "holds a comment");
+            continue;
+        }
+        const auto directives = read_directives(*content, path, diagnostics_);
+        if (!directives) continue;
+        for (const Directive& directive : directives.value()) add(directive, origin);
+    }
+}
+
+void PolicyBuilder::check_anchor_reference(const WrittenPartner& partner, const Identity& identity) {
+    const WrittenAnchorSet& set = *partner.anchors;
+    const std::string what = "MTLSIdentity of " + partner.name + ": ";
+    if (identity.any && !partner.has_own_anchors) {
+        error(identity.where, what +
+                                  "'any' needs an MTLSTrustAnchor of this partner's own: under the default anchor it "
+                                  "would take in everybody");
+    } else if (identity.any && set.uses_mod_ssl) {
+        error(identity.where, what + "'any' cannot stand with the trust anchor mod_ssl: it would take in everybody");
+    }
+    if (!identity.anchor) return;
+    const bool known = (set.uses_mod_ssl && *identity.anchor == kModSsl) ||
+                       std::any_of(set.anchors.begin(), set.anchors.end(),
+                                   [&](const WrittenAnchor& a) { return a.file == *identity.anchor; });
+    if (known) return;
+    std::vector<std::string_view> files;
+    for (const WrittenAnchor& anchor : set.anchors) files.push_back(anchor.file);
+    error(identity.where, what + "anchor=" + escape_for_log(*identity.anchor, 200) +
+                              " is none of the partner's anchors" + did_you_mean(*identity.anchor, files) +
+                              ": spell it as in its MTLSTrustAnchor line");
+}
+
+// Everybody who has a web site has a certificate for servers under a public CA.
+void PolicyBuilder::check_public_anchors(const WrittenPartner& partner, const Identity& any) {
+    for (const WrittenAnchor& anchor : partner.anchors->anchors) {
+        for (const AnchorCertificate& c : anchor.certificates) {
+            const std::string why = why_public_ca(*c.decode());
+            if (why.empty()) continue;
+            error(any.where, "MTLSIdentity any of " + partner.name + " with MTLSPurpose serverAuth (" +
+                                 partner.purpose->str() + ") would take in the certificates of web sites: the CA \"" +
+                                 escape_for_log(c.subject_text, 200) + "\" is public, since " + why +
+                                 "; say which certificates are this partner's, like MTLSIdentity DNS:api.acme.example");
+        }
+    }
+}
+
+void PolicyBuilder::warn_of_purpose(const WrittenPartner& partner) {
+    const auto& until = partner.server_purpose->until;
+    const std::string what = "MTLSPurpose serverAuth of " + partner.name;
+    if (until && *until < std::time(nullptr)) {
+        return warning(*partner.purpose, what + " has ended on " + format_time(*until) + ": it counts no more");
+    }
+    warning(*partner.purpose, what + (until ? ", until " + format_time(*until) : " without an end") +
+                                  ": certificates that were made for servers are let in as this partner's, and the "
+                                  "handshake lets them in for other rules on SSL_CLIENT_* too");
+}
+
+void PolicyBuilder::finish_partner(WrittenPartner& partner) {
+    const auto own = own_anchors_.find(&partner);
+    partner.has_own_anchors = own != own_anchors_.end();
+    partner.anchors = partner.has_own_anchors ? own->second : default_anchors_;
+    if (!partner.anchors) {
+        return error(partner.where, "<MTLSPartner " + partner.name +
+                                        "> has no trust anchor: any trusted CA can issue any name; say which CA issues "
+                                        "this partner's certificates with MTLSTrustAnchor FILE");
+    }
+    if (partner.server_purpose) warn_of_purpose(partner);
+    check_bundles(partner);
+    if (partner.identities.name_anchors()) {
+        const auto keep_name = [this](const std::string& name) { return arena_.keep(name); };
+        const IdentityLines lines = partner.identities.keep(arena_, keep_name);
+        for (const Identity& identity : lines) {
+            check_anchor_reference(partner, identity);
+            if (identity.any && partner.server_purpose) check_public_anchors(partner, identity);
+        }
+    }
+}
+
+// Whoever runs the lower CA decides alone about certificates under it: the upper partner's identities do not reach
+// there. Two CAs of one name and different keys are two; of one partner, they are a change of key.
+void PolicyBuilder::warn_of_related_anchors() {
+    struct NamedCa {
+        const WrittenPartner* partner;
+        std::string_view key;
+        Where where;
+        bool is_reported = false;
+    };
+    std::map<std::string_view, NamedCa> by_ca;
+    for (const auto& partner : written_.partners) {
+        if (!partner->has_own_anchors) continue;
+        for (const WrittenAnchor& anchor : partner->anchors->anchors) {
+            for (const AnchorCertificate& c : anchor.certificates) {
+                const auto [place, is_new] =
+                    by_ca.try_emplace(c.subject, NamedCa{partner.get(), c.spki_sha256, anchor.where});
+                NamedCa& first = place->second;
+                if (is_new || !c.is_ca || first.partner == partner.get() || first.key == c.spki_sha256) continue;
+                if (std::exchange(first.is_reported, true)) continue;
+                warning(anchor.where, "MTLSTrustAnchor of " + partner->name + ": the CA \"" +
+                                          escape_for_log(c.subject_text, 200) + "\" has the same name as one of " +
+                                          first.partner->name + " (" + first.where.str() +
+                                          ") and another key: certificates are told apart by the key that signed them, "
+                                          "but issuer: selectors fit both; ask for a CA with a name of its own");
+            }
+        }
+    }
+    for (const auto& partner : written_.partners) {
+        if (!partner->has_own_anchors) continue;
+        for (const WrittenAnchor& anchor : partner->anchors->anchors) {
+            for (const AnchorCertificate& c : anchor.certificates) {
+                const auto above = by_ca.find(c.issuer);
+                const bool self_issued = c.issuer == c.subject;
+                if (self_issued || above == by_ca.end() || above->second.partner == partner.get()) continue;
+                warning(anchor.where, "MTLSTrustAnchor of " + partner->name + ": the CA \"" +
+                                          escape_for_log(c.subject_text, 200) + "\" stands below an anchor of " +
+                                          above->second.partner->name + " (" + above->second.partner->where.str() +
+                                          "): certificates under it can be " + partner->name + "'s, never " +
+                                          above->second.partner->name + "'s");
+            }
+        }
+    }
+}
+
+void PolicyBuilder::check_expectations(const Policy& policy) {
+    for (const Expectation& expectation : written_.expectations) {
+        const ExpectationAnswer answer = check_expectation(expectation, policy, nullptr);
+        if (answer.state == ExpectationState::kBroken) error(expectation.where, answer.message);
+        if (answer.state == ExpectationState::kUndecidable) warning(expectation.where, answer.message);
+    }
+}
+
+std::shared_ptr<const Policy> PolicyBuilder::build() {
+    auto arena = std::make_shared<Arena>();
+    const Policy* const policy = build(*arena);
+    return policy != nullptr ? std::shared_ptr<const Policy>(std::move(arena), policy) : nullptr;
+}
+
+const Policy* PolicyBuilder::build(Arena& arena) {
+    std::unordered_map<std::string_view, WrittenPartner*> by_name;
+    if (!suspended_.empty()) {
+        for (const auto& partner : written_.partners) by_name.emplace(partner->name, partner.get());
+    }
+    std::vector<std::string_view> names;
+    for (const auto& [name, partner] : by_name) names.push_back(name);
+    for (const auto& [name, where] : suspended_) {
+        const auto found = by_name.find(name);
+        if (found == by_name.end()) {
+            warning(where, unknown_suspension(name, names));
+        } else {
+            found->second->suspended = where;
+        }
+    }
+    for (const auto& partner : written_.partners) finish_partner(*partner);
+    if (has_errors()) return nullptr;
+    warn_of_related_anchors();
+
+    written_.files = files_read_;
+    const Policy& policy = write_policy(written_, arena);
+    check_expectations(policy);
+    return has_errors() ? nullptr : &policy;
+}
+
+std::string digest_of_names(const Result<std::vector<std::string>>& files) {
+    if (!files.ok()) return files.error();
+    std::string out;
+    for (const std::string& file : files.value()) out += file + "\n";
+    return out;
+}
+
+}  // namespace mtls

@@ -1,0 +1,132 @@
+// MTLSTrustAnchor bundle:FILE trust-domain=NAME: the bundle of a SPIFFE trust domain, and what a partner with one may
+// say.
+#include <algorithm>
+
+#include "mtls_authz/load/policy_builder.hpp"
+#include "mtls_authz/trust/spiffe_bundle.hpp"
+#include "mtls_authz/certificate/spiffe_id.hpp"
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
+
+}  // namespace
+
+// The highest number that the policy in force has of this bundle; where it has none of that file, of its trust domain.
+std::optional<std::uint64_t> PolicyBuilder::sequence_in_force(const WrittenAnchor& anchor) {
+    if (!sequences_) {
+        sequences_.emplace();
+        const std::span<const Partner> partners = known_ != nullptr ? known_->partners() : std::span<const Partner>();
+        for (const Partner& partner : partners) {
+            for (const Anchor& known : partner.anchors->anchors) {
+                if (known.trust_domain.empty()) continue;
+                for (const std::string_view file : {known.file.view(), std::string_view()}) {
+                    auto& highest = (*sequences_)[{std::string(known.trust_domain), std::string(file)}];
+                    highest = std::max(highest, known.sequence);
+                }
+            }
+        }
+    }
+    for (const std::string& file : {anchor.file, std::string()}) {
+        const auto found = sequences_->find({anchor.trust_domain, file});
+        if (found != sequences_->end()) return found->second;
+    }
+    return std::nullopt;
+}
+
+// Each file once. An older bundle than the one in force would bring back CAs that the trust domain has given up.
+bool PolicyBuilder::read_bundle(const Directive& d, WrittenAnchor& anchor) {
+    const std::string file = anchor.file.substr(kBundlePrefix.size()), path = absolute(file);
+    const std::string what = d.name + ": " + quoted(path) + " ";
+    const auto [place, is_new] = bundles_.try_emplace(path);
+    WrittenAnchor& read = place->second;
+    if (is_new) {
+        files_.let_fetcher_own(path);
+        const auto content = read_content(d, file, kLargestBundle);
+        const auto bundle = content ? read_spiffe_bundle(*content) : Error{};
+        if (!bundle) {
+            if (content) error(d.where, what + bundle.error());
+            bundles_.erase(place);
+            return false;
+        }
+        for (const std::string& text : bundle.value().warnings) warning(d.where, what + text);
+        std::vector<ReadCertificate> certificates;
+        for (const std::string& der : bundle.value().authorities) {
+            const auto* p = bytes_of(der).data();
+            certificates.emplace_back(X509Ptr(d2i_X509(nullptr, &p, static_cast<long>(der.size()))));
+        }
+        read.sequence = bundle.value().sequence;
+        CertificateFile& known = written_.certificates[std::string(kBundlePrefix) + files_read_.at(path).digest];
+        if (known.empty()) known = keep_certificates(d, anchor.file, certificates);
+        read.certificates = known;
+    }
+    anchor.certificates = read.certificates;
+    anchor.sequence = read.sequence;
+    const auto in_force = sequence_in_force(anchor);
+    if (!in_force || (anchor.sequence && *anchor.sequence >= *in_force)) return true;
+    error(d.where,
+          what +
+              (anchor.sequence ? "has the spiffe_sequence " + std::to_string(*anchor.sequence) + ", which is lower"
+                               : "has no spiffe_sequence, which is no later one") +
+              " than the " + std::to_string(*in_force) +
+              " in force: an old bundle is back, by mistake or by somebody who replays it; fetch the newest one of the "
+              "trust domain " +
+              anchor.trust_domain + ", or restart the server where the older one is meant");
+    return false;
+}
+
+// Under a bundle, a certificate has one URI, which is a SPIFFE ID of its trust domain: what asks for another one would
+// never hold. `anchor`: as in anchor=, or empty.
+void PolicyBuilder::check_trust_domains(const WrittenPartner& partner, std::string_view anchor, const Where& where,
+                                        const std::string& what, const Conditions& selectors) {
+    std::string domains;
+    for (const Selector& selector : selectors) {
+        if (selector.field() != Field::kUri || selector.negated()) continue;
+        const auto asked = trust_domain_of(selector.operand());
+        bool can_fit = false;
+        domains.clear();
+        for (const WrittenAnchor& a : partner.anchors->anchors) {
+            if (!anchor.empty() && a.file != anchor) continue;
+            can_fit = can_fit || asked == a.trust_domain;
+            if (!domains.empty()) domains += ", ";
+            domains += a.trust_domain;
+        }
+        if (can_fit) continue;
+        std::string why = what;
+        why.append(" of ").append(partner.name).append(": ").append(quoted(selector.text()));
+        why +=
+            " can never hold: under a SPIFFE bundle, the one URI of a certificate is a SPIFFE ID of its trust domain (";
+        why += domains;
+        why += "); a partner of its own, with the bundle of that trust domain, can have this one";
+        error(where, why);
+    }
+}
+
+void PolicyBuilder::check_bundles(const WrittenPartner& partner) {
+    const WrittenAnchorSet& set = *partner.anchors;
+    const auto is_bundle = [](const WrittenAnchor& anchor) { return anchor.is_bundle(); };
+    if (std::none_of(set.anchors.begin(), set.anchors.end(), is_bundle)) return;
+    if (set.uses_mod_ssl || !std::all_of(set.anchors.begin(), set.anchors.end(), is_bundle)) {
+        return error(set.where,
+                     "MTLSTrustAnchor of " + partner.name +
+                         ": beside a SPIFFE bundle no other anchors can stand: CAs outside of it could issue "
+                         "names of its trust domain; give certificates of other CAs a partner of their own");
+    }
+    const auto keep_name = [this](const std::string& name) { return arena_.keep(name); };
+    const IdentityLines lines = partner.identities.keep(arena_, keep_name);
+    for (const Identity& identity : lines) {
+        check_trust_domains(partner, identity.anchor.value_or(Text()), identity.where, "MTLSIdentity",
+                            identity.selectors);
+    }
+    for (const WrittenGroup& group : partner.groups) {
+        check_trust_domains(partner, "", partner.where, "MTLSGroup", group.conditions.view());
+    }
+    for (const WrittenGrant& grant : partner.grants) {
+        check_trust_domains(partner, "", grant.where, "MTLSGrant", grant.conditions.view());
+    }
+}
+
+}  // namespace mtls

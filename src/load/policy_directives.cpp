@@ -1,0 +1,491 @@
+// The directives of a policy, one after the other: what each takes, and what is wrong with it alone.
+#include <algorithm>
+#include <charconv>
+#include <iterator>
+
+#include "mtls_authz/certificate/algorithms.hpp"
+#include "mtls_authz/policy/forwarding.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
+#include "mtls_authz/certificate/spiffe_id.hpp"
+#include "mtls_authz/rules/partner_name.hpp"
+#include "mtls_authz/load/refusal_directives.hpp"
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
+
+// Why a window holds no moment; "" where it holds one.
+std::string fault_of(const TimeWindow& window) {
+    if (!window.from || !window.until || *window.from <= *window.until) return {};
+    return "from=" + format_time(*window.from) + " is later than until=" + format_time(*window.until);
+}
+
+}  // namespace
+
+bool PolicyBuilder::read_selectors(const Directive& d, const std::vector<std::string>& words, WrittenConditions& out) {
+    bool ok = true;
+    for (const std::string& word : words) {
+        auto parsed = Selector::parse(word);
+        if (!parsed) {
+            error(d.where, d.name + ": " + parsed.error());
+            ok = false;
+            continue;
+        }
+        for (const std::string& text : parsed.value().warnings) warning(d.where, d.name + ": " + text);
+        out.add(parsed.value());
+    }
+    if (!ok) return false;
+    if (out.size() > kMostSelectors) {
+        error(d.where, d.name + ": more than " + std::to_string(kMostSelectors) + " selectors on one line");
+        return false;
+    }
+    if (out.view().all_negated()) {
+        error(d.where, d.name +
+                           ": expected at least one selector without '!': what a certificate is not says nothing "
+                           "about whose it is");
+        return false;
+    }
+    return true;
+}
+
+void PolicyBuilder::identity(const Directive& d, WrittenPartner& partner) {
+    auto words = config_words(d.args);
+    const auto anchor = words.empty() ? std::nullopt : option(words.back(), "anchor");
+    if (anchor) words.pop_back();
+    if (words.empty()) return error(d.where, d.name + ": expected SELECTOR... or any, like DNS:api.acme.example");
+    const bool any = words.size() == 1 && equal_nocase(words.front(), "any");
+    WrittenConditions selectors;
+    if (!any && !read_selectors(d, words, selectors)) return;
+    const auto line = static_cast<std::uint32_t>(written_.identities + partner.identities.size());
+    if (!any) written_.index.add(line, selectors.view());
+    const auto named = anchor ? std::optional<Text>(*anchor) : std::nullopt;
+    partner.identities.add({selectors.view(), any, named, {std::string_view(d.where.file), d.where.line}});
+}
+
+// Nothing where it cannot be read: then that is said.
+std::optional<std::string> PolicyBuilder::read_content(const Directive& d, const std::string& file, std::size_t limit) {
+    const std::string path = absolute(file);
+    auto content = files_.read(path, limit);
+    files_read_.insert_or_assign(path, WrittenFile{content ? sha256(content.value()) : content.error(), limit});
+    if (content) return std::move(content.value());
+    error(d.where, d.name + ": cannot read " + quoted(path) + ": " + content.error());
+    return std::nullopt;
+}
+
+// Each file once, whoever names it; and what an earlier policy had is not decoded again.
+bool PolicyBuilder::read_file(const Directive& d, const std::string& file, CertificateFile& out) {
+    const std::string path = absolute(file);
+    const auto here = certificates_at_.find(path);
+    if (here != certificates_at_.end()) {
+        out = here->second;
+        return true;
+    }
+    const auto content = read_content(d, file, kLargestCertificateFile);
+    if (!content) return false;
+    const std::string& digest = files_read_.at(path).digest;
+    CertificateFile& known = written_.certificates[digest];
+    if (known.empty() && known_ != nullptr) known = known_->certificates_of(digest);
+    if (known.empty()) {
+        const auto read = read_certificates(*content, path);
+        if (!read) {
+            written_.certificates.erase(digest);
+            error(d.where, d.name + ": " + read.error());
+            return false;
+        }
+        known = keep_certificates(d, file, read.value());
+    }
+    out = known;
+    certificates_at_.emplace(path, out);
+    return true;
+}
+
+CertificateFile PolicyBuilder::keep_certificates(const Directive& d, const std::string& file,
+                                                 const std::vector<ReadCertificate>& read) {
+    std::vector<AnchorCertificate> certificates;
+    for (const ReadCertificate& c : read) {
+        certificates.emplace_back(c, arena_);
+        const std::string fault = c.facts.malformed.empty() ? unknown_key(*c.certificate) : c.facts.malformed;
+        if (fault.empty()) continue;
+        warning(d.where, d.name + " " + quoted(file) + ": the certificate \"" +
+                             escape_for_log(c.facts.subject.text(), 200) +
+                             "\" makes no path, so nothing under it is let in: " + escape_for_log(fault, 200));
+    }
+    return arena_.keep(certificates);
+}
+
+void PolicyBuilder::trust_anchor(const Directive& d, WrittenPartner* partner) {
+    const auto words = config_words(d.args);
+    auto& set = partner != nullptr ? own_anchors_[partner] : default_anchors_;
+    if (partner == nullptr && set) {
+        return error(d.where, d.name + ": the default trust anchor is already set at " + set->where.str() +
+                                  "; name all its files on one line");
+    }
+    if (!set) set = std::make_shared<WrittenAnchorSet>();
+    set->where = d.where;
+    if (words.size() == 1 && words.front() == kModSsl) {
+        set->uses_mod_ssl = true;
+        return;
+    }
+    std::vector<std::string> files;
+    std::optional<std::string> trust_domain;
+    TimeWindow window;
+    for (const std::string& word : words) {
+        if (const auto domain = option(word, "trust-domain")) {
+            if (trust_domain) return error(d.where, d.name + ": " + quoted(word) + " is given twice");
+            trust_domain = domain;
+            continue;
+        }
+        const auto from = option(word, "from");
+        const auto until = option(word, "until");
+        if (!from && !until) {
+            if (word == kModSsl) return error(d.where, d.name + ": mod_ssl stands alone on its line");
+            files.push_back(word);
+            continue;
+        }
+        auto& edge = from ? window.from : window.until;
+        if (edge) return error(d.where, d.name + ": " + quoted(word) + " is given twice");
+        const auto date = parse_date(from ? *from : *until, from ? DateEdge::kFrom : DateEdge::kUntil);
+        if (!date) return error(d.where, d.name + ": " + date.error());
+        edge = date.value();
+    }
+    const auto is_bundle = [](const std::string& file) { return file.starts_with(kBundlePrefix); };
+    const bool some_bundle = std::any_of(files.begin(), files.end(), is_bundle);
+    if (files.empty() || (trust_domain && !some_bundle)) {
+        return error(d.where, d.name +
+                                  ": expected FILE... [from=DATE] [until=DATE], bundle:FILE trust-domain=NAME "
+                                  "[from=DATE] [until=DATE], or mod_ssl");
+    }
+    if (const std::string fault = fault_of(window); !fault.empty()) return error(d.where, d.name + ": " + fault);
+    if (some_bundle) {
+        const std::string fault = files.size() > 1 ? "a SPIFFE bundle has a line of its own"
+                                  : partner == nullptr
+                                      ? "a SPIFFE bundle belongs inside <MTLSPartner NAME>: no default for all"
+                                  : !trust_domain ? quoted(files[0]) +
+                                                        " needs trust-domain=NAME beside it: a bundle does not say "
+                                                        "whose it is"
+                                                  : trust_domain_fault(*trust_domain);
+        if (!fault.empty()) return error(d.where, d.name + ": " + fault);
+    }
+    for (const std::string& file : files) {
+        WrittenAnchor anchor{file, d.where, window, {}, trust_domain.value_or(""), {}};
+        if (some_bundle ? read_bundle(d, anchor) : read_file(d, file, anchor.certificates)) {
+            set->anchors.push_back(std::move(anchor));
+        }
+    }
+}
+
+void PolicyBuilder::intermediate(const Directive& d, WrittenPartner& partner) {
+    const auto files = config_words(d.args);
+    if (files.empty()) return error(d.where, d.name + ": expected FILE...");
+    for (const std::string& file : files) {
+        CertificateFile certificates;
+        if (!read_file(d, file, certificates)) continue;
+        partner.intermediate_files.push_back(file);
+        partner.intermediates.push_back(certificates);
+    }
+}
+
+void PolicyBuilder::group(const Directive& d, WrittenPartner& partner) {
+    const auto words = config_words(d.args);
+    const auto condition =
+        std::find_if(words.begin(), words.end(), [](const std::string& w) { return equal_nocase(w, "if"); });
+    WrittenGroup membership;
+    membership.names.assign(words.begin(), condition);
+    if (membership.names.empty()) return error(d.where, d.name + ": expected NAME... [if SELECTOR...]");
+    for (const std::string& name : membership.names) {
+        if (!is_valid_name(name)) return error(d.where, d.name + ": " + quoted(name) + " cannot be a group's name");
+    }
+    if (condition != words.end()) {
+        const std::vector<std::string> selectors(condition + 1, words.end());
+        if (selectors.empty()) return error(d.where, d.name + ": expected SELECTOR... after 'if'");
+        if (!read_selectors(d, selectors, membership.conditions)) return;
+    }
+    partner.groups.push_back(std::move(membership));
+}
+
+void PolicyBuilder::valid(const Directive& d, WrittenPartner& partner) {
+    if (!partner.validity.unbounded()) {
+        return error(d.where, d.name + ": a second one for this partner; say from= and until= on one line");
+    }
+    for (const std::string& word : config_words(d.args)) {
+        const auto from = option(word, "from");
+        const auto until = option(word, "until");
+        auto& edge = from ? partner.validity.from : partner.validity.until;
+        if ((!from && !until) || edge) {
+            return error(d.where, d.name + ": " + quoted(word) + ": expected [from=DATE] [until=DATE], each once");
+        }
+        const auto date = parse_date(from ? *from : *until, from ? DateEdge::kFrom : DateEdge::kUntil);
+        if (!date) return error(d.where, d.name + ": " + date.error());
+        edge = date.value();
+    }
+    if (partner.validity.unbounded()) return error(d.where, d.name + ": expected [from=DATE] [until=DATE]");
+    if (const std::string fault = fault_of(partner.validity); !fault.empty()) error(d.where, d.name + ": " + fault);
+}
+
+void PolicyBuilder::purpose(const Directive& d, WrittenPartner& partner) {
+    const auto words = config_words(d.args);
+    if (partner.purpose) return error(d.where, d.name + ": already given at " + partner.purpose->str());
+    partner.purpose = d.where;
+    const bool is_server = !words.empty() && equal_nocase(words[0], "serverAuth");
+    const bool is_client = !words.empty() && equal_nocase(words[0], "clientAuth");
+    if (!is_server && !is_client) {
+        static constexpr std::string_view kKnown[] = {"clientAuth", "serverAuth"};
+        return error(d.where,
+                     d.name +
+                         (words.empty() ? std::string() : ": " + quoted(words[0]) + did_you_mean(words[0], kKnown)) +
+                         ": expected clientAuth, or serverAuth [until=DATE]; other purposes never count");
+    }
+    if (is_client) {
+        if (words.size() > 1) error(d.where, d.name + ": clientAuth always counts, and takes no dates");
+        return;
+    }
+    TimeWindow window;
+    const auto until = words.size() == 2 ? option(words[1], "until") : std::nullopt;
+    if (words.size() > 2 || (words.size() == 2 && !until)) {
+        return error(d.where, d.name + ": " + quoted(words.back()) + ": expected serverAuth [until=DATE]");
+    }
+    if (until) {
+        const auto date = parse_date(*until, DateEdge::kUntil);
+        if (!date) return error(d.where, d.name + ": " + date.error());
+        window.until = date.value();
+    }
+    partner.server_purpose = window;
+}
+
+void PolicyBuilder::front(const Directive& d, WrittenPartner& partner) {
+    const std::string expected = "expected header=NAME format=rfc9440|pem-url|der|xfcc [chain=NAME] [network=CIDR]";
+    const auto refuse = [&](const std::string& why) { error(d.where, d.name + ": " + why); };
+    if (partner.front) return refuse("already given at " + partner.front->where.str());
+    WrittenFront out;
+    out.where = d.where;
+    std::optional<FrontFormat> format;
+    for (const std::string& word : config_words(d.args)) {
+        const auto header = option(word, "header"), chain = option(word, "chain");
+        const auto spelled = option(word, "format"), network = option(word, "network");
+        std::string& name = header ? out.header : out.chain;
+        const bool is_repeated = ((header || chain) && !name.empty()) || (spelled && format);
+        if (is_repeated) return refuse(quoted(word) + " says again what was said before it");
+        if (header || chain) {
+            auto parsed = parse_header_name(header ? *header : *chain);
+            if (!parsed) return refuse(parsed.error());
+            name = std::move(parsed.value());
+        } else if (spelled) {
+            const auto* const known = std::find_if(kFrontFormats.begin(), kFrontFormats.end(),
+                                                   [&](std::string_view w) { return equal_nocase(w, *spelled); });
+            if (known == kFrontFormats.end()) {
+                return refuse(quoted(*spelled) + did_you_mean(*spelled, kFrontFormats) + ": " + expected);
+            }
+            format = static_cast<FrontFormat>(known - kFrontFormats.begin());
+        } else if (network) {
+            const auto parsed = Network::parse(*network);
+            if (!parsed) return refuse(quoted(*network) + ": " + parsed.error());
+            out.networks.push_back(parsed.value());
+        } else {
+            return refuse(quoted(word) + ": " + expected);
+        }
+    }
+    if (out.header.empty() || !format) return refuse(expected);
+    out.format = *format;
+    const bool is_one_header = header_key(out.header) == header_key(out.chain);
+    if (is_one_header && *format != FrontFormat::kPemUrl) {
+        return refuse(quoted(out.chain) + " cannot hold two things; only with format=pem-url leaf and chain share one");
+    }
+    if (!out.chain.empty() && *format == FrontFormat::kXfcc) {
+        return refuse("format=xfcc takes no chain=: the chain is in the same header");
+    }
+    if (out.networks.size() > kMostNetworks) {
+        return refuse("more than " + std::to_string(kMostNetworks) + " networks; use wider ones");
+    }
+    if (!out.networks.empty()) {
+        warning(d.where, d.name + " of " + partner.name + ": whoever connects from " + texts_of(out.networks) +
+                             " can claim to be anybody, since network= asks for no certificate of the front: leave it "
+                             "out, and let the front connect with a certificate of its own, if it can");
+    }
+    partner.front = std::move(out);
+}
+
+void PolicyBuilder::network(const Directive& d, WrittenPartner& partner) {
+    const auto words = config_words(d.args);
+    if (words.empty()) return error(d.where, d.name + ": expected CIDR..., like 198.51.100.0/24 2001:db8::/32");
+    for (const std::string& word : words) {
+        const auto network = Network::parse(word);
+        if (!network) return error(d.where, d.name + ": " + quoted(word) + ": " + network.error());
+        const std::string_view base = network.value().base();
+        const std::string v4(without_mapping(base));
+        const auto length = static_cast<unsigned>(base.size() - v4.size()) * 8;
+        if (length > 0 && network.value().prefix() >= length) {
+            return error(d.where, d.name + ": " + quoted(word) + ": an IPv4 client is asked for by IPv4: write " +
+                                      ip_text(v4) + "/" + std::to_string(network.value().prefix() - length));
+        }
+        partner.networks.push_back(network.value());
+    }
+    if (partner.networks.size() <= kMostNetworks) return;
+    error(d.where,
+          d.name + ": more than " + std::to_string(kMostNetworks) + " networks for one partner; use wider ones");
+}
+
+void PolicyBuilder::attribute(const Directive& d, WrittenPartner& partner) {
+    const auto words = config_words(d.args);
+    if (words.size() != 2) return error(d.where, d.name + ": expected NAME VALUE or NAME cert:TYPE");
+    WrittenAttribute attribute;
+    attribute.name = words[0];
+    const bool plain =
+        !attribute.name.empty() && attribute.name.size() <= 64 &&
+        std::all_of(attribute.name.begin(), attribute.name.end(), [](char c) { return is_alnum(c) || c == '_'; });
+    if (!plain) {
+        return error(d.where, d.name + ": " + quoted(attribute.name) +
+                                  " cannot be part of a variable's name: expected letters, digits and '_'");
+    }
+    for (const WrittenAttribute& other : partner.attributes) {
+        if (equal_nocase(other.name, attribute.name)) {
+            return error(d.where, d.name + ": " + quoted(attribute.name) + " is given twice for this partner");
+        }
+    }
+    if (words[1].starts_with("cert:")) {
+        Arena arena;
+        const auto field = FieldName::parse(std::string_view(words[1]).substr(5), arena);
+        if (!field) return error(d.where, d.name + ": " + field.error());
+        attribute.value = field.value().text();
+        attribute.is_field = true;
+    } else {
+        const bool clean = std::none_of(words[1].begin(), words[1].end(),
+                                        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+        if (!clean) return error(d.where, d.name + ": the value holds control characters");
+        attribute.value = words[1];
+    }
+    partner.attributes.push_back(std::move(attribute));
+}
+
+void PolicyBuilder::contact(const Directive& d, WrittenPartner& partner) {
+    std::string text;
+    for (const std::string& word : config_words(d.args)) text += (text.empty() ? "" : " ") + word;
+    constexpr std::size_t kLongest = 200;
+    if (!partner.contact.empty()) return error(d.where, d.name + ": given twice; name all on one line");
+    if (text.empty()) return error(d.where, d.name + ": expected TEXT, like pki@acme.example");
+    const bool is_clean = std::none_of(text.begin(), text.end(),
+                                       [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+    if (!is_clean || !decode_utf8(text)) return error(d.where, d.name + ": expected UTF-8 without control characters");
+    if (text.size() > kLongest) return error(d.where, d.name + ": longer than " + std::to_string(kLongest) + " bytes");
+    partner.contact = text;
+}
+
+void PolicyBuilder::suspend(const Directive& d, WrittenPartner* partner) {
+    if (partner != nullptr) {
+        const auto words = config_words(d.args);
+        if (words.size() == 1 && equal_nocase(words[0], "On")) {
+            partner->suspended = d.where;
+            return;
+        }
+        return error(d.where, d.name + ": expected On (inside <MTLSPartner>; outside: NAME... [note=TEXT])");
+    }
+    const auto names = read_suspension(d);
+    if (!names.ok()) return error(d.where, names.error());
+    for (const std::string& name : names.value()) suspended_.emplace_back(name, d.where);
+}
+
+void PolicyBuilder::revoke(const Directive& d, WrittenPartner*) {
+    auto revocation = read_revocation(d);
+    if (!revocation) return error(d.where, revocation.error());
+    written_.revocations.add(std::move(revocation.value()));
+}
+
+void PolicyBuilder::crl_presence(const Directive& d, WrittenPartner* partner) {
+    CrlRules& rules = partner != nullptr ? partner->crl_rules : written_.crl_rules;
+    const bool is_required = equal_nocase(d.args, "required");
+    if (!is_required && !equal_nocase(d.args, "if-present")) {
+        return error(d.where, d.name + ": " + quoted(d.args) + ": expected if-present or required");
+    }
+    if (rules.required) return error(d.where, d.name + ": given twice");
+    rules.required = is_required;
+}
+
+void PolicyBuilder::crl_stale(const Directive& d, WrittenPartner* partner) {
+    CrlRules& rules = partner != nullptr ? partner->crl_rules : written_.crl_rules;
+    constexpr std::int64_t kHour = 3600;
+    constexpr int kMostHours = 24 * 366;
+    std::optional<std::int64_t> seconds;
+    if (equal_nocase(d.args, "deny")) seconds = 0;
+    if (equal_nocase(d.args, "allow")) seconds = INT64_MAX;
+    if (const auto grace = option(d.args, "grace")) {
+        int hours = 0;
+        const auto [end, wrong] = std::from_chars(grace->data(), grace->data() + grace->size(), hours);
+        const bool whole = wrong == std::errc() && end == grace->data() + grace->size();
+        if (whole && hours > 0 && hours <= kMostHours) seconds = hours * kHour;
+    }
+    if (!seconds) {
+        return error(d.where, d.name + ": " + quoted(d.args) + ": expected deny, allow or grace=HOURS (1 to 8784)");
+    }
+    if (rules.stale_after) return error(d.where, d.name + ": given twice");
+    rules.stale_after = seconds;
+}
+
+void PolicyBuilder::short_lived(const Directive& d, WrittenPartner* partner) {
+    CrlRules& rules = partner != nullptr ? partner->crl_rules : written_.crl_rules;
+    constexpr int kMostDays = 366;
+    int days = -1;
+    const auto [end, wrong] = std::from_chars(d.args.data(), d.args.data() + d.args.size(), days);
+    const bool whole = wrong == std::errc() && end == d.args.data() + d.args.size();
+    if (!whole || days < 0 || days > kMostDays) {
+        return error(d.where, d.name + ": " + quoted(d.args) +
+                                  ": expected DAYS from 1 to 366, or 0 for none: leaves with noRevAvail that live no "
+                                  "longer need no CRL");
+    }
+    if (rules.short_life) return error(d.where, d.name + ": given twice");
+    rules.short_life = days;
+}
+
+void PolicyBuilder::crl_file(const Directive& d, WrittenPartner*) {
+    const auto names = config_words(d.args);
+    if (names.empty()) return error(d.where, d.name + ": expected FILE|GLOB...");
+    for (const std::string& name : names) written_.crl_files.push_back({absolute(name), name, d.where});
+}
+
+void PolicyBuilder::grant(const Directive& d, WrittenPartner* partner) {
+    const auto words = config_words(d.args);
+    const auto condition =
+        std::find_if(words.begin(), words.end(), [](const std::string& w) { return equal_nocase(w, "if"); });
+    const std::string expected = d.name + ": expected METHODS PATH... [if SELECTOR...], like read /orders/**";
+    if (condition - words.begin() < 2) return error(d.where, expected);
+    WrittenGrant grant;
+    grant.where = d.where;
+    const auto methods = MethodSet::parse(words.front());
+    if (!methods) return error(d.where, d.name + ": " + methods.error() + " (" + expected + ")");
+    grant.methods = methods.value();
+    for (auto word = words.begin() + 1; word != condition; ++word) {
+        const auto path = PathPattern::parse(*word);
+        if (!path) return error(d.where, d.name + ": " + path.error());
+        grant.paths.push_back(*word);
+    }
+    if (condition != words.end()) {
+        const std::vector<std::string> selectors(condition + 1, words.end());
+        if (selectors.empty()) return error(d.where, d.name + ": expected SELECTOR... after 'if'");
+        if (!read_selectors(d, selectors, grant.conditions)) return;
+    }
+    std::vector<WrittenGrant>& grants = partner != nullptr ? partner->grants : written_.grants;
+    std::size_t paths = grant.paths.size();
+    for (const WrittenGrant& other : grants) paths += other.paths.size();
+    if (paths > kMostGrants) {
+        return error(d.where,
+                     d.name + ": more than " + std::to_string(kMostGrants) + " paths for one partner; use wildcards");
+    }
+    grants.push_back(std::move(grant));
+}
+
+void PolicyBuilder::expect(const Directive& d, WrittenPartner*) {
+    auto expectation = Expectation::parse(d);
+    if (!expectation) return error(d.where, expectation.error());
+    if (written_.expectations.size() == kMostExpectations) {
+        return error(d.where, d.name + ": more than " + std::to_string(kMostExpectations) + " expectations");
+    }
+    const auto content = read_content(d, expectation.value().file, kLargestCertificateFile);
+    if (!content) return;
+    auto certificate = read_presented(*content, absolute(expectation.value().file));
+    if (!certificate) return error(d.where, d.name + ": " + certificate.error());
+    expectation.value().certificate = std::move(certificate.value());
+    written_.expectations.push_back(std::move(expectation.value()));
+}
+
+}  // namespace mtls

@@ -1,0 +1,215 @@
+#include "mtls_authz/load/policy_source.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls {
+
+std::string PolicySource::add(Directive directive) {
+    // A builder of its own: what is wrong between directives is found by build().
+    PolicyBuilder builder(root_, disk_);
+    builder.add(directive);
+    std::string errors;
+    for (const Diagnostic& d : builder.diagnostics()) {
+        if (d.severity != Diagnostic::Severity::kError) continue;
+        errors += (errors.empty() ? "" : "; ") + d.where.str() + ": " + d.message;
+    }
+    directives_.push_back(std::move(directive));
+    return errors;
+}
+
+PolicySource::Draft PolicySource::make_draft() const {
+    Draft draft;
+    PolicyBuilder builder(root_, disk_);
+    if (in_force_) builder.reuse(*in_force_);
+    for (const Directive& directive : directives_) builder.add(directive);
+    for (const WatchedFiles& watched : watched_) builder.add_files(watched);
+    auto made = make_image<Policy>(is_shared_ && !builder.has_errors(), Watched::kPolicy,
+                                   [&](Arena& arena) { return builder.build(arena); });
+    draft.policy = std::move(made.value);
+    draft.image = std::move(made.image);
+    draft.findings = builder.diagnostics();
+    if (!made.fault.empty()) {
+        draft.had_no_room = std::chrono::steady_clock::now();
+        draft.findings.push_back({Diagnostic::Severity::kError, {}, "the policy cannot be shared: " + made.fault});
+    }
+    draft.digests = builder.files_read();
+    find_vanished(draft);
+    keep_settled(draft);
+    return draft;
+}
+
+// What the draft has in common with the policy in force.
+void PolicySource::keep_settled(Draft& draft) const {
+    if (!in_force_) return;
+    for (const PolicyFile& file : in_force_->files()) {
+        const auto stamp = settled_.find(file.name.view());
+        const auto drafted = stamp != settled_.end() ? draft.digests.find(stamp->first) : draft.digests.end();
+        if (drafted == draft.digests.end() || drafted->second.digest != file.digest.view()) continue;
+        draft.settled_files.emplace_hint(draft.settled_files.end(), *stamp);
+    }
+}
+
+void PolicySource::find_vanished(Draft& draft) const {
+    if (!in_force_) return;
+    for (const WatchedFiles& watched : watched_) {
+        const auto now = draft.digests.find(watched.pattern);
+        const auto before = in_force_->files();
+        const auto was = std::find_if(before.begin(), before.end(),
+                                      [&](const PolicyFile& file) { return file.name == watched.pattern; });
+        const bool vanished = was != before.end() && was->count > 0 && now != draft.digests.end() &&
+                              now->second.listed && now->second.count == 0;
+        if (!vanished) continue;
+        draft.policy = nullptr;
+        draft.findings.push_back({Diagnostic::Severity::kError, watched.where,
+                                  "MTLSPolicyFile " + watched.spelled + ": had " + std::to_string(was->count) +
+                                      " file(s) and now has none; if that is meant, restart the server"});
+    }
+    for (const std::string& file : find_vanished_refusals(draft)) {
+        draft.policy = nullptr;
+        draft.findings.push_back({Diagnostic::Severity::kError,
+                                  {file, 0},
+                                  "is gone, and with it lines that refuse: a refusal ends only by an edit of a file "
+                                  "that is there; take its MTLSRevoke and MTLSSuspend lines out first, or restart the "
+                                  "server"});
+    }
+}
+
+// Policy files of those in force that held MTLSRevoke, or MTLSSuspend of a partner that stays, and are no longer read.
+std::set<std::string> PolicySource::find_vanished_refusals(const Draft& draft) const {
+    std::set<std::string> out;
+    if (!draft.policy) return out;
+    const auto note = [&](std::string_view file) {
+        if (draft.digests.contains(std::string(file))) return;
+        const auto before = in_force_->files();
+        const bool was_read =
+            std::any_of(before.begin(), before.end(), [&](const PolicyFile& known) { return known.name == file; });
+        if (was_read) out.emplace(file);
+    };
+    for (const RevocationLine& line : in_force_->revocations().all()) note(line.where.file);
+    for (const Partner& partner : in_force_->partners()) {
+        if (partner.suspended && draft.policy->find(partner.name) != nullptr) note(partner.suspended->file);
+    }
+    return out;
+}
+
+std::shared_ptr<const Policy> PolicySource::put_in_force(Draft& draft) {
+    settled_ = std::move(draft.settled_files);
+    in_force_ = std::move(draft.policy);
+    image_ = std::move(draft.image);
+    return in_force_;
+}
+
+std::shared_ptr<const Policy> PolicySource::build(std::vector<Diagnostic>& findings) {
+    Draft draft = make_draft();
+    findings.insert(findings.end(), draft.findings.begin(), draft.findings.end());
+    draft_.reset();
+    return put_in_force(draft);
+}
+
+// ---- looking --------------------------------------------------------------------------------------------------
+
+namespace {
+
+// Stands for a stamp; 0 where the file has none yet.
+std::uint64_t hash_of_stamp(const std::string& path) {
+    const std::string stamp = settled_stamp(path);
+    std::uint64_t out = 0;
+    if (!stamp.empty()) std::memcpy(&out, sha256(stamp).data(), sizeof out);
+    return out;
+}
+
+}  // namespace
+
+// `settled`: the stamp with which it was found to hold that before, and needs no reading.
+bool PolicySource::holds(const std::string& name, std::size_t limit, std::string_view digest, std::uint64_t& settled) {
+    if (limit == 0) return digest_of_names(disk_.files_of(name)) == digest;
+    const std::uint64_t stamp = hash_of_stamp(name);
+    if (stamp != 0 && stamp == settled) return true;
+    if (disk_.digest_of(name, limit) != digest) return false;
+    settled = stamp;
+    return true;
+}
+
+bool PolicySource::is_in_force() {
+    if (!in_force_) return false;
+    const auto files = in_force_->files();
+    return std::all_of(files.begin(), files.end(), [this](const PolicyFile& file) {
+        std::string name(file.name);
+        std::uint64_t& settled = settled_[name];
+        return holds(name, file.limit, file.digest, settled);
+    });
+}
+
+bool PolicySource::is_drafted() {
+    if (!draft_) return false;
+    return std::all_of(draft_->digests.begin(), draft_->digests.end(), [this](const auto& file) {
+        return holds(file.first, file.second.limit, file.second.digest, draft_->settled_files[file.first]);
+    });
+}
+
+std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findings, const Prepare& prepare) {
+    const bool drafted = is_drafted();
+    if (drafted && draft_->settled) {
+        // There may be room by now.
+        constexpr std::chrono::seconds kAgain{10};
+        if (draft_->had_no_room && std::chrono::steady_clock::now() - *draft_->had_no_room > kAgain) {
+            Draft again = make_draft();
+            draft_->had_no_room = again.had_no_room;
+            if (!again.had_no_room) draft_ = std::move(again);
+        }
+        return nullptr;
+    }
+    if (drafted) {
+        draft_->settled = true;
+        findings.insert(findings.end(), draft_->findings.begin(), draft_->findings.end());
+        if (!draft_->policy) return nullptr;
+        if (prepare) prepare(*draft_->policy);
+        auto policy = put_in_force(*draft_);
+        draft_.reset();
+        return policy;
+    }
+    draft_.reset();
+    // Files are copied one by one, and written in pieces: what counts has to look the same twice.
+    if (!is_in_force()) draft_ = make_draft();
+    return nullptr;
+}
+
+void PolicySource::follow(std::shared_ptr<const Policy> policy, std::shared_ptr<const Image> image) {
+    draft_.reset();
+    settled_.clear();
+    in_force_ = std::move(policy);
+    image_ = std::move(image);
+}
+
+std::string PolicySource::failing_content() const {
+    std::string out;
+    for (const auto& [name, file] : draft_->digests) out += name + "\n" + file.digest + "\n";
+    return sha256(out);
+}
+
+std::vector<std::string> PolicySource::paths() const {
+    std::vector<std::string> out;
+    if (!in_force_) return out;
+    for (const PolicyFile& file : in_force_->files()) {
+        if (file.limit > 0) out.emplace_back(file.name);
+    }
+    return out;
+}
+
+std::vector<std::string> PolicySource::names() const {
+    std::set<std::string> out;
+    for (const WatchedFiles& watched : watched_) out.insert(watched.pattern);
+    if (in_force_) {
+        for (const PolicyFile& file : in_force_->files()) out.emplace_hint(out.end(), file.name);
+    }
+    if (draft_) {
+        for (const auto& [name, file] : draft_->digests) out.emplace_hint(out.end(), name);
+    }
+    return {out.begin(), out.end()};
+}
+
+}  // namespace mtls

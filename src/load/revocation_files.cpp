@@ -1,0 +1,281 @@
+#include "mtls_authz/load/revocation_files.hpp"
+
+#include <algorithm>
+#include <set>
+#include <stdexcept>
+
+#include "mtls_authz/base/digest.hpp"
+#include "mtls_authz/base/file.hpp"
+#include "mtls_authz/load/file_watch.hpp"
+#include "mtls_authz/load/refusal_directives.hpp"
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+constexpr std::size_t kLargestFile = 64UL << 20;
+// Why a line cannot count, or nothing.
+std::optional<std::string> find_fault(const Directive& d) {
+    if (equal_nocase(d.name, "MTLSRevoke")) {
+        auto revocation = read_revocation(d);
+        if (!revocation.ok()) return revocation.error();
+        RevocationSetBuilder().add(std::move(revocation.value()));
+        return std::nullopt;
+    }
+    if (!equal_nocase(d.name, "MTLSSuspend")) {
+        static constexpr std::string_view kKnown[] = {"MTLSRevoke", "MTLSSuspend"};
+        return "'" + escape_for_log(d.name, 60) + "'" + did_you_mean(d.name, kKnown) +
+               ": only MTLSRevoke and MTLSSuspend NAME... stand in a revocation file";
+    }
+    const auto names = read_suspension(d);
+    return names.ok() ? std::nullopt : std::optional(names.error());
+}
+
+// What a line throws while it is read and put in order stays with that line. No memory is no line's fault: the next
+// look tries again.
+std::optional<std::string> fault_of(const Directive& d) {
+    try {
+        return find_fault(d);
+    } catch (const std::bad_alloc&) {
+        throw;
+    } catch (const std::exception& e) {
+        return d.name + ": cannot be used (" + e.what() + ")";
+    }
+}
+
+Diagnostic error_at(const std::string& path, std::string message) {
+    return {Diagnostic::Severity::kError, {path, 0}, std::move(message)};
+}
+
+constexpr const char* kUntilBack = " until it is back, or the server is restarted";
+
+std::string lines_stay(std::size_t lines) {
+    if (lines == 0) return "it refuses nothing";
+    const std::string what =
+        lines == 1 ? "the line from there stays" : "the " + std::to_string(lines) + " lines from there stay";
+    return what + " in force" + kUntilBack;
+}
+
+}  // namespace
+
+std::vector<std::string> RevocationFiles::paths() const {
+    std::vector<std::string> out;
+    for (const auto& [path, file] : files_) out.push_back(path);
+    return out;
+}
+
+std::vector<std::string> RevocationFiles::names() const {
+    auto out = paths();
+    for (const Pattern& pattern : patterns_) out.push_back(pattern.files.pattern);
+    return out;
+}
+
+void RevocationFiles::report(Report& report, std::string of, std::vector<Diagnostic> faults,
+                             std::vector<Diagnostic>& findings) {
+    if (report.of == of) return;
+    std::set<std::string> said;
+    for (const Diagnostic& d : report.said) said.insert(d.str());
+    for (const Diagnostic& d : faults) {
+        if (!said.contains(d.str())) findings.push_back(d);
+    }
+    report = {std::move(of), std::move(faults)};
+}
+
+std::vector<Diagnostic> RevocationFiles::bad_lines() const {
+    std::vector<Diagnostic> out;
+    for (const auto& [path, file] : files_) {
+        if (file.is_there) out.insert(out.end(), file.report.said.begin(), file.report.said.end());
+    }
+    return out;
+}
+
+bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
+    added_.clear();
+    missing_.clear();
+    std::set<std::string> present;
+    bool some_unknown = false;
+    for (Pattern& pattern : patterns_) {
+        auto files = expand(pattern.files.pattern);
+        std::vector<Diagnostic> faults;
+        if (!files.ok()) {
+            faults.push_back(
+                {Diagnostic::Severity::kError, pattern.files.where,
+                 "MTLSRevocationFile: " + files.error() + ": what was read from there stays in force" + kUntilBack});
+        }
+        report(pattern.report, files.ok() ? "" : files.error(), std::move(faults), findings);
+        some_unknown = some_unknown || !files.ok();
+        if (!files.ok()) missing_.push_back(pattern.files.spelled);
+        if (files.ok()) present.insert(files.value().begin(), files.value().end());
+    }
+    for (const std::string& path : present) look_apart(path, files_[path], findings);
+    std::vector<std::string> gone;
+    for (auto it = files_.begin(); it != files_.end();) {
+        File& file = it->second;
+        const bool is_missing = !present.contains(it->first);
+        if (is_missing) file.awaited.clear();
+        if (is_missing && file.in_force.empty()) {
+            it = files_.erase(it);
+            continue;
+        }
+        if (is_missing) gone.push_back(it->first);
+        if (is_missing || !file.is_there) missing_.push_back(it->first);
+        ++it;
+    }
+    // That a folder cannot be read is said already.
+    if (!some_unknown) report_gone(gone, findings);
+    if (!is_changed_) return false;
+    rebuild();
+    is_changed_ = false;
+    return true;
+}
+
+void RevocationFiles::report_gone(const std::vector<std::string>& paths, std::vector<Diagnostic>& findings) {
+    if (paths.empty()) return report(gone_, "", {}, findings);
+    std::size_t lines = 0;
+    std::string all;
+    for (const std::string& path : paths) {
+        lines += files_[path].in_force.size();
+        all += path + "\n";
+    }
+    const std::size_t more = paths.size() - 1;
+    const std::string others = more == 0 ? "" : " and so are " + std::to_string(more) + " more revocation file(s)";
+    report(gone_, all, {error_at(paths.front(), "is gone" + others + ": " + lines_stay(lines))}, findings);
+}
+
+// An exception leaves the other files alone. Its file is read again at the next look.
+void RevocationFiles::look_apart(const std::string& path, File& file, std::vector<Diagnostic>& findings) {
+    try {
+        look_at(path, file, findings);
+    } catch (const std::exception& e) {
+        file.awaited.clear();
+        const std::string fault = std::string("could not be looked at (") + e.what() + ")";
+        report(file.report, fault, {error_at(path, fault + ": " + lines_stay(file.in_force.size()))}, findings);
+    }
+}
+
+void RevocationFiles::look_at(const std::string& path, File& file, std::vector<Diagnostic>& findings) {
+    // What is not there and whole takes nothing away.
+    const auto keep_all = [&](const std::string& fault) {
+        file.awaited.clear();
+        report(file.report, fault, {error_at(path, fault)}, findings);
+    };
+    // What such a file adds counts all the same: a refusal is never held up.
+    const std::string unsafe = trust_ != nullptr ? find_trust_fault(path, *trust_) : std::string();
+    // A network file system may know of a change only once the file is opened.
+    std::string stamp = is_on_local_file_system(path) ? settled_stamp(path) : std::string();
+    if (!stamp.empty() && file.stamp == stamp + unsafe) return;
+    file.stamp.clear();
+    file.is_there = false;
+    const auto content = read_whole_file(path, kLargestFile);
+    if (!content.ok()) {
+        return keep_all("cannot be read (" + content.error() + "): " + lines_stay(file.in_force.size()));
+    }
+    if (trim(content.value()).empty()) {
+        return keep_all("is empty: " + lines_stay(file.in_force.size()) +
+                        "; a file that is meant to hold nothing holds a comment");
+    }
+    file.is_there = true;
+    const std::string digest = sha256(content.value()) + unsafe;
+    if (digest == file.settled && digest == file.report.of) {
+        if (!stamp.empty()) file.stamp = stamp + unsafe;
+        return file.awaited.clear();
+    }
+    std::vector<Diagnostic> errors;
+    std::map<std::string, Directive> lines;
+    for (Directive& d : read_single_directives(content.value(), path, errors)) {
+        if (const auto fault = fault_of(d)) {
+            errors.push_back({Diagnostic::Severity::kError, d.where, *fault});
+            continue;
+        }
+        lines.emplace(lower(d.name) + " " + d.args, std::move(d));
+    }
+    for (Diagnostic& d : errors) {
+        d.message += ": this line does not count, the others do, and nothing is taken away while it stands";
+    }
+    if (!unsafe.empty()) {
+        errors.push_back(
+            error_at(path, "is not safe: " + unsafe + " (what it adds counts, but nothing is taken away)"));
+    }
+    const bool is_whole = errors.empty();
+    report(file.report, digest, std::move(errors), findings);
+    // A line that cannot be read may be the new form of one that is missing: until it is mended, nothing is taken away.
+    if (!is_whole) lines.insert(file.in_force.begin(), file.in_force.end());
+    settle(file, std::move(lines), digest);
+}
+
+// Adds what is new at once; takes away what is missing when it was missing from the same content before.
+void RevocationFiles::settle(File& file, std::map<std::string, Directive> lines, const std::string& digest) {
+    for (const auto& [text, directive] : lines) {
+        if (!file.in_force.emplace(text, directive).second) continue;
+        added_.push_back(directive);
+        is_changed_ = true;
+    }
+    const bool takes_away = file.in_force.size() != lines.size();
+    if (takes_away && file.awaited != digest) {
+        file.awaited = digest;
+        file.settled.clear();
+        return;
+    }
+    file.awaited.clear();
+    file.settled = digest;
+    if (!takes_away) return;
+    file.in_force = std::move(lines);
+    is_changed_ = true;
+}
+
+bool RevocationFiles::is_waiting() const {
+    return std::any_of(files_.begin(), files_.end(), [](const auto& file) { return !file.second.awaited.empty(); });
+}
+
+void RevocationFiles::take(std::shared_ptr<const Refusals> refusals, std::shared_ptr<const Image> image) {
+    files_.clear();
+    for (const RefusalLine& line : refusals->lines) {
+        Directive d{std::string(line.name.view()), std::string(line.args.view()), line.where, false, {}};
+        std::string text = lower(d.name) + " " + d.args;
+        files_[d.where.file].in_force.emplace(std::move(text), std::move(d));
+    }
+    refusals_ = std::move(refusals);
+    image_ = std::move(image);
+}
+
+// What throws here leaves what was in force, until the next look.
+void RevocationFiles::rebuild() {
+    auto made = make_image<Refusals>(is_shared_, Watched::kRefusals, [this](Arena& arena) { return write(arena); });
+    if (made.value == nullptr) throw std::runtime_error(made.fault);
+    refusals_ = std::move(made.value);
+    image_ = std::move(made.image);
+}
+
+const Refusals* RevocationFiles::write(Arena& arena) const {
+    Refusals out;
+    RevocationSetBuilder revocations;
+    Sha256 digest;
+    std::vector<RefusalLine> lines;
+    std::map<std::string, Place> suspended;
+    for (const auto& [path, file] : files_) {
+        const std::string_view name = arena.keep(path);
+        for (const auto& [text, d] : file.in_force) {
+            const Place where{name, d.where.line};
+            lines.push_back({arena.keep(d.name), arena.keep(d.args), where});
+            digest.add(d.where.str() + " " + text + "\n");
+            if (equal_nocase(d.name, "MTLSRevoke")) {
+                auto revocation = read_revocation(d);
+                if (revocation.ok()) revocations.add(std::move(revocation.value()));
+                continue;
+            }
+            const auto names = read_suspension(d);
+            if (!names.ok()) continue;
+            for (const std::string& partner : names.value()) suspended.emplace(partner, where);
+        }
+    }
+    std::vector<Suspension> suspensions;
+    for (const auto& [partner, where] : suspended) suspensions.push_back({arena.keep(partner), where});
+    out.suspended = arena.keep(suspensions);
+    out.revocations = revocations.finish(arena);
+    out.digest = arena.keep(digest.finish());
+    out.lines = arena.keep(lines);
+    return arena.keep_one(out);
+}
+
+}  // namespace mtls

@@ -1,0 +1,160 @@
+// A policy as text: for DUMP_MTLS_POLICY, and as what a generation is the digest of.
+#include <algorithm>
+#include <set>
+
+#include "mtls_authz/policy/policy.hpp"
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+void render_window(std::string& out, const TimeWindow& window) {
+    if (window.from) out += " from=" + format_time(*window.from);
+    if (window.until) out += " until=" + format_time(*window.until);
+}
+
+void render_anchors(std::string& out, const AnchorSet& set, const char* indent) {
+    if (set.uses_mod_ssl) out += std::string(indent) + "MTLSTrustAnchor " + std::string(kModSsl) + "\n";
+    for (const Anchor& anchor : set.anchors) {
+        out += std::string(indent) + "MTLSTrustAnchor " + config_quote(anchor.file);
+        if (!anchor.trust_domain.empty()) out += " trust-domain=" + std::string(anchor.trust_domain);
+        render_window(out, anchor.window);
+        out += '\n';
+    }
+}
+
+void render_crl_rules(std::string& out, const CrlRules& rules, const char* indent) {
+    if (rules.required) out += std::string(indent) + "MTLSCRL " + (*rules.required ? "required" : "if-present") + "\n";
+    if (rules.short_life) out += std::string(indent) + "MTLSShortLived " + std::to_string(*rules.short_life) + "\n";
+    if (!rules.stale_after) return;
+    constexpr std::int64_t kHour = 3600;
+    const std::string value = *rules.stale_after == 0           ? "deny"
+                              : *rules.stale_after == INT64_MAX ? "allow"
+                                                                : "grace=" + std::to_string(*rules.stale_after / kHour);
+    out += std::string(indent) + "MTLSCRLStale " + value + "\n";
+}
+
+void render_front(std::string& out, const Front& front) {
+    out += "    MTLSFront header=" + std::string(front.header) + " format=" + std::string(word_of(front.format));
+    if (!front.chain.empty()) out += " chain=" + std::string(front.chain);
+    for (const Network& network : front.networks) out += " network=" + network.text();
+    out += '\n';
+}
+
+}  // namespace
+
+std::string Partner::render() const {
+    const Partner& partner = *this;
+    std::string out = "<MTLSPartner " + std::string(partner.name) + ">\n";
+    for (const Identity& identity : partner.identities) out += "    MTLSIdentity " + identity.text() + "\n";
+    if (partner.has_own_anchors) render_anchors(out, *partner.anchors, "    ");
+    for (const std::string_view file : partner.intermediate_files) {
+        out += "    MTLSIntermediate " + config_quote(file) + "\n";
+    }
+    for (const GroupMembership& membership : partner.groups) {
+        out += "    MTLSGroup";
+        for (const std::string_view group : membership.names) out += " " + std::string(group);
+        if (!membership.conditions.empty()) out += " if" + membership.conditions.text();
+        out += '\n';
+    }
+    if (!partner.validity.unbounded()) {
+        out += "    MTLSValid";
+        render_window(out, partner.validity);
+        out += '\n';
+    }
+    if (partner.server_purpose) {
+        out += "    MTLSPurpose serverAuth";
+        render_window(out, *partner.server_purpose);
+        out += '\n';
+    }
+    if (!partner.networks.empty()) out += "    MTLSNetwork " + texts_of(partner.networks) + "\n";
+    for (const PartnerAttribute& a : partner.attributes) {
+        out += "    MTLSAttribute " + std::string(a.name) + " " +
+               config_quote((a.field ? "cert:" : "") + std::string(a.value)) + "\n";
+    }
+    for (const Grant& grant : partner.grants) out += "    MTLSGrant " + grant.text() + "\n";
+    if (const Front* const front = partner.front()) render_front(out, *front);
+    if (partner.suspended) out += "    MTLSSuspend On\n";
+    if (!partner.contact.empty()) out += "    MTLSContact " + config_quote(partner.contact) + "\n";
+    render_crl_rules(out, partner.crl_rules, "    ");
+    out += "</MTLSPartner>\n";
+    return out;
+}
+
+namespace {
+
+void append_names(std::string& out, const char* verb, const std::vector<std::string>& names) {
+    constexpr std::size_t kMostNamed = 10;
+    if (names.empty()) return;
+    out += (out.empty() ? "" : "; ") + std::string(verb);
+    for (std::size_t i = 0; i < std::min(names.size(), kMostNamed); ++i) out += (i == 0 ? " " : ", ") + names[i];
+    if (names.size() > kMostNamed) out += " and " + std::to_string(names.size() - kMostNamed) + " more";
+}
+
+}  // namespace
+
+std::string Partner::find_digest() const {
+    std::string out = render();
+    for (const Anchor& anchor : anchors->anchors) {
+        render_window(out, anchor.window);
+        if (anchor.sequence) out += std::to_string(*anchor.sequence) + "\n";
+        for (const AnchorCertificate& c : anchor.certificates) out += c.sha256;
+    }
+    if (anchors->uses_mod_ssl) out += kModSsl;
+    for (const auto& file : intermediates) {
+        for (const AnchorCertificate& c : file) out += c.sha256;
+    }
+    return sha256(out);
+}
+
+// What is in force beside the partners, each line once and in order, wherever it stood.
+std::string Policy::render_common() const {
+    std::set<std::string> lines;
+    for (const Grant& grant : grants_) lines.insert("MTLSGrant " + grant.text());
+    for (const CrlFile& files : crl_files_) lines.insert("MTLSCRLFile " + config_quote(files.spelled));
+    for (const RevocationLine& revocation : revocations_.all()) lines.insert("MTLSRevoke " + revocation.text());
+    for (const std::string_view text : expectations_) lines.insert("MTLSExpect " + std::string(text));
+    std::string out;
+    render_crl_rules(out, crl_rules_, "");
+    for (const std::string& line : lines) out += line + "\n";
+    return out;
+}
+
+// Two servers with the same files show the same generation: content counts, not where it was read from.
+std::string Policy::find_generation() const {
+    std::string content = render_common();
+    for (const Partner* partner : by_name_) content += partner->digest;
+    content += expected_certificates_;
+    return hex(bytes_of(sha256(content))).substr(0, 16);
+}
+
+std::string Policy::render() const {
+    std::string out;
+    for (const Partner& partner : partners_) {
+        if (partner.has_own_anchors) continue;
+        render_anchors(out, *partner.anchors, "");
+        break;
+    }
+    for (const Partner* partner : by_name_) out += partner->render();
+    return out + render_common();
+}
+
+std::string describe_change(const Policy& before, const Policy& after) {
+    std::vector<std::string> added, changed, removed;
+    for (const Partner* partner : after.partners_by_name()) {
+        const Partner* const known = before.find(partner->name);
+        if (known == nullptr) added.emplace_back(partner->name);
+        if (known != nullptr && known->digest != partner->digest) changed.emplace_back(partner->name);
+    }
+    for (const Partner* partner : before.partners_by_name()) {
+        if (after.find(partner->name) == nullptr) removed.emplace_back(partner->name);
+    }
+    std::string out;
+    append_names(out, "added", added);
+    append_names(out, "changed", changed);
+    append_names(out, "removed", removed);
+    return out.empty() ? "no partner changed, other lines did" : out;
+}
+
+}  // namespace mtls

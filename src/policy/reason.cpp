@@ -1,0 +1,76 @@
+#include "mtls_authz/policy/reason.hpp"
+
+namespace mtls {
+
+const std::array<ReasonText, kReasonCount> kReasons = {{
+    {Reason::kGranted, "granted", "the certificate belongs to a partner that this gate lets in"},
+    {Reason::kBadPath, "bad-path",
+     "backends read a segment of the path as '..', or the whole path as one behind another gate, or it holds a control "
+     "byte; detail= has the reading; no honest client sends it: look at who does"},
+    {Reason::kNestedGate, "nested-gate",
+     "a recursive DAV method would reach below another gate; use Depth: 0, or address the gated place itself"},
+    {Reason::kNoTls, "no-tls",
+     "the request came without TLS, so nobody can have shown a certificate; serve this place from a virtual host with "
+     "SSLEngine on, and redirect plain http there"},
+    {Reason::kFrontNotTrusted, "front-not-trusted",
+     "the request has a header by which a front (MTLSFront) hands certificates on, but it does not come from that "
+     "front, "
+     "or the header does not hold exactly one certificate; detail= says which: a front connects with a certificate of "
+     "its own that is in force, and sets the header itself in place of what its client sent"},
+    {Reason::kNoCertificate, "no-certificate",
+     "the client sent no certificate; if a partner should have, check that the virtual host asks for one "
+     "(SSLVerifyClient optional) and that the client was given its certificate and key"},
+    {Reason::kMalformedCertificate, "malformed-certificate",
+     "the certificate cannot be read in one way only, so nobody can say whom it names; ask the partner for one issued "
+     "without the fault named in detail="},
+    {Reason::kExpired, "expired",
+     "the certificate's notAfter has passed; ask the partner to renew, and if a new certificate is there already, to "
+     "restart the client with it"},
+    {Reason::kNotYetValid, "not-yet-valid",
+     "the certificate's notBefore lies in the future; check this server's clock and the issuing CA's"},
+    {Reason::kRevoked, "revoked",
+     "the certificate is revoked; detail= says by what; if the partner should go on, it needs a new certificate with a "
+     "new key"},
+    {Reason::kNotVerified, "not-verified",
+     "no path leads from the certificate to any CA of the policy; if the partner is genuine, add its CA with "
+     "MTLSTrustAnchor, or the missing intermediate with MTLSIntermediate"},
+    {Reason::kUnknownPartner, "unknown-partner",
+     "the certificate comes from a known CA, but no MTLSIdentity fits it; compare subject and SAN with the partner's "
+     "MTLSIdentity lines"},
+    {Reason::kWrongIssuer, "wrong-issuer",
+     "the certificate names this partner but is not validly issued under its trust anchor: either the partner changed "
+     "its "
+     "CA without saying so (call them on a number that you know, compare issuer= and issuer_spki=, then add the CA "
+     "with "
+     "MTLSTrustAnchor), or somebody else has a certificate with this partner's name"},
+    {Reason::kAmbiguous, "ambiguous",
+     "the certificate fits two partners, identity and anchor both; make their MTLSIdentity lines disjoint"},
+    {Reason::kRevocationStale, "revocation-stale",
+     "the issuing CA's CRL is past its nextUpdate, so nobody can say whether the certificate is still good; fetch the "
+     "current CRL into MTLSCRLFile, and see why it was not fetched"},
+    {Reason::kRevocationUnknown, "revocation-unknown",
+     "MTLSCRL required asks for a CRL of the issuing CA, and there is none; fetch it into MTLSCRLFile"},
+    {Reason::kSuspended, "suspended",
+     "the partner is suspended by MTLSSuspend; take the line away when it may come back"},
+    {Reason::kOutsideContract, "outside-contract",
+     "the partner's MTLSValid does not cover this moment; extend it if the contract was extended"},
+    {Reason::kWrongNetwork, "wrong-network",
+     "the certificate is this partner's, but the request comes from an address outside of its MTLSNetwork: either the "
+     "partner has new addresses (ask them, then add the network to MTLSNetwork), or somebody else uses its key; behind "
+     "a proxy, mod_remoteip has to say who asks"},
+    {Reason::kNotAllowed, "not-allowed",
+     "the partner is known, but this gate does not name it or denies it, or none of its grants fits this path; add it "
+     "with MTLSAllow, or with MTLSGrant behind by-grant, if it may use this place"},
+    {Reason::kMethodNotGranted, "method-not-granted",
+     "the partner may use this place, but not with this method; extend methods=, or the MTLSGrant that grant= names, "
+     "if it may"},
+    {Reason::kPolicyUnavailable, "policy-unavailable",
+     "this process has no policy to decide with; look for the module's errors since the start, and mend the policy "
+     "files or restart the server"},
+    {Reason::kInternalError, "internal-error",
+     "the decision failed, so access is refused; look at detail= and report it"},
+}};
+
+const ReasonText& text_of(Reason reason) { return kReasons[static_cast<std::size_t>(reason)]; }
+
+}  // namespace mtls

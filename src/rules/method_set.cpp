@@ -1,0 +1,99 @@
+#include "mtls_authz/rules/method_set.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+constexpr std::array<std::string_view, 6> kReadMethods = {"GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT", "SEARCH"};
+constexpr std::array<std::string_view, 31> kOtherMethods = {
+    "POST",   "PUT",    "DELETE",      "PATCH",      "CONNECT",          "TRACE",      "PROPPATCH",    "MKCOL",
+    "COPY",   "MOVE",   "LOCK",        "UNLOCK",     "VERSION-CONTROL",  "CHECKOUT",   "UNCHECKOUT",   "CHECKIN",
+    "UPDATE", "LABEL",  "MKWORKSPACE", "MKACTIVITY", "BASELINE-CONTROL", "MERGE",      "ACL",          "BIND",
+    "UNBIND", "REBIND", "ORDERPATCH",  "LINK",       "UNLINK",           "MKCALENDAR", "MKREDIRECTREF"};
+
+template <class Range>
+bool in(const Range& range, std::string_view word) {
+    return std::find(range.begin(), range.end(), word) != range.end();
+}
+
+// HEAD is GET without a body: whoever may do one may do the other.
+std::string_view follow_get(std::string_view method) { return method == "HEAD" ? "GET" : method; }
+
+static_assert(kReadMethods.size() + kOtherMethods.size() <= 64);
+
+// Its bit; none where httpd does not know it.
+std::uint64_t bit_of(std::string_view method) {
+    const auto* const read = std::find(kReadMethods.begin(), kReadMethods.end(), method);
+    if (read != kReadMethods.end()) return std::uint64_t{1} << (read - kReadMethods.begin());
+    const auto* const other = std::find(kOtherMethods.begin(), kOtherMethods.end(), method);
+    if (other == kOtherMethods.end()) return 0;
+    return std::uint64_t{1} << kReadMethods.size() << (other - kOtherMethods.begin());
+}
+
+constexpr std::uint64_t kReadBits = (std::uint64_t{1} << kReadMethods.size()) - 1;
+
+}  // namespace
+
+bool is_known_method(std::string_view method) { return bit_of(method) != 0; }
+
+Result<MethodSet> MethodSet::parse(std::string_view text) {
+    MethodSet out;
+    if (text == "*") return out;
+    out.read_ = text == "read";
+    out.write_ = text == "write";
+    if (out.read_ || out.write_) return out;
+    for (const std::string_view name : split(text, ',')) {
+        std::string upper(name);
+        std::transform(upper.begin(), upper.end(), upper.begin(),
+                       [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+        if (name.empty())
+            return Error{"'" + escape_for_log(text, 100) + "' holds an empty method; write GET,POST without blanks"};
+        if (!is_known_method(name)) {
+            const bool case_only = is_known_method(upper);
+            std::vector<std::string_view> known(kReadMethods.begin(), kReadMethods.end());
+            known.insert(known.end(), kOtherMethods.begin(), kOtherMethods.end());
+            return Error{"'" + escape_for_log(name, 100) + "'" + " is no method that httpd knows" +
+                         (case_only ? " (did you mean '" + upper + "'?)" : did_you_mean(name, known)) +
+                         ": expected GET,POST,... or read, write, *"};
+        }
+        out.named_ |= bit_of(name);
+    }
+    if ((out.named_ & bit_of("HEAD")) != 0 && (out.named_ & bit_of("GET")) == 0) {
+        return Error{"HEAD goes with GET; write GET"};
+    }
+    return out;
+}
+
+bool MethodSet::contains(std::string_view method) const {
+    if (is_all()) return true;
+    if (read_ || write_) return in(kReadMethods, method) == read_;
+    return (named_ & bit_of(follow_get(method))) != 0;
+}
+
+std::string MethodSet::text() const {
+    if (is_all()) return "*";
+    if (read_ || write_) return read_ ? "read" : "write";
+    std::string out;
+    const auto add = [&](std::string_view method) {
+        if ((named_ & bit_of(method)) != 0) out += (out.empty() ? "" : ",") + std::string(method);
+    };
+    std::for_each(kReadMethods.begin(), kReadMethods.end(), add);
+    std::for_each(kOtherMethods.begin(), kOtherMethods.end(), add);
+    return out;
+}
+
+bool MethodSet::covers(const MethodSet& other) const {
+    if (is_all()) return true;
+    if (other.is_all()) return false;
+    if (other.read_ || other.write_) return (read_ && other.read_) || (write_ && other.write_);
+    if (read_ || write_) return (other.named_ & (read_ ? ~kReadBits : kReadBits)) == 0;
+    // HEAD goes with GET.
+    return (other.named_ & ~(named_ | ((named_ & bit_of("GET")) != 0 ? bit_of("HEAD") : 0))) == 0;
+}
+
+}  // namespace mtls

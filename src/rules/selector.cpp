@@ -1,0 +1,380 @@
+#include "mtls_authz/rules/selector.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "mtls_authz/certificate/der.hpp"
+#include "mtls_authz/rules/network.hpp"
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/uri.hpp"
+#include "mtls_authz/rules/selector_types.hpp"
+
+namespace mtls {
+
+namespace {
+
+// O, OU and DC alone may occur several times in a name without making a selector unable to tell (RFC 4519 2.19, 2.20,
+// 2.4).
+bool may_repeat(std::string_view oid) {
+    return oid == "2.5.4.10" || oid == "2.5.4.11" || oid == "0.9.2342.19200300.100.1.25";
+}
+
+Answer answer(bool yes) { return yes ? Answer::kYes : Answer::kNo; }
+
+template <class Range, class Match>
+Answer any_of(const Range& range, Match match) {
+    return answer(std::any_of(range.begin(), range.end(), match));
+}
+
+template <class Range, class Test>
+Answer best_of(const Range& range, Test test) {
+    Answer out = Answer::kNo;
+    for (const auto& value : range) {
+        const Answer one = test(value);
+        if (one == Answer::kYes) return one;
+        if (one == Answer::kCannotTell) out = one;
+    }
+    return out;
+}
+
+Answer contains(const std::vector<std::string>& values, std::string_view wanted) {
+    return answer(std::find(values.begin(), values.end(), wanted) != values.end());
+}
+
+}  // namespace
+
+std::optional<std::size_t> domain_at(std::string_view address) {
+    const std::size_t last = address.rfind('@');
+    if (last == std::string_view::npos) return std::nullopt;
+    bool quoted = false;
+    for (std::size_t i = 0; i < last; ++i) {
+        if (address[i] == '\\' && quoted) {
+            ++i;
+        } else if (address[i] == '"') {
+            quoted = !quoted;
+        } else if (address[i] == '@' && !quoted) {
+            return std::nullopt;
+        }
+    }
+    return last + 1;
+}
+
+std::vector<std::string> email_readings(std::string_view address) {
+    std::vector<std::string> out;
+    if (domain_at(address)) return out;
+    const auto parts = split(address, '@');
+    for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
+        out.push_back(std::string(parts[i]) + "@" + std::string(parts[i + 1]));
+    }
+    return out;
+}
+
+std::optional<std::string_view> dns_reading(std::string_view name) {
+    if (!name.ends_with('.')) return std::nullopt;
+    while (name.ends_with('.')) name.remove_suffix(1);
+    return name;
+}
+
+Answer Selector::test(const CertificateFacts& facts, const PathFacts* path, Repeats repeats) const {
+    if (needs_path() && path == nullptr) {
+        // Without policies in the leaf the path allows none either.
+        const bool never = field_ == Field::kPolicy && !negated_ && facts.policies.empty();
+        return answer(!never);
+    }
+    const PathFacts none;
+    const Answer positive = test_positive(facts, path != nullptr ? *path : none, repeats);
+    if (!negated_ || positive == Answer::kCannotTell) return positive;
+    return positive == Answer::kYes ? Answer::kNo : Answer::kYes;
+}
+
+namespace {
+
+void add_attributes(const DistinguishedName& name, std::string_view oid, std::vector<std::string>& out) {
+    for (const NameAttribute& attribute : name.attributes) {
+        if (attribute.oid == oid) out.push_back(attribute.text);
+    }
+}
+
+std::vector<std::string> named(const std::vector<std::string>& oids) {
+    std::vector<std::string> out;
+    for (const std::string& oid : oids) out.push_back(oid_name(oid));
+    return out;
+}
+
+}  // namespace
+
+std::vector<std::string> Selector::actual_values(const CertificateFacts& facts) const {
+    std::vector<std::string> out;
+    switch (field_) {
+        case Field::kSubject:
+            return {facts.subject.text()};
+        case Field::kIssuer:
+            return {facts.issuer.text()};
+        case Field::kDirName:
+            for (const DistinguishedName& name : facts.dir_name) out.push_back(name.text());
+            return out;
+        case Field::kSubjectAttribute:
+            add_attributes(facts.subject, oid_, out);
+            return out;
+        case Field::kIssuerAttribute:
+            add_attributes(facts.issuer, oid_, out);
+            return out;
+        case Field::kIssuerSpki:
+            return {};
+        case Field::kDns:
+            return facts.dns;
+        case Field::kEmail:
+            return facts.email;
+        case Field::kUri:
+            return facts.uri;
+        case Field::kIp:
+            for (const std::string& raw : facts.ip) out.push_back(ip_text(raw));
+            return out;
+        case Field::kUpn:
+            return facts.upn;
+        case Field::kOtherName:
+            for (const OtherName& name : facts.other_name) {
+                if (name.oid == oid_) out.push_back(name.value);
+            }
+            return out;
+        case Field::kRid:
+            return facts.rid;
+        case Field::kSerial:
+            return {facts.serial};
+        case Field::kSha256:
+            return {hex(bytes_of(facts.sha256))};
+        case Field::kSpki:
+            return {hex(bytes_of(facts.spki_sha256))};
+        case Field::kEku:
+            return named(facts.eku);
+        case Field::kPolicy:
+            return facts.policies;
+        case Field::kKey:
+            return {facts.key.text()};
+        case Field::kQcRole:
+            return facts.qc_roles;
+        case Field::kQcType:
+            return facts.qc_types;
+        case Field::kExtension:
+            for (const Extension& extension : facts.extensions) {
+                if (extension.oid == oid_) out.push_back("#" + hex(bytes_of(extension.value)));
+            }
+            return out;
+    }
+    return out;
+}
+
+std::string Selector::why_unclear(const CertificateFacts& facts) const {
+    if (asks_spiffe() && has_unclear_spiffe(facts)) {
+        return "a certificate with a SPIFFE ID holds no other URI, is no CA and signs nothing: the selector cannot "
+               "tell";
+    }
+    if (field_ == Field::kKey)
+        return "the certificate does not name the curve of its key, or holds a key that does not decode: the selector "
+               "cannot tell";
+    if (field_ == Field::kSpki) return "the certificate has this key in another encoding: name the one that it has";
+    if (field_ == Field::kSerial)
+        return "the serial number is negative, and its octets read like this one: write " + facts.serial;
+    std::string type(text_.substr(negated_ ? 1 : 0));
+    type.resize(std::min(type.find(':'), type.size()));
+    const bool has_readings =
+        field_ == Field::kUri || field_ == Field::kDns || field_ == Field::kEmail || field_ == Field::kUpn;
+    if (has_readings) {
+        return "a " + type +
+               " name of the certificate is spelled so that some readers take it for one that fits, and "
+               "others do not: the selector cannot tell";
+    }
+    const std::size_t count = actual_values(facts).size();
+    return type + " occurs " + (count == 2 ? "twice" : std::to_string(count) + " times") +
+           ": the selector cannot tell which one counts; " +
+           (field_ == Field::kIssuerAttribute ? "issuer" : "subject") + ": compares the whole name";
+}
+
+bool Selector::contradicts(const Selector& other) const {
+    if (field_ == Field::kKey && other.field_ == Field::kKey) {
+        const KeyPattern mine = key_pattern(), theirs = other.key_pattern();
+        if (negated_ == other.negated_) return !negated_ && mine.excludes(theirs);
+        return negated_ ? theirs.is_within(mine) : mine.is_within(theirs);
+    }
+    const auto is_whole = [](Form form) { return form == Form::kExact || form == Form::kDer; };
+    if (field_ != other.field_ || oid_ != other.oid_ || !is_whole(form_) || !is_whole(other.form_)) return false;
+    const bool are_same = form_ == other.form_ && operand_ == other.operand_ && number_ == other.number_;
+    if (negated_ != other.negated_) return are_same;
+    if (negated_ || are_same) return false;
+    switch (field_) {
+        case Field::kSubject:
+        case Field::kIssuer:
+        case Field::kSerial:
+        case Field::kSha256:
+        case Field::kSpki:
+            return true;
+        case Field::kSubjectAttribute:
+        case Field::kIssuerAttribute:
+            return !may_repeat(oid_);
+        default:
+            return false;
+    }
+}
+
+Answer Selector::test_positive(const CertificateFacts& facts, const PathFacts& path, Repeats repeats) const {
+    switch (field_) {
+        case Field::kSubject:
+            return answer(fits_name(facts.subject));
+        case Field::kIssuer:
+            return answer(fits_name(facts.issuer));
+        case Field::kDirName:
+            return any_of(facts.dir_name, [this](const DistinguishedName& name) { return fits_name(name); });
+        case Field::kSubjectAttribute:
+            return test_attribute(facts.subject, repeats);
+        case Field::kIssuerAttribute:
+            return test_attribute(facts.issuer, repeats);
+        case Field::kIssuerSpki:
+            return contains(path.ca_keys, operand_);
+        case Field::kDns:
+            return best_of(facts.dns, [this](const std::string& name) { return test_dns(name); });
+        case Field::kEmail:
+            return best_of(facts.email, [this](const std::string& address) { return test_email(address); });
+        case Field::kUri:
+            return test_uri(facts);
+        case Field::kIp:
+            return any_of(facts.ip, [this](const std::string& raw) { return ip_matches(raw); });
+        case Field::kUpn:
+            return test_upn(facts);
+        case Field::kOtherName:
+            return any_of(facts.other_name,
+                          [this](const OtherName& name) { return name.oid == oid_ && name.value == operand_; });
+        case Field::kRid:
+            return contains(facts.rid, oid_);
+        case Field::kSerial:
+            // A tool that prints the octets shows another number.
+            if (!facts.serial_octets.empty() && facts.serial_octets == operand_) return Answer::kCannotTell;
+            return answer(facts.serial == operand_);
+        case Field::kSha256:
+            if (path.leaf_twin == operand_) return Answer::kCannotTell;
+            return answer(facts.sha256 == operand_);
+        case Field::kSpki:
+            if (contains(facts.other_spki_sha256, operand_) == Answer::kYes) return Answer::kCannotTell;
+            return answer(facts.spki_sha256 == operand_);
+        case Field::kEku:
+            return contains(facts.eku, oid_);
+        case Field::kPolicy:
+            return test_policy(facts, path, repeats);
+        case Field::kKey:
+            return test_key(facts.key);
+        case Field::kQcRole:
+            return contains(facts.qc_roles, oid_);
+        case Field::kQcType:
+            return contains(facts.qc_types, oid_);
+        case Field::kExtension:
+            return answer(extension_matches(facts));
+    }
+    return Answer::kCannotTell;
+}
+
+Answer Selector::test_key(const KeyType& key) const {
+    const auto fits = key_pattern().fits(key);
+    return fits ? answer(*fits) : Answer::kCannotTell;
+}
+
+// What grants asks what the path allows. What refuses counts the leaf alone as well, also under `!`.
+Answer Selector::test_policy(const CertificateFacts& facts, const PathFacts& path, Repeats repeats) const {
+    const Answer allowed = contains(path.policies, oid_);
+    const bool differs = contains(facts.policies, oid_) != allowed;
+    return differs && repeats == Repeats::kAnyCounts ? Answer::kCannotTell : allowed;
+}
+
+Answer Selector::test_attribute(const DistinguishedName& name, Repeats repeats) const {
+    std::size_t occurrences = 0;
+    std::size_t matching = 0;
+    for (const NameAttribute& attribute : name.attributes) {
+        if (attribute.oid != oid_) continue;
+        ++occurrences;
+        const bool fits = form_ == Form::kDer ? attribute.der == operand_ : attribute_fits(attribute, operand_);
+        if (fits) ++matching;
+    }
+    // A second CN is how one subject is made to look like another to readers that take the first, or the last.
+    if (occurrences > 1 && repeats == Repeats::kMustBeSingle && !may_repeat(oid_)) return Answer::kCannotTell;
+    return answer(matching > 0);
+}
+
+// SPIFFE X509-SVID 2 and 4: exactly one URI SAN, in a leaf that signs nothing.
+bool Selector::has_unclear_spiffe(const CertificateFacts& facts) {
+    const bool stands_alone = facts.uri.size() == 1 && !facts.is_ca && !facts.signs_certificates;
+    return !stands_alone && std::any_of(facts.uri.begin(), facts.uri.end(), [](const std::string& uri) {
+        return canonical_uri(uri).starts_with("spiffe://");
+    });
+}
+
+Answer Selector::test_uri(const CertificateFacts& facts) const {
+    if (asks_spiffe() && has_unclear_spiffe(facts)) return Answer::kCannotTell;
+    return best_of(facts.uri, [this](const std::string& uri) { return test_uri(uri); });
+}
+
+Answer Selector::test_uri(std::string_view uri) const {
+    const std::string canonical = canonical_uri(uri);
+    if (form_ == Form::kExact) return answer(canonical == operand_);
+    if (uri_pattern_matches(operand_, canonical)) return Answer::kYes;
+    const auto readings = uri_readings(canonical);
+    const bool may_fit = !readings || std::any_of(readings->begin(), readings->end(), [this](const std::string& other) {
+        return uri_pattern_may_match(operand_, other);
+    });
+    return may_fit ? Answer::kCannotTell : Answer::kNo;
+}
+
+Answer Selector::test_dns(std::string_view name) const {
+    if (dns_matches(name)) return Answer::kYes;
+    const auto other = dns_reading(name);
+    return other && dns_matches(*other) ? Answer::kCannotTell : Answer::kNo;
+}
+
+Answer Selector::test_email(std::string_view address) const {
+    if (email_matches(address)) return Answer::kYes;
+    const auto others = email_readings(address);
+    const bool may_fit =
+        std::any_of(others.begin(), others.end(), [this](const std::string& other) { return email_matches(other); });
+    return may_fit ? Answer::kCannotTell : Answer::kNo;
+}
+
+Answer Selector::test_upn(const CertificateFacts& facts) const {
+    const auto is_same = [this](const std::string& upn) { return equal_nocase(upn, operand_); };
+    if (std::any_of(facts.upn.begin(), facts.upn.end(), is_same)) return Answer::kYes;
+    const bool may_fit = std::any_of(facts.odd_upn.begin(), facts.odd_upn.end(), is_same);
+    return may_fit ? Answer::kCannotTell : Answer::kNo;
+}
+
+bool Selector::dns_matches(std::string_view name) const {
+    if (name.size() > kLongestDnsName) return false;
+    if (form_ == Form::kExact) return equal_nocase(name, operand_);
+    // Whole labels, or evil-acme.example passes for *.acme.example.
+    if (name.size() <= operand_.size() + 1) return false;
+    const std::size_t dot = name.size() - operand_.size() - 1;
+    if (name[dot] != '.' || !equal_nocase(name.substr(dot + 1), operand_)) return false;
+    const auto labels = split(name.substr(0, dot), '.');
+    const bool whole = std::none_of(labels.begin(), labels.end(), [](std::string_view l) { return l.empty(); });
+    return whole && (form_ == Form::kAnyDepth || labels.size() == 1);
+}
+
+bool Selector::email_matches(std::string_view address) const {
+    const auto at = domain_at(address);
+    if (!at) return false;
+    const std::string_view domain = address.substr(*at);
+    if (form_ == Form::kOneLabel) return *at > 1 && equal_nocase(domain, operand_);
+    const auto wanted = domain_at(operand_);
+    return wanted && *wanted == *at && address.substr(0, *at) == operand_.substr(0, *at) &&
+           equal_nocase(domain, operand_.substr(*at));
+}
+
+bool Selector::ip_matches(std::string_view raw) const {
+    return raw.size() == operand_.size() && masked(raw, number_) == operand_;
+}
+
+bool Selector::extension_matches(const CertificateFacts& facts) const {
+    for (const Extension& extension : facts.extensions) {
+        if (extension.oid != oid_) continue;
+        if (form_ == Form::kPresence) return true;
+        return der_string_text(extension.value) == operand_;
+    }
+    return false;
+}
+
+}  // namespace mtls

@@ -1,0 +1,130 @@
+#include "mtls_authz/tell/refusal_report.hpp"
+
+#include <algorithm>
+#include <ctime>
+
+#include "mtls_authz/load/policy_builder.hpp"
+#include "mtls_authz/rules/revocation.hpp"
+#include "mtls_authz/ledger/seen_revocation.hpp"
+#include "mtls_authz/load/refusal_directives.hpp"
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+constexpr std::size_t kMostLines = 10;
+constexpr std::size_t kMostPartners = 5;
+
+std::string local_time(std::int64_t seconds, std::int64_t now) {
+    const std::time_t then = seconds;
+    const std::time_t today = now;
+    std::tm at{}, of_now{};
+    localtime_r(&then, &at);
+    localtime_r(&today, &of_now);
+    const bool is_today = at.tm_yday == of_now.tm_yday && at.tm_year == of_now.tm_year;
+    char text[32];
+    return {text, std::strftime(text, sizeof text, is_today ? "%H:%M" : "%Y-%m-%d %H:%M", &at)};
+}
+
+// A partner that was seen, and those of its certificates that were kept.
+struct SeenPartner {
+    std::string name;
+    std::int64_t seen;
+    std::vector<KeptCertificate> certificates;
+    bool is_whole;  // all were kept
+};
+
+std::vector<SeenPartner> read_seen(const Policy& policy, const Sightings& sightings, std::int64_t now) {
+    std::vector<SeenPartner> out;
+    for (const Sightings::Seen& seen : sightings.all()) {
+        if (!seen.last) continue;
+        SeenPartner partner{seen.name, seen.last->seen, {}, true};
+        for (const auto& known : seen.certificates) {
+            auto kept = kept_certificate(policy, sightings, seen.number, known.sighting, now);
+            if (kept) {
+                partner.certificates.push_back(std::move(*kept));
+            } else {
+                partner.is_whole = false;
+            }
+        }
+        out.push_back(std::move(partner));
+    }
+    return out;
+}
+
+class Describer {
+public:
+    Describer(const Policy& policy, const Sightings& sightings, std::int64_t now)
+        : policy_(policy), seen_(read_seen(policy, sightings, now)), now_(now) {}
+
+    std::string describe(const Directive& line) const {
+        return line.where.str() + " " +
+               (equal_nocase(line.name, "MTLSRevoke") ? of_revocation(line) : of_suspension(line));
+    }
+
+private:
+    std::string of_revocation(const Directive& line) const {
+        auto revocation = read_revocation(line);
+        if (!revocation) return "cannot be used";
+        Arena arena;
+        RevocationSetBuilder builder;
+        builder.add(std::move(revocation.value()));
+        const RevocationSet set = builder.finish(arena);
+        std::vector<const SeenPartner*> hit;
+        for (const SeenPartner& partner : seen_) {
+            const auto& all = partner.certificates;
+            if (std::any_of(all.begin(), all.end(), [&](const auto& c) { return c.is_hit_by(set); }))
+                hit.push_back(&partner);
+        }
+        if (!hit.empty()) return refuses(hit);
+        const auto unkept = std::count_if(seen_.begin(), seen_.end(), [](const auto& p) { return !p.is_whole; });
+        return "fits nobody seen so far" +
+               (unkept == 0 ? ""
+                            : " (" + std::to_string(unkept) + " partner(s) with larger certificates were not asked)");
+    }
+
+    std::string of_suspension(const Directive& line) const {
+        const auto names = read_suspension(line);
+        std::vector<const SeenPartner*> hit;
+        std::string unseen;
+        for (const std::string& name : names.value()) {
+            const auto seen = std::find_if(seen_.begin(), seen_.end(), [&](const auto& p) { return p.name == name; });
+            if (seen != seen_.end()) {
+                hit.push_back(&*seen);
+            } else if (policy_.find(name) != nullptr) {
+                unseen += (unseen.empty() ? "refuses " : ", ") + name;
+            }
+        }
+        if (!hit.empty()) return refuses(hit);
+        return unseen + (unseen.empty() ? "" : ", ") + "fits nobody seen so far";
+    }
+
+    std::string refuses(const std::vector<const SeenPartner*>& hit) const {
+        std::string out = "refuses ";
+        for (std::size_t i = 0; i < std::min(hit.size(), kMostPartners); ++i) {
+            out += (i == 0 ? "" : ", ") + hit[i]->name + ", last seen " + local_time(hit[i]->seen, now_);
+        }
+        if (hit.size() > kMostPartners) out += ", and " + std::to_string(hit.size() - kMostPartners) + " more";
+        return out;
+    }
+
+    const Policy& policy_;
+    const std::vector<SeenPartner> seen_;
+    const std::int64_t now_;
+};
+
+}  // namespace
+
+std::string describe_refusals(const std::vector<Directive>& lines, const Policy& policy, const Sightings& sightings,
+                              std::int64_t now) {
+    const Describer describer(policy, sightings, now);
+    std::string out;
+    for (std::size_t i = 0; i < std::min(lines.size(), kMostLines); ++i) {
+        out += (i == 0 ? "" : "; ") + describer.describe(lines[i]);
+    }
+    if (lines.size() > kMostLines) out += "; and " + std::to_string(lines.size() - kMostLines) + " more line(s)";
+    return out;
+}
+
+}  // namespace mtls

@@ -1,0 +1,262 @@
+#include "mtls_authz/trust/ca_directory.hpp"
+
+#include <algorithm>
+
+#include "mtls_authz/certificate/algorithms.hpp"
+#include "mtls_authz/certificate/certificate_file.hpp"
+#include "mtls_authz/certificate/decoded_certificates.hpp"
+#include "mtls_authz/trust/signature_memory.hpp"
+
+namespace mtls {
+
+namespace {
+
+// Of this process. Made when first asked: loading the module runs nothing.
+DecodedCertificates& decoded() {
+    static DecodedCertificates of_process;
+    return of_process;
+}
+
+bool exists_at(std::span<const TimeWindow> windows, std::int64_t now) {
+    return std::any_of(windows.begin(), windows.end(), [now](const TimeWindow& w) { return w.contains(now); });
+}
+
+}  // namespace
+
+bool says_it_is_a_ca(const X509& certificate) {
+    constexpr int kByBasicConstraints = 1;
+    return X509_check_ca(const_cast<X509*>(&certificate)) == kByBasicConstraints;
+}
+
+ReadCertificate::ReadCertificate(X509Ptr c)
+    : certificate(std::move(c)), facts(read_facts(*certificate)), is_ca(says_it_is_a_ca(*certificate)) {}
+
+Result<std::vector<ReadCertificate>> read_certificates(const std::string& content, const std::string& file) {
+    auto certificates = decode_certificates(content);
+    if (!certificates) return Error{"'" + file + "' " + certificates.error()};
+    const ErrorQueueGuard errors;
+    std::vector<ReadCertificate> out;
+    for (X509Ptr& certificate : certificates.value()) out.emplace_back(std::move(certificate));
+    return out;
+}
+
+namespace {
+
+template <class Texts>
+std::span<const Text> keep_texts(const Texts& texts, Arena& arena) {
+    std::vector<Text> out;
+    for (const std::string_view text : texts) out.emplace_back() = arena.keep(text);
+    return arena.keep(out);
+}
+
+}  // namespace
+
+AnchorCertificate::AnchorCertificate(const ReadCertificate& read, Arena& arena)
+    : der(arena.keep(encode(i2d_X509, *read.certificate))),
+      sha256(arena.keep(read.facts.sha256)),
+      spki_sha256(arena.keep(read.facts.spki_sha256)),
+      other_spki_sha256(keep_texts(read.facts.other_spki_sha256, arena)),
+      subject(arena.keep(read.facts.subject.canonical)),
+      issuer(arena.keep(read.facts.issuer.canonical)),
+      subject_text(arena.keep(read.facts.subject.text())),
+      not_before(read.facts.not_before),
+      not_after(read.facts.not_after),
+      is_ca(read.is_ca) {}
+
+AnchorCertificate::AnchorCertificate(const AnchorCertificate& other, Arena& arena)
+    : der(arena.keep(other.der)),
+      sha256(arena.keep(other.sha256)),
+      spki_sha256(arena.keep(other.spki_sha256)),
+      other_spki_sha256(keep_texts(other.other_spki_sha256, arena)),
+      subject(arena.keep(other.subject)),
+      issuer(arena.keep(other.issuer)),
+      subject_text(arena.keep(other.subject_text)),
+      not_before(other.not_before),
+      not_after(other.not_after),
+      is_ca(other.is_ca) {}
+
+X509Ptr AnchorCertificate::decode() const { return decoded().get(sha256, der); }
+
+// ---- the directory --------------------------------------------------------------------------------------------
+
+void CaDirectoryBuilder::Named::add(const AnchorCertificate& certificate, const TimeWindow& window) {
+    const bool is_new =
+        known.emplace(&certificate, window.from.value_or(INT64_MIN), window.until.value_or(INT64_MAX)).second;
+    if (!is_new) return;
+    certificates.push_back(&certificate);
+    windows.push_back(window);
+}
+
+void CaDirectoryBuilder::add(const AnchorCertificate& c, const TimeWindow& window) {
+    (c.is_ca ? cas_[{c.subject, c.spki_sha256}] : leaves_[c.sha256]).add(c, window);
+}
+
+void CaDirectoryBuilder::add_intermediate(const AnchorCertificate& c) {
+    intermediates_[c.subject].emplace(c.sha256, &c);
+}
+
+namespace {
+
+std::span<const Ptr<AnchorCertificate>> keep_pointers(const std::vector<const AnchorCertificate*>& to, Arena& arena) {
+    return arena.keep(std::vector<Ptr<AnchorCertificate>>(to.begin(), to.end()));
+}
+
+}  // namespace
+
+CaDirectory CaDirectoryBuilder::finish(Arena& arena) const {
+    CaDirectory out;
+    struct Announcement {
+        std::string encoded;
+        std::vector<TimeWindow> windows;
+    };
+    std::map<std::string_view, Announcement> announcements;
+    const auto announce = [&](std::string_view name, const Named& by, auto name_of) {
+        Announcement& a = announcements[name];
+        if (a.encoded.empty()) a.encoded = encode(i2d_X509_NAME, *name_of(by.certificates.front()->decode().get()));
+        a.windows.insert(a.windows.end(), by.windows.begin(), by.windows.end());
+    };
+    std::vector<CaDirectory::Issuer> cas;
+    for (const auto& [id, named] : cas_) {
+        cas.push_back({id.first, id.second, keep_pointers(named.certificates, arena), arena.keep(named.windows)});
+        announce(id.first, named, X509_get_subject_name);
+    }
+    std::vector<CaDirectory::LeafAnchor> leaves;
+    for (const auto& [digest, named] : leaves_) {
+        leaves.push_back({digest, arena.keep(named.windows)});
+        announce(named.certificates.front()->issuer, named, X509_get_issuer_name);
+    }
+    std::vector<Ptr<AnchorCertificate>> intermediates;
+    for (const auto& [name, by_digest] : intermediates_) {
+        for (const auto& [digest, c] : by_digest) intermediates.emplace_back(c);
+    }
+    std::vector<CaDirectory::Announced> announced;
+    for (const auto& [name, a] : announcements) {
+        announced.push_back({arena.keep(a.encoded), arena.keep(a.windows)});
+    }
+    out.cas_ = arena.keep(cas);
+    std::vector<Ptr<CaDirectory::Issuer>> by_key;
+    for (const CaDirectory::Issuer& ca : out.cas_) by_key.emplace_back(&ca);
+    std::stable_sort(by_key.begin(), by_key.end(), [](const auto& a, const auto& b) { return a->key < b->key; });
+    out.by_key_ = arena.keep(by_key);
+    out.leaves_ = arena.keep(leaves);
+    out.intermediates_ = arena.keep(intermediates);
+    out.announced_ = arena.keep(announced);
+    return out;
+}
+
+namespace {
+
+// The items of a sorted sequence whose name, as `name_of` gives it, is this.
+template <class T, class NameOf>
+std::span<const T> equal_to(std::span<const T> sorted, std::string_view name, NameOf name_of) {
+    const auto first = std::lower_bound(sorted.begin(), sorted.end(), name,
+                                        [&](const T& item, std::string_view n) { return name_of(item) < n; });
+    const auto last = std::find_if(first, sorted.end(), [&](const T& item) { return name_of(item) != name; });
+    return {first, last};
+}
+
+constexpr std::size_t kDigest = 32;
+
+}  // namespace
+
+std::span<const CaDirectory::Issuer> CaDirectory::named(std::string_view name) const {
+    return equal_to(std::span(cas_), name, [](const Issuer& ca) { return ca.name.view(); });
+}
+
+std::span<const Ptr<AnchorCertificate>> CaDirectory::intermediates_named(std::string_view name) const {
+    return equal_to(std::span(intermediates_), name, [](const AnchorCertificate* c) { return c->subject.view(); });
+}
+
+std::vector<X509Ptr> CaDirectory::anchors_named(std::string_view name, std::int64_t now) const {
+    std::vector<X509Ptr> out;
+    for (const Issuer& ca : named(name)) {
+        for (std::size_t i = 0; i < ca.certificates.size(); ++i) {
+            if (ca.windows[i].contains(now)) out.push_back(ca.certificates[i]->decode());
+        }
+    }
+    return out;
+}
+
+std::vector<X509Ptr> CaDirectory::cas_named(std::string_view name, std::int64_t now) const {
+    std::vector<X509Ptr> out = anchors_named(name, now);
+    for (const AnchorCertificate* c : intermediates_named(name)) out.push_back(c->decode());
+    return out;
+}
+
+const CaDirectory::Issuer* CaDirectory::issuer_of(const X509& certificate, const std::string& digest,
+                                                  const DistinguishedName& issuer_name, std::int64_t now,
+                                                  Namesakes& others) const {
+    Namesakes found;
+    for (const Issuer& issuer : named(issuer_name.canonical)) {
+        X509Ptr ca;
+        const auto decode = [&]() -> const X509Ptr& { return ca = issuer.certificates.front()->decode(); };
+        if (is_signed_by(certificate, digest, issuer.key, decode)) {
+            return exists_at(issuer.windows, now) ? &issuer : nullptr;  // a signature verifies under one key only
+        }
+        const std::string unknown = unknown_key(*ca);
+        if (unknown.empty()) found.other_key = true;
+        if (!unknown.empty()) found.unknown_algorithm = unknown;
+    }
+    if (found.other_key) others.other_key = true;
+    if (!found.unknown_algorithm.empty()) others.unknown_algorithm = found.unknown_algorithm;
+    return nullptr;
+}
+
+const CaDirectory::Issuer* CaDirectory::renewed_as(std::string_view ca_id, X509& issuer, std::string_view issuer_key,
+                                                   std::int64_t now) const {
+    const std::string_view key = ca_id.substr(0, kDigest);
+    const std::string_view name = ca_id.substr(key.size());
+    const auto is_by_same_issuer = [&](const Issuer& ca) {
+        const bool is_other = ca.key != key || ca.name != name;
+        // What a CA certifies of itself, a new key above all, is its own matter (RFC 4210 4.4).
+        if (!is_other || ca.key == issuer_key || !exists_at(ca.windows, now)) return false;
+        return std::any_of(ca.certificates.begin(), ca.certificates.end(), [&](const AnchorCertificate* c) {
+            return is_signed_by(*c->decode(), c->sha256, issuer_key, [&] { return &issuer; });
+        });
+    };
+    for (const Issuer& ca : named(name)) {
+        if (is_by_same_issuer(ca)) return &ca;
+    }
+    for (const Issuer* ca : equal_to(std::span(by_key_), key, [](const Issuer* i) { return i->key.view(); })) {
+        if (is_by_same_issuer(*ca)) return ca;
+    }
+    return nullptr;
+}
+
+bool CaDirectory::knows_leaf(std::string_view sha256, std::int64_t now) const {
+    const auto found = equal_to(std::span(leaves_), sha256, [](const LeafAnchor& leaf) { return leaf.sha256.view(); });
+    return !found.empty() && exists_at(found.front().windows, now);
+}
+
+bool CaDirectory::names(std::string_view ca_id, std::int64_t now) const {
+    const std::string_view key = ca_id.substr(0, kDigest);
+    const auto found = named(ca_id.substr(key.size()));
+    return std::any_of(found.begin(), found.end(),
+                       [&](const Issuer& ca) { return ca.key == key && exists_at(ca.windows, now); });
+}
+
+std::vector<X509Ptr> CaDirectory::anchors_above(const X509& certificate, std::int64_t now) const {
+    std::vector<X509Ptr> out;
+    Namesakes others;
+    const Issuer* const issuer = issuer_of(certificate, certificate_sha256(certificate),
+                                           read_name(*X509_get_issuer_name(&certificate)), now, others);
+    for (std::size_t i = 0; issuer != nullptr && i < issuer->certificates.size(); ++i) {
+        if (issuer->windows[i].contains(now)) out.push_back(issuer->certificates[i]->decode());
+    }
+    return out;
+}
+
+std::optional<std::vector<std::string_view>> CaDirectory::announced_names(std::size_t limit, std::int64_t now) const {
+    constexpr std::size_t kLength = 2;  // bytes before each name
+    std::vector<std::string_view> out;
+    std::size_t size = 0;
+    for (const Announced& name : announced_) {
+        if (!exists_at(name.windows, now)) continue;
+        size += name.encoded.size() + kLength;
+        if (size > limit) return std::nullopt;
+        out.push_back(name.encoded);
+    }
+    return out;
+}
+
+}  // namespace mtls

@@ -1,0 +1,500 @@
+#include "mtls_authz/trust/crl.hpp"
+
+#include <openssl/pem.h>
+
+#include <algorithm>
+#include <set>
+
+#include "mtls_authz/certificate/certificate_facts.hpp"
+#include "mtls_authz/certificate/der.hpp"
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+using IntegerPtr = std::unique_ptr<ASN1_INTEGER, FreeWith<ASN1_INTEGER_free>>;
+using EnumeratedPtr = std::unique_ptr<ASN1_ENUMERATED, FreeWith<ASN1_ENUMERATED_free>>;
+using IdpPtr = std::unique_ptr<ISSUING_DIST_POINT, FreeWith<ISSUING_DIST_POINT_free>>;
+using PointsPtr = std::unique_ptr<CRL_DIST_POINTS, FreeWith<CRL_DIST_POINTS_free>>;
+
+using NamesPtr = std::unique_ptr<GENERAL_NAMES, FreeWith<GENERAL_NAMES_free>>;
+
+constexpr long kRemoveFromCrl = 8;  // RFC 5280 5.3.1
+constexpr std::string_view kPemBegin = "-----BEGIN X509 CRL-----";
+
+// Of numbers as serial_key() has them.
+bool number_less(const std::string& a, const std::string& b) {
+    if (a[0] != b[0]) return a[0] == '-';
+    const bool less_far = a.size() != b.size() ? a.size() < b.size() : a < b;
+    return a[0] == '-' ? !less_far && a != b : less_far;
+}
+
+std::string comparable(const GENERAL_NAME& name) {
+    if (name.type == GEN_DIRNAME) return "d" + read_name(*name.d.directoryName).canonical;
+    return "o" + encode(i2d_GENERAL_NAME, name);
+}
+
+// The names of a distribution point, comparable; none where it has none. Nothing where they cannot be read.
+// `base`: what a nameRelativeToCRLIssuer is relative to.
+std::optional<std::vector<std::string>> point_names(DIST_POINT_NAME* point, const X509_NAME* base) {
+    std::vector<std::string> out;
+    if (point == nullptr) return out;
+    constexpr int kFullName = 0;
+    if (point->type != kFullName) {
+        if (base == nullptr || DIST_POINT_set_dpname(point, base) != 1 || point->dpname == nullptr) return std::nullopt;
+        out.push_back("d" + read_name(*point->dpname).canonical);
+        return out;
+    }
+    for (int i = 0; i < sk_GENERAL_NAME_num(point->name.fullname); ++i) {
+        out.push_back(comparable(*sk_GENERAL_NAME_value(point->name.fullname, i)));
+    }
+    if (out.empty()) return std::nullopt;
+    return out;
+}
+
+std::vector<std::string> directory_names(const GENERAL_NAMES* names) {
+    std::vector<std::string> out;
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); ++i) {
+        const GENERAL_NAME* const name = sk_GENERAL_NAME_value(names, i);
+        if (name->type == GEN_DIRNAME) out.push_back(read_name(*name->d.directoryName).canonical);
+    }
+    return out;
+}
+
+// The one that a name may be relative to, or nullptr (RFC 5280 4.2.1.13).
+const X509_NAME* only_directory_name(const GENERAL_NAMES* names) {
+    if (sk_GENERAL_NAME_num(names) != 1) return nullptr;
+    const GENERAL_NAME* const name = sk_GENERAL_NAME_value(names, 0);
+    return name->type == GEN_DIRNAME ? name->d.directoryName : nullptr;
+}
+
+// ReasonFlags (RFC 5280 4.2.1.13): all where there are none.
+unsigned reason_bits(const ASN1_BIT_STRING* flags) {
+    if (flags == nullptr) return Crl::kAllReasons;
+    unsigned out = 0;
+    for (int bit = 1; bit <= 8; ++bit) {
+        if (ASN1_BIT_STRING_get_bit(flags, bit) != 0) out |= 1U << bit;
+    }
+    return out;
+}
+
+}  // namespace
+
+std::string serial_key(const ASN1_INTEGER& serial) {
+    const std::string_view raw(reinterpret_cast<const char*>(ASN1_STRING_get0_data(&serial)),
+                               static_cast<std::size_t>(ASN1_STRING_length(&serial)));
+    const std::size_t first = std::min(raw.find_first_not_of('\0'), raw.size());
+    return (ASN1_STRING_type(&serial) == V_ASN1_NEG_INTEGER ? "-" : "+") + std::string(raw.substr(first));
+}
+
+bool may_sign_crls(const X509& certificate) {
+    // All bits are set where there is no keyUsage.
+    return (X509_get_key_usage(const_cast<X509*>(&certificate)) & KU_CRL_SIGN) != 0;
+}
+
+bool CrlSubject::Point::leads_to(const std::string& crl_issuer, const std::string& ca) const {
+    if (!crl_issuers) return crl_issuer == ca;
+    return std::find(crl_issuers->begin(), crl_issuers->end(), crl_issuer) != crl_issuers->end();
+}
+
+bool CrlSubject::is_left_to_others() const {
+    return !points.empty() && std::none_of(points.begin(), points.end(),
+                                           [this](const Point& point) { return point.leads_to(issuer, issuer); });
+}
+
+CrlSubject::CrlSubject(const X509& certificate) : serial(serial_key(*X509_get0_serialNumber(&certificate))) {
+    const ErrorQueueGuard errors;
+    const X509_NAME* const issuer_name = X509_get_issuer_name(&certificate);
+    const DistinguishedName name = read_name(*issuer_name);
+    issuer = name.canonical;
+    issuer_text = name.text();
+    // Not X509_check_ca(), which asks keyUsage too.
+    is_ca = (X509_get_extension_flags(const_cast<X509*>(&certificate)) & EXFLAG_CA) != 0;
+    const PointsPtr found(
+        static_cast<CRL_DIST_POINTS*>(X509_get_ext_d2i(&certificate, NID_crl_distribution_points, nullptr, nullptr)));
+    for (int i = 0; i < sk_DIST_POINT_num(found.get()); ++i) {
+        const DIST_POINT* const point = sk_DIST_POINT_value(found.get(), i);
+        Point& out = points.emplace_back();
+        const X509_NAME* base = issuer_name;
+        if (point->CRLissuer != nullptr) {
+            out.crl_issuers = directory_names(point->CRLissuer);
+            base = only_directory_name(point->CRLissuer);
+        }
+        out.reasons = reason_bits(point->reasons);
+        // A name that cannot be read is one that no list has.
+        out.names = point_names(point->distpoint, base).value_or(std::vector<std::string>{""});
+    }
+}
+
+namespace {
+
+// Writes a list's record.
+class CrlReader {
+public:
+    explicit CrlReader(X509_CRL& list, Arena& arena) : list_(&list), arena_(arena) {}
+
+    Result<const CrlRecord*> read() {
+        const DistinguishedName issuer = read_name(*X509_CRL_get_issuer(list_));
+        record_.issuer = arena_.keep(issuer.canonical);
+        record_.issuer_text = arena_.keep(issuer.text());
+        record_.digest = arena_.keep(sha256(encode(i2d_X509_CRL, *list_)));
+        for (const auto step :
+             {&CrlReader::read_dates, &CrlReader::read_extensions, &CrlReader::read_scope, &CrlReader::read_entries}) {
+            const std::string fault = (this->*step)();
+            if (!fault.empty()) return Error{"the CRL of \"" + escape_for_log(issuer.text(), 200) + "\" " + fault};
+        }
+        return arena_.keep_one(record_);
+    }
+
+private:
+    std::string read_dates() {
+        const auto from = epoch_of(X509_CRL_get0_lastUpdate(list_));
+        if (!from) return "has no readable thisUpdate";
+        record_.this_update = *from;
+        record_.next_update = epoch_of(X509_CRL_get0_nextUpdate(list_));
+        return {};
+    }
+
+    std::string read_extensions() {
+        std::set<int> seen;
+        for (int i = 0; i < X509_CRL_get_ext_count(list_); ++i) {
+            X509_EXTENSION* const extension = X509_CRL_get_ext(list_, i);
+            const int nid = OBJ_obj2nid(X509_EXTENSION_get_object(extension));
+            const bool known = nid == NID_crl_number || nid == NID_delta_crl || nid == NID_issuing_distribution_point ||
+                               nid == NID_authority_key_identifier;
+            if (X509_EXTENSION_get_critical(extension) != 0 && !known) return "has an unknown critical extension";
+            if (known && !seen.insert(nid).second) return "has an extension twice";
+            if (nid == NID_authority_key_identifier) {
+                record_.authority_key = arena_.keep(encode(i2d_ASN1_OCTET_STRING, *X509_EXTENSION_get_data(extension)));
+            }
+        }
+        const IntegerPtr number(
+            static_cast<ASN1_INTEGER*>(X509_CRL_get_ext_d2i(list_, NID_crl_number, nullptr, nullptr)));
+        if (seen.contains(NID_crl_number) && !number) return "has a crlNumber that cannot be read";
+        if (number) record_.number = arena_.keep(serial_key(*number));
+        if (!seen.contains(NID_delta_crl)) return {};
+        const IntegerPtr base(static_cast<ASN1_INTEGER*>(X509_CRL_get_ext_d2i(list_, NID_delta_crl, nullptr, nullptr)));
+        if (!base || !number) return "is a delta whose numbers cannot be read";
+        record_.base_number = arena_.keep(serial_key(*base));
+        return {};
+    }
+
+    std::string read_scope() {
+        int critical = 0;
+        const IdpPtr idp(static_cast<ISSUING_DIST_POINT*>(
+            X509_CRL_get_ext_d2i(list_, NID_issuing_distribution_point, &critical, nullptr)));
+        record_.reasons = Crl::kAllReasons;
+        record_.scope = arena_.keep("R" + std::to_string(Crl::kAllReasons));
+        if (!idp) return critical >= 0 ? "has an issuingDistributionPoint that does not decode" : "";
+        const int kinds = (idp->onlyuser != 0 ? 1 : 0) + (idp->onlyCA != 0 ? 1 : 0) + (idp->onlyattr != 0 ? 1 : 0);
+        if (kinds > 1) return "is about several kinds of certificates only at once, and so about none";
+        if (idp->onlyattr != 0) return "is about attribute certificates";
+        record_.indirect = idp->indirectCRL != 0;
+        record_.only_user = idp->onlyuser != 0;
+        record_.only_ca = idp->onlyCA != 0;
+        record_.reasons = reason_bits(idp->onlysomereasons);
+        std::string scope = std::string(record_.only_user ? "U" : "") + (record_.only_ca ? "C" : "") +
+                            (record_.indirect ? "I" : "") + "R" + std::to_string(record_.reasons);
+        if (idp->distpoint != nullptr) {
+            auto names = point_names(idp->distpoint, X509_CRL_get_issuer(list_));
+            if (!names) return "has a distribution point whose name cannot be read";
+            std::sort(names->begin(), names->end());
+            std::vector<Text> points;
+            for (const std::string& point : *names) {
+                scope += std::to_string(point.size()) + ":" + point;
+                points.emplace_back(arena_.keep(point));
+            }
+            record_.points = Span<Text>(arena_.keep(points));
+        }
+        record_.scope = arena_.keep(scope);
+        return {};
+    }
+
+    std::string read_entries() {
+        STACK_OF(X509_REVOKED)* const revoked = X509_CRL_get_REVOKED(list_);
+        const int count = revoked != nullptr ? sk_X509_REVOKED_num(revoked) : 0;
+        struct Serials {
+            SerialSetBuilder revoked, removed;
+        };
+        std::map<std::string, Serials> by_issuer;
+        // Of this entry and those after it, until others are named (RFC 5280 5.3.3); "" for the list's own.
+        std::vector<Serials*> issuers = {&by_issuer[""]};
+        for (int i = 0; i < count; ++i) {
+            const X509_REVOKED* const entry = sk_X509_REVOKED_value(revoked, i);
+            bool removed = false;
+            for (int e = 0; e < X509_REVOKED_get_ext_count(entry); ++e) {
+                X509_EXTENSION* const extension = X509_REVOKED_get_ext(entry, e);
+                const int nid = OBJ_obj2nid(X509_EXTENSION_get_object(extension));
+                const bool known = nid == NID_crl_reason || nid == NID_invalidity_date ||
+                                   (nid == NID_certificate_issuer && record_.indirect);
+                if (X509_EXTENSION_get_critical(extension) != 0 && !known) {
+                    return "has an entry with an unknown critical extension";
+                }
+                if (nid == NID_crl_reason) removed = is_removal(*entry);
+                if (nid != NID_certificate_issuer || !record_.indirect) continue;
+                issuers.clear();
+                for (const std::string& name : read_issuers(*entry)) issuers.push_back(&by_issuer[name]);
+                if (issuers.empty()) return "has an entry whose certificateIssuer cannot be read";
+            }
+            const std::string serial = serial_key(*X509_REVOKED_get0_serialNumber(entry));
+            for (Serials* const serials : issuers) (removed ? serials->removed : serials->revoked).add(serial);
+        }
+        std::vector<CrlEntries> entries;
+        for (auto& [issuer, serials] : by_issuer) {
+            entries.push_back({arena_.keep(issuer), serials.revoked.finish(arena_), serials.removed.finish(arena_)});
+        }
+        record_.entries = arena_.keep(entries);
+        return {};
+    }
+
+    // None where they cannot be read; "" for the list's own.
+    std::vector<std::string> read_issuers(const X509_REVOKED& entry) const {
+        const NamesPtr names(
+            static_cast<GENERAL_NAMES*>(X509_REVOKED_get_ext_d2i(&entry, NID_certificate_issuer, nullptr, nullptr)));
+        std::vector<std::string> out = directory_names(names.get());
+        std::replace(out.begin(), out.end(), std::string(record_.issuer.view()), std::string());
+        return out;
+    }
+
+    bool is_removal(const X509_REVOKED& entry) const {
+        const EnumeratedPtr reason(
+            static_cast<ASN1_ENUMERATED*>(X509_REVOKED_get_ext_d2i(&entry, NID_crl_reason, nullptr, nullptr)));
+        // In a complete list removeFromCRL has no meaning; then it is taken for what it stands in: a revocation.
+        return record_.base_number && reason && ASN1_ENUMERATED_get(reason.get()) == kRemoveFromCrl;
+    }
+
+    X509_CRL* list_;
+    Arena& arena_;
+    CrlRecord record_;
+};
+
+std::string string_of(const Text& text) { return std::string(text.view()); }
+std::optional<std::string> string_of(const std::optional<Text>& text) {
+    return text ? std::optional(string_of(*text)) : std::nullopt;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Crl>> Crl::read(X509CrlPtr decoded) {
+    const ErrorQueueGuard errors;
+    auto arena = std::make_shared<Arena>();
+    const auto record = CrlReader(*decoded, *arena).read();
+    if (!record.ok()) return Error{record.error()};
+    auto out = std::make_shared<Crl>(std::shared_ptr<const CrlRecord>(std::move(arena), record.value()));
+    out->unverified_ = std::move(decoded);
+    return std::shared_ptr<const Crl>(std::move(out));
+}
+
+Crl::Crl(std::shared_ptr<const CrlRecord> record, const Crl* before) : record_(std::move(record)) {
+    const CrlRecord& r = *record_;
+    id_ = {string_of(r.issuer), string_of(r.issuer_text), string_of(r.digest), string_of(r.scope), {},
+           string_of(r.number), string_of(r.base_number), r.this_update};
+    signer_key_ = string_of(r.signer_key);
+    if (before == nullptr) return;
+    const std::lock_guard lock(before->mutex_);
+    others_ = before->others_;
+    if (!signer_key_.empty() || !before->signer_) return;
+    EVP_PKEY_up_ref(before->signer_.get());
+    signer_.reset(before->signer_.get());
+    signer_key_ = before->signer_key_;
+}
+
+CrlRecord Crl::keep(Arena& arena) const {
+    const std::lock_guard lock(mutex_);
+    std::string key, whole;
+    if (!signer_key_.empty()) {
+        key = signer_ ? encode(i2d_PUBKEY, *signer_) : string_of(record_->signer);
+    } else {
+        whole = unverified_ ? encode(i2d_X509_CRL, *unverified_) : string_of(record_->unverified);
+    }
+    return record_->keep(arena, signer_key_, key, whole);
+}
+
+Crl::Entry Crl::entry(const CrlSubject& subject) const {
+    const bool own = subject.issuer == id_.issuer;
+    if (!own && !record_->indirect) return Entry::kAbsent;
+    const std::string_view issuer = own ? std::string_view() : std::string_view(subject.issuer);
+    for (const CrlEntries& of : record_->entries) {
+        if (of.issuer != issuer) continue;
+        if (of.revoked.contains(subject.serial)) return Entry::kRevoked;
+        if (of.removed.contains(subject.serial)) return Entry::kRemoved;
+    }
+    return Entry::kAbsent;
+}
+
+bool Crl::try_key(EVP_PKEY* key, const std::string& digest) const {
+    const std::lock_guard lock(mutex_);
+    // A list is signed by one key: once that is known, no other did.
+    if (!signer_key_.empty()) return digest == signer_key_;
+    if (key == nullptr || others_.contains(digest)) return false;
+    const ErrorQueueGuard errors;
+    if (!unverified_) {
+        const auto* at = bytes_of(record_->unverified).data();
+        unverified_.reset(d2i_X509_CRL(nullptr, &at, static_cast<long>(record_->unverified.size())));
+    }
+    if (unverified_ && X509_CRL_verify(unverified_.get(), key) == 1) {
+        unverified_.reset();
+        others_.clear();
+        EVP_PKEY_up_ref(key);
+        signer_.reset(key);
+        signer_key_ = digest;
+        return true;
+    }
+    constexpr std::size_t kMostRemembered = 64;
+    if (others_.size() < kMostRemembered) others_.insert(digest);
+    return false;
+}
+
+bool Crl::signed_by(const X509& certificate) const {
+    const ErrorQueueGuard errors;
+    return try_key(X509_get0_pubkey(&certificate), key_sha256(certificate));
+}
+
+bool Crl::signed_by_signer_of(const Crl& other) const {
+    if (&other == this) return false;
+    EvpPkeyPtr key;
+    std::string digest;
+    {
+        const std::lock_guard lock(other.mutex_);
+        if (other.signer_key_.empty()) return false;
+        const ErrorQueueGuard errors;
+        if (!other.signer_) {
+            const auto* at = bytes_of(other.record_->signer).data();
+            other.signer_.reset(d2i_PUBKEY(nullptr, &at, static_cast<long>(other.record_->signer.size())));
+        }
+        if (!other.signer_) return false;
+        EVP_PKEY_up_ref(other.signer_.get());
+        key.reset(other.signer_.get());
+        digest = other.signer_key_;
+    }
+    return try_key(key.get(), digest);
+}
+
+std::string Crl::signer_key() const {
+    const std::lock_guard lock(mutex_);
+    return signer_key_;
+}
+
+bool Crl::has_point(const std::string& name) const {
+    return std::binary_search(record_->points->begin(), record_->points->end(), name);
+}
+
+std::optional<unsigned> Crl::reasons_about(const CrlSubject& subject) const {
+    const CrlRecord& list = *record_;
+    if ((list.only_user && subject.is_ca) || (list.only_ca && !subject.is_ca)) return std::nullopt;
+    const bool own = id_.issuer == subject.issuer;
+    if (!own && !list.indirect) return std::nullopt;
+    const auto has = [this](const std::string& name) { return has_point(name); };
+    std::optional<unsigned> out;
+    for (const CrlSubject::Point& point : subject.points) {
+        if (!point.leads_to(id_.issuer, subject.issuer)) continue;
+        if (!list.points || std::any_of(point.names.begin(), point.names.end(), has)) {
+            out = out.value_or(0) | point.reasons;
+        } else if (point.names.empty()) {
+            // It may be one of these: what the list says counts, what it does not say proves nothing, unless one of
+            // them is the name of its issuer (RFC 5280 6.3.3 (b)(2)(i)).
+            out = out.value_or(0) | (has("d" + id_.issuer) ? point.reasons : 0);
+        }
+    }
+    // RFC 5280 6.3.3, at its end: an issuer's own list without a distribution point is about all its certificates. Of
+    // those that it leaves to other CRL issuers it need not be complete.
+    if (own && !list.points) out = subject.is_left_to_others() ? 0 : kAllReasons;
+    if (!out) return std::nullopt;
+    return *out & list.reasons;
+}
+
+bool CrlIdentity::is_newer_than(const CrlIdentity& other) const {
+    if (number && other.number && number != other.number) return number_less(*other.number, *number);
+    return this_update > other.this_update;
+}
+
+bool CrlIdentity::supersedes(const CrlIdentity& other) const {
+    if (!same_scope(other)) return false;
+    if (is_delta() != other.is_delta()) return other.is_delta() && number && !number_less(*number, *other.number);
+    const bool covers = !is_delta() || !number_less(*other.base_number, *base_number);
+    return covers && is_newer_than(other);
+}
+
+CrlIdentity Crl::identity() const {
+    CrlIdentity out = id_;
+    out.signer_key = signer_key();
+    return out;
+}
+
+bool Crl::completes(const Crl& base) const {
+    return is_delta() && !base.is_delta() && same_scope(base) &&
+           record_->authority_key == base.record_->authority_key && base.id_.number &&
+           !number_less(*base.id_.number, *id_.base_number) && number_less(*base.id_.number, *id_.number);
+}
+
+DecodedCrls decode_crls(const std::string& content) {
+    const ErrorQueueGuard errors;
+    DecodedCrls out;
+    const auto* der = bytes_of(content).data();
+    X509CrlPtr single(d2i_X509_CRL(nullptr, &der, static_cast<long>(content.size())));
+    if (single && der == bytes_of(content).data() + content.size()) {
+        out.lists.push_back(std::move(single));
+        return out;
+    }
+    const auto broken = [&out](std::string_view part) {
+        std::string issuer = issuer_of_broken_crl(part);
+        if (!issuer.empty()) out.broken.push_back(std::move(issuer));
+    };
+    std::size_t begin = content.find(kPemBegin);
+    if (begin == std::string::npos) {
+        out.fault = "holds no CRL, neither PEM nor DER";
+        broken(content);
+    }
+    while (begin != std::string::npos) {
+        const std::size_t next = content.find(kPemBegin, begin + kPemBegin.size());
+        const std::string_view part = std::string_view(content).substr(begin, next - begin);
+        const BioPtr bio(BIO_new_mem_buf(part.data(), static_cast<int>(part.size())));
+        char no_password[] = "";
+        X509CrlPtr crl(PEM_read_bio_X509_CRL(bio.get(), nullptr, nullptr, no_password));
+        if (crl) {
+            out.lists.push_back(std::move(crl));
+        } else {
+            out.fault = "holds a CRL that cannot be read";
+            broken(part);
+        }
+        begin = next;
+    }
+    return out;
+}
+
+std::string issuer_of_broken_crl(std::string_view content) {
+    const ErrorQueueGuard errors;
+    std::string der(content);
+    if (const std::size_t begin = content.find(kPemBegin); begin != std::string::npos) {
+        std::string base64;
+        for (const char c : content.substr(begin + kPemBegin.size())) {
+            if (is_alnum(c) || c == '+' || c == '/') base64 += c;
+            if (c == '-') break;
+        }
+        base64.resize(base64.size() / 4 * 4);
+        der.assign(base64.size() / 4 * 3, '\0');
+        const int n = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(der.data()), bytes_of(base64).data(),
+                                      static_cast<int>(base64.size()));
+        der.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+    }
+    // CertificateList and TBSCertList, whose lengths are no longer true.
+    std::string_view rest = der;
+    for (int level = 0; level < 2; ++level) {
+        if (rest.size() < 2 || static_cast<std::uint8_t>(rest[0]) != kDerSequence) return {};
+        const auto length = static_cast<std::uint8_t>(rest[1]);
+        rest.remove_prefix(std::min<std::size_t>(rest.size(), length < 0x80 ? 2U : 2U + (length & 0x7fU)));
+    }
+    // Behind version and signature, whatever these are: the first that is a name.
+    DerReader reader(rest);
+    for (int i = 0; i < 3; ++i) {
+        const auto element = reader.next();
+        if (!element) return {};
+        const auto* p = bytes_of(element->encoding).data();
+        const X509NamePtr name(d2i_X509_NAME(nullptr, &p, static_cast<long>(element->encoding.size())));
+        if (name && X509_NAME_entry_count(name.get()) > 0) return read_name(*name).canonical;
+    }
+    return {};
+}
+
+}  // namespace mtls

@@ -1,0 +1,239 @@
+#include <algorithm>
+
+#include "mtls_authz/certificate/certificate_facts.hpp"
+#include "mtls_authz/trust/crl.hpp"
+
+namespace mtls {
+
+std::string CrlSet::add(std::shared_ptr<const Crl> crl, const CasByName& known, std::int64_t now) {
+    const auto named = known(crl->issuer());
+    std::vector<std::shared_ptr<const Crl>>& lists = by_issuer_[crl->issuer()];
+    lists.reserve(lists.size() + 1);  // so that push_back() cannot throw after lists were erased
+    const auto signed_it = [&](const X509Ptr& ca) { return crl->signed_by(*ca); };
+    const bool is_known = std::any_of(named.begin(), named.end(), signed_it);
+    // Or the key of a CA that only clients send: the list remembers it.
+    for (auto list = lists.begin(); list != lists.end() && !crl->signed_by_signer_of(**list);) ++list;
+
+    const std::string key = crl->signer_key();
+    const auto is_rival = [&](const std::shared_ptr<const Crl>& list) {
+        return list->signer_key() == key && list->same_scope(*crl) && list->is_delta() == crl->is_delta();
+    };
+    for (const auto& list : lists) {
+        if (!is_rival(list)) continue;
+        if (list->is_same_as(*crl)) return {};
+        if (!key.empty() && list->this_update() <= now && list->supersedes(*crl)) {
+            return "is older than the one in force";
+        }
+    }
+    // A list of the future takes the place of another one of the future alone.
+    std::erase_if(lists, [&](const auto& list) {
+        return !key.empty() && is_rival(list) && crl->supersedes(*list) &&
+               (crl->this_update() <= now || list->this_update() > now);
+    });
+    constexpr std::ptrdiff_t kMostWaiting = 64;  // for a path that brings their signer: any name can be on a CRL
+    const auto waits = [](const std::shared_ptr<const Crl>& list) { return list->waits_for_signer(); };
+    if (key.empty() && std::count_if(lists.begin(), lists.end(), waits) >= kMostWaiting) {
+        lists.erase(std::find_if(lists.begin(), lists.end(), waits));
+    }
+    lists.push_back(std::move(crl));
+    if (key.empty() && !named.empty()) {
+        return "is signed by none of the known CAs whose name it bears; if one of them has a new key, add its "
+               "certificate with MTLSIntermediate";
+    }
+    const auto& added = *lists.back();
+    const bool may = std::any_of(named.begin(), named.end(),
+                                 [&](const X509Ptr& ca) { return may_sign_crls(*ca) && added.signed_by(*ca); });
+    return is_known && !may ? "is signed by a CA whose keyUsage has no cRLSign" : "";
+}
+
+bool CrlSet::leaves_out(const Crl& crl, const CasByName& anchors) const {
+    const auto found = by_issuer_.find(crl.issuer());
+    if (found == by_issuer_.end() || crl.waits_for_signer()) return false;
+    const auto named = anchors(crl.issuer());
+    return std::any_of(named.begin(), named.end(), [&](const X509Ptr& anchor) {
+        return std::none_of(found->second.begin(), found->second.end(),
+                            [&](const auto& list) { return list->signed_by(*anchor); });
+    });
+}
+
+bool CrlSet::holds(const Crl& crl) const {
+    const auto found = by_issuer_.find(crl.issuer());
+    return found != by_issuer_.end() && std::any_of(found->second.begin(), found->second.end(),
+                                                    [&](const auto& list) { return list.get() == &crl; });
+}
+
+bool CrlSet::drop_waiting(const Crl& crl) {
+    const auto found = by_issuer_.find(crl.issuer());
+    if (found == by_issuer_.end() || !crl.waits_for_signer()) return false;
+    return std::erase_if(found->second, [&](const auto& list) { return list.get() == &crl; }) > 0;
+}
+
+void CrlSet::learn(const CasByName& known) const {
+    for (const auto& [name, lists] : by_issuer_) {
+        const auto waits = [](const auto& list) { return list->waits_for_signer(); };
+        if (std::none_of(lists.begin(), lists.end(), waits)) continue;
+        const auto named = known(name);
+        for (const auto& list : lists) {
+            for (auto ca = named.begin(); ca != named.end() && waits(list); ++ca) list->signed_by(**ca);
+        }
+    }
+}
+
+std::map<std::string, std::optional<std::int64_t>> CrlSet::next_updates() const {
+    std::map<std::string, std::optional<std::int64_t>> out;
+    for (const auto& [name, lists] : by_issuer_) {
+        for (const auto& crl : lists) {
+            const auto [known, is_new] = out.emplace(crl->issuer_text(), crl->next_update());
+            if (!is_new && known->second && (!crl->next_update() || *crl->next_update() < *known->second)) {
+                known->second = crl->next_update();
+            }
+        }
+    }
+    return out;
+}
+
+std::size_t CrlSet::size() const {
+    std::size_t n = 0;
+    for (const auto& [name, lists] : by_issuer_) n += lists.size();
+    return n;
+}
+
+// ---- one certificate --------------------------------------------------------------------------------------------
+
+class CrlQuestion {
+public:
+    CrlQuestion(const CrlSets& sets, const X509& certificate, const CrlSigners& signers, const CrlRules& rules,
+                std::int64_t now, std::vector<std::int64_t>& edges)
+        : subject_(certificate), signers_(signers), forgiven_(rules.stale_after.value_or(0)), now_(now), edges_(edges) {
+        std::set<std::string> issuers = {subject_.issuer};
+        for (const CrlSubject::Point& point : subject_.points) {
+            if (point.crl_issuers) issuers.insert(point.crl_issuers->begin(), point.crl_issuers->end());
+        }
+        for (const CrlSet* set : sets) {
+            for (const std::string& issuer : issuers) gather(*set, issuer);
+        }
+        // A complete list takes the place of a delta while it is itself in force: add() may have dropped it before.
+        drop_superseded([](const Usable& list, const Usable& by) {
+            return list.list->is_delta() == by.list->is_delta() && by.list->supersedes(*list.list);
+        });
+        drop_superseded([](const Usable& list, const Usable& by) { return by.list->supersedes(*list.list); });
+        // A delta and a list that it completes hold together all that an older delta says.
+        const std::vector<Usable> all = usable_;
+        drop_superseded([&all](const Usable& list, const Usable& by) {
+            return list.list->is_delta() && by.list->same_scope(*list.list) && by.list->is_newer_than(*list.list) &&
+                   std::any_of(all.begin(), all.end(), [&](const Usable& base) {
+                       return base.key == by.key && by.list->completes(*base.list);
+                   });
+        });
+    }
+
+    CrlStatus answer(bool required, std::string& detail) const {
+        unsigned said = 0;
+        unsigned fresh = 0;
+        for (const Usable& one : usable_) {
+            // A list that is out of date still revokes what it lists, and a delta without its base.
+            if (one.list->entry(subject_) == Crl::Entry::kRevoked && !is_taken_back(one)) {
+                detail = "by the CRL of \"" + one.list->issuer_text() + "\"";
+                return CrlStatus::kRevoked;
+            }
+            if (one.list->is_delta()) continue;
+            said |= one.reasons;
+            if (now_ <= good_until(*one.list)) fresh |= one.reasons;
+        }
+        const std::string of_issuer = "of \"" + subject_.issuer_text + "\" ";
+        if ((said & ~fresh) != 0) {
+            detail = "the CRL " + of_issuer + "is past its nextUpdate";
+            return CrlStatus::kStale;
+        }
+        if (fresh == Crl::kAllReasons) return CrlStatus::kGood;
+        if (!unusable_.empty() && forgiven_ != INT64_MAX) {
+            detail = unusable_;
+            return CrlStatus::kStale;
+        }
+        if (!required) return CrlStatus::kGood;
+        detail = fresh != 0 ? "the CRLs " + of_issuer + "at hand are not about all reasons of revocation"
+                 : subject_.is_left_to_others()
+                     ? "no CRL of the issuer that the certificate's distribution point names is at hand"
+                     : "no CRL " + of_issuer + "that is about this certificate is at hand";
+        detail += ", and MTLSCRL required";
+        return CrlStatus::kUnknown;
+    }
+
+private:
+    struct Usable {
+        const Crl* list;
+        std::string key;
+        unsigned reasons;
+    };
+
+    void gather(const CrlSet& set, const std::string& issuer) {
+        if (const auto found = set.unusable_.find(issuer); found != set.unusable_.end()) unusable_ = found->second;
+        const auto lists = set.by_issuer_.find(issuer);
+        if (lists != set.by_issuer_.end()) gather(lists->second, signers_.named(issuer));
+    }
+
+    void gather(const std::vector<std::shared_ptr<const Crl>>& lists, const std::vector<X509Ptr>& named) {
+        for (const auto& list : lists) {
+            CrlSigner best = CrlSigner::kAnothers;
+            for (const X509Ptr& signer : named) {
+                if (best != CrlSigner::kMay && list->signed_by(*signer))
+                    best = std::max(best, signers_.standing(*signer));
+            }
+            if (best >= CrlSigner::kNoLonger) use(*list, best == CrlSigner::kMay);
+            const char* const fault = best == CrlSigner::kMayNot     ? "its signer has no cRLSign in its keyUsage"
+                                      : best == CrlSigner::kNoLonger ? "its signer is expired or revoked"
+                                      : list->waits_for_signer()     ? "no known CA of that name has its signer's key"
+                                                                     : nullptr;
+            if (fault == nullptr) continue;
+            unusable_ = "the CRL of \"" + list->issuer_text() + "\" at hand cannot be used: " + fault;
+        }
+    }
+
+    void use(const Crl& list, bool may_cover) {
+        const auto reasons = list.reasons_about(subject_);
+        if (!reasons) return;
+        edges_.push_back(list.this_update());
+        if (list.this_update() > now_) return;
+        usable_.push_back({&list, list.signer_key(), may_cover ? *reasons : 0});
+        const std::int64_t until = good_until(list);
+        if (until != INT64_MAX && until != INT64_MIN) edges_.push_back(until + 1);
+    }
+
+    void drop_superseded(const auto& is_superseded) {
+        const std::vector<Usable> all = usable_;
+        std::erase_if(usable_, [&](const Usable& one) {
+            return std::any_of(all.begin(), all.end(),
+                               [&](const Usable& other) { return other.key == one.key && is_superseded(one, other); });
+        });
+    }
+
+    std::int64_t good_until(const Crl& list) const {
+        if (forgiven_ == INT64_MAX) return INT64_MAX;
+        return list.next_update() ? *list.next_update() + forgiven_ : INT64_MIN;
+    }
+
+    bool is_taken_back(const Usable& base) const {
+        return std::any_of(usable_.begin(), usable_.end(), [&](const Usable& delta) {
+            return delta.key == base.key && delta.list->completes(*base.list) && now_ <= good_until(*delta.list) &&
+                   delta.list->entry(subject_) == Crl::Entry::kRemoved;
+        });
+    }
+
+    const CrlSubject subject_;
+    const CrlSigners& signers_;
+    const std::int64_t forgiven_;  // seconds past nextUpdate
+    const std::int64_t now_;
+    std::vector<std::int64_t>& edges_;
+    std::vector<Usable> usable_;
+    std::string unusable_;  // a list is there that cannot be used: why
+};
+
+CrlStatus check_crls(const CrlSets& sets, const X509& certificate, const CrlSigners& signers, const CrlRules& rules,
+                     std::int64_t now, std::vector<std::int64_t>& edges, std::string& detail) {
+    const bool required = rules.required.value_or(false);
+    const bool empty = std::all_of(sets.begin(), sets.end(), [](const CrlSet* set) { return set->empty(); });
+    if (empty && !required) return CrlStatus::kGood;
+    return CrlQuestion(sets, certificate, signers, rules, now, edges).answer(required, detail);
+}
+
+}  // namespace mtls

@@ -1,0 +1,249 @@
+#include "mtls_authz/trust/handshake_path.hpp"
+
+#include <algorithm>
+#include <deque>
+#include <set>
+
+#include "mtls_authz/trust/signature_memory.hpp"
+
+namespace mtls {
+
+namespace {
+
+constexpr std::size_t kDeepestPath = 10;
+
+// From the leaf to an anchor.
+struct AnchorPath {
+    std::vector<X509*> helpers;  // between the two, borrowed from the search
+    X509Ptr anchor;
+
+    bool exists_at(std::int64_t now) const {
+        const auto is_valid = [now](X509* c) {
+            const Link link(c);
+            return link.not_before <= now && now <= link.not_after;
+        };
+        return is_valid(anchor.get()) && std::all_of(helpers.begin(), helpers.end(), is_valid);
+    }
+};
+
+// The certificates that signed something on the way up from a leaf, and the anchors above them. Bounded whatever the
+// peer sends: a chain of its own making costs it less than us.
+class IssuerSearch {
+public:
+    IssuerSearch(X509& leaf, std::vector<X509*> sent, const CaDirectory& policy)
+        : leaf_(leaf), sent_(std::move(sent)), policy_(policy) {
+        constexpr std::size_t kMostLooked = 32;
+        if (sent_.size() > kMostLooked) sent_.resize(kMostLooked);
+    }
+
+    // Those that are nearest to the leaf first, and of them those whose CAs are all valid.
+    std::vector<AnchorPath> paths(std::int64_t now) {
+        constexpr std::size_t kMostPaths = 16;
+        constexpr int kMostSteps = 64;
+        std::vector<AnchorPath> out;
+        if (policy_.knows_leaf(certificate_sha256(leaf_), now)) out.push_back({{}, share(leaf_)});
+        std::deque<std::vector<X509*>> open = {{}};
+        for (int step = 0; !open.empty() && step < kMostSteps && out.size() < kMostPaths; ++step) {
+            const std::vector<X509*> below = std::move(open.front());
+            open.pop_front();
+            X509& top = below.empty() ? leaf_ : *below.back();
+            for (X509Ptr& anchor : policy_.anchors_above(top, now)) out.push_back({below, std::move(anchor)});
+            if (below.size() == kDeepestPath) continue;
+            for (X509* helper : issuers_of(top)) {
+                if (std::find(below.begin(), below.end(), helper) != below.end()) continue;
+                open.push_back(below);
+                open.back().push_back(helper);
+            }
+        }
+        std::stable_partition(out.begin(), out.end(), [now](const AnchorPath& path) { return path.exists_at(now); });
+        return out;
+    }
+
+    // The policy's intermediates among what was found.
+    const std::set<X509*>& from_policy() const { return from_policy_; }
+
+private:
+    std::vector<X509*> issuers_of(X509& certificate) {
+        std::vector<X509*> out;
+        const std::string digest = certificate_sha256(certificate);
+        for (X509* sent : sent_) {
+            if (signatures_left_ == 0) break;
+            if (!may_issue(*sent, certificate)) continue;
+            --signatures_left_;
+            if (is_signed_by(certificate, digest, spki_sha256(*sent), [&] { return sent; })) out.push_back(sent);
+        }
+        const std::string name = read_name(*X509_get_issuer_name(&certificate)).canonical;
+        for (const AnchorCertificate* c : policy_.intermediates_named(name)) {
+            X509* const helper = in_hand_.get(*c);
+            const auto is_same = [&](const X509* other) { return X509_cmp(other, helper) == 0; };
+            if (std::any_of(sent_.begin(), sent_.end(), is_same) || !may_issue(*helper, certificate)) continue;
+            if (!is_signed_by(certificate, digest, c->spki_sha256, [&] { return helper; })) continue;
+            from_policy_.insert(helper);
+            out.push_back(helper);
+        }
+        return out;
+    }
+
+    // By name, key identifier and usage, as OpenSSL chooses. A root leads nowhere.
+    static bool may_issue(X509& issuer, X509& certificate) {
+        constexpr int kVerifySignature = 1;
+        return X509_check_issued(&issuer, &certificate) == X509_V_OK &&
+               X509_self_signed(&issuer, kVerifySignature) != 1;
+    }
+
+    X509& leaf_;
+    std::vector<X509*> sent_;
+    const CaDirectory& policy_;
+    CertificatesInHand in_hand_;
+    std::set<X509*> from_policy_;
+    int signatures_left_ = 64;
+};
+
+std::vector<X509*> certificates_of(STACK_OF(X509) * stack) {
+    std::vector<X509*> out;
+    for (int i = 0; i < sk_X509_num(stack); ++i) out.push_back(sk_X509_value(stack, i));
+    return out;
+}
+
+// What a verification without mod_ssl's callback lets pass.
+struct Tolerance {
+    bool missing_crl = false;
+    bool leaf_dates = false;
+
+    bool covers(const X509_STORE_CTX& ctx) const {
+        auto* const asked = const_cast<X509_STORE_CTX*>(&ctx);
+        const int error = X509_STORE_CTX_get_error(asked);
+        if (error == X509_V_ERR_UNABLE_TO_GET_CRL) return missing_crl;
+        const bool is_date = error == X509_V_ERR_CERT_HAS_EXPIRED || error == X509_V_ERR_CERT_NOT_YET_VALID;
+        return leaf_dates && is_date && X509_STORE_CTX_get_error_depth(asked) == 0;
+    }
+};
+
+extern "C" int on_tolerated(int ok, X509_STORE_CTX* ctx) {
+    const auto* const tolerance = static_cast<const Tolerance*>(X509_STORE_CTX_get_app_data(ctx));
+    return ok == 1 || (tolerance != nullptr && tolerance->covers(*ctx)) ? 1 : 0;
+}
+
+bool verifies_quietly(X509_STORE_CTX& ctx, Tolerance tolerance) {
+    const ErrorQueueGuard errors;
+    X509_STORE_CTX_set_app_data(&ctx, &tolerance);
+    X509_STORE_CTX_set_verify_cb(&ctx, on_tolerated);
+    return X509_verify_cert(&ctx) == 1;
+}
+
+// A verification of the same certificate as another one, with its store and parameters.
+class Again {
+public:
+    explicit Again(X509_STORE_CTX* ctx) : Again(ctx, X509_STORE_CTX_get0_untrusted(ctx)) {}
+    // To this anchor alone.
+    Again(X509_STORE_CTX* ctx, const AnchorPath& path)
+        : helpers_(stack_of(path.helpers)), anchor_(stack_of({path.anchor.get()})) {
+        init(ctx, helpers_.get());
+        X509_STORE_CTX_set0_trusted_stack(ctx_.get(), anchor_.get());
+        X509_STORE_CTX_set_flags(ctx_.get(), X509_V_FLAG_PARTIAL_CHAIN);
+    }
+    X509_STORE_CTX* get() const { return ctx_.get(); }
+
+private:
+    Again(X509_STORE_CTX* ctx, STACK_OF(X509) * untrusted) { init(ctx, untrusted); }
+    void init(X509_STORE_CTX* ctx, STACK_OF(X509) * untrusted) {
+        if (!ctx_ || X509_STORE_CTX_init(ctx_.get(), X509_STORE_CTX_get0_store(ctx), X509_STORE_CTX_get0_cert(ctx),
+                                         untrusted) != 1) {
+            throw std::bad_alloc();
+        }
+        X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(ctx_.get()), X509_STORE_CTX_get0_param(ctx));
+    }
+
+    BorrowedX509Stack helpers_, anchor_;
+    X509StoreCtxPtr ctx_{X509_STORE_CTX_new()};
+};
+
+// Gives a context more helpers, for as long as it lives.
+class WithHelpers {
+public:
+    WithHelpers(X509_STORE_CTX* ctx, const std::vector<X509*>& helpers)
+        : ctx_(ctx), sent_(X509_STORE_CTX_get0_untrusted(ctx)), helpers_(stack_of(helpers)) {
+        X509_STORE_CTX_set0_untrusted(ctx_, helpers_.get());
+    }
+    ~WithHelpers() { X509_STORE_CTX_set0_untrusted(ctx_, sent_); }
+    WithHelpers(const WithHelpers&) = delete;
+    WithHelpers& operator=(const WithHelpers&) = delete;
+
+private:
+    X509_STORE_CTX* const ctx_;
+    STACK_OF(X509) * const sent_;
+    const BorrowedX509Stack helpers_;
+};
+
+// Into the context that TLS looks at, so that it and the log name the certificate that failed.
+void hand_back(X509_STORE_CTX* from, X509_STORE_CTX* to) {
+    X509_STORE_CTX_set_error(to, X509_STORE_CTX_get_error(from));
+    X509_STORE_CTX_set_error_depth(to, X509_STORE_CTX_get_error_depth(from));
+    STACK_OF(X509)* const chain = X509_STORE_CTX_get1_chain(from);
+    X509_STORE_CTX_set0_verified_chain(to, chain);
+    // Only what the chain keeps alive.
+    X509* const current = X509_STORE_CTX_get_current_cert(from);
+    const auto held = certificates_of(chain);
+    const bool is_held = std::find(held.begin(), held.end(), current) != held.end();
+    X509_STORE_CTX_set_current_cert(to, is_held ? current : nullptr);
+}
+
+HandshakeVerdict verify_by(const AnchorPath& path, X509_STORE_CTX* ctx, int ssl_index) {
+    const Again by_anchor(ctx, path);
+    X509_STORE_CTX_set_verify_cb(by_anchor.get(), X509_STORE_CTX_get_verify_cb(ctx));
+    X509_STORE_CTX_set_ex_data(by_anchor.get(), ssl_index, X509_STORE_CTX_get_ex_data(ctx, ssl_index));
+    const int verified = X509_verify_cert(by_anchor.get());
+    hand_back(by_anchor.get(), ctx);
+    return {verified, verified == 1};
+}
+
+HandshakeVerdict verify_by_either(X509_STORE_CTX* ctx, const std::vector<AnchorPath>& paths, int ssl_index,
+                                  MissingCrl missing) {
+    const Tolerance tolerance{missing == MissingCrl::kPasses};
+    if (paths.empty() || verifies_quietly(*Again(ctx).get(), tolerance)) return {X509_verify_cert(ctx)};
+    const auto is_good = [&](const AnchorPath& path) {
+        return paths.size() == 1 || verifies_quietly(*Again(ctx, path).get(), tolerance);
+    };
+    const auto good = std::find_if(paths.begin(), paths.end(), is_good);
+    return verify_by(good != paths.end() ? *good : paths.front(), ctx, ssl_index);
+}
+
+}  // namespace
+
+HandshakeVerdict verify_handshake(X509_STORE_CTX* ctx, const CaDirectory& policy, int ssl_index, MissingCrl missing,
+                                  std::int64_t now) {
+    std::vector<X509*> helpers = certificates_of(X509_STORE_CTX_get0_untrusted(ctx));
+    IssuerSearch search(*X509_STORE_CTX_get0_cert(ctx), helpers, policy);
+    const auto paths = search.paths(now);
+    helpers.insert(helpers.end(), search.from_policy().begin(), search.from_policy().end());
+    const WithHelpers with(ctx, helpers);
+    return verify_by_either(ctx, paths, ssl_index, missing);
+}
+
+// As ssl_verify_error_is_optional() of mod_ssl.
+bool is_of_unknown_ca(long error) {
+    return error == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || error == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ||
+           error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY || error == X509_V_ERR_CERT_UNTRUSTED ||
+           error == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE;
+}
+
+bool verifies(const OwnStore& own, const PresentedCertificate& presented, const CaDirectory& policy, int purpose) {
+    if (!own.store) return false;
+    const ErrorQueueGuard errors;
+    std::vector<X509*> helpers;
+    for (const X509Ptr& helper : presented.helpers) helpers.push_back(helper.get());
+    IssuerSearch search(*presented.leaf, helpers, policy);
+    search.paths(kAnyTime);
+    helpers.insert(helpers.end(), search.from_policy().begin(), search.from_policy().end());
+    const BorrowedX509Stack untrusted = stack_of(helpers);
+    const X509StoreCtxPtr ctx(X509_STORE_CTX_new());
+    if (!ctx || X509_STORE_CTX_init(ctx.get(), own.store.get(), presented.leaf.get(), untrusted.get()) != 1) {
+        throw std::bad_alloc();
+    }
+    X509_STORE_CTX_set_default(ctx.get(), "ssl_client");
+    X509_VERIFY_PARAM_set_purpose(X509_STORE_CTX_get0_param(ctx.get()), purpose);
+    X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(ctx.get()), own.security_level);
+    return verifies_quietly(*ctx, {own.missing == MissingCrl::kPasses, true});
+}
+
+}  // namespace mtls

@@ -1,0 +1,187 @@
+#include "mtls_authz/trust/path_search.hpp"
+
+#include <algorithm>
+
+#include "mtls_authz/trust/handshake_refusal.hpp"
+#include "mtls_authz/certificate/der.hpp"
+#include "mtls_authz/trust/signature_memory.hpp"
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/uri.hpp"
+
+namespace mtls {
+
+namespace {
+
+constexpr std::size_t kMostSteps = 512;
+constexpr std::size_t kMostTried = 32;
+
+// OpenSSL chooses an issuer by its name, and by the key identifier if there is one. Here it has no choice: `chain` says
+// who issued whom, and it says whether that may be.
+int is_next_in_chain(X509_STORE_CTX* ctx, X509* below, X509* above) {
+    const auto& chain = *static_cast<const std::vector<X509*>*>(X509_STORE_CTX_get_app_data(ctx));
+    const auto at = std::find(chain.begin(), chain.end(), below);
+    const bool is_next = at != chain.end() && at + 1 != chain.end() && *(at + 1) == above;
+    return is_next && X509_check_issued(above, below) == X509_V_OK ? 1 : 0;
+}
+
+std::string at_ca(const X509& ca) { return " (at CA " + read_name(*X509_get_subject_name(&ca)).text() + ")"; }
+
+std::string describe_failure(X509_STORE_CTX* ctx) {
+    const int error = X509_STORE_CTX_get_error(ctx);
+    const X509* const at = X509_STORE_CTX_get_current_cert(ctx);
+    const bool is_ca = at != nullptr && X509_STORE_CTX_get_error_depth(ctx) > 0;
+    return describe_verify_error(error, at) + (is_ca ? at_ca(*at) : std::string());
+}
+
+// The authority-constrained policy set: what the leaf asserts, traced back to what the topmost CA that named a policy
+// calls it.
+std::vector<std::string> policies_of(X509_STORE_CTX* ctx) {
+    std::vector<std::string> out;
+    const X509_POLICY_TREE* const tree = X509_STORE_CTX_get0_policy_tree(ctx);
+    const int levels = X509_policy_tree_level_count(tree);
+    X509_POLICY_LEVEL* const last = levels > 0 ? X509_policy_tree_get0_level(tree, levels - 1) : nullptr;
+    const auto is_any = [](const X509_POLICY_NODE* node) {
+        return OBJ_obj2nid(X509_policy_node_get0_policy(node)) == NID_any_policy;
+    };
+    for (int i = 0; last != nullptr && i < X509_policy_level_node_count(last); ++i) {
+        const X509_POLICY_NODE* node = X509_policy_level_get0_node(last, i);
+        for (const auto* above = X509_policy_node_get0_parent(node); above != nullptr && !is_any(above);
+             above = X509_policy_node_get0_parent(above)) {
+            node = above;
+        }
+        std::string oid = oid_dotted(*X509_policy_node_get0_policy(node));
+        if (std::find(out.begin(), out.end(), oid) == out.end()) out.push_back(std::move(oid));
+    }
+    return out;
+}
+
+// A URI of the leaf that would pass by the name constraints of a CA above it; or "".
+std::string find_unclear_uri(const std::vector<X509*>& certificates) {
+    const bool is_constrained = std::any_of(certificates.begin() + 1, certificates.end(), [](const X509* ca) {
+        return X509_get_ext_by_NID(ca, NID_name_constraints, -1) >= 0;
+    });
+    if (!is_constrained) return {};
+    const CertificateFacts leaf = read_facts(*certificates.front());
+    const auto unclear = std::find_if_not(leaf.uri.begin(), leaf.uri.end(), is_host_clear);
+    return unclear != leaf.uri.end() ? *unclear : "";
+}
+
+// `certificates`: from the leaf to the anchor.
+PathAnswer verify_by_openssl(const PathQuestion& question, std::vector<X509*> certificates) {
+    const std::vector<X509*> anchor = {certificates.back()};
+    const BorrowedX509Stack trusted = stack_of(anchor);
+    const BorrowedX509Stack others = stack_of({certificates.begin(), certificates.end() - 1});
+    const X509StorePtr empty_store(X509_STORE_new());
+    const X509StoreCtxPtr ctx(X509_STORE_CTX_new());
+    if (!empty_store || !ctx) throw std::bad_alloc();
+    X509_STORE_set_check_issued(empty_store.get(), is_next_in_chain);
+    if (X509_STORE_CTX_init(ctx.get(), empty_store.get(), certificates.front(), others.get()) != 1) {
+        throw std::bad_alloc();
+    }
+    X509_STORE_CTX_set_app_data(ctx.get(), &certificates);
+    X509_STORE_CTX_set0_trusted_stack(ctx.get(), trusted.get());
+    X509_VERIFY_PARAM* const param = X509_STORE_CTX_get0_param(ctx.get());
+    X509_VERIFY_PARAM_set_flags(param,
+                                X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_POLICY_CHECK | X509_V_FLAG_NO_CHECK_TIME);
+    // Or OpenSSL refuses valid paths that have no policies.
+    X509_VERIFY_PARAM_add0_policy(param, OBJ_nid2obj(NID_any_policy));
+    X509_VERIFY_PARAM_set_purpose(param, question.purpose);
+    X509_VERIFY_PARAM_set_depth(param, static_cast<int>(kMostIntermediates));
+    X509_VERIFY_PARAM_set_auth_level(param, level_of(question));
+
+    PathAnswer answer;
+    answer.ok = X509_verify_cert(ctx.get()) == 1 && X509_STORE_CTX_get_error(ctx.get()) == X509_V_OK;
+    if (!answer.ok) {
+        answer.detail = describe_failure(ctx.get());
+        return answer;
+    }
+    STACK_OF(X509)* const chain = X509_STORE_CTX_get0_chain(ctx.get());
+    for (int i = 0; i < sk_X509_num(chain); ++i) {
+        X509& certificate = *sk_X509_value(chain, i);
+        answer.chain.push_back(share(certificate));
+        if (i == 0) continue;
+        answer.facts.ca_keys.push_back(spki_sha256(certificate));
+        answer.ca_ids.push_back(answer.facts.ca_keys.back() +
+                                read_name(*X509_get_subject_name(&certificate)).canonical);
+    }
+    const bool is_anchor_itself = answer.chain.size() == 1;  // no CA restricts it
+    answer.facts.policies = is_anchor_itself ? read_facts(*certificates.front()).policies : policies_of(ctx.get());
+    return answer;
+}
+
+}  // namespace
+
+PathAnswer PathSearch::run() {
+    chain_ = {&question_.leaf};
+    const auto is_leaf = [&](const Link& link) { return X509_cmp(link.certificate, question_.leaf.certificate) == 0; };
+    const auto& trusted = question_.trusted;
+    if (std::any_of(trusted.begin(), trusted.end(), is_leaf) ? try_path() : extend()) return std::move(answer_);
+    if (!saw_a_path()) answer_.detail = "no certificate at hand leads to this partner's trust anchor";
+    return std::move(answer_);
+}
+
+// Tries what issued the last of the chain: whether that makes a path.
+bool PathSearch::extend() {
+    const Link& below = *chain_.back();
+    for (const auto* links : {&question_.trusted, &question_.helpers}) {
+        const bool ends_here = links == &question_.trusted;
+        if (!ends_here && chain_.size() > kMostIntermediates) continue;
+        for (const Link& link : *links) {
+            if (std::find(chain_.begin(), chain_.end(), &link) != chain_.end() || !issued(link, below)) continue;
+            if (++steps_ > kMostSteps || tried_ == kMostTried) return false;
+            chain_.push_back(&link);
+            if (ends_here ? try_path() : extend()) return true;
+            chain_.pop_back();
+        }
+    }
+    return false;
+}
+
+bool PathSearch::issued(const Link& above, const Link& below) {
+    if (X509_check_issued(above.certificate, below.certificate) != X509_V_OK) return false;
+    const auto [known, is_new] = signed_by_.emplace(std::pair(below.certificate, above.certificate), false);
+    if (is_new) {
+        const std::string computed = below.sha256.empty() ? certificate_sha256(*below.certificate) : std::string();
+        const std::string_view digest = below.sha256.empty() ? std::string_view(computed) : below.sha256;
+        known->second = is_signed_by(*below.certificate, digest, spki_sha256(*above.certificate),
+                                     [&] { return above.certificate; });
+    }
+    return known->second;
+}
+
+bool PathSearch::refuse(std::string why) {
+    if (tried_ == 1) answer_.detail = std::move(why);
+    return false;
+}
+
+bool PathSearch::try_path() {
+    ++tried_;
+    std::vector<X509*> certificates;
+    for (const Link* link : chain_) {
+        const bool is_ca = link != chain_.front();
+        certificates.push_back(link->certificate);
+        if (is_ca && !link->is_valid_at(question_.now)) {
+            const int error =
+                question_.now < link->not_before ? X509_V_ERR_CERT_NOT_YET_VALID : X509_V_ERR_CERT_HAS_EXPIRED;
+            return refuse(X509_verify_cert_error_string(error) + at_ca(*link->certificate));
+        }
+        const std::string malformed = is_ca ? read_facts(*link->certificate).malformed : std::string();
+        if (!malformed.empty()) return refuse("malformed: " + malformed + at_ca(*link->certificate));
+    }
+    const std::string unclear = find_unclear_uri(certificates);
+    if (!unclear.empty()) {
+        return refuse("the URI \"" + escape_for_log(unclear, 200) +
+                      "\" has no host that everybody reads alike, and name constraints are of hosts");
+    }
+    PathAnswer answer = verify_by_openssl(question_, std::move(certificates));
+    if (!answer.ok) return refuse(std::move(answer.detail));
+    std::string objection = question_.objection ? question_.objection(answer) : std::string();
+    if (!objection.empty()) {
+        met_objection_ = true;
+        return refuse(std::move(objection));
+    }
+    answer_ = std::move(answer);
+    return true;
+}
+
+}  // namespace mtls

@@ -1,0 +1,120 @@
+#include "mtls_authz/trust/trust.hpp"
+
+#include <algorithm>
+
+#include "mtls_authz/trust/path_memory.hpp"
+#include "mtls_authz/trust/path_search.hpp"
+
+namespace mtls {
+
+namespace {
+
+// Of this process. Made when first asked: loading the module runs nothing, and what is thrown denies.
+PathMemory& paths() {
+    static PathMemory of_process;
+    return of_process;
+}
+
+}  // namespace
+
+PresentedCertificate::PresentedCertificate(X509& leaf_certificate, SentHelpers sent)
+    : leaf(share(leaf_certificate)),
+      helpers(std::move(sent.certificates)),
+      facts(read_facts(leaf_certificate)),
+      left_out(sent.left_out) {
+    const ErrorQueueGuard errors;
+    for (const X509Ptr& helper : helpers) helper_digests.push_back(certificate_sha256(*helper));
+    // Several threads may ask about them: so OpenSSL's cache of extensions is filled before. A resumed session's are
+    // fresh from their encoding.
+    X509_check_purpose(leaf.get(), -1, 0);
+    for (const X509Ptr& helper : helpers) X509_check_purpose(helper.get(), -1, 0);
+}
+
+namespace {
+
+// Those that are valid at `now`. OpenSSL takes the second of notAfter for expired already; RFC 5280 4.1.2.5 includes
+// it.
+std::vector<Link> valid_at(const std::vector<Link>& links, std::int64_t now) {
+    std::vector<Link> out;
+    for (const Link& link : links) {
+        if (link.is_valid_at(now)) out.push_back(link);
+    }
+    return out;
+}
+
+// All that a path depends on, in one text; empty where something is not known, or it is too much.
+std::string text_of(const PathQuestion& question) {
+    constexpr std::size_t kMostLinks = 32;
+    if (question.trusted.size() + question.helpers.size() > kMostLinks || question.leaf.sha256.empty()) return {};
+    std::string text = std::to_string(question.purpose) + "," + std::to_string(level_of(question)) + "," +
+                       std::to_string(question.trusted.size()) + ":" + std::string(question.leaf.sha256);
+    text.reserve(text.size() + 32 * (question.trusted.size() + question.helpers.size()));
+    for (const auto* links : {&question.trusted, &question.helpers}) {
+        for (const Link& link : *links) {
+            if (link.sha256.empty()) return {};
+            text += link.sha256;
+        }
+    }
+    return text;
+}
+
+// The offered certificate of this number: the trusted ones first.
+X509* offered(const PathQuestion& question, std::size_t number) {
+    const std::size_t trusted = question.trusted.size();
+    return (number < trusted ? question.trusted[number] : question.helpers[number - trusted]).certificate;
+}
+
+void remember(const PathQuestion& question, const std::string& text, const PathAnswer& answer) {
+    PathMemory::Path path{{}, answer.facts, answer.ca_ids};
+    const std::size_t all = question.trusted.size() + question.helpers.size();
+    for (std::size_t i = 1; i < answer.chain.size(); ++i) {
+        std::size_t number = 0;
+        while (number < all && offered(question, number) != answer.chain[i].get()) ++number;
+        if (number == all) return;
+        path.links.push_back(static_cast<std::uint16_t>(number));
+    }
+    paths().remember(text, std::move(path));
+}
+
+PathAnswer recall(const PathQuestion& question, const PathMemory::Path& path) {
+    PathAnswer answer;
+    answer.ok = true;
+    answer.facts = path.facts;
+    answer.ca_ids = path.ca_ids;
+    answer.chain.push_back(share(*question.leaf.certificate));
+    for (const std::uint16_t number : path.links) answer.chain.push_back(share(*offered(question, number)));
+    return answer;
+}
+
+}  // namespace
+
+Link::Link(X509* c, std::string_view digest) : certificate(c), sha256(digest) {
+    const auto from = epoch_of(X509_get0_notBefore(c));
+    const auto until = epoch_of(X509_get0_notAfter(c));
+    if (!from || !until) return;  // valid at no time
+    not_before = *from;
+    not_after = *until;
+}
+
+PathAnswer verify_path(const PathQuestion& question) {
+    const ErrorQueueGuard errors;
+    PathQuestion current = question;
+    current.trusted = valid_at(question.trusted, question.now);
+    current.helpers = valid_at(question.helpers, question.now);
+    const std::string text = text_of(current);
+    if (!text.empty()) {
+        if (const auto known = paths().find(text)) {
+            PathAnswer answer = recall(current, *known);
+            if (!question.objection || question.objection(answer).empty()) return answer;
+        }
+    }
+    PathSearch search(current);
+    PathAnswer answer = search.run();
+    // Only the first that OpenSSL takes: which one is found must not depend on the policies of the past.
+    if (answer.ok && !text.empty() && !search.met_objection()) remember(current, text, answer);
+    if (answer.ok || search.saw_a_path()) return answer;
+    // With the others back in, it can be said which of them has expired.
+    return PathSearch(question).run();
+}
+
+}  // namespace mtls
