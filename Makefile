@@ -30,10 +30,12 @@ SOURCES_ID   := $(firstword $(shell cat $(SHARED_FILES) | sha256sum))
 CORE_DEFINES := -DMTLS_AUTHZ_SOURCES=\"$(SOURCES_ID)\"
 
 apxs_query  = $(shell $(APXS) -q $(1) 2>/dev/null)
-HTTPD_FLAGS = -isystem $(call apxs_query,INCLUDEDIR) -isystem $(call apxs_query,APR_INCLUDEDIR) \
-              $(filter -D%,$(call apxs_query,EXTRA_CPPFLAGS))
+HTTPD_FLAGS = -isystem $(call apxs_query,INCLUDEDIR) $(APR_FLAGS)
 MODULE_DIR  = $(call apxs_query,LIBEXECDIR)
-CRYPTO      := -lcrypto
+# APR is for a policy's database; httpd has it in any case.
+APR_FLAGS   = -isystem $(call apxs_query,APR_INCLUDEDIR) $(filter -D%,$(call apxs_query,EXTRA_CPPFLAGS))
+APR_LIBS    = $(shell $(call apxs_query,APU_CONFIG) --link-ld) $(shell $(call apxs_query,APR_CONFIG) --link-ld)
+CRYPTO      = -lcrypto $(APR_LIBS)
 
 HTTPD_SRC   := $(wildcard src/httpd/*/*.cpp) mod_mtls_authz.cpp
 TOOL_SRC    := $(wildcard tools/mtls-authz/*.cpp tools/mtls-authz/*/*.cpp)
@@ -41,7 +43,7 @@ TIDY_SRC    := $(CORE_SRC) $(HTTPD_SRC) $(TOOL_SRC)
 SUPPORT_SRC := $(wildcard tests/support/*.cpp)
 UNIT_SRC    := $(wildcard tests/unit/*.cpp)
 E2E_SRC     := $(wildcard tests/httpd/*.cpp)
-ALL_CXX     := $(TIDY_SRC) $(wildcard tests/tool/*.cpp) $(SUPPORT_SRC) $(UNIT_SRC) $(E2E_SRC) $(wildcard tests/fuzz/*.cpp tests/demo/*.cpp tests/soak/*.cpp tests/threads/*.cpp tests/answers/*.cpp tests/revocation/*.cpp bench/*.cpp)
+ALL_CXX     := $(TIDY_SRC) $(wildcard tests/tool/*.cpp) $(SUPPORT_SRC) $(UNIT_SRC) $(E2E_SRC) $(wildcard tests/fuzz/*.cpp tests/demo/*.cpp tests/demo/*/*.cpp tests/soak/*.cpp tests/threads/*.cpp tests/answers/*.cpp tests/revocation/*.cpp bench/*.cpp)
 # What `make test` does not compile.
 UNTESTED_SRC := $(wildcard bench/*.cpp tests/soak/*.cpp)
 ALL_HEADERS := $(wildcard include/mtls_authz/*/*.hpp include/mtls_authz/httpd/*/*.hpp tools/mtls-authz/*.hpp tools/mtls-authz/*/*.hpp tests/tool/*.hpp tests/support/*.hpp tests/answers/*.hpp tests/revocation/*.hpp bench/*.hpp)
@@ -55,7 +57,7 @@ CORE        := $(BUILD)/libmtls_authz.a
 JOBS        ?= $(shell echo $$((2 * $$(nproc))))
 SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS
 
-.PHONY: all demo test unit threads answers revocations tool-test httpd-test httpd-test-san fuzz-replay fuzz soak lint format install clean help bench test-debian demo-and-httpd-test setup-build setup-demo setup-test setup-lint setup-bench setup-deb setup-install setup-rpm dist deb test-deb test-install rpm
+.PHONY: all demo demo-fleet setup-demo-fleet test unit threads answers revocations tool-test httpd-test httpd-test-san fuzz-replay fuzz soak lint format install clean help bench test-debian demo-and-httpd-test setup-build setup-demo setup-demo-fleet setup-test setup-lint setup-bench setup-deb setup-install setup-rpm dist deb test-deb test-install rpm
 .DEFAULT_GOAL := all
 
 all: setup-build  ## builds build/mod_mtls_authz.so and build/mtls-authz
@@ -64,6 +66,10 @@ all: setup-build  ## builds build/mod_mtls_authz.so and build/mtls-authz
 demo: setup-demo  ## makes a demo PKI, starts httpd on 127.0.0.1, tells the story, stops it (KEEP=1 leaves it running)
 	@$(MAKE) --no-print-directory $(MODULE) $(BUILD)/demo
 	@$(BUILD)/demo $(abspath $(MODULE))
+
+demo-fleet: setup-demo-fleet  ## one policy in PostgreSQL for two servers behind HAProxy: a partner comes, and is revoked everywhere while connected
+	@$(MAKE) --no-print-directory $(MODULE) $(TOOL) $(BUILD)/demo_fleet
+	@$(BUILD)/demo_fleet $(abspath $(MODULE)) $(abspath $(TOOL))
 
 test: setup-test  ## unit tests under ASan and UBSan, threads under TSan, fuzz corpus replay, tests against a real httpd, plain and with ASan and UBSan inside it
 	@$(MAKE) --no-print-directory unit threads answers revocations fuzz-replay tool-test httpd-test httpd-test-san
@@ -170,7 +176,7 @@ clean:  ## removes build/
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
 
-setup-build setup-demo setup-test setup-lint setup-bench setup-deb setup-install setup-rpm:
+setup-build setup-demo setup-demo-fleet setup-test setup-lint setup-bench setup-deb setup-install setup-rpm:
 	@tools/setup.sh $(@:setup-%=%)
 
 # ---- objects ----------------------------------------------------------------------------------------------------
@@ -190,6 +196,8 @@ E2E_OBJ      := $(call objects,plain,$(E2E_SRC))
 $(HTTPD_OBJ): EXTRA = $(HTTPD_FLAGS) $(LTO)
 $(CORE_OBJ): EXTRA = $(LTO)
 $(BUILD)/plain/src/policy/layout.o: EXTRA = $(LTO) $(CORE_DEFINES)
+$(BUILD)/plain/src/load/database.o: EXTRA = $(LTO) $(APR_FLAGS)
+$(BUILD)/san/src/load/database.o $(BUILD)/tsan/src/load/database.o: EXTRA = $(APR_FLAGS)
 $(BUILD)/san/src/policy/layout.o $(BUILD)/tsan/src/policy/layout.o: EXTRA = $(CORE_DEFINES)
 $(foreach kind,plain san tsan,$(BUILD)/$(kind)/src/policy/layout.o): $(SHARED_FILES)
 $(BUILD)/plain/tools/mtls-authz/main.o: EXTRA = $(TOOL_DEFINES)
@@ -266,11 +274,14 @@ $(BUILD)/soak: $(call objects,plain,$(wildcard tests/soak/*.cpp)) $(SUPPORT_OBJ)
 $(BUILD)/demo: $(call objects,plain,$(wildcard tests/demo/*.cpp)) $(SUPPORT_OBJ) $(CORE)
 	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
 
+$(BUILD)/demo_fleet: $(call objects,plain,$(wildcard tests/demo/fleet/*.cpp)) $(SUPPORT_OBJ) $(CORE)
+	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
+
 $(BUILD)/fuzz_replay: $(call objects,san,$(wildcard tests/fuzz/*.cpp)) $(CORE_SAN) $(SUPPORT_SAN)
 	$(CXX) $(SANITIZE) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
 
 $(BUILD)/fuzz_%: tests/fuzz/targets.cpp $(CORE_SRC)
-	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(INCLUDES) $(CORE_DEFINES) -Itests/fuzz -DFUZZ_TARGET=$* $^ -o $@ $(CRYPTO)
+	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(INCLUDES) $(APR_FLAGS) $(CORE_DEFINES) -Itests/fuzz -DFUZZ_TARGET=$* $^ -o $@ $(CRYPTO)
 
 .PHONY: compile-all
 compile-all: $(call objects,plain,$(or $(COMPILED),$(ALL_CXX)))

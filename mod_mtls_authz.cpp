@@ -8,6 +8,7 @@
 #include "mtls_authz/httpd/start/directives.hpp"
 #include "mtls_authz/httpd/tls/connection.hpp"
 #include "mtls_authz/httpd/tell/error_detail.hpp"
+#include "mtls_authz/httpd/keeper/database.hpp"
 #include "mtls_authz/httpd/keeper/events.hpp"
 #include "mtls_authz/httpd/request/forward.hpp"
 #include "mtls_authz/httpd/decide/front.hpp"
@@ -62,6 +63,8 @@ const command_rec kDirectives[] = {
         "ADDRESS]"),
     AP_INIT_RAW_ARGS("MTLSPolicyFile", on_policy_file, nullptr, kPolicy,
                      "FILE|GLOB...: files with the directives above, read again while the server runs"),
+    AP_INIT_TAKE2("MTLSPolicyDatabase", on_policy_database, nullptr, kPolicy,
+                  "pgsql|sqlite3|mysql FILE: the same as rows of a database; FILE holds the connection"),
     AP_INIT_RAW_ARGS("MTLSCRLFile", on_policy_directive, nullptr, kPolicy,
                      "FILE|GLOB...: CRLs, PEM or DER, read again while the server runs"),
     AP_INIT_RAW_ARGS("MTLSCRL", on_policy_directive, nullptr, kPolicy,

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Looks for what a make target needs, and installs what is missing after saying so: setup.sh build|demo|test|lint|bench|deb|install|rpm
+# Looks for what a make target needs, and installs what is missing after saying so: setup.sh build|demo|demo-fleet|test|lint|bench|deb|install|rpm
 # YES=1 answers the question; without a terminal it is not asked.
 set -eu
 
-goal=${1:?usage: setup.sh build|demo|test|lint|bench|deb|install|rpm}
+goal=${1:?usage: setup.sh build|demo|demo-fleet|test|lint|bench|deb|install|rpm}
 
 if command -v apt-get >/dev/null 2>&1; then
     family=debian
@@ -35,6 +35,9 @@ cmocka_header() {
 pcre2_header() { printf '#define PCRE2_CODE_UNIT_WIDTH 8\n#include <pcre2.h>\n' | "${CXX:-g++}" -E -x c++ - ; }
 httpd_headers() { apxs=$(command -v apxs || command -v apxs2) && test -f "$("$apxs" -q INCLUDEDIR)/httpd.h"; }
 installed() { dpkg-query -W -f '${Status}' "$1" | grep -q 'ok installed'; }
+# Of APR, for a policy's database.
+apr_driver() { ls /usr/lib/*/apr-util-1/apr_dbd_"$1".so /usr/lib*/apr-util-1/apr_dbd_"$1".so 2>/dev/null | grep -q . ; }
+postgres_server() { ls /usr/lib/postgresql/*/bin/initdb /usr/bin/initdb 2>/dev/null | grep -q . ; }
 httpd_module() { apxs=$(command -v apxs || command -v apxs2) && test -f "$("$apxs" -q LIBEXECDIR)/$1"; }
 
 need 'command -v "${CXX:-g++}"' g++ gcc-c++
@@ -44,13 +47,24 @@ need 'header CLI/CLI.hpp' libcli11-dev cli11-devel
 need 'header nlohmann/json.hpp' nlohmann-json3-dev json-devel
 need 'header curl/curl.h' libcurl4-openssl-dev libcurl-devel
 need 'pcre2_header' libpcre2-dev pcre2-devel
-case $goal in demo | test | lint | bench)
+case $goal in demo | demo-fleet | test | lint | bench)
     need 'command -v apache2 || command -v httpd || test -x /usr/sbin/apache2 -o -x /usr/sbin/httpd' apache2-bin httpd
     need 'httpd_module mod_ssl.so' apache2-bin mod_ssl
     need 'httpd_module mod_http2.so' apache2-bin mod_http2
     need cmocka_header libcmocka-dev libcmocka-devel
     ;;
 esac
+case $goal in demo-fleet | test)
+    need 'apr_driver pgsql' libaprutil1-dbd-pgsql apr-util-pgsql
+    need 'postgres_server' postgresql postgresql-server
+    need 'command -v psql' postgresql-client postgresql
+    need 'test -x /usr/sbin/haproxy' haproxy haproxy
+    ;;
+esac
+if [ "$goal" = test ]; then
+    need 'apr_driver sqlite3' libaprutil1-dbd-sqlite3 apr-util-sqlite
+    need 'command -v sqlite3' sqlite3 sqlite
+fi
 if [ "$goal" = deb ] || [ "$goal" = install ]; then
     need 'installed build-essential' build-essential build-essential
     need 'command -v dh' debhelper debhelper

@@ -218,56 +218,10 @@ Result<std::string> file_sha256(const std::string& path, std::size_t limit, cons
     return digest.finish();
 }
 
-namespace {
-
-std::string folder_of(const std::string& pattern) {
+std::string glob_folder(const std::string& pattern) {
     const std::string fixed = pattern.substr(0, pattern.find_first_of("*?["));
     const std::string folder = fixed.substr(0, fixed.rfind('/') + 1);
     return folder.empty() ? "." : folder;
-}
-
-}  // namespace
-
-void DiskFiles::set_trust(const FileTrust& trust) {
-    fetched_trust_ = trust_ = trust;
-    trust_->fetcher.reset();
-}
-
-const FileTrust* DiskFiles::trust_for(const std::string& path) const {
-    const auto& trust = fetched_.contains(path) ? fetched_trust_ : trust_;
-    return trust ? &*trust : nullptr;
-}
-
-bool DiskFiles::is_hidden_from_run_user(const std::string& path) const {
-    return trust_ && geteuid() == trust_->starter && !is_readable_by_run_user(path, *trust_);
-}
-
-Result<std::vector<std::string>> DiskFiles::files_of(const std::string& pattern) {
-    auto files = expand(pattern);
-    if (files.ok() && is_glob(pattern) && is_hidden_from_run_user(folder_of(pattern))) {
-        pinned_patterns_[pattern] = files.value();
-    }
-    const auto pinned = files.ok() ? pinned_patterns_.end() : pinned_patterns_.find(pattern);
-    if (pinned != pinned_patterns_.end()) return pinned->second;
-    return files;
-}
-
-Result<std::string> DiskFiles::read(const std::string& path, std::size_t limit) {
-    auto content = read_whole_file(path, limit, trust_for(path));
-    if (!trust_) return content;
-    if (content.ok() && is_hidden_from_run_user(path)) pinned_[path] = content.value();
-    if (!content.ok() && content.error() == std::strerror(EACCES)) {
-        const auto pinned = pinned_.find(path);
-        if (pinned != pinned_.end()) return pinned->second;
-    }
-    return content;
-}
-
-std::string DiskFiles::digest_of(const std::string& path, std::size_t limit) {
-    const auto digest = file_sha256(path, limit, trust_for(path));
-    if (digest.ok()) return digest.value();
-    const auto pinned = digest.error() == std::strerror(EACCES) ? pinned_.find(path) : pinned_.end();
-    return pinned != pinned_.end() ? sha256(pinned->second) : digest.error();
 }
 
 std::string settled_stamp(const std::string& path) {
@@ -294,8 +248,8 @@ Result<std::vector<std::string>> expand(const std::string& pattern) {
     std::vector<std::string> files(found.gl_pathv, found.gl_pathv + found.gl_pathc);
     globfree(&found);
     // glob(3) takes a folder that is not there for an empty one.
-    if ((status != 0 && status != GLOB_NOMATCH) || !can_list(folder_of(pattern))) {
-        const std::string folder = folder_of(pattern);
+    if ((status != 0 && status != GLOB_NOMATCH) || !can_list(glob_folder(pattern))) {
+        const std::string folder = glob_folder(pattern);
         const bool is_missing = access(folder.c_str(), F_OK) != 0 && errno == ENOENT;
         return Error{
             "a folder of " + pattern + " cannot be read" +

@@ -112,9 +112,22 @@ void LivePolicy::add_known_ca(X509& ca) {
 void LivePolicy::share_between_processes(KeeperBoard& board) {
     board_ = &board;
     shelf_ = board.shelf;
+    policy_rows_.set_floor(board.revision);
+    refusing_rows_.set_floor(board.refusing_revision);
     source_.share();
     revocation_files_.share();
     crl_files_.share();
+}
+
+void LivePolicy::use_database(const std::string& spelled, const Where& where) {
+    database_at_ = where;
+    has_database_ = true;
+    const WatchedFiles all{kAllRows, spelled, where};
+    disk_.set_database(policy_rows_);
+    source_.watch(all);
+    crl_files_.set_database(policy_rows_);
+    revocation_files_.set_database(refusing_rows_);
+    revocation_files_.watch(all);
 }
 
 // The policy that was in force before a restart, if there is one that can be used.
@@ -126,17 +139,44 @@ void LivePolicy::recall_policy() {
     in_force_since_ = board_->in_force_since.load();
 }
 
+// Rows that cannot be read at a restart refuse and revoke as before it.
+void LivePolicy::recall_refusals(std::vector<Diagnostic>& findings) {
+    const bool lacks_refusals = has_database_ && refusing_rows_.look().rows == nullptr;
+    const bool lacks_crls = has_database_ && policy_rows_.look().rows == nullptr;
+    if (!lacks_refusals && !lacks_crls) return;
+    auto shelf = board_ != nullptr ? shelf_.look_at_kept() : std::nullopt;
+    std::vector<Diagnostic> unusable;
+    const auto recall = [&](Watched kind) {
+        return shelf && shelf->serials[index_of(kind)] != 0 && take(kind, *shelf, unusable);
+    };
+    if (lacks_crls) recall(Watched::kCrls);
+    if (!lacks_refusals || recall(Watched::kRefusals)) return;
+    findings.push_back({Diagnostic::Severity::kError, database_at_,
+                        "MTLSPolicyDatabase: nobody knows whom its rows refuse: " + refusing_rows_.look().fault});
+    source_.invalidate();
+    drop_policy();
+}
+
+void LivePolicy::note_revision() {
+    if (const auto revision = source_.revision_in_force()) policy_rows_.raise_floor(*revision);
+}
+
 std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& findings, std::vector<Diagnostic>& reported) {
-    if (auto policy = source_.build(findings)) {
+    auto built = source_.build(findings);
+    name_tables(findings);
+    if (auto policy = std::move(built)) {
         put_in_force(std::move(policy));
     } else {
         recall_policy();
     }
+    recall_refusals(findings);
+    note_revision();
     if (policy_ && board_ != nullptr) board_->in_force_since = in_force_since();
     look_apart("revocation files", reported, [&] { return revocation_files_.look(reported); });
     revocation_files_.take_added();
     refusals_ = revocation_files_.refusals();
     look_apart("CRL files", reported, [&] { return read_crls(policy_.get(), reported); });
+    name_tables(reported);
     hand_out({{Watched::kRefusals, revocation_files_.image()},
               {Watched::kCrls, crl_files_.image()},
               {Watched::kPolicy, source_.image()}});
@@ -154,6 +194,8 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
 
 // What was handed out stays on the shelf.
 void LivePolicy::let_go() {
+    policy_rows_.forget();
+    refusing_rows_.forget();
     source_.invalidate();
     drop_policy();
     images_ = {};
@@ -216,9 +258,11 @@ void LivePolicy::look_at_refusals(LookOutcome& outcome) {
     const std::lock_guard lock(refusals_looking_);
     outcome.moved_refusals =
         look_apart("revocation files", outcome.findings, [&] { return revocation_files_.look(outcome.findings); });
+    name_tables(outcome.findings);
     outcome.refusing = revocation_files_.take_added();
     outcome.missing = revocation_files_.missing();
     outcome.bad_lines = revocation_files_.bad_lines();
+    name_tables(outcome.bad_lines);
     hand_out({{Watched::kRefusals, revocation_files_.image()}});
     if (!outcome.moved_refusals) return;
     {
@@ -234,6 +278,7 @@ void LivePolicy::look_at_crls(LookOutcome& outcome) {
     const std::lock_guard lock(crls_looking_);
     outcome.moved_crls =
         look_apart("CRL files", outcome.findings, [&] { return read_crls(policy().get(), outcome.findings); });
+    name_tables(outcome.findings);
     hand_out({{Watched::kCrls, crl_files_.image()}});
     if (!outcome.moved_crls) return;
     publish();
@@ -275,8 +320,10 @@ void LivePolicy::look_at_policy(LookOutcome& outcome) {
         put_in_force(std::move(policy));
         return true;
     });
+    name_tables(outcome.findings);
     if (source_.is_failing() && outcome.findings.size() > said) outcome.refused = source_.failing_content();
     outcome.policy_clean = !source_.is_failing() && !source_.is_waiting();
+    note_revision();
     if (!outcome.moved) return;
     if (board_ != nullptr) board_->in_force_since = in_force_since();
     hand_out({{Watched::kPolicy, source_.image()}});

@@ -39,11 +39,11 @@ void LookPace::end_look(std::vector<std::string> names, bool waits) {
     if (is_new && !waits) due_ = now;
 }
 
-bool LookPace::wait() {
-    constexpr milliseconds kLongest{1000}, kSettle{20};
+bool LookPace::wait(milliseconds longest) {
+    constexpr milliseconds kSettle{20};
     const auto next = [this] { return is_told_ ? std::min(calm_, due_) : due_; };
     const auto left = std::chrono::ceil<milliseconds>(next() - Clock::now());
-    const milliseconds most = std::clamp(left, milliseconds(0), kLongest);
+    const milliseconds most = std::clamp(left, milliseconds(0), longest);
     if (is_told_) {
         std::this_thread::sleep_for(most);
     } else if (watch_.wait(most)) {

@@ -70,7 +70,7 @@ std::optional<std::string> fault_in_policy_file(const Directive& d) {
         "MTLSPolicyFile",  "MTLSRevocationFile", "MTLSPolicyStart", "MTLSPolicyRefresh", "MTLSClientCA",
         "MTLSAllow",       "MTLSDeny",           "MTLSAuthz",       "MTLSRemoteUser",    "MTLSEnv",
         "MTLSErrorDetail", "MTLSForward",        "MTLSAuditLog",    "MTLSStatus",        "MTLSWarn",
-        "MTLSEventCmd",    "MTLSFetchUser",      "MTLSAcceptFront"};
+        "MTLSEventCmd",    "MTLSFetchUser",      "MTLSAcceptFront", "MTLSPolicyDatabase"};
     const bool of_server = std::any_of(std::begin(kServer), std::end(kServer),
                                        [&](std::string_view name) { return equal_nocase(d.name, name); });
     if (of_server) return d.name + " stands in httpd.conf, not in a policy file";
@@ -187,20 +187,24 @@ void PolicyBuilder::begin_partner(const Directive& section) {
 }
 
 void PolicyBuilder::add_files(const WatchedFiles& watched, Origin origin) {
-    const bool literal = !is_glob(watched.pattern);
+    const bool is_database = watched.pattern == kAllRows;
+    const bool literal = !is_glob(watched.pattern) && !is_database;
+    const std::string named_by = is_database ? "MTLSPolicyDatabase" : "MTLSPolicyFile";
     auto found = files_.files_of(watched.pattern);
     if (!literal) {
         files_read_.insert_or_assign(
             watched.pattern, WrittenFile{digest_of_names(found), 0, found ? found.value().size() : 0, found.ok()});
     }
-    if (!found) return error(watched.where, "MTLSPolicyFile " + watched.spelled + ": " + found.error());
+    if (!found) return error(watched.where, named_by + " " + watched.spelled + ": " + found.error());
     if (found.value().empty()) {
-        return warning(watched.where, "MTLSPolicyFile " + watched.spelled + ": no file fits yet");
+        return warning(watched.where, named_by + " " + watched.spelled + ": " +
+                                          (is_database ? "it holds no policy yet" : "no file fits yet"));
     }
     for (const std::string& path : found.value()) {
         if (files_read_.contains(path)) continue;
+        check_name_is_once(path, is_database);
         Directive d;
-        d.name = literal ? "MTLSPolicyFile" : "MTLSPolicyFile " + watched.spelled;
+        d.name = literal ? named_by : named_by + " " + watched.spelled;
         d.where = watched.where;
         const auto content = read_content(d, path, kLargestPolicyFile);
         if (!content) continue;
@@ -214,6 +218,15 @@ void PolicyBuilder::add_files(const WatchedFiles& watched, Origin origin) {
         if (!directives) continue;
         for (const Directive& directive : directives.value()) add(directive, origin);
     }
+}
+
+// Somebody who moves files into a database, or back, and forgets one.
+void PolicyBuilder::check_name_is_once(const std::string& path, bool is_row) {
+    const std::string name = path.substr(path.find_last_of(is_row ? ":" : "/") + 1);
+    const auto [place, is_new] = policy_files_.emplace(name, path);
+    if (is_new || is_database_name(place->second) == is_row) return;
+    error({path, 0}, "has the name of " + quoted(place->second) +
+                         ": files and the database add up, and a name in both is an error; take one away");
 }
 
 void PolicyBuilder::check_anchor_reference(const WrittenPartner& partner, const Identity& identity) {

@@ -37,6 +37,7 @@ PolicySource::Draft PolicySource::make_draft() const {
         draft.findings.push_back({Diagnostic::Severity::kError, {}, "the policy cannot be shared: " + made.fault});
     }
     draft.digests = builder.files_read();
+    draft.rows = disk_.database().rows;
     find_vanished(draft);
     keep_settled(draft);
     return draft;
@@ -65,7 +66,8 @@ void PolicySource::find_vanished(Draft& draft) const {
         if (!vanished) continue;
         draft.policy = nullptr;
         draft.findings.push_back({Diagnostic::Severity::kError, watched.where,
-                                  "MTLSPolicyFile " + watched.spelled + ": had " + std::to_string(was->count) +
+                                  (watched.pattern == kAllRows ? "MTLSPolicyDatabase " : "MTLSPolicyFile ") +
+                                      watched.spelled + ": had " + std::to_string(was->count) +
                                       " file(s) and now has none; if that is meant, restart the server"});
     }
     for (const std::string& file : find_vanished_refusals(draft)) {
@@ -98,12 +100,14 @@ std::set<std::string> PolicySource::find_vanished_refusals(const Draft& draft) c
 
 std::shared_ptr<const Policy> PolicySource::put_in_force(Draft& draft) {
     settled_ = std::move(draft.settled_files);
+    rows_ = std::move(draft.rows);
     in_force_ = std::move(draft.policy);
     image_ = std::move(draft.image);
     return in_force_;
 }
 
 std::shared_ptr<const Policy> PolicySource::build(std::vector<Diagnostic>& findings) {
+    disk_.look_at_database();
     Draft draft = make_draft();
     findings.insert(findings.end(), draft.findings.begin(), draft.findings.end());
     draft_.reset();
@@ -134,24 +138,61 @@ bool PolicySource::holds(const std::string& name, std::size_t limit, std::string
     return true;
 }
 
+// Rows that were not read yet tell nothing.
+bool PolicySource::row_holds(const std::string& name, std::size_t limit, std::string_view digest) const {
+    if (disk_.database().is_unread()) return true;
+    if (limit == 0) return digest_of_names(disk_.database().files_of(name, row_kind::kPolicy)) == digest;
+    return disk_.database().digest_of(name) == digest;
+}
+
 bool PolicySource::is_in_force() {
     if (!in_force_) return false;
+    const auto& rows = disk_.database().rows;
+    // Rows that could not be read take nothing away.
+    const bool are_rows_known = rows == nullptr || rows == rows_;
     const auto files = in_force_->files();
-    return std::all_of(files.begin(), files.end(), [this](const PolicyFile& file) {
+    const bool out = std::all_of(files.begin(), files.end(), [&](const PolicyFile& file) {
+        if (is_database_name(file.name)) {
+            return are_rows_known || row_holds(std::string(file.name), file.limit, file.digest);
+        }
         std::string name(file.name);
         std::uint64_t& settled = settled_[name];
         return holds(name, file.limit, file.digest, settled);
     });
+    if (out && rows != nullptr) rows_ = rows;
+    return out;
 }
 
 bool PolicySource::is_drafted() {
     if (!draft_) return false;
-    return std::all_of(draft_->digests.begin(), draft_->digests.end(), [this](const auto& file) {
-        return holds(file.first, file.second.limit, file.second.digest, draft_->settled_files[file.first]);
+    const auto& rows = disk_.database().rows;
+    const bool out = std::all_of(draft_->digests.begin(), draft_->digests.end(), [&](const auto& file) {
+        const auto& [name, was] = file;
+        if (is_database_name(name)) return rows == draft_->rows || row_holds(name, was.limit, was.digest);
+        return holds(name, was.limit, was.digest, draft_->settled_files[name]);
     });
+    if (out) draft_->rows = rows;
+    return out;
+}
+
+void PolicySource::report_database(std::vector<Diagnostic>& findings) {
+    if (!disk_.is_database_away()) return database_faults_.clear();
+    const std::string& fault = disk_.database().fault;
+    const auto database = std::find_if(watched_.begin(), watched_.end(),
+                                       [](const WatchedFiles& watched) { return watched.pattern == kAllRows; });
+    if (database == watched_.end() || !database_faults_.insert(fault).second) return;
+    findings.push_back(
+        {Diagnostic::Severity::kError, database->where, "MTLSPolicyDatabase " + database->spelled + ": " + fault});
+}
+
+std::optional<std::int64_t> PolicySource::revision_in_force() const {
+    if (rows_ == nullptr || draft_) return std::nullopt;
+    return rows_->revision;
 }
 
 std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findings, const Prepare& prepare) {
+    disk_.look_at_database();
+    report_database(findings);
     const bool drafted = is_drafted();
     if (drafted && draft_->settled) {
         // There may be room by now.
@@ -181,13 +222,16 @@ std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findin
 void PolicySource::follow(std::shared_ptr<const Policy> policy, std::shared_ptr<const Image> image) {
     draft_.reset();
     settled_.clear();
+    rows_.reset();
     in_force_ = std::move(policy);
     image_ = std::move(image);
 }
 
 std::string PolicySource::failing_content() const {
-    std::string out;
-    for (const auto& [name, file] : draft_->digests) out += name + "\n" + file.digest + "\n";
+    std::string out = disk_.database().fault;
+    if (draft_) {
+        for (const auto& [name, file] : draft_->digests) out += name + "\n" + file.digest + "\n";
+    }
     return sha256(out);
 }
 
@@ -195,7 +239,7 @@ std::vector<std::string> PolicySource::paths() const {
     std::vector<std::string> out;
     if (!in_force_) return out;
     for (const PolicyFile& file : in_force_->files()) {
-        if (file.limit > 0) out.emplace_back(file.name);
+        if (file.limit > 0 && !is_database_name(file.name)) out.emplace_back(file.name);
     }
     return out;
 }
@@ -209,6 +253,7 @@ std::vector<std::string> PolicySource::names() const {
     if (draft_) {
         for (const auto& [name, file] : draft_->digests) out.emplace_hint(out.end(), name);
     }
+    std::erase_if(out, is_database_name);
     return {out.begin(), out.end()};
 }
 

@@ -61,13 +61,16 @@ std::string lines_stay(std::size_t lines) {
 
 std::vector<std::string> RevocationFiles::paths() const {
     std::vector<std::string> out;
-    for (const auto& [path, file] : files_) out.push_back(path);
+    for (const auto& [path, file] : files_) {
+        if (!is_database_name(path)) out.push_back(path);
+    }
     return out;
 }
 
 std::vector<std::string> RevocationFiles::names() const {
     auto out = paths();
     for (const Pattern& pattern : patterns_) out.push_back(pattern.files.pattern);
+    std::erase_if(out, is_database_name);
     return out;
 }
 
@@ -95,17 +98,22 @@ bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
     missing_.clear();
     std::set<std::string> present;
     bool some_unknown = false;
+    if (database_ != nullptr) sight_ = database_->look();
     for (Pattern& pattern : patterns_) {
-        auto files = expand(pattern.files.pattern);
+        const bool is_database = pattern.files.pattern == kAllRows;
+        // Until its first answer it has said nothing of its rows.
+        if (is_database && sight_.is_unread()) continue;
+        auto files = is_database ? sight_.files_of(kAllRows, row_kind::kRevocation) : expand(pattern.files.pattern);
+        const std::string fault = is_database ? sight_.fault : files.ok() ? "" : files.error();
         std::vector<Diagnostic> faults;
-        if (!files.ok()) {
-            faults.push_back(
-                {Diagnostic::Severity::kError, pattern.files.where,
-                 "MTLSRevocationFile: " + files.error() + ": what was read from there stays in force" + kUntilBack});
+        if (!fault.empty()) {
+            faults.push_back({Diagnostic::Severity::kError, pattern.files.where,
+                              (is_database ? "MTLSPolicyDatabase, rows that refuse: " : "MTLSRevocationFile: ") +
+                                  fault + ": what was read from there stays in force" + kUntilBack});
         }
-        report(pattern.report, files.ok() ? "" : files.error(), std::move(faults), findings);
-        some_unknown = some_unknown || !files.ok();
-        if (!files.ok()) missing_.push_back(pattern.files.spelled);
+        report(pattern.report, fault, std::move(faults), findings);
+        some_unknown = some_unknown || (!files.ok() && !is_database);
+        if (!fault.empty()) missing_.push_back(pattern.files.spelled);
         if (files.ok()) present.insert(files.value().begin(), files.value().end());
     }
     for (const std::string& path : present) look_apart(path, files_[path], findings);
@@ -118,8 +126,9 @@ bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
             it = files_.erase(it);
             continue;
         }
-        if (is_missing) gone.push_back(it->first);
-        if (is_missing || !file.is_there) missing_.push_back(it->first);
+        const bool is_unknown = is_database_name(it->first) && (sight_.rows == nullptr || !sight_.fault.empty());
+        if (is_missing && !is_unknown) gone.push_back(it->first);
+        if (!is_unknown && (is_missing || !file.is_there)) missing_.push_back(it->first);
         ++it;
     }
     // That a folder cannot be read is said already.
@@ -146,7 +155,7 @@ void RevocationFiles::report_gone(const std::vector<std::string>& paths, std::ve
 // An exception leaves the other files alone. Its file is read again at the next look.
 void RevocationFiles::look_apart(const std::string& path, File& file, std::vector<Diagnostic>& findings) {
     try {
-        look_at(path, file, findings);
+        is_database_name(path) ? look_at_row(path, file, findings) : look_at(path, file, findings);
     } catch (const std::exception& e) {
         file.awaited.clear();
         const std::string fault = std::string("could not be looked at (") + e.what() + ")";
@@ -154,12 +163,14 @@ void RevocationFiles::look_apart(const std::string& path, File& file, std::vecto
     }
 }
 
+// What is not there and whole takes nothing away.
+void RevocationFiles::keep_all(const std::string& path, File& file, const std::string& fault,
+                               std::vector<Diagnostic>& findings) {
+    file.awaited.clear();
+    report(file.report, fault, {error_at(path, fault)}, findings);
+}
+
 void RevocationFiles::look_at(const std::string& path, File& file, std::vector<Diagnostic>& findings) {
-    // What is not there and whole takes nothing away.
-    const auto keep_all = [&](const std::string& fault) {
-        file.awaited.clear();
-        report(file.report, fault, {error_at(path, fault)}, findings);
-    };
     // What such a file adds counts all the same: a refusal is never held up.
     const std::string unsafe = trust_ != nullptr ? find_trust_fault(path, *trust_) : std::string();
     // A network file system may know of a change only once the file is opened.
@@ -169,21 +180,52 @@ void RevocationFiles::look_at(const std::string& path, File& file, std::vector<D
     file.is_there = false;
     const auto content = read_whole_file(path, kLargestFile);
     if (!content.ok()) {
-        return keep_all("cannot be read (" + content.error() + "): " + lines_stay(file.in_force.size()));
+        return keep_all(path, file, "cannot be read (" + content.error() + "): " + lines_stay(file.in_force.size()),
+                        findings);
     }
-    if (trim(content.value()).empty()) {
-        return keep_all("is empty: " + lines_stay(file.in_force.size()) +
-                        "; a file that is meant to hold nothing holds a comment");
+    std::vector<Diagnostic> errors;
+    if (!unsafe.empty()) {
+        errors.push_back(
+            error_at(path, "is not safe: " + unsafe + " (what it adds counts, but nothing is taken away)"));
+    }
+    if (take_lines(path, file, content.value(), sha256(content.value()) + unsafe, std::move(errors), findings) &&
+        !stamp.empty()) {
+        file.stamp = stamp + unsafe;
+    }
+}
+
+// Where the database cannot be read as it is now, rows add to what is in force, and take nothing away.
+void RevocationFiles::look_at_row(const std::string& name, File& file, std::vector<Diagnostic>& findings) {
+    const DatabaseRow& row = *sight_.find(name);
+    const std::string stamp = row.digest + sight_.fault;
+    if (file.stamp == stamp) return;
+    file.stamp.clear();
+    file.is_there = false;
+    if (row.content.size() > kLargestFile) {
+        return keep_all(name, file, "is too large: " + lines_stay(file.in_force.size()), findings);
+    }
+    if (take_lines(name, file, row.content, stamp, {}, findings)) file.stamp = stamp;
+}
+
+// Returns whether this content was found and taken as it is before. `faults`: why nothing may be taken away.
+bool RevocationFiles::take_lines(const std::string& path, File& file, const std::string& content,
+                                 const std::string& digest, std::vector<Diagnostic> faults,
+                                 std::vector<Diagnostic>& findings) {
+    if (trim(content).empty()) {
+        keep_all(
+            path, file,
+            "is empty: " + lines_stay(file.in_force.size()) + "; a file that is meant to hold nothing holds a comment",
+            findings);
+        return false;
     }
     file.is_there = true;
-    const std::string digest = sha256(content.value()) + unsafe;
     if (digest == file.settled && digest == file.report.of) {
-        if (!stamp.empty()) file.stamp = stamp + unsafe;
-        return file.awaited.clear();
+        file.awaited.clear();
+        return true;
     }
     std::vector<Diagnostic> errors;
     std::map<std::string, Directive> lines;
-    for (Directive& d : read_single_directives(content.value(), path, errors)) {
+    for (Directive& d : read_single_directives(content, path, errors)) {
         if (const auto fault = fault_of(d)) {
             errors.push_back({Diagnostic::Severity::kError, d.where, *fault});
             continue;
@@ -193,15 +235,13 @@ void RevocationFiles::look_at(const std::string& path, File& file, std::vector<D
     for (Diagnostic& d : errors) {
         d.message += ": this line does not count, the others do, and nothing is taken away while it stands";
     }
-    if (!unsafe.empty()) {
-        errors.push_back(
-            error_at(path, "is not safe: " + unsafe + " (what it adds counts, but nothing is taken away)"));
-    }
-    const bool is_whole = errors.empty();
+    errors.insert(errors.end(), faults.begin(), faults.end());
+    const bool is_whole = errors.empty() && (!is_database_name(path) || sight_.fault.empty());
     report(file.report, digest, std::move(errors), findings);
     // A line that cannot be read may be the new form of one that is missing: until it is mended, nothing is taken away.
     if (!is_whole) lines.insert(file.in_force.begin(), file.in_force.end());
     settle(file, std::move(lines), digest);
+    return false;
 }
 
 // Adds what is new at once; takes away what is missing when it was missing from the same content before.

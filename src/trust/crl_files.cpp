@@ -32,22 +32,29 @@ bool CrlFiles::watch(const std::vector<WatchedFiles>& patterns, const CasByName&
 
 std::vector<std::string> CrlFiles::paths() const {
     std::vector<std::string> out;
-    for (const auto& [path, file] : files_) out.push_back(path);
+    for (const auto& [path, file] : files_) {
+        if (!is_database_name(path)) out.push_back(path);
+    }
     return out;
 }
 
 std::vector<std::string> CrlFiles::names() const {
     auto out = paths();
     for (const Pattern& pattern : patterns_) out.push_back(pattern.files.pattern);
+    std::erase_if(out, is_database_name);
     return out;
 }
 
 bool CrlFiles::look(const CasByName& known, const CasByName& anchors, std::vector<Diagnostic>& findings) {
     auto next = std::make_shared<CrlSet>(*crls_);
     std::vector<std::string> changed;
+    if (database_ != nullptr) sight_ = database_->look();
     for (Pattern& pattern : patterns_) {
-        const auto files = expand(pattern.files.pattern);
-        const std::string fault = files.ok() ? "" : files.error();
+        const bool is_of_database = is_database_name(pattern.files.pattern);
+        if (is_of_database && sight_.is_unread()) continue;
+        const auto files =
+            is_of_database ? sight_.files_of(pattern.files.pattern, row_kind::kCrl) : expand(pattern.files.pattern);
+        const std::string fault = is_of_database ? sight_.fault : files.ok() ? "" : files.error();
         if (!fault.empty() && fault != pattern.fault) {
             findings.push_back({Diagnostic::Severity::kError, pattern.files.where,
                                 "MTLSCRLFile: " + fault + ": the CRLs read from there stay in force"});
@@ -131,16 +138,17 @@ bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& kno
     const auto cannot_use = [&](const std::string& issuer, const std::string& why) {
         file.unusable[issuer] = "a CRL at hand cannot be used: " + path + ": " + why;
     };
-    const std::string stamp = settled_stamp(path);
+    const bool is_row = is_database_name(path);
+    const std::string stamp = is_row ? sight_.digest_of(path) : settled_stamp(path);
     if (!stamp.empty() && stamp == file.stamp) return false;
-    const auto content = read_whole_file(path, kLargestFile, trust_);
+    const auto content = is_row ? sight_.read(path, kLargestFile) : read_whole_file(path, kLargestFile, trust_);
     const std::string digest = content.ok() ? sha256(content.value()) : content.error();
     file.stamp = stamp;
     if (digest == file.digest) return false;
     file.digest = digest;
     if (!content.ok()) {
         complain("cannot be read (" + content.error() + ")");
-        if (trust_ == nullptr || find_trust_fault(path, *trust_).empty()) return false;
+        if (is_row || trust_ == nullptr || find_trust_fault(path, *trust_).empty()) return false;
         // Whose it is can be read, and that it is not to be relied on.
         const auto unsafe = read_whole_file(path, kLargestFile);
         const DecodedCrls decoded = decode_crls(unsafe.ok() ? unsafe.value() : "");

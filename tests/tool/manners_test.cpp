@@ -159,7 +159,8 @@ CLAIM(the_manual_page_and_the_completion_have_every_option) {
     };
     const std::string page = read("docs/mtls-authz.1"), completion = read("tools/mtls-authz/completion.bash");
     const std::string general = f.expect(0, {"help"});
-    for (const std::string command : {"suggest", "facts", "check", "explain", "why", "matrix", "diff", "fetch"}) {
+    for (const std::string command :
+         {"suggest", "facts", "check", "explain", "why", "matrix", "diff", "fetch", "push", "pull", "fleet"}) {
         CHECK_CONTAINS(general, "  " + command + " ");
         const std::size_t section = std::min(page.find(".SH " + command), page.find(".SH \"" + command));
         CHECK(section != std::string::npos);

@@ -2,11 +2,11 @@
 _mtls_authz() {
     local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} options
     if [ "$COMP_CWORD" = 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "init suggest facts check explain why matrix diff fetch import help --version --help" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "init suggest facts check explain why matrix diff fetch push pull fleet import help --version --help" -- "$word")
         return
     fi
     if [ "$command" = help ]; then
-        mapfile -t COMPREPLY < <(compgen -W "init suggest facts check explain why matrix diff fetch import" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "init suggest facts check explain why matrix diff fetch push pull fleet import" -- "$word")
         return
     fi
     case $command in
@@ -19,6 +19,9 @@ _mtls_authz() {
         matrix) options="--policy --root --live --socket --csv --html --help" ;;
         diff) options="--root --certs --live --socket --json --help" ;;
         fetch) options="--policy --into --root --crl --ocsp --bundle --cert --seen --server-ca --allow-network --proxy --web-ca --timeout --max-size --dry-run --json --help" ;;
+        push) options="--database --kind --base --beside --root --dry-run --json --help" ;;
+        pull) options="--database --json --help" ;;
+        fleet) options="--database --max-age --json --help" ;;
         import) options="--anchor --cert --root --help" ;;
     esac
     if [ "$command" = import ] && [ "$COMP_CWORD" = 2 ]; then

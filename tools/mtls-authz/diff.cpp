@@ -5,6 +5,7 @@
 #include <set>
 
 #include "commands.hpp"
+#include "diff.hpp"
 #include "facts_json.hpp"
 #include "in_force.hpp"
 #include "input.hpp"
@@ -159,6 +160,14 @@ Result<PolicyInput> read_live_policy(const std::string& socket, Beside& beside) 
 }
 
 }  // namespace
+
+std::vector<std::string> differences(const Policy& before, const Policy& after) {
+    Changes changes;
+    compare_partners(before, after, changes);
+    std::vector<std::string> out;
+    for (const Change& change : changes) out.push_back(change.text());
+    return out;
+}
 
 int show_difference(const DiffOptions& options) {
     Beside beside;

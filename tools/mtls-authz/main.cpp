@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "commands.hpp"
+#include "database/database.hpp"
 #include "fetch/fetch.hpp"
 #include "import/import.hpp"
 #include "mtls_authz/base/text.hpp"
@@ -230,6 +231,62 @@ void add_fetch(CLI::App& app, int& status) {
     command->callback([&status] { status = fetch(options); });
 }
 
+void add_database(CLI::App& command, DatabaseOptions& options) {
+    constexpr int kWords = 2;
+    command
+        .add_option("--database", options.database,
+                    "DRIVER FILE, as MTLSPolicyDatabase has them: pgsql, sqlite3 or mysql, and the parameters of a "
+                    "connection")
+        ->required()
+        ->expected(kWords);
+    command.add_flag("--json", options.json, "For machines");
+}
+
+void add_push(CLI::App& app, int& status) {
+    static PushOptions options;
+    CLI::App* const command = app.add_subcommand("push", "Policy files into the database, checked, in one transaction");
+    command
+        ->add_option("FILE", options.files,
+                     "Files, whose rows are written anew; or one folder, which is then all that the database holds")
+        ->required();
+    add_database(*command, options);
+    command->add_option("--kind", options.kind, "Of files whose folder or row does not say it")
+        ->check(CLI::IsMember({"policy", "revocation", "certificate", "crl"}));
+    command->add_option("--base", options.base, "The revision that the files are changes of; default: what pull wrote");
+    command->add_option("--beside", options.beside, "Policy files that the servers have beside the database")
+        ->allow_extra_args(false);
+    command->add_option("--root", options.root, kRoot);
+    command->add_flag("--dry-run", options.dry_run, "Checks, prints what would change, and writes nothing");
+    command->footer(
+        "Exit: 0 pushed, or the same already; 1 errors, somebody pushed meanwhile, or with --dry-run a difference; "
+        "2 it could not be done.\n"
+        "Example: mtls-authz push --database pgsql writer.conf policy/ --dry-run");
+    command->callback([&status] { status = push(options); });
+}
+
+void add_pull(CLI::App& app, int& status) {
+    static PullOptions options;
+    CLI::App* const command = app.add_subcommand("pull", "The files of the database into a folder: KIND/NAME");
+    command->add_option("FOLDER", options.folder, "It also gets a file that says which revision this is")->required();
+    add_database(*command, options);
+    command->footer(
+        "Exit: 0 done, 1 a file was changed here and in the database, 2 it could not be done.\n"
+        "Example: mtls-authz pull --database pgsql writer.conf policy/");
+    command->callback([&status] { status = pull(options); });
+}
+
+void add_fleet(CLI::App& app, int& status) {
+    static FleetOptions options;
+    CLI::App* const command = app.add_subcommand("fleet", "Which server has which generation of the database's policy");
+    add_database(*command, options);
+    command->add_option("--max-age", options.most_age, "Seconds for which a server may say nothing; default 120")
+        ->check(CLI::PositiveNumber);
+    command->footer(
+        "Exit: 0 all have what the database has, 1 some do not, or have an error, 2 it could not be told.\n"
+        "Example: mtls-authz fleet --database pgsql writer.conf");
+    command->callback([&status] { status = show_fleet(options); });
+}
+
 void add_import(CLI::App& app, int& status) {
     static ImportOptions options;
     CLI::App* const command = app.add_subcommand("import", "Policy files from what lets partners in today");
@@ -315,6 +372,9 @@ int run(const std::vector<std::string>& given) {
     add_matrix(app, status);
     add_diff(app, status);
     add_fetch(app, status);
+    add_push(app, status);
+    add_pull(app, status);
+    add_fleet(app, status);
     add_import(app, status);
     std::vector<std::string> words = given;
     if (!words.empty() && words.front() == "help") {

@@ -51,6 +51,9 @@ Result<std::string> file_sha256(const std::string& path, std::size_t limit, cons
 // that the clock of the file system could not tell one more change.
 std::string settled_stamp(const std::string& path);
 
+// The folder above a pattern's first wildcard.
+std::string glob_folder(const std::string& pattern);
+
 // Whether a name holds wildcards of glob(7).
 bool is_glob(const std::string& pattern);
 
@@ -66,32 +69,6 @@ struct WatchedFiles {
     std::string pattern;
     std::string spelled;  // as the directive has it
     Where where;
-};
-
-// The disk, with its rules. Remembers what whoever started the server read where the run-time user cannot: that stays.
-class DiskFiles {
-public:
-    Result<std::string> read(const std::string& path, std::size_t limit);
-    Result<std::vector<std::string>> files_of(const std::string& pattern);
-
-    // SHA-256 of what read() would give, or its error.
-    std::string digest_of(const std::string& path, std::size_t limit);
-
-    // The fetcher may own the files that let_fetcher_own() names, and no others.
-    void set_trust(const FileTrust& trust);
-    void let_fetcher_own(const std::string& path) { fetched_.insert(path); }
-    const std::optional<FileTrust>& trust() const { return trust_; }  // of all others
-    const std::optional<FileTrust>& fetched_trust() const { return fetched_trust_; }
-
-private:
-    bool is_hidden_from_run_user(const std::string& path) const;
-    const FileTrust* trust_for(const std::string& path) const;
-
-    std::optional<FileTrust> trust_;
-    std::optional<FileTrust> fetched_trust_;
-    std::set<std::string> fetched_;
-    std::map<std::string, std::string> pinned_;
-    std::map<std::string, std::vector<std::string>> pinned_patterns_;
 };
 
 }  // namespace mtls

@@ -18,6 +18,10 @@ struct KeeperBoard {
     std::atomic<std::uint64_t> last_serial{0};    // the last that was used, for anything
     std::atomic<std::int64_t> in_force_since{0};  // of the policy, in seconds since the epoch
 
+    // Of the policy's database and of its rows that refuse: the highest revision in force. A lower one comes from a
+    // replica that is behind, or from a backup.
+    std::atomic<std::int64_t> revision{0}, refusing_revision{0};
+
     // Processes that begin count up `asked`, and serve once `answered` is as much: the keeper is there, and what they
     // found here is in force.
     std::atomic<std::uint64_t> asked{0};

@@ -48,11 +48,24 @@ public:
 
     // Whom files are trusted by. What `fetcher` owns counts where revocation files, CRLs and SPIFFE bundles are read.
     void set_trust(const FileTrust& trust);
+    const FileTrust* trust() const { return disk_.trust() ? &*disk_.trust() : nullptr; }
     // CAs beside the policy's own that may have signed a CRL: mod_ssl's. Borrowed for as long as this lives.
     void add_known_ca(X509& ca);
     // Call it before start(): what is in force then lies in images, and is handed out to all processes forked later.
     // `board` must outlive this object.
     void share_between_processes(KeeperBoard& board);
+
+    // MTLSPolicyDatabase: its rows count from now on, as the two views have them. `spelled`: as the directive has it.
+    void use_database(const std::string& spelled, const Where& where);
+    // What its policy files, certificates and CRLs are; and of the connection of their own, its revocation files.
+    DatabaseView& database() { return policy_rows_; }
+    DatabaseView& refusing_database() { return refusing_rows_; }
+    // Of the database, as far as it is in force; 0: none.
+    std::int64_t revision_in_force() const { return policy_rows_.floor(); }
+    // What a look at files of this kind depends on; counted.
+    std::uint64_t database_changes(Watched what) const {
+        return what == Watched::kRefusals ? refusing_rows_.changes() : policy_rows_.changes();
+    }
 
     // Builds the policy and takes a first look at the files. If the policy files are refused, returns the policy that
     // was in force before a restart (recalled() is then true), or null if there was none. `findings`: faults of the
@@ -107,6 +120,8 @@ public:
 
 private:
     void recall_policy();
+    void recall_refusals(std::vector<Diagnostic>& findings);
+    void note_revision();
     void put_in_force(std::shared_ptr<const Policy> policy);
     bool take(Watched kind, ShelfContents& shelf, std::vector<Diagnostic>& findings);
     void take_image(Watched kind, std::shared_ptr<const Image> image);
@@ -131,6 +146,9 @@ private:
     std::uint64_t last_serial_ = 0;
     std::atomic<std::int64_t> in_force_since_{0};
 
+    DatabaseView policy_rows_, refusing_rows_;
+    bool has_database_ = false;
+    Where database_at_;
     DiskFiles disk_;
     PolicySource source_;
     RevocationFiles revocation_files_;

@@ -24,8 +24,8 @@ public:
     void begin_look();
     // `names`: files and patterns that what it saw depends on. `waits`: a second look has to see the same.
     void end_look(std::vector<std::string> names, bool waits);
-    // Waits for a second at most. Returns whether a look is due.
-    bool wait();
+    // Waits for a second, or `longest`. Returns whether a look is due.
+    bool wait(std::chrono::milliseconds longest = std::chrono::seconds(1));
     // As of FileWatch.
     std::string take_fault() { return watch_.take_fault(); }
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "mtls_authz/load/directive.hpp"
-#include "mtls_authz/base/file.hpp"
+#include "mtls_authz/load/disk_files.hpp"
 #include "mtls_authz/load/policy_writer.hpp"
 
 namespace mtls {
@@ -58,7 +58,9 @@ public:
 
     // A policy whose certificates are used again where their files have not changed; lives until this one is built.
     void reuse(const Policy& known) { known_ = &known; }
-    std::string absolute(const std::string& file) const { return file.starts_with('/') ? file : root_ + "/" + file; }
+    std::string absolute(const std::string& file) const {
+        return file.starts_with('/') || is_database_name(file) ? file : root_ + "/" + file;
+    }
 
     // The directives that it reads, at the top level and inside a partner.
     static std::vector<std::string_view> top_level_directives();
@@ -102,6 +104,7 @@ private:
     void finish_partner(WrittenPartner& partner);
     void check_public_anchors(const WrittenPartner& partner, const Identity& any);
     void warn_of_purpose(const WrittenPartner& partner);
+    void check_name_is_once(const std::string& path, bool is_row);
     void check_anchor_reference(const WrittenPartner& partner, const Identity& identity);
     void check_bundles(const WrittenPartner& partner);
     void check_trust_domains(const WrittenPartner& partner, std::string_view anchor, const Where& where,
@@ -118,6 +121,7 @@ private:
     std::shared_ptr<WrittenAnchorSet> default_anchors_;
     std::vector<std::pair<std::string, Where>> suspended_;
     std::map<std::string, WrittenFile> files_read_;
+    std::map<std::string, std::string> policy_files_;                   // without their folders -> where
     Arena arena_;                                                       // of certificates that were read
     const Policy* known_ = nullptr;                                     // the policy before
     std::unordered_map<std::string, CertificateFile> certificates_at_;  // by path

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "mtls_authz/base/file.hpp"
+#include "mtls_authz/load/disk_files.hpp"
 #include "mtls_authz/base/image.hpp"
 #include "mtls_authz/load/policy_builder.hpp"
 
@@ -51,14 +51,16 @@ public:
 
     // Whether a change was seen once: the next look should come soon.
     bool is_waiting() const { return draft_ && !draft_->settled; }
-    // Whether the files as they are now were refused.
-    bool is_failing() const { return draft_ && draft_->settled; }
+    // Whether the files as they are now were refused, or the database cannot be read.
+    bool is_failing() const { return (draft_ && draft_->settled) || disk_.is_database_away(); }
     // What tells their content from any other that was refused; only where is_failing().
     std::string failing_content() const;
     // All files that the policy in force was read from.
     std::vector<std::string> paths() const;
     // All files and patterns on which the next look depends.
     std::vector<std::string> names() const;
+    // Of the database, at the last look: where what it holds is in force.
+    std::optional<std::int64_t> revision_in_force() const;
 
 private:
     // The stamp with which each file was found to hold what it is known to hold: one that still has it needs no
@@ -71,6 +73,7 @@ private:
         std::vector<Diagnostic> findings;
         std::map<std::string, WrittenFile> digests;  // by path or pattern
         Settled settled_files;
+        std::shared_ptr<const DatabaseRows> rows;  // that were found to hold what the draft has of the database
         bool settled = false;
         // Nothing is wrong with the files, but there was no room for what they say; when that was seen.
         std::optional<std::chrono::steady_clock::time_point> had_no_room;
@@ -81,7 +84,9 @@ private:
     std::shared_ptr<const Policy> put_in_force(Draft& draft);
     bool is_in_force();
     bool holds(const std::string& name, std::size_t limit, std::string_view digest, std::uint64_t& settled);
+    bool row_holds(const std::string& name, std::size_t limit, std::string_view digest) const;
     bool is_drafted();
+    void report_database(std::vector<Diagnostic>& findings);
     void keep_settled(Draft& draft) const;
 
     std::string root_;
@@ -92,7 +97,9 @@ private:
     std::shared_ptr<const Image> image_;
     bool is_shared_ = false;
     std::optional<Draft> draft_;
-    Settled settled_;  // of files in force
+    Settled settled_;                           // of files in force
+    std::shared_ptr<const DatabaseRows> rows_;  // that were found to hold what is in force
+    std::set<std::string> database_faults_;     // reported since it was read last
 };
 
 }  // namespace mtls

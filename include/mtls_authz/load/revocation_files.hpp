@@ -12,6 +12,7 @@
 #include "mtls_authz/base/image.hpp"
 #include "mtls_authz/policy/refusals.hpp"
 #include "mtls_authz/base/result.hpp"
+#include "mtls_authz/trust/database_view.hpp"
 
 namespace mtls {
 
@@ -24,6 +25,8 @@ public:
     void share() { is_shared_ = true; }
     // `trust` has to outlive this.
     void set_trust(const FileTrust& trust) { trust_ = &trust; }
+    // Where the pattern kAllRows leads to; outlives this.
+    void set_database(const DatabaseView& database) { database_ = &database; }
     void watch(WatchedFiles files) { patterns_.push_back({std::move(files), {}}); }
     bool empty() const { return patterns_.empty(); }
 
@@ -76,11 +79,17 @@ private:
     void report_gone(const std::vector<std::string>& paths, std::vector<Diagnostic>& findings);
     void look_apart(const std::string& path, File& file, std::vector<Diagnostic>& findings);
     void look_at(const std::string& path, File& file, std::vector<Diagnostic>& findings);
+    bool take_lines(const std::string& path, File& file, const std::string& content, const std::string& digest,
+                    std::vector<Diagnostic> faults, std::vector<Diagnostic>& findings);
+    void keep_all(const std::string& path, File& file, const std::string& fault, std::vector<Diagnostic>& findings);
+    void look_at_row(const std::string& name, File& file, std::vector<Diagnostic>& findings);
     void settle(File& file, std::map<std::string, Directive> lines, const std::string& digest);
     void rebuild();
     const Refusals* write(Arena& arena) const;
 
     const FileTrust* trust_ = nullptr;
+    const DatabaseView* database_ = nullptr;
+    DatabaseSight sight_;  // of this look
     std::vector<Pattern> patterns_;
     std::map<std::string, File> files_;
     Report gone_;

@@ -9,6 +9,7 @@
 #include "mtls_authz/trust/crl.hpp"
 #include "mtls_authz/base/file.hpp"
 #include "mtls_authz/base/image.hpp"
+#include "mtls_authz/trust/database_view.hpp"
 
 namespace mtls {
 
@@ -18,6 +19,8 @@ public:
     // `trust` (may be null) has to outlive this.
     explicit CrlFiles(const FileTrust* trust = nullptr) : trust_(trust) {}
     void set_trust(const FileTrust& trust) { trust_ = &trust; }
+    // Where `db:NAME` leads to; outlives this.
+    void set_database(const DatabaseView& database) { database_ = &database; }
 
     // What to look at from now on. Lists that were read through a pattern that is no longer there go. Returns whether
     // crls() changed.
@@ -63,6 +66,8 @@ private:
     void bind(const std::shared_ptr<const CrlRecords>& records);
 
     const FileTrust* trust_;
+    const DatabaseView* database_ = nullptr;
+    DatabaseSight sight_{nullptr, "there is no MTLSPolicyDatabase"};  // of this look
     std::vector<Pattern> patterns_;
     std::map<std::string, File> files_;
     std::shared_ptr<const CrlSet> crls_ = std::make_shared<const CrlSet>();

@@ -1,3 +1,4 @@
+#include "mtls_authz/httpd/keeper/database.hpp"
 #include "mtls_authz/httpd/keeper/keeper.hpp"
 
 #include <fcntl.h>
@@ -144,10 +145,13 @@ void warn_of_watch(const server_rec* s, const std::string& fault) {
     auto& sign = state().live.board->signs_of_life[static_cast<std::size_t>(what)];
     LivePolicy& policy = state().live.policy;
     const milliseconds interval = std::chrono::seconds(state().refresh_seconds);
+    // Rows that were read are looked at soon.
+    const milliseconds longest = state().database ? milliseconds(100) : milliseconds(1000);
     LookPace pace(MTLS_AUTHZ_PAUSE < 500 ? kPause : interval, kPause);
     for (;;) {
         sign = monotonic_seconds();
         const unsigned seen = policies;
+        const std::uint64_t rows = policy.database_changes(what);
         pace.begin_look();
         // A look that fails changes nothing: what was in force stays so.
         guarded(s, OK, [&] {
@@ -161,7 +165,8 @@ void warn_of_watch(const server_rec* s, const std::string& fault) {
         });
         // However long the interval, it shows that it lives.
         do sign = monotonic_seconds();
-        while (!pace.wait() && (what != Watched::kCrls || seen == policies));
+        while (!pace.wait(longest) && (what != Watched::kCrls || seen == policies) &&
+               rows == policy.database_changes(what));
     }
 }
 
@@ -247,6 +252,7 @@ void live_and_die_as_a_child(pid_t parent) {
                 std::thread([s, what, &desk] { keep_looking(s, what, desk); }).detach();
             }
         }
+        start_reading_database(s, desk);
         serve_live(s);
         // Without it nothing is told, and all else goes on.
         guarded(s, OK, [&] {

@@ -1,3 +1,4 @@
+#include "mtls_authz/httpd/keeper/database.hpp"
 #include "mtls_authz/httpd/keeper/live.hpp"
 
 #include <unistd.h>
@@ -144,6 +145,7 @@ extern "C" void end_looking_at_exit() {
 // serves. Without an answer it serves all the same, and refuses what is behind gates until there is one.
 extern "C" void on_child_init(apr_pool_t* pchild, server_rec* s) {
     leave_live_socket();
+    forget_database();
     guarded(s, DECLINED, [&] {
         apr_pool_cleanup_register(
             pchild, state().ledger,

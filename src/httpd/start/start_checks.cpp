@@ -1,3 +1,4 @@
+#include "mtls_authz/httpd/keeper/database.hpp"
 #include "mtls_authz/httpd/start/start_checks.hpp"
 
 #include "mtls_authz/httpd/start/section_checks.hpp"
@@ -162,6 +163,7 @@ int check_configuration(server_rec* main_server) {
     }
     Findings of_policy;
     Findings of_files;
+    read_database();
     s.policy = build_policy(s, of_policy, of_files);
     const bool is_recalled = s.live.policy.recalled();
     bool files_fail = !s.policy || has_error(of_policy);

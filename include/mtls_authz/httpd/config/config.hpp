@@ -29,6 +29,7 @@ enum class ClientCaMode { kOff, kOn, kQuiet };
 
 struct GateSection;
 struct AuditLog;        // tell/audit.hpp
+struct PolicyDatabase;  // keeper/database.hpp
 struct AcceptedFronts;  // decide/front.hpp
 struct ForwardRule;     // request/forward.hpp
 
@@ -128,6 +129,7 @@ struct State {
     std::vector<std::string> event_command;  // MTLSEventCmd; empty: none
     Where event_command_at;
     std::optional<uid_t> fetch_user;          // MTLSFetchUser
+    PolicyDatabase* database = nullptr;       // MTLSPolicyDatabase; null: none
     std::string seen_file;                    // where the keeper writes who was seen; empty: nowhere
     std::vector<std::string> forwarded_keys;  // by header_key(): what MTLSForward sets, and nobody else may
     bool watches_headers = false;             // headers that override the path are taken from requests

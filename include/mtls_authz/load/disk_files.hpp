@@ -1,0 +1,50 @@
+// What a policy names: files of the disk, and rows of a database.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "mtls_authz/base/file.hpp"
+#include "mtls_authz/trust/database_view.hpp"
+
+namespace mtls {
+
+// The disk, with its rules, and the rows of a database. Remembers what whoever started the server read where the
+// run-time user cannot: that stays.
+class DiskFiles {
+public:
+    Result<std::string> read(const std::string& path, std::size_t limit);
+    Result<std::vector<std::string>> files_of(const std::string& pattern);
+
+    // SHA-256 of what read() would give, or its error.
+    std::string digest_of(const std::string& path, std::size_t limit);
+
+    // The fetcher may own the files that let_fetcher_own() names, and no others.
+    void set_trust(const FileTrust& trust);
+    void let_fetcher_own(const std::string& path) { fetched_.insert(path); }
+    // Where `db:NAME` leads to.
+    void set_database(const DatabaseView& database) { database_ = &database; }
+    // What such names lead to until this is asked again.
+    const DatabaseSight& look_at_database() { return sight_ = database_ != nullptr ? database_->look() : sight_; }
+    const DatabaseSight& database() const { return sight_; }
+    bool is_database_away() const { return database_ != nullptr && !sight_.fault.empty(); }
+    const std::optional<FileTrust>& trust() const { return trust_; }  // of all others
+    const std::optional<FileTrust>& fetched_trust() const { return fetched_trust_; }
+
+private:
+    bool is_hidden_from_run_user(const std::string& path) const;
+    const FileTrust* trust_for(const std::string& path) const;
+
+    std::optional<FileTrust> trust_;
+    std::optional<FileTrust> fetched_trust_;
+    std::set<std::string> fetched_;
+    std::map<std::string, std::string> pinned_;
+    std::map<std::string, std::vector<std::string>> pinned_patterns_;
+    const DatabaseView* database_ = nullptr;
+    DatabaseSight sight_{nullptr, "there is no MTLSPolicyDatabase"};
+};
+
+}  // namespace mtls

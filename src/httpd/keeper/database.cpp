@@ -1,0 +1,139 @@
+#include "mtls_authz/httpd/keeper/database.hpp"
+
+#include <openssl/crypto.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <thread>
+
+#include "mtls_authz/httpd/config/config.hpp"
+#include "mtls_authz/base/text.hpp"
+
+extern "C" {
+#include <ap_listen.h>
+}
+
+namespace mtls::httpd {
+
+namespace {
+
+// Several servers of one machine are told apart by where they listen.
+std::string node_name() {
+    std::array<char, 256> host{};
+    gethostname(host.data(), host.size() - 1);
+    std::string out = host.data();
+    if (ap_listeners != nullptr && ap_listeners->bind_addr != nullptr) {
+        out += ":" + std::to_string(ap_listeners->bind_addr->port);
+    }
+    return out;
+}
+
+std::optional<NodeState> state_of_node(const EventDesk& desk) {
+    const LivePolicy& live = state().live.policy;
+    const auto snapshot = live.current();
+    NodeState out;
+    out.node = state().database->node;
+    out.revision = live.revision_in_force();
+    if (snapshot) out.generation = snapshot->policy->generation();
+    if (snapshot) out.since = live.in_force_since();
+    const FileTroubles troubles = desk.troubles();
+    if (troubles.policy && !troubles.policy->findings.empty()) {
+        out.error = troubles.policy->findings.front();
+    } else if (!troubles.gone.empty()) {
+        out.error = "cannot be read: " + troubles.gone.begin()->first;
+    } else if (!troubles.bad_lines.empty()) {
+        out.error = troubles.bad_lines.front();
+    }
+    return out;
+}
+
+[[noreturn]] void keep_reading(const server_rec* s, RowPart part, const EventDesk& desk) {
+    using Clock = std::chrono::steady_clock;
+    LivePolicy& live = state().live.policy;
+    DatabaseView& view = part == RowPart::kPolicy ? live.database() : live.refusing_database();
+    DatabaseReader reader(*state().database->access, part, view);
+    for (;;) {
+        const auto due = Clock::now() + std::chrono::seconds(state().refresh_seconds);
+        guarded(s, OK, [&] {
+            reader.turn();
+            if (part == RowPart::kRefusing) return OK;
+            const auto node = state_of_node(desk);
+            const std::string fault = node ? reader.tell(*node) : "";
+            if (!fault.empty()) {
+                ap_log_error(APLOG_MARK, APLOG_INFO, 0, s,
+                             "mtls_authz: table mtls_node: this server cannot tell the database what it has: %s",
+                             fault.c_str());
+            }
+            return OK;
+        });
+        // What a hung question or a clock that was stopped left behind is not made up for.
+        std::this_thread::sleep_for(std::max<Clock::duration>(due - Clock::now(), std::chrono::milliseconds(100)));
+    }
+}
+
+}  // namespace
+
+void read_database() {
+    PolicyDatabase* const database = state().database;
+    if (database == nullptr) return;
+    LivePolicy& live = state().live.policy;
+    auto access = read_database_access(database->driver, database->file, live.trust());
+    if (!access.ok()) {
+        live.database().fail(access.error());
+        live.refusing_database().fail(access.error());
+        return;
+    }
+    database->access = std::move(access.value());
+    DatabaseReader(*database->access, RowPart::kPolicy, live.database()).turn();
+    // A database that is away or hangs is waited for once.
+    const std::string fault = live.database().look().fault;
+    if (live.database().look().rows == nullptr && !fault.empty()) return live.refusing_database().fail(fault);
+    DatabaseReader(*database->access, RowPart::kRefusing, live.refusing_database()).turn();
+}
+
+void start_reading_database(const server_rec* s, const EventDesk& desk) {
+    if (state().database == nullptr || state().refresh_seconds == 0) return;
+    if (!state().database->access) {
+        // What it was refused for at a restart stays so until the next one.
+        const std::string fault = "the parameters could not be read when the server was restarted";
+        state().live.policy.database().fail(fault);
+        state().live.policy.refusing_database().fail(fault);
+        return;
+    }
+    state().database->node = node_name();
+    for (const RowPart part : {RowPart::kPolicy, RowPart::kRefusing}) {
+        std::thread([s, part, &desk] { keep_reading(s, part, desk); }).detach();
+    }
+}
+
+void forget_database() noexcept {
+    if (state().database == nullptr || !state().database->access) return;
+    std::string& parameters = state().database->access->parameters;
+    OPENSSL_cleanse(parameters.data(), parameters.size());
+    parameters.clear();
+}
+
+const char* on_policy_database(cmd_parms* cmd, void*, const char* driver, const char* file) noexcept {
+    return guarded_directive(cmd, [&]() -> const char* {
+        if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
+        const std::string name = cmd->cmd->name;
+        if (std::find(std::begin(kDatabaseDrivers), std::end(kDatabaseDrivers), driver) == std::end(kDatabaseDrivers)) {
+            return failure(cmd, name + ": '" + escape_for_log(driver, 60) + "'" +
+                                    did_you_mean(driver, kDatabaseDrivers) +
+                                    ": expected pgsql, sqlite3 or mysql, and a FILE that holds the connection");
+        }
+        PolicyDatabase*& database = state().database;
+        if (database != nullptr) return failure(cmd, name + ": already given at " + database->where.str());
+        database = pool_new<PolicyDatabase>(cmd->pool);
+        database->driver = driver;
+        database->file = *file == '/' ? file : state().server_root + "/" + file;
+        database->where = place_of(cmd->directive);
+        database->spelled = std::string(driver) + " " + file;
+        state().live.policy.use_database(database->spelled, database->where);
+        return nullptr;
+    });
+}
+
+}  // namespace mtls::httpd

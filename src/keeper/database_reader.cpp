@@ -1,0 +1,68 @@
+#include "mtls_authz/keeper/database_reader.hpp"
+
+#include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/keeper/keeper_board.hpp"
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls {
+
+void DatabaseReader::fail(const std::string& fault) {
+    database_.reset();
+    view_.fail("the database cannot be read: " + fault);
+}
+
+void DatabaseReader::turn() {
+    view_.begin();
+    if (!database_) {
+        auto opened = Database::open(access_);
+        if (!opened.ok()) return fail(opened.error());
+        database_ = std::move(opened.value());
+    }
+    const auto revision = database_->revision();
+    if (!revision.ok()) return fail(revision.error());
+    if (last_ == nullptr || last_->revision != revision.value()) {
+        auto rows = database_->read(part_);
+        if (!rows.ok()) return fail(rows.error());
+        last_ = std::move(rows.value());
+    }
+    const std::int64_t floor = view_.floor();
+    std::string fault = last_->faults;
+    if (last_->revision < floor) {
+        fault = "revision " + std::to_string(last_->revision) + " of the database is lower than " +
+                std::to_string(floor) +
+                ", which is in force: a replica that is behind, or a backup; it is refused until the number is higher";
+    }
+    // What rows refuse that cannot all count does count, and takes nothing away.
+    if (part_ == RowPart::kPolicy && !fault.empty()) return view_.fail(std::move(fault));
+    view_.put(last_, std::move(fault));
+    if (part_ == RowPart::kRefusing) view_.raise_floor(last_->revision);
+}
+
+// ---- of this node ---------------------------------------------------------------------------------------------------
+
+std::string DatabaseReader::write(const NodeState& state) {
+    const auto text = [this](const std::string& value) { return value.empty() ? "NULL" : database_->quoted(value); };
+    const std::string generation = text(state.generation), revision = std::to_string(state.revision),
+                      since = state.since != 0 ? database_->quoted(format_time(state.since)) : "NULL",
+                      error = text(state.error), node = database_->quoted(state.node);
+    int changed = 0;
+    std::string fault = database_->run("UPDATE mtls_node SET generation = " + generation + ", revision = " + revision +
+                                           ", since = " + since + ", error = " + error + " WHERE node = " + node,
+                                       &changed);
+    if (!fault.empty() || changed > 0) return fault;
+    return database_->run("INSERT INTO mtls_node (node, generation, revision, since, error) VALUES (" + node + ", " +
+                          generation + ", " + revision + ", " + since + ", " + error + ")");
+}
+
+std::string DatabaseReader::tell(const NodeState& state) {
+    constexpr std::int64_t kAgain = 30, kAfterFault = 300;
+    const std::int64_t now = monotonic_seconds();
+    const bool is_due = now >= tells_from_ || (tell_fault_.empty() && told_ != state);
+    if (!database_ || !is_due) return {};
+    const std::string fault = write(state);
+    tells_from_ = now + (fault.empty() ? kAgain : kAfterFault);
+    told_ = state;
+    return std::exchange(tell_fault_, fault) == fault ? "" : fault;
+}
+
+}  // namespace mtls

@@ -1,0 +1,387 @@
+#include "mtls_authz/load/database.hpp"
+
+#include <apr_dbd.h>
+#include <apr_general.h>
+#include <apr_pools.h>
+#include <dlfcn.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls {
+
+namespace {
+
+// ---- parameters -----------------------------------------------------------------------------------------------------
+
+std::string joined_lines(std::string_view text) {
+    std::string out;
+    for (const std::string_view raw : split(text, '\n')) {
+        const std::string_view line = trim(raw);
+        if (line.empty() || line.starts_with('#')) continue;
+        if (!out.empty()) out += ' ';
+        out += line;
+    }
+    return out;
+}
+
+// So that a server that is not there is soon known to be away.
+std::string with_time_limits(std::string_view driver, std::string parameters) {
+    const auto add = [&](const std::string& name, int seconds) {
+        if (parameters.find(name) != std::string::npos) return;
+        parameters += (driver == "mysql" ? "," : " ") + name + "=" + std::to_string(seconds);
+    };
+    if (driver == "pgsql") {
+        add("connect_timeout", Database::kLongestConnect);
+    } else if (driver == "mysql") {
+        add("connecttimeout", Database::kLongestConnect);
+        add("readtimeout", Database::kLongestRead);
+        add("writetimeout", Database::kLongestRead);
+    }
+    return parameters;
+}
+
+// ---- a limit of time ------------------------------------------------------------------------------------------------
+
+// Calls `end` from a thread of its own where a question takes too long. APR's drivers wait without a limit: a proxy
+// that stops forwarding, or a host that is gone, would hold their thread for ever.
+class TimeLimit {
+public:
+    explicit TimeLimit(std::function<void()> end) : end_(std::move(end)), thread_([this] { watch(); }) {}
+    ~TimeLimit() {
+        {
+            const std::lock_guard lock(mutex_);
+            is_over_ = true;
+        }
+        wakes_.notify_all();
+        thread_.join();
+    }
+    TimeLimit(const TimeLimit&) = delete;
+    TimeLimit& operator=(const TimeLimit&) = delete;
+
+    void begin(int seconds) { set(Clock::now() + std::chrono::seconds(seconds)); }
+    // Returns whether the time was up.
+    bool finish() {
+        const std::lock_guard lock(mutex_);
+        until_.reset();
+        return was_up_;
+    }
+
+private:
+    using Clock = std::chrono::steady_clock;
+
+    void set(Clock::time_point until) {
+        {
+            const std::lock_guard lock(mutex_);
+            until_ = until;
+        }
+        wakes_.notify_all();
+    }
+    void watch() {
+        std::unique_lock lock(mutex_);
+        while (!is_over_) {
+            if (!until_) {
+                wakes_.wait(lock);
+            } else if (Clock::now() >= *until_) {
+                until_.reset();
+                was_up_ = true;
+                end_();
+            } else {
+                wakes_.wait_until(lock, *until_);
+            }
+        }
+    }
+
+    std::function<void()> end_;
+    std::mutex mutex_;
+    std::condition_variable wakes_;
+    std::optional<Clock::time_point> until_;
+    bool was_up_ = false;
+    bool is_over_ = false;
+    std::thread thread_;
+};
+
+// Ends what the driver waits for. Its library was loaded by APR, which does not link it.
+void break_off(const std::string& driver, void* native) {
+    if (native == nullptr) return;
+    if (driver == "pgsql") {
+        using Socket = int (*)(const void*);
+        const auto socket_of = reinterpret_cast<Socket>(dlsym(RTLD_DEFAULT, "PQsocket"));
+        const int socket = socket_of != nullptr ? socket_of(native) : -1;
+        if (socket >= 0) shutdown(socket, SHUT_RDWR);
+    } else if (driver == "sqlite3") {
+        using Interrupt = void (*)(void*);
+        const auto interrupt = reinterpret_cast<Interrupt>(dlsym(RTLD_DEFAULT, "sqlite3_interrupt"));
+        if (interrupt != nullptr) interrupt(native);
+    }
+    // mysql has readtimeout.
+}
+
+// A pool for what one question brings.
+class Pool {
+public:
+    Pool() {
+        if (apr_pool_create_unmanaged_ex(&pool_, nullptr, nullptr) != APR_SUCCESS) throw std::bad_alloc();
+    }
+    ~Pool() { apr_pool_destroy(pool_); }
+    Pool(const Pool&) = delete;
+    Pool& operator=(const Pool&) = delete;
+    apr_pool_t* get() const { return pool_; }
+
+private:
+    apr_pool_t* pool_ = nullptr;
+};
+
+// Null where APR has no such driver. It stays loaded.
+const apr_dbd_driver_t* load_driver(const std::string& name, std::string& fault) {
+    static std::mutex loading;
+    static apr_pool_t* pool = nullptr;
+    const std::lock_guard lock(loading);
+    // Counted: in httpd it is the second time.
+    if (pool == nullptr && apr_initialize() != APR_SUCCESS) throw std::bad_alloc();
+    if (pool == nullptr && apr_pool_create(&pool, nullptr) != APR_SUCCESS) throw std::bad_alloc();
+    const apr_dbd_driver_t* driver = nullptr;
+    apr_status_t status = apr_dbd_init(pool);
+    if (status == APR_SUCCESS) status = apr_dbd_get_driver(pool, name.c_str(), &driver);
+    if (status == APR_SUCCESS) return driver;
+    fault = "APR has no driver '" + name + "' here: install it (Debian: libaprutil1-dbd-" + name +
+            ", Red Hat: apr-util-" + name + ")";
+    return nullptr;
+}
+
+std::string one_line(std::string_view text) {
+    std::string out;
+    for (const std::string_view raw : split(text, '\n')) {
+        const std::string_view line = trim(raw);
+        if (line.empty()) continue;
+        out += (out.empty() ? "" : "; ") + std::string(line);
+    }
+    return escape_for_log(out, 400);
+}
+
+std::optional<std::int64_t> read_number(const std::optional<std::string>& text) {
+    std::int64_t out = 0;
+    if (!text) return std::nullopt;
+    const auto [end, wrong] = std::from_chars(text->data(), text->data() + text->size(), out);
+    if (wrong != std::errc() || end != text->data() + text->size() || out < 0) return std::nullopt;
+    return out;
+}
+
+}  // namespace
+
+Result<DatabaseAccess> read_database_access(std::string_view driver, const std::string& file, const FileTrust* trust) {
+    constexpr std::size_t kLargest = 1UL << 20;
+    const auto content = read_whole_file(file, kLargest, trust);
+    if (!content.ok()) return Error{"cannot read '" + file + "': " + content.error()};
+    struct stat info {};
+    if (stat(file.c_str(), &info) != 0 || (info.st_mode & 077) != 0) {
+        return Error{"'" + file + "' can be read by others, and it holds a password: chmod 600 '" + file + "'"};
+    }
+    DatabaseAccess out{std::string(driver), joined_lines(content.value())};
+    if (out.parameters.empty()) return Error{"'" + file + "' is empty: expected the parameters of a connection"};
+    if (driver == "sqlite3") {
+        // SQLite would make one that is not there.
+        if (stat(out.parameters.c_str(), &info) != 0) return Error{"there is no database '" + out.parameters + "'"};
+        const std::string fault = trust != nullptr ? find_trust_fault(out.parameters, *trust) : "";
+        if (!fault.empty()) return Error{"the database is not safe: " + fault};
+    }
+    return out;
+}
+
+// ---- a connection ---------------------------------------------------------------------------------------------------
+
+struct Database::Handle {
+    std::string name;
+    const apr_dbd_driver_t* driver = nullptr;
+    Pool pool;
+    apr_dbd_t* connection = nullptr;
+    std::optional<TimeLimit> limit;
+    bool is_broken = false;
+
+    ~Handle() {
+        limit.reset();
+        if (connection != nullptr) apr_dbd_close(driver, connection);
+    }
+    // Runs one question; the error, or "".
+    template <class Ask>
+    std::string ask(int seconds, Ask&& ask) {
+        if (is_broken) return "the connection is broken";
+        limit->begin(seconds);
+        const int status = ask();
+        if (limit->finish()) {
+            is_broken = true;
+            return "no answer within " + std::to_string(seconds) + " seconds";
+        }
+        if (status == 0) return {};
+        const char* const text = apr_dbd_error(driver, connection, status);
+        const std::string said = one_line(text != nullptr ? text : "");
+        return said.empty() ? "error " + std::to_string(status) : said;
+    }
+};
+
+Database::Database(std::unique_ptr<Handle> handle) : handle_(std::move(handle)) {}
+Database::~Database() = default;
+const std::string& Database::driver() const { return handle_->name; }
+
+Result<std::unique_ptr<Database>> Database::open(const DatabaseAccess& access) {
+    std::string fault;
+    const apr_dbd_driver_t* const driver = load_driver(access.driver, fault);
+    if (driver == nullptr) return Error{fault};
+    auto handle = std::make_unique<Handle>();
+    handle->name = access.driver;
+    handle->driver = driver;
+    const std::string parameters = with_time_limits(access.driver, access.parameters);
+    const char* why = nullptr;
+    const apr_status_t status =
+        apr_dbd_open_ex(handle->driver, handle->pool.get(), parameters.c_str(), &handle->connection, &why);
+    if (status != APR_SUCCESS) {
+        handle->connection = nullptr;
+        return Error{"no connection: " + one_line(why != nullptr ? why : "the driver does not say why")};
+    }
+    void* const native = apr_dbd_native_handle(handle->driver, handle->connection);
+    handle->limit.emplace([name = access.driver, native] { break_off(name, native); });
+    auto out = std::unique_ptr<Database>(new Database(std::move(handle)));
+    // Names are compared as bytes of UTF-8, whatever the session's defaults are.
+    const std::string encoding = access.driver == "pgsql"   ? "SET client_encoding TO 'UTF8'"
+                                 : access.driver == "mysql" ? "SET NAMES utf8mb4"
+                                                            : "";
+    if (!encoding.empty()) fault = out->run(encoding);
+    if (!fault.empty()) return Error{fault};
+    return out;
+}
+
+std::string Database::run(const std::string& statement, int* changed) {
+    int rows = 0;
+    const std::string fault = handle_->ask(kLongestQuestion, [&] {
+        return apr_dbd_query(handle_->driver, handle_->connection, &rows, statement.c_str());
+    });
+    if (changed != nullptr) *changed = rows;
+    return fault;
+}
+
+namespace {
+
+constexpr int kNoMoreRows = -1;
+
+}  // namespace
+
+Result<std::vector<Database::Row>> Database::select(const std::string& statement, std::size_t columns, int seconds) {
+    const Pool pool;
+    std::vector<Row> out;
+    const std::string fault = handle_->ask(seconds, [&] {
+        constexpr int kAllAtOnce = 1;
+        apr_dbd_results_t* results = nullptr;
+        const int status =
+            apr_dbd_select(handle_->driver, pool.get(), handle_->connection, &results, statement.c_str(), kAllAtOnce);
+        if (status != 0) return status;
+        apr_dbd_row_t* row = nullptr;
+        while (apr_dbd_get_row(handle_->driver, pool.get(), results, &row, -1) != kNoMoreRows) {
+            Row& read = out.emplace_back();
+            for (std::size_t i = 0; i < columns; ++i) {
+                const char* const entry = apr_dbd_get_entry(handle_->driver, row, static_cast<int>(i));
+                read.push_back(entry != nullptr ? std::optional<std::string>(entry) : std::nullopt);
+            }
+        }
+        return 0;
+    });
+    if (!fault.empty()) return Error{fault};
+    return out;
+}
+
+std::string Database::quoted(std::string_view text) {
+    const Pool pool;
+    const std::string copy(text);
+    return "'" + std::string(apr_dbd_escape(handle_->driver, pool.get(), copy.c_str(), handle_->connection)) + "'";
+}
+
+namespace {
+
+Result<std::int64_t> revision_of(Result<std::vector<Database::Row>> rows) {
+    if (!rows.ok()) return Error{"table mtls_policy_revision: " + rows.error()};
+    const auto number = rows.value().size() == 1 ? read_number(rows.value()[0][0]) : std::nullopt;
+    if (!number) return Error{"table mtls_policy_revision: expected one row with one number, the revision"};
+    return *number;
+}
+
+}  // namespace
+
+Result<std::int64_t> Database::revision() {
+    return revision_of(select("SELECT revision FROM mtls_policy_revision", 1, kLongestQuestion));
+}
+
+Result<std::int64_t> Database::begin_writing() {
+    const std::string& name = handle_->name;
+    const std::string fault = run(name == "sqlite3" ? "BEGIN IMMEDIATE"
+                                  : name == "mysql" ? "START TRANSACTION"
+                                                    : "BEGIN");
+    if (!fault.empty()) return Error{fault};
+    return revision_of(
+        select(std::string("SELECT revision FROM mtls_policy_revision") + (name == "sqlite3" ? "" : " FOR UPDATE"), 1));
+}
+
+std::string Database::begin_reading() {
+    const std::string& name = handle_->name;
+    if (name == "sqlite3") return run("BEGIN");
+    if (name == "mysql") return run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
+    const std::string fault = run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    // Where this process is gone, or a table is locked, the server ends what was begun.
+    return !fault.empty() ? fault
+                          : run("SET LOCAL statement_timeout = '" + std::to_string(kLongestRead) +
+                                "s'; SET LOCAL lock_timeout = '" + std::to_string(kLongestQuestion / 2) + "s'");
+}
+
+namespace {
+
+// Returns why it cannot count, or "".
+std::string add_row(DatabaseRows& to, const std::string& name, const std::string& kind, const std::string& body) {
+    if (!is_valid_row_name(name)) {
+        return "expected a name of 1 to 200 letters, digits, '.', '_', '-', '@' or '+', beginning with a letter or "
+               "digit";
+    }
+    if (std::find(std::begin(kRowKinds), std::end(kRowKinds), kind) == std::end(kRowKinds)) {
+        return "kind '" + escape_for_log(kind, 60) + "'" + did_you_mean(kind, kRowKinds) +
+               ": expected policy, revocation, certificate or crl";
+    }
+    auto content = content_of_row(body);
+    if (!content.ok()) return content.error();
+    return to.by_name.try_emplace(name, kind, std::move(content.value())).second ? "" : "there are two of that name";
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const DatabaseRows>> Database::rows_where(const std::string& condition) {
+    const auto revision = this->revision();
+    if (!revision.ok()) return Error{revision.error()};
+    const auto read = select("SELECT name, kind, body FROM mtls_policy" + condition, 3);
+    if (!read.ok()) return Error{"table mtls_policy: " + read.error()};
+    auto out = std::make_shared<DatabaseRows>();
+    out->revision = revision.value();
+    for (const Row& row : read.value()) {
+        const std::string fault = add_row(*out, row[0].value_or(""), row[1].value_or(""), row[2].value_or(""));
+        if (fault.empty()) continue;
+        out->faults += (out->faults.empty() ? "" : "; ") +
+                       ("table mtls_policy, row '" + escape_for_log(row[0].value_or(""), 200) + "': " + fault);
+    }
+    return std::shared_ptr<const DatabaseRows>(std::move(out));
+}
+
+Result<std::shared_ptr<const DatabaseRows>> Database::read(RowPart part) {
+    const std::string fault = begin_reading();
+    if (!fault.empty()) return Error{fault};
+    auto out = rows_where(part == RowPart::kPolicy ? " WHERE kind <> 'revocation'" : " WHERE kind = 'revocation'");
+    const std::string end = run(out.ok() ? "COMMIT" : "ROLLBACK");
+    if (out.ok() && !end.empty()) return Error{end};
+    return out;
+}
+
+Result<std::shared_ptr<const DatabaseRows>> Database::read_all_here() { return rows_where(""); }
+
+}  // namespace mtls

@@ -1,0 +1,57 @@
+#include "mtls_authz/load/disk_files.hpp"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls {
+
+void DiskFiles::set_trust(const FileTrust& trust) {
+    fetched_trust_ = trust_ = trust;
+    trust_->fetcher.reset();
+}
+
+const FileTrust* DiskFiles::trust_for(const std::string& path) const {
+    const auto& trust = fetched_.contains(path) ? fetched_trust_ : trust_;
+    return trust ? &*trust : nullptr;
+}
+
+bool DiskFiles::is_hidden_from_run_user(const std::string& path) const {
+    return trust_ && geteuid() == trust_->starter && !is_readable_by_run_user(path, *trust_);
+}
+
+Result<std::vector<std::string>> DiskFiles::files_of(const std::string& pattern) {
+    if (is_database_name(pattern)) return sight_.files_of(pattern, row_kind::kPolicy);
+    auto files = expand(pattern);
+    if (files.ok() && is_glob(pattern) && is_hidden_from_run_user(glob_folder(pattern))) {
+        pinned_patterns_[pattern] = files.value();
+    }
+    const auto pinned = files.ok() ? pinned_patterns_.end() : pinned_patterns_.find(pattern);
+    if (pinned != pinned_patterns_.end()) return pinned->second;
+    return files;
+}
+
+Result<std::string> DiskFiles::read(const std::string& path, std::size_t limit) {
+    if (is_database_name(path)) return sight_.read(path, limit);
+    auto content = read_whole_file(path, limit, trust_for(path));
+    if (!trust_) return content;
+    if (content.ok() && is_hidden_from_run_user(path)) pinned_[path] = content.value();
+    if (!content.ok() && content.error() == std::strerror(EACCES)) {
+        const auto pinned = pinned_.find(path);
+        if (pinned != pinned_.end()) return pinned->second;
+    }
+    return content;
+}
+
+std::string DiskFiles::digest_of(const std::string& path, std::size_t limit) {
+    if (is_database_name(path)) return sight_.digest_of(path);
+    const auto digest = file_sha256(path, limit, trust_for(path));
+    if (digest.ok()) return digest.value();
+    const auto pinned = digest.error() == std::strerror(EACCES) ? pinned_.find(path) : pinned_.end();
+    return pinned != pinned_.end() ? sha256(pinned->second) : digest.error();
+}
+
+}  // namespace mtls

@@ -1,0 +1,65 @@
+// A site whose policy is in a database; files may add to it.
+#pragma once
+
+#include <sys/stat.h>
+
+#include "databases.hpp"
+#include "live_site.hpp"
+
+namespace test {
+
+inline const std::string kAcmeRow =
+    partner("acme", "MTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor db:acme-ca.pem");
+inline const std::string kGlobexRow =
+    partner("globex", "MTLSIdentity DNS:api.globex.example\nMTLSTrustAnchor db:globex-ca.pem");
+
+// Acme and globex with their anchors, and a row that may refuse.
+inline std::string first_rows() {
+    return row("acme.conf", "policy", kAcmeRow) + row("globex.conf", "policy", kGlobexRow) +
+           row("acme-ca.pem", "certificate", world().acme_ca.cert_pem()) +
+           row("globex-ca.pem", "certificate", world().globex_ca.cert_pem()) +
+           row("refused.conf", "revocation", "# nobody\n");
+}
+
+struct StoredSite : LiveSite {
+    // Not started. `driver`, and the parameters of the connection.
+    StoredSite(const std::string& driver, const std::string& parameters) : driver_(driver) {
+        fs::create_directories(httpd.path("partners"));
+        connect(parameters);
+    }
+    void connect(const std::string& parameters) const {
+        httpd.write("database.conf", parameters);
+        chmod(httpd.path("database.conf").c_str(), 0600);
+    }
+    void prepare(const std::string& lines = "", const std::string& mpm = "event") {
+        configure("MTLSPolicyDatabase " + driver_ + " database.conf\n" +
+                      location("/status",
+                               "SetHandler mtls-authz-status\n"
+                               "MTLSStatus On") +
+                      lines,
+                  mpm);
+    }
+    void run(const std::string& lines = "", const std::string& mpm = "event") {
+        prepare(lines, mpm);
+        httpd.start();
+    }
+    int acme() const { return get(world().acme); }
+    int globex() const { return get(world().globex); }
+    std::string metrics() const { return TlsClient(httpd.port(), as(world().acme)).get("/status").body; }
+    std::string json() const { return TlsClient(httpd.port(), as(world().acme)).get("/status?format=json").body; }
+
+private:
+    std::string driver_;
+};
+
+struct SqliteSite : StoredSite {
+    SqliteSite() : StoredSite("sqlite3", "") {
+        connect(file() + "\n");
+        sqlite(file(), file_text("conf/examples/sqlite.sql"));
+        sql(first_rows());
+    }
+    std::string file() const { return httpd.path("policy.db"); }
+    std::string sql(const std::string& statements) const { return sqlite(file(), "BEGIN;" + statements + "COMMIT;"); }
+};
+
+}  // namespace test

@@ -1,0 +1,286 @@
+// A policy in a real PostgreSQL, and what can happen to that: in each case the last good stays, the log says why, and
+// nothing waits but the thread that asks.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <optional>
+
+#include "claims.hpp"
+#include "database_site.hpp"
+#include "workers.hpp"
+
+using namespace test;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// PostgreSQL with the first rows, behind a relay, and a server that reads them.
+struct PostgresSite {
+    std::string folder;
+    std::unique_ptr<Postgres> primary;
+    std::unique_ptr<Relay> relay;
+    std::unique_ptr<StoredSite> web;
+
+    PostgresSite() {
+        std::string name = "/tmp/mtls-authz-pg-XXXXXX";
+        folder = mkdtemp(name.data());
+        chmod(folder.c_str(), 0755);
+        primary = std::make_unique<Postgres>(folder + "/primary");
+        primary->sql(first_rows());
+        relay = std::make_unique<Relay>(primary->port());
+        web = std::make_unique<StoredSite>("pgsql", primary->parameters("node", relay->port()));
+    }
+    ~PostgresSite() {
+        web.reset();
+        relay.reset();
+        primary.reset();
+        std::error_code ignored;
+        fs::remove_all(folder, ignored);
+    }
+    PostgresSite(const PostgresSite&) = delete;
+    PostgresSite& operator=(const PostgresSite&) = delete;
+
+    int acme() const { return web->acme(); }
+    int globex() const { return web->globex(); }
+    bool says(const std::string& text) const { return web->httpd.wait_for_log(text); }
+    void end_connections() const {
+        primary->sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'node'");
+    }
+};
+
+bool is_left_out() {
+    if (Postgres::is_installed()) return false;
+    std::puts("PostgreSQL is not installed: left out");
+    return true;
+}
+
+// Statements that go on beside the test.
+class Beside {
+public:
+    Beside(const Postgres& at, const std::string& statements) {
+        pid_ = fork();
+        if (pid_ != 0) return;
+        const std::string port = std::to_string(at.port());
+        execlp("psql", "psql", "-q", "-h", "127.0.0.1", "-p", port.c_str(), "-U", "owner", "-d", "mtls", "-c",
+               statements.c_str(), nullptr);
+        _exit(127);
+    }
+    ~Beside() {
+        kill(pid_, SIGTERM);
+        waitpid(pid_, nullptr, 0);
+    }
+    Beside(const Beside&) = delete;
+    Beside& operator=(const Beside&) = delete;
+
+private:
+    pid_t pid_;
+};
+
+}  // namespace
+
+CLAIM(rows_of_postgresql_count_and_the_node_tells_what_it_has) {
+    if (is_left_out()) return;
+    PostgresSite site;
+    site.primary->sql("DELETE FROM mtls_policy WHERE name = 'globex.conf'");
+    site.web->run();
+    CHECK_EQUAL(site.acme(), 200);
+    CHECK_EQUAL(site.globex(), 403);
+    site.primary->sql(row("globex.conf", "policy", kGlobexRow));
+    becomes([&] { return site.globex(); }, 200, "a row that was added");
+    const auto node = [&](const std::string& column) {
+        return site.primary->sql("SELECT " + column + " FROM mtls_node");
+    };
+    const std::string revision = site.primary->sql("SELECT revision FROM mtls_policy_revision");
+    becomes([&] { return node("revision") == revision ? 1 : 0; }, 1, "the node says so");
+    CHECK_CONTAINS(node("node"), ":" + std::to_string(site.web->httpd.plain_port()));
+    CHECK_CONTAINS(site.web->httpd.error_log(), node("generation"));
+    CHECK_EQUAL(node("error"), "");
+    site.primary->sql(row("broken.conf", "policy", "MTLSNonsense\n"));
+    becomes([&] { return node("error").find("db:broken.conf:1") != std::string::npos ? 1 : 0; }, 1, "and its error");
+    // What a node may not.
+    const std::string as_node = "SET ROLE mtls_node; ";
+    for (const char* statement :
+         {"DELETE FROM mtls_policy", "UPDATE mtls_policy_revision SET revision = 1",
+          "INSERT INTO mtls_policy VALUES ('x', 'policy', '#')", "SELECT * FROM mtls_policy_push"}) {
+        bool is_refused = false;
+        try {
+            site.primary->sql(as_node + statement);
+        } catch (const std::exception& e) {
+            is_refused = std::string(e.what()).find("permission denied") != std::string::npos;
+        }
+        CHECK(is_refused);
+    }
+    // One number for any change, however many rows it has.
+    const std::string before = site.primary->sql("SELECT revision FROM mtls_policy_revision");
+    site.primary->sql("SET ROLE mtls_writer; DELETE FROM mtls_policy WHERE name = 'broken.conf'");
+    CHECK_EQUAL(std::stol(site.primary->sql("SELECT revision FROM mtls_policy_revision")), std::stol(before) + 1);
+}
+
+CLAIM(when_the_primary_is_killed_the_last_good_stays_and_counts_again_when_it_is_back) {
+    if (is_left_out()) return;
+    PostgresSite site;
+    site.web->run();
+    CHECK_EQUAL(site.acme() + site.globex(), 400);
+    site.primary->kill();
+    CHECK(site.says("MTLSPolicyDatabase pgsql database.conf: the database cannot be read: "));
+    stays([&] { return site.globex(); }, 200, "the primary is gone");
+    CHECK_CONTAINS(site.web->json(), "cannot be read");
+    CHECK(site.web->errors("MTLSPolicyDatabase pgsql database.conf: the database cannot be read") <= 3U);
+    site.primary->start();
+    CHECK(site.says("the policy files are no longer refused"));
+    site.primary->sql("DELETE FROM mtls_policy WHERE name = 'globex.conf'");
+    becomes([&] { return site.globex(); }, 403, "a change after it came back");
+    CHECK_EQUAL(site.acme(), 200);
+}
+
+CLAIM(a_connection_that_hangs_holds_up_nothing_but_itself, Turn::kFirst) {
+    if (is_left_out()) return;
+    PostgresSite site;
+    site.web->httpd.write("revoked/list.conf", "# nobody\n");
+    site.web->run("MTLSRevocationFile revoked/list.conf\n");
+    CHECK_EQUAL(site.acme() + site.globex(), 400);
+    site.relay->freeze();
+    site.primary->sql(row("refused.conf", "revocation", "MTLSSuspend acme\n"));
+    // Files count as ever, and the keeper lives.
+    site.web->httpd.write("revoked/list.conf", "MTLSSuspend globex\n");
+    const auto began = Clock::now();
+    becomes([&] { return site.globex(); }, 403, "a file refuses");
+    CHECK(Clock::now() - began < std::chrono::seconds(8));
+    CHECK(site.says("no answer within 10 seconds"));
+    CHECK_EQUAL(site.acme(), 200);
+    CHECK_CONTAINS(site.web->metrics(), "mtls_authz_keeper_up 1");
+    // A connection that is made while nothing comes through is given up, too, and a restart does not wait long.
+    const auto restarted = Clock::now();
+    site.web->httpd.graceful();
+    CHECK(site.says("Graceful restart requested"));
+    becomes([&] { return site.acme(); }, 200, "after a restart");
+    CHECK_EQUAL(site.globex(), 403);
+    CHECK(Clock::now() - restarted < std::chrono::seconds(30));
+    site.relay->freeze(false);
+    becomes([&] { return site.acme(); }, 403, "it comes through again");
+    CHECK_EQUAL(site.web->times("the keeper has given no sign of life"), 0U);
+}
+
+CLAIM(a_hanging_question_about_the_policy_delays_no_refusal) {
+    if (is_left_out()) return;
+    PostgresSite site;
+    site.web->run();
+    CHECK_EQUAL(site.acme() + site.globex(), 400);
+    site.primary->sql(
+        "BEGIN; ALTER TABLE mtls_policy RENAME TO mtls_rows; CREATE VIEW mtls_policy AS SELECT name, kind, body FROM "
+        "mtls_rows WHERE kind = 'revocation' OR pg_sleep(20) IS NOT NULL; GRANT SELECT ON mtls_policy TO mtls_node; "
+        "INSERT INTO mtls_rows VALUES ('more.conf', 'revocation', E'MTLSSuspend globex\\n'); UPDATE "
+        "mtls_policy_revision SET revision = revision + 1; COMMIT");
+    const auto began = Clock::now();
+    becomes([&] { return site.globex(); }, 403, "a row refuses");
+    CHECK(Clock::now() - began < std::chrono::seconds(8));
+    CHECK_EQUAL(site.acme(), 200);
+}
+
+CLAIM(a_wrong_password_and_a_locked_table_leave_the_last_good_and_the_password_is_nowhere) {
+    if (is_left_out()) return;
+    PostgresSite site;
+    site.web->run();
+    CHECK_EQUAL(site.acme() + site.globex(), 400);
+    site.primary->sql("ALTER ROLE node PASSWORD 'another'");
+    site.end_connections();
+    CHECK(site.says("password authentication failed"));
+    stays([&] { return site.globex(); }, 200, "a wrong password");
+    site.primary->sql("ALTER ROLE node PASSWORD 'secret-of-node'");
+    CHECK(site.says("the policy files are no longer refused"));
+    {
+        const Beside lock(*site.primary,
+                          "BEGIN; DELETE FROM mtls_policy WHERE name = 'globex.conf'; COMMIT; BEGIN; LOCK TABLE "
+                          "mtls_policy IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)");
+        CHECK(site.says("table mtls_policy: "));
+        CHECK(site.says("lock timeout"));
+        CHECK_EQUAL(site.globex(), 200);
+    }
+    site.primary->sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND "
+        "pid <> pg_backend_pid()");
+    becomes([&] { return site.globex(); }, 403, "the lock is gone");
+    CHECK_EQUAL(site.web->times("secret-of-node"), 0U);
+    CHECK(site.web->json().find("secret-of-node") == std::string::npos);
+}
+
+CLAIM(a_replica_that_is_behind_is_refused_until_it_has_caught_up) {
+    if (is_left_out()) return;
+    PostgresSite site;
+    Postgres replica(site.folder + "/replica", *site.primary);
+    site.web->run();
+    CHECK_EQUAL(site.acme() + site.globex(), 400);
+    replica.sql("SELECT pg_wal_replay_pause()");
+    site.primary->sql("DELETE FROM mtls_policy WHERE name = 'globex.conf'");
+    becomes([&] { return site.globex(); }, 403, "by the primary");
+    site.relay->lead_to(replica.port());
+    site.end_connections();
+    CHECK(site.says("is lower than"));
+    stays([&] { return site.globex(); }, 403, "what a replica has from before");
+    CHECK_EQUAL(site.acme(), 200);
+    replica.sql("SELECT pg_wal_replay_resume()");
+    CHECK(site.says("the policy files are no longer refused"));
+    // Read only: the node cannot say so there, and goes on.
+    CHECK(site.says("this server cannot tell the database what it has"));
+    site.primary->sql(row("globex.conf", "policy", kGlobexRow));
+    becomes([&] { return site.globex(); }, 200, "by way of the replica");
+}
+
+CLAIM(eight_servers_follow_one_database_and_serve_while_it_is_away, Turn::kFirst) {
+    if (is_left_out()) return;
+    constexpr std::size_t kServers = 8;
+    PostgresSite site;
+    site.primary->sql("DELETE FROM mtls_policy WHERE name = 'globex.conf'");
+    std::vector<std::unique_ptr<StoredSite>> servers;
+    for (std::size_t i = 0; i < kServers; ++i) {
+        servers.push_back(std::make_unique<StoredSite>("pgsql", site.primary->parameters("node")));
+        servers.back()->run();
+    }
+    const auto all = [&](const Identity& who) {
+        int sum = 0;
+        for (const auto& server : servers) sum += server->get(who);
+        return sum;
+    };
+    constexpr int kAllowed = 200 * static_cast<int>(kServers), kRefused = 403 * static_cast<int>(kServers);
+    CHECK_EQUAL(all(world().acme), kAllowed);
+    std::atomic<int> failed{0}, asked{0};
+    Workers load;
+    load.add([&] {
+        for (std::size_t i = 0; !load.are_over(); ++i) {
+            failed += servers[i % kServers]->get(world().acme) != 200 ? 1 : 0;
+            ++asked;
+            pause_for(std::chrono::milliseconds(10));
+        }
+    });
+    const auto until = [&](const Identity& who, int expected, const char* what) {
+        const auto began = Clock::now();
+        becomes([&] { return all(who); }, expected, what);
+        const double took = std::chrono::duration<double>(Clock::now() - began).count();
+        std::printf("%s: in force on %zu servers after %.2f s\n", what, kServers, took);
+        check(took < 10, what, __FILE__, __LINE__);
+    };
+    site.primary->sql(row("globex.conf", "policy", kGlobexRow));
+    until(world().globex, kAllowed, "a partner more");
+    site.primary->kill();
+    pause_for(kTakesHold);
+    CHECK_EQUAL(all(world().globex), kAllowed);
+    site.primary->start();
+    site.primary->sql(row("broken.conf", "policy", "MTLSNonsense\n") +
+                      row("refused.conf", "revocation", "MTLSSuspend globex\n"));
+    until(world().globex, kRefused, "a refusal beside a broken policy");
+    load.stop();
+    CHECK(asked > 20);
+    CHECK_EQUAL(failed.load(), 0);
+    site.primary->sql("DELETE FROM mtls_policy WHERE name = 'broken.conf'");
+    const std::string revision = site.primary->sql("SELECT revision FROM mtls_policy_revision");
+    becomes(
+        [&] {
+            return std::stoi(
+                site.primary->sql("SELECT count(*) FROM mtls_node WHERE error IS NULL AND revision = " + revision));
+        },
+        static_cast<int>(kServers), "each of them says so");
+}

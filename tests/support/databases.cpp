@@ -1,0 +1,223 @@
+#include "databases.hpp"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+
+#include "httpd_server.hpp"
+#include "web_servers.hpp"
+
+namespace test {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string output_of(const std::vector<std::string>& words) {
+    const auto out = run_command(words, "/");
+    if (out.status != 0) throw std::runtime_error(words.front() + ": " + out.text);
+    return out.text.substr(0, out.text.find_last_not_of('\n') + 1);
+}
+
+std::string quoted(const std::string& text) {
+    std::string out = "'";
+    for (const char c : text) out += c == '\'' ? "''" : std::string(1, c);
+    return out + "'";
+}
+
+// Where Debian and Red Hat have the server's own commands.
+std::string postgres_folder() {
+    std::vector<std::string> found;
+    if (fs::exists("/usr/lib/postgresql")) {
+        for (const auto& entry : fs::directory_iterator("/usr/lib/postgresql")) {
+            const std::string folder = entry.path().string() + "/bin";
+            if (access((folder + "/initdb").c_str(), X_OK) == 0) found.push_back(folder);
+        }
+    }
+    std::sort(found.begin(), found.end());
+    if (!found.empty()) return found.back();
+    return access("/usr/bin/initdb", X_OK) == 0 ? "/usr/bin" : "";
+}
+
+int connected(int port) {
+    const int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    if (connect(s, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return s;
+    close(s);
+    return -1;
+}
+
+}  // namespace
+
+std::string sqlite(const std::string& file, const std::string& statements) {
+    return output_of({"sqlite3", "-cmd", ".timeout 5000", file, statements});
+}
+
+std::string row(const std::string& name, const std::string& kind, const std::string& body) {
+    return "INSERT INTO mtls_policy (name, kind, body) VALUES (" + quoted(name) + ", " + quoted(kind) + ", " +
+           quoted(body) + ") ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, body = excluded.body;\n";
+}
+
+// ---- PostgreSQL -----------------------------------------------------------------------------------------------------
+
+bool Postgres::is_installed() { return !postgres_folder().empty(); }
+
+// It refuses to run as root.
+std::vector<std::string> Postgres::as_owner(std::vector<std::string> words) const {
+    words.front() = postgres_folder() + "/" + words.front();
+    if (geteuid() == 0) words.insert(words.begin(), {"runuser", "-u", "nobody", "--"});
+    return words;
+}
+
+void Postgres::check(const std::vector<std::string>& words) const { output_of(as_owner(words)); }
+
+Postgres::Postgres(const std::string& folder) : folder_(folder), port_(free_port()) {
+    fs::create_directories(folder_);
+    if (const passwd* const nobody = getpwnam("nobody"); geteuid() == 0 && nobody != nullptr) {
+        if (chown(folder_.c_str(), nobody->pw_uid, nobody->pw_gid) != 0) throw std::runtime_error("chown");
+    }
+    check({"initdb", "-D", folder_ + "/data", "-U", "owner", "-E", "UTF8", "--locale=C", "-A", "trust", "-N"});
+    std::ofstream(folder_ + "/data/pg_hba.conf")
+        << "local all owner trust\nlocal replication owner trust\nhost replication owner 127.0.0.1/32 trust\n"
+           "host all owner 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+    start();
+    output_of({postgres_folder() + "/createdb", "-h", "127.0.0.1", "-p", std::to_string(port_), "-U", "owner", "mtls"});
+    output_of({"psql", "-q", "-h", "127.0.0.1", "-p", std::to_string(port_), "-U", "owner", "-d", "mtls", "-v",
+               "ON_ERROR_STOP=1", "-f", fs::absolute("conf/examples/postgresql.sql").string()});
+    sql("CREATE ROLE node LOGIN PASSWORD 'secret-of-node' IN ROLE mtls_node;"
+        "CREATE ROLE writer LOGIN PASSWORD 'secret-of-writer' IN ROLE mtls_writer;");
+}
+
+Postgres::Postgres(const std::string& folder, const Postgres& primary) : folder_(folder), port_(free_port()) {
+    fs::create_directories(folder_);
+    if (const passwd* const nobody = getpwnam("nobody"); geteuid() == 0 && nobody != nullptr) {
+        if (chown(folder_.c_str(), nobody->pw_uid, nobody->pw_gid) != 0) throw std::runtime_error("chown");
+    }
+    check({"pg_basebackup", "-h", "127.0.0.1", "-p", std::to_string(primary.port_), "-U", "owner", "-D",
+           folder_ + "/data", "-R", "-c", "fast"});
+    start();
+}
+
+void Postgres::start() {
+    pid_ = fork();
+    if (pid_ == 0) {
+        const std::vector<std::string> words =
+            as_owner({"postgres", "-D", folder_ + "/data", "-p", std::to_string(port_), "-c",
+                      "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=" + folder_, "-c", "fsync=off", "-c",
+                      "logging_collector=off", "-c", "shared_buffers=16MB", "-c", "max_connections=60"});
+        std::vector<char*> argv;
+        for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+        argv.push_back(nullptr);
+        const int log = open((folder_ + ".log").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        dup2(log, 1);
+        dup2(log, 2);
+        setpgid(0, 0);
+        execvp(argv[0], argv.data());
+        _exit(127);
+    }
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (std::chrono::steady_clock::now() < end) {
+        if (run_command({postgres_folder() + "/pg_isready", "-q", "-h", "127.0.0.1", "-p", std::to_string(port_)}, "/")
+                .status == 0) {
+            return;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    throw std::runtime_error("PostgreSQL does not start");
+}
+
+// runuser is the parent of the server, which is a group with its processes.
+void Postgres::kill() {
+    if (pid_ <= 0) return;
+    ::kill(-pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+    pid_ = -1;
+    for (int i = 0; i < 200 && connected(port_) >= 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(25));
+}
+
+Postgres::~Postgres() { kill(); }
+
+std::string Postgres::sql(const std::string& statements) const {
+    return output_of({"psql", "-q", "-A", "-t", "-h", "127.0.0.1", "-p", std::to_string(port_), "-U", "owner", "-d",
+                      "mtls", "-v", "ON_ERROR_STOP=1", "-c", statements});
+}
+
+std::string Postgres::parameters(const std::string& login, int port) const {
+    return "# a comment\nhost=127.0.0.1 port=" + std::to_string(port != 0 ? port : port_) +
+           "\ndbname=mtls user=" + login + "\npassword=secret-of-" + login + "\n";
+}
+
+// ---- a proxy --------------------------------------------------------------------------------------------------------
+
+Relay::Relay(int target) : target_(target), port_(free_port()) {
+    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int on = 1;
+    setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(port_));
+    if (bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || listen(listener_, 64) != 0) {
+        throw std::runtime_error("the relay cannot listen");
+    }
+    thread_ = std::thread([this] { serve(); });
+}
+
+Relay::~Relay() {
+    ends_ = true;
+    thread_.join();
+    for (std::thread& connection : connections_) connection.join();
+    close(listener_);
+}
+
+void Relay::serve() {
+    while (!ends_) {
+        pollfd wait{listener_, POLLIN, 0};
+        if (poll(&wait, 1, 50) != 1) continue;
+        const int client = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+        if (client >= 0) connections_.emplace_back([this, client] { hand_on(client); });
+    }
+}
+
+void Relay::hand_on(int client) {
+    const int server = connected(target_);
+    pollfd ends[] = {{client, POLLIN, 0}, {server, POLLIN, 0}};
+    while (!ends_ && server >= 0) {
+        // What is sent meanwhile is taken by nobody, and answered by nobody.
+        if (is_frozen_) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+            continue;
+        }
+        if (poll(ends, 2, 50) < 0) break;
+        bool is_open = true;
+        for (int i = 0; i < 2; ++i) {
+            if (ends[i].revents == 0) continue;
+            char bytes[65536];
+            const ssize_t n = read(ends[i].fd, bytes, sizeof bytes);
+            is_open = is_open && n > 0 && !is_frozen_ &&
+                      send_all(ends[1 - i].fd, std::string(bytes, static_cast<std::size_t>(n)));
+            if (is_frozen_) is_open = true;
+        }
+        if (!is_open) break;
+    }
+    close(client);
+    if (server >= 0) close(server);
+}
+
+}  // namespace test

@@ -1,0 +1,240 @@
+// push, pull and fleet: a folder in a database and back, byte for byte, and two who push at once.
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "databases.hpp"
+#include "tool.hpp"
+
+using namespace test;
+using Json = nlohmann::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string text_of(const std::string& file) {
+    std::ifstream in(file, std::ios::binary);
+    std::stringstream text;
+    text << in.rdbuf();
+    return text.str();
+}
+
+std::string der_of(const Identity& who) {
+    unsigned char* bytes = nullptr;
+    const int size = i2d_X509(who.cert.get(), &bytes);
+    const std::string out(reinterpret_cast<char*>(bytes), static_cast<std::size_t>(size));
+    OPENSSL_free(bytes);
+    return out;
+}
+
+struct Stored : Bench {
+    Identity ca = make_ca("Acme CA"), other = make_ca("Other CA");
+    Identity leaf = make_client("api", "api.acme.example", ca);
+
+    Stored() {
+        sqlite(database(), text_of("conf/examples/sqlite.sql"));
+        connect("writer.conf");
+        file("policy/policy/acme.conf", partner("acme", "acme-ca.pem"));
+        file("policy/certificate/acme-ca.pem", ca.cert_pem());
+        file("policy/revocation/refused.conf", "# nobody\n");
+    }
+    void connect(const std::string& name) {
+        file(name, "# SQLite's file\n" + database() + "\n");
+        chmod((folder() + "/" + name).c_str(), 0600);
+    }
+    std::string database() const { return folder() + "/policy.db"; }
+    static std::string partner(const std::string& name, const std::string& anchor, const std::string& more = "") {
+        return "<MTLSPartner " + name + ">\nMTLSIdentity DNS:api." + name + ".example\nMTLSTrustAnchor db:" + anchor +
+               "\n" + more + "</MTLSPartner>\n";
+    }
+    std::vector<std::string> command(const std::string& name, const std::vector<std::string>& more) const {
+        std::vector<std::string> out = {name, "--database", "sqlite3", "writer.conf"};
+        out.insert(out.end(), more.begin(), more.end());
+        return out;
+    }
+    std::string push(int status, const std::vector<std::string>& more = {"policy"}) const {
+        return expect(status, command("push", more));
+    }
+    std::string pull(int status, const std::string& into) const { return expect(status, command("pull", {into})); }
+    std::string sql(const std::string& statements) const { return sqlite(database(), statements); }
+    std::string revision() const { return sql("SELECT revision FROM mtls_policy_revision"); }
+};
+
+}  // namespace
+
+CLAIM(pull_gives_back_the_very_bytes_that_push_took) {
+    Stored s;
+    const std::string der = der_of(s.other);
+    s.file("policy/certificate/other.der", der);
+    s.file("policy/policy/latin.conf", "# caf\xe9\r\n" + Stored::partner("globex", "other.der"));
+    s.file("policy/policy/utf8.conf", "# caf\xc3\xa9 'quoted' \\ \t%s $1\r\n\n");
+    s.file("policy/policy/spelled.conf", "#\n# base64: is a word\n");
+    CHECK_CONTAINS(s.push(0), "pushed: revision ");
+    CHECK(s.sql("SELECT body FROM mtls_policy WHERE name = 'other.der'").starts_with("base64:"));
+    s.pull(0, "copy");
+    for (const auto& entry : fs::recursive_directory_iterator(s.folder() + "/policy")) {
+        if (!entry.is_regular_file() || entry.path().filename().string().starts_with('.')) continue;
+        const std::string name = fs::relative(entry.path(), s.folder() + "/policy");
+        check(text_of(s.folder() + "/copy/" + name) == text_of(entry.path()), name, __FILE__, __LINE__);
+    }
+    CHECK_CONTAINS(s.push(0, {"copy"}), "the same: revision " + s.revision());
+    CHECK_CONTAINS(s.sql("SELECT what FROM mtls_policy_push"), "new policy/acme.conf");
+}
+
+CLAIM(two_who_push_come_one_after_the_other_and_the_second_is_told) {
+    Stored s;
+    s.push(0);
+    s.pull(0, "alice");
+    s.pull(0, "bob");
+    const std::string before = s.revision();
+    s.file("alice/policy/acme.conf", Stored::partner("acme", "acme-ca.pem", "MTLSGroup a\n"));
+    s.file("bob/policy/acme.conf", Stored::partner("acme", "acme-ca.pem", "MTLSGroup b\n"));
+    s.push(0, {"alice"});
+    CHECK_CONTAINS(s.push(1, {"bob"}), "these files come from " + before + ": somebody pushed meanwhile");
+    CHECK_CONTAINS(s.push(1, {"bob", "--dry-run"}), "somebody pushed meanwhile");
+    CHECK_CONTAINS(s.sql("SELECT body FROM mtls_policy WHERE name = 'acme.conf'"), "MTLSGroup a");
+    CHECK_CONTAINS(s.pull(1, "bob"), "policy/acme.conf was changed here");
+    fs::remove(s.folder() + "/bob/policy/acme.conf");
+    s.pull(1, "bob");
+    fs::rename(s.folder() + "/alice/policy/acme.conf", s.folder() + "/bob/policy/acme.conf");
+    s.pull(0, "bob");
+    // Again after her own push, without a pull.
+    s.file("alice/policy/acme.conf", Stored::partner("acme", "acme-ca.pem", "MTLSGroup c\n"));
+    s.push(0, {"alice"});
+    // At the same moment: one of them.
+    s.pull(0, "carol");
+    s.pull(0, "dave");
+    s.file("carol/policy/acme.conf", Stored::partner("acme", "acme-ca.pem", "MTLSGroup carol\n"));
+    s.file("dave/policy/acme.conf", Stored::partner("acme", "acme-ca.pem", "MTLSGroup dave\n"));
+    const auto both = s.shell(
+        "\"$0\" push --database sqlite3 writer.conf carol >carol.txt 2>&1 & one=$!\n"
+        "\"$0\" push --database sqlite3 writer.conf dave >dave.txt 2>&1; two=$?; wait $one; echo $? $two");
+    CHECK(both.text == "0 1\n" || both.text == "1 0\n");
+    const std::string loser = both.text == "0 1\n" ? "dave.txt" : "carol.txt";
+    CHECK_CONTAINS(text_of(s.folder() + "/" + loser), "somebody pushed meanwhile");
+}
+
+CLAIM(push_writes_nothing_where_the_policy_as_a_whole_does_not_hold) {
+    Stored s;
+    s.push(0);
+    const std::string before = s.revision();
+    const auto is_refused = [&](const std::string& why) {
+        const std::string said = s.push(1);
+        CHECK_CONTAINS(said, why);
+        CHECK_CONTAINS(said, "nothing was pushed");
+        CHECK_EQUAL(s.revision(), before);
+    };
+    s.file("policy/policy/bad.conf", "MTLSNonsense\n");
+    is_refused("db:bad.conf:1: error: unknown directive");
+    s.file("policy/policy/bad.conf", "# nothing\n").file("policy/revocation/refused.conf", "MTLSRevok CN:x\n");
+    is_refused("db:refused.conf:1");
+    s.file("policy/revocation/refused.conf", "# nobody\n").file("policy/crl/acme.crl", "nonsense");
+    is_refused("db:acme.crl");
+    fs::remove(s.folder() + "/policy/crl/acme.crl");
+    fs::remove(s.folder() + "/policy/certificate/acme-ca.pem");
+    is_refused("table mtls_policy has no such row");
+    s.file("policy/certificate/acme-ca.pem", s.other.cert_pem())
+        .file("policy/certificate/acme.pem", s.leaf.cert_pem())
+        .file("policy/policy/bad.conf", "MTLSExpect db:acme.pem is acme\n");
+    is_refused("db:bad.conf:1: error");
+    s.file("policy/certificate/acme-ca.pem", s.ca.cert_pem());
+    s.push(0);
+    // A file of the servers that they have beside it.
+    s.file("beside.conf", "MTLSExpect " + s.folder() + "/leaf.pem is-refused\n").file("leaf.pem", s.leaf.cert_pem());
+    s.file("policy/policy/bad.conf", "# nothing\n");
+    CHECK_CONTAINS(s.push(1, {"policy", "--beside", "beside.conf"}), "beside.conf:1: error");
+    s.push(0);
+}
+
+CLAIM(a_row_that_refuses_does_not_just_go) {
+    Stored s;
+    s.file("policy/revocation/refused.conf", "MTLSSuspend acme\n");
+    s.push(0);
+    fs::remove(s.folder() + "/policy/revocation/refused.conf");
+    CHECK_CONTAINS(s.push(1), "row 'refused.conf' refuses");
+    s.file("policy/revocation/refused.conf", "# nobody\n");
+    s.push(0);
+    fs::remove(s.folder() + "/policy/revocation/refused.conf");
+    CHECK_CONTAINS(s.push(0), "gone refused.conf");
+}
+
+CLAIM(a_dry_run_says_who_gains_and_loses_and_writes_nothing) {
+    Stored s;
+    s.push(0);
+    const std::string before = s.revision();
+    s.file("policy/policy/acme.conf", Stored::partner("acme", "acme-ca.pem", "MTLSGrant GET /orders/**\n"));
+    const std::string said = s.push(1, {"policy", "--dry-run"});
+    CHECK_CONTAINS(said, "changed policy/acme.conf");
+    CHECK_CONTAINS(said, "acme gains: MTLSGrant GET /orders/**");
+    CHECK_CONTAINS(said, "not pushed (--dry-run): revision " + before);
+    CHECK_EQUAL(s.revision(), before);
+    const Json json = Json::parse(s.push(1, {"policy", "--dry-run", "--json"}));
+    CHECK(json["pushed"] == false && json["changes"].size() == 1);
+    s.push(0);
+    CHECK_CONTAINS(s.push(0, {"policy", "--dry-run"}), "the same: revision ");
+}
+
+CLAIM(files_push_their_own_rows_and_a_folder_all_of_them) {
+    Stored s;
+    s.push(0);
+    s.pull(0, "copy");
+    s.file("copy/policy/globex.conf", Stored::partner("globex", "globex-ca.pem"))
+        .file("copy/certificate/globex-ca.pem", s.other.cert_pem());
+    s.push(0, {"copy/policy/globex.conf", "copy/certificate/globex-ca.pem"});
+    CHECK_EQUAL(s.sql("SELECT count(*) FROM mtls_policy"), "5");
+    fs::remove(s.folder() + "/copy/policy/globex.conf");
+    CHECK_CONTAINS(s.push(0, {"copy"}), "globex is gone");
+    // A folder that was never pulled says of no revision.
+    s.file("flat/acme.conf", Stored::partner("acme", "acme-ca.pem"));
+    CHECK_CONTAINS(s.push(1, {"flat/acme.conf"}), "mtls-authz pull first, or say --base");
+    s.push(0, {"flat/acme.conf", "--base", s.revision()});
+    // Kinds by content, where nothing else says them.
+    Stored fresh;
+    fresh.file("flat/acme.conf", Stored::partner("acme", "acme-ca.pem"))
+        .file("flat/acme-ca.pem", fresh.ca.cert_pem())
+        .file("flat/refused.conf", "MTLSSuspend acme\n")
+        .file("flat/acme.crl", make_crl(fresh.ca, {}));
+    fresh.push(0, {"flat"});
+    CHECK_EQUAL(fresh.sql("SELECT group_concat(kind) FROM (SELECT kind FROM mtls_policy ORDER BY name)"),
+                "certificate,policy,crl,revocation");
+}
+
+CLAIM(fleet_finds_servers_that_are_behind_silent_or_in_trouble) {
+    Stored s;
+    s.push(0);
+    const std::string revision = s.revision();
+    const auto node = [&](const std::string& name, const std::string& has, const std::string& error,
+                          const std::string& seen) {
+        s.sql("INSERT INTO mtls_node VALUES ('" + name + "', '0123456789abcdef', " + has +
+              ", '2026-11-27T10:00:00Z', " + error + ", datetime('now', '" + seen + "'))");
+    };
+    node("web1:443", revision, "NULL", "-10 seconds");
+    CHECK_CONTAINS(s.expect(0, s.command("fleet", {})), "web1:443  0123456789abcdef  revision " + revision);
+    node("web2:443", "0", "NULL", "-10 seconds");
+    CHECK_CONTAINS(s.expect(1, s.command("fleet", {})), "is behind revision " + revision);
+    s.sql("DELETE FROM mtls_node WHERE node = 'web2:443'");
+    node("web3:443", revision, "'db:acme.conf:1: error: x'", "-10 seconds");
+    CHECK_CONTAINS(s.expect(1, s.command("fleet", {})), "db:acme.conf:1: error: x");
+    s.sql("DELETE FROM mtls_node WHERE node = 'web3:443'");
+    node("web4:443", revision, "NULL", "-500 seconds");
+    const Json json = Json::parse(s.expect(1, s.command("fleet", {"--json"})));
+    CHECK(json["ok"] == false && json["nodes"].size() == 2 && json["nodes"][1]["age"].get<int>() >= 500);
+    s.expect(0, s.command("fleet", {"--max-age", "1000"}));
+    s.sql("ALTER TABLE mtls_node RENAME TO other");
+    CHECK_CONTAINS(s.expect(2, s.command("fleet", {})), "table mtls_node");
+}
+
+CLAIM(a_connection_that_cannot_be_made_is_said_in_one_line) {
+    Stored s;
+    CHECK_CONTAINS(s.expect(2, {"fleet", "--database", "sqlite", "writer.conf"}), "(did you mean 'sqlite3'?)");
+    CHECK_CONTAINS(s.expect(2, {"fleet", "--database", "sqlite3", "none.conf"}), "cannot read 'none.conf'");
+    chmod((s.folder() + "/writer.conf").c_str(), 0644);
+    CHECK_CONTAINS(s.expect(2, s.command("fleet", {})), "chmod 600 'writer.conf'");
+    chmod((s.folder() + "/writer.conf").c_str(), 0600);
+    s.sql("DROP TABLE mtls_policy_revision");
+    CHECK_CONTAINS(s.expect(2, s.command("fleet", {})), "table mtls_policy_revision");
+    CHECK_CONTAINS(s.expect(2, s.command("push", {"policy"})), "table mtls_policy_revision");
+}

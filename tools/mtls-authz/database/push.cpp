@@ -1,0 +1,366 @@
+#include <pwd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <iostream>
+
+#include "../commands.hpp"
+#include "../diff.hpp"
+#include "../facts_json.hpp"
+#include "../terminal.hpp"
+#include "database.hpp"
+#include "mtls_authz/certificate/certificate_file.hpp"
+#include "mtls_authz/trust/crl.hpp"
+#include "mtls_authz/load/directive.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
+#include "mtls_authz/load/revocation_files.hpp"
+#include "mtls_authz/base/text.hpp"
+#include "working_copy.hpp"
+
+namespace mtls::tool {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+using Rows = std::map<std::string, DatabaseRow, std::less<>>;
+
+bool is_kind(const std::string& word) {
+    return std::find(std::begin(kRowKinds), std::end(kRowKinds), word) != std::end(kRowKinds);
+}
+
+// ---- what is pushed -------------------------------------------------------------------------------------------------
+
+// Lines that refuse, and nothing else.
+bool refuses_alone(const std::string& content) {
+    std::vector<Diagnostic> errors;
+    const auto directives = read_single_directives(content, "", errors);
+    return errors.empty() && !directives.empty() &&
+           std::all_of(directives.begin(), directives.end(), [](const Directive& d) {
+               return equal_nocase(d.name, "MTLSRevoke") || equal_nocase(d.name, "MTLSSuspend");
+           });
+}
+
+std::string kind_of_content(const std::string& content) {
+    if (!decode_crls(content).lists.empty()) return std::string(row_kind::kCrl);
+    if (decode_certificates(content).ok()) return std::string(row_kind::kCertificate);
+    return std::string(refuses_alone(content) ? row_kind::kRevocation : row_kind::kPolicy);
+}
+
+// The folder of a pulled file says it; else the row that is there, --kind, or the content.
+std::string kind_of(const fs::path& file, const std::string& content, const Rows& known, const std::string& said) {
+    const std::string folder = fs::absolute(file).parent_path().filename();
+    if (is_kind(folder)) return folder;
+    const auto row = known.find(file.filename().string());
+    if (row != known.end()) return row->second.kind;
+    return said.empty() ? kind_of_content(content) : said;
+}
+
+Result<std::vector<fs::path>> files_below(const std::string& folder) {
+    std::vector<fs::path> out;
+    for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+        const std::string name = entry.path().filename();
+        if (entry.is_regular_file() && !name.starts_with('.')) out.push_back(entry.path());
+    }
+    std::sort(out.begin(), out.end());
+    if (out.empty()) return Error{folder + " holds no file: a database that holds nothing lets in nobody"};
+    return out;
+}
+
+// Adds files as rows; a fault, or "".
+std::string add_files(const std::vector<fs::path>& files, const Rows& known, const std::string& kind, Rows& to) {
+    std::map<std::string, fs::path> seen;
+    for (const fs::path& file : files) {
+        const std::string name = file.filename();
+        if (!is_valid_row_name(name)) {
+            return "'" + shown(file.string()) +
+                   "' cannot be a row: expected a name of letters, digits, '.', '_', '-', '@' or '+'";
+        }
+        const auto [place, is_new] = seen.emplace(name, file);
+        if (!is_new) return file.string() + " and " + place->second.string() + " have one name, and a row has one, too";
+        auto content = read_whole_file(file, kLargestPolicyFile);
+        if (!content) return file.string() + ": " + content.error();
+        const std::string row = kind_of(file, content.value(), known, kind);
+        to.insert_or_assign(name, DatabaseRow(row, std::move(content.value())));
+    }
+    return {};
+}
+
+// The folder whose base file counts for these files.
+std::string working_folder(const PushOptions& options) {
+    const fs::path first = fs::absolute(options.files.front()).lexically_normal();
+    if (fs::is_directory(first)) return first;
+    const fs::path folder = first.parent_path();
+    return is_kind(folder.filename()) ? folder.parent_path() : folder;
+}
+
+// ---- whether it holds -----------------------------------------------------------------------------------------------
+
+struct Checked {
+    std::shared_ptr<const Policy> policy;
+    std::vector<Diagnostic> findings;
+    bool has_errors() const {
+        return std::any_of(findings.begin(), findings.end(),
+                           [](const Diagnostic& d) { return d.severity == Diagnostic::Severity::kError; });
+    }
+};
+
+void check_lists(const Rows& rows, std::vector<Diagnostic>& findings) {
+    for (const auto& [name, row] : rows) {
+        if (row.kind != row_kind::kCrl) continue;
+        const DecodedCrls decoded = decode_crls(row.content);
+        std::string fault = decoded.fault;
+        if (fault.empty() && (decoded.lists.empty() || !decoded.broken.empty()))
+            fault = "holds a CRL that does not decode";
+        if (!fault.empty()) {
+            findings.push_back({Diagnostic::Severity::kError, {std::string(kDatabasePrefix) + name, 0}, fault});
+        }
+    }
+}
+
+// As a web server would find these rows.
+Checked check_rows(const Rows& rows, const PushOptions& options) {
+    Checked out;
+    DatabaseView view;
+    auto stored = std::make_shared<DatabaseRows>();
+    stored->by_name = rows;
+    view.put(stored);
+    DiskFiles disk;
+    disk.set_database(view);
+    disk.look_at_database();
+    PolicyBuilder builder((fs::absolute(options.root) / "").lexically_normal().parent_path(), disk);
+    for (const std::string& file : options.beside) {
+        const auto content = read_whole_file(file, kLargestPolicyFile);
+        const auto directives = content ? read_directives(content.value(), file, out.findings)
+                                        : Result<std::vector<Directive>>(Error{content.error()});
+        if (!content) out.findings.push_back({Diagnostic::Severity::kError, {file, 0}, content.error()});
+        if (!directives) continue;
+        for (const Directive& directive : directives.value()) builder.add(directive, Origin::kTool);
+    }
+    builder.add_files({kAllRows, "", {}});
+    out.policy = builder.build();
+    out.findings.insert(out.findings.end(), builder.diagnostics().begin(), builder.diagnostics().end());
+    RevocationFiles revocations;
+    revocations.set_database(view);
+    revocations.watch({kAllRows, "", {}});
+    revocations.look(out.findings);
+    check_lists(rows, out.findings);
+    name_tables(out.findings);
+    return out;
+}
+
+// Rows that refuse may not just go: web servers keep what they refuse, and complain.
+std::vector<std::string> find_refusals_that_go(const Rows& before, const Rows& after) {
+    std::vector<std::string> out;
+    for (const auto& [name, row] : before) {
+        if (row.kind != row_kind::kRevocation) continue;
+        const auto is = after.find(name);
+        if (is != after.end() && is->second.kind == row.kind) continue;
+        std::vector<Diagnostic> ignored;
+        if (!read_single_directives(row.content, name, ignored).empty() || !ignored.empty()) out.push_back(name);
+    }
+    return out;
+}
+
+// ---- what it changes ------------------------------------------------------------------------------------------------
+
+struct RowChange {
+    enum class Kind { kNew, kChanged, kGone } kind;
+    std::string name;
+    const DatabaseRow* row;  // null where it is gone
+
+    std::string text() const {
+        const char* const verb = kind == Kind::kNew ? "new " : kind == Kind::kChanged ? "changed " : "gone ";
+        return verb + (row != nullptr ? row->kind + "/" : std::string()) + name;
+    }
+};
+
+std::vector<RowChange> changes_between(const Rows& before, const Rows& after) {
+    std::vector<RowChange> out;
+    for (const auto& [name, row] : after) {
+        const auto was = before.find(name);
+        if (was == before.end()) {
+            out.push_back({RowChange::Kind::kNew, name, &row});
+        } else if (was->second.digest != row.digest || was->second.kind != row.kind) {
+            out.push_back({RowChange::Kind::kChanged, name, &row});
+        }
+    }
+    for (const auto& [name, row] : before) {
+        if (!after.contains(name)) out.push_back({RowChange::Kind::kGone, name, nullptr});
+    }
+    return out;
+}
+
+std::string write_change(Database& to, const RowChange& change) {
+    const std::string name = to.quoted(change.name);
+    if (change.row == nullptr) return to.run("DELETE FROM mtls_policy WHERE name = " + name);
+    const std::string kind = to.quoted(change.row->kind), body = to.quoted(row_body_of(change.row->content));
+    return to.run(change.kind == RowChange::Kind::kNew
+                      ? "INSERT INTO mtls_policy (name, kind, body) VALUES (" + name + ", " + kind + ", " + body + ")"
+                      : "UPDATE mtls_policy SET kind = " + kind + ", body = " + body + " WHERE name = " + name);
+}
+
+std::string who_pushes() {
+    std::array<char, 256> host{};
+    gethostname(host.data(), host.size() - 1);
+    const passwd* const user = getpwuid(getuid());
+    return std::string(user != nullptr ? user->pw_name : std::to_string(getuid())) + "@" + host.data();
+}
+
+std::string summary_of(const std::vector<RowChange>& changes) {
+    constexpr std::size_t kMostNamed = 20;
+    std::string out = "by " + who_pushes() + ": ";
+    for (std::size_t i = 0; i < changes.size() && i < kMostNamed; ++i) out += (i == 0 ? "" : ", ") + changes[i].text();
+    if (changes.size() > kMostNamed) out += " and " + std::to_string(changes.size() - kMostNamed) + " more";
+    return out;
+}
+
+// Within the transaction. The revision that all of it has, or a fault.
+Result<std::int64_t> write_all(Database& to, const std::vector<RowChange>& changes, std::int64_t before,
+                               bool has_diary) {
+    for (const RowChange& change : changes) {
+        const std::string fault = write_change(to, change);
+        if (!fault.empty()) return Error{"row '" + change.name + "': " + fault};
+    }
+    auto revision = to.revision();
+    // Without the trigger of the example.
+    if (revision && revision.value() <= before) {
+        const std::string fault = to.run("UPDATE mtls_policy_revision SET revision = " + std::to_string(before + 1));
+        if (!fault.empty()) return Error{"table mtls_policy_revision: " + fault};
+        revision = to.revision();
+    }
+    if (!revision) return revision;
+    if (has_diary) {
+        const std::string fault =
+            to.run("INSERT INTO mtls_policy_push (revision, what) VALUES (" + std::to_string(revision.value()) + ", " +
+                   to.quoted(summary_of(changes)) + ")");
+        if (!fault.empty()) return Error{"table mtls_policy_push: " + fault};
+    }
+    const std::string fault = to.run("COMMIT");
+    if (!fault.empty()) return Error{fault};
+    return revision;
+}
+
+// ---- all of it ------------------------------------------------------------------------------------------------------
+
+class Push {
+public:
+    Push(const PushOptions& options, Database& database) : options_(options), database_(database) {}
+
+    int run() {
+        folder_ = working_folder(options_);
+        is_whole_ = fs::is_directory(options_.files.front());
+        // A statement that fails spoils a transaction: asked before.
+        has_diary_ = database_.select("SELECT revision FROM mtls_policy_push WHERE 1 = 0", 1).ok();
+        const auto locked = database_.begin_writing();
+        if (!locked) return complain(locked.error());
+        const int status = run_locked(locked.value());
+        if (!is_written_) database_.run("ROLLBACK");
+        return status;
+    }
+
+private:
+    int run_locked(std::int64_t revision) {
+        const auto read = database_.read_all_here();
+        if (!read) return complain(read.error());
+        const Rows& before = read.value()->by_name;
+        if (const std::string fault = find_stale_base(revision, before.empty()); !fault.empty()) {
+            complain(fault);
+            return kErrorsFound;
+        }
+        DatabaseRows next;
+        if (!is_whole_) next.by_name = before;
+        if (const std::string fault = add_all(before, next.by_name); !fault.empty()) return complain(fault);
+        const auto gone = find_refusals_that_go(before, next.by_name);
+        for (const std::string& name : gone) {
+            complain("row '" + name +
+                     "' refuses, and what it refuses would stay refused, with an error on every web server: put a "
+                     "comment in its place, and push that first");
+        }
+        const Checked checked = check_rows(next.by_name, options_);
+        const auto changes = changes_between(before, next.by_name);
+        const Checked was = check_rows(before, options_);
+        std::vector<std::string> lines;
+        if (checked.policy && was.policy) lines = differences(*was.policy, *checked.policy);
+        print_findings(std::cerr, checked.findings);
+        if (!gone.empty() || checked.has_errors() || !checked.policy) {
+            complain("nothing was pushed");
+            return kErrorsFound;
+        }
+        if (options_.dry_run || changes.empty()) {
+            report(revision, *checked.policy, changes, lines, was.policy != nullptr, false);
+            return changes.empty() ? kFine : kErrorsFound;
+        }
+        const auto pushed = write_all(database_, changes, revision, has_diary_);
+        if (!pushed) return complain(pushed.error() + "; nothing was pushed");
+        is_written_ = true;
+        next.revision = pushed.value();
+        report(next.revision, *checked.policy, changes, lines, was.policy != nullptr, true);
+        if (!has_diary_) complain("who pushed is not recorded: there is no table mtls_policy_push");
+        const std::string fault = write_base(folder_, next);
+        return fault.empty() ? kFine : complain(fault + "; it was pushed all the same");
+    }
+
+    std::string find_stale_base(std::int64_t revision, bool is_empty) const {
+        const auto base = read_base(folder_);
+        if (!base) return base.error();
+        const auto known = options_.base  ? options_.base
+                           : base.value() ? std::optional(base.value()->revision)
+                                          : std::nullopt;
+        if (known == revision || (!known && is_empty)) return {};
+        const std::string now = "the database has revision " + std::to_string(revision);
+        if (!known)
+            return now + ", and these files say of none that they come from: mtls-authz pull first, or say --base";
+        return now + ", and these files come from " + std::to_string(*known) +
+               ": somebody pushed meanwhile; mtls-authz pull, and push again";
+    }
+
+    std::string add_all(const Rows& known, Rows& to) const {
+        if (!is_whole_) return add_files({options_.files.begin(), options_.files.end()}, known, options_.kind, to);
+        if (options_.files.size() > 1) return "one folder, or files: a folder is all that the database will hold";
+        const auto files = files_below(options_.files.front());
+        return files ? add_files(files.value(), known, options_.kind, to) : files.error();
+    }
+
+    void report(std::int64_t revision, const Policy& policy, const std::vector<RowChange>& changes,
+                const std::vector<std::string>& lines, bool had_policy, bool is_pushed) const {
+        if (options_.json) {
+            Json rows = Json::array();
+            for (const RowChange& change : changes) rows.push_back(change.text());
+            std::cout << one_line({{"pushed", is_pushed},
+                                   {"revision", revision},
+                                   {"generation", policy.generation()},
+                                   {"rows", std::move(rows)},
+                                   {"changes", lines}})
+                      << '\n';
+            return;
+        }
+        for (const RowChange& change : changes) std::cout << shown(change.text()) << '\n';
+        for (const std::string& line : lines) std::cout << shown(line) << '\n';
+        if (!had_policy) std::cout << "what the database holds now is no policy, so there is nothing to compare with\n";
+        std::cout << (is_pushed         ? "pushed: "
+                      : changes.empty() ? "the same: "
+                                        : "not pushed (--dry-run): ")
+                  << "revision " << revision << ", generation " << policy.generation() << ", "
+                  << policy.partners().size() << " partner(s)\n";
+    }
+
+    const PushOptions& options_;
+    Database& database_;
+    std::string folder_;
+    bool is_whole_ = false;
+    bool has_diary_ = false;
+    bool is_written_ = false;
+};
+
+}  // namespace
+
+int push(const PushOptions& options) {
+    const auto opened = open_database(options.database);
+    if (!opened) return complain(opened.error());
+    return Push(options, *opened.value()).run();
+}
+
+}  // namespace mtls::tool
