@@ -13,6 +13,7 @@ void DatabaseReader::fail(const std::string& fault) {
 
 void DatabaseReader::turn() {
     view_.begin();
+    if (database_ && database_->is_replaced()) database_.reset();
     if (!database_) {
         auto opened = Database::open(access_);
         if (!opened.ok()) return fail(opened.error());

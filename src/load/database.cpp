@@ -157,6 +157,13 @@ const apr_dbd_driver_t* load_driver(const std::string& name, std::string& fault)
     return nullptr;
 }
 
+// SQLite would make a file that is not there.
+std::string find_file_fault(const DatabaseAccess& access, struct stat& info) {
+    if (stat(access.parameters.c_str(), &info) != 0) return "there is no database '" + access.parameters + "'";
+    const std::string fault = access.trust ? find_trust_fault(access.parameters, *access.trust) : "";
+    return fault.empty() ? "" : "the database is not safe: " + fault;
+}
+
 std::string one_line(std::string_view text) {
     std::string out;
     for (const std::string_view raw : split(text, '\n')) {
@@ -187,12 +194,7 @@ Result<DatabaseAccess> read_database_access(std::string_view driver, const std::
     }
     DatabaseAccess out{std::string(driver), joined_lines(content.value())};
     if (out.parameters.empty()) return Error{"'" + file + "' is empty: expected the parameters of a connection"};
-    if (driver == "sqlite3") {
-        // SQLite would make one that is not there.
-        if (stat(out.parameters.c_str(), &info) != 0) return Error{"there is no database '" + out.parameters + "'"};
-        const std::string fault = trust != nullptr ? find_trust_fault(out.parameters, *trust) : "";
-        if (!fault.empty()) return Error{"the database is not safe: " + fault};
-    }
+    if (trust != nullptr) out.trust = *trust;
     return out;
 }
 
@@ -203,6 +205,8 @@ struct Database::Handle {
     const apr_dbd_driver_t* driver = nullptr;
     Pool pool;
     apr_dbd_t* connection = nullptr;
+    std::string file;  // of SQLite
+    struct stat opened {};
     std::optional<TimeLimit> limit;
     bool is_broken = false;
 
@@ -231,6 +235,13 @@ Database::Database(std::unique_ptr<Handle> handle) : handle_(std::move(handle)) 
 Database::~Database() = default;
 const std::string& Database::driver() const { return handle_->name; }
 
+bool Database::is_replaced() const {
+    struct stat info {};
+    if (handle_->file.empty()) return false;
+    return stat(handle_->file.c_str(), &info) != 0 || info.st_dev != handle_->opened.st_dev ||
+           info.st_ino != handle_->opened.st_ino;
+}
+
 Result<std::unique_ptr<Database>> Database::open(const DatabaseAccess& access) {
     std::string fault;
     const apr_dbd_driver_t* const driver = load_driver(access.driver, fault);
@@ -238,6 +249,11 @@ Result<std::unique_ptr<Database>> Database::open(const DatabaseAccess& access) {
     auto handle = std::make_unique<Handle>();
     handle->name = access.driver;
     handle->driver = driver;
+    if (access.driver == "sqlite3") {
+        handle->file = access.parameters;
+        fault = find_file_fault(access, handle->opened);
+        if (!fault.empty()) return Error{fault};
+    }
     const std::string parameters = with_time_limits(access.driver, access.parameters);
     const char* why = nullptr;
     const apr_status_t status =

@@ -43,6 +43,17 @@ struct StoredSite : LiveSite {
         prepare(lines, mpm);
         httpd.start();
     }
+    // Gracefully; the next keeper is there.
+    void restart() {
+        const auto before = httpd.keepers();
+        httpd.graceful();
+        becomes(
+            [&] {
+                const auto now = httpd.keepers();
+                return now.size() == 1 && now != before ? 1 : 0;
+            },
+            1, "a restart");
+    }
     int acme() const { return get(world().acme); }
     int globex() const { return get(world().globex); }
     std::string metrics() const { return TlsClient(httpd.port(), as(world().acme)).get("/status").body; }

@@ -82,9 +82,7 @@ CLAIM(a_revision_that_is_lower_than_the_one_in_force_is_refused_and_what_it_refu
     site.sql(row("refused.conf", "revocation", "# nobody\n"));
     stays([&] { return site.acme(); }, 403, "and a lower revision gives nothing back");
     // After a restart as before.
-    site.httpd.graceful();
-    becomes([&] { return site.httpd.error_log().find("resuming normal operations") != std::string::npos ? 1 : 0; }, 1,
-            "restarted");
+    site.restart();
     stays([&] { return site.globex(); }, 200, "after a restart");
     CHECK_EQUAL(site.acme(), 403);
     site.sql("UPDATE mtls_policy_revision SET revision = 51;");
@@ -109,8 +107,7 @@ CLAIM(with_the_database_away_the_last_good_stays_over_restarts_and_new_keepers) 
     CHECK(site.httpd.wait_for_log("rows that refuse: the database cannot be read"));
     CHECK_CONTAINS(site.json(), "cannot be read");
     CHECK_EQUAL(site.errors("MTLSPolicyDatabase sqlite3 database.conf: the database cannot be read"), 1U);
-    site.httpd.graceful();
-    CHECK(site.httpd.wait_for_log("Graceful restart requested"));
+    site.restart();
     pause_for(kTakesHold);
     CHECK_EQUAL(site.get(w.acme_by_sub), 403);
     CHECK_EQUAL(site.acme(), 403);

@@ -155,8 +155,7 @@ CLAIM(a_connection_that_hangs_holds_up_nothing_but_itself, Turn::kFirst) {
     CHECK_CONTAINS(site.web->metrics(), "mtls_authz_keeper_up 1");
     // A connection that is made while nothing comes through is given up, too, and a restart does not wait long.
     const auto restarted = Clock::now();
-    site.web->httpd.graceful();
-    CHECK(site.says("Graceful restart requested"));
+    site.web->restart();
     becomes([&] { return site.acme(); }, 200, "after a restart");
     CHECK_EQUAL(site.globex(), 403);
     CHECK(Clock::now() - restarted < std::chrono::seconds(30));

@@ -66,7 +66,7 @@ int connected(int port) {
 }  // namespace
 
 std::string sqlite(const std::string& file, const std::string& statements) {
-    return output_of({"sqlite3", "-cmd", ".timeout 5000", file, statements});
+    return output_of({"sqlite3", "-cmd", ".timeout 5000", file, "\n" + statements});
 }
 
 std::string row(const std::string& name, const std::string& kind, const std::string& body) {

@@ -18,12 +18,13 @@ namespace mtls {
 constexpr std::string_view kDatabaseDrivers[] = {"pgsql", "sqlite3", "mysql"};
 
 struct DatabaseAccess {
-    std::string driver;      // one of kDatabaseDrivers
-    std::string parameters;  // as APR's driver takes them; with the password
+    std::string driver;                   // one of kDatabaseDrivers
+    std::string parameters;               // as APR's driver takes them; with the password
+    std::optional<FileTrust> trust = {};  // of a database that is a file
 };
 
 // The parameters from a file: lines that '#' begins are comments, the others are joined by blanks. Refused where others
-// than its owner may read it, or `trust` does not pass it; for sqlite3, where the database itself is not safe.
+// than its owner may read it, or `trust` does not pass it.
 Result<DatabaseAccess> read_database_access(std::string_view driver, const std::string& file, const FileTrust* trust);
 
 enum class RowPart { kPolicy, kRefusing };
@@ -54,6 +55,8 @@ public:
     // As a literal of SQL.
     std::string quoted(std::string_view text);
     const std::string& driver() const;
+    // Of a database that is a file: whether another one, or none, is in its place.
+    bool is_replaced() const;
     // Begins a transaction that no other writer comes between, and returns the revision it starts from.
     Result<std::int64_t> begin_writing();
 
