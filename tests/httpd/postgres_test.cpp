@@ -5,8 +5,10 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <optional>
+#include <sstream>
 
 #include "claims.hpp"
 #include "database_site.hpp"
@@ -229,11 +231,39 @@ CLAIM(a_replica_that_is_behind_is_refused_until_it_has_caught_up) {
     becomes([&] { return site.globex(); }, 200, "by way of the replica");
 }
 
+namespace {
+
+// Processor time of the keepers of all these servers.
+double keeper_seconds(const std::vector<std::unique_ptr<StoredSite>>& servers) {
+    double ticks = 0;
+    for (const auto& server : servers) {
+        for (const pid_t keeper : server->httpd.keepers()) {
+            std::istringstream stat(file_text("/proc/" + std::to_string(keeper) + "/stat"));
+            std::string word;
+            for (int i = 1; i <= 15 && stat >> word; ++i) ticks += i >= 14 ? std::stod(word) : 0;
+        }
+    }
+    return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
+// Partners beside those of first_rows(); `PARTNERS=100000` in the environment for figures.
+int more_partners() {
+    constexpr int kFew = 1000;
+    const char* const said = std::getenv("PARTNERS");
+    return said != nullptr ? std::atoi(said) : kFew;
+}
+
+}  // namespace
+
 CLAIM(eight_servers_follow_one_database_and_serve_while_it_is_away, Turn::kFirst) {
     if (is_left_out()) return;
     constexpr std::size_t kServers = 8;
     PostgresSite site;
-    site.primary->sql("DELETE FROM mtls_policy WHERE name = 'globex.conf'");
+    site.primary->sql(
+        "DELETE FROM mtls_policy WHERE name = 'globex.conf'; INSERT INTO mtls_policy SELECT 'p' || i || '.conf', "
+        "'policy', format(E'<MTLSPartner p%s>\\nMTLSIdentity DNS:p%s.example\\nMTLSTrustAnchor db:acme-ca.pem\\n"
+        "</MTLSPartner>\\n', i, i) FROM generate_series(1, " +
+        std::to_string(more_partners()) + ") AS i");
     std::vector<std::unique_ptr<StoredSite>> servers;
     for (std::size_t i = 0; i < kServers; ++i) {
         servers.push_back(std::make_unique<StoredSite>("pgsql", site.primary->parameters("node")));
@@ -257,10 +287,15 @@ CLAIM(eight_servers_follow_one_database_and_serve_while_it_is_away, Turn::kFirst
     });
     const auto until = [&](const Identity& who, int expected, const char* what) {
         const auto began = Clock::now();
+        const double busy = keeper_seconds(servers);
         becomes([&] { return all(who); }, expected, what);
         const double took = std::chrono::duration<double>(Clock::now() - began).count();
-        std::printf("%s: in force on %zu servers after %.2f s\n", what, kServers, took);
-        check(took < 10, what, __FILE__, __LINE__);
+        std::printf(
+            "%d partners, %s: in force on %zu servers after %.2f s; their keepers worked for %.2f s, one holds %ld "
+            "KiB\n",
+            more_partners(), what, kServers, took, keeper_seconds(servers) - busy,
+            resident_kib(servers.front()->httpd.keepers().front()));
+        check(took < 10 || more_partners() > 1000, what, __FILE__, __LINE__);
     };
     site.primary->sql(row("globex.conf", "policy", kGlobexRow));
     until(world().globex, kAllowed, "a partner more");
