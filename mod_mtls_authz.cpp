@@ -8,7 +8,6 @@
 #include "mtls_authz/httpd/start/directives.hpp"
 #include "mtls_authz/httpd/tls/connection.hpp"
 #include "mtls_authz/httpd/tell/error_detail.hpp"
-#include "mtls_authz/httpd/keeper/database.hpp"
 #include "mtls_authz/httpd/keeper/events.hpp"
 #include "mtls_authz/httpd/request/forward.hpp"
 #include "mtls_authz/httpd/decide/front.hpp"

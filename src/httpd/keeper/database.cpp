@@ -115,25 +115,4 @@ void forget_database() noexcept {
     parameters.clear();
 }
 
-const char* on_policy_database(cmd_parms* cmd, void*, const char* driver, const char* file) noexcept {
-    return guarded_directive(cmd, [&]() -> const char* {
-        if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
-        const std::string name = cmd->cmd->name;
-        if (std::find(std::begin(kDatabaseDrivers), std::end(kDatabaseDrivers), driver) == std::end(kDatabaseDrivers)) {
-            return failure(cmd, name + ": '" + escape_for_log(driver, 60) + "'" +
-                                    did_you_mean(driver, kDatabaseDrivers) +
-                                    ": expected pgsql, sqlite3 or mysql, and a FILE that holds the connection");
-        }
-        PolicyDatabase*& database = state().database;
-        if (database != nullptr) return failure(cmd, name + ": already given at " + database->where.str());
-        database = pool_new<PolicyDatabase>(cmd->pool);
-        database->driver = driver;
-        database->file = *file == '/' ? file : state().server_root + "/" + file;
-        database->where = place_of(cmd->directive);
-        database->spelled = std::string(driver) + " " + file;
-        state().live.policy.use_database(database->spelled, database->where);
-        return nullptr;
-    });
-}
-
 }  // namespace mtls::httpd

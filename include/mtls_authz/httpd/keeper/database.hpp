@@ -25,7 +25,4 @@ void start_reading_database(const server_rec* s, const EventDesk& desk);
 // In a child: it has no use for the password.
 void forget_database() noexcept;
 
-// Directive handler.
-const char* on_policy_database(cmd_parms* cmd, void* config, const char* driver, const char* file) noexcept;
-
 }  // namespace mtls::httpd

@@ -7,6 +7,7 @@ namespace mtls::httpd {
 
 const char* on_policy_directive(cmd_parms* cmd, void* config, const char* args) noexcept;
 const char* on_revocation_file(cmd_parms* cmd, void* config, const char* args) noexcept;
+const char* on_policy_database(cmd_parms* cmd, void* config, const char* driver, const char* file) noexcept;
 const char* on_policy_start(cmd_parms* cmd, void* config, const char* arg) noexcept;
 const char* on_policy_file(cmd_parms* cmd, void* config, const char* args) noexcept;
 const char* on_client_ca(cmd_parms* cmd, void* config, const char* arg) noexcept;
