@@ -54,8 +54,9 @@ std::optional<NodeState> state_of_node(const EventDesk& desk) {
     LivePolicy& live = state().live.policy;
     DatabaseView& view = part == RowPart::kPolicy ? live.database() : live.refusing_database();
     DatabaseReader reader(*state().database->access, part, view);
+    const std::chrono::seconds interval(state().refresh_seconds), soon(10);
     for (;;) {
-        const auto due = Clock::now() + std::chrono::seconds(state().refresh_seconds);
+        const auto began = Clock::now();
         guarded(s, OK, [&] {
             reader.turn();
             if (part == RowPart::kRefusing) return OK;
@@ -68,7 +69,8 @@ std::optional<NodeState> state_of_node(const EventDesk& desk) {
             }
             return OK;
         });
-        // What a hung question or a clock that was stopped left behind is not made up for.
+        // A database that is away is asked soon again, however long the interval.
+        const auto due = began + (view.look().fault.empty() ? interval : std::min(interval, soon));
         std::this_thread::sleep_for(std::max<Clock::duration>(due - Clock::now(), std::chrono::milliseconds(100)));
     }
 }
