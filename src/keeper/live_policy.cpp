@@ -139,9 +139,10 @@ void LivePolicy::recall_policy() {
     in_force_since_ = board_->in_force_since.load();
 }
 
-// Rows that cannot be read at a restart refuse and revoke as before it.
+// Rows that cannot be read at a restart, or are of a lower revision, refuse and revoke as before it.
 void LivePolicy::recall_refusals(std::vector<Diagnostic>& findings) {
-    const bool lacks_refusals = has_database_ && refusing_rows_.look().rows == nullptr;
+    const DatabaseSight refusing = refusing_rows_.look();
+    const bool lacks_refusals = has_database_ && (refusing.rows == nullptr || !refusing.fault.empty());
     const bool lacks_crls = has_database_ && policy_rows_.look().rows == nullptr;
     if (!lacks_refusals && !lacks_crls) return;
     auto shelf = board_ != nullptr ? shelf_.look_at_kept() : std::nullopt;
@@ -150,9 +151,9 @@ void LivePolicy::recall_refusals(std::vector<Diagnostic>& findings) {
         return shelf && shelf->serials[index_of(kind)] != 0 && take(kind, *shelf, unusable);
     };
     if (lacks_crls) recall(Watched::kCrls);
-    if (!lacks_refusals || recall(Watched::kRefusals)) return;
+    if (!lacks_refusals || recall(Watched::kRefusals) || refusing.rows != nullptr) return;
     findings.push_back({Diagnostic::Severity::kError, database_at_,
-                        "MTLSPolicyDatabase: nobody knows whom its rows refuse: " + refusing_rows_.look().fault});
+                        "MTLSPolicyDatabase: nobody knows whom its rows refuse: " + refusing.fault});
     source_.invalidate();
     drop_policy();
 }
@@ -298,6 +299,11 @@ bool LivePolicy::read_crls(const Policy* next, std::vector<Diagnostic>& findings
 void LivePolicy::look_at_policy(LookOutcome& outcome) {
     const std::lock_guard lock(policy_looking_);
     outcome.before = policy();
+    // After a start with closed gates: whom rows refuse is known before a policy lets in anybody.
+    if (has_database_ && outcome.before == nullptr) {
+        if (refusing_rows_.look().rows == nullptr) return;
+        look_at_refusals(outcome);
+    }
     // The lists that a new policy names are there before it counts.
     const auto prepare = [&](const Policy& next) {
         const auto had = outcome.before ? outcome.before->crl_files() : std::vector<WatchedFiles>();
