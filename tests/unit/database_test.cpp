@@ -81,7 +81,7 @@ CLAIM(a_policy_of_rows_counts_when_two_looks_agree_and_stays_while_nobody_can_re
     CHECK(it.look_twice() == nullptr && it.findings.empty() && !it.source.is_failing());
     it.view.put(rows_of(6, {}));
     CHECK(it.look_twice() == nullptr);
-    CHECK_CONTAINS(it.findings.front().str(), "now has none");
+    CHECK_CONTAINS(it.findings.back().str(), "now has none");
 }
 
 CLAIM(rows_that_refuse_add_at_once_and_take_away_only_where_they_are_those_of_now) {

@@ -74,7 +74,7 @@ public:
         folder_.write("policy/policy/lb.conf", kFront);
         folder_.write("policy/certificate/edge-ca.pem", edge_ca_.cert_pem());
         folder_.write("policy/revocation/refused.conf", "# nobody yet\n");
-        tool("push", "policy");
+        run_tool("push", "policy");
         for (const char* name : {"a", "b"}) servers_.push_back(start_server(module, name));
         start_front();
     }
@@ -94,7 +94,7 @@ public:
         step("A file and Acme's CA are pushed; each server has them");
         folder_.write("policy/policy/acme.conf", kAcme);
         folder_.write("policy/certificate/acme-ca.pem", world().acme_ca.cert_pem());
-        tool("push", "policy");
+        run_tool("push", "policy");
         expect(ask(client, 200) == 200, "Acme is kept out");
         std::set<std::string> seen;
         for (int i = 0; i < 6; ++i) seen.insert(node_of(client.get("/orders/" + std::to_string(i))));
@@ -105,7 +105,7 @@ public:
 
         step("mtls-authz fleet");
         std::this_thread::sleep_for(std::chrono::seconds(2));
-        expect(tool("fleet", "") == 0, "a server is behind");
+        expect(run_tool("fleet", "") == 0, "a server is behind");
 
         step("The database is killed: both go on with what they have");
         database_->kill();
@@ -117,7 +117,7 @@ public:
         const std::string line = "MTLSRevoke sha256:" + hex_sha256(world().acme) + " \"note=key was stolen\"\n";
         std::printf("   %s", line.c_str());
         folder_.write("policy/revocation/refused.conf", line);
-        tool("push", "policy");
+        run_tool("push", "policy");
         expect(ask(client, 403) == 403, "Acme is let in");
         std::printf("\n%s\n",
                     failures == 0 ? "All as expected; everything is stopped." : "Something was not as expected.");
@@ -131,7 +131,7 @@ private:
         return at == std::string::npos ? "-" : headers.substr(at + field.size(), 1);
     }
 
-    int tool(const std::string& command, const std::string& argument) const {
+    int run_tool(const std::string& command, const std::string& argument) const {
         std::vector<std::string> words = {tool_, command, "--database", "pgsql", "writer.conf"};
         if (!argument.empty()) words.push_back(argument);
         std::printf("   $ mtls-authz %s --database pgsql writer.conf %s\n", command.c_str(), argument.c_str());
