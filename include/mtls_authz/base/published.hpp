@@ -1,5 +1,6 @@
-// One immutable value that many threads read and one replaces. Readers neither wait nor write what other readers read:
-// each marks a place of its own for as long as it looks, and the writer frees a value once nobody can still look at it.
+// One immutable value with many reader threads and one writer. Readers neither block nor write a cache line that other
+// readers use: each occupies its own slot while it reads, and the writer frees a replaced value once no slot can refer
+// to it.
 #pragma once
 
 #include <pthread.h>
@@ -17,15 +18,15 @@ namespace mtls {
 
 template <class T>
 class Published {
-    // A cache line each.
+    // One cache line each.
     struct alignas(64) Place {
-        std::atomic<std::uint64_t> epoch{0};      // 0: free; else when its reader began to look
-        std::atomic<const void*> value{nullptr};  // what it looks at, once it knows; null before, and when free
+        std::atomic<std::uint64_t> epoch{0};      // 0: free; else the epoch at which its reader started
+        std::atomic<const void*> value{nullptr};  // the value it reads, once loaded; null before that, and when free
     };
 
 public:
-    // Looks at the value that was current when it was made; may see none. Short-lived: what it sees is not freed
-    // before.
+    // A reference to the value that was current at construction; may be empty. That value is not freed during the life
+    // of the Reader, which should be short.
     class Reader {
     public:
         Reader() = default;
@@ -49,8 +50,8 @@ public:
         const T* operator->() const { return value_; }
         const T& operator*() const { return *value_; }
 
-        // For whoever keeps something beside the value that others find through a pointer, and has just replaced that
-        // pointer: frees what it pointed to once nobody who looks now does any more.
+        // For data kept outside of the value and reached through a shared pointer: call it after that pointer was
+        // replaced. Frees the old data once no current Reader can still use it.
         void retire(std::shared_ptr<const void> replaced) const { owner_->retire(std::move(replaced)); }
 
     private:
@@ -66,13 +67,13 @@ public:
     Published(const Published&) = delete;
     Published& operator=(const Published&) = delete;
 
-    // From any thread.
+    // Callable from any thread.
     Reader read() noexcept {
         const std::uint64_t epoch = epoch_.load();
         Place& place = take_place(epoch);
-        // After the place is marked: whatever is read now is not freed while it is.
+        // Loaded after the slot was occupied: this value is not freed while the slot is in use.
         const T* const value = current_.load();
-        // Whoever looks for hours holds that one, not all that come after it.
+        // A slot that names its value keeps only that value alive, not every later one, however long the Reader lives.
         place.value.store(value != nullptr ? static_cast<const void*>(value) : this, std::memory_order_release);
         return Reader(this, &place, value);
     }
@@ -84,7 +85,7 @@ public:
         if (before != nullptr) retired_.emplace_back(epoch, std::unique_ptr<const T>(before));
         reclaim();
     }
-    // Frees what nobody looks at any more.
+    // Frees the replaced values that no Reader uses any more.
     void reclaim() {
         std::erase_if(retired_, [this](const auto& retired) { return !is_looked_at(retired.first, *retired.second); });
         take_garbage();
@@ -93,7 +94,7 @@ public:
 private:
     using Garbage = std::pair<std::uint64_t, std::shared_ptr<const void>>;
 
-    // Whether a value that was replaced at `epoch` still is.
+    // Whether a Reader may still use `value`, which was replaced at `epoch`.
     bool is_looked_at(std::uint64_t epoch, const T& value) const {
         for (const Place& place : places_) {
             const std::uint64_t began = place.epoch.load();
@@ -113,7 +114,7 @@ private:
         return oldest;
     }
 
-    // From any thread that looks.
+    // Callable from any thread that has a Reader.
     void retire(std::shared_ptr<const void> replaced) {
         const std::uint64_t epoch = epoch_.fetch_add(1);
         {
@@ -123,7 +124,7 @@ private:
         take_garbage();
     }
 
-    // What is taken is freed after the lock is let go.
+    // Returns the garbage, so that it is freed after the lock was released.
     std::vector<Garbage> take_garbage() {
         std::vector<Garbage> taken;
         const std::lock_guard lock(garbage_mutex_);
@@ -146,7 +147,7 @@ private:
         }
     }
 
-    static constexpr std::size_t kPlaces = 256;  // threads that look at the same moment
+    static constexpr std::size_t kPlaces = 256;  // concurrent readers
     static constexpr int kShift = 64 - 8;
     std::array<Place, kPlaces> places_;
     std::atomic<const T*> current_{nullptr};
