@@ -19,7 +19,7 @@ namespace mtls {
 template <class T>
 class Published {
     // One cache line each.
-    struct alignas(64) Place {
+    struct alignas(64) ReaderSlot {
         std::atomic<std::uint64_t> epoch{0};      // 0: free; else the epoch at which its reader started
         std::atomic<const void*> value{nullptr};  // the value it reads, once loaded; null before that, and when free
     };
@@ -31,17 +31,17 @@ public:
     public:
         Reader() = default;
         ~Reader() {
-            if (place_ == nullptr) return;
-            place_->value.store(nullptr, std::memory_order_relaxed);
-            place_->epoch.store(0, std::memory_order_release);
+            if (slot_ == nullptr) return;
+            slot_->value.store(nullptr, std::memory_order_relaxed);
+            slot_->epoch.store(0, std::memory_order_release);
         }
         Reader(Reader&& other) noexcept
             : owner_(other.owner_),
-              place_(std::exchange(other.place_, nullptr)),
+              slot_(std::exchange(other.slot_, nullptr)),
               value_(std::exchange(other.value_, nullptr)) {}
         Reader& operator=(Reader&& other) noexcept {
             std::swap(owner_, other.owner_);
-            std::swap(place_, other.place_);
+            std::swap(slot_, other.slot_);
             std::swap(value_, other.value_);
             return *this;
         }
@@ -56,9 +56,9 @@ public:
 
     private:
         friend class Published;
-        Reader(Published* owner, Place* place, const T* value) : owner_(owner), place_(place), value_(value) {}
+        Reader(Published* owner, ReaderSlot* slot, const T* value) : owner_(owner), slot_(slot), value_(value) {}
         Published* owner_ = nullptr;
-        Place* place_ = nullptr;
+        ReaderSlot* slot_ = nullptr;
         const T* value_ = nullptr;
     };
 
@@ -70,12 +70,12 @@ public:
     // Callable from any thread.
     Reader read() noexcept {
         const std::uint64_t epoch = epoch_.load();
-        Place& place = take_place(epoch);
+        ReaderSlot& slot = occupy_slot(epoch);
         // Loaded after the slot was occupied: this value is not freed while the slot is in use.
         const T* const value = current_.load();
         // A slot that names its value keeps only that value alive, not every later one, however long the Reader lives.
-        place.value.store(value != nullptr ? static_cast<const void*>(value) : this, std::memory_order_release);
-        return Reader(this, &place, value);
+        slot.value.store(value != nullptr ? static_cast<const void*>(value) : this, std::memory_order_release);
+        return Reader(this, &slot, value);
     }
 
     // The writer's functions: one thread at a time.
@@ -87,7 +87,7 @@ public:
     }
     // Frees the replaced values that no Reader uses any more.
     void reclaim() {
-        std::erase_if(retired_, [this](const auto& retired) { return !is_looked_at(retired.first, *retired.second); });
+        std::erase_if(retired_, [this](const auto& retired) { return !is_in_use(retired.first, *retired.second); });
         take_garbage();
     }
 
@@ -95,20 +95,20 @@ private:
     using Garbage = std::pair<std::uint64_t, std::shared_ptr<const void>>;
 
     // Whether a Reader may still use `value`, which was replaced at `epoch`.
-    bool is_looked_at(std::uint64_t epoch, const T& value) const {
-        for (const Place& place : places_) {
-            const std::uint64_t began = place.epoch.load();
+    bool is_in_use(std::uint64_t epoch, const T& value) const {
+        for (const ReaderSlot& slot : slots_) {
+            const std::uint64_t began = slot.epoch.load();
             if (began == 0) continue;
-            const void* const known = place.value.load(std::memory_order_acquire);
-            if (known == nullptr ? began <= epoch : known == &value) return true;
+            const void* const in_slot = slot.value.load(std::memory_order_acquire);
+            if (in_slot == nullptr ? began <= epoch : in_slot == &value) return true;
         }
         return false;
     }
 
-    std::uint64_t oldest_look() const {
+    std::uint64_t oldest_reader_epoch() const {
         std::uint64_t oldest = UINT64_MAX;
-        for (const Place& place : places_) {
-            const std::uint64_t epoch = place.epoch.load();
+        for (const ReaderSlot& slot : slots_) {
+            const std::uint64_t epoch = slot.epoch.load();
             if (epoch != 0 && epoch < oldest) oldest = epoch;
         }
         return oldest;
@@ -128,7 +128,7 @@ private:
     std::vector<Garbage> take_garbage() {
         std::vector<Garbage> taken;
         const std::lock_guard lock(garbage_mutex_);
-        const std::uint64_t oldest = oldest_look();
+        const std::uint64_t oldest = oldest_reader_epoch();
         std::erase_if(garbage_, [&](Garbage& garbage) {
             if (garbage.first >= oldest) return false;
             taken.push_back(std::move(garbage));
@@ -137,19 +137,19 @@ private:
         return taken;
     }
 
-    Place& take_place(std::uint64_t epoch) noexcept {
+    ReaderSlot& occupy_slot(std::uint64_t epoch) noexcept {
         constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15;
         const auto thread = static_cast<std::uint64_t>(pthread_self());
-        for (std::size_t at = (thread * kGolden) >> kShift;; at = (at + 1) % kPlaces) {
+        for (std::size_t at = (thread * kGolden) >> kShift;; at = (at + 1) % kSlots) {
             std::uint64_t free = 0;
-            if (places_[at].epoch.compare_exchange_strong(free, epoch)) return places_[at];
-            if (at == kPlaces - 1) sched_yield();
+            if (slots_[at].epoch.compare_exchange_strong(free, epoch)) return slots_[at];
+            if (at == kSlots - 1) sched_yield();
         }
     }
 
-    static constexpr std::size_t kPlaces = 256;  // concurrent readers
+    static constexpr std::size_t kSlots = 256;  // concurrent readers
     static constexpr int kShift = 64 - 8;
-    std::array<Place, kPlaces> places_;
+    std::array<ReaderSlot, kSlots> slots_;
     std::atomic<const T*> current_{nullptr};
     std::atomic<std::uint64_t> epoch_{1};
     std::vector<std::pair<std::uint64_t, std::unique_ptr<const T>>> retired_;
