@@ -77,10 +77,10 @@ bool CrlFiles::look(const CasByName& known, const CasByName& anchors, std::vecto
     return true;
 }
 
-// Puts `next` in force. Where it cannot be shared, this throws, and the next look tries again.
+// Puts `next` in force. Throws if there is no memory for the image; the next poll tries again.
 void CrlFiles::settle(std::shared_ptr<CrlSet> next) {
     is_settled_ = false;
-    // What it does not hold has been superseded.
+    // Lists that `next` does not contain have been superseded.
     for (auto& [path, file] : files_) {
         std::erase_if(file.lists, [&](const auto& list) { return !next->holds(*list); });
     }
@@ -101,7 +101,7 @@ void CrlFiles::mark_unusable(CrlSet& set) const {
     }
 }
 
-// An exception leaves the other files alone. Its file is read again at the next look.
+// An exception affects only this file, which is read again at the next poll.
 bool CrlFiles::look_apart(const std::string& path, File& file, const CasByName& known, CrlSet& into,
                           std::vector<Diagnostic>& findings) {
     try {
@@ -141,7 +141,7 @@ bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& kno
     if (!content.ok()) {
         complain("cannot be read (" + content.error() + ")");
         if (trust_ == nullptr || find_trust_fault(path, *trust_).empty()) return false;
-        // Whose it is can be read, and that it is not to be relied on.
+        // Parses the unsafe file only for the names of its issuers, to mark their lists as unusable.
         const auto unsafe = read_whole_file(path, kLargestFile);
         const DecodedCrls decoded = decode_crls(unsafe.ok() ? unsafe.value() : "");
         if (decoded.lists.empty()) return false;
@@ -155,7 +155,7 @@ bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& kno
     if (!decoded.fault.empty()) complain(decoded.fault);
     if (decoded.lists.empty() && decoded.broken.empty()) return false;
     file.unusable.clear();
-    // An edit takes away what never counted.
+    // A list that was never verified disappears with an edit of its file.
     std::erase_if(file.lists, [&](const auto& list) { return decoded.fault.empty() && into.drop_waiting(*list); });
     for (const std::string& issuer : decoded.broken) cannot_use(issuer, "does not decode");
     for (X509CrlPtr& list : decoded.lists) {
@@ -174,8 +174,7 @@ bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& kno
     return true;
 }
 
-// ---- images
-// ----------------------------------------------------------------------------------------------------------
+// ---- images ---------------------------------------------------------------------------------------------------------
 
 const CrlRecords* CrlFiles::write(Arena& arena) const {
     std::vector<CrlFileRecord> files;
@@ -189,7 +188,7 @@ const CrlRecords* CrlFiles::write(Arena& arena) const {
     return arena.keep_one(CrlRecords{arena.keep(files)});
 }
 
-// Makes all lists anew from these records, which hold the same; what is known of their signers stays known.
+// Recreates all lists from these records, which have the same content, and keeps their verified signers.
 void CrlFiles::bind(const std::shared_ptr<const CrlRecords>& records) {
     std::map<std::string, std::shared_ptr<const Crl>> had;
     for (const auto& [path, file] : files_) {

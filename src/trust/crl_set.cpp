@@ -11,7 +11,7 @@ std::string CrlSet::add(std::shared_ptr<const Crl> crl, const CasByName& known, 
     lists.reserve(lists.size() + 1);  // so that push_back() cannot throw after lists were erased
     const auto signed_it = [&](const X509Ptr& ca) { return crl->signed_by(*ca); };
     const bool is_known = std::any_of(named.begin(), named.end(), signed_it);
-    // Or the key of a CA that only clients send: the list remembers it.
+    // The signer may also be a CA that only clients send: a list that it signed has its key.
     for (auto list = lists.begin(); list != lists.end() && !crl->signed_by_signer_of(**list);) ++list;
 
     const std::string key = crl->signer_key();
@@ -25,12 +25,12 @@ std::string CrlSet::add(std::shared_ptr<const Crl> crl, const CasByName& known, 
             return "is older than the one in force";
         }
     }
-    // A list of the future takes the place of another one of the future alone.
+    // A list with a thisUpdate in the future replaces only another such list.
     std::erase_if(lists, [&](const auto& list) {
         return !key.empty() && is_rival(list) && crl->supersedes(*list) &&
                (crl->this_update() <= now || list->this_update() > now);
     });
-    constexpr std::ptrdiff_t kMostWaiting = 64;  // for a path that brings their signer: any name can be on a CRL
+    constexpr std::ptrdiff_t kMostWaiting = 64;  // per issuer name, without a verified signer: any name can be on a CRL
     const auto waits = [](const std::shared_ptr<const Crl>& list) { return list->waits_for_signer(); };
     if (key.empty() && std::count_if(lists.begin(), lists.end(), waits) >= kMostWaiting) {
         lists.erase(std::find_if(lists.begin(), lists.end(), waits));
@@ -112,12 +112,13 @@ public:
         for (const CrlSet* set : sets) {
             for (const std::string& issuer : issuers) gather(*set, issuer);
         }
-        // A complete list takes the place of a delta while it is itself in force: add() may have dropped it before.
+        // A complete list replaces a delta only while it is in force itself; add() may have removed the delta too
+        // early.
         drop_superseded([](const Usable& list, const Usable& by) {
             return list.list->is_delta() == by.list->is_delta() && by.list->supersedes(*list.list);
         });
         drop_superseded([](const Usable& list, const Usable& by) { return by.list->supersedes(*list.list); });
-        // A delta and a list that it completes hold together all that an older delta says.
+        // A newer delta and a complete list that it applies to together contain all entries of an older delta.
         const std::vector<Usable> all = usable_;
         drop_superseded([&all](const Usable& list, const Usable& by) {
             return list.list->is_delta() && by.list->same_scope(*list.list) && by.list->is_newer_than(*list.list) &&
@@ -131,7 +132,7 @@ public:
         unsigned said = 0;
         unsigned fresh = 0;
         for (const Usable& one : usable_) {
-            // A list that is out of date still revokes what it lists, and a delta without its base.
+            // A stale list still revokes what it lists; so does a delta without its base.
             if (one.list->entry(subject_) == Crl::Entry::kRevoked && !is_taken_back(one)) {
                 detail = "by the CRL of \"" + one.list->issuer_text() + "\"";
                 return CrlStatus::kRevoked;
@@ -221,11 +222,11 @@ private:
 
     const CrlSubject subject_;
     const CrlSigners& signers_;
-    const std::int64_t forgiven_;  // seconds past nextUpdate
+    const std::int64_t forgiven_;  // seconds after nextUpdate
     const std::int64_t now_;
     std::vector<std::int64_t>& edges_;
     std::vector<Usable> usable_;
-    std::string unusable_;  // a list is there that cannot be used: why
+    std::string unusable_;  // why a list cannot be used; empty: all can be used
 };
 
 CrlStatus check_crls(const CrlSets& sets, const X509& certificate, const CrlSigners& signers, const CrlRules& rules,

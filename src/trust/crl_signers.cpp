@@ -31,7 +31,8 @@ std::vector<X509Ptr> CrlSignerSearch::named(const std::string& name, std::size_t
     for (X509Ptr& known : around_.trusted_files(name)) {
         if (!is_among(*known, out.begin(), out.end())) out.push_back(std::move(known));
     }
-    // A list is not even asked whether its key is a stranger's: a client could make it that of another CA.
+    // A client's helper must have a path before a list is verified with it: the list caches its signer, and a client
+    // could send a stranger's key.
     for (const X509Ptr& helper : around_.presented) {
         const bool is_new = bears(*helper, name) && !is_among(*helper, out.begin(), out.end());
         if (is_new && standing(*helper, certificate) != CrlSigner::kAnothers) out.push_back(share(*helper));
@@ -60,7 +61,7 @@ CrlSigner CrlSignerSearch::find_standing(X509& signer, const std::string& digest
                           around_.security_level,
                           kAnyTime,
                           X509_PURPOSE_ANY};
-    // Nothing is vouched for by what it issued itself.
+    // A certificate must not be on the path of the signer that clears it.
     const auto leads_around = [&](const PathAnswer& path) {
         return path.ok && !is_among(*chain_[certificate], path.chain.begin(), path.chain.end());
     };
@@ -71,8 +72,8 @@ CrlSigner CrlSignerSearch::find_standing(X509& signer, const std::string& digest
     return in_time && leads_around(path) && !is_revoked(path.chain) ? if_valid : if_not;
 }
 
-// A CA is its name and its key (RFC 5280 6.1.1 (d)): of several certificates of the anchor, one may sign CRLs and
-// another not.
+// A CA is its name and its key (RFC 5280 6.1.1 (d)): one certificate of the anchor may permit signing CRLs, another
+// not.
 bool CrlSignerSearch::is_another_of_anchor(const X509& signer) const {
     const X509& anchor = *chain_.back();
     if (X509_NAME_cmp(X509_get_subject_name(&signer), X509_get_subject_name(&anchor)) != 0) return false;
@@ -81,7 +82,7 @@ bool CrlSignerSearch::is_another_of_anchor(const X509& signer) const {
     return is_among(signer, from_files.begin(), from_files.end());
 }
 
-// By the lists that the CAs of its own path signed.
+// Checks only lists that the CAs of the signer's own path signed.
 bool CrlSignerSearch::is_revoked(const std::vector<X509Ptr>& path) const {
     for (std::size_t i = 0; i + 1 < path.size(); ++i) {
         const X509Ptr& issuer = path[i + 1];

@@ -12,9 +12,9 @@ namespace {
 
 constexpr std::size_t kDeepestPath = 10;
 
-// From the leaf to an anchor.
+// A path from the leaf to an anchor.
 struct AnchorPath {
-    std::vector<X509*> helpers;  // between the two, borrowed from the search
+    std::vector<X509*> helpers;  // between leaf and anchor, borrowed from the search
     X509Ptr anchor;
 
     bool exists_at(std::int64_t now) const {
@@ -26,8 +26,8 @@ struct AnchorPath {
     }
 };
 
-// The certificates that signed something on the way up from a leaf, and the anchors above them. Bounded whatever the
-// peer sends: a chain of its own making costs it less than us.
+// Finds the certificates that signed a certificate above a leaf, and the anchors above them. Bounded for any input,
+// because a chain costs the peer less to make than us to verify.
 class IssuerSearch {
 public:
     IssuerSearch(X509& leaf, std::vector<X509*> sent, const CaDirectory& policy)
@@ -36,7 +36,7 @@ public:
         if (sent_.size() > kMostLooked) sent_.resize(kMostLooked);
     }
 
-    // Those that are nearest to the leaf first, and of them those whose CAs are all valid.
+    // The shortest paths first; paths whose CAs are all valid before the others.
     std::vector<AnchorPath> paths(std::int64_t now) {
         constexpr std::size_t kMostPaths = 16;
         constexpr int kMostSteps = 64;
@@ -59,7 +59,7 @@ public:
         return out;
     }
 
-    // The policy's intermediates among what was found.
+    // The policy's intermediates that were found.
     const std::set<X509*>& from_policy() const { return from_policy_; }
 
 private:
@@ -84,7 +84,7 @@ private:
         return out;
     }
 
-    // By name, key identifier and usage, as OpenSSL chooses. A root leads nowhere.
+    // By name, key identifier and usage, as OpenSSL selects. A root is not an intermediate.
     static bool may_issue(X509& issuer, X509& certificate) {
         constexpr int kVerifySignature = 1;
         return X509_check_issued(&issuer, &certificate) == X509_V_OK &&
@@ -105,7 +105,7 @@ std::vector<X509*> certificates_of(STACK_OF(X509) * stack) {
     return out;
 }
 
-// What a verification without mod_ssl's callback lets pass.
+// The errors that a verification without mod_ssl's callback ignores.
 struct Tolerance {
     bool missing_crl = false;
     bool leaf_dates = false;
@@ -131,11 +131,11 @@ bool verifies_quietly(X509_STORE_CTX& ctx, Tolerance tolerance) {
     return X509_verify_cert(&ctx) == 1;
 }
 
-// A verification of the same certificate as another one, with its store and parameters.
+// Verifies the certificate of another context, with its store and parameters.
 class Again {
 public:
     explicit Again(X509_STORE_CTX* ctx) : Again(ctx, X509_STORE_CTX_get0_untrusted(ctx)) {}
-    // To this anchor alone.
+    // With this path's anchor as the only trusted certificate.
     Again(X509_STORE_CTX* ctx, const AnchorPath& path)
         : helpers_(stack_of(path.helpers)), anchor_(stack_of({path.anchor.get()})) {
         init(ctx, helpers_.get());
@@ -158,7 +158,7 @@ private:
     X509StoreCtxPtr ctx_{X509_STORE_CTX_new()};
 };
 
-// Gives a context more helpers, for as long as it lives.
+// Adds helpers to a context for the lifetime of this object.
 class WithHelpers {
 public:
     WithHelpers(X509_STORE_CTX* ctx, const std::vector<X509*>& helpers)
@@ -175,13 +175,13 @@ private:
     const BorrowedX509Stack helpers_;
 };
 
-// Into the context that TLS looks at, so that it and the log name the certificate that failed.
+// Copies the result to the context that TLS reads, so that TLS and the log name the certificate that failed.
 void hand_back(X509_STORE_CTX* from, X509_STORE_CTX* to) {
     X509_STORE_CTX_set_error(to, X509_STORE_CTX_get_error(from));
     X509_STORE_CTX_set_error_depth(to, X509_STORE_CTX_get_error_depth(from));
     STACK_OF(X509)* const chain = X509_STORE_CTX_get1_chain(from);
     X509_STORE_CTX_set0_verified_chain(to, chain);
-    // Only what the chain keeps alive.
+    // Only a certificate that the chain keeps alive.
     X509* const current = X509_STORE_CTX_get_current_cert(from);
     const auto held = certificates_of(chain);
     const bool is_held = std::find(held.begin(), held.end(), current) != held.end();
@@ -220,7 +220,7 @@ HandshakeVerdict verify_handshake(X509_STORE_CTX* ctx, const CaDirectory& policy
     return verify_by_either(ctx, paths, ssl_index, missing);
 }
 
-// As ssl_verify_error_is_optional() of mod_ssl.
+// The same errors as ssl_verify_error_is_optional() in mod_ssl.
 bool is_of_unknown_ca(long error) {
     return error == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || error == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ||
            error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY || error == X509_V_ERR_CERT_UNTRUSTED ||

@@ -12,15 +12,15 @@ namespace mtls {
 
 namespace {
 
-// A revocation by fingerprint refuses a certificate and its twin alike.
+// A revocation by fingerprint applies to a certificate and to its twin.
 void note_twin(NearestCa& nearest, const PresentedCertificate& presented, const X509& below, const X509& issuer) {
     std::string twin = ecdsa_twin_sha256(below, issuer);
     if (&below == presented.leaf.get()) nearest.leaf_twin = twin;
     if (!twin.empty()) nearest.above.push_back({std::move(twin), {}});
 }
 
-// The encoding of a key is its certificate's, not its holder's: a revocation by key refuses each. `other_keys`: as
-// key_forms() has them.
+// The certificate chooses how its key is encoded: a revocation by key applies to every encoding. `other_keys`: from
+// key_forms().
 template <class Keys>
 void note_ca(NearestCa& nearest, X509& ca, std::string sha256, const std::string& spki_sha256, const Keys& other_keys) {
     for (const std::string_view key : other_keys) {
@@ -30,8 +30,8 @@ void note_ca(NearestCa& nearest, X509& ca, std::string sha256, const std::string
     nearest.cas.push_back(share(ca));
 }
 
-// Breadth first, one depth at a time. A signature verifies under one key only, so at each step name and key of the
-// issuer are certain, whatever the client chose to send or to leave out.
+// Breadth-first search. A signature verifies with one key only, so the issuer's name and key are certain at each step,
+// whatever certificates the client sends or omits.
 class Climb {
 public:
     Climb(const CaDirectory& directory, const PresentedCertificate& presented, std::int64_t now)
@@ -102,7 +102,7 @@ private:
         found_.on_the_way.push_back(std::move(helper));
     }
 
-    // A key that is unknown says more than the signature that it made.
+    // An unsupported key is a more precise cause than an unsupported signature.
     void say_what_is_unknown() {
         if (found_.unknown_algorithm.empty()) found_.unknown_algorithm = namesakes_.unknown_algorithm;
         if (found_.unknown_algorithm.empty()) found_.unknown_algorithm = unknown_signature(*presented_.leaf);
@@ -120,7 +120,7 @@ private:
     std::set<std::string, std::less<>> seen_;  // digests
 };
 
-// Who among mod_ssl's CAs issued one of these: no CA of the policy did, but a revocation may name one of mod_ssl's.
+// Adds mod_ssl's CAs that issued one of these certificates: the policy names none of them, but a revocation may.
 void add_server_issuers(const ServerCas& server, const PresentedCertificate& presented, NearestCa& nearest) {
     const auto issued = [](const X509& certificate, const std::string& digest, const X509Ptr& ca, std::string& key) {
         if (X509_NAME_cmp(X509_get_issuer_name(&certificate), X509_get_subject_name(ca.get())) != 0) return false;

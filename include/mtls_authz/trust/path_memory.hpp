@@ -1,5 +1,5 @@
-// Paths that this process has verified before: the same certificates come again, and whether they make a path depends
-// on nothing but their content. (On dates it does, and on revocation: these are asked every time.)
+// A cache of verified paths. Whether certificates form a path depends only on their content, so the result can be
+// reused. Dates and revocation are not cached; they are checked every time.
 #pragma once
 
 #include <array>
@@ -16,17 +16,17 @@
 
 namespace mtls {
 
-// Of fixed size: what is new takes the place of something old. Thread-safe.
+// A direct-mapped cache of fixed size: a new entry evicts the old one in its slot. Thread-safe.
 class PathMemory {
 public:
     static constexpr std::size_t kPlaces = 4096;
 
     struct Path {
-        std::vector<std::uint16_t> links;  // above the leaf: numbers among the certificates that were offered
-        PathFacts facts;                   // as in PathAnswer
+        std::vector<std::uint16_t> links;  // above the leaf: indexes into the offered certificates
+        PathFacts facts;                   // see PathAnswer
         std::vector<std::string> ca_ids;
     };
-    // `question`: all that was asked, in one text. Null where it is not known.
+    // `question`: the key, a text of everything that the path depends on. Null if it is not cached.
     std::shared_ptr<const Path> find(std::string_view question) noexcept;
     void remember(std::string_view question, Path path);
 
