@@ -27,9 +27,9 @@ struct Head {
     std::uint64_t root = 0;  // offset of the root value
 };
 
-// Address space reserved while an image is written: kMost if the system allows it, at least kLeast.
-constexpr std::size_t kMost = std::size_t{1} << (sizeof(void*) > 4 ? 32 : 28);
-constexpr std::size_t kLeast = std::size_t{1} << 20;
+// Address space reserved while an image is written: kMostReserved if the system allows it, at least kLeastReserved.
+constexpr std::size_t kMostReserved = std::size_t{1} << (sizeof(void*) > 4 ? 32 : 28);
+constexpr std::size_t kLeastReserved = std::size_t{1} << 20;
 
 #ifdef F_ADD_SEALS
 constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
@@ -67,7 +67,7 @@ bool is_sealed([[maybe_unused]] int file) {
 // end the process.
 std::size_t largest_file() {
     rlimit limit{};
-    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < kMost ? limit.rlim_cur : kMost;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < kMostReserved ? limit.rlim_cur : kMostReserved;
 }
 
 }  // namespace
@@ -108,7 +108,7 @@ std::unique_ptr<ImageWriter> ImageWriter::create() {
     const int file = open_without_name();
     if (file < 0) return nullptr;
     // Reserved address space takes no memory until the file backs it.
-    for (std::size_t size = kMost; size >= kLeast; size /= 2) {
+    for (std::size_t size = kMostReserved; size >= kLeastReserved; size /= 2) {
         void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file, 0);
         if (memory == MAP_FAILED) continue;
         return std::unique_ptr<ImageWriter>(new ImageWriter(file, {static_cast<char*>(memory), size}));

@@ -170,7 +170,7 @@ std::optional<std::string> attribute_oid(std::string_view type) {
     return std::nullopt;
 }
 
-std::optional<std::size_t> attribute_place(std::string_view oid) {
+std::optional<std::size_t> attribute_index(std::string_view oid) {
     const auto* const found = std::find_if(std::begin(kAttributeTypes), std::end(kAttributeTypes),
                                            [oid](const AttributeType& type) { return type.oid == oid; });
     if (found == std::end(kAttributeTypes)) return std::nullopt;
@@ -182,7 +182,7 @@ std::string_view attribute_oid_at(std::size_t place) {
 }
 
 std::string attribute_name(const std::string& oid) {
-    const auto place = attribute_place(oid);
+    const auto place = attribute_index(oid);
     return place ? std::string(kAttributeTypes[*place].name) : oid;
 }
 

@@ -153,8 +153,8 @@ private:
             {"2.5.29.54", ASN1_INTEGER_it},  // inhibitAnyPolicy
             {kNoRevAvail, ASN1_NULL_it},
         };
-        const auto* const found =
-            std::find_if(std::begin(kSupported), std::end(kSupported), [&](const SupportedExtension& k) { return oid == k.oid; });
+        const auto* const found = std::find_if(std::begin(kSupported), std::end(kSupported),
+                                               [&](const SupportedExtension& k) { return oid == k.oid; });
         return found == std::end(kSupported) ? nullptr : found;
     }
 

@@ -55,7 +55,7 @@ std::string with_decoded_dots(std::string_view segment) {
 }
 
 // A segment that an application may read as something other than one plain name.
-bool is_devious(std::string_view segment) {
+bool is_ambiguous_segment(std::string_view segment) {
     const std::string folded = lower(segment);
     if (folded.find("%2f") != std::string::npos || folded.find("%5c") != std::string::npos) return true;
     if (segment.find('\\') != std::string_view::npos) return true;
@@ -144,7 +144,7 @@ bool uri_pattern_matches(std::string_view pattern, std::string_view uri) {
     const UriParts actual = split_uri(uri);
     if (actual.has_userinfo || actual.has_fragment) return false;
     const auto segments = segments_of(actual.path);
-    return std::none_of(segments.begin(), segments.end(), is_devious) && uri_pattern_may_match(pattern, uri);
+    return std::none_of(segments.begin(), segments.end(), is_ambiguous_segment) && uri_pattern_may_match(pattern, uri);
 }
 
 bool uri_pattern_may_match(std::string_view pattern, std::string_view uri) {

@@ -117,7 +117,7 @@ void check_path(const Policy& policy, const PresentedCertificate& presented, con
     out.is_crl_spared = of_leaf.required != rules.required && rules.required.value_or(false);
     CrlSets crls = {&around.crls};
     if (by_server && around.server.crls) crls.push_back(around.server.crls.get());
-    CertificatesInHand in_hand;
+    HeldCertificates held;
     const auto trusted_files = [&](const std::string& name) {
         auto named = policy.cas().cas_named(name, around.now);
         for (std::size_t i = 0; by_server && i < around.server.certificates.size(); ++i) {
@@ -128,7 +128,7 @@ void check_path(const Policy& policy, const PresentedCertificate& presented, con
     };
     const auto helpers = [&] {
         std::vector<Link> links = links_to(presented.helpers, presented.helper_digests);
-        for (const AnchorCertificate* c : files_of(*out.partner)) links.push_back(in_hand.link(*c));
+        for (const AnchorCertificate* c : files_of(*out.partner)) links.push_back(held.link(*c));
         if (!by_server) return links;
         for (const Link& link : links_to(around.server.certificates, around.server.digests)) links.push_back(link);
         return links;

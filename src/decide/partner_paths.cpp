@@ -19,7 +19,7 @@ bool has_intermediate(const Partner& partner, std::string_view sha256) {
 // Of the certificates on the way those that were sent, and those of this partner where one is given.
 std::vector<Link> helpers_for(const NearestCa& nearest, const Partner* partner) {
     std::vector<Link> out;
-    for (const OnTheWay& ca : nearest.on_the_way) {
+    for (const IntermediateCa& ca : nearest.intermediates) {
         const bool counts = ca.from_peer || (partner != nullptr && has_intermediate(*partner, ca.sha256));
         if (counts) out.emplace_back(ca.certificate.get(), ca.sha256);
     }
@@ -61,7 +61,7 @@ std::string PartnerPaths::objection_to(const PathAnswer& path) const {
         // A CA that certifies a new key of its own (RFC 4210 4.4) is one CA, which issues under both.
         for (std::size_t issuer = i + 1; issuer < path.ca_ids.size(); ++issuer) {
             X509& ca = *path.chain[issuer + 1];
-            const auto* renewed = policy_.cas().renewed_as(path.ca_ids[i], ca, path.facts.ca_keys[issuer], now_);
+            const auto* renewed = policy_.cas().find_successor(path.ca_ids[i], ca, path.facts.ca_keys[issuer], now_);
             if (renewed != nullptr) {
                 return text_of_ca(i) + "is the trust anchor \"" +
                        std::string(renewed->certificates.front()->subject_text) +
@@ -83,7 +83,7 @@ std::vector<Link> PartnerPaths::trusted_for(const Policy::Match& match) {
                                         ? !c.is_ca && c.sha256 == presented_.facts.sha256
                                         : c.is_ca && std::any_of(nearest_.ca_ids.begin(), nearest_.ca_ids.end(),
                                                                  [&](const auto& id) { return c.has_ca_id(id); });
-            if (is_nearest && is_of_trust_domain(anchor)) trusted.push_back(in_hand_.link(c));
+            if (is_nearest && is_of_trust_domain(anchor)) trusted.push_back(held_.link(c));
         }
     }
     return trusted;

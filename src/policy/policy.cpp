@@ -29,7 +29,7 @@ std::vector<WatchedFiles> Policy::crl_files() const {
 }
 
 // Lines, partners and files are found by numbers: these have to be there, too.
-bool Policy::lies_in(const Bounds& in) const {
+bool Policy::is_inside(const Bounds& in) const {
     std::size_t identities = 0;
     return in.hold_all(partners_, by_name_, groups_, cas_, edges_, index_, any_by_issuer_, revocations_, grants_,
                        front_keys_, expectations_, expected_certificates_, crl_files_, files_, certificates_,

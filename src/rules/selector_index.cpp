@@ -15,7 +15,7 @@ bool all_below(std::span<const std::uint32_t> numbers, std::size_t end) {
 
 }  // namespace
 
-bool SelectorIndex::lies_in(const Bounds& in) const {
+bool SelectorIndex::is_inside(const Bounds& in) const {
     const bool has_lists = in.hold_all(steps_, filed_, ids_, begins_, linear_, unclear_) &&
                            filed_.size() == ids_.size() && longest_first_ <= ids_.size() &&
                            longest_count_ <= ids_.size() - longest_first_;

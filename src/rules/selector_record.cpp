@@ -23,7 +23,7 @@ static_assert(static_cast<unsigned>(kLastField) <= kField);
 std::string Selector::record() const {
     const bool is_suffix = text_.ends_with(operand_);
     const bool has_more = number_ != 0 || !exact_.empty();
-    const auto attribute = attribute_place(oid_);
+    const auto attribute = attribute_index(oid_);
     std::string out;
     out += static_cast<char>(static_cast<unsigned>(field_) | (negated_ ? kNegated : 0) | (is_suffix ? kIsSuffix : 0) |
                              (has_more ? kHasMore : 0));

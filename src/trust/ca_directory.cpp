@@ -5,7 +5,7 @@
 #include "mtls_authz/certificate/algorithms.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
 #include "mtls_authz/certificate/decoded_certificates.hpp"
-#include "mtls_authz/trust/signature_memory.hpp"
+#include "mtls_authz/trust/signature_cache.hpp"
 
 namespace mtls {
 
@@ -23,13 +23,13 @@ bool exists_at(std::span<const TimeWindow> windows, std::int64_t now) {
 
 }  // namespace
 
-bool says_it_is_a_ca(const X509& certificate) {
+bool has_ca_flag(const X509& certificate) {
     constexpr int kByBasicConstraints = 1;
     return X509_check_ca(const_cast<X509*>(&certificate)) == kByBasicConstraints;
 }
 
 ReadCertificate::ReadCertificate(X509Ptr c)
-    : certificate(std::move(c)), facts(read_facts(*certificate)), is_ca(says_it_is_a_ca(*certificate)) {}
+    : certificate(std::move(c)), facts(read_facts(*certificate)), is_ca(has_ca_flag(*certificate)) {}
 
 Result<std::vector<ReadCertificate>> read_certificates(const std::string& content, const std::string& file) {
     auto certificates = decode_certificates(content);
@@ -81,7 +81,7 @@ X509Ptr AnchorCertificate::decode() const { return decoded().get(sha256, der); }
 
 void CaDirectoryBuilder::Named::add(const AnchorCertificate& certificate, const TimeWindow& window) {
     const bool is_new =
-        known.emplace(&certificate, window.from.value_or(INT64_MIN), window.until.value_or(INT64_MAX)).second;
+        seen.emplace(&certificate, window.from.value_or(INT64_MIN), window.until.value_or(INT64_MAX)).second;
     if (!is_new) return;
     certificates.push_back(&certificate);
     windows.push_back(window);
@@ -202,8 +202,8 @@ const CaDirectory::Issuer* CaDirectory::issuer_of(const X509& certificate, const
     return nullptr;
 }
 
-const CaDirectory::Issuer* CaDirectory::renewed_as(std::string_view ca_id, X509& issuer, std::string_view issuer_key,
-                                                   std::int64_t now) const {
+const CaDirectory::Issuer* CaDirectory::find_successor(std::string_view ca_id, X509& issuer,
+                                                       std::string_view issuer_key, std::int64_t now) const {
     const std::string_view key = ca_id.substr(0, kDigest);
     const std::string_view name = ca_id.substr(key.size());
     const auto is_by_same_issuer = [&](const Issuer& ca) {
@@ -223,7 +223,7 @@ const CaDirectory::Issuer* CaDirectory::renewed_as(std::string_view ca_id, X509&
     return nullptr;
 }
 
-bool CaDirectory::knows_leaf(std::string_view sha256, std::int64_t now) const {
+bool CaDirectory::has_leaf_anchor(std::string_view sha256, std::int64_t now) const {
     const auto found = equal_to(std::span(leaves_), sha256, [](const LeafAnchor& leaf) { return leaf.sha256.view(); });
     return !found.empty() && exists_at(found.front().windows, now);
 }

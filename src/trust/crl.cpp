@@ -98,7 +98,7 @@ bool CrlSubject::Point::leads_to(const std::string& crl_issuer, const std::strin
     return std::find(crl_issuers->begin(), crl_issuers->end(), crl_issuer) != crl_issuers->end();
 }
 
-bool CrlSubject::is_left_to_others() const {
+bool CrlSubject::has_foreign_crl_issuers_only() const {
     return !points.empty() && std::none_of(points.begin(), points.end(),
                                            [this](const Point& point) { return point.leads_to(issuer, issuer); });
 }
@@ -161,10 +161,10 @@ private:
         for (int i = 0; i < X509_CRL_get_ext_count(list_); ++i) {
             X509_EXTENSION* const extension = X509_CRL_get_ext(list_, i);
             const int nid = OBJ_obj2nid(X509_EXTENSION_get_object(extension));
-            const bool known = nid == NID_crl_number || nid == NID_delta_crl || nid == NID_issuing_distribution_point ||
-                               nid == NID_authority_key_identifier;
-            if (X509_EXTENSION_get_critical(extension) != 0 && !known) return "has an unknown critical extension";
-            if (known && !seen.insert(nid).second) return "has an extension twice";
+            const bool supported = nid == NID_crl_number || nid == NID_delta_crl ||
+                                   nid == NID_issuing_distribution_point || nid == NID_authority_key_identifier;
+            if (X509_EXTENSION_get_critical(extension) != 0 && !supported) return "has an unknown critical extension";
+            if (supported && !seen.insert(nid).second) return "has an extension twice";
             if (nid == NID_authority_key_identifier) {
                 record_.authority_key = arena_.keep(encode(i2d_ASN1_OCTET_STRING, *X509_EXTENSION_get_data(extension)));
             }
@@ -227,9 +227,9 @@ private:
             for (int e = 0; e < X509_REVOKED_get_ext_count(entry); ++e) {
                 X509_EXTENSION* const extension = X509_REVOKED_get_ext(entry, e);
                 const int nid = OBJ_obj2nid(X509_EXTENSION_get_object(extension));
-                const bool known = nid == NID_crl_reason || nid == NID_invalidity_date ||
-                                   (nid == NID_certificate_issuer && record_.indirect);
-                if (X509_EXTENSION_get_critical(extension) != 0 && !known) {
+                const bool supported = nid == NID_crl_reason || nid == NID_invalidity_date ||
+                                       (nid == NID_certificate_issuer && record_.indirect);
+                if (X509_EXTENSION_get_critical(extension) != 0 && !supported) {
                     return "has an entry with an unknown critical extension";
                 }
                 if (nid == NID_crl_reason) removed = is_removal(*entry);
@@ -400,7 +400,7 @@ std::optional<unsigned> Crl::reasons_about(const CrlSubject& subject) const {
     }
     // RFC 5280 6.3.3, last paragraph: an issuer's own list without a distribution point covers all its certificates. It
     // may be incomplete for those whose points name other CRL issuers.
-    if (own && !list.points) out = subject.is_left_to_others() ? 0 : kAllReasons;
+    if (own && !list.points) out = subject.has_foreign_crl_issuers_only() ? 0 : kAllReasons;
     if (!out) return std::nullopt;
     return *out & list.reasons;
 }

@@ -9,7 +9,7 @@
 
 namespace mtls {
 
-bool CrlFiles::watch(const std::vector<WatchedFiles>& patterns, const CasByName& known) {
+bool CrlFiles::watch(const std::vector<WatchedFiles>& patterns, const CasByName& cas) {
     std::vector<Pattern> next;
     for (const WatchedFiles& files : patterns) {
         const auto same = std::find_if(patterns_.begin(), patterns_.end(),
@@ -24,7 +24,7 @@ bool CrlFiles::watch(const std::vector<WatchedFiles>& patterns, const CasByName&
     if (std::erase_if(files_, is_dropped) == 0) return false;
     auto set = std::make_shared<CrlSet>();
     for (const auto& [path, file] : files_) {
-        for (const auto& list : file.lists) set->add(list, known, std::time(nullptr));
+        for (const auto& list : file.lists) set->add(list, cas, std::time(nullptr));
     }
     settle(std::move(set));
     return true;
@@ -42,7 +42,7 @@ std::vector<std::string> CrlFiles::names() const {
     return out;
 }
 
-bool CrlFiles::look(const CasByName& known, const CasByName& anchors, std::vector<Diagnostic>& findings) {
+bool CrlFiles::look(const CasByName& cas, const CasByName& anchors, std::vector<Diagnostic>& findings) {
     auto next = std::make_shared<CrlSet>(*crls_);
     std::vector<std::string> changed;
     for (Pattern& pattern : patterns_) {
@@ -57,13 +57,13 @@ bool CrlFiles::look(const CasByName& known, const CasByName& anchors, std::vecto
         for (const std::string& path : files.value()) {
             File& file = files_[path];
             if (file.pattern.empty()) file.pattern = pattern.files.pattern;
-            if (look_apart(path, file, known, *next, findings)) changed.push_back(path);
+            if (look_apart(path, file, cas, *next, findings)) changed.push_back(path);
         }
     }
     if (changed.empty() && is_settled_) return false;
     for (const std::string& path : changed) {
         for (const auto& list : files_[path].lists) {
-            if (!next->leaves_out(*list, anchors)) continue;
+            if (!next->misses_anchor_key(*list, anchors)) continue;
             findings.push_back(
                 {Diagnostic::Severity::kWarning,
                  {path, 0},
@@ -102,10 +102,10 @@ void CrlFiles::mark_unusable(CrlSet& set) const {
 }
 
 // An exception affects only this file, which is read again at the next poll.
-bool CrlFiles::look_apart(const std::string& path, File& file, const CasByName& known, CrlSet& into,
+bool CrlFiles::look_apart(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
                           std::vector<Diagnostic>& findings) {
     try {
-        const bool changed = look_at(path, file, known, into, findings);
+        const bool changed = look_at(path, file, cas, into, findings);
         file.thrown.clear();
         return changed;
     } catch (const std::exception& e) {
@@ -122,7 +122,7 @@ bool CrlFiles::look_apart(const std::string& path, File& file, const CasByName& 
     }
 }
 
-bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& known, CrlSet& into,
+bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
                        std::vector<Diagnostic>& findings) {
     constexpr std::size_t kLargestFile = 256UL << 20;
     const auto complain = [&](const std::string& what) {
@@ -156,7 +156,7 @@ bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& kno
     if (decoded.lists.empty() && decoded.broken.empty()) return false;
     file.unusable.clear();
     // A list that was never verified disappears with an edit of its file.
-    std::erase_if(file.lists, [&](const auto& list) { return decoded.fault.empty() && into.drop_waiting(*list); });
+    std::erase_if(file.lists, [&](const auto& list) { return decoded.fault.empty() && into.drop_unverified(*list); });
     for (const std::string& issuer : decoded.broken) cannot_use(issuer, "does not decode");
     for (X509CrlPtr& list : decoded.lists) {
         const std::string name = read_name(*X509_CRL_get_issuer(list.get())).canonical;
@@ -168,7 +168,7 @@ bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& kno
         }
         const std::string issuer = crl.value()->issuer_text();
         file.lists.push_back(crl.value());
-        const std::string fault = into.add(std::move(crl.value()), known, std::time(nullptr));
+        const std::string fault = into.add(std::move(crl.value()), cas, std::time(nullptr));
         if (!fault.empty()) complain("the CRL of \"" + escape_for_log(issuer, 200) + "\" " + fault);
     }
     return true;
@@ -215,7 +215,7 @@ void CrlFiles::bind(const std::shared_ptr<const CrlRecords>& records) {
 }
 
 void CrlFiles::take(const std::shared_ptr<const CrlRecords>& records, std::shared_ptr<const Image> image,
-                    const CasByName& known) {
+                    const CasByName& cas) {
     std::erase_if(files_, [&](const auto& file) {
         return std::none_of(records->files.begin(), records->files.end(),
                             [&](const CrlFileRecord& record) { return record.path == file.first; });
@@ -225,7 +225,7 @@ void CrlFiles::take(const std::shared_ptr<const CrlRecords>& records, std::share
         file.digest.clear();
     }
     bind(records);
-    crls_->learn(known);
+    crls_->verify_signers(cas);
     image_ = std::move(image);
     is_settled_ = true;
 }

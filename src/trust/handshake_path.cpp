@@ -4,7 +4,7 @@
 #include <deque>
 #include <set>
 
-#include "mtls_authz/trust/signature_memory.hpp"
+#include "mtls_authz/trust/signature_cache.hpp"
 
 namespace mtls {
 
@@ -41,7 +41,7 @@ public:
         constexpr std::size_t kMostPaths = 16;
         constexpr int kMostSteps = 64;
         std::vector<AnchorPath> out;
-        if (policy_.knows_leaf(certificate_sha256(leaf_), now)) out.push_back({{}, share(leaf_)});
+        if (policy_.has_leaf_anchor(certificate_sha256(leaf_), now)) out.push_back({{}, share(leaf_)});
         std::deque<std::vector<X509*>> open = {{}};
         for (int step = 0; !open.empty() && step < kMostSteps && out.size() < kMostPaths; ++step) {
             const std::vector<X509*> below = std::move(open.front());
@@ -74,7 +74,7 @@ private:
         }
         const std::string name = read_name(*X509_get_issuer_name(&certificate)).canonical;
         for (const AnchorCertificate* c : policy_.intermediates_named(name)) {
-            X509* const helper = in_hand_.get(*c);
+            X509* const helper = held_.get(*c);
             const auto is_same = [&](const X509* other) { return X509_cmp(other, helper) == 0; };
             if (std::any_of(sent_.begin(), sent_.end(), is_same) || !may_issue(*helper, certificate)) continue;
             if (!is_signed_by(certificate, digest, c->spki_sha256, [&] { return helper; })) continue;
@@ -94,7 +94,7 @@ private:
     X509& leaf_;
     std::vector<X509*> sent_;
     const CaDirectory& policy_;
-    CertificatesInHand in_hand_;
+    HeldCertificates held_;
     std::set<X509*> from_policy_;
     int signatures_left_ = 64;
 };
@@ -124,7 +124,7 @@ extern "C" int on_tolerated(int ok, X509_STORE_CTX* ctx) {
     return ok == 1 || (tolerance != nullptr && tolerance->covers(*ctx)) ? 1 : 0;
 }
 
-bool verifies_quietly(X509_STORE_CTX& ctx, Tolerance tolerance) {
+bool verifies_without_callback(X509_STORE_CTX& ctx, Tolerance tolerance) {
     const ErrorQueueGuard errors;
     X509_STORE_CTX_set_app_data(&ctx, &tolerance);
     X509_STORE_CTX_set_verify_cb(&ctx, on_tolerated);
@@ -132,11 +132,12 @@ bool verifies_quietly(X509_STORE_CTX& ctx, Tolerance tolerance) {
 }
 
 // Verifies the certificate of another context, with its store and parameters.
-class Again {
+class RepeatedVerification {
 public:
-    explicit Again(X509_STORE_CTX* ctx) : Again(ctx, X509_STORE_CTX_get0_untrusted(ctx)) {}
+    explicit RepeatedVerification(X509_STORE_CTX* ctx)
+        : RepeatedVerification(ctx, X509_STORE_CTX_get0_untrusted(ctx)) {}
     // With this path's anchor as the only trusted certificate.
-    Again(X509_STORE_CTX* ctx, const AnchorPath& path)
+    RepeatedVerification(X509_STORE_CTX* ctx, const AnchorPath& path)
         : helpers_(stack_of(path.helpers)), anchor_(stack_of({path.anchor.get()})) {
         init(ctx, helpers_.get());
         X509_STORE_CTX_set0_trusted_stack(ctx_.get(), anchor_.get());
@@ -145,7 +146,7 @@ public:
     X509_STORE_CTX* get() const { return ctx_.get(); }
 
 private:
-    Again(X509_STORE_CTX* ctx, STACK_OF(X509) * untrusted) { init(ctx, untrusted); }
+    RepeatedVerification(X509_STORE_CTX* ctx, STACK_OF(X509) * untrusted) { init(ctx, untrusted); }
     void init(X509_STORE_CTX* ctx, STACK_OF(X509) * untrusted) {
         if (!ctx_ || X509_STORE_CTX_init(ctx_.get(), X509_STORE_CTX_get0_store(ctx), X509_STORE_CTX_get0_cert(ctx),
                                          untrusted) != 1) {
@@ -159,15 +160,15 @@ private:
 };
 
 // Adds helpers to a context for the lifetime of this object.
-class WithHelpers {
+class HelpersScope {
 public:
-    WithHelpers(X509_STORE_CTX* ctx, const std::vector<X509*>& helpers)
+    HelpersScope(X509_STORE_CTX* ctx, const std::vector<X509*>& helpers)
         : ctx_(ctx), sent_(X509_STORE_CTX_get0_untrusted(ctx)), helpers_(stack_of(helpers)) {
         X509_STORE_CTX_set0_untrusted(ctx_, helpers_.get());
     }
-    ~WithHelpers() { X509_STORE_CTX_set0_untrusted(ctx_, sent_); }
-    WithHelpers(const WithHelpers&) = delete;
-    WithHelpers& operator=(const WithHelpers&) = delete;
+    ~HelpersScope() { X509_STORE_CTX_set0_untrusted(ctx_, sent_); }
+    HelpersScope(const HelpersScope&) = delete;
+    HelpersScope& operator=(const HelpersScope&) = delete;
 
 private:
     X509_STORE_CTX* const ctx_;
@@ -176,7 +177,7 @@ private:
 };
 
 // Copies the result to the context that TLS reads, so that TLS and the log name the certificate that failed.
-void hand_back(X509_STORE_CTX* from, X509_STORE_CTX* to) {
+void copy_result(X509_STORE_CTX* from, X509_STORE_CTX* to) {
     X509_STORE_CTX_set_error(to, X509_STORE_CTX_get_error(from));
     X509_STORE_CTX_set_error_depth(to, X509_STORE_CTX_get_error_depth(from));
     STACK_OF(X509)* const chain = X509_STORE_CTX_get1_chain(from);
@@ -184,25 +185,26 @@ void hand_back(X509_STORE_CTX* from, X509_STORE_CTX* to) {
     // Only a certificate that the chain keeps alive.
     X509* const current = X509_STORE_CTX_get_current_cert(from);
     const auto held = certificates_of(chain);
-    const bool is_held = std::find(held.begin(), held.end(), current) != held.end();
-    X509_STORE_CTX_set_current_cert(to, is_held ? current : nullptr);
+    const bool is_in_chain = std::find(held.begin(), held.end(), current) != held.end();
+    X509_STORE_CTX_set_current_cert(to, is_in_chain ? current : nullptr);
 }
 
 HandshakeVerdict verify_by(const AnchorPath& path, X509_STORE_CTX* ctx, int ssl_index) {
-    const Again by_anchor(ctx, path);
+    const RepeatedVerification by_anchor(ctx, path);
     X509_STORE_CTX_set_verify_cb(by_anchor.get(), X509_STORE_CTX_get_verify_cb(ctx));
     X509_STORE_CTX_set_ex_data(by_anchor.get(), ssl_index, X509_STORE_CTX_get_ex_data(ctx, ssl_index));
     const int verified = X509_verify_cert(by_anchor.get());
-    hand_back(by_anchor.get(), ctx);
+    copy_result(by_anchor.get(), ctx);
     return {verified, verified == 1};
 }
 
 HandshakeVerdict verify_by_either(X509_STORE_CTX* ctx, const std::vector<AnchorPath>& paths, int ssl_index,
                                   MissingCrl missing) {
     const Tolerance tolerance{missing == MissingCrl::kPasses};
-    if (paths.empty() || verifies_quietly(*Again(ctx).get(), tolerance)) return {X509_verify_cert(ctx)};
+    if (paths.empty() || verifies_without_callback(*RepeatedVerification(ctx).get(), tolerance))
+        return {X509_verify_cert(ctx)};
     const auto is_good = [&](const AnchorPath& path) {
-        return paths.size() == 1 || verifies_quietly(*Again(ctx, path).get(), tolerance);
+        return paths.size() == 1 || verifies_without_callback(*RepeatedVerification(ctx, path).get(), tolerance);
     };
     const auto good = std::find_if(paths.begin(), paths.end(), is_good);
     return verify_by(good != paths.end() ? *good : paths.front(), ctx, ssl_index);
@@ -216,7 +218,7 @@ HandshakeVerdict verify_handshake(X509_STORE_CTX* ctx, const CaDirectory& policy
     IssuerSearch search(*X509_STORE_CTX_get0_cert(ctx), helpers, policy);
     const auto paths = search.paths(now);
     helpers.insert(helpers.end(), search.from_policy().begin(), search.from_policy().end());
-    const WithHelpers with(ctx, helpers);
+    const HelpersScope with(ctx, helpers);
     return verify_by_either(ctx, paths, ssl_index, missing);
 }
 
@@ -227,7 +229,7 @@ bool is_of_unknown_ca(long error) {
            error == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE;
 }
 
-bool verifies(const OwnStore& own, const PresentedCertificate& presented, const CaDirectory& policy, int purpose) {
+bool verifies(const ServerStore& own, const PresentedCertificate& presented, const CaDirectory& policy, int purpose) {
     if (!own.store) return false;
     const ErrorQueueGuard errors;
     std::vector<X509*> helpers;
@@ -243,7 +245,7 @@ bool verifies(const OwnStore& own, const PresentedCertificate& presented, const 
     X509_STORE_CTX_set_default(ctx.get(), "ssl_client");
     X509_VERIFY_PARAM_set_purpose(X509_STORE_CTX_get0_param(ctx.get()), purpose);
     X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(ctx.get()), own.security_level);
-    return verifies_quietly(*ctx, {own.missing == MissingCrl::kPasses, true});
+    return verifies_without_callback(*ctx, {own.missing == MissingCrl::kPasses, true});
 }
 
 }  // namespace mtls

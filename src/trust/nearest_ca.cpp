@@ -4,7 +4,7 @@
 
 #include "mtls_authz/certificate/algorithms.hpp"
 #include "mtls_authz/certificate/ecdsa_twin.hpp"
-#include "mtls_authz/trust/signature_memory.hpp"
+#include "mtls_authz/trust/signature_cache.hpp"
 #include "mtls_authz/trust/trust.hpp"
 #include "mtls_authz/trust/path_search.hpp"
 
@@ -86,9 +86,9 @@ private:
         }
     }
 
-    void try_helper(const Below& below, OnTheWay helper, std::vector<Below>& above) {
+    void try_helper(const Below& below, IntermediateCa helper, std::vector<Below>& above) {
         X509& ca = *helper.certificate;
-        if (seen_.contains(helper.sha256) || !says_it_is_a_ca(ca)) return;
+        if (seen_.contains(helper.sha256) || !has_ca_flag(ca)) return;
         if (X509_NAME_cmp(X509_get_issuer_name(below.certificate), X509_get_subject_name(&ca)) != 0) return;
         const std::string key = spki_sha256(ca);
         if (!is_signed_by(*below.certificate, below.sha256, key, [&] { return &ca; })) {
@@ -99,14 +99,14 @@ private:
         seen_.insert(helper.sha256);
         above.push_back({&ca, helper.sha256, &names_.emplace_back(read_name(*X509_get_issuer_name(&ca)))});
         note_ca(found_, ca, helper.sha256, key, key_forms(ca));
-        found_.on_the_way.push_back(std::move(helper));
+        found_.intermediates.push_back(std::move(helper));
     }
 
     // An unsupported key is a more precise cause than an unsupported signature.
     void say_what_is_unknown() {
         if (found_.unknown_algorithm.empty()) found_.unknown_algorithm = namesakes_.unknown_algorithm;
         if (found_.unknown_algorithm.empty()) found_.unknown_algorithm = unknown_signature(*presented_.leaf);
-        for (const OnTheWay& ca : found_.on_the_way) {
+        for (const IntermediateCa& ca : found_.intermediates) {
             if (found_.unknown_algorithm.empty()) found_.unknown_algorithm = unknown_signature(*ca.certificate);
         }
     }
@@ -136,7 +136,7 @@ void add_server_issuers(const ServerCas& server, const PresentedCertificate& pre
             note_twin(nearest, presented, below, *ca);
         };
         try_below(*presented.leaf, presented.facts.sha256);
-        for (const OnTheWay& c : nearest.on_the_way) try_below(*c.certificate, c.sha256);
+        for (const IntermediateCa& c : nearest.intermediates) try_below(*c.certificate, c.sha256);
         if (is_above) note_ca(nearest, *ca, certificate_sha256(*ca), key, key_forms(*ca));
     }
 }
@@ -146,7 +146,7 @@ void add_server_issuers(const ServerCas& server, const PresentedCertificate& pre
 NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertificate& presented, const ServerCas& server,
                           std::int64_t now) {
     const ErrorQueueGuard errors;
-    if (directory.knows_leaf(presented.facts.sha256, now)) {
+    if (directory.has_leaf_anchor(presented.facts.sha256, now)) {
         NearestCa itself;
         itself.is_leaf_itself = true;
         return itself;

@@ -4,7 +4,7 @@
 
 #include "mtls_authz/trust/handshake_refusal.hpp"
 #include "mtls_authz/certificate/der.hpp"
-#include "mtls_authz/trust/signature_memory.hpp"
+#include "mtls_authz/trust/signature_cache.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/uri.hpp"
 
@@ -139,14 +139,14 @@ bool PathSearch::extend() {
 
 bool PathSearch::issued(const Link& above, const Link& below) {
     if (X509_check_issued(above.certificate, below.certificate) != X509_V_OK) return false;
-    const auto [known, is_new] = signed_by_.emplace(std::pair(below.certificate, above.certificate), false);
+    const auto [result, is_new] = signed_by_.emplace(std::pair(below.certificate, above.certificate), false);
     if (is_new) {
         const std::string computed = below.sha256.empty() ? certificate_sha256(*below.certificate) : std::string();
         const std::string_view digest = below.sha256.empty() ? std::string_view(computed) : below.sha256;
-        known->second = is_signed_by(*below.certificate, digest, spki_sha256(*above.certificate),
-                                     [&] { return above.certificate; });
+        result->second = is_signed_by(*below.certificate, digest, spki_sha256(*above.certificate),
+                                      [&] { return above.certificate; });
     }
-    return known->second;
+    return result->second;
 }
 
 bool PathSearch::refuse(std::string why) {

@@ -188,7 +188,7 @@ Result<std::string> read_authority(const Json& jwk, const std::string& where, st
     const X509Ptr certificate(d2i_X509(nullptr, &p, static_cast<long>(der->size())));
     if (!certificate || p != end) return Error{where + ": x5c does not hold one X.509 certificate in DER"};
     const auto subject = [&] { return in_quotes(read_name(*X509_get_subject_name(certificate.get())).text()); };
-    if (!says_it_is_a_ca(*certificate)) {
+    if (!has_ca_flag(*certificate)) {
         return Error{where + ": the certificate " + subject() +
                      " is no CA (basicConstraints): a bundle holds the CAs of a trust domain, not what they issue"};
     }

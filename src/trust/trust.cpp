@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "mtls_authz/trust/path_memory.hpp"
+#include "mtls_authz/trust/path_cache.hpp"
 #include "mtls_authz/trust/path_search.hpp"
 
 namespace mtls {
@@ -11,8 +11,8 @@ namespace {
 
 // One per process. Constructed on first use, so that loading the module runs no code, and an exception of the
 // constructor denies one request.
-PathMemory& paths() {
-    static PathMemory of_process;
+PathCache& paths() {
+    static PathCache of_process;
     return of_process;
 }
 
@@ -65,8 +65,8 @@ X509* offered(const PathQuestion& question, std::size_t number) {
     return (number < trusted ? question.trusted[number] : question.helpers[number - trusted]).certificate;
 }
 
-void remember(const PathQuestion& question, const std::string& text, const PathAnswer& answer) {
-    PathMemory::Path path{{}, answer.facts, answer.ca_ids};
+void add_to_cache(const PathQuestion& question, const std::string& text, const PathAnswer& answer) {
+    PathCache::Path path{{}, answer.facts, answer.ca_ids};
     const std::size_t all = question.trusted.size() + question.helpers.size();
     for (std::size_t i = 1; i < answer.chain.size(); ++i) {
         std::size_t number = 0;
@@ -74,10 +74,10 @@ void remember(const PathQuestion& question, const std::string& text, const PathA
         if (number == all) return;
         path.links.push_back(static_cast<std::uint16_t>(number));
     }
-    paths().remember(text, std::move(path));
+    paths().insert(text, std::move(path));
 }
 
-PathAnswer recall(const PathQuestion& question, const PathMemory::Path& path) {
+PathAnswer from_cache(const PathQuestion& question, const PathCache::Path& path) {
     PathAnswer answer;
     answer.ok = true;
     answer.facts = path.facts;
@@ -104,15 +104,15 @@ PathAnswer verify_path(const PathQuestion& question) {
     current.helpers = valid_at(question.helpers, question.now);
     const std::string text = text_of(current);
     if (!text.empty()) {
-        if (const auto known = paths().find(text)) {
-            PathAnswer answer = recall(current, *known);
+        if (const auto cached = paths().find(text)) {
+            PathAnswer answer = from_cache(current, *cached);
             if (!question.objection || question.objection(answer).empty()) return answer;
         }
     }
     PathSearch search(current);
     PathAnswer answer = search.run();
     // Caches only the first path that OpenSSL accepts: the result must not depend on objections of earlier policies.
-    if (answer.ok && !text.empty() && !search.met_objection()) remember(current, text, answer);
+    if (answer.ok && !text.empty() && !search.met_objection()) add_to_cache(current, text, answer);
     if (answer.ok || search.saw_a_path()) return answer;
     // Searches again with the invalid ones included, to report which one has expired.
     return PathSearch(question).run();

@@ -38,7 +38,7 @@ public:
         const Bounds bounds(image->memory_);
         const void* const at = image->memory_.data() + image->root_;
         const auto* const value = static_cast<const T*>(at);
-        if (!bounds.hold(at, sizeof(T), alignof(T)) || !value->lies_in(bounds)) return nullptr;
+        if (!bounds.hold(at, sizeof(T), alignof(T)) || !value->is_inside(bounds)) return nullptr;
         return {image, value};
     }
 

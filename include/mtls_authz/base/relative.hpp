@@ -29,8 +29,8 @@ private:
     static std::uintptr_t number(const void* at) { return reinterpret_cast<std::uintptr_t>(at); }
     template <class Part>
     bool hold_part(const Part& part) const {
-        if constexpr (requires { part.lies_in(*this); }) {
-            return part.lies_in(*this);
+        if constexpr (requires { part.is_inside(*this); }) {
+            return part.is_inside(*this);
         } else if constexpr (requires { part.has_value(); }) {
             return !part.has_value() || hold_part(*part);
         } else {
@@ -63,7 +63,7 @@ public:
     const T& operator*() const { return *get(); }
     const T* operator->() const { return get(); }
     // Checks only the address and size of the target; the owner of the target checks its content.
-    bool lies_in(const Bounds& in) const { return distance_ == 0 || in.hold(get(), sizeof(T), alignof(T)); }
+    bool is_inside(const Bounds& in) const { return distance_ == 0 || in.hold(get(), sizeof(T), alignof(T)); }
 
 private:
     void set(const T* to) {
@@ -88,12 +88,12 @@ public:
     const T& front() const { return *data(); }
     const T& back() const { return data()[size_ - 1]; }
 
-    bool lies_in(const Bounds& in) const {
+    bool is_inside(const Bounds& in) const {
         if (size_ == 0) return true;
         if (size_ > SIZE_MAX / sizeof(T) || !in.hold(data(), size_ * sizeof(T), alignof(T))) return false;
-        if constexpr (requires(const T& item) { item.lies_in(in); }) {
+        if constexpr (requires(const T& item) { item.is_inside(in); }) {
             for (const T& item : *this) {
-                if (!item.lies_in(in)) return false;
+                if (!item.is_inside(in)) return false;
             }
         }
         return true;
@@ -117,7 +117,7 @@ public:
         return view().substr(from, count);
     }
 
-    bool lies_in(const Bounds& in) const { return bytes_.lies_in(in); }
+    bool is_inside(const Bounds& in) const { return bytes_.is_inside(in); }
 
     friend bool operator==(const Text& a, const Text& b) { return a.view() == b.view(); }
     friend bool operator==(const Text& a, std::string_view b) { return a.view() == b; }

@@ -28,7 +28,7 @@ struct Place {
 
     operator Where() const { return {std::string(file.view()), line}; }
     std::string str() const { return Where(*this).str(); }
-    bool lies_in(const Bounds& in) const { return file.lies_in(in); }
+    bool is_inside(const Bounds& in) const { return file.is_inside(in); }
 };
 
 // One finding about a configuration: what is wrong and what would be right.

@@ -15,7 +15,7 @@ std::optional<std::string> attribute_oid(std::string_view type);
 std::string attribute_name(const std::string& oid);
 
 // The index of an OID in the table, if it is there; a policy stores the index instead of the OID.
-std::optional<std::size_t> attribute_place(std::string_view oid);
+std::optional<std::size_t> attribute_index(std::string_view oid);
 std::string_view attribute_oid_at(std::size_t place);  // empty beyond the table
 
 // For a word that is not an attribute type but has another meaning: a clause that says what it is and what to use

@@ -43,7 +43,7 @@ private:
     const ServerCas& server_;
     const NearestCa& nearest_;
     std::int64_t now_;
-    CertificatesInHand in_hand_;
+    HeldCertificates held_;
     std::map<std::pair<int, std::vector<X509*>>, PathAnswer> verified_;
     std::string last_failure_;
 };

@@ -32,7 +32,7 @@ struct GroupMembership {
     Span<Text> names;
     Conditions conditions;  // all must hold for this certificate
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(names, conditions); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(names, conditions); }
 };
 
 struct PartnerAttribute {
@@ -40,7 +40,7 @@ struct PartnerAttribute {
     Text value;                      // as it is; or TYPE of cert:TYPE
     std::optional<FieldName> field;  // of the certificate, instead
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(name, value, field); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(name, value, field); }
 };
 
 // A partner that ends TLS for others, and hands their certificates on in a header.
@@ -53,7 +53,7 @@ struct Front {
     Span<Network> networks;  // believed from there whatever certificate the connection has; none: by its certificate
     Place where;
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(header, chain, key, chain_key, networks, where); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(header, chain, key, chain_key, networks, where); }
 };
 
 struct Partner {
@@ -90,10 +90,10 @@ struct Partner {
     // Null where it is no front.
     const Front* front() const { return fronts.empty() ? nullptr : fronts.data(); }
 
-    bool lies_in(const Bounds& in) const {
+    bool is_inside(const Bounds& in) const {
         return in.hold_all(name, where, identities, anchors, intermediates, intermediate_files, groups, attributes,
                            networks, suspended, grants, fronts, contact, digest) &&
-               anchors != nullptr && anchors->lies_in(in);
+               anchors != nullptr && anchors->is_inside(in);
     }
 };
 
@@ -104,7 +104,7 @@ struct PolicyFile {
     std::size_t limit = 0;  // of its size; of a pattern, 0
     std::size_t count = 0;  // of a pattern: files
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(name, digest); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(name, digest); }
 };
 
 // A file of certificates by the SHA-256 of its content: a later policy does not decode it again.
@@ -112,7 +112,7 @@ struct KnownCertificates {
     Text digest;
     Span<AnchorCertificate> certificates;
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(digest, certificates); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(digest, certificates); }
 };
 
 // All partners of a policy, and what is found among them. It decides nothing: identify() does.
@@ -169,20 +169,20 @@ public:
     // The first 16 hex digits of the SHA-256 of what is in force: render(), files by their content.
     std::string_view generation() const { return generation_; }
 
-    bool lies_in(const Bounds& in) const;
+    bool is_inside(const Bounds& in) const;
 
 private:
     friend class PolicyWriter;
     struct AnyLine {
         Text issuer;             // CA id, or SHA-256 of an end-entity anchor
         std::uint32_t identity;  // number among all
-        bool lies_in(const Bounds& in) const { return issuer.lies_in(in); }
+        bool is_inside(const Bounds& in) const { return issuer.is_inside(in); }
     };
     struct CrlFile {
         Text pattern;
         Text spelled;
         Place where;
-        bool lies_in(const Bounds& in) const { return in.hold_all(pattern, spelled, where); }
+        bool is_inside(const Bounds& in) const { return in.hold_all(pattern, spelled, where); }
     };
 
     Match match_of(std::uint32_t identity) const;

@@ -13,14 +13,14 @@ struct RefusalLine {
     Text args;
     Place where;
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(name, args, where); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(name, args, where); }
 };
 
 struct Suspension {
     Text partner;
     Place where;
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(partner, where); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(partner, where); }
 };
 
 // In an arena or an image.
@@ -33,7 +33,7 @@ struct Refusals {
     // Where; null: nowhere.
     const Place* suspends(std::string_view partner) const;
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(revocations, suspended, digest, lines); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(revocations, suspended, digest, lines); }
 };
 
 }  // namespace mtls

@@ -55,7 +55,7 @@ public:
     // As config_words() reads them back: each with a blank before it.
     std::string text() const;
 
-    bool lies_in(const Bounds& in) const;
+    bool is_inside(const Bounds& in) const;
 
 private:
     Text records_;

@@ -40,7 +40,7 @@ public:
     // Whether every path that fits `other` fits this one, as far as the text tells.
     bool covers(const PathPattern& other) const;
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(text_, fields_) && literal_ <= text_.size(); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(text_, fields_) && literal_ <= text_.size(); }
 
 private:
     std::vector<std::string_view> parts() const;
@@ -58,7 +58,7 @@ struct Grant {
     Conditions conditions;  // all must hold for this certificate
     Place where;
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(paths, conditions, where); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(paths, conditions, where); }
     std::string text() const;
 };
 

@@ -37,7 +37,7 @@ public:
     // Whether some line is `any`, or names an anchor.
     bool name_anchors() const { return name_anchors_; }
 
-    bool lies_in(const Bounds& in) const;
+    bool is_inside(const Bounds& in) const;
 
     class Iterator {
     public:
@@ -61,7 +61,7 @@ private:
     struct File {
         std::uint32_t first;  // line that stands in it, as those after it do
         Text name;
-        bool lies_in(const Bounds& in) const { return name.lies_in(in); }
+        bool is_inside(const Bounds& in) const { return name.is_inside(in); }
     };
     std::string_view record(std::size_t i) const;
 

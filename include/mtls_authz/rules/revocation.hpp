@@ -25,7 +25,7 @@ struct RevocationLine {
     Text note;
     Place where;
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(selectors, note, where); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(selectors, note, where); }
 
     std::string text() const;
 };
@@ -48,7 +48,9 @@ public:
     std::span<const RevocationLine> all() const { return lines_; }
     bool empty() const { return lines_.empty(); }
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(lines_, index_) && index_.has_ids_below(lines_.size()); }
+    bool is_inside(const Bounds& in) const {
+        return in.hold_all(lines_, index_) && index_.has_ids_below(lines_.size());
+    }
 
 private:
     friend class RevocationSetBuilder;

@@ -161,7 +161,7 @@ public:
     std::optional<std::string> value(const CertificateFacts& facts, const PathFacts& path) const;
     std::string_view text() const { return text_; }
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(oid_, text_); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(oid_, text_); }
 
 private:
     Field field_ = Field::kSubject;

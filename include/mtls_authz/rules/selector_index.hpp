@@ -25,7 +25,7 @@ public:
     // The most lines that one key finds.
     std::span<const std::uint32_t> longest() const { return {ids_.data() + longest_first_, longest_count_}; }
 
-    bool lies_in(const Bounds& in) const;
+    bool is_inside(const Bounds& in) const;
     // Whether each line has a number below this.
     bool has_ids_below(std::size_t lines) const;
 

@@ -61,7 +61,7 @@ struct AnchorCertificate {
     // From the process's cache of decoded certificates, if it is there.
     X509Ptr decode() const;
 
-    bool lies_in(const Bounds& in) const {
+    bool is_inside(const Bounds& in) const {
         return in.hold_all(der, sha256, spki_sha256, other_spki_sha256, subject, issuer, subject_text);
     }
 };
@@ -79,7 +79,7 @@ struct Anchor {
     Text trust_domain;
     std::optional<std::uint64_t> sequence;  // spiffe_sequence of the bundle
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(file, where, certificates, trust_domain); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(file, where, certificates, trust_domain); }
 };
 
 // The anchors of one partner, or the default anchors that several partners share.
@@ -88,11 +88,11 @@ struct AnchorSet {
     bool uses_mod_ssl = false;
     Place where;
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(anchors, where); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(anchors, where); }
 };
 
 // Whether basicConstraints has cA TRUE; keyUsage and others are not checked.
-bool says_it_is_a_ca(const X509& certificate);
+bool has_ca_flag(const X509& certificate);
 
 // The names and keys of all CAs in the policy. CaDirectoryBuilder makes it; its parts are in the arena passed to
 // finish().
@@ -104,7 +104,7 @@ public:
         Span<Ptr<AnchorCertificate>> certificates;  // certificates of this CA: same key, possibly different dates
         Span<TimeWindow> windows;                   // when each is an anchor; same size as `certificates`
 
-        bool lies_in(const Bounds& in) const {
+        bool is_inside(const Bounds& in) const {
             return in.hold_all(name, key, certificates, windows) && !certificates.empty() &&
                    certificates.size() == windows.size();
         }
@@ -120,8 +120,9 @@ public:
                             std::int64_t now, Namesakes& others) const;
     // The CA of the policy that the same issuer certified as a successor of `ca_id`, with another key or another name
     // (RFC 5280 3.2); nullptr if there is none at `now`. `issuer`: the issuer of `ca_id`, with its key's SHA-256.
-    const Issuer* renewed_as(std::string_view ca_id, X509& issuer, std::string_view issuer_key, std::int64_t now) const;
-    bool knows_leaf(std::string_view sha256, std::int64_t now) const;
+    const Issuer* find_successor(std::string_view ca_id, X509& issuer, std::string_view issuer_key,
+                                 std::int64_t now) const;
+    bool has_leaf_anchor(std::string_view sha256, std::int64_t now) const;
     bool names(std::string_view ca_id, std::int64_t now) const;
 
     // Of all MTLSIntermediates, by canonical subject: they can connect a leaf to an anchor, and are not trusted by
@@ -140,19 +141,19 @@ public:
     // take more than `limit` bytes in the handshake message.
     std::optional<std::vector<std::string_view>> announced_names(std::size_t limit, std::int64_t now) const;
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(cas_, by_key_, leaves_, intermediates_, announced_); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(cas_, by_key_, leaves_, intermediates_, announced_); }
 
 private:
     friend class CaDirectoryBuilder;
     struct LeafAnchor {
         Text sha256;
         Span<TimeWindow> windows;
-        bool lies_in(const Bounds& in) const { return in.hold_all(sha256, windows); }
+        bool is_inside(const Bounds& in) const { return in.hold_all(sha256, windows); }
     };
     struct Announced {
         Text encoded;
         Span<TimeWindow> windows;
-        bool lies_in(const Bounds& in) const { return in.hold_all(encoded, windows); }
+        bool is_inside(const Bounds& in) const { return in.hold_all(encoded, windows); }
     };
     std::span<const Issuer> named(std::string_view name) const;
 
@@ -175,7 +176,7 @@ private:
     struct Named {
         std::vector<const AnchorCertificate*> certificates;
         std::vector<TimeWindow> windows;
-        std::set<std::tuple<const AnchorCertificate*, std::int64_t, std::int64_t>> known = {};
+        std::set<std::tuple<const AnchorCertificate*, std::int64_t, std::int64_t>> seen = {};
         void add(const AnchorCertificate& certificate, const TimeWindow& window);
     };
     std::map<std::pair<std::string_view, std::string_view>, Named> cas_;  // key: name and key

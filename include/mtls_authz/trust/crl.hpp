@@ -57,7 +57,7 @@ struct CrlSubject {
     std::vector<Point> points;
 
     explicit CrlSubject(const X509& certificate);
-    bool is_left_to_others() const;  // every distribution point names other CRL issuers
+    bool has_foreign_crl_issuers_only() const;  // every distribution point names other CRL issuers
 };
 
 // Identifies a list, and decides which of two lists replaces the other.
@@ -102,7 +102,7 @@ public:
     bool signed_by(const X509& certificate) const;
     bool signed_by_signer_of(const Crl& other) const;
     std::string signer_key() const;  // SHA-256 of the key that signed it; empty until one is verified
-    bool waits_for_signer() const { return signer_key().empty(); }
+    bool is_unverified() const { return signer_key().empty(); }
 
     // The reasons (bits 1 to 8 of ReasonFlags) for which this list covers such a certificate; nothing if the
     // certificate is out of its scope.
@@ -162,14 +162,14 @@ using CasByName = std::function<std::vector<X509Ptr>(const std::string&)>;
 
 // Whether a signer's lists count for one certificate, worst first.
 enum class CrlSigner {
-    kAnothers,  // has no path to the anchor of this certificate's path
-    kMayNot,    // has a path, but its keyUsage lacks cRLSign
-    kNoLonger,  // expired or revoked: its lists still revoke, but prove nothing about unlisted certificates
-    kMay,
+    kUnrelated,     // has no path to the anchor of this certificate's path
+    kLacksCrlSign,  // has a path, but its keyUsage lacks cRLSign
+    kInvalid,       // expired or revoked: its lists still revoke, but prove nothing about unlisted certificates
+    kValid,
 };
 struct CrlSigners {
     CasByName named;                                  // the candidate signers
-    std::function<CrlSigner(X509& signer)> standing;  // called with each candidate, also repeatedly
+    std::function<CrlSigner(X509& signer)> classify;  // called with each candidate, also repeatedly
 };
 
 enum class CrlStatus { kGood, kRevoked, kStale, kUnknown };
@@ -177,20 +177,20 @@ enum class CrlStatus { kGood, kRevoked, kStale, kUnknown };
 // The CRLs in force. Immutable once shared.
 class CrlSet {
 public:
-    // Adds a list, and removes those that it supersedes at `now` if a CA of `known` signed it. Returns the reason why
+    // Adds a list, and removes those that it supersedes at `now` if a CA of `cas` signed it. Returns the reason why
     // the list is not used, or "".
-    std::string add(std::shared_ptr<const Crl> crl, const CasByName& known, std::int64_t now);
+    std::string add(std::shared_ptr<const Crl> crl, const CasByName& cas, std::int64_t now);
 
     // Whether an anchor has the list's issuer name and a key that signed no list here. `crl` then does not cover
     // certificates of that anchor.
-    bool leaves_out(const Crl& crl, const CasByName& anchors) const;
+    bool misses_anchor_key(const Crl& crl, const CasByName& anchors) const;
     // Adds a list that was in force already, without checks.
     void restore(std::shared_ptr<const Crl> crl) { by_issuer_[crl->issuer()].push_back(std::move(crl)); }
     // Removes a list, if its signer is not verified yet.
-    bool drop_waiting(const Crl& crl);
+    bool drop_unverified(const Crl& crl);
     bool holds(const Crl& crl) const;
     // Verifies the lists without a verified signer against new CAs.
-    void learn(const CasByName& known) const;
+    void verify_signers(const CasByName& cas) const;
     // Records that lists of this issuer (canonical name) exist but cannot be used, and why. The issuer's certificates
     // are stale until usable lists cover all reasons.
     void mark_unusable(const std::string& issuer, const std::string& why) { unusable_.emplace(issuer, why); }

@@ -21,12 +21,12 @@ public:
 
     // Sets the patterns to poll. Drops the lists that were read through a pattern that is no longer configured. Returns
     // whether crls() changed.
-    bool watch(const std::vector<WatchedFiles>& patterns, const CasByName& known);
+    bool watch(const std::vector<WatchedFiles>& patterns, const CasByName& cas);
     bool empty() const { return patterns_.empty(); }
 
-    // Polls once, like RevocationFiles::look(). Verifies new lists with the CAs of `known`; warns of anchors in
+    // Polls once, like RevocationFiles::look(). Verifies new lists with the CAs of `cas`; warns of anchors in
     // `anchors` with another key than the list's signer.
-    bool look(const CasByName& known, const CasByName& anchors, std::vector<Diagnostic>& findings);
+    bool look(const CasByName& cas, const CasByName& anchors, std::vector<Diagnostic>& findings);
     std::shared_ptr<const CrlSet> crls() const { return crls_; }
 
     // From now on, writes the lists in force to an image.
@@ -35,7 +35,7 @@ public:
     const std::shared_ptr<const Image>& image() const { return image_; }
     // Replaces the lists by those that another process wrote from its last poll. The next poll starts from them.
     void take(const std::shared_ptr<const CrlRecords>& records, std::shared_ptr<const Image> image,
-              const CasByName& known);
+              const CasByName& cas);
     // The files that were polled.
     std::vector<std::string> paths() const;
     // The files and the patterns.
@@ -54,9 +54,9 @@ private:
         std::vector<std::shared_ptr<const Crl>> lists;  // read from it and in force
         std::map<std::string, std::string> unusable;    // issuer of an unusable list in it -> why
     };
-    bool look_apart(const std::string& path, File& file, const CasByName& known, CrlSet& into,
+    bool look_apart(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
                     std::vector<Diagnostic>& findings);
-    bool look_at(const std::string& path, File& file, const CasByName& known, CrlSet& into,
+    bool look_at(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
                  std::vector<Diagnostic>& findings);
     void mark_unusable(CrlSet& set) const;
     void settle(std::shared_ptr<CrlSet> next);

@@ -20,8 +20,8 @@ public:
     SerialSet keep(Arena& arena) const;
     std::size_t size() const { return width_ == 0 ? 0 : bytes_.size() / width_; }
 
-    bool lies_in(const Bounds& in) const {
-        return bytes_.lies_in(in) && (width_ == 0 ? bytes_.empty() : bytes_.size() % width_ == 0);
+    bool is_inside(const Bounds& in) const {
+        return bytes_.is_inside(in) && (width_ == 0 ? bytes_.empty() : bytes_.size() % width_ == 0);
     }
 
 private:
@@ -49,7 +49,7 @@ struct CrlEntries {
     SerialSet revoked;
     SerialSet removed;  // removeFromCRL, and not revoked by another entry
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(issuer, revoked, removed); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(issuer, revoked, removed); }
 };
 
 struct CrlRecord {
@@ -79,7 +79,7 @@ struct CrlRecord {
     // A copy in this arena, with the signer or the whole list.
     CrlRecord keep(Arena& arena, std::string_view key_digest, std::string_view key, std::string_view whole) const;
 
-    bool lies_in(const Bounds& in) const {
+    bool is_inside(const Bounds& in) const {
         return in.hold_all(issuer, issuer_text, digest, scope, number, base_number, authority_key, points, entries,
                            signer_key, signer, unverified);
     }
@@ -90,20 +90,20 @@ struct CrlFileRecord {
     struct Unusable {
         Text issuer;  // canonical
         Text why;
-        bool lies_in(const Bounds& in) const { return in.hold_all(issuer, why); }
+        bool is_inside(const Bounds& in) const { return in.hold_all(issuer, why); }
     };
     Text path;
     Text pattern;  // the pattern that matched it
     Span<CrlRecord> lists;
     Span<Unusable> unusable;  // issuers of lists in the file that cannot be used
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(path, pattern, lists, unusable); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(path, pattern, lists, unusable); }
 };
 
 // The lists of all files.
 struct CrlRecords {
     Span<CrlFileRecord> files;
-    bool lies_in(const Bounds& in) const { return files.lies_in(in); }
+    bool is_inside(const Bounds& in) const { return files.is_inside(in); }
 };
 
 }  // namespace mtls

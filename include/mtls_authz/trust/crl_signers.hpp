@@ -16,7 +16,7 @@ namespace mtls {
 // serves one verified path; it borrows all arguments.
 class CrlSignerSearch {
 public:
-    struct Around {
+    struct Context {
         CasByName trusted_files;                     // of the policy, and of mod_ssl if that is the anchor
         std::function<std::vector<Link>()> helpers;  // certificates that may connect a signer to the anchor
         const std::vector<X509Ptr>& presented;       // by the client; signers if they have a path of their own
@@ -24,24 +24,24 @@ public:
         std::int64_t now = 0;
     };
     // Appends to `edges` each instant at which an answer may change, except dates of certificates.
-    CrlSignerSearch(const std::vector<X509Ptr>& chain, CrlSets crls, Around around, std::vector<std::int64_t>& edges)
-        : chain_(chain), crls_(std::move(crls)), around_(std::move(around)), edges_(edges) {}
+    CrlSignerSearch(const std::vector<X509Ptr>& chain, CrlSets crls, Context context, std::vector<std::int64_t>& edges)
+        : chain_(chain), crls_(std::move(crls)), context_(std::move(context)), edges_(edges) {}
 
     // For the certificate at this index of the path.
     CrlSigners signers_for(std::size_t certificate);
 
 private:
     std::vector<X509Ptr> named(const std::string& name, std::size_t certificate);
-    CrlSigner standing(X509& signer, std::size_t certificate);
-    CrlSigner find_standing(X509& signer, const std::string& digest, std::size_t certificate) const;
+    CrlSigner classify(X509& signer, std::size_t certificate);
+    CrlSigner classify_uncached(X509& signer, const std::string& digest, std::size_t certificate) const;
     bool is_another_of_anchor(const X509& signer) const;
     bool is_revoked(const std::vector<X509Ptr>& path) const;
 
     const std::vector<X509Ptr>& chain_;
     const CrlSets crls_;
-    const Around around_;
+    const Context context_;
     std::vector<std::int64_t>& edges_;
-    std::map<std::pair<std::string, std::size_t>, CrlSigner> known_;  // by SHA-256 of the signer and index
+    std::map<std::pair<std::string, std::size_t>, CrlSigner> classified_;  // by SHA-256 of the signer and index
 };
 
 }  // namespace mtls

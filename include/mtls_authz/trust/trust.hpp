@@ -52,21 +52,21 @@ struct Link {
 };
 
 // Keeps certificates of the policy decoded for the duration of one question.
-class CertificatesInHand {
+class HeldCertificates {
 public:
     X509* get(const AnchorCertificate& certificate) {
-        X509Ptr& known = known_[&certificate];
-        if (!known) known = certificate.decode();
-        return known.get();
+        X509Ptr& kept = decoded_[&certificate];
+        if (!kept) kept = certificate.decode();
+        return kept.get();
     }
     Link link(const AnchorCertificate& c) { return {get(c), c.sha256, c.not_before, c.not_after}; }
 
 private:
-    std::map<const AnchorCertificate*, X509Ptr> known_;
+    std::map<const AnchorCertificate*, X509Ptr> decoded_;
 };
 
 // A CA certificate above a leaf whose key signed a certificate below it.
-struct OnTheWay {
+struct IntermediateCa {
     X509Ptr certificate;
     std::string sha256;
     bool from_peer = false;  // from the peer or its session; else from an MTLSIntermediate
@@ -75,12 +75,12 @@ struct OnTheWay {
 // The nearest CA above a leaf that the policy names, found by signatures only. verify_path() decides whether the path
 // to it is valid, and belongs to this partner.
 struct NearestCa {
-    std::vector<std::string> ca_ids;   // several only if cross-certificates lead to several at one depth
-    bool is_leaf_itself = false;       // an end-entity anchor: ca_ids is empty
-    std::vector<CaDigests> above;      // every CA that was found, including the nearest
-    std::vector<X509Ptr> cas;          // their certificates
-    std::string leaf_twin;             // ecdsa_twin_sha256() of the leaf; empty if no issuer was found
-    std::vector<OnTheWay> on_the_way;  // below the nearest CA, in the order found
+    std::vector<std::string> ca_ids;            // several only if cross-certificates lead to several at one depth
+    bool is_leaf_itself = false;                // an end-entity anchor: ca_ids is empty
+    std::vector<CaDigests> above;               // every CA that was found, including the nearest
+    std::vector<X509Ptr> cas;                   // their certificates
+    std::string leaf_twin;                      // ecdsa_twin_sha256() of the leaf; empty if no issuer was found
+    std::vector<IntermediateCa> intermediates;  // below the nearest CA, in the order found
 
     // If no CA was found, the possible causes.
     bool same_name_other_key = false;  // a CA above the leaf has the name of an anchor and another key

@@ -13,38 +13,38 @@ namespace mtls {
 
 // Caches which key signed which certificate, both by SHA-256. Dates, purposes, revocation and trust are not cached;
 // they are checked every time. Direct-mapped, of fixed size: a new entry evicts the old one in its slot. Thread-safe.
-class SignatureMemory {
+class SignatureCache {
 public:
-    static constexpr std::size_t kPlaces = 4096;
+    static constexpr std::size_t kSlots = 4096;
 
     // Raw digests, 32 bytes each.
-    bool knows(std::string_view certificate, std::string_view key) noexcept;
-    void remember(std::string_view certificate, std::string_view key) noexcept;
+    bool contains(std::string_view certificate, std::string_view key) noexcept;
+    void insert(std::string_view certificate, std::string_view key) noexcept;
 
 private:
     static constexpr std::size_t kDigest = 32;
     using Pair = std::array<char, 2 * kDigest>;
     static bool make_pair(std::string_view certificate, std::string_view key, Pair& out) noexcept;
-    Pair& place_of(const Pair& pair) noexcept;
+    Pair& slot_of(const Pair& pair) noexcept;
 
     std::mutex mutex_;
-    std::array<Pair, kPlaces> known_{};  // all zero: empty
+    std::array<Pair, kSlots> slots_{};  // all zero: empty
 };
 
 // The cache of this process.
-SignatureMemory& signatures();
+SignatureCache& signatures();
 
 // Whether a key signed a certificate. `digest`, `key_digest`: their SHA-256. `issuer` returns a certificate with that
 // key; called only if the signature is not cached.
 template <class Issuer>
 bool is_signed_by(const X509& certificate, std::string_view digest, std::string_view key_digest, Issuer&& issuer) {
-    if (signatures().knows(digest, key_digest)) return true;
+    if (signatures().contains(digest, key_digest)) return true;
     const ErrorQueueGuard errors;
     const auto& ca = issuer();
     EVP_PKEY* const key = X509_get0_pubkey(&*ca);
     // X509_verify() takes the certificate non-const to cache in it, and locks it for that.
     const bool verified = key != nullptr && X509_verify(const_cast<X509*>(&certificate), key) == 1;
-    if (verified) signatures().remember(digest, key_digest);
+    if (verified) signatures().insert(digest, key_digest);
     return verified;
 }
 

@@ -17,9 +17,9 @@
 namespace mtls {
 
 // A direct-mapped cache of fixed size: a new entry evicts the old one in its slot. Thread-safe.
-class PathMemory {
+class PathCache {
 public:
-    static constexpr std::size_t kPlaces = 4096;
+    static constexpr std::size_t kSlots = 4096;
 
     struct Path {
         std::vector<std::uint16_t> links;  // above the leaf: indexes into the offered certificates
@@ -28,18 +28,18 @@ public:
     };
     // `question`: the key, a text of everything that the path depends on. Null if it is not cached.
     std::shared_ptr<const Path> find(std::string_view question) noexcept;
-    void remember(std::string_view question, Path path);
+    void insert(std::string_view question, Path path);
 
 private:
-    struct Place {
+    struct Slot {
         std::string question;
         std::shared_ptr<const Path> path;
     };
-    Place& place_of(std::string_view question) { return places_[hash_(question) % kPlaces]; }
+    Slot& slot_of(std::string_view question) { return slots_[hash_(question) % kSlots]; }
 
     const KeyedHash hash_ = KeyedHash::random();
     std::mutex mutex_;
-    std::array<Place, kPlaces> places_;
+    std::array<Slot, kSlots> slots_;
 };
 
 }  // namespace mtls
