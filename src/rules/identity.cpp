@@ -10,7 +10,7 @@ namespace mtls {
 
 namespace {
 
-// What a record begins with.
+// The first byte of a record.
 enum Kind : std::uint8_t { kSelectors = 0, kAny = 1, kWithAnchor = 2 };
 
 }  // namespace
@@ -36,7 +36,7 @@ std::optional<Identity> Identity::read(std::string_view record) {
     out.any = (kind & kAny) != 0;
     if ((kind & kWithAnchor) != 0) out.anchor.emplace(in.sized());
     out.selectors = Conditions(in.rest());
-    // One of no selectors would fit everybody.
+    // An identity without selectors would match every certificate.
     return in.failed() || out.any != out.selectors.empty() ? std::nullopt : std::optional(out);
 }
 

@@ -21,12 +21,12 @@ bool in(const Range& range, std::string_view word) {
     return std::find(range.begin(), range.end(), word) != range.end();
 }
 
-// HEAD is GET without a body: whoever may do one may do the other.
+// HEAD is GET without a body: permission for one is permission for the other.
 std::string_view follow_get(std::string_view method) { return method == "HEAD" ? "GET" : method; }
 
 static_assert(kReadMethods.size() + kOtherMethods.size() <= 64);
 
-// Its bit; none where httpd does not know it.
+// The bit of a method; 0 if httpd does not know it.
 std::uint64_t bit_of(std::string_view method) {
     const auto* const read = std::find(kReadMethods.begin(), kReadMethods.end(), method);
     if (read != kReadMethods.end()) return std::uint64_t{1} << (read - kReadMethods.begin());
@@ -92,7 +92,7 @@ bool MethodSet::covers(const MethodSet& other) const {
     if (other.is_all()) return false;
     if (other.read_ || other.write_) return (read_ && other.read_) || (write_ && other.write_);
     if (read_ || write_) return (other.named_ & (read_ ? ~kReadBits : kReadBits)) == 0;
-    // HEAD goes with GET.
+    // GET includes HEAD.
     return (other.named_ & ~(named_ | ((named_ & bit_of("GET")) != 0 ? bit_of("HEAD") : 0))) == 0;
 }
 

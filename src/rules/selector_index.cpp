@@ -80,7 +80,7 @@ std::vector<SelectorIndexBuilder::Filed> SelectorIndexBuilder::choose() {
 
 namespace {
 
-// The number of a key's upper bits, of so many that they can be.
+// The upper bits of a key as an index into `count` buckets; `count` is a power of 2.
 std::size_t upper_of(IndexKey key, std::size_t count) {
     return count == 1 ? 0 : static_cast<std::size_t>(key >> (64 - std::countr_zero(count)));
 }
@@ -91,14 +91,14 @@ void SelectorIndexBuilder::keep(std::vector<Filed> chosen, Arena& arena, Selecto
     if (chosen.empty()) return;
     std::sort(chosen.begin(), chosen.end(),
               [](const Filed& a, const Filed& b) { return std::tie(a.key, a.id) < std::tie(b.key, b.id); });
-    constexpr std::size_t kTogether = 4;  // share their upper bits: hashes are spread evenly
+    constexpr std::size_t kTogether = 4;  // keys per bucket on average; hashes are distributed evenly
     std::vector<std::uint32_t> begins(std::bit_ceil(chosen.size() / kTogether + 1) + 1);
     const std::size_t count = begins.size() - 1;
     std::vector<IndexKey> keys;
     std::vector<std::uint32_t> ids;
     keys.reserve(chosen.size());
     ids.reserve(chosen.size());
-    std::uint32_t alike = 0;  // those before that have the same key
+    std::uint32_t alike = 0;  // keys equal to the current one so far
     for (const Filed& filed : chosen) {
         alike = !keys.empty() && keys.back() == filed.key ? alike + 1 : 1;
         keys.push_back(filed.key);
