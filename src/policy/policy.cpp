@@ -28,7 +28,7 @@ std::vector<WatchedFiles> Policy::crl_files() const {
     return out;
 }
 
-// Lines, partners and files are found by numbers: these have to be there, too.
+// Also checks that all indexes refer to existing lines, partners and files.
 bool Policy::is_inside(const Bounds& in) const {
     std::size_t identities = 0;
     return in.hold_all(partners_, by_name_, groups_, cas_, edges_, index_, any_by_issuer_, revocations_, grants_,
