@@ -8,7 +8,7 @@ namespace mtls {
 namespace {
 
 bool has_literal(const std::vector<NameReference>& names, std::string_view name) {
-    // Few names differ in length or in the last letter; many are searched.
+    // In short lists, length and content are compared directly; long ones are searched by bisection.
     constexpr std::size_t kFew = 8;
     if (names.size() <= kFew) {
         return std::any_of(names.begin(), names.end(), [name](const NameReference& n) {
@@ -21,7 +21,7 @@ bool has_literal(const std::vector<NameReference>& names, std::string_view name)
     return at != names.end() && at->capture.empty() && at->literal == name;
 }
 
-// Nothing where a capture has no value: each caller decides what that means.
+// Nothing if the capture has no value; each caller decides what that means.
 std::optional<std::string_view> value_of(const NameReference& name, std::span<const Capture> captures) {
     for (const Capture& c : captures) {
         if (c.pattern == name.pattern && c.name == name.capture && !c.value.empty()) return c.value;
@@ -48,7 +48,7 @@ NameMatch rule_matches(const GateRule& rule, const Identification& who, const st
         case GateRule::Kind::kNone:
             return NameMatch::kNo;
         case GateRule::Kind::kAnyPartner:
-        case GateRule::Kind::kByGrant:  // decide() asks the grants
+        case GateRule::Kind::kByGrant:  // ask_rule() checks the grants
             return NameMatch::kYes;
         case GateRule::Kind::kPartner:
             return names_match(rule, who.partner->name, captures);
@@ -59,8 +59,7 @@ NameMatch rule_matches(const GateRule& rule, const Identification& who, const st
                 if (match == NameMatch::kYes) return match;
                 if (match == NameMatch::kUnknown) best = match;
             }
-            // A partner without any group cannot be in a group that nobody can name, but a denial that cannot be read
-            // has to hold for everybody.
+            // Without groups, no group can match, but a deny rule with an unknown name must still apply.
             if (groups.empty())
                 return names_match(rule, {}, captures) == NameMatch::kUnknown ? NameMatch::kUnknown : best;
             return best;
@@ -69,10 +68,10 @@ NameMatch rule_matches(const GateRule& rule, const Identification& who, const st
     return NameMatch::kNo;
 }
 
-// What a rule says to a request that comes from a partner whom it names.
+// The result of one allow rule.
 struct RuleAnswer {
-    bool fits = false;        // whatever the method
-    bool has_method = false;  // this method, too
+    bool fits = false;        // partner and grant match, for any method
+    bool has_method = false;  // the method matches too
     const GrantedPath* path = nullptr;
 };
 
@@ -94,7 +93,7 @@ void ask_gate(const Gate& gate, const Ask& ask, Decision& out) {
     out.reason = Reason::kNotAllowed;
     for (const DenyChain* chain = gate.deny; chain != nullptr; chain = chain->outer) {
         for (const GateRule& rule : *chain->rules) {
-            // What cannot be told denies: an expression that is empty must not open a gate.
+            // kUnknown denies: an empty expression must not open a gate.
             if (rule_matches(rule, *ask.who, ask.who->denied_groups, ask.captures) == NameMatch::kNo) continue;
             if (!rule.methods.contains(ask.line.method)) continue;
             out.rule = &rule;
@@ -112,7 +111,7 @@ void ask_gate(const Gate& gate, const Ask& ask, Decision& out) {
     }
 }
 
-// A grant is of a path: it has to be of every reading.
+// A grant must cover every reading of the path.
 [[gnu::noinline]] void ask_readings(const Gate& gate, const Ask& ask, Decision& out) {
     Ask other = ask;
     for (const std::string& reading : ask.readings) {
@@ -126,7 +125,7 @@ void ask_gate(const Gate& gate, const Ask& ask, Decision& out) {
     }
 }
 
-// Step 9, what depends on the request.
+// The part of step 9 that depends on the request.
 [[gnu::noinline]] void ask_network(const Ask& ask, Decision& out) {
     out.detail = ask.who->partner->network_objection(ask.address);
     out.reason = out.detail.empty() ? Reason::kGranted : Reason::kWrongNetwork;

@@ -15,8 +15,8 @@ std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 10
 
 }  // namespace
 
-// Only captures of the section's own regular expression: everything else that an expression could read is in the hands
-// of the client (headers, cookies, query), or can be set from .htaccess.
+// Accepts only captures of the section's own regular expression: everything else in an expression can be chosen by the
+// client (headers, cookies, query) or set from .htaccess.
 Result<NameReference> NameReference::parse(std::string_view word) {
     if (word.find('%') == std::string_view::npos && word.find('$') == std::string_view::npos) {
         if (is_valid_name(word)) return NameReference{std::string(word), {}, 0};

@@ -10,7 +10,7 @@ namespace {
 
 std::string digest_of(const FrontFields& fields) {
     Sha256 digest;
-    // The length first, or the end of one field would pass for the beginning of the other.
+    // The length comes first, so that the boundary between the two fields is part of the digest.
     digest.add(std::string(word_of(fields.format)) + (fields.holds == FieldHolds::kLeafAndChain ? "+" : "") + " " +
                std::to_string(fields.header.size()) + ":");
     digest.add(fields.header);
@@ -57,7 +57,7 @@ std::shared_ptr<HandedCertificate> HandedCertificates::find(const FrontFields& f
     }
     auto handed = decode_handed(fields, fault);
     if (!handed) return nullptr;
-    std::shared_ptr<HandedCertificate> forgotten;  // freed after the lock is let go
+    std::shared_ptr<HandedCertificate> forgotten;  // freed after the lock was released
     const std::lock_guard lock(mutex_);
     if (auto known = find_kept(digest)) return known;  // another stream was faster
     if (kept_.size() == kMost) {

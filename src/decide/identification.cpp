@@ -11,7 +11,7 @@ namespace mtls {
 
 namespace {
 
-// All certificates of a partner's files: intermediates first.
+// All certificates of a partner's files, intermediates first.
 std::vector<const AnchorCertificate*> files_of(const Partner& partner) {
     std::vector<const AnchorCertificate*> out;
     for (const auto& file : partner.intermediates) {
@@ -30,7 +30,7 @@ void claim(Identification& out, const Partner* partner, const Identity& identity
     if (!known && out.claimed.size() < kMostClaimed) out.claimed.push_back(partner);
 }
 
-// Why no CA of the policy was found, where that can be said; else "".
+// A probable cause why no CA of the policy was found, or "".
 std::string describe_obstacle(const PresentedCertificate& presented, const NearestCa& nearest, bool other_key) {
     if (presented.left_out.count > 0) return describe_left_out(presented.helpers, presented.left_out);
     if (nearest.is_too_deep)
@@ -39,7 +39,7 @@ std::string describe_obstacle(const PresentedCertificate& presented, const Neare
     return other_key ? "a CA on the path has the name of a trust anchor and another key" : "";
 }
 
-// The path, where one partner alone is identified.
+// The verified path, if exactly one partner is identified.
 std::optional<PathAnswer> identify_by_path(const Policy& policy, const PresentedCertificate& presented,
                                            const NearestCa& nearest, const ServerCas& server, std::int64_t now,
                                            Identification& out) {
@@ -49,9 +49,8 @@ std::optional<PathAnswer> identify_by_path(const Policy& policy, const Presented
     std::vector<Policy::Match> matches = named;
     policy.add_any_matches(nearest, presented.facts, matches);
 
-    std::vector<Policy::Match>
-        fitting;  // the first identity of each partner that fits, anchor included; two are enough
-    PathAnswer* fitting_path = nullptr;  // of the first
+    std::vector<Policy::Match> fitting;  // the first matching identity of each partner, anchor included; two suffice
+    PathAnswer* fitting_path = nullptr;  // of the first match
     bool failed_under_own_anchor = false;
     for (const Policy::Match& match : matches) {
         if (fitting.size() == 2) break;
@@ -78,11 +77,11 @@ std::optional<PathAnswer> identify_by_path(const Policy& policy, const Presented
         return std::nullopt;
     }
 
-    // Nobody fits. Which of the three words says best why?
+    // No partner matches: choose the most precise of the three reasons.
     bool reachable = nearest.found();
     if (!reachable && policy.some_trust_mod_ssl()) reachable = paths.server_trusts_it();
     for (const Policy::Match& match : matches) {
-        // Where there is a path, what the identity asks of it is all that differs.
+        // With a valid path, only the conditions on the path failed.
         const PathAnswer* const path = paths.path_for(match);
         if (path == nullptr) claim(out, match.partner, match.identity);
         if (path != nullptr) out.path = path->facts;
@@ -101,7 +100,7 @@ std::optional<PathAnswer> identify_by_path(const Policy& policy, const Presented
     return std::nullopt;
 }
 
-// Narrows the span in which an answer holds by an instant at which it may change.
+// Narrows the validity interval by an instant at which the result may change.
 void narrow(Identification& out, std::int64_t now, std::int64_t at) {
     if (at <= now) out.valid_from = std::max(out.valid_from, at);
     if (at > now) out.valid_until = std::min(out.valid_until, at - 1);
@@ -183,7 +182,7 @@ void describe_partner(const Policy& policy, const CertificateFacts& facts, Ident
     out.grants = GrantedPaths(std::move(granted), out.partner->name);
 }
 
-// The span around `now` in which no date of the policy and of the certificates at hand changes sides.
+// Narrows the validity interval to where no date of the policy or of these certificates changes the result.
 void set_validity(const Policy& policy, const PresentedCertificate& presented, const ServerCas& server,
                   std::int64_t now, Identification& out) {
     const auto edge = [&](std::int64_t at) { narrow(out, now, at); };
@@ -267,7 +266,7 @@ Identification identify(const Policy& policy, const PresentedCertificate& presen
         out.detail = "MTLSRevoke at " + revocation->where.str() +
                      (revocation->note.empty() ? "" : ": " + std::string(revocation->note));
     }
-    // An early reason still looks up whom the certificate claims to be, for the log.
+    // The log names the claimed partners for early reasons too.
     for (const Policy::Match& match : policy.matching_identities(facts)) claim(out, match.partner, match.identity);
     return out;
 }

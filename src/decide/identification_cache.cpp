@@ -12,7 +12,7 @@ const Identification& IdentificationCache::find_anew(const std::shared_ptr<const
         certificate, snapshot->serial, &server,
         mtls::identify(*snapshot->policy, *certificate, {server, *snapshot->refusals, *snapshot->crls, now})});
     const Identification& who = found->who;
-    // Other streams may still look at the one before.
+    // Other streams may still use the previous entry.
     const std::shared_ptr<const Known> before(known_.exchange(found.release()));
     if (before) snapshot.retire(before);
     return who;
