@@ -59,7 +59,7 @@ private:
         }
     }
 
-    // Whom it hits, and when, that public CAs make no certificates for clients any more.
+    // Warns of public CAs, which stop issuing certificates for clients, and of waivers that end soon.
     void check_purpose(const Partner& partner) {
         const auto& waiver = partner.server_purpose;
         if (waiver && waiver->until && now_ <= *waiver->until && *waiver->until < soon_) {
@@ -161,7 +161,7 @@ private:
 
     static bool share_an_anchor(const Partner& a, const Partner& b) {
         if (a.anchors == b.anchors || (a.anchors->uses_mod_ssl && b.anchors->uses_mod_ssl)) return true;
-        std::multimap<std::string, std::string_view> known;  // with the trust domains for which they count
+        std::multimap<std::string, std::string_view> known;  // with the trust domains that they are valid for
         for (const Anchor& anchor : a.anchors->anchors) {
             for (const AnchorCertificate& c : anchor.certificates) known.emplace(c.ca_id(), anchor.trust_domain);
         }
@@ -181,9 +181,10 @@ private:
         Where where;
     };
 
-    // Whoever fits the longer line fits the shorter one too; under a CA that both partners trust, that is ambiguous.
+    // A certificate that matches the longer line also matches the shorter one; under a CA that both partners trust, it
+    // is ambiguous.
     void check_overlaps() {
-        std::map<std::string, std::vector<Line>> by_text;  // lines of one selector, and whole lines
+        std::map<std::string, std::vector<Line>> by_text;  // lines with one selector, and whole lines
         std::map<std::string, std::vector<Line>> any_by_ca;
         for (const Partner& partner : policy_.partners()) {
             for (const Identity& identity : partner.identities) {
@@ -211,7 +212,7 @@ private:
         }
     }
 
-    // What a certificate has that just fits a selector of the subjectAltName; false for other selectors.
+    // Adds the values that just match a selector of the subjectAltName; false for other selectors.
     static bool add_specimen(const Selector& selector, CertificateFacts& out) {
         const bool is_wild = selector.text().find('*') != std::string::npos;
         std::string value(selector.operand());
@@ -239,7 +240,7 @@ private:
         }
     }
 
-    // Two lines can overlap without one equal selector, by a wildcard or network: tries a certificate that fits the
+    // Two lines may overlap by a wildcard or network without an equal selector: tests a certificate that matches the
     // line.
     void check_specimen(const Partner& partner, const Identity& identity) {
         CertificateFacts specimen;
@@ -270,7 +271,7 @@ private:
     }
 
     bool report_overlap(const std::vector<Line>& wide, const Partner& partner, const Identity& identity) {
-        constexpr std::size_t kMostCompared = 100;  // of lines that are alike
+        constexpr std::size_t kMostCompared = 100;  // among equal lines
         for (std::size_t i = 0; i < std::min(wide.size(), kMostCompared); ++i) {
             const auto& [other, where] = wide[i];
             if (other == &partner || !share_an_anchor(partner, *other)) continue;

@@ -46,14 +46,14 @@ constinit const PolicyBuilder::Handler PolicyBuilder::kHandlers[] = {
 
 namespace {
 
-// Of a policy as a whole: none of these says anything inside of a partner.
+// Directives that apply to the whole policy, and so are not allowed inside of a partner.
 constexpr std::string_view kNeverInPartner[] = {"MTLSRevoke", "MTLSCRLFile", "MTLSExpect"};
 
 bool stands_in_partner(std::string_view name) {
     return std::find(std::begin(kNeverInPartner), std::end(kNeverInPartner), name) == std::end(kNeverInPartner);
 }
 
-// What a policy file cannot hold, and why.
+// Why a directive is not allowed in a policy file, if it is not.
 std::optional<std::string> fault_in_policy_file(const Directive& d) {
     static constexpr std::string_view kConditions[] = {"Define", "UnDefine", "Include",   "IncludeOptional",
                                                        "Use",    "Macro",    "LoadModule"};
@@ -238,7 +238,7 @@ void PolicyBuilder::check_anchor_reference(const WrittenPartner& partner, const 
                               ": spell it as in its MTLSTrustAnchor line");
 }
 
-// Everybody who has a web site has a certificate for servers under a public CA.
+// Every operator of a web site has a server certificate under a public CA.
 void PolicyBuilder::check_public_anchors(const WrittenPartner& partner, const Identity& any) {
     for (const WrittenAnchor& anchor : partner.anchors->anchors) {
         for (const AnchorCertificate& c : anchor.certificates) {
@@ -284,8 +284,8 @@ void PolicyBuilder::finish_partner(WrittenPartner& partner) {
     }
 }
 
-// Whoever runs the lower CA decides alone about certificates under it: the upper partner's identities do not reach
-// there. Two CAs of one name and different keys are two; of one partner, they are a change of key.
+// The lower CA alone decides about certificates under it: the upper partner's identities do not apply there. Two CAs
+// with one name and different keys are two CAs; within one partner, they are a key rollover.
 void PolicyBuilder::warn_of_related_anchors() {
     struct NamedCa {
         const WrittenPartner* partner;

@@ -1,5 +1,5 @@
-// MTLSTrustAnchor bundle:FILE trust-domain=NAME: the bundle of a SPIFFE trust domain, and what a partner with one may
-// say.
+// MTLSTrustAnchor bundle:FILE trust-domain=NAME: reads the bundle of a SPIFFE trust domain, and checks the partner's
+// other directives.
 #include <algorithm>
 
 #include "mtls_authz/load/policy_builder.hpp"
@@ -15,7 +15,8 @@ std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 20
 
 }  // namespace
 
-// The highest number that the policy in force has of this bundle; where it has none of that file, of its trust domain.
+// The highest sequence number of this bundle in the policy in force: that of its file or, if there is none, of its
+// trust domain.
 std::optional<std::uint64_t> PolicyBuilder::sequence_in_force(const WrittenAnchor& anchor) {
     if (!sequences_) {
         sequences_.emplace();
@@ -37,7 +38,7 @@ std::optional<std::uint64_t> PolicyBuilder::sequence_in_force(const WrittenAncho
     return std::nullopt;
 }
 
-// Each file once. An older bundle than the one in force would bring back CAs that the trust domain has given up.
+// Reads each file once. An older bundle than the one in force would restore CAs that the trust domain has removed.
 bool PolicyBuilder::read_bundle(const Directive& d, WrittenAnchor& anchor) {
     const std::string file = anchor.file.substr(kBundlePrefix.size()), path = absolute(file);
     const std::string what = d.name + ": " + quoted(path) + " ";
@@ -78,8 +79,8 @@ bool PolicyBuilder::read_bundle(const Directive& d, WrittenAnchor& anchor) {
     return false;
 }
 
-// Under a bundle, a certificate has one URI, which is a SPIFFE ID of its trust domain: what asks for another one would
-// never hold. `anchor`: as in anchor=, or empty.
+// Under a bundle, a certificate has one URI, a SPIFFE ID of its trust domain: a selector for another URI would never
+// hold. `anchor`: value of anchor=, or empty.
 void PolicyBuilder::check_trust_domains(const WrittenPartner& partner, std::string_view anchor, const Where& where,
                                         const std::string& what, const Conditions& selectors) {
     std::string domains;

@@ -1,4 +1,4 @@
-// The directives of a policy, one after the other: what each takes, and what is wrong with it alone.
+// Parses the directives of a policy, and checks each one on its own.
 #include <algorithm>
 #include <charconv>
 #include <iterator>
@@ -17,7 +17,7 @@ namespace {
 
 std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
 
-// Why a window holds no moment; "" where it holds one.
+// Why a window contains no instant; "" if it does.
 std::string fault_of(const TimeWindow& window) {
     if (!window.from || !window.until || *window.from <= *window.until) return {};
     return "from=" + format_time(*window.from) + " is later than until=" + format_time(*window.until);
@@ -65,7 +65,7 @@ void PolicyBuilder::identity(const Directive& d, WrittenPartner& partner) {
     partner.identities.add({selectors.view(), any, named, {std::string_view(d.where.file), d.where.line}});
 }
 
-// Nothing where it cannot be read: then that is said.
+// Nothing if the file cannot be read; adds the error.
 std::optional<std::string> PolicyBuilder::read_content(const Directive& d, const std::string& file, std::size_t limit) {
     const std::string path = absolute(file);
     auto content = files_.read(path, limit);
@@ -75,7 +75,7 @@ std::optional<std::string> PolicyBuilder::read_content(const Directive& d, const
     return std::nullopt;
 }
 
-// Each file once, whoever names it; and what an earlier policy had is not decoded again.
+// Decodes each file once, and not at all if an earlier policy has its content.
 bool PolicyBuilder::read_file(const Directive& d, const std::string& file, CertificateFile& out) {
     const std::string path = absolute(file);
     const auto here = certificates_at_.find(path);

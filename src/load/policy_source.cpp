@@ -9,7 +9,7 @@
 namespace mtls {
 
 std::string PolicySource::add(Directive directive) {
-    // A builder of its own: what is wrong between directives is found by build().
+    // A separate builder: build() checks the directives together.
     PolicyBuilder builder(root_, disk_);
     builder.add(directive);
     std::string errors;
@@ -42,7 +42,7 @@ PolicySource::Draft PolicySource::make_draft() const {
     return draft;
 }
 
-// What the draft has in common with the policy in force.
+// Keeps the stamps of files with the same content in the draft and in the policy in force.
 void PolicySource::keep_settled(Draft& draft) const {
     if (!in_force_) return;
     for (const PolicyFile& file : in_force_->files()) {
@@ -78,7 +78,8 @@ void PolicySource::find_vanished(Draft& draft) const {
     }
 }
 
-// Policy files of those in force that held MTLSRevoke, or MTLSSuspend of a partner that stays, and are no longer read.
+// Policy files in force that are no longer read, although they contain MTLSRevoke, or MTLSSuspend of a partner that
+// remains.
 std::set<std::string> PolicySource::find_vanished_refusals(const Draft& draft) const {
     std::set<std::string> out;
     if (!draft.policy) return out;
@@ -110,11 +111,11 @@ std::shared_ptr<const Policy> PolicySource::build(std::vector<Diagnostic>& findi
     return put_in_force(draft);
 }
 
-// ---- looking --------------------------------------------------------------------------------------------------
+// ---- polling --------------------------------------------------------------------------------------------------
 
 namespace {
 
-// Stands for a stamp; 0 where the file has none yet.
+// 64-bit hash of the stat() stamp; 0: no settled stamp (missing, or changed less than 2 s ago).
 std::uint64_t hash_of_stamp(const std::string& path) {
     const std::string stamp = settled_stamp(path);
     std::uint64_t out = 0;
@@ -124,7 +125,7 @@ std::uint64_t hash_of_stamp(const std::string& path) {
 
 }  // namespace
 
-// `settled`: the stamp with which it was found to hold that before, and needs no reading.
+// `settled`: hash of the stamp when the file last had this digest; updated.
 bool PolicySource::holds(const std::string& name, std::size_t limit, std::string_view digest, std::uint64_t& settled) {
     if (limit == 0) return digest_of_names(disk_.files_of(name)) == digest;
     const std::uint64_t stamp = hash_of_stamp(name);
@@ -154,7 +155,7 @@ bool PolicySource::is_drafted() {
 std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findings, const Prepare& prepare) {
     const bool drafted = is_drafted();
     if (drafted && draft_->settled) {
-        // There may be room by now.
+        // Memory may be available by now.
         constexpr std::chrono::seconds kAgain{10};
         if (draft_->had_no_room && std::chrono::steady_clock::now() - *draft_->had_no_room > kAgain) {
             Draft again = make_draft();
@@ -173,7 +174,7 @@ std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findin
         return policy;
     }
     draft_.reset();
-    // Files are copied one by one, and written in pieces: what counts has to look the same twice.
+    // Files are copied one by one, and written in pieces: a change counts only after two polls saw the same.
     if (!is_in_force()) draft_ = make_draft();
     return nullptr;
 }

@@ -15,7 +15,7 @@ namespace mtls {
 namespace {
 
 constexpr std::size_t kLargestFile = 64UL << 20;
-// Why a line cannot count, or nothing.
+// Why a line is invalid, or nothing.
 std::optional<std::string> find_fault(const Directive& d) {
     if (equal_nocase(d.name, "MTLSRevoke")) {
         auto revocation = read_revocation(d);
@@ -32,8 +32,7 @@ std::optional<std::string> find_fault(const Directive& d) {
     return names.ok() ? std::nullopt : std::optional(names.error());
 }
 
-// What a line throws while it is read and put in order stays with that line. No memory is no line's fault: the next
-// look tries again.
+// An exception of a line affects only that line. std::bad_alloc is not the line's fault: the next poll tries again.
 std::optional<std::string> fault_of(const Directive& d) {
     try {
         return find_fault(d);
@@ -122,7 +121,7 @@ bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
         if (is_missing || !file.is_there) missing_.push_back(it->first);
         ++it;
     }
-    // That a folder cannot be read is said already.
+    // An unreadable folder was reported already.
     if (!some_unknown) report_gone(gone, findings);
     if (!is_changed_) return false;
     rebuild();
@@ -143,7 +142,7 @@ void RevocationFiles::report_gone(const std::vector<std::string>& paths, std::ve
     report(gone_, all, {error_at(paths.front(), "is gone" + others + ": " + lines_stay(lines))}, findings);
 }
 
-// An exception leaves the other files alone. Its file is read again at the next look.
+// An exception affects only this file, which is read again at the next poll.
 void RevocationFiles::look_apart(const std::string& path, File& file, std::vector<Diagnostic>& findings) {
     try {
         look_at(path, file, findings);
@@ -155,14 +154,14 @@ void RevocationFiles::look_apart(const std::string& path, File& file, std::vecto
 }
 
 void RevocationFiles::look_at(const std::string& path, File& file, std::vector<Diagnostic>& findings) {
-    // What is not there and whole takes nothing away.
+    // A file that is missing or incomplete removes nothing.
     const auto keep_all = [&](const std::string& fault) {
         file.awaited.clear();
         report(file.report, fault, {error_at(path, fault)}, findings);
     };
-    // What such a file adds counts all the same: a refusal is never held up.
+    // Lines that an unsafe file adds count: a refusal is never delayed.
     const std::string unsafe = trust_ != nullptr ? find_trust_fault(path, *trust_) : std::string();
-    // A network file system may know of a change only once the file is opened.
+    // A network file system may update the stamp only when the file is opened.
     std::string stamp = is_on_local_file_system(path) ? settled_stamp(path) : std::string();
     if (!stamp.empty() && file.stamp == stamp + unsafe) return;
     file.stamp.clear();
@@ -199,12 +198,12 @@ void RevocationFiles::look_at(const std::string& path, File& file, std::vector<D
     }
     const bool is_whole = errors.empty();
     report(file.report, digest, std::move(errors), findings);
-    // A line that cannot be read may be the new form of one that is missing: until it is mended, nothing is taken away.
+    // An invalid line may be the new form of a missing one: nothing is removed until it is corrected.
     if (!is_whole) lines.insert(file.in_force.begin(), file.in_force.end());
     settle(file, std::move(lines), digest);
 }
 
-// Adds what is new at once; takes away what is missing when it was missing from the same content before.
+// Adds new lines at once; removes missing lines if the previous poll missed them in the same content.
 void RevocationFiles::settle(File& file, std::map<std::string, Directive> lines, const std::string& digest) {
     for (const auto& [text, directive] : lines) {
         if (!file.in_force.emplace(text, directive).second) continue;
@@ -239,7 +238,7 @@ void RevocationFiles::take(std::shared_ptr<const Refusals> refusals, std::shared
     image_ = std::move(image);
 }
 
-// What throws here leaves what was in force, until the next look.
+// If this throws, the previous refusals stay in force until the next poll.
 void RevocationFiles::rebuild() {
     auto made = make_image<Refusals>(is_shared_, Watched::kRefusals, [this](Arena& arena) { return write(arena); });
     if (made.value == nullptr) throw std::runtime_error(made.fault);
