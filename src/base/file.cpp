@@ -49,8 +49,8 @@ std::string user_name(uid_t user) {
     std::string buffer(4096, '\0');
     passwd entry{};
     passwd* found = nullptr;
-    const bool known = getpwuid_r(user, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr;
-    return known ? found->pw_name : std::to_string(user);
+    const bool is_found = getpwuid_r(user, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr;
+    return is_found ? found->pw_name : std::to_string(user);
 }
 
 // One component of a path as the kernel resolves it: a folder, a symbolic link, or the file itself.

@@ -48,7 +48,7 @@ NameMatch rule_matches(const GateRule& rule, const Identification& who, const st
         case GateRule::Kind::kNone:
             return NameMatch::kNo;
         case GateRule::Kind::kAnyPartner:
-        case GateRule::Kind::kByGrant:  // ask_rule() checks the grants
+        case GateRule::Kind::kByGrant:  // check_rule() checks the grants
             return NameMatch::kYes;
         case GateRule::Kind::kPartner:
             return names_match(rule, who.partner->name, captures);
@@ -75,7 +75,7 @@ struct RuleAnswer {
     const GrantedPath* path = nullptr;
 };
 
-RuleAnswer ask_rule(const GateRule& rule, const Ask& ask) {
+RuleAnswer check_rule(const GateRule& rule, const Ask& ask) {
     RuleAnswer out;
     out.fits = rule_matches(rule, *ask.who, ask.who->groups, ask.captures) == NameMatch::kYes;
     if (!out.fits) return out;
@@ -89,7 +89,7 @@ RuleAnswer ask_rule(const GateRule& rule, const Ask& ask) {
 }
 
 // Step 10.
-void ask_gate(const Gate& gate, const Ask& ask, Decision& out) {
+void check_gate(const Gate& gate, const Ask& ask, Decision& out) {
     out.reason = Reason::kNotAllowed;
     for (const DenyChain* chain = gate.deny; chain != nullptr; chain = chain->outer) {
         for (const GateRule& rule : *chain->rules) {
@@ -102,7 +102,7 @@ void ask_gate(const Gate& gate, const Ask& ask, Decision& out) {
     }
     if (gate.allow == nullptr) return;
     for (const GateRule& rule : *gate.allow) {
-        const RuleAnswer answer = ask_rule(rule, ask);
+        const RuleAnswer answer = check_rule(rule, ask);
         if (!answer.fits || (!answer.has_method && out.rule != nullptr)) continue;
         out.reason = answer.has_method ? Reason::kGranted : Reason::kMethodNotGranted;
         out.rule = &rule;
@@ -112,12 +112,12 @@ void ask_gate(const Gate& gate, const Ask& ask, Decision& out) {
 }
 
 // A grant must cover every reading of the path.
-[[gnu::noinline]] void ask_readings(const Gate& gate, const Ask& ask, Decision& out) {
+[[gnu::noinline]] void check_readings(const Gate& gate, const Ask& ask, Decision& out) {
     Ask other = ask;
     for (const std::string& reading : ask.readings) {
         other.line.path = reading;
         Decision found;
-        ask_gate(gate, other, found);
+        check_gate(gate, other, found);
         if (found.granted()) continue;
         out.reason = Reason::kBadPath;
         out.detail = "a backend may read it as '" + reading + "', which is not granted";
@@ -126,7 +126,7 @@ void ask_gate(const Gate& gate, const Ask& ask, Decision& out) {
 }
 
 // The part of step 9 that depends on the request.
-[[gnu::noinline]] void ask_network(const Ask& ask, Decision& out) {
+[[gnu::noinline]] void check_network(const Ask& ask, Decision& out) {
     out.detail = ask.who->partner->network_objection(ask.address);
     out.reason = out.detail.empty() ? Reason::kGranted : Reason::kWrongNetwork;
 }
@@ -142,9 +142,9 @@ void decide(const Gate& gate, const Ask& ask, Decision& out) {
     if (ask.missing != Reason::kGranted) return refuse(ask.missing, ask.missing_detail);       // 2, 3
     if (ask.who->reason != Reason::kGranted) return refuse(ask.who->reason, ask.who->detail);  // 4 to 9
     out.reason = Reason::kGranted;
-    if (!ask.who->partner->networks.empty() && !ask.is_from_anywhere) ask_network(ask, out);  // 9
-    if (out.granted()) ask_gate(gate, ask, out);                                              // 10
-    if (out.granted() && !ask.readings.empty()) ask_readings(gate, ask, out);
+    if (!ask.who->partner->networks.empty() && !ask.is_from_anywhere) check_network(ask, out);  // 9
+    if (out.granted()) check_gate(gate, ask, out);                                              // 10
+    if (out.granted() && !ask.readings.empty()) check_readings(gate, ask, out);
 }
 
 }  // namespace mtls

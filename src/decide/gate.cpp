@@ -63,13 +63,13 @@ Result<GateRule> parse_rule(std::string_view args, bool allow) {
                                       {"by-grant", Kind::kByGrant},
                                       {"none", Kind::kNone}};
     constexpr std::size_t kInDeny = 2;
-    const std::span<const Word> words_known(kWords, allow ? std::size(kWords) : kInDeny);
-    const auto word = std::find_if(words_known.begin(), words_known.end(),
+    const std::span<const Word> allowed_words(kWords, allow ? std::size(kWords) : kInDeny);
+    const auto word = std::find_if(allowed_words.begin(), allowed_words.end(),
                                    [&kind](const Word& w) { return equal_nocase(kind, w.text); });
-    if (word == words_known.end()) {
-        std::vector<std::string_view> known;
-        for (const Word& w : words_known) known.push_back(w.text);
-        return Error{quoted(kind) + did_you_mean(kind, known) + ": " + expected};
+    if (word == allowed_words.end()) {
+        std::vector<std::string_view> texts;
+        for (const Word& w : allowed_words) texts.push_back(w.text);
+        return Error{quoted(kind) + did_you_mean(kind, texts) + ": " + expected};
     }
     rule.kind = word->kind;
     const bool named = rule.kind == Kind::kPartner || rule.kind == Kind::kGroup;

@@ -55,8 +55,8 @@ Overrides overrides(std::string_view header) noexcept {
         room[size++] = to_lower(c);
     }
     const std::string_view key(room.data(), size);
-    for (const Header& known : kHeaders) {
-        if (key == known.key) return known.what;
+    for (const Header& entry : kHeaders) {
+        if (key == entry.key) return entry.what;
     }
     return Overrides::kNothing;
 }

@@ -43,8 +43,8 @@ std::string purpose_objection(const PathAnswer& path) {
 std::vector<Link> links_to(const std::vector<X509Ptr>& certificates, const std::vector<std::string>& digests) {
     std::vector<Link> out;
     for (std::size_t i = 0; i < certificates.size(); ++i) {
-        const bool known = digests.size() == certificates.size();
-        out.emplace_back(certificates[i].get(), known ? std::string_view(digests[i]) : std::string_view());
+        const bool has_digests = digests.size() == certificates.size();
+        out.emplace_back(certificates[i].get(), has_digests ? std::string_view(digests[i]) : std::string_view());
     }
     return out;
 }
@@ -61,10 +61,10 @@ std::string PartnerPaths::objection_to(const PathAnswer& path) const {
         // A CA that certifies its own new key (RFC 4210 4.4) is one CA, which issues with both keys.
         for (std::size_t issuer = i + 1; issuer < path.ca_ids.size(); ++issuer) {
             X509& ca = *path.chain[issuer + 1];
-            const auto* renewed = policy_.cas().find_successor(path.ca_ids[i], ca, path.facts.ca_keys[issuer], now_);
-            if (renewed != nullptr) {
+            const auto* successor = policy_.cas().find_successor(path.ca_ids[i], ca, path.facts.ca_keys[issuer], now_);
+            if (successor != nullptr) {
                 return text_of_ca(i) + "is the trust anchor \"" +
-                       std::string(renewed->certificates.front()->subject_text) +
+                       std::string(successor->certificates.front()->subject_text) +
                        "\" under another key or name: to let in what it issues, name it with MTLSTrustAnchor";
             }
             if (X509_NAME_cmp(X509_get_subject_name(&ca), X509_get_issuer_name(&ca)) != 0) break;

@@ -97,9 +97,9 @@ private:
     }
 
     const std::string& end_of(const std::string& folder) {
-        const auto [place, is_new] = ends_.try_emplace(folder);
-        if (is_new) place->second = walk(folder);
-        return place->second;
+        const auto [entry, is_new] = ends_.try_emplace(folder);
+        if (is_new) entry->second = walk(folder);
+        return entry->second;
     }
 
     // Returns the resolved path, or "" if it does not exist.
@@ -176,20 +176,21 @@ FileWatch::~FileWatch() {
 }
 
 bool FileWatch::read_events() {
-    bool told = false;
+    bool is_relevant = false;
     alignas(inotify_event) char buffer[16384];
     for (;;) {
         const ssize_t n = read(events_, buffer, sizeof buffer);
-        if (n <= 0) return told;
+        if (n <= 0) return is_relevant;
         for (ssize_t at = 0; at < n;) {
             const auto* const event = reinterpret_cast<const inotify_event*>(buffer + at);
             at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
             // The kernel dropped events.
-            if ((event->mask & IN_Q_OVERFLOW) != 0) told = true;
+            if ((event->mask & IN_Q_OVERFLOW) != 0) is_relevant = true;
             const auto folder = watched_.find(event->wd);
             // An event of a removed watch.
             if (folder == watched_.end()) continue;
-            told = told || event->len == 0 || folder->second.is_whole || folder->second.names.contains(event->name);
+            is_relevant =
+                is_relevant || event->len == 0 || folder->second.is_whole || folder->second.names.contains(event->name);
         }
     }
 }

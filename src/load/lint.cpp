@@ -30,18 +30,18 @@ public:
         }
         check_grants(policy_.grants());
         check_overlaps();
-        check_searching();
+        check_linear_scan();
         return std::move(findings_);
     }
 
 private:
-    void check_searching() {
+    void check_linear_scan() {
         constexpr std::size_t kFew = 100;
-        const Policy::Searching searching = policy_.searching();
-        if (searching.lines <= kFew) return;
-        warn(searching.one->where,
-             std::to_string(searching.lines) +
-                 (searching.always
+        const Policy::LinearScan worst_scan = policy_.worst_scan();
+        if (worst_scan.lines <= kFew) return;
+        warn(worst_scan.one->where,
+             std::to_string(worst_scan.lines) +
+                 (worst_scan.always
                       ? " MTLSIdentity lines, like this one, hold nothing that a certificate could be found "
                         "by, so each is tried for every new connection"
                       : " MTLSIdentity lines share the selector by which this one is found, so each is "
@@ -71,7 +71,7 @@ private:
         for (const Anchor& anchor : partner.anchors->anchors) {
             for (const AnchorCertificate& c : anchor.certificates) {
                 constexpr int kMostAsked = 1000;
-                if (!c.is_ca || ++asked_ > kMostAsked) continue;
+                if (!c.is_ca || ++looked_up_ > kMostAsked) continue;
                 const std::string why = public_cas_.why(*c.decode());
                 if (why.empty()) continue;
                 return warn(anchor.where,
@@ -161,13 +161,13 @@ private:
 
     static bool share_an_anchor(const Partner& a, const Partner& b) {
         if (a.anchors == b.anchors || (a.anchors->uses_mod_ssl && b.anchors->uses_mod_ssl)) return true;
-        std::multimap<std::string, std::string_view> known;  // with the trust domains that they are valid for
+        std::multimap<std::string, std::string_view> cas;  // with the trust domains that they are valid for
         for (const Anchor& anchor : a.anchors->anchors) {
-            for (const AnchorCertificate& c : anchor.certificates) known.emplace(c.ca_id(), anchor.trust_domain);
+            for (const AnchorCertificate& c : anchor.certificates) cas.emplace(c.ca_id(), anchor.trust_domain);
         }
         return std::any_of(b.anchors->anchors.begin(), b.anchors->anchors.end(), [&](const Anchor& anchor) {
             return std::any_of(anchor.certificates.begin(), anchor.certificates.end(), [&](const AnchorCertificate& c) {
-                const auto [first, last] = known.equal_range(c.ca_id());
+                const auto [first, last] = cas.equal_range(c.ca_id());
                 return std::any_of(first, last, [&](const auto& other) {
                     const bool have_domains = !other.second.empty() && !anchor.trust_domain.empty();
                     return !have_domains || other.second == anchor.trust_domain;
@@ -288,7 +288,7 @@ private:
     const std::int64_t now_;
     const std::int64_t soon_;
     PublicCas public_cas_;
-    int asked_ = 0;
+    int looked_up_ = 0;
     std::vector<Diagnostic> findings_;
 };
 

@@ -86,18 +86,18 @@ bool PolicyBuilder::read_file(const Directive& d, const std::string& file, Certi
     const auto content = read_content(d, file, kLargestCertificateFile);
     if (!content) return false;
     const std::string& digest = files_read_.at(path).digest;
-    CertificateFile& known = written_.certificates[digest];
-    if (known.empty() && known_ != nullptr) known = known_->certificates_of(digest);
-    if (known.empty()) {
+    CertificateFile& decoded = written_.certificates[digest];
+    if (decoded.empty() && previous_ != nullptr) decoded = previous_->certificates_of(digest);
+    if (decoded.empty()) {
         const auto read = read_certificates(*content, path);
         if (!read) {
             written_.certificates.erase(digest);
             error(d.where, d.name + ": " + read.error());
             return false;
         }
-        known = keep_certificates(d, file, read.value());
+        decoded = keep_certificates(d, file, read.value());
     }
-    out = known;
+    out = decoded;
     certificates_at_.emplace(path, out);
     return true;
 }
@@ -273,12 +273,12 @@ void PolicyBuilder::front(const Directive& d, WrittenPartner& partner) {
             if (!parsed) return refuse(parsed.error());
             name = std::move(parsed.value());
         } else if (spelled) {
-            const auto* const known = std::find_if(kFrontFormats.begin(), kFrontFormats.end(),
+            const auto* const found = std::find_if(kFrontFormats.begin(), kFrontFormats.end(),
                                                    [&](std::string_view w) { return equal_nocase(w, *spelled); });
-            if (known == kFrontFormats.end()) {
+            if (found == kFrontFormats.end()) {
                 return refuse(quoted(*spelled) + did_you_mean(*spelled, kFrontFormats) + ": " + expected);
             }
-            format = static_cast<FrontFormat>(known - kFrontFormats.begin());
+            format = static_cast<FrontFormat>(found - kFrontFormats.begin());
         } else if (network) {
             const auto parsed = Network::parse(*network);
             if (!parsed) return refuse(quoted(*network) + ": " + parsed.error());

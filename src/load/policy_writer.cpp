@@ -31,7 +31,7 @@ private:
         return names_.emplace(name, keep(name)).first->second;
     }
     Conditions keep(const WrittenConditions& conditions) { return Conditions(keep(conditions.records())); }
-    Place keep(const Where& where) { return {keep_name(where.file), where.line}; }
+    StoredWhere keep(const Where& where) { return {keep_name(where.file), where.line}; }
 
     std::span<const Text> keep(const std::vector<std::string>& texts) {
         std::vector<Text> out;
@@ -40,7 +40,7 @@ private:
     }
 
     void write_certificates() {
-        std::vector<KnownCertificates> out;
+        std::vector<CertificatesByDigest> out;
         for (const auto& [digest, file] : written_.certificates) {
             std::vector<AnchorCertificate> certificates;
             for (const AnchorCertificate& c : file) certificates.emplace_back(c, arena_);

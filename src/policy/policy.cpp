@@ -17,7 +17,7 @@ bool Policy::has_group(std::string_view name) const { return std::binary_search(
 
 CertificateFile Policy::certificates_of(std::string_view digest) const {
     const auto found = std::lower_bound(certificates_.begin(), certificates_.end(), digest,
-                                        [](const KnownCertificates& c, std::string_view d) { return c.digest < d; });
+                                        [](const CertificatesByDigest& c, std::string_view d) { return c.digest < d; });
     return found != certificates_.end() && found->digest == digest ? CertificateFile(found->certificates)
                                                                    : CertificateFile();
 }
@@ -60,7 +60,7 @@ Policy::Edges Policy::edges_around(std::int64_t now) const {
     return out;
 }
 
-Policy::Searching Policy::searching() const {
+Policy::LinearScan Policy::worst_scan() const {
     const bool always = index_.linear().size() >= index_.longest().size();
     const auto lines = always ? index_.linear() : index_.longest();
     if (lines.empty()) return {};
@@ -95,8 +95,8 @@ std::string Partner::network_objection(std::string_view address) const {
     const std::string_view raw = without_mapping(address);
     const auto holds = [raw](const Network& network) { return network.contains(raw); };
     if (networks.empty() || std::any_of(networks.begin(), networks.end(), holds)) return {};
-    constexpr std::size_t kMostTold = 8;
-    const std::size_t more = networks.size() - std::min(networks.size(), kMostTold);
+    constexpr std::size_t kMostListed = 8;
+    const std::size_t more = networks.size() - std::min(networks.size(), kMostListed);
     const bool is_ip = raw.size() == 4 || raw.size() == 16;
     return (is_ip ? ip_text(raw) : "a client without an IP address") + " is not in " +
            texts_of(std::span(networks).first(networks.size() - more)) +

@@ -143,9 +143,9 @@ std::string Policy::render() const {
 std::string describe_change(const Policy& before, const Policy& after) {
     std::vector<std::string> added, changed, removed;
     for (const Partner* partner : after.partners_by_name()) {
-        const Partner* const known = before.find(partner->name);
-        if (known == nullptr) added.emplace_back(partner->name);
-        if (known != nullptr && known->digest != partner->digest) changed.emplace_back(partner->name);
+        const Partner* const previous = before.find(partner->name);
+        if (previous == nullptr) added.emplace_back(partner->name);
+        if (previous != nullptr && previous->digest != partner->digest) changed.emplace_back(partner->name);
     }
     for (const Partner* partner : before.partners_by_name()) {
         if (after.find(partner->name) == nullptr) removed.emplace_back(partner->name);

@@ -55,10 +55,10 @@ Result<MethodSet> MethodSet::parse(std::string_view text) {
             return Error{"'" + escape_for_log(text, 100) + "' holds an empty method; write GET,POST without blanks"};
         if (!is_known_method(name)) {
             const bool case_only = is_known_method(upper);
-            std::vector<std::string_view> known(kReadMethods.begin(), kReadMethods.end());
-            known.insert(known.end(), kOtherMethods.begin(), kOtherMethods.end());
+            std::vector<std::string_view> names(kReadMethods.begin(), kReadMethods.end());
+            names.insert(names.end(), kOtherMethods.begin(), kOtherMethods.end());
             return Error{"'" + escape_for_log(name, 100) + "'" + " is no method that httpd knows" +
-                         (case_only ? " (did you mean '" + upper + "'?)" : did_you_mean(name, known)) +
+                         (case_only ? " (did you mean '" + upper + "'?)" : did_you_mean(name, names)) +
                          ": expected GET,POST,... or read, write, *"};
         }
         out.named_ |= bit_of(name);

@@ -300,8 +300,8 @@ Answer Selector::test_attribute(const DistinguishedName& name, Repeats repeats) 
 
 // SPIFFE X509-SVID 2 and 4: exactly one URI SAN, in a leaf that is no CA and signs nothing.
 bool Selector::has_unclear_spiffe(const CertificateFacts& facts) {
-    const bool stands_alone = facts.uri.size() == 1 && !facts.is_ca && !facts.signs_certificates;
-    return !stands_alone && std::any_of(facts.uri.begin(), facts.uri.end(), [](const std::string& uri) {
+    const bool is_only_uri = facts.uri.size() == 1 && !facts.is_ca && !facts.signs_certificates;
+    return !is_only_uri && std::any_of(facts.uri.begin(), facts.uri.end(), [](const std::string& uri) {
         return canonical_uri(uri).starts_with("spiffe://");
     });
 }

@@ -147,11 +147,11 @@ private:
     }
 
     Fault read_type(std::string_view type) {
-        for (const SelectorType& known : kSelectorTypes) {
-            if (!equal_nocase(type, known.name)) continue;
-            type_ = known.name;
-            selector_.field_ = known.field;
-            const bool needs_oid = known.field == Field::kOtherName || known.field == Field::kExtension;
+        for (const SelectorType& listed : kSelectorTypes) {
+            if (!equal_nocase(type, listed.name)) continue;
+            type_ = listed.name;
+            selector_.field_ = listed.field;
+            const bool needs_oid = listed.field == Field::kOtherName || listed.field == Field::kExtension;
             if (needs_oid) return quoted(type) + " needs an OID: expected " + type_ + ".1.2.3";
             return std::nullopt;
         }
@@ -451,20 +451,20 @@ private:
     }
 
     Fault read_oid(std::string_view value, std::span<const NamedOid> names) {
-        std::vector<std::string_view> known;
+        std::vector<std::string_view> texts;
         for (const NamedOid& named : names) {
             if (equal_nocase(value, named.name)) {
                 oid_ = named.oid;
                 return std::nullopt;
             }
-            known.push_back(named.name);
+            texts.push_back(named.name);
         }
         const bool dotted = !value.empty() && is_digit(value.front());
         auto oid = names.empty() || dotted ? oid_from_text(value) : std::nullopt;
         if (!oid) {
             std::string expected;
-            for (const std::string_view name : known) expected += std::string(name) + ", ";
-            return quoted(value) + " is unknown" + did_you_mean(value, known) + ": expected " + expected +
+            for (const std::string_view name : texts) expected += std::string(name) + ", ";
+            return quoted(value) + " is unknown" + did_you_mean(value, texts) + ": expected " + expected +
                    "a dotted OID" + (names.empty() ? " or a name that OpenSSL knows, like clientAuth" : "");
         }
         oid_ = std::move(*oid);

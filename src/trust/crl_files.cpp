@@ -26,7 +26,7 @@ bool CrlFiles::watch(const std::vector<WatchedFiles>& patterns, const CasByName&
     for (const auto& [path, file] : files_) {
         for (const auto& list : file.lists) set->add(list, cas, std::time(nullptr));
     }
-    settle(std::move(set));
+    put_in_force(std::move(set));
     return true;
 }
 
@@ -57,10 +57,10 @@ bool CrlFiles::look(const CasByName& cas, const CasByName& anchors, std::vector<
         for (const std::string& path : files.value()) {
             File& file = files_[path];
             if (file.pattern.empty()) file.pattern = pattern.files.pattern;
-            if (look_apart(path, file, cas, *next, findings)) changed.push_back(path);
+            if (poll_guarded(path, file, cas, *next, findings)) changed.push_back(path);
         }
     }
-    if (changed.empty() && is_settled_) return false;
+    if (changed.empty() && is_image_current_) return false;
     for (const std::string& path : changed) {
         for (const auto& list : files_[path].lists) {
             if (!next->misses_anchor_key(*list, anchors)) continue;
@@ -73,13 +73,13 @@ bool CrlFiles::look(const CasByName& cas, const CasByName& anchors, std::vector<
             break;
         }
     }
-    settle(std::move(next));
+    put_in_force(std::move(next));
     return true;
 }
 
 // Puts `next` in force. Throws if there is no memory for the image; the next poll tries again.
-void CrlFiles::settle(std::shared_ptr<CrlSet> next) {
-    is_settled_ = false;
+void CrlFiles::put_in_force(std::shared_ptr<CrlSet> next) {
+    is_image_current_ = false;
     // Lists that `next` does not contain have been superseded.
     for (auto& [path, file] : files_) {
         std::erase_if(file.lists, [&](const auto& list) { return !next->holds(*list); });
@@ -91,7 +91,7 @@ void CrlFiles::settle(std::shared_ptr<CrlSet> next) {
     if (is_shared_ && made.value == nullptr) throw std::runtime_error(made.fault);
     if (is_shared_) bind(made.value);
     image_ = std::move(made.image);
-    is_settled_ = true;
+    is_image_current_ = true;
 }
 
 void CrlFiles::mark_unusable(CrlSet& set) const {
@@ -102,28 +102,28 @@ void CrlFiles::mark_unusable(CrlSet& set) const {
 }
 
 // An exception affects only this file, which is read again at the next poll.
-bool CrlFiles::look_apart(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
-                          std::vector<Diagnostic>& findings) {
+bool CrlFiles::poll_guarded(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
+                            std::vector<Diagnostic>& findings) {
     try {
-        const bool changed = look_at(path, file, cas, into, findings);
-        file.thrown.clear();
+        const bool changed = poll_file(path, file, cas, into, findings);
+        file.exception.clear();
         return changed;
     } catch (const std::exception& e) {
         file.stamp.clear();
         file.digest.clear();
-        if (file.thrown != e.what()) {
+        if (file.exception != e.what()) {
             findings.push_back({Diagnostic::Severity::kError,
                                 {path, 0},
                                 std::string("could not be looked at (") + e.what() +
                                     "): what was in force stays so until the next look"});
         }
-        file.thrown = e.what();
+        file.exception = e.what();
         return false;
     }
 }
 
-bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
-                       std::vector<Diagnostic>& findings) {
+bool CrlFiles::poll_file(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
+                         std::vector<Diagnostic>& findings) {
     constexpr std::size_t kLargestFile = 256UL << 20;
     const auto complain = [&](const std::string& what) {
         findings.push_back({Diagnostic::Severity::kError, {path, 0}, what + ": what was in force stays so"});
@@ -227,7 +227,7 @@ void CrlFiles::take(const std::shared_ptr<const CrlRecords>& records, std::share
     bind(records);
     crls_->verify_signers(cas);
     image_ = std::move(image);
-    is_settled_ = true;
+    is_image_current_ = true;
 }
 
 }  // namespace mtls

@@ -22,7 +22,7 @@ struct Where {
 };
 
 // A Where inside of a policy: its text is stored elsewhere in the same arena.
-struct Place {
+struct StoredWhere {
     Text file;
     unsigned line = 0;
 

@@ -39,20 +39,20 @@ struct FrontFault {
 // a certificate only if their fields are equal, by SHA-256.
 class HandedCertificates {
 public:
-    static constexpr std::size_t kMost = 64;  // evicts the least recently used entry
+    static constexpr std::size_t kMostEntries = 64;  // evicts the least recently used entry
 
     // Returns null and sets `fault` if the fields do not decode; failures are not cached.
     std::shared_ptr<HandedCertificate> find(const FrontFields& fields, FrontFault& fault);
 
 private:
-    struct Kept {
+    struct Entry {
         std::string digest;
         std::shared_ptr<HandedCertificate> handed;
     };
-    std::shared_ptr<HandedCertificate> find_kept(const std::string& digest);
+    std::shared_ptr<HandedCertificate> find_entry(const std::string& digest);
 
     std::mutex mutex_;
-    std::vector<Kept> kept_;  // most recently used first
+    std::vector<Entry> entries_;  // most recently used first
 };
 
 // Decodes the fields without a cache.

@@ -27,7 +27,7 @@ struct Identification {
 
     PathFacts path;                          // facts of the verified path
     bool is_purpose_waived = false;          // the path is valid only for the purpose of servers (MTLSPurpose)
-    bool is_crl_spared = false;              // MTLSCRL is required, but MTLSShortLived exempts this leaf
+    bool is_crl_exempt = false;              // MTLSCRL is required, but MTLSShortLived exempts this leaf
     std::string nearest_ca_key;              // SHA-256 of the key of the nearest CA that the policy names, or empty
     std::vector<X509Ptr> intermediates;      // of the path, between the leaf and the anchor
     std::vector<std::string> groups;         // groups of this certificate, for granting
@@ -48,7 +48,7 @@ struct Identification {
 };
 
 // The input of identify() besides the policy and the certificate.
-struct Surroundings {
+struct IdentifyContext {
     const ServerCas& server;   // of the virtual host, for partners that trust `mod_ssl`
     const Refusals& refusals;  // from the revocation files
     const CrlSet& crls;        // from the CRL files
@@ -57,7 +57,7 @@ struct Surroundings {
 
 // Steps 4 to 9: malformed, dates, MTLSRevoke, identity, path, suspension, contract. Throws only std::bad_alloc.
 // Thread-safe.
-Identification identify(const Policy& policy, const PresentedCertificate& presented, const Surroundings& around);
+Identification identify(const Policy& policy, const PresentedCertificate& presented, const IdentifyContext& context);
 
 // The same for MTLSExpect: only identity, path and grants, without dates, revocation, suspension and contract.
 Identification identify_at_any_time(const Policy& policy, const PresentedCertificate& presented,
@@ -71,8 +71,8 @@ std::vector<const Partner*> claimed_by(const Policy& policy, const CertificateFa
 bool waives_purpose_of(const Policy& policy, const PresentedCertificate& presented, const ServerCas& server,
                        std::int64_t now);
 
-// Why a partner may not act at `around.now`, independent of the certificate: suspended, or outside of its contract.
+// Why a partner may not act at `context.now`, independent of the certificate: suspended, or outside of its contract.
 // kGranted if it may; else `detail` gives the position or the date.
-Reason contract_objection(const Partner& partner, const Surroundings& around, std::string& detail);
+Reason contract_objection(const Partner& partner, const IdentifyContext& context, std::string& detail);
 
 }  // namespace mtls

@@ -15,7 +15,7 @@ namespace mtls {
 class IdentificationCache {
 public:
     IdentificationCache() = default;
-    ~IdentificationCache() { delete known_.load(); }
+    ~IdentificationCache() { delete entry_.load(); }
     IdentificationCache(const IdentificationCache&) = delete;
     IdentificationCache& operator=(const IdentificationCache&) = delete;
 
@@ -23,13 +23,13 @@ public:
     // interval changed. The reference is valid as long as `snapshot`, which must not be empty.
     const Identification& identify(const std::shared_ptr<const PresentedCertificate>& certificate,
                                    const SnapshotReader& snapshot, const ServerCas& server, std::int64_t now) {
-        const Known* const known = known_.load();
-        if (known != nullptr && known->answers(certificate.get(), snapshot->serial, &server, now)) return known->who;
-        return find_anew(certificate, snapshot, server, now);
+        const Entry* const entry = entry_.load();
+        if (entry != nullptr && entry->answers(certificate.get(), snapshot->serial, &server, now)) return entry->who;
+        return recompute(certificate, snapshot, server, now);
     }
 
 private:
-    struct Known {
+    struct Entry {
         std::shared_ptr<const PresentedCertificate> certificate;  // kept alive, so that its address is not reused
         std::uint64_t serial = 0;
         const ServerCas* server = nullptr;
@@ -41,12 +41,12 @@ private:
                    who.valid_from <= now && now <= who.valid_until;
         }
     };
-    [[gnu::noinline]] const Identification& find_anew(const std::shared_ptr<const PresentedCertificate>& certificate,
+    [[gnu::noinline]] const Identification& recompute(const std::shared_ptr<const PresentedCertificate>& certificate,
                                                       const SnapshotReader& snapshot, const ServerCas& server,
                                                       std::int64_t now);
 
-    std::atomic<const Known*> known_{nullptr};
-    std::mutex finding_;  // makes streams compute an identification once
+    std::atomic<const Entry*> entry_{nullptr};
+    std::mutex compute_mutex_;  // makes streams compute an identification once
 };
 
 }  // namespace mtls

@@ -54,8 +54,8 @@ public:
     // Every file that was read and every pattern that was expanded.
     const std::map<std::string, WrittenFile>& files_read() const { return files_read_; }
 
-    // Reuses the decoded certificates of `known` for files that have not changed; `known` must outlive build().
-    void reuse(const Policy& known) { known_ = &known; }
+    // Reuses the decoded certificates of `previous` for files that have not changed; `previous` must outlive build().
+    void reuse(const Policy& previous) { previous_ = &previous; }
     std::string absolute(const std::string& file) const { return file.starts_with('/') ? file : root_ + "/" + file; }
 
     // The directives that the builder supports, at the top level and inside of a partner.
@@ -111,13 +111,13 @@ private:
     DiskFiles& files_;
     std::vector<Diagnostic> diagnostics_;
     WrittenPolicy written_;
-    std::map<std::string, Where> places_;  // lower-cased name -> where it was defined
+    std::map<std::string, Where> defined_at_;  // lower-cased name -> where it was defined
     std::map<const WrittenPartner*, std::shared_ptr<WrittenAnchorSet>> own_anchors_;
     std::shared_ptr<WrittenAnchorSet> default_anchors_;
     std::vector<std::pair<std::string, Where>> suspended_;
     std::map<std::string, WrittenFile> files_read_;
     Arena arena_;                                                       // certificates that were read
-    const Policy* known_ = nullptr;                                     // the previous policy
+    const Policy* previous_ = nullptr;                                  // the previous policy
     std::unordered_map<std::string, CertificateFile> certificates_at_;  // by path
     std::map<std::string, WrittenAnchor> bundles_;                      // content of each bundle, by path
     // From the previous policy: the highest sequence number per trust domain, and per file of a trust domain.

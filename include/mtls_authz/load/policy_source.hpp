@@ -50,9 +50,9 @@ public:
     void invalidate() { follow(nullptr, nullptr); }
 
     // Whether a change was seen once: the next poll should follow soon.
-    bool is_waiting() const { return draft_ && !draft_->settled; }
+    bool is_waiting() const { return draft_ && !draft_->confirmed; }
     // Whether the current files were refused.
-    bool is_failing() const { return draft_ && draft_->settled; }
+    bool is_failing() const { return draft_ && draft_->confirmed; }
     // A digest that identifies the refused content; only if is_failing().
     std::string failing_content() const;
     // All files that the policy in force was read from.
@@ -63,26 +63,26 @@ public:
 private:
     // file -> hash of its stamp when its digest was last compared and equal. While the stamp is the same, the file need
     // not be read.
-    using Settled = std::map<std::string, std::uint64_t, std::less<>>;
+    using Stamps = std::map<std::string, std::uint64_t, std::less<>>;
     // A policy built from changed files, not in force until a second poll sees the same files.
     struct Draft {
         std::shared_ptr<const Policy> policy;  // null: refused
         std::shared_ptr<const Image> image;
         std::vector<Diagnostic> findings;
         std::map<std::string, WrittenFile> digests;  // by path or pattern
-        Settled settled_files;
-        bool settled = false;
+        Stamps stamps;
+        bool confirmed = false;
         // Time of the last attempt that failed only for lack of memory for the image.
-        std::optional<std::chrono::steady_clock::time_point> had_no_room;
+        std::optional<std::chrono::steady_clock::time_point> out_of_memory_at;
     };
     Draft make_draft() const;
     void find_vanished(Draft& draft) const;
     std::set<std::string> find_vanished_refusals(const Draft& draft) const;
     std::shared_ptr<const Policy> put_in_force(Draft& draft);
     bool is_in_force();
-    bool holds(const std::string& name, std::size_t limit, std::string_view digest, std::uint64_t& settled);
+    bool holds(const std::string& name, std::size_t limit, std::string_view digest, std::uint64_t& last_stamp);
     bool is_drafted();
-    void keep_settled(Draft& draft) const;
+    void keep_stamps(Draft& draft) const;
 
     std::string root_;
     DiskFiles& disk_;
@@ -92,7 +92,7 @@ private:
     std::shared_ptr<const Image> image_;
     bool is_shared_ = false;
     std::optional<Draft> draft_;
-    Settled settled_;  // of the files in force
+    Stamps stamps_;  // of the files in force
 };
 
 }  // namespace mtls

@@ -55,8 +55,8 @@ public:
 private:
     // The last report about one source; not repeated while it applies.
     struct Report {
-        std::string of;  // the fault, or the digest of the content
-        std::vector<Diagnostic> said;
+        std::string cause;  // the fault, or the digest of the content
+        std::vector<Diagnostic> diagnostics;
     };
     struct Pattern {
         WatchedFiles files;
@@ -64,18 +64,18 @@ private:
     };
     struct File {
         std::map<std::string, Directive> in_force;  // by the line's text
-        std::string settled;                        // digest of the content that equals `in_force`
-        std::string awaited;                        // digest of a content that removes lines, seen once
+        std::string complete_digest;                // digest of the content that equals `in_force`
+        std::string removal_digest;                 // digest of a content that removes lines, seen once
         std::string stamp;  // stamp of the file when it was last read completely; "": read it again
         Report report;
         bool is_there = false;  // readable and not empty
     };
 
-    void report(Report& report, std::string of, std::vector<Diagnostic> faults, std::vector<Diagnostic>& findings);
+    void report(Report& report, std::string cause, std::vector<Diagnostic> faults, std::vector<Diagnostic>& findings);
     void report_gone(const std::vector<std::string>& paths, std::vector<Diagnostic>& findings);
-    void look_apart(const std::string& path, File& file, std::vector<Diagnostic>& findings);
-    void look_at(const std::string& path, File& file, std::vector<Diagnostic>& findings);
-    void settle(File& file, std::map<std::string, Directive> lines, const std::string& digest);
+    void poll_guarded(const std::string& path, File& file, std::vector<Diagnostic>& findings);
+    void poll_file(const std::string& path, File& file, std::vector<Diagnostic>& findings);
+    void apply(File& file, std::map<std::string, Directive> lines, const std::string& digest);
     void rebuild();
     const Refusals* write(Arena& arena) const;
 

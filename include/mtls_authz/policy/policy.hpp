@@ -52,14 +52,14 @@ struct Front {
     FrontFormat format = FrontFormat::kRfc9440;
     Span<Network>
         networks;  // trusted by address, whatever certificate the connection has; empty: trusted by certificate
-    Place where;
+    StoredWhere where;
 
     bool is_inside(const Bounds& in) const { return in.hold_all(header, chain, key, chain_key, networks, where); }
 };
 
 struct Partner {
     Text name;
-    Place where;
+    StoredWhere where;
     IdentityLines identities;
     std::uint32_t first_identity = 0;  // index of its first identity among all identities of the policy
     Ptr<AnchorSet> anchors;            // its own, or the shared default; never null in a policy
@@ -72,7 +72,7 @@ struct Partner {
     Span<Network> networks;  // empty: any address
     // When certificates for servers are accepted too; absent: never.
     std::optional<TimeWindow> server_purpose;
-    std::optional<Place> suspended;
+    std::optional<StoredWhere> suspended;
     CrlRules crl_rules;
     Span<Grant> grants;
     Span<Front> fronts;     // at most one
@@ -109,7 +109,7 @@ struct PolicyFile {
 };
 
 // A decoded certificate file by the SHA-256 of its content: the next policy reuses it instead of decoding again.
-struct KnownCertificates {
+struct CertificatesByDigest {
     Text digest;
     Span<AnchorCertificate> certificates;
 
@@ -144,12 +144,12 @@ public:
     std::span<const Ptr<Partner>> partners_by_name() const { return by_name_; }
     std::size_t identity_count() const { return identity_count_; }
     // The worst case of a new connection: the largest number of identities that are tested one by one.
-    struct Searching {
+    struct LinearScan {
         std::size_t lines = 0;
         bool always = false;  // they are tested for every certificate; else only if a selector that they share matches
         std::optional<Identity> one;
     };
-    Searching searching() const;
+    LinearScan worst_scan() const;
     std::span<const Grant> grants() const { return grants_; }  // of every partner
     const RevocationSet& revocations() const { return revocations_; }
     std::vector<WatchedFiles> crl_files() const;
@@ -182,7 +182,7 @@ private:
     struct CrlFile {
         Text pattern;
         Text spelled;
-        Place where;
+        StoredWhere where;
         bool is_inside(const Bounds& in) const { return in.hold_all(pattern, spelled, where); }
     };
 
@@ -209,7 +209,7 @@ private:
     Text expected_certificates_;  // digests of their certificates
     Span<CrlFile> crl_files_;
     Span<PolicyFile> files_;
-    Span<KnownCertificates> certificates_;  // sorted
+    Span<CertificatesByDigest> certificates_;  // sorted
     Text generation_;
 };
 

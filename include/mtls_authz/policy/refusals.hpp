@@ -11,14 +11,14 @@ namespace mtls {
 struct RefusalLine {
     Text name;  // name of the directive
     Text args;
-    Place where;
+    StoredWhere where;
 
     bool is_inside(const Bounds& in) const { return in.hold_all(name, args, where); }
 };
 
 struct Suspension {
     Text partner;
-    Place where;
+    StoredWhere where;
 
     bool is_inside(const Bounds& in) const { return in.hold_all(partner, where); }
 };
@@ -31,7 +31,7 @@ struct Refusals {
     Span<RefusalLine> lines;     // grouped by file
 
     // The position of the line that suspends this partner; null if there is none.
-    const Place* suspends(std::string_view partner) const;
+    const StoredWhere* suspends(std::string_view partner) const;
 
     bool is_inside(const Bounds& in) const { return in.hold_all(revocations, suspended, digest, lines); }
 };

@@ -55,7 +55,7 @@ struct Grant {
     MethodSet methods;
     Span<PathPattern> paths;
     Conditions conditions;  // must all hold for the certificate
-    Place where;
+    StoredWhere where;
 
     bool is_inside(const Bounds& in) const { return in.hold_all(paths, conditions, where); }
     std::string text() const;

@@ -18,7 +18,7 @@ struct Identity {
     Conditions selectors;        // empty for `any`
     bool any = false;            // matches every certificate issued under the partner's own anchor
     std::optional<Text> anchor;  // only under this anchor, by the file name in its MTLSTrustAnchor directive
-    Place where;
+    StoredWhere where;
 
     // Canonical text of the directive's arguments.
     std::string text() const;

@@ -23,7 +23,7 @@ struct Revocation {
 struct RevocationLine {
     Conditions selectors;
     Text note;
-    Place where;
+    StoredWhere where;
 
     bool is_inside(const Bounds& in) const { return in.hold_all(selectors, note, where); }
 

@@ -72,7 +72,7 @@ using CertificateFile = std::span<const AnchorCertificate>;
 // One file of one MTLSTrustAnchor directive.
 struct Anchor {
     Text file;  // as written in the directive; `anchor=` refers to it by this text
-    Place where;
+    StoredWhere where;
     TimeWindow window;  // outside of it the anchor is ignored
     Span<AnchorCertificate> certificates;
     // Of a SPIFFE bundle, else empty. The anchor is ignored for certificates that are not X509-SVIDs of this domain.
@@ -86,7 +86,7 @@ struct Anchor {
 struct AnchorSet {
     Span<Anchor> anchors;
     bool uses_mod_ssl = false;
-    Place where;
+    StoredWhere where;
 
     bool is_inside(const Bounds& in) const { return in.hold_all(anchors, where); }
 };

@@ -34,7 +34,7 @@ struct CrlRules {
     }
     static constexpr int kDefaultShortLife = 10;
     // Whether a leaf needs no CRL even under `required`.
-    bool spares(bool no_rev_avail, std::int64_t not_before, std::int64_t not_after) const {
+    bool exempts(bool no_rev_avail, std::int64_t not_before, std::int64_t not_after) const {
         constexpr std::int64_t kDay = 86400;
         return no_rev_avail && not_after - not_before <= short_life.value_or(kDefaultShortLife) * kDay;
     }

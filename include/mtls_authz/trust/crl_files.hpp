@@ -50,16 +50,16 @@ private:
         std::string pattern;                            // the pattern that matched it
         std::string stamp;                              // stamp at the last read
         std::string digest;                             // of its content at the last read, or the error
-        std::string thrown;                             // exception of the last poll; empty: none
+        std::string exception;                          // exception of the last poll; empty: none
         std::vector<std::shared_ptr<const Crl>> lists;  // read from it and in force
         std::map<std::string, std::string> unusable;    // issuer of an unusable list in it -> why
     };
-    bool look_apart(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
-                    std::vector<Diagnostic>& findings);
-    bool look_at(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
-                 std::vector<Diagnostic>& findings);
+    bool poll_guarded(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
+                      std::vector<Diagnostic>& findings);
+    bool poll_file(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
+                   std::vector<Diagnostic>& findings);
     void mark_unusable(CrlSet& set) const;
-    void settle(std::shared_ptr<CrlSet> next);
+    void put_in_force(std::shared_ptr<CrlSet> next);
     const CrlRecords* write(Arena& arena) const;
     void bind(const std::shared_ptr<const CrlRecords>& records);
 
@@ -68,7 +68,7 @@ private:
     std::map<std::string, File> files_;
     std::shared_ptr<const CrlSet> crls_ = std::make_shared<const CrlSet>();
     bool is_shared_ = false;
-    bool is_settled_ = true;  // image_ contains everything in crls_
+    bool is_image_current_ = true;  // image_ contains everything in crls_
     std::shared_ptr<const Image> image_;
 };
 
