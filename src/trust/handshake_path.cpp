@@ -229,7 +229,7 @@ bool is_of_unknown_ca(long error) {
            error == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE;
 }
 
-bool verifies(const ServerStore& own, const PresentedCertificate& presented, const CaDirectory& policy, int purpose) {
+bool verifies(const OwnStore& own, const PresentedCertificate& presented, const CaDirectory& policy, int purpose) {
     if (!own.store) return false;
     const ErrorQueueGuard errors;
     std::vector<X509*> helpers;

@@ -246,7 +246,7 @@ CLAIM(mod_ssls_own_cas_are_asked_with_its_crls_and_without_the_leafs_dates) {
     };
     const auto own_of = [](const std::vector<const Made*>& cas, unsigned long flags, MissingCrl missing,
                            const std::string& crls) {
-        ServerStore own{X509StorePtr(X509_STORE_new()), 1, missing};
+        OwnStore own{X509StorePtr(X509_STORE_new()), 1, missing};
         for (const Made* ca : cas) X509_STORE_add_cert(own.store.get(), ca->cert.get());
         X509_STORE_set_flags(own.store.get(), flags);
         const DecodedCrls decoded = decode_crls(crls);
@@ -254,7 +254,7 @@ CLAIM(mod_ssls_own_cas_are_asked_with_its_crls_and_without_the_leafs_dates) {
         return own;
     };
     const std::string lists = make_crl(root, {}) + make_crl(sub, {});
-    const ServerStore own = own_of({&root}, 0, MissingCrl::kRefuses, lists);
+    const OwnStore own = own_of({&root}, 0, MissingCrl::kRefuses, lists);
     CHECK(verifies(own, present(leaf, {&sub}), policy->cas()));
     CHECK(!verifies(own, present(leaf, {}), policy->cas()));
     CHECK(verifies(own, present(leaf, {}), helped->cas()));

@@ -10,7 +10,7 @@
 
 namespace mtls {
 
-// A sentence that names the unsupported key or signature algorithm and the OpenSSL version that supports it; "" if the
+// A clause that names the unsupported algorithm of the key or signature, and this OpenSSL; "" if the
 // algorithm is supported.
 std::string unknown_key(const X509& certificate);
 std::string unknown_signature(const X509& certificate);

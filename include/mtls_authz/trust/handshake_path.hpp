@@ -29,7 +29,7 @@ HandshakeVerdict verify_handshake(X509_STORE_CTX* ctx, const CaDirectory& policy
 bool is_of_unknown_ca(long error);
 
 // mod_ssl's own CAs and CRLs for one virtual host, as they were at start.
-struct ServerStore {
+struct OwnStore {
     X509StorePtr store;  // with mod_ssl's flags; null: verifies nothing
     int security_level = 1;
     MissingCrl missing = MissingCrl::kRefuses;
@@ -37,7 +37,7 @@ struct ServerStore {
 
 // Whether a handshake with this store alone, plus the policy's MTLSIntermediates, would accept the certificate. Ignores
 // the leaf's own dates, which the gates check and report. `purpose`: X509_PURPOSE_*. Callable from any thread.
-bool verifies(const ServerStore& own, const PresentedCertificate& presented, const CaDirectory& policy,
+bool verifies(const OwnStore& own, const PresentedCertificate& presented, const CaDirectory& policy,
               int purpose = X509_PURPOSE_SSL_CLIENT);
 
 }  // namespace mtls

@@ -86,7 +86,7 @@ struct GateSection {
 
 struct ServerConfig {
     ServerCas cas;                             // what mod_ssl was given for this virtual host at start
-    ServerStore own;                           // the same, for OpenSSL, where other virtual hosts trust live anchors
+    OwnStore own;                              // the same, for OpenSSL, where other virtual hosts trust live anchors
     bool has_tls = false;                      // mod_ssl serves it
     bool lets_unknown_cas_in = false;          // SSLVerifyClient optional_no_ca
     bool has_gates = false;                    // own or the main server's: gates, Require mtls-*, AuthType MTLS
