@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "mtls_authz/certificate/certificate_facts.hpp"
 #include "mtls_authz/base/openssl_types.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
 
 namespace mtls {
 
@@ -15,7 +15,7 @@ bool is_of_this_key(const X509& certificate, const std::string& key) { return ke
 
 }  // namespace
 
-// Looks up by name what this system trusts.
+// Looks up certificates by name among those that this system trusts.
 class PublicCas::SystemStore {
 public:
     SystemStore() {

@@ -2,13 +2,13 @@
 
 #include <array>
 
-#include "mtls_authz/decide/decision.hpp"
-#include "mtls_authz/rules/network.hpp"
-#include "mtls_authz/load/policy_builder.hpp"
 #include "mtls_authz/base/request_path.hpp"
-#include "mtls_authz/certificate/session_chain.hpp"
-#include "mtls_authz/rules/partner_name.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/session_chain.hpp"
+#include "mtls_authz/decide/decision.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
+#include "mtls_authz/rules/network.hpp"
+#include "mtls_authz/rules/partner_name.hpp"
 
 namespace mtls {
 
@@ -108,7 +108,7 @@ std::string Expectation::text() const {
 
 namespace {
 
-// Who the certificate would be, in words.
+// The identification as a clause of a message.
 std::string describe(const Identification& who) {
     if (who.partner != nullptr) return "it is " + std::string(who.partner->name) + ", by " + who.identity->where.str();
     std::string out = "it is refused: " + std::string(word_of(who.reason));
@@ -128,9 +128,9 @@ std::string describe(const Decision& d) {
            (d.granted() ? " grants it" : " fits but for the method (" + grant.methods.text() + ")");
 }
 
-// As MTLSAllow by-grant decides.
+// Decides as MTLSAllow by-grant does.
 Decision decide_by_grant(const Expectation& e, const Identification& who) {
-    const GateRules rules = {GateRule::by_grant()};
+    const GateRules rules = {GateRule::of(GateRule::Kind::kByGrant)};
     const std::string address = address_from_text(e.from);
     Decision out = decide(
         {&rules}, {.who = &who, .address = address, .is_from_anywhere = e.from.empty(), .line = {e.method, e.path}});

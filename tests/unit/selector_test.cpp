@@ -1,4 +1,3 @@
-#include "mtls_authz/rules/selector.hpp"
 
 #include <openssl/core_names.h>
 #include <openssl/rsa.h>
@@ -7,8 +6,9 @@
 #include <set>
 
 #include "claims.hpp"
-#include "mtls_authz/rules/selector_index.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/rules/selector.hpp"
+#include "mtls_authz/rules/selector_index.hpp"
 #include "pki.hpp"
 
 using namespace mtls;
@@ -790,7 +790,7 @@ struct Alone {
         std::copy(bytes.begin(), bytes.end(), memory.get());
     }
     std::string_view view() const { return {memory.get(), size}; }
-    bool counts() const { return Conditions(view()).lies_in(Bounds({memory.get(), size})); }
+    bool counts() const { return Conditions(view()).is_inside(Bounds({memory.get(), size})); }
 
     std::size_t size;
     std::unique_ptr<char[]> memory;

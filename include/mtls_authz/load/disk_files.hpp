@@ -12,26 +12,26 @@
 
 namespace mtls {
 
-// The disk, with its rules, and the rows of a database. Remembers what whoever started the server read where the
-// run-time user cannot: that stays.
+// Reads files under the ownership rules of FileTrust, and rows of a database as `db:NAME`. Caches the content of files
+// that only the starter of the server can read, because the run-time user could not read them again.
 class DiskFiles {
 public:
     Result<std::string> read(const std::string& path, std::size_t limit);
     Result<std::vector<std::string>> files_of(const std::string& pattern);
 
-    // SHA-256 of what read() would give, or its error.
+    // SHA-256 of the content that read() would return, or its error.
     std::string digest_of(const std::string& path, std::size_t limit);
 
-    // The fetcher may own the files that let_fetcher_own() names, and no others.
+    // The fetcher may own the files passed to let_fetcher_own(), and no others.
     void set_trust(const FileTrust& trust);
     void let_fetcher_own(const std::string& path) { fetched_.insert(path); }
     // Where `db:NAME` leads to.
     void set_database(const DatabaseView& database) { database_ = &database; }
-    // What such names lead to until this is asked again.
+    // Takes what the database has now; such names lead there until this is called again.
     const DatabaseSight& look_at_database() { return sight_ = database_ != nullptr ? database_->look() : sight_; }
     const DatabaseSight& database() const { return sight_; }
     bool is_database_away() const { return database_ != nullptr && !sight_.fault.empty(); }
-    const std::optional<FileTrust>& trust() const { return trust_; }  // of all others
+    const std::optional<FileTrust>& trust() const { return trust_; }  // for all other files
     const std::optional<FileTrust>& fetched_trust() const { return fetched_trust_; }
 
 private:

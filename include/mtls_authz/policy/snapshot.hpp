@@ -1,11 +1,11 @@
-// Everything that decides, as it is at one moment: replaced as a whole, never changed.
+// Everything that a decision depends on, at one moment. Immutable; replaced as a whole.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 
-#include "mtls_authz/policy/policy.hpp"
 #include "mtls_authz/base/published.hpp"
+#include "mtls_authz/policy/policy.hpp"
 #include "mtls_authz/policy/refusals.hpp"
 
 namespace mtls {
