@@ -240,13 +240,11 @@ void add_fetch(CLI::App& app, int& status) {
 }
 
 void add_database(CLI::App& command, DatabaseOptions& options) {
-    constexpr int kWords = 2;
     command
         .add_option("--database", options.database,
                     "DRIVER FILE, as MTLSPolicyDatabase has them: pgsql, sqlite3 or mysql, and the parameters of a "
                     "connection")
-        ->required()
-        ->expected(kWords);
+        ->required();
     command.add_flag("--json", options.json, "For machines");
 }
 

@@ -4,12 +4,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace mtls::tool {
 
 struct DatabaseOptions {
-    std::vector<std::string> database;  // DRIVER FILE, as MTLSPolicyDatabase has them
+    std::pair<std::string, std::string> database;  // DRIVER FILE, as MTLSPolicyDatabase has them
     bool json = false;
 };
 

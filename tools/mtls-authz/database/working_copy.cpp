@@ -56,13 +56,13 @@ std::string write_base(const std::string& folder, const DatabaseRows& rows) {
     return write_file(folder + "/" + kBaseFile, text);
 }
 
-Result<std::unique_ptr<Database>> open_database(const std::vector<std::string>& words) {
-    const std::string& driver = words.front();
+Result<std::unique_ptr<Database>> open_database(const std::pair<std::string, std::string>& driver_and_file) {
+    const auto& [driver, file] = driver_and_file;
     if (std::find(std::begin(kDatabaseDrivers), std::end(kDatabaseDrivers), driver) == std::end(kDatabaseDrivers)) {
         return Error{"there is no driver '" + escape_for_log(driver, 60) + "'" +
                      did_you_mean(driver, kDatabaseDrivers) + ": expected pgsql, sqlite3 or mysql"};
     }
-    const auto access = read_database_access(driver, words.back(), nullptr);
+    const auto access = read_database_access(driver, file, nullptr);
     if (!access) return Error{access.error()};
     return Database::open(access.value());
 }

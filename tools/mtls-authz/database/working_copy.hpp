@@ -28,6 +28,6 @@ std::string place_of(const std::string& name, const DatabaseRow& row);
 std::string write_file(const std::string& file, const std::string& content);
 
 // Opens what `--database DRIVER FILE` says.
-Result<std::unique_ptr<Database>> open_database(const std::vector<std::string>& words);
+Result<std::unique_ptr<Database>> open_database(const std::pair<std::string, std::string>& driver_and_file);
 
 }  // namespace mtls::tool
