@@ -18,8 +18,8 @@ namespace mtls {
 
 namespace {
 
-// What a reload needed besides is as large as the policy itself, and free now. glibc gives free memory back to the
-// system but for what lies at the end of a thread's heap: that is taken once more, and its pages dropped.
+// Frees the memory of a reload, which is as large as the policy. malloc_trim() does not release the free memory at the
+// end of a thread's heap: allocate that once more, and drop its pages.
 void give_memory_back() {
 #ifdef __GLIBC__
     malloc_trim(0);
@@ -45,7 +45,7 @@ void give_memory_back() {
 
 namespace {
 
-// Files that only whoever started the server can read: what they hold now stays until a restart.
+// Warns of files that the run-time user cannot read: a reload cannot see them, so their contents stay until a restart.
 void warn_of_unreadable(const std::vector<std::string>& paths, const FileTrust& trust,
                         std::vector<Diagnostic>& reported) {
     for (const std::string& path : paths) {
@@ -60,7 +60,7 @@ void append_all(std::vector<Diagnostic>& to, std::vector<Diagnostic> more) {
     to.insert(to.end(), more.begin(), more.end());
 }
 
-// One kind of files looked at apart from the others: what that throws holds up none of them, and is tried again.
+// Polls one kind of files. An exception becomes a finding: it does not stop the other kinds, and the next poll retries.
 bool look_apart(const char* what, std::vector<Diagnostic>& findings, const std::function<bool()>& look) {
     try {
         return look();
@@ -117,7 +117,7 @@ void LivePolicy::share_between_processes(KeeperBoard& board) {
     crl_files_.share();
 }
 
-// The policy that was in force before a restart, if there is one that can be used.
+// Restores the policy from before a restart, if there is a usable one.
 void LivePolicy::recall_policy() {
     auto shelf = board_ != nullptr ? shelf_.look_at_kept() : std::nullopt;
     std::vector<Diagnostic> unusable;
@@ -152,7 +152,7 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
     return policy_;
 }
 
-// What was handed out stays on the shelf.
+// The images stay on the shelf.
 void LivePolicy::let_go() {
     source_.invalidate();
     drop_policy();
@@ -162,10 +162,10 @@ void LivePolicy::let_go() {
 // ---- in the keeper --------------------------------------------------------------------------------------------------
 
 void LivePolicy::take_over() {
-    std::vector<Diagnostic> unusable;  // that is built anew from the files
+    std::vector<Diagnostic> unusable;  // ignored: these images are rebuilt from the files
     serials_ = {};
     if (auto shelf = shelf_.look_at_kept()) {
-        // The keeper before may have been killed between the two.
+        // The previous keeper may have been killed between put() and the update of `changes`.
         board_->changes = shelf->serial;
         for (const Watched kind : {Watched::kRefusals, Watched::kPolicy, Watched::kCrls}) take(kind, *shelf, unusable);
     }
@@ -176,8 +176,7 @@ void LivePolicy::take_over() {
     publish();
 }
 
-// Puts these images into the place of those of their kinds, all at once: processes of the server before a restart
-// follow, too.
+// Replaces the images of these kinds in one step. Processes from before a graceful restart receive them too.
 void LivePolicy::hand_out(std::initializer_list<std::pair<Watched, std::shared_ptr<const Image>>> images) {
     if (board_ == nullptr) return;
     const std::lock_guard lock(handing_out_);
@@ -240,7 +239,8 @@ void LivePolicy::look_at_crls(LookOutcome& outcome) {
     give_memory_back();
 }
 
-// `next`: the policy that names the files; null: as before. With crls_looking_ held, or alone.
+// `next`: the policy that names the CRL files; null: the current one. The caller holds crls_looking_, or is the only
+// thread.
 bool LivePolicy::read_crls(const Policy* next, std::vector<Diagnostic>& findings) {
     bool changed = next != nullptr && crl_files_.watch(next->crl_files(), known_cas());
     crl_files_.crls()->learn(known_cas());
@@ -253,7 +253,7 @@ bool LivePolicy::read_crls(const Policy* next, std::vector<Diagnostic>& findings
 void LivePolicy::look_at_policy(LookOutcome& outcome) {
     const std::lock_guard lock(policy_looking_);
     outcome.before = policy();
-    // The lists that a new policy names are there before it counts.
+    // Load the CRLs that a new policy names before it comes into force.
     const auto prepare = [&](const Policy& next) {
         const auto had = outcome.before ? outcome.before->crl_files() : std::vector<WatchedFiles>();
         auto all = next.crl_files();
@@ -345,15 +345,15 @@ std::vector<Diagnostic> LivePolicy::join(bool asks) {
     return follow();
 }
 
-// What it takes was there before the keeper answered. Where some of it cannot be used, nothing is: what it replaces may
-// let in whom it does not.
+// Read `answered` before the shelf, so that the images are at least as new as the answer. If one image is unusable, use
+// none: the old policy may let in a partner that the new one refuses.
 std::vector<Diagnostic> LivePolicy::follow() {
     std::vector<Diagnostic> findings;
     const std::unique_lock lock(following_, std::try_to_lock);
     if (!lock || board_ == nullptr) return findings;
     const bool is_answered = is_new_ && board_->answered >= asked_;
     auto shelf = shelf_.look();
-    if (!shelf) return findings;  // until it is there, each request asks
+    if (!shelf) return findings;  // until the shelf has images, each request retries
     const auto before = serials_;
     bool is_whole = true;
     for (const Watched kind : {Watched::kRefusals, Watched::kPolicy, Watched::kCrls}) {
@@ -371,7 +371,7 @@ std::vector<Diagnostic> LivePolicy::follow() {
     return findings;
 }
 
-// False where it cannot be used. What is wrong is reported once.
+// False if the image cannot be used. Each unusable image is reported once.
 bool LivePolicy::take(Watched kind, ShelfContents& shelf, std::vector<Diagnostic>& findings) {
     const std::uint64_t serial = shelf.serials[index_of(kind)];
     try {
@@ -394,7 +394,7 @@ bool LivePolicy::take(Watched kind, ShelfContents& shelf, std::vector<Diagnostic
     }
 }
 
-// Null: there are none. Of the policy that means that there is nothing to decide by.
+// `image` null: there is none. Without a policy image this process has no policy and denies.
 void LivePolicy::take_image(Watched kind, std::shared_ptr<const Image> image) {
     switch (kind) {
         case Watched::kRefusals: {
@@ -428,7 +428,7 @@ void LivePolicy::end_looking() {
     for (int i = 0; i < kTries && !following_.try_lock(); ++i) nanosleep(&kSoon, nullptr);
 }
 
-// ---- what is published ----------------------------------------------------------------------------------------------
+// ---- publishing -----------------------------------------------------------------------------------------------------
 
 std::shared_ptr<const Policy> LivePolicy::policy() const {
     const std::lock_guard lock(mutex_);
@@ -441,7 +441,7 @@ void LivePolicy::put_in_force(std::shared_ptr<const Policy> policy) {
     policy_ = std::move(policy);
 }
 
-// From here on there is none to decide by.
+// Removes the current policy: requests are denied from here on.
 void LivePolicy::drop_policy() {
     const std::lock_guard lock(mutex_);
     policy_ = nullptr;
@@ -449,7 +449,7 @@ void LivePolicy::drop_policy() {
     has_fronts_ = false;
 }
 
-// The policy's, and mod_ssl's.
+// CAs of the policy and of mod_ssl.
 CasByName LivePolicy::known_cas() const {
     return [this, now = policy()](const std::string& name) {
         auto out = now ? now->cas().cas_named(name) : std::vector<X509Ptr>();
@@ -474,7 +474,7 @@ void LivePolicy::publish() {
     next->refusals = refusals_;
     next->crls = crls_;
     next->serial = ++last_serial_;
-    // A header that counts from now on is looked for before anybody can believe it.
+    // Look for a new front's header before any request can be decided with it.
     if (!policy_->front_keys().empty()) has_fronts_ = true;
     current_.publish(std::move(next));
     has_fronts_ = !policy_->front_keys().empty();

@@ -14,7 +14,7 @@ void LookPace::begin_look() {
     due_ = begun_ + interval_;
 }
 
-// Where the kernel told nothing and all is as it was, so is the way to it.
+// Without a reported change and with equal names, the existing watches are still right.
 bool LookPace::must_follow(const std::vector<std::string>& names, bool waits) const {
     return is_told_ || waits || names != names_ || (!watch_.is_complete() && begun_ - followed_ >= rarely_);
 }
@@ -31,11 +31,11 @@ void LookPace::end_look(std::vector<std::string> names, bool waits) {
     const bool is_rare = watch_.is_complete() && names_.size() > kFew;
     due_ = now + (is_rare ? std::max(interval_, rarely_) : interval_);
     if (waits) due_ = now + std::min(pause_, interval_);
-    // Where something else goes on in these folders all the time, looks take no more than a quarter of a processor.
+    // In folders with constant other changes, polls use at most a quarter of a processor.
     constexpr milliseconds kShortest{100}, kLongest{1000};
     calm_ = waits ? due_ : now + std::clamp<Clock::duration>(3 * took, kShortest, kLongest);
     is_told_ = false;
-    // What happened before a folder was watched.
+    // Poll again at once: a change may have happened before the folder was watched.
     if (is_new && !waits) due_ = now;
 }
 
@@ -48,7 +48,7 @@ bool LookPace::wait() {
         std::this_thread::sleep_for(most);
     } else if (watch_.wait(most)) {
         is_told_ = true;
-        // A file is seldom written at one blow.
+        // A file is often written in several steps: let it settle.
         calm_ = std::max(calm_, Clock::now() + kSettle);
     }
     return Clock::now() >= next();

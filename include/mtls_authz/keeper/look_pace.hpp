@@ -1,4 +1,4 @@
-// When files are looked at: again and again, and at once when the kernel tells of a change.
+// When files are polled: at an interval, and soon after the kernel reports a change.
 #pragma once
 
 #include <chrono>
@@ -9,24 +9,24 @@
 
 namespace mtls {
 
-// Of one kind of files. A look is due `interval` after the one before; or each minute, if that is longer, where there
-// are many files and the kernel tells all of their changes.
+// For one kind of files. A poll is due `interval` after the previous one; or each `rarely`, if that is longer, where
+// there are more than kFew files and the kernel reports all of their changes.
 class LookPace {
 public:
     using Clock = std::chrono::steady_clock;
-    static constexpr std::size_t kFew = 1000;  // files that are looked at after `interval` in any case
+    static constexpr std::size_t kFew = 1000;  // up to this many files are polled each `interval` in any case
 
-    // `pause`: before the second look after a change was seen.
+    // `pause`: time before the second poll after a change.
     LookPace(std::chrono::milliseconds interval, std::chrono::milliseconds pause,
              std::chrono::milliseconds rarely = std::chrono::minutes(1))
         : interval_(interval), pause_(pause), rarely_(rarely) {}
 
     void begin_look();
-    // `names`: files and patterns that what it saw depends on. `waits`: a second look has to see the same.
+    // `names`: files and patterns that the poll read. `waits`: a change needs a second equal poll.
     void end_look(std::vector<std::string> names, bool waits);
-    // Waits for a second at most. Returns whether a look is due.
+    // Waits at most 1 s. Returns whether a poll is due.
     bool wait();
-    // As of FileWatch.
+    // As FileWatch::take_fault().
     std::string take_fault() { return watch_.take_fault(); }
 
 private:
@@ -34,10 +34,10 @@ private:
 
     std::chrono::milliseconds interval_, pause_, rarely_;
     FileWatch watch_;
-    std::vector<std::string> names_;  // that it follows
+    std::vector<std::string> names_;  // that watch_ follows
     Clock::time_point begun_{}, followed_{};
-    Clock::time_point due_{};   // the next look, if no change is reported
-    Clock::time_point calm_{};  // a reported change brings the next look forward to this time at most
+    Clock::time_point due_{};   // the next poll, if no change is reported
+    Clock::time_point calm_{};  // the next poll after a reported change
     bool is_told_ = true;
 };
 
