@@ -20,7 +20,7 @@ std::string end_text(std::int64_t end, std::int64_t now) {
     return (end < now ? "has ended on " : "ends on ") + format_time(end) + ", " + distance_text(now, end);
 }
 
-// Of a list's issuer: the partner that has it as trust anchor, where one alone has.
+// The partner that has the CRL's issuer as trust anchor, if exactly one has.
 const Partner* only_partner_under(const Policy& policy, std::string_view issuer_text) {
     const Partner* out = nullptr;
     for (const Partner& partner : policy.partners()) {
@@ -107,7 +107,7 @@ void EventFinder::find_troubles(const FileTroubles& files, std::int64_t now) {
         add(std::move(event));
     }
     for (const auto& [source, since] : files.gone) {
-        // One that is written anew in two steps is gone for a moment.
+        // A file that is rewritten in two steps is gone for a moment.
         constexpr std::int64_t kMoment = 2;
         if (now - since < kMoment) continue;
         Event event{EventKind::kRefusalSourceGone, cause_of({"refusal-source-gone", source})};
@@ -134,7 +134,7 @@ std::vector<std::uint64_t> EventFinder::take_ended(const FileTroubles& files) {
 }
 
 void EventFinder::find_unknown_issuers(const Ledger& ledger, const Policy& policy) {
-    std::set<std::uint64_t> here;  // a flood of one is many records
+    std::set<std::uint64_t> here;  // one certificate may fill many records
     for (const UnknownIssuer& incident : ledger.incidents.all()) {
         if (!here.insert(incident.cause).second) continue;
         Event event{EventKind::kUnknownIssuer, incident.cause};

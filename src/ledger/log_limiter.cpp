@@ -6,7 +6,7 @@
 namespace mtls {
 
 std::uint64_t mixed(std::uint64_t key, std::uint64_t part) noexcept {
-    // As FNV-1a does it with bytes.
+    // FNV-1a's step, on 64-bit words.
     key = (key ^ part) * 0x9e3779b97f4a7c15;
     return key ^ (key >> 32);
 }
@@ -25,7 +25,7 @@ std::uint64_t mixed(std::uint64_t key, std::string_view part) noexcept {
 
 namespace {
 
-// 0 is a place's key before it has one.
+// 0 marks a free entry.
 std::uint64_t own(std::uint64_t key) noexcept { return key != 0 ? key : 1; }
 
 }  // namespace
@@ -38,7 +38,7 @@ LogLimiter::Place* LogLimiter::find(std::uint64_t key) noexcept {
     return nullptr;
 }
 
-// The kind's own place, or one that nobody counts in any more; else the one of all others.
+// The kind's own entry, or a free or expired one; else the shared entry of all other kinds.
 LogLimiter::Place& LogLimiter::place_of(const Kind& kind, std::int64_t now) noexcept {
     const std::uint64_t key = own(kind.key);
     if (Place* const known = find(key)) return *known;
@@ -63,7 +63,7 @@ bool LogLimiter::admits_at(Place& place, std::int64_t now) noexcept {
     Minute next{};
     do {
         next = std::bit_cast<Minute>(known);
-        // A minute that left nothing out begins anew here; the others are closed by take_left_out().
+        // A minute without dropped lines restarts here; take_left_out() ends the others.
         if (!next.has_left_out() && next.is_over(now)) next = {static_cast<std::uint32_t>(now), 0};
         if (next.seen < UINT32_MAX) ++next.seen;
     } while (!place.minute.compare_exchange_weak(known, std::bit_cast<std::uint64_t>(next)));

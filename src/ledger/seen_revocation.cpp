@@ -49,7 +49,7 @@ void RevokedMarks::update(Sightings& sightings, const Snapshot& snapshot, std::i
             const bool is_revoked =
                 kept && (kept->is_hit_by(policy.revocations()) || kept->is_hit_by(snapshot.refusals->revocations) ||
                          kept->is_listed(policy, *snapshot.crls, now));
-            // One that was seen a moment ago may be kept a moment later.
+            // Do not cache a certificate that is not kept: keep() may still store it.
             if (kept) asked.emplace(key, is_revoked);
             if (kept && is_revoked != was_revoked) sightings.mark(seen.number, sighting, is_revoked);
         }

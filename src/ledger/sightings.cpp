@@ -14,7 +14,7 @@ namespace mtls {
 
 namespace {
 
-// What tells certificates of one partner apart: two that collide share a place, which only shows one of them.
+// Identifies a certificate within one partner: on a collision, two share an entry and only one is shown.
 std::uint64_t certificate_key(std::string_view sha256) {
     const std::uint64_t key = mixed(1, sha256);
     return key != 0 ? key : 1;
@@ -83,7 +83,7 @@ std::size_t Sightings::number_of(std::uint64_t key, std::string_view name) noexc
             partners_[number].name.write(FixedText<64>(name));
             partners_[number].key.store(key, std::memory_order_release);
             if (place.compare_exchange_strong(found, number + 1, std::memory_order_acq_rel)) return number;
-            // Another was faster, perhaps with the same partner: this number stays unused.
+            // Another thread took this entry, perhaps for the same partner: this number stays unused.
             partners_[number].key.store(0, std::memory_order_release);
         }
         if (partners_[found - 1].key.load(std::memory_order_acquire) == key) return found - 1;
@@ -91,7 +91,7 @@ std::size_t Sightings::number_of(std::uint64_t key, std::string_view name) noexc
     return kOthers;
 }
 
-// kCertificates where there is none.
+// kCertificates if there is none.
 std::size_t Sightings::place_with(std::size_t number, std::uint64_t key) const noexcept {
     const auto& places = partners_[number].places;
     std::size_t i = 0;

@@ -1,4 +1,5 @@
-// What was told already, so that it is told once: in memory that all processes share and a graceful restart keeps.
+// Causes of events that were reported, so that each is reported once. In memory that all processes share and a graceful
+// restart keeps.
 #pragma once
 
 #include <array>
@@ -8,23 +9,23 @@
 
 namespace mtls {
 
-// The newest causes, as numbers that tell them apart; 0: none.
+// The newest causes, as hashes from cause_of(); 0: free.
 struct ToldCauses {
     static constexpr std::size_t kKept = 8192;
     std::atomic<std::uint64_t> written{0};
     std::array<std::atomic<std::uint64_t>, kKept> causes{};
 };
 
-// The same in the one process that tells, and asks often. Not thread-safe.
+// A private index of them in the one process that reports events. Not thread-safe.
 class CauseMemory {
 public:
-    // Goes on from what is there. `shared` has to outlive this.
+    // Loads the causes in `shared`, which must outlive this object.
     explicit CauseMemory(ToldCauses& shared);
 
     bool has(std::uint64_t cause) const { return known_.contains(cause); }
-    // Where too many are known, the oldest is forgotten.
+    // Evicts the oldest cause if kKept are stored.
     void add(std::uint64_t cause);
-    // What has ended, and may begin anew.
+    // Removes the cause of an ended event, so that it is reported again if it recurs.
     void forget(std::uint64_t cause);
 
 private:
