@@ -10,7 +10,7 @@ namespace mtls {
 
 namespace {
 
-// key=value pairs; what comes from certificates and requests is quoted and escaped.
+// Writes key=value pairs; texts from certificates and requests are quoted and escaped.
 class Line {
 public:
     explicit Line(std::string start) : text_(std::move(start)) {}
@@ -117,7 +117,7 @@ std::string denial_line(const Account& a, std::string_view verb) {
 }
 
 std::string audit_line(const Account& account) {
-    // Escaped text may be six times as long as it was.
+    // Halve the limits until the line fits: escaping makes a text up to six times longer.
     for (std::size_t divisor = 1;; divisor *= 2) {
         constexpr int kCompact = -1;
         constexpr bool kAscii = true;

@@ -15,7 +15,7 @@ struct Told {
     std::string_view detail;
 };
 
-// `reason`: as outside_reason() has it.
+// `reason`: a result of outside_reason().
 Told told_about(Reason reason) {
     switch (reason) {
         case Reason::kBadPath:
