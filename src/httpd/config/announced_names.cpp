@@ -23,7 +23,7 @@ std::size_t size_of(const STACK_OF(X509_NAME) * names) {
     return size;
 }
 
-// The same pieces of memory, in the same snapshot.
+// Whether both lists point to the same memory, that is, to names of the same snapshot.
 bool is_same(const std::vector<std::string_view>& a, const std::vector<std::string_view>& b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                       [](std::string_view x, std::string_view y) { return x.data() == y.data(); });
@@ -63,9 +63,8 @@ std::shared_ptr<AnnouncedNames::Edition> AnnouncedNames::edition_of(const SSL_CT
     return *known = std::move(made);
 }
 
-// The names of mod_ssl's own CAs and of the live anchors; none at all where they do not fit: then a client sends
-// whatever certificate it has (RFC 5246 7.4.4, RFC 8446 4.2.4), while one that misses its CA in a list often sends
-// none.
+// The names of mod_ssl's own CAs and of the live anchors; an empty list if they do not fit: a client then sends any
+// certificate it has (RFC 5246 7.4.4, RFC 8446 4.2.4), while a client whose CA is missing from a list often sends none.
 void AnnouncedNames::lend(SSL& ssl, const Snapshot& snapshot, std::int64_t now, Loan& loan) {
     const SSL_CTX& virtual_host = *SSL_get_SSL_CTX(&ssl);
     const STACK_OF(X509_NAME)* const own = SSL_CTX_get_client_CA_list(&virtual_host);
@@ -101,7 +100,7 @@ void AnnouncedNames::take_back(const SSL& ssl, Loan& loan) {
     auto& at_hand = loan.edition->at_hand;
     if (at_hand.size() == kMostAtHand) return;
     at_hand.reserve(kMostAtHand);
-    // Copies pointers alone; what was lent has none of them afterwards.
+    // sk_X509_NAME_dup() copies the pointers only; the lent list is emptied afterwards.
     NamesPtr taken(sk_X509_NAME_dup(lent));
     if (!taken) return;
     sk_X509_NAME_zero(lent);

@@ -39,7 +39,7 @@ bool is_admitted(const server_rec* s, std::uint64_t key, int level, const std::f
     LogLimiter& limiter = state().ledger->limiter;
     const auto known = limiter.admits_known(key, now);
     if (known ? *known : limiter.admits({about(), key, level}, now)) return true;
-    // Where no watchdog does it. Once a second is enough.
+    // Report dropped lines here too, in case mod_watchdog does not run; at most once a second.
     static std::atomic<std::int64_t> last{0};
     if (last.exchange(now) != now) log_left_out(s);
     return false;

@@ -17,7 +17,7 @@ namespace mtls::httpd {
 
 namespace {
 
-// A stranger can invent any number of issuers.
+// Limits the events for unknown issuers: clients can invent any number of them.
 class HourlyBudget {
 public:
     bool take(std::int64_t now) {
@@ -35,7 +35,7 @@ private:
     int used_ = 0;
 };
 
-// Those that the log has already where they were found.
+// Kinds that are logged where they are found.
 bool is_logged_elsewhere(EventKind kind) {
     return kind == EventKind::kPolicyRefused || kind == EventKind::kRefusalSourceGone ||
            kind == EventKind::kUnknownIssuer;
@@ -45,7 +45,7 @@ class Teller {
 public:
     Teller(const server_rec* s, const EventDesk& desk) : server_(s), desk_(desk) {}
 
-    // Tells everything new to the log, and runs the program at most once. Whether it ran.
+    // Logs all new events, and runs the program at most once. Returns whether it ran.
     bool turn() {
         const FileTroubles files = desk_.troubles();
         for (const std::uint64_t cause : finder_.take_ended(files)) memory_.forget(run_key(cause));
@@ -61,7 +61,7 @@ public:
         for (const Event& event : events) {
             if (!must_run(event)) continue;
             if (event.kind == EventKind::kUnknownIssuer && !strangers_.take(now)) continue;
-            // Before it runs: a keeper that ends meanwhile has told it all the same.
+            // Record the cause first: a keeper that is killed meanwhile must not run the program again.
             memory_.add(run_key(event.cause));
             run(event, now);
             return true;
@@ -129,7 +129,7 @@ void EventDesk::note_refusals(const LookOutcome& outcome) {
     share();
 }
 
-// With mutex_ held. What another keeper has left there goes, too.
+// The caller holds mutex_. Also replaces the data of a previous keeper.
 void EventDesk::share() {
     if (shared_ == troubles_) return;
     state().ledger->file_troubles.put(troubles_);

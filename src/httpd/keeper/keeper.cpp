@@ -38,13 +38,13 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Less only in the build for ThreadSanitizer, so that a test sees thousands of reloads.
+// Smaller only in the ThreadSanitizer build, so that a test sees thousands of reloads.
 #ifndef MTLS_AUTHZ_PAUSE
 #define MTLS_AUTHZ_PAUSE 500
 #endif
-constexpr milliseconds kPause{MTLS_AUTHZ_PAUSE};  // before the second look after a difference
+constexpr milliseconds kPause{MTLS_AUTHZ_PAUSE};  // before the second poll after a change
 
-// ---- what it says ---------------------------------------------------------------------------------------------------
+// ---- reports --------------------------------------------------------------------------------------------------------
 
 void count_reload(bool ok) {
     Ledger& ledger = *state().ledger;
@@ -105,9 +105,9 @@ void report_files(const server_rec* s, const LookOutcome& outcome) {
     ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "mtls_authz: %s", text.c_str());
 }
 
-// ---- what it does ---------------------------------------------------------------------------------------------------
+// ---- threads and main loop ------------------------------------------------------------------------------------------
 
-// Counts the policies that came into force: each may name other CRLs, and CAs that sign them.
+// Number of policies that came into force: each may name other CRLs, and other CAs that sign them.
 std::atomic<unsigned> policies{0};
 
 void look_and_report(const server_rec* s, Watched what, EventDesk& desk) {
@@ -131,7 +131,7 @@ void look_and_report(const server_rec* s, Watched what, EventDesk& desk) {
     report_files(s, outcome);
 }
 
-// Once, though each thread finds it.
+// Warns once, though each polling thread finds the fault.
 void warn_of_watch(const server_rec* s, const std::string& fault) {
     static std::atomic<bool> is_told{false};
     if (fault.empty() || is_told.exchange(true)) return;
@@ -149,7 +149,7 @@ void warn_of_watch(const server_rec* s, const std::string& fault) {
         sign = monotonic_seconds();
         const unsigned seen = policies;
         pace.begin_look();
-        // A look that fails changes nothing: what was in force stays so.
+        // A failed poll changes nothing: the current images stay.
         guarded(s, OK, [&] {
             look_and_report(s, what, desk);
             return OK;
@@ -159,21 +159,21 @@ void warn_of_watch(const server_rec* s, const std::string& fault) {
             warn_of_watch(s, pace.take_fault());
             return OK;
         });
-        // However long the interval, it shows that it lives.
+        // Send heartbeats during the wait, however long the interval is.
         do sign = monotonic_seconds();
         while (!pace.wait() && (what != Watched::kCrls || seen == policies));
     }
 }
 
-// A child that has no thread to follow keeps an old policy until its next request. One that has none for a minute is
-// asked to end, as by a graceful restart.
+// Without a follower thread, a child keeps an old policy until its next request. Asks children that are late by 60 s to
+// end, as a graceful restart would.
 void end_late_children() {
     constexpr std::int64_t kLongest = 60;
     const Live& live = state().live;
     if (live.has_follower || monotonic_seconds() - live.policy.unchanged_since() < kLongest) return;
     const std::uint64_t changes = live.board->changes;
     for (const ChildInfo& child : state().ledger->children.alive()) {
-        // A number that another process has by now is of another group.
+        // The process id may have been reused: check its process group.
         if (child.changes != changes && getpgid(child.pid) == getpgrp()) kill(child.pid, AP_SIG_GRACEFUL);
     }
 }
@@ -186,8 +186,8 @@ void keep_handing_out(const server_rec* s) {
                  "limit of open files): restart the server");
 }
 
-// Answers processes that begin, until the parent is gone. Where this process was stopped for a while, or another one
-// was here before it, it looks at the files first.
+// Answers new children until the parent is gone. After this process was stopped for a while, or after another keeper,
+// it first waits for two polls, so that the answer is current.
 [[noreturn]] void answer(const server_rec* s, pid_t parent, bool is_first) {
     Live& live = state().live;
     using Clock = std::chrono::steady_clock;
@@ -217,12 +217,13 @@ void keep_handing_out(const server_rec* s) {
     }
 }
 
-// Ends with the parent, however that ends, and at once when it is told to: nothing of it is lost but a look.
+// Ends with the parent, however that ends, and at once on a signal: only an unfinished poll is lost.
 void live_and_die_as_a_child(pid_t parent) {
     for (const int number : {SIGTERM, SIGINT, SIGCHLD}) std::signal(number, SIG_DFL);
     for (const int number : {SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGPIPE}) std::signal(number, SIG_IGN);
 #ifdef __linux__
-    // After the privileges were dropped, which would clear both. No process of the run-time user may trace it.
+    // Call it after dropping privileges, which would reset both. Not dumpable: processes of the run-time user cannot
+    // trace it.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_DUMPABLE, 0);
     prctl(PR_SET_NAME, "mtls-keeper");
@@ -231,14 +232,14 @@ void live_and_die_as_a_child(pid_t parent) {
 }
 
 [[noreturn]] void be_keeper(apr_pool_t* pool, server_rec* s, pid_t parent, bool is_first) {
-    // Or a restart could not bind them.
+    // Else a restart could not bind these ports.
     ap_close_listeners();
     if (ap_run_drop_privileges(pool, s) != OK) {
         ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s, "mtls_authz: the keeper cannot become the run-time user");
         _exit(1);
     }
     live_and_die_as_a_child(parent);
-    EventDesk desk;  // lives as long as the process: only _exit() ends its threads
+    EventDesk desk;  // never destroyed: only _exit() ends the threads that use it
     const int status = guarded(s, 1, [&] {
         state().live.policy.take_over();
         for (auto& sign : state().live.board->signs_of_life) sign = monotonic_seconds();
@@ -248,7 +249,7 @@ void live_and_die_as_a_child(pid_t parent) {
             }
         }
         serve_live(s);
-        // Without it nothing is told, and all else goes on.
+        // Without this thread events are not reported; the keeper goes on.
         guarded(s, OK, [&] {
             std::thread([s, &desk] { tell_events(s, desk); }).detach();
             return OK;
@@ -335,14 +336,14 @@ int start_keeper(apr_pool_t* pconf, server_rec* s) {
 }
 
 void wake_keeper() noexcept {
-    // Where it is full, the keeper has enough to wake up for.
+    // If the pipe is full, the keeper wakes up anyway.
     [[maybe_unused]] const ssize_t written = write(state().live.wakes_keeper[1], "?", 1);
 }
 
 namespace {
 
-// Whether it has used a second of a processor since this was asked last: a thread that builds for long gives no sign of
-// life meanwhile.
+// Whether the keeper used a second of processor time since the last call: a thread that builds for long sends no
+// heartbeat.
 bool is_busy(pid_t keeper) {
     static std::int64_t last = 0;
     clockid_t clock{};

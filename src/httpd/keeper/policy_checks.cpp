@@ -36,7 +36,7 @@ void check_section_names(const Policy& policy, const GateSection& section, std::
     }
 }
 
-// Whether a gate lets in this front for itself.
+// Whether a gate allows this front as a partner.
 bool lets_in(const DirConfig& gate, const Partner& front) {
     const auto names_it = [&front](const GateRule& rule) {
         if (rule.kind == GateRule::Kind::kAnyPartner) return true;
@@ -54,7 +54,7 @@ void warn(std::vector<Diagnostic>& findings, const Where& where, std::string mes
     findings.push_back({Diagnostic::Severity::kWarning, where, std::move(message)});
 }
 
-// A client that sends no certificate must not pass for the front.
+// Such a gate would grant a request without forwarded certificate as the front's own.
 void check_gates_of(const Partner& front, std::vector<Diagnostic>& findings) {
     if (!front.front()->networks.empty()) return;
     for (const GateSection* section : state().sections) {
@@ -76,7 +76,7 @@ void check_gate_names(const Policy& policy, std::vector<Diagnostic>& findings) {
     for (const GateSection* section : state().sections) check_section_names(policy, *section, findings);
 }
 
-// One that has ended is warned of when the policy is built.
+// The policy builder warns of waivers that have ended.
 void check_purposes(const Policy& policy, std::vector<Diagnostic>& findings) {
     const std::int64_t now = apr_time_sec(apr_time_now());
     for (const Partner& partner : policy.partners()) {

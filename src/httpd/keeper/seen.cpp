@@ -20,7 +20,7 @@ namespace mtls::httpd {
 
 namespace {
 
-// Why the folder cannot be had, or "". A link, or a folder of somebody else, is none.
+// Creates or checks the folder; returns the fault, or "". Refuses a link, and a folder of another user.
 std::string make_folder(const char* path) {
     constexpr mode_t kOwnerAlone = 0700;
     const bool is_root = geteuid() == 0;
@@ -50,7 +50,7 @@ void open_seen_folder(apr_pool_t* pconf, server_rec* s) {
     });
 }
 
-// Once for the ledger: a keeper that follows another one finds there what that has read.
+// Runs once per ledger: a replacement keeper finds the restored sightings there.
 void SeenKeeper::restore() const {
     Ledger& ledger = *state().ledger;
     const std::string& path = state().seen_file;
@@ -69,7 +69,7 @@ void SeenKeeper::restore() const {
     }
 }
 
-// Soon where there is another certificate; where they were only seen again, once a minute.
+// Saves soon after a new certificate, else once a minute for changed times.
 void SeenKeeper::save(std::int64_t now) {
     constexpr std::int64_t kLongest = 60;
     const Ledger& ledger = *state().ledger;

@@ -17,7 +17,7 @@ namespace {
 
 constexpr const char* kTrailerFilter = "MTLS_AUTHZ_TRAILERS";
 
-// One argument; what is wrong with it, or nothing.
+// Reads one argument; returns the error, or nullopt.
 std::optional<std::string> read_argument(ForwardRule& rule, const std::string& word) {
     constexpr std::string_view kPem = "cert=pem:";
     constexpr std::string_view kPartner = "partner=";
@@ -38,7 +38,7 @@ std::optional<std::string> read_argument(ForwardRule& rule, const std::string& w
     return std::nullopt;
 }
 
-// What the rule sets, by header_key(); an error where two of them are the same to a backend.
+// header_key() of the headers that the rule sets; an error if a backend could confuse two of them.
 Result<std::vector<std::string>> keys_of(const ForwardRule& rule) {
     std::vector<std::string> keys;
     if (rule.rfc9440) keys = {header_key(kClientCert), header_key(kClientCertChain)};
@@ -50,7 +50,8 @@ Result<std::vector<std::string>> keys_of(const ForwardRule& rule) {
         }
         keys.push_back(std::move(key));
     }
-    // Whoever trusts this server with client certificates takes RFC 9440's fields from it, wherever it sets them.
+    // Backends that trust this server with client certificates read RFC 9440's fields: always remove those, even if the
+    // rule does not set them.
     for (const char* field : {kClientCert, kClientCertChain}) keys.push_back(header_key(field));
     return keys;
 }
@@ -78,7 +79,7 @@ const char* read_forward(cmd_parms* cmd, DirConfig& config, const char* args) {
 
 using Keys = std::vector<std::string>;  // by header_key()
 
-// Every field of the table that a backend may take for one of ours, or for one of a front's.
+// Removes each field that a backend may take for one of ours or of a front's.
 void remove_fields(apr_table_t* table, const Keys& keys) {
     const apr_array_header_t* const all = apr_table_elts(table);
     std::vector<std::string> names;
@@ -89,7 +90,7 @@ void remove_fields(apr_table_t* table, const Keys& keys) {
     for (const std::string& name : names) apr_table_unset(table, name.c_str());
 }
 
-// mod_proxy drops what the client's Connection field names: a client could have our fields dropped.
+// mod_proxy drops fields that the client's Connection field names: a client could remove ours.
 void remove_connection_options(request_rec* r, const Keys& keys) {
     for (const char* name : {"Connection", "Proxy-Connection"}) {
         const char* const value = apr_table_getm(r->pool, r->headers_in, name);
@@ -118,7 +119,7 @@ void clean(request_rec* r) {
     remove_all(r, keys);
 }
 
-// Trailers come after everything was decided, and MergeTrailers makes headers of them.
+// Trailers arrive after the decision, and MergeTrailers turns them into headers.
 apr_status_t clean_trailers(ap_filter_t* f, apr_bucket_brigade* out, ap_input_mode_t mode, apr_read_type_e block,
                             apr_off_t bytes) {
     const apr_status_t status = ap_get_brigade(f->next, out, mode, block, bytes);
@@ -137,7 +138,7 @@ apr_status_t clean_trailers(ap_filter_t* f, apr_bucket_brigade* out, ap_input_mo
     });
 }
 
-// Policy files may bring fronts at any time, so it is always there.
+// Always hooked: policy files may define fronts at any time.
 extern "C" int on_post_read_request(request_rec* r) {
     const bool is_asked = !state().forwarded_keys.empty() || state().has_fronts() || r->prev != nullptr;
     return is_asked ? clean_request(r) : DECLINED;

@@ -31,7 +31,7 @@ int refuse_unasserted(request_rec* r) {
     });
 }
 
-// Nearly always: asserted, and read only.
+// The common case: asserted in fixups, and read only.
 extern "C" int on_any_handler(request_rec* r) {
     const RequestState* const known = known_state(r);
     const bool is_asserted = known != nullptr && known->fixups_done;

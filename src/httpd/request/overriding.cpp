@@ -43,7 +43,7 @@ bool is_method_judged(const DirConfig& config) { return traits_of(config).method
     });
 }
 
-// Nearly all requests have no header that begins like one of those.
+// The common case: no header starts like one of those.
 extern "C" int on_headers_read(request_rec* r) {
     bool may_be_there = false;
     for (const apr_table_entry_t& field : fields_of(r->headers_in)) may_be_there |= may_override(*field.key);

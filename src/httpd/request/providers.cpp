@@ -17,7 +17,7 @@ namespace mtls::httpd {
 
 namespace {
 
-// What follows `Require mtls-... `, read once: what MTLSAllow would say, and what the certificate has to fit beside it.
+// The arguments of `Require mtls-...`, parsed: rules as for MTLSAllow, and selectors that the certificate must fit.
 struct Requirement {
     GateRules rules;
     WrittenConditions selectors;
@@ -51,7 +51,7 @@ bool stands_in(const cmd_parms* cmd, std::string_view section) {
     return false;
 }
 
-// By the tree, since mod_authz_core marks everything inside <RequireAll> and the like as limited.
+// Reads the tree, since mod_authz_core marks everything inside <RequireAll> and the like as limited.
 const char* context_fault(cmd_parms* cmd) {
     if (stands_in(cmd, "<Limit") || stands_in(cmd, "<LimitExcept")) {
         return "cannot occur within <Limit> or <LimitExcept>; use MTLSAllow ... methods=";
@@ -102,7 +102,7 @@ Decision find_requirement(request_rec* r, const Requirement& requirement) {
     Decision d;
     decide_request(r, {&requirement.rules}, d);
     if (d.granted() && !fits(requirement, d)) d.reason = Reason::kNotAllowed;
-    d.rule = nullptr;  // none of a gate
+    d.rule = nullptr;  // not a rule of a gate
     return d;
 }
 
@@ -122,7 +122,7 @@ bool read_own(cmd_parms* cmd, AuthzNode& node) {
                                           [&node](const Word& w) { return std::string_view(w.name) == node.name; });
     if (word == std::end(kWords)) return false;
     const auto requirement = make_requirement(cmd, *word, node.args);
-    if (!requirement) return true;  // without a provider it never holds; what is wrong with it is said in its turn
+    if (!requirement) return true;  // without a provider it never holds; httpd reports the error when it reads the line
     node.parsed = requirement.value();
     node.holds = holds_quietly;
     return true;
@@ -132,7 +132,7 @@ const Word& word_of(Kind kind) {
     return *std::find_if(std::begin(kWords), std::end(kWords), [kind](const Word& w) { return w.kind == kind; });
 }
 
-// The section of `cmd` holds a provider, and whether that asks for grants.
+// Records that the section of `cmd` has a provider, and whether that asks for grants.
 void note_provider(cmd_parms* cmd, bool asks_for_grants) {
     DirConfig& config = written(cmd);
     config.has_provider = true;
@@ -177,7 +177,7 @@ authz_status check_requirement(request_rec* r, const char*, const void* parsed) 
 
 constexpr const char* kAuthType = "AuthType MTLS";
 
-// The partner is the user.
+// Sets the partner as user.
 int authenticate(request_rec* r) {
     if (!is_authenticated_here(r)) return DECLINED;
     const Decision d = decide_requirement(r, {rules_of(GateRule::Kind::kAnyPartner), {}, {}, {}});
@@ -193,7 +193,7 @@ int authenticate(request_rec* r) {
     return OK;
 }
 
-// A certificate cannot be typed in again: 401, which needs a challenge, would make clients ask for a password.
+// A certificate cannot be entered again: a 401 with its challenge would make clients ask for a password.
 int authorize_partner(request_rec* r) {
     RequestState& request = request_state(r);
     if (request.is_authorizing || !is_authenticated_here(r)) return DECLINED;
@@ -202,7 +202,7 @@ int authorize_partner(request_rec* r) {
     request.is_authorizing = false;
     if (status != HTTP_UNAUTHORIZED && status != HTTP_FORBIDDEN) return status;
     Decision d;
-    decide_request(r, {}, d);  // nobody is allowed, for whatever reason comes first
+    decide_request(r, {}, d);  // empty rules: never granted; gives the first reason
     if (!request.denied_for) request.denied_for = d.reason;
     account_for_provider(r, d, kAuthType, false);
     return HTTP_FORBIDDEN;
@@ -225,7 +225,7 @@ void register_provider(apr_pool_t* pool) {
 
 }  // namespace
 
-// As ap_process_request_internal() does it.
+// The same sequence as in ap_process_request_internal().
 int authorize_again(request_rec* r) {
     const int status = ap_run_access_checker_ex(r);
     if (status != DECLINED && (status != OK || ap_run_force_authn(r) != OK)) return status;

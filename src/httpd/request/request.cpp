@@ -27,7 +27,7 @@ void hand_over(request_rec* r, RequestState& request, const Decision& decision) 
 
 namespace {
 
-// A request that only asks whether something may be seen: MultiViews and rewrite conditions before the main request's
+// Whether the request only tests if something may be seen: MultiViews and rewrite conditions before the main request's
 // fixups, a directory listing while its handler runs.
 bool is_lookup(const request_rec* r) {
     if (r->main == nullptr) return false;
@@ -36,7 +36,7 @@ bool is_lookup(const request_rec* r) {
     return main->is_listing;
 }
 
-// LogOnly lets through what this gate would deny; it does not lead around another gate.
+// LogOnly passes what this gate would deny, but not what would bypass another gate.
 bool is_let_through(const DirConfig& config, Reason reason) {
     return gate_mode(config) == GateMode::kLogOnly && reason != Reason::kNestedGate && reason != Reason::kBadPath;
 }
@@ -50,8 +50,8 @@ bool is_decided(const request_rec* r, const RequestState& request) {
            same_text(request.decided_path, r->uri);
 }
 
-// Whether fixups have nothing to ask anew: no other request led here, httpd asks nobody else on behalf of this module,
-// and nothing that only fixups know can make the path or the method another one.
+// Whether fixups need not decide again: the request is no subrequest or redirect, httpd runs no provider of this
+// module, and nothing known only in fixups can change the path or the method.
 bool is_settled(const request_rec* r, const DirConfig& config, const Decision& d) {
     const State& s = state();
     const bool is_first = r->main == nullptr && r->prev == nullptr;
@@ -62,7 +62,7 @@ bool is_settled(const request_rec* r, const DirConfig& config, const Decision& d
 
 void decide_anew(request_rec* r, RequestState& request, const DirConfig& config) {
     const std::int64_t start = start_measuring();
-    // Of another path by now, where a look-up became the request.
+    // The path may have changed if a look-up became the request.
     if (asks_captures(config)) keep_captures(r);
     Decision d;
     decide_request(r, {config.allow, config.deny}, d);
@@ -85,7 +85,7 @@ bool decide_once(request_rec* r, RequestState& request, const DirConfig& config)
         if (traits_of(config).methods) remove_method_overrides(r);
         decide_anew(r, request, config);
         request.decided_path = r->uri;
-        request.decided_for = r->per_dir_config;  // last: what threw before this has decided nothing
+        request.decided_for = r->per_dir_config;  // set last: if an exception came before, nothing is decided
     }
     return request.reason == Reason::kGranted || is_let_through(config, request.reason);
 }
@@ -106,7 +106,7 @@ void tell_application(request_rec* r, RequestState& request, bool by_gate) {
     request.told = set_variables(r, variables_of(r, request, denied), denied);
 }
 
-// Asked again in fixups: whatever has set such variables since is undone.
+// In fixups: sets the variables again if another module changed them.
 void tell_application_again(request_rec* r, RequestState& request, bool by_gate) {
     const bool stands = by_gate && request.reason == Reason::kGranted && !request.told.variables.empty() &&
                         request.told.variables.data() == request.handover->variables.data() &&
@@ -114,7 +114,7 @@ void tell_application_again(request_rec* r, RequestState& request, bool by_gate)
     if (!stands) tell_application(r, request, by_gate);
 }
 
-// Inlined whole, but for what few requests need: each one behind a gate comes here.
+// Flattened except for rare cases: every request behind a gate runs this.
 [[gnu::flatten]] int check_access(request_rec* r) {
     const DirConfig& config = dir_config(r);
     RequestState& request = request_state(r);
@@ -140,13 +140,13 @@ int check_ungated(request_rec* r) {
     return HTTP_FORBIDDEN;
 }
 
-// Nearly always: nothing has happened since the access checker, and nothing more is to be done.
+// The common case: nothing changed since the access checker, and nothing is left to do.
 [[gnu::flatten]] bool stands_as_granted(const request_rec* r, const RequestState& request) {
     return request.is_settled && request.decided_for == r->per_dir_config && request.decided_path == r->uri &&
            stand_as_set(r, request.told);
 }
 
-// Nearly always outside of gates: no other request led here, and no reading of the path leads behind one.
+// The common case outside of gates: no subrequest or redirect, and no reading of the path is behind a gate.
 bool is_out_of_reach(const request_rec* r) {
     const DirConfig& config = dir_config(r);
     const bool is_first = r->main == nullptr && r->prev == nullptr;
@@ -154,17 +154,17 @@ bool is_out_of_reach(const request_rec* r) {
            !acts_on_all_below(r->method_number) && is_plain(r);
 }
 
-// httpd has copied the user of the request that led here, and asked neither for a login nor for any Require, because
-// the merged configuration is the same: see ap_process_request_internal().
+// httpd copied the user of the originating request, and ran neither logins nor Require lines, because the merged
+// configuration is the same: see ap_process_request_internal().
 bool was_authorization_skipped(const request_rec* r) {
     const bool by_redirect = r->prev != nullptr && r->prev->per_dir_config == r->per_dir_config;
     return by_redirect || (r->main != nullptr && r->main->per_dir_config == r->per_dir_config);
 }
 
-// The request that led to this one.
+// The request that this one is a redirect or subrequest of.
 const request_rec* origin_of(const request_rec* r) { return r->prev != nullptr ? r->prev : r->main; }
 
-// What the module named there is a user that nobody logged in as.
+// A user that the module set there has not logged in.
 void forget_inherited_user(request_rec* r) {
     if (r->user == nullptr) return;
     for (const request_rec* origin = origin_of(r); origin != nullptr; origin = origin_of(origin)) {
@@ -188,7 +188,7 @@ bool is_granted(request_rec* r, const RequestState& request) {
 }
 
 int assert_decision(request_rec* r) {
-    forward(r, nullptr);  // whatever another request, which led here, was granted
+    forward(r, nullptr);  // removes fields of an originating request's grant
     forget_inherited_user(r);
     const bool is_concerned = server_config(r->server).has_gates || known_state(r) != nullptr ||
                               (was_authorization_skipped(r) && is_authenticated_here(r));
@@ -214,7 +214,7 @@ int assert_decision(request_rec* r) {
         const int ungated = check_ungated(r);
         if (ungated != DECLINED) return ungated;
     }
-    // Skipped by httpd, passed by by Satisfy Any, or asked about another path.
+    // httpd skipped it, Satisfy Any bypassed it, or it was for another path.
     if (is_to_be_authorized(r, request)) {
         if (!gate) request.handover = nullptr;
         const int status = authorize_again(r);
@@ -227,13 +227,13 @@ int assert_decision(request_rec* r) {
         set_own_user(r, request.handover->partner);
     }
     if (granted) forward(r, request.handover->fields);
-    request.denied_for.reset();  // a Require that was not satisfied, beside one that was: not why anybody denies later
+    request.denied_for.reset();  // a failed Require beside one that held: not the reason of a later denial
     request.fixups_done = true;
     return DECLINED;
 }
 
-// A look-up before the main request's handler runs may become the request, which then runs with its own method: httpd
-// looks up all by GET. mod_dav keeps what it serves.
+// A look-up before the main request's handler may become the request, which then runs with the main request's method:
+// httpd looks up everything with GET. mod_dav keeps the method that it serves.
 [[gnu::noinline]] void take_on_method(request_rec* r) {
     const request_rec& main = *r->main;
     if (r->method_number != M_GET || main.method_number == M_GET || state().sections.empty()) return;
@@ -251,7 +251,7 @@ void note_lookup(const request_rec* r) {
     main->lookup_path = r->uri;
 }
 
-// mod_dir has made a look-up the request: what that was granted goes with it, and nothing that its folder was.
+// mod_dir turned a look-up into the request: the look-up's grant applies, and the folder's does not.
 void become_lookup(request_rec* r, RequestState& request) {
     const DirConfig& config = dir_config(r);
     const RequestState* const found = known_state(request.lookup);
@@ -286,7 +286,7 @@ void become_lookup(request_rec* r, RequestState& request) {
     });
 }
 
-// TRACE is answered before any access check, and before httpd has merged the sections: so they are merged here.
+// TRACE is answered before any access check, and before httpd merges the sections: merge them here.
 int refuse_trace(request_rec* r) {
     for (const auto walk : {ap_directory_walk, ap_file_walk, ap_location_walk, ap_if_walk}) {
         const int status = walk(r);
@@ -303,7 +303,7 @@ int refuse_trace(request_rec* r) {
     return HTTP_FORBIDDEN;
 }
 
-// LogOnly is there to compare with the rule that it replaces: where that one denied first, decide now.
+// LogOnly is for comparison with the rule that it replaces: if that rule denied first, decide now.
 int decide_for_comparison(request_rec* r) {
     const DirConfig& config = dir_config(r);
     const bool undecided = has_gate(config) && gate_mode(config) == GateMode::kLogOnly &&
@@ -350,7 +350,7 @@ extern "C" int on_map_to_storage(request_rec* r) {
 }
 extern "C" int on_handler(request_rec* r) {
     if (r->handler == nullptr) return DECLINED;
-    const char first = *r->handler;  // nearly all differ in this one
+    const char first = *r->handler;  // most handler names differ in the first character
     return first == kStatusHandler.front() || first == *DIR_MAGIC_TYPE ? handle(r) : DECLINED;
 }
 extern "C" int on_log_transaction(request_rec* r) {
@@ -375,7 +375,7 @@ void hook_comparison() { ap_hook_log_transaction(on_log_transaction, nullptr, nu
 
 void register_request_hooks() {
     static const char* const kAfterSsl[] = {"mod_ssl.c", nullptr};
-    // After whatever sets variables, before whatever reads them or leaves for another request.
+    // After modules that set variables, before modules that read them or redirect.
     static const char* const kBeforeReaders[] = {"mod_headers.c", "mod_dir.c", nullptr};
 
     static const char* const kAfterIndexes[] = {"mod_dir.c", nullptr};

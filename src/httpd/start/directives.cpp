@@ -39,7 +39,7 @@ Directive directive_of(const ap_directive_t* node) {
     return out;
 }
 
-// Where there is a gate, nobody may override the path.
+// In a server with a gate, clients may not override the path.
 void gate_section(cmd_parms* cmd, DirConfig& config) {
     section_of(cmd, config);
     hook_path_overrides();
@@ -166,7 +166,7 @@ const char* on_policy_start(cmd_parms* cmd, void*, const char* arg) noexcept {
 const char* on_fetch_user(cmd_parms* cmd, void*, const char* arg) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
         if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
-        // Not ap_uname2id(), which ends the process where there is no such user.
+        // Not ap_uname2id(), which ends the process if there is no such user.
         const passwd* const user = getpwnam(arg);
         if (user == nullptr) {
             return failure(cmd, std::string(cmd->cmd->name) + ": there is no user '" + escape_for_log(arg, 60) +
@@ -255,13 +255,13 @@ const char* on_auth_merging(cmd_parms* cmd, void*, const char* arg) noexcept {
         written(cmd).auth_merging = equal_nocase(arg, "And")  ? AuthMerging::kAnd
                                     : equal_nocase(arg, "Or") ? AuthMerging::kOr
                                                               : AuthMerging::kNone;
-        return nullptr;  // mod_authz_core says what else is wrong
+        return nullptr;  // mod_authz_core reports other errors
     });
 }
 
 const char* on_auth_type(cmd_parms* cmd, void*, const char* arg) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
-        // A .htaccess file is read in a request, when the sections are known. mod_authn_core reports errors.
+        // A .htaccess file is read during a request, when the sections are complete. mod_authn_core reports errors.
         if (ap_check_cmd_context(cmd, NOT_IN_HTACCESS) != nullptr) return nullptr;
         const bool is_ours = equal_nocase(arg, "MTLS");
         const auto* const known = static_cast<DirConfig*>(ap_get_module_config(cmd->context, &mtls_authz_module));

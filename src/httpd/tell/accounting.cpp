@@ -18,7 +18,7 @@ std::string gate_place(const request_rec* r, const Decision& decision) {
     return config.section != nullptr ? short_place(config.section->where) : std::string();
 }
 
-// The key that signed, as far as it is known: from the verified path, the chain that the client sent, or the policy.
+// Digest of the key that signed the certificate, if known: from the verified path, the client's chain, or the policy.
 std::string issuer_key(const PresentedCertificate& certificate, const Identification* who) {
     if (who != nullptr && !who->path.ca_keys.empty()) return who->path.ca_keys.front();
     if (!certificate.helpers.empty()) return spki_sha256(*certificate.helpers.front());
@@ -32,7 +32,7 @@ std::string http_version(const request_rec* r) {
     return std::to_string(major) + (minor != 0 || major < 2 ? "." + std::to_string(minor) : "");
 }
 
-// The partner, or whom the certificate claims to be.
+// The partner, or the one that the certificate claims.
 std::string name_of(const Identification* who) {
     if (who == nullptr) return {};
     return who->partner != nullptr ? std::string(who->partner->name) : names_of(who->claimed);
@@ -107,7 +107,7 @@ void keep_certificate(std::size_t number, const PresentedCertificate& certificat
 
 std::size_t number_of(const Partner& partner) { return state().ledger->sightings.number_of(partner.key, partner.name); }
 
-// Each certificate that a front hands on is noted, and the front's own.
+// Records each certificate that a front forwards, and the front's own.
 [[gnu::noinline]] std::size_t note_handed(const Decision& d) {
     if (d.front != nullptr && d.tls->takes_sighting(d.now)) {
         see(*d.tls->certificate(), *d.front, number_of(*d.front->partner), d.now);
@@ -119,7 +119,7 @@ std::size_t number_of(const Partner& partner) { return state().ledger->sightings
     return number;
 }
 
-// A connection's certificate is noted at its first decision, then at most once a minute.
+// Records a connection's certificate at its first decision, then at most once a minute.
 std::size_t note_partner(const Decision& d) {
     if (d.handed) return note_handed(d);
     if (d.who == nullptr || d.who->partner == nullptr) return DecisionCounters::kNoPartner;
@@ -139,7 +139,7 @@ void count_waiver(const Decision& decision, std::size_t partner) {
     if (partner <= Sightings::kOthers) ++state().ledger->purposes_waived_of[partner];
 }
 
-// The nearest CA that the policy names is none of those that the certificate names.
+// Whether the nearest CA that the policy names belongs to none of the claimed partners.
 bool is_issuer_unknown(const Decision& decision) {
     const bool is_of_issuer = decision.reason == Reason::kWrongIssuer || decision.reason == Reason::kNotVerified;
     if (!is_of_issuer || decision.who == nullptr || decision.who->claimed.empty()) return false;
@@ -176,7 +176,7 @@ bool was_denied(const request_rec* r) {
     return r->status == HTTP_FORBIDDEN || r->status == HTTP_UNAUTHORIZED || r->status >= HTTP_INTERNAL_SERVER_ERROR;
 }
 
-// Several Require lines may have been asked, and others beside them: what explains the answer counts.
+// Several Require lines may have been evaluated, with others beside them: report the one that explains the response.
 void close_provider_account(request_rec* r, const Unclosed& unclosed) {
     const bool denied = was_denied(r);
     if ((denied ? unclosed.refused : unclosed.satisfied) == nullptr) return;
@@ -209,7 +209,8 @@ extern "C" apr_status_t on_end(void* request) {
     });
 }
 
-// A pool's cleanups run last in, first out: httpd's own, which logs the request, is registered later than this one.
+// A pool's cleanups run in reverse order: httpd's own, which logs the request, is registered after this one and runs
+// first.
 Unclosed& unclosed(request_rec* r) {
     RequestState& request = request_state(r);
     if (request.unclosed == nullptr) {
@@ -219,7 +220,7 @@ Unclosed& unclosed(request_rec* r) {
     return *request.unclosed;
 }
 
-// LogOnly is there to compare: its audit line waits for the answer that the request gets.
+// LogOnly is for comparison: its audit line includes the status of the response.
 bool waits_for_status(const request_rec* r) {
     return r->main == nullptr && gate_mode(dir_config(r)) == GateMode::kLogOnly && has_gate(dir_config(r));
 }
@@ -253,7 +254,7 @@ namespace {
     const int level = is_lookup ? APLOG_DEBUG : level_of(outcome, decision.reason);
     const bool has_audit = !is_lookup && audit_log_for(r, outcome) != nullptr;
     if (!has_audit && !is_denial && !APLOG_R_IS_LEVEL(r, level)) return;
-    // Thousands of the same are only counted: before anything is told about them.
+    // Count repeated lines before building the account.
     const bool in_full = level == APLOG_DEBUG || is_told(r, decision, outcome, level);
     if (!in_full && !has_audit) return;
     const Account account = account_of(r, decision, outcome);

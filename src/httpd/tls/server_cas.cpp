@@ -16,7 +16,7 @@ namespace mtls::httpd {
 
 namespace {
 
-// The content of every file in the folder that a directive of mod_ssl names for this server.
+// The contents of all files in the folder that a directive of mod_ssl names for this server.
 std::vector<std::string> files_in(const server_rec* s, const char* directive) {
     constexpr std::size_t kLargestFile = 256UL << 20;
     std::vector<std::string> out;
@@ -31,7 +31,7 @@ std::vector<std::string> files_in(const server_rec* s, const char* directive) {
     return out;
 }
 
-// Null where nothing will ask it.
+// Null if no code will use it.
 X509StorePtr make_own_store(const server_rec* s, X509_STORE& mod_ssls) {
     if (!state().has_live_anchors || client_ca_of(s) != ClientCaMode::kOff) return {};
     X509StorePtr own(X509_STORE_new());
@@ -51,13 +51,13 @@ void copy_certificates(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(
     for (int i = 0; i < sk_X509_OBJECT_num(loaded); ++i) {
         X509* const ca = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(loaded, i));
         if (ca == nullptr) continue;
-        // Fills OpenSSL's cache of extensions now, once, instead of under a lock in a handshake.
+        // Fill OpenSSL's cache of extensions once now, instead of under a lock in a handshake.
         X509_check_purpose(ca, -1, 0);
         cas.certificates.push_back(share(*ca));
     }
     for (const std::string& pem : files_in(s, "SSLCACertificatePath")) {
         auto read = decode_certificates(pem, Wrapping::kPlainPem);  // as mod_ssl reads them
-        if (!read.ok()) continue;                                   // such folders hold CRLs and notes as well
+        if (!read.ok()) continue;                                   // such folders also hold CRLs and other files
         for (X509Ptr& ca : read.value()) {
             X509_check_purpose(ca.get(), -1, 0);
             cas.certificates.push_back(std::move(ca));
