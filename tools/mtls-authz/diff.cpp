@@ -18,7 +18,7 @@ namespace {
 
 using Lines = std::set<std::string>;
 
-// All that makes a difference to who is let in, as lines.
+// Everything that affects who is granted, as lines.
 Lines lines_of(const Partner& partner, const Policy& policy) {
     Lines out;
     for (const Identity& identity : partner.identities) out.insert("MTLSIdentity " + identity.text());
@@ -88,7 +88,7 @@ void compare_partners(const Policy& before, const Policy& after, Changes& out) {
         if (is == nullptr) out.push_back({name, "is gone", ""});
         compare(name, "gains", new_lines, old_lines, out);
         compare(name, "loses", old_lines, new_lines, out);
-        // What limits works the other way round.
+        // Limits work the other way round.
         const Lines old_limits = was != nullptr ? limits_of(*was) : Lines();
         const Lines new_limits = is != nullptr ? limits_of(*is) : Lines();
         compare(name, "is limited by", new_limits, old_limits, out);
@@ -104,7 +104,7 @@ void compare_partners(const Policy& before, const Policy& after, Changes& out) {
     compare("everybody", "is no longer limited by", revocations(before), revocations(after), out);
 }
 
-// What refuses beside the policies: the same for both.
+// Refusals and CRLs, used with both policies.
 struct Beside {
     std::shared_ptr<const Refusals> refusals = std::make_shared<const Refusals>();
     std::shared_ptr<const CrlSet> crls = std::make_shared<const CrlSet>();
@@ -115,7 +115,7 @@ std::string verdict(const Policy& policy, const PresentedCertificate& certificat
     return std::string(who.reason == Reason::kGranted ? who.partner->name.view() : word_of(who.reason));
 }
 
-// Whether all of the folder could be read.
+// Returns whether all files of the folder were readable.
 bool compare_certificates(const Policy& before, const Policy& after, const Beside& beside, const std::string& folder,
                           Changes& out) {
     std::vector<std::string> files;
@@ -147,7 +147,7 @@ Json change_json(const Change& change) {
             {"line", change.what.empty() ? Json(nullptr) : Json(change.what)}};
 }
 
-// What a running server has in force, in place of files; its refusals count beside both policies.
+// Reads a running server's policy instead of files; `beside` gets its refusals, for both policies.
 Result<PolicyInput> read_live_policy(const std::string& socket, Beside& beside) {
     const auto now = read_in_force(socket);
     if (!now) return Error{now.error()};

@@ -26,7 +26,7 @@ Result<ServerCas> read_server_cas(const std::vector<std::string>& files) {
     return out;
 }
 
-// What the server asks and this answer does not rest on.
+// Checks of the server that this answer does not include.
 std::vector<std::string> not_asked(const ExplainOptions& options, const Policy& policy, const Identification& who) {
     std::vector<std::string> out;
     out.emplace_back(options.path.empty() ? "gates of httpd.conf (--path asks as MTLSAllow by-grant does)"

@@ -16,7 +16,7 @@ namespace {
 
 using Kind = GateVerdict::Kind;
 
-// Whether the handshake lets in the certificate, by mod_ssl's CAs: "", or why that is not known.
+// Whether the handshake accepts the certificate by mod_ssl's CAs: "", or why that is uncertain.
 std::string doubt_about_handshake(const MappedHost& host, const ServerCas& server, const PresentedCertificate& client,
                                   int purpose) {
     if (host.checks_crls) return "mod_ssl asks CRLs of its own in the handshake (SSLCARevocationCheck)";
@@ -41,7 +41,7 @@ std::string doubt_about_handshake(const MappedHost& host, const ServerCas& serve
                      : X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx.get())));
 }
 
-// What keeps an answer that lets in from being certain.
+// Why a grant is uncertain; "" if it is certain.
 std::string doubt(const MappedHost& host, const ServerCas& server, const PresentedCertificate& client,
                   const Explanation& told, const ExplainOptions& options) {
     const Partner* const partner = told.reason == Reason::kGranted ? told.who.partner : nullptr;
@@ -49,7 +49,7 @@ std::string doubt(const MappedHost& host, const ServerCas& server, const Present
         return "it is let in from " + texts_of(partner->networks) + " alone: say the client's address with --from";
     if (partner != nullptr && partner->anchors->uses_mod_ssl && host.has_crls)
         return "its CA is one of mod_ssl's, whose own CRLs (SSLCARevocationFile) were not asked";
-    // MTLSClientCA: the handshake takes the path that the policy takes.
+    // With MTLSClientCA the handshake accepts the same path as the policy.
     if (host.believes_anchors && told.who.partner != nullptr && !host.checks_crls) return {};
     return doubt_about_handshake(host, server, client,
                                  told.who.is_purpose_waived ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT);
@@ -138,7 +138,7 @@ Json live_json(const InForce& now, const MappedHost& host, const GateVerdict& ve
     return out;
 }
 
-// Whom the server would see, before any gate is asked.
+// Identifies the client as the server would, before any gate.
 Explanation find_who(const InForce& now, const MappedHost& host, const ServerCas& server,
                      const PresentedCertificate& client, std::int64_t at, const std::string& from) {
     Explanation told;

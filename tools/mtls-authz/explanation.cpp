@@ -76,7 +76,7 @@ void ask_network(const Partner& partner, const std::string& from, Explanation& o
     }
 }
 
-// " (of this certificate: 17, acme)": what stands for %{cert:TYPE}, in order.
+// " (of this certificate: 17, acme)": the values of the %{cert:TYPE} segments, in order.
 std::string told_fields(const GrantedPath& granted) {
     std::string out;
     for (const std::string& value : granted.fields)
@@ -84,7 +84,7 @@ std::string told_fields(const GrantedPath& granted) {
     return out.empty() ? out : out + ")";
 }
 
-// Grants that do not exist for this certificate, since it has no field that could stand in their path.
+// Reports grants that do not apply, since the certificate lacks a usable field for their path.
 void tell_missing_fields(const Policy& policy, const CertificateFacts& facts, const Identification& who,
                          Explanation& out) {
     for (const auto grants : {std::span(who.partner->grants), policy.grants()}) {
@@ -99,12 +99,12 @@ void tell_missing_fields(const Policy& policy, const CertificateFacts& facts, co
     }
 }
 
-// The gate that only asks for a grant: what MTLSAllow by-grant would say.
+// Decides with only the rule `MTLSAllow by-grant`.
 Decision decide_by_grant(const Policy& policy, const CertificateFacts& facts, const std::string& method,
                          const std::string& path, Explanation& out) {
     const Identification& who = out.who;
     const GateRules rules = {GateRule::by_grant()};
-    // The network is explained in a step of its own.
+    // The network check has its own step.
     Decision answer = decide({&rules}, {.who = &who, .is_from_anywhere = true, .line = {method, path}});
     answer.rule = nullptr;
     if (answer.path != nullptr) {

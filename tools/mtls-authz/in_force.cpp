@@ -49,7 +49,7 @@ Result<std::shared_ptr<const T>> open_image(LiveAnswer& answer, Watched kind, st
     return value;
 }
 
-// The CAs of the policy, and mod_ssl's.
+// CAs of the policy and of mod_ssl.
 CasByName known_cas(const Policy* policy, const std::vector<X509Ptr>& servers) {
     return [policy, &servers](const std::string& name) {
         auto out = policy != nullptr ? policy->cas().cas_named(name) : std::vector<X509Ptr>();
@@ -158,7 +158,7 @@ Result<const MappedHost*> choose_host(const GateMap& gates, const std::string& n
         for (const MappedHost& host : gates.hosts) all.push_back(&host);
         return Error{"--host: no virtual host is called '" + name + "'; there are " + titles_of(all)};
     }
-    // Of several at one address, the first one answers.
+    // Of several hosts with the same addresses, httpd uses the first.
     const bool is_one = std::all_of(fit.begin(), fit.end(),
                                     [&](const MappedHost* host) { return host->addresses == fit.front()->addresses; });
     if (fit.size() == 1 || (is_one && !name.empty())) return fit.front();

@@ -19,11 +19,11 @@ struct Failed {
     std::string why;
 };
 
-// Where packages of Debian and of EL have their configuration, and where it takes files of its own.
+// Configuration folders of Debian's and Enterprise Linux's packages.
 struct Layout {
     const char* root;
     const char* snippets;
-    const char* enable;  // what puts a snippet into force
+    const char* enable;  // command that enables a snippet
     const char* reload;
 };
 constexpr Layout kDebian = {"/etc/apache2", "conf-available",

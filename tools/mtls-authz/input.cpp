@@ -47,7 +47,7 @@ Result<std::shared_ptr<const PresentedCertificate>> read_client(const std::strin
 
 namespace {
 
-// Each file once, whatever patterns name it.
+// Reads each file once, even if several patterns match it.
 class PolicyReader {
 public:
     PolicyReader(const std::string& root, PolicyInput& out)
@@ -110,7 +110,7 @@ PolicyInput read_policy_text(const std::string& text, const std::string& root) {
 
 namespace {
 
-// The server goes on where such a file is not there. Of the command line, it is a slip.
+// Reports missing files as errors: the server only warns of them, but on a command line they are a mistake.
 void watch_all(const std::vector<std::string>& names, Refusing& out, const std::function<void(WatchedFiles)>& watch) {
     for (const std::string& name : names) {
         const auto files = expand(name);

@@ -1,4 +1,4 @@
-// mtls-authz: writes, checks and explains policies, with the core that the module decides with.
+// mtls-authz: writes, checks and explains policies, with the same core as the module.
 #include <openssl/crypto.h>
 
 #include <CLI/CLI.hpp>
@@ -18,11 +18,11 @@ using namespace mtls::tool;
 
 namespace {
 
-constexpr const char* kVersion = MTLS_AUTHZ_VERSION;  // the file VERSION, by way of the Makefile
+constexpr const char* kVersion = MTLS_AUTHZ_VERSION;  // from the file VERSION, set by the Makefile
 const char* const kPolicyFiles = "Policy files of the current folder, patterns of them in quotes, or -";
 const char* const kRoot = "Folder of relative paths *in* policies: the server's ServerRoot; default: the current one";
 
-// A running server in place of files; `--socket` says so by itself.
+// Adds --live, which reads a running server instead of files; `--socket` implies it.
 CLI::Option* add_live(CLI::App& command, bool& live, std::string& socket) {
     CLI::Option* const flag =
         command.add_flag("--live", live, "What a running server has in force, asked from its keeper");
@@ -255,7 +255,7 @@ void add_import(CLI::App& app, int& status) {
 std::vector<std::string_view> commands_of(CLI::App& app) {
     std::vector<std::string_view> out;
     for (const CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
-        out.push_back(command->get_name());  // kept by the command
+        out.push_back(command->get_name());  // owned by the command
     }
     return out;
 }
@@ -269,8 +269,8 @@ std::vector<std::string> options_of(const CLI::App& command) {
     return out;
 }
 
-// An error that names an unknown command or option and the nearest known one; empty where there is none. CLI11 would
-// first complain of required options that are missing.
+// Returns an error that suggests the nearest command or option for a mistyped one, or "". Called first because CLI11
+// would complain of missing required options.
 std::string find_mistyped(CLI::App& app, const std::vector<std::string>& words) {
     if (words.empty()) return "say a command; mtls-authz help lists them";
     const auto names = commands_of(app);
@@ -325,7 +325,7 @@ int run(const std::vector<std::string>& given) {
     if (words.empty()) std::cerr << app.help();
     if (!mistyped.empty()) return complain(mistyped);
     try {
-        std::reverse(words.begin(), words.end());  // as the library takes them
+        std::reverse(words.begin(), words.end());  // CLI11 expects reverse order
         app.parse(words);
         std::cout.flush();
         return std::cout.good() ? status : kNotDone;

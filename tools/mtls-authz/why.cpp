@@ -19,13 +19,13 @@ namespace {
 bool is_handshake(const LogLine& told) { return told.kind == LogLine::Kind::kHandshake; }
 bool is_refusal(const LogLine& told) { return told.kind != LogLine::Kind::kGrant; }
 
-// What has to be changed, as it is written; empty where no edit mends it.
+// A line to change in the policy; empty if no edit helps.
 struct Edit {
     std::string where;
     std::string line;
 };
 
-// The name that identifies best of those in the line.
+// The most specific name in the line.
 std::string selector_of(const LogLine& told) {
     const std::string san = told.get("san"), subject = told.get("subject");
     const std::string first = san.substr(0, san.find(','));
@@ -84,7 +84,7 @@ Edit edit_for(const LogLine& told, const Policy* policy) {
     return {};
 }
 
-// A word for a shell.
+// Quotes a word for the shell.
 std::string shell_quoted(const std::string& text) {
     const auto plain = [](char c) { return is_alnum(c) || std::string_view("/._-").find(c) != std::string_view::npos; };
     if (!text.empty() && std::all_of(text.begin(), text.end(), plain)) return text;
@@ -93,7 +93,7 @@ std::string shell_quoted(const std::string& text) {
     return out + "'";
 }
 
-// What shows whether the edit, or the certificate that the partner sends, mends it.
+// The command that shows whether the edit, or a new certificate, helps.
 std::string command_for(const LogLine& told, const WhyOptions& options) {
     std::string out = "mtls-authz explain";
     for (const std::string& file : options.policy) out += " --policy " + shell_quoted(file);
@@ -108,7 +108,7 @@ std::string command_for(const LogLine& told, const WhyOptions& options) {
 std::string who_it_is(const LogLine& told) {
     const std::string claimed = told.get("claimed");
     if (told.fields.contains("partner")) return told.get("partner");
-    // These are asked after the path was verified.
+    // These reasons are decided after the path is verified.
     static constexpr std::string_view kAfterPath[] = {"revocation-stale",  "revocation-unknown", "suspended",
                                                       "outside-contract",  "wrong-network",      "not-allowed",
                                                       "method-not-granted"};
@@ -180,7 +180,7 @@ Json json_of(const LogLine& told, const Edit& edit, const std::string& command) 
             {"fields", told.fields}};
 }
 
-// The lines of the logs that bear a request id.
+// The lines of the logs with this request id.
 Result<std::vector<std::string>> look_up(const std::string& id, const std::vector<std::string>& logs) {
     std::vector<std::string> out;
     const auto take_from = [&](std::istream& in) {
@@ -219,11 +219,11 @@ public:
         } else {
             print(told.value(), edit, command);
         }
-        std::cout.flush();  // a log may be followed
+        std::cout.flush();  // the input may be `tail -f`
         is_refusal_ = is_refusal_ || is_refusal(told.value());
         return true;
     }
-    // Lines that are not the module's are passed over: whole logs come this way.
+    // Skips other lines: whole logs may be piped in.
     int tell_all_of_input() {
         bool any = false;
         for (std::string line; std::getline(std::cin, line);) any = tell(line).ok() || any;

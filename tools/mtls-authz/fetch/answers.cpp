@@ -82,8 +82,8 @@ bool is_usable(const std::string& line) {
     return faults.empty() && read.size() == 1 && read_revocation(read.front()).ok();
 }
 
-// Names the certificate as CAs do, by issuer and serial number. The issuer's key is what counts; its name keeps apart
-// what CAs below it issued under the same serial number, where it can be written.
+// Identifies the certificate by issuer and serial number, as CAs do. The issuer's key is what matches; its name, if it
+// can be written, separates equal serial numbers of CAs below it.
 std::string line_of(const SeenLeaf& leaf, const OcspAnswer& answer) {
     const std::string pins = "issuer.spki-sha256:" + hex(bytes_of(leaf.issuer->key)) + " cert-serial:" + leaf.serial;
     std::string note = "note=OCSP " + format_time(answer.this_update) + ": revoked " + format_time(answer.revoked_at);
@@ -112,7 +112,7 @@ std::int64_t date_behind(const std::string& text, std::string_view word) {
     return date ? date.value() : 0;
 }
 
-// Nothing of a line that is not ours.
+// nullopt if the line was not written by fetch.
 std::optional<ReadLine> read_line(const std::string& line) {
     constexpr std::string_view kKey = "issuer.spki-sha256:", kSerial = "cert-serial:", kNote = "note=OCSP ";
     std::string key, serial, note;
@@ -173,7 +173,7 @@ RevokedLines::Change RevokedLines::take(const SeenLeaf& leaf, const OcspAnswer& 
     AnswerNote said{is_revoked ? "revoked" : "good", answer.this_update, answer.next_update, {}};
     Change out;
     if (is_revoked) {
-        // A line stays as it is while it says the same, or the server would take it for news.
+        // Keep an unchanged line byte for byte, or the server would log it as a new refusal.
         const bool is_same = old && old->is_on_hold == answer.is_on_hold();
         said.line = is_same ? line->second : line_of(leaf, answer);
         if (!is_same) {
@@ -182,7 +182,7 @@ RevokedLines::Change RevokedLines::take(const SeenLeaf& leaf, const OcspAnswer& 
         }
         lines_[id] = said.line;
     } else if (line != lines_.end()) {
-        // Only lines on hold are asked about.
+        // Only lines on hold are asked about again.
         if (answer.this_update == last) return {"", "two answers of one time say that it is good, and revoked"};
         lines_.erase(line);
         out.what = what + " is no longer on hold";
@@ -231,10 +231,10 @@ std::string RevokedLines::write(std::int64_t now) {
 
 namespace {
 
-// What one question came to.
+// The result of one request.
 struct Asked {
     std::string fault;
-    std::string url;  // that answered, or was asked last
+    std::string url;  // the responder that answered, or was asked last
 };
 
 class Asking {
@@ -298,7 +298,7 @@ private:
         }
         return out;
     }
-    // The same fault of many certificates is one line.
+    // Groups certificates with the same fault into one line.
     void note_fault(const SeenLeaf& leaf, const Asked& asked) {
         Fault& fault = faults_[asked.fault];
         if (fault.count++ == 0) fault = {1, asked.url, leaf.serial, lines_.last_answer(leaf)};
@@ -327,7 +327,7 @@ private:
     }
 
     const OcspJob& job_;
-    std::vector<std::string> urls_;  // that are not dead
+    std::vector<std::string> urls_;  // without dead responders
     RevokedLines& lines_;
     const Client& client_;
     const std::int64_t now_;
@@ -340,7 +340,7 @@ private:
 
 void ask_responder(const OcspJob& job, RevokedLines& lines, const Client& client, long timeout, std::int64_t now,
                    Report& report) {
-    constexpr long kAnswers = 10;  // as slow as they may be; the timer comes again
+    constexpr long kAnswers = 10;  // limit in slow answers; the timer runs fetch again
     Asking(job, lines, client, now, report)
         .run(std::chrono::steady_clock::now() + std::chrono::seconds(kAnswers * timeout));
 }

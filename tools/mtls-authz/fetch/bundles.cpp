@@ -14,7 +14,7 @@ namespace mtls::tool {
 
 namespace {
 
-// One that can be the name of a file.
+// A trust domain whose name is usable as a file name.
 bool is_trust_domain(std::string_view name) { return trust_domain_fault(name).empty() && name.front() != '.'; }
 
 std::vector<X509Ptr> certificates_of(const SpiffeBundle& bundle) {
@@ -31,7 +31,7 @@ std::string describe(const SpiffeBundle& bundle) {
     return bundle.sequence ? "sequence " + std::to_string(*bundle.sequence) : std::string("no sequence number");
 }
 
-// "" where the server has that SPIFFE ID, by the CAs of this bundle (X509-SVID 5).
+// Whether the server proves this SPIFFE ID by a CA of the bundle (X509-SVID 5): "", or the fault.
 std::string find_server_fault(X509& leaf, const std::vector<X509Ptr>& sent, const std::string& id,
                               const SpiffeBundle& bundle, std::int64_t now) {
     const CertificateFacts facts = read_facts(leaf);
@@ -49,7 +49,7 @@ std::string find_server_fault(X509& leaf, const std::vector<X509Ptr>& sent, cons
     return path.ok ? "" : "its certificate has no path to a CA of the bundle at hand (" + path.detail + ")";
 }
 
-// The bundle at hand; nothing where there is no file.
+// The stored bundle; nullopt if there is no file.
 Result<std::optional<SpiffeBundle>> read_kept(const Store& store, const std::string& file) {
     const auto content = store.read(file);
     if (!content) return Error{"cannot be read: " + content.error()};

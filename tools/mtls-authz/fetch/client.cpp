@@ -39,7 +39,7 @@ std::string raw_address(const sockaddr& address) {
     return {};
 }
 
-// One transfer: what the callbacks of libcurl fill.
+// State of one transfer, for libcurl's callbacks.
 struct Transfer {
     const ReachableNetworks* networks = nullptr;  // null: a proxy connects
     const ServerCheck* check_server = nullptr;
@@ -50,7 +50,7 @@ struct Transfer {
     Answer answer;
 };
 
-// libcurl is C: what a callback throws ends its transfer.
+// libcurl is C: an exception in a callback fails the transfer.
 template <class T, class Do>
 T guarded(T on_failure, Do&& what) noexcept {
     try {
@@ -60,8 +60,7 @@ T guarded(T on_failure, Do&& what) noexcept {
     }
 }
 
-// Asked for the address that is really connected to, whatever names it: a name server that changes its mind gains
-// nothing.
+// Checks the address that is really connected to: a name server that changes its answer cannot bypass the check.
 curl_socket_t on_open_socket(void* user, curlsocktype, curl_sockaddr* to) {
     return guarded<curl_socket_t>(CURL_SOCKET_BAD, [&]() -> curl_socket_t {
         auto& transfer = *static_cast<Transfer*>(user);
@@ -88,7 +87,7 @@ std::size_t on_body(const char* data, std::size_t, std::size_t size, void* user)
     });
 }
 
-// Sent back to the server as it is, so only what a header can hold.
+// Sent back to the server unchanged: accept only what a header can hold.
 std::string validator(std::string_view value) {
     const bool is_plain = std::all_of(value.begin(), value.end(), [](char c) { return c >= ' ' && c <= '~'; });
     return is_plain && value.size() <= kMostValidatorBytes ? std::string(value) : std::string();
@@ -108,7 +107,7 @@ std::size_t on_header(const char* data, std::size_t, std::size_t size, void* use
     });
 }
 
-// In place of OpenSSL's verification by the CAs of the web.
+// Replaces OpenSSL's verification by web CAs.
 int on_verify(X509_STORE_CTX* context, void* user) {
     return guarded<int>(0, [&]() -> int {
         auto& transfer = *static_cast<Transfer*>(user);
@@ -181,7 +180,7 @@ Client::Client(ClientOptions options) : options_(std::move(options)) {
 
 Client::~Client() { curl_global_cleanup(); }
 
-// What one request came to: an answer, or where to ask instead.
+// Result of one request: an answer, or a redirect.
 struct Client::Reply {
     Answer answer;
     std::string redirect;
@@ -253,7 +252,7 @@ Answer Client::ask(const Question& question) const {
     auto url = parse_url(question.url);
     if (!url) failed.fault = url.error();
     for (int redirects = 0; failed.fault.empty(); ++redirects) {
-        // With a proxy the name is resolved there; an address that is written out can be judged here.
+        // With a proxy, names are resolved there; only a literal address can be checked here.
         const std::string written = address_from_text(url.value().host);
         if (!options_.proxy.empty() && !written.empty()) failed.fault = options_.networks.objection_to(written);
         if (!failed.fault.empty()) break;

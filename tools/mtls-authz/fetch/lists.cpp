@@ -20,7 +20,7 @@ constexpr std::size_t kMostNameBytes = 200;
 
 std::string quoted(const std::string& name) { return "\"" + escape_for_log(name, kMostNameBytes) + "\""; }
 
-// "acme-ca" of "CN=Acme CA,O=Acme".
+// "acme-ca" for "CN=Acme CA,O=Acme".
 std::string slug(std::string_view name) {
     constexpr std::size_t kMost = 40;
     name = name.substr(0, name.find(','));
@@ -50,7 +50,7 @@ std::set<std::string> keys_of(const PolicyCas& cas) {
     return out;
 }
 
-// Lists of one issuer at the same addresses are one, unless other CAs of that name, of other partners, sign them.
+// Merges lists of one issuer at the same addresses, unless different CAs of that name, of other partners, sign them.
 class ListFinder {
 public:
     void add(const std::string& issuer, std::vector<std::string> urls, const PolicyCas& signers) {
@@ -163,7 +163,7 @@ bool is_past(const Crl& list, std::int64_t now) { return !list.next_update() || 
 
 std::string describe(const Crl& list) { return "of " + format_time(list.this_update()); }
 
-// "until 2026-11-28T00:00:00Z", or why not.
+// "until 2026-11-28T00:00:00Z", or why there is no end.
 std::string end_of(const Crl& list, std::int64_t now) {
     if (!list.next_update()) return "which names no nextUpdate";
     return (is_past(list, now) ? "past its nextUpdate " : "until ") + format_time(*list.next_update());
@@ -174,7 +174,7 @@ std::string in_force(const CrlPtr& kept, std::int64_t now) {
     return "the list " + describe(*kept) + " stays in force, " + end_of(*kept, now);
 }
 
-// The one list that some bytes hold.
+// The only CRL in these bytes; else an error.
 Result<CrlPtr> read_list(const std::string& content) {
     DecodedCrls decoded = decode_crls(content);
     if (decoded.lists.size() != 1 || !decoded.fault.empty()) {
@@ -190,7 +190,7 @@ public:
     ListJudge(const ListJob& job, CrlPtr kept, std::int64_t now) : job_(job), kept_(std::move(kept)), now_(now) {
         if (kept_ != nullptr) is_signed(*kept_);
     }
-    // Why the list does not take the place of the one at hand; "" where it does, or is the same.
+    // Why the list must not replace the stored one; "" if it may, or is the same.
     std::string objection_to(const Crl& list) const {
         const std::string wanted = !job_.issuer.empty() ? job_.issuer : kept_ != nullptr ? kept_->issuer() : "";
         const std::string whose = "the list of " + quoted(list.issuer_text());

@@ -32,7 +32,7 @@ OcspIdPtr id_of(const X509& issuer, const std::string& serial) {
     const BignumPtr number(read);
     const IntegerPtr encoded(BN_to_ASN1_INTEGER(number.get(), nullptr));
     if (!encoded) throw std::bad_alloc();
-    // SHA-1 names here, and protects nothing: every responder knows it (RFC 5019 2.1.1).
+    // SHA-1 only identifies here, and every responder supports it (RFC 5019 2.1.1).
     return OcspIdPtr(
         OCSP_cert_id_new(EVP_sha1(), X509_get_subject_name(&issuer), X509_get0_pubkey_bitstr(&issuer), encoded.get()));
 }
@@ -53,7 +53,7 @@ bool is_weak(const OCSP_BASICRESP& basic) {
     return digest == NID_sha1 || digest == NID_md5;
 }
 
-// "" where the issuer said this, or whoever it lets say it.
+// "" if the issuer, or a responder that it authorised, signed the answer; else the fault.
 std::string find_signature_fault(OCSP_BASICRESP& basic, const X509& issuer) {
     if (is_weak(basic)) return "is signed with a digest below 112 bits";
     const X509StorePtr store(X509_STORE_new());
@@ -75,7 +75,7 @@ std::string ocsp_request(const X509& issuer, const std::string& serial) {
     OcspIdPtr id = id_of(issuer, serial);
     const OcspRequestPtr request(OCSP_REQUEST_new());
     if (!id || !request || OCSP_request_add0_id(request.get(), id.get()) == nullptr) return {};
-    static_cast<void>(id.release());  // the request has it
+    static_cast<void>(id.release());  // the request owns it
     return encode(i2d_OCSP_REQUEST, *request);
 }
 

@@ -38,7 +38,7 @@ public:
         if (!in) return fail(path, "cannot be read");
         std::set<std::string> known;
         for (std::string line; std::getline(in, line);) {
-            // A million lines name a thousand certificates: most lines need no more than this.
+            // A million lines name a thousand certificates: parse a line as JSON only for a new digest.
             constexpr std::string_view kDigest = "\"sha256\":\"";
             constexpr std::size_t kDigits = 64;
             const std::size_t at = line.find(kDigest);
@@ -89,7 +89,7 @@ private:
         if (!json.is_object() || text("decision") != "allow" || text("serial").empty()) return;
         const std::string key = text("issuer_spki"), issuer = text("issuer");
         const auto not_after = parse_date(text("not_after"), DateEdge::kUntil);
-        // Of several names of one key, the one in the log; it may be cut there.
+        // If one key has several names, take the name in the log, which may be truncated.
         std::shared_ptr<const PolicyCa> ca;
         for (const auto& one : cas_) {
             const bool is_it = hex(bytes_of(one->key)) == key || hex(bytes_of(key_sha256(*one->certificate))) == key;
@@ -111,7 +111,7 @@ private:
     const std::int64_t now_;
     Seen& out_;
     Report& report_;
-    std::map<std::string, std::size_t> unknown_;  // issuers' keys, and how many certificates
+    std::map<std::string, std::size_t> unknown_;  // number of certificates by issuer key
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// A table of partners, one a line, as spreadsheets and inventories write it.
+// Reads a table with one partner a line, as exported by spreadsheets and inventories.
 #include <algorithm>
 #include <functional>
 #include <map>
@@ -18,7 +18,7 @@ struct Row {
     std::vector<std::string> fields;
 };
 
-// RFC 4180, with `separator` in place of the comma; rows without content are left out.
+// Parses RFC 4180 with `separator` instead of the comma; skips empty rows.
 std::vector<Row> rows_of(std::string_view text, char separator) {
     std::vector<Row> out;
     std::size_t line = 1;
@@ -66,7 +66,7 @@ std::vector<std::string> words_of(const std::string& field) {
     return out;
 }
 
-// Fills in one field; the fault, where it has one.
+// Stores one field in an entry; returns the fault, or "".
 using Column = std::function<std::string(ImportedEntry&, const std::string&)>;
 
 Column column_of(const std::string& heading, const KnownBySha1& known) {

@@ -40,7 +40,7 @@ namespace {
 
 class CertificatesBySha1 : public KnownBySha1 {
 public:
-    // The fault of a file that cannot be read; empty where there is none.
+    // Returns the fault of an unreadable file, or "".
     std::string add(const std::string& file) {
         const auto certificate = read_client(file, {});
         if (!certificate) return certificate.error();
@@ -59,7 +59,7 @@ private:
     std::map<std::string, std::string> by_sha1_;
 };
 
-// A name from the first selector that can give one.
+// A partner name from the first suitable selector.
 std::string name_by_selectors(const std::vector<std::string>& selectors) {
     for (const std::string_view type : {"CN:", "O:", "DNS:", "subject:", "email:", "URI:"}) {
         for (const std::string& selector : selectors) {
@@ -84,7 +84,7 @@ struct ImportedPartner {
     std::string name;
     std::vector<const ImportedEntry*> entries;
 
-    // `only_anchor`: in place of what the entries name; empty: theirs, or `anchor`.
+    // `only_anchor`: replaces all anchors of the entries; empty: use those, or `anchor`.
     std::string text(const std::string& anchor, const std::string& only_anchor = {}) const {
         std::string identities;
         std::vector<std::string> anchors, others;
@@ -118,7 +118,7 @@ std::vector<ImportedPartner> partners_of(const Imported& imported) {
                              : is_valid_name(source) ? source
                                                      : partner_name_of(source);
         if (wanted.empty()) wanted = "partner";
-        // Two that differ in the source stay two.
+        // Keep partners apart that differ in the source.
         const auto is_taken = [&](const std::string& name) {
             const auto found = by_name.find(name);
             return found != by_name.end() && (source.empty() || out[found->second].entries.front()->partner != source);
@@ -140,7 +140,7 @@ bool can_be_written(const ImportedEntry& entry) {
            all(entry.grants);
 }
 
-// The first error of a block, or nothing. Anchors are looked for when the policy is checked.
+// The first error of a block, or "". Anchors are not checked here.
 std::string fault_of(const ImportedPartner& partner, const std::string& root) {
     for (const Diagnostic& finding : read_policy_text(partner.text("", "mod_ssl"), root).findings) {
         if (finding.severity == Diagnostic::Severity::kError) return finding.message;

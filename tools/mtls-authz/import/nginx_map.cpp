@@ -1,4 +1,4 @@
-// nginx: ngx_http_map_module over ngx_http_ssl_module's variables.
+// Reads ngx_http_map_module's maps over variables of ngx_http_ssl_module.
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -17,7 +17,7 @@ struct Token {
     bool is_mark = false;  // one of ; { }
 };
 
-// nginx's words: separated by blanks, perhaps quoted, with comments to the end of the line.
+// nginx's tokens: separated by blanks, optionally quoted, with comments to the end of the line.
 std::vector<Token> tokens_of(std::string_view text) {
     std::vector<Token> out;
     std::size_t line = 1;
@@ -37,7 +37,7 @@ std::vector<Token> tokens_of(std::string_view text) {
             if (quote != '\0') ++i;
             const std::string_view ends = quote == '"' ? "\"" : quote == '\'' ? "'" : " \t\r\n;{";
             while (i < text.size() && ends.find(text[i]) == std::string_view::npos) {
-                // A backslash before a quote; others belong to regular expressions and names.
+                // Only a backslash before a quote escapes; others belong to regular expressions and names.
                 if (text[i] == '\\' && quote != '\0' && i + 1 < text.size() && text[i + 1] == quote) ++i;
                 if (text[i] == '\n') ++line;
                 token.text += text[i++];
@@ -53,7 +53,7 @@ bool is_among(std::string_view word, std::initializer_list<std::string_view> wor
     return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-// What is compared, by the variable of the map; `key` decides where the map has none.
+// The compared field, by the map's variable; without one, guessed from `key`.
 enum class Source { kSubject, kCommonName, kDigest, kSerial, kIssuer, kOther };
 
 Source source_of(std::string_view variable, std::string_view key) {
@@ -72,8 +72,8 @@ Source source_of(std::string_view variable, std::string_view key) {
     return Source::kOther;
 }
 
-// The selector of a regular expression that asks one attribute to its end, with nothing in it but plain and escaped
-// characters: ~(^|,)CN=api\.acme\.example(,|$)
+// The selector for a regular expression that matches one whole attribute with plain and escaped characters only:
+// ~(^|,)CN=api\.acme\.example(,|$)
 std::optional<std::string> selector_of_pattern(std::string_view pattern) {
     pattern.remove_prefix(pattern.starts_with("~*") ? 2 : 1);
     for (const std::string_view begin : {"^", "(^|,)", "(?:^|,)", "(^|/)", "(?:^|/)", ".*,", ".*/", ",", "/"}) {
@@ -81,7 +81,7 @@ std::optional<std::string> selector_of_pattern(std::string_view pattern) {
         pattern.remove_prefix(begin.size());
         break;
     }
-    // Without an end, names that only begin so fit as well.
+    // Without an end anchor, longer names match as well.
     bool has_end = false;
     for (const std::string_view end : {"(,|$)", "(?:,|$)", "($|,)", "(?:$|,)", "(/|$)", "(?:/|$)", "($|/)", "(?:$|/)",
                                        ",.*$", ",.*", "/.*$", "/.*", "$", ",", "/"}) {

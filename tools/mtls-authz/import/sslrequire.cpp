@@ -1,4 +1,4 @@
-// mod_ssl's SSLRequire and mod_authz_core's Require expr, as far as they compare names of the client's certificate.
+// Reads mod_ssl's SSLRequire and mod_authz_core's Require expr, if they compare names of the client's certificate.
 #include <algorithm>
 #include <array>
 #include <map>
@@ -13,12 +13,12 @@ namespace mtls::tool {
 
 namespace {
 
-// Cannot be converted; what() says why.
+// The expression cannot be converted; what() says why.
 struct Beyond : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// One way to satisfy the expression.
+// One conjunction that satisfies the expression.
 struct Alternative {
     std::vector<std::string> selectors, remarks;
 };
@@ -38,7 +38,7 @@ Alternatives both(const Alternatives& a, const Alternatives& b) {
     return out;
 }
 
-// "_0" to "_9" at the end: which of several values. A selector asks all of them.
+// Removes "_0" to "_9", the index of a repeated attribute: a selector tests all of them.
 std::string_view without_index(std::string_view name) {
     const std::size_t at = name.rfind('_');
     const bool has_index = at != std::string_view::npos && at + 1 < name.size() &&
@@ -46,7 +46,7 @@ std::string_view without_index(std::string_view name) {
     return has_index ? name.substr(0, at) : name;
 }
 
-// What a comparison of one of mod_ssl's variables asks.
+// The selectors for a comparison of a mod_ssl variable.
 Alternative asked_by(std::string_view variable, const std::string& value) {
     static const std::map<std::string_view, std::string_view> kTypes = {
         {"SSL_CLIENT_S_DN", "subject"},       {"SSL_CLIENT_S_DN_CN", "CN"},
@@ -69,7 +69,7 @@ Alternative asked_by(std::string_view variable, const std::string& value) {
     return {{std::string(type->second) + ":" + value}, {}};
 }
 
-// or := and ("or" and)*;  and := one ("and" one)*;  one := "(" or ")" | %{VARIABLE} ("eq"|"=="|"="|"in") value
+// Grammar: or := and ("or" and)*;  and := one ("and" one)*;  one := "(" or ")" | %{VARIABLE} ("eq"|"=="|"="|"in") value
 class ExpressionReader {
 public:
     explicit ExpressionReader(std::string_view text) : text_(text) {}
@@ -90,7 +90,7 @@ private:
         at_ += mark.size();
         return true;
     }
-    // A word, not the beginning of a longer one.
+    // A whole word, not the start of a longer one.
     bool skip_word(std::string_view word) {
         const std::string_view here = rest();
         if (!equal_nocase(here.substr(0, word.size()), word)) return false;
@@ -152,7 +152,7 @@ private:
     std::size_t at_ = 0;
 };
 
-// The expression of one of the two directives; nothing for other lines.
+// The expression of SSLRequire or Require expr; nullopt for other lines.
 std::optional<std::string> expression_of(std::string_view line) {
     const auto after = [&line](std::string_view word) -> std::optional<std::string_view> {
         if (!equal_nocase(line.substr(0, word.size()), word)) return std::nullopt;
@@ -168,7 +168,7 @@ std::optional<std::string> expression_of(std::string_view line) {
     if (!expression) return std::nullopt;
     const char quote = expression->empty() ? '\0' : expression->front();
     if (quote != '"' && quote != '\'') return std::string(*expression);
-    // As httpd reads a word in quotes.
+    // Unquotes as httpd does.
     std::string out;
     for (std::size_t i = 1; i < expression->size() && (*expression)[i] != quote; ++i) {
         if ((*expression)[i] == '\\' && i + 1 < expression->size() && (*expression)[i + 1] == quote) ++i;
