@@ -39,7 +39,7 @@ class Group {
 public:
     explicit Group(std::vector<const Claim*> claims) : waiting_(std::move(claims)) {
         std::printf("[==========] Running %zu test(s).\n", waiting_.size());
-        // The longest first, and last those that want the machine for themselves.
+        // Longest first; last those that must run alone.
         std::stable_sort(waiting_.begin(), waiting_.end(),
                          [](const Claim* a, const Claim* b) { return a->turn < b->turn; });
         count_ = waiting_.size();
@@ -102,7 +102,7 @@ private:
         std::printf("[==========] %zu test(s) run.\n[  PASSED  ] %zu test(s).\n", count_, count_ - failed_.size());
         if (failed_.empty()) return 0;
         std::printf("[  FAILED  ] %zu test(s), listed below:\n", failed_.size());
-        // Once more what each said at last: who reads the end of a long log needs no more of it.
+        // Repeat the end of each failure's output, so that the end of a long log suffices.
         constexpr std::size_t kMostSaid = 1500;
         for (const Failure& failure : failed_) {
             const std::string& said = failure.said;
@@ -117,7 +117,7 @@ private:
     std::vector<const Claim*> waiting_;
     std::size_t count_ = 0;
     std::map<pid_t, Running> running_;
-    bool is_alone_ = false;  // the one that runs
+    bool is_alone_ = false;  // a Turn::kAlone claim is running
     std::vector<Failure> failed_;
 };
 
