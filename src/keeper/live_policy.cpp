@@ -61,7 +61,7 @@ void append_all(std::vector<Diagnostic>& to, std::vector<Diagnostic> more) {
 }
 
 // Polls one kind of files. An exception becomes a finding: it does not stop the other kinds, and the next poll retries.
-bool look_apart(const char* what, std::vector<Diagnostic>& findings, const std::function<bool()>& look) {
+bool poll_guarded(const char* what, std::vector<Diagnostic>& findings, const std::function<bool()>& look) {
     try {
         return look();
     } catch (const std::exception& e) {
@@ -104,7 +104,7 @@ void LivePolicy::set_trust(const FileTrust& trust) {
     crl_files_.set_trust(*disk_.fetched_trust());
 }
 
-void LivePolicy::add_known_ca(X509& ca) {
+void LivePolicy::add_server_ca(X509& ca) {
     server_cas_.emplace(read_name(*X509_get_subject_name(&ca)).canonical, &ca);
     crls_->learn(known_cas());
 }
@@ -118,7 +118,7 @@ void LivePolicy::share_between_processes(KeeperBoard& board) {
 }
 
 // Restores the policy from before a restart, if there is a usable one.
-void LivePolicy::recall_policy() {
+void LivePolicy::restore_policy() {
     auto shelf = board_ != nullptr ? shelf_.look_at_kept() : std::nullopt;
     std::vector<Diagnostic> unusable;
     is_recalled_ = shelf && shelf->serials[index_of(Watched::kPolicy)] != 0 && take(Watched::kPolicy, *shelf, unusable);
@@ -130,14 +130,14 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
     if (auto policy = source_.build(findings)) {
         put_in_force(std::move(policy));
     } else {
-        recall_policy();
+        restore_policy();
     }
     if (policy_ && board_ != nullptr) board_->in_force_since = in_force_since();
-    look_apart("revocation files", reported, [&] { return revocation_files_.look(reported); });
+    poll_guarded("revocation files", reported, [&] { return revocation_files_.look(reported); });
     revocation_files_.take_added();
     refusals_ = revocation_files_.refusals();
-    look_apart("CRL files", reported, [&] { return read_crls(policy_.get(), reported); });
-    hand_out({{Watched::kRefusals, revocation_files_.image()},
+    poll_guarded("CRL files", reported, [&] { return read_crls(policy_.get(), reported); });
+    publish_images({{Watched::kRefusals, revocation_files_.image()},
               {Watched::kCrls, crl_files_.image()},
               {Watched::kPolicy, source_.image()}});
     if (!policy_) return nullptr;
@@ -153,7 +153,7 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
 }
 
 // The images stay on the shelf.
-void LivePolicy::let_go() {
+void LivePolicy::release() {
     source_.invalidate();
     drop_policy();
     images_ = {};
@@ -170,16 +170,16 @@ void LivePolicy::take_over() {
         for (const Watched kind : {Watched::kRefusals, Watched::kPolicy, Watched::kCrls}) take(kind, *shelf, unusable);
     }
     images_ = {revocation_files_.image(), crl_files_.image(), source_.image()};
-    hand_out({});
-    keep_handing_out();
+    publish_images({});
+    ensure_published();
     unchanged_since_ = monotonic_seconds();
     publish();
 }
 
 // Replaces the images of these kinds in one step. Processes from before a graceful restart receive them too.
-void LivePolicy::hand_out(std::initializer_list<std::pair<Watched, std::shared_ptr<const Image>>> images) {
+void LivePolicy::publish_images(std::initializer_list<std::pair<Watched, std::shared_ptr<const Image>>> images) {
     if (board_ == nullptr) return;
-    const std::lock_guard lock(handing_out_);
+    const std::lock_guard lock(publishing_);
     bool is_new = false;
     for (const auto& [kind, image] : images) {
         is_new = is_new || images_[index_of(kind)] != image;
@@ -205,21 +205,21 @@ bool LivePolicy::put_on_shelf() {
     return true;
 }
 
-bool LivePolicy::keep_handing_out() {
-    const std::lock_guard lock(handing_out_);
+bool LivePolicy::ensure_published() {
+    const std::lock_guard lock(publishing_);
     const auto there = shelf_.look();
     return (there && there->serials == serials_) || put_on_shelf();
 }
 
-void LivePolicy::look_at_refusals(LookOutcome& outcome) {
-    const std::lock_guard lock(refusals_looking_);
-    outcome.moved_refusals =
-        look_apart("revocation files", outcome.findings, [&] { return revocation_files_.look(outcome.findings); });
-    outcome.refusing = revocation_files_.take_added();
+void LivePolicy::poll_refusals(PollResult& outcome) {
+    const std::lock_guard lock(refusals_polling_);
+    outcome.refusals_changed =
+        poll_guarded("revocation files", outcome.findings, [&] { return revocation_files_.look(outcome.findings); });
+    outcome.added_refusals = revocation_files_.take_added();
     outcome.missing = revocation_files_.missing();
     outcome.bad_lines = revocation_files_.bad_lines();
-    hand_out({{Watched::kRefusals, revocation_files_.image()}});
-    if (!outcome.moved_refusals) return;
+    publish_images({{Watched::kRefusals, revocation_files_.image()}});
+    if (!outcome.refusals_changed) return;
     {
         const std::lock_guard published(mutex_);
         refusals_ = revocation_files_.refusals();
@@ -229,17 +229,17 @@ void LivePolicy::look_at_refusals(LookOutcome& outcome) {
     if (const auto now = policy()) append_all(outcome.findings, lint_refusals(*now, *revocation_files_.refusals()));
 }
 
-void LivePolicy::look_at_crls(LookOutcome& outcome) {
-    const std::lock_guard lock(crls_looking_);
-    outcome.moved_crls =
-        look_apart("CRL files", outcome.findings, [&] { return read_crls(policy().get(), outcome.findings); });
-    hand_out({{Watched::kCrls, crl_files_.image()}});
-    if (!outcome.moved_crls) return;
+void LivePolicy::poll_crls(PollResult& outcome) {
+    const std::lock_guard lock(crls_polling_);
+    outcome.crls_changed =
+        poll_guarded("CRL files", outcome.findings, [&] { return read_crls(policy().get(), outcome.findings); });
+    publish_images({{Watched::kCrls, crl_files_.image()}});
+    if (!outcome.crls_changed) return;
     publish();
     give_memory_back();
 }
 
-// `next`: the policy that names the CRL files; null: the current one. The caller holds crls_looking_, or is the only
+// `next`: the policy that names the CRL files; null: the current one. The caller holds crls_polling_, or is the only
 // thread.
 bool LivePolicy::read_crls(const Policy* next, std::vector<Diagnostic>& findings) {
     bool changed = next != nullptr && crl_files_.watch(next->crl_files(), known_cas());
@@ -250,8 +250,8 @@ bool LivePolicy::read_crls(const Policy* next, std::vector<Diagnostic>& findings
     return changed;
 }
 
-void LivePolicy::look_at_policy(LookOutcome& outcome) {
-    const std::lock_guard lock(policy_looking_);
+void LivePolicy::poll_policy(PollResult& outcome) {
+    const std::lock_guard lock(policy_polling_);
     outcome.before = policy();
     // Load the CRLs that a new policy names before it comes into force.
     const auto prepare = [&](const Policy& next) {
@@ -263,13 +263,13 @@ void LivePolicy::look_at_policy(LookOutcome& outcome) {
         };
         if (std::all_of(all.begin(), all.end(), is_known)) return;
         all.insert(all.end(), had.begin(), had.end());
-        const std::lock_guard crls(crls_looking_);
+        const std::lock_guard crls(crls_polling_);
         crl_files_.watch(all, known_cas());
-        if (read_crls(nullptr, outcome.findings)) outcome.moved_crls = true;
-        hand_out({{Watched::kCrls, crl_files_.image()}});
+        if (read_crls(nullptr, outcome.findings)) outcome.crls_changed = true;
+        publish_images({{Watched::kCrls, crl_files_.image()}});
     };
     const std::size_t said = outcome.findings.size();
-    outcome.moved = look_apart("policy files", outcome.findings, [&] {
+    outcome.policy_changed = poll_guarded("policy files", outcome.findings, [&] {
         auto policy = source_.look(outcome.findings, prepare);
         if (!policy) return false;
         put_in_force(std::move(policy));
@@ -277,28 +277,28 @@ void LivePolicy::look_at_policy(LookOutcome& outcome) {
     });
     if (source_.is_failing() && outcome.findings.size() > said) outcome.refused = source_.failing_content();
     outcome.policy_clean = !source_.is_failing() && !source_.is_waiting();
-    if (!outcome.moved) return;
+    if (!outcome.policy_changed) return;
     if (board_ != nullptr) board_->in_force_since = in_force_since();
-    hand_out({{Watched::kPolicy, source_.image()}});
+    publish_images({{Watched::kPolicy, source_.image()}});
     publish();
     give_memory_back();
     const auto snapshot = current();
     append_all(outcome.findings, lint_refusals(*snapshot->policy, *snapshot->refusals));
 }
 
-LookOutcome LivePolicy::look() {
-    LookOutcome outcome;
-    look_at_refusals(outcome);
-    look_at_crls(outcome);
-    look_at_policy(outcome);
-    if (outcome.moved) look_at_crls(outcome);
+PollResult LivePolicy::look() {
+    PollResult outcome;
+    poll_refusals(outcome);
+    poll_crls(outcome);
+    poll_policy(outcome);
+    if (outcome.policy_changed) poll_crls(outcome);
     return outcome;
 }
 
 bool LivePolicy::is_waiting(Watched what) {
     switch (what) {
         case Watched::kRefusals: {
-            const std::lock_guard lock(refusals_looking_);
+            const std::lock_guard lock(refusals_polling_);
             return revocation_files_.is_waiting();
         }
         case Watched::kCrls:
@@ -306,29 +306,29 @@ bool LivePolicy::is_waiting(Watched what) {
         case Watched::kPolicy:
             break;
     }
-    const std::lock_guard lock(policy_looking_);
+    const std::lock_guard lock(policy_polling_);
     return source_.is_waiting();
 }
 
 std::vector<std::string> LivePolicy::names_of(Watched what) {
     switch (what) {
         case Watched::kRefusals: {
-            const std::lock_guard lock(refusals_looking_);
+            const std::lock_guard lock(refusals_polling_);
             return revocation_files_.names();
         }
         case Watched::kCrls: {
-            const std::lock_guard lock(crls_looking_);
+            const std::lock_guard lock(crls_polling_);
             return crl_files_.names();
         }
         case Watched::kPolicy:
             break;
     }
-    const std::lock_guard lock(policy_looking_);
+    const std::lock_guard lock(policy_polling_);
     return source_.names();
 }
 
 bool LivePolicy::is_failing() {
-    const std::lock_guard lock(policy_looking_);
+    const std::lock_guard lock(policy_polling_);
     return source_.is_failing();
 }
 
@@ -422,7 +422,7 @@ void LivePolicy::take_image(Watched kind, std::shared_ptr<const Image> image) {
     crl_files_.crls()->learn(known_cas());
 }
 
-void LivePolicy::end_looking() {
+void LivePolicy::stop_following() {
     constexpr int kTries = 300;
     constexpr timespec kSoon = {0, 10'000'000};
     for (int i = 0; i < kTries && !following_.try_lock(); ++i) nanosleep(&kSoon, nullptr);

@@ -80,7 +80,7 @@ int connect_to(const sockaddr_un& address) {
 }
 
 // Whether the peer has read the reply. Without SIOCOUTQ, a peer counts as unread until it disconnects.
-bool has_taken_all(int socket) {
+bool has_read_all(int socket) {
 #ifdef SIOCOUTQ
     int bytes = 1;
     return ioctl(socket, SIOCOUTQ, &bytes) == 0 && bytes == 0;
@@ -217,13 +217,13 @@ Result<OwnedFile> listen_live(const std::string& path, uid_t user) {
     return why;
 }
 
-std::size_t LiveDesk::count(uid_t user, bool answered) const {
+std::size_t LiveSocketServer::count(uid_t user, bool answered) const {
     return static_cast<std::size_t>(std::count_if(peers_.begin(), peers_.end(), [&](const Peer& peer) {
         return peer.user == user && peer.is_answered == answered;
     }));
 }
 
-void LiveDesk::welcome(int listener) {
+void LiveSocketServer::welcome(int listener) {
     for (std::size_t i = 0; i < kMostPeers; ++i) {
         Peer peer;
         peer.socket = OwnedFile(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
@@ -244,7 +244,7 @@ void LiveDesk::welcome(int listener) {
     }
 }
 
-bool LiveDesk::answer(Peer& peer) const {
+bool LiveSocketServer::answer(Peer& peer) const {
     Greeting wanted;
     Greeting greeting;
     const ssize_t size = recv(peer.socket.get(), &greeting, sizeof greeting, MSG_DONTWAIT | MSG_TRUNC);
@@ -269,14 +269,14 @@ bool LiveDesk::answer(Peer& peer) const {
 }
 
 // Returns whether to keep the peer.
-bool LiveDesk::attend(Peer& peer, short events) const {
+bool LiveSocketServer::attend(Peer& peer, short events) const {
     if ((events & (POLLHUP | POLLERR)) != 0) return false;
-    if (peer.is_answered) return !has_taken_all(peer.socket.get());
+    if (peer.is_answered) return !has_read_all(peer.socket.get());
     if ((events & POLLIN) != 0) return answer(peer);
     return Clock::now() - peer.since < kLongestSilence;
 }
 
-bool LiveDesk::turn(int listener, int also) {
+bool LiveSocketServer::turn(int listener, int also) {
     constexpr int kSoon = 100;
     std::vector<pollfd> waits = {{listener, POLLIN, 0}, {also, POLLIN, 0}};
     for (const Peer& peer : peers_) {

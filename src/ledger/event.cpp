@@ -72,13 +72,13 @@ std::string event_line(const Event& event) {
 }
 
 void EventFinder::add(Event event) {
-    if (!(*is_told_)(event)) found_.push_back(std::move(event));
+    if (!(*is_reported_)(event)) found_.push_back(std::move(event));
 }
 
 std::vector<Event> EventFinder::find(const Ledger& ledger, const SnapshotReader& snapshot, const FileTroubles& files,
-                                     std::int64_t now, const IsTold& is_told) {
+                                     std::int64_t now, const IsReported& is_reported) {
     now_ = now;
-    is_told_ = &is_told;
+    is_reported_ = &is_reported;
     found_.clear();
     find_troubles(files, now);
     if (snapshot) {
@@ -140,8 +140,8 @@ void EventFinder::find_unknown_issuers(const Ledger& ledger, const Policy& polic
         Event event{EventKind::kUnknownIssuer, incident.cause};
         const std::string claimed = incident.claimed.str();
         event.partner = claimed;
-        if (const Partner* const known = policy.find(claimed.substr(0, claimed.find(','))))
-            event.contact = known->contact;
+        if (const Partner* const claimed_partner = policy.find(claimed.substr(0, claimed.find(','))))
+            event.contact = claimed_partner->contact;
         event.message =
             "a certificate names this partner, and its issuer is none of the partner's: an unannounced change of CA "
             "(ask the partner, by means other than the certificate, and add the CA with MTLSTrustAnchor), or an attack";
@@ -159,7 +159,7 @@ void EventFinder::find_overdue(const Snapshot& snapshot) {
         if (next_update && *next_update >= now_) continue;
         const std::string due = next_update ? format_time(*next_update) : "";
         Event event{EventKind::kCrlOverdue, cause_of({"crl-overdue", issuer, due})};
-        if ((*is_told_)(event)) continue;
+        if ((*is_reported_)(event)) continue;
         name_partner(only_partner_under(*snapshot.policy, issuer), event);
         event.message = next_update ? "the next CRL of this issuer was due " + distance_text(now_, *next_update) +
                                           ": fetch it into MTLSCRLFile; MTLSCRLStale says what is refused meanwhile"
@@ -177,9 +177,9 @@ void EventFinder::find_late(const Ledger& ledger, const Policy& policy) {
         if (partner == nullptr) continue;
         const Sighting& last = *seen.last;
         const std::string sha256 = last.sha256.str();
-        const auto tell = [&](EventKind kind, std::string_view until, const std::string& message) {
+        const auto add_event = [&](EventKind kind, std::string_view until, const std::string& message) {
             Event event{kind, cause_of({word_of(kind), seen.name, sha256, until})};
-            if ((*is_told_)(event)) return;
+            if ((*is_reported_)(event)) return;
             name_partner(partner, event);
             event.message = message;
             event.details = {{"subject", last.subject.str()},
@@ -192,7 +192,7 @@ void EventFinder::find_late(const Ledger& ledger, const Policy& policy) {
             add(std::move(event));
         };
         if (rule_.is_late(last.not_before, last.not_after, now_)) {
-            tell(EventKind::kCertificateLate, "",
+            add_event(EventKind::kCertificateLate, "",
                  "the certificate by which the partner was last identified " + end_text(last.not_after, now_) +
                      ": tell the partner to renew it");
         }
@@ -203,10 +203,10 @@ void EventFinder::find_late(const Ledger& ledger, const Policy& policy) {
             "alone";
         const bool ends_soon = until && rule_.is_late(*until, now_);
         if (ends_soon) {
-            tell(EventKind::kPurposeWaived, format_time(*until),
+            add_event(EventKind::kPurposeWaived, format_time(*until),
                  what + ", and " + end_text(*until, now_) + ": by then the partner needs another certificate");
         } else {
-            tell(EventKind::kPurposeWaived, "", what + (until ? ", until " + format_time(*until) : ", without an end"));
+            add_event(EventKind::kPurposeWaived, "", what + (until ? ", until " + format_time(*until) : ", without an end"));
         }
     }
 }

@@ -41,8 +41,8 @@ void RevokedMarks::update(Sightings& sightings, const Snapshot& snapshot, std::i
     for (const Sightings::Seen& seen : sightings.all()) {
         for (const auto& [sighting, was_revoked] : seen.certificates) {
             const std::pair key{seen.number, sighting.sha256.str()};
-            if (const auto known = asked_.find(key); known != asked_.end()) {
-                asked.insert(*known);
+            if (const auto previous = asked_.find(key); previous != asked_.end()) {
+                asked.insert(*previous);
                 continue;
             }
             const auto kept = kept_certificate(policy, sightings, seen.number, sighting, now);

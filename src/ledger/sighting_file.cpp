@@ -99,8 +99,8 @@ std::string sightings_text(const Sightings& sightings, std::int64_t watched_sinc
     std::size_t lines = 0;
     for (const Sightings::Seen& seen : sightings.all()) {
         // Oldest first, so that reading in this order restores the order of sightings.
-        for (auto known = seen.certificates.rbegin(); known != seen.certificates.rend(); ++known) {
-            const Sighting& sighting = known->sighting;
+        for (auto it = seen.certificates.rbegin(); it != seen.certificates.rend(); ++it) {
+            const Sighting& sighting = it->sighting;
             auto kept = sightings.certificate(seen.number, sighting);
             const bool is_its = kept && hex(bytes_of(sha256(kept->leaf.view()))) == sighting.sha256.view();
             out += line_of(seen.name, sighting, is_its ? kept : std::nullopt);

@@ -108,7 +108,7 @@ bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
         if (!files.ok()) missing_.push_back(pattern.files.spelled);
         if (files.ok()) present.insert(files.value().begin(), files.value().end());
     }
-    for (const std::string& path : present) look_apart(path, files_[path], findings);
+    for (const std::string& path : present) poll_guarded(path, files_[path], findings);
     std::vector<std::string> gone;
     for (auto it = files_.begin(); it != files_.end();) {
         File& file = it->second;
@@ -144,7 +144,7 @@ void RevocationFiles::report_gone(const std::vector<std::string>& paths, std::ve
 }
 
 // An exception leaves the other files alone. Its file is read again at the next look.
-void RevocationFiles::look_apart(const std::string& path, File& file, std::vector<Diagnostic>& findings) {
+void RevocationFiles::poll_guarded(const std::string& path, File& file, std::vector<Diagnostic>& findings) {
     try {
         look_at(path, file, findings);
     } catch (const std::exception& e) {

@@ -185,8 +185,8 @@ private:
         }
         for (const RefusedHandshake& refused : ledger_.refused_handshakes.newest()) {
             const std::string sha256 = refused.sha256.str();
-            const bool is_told = refused.claimed.view().empty() || by_issuer.contains(sha256);
-            if (is_told || !is_open(refused.time, sha256)) continue;
+            const bool is_reported = refused.claimed.view().empty() || by_issuer.contains(sha256);
+            if (is_reported || !is_open(refused.time, sha256)) continue;
             const HandshakeRefusalText& text = text_of(refused.reason);
             Trouble trouble{TroubleKind::kHandshakeRefused, refused.claimed.str(),
                             "its handshake is refused: " + std::string(text.word), std::string(text.sentence)};

@@ -57,7 +57,7 @@ bool CrlFiles::look(const CasByName& known, const CasByName& anchors, std::vecto
         for (const std::string& path : files.value()) {
             File& file = files_[path];
             if (file.pattern.empty()) file.pattern = pattern.files.pattern;
-            if (look_apart(path, file, known, *next, findings)) changed.push_back(path);
+            if (poll_guarded(path, file, known, *next, findings)) changed.push_back(path);
         }
     }
     if (changed.empty() && is_settled_) return false;
@@ -102,7 +102,7 @@ void CrlFiles::mark_unusable(CrlSet& set) const {
 }
 
 // An exception leaves the other files alone. Its file is read again at the next look.
-bool CrlFiles::look_apart(const std::string& path, File& file, const CasByName& known, CrlSet& into,
+bool CrlFiles::poll_guarded(const std::string& path, File& file, const CasByName& known, CrlSet& into,
                           std::vector<Diagnostic>& findings) {
     try {
         const bool changed = look_at(path, file, known, into, findings);

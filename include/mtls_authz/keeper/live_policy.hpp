@@ -19,16 +19,16 @@
 namespace mtls {
 
 // Result of one poll.
-struct LookOutcome {
+struct PollResult {
     std::vector<Diagnostic> findings;
-    std::vector<Directive> refusing;       // lines of revocation files that came into force
+    std::vector<Directive> added_refusals;       // lines of revocation files that came into force
     std::vector<std::string> missing;      // sources of refusals that are gone; see RevocationFiles::missing()
     std::vector<Diagnostic> bad_lines;     // see RevocationFiles::bad_lines()
     std::string refused;                   // digest of the policy files' contents, if this poll refused them
     bool policy_clean = false;             // the policy files are neither refused nor waiting for a second poll
-    bool moved = false;                    // the policy changed
-    bool moved_refusals = false;           // revocations or suspensions changed
-    bool moved_crls = false;               // CRLs changed
+    bool policy_changed = false;                    // the policy changed
+    bool refusals_changed = false;           // revocations or suspensions changed
+    bool crls_changed = false;               // CRLs changed
     std::shared_ptr<const Policy> before;  // the policy before this poll; may be null
 };
 
@@ -50,7 +50,7 @@ public:
     // bundles.
     void set_trust(const FileTrust& trust);
     // Adds a CA of mod_ssl that may have signed a CRL. `ca` must outlive this object.
-    void add_known_ca(X509& ca);
+    void add_server_ca(X509& ca);
     // Call it before start(): images are then shared with all processes forked later. `board` must outlive this object.
     void share_between_processes(KeeperBoard& board);
 
@@ -60,18 +60,18 @@ public:
     std::shared_ptr<const Policy> start(std::vector<Diagnostic>& findings, std::vector<Diagnostic>& reported);
     bool recalled() const { return is_recalled_; }
     // Releases this process's references after start(): the parent only forks from here on.
-    void let_go();
+    void release();
 
     // ---- in the keeper ----
 
     // Called after the fork: continues from the images on the shelf.
     void take_over();
     // Polls one kind of files and publishes what changed. Do not run two polls of the same kind at once.
-    void look_at_refusals(LookOutcome& outcome);
-    void look_at_crls(LookOutcome& outcome);
-    void look_at_policy(LookOutcome& outcome);
+    void poll_refusals(PollResult& outcome);
+    void poll_crls(PollResult& outcome);
+    void poll_policy(PollResult& outcome);
     // Polls all three kinds, one after the other.
-    LookOutcome look();
+    PollResult look();
     // Whether a change was seen once and needs a second equal poll.
     bool is_waiting(Watched what);
     // Files and patterns that the next poll of this kind reads.
@@ -79,7 +79,7 @@ public:
     // Whether the policy files in their current state were refused.
     bool is_failing();
     // Puts the current images on the shelf again if needed. False if the sockets to the children are broken.
-    bool keep_handing_out();
+    bool ensure_published();
     // When the published images last changed, as monotonic_seconds().
     std::int64_t unchanged_since() const { return unchanged_since_; }
 
@@ -100,18 +100,18 @@ public:
     bool is_new() const { return is_new_; }
     // Called before a process exits while its other threads run: waits at most 3 s for running polls, and blocks new
     // ones.
-    void end_looking();
+    void stop_following();
 
     PolicySource& policy_source() { return source_; }
     RevocationFiles& revocation_files() { return revocation_files_; }
 
 private:
-    void recall_policy();
+    void restore_policy();
     void put_in_force(std::shared_ptr<const Policy> policy);
     bool take(Watched kind, ShelfContents& shelf, std::vector<Diagnostic>& findings);
     void take_image(Watched kind, std::shared_ptr<const Image> image);
     using Images = std::array<std::shared_ptr<const Image>, kWatched>;
-    void hand_out(std::initializer_list<std::pair<Watched, std::shared_ptr<const Image>>> images);
+    void publish_images(std::initializer_list<std::pair<Watched, std::shared_ptr<const Image>>> images);
     bool put_on_shelf();
     void publish();
     void drop_policy();
@@ -121,7 +121,7 @@ private:
     CasByName known_anchors() const;
 
     // One mutex per kind of files, and one for follow(); locked before mutex_.
-    std::mutex refusals_looking_, crls_looking_, policy_looking_, following_;
+    std::mutex refusals_polling_, crls_polling_, policy_polling_, following_;
     mutable std::mutex mutex_;             // guards what publish() reads
     mutable Published<Snapshot> current_;  // readers mark it while they read
     std::shared_ptr<const Policy> policy_;
@@ -143,7 +143,7 @@ private:
     ImageShelf shelf_;
 
     // The published images: in the keeper, and in the parent before a keeper runs.
-    std::mutex handing_out_;  // always locked last
+    std::mutex publishing_;  // always locked last
     Images images_;
     std::atomic<std::int64_t> unchanged_since_{0};
 

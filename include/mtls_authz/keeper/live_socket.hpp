@@ -49,14 +49,14 @@ Result<OwnedFile> listen_live(const std::string& path, uid_t user);
 // The keeper's side of the socket; runs in its own thread and never blocks on a peer. Limits: kMostPeers waiting peers
 // per user, kLongestSilence without a greeting, and kMostUnread answered peers per user that have not read their files,
 // since the kernel counts files in transit against the limit of open files.
-class LiveDesk {
+class LiveSocketServer {
 public:
     static constexpr std::size_t kMostPeers = 16;
     static constexpr std::size_t kMostUnread = 8;
     static constexpr std::chrono::seconds kLongestSilence{1};
 
     // `look`: returns the current images. Called once for each reply.
-    LiveDesk(uid_t run_user, std::function<LiveAnswer()> look) : run_user_(run_user), look_(std::move(look)) {}
+    LiveSocketServer(uid_t run_user, std::function<LiveAnswer()> look) : run_user_(run_user), look_(std::move(look)) {}
 
     // Waits for an event and handles it. `also`: one more descriptor to wait for; returns whether it is readable.
     bool turn(int listener, int also);

@@ -48,11 +48,11 @@ class EventFinder {
 public:
     explicit EventFinder(const LateRule& rule) : rule_(rule) {}
 
-    // Returns the current events, without those that `is_told` reports as already sent (by kind and cause). `snapshot`
+    // Returns the current events, without those that `is_reported` reports as already sent (by kind and cause). `snapshot`
     // may be empty.
-    using IsTold = std::function<bool(const Event&)>;
+    using IsReported = std::function<bool(const Event&)>;
     std::vector<Event> find(const Ledger& ledger, const SnapshotReader& snapshot, const FileTroubles& files,
-                            std::int64_t now, const IsTold& is_told);
+                            std::int64_t now, const IsReported& is_reported);
 
     // Returns the causes of file troubles that have ended, so that they are reported again if they recur.
     std::vector<std::uint64_t> take_ended(const FileTroubles& files);
@@ -70,7 +70,7 @@ private:
 
     // State of one find().
     std::int64_t now_ = 0;
-    const IsTold* is_told_ = nullptr;
+    const IsReported* is_reported_ = nullptr;
     std::vector<Event> found_;
 
     // Cached: anchors are many, and change only with the policy.

@@ -14,7 +14,7 @@
 #include "mtls_authz/ledger/log_limiter.hpp"
 #include "mtls_authz/ledger/refused_handshakes.hpp"
 #include "mtls_authz/ledger/sightings.hpp"
-#include "mtls_authz/ledger/told_causes.hpp"
+#include "mtls_authz/ledger/reported_causes.hpp"
 
 namespace mtls {
 
@@ -58,17 +58,17 @@ struct ChildInfo {
 class Children {
 public:
     // Called only by each child's watcher thread.
-    void tell(const ChildInfo& info) noexcept;
-    void leave(std::int32_t pid) noexcept;
+    void report(const ChildInfo& info) noexcept;
+    void remove(std::int32_t pid) noexcept;
     std::vector<ChildInfo> alive() const;
 
 private:
-    static constexpr std::size_t kPlaces = 1024;  // children above this number are not shown
-    struct Place {
+    static constexpr std::size_t kSlots = 1024;  // children above this number are not shown
+    struct Slot {
         std::atomic<std::int32_t> pid{0};
         SharedRecord<ChildInfo> info;
     };
-    std::array<Place, kPlaces> places_{};
+    std::array<Slot, kSlots> slots_{};
 };
 
 struct Ledger {
@@ -98,7 +98,7 @@ struct Ledger {
 
     // Events: incidents, causes already reported, and results of MTLSEventCmd.
     Incidents incidents;
-    ToldCauses told;
+    ReportedCauses reported_causes;
     std::atomic<std::int32_t> event_runner{0};  // see EventProgram::run()
     Counter events_ok{0};
     Counter events_failed{0};

@@ -31,7 +31,7 @@ public:
     // count.
     bool admits(const Kind& kind, std::int64_t now) noexcept;
     // The same for a kind that already has an entry, by its key; nullopt if it has none.
-    std::optional<bool> admits_known(std::uint64_t key, std::int64_t now) noexcept;
+    std::optional<bool> admits_existing(std::uint64_t key, std::int64_t now) noexcept;
 
     struct LeftOut {
         std::string about;
@@ -51,7 +51,7 @@ private:
         bool is_over(std::int64_t now) const { return now - since >= kWindowSeconds || now < since - kWindowSeconds; }
         bool has_left_out() const { return seen > kInFull; }
     };
-    struct Place {
+    struct Entry {
         std::atomic<std::uint64_t> key{0};
         std::atomic<std::uint64_t> minute{0};
         struct Label {
@@ -60,16 +60,16 @@ private:
         };
         SharedRecord<Label> label;
     };
-    static constexpr std::size_t kPlaces = 1024;
+    static constexpr std::size_t kEntries = 1024;
     static constexpr std::size_t kNeighbours = 8;
     // First of the kNeighbours entries where this key may be stored.
-    static std::size_t first_of(std::uint64_t key) noexcept { return key % (kPlaces / kNeighbours) * kNeighbours; }
-    Place* find(std::uint64_t key) noexcept;
-    Place& place_of(const Kind& kind, std::int64_t now) noexcept;
-    bool admits_at(Place& place, std::int64_t now) noexcept;
+    static std::size_t first_of(std::uint64_t key) noexcept { return key % (kEntries / kNeighbours) * kNeighbours; }
+    Entry* find(std::uint64_t key) noexcept;
+    Entry& entry_of(const Kind& kind, std::int64_t now) noexcept;
+    bool admits_at(Entry& entry, std::int64_t now) noexcept;
     std::atomic<bool> has_left_out_{false};  // else take_left_out() does not scan the entries
-    std::array<Place, kPlaces> places_{};
-    Place others_;
+    std::array<Entry, kEntries> entries_{};
+    Entry others_;
 };
 
 }  // namespace mtls

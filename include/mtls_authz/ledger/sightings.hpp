@@ -47,7 +47,7 @@ class Sightings {
 public:
     static constexpr std::size_t kOthers = kCountedPartners;
     static constexpr std::size_t kCertificates = 4;  // newest certificates kept for each partner
-    static constexpr std::size_t kWhole = 2;         // of these, how many with the certificate itself
+    static constexpr std::size_t kStored = 2;         // of these, how many with the certificate itself
 
     // `key`: partner_key() of the name. Lock-free, no allocation.
     std::size_t number_of(std::uint64_t key, std::string_view name) noexcept;
@@ -83,32 +83,32 @@ public:
 
 private:
     // One certificate. `revoked` holds the key of the marked certificate, so that the mark ends with it.
-    struct Place {
+    struct CertificateEntry {
         std::atomic<std::uint64_t> key{0};  // 0: free
         std::atomic<std::uint64_t> revoked{0};
         std::atomic<std::uint32_t> turn{0};  // orders two sightings of the same second: the later one is higher
         SharedRecord<Sighting> sighting;
     };
-    struct Partner {
+    struct PartnerEntry {
         std::atomic<std::uint64_t> key{0};
         SharedRecord<FixedText<64>> name;
         std::atomic<std::uint32_t> turns{0};
-        std::array<Place, kCertificates> places;
+        std::array<CertificateEntry, kCertificates> entries;
     };
     // Separate from Partner: most of these pages are never touched.
-    struct Whole {
+    struct StoredCertificate {
         std::atomic<std::uint64_t> key{0};
         SharedRecord<SeenCertificate> certificate;
     };
-    std::size_t place_with(std::size_t number, std::uint64_t key) const noexcept;
-    std::size_t oldest_place(std::size_t number) const noexcept;
-    void write(std::size_t number, std::size_t place, std::uint64_t key, const Sighting& sighting) noexcept;
+    std::size_t entry_with(std::size_t number, std::uint64_t key) const noexcept;
+    std::size_t oldest_entry(std::size_t number) const noexcept;
+    void write(std::size_t number, std::size_t entry, std::uint64_t key, const Sighting& sighting) noexcept;
 
-    static constexpr std::size_t kPlaces = 4096;
+    static constexpr std::size_t kIndexSlots = 4096;
     std::atomic<std::uint32_t> taken_{0};
-    std::array<std::atomic<std::uint32_t>, kPlaces> places_{};  // 0: free; else number + 1
-    std::array<Partner, kCountedPartners> partners_{};
-    std::array<std::array<Whole, kWhole>, kCountedPartners> certificates_{};
+    std::array<std::atomic<std::uint32_t>, kIndexSlots> index_{};  // 0: free; else number + 1
+    std::array<PartnerEntry, kCountedPartners> partners_{};
+    std::array<std::array<StoredCertificate, kStored>, kCountedPartners> certificates_{};
 };
 
 }  // namespace mtls

@@ -74,7 +74,7 @@ private:
 
     void report(Report& report, std::string of, std::vector<Diagnostic> faults, std::vector<Diagnostic>& findings);
     void report_gone(const std::vector<std::string>& paths, std::vector<Diagnostic>& findings);
-    void look_apart(const std::string& path, File& file, std::vector<Diagnostic>& findings);
+    void poll_guarded(const std::string& path, File& file, std::vector<Diagnostic>& findings);
     void look_at(const std::string& path, File& file, std::vector<Diagnostic>& findings);
     void settle(File& file, std::map<std::string, Directive> lines, const std::string& digest);
     void rebuild();

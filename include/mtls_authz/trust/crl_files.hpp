@@ -53,7 +53,7 @@ private:
         std::vector<std::shared_ptr<const Crl>> lists;  // read from it, as far as they are in force
         std::map<std::string, std::string> unusable;    // issuers of lists in it that cannot be used, and why
     };
-    bool look_apart(const std::string& path, File& file, const CasByName& known, CrlSet& into,
+    bool poll_guarded(const std::string& path, File& file, const CasByName& known, CrlSet& into,
                     std::vector<Diagnostic>& findings);
     bool look_at(const std::string& path, File& file, const CasByName& known, CrlSet& into,
                  std::vector<Diagnostic>& findings);

@@ -48,14 +48,14 @@ AnnouncedNames::NamesPtr AnnouncedNames::copy(const STACK_OF(X509_NAME) * own,
     return out;
 }
 
-std::shared_ptr<AnnouncedNames::Edition> AnnouncedNames::edition_of(const SSL_CTX& virtual_host, std::uint64_t serial,
+std::shared_ptr<AnnouncedNames::NameLists> AnnouncedNames::edition_of(const SSL_CTX& virtual_host, std::uint64_t serial,
                                                                     std::vector<std::string_view> names) {
     const std::lock_guard lock(mutex_);
     const auto known = std::find_if(editions_.begin(), editions_.end(), [&virtual_host](const auto& edition) {
         return edition->virtual_host == &virtual_host;
     });
     if (known != editions_.end() && (*known)->serial == serial && is_same((*known)->names, names)) return *known;
-    auto made = std::make_shared<Edition>();
+    auto made = std::make_shared<NameLists>();
     made->virtual_host = &virtual_host;
     made->serial = serial;
     made->names = std::move(names);
@@ -65,7 +65,7 @@ std::shared_ptr<AnnouncedNames::Edition> AnnouncedNames::edition_of(const SSL_CT
 
 // The names of mod_ssl's own CAs and of the live anchors; an empty list if they do not fit: a client then sends any
 // certificate it has (RFC 5246 7.4.4, RFC 8446 4.2.4), while a client whose CA is missing from a list often sends none.
-void AnnouncedNames::lend(SSL& ssl, const Snapshot& snapshot, std::int64_t now, Loan& loan) {
+void AnnouncedNames::lend(SSL& ssl, const Snapshot& snapshot, std::int64_t now, Lease& loan) {
     const SSL_CTX& virtual_host = *SSL_get_SSL_CTX(&ssl);
     const STACK_OF(X509_NAME)* const own = SSL_CTX_get_client_CA_list(&virtual_host);
     const std::size_t used = std::min(size_of(own), kMostAnnouncedBytes);
@@ -92,7 +92,7 @@ void AnnouncedNames::lend(SSL& ssl, const Snapshot& snapshot, std::int64_t now, 
     SSL_set_client_CA_list(&ssl, list.release());
 }
 
-void AnnouncedNames::take_back(const SSL& ssl, Loan& loan) {
+void AnnouncedNames::take_back(const SSL& ssl, Lease& loan) {
     STACK_OF(X509_NAME)* const lent = SSL_get_client_CA_list(&ssl);
     if (!loan.edition || lent != loan.list || sk_X509_NAME_num(lent) <= 0) return;
     constexpr std::size_t kMostAtHand = 64;
@@ -107,7 +107,7 @@ void AnnouncedNames::take_back(const SSL& ssl, Loan& loan) {
     at_hand.push_back(std::move(taken));
 }
 
-bool AnnouncedNames::is_taken_back(const SSL& ssl, const Loan& loan) {
+bool AnnouncedNames::is_taken_back(const SSL& ssl, const Lease& loan) {
     const STACK_OF(X509_NAME)* const list = SSL_get_client_CA_list(&ssl);
     return loan.edition && list == loan.list && sk_X509_NAME_num(list) == 0;
 }

@@ -37,7 +37,7 @@ std::optional<Objection> objection_to(const request_rec* r, const PathReadings& 
 
 void identify(request_rec* r, Caller& out) {
     out.missing = identify_connection(r, out);
-    if (dir_config(r).fronts != nullptr) speak_through_front(r, out);
+    if (dir_config(r).fronts != nullptr) apply_front(r, out);
 }
 
 const char* effective_method(const request_rec* r) {

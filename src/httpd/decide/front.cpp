@@ -17,7 +17,7 @@ namespace {
 
 std::span<const FrontField> fields_of(const request_rec* r) {
     for (; r != nullptr; r = r->prev != nullptr ? r->prev : r->main) {
-        const RequestState* const known = known_state(r);
+        const RequestState* const known = find_state(r);
         if (known != nullptr && !known->front_fields.empty()) return known->front_fields;
     }
     return {};
@@ -186,7 +186,7 @@ void note_front_fields(request_rec* r) {
     request_state(r).front_fields = {kept, found.size()};
 }
 
-void speak_through_front(request_rec* r, Caller& caller) {
+void apply_front(request_rec* r, Caller& caller) {
     const AcceptedFronts* const accepted = dir_config(r).fronts;
     const auto fields = fields_of(r);
     if (accepted == nullptr || !caller.snapshot || fields.empty()) return;

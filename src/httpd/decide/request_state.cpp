@@ -5,7 +5,7 @@
 namespace mtls::httpd {
 
 RequestState& request_state(request_rec* r) {
-    RequestState* known = known_state(r);
+    RequestState* known = find_state(r);
     if (known == nullptr) {
         known = pool_new<RequestState>(r->pool);
         ap_set_module_config(r->request_config, &mtls_authz_module, known);

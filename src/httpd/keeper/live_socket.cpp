@@ -98,7 +98,7 @@ LiveAnswer what_is_in_force() {
 }
 
 [[noreturn]] void keep_answering(const server_rec* s) {
-    LiveDesk desk(live_socket->user, what_is_in_force);
+    LiveSocketServer desk(live_socket->user, what_is_in_force);
     for (;;) {
         const int outcome = guarded(s, DECLINED, [&desk] {
             const bool is_new = desk.turn(live_socket->listener.get(), live_socket->takes.get());

@@ -51,7 +51,7 @@ void open_seen_folder(apr_pool_t* pconf, server_rec* s) {
 }
 
 // Runs once per ledger: a replacement keeper finds the restored sightings there.
-void SeenKeeper::restore() const {
+void StatusUpdater::restore() const {
     Ledger& ledger = *state().ledger;
     const std::string& path = state().seen_file;
     if (ledger.is_restored.exchange(true) || path.empty() || is_certainly_gone(path)) return;
@@ -70,7 +70,7 @@ void SeenKeeper::restore() const {
 }
 
 // Saves soon after a new certificate, else once a minute for changed times.
-void SeenKeeper::save(std::int64_t now) {
+void StatusUpdater::save(std::int64_t now) {
     constexpr std::int64_t kLongest = 60;
     const Ledger& ledger = *state().ledger;
     const std::string& path = state().seen_file;
@@ -97,7 +97,7 @@ void SeenKeeper::save(std::int64_t now) {
     is_failing_ = false;
 }
 
-void SeenKeeper::turn() {
+void StatusUpdater::turn() {
     constexpr std::int64_t kHoursPause = 30, kLookPause = 5;
     const std::int64_t now = monotonic_seconds();
     restore();

@@ -147,7 +147,7 @@ extern "C" int on_post_read_request(request_rec* r) {
 extern "C" void on_insert_trailer_filter(request_rec* r) {
     if (r->main != nullptr) return;
     guarded(r, [&] {
-        const RequestState* const known = known_state(r);
+        const RequestState* const known = find_state(r);
         const bool forwards = known != nullptr && known->handover != nullptr;
         ap_add_input_filter(kTrailerFilter, forwards ? known->handover->fields : nullptr, r, r->connection);
         return OK;
@@ -189,7 +189,7 @@ const char* on_forward(cmd_parms* cmd, void*, const char* args) noexcept {
 }
 
 void hook_trailers() {
-    if (std::exchange(state().watches_trailers, true)) return;
+    if (std::exchange(state().filters_trailers, true)) return;
     ap_hook_insert_filter(on_insert_trailer_filter, nullptr, nullptr, APR_HOOK_LAST);
 }
 

@@ -31,13 +31,13 @@ namespace {
 // fixups, a directory listing while its handler runs.
 bool is_lookup(const request_rec* r) {
     if (r->main == nullptr) return false;
-    const RequestState* const main = known_state(r->main);
+    const RequestState* const main = find_state(r->main);
     if (main == nullptr || !main->fixups_done || is_lookup(r->main)) return true;
     return main->is_listing;
 }
 
 // LogOnly passes what this gate would deny, but not what would bypass another gate.
-bool is_let_through(const DirConfig& config, Reason reason) {
+bool is_passed_by_log_only(const DirConfig& config, Reason reason) {
     return gate_mode(config) == GateMode::kLogOnly && reason != Reason::kNestedGate && reason != Reason::kBadPath;
 }
 
@@ -72,7 +72,7 @@ void decide_anew(request_rec* r, RequestState& request, const DirConfig& config)
     request.is_settled = is_settled(r, config, d);
     request.reason = d.reason;
     const Outcome outcome = d.granted()                        ? Outcome::kAllow
-                            : is_let_through(config, d.reason) ? Outcome::kWouldDeny
+                            : is_passed_by_log_only(config, d.reason) ? Outcome::kWouldDeny
                                                                : Outcome::kDeny;
     if (outcome == Outcome::kDeny) request.denied_for = d.reason;
     account_for(r, d, outcome, r->main != nullptr && is_lookup(r));
@@ -87,7 +87,7 @@ bool decide_once(request_rec* r, RequestState& request, const DirConfig& config)
         request.decided_path = r->uri;
         request.decided_for = r->per_dir_config;  // set last: if an exception came before, nothing is decided
     }
-    return request.reason == Reason::kGranted || is_let_through(config, request.reason);
+    return request.reason == Reason::kGranted || is_passed_by_log_only(config, request.reason);
 }
 
 int status_of(Reason reason) { return reason == Reason::kInternalError ? HTTP_INTERNAL_SERVER_ERROR : HTTP_FORBIDDEN; }
@@ -96,22 +96,22 @@ std::span<const Variable> variables_of(request_rec* r, const RequestState& reque
     if (!denied) return request.handover != nullptr ? request.handover->variables : std::span<const Variable>();
     constexpr std::size_t kCount = 2;
     auto* const out = static_cast<Variable*>(apr_palloc(r->pool, kCount * sizeof(Variable)));
-    out[0] = {"MTLS_DECISION", is_let_through(dir_config(r), request.reason) ? "would-deny" : "deny"};
+    out[0] = {"MTLS_DECISION", is_passed_by_log_only(dir_config(r), request.reason) ? "would-deny" : "deny"};
     out[1] = {"MTLS_REASON", word_of(request.reason).data()};
     return {out, kCount};
 }
 
-void tell_application(request_rec* r, RequestState& request, bool by_gate) {
+void set_application_variables(request_rec* r, RequestState& request, bool by_gate) {
     const bool denied = by_gate && request.reason != Reason::kGranted;
     request.told = set_variables(r, variables_of(r, request, denied), denied);
 }
 
 // In fixups: sets the variables again if another module changed them.
-void tell_application_again(request_rec* r, RequestState& request, bool by_gate) {
+void restore_application_variables(request_rec* r, RequestState& request, bool by_gate) {
     const bool stands = by_gate && request.reason == Reason::kGranted && !request.told.variables.empty() &&
                         request.told.variables.data() == request.handover->variables.data() &&
-                        stand_as_set(r, request.told);
-    if (!stands) tell_application(r, request, by_gate);
+                        are_unchanged(r, request.told);
+    if (!stands) set_application_variables(r, request, by_gate);
 }
 
 // Flattened except for rare cases: every request behind a gate runs this.
@@ -119,7 +119,7 @@ void tell_application_again(request_rec* r, RequestState& request, bool by_gate)
     const DirConfig& config = dir_config(r);
     RequestState& request = request_state(r);
     const bool pass = decide_once(r, request, config);
-    tell_application(r, request, true);
+    set_application_variables(r, request, true);
     return pass ? DECLINED : status_of(request.reason);
 }
 
@@ -136,14 +136,14 @@ int check_ungated(request_rec* r) {
     RequestState& request = request_state(r);
     request.denied_for = request.reason = d.reason;
     account_for(r, d, Outcome::kDeny, is_lookup(r));
-    tell_application(r, request, true);
+    set_application_variables(r, request, true);
     return HTTP_FORBIDDEN;
 }
 
 // The common case: nothing changed since the access checker, and nothing is left to do.
-[[gnu::flatten]] bool stands_as_granted(const request_rec* r, const RequestState& request) {
+[[gnu::flatten]] bool is_grant_unchanged(const request_rec* r, const RequestState& request) {
     return request.is_settled && request.decided_for == r->per_dir_config && request.decided_path == r->uri &&
-           stand_as_set(r, request.told);
+           are_unchanged(r, request.told);
 }
 
 // The common case outside of gates: no subrequest or redirect, and no reading of the path is behind a gate.
@@ -168,7 +168,7 @@ const request_rec* origin_of(const request_rec* r) { return r->prev != nullptr ?
 void forget_inherited_user(request_rec* r) {
     if (r->user == nullptr) return;
     for (const request_rec* origin = origin_of(r); origin != nullptr; origin = origin_of(origin)) {
-        const RequestState* const known = known_state(origin);
+        const RequestState* const known = find_state(origin);
         if (known == nullptr || known->own_user != r->user) continue;
         r->user = nullptr;
         r->ap_auth_type = nullptr;
@@ -190,7 +190,7 @@ bool is_granted(request_rec* r, const RequestState& request) {
 int assert_decision(request_rec* r) {
     forward(r, nullptr);  // removes fields of an originating request's grant
     forget_inherited_user(r);
-    const bool is_concerned = server_config(r->server).has_gates || known_state(r) != nullptr ||
+    const bool is_concerned = server_config(r->server).has_gates || find_state(r) != nullptr ||
                               (was_authorization_skipped(r) && is_authenticated_here(r));
     if (!is_concerned) return DECLINED;
     const DirConfig& config = dir_config(r);
@@ -207,7 +207,7 @@ int assert_decision(request_rec* r) {
         request.provider_asked = false;
     }
     if (gate && !decide_once(r, request, config)) {
-        tell_application(r, request, true);
+        set_application_variables(r, request, true);
         return status_of(request.reason);
     }
     if (!gate) {
@@ -221,7 +221,7 @@ int assert_decision(request_rec* r) {
         if (status != OK) return status;
     }
     if (config.has_provider) forbid_caching(r);
-    if (gate || config.has_provider || request.handover != nullptr) tell_application_again(r, request, gate);
+    if (gate || config.has_provider || request.handover != nullptr) restore_application_variables(r, request, gate);
     const bool granted = is_granted(r, request);
     if (granted && config.remote_user.value_or(false) && r->user == nullptr) {
         set_own_user(r, request.handover->partner);
@@ -237,7 +237,7 @@ int assert_decision(request_rec* r) {
 [[gnu::noinline]] void take_on_method(request_rec* r) {
     const request_rec& main = *r->main;
     if (r->method_number != M_GET || main.method_number == M_GET || state().sections.empty()) return;
-    const RequestState* const known = known_state(&main);
+    const RequestState* const known = find_state(&main);
     const bool is_dav = main.handler != nullptr && std::string_view(main.handler) == "dav-handler";
     if (is_dav || (known != nullptr && known->is_served)) return;
     r->method = main.method;
@@ -245,7 +245,7 @@ int assert_decision(request_rec* r) {
 }
 
 void note_lookup(const request_rec* r) {
-    RequestState* const main = known_state(r->main);
+    RequestState* const main = find_state(r->main);
     if (main == nullptr) return;
     main->lookup = r;
     main->lookup_path = r->uri;
@@ -254,12 +254,12 @@ void note_lookup(const request_rec* r) {
 // mod_dir turned a look-up into the request: the look-up's grant applies, and the folder's does not.
 void become_lookup(request_rec* r, RequestState& request) {
     const DirConfig& config = dir_config(r);
-    const RequestState* const found = known_state(request.lookup);
+    const RequestState* const found = find_state(request.lookup);
     const bool gate = has_gate(config);
     request.handover = found != nullptr ? found->handover : nullptr;
     if (!gate && !config.has_provider && request.handover == nullptr) return;
     if (found != nullptr) request.reason = found->reason;
-    tell_application(r, request, gate);
+    set_application_variables(r, request, gate);
     const bool granted = is_granted(r, request);
     forward(r, granted ? request.handover->fields : nullptr);
     if (r->user == nullptr || r->user != request.own_user) return;
@@ -330,14 +330,14 @@ extern "C" int on_access_checker(request_rec* r) {
 }
 extern "C" int on_fixups(request_rec* r) {
     if (r->main != nullptr) note_lookup(r);
-    RequestState* const known = known_state(r);
-    const bool is_done = known != nullptr ? stands_as_granted(r, *known) : is_out_of_reach(r);
+    RequestState* const known = find_state(r);
+    const bool is_done = known != nullptr ? is_grant_unchanged(r, *known) : is_out_of_reach(r);
     if (!is_done) return assert_decision_guarded(r);
     request_state(r).fixups_done = true;
     return DECLINED;
 }
 extern "C" int on_late_fixups(request_rec* r) {
-    const RequestState* const known = known_state(r);
+    const RequestState* const known = find_state(r);
     const bool has_become = known != nullptr && known->lookup != nullptr && known->lookup_path == r->uri;
     return has_become ? become_lookup_guarded(r) : DECLINED;
 }

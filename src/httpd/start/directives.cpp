@@ -55,7 +55,7 @@ const char* add_rule(cmd_parms* cmd, DirConfig& config, const char* args, bool a
     bind_captures(cmd, rule.value());
     RuleTraits& traits = allow ? config.allow_traits : config.deny_traits;
     traits = traits | RuleTraits::of(rule.value());
-    if (traits.captures && !std::exchange(state().takes_captures, true)) hook_captures();
+    if (traits.captures && !std::exchange(state().uses_captures, true)) hook_captures();
     if (!allow) {
         if (config.deny == nullptr) {
             config.deny = pool_new<DenyChain>(cmd->pool, DenyChain{pool_new<GateRules>(cmd->pool), nullptr});

@@ -109,12 +109,12 @@ std::size_t number_of(const Partner& partner) { return state().ledger->sightings
 
 // Records each certificate that a front forwards, and the front's own.
 [[gnu::noinline]] std::size_t note_handed(const Decision& d) {
-    if (d.front != nullptr && d.tls->takes_sighting(d.now)) {
+    if (d.front != nullptr && d.tls->claim_sighting(d.now)) {
         see(*d.tls->certificate(), *d.front, number_of(*d.front->partner), d.now);
     }
     if (d.who == nullptr || d.who->partner == nullptr) return DecisionCounters::kNoPartner;
     const std::size_t number = number_of(*d.who->partner);
-    const bool is_seen = number < Sightings::kOthers && takes_sighting(d.handed->sighted, d.now);
+    const bool is_seen = number < Sightings::kOthers && claim_sighting(d.handed->sighted, d.now);
     if (is_seen) see(*d.certificate, *d.who, number, d.now);
     return number;
 }
@@ -125,7 +125,7 @@ std::size_t note_partner(const Decision& d) {
     if (d.who == nullptr || d.who->partner == nullptr) return DecisionCounters::kNoPartner;
     const std::size_t number = number_of(*d.who->partner);
     const bool is_due = d.now >= d.tls->sighting_due() && number < Sightings::kOthers;
-    if (is_due && d.tls->takes_sighting(d.now)) see(*d.certificate, *d.who, number, d.now);
+    if (is_due && d.tls->claim_sighting(d.now)) see(*d.certificate, *d.who, number, d.now);
     return number;
 }
 

@@ -90,7 +90,7 @@ SetVariables set_variables(request_rec* r, std::span<const Variable> variables, 
     return out;
 }
 
-bool stand_as_set(const request_rec* r, const SetVariables& set) noexcept {
+bool are_unchanged(const request_rec* r, const SetVariables& set) noexcept {
     const Entries all = entries_of(apr_table_elts(r->subprocess_env));
     // Tables only append: entries before `first` were checked when ours were set, and new ones come after ours.
     const apr_table_entry_t* entry = all.first + set.first;

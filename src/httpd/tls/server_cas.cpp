@@ -67,7 +67,7 @@ void copy_certificates(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(
     for (const X509Ptr& ca : cas.certificates) {
         cas.digests.push_back(certificate_sha256(*ca));
         if (own != nullptr) X509_STORE_add_cert(own, ca.get());
-        state().live.policy.add_known_ca(*ca);
+        state().live.policy.add_server_ca(*ca);
     }
 }
 

@@ -19,32 +19,32 @@ constexpr std::size_t kMostAnnouncedBytes = 16384;
 // An SSL object frees its list of names, and OpenSSL copies a name by decoding it: 200 names cost as much as a
 // handshake. So lists are pooled: each is lent to one handshake at a time and has one owner at any moment. Thread-safe.
 class AnnouncedNames {
-    struct Edition;
+    struct NameLists;
 
 public:
     // A connection's borrowed list.
-    class Loan {
+    class Lease {
         friend class AnnouncedNames;
-        std::shared_ptr<Edition> edition;            // null: nothing was lent yet
+        std::shared_ptr<NameLists> edition;            // null: nothing was lent yet
         const STACK_OF(X509_NAME) * list = nullptr;  // owned by the SSL object
     };
 
     // Call it before the certificate request is written; uses the snapshot's names at `now` (seconds since the epoch).
     // Throws std::bad_alloc; mod_ssl's names are announced then.
-    void lend(SSL& ssl, const Snapshot& snapshot, std::int64_t now, Loan& loan);
+    void lend(SSL& ssl, const Snapshot& snapshot, std::int64_t now, Lease& loan);
 
     // Takes the list back; the SSL keeps an empty one.
-    static void take_back(const SSL& ssl, Loan& loan);
+    static void take_back(const SSL& ssl, Lease& loan);
 
     // Whether the SSL would announce no names because its list was taken back.
-    static bool is_taken_back(const SSL& ssl, const Loan& loan);
+    static bool is_taken_back(const SSL& ssl, const Lease& loan);
 
 private:
     static void free_names(STACK_OF(X509_NAME) * names) { sk_X509_NAME_pop_free(names, X509_NAME_free); }
     using NamesPtr = std::unique_ptr<STACK_OF(X509_NAME), FreeWith<free_names>>;
 
     // The pooled lists for one set of names of one virtual host; replaced when an anchor comes or goes.
-    struct Edition {
+    struct NameLists {
         const SSL_CTX* virtual_host;
         std::uint64_t serial;                 // serial of the snapshot
         std::vector<std::string_view> names;  // names of the live anchors; borrowed from that snapshot
@@ -52,12 +52,12 @@ private:
         std::vector<NamesPtr> at_hand;
     };
 
-    std::shared_ptr<Edition> edition_of(const SSL_CTX& virtual_host, std::uint64_t serial,
+    std::shared_ptr<NameLists> edition_of(const SSL_CTX& virtual_host, std::uint64_t serial,
                                         std::vector<std::string_view> names);
     static NamesPtr copy(const STACK_OF(X509_NAME) * own, const std::vector<std::string_view>& names);
 
     std::mutex mutex_;
-    std::vector<std::shared_ptr<Edition>> editions_;  // the newest of each virtual host
+    std::vector<std::shared_ptr<NameLists>> editions_;  // the newest of each virtual host
 };
 
 }  // namespace mtls::httpd

@@ -104,17 +104,17 @@ struct State {
 
     // The snapshot for a decision; empty before start, or if no policy is available.
     SnapshotReader snapshot() const {
-        keep_up();
+        follow_if_behind();
         return live.policy.current();
     }
     // Ensures that a request uses the current policy, even if the follower thread has not run yet.
-    void keep_up() const {
+    void follow_if_behind() const {
         if (live.policy.is_behind()) live.follow_now();
     }
 
     // Whether the policy names fronts, whose headers must be removed from requests.
     bool has_fronts() const {
-        keep_up();
+        follow_if_behind();
         return live.policy.has_fronts();
     }
 
@@ -130,9 +130,9 @@ struct State {
     std::optional<uid_t> fetch_user;          // MTLSFetchUser
     std::string seen_file;                    // sighting file, written by the keeper; empty: none
     std::vector<std::string> forwarded_keys;  // header_key() of what MTLSForward sets: removed from requests
-    bool watches_headers = false;             // removes path-overriding headers from requests
-    bool watches_trailers = false;            // a filter removes forbidden fields from trailers
-    bool takes_captures = false;              // some rule names a capture of a section's regular expression
+    bool removes_path_headers = false;             // removes path-overriding headers from requests
+    bool filters_trailers = false;            // a filter removes forbidden fields from trailers
+    bool uses_captures = false;              // some rule names a capture of a section's regular expression
     std::vector<SectionPattern> patterns;     // named by such rules; NameReference counts them from 1
     bool compares = false;                    // some gate is LogOnly
     bool has_live_anchors = false;            // some virtual host has MTLSClientCA On or Quiet
@@ -155,9 +155,9 @@ inline State& state() { return *state_in_force; }
 void start_reading(apr_pool_t* pconf);
 
 inline const DirConfig& dir_config(const request_rec* r) {
-    static constexpr DirConfig kNothingWritten;
+    static constexpr DirConfig kEmpty;
     const void* const written = ap_get_module_config(r->per_dir_config, &mtls_authz_module);
-    return written != nullptr ? *static_cast<const DirConfig*>(written) : kNothingWritten;
+    return written != nullptr ? *static_cast<const DirConfig*>(written) : kEmpty;
 }
 inline ServerConfig& server_config(const server_rec* s) {
     return *static_cast<ServerConfig*>(ap_get_module_config(s->module_config, &mtls_authz_module));

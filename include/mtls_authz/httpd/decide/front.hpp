@@ -38,6 +38,6 @@ void note_front_fields(request_rec* r);
 // `caller`: the connection's own certificate and its identification. If the request has a header of an accepted front,
 // replaces them with the certificate in the header; or denies (`front-not-trusted`) if the sender is not that front, is
 // refused itself, or the header does not hold exactly one certificate. Not inlined: most requests skip it.
-[[gnu::noinline]] void speak_through_front(request_rec* r, Caller& caller);
+[[gnu::noinline]] void apply_front(request_rec* r, Caller& caller);
 
 }  // namespace mtls::httpd

@@ -76,7 +76,7 @@ struct RequestState {
 };
 RequestState& request_state(request_rec* r);
 // Null if the request has no state yet.
-inline RequestState* known_state(const request_rec* r) {
+inline RequestState* find_state(const request_rec* r) {
     return static_cast<RequestState*>(ap_get_module_config(r->request_config, &mtls_authz_module));
 }
 

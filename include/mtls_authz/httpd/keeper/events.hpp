@@ -12,11 +12,11 @@
 namespace mtls::httpd {
 
 // Passes the faults that the polling threads find to the event thread.
-class EventDesk {
+class FileFaults {
 public:
     // `consequence`: effect of a refused policy.
-    void note_policy(const LookOutcome& outcome, const std::string& consequence);
-    void note_refusals(const LookOutcome& outcome);
+    void note_policy(const PollResult& outcome, const std::string& consequence);
+    void note_refusals(const PollResult& outcome);
     FileTroubles troubles() const;
 
 private:
@@ -28,7 +28,7 @@ private:
 };
 
 // Runs in the keeper, in its own thread.
-[[noreturn]] void tell_events(const server_rec* s, const EventDesk& desk);
+[[noreturn]] void report_events(const server_rec* s, const FileFaults& faults);
 
 // At start: warns if the program cannot be run.
 void check_event_program(std::vector<Diagnostic>& findings);

@@ -13,9 +13,9 @@ namespace mtls::httpd {
 void open_seen_folder(apr_pool_t* pconf, server_rec* s);
 
 // Used by one thread of the keeper. No decision depends on it or waits for it.
-class SeenKeeper {
+class StatusUpdater {
 public:
-    explicit SeenKeeper(const server_rec* s) : server_(s) {}
+    explicit StatusUpdater(const server_rec* s) : server_(s) {}
     // Called periodically; does what is due.
     void turn();
 

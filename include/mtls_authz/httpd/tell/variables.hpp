@@ -17,6 +17,6 @@ std::span<const Variable> granted_variables(request_rec* r, const Decision& deci
 // REDIRECT_.
 SetVariables set_variables(request_rec* r, std::span<const Variable> variables, bool with_redirects);
 // Whether these are still the only ones, unchanged.
-bool stand_as_set(const request_rec* r, const SetVariables& set) noexcept;
+bool are_unchanged(const request_rec* r, const SetVariables& set) noexcept;
 
 }  // namespace mtls::httpd

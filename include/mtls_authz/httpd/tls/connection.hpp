@@ -22,7 +22,7 @@ struct TlsFacts {
 // Whether to record a sighting of a certificate again: the first time, then at most once a minute; true for one caller
 // per interval. `sighted`: seconds since the epoch. Thread-safe.
 constexpr std::int64_t kSightingInterval = 60;
-inline bool takes_sighting(std::atomic<std::int64_t>& sighted, std::int64_t now) {
+inline bool claim_sighting(std::atomic<std::int64_t>& sighted, std::int64_t now) {
     std::int64_t last = sighted.load(std::memory_order_relaxed);
     return now >= last + kSightingInterval && sighted.compare_exchange_strong(last, now, std::memory_order_relaxed);
 }
@@ -58,10 +58,10 @@ public:
 
     // When to record the next sighting of the certificate. Thread-safe.
     std::int64_t sighting_due() const { return sighted_.load(std::memory_order_relaxed) + kSightingInterval; }
-    bool takes_sighting(std::int64_t now) { return httpd::takes_sighting(sighted_, now); }
+    bool claim_sighting(std::int64_t now) { return httpd::claim_sighting(sighted_, now); }
 
     // The CA names lent to a handshake.
-    AnnouncedNames::Loan& announced() { return announced_; }
+    AnnouncedNames::Lease& announced() { return announced_; }
 
     // Identifications of the certificate. Thread-safe.
     IdentificationCache& identifications() { return identifications_; }
@@ -76,7 +76,7 @@ private:
     Verification verification_;
     std::shared_ptr<const PresentedCertificate> certificate_;
     TlsFacts facts_;
-    AnnouncedNames::Loan announced_;
+    AnnouncedNames::Lease announced_;
     std::atomic<std::int64_t> sighted_{0};  // seconds since the epoch
     IdentificationCache identifications_;
     HandedCertificates handed_;
