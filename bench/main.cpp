@@ -42,14 +42,14 @@ public:
     }
     // A certificate with only a name, which all servers can compare.
     const test::Identity* client(const std::string& cn) {
-        auto& known = clients_[cn];
-        if (!known) {
+        auto& client = clients_[cn];
+        if (!client) {
             test::CertSpec spec;
             spec.subject = {{"CN", cn}};
             spec.san = {{GEN_DNS, cn + ".partners.example"}};
-            known = std::make_unique<test::Identity>(test::issue(spec, &ca_));
+            client = std::make_unique<test::Identity>(test::issue(spec, &ca_));
         }
-        return known.get();
+        return client.get();
     }
     Files files() const { return {server_.pem(), ca_.cert_pem(), {{"ca.pem", ca_.cert_pem()}}}; }
 
@@ -457,16 +457,18 @@ int main(int argc, char** argv) {
     for (const auto& [what, value] : report.json()["machine"].items())
         std::printf("%s: %s\n", what.c_str(), value.dump().c_str());
     const std::vector<std::string> words(argv + 3, argv + argc);  // "quick", and the parts to run; default: all
-    const auto said = [&words](const char* word) { return std::find(words.begin(), words.end(), word) != words.end(); };
-    bench::Bench bench(report, said("quick"));
-    const bool all = words.size() == (said("quick") ? 1U : 0U);
+    const auto has_word = [&words](const char* word) {
+        return std::find(words.begin(), words.end(), word) != words.end();
+    };
+    bench::Bench bench(report, has_word("quick"));
+    const bool all = words.size() == (has_word("quick") ? 1U : 0U);
     try {
-        if (all || said("loading")) bench.loading();
-        if (all || said("latency")) bench.latency();
-        if (all || said("exchange")) bench.exchange();
-        if (all || said("reload")) bench.reload();
-        if (all || said("requests")) bench.requests();
-        if (all || said("connections")) bench.connections();
+        if (all || has_word("loading")) bench.loading();
+        if (all || has_word("latency")) bench.latency();
+        if (all || has_word("exchange")) bench.exchange();
+        if (all || has_word("reload")) bench.reload();
+        if (all || has_word("requests")) bench.requests();
+        if (all || has_word("connections")) bench.connections();
     } catch (const std::exception& e) {
         std::fprintf(stderr, "%s\n", e.what());
         return 1;

@@ -138,8 +138,8 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
     refusals_ = revocation_files_.refusals();
     poll_guarded("CRL files", reported, [&] { return read_crls(policy_.get(), reported); });
     publish_images({{Watched::kRefusals, revocation_files_.image()},
-              {Watched::kCrls, crl_files_.image()},
-              {Watched::kPolicy, source_.image()}});
+                    {Watched::kCrls, crl_files_.image()},
+                    {Watched::kPolicy, source_.image()}});
     if (!policy_) return nullptr;
     if (disk_.trust()) {
         warn_of_unreadable(source_.paths(), *disk_.trust(), reported);
@@ -268,14 +268,14 @@ void LivePolicy::poll_policy(PollResult& outcome) {
         if (read_crls(nullptr, outcome.findings)) outcome.crls_changed = true;
         publish_images({{Watched::kCrls, crl_files_.image()}});
     };
-    const std::size_t said = outcome.findings.size();
+    const std::size_t findings_before = outcome.findings.size();
     outcome.policy_changed = poll_guarded("policy files", outcome.findings, [&] {
         auto policy = source_.look(outcome.findings, prepare);
         if (!policy) return false;
         put_in_force(std::move(policy));
         return true;
     });
-    if (source_.is_failing() && outcome.findings.size() > said) outcome.refused = source_.failing_content();
+    if (source_.is_failing() && outcome.findings.size() > findings_before) outcome.refused = source_.failing_content();
     outcome.policy_clean = !source_.is_failing() && !source_.is_waiting();
     if (!outcome.policy_changed) return;
     if (board_ != nullptr) board_->in_force_since = in_force_since();

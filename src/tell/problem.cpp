@@ -10,13 +10,13 @@ const std::string_view kProblemStyle = "h1 { color: var(--bad); }\n";
 
 namespace {
 
-struct Told {
+struct ProblemText {
     std::string_view title;
     std::string_view detail;
 };
 
 // `reason`: a result of outside_reason().
-Told told_about(Reason reason) {
+ProblemText text_for(Reason reason) {
     switch (reason) {
         case Reason::kBadPath:
             return {"The path is not acceptable", "A segment of the path can be read in more than one way."};
@@ -89,12 +89,12 @@ Reason outside_reason(Reason reason) {
 
 std::string problem_json(const Problem& problem) {
     const Reason reason = outside_reason(problem.reason);
-    const Told told = told_about(reason);
+    const ProblemText wording = text_for(reason);
     nlohmann::ordered_json out;
     out["type"] = "urn:mtls-authz:reason:" + std::string(word_of(reason));
-    out["title"] = told.title;
+    out["title"] = wording.title;
     out["status"] = problem.status;
-    out["detail"] = told.detail;
+    out["detail"] = wording.detail;
     out["reason"] = word_of(reason);
     out["request_id"] = problem.request_id;
     if (!problem.sha256.empty()) {
@@ -109,7 +109,7 @@ std::string problem_json(const Problem& problem) {
 
 std::string problem_page(const Problem& problem) {
     const Reason reason = outside_reason(problem.reason);
-    const Told told = told_about(reason);
+    const ProblemText wording = text_for(reason);
     std::string rows;
     const auto add = [&rows](const char* term, const std::string& text) {
         if (!text.empty()) rows += std::string("<dt>") + term + "</dt><dd>" + html_escape(text) + "</dd>\n";
@@ -122,8 +122,8 @@ std::string problem_page(const Problem& problem) {
     add("Valid from", problem.not_before);
     add("Valid until", problem.not_after);
     add("SHA-256", problem.sha256);
-    return html_page(told.title, kProblemStyle,
-                     "<h1>" + html_escape(told.title) + "</h1>\n<p>" + html_escape(told.detail) +
+    return html_page(wording.title, kProblemStyle,
+                     "<h1>" + html_escape(wording.title) + "</h1>\n<p>" + html_escape(wording.detail) +
                          "</p>\n<section>\n<dl>\n" + rows + "</dl>\n</section>\n");
 }
 

@@ -40,8 +40,8 @@ std::vector<SeenPartner> read_seen(const Policy& policy, const Sightings& sighti
     for (const Sightings::Seen& seen : sightings.all()) {
         if (!seen.last) continue;
         SeenPartner partner{seen.name, seen.last->seen, {}, true};
-        for (const auto& known : seen.certificates) {
-            auto kept = kept_certificate(policy, sightings, seen.number, known.sighting, now);
+        for (const auto& certificate : seen.certificates) {
+            auto kept = kept_certificate(policy, sightings, seen.number, certificate.sighting, now);
             if (kept) {
                 partner.certificates.push_back(std::move(*kept));
             } else {

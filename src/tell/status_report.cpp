@@ -57,9 +57,9 @@ std::map<std::string, std::int64_t> refused_by_partner(const StatusReport& repor
 
 void collect_partners(const StatusSource& from, StatusReport& report) {
     const Policy* const policy = from.snapshot ? from.snapshot->policy.get() : nullptr;
-    std::set<std::string, std::less<>> known;
+    std::set<std::string, std::less<>> seen_names;
     for (const Sightings::Seen& seen : from.ledger.sightings.all()) {
-        if (!known.insert(seen.name).second) continue;
+        if (!seen_names.insert(seen.name).second) continue;
         StatusReport::PartnerStatus status = status_of(seen, from);
         const Partner* const partner = policy != nullptr ? policy->find(seen.name) : nullptr;
         if (partner != nullptr) add_policy(*partner, from, status);
@@ -69,7 +69,7 @@ void collect_partners(const StatusSource& from, StatusReport& report) {
     if (policy == nullptr) return;
     for (const Partner& partner : policy->partners()) {
         if (report.partners.size() >= StatusReport::kReportedPartners) break;
-        if (known.contains(partner.name)) continue;
+        if (seen_names.contains(partner.name)) continue;
         StatusReport::PartnerStatus status;
         status.name = partner.name;
         add_policy(partner, from, status);

@@ -206,9 +206,9 @@ private:
 
     void note_seen() {
         for (const Sightings::Seen& seen : ledger_.sightings.all()) {
-            for (const auto& known : seen.certificates) {
-                auto& time = seen_[known.sighting.sha256.str()];
-                time = std::max(time, known.sighting.seen);
+            for (const auto& certificate : seen.certificates) {
+                auto& time = seen_[certificate.sighting.sha256.str()];
+                time = std::max(time, certificate.sighting.seen);
             }
         }
     }

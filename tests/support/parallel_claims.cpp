@@ -32,7 +32,7 @@ struct Running {
 
 struct Failure {
     const Claim* claim;
-    std::string said;
+    std::string output;
 };
 
 class Group {
@@ -56,7 +56,7 @@ public:
                 end_one();
             }
         }
-        return tell();
+        return print_summary();
     }
 
 private:
@@ -84,29 +84,31 @@ private:
         const Running& ended = found->second;
         std::printf("[ RUN      ] %s\n", ended.claim->name);
         std::rewind(ended.output.get());
-        std::string said;
+        std::string output;
         char buffer[4096];
         for (std::size_t n = 0; (n = std::fread(buffer, 1, sizeof buffer, ended.output.get())) > 0;) {
-            said.append(buffer, n);
+            output.append(buffer, n);
         }
         if (WIFSIGNALED(status))
-            said += "ended by signal " + std::to_string(WTERMSIG(status)) + " (" + strsignal(WTERMSIG(status)) + ")\n";
-        std::fwrite(said.data(), 1, said.size(), stdout);
+            output +=
+                "ended by signal " + std::to_string(WTERMSIG(status)) + " (" + strsignal(WTERMSIG(status)) + ")\n";
+        std::fwrite(output.data(), 1, output.size(), stdout);
         std::printf("[  %s ] %s\n", status == 0 ? "     OK" : "FAILED ", ended.claim->name);
         std::fflush(stdout);
-        if (status != 0) failed_.push_back({ended.claim, std::move(said)});
+        if (status != 0) failed_.push_back({ended.claim, std::move(output)});
         running_.erase(found);
     }
 
-    int tell() const {
+    int print_summary() const {
         std::printf("[==========] %zu test(s) run.\n[  PASSED  ] %zu test(s).\n", count_, count_ - failed_.size());
         if (failed_.empty()) return 0;
         std::printf("[  FAILED  ] %zu test(s), listed below:\n", failed_.size());
         // Repeat the end of each failure's output, so that the end of a long log suffices.
-        constexpr std::size_t kMostSaid = 1500;
+        constexpr std::size_t kMostOutput = 1500;
         for (const Failure& failure : failed_) {
-            const std::string& said = failure.said;
-            std::printf("%s[  FAILED  ] %s\n", said.substr(said.size() - std::min(said.size(), kMostSaid)).c_str(),
+            const std::string& output = failure.output;
+            std::printf("%s[  FAILED  ] %s\n",
+                        output.substr(output.size() - std::min(output.size(), kMostOutput)).c_str(),
                         failure.claim->name);
         }
         std::printf("\n %zu FAILED TEST(S)\n", failed_.size());

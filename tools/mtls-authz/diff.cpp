@@ -105,19 +105,20 @@ void compare_partners(const Policy& before, const Policy& after, Changes& out) {
 }
 
 // Refusals and CRLs, used with both policies.
-struct Beside {
+struct RefusalSet {
     std::shared_ptr<const Refusals> refusals = std::make_shared<const Refusals>();
     std::shared_ptr<const CrlSet> crls = std::make_shared<const CrlSet>();
 };
 
-std::string verdict(const Policy& policy, const PresentedCertificate& certificate, const Beside& beside) {
-    const Identification who = identify(policy, certificate, {{}, *beside.refusals, *beside.crls, std::time(nullptr)});
+std::string verdict(const Policy& policy, const PresentedCertificate& certificate, const RefusalSet& refusal_set) {
+    const Identification who =
+        identify(policy, certificate, {{}, *refusal_set.refusals, *refusal_set.crls, std::time(nullptr)});
     return std::string(who.reason == Reason::kGranted ? who.partner->name.view() : word_of(who.reason));
 }
 
 // Returns whether all files of the folder were readable.
-bool compare_certificates(const Policy& before, const Policy& after, const Beside& beside, const std::string& folder,
-                          Changes& out) {
+bool compare_certificates(const Policy& before, const Policy& after, const RefusalSet& refusal_set,
+                          const std::string& folder, Changes& out) {
     std::vector<std::string> files;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
         if (entry.is_regular_file()) files.push_back(entry.path());
@@ -133,8 +134,8 @@ bool compare_certificates(const Policy& before, const Policy& after, const Besid
             all_read = false;
             continue;
         }
-        const std::string was = verdict(before, *certificate.value(), beside);
-        const std::string is = verdict(after, *certificate.value(), beside);
+        const std::string was = verdict(before, *certificate.value(), refusal_set);
+        const std::string is = verdict(after, *certificate.value(), refusal_set);
         if (was != is) out.push_back({file, std::string("was ").append(was).append(", is ").append(is), ""});
     }
     show_progress("asked about", files.size(), files.size());
@@ -148,11 +149,11 @@ Json change_json(const Change& change) {
 }
 
 // Reads a running server's policy instead of files; `beside` gets its refusals, for both policies.
-Result<PolicyInput> read_live_policy(const std::string& socket, Beside& beside) {
+Result<PolicyInput> read_live_policy(const std::string& socket, RefusalSet& refusal_set) {
     const auto now = read_in_force(socket);
     if (!now) return Error{now.error()};
     if (now.value().policy == nullptr) return Error{"no policy is in force, so every gate is closed"};
-    beside = {now.value().refusals, now.value().crls};
+    refusal_set = {now.value().refusals, now.value().crls};
     PolicyInput out;
     out.policy = now.value().policy;
     return out;
@@ -161,8 +162,8 @@ Result<PolicyInput> read_live_policy(const std::string& socket, Beside& beside) 
 }  // namespace
 
 int show_difference(const DiffOptions& options) {
-    Beside beside;
-    const auto first = options.live ? read_live_policy(options.socket, beside)
+    RefusalSet refusal_set;
+    const auto first = options.live ? read_live_policy(options.socket, refusal_set)
                                     : Result<PolicyInput>(read_policy({options.before}, options.root));
     if (!first) return complain(first.error());
     const PolicyInput& before = first.value();
@@ -176,7 +177,7 @@ int show_difference(const DiffOptions& options) {
     compare_partners(*before.policy, *after.policy, changes);
     bool all_read = true;
     if (!options.certificates.empty()) {
-        all_read = compare_certificates(*before.policy, *after.policy, beside, options.certificates, changes);
+        all_read = compare_certificates(*before.policy, *after.policy, refusal_set, options.certificates, changes);
     }
     const std::string left = options.live
                                  ? "gates of httpd.conf (they stay)"

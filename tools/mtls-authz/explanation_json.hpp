@@ -10,6 +10,6 @@
 namespace mtls::tool {
 
 // `left`: checks that were not made.
-Json explanation_json(const Policy& policy, const Explanation& told, const std::vector<std::string>& left);
+Json explanation_json(const Policy& policy, const Explanation& explanation, const std::vector<std::string>& left);
 
 }  // namespace mtls::tool

@@ -334,8 +334,8 @@ private:
         for (const MappedSection& section : ask_.host.sections) {
             for (const GateRules* rules : {section.allow ? &*section.allow : nullptr, &section.deny}) {
                 if (rules == nullptr) continue;
-                for (const GateRule& known : *rules) {
-                    if (known.where.str() == rule.where.str() && known.text() == rule.text()) return &known;
+                for (const GateRule& candidate : *rules) {
+                    if (candidate.where.str() == rule.where.str() && candidate.text() == rule.text()) return &candidate;
                 }
             }
         }

@@ -84,9 +84,9 @@ Result<InForce> read_answer(LiveAnswer answer, const std::string& socket) {
         for (X509Ptr& ca : cas.value().certificates) servers.push_back(std::move(ca));
     }
     CrlFiles crls;
-    const CasByName known = known_cas(out.policy.get(), servers);
-    if (lists.value() != nullptr) crls.take(lists.value(), image, known);
-    crls.crls()->learn(known);
+    const CasByName cas_by_name = known_cas(out.policy.get(), servers);
+    if (lists.value() != nullptr) crls.take(lists.value(), image, cas_by_name);
+    crls.crls()->learn(cas_by_name);
     out.crls = crls.crls();
     return out;
 }

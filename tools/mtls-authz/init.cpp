@@ -40,7 +40,7 @@ public:
         std::error_code failed;
         const bool is_new = fs::create_directories(path, failed);
         if (failed) throw Failed{path + ": " + failed.message()};
-        say(is_new, path, purpose);
+        report(is_new, path, purpose);
     }
     void file(const std::string& name, const std::string& content, const char* purpose) {
         const std::string path = root_ + "/" + name;
@@ -50,11 +50,11 @@ public:
             out << content;
             if (!out.flush()) throw Failed{path + ": " + std::strerror(errno)};
         }
-        say(is_new, path, purpose);
+        report(is_new, path, purpose);
     }
 
 private:
-    static void say(bool is_new, const std::string& path, const char* purpose) {
+    static void report(bool is_new, const std::string& path, const char* purpose) {
         std::cout << (is_new ? "made   " : "stays  ") << path << "  " << purpose << "\n";
     }
     std::string root_;

@@ -137,7 +137,7 @@ Refusing read_refusing(const Policy& policy, const std::vector<std::string>& rev
     lines.look(out.findings);
     out.refusals = lines.refusals();
 
-    const CasByName known = [&](const std::string& name) {
+    const CasByName cas_by_name = [&](const std::string& name) {
         auto cas = policy.cas().cas_named(name);
         for (const X509Ptr& ca : more) {
             if (read_name(*X509_get_subject_name(ca.get())).canonical == name) cas.push_back(share(*ca));
@@ -149,8 +149,8 @@ Refusing read_refusing(const Policy& policy, const std::vector<std::string>& rev
     std::vector<WatchedFiles> files = policy.crl_files();
     watch_all(crls, out, [&files](WatchedFiles file) { files.push_back(std::move(file)); });
     if (out.unreadable) return out;
-    lists.watch(files, known);
-    lists.look(known, anchors, out.findings);
+    lists.watch(files, cas_by_name);
+    lists.look(cas_by_name, anchors, out.findings);
     out.crls = lists.crls();
     return out;
 }

@@ -280,18 +280,18 @@ std::string find_mistyped(CLI::App& app, const std::vector<std::string>& words) 
         return "there is no command '" + shown(name) + "'" + did_you_mean(name, names) + "; mtls-authz help lists them";
     }
     const auto options = options_of(*app.get_subcommand(name));
-    const std::vector<std::string_view> known(options.begin(), options.end());
+    const std::vector<std::string_view> known_options(options.begin(), options.end());
     for (const std::string& word : words) {
         if (word == "--") break;
         const std::string option = word.substr(0, word.find('='));
         const bool is_mistyped = option.starts_with('-') && option.size() > 1 &&
-                                 std::find(known.begin(), known.end(), option) == known.end();
+                                 std::find(known_options.begin(), known_options.end(), option) == known_options.end();
         if (!is_mistyped) continue;
         return std::string(name)
             .append(" has no option '")
             .append(shown(option))
             .append("'")
-            .append(did_you_mean(option, known))
+            .append(did_you_mean(option, known_options))
             .append("; mtls-authz help ")
             .append(name)
             .append(" lists them");
@@ -299,7 +299,7 @@ std::string find_mistyped(CLI::App& app, const std::vector<std::string>& words) 
     return {};
 }
 
-int run(const std::vector<std::string>& given) {
+int run(const std::vector<std::string>& arguments) {
     int status = kFine;
     CLI::App app("Writes, checks and explains the policy of mod_mtls_authz, as the server would decide.", "mtls-authz");
     app.require_subcommand(1);
@@ -316,7 +316,7 @@ int run(const std::vector<std::string>& given) {
     add_diff(app, status);
     add_fetch(app, status);
     add_import(app, status);
-    std::vector<std::string> words = given;
+    std::vector<std::string> words = arguments;
     if (!words.empty() && words.front() == "help") {
         words.erase(words.begin());
         words.emplace_back("--help");

@@ -9,12 +9,12 @@
 namespace mtls::httpd {
 
 DirConfig& written(cmd_parms* cmd) {
-    void* known = ap_get_module_config(cmd->context, &mtls_authz_module);
-    if (known == nullptr) {
-        known = pool_new<DirConfig>(cmd->pool);
-        ap_set_module_config(cmd->context, &mtls_authz_module, known);
+    void* config = ap_get_module_config(cmd->context, &mtls_authz_module);
+    if (config == nullptr) {
+        config = pool_new<DirConfig>(cmd->pool);
+        ap_set_module_config(cmd->context, &mtls_authz_module, config);
     }
-    return *static_cast<DirConfig*>(known);
+    return *static_cast<DirConfig*>(config);
 }
 
 namespace {

@@ -64,14 +64,15 @@ std::optional<SectionPattern> read_pattern(apr_pool_t* pool, const ap_directive_
 
 // The pattern's number, counted from 1; 0 if the section has no regular expression.
 unsigned number_of(apr_pool_t* pool, const ap_directive_t& section) {
-    std::vector<SectionPattern>& known = state().patterns;
-    auto at = std::find_if(known.begin(), known.end(), [&](const SectionPattern& p) { return p.section == &section; });
-    if (at == known.end()) {
+    std::vector<SectionPattern>& patterns = state().patterns;
+    auto at =
+        std::find_if(patterns.begin(), patterns.end(), [&](const SectionPattern& p) { return p.section == &section; });
+    if (at == patterns.end()) {
         auto pattern = read_pattern(pool, section);
         if (!pattern) return 0;
-        at = known.insert(at, std::move(*pattern));
+        at = patterns.insert(at, std::move(*pattern));
     }
-    return static_cast<unsigned>(at - known.begin()) + 1;
+    return static_cast<unsigned>(at - patterns.begin()) + 1;
 }
 
 unsigned pattern_with(const cmd_parms* cmd, const std::string& capture) {

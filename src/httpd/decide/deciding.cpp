@@ -51,7 +51,7 @@ std::optional<Objection> find_objection(request_rec* r) { return objection_to(r,
 namespace {
 
 // For a path with several readings, or a method that may act below it.
-[[gnu::noinline]] void decide_with_readings(request_rec* r, const Gate& gate, Ask ask, Decision& out) {
+[[gnu::noinline]] void decide_with_readings(request_rec* r, const Gate& gate, Ask ask, RequestDecision& out) {
     const PathReadings path = read_path(r);
     const auto objection = objection_to(r, path);
     ask.place = objection ? &*objection : nullptr;
@@ -61,7 +61,7 @@ namespace {
 
 }  // namespace
 
-void decide_request(request_rec* r, const Gate& gate, Decision& out) {
+void decide_request(request_rec* r, const Gate& gate, RequestDecision& out) {
     const RequestState& request = request_state(r);
     Ask ask;
     identify(r, out);

@@ -17,8 +17,8 @@ namespace {
 
 std::span<const FrontField> fields_of(const request_rec* r) {
     for (; r != nullptr; r = r->prev != nullptr ? r->prev : r->main) {
-        const RequestState* const known = find_state(r);
-        if (known != nullptr && !known->front_fields.empty()) return known->front_fields;
+        const RequestState* const state = find_state(r);
+        if (state != nullptr && !state->front_fields.empty()) return state->front_fields;
     }
     return {};
 }
@@ -166,8 +166,8 @@ std::vector<std::string> front_keys() {
 
 void note_front_fields(request_rec* r) {
     if (r->prev != nullptr) {
-        const auto known = fields_of(r->prev);
-        if (!known.empty()) request_state(r).front_fields = known;
+        const auto inherited = fields_of(r->prev);
+        if (!inherited.empty()) request_state(r).front_fields = inherited;
         return;
     }
     if (!state().has_fronts()) return;

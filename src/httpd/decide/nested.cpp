@@ -49,9 +49,9 @@ bool covers_something_below(const GateSection& section, const request_rec* r) {
     const bool location = section.kind == Kind::kLocation || section.kind == Kind::kLocationMatch;
     const bool directory = section.kind == Kind::kDirectory || section.kind == Kind::kDirectoryMatch;
     if (!location && !directory) return false;
-    const char* const place = location ? r->uri : r->filename;
-    if (place == nullptr) return false;
-    const std::string_view here = place;
+    const char* const path = location ? r->uri : r->filename;
+    if (path == nullptr) return false;
+    const std::string_view here = path;
     std::string_view prefix = section.literal_prefix;
     const bool literal = prefix.size() == section.path.size();
     // httpd appends a slash to the path of a <Directory>, but it matches the folder itself too.

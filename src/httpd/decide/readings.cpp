@@ -153,8 +153,8 @@ private:
             const auto& core = *static_cast<const core_dir_config*>(ap_get_core_module_config(section));
             if (!authorizes || !covers(core, path, merged)) continue;
             const auto* const own = static_cast<const DirConfig*>(ap_get_module_config(section, &mtls_authz_module));
-            const GateSection* const known = own != nullptr ? own->section : nullptr;
-            out.push_back({section, known != nullptr ? std::string_view(known->authorization) : ""});
+            const GateSection* const gate = own != nullptr ? own->section : nullptr;
+            out.push_back({section, gate != nullptr ? std::string_view(gate->authorization) : ""});
         }
         return out;
     }
@@ -230,7 +230,7 @@ std::optional<std::vector<std::string>> other_readings(const request_rec* r) {
     return out;
 }
 
-std::string told(const std::string& reading, const Guards& guards) {
+std::string describe_reading(const std::string& reading, const Guards& guards) {
     std::string out = "a backend may read it as '" + reading + "'";
     if (guards.section == nullptr) return out + ", which is behind another gate";
     return out + ", which is behind " + guards.section->title() + " at " + short_place(guards.section->where);
@@ -268,7 +268,7 @@ PathReadings read_path(request_rec* r) {
         const Guards guards = walk.guards_of(reading);
         if (includes(own, guards)) continue;
         out.is_bad = true;
-        out.detail = told(reading, guards);
+        out.detail = describe_reading(reading, guards);
         return out;
     }
     out.others = std::move(*others);

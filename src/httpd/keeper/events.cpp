@@ -120,8 +120,8 @@ void FileFaults::note_refusals(const PollResult& outcome) {
     const std::lock_guard lock(mutex_);
     std::map<std::string, std::int64_t> gone;
     for (const std::string& source : outcome.missing) {
-        const auto known = troubles_.gone.find(source);
-        gone.emplace(source, known != troubles_.gone.end() ? known->second : now);
+        const auto previous = troubles_.gone.find(source);
+        gone.emplace(source, previous != troubles_.gone.end() ? previous->second : now);
     }
     troubles_.gone = std::move(gone);
     troubles_.bad_lines.clear();

@@ -75,14 +75,14 @@ void StatusUpdater::save(std::int64_t now) {
     const Ledger& ledger = *state().ledger;
     const std::string& path = state().seen_file;
     if (path.empty()) return;
-    std::uint64_t who = 1, when = 1;
+    std::uint64_t certificates = 1, times = 1;
     for (const Sightings::Seen& seen : ledger.sightings.all()) {
-        for (const auto& known : seen.certificates) {
-            who = mixed(mixed(who, seen.number), known.sighting.sha256.view());
-            when = mixed(when, static_cast<std::uint64_t>(known.sighting.seen));
+        for (const auto& certificate : seen.certificates) {
+            certificates = mixed(mixed(certificates, seen.number), certificate.sighting.sha256.view());
+            times = mixed(times, static_cast<std::uint64_t>(certificate.sighting.seen));
         }
     }
-    if (who == who_ && (when == when_ || now - saved_ < kLongest)) return;
+    if (certificates == certificates_digest_ && (times == times_digest_ || now - saved_ < kLongest)) return;
     const std::string text = sightings_text(ledger.sightings, ledger.watched_since);
     const std::string fault =
         text.size() <= kMostSightingBytes ? write_sightings(path, text) : "what was seen is too much for a file";
@@ -92,8 +92,8 @@ void StatusUpdater::save(std::int64_t now) {
                      "mtls_authz: the status page will have forgotten after a restart who was seen: %s", fault.c_str());
     }
     if (!fault.empty()) return;
-    who_ = who;
-    when_ = when;
+    certificates_digest_ = certificates;
+    times_digest_ = times;
     is_failing_ = false;
 }
 
@@ -105,8 +105,8 @@ void StatusUpdater::turn() {
         state().ledger->note_hours(std::time(nullptr));
         noted_ = now;
     }
-    if (looked_ != 0 && now - looked_ < kLookPause) return;
-    looked_ = now;
+    if (compared_ != 0 && now - compared_ < kLookPause) return;
+    compared_ = now;
     if (const auto snapshot = state().live.policy.current())
         marks_.update(state().ledger->sightings, *snapshot, std::time(nullptr));
     save(now);

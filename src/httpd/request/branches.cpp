@@ -137,7 +137,7 @@ Branch read_branch(cmd_parms* cmd, ReadOwn read_own) {
     return out;
 }
 
-bool lets_in(request_rec* r, const Branch& branch) {
+bool grants_request(request_rec* r, const Branch& branch) {
     const AuthMerging merging = dir_config(r).auth_merging;
     if (branch.is_negated || branch.is_alias || merging == AuthMerging::kMixed) return false;
     const bool is_proved = !branch.has_alternatives && merging == AuthMerging::kNone;

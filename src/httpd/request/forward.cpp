@@ -32,9 +32,9 @@ std::optional<std::string> read_argument(ForwardRule& rule, const std::string& w
     }
     auto header = parse_header_name(std::string_view(word).substr(is_pem ? kPem.size() : kPartner.size()));
     if (!header) return header.error();
-    std::string& place = is_pem ? rule.pem_header : rule.partner_header;
-    if (!place.empty()) return "'" + word + "' says again what was said before it";
-    place = std::move(header.value());
+    std::string& target = is_pem ? rule.pem_header : rule.partner_header;
+    if (!target.empty()) return "'" + word + "' says again what was said before it";
+    target = std::move(header.value());
     return std::nullopt;
 }
 
@@ -147,9 +147,9 @@ extern "C" int on_post_read_request(request_rec* r) {
 extern "C" void on_insert_trailer_filter(request_rec* r) {
     if (r->main != nullptr) return;
     guarded(r, [&] {
-        const RequestState* const known = find_state(r);
-        const bool forwards = known != nullptr && known->handover != nullptr;
-        ap_add_input_filter(kTrailerFilter, forwards ? known->handover->fields : nullptr, r, r->connection);
+        const RequestState* const request = find_state(r);
+        const bool forwards = request != nullptr && request->handover != nullptr;
+        ap_add_input_filter(kTrailerFilter, forwards ? request->handover->fields : nullptr, r, r->connection);
         return OK;
     });
 }
@@ -161,7 +161,7 @@ extern "C" apr_status_t on_trailer_filter(ap_filter_t* f, apr_bucket_brigade* ou
 
 }  // namespace
 
-apr_table_t* forwarded_fields(request_rec* r, const Decision& decision) {
+apr_table_t* forwarded_fields(request_rec* r, const RequestDecision& decision) {
     const ForwardRule* const rule = dir_config(r).forward;
     if (rule == nullptr || rule->is_off()) return nullptr;
     constexpr int kMostFields = 4;

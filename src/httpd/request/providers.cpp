@@ -93,22 +93,22 @@ Result<Requirement*> make_requirement(cmd_parms* cmd, const Word& word, const ch
     return out;
 }
 
-bool fits(const Requirement& requirement, const Decision& d) {
+bool fits(const Requirement& requirement, const RequestDecision& d) {
     return requirement.selectors.view().hold(d.certificate->facts, &d.who->path);
 }
 
-Decision find_requirement(request_rec* r, const Requirement& requirement) {
+RequestDecision find_requirement(request_rec* r, const Requirement& requirement) {
     if (requirement.rules.front().kind == GateRule::Kind::kByGrant) remove_method_overrides(r);
-    Decision d;
+    RequestDecision d;
     decide_request(r, {&requirement.rules}, d);
     if (d.granted() && !fits(requirement, d)) d.reason = Reason::kNotAllowed;
     d.rule = nullptr;  // not a rule of a gate
     return d;
 }
 
-Decision decide_requirement(request_rec* r, const Requirement& requirement) {
+RequestDecision decide_requirement(request_rec* r, const Requirement& requirement) {
     const std::int64_t start = start_measuring();
-    Decision d = find_requirement(r, requirement);
+    RequestDecision d = find_requirement(r, requirement);
     d.duration = nanoseconds_since(start);
     return d;
 }
@@ -160,12 +160,12 @@ authz_status check_requirement(request_rec* r, const char*, const void* parsed) 
     return guarded(r->server, AUTHZ_GENERAL_ERROR, [&] {
         if (parsed == nullptr) return AUTHZ_GENERAL_ERROR;
         const auto& requirement = *static_cast<const Requirement*>(parsed);
-        const Decision d = decide_requirement(r, requirement);
+        const RequestDecision d = decide_requirement(r, requirement);
         RequestState& request = request_state(r);
         forbid_caching(r);
         request.asked_path = r->uri;
         request.provider_asked = true;
-        const bool enters = d.granted() && lets_in(r, requirement.branch);
+        const bool enters = d.granted() && grants_request(r, requirement.branch);
         account_for_provider(r, d, requirement.text.c_str(), enters);
         if (!d.granted()) request.denied_for = d.reason;
         if (d.reason == Reason::kPolicyUnavailable || d.reason == Reason::kInternalError) return AUTHZ_GENERAL_ERROR;
@@ -180,7 +180,7 @@ constexpr const char* kAuthType = "AuthType MTLS";
 // Sets the partner as user.
 int authenticate(request_rec* r) {
     if (!is_authenticated_here(r)) return DECLINED;
-    const Decision d = decide_requirement(r, {rules_of(GateRule::Kind::kAnyPartner), {}, {}, {}});
+    const RequestDecision d = decide_requirement(r, {rules_of(GateRule::Kind::kAnyPartner), {}, {}, {}});
     forbid_caching(r);
     account_for_provider(r, d, kAuthType, d.granted());
     RequestState& request = request_state(r);
@@ -201,7 +201,7 @@ int authorize_partner(request_rec* r) {
     const int status = ap_run_auth_checker(r);
     request.is_authorizing = false;
     if (status != HTTP_UNAUTHORIZED && status != HTTP_FORBIDDEN) return status;
-    Decision d;
+    RequestDecision d;
     decide_request(r, {}, d);  // empty rules: never granted; gives the first reason
     if (!request.denied_for) request.denied_for = d.reason;
     account_for_provider(r, d, kAuthType, false);

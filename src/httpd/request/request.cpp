@@ -16,7 +16,7 @@
 
 namespace mtls::httpd {
 
-void hand_over(request_rec* r, RequestState& request, const Decision& decision) {
+void hand_over(request_rec* r, RequestState& request, const RequestDecision& decision) {
     const bool all = dir_config(r).env.value_or(EnvLevel::kBasic) == EnvLevel::kAll;
     Handover& out = request.own_handover;
     out.variables = granted_variables(r, decision, all);
@@ -52,7 +52,7 @@ bool is_decided(const request_rec* r, const RequestState& request) {
 
 // Whether fixups need not decide again: the request is no subrequest or redirect, httpd runs no provider of this
 // module, and nothing known only in fixups can change the path or the method.
-bool is_settled(const request_rec* r, const DirConfig& config, const Decision& d) {
+bool is_settled(const request_rec* r, const DirConfig& config, const RequestDecision& d) {
     const State& s = state();
     const bool is_first = r->main == nullptr && r->prev == nullptr;
     const bool is_simple = !config.has_provider && !config.remote_user.value_or(false) && !s.has_cache;
@@ -64,16 +64,16 @@ void decide_anew(request_rec* r, RequestState& request, const DirConfig& config)
     const std::int64_t start = start_measuring();
     // The path may have changed if a look-up became the request.
     if (asks_captures(config)) keep_captures(r);
-    Decision d;
+    RequestDecision d;
     decide_request(r, {config.allow, config.deny}, d);
     d.duration = nanoseconds_since(start);
     request.handover = nullptr;
     if (d.granted()) hand_over(r, request, d);
     request.is_settled = is_settled(r, config, d);
     request.reason = d.reason;
-    const Outcome outcome = d.granted()                        ? Outcome::kAllow
+    const Outcome outcome = d.granted()                               ? Outcome::kAllow
                             : is_passed_by_log_only(config, d.reason) ? Outcome::kWouldDeny
-                                                               : Outcome::kDeny;
+                                                                      : Outcome::kDeny;
     if (outcome == Outcome::kDeny) request.denied_for = d.reason;
     account_for(r, d, outcome, r->main != nullptr && is_lookup(r));
 }
@@ -103,14 +103,14 @@ std::span<const Variable> variables_of(request_rec* r, const RequestState& reque
 
 void set_application_variables(request_rec* r, RequestState& request, bool by_gate) {
     const bool denied = by_gate && request.reason != Reason::kGranted;
-    request.told = set_variables(r, variables_of(r, request, denied), denied);
+    request.variables_set = set_variables(r, variables_of(r, request, denied), denied);
 }
 
 // In fixups: sets the variables again if another module changed them.
 void restore_application_variables(request_rec* r, RequestState& request, bool by_gate) {
-    const bool stands = by_gate && request.reason == Reason::kGranted && !request.told.variables.empty() &&
-                        request.told.variables.data() == request.handover->variables.data() &&
-                        are_unchanged(r, request.told);
+    const bool stands = by_gate && request.reason == Reason::kGranted && !request.variables_set.variables.empty() &&
+                        request.variables_set.variables.data() == request.handover->variables.data() &&
+                        are_unchanged(r, request.variables_set);
     if (!stands) set_application_variables(r, request, by_gate);
 }
 
@@ -130,7 +130,7 @@ void restore_application_variables(request_rec* r, RequestState& request, bool b
 int check_ungated(request_rec* r) {
     const auto objection = find_objection(r);
     if (!objection) return DECLINED;
-    Decision d;
+    RequestDecision d;
     d.reason = objection->reason;
     d.detail = objection->detail;
     RequestState& request = request_state(r);
@@ -143,7 +143,7 @@ int check_ungated(request_rec* r) {
 // The common case: nothing changed since the access checker, and nothing is left to do.
 [[gnu::flatten]] bool is_grant_unchanged(const request_rec* r, const RequestState& request) {
     return request.is_settled && request.decided_for == r->per_dir_config && request.decided_path == r->uri &&
-           are_unchanged(r, request.told);
+           are_unchanged(r, request.variables_set);
 }
 
 // The common case outside of gates: no subrequest or redirect, and no reading of the path is behind a gate.
@@ -168,8 +168,8 @@ const request_rec* origin_of(const request_rec* r) { return r->prev != nullptr ?
 void forget_inherited_user(request_rec* r) {
     if (r->user == nullptr) return;
     for (const request_rec* origin = origin_of(r); origin != nullptr; origin = origin_of(origin)) {
-        const RequestState* const known = find_state(origin);
-        if (known == nullptr || known->own_user != r->user) continue;
+        const RequestState* const origin_state = find_state(origin);
+        if (origin_state == nullptr || origin_state->own_user != r->user) continue;
         r->user = nullptr;
         r->ap_auth_type = nullptr;
         return;
@@ -237,9 +237,9 @@ int assert_decision(request_rec* r) {
 [[gnu::noinline]] void take_on_method(request_rec* r) {
     const request_rec& main = *r->main;
     if (r->method_number != M_GET || main.method_number == M_GET || state().sections.empty()) return;
-    const RequestState* const known = find_state(&main);
+    const RequestState* const main_state = find_state(&main);
     const bool is_dav = main.handler != nullptr && std::string_view(main.handler) == "dav-handler";
-    if (is_dav || (known != nullptr && known->is_served)) return;
+    if (is_dav || (main_state != nullptr && main_state->is_served)) return;
     r->method = main.method;
     r->method_number = main.method_number;
 }
@@ -294,7 +294,7 @@ int refuse_trace(request_rec* r) {
     }
     const DirConfig& config = dir_config(r);
     if (!has_gate(config) && !config.has_provider) return DECLINED;
-    Decision d;
+    RequestDecision d;
     decide_request(r, {}, d);
     d.reason = Reason::kMethodNotGranted;
     d.detail = "TRACE is answered before any access check, so it is refused where a gate applies";
@@ -330,15 +330,15 @@ extern "C" int on_access_checker(request_rec* r) {
 }
 extern "C" int on_fixups(request_rec* r) {
     if (r->main != nullptr) note_lookup(r);
-    RequestState* const known = find_state(r);
-    const bool is_done = known != nullptr ? is_grant_unchanged(r, *known) : is_out_of_reach(r);
+    RequestState* const request = find_state(r);
+    const bool is_done = request != nullptr ? is_grant_unchanged(r, *request) : is_out_of_reach(r);
     if (!is_done) return assert_decision_guarded(r);
     request_state(r).fixups_done = true;
     return DECLINED;
 }
 extern "C" int on_late_fixups(request_rec* r) {
-    const RequestState* const known = find_state(r);
-    const bool has_become = known != nullptr && known->lookup != nullptr && known->lookup_path == r->uri;
+    const RequestState* const request = find_state(r);
+    const bool has_become = request != nullptr && request->lookup != nullptr && request->lookup_path == r->uri;
     return has_become ? become_lookup_guarded(r) : DECLINED;
 }
 extern "C" int on_post_perdir_config(request_rec* r) {

@@ -264,12 +264,12 @@ const char* on_auth_type(cmd_parms* cmd, void*, const char* arg) noexcept {
         // A .htaccess file is read during a request, when the sections are complete. mod_authn_core reports errors.
         if (ap_check_cmd_context(cmd, NOT_IN_HTACCESS) != nullptr) return nullptr;
         const bool is_ours = equal_nocase(arg, "MTLS");
-        const auto* const known = static_cast<DirConfig*>(ap_get_module_config(cmd->context, &mtls_authz_module));
+        const auto* const config = static_cast<DirConfig*>(ap_get_module_config(cmd->context, &mtls_authz_module));
         if (is_ours) {
             authorizing_section(cmd, written(cmd)).authenticates = true;
             hook_path_overrides();
         }
-        if (!is_ours && known != nullptr && known->section != nullptr) known->section->authenticates = false;
+        if (!is_ours && config != nullptr && config->section != nullptr) config->section->authenticates = false;
         return nullptr;
     });
 }

@@ -48,7 +48,7 @@ bool is_wider(const DirConfig& later, const DirConfig& earlier) {
     if (later.allow == nullptr || earlier.allow == nullptr) return earlier.allow == nullptr && later.allow != nullptr;
     return !std::all_of(later.allow->begin(), later.allow->end(), [&](const GateRule& rule) {
         return std::any_of(earlier.allow->begin(), earlier.allow->end(),
-                           [&](const GateRule& known) { return known.covers(rule); });
+                           [&](const GateRule& previous) { return previous.covers(rule); });
     });
 }
 

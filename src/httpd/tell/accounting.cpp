@@ -12,7 +12,7 @@ namespace mtls::httpd {
 
 namespace {
 
-std::string gate_place(const request_rec* r, const Decision& decision) {
+std::string gate_place(const request_rec* r, const RequestDecision& decision) {
     if (decision.rule != nullptr) return short_place(decision.rule->where);
     const DirConfig& config = dir_config(r);
     return config.section != nullptr ? short_place(config.section->where) : std::string();
@@ -38,7 +38,7 @@ std::string name_of(const Identification* who) {
     return who->partner != nullptr ? std::string(who->partner->name) : names_of(who->claimed);
 }
 
-bool is_told(const request_rec* r, const Decision& decision, Outcome outcome, int level) {
+bool is_logged_in_full(const request_rec* r, const RequestDecision& decision, Outcome outcome, int level) {
     std::string_view digest;
     if (decision.certificate != nullptr) digest = decision.certificate->facts.sha256;
     std::uint64_t key = mixed(static_cast<std::uint64_t>(outcome), static_cast<std::uint64_t>(decision.reason));
@@ -51,7 +51,7 @@ bool is_told(const request_rec* r, const Decision& decision, Outcome outcome, in
     return is_admitted(r->server, key, level, std::ref(shown));
 }
 
-void describe_who(const Decision& decision, Account& out) {
+void describe_who(const RequestDecision& decision, Account& out) {
     const Identification* const who = decision.who;
     if (who == nullptr) return;
     (decision.granted() ? out.partner : out.claimed) = name_of(who);
@@ -65,7 +65,7 @@ void describe_who(const Decision& decision, Account& out) {
     out.matched = identity->text();
 }
 
-Account account_of(request_rec* r, const Decision& decision, Outcome outcome) {
+Account account_of(request_rec* r, const RequestDecision& decision, Outcome outcome) {
     Account out;
     out.time = apr_time_now();
     out.outcome = outcome;
@@ -108,7 +108,7 @@ void keep_certificate(std::size_t number, const PresentedCertificate& certificat
 std::size_t number_of(const Partner& partner) { return state().ledger->sightings.number_of(partner.key, partner.name); }
 
 // Records each certificate that a front forwards, and the front's own.
-[[gnu::noinline]] std::size_t note_handed(const Decision& d) {
+[[gnu::noinline]] std::size_t note_handed(const RequestDecision& d) {
     if (d.front != nullptr && d.tls->claim_sighting(d.now)) {
         see(*d.tls->certificate(), *d.front, number_of(*d.front->partner), d.now);
     }
@@ -120,7 +120,7 @@ std::size_t number_of(const Partner& partner) { return state().ledger->sightings
 }
 
 // Records a connection's certificate at its first decision, then at most once a minute.
-std::size_t note_partner(const Decision& d) {
+std::size_t note_partner(const RequestDecision& d) {
     if (d.handed) return note_handed(d);
     if (d.who == nullptr || d.who->partner == nullptr) return DecisionCounters::kNoPartner;
     const std::size_t number = number_of(*d.who->partner);
@@ -133,14 +133,14 @@ void count(std::size_t partner, Outcome outcome, Reason reason, std::int64_t dur
     state().ledger->decisions.count(outcome, reason, partner, duration);
 }
 
-void count_waiver(const Decision& decision, std::size_t partner) {
+void count_waiver(const RequestDecision& decision, std::size_t partner) {
     if (!decision.granted() || !decision.who->is_purpose_waived) return;
     ++state().ledger->purposes_waived;
     if (partner <= Sightings::kOthers) ++state().ledger->purposes_waived_of[partner];
 }
 
 // Whether the nearest CA that the policy names belongs to none of the claimed partners.
-bool is_issuer_unknown(const Decision& decision) {
+bool is_issuer_unknown(const RequestDecision& decision) {
     const bool is_of_issuer = decision.reason == Reason::kWrongIssuer || decision.reason == Reason::kNotVerified;
     if (!is_of_issuer || decision.who == nullptr || decision.who->claimed.empty()) return false;
     const std::string& key = decision.who->nearest_ca_key;
@@ -153,7 +153,7 @@ bool is_issuer_unknown(const Decision& decision) {
     });
 }
 
-void note_issuer(const Decision& decision) {
+void note_issuer(const RequestDecision& decision) {
     if (!is_issuer_unknown(decision)) return;
     note_unknown_issuer(decision.certificate->facts, names_of(decision.who->claimed), word_of(decision.reason));
 }
@@ -177,10 +177,10 @@ bool was_denied(const request_rec* r) {
 }
 
 // Several Require lines may have been evaluated, with others beside them: report the one that explains the response.
-void close_provider_account(request_rec* r, const Unclosed& unclosed) {
+void close_provider_account(request_rec* r, const DeferredReports& deferred) {
     const bool denied = was_denied(r);
-    if ((denied ? unclosed.refused : unclosed.satisfied) == nullptr) return;
-    const ProviderFinding& finding = denied ? *unclosed.refused : *unclosed.satisfied;
+    if ((denied ? deferred.refused : deferred.satisfied) == nullptr) return;
+    const ProviderFinding& finding = denied ? *deferred.refused : *deferred.satisfied;
     const Outcome outcome = denied ? Outcome::kDeny : Outcome::kAllow;
     count(finding.partner, outcome, finding.reason, finding.duration);
     if (finding.account == nullptr) return;
@@ -192,13 +192,13 @@ void close_provider_account(request_rec* r, const Unclosed& unclosed) {
 }
 
 void close_accounts(request_rec* r, const RequestState& request) {
-    const Unclosed& unclosed = *request.unclosed;
-    if (Account* const account = unclosed.pending) {
+    const DeferredReports& deferred = *request.deferred;
+    if (Account* const account = deferred.pending) {
         account->status = r->status;
         if (AuditLog* const audit = audit_log_for(r, account->outcome)) audit->write(*account);
     }
     const bool by_gate = request.decided_for != nullptr;
-    if (!by_gate) close_provider_account(r, unclosed);
+    if (!by_gate) close_provider_account(r, deferred);
 }
 
 extern "C" apr_status_t on_end(void* request) {
@@ -211,13 +211,13 @@ extern "C" apr_status_t on_end(void* request) {
 
 // A pool's cleanups run in reverse order: httpd's own, which logs the request, is registered after this one and runs
 // first.
-Unclosed& unclosed(request_rec* r) {
+DeferredReports& deferred(request_rec* r) {
     RequestState& request = request_state(r);
-    if (request.unclosed == nullptr) {
-        request.unclosed = pool_new<Unclosed>(r->pool);
+    if (request.deferred == nullptr) {
+        request.deferred = pool_new<DeferredReports>(r->pool);
         apr_pool_pre_cleanup_register(r->pool, r, on_end);
     }
-    return *request.unclosed;
+    return *request.deferred;
 }
 
 // LogOnly is for comparison: its audit line includes the status of the response.
@@ -229,7 +229,7 @@ void write_audit(request_rec* r, const Account& account) {
     AuditLog* const audit = audit_log_for(r, account.outcome);
     if (audit == nullptr) return;
     if (waits_for_status(r)) {
-        unclosed(r).pending = pool_new<Account>(r->pool, account);
+        deferred(r).pending = pool_new<Account>(r->pool, account);
     } else {
         audit->write(account);
     }
@@ -249,13 +249,13 @@ std::int64_t nanoseconds_since(std::int64_t start) { return start == 0 ? -1 : st
 
 namespace {
 
-[[gnu::noinline]] void tell(request_rec* r, const Decision& decision, Outcome outcome, bool is_lookup) {
+[[gnu::noinline]] void report(request_rec* r, const RequestDecision& decision, Outcome outcome, bool is_lookup) {
     const bool is_denial = outcome != Outcome::kAllow && !is_lookup;
     const int level = is_lookup ? APLOG_DEBUG : level_of(outcome, decision.reason);
     const bool has_audit = !is_lookup && audit_log_for(r, outcome) != nullptr;
     if (!has_audit && !is_denial && !APLOG_R_IS_LEVEL(r, level)) return;
     // Count repeated lines before building the account.
-    const bool in_full = level == APLOG_DEBUG || is_told(r, decision, outcome, level);
+    const bool in_full = level == APLOG_DEBUG || is_logged_in_full(r, decision, outcome, level);
     if (!in_full && !has_audit) return;
     const Account account = account_of(r, decision, outcome);
     if (in_full) log_account(r, account, level);
@@ -266,7 +266,7 @@ namespace {
 
 }  // namespace
 
-void account_for(request_rec* r, const Decision& decision, Outcome outcome, bool is_lookup) {
+void account_for(request_rec* r, const RequestDecision& decision, Outcome outcome, bool is_lookup) {
     if (!is_lookup) {
         const std::size_t partner = note_partner(decision);
         count(partner, outcome, decision.reason, decision.duration);
@@ -274,15 +274,15 @@ void account_for(request_rec* r, const Decision& decision, Outcome outcome, bool
     }
     const bool is_quiet =
         outcome == Outcome::kAllow && server_config(r->server).audit == nullptr && !APLOG_R_IS_LEVEL(r, APLOG_DEBUG);
-    if (!is_quiet) tell(r, decision, outcome, is_lookup);
+    if (!is_quiet) report(r, decision, outcome, is_lookup);
 }
 
-void account_for_provider(request_rec* r, const Decision& decision, const char* requirement, bool lets_in) {
+void account_for_provider(request_rec* r, const RequestDecision& decision, const char* requirement, bool grants) {
     const int level = decision.granted() ? APLOG_DEBUG : APLOG_INFO;
     const std::size_t partner = note_partner(decision);
-    const Unclosed* const known = request_state(r).unclosed;
-    const bool is_first = known == nullptr || (decision.granted() ? known->satisfied : known->refused) == nullptr;
-    const bool explains = lets_in || !decision.granted();
+    const DeferredReports* const pending = request_state(r).deferred;
+    const bool is_first = pending == nullptr || (decision.granted() ? pending->satisfied : pending->refused) == nullptr;
+    const bool explains = grants || !decision.granted();
     const bool counts = r->main == nullptr && is_first && explains;
     const bool is_logged = APLOG_R_IS_LEVEL(r, level);
     if (!counts && !is_logged) return;
@@ -295,9 +295,9 @@ void account_for_provider(request_rec* r, const Decision& decision, const char* 
         ap_log_rerror(APLOG_MARK, level, 0, r, "mtls_authz: %s (%s)", denial_line(*account, verb).c_str(), requirement);
     }
     if (!counts) return;
-    if (lets_in) count_waiver(decision, partner);
+    if (grants) count_waiver(decision, partner);
     note_issuer(decision);
-    Unclosed& own = unclosed(r);
+    DeferredReports& own = deferred(r);
     (decision.granted() ? own.satisfied : own.refused) = pool_new<ProviderFinding>(
         r->pool, ProviderFinding{decision.reason, partner, decision.duration, keeps ? account : nullptr});
 }

@@ -20,10 +20,10 @@ constexpr const char* kFilter = "MTLS_AUTHZ_PROBLEM";
 // The reason if this module denied the request and the client may see it.
 std::optional<Reason> reason_to_tell(request_rec* r) {
     const bool has_document = ap_response_code_string(r, ap_index_of_response(r->status)) != nullptr;
-    void* const known = ap_get_module_config(r->request_config, &mtls_authz_module);
-    if (r->status != HTTP_FORBIDDEN || has_document || known == nullptr) return std::nullopt;
+    void* const state = ap_get_module_config(r->request_config, &mtls_authz_module);
+    if (r->status != HTTP_FORBIDDEN || has_document || state == nullptr) return std::nullopt;
     if (!dir_config(r).error_detail.value_or(false)) return std::nullopt;
-    return static_cast<const RequestState*>(known)->denied_for;
+    return static_cast<const RequestState*>(state)->denied_for;
 }
 
 // With a front, show only the forwarded certificate: clients must not see the front's own.

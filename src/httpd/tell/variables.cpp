@@ -48,7 +48,7 @@ inline void append(apr_table_t* table, std::span<const Variable> variables) {
 
 }  // namespace
 
-std::span<const Variable> granted_variables(request_rec* r, const Decision& decision, bool all) {
+std::span<const Variable> granted_variables(request_rec* r, const RequestDecision& decision, bool all) {
     const Identification& who = *decision.who;
     const auto copy = [r](std::string_view text) { return pool_text(r->pool, text); };
     constexpr std::size_t kMostOwn = 8;

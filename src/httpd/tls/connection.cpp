@@ -115,7 +115,7 @@ extern "C" int on_verify_certificate(X509_STORE_CTX* ctx, void* server) {
 void announce_names(SSL* ssl, TlsConnection& tls) {
     const ErrorQueueGuard errors;
     if (const auto snapshot = state().snapshot()) {
-        state().announced_names.lend(*ssl, *snapshot, now_seconds(), tls.announced());
+        state().announced_names.lease_names(*ssl, *snapshot, now_seconds(), tls.announced());
     }
 }
 
@@ -150,10 +150,10 @@ void on_next_message(SSL* ssl, TlsConnection& tls) {
         case TLS_ST_SW_CERT_REQ:
         case TLS_ST_SW_SRVR_DONE:
         case TLS_ST_SW_FINISHED:
-            AnnouncedNames::take_back(*ssl, tls.announced());
+            AnnouncedNames::return_names(*ssl, tls.announced());
             break;
         case TLS_ST_OK:
-            if (AnnouncedNames::is_taken_back(*ssl, tls.announced())) announce_names(ssl, tls);
+            if (AnnouncedNames::is_returned(*ssl, tls.announced())) announce_names(ssl, tls);
             break;
         default:
             break;
@@ -201,8 +201,8 @@ extern "C" int on_pre_connection(conn_rec* c, void*) {
 }  // namespace
 
 void TlsConnection::note_handshake(const SSL& ssl) {
-    const X509* const known = certificate_ ? certificate_->leaf.get() : nullptr;
-    if (is_established_ && SSL_get0_peer_certificate(&ssl) == known) return;
+    const X509* const previous = certificate_ ? certificate_->leaf.get() : nullptr;
+    if (is_established_ && SSL_get0_peer_certificate(&ssl) == previous) return;
     is_established_ = false;
     take_certificate(ssl);
     is_established_ = true;

@@ -90,17 +90,17 @@ void keep_refused(const Refused& refused, const conn_rec* c) {
 void reserve_connection_index(const server_rec* s) {
     constexpr const char* kKey = "mtls_authz-ssl-index";
     if (g_connection_index >= 0) return;
-    void* known = nullptr;
+    void* index = nullptr;
     apr_pool_t* const pool = s->process->pool;
-    apr_pool_userdata_get(&known, kKey, pool);
-    if (known == nullptr) {
+    apr_pool_userdata_get(&index, kKey, pool);
+    if (index == nullptr) {
         auto* const made = static_cast<int*>(apr_palloc(pool, sizeof(int)));
         *made = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
         // Not setn: the key would be in this shared object.
         apr_pool_userdata_set(made, kKey, nullptr, pool);
-        known = made;
+        index = made;
     }
-    g_connection_index = *static_cast<int*>(known);
+    g_connection_index = *static_cast<int*>(index);
 }
 
 void note_connection(SSL* ssl, conn_rec* c) { SSL_set_ex_data(ssl, g_connection_index, c); }

@@ -17,10 +17,10 @@ namespace {
 // Whether mod_ssl's own CAs verified the certificate, or `optional_no_ca` accepted it: in this connection's handshake.
 // For a resumed session, which any virtual host may have made under any policy, test this virtual host's CAs now.
 bool is_let_in_without_anchors(TlsConnection& tls, const server_rec* s) {
-    TlsConnection::Verification& known = tls.verification();
-    if (known.by != TlsConnection::Verifier::kNone) return known.by == TlsConnection::Verifier::kModSsl;
-    if (known.is_of_unknown_ca) return server_config(s).lets_unknown_cas_in;
-    if (known.own_cas_of.load(std::memory_order_relaxed) == s) return true;
+    TlsConnection::Verification& verification = tls.verification();
+    if (verification.by != TlsConnection::Verifier::kNone) return verification.by == TlsConnection::Verifier::kModSsl;
+    if (verification.is_of_unknown_ca) return server_config(s).lets_unknown_cas_in;
+    if (verification.own_cas_of.load(std::memory_order_relaxed) == s) return true;
     const auto snapshot = state().snapshot();
     const CaDirectory no_policy;
     const CaDirectory& policy = snapshot ? snapshot->policy->cas() : no_policy;
@@ -28,7 +28,7 @@ bool is_let_in_without_anchors(TlsConnection& tls, const server_rec* s) {
         snapshot && waives_purpose_of(*snapshot->policy, *tls.certificate(), server_config(s).cas, std::time(nullptr));
     const int purpose = is_waived ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT;
     if (!verifies(server_config(s).own, *tls.certificate(), policy, purpose)) return false;
-    known.own_cas_of.store(s, std::memory_order_relaxed);
+    verification.own_cas_of.store(s, std::memory_order_relaxed);
     return true;
 }
 

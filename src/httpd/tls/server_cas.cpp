@@ -88,7 +88,7 @@ void copy_crls(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(X509_OBJ
         for (X509CrlPtr& list : decoded.lists) lists.push_back(std::move(list));
         for (const std::string& issuer : decoded.broken) cannot_use(issuer, "it does not decode");
     }
-    const auto known = [&cas](const std::string& name) {
+    const auto cas_by_name = [&cas](const std::string& name) {
         std::vector<X509Ptr> out;
         for (const X509Ptr& ca : cas.certificates) {
             if (read_name(*X509_get_subject_name(ca.get())).canonical == name) out.push_back(share(*ca));
@@ -99,7 +99,7 @@ void copy_crls(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(X509_OBJ
         const std::string issuer = read_name(*X509_CRL_get_issuer(list.get())).canonical;
         if (own != nullptr) X509_STORE_add_crl(own, list.get());
         auto crl = Crl::read(std::move(list));
-        if (crl.ok()) crls->add(std::move(crl.value()), known, std::time(nullptr));
+        if (crl.ok()) crls->add(std::move(crl.value()), cas_by_name, std::time(nullptr));
         if (!crl.ok()) cannot_use(issuer, crl.error());
     }
     cas.crls = std::move(crls);

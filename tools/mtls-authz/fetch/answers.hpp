@@ -25,8 +25,8 @@ struct OcspJob {
     std::vector<std::string> urls;  // asked in turn
     std::vector<SeenLeaf> leafs;
 };
-std::vector<OcspJob> find_ocsp_jobs(const Seen& seen, const Sources& sources, const std::vector<NamedAddress>& named,
-                                    Report& report);
+std::vector<OcspJob> find_ocsp_jobs(const SeenLeaves& seen, const Sources& sources,
+                                    const std::vector<NamedAddress>& named, Report& report);
 
 // The lines of revoked/ocsp.conf, which record what is revoked: a certificate whose line is deleted is asked about
 // again, and lines of other origin are kept. Thread-safe.

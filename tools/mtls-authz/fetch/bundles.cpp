@@ -103,18 +103,18 @@ FetchedFile fetch_bundle(const BundleJob& job, const Store& store, const Client&
     }
     const std::string in_force =
         kept.value() ? "the bundle with " + describe(*kept.value()) + " stays in force" : "there is no bundle";
-    Question question{job.url};
+    HttpRequest question{job.url};
     question.limit = kLargestBundle;
     std::optional<SpiffeBundle> of_endpoint;
     if (!job.endpoint_id.empty()) {
         const std::string file = BundleJob{std::string(trust_domain_of(job.endpoint_id)), "", ""}.file();
-        const auto known = read_kept(store, file);
-        if (!known || !known.value()) {
+        const auto stored = read_kept(store, file);
+        if (!stored || !stored.value()) {
             return failed("the endpoint cannot prove that it is " + job.endpoint_id + ": " + store.path(file) + " " +
-                              (known ? "is not there; put the first bundle there by hand" : known.error()),
+                              (stored ? "is not there; put the first bundle there by hand" : stored.error()),
                           in_force);
         }
-        question.check_server = [&, bundle = *known.value()](X509& leaf, const std::vector<X509Ptr>& sent) {
+        question.check_server = [&, bundle = *stored.value()](X509& leaf, const std::vector<X509Ptr>& sent) {
             return find_server_fault(leaf, sent, job.endpoint_id, bundle, now);
         };
     }
@@ -122,9 +122,9 @@ FetchedFile fetch_bundle(const BundleJob& job, const Store& store, const Client&
     const std::string digest = content ? hex(bytes_of(sha256(content.value()))) : std::string();
     const auto noted = store.files.find(job.file());
     if (kept.value() && noted != store.files.end() && noted->second.sha256 == digest && noted->second.url == job.url) {
-        question.known = noted->second.validators;
+        question.validators = noted->second.validators;
     }
-    const Answer answer = client.ask(question);
+    const HttpAnswer answer = client.ask(question);
     if (!answer.fault.empty()) return failed(answer.fault, in_force);
     const auto unchanged = [&](const FileNote& note) {
         return FetchedFile{

@@ -47,7 +47,7 @@ struct Transfer {
     std::string address_fault;
     std::string server_fault;
     bool is_too_large = false;
-    Answer answer;
+    HttpAnswer answer;
 };
 
 // libcurl is C: an exception in a callback fails the transfer.
@@ -143,11 +143,11 @@ void set_protocols(CURL* easy) {
 #endif
 }
 
-HeadersPtr headers_of(const Question& question) {
+HeadersPtr headers_of(const HttpRequest& question) {
     curl_slist* list = nullptr;
     const auto add = [&list](const std::string& line) { list = curl_slist_append(list, line.c_str()); };
-    if (!question.known.etag.empty()) add("If-None-Match: " + question.known.etag);
-    if (!question.known.last_modified.empty()) add("If-Modified-Since: " + question.known.last_modified);
+    if (!question.validators.etag.empty()) add("If-None-Match: " + question.validators.etag);
+    if (!question.validators.last_modified.empty()) add("If-Modified-Since: " + question.validators.last_modified);
     if (!question.content_type.empty()) add("Content-Type: " + question.content_type);
     add("Expect:");
     return HeadersPtr(list);
@@ -182,11 +182,11 @@ Client::~Client() { curl_global_cleanup(); }
 
 // Result of one request: an answer, or a redirect.
 struct Client::Reply {
-    Answer answer;
+    HttpAnswer answer;
     std::string redirect;
 };
 
-Client::Reply Client::ask_once(const Question& question, const Url& url, long milliseconds) const {
+Client::Reply Client::ask_once(const HttpRequest& question, const Url& url, long milliseconds) const {
     Transfer transfer;
     transfer.networks = options_.proxy.empty() ? &options_.networks : nullptr;
     transfer.limit = question.limit;
@@ -239,16 +239,16 @@ Client::Reply Client::ask_once(const Question& question, const Url& url, long mi
     curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &location);
     if (type != nullptr) out.answer.content_type = type;
     out.answer.not_modified = status == kNotModified;
-    if (status == kOk || (out.answer.not_modified && !question.known.empty())) return out;
+    if (status == kOk || (out.answer.not_modified && !question.validators.empty())) return out;
     if (location != nullptr) out.redirect = location;
     out.answer.fault = "answered " + std::to_string(status) +
                        (out.answer.not_modified ? " (not modified) though nothing was known" : "");
     return out;
 }
 
-Answer Client::ask(const Question& question) const {
+HttpAnswer Client::ask(const HttpRequest& question) const {
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(options_.timeout);
-    Answer failed;
+    HttpAnswer failed;
     auto url = parse_url(question.url);
     if (!url) failed.fault = url.error();
     for (int redirects = 0; failed.fault.empty(); ++redirects) {

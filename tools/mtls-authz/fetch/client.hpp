@@ -30,19 +30,19 @@ struct Validators {
 // CAs and host name.
 using ServerCheck = std::function<std::string(X509& leaf, const std::vector<X509Ptr>& sent)>;
 
-struct Question {
+struct HttpRequest {
     std::string url;
-    Validators known = {};          // empty: unconditional
+    Validators validators = {};     // empty: unconditional
     std::string body = {};          // empty: GET, else POST
     std::string content_type = {};  // of the body
     std::size_t limit = 0;          // maximum size of the answer in bytes
     ServerCheck check_server = {};  // empty: web CAs and host name
 };
 
-struct Answer {
+struct HttpAnswer {
     std::string fault;          // why there is no answer; empty: success
     bool is_dead = false;       // no answer in time, or no connection: do not ask there again
-    bool not_modified = false;  // `known` is still current
+    bool not_modified = false;  // `validators` is still current
     std::string content;
     std::string content_type;
     Validators validators;
@@ -57,11 +57,11 @@ public:
     Client& operator=(const Client&) = delete;
 
     // Sends the request, following at most three redirects to the same server. Never throws because of the server.
-    Answer ask(const Question& question) const;
+    HttpAnswer ask(const HttpRequest& question) const;
 
 private:
     struct Reply;
-    Reply ask_once(const Question& question, const Url& url, long milliseconds) const;
+    Reply ask_once(const HttpRequest& question, const Url& url, long milliseconds) const;
 
     const ClientOptions options_;
 };

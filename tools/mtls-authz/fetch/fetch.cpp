@@ -42,7 +42,7 @@ public:
         : options_(options), store_(store), sources_(sources), client_(client), report_(report), lines_(store) {}
 
     void run(const std::vector<BundleJob>& bundles) {
-        const Seen seen = read_seen(options_.certificates, options_.audit_logs, sources_, now_, report_);
+        const SeenLeaves seen = read_seen(options_.certificates, options_.audit_logs, sources_, now_, report_);
         const auto lists = find_lists(sources_, addresses(options_.crls), seen.list_hints, report_);
         const auto questions = find_ocsp_jobs(seen, sources_, addresses(options_.responders), report_);
         constexpr int kBitsOfMib = 20;
@@ -150,7 +150,7 @@ Json json_of(const FetchResult& r) {
 }
 
 // Returns the exit status.
-int tell(const FetchOptions& options, const Report& report, bool unreadable) {
+int print_report(const FetchOptions& options, const Report& report, bool unreadable) {
     const auto results = report.sorted();
     const bool failed =
         std::any_of(results.begin(), results.end(), [](const FetchResult& r) { return r.result == Fetched::kFailed; });
@@ -206,7 +206,7 @@ int fetch(const FetchOptions& options) {
         report.add({Fetched::kFailed, "notes", "", "", store.value()->notes_fault()});
     }
     Fetch(options, *store.value(), sources, client, report).run(bundles);
-    return tell(options, report, sources.unreadable || is_empty);
+    return print_report(options, report, sources.unreadable || is_empty);
 }
 
 }  // namespace mtls::tool

@@ -54,22 +54,22 @@ std::set<std::string> keys_of(const PolicyCas& cas) {
 class ListFinder {
 public:
     void add(const std::string& issuer, std::vector<std::string> urls, const PolicyCas& signers) {
-        PolicyCas& known = found_[{issuer, std::move(urls)}][keys_of(signers)];
-        if (known.empty()) known = signers;
+        PolicyCas& known_signers = found_[{issuer, std::move(urls)}][keys_of(signers)];
+        if (known_signers.empty()) known_signers = signers;
     }
     std::vector<ListJob> jobs() const {
         std::vector<ListJob> out;
         for (const auto& [what, by_signers] : found_) {
             const auto& [issuer, urls] = what;
             for (const auto& [keys, signers] : by_signers) {
-                std::string told = issuer;
-                for (const std::string& url : urls) told += "\n" + url;
+                std::string key_text = issuer;
+                for (const std::string& url : urls) key_text += "\n" + url;
                 if (by_signers.size() > 1) {
-                    for (const std::string& key : keys) told += "\n" + key;
+                    for (const std::string& key : keys) key_text += "\n" + key;
                 }
                 constexpr std::size_t kDigits = 8;
                 const std::string name = slug(issuer.empty() ? "any" : signers.front()->name_text) + "-" +
-                                         hex(bytes_of(sha256(told))).substr(0, kDigits);
+                                         hex(bytes_of(sha256(key_text))).substr(0, kDigits);
                 out.push_back({"crl/" + name + ".crl", urls, issuer, signers});
             }
         }
@@ -141,9 +141,9 @@ std::vector<ListJob> find_lists(const Sources& sources, const std::vector<NamedA
             for (const auto& ca : cas.value()) finder.add(ca->name, {address.url}, named_in(cas.value(), ca->name));
         }
     }
-    std::set<std::string> told;
+    std::set<std::string> reported;
     for (const auto& ca : sources.all()) {
-        if (finder.has_any(ca->name) || !told.insert(ca->name).second) continue;
+        if (finder.has_any(ca->name) || !reported.insert(ca->name).second) continue;
         const auto hint = hints.find(ca->name);
         report.add({Fetched::kNote, "crl", "", ca->file,
                     "no certificate of the policy says where " + quoted(ca->name_text) +
@@ -237,8 +237,8 @@ FetchedFile fetch_list(const ListJob& job, const Store& store, const Client& cli
         result.in_force = "it stays in force";
         return {result};
     }
-    const auto known = content.value().empty() ? Result<CrlPtr>(Error{}) : read_list(content.value());
-    const CrlPtr kept = known ? known.value() : nullptr;
+    const auto stored = content.value().empty() ? Result<CrlPtr>(Error{}) : read_list(content.value());
+    const CrlPtr kept = stored ? stored.value() : nullptr;
     const ListJudge judge(job, kept, now);
     const auto noted = store.files.find(job.file);
     const bool has_note = kept != nullptr && noted != store.files.end() && !is_past(*kept, now) &&
@@ -252,10 +252,10 @@ FetchedFile fetch_list(const ListJob& job, const Store& store, const Client& cli
             }
             result.what += why;
         };
-        Question question{url};
+        HttpRequest question{url};
         question.limit = limit;
-        if (has_note && noted->second.url == url) question.known = noted->second.validators;
-        Answer answer = client.ask(question);
+        if (has_note && noted->second.url == url) question.validators = noted->second.validators;
+        HttpAnswer answer = client.ask(question);
         if (!answer.fault.empty()) {
             fail(answer.fault);
             continue;

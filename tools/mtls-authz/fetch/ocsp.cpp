@@ -61,8 +61,8 @@ std::string find_signature_fault(OCSP_BASICRESP& basic, const X509& issuer) {
     if (!store || X509_STORE_add_cert(store.get(), trusted) != 1) throw std::bad_alloc();
     X509_STORE_set_flags(store.get(), X509_V_FLAG_PARTIAL_CHAIN);
     X509_VERIFY_PARAM_set_auth_level(X509_STORE_get0_param(store.get()), kSecurityLevel);
-    const BorrowedX509Stack known = stack_of({trusted});
-    if (OCSP_basic_verify(&basic, known.get(), store.get(), OCSP_NOEXPLICIT) == 1) return {};
+    const BorrowedX509Stack candidates = stack_of({trusted});
+    if (OCSP_basic_verify(&basic, candidates.get(), store.get(), OCSP_NOEXPLICIT) == 1) return {};
     const char* const why = ERR_reason_error_string(ERR_peek_last_error());
     return std::string("is signed neither by the issuer nor by a responder that it certified for OCSP") +
            (why != nullptr ? std::string(" (") + why + ")" : "");
@@ -85,9 +85,9 @@ Result<OcspAnswer> read_ocsp_answer(const std::string& der, const X509& issuer, 
     const auto* at = reinterpret_cast<const unsigned char*>(der.data());
     const OcspResponsePtr response(d2i_OCSP_RESPONSE(nullptr, &at, static_cast<long>(der.size())));
     if (!response) return Error{"is no OCSP response"};
-    const int said = OCSP_response_status(response.get());
-    if (said != OCSP_RESPONSE_STATUS_SUCCESSFUL) {
-        return Error{std::string("says ") + OCSP_response_status_str(said)};
+    const int response_status = OCSP_response_status(response.get());
+    if (response_status != OCSP_RESPONSE_STATUS_SUCCESSFUL) {
+        return Error{std::string("says ") + OCSP_response_status_str(response_status)};
     }
     const OcspBasicPtr basic(OCSP_response_get1_basic(response.get()));
     if (!basic) return Error{"is no basic OCSP response"};

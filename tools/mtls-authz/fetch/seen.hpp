@@ -21,14 +21,14 @@ struct SeenLeaf {
     std::string id() const;  // "key of the issuer:serial", hex
 };
 
-struct Seen {
+struct SeenLeaves {
     std::map<std::string, SeenLeaf> leafs;  // by id
     // Addresses in leaf certificates, by their issuer's canonical name: shown, but never asked.
     std::map<std::string, std::string> list_hints, responder_hints;
 };
 // Reads leaf certificates from files, from all files of folders, and from the grants in audit logs. Reports those that
 // are unreadable or not issued by a CA of the policy.
-Seen read_seen(const std::vector<std::string>& certificates, const std::vector<std::string>& audit_logs,
-               const Sources& sources, std::int64_t now, Report& report);
+SeenLeaves read_seen(const std::vector<std::string>& certificates, const std::vector<std::string>& audit_logs,
+                     const Sources& sources, std::int64_t now, Report& report);
 
 }  // namespace mtls::tool

@@ -133,10 +133,10 @@ bool PolicyCa::issued(const X509& other) const {
 
 PolicyCas Sources::all() const {
     PolicyCas out;
-    std::set<std::string> known;
+    std::set<std::string> digests;
     for (const auto& [partner, cas] : partners) {
         for (const auto& ca : cas) {
-            if (known.insert(certificate_sha256(*ca->certificate)).second) out.push_back(ca);
+            if (digests.insert(certificate_sha256(*ca->certificate)).second) out.push_back(ca);
         }
     }
     return out;

@@ -69,7 +69,7 @@ std::vector<std::string> words_of(const std::string& field) {
 // Stores one field in an entry; returns the fault, or "".
 using Column = std::function<std::string(ImportedEntry&, const std::string&)>;
 
-Column column_of(const std::string& heading, const KnownBySha1& known) {
+Column column_of(const std::string& heading, const Sha1Lookup& by_sha1) {
     static const std::map<std::string_view, std::string_view> kOtherNames = {
         {"dn", "subject"}, {"subject dn", "subject"}, {"common name", "CN"}, {"organization", "O"},
         {"san", "DNS"},    {"host", "DNS"},           {"mail", "email"},     {"serial", "cert-serial"}};
@@ -97,8 +97,8 @@ Column column_of(const std::string& heading, const KnownBySha1& known) {
         };
     }
     if (word == "fingerprint" || word == "sha1") {
-        return [&known](ImportedEntry& entry, const std::string& value) {
-            std::string why, selector = digest_selector(value, known, why);
+        return [&by_sha1](ImportedEntry& entry, const std::string& value) {
+            std::string why, selector = digest_selector(value, by_sha1, why);
             if (!selector.empty()) entry.selectors.push_back(std::move(selector));
             return why;
         };
@@ -116,12 +116,12 @@ Column column_of(const std::string& heading, const KnownBySha1& known) {
 
 }  // namespace
 
-Imported read_csv(std::string_view text, const KnownBySha1& known) {
+Imported read_csv(std::string_view text, const Sha1Lookup& by_sha1) {
     Imported out;
     const auto rows = rows_of(text, separator_of(text));
     if (rows.empty()) return out;
     std::vector<Column> columns;
-    for (const std::string& heading : rows.front().fields) columns.push_back(column_of(heading, known));
+    for (const std::string& heading : rows.front().fields) columns.push_back(column_of(heading, by_sha1));
     for (std::size_t i = 1; i < rows.size(); ++i) {
         ImportedEntry entry;
         entry.line = rows[i].line;

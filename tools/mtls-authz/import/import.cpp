@@ -18,7 +18,7 @@
 
 namespace mtls::tool {
 
-std::string digest_selector(std::string_view digest, const KnownBySha1& known, std::string& why) {
+std::string digest_selector(std::string_view digest, const Sha1Lookup& by_sha1, std::string& why) {
     std::string digits;
     for (const char c : lower(digest)) {
         if (c != ':') digits += c;
@@ -30,7 +30,7 @@ std::string digest_selector(std::string_view digest, const KnownBySha1& known, s
         return {};
     }
     if (digits.size() == kSha256) return "sha256:" + digits;
-    std::string out = known.selector_of(digits);
+    std::string out = by_sha1.selector_of(digits);
     if (out.empty())
         why = "a SHA-1 digest leads to no certificate: give the certificate itself with --cert (SHA-1 " + digits + ")";
     return out;
@@ -38,7 +38,7 @@ std::string digest_selector(std::string_view digest, const KnownBySha1& known, s
 
 namespace {
 
-class CertificatesBySha1 : public KnownBySha1 {
+class CertificatesBySha1 : public Sha1Lookup {
 public:
     // Returns the fault of an unreadable file, or "".
     std::string add(const std::string& file) {
@@ -148,14 +148,14 @@ std::string fault_of(const ImportedPartner& partner, const std::string& root) {
     return {};
 }
 
-Imported read(const ImportOptions& options, const std::string& text, const KnownBySha1& known) {
-    if (options.format == "nginx-map") return read_nginx_map(text, known);
+Imported read(const ImportOptions& options, const std::string& text, const Sha1Lookup& by_sha1) {
+    if (options.format == "nginx-map") return read_nginx_map(text, by_sha1);
     if (options.format == "passwd") return read_passwd(text);
-    if (options.format == "csv") return read_csv(text, known);
+    if (options.format == "csv") return read_csv(text, by_sha1);
     return read_sslrequire(text);
 }
 
-void say_what_is_left(const std::string& file, std::vector<NotImported> rest) {
+void print_remarks(const std::string& file, std::vector<NotImported> rest) {
     std::stable_sort(rest.begin(), rest.end(), [](const auto& a, const auto& b) { return a.line < b.line; });
     for (const NotImported& one : rest)
         std::cerr << shown(file) << ":" << one.line << ": not converted: " << one.why << "\n";
@@ -164,9 +164,9 @@ void say_what_is_left(const std::string& file, std::vector<NotImported> rest) {
 }  // namespace
 
 int import_policy(const ImportOptions& options) {
-    CertificatesBySha1 known;
+    CertificatesBySha1 by_sha1;
     for (const std::string& file : options.certificates) {
-        const std::string fault = known.add(file);
+        const std::string fault = by_sha1.add(file);
         if (!fault.empty()) return complain(fault);
     }
     const auto text = read_input(options.file);
@@ -174,7 +174,7 @@ int import_policy(const ImportOptions& options) {
     std::string_view content = text.value();
     constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
     if (content.starts_with(kByteOrderMark)) content.remove_prefix(kByteOrderMark.size());
-    Imported imported = read(options, std::string(content), known);
+    Imported imported = read(options, std::string(content), by_sha1);
 
     std::string blocks;
     std::size_t count = 0;
@@ -203,7 +203,7 @@ int import_policy(const ImportOptions& options) {
     if (imported.denying > 0)
         std::cerr << "mtls-authz: left out " << imported.denying
                   << " line(s) that only deny: what belongs to no partner is denied\n";
-    say_what_is_left(options.file, imported.rest);
+    print_remarks(options.file, imported.rest);
     if (count == 0) return complain("nothing in " + shown(options.file) + " could be converted");
     return imported.rest.empty() ? kFine : kErrorsFound;
 }

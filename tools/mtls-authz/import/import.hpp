@@ -46,19 +46,19 @@ struct Imported {
 };
 
 // Certificates that can be looked up by SHA-1.
-class KnownBySha1 {
+class Sha1Lookup {
 public:
-    virtual ~KnownBySha1() = default;
+    virtual ~Sha1Lookup() = default;
     // Selector of the certificate with this hex digest; empty if it is not known.
     virtual std::string selector_of(const std::string& sha1) const = 0;
 };
 
 // `map $ssl_client_... $var { ... }`, or only its lines, as in an included file.
-Imported read_nginx_map(std::string_view text, const KnownBySha1& known);
+Imported read_nginx_map(std::string_view text, const Sha1Lookup& by_sha1);
 // `DN:password`, as FakeBasicAuth of mod_ssl needs it.
 Imported read_passwd(std::string_view text);
 // A table with a header row (RFC 4180; also with semicolons or tabs).
-Imported read_csv(std::string_view text, const KnownBySha1& known);
+Imported read_csv(std::string_view text, const Sha1Lookup& by_sha1);
 // SSLRequire and Require expr lines of httpd.conf.
 Imported read_sslrequire(std::string_view text);
 
@@ -66,6 +66,6 @@ Imported read_sslrequire(std::string_view text);
 
 // The selector for a hex digest, with or without colons: of 32 bytes, or of 20 (SHA-1) if the certificate is known. On
 // failure returns "" and sets `why`.
-std::string digest_selector(std::string_view digest, const KnownBySha1& known, std::string& why);
+std::string digest_selector(std::string_view digest, const Sha1Lookup& by_sha1, std::string& why);
 
 }  // namespace mtls::tool

@@ -107,7 +107,7 @@ std::optional<std::string> selector_of_pattern(std::string_view pattern) {
 
 class MapReader {
 public:
-    explicit MapReader(const KnownBySha1& known) : known_(known) {}
+    explicit MapReader(const Sha1Lookup& by_sha1) : by_sha1_(by_sha1) {}
 
     Imported read(std::string_view text) {
         const auto tokens = tokens_of(text);
@@ -183,7 +183,7 @@ private:
                 entry.selectors = {"CN:" + key};
                 break;
             case Source::kDigest:
-                entry.selectors = {digest_selector(key, known_, why)};
+                entry.selectors = {digest_selector(key, by_sha1_, why)};
                 break;
             case Source::kSerial:
                 entry.selectors = {"cert-serial:" + key};
@@ -200,12 +200,12 @@ private:
         return why;
     }
 
-    const KnownBySha1& known_;
+    const Sha1Lookup& by_sha1_;
     Imported out_;
 };
 
 }  // namespace
 
-Imported read_nginx_map(std::string_view text, const KnownBySha1& known) { return MapReader(known).read(text); }
+Imported read_nginx_map(std::string_view text, const Sha1Lookup& by_sha1) { return MapReader(by_sha1).read(text); }
 
 }  // namespace mtls::tool

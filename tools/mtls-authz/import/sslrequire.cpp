@@ -14,7 +14,7 @@ namespace mtls::tool {
 namespace {
 
 // The expression cannot be converted; what() says why.
-struct Beyond : std::runtime_error {
+struct NotConvertible : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
@@ -26,7 +26,7 @@ using Alternatives = std::vector<Alternative>;
 
 Alternatives both(const Alternatives& a, const Alternatives& b) {
     constexpr std::size_t kMost = 1000;
-    if (a.size() * b.size() > kMost) throw Beyond("has more than 1,000 combinations");
+    if (a.size() * b.size() > kMost) throw NotConvertible("has more than 1,000 combinations");
     Alternatives out;
     for (const Alternative& x : a) {
         for (const Alternative& y : b) {
@@ -65,7 +65,8 @@ Alternative asked_by(std::string_view variable, const std::string& value) {
     }
     const auto type = kTypes.find(name);
     if (type == kTypes.end())
-        throw Beyond("asks " + shown(variable) + ", which is none of a partner's: such a rule stays beside the gate");
+        throw NotConvertible("asks " + shown(variable) +
+                             ", which is none of a partner's: such a rule stays beside the gate");
     return {{std::string(type->second) + ":" + value}, {}};
 }
 
@@ -76,7 +77,7 @@ public:
 
     Alternatives read() {
         Alternatives out = read_or();
-        if (!rest().empty()) throw Beyond("goes on with '" + shown(rest()) + "'");
+        if (!rest().empty()) throw NotConvertible("goes on with '" + shown(rest()) + "'");
         return out;
     }
 
@@ -114,37 +115,37 @@ private:
     Alternatives read_one() {
         if (skip("(")) {
             Alternatives out = read_or();
-            if (!skip(")")) throw Beyond("has no ')' for a '('");
+            if (!skip(")")) throw NotConvertible("has no ')' for a '('");
             return out;
         }
-        if (!skip("%{")) throw Beyond("has '" + shown(rest()) + "' where a variable was expected");
+        if (!skip("%{")) throw NotConvertible("has '" + shown(rest()) + "' where a variable was expected");
         const std::size_t end = text_.find('}', at_);
-        if (end == std::string_view::npos) throw Beyond("has no '}' for a '%{'");
+        if (end == std::string_view::npos) throw NotConvertible("has no '}' for a '%{'");
         const std::string_view variable = text_.substr(at_, end - at_);
         at_ = end + 1;
         Alternatives out;
         if (skip_word("in")) {
-            if (!skip("{")) throw Beyond("asks for words of a file or a function: write a partner for each");
+            if (!skip("{")) throw NotConvertible("asks for words of a file or a function: write a partner for each");
             do out.push_back(asked_by(variable, read_string()));
             while (skip(","));
-            if (!skip("}")) throw Beyond("has no '}' for a '{'");
+            if (!skip("}")) throw NotConvertible("has no '}' for a '{'");
             return out;
         }
         if (!skip("==") && !skip_word("eq") && (rest().starts_with("=~") || !skip("=")))
-            throw Beyond("compares " + shown(variable) + " by another operator than eq, == and in");
+            throw NotConvertible("compares " + shown(variable) + " by another operator than eq, == and in");
         return {asked_by(variable, read_string())};
     }
     std::string read_string() {
         const char quote = rest().empty() ? '\0' : rest().front();
-        if (quote != '"' && quote != '\'') throw Beyond("compares with something else than a text in quotes");
+        if (quote != '"' && quote != '\'') throw NotConvertible("compares with something else than a text in quotes");
         std::string out;
         for (++at_; at_ < text_.size() && text_[at_] != quote; ++at_) {
             if (text_[at_] == '\\' && at_ + 1 < text_.size()) ++at_;
             out += text_[at_];
         }
-        if (at_ == text_.size()) throw Beyond("has a quote that does not end");
+        if (at_ == text_.size()) throw NotConvertible("has a quote that does not end");
         ++at_;
-        if (out.find("%{") != std::string::npos) throw Beyond("compares with another variable");
+        if (out.find("%{") != std::string::npos) throw NotConvertible("compares with another variable");
         return out;
     }
 
@@ -193,7 +194,7 @@ void take(std::size_t line, const std::string& expression, Imported& out) {
             entry.remarks = std::move(alternative.remarks);
             out.entries.push_back(std::move(entry));
         }
-    } catch (const Beyond& e) {
+    } catch (const NotConvertible& e) {
         out.leave(line, std::string("the expression ") + e.what());
     }
 }

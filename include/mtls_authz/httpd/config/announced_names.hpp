@@ -25,19 +25,19 @@ public:
     // A connection's borrowed list.
     class Lease {
         friend class AnnouncedNames;
-        std::shared_ptr<NameLists> edition;            // null: nothing was lent yet
+        std::shared_ptr<NameLists> edition;          // null: nothing was lent yet
         const STACK_OF(X509_NAME) * list = nullptr;  // owned by the SSL object
     };
 
     // Call it before the certificate request is written; uses the snapshot's names at `now` (seconds since the epoch).
     // Throws std::bad_alloc; mod_ssl's names are announced then.
-    void lend(SSL& ssl, const Snapshot& snapshot, std::int64_t now, Lease& loan);
+    void lease_names(SSL& ssl, const Snapshot& snapshot, std::int64_t now, Lease& lease);
 
     // Takes the list back; the SSL keeps an empty one.
-    static void take_back(const SSL& ssl, Lease& loan);
+    static void return_names(const SSL& ssl, Lease& lease);
 
     // Whether the SSL would announce no names because its list was taken back.
-    static bool is_taken_back(const SSL& ssl, const Lease& loan);
+    static bool is_returned(const SSL& ssl, const Lease& lease);
 
 private:
     static void free_names(STACK_OF(X509_NAME) * names) { sk_X509_NAME_pop_free(names, X509_NAME_free); }
@@ -49,15 +49,15 @@ private:
         std::uint64_t serial;                 // serial of the snapshot
         std::vector<std::string_view> names;  // names of the live anchors; borrowed from that snapshot
         std::mutex mutex;
-        std::vector<NamesPtr> at_hand;
+        std::vector<NamesPtr> free_lists;
     };
 
-    std::shared_ptr<NameLists> edition_of(const SSL_CTX& virtual_host, std::uint64_t serial,
+    std::shared_ptr<NameLists> lists_of(const SSL_CTX& virtual_host, std::uint64_t serial,
                                         std::vector<std::string_view> names);
     static NamesPtr copy(const STACK_OF(X509_NAME) * own, const std::vector<std::string_view>& names);
 
     std::mutex mutex_;
-    std::vector<std::shared_ptr<NameLists>> editions_;  // the newest of each virtual host
+    std::vector<std::shared_ptr<NameLists>> name_lists_;  // the newest of each virtual host
 };
 
 }  // namespace mtls::httpd

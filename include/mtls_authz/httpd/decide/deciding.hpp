@@ -41,13 +41,13 @@ inline std::string_view raw_address(const apr_sockaddr_t* address) {
 void identify(request_rec* r, Caller& out);
 
 // Must not outlive the hook call that created it.
-struct Decision : mtls::Decision, Caller {
+struct RequestDecision : mtls::Decision, Caller {
     bool has_one_reading = true;  // no backend can read the path differently
     std::int64_t duration = -1;   // nanoseconds; negative: not measured
 };
 
 // Gates, Require mtls-* and AuthType MTLS all decide here, with their own rules. `out` must be default-constructed.
-void decide_request(request_rec* r, const Gate& gate, Decision& out);
+void decide_request(request_rec* r, const Gate& gate, RequestDecision& out);
 
 // Step 1, also for places without a gate: a backend could read the path as one behind a gate.
 std::optional<Objection> find_objection(request_rec* r);

@@ -42,7 +42,7 @@ struct ProviderFinding {
 };
 
 // Records that are completed at the end of the request, since they include the response.
-struct Unclosed {
+struct DeferredReports {
     Account* pending = nullptr;                  // for the audit log
     const ProviderFinding* satisfied = nullptr;  // the first of each kind
     const ProviderFinding* refused = nullptr;
@@ -55,11 +55,11 @@ struct RequestState {
     const Handover* handover = nullptr;             // set after a grant by a gate, a provider or AuthType MTLS
     Handover own_handover;                          // storage for `handover` if this request itself was granted
     std::span<const FrontField> front_fields;       // fronts' header fields, as received
-    SetVariables told;                              // the MTLS_* variables last set
+    SetVariables variables_set;                     // the MTLS_* variables last set
     std::span<const Capture> captures;              // for captured_for and captured_path
     const ap_conf_vector_t* captured_for = nullptr;
     const char* captured_path = nullptr;
-    Unclosed* unclosed = nullptr;         // null for nearly all requests
+    DeferredReports* deferred = nullptr;  // null for nearly all requests
     const char* own_user = nullptr;       // r->user, if this module set it without a login
     const char* asked_path = nullptr;     // path of `provider_asked`
     const request_rec* lookup = nullptr;  // last subrequest in fixups; alive if this request became it

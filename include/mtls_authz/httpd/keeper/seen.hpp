@@ -25,12 +25,12 @@ private:
 
     const server_rec* server_;
     // Times are monotonic_seconds().
-    std::int64_t noted_ = 0;   // last note_hours()
-    std::int64_t looked_ = 0;  // last comparison of the sightings with the file
-    std::int64_t saved_ = 0;   // last write of the file
-    std::uint64_t who_ = 0;    // digest of the certificates in it
-    std::uint64_t when_ = 0;   // digest of the times in it
-    bool is_failing_ = false;  // the write failed, and the log says so
+    std::int64_t noted_ = 0;                 // last note_hours()
+    std::int64_t compared_ = 0;              // last comparison of the sightings with the file
+    std::int64_t saved_ = 0;                 // last write of the file
+    std::uint64_t certificates_digest_ = 0;  // digest of the certificates in it
+    std::uint64_t times_digest_ = 0;         // digest of the times in it
+    bool is_failing_ = false;                // the write failed, and the log says so
     RevokedMarks marks_;
 };
 

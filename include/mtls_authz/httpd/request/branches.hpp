@@ -41,6 +41,6 @@ Branch read_branch(cmd_parms* cmd, ReadOwn read_own);
 
 // Whether this line, which holds and is being evaluated, is what grants the request, if it is granted. If merged
 // sections make that uncertain: false.
-bool lets_in(request_rec* r, const Branch& branch);
+bool grants_request(request_rec* r, const Branch& branch);
 
 }  // namespace mtls::httpd

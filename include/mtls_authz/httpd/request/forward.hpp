@@ -17,10 +17,10 @@ struct ForwardRule {
     bool is_off() const { return !rfc9440 && pem_header.empty() && partner_header.empty(); }
 };
 
-struct Decision;
+struct RequestDecision;
 
 // The fields for the backend after this grant, in the request's pool; null if there are none.
-[[gnu::noinline]] apr_table_t* forwarded_fields(request_rec* r, const Decision& decision);
+[[gnu::noinline]] apr_table_t* forwarded_fields(request_rec* r, const RequestDecision& decision);
 
 // Removes every field of such a name from the request, and sets `fields` (null: none) in their place.
 void forward(request_rec* r, const apr_table_t* fields);

@@ -7,7 +7,7 @@
 namespace mtls::httpd {
 
 // Stores what the decision, a grant, gives to the application, in the request's state.
-void hand_over(request_rec* r, RequestState& request, const Decision& decision);
+void hand_over(request_rec* r, RequestState& request, const RequestDecision& decision);
 
 void register_request_hooks();
 // Hooks for features that only some configurations use, so that others do not pay for them; httpd sorts its hooks again

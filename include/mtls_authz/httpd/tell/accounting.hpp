@@ -13,10 +13,10 @@ std::int64_t nanoseconds_since(std::int64_t start);
 
 // Reports a gate's decision; for LogOnly the audit line is written when the request ends. Look-ups that only test
 // whether something may be listed are logged at `debug`, and not counted.
-void account_for(request_rec* r, const Decision& decision, Outcome outcome, bool is_lookup);
+void account_for(request_rec* r, const RequestDecision& decision, Outcome outcome, bool is_lookup);
 
 // Reports the result of a Require mtls-* or AuthType MTLS, at `info`. httpd decides whether it takes effect, so it is
-// counted when the request ends; a grant only with `lets_in`.
-void account_for_provider(request_rec* r, const Decision& decision, const char* requirement, bool lets_in);
+// counted when the request ends; a grant only with `grants`.
+void account_for_provider(request_rec* r, const RequestDecision& decision, const char* requirement, bool grants);
 
 }  // namespace mtls::httpd

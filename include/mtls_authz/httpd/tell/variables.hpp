@@ -7,11 +7,11 @@
 
 namespace mtls::httpd {
 
-struct Decision;
+struct RequestDecision;
 
 // After a grant: MTLS_DECISION, MTLS_PARTNER, MTLS_VIA (with a front), the partner's attributes, and the variables of
 // MTLSEnv All.
-std::span<const Variable> granted_variables(request_rec* r, const Decision& decision, bool all);
+std::span<const Variable> granted_variables(request_rec* r, const RequestDecision& decision, bool all);
 
 // Replaces all variables with names of ours by these; `with_redirects`: also those that a redirect prefixed with
 // REDIRECT_.
