@@ -4,8 +4,8 @@
 #include <array>
 #include <ctime>
 
-#include "mtls_authz/tell/html.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/tell/html.hpp"
 
 namespace mtls::page {
 

@@ -11,8 +11,8 @@
 #include <functional>
 
 #include "claims.hpp"
-#include "mtls_authz/load/file_watch.hpp"
 #include "mtls_authz/keeper/poll_timer.hpp"
+#include "mtls_authz/load/file_watch.hpp"
 
 using mtls::FileWatch;
 using mtls::PollTimer;

@@ -75,6 +75,7 @@ struct SuggestOptions {
     std::string name;  // only with a single certificate
     std::string anchor;
     std::string root = ".";
+    bool json = false;
 };
 // Prints a ready-to-paste <MTLSPartner> block for each certificate.
 int suggest(const SuggestOptions& options);
@@ -91,6 +92,7 @@ struct InitOptions {
     std::string certificate;  // of the first partner; may be empty
     std::string anchor;       // file of its CA
     std::string name;
+    bool json = false;
 };
 // Creates the folders, the gate, and the first partner. Existing files are not changed.
 int make_first_files(const InitOptions& options);
@@ -100,6 +102,7 @@ struct MatrixOptions {
     std::string root = ".";
     bool csv = false;
     bool html = false;
+    bool json = false;
     bool live = false;   // use a running server's policy, with the paths of its gates
     std::string socket;  // the server's socket; empty: the one in a usual place
 };

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <optional>
 
-#include "mtls_authz/base/file_passing.hpp"
 #include "mtls_authz/base/image.hpp"
+#include "mtls_authz/keeper/file_passing.hpp"
 
 namespace mtls {
 

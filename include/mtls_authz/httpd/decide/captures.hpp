@@ -2,8 +2,8 @@
 // of other sections, earlier paths and the originating request: so the expressions are matched again here.
 #pragma once
 
-#include "mtls_authz/httpd/config/httpd.hpp"
 #include "mtls_authz/decide/gate.hpp"
+#include "mtls_authz/httpd/config/httpd.hpp"
 
 namespace mtls::httpd {
 

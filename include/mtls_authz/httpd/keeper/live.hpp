@@ -1,8 +1,8 @@
 // The live policy in each process: the parent starts it, the keeper updates it (keeper.hpp), and the children follow.
 #pragma once
 
-#include "mtls_authz/httpd/config/httpd.hpp"
 #include "mtls_authz/base/result.hpp"
+#include "mtls_authz/httpd/config/httpd.hpp"
 
 namespace mtls::httpd {
 

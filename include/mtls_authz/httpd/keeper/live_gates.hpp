@@ -1,8 +1,8 @@
 // Maps the gates of httpd.conf for mtls-authz --live, from httpd's own configuration structures.
 #pragma once
 
-#include "mtls_authz/httpd/config/config.hpp"
 #include "mtls_authz/decide/gate_map.hpp"
+#include "mtls_authz/httpd/config/config.hpp"
 
 namespace mtls::httpd {
 

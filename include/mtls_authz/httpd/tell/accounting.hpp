@@ -1,9 +1,9 @@
 // Reports a request's decision to the counters, the error log, the audit log and the status page. Decides nothing.
 #pragma once
 
-#include "mtls_authz/tell/account.hpp"
 #include "mtls_authz/httpd/decide/deciding.hpp"
 #include "mtls_authz/httpd/decide/request_state.hpp"
+#include "mtls_authz/tell/account.hpp"
 
 namespace mtls::httpd {
 

@@ -1,4 +1,4 @@
-#include "mtls_authz/base/file_passing.hpp"
+#include "mtls_authz/keeper/file_passing.hpp"
 
 #include <fcntl.h>
 #include <sys/socket.h>
