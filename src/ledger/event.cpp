@@ -194,8 +194,8 @@ void EventFinder::find_late(const Ledger& ledger, const Policy& policy) {
         };
         if (rule_.is_late(last.not_before, last.not_after, now_)) {
             add_event(EventKind::kCertificateLate, "",
-                 "the certificate by which the partner was last identified " + end_text(last.not_after, now_) +
-                     ": tell the partner to renew it");
+                      "the certificate by which the partner was last identified " + end_text(last.not_after, now_) +
+                          ": tell the partner to renew it");
         }
         if (!last.is_purpose_waived || !partner->server_purpose) continue;
         const auto& until = partner->server_purpose->until;
@@ -205,9 +205,10 @@ void EventFinder::find_late(const Ledger& ledger, const Policy& policy) {
         const bool ends_soon = until && rule_.is_late(*until, now_);
         if (ends_soon) {
             add_event(EventKind::kPurposeWaived, format_time(*until),
-                 what + ", and " + end_text(*until, now_) + ": by then the partner needs another certificate");
+                      what + ", and " + end_text(*until, now_) + ": by then the partner needs another certificate");
         } else {
-            add_event(EventKind::kPurposeWaived, "", what + (until ? ", until " + format_time(*until) : ", without an end"));
+            add_event(EventKind::kPurposeWaived, "",
+                      what + (until ? ", until " + format_time(*until) : ", without an end"));
         }
     }
 }

@@ -27,7 +27,7 @@ private:
     std::string text_;
 };
 
-// A text that is longer than `limit`, up to a character's end.
+// Cuts a text longer than `limit` at the end of a character.
 std::string cut(std::string_view text, std::size_t limit) {
     std::size_t size = limit;
     while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0U) == 0x80U) --size;

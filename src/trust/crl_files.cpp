@@ -103,7 +103,7 @@ void CrlFiles::mark_unusable(CrlSet& set) const {
 
 // An exception leaves the other files alone. Its file is read again at the next look.
 bool CrlFiles::poll_guarded(const std::string& path, File& file, const CasByName& known, CrlSet& into,
-                          std::vector<Diagnostic>& findings) {
+                            std::vector<Diagnostic>& findings) {
     try {
         const bool changed = look_at(path, file, known, into, findings);
         file.thrown.clear();

@@ -261,11 +261,11 @@ void add_import(CLI::App& app, int& status) {
     command->callback([&status] { status = import_policy(options); });
 }
 
-// For packages: prints a command's page, or without one the names of all commands.
+// For packages: prints the page of a command, or, without a command, the names of all.
 void add_manual(CLI::App& app, int& status) {
     static std::string name;
     CLI::App* const command = app.add_subcommand("manual", "A command's manual page, in man(7)");
-    command->group("");  // not in the list
+    command->group("");  // hidden in --help
     command->add_option("COMMAND", name, "A command; none: the names of all");
     command->callback([&app, &status] {
         for (const CLI::App* one : app.get_subcommands([](CLI::App* c) { return !c->get_group().empty(); })) {

@@ -21,15 +21,15 @@ namespace mtls {
 // Result of one poll.
 struct PollResult {
     std::vector<Diagnostic> findings;
-    std::vector<Directive> added_refusals;       // lines of revocation files that came into force
-    std::vector<std::string> missing;      // sources of refusals that are gone; see RevocationFiles::missing()
-    std::vector<Diagnostic> bad_lines;     // see RevocationFiles::bad_lines()
-    std::string refused;                   // digest of the policy files' contents, if this poll refused them
-    bool policy_clean = false;             // the policy files are neither refused nor waiting for a second poll
-    bool policy_changed = false;                    // the policy changed
-    bool refusals_changed = false;           // revocations or suspensions changed
-    bool crls_changed = false;               // CRLs changed
-    std::shared_ptr<const Policy> before;  // the policy before this poll; may be null
+    std::vector<Directive> added_refusals;  // lines of revocation files that came into force
+    std::vector<std::string> missing;       // sources of refusals that are gone; see RevocationFiles::missing()
+    std::vector<Diagnostic> bad_lines;      // see RevocationFiles::bad_lines()
+    std::string refused;                    // digest of the policy files' contents, if this poll refused them
+    bool policy_clean = false;              // the policy files are neither refused nor waiting for a second poll
+    bool policy_changed = false;            // the policy changed
+    bool refusals_changed = false;          // revocations or suspensions changed
+    bool crls_changed = false;              // CRLs changed
+    std::shared_ptr<const Policy> before;   // the policy before this poll; may be null
 };
 
 class LivePolicy {

@@ -48,8 +48,8 @@ class EventFinder {
 public:
     explicit EventFinder(const LateRule& rule) : rule_(rule) {}
 
-    // Returns the current events, without those that `is_reported` reports as already sent (by kind and cause). `snapshot`
-    // may be empty.
+    // Returns the current events, without those that `is_reported` reports as already sent (by kind and cause).
+    // `snapshot` may be empty.
     using IsReported = std::function<bool(const Event&)>;
     std::vector<Event> find(const Ledger& ledger, const SnapshotReader& snapshot, const FileTroubles& files,
                             std::int64_t now, const IsReported& is_reported);

@@ -47,7 +47,7 @@ class Sightings {
 public:
     static constexpr std::size_t kOthers = kCountedPartners;
     static constexpr std::size_t kCertificates = 4;  // newest certificates kept for each partner
-    static constexpr std::size_t kStored = 2;         // of these, how many with the certificate itself
+    static constexpr std::size_t kStored = 2;        // of these, how many with the certificate itself
 
     // `key`: partner_key() of the name. Lock-free, no allocation.
     std::size_t number_of(std::uint64_t key, std::string_view name) noexcept;

@@ -54,7 +54,7 @@ private:
         std::map<std::string, std::string> unusable;    // issuers of lists in it that cannot be used, and why
     };
     bool poll_guarded(const std::string& path, File& file, const CasByName& known, CrlSet& into,
-                    std::vector<Diagnostic>& findings);
+                      std::vector<Diagnostic>& findings);
     bool look_at(const std::string& path, File& file, const CasByName& known, CrlSet& into,
                  std::vector<Diagnostic>& findings);
     void mark_unusable(CrlSet& set) const;

@@ -98,10 +98,10 @@ LiveAnswer what_is_in_force() {
 }
 
 [[noreturn]] void keep_answering(const server_rec* s) {
-    LiveSocketServer desk(live_socket->user, what_is_in_force);
+    LiveSocketServer server(live_socket->user, what_is_in_force);
     for (;;) {
-        const int outcome = guarded(s, DECLINED, [&desk] {
-            const bool is_new = desk.turn(live_socket->listener.get(), live_socket->takes.get());
+        const int outcome = guarded(s, DECLINED, [&server] {
+            const bool is_new = server.turn(live_socket->listener.get(), live_socket->takes.get());
             if (is_new) take_listener(live_socket->takes.get(), live_socket->listener);
             return OK;
         });

@@ -130,9 +130,9 @@ struct State {
     std::optional<uid_t> fetch_user;          // MTLSFetchUser
     std::string seen_file;                    // sighting file, written by the keeper; empty: none
     std::vector<std::string> forwarded_keys;  // header_key() of what MTLSForward sets: removed from requests
-    bool removes_path_headers = false;             // removes path-overriding headers from requests
+    bool removes_path_headers = false;        // removes path-overriding headers from requests
     bool filters_trailers = false;            // a filter removes forbidden fields from trailers
-    bool uses_captures = false;              // some rule names a capture of a section's regular expression
+    bool uses_captures = false;               // some rule names a capture of a section's regular expression
     std::vector<SectionPattern> patterns;     // named by such rules; NameReference counts them from 1
     bool compares = false;                    // some gate is LogOnly
     bool has_live_anchors = false;            // some virtual host has MTLSClientCA On or Quiet
