@@ -95,7 +95,7 @@ private:
         std::atomic<std::uint32_t> turns{0};
         std::array<CertificateEntry, kCertificates> entries;
     };
-    // Separate from Partner: most of these pages are never touched.
+    // Separate from PartnerEntry: most of these pages are never touched.
     struct StoredCertificate {
         std::atomic<std::uint64_t> key{0};
         SharedRecord<SeenCertificate> certificate;

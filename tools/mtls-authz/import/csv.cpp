@@ -132,7 +132,7 @@ Imported read_csv(std::string_view text, const Sha1Lookup& by_sha1) {
             if (!value.empty()) fault = columns[k](entry, value);
         }
         if (fault.empty() && entry.selectors.empty()) fault = "no column says what its certificates have";
-        if (!fault.empty()) out.leave(entry.line, fault);
+        if (!fault.empty()) out.reject(entry.line, fault);
         if (fault.empty()) out.entries.push_back(std::move(entry));
     }
     return out;

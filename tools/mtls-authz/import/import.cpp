@@ -182,13 +182,13 @@ int import_policy(const ImportOptions& options) {
     Json partners = Json::array();
     std::erase_if(imported.entries, [&imported](const ImportedEntry& entry) {
         if (can_be_written(entry)) return false;
-        imported.leave(entry.line, "holds a control character or '${', which no policy file can hold");
+        imported.reject(entry.line, "holds a control character or '${', which no policy file can hold");
         return true;
     });
     for (const ImportedPartner& partner : partners_of(imported)) {
         const std::string fault = fault_of(partner, options.root);
         if (!fault.empty()) {
-            imported.leave(partner.entries.front()->line, "the partner '" + partner.name + "': " + fault);
+            imported.reject(partner.entries.front()->line, "the partner '" + partner.name + "': " + fault);
             continue;
         }
         const std::string block = partner.text(options.anchor.empty() ? "mod_ssl" : options.anchor);

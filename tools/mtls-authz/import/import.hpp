@@ -43,7 +43,7 @@ struct Imported {
     std::vector<NotImported> rest;
     std::size_t denying = 0;  // entries that only deny: without a partner a client is denied anyway
 
-    void leave(std::size_t line, std::string why) { rest.push_back({line, std::move(why)}); }
+    void reject(std::size_t line, std::string why) { rest.push_back({line, std::move(why)}); }
 };
 
 // Certificates that can be looked up by SHA-1.

@@ -120,7 +120,7 @@ public:
                 const bool is_map = statement.size() == 3 && statement.front().text == "map";
                 variable = is_map ? statement[1].text : std::string("$other");
                 if (!is_map && !statement.empty())
-                    out_.leave(statement.front().line, "'" + shown(statement.front().text) + "' is no map");
+                    out_.reject(statement.front().line, "'" + shown(statement.front().text) + "' is no map");
                 statement.clear();
             } else {
                 if (!statement.empty()) take(variable, statement);
@@ -128,7 +128,7 @@ public:
                 if (token.text == "}") variable.clear();
             }
         }
-        if (!statement.empty()) out_.leave(statement.front().line, "the line ends without a ';'");
+        if (!statement.empty()) out_.reject(statement.front().line, "the line ends without a ';'");
         return std::move(out_);
     }
 
@@ -137,26 +137,26 @@ private:
         const std::size_t line = statement.front().line;
         std::string key = statement.front().text;
         if (is_among(key, {"hostnames", "volatile"})) return;
-        if (statement.size() != 2) return out_.leave(line, "not a line of a map: KEY VALUE;");
+        if (statement.size() != 2) return out_.reject(line, "not a line of a map: KEY VALUE;");
         const std::string& value = statement[1].text;
-        if (key == "include") return out_.leave(line, "another file: import '" + shown(value) + "' by itself");
+        if (key == "include") return out_.reject(line, "another file: import '" + shown(value) + "' by itself");
         const std::string flag = lower(value);
         if (is_among(flag, {"", "0", "no", "off", "deny", "denied", "false", "none"})) {
             ++out_.denying;
             return;
         }
         if (key == "default")
-            return out_.leave(line,
+            return out_.reject(line,
                               "lets in every certificate: MTLSAllow any-partner in the gate lets in partners alone");
-        if (key == "''" || key.empty()) return out_.leave(line, "lets in clients without a certificate");
+        if (key == "''" || key.empty()) return out_.reject(line, "lets in clients without a certificate");
         if (value.find('$') != std::string::npos)
-            return out_.leave(line,
+            return out_.reject(line,
                               "takes a part of the name for another map: import that one, or write CN: selectors");
         ImportedEntry entry;
         entry.line = line;
         if (!is_among(flag, {"1", "yes", "on", "ok", "true", "allow", "allowed", "valid"})) entry.partner = value;
         const std::string why = add_selector(variable, key, entry);
-        if (!why.empty()) return out_.leave(line, why);
+        if (!why.empty()) return out_.reject(line, why);
         out_.entries.push_back(std::move(entry));
     }
 

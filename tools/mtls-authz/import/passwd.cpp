@@ -15,7 +15,7 @@ Imported read_passwd(std::string_view text) {
         // The password has no colon; the name may have some.
         const std::string_view user = line.substr(0, line.rfind(':'));
         if (user.find('=') == std::string_view::npos) {
-            out.leave(number, "'" + std::string(user) + "' is no subject: a user with a password of its own");
+            out.reject(number, "'" + std::string(user) + "' is no subject: a user with a password of its own");
             continue;
         }
         ImportedEntry entry;

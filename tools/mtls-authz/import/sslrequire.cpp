@@ -182,7 +182,7 @@ void take(std::size_t line, const std::string& expression, Imported& out) {
     try {
         for (Alternative& alternative : ExpressionReader(expression).read()) {
             if (alternative.selectors.empty()) {
-                out.leave(line, alternative.remarks.empty()
+                out.reject(line, alternative.remarks.empty()
                                     ? "lets in every verified certificate: MTLSAllow any-partner lets in partners alone"
                                     : "an issuer's name proves nothing: give the file of that CA to its partners as "
                                       "MTLSTrustAnchor");
@@ -195,7 +195,7 @@ void take(std::size_t line, const std::string& expression, Imported& out) {
             out.entries.push_back(std::move(entry));
         }
     } catch (const NotConvertible& e) {
-        out.leave(line, std::string("the expression ") + e.what());
+        out.reject(line, std::string("the expression ") + e.what());
     }
 }
 
