@@ -126,7 +126,7 @@ void register_hooks(apr_pool_t* pool) {
 extern "C" {
 // Explicit default visibility: AP_MODULE_DECLARE_DATA is empty here, and all other symbols are hidden.
 __attribute__((visibility("default"))) module AP_MODULE_DECLARE_DATA mtls_authz_module = {STANDARD20_MODULE_STUFF,
-                                                                                          nullptr,  // written()
+                                                                                          nullptr,  // section_config()
                                                                                           merge_dir_config,
                                                                                           create_server_config,
                                                                                           nullptr,

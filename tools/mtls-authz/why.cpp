@@ -105,7 +105,7 @@ std::string command_for(const LogLine& log_line, const WhyOptions& options) {
     return out;
 }
 
-std::string who_it_is(const LogLine& log_line) {
+std::string identity_text(const LogLine& log_line) {
     const std::string claimed = log_line.get("claimed");
     if (log_line.fields.contains("partner")) return log_line.get("partner");
     // These reasons are decided after the path is verified.
@@ -154,7 +154,7 @@ const char* word_of(LogLine::Kind kind) {
 void print(const LogLine& log_line, const Edit& edit, const std::string& command) {
     const std::string request = log_line.path.empty() ? "" : " " + shown(log_line.method) + " " + shown(log_line.path);
     std::cout << coloured(word_of(log_line.kind), is_refusal(log_line) ? Colour::kBad : Colour::kGood) << request
-              << ": " << log_line.reason << "\n  " << log_line.sentence << "\n  who: " << shown(who_it_is(log_line))
+              << ": " << log_line.reason << "\n  " << log_line.sentence << "\n  who: " << shown(identity_text(log_line))
               << '\n';
     for (const auto& [key, meaning] : kMeaning) {
         const std::string value = log_line.get(key);
@@ -173,7 +173,7 @@ Json json_of(const LogLine& log_line, const Edit& edit, const std::string& comma
     return {{"kind", word_of(log_line.kind)},
             {"reason", log_line.reason},
             {"advice", log_line.sentence},
-            {"who", who_it_is(log_line)},
+            {"who", identity_text(log_line)},
             {"method", log_line.method},
             {"path", log_line.path},
             {"edit", edit.line.empty() ? Json(nullptr) : Json({{"where", edit.where}, {"line", edit.line}})},

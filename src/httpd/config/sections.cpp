@@ -8,7 +8,7 @@
 
 namespace mtls::httpd {
 
-DirConfig& written(cmd_parms* cmd) {
+DirConfig& section_config(cmd_parms* cmd) {
     void* config = ap_get_module_config(cmd->context, &mtls_authz_module);
     if (config == nullptr) {
         config = pool_new<DirConfig>(cmd->pool);

@@ -218,7 +218,7 @@ void ensure_published(const server_rec* s) {
 }
 
 // Ends with the parent, however that ends, and at once on a signal: only an unfinished poll is lost.
-void live_and_die_as_a_child(pid_t parent) {
+void bind_to_parent(pid_t parent) {
     for (const int number : {SIGTERM, SIGINT, SIGCHLD}) std::signal(number, SIG_DFL);
     for (const int number : {SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGPIPE}) std::signal(number, SIG_IGN);
 #ifdef __linux__
@@ -231,14 +231,14 @@ void live_and_die_as_a_child(pid_t parent) {
     if (getppid() != parent) _exit(0);
 }
 
-[[noreturn]] void be_keeper(apr_pool_t* pool, server_rec* s, pid_t parent, bool is_first) {
+[[noreturn]] void run_keeper(apr_pool_t* pool, server_rec* s, pid_t parent, bool is_first) {
     // Else a restart could not bind these ports.
     ap_close_listeners();
     if (ap_run_drop_privileges(pool, s) != OK) {
         ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s, "mtls_authz: the keeper cannot become the run-time user");
         _exit(1);
     }
-    live_and_die_as_a_child(parent);
+    bind_to_parent(parent);
     FileFaults faults;  // never destroyed: only _exit() ends the threads that use it
     const int status = guarded(s, 1, [&] {
         state().live.policy.take_over();
@@ -296,7 +296,7 @@ int fork_keeper(apr_pool_t* pool, server_rec* s, bool is_first) {
     const pid_t parent = getpid();
     for (auto& heartbeat : state().live.board->heartbeats) heartbeat = monotonic_seconds();
     const apr_status_t status = apr_proc_fork(process, pool);
-    if (status == APR_INCHILD) be_keeper(pool, s, parent, is_first);
+    if (status == APR_INCHILD) run_keeper(pool, s, parent, is_first);
     if (status != APR_INPARENT) {
         ap_log_error(
             APLOG_MARK, APLOG_ERR, status, s,

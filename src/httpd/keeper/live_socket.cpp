@@ -85,7 +85,7 @@ void take_listener(int socket, OwnedFile& listener) {
     if (passed.count == 1) listener = std::move(passed.files.front());
 }
 
-LiveAnswer what_is_in_force() {
+LiveAnswer current_answer() {
     LiveAnswer out;
     // No child can write to this socket pair.
     if (auto shelf = state().live.board->shelf.look_at_kept()) {
@@ -97,8 +97,8 @@ LiveAnswer what_is_in_force() {
     return out;
 }
 
-[[noreturn]] void keep_answering(const server_rec* s) {
-    LiveSocketServer server(live_socket->user, what_is_in_force);
+[[noreturn]] void serve_forever(const server_rec* s) {
+    LiveSocketServer server(live_socket->user, current_answer);
     for (;;) {
         const int outcome = guarded(s, DECLINED, [&server] {
             const bool is_new = server.turn(live_socket->listener.get(), live_socket->takes.get());
@@ -140,7 +140,7 @@ void serve_live(const server_rec* s) {
     live_socket->gives = OwnedFile();
     // Without this thread --live gets no answer; the keeper goes on.
     guarded(s, OK, [&] {
-        std::thread([s] { keep_answering(s); }).detach();
+        std::thread([s] { serve_forever(s); }).detach();
         return OK;
     });
 }

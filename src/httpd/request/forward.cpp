@@ -185,7 +185,7 @@ void forward(request_rec* r, const apr_table_t* fields) {
 }
 
 const char* on_forward(cmd_parms* cmd, void*, const char* args) noexcept {
-    return guarded_directive(cmd, [&] { return read_forward(cmd, written(cmd), args); });
+    return guarded_directive(cmd, [&] { return read_forward(cmd, section_config(cmd), args); });
 }
 
 void hook_trailers() {

@@ -37,7 +37,7 @@ constexpr Word kWords[] = {{"mtls-any-partner", Kind::kAnyPartner, GateRule::Kin
                            {"mtls-group", Kind::kGroup, GateRule::Kind::kGroup},
                            {"mtls-identity", Kind::kIdentity, GateRule::Kind::kAnyPartner}};
 
-bool stands_in(const cmd_parms* cmd, std::string_view section) {
+bool is_within(const cmd_parms* cmd, std::string_view section) {
     for (const ap_directive_t* up = cmd->directive->parent; up != nullptr; up = up->parent) {
         if (equal_nocase(up->directive, section)) return true;
     }
@@ -46,7 +46,7 @@ bool stands_in(const cmd_parms* cmd, std::string_view section) {
 
 // Reads the tree, since mod_authz_core marks everything inside <RequireAll> and the like as limited.
 const char* context_fault(cmd_parms* cmd) {
-    if (stands_in(cmd, "<Limit") || stands_in(cmd, "<LimitExcept")) {
+    if (is_within(cmd, "<Limit") || is_within(cmd, "<LimitExcept")) {
         return "cannot occur within <Limit> or <LimitExcept>; use MTLSAllow ... methods=";
     }
     return ap_check_cmd_context(cmd, NOT_IN_HTACCESS);
@@ -127,7 +127,7 @@ const Word& word_of(Kind kind) {
 
 // Records that the section of `cmd` has a provider, and whether that asks for grants.
 void note_provider(cmd_parms* cmd, bool asks_for_grants) {
-    DirConfig& config = written(cmd);
+    DirConfig& config = section_config(cmd);
     config.has_provider = true;
     config.requires_grant = config.requires_grant || asks_for_grants;
     authorizing_section(cmd, config);

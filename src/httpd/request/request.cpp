@@ -234,7 +234,7 @@ int assert_decision(request_rec* r) {
 
 // A look-up before the main request's handler may become the request, which then runs with the main request's method:
 // httpd looks up everything with GET. mod_dav keeps the method that it serves.
-[[gnu::noinline]] void take_on_method(request_rec* r) {
+[[gnu::noinline]] void apply_main_method(request_rec* r) {
     const request_rec& main = *r->main;
     if (r->method_number != M_GET || main.method_number == M_GET || state().sections.empty()) return;
     const RequestState* const main_state = find_state(&main);
@@ -252,7 +252,7 @@ void note_lookup(const request_rec* r) {
 }
 
 // mod_dir turned a look-up into the request: the look-up's grant applies, and the folder's does not.
-void become_lookup(request_rec* r, RequestState& request) {
+void adopt_lookup(request_rec* r, RequestState& request) {
     const DirConfig& config = dir_config(r);
     const RequestState* const found = find_state(request.lookup);
     const bool gate = has_gate(config);
@@ -268,9 +268,9 @@ void become_lookup(request_rec* r, RequestState& request) {
     request.own_user = found != nullptr ? found->own_user : nullptr;
 }
 
-[[gnu::noinline]] int become_lookup_guarded(request_rec* r) {
+[[gnu::noinline]] int adopt_lookup_guarded(request_rec* r) {
     return guarded(r, [&] {
-        become_lookup(r, request_state(r));
+        adopt_lookup(r, request_state(r));
         return DECLINED;
     });
 }
@@ -339,13 +339,13 @@ extern "C" int on_fixups(request_rec* r) {
 extern "C" int on_late_fixups(request_rec* r) {
     const RequestState* const request = find_state(r);
     const bool has_become = request != nullptr && request->lookup != nullptr && request->lookup_path == r->uri;
-    return has_become ? become_lookup_guarded(r) : DECLINED;
+    return has_become ? adopt_lookup_guarded(r) : DECLINED;
 }
 extern "C" int on_post_perdir_config(request_rec* r) {
     return asks_captures(dir_config(r)) ? remember_captures(r) : DECLINED;
 }
 extern "C" int on_map_to_storage(request_rec* r) {
-    if (r->main != nullptr) take_on_method(r);
+    if (r->main != nullptr) apply_main_method(r);
     return r->method_number == M_TRACE ? refuse_trace_guarded(r) : DECLINED;
 }
 extern "C" int on_handler(request_rec* r) {

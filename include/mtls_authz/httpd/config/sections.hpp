@@ -9,7 +9,7 @@ namespace mtls::httpd {
 
 // The DirConfig of the section of `cmd`, created by its first directive: sections without directives of ours, and the
 // server itself, have none, so that httpd has nothing to merge for them.
-DirConfig& written(cmd_parms* cmd);
+DirConfig& section_config(cmd_parms* cmd);
 inline const char* failure(cmd_parms* cmd, const std::string& message) { return pool_text(cmd->pool, message); }
 template <class Body>
 const char* guarded_directive(cmd_parms* cmd, Body body) noexcept {
