@@ -148,7 +148,7 @@ Json change_json(const Change& change) {
             {"line", change.what.empty() ? Json(nullptr) : Json(change.what)}};
 }
 
-// Reads a running server's policy instead of files; `beside` gets its refusals, for both policies.
+// Reads a running server's policy instead of files; `refusal_set` gets its refusals, for both policies.
 Result<PolicyInput> read_live_policy(const std::string& socket, RefusalSet& refusal_set) {
     const auto now = read_in_force(socket);
     if (!now) return Error{now.error()};

@@ -46,8 +46,8 @@ public:
 
     // ---- before other processes are forked ----
 
-    // Sets which owners of files are trusted. Files of `fetcher` are accepted only as revocation files, CRLs and SPIFFE
-    // bundles.
+    // Sets which owners of files are trusted. Files of `trust.fetcher` are accepted only as revocation files, CRLs and
+    // SPIFFE bundles.
     void set_trust(const FileTrust& trust);
     // Adds a CA of mod_ssl that may have signed a CRL. `ca` must outlive this object.
     void add_server_ca(X509& ca);
@@ -98,8 +98,8 @@ public:
     }
     // Whether the keeper has not answered this process yet.
     bool is_new() const { return is_new_; }
-    // Called before a process exits while its other threads run: waits at most 3 s for running polls, and blocks new
-    // ones.
+    // Called before a process exits while its other threads run: waits at most 3 s for a running follow(), and blocks
+    // later ones.
     void stop_following();
 
     PolicySource& policy_source() { return source_; }
