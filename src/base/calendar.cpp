@@ -1,7 +1,6 @@
 #include "mtls_authz/base/calendar.hpp"
 
 #include <array>
-#include <cstdio>
 #include <ctime>
 
 #include "mtls_authz/base/text.hpp"
@@ -96,11 +95,20 @@ std::string format_time(std::int64_t seconds) {
     const auto t = static_cast<std::time_t>(seconds);
     std::tm tm{};
     gmtime_r(&t, &tm);
-    char text[80];
-    // strftime writes a year before 1000 with fewer than four digits.
-    const int n = std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900, tm.tm_mon + 1,
-                                tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
-    return {text, static_cast<std::size_t>(n)};
+    std::string out = "YYYY-MM-DDThh:mm:ssZ";
+    // An audit line has two of these: printf() takes ten times as long.
+    const auto put = [&out](std::size_t at, int digits, int number) {
+        for (std::size_t i = at + static_cast<std::size_t>(digits); i-- > at; number /= 10) {
+            out[i] = static_cast<char>('0' + number % 10);
+        }
+    };
+    put(0, 4, tm.tm_year + 1900);
+    put(5, 2, tm.tm_mon + 1);
+    put(8, 2, tm.tm_mday);
+    put(11, 2, tm.tm_hour);
+    put(14, 2, tm.tm_min);
+    put(17, 2, tm.tm_sec);
+    return out;
 }
 
 }  // namespace mtls

@@ -170,6 +170,7 @@ void describe_partner(const Policy& policy, const CertificateFacts& facts, Ident
     out.description.identity = out.identity->text();
     out.description.sha256 = hex(bytes_of(facts.sha256));
     out.description.thumbprint = base64url(facts.sha256);
+    if (!out.path.ca_keys.empty()) out.description.issuer_spki = hex(bytes_of(out.path.ca_keys.front()));
     std::vector<GrantedPath> granted;
     for (const std::span<const Grant> grants : {std::span<const Grant>(out.partner->grants), policy.grants()}) {
         for (const Grant& grant : grants) {

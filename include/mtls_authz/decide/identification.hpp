@@ -37,10 +37,11 @@ struct Identification {
     std::vector<std::string> denied_groups;  // for MTLSDeny: conditions that cannot tell count as fulfilled
     std::vector<std::pair<std::string, std::string>> variables;  // MTLS_ATTR_NAME and its value
     struct Description {
-        std::string groups;      // comma-separated
-        std::string identity;    // the selectors of the identity
-        std::string sha256;      // hex
-        std::string thumbprint;  // base64url of the same digest (RFC 8705 3.1)
+        std::string groups;       // comma-separated
+        std::string identity;     // the selectors of the identity
+        std::string sha256;       // hex
+        std::string thumbprint;   // base64url of the same digest (RFC 8705 3.1)
+        std::string issuer_spki;  // hex SHA-256 of the key of the leaf's issuer
     };
     Description description;  // of an identified partner and this certificate
     GrantedPaths grants;      // of this certificate
