@@ -36,9 +36,9 @@ std::string selector_of(const LogLine& log_line) {
 std::string block_of(const LogLine& log_line, const Policy* policy) {
     const std::string partner = log_line.get("partner"), names = partner.empty() ? log_line.get("claimed") : partner;
     const std::string name = names.substr(0, names.find(','));
-    const Partner* const known = policy != nullptr ? policy->find(name) : nullptr;
+    const Partner* const found = policy != nullptr ? policy->find(name) : nullptr;
     return "<MTLSPartner " + (name.empty() ? "NAME" : name) + ">" +
-           (known != nullptr ? " at " + known->where.str() : "");
+           (found != nullptr ? " at " + found->where.str() : "");
 }
 
 std::string at_gate(const LogLine& log_line) {

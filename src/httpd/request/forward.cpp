@@ -184,7 +184,7 @@ void forward(request_rec* r, const apr_table_t* fields) {
     if (fields == nullptr) return;
     const apr_array_header_t* const all = apr_table_elts(fields);
     const auto* const first = reinterpret_cast<const apr_table_entry_t*>(all->elts);
-    // Nothing of such a name is left there.
+    // clean() left no field of these names.
     for (int i = 0; i < all->nelts; ++i) apr_table_addn(r->headers_in, first[i].key, first[i].val);
 }
 

@@ -87,10 +87,9 @@ Account account_of(request_rec* r, const RequestDecision& decision, Outcome outc
     if (decision.tls != nullptr) out.resumed = decision.tls->facts().resumed;
     if (decision.certificate != nullptr) {
         describe_certificate(decision.certificate->text(), out);
-        const std::string* const known = decision.who != nullptr ? &decision.who->description.issuer_spki : nullptr;
-        out.issuer_spki = known != nullptr && !known->empty()
-                              ? *known
-                              : hex(bytes_of(issuer_key(*decision.certificate, decision.who)));
+        const std::string* const spki = decision.who != nullptr ? &decision.who->description.issuer_spki : nullptr;
+        out.issuer_spki =
+            spki != nullptr && !spki->empty() ? *spki : hex(bytes_of(issuer_key(*decision.certificate, decision.who)));
     }
     if (decision.snapshot) out.generation = decision.snapshot->policy->generation();
     out.duration = decision.duration;
