@@ -16,7 +16,7 @@ class Cursor {
 public:
     explicit Cursor(std::string_view text) : rest_(text) {}
 
-    // Exactly `digits` digits between `low` and `high`.
+    // Reads exactly `digits` digits; the number must be from `low` to `high`.
     bool number(std::size_t digits, int low, int high, int& out) {
         if (rest_.size() < digits) return false;
         out = 0;
@@ -84,7 +84,7 @@ Result<std::int64_t> parse_date(std::string_view text, DateEdge edge) {
     tm.tm_min = p.minute;
     tm.tm_sec = p.second;
     const std::int64_t start = timegm(&tm) - static_cast<std::int64_t>(p.offset_minutes) * 60;
-    // An offset can lead out of the years that RFC 3339 can write.
+    // An offset can move the instant outside of the years that RFC 3339 can express.
     if (start < kFirstSecond || start > kLastSecond) return no_date;
     constexpr std::int64_t kLastSecondOfDay = 86399;
     return p.date_only && edge == DateEdge::kUntil ? start + kLastSecondOfDay : start;

@@ -27,7 +27,8 @@ BignumPtr order_of(const X509& issuer) {
     return BignumPtr(order);
 }
 
-// An encoded Ecdsa-Sig-Value (RFC 3279 2.2.3); empty where `signature` is none, or belongs to another curve.
+// The twin of a signature as an encoded Ecdsa-Sig-Value (RFC 3279 2.2.3); empty if `signature` is not one, or is out of
+// range for this curve.
 std::string other_form(const ASN1_BIT_STRING& signature, const BIGNUM& order) {
     const unsigned char* p = ASN1_STRING_get0_data(&signature);
     const SignaturePtr given(d2i_ECDSA_SIG(nullptr, &p, ASN1_STRING_length(&signature)));
@@ -66,7 +67,7 @@ std::string ecdsa_twin_sha256(const X509& certificate, const X509& issuer) {
     const BitStringPtr bits(ASN1_BIT_STRING_new());
     if (!content || !algorithm || !bits) return {};
     if (ASN1_STRING_set(bits.get(), other.data(), static_cast<int>(other.size())) != 1) throw std::bad_alloc();
-    bits->flags |= ASN1_STRING_FLAG_BITS_LEFT;  // with no bits left over, whatever the last ones are
+    bits->flags |= ASN1_STRING_FLAG_BITS_LEFT;  // 0 unused bits, even if the last byte ends in zero bits
     return sha256(sequence(std::string(content->encoding) + std::string(algorithm->encoding) +
                            encode(i2d_ASN1_BIT_STRING, *bits)));
 }

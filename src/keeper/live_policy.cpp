@@ -106,7 +106,7 @@ void LivePolicy::set_trust(const FileTrust& trust) {
 
 void LivePolicy::add_server_ca(X509& ca) {
     server_cas_.emplace(read_name(*X509_get_subject_name(&ca)).canonical, &ca);
-    crls_->learn(known_cas());
+    crls_->verify_signers(known_cas());
 }
 
 void LivePolicy::share_between_processes(KeeperBoard& board) {
@@ -243,7 +243,7 @@ void LivePolicy::poll_crls(PollResult& outcome) {
 // thread.
 bool LivePolicy::read_crls(const Policy* next, std::vector<Diagnostic>& findings) {
     bool changed = next != nullptr && crl_files_.watch(next->crl_files(), known_cas());
-    crl_files_.crls()->learn(known_cas());
+    crl_files_.crls()->verify_signers(known_cas());
     changed = crl_files_.look(known_cas(), known_anchors(), findings) || changed;
     const std::lock_guard lock(mutex_);
     crls_ = crl_files_.crls();
@@ -419,7 +419,7 @@ void LivePolicy::take_image(Watched kind, std::shared_ptr<const Image> image) {
     source_.follow(policy, std::move(image));
     put_in_force(std::move(policy));
     if (board_ != nullptr) in_force_since_ = board_->in_force_since.load();
-    crl_files_.crls()->learn(known_cas());
+    crl_files_.crls()->verify_signers(known_cas());
 }
 
 void LivePolicy::stop_following() {

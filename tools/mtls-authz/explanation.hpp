@@ -24,7 +24,8 @@ struct Explanation {
 
 // Decides as the module does behind `MTLSAllow by-grant`; with an empty path, identifies only. `from`: the client's
 // address; empty: skip MTLSNetwork. `who` borrows from `policy`.
-Explanation explain_request(const Policy& policy, const PresentedCertificate& certificate, const Surroundings& around,
-                            const std::string& method, const std::string& path, const std::string& from);
+Explanation explain_request(const Policy& policy, const PresentedCertificate& certificate,
+                            const IdentifyContext& context, const std::string& method, const std::string& path,
+                            const std::string& from);
 
 }  // namespace mtls::tool

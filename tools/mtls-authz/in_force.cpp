@@ -87,7 +87,7 @@ Result<InForce> read_answer(LiveAnswer answer, const std::string& socket) {
     CrlFiles crls;
     const CasByName cas_by_name = known_cas(out.policy.get(), servers);
     if (lists.value() != nullptr) crls.take(lists.value(), image, cas_by_name);
-    crls.crls()->learn(cas_by_name);
+    crls.crls()->verify_signers(cas_by_name);
     out.crls = crls.crls();
     return out;
 }
