@@ -22,7 +22,7 @@ struct KeeperBoard {
     // the images on the shelf are current.
     std::atomic<std::uint64_t> asked{0};
     std::atomic<std::uint64_t> answered{0};
-    std::atomic<std::int32_t> keeper{0};                     // its process id; 0: no keeper runs
+    std::atomic<std::int32_t> keeper{0};                  // its process id; 0: no keeper runs
     std::atomic<std::int64_t> heartbeats[kWatched] = {};  // heartbeat of each thread, as monotonic_seconds()
 
     // Null if the memory or the sockets cannot be allocated.

@@ -18,7 +18,7 @@ public:
 
     // `pause`: time before the second poll after a change.
     PollTimer(std::chrono::milliseconds interval, std::chrono::milliseconds pause,
-             std::chrono::milliseconds rarely = std::chrono::minutes(1))
+              std::chrono::milliseconds rarely = std::chrono::minutes(1))
         : interval_(interval), pause_(pause), rarely_(rarely) {}
 
     void begin_poll();

@@ -147,11 +147,11 @@ private:
         }
         if (key == "default")
             return out_.reject(line,
-                              "lets in every certificate: MTLSAllow any-partner in the gate lets in partners alone");
+                               "lets in every certificate: MTLSAllow any-partner in the gate lets in partners alone");
         if (key == "''" || key.empty()) return out_.reject(line, "lets in clients without a certificate");
         if (value.find('$') != std::string::npos)
             return out_.reject(line,
-                              "takes a part of the name for another map: import that one, or write CN: selectors");
+                               "takes a part of the name for another map: import that one, or write CN: selectors");
         ImportedEntry entry;
         entry.line = line;
         if (!is_among(flag, {"1", "yes", "on", "ok", "true", "allow", "allowed", "valid"})) entry.partner = value;

@@ -182,10 +182,11 @@ void take(std::size_t line, const std::string& expression, Imported& out) {
     try {
         for (Alternative& alternative : ExpressionReader(expression).read()) {
             if (alternative.selectors.empty()) {
-                out.reject(line, alternative.remarks.empty()
-                                    ? "lets in every verified certificate: MTLSAllow any-partner lets in partners alone"
-                                    : "an issuer's name proves nothing: give the file of that CA to its partners as "
-                                      "MTLSTrustAnchor");
+                out.reject(line,
+                           alternative.remarks.empty()
+                               ? "lets in every verified certificate: MTLSAllow any-partner lets in partners alone"
+                               : "an issuer's name proves nothing: give the file of that CA to its partners as "
+                                 "MTLSTrustAnchor");
                 continue;
             }
             ImportedEntry entry;
