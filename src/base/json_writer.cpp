@@ -7,7 +7,7 @@ namespace mtls {
 
 namespace {
 
-// Bytes that stand for themselves in a JSON string.
+// Bytes that need no escape in a JSON string.
 constexpr std::array<bool, 256> kPlain = [] {
     std::array<bool, 256> out{};
     for (std::size_t byte = 0x20; byte < 0x7f; ++byte) out[byte] = byte != '"' && byte != '\\';
@@ -122,7 +122,7 @@ JsonWriter& JsonWriter::natural(std::uint64_t number) {
     return literal({text, std::to_chars(text, text + sizeof text, number).ptr});
 }
 
-// Before a name, or a value without one.
+// Writes the separator before a name, or before a value without one.
 void JsonWriter::separate() {
     if (follows_key_) {
         follows_key_ = false;
