@@ -37,8 +37,8 @@ void append_escaped(std::string& out, char32_t c) {
     out += kLetters[at];
 }
 
-// The character at the front of `text` (RFC 3629), taken off; U+FFFD where the bytes are none, with as many bytes taken
-// off as could begin one.
+// Removes the first character of `text` (RFC 3629) and returns it. For invalid bytes: removes the longest prefix of a
+// character, and returns U+FFFD.
 char32_t take_character(std::string_view& text) {
     constexpr char32_t kReplacement = 0xfffd;
     const auto byte = [&text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
