@@ -30,7 +30,7 @@ std::string node_name() {
     return out;
 }
 
-std::optional<NodeState> state_of_node(const EventDesk& desk) {
+std::optional<NodeState> state_of_node(const FileFaults& faults) {
     const LivePolicy& live = state().live.policy;
     const auto snapshot = live.current();
     NodeState out;
@@ -38,7 +38,7 @@ std::optional<NodeState> state_of_node(const EventDesk& desk) {
     out.revision = live.revision_in_force();
     if (snapshot) out.generation = snapshot->policy->generation();
     if (snapshot) out.since = live.in_force_since();
-    const FileTroubles troubles = desk.troubles();
+    const FileTroubles troubles = faults.troubles();
     if (troubles.policy && !troubles.policy->findings.empty()) {
         out.error = troubles.policy->findings.front();
     } else if (!troubles.gone.empty()) {
@@ -49,7 +49,7 @@ std::optional<NodeState> state_of_node(const EventDesk& desk) {
     return out;
 }
 
-[[noreturn]] void keep_reading(const server_rec* s, RowPart part, const EventDesk& desk) {
+[[noreturn]] void keep_reading(const server_rec* s, RowPart part, const FileFaults& faults) {
     using Clock = std::chrono::steady_clock;
     LivePolicy& live = state().live.policy;
     DatabaseView& view = part == RowPart::kPolicy ? live.database() : live.refusing_database();
@@ -60,7 +60,7 @@ std::optional<NodeState> state_of_node(const EventDesk& desk) {
         guarded(s, OK, [&] {
             reader.turn();
             if (part == RowPart::kRefusing) return OK;
-            const auto node = state_of_node(desk);
+            const auto node = state_of_node(faults);
             const std::string fault = node ? reader.tell(*node) : "";
             if (!fault.empty()) {
                 ap_log_error(APLOG_MARK, APLOG_INFO, 0, s,
@@ -95,7 +95,7 @@ void read_database() {
     DatabaseReader(*database->access, RowPart::kRefusing, live.refusing_database()).turn();
 }
 
-void start_reading_database(const server_rec* s, const EventDesk& desk) {
+void start_reading_database(const server_rec* s, const FileFaults& faults) {
     if (state().database == nullptr || state().refresh_seconds == 0) return;
     if (!state().database->access) {
         // What it was refused for at a restart stays so until the next one.
@@ -106,7 +106,7 @@ void start_reading_database(const server_rec* s, const EventDesk& desk) {
     }
     state().database->node = node_name();
     for (const RowPart part : {RowPart::kPolicy, RowPart::kRefusing}) {
-        std::thread([s, part, &desk] { keep_reading(s, part, desk); }).detach();
+        std::thread([s, part, &faults] { keep_reading(s, part, faults); }).detach();
     }
 }
 

@@ -21,7 +21,7 @@ struct PolicyDatabase {
 // In the parent, before the policy is built.
 void read_database();
 // In the keeper: both threads.
-void start_reading_database(const server_rec* s, const EventDesk& desk);
+void start_reading_database(const server_rec* s, const FileFaults& faults);
 // In a child: it has no use for the password.
 void forget_database() noexcept;
 
