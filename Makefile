@@ -22,7 +22,7 @@ LTO      := $(if $(findstring clang,$(CXX)),,-flto=auto -ffat-lto-objects)
 INCLUDES := -Iinclude
 TOOL_DEFINES := -DMTLS_AUTHZ_VERSION=\"$(VERSION)\"
 # All but src/httpd and the module record: it knows nothing of httpd. Each folder uses those before it.
-CORE_FOLDERS := base certificate trust rules policy decide load keeper ledger tell
+CORE_FOLDERS := system base certificate trust rules policy decide load keeper ledger tell
 CORE_SRC     := $(wildcard $(CORE_FOLDERS:%=src/%/*.cpp))
 # What is shared between processes is read by code of the same sources alone.
 SHARED_FILES := $(sort $(wildcard include/mtls_authz/*/*.hpp) $(CORE_SRC))

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "mtls_authz/load/lint.hpp"
+#include "mtls_authz/system/system.hpp"
 
 namespace mtls {
 
@@ -21,7 +22,7 @@ namespace {
 // What a reload needed besides is as large as the policy itself, and free now. glibc gives free memory back to the
 // system but for what lies at the end of a thread's heap: that is taken once more, and its pages dropped.
 void give_memory_back() {
-#ifdef __GLIBC__
+#if defined(MTLS_AUTHZ_LINUX) && defined(__GLIBC__)
     malloc_trim(0);
 #if __GLIBC_PREREQ(2, 33)
     constexpr std::size_t kPiece = 1UL << 18;

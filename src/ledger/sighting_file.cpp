@@ -9,7 +9,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "mtls_authz/base/file_passing.hpp"
+#include "mtls_authz/system/file_passing.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/rules/partner_name.hpp"
 

@@ -48,10 +48,10 @@ std::string section_of(const std::string& docs, const std::string& name) {
 }
 
 // The house, from the ground up: each folder uses those before it. What is not in httpd/ knows nothing of httpd.
-constexpr std::array kFolders = {"base",         "certificate", "trust",        "rules",      "policy",
-                                 "decide",       "load",        "keeper",       "ledger",     "tell",
-                                 "httpd/config", "httpd/tls",   "httpd/decide", "httpd/tell", "httpd/request",
-                                 "httpd/keeper", "httpd/start"};
+constexpr std::array kFolders = {"system",        "base",         "certificate", "trust",        "rules",
+                                 "policy",        "decide",       "load",        "keeper",       "ledger",
+                                 "tell",          "httpd/config", "httpd/tls",   "httpd/decide", "httpd/tell",
+                                 "httpd/request", "httpd/keeper", "httpd/start"};
 
 std::vector<std::pair<fs::path, std::string>> files_of_house() {
     std::vector<std::pair<fs::path, std::string>> out;

@@ -2,7 +2,6 @@
 // each marks a place of its own for as long as it looks, and the writer frees a value once nobody can still look at it.
 #pragma once
 
-#include <pthread.h>
 #include <sched.h>
 
 #include <array>
@@ -12,6 +11,8 @@
 #include <mutex>
 #include <utility>
 #include <vector>
+
+#include "mtls_authz/system/this_thread.hpp"
 
 namespace mtls {
 
@@ -137,9 +138,7 @@ private:
     }
 
     Place& take_place(std::uint64_t epoch) noexcept {
-        constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15;
-        const auto thread = static_cast<std::uint64_t>(pthread_self());
-        for (std::size_t at = (thread * kGolden) >> kShift;; at = (at + 1) % kPlaces) {
+        for (std::size_t at = (thread_number() * kGoldenRatio) >> kShift;; at = (at + 1) % kPlaces) {
             std::uint64_t free = 0;
             if (places_[at].epoch.compare_exchange_strong(free, epoch)) return places_[at];
             if (at == kPlaces - 1) sched_yield();

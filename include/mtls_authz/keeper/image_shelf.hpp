@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "mtls_authz/base/file_passing.hpp"
+#include "mtls_authz/system/file_passing.hpp"
 #include "mtls_authz/base/image.hpp"
 
 namespace mtls {

@@ -1,4 +1,4 @@
-// The Unix socket (SOCK_SEQPACKET) through which `mtls-authz --live` reads a running server. To each peer that sends a
+// The Unix socket through which `mtls-authz --live` reads a running server. To each peer that sends a
 // fixed greeting the keeper passes sealed files: the images, and the gates of httpd.conf as text. It reads nothing else
 // of what a peer sends.
 #pragma once
@@ -38,11 +38,11 @@ Result<std::string> read_sealed_text(int file);
 
 // ---- the server -----------------------------------------------------------------------------------------------------
 
-// Makes a memfd that holds this text, sealed against writing, growing and shrinking.
+// Makes a sealed file that holds this text.
 Result<OwnedFile> make_sealed_text(std::string_view text);
 
 // Listens at `path`; only `user` and root may connect (mode 0600). Replaces a socket that no process listens at; fails
-// where a server still listens, or another kind of file has that name. Call it in the parent: SO_PEERCRED shows a
+// where a server still listens, or another kind of file has that name. Call it in the parent: the kernel shows a
 // client the user who called listen(), and the tool believes root and its own user alone.
 Result<OwnedFile> listen_live(const std::string& path, uid_t user);
 

@@ -3,9 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
-#ifdef __linux__
-#include <sys/prctl.h>
-#endif
 
 #include <algorithm>
 #include <atomic>
@@ -22,6 +19,7 @@
 #include "mtls_authz/httpd/keeper/live_socket.hpp"
 #include "mtls_authz/httpd/config/log.hpp"
 #include "mtls_authz/keeper/look_pace.hpp"
+#include "mtls_authz/system/process_traits.hpp"
 #include "mtls_authz/tell/refusal_report.hpp"
 #include "mtls_authz/httpd/keeper/policy_checks.hpp"
 #include "mtls_authz/httpd/keeper/live.hpp"
@@ -221,12 +219,10 @@ void keep_handing_out(const server_rec* s) {
 void live_and_die_as_a_child(pid_t parent) {
     for (const int number : {SIGTERM, SIGINT, SIGCHLD}) std::signal(number, SIG_DFL);
     for (const int number : {SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGPIPE}) std::signal(number, SIG_IGN);
-#ifdef __linux__
-    // After the privileges were dropped, which would clear both. No process of the run-time user may trace it.
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    prctl(PR_SET_DUMPABLE, 0);
-    prctl(PR_SET_NAME, "mtls-keeper");
-#endif
+    // After the privileges were dropped, which would clear the first two.
+    end_with_parent();
+    forbid_tracing();
+    name_process("mtls-keeper");
     if (getppid() != parent) _exit(0);
 }
 
