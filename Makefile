@@ -26,7 +26,7 @@ CORE_FOLDERS := system base certificate trust rules policy decide load keeper le
 CORE_SRC     := $(wildcard $(CORE_FOLDERS:%=src/%/*.cpp))
 # What is shared between processes is read by code of the same sources alone.
 SHARED_FILES := $(sort $(wildcard include/mtls_authz/*/*.hpp) $(CORE_SRC))
-SOURCES_ID   := $(firstword $(shell cat $(SHARED_FILES) | sha256sum))
+SOURCES_ID   := $(firstword $(shell cat $(SHARED_FILES) | { sha256sum || shasum -a 256; } 2>/dev/null))
 CORE_DEFINES := -DMTLS_AUTHZ_SOURCES=\"$(SOURCES_ID)\"
 
 apxs_query  = $(shell $(APXS) -q $(1) 2>/dev/null)
@@ -55,7 +55,7 @@ CORE        := $(BUILD)/libmtls_authz.a
 JOBS        ?= $(shell echo $$((2 * $$(nproc))))
 SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS
 
-.PHONY: all demo test unit threads answers revocations tool-test httpd-test httpd-test-san fuzz-replay fuzz soak lint format install clean help bench test-debian demo-and-httpd-test setup-build setup-demo setup-test setup-lint setup-bench setup-deb setup-install setup-rpm dist deb test-deb test-install rpm
+.PHONY: all demo test unit threads answers revocations tool-test httpd-test httpd-test-san fuzz-replay fuzz soak lint format install clean help bench test-debian demo-and-httpd-test setup-build setup-demo setup-test setup-lint setup-bench setup-deb setup-install setup-hardening setup-rpm dist deb test-deb test-install test-hardening portability rpm
 .DEFAULT_GOAL := all
 
 all: setup-build  ## builds build/mod_mtls_authz.so and build/mtls-authz
@@ -164,13 +164,19 @@ rpm: setup-rpm dist  ## builds RPM packages in build/rpm (on Debian only to see 
 test-install: setup-install dist  ## the packages in a fresh Debian: a first hour, upgrades below a running server, purge (SUITE=trixie, PACKAGES=folder with built ones; root only)
 	packaging/test-install.sh $(DIST) $(SUITE) $(PACKAGES)
 
+test-hardening: setup-hardening dist  ## the packages under packaging/systemd/hardening.conf, in a Debian that systemd-nspawn boots (SUITE=bookworm, PACKAGES=folder with built ones; root only)
+	packaging/test-hardening.sh $(DIST) $(SUITE) $(PACKAGES)
+
+portability:  ## the core and its tests for other processors, C++ libraries and systems, in chroots that are kept (WHAT="s390x plain"; root only)
+	tools/portability.sh $(WHAT)
+
 clean:  ## removes build/
 	rm -rf $(BUILD)
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
 
-setup-build setup-demo setup-test setup-lint setup-bench setup-deb setup-install setup-rpm:
+setup-build setup-demo setup-test setup-lint setup-bench setup-deb setup-install setup-hardening setup-rpm:
 	@tools/setup.sh $(@:setup-%=%)
 
 # ---- objects ----------------------------------------------------------------------------------------------------

@@ -11,5 +11,6 @@ cd "$(dirname "$0")/.."
 if [ "$(. /etc/os-release && echo "$VERSION_CODENAME")" = "$suite" ]; then
     packaging/deb.sh "$tarball" "$folder"
 else
-    tools/in-debian.sh "$suite" sh -ec 'tools/setup.sh deb; packaging/deb.sh "$@"' sh "$tarball" "$folder"
+    tools/in-debian.sh "$suite" env DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS:-}" \
+        sh -ec 'tools/setup.sh deb; packaging/deb.sh "$@"' sh "$tarball" "$folder"
 fi

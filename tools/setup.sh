@@ -1,9 +1,9 @@
 #!/bin/sh
-# Looks for what a make target needs, and installs what is missing after saying so: setup.sh build|demo|test|lint|bench|deb|install|rpm
+# Looks for what a make target needs, and installs what is missing after saying so: setup.sh build|demo|test|lint|bench|deb|install|hardening|rpm
 # YES=1 answers the question; without a terminal it is not asked.
 set -eu
 
-goal=${1:?usage: setup.sh build|demo|test|lint|bench|deb|install|rpm}
+goal=${1:?usage: setup.sh build|demo|test|lint|bench|deb|install|hardening|rpm}
 
 if command -v apt-get >/dev/null 2>&1; then
     family=debian
@@ -51,7 +51,7 @@ case $goal in demo | test | lint | bench)
     need cmocka_header libcmocka-dev libcmocka-devel
     ;;
 esac
-if [ "$goal" = deb ] || [ "$goal" = install ]; then
+if [ "$goal" = deb ] || [ "$goal" = install ] || [ "$goal" = hardening ]; then
     need 'installed build-essential' build-essential build-essential
     need 'command -v dh' debhelper debhelper
     need 'command -v dh_apache2' apache2-dev apache2-dev
@@ -62,7 +62,8 @@ if [ "$goal" = rpm ]; then
     need 'command -v rpmbuild' rpm rpm-build
     need 'command -v rpmlint' rpmlint rpmlint
 fi
-if [ "$goal" = install ]; then need 'command -v debootstrap' debootstrap debootstrap; fi
+if [ "$goal" = install ] || [ "$goal" = hardening ]; then need 'command -v debootstrap' debootstrap debootstrap; fi
+if [ "$goal" = hardening ]; then need 'command -v systemd-nspawn' systemd-container systemd-container; fi
 if [ "$goal" = bench ] || [ "$goal" = lint ]; then
     need 'header benchmark/benchmark.h' libbenchmark-dev google-benchmark-devel
 fi
