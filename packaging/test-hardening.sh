@@ -20,7 +20,11 @@ done; }
 were_there=$(ls -d $(groups) 2>/dev/null || true)
 clean() {
     rm -rf "$DEBIAN_ROOTS"
-    [ -n "$were_there" ] || find $(groups) -depth -type d -exec rmdir {} + 2>/dev/null || true
+    # The kernel keeps them for a moment after their last process.
+    for i in 1 2 3 4 5; do
+        [ -z "$were_there" ] && ls -d $(groups) >/dev/null 2>&1 || break
+        find $(groups) -depth -type d -exec rmdir {} + 2>/dev/null || sleep 1
+    done
 }
 trap clean EXIT
 
