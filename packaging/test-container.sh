@@ -13,7 +13,14 @@ base=docker.io/library/debian:$suite-slim
 name=mtls-authz-trial
 # More of podman's own switches in PODMAN_FLAGS: --runtime, --storage-driver.
 run="podman --cgroup-manager=cgroupfs ${PODMAN_FLAGS:-}"
-trap '$run rm -f $name >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
+parents() { find /sys/fs/cgroup -maxdepth 2 -name libpod_parent 2>/dev/null; }
+were_there=$(parents)
+clean() {
+    $run rm -f $name >/dev/null 2>&1 || true
+    rm -rf "$work"
+    [ -n "$were_there" ] || [ -z "$(parents)" ] || find $(parents) -depth -type d -exec rmdir {} + 2>/dev/null || true
+}
+trap clean EXIT
 command -v podman >/dev/null 2>&1 || { echo "test-container.sh: there is no podman here" >&2 && exit 77; }
 
 if ! $run image exists "$base"; then
