@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <ctime>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,11 @@ Result<std::int64_t> parse_date(std::string_view text, DateEdge edge);
 
 // "2027-03-31T23:59:59Z"; "unknown" outside of the years 0000 to 9999.
 std::string format_time(std::int64_t seconds);
+
+// As timegm() and gmtime_r(), whatever a time_t holds: 32 bits of it end in 2038, and certificates later. Fields in
+// their ranges; seconds of a year below 32,768. Of the week and the year nothing is said.
+std::int64_t seconds_of(const std::tm& utc);
+std::tm utc_of(std::int64_t seconds);
 
 // Instead of an instant: whatever dates say is left out.
 constexpr std::int64_t kAnyTime = INT64_MIN;
