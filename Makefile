@@ -144,6 +144,8 @@ install: all  ## installs the module, its .load file where httpd keeps such, and
 	    > $(DESTDIR)$(call apxs_query,SYSCONFDIR)/mods-available/mtls_authz.load; fi
 	$(INSTALL) -D -s -m 755 $(TOOL) $(DESTDIR)$(PREFIX)/bin/mtls-authz
 	$(INSTALL) -D -m 644 docs/mtls-authz.1 $(DESTDIR)$(PREFIX)/share/man/man1/mtls-authz.1
+	$(TOOL) manual | while read -r name; do \
+	  $(TOOL) manual "$$name" > $(DESTDIR)$(PREFIX)/share/man/man1/mtls-authz-"$$name".1 || exit 1; done
 	$(INSTALL) -D -m 644 tools/mtls-authz/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mtls-authz
 
 DIST := $(BUILD)/mod_mtls_authz-$(VERSION).tar.gz

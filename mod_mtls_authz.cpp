@@ -3,19 +3,19 @@
 // The module's table of contents. What each hook and directive does stands in src/httpd/; what a policy is and how it
 // decides, in the folders beside it, which know nothing of httpd.
 
-#include "mtls_authz/httpd/tell/audit.hpp"
 #include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/start/directives.hpp"
-#include "mtls_authz/httpd/tls/connection.hpp"
-#include "mtls_authz/httpd/tell/error_detail.hpp"
-#include "mtls_authz/httpd/keeper/events.hpp"
-#include "mtls_authz/httpd/request/forward.hpp"
 #include "mtls_authz/httpd/decide/front.hpp"
+#include "mtls_authz/httpd/keeper/events.hpp"
 #include "mtls_authz/httpd/keeper/live.hpp"
+#include "mtls_authz/httpd/request/forward.hpp"
 #include "mtls_authz/httpd/request/providers.hpp"
 #include "mtls_authz/httpd/request/request.hpp"
+#include "mtls_authz/httpd/start/directives.hpp"
 #include "mtls_authz/httpd/start/start_checks.hpp"
+#include "mtls_authz/httpd/tell/audit.hpp"
+#include "mtls_authz/httpd/tell/error_detail.hpp"
 #include "mtls_authz/httpd/tell/status.hpp"
+#include "mtls_authz/httpd/tls/connection.hpp"
 
 using namespace mtls::httpd;
 

@@ -6,11 +6,11 @@
 #include <fstream>
 #include <thread>
 
+#include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/decide/decision.hpp"
 #include "mtls_authz/decide/identification_cache.hpp"
 #include "mtls_authz/ledger/ledger.hpp"
 #include "mtls_authz/load/policy_builder.hpp"
-#include "mtls_authz/base/request_path.hpp"
 #include "pki.hpp"
 
 namespace {

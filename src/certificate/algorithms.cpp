@@ -7,9 +7,9 @@
 #include <charconv>
 #include <string_view>
 
-#include "mtls_authz/certificate/distinguished_name.hpp"
-#include "mtls_authz/certificate/der.hpp"
 #include "mtls_authz/base/openssl_types.hpp"
+#include "mtls_authz/certificate/der.hpp"
+#include "mtls_authz/certificate/distinguished_name.hpp"
 
 namespace mtls {
 

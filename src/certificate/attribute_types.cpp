@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "mtls_authz/certificate/der.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/der.hpp"
 
 namespace mtls {
 

@@ -10,11 +10,11 @@
 #include <iterator>
 #include <set>
 
-#include "mtls_authz/certificate/der.hpp"
 #include "mtls_authz/base/calendar.hpp"
-#include "mtls_authz/base/openssl_types.hpp"
 #include "mtls_authz/base/request_path.hpp"
+#include "mtls_authz/base/openssl_types.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/der.hpp"
 #include "mtls_authz/certificate/uri.hpp"
 
 namespace mtls {
@@ -473,6 +473,15 @@ std::string san_text(const CertificateFacts& facts, std::size_t limit) {
     for (const auto& value : facts.rid) add("RID", value);
     return out;
 }
+
+CertificateText::CertificateText(const CertificateFacts& facts)
+    : subject(facts.subject.text()),
+      issuer(facts.issuer.text()),
+      san(san_text(facts, 256)),
+      serial(facts.serial),
+      not_before(format_time(facts.not_before)),
+      not_after(format_time(facts.not_after)),
+      sha256(hex(bytes_of(facts.sha256))) {}
 
 CertificateFacts read_facts(const X509& certificate) {
     const ErrorQueueGuard errors;

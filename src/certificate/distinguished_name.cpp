@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
+#include "mtls_authz/base/openssl_types.hpp"
+#include "mtls_authz/base/record.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/attribute_types.hpp"
 #include "mtls_authz/certificate/der.hpp"
-#include "mtls_authz/base/openssl_types.hpp"
-#include "mtls_authz/base/text.hpp"
-#include "mtls_authz/base/record.hpp"
 
 namespace mtls {
 

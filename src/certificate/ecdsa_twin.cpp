@@ -7,9 +7,9 @@
 #include <memory>
 #include <new>
 
-#include "mtls_authz/certificate/der.hpp"
 #include "mtls_authz/base/openssl_types.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/der.hpp"
 
 namespace mtls {
 

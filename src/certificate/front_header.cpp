@@ -4,8 +4,8 @@
 #include <optional>
 #include <string>
 
-#include "mtls_authz/certificate/certificate_facts.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
 
 namespace mtls {
 

@@ -7,10 +7,10 @@
 #include <array>
 #include <charconv>
 
-#include "mtls_authz/certificate/algorithms.hpp"
-#include "mtls_authz/certificate/der.hpp"
 #include "mtls_authz/base/openssl_types.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/algorithms.hpp"
+#include "mtls_authz/certificate/der.hpp"
 
 namespace mtls {
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "mtls_authz/certificate/certificate_facts.hpp"
 #include "mtls_authz/base/openssl_types.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
 
 namespace mtls {
 

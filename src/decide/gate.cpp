@@ -4,8 +4,8 @@
 #include <array>
 #include <tuple>
 
-#include "mtls_authz/rules/partner_name.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/rules/partner_name.hpp"
 
 namespace mtls {
 
@@ -98,9 +98,9 @@ Result<GateRule> parse_rule(std::string_view args, bool allow) {
 Result<GateRule> GateRule::parse_allow(std::string_view args) { return parse_rule(args, true); }
 Result<GateRule> GateRule::parse_deny(std::string_view args) { return parse_rule(args, false); }
 
-GateRule GateRule::by_grant() {
+GateRule GateRule::of(Kind kind) {
     GateRule out;
-    out.kind = Kind::kByGrant;
+    out.kind = kind;
     return out;
 }
 

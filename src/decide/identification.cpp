@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "mtls_authz/base/calendar.hpp"
-#include "mtls_authz/trust/crl_signers.hpp"
-#include "mtls_authz/decide/partner_paths.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/decide/partner_paths.hpp"
+#include "mtls_authz/trust/crl_signers.hpp"
 
 namespace mtls {
 

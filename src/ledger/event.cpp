@@ -1,10 +1,10 @@
 #include "mtls_authz/ledger/event.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/base/json_writer.hpp"
 #include "mtls_authz/base/text.hpp"
 
 namespace mtls {
@@ -52,15 +52,16 @@ std::string_view word_of(EventKind kind) {
 }
 
 std::string event_json(const Event& event, std::string_view host, std::int64_t now) {
-    nlohmann::ordered_json out = {{"event", word_of(event.kind)}, {"time", format_time(now)}, {"host", host}};
-    if (!event.partner.empty()) out["partner"] = event.partner;
-    if (!event.contact.empty()) out["contact"] = event.contact;
-    out["message"] = event.message;
-    for (const auto& [key, value] : event.details) out[std::string(key)] = value;
-    if (!event.findings.empty()) out["findings"] = event.findings;
-    constexpr int kCompact = -1;
-    constexpr bool kAscii = true;
-    return out.dump(kCompact, ' ', kAscii, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+    std::string out;
+    JsonWriter json(out);
+    json.begin_object().member("event", word_of(event.kind)).member("time", format_time(now)).member("host", host);
+    if (!event.partner.empty()) json.member("partner", event.partner);
+    if (!event.contact.empty()) json.member("contact", event.contact);
+    json.member("message", event.message);
+    for (const auto& [key, value] : event.details) json.member(key, value);
+    if (!event.findings.empty()) json.array("findings", event.findings);
+    json.end_object();
+    return out + "\n";
 }
 
 std::string event_line(const Event& event) {

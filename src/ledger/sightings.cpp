@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <memory>
 
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/der.hpp"
 #include "mtls_authz/ledger/log_limiter.hpp"
-#include "mtls_authz/base/text.hpp"
 
 namespace mtls {
 

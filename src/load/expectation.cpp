@@ -2,13 +2,13 @@
 
 #include <array>
 
-#include "mtls_authz/decide/decision.hpp"
-#include "mtls_authz/rules/network.hpp"
-#include "mtls_authz/load/policy_builder.hpp"
 #include "mtls_authz/base/request_path.hpp"
-#include "mtls_authz/certificate/session_chain.hpp"
-#include "mtls_authz/rules/partner_name.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/session_chain.hpp"
+#include "mtls_authz/decide/decision.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
+#include "mtls_authz/rules/network.hpp"
+#include "mtls_authz/rules/partner_name.hpp"
 
 namespace mtls {
 
@@ -130,7 +130,7 @@ std::string describe(const Decision& d) {
 
 // As MTLSAllow by-grant decides.
 Decision decide_by_grant(const Expectation& e, const Identification& who) {
-    const GateRules rules = {GateRule::by_grant()};
+    const GateRules rules = {GateRule::of(GateRule::Kind::kByGrant)};
     const std::string address = address_from_text(e.from);
     Decision out = decide(
         {&rules}, {.who = &who, .address = address, .is_from_anywhere = e.from.empty(), .line = {e.method, e.path}});

@@ -4,11 +4,11 @@
 #include <map>
 #include <set>
 
-#include "mtls_authz/load/policy_builder.hpp"
-#include "mtls_authz/certificate/public_ca.hpp"
-#include "mtls_authz/load/refusal_directives.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/public_ca.hpp"
 #include "mtls_authz/decide/identification.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
+#include "mtls_authz/load/refusal_directives.hpp"
 
 namespace mtls {
 

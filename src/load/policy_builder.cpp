@@ -4,10 +4,10 @@
 #include <ctime>
 
 #include "mtls_authz/base/file.hpp"
-#include "mtls_authz/certificate/public_ca.hpp"
-#include "mtls_authz/rules/partner_name.hpp"
-#include "mtls_authz/load/refusal_directives.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/public_ca.hpp"
+#include "mtls_authz/load/refusal_directives.hpp"
+#include "mtls_authz/rules/partner_name.hpp"
 
 namespace mtls {
 

@@ -2,10 +2,10 @@
 // say.
 #include <algorithm>
 
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/spiffe_id.hpp"
 #include "mtls_authz/load/policy_builder.hpp"
 #include "mtls_authz/trust/spiffe_bundle.hpp"
-#include "mtls_authz/certificate/spiffe_id.hpp"
-#include "mtls_authz/base/text.hpp"
 
 namespace mtls {
 

@@ -3,13 +3,13 @@
 #include <charconv>
 #include <iterator>
 
-#include "mtls_authz/certificate/algorithms.hpp"
-#include "mtls_authz/policy/forwarding.hpp"
-#include "mtls_authz/load/policy_builder.hpp"
-#include "mtls_authz/certificate/spiffe_id.hpp"
-#include "mtls_authz/rules/partner_name.hpp"
-#include "mtls_authz/load/refusal_directives.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/algorithms.hpp"
+#include "mtls_authz/certificate/spiffe_id.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
+#include "mtls_authz/load/refusal_directives.hpp"
+#include "mtls_authz/policy/forwarding.hpp"
+#include "mtls_authz/rules/partner_name.hpp"
 
 namespace mtls {
 

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <set>
 
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/policy/forwarding.hpp"
 #include "mtls_authz/rules/partner_name.hpp"
-#include "mtls_authz/base/text.hpp"
 
 namespace mtls {
 

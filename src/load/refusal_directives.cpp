@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "mtls_authz/rules/partner_name.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/rules/partner_name.hpp"
 
 namespace mtls {
 

@@ -6,9 +6,9 @@
 
 #include "mtls_authz/base/digest.hpp"
 #include "mtls_authz/base/file.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/load/file_watch.hpp"
 #include "mtls_authz/load/refusal_directives.hpp"
-#include "mtls_authz/base/text.hpp"
 
 namespace mtls {
 

@@ -54,19 +54,20 @@ constexpr std::string_view kMeaningful[] = {"accept",
 
 }  // namespace
 
-std::string client_cert_value(const X509& leaf) { return ":" + base64(encode(i2d_X509, leaf)) + ":"; }
+std::string client_cert_value(std::string_view base64_der) { return ":" + std::string(base64_der) + ":"; }
 
 std::string client_cert_chain_value(const std::vector<X509Ptr>& chain) {
     std::string out;
-    for (const X509Ptr& certificate : chain) out += (out.empty() ? "" : ", ") + client_cert_value(*certificate);
+    for (const X509Ptr& certificate : chain) {
+        out += (out.empty() ? "" : ", ") + client_cert_value(base64(encode(i2d_X509, *certificate)));
+    }
     return out;
 }
 
-std::string pem_value(const X509& leaf) {
+std::string pem_value(std::string_view text) {
     constexpr std::size_t kLine = 64;
-    const std::string text = base64(encode(i2d_X509, leaf));
     std::string out = "-----BEGIN CERTIFICATE----- ";
-    for (std::size_t at = 0; at < text.size(); at += kLine) out += text.substr(at, kLine) + " ";
+    for (std::size_t at = 0; at < text.size(); at += kLine) out += std::string(text.substr(at, kLine)) + " ";
     return out + "-----END CERTIFICATE-----";
 }
 
@@ -76,6 +77,15 @@ std::string header_key(std::string_view name) {
         if (is_alnum(c)) out += to_lower(c);
     }
     return out;
+}
+
+bool has_header_key(std::string_view name, std::string_view key) {
+    for (const char c : name) {
+        if (!is_alnum(c)) continue;
+        if (key.empty() || to_lower(c) != key.front()) return false;
+        key.remove_prefix(1);
+    }
+    return key.empty();
 }
 
 Result<std::string> parse_header_name(std::string_view name) {
@@ -97,7 +107,8 @@ std::string without_options(std::string_view connection, const std::vector<std::
         const std::size_t end = std::min(connection.find_first_of(kSeparators), connection.size());
         const std::string_view option = connection.substr(0, end);
         connection.remove_prefix(std::min(end + 1, connection.size()));
-        const bool is_hidden = std::find(keys.begin(), keys.end(), header_key(option)) != keys.end();
+        const bool is_hidden = std::any_of(keys.begin(), keys.end(),
+                                           [option](const std::string& key) { return has_header_key(option, key); });
         if (is_token(option) && !is_hidden) out += (out.empty() ? "" : ", ") + std::string(option);
     }
     return out;

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <set>
 
-#include "mtls_authz/policy/policy.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/policy/policy.hpp"
 
 namespace mtls {
 

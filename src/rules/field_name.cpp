@@ -1,6 +1,6 @@
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/attribute_types.hpp"
 #include "mtls_authz/rules/selector.hpp"
-#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/rules/selector_types.hpp"
 
 namespace mtls {

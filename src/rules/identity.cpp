@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
-#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/base/record.hpp"
+#include "mtls_authz/base/text.hpp"
 
 namespace mtls {
 

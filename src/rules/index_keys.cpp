@@ -6,10 +6,10 @@
 #include <array>
 #include <stdexcept>
 
-#include "mtls_authz/rules/network.hpp"
 #include "mtls_authz/base/openssl_types.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/uri.hpp"
+#include "mtls_authz/rules/network.hpp"
 #include "mtls_authz/rules/selector_types.hpp"
 
 namespace mtls {

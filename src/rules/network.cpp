@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
-#include "mtls_authz/certificate/certificate_facts.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
 
 namespace mtls {
 

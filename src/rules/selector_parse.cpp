@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <array>
 
-#include "mtls_authz/certificate/attribute_types.hpp"
-#include "mtls_authz/rules/network.hpp"
-#include "mtls_authz/certificate/der.hpp"
-#include "mtls_authz/rules/selector.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/attribute_types.hpp"
+#include "mtls_authz/certificate/der.hpp"
 #include "mtls_authz/certificate/uri.hpp"
+#include "mtls_authz/rules/network.hpp"
+#include "mtls_authz/rules/selector.hpp"
 #include "mtls_authz/rules/selector_types.hpp"
 
 namespace mtls {

@@ -1,7 +1,7 @@
 // A selector as bytes: two of flags, sizes, text, and what is compared, where the text does not end with that.
+#include "mtls_authz/base/record.hpp"
 #include "mtls_authz/certificate/attribute_types.hpp"
 #include "mtls_authz/rules/selector.hpp"
-#include "mtls_authz/base/record.hpp"
 
 namespace mtls {
 

@@ -1,9 +1,9 @@
 #include "mtls_authz/tell/account.hpp"
 
 #include <ctime>
-#include <nlohmann/json.hpp>
 
 #include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/base/json_writer.hpp"
 #include "mtls_authz/base/text.hpp"
 
 namespace mtls {
@@ -27,11 +27,11 @@ private:
     std::string text_;
 };
 
-std::string cut(const std::string& text, std::size_t limit) {
-    if (text.size() <= limit) return text;
+// A text that is longer than `limit`, up to a character's end.
+std::string cut(std::string_view text, std::size_t limit) {
     std::size_t size = limit;
     while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0U) == 0x80U) --size;
-    return text.substr(0, size) + "...";
+    return std::string(text.substr(0, size)) + "...";
 }
 
 // RFC 3339 with microseconds, UTC.
@@ -42,45 +42,53 @@ std::string time_text(std::int64_t microseconds) {
     return out.insert(out.size() - 1, "." + fraction);
 }
 
-nlohmann::ordered_json json_of(const Account& a, std::size_t most_name, std::size_t most_path) {
-    nlohmann::ordered_json out;
-    const auto add = [&](const char* key, const std::string& value, std::size_t limit) {
-        if (!value.empty()) out[key] = cut(value, limit);
+void write_json(const Account& a, std::size_t most_name, std::size_t most_path, std::string& out) {
+    JsonWriter json(out);
+    const auto text = [&json](const char* key, std::string_view value, std::size_t limit) {
+        if (value.size() <= limit) {
+            json.member(key, value);
+        } else {
+            json.member(key, cut(value, limit));
+        }
     };
-    out["time"] = time_text(a.time);
-    out["decision"] = word_of(a.outcome);
-    out["reason"] = word_of(a.reason);
-    add("detail", a.detail, most_name);
-    add("partner", a.partner, most_name);
-    add("claimed", a.claimed, most_name);
-    add("via", a.via, most_name);
-    add("contact", a.contact, most_name);
-    add("rule", a.rule, most_name);
-    add("matched", a.matched, most_name);
-    add("grant", a.grant, most_name);
-    add("purpose", a.purpose, most_name);
-    add("gate", a.gate, most_name);
-    out["method"] = cut(a.method, most_name);
-    out["path"] = cut(a.path, most_path);
-    add("vhost", a.vhost, most_name);
-    add("client", a.client, most_name);
-    add("http", a.http, most_name);
-    if (a.status != 0) out["status"] = a.status;
-    add("request_id", a.request_id, most_name);
-    add("tls", a.tls, most_name);
-    if (!a.tls.empty()) out["resumed"] = a.resumed;
+    const auto add = [&](const char* key, std::string_view value) {
+        if (!value.empty()) text(key, value, most_name);
+    };
+    json.begin_object();
+    json.member("time", time_text(a.time));
+    json.member("decision", word_of(a.outcome));
+    json.member("reason", word_of(a.reason));
+    add("detail", a.detail);
+    add("partner", a.partner);
+    add("claimed", a.claimed);
+    add("via", a.via);
+    add("contact", a.contact);
+    add("rule", a.rule);
+    add("matched", a.matched);
+    add("grant", a.grant);
+    add("purpose", a.purpose);
+    add("gate", a.gate);
+    text("method", a.method, most_name);
+    text("path", a.path, most_path);
+    add("vhost", a.vhost);
+    add("client", a.client);
+    add("http", a.http);
+    if (a.status != 0) json.member("status", a.status);
+    add("request_id", a.request_id);
+    add("tls", a.tls);
+    if (!a.tls.empty()) json.member("resumed", a.resumed);
     if (!a.sha256.empty()) {
-        out["subject"] = cut(a.subject, most_name);
-        out["san"] = cut(a.san, most_name);
-        out["issuer"] = cut(a.issuer, most_name);
-        add("issuer_spki", a.issuer_spki, most_name);
-        add("serial", a.serial, most_name);
-        add("not_after", a.not_after, most_name);
-        add("sha256", a.sha256, most_name);
+        text("subject", a.subject, most_name);
+        text("san", a.san, most_name);
+        text("issuer", a.issuer, most_name);
+        add("issuer_spki", a.issuer_spki);
+        add("serial", a.serial);
+        add("not_after", a.not_after);
+        add("sha256", a.sha256);
     }
-    add("generation", a.generation, most_name);
-    if (a.duration >= 0) out["duration_ns"] = a.duration;
-    return out;
+    add("generation", a.generation);
+    if (a.duration >= 0) json.member("duration_ns", a.duration);
+    json.end_object();
 }
 
 }  // namespace
@@ -117,14 +125,15 @@ std::string denial_line(const Account& a, std::string_view verb) {
 }
 
 std::string audit_line(const Account& account) {
+    constexpr std::size_t kUsual = 1400;
+    std::string out;
+    out.reserve(kUsual);
     // Escaped text may be six times as long as it was.
     for (std::size_t divisor = 1;; divisor *= 2) {
-        constexpr int kCompact = -1;
-        constexpr bool kAscii = true;
-        std::string line = json_of(account, kMostNameBytes / divisor, kMostPathBytes / divisor)
-                               .dump(kCompact, ' ', kAscii, nlohmann::ordered_json::error_handler_t::replace);
-        line += '\n';
-        if (line.size() <= kMostAuditBytes) return line;
+        out.clear();
+        write_json(account, kMostNameBytes / divisor, kMostPathBytes / divisor, out);
+        out += '\n';
+        if (out.size() <= kMostAuditBytes) return out;
     }
 }
 

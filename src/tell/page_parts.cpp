@@ -4,9 +4,9 @@
 #include <array>
 #include <ctime>
 
-#include "mtls_authz/tell/html.hpp"
 #include "mtls_authz/base/calendar.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/tell/html.hpp"
 
 namespace mtls::page {
 

@@ -1,7 +1,6 @@
 #include "mtls_authz/tell/problem.hpp"
 
-#include <nlohmann/json.hpp>
-
+#include "mtls_authz/base/json_writer.hpp"
 #include "mtls_authz/tell/html.hpp"
 
 namespace mtls {
@@ -90,21 +89,29 @@ Reason outside_reason(Reason reason) {
 std::string problem_json(const Problem& problem) {
     const Reason reason = outside_reason(problem.reason);
     const Told told = told_about(reason);
-    nlohmann::ordered_json out;
-    out["type"] = "urn:mtls-authz:reason:" + std::string(word_of(reason));
-    out["title"] = told.title;
-    out["status"] = problem.status;
-    out["detail"] = told.detail;
-    out["reason"] = word_of(reason);
-    out["request_id"] = problem.request_id;
+    constexpr std::size_t kIndent = 2;
+    std::string out;
+    JsonWriter json(out, kIndent);
+    json.begin_object()
+        .member("type", "urn:mtls-authz:reason:" + std::string(word_of(reason)))
+        .member("title", told.title)
+        .member("status", problem.status)
+        .member("detail", told.detail)
+        .member("reason", word_of(reason))
+        .member("request_id", problem.request_id);
     if (!problem.sha256.empty()) {
-        out["certificate"] = {{"subject", problem.subject},     {"issuer", problem.issuer},
-                              {"serial", problem.serial},       {"not_before", problem.not_before},
-                              {"not_after", problem.not_after}, {"sha256", problem.sha256}};
+        json.key("certificate")
+            .begin_object()
+            .member("subject", problem.subject)
+            .member("issuer", problem.issuer)
+            .member("serial", problem.serial)
+            .member("not_before", problem.not_before)
+            .member("not_after", problem.not_after)
+            .member("sha256", problem.sha256)
+            .end_object();
     }
-    constexpr int kIndent = 2;
-    constexpr bool kAscii = true;
-    return out.dump(kIndent, ' ', kAscii, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+    json.end_object();
+    return out + "\n";
 }
 
 std::string problem_page(const Problem& problem) {

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <ctime>
 
-#include "mtls_authz/load/policy_builder.hpp"
-#include "mtls_authz/rules/revocation.hpp"
-#include "mtls_authz/ledger/seen_revocation.hpp"
-#include "mtls_authz/load/refusal_directives.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/ledger/seen_revocation.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
+#include "mtls_authz/load/refusal_directives.hpp"
+#include "mtls_authz/rules/revocation.hpp"
 
 namespace mtls {
 

@@ -1,9 +1,9 @@
 #include "mtls_authz/base/calendar.hpp"
-#include "mtls_authz/tell/html.hpp"
-#include "mtls_authz/tell/status_report.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/tell/html.hpp"
 #include "mtls_authz/tell/page_parts.hpp"
 #include "mtls_authz/tell/status_partners.hpp"
+#include "mtls_authz/tell/status_report.hpp"
 
 namespace mtls {
 

@@ -4,8 +4,8 @@
 #include <tuple>
 
 #include "mtls_authz/base/calendar.hpp"
-#include "mtls_authz/tell/html.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/tell/html.hpp"
 #include "mtls_authz/tell/page_parts.hpp"
 
 namespace mtls::page {

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <charconv>
 
-#include "mtls_authz/tell/status_report.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/tell/status_report.hpp"
 
 namespace mtls {
 

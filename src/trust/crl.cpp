@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <set>
 
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_facts.hpp"
 #include "mtls_authz/certificate/der.hpp"
-#include "mtls_authz/base/text.hpp"
 
 namespace mtls {
 

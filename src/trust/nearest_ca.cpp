@@ -4,9 +4,9 @@
 
 #include "mtls_authz/certificate/algorithms.hpp"
 #include "mtls_authz/certificate/ecdsa_twin.hpp"
+#include "mtls_authz/trust/path_search.hpp"
 #include "mtls_authz/trust/signature_memory.hpp"
 #include "mtls_authz/trust/trust.hpp"
-#include "mtls_authz/trust/path_search.hpp"
 
 namespace mtls {
 

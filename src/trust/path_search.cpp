@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
-#include "mtls_authz/trust/handshake_refusal.hpp"
-#include "mtls_authz/certificate/der.hpp"
-#include "mtls_authz/trust/signature_memory.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/der.hpp"
 #include "mtls_authz/certificate/uri.hpp"
+#include "mtls_authz/trust/handshake_refusal.hpp"
+#include "mtls_authz/trust/signature_memory.hpp"
 
 namespace mtls {
 

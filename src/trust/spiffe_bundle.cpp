@@ -7,9 +7,9 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "mtls_authz/trust/ca_directory.hpp"
 #include "mtls_authz/base/openssl_types.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/trust/ca_directory.hpp"
 
 namespace mtls {
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/trust/path_memory.hpp"
 #include "mtls_authz/trust/path_search.hpp"
 
@@ -28,6 +29,10 @@ PresentedCertificate::PresentedCertificate(X509& leaf_certificate, SentHelpers s
     // fresh from their encoding.
     X509_check_purpose(leaf.get(), -1, 0);
     for (const X509Ptr& helper : helpers) X509_check_purpose(helper.get(), -1, 0);
+}
+
+const std::string& PresentedCertificate::base64_der() const {
+    return base64_der_.get([this] { return base64(encode(i2d_X509, *leaf)); });
 }
 
 namespace {

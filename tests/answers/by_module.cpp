@@ -1,3 +1,4 @@
+
 #include "by_module.hpp"
 
 #include <cstdio>

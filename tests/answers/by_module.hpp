@@ -4,8 +4,8 @@
 #include <memory>
 #include <string>
 
-#include "mtls_authz/policy/policy.hpp"
 #include "mtls_authz/decide/identification.hpp"
+#include "mtls_authz/policy/policy.hpp"
 #include "plain.hpp"
 
 namespace answers {

@@ -1,3 +1,4 @@
+
 #include "devices.hpp"
 
 #include <cstdio>

@@ -1,3 +1,4 @@
+
 #include "random_world.hpp"
 
 #include <openssl/pem.h>
@@ -8,8 +9,8 @@
 #include <fstream>
 
 #include "bundles.hpp"
-#include "mtls_authz/certificate/session_chain.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/session_chain.hpp"
 
 namespace answers {
 

@@ -1,24 +1,25 @@
+
 #include "targets.hpp"
 
 #include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
-#include "mtls_authz/tell/account.hpp"
 #include "mtls_authz/base/calendar.hpp"
-#include "mtls_authz/trust/crl.hpp"
-#include "mtls_authz/policy/forwarding.hpp"
+#include "mtls_authz/base/request_path.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/front_header.hpp"
-#include "mtls_authz/rules/granted_paths.hpp"
-#include "mtls_authz/tell/html.hpp"
-#include "mtls_authz/tell/negotiation.hpp"
+#include "mtls_authz/certificate/session_chain.hpp"
 #include "mtls_authz/decide/override_header.hpp"
 #include "mtls_authz/load/policy_builder.hpp"
 #include "mtls_authz/load/policy_source.hpp"
-#include "mtls_authz/base/request_path.hpp"
-#include "mtls_authz/certificate/session_chain.hpp"
+#include "mtls_authz/policy/forwarding.hpp"
+#include "mtls_authz/rules/granted_paths.hpp"
+#include "mtls_authz/tell/account.hpp"
+#include "mtls_authz/tell/html.hpp"
+#include "mtls_authz/tell/negotiation.hpp"
+#include "mtls_authz/trust/crl.hpp"
 #include "mtls_authz/trust/spiffe_bundle.hpp"
-#include "mtls_authz/base/text.hpp"
 
 namespace fuzz {
 
@@ -199,7 +200,7 @@ void front(std::string_view input) {
             const bool may_have_chain = holds == FieldHolds::kLeafAndChain || format == mtls::FrontFormat::kXfcc;
             require(may_have_chain || read.value().chain.empty());
             // It is that certificate and no other, as it is handed on further.
-            const std::string again = mtls::client_cert_value(*read.value().leaf);
+            const std::string again = mtls::client_cert_value(mtls::base64(mtls::encode(i2d_X509, *read.value().leaf)));
             const auto reread = mtls::decode_front_header(mtls::FrontFormat::kRfc9440, again);
             require(reread && X509_cmp(reread.value().leaf.get(), read.value().leaf.get()) == 0);
         }

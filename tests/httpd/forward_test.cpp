@@ -1,8 +1,8 @@
 // MTLSForward: a backend gets certificate and partner after a grant, and from nobody else.
 #include "claims.hpp"
 #include "echo_backend.hpp"
-#include "mtls_authz/policy/forwarding.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/policy/forwarding.hpp"
 #include "world.hpp"
 
 using namespace test;

@@ -4,8 +4,8 @@
 #include "exposition.hpp"
 #include "live_site.hpp"
 #include "mtls_authz/certificate/certificate_facts.hpp"
-#include "mtls_authz/trust/handshake_refusal.hpp"
 #include "mtls_authz/policy/reason.hpp"
+#include "mtls_authz/trust/handshake_refusal.hpp"
 
 using namespace test;
 

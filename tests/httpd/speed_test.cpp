@@ -166,3 +166,20 @@ CLAIM(a_thousand_grants_cost_hardly_more_instructions_than_one, Turn::kFirst) {
 CLAIM(a_gate_adds_as_few_instructions_where_processes_have_no_threads, Turn::kFirst) {
     adds_at_most(1450, "prefork", policy(kTwoPaths), "MTLSAllow partner acme globex", kOnePath, "prefork");
 }
+
+const std::string kAudit = "MTLSAuditLog logs/audit.log all\n";
+
+CLAIM(an_audit_line_for_each_grant_adds_at_most_16000_instructions, Turn::kFirst) {
+    adds_at_most(16000, "an audit line", policy(kTwoPaths) + kAudit, "MTLSAllow partner acme globex", kOnePath);
+}
+
+CLAIM(what_is_handed_to_the_backend_adds_at_most_8000_instructions, Turn::kFirst) {
+    adds_at_most(8000, "MTLSForward", policy(kTwoPaths),
+                 "MTLSAllow partner acme globex\n    MTLSForward cert=rfc9440 partner=X-Partner", kOnePath);
+}
+
+CLAIM(audit_line_forwarding_and_status_together_add_at_most_24000_instructions, Turn::kFirst) {
+    adds_at_most(24000, "audit, forward and status",
+                 policy(kTwoPaths) + kAudit + location("/status", "    MTLSStatus On"),
+                 "MTLSAllow partner acme globex\n    MTLSForward cert=rfc9440 partner=X-Partner", kOnePath);
+}

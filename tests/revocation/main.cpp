@@ -19,8 +19,8 @@
 #include <map>
 
 #include "by_openssl.hpp"
-#include "mtls_authz/load/policy_builder.hpp"
 #include "mtls_authz/decide/identification.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
 #include "plainly.hpp"
 
 namespace {

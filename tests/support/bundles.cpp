@@ -1,3 +1,4 @@
+
 #include "bundles.hpp"
 
 #include <openssl/core_names.h>

@@ -3,15 +3,17 @@
 
 #include <string>
 
-#include "mtls_authz/policy/forwarding.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/policy/forwarding.hpp"
 #include "pki.hpp"
 
 namespace test {
 
 inline std::string der_bytes(const Identity& id) { return mtls::encode(i2d_X509, *id.cert); }
 
-inline std::string as_rfc9440(const Identity& id) { return mtls::client_cert_value(*id.cert); }
+inline std::string as_rfc9440(const Identity& id) {
+    return mtls::client_cert_value(mtls::base64(mtls::encode(i2d_X509, *id.cert)));
+}
 
 inline std::string as_der(const Identity& id) { return mtls::base64(der_bytes(id)); }
 

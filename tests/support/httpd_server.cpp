@@ -1,3 +1,4 @@
+
 #include "httpd_server.hpp"
 
 #include "claims.hpp"

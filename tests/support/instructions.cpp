@@ -1,3 +1,4 @@
+
 #include "instructions.hpp"
 
 #include <unistd.h>

@@ -1,3 +1,4 @@
+
 #include "parallel_claims.hpp"
 
 #include <sys/wait.h>

@@ -1,3 +1,4 @@
+
 #include "pki.hpp"
 
 #include <openssl/conf.h>
@@ -9,8 +10,8 @@
 #include <ctime>
 #include <stdexcept>
 
-#include "mtls_authz/certificate/certificate_facts.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
 
 namespace test {
 

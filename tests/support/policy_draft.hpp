@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "claims.hpp"
-#include "mtls_authz/load/policy_builder.hpp"
 #include "mtls_authz/certificate/session_chain.hpp"
 #include "mtls_authz/decide/identification.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
 #include "pki.hpp"
 
 namespace test {

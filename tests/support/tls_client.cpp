@@ -1,3 +1,4 @@
+
 #include "tls_client.hpp"
 
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+
 #include "web_servers.hpp"
 
 #include <arpa/inet.h>

@@ -10,11 +10,11 @@
 #include "mtls_authz/decide/decision.hpp"
 #include "mtls_authz/decide/handed_certificates.hpp"
 #include "mtls_authz/decide/identification_cache.hpp"
-#include "mtls_authz/ledger/ledger.hpp"
 #include "mtls_authz/keeper/live_policy.hpp"
+#include "mtls_authz/ledger/ledger.hpp"
 #include "mtls_authz/load/policy_builder.hpp"
-#include "pki.hpp"
 #include "mtls_authz/rules/partner_name.hpp"
+#include "pki.hpp"
 
 using namespace mtls;
 

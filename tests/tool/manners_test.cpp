@@ -2,6 +2,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 
 #include "tool.hpp"
 
@@ -275,4 +276,58 @@ CLAIM(a_question_is_understood_before_a_running_server_is_asked) {
     CHECK_CONTAINS(asked({"--method", "GRAB", "--path", "/x"}), "--method: 'GRAB' is no method");
     CHECK_CONTAINS(asked({"--at", "soon"}), "--at: ");
     CHECK_CONTAINS(asked({"--path", "/x"}), "none.sock: no server listens there");
+}
+
+// By what --help prints of each command.
+CLAIM(each_command_has_a_manual_page_with_every_option_and_json) {
+    Bench bench;
+    std::istringstream names(bench.expect(0, {"manual"}));
+    std::size_t seen = 0;
+    for (std::string name; std::getline(names, name); ++seen) {
+        const std::string page = bench.expect(0, {"manual", name});
+        CHECK(page.starts_with(".TH "));
+        const std::string help = bench.expect(0, {"help", name});
+        CHECK_CONTAINS(help, "--json");
+        std::istringstream lines(help);
+        for (std::string line; std::getline(lines, line);) {
+            if (!line.starts_with("  --") && !line.starts_with("  -h")) continue;
+            std::string option = line.substr(2, line.find_first_of(" ,", 2) - 2);
+            for (std::size_t at = 0; (at = option.find('-', at)) != std::string::npos; at += 2) option.insert(at, "\\");
+            test::check(page.find(option) != std::string::npos, name + " " + line, __FILE__, __LINE__);
+        }
+        bench.file("page.1", page);
+        const auto drawn = bench.shell("! command -v man >/dev/null || man --warnings=w -l page.1 2>&1 >/dev/null");
+        CHECK_EQUAL(drawn.text, "");
+    }
+    CHECK(seen >= 10);
+    CHECK_EQUAL(bench.expect(0, {"manual", "none"}), "");
+}
+
+CLAIM(matrix_suggest_import_and_init_speak_json) {
+    Folders f;
+    f.file("p.conf", acme("CN:api", "MTLSGrant GET /app/** if DNS:api.acme.example\n"));
+    const Json matrix = Json::parse(f.expect(0, {"matrix", "--root", "root", "--policy", "p.conf", "--json"}));
+    CHECK_EQUAL(matrix["rows"].size(), 1U);
+    CHECK_EQUAL(matrix["rows"][0]["path"], "/app/**");
+    CHECK_EQUAL(matrix["rows"][0]["condition"], "DNS:api.acme.example");
+    const Json checked = Json::parse(f.expect(0, {"check", "--root", "root", "--json", "p.conf"}));
+    CHECK_EQUAL(matrix["generation"], checked["generation"]);
+
+    const Json good = Json::parse(f.expect(0, {"suggest", "--json", "--anchor", "root/ca/acme.pem", "leaf.pem"}));
+    CHECK(good["objection"].is_null());
+    CHECK_CONTAINS(good["block"].get<std::string>(), "<MTLSPartner " + good["partner"].get<std::string>() + ">");
+    const Json bad = Json::parse(f.expect(1, {"suggest", "--json", "--anchor", "ca/acme.pem", "leaf.pem"}));
+    CHECK_CONTAINS(bad["objection"].get<std::string>(), "would refuse");
+
+    f.file("t.csv", "name,DNS\nacme,api.acme.example\nglobex,not a name\n");
+    const Json imported = Json::parse(f.expect(1, {"import", "--json", "csv", "t.csv"}));
+    CHECK_EQUAL(imported["partners"].size(), 1U);
+    CHECK_EQUAL(imported["partners"][0]["partner"], "acme");
+    CHECK_EQUAL(imported["not_converted"][0]["line"], 3);
+
+    f.file("server/conf-available/x", "");
+    std::istringstream made(f.expect(0, {"init", "--json", "--root", "server"}));
+    std::size_t lines = 0;
+    for (std::string line; std::getline(made, line); ++lines) CHECK(Json::parse(line)["made"].is_boolean());
+    CHECK(lines >= 7);
 }

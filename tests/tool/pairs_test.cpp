@@ -3,11 +3,11 @@
 #include <random>
 
 #include "explanation.hpp"
+#include "mtls_authz/base/request_path.hpp"
+#include "mtls_authz/certificate/session_chain.hpp"
 #include "mtls_authz/decide/decision.hpp"
 #include "mtls_authz/decide/identification_cache.hpp"
 #include "mtls_authz/load/policy_builder.hpp"
-#include "mtls_authz/base/request_path.hpp"
-#include "mtls_authz/certificate/session_chain.hpp"
 #include "tool.hpp"
 
 using namespace test;

@@ -1,4 +1,3 @@
-#include "tool.hpp"
 
 #include <openssl/pkcs7.h>
 
@@ -7,9 +6,10 @@
 
 #include "bundles.hpp"
 #include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_facts.hpp"
 #include "mtls_authz/decide/gate.hpp"
-#include "mtls_authz/base/text.hpp"
+#include "tool.hpp"
 
 using namespace test;
 using Json = nlohmann::json;

@@ -1,9 +1,9 @@
 // Which lists count for a certificate, and what they have to say together (RFC 5280 6.3.3).
-#include "mtls_authz/trust/crl_files.hpp"
 
 #include <openssl/core_names.h>
 
 #include "lists.hpp"
+#include "mtls_authz/trust/crl_files.hpp"
 #include "policy_draft.hpp"
 
 using namespace mtls;

@@ -1,11 +1,11 @@
 // CRLs as RFC 5280 6.3 has them, and what must never empty the list in force.
-#include "mtls_authz/trust/crl_files.hpp"
 
 #include <filesystem>
 #include <fstream>
 
 #include "claims.hpp"
 #include "mtls_authz/certificate/distinguished_name.hpp"
+#include "mtls_authz/trust/crl_files.hpp"
 #include "pki.hpp"
 
 using namespace mtls;

@@ -1,5 +1,4 @@
 // What people are told of, once for each cause, and the program that is told it.
-#include "mtls_authz/ledger/event.hpp"
 
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -12,11 +11,12 @@
 #include <thread>
 
 #include "claims.hpp"
-#include "mtls_authz/trust/crl_files.hpp"
 #include "mtls_authz/keeper/event_program.hpp"
+#include "mtls_authz/ledger/event.hpp"
 #include "mtls_authz/policy/lateness.hpp"
-#include "policy_draft.hpp"
 #include "mtls_authz/rules/partner_name.hpp"
+#include "mtls_authz/trust/crl_files.hpp"
+#include "policy_draft.hpp"
 
 using namespace test;
 

@@ -1,6 +1,5 @@
 // What a certificate says is read in one way only: values that other readers could take for something else make it
 // malformed.
-#include "mtls_authz/certificate/certificate_facts.hpp"
 
 #include <openssl/asn1.h>
 
@@ -9,8 +8,9 @@
 #include "claims.hpp"
 #include "der_specimens.hpp"
 #include "mtls_authz/base/calendar.hpp"
-#include "mtls_authz/certificate/der.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
+#include "mtls_authz/certificate/der.hpp"
 #include "pki.hpp"
 
 using namespace mtls;

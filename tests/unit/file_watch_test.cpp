@@ -11,8 +11,8 @@
 #include <functional>
 
 #include "claims.hpp"
-#include "mtls_authz/load/file_watch.hpp"
 #include "mtls_authz/keeper/look_pace.hpp"
+#include "mtls_authz/load/file_watch.hpp"
 #include "mtls_authz/system/system.hpp"
 
 #ifndef MTLS_AUTHZ_LINUX

@@ -1,7 +1,7 @@
 // What a server says of its gates comes back as it was.
-#include "mtls_authz/decide/gate_map.hpp"
 
 #include "claims.hpp"
+#include "mtls_authz/decide/gate_map.hpp"
 
 using namespace mtls;
 

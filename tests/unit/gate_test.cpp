@@ -1,6 +1,6 @@
-#include "mtls_authz/decide/decision.hpp"
 
 #include "claims.hpp"
+#include "mtls_authz/decide/decision.hpp"
 
 using namespace mtls;
 

@@ -2,8 +2,8 @@
 #include <random>
 
 #include "claims.hpp"
-#include "mtls_authz/decide/decision.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/decide/decision.hpp"
 #include "policy_draft.hpp"
 
 using namespace test;

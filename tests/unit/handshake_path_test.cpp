@@ -1,6 +1,6 @@
 // The handshake's verification: mod_ssl's own CAs first, then one path to a live anchor.
-#include "mtls_authz/trust/handshake_path.hpp"
 
+#include "mtls_authz/trust/handshake_path.hpp"
 #include "policy_draft.hpp"
 
 using namespace mtls;

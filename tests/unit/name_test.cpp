@@ -1,9 +1,9 @@
 #include <random>
 
 #include "claims.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_facts.hpp"
 #include "mtls_authz/certificate/distinguished_name.hpp"
-#include "mtls_authz/base/text.hpp"
 #include "pki.hpp"
 
 using namespace mtls;

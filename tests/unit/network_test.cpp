@@ -1,6 +1,6 @@
-#include "mtls_authz/rules/network.hpp"
 
 #include "claims.hpp"
+#include "mtls_authz/rules/network.hpp"
 #include "pki.hpp"
 #include "policy_draft.hpp"
 

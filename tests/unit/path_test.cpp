@@ -1,9 +1,9 @@
 // Which path leads from a certificate to a CA: names, keys, renewals, cross-certificates, certificate policies, limits.
-#include "mtls_authz/trust/trust.hpp"
 
 #include "mtls_authz/certificate/algorithms.hpp"
-#include "mtls_authz/trust/handshake_refusal.hpp"
 #include "mtls_authz/load/lint.hpp"
+#include "mtls_authz/trust/handshake_refusal.hpp"
+#include "mtls_authz/trust/trust.hpp"
 #include "policy_draft.hpp"
 
 using namespace mtls;

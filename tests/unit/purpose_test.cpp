@@ -1,7 +1,7 @@
 // Certificates made for servers: whose they may be, and until when.
 #include "claims.hpp"
-#include "policy_draft.hpp"
 #include "mtls_authz/decide/identification.hpp"
+#include "policy_draft.hpp"
 
 using namespace test;
 

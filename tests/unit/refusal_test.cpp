@@ -2,14 +2,14 @@
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/load/lint.hpp"
 #include "mtls_authz/load/policy_source.hpp"
-#include "mtls_authz/tell/refusal_report.hpp"
-#include "mtls_authz/base/text.hpp"
-#include "policy_draft.hpp"
 #include "mtls_authz/load/refusal_directives.hpp"
-#include "mtls_authz/rules/partner_name.hpp"
 #include "mtls_authz/load/revocation_files.hpp"
+#include "mtls_authz/rules/partner_name.hpp"
+#include "mtls_authz/tell/refusal_report.hpp"
+#include "policy_draft.hpp"
 
 using namespace mtls;
 using namespace test;

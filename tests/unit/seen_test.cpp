@@ -4,12 +4,12 @@
 #include <filesystem>
 #include <fstream>
 
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/ledger/ledger.hpp"
 #include "mtls_authz/ledger/seen_revocation.hpp"
 #include "mtls_authz/ledger/sighting_file.hpp"
-#include "mtls_authz/base/text.hpp"
-#include "policy_draft.hpp"
 #include "mtls_authz/rules/partner_name.hpp"
+#include "policy_draft.hpp"
 
 using namespace test;
 

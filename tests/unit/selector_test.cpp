@@ -1,4 +1,3 @@
-#include "mtls_authz/rules/selector.hpp"
 
 #include <openssl/core_names.h>
 #include <openssl/rsa.h>
@@ -7,8 +6,9 @@
 #include <set>
 
 #include "claims.hpp"
-#include "mtls_authz/rules/selector_index.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/rules/selector.hpp"
+#include "mtls_authz/rules/selector_index.hpp"
 #include "pki.hpp"
 
 using namespace mtls;

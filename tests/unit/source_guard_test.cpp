@@ -11,10 +11,10 @@
 #include <sstream>
 
 #include "claims.hpp"
-#include "mtls_authz/trust/handshake_refusal.hpp"
 #include "mtls_authz/load/policy_builder.hpp"
 #include "mtls_authz/policy/reason.hpp"
 #include "mtls_authz/tell/status_report.hpp"
+#include "mtls_authz/trust/handshake_refusal.hpp"
 
 namespace {
 

@@ -1,9 +1,9 @@
 // Bundles of SPIFFE trust domains: what counts in them, and what refuses one as a whole.
-#include "mtls_authz/trust/spiffe_bundle.hpp"
 
 #include "bundles.hpp"
 #include "claims.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/trust/spiffe_bundle.hpp"
 
 using namespace mtls;
 using namespace test;

@@ -1,7 +1,7 @@
 // SPIFFE bundles as trust anchors: a partner with one is confined to its trust domain.
 #include "bundles.hpp"
-#include "mtls_authz/load/expectation.hpp"
 #include "mtls_authz/certificate/spiffe_id.hpp"
+#include "mtls_authz/load/expectation.hpp"
 #include "policy_draft.hpp"
 
 using namespace mtls;

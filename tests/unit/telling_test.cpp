@@ -2,16 +2,19 @@
 #include <openssl/x509_vfy.h>
 
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "claims.hpp"
 #include "exposition.hpp"
-#include "mtls_authz/tell/account.hpp"
+#include "mtls_authz/base/json_writer.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/policy/forwarding.hpp"
-#include "mtls_authz/trust/handshake_refusal.hpp"
+#include "mtls_authz/tell/account.hpp"
 #include "mtls_authz/tell/html.hpp"
 #include "mtls_authz/tell/negotiation.hpp"
 #include "mtls_authz/tell/problem.hpp"
 #include "mtls_authz/tell/status_report.hpp"
+#include "mtls_authz/trust/handshake_refusal.hpp"
 
 using namespace mtls;
 
@@ -180,4 +183,58 @@ CLAIM(openssls_verification_errors_have_the_words_that_operators_search_for) {
         {X509_V_ERR_CERT_CHAIN_TOO_LONG, HandshakeRefusal::kOther}};
     for (const auto& [error, refusal] : rows) CHECK(handshake_refusal_of(error, nullptr) == refusal);
     for (const HandshakeRefusalText& text : kHandshakeRefusals) CHECK(&text_of(text.refusal) == &text);
+}
+
+// By the library that reads JSON in the tool: what it would have written of the same bytes.
+CLAIM(json_is_written_as_a_library_writes_it_whatever_the_bytes) {
+    std::mt19937 random(7);
+    const std::string_view pieces[] = {"a",
+                                       "\"",
+                                       "\\",
+                                       "/",
+                                       "\x01",
+                                       "\n",
+                                       "\x7f",
+                                       "\xc3\xbc",
+                                       "\xe2\x82\xac",
+                                       "\xf0\x9f\x94\x92",
+                                       "\xf0\x9f",
+                                       "\xe2\x82",
+                                       "\xc3",
+                                       "\xed\xa0\x80",
+                                       "\xc0\xaf",
+                                       "\xf4\x90\x80\x80",
+                                       "\x80",
+                                       "\xff",
+                                       "\xef\xbf\xbd"};
+    for (int round = 0; round < 20000; ++round) {
+        std::string text;
+        for (std::size_t i = random() % 9; i > 0; --i) {
+            if (random() % 3 == 0) {
+                text += static_cast<char>(random() % 256);
+            } else {
+                text += pieces[random() % std::size(pieces)];
+            }
+        }
+        std::string written;
+        JsonWriter(written).value(text);
+        const std::string expected = nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+        test::check_equal(written, expected, hex(bytes_of(text)), __FILE__, __LINE__);
+    }
+}
+
+CLAIM(json_is_indented_and_nested_as_a_library_does_it) {
+    const nlohmann::ordered_json expected = {{"a", {1, -2, 18446744073709551615U}},
+                                             {"b", nlohmann::ordered_json::object()},
+                                             {"c", nlohmann::ordered_json::array()},
+                                             {"d", {{"e", true}, {"f", nullptr}, {"g", "h"}}}};
+    for (const int indent : {0, 1, 2}) {
+        std::string out;
+        JsonWriter json(out, static_cast<std::size_t>(indent));
+        json.begin_object().key("a").begin_array().value(1).value(-2).value(UINT64_MAX).end_array();
+        json.key("b").begin_object().end_object().key("c").begin_array().end_array();
+        json.key("d").begin_object().member("e", true).member_or_null("f", "").member_or_null("g", "h").end_object();
+        json.end_object();
+        CHECK_EQUAL(out, expected.dump(indent == 0 ? -1 : indent));
+    }
 }

@@ -1,4 +1,3 @@
-#include "mtls_authz/base/text.hpp"
 
 #include <algorithm>
 #include <ctime>
@@ -6,11 +5,12 @@
 
 #include "claims.hpp"
 #include "mtls_authz/base/calendar.hpp"
-#include "mtls_authz/rules/capture_scope.hpp"
-#include "mtls_authz/load/directive.hpp"
-#include "mtls_authz/decide/override_header.hpp"
 #include "mtls_authz/base/request_path.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/uri.hpp"
+#include "mtls_authz/decide/override_header.hpp"
+#include "mtls_authz/load/directive.hpp"
+#include "mtls_authz/rules/capture_scope.hpp"
 
 using namespace mtls;
 

@@ -1,13 +1,13 @@
 // What needs a person, and what the page, JSON and the metrics make of it.
-#include "mtls_authz/tell/trouble.hpp"
 
 #include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "exposition.hpp"
-#include "mtls_authz/tell/status_report.hpp"
-#include "policy_draft.hpp"
 #include "mtls_authz/rules/partner_name.hpp"
+#include "mtls_authz/tell/status_report.hpp"
+#include "mtls_authz/tell/trouble.hpp"
+#include "policy_draft.hpp"
 
 using namespace test;
 

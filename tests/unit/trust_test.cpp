@@ -1,6 +1,6 @@
 // Paths to anchors, and who a certificate belongs to: each grant beside its nearest refusals.
-#include "mtls_authz/trust/trust.hpp"
 
+#include "mtls_authz/trust/trust.hpp"
 #include "policy_draft.hpp"
 
 using namespace mtls;

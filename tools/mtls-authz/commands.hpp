@@ -75,6 +75,7 @@ struct SuggestOptions {
     std::string name;  // where there is one certificate
     std::string anchor;
     std::string root = ".";
+    bool json = false;
 };
 // A ready-to-paste <MTLSPartner> block for each certificate.
 int suggest(const SuggestOptions& options);
@@ -91,6 +92,7 @@ struct InitOptions {
     std::string certificate;  // of the first partner; may be empty
     std::string anchor;       // file of its CA
     std::string name;
+    bool json = false;
 };
 // Makes the folders, the gate, and the first partner. What is there already stays as it is.
 int make_first_files(const InitOptions& options);
@@ -100,6 +102,7 @@ struct MatrixOptions {
     std::string root = ".";
     bool csv = false;
     bool html = false;
+    bool json = false;
     bool live = false;   // what a running server has in force, by the paths of its gates
     std::string socket;  // its own; empty: the one in a usual place
 };

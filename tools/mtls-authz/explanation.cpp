@@ -1,10 +1,10 @@
-#include "explanation.hpp"
 
+#include "explanation.hpp"
+#include "mtls_authz/base/request_path.hpp"
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/session_chain.hpp"
 #include "mtls_authz/decide/decision.hpp"
 #include "mtls_authz/load/lint.hpp"
-#include "mtls_authz/base/request_path.hpp"
-#include "mtls_authz/certificate/session_chain.hpp"
-#include "mtls_authz/base/text.hpp"
 #include "terminal.hpp"
 
 namespace mtls::tool {
@@ -103,7 +103,7 @@ void tell_missing_fields(const Policy& policy, const CertificateFacts& facts, co
 Decision decide_by_grant(const Policy& policy, const CertificateFacts& facts, const std::string& method,
                          const std::string& path, Explanation& out) {
     const Identification& who = out.who;
-    const GateRules rules = {GateRule::by_grant()};
+    const GateRules rules = {GateRule::of(GateRule::Kind::kByGrant)};
     // The network is explained in a step of its own.
     Decision answer = decide({&rules}, {.who = &who, .is_from_anywhere = true, .line = {method, path}});
     answer.rule = nullptr;

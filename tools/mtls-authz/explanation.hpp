@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "mtls_authz/policy/policy.hpp"
 #include "mtls_authz/decide/identification.hpp"
+#include "mtls_authz/policy/policy.hpp"
 
 namespace mtls::tool {
 

@@ -4,9 +4,9 @@
 #include "facts_json.hpp"
 #include "input.hpp"
 #include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
 #include "mtls_authz/trust/spiffe_bundle.hpp"
-#include "mtls_authz/base/text.hpp"
 #include "terminal.hpp"
 
 namespace mtls::tool {

@@ -1,9 +1,9 @@
-#include "facts_json.hpp"
 
+#include "facts_json.hpp"
 #include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/attribute_types.hpp"
 #include "mtls_authz/certificate/der.hpp"
-#include "mtls_authz/base/text.hpp"
 
 namespace mtls::tool {
 

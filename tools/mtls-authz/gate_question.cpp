@@ -1,3 +1,4 @@
+
 #include "gate_question.hpp"
 
 #include <fnmatch.h>
@@ -7,8 +8,8 @@
 #include <iterator>
 #include <optional>
 
-#include "mtls_authz/decide/decision.hpp"
 #include "mtls_authz/base/request_path.hpp"
+#include "mtls_authz/decide/decision.hpp"
 #include "regex.hpp"
 
 namespace mtls::tool {

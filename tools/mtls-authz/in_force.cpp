@@ -1,3 +1,4 @@
+
 #include "in_force.hpp"
 
 #include <fnmatch.h>
@@ -6,10 +7,10 @@
 #include <filesystem>
 #include <set>
 
-#include "mtls_authz/certificate/certificate_file.hpp"
-#include "mtls_authz/trust/crl_files.hpp"
-#include "mtls_authz/keeper/live_socket.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/certificate_file.hpp"
+#include "mtls_authz/keeper/live_socket.hpp"
+#include "mtls_authz/trust/crl_files.hpp"
 
 namespace mtls::tool {
 

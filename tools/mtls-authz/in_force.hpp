@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "mtls_authz/trust/crl.hpp"
 #include "mtls_authz/decide/gate_map.hpp"
 #include "mtls_authz/policy/policy.hpp"
+#include "mtls_authz/trust/crl.hpp"
 
 namespace mtls::tool {
 

@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "commands.hpp"
+#include "facts_json.hpp"
 #include "input.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "terminal.hpp"
@@ -33,7 +34,7 @@ constexpr Layout kRedHat = {"/etc/httpd", "conf.d", "httpd -t", "systemctl reloa
 
 class FirstFiles {
 public:
-    explicit FirstFiles(std::string root) : root_(std::move(root)) {}
+    FirstFiles(std::string root, bool json) : root_(std::move(root)), json_(json) {}
 
     void folder(const std::string& name, const char* purpose) {
         const std::string path = root_ + "/" + name;
@@ -54,10 +55,16 @@ public:
     }
 
 private:
-    static void say(bool is_new, const std::string& path, const char* purpose) {
+    void say(bool is_new, const std::string& path, const char* purpose) const {
+        if (json_) {
+            const Json out = {{"path", path}, {"made", is_new}, {"purpose", purpose}};
+            std::cout << one_line(out) << '\n';
+            return;
+        }
         std::cout << (is_new ? "made   " : "stays  ") << path << "  " << purpose << "\n";
     }
     std::string root_;
+    bool json_;
 };
 
 const Layout& layout_of(const std::string& root) {
@@ -106,7 +113,7 @@ int make_first_files(const InitOptions& options) {
     std::error_code failed;
     if (!fs::is_directory(root, failed))
         return complain(root + ": no such folder; --root names the server's ServerRoot");
-    FirstFiles files(root);
+    FirstFiles files(root, options.json);
     try {
         files.folder("mtls/partners", "one file for each partner");
         files.folder("mtls/revoked", "MTLSRevoke and MTLSSuspend lines: an emergency stop");
@@ -124,6 +131,7 @@ int make_first_files(const InitOptions& options) {
     } catch (const Failed& fault) {
         return complain(fault.why);
     }
+    if (options.json) return kFine;
     std::cout << "\nNow:\n"
               << "1. in the virtual host that serves TLS: SSLVerifyClient optional, SSLVerifyDepth 5, MTLSClientCA On\n"
               << "2. " << layout.enable << "\n3. " << layout.reload << "\n"

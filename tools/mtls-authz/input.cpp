@@ -1,3 +1,4 @@
+
 #include "input.hpp"
 
 #include <filesystem>
@@ -6,11 +7,11 @@
 #include <iterator>
 #include <set>
 
-#include "mtls_authz/certificate/certificate_file.hpp"
-#include "mtls_authz/trust/crl_files.hpp"
 #include "mtls_authz/base/file.hpp"
+#include "mtls_authz/certificate/certificate_file.hpp"
 #include "mtls_authz/certificate/session_chain.hpp"
 #include "mtls_authz/load/revocation_files.hpp"
+#include "mtls_authz/trust/crl_files.hpp"
 
 namespace mtls::tool {
 

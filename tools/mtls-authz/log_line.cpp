@@ -1,3 +1,4 @@
+
 #include "log_line.hpp"
 
 #include <algorithm>
@@ -5,9 +6,9 @@
 #include <utility>
 
 #include "facts_json.hpp"
-#include "mtls_authz/trust/handshake_refusal.hpp"
-#include "mtls_authz/policy/reason.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/policy/reason.hpp"
+#include "mtls_authz/trust/handshake_refusal.hpp"
 #include "terminal.hpp"
 
 namespace mtls::tool {

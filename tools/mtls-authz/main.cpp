@@ -10,6 +10,7 @@
 #include "commands.hpp"
 #include "fetch/fetch.hpp"
 #include "import/import.hpp"
+#include "manual.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "terminal.hpp"
 
@@ -128,7 +129,10 @@ void add_suggest(CLI::App& app, int& status) {
     command->add_option("--name", options.name, "The partner's name; otherwise made from the certificate");
     command->add_option("--anchor", options.anchor, "File of the CA that issues its certificates");
     command->add_option("--root", options.root, "Folder of a relative --anchor: the server's ServerRoot");
-    command->footer("Example: mtls-authz suggest acme.pem --anchor mtls/acme-ca.pem --root /etc/apache2 > acme.conf");
+    command->add_flag("--json", options.json, "One JSON object a line");
+    command->footer(
+        "Exit: 0 done, 1 the anchor would refuse it, 2 it could not be read.\n"
+        "Example: mtls-authz suggest acme.pem --anchor mtls/acme-ca.pem --root /etc/apache2 > acme.conf");
     command->callback([&status] {
         if (options.certificates.size() > 1 && !options.name.empty()) {
             throw CLI::ValidationError("--name", "is for one certificate");
@@ -146,6 +150,7 @@ void add_init(CLI::App& app, int& status) {
     command->add_option("--cert", options.certificate, "A certificate of the first partner");
     command->add_option("--anchor", options.anchor, "The certificate of the CA that issued it; it is copied");
     command->add_option("--name", options.name, "That partner's name; otherwise made from the certificate");
+    command->add_flag("--json", options.json, "One JSON object a line for each file and folder");
     command->footer(
         "What is there already stays as it is.\n"
         "Exit: 0 done, 2 something could not be made.\n"
@@ -160,8 +165,11 @@ void add_matrix(CLI::App& app, int& status) {
     command->add_option("--root", options.root, kRoot);
     add_live(*command, options.live, options.socket);
     CLI::Option* const csv = command->add_flag("--csv", options.csv, "For spreadsheets (RFC 4180)");
-    command->add_flag("--html", options.html, "A page that an auditor can keep: partners, anchors, grants, revocations")
-        ->excludes(csv);
+    CLI::Option* const html = command
+                                  ->add_flag("--html", options.html,
+                                             "A page that an auditor can keep: partners, anchors, grants, revocations")
+                                  ->excludes(csv);
+    command->add_flag("--json", options.json, "For machines")->excludes(csv)->excludes(html);
     command->footer(
         "Example: mtls-authz matrix --policy 'partners/*.conf' --html > partners.html\n"
         "         mtls-authz matrix --live --csv");
@@ -245,11 +253,27 @@ void add_import(CLI::App& app, int& status) {
     command->add_option("--cert", options.certificates, "Certificates that FILE names by their SHA-1; may be repeated")
         ->allow_extra_args(false);
     command->add_option("--root", options.root, kRoot);
+    command->add_flag("--json", options.json, "For machines");
     command->footer(
         "Headings of a table: name, anchor, group, grant, contact, until, and selectors (subject, CN, DNS, URI, ...).\n"
         "Exit: 0 all of it, 1 something could not be converted (standard error says what), 2 nothing.\n"
         "Example: mtls-authz import nginx-map partners.map --anchor mtls/partners-ca.pem > partners.conf");
     command->callback([&status] { status = import_policy(options); });
+}
+
+// For packages: prints a command's page, or without one the names of all commands.
+void add_manual(CLI::App& app, int& status) {
+    static std::string name;
+    CLI::App* const command = app.add_subcommand("manual", "A command's manual page, in man(7)");
+    command->group("");  // not in the list
+    command->add_option("COMMAND", name, "A command; none: the names of all");
+    command->callback([&app, &status] {
+        for (const CLI::App* one : app.get_subcommands([](CLI::App* c) { return !c->get_group().empty(); })) {
+            if (name.empty()) std::cout << one->get_name() << '\n';
+            if (name == one->get_name()) std::cout << manual_page(*one, kVersion);
+        }
+        status = kFine;
+    });
 }
 
 std::vector<std::string_view> commands_of(CLI::App& app) {
@@ -316,6 +340,7 @@ int run(const std::vector<std::string>& given) {
     add_diff(app, status);
     add_fetch(app, status);
     add_import(app, status);
+    add_manual(app, status);
     std::vector<std::string> words = given;
     if (!words.empty() && words.front() == "help") {
         words.erase(words.begin());

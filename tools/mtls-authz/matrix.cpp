@@ -1,9 +1,10 @@
+#include "matrix.hpp"
+
 #include <algorithm>
 #include <iostream>
 
-#include "matrix.hpp"
-
 #include "commands.hpp"
+#include "facts_json.hpp"
 #include "input.hpp"
 #include "page.hpp"
 #include "terminal.hpp"
@@ -88,6 +89,20 @@ void print_csv(const std::vector<MatrixRow>& rows, bool is_live) {
     }
 }
 
+void print_json(const std::vector<MatrixRow>& rows, std::string_view generation, bool is_live) {
+    Json out = {{"generation", generation}, {"rows", Json::array()}};
+    for (const MatrixRow& row : rows) {
+        Json one = {{"partner", row.partner},
+                    {"path", row.path},
+                    {"methods", row.methods},
+                    {"condition", row.condition},
+                    {"rule", row.rule}};
+        if (is_live) one.update({{"host", row.host}, {"gate", row.gate}});
+        out["rows"].push_back(std::move(one));
+    }
+    std::cout << one_line(out) << '\n';
+}
+
 void print_table(const std::vector<MatrixRow>& rows, bool is_live) {
     const std::size_t host = width_of(rows, &MatrixRow::host, "HOST"),
                       partner = width_of(rows, &MatrixRow::partner, kPartner),
@@ -131,6 +146,8 @@ int show_matrix(const MatrixOptions& options) {
         std::cout << page_of(*input.policy);
     } else if (options.csv) {
         print_csv(rows, false);
+    } else if (options.json) {
+        print_json(rows, input.policy->generation(), false);
     } else {
         print_text(*input.policy, rows);
     }

@@ -22,6 +22,7 @@ std::string path_for(const PathPattern& path, std::string_view partner);
 
 // RFC 4180. `is_live`: with columns for host and gate.
 void print_csv(const std::vector<MatrixRow>& rows, bool is_live);
+void print_json(const std::vector<MatrixRow>& rows, std::string_view generation, bool is_live);
 void print_table(const std::vector<MatrixRow>& rows, bool is_live);
 
 }  // namespace mtls::tool

@@ -162,6 +162,10 @@ int show_live_matrix(const MatrixOptions& options) {
         print_csv(matrix.rows(), true);
         return kFine;
     }
+    if (options.json) {
+        print_json(matrix.rows(), now.value().policy->generation(), true);
+        return kFine;
+    }
     std::cout << now.value().text() << "\n";
     print_table(matrix.rows(), true);
     std::cout << "not asked: what other modules ask, and .htaccess; who holds which certificate\n";

@@ -1,3 +1,4 @@
+
 #include "overview.hpp"
 
 #include <algorithm>
@@ -5,8 +6,8 @@
 #include <set>
 #include <vector>
 
-#include "mtls_authz/tell/html.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/tell/html.hpp"
 
 namespace mtls::tool {
 

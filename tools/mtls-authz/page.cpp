@@ -1,9 +1,10 @@
+
 #include "page.hpp"
 
 #include <ctime>
 
-#include "mtls_authz/tell/html.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/tell/html.hpp"
 #include "overview.hpp"
 
 namespace mtls::tool {

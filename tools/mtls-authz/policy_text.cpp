@@ -1,9 +1,10 @@
+
 #include "policy_text.hpp"
 
 #include <algorithm>
 
-#include "mtls_authz/load/policy_builder.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
 #include "mtls_authz/rules/partner_name.hpp"
 
 namespace mtls::tool {

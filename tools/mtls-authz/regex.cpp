@@ -1,6 +1,7 @@
-#include "regex.hpp"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
+#include "regex.hpp"
+
 #include <pcre2.h>
 
 #include <string_view>

@@ -3,15 +3,16 @@
 #include <iostream>
 
 #include "commands.hpp"
+#include "facts_json.hpp"
 #include "input.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/der.hpp"
 #include "mtls_authz/certificate/public_ca.hpp"
 #include "mtls_authz/certificate/spiffe_id.hpp"
-#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/decide/identification.hpp"
+#include "mtls_authz/rules/partner_name.hpp"
 #include "policy_text.hpp"
 #include "terminal.hpp"
-#include "mtls_authz/rules/partner_name.hpp"
 
 namespace mtls::tool {
 
@@ -161,6 +162,16 @@ int suggest(const SuggestOptions& options) {
     int status = kFine;
     for (const std::string& file : options.certificates) {
         const auto made = suggestion_for(file, options);
+        if (made && options.json) {
+            const std::string& objection = made.value().objection;
+            const Json out = {{"file", file},
+                              {"partner", made.value().name},
+                              {"block", made.value().block},
+                              {"objection", objection.empty() ? Json(nullptr) : Json(objection)}};
+            std::cout << one_line(out) << '\n';
+            if (!objection.empty()) status = std::max(status, kErrorsFound);
+            continue;
+        }
         if (!made) {
             status = std::max(status, complain(made.error()));
             continue;

@@ -1,3 +1,4 @@
+
 #include "terminal.hpp"
 
 #include <unistd.h>

@@ -8,8 +8,8 @@
 #include "facts_json.hpp"
 #include "input.hpp"
 #include "log_line.hpp"
-#include "mtls_authz/certificate/spiffe_id.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/spiffe_id.hpp"
 #include "terminal.hpp"
 
 namespace mtls::tool {

@@ -155,4 +155,28 @@ private:
     std::vector<Garbage> garbage_;
 };
 
+// A value that is made when it is asked for first, by one of the threads that ask. A copy makes its own.
+template <class T>
+class MadeOnce {
+public:
+    MadeOnce() = default;
+    MadeOnce(const MadeOnce&) {}
+    MadeOnce& operator=(const MadeOnce&) {
+        delete value_.exchange(nullptr);
+        return *this;
+    }
+    ~MadeOnce() { delete value_.load(); }
+
+    template <class Make>
+    const T& get(Make make) const {
+        if (const T* const made = value_.load(std::memory_order_acquire)) return *made;
+        auto mine = std::make_unique<const T>(make());
+        const T* theirs = nullptr;
+        return value_.compare_exchange_strong(theirs, mine.get()) ? *mine.release() : *theirs;
+    }
+
+private:
+    mutable std::atomic<const T*> value_{nullptr};
+};
+
 }  // namespace mtls

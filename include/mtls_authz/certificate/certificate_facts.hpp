@@ -86,6 +86,19 @@ std::string ip_text(std::string_view raw);
 // Every SAN as TYPE:value, comma-separated, for people; stops when `limit` bytes are reached.
 std::string san_text(const CertificateFacts& facts, std::size_t limit);
 
+// A certificate in words: for logs, pages and events.
+struct CertificateText {
+    std::string subject;  // RFC 4514
+    std::string issuer;
+    std::string san;         // san_text(), up to 256 bytes and the name that exceeds them
+    std::string serial;      // lower-case hex
+    std::string not_before;  // RFC 3339
+    std::string not_after;
+    std::string sha256;  // lower-case hex
+
+    explicit CertificateText(const CertificateFacts& facts);
+};
+
 // Seconds since the epoch of an ASN.1 time in the form that RFC 5280 4.1.2.5 has, with seconds and Z, without fraction
 // or offset; nothing where it is another one.
 std::optional<std::int64_t> epoch_of(const ASN1_TIME* time);

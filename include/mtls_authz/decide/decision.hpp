@@ -6,10 +6,10 @@
 #include <string_view>
 
 #include "mtls_authz/decide/gate.hpp"
-#include "mtls_authz/rules/granted_paths.hpp"
+#include "mtls_authz/decide/identification.hpp"
 #include "mtls_authz/policy/policy.hpp"
 #include "mtls_authz/policy/reason.hpp"
-#include "mtls_authz/decide/identification.hpp"
+#include "mtls_authz/rules/granted_paths.hpp"
 
 namespace mtls {
 

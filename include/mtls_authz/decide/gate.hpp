@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "mtls_authz/rules/method_set.hpp"
 #include "mtls_authz/base/result.hpp"
+#include "mtls_authz/rules/method_set.hpp"
 
 namespace mtls {
 
@@ -31,7 +31,7 @@ struct GateRule {
     // Reads `any-partner`, `by-grant`, `none`, `partner NAME...`, `group NAME...`, each with `methods=` last.
     static Result<GateRule> parse_allow(std::string_view args);
     static Result<GateRule> parse_deny(std::string_view args);
-    static GateRule by_grant();
+    static GateRule of(Kind kind);  // for every method, without names
 
     std::string text() const;
     // Whether everything that `other` lets in is let in by this one too, as far as the text tells.

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "mtls_authz/decide/gate.hpp"
 #include "mtls_authz/base/result.hpp"
+#include "mtls_authz/decide/gate.hpp"
 
 namespace mtls {
 

@@ -7,10 +7,12 @@
 #include <utility>
 #include <vector>
 
-#include "mtls_authz/rules/granted_paths.hpp"
+#include "mtls_authz/base/published.hpp"
+#include "mtls_authz/policy/forwarding.hpp"
 #include "mtls_authz/policy/policy.hpp"
 #include "mtls_authz/policy/reason.hpp"
 #include "mtls_authz/policy/refusals.hpp"
+#include "mtls_authz/rules/granted_paths.hpp"
 #include "mtls_authz/trust/trust.hpp"
 
 namespace mtls {
@@ -46,6 +48,14 @@ struct Identification {
     // Seconds since the epoch, inclusive: asked again within them, the answer would be the same.
     std::int64_t valid_from = INT64_MIN;
     std::int64_t valid_until = INT64_MAX;
+
+    // The intermediates as RFC 9440 has them; made once, by the thread that asks first.
+    const std::string& client_cert_chain() const {
+        return client_cert_chain_.get([this] { return client_cert_chain_value(intermediates); });
+    }
+
+private:
+    MadeOnce<std::string> client_cert_chain_ = {};
 };
 
 // What a certificate is identified with, beside the policy itself.

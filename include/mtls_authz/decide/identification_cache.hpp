@@ -5,8 +5,8 @@
 #include <memory>
 #include <mutex>
 
-#include "mtls_authz/policy/snapshot.hpp"
 #include "mtls_authz/decide/identification.hpp"
+#include "mtls_authz/policy/snapshot.hpp"
 
 namespace mtls {
 

@@ -10,11 +10,11 @@
 #include <string>
 #include <vector>
 
-#include "mtls_authz/trust/crl_files.hpp"
 #include "mtls_authz/keeper/keeper_board.hpp"
 #include "mtls_authz/load/policy_source.hpp"
 #include "mtls_authz/load/revocation_files.hpp"
 #include "mtls_authz/policy/snapshot.hpp"
+#include "mtls_authz/trust/crl_files.hpp"
 
 namespace mtls {
 

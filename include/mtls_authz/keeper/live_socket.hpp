@@ -13,8 +13,8 @@
 #include <string_view>
 #include <vector>
 
-#include "mtls_authz/keeper/image_shelf.hpp"
 #include "mtls_authz/base/result.hpp"
+#include "mtls_authz/keeper/image_shelf.hpp"
 
 namespace mtls {
 

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "mtls_authz/ledger/file_troubles.hpp"
-#include "mtls_authz/policy/lateness.hpp"
 #include "mtls_authz/ledger/ledger.hpp"
+#include "mtls_authz/policy/lateness.hpp"
 #include "mtls_authz/policy/snapshot.hpp"
 
 namespace mtls {

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "mtls_authz/certificate/certificate_facts.hpp"
 #include "mtls_authz/base/shared_record.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
 
 namespace mtls {
 

@@ -8,13 +8,13 @@
 
 #include "mtls_authz/ledger/decision_counters.hpp"
 #include "mtls_authz/ledger/file_troubles.hpp"
-#include "mtls_authz/trust/handshake_refusal.hpp"
 #include "mtls_authz/ledger/hourly_counts.hpp"
 #include "mtls_authz/ledger/incidents.hpp"
 #include "mtls_authz/ledger/log_limiter.hpp"
 #include "mtls_authz/ledger/refused_handshakes.hpp"
 #include "mtls_authz/ledger/sightings.hpp"
 #include "mtls_authz/ledger/told_causes.hpp"
+#include "mtls_authz/trust/handshake_refusal.hpp"
 
 namespace mtls {
 

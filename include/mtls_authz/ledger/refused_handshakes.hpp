@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "mtls_authz/trust/handshake_refusal.hpp"
 #include "mtls_authz/base/shared_record.hpp"
+#include "mtls_authz/trust/handshake_refusal.hpp"
 
 namespace mtls {
 

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <string>
 
-#include "mtls_authz/policy/policy.hpp"
 #include "mtls_authz/base/result.hpp"
 #include "mtls_authz/ledger/sightings.hpp"
+#include "mtls_authz/policy/policy.hpp"
 
 namespace mtls {
 

@@ -5,10 +5,10 @@
 #include <string_view>
 #include <vector>
 
-#include "mtls_authz/certificate/certificate_facts.hpp"
-#include "mtls_authz/ledger/decision_counters.hpp"
 #include "mtls_authz/base/openssl_types.hpp"
 #include "mtls_authz/base/shared_record.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
+#include "mtls_authz/ledger/decision_counters.hpp"
 
 namespace mtls {
 

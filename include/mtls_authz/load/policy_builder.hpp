@@ -8,8 +8,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "mtls_authz/load/directive.hpp"
 #include "mtls_authz/base/file.hpp"
+#include "mtls_authz/load/directive.hpp"
 #include "mtls_authz/load/policy_writer.hpp"
 
 namespace mtls {

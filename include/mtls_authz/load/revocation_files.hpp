@@ -7,11 +7,11 @@
 #include <utility>
 #include <vector>
 
-#include "mtls_authz/load/directive.hpp"
 #include "mtls_authz/base/file.hpp"
 #include "mtls_authz/base/image.hpp"
-#include "mtls_authz/policy/refusals.hpp"
 #include "mtls_authz/base/result.hpp"
+#include "mtls_authz/load/directive.hpp"
+#include "mtls_authz/policy/refusals.hpp"
 
 namespace mtls {
 

@@ -12,14 +12,14 @@
 #include <vector>
 
 #include "mtls_authz/base/calendar.hpp"
-#include "mtls_authz/rules/conditions.hpp"
 #include "mtls_authz/base/file.hpp"
 #include "mtls_authz/certificate/front_header.hpp"
+#include "mtls_authz/policy/reason.hpp"
+#include "mtls_authz/policy/refusals.hpp"
+#include "mtls_authz/rules/conditions.hpp"
 #include "mtls_authz/rules/granted_paths.hpp"
 #include "mtls_authz/rules/identity.hpp"
 #include "mtls_authz/rules/network.hpp"
-#include "mtls_authz/policy/reason.hpp"
-#include "mtls_authz/policy/refusals.hpp"
 #include "mtls_authz/rules/revocation.hpp"
 #include "mtls_authz/rules/selector.hpp"
 #include "mtls_authz/trust/trust.hpp"

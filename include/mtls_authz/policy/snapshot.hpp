@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <memory>
 
-#include "mtls_authz/policy/policy.hpp"
 #include "mtls_authz/base/published.hpp"
+#include "mtls_authz/policy/policy.hpp"
 #include "mtls_authz/policy/refusals.hpp"
 
 namespace mtls {

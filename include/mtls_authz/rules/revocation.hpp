@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "mtls_authz/rules/conditions.hpp"
 #include "mtls_authz/base/openssl_types.hpp"
+#include "mtls_authz/rules/conditions.hpp"
 #include "mtls_authz/rules/selector_index.hpp"
 
 namespace mtls {

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "mtls_authz/base/arena.hpp"
-#include "mtls_authz/certificate/certificate_facts.hpp"
-#include "mtls_authz/certificate/path_facts.hpp"
 #include "mtls_authz/base/relative.hpp"
 #include "mtls_authz/base/result.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
+#include "mtls_authz/certificate/path_facts.hpp"
 
 namespace mtls {
 

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "mtls_authz/ledger/sightings.hpp"
 #include "mtls_authz/load/directive.hpp"
 #include "mtls_authz/policy/policy.hpp"
-#include "mtls_authz/ledger/sightings.hpp"
 
 namespace mtls {
 

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "mtls_authz/policy/lateness.hpp"
 #include "mtls_authz/ledger/ledger.hpp"
+#include "mtls_authz/policy/lateness.hpp"
 #include "mtls_authz/policy/snapshot.hpp"
 #include "mtls_authz/tell/trouble.hpp"
 

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "mtls_authz/policy/lateness.hpp"
 #include "mtls_authz/ledger/ledger.hpp"
+#include "mtls_authz/policy/lateness.hpp"
 #include "mtls_authz/policy/snapshot.hpp"
 
 namespace mtls {

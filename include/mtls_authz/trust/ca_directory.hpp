@@ -14,9 +14,9 @@
 
 #include "mtls_authz/base/arena.hpp"
 #include "mtls_authz/base/calendar.hpp"
-#include "mtls_authz/certificate/certificate_facts.hpp"
 #include "mtls_authz/base/openssl_types.hpp"
 #include "mtls_authz/base/result.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
 
 namespace mtls {
 

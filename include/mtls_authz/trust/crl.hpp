@@ -13,9 +13,9 @@
 #include <string_view>
 #include <vector>
 
-#include "mtls_authz/trust/crl_record.hpp"
 #include "mtls_authz/base/openssl_types.hpp"
 #include "mtls_authz/base/result.hpp"
+#include "mtls_authz/trust/crl_record.hpp"
 
 namespace mtls {
 

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "mtls_authz/trust/crl.hpp"
 #include "mtls_authz/base/file.hpp"
 #include "mtls_authz/base/image.hpp"
+#include "mtls_authz/trust/crl.hpp"
 
 namespace mtls {
 

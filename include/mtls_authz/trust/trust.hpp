@@ -10,10 +10,11 @@
 #include <string_view>
 #include <vector>
 
-#include "mtls_authz/trust/ca_directory.hpp"
-#include "mtls_authz/trust/crl.hpp"
+#include "mtls_authz/base/published.hpp"
 #include "mtls_authz/certificate/path_facts.hpp"
 #include "mtls_authz/certificate/session_chain.hpp"
+#include "mtls_authz/trust/ca_directory.hpp"
+#include "mtls_authz/trust/crl.hpp"
 
 namespace mtls {
 
@@ -27,6 +28,17 @@ struct PresentedCertificate {
 
     PresentedCertificate() = default;
     PresentedCertificate(X509& leaf_certificate, SentHelpers sent);
+
+    // Each is made once, by the thread that asks first.
+    const CertificateText& text() const {
+        return text_.get([this] { return CertificateText(facts); });
+    }
+    // The leaf's DER encoding in base64 (RFC 4648 4).
+    const std::string& base64_der() const;
+
+private:
+    MadeOnce<CertificateText> text_ = {};
+    MadeOnce<std::string> base64_der_ = {};
 };
 
 // What mod_ssl was given for one virtual host at start.

@@ -1,7 +1,7 @@
 #include "mtls_authz/httpd/config/log.hpp"
 
-#include "mtls_authz/httpd/config/config.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/httpd/config/config.hpp"
 
 namespace mtls::httpd {
 
@@ -64,13 +64,13 @@ std::string vhost_text(const server_rec* s, const conn_rec* c) {
     return name.substr(0, kMostHostBytes) + ":" + std::to_string(port);
 }
 
-void describe_certificate(const CertificateFacts& facts, Account& account) {
-    account.subject = facts.subject.text();
-    account.san = san_text(facts, kMostNameBytes);
-    account.issuer = facts.issuer.text();
-    account.serial = facts.serial;
-    account.not_after = format_time(facts.not_after);
-    account.sha256 = hex(bytes_of(facts.sha256));
+void describe_certificate(const CertificateText& text, Account& account) {
+    account.subject = text.subject;
+    account.san = text.san;
+    account.issuer = text.issuer;
+    account.serial = text.serial;
+    account.not_after = text.not_after;
+    account.sha256 = text.sha256;
 }
 
 void note_unknown_issuer(const CertificateFacts& facts, const std::string& claimed, std::string_view reason) noexcept {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
-#include "mtls_authz/httpd/config/config_tree.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/httpd/config/config_tree.hpp"
 
 namespace mtls::httpd {
 

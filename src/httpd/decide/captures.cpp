@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/httpd/config/config.hpp"
 #include "mtls_authz/httpd/config/config_tree.hpp"
-#include "mtls_authz/rules/capture_scope.hpp"
-#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/httpd/decide/request_state.hpp"
+#include "mtls_authz/rules/capture_scope.hpp"
 
 namespace mtls::httpd {
 

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <ctime>
 
-#include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/tls/connection.hpp"
-#include "mtls_authz/policy/forwarding.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/decide/identification.hpp"
-#include "mtls_authz/httpd/decide/request_state.hpp"
+#include "mtls_authz/httpd/config/config.hpp"
 #include "mtls_authz/httpd/decide/deciding.hpp"
+#include "mtls_authz/httpd/decide/request_state.hpp"
+#include "mtls_authz/httpd/tls/connection.hpp"
+#include "mtls_authz/policy/forwarding.hpp"
 
 namespace mtls::httpd {
 

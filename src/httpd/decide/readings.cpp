@@ -9,9 +9,9 @@
 #include <stdexcept>
 #include <utility>
 
-#include "mtls_authz/httpd/decide/captures.hpp"
-#include "mtls_authz/httpd/config/config.hpp"
 #include "mtls_authz/base/request_path.hpp"
+#include "mtls_authz/httpd/config/config.hpp"
+#include "mtls_authz/httpd/decide/captures.hpp"
 #include "mtls_authz/httpd/decide/request_state.hpp"
 
 namespace mtls::httpd {

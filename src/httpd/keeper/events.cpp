@@ -1,17 +1,16 @@
 #include "mtls_authz/httpd/keeper/events.hpp"
 
-#include "mtls_authz/httpd/config/sections.hpp"
-
 #include <chrono>
 #include <ctime>
 #include <optional>
 #include <thread>
 
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/httpd/config/config.hpp"
+#include "mtls_authz/httpd/config/sections.hpp"
+#include "mtls_authz/httpd/keeper/seen.hpp"
 #include "mtls_authz/keeper/event_program.hpp"
 #include "mtls_authz/ledger/log_limiter.hpp"
-#include "mtls_authz/base/text.hpp"
-#include "mtls_authz/httpd/keeper/seen.hpp"
 
 namespace mtls::httpd {
 

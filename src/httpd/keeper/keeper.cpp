@@ -15,14 +15,14 @@
 #include <utility>
 
 #include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/keeper/events.hpp"
-#include "mtls_authz/httpd/keeper/live_socket.hpp"
 #include "mtls_authz/httpd/config/log.hpp"
+#include "mtls_authz/httpd/keeper/events.hpp"
+#include "mtls_authz/httpd/keeper/live.hpp"
+#include "mtls_authz/httpd/keeper/live_socket.hpp"
+#include "mtls_authz/httpd/keeper/policy_checks.hpp"
 #include "mtls_authz/keeper/look_pace.hpp"
 #include "mtls_authz/system/process_traits.hpp"
 #include "mtls_authz/tell/refusal_report.hpp"
-#include "mtls_authz/httpd/keeper/policy_checks.hpp"
-#include "mtls_authz/httpd/keeper/live.hpp"
 
 extern "C" {
 #include <ap_listen.h>

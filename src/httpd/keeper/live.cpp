@@ -6,9 +6,9 @@
 #include <cstdlib>
 
 #include "mtls_authz/httpd/config/config.hpp"
+#include "mtls_authz/httpd/config/log.hpp"
 #include "mtls_authz/httpd/keeper/keeper.hpp"
 #include "mtls_authz/httpd/keeper/live_socket.hpp"
-#include "mtls_authz/httpd/config/log.hpp"
 #include "mtls_authz/httpd/keeper/seen.hpp"
 
 extern "C" {

@@ -7,8 +7,8 @@
 #include <iterator>
 #include <set>
 
-#include "mtls_authz/httpd/config/config_tree.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/httpd/config/config_tree.hpp"
 
 namespace mtls::httpd {
 

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/decide/front.hpp"
 #include "mtls_authz/base/calendar.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/httpd/config/config.hpp"
+#include "mtls_authz/httpd/decide/front.hpp"
 
 namespace mtls::httpd {
 

@@ -8,9 +8,9 @@
 #include <ctime>
 #include <utility>
 
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/httpd/config/config.hpp"
 #include "mtls_authz/ledger/sighting_file.hpp"
-#include "mtls_authz/base/text.hpp"
 
 extern "C" {
 #include <unixd.h>

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "mtls_authz/httpd/config/config.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/httpd/config/config.hpp"
 
 namespace mtls::httpd {
 

@@ -1,15 +1,14 @@
 #include "mtls_authz/httpd/request/forward.hpp"
 
-#include "mtls_authz/httpd/config/sections.hpp"
-
 #include <algorithm>
 #include <utility>
 
-#include "mtls_authz/httpd/decide/front.hpp"
-#include "mtls_authz/policy/forwarding.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/httpd/config/sections.hpp"
+#include "mtls_authz/httpd/decide/front.hpp"
 #include "mtls_authz/httpd/request/overriding.hpp"
 #include "mtls_authz/httpd/request/request.hpp"
+#include "mtls_authz/policy/forwarding.hpp"
 
 namespace mtls::httpd {
 
@@ -84,7 +83,8 @@ void remove_fields(apr_table_t* table, const Keys& keys) {
     std::vector<std::string> names;
     for (int i = 0; i < all->nelts; ++i) {
         const char* const name = reinterpret_cast<const apr_table_entry_t*>(all->elts)[i].key;
-        if (std::find(keys.begin(), keys.end(), header_key(name)) != keys.end()) names.emplace_back(name);
+        const auto is_it = [name](const std::string& key) { return has_header_key(name, key); };
+        if (std::any_of(keys.begin(), keys.end(), is_it)) names.emplace_back(name);
     }
     for (const std::string& name : names) apr_table_unset(table, name.c_str());
 }
@@ -165,13 +165,13 @@ apr_table_t* forwarded_fields(request_rec* r, const Decision& decision) {
     if (rule == nullptr || rule->is_off()) return nullptr;
     constexpr int kMostFields = 4;
     apr_table_t* const out = apr_table_make(r->pool, kMostFields);
-    const X509& leaf = *decision.certificate->leaf;
+    const std::string& leaf = decision.certificate->base64_der();
     const auto set = [&](const char* name, const std::string& value) {
         if (!value.empty()) apr_table_set(out, name, value.c_str());
     };
     if (rule->rfc9440) {
         set(kClientCert, client_cert_value(leaf));
-        set(kClientCertChain, client_cert_chain_value(decision.who->intermediates));
+        set(kClientCertChain, decision.who->client_cert_chain());
     }
     if (!rule->pem_header.empty()) set(rule->pem_header.c_str(), pem_value(leaf));
     if (!rule->partner_header.empty()) set(rule->partner_header.c_str(), std::string(decision.who->partner->name));

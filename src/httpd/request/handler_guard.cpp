@@ -1,8 +1,8 @@
 #include "mtls_authz/httpd/request/handler_guard.hpp"
 
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/httpd/config/config.hpp"
 #include "mtls_authz/httpd/config/log.hpp"
-#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/httpd/request/providers.hpp"
 #include "mtls_authz/httpd/request/request.hpp"
 

@@ -4,10 +4,10 @@
 #include <span>
 #include <utility>
 
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/decide/override_header.hpp"
 #include "mtls_authz/httpd/config/config_tree.hpp"
 #include "mtls_authz/httpd/request/forward.hpp"
-#include "mtls_authz/decide/override_header.hpp"
-#include "mtls_authz/base/text.hpp"
 
 namespace mtls::httpd {
 

@@ -1,17 +1,16 @@
 #include "mtls_authz/httpd/request/providers.hpp"
 
-#include "mtls_authz/httpd/config/sections.hpp"
-
 #include <algorithm>
 
-#include "mtls_authz/httpd/tell/accounting.hpp"
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/httpd/config/sections.hpp"
+#include "mtls_authz/httpd/decide/readings.hpp"
 #include "mtls_authz/httpd/request/branches.hpp"
 #include "mtls_authz/httpd/request/caching.hpp"
-#include "mtls_authz/base/text.hpp"
-#include "mtls_authz/rules/partner_name.hpp"
 #include "mtls_authz/httpd/request/overriding.hpp"
-#include "mtls_authz/httpd/decide/readings.hpp"
 #include "mtls_authz/httpd/request/request.hpp"
+#include "mtls_authz/httpd/tell/accounting.hpp"
+#include "mtls_authz/rules/partner_name.hpp"
 
 namespace mtls::httpd {
 
@@ -37,12 +36,6 @@ constexpr Word kWords[] = {{"mtls-any-partner", Kind::kAnyPartner, GateRule::Kin
                            {"mtls-partner", Kind::kPartner, GateRule::Kind::kPartner},
                            {"mtls-group", Kind::kGroup, GateRule::Kind::kGroup},
                            {"mtls-identity", Kind::kIdentity, GateRule::Kind::kAnyPartner}};
-
-GateRules rules_of(GateRule::Kind kind) {
-    GateRule rule;
-    rule.kind = kind;
-    return {rule};
-}
 
 bool stands_in(const cmd_parms* cmd, std::string_view section) {
     for (const ap_directive_t* up = cmd->directive->parent; up != nullptr; up = up->parent) {
@@ -85,7 +78,7 @@ std::optional<std::string> read_requirement(Requirement& out, Kind kind, const s
 
 Result<Requirement*> make_requirement(cmd_parms* cmd, const Word& word, const char* line) {
     auto* const out = pool_new<Requirement>(cmd->pool);
-    out->rules = rules_of(word.rule);
+    out->rules = {GateRule::of(word.rule)};
     out->text = std::string("Require ") + (cmd->directive->args != nullptr ? cmd->directive->args : "");
     if (const auto fault = read_requirement(*out, word.kind, line != nullptr ? line : "")) {
         return Error{out->text + ": " + *fault};
@@ -180,7 +173,7 @@ constexpr const char* kAuthType = "AuthType MTLS";
 // The partner is the user.
 int authenticate(request_rec* r) {
     if (!is_authenticated_here(r)) return DECLINED;
-    const Decision d = decide_requirement(r, {rules_of(GateRule::Kind::kAnyPartner), {}, {}, {}});
+    const Decision d = decide_requirement(r, {{GateRule::of(GateRule::Kind::kAnyPartner)}, {}, {}, {}});
     forbid_caching(r);
     account_for_provider(r, d, kAuthType, d.granted());
     RequestState& request = request_state(r);

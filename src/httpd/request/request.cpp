@@ -1,18 +1,18 @@
 #include "mtls_authz/httpd/request/request.hpp"
 
-#include "mtls_authz/httpd/tell/accounting.hpp"
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/httpd/config/config_tree.hpp"
+#include "mtls_authz/httpd/decide/captures.hpp"
+#include "mtls_authz/httpd/decide/nested.hpp"
+#include "mtls_authz/httpd/decide/readings.hpp"
 #include "mtls_authz/httpd/request/caching.hpp"
 #include "mtls_authz/httpd/request/forward.hpp"
-#include "mtls_authz/httpd/config/config_tree.hpp"
 #include "mtls_authz/httpd/request/handler_guard.hpp"
-#include "mtls_authz/base/text.hpp"
-#include "mtls_authz/httpd/decide/nested.hpp"
 #include "mtls_authz/httpd/request/overriding.hpp"
 #include "mtls_authz/httpd/request/providers.hpp"
-#include "mtls_authz/httpd/decide/readings.hpp"
+#include "mtls_authz/httpd/tell/accounting.hpp"
 #include "mtls_authz/httpd/tell/status.hpp"
 #include "mtls_authz/httpd/tell/variables.hpp"
-#include "mtls_authz/httpd/decide/captures.hpp"
 
 namespace mtls::httpd {
 

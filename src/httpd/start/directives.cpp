@@ -6,15 +6,15 @@
 #include <charconv>
 #include <utility>
 
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/httpd/config/sections.hpp"
 #include "mtls_authz/httpd/decide/captures.hpp"
 #include "mtls_authz/httpd/decide/front.hpp"
 #include "mtls_authz/httpd/request/forward.hpp"
-#include "mtls_authz/rules/partner_name.hpp"
-#include "mtls_authz/httpd/tls/misdirected.hpp"
-#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/httpd/request/overriding.hpp"
 #include "mtls_authz/httpd/request/request.hpp"
-#include "mtls_authz/httpd/config/sections.hpp"
+#include "mtls_authz/httpd/tls/misdirected.hpp"
+#include "mtls_authz/rules/partner_name.hpp"
 
 namespace mtls::httpd {
 

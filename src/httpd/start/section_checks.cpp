@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/config/config_tree.hpp"
 #include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/httpd/config/config.hpp"
+#include "mtls_authz/httpd/config/config_tree.hpp"
 
 namespace mtls::httpd {
 

@@ -1,23 +1,22 @@
 #include "mtls_authz/httpd/start/start_checks.hpp"
 
-#include "mtls_authz/httpd/start/section_checks.hpp"
-#include "mtls_authz/httpd/keeper/policy_checks.hpp"
-#include "mtls_authz/httpd/keeper/live.hpp"
-
 #include <grp.h>
 #include <unistd.h>
 
 #include <algorithm>
 
-#include "mtls_authz/httpd/request/caching.hpp"
-#include "mtls_authz/httpd/config/config_tree.hpp"
-#include "mtls_authz/httpd/tls/connection.hpp"
-#include "mtls_authz/httpd/start/dump.hpp"
-#include "mtls_authz/httpd/keeper/events.hpp"
 #include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/httpd/config/config_tree.hpp"
+#include "mtls_authz/httpd/keeper/events.hpp"
+#include "mtls_authz/httpd/keeper/live.hpp"
+#include "mtls_authz/httpd/keeper/policy_checks.hpp"
+#include "mtls_authz/httpd/request/caching.hpp"
 #include "mtls_authz/httpd/request/overriding.hpp"
 #include "mtls_authz/httpd/request/request.hpp"
+#include "mtls_authz/httpd/start/dump.hpp"
+#include "mtls_authz/httpd/start/section_checks.hpp"
+#include "mtls_authz/httpd/tls/connection.hpp"
 
 extern "C" {
 #include <unixd.h>

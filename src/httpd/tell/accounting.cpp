@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
-#include "mtls_authz/httpd/tell/error_detail.hpp"
-#include "mtls_authz/httpd/config/log.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/decide/identification.hpp"
+#include "mtls_authz/httpd/config/log.hpp"
 #include "mtls_authz/httpd/tell/audit.hpp"
+#include "mtls_authz/httpd/tell/error_detail.hpp"
 
 namespace mtls::httpd {
 
@@ -86,7 +86,7 @@ Account account_of(request_rec* r, const Decision& decision, Outcome outcome) {
     if (decision.tls != nullptr) out.tls = decision.tls->facts().version;
     if (decision.tls != nullptr) out.resumed = decision.tls->facts().resumed;
     if (decision.certificate != nullptr) {
-        describe_certificate(decision.certificate->facts, out);
+        describe_certificate(decision.certificate->text(), out);
         out.issuer_spki = hex(bytes_of(issuer_key(*decision.certificate, decision.who)));
     }
     if (decision.snapshot) out.generation = decision.snapshot->policy->generation();
@@ -271,9 +271,10 @@ void account_for(request_rec* r, const Decision& decision, Outcome outcome, bool
         count(partner, outcome, decision.reason, decision.duration);
         count_waiver(decision, partner);
     }
-    const bool is_quiet =
-        outcome == Outcome::kAllow && server_config(r->server).audit == nullptr && !APLOG_R_IS_LEVEL(r, APLOG_DEBUG);
-    if (!is_quiet) tell(r, decision, outcome, is_lookup);
+    // Nearly always: a grant that no log wants.
+    const bool is_wanted =
+        outcome != Outcome::kAllow || server_config(r->server).audit != nullptr || APLOG_R_IS_LEVEL(r, APLOG_DEBUG);
+    if (is_wanted) tell(r, decision, outcome, is_lookup);
 }
 
 void account_for_provider(request_rec* r, const Decision& decision, const char* requirement, bool lets_in) {

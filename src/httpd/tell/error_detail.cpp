@@ -1,11 +1,11 @@
 #include "mtls_authz/httpd/tell/error_detail.hpp"
 
-#include "mtls_authz/tell/html.hpp"
-#include "mtls_authz/tell/negotiation.hpp"
-#include "mtls_authz/tell/problem.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/httpd/decide/deciding.hpp"
 #include "mtls_authz/httpd/decide/request_state.hpp"
+#include "mtls_authz/tell/html.hpp"
+#include "mtls_authz/tell/negotiation.hpp"
+#include "mtls_authz/tell/problem.hpp"
 
 extern "C" {
 #include <mod_core.h>
@@ -41,13 +41,13 @@ Problem problem_of(request_rec* r, Reason reason) {
     Caller caller;
     identify(r, caller);
     if (caller.certificate == nullptr || !is_callers_own(caller)) return out;
-    const CertificateFacts& facts = caller.certificate->facts;
-    out.subject = facts.subject.text();
-    out.issuer = facts.issuer.text();
-    out.serial = facts.serial;
-    out.not_before = format_time(facts.not_before);
-    out.not_after = format_time(facts.not_after);
-    out.sha256 = hex(bytes_of(facts.sha256));
+    const CertificateText& text = caller.certificate->text();
+    out.subject = text.subject;
+    out.issuer = text.issuer;
+    out.serial = text.serial;
+    out.not_before = text.not_before;
+    out.not_after = text.not_after;
+    out.sha256 = text.sha256;
     return out;
 }
 

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <charconv>
 
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/httpd/config/config.hpp"
 #include "mtls_authz/tell/html.hpp"
 #include "mtls_authz/tell/negotiation.hpp"
 #include "mtls_authz/tell/status_report.hpp"
-#include "mtls_authz/base/text.hpp"
 
 extern "C" {
 #include <mod_status.h>

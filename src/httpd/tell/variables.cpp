@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "mtls_authz/httpd/decide/request_state.hpp"
 #include "mtls_authz/decide/identification.hpp"
 #include "mtls_authz/httpd/decide/deciding.hpp"
+#include "mtls_authz/httpd/decide/request_state.hpp"
 
 namespace mtls::httpd {
 

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 
-#include "mtls_authz/httpd/tls/handshake.hpp"
 #include "mtls_authz/certificate/session_chain.hpp"
 #include "mtls_authz/decide/identification.hpp"
+#include "mtls_authz/httpd/tls/handshake.hpp"
 #include "mtls_authz/httpd/tls/server_cas.hpp"
 
 // mod_ssl_openssl.h, which not every distribution packages, declares these two hooks.

@@ -4,12 +4,12 @@
 
 #include <ctime>
 
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/public_ca.hpp"
+#include "mtls_authz/decide/identification.hpp"
 #include "mtls_authz/httpd/config/config.hpp"
 #include "mtls_authz/httpd/config/log.hpp"
 #include "mtls_authz/trust/handshake_refusal.hpp"
-#include "mtls_authz/certificate/public_ca.hpp"
-#include "mtls_authz/base/text.hpp"
-#include "mtls_authz/decide/identification.hpp"
 
 namespace mtls::httpd {
 
@@ -39,7 +39,7 @@ Refused describe(X509_STORE_CTX* ctx, const X509& leaf) {
     const X509* const at = X509_STORE_CTX_get_current_cert(ctx);
     Refused out{handshake_refusal_of(error, at), describe_verify_error(error, at), {}, {}, {}};
     const CertificateFacts facts = read_facts(leaf);
-    describe_certificate(facts, out.certificate);
+    describe_certificate(CertificateText(facts), out.certificate);
     out.at = at != nullptr ? read_name(*X509_get_subject_name(at)).text() : out.certificate.subject;
     const auto snapshot = state().snapshot();
     if (snapshot) {

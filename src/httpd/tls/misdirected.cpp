@@ -4,11 +4,11 @@
 
 #include <ctime>
 
-#include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/tls/connection.hpp"
-#include "mtls_authz/httpd/config/log.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/decide/identification.hpp"
+#include "mtls_authz/httpd/config/config.hpp"
+#include "mtls_authz/httpd/config/log.hpp"
+#include "mtls_authz/httpd/tls/connection.hpp"
 
 namespace mtls::httpd {
 

@@ -6,11 +6,11 @@
 #include <ctime>
 #include <filesystem>
 
-#include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/config/config_tree.hpp"
-#include "mtls_authz/certificate/certificate_file.hpp"
 #include "mtls_authz/base/file.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/certificate_file.hpp"
+#include "mtls_authz/httpd/config/config.hpp"
+#include "mtls_authz/httpd/config/config_tree.hpp"
 
 namespace mtls::httpd {
 

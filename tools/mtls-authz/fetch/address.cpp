@@ -1,3 +1,4 @@
+
 #include "address.hpp"
 
 #include <curl/curl.h>
@@ -6,9 +7,9 @@
 #include <memory>
 #include <utility>
 
-#include "mtls_authz/certificate/certificate_facts.hpp"
 #include "mtls_authz/base/openssl_types.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
 
 namespace mtls::tool {
 

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "mtls_authz/rules/network.hpp"
 #include "mtls_authz/base/result.hpp"
+#include "mtls_authz/rules/network.hpp"
 
 namespace mtls::tool {
 

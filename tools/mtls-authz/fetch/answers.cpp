@@ -1,3 +1,4 @@
+
 #include "answers.hpp"
 
 #include <algorithm>
@@ -6,9 +7,9 @@
 #include <utility>
 
 #include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/load/directive.hpp"
 #include "mtls_authz/load/refusal_directives.hpp"
-#include "mtls_authz/base/text.hpp"
 #include "ocsp.hpp"
 
 namespace mtls::tool {

@@ -1,13 +1,14 @@
+
 #include "bundles.hpp"
 
 #include <algorithm>
 #include <optional>
 
 #include "mtls_authz/base/calendar.hpp"
-#include "mtls_authz/certificate/certificate_facts.hpp"
-#include "mtls_authz/trust/spiffe_bundle.hpp"
-#include "mtls_authz/certificate/spiffe_id.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
+#include "mtls_authz/certificate/spiffe_id.hpp"
+#include "mtls_authz/trust/spiffe_bundle.hpp"
 #include "mtls_authz/trust/trust.hpp"
 
 namespace mtls::tool {

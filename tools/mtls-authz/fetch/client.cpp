@@ -1,3 +1,4 @@
+
 #include "client.hpp"
 
 #include <curl/curl.h>

@@ -1,3 +1,4 @@
+
 #include "fetch.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+
 #include "lists.hpp"
 
 #include <algorithm>
@@ -7,9 +8,9 @@
 
 #include "../input.hpp"
 #include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
 #include "mtls_authz/trust/crl.hpp"
-#include "mtls_authz/base/text.hpp"
 
 namespace mtls::tool {
 

@@ -1,3 +1,4 @@
+
 #include "ocsp.hpp"
 
 #include <openssl/bn.h>

@@ -1,3 +1,4 @@
+
 #include "seen.hpp"
 
 #include <filesystem>
@@ -7,9 +8,9 @@
 
 #include "../input.hpp"
 #include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_facts.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
-#include "mtls_authz/base/text.hpp"
 
 namespace mtls::tool {
 

@@ -1,3 +1,4 @@
+
 #include "sources.hpp"
 
 #include <algorithm>
@@ -6,12 +7,12 @@
 
 #include "../input.hpp"
 #include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/base/file.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_facts.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
-#include "mtls_authz/load/directive.hpp"
-#include "mtls_authz/base/file.hpp"
 #include "mtls_authz/certificate/spiffe_id.hpp"
-#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/load/directive.hpp"
 
 namespace mtls::tool {
 

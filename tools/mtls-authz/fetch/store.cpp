@@ -1,3 +1,4 @@
+
 #include "store.hpp"
 
 #include <fcntl.h>

@@ -6,8 +6,8 @@
 
 #include "../terminal.hpp"
 #include "import.hpp"
-#include "mtls_authz/rules/selector.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/rules/selector.hpp"
 
 namespace mtls::tool {
 

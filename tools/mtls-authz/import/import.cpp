@@ -1,3 +1,4 @@
+
 #include "import.hpp"
 
 #include <openssl/evp.h>
@@ -8,12 +9,13 @@
 #include <iostream>
 #include <map>
 
+#include "../facts_json.hpp"
 #include "../commands.hpp"
 #include "../input.hpp"
 #include "../policy_text.hpp"
 #include "../terminal.hpp"
-#include "mtls_authz/load/policy_builder.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
 #include "mtls_authz/rules/partner_name.hpp"
 
 namespace mtls::tool {
@@ -177,7 +179,7 @@ int import_policy(const ImportOptions& options) {
     Imported imported = read(options, std::string(content), known);
 
     std::string blocks;
-    std::size_t count = 0;
+    Json partners = Json::array();
     std::erase_if(imported.entries, [&imported](const ImportedEntry& entry) {
         if (can_be_written(entry)) return false;
         imported.leave(entry.line, "holds a control character or '${', which no policy file can hold");
@@ -189,8 +191,21 @@ int import_policy(const ImportOptions& options) {
             imported.leave(partner.entries.front()->line, "the partner '" + partner.name + "': " + fault);
             continue;
         }
-        blocks += "\n" + partner.text(options.anchor.empty() ? "mod_ssl" : options.anchor);
-        ++count;
+        const std::string block = partner.text(options.anchor.empty() ? "mod_ssl" : options.anchor);
+        blocks += "\n" + block;
+        partners.push_back({{"partner", partner.name}, {"block", block}});
+    }
+    const std::size_t count = partners.size();
+    if (options.json) {
+        Json rest = Json::array();
+        for (const NotImported& one : imported.rest) rest.push_back({{"line", one.line}, {"why", one.why}});
+        std::cout << one_line({{"file", options.file},
+                               {"partners", partners},
+                               {"not_converted", rest},
+                               {"left_out_denials", imported.denying}})
+                  << '\n';
+        if (count == 0) return kNotDone;
+        return imported.rest.empty() ? kFine : kErrorsFound;
     }
     std::cout << "# " << count << " partner(s) from " << shown(options.file)
               << ". To compare first, in httpd.conf, beside "

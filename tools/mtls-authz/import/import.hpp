@@ -14,6 +14,7 @@ struct ImportOptions {
     std::string anchor;                     // MTLSTrustAnchor of all that name none; empty: mod_ssl
     std::vector<std::string> certificates;  // files, to find by their SHA-1
     std::string root = ".";
+    bool json = false;
 };
 inline const std::vector<std::string> kImportFormats = {"nginx-map", "passwd", "csv", "sslrequire"};
 

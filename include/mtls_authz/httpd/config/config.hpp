@@ -9,15 +9,15 @@
 #include <type_traits>
 #include <vector>
 
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/decide/gate.hpp"
 #include "mtls_authz/httpd/config/announced_names.hpp"
 #include "mtls_authz/httpd/config/httpd.hpp"
 #include "mtls_authz/httpd/config/live_state.hpp"
 #include "mtls_authz/httpd/config/section_pattern.hpp"
-#include "mtls_authz/base/text.hpp"
-#include "mtls_authz/decide/gate.hpp"
-#include "mtls_authz/trust/handshake_path.hpp"
-#include "mtls_authz/policy/lateness.hpp"
 #include "mtls_authz/ledger/ledger.hpp"
+#include "mtls_authz/policy/lateness.hpp"
+#include "mtls_authz/trust/handshake_path.hpp"
 
 namespace mtls::httpd {
 

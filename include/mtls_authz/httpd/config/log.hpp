@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <functional>
 
+#include "mtls_authz/certificate/certificate_facts.hpp"
 #include "mtls_authz/httpd/config/httpd.hpp"
 #include "mtls_authz/tell/account.hpp"
-#include "mtls_authz/certificate/certificate_facts.hpp"
 
 namespace mtls::httpd {
 
@@ -23,7 +23,7 @@ void log_left_out(const server_rec* s);
 std::string vhost_text(const server_rec* s, const conn_rec* c);
 
 // The account's words about the certificate itself.
-void describe_certificate(const CertificateFacts& facts, Account& account);
+void describe_certificate(const CertificateText& text, Account& account);
 
 // "denied reason=REASON claimed=NAME sha256=HEX". `who`: the partner, or whom the certificate claims to be. Both may be
 // empty; `sha256`: raw.

@@ -2,8 +2,8 @@
 // beside those of other sections, of earlier paths and of the request that led here: so they are matched again.
 #pragma once
 
-#include "mtls_authz/httpd/config/httpd.hpp"
 #include "mtls_authz/decide/gate.hpp"
+#include "mtls_authz/httpd/config/httpd.hpp"
 
 namespace mtls::httpd {
 

@@ -5,10 +5,10 @@
 #include <memory>
 #include <string_view>
 
-#include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/tls/connection.hpp"
 #include "mtls_authz/decide/decision.hpp"
 #include "mtls_authz/decide/handed_certificates.hpp"
+#include "mtls_authz/httpd/config/config.hpp"
+#include "mtls_authz/httpd/tls/connection.hpp"
 
 namespace mtls::httpd {
 

@@ -6,11 +6,11 @@
 #include <span>
 #include <string_view>
 
-#include "mtls_authz/httpd/decide/front.hpp"
+#include "mtls_authz/decide/decision.hpp"
 #include "mtls_authz/httpd/config/httpd.hpp"
+#include "mtls_authz/httpd/decide/front.hpp"
 #include "mtls_authz/policy/reason.hpp"
 #include "mtls_authz/tell/account.hpp"
-#include "mtls_authz/decide/decision.hpp"
 
 namespace mtls::httpd {
 

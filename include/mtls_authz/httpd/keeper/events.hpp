@@ -6,8 +6,8 @@
 #include <optional>
 
 #include "mtls_authz/httpd/config/httpd.hpp"
-#include "mtls_authz/ledger/event.hpp"
 #include "mtls_authz/keeper/live_policy.hpp"
+#include "mtls_authz/ledger/event.hpp"
 
 namespace mtls::httpd {
 

@@ -2,8 +2,8 @@
 // (keeper.hpp), and the children follow.
 #pragma once
 
-#include "mtls_authz/httpd/config/httpd.hpp"
 #include "mtls_authz/base/result.hpp"
+#include "mtls_authz/httpd/config/httpd.hpp"
 
 namespace mtls::httpd {
 

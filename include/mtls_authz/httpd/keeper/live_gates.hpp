@@ -1,8 +1,8 @@
 // The gates of httpd.conf for mtls-authz --live, read from what httpd itself merges.
 #pragma once
 
-#include "mtls_authz/httpd/config/config.hpp"
 #include "mtls_authz/decide/gate_map.hpp"
+#include "mtls_authz/httpd/config/config.hpp"
 
 namespace mtls::httpd {
 

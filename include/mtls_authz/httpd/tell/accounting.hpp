@@ -2,9 +2,9 @@
 // page. Nothing here decides.
 #pragma once
 
-#include "mtls_authz/tell/account.hpp"
 #include "mtls_authz/httpd/decide/deciding.hpp"
 #include "mtls_authz/httpd/decide/request_state.hpp"
+#include "mtls_authz/tell/account.hpp"
 
 namespace mtls::httpd {
 

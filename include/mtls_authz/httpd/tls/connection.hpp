@@ -7,9 +7,9 @@
 #include <memory>
 #include <string>
 
+#include "mtls_authz/decide/handed_certificates.hpp"
 #include "mtls_authz/httpd/config/announced_names.hpp"
 #include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/decide/handed_certificates.hpp"
 
 namespace mtls::httpd {
 

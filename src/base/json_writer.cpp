@@ -1,0 +1,144 @@
+#include "mtls_authz/base/json_writer.hpp"
+
+#include <array>
+#include <charconv>
+
+namespace mtls {
+
+namespace {
+
+// Bytes that stand for themselves in a JSON string.
+constexpr std::array<bool, 256> kPlain = [] {
+    std::array<bool, 256> out{};
+    for (std::size_t byte = 0x20; byte < 0x7f; ++byte) out[byte] = byte != '"' && byte != '\\';
+    return out;
+}();
+
+bool is_plain(char c) { return kPlain[static_cast<unsigned char>(c)]; }
+
+void append_unit(std::string& out, unsigned unit) {
+    static constexpr char kDigits[] = "0123456789abcdef";
+    const char text[] = {
+        '\\', 'u', kDigits[unit >> 12], kDigits[unit >> 8 & 15], kDigits[unit >> 4 & 15], kDigits[unit & 15]};
+    out.append(text, sizeof text);
+}
+
+void append_escaped(std::string& out, char32_t c) {
+    constexpr char32_t kSupplementary = 0x10000;
+    if (c >= kSupplementary) {
+        append_unit(out, static_cast<unsigned>(0xd800 + ((c - kSupplementary) >> 10)));
+        append_unit(out, static_cast<unsigned>(0xdc00 + ((c - kSupplementary) & 0x3ff)));
+        return;
+    }
+    static constexpr std::string_view kShort = "\b\f\n\r\t\"\\", kLetters = "bfnrt\"\\";
+    const std::size_t at = c < 0x80 ? kShort.find(static_cast<char>(c)) : std::string_view::npos;
+    if (at == std::string_view::npos) return append_unit(out, static_cast<unsigned>(c));
+    out += '\\';
+    out += kLetters[at];
+}
+
+// The character at the front of `text` (RFC 3629), taken off; U+FFFD where the bytes are none, with as many bytes taken
+// off as could begin one.
+char32_t take_character(std::string_view& text) {
+    constexpr char32_t kReplacement = 0xfffd;
+    const auto byte = [&text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    const unsigned lead = byte(0);
+    const std::size_t more = lead >= 0xf0 && lead <= 0xf4  ? 3
+                             : lead >= 0xe0 && lead < 0xf0 ? 2
+                             : lead >= 0xc2 && lead < 0xe0 ? 1
+                                                           : 0;
+    if (more == 0) {
+        text.remove_prefix(1);
+        return lead < 0x80 ? lead : kReplacement;
+    }
+    char32_t out = lead & (0x3fU >> more);
+    for (std::size_t i = 1; i <= more; ++i) {
+        // No overlong form, no surrogate, nothing above U+10FFFF.
+        const unsigned low = i > 1 ? 0x80 : lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+        const unsigned high = i > 1 ? 0xbf : lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+        if (i == text.size() || byte(i) < low || byte(i) > high) {
+            text.remove_prefix(i);
+            return kReplacement;
+        }
+        out = out << 6 | (byte(i) & 0x3fU);
+    }
+    text.remove_prefix(more + 1);
+    return out;
+}
+
+}  // namespace
+
+JsonWriter& JsonWriter::key(std::string_view name) {
+    separate();
+    out_ += '"';
+    out_ += name;
+    out_ += indent_ > 0 ? "\": " : "\":";
+    follows_key_ = true;
+    return *this;
+}
+
+JsonWriter& JsonWriter::value(std::string_view text) {
+    separate();
+    out_ += '"';
+    while (!text.empty()) {
+        std::size_t plain = 0;
+        while (plain < text.size() && is_plain(text[plain])) ++plain;
+        out_ += text.substr(0, plain);
+        text.remove_prefix(plain);
+        if (!text.empty()) append_escaped(out_, take_character(text));
+    }
+    out_ += '"';
+    return *this;
+}
+
+JsonWriter& JsonWriter::begin(char bracket) {
+    separate();
+    out_ += bracket;
+    ++depth_;
+    is_first_ = true;
+    return *this;
+}
+
+JsonWriter& JsonWriter::end(char bracket) {
+    --depth_;
+    if (!is_first_) break_line();
+    out_ += bracket;
+    is_first_ = false;
+    return *this;
+}
+
+JsonWriter& JsonWriter::literal(std::string_view word) {
+    separate();
+    out_ += word;
+    return *this;
+}
+
+JsonWriter& JsonWriter::integer(std::int64_t number) {
+    char text[24];
+    return literal({text, std::to_chars(text, text + sizeof text, number).ptr});
+}
+
+JsonWriter& JsonWriter::natural(std::uint64_t number) {
+    char text[24];
+    return literal({text, std::to_chars(text, text + sizeof text, number).ptr});
+}
+
+// Before a name, or a value without one.
+void JsonWriter::separate() {
+    if (follows_key_) {
+        follows_key_ = false;
+        return;
+    }
+    if (depth_ == 0) return;
+    if (!is_first_) out_ += ',';
+    is_first_ = false;
+    break_line();
+}
+
+void JsonWriter::break_line() {
+    if (indent_ == 0) return;
+    out_ += '\n';
+    out_.append(depth_ * indent_, ' ');
+}
+
+}  // namespace mtls
