@@ -54,8 +54,8 @@ compile_common() {
     cxx=$1
     folder=$2
     mkdir -p "$folder"
-    for header in algorithm array atomic bit chrono csignal cstdint cstring ctime filesystem fstream functional map memory \
-        mutex optional set span sstream stdexcept string string_view thread unordered_map utility variant vector \
+    for header in algorithm array atomic bit chrono csignal cstdint cstring ctime functional map memory \
+        mutex optional set span stdexcept string string_view thread unordered_map utility variant vector \
         openssl/bn.h openssl/err.h openssl/evp.h openssl/pem.h openssl/ssl.h openssl/x509v3.h; do
         echo "#include <$header>"
     done >"$folder/common.hpp"
