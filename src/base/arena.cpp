@@ -32,7 +32,7 @@ void* Arena::allocate(std::size_t size, std::size_t alignment) {
     }
 }
 
-// Blocks grow with what they hold, so that a small policy takes little and a large one few.
+// The block size grows with the size of the arena: a small policy needs little memory, a large one few blocks.
 void Arena::add_block(std::size_t least) {
     constexpr std::size_t kSmallest = 4096;
     constexpr std::size_t kLargest = 1UL << 20;

@@ -50,17 +50,17 @@ std::string user_name(uid_t user) {
     std::string buffer(4096, '\0');
     passwd entry{};
     passwd* found = nullptr;
-    const bool known = getpwuid_r(user, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr;
-    return known ? found->pw_name : std::to_string(user);
+    const bool is_found = getpwuid_r(user, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr;
+    return is_found ? found->pw_name : std::to_string(user);
 }
 
-// What a path leads over: each folder, symbolic link and at last the file, as the kernel walks it.
+// One component of a path as the kernel resolves it: a folder, a symbolic link, or the file itself.
 struct Step {
     std::string path;
     struct stat info {};
 };
 
-// Empty where the path leads nowhere, or in circles.
+// Empty if a component is missing or the links form a loop.
 std::vector<Step> walk(const std::string& path) {
     std::vector<Step> steps;
     const auto add = [&steps](const std::string& at) {
@@ -78,7 +78,8 @@ std::vector<Step> walk(const std::string& path) {
 std::string trust_fault_of(const Step& step, const FileTrust& trust) {
     const struct stat& info = step.info;
     const std::string quoted = shell_quoted(step.path);
-    // Without a user of its own, whoever takes over the server owns these files anyway: that is said once, at start.
+    // If the children run as the starter, an attacker who takes over the server owns these files anyway; one warning at
+    // start says so.
     if (trust.has_own_user()) {
         const bool owned_by_run_user = info.st_uid == trust.run_user;
         const bool owned_well = info.st_uid == 0 || info.st_uid == trust.starter || info.st_uid == trust.fetcher;
@@ -112,8 +113,8 @@ bool same_file(const struct stat& a, const struct stat& b) { return a.st_dev == 
 }  // namespace
 
 std::string follow_path(const std::string& path, const PathStep& step) {
-    constexpr int kMostLinks = 40;   // as the kernel has it
-    std::vector<std::string> ahead;  // components still to go, the next one last
+    constexpr int kMostLinks = 40;   // the kernel's limit
+    std::vector<std::string> ahead;  // components left to resolve, the next one last
     const auto push = [&ahead](std::string_view part) {
         const auto parts = split(part, '/');
         for (auto it = parts.rbegin(); it != parts.rend(); ++it) {
@@ -170,10 +171,10 @@ bool is_readable_by_run_user(const std::string& path, const FileTrust& trust) {
 
 namespace {
 
-// Hands over a file piece by piece. Returns why that could not be done, or "".
+// Passes the content of a file to `take`, piece by piece. Returns "", or why that failed.
 template <class Take>
 std::string read_pieces(const std::string& path, std::size_t limit, const FileTrust* trust, Take&& take) {
-    // Not blocking: what was a file yesterday may be a pipe today.
+    // Non-blocking: a path may name a pipe by now, and opening a pipe would block.
     const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
     if (file.get() < 0) return std::strerror(errno);
     struct stat info {};
@@ -295,7 +296,7 @@ Result<std::vector<std::string>> expand(const std::string& pattern) {
     const int status = glob(pattern.c_str(), GLOB_ERR, nullptr, &found);
     std::vector<std::string> files(found.gl_pathv, found.gl_pathv + found.gl_pathc);
     globfree(&found);
-    // glob(3) takes a folder that is not there for an empty one.
+    // glob(3) treats a missing folder as an empty one.
     if ((status != 0 && status != GLOB_NOMATCH) || !can_list(folder_of(pattern))) {
         const std::string folder = folder_of(pattern);
         const bool is_missing = access(folder.c_str(), F_OK) != 0 && errno == ENOENT;

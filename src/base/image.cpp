@@ -21,18 +21,19 @@ struct Head {
     std::array<char, 8> magic = kMagic;
     std::uint64_t layout = 0;
     std::uint64_t kind = 0;
-    std::uint64_t size = 0;  // of all, this included
-    std::uint64_t root = 0;  // where the value begins
+    std::uint64_t size = 0;  // of the whole image, including this header
+    std::uint64_t root = 0;  // offset of the root value
 };
 
-// Address space that is reserved while an image is written, where the system gives as much.
-constexpr std::size_t kMost = std::size_t{1} << (sizeof(void*) > 4 ? 32 : 28);
-constexpr std::size_t kLeast = std::size_t{1} << 20;
+// Address space reserved while an image is written: kMostReserved if the system allows it, at least kLeastReserved.
+constexpr std::size_t kMostReserved = std::size_t{1} << (sizeof(void*) > 4 ? 32 : 28);
+constexpr std::size_t kLeastReserved = std::size_t{1} << 20;
 
-// How large a file may become (ulimit -f), as which the kernel counts this: beyond it, a signal would end the process.
+// The limit on file sizes (ulimit -f), which the kernel also applies to a memfd: a larger one would raise SIGXFSZ and
+// end the process.
 std::size_t largest_file() {
     rlimit limit{};
-    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < kMost ? limit.rlim_cur : kMost;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < kMostReserved ? limit.rlim_cur : kMostReserved;
 }
 
 }  // namespace
@@ -52,7 +53,7 @@ Result<std::shared_ptr<const Image>> Image::open(int file, Watched kind) {
     if (memory == MAP_FAILED) return refuse("there is no address space for it (ulimit -v)");
     Head head;
     std::memcpy(&head, memory, sizeof head);
-    // Unmapped with this, whatever it holds.
+    // Owns the mapping from here on, so that every error below unmaps it.
     std::shared_ptr<const Image> image(new Image(file, {static_cast<const char*>(memory), size}, head.root));
     if (head.magic != kMagic || head.layout != layout_id()) return Error{"another version of the module made it"};
     if (head.kind != static_cast<std::uint64_t>(kind) || head.size != size || head.root > size) {
@@ -62,7 +63,7 @@ Result<std::shared_ptr<const Image>> Image::open(int file, Watched kind) {
 }
 
 Image::~Image() {
-    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): as mmap() gave it
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): as mmap() returned it
     munmap(const_cast<char*>(memory_.data()), memory_.size());
     close(file_);
 }
@@ -72,8 +73,8 @@ Image::~Image() {
 std::unique_ptr<ImageWriter> ImageWriter::create() {
     auto file = UnsealedFile::create();
     if (!file) return nullptr;
-    // What the file does not back yet takes nothing.
-    for (std::size_t size = kMost; size >= kLeast; size /= 2) {
+    // Reserved address space takes no memory until the file backs it.
+    for (std::size_t size = kMostReserved; size >= kLeastReserved; size /= 2) {
         void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | kNoReserve, file->get(), 0);
         if (memory == MAP_FAILED) continue;
         return std::unique_ptr<ImageWriter>(new ImageWriter(std::move(*file), {static_cast<char*>(memory), size}));
@@ -91,7 +92,7 @@ ImageWriter::~ImageWriter() {
     if (!memory_.empty()) munmap(memory_.data(), memory_.size());
 }
 
-// By so many bytes; returns by how many. In steps that grow with what is there.
+// Extends the file by at least `least` bytes; returns by how many, or 0. The step grows with the file.
 std::size_t ImageWriter::grow(std::size_t least) {
     constexpr std::size_t kSmallestStep = std::size_t{1} << 16;
     constexpr std::size_t kLargestStep = std::size_t{1} << 24;
@@ -111,7 +112,7 @@ Result<std::shared_ptr<const Image>> ImageWriter::finish(Watched kind, const voi
     head.size = arena_.used();
     head.root = static_cast<std::size_t>(static_cast<const char*>(root) - memory_.data());
     std::memcpy(memory_.data(), &head, sizeof head);
-    // Nobody may hold it writable when it is sealed.
+    // F_SEAL_WRITE fails while a writable mapping exists.
     munmap(memory_.data(), memory_.size());
     memory_ = {};
     OwnedFile sealed = std::move(file_).seal(static_cast<std::size_t>(head.size));

@@ -70,9 +70,8 @@ char32_t take_character(std::string_view& text) {
 
 JsonWriter& JsonWriter::key(std::string_view name) {
     separate();
-    out_ += '"';
-    out_ += name;
-    out_ += indent_ > 0 ? "\": " : "\":";
+    out_.append(1, '"').append(name);
+    out_.append(indent_ > 0 ? std::string_view("\": ") : std::string_view("\":"));
     follows_key_ = true;
     return *this;
 }

@@ -16,7 +16,7 @@ namespace mtls {
 
 namespace {
 
-// Decodes in place; returns what is left of the text.
+// Decodes in place; returns the decoded part.
 std::string_view percent_decode(std::span<char> text) {
     std::size_t size = 0;
     for (std::size_t i = 0; i < text.size(); ++i, ++size) {
@@ -41,12 +41,12 @@ bool has_dot_segment(std::string_view path) {
     }
 }
 
-// Sixteen bytes at once: gcc and clang make one instruction of each operation where the processor has such.
+// 16 bytes per step: gcc and clang compile each operation to one vector instruction where the processor has them.
 using Bytes = std::uint8_t __attribute__((vector_size(16)));
 
 static_assert(('.' | 1) == '/');
 
-// Not zero where a byte is a control character, one of `;`, `\`, `%`, or a dot or slash behind a slash. `before`: the
+// Not zero where a byte is a control character, one of `;`, `\`, `%`, or a dot or slash after a slash. `before`: the
 // byte before each.
 Bytes odd_bytes(const Bytes& bytes, const Bytes& before) {
     return static_cast<Bytes>((bytes < 0x20) | (bytes == 0x7f) | (bytes == ';') | (bytes == '\\') | (bytes == '%') |
@@ -60,7 +60,7 @@ bool any(const Bytes& bytes) {
 
 constexpr std::size_t kHalf = sizeof(Bytes) / 2;
 
-// `first` and `last`: eight bytes each.
+// Eight bytes from `first`, then eight from `last`.
 Bytes load(const char* first, const char* last) {
     using Words = std::uint64_t __attribute__((vector_size(16)));
     std::uint64_t low = 0, high = 0;
@@ -74,14 +74,14 @@ Bytes load(const char* at) {
     return out;
 }
 
-// Of paths that hold less than a half of what is looked at at once.
+// For paths with fewer than kHalf bytes after the first slash.
 [[gnu::noinline]] bool is_plain_short(const char* path, std::size_t size) noexcept {
     std::array<char, sizeof(Bytes) + 1> room{'x'};
     std::fill(std::copy_n(path, size, room.begin() + 1), room.end(), 'x');
     return !any(odd_bytes(load(room.data() + 1), load(room.data())));
 }
 
-// Of those that hold more than all of it.
+// For paths with more than sizeof(Bytes) bytes after the first slash.
 [[gnu::noinline]] bool is_plain_long(const char* path, std::size_t size) noexcept {
     const char* const last = path + size - sizeof(Bytes);
     Bytes odd{};
@@ -96,9 +96,9 @@ bool has_control_byte(std::string_view path) {
     return false;
 }
 
-// Never inlined: nearly every path needs no room.
+// Never inlined: nearly all paths are plain and must not pay for this stack frame.
 [[gnu::noinline]] PathFault find_fault_by_decoding(std::string_view path) {
-    // Longer than a request line may be by default; what is longer still goes to the heap.
+    // More than the default limit of a request line; longer paths use the heap.
     std::array<std::byte, 8192> room;
     std::pmr::monotonic_buffer_resource memory(room.data(), room.size());
     std::pmr::vector<char> copy(path.begin(), path.end(), &memory);
@@ -152,14 +152,14 @@ std::string merge_slashes(std::string_view path) {
     return out;
 }
 
-// RFC 3986 5.2.4: an empty segment is one that `..` removes.
+// RFC 3986 5.2.4: an empty segment counts as one that `..` removes.
 std::string remove_dot_segments(std::string_view path) {
     std::vector<std::string_view> out;
     bool ends_in_dots = false;
     for_each_segment(path, [&](std::string_view segment) {
         ends_in_dots = segment == "." || segment == "..";
         if (!ends_in_dots) out.push_back(segment);
-        // The first is before the leading slash.
+        // The first segment is the empty one before the leading slash.
         if (segment == ".." && out.size() > 1) out.pop_back();
     });
     if (ends_in_dots) out.emplace_back();
@@ -176,7 +176,7 @@ void add_new(std::vector<std::string>& readings, std::string path) {
     if (std::find(readings.begin(), readings.end(), path) == readings.end()) readings.push_back(std::move(path));
 }
 
-// Adds all that comes of these by any steps but decoding; false where that is too much.
+// Adds every reading that these yield by any steps except decoding; false if there are more than kMostReadings.
 bool read_further(std::vector<std::string>& readings) {
     for (std::size_t i = 0; i < readings.size(); ++i) {
         for (const auto step : {cut_at_semicolons, slashes_for_backslashes, merge_slashes, remove_dot_segments}) {

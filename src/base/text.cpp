@@ -92,7 +92,7 @@ std::vector<std::string> config_words(std::string_view line) {
         if (is_quoted) ++i;
         const auto ends = [&](char c) { return is_quoted ? c == first : is_blank(c); };
         std::string& word = words.emplace_back();
-        // Nearly always the whole word: what stands before the first backslash.
+        // The part before the first backslash, nearly always the whole word.
         std::size_t plain = i;
         while (plain < line.size() && line[plain] != '\\' && !ends(line[plain])) ++plain;
         word.assign(line, i, plain - i);

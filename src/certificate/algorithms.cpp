@@ -15,7 +15,7 @@ namespace mtls {
 
 namespace {
 
-// FIPS 204 and 205, under the arc 2.16.840.1.101.3.4.3: OpenSSL 3.5 has them.
+// FIPS 204 and 205, under the arc 2.16.840.1.101.3.4.3; OpenSSL 3.5 supports them.
 constexpr std::string_view kNistSignatures = "2.16.840.1.101.3.4.3.";
 constexpr unsigned kFirstOfOpenSsl35 = 17;
 constexpr std::array<std::string_view, 15> kOfOpenSsl35 = {
@@ -39,7 +39,7 @@ std::span<const std::string_view> post_quantum_names() { return kOfOpenSsl35; }
 
 namespace {
 
-std::string unknown_here(const ASN1_OBJECT& algorithm) {
+std::string name_unsupported(const ASN1_OBJECT& algorithm) {
     const std::string oid = oid_dotted(algorithm);
     const std::string here = "the OpenSSL here (" + std::string(OpenSSL_version(OPENSSL_VERSION_STRING)) + ")";
     const bool has_name = OBJ_obj2nid(&algorithm) != NID_undef;
@@ -60,7 +60,7 @@ std::string unknown_key(const X509& certificate) {
     if (X509_get0_pubkey(&certificate) != nullptr) return {};
     ASN1_OBJECT* algorithm = nullptr;
     X509_PUBKEY_get0_param(&algorithm, nullptr, nullptr, nullptr, X509_get_X509_PUBKEY(&certificate));
-    return "the key of " + subject_of(certificate) + " is " + unknown_here(*algorithm);
+    return "the key of " + subject_of(certificate) + " is " + name_unsupported(*algorithm);
 }
 
 std::string unknown_signature(const X509& certificate) {
@@ -70,9 +70,9 @@ std::string unknown_signature(const X509& certificate) {
     const ASN1_OBJECT* algorithm = nullptr;
     X509_ALGOR_get0(&algorithm, nullptr, nullptr, used);
     int digest = NID_undef;
-    const bool is_known = OBJ_find_sigid_algs(OBJ_obj2nid(algorithm), &digest, nullptr) == 1;
-    if (is_known && (digest == NID_undef || EVP_get_digestbynid(digest) != nullptr)) return {};
-    return "the signature of " + subject_of(certificate) + " is " + unknown_here(*algorithm);
+    const bool is_supported = OBJ_find_sigid_algs(OBJ_obj2nid(algorithm), &digest, nullptr) == 1;
+    if (is_supported && (digest == NID_undef || EVP_get_digestbynid(digest) != nullptr)) return {};
+    return "the signature of " + subject_of(certificate) + " is " + name_unsupported(*algorithm);
 }
 
 }  // namespace mtls

@@ -11,12 +11,13 @@ namespace {
 
 struct AttributeType {
     std::string_view oid;
-    std::string_view name;            // as it is printed
-    std::string_view long_name = {};  // read as well
+    std::string_view name;            // the name used for output
+    std::string_view long_name = {};  // also accepted as input
 };
 
-// X.520 and RFC 4519, RFC 4524, PKCS #9 (RFC 2985), RFC 3739, ETSI EN 319 412, CA/Browser Forum, Russian qualified
-// certificates. Left out is what people write for something else: dnsName, distinguishedName, userCertificate, host.
+// From X.520 and RFC 4519, RFC 4524, PKCS #9 (RFC 2985), RFC 3739, ETSI EN 319 412, CA/Browser Forum, Russian qualified
+// certificates. Omitted are words that administrators usually write for something else: dnsName, distinguishedName,
+// userCertificate, host.
 constexpr AttributeType kAttributeTypes[] = {
     {"2.5.4.3", "CN", "commonName"},
     {"2.5.4.10", "O", "organizationName"},
@@ -99,7 +100,7 @@ constexpr AttributeType kAttributeTypes[] = {
 };
 
 struct Instead {
-    std::string_view word;  // a whole word, or the beginning of one where it ends in '*'
+    std::string_view word;  // a whole word, or a prefix if it ends in '*'
     std::string_view use;
 };
 
@@ -158,22 +159,22 @@ bool is_meant(const Instead& instead, std::string_view word) {
 }  // namespace
 
 std::optional<std::string> attribute_oid(std::string_view type) {
-    constexpr std::string_view kPrefix = "OID.";  // of RFC 2253 4, as Java prints it
+    constexpr std::string_view kPrefix = "OID.";  // RFC 2253 section 4; Java prints it
     if (starts_with(type, kPrefix)) type.remove_prefix(kPrefix.size());
     if (!type.empty() && is_digit(type.front())) return oid_from_text(type);
-    for (const AttributeType& known : kAttributeTypes) {
-        if (equal_nocase(type, known.name) || (!known.long_name.empty() && equal_nocase(type, known.long_name))) {
-            return std::string(known.oid);
+    for (const AttributeType& listed : kAttributeTypes) {
+        if (equal_nocase(type, listed.name) || (!listed.long_name.empty() && equal_nocase(type, listed.long_name))) {
+            return std::string(listed.oid);
         }
     }
     return std::nullopt;
 }
 
-std::optional<std::size_t> attribute_place(std::string_view oid) {
-    const auto* const known = std::find_if(std::begin(kAttributeTypes), std::end(kAttributeTypes),
+std::optional<std::size_t> attribute_index(std::string_view oid) {
+    const auto* const found = std::find_if(std::begin(kAttributeTypes), std::end(kAttributeTypes),
                                            [oid](const AttributeType& type) { return type.oid == oid; });
-    if (known == std::end(kAttributeTypes)) return std::nullopt;
-    return static_cast<std::size_t>(known - std::begin(kAttributeTypes));
+    if (found == std::end(kAttributeTypes)) return std::nullopt;
+    return static_cast<std::size_t>(found - std::begin(kAttributeTypes));
 }
 
 std::string_view attribute_oid_at(std::size_t place) {
@@ -181,7 +182,7 @@ std::string_view attribute_oid_at(std::size_t place) {
 }
 
 std::string attribute_name(const std::string& oid) {
-    const auto place = attribute_place(oid);
+    const auto place = attribute_index(oid);
     return place ? std::string(kAttributeTypes[*place].name) : oid;
 }
 

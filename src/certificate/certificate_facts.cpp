@@ -89,20 +89,20 @@ private:
         for (int i = 0; i < count; ++i) {
             X509_EXTENSION* const extension = X509_get_ext(&certificate_, i);
             std::string oid = oid_dotted(*X509_EXTENSION_get_object(extension));
-            // RFC 5280 4.2: two of a kind would let readers disagree about which one counts.
+            // RFC 5280 4.2: with two of a kind, readers could disagree on which one counts.
             if (!seen.insert(oid).second) malformed_extension(oid, "occurs twice");
-            const KnownExtension* const known = find_known(oid);
+            const SupportedExtension* const supported = find_supported(oid);
             const bool is_statements = oid == kQcStatements;
             facts_.extensions.push_back({std::move(oid), bytes_of_string(*X509_EXTENSION_get_data(extension))});
             const std::string& value = facts_.extensions.back().value;
-            if (known != nullptr) read_known(*known, value);
+            if (supported != nullptr) decode_extension(*supported, value);
             if (is_statements && !read_statements(value)) malformed_extension(kQcStatements, "does not decode");
         }
         check_no_rev_avail(seen);
     }
 
-    // RFC 9608 2 and 3: such a certificate is no CA's, and says nowhere where its revocation is published; one that
-    // does is invalid.
+    // RFC 9608 2 and 3: a certificate with noRevAvail is not a CA's, and has neither CRL distribution points nor OCSP;
+    // one that has is invalid.
     void check_no_rev_avail(const std::set<std::string>& present) {
         facts_.no_rev_avail = present.contains(kNoRevAvail);
         if (!facts_.no_rev_avail) return;
@@ -117,7 +117,7 @@ private:
         if (!present.contains(kInfoAccess)) return;
         const AccessPtr access(
             static_cast<AUTHORITY_INFO_ACCESS*>(X509_get_ext_d2i(&certificate_, NID_info_access, nullptr, nullptr)));
-        bool has_ocsp = access == nullptr;  // or it cannot be told
+        bool has_ocsp = access == nullptr;  // or undecodable
         for (int i = 0; i < sk_ACCESS_DESCRIPTION_num(access.get()); ++i) {
             has_ocsp = has_ocsp || OBJ_obj2nid(sk_ACCESS_DESCRIPTION_value(access.get(), i)->method) == NID_ad_OCSP;
         }
@@ -131,15 +131,15 @@ private:
         return at >= 0 && X509_EXTENSION_get_critical(X509_get_ext(&certificate_, at)) != 0;
     }
 
-    // An extension that a selector or the path check reads, and the type of its value.
-    struct KnownExtension {
+    // An extension that a selector or the path check uses, and the ASN.1 type of its value.
+    struct SupportedExtension {
         const char* oid;
         const ASN1_ITEM* (*type)();
-        void (Reader::*read)(const void* value) = nullptr;  // absent: the path check alone reads it
+        void (Reader::*read)(const void* value) = nullptr;  // null: only the path check uses it
     };
 
-    static const KnownExtension* find_known(const std::string& oid) {
-        static constexpr KnownExtension kKnown[] = {
+    static const SupportedExtension* find_supported(const std::string& oid) {
+        static constexpr SupportedExtension kSupported[] = {
             {"2.5.29.17", GENERAL_NAMES_it, &Reader::read_alternative_names},
             {"2.5.29.37", EXTENDED_KEY_USAGE_it, &Reader::read_usages},
             {"2.5.29.15", ASN1_BIT_STRING_it, &Reader::read_key_usage},
@@ -154,32 +154,32 @@ private:
             {"2.5.29.54", ASN1_INTEGER_it},  // inhibitAnyPolicy
             {kNoRevAvail, ASN1_NULL_it},
         };
-        const auto* const found =
-            std::find_if(std::begin(kKnown), std::end(kKnown), [&](const KnownExtension& k) { return oid == k.oid; });
-        return found == std::end(kKnown) ? nullptr : found;
+        const auto* const found = std::find_if(std::begin(kSupported), std::end(kSupported),
+                                               [&](const SupportedExtension& k) { return oid == k.oid; });
+        return found == std::end(kSupported) ? nullptr : found;
     }
 
-    // RFC 5280 4.1: extnValue holds the DER encoding of a value of this type, and nothing else. A reader that goes on,
-    // stops, or skips where OpenSSL does not would see another certificate.
-    void read_known(const KnownExtension& known, const std::string& encoded) {
-        const ASN1_ITEM* const type = known.type();
+    // RFC 5280 4.1: extnValue contains the DER encoding of exactly one value of this type. A parser that reads on,
+    // stops or skips where OpenSSL does not would see another certificate.
+    void decode_extension(const SupportedExtension& extension, const std::string& encoded) {
+        const ASN1_ITEM* const type = extension.type();
         const auto free = [type](ASN1_VALUE* value) { ASN1_item_free(value, type); };
         const unsigned char* const start = bytes_of(encoded).data();
         const unsigned char* end = start;
         const std::unique_ptr<ASN1_VALUE, decltype(free)> value(
             ASN1_item_d2i(nullptr, &end, static_cast<long>(encoded.size()), type), free);
-        if (!value) return malformed_extension(known.oid, "does not decode");
+        if (!value) return malformed_extension(extension.oid, "does not decode");
         if (end != start + encoded.size()) {
-            malformed_extension(known.oid, "has bytes behind its value");
+            malformed_extension(extension.oid, "has bytes behind its value");
         } else if (!is_shortest(encoded, ASN1_item_i2d(value.get(), nullptr, type))) {
-            malformed_extension(known.oid, "is not DER");
+            malformed_extension(extension.oid, "is not DER");
         }
-        if (known.read != nullptr) (this->*known.read)(value.get());
+        if (extension.read != nullptr) (this->*extension.read)(value.get());
     }
 
-    // DER is the shortest of all encodings (`shortest` bytes), and the only one of that length but for the bytes of
-    // BOOLEAN and BIT STRING. Many issuers write out the default of basicConstraints, cA FALSE, which DER omits (X.690
-    // 11.5): no reader takes that for something else.
+    // DER is the shortest encoding (`shortest` bytes), and the only one of that length except for the bytes of BOOLEAN
+    // and BIT STRING. Many issuers encode the default of basicConstraints, cA FALSE, which DER omits (X.690 11.5); it
+    // is accepted, because every parser reads it the same way.
     static bool is_shortest(const std::string& encoded, int shortest) {
         constexpr std::string_view kWithFalse("\x30\x03\x01\x01\x00", 5);
         return static_cast<std::size_t>(shortest) == encoded.size() || encoded == kWithFalse;
@@ -239,7 +239,7 @@ private:
         if (der.empty()) return malformed("otherName SAN does not encode");
 
         const auto text = der_string_text(der);
-        // A text that begins with '#' is not taken for the encoding that it spells.
+        // A text that begins with '#' is stored as the hex of its DER, or it could imitate the DER of another value.
         out.value = text && !text->starts_with('#') ? *text : "#" + hex(bytes_of(der));
         if (out.oid == kUpn) {
             const bool is_utf8 = name.value->type == V_ASN1_UTF8STRING;
@@ -273,7 +273,7 @@ private:
     void read_key_usage(const void* value) {
         const auto* const usage = static_cast<const ASN1_BIT_STRING*>(value);
         const std::string bits = bytes_of_string(*usage);
-        // X.690 11.2.1: bits that are not in use are clear. OpenSSL clears them.
+        // X.690 11.2.1: unused bits are zero. OpenSSL's decoder clears them.
         if (!bits.empty() && bits.back() != facts_.extensions.back().value.back()) {
             malformed_extension("2.5.29.15", "is not DER");
         }
@@ -296,8 +296,8 @@ private:
             const auto oid = oid_of(parts.next(kDerOid));
             const auto info = parts.next();
             if (!oid || !parts.at_end()) return false;
-            const bool known = *oid == kQcTypeStatement || *oid == kPsd2Statement;
-            if (!known) continue;
+            const bool is_read = *oid == kQcTypeStatement || *oid == kPsd2Statement;
+            if (!is_read) continue;
             if (!info || info->tag != kDerSequence) return false;
             const bool read =
                 *oid == kQcTypeStatement ? read_oids(info->content, facts_.qc_types) : read_roles(info->content);
@@ -369,7 +369,7 @@ std::string spki_sha256(const X509& certificate) {
 
 namespace {
 
-// A SubjectPublicKeyInfo with this key in its BIT STRING; the whole is shorter than 64 kB, as a certificate is.
+// A SubjectPublicKeyInfo with this key in its BIT STRING; shorter than 64 kB, as any accepted certificate is.
 std::string spki_with(std::string_view algorithm, std::string_view key) {
     const auto element = [](int tag, const std::string& content) {
         const int length = static_cast<int>(content.size());
@@ -382,7 +382,7 @@ std::string spki_with(std::string_view algorithm, std::string_view key) {
                    std::string(algorithm) + element(V_ASN1_BIT_STRING, std::string(1, '\0') + std::string(key)));
 }
 
-// X and Y of a point, each as long as the field is; empty where its curve is over a binary field.
+// X and Y of a point, each padded to the size of the field; empty if the curve is over a binary field.
 std::string coordinates_of(EVP_PKEY& key) {
     char field[32] = "";
     EVP_PKEY_get_utf8_string_param(&key, OSSL_PKEY_PARAM_EC_FIELD_TYPE, field, sizeof field, nullptr);

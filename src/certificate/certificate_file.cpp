@@ -34,13 +34,13 @@ const char* const kBroken =
 
 struct Decoded {
     std::vector<X509Ptr> certificates;
-    std::string fault;              // ends the reading
-    const char* instead = nullptr;  // what was there that is no certificate
+    std::string fault;              // stops the decoding
+    const char* instead = nullptr;  // an object found instead of a certificate
 };
 
 const unsigned char* bytes_at(std::string_view der) { return reinterpret_cast<const unsigned char*>(der.data()); }
 
-// Decodes one value that has to be all of `der`.
+// Decodes one value that must span all of `der`.
 template <class Ptr, class Type>
 Ptr decode_whole(Type* (*d2i)(Type**, const unsigned char**, long), std::string_view der) {
     const auto* p = bytes_at(der);
@@ -69,7 +69,7 @@ bool names_client_use(const STACK_OF(ASN1_OBJECT) * uses) {
     return false;
 }
 
-// Trust settings are no part of what the issuer signed: they are dropped, unless that would widen what they allow.
+// The issuer did not sign the trust settings: they are dropped, unless this would permit more than they do.
 bool take_trusted(std::string_view der, Decoded& out) {
     const auto with_settings = decode_whole<X509Ptr>(d2i_X509_AUX, der);
     if (!with_settings) return false;
@@ -122,7 +122,7 @@ void take_pem(const std::string& content, Wrapping wrapping, Decoded& out) {
     }
 }
 
-// One after the other, as `cat` of several files makes them.
+// Concatenated, as `cat` writes several files.
 void take_der(std::string_view der, Decoded& out) {
     while (!der.empty()) {
         const auto* p = bytes_at(der);

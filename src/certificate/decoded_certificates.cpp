@@ -9,22 +9,22 @@ namespace mtls {
 X509Ptr DecodedCertificates::get(std::string_view sha256, std::string_view der) {
     std::uint64_t first = 0;
     std::memcpy(&first, sha256.data(), sizeof first);
-    Place& place = places_[first % kPlaces];
+    Slot& slot = slots_[first % kSlots];
     {
         const std::lock_guard lock(mutex_);
-        const std::string_view known(place.sha256.data(), place.sha256.size());
-        if (place.certificate && known == sha256) return share(*place.certificate);
+        const std::string_view cached(slot.sha256.data(), slot.sha256.size());
+        if (slot.certificate && cached == sha256) return share(*slot.certificate);
     }
     const ErrorQueueGuard errors;
     const auto* bytes = reinterpret_cast<const unsigned char*>(der.data());
     X509Ptr decoded(d2i_X509(nullptr, &bytes, static_cast<long>(der.size())));
     if (!decoded) throw std::bad_alloc();
-    // Fills OpenSSL's cache of extensions now, once.
+    // Fills OpenSSL's cache of decoded extensions before other threads share the certificate.
     X509_check_purpose(decoded.get(), -1, 0);
     X509Ptr kept = share(*decoded);
     const std::lock_guard lock(mutex_);
-    sha256.copy(place.sha256.data(), place.sha256.size());
-    place.certificate.swap(kept);
+    sha256.copy(slot.sha256.data(), slot.sha256.size());
+    slot.certificate.swap(kept);
     return decoded;
 }
 

@@ -22,7 +22,7 @@ std::optional<DerElement> DerReader::next() {
         length = 0;
         for (std::size_t i = 0; i < octets; ++i) length = (length << 8) | at(2 + i);
         header += octets;
-        // X.690 10.1: in the shortest form. OpenSSL would take a longer one, too.
+        // X.690 10.1: only the shortest form. OpenSSL accepts longer ones too.
         if (length < 0x80 || length >> (8 * (octets - 1)) == 0) return std::nullopt;
     }
     if (length > rest_.size() - header) return std::nullopt;
@@ -40,7 +40,7 @@ namespace {
 
 bool is_control(char32_t c) { return c < 0x20 || (c >= 0x7f && c <= 0x9f); }
 
-// Fixed-width code units, big-endian, as BMPString (2) and UniversalString (4) have them.
+// Fixed-width code units, big-endian: BMPString (2 bytes) and UniversalString (4 bytes).
 std::optional<std::u32string> decode_fixed(std::string_view bytes, std::size_t width) {
     if (bytes.size() % width != 0) return std::nullopt;
     std::u32string out;
@@ -72,7 +72,7 @@ std::optional<std::u32string> decode_asn1(int tag, std::string_view bytes) {
             return decode_fixed(bytes, 4);
         case V_ASN1_T61STRING:
             return decode_bytes(bytes, 0xff);
-        case V_ASN1_PRINTABLESTRING:  // issuers put '@', '*' and '&' here; visible ASCII is what OpenSSL takes
+        case V_ASN1_PRINTABLESTRING:  // issuers put '@', '*' and '&' here; OpenSSL accepts visible ASCII
         case V_ASN1_IA5STRING:
         case V_ASN1_VISIBLESTRING:
             return decode_bytes(bytes, 0x7f);
@@ -90,7 +90,7 @@ std::optional<std::u32string> decode_asn1(int tag, std::string_view bytes) {
 
 namespace {
 
-// Visible ASCII in a type that has it as it stands: nearly all names.
+// Visible ASCII in a type that encodes it unchanged; fast path for nearly all names.
 bool is_plain(int tag, std::string_view bytes) {
     const bool as_it_stands = tag == V_ASN1_UTF8STRING || tag == V_ASN1_PRINTABLESTRING || tag == V_ASN1_IA5STRING;
     return as_it_stands && std::all_of(bytes.begin(), bytes.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
@@ -151,13 +151,13 @@ std::string dotted_by_openssl(const ASN1_OBJECT& object) {
 
 }  // namespace
 
-// X.690 8.19: arcs in base 128, the first two in one. OpenSSL's own way takes ten thousand instructions; what is odd is
-// left to it.
+// X.690 8.19: arcs in base 128, the first two combined. OpenSSL's function takes 10,000 instructions; it is used only
+// for unusual OIDs.
 std::string oid_dotted(const ASN1_OBJECT& object) {
     constexpr std::uint64_t kMore = 0x80, kRootSize = 40, kLastRoot = 2;
     const unsigned char* const bytes = OBJ_get0_data(&object);
     const std::size_t size = OBJ_length(&object);
-    // An arc of n bytes has no more than 3 n digits; the first byte makes two arcs.
+    // An arc of n bytes has at most 3 n digits; the first byte encodes two arcs.
     std::string out(3 * size + size + 2, '\0');
     char* next = out.data();
     char* const end = next + out.size();
@@ -189,7 +189,7 @@ std::string oid_dotted(const ASN1_OBJECT& object) {
 std::optional<std::string> oid_from_text(std::string_view text) {
     const ErrorQueueGuard errors;
     const std::string name(text);
-    // OpenSSL reads names up to a NUL: what stands behind one must not be overlooked.
+    // OpenSSL reads a name up to a NUL: the text after it would be ignored.
     const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
         return is_alnum(c) || c == '.' || c == '-' || c == '_' || c == ' ' || c == '/';
     });

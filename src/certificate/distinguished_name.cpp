@@ -12,17 +12,17 @@ namespace mtls {
 
 namespace {
 
-// Length-prefixed, so that no choice of values makes two different lists encode alike.
+// Length-prefixed, so that two different lists never have the same encoding.
 void append_field(std::string& out, std::string_view field) {
     out += std::to_string(field.size());
     out += ':';
     out += field;
 }
 
-// What the canonical form of a text begins with.
+// The first byte of the canonical form of a text.
 constexpr std::string_view kTextMark = "s";
 
-// The string types that X509_NAME_cmp() folds; the others it compares with their tag.
+// The string types that X509_NAME_cmp() folds; it compares other types including their tag.
 bool is_folded_type(int tag) {
     switch (tag) {
         case V_ASN1_UTF8STRING:
@@ -55,7 +55,8 @@ bool is_numeric(const NameAttribute& attribute) {
     return !attribute.der.empty() && attribute.der.front() == V_ASN1_NUMERICSTRING;
 }
 
-// RFC 5280 7.1: the RDNs in order, the attributes of one RDN as a set. `value`: what is compared of an attribute.
+// RFC 5280 7.1: the RDNs in order, the attributes of one RDN as a set. `value` returns the compared form of an
+// attribute.
 template <class Value>
 std::string canonical_name(const std::vector<NameAttribute>& attributes, Value value) {
     std::string out;
@@ -89,22 +90,22 @@ std::string escape_rfc4514(std::string_view value) {
 }
 
 std::string der_of(const ASN1_STRING& value) {
-    constexpr int kShort = 0x80;  // X.690 8.1.3: one byte for the length
+    constexpr int kShort = 0x80;  // X.690 8.1.3: the length takes one byte
     const int length = ASN1_STRING_length(&value), tag = ASN1_STRING_type(&value);
     if (is_folded_type(tag) && length < kShort) {
         std::string out = {static_cast<char>(tag), static_cast<char>(length)};
         return out.append(reinterpret_cast<const char*>(ASN1_STRING_get0_data(&value)),
                           static_cast<std::size_t>(length));
     }
-    // Through ASN1_TYPE, since an attribute value may be of any type.
+    // Through ASN1_TYPE, because an attribute value may have any type.
     ASN1_TYPE type{};
     type.type = tag == V_ASN1_NEG_INTEGER ? V_ASN1_INTEGER : tag;
     type.value.asn1_string = const_cast<ASN1_STRING*>(&value);
     return encode(i2d_ASN1_TYPE, type);
 }
 
-// The text of a value: decoded where it is a string, the bytes as they are where it is an invalid one (only
-// ever shown escaped), #hex where it is no string at all.
+// The text of a value: decoded if it is a valid string, the raw bytes if it is an invalid one (only ever shown
+// escaped), #hex if it is not a string.
 std::string text_of(int tag, std::string_view bytes, const std::string& der) {
     if (auto text = asn1_text(tag, bytes)) return *text;
     if (is_folded_type(tag) || tag == V_ASN1_NUMERICSTRING) return std::string(bytes);
@@ -115,7 +116,7 @@ std::string text_of(int tag, std::string_view bytes, const std::string& der) {
 
 namespace {
 
-// X509_NAME_cmp() reads a value as UTF-8, by ASN1_STRING_to_UTF8(); nothing where that fails.
+// The UTF-8 form that X509_NAME_cmp() compares (ASN1_STRING_to_UTF8()); nothing if the conversion fails.
 std::optional<std::string> utf8_by_openssl(int tag, std::string_view bytes) {
     const bool is_wide = tag == V_ASN1_BMPSTRING || tag == V_ASN1_UNIVERSALSTRING;
     const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
@@ -133,7 +134,7 @@ std::optional<std::string> utf8_by_openssl(int tag, std::string_view bytes) {
     return out;
 }
 
-// Whether a value may be in a name: X509_NAME_cmp() compares what is not, too.
+// Whether a value is valid for its type. X509_NAME_cmp() compares invalid values too.
 bool is_valid(int tag, std::string_view bytes) {
     const bool is_text = is_folded_type(tag) || tag == V_ASN1_NUMERICSTRING;
     return !is_text || asn1_text(tag, bytes).has_value();
@@ -166,7 +167,7 @@ DistinguishedName read_name(const X509_NAME& name) {
         attribute.rdn = X509_NAME_ENTRY_set(entry);
         attribute.der = der_of(*value);
         attribute.text = text_of(tag, bytes, attribute.der);
-        // OpenSSL decodes no name with a value that it cannot convert.
+        // OpenSSL itself never decodes a name with such a value.
         attribute.canonical = canonical_value(tag, bytes, attribute.der).value_or("x" + attribute.der);
         if (out.malformed.empty() && !is_valid(tag, bytes)) {
             out.malformed = oid_name(attribute.oid) + " holds NUL, control or invalid bytes";
@@ -200,7 +201,7 @@ struct WrittenAttribute {
     std::string type;
     std::string value;
     bool is_hex = false;
-    bool joined = false;  // by '+' to the one written before it
+    bool joined = false;  // by '+' to the attribute before it
 };
 
 constexpr std::string_view kDnHint =
@@ -208,10 +209,10 @@ constexpr std::string_view kDnHint =
 
 Error dn_error(const std::string& what) { return {what + "; " + std::string(kDnHint)}; }
 
-// Reads one attribute value of RFC 4514 up to an unescaped ',' or '+', resolving escapes.
+// Reads one RFC 4514 attribute value up to an unescaped ',' or '+', and resolves escapes.
 Result<std::string> read_value(std::string_view text, std::size_t& i) {
     std::string value;
-    std::size_t keep = 0;  // trailing blanks before this were escaped and stay
+    std::size_t keep = 0;  // trailing blanks before this offset were escaped and are kept
     while (i < text.size() && text[i] == ' ') ++i;
     for (; i < text.size() && text[i] != ',' && text[i] != '+'; ++i) {
         const char c = text[i];
@@ -238,8 +239,8 @@ Result<std::string> read_value(std::string_view text, std::size_t& i) {
     return value;
 }
 
-// A value in quotes, as LDAPv2 wrote it and OpenSSL and Java print it (RFC 2253 4): up to the closing one, and then the
-// next attribute.
+// Reads a value in quotes (RFC 2253 section 4; LDAPv2, OpenSSL and Java print it), up to the separator after the
+// closing quote.
 Result<std::string> read_quoted_value(std::string_view text, std::size_t& i) {
     std::string value;
     for (++i; i < text.size() && text[i] != '"'; ++i) {
@@ -276,7 +277,7 @@ Result<std::vector<WrittenAttribute>> read_rfc4514(std::string_view text) {
     }
 }
 
-// Whether "TYPE=" stands at the start: where a '/' or '+' of OpenSSL's one-line form separates.
+// Whether the text starts with "TYPE=": only there, '/' and '+' separate attributes in OpenSSL's one-line form.
 bool starts_attribute(std::string_view text) {
     std::size_t n = 0;
     while (n < text.size() && (is_alnum(text[n]) || text[n] == '.' || text[n] == '-')) ++n;
@@ -339,7 +340,7 @@ bool attribute_fits(const NameAttribute& attribute, std::string_view folded) {
 
 namespace {
 
-// One attribute of a name, as bytes.
+// The bytes of one attribute for exact comparison.
 std::string exactly(const NameAttribute& attribute) {
     return std::to_string(attribute.rdn) + "," + attribute.oid + "=" + attribute.der;
 }
@@ -385,7 +386,7 @@ Result<NamePattern> NamePattern::parse(std::string_view text) {
         attributes.push_back(std::move(parsed));
     }
     if (!out.slash_form) {
-        // RFC 4514 2.1: the text starts with the last element of the sequence.
+        // RFC 4514 2.1: the text starts with the last RDN of the sequence.
         for (NameAttribute& attribute : attributes) attribute.rdn = rdn - attribute.rdn;
         std::stable_sort(attributes.begin(), attributes.end(),
                          [](const NameAttribute& a, const NameAttribute& b) { return a.rdn < b.rdn; });
@@ -411,8 +412,8 @@ bool name_fits(const DistinguishedName& name, std::string_view canonical, std::s
 
 std::optional<std::string> NamePattern::reversed_suggestion() const {
     if (slash_form || name.attributes.size() < 2) return std::nullopt;
-    // Encoded order runs from the country to the common name; RFC 4514 text the other way round. Other attributes stand
-    // anywhere.
+    // The encoded order goes from the country to the common name; RFC 4514 text has the reverse order. Other attributes
+    // may be anywhere.
     const auto rank = [](const NameAttribute& a) {
         constexpr std::string_view kFromBroad[][3] = {
             {"C", "DC"}, {"ST", "L"}, {"O"}, {"OU"}, {"CN", "UID", "emailAddress"}};

@@ -26,7 +26,8 @@ BignumPtr order_of(const X509& issuer) {
     return BignumPtr(order);
 }
 
-// An encoded Ecdsa-Sig-Value (RFC 3279 2.2.3); empty where `signature` is none, or belongs to another curve.
+// The twin of a signature as an encoded Ecdsa-Sig-Value (RFC 3279 2.2.3); empty if `signature` is not one, or is out of
+// range for this curve.
 std::string other_form(const ASN1_BIT_STRING& signature, const BIGNUM& order) {
     const unsigned char* p = ASN1_STRING_get0_data(&signature);
     const SignaturePtr given(d2i_ECDSA_SIG(nullptr, &p, ASN1_STRING_length(&signature)));
@@ -63,8 +64,8 @@ std::string ecdsa_twin_sha256(const X509& certificate, const X509& issuer) {
     const auto content = parts.next();
     const auto algorithm = parts.next();
     if (!content || !algorithm) return {};
-    constexpr char kNoBitsLeft = '\0';  // over, whatever the last ones are
-    const std::string bits = element(V_ASN1_BIT_STRING, false, kNoBitsLeft + other);
+    constexpr char kNoUnusedBits = '\0';  // even if the last byte ends in zero bits
+    const std::string bits = element(V_ASN1_BIT_STRING, false, kNoUnusedBits + other);
     return sha256(
         element(V_ASN1_SEQUENCE, true, std::string(content->encoding) + std::string(algorithm->encoding) + bits));
 }

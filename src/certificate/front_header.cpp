@@ -15,7 +15,7 @@ using Certificates = std::vector<X509Ptr>;
 
 Error too_many() { return {"holds more than " + std::to_string(kMostFrontCertificates) + " certificates"}; }
 
-// kOptional: as RFC 9651 4.2.7 wants it, missing padding and pad bits that are not zero are no faults.
+// kOptional: RFC 9651 4.2.7 tolerates missing padding and non-zero pad bits.
 enum class Padding { kRequired, kOptional };
 
 int base64_digit(char c) {
@@ -25,7 +25,7 @@ int base64_digit(char c) {
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-// Nothing where it is no base64.
+// Nothing if the text is not base64.
 std::optional<std::string> from_base64(std::string_view text, Padding padding) {
     constexpr std::size_t kGroup = 4;
     const std::size_t digits = std::min(text.find('='), text.size());
@@ -36,7 +36,7 @@ std::optional<std::string> from_base64(std::string_view text, Padding padding) {
     if (text.find_first_not_of('=', digits) != std::string_view::npos) return std::nullopt;
     std::string out;
     std::uint32_t bits = 0;
-    unsigned count = 0;  // of bits that wait for a byte
+    unsigned count = 0;  // bits in `bits` that are not output yet
     for (const char c : text.substr(0, digits)) {
         const int digit = base64_digit(c);
         if (digit < 0) return std::nullopt;
@@ -50,7 +50,7 @@ std::optional<std::string> from_base64(std::string_view text, Padding padding) {
     return has_spare_bits && padding == Padding::kRequired ? std::nullopt : std::optional(std::move(out));
 }
 
-// One certificate off the front of `der`; null where there is none, or one in another encoding than DER.
+// Removes one certificate from the front of `der`; null if there is none, or if its encoding is not DER.
 X509Ptr take_certificate(std::string_view& der) {
     const ErrorQueueGuard errors;
     const auto* next = bytes_of(der).data();
@@ -92,7 +92,7 @@ void skip(std::string_view& text, std::string_view characters) {
     text.remove_prefix(std::min(text.find_first_not_of(characters), text.size()));
 }
 
-// RFC 9651 4.2.7: a Byte Sequence off the front of `text`.
+// RFC 9651 4.2.7: removes a Byte Sequence from the front of `text`.
 Result<X509Ptr> take_byte_sequence(std::string_view& text) {
     if (!take(text, ":")) return Error{"is no Byte Sequence of RFC 9651, like :MII...:"};
     const std::size_t end = text.find(':');
@@ -152,7 +152,7 @@ std::optional<std::string> percent_decoded(std::string_view text) {
 
 bool take_line_end(std::string_view& text) { return take(text, "\r\n") || take(text, "\n"); }
 
-// A block off the front of `pem`, with the end of its last line: the DER in it.
+// Removes a block with its last line end from the front of `pem`; returns the DER in it.
 std::optional<std::string> take_block(std::string_view& pem) {
     constexpr std::string_view kEnd = "-----END CERTIFICATE-----";
     if (!take(pem, "-----BEGIN CERTIFICATE-----") || !take_line_end(pem)) return std::nullopt;
@@ -204,12 +204,12 @@ Result<HandedChain> read_pem_leaf(std::string_view value, FieldHolds holds) {
 
 // ---- XFCC -----------------------------------------------------------------------------------------------------------
 
-// What counts of an element, as it is written.
+// The used values of an element, still escaped.
 struct XfccElement {
     std::optional<std::string_view> hash, cert, chain;
 };
 
-// A value off the front of `text`, without its quotes; nothing where a quote is not closed or not where it may be.
+// Removes a value from the front of `text` and strips its quotes; nothing if a quote is unclosed or misplaced.
 std::optional<std::string_view> take_xfcc_value(std::string_view& text) {
     if (!take(text, "\"")) {
         const std::size_t size = std::min(text.find_first_of(",;\""), text.size());

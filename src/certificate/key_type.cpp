@@ -28,7 +28,7 @@ constexpr NamedAlgorithm kAlgorithms[] = {
 
 constexpr std::string_view kRsa = "RSA", kEc = "EC", kDsa = "DSA";
 
-// What people write for an algorithm that has another name here.
+// Common names of algorithms that we know by another name.
 struct OtherName {
     std::string_view written;
     std::string_view meant;
@@ -43,8 +43,8 @@ constexpr const char* kExpected =
 std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
 
 std::string algorithm_name(const std::string& oid) {
-    for (const NamedAlgorithm& known : kAlgorithms) {
-        if (oid == known.oid) return std::string(known.name);
+    for (const NamedAlgorithm& named : kAlgorithms) {
+        if (oid == named.oid) return std::string(named.name);
     }
     const std::string_view post_quantum = post_quantum_name(oid);
     return post_quantum.empty() ? oid : std::string(post_quantum);
@@ -56,7 +56,7 @@ std::string curve_name(const ASN1_OBJECT& object) {
     return nist != nullptr ? nist : nid != NID_undef ? OBJ_nid2sn(nid) : oid_dotted(object);
 }
 
-// Of a name that NIST or OpenSSL has for a curve, in any case, or of a dotted OID.
+// The curve for a name of NIST or OpenSSL (case-insensitive), or for a dotted OID.
 std::optional<std::string> read_curve(std::string_view text) {
     if (!text.empty() && is_digit(text.front())) {
         const auto oid = oid_from_text(text);
@@ -71,20 +71,20 @@ std::optional<std::string> read_curve(std::string_view text) {
                               equal_nocase(text, OBJ_nid2sn(curve.nid)) || equal_nocase(text, OBJ_nid2ln(curve.nid));
         if (is_meant) return curve_name(*OBJ_nid2obj(curve.nid));
     }
-    if (equal_nocase(text, "secp256r1")) return "P-256";  // SEC 2 has names for these two, OpenSSL has X9.62's alone
+    if (equal_nocase(text, "secp256r1")) return "P-256";  // names of SEC 2; OpenSSL has only those of X9.62
     if (equal_nocase(text, "secp192r1")) return "P-192";
     return std::nullopt;
 }
 
-// Algorithms and their families.
-std::vector<std::string_view> known_words() {
+// All algorithms and families.
+std::vector<std::string_view> algorithm_names() {
     std::vector<std::string_view> out;
     const auto add = [&out](std::string_view name) {
         for (const std::string_view word : families_of(name)) {
             if (word != "SLH" && word != "ML") out.push_back(word);
         }
     };
-    for (const NamedAlgorithm& known : kAlgorithms) add(known.name);
+    for (const NamedAlgorithm& named : kAlgorithms) add(named.name);
     for (const std::string_view name : post_quantum_names()) add(name);
     return out;
 }
@@ -94,7 +94,7 @@ std::optional<std::string> read_algorithm(std::string_view text) {
         const auto oid = oid_from_text(text);
         return oid ? std::optional(algorithm_name(*oid)) : std::nullopt;
     }
-    for (const std::string_view word : known_words()) {
+    for (const std::string_view word : algorithm_names()) {
         if (equal_nocase(text, word)) return std::string(word);
     }
     return std::nullopt;
@@ -106,7 +106,7 @@ bool is_family_of(std::string_view family, std::string_view algorithm) {
     return algorithm.starts_with(family) && (algorithm.size() == family.size() || algorithm[family.size()] == '-');
 }
 
-// For what is no algorithm: what was probably meant.
+// For a value that is not an algorithm: a suggestion of a similar valid value.
 std::string hint_about(std::string_view value) {
     const auto suggest = [](const std::string& meant) { return " (did you mean '" + meant + "'?)"; };
     if (const auto curve = read_curve(value)) return suggest("EC:" + *curve);
@@ -118,7 +118,7 @@ std::string hint_about(std::string_view value) {
     const auto digits = std::find_if(value.rbegin(), value.rend(), [](char c) { return !is_digit(c); }).base();
     const bool is_sized_rsa = digits != value.end() && equal_nocase(value.substr(0, kRsa.size()), kRsa);
     if (is_sized_rsa) return suggest("RSA>=" + std::string(digits, value.end()));
-    const auto words = known_words();
+    const auto words = algorithm_names();
     return did_you_mean(value, words);
 }
 

@@ -15,7 +15,7 @@ bool is_of_this_key(const X509& certificate, const std::string& key) { return ke
 
 }  // namespace
 
-// Looks up by name what this system trusts.
+// Looks up certificates by name among those that this system trusts.
 class PublicCas::SystemStore {
 public:
     SystemStore() {

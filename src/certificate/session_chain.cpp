@@ -15,14 +15,14 @@ constexpr char kVersion = 1;
 constexpr std::size_t kHeader = 1 + 32;
 constexpr std::size_t kLength = 2;
 constexpr std::size_t kNumber = 4;
-// OpenSSL makes no ticket of more than 65,280 bytes and ends the connection instead; the leaf is in there, too.
+// OpenSSL closes the connection if a ticket has more than 65,280 bytes; the ticket contains the leaf too.
 constexpr std::size_t kMostInTicket = 60000;
 
 void append_number(std::string& out, std::size_t number, std::size_t width) {
     for (std::size_t i = width; i-- > 0;) out += static_cast<char>(number >> (8 * i));
 }
 
-// Takes a number off the front; nothing where there are not as many bytes.
+// Removes a number from the front; nothing if there are too few bytes.
 std::optional<std::uint32_t> take_number(std::string_view& data, std::size_t width) {
     if (data.size() < width) return std::nullopt;
     std::uint32_t out = 0;
@@ -35,8 +35,8 @@ std::size_t size_of(const X509& certificate) {
     return static_cast<std::size_t>(std::max(0, i2d_X509(&certificate, nullptr)));
 }
 
-// Appends those of `rest` that names and key identifiers lead to from `below`: each issuer with what is above it,
-// before the next, so that a path that comes first is whole before anything else takes its room.
+// Appends the certificates of `rest` that are issuers above `below`, by names and key identifiers, depth first: the
+// first path is complete before other certificates use up the limits.
 void climb(X509& below, std::vector<X509*>& rest, std::vector<X509*>& out) {
     for (X509*& candidate : rest) {
         if (candidate == nullptr || X509_check_issued(candidate, &below) != X509_V_OK) continue;
@@ -46,8 +46,8 @@ void climb(X509& below, std::vector<X509*>& rest, std::vector<X509*>& out) {
     }
 }
 
-// Appends those of `rest` that bear the name of an issuer on the way, but another key: after a change of a CA's key the
-// other key may have signed its CRLs (RFC 5280 6.3.3 (f)).
+// Appends the certificates of `rest` whose subject is the name of an issuer on the path, but which have another key:
+// after a key rollover of a CA, the other key may sign its CRLs (RFC 5280 6.3.3 (f)).
 void append_namesakes(const X509& leaf, std::vector<X509*>& rest, std::vector<X509*>& out) {
     std::vector<const X509*> below = {&leaf};
     below.insert(below.end(), out.begin(), out.end());
@@ -69,7 +69,7 @@ SentHelpers useful_helpers(const X509& leaf, const std::vector<X509*>& chain) {
         ++out.left_out.count;
         out.left_out.bytes += static_cast<std::uint32_t>(size_of(certificate));
     };
-    // Far beyond any honest chain, and the work for each client stays bounded.
+    // Longer than any legitimate chain; bounds the work per client.
     constexpr std::size_t kMostLooked = 64;
     const auto end = chain.begin() + static_cast<std::ptrdiff_t>(std::min(chain.size(), kMostLooked));
     std::for_each(end, chain.end(), [&](const X509* certificate) { leave_out(*certificate); });
@@ -80,7 +80,7 @@ SentHelpers useful_helpers(const X509& leaf, const std::vector<X509*>& chain) {
     climb(const_cast<X509&>(leaf), rest, upwards);
     append_namesakes(leaf, rest, upwards);
     for (X509* const candidate : upwards) {
-        // A root leads nowhere; one that is only self-issued (a change of key, RFC 4210 4.4) may.
+        // A root is not an intermediate; a certificate that is only self-issued (a key rollover, RFC 4210 4.4) can be.
         constexpr int kVerifySignature = 1;
         if (X509_self_signed(candidate, kVerifySignature) == 1) continue;
         const std::size_t size = size_of(*candidate);

@@ -14,7 +14,7 @@ constexpr std::size_t kLongestSpiffeId = 2048;
 
 bool is_of_domain(char c) { return is_digit(c) || (c >= 'a' && c <= 'z') || c == '.' || c == '-' || c == '_'; }
 
-// SPIFFE-ID 2.2: segments are not empty, and read the same to every reader.
+// SPIFFE-ID 2.2: segments are not empty, and contain no characters that could be decoded differently.
 bool is_path(std::string_view path) {
     const auto segments = segments_of(path);
     return path.starts_with('/') && std::none_of(segments.begin(), segments.end(), [](std::string_view segment) {

@@ -54,8 +54,8 @@ std::string with_decoded_dots(std::string_view segment) {
     return out;
 }
 
-// A segment that a later reader may take for something else than one plain name.
-bool is_devious(std::string_view segment) {
+// A segment that an application may read as something other than one plain name.
+bool is_ambiguous_segment(std::string_view segment) {
     const std::string folded = lower(segment);
     if (folded.find("%2f") != std::string::npos || folded.find("%5c") != std::string::npos) return true;
     if (segment.find('\\') != std::string_view::npos) return true;
@@ -82,7 +82,7 @@ std::string_view without_default_port(std::string_view authority, std::string_vi
     return authority;
 }
 
-// As a reader does that takes neither userinfo nor port for a part of the name.
+// The authority for an application that ignores userinfo and the default port.
 std::string plain_authority(std::string_view scheme_and_authority) {
     const std::size_t begin = scheme_and_authority.find("://") + 3;
     const std::string_view scheme = scheme_and_authority.substr(0, begin - 3);
@@ -132,7 +132,7 @@ std::optional<std::vector<std::string>> uri_readings(std::string_view canonical)
 
 bool is_host_clear(std::string_view uri) {
     const std::size_t begin = uri.find("://");
-    if (begin == std::string_view::npos) return true;  // OpenSSL refuses it
+    if (begin == std::string_view::npos) return true;  // OpenSSL rejects it
     uri.remove_prefix(begin + 3);
     const std::string_view authority = uri.substr(0, uri.find_first_of("/?#"));
     const std::size_t colon = uri.find(':');
@@ -144,7 +144,7 @@ bool uri_pattern_matches(std::string_view pattern, std::string_view uri) {
     const UriParts actual = split_uri(uri);
     if (actual.has_userinfo || actual.has_fragment) return false;
     const auto segments = segments_of(actual.path);
-    return std::none_of(segments.begin(), segments.end(), is_devious) && uri_pattern_may_match(pattern, uri);
+    return std::none_of(segments.begin(), segments.end(), is_ambiguous_segment) && uri_pattern_may_match(pattern, uri);
 }
 
 bool uri_pattern_may_match(std::string_view pattern, std::string_view uri) {

@@ -8,7 +8,7 @@ namespace mtls {
 namespace {
 
 bool has_literal(const std::vector<NameReference>& names, std::string_view name) {
-    // Few names differ in length or in the last letter; many are searched.
+    // In short lists, length and content are compared directly; long ones are searched by bisection.
     constexpr std::size_t kFew = 8;
     if (names.size() <= kFew) {
         return std::any_of(names.begin(), names.end(), [name](const NameReference& n) {
@@ -21,7 +21,7 @@ bool has_literal(const std::vector<NameReference>& names, std::string_view name)
     return at != names.end() && at->capture.empty() && at->literal == name;
 }
 
-// Nothing where a capture has no value: each caller decides what that means.
+// Nothing if the capture has no value; each caller decides what that means.
 std::optional<std::string_view> value_of(const NameReference& name, std::span<const Capture> captures) {
     for (const Capture& c : captures) {
         if (c.pattern == name.pattern && c.name == name.capture && !c.value.empty()) return c.value;
@@ -48,7 +48,7 @@ NameMatch rule_matches(const GateRule& rule, const Identification& who, const st
         case GateRule::Kind::kNone:
             return NameMatch::kNo;
         case GateRule::Kind::kAnyPartner:
-        case GateRule::Kind::kByGrant:  // decide() asks the grants
+        case GateRule::Kind::kByGrant:  // check_rule() checks the grants
             return NameMatch::kYes;
         case GateRule::Kind::kPartner:
             return names_match(rule, who.partner->name, captures);
@@ -59,8 +59,7 @@ NameMatch rule_matches(const GateRule& rule, const Identification& who, const st
                 if (match == NameMatch::kYes) return match;
                 if (match == NameMatch::kUnknown) best = match;
             }
-            // A partner without any group cannot be in a group that nobody can name, but a denial that cannot be read
-            // has to hold for everybody.
+            // Without groups, no group can match, but a deny rule with an unknown name must still apply.
             if (groups.empty())
                 return names_match(rule, {}, captures) == NameMatch::kUnknown ? NameMatch::kUnknown : best;
             return best;
@@ -69,14 +68,14 @@ NameMatch rule_matches(const GateRule& rule, const Identification& who, const st
     return NameMatch::kNo;
 }
 
-// What a rule says to a request that comes from a partner whom it names.
+// The result of one allow rule.
 struct RuleAnswer {
-    bool fits = false;        // whatever the method
-    bool has_method = false;  // this method, too
+    bool fits = false;        // partner and grant match, for any method
+    bool has_method = false;  // the method matches too
     const GrantedPath* path = nullptr;
 };
 
-RuleAnswer ask_rule(const GateRule& rule, const Ask& ask) {
+RuleAnswer check_rule(const GateRule& rule, const Ask& ask) {
     RuleAnswer out;
     out.fits = rule_matches(rule, *ask.who, ask.who->groups, ask.captures) == NameMatch::kYes;
     if (!out.fits) return out;
@@ -90,11 +89,11 @@ RuleAnswer ask_rule(const GateRule& rule, const Ask& ask) {
 }
 
 // Step 10.
-void ask_gate(const Gate& gate, const Ask& ask, Decision& out) {
+void check_gate(const Gate& gate, const Ask& ask, Decision& out) {
     out.reason = Reason::kNotAllowed;
     for (const DenyChain* chain = gate.deny; chain != nullptr; chain = chain->outer) {
         for (const GateRule& rule : *chain->rules) {
-            // What cannot be told denies: an expression that is empty must not open a gate.
+            // kUnknown denies: an empty expression must not open a gate.
             if (rule_matches(rule, *ask.who, ask.who->denied_groups, ask.captures) == NameMatch::kNo) continue;
             if (!rule.methods.contains(ask.line.method)) continue;
             out.rule = &rule;
@@ -103,7 +102,7 @@ void ask_gate(const Gate& gate, const Ask& ask, Decision& out) {
     }
     if (gate.allow == nullptr) return;
     for (const GateRule& rule : *gate.allow) {
-        const RuleAnswer answer = ask_rule(rule, ask);
+        const RuleAnswer answer = check_rule(rule, ask);
         if (!answer.fits || (!answer.has_method && out.rule != nullptr)) continue;
         out.reason = answer.has_method ? Reason::kGranted : Reason::kMethodNotGranted;
         out.rule = &rule;
@@ -112,13 +111,13 @@ void ask_gate(const Gate& gate, const Ask& ask, Decision& out) {
     }
 }
 
-// A grant is of a path: it has to be of every reading.
-[[gnu::noinline]] void ask_readings(const Gate& gate, const Ask& ask, Decision& out) {
+// A grant must cover every reading of the path.
+[[gnu::noinline]] void check_readings(const Gate& gate, const Ask& ask, Decision& out) {
     Ask other = ask;
     for (const std::string& reading : ask.readings) {
         other.line.path = reading;
         Decision found;
-        ask_gate(gate, other, found);
+        check_gate(gate, other, found);
         if (found.granted()) continue;
         out.reason = Reason::kBadPath;
         out.detail = "a backend may read it as '" + reading + "', which is not granted";
@@ -126,8 +125,8 @@ void ask_gate(const Gate& gate, const Ask& ask, Decision& out) {
     }
 }
 
-// Step 9, what depends on the request.
-[[gnu::noinline]] void ask_network(const Ask& ask, Decision& out) {
+// The part of step 9 that depends on the request.
+[[gnu::noinline]] void check_network(const Ask& ask, Decision& out) {
     out.detail = ask.who->partner->network_objection(ask.address);
     out.reason = out.detail.empty() ? Reason::kGranted : Reason::kWrongNetwork;
 }
@@ -143,9 +142,9 @@ void decide(const Gate& gate, const Ask& ask, Decision& out) {
     if (ask.missing != Reason::kGranted) return refuse(ask.missing, ask.missing_detail);       // 2, 3
     if (ask.who->reason != Reason::kGranted) return refuse(ask.who->reason, ask.who->detail);  // 4 to 9
     out.reason = Reason::kGranted;
-    if (!ask.who->partner->networks.empty() && !ask.is_from_anywhere) ask_network(ask, out);  // 9
-    if (out.granted()) ask_gate(gate, ask, out);                                              // 10
-    if (out.granted() && !ask.readings.empty()) ask_readings(gate, ask, out);
+    if (!ask.who->partner->networks.empty() && !ask.is_from_anywhere) check_network(ask, out);  // 9
+    if (out.granted()) check_gate(gate, ask, out);                                              // 10
+    if (out.granted() && !ask.readings.empty()) check_readings(gate, ask, out);
 }
 
 }  // namespace mtls

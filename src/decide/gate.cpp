@@ -15,8 +15,8 @@ std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 10
 
 }  // namespace
 
-// Only captures of the section's own regular expression: everything else that an expression could read is in the hands
-// of the client (headers, cookies, query), or can be set from .htaccess.
+// Accepts only captures of the section's own regular expression: everything else in an expression can be chosen by the
+// client (headers, cookies, query) or set from .htaccess.
 Result<NameReference> NameReference::parse(std::string_view word) {
     if (word.find('%') == std::string_view::npos && word.find('$') == std::string_view::npos) {
         if (is_valid_name(word)) return NameReference{std::string(word), {}, 0};
@@ -63,13 +63,13 @@ Result<GateRule> parse_rule(std::string_view args, bool allow) {
                                       {"by-grant", Kind::kByGrant},
                                       {"none", Kind::kNone}};
     constexpr std::size_t kInDeny = 2;
-    const std::span<const Word> words_known(kWords, allow ? std::size(kWords) : kInDeny);
-    const auto word = std::find_if(words_known.begin(), words_known.end(),
+    const std::span<const Word> allowed_words(kWords, allow ? std::size(kWords) : kInDeny);
+    const auto word = std::find_if(allowed_words.begin(), allowed_words.end(),
                                    [&kind](const Word& w) { return equal_nocase(kind, w.text); });
-    if (word == words_known.end()) {
-        std::vector<std::string_view> known;
-        for (const Word& w : words_known) known.push_back(w.text);
-        return Error{quoted(kind) + did_you_mean(kind, known) + ": " + expected};
+    if (word == allowed_words.end()) {
+        std::vector<std::string_view> texts;
+        for (const Word& w : allowed_words) texts.push_back(w.text);
+        return Error{quoted(kind) + did_you_mean(kind, texts) + ": " + expected};
     }
     rule.kind = word->kind;
     const bool named = rule.kind == Kind::kPartner || rule.kind == Kind::kGroup;

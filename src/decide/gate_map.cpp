@@ -9,7 +9,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Paths are bytes; what is no UTF-8 has to come back as it was.
+// Encodes each byte above 0x7F as one code point, because JSON needs UTF-8 and a path may be any bytes.
 std::string as_utf8(std::string_view bytes) {
     std::string out;
     for (const char c : bytes) {

@@ -10,7 +10,7 @@ namespace {
 
 std::string digest_of(const FrontFields& fields) {
     Sha256 digest;
-    // The length first, or the end of one field would pass for the beginning of the other.
+    // The length comes first, so that the boundary between the two fields is part of the digest.
     digest.add(std::string(word_of(fields.format)) + (fields.holds == FieldHolds::kLeafAndChain ? "+" : "") + " " +
                std::to_string(fields.header.size()) + ":");
     digest.add(fields.header);
@@ -41,30 +41,30 @@ std::shared_ptr<HandedCertificate> decode_handed(const FrontFields& fields, Fron
         std::make_shared<const PresentedCertificate>(*all.leaf, useful_helpers(*all.leaf, chain)));
 }
 
-std::shared_ptr<HandedCertificate> HandedCertificates::find_kept(const std::string& digest) {
-    const auto known =
-        std::find_if(kept_.begin(), kept_.end(), [&digest](const Kept& kept) { return kept.digest == digest; });
-    if (known == kept_.end()) return nullptr;
-    std::rotate(kept_.begin(), known, known + 1);
-    return kept_.front().handed;
+std::shared_ptr<HandedCertificate> HandedCertificates::find_entry(const std::string& digest) {
+    const auto found = std::find_if(entries_.begin(), entries_.end(),
+                                    [&digest](const Entry& entry) { return entry.digest == digest; });
+    if (found == entries_.end()) return nullptr;
+    std::rotate(entries_.begin(), found, found + 1);
+    return entries_.front().handed;
 }
 
 std::shared_ptr<HandedCertificate> HandedCertificates::find(const FrontFields& fields, FrontFault& fault) {
     std::string digest = digest_of(fields);
     {
         const std::lock_guard lock(mutex_);
-        if (auto known = find_kept(digest)) return known;
+        if (auto entry = find_entry(digest)) return entry;
     }
     auto handed = decode_handed(fields, fault);
     if (!handed) return nullptr;
-    std::shared_ptr<HandedCertificate> forgotten;  // freed after the lock is let go
+    std::shared_ptr<HandedCertificate> evicted;  // freed after the lock was released
     const std::lock_guard lock(mutex_);
-    if (auto known = find_kept(digest)) return known;  // another stream was faster
-    if (kept_.size() == kMost) {
-        forgotten = std::move(kept_.back().handed);
-        kept_.pop_back();
+    if (auto entry = find_entry(digest)) return entry;  // another stream was faster
+    if (entries_.size() == kMostEntries) {
+        evicted = std::move(entries_.back().handed);
+        entries_.pop_back();
     }
-    kept_.insert(kept_.begin(), {std::move(digest), handed});
+    entries_.insert(entries_.begin(), {std::move(digest), handed});
     return handed;
 }
 

@@ -11,7 +11,7 @@ namespace mtls {
 
 namespace {
 
-// All certificates of a partner's files: intermediates first.
+// All certificates of a partner's files, intermediates first.
 std::vector<const AnchorCertificate*> files_of(const Partner& partner) {
     std::vector<const AnchorCertificate*> out;
     for (const auto& file : partner.intermediates) {
@@ -26,11 +26,11 @@ std::vector<const AnchorCertificate*> files_of(const Partner& partner) {
 void claim(Identification& out, const Partner* partner, const Identity& identity) {
     constexpr std::size_t kMostClaimed = 3;
     if (!out.claimed_identity) out.claimed_identity = identity;
-    const bool known = std::find(out.claimed.begin(), out.claimed.end(), partner) != out.claimed.end();
-    if (!known && out.claimed.size() < kMostClaimed) out.claimed.push_back(partner);
+    const bool is_claimed = std::find(out.claimed.begin(), out.claimed.end(), partner) != out.claimed.end();
+    if (!is_claimed && out.claimed.size() < kMostClaimed) out.claimed.push_back(partner);
 }
 
-// Why no CA of the policy was found, where that can be said; else "".
+// A probable cause why no CA of the policy was found, or "".
 std::string describe_obstacle(const PresentedCertificate& presented, const NearestCa& nearest, bool other_key) {
     if (presented.left_out.count > 0) return describe_left_out(presented.helpers, presented.left_out);
     if (nearest.is_too_deep)
@@ -39,7 +39,7 @@ std::string describe_obstacle(const PresentedCertificate& presented, const Neare
     return other_key ? "a CA on the path has the name of a trust anchor and another key" : "";
 }
 
-// The path, where one partner alone is identified.
+// The verified path, if exactly one partner is identified.
 std::optional<PathAnswer> identify_by_path(const Policy& policy, const PresentedCertificate& presented,
                                            const NearestCa& nearest, const ServerCas& server, std::int64_t now,
                                            Identification& out) {
@@ -49,9 +49,8 @@ std::optional<PathAnswer> identify_by_path(const Policy& policy, const Presented
     std::vector<Policy::Match> matches = named;
     policy.add_any_matches(nearest, presented.facts, matches);
 
-    std::vector<Policy::Match>
-        fitting;  // the first identity of each partner that fits, anchor included; two are enough
-    PathAnswer* fitting_path = nullptr;  // of the first
+    std::vector<Policy::Match> fitting;  // the first matching identity of each partner, anchor included; two suffice
+    PathAnswer* fitting_path = nullptr;  // of the first match
     bool failed_under_own_anchor = false;
     for (const Policy::Match& match : matches) {
         if (fitting.size() == 2) break;
@@ -78,11 +77,11 @@ std::optional<PathAnswer> identify_by_path(const Policy& policy, const Presented
         return std::nullopt;
     }
 
-    // Nobody fits. Which of the three words says best why?
+    // No partner matches: choose the most precise of the three reasons.
     bool reachable = nearest.found();
     if (!reachable && policy.some_trust_mod_ssl()) reachable = paths.server_trusts_it();
     for (const Policy::Match& match : matches) {
-        // Where there is a path, what the identity asks of it is all that differs.
+        // With a valid path, only the conditions on the path failed.
         const PathAnswer* const path = paths.path_for(match);
         if (path == nullptr) claim(out, match.partner, match.identity);
         if (path != nullptr) out.path = path->facts;
@@ -101,7 +100,7 @@ std::optional<PathAnswer> identify_by_path(const Policy& policy, const Presented
     return std::nullopt;
 }
 
-// Narrows the span in which an answer holds by an instant at which it may change.
+// Narrows the validity interval by an instant at which the result may change.
 void narrow(Identification& out, std::int64_t now, std::int64_t at) {
     if (at <= now) out.valid_from = std::max(out.valid_from, at);
     if (at > now) out.valid_until = std::min(out.valid_until, at - 1);
@@ -109,37 +108,38 @@ void narrow(Identification& out, std::int64_t now, std::int64_t at) {
 
 // RFC 5280 6.3 for each certificate below the anchor, the leaf first.
 void check_path(const Policy& policy, const PresentedCertificate& presented, const PathAnswer& path, bool by_server,
-                const Surroundings& around, Identification& out) {
+                const IdentifyContext& context, Identification& out) {
     const CrlRules rules = out.partner->crl_rules.over(policy.crl_rules());
     const CertificateFacts& facts = presented.facts;
     CrlRules of_leaf = rules;
-    if (rules.spares(facts.no_rev_avail, facts.not_before, facts.not_after)) of_leaf.required = false;
-    out.is_crl_spared = of_leaf.required != rules.required && rules.required.value_or(false);
-    CrlSets crls = {&around.crls};
-    if (by_server && around.server.crls) crls.push_back(around.server.crls.get());
-    CertificatesInHand in_hand;
+    if (rules.exempts(facts.no_rev_avail, facts.not_before, facts.not_after)) of_leaf.required = false;
+    out.is_crl_exempt = of_leaf.required != rules.required && rules.required.value_or(false);
+    CrlSets crls = {&context.crls};
+    if (by_server && context.server.crls) crls.push_back(context.server.crls.get());
+    HeldCertificates held;
     const auto trusted_files = [&](const std::string& name) {
-        auto named = policy.cas().cas_named(name, around.now);
-        for (std::size_t i = 0; by_server && i < around.server.certificates.size(); ++i) {
-            X509& ca = *around.server.certificates[i];
+        auto named = policy.cas().cas_named(name, context.now);
+        for (std::size_t i = 0; by_server && i < context.server.certificates.size(); ++i) {
+            X509& ca = *context.server.certificates[i];
             if (read_name(*X509_get_subject_name(&ca)).canonical == name) named.push_back(share(ca));
         }
         return named;
     };
     const auto helpers = [&] {
         std::vector<Link> links = links_to(presented.helpers, presented.helper_digests);
-        for (const AnchorCertificate* c : files_of(*out.partner)) links.push_back(in_hand.link(*c));
+        for (const AnchorCertificate* c : files_of(*out.partner)) links.push_back(held.link(*c));
         if (!by_server) return links;
-        for (const Link& link : links_to(around.server.certificates, around.server.digests)) links.push_back(link);
+        for (const Link& link : links_to(context.server.certificates, context.server.digests)) links.push_back(link);
         return links;
     };
     std::vector<std::int64_t> edges;
-    CrlSignerSearch signers(
-        path.chain, crls, {trusted_files, helpers, presented.helpers, around.server.security_level, around.now}, edges);
+    CrlSignerSearch signers(path.chain, crls,
+                            {trusted_files, helpers, presented.helpers, context.server.security_level, context.now},
+                            edges);
     for (std::size_t i = 0; i + 1 < path.chain.size() && out.reason == Reason::kGranted; ++i) {
         std::string detail;
         const CrlStatus status = check_crls(crls, *path.chain[i], signers.signers_for(i), i == 0 ? of_leaf : rules,
-                                            around.now, edges, detail);
+                                            context.now, edges, detail);
         if (status == CrlStatus::kGood) continue;
         out.reason = status == CrlStatus::kRevoked ? Reason::kRevoked
                      : status == CrlStatus::kStale ? Reason::kRevocationStale
@@ -148,7 +148,7 @@ void check_path(const Policy& policy, const PresentedCertificate& presented, con
         if (i == 0 && status == CrlStatus::kUnknown && facts.no_rev_avail)
             out.detail += "; it has noRevAvail, but lives longer than MTLSShortLived allows";
     }
-    for (const std::int64_t at : edges) narrow(out, around.now, at);
+    for (const std::int64_t at : edges) narrow(out, context.now, at);
 }
 
 void describe_partner(const Policy& policy, const CertificateFacts& facts, Identification& out) {
@@ -170,6 +170,7 @@ void describe_partner(const Policy& policy, const CertificateFacts& facts, Ident
     out.description.identity = out.identity->text();
     out.description.sha256 = hex(bytes_of(facts.sha256));
     out.description.thumbprint = base64url(facts.sha256);
+    if (!out.path.ca_keys.empty()) out.description.issuer_spki = hex(bytes_of(out.path.ca_keys.front()));
     std::vector<GrantedPath> granted;
     for (const std::span<const Grant> grants : {std::span<const Grant>(out.partner->grants), policy.grants()}) {
         for (const Grant& grant : grants) {
@@ -183,7 +184,7 @@ void describe_partner(const Policy& policy, const CertificateFacts& facts, Ident
     out.grants = GrantedPaths(std::move(granted), out.partner->name);
 }
 
-// The span around `now` in which no date of the policy and of the certificates at hand changes sides.
+// Narrows the validity interval to where no date of the policy or of these certificates changes the result.
 void set_validity(const Policy& policy, const PresentedCertificate& presented, const ServerCas& server,
                   std::int64_t now, Identification& out) {
     const auto edge = [&](std::int64_t at) { narrow(out, now, at); };
@@ -206,9 +207,9 @@ void set_validity(const Policy& policy, const PresentedCertificate& presented, c
 
 }  // namespace
 
-Reason contract_objection(const Partner& partner, const Surroundings& around, std::string& detail) {
-    const std::int64_t now = around.now;
-    const Place* const elsewhere = around.refusals.suspends(partner.name);
+Reason contract_objection(const Partner& partner, const IdentifyContext& context, std::string& detail) {
+    const std::int64_t now = context.now;
+    const StoredWhere* const elsewhere = context.refusals.suspends(partner.name);
     if (partner.suspended || elsewhere != nullptr) {
         detail = "MTLSSuspend at " + (elsewhere != nullptr ? elsewhere->str() : partner.suspended->str());
         return Reason::kSuspended;
@@ -220,8 +221,8 @@ Reason contract_objection(const Partner& partner, const Surroundings& around, st
     return Reason::kOutsideContract;
 }
 
-Identification identify(const Policy& policy, const PresentedCertificate& presented, const Surroundings& around) {
-    const auto& [server, refusals, crls, now] = around;
+Identification identify(const Policy& policy, const PresentedCertificate& presented, const IdentifyContext& context) {
+    const auto& [server, refusals, crls, now] = context;
     Identification out;
     const CertificateFacts& facts = presented.facts;
     set_validity(policy, presented, server, now, out);
@@ -238,17 +239,17 @@ Identification identify(const Policy& policy, const PresentedCertificate& presen
         if (!nearest.ca_ids.empty()) out.nearest_ca_key = nearest.ca_ids.front().substr(0, kDigest);
         const auto find_revocation = [&](const std::vector<std::string>& policies) {
             const RevocationLine* const own = policy.revocations().find(facts, nearest.above, policies);
-            return own != nullptr ? own : around.refusals.revocations.find(facts, nearest.above, policies);
+            return own != nullptr ? own : context.refusals.revocations.find(facts, nearest.above, policies);
         };
         const RevocationLine* revocation = find_revocation(facts.policies);
-        for (const RevocationSet* set : {&policy.revocations(), &around.refusals.revocations}) {
+        for (const RevocationSet* set : {&policy.revocations(), &context.refusals.revocations}) {
             if (revocation == nullptr) revocation = set->find_ca(nearest.cas, nearest.above);
         }
         if (revocation == nullptr) {
             const auto path = identify_by_path(policy, presented, nearest, server, now, out);
             if (path && path->facts.policies != facts.policies) revocation = find_revocation(path->facts.policies);
             if (path && revocation == nullptr) {
-                check_path(policy, presented, *path, !nearest.found(), around, out);
+                check_path(policy, presented, *path, !nearest.found(), context, out);
                 for (std::size_t i = 1; i + 1 < path->chain.size(); ++i)
                     out.intermediates.push_back(share(*path->chain[i]));
             }
@@ -256,18 +257,18 @@ Identification identify(const Policy& policy, const PresentedCertificate& presen
         if (revocation == nullptr) {
             if (out.reason != Reason::kGranted) return out;
             describe_partner(policy, facts, out);
-            out.reason = contract_objection(*out.partner, around, out.detail);
+            out.reason = contract_objection(*out.partner, context, out.detail);
             return out;
         }
         out.partner = nullptr;
         out.identity.reset();
         out.path = {};
-        out.is_purpose_waived = out.is_crl_spared = false;
+        out.is_purpose_waived = out.is_crl_exempt = false;
         out.reason = Reason::kRevoked;
         out.detail = "MTLSRevoke at " + revocation->where.str() +
                      (revocation->note.empty() ? "" : ": " + std::string(revocation->note));
     }
-    // An early reason still looks up whom the certificate claims to be, for the log.
+    // The log names the claimed partners for early reasons too.
     for (const Policy::Match& match : policy.matching_identities(facts)) claim(out, match.partner, match.identity);
     return out;
 }

@@ -2,18 +2,18 @@
 
 namespace mtls {
 
-const Identification& IdentificationCache::find_anew(const std::shared_ptr<const PresentedCertificate>& certificate,
+const Identification& IdentificationCache::recompute(const std::shared_ptr<const PresentedCertificate>& certificate,
                                                      const SnapshotReader& snapshot, const ServerCas& server,
                                                      std::int64_t now) {
-    const std::lock_guard lock(finding_);
-    const Known* const known = known_.load();
-    if (known != nullptr && known->answers(certificate.get(), snapshot->serial, &server, now)) return known->who;
-    std::unique_ptr<const Known> found(new Known{
+    const std::lock_guard lock(compute_mutex_);
+    const Entry* const entry = entry_.load();
+    if (entry != nullptr && entry->answers(certificate.get(), snapshot->serial, &server, now)) return entry->who;
+    std::unique_ptr<const Entry> found(new Entry{
         certificate, snapshot->serial, &server,
         mtls::identify(*snapshot->policy, *certificate, {server, *snapshot->refusals, *snapshot->crls, now})});
     const Identification& who = found->who;
-    // Other streams may still look at the one before.
-    const std::shared_ptr<const Known> before(known_.exchange(found.release()));
+    // Other streams may still use the previous entry.
+    const std::shared_ptr<const Entry> before(entry_.exchange(found.release()));
     if (before) snapshot.retire(before);
     return who;
 }

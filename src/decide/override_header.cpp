@@ -24,7 +24,7 @@ constexpr Header kHeaders[] = {
     {"xoriginalurl", Overrides::kPath},            // X-Original-URL
     {"xoriginaluri", Overrides::kPath},            // X-Original-URI
     {"xoriginalpath", Overrides::kPath},           // X-Original-Path
-    {"xoriginalmethod", Overrides::kPath},         // X-Original-Method: sent along with the path
+    {"xoriginalmethod", Overrides::kPath},         // X-Original-Method: sent together with the path
     {"xrewriteurl", Overrides::kPath},             // X-Rewrite-URL
     {"xrewriteuri", Overrides::kPath},             // X-Rewrite-URI
     {"xrequesturi", Overrides::kPath},             // X-Request-URI
@@ -55,8 +55,8 @@ Overrides overrides(std::string_view header) noexcept {
         room[size++] = to_lower(c);
     }
     const std::string_view key(room.data(), size);
-    for (const Header& known : kHeaders) {
-        if (key == known.key) return known.what;
+    for (const Header& entry : kHeaders) {
+        if (key == entry.key) return entry.what;
     }
     return Overrides::kNothing;
 }

@@ -16,18 +16,18 @@ bool has_intermediate(const Partner& partner, std::string_view sha256) {
     });
 }
 
-// Of the certificates on the way those that were sent, and those of this partner where one is given.
+// The intermediates that the client sent, plus those of `partner` unless it is null.
 std::vector<Link> helpers_for(const NearestCa& nearest, const Partner* partner) {
     std::vector<Link> out;
-    for (const OnTheWay& ca : nearest.on_the_way) {
+    for (const IntermediateCa& ca : nearest.intermediates) {
         const bool counts = ca.from_peer || (partner != nullptr && has_intermediate(*partner, ca.sha256));
         if (counts) out.emplace_back(ca.certificate.get(), ca.sha256);
     }
     return out;
 }
 
-// Why a path that OpenSSL takes for a server's is not one of certificates that were made for that, and with keys that
-// sign: OpenSSL also takes those of server-gated cryptography, and of RSA key exchange.
+// Why a path that OpenSSL accepts for servers does not count: a certificate restricts its purpose to something else, or
+// the leaf's key may not sign. OpenSSL also accepts server-gated cryptography and RSA key exchange.
 std::string purpose_objection(const PathAnswer& path) {
     const auto is_for_servers = [](const X509Ptr& c) {
         const bool is_restricted = (X509_get_extension_flags(c.get()) & EXFLAG_XKUSAGE) != 0;
@@ -43,14 +43,14 @@ std::string purpose_objection(const PathAnswer& path) {
 std::vector<Link> links_to(const std::vector<X509Ptr>& certificates, const std::vector<std::string>& digests) {
     std::vector<Link> out;
     for (std::size_t i = 0; i < certificates.size(); ++i) {
-        const bool known = digests.size() == certificates.size();
-        out.emplace_back(certificates[i].get(), known ? std::string_view(digests[i]) : std::string_view());
+        const bool has_digests = digests.size() == certificates.size();
+        out.emplace_back(certificates[i].get(), has_digests ? std::string_view(digests[i]) : std::string_view());
     }
     return out;
 }
 
-// The nearest CA that the policy names is read off the path: by each CA's own name and key, not by how a certificate
-// below spells its issuer.
+// Reads the nearest CA of the policy from the path: by each CA's own name and key, not by the issuer field of the
+// certificate below.
 std::string PartnerPaths::objection_to(const PathAnswer& path) const {
     const auto text_of_ca = [&](std::size_t i) {
         return "the CA \"" + read_name(*X509_get_subject_name(path.chain[i + 1].get())).text() + "\" ";
@@ -58,13 +58,13 @@ std::string PartnerPaths::objection_to(const PathAnswer& path) const {
     for (std::size_t i = 0; i + 1 < path.ca_ids.size(); ++i) {
         if (policy_.cas().names(path.ca_ids[i], now_))
             return text_of_ca(i) + "on the path is another trust anchor of the policy";
-        // A CA that certifies a new key of its own (RFC 4210 4.4) is one CA, which issues under both.
+        // A CA that certifies its own new key (RFC 4210 4.4) is one CA, which issues with both keys.
         for (std::size_t issuer = i + 1; issuer < path.ca_ids.size(); ++issuer) {
             X509& ca = *path.chain[issuer + 1];
-            const auto* renewed = policy_.cas().renewed_as(path.ca_ids[i], ca, path.facts.ca_keys[issuer], now_);
-            if (renewed != nullptr) {
+            const auto* successor = policy_.cas().find_successor(path.ca_ids[i], ca, path.facts.ca_keys[issuer], now_);
+            if (successor != nullptr) {
                 return text_of_ca(i) + "is the trust anchor \"" +
-                       std::string(renewed->certificates.front()->subject_text) +
+                       std::string(successor->certificates.front()->subject_text) +
                        "\" under another key or name: to let in what it issues, name it with MTLSTrustAnchor";
             }
             if (X509_NAME_cmp(X509_get_subject_name(&ca), X509_get_issuer_name(&ca)) != 0) break;
@@ -83,7 +83,7 @@ std::vector<Link> PartnerPaths::trusted_for(const Policy::Match& match) {
                                         ? !c.is_ca && c.sha256 == presented_.facts.sha256
                                         : c.is_ca && std::any_of(nearest_.ca_ids.begin(), nearest_.ca_ids.end(),
                                                                  [&](const auto& id) { return c.has_ca_id(id); });
-            if (is_nearest && is_of_trust_domain(anchor)) trusted.push_back(in_hand_.link(c));
+            if (is_nearest && is_of_trust_domain(anchor)) trusted.push_back(held_.link(c));
         }
     }
     return trusted;
@@ -116,7 +116,7 @@ PathAnswer& PartnerPaths::verify(const std::vector<Link>& trusted, const std::ve
     return verified_.emplace(std::move(key), std::move(answer)).first->second;
 }
 
-// As clients' certificates or, where this partner says so, as servers'.
+// For the purpose of clients or, if the partner permits it, of servers.
 PathAnswer& PartnerPaths::verify_for(const Policy::Match& match, const std::vector<Link>& trusted,
                                      const std::vector<Link>& helpers) {
     PathAnswer& answer = verify(trusted, helpers, X509_PURPOSE_SSL_CLIENT);
@@ -127,7 +127,7 @@ PathAnswer& PartnerPaths::verify_for(const Policy::Match& match, const std::vect
 PathAnswer* PartnerPaths::path_for(const Policy::Match& match) {
     const auto trusted = trusted_for(match);
     if (!trusted.empty()) {
-        // A certificate that is an anchor itself is its own path, whatever was sent with it.
+        // A certificate that is itself an anchor is its own path; other certificates are ignored.
         const auto helpers = nearest_.is_leaf_itself ? std::vector<Link>() : helpers_for(nearest_, match.partner);
         PathAnswer& answer = verify_for(match, trusted, helpers);
         return answer.ok ? &answer : nullptr;
@@ -137,7 +137,7 @@ PathAnswer* PartnerPaths::path_for(const Policy::Match& match) {
     return by_server ? server_path(match) : nullptr;
 }
 
-// mod_ssl's CAs count only where no CA of the path is one that the policy names.
+// mod_ssl's CAs count only if the policy names no CA of the path.
 PathAnswer* PartnerPaths::server_path(const Policy::Match& match) {
     PathAnswer& answer =
         verify_for(match, links_to(server_.certificates, server_.digests), helpers_for(nearest_, match.partner));

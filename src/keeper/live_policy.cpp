@@ -107,7 +107,7 @@ void LivePolicy::set_trust(const FileTrust& trust) {
 
 void LivePolicy::add_known_ca(X509& ca) {
     server_cas_.emplace(read_name(*X509_get_subject_name(&ca)).canonical, &ca);
-    crls_->learn(known_cas());
+    crls_->verify_signers(known_cas());
 }
 
 void LivePolicy::share_between_processes(KeeperBoard& board) {
@@ -244,7 +244,7 @@ void LivePolicy::look_at_crls(LookOutcome& outcome) {
 // `next`: the policy that names the files; null: as before. With crls_looking_ held, or alone.
 bool LivePolicy::read_crls(const Policy* next, std::vector<Diagnostic>& findings) {
     bool changed = next != nullptr && crl_files_.watch(next->crl_files(), known_cas());
-    crl_files_.crls()->learn(known_cas());
+    crl_files_.crls()->verify_signers(known_cas());
     changed = crl_files_.look(known_cas(), known_anchors(), findings) || changed;
     const std::lock_guard lock(mutex_);
     crls_ = crl_files_.crls();
@@ -420,7 +420,7 @@ void LivePolicy::take_image(Watched kind, std::shared_ptr<const Image> image) {
     source_.follow(policy, std::move(image));
     put_in_force(std::move(policy));
     if (board_ != nullptr) in_force_since_ = board_->in_force_since.load();
-    crl_files_.crls()->learn(known_cas());
+    crl_files_.crls()->verify_signers(known_cas());
 }
 
 void LivePolicy::end_looking() {

@@ -13,7 +13,9 @@ bool KeptCertificate::is_listed(const Policy& policy, const CrlSet& crls, std::i
     if (crls.empty()) return false;
     CrlSigners signers;
     signers.named = [&policy](const std::string& name) { return policy.cas().cas_named(name); };
-    signers.standing = [](X509& signer) { return may_sign_crls(signer) ? CrlSigner::kMay : CrlSigner::kMayNot; };
+    signers.classify = [](X509& signer) {
+        return may_sign_crls(signer) ? CrlSigner::kValid : CrlSigner::kLacksCrlSign;
+    };
     std::vector<std::int64_t> edges;
     std::string detail;
     return check_crls({&crls}, *presented.leaf, signers, {}, now, edges, detail) == CrlStatus::kRevoked;

@@ -12,14 +12,15 @@ class TextReader {
 public:
     TextReader(std::string_view text, const std::string& file, bool singles, std::vector<Diagnostic>& errors)
         : rest_(text), file_(file), singles_(singles), errors_(errors) {
-        constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // as some editors begin UTF-8 (RFC 3629 6)
+        constexpr std::string_view kByteOrderMark =
+            "\xef\xbb\xbf";  // some editors write it at the start of UTF-8 files (RFC 3629 6)
         if (!rest_.starts_with(kByteOrderMark)) return;
         rest_.remove_prefix(kByteOrderMark.size());
         line_ = 1;
         report("the file begins with a byte order mark (EF BB BF): save it as UTF-8 without one");
     }
 
-    // Without sections, and without giving up.
+    // Parses lines without sections, and continues after errors.
     std::vector<Directive> read_singles() {
         std::vector<Directive> top;
         const std::size_t end = rest_.rfind('\n');
@@ -51,7 +52,7 @@ private:
         errors_.push_back({Diagnostic::Severity::kError, {file_, line_}, std::move(message)});
     }
 
-    // One logical line: a backslash before the newline joins the next one, as in httpd.
+    // One logical line: a backslash before the newline joins the next line, as in httpd.
     std::string_view next_logical_line() {
         line_ = next_line_;
         joined_.clear();
@@ -117,7 +118,7 @@ private:
     }
 
     std::string_view rest_;
-    std::string joined_;  // a line that stands on several
+    std::string joined_;  // a logical line of several physical lines
     const std::string& file_;
     const bool singles_;
     std::vector<Diagnostic>& errors_;

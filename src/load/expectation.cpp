@@ -108,7 +108,7 @@ std::string Expectation::text() const {
 
 namespace {
 
-// Who the certificate would be, in words.
+// The identification as a clause of a message.
 std::string describe(const Identification& who) {
     if (who.partner != nullptr) return "it is " + std::string(who.partner->name) + ", by " + who.identity->where.str();
     std::string out = "it is refused: " + std::string(word_of(who.reason));
@@ -128,7 +128,7 @@ std::string describe(const Decision& d) {
            (d.granted() ? " grants it" : " fits but for the method (" + grant.methods.text() + ")");
 }
 
-// As MTLSAllow by-grant decides.
+// Decides as MTLSAllow by-grant does.
 Decision decide_by_grant(const Expectation& e, const Identification& who) {
     const GateRules rules = {GateRule::of(GateRule::Kind::kByGrant)};
     const std::string address = address_from_text(e.from);

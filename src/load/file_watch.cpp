@@ -25,11 +25,11 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t kMostNames = 64;  // of a folder; of one with more everything counts
+constexpr std::size_t kMostNames = 64;  // per folder; above this, every change in it counts
 constexpr std::uint32_t kChanges =
     IN_ATTRIB | IN_MODIFY | IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVED_FROM | IN_MOVED_TO | IN_MOVE_SELF;
 
-// linux/magic.h has not all of them.
+// Magic numbers of local file systems; linux/magic.h does not have all of them.
 constexpr std::uint32_t kLocal[] = {
     0xEF53,      // ext2, ext3, ext4
     0x58465342,  // XFS
@@ -39,7 +39,7 @@ constexpr std::uint32_t kLocal[] = {
     0xF2F52010,  // F2FS
     0x01021994,  // tmpfs
     0x858458F6,  // ramfs
-    0x794C7630,  // overlayfs: the kernel allows no change below it
+    0x794C7630,  // overlayfs: changes of the lower layer are not allowed by the kernel
     0x73717368,  // SquashFS
     0xE0F5E1E2,  // EROFS
 };
@@ -65,25 +65,25 @@ void FileWatch::Folder::add(const Folder& other) {
     for (const std::string& name : other.names) add(name);
 }
 
-// The folders on the way to many names, as the kernel walks it, and what is looked for in each.
+// The folders that the kernel walks through for a set of names, with the names that matter in each.
 class FileWatch::Route {
 public:
     void add_file(const std::string& path) {
         const std::size_t slash = path.rfind('/') + 1;
         const std::string& folder = end_of(path.substr(0, slash));
         if (folder.empty()) return;
-        // Most files are neither links nor alone in their folder.
+        // A shortcut, because most files are no links and share their folder.
         folders[folder].add(path.substr(slash));
         if (is_link(join(folder, path.substr(slash)))) walk(path);
     }
-    // With all that is in it, now or later.
+    // The folder with all its present and future content.
     void add_folder(const std::string& path) {
         const std::string& folder = end_of(path);
         if (!folder.empty()) folders[folder] = {true, {}};
     }
 
     std::map<std::string, Folder> folders;
-    bool has_mounted_files = false;  // a file that is mounted over another one: its own folder is elsewhere
+    bool has_mounted_files = false;  // a file is mounted over another one: the folder of its content is unknown
 
 private:
     static std::string join(const std::string& folder, const std::string& name) {
@@ -98,12 +98,12 @@ private:
     }
 
     const std::string& end_of(const std::string& folder) {
-        const auto [place, is_new] = ends_.try_emplace(folder);
-        if (is_new) place->second = walk(folder);
-        return place->second;
+        const auto [entry, is_new] = ends_.try_emplace(folder);
+        if (is_new) entry->second = walk(folder);
+        return entry->second;
     }
 
-    // Returns where it ends, or "" where it leads nowhere.
+    // Returns the resolved path, or "" if it does not exist.
     std::string walk(const std::string& path) {
         return follow_path(path, [this](const std::string& folder, const std::string& name, const std::string& at) {
             folders[folder].add(name);
@@ -112,7 +112,7 @@ private:
         });
     }
 
-    std::map<std::string, std::string> ends_;  // of walks, by the folder's name as it was written
+    std::map<std::string, std::string> ends_;  // results of walk(), by the folder's name as written
 };
 
 bool FileWatch::follow(const std::vector<std::string>& names) {
@@ -120,7 +120,7 @@ bool FileWatch::follow(const std::vector<std::string>& names) {
     for (const std::string& name : names) {
         const std::size_t wild = name.find_first_of("*?[");
         if (wild == std::string::npos) continue;
-        // Of each level of a pattern every folder: what is put there later may fit.
+        // All folders at each level of a pattern: new files there may match.
         route.add_folder(name.substr(0, name.rfind('/', wild) + 1));
         for (std::size_t slash = name.find('/', wild); slash != std::string::npos; slash = name.find('/', slash + 1)) {
             const auto found = expand(name.substr(0, slash));
@@ -177,27 +177,28 @@ FileWatch::~FileWatch() {
 }
 
 bool FileWatch::read_events() {
-    bool told = false;
+    bool is_relevant = false;
     alignas(inotify_event) char buffer[16384];
     for (;;) {
         const ssize_t n = read(events_, buffer, sizeof buffer);
-        if (n <= 0) return told;
+        if (n <= 0) return is_relevant;
         for (ssize_t at = 0; at < n;) {
             const auto* const event = reinterpret_cast<const inotify_event*>(buffer + at);
             at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
-            // Too much happened to be told one by one.
-            if ((event->mask & IN_Q_OVERFLOW) != 0) told = true;
+            // The kernel dropped events.
+            if ((event->mask & IN_Q_OVERFLOW) != 0) is_relevant = true;
             const auto folder = watched_.find(event->wd);
-            // Of a watch that was given up.
+            // An event of a removed watch.
             if (folder == watched_.end()) continue;
-            told = told || event->len == 0 || folder->second.is_whole || folder->second.names.contains(event->name);
+            is_relevant =
+                is_relevant || event->len == 0 || folder->second.is_whole || folder->second.names.contains(event->name);
         }
     }
 }
 
 bool FileWatch::wait(milliseconds most) {
     using Clock = std::chrono::steady_clock;
-    constexpr milliseconds kBusy{50};  // after something else happened in one of the folders
+    constexpr milliseconds kBusy{50};  // pause after events that do not matter
     const auto end = Clock::now() + most;
     for (;;) {
         const auto left = std::chrono::ceil<milliseconds>(end - Clock::now());

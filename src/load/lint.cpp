@@ -30,18 +30,18 @@ public:
         }
         check_grants(policy_.grants());
         check_overlaps();
-        check_searching();
+        check_linear_scan();
         return std::move(findings_);
     }
 
 private:
-    void check_searching() {
+    void check_linear_scan() {
         constexpr std::size_t kFew = 100;
-        const Policy::Searching searching = policy_.searching();
-        if (searching.lines <= kFew) return;
-        warn(searching.one->where,
-             std::to_string(searching.lines) +
-                 (searching.always
+        const Policy::LinearScan worst_scan = policy_.worst_scan();
+        if (worst_scan.lines <= kFew) return;
+        warn(worst_scan.one->where,
+             std::to_string(worst_scan.lines) +
+                 (worst_scan.always
                       ? " MTLSIdentity lines, like this one, hold nothing that a certificate could be found "
                         "by, so each is tried for every new connection"
                       : " MTLSIdentity lines share the selector by which this one is found, so each is "
@@ -59,7 +59,7 @@ private:
         }
     }
 
-    // Whom it hits, and when, that public CAs make no certificates for clients any more.
+    // Warns of public CAs, which stop issuing certificates for clients, and of waivers that end soon.
     void check_purpose(const Partner& partner) {
         const auto& waiver = partner.server_purpose;
         if (waiver && waiver->until && now_ <= *waiver->until && *waiver->until < soon_) {
@@ -71,7 +71,7 @@ private:
         for (const Anchor& anchor : partner.anchors->anchors) {
             for (const AnchorCertificate& c : anchor.certificates) {
                 constexpr int kMostAsked = 1000;
-                if (!c.is_ca || ++asked_ > kMostAsked) continue;
+                if (!c.is_ca || ++looked_up_ > kMostAsked) continue;
                 const std::string why = public_cas_.why(*c.decode());
                 if (why.empty()) continue;
                 return warn(anchor.where,
@@ -161,13 +161,13 @@ private:
 
     static bool share_an_anchor(const Partner& a, const Partner& b) {
         if (a.anchors == b.anchors || (a.anchors->uses_mod_ssl && b.anchors->uses_mod_ssl)) return true;
-        std::multimap<std::string, std::string_view> known;  // with the trust domains for which they count
+        std::multimap<std::string, std::string_view> cas;  // with the trust domains that they are valid for
         for (const Anchor& anchor : a.anchors->anchors) {
-            for (const AnchorCertificate& c : anchor.certificates) known.emplace(c.ca_id(), anchor.trust_domain);
+            for (const AnchorCertificate& c : anchor.certificates) cas.emplace(c.ca_id(), anchor.trust_domain);
         }
         return std::any_of(b.anchors->anchors.begin(), b.anchors->anchors.end(), [&](const Anchor& anchor) {
             return std::any_of(anchor.certificates.begin(), anchor.certificates.end(), [&](const AnchorCertificate& c) {
-                const auto [first, last] = known.equal_range(c.ca_id());
+                const auto [first, last] = cas.equal_range(c.ca_id());
                 return std::any_of(first, last, [&](const auto& other) {
                     const bool have_domains = !other.second.empty() && !anchor.trust_domain.empty();
                     return !have_domains || other.second == anchor.trust_domain;
@@ -181,9 +181,10 @@ private:
         Where where;
     };
 
-    // Whoever fits the longer line fits the shorter one too; under a CA that both partners trust, that is ambiguous.
+    // A certificate that matches the longer line also matches the shorter one; under a CA that both partners trust, it
+    // is ambiguous.
     void check_overlaps() {
-        std::map<std::string, std::vector<Line>> by_text;  // lines of one selector, and whole lines
+        std::map<std::string, std::vector<Line>> by_text;  // lines with one selector, and whole lines
         std::map<std::string, std::vector<Line>> any_by_ca;
         for (const Partner& partner : policy_.partners()) {
             for (const Identity& identity : partner.identities) {
@@ -211,7 +212,7 @@ private:
         }
     }
 
-    // What a certificate has that just fits a selector of the subjectAltName; false for other selectors.
+    // Adds the values that just match a selector of the subjectAltName; false for other selectors.
     static bool add_specimen(const Selector& selector, CertificateFacts& out) {
         const bool is_wild = selector.text().find('*') != std::string::npos;
         std::string value(selector.operand());
@@ -239,7 +240,7 @@ private:
         }
     }
 
-    // Two lines can overlap without one equal selector, by a wildcard or network: tries a certificate that fits the
+    // Two lines may overlap by a wildcard or network without an equal selector: tests a certificate that matches the
     // line.
     void check_specimen(const Partner& partner, const Identity& identity) {
         CertificateFacts specimen;
@@ -270,7 +271,7 @@ private:
     }
 
     bool report_overlap(const std::vector<Line>& wide, const Partner& partner, const Identity& identity) {
-        constexpr std::size_t kMostCompared = 100;  // of lines that are alike
+        constexpr std::size_t kMostCompared = 100;  // among equal lines
         for (std::size_t i = 0; i < std::min(wide.size(), kMostCompared); ++i) {
             const auto& [other, where] = wide[i];
             if (other == &partner || !share_an_anchor(partner, *other)) continue;
@@ -287,7 +288,7 @@ private:
     const std::int64_t now_;
     const std::int64_t soon_;
     PublicCas public_cas_;
-    int asked_ = 0;
+    int looked_up_ = 0;
     std::vector<Diagnostic> findings_;
 };
 

@@ -46,14 +46,14 @@ constinit const PolicyBuilder::Handler PolicyBuilder::kHandlers[] = {
 
 namespace {
 
-// Of a policy as a whole: none of these says anything inside of a partner.
-constexpr std::string_view kNeverInPartner[] = {"MTLSRevoke", "MTLSCRLFile", "MTLSExpect"};
+// Directives that apply to the whole policy, and so are not allowed inside of a partner.
+constexpr std::string_view kNotInPartner[] = {"MTLSRevoke", "MTLSCRLFile", "MTLSExpect"};
 
-bool stands_in_partner(std::string_view name) {
-    return std::find(std::begin(kNeverInPartner), std::end(kNeverInPartner), name) == std::end(kNeverInPartner);
+bool is_allowed_in_partner(std::string_view name) {
+    return std::find(std::begin(kNotInPartner), std::end(kNotInPartner), name) == std::end(kNotInPartner);
 }
 
-// What a policy file cannot hold, and why.
+// Why a directive is not allowed in a policy file, if it is not.
 std::optional<std::string> fault_in_policy_file(const Directive& d) {
     static constexpr std::string_view kConditions[] = {"Define", "UnDefine", "Include",   "IncludeOptional",
                                                        "Use",    "Macro",    "LoadModule"};
@@ -97,7 +97,7 @@ std::vector<std::string_view> PolicyBuilder::top_level_directives() {
 std::vector<std::string_view> PolicyBuilder::partner_directives() {
     std::vector<std::string_view> names;
     for (const Handler& handler : kHandlers) {
-        if (stands_in_partner(handler.name)) names.push_back(handler.name);
+        if (is_allowed_in_partner(handler.name)) names.push_back(handler.name);
     }
     return names;
 }
@@ -150,9 +150,9 @@ void PolicyBuilder::begin_partner(const Directive& section) {
     if (folded == "any" || folded == "all" || folded == "none") {
         return error(section.where, "<MTLSPartner>: " + quoted(name) + " is reserved; choose another name");
     }
-    const auto [place, is_new] = places_.emplace(folded, section.where);
+    const auto [entry, is_new] = defined_at_.emplace(folded, section.where);
     if (!is_new) {
-        return error(section.where, "<MTLSPartner " + name + ">: already defined at " + place->second.str() +
+        return error(section.where, "<MTLSPartner " + name + ">: already defined at " + entry->second.str() +
                                         " (names that differ only in case count as the same)");
     }
     auto partner = std::make_unique<WrittenPartner>();
@@ -163,7 +163,7 @@ void PolicyBuilder::begin_partner(const Directive& section) {
         if (handler == nullptr || d.is_section) {
             error(d.where, "unknown directive " + quoted(d.name) + " in <MTLSPartner " + name + ">" +
                                did_you_mean(d.name, partner_directives()));
-        } else if (!stands_in_partner(handler->name)) {
+        } else if (!is_allowed_in_partner(handler->name)) {
             error(d.where,
                   d.name + " stands outside of <MTLSPartner>: it is about all certificates, whoever they map to");
         } else if (handler->in_partner != nullptr) {
@@ -227,10 +227,10 @@ void PolicyBuilder::check_anchor_reference(const WrittenPartner& partner, const 
         error(identity.where, what + "'any' cannot stand with the trust anchor mod_ssl: it would take in everybody");
     }
     if (!identity.anchor) return;
-    const bool known = (set.uses_mod_ssl && *identity.anchor == kModSsl) ||
-                       std::any_of(set.anchors.begin(), set.anchors.end(),
-                                   [&](const WrittenAnchor& a) { return a.file == *identity.anchor; });
-    if (known) return;
+    const bool is_anchor = (set.uses_mod_ssl && *identity.anchor == kModSsl) ||
+                           std::any_of(set.anchors.begin(), set.anchors.end(),
+                                       [&](const WrittenAnchor& a) { return a.file == *identity.anchor; });
+    if (is_anchor) return;
     std::vector<std::string_view> files;
     for (const WrittenAnchor& anchor : set.anchors) files.push_back(anchor.file);
     error(identity.where, what + "anchor=" + escape_for_log(*identity.anchor, 200) +
@@ -238,7 +238,7 @@ void PolicyBuilder::check_anchor_reference(const WrittenPartner& partner, const 
                               ": spell it as in its MTLSTrustAnchor line");
 }
 
-// Everybody who has a web site has a certificate for servers under a public CA.
+// Every operator of a web site has a server certificate under a public CA.
 void PolicyBuilder::check_public_anchors(const WrittenPartner& partner, const Identity& any) {
     for (const WrittenAnchor& anchor : partner.anchors->anchors) {
         for (const AnchorCertificate& c : anchor.certificates) {
@@ -284,8 +284,8 @@ void PolicyBuilder::finish_partner(WrittenPartner& partner) {
     }
 }
 
-// Whoever runs the lower CA decides alone about certificates under it: the upper partner's identities do not reach
-// there. Two CAs of one name and different keys are two; of one partner, they are a change of key.
+// The lower CA alone decides about certificates under it: the upper partner's identities do not apply there. Two CAs
+// with one name and different keys are two CAs; within one partner, they are a key rollover.
 void PolicyBuilder::warn_of_related_anchors() {
     struct NamedCa {
         const WrittenPartner* partner;
@@ -298,9 +298,9 @@ void PolicyBuilder::warn_of_related_anchors() {
         if (!partner->has_own_anchors) continue;
         for (const WrittenAnchor& anchor : partner->anchors->anchors) {
             for (const AnchorCertificate& c : anchor.certificates) {
-                const auto [place, is_new] =
+                const auto [entry, is_new] =
                     by_ca.try_emplace(c.subject, NamedCa{partner.get(), c.spki_sha256, anchor.where});
-                NamedCa& first = place->second;
+                NamedCa& first = entry->second;
                 if (is_new || !c.is_ca || first.partner == partner.get() || first.key == c.spki_sha256) continue;
                 if (std::exchange(first.is_reported, true)) continue;
                 warning(anchor.where, "MTLSTrustAnchor of " + partner->name + ": the CA \"" +

@@ -1,5 +1,5 @@
-// MTLSTrustAnchor bundle:FILE trust-domain=NAME: the bundle of a SPIFFE trust domain, and what a partner with one may
-// say.
+// MTLSTrustAnchor bundle:FILE trust-domain=NAME: reads the bundle of a SPIFFE trust domain, and checks the partner's
+// other directives.
 #include <algorithm>
 
 #include "mtls_authz/base/text.hpp"
@@ -15,17 +15,19 @@ std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 20
 
 }  // namespace
 
-// The highest number that the policy in force has of this bundle; where it has none of that file, of its trust domain.
+// The highest sequence number of this bundle in the policy in force: that of its file or, if there is none, of its
+// trust domain.
 std::optional<std::uint64_t> PolicyBuilder::sequence_in_force(const WrittenAnchor& anchor) {
     if (!sequences_) {
         sequences_.emplace();
-        const std::span<const Partner> partners = known_ != nullptr ? known_->partners() : std::span<const Partner>();
+        const std::span<const Partner> partners =
+            previous_ != nullptr ? previous_->partners() : std::span<const Partner>();
         for (const Partner& partner : partners) {
-            for (const Anchor& known : partner.anchors->anchors) {
-                if (known.trust_domain.empty()) continue;
-                for (const std::string_view file : {known.file.view(), std::string_view()}) {
-                    auto& highest = (*sequences_)[{std::string(known.trust_domain), std::string(file)}];
-                    highest = std::max(highest, known.sequence);
+            for (const Anchor& old : partner.anchors->anchors) {
+                if (old.trust_domain.empty()) continue;
+                for (const std::string_view file : {old.file.view(), std::string_view()}) {
+                    auto& highest = (*sequences_)[{std::string(old.trust_domain), std::string(file)}];
+                    highest = std::max(highest, old.sequence);
                 }
             }
         }
@@ -37,19 +39,19 @@ std::optional<std::uint64_t> PolicyBuilder::sequence_in_force(const WrittenAncho
     return std::nullopt;
 }
 
-// Each file once. An older bundle than the one in force would bring back CAs that the trust domain has given up.
+// Reads each file once. An older bundle than the one in force would restore CAs that the trust domain has removed.
 bool PolicyBuilder::read_bundle(const Directive& d, WrittenAnchor& anchor) {
     const std::string file = anchor.file.substr(kBundlePrefix.size()), path = absolute(file);
     const std::string what = d.name + ": " + quoted(path) + " ";
-    const auto [place, is_new] = bundles_.try_emplace(path);
-    WrittenAnchor& read = place->second;
+    const auto [entry, is_new] = bundles_.try_emplace(path);
+    WrittenAnchor& read = entry->second;
     if (is_new) {
         files_.let_fetcher_own(path);
         const auto content = read_content(d, file, kLargestBundle);
         const auto bundle = content ? read_spiffe_bundle(*content) : Error{};
         if (!bundle) {
             if (content) error(d.where, what + bundle.error());
-            bundles_.erase(place);
+            bundles_.erase(entry);
             return false;
         }
         for (const std::string& text : bundle.value().warnings) warning(d.where, what + text);
@@ -59,9 +61,9 @@ bool PolicyBuilder::read_bundle(const Directive& d, WrittenAnchor& anchor) {
             certificates.emplace_back(X509Ptr(d2i_X509(nullptr, &p, static_cast<long>(der.size()))));
         }
         read.sequence = bundle.value().sequence;
-        CertificateFile& known = written_.certificates[std::string(kBundlePrefix) + files_read_.at(path).digest];
-        if (known.empty()) known = keep_certificates(d, anchor.file, certificates);
-        read.certificates = known;
+        CertificateFile& decoded = written_.certificates[std::string(kBundlePrefix) + files_read_.at(path).digest];
+        if (decoded.empty()) decoded = keep_certificates(d, anchor.file, certificates);
+        read.certificates = decoded;
     }
     anchor.certificates = read.certificates;
     anchor.sequence = read.sequence;
@@ -78,8 +80,8 @@ bool PolicyBuilder::read_bundle(const Directive& d, WrittenAnchor& anchor) {
     return false;
 }
 
-// Under a bundle, a certificate has one URI, which is a SPIFFE ID of its trust domain: what asks for another one would
-// never hold. `anchor`: as in anchor=, or empty.
+// Under a bundle, a certificate has one URI, a SPIFFE ID of its trust domain: a selector for another URI would never
+// hold. `anchor`: value of anchor=, or empty.
 void PolicyBuilder::check_trust_domains(const WrittenPartner& partner, std::string_view anchor, const Where& where,
                                         const std::string& what, const Conditions& selectors) {
     std::string domains;

@@ -1,4 +1,4 @@
-// The directives of a policy, one after the other: what each takes, and what is wrong with it alone.
+// Parses the directives of a policy, and checks each one on its own.
 #include <algorithm>
 #include <charconv>
 #include <iterator>
@@ -17,7 +17,7 @@ namespace {
 
 std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
 
-// Why a window holds no moment; "" where it holds one.
+// Why a window contains no instant; "" if it does.
 std::string fault_of(const TimeWindow& window) {
     if (!window.from || !window.until || *window.from <= *window.until) return {};
     return "from=" + format_time(*window.from) + " is later than until=" + format_time(*window.until);
@@ -65,7 +65,7 @@ void PolicyBuilder::identity(const Directive& d, WrittenPartner& partner) {
     partner.identities.add({selectors.view(), any, named, {std::string_view(d.where.file), d.where.line}});
 }
 
-// Nothing where it cannot be read: then that is said.
+// Nothing if the file cannot be read; adds the error.
 std::optional<std::string> PolicyBuilder::read_content(const Directive& d, const std::string& file, std::size_t limit) {
     const std::string path = absolute(file);
     auto content = files_.read(path, limit);
@@ -75,7 +75,7 @@ std::optional<std::string> PolicyBuilder::read_content(const Directive& d, const
     return std::nullopt;
 }
 
-// Each file once, whoever names it; and what an earlier policy had is not decoded again.
+// Decodes each file once, and not at all if an earlier policy has its content.
 bool PolicyBuilder::read_file(const Directive& d, const std::string& file, CertificateFile& out) {
     const std::string path = absolute(file);
     const auto here = certificates_at_.find(path);
@@ -86,18 +86,18 @@ bool PolicyBuilder::read_file(const Directive& d, const std::string& file, Certi
     const auto content = read_content(d, file, kLargestCertificateFile);
     if (!content) return false;
     const std::string& digest = files_read_.at(path).digest;
-    CertificateFile& known = written_.certificates[digest];
-    if (known.empty() && known_ != nullptr) known = known_->certificates_of(digest);
-    if (known.empty()) {
+    CertificateFile& decoded = written_.certificates[digest];
+    if (decoded.empty() && previous_ != nullptr) decoded = previous_->certificates_of(digest);
+    if (decoded.empty()) {
         const auto read = read_certificates(*content, path);
         if (!read) {
             written_.certificates.erase(digest);
             error(d.where, d.name + ": " + read.error());
             return false;
         }
-        known = keep_certificates(d, file, read.value());
+        decoded = keep_certificates(d, file, read.value());
     }
-    out = known;
+    out = decoded;
     certificates_at_.emplace(path, out);
     return true;
 }
@@ -273,12 +273,12 @@ void PolicyBuilder::front(const Directive& d, WrittenPartner& partner) {
             if (!parsed) return refuse(parsed.error());
             name = std::move(parsed.value());
         } else if (spelled) {
-            const auto* const known = std::find_if(kFrontFormats.begin(), kFrontFormats.end(),
+            const auto* const found = std::find_if(kFrontFormats.begin(), kFrontFormats.end(),
                                                    [&](std::string_view w) { return equal_nocase(w, *spelled); });
-            if (known == kFrontFormats.end()) {
+            if (found == kFrontFormats.end()) {
                 return refuse(quoted(*spelled) + did_you_mean(*spelled, kFrontFormats) + ": " + expected);
             }
-            format = static_cast<FrontFormat>(known - kFrontFormats.begin());
+            format = static_cast<FrontFormat>(found - kFrontFormats.begin());
         } else if (network) {
             const auto parsed = Network::parse(*network);
             if (!parsed) return refuse(quoted(*network) + ": " + parsed.error());

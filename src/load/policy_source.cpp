@@ -9,7 +9,7 @@
 namespace mtls {
 
 std::string PolicySource::add(Directive directive) {
-    // A builder of its own: what is wrong between directives is found by build().
+    // A separate builder: build() checks the directives together.
     PolicyBuilder builder(root_, disk_);
     builder.add(directive);
     std::string errors;
@@ -33,23 +33,23 @@ PolicySource::Draft PolicySource::make_draft() const {
     draft.image = std::move(made.image);
     draft.findings = builder.diagnostics();
     if (!made.fault.empty()) {
-        draft.had_no_room = std::chrono::steady_clock::now();
+        draft.out_of_memory_at = std::chrono::steady_clock::now();
         draft.findings.push_back({Diagnostic::Severity::kError, {}, "the policy cannot be shared: " + made.fault});
     }
     draft.digests = builder.files_read();
     find_vanished(draft);
-    keep_settled(draft);
+    keep_stamps(draft);
     return draft;
 }
 
-// What the draft has in common with the policy in force.
-void PolicySource::keep_settled(Draft& draft) const {
+// Keeps the stamps of files with the same content in the draft and in the policy in force.
+void PolicySource::keep_stamps(Draft& draft) const {
     if (!in_force_) return;
     for (const PolicyFile& file : in_force_->files()) {
-        const auto stamp = settled_.find(file.name.view());
-        const auto drafted = stamp != settled_.end() ? draft.digests.find(stamp->first) : draft.digests.end();
+        const auto stamp = stamps_.find(file.name.view());
+        const auto drafted = stamp != stamps_.end() ? draft.digests.find(stamp->first) : draft.digests.end();
         if (drafted == draft.digests.end() || drafted->second.digest != file.digest.view()) continue;
-        draft.settled_files.emplace_hint(draft.settled_files.end(), *stamp);
+        draft.stamps.emplace_hint(draft.stamps.end(), *stamp);
     }
 }
 
@@ -78,7 +78,8 @@ void PolicySource::find_vanished(Draft& draft) const {
     }
 }
 
-// Policy files of those in force that held MTLSRevoke, or MTLSSuspend of a partner that stays, and are no longer read.
+// Policy files in force that are no longer read, although they contain MTLSRevoke, or MTLSSuspend of a partner that
+// remains.
 std::set<std::string> PolicySource::find_vanished_refusals(const Draft& draft) const {
     std::set<std::string> out;
     if (!draft.policy) return out;
@@ -86,7 +87,7 @@ std::set<std::string> PolicySource::find_vanished_refusals(const Draft& draft) c
         if (draft.digests.contains(std::string(file))) return;
         const auto before = in_force_->files();
         const bool was_read =
-            std::any_of(before.begin(), before.end(), [&](const PolicyFile& known) { return known.name == file; });
+            std::any_of(before.begin(), before.end(), [&](const PolicyFile& old) { return old.name == file; });
         if (was_read) out.emplace(file);
     };
     for (const RevocationLine& line : in_force_->revocations().all()) note(line.where.file);
@@ -97,7 +98,7 @@ std::set<std::string> PolicySource::find_vanished_refusals(const Draft& draft) c
 }
 
 std::shared_ptr<const Policy> PolicySource::put_in_force(Draft& draft) {
-    settled_ = std::move(draft.settled_files);
+    stamps_ = std::move(draft.stamps);
     in_force_ = std::move(draft.policy);
     image_ = std::move(draft.image);
     return in_force_;
@@ -110,11 +111,11 @@ std::shared_ptr<const Policy> PolicySource::build(std::vector<Diagnostic>& findi
     return put_in_force(draft);
 }
 
-// ---- looking --------------------------------------------------------------------------------------------------
+// ---- polling --------------------------------------------------------------------------------------------------
 
 namespace {
 
-// Stands for a stamp; 0 where the file has none yet.
+// 64-bit hash of the stat() stamp; 0: no settled stamp (missing, or changed less than 2 s ago).
 std::uint64_t hash_of_stamp(const std::string& path) {
     const std::string stamp = settled_stamp(path);
     std::uint64_t out = 0;
@@ -124,13 +125,14 @@ std::uint64_t hash_of_stamp(const std::string& path) {
 
 }  // namespace
 
-// `settled`: the stamp with which it was found to hold that before, and needs no reading.
-bool PolicySource::holds(const std::string& name, std::size_t limit, std::string_view digest, std::uint64_t& settled) {
+// `last_stamp`: hash of the stamp when the file last had this digest; updated.
+bool PolicySource::holds(const std::string& name, std::size_t limit, std::string_view digest,
+                         std::uint64_t& last_stamp) {
     if (limit == 0) return digest_of_names(disk_.files_of(name)) == digest;
     const std::uint64_t stamp = hash_of_stamp(name);
-    if (stamp != 0 && stamp == settled) return true;
+    if (stamp != 0 && stamp == last_stamp) return true;
     if (disk_.digest_of(name, limit) != digest) return false;
-    settled = stamp;
+    last_stamp = stamp;
     return true;
 }
 
@@ -139,32 +141,32 @@ bool PolicySource::is_in_force() {
     const auto files = in_force_->files();
     return std::all_of(files.begin(), files.end(), [this](const PolicyFile& file) {
         std::string name(file.name);
-        std::uint64_t& settled = settled_[name];
-        return holds(name, file.limit, file.digest, settled);
+        std::uint64_t& last_stamp = stamps_[name];
+        return holds(name, file.limit, file.digest, last_stamp);
     });
 }
 
 bool PolicySource::is_drafted() {
     if (!draft_) return false;
     return std::all_of(draft_->digests.begin(), draft_->digests.end(), [this](const auto& file) {
-        return holds(file.first, file.second.limit, file.second.digest, draft_->settled_files[file.first]);
+        return holds(file.first, file.second.limit, file.second.digest, draft_->stamps[file.first]);
     });
 }
 
 std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findings, const Prepare& prepare) {
     const bool drafted = is_drafted();
-    if (drafted && draft_->settled) {
-        // There may be room by now.
+    if (drafted && draft_->confirmed) {
+        // Memory may be available by now.
         constexpr std::chrono::seconds kAgain{10};
-        if (draft_->had_no_room && std::chrono::steady_clock::now() - *draft_->had_no_room > kAgain) {
+        if (draft_->out_of_memory_at && std::chrono::steady_clock::now() - *draft_->out_of_memory_at > kAgain) {
             Draft again = make_draft();
-            draft_->had_no_room = again.had_no_room;
-            if (!again.had_no_room) draft_ = std::move(again);
+            draft_->out_of_memory_at = again.out_of_memory_at;
+            if (!again.out_of_memory_at) draft_ = std::move(again);
         }
         return nullptr;
     }
     if (drafted) {
-        draft_->settled = true;
+        draft_->confirmed = true;
         findings.insert(findings.end(), draft_->findings.begin(), draft_->findings.end());
         if (!draft_->policy) return nullptr;
         if (prepare) prepare(*draft_->policy);
@@ -173,14 +175,14 @@ std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findin
         return policy;
     }
     draft_.reset();
-    // Files are copied one by one, and written in pieces: what counts has to look the same twice.
+    // Files are copied one by one, and written in pieces: a change counts only after two polls saw the same.
     if (!is_in_force()) draft_ = make_draft();
     return nullptr;
 }
 
 void PolicySource::follow(std::shared_ptr<const Policy> policy, std::shared_ptr<const Image> image) {
     draft_.reset();
-    settled_.clear();
+    stamps_.clear();
     in_force_ = std::move(policy);
     image_ = std::move(image);
 }

@@ -24,14 +24,14 @@ public:
 private:
     std::string_view keep(std::string_view text) { return arena_.keep(text); }
 
-    // Names of files are few, and stand on every line.
+    // Stores each file name once; there are few, but every line refers to one.
     std::string_view keep_name(const std::string& name) {
         const auto known = names_.find(name);
         if (known != names_.end()) return known->second;
         return names_.emplace(name, keep(name)).first->second;
     }
     Conditions keep(const WrittenConditions& conditions) { return Conditions(keep(conditions.records())); }
-    Place keep(const Where& where) { return {keep_name(where.file), where.line}; }
+    StoredWhere keep(const Where& where) { return {keep_name(where.file), where.line}; }
 
     std::span<const Text> keep(const std::vector<std::string>& texts) {
         std::vector<Text> out;
@@ -40,7 +40,7 @@ private:
     }
 
     void write_certificates() {
-        std::vector<KnownCertificates> out;
+        std::vector<CertificatesByDigest> out;
         for (const auto& [digest, file] : written_.certificates) {
             std::vector<AnchorCertificate> certificates;
             for (const AnchorCertificate& c : file) certificates.emplace_back(c, arena_);
@@ -157,7 +157,7 @@ private:
         return out;
     }
 
-    // `any` is found from the CA.
+    // `any` identities are looked up by CA.
     void add_any_lines(const Partner& partner) {
         if (!partner.identities.name_anchors()) return;
         for (std::uint32_t i = 0; i < partner.identities.size(); ++i) {
@@ -175,7 +175,7 @@ private:
         partners.reserve(written_.partners.size());
         for (auto& partner : written_.partners) {
             partners.push_back(keep(*partner));
-            partner.reset();  // what it took is needed for the next ones
+            partner.reset();  // frees memory for the next partners
         }
         policy_.partners_ = arena_.keep(partners);
         std::vector<Ptr<Partner>> by_name;
@@ -229,7 +229,7 @@ private:
     Policy policy_;
     CaDirectoryBuilder cas_;
     std::map<std::string, std::string_view> names_;
-    std::map<const AnchorCertificate*, CertificateFile> moved_;  // where certificates are now
+    std::map<const AnchorCertificate*, CertificateFile> moved_;  // old array -> its copy in the arena
     std::map<const WrittenAnchorSet*, const AnchorSet*> sets_;
     std::set<std::string_view> groups_;
     std::set<std::string_view> front_keys_;

@@ -15,14 +15,14 @@ bool asks_issuer(const Selector& s) {
     return s.field() == Field::kIssuer || s.field() == Field::kIssuerSpki || s.field() == Field::kIssuerAttribute;
 }
 
-// Whether a value could be a serial number as tools print it: hex digits, perhaps with colons or 0x.
+// Whether a value could be a serial number as tools print it: hex digits, with or without colons or 0x.
 bool reads_as_serial(const Selector& s) {
     std::string_view value = s.text().substr(s.text().find(':') + 1);
     if (equal_nocase(value.substr(0, 2), "0x")) value.remove_prefix(2);
     return std::all_of(value.begin(), value.end(), [](char c) { return c == ':' || hex_digit(c) >= 0; });
 }
 
-// Why these, all together, would refuse nobody, or not what was meant; "" where nothing is wrong.
+// Why these selectors together would refuse nothing, or not what was meant; "" if there is no fault.
 std::string find_fault(const Conditions& selectors) {
     const auto any = [&](auto&& is_wanted) {
         return std::any_of(selectors.begin(), selectors.end(),
@@ -62,7 +62,7 @@ Result<Revocation> read_revocation(const Directive& d) {
     for (const std::string& word : words) {
         auto parsed = Selector::parse(word);
         if (!parsed) return Error{d.name + ": " + parsed.error()};
-        // A line that silently refuses nobody is worse than one that stops the start.
+        // A line that silently refuses nothing is worse than one that stops the start.
         if (!parsed.value().warnings.empty()) return Error{d.name + ": " + parsed.value().warnings.front()};
         out.selectors.add(parsed.value());
     }

@@ -15,7 +15,7 @@ namespace mtls {
 namespace {
 
 constexpr std::size_t kLargestFile = 64UL << 20;
-// Why a line cannot count, or nothing.
+// Why a line is invalid, or nothing.
 std::optional<std::string> find_fault(const Directive& d) {
     if (equal_nocase(d.name, "MTLSRevoke")) {
         auto revocation = read_revocation(d);
@@ -32,8 +32,7 @@ std::optional<std::string> find_fault(const Directive& d) {
     return names.ok() ? std::nullopt : std::optional(names.error());
 }
 
-// What a line throws while it is read and put in order stays with that line. No memory is no line's fault: the next
-// look tries again.
+// An exception of a line affects only that line. std::bad_alloc is not the line's fault: the next poll tries again.
 std::optional<std::string> fault_of(const Directive& d) {
     try {
         return find_fault(d);
@@ -71,21 +70,21 @@ std::vector<std::string> RevocationFiles::names() const {
     return out;
 }
 
-void RevocationFiles::report(Report& report, std::string of, std::vector<Diagnostic> faults,
+void RevocationFiles::report(Report& report, std::string cause, std::vector<Diagnostic> faults,
                              std::vector<Diagnostic>& findings) {
-    if (report.of == of) return;
-    std::set<std::string> said;
-    for (const Diagnostic& d : report.said) said.insert(d.str());
+    if (report.cause == cause) return;
+    std::set<std::string> diagnostics;
+    for (const Diagnostic& d : report.diagnostics) diagnostics.insert(d.str());
     for (const Diagnostic& d : faults) {
-        if (!said.contains(d.str())) findings.push_back(d);
+        if (!diagnostics.contains(d.str())) findings.push_back(d);
     }
-    report = {std::move(of), std::move(faults)};
+    report = {std::move(cause), std::move(faults)};
 }
 
 std::vector<Diagnostic> RevocationFiles::bad_lines() const {
     std::vector<Diagnostic> out;
     for (const auto& [path, file] : files_) {
-        if (file.is_there) out.insert(out.end(), file.report.said.begin(), file.report.said.end());
+        if (file.is_there) out.insert(out.end(), file.report.diagnostics.begin(), file.report.diagnostics.end());
     }
     return out;
 }
@@ -94,7 +93,7 @@ bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
     added_.clear();
     missing_.clear();
     std::set<std::string> present;
-    bool some_unknown = false;
+    bool some_unreadable = false;
     for (Pattern& pattern : patterns_) {
         auto files = expand(pattern.files.pattern);
         std::vector<Diagnostic> faults;
@@ -104,16 +103,16 @@ bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
                  "MTLSRevocationFile: " + files.error() + ": what was read from there stays in force" + kUntilBack});
         }
         report(pattern.report, files.ok() ? "" : files.error(), std::move(faults), findings);
-        some_unknown = some_unknown || !files.ok();
+        some_unreadable = some_unreadable || !files.ok();
         if (!files.ok()) missing_.push_back(pattern.files.spelled);
         if (files.ok()) present.insert(files.value().begin(), files.value().end());
     }
-    for (const std::string& path : present) look_apart(path, files_[path], findings);
+    for (const std::string& path : present) poll_guarded(path, files_[path], findings);
     std::vector<std::string> gone;
     for (auto it = files_.begin(); it != files_.end();) {
         File& file = it->second;
         const bool is_missing = !present.contains(it->first);
-        if (is_missing) file.awaited.clear();
+        if (is_missing) file.removal_digest.clear();
         if (is_missing && file.in_force.empty()) {
             it = files_.erase(it);
             continue;
@@ -122,8 +121,8 @@ bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
         if (is_missing || !file.is_there) missing_.push_back(it->first);
         ++it;
     }
-    // That a folder cannot be read is said already.
-    if (!some_unknown) report_gone(gone, findings);
+    // An unreadable folder was reported already.
+    if (!some_unreadable) report_gone(gone, findings);
     if (!is_changed_) return false;
     rebuild();
     is_changed_ = false;
@@ -143,26 +142,26 @@ void RevocationFiles::report_gone(const std::vector<std::string>& paths, std::ve
     report(gone_, all, {error_at(paths.front(), "is gone" + others + ": " + lines_stay(lines))}, findings);
 }
 
-// An exception leaves the other files alone. Its file is read again at the next look.
-void RevocationFiles::look_apart(const std::string& path, File& file, std::vector<Diagnostic>& findings) {
+// An exception affects only this file, which is read again at the next poll.
+void RevocationFiles::poll_guarded(const std::string& path, File& file, std::vector<Diagnostic>& findings) {
     try {
-        look_at(path, file, findings);
+        poll_file(path, file, findings);
     } catch (const std::exception& e) {
-        file.awaited.clear();
+        file.removal_digest.clear();
         const std::string fault = std::string("could not be looked at (") + e.what() + ")";
         report(file.report, fault, {error_at(path, fault + ": " + lines_stay(file.in_force.size()))}, findings);
     }
 }
 
-void RevocationFiles::look_at(const std::string& path, File& file, std::vector<Diagnostic>& findings) {
-    // What is not there and whole takes nothing away.
+void RevocationFiles::poll_file(const std::string& path, File& file, std::vector<Diagnostic>& findings) {
+    // A file that is missing or incomplete removes nothing.
     const auto keep_all = [&](const std::string& fault) {
-        file.awaited.clear();
+        file.removal_digest.clear();
         report(file.report, fault, {error_at(path, fault)}, findings);
     };
-    // What such a file adds counts all the same: a refusal is never held up.
+    // Lines that an unsafe file adds count: a refusal is never delayed.
     const std::string unsafe = trust_ != nullptr ? find_trust_fault(path, *trust_) : std::string();
-    // A network file system may know of a change only once the file is opened.
+    // A network file system may update the stamp only when the file is opened.
     std::string stamp = is_on_local_file_system(path) ? settled_stamp(path) : std::string();
     if (!stamp.empty() && file.stamp == stamp + unsafe) return;
     file.stamp.clear();
@@ -177,9 +176,9 @@ void RevocationFiles::look_at(const std::string& path, File& file, std::vector<D
     }
     file.is_there = true;
     const std::string digest = sha256(content.value()) + unsafe;
-    if (digest == file.settled && digest == file.report.of) {
+    if (digest == file.complete_digest && digest == file.report.cause) {
         if (!stamp.empty()) file.stamp = stamp + unsafe;
-        return file.awaited.clear();
+        return file.removal_digest.clear();
     }
     std::vector<Diagnostic> errors;
     std::map<std::string, Directive> lines;
@@ -199,33 +198,34 @@ void RevocationFiles::look_at(const std::string& path, File& file, std::vector<D
     }
     const bool is_whole = errors.empty();
     report(file.report, digest, std::move(errors), findings);
-    // A line that cannot be read may be the new form of one that is missing: until it is mended, nothing is taken away.
+    // An invalid line may be the new form of a missing one: nothing is removed until it is corrected.
     if (!is_whole) lines.insert(file.in_force.begin(), file.in_force.end());
-    settle(file, std::move(lines), digest);
+    apply(file, std::move(lines), digest);
 }
 
-// Adds what is new at once; takes away what is missing when it was missing from the same content before.
-void RevocationFiles::settle(File& file, std::map<std::string, Directive> lines, const std::string& digest) {
+// Adds new lines at once; removes missing lines if the previous poll missed them in the same content.
+void RevocationFiles::apply(File& file, std::map<std::string, Directive> lines, const std::string& digest) {
     for (const auto& [text, directive] : lines) {
         if (!file.in_force.emplace(text, directive).second) continue;
         added_.push_back(directive);
         is_changed_ = true;
     }
     const bool takes_away = file.in_force.size() != lines.size();
-    if (takes_away && file.awaited != digest) {
-        file.awaited = digest;
-        file.settled.clear();
+    if (takes_away && file.removal_digest != digest) {
+        file.removal_digest = digest;
+        file.complete_digest.clear();
         return;
     }
-    file.awaited.clear();
-    file.settled = digest;
+    file.removal_digest.clear();
+    file.complete_digest = digest;
     if (!takes_away) return;
     file.in_force = std::move(lines);
     is_changed_ = true;
 }
 
 bool RevocationFiles::is_waiting() const {
-    return std::any_of(files_.begin(), files_.end(), [](const auto& file) { return !file.second.awaited.empty(); });
+    return std::any_of(files_.begin(), files_.end(),
+                       [](const auto& file) { return !file.second.removal_digest.empty(); });
 }
 
 void RevocationFiles::take(std::shared_ptr<const Refusals> refusals, std::shared_ptr<const Image> image) {
@@ -239,7 +239,7 @@ void RevocationFiles::take(std::shared_ptr<const Refusals> refusals, std::shared
     image_ = std::move(image);
 }
 
-// What throws here leaves what was in force, until the next look.
+// If this throws, the previous refusals stay in force until the next poll.
 void RevocationFiles::rebuild() {
     auto made = make_image<Refusals>(is_shared_, Watched::kRefusals, [this](Arena& arena) { return write(arena); });
     if (made.value == nullptr) throw std::runtime_error(made.fault);
@@ -252,11 +252,11 @@ const Refusals* RevocationFiles::write(Arena& arena) const {
     RevocationSetBuilder revocations;
     Sha256 digest;
     std::vector<RefusalLine> lines;
-    std::map<std::string, Place> suspended;
+    std::map<std::string, StoredWhere> suspended;
     for (const auto& [path, file] : files_) {
         const std::string_view name = arena.keep(path);
         for (const auto& [text, d] : file.in_force) {
-            const Place where{name, d.where.line};
+            const StoredWhere where{name, d.where.line};
             lines.push_back({arena.keep(d.name), arena.keep(d.args), where});
             digest.add(d.where.str() + " " + text + "\n");
             if (equal_nocase(d.name, "MTLSRevoke")) {

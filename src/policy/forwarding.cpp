@@ -17,7 +17,7 @@ bool is_token(std::string_view text) {
     });
 }
 
-// By header_key(). Removing these from every request, or writing into them, would change what the request means.
+// By header_key(). Removing or overwriting these would change the meaning of a request.
 constexpr std::string_view kMeaningful[] = {"accept",
                                             "acceptencoding",
                                             "authorization",

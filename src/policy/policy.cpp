@@ -17,7 +17,7 @@ bool Policy::has_group(std::string_view name) const { return std::binary_search(
 
 CertificateFile Policy::certificates_of(std::string_view digest) const {
     const auto found = std::lower_bound(certificates_.begin(), certificates_.end(), digest,
-                                        [](const KnownCertificates& c, std::string_view d) { return c.digest < d; });
+                                        [](const CertificatesByDigest& c, std::string_view d) { return c.digest < d; });
     return found != certificates_.end() && found->digest == digest ? CertificateFile(found->certificates)
                                                                    : CertificateFile();
 }
@@ -28,8 +28,8 @@ std::vector<WatchedFiles> Policy::crl_files() const {
     return out;
 }
 
-// Lines, partners and files are found by numbers: these have to be there, too.
-bool Policy::lies_in(const Bounds& in) const {
+// Also checks that all indexes refer to existing lines, partners and files.
+bool Policy::is_inside(const Bounds& in) const {
     std::size_t identities = 0;
     return in.hold_all(partners_, by_name_, groups_, cas_, edges_, index_, any_by_issuer_, revocations_, grants_,
                        front_keys_, expectations_, expected_certificates_, crl_files_, files_, certificates_,
@@ -60,7 +60,7 @@ Policy::Edges Policy::edges_around(std::int64_t now) const {
     return out;
 }
 
-Policy::Searching Policy::searching() const {
+Policy::LinearScan Policy::worst_scan() const {
     const bool always = index_.linear().size() >= index_.longest().size();
     const auto lines = always ? index_.linear() : index_.longest();
     if (lines.empty()) return {};
@@ -95,8 +95,8 @@ std::string Partner::network_objection(std::string_view address) const {
     const std::string_view raw = without_mapping(address);
     const auto holds = [raw](const Network& network) { return network.contains(raw); };
     if (networks.empty() || std::any_of(networks.begin(), networks.end(), holds)) return {};
-    constexpr std::size_t kMostTold = 8;
-    const std::size_t more = networks.size() - std::min(networks.size(), kMostTold);
+    constexpr std::size_t kMostListed = 8;
+    const std::size_t more = networks.size() - std::min(networks.size(), kMostListed);
     const bool is_ip = raw.size() == 4 || raw.size() == 16;
     return (is_ip ? ip_text(raw) : "a client without an IP address") + " is not in " +
            texts_of(std::span(networks).first(networks.size() - more)) +

@@ -1,4 +1,4 @@
-// A policy as text: for DUMP_MTLS_POLICY, and as what a generation is the digest of.
+// Renders a policy as text: for DUMP_MTLS_POLICY, and as input of the generation's digest.
 #include <algorithm>
 #include <set>
 
@@ -108,7 +108,7 @@ std::string Partner::find_digest() const {
     return sha256(out);
 }
 
-// What is in force beside the partners, each line once and in order, wherever it stood.
+// The directives outside of partners, sorted and without duplicates.
 std::string Policy::render_common() const {
     std::set<std::string> lines;
     for (const Grant& grant : grants_) lines.insert("MTLSGrant " + grant.text());
@@ -121,7 +121,7 @@ std::string Policy::render_common() const {
     return out;
 }
 
-// Two servers with the same files show the same generation: content counts, not where it was read from.
+// Two servers with the same content have the same generation: file names and positions do not count.
 std::string Policy::find_generation() const {
     std::string content = render_common();
     for (const Partner* partner : by_name_) content += partner->digest;
@@ -143,9 +143,9 @@ std::string Policy::render() const {
 std::string describe_change(const Policy& before, const Policy& after) {
     std::vector<std::string> added, changed, removed;
     for (const Partner* partner : after.partners_by_name()) {
-        const Partner* const known = before.find(partner->name);
-        if (known == nullptr) added.emplace_back(partner->name);
-        if (known != nullptr && known->digest != partner->digest) changed.emplace_back(partner->name);
+        const Partner* const previous = before.find(partner->name);
+        if (previous == nullptr) added.emplace_back(partner->name);
+        if (previous != nullptr && previous->digest != partner->digest) changed.emplace_back(partner->name);
     }
     for (const Partner* partner : before.partners_by_name()) {
         if (after.find(partner->name) == nullptr) removed.emplace_back(partner->name);

@@ -4,7 +4,7 @@
 
 namespace mtls {
 
-const Place* Refusals::suspends(std::string_view partner) const {
+const StoredWhere* Refusals::suspends(std::string_view partner) const {
     const auto found = std::lower_bound(suspended.begin(), suspended.end(), partner,
                                         [](const Suspension& s, std::string_view name) { return s.partner < name; });
     return found == suspended.end() || found->partner != partner ? nullptr : &found->where;

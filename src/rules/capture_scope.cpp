@@ -15,7 +15,7 @@ constexpr std::string_view kMeta = "\\.[]()*+?{}|$^";
 
 bool is_quantifier(char c) { return c == '*' || c == '+' || c == '?' || c == '{'; }
 
-// Takes tokens from the front of an expression, as long as none but a literal slash can fit a slash.
+// Removes tokens from the front of an expression, as long as only a literal slash can match a slash.
 class Scanner {
 public:
     explicit Scanner(std::string_view regex) : rest_(regex) {}
@@ -50,7 +50,7 @@ private:
         return true;
     }
 
-    // \w, \d and characters that lose their meaning; not \W, \b, \1, \x2f.
+    // Accepts \w, \d and escaped punctuation; not \W, \b, \1, \x2f.
     bool take_escape() {
         if (rest_.empty() || rest_.front() == '/') return false;
         const char c = rest_.front();
@@ -58,7 +58,7 @@ private:
         return c == 'w' || c == 'd' || !is_alnum(c);
     }
 
-    // Behind the bracket. Classes by name are not looked into, nor ranges but those of letters and digits.
+    // After the opening bracket. Rejects named classes, and ranges other than of letters and digits.
     bool take_class() {
         const bool negated = take("^");
         bool has_slash = false;
@@ -86,7 +86,7 @@ private:
         return true;
     }
 
-    // Behind the parenthesis.
+    // After the opening parenthesis.
     bool take_group() {
         if (take("?<") || take("?P<")) {
             if (!take_name()) return false;
@@ -99,7 +99,7 @@ private:
         return true;
     }
 
-    // Not of a lookbehind.
+    // Rejects lookbehinds.
     bool take_name() {
         const std::size_t size = std::min(rest_.find_first_of("=!>"), rest_.size());
         rest_.remove_prefix(size);
@@ -121,14 +121,14 @@ bool has_named_group(std::string_view regex) {
                        [regex](std::string_view start) { return regex.find(start) != std::string_view::npos; });
 }
 
-// Where the class that begins at `open` ends; npos where that is not certain.
+// The end of the class that begins at `open`; npos if uncertain.
 std::size_t end_of_class(std::string_view regex, std::size_t open) {
     const std::size_t first = open + (regex.substr(open + 1).starts_with('^') ? 2 : 1);
     const std::size_t end = regex.find_first_of("[]\\", first);
     return end != std::string_view::npos && end > first && regex[end] == ']' ? end : std::string_view::npos;
 }
 
-// Whether nothing there can undo what was taken before it: neither alternatives nor references.
+// Whether nothing in `tail` can undo an earlier match: no alternatives or references.
 bool is_harmless(std::string_view tail) {
     int depth = 0;
     for (std::size_t i = 0; i < tail.size(); ++i) {
@@ -143,7 +143,7 @@ bool is_harmless(std::string_view tail) {
     return true;
 }
 
-// The end of the expression, or of the segment.
+// Whether the rest ends the expression, or the segment.
 bool ends_segment(std::string_view rest) {
     constexpr std::string_view kWhole[] = {"", "$", "/?", "/?$", "(/|$)", "(?:/|$)", "(/.*)?$", "(?:/.*)?$"};
     if (std::find(std::begin(kWhole), std::end(kWhole), rest) != std::end(kWhole)) return true;

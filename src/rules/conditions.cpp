@@ -41,8 +41,8 @@ std::string Conditions::text() const {
     return out;
 }
 
-bool Conditions::lies_in(const Bounds& in) const {
-    if (!records_.lies_in(in)) return false;
+bool Conditions::is_inside(const Bounds& in) const {
+    if (!records_.is_inside(in)) return false;
     std::string_view rest = records_;
     while (!rest.empty()) {
         if (!Selector::take(rest)) return false;

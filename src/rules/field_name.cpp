@@ -8,11 +8,11 @@ namespace mtls {
 Result<FieldName> FieldName::parse(std::string_view type, Arena& arena) {
     FieldName out;
     out.text_ = arena.keep(type);
-    for (const SelectorType& known : kSelectorTypes) {
-        const bool needs_more =
-            known.field == Field::kOtherName || known.field == Field::kExtension || known.field == Field::kIssuerSpki;
-        if (needs_more || !equal_nocase(type, known.name)) continue;
-        out.field_ = known.field;
+    for (const SelectorType& selector : kSelectorTypes) {
+        const bool needs_more = selector.field == Field::kOtherName || selector.field == Field::kExtension ||
+                                selector.field == Field::kIssuerSpki;
+        if (needs_more || !equal_nocase(type, selector.name)) continue;
+        out.field_ = selector.field;
         return out;
     }
     const bool issuer = type.size() > 7 && equal_nocase(type.substr(0, 7), "issuer.");

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::string_view kAnySegment = "*";
 constexpr std::string_view kPartnerSegment = "%{partner}";
-constexpr std::string_view kField = "%{cert:";  // TYPE}
+constexpr std::string_view kField = "%{cert:";  // followed by TYPE}
 constexpr std::string_view kBelow = "/**";
 constexpr std::size_t kLongestPath = 4096;
 
@@ -18,7 +18,7 @@ std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 20
 
 bool is_field(std::string_view segment) { return segment.starts_with(kField) && segment.ends_with('}'); }
 
-// The certificate's field that such a segment names.
+// The certificate field that a `%{cert:TYPE}` segment names.
 Result<FieldName> read_field(std::string_view segment, Arena& arena) {
     return FieldName::parse(segment.substr(kField.size(), segment.size() - kField.size() - 1), arena);
 }
@@ -49,7 +49,7 @@ std::optional<std::string> fault_of(std::string_view segment) {
     return std::nullopt;
 }
 
-// What of a certificate no backend reads as anything but one segment, whatever it decodes, cuts off or splits.
+// Whether every backend reads this certificate value as exactly one segment, whatever it decodes, cuts off or splits.
 bool is_plain_segment(std::string_view value) {
     return !value.empty() && value != "." && value != ".." && std::none_of(value.begin(), value.end(), [](char c) {
         constexpr std::string_view kSpecial = "/\\%;?";
@@ -84,7 +84,7 @@ Result<PathPattern> PathPattern::parse(std::string_view text) {
     return out;
 }
 
-// Between slashes; none of "/**".
+// The text between slashes; none for "/**".
 std::vector<std::string_view> PathPattern::parts() const {
     if (below_ && text_ == kBelow) return {};
     const std::size_t end = text_.size() - (below_ ? kBelow.size() : 0);

@@ -12,8 +12,8 @@ bool begins_nocase(std::string_view text, std::string_view start) {
     return equal_nocase(text.substr(0, start.size()), start);
 }
 
-// Whether a backend reads this segment as one: not empty before its path parameters, and without what it may decode to
-// a separator.
+// Whether every backend reads this as one segment: not empty before its path parameters, and without sequences that it
+// may decode to a separator.
 bool is_one_segment(std::string_view segment) {
     if (segment.empty() || segment.front() == ';') return false;
     for (std::size_t i = 0; i < segment.size(); ++i) {
@@ -26,14 +26,14 @@ bool is_one_segment(std::string_view segment) {
     return true;
 }
 
-// FNV-1a: where there are many children, they are told apart by it before their texts are compared.
+// FNV-1a: with many children, hashes are compared before texts.
 std::uint64_t hash_of(std::string_view segment) {
     std::uint64_t hash = 0xcbf29ce484222325;
     for (const char c : segment) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
     return hash;
 }
 
-// The segment that begins at `from`. Most are short.
+// The segment that begins at `from`. A loop, because most segments are short.
 std::string_view segment_at(std::string_view path, std::size_t from) {
     std::size_t end = from;
     while (end < path.size() && path[end] != '/') ++end;
@@ -104,12 +104,12 @@ GrantedPaths::Index GrantedPaths::child_of(const Node& node, std::string_view se
     return kNone;
 }
 
-// Each node of the tree is visited at most once: one way leads to it.
+// Visits each node at most once, because a tree has one way to each node.
 struct GrantedPaths::Walk {
     const GrantedPaths& grants;
     const RequestLine& line;
-    Index granted = kNone;  // the first of all patterns that fit, by this method
-    Index other = kNone;    // and the first by another
+    Index granted = kNone;  // the first matching pattern that allows the method
+    Index other = kNone;    // the first matching pattern that does not
 
     void take(const std::vector<Index>& patterns) {
         for (const Index i : patterns) {
@@ -122,7 +122,7 @@ struct GrantedPaths::Walk {
         }
     }
 
-    // `node`: behind all segments before `from`.
+    // `node`: for all segments before `from`.
     void visit(Index node, std::size_t from) {
         const std::string_view path = line.path;
         while (true) {

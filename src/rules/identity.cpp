@@ -10,7 +10,7 @@ namespace mtls {
 
 namespace {
 
-// What a record begins with.
+// The first byte of a record.
 enum Kind : std::uint8_t { kSelectors = 0, kAny = 1, kWithAnchor = 2 };
 
 }  // namespace
@@ -36,7 +36,7 @@ std::optional<Identity> Identity::read(std::string_view record) {
     out.any = (kind & kAny) != 0;
     if ((kind & kWithAnchor) != 0) out.anchor.emplace(in.sized());
     out.selectors = Conditions(in.rest());
-    // One of no selectors would fit everybody.
+    // An identity without selectors would match every certificate.
     return in.failed() || out.any != out.selectors.empty() ? std::nullopt : std::optional(out);
 }
 
@@ -62,14 +62,14 @@ std::string_view IdentityLines::record(std::size_t i) const {
     return records_.substr(start, ends_[i] - start);
 }
 
-bool IdentityLines::lies_in(const Bounds& in) const {
+bool IdentityLines::is_inside(const Bounds& in) const {
     const bool has_lines = in.hold_all(records_, ends_, lines_, files_) && lines_.size() == ends_.size() &&
                            std::is_sorted(ends_.begin(), ends_.end()) &&
                            (ends_.empty() || ends_.back() <= records_.size()) &&
                            (ends_.empty() || (!files_.empty() && files_.front().first == 0));
     for (std::size_t i = 0; has_lines && i < size(); ++i) {
         const auto identity = Identity::read(record(i));
-        if (!identity || !identity->selectors.lies_in(in)) return false;
+        if (!identity || !identity->selectors.is_inside(in)) return false;
     }
     return has_lines;
 }

@@ -25,12 +25,12 @@ KeyedHash KeyedHash::random() {
 
 namespace {
 
-// The kinds of keys, each a trie of its own.
+// The types of keys, each with its own trie.
 constexpr char kDnsExact = 'd', kDnsOneLabel = 'e', kDnsAnyDepth = 'g', kUriExact = 'u', kUriPattern = 'v',
                kEmail = 'm', kEmailDomain = 'n', kAttribute = 'a', kAttributeDer = 'b', kIssuerAttribute = 'l',
                kIssuerAttributeDer = 'L', kNetwork = 'i';
 
-// Of fields that have one value, and are compared as a whole.
+// For fields with one value that is compared as a whole.
 char kind_of(Field field) {
     switch (field) {
         case Field::kSha256:
@@ -66,10 +66,10 @@ char kind_of(Field field) {
     }
 }
 
-// What names one party comes before what names a class.
+// Selectors of one party come before selectors of a class.
 enum Rank { kPin, kName, kPart, kSerialNumber, kPatternRank, kIssuerName, kPurpose };
 
-// A segment that is a wildcard, and one that is only written like one.
+// `literal` marks a literal segment, so that a literal "*" differs from the wildcard.
 constexpr std::string_view kAnySegment = "*";
 constexpr std::string_view kDeepEnd = "**";
 std::string literal(std::string_view segment) { return "/" + std::string(segment); }
@@ -99,7 +99,7 @@ void PrefixLengths::add(const Selector& selector) {
 
 namespace {
 
-// From the last label to the first, since that is how names are delegated.
+// From the last label to the first, the order of DNS delegation.
 std::vector<std::string_view> labels_of(std::string_view folded) {
     auto labels = split(folded, '.');
     std::reverse(labels.begin(), labels.end());
@@ -131,7 +131,7 @@ std::optional<IndexKeys::Key> IndexKeys::of(const Selector& s) const {
                        kPatternRank};
         case Field::kEmail: {
             if (s.form_ != Form::kExact) return key(kEmailDomain, lower(s.operand_), kPatternRank);
-            const std::size_t at = *domain_at(s.operand_);  // the parser takes no other address
+            const std::size_t at = *domain_at(s.operand_);  // the parser accepts no other address
             return key(kEmail, std::string(s.operand_.substr(0, at)) + lower(s.operand_.substr(at)), kName);
         }
         case Field::kUpn:
@@ -165,13 +165,13 @@ std::optional<IndexKeys::Key> IndexKeys::of(const Selector& s) const {
         case Field::kKey:
             return key(kind_of(s.field_), s.oid_, kPurpose);
         case Field::kIssuerSpki:
-        case Field::kPolicy:  // which the path allows is not known yet
+        case Field::kPolicy:  // the path's policy set is not known yet
             return std::nullopt;
     }
     return std::nullopt;
 }
 
-// One for each segment; the last is the pattern's own.
+// One key per segment; the last key is the pattern's own.
 std::vector<IndexKey> IndexKeys::steps_of(const Selector& s) const {
     if (s.negated_ || s.field_ != Field::kUri || s.form_ == Selector::Form::kExact) return {};
     const UriParts parts = split_uri(s.operand_);
@@ -205,7 +205,7 @@ void IndexKeys::add_uri(const std::string& canonical, const std::function<bool(I
     const UriParts parts = split_uri(canonical);
     if (!parts.has_authority) return;
     const std::string query = "?" + std::string(parts.query);
-    // All places in the trie that the segments so far lead to.
+    // All trie nodes that match the segments so far.
     std::vector<IndexKey> places = {trie_.root(kUriPattern, parts.scheme_and_authority)};
     for (const std::string_view segment : segments_of(parts.path)) {
         std::vector<IndexKey> next;

@@ -21,12 +21,12 @@ bool in(const Range& range, std::string_view word) {
     return std::find(range.begin(), range.end(), word) != range.end();
 }
 
-// HEAD is GET without a body: whoever may do one may do the other.
+// HEAD is GET without a body: permission for one is permission for the other.
 std::string_view follow_get(std::string_view method) { return method == "HEAD" ? "GET" : method; }
 
 static_assert(kReadMethods.size() + kOtherMethods.size() <= 64);
 
-// Its bit; none where httpd does not know it.
+// The bit of a method; 0 if httpd does not know it.
 std::uint64_t bit_of(std::string_view method) {
     const auto* const read = std::find(kReadMethods.begin(), kReadMethods.end(), method);
     if (read != kReadMethods.end()) return std::uint64_t{1} << (read - kReadMethods.begin());
@@ -55,10 +55,10 @@ Result<MethodSet> MethodSet::parse(std::string_view text) {
             return Error{"'" + escape_for_log(text, 100) + "' holds an empty method; write GET,POST without blanks"};
         if (!is_known_method(name)) {
             const bool case_only = is_known_method(upper);
-            std::vector<std::string_view> known(kReadMethods.begin(), kReadMethods.end());
-            known.insert(known.end(), kOtherMethods.begin(), kOtherMethods.end());
+            std::vector<std::string_view> names(kReadMethods.begin(), kReadMethods.end());
+            names.insert(names.end(), kOtherMethods.begin(), kOtherMethods.end());
             return Error{"'" + escape_for_log(name, 100) + "'" + " is no method that httpd knows" +
-                         (case_only ? " (did you mean '" + upper + "'?)" : did_you_mean(name, known)) +
+                         (case_only ? " (did you mean '" + upper + "'?)" : did_you_mean(name, names)) +
                          ": expected GET,POST,... or read, write, *"};
         }
         out.named_ |= bit_of(name);
@@ -92,7 +92,7 @@ bool MethodSet::covers(const MethodSet& other) const {
     if (other.is_all()) return false;
     if (other.read_ || other.write_) return (read_ && other.read_) || (write_ && other.write_);
     if (read_ || write_) return (other.named_ & (read_ ? ~kReadBits : kReadBits)) == 0;
-    // HEAD goes with GET.
+    // GET includes HEAD.
     return (other.named_ & ~(named_ | ((named_ & bit_of("GET")) != 0 ? bit_of("HEAD") : 0))) == 0;
 }
 

@@ -14,7 +14,7 @@ std::string RevocationLine::text() const {
 
 namespace {
 
-// Whether all is about names and serial numbers, and some of it is about one certificate.
+// Whether all selectors test names, serial numbers or issuer keys, and at least one identifies a single certificate.
 bool names_a_certificate(const Conditions& selectors) {
     const auto names_it = [](const Selector& s) {
         return !s.negated() && (s.field() == Field::kSerial || s.field() == Field::kSubject);
@@ -37,7 +37,7 @@ void RevocationSetBuilder::add(Revocation revocation) {
 RevocationSet RevocationSetBuilder::finish(Arena& arena) {
     std::vector<RevocationLine> lines;
     lines.reserve(revocations_.size());
-    std::string_view file;  // nearly always that of the line before
+    std::string_view file;  // nearly always the file of the previous line
     for (const Revocation& r : revocations_) {
         if (file != r.where.file) file = arena.keep(r.where.file);
         lines.push_back({Conditions(arena.keep(r.selectors.records())), arena.keep(r.note), {file, r.where.line}});
@@ -51,7 +51,7 @@ RevocationSet RevocationSetBuilder::finish(Arena& arena) {
 
 namespace {
 
-// A pin on a CA refuses whatever it issued.
+// A pin on a CA refuses everything that the CA issued.
 bool pins_a_ca(const Selector& selector, const std::vector<CaDigests>& above) {
     if (selector.negated()) return false;
     return std::any_of(above.begin(), above.end(), [&](const CaDigests& ca) {
@@ -94,7 +94,7 @@ const RevocationLine* RevocationSet::find_ca(const std::vector<X509Ptr>& cas,
     if (!names_certificates_) return nullptr;
     for (const X509Ptr& ca : cas) {
         CertificateFacts facts = read_facts(*ca);
-        // Its issuer has numbered it beside those that it issued, perhaps with a number of theirs.
+        // A self-signed CA numbers itself like the certificates that it issued, so its serial may equal one of theirs.
         if ((X509_get_extension_flags(ca.get()) & EXFLAG_SS) != 0) facts.serial.clear();
         const RevocationLine* const line = first_of(facts, {}, {keys_of(above), {}}, names_a_certificate);
         if (line != nullptr) return line;

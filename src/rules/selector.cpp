@@ -13,8 +13,8 @@ namespace mtls {
 
 namespace {
 
-// O, OU and DC alone may occur several times in a name without making a selector unable to tell (RFC 4519 2.19, 2.20,
-// 2.4).
+// Only O, OU and DC may occur several times in a name (RFC 4519 2.19, 2.20, 2.4); for other attributes the answer is
+// then kCannotTell.
 bool may_repeat(std::string_view oid) {
     return oid == "2.5.4.10" || oid == "2.5.4.11" || oid == "0.9.2342.19200300.100.1.25";
 }
@@ -77,7 +77,7 @@ std::optional<std::string_view> dns_reading(std::string_view name) {
 
 Answer Selector::test(const CertificateFacts& facts, const PathFacts* path, Repeats repeats) const {
     if (needs_path() && path == nullptr) {
-        // Without policies in the leaf the path allows none either.
+        // If the leaf asserts no policy, the path permits none.
         const bool never = field_ == Field::kPolicy && !negated_ && facts.policies.empty();
         return answer(!never);
     }
@@ -246,7 +246,7 @@ Answer Selector::test_positive(const CertificateFacts& facts, const PathFacts& p
         case Field::kRid:
             return contains(facts.rid, oid_);
         case Field::kSerial:
-            // A tool that prints the octets shows another number.
+            // Tools that print the octets show another number for a negative serial.
             if (!facts.serial_octets.empty() && facts.serial_octets == operand_) return Answer::kCannotTell;
             return answer(facts.serial == operand_);
         case Field::kSha256:
@@ -276,7 +276,8 @@ Answer Selector::test_key(const KeyType& key) const {
     return fits ? answer(*fits) : Answer::kCannotTell;
 }
 
-// What grants asks what the path allows. What refuses counts the leaf alone as well, also under `!`.
+// Granting tests the policies that the path permits. Refusing also counts those that only the leaf asserts, also under
+// `!`.
 Answer Selector::test_policy(const CertificateFacts& facts, const PathFacts& path, Repeats repeats) const {
     const Answer allowed = contains(path.policies, oid_);
     const bool differs = contains(facts.policies, oid_) != allowed;
@@ -292,15 +293,15 @@ Answer Selector::test_attribute(const DistinguishedName& name, Repeats repeats) 
         const bool fits = form_ == Form::kDer ? attribute.der == operand_ : attribute_fits(attribute, operand_);
         if (fits) ++matching;
     }
-    // A second CN is how one subject is made to look like another to readers that take the first, or the last.
+    // A second CN can make one subject look like another to parsers that use the first CN, or the last.
     if (occurrences > 1 && repeats == Repeats::kMustBeSingle && !may_repeat(oid_)) return Answer::kCannotTell;
     return answer(matching > 0);
 }
 
-// SPIFFE X509-SVID 2 and 4: exactly one URI SAN, in a leaf that signs nothing.
+// SPIFFE X509-SVID 2 and 4: exactly one URI SAN, in a leaf that is no CA and signs nothing.
 bool Selector::has_unclear_spiffe(const CertificateFacts& facts) {
-    const bool stands_alone = facts.uri.size() == 1 && !facts.is_ca && !facts.signs_certificates;
-    return !stands_alone && std::any_of(facts.uri.begin(), facts.uri.end(), [](const std::string& uri) {
+    const bool is_only_uri = facts.uri.size() == 1 && !facts.is_ca && !facts.signs_certificates;
+    return !is_only_uri && std::any_of(facts.uri.begin(), facts.uri.end(), [](const std::string& uri) {
         return canonical_uri(uri).starts_with("spiffe://");
     });
 }

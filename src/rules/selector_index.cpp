@@ -15,7 +15,7 @@ bool all_below(std::span<const std::uint32_t> numbers, std::size_t end) {
 
 }  // namespace
 
-bool SelectorIndex::lies_in(const Bounds& in) const {
+bool SelectorIndex::is_inside(const Bounds& in) const {
     const bool has_lists = in.hold_all(steps_, filed_, ids_, begins_, linear_, unclear_) &&
                            filed_.size() == ids_.size() && longest_first_ <= ids_.size() &&
                            longest_count_ <= ids_.size() - longest_first_;
@@ -80,8 +80,8 @@ std::vector<SelectorIndexBuilder::Filed> SelectorIndexBuilder::choose() {
 
 namespace {
 
-// The number of a key's upper bits, of so many that they can be.
-std::size_t upper_of(IndexKey key, std::size_t count) {
+// The upper bits of a key as an index into `count` buckets; `count` is a power of 2.
+std::size_t bucket_of(IndexKey key, std::size_t count) {
     return count == 1 ? 0 : static_cast<std::size_t>(key >> (64 - std::countr_zero(count)));
 }
 
@@ -91,22 +91,22 @@ void SelectorIndexBuilder::keep(std::vector<Filed> chosen, Arena& arena, Selecto
     if (chosen.empty()) return;
     std::sort(chosen.begin(), chosen.end(),
               [](const Filed& a, const Filed& b) { return std::tie(a.key, a.id) < std::tie(b.key, b.id); });
-    constexpr std::size_t kTogether = 4;  // share their upper bits: hashes are spread evenly
-    std::vector<std::uint32_t> begins(std::bit_ceil(chosen.size() / kTogether + 1) + 1);
+    constexpr std::size_t kKeysPerBucket = 4;  // keys per bucket on average; hashes are distributed evenly
+    std::vector<std::uint32_t> begins(std::bit_ceil(chosen.size() / kKeysPerBucket + 1) + 1);
     const std::size_t count = begins.size() - 1;
     std::vector<IndexKey> keys;
     std::vector<std::uint32_t> ids;
     keys.reserve(chosen.size());
     ids.reserve(chosen.size());
-    std::uint32_t alike = 0;  // those before that have the same key
+    std::uint32_t equal_keys = 0;  // keys equal to the current one so far
     for (const Filed& filed : chosen) {
-        alike = !keys.empty() && keys.back() == filed.key ? alike + 1 : 1;
+        equal_keys = !keys.empty() && keys.back() == filed.key ? equal_keys + 1 : 1;
         keys.push_back(filed.key);
         ids.push_back(filed.id);
-        ++begins[upper_of(filed.key, count) + 1];
-        if (alike <= out.longest_count_) continue;
-        out.longest_count_ = alike;
-        out.longest_first_ = static_cast<std::uint32_t>(keys.size()) - alike;
+        ++begins[bucket_of(filed.key, count) + 1];
+        if (equal_keys <= out.longest_count_) continue;
+        out.longest_count_ = equal_keys;
+        out.longest_first_ = static_cast<std::uint32_t>(keys.size()) - equal_keys;
     }
     std::partial_sum(begins.begin(), begins.end(), begins.begin());
     out.filed_ = arena.keep(keys);
@@ -115,8 +115,8 @@ void SelectorIndexBuilder::keep(std::vector<Filed> chosen, Arena& arena, Selecto
 }
 
 std::span<const std::uint32_t> SelectorIndex::find(IndexKey key) const {
-    const std::size_t upper = upper_of(key, begins_.size() - 1);
-    const auto first = filed_.begin() + begins_[upper], last = filed_.begin() + begins_[upper + 1];
+    const std::size_t bucket = bucket_of(key, begins_.size() - 1);
+    const auto first = filed_.begin() + begins_[bucket], last = filed_.begin() + begins_[bucket + 1];
     const auto from = std::lower_bound(first, last, key);
     if (from == last || *from != key) return {};
     const auto to = std::upper_bound(from, last, key);

@@ -28,7 +28,7 @@ constexpr std::array<NamedOid, 3> kQcTypes = {
 
 const char* const kHexHint = ": expected hex, as `openssl x509 -serial` prints it";
 
-// Under which OIDs purposes are kept: PKIX, IPsec, Kerberos, Microsoft's, Netscape's.
+// The OID arcs of purposes: PKIX, IPsec, Kerberos, Microsoft, Netscape.
 bool is_purpose(const std::string& oid) {
     static constexpr std::string_view kArcs[] = {"1.3.6.1.5.5.7.3.", "2.5.29.37.0",      "1.3.6.1.5.5.8.2.",
                                                  "1.3.6.1.5.2.3.",   "1.3.6.1.4.1.311.", "2.16.840.1.113730.4."};
@@ -49,7 +49,7 @@ std::optional<std::string> decode_base64(std::string_view text) {
     return out;
 }
 
-// A DNS name as a certificate would hold it: A-labels of letters, digits, '-' and '_'.
+// Why this is not a DNS name that a certificate can contain: A-labels of letters, digits, '-' and '_'.
 std::optional<std::string> dns_fault(std::string_view name) {
     if (name.ends_with('.')) return "ends with a dot, which no certificate's name does; leave it out";
     for (std::size_t at = 0; at <= name.size();) {
@@ -68,7 +68,7 @@ std::optional<std::string> dns_fault(std::string_view name) {
     return std::nullopt;
 }
 
-// Second-level labels under which registries sell names to anybody, in two-letter top-level domains.
+// Second-level labels under which registries sell names to anyone, in two-letter top-level domains.
 bool looks_like_public_suffix(std::string_view domain) {
     static constexpr std::string_view kRegistryLabels[] = {"co", "com", "org", "net", "ac", "gov", "edu", "ne", "or"};
     const auto labels = split(domain, '.');
@@ -81,7 +81,7 @@ bool looks_like_public_suffix(std::string_view domain) {
 
 namespace {
 
-// What people write in the place of TYPE:VALUE.
+// Suggestions for common mistakes in TYPE:VALUE.
 std::string hint_about(std::string_view type, bool has_value) {
     if (type.starts_with('#')) return " (a comment has a line of its own)";
     const std::size_t equals = type.find('=');
@@ -99,7 +99,7 @@ std::string hint_about(std::string_view type, bool has_value) {
 
 }  // namespace
 
-// Makes the record of one Selector from one word.
+// Parses one word into the record of a Selector.
 class SelectorParser {
 public:
     Result<ParsedSelector> parse(std::string_view word) {
@@ -147,11 +147,11 @@ private:
     }
 
     Fault read_type(std::string_view type) {
-        for (const SelectorType& known : kSelectorTypes) {
-            if (!equal_nocase(type, known.name)) continue;
-            type_ = known.name;
-            selector_.field_ = known.field;
-            const bool needs_oid = known.field == Field::kOtherName || known.field == Field::kExtension;
+        for (const SelectorType& listed : kSelectorTypes) {
+            if (!equal_nocase(type, listed.name)) continue;
+            type_ = listed.name;
+            selector_.field_ = listed.field;
+            const bool needs_oid = listed.field == Field::kOtherName || listed.field == Field::kExtension;
             if (needs_oid) return quoted(type) + " needs an OID: expected " + type_ + ".1.2.3";
             return std::nullopt;
         }
@@ -275,7 +275,7 @@ private:
         return read_text(value, nullptr);
     }
 
-    // X.509's own extensions, and PKIX's, are structures: no text is ever equal to one.
+    // The extensions of X.509 and PKIX are structures: a text never equals one.
     Fault read_extension(std::string_view value) {
         const std::string& oid = oid_;
         if (oid.starts_with("2.5.29.") || oid.starts_with("1.3.6.1.5.5.7.1.")) {
@@ -290,7 +290,7 @@ private:
         return ascii ? Fault() : "holds blanks, control or non-ASCII characters, which this field cannot hold";
     }
 
-    // Takes "*." or "**." off the front and checks that what stays is a domain narrow enough for it.
+    // Checks a domain without its wildcard prefix: valid labels, and narrow enough for the wildcard.
     Fault read_domain(std::string_view domain) {
         const bool ascii =
             std::all_of(domain.begin(), domain.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
@@ -414,7 +414,7 @@ private:
         const std::size_t first = digits.find_first_not_of('0');
         operand_ = first == std::string::npos ? "0" : digits.substr(first);
         constexpr std::size_t kLongest = 40;         // RFC 5280 4.1.2.2: 20 octets
-        constexpr std::size_t kHardlyByChance = 20;  // so many hex digits hold a letter, but for one serial in 12,000
+        constexpr std::size_t kHardlyByChance = 20;  // only one hex serial in 12,000 has 20 digits without a letter
         const bool says_hex =
             rest.size() < value.size() - (negative ? 1 : 0) || rest.find(':') != std::string_view::npos;
         const bool all_decimal = std::all_of(digits.begin(), digits.end(), is_digit);
@@ -451,34 +451,34 @@ private:
     }
 
     Fault read_oid(std::string_view value, std::span<const NamedOid> names) {
-        std::vector<std::string_view> known;
+        std::vector<std::string_view> texts;
         for (const NamedOid& named : names) {
             if (equal_nocase(value, named.name)) {
                 oid_ = named.oid;
                 return std::nullopt;
             }
-            known.push_back(named.name);
+            texts.push_back(named.name);
         }
         const bool dotted = !value.empty() && is_digit(value.front());
         auto oid = names.empty() || dotted ? oid_from_text(value) : std::nullopt;
         if (!oid) {
             std::string expected;
-            for (const std::string_view name : known) expected += std::string(name) + ", ";
-            return quoted(value) + " is unknown" + did_you_mean(value, known) + ": expected " + expected +
+            for (const std::string_view name : texts) expected += std::string(name) + ", ";
+            return quoted(value) + " is unknown" + did_you_mean(value, texts) + ": expected " + expected +
                    "a dotted OID" + (names.empty() ? " or a name that OpenSSL knows, like clientAuth" : "");
         }
         oid_ = std::move(*oid);
         return std::nullopt;
     }
 
-    // A dotted OID, or a name that OpenSSL knows for one of the right kind.
+    // A dotted OID, or OpenSSL's name of an OID that `is_right` accepts.
     Fault read_named_oid(std::string_view value, bool (*is_right)(const std::string&), const char* fault) {
         if (auto unknown = read_oid(value, {})) return unknown;
         const bool dotted = is_digit(value.front());
         return dotted || is_right(oid_) ? Fault() : std::string(fault) + ", or a dotted OID";
     }
 
-    Selector selector_;  // what follows is not in it before the end
+    Selector selector_;  // its texts are assigned at the end, from the strings below
     std::string text_;
     std::string oid_;
     std::string operand_;

@@ -1,4 +1,4 @@
-// A selector as bytes: two of flags, sizes, text, and what is compared, where the text does not end with that.
+// Serialisation of a selector: two bytes of flags, sizes, text, and the operand unless the text ends with it.
 #include "mtls_authz/base/record.hpp"
 #include "mtls_authz/certificate/attribute_types.hpp"
 #include "mtls_authz/rules/selector.hpp"
@@ -7,14 +7,14 @@ namespace mtls {
 
 namespace {
 
-// First byte: the field, and these.
+// First byte: the field and these flags.
 constexpr unsigned kField = 0x1f;
 constexpr unsigned kNegated = 0x20;
-constexpr unsigned kIsSuffix = 0x40;  // the operand is what the text ends with
-constexpr unsigned kHasMore = 0x80;   // a number, and the exact attributes of a name
-// Second byte: the form, and this.
+constexpr unsigned kIsSuffix = 0x40;  // the operand is a suffix of the text
+constexpr unsigned kHasMore = 0x80;   // followed by a number, and the exact attributes of a name
+// Second byte: the form and this flag.
 constexpr unsigned kForm = 0x07;
-constexpr unsigned kIsAttributeType = 0x08;  // the OID stands in the table of attribute types, at this place
+constexpr unsigned kIsAttributeType = 0x08;  // instead of the OID: its index in the table of attribute types
 
 static_assert(static_cast<unsigned>(kLastField) <= kField);
 
@@ -23,7 +23,7 @@ static_assert(static_cast<unsigned>(kLastField) <= kField);
 std::string Selector::record() const {
     const bool is_suffix = text_.ends_with(operand_);
     const bool has_more = number_ != 0 || !exact_.empty();
-    const auto attribute = attribute_place(oid_);
+    const auto attribute = attribute_index(oid_);
     std::string out;
     out += static_cast<char>(static_cast<unsigned>(field_) | (negated_ ? kNegated : 0) | (is_suffix ? kIsSuffix : 0) |
                              (has_more ? kHasMore : 0));

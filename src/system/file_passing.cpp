@@ -25,7 +25,7 @@ int OwnedFile::release() { return std::exchange(file_, -1); }
 
 namespace {
 
-// Room for the files of one message.
+// Control buffer for the descriptors of one message.
 union Control {
     char bytes[CMSG_SPACE(kMostPassedFiles * sizeof(int))];
     cmsghdr align;
@@ -34,7 +34,7 @@ union Control {
 }  // namespace
 
 bool send_with_files(int socket, std::span<const std::byte> message, std::span<const int> files) {
-    iovec data{const_cast<std::byte*>(message.data()), message.size()};  // sendmsg() only reads it
+    iovec data{const_cast<std::byte*>(message.data()), message.size()};  // sendmsg() does not write it
     Control control{};
     msghdr head{};
     head.msg_iov = &data;

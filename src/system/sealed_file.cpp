@@ -77,7 +77,7 @@ bool is_sealed(int file) {
 
 #endif
 
-// Not ftruncate() alone: memory that is missing when it is written would end the process.
+// Not ftruncate() alone: it does not allocate, and writing a page without memory raises SIGBUS.
 bool UnsealedFile::extend(std::size_t at, std::size_t size) const {
 #ifdef MTLS_AUTHZ_LINUX
     const int fault = posix_fallocate(writer_.get(), static_cast<off_t>(at), static_cast<off_t>(size));

@@ -5,13 +5,13 @@
 #include "mtls_authz/certificate/algorithms.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
 #include "mtls_authz/certificate/decoded_certificates.hpp"
-#include "mtls_authz/trust/signature_memory.hpp"
+#include "mtls_authz/trust/signature_cache.hpp"
 
 namespace mtls {
 
 namespace {
 
-// Of this process. Made when first asked: loading the module runs nothing.
+// One per process. Constructed on first use, so that loading the module runs no code.
 DecodedCertificates& decoded() {
     static DecodedCertificates of_process;
     return of_process;
@@ -23,13 +23,13 @@ bool exists_at(std::span<const TimeWindow> windows, std::int64_t now) {
 
 }  // namespace
 
-bool says_it_is_a_ca(const X509& certificate) {
+bool has_ca_flag(const X509& certificate) {
     constexpr int kByBasicConstraints = 1;
     return X509_check_ca(const_cast<X509*>(&certificate)) == kByBasicConstraints;
 }
 
 ReadCertificate::ReadCertificate(X509Ptr c)
-    : certificate(std::move(c)), facts(read_facts(*certificate)), is_ca(says_it_is_a_ca(*certificate)) {}
+    : certificate(std::move(c)), facts(read_facts(*certificate)), is_ca(has_ca_flag(*certificate)) {}
 
 Result<std::vector<ReadCertificate>> read_certificates(const std::string& content, const std::string& file) {
     auto certificates = decode_certificates(content);
@@ -81,7 +81,7 @@ X509Ptr AnchorCertificate::decode() const { return decoded().get(sha256, der); }
 
 void CaDirectoryBuilder::Named::add(const AnchorCertificate& certificate, const TimeWindow& window) {
     const bool is_new =
-        known.emplace(&certificate, window.from.value_or(INT64_MIN), window.until.value_or(INT64_MAX)).second;
+        seen.emplace(&certificate, window.from.value_or(INT64_MIN), window.until.value_or(INT64_MAX)).second;
     if (!is_new) return;
     certificates.push_back(&certificate);
     windows.push_back(window);
@@ -146,7 +146,7 @@ CaDirectory CaDirectoryBuilder::finish(Arena& arena) const {
 
 namespace {
 
-// The items of a sorted sequence whose name, as `name_of` gives it, is this.
+// The items of a sorted sequence for which `name_of` returns `name`.
 template <class T, class NameOf>
 std::span<const T> equal_to(std::span<const T> sorted, std::string_view name, NameOf name_of) {
     const auto first = std::lower_bound(sorted.begin(), sorted.end(), name,
@@ -191,7 +191,7 @@ const CaDirectory::Issuer* CaDirectory::issuer_of(const X509& certificate, const
         X509Ptr ca;
         const auto decode = [&]() -> const X509Ptr& { return ca = issuer.certificates.front()->decode(); };
         if (is_signed_by(certificate, digest, issuer.key, decode)) {
-            return exists_at(issuer.windows, now) ? &issuer : nullptr;  // a signature verifies under one key only
+            return exists_at(issuer.windows, now) ? &issuer : nullptr;  // a signature verifies with one key only
         }
         const std::string unknown = unknown_key(*ca);
         if (unknown.empty()) found.other_key = true;
@@ -202,13 +202,13 @@ const CaDirectory::Issuer* CaDirectory::issuer_of(const X509& certificate, const
     return nullptr;
 }
 
-const CaDirectory::Issuer* CaDirectory::renewed_as(std::string_view ca_id, X509& issuer, std::string_view issuer_key,
-                                                   std::int64_t now) const {
+const CaDirectory::Issuer* CaDirectory::find_successor(std::string_view ca_id, X509& issuer,
+                                                       std::string_view issuer_key, std::int64_t now) const {
     const std::string_view key = ca_id.substr(0, kDigest);
     const std::string_view name = ca_id.substr(key.size());
     const auto is_by_same_issuer = [&](const Issuer& ca) {
         const bool is_other = ca.key != key || ca.name != name;
-        // What a CA certifies of itself, a new key above all, is its own matter (RFC 4210 4.4).
+        // A CA's certificate for its own new key is not evidence of its issuer (RFC 4210 4.4).
         if (!is_other || ca.key == issuer_key || !exists_at(ca.windows, now)) return false;
         return std::any_of(ca.certificates.begin(), ca.certificates.end(), [&](const AnchorCertificate* c) {
             return is_signed_by(*c->decode(), c->sha256, issuer_key, [&] { return &issuer; });
@@ -223,7 +223,7 @@ const CaDirectory::Issuer* CaDirectory::renewed_as(std::string_view ca_id, X509&
     return nullptr;
 }
 
-bool CaDirectory::knows_leaf(std::string_view sha256, std::int64_t now) const {
+bool CaDirectory::has_leaf_anchor(std::string_view sha256, std::int64_t now) const {
     const auto found = equal_to(std::span(leaves_), sha256, [](const LeafAnchor& leaf) { return leaf.sha256.view(); });
     return !found.empty() && exists_at(found.front().windows, now);
 }
@@ -247,7 +247,7 @@ std::vector<X509Ptr> CaDirectory::anchors_above(const X509& certificate, std::in
 }
 
 std::optional<std::vector<std::string_view>> CaDirectory::announced_names(std::size_t limit, std::int64_t now) const {
-    constexpr std::size_t kLength = 2;  // bytes before each name
+    constexpr std::size_t kLength = 2;  // length field before each name
     std::vector<std::string_view> out;
     std::size_t size = 0;
     for (const Announced& name : announced_) {

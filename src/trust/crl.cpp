@@ -23,7 +23,7 @@ using NamesPtr = std::unique_ptr<GENERAL_NAMES, FreeWith<GENERAL_NAMES_free>>;
 constexpr long kRemoveFromCrl = 8;  // RFC 5280 5.3.1
 constexpr std::string_view kPemBegin = "-----BEGIN X509 CRL-----";
 
-// Of numbers as serial_key() has them.
+// Compares numbers in the form of serial_key().
 bool number_less(const std::string& a, const std::string& b) {
     if (a[0] != b[0]) return a[0] == '-';
     const bool less_far = a.size() != b.size() ? a.size() < b.size() : a < b;
@@ -35,8 +35,8 @@ std::string comparable(const GENERAL_NAME& name) {
     return "o" + encode(i2d_GENERAL_NAME, name);
 }
 
-// The names of a distribution point, comparable; none where it has none. Nothing where they cannot be read.
-// `base`: what a nameRelativeToCRLIssuer is relative to.
+// The names of a distribution point, comparable; empty if it has none. Nothing if they cannot be read. `base`: the name
+// that a nameRelativeToCRLIssuer is relative to.
 std::optional<std::vector<std::string>> point_names(DIST_POINT_NAME* point, const X509_NAME* base) {
     std::vector<std::string> out;
     if (point == nullptr) return out;
@@ -62,14 +62,14 @@ std::vector<std::string> directory_names(const GENERAL_NAMES* names) {
     return out;
 }
 
-// The one that a name may be relative to, or nullptr (RFC 5280 4.2.1.13).
+// The name that a relative name may be based on, or nullptr (RFC 5280 4.2.1.13).
 const X509_NAME* only_directory_name(const GENERAL_NAMES* names) {
     if (sk_GENERAL_NAME_num(names) != 1) return nullptr;
     const GENERAL_NAME* const name = sk_GENERAL_NAME_value(names, 0);
     return name->type == GEN_DIRNAME ? name->d.directoryName : nullptr;
 }
 
-// ReasonFlags (RFC 5280 4.2.1.13): all where there are none.
+// ReasonFlags (RFC 5280 4.2.1.13): all bits if absent.
 unsigned reason_bits(const ASN1_BIT_STRING* flags) {
     if (flags == nullptr) return Crl::kAllReasons;
     unsigned out = 0;
@@ -89,7 +89,7 @@ std::string serial_key(const ASN1_INTEGER& serial) {
 }
 
 bool may_sign_crls(const X509& certificate) {
-    // All bits are set where there is no keyUsage.
+    // OpenSSL sets all bits if there is no keyUsage.
     return (X509_get_key_usage(const_cast<X509*>(&certificate)) & KU_CRL_SIGN) != 0;
 }
 
@@ -98,7 +98,7 @@ bool CrlSubject::Point::leads_to(const std::string& crl_issuer, const std::strin
     return std::find(crl_issuers->begin(), crl_issuers->end(), crl_issuer) != crl_issuers->end();
 }
 
-bool CrlSubject::is_left_to_others() const {
+bool CrlSubject::has_foreign_crl_issuers_only() const {
     return !points.empty() && std::none_of(points.begin(), points.end(),
                                            [this](const Point& point) { return point.leads_to(issuer, issuer); });
 }
@@ -109,7 +109,7 @@ CrlSubject::CrlSubject(const X509& certificate) : serial(serial_key(*X509_get0_s
     const DistinguishedName name = read_name(*issuer_name);
     issuer = name.canonical;
     issuer_text = name.text();
-    // Not X509_check_ca(), which asks keyUsage too.
+    // Not X509_check_ca(), which checks keyUsage too.
     is_ca = (X509_get_extension_flags(const_cast<X509*>(&certificate)) & EXFLAG_CA) != 0;
     const PointsPtr found(
         static_cast<CRL_DIST_POINTS*>(X509_get_ext_d2i(&certificate, NID_crl_distribution_points, nullptr, nullptr)));
@@ -122,14 +122,14 @@ CrlSubject::CrlSubject(const X509& certificate) : serial(serial_key(*X509_get0_s
             base = only_directory_name(point->CRLissuer);
         }
         out.reasons = reason_bits(point->reasons);
-        // A name that cannot be read is one that no list has.
+        // An unreadable name matches no list.
         out.names = point_names(point->distpoint, base).value_or(std::vector<std::string>{""});
     }
 }
 
 namespace {
 
-// Writes a list's record.
+// Builds the record of a list.
 class CrlReader {
 public:
     explicit CrlReader(X509_CRL& list, Arena& arena) : list_(&list), arena_(arena) {}
@@ -161,10 +161,10 @@ private:
         for (int i = 0; i < X509_CRL_get_ext_count(list_); ++i) {
             X509_EXTENSION* const extension = X509_CRL_get_ext(list_, i);
             const int nid = OBJ_obj2nid(X509_EXTENSION_get_object(extension));
-            const bool known = nid == NID_crl_number || nid == NID_delta_crl || nid == NID_issuing_distribution_point ||
-                               nid == NID_authority_key_identifier;
-            if (X509_EXTENSION_get_critical(extension) != 0 && !known) return "has an unknown critical extension";
-            if (known && !seen.insert(nid).second) return "has an extension twice";
+            const bool supported = nid == NID_crl_number || nid == NID_delta_crl ||
+                                   nid == NID_issuing_distribution_point || nid == NID_authority_key_identifier;
+            if (X509_EXTENSION_get_critical(extension) != 0 && !supported) return "has an unknown critical extension";
+            if (supported && !seen.insert(nid).second) return "has an extension twice";
             if (nid == NID_authority_key_identifier) {
                 record_.authority_key = arena_.keep(encode(i2d_ASN1_OCTET_STRING, *X509_EXTENSION_get_data(extension)));
             }
@@ -218,7 +218,8 @@ private:
             SerialSetBuilder revoked, removed;
         };
         std::map<std::string, Serials> by_issuer;
-        // Of this entry and those after it, until others are named (RFC 5280 5.3.3); "" for the list's own.
+        // The issuers of this entry and the following ones, until an entry names others (RFC 5280 5.3.3); "" for the
+        // list's own.
         std::vector<Serials*> issuers = {&by_issuer[""]};
         for (int i = 0; i < count; ++i) {
             const X509_REVOKED* const entry = sk_X509_REVOKED_value(revoked, i);
@@ -226,9 +227,9 @@ private:
             for (int e = 0; e < X509_REVOKED_get_ext_count(entry); ++e) {
                 X509_EXTENSION* const extension = X509_REVOKED_get_ext(entry, e);
                 const int nid = OBJ_obj2nid(X509_EXTENSION_get_object(extension));
-                const bool known = nid == NID_crl_reason || nid == NID_invalidity_date ||
-                                   (nid == NID_certificate_issuer && record_.indirect);
-                if (X509_EXTENSION_get_critical(extension) != 0 && !known) {
+                const bool supported = nid == NID_crl_reason || nid == NID_invalidity_date ||
+                                       (nid == NID_certificate_issuer && record_.indirect);
+                if (X509_EXTENSION_get_critical(extension) != 0 && !supported) {
                     return "has an entry with an unknown critical extension";
                 }
                 if (nid == NID_crl_reason) removed = is_removal(*entry);
@@ -248,7 +249,7 @@ private:
         return {};
     }
 
-    // None where they cannot be read; "" for the list's own.
+    // Empty if they cannot be read; "" for the list's own issuer.
     std::vector<std::string> read_issuers(const X509_REVOKED& entry) const {
         const NamesPtr names(
             static_cast<GENERAL_NAMES*>(X509_REVOKED_get_ext_d2i(&entry, NID_certificate_issuer, nullptr, nullptr)));
@@ -260,7 +261,7 @@ private:
     bool is_removal(const X509_REVOKED& entry) const {
         const EnumeratedPtr reason(
             static_cast<ASN1_ENUMERATED*>(X509_REVOKED_get_ext_d2i(&entry, NID_crl_reason, nullptr, nullptr)));
-        // In a complete list removeFromCRL has no meaning; then it is taken for what it stands in: a revocation.
+        // In a complete list removeFromCRL has no meaning: the entry counts as a revocation.
         return record_.base_number && reason && ASN1_ENUMERATED_get(reason.get()) == kRemoveFromCrl;
     }
 
@@ -325,7 +326,7 @@ Crl::Entry Crl::entry(const CrlSubject& subject) const {
 
 bool Crl::try_key(EVP_PKEY* key, const std::string& digest) const {
     const std::lock_guard lock(mutex_);
-    // A list is signed by one key: once that is known, no other did.
+    // One key signs a list: after it is found, every other key is rejected.
     if (!signer_key_.empty()) return digest == signer_key_;
     if (key == nullptr || others_.contains(digest)) return false;
     const ErrorQueueGuard errors;
@@ -392,14 +393,14 @@ std::optional<unsigned> Crl::reasons_about(const CrlSubject& subject) const {
         if (!list.points || std::any_of(point.names.begin(), point.names.end(), has)) {
             out = out.value_or(0) | point.reasons;
         } else if (point.names.empty()) {
-            // It may be one of these: what the list says counts, what it does not say proves nothing, unless one of
-            // them is the name of its issuer (RFC 5280 6.3.3 (b)(2)(i)).
+            // The certificate's point without a name may be one of the list's points: an entry revokes, but a missing
+            // entry proves nothing, unless the list's point is the name of its issuer (RFC 5280 6.3.3 (b)(2)(i)).
             out = out.value_or(0) | (has("d" + id_.issuer) ? point.reasons : 0);
         }
     }
-    // RFC 5280 6.3.3, at its end: an issuer's own list without a distribution point is about all its certificates. Of
-    // those that it leaves to other CRL issuers it need not be complete.
-    if (own && !list.points) out = subject.is_left_to_others() ? 0 : kAllReasons;
+    // RFC 5280 6.3.3, last paragraph: an issuer's own list without a distribution point covers all its certificates. It
+    // may be incomplete for those whose points name other CRL issuers.
+    if (own && !list.points) out = subject.has_foreign_crl_issuers_only() ? 0 : kAllReasons;
     if (!out) return std::nullopt;
     return *out & list.reasons;
 }
@@ -478,14 +479,14 @@ std::string issuer_of_broken_crl(std::string_view content) {
                                       static_cast<int>(base64.size()));
         der.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
     }
-    // CertificateList and TBSCertList, whose lengths are no longer true.
+    // The headers of CertificateList and TBSCertList, whose lengths may be wrong.
     std::string_view rest = der;
     for (int level = 0; level < 2; ++level) {
         if (rest.size() < 2 || static_cast<std::uint8_t>(rest[0]) != kDerSequence) return {};
         const auto length = static_cast<std::uint8_t>(rest[1]);
         rest.remove_prefix(std::min<std::size_t>(rest.size(), length < 0x80 ? 2U : 2U + (length & 0x7fU)));
     }
-    // Behind version and signature, whatever these are: the first that is a name.
+    // The issuer: the first element that is a name, after version and signature.
     DerReader reader(rest);
     for (int i = 0; i < 3; ++i) {
         const auto element = reader.next();

@@ -9,7 +9,7 @@
 
 namespace mtls {
 
-bool CrlFiles::watch(const std::vector<WatchedFiles>& patterns, const CasByName& known) {
+bool CrlFiles::watch(const std::vector<WatchedFiles>& patterns, const CasByName& cas) {
     std::vector<Pattern> next;
     for (const WatchedFiles& files : patterns) {
         const auto same = std::find_if(patterns_.begin(), patterns_.end(),
@@ -24,9 +24,9 @@ bool CrlFiles::watch(const std::vector<WatchedFiles>& patterns, const CasByName&
     if (std::erase_if(files_, is_dropped) == 0) return false;
     auto set = std::make_shared<CrlSet>();
     for (const auto& [path, file] : files_) {
-        for (const auto& list : file.lists) set->add(list, known, std::time(nullptr));
+        for (const auto& list : file.lists) set->add(list, cas, std::time(nullptr));
     }
-    settle(std::move(set));
+    put_in_force(std::move(set));
     return true;
 }
 
@@ -42,7 +42,7 @@ std::vector<std::string> CrlFiles::names() const {
     return out;
 }
 
-bool CrlFiles::look(const CasByName& known, const CasByName& anchors, std::vector<Diagnostic>& findings) {
+bool CrlFiles::look(const CasByName& cas, const CasByName& anchors, std::vector<Diagnostic>& findings) {
     auto next = std::make_shared<CrlSet>(*crls_);
     std::vector<std::string> changed;
     for (Pattern& pattern : patterns_) {
@@ -57,13 +57,13 @@ bool CrlFiles::look(const CasByName& known, const CasByName& anchors, std::vecto
         for (const std::string& path : files.value()) {
             File& file = files_[path];
             if (file.pattern.empty()) file.pattern = pattern.files.pattern;
-            if (look_apart(path, file, known, *next, findings)) changed.push_back(path);
+            if (poll_guarded(path, file, cas, *next, findings)) changed.push_back(path);
         }
     }
-    if (changed.empty() && is_settled_) return false;
+    if (changed.empty() && is_image_current_) return false;
     for (const std::string& path : changed) {
         for (const auto& list : files_[path].lists) {
-            if (!next->leaves_out(*list, anchors)) continue;
+            if (!next->misses_anchor_key(*list, anchors)) continue;
             findings.push_back(
                 {Diagnostic::Severity::kWarning,
                  {path, 0},
@@ -73,14 +73,14 @@ bool CrlFiles::look(const CasByName& known, const CasByName& anchors, std::vecto
             break;
         }
     }
-    settle(std::move(next));
+    put_in_force(std::move(next));
     return true;
 }
 
-// Puts `next` in force. Where it cannot be shared, this throws, and the next look tries again.
-void CrlFiles::settle(std::shared_ptr<CrlSet> next) {
-    is_settled_ = false;
-    // What it does not hold has been superseded.
+// Puts `next` in force. Throws if there is no memory for the image; the next poll tries again.
+void CrlFiles::put_in_force(std::shared_ptr<CrlSet> next) {
+    is_image_current_ = false;
+    // Lists that `next` does not contain have been superseded.
     for (auto& [path, file] : files_) {
         std::erase_if(file.lists, [&](const auto& list) { return !next->holds(*list); });
     }
@@ -91,7 +91,7 @@ void CrlFiles::settle(std::shared_ptr<CrlSet> next) {
     if (is_shared_ && made.value == nullptr) throw std::runtime_error(made.fault);
     if (is_shared_) bind(made.value);
     image_ = std::move(made.image);
-    is_settled_ = true;
+    is_image_current_ = true;
 }
 
 void CrlFiles::mark_unusable(CrlSet& set) const {
@@ -101,29 +101,29 @@ void CrlFiles::mark_unusable(CrlSet& set) const {
     }
 }
 
-// An exception leaves the other files alone. Its file is read again at the next look.
-bool CrlFiles::look_apart(const std::string& path, File& file, const CasByName& known, CrlSet& into,
-                          std::vector<Diagnostic>& findings) {
+// An exception affects only this file, which is read again at the next poll.
+bool CrlFiles::poll_guarded(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
+                            std::vector<Diagnostic>& findings) {
     try {
-        const bool changed = look_at(path, file, known, into, findings);
-        file.thrown.clear();
+        const bool changed = poll_file(path, file, cas, into, findings);
+        file.exception.clear();
         return changed;
     } catch (const std::exception& e) {
         file.stamp.clear();
         file.digest.clear();
-        if (file.thrown != e.what()) {
+        if (file.exception != e.what()) {
             findings.push_back({Diagnostic::Severity::kError,
                                 {path, 0},
                                 std::string("could not be looked at (") + e.what() +
                                     "): what was in force stays so until the next look"});
         }
-        file.thrown = e.what();
+        file.exception = e.what();
         return false;
     }
 }
 
-bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& known, CrlSet& into,
-                       std::vector<Diagnostic>& findings) {
+bool CrlFiles::poll_file(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
+                         std::vector<Diagnostic>& findings) {
     constexpr std::size_t kLargestFile = 256UL << 20;
     const auto complain = [&](const std::string& what) {
         findings.push_back({Diagnostic::Severity::kError, {path, 0}, what + ": what was in force stays so"});
@@ -141,7 +141,7 @@ bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& kno
     if (!content.ok()) {
         complain("cannot be read (" + content.error() + ")");
         if (trust_ == nullptr || find_trust_fault(path, *trust_).empty()) return false;
-        // Whose it is can be read, and that it is not to be relied on.
+        // Parses the unsafe file only for the names of its issuers, to mark their lists as unusable.
         const auto unsafe = read_whole_file(path, kLargestFile);
         const DecodedCrls decoded = decode_crls(unsafe.ok() ? unsafe.value() : "");
         if (decoded.lists.empty()) return false;
@@ -155,8 +155,8 @@ bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& kno
     if (!decoded.fault.empty()) complain(decoded.fault);
     if (decoded.lists.empty() && decoded.broken.empty()) return false;
     file.unusable.clear();
-    // An edit takes away what never counted.
-    std::erase_if(file.lists, [&](const auto& list) { return decoded.fault.empty() && into.drop_waiting(*list); });
+    // A list that was never verified disappears with an edit of its file.
+    std::erase_if(file.lists, [&](const auto& list) { return decoded.fault.empty() && into.drop_unverified(*list); });
     for (const std::string& issuer : decoded.broken) cannot_use(issuer, "does not decode");
     for (X509CrlPtr& list : decoded.lists) {
         const std::string name = read_name(*X509_CRL_get_issuer(list.get())).canonical;
@@ -168,14 +168,13 @@ bool CrlFiles::look_at(const std::string& path, File& file, const CasByName& kno
         }
         const std::string issuer = crl.value()->issuer_text();
         file.lists.push_back(crl.value());
-        const std::string fault = into.add(std::move(crl.value()), known, std::time(nullptr));
+        const std::string fault = into.add(std::move(crl.value()), cas, std::time(nullptr));
         if (!fault.empty()) complain("the CRL of \"" + escape_for_log(issuer, 200) + "\" " + fault);
     }
     return true;
 }
 
-// ---- images
-// ----------------------------------------------------------------------------------------------------------
+// ---- images ---------------------------------------------------------------------------------------------------------
 
 const CrlRecords* CrlFiles::write(Arena& arena) const {
     std::vector<CrlFileRecord> files;
@@ -189,7 +188,7 @@ const CrlRecords* CrlFiles::write(Arena& arena) const {
     return arena.keep_one(CrlRecords{arena.keep(files)});
 }
 
-// Makes all lists anew from these records, which hold the same; what is known of their signers stays known.
+// Recreates all lists from these records, which have the same content, and keeps their verified signers.
 void CrlFiles::bind(const std::shared_ptr<const CrlRecords>& records) {
     std::map<std::string, std::shared_ptr<const Crl>> had;
     for (const auto& [path, file] : files_) {
@@ -216,7 +215,7 @@ void CrlFiles::bind(const std::shared_ptr<const CrlRecords>& records) {
 }
 
 void CrlFiles::take(const std::shared_ptr<const CrlRecords>& records, std::shared_ptr<const Image> image,
-                    const CasByName& known) {
+                    const CasByName& cas) {
     std::erase_if(files_, [&](const auto& file) {
         return std::none_of(records->files.begin(), records->files.end(),
                             [&](const CrlFileRecord& record) { return record.path == file.first; });
@@ -226,9 +225,9 @@ void CrlFiles::take(const std::shared_ptr<const CrlRecords>& records, std::share
         file.digest.clear();
     }
     bind(records);
-    crls_->learn(known);
+    crls_->verify_signers(cas);
     image_ = std::move(image);
-    is_settled_ = true;
+    is_image_current_ = true;
 }
 
 }  // namespace mtls

@@ -19,7 +19,7 @@ SerialKey key_of(std::string_view serial) {
     return out;
 }
 
-// Of its number.
+// Leading zero bytes of the number.
 std::size_t leading_zeros(const SerialKey& key) {
     return static_cast<std::size_t>(std::find_if(key.begin() + 1, key.end(), [](unsigned char c) { return c != 0; }) -
                                     (key.begin() + 1));

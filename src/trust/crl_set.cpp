@@ -5,13 +5,13 @@
 
 namespace mtls {
 
-std::string CrlSet::add(std::shared_ptr<const Crl> crl, const CasByName& known, std::int64_t now) {
-    const auto named = known(crl->issuer());
+std::string CrlSet::add(std::shared_ptr<const Crl> crl, const CasByName& cas, std::int64_t now) {
+    const auto named = cas(crl->issuer());
     std::vector<std::shared_ptr<const Crl>>& lists = by_issuer_[crl->issuer()];
     lists.reserve(lists.size() + 1);  // so that push_back() cannot throw after lists were erased
     const auto signed_it = [&](const X509Ptr& ca) { return crl->signed_by(*ca); };
-    const bool is_known = std::any_of(named.begin(), named.end(), signed_it);
-    // Or the key of a CA that only clients send: the list remembers it.
+    const bool is_signed = std::any_of(named.begin(), named.end(), signed_it);
+    // The signer may also be a CA that only clients send: a list that it signed has its key.
     for (auto list = lists.begin(); list != lists.end() && !crl->signed_by_signer_of(**list);) ++list;
 
     const std::string key = crl->signer_key();
@@ -25,15 +25,16 @@ std::string CrlSet::add(std::shared_ptr<const Crl> crl, const CasByName& known, 
             return "is older than the one in force";
         }
     }
-    // A list of the future takes the place of another one of the future alone.
+    // A list with a thisUpdate in the future replaces only another such list.
     std::erase_if(lists, [&](const auto& list) {
         return !key.empty() && is_rival(list) && crl->supersedes(*list) &&
                (crl->this_update() <= now || list->this_update() > now);
     });
-    constexpr std::ptrdiff_t kMostWaiting = 64;  // for a path that brings their signer: any name can be on a CRL
-    const auto waits = [](const std::shared_ptr<const Crl>& list) { return list->waits_for_signer(); };
-    if (key.empty() && std::count_if(lists.begin(), lists.end(), waits) >= kMostWaiting) {
-        lists.erase(std::find_if(lists.begin(), lists.end(), waits));
+    constexpr std::ptrdiff_t kMostUnverified =
+        64;  // per issuer name, without a verified signer: any name can be on a CRL
+    const auto is_unverified = [](const std::shared_ptr<const Crl>& list) { return list->is_unverified(); };
+    if (key.empty() && std::count_if(lists.begin(), lists.end(), is_unverified) >= kMostUnverified) {
+        lists.erase(std::find_if(lists.begin(), lists.end(), is_unverified));
     }
     lists.push_back(std::move(crl));
     if (key.empty() && !named.empty()) {
@@ -43,12 +44,12 @@ std::string CrlSet::add(std::shared_ptr<const Crl> crl, const CasByName& known, 
     const auto& added = *lists.back();
     const bool may = std::any_of(named.begin(), named.end(),
                                  [&](const X509Ptr& ca) { return may_sign_crls(*ca) && added.signed_by(*ca); });
-    return is_known && !may ? "is signed by a CA whose keyUsage has no cRLSign" : "";
+    return is_signed && !may ? "is signed by a CA whose keyUsage has no cRLSign" : "";
 }
 
-bool CrlSet::leaves_out(const Crl& crl, const CasByName& anchors) const {
+bool CrlSet::misses_anchor_key(const Crl& crl, const CasByName& anchors) const {
     const auto found = by_issuer_.find(crl.issuer());
-    if (found == by_issuer_.end() || crl.waits_for_signer()) return false;
+    if (found == by_issuer_.end() || crl.is_unverified()) return false;
     const auto named = anchors(crl.issuer());
     return std::any_of(named.begin(), named.end(), [&](const X509Ptr& anchor) {
         return std::none_of(found->second.begin(), found->second.end(),
@@ -62,19 +63,19 @@ bool CrlSet::holds(const Crl& crl) const {
                                                     [&](const auto& list) { return list.get() == &crl; });
 }
 
-bool CrlSet::drop_waiting(const Crl& crl) {
+bool CrlSet::drop_unverified(const Crl& crl) {
     const auto found = by_issuer_.find(crl.issuer());
-    if (found == by_issuer_.end() || !crl.waits_for_signer()) return false;
+    if (found == by_issuer_.end() || !crl.is_unverified()) return false;
     return std::erase_if(found->second, [&](const auto& list) { return list.get() == &crl; }) > 0;
 }
 
-void CrlSet::learn(const CasByName& known) const {
+void CrlSet::verify_signers(const CasByName& cas) const {
     for (const auto& [name, lists] : by_issuer_) {
-        const auto waits = [](const auto& list) { return list->waits_for_signer(); };
-        if (std::none_of(lists.begin(), lists.end(), waits)) continue;
-        const auto named = known(name);
+        const auto is_unverified = [](const auto& list) { return list->is_unverified(); };
+        if (std::none_of(lists.begin(), lists.end(), is_unverified)) continue;
+        const auto named = cas(name);
         for (const auto& list : lists) {
-            for (auto ca = named.begin(); ca != named.end() && waits(list); ++ca) list->signed_by(**ca);
+            for (auto ca = named.begin(); ca != named.end() && is_unverified(list); ++ca) list->signed_by(**ca);
         }
     }
 }
@@ -83,9 +84,9 @@ std::map<std::string, std::optional<std::int64_t>> CrlSet::next_updates() const 
     std::map<std::string, std::optional<std::int64_t>> out;
     for (const auto& [name, lists] : by_issuer_) {
         for (const auto& crl : lists) {
-            const auto [known, is_new] = out.emplace(crl->issuer_text(), crl->next_update());
-            if (!is_new && known->second && (!crl->next_update() || *crl->next_update() < *known->second)) {
-                known->second = crl->next_update();
+            const auto [entry, is_new] = out.emplace(crl->issuer_text(), crl->next_update());
+            if (!is_new && entry->second && (!crl->next_update() || *crl->next_update() < *entry->second)) {
+                entry->second = crl->next_update();
             }
         }
     }
@@ -112,12 +113,13 @@ public:
         for (const CrlSet* set : sets) {
             for (const std::string& issuer : issuers) gather(*set, issuer);
         }
-        // A complete list takes the place of a delta while it is itself in force: add() may have dropped it before.
+        // A complete list replaces a delta only while it is in force itself; add() may have removed the delta too
+        // early.
         drop_superseded([](const Usable& list, const Usable& by) {
             return list.list->is_delta() == by.list->is_delta() && by.list->supersedes(*list.list);
         });
         drop_superseded([](const Usable& list, const Usable& by) { return by.list->supersedes(*list.list); });
-        // A delta and a list that it completes hold together all that an older delta says.
+        // A newer delta and a complete list that it applies to together contain all entries of an older delta.
         const std::vector<Usable> all = usable_;
         drop_superseded([&all](const Usable& list, const Usable& by) {
             return list.list->is_delta() && by.list->same_scope(*list.list) && by.list->is_newer_than(*list.list) &&
@@ -131,7 +133,7 @@ public:
         unsigned said = 0;
         unsigned fresh = 0;
         for (const Usable& one : usable_) {
-            // A list that is out of date still revokes what it lists, and a delta without its base.
+            // A stale list still revokes what it lists; so does a delta without its base.
             if (one.list->entry(subject_) == Crl::Entry::kRevoked && !is_taken_back(one)) {
                 detail = "by the CRL of \"" + one.list->issuer_text() + "\"";
                 return CrlStatus::kRevoked;
@@ -152,7 +154,7 @@ public:
         }
         if (!required) return CrlStatus::kGood;
         detail = fresh != 0 ? "the CRLs " + of_issuer + "at hand are not about all reasons of revocation"
-                 : subject_.is_left_to_others()
+                 : subject_.has_foreign_crl_issuers_only()
                      ? "no CRL of the issuer that the certificate's distribution point names is at hand"
                      : "no CRL " + of_issuer + "that is about this certificate is at hand";
         detail += ", and MTLSCRL required";
@@ -174,16 +176,16 @@ private:
 
     void gather(const std::vector<std::shared_ptr<const Crl>>& lists, const std::vector<X509Ptr>& named) {
         for (const auto& list : lists) {
-            CrlSigner best = CrlSigner::kAnothers;
+            CrlSigner best = CrlSigner::kUnrelated;
             for (const X509Ptr& signer : named) {
-                if (best != CrlSigner::kMay && list->signed_by(*signer))
-                    best = std::max(best, signers_.standing(*signer));
+                if (best != CrlSigner::kValid && list->signed_by(*signer))
+                    best = std::max(best, signers_.classify(*signer));
             }
-            if (best >= CrlSigner::kNoLonger) use(*list, best == CrlSigner::kMay);
-            const char* const fault = best == CrlSigner::kMayNot     ? "its signer has no cRLSign in its keyUsage"
-                                      : best == CrlSigner::kNoLonger ? "its signer is expired or revoked"
-                                      : list->waits_for_signer()     ? "no known CA of that name has its signer's key"
-                                                                     : nullptr;
+            if (best >= CrlSigner::kInvalid) use(*list, best == CrlSigner::kValid);
+            const char* const fault = best == CrlSigner::kLacksCrlSign ? "its signer has no cRLSign in its keyUsage"
+                                      : best == CrlSigner::kInvalid    ? "its signer is expired or revoked"
+                                      : list->is_unverified()          ? "no known CA of that name has its signer's key"
+                                                                       : nullptr;
             if (fault == nullptr) continue;
             unusable_ = "the CRL of \"" + list->issuer_text() + "\" at hand cannot be used: " + fault;
         }
@@ -221,11 +223,11 @@ private:
 
     const CrlSubject subject_;
     const CrlSigners& signers_;
-    const std::int64_t forgiven_;  // seconds past nextUpdate
+    const std::int64_t forgiven_;  // seconds after nextUpdate
     const std::int64_t now_;
     std::vector<std::int64_t>& edges_;
     std::vector<Usable> usable_;
-    std::string unusable_;  // a list is there that cannot be used: why
+    std::string unusable_;  // why a list cannot be used; empty: all can be used
 };
 
 CrlStatus check_crls(const CrlSets& sets, const X509& certificate, const CrlSigners& signers, const CrlRules& rules,

@@ -4,7 +4,7 @@
 #include <deque>
 #include <set>
 
-#include "mtls_authz/trust/signature_memory.hpp"
+#include "mtls_authz/trust/signature_cache.hpp"
 
 namespace mtls {
 
@@ -12,9 +12,9 @@ namespace {
 
 constexpr std::size_t kDeepestPath = 10;
 
-// From the leaf to an anchor.
+// A path from the leaf to an anchor.
 struct AnchorPath {
-    std::vector<X509*> helpers;  // between the two, borrowed from the search
+    std::vector<X509*> helpers;  // between leaf and anchor, borrowed from the search
     X509Ptr anchor;
 
     bool exists_at(std::int64_t now) const {
@@ -26,8 +26,8 @@ struct AnchorPath {
     }
 };
 
-// The certificates that signed something on the way up from a leaf, and the anchors above them. Bounded whatever the
-// peer sends: a chain of its own making costs it less than us.
+// Finds the certificates that signed a certificate above a leaf, and the anchors above them. Bounded for any input,
+// because a chain costs the peer less to make than us to verify.
 class IssuerSearch {
 public:
     IssuerSearch(X509& leaf, std::vector<X509*> sent, const CaDirectory& policy)
@@ -36,12 +36,12 @@ public:
         if (sent_.size() > kMostLooked) sent_.resize(kMostLooked);
     }
 
-    // Those that are nearest to the leaf first, and of them those whose CAs are all valid.
+    // The shortest paths first; paths whose CAs are all valid before the others.
     std::vector<AnchorPath> paths(std::int64_t now) {
         constexpr std::size_t kMostPaths = 16;
         constexpr int kMostSteps = 64;
         std::vector<AnchorPath> out;
-        if (policy_.knows_leaf(certificate_sha256(leaf_), now)) out.push_back({{}, share(leaf_)});
+        if (policy_.has_leaf_anchor(certificate_sha256(leaf_), now)) out.push_back({{}, share(leaf_)});
         std::deque<std::vector<X509*>> open = {{}};
         for (int step = 0; !open.empty() && step < kMostSteps && out.size() < kMostPaths; ++step) {
             const std::vector<X509*> below = std::move(open.front());
@@ -59,7 +59,7 @@ public:
         return out;
     }
 
-    // The policy's intermediates among what was found.
+    // The policy's intermediates that were found.
     const std::set<X509*>& from_policy() const { return from_policy_; }
 
 private:
@@ -74,7 +74,7 @@ private:
         }
         const std::string name = read_name(*X509_get_issuer_name(&certificate)).canonical;
         for (const AnchorCertificate* c : policy_.intermediates_named(name)) {
-            X509* const helper = in_hand_.get(*c);
+            X509* const helper = held_.get(*c);
             const auto is_same = [&](const X509* other) { return X509_cmp(other, helper) == 0; };
             if (std::any_of(sent_.begin(), sent_.end(), is_same) || !may_issue(*helper, certificate)) continue;
             if (!is_signed_by(certificate, digest, c->spki_sha256, [&] { return helper; })) continue;
@@ -84,7 +84,7 @@ private:
         return out;
     }
 
-    // By name, key identifier and usage, as OpenSSL chooses. A root leads nowhere.
+    // By name, key identifier and usage, as OpenSSL selects. A root is not an intermediate.
     static bool may_issue(X509& issuer, X509& certificate) {
         constexpr int kVerifySignature = 1;
         return X509_check_issued(&issuer, &certificate) == X509_V_OK &&
@@ -94,7 +94,7 @@ private:
     X509& leaf_;
     std::vector<X509*> sent_;
     const CaDirectory& policy_;
-    CertificatesInHand in_hand_;
+    HeldCertificates held_;
     std::set<X509*> from_policy_;
     int signatures_left_ = 64;
 };
@@ -105,7 +105,7 @@ std::vector<X509*> certificates_of(STACK_OF(X509) * stack) {
     return out;
 }
 
-// What a verification without mod_ssl's callback lets pass.
+// The errors that a verification without mod_ssl's callback ignores.
 struct Tolerance {
     bool missing_crl = false;
     bool leaf_dates = false;
@@ -124,19 +124,20 @@ extern "C" int on_tolerated(int ok, X509_STORE_CTX* ctx) {
     return ok == 1 || (tolerance != nullptr && tolerance->covers(*ctx)) ? 1 : 0;
 }
 
-bool verifies_quietly(X509_STORE_CTX& ctx, Tolerance tolerance) {
+bool verifies_without_callback(X509_STORE_CTX& ctx, Tolerance tolerance) {
     const ErrorQueueGuard errors;
     X509_STORE_CTX_set_app_data(&ctx, &tolerance);
     X509_STORE_CTX_set_verify_cb(&ctx, on_tolerated);
     return X509_verify_cert(&ctx) == 1;
 }
 
-// A verification of the same certificate as another one, with its store and parameters.
-class Again {
+// Verifies the certificate of another context, with its store and parameters.
+class RepeatedVerification {
 public:
-    explicit Again(X509_STORE_CTX* ctx) : Again(ctx, X509_STORE_CTX_get0_untrusted(ctx)) {}
-    // To this anchor alone.
-    Again(X509_STORE_CTX* ctx, const AnchorPath& path)
+    explicit RepeatedVerification(X509_STORE_CTX* ctx)
+        : RepeatedVerification(ctx, X509_STORE_CTX_get0_untrusted(ctx)) {}
+    // With this path's anchor as the only trusted certificate.
+    RepeatedVerification(X509_STORE_CTX* ctx, const AnchorPath& path)
         : helpers_(stack_of(path.helpers)), anchor_(stack_of({path.anchor.get()})) {
         init(ctx, helpers_.get());
         X509_STORE_CTX_set0_trusted_stack(ctx_.get(), anchor_.get());
@@ -145,7 +146,7 @@ public:
     X509_STORE_CTX* get() const { return ctx_.get(); }
 
 private:
-    Again(X509_STORE_CTX* ctx, STACK_OF(X509) * untrusted) { init(ctx, untrusted); }
+    RepeatedVerification(X509_STORE_CTX* ctx, STACK_OF(X509) * untrusted) { init(ctx, untrusted); }
     void init(X509_STORE_CTX* ctx, STACK_OF(X509) * untrusted) {
         if (!ctx_ || X509_STORE_CTX_init(ctx_.get(), X509_STORE_CTX_get0_store(ctx), X509_STORE_CTX_get0_cert(ctx),
                                          untrusted) != 1) {
@@ -158,16 +159,16 @@ private:
     X509StoreCtxPtr ctx_{X509_STORE_CTX_new()};
 };
 
-// Gives a context more helpers, for as long as it lives.
-class WithHelpers {
+// Adds helpers to a context for the lifetime of this object.
+class HelpersScope {
 public:
-    WithHelpers(X509_STORE_CTX* ctx, const std::vector<X509*>& helpers)
+    HelpersScope(X509_STORE_CTX* ctx, const std::vector<X509*>& helpers)
         : ctx_(ctx), sent_(X509_STORE_CTX_get0_untrusted(ctx)), helpers_(stack_of(helpers)) {
         X509_STORE_CTX_set0_untrusted(ctx_, helpers_.get());
     }
-    ~WithHelpers() { X509_STORE_CTX_set0_untrusted(ctx_, sent_); }
-    WithHelpers(const WithHelpers&) = delete;
-    WithHelpers& operator=(const WithHelpers&) = delete;
+    ~HelpersScope() { X509_STORE_CTX_set0_untrusted(ctx_, sent_); }
+    HelpersScope(const HelpersScope&) = delete;
+    HelpersScope& operator=(const HelpersScope&) = delete;
 
 private:
     X509_STORE_CTX* const ctx_;
@@ -175,34 +176,35 @@ private:
     const BorrowedX509Stack helpers_;
 };
 
-// Into the context that TLS looks at, so that it and the log name the certificate that failed.
-void hand_back(X509_STORE_CTX* from, X509_STORE_CTX* to) {
+// Copies the result to the context that TLS reads, so that TLS and the log name the certificate that failed.
+void copy_result(X509_STORE_CTX* from, X509_STORE_CTX* to) {
     X509_STORE_CTX_set_error(to, X509_STORE_CTX_get_error(from));
     X509_STORE_CTX_set_error_depth(to, X509_STORE_CTX_get_error_depth(from));
     STACK_OF(X509)* const chain = X509_STORE_CTX_get1_chain(from);
     X509_STORE_CTX_set0_verified_chain(to, chain);
-    // Only what the chain keeps alive.
+    // Only a certificate that the chain keeps alive.
     X509* const current = X509_STORE_CTX_get_current_cert(from);
     const auto held = certificates_of(chain);
-    const bool is_held = std::find(held.begin(), held.end(), current) != held.end();
-    X509_STORE_CTX_set_current_cert(to, is_held ? current : nullptr);
+    const bool is_in_chain = std::find(held.begin(), held.end(), current) != held.end();
+    X509_STORE_CTX_set_current_cert(to, is_in_chain ? current : nullptr);
 }
 
 HandshakeVerdict verify_by(const AnchorPath& path, X509_STORE_CTX* ctx, int ssl_index) {
-    const Again by_anchor(ctx, path);
+    const RepeatedVerification by_anchor(ctx, path);
     X509_STORE_CTX_set_verify_cb(by_anchor.get(), X509_STORE_CTX_get_verify_cb(ctx));
     X509_STORE_CTX_set_ex_data(by_anchor.get(), ssl_index, X509_STORE_CTX_get_ex_data(ctx, ssl_index));
     const int verified = X509_verify_cert(by_anchor.get());
-    hand_back(by_anchor.get(), ctx);
+    copy_result(by_anchor.get(), ctx);
     return {verified, verified == 1};
 }
 
 HandshakeVerdict verify_by_either(X509_STORE_CTX* ctx, const std::vector<AnchorPath>& paths, int ssl_index,
                                   MissingCrl missing) {
     const Tolerance tolerance{missing == MissingCrl::kPasses};
-    if (paths.empty() || verifies_quietly(*Again(ctx).get(), tolerance)) return {X509_verify_cert(ctx)};
+    if (paths.empty() || verifies_without_callback(*RepeatedVerification(ctx).get(), tolerance))
+        return {X509_verify_cert(ctx)};
     const auto is_good = [&](const AnchorPath& path) {
-        return paths.size() == 1 || verifies_quietly(*Again(ctx, path).get(), tolerance);
+        return paths.size() == 1 || verifies_without_callback(*RepeatedVerification(ctx, path).get(), tolerance);
     };
     const auto good = std::find_if(paths.begin(), paths.end(), is_good);
     return verify_by(good != paths.end() ? *good : paths.front(), ctx, ssl_index);
@@ -216,11 +218,11 @@ HandshakeVerdict verify_handshake(X509_STORE_CTX* ctx, const CaDirectory& policy
     IssuerSearch search(*X509_STORE_CTX_get0_cert(ctx), helpers, policy);
     const auto paths = search.paths(now);
     helpers.insert(helpers.end(), search.from_policy().begin(), search.from_policy().end());
-    const WithHelpers with(ctx, helpers);
+    const HelpersScope with(ctx, helpers);
     return verify_by_either(ctx, paths, ssl_index, missing);
 }
 
-// As ssl_verify_error_is_optional() of mod_ssl.
+// The same errors as ssl_verify_error_is_optional() in mod_ssl.
 bool is_of_unknown_ca(long error) {
     return error == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || error == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ||
            error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY || error == X509_V_ERR_CERT_UNTRUSTED ||
@@ -243,7 +245,7 @@ bool verifies(const OwnStore& own, const PresentedCertificate& presented, const 
     X509_STORE_CTX_set_default(ctx.get(), "ssl_client");
     X509_VERIFY_PARAM_set_purpose(X509_STORE_CTX_get0_param(ctx.get()), purpose);
     X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(ctx.get()), own.security_level);
-    return verifies_quietly(*ctx, {own.missing == MissingCrl::kPasses, true});
+    return verifies_without_callback(*ctx, {own.missing == MissingCrl::kPasses, true});
 }
 
 }  // namespace mtls

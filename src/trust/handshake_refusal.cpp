@@ -56,7 +56,7 @@ const HandshakeRefusalText& text_of(HandshakeRefusal refusal) {
 
 namespace {
 
-// OpenSSL calls what it does not know weak, or says that the signature does not hold.
+// OpenSSL reports an unsupported algorithm as a weak key, or as a bad signature.
 std::string unknown_algorithm(int verify_error, const X509* at) {
     switch (verify_error) {
         case X509_V_ERR_EE_KEY_TOO_SMALL:

@@ -5,22 +5,22 @@
 #include "mtls_authz/certificate/algorithms.hpp"
 #include "mtls_authz/certificate/ecdsa_twin.hpp"
 #include "mtls_authz/trust/path_search.hpp"
-#include "mtls_authz/trust/signature_memory.hpp"
+#include "mtls_authz/trust/signature_cache.hpp"
 #include "mtls_authz/trust/trust.hpp"
 
 namespace mtls {
 
 namespace {
 
-// A revocation by fingerprint refuses a certificate and its twin alike.
+// A revocation by fingerprint applies to a certificate and to its twin.
 void note_twin(NearestCa& nearest, const PresentedCertificate& presented, const X509& below, const X509& issuer) {
     std::string twin = ecdsa_twin_sha256(below, issuer);
     if (&below == presented.leaf.get()) nearest.leaf_twin = twin;
     if (!twin.empty()) nearest.above.push_back({std::move(twin), {}});
 }
 
-// The encoding of a key is its certificate's, not its holder's: a revocation by key refuses each. `other_keys`: as
-// key_forms() has them.
+// The certificate chooses how its key is encoded: a revocation by key applies to every encoding. `other_keys`: from
+// key_forms().
 template <class Keys>
 void note_ca(NearestCa& nearest, X509& ca, std::string sha256, const std::string& spki_sha256, const Keys& other_keys) {
     for (const std::string_view key : other_keys) {
@@ -30,8 +30,8 @@ void note_ca(NearestCa& nearest, X509& ca, std::string sha256, const std::string
     nearest.cas.push_back(share(ca));
 }
 
-// Breadth first, one depth at a time. A signature verifies under one key only, so at each step name and key of the
-// issuer are certain, whatever the client chose to send or to leave out.
+// Breadth-first search. A signature verifies with one key only, so the issuer's name and key are certain at each step,
+// whatever certificates the client sends or omits.
 class Climb {
 public:
     Climb(const CaDirectory& directory, const PresentedCertificate& presented, std::int64_t now)
@@ -86,9 +86,9 @@ private:
         }
     }
 
-    void try_helper(const Below& below, OnTheWay helper, std::vector<Below>& above) {
+    void try_helper(const Below& below, IntermediateCa helper, std::vector<Below>& above) {
         X509& ca = *helper.certificate;
-        if (seen_.contains(helper.sha256) || !says_it_is_a_ca(ca)) return;
+        if (seen_.contains(helper.sha256) || !has_ca_flag(ca)) return;
         if (X509_NAME_cmp(X509_get_issuer_name(below.certificate), X509_get_subject_name(&ca)) != 0) return;
         const std::string key = spki_sha256(ca);
         if (!is_signed_by(*below.certificate, below.sha256, key, [&] { return &ca; })) {
@@ -99,14 +99,14 @@ private:
         seen_.insert(helper.sha256);
         above.push_back({&ca, helper.sha256, &names_.emplace_back(read_name(*X509_get_issuer_name(&ca)))});
         note_ca(found_, ca, helper.sha256, key, key_forms(ca));
-        found_.on_the_way.push_back(std::move(helper));
+        found_.intermediates.push_back(std::move(helper));
     }
 
-    // A key that is unknown says more than the signature that it made.
+    // An unsupported key is a more precise cause than an unsupported signature.
     void say_what_is_unknown() {
         if (found_.unknown_algorithm.empty()) found_.unknown_algorithm = namesakes_.unknown_algorithm;
         if (found_.unknown_algorithm.empty()) found_.unknown_algorithm = unknown_signature(*presented_.leaf);
-        for (const OnTheWay& ca : found_.on_the_way) {
+        for (const IntermediateCa& ca : found_.intermediates) {
             if (found_.unknown_algorithm.empty()) found_.unknown_algorithm = unknown_signature(*ca.certificate);
         }
     }
@@ -120,7 +120,7 @@ private:
     std::set<std::string, std::less<>> seen_;  // digests
 };
 
-// Who among mod_ssl's CAs issued one of these: no CA of the policy did, but a revocation may name one of mod_ssl's.
+// Adds mod_ssl's CAs that issued one of these certificates: the policy names none of them, but a revocation may.
 void add_server_issuers(const ServerCas& server, const PresentedCertificate& presented, NearestCa& nearest) {
     const auto issued = [](const X509& certificate, const std::string& digest, const X509Ptr& ca, std::string& key) {
         if (X509_NAME_cmp(X509_get_issuer_name(&certificate), X509_get_subject_name(ca.get())) != 0) return false;
@@ -136,7 +136,7 @@ void add_server_issuers(const ServerCas& server, const PresentedCertificate& pre
             note_twin(nearest, presented, below, *ca);
         };
         try_below(*presented.leaf, presented.facts.sha256);
-        for (const OnTheWay& c : nearest.on_the_way) try_below(*c.certificate, c.sha256);
+        for (const IntermediateCa& c : nearest.intermediates) try_below(*c.certificate, c.sha256);
         if (is_above) note_ca(nearest, *ca, certificate_sha256(*ca), key, key_forms(*ca));
     }
 }
@@ -146,7 +146,7 @@ void add_server_issuers(const ServerCas& server, const PresentedCertificate& pre
 NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertificate& presented, const ServerCas& server,
                           std::int64_t now) {
     const ErrorQueueGuard errors;
-    if (directory.knows_leaf(presented.facts.sha256, now)) {
+    if (directory.has_leaf_anchor(presented.facts.sha256, now)) {
         NearestCa itself;
         itself.is_leaf_itself = true;
         return itself;

@@ -6,7 +6,7 @@
 #include "mtls_authz/certificate/der.hpp"
 #include "mtls_authz/certificate/uri.hpp"
 #include "mtls_authz/trust/handshake_refusal.hpp"
-#include "mtls_authz/trust/signature_memory.hpp"
+#include "mtls_authz/trust/signature_cache.hpp"
 
 namespace mtls {
 
@@ -15,8 +15,8 @@ namespace {
 constexpr std::size_t kMostSteps = 512;
 constexpr std::size_t kMostTried = 32;
 
-// OpenSSL chooses an issuer by its name, and by the key identifier if there is one. Here it has no choice: `chain` says
-// who issued whom, and it says whether that may be.
+// OpenSSL selects an issuer by name, and by the key identifier if present. Here only the next certificate of `chain` is
+// accepted; X509_check_issued() still decides whether it may be the issuer.
 int is_next_in_chain(X509_STORE_CTX* ctx, X509* below, X509* above) {
     const auto& chain = *static_cast<const std::vector<X509*>*>(X509_STORE_CTX_get_app_data(ctx));
     const auto at = std::find(chain.begin(), chain.end(), below);
@@ -33,8 +33,8 @@ std::string describe_failure(X509_STORE_CTX* ctx) {
     return describe_verify_error(error, at) + (is_ca ? at_ca(*at) : std::string());
 }
 
-// The authority-constrained policy set: what the leaf asserts, traced back to what the topmost CA that named a policy
-// calls it.
+// The authority-constrained policy set: the leaf's policies, mapped back to the terms of the topmost CA that names a
+// policy.
 std::vector<std::string> policies_of(X509_STORE_CTX* ctx) {
     std::vector<std::string> out;
     const X509_POLICY_TREE* const tree = X509_STORE_CTX_get0_policy_tree(ctx);
@@ -55,7 +55,7 @@ std::vector<std::string> policies_of(X509_STORE_CTX* ctx) {
     return out;
 }
 
-// A URI of the leaf that would pass by the name constraints of a CA above it; or "".
+// A URI of the leaf that could evade the name constraints of a CA above it; or "".
 std::string find_unclear_uri(const std::vector<X509*>& certificates) {
     const bool is_constrained = std::any_of(certificates.begin() + 1, certificates.end(), [](const X509* ca) {
         return X509_get_ext_by_NID(ca, NID_name_constraints, -1) >= 0;
@@ -83,7 +83,7 @@ PathAnswer verify_by_openssl(const PathQuestion& question, std::vector<X509*> ce
     X509_VERIFY_PARAM* const param = X509_STORE_CTX_get0_param(ctx.get());
     X509_VERIFY_PARAM_set_flags(param,
                                 X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_POLICY_CHECK | X509_V_FLAG_NO_CHECK_TIME);
-    // Or OpenSSL refuses valid paths that have no policies.
+    // Without this, OpenSSL rejects valid paths that have no policies.
     X509_VERIFY_PARAM_add0_policy(param, OBJ_nid2obj(NID_any_policy));
     X509_VERIFY_PARAM_set_purpose(param, question.purpose);
     X509_VERIFY_PARAM_set_depth(param, static_cast<int>(kMostIntermediates));
@@ -120,7 +120,7 @@ PathAnswer PathSearch::run() {
     return std::move(answer_);
 }
 
-// Tries what issued the last of the chain: whether that makes a path.
+// Tries the issuers of the last certificate of the chain; true if one leads to a path.
 bool PathSearch::extend() {
     const Link& below = *chain_.back();
     for (const auto* links : {&question_.trusted, &question_.helpers}) {
@@ -139,14 +139,14 @@ bool PathSearch::extend() {
 
 bool PathSearch::issued(const Link& above, const Link& below) {
     if (X509_check_issued(above.certificate, below.certificate) != X509_V_OK) return false;
-    const auto [known, is_new] = signed_by_.emplace(std::pair(below.certificate, above.certificate), false);
+    const auto [result, is_new] = signed_by_.emplace(std::pair(below.certificate, above.certificate), false);
     if (is_new) {
         const std::string computed = below.sha256.empty() ? certificate_sha256(*below.certificate) : std::string();
         const std::string_view digest = below.sha256.empty() ? std::string_view(computed) : below.sha256;
-        known->second = is_signed_by(*below.certificate, digest, spki_sha256(*above.certificate),
-                                     [&] { return above.certificate; });
+        result->second = is_signed_by(*below.certificate, digest, spki_sha256(*above.certificate),
+                                      [&] { return above.certificate; });
     }
-    return known->second;
+    return result->second;
 }
 
 bool PathSearch::refuse(std::string why) {

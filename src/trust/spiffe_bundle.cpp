@@ -20,7 +20,8 @@ using BignumPtr = std::unique_ptr<BIGNUM, FreeWith<BN_free>>;
 
 std::string in_quotes(std::string_view text) { return "\"" + escape_for_log(text, 80) + "\""; }
 
-// Looks at JSON before it is built: the parser itself takes the last of two values of one name, and any depth.
+// Checks JSON before it is parsed into a tree: the tree parser keeps the last of two values with one name, and has no
+// depth limit.
 class JsonGuard : public nlohmann::json_sax<Json> {
 public:
     const std::string& fault() const { return fault_; }
@@ -64,7 +65,7 @@ private:
         return true;
     }
 
-    std::vector<std::set<std::string>> names_;  // of each object that is open
+    std::vector<std::set<std::string>> names_;  // of each open object or array
     std::string fault_;
 };
 
@@ -73,14 +74,14 @@ Result<Json> read_json(std::string_view text) {
         return Error{"is larger than the " + std::to_string(kLargestBundle >> 20) +
                      " MiB that a SPIFFE bundle may have"};
     }
-    // The parser takes one for the end of the text.
+    // The parser stops at a NUL.
     if (text.find('\0') != std::string_view::npos) return Error{"holds a NUL byte, so it is not JSON (RFC 8259)"};
     JsonGuard guard;
     if (!Json::sax_parse(text, &guard)) return Error{guard.fault()};
     return Json::parse(text);
 }
 
-// RFC 4648 4, padded, without blanks or stray bits.
+// RFC 4648 section 4, padded, without blanks and with zero pad bits.
 std::optional<std::string> from_base64(std::string_view text) {
     if (text.empty() || text.size() % 4 != 0) return std::nullopt;
     std::string out(text.size() / 4 * 3, '\0');
@@ -95,7 +96,7 @@ std::optional<std::string> from_base64(std::string_view text) {
 
 std::string without_leading_zeros(std::string bytes) { return bytes.erase(0, bytes.find_first_not_of('\0')); }
 
-// As the members of a JWK have numbers and octets: base64url without padding (RFC 7518 2).
+// JWK members encode numbers and octets in base64url without padding (RFC 7518 2).
 std::optional<std::string> from_base64url(std::string text) {
     std::replace(text.begin(), text.end(), '-', '+');
     std::replace(text.begin(), text.end(), '_', '/');
@@ -103,8 +104,8 @@ std::optional<std::string> from_base64url(std::string text) {
     return from_base64(text);
 }
 
-// Of each key type that certificates have, the members that spell the key, and what OpenSSL calls them (RFC 7518 6,
-// RFC 8037 2; AKP: JOSE's key type of ML-DSA and SLH-DSA).
+// The members that contain the key, for each key type that certificates have, with OpenSSL's parameter names (RFC 7518
+// 6, RFC 8037 2; AKP: JOSE's key type of ML-DSA and SLH-DSA).
 struct KeyMember {
     std::string_view type;
     const char* name;
@@ -116,7 +117,7 @@ constexpr KeyMember kKeyMembers[] = {
     {"OKP", "x", OSSL_PKEY_PARAM_PUB_KEY}, {"AKP", "pub", OSSL_PKEY_PARAM_PUB_KEY},
 };
 
-// The octets of a public key's parameter without leading zeros; empty where the key has none of that name.
+// A parameter of a public key as octets without leading zeros; empty if the key has no such parameter.
 std::string parameter_of(const EVP_PKEY& key, const char* name) {
     std::string out;
     BIGNUM* number = nullptr;
@@ -138,8 +139,8 @@ bool is_text(const Json& object, const char* name, std::string_view expected) {
     return found != object.end() && found->is_string() && found->get_ref<const std::string&>() == expected;
 }
 
-// Whether the JWK is of another key than its certificate (RFC 7517 4.7). Members that are missing spell none; and a key
-// that this OpenSSL does not know is taken as the certificate has it.
+// Whether the JWK has another key than its certificate (RFC 7517 4.7). Missing members are not compared; a key that
+// this OpenSSL does not support is accepted from the certificate.
 bool is_of_other_key(const Json& jwk, const X509& certificate) {
     const EVP_PKEY* const key = X509_get0_pubkey(&certificate);
     if (key == nullptr) return false;
@@ -158,7 +159,7 @@ bool has_known_type(const Json& jwk) {
                        [&](const KeyMember& member) { return is_text(jwk, "kty", member.type); });
 }
 
-// The CA certificate of one key; empty where the key is none that counts.
+// The CA certificate of one key; empty if the key is ignored.
 Result<std::string> read_authority(const Json& jwk, const std::string& where, std::vector<std::string>& warnings) {
     if (!jwk.is_object()) return Error{where + " is no JSON object"};
     if (!is_text(jwk, "use", "x509-svid")) return std::string();
@@ -187,7 +188,7 @@ Result<std::string> read_authority(const Json& jwk, const std::string& where, st
     const X509Ptr certificate(d2i_X509(nullptr, &p, static_cast<long>(der->size())));
     if (!certificate || p != end) return Error{where + ": x5c does not hold one X.509 certificate in DER"};
     const auto subject = [&] { return in_quotes(read_name(*X509_get_subject_name(certificate.get())).text()); };
-    if (!says_it_is_a_ca(*certificate)) {
+    if (!has_ca_flag(*certificate)) {
         return Error{where + ": the certificate " + subject() +
                      " is no CA (basicConstraints): a bundle holds the CAs of a trust domain, not what they issue"};
     }
@@ -197,7 +198,7 @@ Result<std::string> read_authority(const Json& jwk, const std::string& where, st
     return *der;
 }
 
-// A whole number of at most 64 bits; nothing where it is not there.
+// An integer of at most 64 bits; nothing if it is absent.
 Result<std::optional<std::uint64_t>> read_number(const Json& bundle, const char* name) {
     const auto found = bundle.find(name);
     if (found == bundle.end()) return std::optional<std::uint64_t>();

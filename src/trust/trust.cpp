@@ -3,16 +3,17 @@
 #include <algorithm>
 
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/trust/path_memory.hpp"
+#include "mtls_authz/trust/path_cache.hpp"
 #include "mtls_authz/trust/path_search.hpp"
 
 namespace mtls {
 
 namespace {
 
-// Of this process. Made when first asked: loading the module runs nothing, and what is thrown denies.
-PathMemory& paths() {
-    static PathMemory of_process;
+// One per process. Constructed on first use, so that loading the module runs no code, and an exception of the
+// constructor denies one request.
+PathCache& paths() {
+    static PathCache of_process;
     return of_process;
 }
 
@@ -25,8 +26,8 @@ PresentedCertificate::PresentedCertificate(X509& leaf_certificate, SentHelpers s
       left_out(sent.left_out) {
     const ErrorQueueGuard errors;
     for (const X509Ptr& helper : helpers) helper_digests.push_back(certificate_sha256(*helper));
-    // Several threads may ask about them: so OpenSSL's cache of extensions is filled before. A resumed session's are
-    // fresh from their encoding.
+    // Fills OpenSSL's cache of decoded extensions now, because several threads may use the certificates later. After a
+    // resumption they are newly decoded.
     X509_check_purpose(leaf.get(), -1, 0);
     for (const X509Ptr& helper : helpers) X509_check_purpose(helper.get(), -1, 0);
 }
@@ -37,8 +38,7 @@ const std::string& PresentedCertificate::base64_der() const {
 
 namespace {
 
-// Those that are valid at `now`. OpenSSL takes the second of notAfter for expired already; RFC 5280 4.1.2.5 includes
-// it.
+// The links that are valid at `now`. OpenSSL treats the second of notAfter as expired; RFC 5280 4.1.2.5 includes it.
 std::vector<Link> valid_at(const std::vector<Link>& links, std::int64_t now) {
     std::vector<Link> out;
     for (const Link& link : links) {
@@ -47,7 +47,8 @@ std::vector<Link> valid_at(const std::vector<Link>& links, std::int64_t now) {
     return out;
 }
 
-// All that a path depends on, in one text; empty where something is not known, or it is too much.
+// The cache key: everything that a path depends on. Empty if a digest is missing, or if there are too many
+// certificates.
 std::string text_of(const PathQuestion& question) {
     constexpr std::size_t kMostLinks = 32;
     if (question.trusted.size() + question.helpers.size() > kMostLinks || question.leaf.sha256.empty()) return {};
@@ -63,14 +64,14 @@ std::string text_of(const PathQuestion& question) {
     return text;
 }
 
-// The offered certificate of this number: the trusted ones first.
+// The offered certificate at this index; the trusted ones come first.
 X509* offered(const PathQuestion& question, std::size_t number) {
     const std::size_t trusted = question.trusted.size();
     return (number < trusted ? question.trusted[number] : question.helpers[number - trusted]).certificate;
 }
 
-void remember(const PathQuestion& question, const std::string& text, const PathAnswer& answer) {
-    PathMemory::Path path{{}, answer.facts, answer.ca_ids};
+void add_to_cache(const PathQuestion& question, const std::string& text, const PathAnswer& answer) {
+    PathCache::Path path{{}, answer.facts, answer.ca_ids};
     const std::size_t all = question.trusted.size() + question.helpers.size();
     for (std::size_t i = 1; i < answer.chain.size(); ++i) {
         std::size_t number = 0;
@@ -78,10 +79,10 @@ void remember(const PathQuestion& question, const std::string& text, const PathA
         if (number == all) return;
         path.links.push_back(static_cast<std::uint16_t>(number));
     }
-    paths().remember(text, std::move(path));
+    paths().insert(text, std::move(path));
 }
 
-PathAnswer recall(const PathQuestion& question, const PathMemory::Path& path) {
+PathAnswer from_cache(const PathQuestion& question, const PathCache::Path& path) {
     PathAnswer answer;
     answer.ok = true;
     answer.facts = path.facts;
@@ -96,7 +97,7 @@ PathAnswer recall(const PathQuestion& question, const PathMemory::Path& path) {
 Link::Link(X509* c, std::string_view digest) : certificate(c), sha256(digest) {
     const auto from = epoch_of(X509_get0_notBefore(c));
     const auto until = epoch_of(X509_get0_notAfter(c));
-    if (!from || !until) return;  // valid at no time
+    if (!from || !until) return;  // never valid
     not_before = *from;
     not_after = *until;
 }
@@ -108,17 +109,17 @@ PathAnswer verify_path(const PathQuestion& question) {
     current.helpers = valid_at(question.helpers, question.now);
     const std::string text = text_of(current);
     if (!text.empty()) {
-        if (const auto known = paths().find(text)) {
-            PathAnswer answer = recall(current, *known);
+        if (const auto cached = paths().find(text)) {
+            PathAnswer answer = from_cache(current, *cached);
             if (!question.objection || question.objection(answer).empty()) return answer;
         }
     }
     PathSearch search(current);
     PathAnswer answer = search.run();
-    // Only the first that OpenSSL takes: which one is found must not depend on the policies of the past.
-    if (answer.ok && !text.empty() && !search.met_objection()) remember(current, text, answer);
+    // Caches only the first path that OpenSSL accepts: the result must not depend on objections of earlier policies.
+    if (answer.ok && !text.empty() && !search.met_objection()) add_to_cache(current, text, answer);
     if (answer.ok || search.saw_a_path()) return answer;
-    // With the others back in, it can be said which of them has expired.
+    // Searches again with the invalid ones included, to report which one has expired.
     return PathSearch(question).run();
 }
 

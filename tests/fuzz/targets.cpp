@@ -129,7 +129,7 @@ void crl(std::string_view input) {
         auto crl = mtls::Crl::read(std::move(list));
         if (!crl) continue;
         // Whose signature nobody has verified revokes nothing.
-        require(crl.value()->waits_for_signer());
+        require(crl.value()->is_unverified());
         set.add(
             std::move(crl.value()), [](const std::string&) { return std::vector<mtls::X509Ptr>(); }, 0);
     }

@@ -141,7 +141,7 @@ CLAIM(a_mistyped_word_is_repeated_with_the_nearest) {
     CHECK_CONTAINS(f.expect(0, {"--version"}), "OpenSSL 3.");
 }
 
-CLAIM(the_manual_page_and_the_completion_have_every_option) {
+CLAIM(the_completion_has_every_option_and_the_manual_page_every_command) {
     Folders f;
     const auto words_of = [](const std::string& text) {
         std::set<std::string> out;
@@ -160,18 +160,16 @@ CLAIM(the_manual_page_and_the_completion_have_every_option) {
     };
     const std::string page = read("docs/mtls-authz.1"), completion = read("tools/mtls-authz/completion.bash");
     const std::string general = f.expect(0, {"help"});
-    for (const std::string command : {"suggest", "facts", "check", "explain", "why", "matrix", "diff", "fetch"}) {
+    std::istringstream commands(f.expect(0, {"manual"}));
+    for (std::string command; std::getline(commands, command);) {
         CHECK_CONTAINS(general, "  " + command + " ");
-        const std::size_t section = std::min(page.find(".SH " + command), page.find(".SH \"" + command));
-        CHECK(section != std::string::npos);
-        const auto in_page = words_of(page.substr(section, page.find(".SH ", section + 1) - section));
+        CHECK_CONTAINS(page, ".BR mtls-authz-" + command + " (1)\n");
         const std::size_t line = completion.find("        " + command + ") ");
         CHECK(line != std::string::npos);
         const auto completed = words_of(completion.substr(line, completion.find('\n', line) - line));
         const std::string help = f.expect(0, {"help", command});
         for (const std::string& option : words_of(help.substr(0, help.find("Exit: ")))) {
             test::check(completed.contains(option), command + " " + option, __FILE__, __LINE__);
-            test::check(option == "--help" || in_page.contains(option), command + " " + option, __FILE__, __LINE__);
         }
     }
 }

@@ -39,8 +39,9 @@ std::string ask(const CrlSet& set, const Identity& who, const Identity& ca, cons
                 std::int64_t later = 0, const std::vector<const Identity*>& more_signers = {}) {
     std::vector<const Identity*> signers = more_signers;
     signers.push_back(&ca);
-    const CrlSigners under_this_anchor{
-        known_of(signers), [](X509& signer) { return may_sign_crls(signer) ? CrlSigner::kMay : CrlSigner::kMayNot; }};
+    const CrlSigners under_this_anchor{known_of(signers), [](X509& signer) {
+                                           return may_sign_crls(signer) ? CrlSigner::kValid : CrlSigner::kLacksCrlSign;
+                                       }};
     std::vector<std::int64_t> edges;
     std::string detail;
     static constexpr const char* kWords[] = {"good", "revoked", "stale", "unknown"};
@@ -351,6 +352,6 @@ CLAIM(an_unusable_list_with_nothing_before_it_is_stale) {
     CrlSet twins;
     add(twins, test::make_crl(p.twin, {}), {&p.ca});
     CHECK_EQUAL(ask(twins, p.good, p.ca), "stale");
-    twins.learn(known_of({&p.ca, &p.twin}));
+    twins.verify_signers(known_of({&p.ca, &p.twin}));
     CHECK_EQUAL(ask(twins, p.good, p.ca), "good");
 }

@@ -234,12 +234,12 @@ CLAIM(a_certificate_is_decoded_once_for_the_same_fields_and_the_oldest_makes_roo
     CHECK(!why.is_of_chain && why.why == "is no base64");
     CHECK(!kept.find({FrontFormat::kRfc9440, FieldHolds::kOneCertificate, value, "x"}, why) && why.is_of_chain);
     // Others, told apart by blanks that mean nothing; this one is asked for in between, and stays.
-    for (std::size_t i = 0; i < HandedCertificates::kMost + 5; ++i) {
+    for (std::size_t i = 0; i < HandedCertificates::kMostEntries + 5; ++i) {
         CHECK(kept.find({FrontFormat::kRfc9440, FieldHolds::kOneCertificate, value + std::string(i + 1, ' '), ""},
                         why) != nullptr);
         CHECK(kept.find(fields, why) == first);
     }
-    for (std::size_t i = 0; i < HandedCertificates::kMost; ++i) {
+    for (std::size_t i = 0; i < HandedCertificates::kMostEntries; ++i) {
         CHECK(kept.find({FrontFormat::kRfc9440, FieldHolds::kOneCertificate, std::string(i + 1, ' ') + value, ""},
                         why) != nullptr);
     }

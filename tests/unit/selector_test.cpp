@@ -790,7 +790,7 @@ struct Alone {
         std::copy(bytes.begin(), bytes.end(), memory.get());
     }
     std::string_view view() const { return {memory.get(), size}; }
-    bool counts() const { return Conditions(view()).lies_in(Bounds({memory.get(), size})); }
+    bool counts() const { return Conditions(view()).is_inside(Bounds({memory.get(), size})); }
 
     std::size_t size;
     std::unique_ptr<char[]> memory;

@@ -59,7 +59,7 @@ CLAIM(a_short_lived_leaf_needs_no_crl_where_one_is_required) {
         const auto policy =
             d.policy(global + partner("acme", "MTLSIdentity CN:acme\nMTLSTrustAnchor root.pem\n" + own));
         const Identification who = ask(*policy, issue(spec, &root));
-        CHECK_EQUAL(who.is_crl_spared,
+        CHECK_EQUAL(who.is_crl_exempt,
                     who.reason == Reason::kGranted && (global + own).find("required") != std::string::npos);
         return std::string(word_of(who.reason));
     };
@@ -120,7 +120,7 @@ CLAIM(what_lists_a_short_lived_leaf_refuses_it_and_the_cas_above_need_their_list
     const auto revoking = d.policy("MTLSCRL required\nMTLSRevoke sha256:" + hex_sha256(leaf) + "\n" + kBlock);
     const Identification who = ask(*revoking, leaf);
     CHECK_EQUAL(verdict(who), "revoked");
-    CHECK(!who.is_crl_spared);
+    CHECK(!who.is_crl_exempt);
 }
 
 CLAIM(no_rev_avail_where_rfc_9608_forbids_it_makes_a_certificate_invalid) {

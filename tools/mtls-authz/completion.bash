@@ -10,16 +10,16 @@ _mtls_authz() {
         return
     fi
     case $command in
-        init) options="--root --path --cert --anchor --name --help" ;;
-        suggest) options="--name --anchor --root --help" ;;
+        init) options="--root --path --cert --anchor --name --json --help" ;;
+        suggest) options="--name --anchor --root --json --help" ;;
         facts) options="--json --help" ;;
         check) options="--root --strict --warn-days --live --socket --json --help" ;;
         explain) options="--policy --cert --intermediates --server-ca --revocations --crl --security-level --root --method --path --from --at --live --socket --host --json --log-line --help" ;;
         why) options="--log --policy --root --json --help" ;;
-        matrix) options="--policy --root --live --socket --csv --html --help" ;;
+        matrix) options="--policy --root --live --socket --csv --html --json --help" ;;
         diff) options="--root --certs --live --socket --json --help" ;;
         fetch) options="--policy --into --root --crl --ocsp --bundle --cert --seen --server-ca --allow-network --proxy --web-ca --timeout --max-size --dry-run --json --help" ;;
-        import) options="--anchor --cert --root --help" ;;
+        import) options="--anchor --cert --root --json --help" ;;
     esac
     if [ "$command" = import ] && [ "$COMP_CWORD" = 2 ]; then
         mapfile -t COMPREPLY < <(compgen -W "nginx-map passwd csv sslrequire --help" -- "$word")

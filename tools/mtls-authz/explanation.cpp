@@ -37,7 +37,7 @@ void tell_identity(const Identification& who, Explanation& out) {
             out.steps.push_back("path: verified, issued by the key " + hex(bytes_of(who.path.ca_keys.front())));
         if (who.is_purpose_waived)
             out.steps.emplace_back("purpose: made for servers alone; MTLSPurpose serverAuth lets it in");
-        if (who.is_crl_spared)
+        if (who.is_crl_exempt)
             out.steps.emplace_back(
                 "CRLs: none is needed for this leaf, since it has noRevAvail and is short-lived (MTLSShortLived)");
         std::string groups;
@@ -125,8 +125,9 @@ Decision decide_by_grant(const Policy& policy, const CertificateFacts& facts, co
 
 }  // namespace
 
-Explanation explain_request(const Policy& policy, const PresentedCertificate& certificate, const Surroundings& around,
-                            const std::string& method, const std::string& path, const std::string& from) {
+Explanation explain_request(const Policy& policy, const PresentedCertificate& certificate,
+                            const IdentifyContext& context, const std::string& method, const std::string& path,
+                            const std::string& from) {
     const CertificateFacts& facts = certificate.facts;
     Explanation out;
     out.steps.push_back("certificate: " + shown(facts.subject.text()) + ", issued by " + shown(facts.issuer.text()) +
@@ -134,7 +135,7 @@ Explanation explain_request(const Policy& policy, const PresentedCertificate& ce
     if (certificate.left_out.count > 0) {
         out.steps.push_back("intermediates: " + describe_left_out(certificate.helpers, certificate.left_out));
     }
-    out.who = identify(policy, certificate, around);
+    out.who = identify(policy, certificate, context);
     out.reason = Reason::kBadPath;
     if (!path.empty() && find_path_fault(path) != PathFault::kNone) return out;
     out.reason = out.who.reason;
@@ -146,7 +147,7 @@ Explanation explain_request(const Policy& policy, const PresentedCertificate& ce
     if (out.reason == Reason::kGranted && !path.empty()) {
         out.reason = decide_by_grant(policy, facts, method.empty() ? "GET" : method, path, out).reason;
     }
-    if (around.server.certificates.empty() && policy.some_trust_mod_ssl() && out.reason == Reason::kNotVerified) {
+    if (context.server.certificates.empty() && policy.some_trust_mod_ssl() && out.reason == Reason::kNotVerified) {
         out.hints.emplace_back("some partners trust mod_ssl: give the CAs of SSLCACertificateFile with --server-ca");
     }
     return out;

@@ -24,7 +24,8 @@ struct Explanation {
 
 // As the module decides behind `MTLSAllow by-grant`; with an empty path, only who it is. `from`: the client's address,
 // or empty: then networks are left out. `who` borrows from `policy`.
-Explanation explain_request(const Policy& policy, const PresentedCertificate& certificate, const Surroundings& around,
-                            const std::string& method, const std::string& path, const std::string& from);
+Explanation explain_request(const Policy& policy, const PresentedCertificate& certificate,
+                            const IdentifyContext& context, const std::string& method, const std::string& path,
+                            const std::string& from);
 
 }  // namespace mtls::tool

@@ -87,7 +87,7 @@ Result<InForce> read_answer(LiveAnswer answer, const std::string& socket) {
     CrlFiles crls;
     const CasByName known = known_cas(out.policy.get(), servers);
     if (lists.value() != nullptr) crls.take(lists.value(), image, known);
-    crls.crls()->learn(known);
+    crls.crls()->verify_signers(known);
     out.crls = crls.crls();
     return out;
 }

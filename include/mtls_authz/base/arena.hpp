@@ -1,5 +1,5 @@
-// Memory that things are only ever added to, and that goes as a whole: what a policy lies in. It is the process's own,
-// or of a file that several processes map (image.hpp).
+// Append-only memory that is freed as a whole; a policy is allocated in one. The memory is private to the process, or a
+// file that several processes map (image.hpp).
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,7 @@
 
 namespace mtls {
 
-// What holds an address of its own has no business in an arena: it may be mapped elsewhere.
+// An arena may be mapped at another address in each process: a value in it must not contain an absolute address.
 template <class T>
 constexpr bool is_relative = !std::is_pointer_v<T> && !std::is_same_v<T, std::string_view>;
 template <class T>
@@ -24,19 +24,19 @@ class Arena {
 public:
     class Full : public std::bad_alloc {};
 
-    Arena() = default;  // of the heap
-    // Gets usable so many more bytes of it, or more; returns how many, or 0.
+    Arena() = default;  // allocates blocks on the heap
+    // Makes at least `least` more bytes usable; returns how many, or 0 when there are no more.
     using Grow = std::function<std::size_t(std::size_t)>;
-    // Of `memory`, which has to outlive what lies in it, and of which nothing is usable yet. Where no more of it can be
-    // had, Full is thrown.
+    // Allocates from `memory`, which must outlive all values in it; none of it is usable before the first `grow`.
+    // Throws Full when `grow` returns 0.
     Arena(std::span<char> memory, Grow grow) : next_(memory.data()), grow_(std::move(grow)) {}
 
-    // Leaves out so many bytes.
+    // Reserves `size` bytes without writing them.
     void skip(std::size_t size) { allocate(size, 1); }
 
     std::string_view keep(std::string_view text);
 
-    // Nothing that lies here is ever destroyed.
+    // The items are never destroyed.
     template <class T>
     std::span<const T> keep(std::span<const T> items) {
         static_assert(std::is_trivially_destructible_v<T> && is_relative<T>);
@@ -54,7 +54,7 @@ public:
         return keep(std::span<const T>(&item, 1)).data();
     }
 
-    // Bytes from the beginning, gaps included.
+    // Bytes from the beginning, including alignment gaps.
     std::size_t used() const { return used_; }
 
 private:
@@ -65,7 +65,7 @@ private:
     char* next_ = nullptr;
     std::size_t left_ = 0;
     std::size_t used_ = 0;
-    Grow grow_;  // none: of the heap
+    Grow grow_;  // empty: heap blocks
 };
 
 }  // namespace mtls

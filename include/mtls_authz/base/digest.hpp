@@ -1,4 +1,4 @@
-// SHA-256 of what comes in pieces.
+// Incremental SHA-256.
 #pragma once
 
 #include <openssl/evp.h>
@@ -15,7 +15,7 @@ class Sha256 {
 public:
     Sha256();
     void add(std::string_view piece);
-    // Raw; once, after the last piece.
+    // The raw digest. Call once, after the last add().
     std::string finish();
 
 private:

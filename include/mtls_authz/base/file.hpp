@@ -1,4 +1,4 @@
-// Files as the configuration names them: read whole, and only where nobody but their owners can have changed them.
+// Reads the files that the configuration names: whole, and only if no one but their owners can have changed them.
 #pragma once
 
 #include <sys/types.h>
@@ -14,73 +14,76 @@
 
 namespace mtls {
 
-// Who could change a file that decides who is let in. A file passes where it is a regular one, owned by root, the
-// starter or the fetcher and not by the run-time user, and writable by neither others nor the run-time user's groups;
-// so does every folder on the way to it, symbolic links resolved (sticky folders of root may be writable by others).
+// Ownership rules for files that decide access. A file passes if it is a regular file, is owned by root, the starter or
+// the fetcher and not by the run-time user, and is writable neither by others nor by the run-time user's groups. Every
+// folder on its path must pass too, with symbolic links resolved (sticky folders of root may be writable by others).
 struct FileTrust {
-    uid_t starter = 0;                    // whoever started the server
-    uid_t run_user = 0;                   // as whom its children run
-    gid_t run_group = 0;                  // and with which group
-    std::vector<gid_t> more_groups = {};  // the others that the run-time user belongs to
-    std::optional<uid_t> fetcher = {};    // MTLSFetchUser: may own what it fetches, too
+    uid_t starter = 0;                    // user who started the server
+    uid_t run_user = 0;                   // user of the server's children
+    gid_t run_group = 0;                  // group of the server's children
+    std::vector<gid_t> more_groups = {};  // supplementary groups of the run-time user
+    std::optional<uid_t> fetcher = {};    // MTLSFetchUser: may also own the files that it fetches
 
     bool has_own_user() const { return run_user != starter; }
     bool runs_with(gid_t group) const;
 };
 
-// Why a file cannot be trusted, with the command that mends it; "" where it can.
+// The reason why a file cannot be trusted, with the command that corrects it; "" if it can.
 std::string find_trust_fault(const std::string& path, const FileTrust& trust);
-// Whether the run-time user can read a file, or list a folder, by its mode and those of the folders on the way.
+// Whether the run-time user can read a file, or list a folder, according to its mode and the modes of the folders
+// above.
 bool is_readable_by_run_user(const std::string& path, const FileTrust& trust);
 
-// Follows an absolute path as the kernel does, symbolic links included. `step` is called for each component, with the
-// folder that it is in, its name, and both as a path, and says what is there. Returns the path without links, or ""
-// where it leads nowhere or in circles.
+// Resolves an absolute path as the kernel does, symbolic links included. Calls `step` for each component with its
+// folder, its name and both as a path; `step` returns what exists there. Returns the path without links, or "" if a
+// component is missing or the links form a loop.
 enum class StepKind { kNothing, kLink, kOther };
 using PathStep = std::function<StepKind(const std::string& folder, const std::string& name, const std::string& path)>;
 std::string follow_path(const std::string& path, const PathStep& step);
 
-// The content of a regular file of at most `limit` bytes; otherwise why it cannot be had. With `trust`, what was opened
-// is judged.
+// The content of a regular file of at most `limit` bytes, or the reason why it cannot be read. With `trust`, checks the
+// owner and mode of the opened file.
 Result<std::string> read_whole_file(const std::string& path, std::size_t limit, const FileTrust* trust = nullptr);
 
-// SHA-256 of that content, which is not kept.
+// SHA-256 of that content, without keeping it in memory.
 Result<std::string> file_sha256(const std::string& path, std::size_t limit, const FileTrust* trust = nullptr);
 
-// What tells two states of a file apart without reading it; empty where there is no file, or it was changed so recently
-// that the clock of the file system could not tell one more change.
+// A text that differs when the file was replaced or changed (device, inode, size, mtime, ctime), without reading it.
+// Empty if there is no file, or if it changed less than 2 s ago: the file system's clock may be too coarse to show one
+// more change.
 std::string settled_stamp(const std::string& path);
 
-// Whether a name holds wildcards of glob(7).
+// Whether a name contains wildcards of glob(7).
 bool is_glob(const std::string& pattern);
 
-// The files that a pattern names now, sorted; an error where a folder cannot be read, so that "none" is certain.
-// A name without wildcards names itself, whether or not it exists.
+// The files that match a pattern now, sorted. An error if a folder cannot be read, so that an empty result means
+// "none". A name without wildcards is returned as it is, whether or not the file exists.
 Result<std::vector<std::string>> expand(const std::string& pattern);
 
-// Whether the file is certainly not there: its folder can be read and does not hold it.
+// Whether the file certainly does not exist: its folder can be listed and does not contain it.
 bool is_certainly_gone(const std::string& path);
 
-// Files that a directive names, as one absolute name or glob(7) pattern.
+// The argument of a directive that names files: one absolute path or glob(7) pattern.
 struct WatchedFiles {
     std::string pattern;
-    std::string spelled;  // as the directive has it
+    std::string spelled;  // as written in the directive
     Where where;
 };
 
-// The disk, with its rules. Remembers what whoever started the server read where the run-time user cannot: that stays.
+// Reads files under the ownership rules above. Caches the content of files that only the starter of the server can
+// read, because the run-time user could not read them again.
 class DiskFiles {
 public:
     Result<std::string> read(const std::string& path, std::size_t limit);
     Result<std::vector<std::string>> files_of(const std::string& pattern);
 
-    // SHA-256 of what read() would give, or its error.
+    // SHA-256 of the content that read() would return, or its error.
     std::string digest_of(const std::string& path, std::size_t limit);
 
-    // The fetcher may own the files that let_fetcher_own() names, and no others.
+    // The fetcher may own the files passed to let_fetcher_own(), and no others.
     void set_trust(const FileTrust& trust);
     void let_fetcher_own(const std::string& path) { fetched_.insert(path); }
-    const std::optional<FileTrust>& trust() const { return trust_; }  // of all others
+    const std::optional<FileTrust>& trust() const { return trust_; }  // for all other files
     const std::optional<FileTrust>& fetched_trust() const { return fetched_trust_; }
 
 private:

@@ -1,5 +1,5 @@
-// What the keeper hands out: a value with all that it points to (relative.hpp), in a file without a name that the
-// kernel has sealed. It is written once, and mapped read only by each process that uses it, so that all have one copy.
+// An image: a value with everything that it points to (relative.hpp), in an unnamed file that the kernel has sealed.
+// The keeper writes it once; each process maps it read-only, so that all processes share one copy.
 #pragma once
 
 #include <cstdint>
@@ -13,18 +13,18 @@
 
 namespace mtls {
 
-// What the keeper looks at, each by a thread of its own: a file system that hangs holds up none of the others. Of each
-// there is an image.
+// The kinds of sources that the keeper polls. Each has its own thread, so that a hanging file system delays only one
+// kind, and its own image.
 enum class Watched { kRefusals, kCrls, kPolicy };
 constexpr std::size_t kWatched = 3;
 
-// Tells the code that this was built from, and with, from any other: images and shared memory are read by the same
-// alone.
+// Identifies the code and the layout of this build. Images and shared memory are read only by the build that wrote
+// them.
 std::uint64_t layout_id();
 
 class Image {
 public:
-    // Maps what an ImageWriter has finished; takes over `file`. The error says why it cannot be used.
+    // Maps a file that ImageWriter::finish() made; takes ownership of `file`. The error says why it cannot be used.
     static Result<std::shared_ptr<const Image>> open(int file, Watched kind);
     ~Image();
     Image(const Image&) = delete;
@@ -33,13 +33,13 @@ public:
     int file() const { return file_; }
     std::size_t size() const { return memory_.size(); }
 
-    // What lies in it; null where something that it points to lies elsewhere. Holds the image.
+    // The root value; null if it or anything that it points to is outside of the image. Shares ownership of the image.
     template <class T>
     static std::shared_ptr<const T> root(const std::shared_ptr<const Image>& image) {
         const Bounds bounds(image->memory_);
         const void* const at = image->memory_.data() + image->root_;
         const auto* const value = static_cast<const T*>(at);
-        if (!bounds.hold(at, sizeof(T), alignof(T)) || !value->lies_in(bounds)) return nullptr;
+        if (!bounds.hold(at, sizeof(T), alignof(T)) || !value->is_inside(bounds)) return nullptr;
         return {image, value};
     }
 
@@ -54,14 +54,14 @@ private:
 
 class ImageWriter {
 public:
-    // Null where it cannot be had; errno says why.
+    // Null on failure, with errno set.
     static std::unique_ptr<ImageWriter> create();
     ~ImageWriter();
     ImageWriter(const ImageWriter&) = delete;
     ImageWriter& operator=(const ImageWriter&) = delete;
 
     Arena& arena() { return arena_; }
-    // Once, with what was written in arena().
+    // Seals the image and opens it. Call once, after the last allocation in arena().
     Result<std::shared_ptr<const Image>> finish(Watched kind, const void* root);
 
 private:
@@ -69,20 +69,20 @@ private:
     std::size_t grow(std::size_t least);
 
     UnsealedFile file_;
-    std::span<char> memory_;  // reserved
-    std::size_t backed_ = 0;  // from its beginning, by the file
+    std::span<char> memory_;  // the reserved address space
+    std::size_t backed_ = 0;  // bytes from its beginning that the file backs
     Arena arena_;
 };
 
-// A value that was made in an image, or on the heap of this process.
+// A value allocated in an image, or on the heap of this process.
 template <class T>
 struct MadeImage {
-    std::shared_ptr<const T> value;      // null: see fault
+    std::shared_ptr<const T> value;      // null: see `fault`
     std::shared_ptr<const Image> image;  // null: on the heap
-    std::string fault;                   // why there is no room for it; where empty, `make` had nothing
+    std::string fault;  // why there was no memory for it; empty while `value` is null: `make` returned null
 };
 
-// `make(Arena&)` returns where it has put a T in there, or null.
+// `make(Arena&)` returns a T that it allocated in the arena, or null.
 template <class T, class Make>
 MadeImage<T> make_image(bool is_shared, Watched kind, Make&& make) {
     if (!is_shared) {

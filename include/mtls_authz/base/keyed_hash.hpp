@@ -1,5 +1,5 @@
-// SipHash-1-3 (Aumasson, Bernstein: SipHash, a fast short-input PRF): who does not know the key cannot make texts meet
-// in one place of a table.
+// SipHash-1-3 (Aumasson, Bernstein: SipHash, a fast short-input PRF). Without the key, an attacker cannot choose texts
+// that collide in one bucket of a hash table.
 #pragma once
 
 #include <bit>

@@ -1,4 +1,4 @@
-// Ownership of OpenSSL's types: own by X509Ptr, borrow by const X509&. Leaves OpenSSL's error queue as it was.
+// Ownership of OpenSSL's types: own by X509Ptr, borrow by const X509&. OpenSSL's error queue stays as it was.
 #pragma once
 
 #include <openssl/bio.h>
@@ -31,7 +31,7 @@ using BioPtr = std::unique_ptr<BIO, FreeWith<BIO_free_all>>;
 using Asn1StringPtr = std::unique_ptr<ASN1_STRING, FreeWith<ASN1_STRING_free>>;
 using Asn1ObjectPtr = std::unique_ptr<ASN1_OBJECT, FreeWith<ASN1_OBJECT_free>>;
 
-// What one of OpenSSL's i2d_ functions makes of a value; empty where it makes nothing.
+// The DER encoding by one of OpenSSL's i2d_ functions; empty on failure.
 template <class T>
 std::string encode(int (*i2d)(const T*, unsigned char**), const T& value) {
     unsigned char* encoded = nullptr;
@@ -42,7 +42,7 @@ std::string encode(int (*i2d)(const T*, unsigned char**), const T& value) {
     return out;
 }
 
-// A stack that borrows its certificates: freeing it leaves them alone.
+// A stack that borrows its certificates: freeing the stack does not free them.
 inline void free_borrowed_stack(STACK_OF(X509) * stack) { sk_X509_free(stack); }
 using BorrowedX509Stack = std::unique_ptr<STACK_OF(X509), FreeWith<free_borrowed_stack>>;
 inline BorrowedX509Stack stack_of(const std::vector<X509*>& certificates) {
@@ -59,7 +59,7 @@ inline X509Ptr share(X509& certificate) {
     return X509Ptr(&certificate);
 }
 
-// Drops from OpenSSL's per-thread error queue whatever was added during its life, so that the next caller of
+// Removes the errors that were added to OpenSSL's per-thread error queue during its life, so that the next caller of
 // SSL_get_error() in this thread is not misled.
 class ErrorQueueGuard {
 public:

@@ -1,5 +1,6 @@
-// One immutable value that many threads read and one replaces. Readers neither wait nor write what other readers read:
-// each marks a place of its own for as long as it looks, and the writer frees a value once nobody can still look at it.
+// One immutable value with many reader threads and one writer. Readers neither block nor write a cache line that other
+// readers use: each occupies its own slot while it reads, and the writer frees a replaced value once no slot can refer
+// to it.
 #pragma once
 
 #include <sched.h>
@@ -18,30 +19,30 @@ namespace mtls {
 
 template <class T>
 class Published {
-    // A cache line each.
-    struct alignas(64) Place {
-        std::atomic<std::uint64_t> epoch{0};      // 0: free; else when its reader began to look
-        std::atomic<const void*> value{nullptr};  // what it looks at, once it knows; null before, and when free
+    // One cache line each.
+    struct alignas(64) ReaderSlot {
+        std::atomic<std::uint64_t> epoch{0};      // 0: free; else the epoch at which its reader started
+        std::atomic<const void*> value{nullptr};  // the value it reads, once loaded; null before that, and when free
     };
 
 public:
-    // Looks at the value that was current when it was made; may see none. Short-lived: what it sees is not freed
-    // before.
+    // A reference to the value that was current at construction; may be empty. That value is not freed during the life
+    // of the Reader, which should be short.
     class Reader {
     public:
         Reader() = default;
         ~Reader() {
-            if (place_ == nullptr) return;
-            place_->value.store(nullptr, std::memory_order_relaxed);
-            place_->epoch.store(0, std::memory_order_release);
+            if (slot_ == nullptr) return;
+            slot_->value.store(nullptr, std::memory_order_relaxed);
+            slot_->epoch.store(0, std::memory_order_release);
         }
         Reader(Reader&& other) noexcept
             : owner_(other.owner_),
-              place_(std::exchange(other.place_, nullptr)),
+              slot_(std::exchange(other.slot_, nullptr)),
               value_(std::exchange(other.value_, nullptr)) {}
         Reader& operator=(Reader&& other) noexcept {
             std::swap(owner_, other.owner_);
-            std::swap(place_, other.place_);
+            std::swap(slot_, other.slot_);
             std::swap(value_, other.value_);
             return *this;
         }
@@ -50,15 +51,15 @@ public:
         const T* operator->() const { return value_; }
         const T& operator*() const { return *value_; }
 
-        // For whoever keeps something beside the value that others find through a pointer, and has just replaced that
-        // pointer: frees what it pointed to once nobody who looks now does any more.
+        // For data kept outside of the value and reached through a shared pointer: call it after that pointer was
+        // replaced. Frees the old data once no current Reader can still use it.
         void retire(std::shared_ptr<const void> replaced) const { owner_->retire(std::move(replaced)); }
 
     private:
         friend class Published;
-        Reader(Published* owner, Place* place, const T* value) : owner_(owner), place_(place), value_(value) {}
+        Reader(Published* owner, ReaderSlot* slot, const T* value) : owner_(owner), slot_(slot), value_(value) {}
         Published* owner_ = nullptr;
-        Place* place_ = nullptr;
+        ReaderSlot* slot_ = nullptr;
         const T* value_ = nullptr;
     };
 
@@ -67,15 +68,15 @@ public:
     Published(const Published&) = delete;
     Published& operator=(const Published&) = delete;
 
-    // From any thread.
+    // Callable from any thread.
     Reader read() noexcept {
         const std::uint64_t epoch = epoch_.load();
-        Place& place = take_place(epoch);
-        // After the place is marked: whatever is read now is not freed while it is.
+        ReaderSlot& slot = occupy_slot(epoch);
+        // Loaded after the slot was occupied: this value is not freed while the slot is in use.
         const T* const value = current_.load();
-        // Whoever looks for hours holds that one, not all that come after it.
-        place.value.store(value != nullptr ? static_cast<const void*>(value) : this, std::memory_order_release);
-        return Reader(this, &place, value);
+        // A slot that names its value keeps only that value alive, not every later one, however long the Reader lives.
+        slot.value.store(value != nullptr ? static_cast<const void*>(value) : this, std::memory_order_release);
+        return Reader(this, &slot, value);
     }
 
     // The writer's functions: one thread at a time.
@@ -85,36 +86,36 @@ public:
         if (before != nullptr) retired_.emplace_back(epoch, std::unique_ptr<const T>(before));
         reclaim();
     }
-    // Frees what nobody looks at any more.
+    // Frees the replaced values that no Reader uses any more.
     void reclaim() {
-        std::erase_if(retired_, [this](const auto& retired) { return !is_looked_at(retired.first, *retired.second); });
+        std::erase_if(retired_, [this](const auto& retired) { return !is_in_use(retired.first, *retired.second); });
         take_garbage();
     }
 
 private:
     using Garbage = std::pair<std::uint64_t, std::shared_ptr<const void>>;
 
-    // Whether a value that was replaced at `epoch` still is.
-    bool is_looked_at(std::uint64_t epoch, const T& value) const {
-        for (const Place& place : places_) {
-            const std::uint64_t began = place.epoch.load();
+    // Whether a Reader may still use `value`, which was replaced at `epoch`.
+    bool is_in_use(std::uint64_t epoch, const T& value) const {
+        for (const ReaderSlot& slot : slots_) {
+            const std::uint64_t began = slot.epoch.load();
             if (began == 0) continue;
-            const void* const known = place.value.load(std::memory_order_acquire);
-            if (known == nullptr ? began <= epoch : known == &value) return true;
+            const void* const in_slot = slot.value.load(std::memory_order_acquire);
+            if (in_slot == nullptr ? began <= epoch : in_slot == &value) return true;
         }
         return false;
     }
 
-    std::uint64_t oldest_look() const {
+    std::uint64_t oldest_reader_epoch() const {
         std::uint64_t oldest = UINT64_MAX;
-        for (const Place& place : places_) {
-            const std::uint64_t epoch = place.epoch.load();
+        for (const ReaderSlot& slot : slots_) {
+            const std::uint64_t epoch = slot.epoch.load();
             if (epoch != 0 && epoch < oldest) oldest = epoch;
         }
         return oldest;
     }
 
-    // From any thread that looks.
+    // Callable from any thread that has a Reader.
     void retire(std::shared_ptr<const void> replaced) {
         const std::uint64_t epoch = epoch_.fetch_add(1);
         {
@@ -124,11 +125,11 @@ private:
         take_garbage();
     }
 
-    // What is taken is freed after the lock is let go.
+    // Returns the garbage, so that it is freed after the lock was released.
     std::vector<Garbage> take_garbage() {
         std::vector<Garbage> taken;
         const std::lock_guard lock(garbage_mutex_);
-        const std::uint64_t oldest = oldest_look();
+        const std::uint64_t oldest = oldest_reader_epoch();
         std::erase_if(garbage_, [&](Garbage& garbage) {
             if (garbage.first >= oldest) return false;
             taken.push_back(std::move(garbage));
@@ -137,17 +138,17 @@ private:
         return taken;
     }
 
-    Place& take_place(std::uint64_t epoch) noexcept {
-        for (std::size_t at = (thread_number() * kGoldenRatio) >> kShift;; at = (at + 1) % kPlaces) {
+    ReaderSlot& occupy_slot(std::uint64_t epoch) noexcept {
+        for (std::size_t at = (thread_number() * kGoldenRatio) >> kShift;; at = (at + 1) % kSlots) {
             std::uint64_t free = 0;
-            if (places_[at].epoch.compare_exchange_strong(free, epoch)) return places_[at];
-            if (at == kPlaces - 1) sched_yield();
+            if (slots_[at].epoch.compare_exchange_strong(free, epoch)) return slots_[at];
+            if (at == kSlots - 1) sched_yield();
         }
     }
 
-    static constexpr std::size_t kPlaces = 256;  // threads that look at the same moment
+    static constexpr std::size_t kSlots = 256;  // concurrent readers
     static constexpr int kShift = 64 - 8;
-    std::array<Place, kPlaces> places_;
+    std::array<ReaderSlot, kSlots> slots_;
     std::atomic<const T*> current_{nullptr};
     std::atomic<std::uint64_t> epoch_{1};
     std::vector<std::pair<std::uint64_t, std::unique_ptr<const T>>> retired_;

@@ -1,4 +1,4 @@
-// Numbers and bytes one behind the other: what records that lie in a policy are made of.
+// Serialisation of numbers and byte strings into one string, for records stored in a policy.
 #pragma once
 
 #include <cstdint>
@@ -7,15 +7,15 @@
 
 namespace mtls {
 
-// Of each byte of a number, which begins with its lowest bits.
+// Little-endian variable-length numbers: 7 bits per byte, the top bit set while more bytes follow.
 constexpr unsigned kNumberBits = 7;
 constexpr unsigned kMoreFollows = 1U << kNumberBits;
 
 void append_number(std::string& out, std::size_t number);
-// With their size before them.
+// Prefixed with their size.
 void append_sized(std::string& out, std::string_view bytes);
 
-// Reads nothing beyond its bytes: where there are fewer than asked for, it gives none, and has failed.
+// Never reads beyond its bytes: if fewer are left than requested, it returns none and failed() is set.
 class RecordReader {
 public:
     explicit RecordReader(std::string_view bytes) : rest_(bytes) {}

@@ -1,5 +1,5 @@
-// What a policy and the refusals are made of: text, lists and pointers that are kept as distances, so that all of it
-// can be mapped at any address. A copy points to the same; whoever copies has to see to it that this outlives the copy.
+// Text, lists and pointers stored as distances from themselves, so that a policy can be mapped at any address. A copy
+// points to the same memory: the caller makes sure that this memory outlives the copy.
 #pragma once
 
 #include <compare>
@@ -10,7 +10,7 @@
 
 namespace mtls {
 
-// A piece of memory, and whether something lies in it as a whole.
+// A range of memory; checks that objects are inside of it.
 class Bounds {
 public:
     explicit Bounds(std::span<const char> memory) : begin_(number(memory.data())), size_(memory.size()) {}
@@ -19,7 +19,7 @@ public:
         const std::uintptr_t from = number(at) - begin_;
         return number(at) % alignment == 0 && from <= size_ && size <= size_ - from;
     }
-    // Whether all that these point to lies there, and what that points to. Numbers point to nothing.
+    // Whether everything that these parts point to is inside, recursively. Numbers point to nothing.
     template <class... Part>
     bool hold_all(const Part&... parts) const {
         return (hold_part(parts) && ...);
@@ -29,8 +29,8 @@ private:
     static std::uintptr_t number(const void* at) { return reinterpret_cast<std::uintptr_t>(at); }
     template <class Part>
     bool hold_part(const Part& part) const {
-        if constexpr (requires { part.lies_in(*this); }) {
-            return part.lies_in(*this);
+        if constexpr (requires { part.is_inside(*this); }) {
+            return part.is_inside(*this);
         } else if constexpr (requires { part.has_value(); }) {
             return !part.has_value() || hold_part(*part);
         } else {
@@ -42,7 +42,7 @@ private:
     std::size_t size_;
 };
 
-// Null, or a T.
+// A pointer to T, or null.
 template <class T>
 class Ptr {
 public:
@@ -62,17 +62,17 @@ public:
     operator const T*() const { return get(); }
     const T& operator*() const { return *get(); }
     const T* operator->() const { return get(); }
-    // Of what it points to only the place: somebody owns it, and is asked the rest.
-    bool lies_in(const Bounds& in) const { return distance_ == 0 || in.hold(get(), sizeof(T), alignof(T)); }
+    // Checks only the address and size of the target; the owner of the target checks its content.
+    bool is_inside(const Bounds& in) const { return distance_ == 0 || in.hold(get(), sizeof(T), alignof(T)); }
 
 private:
     void set(const T* to) {
         distance_ = to == nullptr ? 0 : reinterpret_cast<std::uintptr_t>(to) - reinterpret_cast<std::uintptr_t>(this);
     }
-    std::uintptr_t distance_ = 0;  // from this object, modulo what an address can be
+    std::uintptr_t distance_ = 0;  // from this object, modulo the size of the address space
 };
 
-// Converts to std::span, as every range does.
+// Converts to std::span, as every contiguous range does.
 template <class T>
 class Span {
 public:
@@ -88,12 +88,12 @@ public:
     const T& front() const { return *data(); }
     const T& back() const { return data()[size_ - 1]; }
 
-    bool lies_in(const Bounds& in) const {
+    bool is_inside(const Bounds& in) const {
         if (size_ == 0) return true;
         if (size_ > SIZE_MAX / sizeof(T) || !in.hold(data(), size_ * sizeof(T), alignof(T))) return false;
-        if constexpr (requires(const T& item) { item.lies_in(in); }) {
+        if constexpr (requires(const T& item) { item.is_inside(in); }) {
             for (const T& item : *this) {
-                if (!item.lies_in(in)) return false;
+                if (!item.is_inside(in)) return false;
             }
         }
         return true;
@@ -117,7 +117,7 @@ public:
         return view().substr(from, count);
     }
 
-    bool lies_in(const Bounds& in) const { return bytes_.lies_in(in); }
+    bool is_inside(const Bounds& in) const { return bytes_.is_inside(in); }
 
     friend bool operator==(const Text& a, const Text& b) { return a.view() == b.view(); }
     friend bool operator==(const Text& a, std::string_view b) { return a.view() == b; }

@@ -1,4 +1,4 @@
-// Paths that mean something else to the backend than to httpd.
+// Detects request paths that a backend may read differently from httpd.
 #pragma once
 
 #include <cstddef>
@@ -11,27 +11,26 @@ namespace mtls {
 
 enum class PathFault { kNone, kDotSegment, kControlByte };
 
-// `path`: httpd's decoded and normalised path. A segment that is `.` or `..` once path parameters (`;...`) are cut off,
-// and `\`, `%2F`, `%5C`, `%3B` are read as backends read them (decoded up to twice), is a dot segment.
+// `path` is httpd's decoded and normalised path. A dot segment is one that is `.` or `..` after path parameters
+// (`;...`) are cut off and `\`, `%2F`, `%5C`, `%3B` are read as backends read them (decoded up to twice).
 PathFault find_path_fault(std::string_view path);
-// Where it says so, the path has no other reading, and there is no fault. Quick, but for paths that are not so plain;
-// never throws.
+// True only if the path has no other reading and no fault; false for some paths that have neither. Fast; never throws.
 bool is_plain_path(std::string_view path) noexcept;
 
 enum class PathForm {
     kDecoded,  // as httpd decoded and normalised it
-    kRaw,      // as the client wrote it: every backend decodes it at least once
+    kRaw,      // as the client sent it: every backend decodes it at least once
 };
 
-// More readings than an honest client's path has.
+// Paths of well-behaved clients have fewer readings.
 constexpr std::size_t kMostReadings = 64;
 // Every path that some backend may make of this one: each segment cut at its first `;`, `\` as `/`, slashes merged, dot
-// segments removed (RFC 3986 5.2.4), each of these or not, in any order, and percent-decoded up to twice. A decoded
-// path is among them. Null: more than kMostReadings.
+// segments removed (RFC 3986 5.2.4), each step applied or not, in any order, and percent-decoded up to twice. A decoded
+// path is among its own readings. Null: more than kMostReadings.
 std::optional<std::vector<std::string>> readings_of(std::string_view path, PathForm form);
 
-// Whether a path as the client wrote it has a segment that is `.` or `..` once it is percent-decoded. httpd removes
-// these segments before it matches its sections.
+// Whether a path as the client sent it has a segment that is `.` or `..` after percent-decoding. httpd removes these
+// segments before it matches its sections.
 bool has_raw_dot_segment(std::string_view raw);
 
 // Whether `below` is strictly below the directory `path`, segment by segment: "/a" and "/a/", "/a" and "/a/b", "/a/"

@@ -12,26 +12,26 @@
 
 namespace mtls {
 
-// Where something was written. An empty file means "nowhere that a person could open".
+// A position in the configuration. An empty file name means "in no file that an administrator could open".
 struct Where {
     std::string file;
     unsigned line = 0;
 
-    // "FILE:LINE", or "FILE" where all of it is meant, as compilers print it and as rule= and gate= of the log show it.
+    // "FILE:LINE", or "FILE" for the whole file, as compilers print it and as rule= and gate= of the log show it.
     std::string str() const { return file.empty() ? "-" : line == 0 ? file : file + ":" + std::to_string(line); }
 };
 
-// The same, borrowed: in a policy, whose text lies elsewhere.
-struct Place {
+// A Where inside of a policy: its text is stored elsewhere in the same arena.
+struct StoredWhere {
     Text file;
     unsigned line = 0;
 
     operator Where() const { return {std::string(file.view()), line}; }
     std::string str() const { return Where(*this).str(); }
-    bool lies_in(const Bounds& in) const { return file.lies_in(in); }
+    bool is_inside(const Bounds& in) const { return file.is_inside(in); }
 };
 
-// One finding about a configuration: says what is wrong and what would be right.
+// One finding about a configuration: what is wrong and what would be right.
 struct Diagnostic {
     enum class Severity { kWarning, kError };
     Severity severity = Severity::kError;

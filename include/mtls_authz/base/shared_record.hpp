@@ -1,5 +1,5 @@
-// Small things that several processes write into memory that they share. Nothing here waits, and nothing is lost for
-// good when a process is killed in the middle.
+// Small values that several processes write into shared memory. Nothing here blocks, and a process that is killed
+// during a write leaves no permanent damage.
 #pragma once
 
 #include <unistd.h>
@@ -23,10 +23,10 @@ static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::atomic<std
 
 inline bool is_process_gone(std::int32_t pid) { return kill(pid, 0) != 0 && errno == ESRCH; }
 
-// Held by one process at a time; whoever dies with it has let go.
+// A lock that one process owns at a time. The lock of a process that ended counts as released.
 class ProcessLock {
 public:
-    // False where another thread or process holds it: come back later.
+    // False if another thread or process owns it: the caller tries again later.
     bool try_lock() noexcept {
         const auto self = static_cast<std::int32_t>(getpid());
         std::int32_t owner = 0;
@@ -41,7 +41,7 @@ private:
     std::atomic<std::int32_t> owner_{0};
 };
 
-// Text of at most `kSize` bytes inside a record. What is longer is cut where a UTF-8 character begins.
+// Text of at most `kSize` bytes inside a record. Longer text is cut at the beginning of a UTF-8 character.
 template <std::size_t kSize>
 class FixedText {
 public:
@@ -64,16 +64,16 @@ private:
     std::array<char, kSize> bytes_{};
 };
 
-// One value that many read and write, whole: a reader never sees the half of one and the half of another.
+// One value with many readers and writers: a reader never sees parts of two writes.
 template <class T>
 class SharedRecord {
     static_assert(std::is_trivially_copyable_v<T>);
 
 public:
-    // False where somebody else is writing just now: that value stays.
+    // False if another write is in progress: the value is not changed.
     bool write(const T& value) noexcept {
         if (!lock_.try_lock()) return false;
-        // Odd while it is written; perhaps already so, by one that was killed.
+        // Odd during a write. It may be odd already, if the last writer was killed.
         const std::uint32_t version = version_.load(std::memory_order_relaxed) | 1U;
         version_.store(version, std::memory_order_relaxed);
         for (std::size_t i = 0; i < kWords; ++i) {
@@ -87,7 +87,7 @@ public:
         return true;
     }
 
-    // Nothing where nothing was ever written, or only halves could be had.
+    // Empty if nothing was written yet, or if every attempt overlapped with a write.
     std::optional<T> read() const noexcept {
         constexpr int kTries = 100;
         for (int i = 0; i < kTries; ++i) {

@@ -1,4 +1,4 @@
-// Small text helpers that more than one part of the core needs. All are locale-free and byte-exact.
+// Small text helpers that several parts of the core need. All are locale-free and byte-exact.
 #pragma once
 
 #include <cstdint>
@@ -22,46 +22,46 @@ std::string lower(std::string_view text);
 bool equal_nocase(std::string_view a, std::string_view b);
 std::string_view trim(std::string_view text);
 
-// Splits at every `separator`; keeps empty parts, so "a,,b" has three.
+// Splits at every `separator` and keeps empty parts: "a,,b" has three.
 std::vector<std::string_view> split(std::string_view text, char separator);
 
-// Lower-case hexadecimal, two digits a byte.
+// Lower-case hexadecimal, two digits per byte.
 std::string hex(std::span<const std::uint8_t> bytes);
 inline std::span<const std::uint8_t> bytes_of(std::string_view text) {
     return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
-// RFC 4648 4, padded.
+// RFC 4648 section 4, padded.
 std::string base64(std::string_view raw);
-// RFC 4648 5, without padding.
+// RFC 4648 section 5, without padding.
 std::string base64url(std::string_view raw);
 int hex_digit(char c);  // 0..15, or -1
 
 // Decodes pairs of hex digits; colons between pairs are allowed when `colons` is set.
 std::optional<std::string> from_hex(std::string_view text, bool colons);
 
-// Words as httpd's ap_getword_conf() cuts them: separated by blanks, quoted by " or ', in which a backslash
-// escapes a backslash or the quote. An unclosed quote takes the rest of the line, as in httpd.
+// Splits words as httpd's ap_getword_conf() does: separated by blanks, quoted by " or ', where a backslash escapes a
+// backslash or the quote. An unclosed quote extends to the end of the line, as in httpd.
 std::vector<std::string> config_words(std::string_view line);
 
-// A word as it has to be written so that config_words() reads it back: quoted where needed.
+// Quotes a word where needed, so that config_words() reads it back.
 std::string config_quote(std::string_view word);
 void append_config_quoted(std::string& out, std::string_view word);
 
-// Text from a certificate or a request, made safe for one log line and for a terminal: printable ASCII stays,
-// everything else, the double quote and the backslash become \xHH. At most `limit` bytes of output, then "...".
+// Escapes text from a certificate or a request for one log line or a terminal: printable ASCII is kept; all other
+// bytes, the double quote and the backslash become \xHH. At most `limit` bytes of output, then "...".
 std::string escape_for_log(std::string_view text, std::size_t limit);
 
-// The candidate nearest to `word` (edit distance with transpositions, case-insensitive, at most 2), if any.
+// The candidate nearest to `word`, if any (edit distance with transpositions, case-insensitive, at most 2).
 std::optional<std::string> nearest_of(std::string_view word, std::span<const std::string_view> candidates);
 
 // " (did you mean 'X'?)" or nothing.
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates);
 
-// Strict UTF-8 (RFC 3629). Returns the code points, or nothing where the bytes are not valid.
+// Strict UTF-8 (RFC 3629). Returns the code points, or nothing if the bytes are not valid.
 std::optional<std::u32string> decode_utf8(std::string_view bytes);
 void append_utf8(std::string& out, char32_t code_point);
 
-// SHA-256 as raw bytes.
+// The raw digest.
 std::string sha256(std::string_view data);
 
 }  // namespace mtls

@@ -1,4 +1,5 @@
-// Algorithms that the OpenSSL at hand does not know. It calls their keys weak, since it cannot say how strong they are.
+// Describes algorithms that the linked OpenSSL does not support. OpenSSL reports keys of such algorithms as too weak,
+// because it cannot compute their strength.
 #pragma once
 
 #include <openssl/x509.h>
@@ -9,12 +10,13 @@
 
 namespace mtls {
 
-// What of a certificate is unknown here, and which OpenSSL knows it, in words; "" where nothing is.
+// A clause that names the unsupported algorithm of the key or signature, and this OpenSSL; "" if the
+// algorithm is supported.
 std::string unknown_key(const X509& certificate);
 std::string unknown_signature(const X509& certificate);
 
-// ML-DSA and SLH-DSA by their parameter sets ("ML-DSA-65"; FIPS 204 and 205): of a dotted OID, "" where it is none of
-// them; and all of them.
+// The name of an ML-DSA or SLH-DSA parameter set ("ML-DSA-65"; FIPS 204 and 205) for a dotted OID, "" for other OIDs;
+// and the list of all these names.
 std::string_view post_quantum_name(std::string_view oid);
 std::span<const std::string_view> post_quantum_names();
 

@@ -1,5 +1,5 @@
-// Types of attributes that stand in names: a closed table, the same with every version of OpenSSL. OpenSSL's own list
-// of names holds digests, algorithms and extensions as well, which no subject has.
+// Attribute types of distinguished names: a closed table, independent of the OpenSSL version. OpenSSL's own table of
+// names also contains digests, algorithms and extensions, which never occur in a subject.
 #pragma once
 
 #include <optional>
@@ -8,17 +8,18 @@
 
 namespace mtls {
 
-// The dotted OID of a type of the table (in any case, long names and `E` and `S` too), or of any dotted OID.
+// The dotted OID for a type name of the table (case-insensitive; long names, `E` and `S` too), or for any dotted OID.
 std::optional<std::string> attribute_oid(std::string_view type);
 
-// What attribute_oid() reads back to the same: the table's name, or the dotted OID.
+// The inverse of attribute_oid(): the name in the table, else the dotted OID.
 std::string attribute_name(const std::string& oid);
 
-// Where the table has this OID, and which it has there: what a policy keeps of the most common ones.
-std::optional<std::size_t> attribute_place(std::string_view oid);
-std::string_view attribute_oid_at(std::size_t place);  // empty where there is none
+// The index of an OID in the table, if it is there; a policy stores the index instead of the OID.
+std::optional<std::size_t> attribute_index(std::string_view oid);
+std::string_view attribute_oid_at(std::size_t place);  // empty beyond the table
 
-// For a word that means something else: what it is and what to use instead, as a clause; "" for any other word.
+// For a word that is not an attribute type but has another meaning: a clause that says what it is and what to use
+// instead; "" for any other word.
 std::string what_to_use_instead_of(std::string_view word);
 
 }  // namespace mtls

@@ -1,4 +1,4 @@
-// Certificates in the wrappings that people are sent: PEM, DER and PKCS#7.
+// Decodes certificate files: PEM, DER and PKCS#7.
 #pragma once
 
 #include <string>
@@ -11,13 +11,13 @@ namespace mtls {
 
 enum class Wrapping {
     kAny,
-    kPlainPem,  // blocks of CERTIFICATE and X509 CERTIFICATE alone
+    kPlainPem,  // only blocks of CERTIFICATE and X509 CERTIFICATE
 };
 
 // All certificates of a file: PEM blocks (CERTIFICATE, X509 CERTIFICATE, TRUSTED CERTIFICATE, PKCS7, CMS; other blocks
-// are passed over), or DER of certificates or of one PKCS#7. At least one; an error, which completes the sentence "FILE
-// ...", where there is none or anything cannot be decoded. It names what the file is instead, with the way out.
-// OpenSSL's trust settings (TRUSTED CERTIFICATE) are dropped; an error where they speak against a client certificate.
+// are skipped), or DER of certificates or of one PKCS#7. An error if there is no certificate or if anything cannot be
+// decoded; it completes the sentence "FILE ...", says what the file is instead, and how to convert it. OpenSSL's trust
+// settings (TRUSTED CERTIFICATE) are dropped; an error if they exclude client certificates.
 Result<std::vector<X509Ptr>> decode_certificates(const std::string& content, Wrapping wrapping = Wrapping::kAny);
 
 }  // namespace mtls

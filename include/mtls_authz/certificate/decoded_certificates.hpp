@@ -1,5 +1,5 @@
-// The policy's certificates that this process has decoded lately: in a policy they lie as DER, which all processes
-// share, while what OpenSSL makes of one is ten times as large and each process's own.
+// A cache of the policy's certificates that this process decoded recently. The policy holds them as DER, which all
+// processes share; OpenSSL's decoded form is ten times as large and private to the process.
 #pragma once
 
 #include <array>
@@ -10,21 +10,22 @@
 
 namespace mtls {
 
-// Of fixed size: what is new takes the place of something old. Thread-safe.
+// A direct-mapped cache of fixed size: a new entry evicts the old one in its slot. Thread-safe.
 class DecodedCertificates {
 public:
-    static constexpr std::size_t kPlaces = 4096;
+    static constexpr std::size_t kSlots = 4096;
 
-    // `sha256`: raw, of `der`. std::bad_alloc where it cannot be decoded: it was before, so only memory can be missing.
+    // `sha256`: raw, of `der`. Throws std::bad_alloc if it cannot be decoded: the builder decoded the same bytes, so
+    // only memory can be exhausted.
     X509Ptr get(std::string_view sha256, std::string_view der);
 
 private:
-    struct Place {
+    struct Slot {
         std::array<char, 32> sha256{};
         X509Ptr certificate;
     };
     std::mutex mutex_;
-    std::array<Place, kPlaces> places_;
+    std::array<Slot, kSlots> slots_;
 };
 
 }  // namespace mtls

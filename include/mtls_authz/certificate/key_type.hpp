@@ -1,4 +1,4 @@
-// The kind of a public key: its algorithm, its size and its curve, and the patterns that `key:` compares them with.
+// The type of a public key (algorithm, size, curve), and the patterns that `key:` compares it with.
 #pragma once
 
 #include <openssl/x509.h>
@@ -12,45 +12,43 @@
 
 namespace mtls {
 
-// Read off SubjectPublicKeyInfo by its object identifiers, so that it is the same with every OpenSSL, also where the
-// key's algorithm is unknown to the one at hand.
+// Read from the object identifiers of SubjectPublicKeyInfo, so that the result does not depend on the OpenSSL version,
+// even if it does not support the algorithm.
 struct KeyType {
-    std::string
-        algorithm;      // "RSA", "RSA-PSS", "EC", "Ed25519", "ML-DSA-65", ...; a dotted OID where it has no name here
-    std::string curve;  // of EC: NIST's name, else OpenSSL's, else a dotted OID; empty where it is not named
-    int bits = 0;       // of RSA, DSA and EC; 0 of others, whose name says it, and where the key does not decode
+    std::string algorithm;  // "RSA", "RSA-PSS", "EC", "Ed25519", "ML-DSA-65", ...; a dotted OID if not in our table
+    std::string curve;      // of EC: NIST's name, else OpenSSL's, else a dotted OID; empty for explicit parameters
+    int bits = 0;           // of RSA, DSA and EC; 0 for others (their name implies it), and if the key does not decode
 
-    // "EC:P-256", "RSA:3072", "ML-DSA-65"; for people, and for cert:key.
+    // "EC:P-256", "RSA:3072", "ML-DSA-65"; for display, and for cert:key.
     std::string text() const;
 };
 
 KeyType key_type_of(const X509& certificate);
 
-// The names under which `algorithm` is asked for: itself, and the families that it belongs to ("ML-DSA" of
-// "ML-DSA-65").
+// The names that match `algorithm`: itself, and its families ("ML-DSA" for "ML-DSA-65").
 std::vector<std::string_view> families_of(std::string_view algorithm);
 
-// What `key:` asks for, borrowed.
+// The value of a `key:` selector; borrows its text.
 struct KeyPattern {
-    std::string_view algorithm;  // as KeyType has it, or a family
+    std::string_view algorithm;  // a KeyType::algorithm, or a family
     std::string_view curve;      // empty: any
     int least_bits = 0;
 
-    // Nothing where it cannot be told: a curve that is spelled out, a size of a key that does not decode.
+    // Nothing if undecidable: a curve with explicit parameters, or the size of a key that does not decode.
     std::optional<bool> fits(const KeyType& key) const;
-    // Whether every key that fits this one fits `other`, too.
+    // Whether every key that fits this pattern also fits `other`.
     bool is_within(const KeyPattern& other) const;
-    // Whether no key fits both.
+    // Whether no key can fit both.
     bool excludes(const KeyPattern& other) const;
 };
 
-// The same while it is read.
+// A KeyPattern that owns its text, for parsing.
 struct WrittenKeyPattern {
     std::string algorithm;
     std::string curve;
     int least_bits = 0;
 
-    // An error names the fault, and a value that would be accepted.
+    // An error quotes the value, says what is wrong, and gives a value that is accepted.
     static Result<WrittenKeyPattern> parse(std::string_view value);
 };
 

@@ -1,4 +1,4 @@
-// What a verified path says of a certificate, beside the certificate itself.
+// Facts about a leaf that follow from its verified path, not from the leaf alone.
 #pragma once
 
 #include <string>
@@ -7,11 +7,12 @@
 namespace mtls {
 
 struct PathFacts {
-    std::vector<std::string> ca_keys;  // SHA-256 of the keys of its CAs, nearest first
-    // The authority-constrained policy set (RFC 5280 6.1.5, X.509 12.2): dotted OIDs, in the anchor's terms. What the
-    // leaf asserts and a CA above it may not is left out.
+    std::vector<std::string> ca_keys;  // SHA-256 of the keys of its CAs, nearest to the leaf first
+    // The authority-constrained policy set (RFC 5280 6.1.5, X.509 12.2): dotted OIDs, in the anchor's terms. It
+    // excludes policies that the leaf asserts and a CA above it does not permit.
     std::vector<std::string> policies;
-    // Of the leaf, as ecdsa_twin_sha256() has it. A certificate and its twin are one: which was issued cannot be told.
+    // ecdsa_twin_sha256() of the leaf. Rules treat a certificate and its twin as one, because nothing shows which one
+    // the CA issued.
     std::string leaf_twin = {};
 };
 

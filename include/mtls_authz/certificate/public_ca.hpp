@@ -1,4 +1,4 @@
-// Whether a CA issues certificates to everybody, as far as that can be told.
+// Detects CAs that issue certificates to the public, as far as this can be detected.
 #pragma once
 
 #include <openssl/x509.h>
@@ -10,19 +10,19 @@
 
 namespace mtls {
 
-// When public CAs stop, in words.
+// The dates of the change, for messages.
 constexpr const char* kPublicCasStop =
     "public CAs make them (by new sub-CAs from 2026-06-15 on, all from 2027-03-15 on)";
 
-// Whether its extendedKeyUsage has serverAuth and not clientAuth.
+// Whether its extendedKeyUsage contains serverAuth but not clientAuth.
 bool is_for_servers_alone(const CertificateFacts& facts);
 
-// Why this CA's certificates may be anybody's, in words: it, or the CA that issued it, is among those that this system
-// trusts (OpenSSL's default file and folder), or it bears a policy of the CA/Browser Forum. "" where neither is known:
-// that is no proof that the CA is private. Reads files.
+// Why anyone may get a certificate from this CA, for messages: this system trusts the CA or its issuer (OpenSSL's
+// default file and folder), or the certificate has a policy of the CA/Browser Forum. "" if neither holds, which does
+// not prove that the CA is private. Reads files.
 std::string why_public_ca(const X509& ca);
 
-// The same for many: what this system trusts is read once.
+// The same for several CAs: reads the system's certificates once.
 class PublicCas {
 public:
     PublicCas();

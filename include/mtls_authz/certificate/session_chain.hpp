@@ -1,5 +1,5 @@
-// What a TLS session carries for us: the intermediates that a client sent, since a resumed session has lost them. Never
-// a verdict, a partner or a generation: those are found anew from the certificates.
+// The application data that we store in a TLS session: the intermediates that the client sent, which OpenSSL drops on
+// resumption. Never a verdict, a partner or a generation: these are computed again from the certificates.
 #pragma once
 
 #include <cstddef>
@@ -12,11 +12,11 @@
 
 namespace mtls {
 
-// What a session carries at most: post-quantum chains are long, and a ticket has to fit a TLS message.
+// Limits of the data in a session: post-quantum chains are long, and a ticket must fit into a TLS message.
 constexpr std::size_t kMostHelpers = 10;
 constexpr std::size_t kMostHelperBytes = 32768;  // DER
 
-// What of a client's certificates is beyond these limits.
+// The client's certificates that exceed these limits.
 struct LeftOut {
     std::uint32_t count = 0;
     std::uint32_t bytes = 0;  // DER
@@ -27,20 +27,20 @@ struct SentHelpers {
     LeftOut left_out = {};
 };
 
-// The certificates of `chain` (borrowed, in any order, but those first that a path used) that can stand on a path above
-// `leaf`: issuer by issuer, without self-signed ones. As many as the session carries, so that full and resumed
-// handshakes always see the same; the others are counted.
+// The certificates of `chain` that can be on a path above `leaf`: issuer by issuer, without self-signed ones. `chain`
+// is borrowed and in any order, but those that a path used come first. Applies the session's limits to full handshakes
+// too, so that full and resumed handshakes see the same; the rest is only counted.
 SentHelpers useful_helpers(const X509& leaf, const std::vector<X509*>& chain);
 
-// A version byte, the SHA-256 of the leaf they belong to, each certificate's length (two bytes) and DER; and where
-// something was left out a length of 0, the count (four bytes) and the bytes (four).
+// Format: a version byte, the SHA-256 of `leaf`, then each certificate's length (2 bytes) and DER. If some were left
+// out: a length of 0, their count (4 bytes) and their size in bytes (4 bytes).
 std::string encode_helpers(const X509& leaf, const SentHelpers& helpers);
 
-// The helpers that were encoded for this leaf; nothing where the data are of another version or leaf, or damaged.
-// What it returns is untrusted: it came through the client's hands or a shared cache.
+// The helpers that were encoded for this leaf; nothing if the data have another version or leaf, or are damaged. The
+// result is untrusted: it came from the client or from a shared cache.
 SentHelpers decode_helpers(std::string_view data, const X509& leaf);
 
-// How many count, how many do not, and the limits; for people.
+// A sentence for messages: how many are used, how many are not, and the limits.
 std::string describe_left_out(const std::vector<X509Ptr>& kept, const LeftOut& left_out);
 
 }  // namespace mtls

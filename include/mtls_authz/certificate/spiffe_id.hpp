@@ -1,4 +1,4 @@
-// SPIFFE IDs, and the certificates that carry one (SPIFFE-ID 2, X509-SVID 2 and 5).
+// SPIFFE IDs, and certificates that contain one (SPIFFE-ID 2, X509-SVID 2 and 5).
 #pragma once
 
 #include <string>
@@ -8,22 +8,21 @@
 
 namespace mtls {
 
-// In front of the file of an MTLSTrustAnchor that is a SPIFFE bundle.
+// The prefix that marks the file of an MTLSTrustAnchor as a SPIFFE bundle.
 constexpr std::string_view kBundlePrefix = "bundle:";
 constexpr std::string_view kSpiffeScheme = "spiffe://";
 
-// Why this cannot be the name of a trust domain: 1 to 255 lower-case letters, digits, '.', '-' and '_', byte by byte.
-// "" where it can.
+// Why `name` is not a valid trust domain: 1 to 255 lower-case letters, digits, '.', '-' and '_'. "" if it is valid.
 std::string trust_domain_fault(std::string_view name);
 
-// The trust domain of a canonical URI with the scheme spiffe; of another one, empty.
+// The trust domain of a canonical spiffe: URI; empty for any other URI.
 std::string_view trust_domain_of(std::string_view uri);
 
-// What svid_fault() says first.
+// The beginning of every message of svid_fault().
 constexpr std::string_view kNoSvid = "the certificate is no X509-SVID of the trust domain ";
 
-// Why a certificate is no X509-SVID of this trust domain: one has exactly one URI, which is a SPIFFE ID in it with a
-// path, byte by byte, and is neither a CA nor signs. "" where it is one.
+// Why a certificate is not an X509-SVID of this trust domain. An X509-SVID has exactly one URI SAN, a SPIFFE ID with a
+// path in this domain (compared as bytes), is no CA and has no signing keyUsage. "" if it is one.
 std::string svid_fault(const CertificateFacts& facts, std::string_view trust_domain);
 
 }  // namespace mtls

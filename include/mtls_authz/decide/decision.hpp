@@ -1,4 +1,4 @@
-// How a request is decided: one function, its steps in their order. The first that fails names the reason.
+// The decision about a request: one function with fixed steps. The first step that fails gives the reason.
 #pragma once
 
 #include <span>
@@ -13,43 +13,43 @@
 
 namespace mtls {
 
-// The value of a capture in one request: a capture that is not there, or empty, matches no name.
+// The value of a capture in one request. An absent or empty capture matches no name.
 struct Capture {
     std::string_view name;
     std::string_view value;
-    unsigned pattern = 0;  // as in NameReference: two sections may give one name to different groups
+    unsigned pattern = 0;  // as in NameReference: two sections may use one name for different groups
 };
 
-// What speaks against the path itself.
+// A fault of the request path.
 struct Objection {
-    Reason reason;  // kBadPath, kNestedGate
+    Reason reason;  // kBadPath or kNestedGate
     std::string detail;
 };
 
-// One request. Borrows everything.
+// The input for one request. Borrows everything.
 struct Ask {
-    const Objection* place = nullptr;  // step 1
-    // Steps 2 and 3: kNoTls, kFrontNotTrusted, kNoCertificate; and kPolicyUnavailable.
+    const Objection* place = nullptr;  // step 1; null: no fault
+    // Steps 2 and 3: kNoTls, kFrontNotTrusted, kNoCertificate; or kPolicyUnavailable.
     Reason missing = Reason::kGranted;
     std::string_view missing_detail = {};
-    const Identification* who = nullptr;  // steps 4 to 9; null only where something is missing
-    std::string_view address = {};        // of the client, for MTLSNetwork: raw, 4 or 16 bytes; empty: it has none
-    bool is_from_anywhere = false;        // skips MTLSNetwork: expectations and tools may name no address
+    const Identification* who = nullptr;  // steps 4 to 9; null only if `missing` is set
+    std::string_view address = {};        // of the client, for MTLSNetwork: 4 or 16 raw bytes; empty: it has none
+    bool is_from_anywhere = false;        // skips MTLSNetwork, for expectations and tools without an address
     RequestLine line = {};
-    std::span<const std::string> readings = {};  // other paths that a backend may read in its place
+    std::span<const std::string> readings = {};  // other paths that a backend may read instead
     std::span<const Capture> captures = {};      // of the gate's own sections
 };
 
 struct Decision {
     Reason reason = Reason::kInternalError;
     std::string detail = {};
-    const GateRule* rule = nullptr;     // that decided, if one did
-    const GrantedPath* path = nullptr;  // behind a by-grant rule; borrowed from `who`
+    const GateRule* rule = nullptr;     // the rule that decided, if one did
+    const GrantedPath* path = nullptr;  // the grant that decided, for a by-grant rule; borrowed from `who`
 
     bool granted() const { return reason == Reason::kGranted; }
 };
 
-// `out` must be default-constructed. Throws std::bad_alloc alone.
+// `out` must be default-constructed. Throws only std::bad_alloc.
 void decide(const Gate& gate, const Ask& ask, Decision& out);
 inline Decision decide(const Gate& gate, const Ask& ask) {
     Decision out;

@@ -1,4 +1,4 @@
-// Gates: what one section of the server's configuration asks of a partner.
+// Gates: the partners, groups and methods that one section of httpd.conf allows or denies.
 #pragma once
 
 #include <string>
@@ -10,17 +10,18 @@
 
 namespace mtls {
 
-// A partner's or group's name in a rule: literal, or what the section's own regular expression captured.
+// The name of a partner or group in a rule: a literal, or a capture of the section's own regular expression.
 struct NameReference {
     std::string literal;
-    std::string capture;   // "MATCH_PARTNER" for %{env:MATCH_PARTNER}; then `literal` is empty
-    unsigned pattern = 0;  // the regular expression that captures it, as the reader numbers them; 0: none does
+    std::string capture;  // "MATCH_PARTNER" for %{env:MATCH_PARTNER}; `literal` is then empty
+    unsigned pattern =
+        0;  // number of the regular expression with this capture, assigned by the configuration reader; 0: none
 
     static Result<NameReference> parse(std::string_view word);
     std::string text() const { return capture.empty() ? literal : "%{env:" + capture + "}"; }
 };
 
-// One MTLSAllow or MTLSDeny line.
+// One MTLSAllow or MTLSDeny directive.
 struct GateRule {
     enum class Kind { kNone, kAnyPartner, kByGrant, kPartner, kGroup };
     Kind kind = Kind::kNone;
@@ -28,19 +29,20 @@ struct GateRule {
     MethodSet methods;
     Where where;
 
-    // Reads `any-partner`, `by-grant`, `none`, `partner NAME...`, `group NAME...`, each with `methods=` last.
+    // Parses `any-partner`, `by-grant`, `none`, `partner NAME...`, `group NAME...`, each with an optional `methods=` at
+    // the end.
     static Result<GateRule> parse_allow(std::string_view args);
     static Result<GateRule> parse_deny(std::string_view args);
     static GateRule of(Kind kind);  // for every method, without names
 
     std::string text() const;
-    // Whether everything that `other` lets in is let in by this one too, as far as the text tells.
+    // Whether this rule allows everything that `other` allows, as far as the texts show.
     bool covers(const GateRule& other) const;
 };
 
 using GateRules = std::vector<GateRule>;
 
-// MTLSDeny adds up: the rules of one section, and those of the sections around it.
+// MTLSDeny accumulates: the rules of one section, and those of the enclosing sections.
 struct DenyChain {
     const GateRules* rules = nullptr;
     const DenyChain* outer = nullptr;
@@ -48,7 +50,7 @@ struct DenyChain {
 
 enum class GateMode { kOn, kLogOnly, kOff };
 
-// The rules that apply to one request after all sections are merged. Borrows everything.
+// The rules for one request after all sections are merged. Borrows everything.
 struct Gate {
     const GateRules* allow = nullptr;  // null: no MTLSAllow applies, so every request is denied
     const DenyChain* deny = nullptr;

@@ -1,5 +1,5 @@
-// The gates of httpd.conf as a running server hands them to `mtls-authz --live`: for each virtual host its sections
-// that hold a gate, in the order in which httpd merges them, and what of httpd decides beside them.
+// The gates of httpd.conf, as a running server sends them to `mtls-authz --live`: for each virtual host, the sections
+// with a gate in the order in which httpd merges them, and the other settings that affect decisions.
 #pragma once
 
 #include <optional>
@@ -13,69 +13,69 @@
 namespace mtls {
 
 struct MappedSection {
-    // How httpd finds out whether the section covers a request.
+    // How httpd decides whether the section applies to a request.
     enum class Match {
         kAlways,
-        kPrefix,     // <Location /x>: of the path, whole segments
+        kPrefix,     // <Location /x>: path prefix, whole segments
         kWildcard,   // <Location /x*>: fnmatch() with FNM_PATHNAME
         kRegex,      // <LocationMatch>
-        kDirectory,  // <Directory /x> without wildcards: of the file's folder
-        kUnknown,    // what only httpd can tell: <If>, <Files>, <Proxy>, <DirectoryMatch>
+        kDirectory,  // <Directory /x> without wildcards: the folder of the file
+        kUnknown,    // only httpd can decide: <If>, <Files>, <Proxy>, <DirectoryMatch>
     };
     Match match = Match::kUnknown;
     std::string title;  // "<Location /orders>"
     Where where;
-    std::string path;           // as Match says; of a kUnknown <Directory> what its paths begin with
-    bool is_location = false;   // of any kind
-    bool is_directory = false;  // of any kind
-    // Of one that stands in another (<If> in <Location>): it applies only where that does.
+    std::string path;  // the argument of `match`; for <Directory> with kUnknown, the literal prefix of its paths
+    bool is_location = false;   // <Location> or <LocationMatch>
+    bool is_directory = false;  // <Directory> or <DirectoryMatch>
+    // The enclosing section (<If> in <Location>): the inner one applies only if the outer does.
     Match around = Match::kAlways;
     std::string path_around;
 
     std::optional<GateMode> mode;
-    std::optional<GateRules> allow;  // nothing: it has no MTLSAllow
+    std::optional<GateRules> allow;  // absent: it has no MTLSAllow
     GateRules deny;
-    bool authorizes = false;  // Require mtls-*, or AuthType MTLS
+    bool authorizes = false;  // has Require mtls-*, or AuthType MTLS
 };
 
 struct MappedHost {
     std::string name;
-    std::vector<std::string> aliases;    // with wildcards
+    std::vector<std::string> aliases;    // may contain wildcards
     std::vector<std::string> addresses;  // "*:443"
     Where where;
-    bool has_gates = false;  // own or inherited
+    bool has_gates = false;  // its own or inherited
     bool merges_slashes = true;
     std::vector<MappedSection> sections;
-    // Why a path may belong to another file than DocumentRoot says, or become another path; empty: it does not.
+    // Why a path may map to another file than DocumentRoot says, or be rewritten; empty: it cannot.
     std::vector<std::string> remaps;
     std::string document_root;
     bool has_dav = false;
 
     bool has_tls = false;
-    bool asks_for_certificates = false;  // SSLVerifyClient, here or in a section
+    bool asks_for_certificates = false;  // SSLVerifyClient, in the host or a section
     bool believes_anchors = false;       // MTLSClientCA
     bool lets_unknown_cas_in = false;    // SSLVerifyClient optional_no_ca
     bool checks_crls = false;            // SSLCARevocationCheck
     bool has_crls = false;               // SSLCARevocationFile, SSLCARevocationPath
     int verify_depth = 1;                // SSLVerifyDepth
     int security_level = 1;
-    std::string certificates;  // PEM: what mod_ssl was given
+    std::string certificates;  // PEM: the CAs that mod_ssl was configured with
 };
 
-// A section's regular expression that rules name captures of.
+// A section's regular expression with captures that rules refer to.
 struct MappedPattern {
-    bool is_of_path = false;  // it is matched against the path
+    bool is_of_path = false;  // it is matched with the path
     std::string text;
 };
 
 struct GateMap {
-    bool knows_regexes = true;            // no RegexDefaultOptions: they have httpd's default options
-    std::vector<MappedPattern> patterns;  // as NameReference counts them, from 1
+    bool knows_regexes = true;            // no RegexDefaultOptions: regular expressions have httpd's default options
+    std::vector<MappedPattern> patterns;  // indexed by NameReference::pattern - 1
     std::vector<MappedHost> hosts;        // in httpd's order, the main server first
 };
 
 std::string gate_map_text(const GateMap& map);
-// What gate_map_text() of the same build has made.
+// Parses the output of gate_map_text() of the same build.
 Result<GateMap> read_gate_map(std::string_view text);
 
 }  // namespace mtls

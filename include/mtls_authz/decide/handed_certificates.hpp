@@ -1,4 +1,4 @@
-// The certificates that a front hands on over one connection, decoded once, and whom they belong to.
+// Caches the certificates that a front sends over one connection, decoded, with their identifications.
 #pragma once
 
 #include <array>
@@ -18,10 +18,10 @@ struct HandedCertificate {
 
     const std::shared_ptr<const PresentedCertificate> certificate;
     IdentificationCache identifications;
-    std::atomic<std::int64_t> sighted{0};  // when it was last noted as seen; seconds since the epoch
+    std::atomic<std::int64_t> sighted{0};  // time of the last sighting that was recorded; seconds since the epoch
 };
 
-// The header fields as they came; `chain` is empty where there is none.
+// The header fields as received; `chain` is empty if there is none.
 struct FrontFields {
     FrontFormat format = FrontFormat::kRfc9440;
     FieldHolds holds = FieldHolds::kOneCertificate;
@@ -29,30 +29,30 @@ struct FrontFields {
     std::string_view chain;
 };
 
-// Which of the two fields is at fault, and why, as decode_front_header() has it.
+// The faulty field, and the error of decode_front_header() or decode_front_chain().
 struct FrontFault {
     bool is_of_chain = false;
     std::string why;
 };
 
-// One for each connection. Thread-safe: the streams of an HTTP/2 connection ask in several threads at once. Two
-// requests get the same certificate only where their fields are the same, by SHA-256.
+// One per connection. Thread-safe: the streams of an HTTP/2 connection call it from several threads. Two requests share
+// a certificate only if their fields are equal, by SHA-256.
 class HandedCertificates {
 public:
-    static constexpr std::size_t kMost = 64;  // the least recently asked for makes room
+    static constexpr std::size_t kMostEntries = 64;  // evicts the least recently used entry
 
-    // Returns null and sets `fault` where the fields cannot be decoded; a failure is not cached.
+    // Returns null and sets `fault` if the fields do not decode; failures are not cached.
     std::shared_ptr<HandedCertificate> find(const FrontFields& fields, FrontFault& fault);
 
 private:
-    struct Kept {
+    struct Entry {
         std::string digest;
         std::shared_ptr<HandedCertificate> handed;
     };
-    std::shared_ptr<HandedCertificate> find_kept(const std::string& digest);
+    std::shared_ptr<HandedCertificate> find_entry(const std::string& digest);
 
     std::mutex mutex_;
-    std::vector<Kept> kept_;  // the most recently asked for first
+    std::vector<Entry> entries_;  // most recently used first
 };
 
 // Decodes the fields without a cache.

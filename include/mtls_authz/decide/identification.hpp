@@ -1,4 +1,4 @@
-// Steps 4 to 9 of a request: whom a certificate belongs to, and whether that partner can act now.
+// Steps 4 to 9 of a decision: the partner of a certificate, and whether it may act now.
 #pragma once
 
 #include <cstdint>
@@ -17,35 +17,35 @@
 
 namespace mtls {
 
-// Whom a certificate belongs to, and every fact about that which does not depend on the request. Borrows from the
-// policy.
+// The partner of a certificate, and all facts that do not depend on the request. Borrows from the policy.
 struct Identification {
-    // kGranted: `partner` is identified, current and not suspended. Its networks are asked for each request.
+    // kGranted: `partner` is identified, within its contract and not suspended. Its networks are checked per request.
     Reason reason = Reason::kInternalError;
-    const Partner* partner = nullptr;     // null unless identified
-    std::optional<Identity> identity;     // the first in file order that fits
-    std::vector<const Partner*> claimed;  // whom the certificate names, where not identified; at most three
+    const Partner* partner = nullptr;     // null if not identified
+    std::optional<Identity> identity;     // the first match in file order
+    std::vector<const Partner*> claimed;  // if not identified: the partners that the certificate names; at most three
     std::optional<Identity> claimed_identity;
     std::string detail;
 
-    PathFacts path;                          // of the verified path
-    bool is_purpose_waived = false;          // that path is one of certificates made for servers (MTLSPurpose)
-    bool is_crl_spared = false;              // MTLSCRL required, but MTLSShortLived spares this leaf
+    PathFacts path;                          // facts of the verified path
+    bool is_purpose_waived = false;          // the path is valid only for the purpose of servers (MTLSPurpose)
+    bool is_crl_exempt = false;              // MTLSCRL is required, but MTLSShortLived exempts this leaf
     std::string nearest_ca_key;              // SHA-256 of the key of the nearest CA that the policy names, or empty
-    std::vector<X509Ptr> intermediates;      // of that path, between the leaf and the anchor
-    std::vector<std::string> groups;         // of this certificate, for whatever grants
-    std::vector<std::string> denied_groups;  // for MTLSDeny: conditions that cannot tell count as fulfilled
+    std::vector<X509Ptr> intermediates;      // of the path, between the leaf and the anchor
+    std::vector<std::string> groups;         // groups of this certificate, for granting
+    std::vector<std::string> denied_groups;  // for MTLSDeny: conditions with kCannotTell count as fulfilled
     std::vector<std::pair<std::string, std::string>> variables;  // MTLS_ATTR_NAME and its value
     struct Description {
-        std::string groups;      // comma-separated
-        std::string identity;    // the selectors of the identity
-        std::string sha256;      // hex
-        std::string thumbprint;  // base64url of the same digest (RFC 8705 3.1)
+        std::string groups;       // comma-separated
+        std::string identity;     // the selectors of the identity
+        std::string sha256;       // hex
+        std::string thumbprint;   // base64url of the same digest (RFC 8705 3.1)
+        std::string issuer_spki;  // hex SHA-256 of the key of the leaf's issuer
     };
-    Description description;  // of an identified partner and this certificate
-    GrantedPaths grants;      // of this certificate
+    Description description;  // only if identified
+    GrantedPaths grants;      // the grants for this certificate
 
-    // Seconds since the epoch, inclusive: asked again within them, the answer would be the same.
+    // The validity interval of this result: seconds since the epoch, inclusive.
     std::int64_t valid_from = INT64_MIN;
     std::int64_t valid_until = INT64_MAX;
 
@@ -58,32 +58,32 @@ private:
     MadeOnce<std::string> client_cert_chain_ = {};
 };
 
-// What a certificate is identified with, beside the policy itself.
-struct Surroundings {
-    const ServerCas& server;   // of the virtual host that serves the request, for partners that trust `mod_ssl`
-    const Refusals& refusals;  // from revocation files
-    const CrlSet& crls;        // from CRL files
+// The input of identify() besides the policy and the certificate.
+struct IdentifyContext {
+    const ServerCas& server;   // of the virtual host, for partners that trust `mod_ssl`
+    const Refusals& refusals;  // from the revocation files
+    const CrlSet& crls;        // from the CRL files
     std::int64_t now = 0;      // seconds since the epoch
 };
 
-// Steps 4 to 9: malformed, dates, MTLSRevoke, identity, path, suspension, contract. Throws std::bad_alloc alone.
+// Steps 4 to 9: malformed, dates, MTLSRevoke, identity, path, suspension, contract. Throws only std::bad_alloc.
 // Thread-safe.
-Identification identify(const Policy& policy, const PresentedCertificate& presented, const Surroundings& around);
+Identification identify(const Policy& policy, const PresentedCertificate& presented, const IdentifyContext& context);
 
-// The same for MTLSExpect: identity, path and grants alone. Dates, revocation, suspension and contract are left out.
+// The same for MTLSExpect: only identity, path and grants, without dates, revocation, suspension and contract.
 Identification identify_at_any_time(const Policy& policy, const PresentedCertificate& presented,
                                     const ServerCas& server);
 
-// Whom a certificate names, whoever issued it; at most three.
+// The partners with an identity that matches the certificate, whoever issued it; at most three.
 std::vector<const Partner*> claimed_by(const Policy& policy, const CertificateFacts& facts);
 
-// For the handshake: whether this is a partner's certificate by its MTLSPurpose serverAuth alone: it fits an identity
-// of that partner, and has a path to its anchor that is one for servers.
+// For the handshake: whether the certificate maps to a partner only by its MTLSPurpose serverAuth: it matches an
+// identity of that partner, and its path to the partner's anchor is valid only for servers.
 bool waives_purpose_of(const Policy& policy, const PresentedCertificate& presented, const ServerCas& server,
                        std::int64_t now);
 
-// Why a partner cannot act at `around.now`, whatever its certificate: suspended, or outside of its contract. kGranted
-// where it can; `detail` says more where it cannot.
-Reason contract_objection(const Partner& partner, const Surroundings& around, std::string& detail);
+// Why a partner may not act at `context.now`, independent of the certificate: suspended, or outside of its contract.
+// kGranted if it may; else `detail` gives the position or the date.
+Reason contract_objection(const Partner& partner, const IdentifyContext& context, std::string& detail);
 
 }  // namespace mtls

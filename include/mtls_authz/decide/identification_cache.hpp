@@ -1,4 +1,4 @@
-// Whom a connection's certificate belongs to, remembered between its requests.
+// Caches the identification of a connection's certificate between its requests.
 #pragma once
 
 #include <atomic>
@@ -10,27 +10,27 @@
 
 namespace mtls {
 
-// One for each TLS connection. Thread-safe: the streams of an HTTP/2 connection ask in several threads at once. What is
-// known already is found without a lock, and without writing anything.
+// One per TLS connection. Thread-safe: the streams of an HTTP/2 connection call it from several threads. A cache hit
+// takes no lock and writes nothing.
 class IdentificationCache {
 public:
     IdentificationCache() = default;
-    ~IdentificationCache() { delete known_.load(); }
+    ~IdentificationCache() { delete entry_.load(); }
     IdentificationCache(const IdentificationCache&) = delete;
     IdentificationCache& operator=(const IdentificationCache&) = delete;
 
-    // The same answer as the policy's identify(), found anew only when the certificate, the snapshot, the server or the
-    // clock says so. Valid for as long as `snapshot`, which must see one, looks.
+    // The result of mtls::identify(), computed again only if the certificate, the snapshot, the server or the validity
+    // interval changed. The reference is valid as long as `snapshot`, which must not be empty.
     const Identification& identify(const std::shared_ptr<const PresentedCertificate>& certificate,
                                    const SnapshotReader& snapshot, const ServerCas& server, std::int64_t now) {
-        const Known* const known = known_.load();
-        if (known != nullptr && known->answers(certificate.get(), snapshot->serial, &server, now)) return known->who;
-        return find_anew(certificate, snapshot, server, now);
+        const Entry* const entry = entry_.load();
+        if (entry != nullptr && entry->answers(certificate.get(), snapshot->serial, &server, now)) return entry->who;
+        return recompute(certificate, snapshot, server, now);
     }
 
 private:
-    struct Known {
-        std::shared_ptr<const PresentedCertificate> certificate;  // held: its address never comes back as another's
+    struct Entry {
+        std::shared_ptr<const PresentedCertificate> certificate;  // kept alive, so that its address is not reused
         std::uint64_t serial = 0;
         const ServerCas* server = nullptr;
         Identification who;
@@ -41,12 +41,12 @@ private:
                    who.valid_from <= now && now <= who.valid_until;
         }
     };
-    [[gnu::noinline]] const Identification& find_anew(const std::shared_ptr<const PresentedCertificate>& certificate,
+    [[gnu::noinline]] const Identification& recompute(const std::shared_ptr<const PresentedCertificate>& certificate,
                                                       const SnapshotReader& snapshot, const ServerCas& server,
                                                       std::int64_t now);
 
-    std::atomic<const Known*> known_{nullptr};
-    std::mutex finding_;  // several streams do not find the same
+    std::atomic<const Entry*> entry_{nullptr};
+    std::mutex compute_mutex_;  // makes streams compute an identification once
 };
 
 }  // namespace mtls

@@ -1,4 +1,4 @@
-// Request headers by which frameworks take another method or path than the request's own.
+// Request headers by which frameworks replace the method or path of a request.
 #pragma once
 
 #include <array>
@@ -10,7 +10,7 @@ namespace mtls {
 
 enum class Overrides { kNothing, kMethod, kPath };
 
-// The bytes that such a header may begin with: an x is the first letter of all.
+// The first bytes of such headers: the first letter of each is an x, after any other characters.
 inline constexpr auto kMayOverride = [] {
     std::array<bool, 256> out{};
     for (std::size_t c = 0; c < out.size(); ++c) {
@@ -21,8 +21,8 @@ inline constexpr auto kMayOverride = [] {
 }();
 inline bool may_override(char first) { return kMayOverride[static_cast<unsigned char>(first)]; }
 
-// What a backend may let this header override. Names are the same where their letters and digits are, whatever their
-// case: CGI turns `-` into `_`, some servers drop what they do not know. Never throws.
+// What a backend may replace because of this header. Only letters and digits of the name count, case-insensitively: CGI
+// turns `-` into `_`, and some servers drop unusual characters. Never throws.
 Overrides overrides(std::string_view header) noexcept;
 
 }  // namespace mtls

@@ -1,4 +1,4 @@
-// Whether a certificate has a path to what a partner trusts.
+// Verifies the paths from a certificate to the anchors of partners.
 #pragma once
 
 #include <cstdint>
@@ -12,19 +12,19 @@
 
 namespace mtls {
 
-// For one certificate: each path is verified once, whichever partners ask for it. Borrows what it is given.
+// For one certificate: each path is verified once, even if several partners need it. Borrows its arguments.
 class PartnerPaths {
 public:
     PartnerPaths(const Policy& policy, const PresentedCertificate& presented, const ServerCas& server,
                  const NearestCa& nearest, std::int64_t now)
         : policy_(policy), presented_(presented), server_(server), nearest_(nearest), now_(now) {}
 
-    // The path that entitles this identity's partner: to the nearest CA that the policy names. Null where there is
-    // none; last_failure() may say why. It may be moved from.
+    // The path that this identity requires: to the nearest CA that the policy names. Null if there is none;
+    // last_failure() may say why. The caller may move from it.
     PathAnswer* path_for(const Policy::Match& match);
-    // The certificates of this partner's anchors that are the nearest CA: what the path may end at.
+    // The certificates of this partner's anchors that are the nearest CA: the possible ends of the path.
     std::vector<Link> trusted_for(const Policy::Match& match);
-    // Whether there is a path to what mod_ssl was given.
+    // Whether there is a path to mod_ssl's CAs.
     bool server_trusts_it();
 
     const std::string& last_failure() const { return last_failure_; }
@@ -43,12 +43,12 @@ private:
     const ServerCas& server_;
     const NearestCa& nearest_;
     std::int64_t now_;
-    CertificatesInHand in_hand_;
+    HeldCertificates held_;
     std::map<std::pair<int, std::vector<X509*>>, PathAnswer> verified_;
     std::string last_failure_;
 };
 
-// `digests`: of each certificate, or none.
+// `digests`: one per certificate, or empty.
 std::vector<Link> links_to(const std::vector<X509Ptr>& certificates, const std::vector<std::string>& digests);
 
 }  // namespace mtls

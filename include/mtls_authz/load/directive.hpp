@@ -1,5 +1,5 @@
-// Configuration as a tree of directives: what httpd hands over after its own continuation and ${} rules, and what
-// read_directives() makes of a policy file. One shape for both, so that there is one grammar.
+// Configuration as a tree of directives. httpd provides it after its own line continuation and ${} expansion,
+// read_directives() parses it from a policy file; both use this type, so that there is one grammar.
 #pragma once
 
 #include <optional>
@@ -13,25 +13,25 @@ namespace mtls {
 
 struct Directive {
     std::string name;  // "MTLSPartner" for <MTLSPartner NAME>
-    std::string args;  // the rest of the line; for a section without its closing '>'
+    std::string args;  // the rest of the line; for a section, without its closing '>'
     Where where;
     bool is_section = false;
     std::vector<Directive> children;
 };
 
-// Reads the text of a policy file: httpd's syntax (comments, continuation lines, sections) without `${VAR}`,
-// `Define`, `Include` and `<If...>`. A section that is not closed or a last line without newline means that the
-// file is still being written: an error.
-// Limits: 1 MiB a line, sections nested once.
+// Parses the text of a policy file: httpd's syntax (comments, continuation lines, sections) without `${VAR}`, `Define`,
+// `Include` and `<If...>`. An unclosed section, or a last line without newline, is an error, because the file may still
+// be being written.
+// Limits: 1 MiB per line, no nested sections.
 Result<std::vector<Directive>> read_directives(std::string_view text, const std::string& file,
                                                std::vector<Diagnostic>& errors);
 
-// Reads a file whose lines stand each for itself: a line that cannot be read (a section, an expansion, a last line
-// without newline) goes to `errors`, and the others count.
+// Parses a file of independent lines: an invalid line (a section, an expansion, a last line without newline) is added
+// to `errors`, and the others count.
 std::vector<Directive> read_single_directives(std::string_view text, const std::string& file,
                                               std::vector<Diagnostic>& errors);
 
-// The value of an argument NAME=VALUE with this name, in any case; nothing where it is another one.
+// The value of an argument NAME=VALUE with this name, case-insensitive; nothing for any other argument.
 std::optional<std::string> option(std::string_view word, std::string_view name);
 
 }  // namespace mtls

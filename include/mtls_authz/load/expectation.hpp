@@ -1,4 +1,4 @@
-// Expectations: what a policy says about a certificate, written down beside it and checked whenever it is loaded.
+// Expectations: executable statements about certificates in the policy, checked at every load.
 #pragma once
 
 #include <memory>
@@ -13,21 +13,21 @@ namespace mtls {
 
 class Policy;
 
-// One MTLSExpect line. It speaks of identity and grants; dates, revocation and suspension are left out, so that time
-// and emergencies break nothing.
+// One MTLSExpect directive. It covers identity and grants; dates, revocation and suspension are ignored, so that time
+// and emergencies break no policy.
 struct Expectation {
     enum class Kind { kIs, kIsRefused, kIsGranted, kIsNotGranted };
     Kind kind = Kind::kIs;
-    std::string file;              // as written: a certificate, perhaps with its intermediates
-    std::string partner;           // of kIs
-    std::optional<Reason> reason;  // of kIsRefused
-    std::string method, path;      // of kIsGranted and kIsNotGranted
-    std::string from;              // of these, the client's address; empty: from anywhere
+    std::string file;              // as written: a certificate, optionally with its intermediates
+    std::string partner;           // for kIs
+    std::optional<Reason> reason;  // for kIsRefused
+    std::string method, path;      // for kIsGranted and kIsNotGranted
+    std::string from;              // for the same: the client's address; empty: any
     Where where;
     std::shared_ptr<const PresentedCertificate> certificate;
 
-    // Without the certificate: CERT is NAME, is-refused [REASON], is-granted METHOD PATH [from ADDRESS],
-    // is-not-granted METHOD PATH [from ADDRESS].
+    // Parses the directive without reading the certificate: CERT is NAME, is-refused [REASON], is-granted METHOD PATH
+    // [from ADDRESS], is-not-granted METHOD PATH [from ADDRESS].
     static Result<Expectation> parse(const Directive& directive);
     std::string text() const;
 };
@@ -35,12 +35,12 @@ struct Expectation {
 enum class ExpectationState { kHolds, kBroken, kUndecidable };
 struct ExpectationAnswer {
     ExpectationState state = ExpectationState::kHolds;
-    std::string message;  // what was expected, what would have happened, and why; unless it holds
+    std::string message;  // what was expected, the actual result, and why; empty if it holds
 };
-// `server`: what mod_ssl trusts; without it, what depends on that is undecidable.
+// `server`: mod_ssl's CAs; null: results that depend on them are undecidable.
 ExpectationAnswer check_expectation(const Expectation& expectation, const Policy& policy, const ServerCas* server);
 
-// The certificate at the beginning of a PEM file, with the others as what its client would send.
+// The first certificate of a PEM file, with the others as helpers that its client would send.
 Result<std::shared_ptr<const PresentedCertificate>> read_presented(const std::string& pem, const std::string& file);
 
 }  // namespace mtls

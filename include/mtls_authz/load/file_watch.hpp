@@ -1,5 +1,5 @@
-// Reports that files may have changed, by inotify(7), so that many of them need not be read again and again. Silence
-// proves nothing: some changes are not reported, so the files still have to be looked at from time to time.
+// Reports by inotify(7) that files may have changed, so that many files need not be read at every poll. Some changes
+// are not reported, so the files must still be polled from time to time.
 #pragma once
 
 #include <chrono>
@@ -13,7 +13,7 @@
 namespace mtls {
 
 // Whether inotify reports every change on the file system of this file or folder. True for ext4, XFS, Btrfs, tmpfs and
-// other local ones. False for NFS, CIFS, FUSE and 9p, which others can change, and for every type that is not known.
+// other local ones. False for NFS, CIFS, FUSE and 9p, which other hosts can change, and for unknown types.
 bool is_on_local_file_system(const std::string& path);
 
 // Not thread-safe.
@@ -24,24 +24,24 @@ public:
     FileWatch(const FileWatch&) = delete;
     FileWatch& operator=(const FileWatch&) = delete;
 
-    // Watches what decides whether these names, files and glob(7) patterns, lead to something else or other content:
-    // every folder on the way, symbolic links resolved. Forgets what it watched before. Returns whether it watches a
-    // folder that it did not: what happened before that was not told, so the files have to be looked at once more.
+    // Watches everything that determines the files and content of these names (files and glob(7) patterns): every
+    // folder on the path, symbolic links resolved. Replaces the previous set. Returns whether it watches a new folder:
+    // earlier changes there were not reported, so the caller must poll once more.
     bool follow(const std::vector<std::string>& names);
 
-    // Whether the kernel tells all changes that a look could find. Not those of network file systems; nor those through
-    // another hard link or the lower layer of an overlay, which only a look finds.
+    // Whether the kernel reports every change that a poll could find. False for network file systems. Changes through
+    // another hard link or the lower layer of an overlay are never reported.
     bool is_complete() const { return is_complete_; }
-    // A limit of the kernel that it met since this was asked last, with the setting that raises it; "" for none.
+    // A kernel limit that was reached since the last call, with the setting that raises it; "" for none.
     std::string take_fault() { return std::exchange(fault_, {}); }
 
-    // Waits at most so long. Returns true as soon as something may have changed.
+    // Waits at most `most`. Returns true as soon as a file may have changed.
     bool wait(std::chrono::milliseconds most);
-    // Forgets what was told so far: the look that begins now sees it. Returns whether there was something.
+    // Discards pending events, because a poll that starts now sees their changes. Returns whether there were any.
     bool forget();
 
 private:
-    // What counts of all that happens in a folder: everything, or what happens to these names.
+    // The relevant changes in a folder: all, or those of these names.
     struct Folder {
         bool is_whole = false;
         std::set<std::string> names;
@@ -55,8 +55,8 @@ private:
     bool read_events();
     void open_all();
 
-    int events_ = -1;  // inotify's
-    int mounts_ = -1;  // readable when something was mounted or unmounted
+    int events_ = -1;  // the inotify descriptor
+    int mounts_ = -1;  // /proc/self/mountinfo; signals mounts and unmounts
     std::map<int, Folder> watched_;
     bool is_complete_ = false;
     std::string fault_;

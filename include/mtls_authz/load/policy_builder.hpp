@@ -1,4 +1,4 @@
-// Turns directives into a policy. One grammar for httpd.conf, policy files and the tool.
+// Builds a policy from directives. One grammar for httpd.conf, policy files and the tool.
 #pragma once
 
 #include <map>
@@ -14,37 +14,37 @@
 
 namespace mtls {
 
-// Limits of a policy; what is beyond them is an error.
+// Limits of a policy; exceeding one is an error.
 constexpr std::size_t kLargestCertificateFile = 16UL << 20;
 constexpr std::size_t kLargestPolicyFile = 512UL << 20;
 constexpr std::size_t kMostPartners = 1'000'000;
 constexpr std::size_t kMostIdentities = 4'000'000;
-constexpr std::size_t kMostSelectors = 32;    // on one line
-constexpr std::size_t kMostGrants = 1'000;    // paths of one partner, or of every partner
-constexpr std::size_t kMostNetworks = 1'000;  // of one partner
+constexpr std::size_t kMostSelectors = 32;    // per directive
+constexpr std::size_t kMostGrants = 1'000;    // paths, per partner, and outside of partners
+constexpr std::size_t kMostNetworks = 1'000;  // per partner
 constexpr std::size_t kMostExpectations = 10'000;
 
-// Where a directive was written: some belong into httpd.conf alone. The tool reads what the server prints, too, which
-// holds the default anchor.
+// The source of a directive: some are allowed only in httpd.conf. The tool also reads the server's dump, which contains
+// the default anchor.
 enum class Origin { kServerConfig, kPolicyFile, kTool };
 
-// What a pattern names, or why that cannot be said, as one text to compare.
+// The file names that match a pattern, or the error, as one text for comparison.
 std::string digest_of_names(const Result<std::vector<std::string>>& files);
 
 class PolicyBuilder {
 public:
-    // Relative paths in directives are under `root` (httpd's ServerRoot). Borrows `files`.
+    // `root` (httpd's ServerRoot) is the base of relative paths in directives. Borrows `files`.
     PolicyBuilder(std::string root, DiskFiles& files) : root_(std::move(root)), files_(files) {}
 
-    // Takes one directive of the top level: <MTLSPartner>, or one of top_level_directives(). Files that it names are
-    // read now. What is wrong goes to diagnostics().
+    // Adds one top-level directive: <MTLSPartner>, or one of top_level_directives(). Reads the files that it names.
+    // Faults are added to diagnostics().
     void add(const Directive& directive, Origin origin = Origin::kServerConfig);
-    // Takes all directives of one policy file, or of the files that a pattern names; each file once. A literal file has
-    // to be there; a pattern may name none.
+    // Adds all directives of one policy file, or of the files that match a pattern; each file once. A literal file must
+    // exist; a pattern may match none.
     void add_files(const WatchedFiles& files, Origin origin = Origin::kPolicyFile);
 
-    // The policy, or nullptr where an error was found, a broken expectation included. The builder is spent afterwards.
-    // With an arena, it lies in there; std::bad_alloc where that does not suffice.
+    // The policy, or nullptr if there were errors, broken expectations included. The builder must not be used
+    // afterwards. With an arena, the policy is allocated in it; throws std::bad_alloc if the arena is full.
     std::shared_ptr<const Policy> build();
     const Policy* build(Arena& arena);
 
@@ -54,13 +54,11 @@ public:
     // Every file that was read and every pattern that was expanded.
     const std::map<std::string, WrittenFile>& files_read() const { return files_read_; }
 
-    // Of files, and of directives beside them.
-
-    // A policy whose certificates are used again where their files have not changed; lives until this one is built.
-    void reuse(const Policy& known) { known_ = &known; }
+    // Reuses the decoded certificates of `previous` for files that have not changed; `previous` must outlive build().
+    void reuse(const Policy& previous) { previous_ = &previous; }
     std::string absolute(const std::string& file) const { return file.starts_with('/') ? file : root_ + "/" + file; }
 
-    // The directives that it reads, at the top level and inside a partner.
+    // The directives that the builder supports, at the top level and inside of a partner.
     static std::vector<std::string_view> top_level_directives();
     static std::vector<std::string_view> partner_directives();
 
@@ -113,16 +111,16 @@ private:
     DiskFiles& files_;
     std::vector<Diagnostic> diagnostics_;
     WrittenPolicy written_;
-    std::map<std::string, Where> places_;  // lower-cased name -> where it was defined
+    std::map<std::string, Where> defined_at_;  // lower-cased name -> where it was defined
     std::map<const WrittenPartner*, std::shared_ptr<WrittenAnchorSet>> own_anchors_;
     std::shared_ptr<WrittenAnchorSet> default_anchors_;
     std::vector<std::pair<std::string, Where>> suspended_;
     std::map<std::string, WrittenFile> files_read_;
-    Arena arena_;                                                       // of certificates that were read
-    const Policy* known_ = nullptr;                                     // the policy before
+    Arena arena_;                                                       // certificates that were read
+    const Policy* previous_ = nullptr;                                  // the previous policy
     std::unordered_map<std::string, CertificateFile> certificates_at_;  // by path
-    std::map<std::string, WrittenAnchor> bundles_;                      // what was read of each, by path
-    // Of the policy before: the highest number of each trust domain, and of each of its files.
+    std::map<std::string, WrittenAnchor> bundles_;                      // content of each bundle, by path
+    // From the previous policy: the highest sequence number per trust domain, and per file of a trust domain.
     using Sequences = std::map<std::pair<std::string, std::string>, std::optional<std::uint64_t>>;
     std::optional<Sequences> sequences_;
 };

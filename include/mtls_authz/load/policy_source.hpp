@@ -1,5 +1,5 @@
-// Where a policy comes from: directives of httpd.conf, policy files, and the files that both name. Builds it at start,
-// and again when a file changed.
+// The sources of a policy: directives of httpd.conf, policy files, and the files that both name. Builds the policy at
+// start, and again after a file changed.
 #pragma once
 
 #include <chrono>
@@ -24,65 +24,65 @@ public:
     // Borrows `disk`.
     PolicySource(std::string root, DiskFiles& disk) : root_(std::move(root)), disk_(disk) {}
 
-    // One directive of the top level; what is wrong with it alone is found now. Returns its errors, joined, or "".
+    // Adds one top-level directive and checks it on its own. Returns its errors, joined, or "".
     std::string add(Directive directive);
     // MTLSPolicyFile.
     void watch(WatchedFiles files) { watched_.push_back(std::move(files)); }
 
-    // From now on policies are made in images.
+    // From now on, allocates policies in images.
     void share() { is_shared_ = true; }
-    // That of the policy in force, where this has made or followed it.
+    // The image of the policy in force, if this object built or followed it.
     const std::shared_ptr<const Image>& image() const { return image_; }
 
-    // Builds from everything added. Null where something is wrong; `findings` has what.
+    // Builds a policy from everything added. Null if there are errors, which are in `findings`.
     std::shared_ptr<const Policy> build(std::vector<Diagnostic>& findings);
 
-    // Asked before a policy comes into force, with that policy.
+    // Called with a new policy before it comes into force.
     using Prepare = std::function<void(const Policy&)>;
 
-    // One look at all files. Where two looks in a row saw the same change, and what they hold is good, the new policy;
-    // otherwise null. What is wrong is reported once for each content. Not thread-safe.
+    // Polls all files once. Returns the new policy if two polls in a row saw the same change and its content is valid,
+    // else null. Each faulty content is reported once. Not thread-safe.
     std::shared_ptr<const Policy> look(std::vector<Diagnostic>& findings, const Prepare& prepare = {});
 
-    // Another process has built this one from the files as they are now, or were just now.
+    // Adopts a policy that another process built from the current files.
     void follow(std::shared_ptr<const Policy> policy, std::shared_ptr<const Image> image);
-    // Nothing is in force any more: whatever the files hold is new.
+    // Forgets the policy in force: any content of the files is then new.
     void invalidate() { follow(nullptr, nullptr); }
 
-    // Whether a change was seen once: the next look should come soon.
-    bool is_waiting() const { return draft_ && !draft_->settled; }
-    // Whether the files as they are now were refused.
-    bool is_failing() const { return draft_ && draft_->settled; }
-    // What tells their content from any other that was refused; only where is_failing().
+    // Whether a change was seen once: the next poll should follow soon.
+    bool is_waiting() const { return draft_ && !draft_->confirmed; }
+    // Whether the current files were refused.
+    bool is_failing() const { return draft_ && draft_->confirmed; }
+    // A digest that identifies the refused content; only if is_failing().
     std::string failing_content() const;
     // All files that the policy in force was read from.
     std::vector<std::string> paths() const;
-    // All files and patterns on which the next look depends.
+    // All files and patterns that the next poll depends on.
     std::vector<std::string> names() const;
 
 private:
-    // The stamp with which each file was found to hold what it is known to hold: one that still has it needs no
-    // reading.
-    using Settled = std::map<std::string, std::uint64_t, std::less<>>;
-    // A policy as the files would have it, until a second look agrees.
+    // file -> hash of its stamp when its digest was last compared and equal. While the stamp is the same, the file need
+    // not be read.
+    using Stamps = std::map<std::string, std::uint64_t, std::less<>>;
+    // A policy built from changed files, not in force until a second poll sees the same files.
     struct Draft {
         std::shared_ptr<const Policy> policy;  // null: refused
         std::shared_ptr<const Image> image;
         std::vector<Diagnostic> findings;
         std::map<std::string, WrittenFile> digests;  // by path or pattern
-        Settled settled_files;
-        bool settled = false;
-        // Nothing is wrong with the files, but there was no room for what they say; when that was seen.
-        std::optional<std::chrono::steady_clock::time_point> had_no_room;
+        Stamps stamps;
+        bool confirmed = false;
+        // Time of the last attempt that failed only for lack of memory for the image.
+        std::optional<std::chrono::steady_clock::time_point> out_of_memory_at;
     };
     Draft make_draft() const;
     void find_vanished(Draft& draft) const;
     std::set<std::string> find_vanished_refusals(const Draft& draft) const;
     std::shared_ptr<const Policy> put_in_force(Draft& draft);
     bool is_in_force();
-    bool holds(const std::string& name, std::size_t limit, std::string_view digest, std::uint64_t& settled);
+    bool holds(const std::string& name, std::size_t limit, std::string_view digest, std::uint64_t& last_stamp);
     bool is_drafted();
-    void keep_settled(Draft& draft) const;
+    void keep_stamps(Draft& draft) const;
 
     std::string root_;
     DiskFiles& disk_;
@@ -92,7 +92,7 @@ private:
     std::shared_ptr<const Image> image_;
     bool is_shared_ = false;
     std::optional<Draft> draft_;
-    Settled settled_;  // of files in force
+    Stamps stamps_;  // of the files in force
 };
 
 }  // namespace mtls

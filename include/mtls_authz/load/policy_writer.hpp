@@ -1,4 +1,4 @@
-// A policy as it is read, line by line, and how it is put into one piece of memory.
+// The parsed, still mutable form of a policy, and the function that writes it to an arena.
 #pragma once
 
 #include <map>
@@ -27,11 +27,11 @@ struct WrittenGroup {
 
 struct WrittenAttribute {
     std::string name;
-    std::string value;  // as it is; or TYPE of cert:TYPE
+    std::string value;  // the literal value, or TYPE of cert:TYPE
     bool is_field = false;
 };
 
-// Certificates lie where the builder, or an earlier policy, keeps them.
+// `certificates` are in the arena of the builder, or of an earlier policy.
 struct WrittenAnchor {
     std::string file;
     Where where;
@@ -70,7 +70,7 @@ struct WrittenPartner {
     TimeWindow validity;
     std::vector<Network> networks;
     std::optional<TimeWindow> server_purpose;
-    std::optional<Where> purpose;  // of its MTLSPurpose line
+    std::optional<Where> purpose;  // position of its MTLSPurpose
     std::optional<Where> suspended;
     std::string contact;
     CrlRules crl_rules;
@@ -87,8 +87,8 @@ struct WrittenFile {
 
 struct WrittenPolicy {
     std::vector<std::unique_ptr<WrittenPartner>> partners;
-    std::size_t identities = 0;                          // of all partners
-    SelectorIndexBuilder index{Repeats::kMustBeSingle};  // of all identities, in file order
+    std::size_t identities = 0;                          // number of identities of all partners
+    SelectorIndexBuilder index{Repeats::kMustBeSingle};  // over all identities, in file order
     RevocationSetBuilder revocations;
     CrlRules crl_rules;
     std::vector<WrittenGrant> grants;
@@ -98,7 +98,7 @@ struct WrittenPolicy {
     std::map<std::string, CertificateFile> certificates;  // by the digest of their file
 };
 
-// Throws std::bad_alloc where the arena does not suffice.
+// Throws std::bad_alloc if the arena is full.
 const Policy& write_policy(WrittenPolicy& written, Arena& arena);
 
 }  // namespace mtls

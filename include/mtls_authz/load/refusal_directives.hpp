@@ -11,10 +11,11 @@
 
 namespace mtls {
 
-// Reads an MTLSRevoke. What elsewhere is only a warning (a DN in reverse) is an error, since here it would fail open.
+// Parses an MTLSRevoke. Warnings of other directives (a reversed DN) are errors here, because a line that matches
+// nothing would fail open.
 Result<Revocation> read_revocation(const Directive& directive);
 
-// The names of `MTLSSuspend NAME... [note=TEXT]`, as it stands outside of a partner.
+// The names of `MTLSSuspend NAME... [note=TEXT]` outside of a partner.
 Result<std::vector<std::string>> read_suspension(const Directive& directive);
 
 // The warning about a suspended name that none of these partners has.

@@ -1,4 +1,4 @@
-// The MTLSRevocationFiles: what is read from them, and what it takes to end a refusal.
+// Polls the MTLSRevocationFiles, and decides when a refusal begins and ends.
 #pragma once
 
 #include <map>
@@ -15,49 +15,48 @@
 
 namespace mtls {
 
-// Looks at the files. What adds a refusal counts at once. What takes one away counts after two looks that saw the same
-// file, there and whole, without it. Nothing else ends a refusal: not a file that is gone, empty, unreadable, unsafe,
-// or holds a line that cannot be read.
+// An added refusal is in force at once. A removed refusal ends after two polls that read the same complete file without
+// it. Nothing else ends a refusal: not a file that is missing, empty, unreadable or unsafe, or that has an invalid
+// line.
 class RevocationFiles {
 public:
-    // From now on what is in force is made in images.
+    // From now on, writes the refusals in force to an image.
     void share() { is_shared_ = true; }
-    // `trust` has to outlive this.
+    // `trust` must outlive this object.
     void set_trust(const FileTrust& trust) { trust_ = &trust; }
     void watch(WatchedFiles files) { patterns_.push_back({std::move(files), {}}); }
     bool empty() const { return patterns_.empty(); }
 
-    // One look at everything. What is newly wrong is appended to `findings`, once for each content. Returns whether
-    // refusals() changed. Not thread-safe. What it throws (std::bad_alloc) leaves refusals() as they are, until the
-    // next look.
+    // Polls all files once. Appends new faults to `findings`, once per content. Returns whether refusals() changed. Not
+    // thread-safe. If it throws (std::bad_alloc), refusals() is unchanged, and the next poll tries again.
     bool look(std::vector<Diagnostic>& findings);
 
-    // Whether something that takes a refusal away was seen once: the next look should come soon.
+    // Whether the removal of a refusal was seen once: the next poll should follow soon.
     bool is_waiting() const;
 
-    // What is in force; never null.
+    // The refusals in force; never null.
     std::shared_ptr<const Refusals> refusals() const { return refusals_; }
-    // The lines that the last look added to them; once.
+    // The lines that the last poll added; moved out.
     std::vector<Directive> take_added() { return std::exchange(added_, {}); }
-    // What the last look found gone, empty or unreadable: files, and patterns whose folder cannot be read.
+    // Sources that the last poll found missing, empty or unreadable: files, and patterns whose folder cannot be read.
     const std::vector<std::string>& missing() const { return missing_; }
-    // What is wrong with the files that are there, now: lines that do not count, and files that others may write.
+    // Current faults of the files that exist: invalid lines, and files that others may write.
     std::vector<Diagnostic> bad_lines() const;
-    // The files that were looked at.
+    // The files that were polled.
     std::vector<std::string> paths() const;
-    // And the patterns.
+    // The files and the patterns.
     std::vector<std::string> names() const;
 
-    // That image, where this shares it.
+    // The image, after share().
     const std::shared_ptr<const Image>& image() const { return image_; }
-    // Takes what another process has made for what the last look brought. The next look goes on from there.
+    // Replaces the refusals by those that another process wrote from its last poll. The next poll starts from them.
     void take(std::shared_ptr<const Refusals> refusals, std::shared_ptr<const Image> image);
 
 private:
-    // What was reported about one source, for as long as that holds.
+    // The last report about one source; not repeated while it applies.
     struct Report {
-        std::string of;  // the fault, or the digest of the content
-        std::vector<Diagnostic> said;
+        std::string cause;  // the fault, or the digest of the content
+        std::vector<Diagnostic> diagnostics;
     };
     struct Pattern {
         WatchedFiles files;
@@ -65,18 +64,18 @@ private:
     };
     struct File {
         std::map<std::string, Directive> in_force;  // by the line's text
-        std::string settled;                        // digest of the content that `in_force` is all of
-        std::string awaited;                        // digest of a content that takes lines away, seen once
-        std::string stamp;  // with which all of it was found to be so; "" where it has to be read
+        std::string complete_digest;                // digest of the content that equals `in_force`
+        std::string removal_digest;                 // digest of a content that removes lines, seen once
+        std::string stamp;  // stamp of the file when it was last read completely; "": read it again
         Report report;
-        bool is_there = false;  // not empty, and it could be read
+        bool is_there = false;  // readable and not empty
     };
 
-    void report(Report& report, std::string of, std::vector<Diagnostic> faults, std::vector<Diagnostic>& findings);
+    void report(Report& report, std::string cause, std::vector<Diagnostic> faults, std::vector<Diagnostic>& findings);
     void report_gone(const std::vector<std::string>& paths, std::vector<Diagnostic>& findings);
-    void look_apart(const std::string& path, File& file, std::vector<Diagnostic>& findings);
-    void look_at(const std::string& path, File& file, std::vector<Diagnostic>& findings);
-    void settle(File& file, std::map<std::string, Directive> lines, const std::string& digest);
+    void poll_guarded(const std::string& path, File& file, std::vector<Diagnostic>& findings);
+    void poll_file(const std::string& path, File& file, std::vector<Diagnostic>& findings);
+    void apply(File& file, std::map<std::string, Directive> lines, const std::string& digest);
     void rebuild();
     const Refusals* write(Arena& arena) const;
 
@@ -84,7 +83,7 @@ private:
     std::vector<Pattern> patterns_;
     std::map<std::string, File> files_;
     Report gone_;
-    bool is_changed_ = false;  // files_ hold what refusals_ do not yet, or no longer
+    bool is_changed_ = false;  // files_ differ from refusals_
     std::vector<Directive> added_;
     std::vector<std::string> missing_;
     std::shared_ptr<const Refusals> refusals_ = std::make_shared<const Refusals>();

@@ -1,4 +1,4 @@
-// MTLSWarn: from when on a certificate counts as late. It decides about no request.
+// MTLSWarn: when a certificate counts as late. It affects warnings only, never a decision.
 #pragma once
 
 #include <cstdint>
@@ -9,30 +9,30 @@
 
 namespace mtls {
 
-// All times: seconds since the epoch.
+// All times are seconds since the epoch.
 struct LateRule {
-    int percent = 20;  // of its life
+    int percent = 20;  // of the certificate's lifetime
     int days = 30;     // before its end, at most
 
-    // "N%" (1 to 99; 30 days before the end at most), or "Nd" (1 to 3650): so many days before the end.
+    // Parses "N%" (1 to 99; at most 30 days before the end), or "Nd" (1 to 3650): days before the end.
     static Result<LateRule> parse(std::string_view text);
-    // As parse() reads it.
+    // The inverse of parse().
     std::string text() const;
 
-    // When a certificate with these dates begins to be late: never before it is valid.
+    // The instant from which a certificate with these dates is late; never before it becomes valid.
     std::int64_t late_from(std::int64_t not_before, std::int64_t not_after) const;
     bool is_late(std::int64_t not_before, std::int64_t not_after, std::int64_t now) const {
         return now >= late_from(not_before, not_after);
     }
-    // The same for what has an end alone: MTLSPurpose until=.
+    // The same for an end without a beginning: MTLSPurpose until=.
     bool is_late(std::int64_t end, std::int64_t now) const { return now >= end - days * kDay; }
 
 private:
     static constexpr std::int64_t kDay = 86400;
-    static constexpr int kWhole = 100;  // percent: `days` alone counts
+    static constexpr int kWhole = 100;  // value of `percent` if only `days` counts
 };
 
-// "in 8 days", "in 5 hours", "2 days ago": when an end is, for people.
+// "in 8 days", "in 5 hours", "2 days ago": the distance to an end, for display.
 std::string distance_text(std::int64_t now, std::int64_t end);
 
 }  // namespace mtls

@@ -1,4 +1,4 @@
-// What became of a request.
+// The outcome of a request.
 #pragma once
 
 #include <array>
@@ -6,7 +6,7 @@
 
 namespace mtls {
 
-// kWouldDeny: a gate in LogOnly let through what it would deny.
+// kWouldDeny: a LogOnly gate allowed a request that it would deny.
 enum class Outcome { kAllow, kDeny, kWouldDeny };
 
 // As in MTLS_DECISION, the metrics and the audit log.

@@ -1,4 +1,4 @@
-// Why a request is decided as it is. The words are an API: they never change meaning.
+// The reason of a decision. The words are an API: they never change meaning.
 #pragma once
 
 #include <array>
@@ -34,15 +34,15 @@ enum class Reason {
 
 struct ReasonText {
     Reason reason;
-    std::string_view word;      // as logged, and in MTLS_REASON
-    std::string_view sentence;  // what it may mean and what to do, for an administrator at 3 a.m.
+    std::string_view word;      // in the log and in MTLS_REASON
+    std::string_view sentence;  // the probable cause and the remedy, for an administrator at 3 a.m.
 };
 
 const ReasonText& text_of(Reason reason);
 inline std::string_view word_of(Reason reason) { return text_of(reason).word; }
 
 constexpr std::size_t kReasonCount = 23;
-// All of them, in the order of the checks.
+// In the order of the checks, indexed by Reason.
 extern const std::array<ReasonText, kReasonCount> kReasons;
 
 }  // namespace mtls

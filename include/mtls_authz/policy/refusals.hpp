@@ -1,4 +1,4 @@
-// What the MTLSRevocationFiles take away: revocations and suspensions that load by themselves, whatever else is wrong.
+// The content of the MTLSRevocationFiles: revocations and suspensions. They load independently of the policy.
 #pragma once
 
 #include <string_view>
@@ -7,33 +7,33 @@
 
 namespace mtls {
 
-// A line of a revocation file that counts.
+// A valid line of a revocation file.
 struct RefusalLine {
-    Text name;  // of the directive
+    Text name;  // name of the directive
     Text args;
-    Place where;
+    StoredWhere where;
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(name, args, where); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(name, args, where); }
 };
 
 struct Suspension {
     Text partner;
-    Place where;
+    StoredWhere where;
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(partner, where); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(partner, where); }
 };
 
-// In an arena or an image.
+// Stored in an arena or an image.
 struct Refusals {
     RevocationSet revocations;
-    Span<Suspension> suspended;  // by partner's name, each once
-    Text digest;                 // SHA-256 of all lines and where they are
-    Span<RefusalLine> lines;     // file by file
+    Span<Suspension> suspended;  // sorted by partner, without duplicates
+    Text digest;                 // SHA-256 of all lines and their positions
+    Span<RefusalLine> lines;     // grouped by file
 
-    // Where; null: nowhere.
-    const Place* suspends(std::string_view partner) const;
+    // The position of the line that suspends this partner; null if there is none.
+    const StoredWhere* suspends(std::string_view partner) const;
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(revocations, suspended, digest, lines); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(revocations, suspended, digest, lines); }
 };
 
 }  // namespace mtls

@@ -1,4 +1,4 @@
-// Everything that decides, as it is at one moment: replaced as a whole, never changed.
+// Everything that a decision depends on, at one moment. Immutable; replaced as a whole.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Selectors that must all hold, as they lie in a policy.
+// A list of selectors that must all hold, as stored in a policy.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@
 
 namespace mtls {
 
-// Records of selectors, one behind the other. Borrowed from where they were written.
+// Concatenated selector records; a view of the memory that holds them.
 class Conditions {
 public:
     Conditions() = default;
@@ -31,37 +31,37 @@ public:
         using reference = const Selector&;
 
         explicit Iterator(std::string_view records) : at_(records), rest_(records), selector_(Selector::take(rest_)) {}
-        // Throws where there is none: lies_in() has found out about that before.
+        // Throws at an invalid record; is_inside() has checked all records before.
         const Selector& operator*() const { return selector_.value(); }
         Iterator& operator++() { return *this = Iterator(rest_); }
         bool operator==(const Iterator& other) const { return at_.size() == other.at_.size(); }
 
     private:
         std::string_view at_;
-        std::string_view rest_;  // behind the selector
+        std::string_view rest_;  // after the selector
         std::optional<Selector> selector_;
     };
     Iterator begin() const { return Iterator(records_); }
     Iterator end() const { return Iterator({}); }
 
-    // Whether each says yes.
+    // Whether every selector answers kYes.
     bool hold(const CertificateFacts& facts, const PathFacts* path) const;
-    // Whether none says no, where any occurrence counts.
+    // Whether no selector answers kNo, with Repeats::kAnyCounts.
     bool may_hold(const CertificateFacts& facts, const PathFacts& path) const;
     bool all_negated() const;
-    // "A and B": two that no certificate fits both; "" where there are none.
+    // "A and B": two selectors that no certificate satisfies both; "" if there are none.
     std::string contradiction() const;
 
-    // As config_words() reads them back: each with a blank before it.
+    // Each selector in the form that config_words() reads, with a blank before it.
     std::string text() const;
 
-    bool lies_in(const Bounds& in) const;
+    bool is_inside(const Bounds& in) const;
 
 private:
     Text records_;
 };
 
-// Owns the records while a policy is built; Conditions borrows them.
+// Owns the records during the build of a policy; Conditions borrows them.
 class WrittenConditions {
 public:
     void add(const ParsedSelector& parsed) {

@@ -1,5 +1,4 @@
-// Grants: what a partner may do behind `MTLSAllow by-grant` and `Require mtls-grant`. They are part of the policy, and
-// change with it.
+// Grants: what a partner may do behind `MTLSAllow by-grant` and `Require mtls-grant`. They are part of the policy.
 #pragma once
 
 #include <string>
@@ -11,14 +10,14 @@
 
 namespace mtls {
 
-// One PATH: literal segments; `*` for one whole, non-empty segment; `%{partner}` for one that is the partner's name;
-// `%{cert:TYPE}` for one that is that field of the certificate, as find_fields() has it; a trailing `/**` for all
-// below. "/a/**" includes "/a/", not "/a"; "/a" is not "/a/". Case-sensitive. GrantedPaths compares it with paths.
+// One PATH. Its segments are literals; `*` for one whole, non-empty segment; `%{partner}` for the partner's name;
+// `%{cert:TYPE}` for the value of a certificate field (find_fields()); a trailing `/**` for all paths below. "/a/**"
+// includes "/a/", not "/a"; "/a" does not include "/a/". Case-sensitive. GrantedPaths matches it with request paths.
 class PathPattern {
 public:
-    // Borrows `text`.
+    // The result borrows `text`.
     static Result<PathPattern> parse(std::string_view text);
-    // The same pattern with what find_fields() looks for, which `arena` keeps.
+    // A copy whose certificate fields are parsed and stored in `arena`.
     PathPattern with_fields(Arena& arena) const;
 
     struct Segment {
@@ -26,21 +25,21 @@ public:
         Kind kind = Kind::kLiteral;
         std::string_view text;  // as written
     };
-    // Between slashes, without a trailing `/**`: the one segment of "/" is empty, and "/**" has none.
+    // The text between slashes, without a trailing `/**`: "/" has one empty segment, "/**" has none.
     std::vector<Segment> segments() const;
 
-    // The values of its `%{cert:TYPE}`, in their order. An error says why the certificate has none that can stand in a
-    // path: the field is missing, or there are several, or it could be read as anything but one segment.
+    // The values of all `%{cert:TYPE}`, in order. An error if a field is missing, has several values, or has a value
+    // that a backend could read as anything but one segment.
     Result<std::vector<std::string>> find_fields(const CertificateFacts& facts, const PathFacts& path) const;
 
     bool reaches_below() const { return below_; }
-    // What every path that fits begins with.
+    // The longest literal prefix of all matching paths.
     std::string_view literal_prefix() const { return text_.substr(0, literal_); }
     std::string_view text() const { return text_; }
-    // Whether every path that fits `other` fits this one, as far as the text tells.
+    // Whether every path that matches `other` also matches this pattern, as far as the texts show.
     bool covers(const PathPattern& other) const;
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(text_, fields_) && literal_ <= text_.size(); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(text_, fields_) && literal_ <= text_.size(); }
 
 private:
     std::vector<std::string_view> parts() const;
@@ -51,22 +50,23 @@ private:
     Span<FieldName> fields_;
 };
 
-// One MTLSGrant line of a policy.
+// One MTLSGrant directive of a policy.
 struct Grant {
     MethodSet methods;
     Span<PathPattern> paths;
-    Conditions conditions;  // all must hold for this certificate
-    Place where;
+    Conditions conditions;  // must all hold for the certificate
+    StoredWhere where;
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(paths, conditions, where); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(paths, conditions, where); }
     std::string text() const;
 };
 
-// One path of a grant that holds for a certificate; borrowed from the policy, but for what the certificate says.
+// One path of a grant whose conditions hold for a certificate; borrows from the policy, except for the certificate's
+// values.
 struct GrantedPath {
     const Grant* grant;
     const PathPattern* path;
-    std::vector<std::string> fields = {};  // as PathPattern::find_fields() has them
+    std::vector<std::string> fields = {};  // from PathPattern::find_fields()
 };
 
 }  // namespace mtls

@@ -1,4 +1,4 @@
-// MTLSIdentity: which certificates are a partner's.
+// MTLSIdentity: which certificates belong to a partner.
 #pragma once
 
 #include <cstdint>
@@ -13,31 +13,31 @@
 
 namespace mtls {
 
-// One MTLSIdentity line: all selectors must hold. Borrowed from where it was written.
+// One MTLSIdentity directive: all selectors must hold. Borrows the memory that it was written to.
 struct Identity {
     Conditions selectors;        // empty for `any`
-    bool any = false;            // everything issued under the partner's own anchor
-    std::optional<Text> anchor;  // only under this anchor, spelled as in its MTLSTrustAnchor line
-    Place where;
+    bool any = false;            // matches every certificate issued under the partner's own anchor
+    std::optional<Text> anchor;  // only under this anchor, by the file name in its MTLSTrustAnchor directive
+    StoredWhere where;
 
-    // In its canonical spelling.
+    // Canonical text of the directive's arguments.
     std::string text() const;
 
-    // What says all of it but `where`, to be read by read(); nothing where `record` is none.
+    // Serialises all members except `where`, for read(); read() returns nothing if `record` is invalid.
     std::string record() const;
     static std::optional<Identity> read(std::string_view record);
 };
 
-// The lines of one partner. There may be a million. Borrowed from the arena that they were kept in.
+// The MTLSIdentity directives of one partner, up to a million. Borrows from the arena passed to keep().
 class IdentityLines {
 public:
     std::size_t size() const { return ends_.size(); }
     bool empty() const { return ends_.empty(); }
     Identity at(std::size_t i) const;
-    // Whether some line is `any`, or names an anchor.
+    // Whether a directive is `any`, or names an anchor.
     bool name_anchors() const { return name_anchors_; }
 
-    bool lies_in(const Bounds& in) const;
+    bool is_inside(const Bounds& in) const;
 
     class Iterator {
     public:
@@ -59,31 +59,31 @@ public:
 private:
     friend class WrittenIdentities;
     struct File {
-        std::uint32_t first;  // line that stands in it, as those after it do
+        std::uint32_t first;  // index of the first directive in this file; those after it are in the same file
         Text name;
-        bool lies_in(const Bounds& in) const { return name.lies_in(in); }
+        bool is_inside(const Bounds& in) const { return name.is_inside(in); }
     };
     std::string_view record(std::size_t i) const;
 
     Text records_;
-    Span<std::uint32_t> ends_;   // of each line in records_, ascending
-    Span<std::uint32_t> lines_;  // numbers in the file
-    Span<File> files_;           // nearly always one; the first begins at line 0
+    Span<std::uint32_t> ends_;   // end offset of each record in records_, ascending
+    Span<std::uint32_t> lines_;  // line numbers in the file
+    Span<File> files_;           // nearly always one; the first begins at index 0
     bool name_anchors_ = false;
 };
 
-// The same while they are read.
+// Collects the directives while they are read.
 class WrittenIdentities {
 public:
-    // Copies it.
+    // Copies the identity.
     void add(const Identity& identity);
-    // After the last one.
+    // Frees unused capacity; call after the last add().
     void shrink();
     std::size_t size() const { return ends_.size(); }
     bool empty() const { return ends_.empty(); }
     bool name_anchors() const { return name_anchors_; }
 
-    // `keep_name`: keeps the name of a file, of which there are few.
+    // `keep_name` stores a file name; called once per file.
     template <class KeepName>
     IdentityLines keep(Arena& arena, KeepName&& keep_name) const {
         std::vector<IdentityLines::File> files;

@@ -1,4 +1,4 @@
-// What an index files selectors under, and under what it looks for those that a certificate could satisfy.
+// The keys under which the index stores selectors, and the keys that it looks up for a certificate.
 #pragma once
 
 #include <array>
@@ -17,7 +17,7 @@ namespace mtls {
 
 using IndexKey = std::uint64_t;
 
-// Steps on the way through a trie of names: each is the hash of the one before and the next label or segment.
+// Steps in a trie of names: the key of a node is the hash of its parent's key and the next label or segment.
 class NameTrie {
 public:
     explicit NameTrie(const KeyedHash& hash) : hash_(hash) {}
@@ -28,7 +28,7 @@ private:
     KeyedHash hash_;
 };
 
-// The networks' prefix lengths that the selectors of an index use.
+// The prefix lengths of all networks in the selectors of an index.
 struct PrefixLengths {
     std::bitset<33> v4;
     std::bitset<129> v6;
@@ -39,22 +39,23 @@ class IndexKeys {
 public:
     explicit IndexKeys(const KeyedHash& hash) : hash_(hash), trie_(hash) {}
 
-    // The key of a selector; nothing where none can stand for it: negations, and what asks about the path. `rank`: how
-    // selective its type is (smaller is better).
+    // The key of a selector; nothing for selectors that cannot be indexed: negations, and those that test the path.
+    // `rank`: selectivity of its type (smaller is more selective).
     struct Key {
         IndexKey key;
         int rank;
     };
     std::optional<Key> of(const Selector& selector) const;
-    // For a URI pattern: the steps of the trie that lead to its key.
+    // For a URI pattern: the keys of all trie nodes on the way to its own.
     std::vector<IndexKey> steps_of(const Selector& selector) const;
 
-    // The keys of all selectors that could hold for this certificate, each once. Work is linear in the size of its
-    // names, times the prefix lengths for addresses; for URIs, in the steps of the trie that fit (`is_step`).
+    // The keys of all selectors that could hold for this certificate, without duplicates. Takes time linear in the size
+    // of its names, times the number of prefix lengths for addresses; for URIs, linear in the matching trie nodes
+    // (`is_step` says whether a node exists).
     std::vector<IndexKey> of(const CertificateFacts& facts, const PrefixLengths& prefixes,
                              const std::function<bool(IndexKey)>& is_step) const;
 
-    // Of pins on a CA above the certificate: sha256: and spki-sha256:.
+    // For pins on a CA above the certificate: sha256: and spki-sha256:.
     std::array<IndexKey, 2> of_ca(const std::string& sha256, const std::string& spki_sha256) const;
 
 private:

@@ -1,4 +1,4 @@
-// Sets of request methods, as gates and grants name them.
+// Sets of request methods in gates and grants.
 #pragma once
 
 #include <cstdint>
@@ -9,22 +9,22 @@
 
 namespace mtls {
 
-// A set of request methods (RFC 9110 9, RFC 4918, RFC 3253). HEAD always goes with GET.
+// A set of request methods (RFC 9110 9, RFC 4918, RFC 3253). HEAD is allowed with GET.
 class MethodSet {
 public:
-    // "GET,POST", "read", "write" or "*": no blanks, upper case.
+    // Parses "GET,POST", "read", "write" or "*": upper-case methods, no blanks.
     static Result<MethodSet> parse(std::string_view text);
 
     bool contains(std::string_view method) const;
     bool covers(const MethodSet& other) const;
     bool is_all() const { return read_ && write_; }
-    // As parse() reads it; methods that are named in an order of their own.
+    // The inverse of parse(); the order of methods is fixed.
     std::string text() const;
 
 private:
     bool read_ = true;
     bool write_ = true;
-    std::uint64_t named_ = 0;  // one bit for each method that httpd knows
+    std::uint64_t named_ = 0;  // one bit per method that httpd knows
 };
 
 bool is_known_method(std::string_view method);

@@ -11,26 +11,26 @@
 
 namespace mtls {
 
-// An address as raw bytes, 4 or 16, or nothing of what cannot be read.
+// An address as 4 or 16 raw bytes; empty if `text` is not an address.
 std::string address_from_text(const std::string& text);
-// The IPv4 address in an IPv4-mapped one (RFC 4291 2.5.5.2), as a socket for both gives it; other addresses as they
-// are.
+// The IPv4 address inside an IPv4-mapped one (RFC 4291 2.5.5.2), which dual-stack sockets report; other addresses
+// unchanged.
 std::string_view without_mapping(std::string_view raw);
 
-// The network of an address, in raw bytes.
+// The first `prefix` bits of an address, the rest zero; raw bytes.
 std::string masked(std::string_view raw, unsigned prefix);
 
-// One CIDR block, or one address. Trivially copyable: it lies in a policy.
+// One CIDR block, or one address. Trivially copyable, so that a policy can contain it.
 class Network {
 public:
-    // "203.0.113.0/24", "2001:db8::1". Host bits have to be zero. The error says what would be right.
+    // "203.0.113.0/24", "2001:db8::1". Host bits must be zero. The error says what would be right.
     static Result<Network> parse(std::string_view text);
 
-    // `raw`: 4 or 16 bytes. IPv4 and IPv6 never contain each other.
+    // `raw`: 4 or 16 bytes. An IPv4 network contains no IPv6 address, and vice versa.
     bool contains(std::string_view raw) const;
-    // The raw bytes of its first address.
+    // The first address as raw bytes.
     std::string_view base() const { return {base_.data(), size_}; }
-    unsigned prefix() const { return prefix_; }  // bits
+    unsigned prefix() const { return prefix_; }  // in bits
     std::string text() const;
 
 private:

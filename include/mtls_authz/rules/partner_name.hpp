@@ -6,10 +6,10 @@
 
 namespace mtls {
 
-// Whether a name can be a partner's or a group's: [A-Za-z0-9][A-Za-z0-9._-]{0,63}.
+// Whether this is a valid name of a partner or group: [A-Za-z0-9][A-Za-z0-9._-]{0,63}.
 bool is_valid_name(std::string_view name);
 
-// What a partner is found by: the beginning of the SHA-256 of its name, never 0.
+// The lookup key of a partner: the first 8 bytes of the SHA-256 of its name, never 0.
 std::uint64_t partner_key(std::string_view name);
 
 }  // namespace mtls

@@ -1,4 +1,4 @@
-// MTLSRevoke: certificates that are refused whoever they map to. Asked before anything is known of a partner.
+// MTLSRevoke: refuses certificates independently of their partner. Checked before the partner is identified.
 #pragma once
 
 #include <cstdint>
@@ -12,43 +12,46 @@
 
 namespace mtls {
 
-// One MTLSRevoke line as it is read: all selectors must hold, where "cannot tell" counts as holding.
+// One parsed MTLSRevoke directive: all selectors must hold, where kCannotTell counts as holding.
 struct Revocation {
     WrittenConditions selectors;
     std::string note;
     Where where;
 };
 
-// The same as it is kept.
+// The same, stored in a policy.
 struct RevocationLine {
     Conditions selectors;
     Text note;
-    Place where;
+    StoredWhere where;
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(selectors, note, where); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(selectors, note, where); }
 
     std::string text() const;
 };
 
-// Made by RevocationSetBuilder; borrowed from the arena that it was kept in.
+// Made by RevocationSetBuilder; borrows from the arena passed to finish().
 class RevocationSet {
 public:
     RevocationSet() = default;
 
-    // The first line that refuses this certificate, or nullptr. `above`: the CAs on its way up, as far as they are
-    // known; sha256: and spki-sha256: refuse what they issued too, issuer.spki-sha256: asks for their keys.
-    // `policies`: what the path allows; while none is known, what the certificate asserts.
+    // The first line that refuses this certificate, or nullptr. `above`: the CAs above it, as far as they were found;
+    // sha256: and spki-sha256: also refuse everything that these CAs issued, issuer.spki-sha256: is compared with their
+    // keys. `policies`: the policy set of the path, or, before a path is verified, the policies that the certificate
+    // asserts.
     const RevocationLine* find(const CertificateFacts& facts, const std::vector<CaDigests>& above,
                                const std::vector<std::string>& policies) const;
 
-    // The first line that names one of these CAs by nothing but issuer and serial number, or subject, as CAs and CRLs
-    // name certificates: it refuses what they issued. `above`: as for find().
+    // The first line that identifies one of these CAs only by issuer and serial number, or by subject, as CAs and CRLs
+    // do; such a line refuses everything that the CA issued. `above`: as in find().
     const RevocationLine* find_ca(const std::vector<X509Ptr>& cas, const std::vector<CaDigests>& above) const;
 
     std::span<const RevocationLine> all() const { return lines_; }
     bool empty() const { return lines_.empty(); }
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(lines_, index_) && index_.has_ids_below(lines_.size()); }
+    bool is_inside(const Bounds& in) const {
+        return in.hold_all(lines_, index_) && index_.has_ids_below(lines_.size());
+    }
 
 private:
     friend class RevocationSetBuilder;
@@ -56,13 +59,13 @@ private:
                                    const PathFacts& path, bool (*counts)(const Conditions&)) const;
     Span<RevocationLine> lines_;
     SelectorIndex index_;
-    bool names_certificates_ = false;  // one of them is a line for find_ca()
+    bool names_certificates_ = false;  // at least one line is relevant for find_ca()
 };
 
 class RevocationSetBuilder {
 public:
     void add(Revocation revocation);
-    // Once, after all lines.
+    // Call once, after all lines.
     RevocationSet finish(Arena& arena);
 
 private:

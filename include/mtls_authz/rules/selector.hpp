@@ -1,5 +1,5 @@
-// Selectors: typed tests on one certificate, `TYPE:VALUE`. They are parsed once, when a policy is read, into records
-// that lie in the policy; a Selector is a view of one.
+// Selectors: typed tests on one certificate, `TYPE:VALUE`. They are parsed once, during the build of a policy, into
+// records in the policy; a Selector is a view of a record.
 #pragma once
 
 #include <cstdint>
@@ -16,13 +16,13 @@
 
 namespace mtls {
 
-// A selector can fail to have an answer: an attribute that must be single is repeated, a SPIFFE ID does not stand
-// alone, or a name is spelled so that only some readers take it for one that fits. Granting needs kYes, also under `!`;
-// refusing takes kCannotTell as yes.
+// kCannotTell: an attribute that must be single occurs several times, a SPIFFE ID is not the only URI, or a name is
+// spelled so that only some parsers consider it a match. Granting needs kYes, also under `!`; refusing treats
+// kCannotTell as kYes.
 enum class Answer { kNo, kYes, kCannotTell };
 
-// Whether an attribute that occurs several times may match by any of its values. Identities and grants ask
-// kMustBeSingle; whatever refuses asks kAnyCounts, so that repeating an attribute is no way out.
+// Whether any value of a repeated attribute may match. Identities and grants use kMustBeSingle; refusals use
+// kAnyCounts, or repeating an attribute would evade them.
 enum class Repeats { kMustBeSingle, kAnyCounts };
 
 enum class Field : std::uint8_t {
@@ -51,53 +51,56 @@ enum class Field : std::uint8_t {
 };
 constexpr Field kLastField = Field::kExtension;
 
-// RFC 1035 2.3.4. A longer dNSName matches nothing, so that the work for one stays bounded.
+// RFC 1035 2.3.4. A longer dNSName matches nothing, which bounds the work per name.
 constexpr std::size_t kLongestDnsName = 255;
 
 struct ParsedSelector;
 
-// Valid for as long as the record that it views.
+// Valid as long as the record that it views.
 class Selector {
 public:
-    // Reads one word. The error says what is wrong and what would be right.
+    // Parses one word. The error says what is wrong and what would be right.
     static Result<ParsedSelector> parse(std::string_view word);
 
-    // Takes the record at the beginning of `records` off them; nothing, and all of them, where that is none: where it
-    // is cut off, or holds what no parser writes. So nothing outside of `records` is ever read.
+    // Removes the record at the beginning of `records` and returns it. If it is truncated or not valid, returns nothing
+    // and clears `records`. Never reads beyond `records`.
     static std::optional<Selector> take(std::string_view& records);
 
-    // `path`: nullptr while none is known: a selector that needs one is then taken to hold, and has to be asked again.
+    // `path`: nullptr before a path is verified; a selector that needs it then counts as holding, and must be tested
+    // again.
     Answer test(const CertificateFacts& facts, const PathFacts* path, Repeats repeats) const;
 
-    // What a certificate has in the field that this is about, as text; for people.
+    // The certificate's values of the field that this selector tests, as text for display.
     std::vector<std::string> actual_values(const CertificateFacts& facts) const;
-    // Where the answer is kCannotTell: the cause, and what would have an answer; for people.
+    // For the answer kCannotTell: the cause and the remedy, for display.
     std::string why_unclear(const CertificateFacts& facts) const;
-    // Whether no certificate can fit both: one is the other's negation, or they ask two values of a field that has one.
+    // Whether no certificate can satisfy both: one negates the other, or both require different values of a
+    // single-valued field.
     bool contradicts(const Selector& other) const;
 
     bool negated() const { return negated_; }
     Field field() const { return field_; }
     bool needs_path() const { return field_ == Field::kIssuerSpki || field_ == Field::kPolicy; }
 
-    // As written, type in its usual spelling.
+    // As written, with the type in its canonical spelling.
     std::string_view text() const { return text_; }
 
-    // What the field is compared with, in its compared form: for sha256:, spki-sha256: and issuer.spki-sha256: the raw
-    // digest.
+    // The value that the field is compared with, in canonical form; for sha256:, spki-sha256: and issuer.spki-sha256:,
+    // the raw digest.
     std::string_view operand() const { return operand_; }
 
     // The network of an IP: selector.
     struct NetworkPrefix {
         bool is_v4;
-        unsigned length;  // bits
+        unsigned length;  // in bits
     };
     std::optional<NetworkPrefix> network_prefix() const {
         if (field_ != Field::kIp) return std::nullopt;
         return NetworkPrefix{operand_.size() == 4, number_};
     }
 
-    // Whether a certificate with two URI SANs, or that signs, cannot tell whether it fits.
+    // Whether the selector tests a SPIFFE ID; it then answers kCannotTell for certificates with has_unclear_spiffe():
+    // two URI SANs, or a CA, or a signing keyUsage.
     bool asks_spiffe() const { return field_ == Field::kUri && operand_.starts_with("spiffe://"); }
     static bool has_unclear_spiffe(const CertificateFacts& facts);
 
@@ -105,11 +108,11 @@ private:
     friend class SelectorParser;
     friend class IndexKeys;
 
-    // kExact: the operand as a whole; of attributes their folded text. kDer: an attribute's encoded value.
+    // kExact: the whole operand (for attributes, canonical text). kDer: an attribute's encoded value.
     enum class Form : std::uint8_t { kExact, kOneLabel, kAnyDepth, kPath, kPresence, kDer };
     static constexpr Form kLastForm = Form::kDer;
 
-    // The record that this is read from again: see selector_record.cpp.
+    // Serialises the selector; format in selector_record.cpp.
     std::string record() const;
 
     Answer test_positive(const CertificateFacts& facts, const PathFacts& path, Repeats repeats) const;
@@ -131,20 +134,20 @@ private:
     Field field_ = Field::kSubject;
     Form form_ = Form::kExact;
     bool negated_ = false;
-    unsigned number_ = 0;  // IP: length of the network prefix in bits; of key: the least size
+    unsigned number_ = 0;  // IP: network prefix length in bits; key: minimum size in bits
     std::string_view text_;
-    std::string_view oid_;      // attribute, otherName, EKU, policy, extension; of key: its algorithm
-    std::string_view operand_;  // what the field is compared with, in its compared form
-    std::string_view exact_;    // of a name: what name_fits() asks beside the operand
+    std::string_view oid_;      // of attribute, otherName, EKU, policy, extension; for key: the algorithm
+    std::string_view operand_;  // the value that the field is compared with, in canonical form
+    std::string_view exact_;    // names: the second argument of name_fits()
 };
 
-// A selector that owns its record, and what is suspicious about it.
+// A parsed selector that owns its record, with its warnings.
 struct ParsedSelector {
     std::string record;
     std::vector<std::string> warnings = {};
-    bool reversed_name = false;  // a DN that is probably written in reverse
+    bool reversed_name = false;  // a DN that was probably written in reverse
 
-    // Valid for as long as this.
+    // Valid as long as this object.
     Selector selector() const& {
         std::string_view rest = record;
         return *Selector::take(rest);
@@ -152,16 +155,16 @@ struct ParsedSelector {
     Selector selector() const&& = delete;
 };
 
-// The one value of a field that occurs once, as `MTLSAttribute NAME cert:TYPE` and `%{cert:TYPE}` copy it; nothing
-// where the field is absent or occurs more than once. Lies in a policy.
+// The value of a single-valued certificate field, for `MTLSAttribute NAME cert:TYPE` and `%{cert:TYPE}`; nothing if the
+// field is absent or occurs more than once. Stored in a policy.
 class FieldName {
 public:
-    // Keeps what it holds in `arena`.
+    // Stores its texts in `arena`.
     static Result<FieldName> parse(std::string_view type, Arena& arena);
     std::optional<std::string> value(const CertificateFacts& facts, const PathFacts& path) const;
     std::string_view text() const { return text_; }
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(oid_, text_); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(oid_, text_); }
 
 private:
     Field field_ = Field::kSubject;

@@ -1,4 +1,4 @@
-// Finds, among many lines of selectors, those that a certificate could satisfy, without walking them all.
+// Finds the lines of selectors that a certificate may satisfy, without testing all lines.
 #pragma once
 
 #include <cstdint>
@@ -11,22 +11,21 @@
 
 namespace mtls {
 
-// Made by SelectorIndexBuilder; borrowed from the arena that it was kept in.
+// Made by SelectorIndexBuilder; borrows from the arena passed to finish().
 class SelectorIndex {
 public:
-    SelectorIndex() : keys_(KeyedHash(0, 0)) {}  // of no lines
+    SelectorIndex() : keys_(KeyedHash(0, 0)) {}  // an empty index
 
-    // The ids of lines that may hold, each once, ascending; `above`: pins on these CAs are asked for too.
+    // The ids of lines that may hold, ascending, without duplicates; `above`: also the lines with pins on these CAs.
     std::vector<std::uint32_t> candidates(const CertificateFacts& facts, const std::vector<CaDigests>& above) const;
 
-    // Lines that are tried for every certificate: nothing but negations, issuer.spki-sha256: and
-    // cert-policy:.
+    // Lines that must be tested for every certificate: those with only negations, issuer.spki-sha256: and cert-policy:.
     std::span<const std::uint32_t> linear() const { return linear_; }
-    // The most lines that one key finds.
+    // The ids under the key with the most lines.
     std::span<const std::uint32_t> longest() const { return {ids_.data() + longest_first_, longest_count_}; }
 
-    bool lies_in(const Bounds& in) const;
-    // Whether each line has a number below this.
+    bool is_inside(const Bounds& in) const;
+    // Whether all ids are below `lines`.
     bool has_ids_below(std::size_t lines) const;
 
 private:
@@ -37,25 +36,26 @@ private:
 
     IndexKeys keys_;
     PrefixLengths prefixes_;
-    Span<IndexKey> steps_;        // sorted: of URI patterns
+    Span<IndexKey> steps_;        // sorted; trie nodes of URI patterns
     Span<IndexKey> filed_;        // sorted
-    Span<std::uint32_t> ids_;     // of the line under each
-    Span<std::uint32_t> begins_;  // by their upper bits: the first of filed_ with these; behind all, how many there are
+    Span<std::uint32_t> ids_;     // the line of each key in filed_
+    Span<std::uint32_t> begins_;  // by the upper bits of a key: the index in filed_ of the first key with these bits;
+                                  // the last element is filed_.size()
     Span<std::uint32_t> linear_;
-    Span<std::uint32_t> unclear_;  // to be found where a SPIFFE ID cannot be told
+    Span<std::uint32_t> unclear_;  // candidates for certificates whose SPIFFE ID is unclear
     std::uint32_t longest_first_ = 0;
     std::uint32_t longest_count_ = 0;
 };
 
 class SelectorIndexBuilder {
 public:
-    // `repeats`: how the lines will be asked. Where what cannot be told counts, lines that ask for a SPIFFE ID are
-    // found from every certificate whose own cannot be told.
+    // `repeats`: how the lines will be tested. With kAnyCounts, lines that test a SPIFFE ID are candidates for every
+    // certificate with an unclear one.
     explicit SelectorIndexBuilder(Repeats repeats) : repeats_(repeats), keys_(KeyedHash::random()) {}
 
-    // A line, all of whose selectors have to hold. Ids ascend.
+    // Adds a line whose selectors must all hold. Ids ascend.
     void add(std::uint32_t id, const Conditions& selectors);
-    // Once, after all lines: files each under the one of its selectors that the fewest lines share.
+    // Call once, after all lines. Stores each line under the one of its selectors that the fewest lines share.
     SelectorIndex finish(Arena& arena);
 
 private:

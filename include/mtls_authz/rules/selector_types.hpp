@@ -1,4 +1,4 @@
-// The words of selector types: one table for parsing, for messages, and for MTLSAttribute's cert:TYPE.
+// The names of selector types: one table for parsing, for messages, and for MTLSAttribute's cert:TYPE.
 #pragma once
 
 #include <array>
@@ -11,7 +11,7 @@
 
 namespace mtls {
 
-// Types with a word of their own; every other word is an attribute's name or OID.
+// Selector types with a name of their own; any other type is an attribute's name or OID.
 struct SelectorType {
     std::string_view name;
     Field field;
@@ -68,14 +68,14 @@ inline constexpr std::array<std::string_view, 27> kSelectorWords = {"subject",
                                                                     "qcRole",
                                                                     "qcType"};
 
-// The domain of an address: what follows the last '@'. Nothing where two '@' stand outside of a quoted local part:
-// readers disagree about such an address, so it never matches.
+// The offset of the domain of an address: after the last '@'. Nothing if there are two '@' outside of a quoted local
+// part: parsers disagree about such an address, so it never matches.
 std::optional<std::size_t> domain_at(std::string_view address);
 
-// What some readers take an address for that has no domain_at(): the parts around each '@'.
+// The addresses that some parsers see in one without domain_at(): the parts around each '@'.
 std::vector<std::string> email_readings(std::string_view address);
 
-// Without the dots at its end, where it has some (RFC 1034 3.1: the same name); else nothing.
+// The name without its trailing dots, if it has any (RFC 1034 3.1: the same name); else nothing.
 std::optional<std::string_view> dns_reading(std::string_view name);
 
 }  // namespace mtls

@@ -1,4 +1,4 @@
-// Open files that processes hand to each other over Unix sockets (SCM_RIGHTS, unix(7)).
+// Passes open file descriptors between processes over Unix sockets (SCM_RIGHTS, unix(7)).
 #pragma once
 
 #include <sys/types.h>
@@ -9,7 +9,7 @@
 
 namespace mtls {
 
-// A file descriptor that is closed with this.
+// Owns a file descriptor and closes it.
 class OwnedFile {
 public:
     OwnedFile() = default;
@@ -24,20 +24,21 @@ private:
     int file_ = -1;
 };
 
-constexpr std::size_t kMostPassedFiles = 8;  // with one message
+constexpr std::size_t kMostPassedFiles = 8;  // per message
 
 struct PassedFiles {
     std::array<OwnedFile, kMostPassedFiles> files;
-    std::size_t count = 0;  // fewer than were sent where there are no more descriptors (ulimit -n)
+    std::size_t count = 0;  // fewer than were sent if this process has no free descriptors (ulimit -n)
 };
 
-// Sends one message with these files, which stay the caller's; never waits. False where the socket does not take it.
+// Sends one message with these files, without blocking; the caller keeps the files. False if the socket does not accept
+// it.
 bool send_with_files(int socket, std::span<const std::byte> message, std::span<const int> files);
 
-// Receives one message and its files. `flags`: of recvmsg(2). Returns what that returns, and leaves errno.
+// Receives one message and its files. `flags` are those of recvmsg(2); so are the return value and errno.
 ssize_t receive_with_files(int socket, std::span<std::byte> message, PassedFiles& passed, int flags);
 
-// Two sockets that are connected and keep messages apart. False where there are none.
+// Makes two connected sockets that preserve message boundaries. False on failure.
 bool make_socket_pair(OwnedFile& one, OwnedFile& other);
 
 }  // namespace mtls

@@ -1,6 +1,5 @@
-// Memory that processes share as an open file without a name, and that nobody can change once it is sealed
-// (memfd_create(2)). Where the system has no such files: a private one that is unlinked at once, and handed on for
-// reading alone.
+// An unnamed file in memory that processes share, and that is immutable once it is sealed (memfd_create(2)). Fallback:
+// an unlinked file in /tmp; seal() closes the only writable descriptor and returns a read-only one.
 #pragma once
 
 #include <sys/mman.h>
@@ -22,12 +21,12 @@ constexpr int kNoReserve = 0;
 
 class UnsealedFile {
 public:
-    // Nothing where there is none; errno says why.
+    // Nothing on failure, with errno set.
     static std::optional<UnsealedFile> create();
 
-    // For reading and writing.
+    // A descriptor for reading and writing.
     int get() const { return writer_.get(); }
-    // Makes the file longer by `size` bytes from `at`, its end, with memory behind them: storing there cannot fail.
+    // Extends the file by `size` bytes from `at`, its end, and allocates them: writing to them cannot raise SIGBUS.
     bool extend(std::size_t at, std::size_t size) const;
     // Cuts it to `size` bytes, and gives it up for one that can be read alone. It must not be mapped for writing any
     // more. -1 where it cannot be sealed; errno says why.
@@ -39,7 +38,7 @@ private:
     OwnedFile reader_;  // of systems without seals
 };
 
-// Whether no process can change what is read from this file.
+// Whether no process can change the content of this file.
 bool is_sealed(int file);
 
 }  // namespace mtls

@@ -1,4 +1,4 @@
-// Numbers that spread threads over places in an array.
+// Numbers that spread threads over the slots of an array.
 #pragma once
 
 #include <pthread.h>

@@ -1,5 +1,5 @@
-// Unix sockets that processes of this machine ask each other through. None outlives exec(), and a peer that is gone
-// raises no signal.
+// Unix sockets between processes of this machine: close-on-exec, and writing to one whose peer is gone raises no
+// SIGPIPE.
 #pragma once
 
 #include <sys/socket.h>
@@ -25,17 +25,17 @@ constexpr int kNoSignal = 0;
 #endif
 
 enum class Waits { kYes, kNo };
-// -1 where there is none; errno says why.
+// Returns -1 on failure, with errno set.
 int open_unix_socket(Waits waits);
-// Of the next who connects; never waits.
+// Accepts one connection as a non-blocking socket; -1 if none waits.
 int accept_unix(int listener);
-// Two that are connected and keep messages apart.
+// Two connected sockets that preserve message boundaries.
 bool open_unix_pair(int (&pair)[2]);
 
-// The user of the process that connected or, seen from there, of the one that began to listen.
+// The user of the process that connected; for a client, of the process that called listen().
 bool find_peer_user(int socket, uid_t& user);
 
-// Whether the peer has taken all that was sent. Where that cannot be asked, not before it is gone.
+// Whether the peer has read everything that was sent. Always false where the kernel cannot tell.
 bool has_taken_all(int socket);
 
 }  // namespace mtls

@@ -20,27 +20,28 @@
 
 namespace mtls {
 
-// In place of a file: the CAs that mod_ssl was given.
+// Instead of a file: the CAs that mod_ssl was configured with.
 constexpr std::string_view kModSsl = "mod_ssl";
 
-// One of a file.
+// A certificate from a file, decoded.
 struct ReadCertificate {
     X509Ptr certificate;
     CertificateFacts facts;
-    bool is_ca = false;  // basicConstraints says CA; anything else stands for exactly itself and issues nothing
+    bool is_ca =
+        false;  // basicConstraints has cA TRUE; any other certificate is an anchor only for itself and issues nothing
 
     explicit ReadCertificate(X509Ptr c);
 };
 
-// Reads all certificates of a file, as decode_certificates() does. An error where there is none, or a broken one.
+// Decodes all certificates of a file with decode_certificates(). An error if there is none, or if one does not decode.
 Result<std::vector<ReadCertificate>> read_certificates(const std::string& content, const std::string& file);
 
-// A certificate of an anchor or intermediate file, as a policy keeps it: borrowed from the policy's arena.
+// A certificate of an anchor or intermediate file as stored in a policy; views into the policy's arena.
 struct AnchorCertificate {
     Text der;
-    Text sha256;                   // raw, of the whole
-    Text spki_sha256;              // and of its key
-    Span<Text> other_spki_sha256;  // of the same key in other encodings, as key_forms() has them
+    Text sha256;                   // raw, of the whole certificate
+    Text spki_sha256;              // raw, of its SubjectPublicKeyInfo
+    Span<Text> other_spki_sha256;  // of the other encodings of the same key, see key_forms()
     Text subject;                  // canonical
     Text issuer;                   // canonical
     Text subject_text;
@@ -50,112 +51,114 @@ struct AnchorCertificate {
 
     AnchorCertificate() = default;
     AnchorCertificate(const ReadCertificate& read, Arena& arena);
-    AnchorCertificate(const AnchorCertificate& other, Arena& arena);  // the same elsewhere
+    AnchorCertificate(const AnchorCertificate& other, Arena& arena);  // a copy in another arena
 
-    // A CA is its name and its key (RFC 5280 6.1.1 (d)): certificates of one CA share this.
+    // A CA is a name and a key (RFC 5280 6.1.1 (d)): all certificates of one CA have the same id.
     std::string ca_id() const { return std::string(spki_sha256.view()) + std::string(subject.view()); }
     bool has_ca_id(std::string_view id) const {
         return id.starts_with(spki_sha256) && id.substr(spki_sha256.size()) == subject;
     }
-    // Those that this process has decoded lately it still has.
+    // From the process's cache of decoded certificates, if it is there.
     X509Ptr decode() const;
 
-    bool lies_in(const Bounds& in) const {
+    bool is_inside(const Bounds& in) const {
         return in.hold_all(der, sha256, spki_sha256, other_spki_sha256, subject, issuer, subject_text);
     }
 };
 
-// What one file holds, shared by all lines that name it.
+// The certificates of one file, shared by all directives that name it.
 using CertificateFile = std::span<const AnchorCertificate>;
 
-// One file of one MTLSTrustAnchor line.
+// One file of one MTLSTrustAnchor directive.
 struct Anchor {
-    Text file;  // as it is spelled in the directive: `anchor=` refers to it by that
-    Place where;
-    TimeWindow window;  // outside of it the anchor does not exist
+    Text file;  // as written in the directive; `anchor=` refers to it by this text
+    StoredWhere where;
+    TimeWindow window;  // outside of it the anchor is ignored
     Span<AnchorCertificate> certificates;
-    // Of a SPIFFE bundle, else empty: for other certificates than X509-SVIDs of it, the anchor does not exist.
+    // Of a SPIFFE bundle, else empty. The anchor is ignored for certificates that are not X509-SVIDs of this domain.
     Text trust_domain;
-    std::optional<std::uint64_t> sequence;  // of that bundle
+    std::optional<std::uint64_t> sequence;  // spiffe_sequence of the bundle
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(file, where, certificates, trust_domain); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(file, where, certificates, trust_domain); }
 };
 
-// The anchors of one partner, or the default ones that several share.
+// The anchors of one partner, or the default anchors that several partners share.
 struct AnchorSet {
     Span<Anchor> anchors;
     bool uses_mod_ssl = false;
-    Place where;
+    StoredWhere where;
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(anchors, where); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(anchors, where); }
 };
 
-// Whether its basicConstraints say so; nothing else counts.
-bool says_it_is_a_ca(const X509& certificate);
+// Whether basicConstraints has cA TRUE; keyUsage and others are not checked.
+bool has_ca_flag(const X509& certificate);
 
-// The names and keys that the policy knows as CAs. Made by CaDirectoryBuilder; borrowed from the arena that it was kept
-// in.
+// The names and keys of all CAs in the policy. CaDirectoryBuilder makes it; its parts are in the arena passed to
+// finish().
 class CaDirectory {
 public:
     struct Issuer {
         Text name;                                  // canonical
         Text key;                                   // SHA-256
-        Span<Ptr<AnchorCertificate>> certificates;  // of this CA: one key, perhaps several dates
-        Span<TimeWindow> windows;                   // when somebody names each; as many
+        Span<Ptr<AnchorCertificate>> certificates;  // certificates of this CA: same key, possibly different dates
+        Span<TimeWindow> windows;                   // when each is an anchor; same size as `certificates`
 
-        bool lies_in(const Bounds& in) const {
+        bool is_inside(const Bounds& in) const {
             return in.hold_all(name, key, certificates, windows) && !certificates.empty() &&
                    certificates.size() == windows.size();
         }
     };
-    // Facts about the named CAs of one name, where none of them issued the certificate.
+    // The CAs of the policy that have the issuer's name but did not issue the certificate.
     struct Namesakes {
-        bool other_key = false;         // one signed with another key
-        std::string unknown_algorithm;  // of a key that this OpenSSL does not know, in words
+        bool other_key = false;         // at least one has another key
+        std::string unknown_algorithm;  // a clause about a key algorithm that this OpenSSL does not support
     };
-    // The named CA that issued `certificate`: name and signature; nullptr where none did, or none exists at `now`.
-    // `digest`: SHA-256 of the certificate.
+    // The CA of the policy that issued `certificate`, by name and signature; nullptr if there is none, or none at
+    // `now`. `digest`: SHA-256 of the certificate.
     const Issuer* issuer_of(const X509& certificate, const std::string& digest, const DistinguishedName& issuer_name,
                             std::int64_t now, Namesakes& others) const;
-    // The named CA that the CA `ca_id` is under another key or another name, as the same issuer has renewed it
-    // (RFC 5280 3.2): nullptr where there is none at `now`. `issuer`: of the CA, with its key's SHA-256.
-    const Issuer* renewed_as(std::string_view ca_id, X509& issuer, std::string_view issuer_key, std::int64_t now) const;
-    bool knows_leaf(std::string_view sha256, std::int64_t now) const;
+    // The CA of the policy that the same issuer certified as a successor of `ca_id`, with another key or another name
+    // (RFC 5280 3.2); nullptr if there is none at `now`. `issuer`: the issuer of `ca_id`, with its key's SHA-256.
+    const Issuer* find_successor(std::string_view ca_id, X509& issuer, std::string_view issuer_key,
+                                 std::int64_t now) const;
+    bool has_leaf_anchor(std::string_view sha256, std::int64_t now) const;
     bool names(std::string_view ca_id, std::int64_t now) const;
 
-    // Of an MTLSIntermediate, by canonical name: leads to others, and is trusted by nobody for that.
+    // Of all MTLSIntermediates, by canonical subject: they can connect a leaf to an anchor, and are not trusted by
+    // themselves.
     std::span<const Ptr<AnchorCertificate>> intermediates_named(std::string_view name) const;
-    // Every certificate of that name that exists at `now`, trusted or not, end-entity anchors apart: who may have
-    // signed a CRL, which a CA can also do with a certificate for that alone.
+    // All CA certificates of that name at `now`, anchors and intermediates, without end-entity anchors: the candidates
+    // for signing a CRL, for which a CA may have a separate certificate.
     std::vector<X509Ptr> cas_named(std::string_view name, std::int64_t now = kAnyTime) const;
-    // Those of them that are anchors.
+    // Only those that are anchors.
     std::vector<X509Ptr> anchors_named(std::string_view name, std::int64_t now = kAnyTime) const;
 
-    // The certificates of the named CA that issued this one, by name and signature: those that exist at `now`.
+    // The certificates at `now` of the CA of the policy that issued `certificate`, by name and signature.
     std::vector<X509Ptr> anchors_above(const X509& certificate, std::int64_t now) const;
-    // The names that a client looks for when it chooses its certificate (RFC 8446 4.2.4), encoded: of CAs their own, of
-    // end-entity anchors their issuer's. Each once. Nothing where they are more than `limit` bytes, as a handshake
-    // message carries them.
+    // The encoded names for the server's CertificateRequest, by which a client chooses its certificate (RFC 8446
+    // 4.2.4): the subject of each CA anchor, the issuer of each end-entity anchor, without duplicates. Nothing if they
+    // take more than `limit` bytes in the handshake message.
     std::optional<std::vector<std::string_view>> announced_names(std::size_t limit, std::int64_t now) const;
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(cas_, by_key_, leaves_, intermediates_, announced_); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(cas_, by_key_, leaves_, intermediates_, announced_); }
 
 private:
     friend class CaDirectoryBuilder;
     struct LeafAnchor {
         Text sha256;
         Span<TimeWindow> windows;
-        bool lies_in(const Bounds& in) const { return in.hold_all(sha256, windows); }
+        bool is_inside(const Bounds& in) const { return in.hold_all(sha256, windows); }
     };
     struct Announced {
         Text encoded;
         Span<TimeWindow> windows;
-        bool lies_in(const Bounds& in) const { return in.hold_all(encoded, windows); }
+        bool is_inside(const Bounds& in) const { return in.hold_all(encoded, windows); }
     };
     std::span<const Issuer> named(std::string_view name) const;
 
     Span<Issuer> cas_;                            // by name, then by key
-    Span<Ptr<Issuer>> by_key_;                    // the same
+    Span<Ptr<Issuer>> by_key_;                    // the same, by key
     Span<LeafAnchor> leaves_;                     // end-entity anchors, by digest
     Span<Ptr<AnchorCertificate>> intermediates_;  // by name
     Span<Announced> announced_;
@@ -163,7 +166,8 @@ private:
 
 class CaDirectoryBuilder {
 public:
-    // Certificates have to lie where the directory will. Once more within the same window, one is known already.
+    // The certificates must be in the arena of the directory, or outlive it. Adding a certificate again with the same
+    // window has no effect.
     void add(const AnchorCertificate& certificate, const TimeWindow& window);
     void add_intermediate(const AnchorCertificate& certificate);
     CaDirectory finish(Arena& arena) const;
@@ -172,12 +176,13 @@ private:
     struct Named {
         std::vector<const AnchorCertificate*> certificates;
         std::vector<TimeWindow> windows;
-        std::set<std::tuple<const AnchorCertificate*, std::int64_t, std::int64_t>> known = {};
+        std::set<std::tuple<const AnchorCertificate*, std::int64_t, std::int64_t>> seen = {};
         void add(const AnchorCertificate& certificate, const TimeWindow& window);
     };
-    std::map<std::pair<std::string_view, std::string_view>, Named> cas_;  // by name and key
+    std::map<std::pair<std::string_view, std::string_view>, Named> cas_;  // key: name and key
     std::map<std::string_view, Named> leaves_;
-    std::map<std::string_view, std::map<std::string_view, const AnchorCertificate*>> intermediates_;  // by digest
+    std::map<std::string_view, std::map<std::string_view, const AnchorCertificate*>>
+        intermediates_;  // name -> digest -> certificate
 };
 
 }  // namespace mtls

@@ -1,4 +1,4 @@
-// Looks at the MTLSCRLFiles, and keeps the lists that are in force.
+// Polls the files of MTLSCRLFile, and keeps the lists that are in force.
 #pragma once
 
 #include <map>
@@ -12,53 +12,54 @@
 
 namespace mtls {
 
-// A file that is broken, empty, unsafe or gone leaves in force what was read before.
+// A file that becomes broken, empty, unsafe or missing leaves the lists in force that were read from it before.
 class CrlFiles {
 public:
-    // `trust` (may be null) has to outlive this.
+    // `trust` (may be null) must outlive this object.
     explicit CrlFiles(const FileTrust* trust = nullptr) : trust_(trust) {}
     void set_trust(const FileTrust& trust) { trust_ = &trust; }
 
-    // What to look at from now on. Lists that were read through a pattern that is no longer there go. Returns whether
-    // crls() changed.
-    bool watch(const std::vector<WatchedFiles>& patterns, const CasByName& known);
+    // Sets the patterns to poll. Drops the lists that were read through a pattern that is no longer configured. Returns
+    // whether crls() changed.
+    bool watch(const std::vector<WatchedFiles>& patterns, const CasByName& cas);
     bool empty() const { return patterns_.empty(); }
 
-    // One look; as RevocationFiles::look(). `known`: to verify with at once. `anchors`: of each key apart.
-    bool look(const CasByName& known, const CasByName& anchors, std::vector<Diagnostic>& findings);
+    // Polls once, like RevocationFiles::look(). Verifies new lists with the CAs of `cas`; warns of anchors in
+    // `anchors` with another key than the list's signer.
+    bool look(const CasByName& cas, const CasByName& anchors, std::vector<Diagnostic>& findings);
     std::shared_ptr<const CrlSet> crls() const { return crls_; }
 
-    // From now on what is in force is made in images.
+    // From now on, writes the lists in force to an image.
     void share() { is_shared_ = true; }
-    // That image, where this shares it.
+    // The image, after share().
     const std::shared_ptr<const Image>& image() const { return image_; }
-    // Takes what another process has made for what the last look brought. The next look goes on from there.
+    // Replaces the lists by those that another process wrote from its last poll. The next poll starts from them.
     void take(const std::shared_ptr<const CrlRecords>& records, std::shared_ptr<const Image> image,
-              const CasByName& known);
-    // The files that were looked at.
+              const CasByName& cas);
+    // The files that were polled.
     std::vector<std::string> paths() const;
-    // And the patterns.
+    // The files and the patterns.
     std::vector<std::string> names() const;
 
 private:
     struct Pattern {
         WatchedFiles files;
-        std::string fault;  // last reported
+        std::string fault;  // reported last
     };
     struct File {
-        std::string pattern;                            // through which it was found
-        std::string stamp;                              // of the last look that read it
-        std::string digest;                             // of its content, or the fault, then
-        std::string thrown;                             // at the last look; empty: nothing
-        std::vector<std::shared_ptr<const Crl>> lists;  // read from it, as far as they are in force
-        std::map<std::string, std::string> unusable;    // issuers of lists in it that cannot be used, and why
+        std::string pattern;                            // the pattern that matched it
+        std::string stamp;                              // stamp at the last read
+        std::string digest;                             // of its content at the last read, or the error
+        std::string exception;                          // exception of the last poll; empty: none
+        std::vector<std::shared_ptr<const Crl>> lists;  // read from it and in force
+        std::map<std::string, std::string> unusable;    // issuer of an unusable list in it -> why
     };
-    bool look_apart(const std::string& path, File& file, const CasByName& known, CrlSet& into,
-                    std::vector<Diagnostic>& findings);
-    bool look_at(const std::string& path, File& file, const CasByName& known, CrlSet& into,
-                 std::vector<Diagnostic>& findings);
+    bool poll_guarded(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
+                      std::vector<Diagnostic>& findings);
+    bool poll_file(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
+                   std::vector<Diagnostic>& findings);
     void mark_unusable(CrlSet& set) const;
-    void settle(std::shared_ptr<CrlSet> next);
+    void put_in_force(std::shared_ptr<CrlSet> next);
     const CrlRecords* write(Arena& arena) const;
     void bind(const std::shared_ptr<const CrlRecords>& records);
 
@@ -67,7 +68,7 @@ private:
     std::map<std::string, File> files_;
     std::shared_ptr<const CrlSet> crls_ = std::make_shared<const CrlSet>();
     bool is_shared_ = false;
-    bool is_settled_ = true;  // image_ has all that crls_ has
+    bool is_image_current_ = true;  // image_ contains everything in crls_
     std::shared_ptr<const Image> image_;
 };
 

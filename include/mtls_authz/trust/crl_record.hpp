@@ -1,4 +1,4 @@
-// A CRL as it lies in an arena or an image, and the serial numbers in it.
+// A CRL as stored in an arena or an image, with its set of serial numbers.
 #pragma once
 
 #include <array>
@@ -13,24 +13,25 @@
 
 namespace mtls {
 
-// Serial numbers as serial_key() has them, sorted: some 20 bytes each.
+// Serial numbers in the form of serial_key(), sorted; about 20 bytes each.
 class SerialSet {
 public:
     bool contains(std::string_view serial) const;
     SerialSet keep(Arena& arena) const;
     std::size_t size() const { return width_ == 0 ? 0 : bytes_.size() / width_; }
 
-    bool lies_in(const Bounds& in) const {
-        return bytes_.lies_in(in) && (width_ == 0 ? bytes_.empty() : bytes_.size() % width_ == 0);
+    bool is_inside(const Bounds& in) const {
+        return bytes_.is_inside(in) && (width_ == 0 ? bytes_.empty() : bytes_.size() % width_ == 0);
     }
 
 private:
     friend class SerialSetBuilder;
-    Text bytes_;               // of all, one after the other: the ends of their SerialKeys
-    std::uint32_t width_ = 0;  // of each; 0 where there are none
+    Text bytes_;               // all elements concatenated: the last width_ bytes of each SerialKey
+    std::uint32_t width_ = 0;  // bytes per element; 0 if empty
 };
 
-// A sign, and the number, right-aligned. One that is longer (RFC 5280 4.1.2.2: 20 bytes at most) as its SHA-256.
+// A sign byte, then the number, right-aligned. A number that does not fit (RFC 5280 4.1.2.2: 20 bytes at most) is
+// replaced by its SHA-256.
 using SerialKey = std::array<unsigned char, 33>;
 
 class SerialSetBuilder {
@@ -42,25 +43,25 @@ private:
     std::vector<SerialKey> keys_;
 };
 
-// What a list says of one issuer's certificates.
+// The entries of a list for the certificates of one issuer.
 struct CrlEntries {
-    Text issuer;  // canonical; empty: the list's own
+    Text issuer;  // canonical; empty: the list's own issuer
     SerialSet revoked;
     SerialSet removed;  // removeFromCRL, and not revoked by another entry
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(issuer, revoked, removed); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(issuer, revoked, removed); }
 };
 
 struct CrlRecord {
     Text issuer;                      // canonical name
-    Text issuer_text;                 // for people
-    Text digest;                      // SHA-256 of the whole
+    Text issuer_text;                 // for messages
+    Text digest;                      // SHA-256 of the whole list
     Text scope;                       // comparable
-    std::optional<Text> number;       // as serial_key() has it
-    std::optional<Text> base_number;  // of a delta
+    std::optional<Text> number;       // in the form of serial_key()
+    std::optional<Text> base_number;  // only of a delta
     std::int64_t this_update = 0;
     std::optional<std::int64_t> next_update;
-    Text authority_key;  // encoded authorityKeyIdentifier; empty where absent
+    Text authority_key;  // encoded authorityKeyIdentifier; empty if absent
     bool only_user = false;
     bool only_ca = false;
     bool indirect = false;
@@ -68,40 +69,41 @@ struct CrlRecord {
     std::optional<Span<Text>> points;  // names, sorted; absent: not restricted
     Span<CrlEntries> entries;          // by issuer
 
-    // In an image: the key that signed it, as SHA-256 and encoded; or the whole list, where that is not known yet.
+    // In an image: the key that signed the list, as SHA-256 and encoded; or the whole list, if no key has verified it
+    // yet.
     Text signer_key;
     Text signer;
     Text unverified;
 
     std::size_t size() const;  // entries
-    // The same in this arena, with what is known of its signer.
+    // A copy in this arena, with the signer or the whole list.
     CrlRecord keep(Arena& arena, std::string_view key_digest, std::string_view key, std::string_view whole) const;
 
-    bool lies_in(const Bounds& in) const {
+    bool is_inside(const Bounds& in) const {
         return in.hold_all(issuer, issuer_text, digest, scope, number, base_number, authority_key, points, entries,
                            signer_key, signer, unverified);
     }
 };
 
-// What an MTLSCRLFile holds, as far as it is in force.
+// The lists in force from one file of MTLSCRLFile.
 struct CrlFileRecord {
     struct Unusable {
         Text issuer;  // canonical
         Text why;
-        bool lies_in(const Bounds& in) const { return in.hold_all(issuer, why); }
+        bool is_inside(const Bounds& in) const { return in.hold_all(issuer, why); }
     };
     Text path;
-    Text pattern;  // through which it was found
+    Text pattern;  // the pattern that matched it
     Span<CrlRecord> lists;
-    Span<Unusable> unusable;  // issuers of lists in it that cannot be used
+    Span<Unusable> unusable;  // issuers of lists in the file that cannot be used
 
-    bool lies_in(const Bounds& in) const { return in.hold_all(path, pattern, lists, unusable); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(path, pattern, lists, unusable); }
 };
 
-// All of them.
+// The lists of all files.
 struct CrlRecords {
     Span<CrlFileRecord> files;
-    bool lies_in(const Bounds& in) const { return files.lies_in(in); }
+    bool is_inside(const Bounds& in) const { return files.is_inside(in); }
 };
 
 }  // namespace mtls

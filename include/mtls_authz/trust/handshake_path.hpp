@@ -1,4 +1,4 @@
-// The client's certificate in the handshake, for MTLSClientCA: verified by mod_ssl's own CAs or, where those do not, by
+// Verifies the client's certificate in the handshake, for MTLSClientCA: with mod_ssl's own CAs, or, if that fails, with
 // the policy's live anchors.
 #pragma once
 
@@ -8,35 +8,35 @@
 
 namespace mtls {
 
-// What mod_ssl's own verification lets pass without a CRL of the issuer, or does not (`no_crl_for_cert_ok`).
+// Whether mod_ssl accepts a certificate without a CRL of its issuer (`no_crl_for_cert_ok`).
 enum class MissingCrl { kRefuses, kPasses };
 
 struct HandshakeVerdict {
-    int verified = 0;         // what X509_verify_cert() returned
+    int verified = 0;         // return value of X509_verify_cert()
     bool by_anchors = false;  // only the policy's anchors made it succeed
 };
 
-// Verifies `ctx`, as OpenSSL's verify callback gets it, against its own store, with the policy's MTLSIntermediates
-// beside what the peer sent. Where that fails, and anchors that exist at `now` have issued the certificate, takes a
-// path to one of these. Each path is tried by itself: OpenSSL chooses an issuer by its name, and looks at the signature
-// afterwards, so of two CAs of one name it may take the wrong one. The last word is one verification with the callback
-// and parameters of `ctx`; its error, depth, current certificate and chain are those of `ctx` afterwards.
-// `ssl_index`: that of the SSL* among the context's data.
+// Verifies `ctx`, as passed to OpenSSL's verify callback, against its own store, with the policy's MTLSIntermediates
+// added to the certificates of the peer. If that fails, and anchors at `now` have issued the certificate, tries the
+// paths to these anchors, each one separately: OpenSSL selects an issuer by name before it checks the signature, so it
+// may select the wrong one of two CAs with one name. The result comes from one verification with the callback and
+// parameters of `ctx`; its error, depth, current certificate and chain are copied to `ctx`. `ssl_index`: the ex_data
+// index of the SSL*.
 HandshakeVerdict verify_handshake(X509_STORE_CTX* ctx, const CaDirectory& policy, int ssl_index, MissingCrl missing,
                                   std::int64_t now);
 
-// Whether this is one of the errors by which a certificate leads to no CA: `SSLVerifyClient optional_no_ca` lets it in.
+// Whether this error means that the certificate leads to no CA; `SSLVerifyClient optional_no_ca` accepts it.
 bool is_of_unknown_ca(long error);
 
-// mod_ssl's own CAs and CRLs of one virtual host, as they were at start.
+// mod_ssl's own CAs and CRLs for one virtual host, as they were at start.
 struct OwnStore {
-    X509StorePtr store;  // with the flags of mod_ssl's; null: verifies nothing
+    X509StorePtr store;  // with mod_ssl's flags; null: verifies nothing
     int security_level = 1;
     MissingCrl missing = MissingCrl::kRefuses;
 };
 
-// Whether a handshake by these alone would let the certificate in, with the policy's MTLSIntermediates. The leaf's own
-// dates are left out: gates ask them, and name them. `purpose`: as OpenSSL has them. From any thread.
+// Whether a handshake with this store alone, plus the policy's MTLSIntermediates, would accept the certificate. Ignores
+// the leaf's own dates, which the gates check and report. `purpose`: X509_PURPOSE_*. Callable from any thread.
 bool verifies(const OwnStore& own, const PresentedCertificate& presented, const CaDirectory& policy,
               int purpose = X509_PURPOSE_SSL_CLIENT);
 

@@ -1,4 +1,4 @@
-// Why a handshake was refused before any gate was asked.
+// The reasons why mod_ssl refuses a handshake, before any gate decides.
 #pragma once
 
 #include <openssl/x509.h>
@@ -25,17 +25,17 @@ enum class HandshakeRefusal {
 
 struct HandshakeRefusalText {
     HandshakeRefusal refusal;
-    std::string_view word;      // as logged and counted
-    std::string_view sentence;  // what it may mean and what to do
+    std::string_view word;      // for logs and metrics
+    std::string_view sentence;  // the probable cause and the remedy
 };
 
-// All of them.
+// Indexed by HandshakeRefusal.
 extern const std::array<HandshakeRefusalText, 11> kHandshakeRefusals;
 const HandshakeRefusalText& text_of(HandshakeRefusal refusal);
 
-// Of an OpenSSL verification error, X509_V_ERR_*. `at`: the certificate that it is about, or null.
+// Classifies an OpenSSL verification error, X509_V_ERR_*. `at`: the certificate with the error, or null.
 HandshakeRefusal handshake_refusal_of(int verify_error, const X509* at);
-// OpenSSL's words for it, or that the algorithm is unknown here.
+// OpenSSL's text for the error, or that this OpenSSL does not support the algorithm.
 std::string describe_verify_error(int verify_error, const X509* at);
 
 }  // namespace mtls

@@ -1,4 +1,4 @@
-// Which certificates make a path, and whether OpenSSL takes it. Inside the core: verify_path() is what others call.
+// Searches a path, and verifies it with OpenSSL. Internal: callers use verify_path().
 #pragma once
 
 #include <algorithm>
@@ -11,21 +11,21 @@
 
 namespace mtls {
 
-// RFC 5280 sets no limit; mod_ssl's default is 1, and no partner's PKI comes near ten intermediates.
+// RFC 5280 sets no limit; mod_ssl's default is 1, and no known partner PKI has nearly ten intermediates.
 constexpr std::size_t kMostIntermediates = 10;
 
-// NIST SP 800-57: no SHA-1, no RSA-1024, no P-192, whatever level the virtual host has for its ciphers.
+// NIST SP 800-57: no SHA-1, no RSA-1024, no P-192, whatever level the virtual host uses for its ciphers.
 constexpr int kLowestLevel = 2;
 
 inline int level_of(const PathQuestion& question) { return std::max(kLowestLevel, question.security_level); }
 
-// From the leaf upwards, by names and signatures, to a trusted certificate; the first path that OpenSSL takes and that
-// meets no objection. What it finds depends on the question alone. Bounded: cross-certificates could make more paths
-// than anybody has time for.
+// Searches depth first from the leaf, by names and signatures, to a trusted certificate; returns the first path that
+// OpenSSL accepts and that has no objection. The result depends only on the question. Bounded, because
+// cross-certificates can form exponentially many paths.
 class PathSearch {
 public:
     explicit PathSearch(const PathQuestion& question) : question_(question) {}
-    // Where none holds: why the first did not.
+    // If no path holds, the detail of the first one.
     PathAnswer run();
     bool saw_a_path() const { return tried_ > 0; }
     bool met_objection() const { return met_objection_; }

@@ -1,5 +1,5 @@
-// Paths from a certificate to the CAs that a policy names (RFC 5280 6). mod_ssl has verified the handshake; only the
-// answer found here counts.
+// Verifies paths from a certificate to the CAs of a policy (RFC 5280 6). mod_ssl verifies the handshake; decisions use
+// only the result of this verification.
 #pragma once
 
 #include <cstdint>
@@ -18,13 +18,13 @@
 
 namespace mtls {
 
-// What a client presented: the leaf, and helpers that say nothing until a path uses them.
+// The certificates of a client: the leaf, and helpers, which are untrusted until a verified path contains them.
 struct PresentedCertificate {
     X509Ptr leaf;
-    std::vector<X509Ptr> helpers;  // from the peer or its session; bounded by the session's limits
+    std::vector<X509Ptr> helpers;  // from the peer or its session, within the session's limits
     CertificateFacts facts;
-    std::vector<std::string> helper_digests = {};  // SHA-256 of each helper, or none of them
-    LeftOut left_out = {};                         // what the client sent beyond the session's limits
+    std::vector<std::string> helper_digests = {};  // SHA-256 of each helper, or empty
+    LeftOut left_out = {};                         // certificates beyond the session's limits
 
     PresentedCertificate() = default;
     PresentedCertificate(X509& leaf_certificate, SentHelpers sent);
@@ -41,18 +41,18 @@ private:
     MadeOnce<std::string> base64_der_ = {};
 };
 
-// What mod_ssl was given for one virtual host at start.
+// The CAs that mod_ssl was configured with for one virtual host at start.
 struct ServerCas {
     std::vector<X509Ptr> certificates;
     std::shared_ptr<const CrlSet> crls;  // from SSLCARevocationFile and -Path; may be null
     int security_level = 1;
-    std::vector<std::string> digests = {};  // SHA-256 of each certificate, or none of them
+    std::vector<std::string> digests = {};  // SHA-256 of each certificate, or empty
 };
 
-// A certificate that may stand on a path, borrowed, with what is known of it.
+// A candidate certificate for a path; borrowed, with the facts that the search needs.
 struct Link {
     X509* certificate = nullptr;
-    std::string_view sha256;  // empty: not known
+    std::string_view sha256;  // empty: not computed
     std::int64_t not_before = 0;
     std::int64_t not_after = -1;
 
@@ -63,41 +63,41 @@ struct Link {
     bool is_valid_at(std::int64_t now) const { return now == kAnyTime || (not_before <= now && now <= not_after); }
 };
 
-// Certificates of the policy, decoded for as long as one question needs them.
-class CertificatesInHand {
+// Keeps certificates of the policy decoded for the duration of one question.
+class HeldCertificates {
 public:
     X509* get(const AnchorCertificate& certificate) {
-        X509Ptr& known = known_[&certificate];
-        if (!known) known = certificate.decode();
-        return known.get();
+        X509Ptr& kept = decoded_[&certificate];
+        if (!kept) kept = certificate.decode();
+        return kept.get();
     }
     Link link(const AnchorCertificate& c) { return {get(c), c.sha256, c.not_before, c.not_after}; }
 
 private:
-    std::map<const AnchorCertificate*, X509Ptr> known_;
+    std::map<const AnchorCertificate*, X509Ptr> decoded_;
 };
 
-// A CA certificate above a leaf whose key signed one below it.
-struct OnTheWay {
+// A CA certificate above a leaf whose key signed a certificate below it.
+struct IntermediateCa {
     X509Ptr certificate;
     std::string sha256;
-    bool from_peer = false;  // from the peer or its session; else of some MTLSIntermediate
+    bool from_peer = false;  // from the peer or its session; else from an MTLSIntermediate
 };
 
-// The nearest CA above a leaf that the policy names, as far as signatures lead. Whether the path to it holds, and is
-// this partner's, is verify_path()'s business.
+// The nearest CA above a leaf that the policy names, found by signatures only. verify_path() decides whether the path
+// to it is valid, and belongs to this partner.
 struct NearestCa {
-    std::vector<std::string> ca_ids;   // more than one only where cross-certificates lead to several at one depth
-    bool is_leaf_itself = false;       // an end-entity anchor: ca_ids is empty
-    std::vector<CaDigests> above;      // every CA found on the way, the nearest included
-    std::vector<X509Ptr> cas;          // their certificates
-    std::string leaf_twin;             // as ecdsa_twin_sha256() has it; empty where no issuer was found
-    std::vector<OnTheWay> on_the_way;  // below it, in the order in which they were met
+    std::vector<std::string> ca_ids;            // several only if cross-certificates lead to several at one depth
+    bool is_leaf_itself = false;                // an end-entity anchor: ca_ids is empty
+    std::vector<CaDigests> above;               // every CA that was found, including the nearest
+    std::vector<X509Ptr> cas;                   // their certificates
+    std::string leaf_twin;                      // ecdsa_twin_sha256() of the leaf; empty if no issuer was found
+    std::vector<IntermediateCa> intermediates;  // below the nearest CA, in the order found
 
-    // Where none was found, what may be in the way.
-    bool same_name_other_key = false;  // a CA on the way has the name of an anchor and another key
-    bool is_too_deep = false;          // there is more above than a path may have
-    std::string unknown_algorithm;     // a key or signature that this OpenSSL does not know, in words
+    // If no CA was found, the possible causes.
+    bool same_name_other_key = false;  // a CA above the leaf has the name of an anchor and another key
+    bool is_too_deep = false;          // the chain is longer than a path may be
+    std::string unknown_algorithm;     // a clause about a key or signature that this OpenSSL does not support
 
     bool found() const { return is_leaf_itself || !ca_ids.empty(); }
 };
@@ -106,16 +106,16 @@ NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertifica
 
 struct PathAnswer {
     bool ok = false;
-    bool is_for_servers = false;      // only as a path of certificates made for servers
-    std::string detail;               // OpenSSL's words where not ok
-    PathFacts facts;                  // what selectors ask
+    bool is_for_servers = false;      // valid only for the purpose of servers
+    std::string detail;               // OpenSSL's error if not ok
+    PathFacts facts;                  // input for selectors
     std::vector<X509Ptr> chain;       // from the leaf to the anchor
-    std::vector<std::string> ca_ids;  // their names and keys, nearest first
+    std::vector<std::string> ca_ids;  // name and key of each CA, nearest first
 };
 
-// The strict check of RFC 5280 6, by OpenSSL: purpose, certificate policies (initial set anyPolicy), at most 10
-// intermediates, the security level and at least 112 bits, and the dates of all CAs at `now`, inclusively (none at
-// kAnyTime). A CA that is malformed makes no path. The leaf's own dates are the caller's business.
+// The strict verification of RFC 5280 6, by OpenSSL: purpose, certificate policies (initial set anyPolicy), at most 10
+// intermediates, the security level and at least 112 bits, and the dates of all CAs at `now`, inclusively (not checked
+// at kAnyTime). A malformed CA invalidates the path. The caller checks the leaf's own dates.
 struct PathQuestion {
     Link leaf;
     std::vector<Link> trusted;
@@ -123,11 +123,11 @@ struct PathQuestion {
     int security_level = 1;
     std::int64_t now = 0;
     int purpose = X509_PURPOSE_SSL_CLIENT;
-    // Why a path that OpenSSL takes does not count; "" where it does. Another one may be tried then.
+    // Returns why a path that OpenSSL accepts does not count, or "". After an objection, other paths are tried.
     std::function<std::string(const PathAnswer&)> objection = {};
 };
-// Several paths may lead to `trusted`, over certificates of one name or cross-certificates: each is tried by itself, so
-// that OpenSSL never has to choose.
+// Several paths may lead to `trusted`, through certificates with one name or cross-certificates: each is verified
+// separately, so that OpenSSL never has to choose.
 PathAnswer verify_path(const PathQuestion& question);
 
 }  // namespace mtls

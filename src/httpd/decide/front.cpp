@@ -51,8 +51,8 @@ std::string distrust_by_network(const request_rec* r, const Caller& own, const P
                ", outside of the front's network=";
     }
     std::string detail;
-    const Surroundings around{server_config(r->server).cas, *own.snapshot->refusals, *own.snapshot->crls,
-                              std::time(nullptr)};
+    const IdentifyContext around{server_config(r->server).cas, *own.snapshot->refusals, *own.snapshot->crls,
+                                 std::time(nullptr)};
     const Reason reason = contract_objection(partner, around, detail);
     return reason == Reason::kGranted ? ""
                                       : "the front itself is refused: " + std::string(word_of(reason)) + ", " + detail;

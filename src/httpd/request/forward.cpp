@@ -92,8 +92,8 @@ void remove_fields(apr_table_t* table, const Keys& keys) {
 // mod_proxy drops what the client's Connection field names: a client could have our fields dropped.
 void remove_connection_options(request_rec* r, const Keys& keys) {
     for (const char* name : {"Connection", "Proxy-Connection"}) {
+        if (apr_table_get(r->headers_in, name) == nullptr) continue;
         const char* const value = apr_table_getm(r->pool, r->headers_in, name);
-        if (value == nullptr) continue;
         const std::string rest = without_options(value, keys);
         if (rest.empty()) {
             apr_table_unset(r->headers_in, name);
@@ -180,7 +180,11 @@ apr_table_t* forwarded_fields(request_rec* r, const Decision& decision) {
 
 void forward(request_rec* r, const apr_table_t* fields) {
     clean(r);
-    if (fields != nullptr) apr_table_overlap(r->headers_in, fields, APR_OVERLAP_TABLES_SET);
+    if (fields == nullptr) return;
+    const apr_array_header_t* const all = apr_table_elts(fields);
+    const auto* const first = reinterpret_cast<const apr_table_entry_t*>(all->elts);
+    // Nothing of such a name is left there.
+    for (int i = 0; i < all->nelts; ++i) apr_table_addn(r->headers_in, first[i].key, first[i].val);
 }
 
 const char* on_forward(cmd_parms* cmd, void*, const char* args) noexcept {

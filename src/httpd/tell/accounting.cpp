@@ -62,7 +62,7 @@ void describe_who(const Decision& decision, Account& out) {
     const std::optional<Identity>& identity = who->identity ? who->identity : who->claimed_identity;
     if (!identity) return;
     out.rule = short_place(identity->where);
-    out.matched = identity->text();
+    out.matched = who->identity && !who->description.identity.empty() ? who->description.identity : identity->text();
 }
 
 Account account_of(request_rec* r, const Decision& decision, Outcome outcome) {
@@ -87,7 +87,10 @@ Account account_of(request_rec* r, const Decision& decision, Outcome outcome) {
     if (decision.tls != nullptr) out.resumed = decision.tls->facts().resumed;
     if (decision.certificate != nullptr) {
         describe_certificate(decision.certificate->text(), out);
-        out.issuer_spki = hex(bytes_of(issuer_key(*decision.certificate, decision.who)));
+        const std::string* const known = decision.who != nullptr ? &decision.who->description.issuer_spki : nullptr;
+        out.issuer_spki = known != nullptr && !known->empty()
+                              ? *known
+                              : hex(bytes_of(issuer_key(*decision.certificate, decision.who)));
     }
     if (decision.snapshot) out.generation = decision.snapshot->policy->generation();
     out.duration = decision.duration;

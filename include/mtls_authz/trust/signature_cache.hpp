@@ -1,0 +1,51 @@
+// A cache of verified signatures: verifying one with P-256 takes 1/14 of the time of a handshake, and the same clients
+// reconnect.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <mutex>
+#include <string_view>
+
+#include "mtls_authz/base/openssl_types.hpp"
+
+namespace mtls {
+
+// Caches which key signed which certificate, both by SHA-256. Dates, purposes, revocation and trust are not cached;
+// they are checked every time. Direct-mapped, of fixed size: a new entry evicts the old one in its slot. Thread-safe.
+class SignatureCache {
+public:
+    static constexpr std::size_t kSlots = 4096;
+
+    // Raw digests, 32 bytes each.
+    bool contains(std::string_view certificate, std::string_view key) noexcept;
+    void insert(std::string_view certificate, std::string_view key) noexcept;
+
+private:
+    static constexpr std::size_t kDigest = 32;
+    using Pair = std::array<char, 2 * kDigest>;
+    static bool make_pair(std::string_view certificate, std::string_view key, Pair& out) noexcept;
+    Pair& slot_of(const Pair& pair) noexcept;
+
+    std::mutex mutex_;
+    std::array<Pair, kSlots> slots_{};  // all zero: empty
+};
+
+// The cache of this process.
+SignatureCache& signatures();
+
+// Whether a key signed a certificate. `digest`, `key_digest`: their SHA-256. `issuer` returns a certificate with that
+// key; called only if the signature is not cached.
+template <class Issuer>
+bool is_signed_by(const X509& certificate, std::string_view digest, std::string_view key_digest, Issuer&& issuer) {
+    if (signatures().contains(digest, key_digest)) return true;
+    const ErrorQueueGuard errors;
+    const auto& ca = issuer();
+    EVP_PKEY* const key = X509_get0_pubkey(&*ca);
+    // X509_verify() takes the certificate non-const to cache in it, and locks it for that.
+    const bool verified = key != nullptr && X509_verify(const_cast<X509*>(&certificate), key) == 1;
+    if (verified) signatures().insert(digest, key_digest);
+    return verified;
+}
+
+}  // namespace mtls
