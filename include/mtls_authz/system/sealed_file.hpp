@@ -12,7 +12,7 @@
 
 namespace mtls {
 
-// Of mmap(): no swap is set aside for pages that nobody has written.
+// Flag of mmap(): no swap is reserved for pages before they are written.
 #ifdef MAP_NORESERVE
 constexpr int kNoReserve = MAP_NORESERVE;
 #else
@@ -28,14 +28,14 @@ public:
     int get() const { return writer_.get(); }
     // Extends the file by `size` bytes from `at`, its end, and allocates them: writing to them cannot raise SIGBUS.
     bool extend(std::size_t at, std::size_t size) const;
-    // Cuts it to `size` bytes, and gives it up for one that can be read alone. It must not be mapped for writing any
-    // more. -1 where it cannot be sealed; errno says why.
+    // Truncates the file to `size` bytes and returns a read-only descriptor; -1 on failure, with errno set. Fails while
+    // a writable mapping exists.
     OwnedFile seal(std::size_t size) &&;
 
 private:
     UnsealedFile(OwnedFile writer, OwnedFile reader) : writer_(std::move(writer)), reader_(std::move(reader)) {}
     OwnedFile writer_;
-    OwnedFile reader_;  // of systems without seals
+    OwnedFile reader_;  // on systems without seals
 };
 
 // Whether no process can change the content of this file.

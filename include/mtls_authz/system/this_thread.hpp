@@ -11,13 +11,13 @@
 
 namespace mtls {
 
-// The same for a thread's life; those of two threads differ. A pthread_t is a pointer on musl, macOS and the BSDs.
+// Constant for a thread's life, and unique among running threads. A pthread_t is a pointer on musl, macOS and the BSDs.
 inline std::uint64_t thread_number() noexcept { return std::bit_cast<std::uintptr_t>(pthread_self()); }
 
-constexpr std::uint64_t kGoldenRatio =
-    0x9e3779b97f4a7c15;  // times 2^64: spreads numbers that are multiples of a power of two
+// 2^64 by the golden ratio: multiplying by it spreads multiples of a power of two over the high bits.
+constexpr std::uint64_t kGoldenRatio = 0x9e3779b97f4a7c15;
 
-// The processor that this thread runs on or, where the system does not say, a number of the thread below 256.
+// The processor that this thread runs on. Fallback: a number of the thread below 256.
 inline std::size_t processor_number() noexcept {
 #ifdef MTLS_AUTHZ_LINUX
     const int processor = sched_getcpu();
