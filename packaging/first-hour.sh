@@ -93,9 +93,9 @@ a2dissite -q partners
 step "purge"
 apt purge libapache2-mod-mtls-authz mtls-authz
 rm -rf $work /etc/apache2/sites-available/partners.conf
+service apache2 restart
+[ "$(curl -s -o /dev/null -w '%{http_code}' http://localhost/)" = 200 ] || wrong "the server does not run"
 left=$(find / \( -path /src -o -path /proc -o -path /sys -o -path /dev -o -path /var/lib/apache2/site \) -prune -o \
     -iname '*mtls*' -print)
 [ -z "$left" ] || wrong "left after purge: $left"
-service apache2 restart
-[ "$(curl -s -o /dev/null -w '%{http_code}' http://localhost/)" = 200 ] || wrong "the server does not run"
 step "all as it should be"
