@@ -1,7 +1,7 @@
-// mod_mtls_authz: partners by TLS client certificate, let in or kept out per location.
+// mod_mtls_authz: maps TLS client certificates to partners, and grants or denies each request per location.
 //
-// The module's table of contents. What each hook and directive does stands in src/httpd/; what a policy is and how it
-// decides, in the folders beside it, which know nothing of httpd.
+// The table of directives and hooks. Their code is in src/httpd/; the policy and the decision are in the folders beside
+// it, which do not include httpd's headers.
 
 #include "mtls_authz/httpd/config/config.hpp"
 #include "mtls_authz/httpd/decide/front.hpp"
@@ -21,7 +21,7 @@ using namespace mtls::httpd;
 
 namespace {
 
-constexpr int kPolicy = RSRC_CONF;              // the global server alone; never .htaccess
+constexpr int kPolicy = RSRC_CONF;              // the global server only; never .htaccess
 constexpr int kServer = RSRC_CONF;              // the server or a virtual host
 constexpr int kGate = RSRC_CONF | ACCESS_CONF;  // any section; never .htaccess
 
@@ -93,7 +93,7 @@ const command_rec kDirectives[] = {
                      "[cert=rfc9440|cert=pem:HEADER] [partner=HEADER], or Off: what the backend is handed"),
     AP_INIT_RAW_ARGS("MTLSAcceptFront", on_accept_front, nullptr, kGate,
                      "NAME...|none: the fronts whose word on their clients' certificates counts"),
-    // What it tells.
+    // Log, status and events.
     AP_INIT_RAW_ARGS("MTLSAuditLog", on_audit_log, nullptr, kServer,
                      "FILE|\"|PROGRAM\" [all|denied]: one JSON object a line, per decision"),
     AP_INIT_TAKE1("MTLSWarn", on_warn, nullptr, kPolicy,
@@ -101,32 +101,32 @@ const command_rec kDirectives[] = {
     AP_INIT_RAW_ARGS("MTLSEventCmd", on_event_cmd, nullptr, kPolicy,
                      "PROGRAM [ARGUMENT...]: run once for each thing that needs a person, JSON on its standard input"),
     AP_INIT_FLAG("MTLSStatus", on_status, nullptr, kGate, "On|Off: whether SetHandler mtls-authz-status answers here"),
-    // Read beside mod_authz_core: whether a Require that holds is what lets in.
+    // Read beside mod_authz_core: whether a Require that holds grants the request.
     AP_INIT_TAKE1("AuthMerging", on_auth_merging, nullptr, OR_AUTHCFG,
                   "And|Or|Off: see mod_authz_core, which joins the requirements of sections"),
-    // And beside mod_authn_core: which sections have AuthType MTLS.
+    // Read beside mod_authn_core: which sections have AuthType MTLS.
     AP_INIT_TAKE1("AuthType", on_auth_type, nullptr, OR_AUTHCFG,
                   "MTLS: the partner is the user; see mod_authn_core for other types"),
     {nullptr, {nullptr}, nullptr, 0, RAW_ARGS, nullptr}};
 
 void register_hooks(apr_pool_t* pool) {
-    register_start_hooks();         // read, check, warn: pre_config, check_config, post_config, test_config
-    register_live_hooks();          // what changes while it runs: post_config, child_init
+    register_start_hooks();         // reads, checks, warns: pre_config, check_config, post_config, test_config
+    register_live_hooks();          // the keeper and its images: post_config, child_init
     register_connection_hooks();    // the certificate: mod_ssl's init_server and pre_handshake
     register_request_hooks();       // the decision: access checker after mod_ssl, asserted in fixups
-    register_error_detail_hooks();  // what a denied client is told: insert_error_filter
-    register_forward_hooks();       // what a backend may trust, and fronts' headers: post_read_request, a filter
-    register_audit_hooks();         // what is kept of every decision: open_logs
-    register_status_hooks();        // what it counts: mod_status's page
-    register_providers(pool);       // the same as Require mtls-* and AuthType MTLS
+    register_error_detail_hooks();  // the reason in a denied client's error page: insert_error_filter
+    register_forward_hooks();       // headers to backends and from fronts: post_read_request, a filter
+    register_audit_hooks();         // the audit log: open_logs
+    register_status_hooks();        // the status page and metrics, also on mod_status's page
+    register_providers(pool);       // the same decision for Require mtls-* and AuthType MTLS
 }
 
 }  // namespace
 
 extern "C" {
-// Default visibility by hand: AP_MODULE_DECLARE_DATA is empty here, and all else is hidden.
+// Explicit default visibility: AP_MODULE_DECLARE_DATA is empty here, and all other symbols are hidden.
 __attribute__((visibility("default"))) module AP_MODULE_DECLARE_DATA mtls_authz_module = {STANDARD20_MODULE_STUFF,
-                                                                                          nullptr,  // written()
+                                                                                          nullptr,  // section_config()
                                                                                           merge_dir_config,
                                                                                           create_server_config,
                                                                                           nullptr,

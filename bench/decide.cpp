@@ -1,4 +1,4 @@
-// The decision itself in many threads, the counters of the metrics included: what it costs, and whether it scales.
+// Cost and scaling of the decision itself in many threads, metrics counters included.
 #include <benchmark/benchmark.h>
 
 #include <ctime>
@@ -15,7 +15,7 @@
 
 namespace {
 
-// One policy and one certificate, as all threads of a server share them.
+// One policy and one certificate, shared by all threads as in a server.
 struct Shared {
     mtls::Published<mtls::Snapshot> published;
     std::shared_ptr<const mtls::PresentedCertificate> certificate;
@@ -23,9 +23,9 @@ struct Shared {
     mtls::GateRules rules = {mtls::GateRule::parse_allow("group suppliers methods=read").value()};
     mtls::Ledger* ledger = mtls::Ledger::create();
 
-    double bytes = 0;  // of the policy
+    double bytes = 0;  // size of the policy
 
-    // `identities`: ten a partner, the certificate's among them.
+    // `identities`: ten per partner, including the certificate's.
     explicit Shared(int identities) {
         const test::Identity ca = test::make_ca("Bench CA");
         const test::Identity client = test::make_client("api", "api.acme.example", ca);
@@ -64,7 +64,7 @@ Shared& shared() {
     return it;
 }
 
-// As each request is decided.
+// The per-request path.
 void decide(benchmark::State& state) {
     Shared& s = shared();
     mtls::IdentificationCache connection;
@@ -81,7 +81,7 @@ void decide(benchmark::State& state) {
 }
 BENCHMARK(decide)->ThreadRange(1, static_cast<int>(std::max(2U, std::thread::hardware_concurrency())))->UseRealTime();
 
-// A certificate that this connection has not shown yet, among so many identities.
+// A certificate that is new on this connection, with many identities.
 void identify_anew(benchmark::State& state) {
     Shared s(static_cast<int>(state.range(0)));
     const auto snapshot = s.published.read();

@@ -1,5 +1,5 @@
-// `make bench`: what the module costs, beside what users have today. Prints one table, and writes it as JSON.
-// Usage: bench MODULE JSON-FILE [quick]
+// `make bench`: the module's cost, compared with alternatives in use. Prints one table, and writes it as JSON. Usage:
+// bench MODULE JSON-FILE [quick]
 #include <malloc.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
@@ -40,16 +40,16 @@ public:
         spec.eku = "serverAuth";
         server_ = test::issue(spec, nullptr);
     }
-    // A certificate with nothing but its name, as all servers can compare it.
+    // A certificate with only a name, which all servers can compare.
     const test::Identity* client(const std::string& cn) {
-        auto& known = clients_[cn];
-        if (!known) {
+        auto& client = clients_[cn];
+        if (!client) {
             test::CertSpec spec;
             spec.subject = {{"CN", cn}};
             spec.san = {{GEN_DNS, cn + ".partners.example"}};
-            known = std::make_unique<test::Identity>(test::issue(spec, &ca_));
+            client = std::make_unique<test::Identity>(test::issue(spec, &ca_));
         }
-        return known.get();
+        return client.get();
     }
     Files files() const { return {server_.pem(), ca_.cert_pem(), {{"ca.pem", ca_.cert_pem()}}}; }
 
@@ -58,7 +58,7 @@ private:
     std::map<std::string, std::unique_ptr<test::Identity>> clients_;
 };
 
-// Ten identities a partner.
+// Ten identities per partner.
 std::string policy_of(int identities) {
     constexpr int kEach = 10;
     std::string out;
@@ -79,7 +79,7 @@ std::string partners_of(int count) {
     return out;
 }
 
-// All names, each with what stands before and after it.
+// All names, each between `before` and `after`.
 std::string names(int count, const std::string& before, const std::string& after) {
     std::string out;
     for (int i = 0; i < count; ++i) out += before + cn_of(i) + after;
@@ -102,7 +102,7 @@ public:
         json_[section].push_back({{"what", what}, {"value", std::move(value)}, {"unit", unit}});
     }
     Json& json() { return json_; }
-    // The same as tables: what docs/performance.md shows.
+    // The same as Markdown tables, for docs/performance.md.
     std::string markdown() const {
         std::string out;
         for (const auto& [section, rows] : json_.items()) {
@@ -258,7 +258,7 @@ public:
         report_.row("latency", "throughput", sum(free) / sum(gated), "x");
     }
 
-    // The same connection, by turns while nothing changes and while a policy is read and comes into force.
+    // Times the same connection, alternating between quiet and while a new policy is loaded.
     void exchange() {
         report_.section("While a policy is exchanged, beside the same server while none is, in turn");
         const int partners = quick_ ? 1000 : 100000;
@@ -277,7 +277,7 @@ public:
         options.identity = pki_.client(cn_of(1));
         test::TlsClient client(httpd.port(), options);
         std::vector<double> quiet, busy;
-        constexpr std::chrono::seconds kWindow{4};  // longer than an exchange takes
+        constexpr std::chrono::seconds kWindow{4};  // longer than an exchange
         time_requests(client, quiet);
         quiet.clear();
         for (int round = 1; round <= (quick_ ? 3 : 10); ++round) {
@@ -294,7 +294,7 @@ public:
 
 private:
     static constexpr const char* kPolicy = "MTLSPolicyFile partners.conf\n";
-    // What a look at the files costs is not a request's.
+    // Without polling: its cost is not part of a request's.
     static constexpr const char* kQuietPolicy = "MTLSPolicyFile partners.conf\nMTLSPolicyRefresh 0\n";
     static constexpr const char* kGate = "Require all granted\nMTLSAllow any-partner";
 
@@ -327,7 +327,7 @@ private:
         return files;
     }
 
-    // The median of several: all other figures are what is more than this.
+    // The median of several runs: all other figures are differences to it.
     long without_module(const std::string& gate, const Visitor& visitor) {
         constexpr std::size_t kTimes = 5;
         const auto cost = httpd_requests(pki_.files(), "", gate, false, std::vector(kTimes, visitor));
@@ -346,7 +346,7 @@ private:
         row("MTLSAllow any-partner, " + identities(n) + ", miss", cost.back() - denied);
     }
 
-    // Decisions are timed then.
+    // MTLSStatus makes the module time decisions.
     long with_status() {
         const std::string gate = std::string(kGate) + "\nMTLSStatus On";
         return httpd_requests(with_policy(1000), kQuietPolicy, gate, true, {fits(0)}).front();
@@ -368,7 +368,7 @@ private:
 
     long group_file(int n) {
         Files files = pki_.files();
-        // FakeBasicAuth's password is "password".
+        // The hash of FakeBasicAuth's "password".
         files.others.emplace_back("users", names(n, "/CN=", ":xxj31ZMTZzkVA\n"));
         files.others.emplace_back("groups", "partners:" + names(n, " /CN=", "") + "\n");
         const std::string rule =
@@ -456,17 +456,19 @@ int main(int argc, char** argv) {
     report.json()["machine"] = bench::machine();
     for (const auto& [what, value] : report.json()["machine"].items())
         std::printf("%s: %s\n", what.c_str(), value.dump().c_str());
-    const std::vector<std::string> words(argv + 3, argv + argc);  // "quick", and parts, where not all are wanted
-    const auto said = [&words](const char* word) { return std::find(words.begin(), words.end(), word) != words.end(); };
-    bench::Bench bench(report, said("quick"));
-    const bool all = words.size() == (said("quick") ? 1U : 0U);
+    const std::vector<std::string> words(argv + 3, argv + argc);  // "quick", and the parts to run; default: all
+    const auto has_word = [&words](const char* word) {
+        return std::find(words.begin(), words.end(), word) != words.end();
+    };
+    bench::Bench bench(report, has_word("quick"));
+    const bool all = words.size() == (has_word("quick") ? 1U : 0U);
     try {
-        if (all || said("loading")) bench.loading();
-        if (all || said("latency")) bench.latency();
-        if (all || said("exchange")) bench.exchange();
-        if (all || said("reload")) bench.reload();
-        if (all || said("requests")) bench.requests();
-        if (all || said("connections")) bench.connections();
+        if (all || has_word("loading")) bench.loading();
+        if (all || has_word("latency")) bench.latency();
+        if (all || has_word("exchange")) bench.exchange();
+        if (all || has_word("reload")) bench.reload();
+        if (all || has_word("requests")) bench.requests();
+        if (all || has_word("connections")) bench.connections();
     } catch (const std::exception& e) {
         std::fprintf(stderr, "%s\n", e.what());
         return 1;

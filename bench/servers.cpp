@@ -33,7 +33,7 @@ void write_files(const std::string& folder, const Files& files) {
 namespace {
 
 constexpr int kFew = 50, kMany = 1050;
-// What is remembered of a certificate; and a denial is told so often before it is only counted.
+// Requests until a certificate is cached, and a repeated denial is only counted.
 constexpr int kUntilQuiet = 100;
 constexpr int kConnections = 20;
 
@@ -52,7 +52,7 @@ void ask(int port, const Visitor& visitor, int requests) {
     }
 }
 
-// One httpd process that counts; what is done to it, and what its connections cost.
+// Runs one httpd process under callgrind; returns the instructions of each connection.
 std::vector<std::uint64_t> counted(const Files& files, const std::string& global, const std::string& gate,
                                    bool with_module, const std::function<void(int)>& work) {
     test::Httpd httpd(test::httpd_paths());
@@ -61,8 +61,8 @@ std::vector<std::uint64_t> counted(const Files& files, const std::string& global
     if (!with_module) httpd.leave_out_module();
     for (const char* module : {"auth_basic", "authn_file", "authz_groupfile"}) httpd.load(module);
     httpd.set_log_level("emerg");
-    // With threads, since mod_watchdog's alone would make a process without them slower; with one that serves, so that
-    // no connection pays for what a thread does once.
+    // A threaded MPM, since mod_watchdog's thread alone would slow a process without threads; one worker thread, so
+    // that no measured connection includes a thread's first-time work.
     httpd.configure("ThreadsPerChild 1\n" + global + "\n<Location /gate/>\n" + gate + "\n</Location>\n", "worker");
     const test::InstructionCounter counter(httpd.root());
     httpd.start(counter.wrapper());
@@ -76,7 +76,7 @@ std::vector<std::uint64_t> counted(const Files& files, const std::string& global
 std::vector<long> httpd_requests(const Files& files, const std::string& global, const std::string& gate,
                                  bool with_module, const std::vector<Visitor>& visitors) {
     const auto parts = counted(files, global, gate, with_module, [&](int port) {
-        ask(port, visitors.front(), kFew);  // what a process does once
+        ask(port, visitors.front(), kFew);  // first-time work of the process
         for (const Visitor& visitor : visitors) {
             ask(port, visitor, kUntilQuiet);
             ask(port, visitor, kFew);
@@ -110,8 +110,8 @@ Connections httpd_connections(const Files& files, const std::string& global, con
         }
         ask(port, visitor, 1);
     });
-    // The last is cut off by the stop; before it the resumed ones, whose first was a full one; before them the full
-    // ones.
+    // The last part ends with the stop; before it are the resumed connections, whose first was a full handshake; before
+    // them the full handshakes.
     Connections out;
     const std::size_t end = parts.size() - 1;
     for (std::size_t i = 0; i < kConnections; ++i) {
@@ -147,7 +147,7 @@ bool answers(int port) {
     }
 }
 
-// A server that stays in the foreground, under callgrind: what it costs from start to end.
+// Runs a foreground server under callgrind; returns its instructions from start to end.
 long whole_run(const std::string& folder, int port, const std::vector<std::string>& command,
                const std::function<void()>& work) {
     const test::InstructionCounter counter(folder);
@@ -164,7 +164,7 @@ long whole_run(const std::string& folder, int port, const std::vector<std::strin
         execvp(argv[0], argv.data());
         _exit(127);
     }
-    // Again and again: nginx misses a signal that comes just before it waits for the next event.
+    // Repeat: nginx can miss a signal that arrives just before it waits for the next event.
     const auto stop = [pid] {
         for (int tries = 0; waitpid(pid, nullptr, WNOHANG) == 0; ++tries) {
             constexpr int kMostTries = 300;
@@ -193,7 +193,7 @@ long whole_run(const std::string& folder, int port, const std::vector<std::strin
     return total;
 }
 
-// The difference between many requests and few, since these servers' functions bear no names to count between.
+// The difference between many requests and few, since these servers have no symbols to count between.
 std::vector<long> by_difference(const Files& files, const std::vector<Visitor>& visitors,
                                 const std::function<std::string(const std::string&, int)>& config,
                                 const std::function<std::vector<std::string>(const std::string&)>& command) {
@@ -206,7 +206,7 @@ std::vector<long> by_difference(const Files& files, const std::vector<Visitor>& 
             std::ofstream(folder.name() + "/server.conf") << config(folder.name(), port);
             return whole_run(folder.name(), port, command(folder.name()), [&] { ask(port, visitor, requests); });
         };
-        // What else a busy machine makes a server do only adds to it.
+        // Take the minimum: noise of a busy machine only adds instructions.
         const auto least = [&cost](int requests) { return std::min(cost(requests), cost(requests)); };
         out.push_back((least(kMany) - least(kFew)) / (kMany - kFew));
     }

@@ -1,4 +1,4 @@
-// The servers that are compared, each with a rule and without, and what a request costs them in instructions.
+// Runs the compared servers, each with and without a rule, and counts instructions per request.
 #pragma once
 
 #include <cstdint>
@@ -10,28 +10,28 @@
 
 namespace bench {
 
-// A client, what it is answered, and the pages that it asks for by turns: /gate/orders/17 or 18.
+// A client, its expected status, and the pages that it requests in turn: /gate/orders/17 or 18.
 struct Visitor {
     const test::Identity* identity;
     int status;
     std::vector<std::string> pages = {"/gate/orders/17"};
 };
 
-// What every server needs: its certificate, the CA of its clients, a page, and whatever files its rules name.
+// Files for every server: its certificate, the clients' CA, a page, and the files that its rules name.
 struct Files {
     std::string server;  // certificate and key
     std::string client_ca;
     std::vector<std::pair<std::string, std::string>> others;  // name, content
 };
 
-// Into the folder of a server.
+// Writes them into a server's folder.
 void write_files(const std::string& folder, const Files& files);
 
-// Instructions of one kept-alive request of each visitor, in their order. `lines`: what stands at /gate/.
+// Instructions per kept-alive request, for each visitor in order. `gate`: lines of the section /gate/.
 std::vector<long> httpd_requests(const Files& files, const std::string& global, const std::string& gate,
                                  bool with_module, const std::vector<Visitor>& visitors);
 
-// Instructions of connections with one request each, on average: full handshakes, and resumed ones.
+// Mean instructions per connection with one request: full and resumed handshakes.
 struct Connections {
     long full = 0, resumed = 0;
 };

@@ -7,7 +7,7 @@ namespace mtls {
 
 namespace {
 
-// Bytes that stand for themselves in a JSON string.
+// Bytes that need no escape in a JSON string.
 constexpr std::array<bool, 256> kPlain = [] {
     std::array<bool, 256> out{};
     for (std::size_t byte = 0x20; byte < 0x7f; ++byte) out[byte] = byte != '"' && byte != '\\';
@@ -37,8 +37,8 @@ void append_escaped(std::string& out, char32_t c) {
     out += kLetters[at];
 }
 
-// The character at the front of `text` (RFC 3629), taken off; U+FFFD where the bytes are none, with as many bytes taken
-// off as could begin one.
+// Removes the first character of `text` (RFC 3629) and returns it. For invalid bytes: removes the longest prefix of a
+// character, and returns U+FFFD.
 char32_t take_character(std::string_view& text) {
     constexpr char32_t kReplacement = 0xfffd;
     const auto byte = [&text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
@@ -122,7 +122,7 @@ JsonWriter& JsonWriter::natural(std::uint64_t number) {
     return literal({text, std::to_chars(text, text + sizeof text, number).ptr});
 }
 
-// Before a name, or a value without one.
+// Writes the separator before a name, or before a value without one.
 void JsonWriter::separate() {
     if (follows_key_) {
         follows_key_ = false;

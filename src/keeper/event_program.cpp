@@ -24,7 +24,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr int kPauseMs = 20;
-constexpr int kNotFound = 127, kNotRun = 126;  // as shells have it
+constexpr int kNotFound = 127, kNotRun = 126;  // as shells return them
 constexpr int kBySignal = 128;
 
 std::int64_t monotonic_ms() {
@@ -34,12 +34,12 @@ std::int64_t monotonic_ms() {
     return now.tv_sec * kThousand + now.tv_nsec / kMillion;
 }
 
-// ---- after fork() in a process with threads: only what POSIX calls async-signal-safe, and system calls --------------
+// ---- after fork() in a threaded process: only functions that POSIX calls async-signal-safe, and system calls --------
 
 struct Start {
     int input;
     int null;
-    int descriptors;  // all are below
+    int descriptors;  // all open descriptors are below this
     char* const* words;
     char* const* environment;
     std::int64_t until;  // monotonic_ms()
@@ -62,7 +62,7 @@ void reset_signals() {
 
 int code_of(int status) { return WIFSIGNALED(status) ? kBySignal + WTERMSIG(status) : WEXITSTATUS(status); }
 
-// Waits for the program and all that it started, which become this process's children when theirs end.
+// Waits for the program and all its descendants: as subreaper, this process becomes the parent of orphans.
 [[noreturn]] void supervise(const Start& start) {
     setsid();
     reset_signals();
@@ -101,7 +101,8 @@ int code_of(int status) { return WIFSIGNALED(status) ? kBySignal + WTERMSIG(stat
     _exit(kNotRun);
 }
 
-// ---- in the process that calls --------------------------------------------------------------------------------------
+// ---- in the calling process
+// ------------------------------------------------------------------------------------------
 
 class Descriptor {
 public:
@@ -139,7 +140,7 @@ std::string fault_of(int status) {
                               : "");
 }
 
-// One of a keeper before this one: it ends by itself.
+// Waits for the supervisor that an earlier keeper left; it ends by itself.
 void wait_for(std::atomic<std::int32_t>& runner, milliseconds longest) {
     const std::int64_t until = monotonic_ms() + longest.count();
     for (std::int32_t other = runner; other != 0 && !is_process_gone(other) && monotonic_ms() < until;) {

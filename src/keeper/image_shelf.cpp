@@ -12,10 +12,10 @@ namespace {
 
 struct Message {
     std::uint64_t serial;
-    std::array<std::uint64_t, kWatched> serials;  // 0: no file of this kind comes with it
+    std::array<std::uint64_t, kWatched> serials;  // 0: the message carries no file of this kind
 };
 
-// The next message of a socket, with its files; nothing where there is none.
+// Receives the next message of a socket with its files; nullopt if the queue is empty.
 std::optional<ShelfContents> receive(int socket, int flags) {
     Message message{};
     PassedFiles passed;
@@ -27,7 +27,7 @@ std::optional<ShelfContents> receive(int socket, int flags) {
     std::size_t next = 0;
     for (std::size_t i = 0; i < kWatched; ++i) {
         if (message.serials[i] == 0) continue;
-        if (next == passed.count) return std::nullopt;  // there were no more descriptors (ulimit -n)
+        if (next == passed.count) return std::nullopt;  // this process has no free descriptors (ulimit -n)
         out.files[i] = std::move(passed.files[next++]);
     }
     return out;
@@ -42,7 +42,7 @@ bool send(int socket, const Message& message, const std::array<int, kWatched>& a
     return send_with_files(socket, std::as_bytes(std::span(&message, 1)), std::span(files).first(count));
 }
 
-// What was there before goes only when what replaces it has come.
+// Removes the old message only after the new one is queued.
 bool replace(const int (&pair)[2], const Message& message, const std::array<int, kWatched>& files) {
     if (!send(pair[1], message, files)) return false;
     for (auto first = receive(pair[0], MSG_PEEK); first && first->serial != message.serial;) {
@@ -77,7 +77,7 @@ bool ImageShelf::put(std::uint64_t serial, const std::array<std::uint64_t, kWatc
     return replace(offered_, message, files) && is_kept;
 }
 
-// Between the two steps of replace() the old contents are looked at once more; their serial number shows it.
+// While replace() runs, a reader may still get the old message; its serial number shows that.
 std::optional<ShelfContents> ImageShelf::look_at(int socket) { return receive(socket, MSG_PEEK); }
 
 void ImageShelf::become_reader() {

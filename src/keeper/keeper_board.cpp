@@ -25,7 +25,7 @@ KeeperBoard* KeeperBoard::adopt(void* memory) {
 }
 
 std::int64_t KeeperBoard::silence() const {
-    const auto& oldest = *std::min_element(std::begin(signs_of_life), std::end(signs_of_life));
+    const auto& oldest = *std::min_element(std::begin(heartbeats), std::end(heartbeats));
     return monotonic_seconds() - oldest;
 }
 

@@ -19,8 +19,8 @@ namespace mtls {
 
 namespace {
 
-// What a reload needed besides is as large as the policy itself, and free now. glibc gives free memory back to the
-// system but for what lies at the end of a thread's heap: that is taken once more, and its pages dropped.
+// Frees the memory of a reload, which is as large as the policy. malloc_trim() does not release the free memory at the
+// end of a thread's heap: allocate that once more, and drop its pages.
 void give_memory_back() {
 #if defined(MTLS_AUTHZ_LINUX) && defined(__GLIBC__)
     malloc_trim(0);
@@ -46,7 +46,7 @@ void give_memory_back() {
 
 namespace {
 
-// Files that only whoever started the server can read: what they hold now stays until a restart.
+// Warns of files that the run-time user cannot read: a reload cannot see them, so their contents stay until a restart.
 void warn_of_unreadable(const std::vector<std::string>& paths, const FileTrust& trust,
                         std::vector<Diagnostic>& reported) {
     for (const std::string& path : paths) {
@@ -61,8 +61,8 @@ void append_all(std::vector<Diagnostic>& to, std::vector<Diagnostic> more) {
     to.insert(to.end(), more.begin(), more.end());
 }
 
-// One kind of files looked at apart from the others: what that throws holds up none of them, and is tried again.
-bool look_apart(const char* what, std::vector<Diagnostic>& findings, const std::function<bool()>& look) {
+// Polls one kind of files. An exception becomes a finding: it does not stop the other kinds, and the next poll retries.
+bool poll_guarded(const char* what, std::vector<Diagnostic>& findings, const std::function<bool()>& look) {
     try {
         return look();
     } catch (const std::exception& e) {
@@ -105,7 +105,7 @@ void LivePolicy::set_trust(const FileTrust& trust) {
     crl_files_.set_trust(*disk_.fetched_trust());
 }
 
-void LivePolicy::add_known_ca(X509& ca) {
+void LivePolicy::add_server_ca(X509& ca) {
     server_cas_.emplace(read_name(*X509_get_subject_name(&ca)).canonical, &ca);
     crls_->verify_signers(known_cas());
 }
@@ -118,8 +118,8 @@ void LivePolicy::share_between_processes(KeeperBoard& board) {
     crl_files_.share();
 }
 
-// The policy that was in force before a restart, if there is one that can be used.
-void LivePolicy::recall_policy() {
+// Restores the policy from before a restart, if there is a usable one.
+void LivePolicy::restore_policy() {
     auto shelf = board_ != nullptr ? shelf_.look_at_kept() : std::nullopt;
     std::vector<Diagnostic> unusable;
     is_recalled_ = shelf && shelf->serials[index_of(Watched::kPolicy)] != 0 && take(Watched::kPolicy, *shelf, unusable);
@@ -131,16 +131,16 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
     if (auto policy = source_.build(findings)) {
         put_in_force(std::move(policy));
     } else {
-        recall_policy();
+        restore_policy();
     }
     if (policy_ && board_ != nullptr) board_->in_force_since = in_force_since();
-    look_apart("revocation files", reported, [&] { return revocation_files_.look(reported); });
+    poll_guarded("revocation files", reported, [&] { return revocation_files_.look(reported); });
     revocation_files_.take_added();
     refusals_ = revocation_files_.refusals();
-    look_apart("CRL files", reported, [&] { return read_crls(policy_.get(), reported); });
-    hand_out({{Watched::kRefusals, revocation_files_.image()},
-              {Watched::kCrls, crl_files_.image()},
-              {Watched::kPolicy, source_.image()}});
+    poll_guarded("CRL files", reported, [&] { return read_crls(policy_.get(), reported); });
+    publish_images({{Watched::kRefusals, revocation_files_.image()},
+                    {Watched::kCrls, crl_files_.image()},
+                    {Watched::kPolicy, source_.image()}});
     if (!policy_) return nullptr;
     if (disk_.trust()) {
         warn_of_unreadable(source_.paths(), *disk_.trust(), reported);
@@ -153,8 +153,8 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
     return policy_;
 }
 
-// What was handed out stays on the shelf.
-void LivePolicy::let_go() {
+// The images stay on the shelf.
+void LivePolicy::release() {
     source_.invalidate();
     drop_policy();
     images_ = {};
@@ -163,25 +163,24 @@ void LivePolicy::let_go() {
 // ---- in the keeper --------------------------------------------------------------------------------------------------
 
 void LivePolicy::take_over() {
-    std::vector<Diagnostic> unusable;  // that is built anew from the files
+    std::vector<Diagnostic> unusable;  // ignored: these images are rebuilt from the files
     serials_ = {};
     if (auto shelf = shelf_.look_at_kept()) {
-        // The keeper before may have been killed between the two.
+        // The previous keeper may have been killed between put() and the update of `changes`.
         board_->changes = shelf->serial;
         for (const Watched kind : {Watched::kRefusals, Watched::kPolicy, Watched::kCrls}) take(kind, *shelf, unusable);
     }
     images_ = {revocation_files_.image(), crl_files_.image(), source_.image()};
-    hand_out({});
-    keep_handing_out();
+    publish_images({});
+    ensure_published();
     unchanged_since_ = monotonic_seconds();
     publish();
 }
 
-// Puts these images into the place of those of their kinds, all at once: processes of the server before a restart
-// follow, too.
-void LivePolicy::hand_out(std::initializer_list<std::pair<Watched, std::shared_ptr<const Image>>> images) {
+// Replaces the images of these kinds in one step. Processes from before a graceful restart receive them too.
+void LivePolicy::publish_images(std::initializer_list<std::pair<Watched, std::shared_ptr<const Image>>> images) {
     if (board_ == nullptr) return;
-    const std::lock_guard lock(handing_out_);
+    const std::lock_guard lock(publishing_);
     bool is_new = false;
     for (const auto& [kind, image] : images) {
         is_new = is_new || images_[index_of(kind)] != image;
@@ -207,21 +206,21 @@ bool LivePolicy::put_on_shelf() {
     return true;
 }
 
-bool LivePolicy::keep_handing_out() {
-    const std::lock_guard lock(handing_out_);
+bool LivePolicy::ensure_published() {
+    const std::lock_guard lock(publishing_);
     const auto there = shelf_.look();
     return (there && there->serials == serials_) || put_on_shelf();
 }
 
-void LivePolicy::look_at_refusals(LookOutcome& outcome) {
-    const std::lock_guard lock(refusals_looking_);
-    outcome.moved_refusals =
-        look_apart("revocation files", outcome.findings, [&] { return revocation_files_.look(outcome.findings); });
-    outcome.refusing = revocation_files_.take_added();
+void LivePolicy::poll_refusals(PollResult& outcome) {
+    const std::lock_guard lock(refusals_polling_);
+    outcome.refusals_changed =
+        poll_guarded("revocation files", outcome.findings, [&] { return revocation_files_.look(outcome.findings); });
+    outcome.added_refusals = revocation_files_.take_added();
     outcome.missing = revocation_files_.missing();
     outcome.bad_lines = revocation_files_.bad_lines();
-    hand_out({{Watched::kRefusals, revocation_files_.image()}});
-    if (!outcome.moved_refusals) return;
+    publish_images({{Watched::kRefusals, revocation_files_.image()}});
+    if (!outcome.refusals_changed) return;
     {
         const std::lock_guard published(mutex_);
         refusals_ = revocation_files_.refusals();
@@ -231,17 +230,18 @@ void LivePolicy::look_at_refusals(LookOutcome& outcome) {
     if (const auto now = policy()) append_all(outcome.findings, lint_refusals(*now, *revocation_files_.refusals()));
 }
 
-void LivePolicy::look_at_crls(LookOutcome& outcome) {
-    const std::lock_guard lock(crls_looking_);
-    outcome.moved_crls =
-        look_apart("CRL files", outcome.findings, [&] { return read_crls(policy().get(), outcome.findings); });
-    hand_out({{Watched::kCrls, crl_files_.image()}});
-    if (!outcome.moved_crls) return;
+void LivePolicy::poll_crls(PollResult& outcome) {
+    const std::lock_guard lock(crls_polling_);
+    outcome.crls_changed =
+        poll_guarded("CRL files", outcome.findings, [&] { return read_crls(policy().get(), outcome.findings); });
+    publish_images({{Watched::kCrls, crl_files_.image()}});
+    if (!outcome.crls_changed) return;
     publish();
     give_memory_back();
 }
 
-// `next`: the policy that names the files; null: as before. With crls_looking_ held, or alone.
+// `next`: the policy that names the CRL files; null: the current one. The caller holds crls_polling_, or is the only
+// thread.
 bool LivePolicy::read_crls(const Policy* next, std::vector<Diagnostic>& findings) {
     bool changed = next != nullptr && crl_files_.watch(next->crl_files(), known_cas());
     crl_files_.crls()->verify_signers(known_cas());
@@ -251,10 +251,10 @@ bool LivePolicy::read_crls(const Policy* next, std::vector<Diagnostic>& findings
     return changed;
 }
 
-void LivePolicy::look_at_policy(LookOutcome& outcome) {
-    const std::lock_guard lock(policy_looking_);
+void LivePolicy::poll_policy(PollResult& outcome) {
+    const std::lock_guard lock(policy_polling_);
     outcome.before = policy();
-    // The lists that a new policy names are there before it counts.
+    // Load the CRLs that a new policy names before it comes into force.
     const auto prepare = [&](const Policy& next) {
         const auto had = outcome.before ? outcome.before->crl_files() : std::vector<WatchedFiles>();
         auto all = next.crl_files();
@@ -264,42 +264,42 @@ void LivePolicy::look_at_policy(LookOutcome& outcome) {
         };
         if (std::all_of(all.begin(), all.end(), is_known)) return;
         all.insert(all.end(), had.begin(), had.end());
-        const std::lock_guard crls(crls_looking_);
+        const std::lock_guard crls(crls_polling_);
         crl_files_.watch(all, known_cas());
-        if (read_crls(nullptr, outcome.findings)) outcome.moved_crls = true;
-        hand_out({{Watched::kCrls, crl_files_.image()}});
+        if (read_crls(nullptr, outcome.findings)) outcome.crls_changed = true;
+        publish_images({{Watched::kCrls, crl_files_.image()}});
     };
-    const std::size_t said = outcome.findings.size();
-    outcome.moved = look_apart("policy files", outcome.findings, [&] {
+    const std::size_t findings_before = outcome.findings.size();
+    outcome.policy_changed = poll_guarded("policy files", outcome.findings, [&] {
         auto policy = source_.look(outcome.findings, prepare);
         if (!policy) return false;
         put_in_force(std::move(policy));
         return true;
     });
-    if (source_.is_failing() && outcome.findings.size() > said) outcome.refused = source_.failing_content();
+    if (source_.is_failing() && outcome.findings.size() > findings_before) outcome.refused = source_.failing_content();
     outcome.policy_clean = !source_.is_failing() && !source_.is_waiting();
-    if (!outcome.moved) return;
+    if (!outcome.policy_changed) return;
     if (board_ != nullptr) board_->in_force_since = in_force_since();
-    hand_out({{Watched::kPolicy, source_.image()}});
+    publish_images({{Watched::kPolicy, source_.image()}});
     publish();
     give_memory_back();
     const auto snapshot = current();
     append_all(outcome.findings, lint_refusals(*snapshot->policy, *snapshot->refusals));
 }
 
-LookOutcome LivePolicy::look() {
-    LookOutcome outcome;
-    look_at_refusals(outcome);
-    look_at_crls(outcome);
-    look_at_policy(outcome);
-    if (outcome.moved) look_at_crls(outcome);
+PollResult LivePolicy::look() {
+    PollResult outcome;
+    poll_refusals(outcome);
+    poll_crls(outcome);
+    poll_policy(outcome);
+    if (outcome.policy_changed) poll_crls(outcome);
     return outcome;
 }
 
 bool LivePolicy::is_waiting(Watched what) {
     switch (what) {
         case Watched::kRefusals: {
-            const std::lock_guard lock(refusals_looking_);
+            const std::lock_guard lock(refusals_polling_);
             return revocation_files_.is_waiting();
         }
         case Watched::kCrls:
@@ -307,29 +307,29 @@ bool LivePolicy::is_waiting(Watched what) {
         case Watched::kPolicy:
             break;
     }
-    const std::lock_guard lock(policy_looking_);
+    const std::lock_guard lock(policy_polling_);
     return source_.is_waiting();
 }
 
 std::vector<std::string> LivePolicy::names_of(Watched what) {
     switch (what) {
         case Watched::kRefusals: {
-            const std::lock_guard lock(refusals_looking_);
+            const std::lock_guard lock(refusals_polling_);
             return revocation_files_.names();
         }
         case Watched::kCrls: {
-            const std::lock_guard lock(crls_looking_);
+            const std::lock_guard lock(crls_polling_);
             return crl_files_.names();
         }
         case Watched::kPolicy:
             break;
     }
-    const std::lock_guard lock(policy_looking_);
+    const std::lock_guard lock(policy_polling_);
     return source_.names();
 }
 
 bool LivePolicy::is_failing() {
-    const std::lock_guard lock(policy_looking_);
+    const std::lock_guard lock(policy_polling_);
     return source_.is_failing();
 }
 
@@ -346,15 +346,15 @@ std::vector<Diagnostic> LivePolicy::join(bool asks) {
     return follow();
 }
 
-// What it takes was there before the keeper answered. Where some of it cannot be used, nothing is: what it replaces may
-// let in whom it does not.
+// Read `answered` before the shelf, so that the images are at least as new as the answer. If one image is unusable, use
+// none: the old policy may let in a partner that the new one refuses.
 std::vector<Diagnostic> LivePolicy::follow() {
     std::vector<Diagnostic> findings;
     const std::unique_lock lock(following_, std::try_to_lock);
     if (!lock || board_ == nullptr) return findings;
     const bool is_answered = is_new_ && board_->answered >= asked_;
     auto shelf = shelf_.look();
-    if (!shelf) return findings;  // until it is there, each request asks
+    if (!shelf) return findings;  // until the shelf has images, each request retries
     const auto before = serials_;
     bool is_whole = true;
     for (const Watched kind : {Watched::kRefusals, Watched::kPolicy, Watched::kCrls}) {
@@ -372,7 +372,7 @@ std::vector<Diagnostic> LivePolicy::follow() {
     return findings;
 }
 
-// False where it cannot be used. What is wrong is reported once.
+// False if the image cannot be used. Each unusable image is reported once.
 bool LivePolicy::take(Watched kind, ShelfContents& shelf, std::vector<Diagnostic>& findings) {
     const std::uint64_t serial = shelf.serials[index_of(kind)];
     try {
@@ -395,7 +395,7 @@ bool LivePolicy::take(Watched kind, ShelfContents& shelf, std::vector<Diagnostic
     }
 }
 
-// Null: there are none. Of the policy that means that there is nothing to decide by.
+// `image` null: there is none. Without a policy image this process has no policy and denies.
 void LivePolicy::take_image(Watched kind, std::shared_ptr<const Image> image) {
     switch (kind) {
         case Watched::kRefusals: {
@@ -423,13 +423,13 @@ void LivePolicy::take_image(Watched kind, std::shared_ptr<const Image> image) {
     crl_files_.crls()->verify_signers(known_cas());
 }
 
-void LivePolicy::end_looking() {
+void LivePolicy::stop_following() {
     constexpr int kTries = 300;
     constexpr timespec kSoon = {0, 10'000'000};
     for (int i = 0; i < kTries && !following_.try_lock(); ++i) nanosleep(&kSoon, nullptr);
 }
 
-// ---- what is published ----------------------------------------------------------------------------------------------
+// ---- publishing -----------------------------------------------------------------------------------------------------
 
 std::shared_ptr<const Policy> LivePolicy::policy() const {
     const std::lock_guard lock(mutex_);
@@ -442,7 +442,7 @@ void LivePolicy::put_in_force(std::shared_ptr<const Policy> policy) {
     policy_ = std::move(policy);
 }
 
-// From here on there is none to decide by.
+// Removes the current policy: requests are denied from here on.
 void LivePolicy::drop_policy() {
     const std::lock_guard lock(mutex_);
     policy_ = nullptr;
@@ -450,7 +450,7 @@ void LivePolicy::drop_policy() {
     has_fronts_ = false;
 }
 
-// The policy's, and mod_ssl's.
+// CAs of the policy and of mod_ssl.
 CasByName LivePolicy::known_cas() const {
     return [this, now = policy()](const std::string& name) {
         auto out = now ? now->cas().cas_named(name) : std::vector<X509Ptr>();
@@ -475,7 +475,7 @@ void LivePolicy::publish() {
     next->refusals = refusals_;
     next->crls = crls_;
     next->serial = ++last_serial_;
-    // A header that counts from now on is looked for before anybody can believe it.
+    // Look for a new front's header before any request can be decided with it.
     if (!policy_->front_keys().empty()) has_fronts_ = true;
     current_.publish(std::move(next));
     has_fronts_ = !policy_->front_keys().empty();

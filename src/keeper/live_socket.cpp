@@ -21,9 +21,9 @@ namespace mtls {
 
 namespace {
 
-static_assert(kWatched + 1 <= kMostPassedFiles);  // the images, and the gates behind them
+static_assert(kWatched + 1 <= kMostPassedFiles);  // the images, then the gates
 
-// Neither changes with the layout: a tool of another build is told that it is one.
+// magic and layout keep their position in every version, so that a tool of another build gets a clear error.
 struct Greeting {
     std::array<char, 8> magic = {'m', 't', 'l', 's', 'a', 's', 'k', '1'};
     std::uint64_t layout = layout_id();
@@ -181,25 +181,25 @@ Result<OwnedFile> listen_live(const std::string& path, uid_t user) {
     return why;
 }
 
-std::size_t LiveDesk::count(uid_t user, bool answered) const {
+std::size_t LiveSocketServer::count(uid_t user, bool answered) const {
     return static_cast<std::size_t>(std::count_if(peers_.begin(), peers_.end(), [&](const Peer& peer) {
         return peer.user == user && peer.is_answered == answered;
     }));
 }
 
-void LiveDesk::welcome(int listener) {
+void LiveSocketServer::welcome(int listener) {
     for (std::size_t i = 0; i < kMostPeers; ++i) {
         Peer peer;
         peer.socket = OwnedFile(accept_unix(listener));
         if (peer.socket.get() < 0) {
-            // No descriptors: not at once again.
+            // Out of descriptors: do not retry at once.
             constexpr timespec kSoon = {0, 100'000'000};
             if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) nanosleep(&kSoon, nullptr);
             return;
         }
         if (!find_peer_user(peer.socket.get(), peer.user) || (peer.user != 0 && peer.user != run_user_)) continue;
         peer.since = Clock::now();
-        // The oldest makes room.
+        // Evict the oldest waiting peer of this user.
         if (count(peer.user, false) >= kMostPeers) {
             peers_.erase(std::find_if(peers_.begin(), peers_.end(),
                                       [&](const Peer& p) { return p.user == peer.user && !p.is_answered; }));
@@ -208,7 +208,7 @@ void LiveDesk::welcome(int listener) {
     }
 }
 
-bool LiveDesk::answer(Peer& peer) const {
+bool LiveSocketServer::answer(Peer& peer) const {
     Greeting wanted;
     Greeting greeting;
     const ssize_t size = recv(peer.socket.get(), &greeting, sizeof greeting, MSG_DONTWAIT | MSG_TRUNC);
@@ -229,18 +229,18 @@ bool LiveDesk::answer(Peer& peer) const {
     }
     const bool is_sent = send_with_files(peer.socket.get(), std::as_bytes(std::span(&reply, 1)), files);
     peer.is_answered = is_sent && !files.empty();
-    return peer.is_answered;  // what has no files need not be waited for
+    return peer.is_answered;  // a reply without files needs no wait
 }
 
-// Whether the peer stays.
-bool LiveDesk::attend(Peer& peer, short events) const {
+// Returns whether to keep the peer.
+bool LiveSocketServer::attend(Peer& peer, short events) const {
     if ((events & (POLLHUP | POLLERR)) != 0) return false;
-    if (peer.is_answered) return !has_taken_all(peer.socket.get());
+    if (peer.is_answered) return !has_read_all(peer.socket.get());
     if ((events & POLLIN) != 0) return answer(peer);
     return Clock::now() - peer.since < kLongestSilence;
 }
 
-bool LiveDesk::turn(int listener, int also) {
+bool LiveSocketServer::turn(int listener, int also) {
     constexpr int kSoon = 100;
     std::vector<pollfd> waits = {{listener, POLLIN, 0}, {also, POLLIN, 0}};
     for (const Peer& peer : peers_) {

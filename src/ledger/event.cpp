@@ -20,7 +20,7 @@ std::string end_text(std::int64_t end, std::int64_t now) {
     return (end < now ? "has ended on " : "ends on ") + format_time(end) + ", " + distance_text(now, end);
 }
 
-// Of a list's issuer: the partner that has it as trust anchor, where one alone has.
+// The partner that has the CRL's issuer as trust anchor, if exactly one has.
 const Partner* only_partner_under(const Policy& policy, std::string_view issuer_text) {
     const Partner* out = nullptr;
     for (const Partner& partner : policy.partners()) {
@@ -73,13 +73,13 @@ std::string event_line(const Event& event) {
 }
 
 void EventFinder::add(Event event) {
-    if (!(*is_told_)(event)) found_.push_back(std::move(event));
+    if (!(*is_reported_)(event)) found_.push_back(std::move(event));
 }
 
 std::vector<Event> EventFinder::find(const Ledger& ledger, const SnapshotReader& snapshot, const FileTroubles& files,
-                                     std::int64_t now, const IsTold& is_told) {
+                                     std::int64_t now, const IsReported& is_reported) {
     now_ = now;
-    is_told_ = &is_told;
+    is_reported_ = &is_reported;
     found_.clear();
     find_troubles(files, now);
     if (snapshot) {
@@ -108,7 +108,7 @@ void EventFinder::find_troubles(const FileTroubles& files, std::int64_t now) {
         add(std::move(event));
     }
     for (const auto& [source, since] : files.gone) {
-        // One that is written anew in two steps is gone for a moment.
+        // A file that is rewritten in two steps is gone for a moment.
         constexpr std::int64_t kMoment = 2;
         if (now - since < kMoment) continue;
         Event event{EventKind::kRefusalSourceGone, cause_of({"refusal-source-gone", source})};
@@ -135,14 +135,14 @@ std::vector<std::uint64_t> EventFinder::take_ended(const FileTroubles& files) {
 }
 
 void EventFinder::find_unknown_issuers(const Ledger& ledger, const Policy& policy) {
-    std::set<std::uint64_t> here;  // a flood of one is many records
+    std::set<std::uint64_t> here;  // one certificate may fill many records
     for (const UnknownIssuer& incident : ledger.incidents.all()) {
         if (!here.insert(incident.cause).second) continue;
         Event event{EventKind::kUnknownIssuer, incident.cause};
         const std::string claimed = incident.claimed.str();
         event.partner = claimed;
-        if (const Partner* const known = policy.find(claimed.substr(0, claimed.find(','))))
-            event.contact = known->contact;
+        if (const Partner* const claimed_partner = policy.find(claimed.substr(0, claimed.find(','))))
+            event.contact = claimed_partner->contact;
         event.message =
             "a certificate names this partner, and its issuer is none of the partner's: an unannounced change of CA "
             "(ask the partner, by means other than the certificate, and add the CA with MTLSTrustAnchor), or an attack";
@@ -160,7 +160,7 @@ void EventFinder::find_overdue(const Snapshot& snapshot) {
         if (next_update && *next_update >= now_) continue;
         const std::string due = next_update ? format_time(*next_update) : "";
         Event event{EventKind::kCrlOverdue, cause_of({"crl-overdue", issuer, due})};
-        if ((*is_told_)(event)) continue;
+        if ((*is_reported_)(event)) continue;
         name_partner(only_partner_under(*snapshot.policy, issuer), event);
         event.message = next_update ? "the next CRL of this issuer was due " + distance_text(now_, *next_update) +
                                           ": fetch it into MTLSCRLFile; MTLSCRLStale says what is refused meanwhile"
@@ -178,9 +178,9 @@ void EventFinder::find_late(const Ledger& ledger, const Policy& policy) {
         if (partner == nullptr) continue;
         const Sighting& last = *seen.last;
         const std::string sha256 = last.sha256.str();
-        const auto tell = [&](EventKind kind, std::string_view until, const std::string& message) {
+        const auto add_event = [&](EventKind kind, std::string_view until, const std::string& message) {
             Event event{kind, cause_of({word_of(kind), seen.name, sha256, until})};
-            if ((*is_told_)(event)) return;
+            if ((*is_reported_)(event)) return;
             name_partner(partner, event);
             event.message = message;
             event.details = {{"subject", last.subject.str()},
@@ -193,9 +193,9 @@ void EventFinder::find_late(const Ledger& ledger, const Policy& policy) {
             add(std::move(event));
         };
         if (rule_.is_late(last.not_before, last.not_after, now_)) {
-            tell(EventKind::kCertificateLate, "",
-                 "the certificate by which the partner was last identified " + end_text(last.not_after, now_) +
-                     ": tell the partner to renew it");
+            add_event(EventKind::kCertificateLate, "",
+                      "the certificate by which the partner was last identified " + end_text(last.not_after, now_) +
+                          ": tell the partner to renew it");
         }
         if (!last.is_purpose_waived || !partner->server_purpose) continue;
         const auto& until = partner->server_purpose->until;
@@ -204,10 +204,11 @@ void EventFinder::find_late(const Ledger& ledger, const Policy& policy) {
             "alone";
         const bool ends_soon = until && rule_.is_late(*until, now_);
         if (ends_soon) {
-            tell(EventKind::kPurposeWaived, format_time(*until),
-                 what + ", and " + end_text(*until, now_) + ": by then the partner needs another certificate");
+            add_event(EventKind::kPurposeWaived, format_time(*until),
+                      what + ", and " + end_text(*until, now_) + ": by then the partner needs another certificate");
         } else {
-            tell(EventKind::kPurposeWaived, "", what + (until ? ", until " + format_time(*until) : ", without an end"));
+            add_event(EventKind::kPurposeWaived, "",
+                      what + (until ? ", until " + format_time(*until) : ", without an end"));
         }
     }
 }

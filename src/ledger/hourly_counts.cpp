@@ -33,8 +33,8 @@ void HourlyCounts::note(const DecisionCounters& counters, std::size_t taken, std
     hours_[column].store(hour, std::memory_order_release);
 }
 
-// An hour in which nobody noted anything has none: what it saw is in the next one that has. Before the first hour there
-// was nothing.
+// An hour without a note() has no value: its requests count in the next hour that has one. All counts are 0 before the
+// first hour.
 HourlyCounts::Day HourlyCounts::day_of(const Row& row, std::int64_t now) const noexcept {
     constexpr auto kShown = static_cast<std::int64_t>(kHours);
     const std::int64_t last = now / kHourSeconds;
@@ -48,7 +48,7 @@ HourlyCounts::Day HourlyCounts::day_of(const Row& row, std::int64_t now) const n
         if (hours_[column].load(std::memory_order_acquire) != hour) continue;
         const Hour end{row[column].allowed.load(std::memory_order_relaxed),
                        row[column].denied.load(std::memory_order_relaxed)};
-        // Two who note at the same time may leave the earlier number.
+        // Of two concurrent notes, the older total may be stored last.
         const auto grown = [](std::uint64_t from, std::uint64_t to) { return to > from ? to - from : 0; };
         if (i > 0 && has_before)
             out[static_cast<std::size_t>(i - 1)] = {grown(before.allowed, end.allowed),

@@ -11,7 +11,7 @@ namespace mtls {
 
 namespace {
 
-// To be raised with any change of what the ledger holds.
+// Raise it with every change of the ledger's layout.
 constexpr std::uint64_t kVersion = 6;
 constexpr std::uint64_t kLayout = 0x6d746c735f6c0000 + (kVersion << 40U) + sizeof(Ledger);
 
@@ -32,29 +32,29 @@ std::vector<Example> Examples::newest(Reason reason) const {
     return out;
 }
 
-void Children::tell(const ChildInfo& info) noexcept {
-    for (Place& place : places_) {
-        std::int32_t owner = place.pid.load();
+void Children::report(const ChildInfo& info) noexcept {
+    for (Slot& slot : slots_) {
+        std::int32_t owner = slot.pid.load();
         const bool is_free = owner == 0 || owner == info.pid || is_process_gone(owner);
-        if (!is_free || !place.pid.compare_exchange_strong(owner, info.pid)) continue;
-        place.info.write(info);
+        if (!is_free || !slot.pid.compare_exchange_strong(owner, info.pid)) continue;
+        slot.info.write(info);
         return;
     }
 }
 
-void Children::leave(std::int32_t pid) noexcept {
-    for (Place& place : places_) {
+void Children::remove(std::int32_t pid) noexcept {
+    for (Slot& slot : slots_) {
         std::int32_t owner = pid;
-        place.pid.compare_exchange_strong(owner, 0);
+        slot.pid.compare_exchange_strong(owner, 0);
     }
 }
 
 std::vector<ChildInfo> Children::alive() const {
     std::vector<ChildInfo> out;
-    for (const Place& place : places_) {
-        const std::int32_t owner = place.pid.load();
+    for (const Slot& slot : slots_) {
+        const std::int32_t owner = slot.pid.load();
         if (owner == 0 || is_process_gone(owner)) continue;
-        const auto info = place.info.read();
+        const auto info = slot.info.read();
         if (info && info->pid == owner) out.push_back(*info);
     }
     return out;

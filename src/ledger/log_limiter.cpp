@@ -6,7 +6,7 @@
 namespace mtls {
 
 std::uint64_t mixed(std::uint64_t key, std::uint64_t part) noexcept {
-    // As FNV-1a does it with bytes.
+    // FNV-1a's step, on 64-bit words.
     key = (key ^ part) * 0x9e3779b97f4a7c15;
     return key ^ (key >> 32);
 }
@@ -25,75 +25,75 @@ std::uint64_t mixed(std::uint64_t key, std::string_view part) noexcept {
 
 namespace {
 
-// 0 is a place's key before it has one.
+// 0 marks a free entry.
 std::uint64_t own(std::uint64_t key) noexcept { return key != 0 ? key : 1; }
 
 }  // namespace
 
-LogLimiter::Place* LogLimiter::find(std::uint64_t key) noexcept {
+LogLimiter::Entry* LogLimiter::find(std::uint64_t key) noexcept {
     const std::size_t first = first_of(key);
     for (std::size_t i = 0; i < kNeighbours; ++i) {
-        if (places_[first + i].key.load() == key) return &places_[first + i];
+        if (entries_[first + i].key.load() == key) return &entries_[first + i];
     }
     return nullptr;
 }
 
-// The kind's own place, or one that nobody counts in any more; else the one of all others.
-LogLimiter::Place& LogLimiter::place_of(const Kind& kind, std::int64_t now) noexcept {
+// The kind's own entry, or a free or expired one; else the shared entry of all other kinds.
+LogLimiter::Entry& LogLimiter::entry_of(const Kind& kind, std::int64_t now) noexcept {
     const std::uint64_t key = own(kind.key);
-    if (Place* const known = find(key)) return *known;
+    if (Entry* const existing = find(key)) return *existing;
     const std::size_t first = first_of(key);
     for (std::size_t i = 0; i < kNeighbours; ++i) {
-        Place& place = places_[first + i];
-        std::uint64_t known = place.key.load();
-        const auto minute = std::bit_cast<Minute>(place.minute.load());
-        if (known != 0 && (minute.has_left_out() || !minute.is_over(now))) continue;
-        if (place.key.compare_exchange_strong(known, key)) {
-            place.label.write({kind.about, kind.level});
-            return place;
+        Entry& entry = entries_[first + i];
+        std::uint64_t owner = entry.key.load();
+        const auto minute = std::bit_cast<Minute>(entry.minute.load());
+        if (owner != 0 && (minute.has_left_out() || !minute.is_over(now))) continue;
+        if (entry.key.compare_exchange_strong(owner, key)) {
+            entry.label.write({kind.about, kind.level});
+            return entry;
         }
-        if (known == key) return place;
+        if (owner == key) return entry;
     }
     others_.label.write({std::string_view("of many kinds"), kind.level});
     return others_;
 }
 
-bool LogLimiter::admits_at(Place& place, std::int64_t now) noexcept {
-    std::uint64_t known = place.minute.load();
+bool LogLimiter::admits_at(Entry& entry, std::int64_t now) noexcept {
+    std::uint64_t packed = entry.minute.load();
     Minute next{};
     do {
-        next = std::bit_cast<Minute>(known);
-        // A minute that left nothing out begins anew here; the others are closed by take_left_out().
+        next = std::bit_cast<Minute>(packed);
+        // A minute without dropped lines restarts here; take_left_out() ends the others.
         if (!next.has_left_out() && next.is_over(now)) next = {static_cast<std::uint32_t>(now), 0};
         if (next.seen < UINT32_MAX) ++next.seen;
-    } while (!place.minute.compare_exchange_weak(known, std::bit_cast<std::uint64_t>(next)));
+    } while (!entry.minute.compare_exchange_weak(packed, std::bit_cast<std::uint64_t>(next)));
     if (!next.has_left_out()) return true;
     has_left_out_.store(true);
     return false;
 }
 
-bool LogLimiter::admits(const Kind& kind, std::int64_t now) noexcept { return admits_at(place_of(kind, now), now); }
+bool LogLimiter::admits(const Kind& kind, std::int64_t now) noexcept { return admits_at(entry_of(kind, now), now); }
 
-std::optional<bool> LogLimiter::admits_known(std::uint64_t key, std::int64_t now) noexcept {
-    Place* const known = find(own(key));
-    if (known == nullptr) return std::nullopt;
-    return admits_at(*known, now);
+std::optional<bool> LogLimiter::admits_existing(std::uint64_t key, std::int64_t now) noexcept {
+    Entry* const entry = find(own(key));
+    if (entry == nullptr) return std::nullopt;
+    return admits_at(*entry, now);
 }
 
 std::vector<LogLimiter::LeftOut> LogLimiter::take_left_out(std::int64_t now) {
     std::vector<LeftOut> out;
     if (!has_left_out_.exchange(false)) return out;
-    const auto take = [&](Place& place) {
-        std::uint64_t known = place.minute.load();
-        const auto minute = std::bit_cast<Minute>(known);
+    const auto take = [&](Entry& entry) {
+        std::uint64_t packed = entry.minute.load();
+        const auto minute = std::bit_cast<Minute>(packed);
         if (!minute.has_left_out()) return;
         if (!minute.is_over(now)) return has_left_out_.store(true);
         const Minute next{static_cast<std::uint32_t>(now), 0};
-        if (!place.minute.compare_exchange_strong(known, std::bit_cast<std::uint64_t>(next))) return;
-        const auto label = place.label.read();
+        if (!entry.minute.compare_exchange_strong(packed, std::bit_cast<std::uint64_t>(next))) return;
+        const auto label = entry.label.read();
         if (label) out.push_back({label->about.str(), label->level, minute.seen - kInFull, minute.since});
     };
-    for (Place& place : places_) take(place);
+    for (Entry& entry : entries_) take(entry);
     take(others_);
     return out;
 }

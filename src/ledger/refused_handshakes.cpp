@@ -6,18 +6,18 @@ namespace mtls {
 
 void RefusedHandshakes::add(const RefusedHandshake& refused) noexcept {
     Ring& ring = refused.claimed.view().empty() ? of_strangers_ : of_partners_;
-    SharedRecord<RefusedHandshake>* place = &ring.front();
+    SharedRecord<RefusedHandshake>* slot = &ring.front();
     std::int64_t oldest = INT64_MAX;
     for (auto& record : ring) {
         const auto kept = record.read();
         const bool is_same = kept && kept->sha256.view() == refused.sha256.view() && kept->reason == refused.reason;
         const std::int64_t time = kept ? kept->time : INT64_MIN;
         if (!is_same && time >= oldest) continue;
-        place = &record;
+        slot = &record;
         oldest = time;
         if (is_same) break;
     }
-    place->write(refused);
+    slot->write(refused);
 }
 
 std::vector<RefusedHandshake> RefusedHandshakes::newest() const {

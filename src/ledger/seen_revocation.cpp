@@ -43,15 +43,15 @@ void RevokedMarks::update(Sightings& sightings, const Snapshot& snapshot, std::i
     for (const Sightings::Seen& seen : sightings.all()) {
         for (const auto& [sighting, was_revoked] : seen.certificates) {
             const std::pair key{seen.number, sighting.sha256.str()};
-            if (const auto known = asked_.find(key); known != asked_.end()) {
-                asked.insert(*known);
+            if (const auto previous = asked_.find(key); previous != asked_.end()) {
+                asked.insert(*previous);
                 continue;
             }
             const auto kept = kept_certificate(policy, sightings, seen.number, sighting, now);
             const bool is_revoked =
                 kept && (kept->is_hit_by(policy.revocations()) || kept->is_hit_by(snapshot.refusals->revocations) ||
                          kept->is_listed(policy, *snapshot.crls, now));
-            // One that was seen a moment ago may be kept a moment later.
+            // Do not cache a certificate that is not kept: keep() may still store it.
             if (kept) asked.emplace(key, is_revoked);
             if (kept && is_revoked != was_revoked) sightings.mark(seen.number, sighting, is_revoked);
         }

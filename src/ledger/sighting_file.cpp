@@ -20,7 +20,7 @@ namespace {
 constexpr std::string_view kTitle = "mod_mtls_authz-sightings-1";
 constexpr std::string_view kEnd = "end";
 
-// "-" for what is empty, so that each line has as many words.
+// "-" for an empty text, so that each line has the same number of words.
 std::string word(std::string_view text) { return text.empty() ? "-" : hex(bytes_of(text)); }
 
 std::string line_of(const std::string& name, const Sighting& s, const std::optional<SeenCertificate>& kept) {
@@ -34,7 +34,7 @@ std::string line_of(const std::string& name, const Sighting& s, const std::optio
     return out + "\n";
 }
 
-// Takes words off a line. What is not there, or not in its form, makes it bad.
+// Parses the words of a line. A missing or malformed word makes the line invalid.
 class Words {
 public:
     explicit Words(std::string_view line) : words_(split(line, ' ')) {}
@@ -98,9 +98,9 @@ std::string sightings_text(const Sightings& sightings, std::int64_t watched_sinc
     std::string out = std::string(kTitle) + " " + std::to_string(watched_since) + "\n";
     std::size_t lines = 0;
     for (const Sightings::Seen& seen : sightings.all()) {
-        // Oldest first, so that whoever reads them in this order knows which is the newest.
-        for (auto known = seen.certificates.rbegin(); known != seen.certificates.rend(); ++known) {
-            const Sighting& sighting = known->sighting;
+        // Oldest first, so that reading in this order restores the order of sightings.
+        for (auto it = seen.certificates.rbegin(); it != seen.certificates.rend(); ++it) {
+            const Sighting& sighting = it->sighting;
             auto kept = sightings.certificate(seen.number, sighting);
             const bool is_its = kept && hex(bytes_of(sha256(kept->leaf.view()))) == sighting.sha256.view();
             out += line_of(seen.name, sighting, is_its ? kept : std::nullopt);

@@ -14,7 +14,7 @@ namespace mtls {
 
 namespace {
 
-// What tells certificates of one partner apart: two that collide share a place, which only shows one of them.
+// Identifies a certificate within one partner: on a collision, two share an entry and only one is shown.
 std::uint64_t certificate_key(std::string_view sha256) {
     const std::uint64_t key = mixed(1, sha256);
     return key != 0 ? key : 1;
@@ -73,17 +73,17 @@ void Sightings::release_pages() noexcept {
 }
 
 std::size_t Sightings::number_of(std::uint64_t key, std::string_view name) noexcept {
-    for (std::size_t i = 0; i < kPlaces; ++i) {
-        std::atomic<std::uint32_t>& place = places_[(key + i) % kPlaces];
-        std::uint32_t found = place.load(std::memory_order_acquire);
+    for (std::size_t i = 0; i < kIndexSlots; ++i) {
+        std::atomic<std::uint32_t>& slot = index_[(key + i) % kIndexSlots];
+        std::uint32_t found = slot.load(std::memory_order_acquire);
         if (found == 0) {
             if (taken_.load(std::memory_order_relaxed) >= kCountedPartners) return kOthers;
             const std::uint32_t number = taken_.fetch_add(1, std::memory_order_relaxed);
             if (number >= kCountedPartners) return kOthers;
             partners_[number].name.write(FixedText<64>(name));
             partners_[number].key.store(key, std::memory_order_release);
-            if (place.compare_exchange_strong(found, number + 1, std::memory_order_acq_rel)) return number;
-            // Another was faster, perhaps with the same partner: this number stays unused.
+            if (slot.compare_exchange_strong(found, number + 1, std::memory_order_acq_rel)) return number;
+            // Another thread took this entry, perhaps for the same partner: this number stays unused.
             partners_[number].key.store(0, std::memory_order_release);
         }
         if (partners_[found - 1].key.load(std::memory_order_acquire) == key) return found - 1;
@@ -91,21 +91,21 @@ std::size_t Sightings::number_of(std::uint64_t key, std::string_view name) noexc
     return kOthers;
 }
 
-// kCertificates where there is none.
-std::size_t Sightings::place_with(std::size_t number, std::uint64_t key) const noexcept {
-    const auto& places = partners_[number].places;
+// kCertificates if there is none.
+std::size_t Sightings::entry_with(std::size_t number, std::uint64_t key) const noexcept {
+    const auto& entries = partners_[number].entries;
     std::size_t i = 0;
-    while (i < kCertificates && places[i].key.load(std::memory_order_acquire) != key) ++i;
+    while (i < kCertificates && entries[i].key.load(std::memory_order_acquire) != key) ++i;
     return i;
 }
 
-std::size_t Sightings::oldest_place(std::size_t number) const noexcept {
+std::size_t Sightings::oldest_entry(std::size_t number) const noexcept {
     std::size_t out = 0;
     std::int64_t oldest = INT64_MAX;
     for (std::size_t i = 0; i < kCertificates; ++i) {
-        const Place& place = partners_[number].places[i];
-        const auto sighting = place.sighting.read();
-        if (place.key.load(std::memory_order_acquire) == 0 || !sighting) return i;
+        const CertificateEntry& entry = partners_[number].entries[i];
+        const auto sighting = entry.sighting.read();
+        if (entry.key.load(std::memory_order_acquire) == 0 || !sighting) return i;
         if (sighting->seen >= oldest) continue;
         oldest = sighting->seen;
         out = i;
@@ -113,9 +113,9 @@ std::size_t Sightings::oldest_place(std::size_t number) const noexcept {
     return out;
 }
 
-void Sightings::write(std::size_t number, std::size_t place, std::uint64_t key, const Sighting& sighting) noexcept {
-    Partner& partner = partners_[number];
-    Place& to = partner.places[place];
+void Sightings::write(std::size_t number, std::size_t entry, std::uint64_t key, const Sighting& sighting) noexcept {
+    PartnerEntry& partner = partners_[number];
+    CertificateEntry& to = partner.entries[entry];
     if (!to.sighting.write(sighting)) return;
     to.turn.store(++partner.turns, std::memory_order_relaxed);
     to.key.store(key, std::memory_order_release);
@@ -124,17 +124,17 @@ void Sightings::write(std::size_t number, std::size_t place, std::uint64_t key, 
 bool Sightings::see(std::size_t number, const Sighting& sighting) noexcept {
     if (number >= kOthers) return false;
     const std::uint64_t key = certificate_key(sighting);
-    const std::size_t known = place_with(number, key);
-    const bool is_new = known == kCertificates;
-    write(number, is_new ? oldest_place(number) : known, key, sighting);
+    const std::size_t entry = entry_with(number, key);
+    const bool is_new = entry == kCertificates;
+    write(number, is_new ? oldest_entry(number) : entry, key, sighting);
     return is_new;
 }
 
 bool Sightings::see_earlier(std::size_t number, const Sighting& sighting) noexcept {
     if (number >= kOthers) return false;
     const std::uint64_t key = certificate_key(sighting);
-    const std::size_t free = place_with(number, 0);
-    if (place_with(number, key) != kCertificates || free == kCertificates) return false;
+    const std::size_t free = entry_with(number, 0);
+    if (entry_with(number, key) != kCertificates || free == kCertificates) return false;
     write(number, free, key, sighting);
     return true;
 }
@@ -143,15 +143,15 @@ void Sightings::keep(std::size_t number, const SeenCertificate& certificate) {
     if (number >= kOthers) return;
     const std::string sha256 = mtls::sha256(certificate.leaf.view());
     const std::uint64_t key = certificate_key(hex(bytes_of(sha256)));
-    if (place_with(number, key) == kCertificates) return;
-    Whole* to = &certificates_[number].front();
+    if (entry_with(number, key) == kCertificates) return;
+    StoredCertificate* to = &certificates_[number].front();
     std::uint32_t earliest = UINT32_MAX;
-    for (Whole& whole : certificates_[number]) {
-        const std::size_t place = place_with(number, whole.key.load(std::memory_order_acquire));
-        const bool is_known = whole.key != 0 && place < kCertificates;
-        const std::uint32_t turn = is_known ? partners_[number].places[place].turn.load() : 0;
+    for (StoredCertificate& stored : certificates_[number]) {
+        const std::size_t entry = entry_with(number, stored.key.load(std::memory_order_acquire));
+        const bool is_seen = stored.key != 0 && entry < kCertificates;
+        const std::uint32_t turn = is_seen ? partners_[number].entries[entry].turn.load() : 0;
         if (turn >= earliest) continue;
-        to = &whole;
+        to = &stored;
         earliest = turn;
     }
     to->key.store(0, std::memory_order_release);
@@ -160,15 +160,15 @@ void Sightings::keep(std::size_t number, const SeenCertificate& certificate) {
 
 void Sightings::mark(std::size_t number, const Sighting& sighting, bool is_revoked) noexcept {
     const std::uint64_t key = certificate_key(sighting);
-    const std::size_t place = number < kOthers ? place_with(number, key) : kCertificates;
-    if (place < kCertificates) partners_[number].places[place].revoked.store(is_revoked ? key : 0);
+    const std::size_t entry = number < kOthers ? entry_with(number, key) : kCertificates;
+    if (entry < kCertificates) partners_[number].entries[entry].revoked.store(is_revoked ? key : 0);
 }
 
 std::optional<SeenCertificate> Sightings::certificate(std::size_t number, const Sighting& sighting) const noexcept {
     if (number >= kOthers) return std::nullopt;
     const std::uint64_t key = certificate_key(sighting);
-    for (const Whole& whole : certificates_[number]) {
-        if (whole.key.load(std::memory_order_acquire) == key) return whole.certificate.read();
+    for (const StoredCertificate& stored : certificates_[number]) {
+        if (stored.key.load(std::memory_order_acquire) == key) return stored.certificate.read();
     }
     return std::nullopt;
 }
@@ -180,22 +180,22 @@ std::size_t Sightings::taken() const noexcept {
 std::vector<Sightings::Seen> Sightings::all() const {
     std::vector<Seen> out;
     for (std::size_t i = 0; i < taken(); ++i) {
-        const Partner& partner = partners_[i];
+        const PartnerEntry& partner = partners_[i];
         if (partner.key.load(std::memory_order_acquire) == 0) continue;
         const auto name = partner.name.read();
         if (!name) continue;
         Seen seen{i, name->str(), {}, {}};
         std::vector<std::pair<std::uint32_t, SeenWith>> found;
-        for (const Place& place : partner.places) {
-            const std::uint64_t key = place.key.load(std::memory_order_acquire);
-            const auto sighting = key != 0 ? place.sighting.read() : std::nullopt;
-            if (sighting) found.push_back({place.turn, {*sighting, place.revoked.load() == key}});
+        for (const CertificateEntry& entry : partner.entries) {
+            const std::uint64_t key = entry.key.load(std::memory_order_acquire);
+            const auto sighting = key != 0 ? entry.sighting.read() : std::nullopt;
+            if (sighting) found.push_back({entry.turn, {*sighting, entry.revoked.load() == key}});
         }
         std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
             const std::int64_t seen_a = a.second.sighting.seen, seen_b = b.second.sighting.seen;
             return seen_a != seen_b ? seen_a > seen_b : a.first > b.first;
         });
-        for (const auto& [turn, known] : found) seen.certificates.push_back(known);
+        for (const auto& [turn, certificate] : found) seen.certificates.push_back(certificate);
         if (!seen.certificates.empty()) seen.last = seen.certificates.front().sighting;
         out.push_back(std::move(seen));
     }

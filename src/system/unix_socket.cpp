@@ -27,7 +27,7 @@ bool find_peer_user(int socket, uid_t& user) {
     return true;
 }
 
-bool has_taken_all(int socket) {
+bool has_read_all(int socket) {
     int bytes = 1;
     return ioctl(socket, SIOCOUTQ, &bytes) == 0 && bytes == 0;
 }
@@ -65,7 +65,7 @@ bool find_peer_user(int socket, uid_t& user) {
     return getpeereid(socket, &user, &group) == 0;
 }
 
-bool has_taken_all(int) { return false; }
+bool has_read_all(int) { return false; }
 
 #endif
 

@@ -10,7 +10,7 @@ namespace mtls {
 
 namespace {
 
-// key=value pairs; what comes from certificates and requests is quoted and escaped.
+// Writes key=value pairs; texts from certificates and requests are quoted and escaped.
 class Line {
 public:
     explicit Line(std::string start) : text_(std::move(start)) {}
@@ -27,7 +27,7 @@ private:
     std::string text_;
 };
 
-// A text that is longer than `limit`, up to a character's end.
+// Cuts a text longer than `limit` at the end of a character.
 std::string cut(std::string_view text, std::size_t limit) {
     std::size_t size = limit;
     while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0U) == 0x80U) --size;
@@ -128,7 +128,7 @@ std::string audit_line(const Account& account) {
     constexpr std::size_t kUsual = 1400;
     std::string out;
     out.reserve(kUsual);
-    // Escaped text may be six times as long as it was.
+    // Halve the limits until the line fits: escaping makes a text up to six times longer.
     for (std::size_t divisor = 1;; divisor *= 2) {
         out.clear();
         write_json(account, kMostNameBytes / divisor, kMostPathBytes / divisor, out);

@@ -28,7 +28,7 @@ td, th { text-align: left; vertical-align: top; padding: .25rem .5rem .25rem 0; 
 
 std::string style_of(std::string_view style) { return std::string(kCommonStyle) + std::string(style); }
 
-// Control characters, and what is invisible or reorders the text around it (Unicode TR 36).
+// Control characters, and characters that are invisible or reorder the text around them (Unicode TR 36).
 bool is_deceptive(char32_t c) {
     const auto between = [c](char32_t from, char32_t to) { return from <= c && c <= to; };
     return c < 0x20 || between(0x7f, 0x9f) || c == 0xad || c == 0x61c || c == 0x180e || between(0x200b, 0x200f) ||

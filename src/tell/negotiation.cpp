@@ -9,7 +9,7 @@ namespace mtls {
 
 namespace {
 
-// A qvalue in thousandths; 0 for what is none.
+// A qvalue in thousandths; 0 if it is malformed.
 int quality_of(std::string_view parameters) {
     constexpr int kWhole = 1000;
     for (const std::string_view parameter : split(parameters, ';')) {
@@ -28,7 +28,7 @@ int quality_of(std::string_view parameters) {
     return kWhole;
 }
 
-// How much the client wants a type, and how exactly it named it.
+// The quality of a type, and how exactly the field names it.
 std::pair<int, int> wish_for(std::string_view accept, std::string_view type) {
     std::pair<int, int> best{0, 0};
     int exactness_of_best = 0;

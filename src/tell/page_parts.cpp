@@ -86,7 +86,7 @@ std::string url_escape(std::string_view text) {
 }
 
 std::string bars(const HourlyCounts::Day& day, std::string_view kind) {
-    // In units of the drawing: what is allowed has three quarters of it.
+    // In the drawing's units: three quarters of the height are for allowed requests.
     constexpr std::uint64_t kUp = 24, kDown = 8, kStep = 4, kWidth = 3, kLeast = 2;
     std::uint64_t most = 1;
     for (const auto& hour : day) most = std::max({most, hour.allowed, hour.denied * (kUp / kDown)});

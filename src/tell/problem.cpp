@@ -9,13 +9,13 @@ const std::string_view kProblemStyle = "h1 { color: var(--bad); }\n";
 
 namespace {
 
-struct Told {
+struct ProblemText {
     std::string_view title;
     std::string_view detail;
 };
 
-// `reason`: as outside_reason() has it.
-Told told_about(Reason reason) {
+// `reason`: a result of outside_reason().
+ProblemText text_for(Reason reason) {
     switch (reason) {
         case Reason::kBadPath:
             return {"The path is not acceptable", "A segment of the path can be read in more than one way."};
@@ -88,15 +88,15 @@ Reason outside_reason(Reason reason) {
 
 std::string problem_json(const Problem& problem) {
     const Reason reason = outside_reason(problem.reason);
-    const Told told = told_about(reason);
+    const ProblemText wording = text_for(reason);
     constexpr std::size_t kIndent = 2;
     std::string out;
     JsonWriter json(out, kIndent);
     json.begin_object()
         .member("type", "urn:mtls-authz:reason:" + std::string(word_of(reason)))
-        .member("title", told.title)
+        .member("title", wording.title)
         .member("status", problem.status)
-        .member("detail", told.detail)
+        .member("detail", wording.detail)
         .member("reason", word_of(reason))
         .member("request_id", problem.request_id);
     if (!problem.sha256.empty()) {
@@ -116,7 +116,7 @@ std::string problem_json(const Problem& problem) {
 
 std::string problem_page(const Problem& problem) {
     const Reason reason = outside_reason(problem.reason);
-    const Told told = told_about(reason);
+    const ProblemText wording = text_for(reason);
     std::string rows;
     const auto add = [&rows](const char* term, const std::string& text) {
         if (!text.empty()) rows += std::string("<dt>") + term + "</dt><dd>" + html_escape(text) + "</dd>\n";
@@ -129,8 +129,8 @@ std::string problem_page(const Problem& problem) {
     add("Valid from", problem.not_before);
     add("Valid until", problem.not_after);
     add("SHA-256", problem.sha256);
-    return html_page(told.title, kProblemStyle,
-                     "<h1>" + html_escape(told.title) + "</h1>\n<p>" + html_escape(told.detail) +
+    return html_page(wording.title, kProblemStyle,
+                     "<h1>" + html_escape(wording.title) + "</h1>\n<p>" + html_escape(wording.detail) +
                          "</p>\n<section>\n<dl>\n" + rows + "</dl>\n</section>\n");
 }
 

@@ -27,12 +27,12 @@ std::string local_time(std::int64_t seconds, std::int64_t now) {
     return {text, std::strftime(text, sizeof text, is_today ? "%H:%M" : "%Y-%m-%d %H:%M", &at)};
 }
 
-// A partner that was seen, and those of its certificates that were kept.
+// A seen partner, and those of its certificates that are kept.
 struct SeenPartner {
     std::string name;
     std::int64_t seen;
     std::vector<KeptCertificate> certificates;
-    bool is_whole;  // all were kept
+    bool is_whole;  // every certificate is kept
 };
 
 std::vector<SeenPartner> read_seen(const Policy& policy, const Sightings& sightings, std::int64_t now) {
@@ -40,8 +40,8 @@ std::vector<SeenPartner> read_seen(const Policy& policy, const Sightings& sighti
     for (const Sightings::Seen& seen : sightings.all()) {
         if (!seen.last) continue;
         SeenPartner partner{seen.name, seen.last->seen, {}, true};
-        for (const auto& known : seen.certificates) {
-            auto kept = kept_certificate(policy, sightings, seen.number, known.sighting, now);
+        for (const auto& certificate : seen.certificates) {
+            auto kept = kept_certificate(policy, sightings, seen.number, certificate.sighting, now);
             if (kept) {
                 partner.certificates.push_back(std::move(*kept));
             } else {

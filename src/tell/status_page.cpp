@@ -11,7 +11,7 @@ using namespace page;
 
 namespace {
 
-// "12:04:10 UTC", and the day below.
+// "12:04:10 UTC", with the date after it.
 std::string now_text(std::int64_t now) {
     const std::string text = format_time(now);  // 2026-11-27T12:04:10Z
     constexpr std::size_t kDate = 10, kTime = 8;
@@ -34,7 +34,7 @@ bool is_urgent(const Troubles& troubles) {
     return false;
 }
 
-// Counting may have begun less than a day ago.
+// Notes if counting started less than a day ago.
 std::string hours_text(const StatusReport& report) {
     constexpr std::int64_t kDay = 86400;
     return report.since > report.now - kDay ? "by hour, since start " + clock(report.now, report.since)
@@ -60,7 +60,7 @@ std::string state(const StatusReport& report) {
            "</span><span>now</span></figcaption></figure></section>\n";
 }
 
-// Where the page has more about it.
+// The section of the page with details.
 std::string link_of(const Trouble& trouble, const StatusReport& report, const PageQuery& query) {
     switch (trouble.kind) {
         case TroubleKind::kHandshakeRefused:
@@ -198,7 +198,7 @@ std::string children(const StatusReport& report) {
     return table.html();
 }
 
-// Partners with MTLSPurpose serverAuth; "" where there are none.
+// Partners with MTLSPurpose serverAuth; "" if there are none.
 std::string waivers(const StatusReport& report) {
     constexpr std::size_t kMostNamed = 10;
     std::size_t count = 0;

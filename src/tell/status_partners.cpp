@@ -32,7 +32,7 @@ bool fits(const Partner& partner, const PageQuery& query) {
            });
 }
 
-// By trouble, then by name. What is near its end sooner comes first among those that are late.
+// Sorted by trouble, late ones by the end of their certificate, then by name.
 std::vector<const Partner*> chosen(const StatusReport& report, const PageQuery& query) {
     struct Ranked {
         State worst;
@@ -120,7 +120,7 @@ std::string day_cell(const Partner& partner) {
                            (all.denied > 0 ? span("bad", number(all.denied) + " denied") : ""));
 }
 
-// The text of a name's CN, or all of it: what people call a CA.
+// The CN of a name, or the whole name.
 std::string short_name(std::string_view name) {
     constexpr std::string_view kCommonName = "CN=";
     if (!name.starts_with(kCommonName)) return std::string(name);
@@ -166,7 +166,7 @@ std::string name_cell(const Partner& partner) {
     return out;
 }
 
-// One body for each partner, with a row for each of its certificates.
+// One <tbody> per partner, with a row per certificate.
 std::string partner_rows(const StatusReport& report, const Partner& partner) {
     const std::size_t rows = std::max<std::size_t>(partner.certificates.size(), 1);
     const std::string over = rows > 1 ? " rowspan=\"" + std::to_string(rows) + "\"" : "";

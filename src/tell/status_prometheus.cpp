@@ -17,7 +17,7 @@ std::string number_text(double value) {
     return {text.data(), end};
 }
 
-// One kind of line of the text format after the other: what a metric is, then its series.
+// Writes the text format: a metric's description, then its series.
 class Exposition {
 public:
     void describe(std::string_view name, std::string_view type, std::string_view help) {
@@ -42,7 +42,7 @@ public:
     std::string text() && { return std::move(text_); }
 
 private:
-    // What is not printable ASCII as \xHH: it may come from a certificate, and need not be UTF-8.
+    // Writes bytes outside printable ASCII as \xHH: values may come from certificates, and need not be UTF-8.
     static std::string escaped(std::string_view value) {
         std::string out;
         for (const char c : value) {
@@ -120,7 +120,7 @@ void describe_partners(const StatusReport& report, Exposition& out) {
     });
 }
 
-// Of every partner that has a series of its own: its last certificate, or what the policy says of it.
+// For each partner with its own series: its last certificate, and its settings in the policy.
 void describe_states(const StatusReport& report, Exposition& out) {
     out.describe("mtls_authz_partner_certificates", "gauge",
                  "By how many certificates the partner was identified, of the newest four: two in a rollover.");

@@ -17,7 +17,7 @@ StatusReport::Counts counts_of(const Ledger& ledger, std::size_t partner) {
     return out;
 }
 
-// What the policy says of it, and what that means now.
+// Adds the policy's settings for this partner, and their current effect.
 void add_policy(const Partner& partner, const StatusSource& from, StatusReport::PartnerStatus& status) {
     status.in_policy = true;
     status.contact = partner.contact;
@@ -43,23 +43,23 @@ StatusReport::PartnerStatus status_of(const Sightings::Seen& seen, const StatusS
     return out;
 }
 
-// By partner: when a handshake was refused last that claimed to be its. Within a day.
+// For each partner, its newest refused handshake within a day.
 std::map<std::string, std::int64_t> refused_by_partner(const StatusReport& report) {
     constexpr std::int64_t kDay = 86400;
     std::map<std::string, std::int64_t> out;
     for (const RefusedHandshake& refused : report.refused_handshakes) {
         if (refused.time <= report.now - kDay) continue;
         for (const std::string_view name : split(refused.claimed.view(), ','))
-            out.emplace(name, refused.time);  // the newest comes first
+            out.emplace(name, refused.time);  // newest first: emplace() keeps it
     }
     return out;
 }
 
 void collect_partners(const StatusSource& from, StatusReport& report) {
     const Policy* const policy = from.snapshot ? from.snapshot->policy.get() : nullptr;
-    std::set<std::string, std::less<>> known;
+    std::set<std::string, std::less<>> seen_names;
     for (const Sightings::Seen& seen : from.ledger.sightings.all()) {
-        if (!known.insert(seen.name).second) continue;
+        if (!seen_names.insert(seen.name).second) continue;
         StatusReport::PartnerStatus status = status_of(seen, from);
         const Partner* const partner = policy != nullptr ? policy->find(seen.name) : nullptr;
         if (partner != nullptr) add_policy(*partner, from, status);
@@ -69,7 +69,7 @@ void collect_partners(const StatusSource& from, StatusReport& report) {
     if (policy == nullptr) return;
     for (const Partner& partner : policy->partners()) {
         if (report.partners.size() >= StatusReport::kReportedPartners) break;
-        if (known.contains(partner.name)) continue;
+        if (seen_names.contains(partner.name)) continue;
         StatusReport::PartnerStatus status;
         status.name = partner.name;
         add_policy(partner, from, status);
@@ -82,7 +82,7 @@ void collect_partners(const StatusSource& from, StatusReport& report) {
     }
 }
 
-// Each with a name of its own, so that no two series are the same.
+// Gives each certificate a unique name, so that no two series are equal.
 void add_anchors(std::string_view partner, std::string_view contact, const AnchorSet& set, const LateRule& late,
                  StatusReport& report) {
     std::set<std::string> names;

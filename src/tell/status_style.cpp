@@ -2,7 +2,7 @@
 
 namespace mtls {
 
-// Names are kept whole: a line ends between words, and where a word is longer than a phone is wide, in it.
+// Lines break between words; a word breaks only where it is longer than the phone's width.
 const std::string_view kStatusStyle = R"(
 :root { --page: #f3f5f8; --card: #fff; --ink: #1c2229; --dim: #566270; --line: #d9dfe6; --soft: #eef1f5;
   --up: #3d7ea6; --down: #c8303f; --focus: #0b63ce; --bad-soft: #fdecec; --warn-soft: #fdf3dc; --good-soft: #e7f5ec; }

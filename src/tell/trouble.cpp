@@ -57,7 +57,7 @@ std::string detail_of(const Event& event, std::string_view key) {
     return {};
 }
 
-// Of "FILE:LINE: error: ...".
+// The FILE:LINE of "FILE:LINE: error: ...".
 std::string place_in(const std::string& finding) { return finding.substr(0, finding.find(": ")); }
 
 std::string what_of(const Event& event) {
@@ -73,7 +73,7 @@ std::string what_of(const Event& event) {
     }
 }
 
-// An event's sentence says what is wrong, and after a colon what to do.
+// Splits an event's sentence: what is wrong, and after the colon what to do.
 Trouble trouble_of(const Event& event) {
     const std::size_t colon = event.message.find(": ");
     Trouble out{kind_of(event.kind), what_of(event), event.message.substr(0, colon),
@@ -115,13 +115,13 @@ public:
 private:
     std::size_t& count(TroubleKind kind) { return out_.counts[static_cast<std::size_t>(kind)]; }
 
-    // Events are the truth of what there is. Work on more of them than are shown is left out, not their number.
+    // Counts all events, but builds the texts of those shown only.
     void find_events(const SnapshotReader& snapshot, const LateRule& late) {
         std::set<std::pair<EventKind, std::uint64_t>> seen, shown;
         const auto is_left_out = [&](const Event& event) {
-            if (event.kind == EventKind::kUnknownIssuer) return true;  // each by itself: see find_strangers()
+            if (event.kind == EventKind::kUnknownIssuer) return true;  // handled by find_strangers()
             const std::pair key{event.kind, event.cause};
-            const bool is_all = event.kind == EventKind::kPurposeWaived;  // most need nobody
+            const bool is_all = event.kind == EventKind::kPurposeWaived;  // not counted here: most need no action
             if (seen.insert(key).second && (is_all || ++count(kind_of(event.kind)) <= Troubles::kShown))
                 shown.insert(key);
             return !shown.contains(key);
@@ -136,10 +136,10 @@ private:
             if (event.kind == EventKind::kRefusalSourceGone) trouble.time = files.gone.find(trouble.what)->second;
             out_.shown.push_back(std::move(trouble));
         }
-        // The ledger has the texts of some, and the number of all.
+        // file_troubles.get() has at most kShown texts; its gone() is the full count.
         std::size_t& gone = count(TroubleKind::kRefusalSourceGone);
         if (gone >= files.gone.size()) gone = std::max(gone, ledger_.file_troubles.gone());
-        // The keeper has not said yet what is wrong.
+        // The keeper has not written the findings yet.
         if (ledger_.refused_since != 0 && !files.policy) {
             add({TroubleKind::kPolicyRefused,
                  "policy files",
@@ -167,7 +167,8 @@ private:
         bad = std::max(bad, ledger_.file_troubles.bad_lines());
     }
 
-    // Certificates that name a partner and were not let in. What anybody may send makes one trouble a partner.
+    // Certificates that claim a partner and were refused. Clients choose what they claim, so all are one trouble per
+    // partner.
     void find_strangers() {
         note_seen();
         std::set<std::string> by_issuer;
@@ -184,8 +185,8 @@ private:
         }
         for (const RefusedHandshake& refused : ledger_.refused_handshakes.newest()) {
             const std::string sha256 = refused.sha256.str();
-            const bool is_told = refused.claimed.view().empty() || by_issuer.contains(sha256);
-            if (is_told || !is_open(refused.time, sha256)) continue;
+            const bool is_reported = refused.claimed.view().empty() || by_issuer.contains(sha256);
+            if (is_reported || !is_open(refused.time, sha256)) continue;
             const HandshakeRefusalText& text = text_of(refused.reason);
             Trouble trouble{TroubleKind::kHandshakeRefused, refused.claimed.str(),
                             "its handshake is refused: " + std::string(text.word), std::string(text.sentence)};
@@ -205,9 +206,9 @@ private:
 
     void note_seen() {
         for (const Sightings::Seen& seen : ledger_.sightings.all()) {
-            for (const auto& known : seen.certificates) {
-                auto& time = seen_[known.sighting.sha256.str()];
-                time = std::max(time, known.sighting.seen);
+            for (const auto& certificate : seen.certificates) {
+                auto& time = seen_[certificate.sighting.sha256.str()];
+                time = std::max(time, certificate.sighting.seen);
             }
         }
     }
@@ -230,7 +231,7 @@ private:
     const Ledger& ledger_;
     const Policy* const policy_;
     const std::int64_t now_;
-    std::map<std::string, std::int64_t> seen_;  // when, by SHA-256
+    std::map<std::string, std::int64_t> seen_;  // time of the last sighting, by SHA-256
     std::set<std::pair<TroubleKind, std::string>> claimed_;
     Troubles out_;
 };

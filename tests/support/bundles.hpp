@@ -1,4 +1,4 @@
-// SPIFFE bundles made on the fly.
+// Generates SPIFFE bundles.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace test {
 
-// One key of use x509-svid with its certificate.
+// One key with "use": "x509-svid" and its certificate.
 std::string jwk_of(const Identity& ca);
 
 // {"keys": [...], "spiffe_sequence": N}

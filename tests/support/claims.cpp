@@ -59,7 +59,7 @@ std::string outcome_of(const Claim& claim) {
 namespace {
 
 void run_claim(void** state) {
-    // Plain values only in the frame that cmocka may jump out of.
+    // cmocka may longjmp out of this frame: only plain values here.
     static char message[4096];
     {
         const std::string outcome = outcome_of(*static_cast<const Claim*>(*state));

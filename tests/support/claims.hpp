@@ -1,5 +1,5 @@
-// Tests as claims: CLAIM(denies_when_...) { ... CHECK(a == b, "..."); }. Bodies run inside a catching wrapper, so that
-// a failing claim neither jumps over destructors nor ends the runner.
+// Tests as claims: CLAIM(denies_when_...) { ... CHECK(a == b, "..."); }. Bodies run in a wrapper that catches
+// exceptions, so that a failing claim neither skips destructors nor ends the runner.
 #pragma once
 
 #include <sstream>
@@ -9,7 +9,7 @@
 
 namespace test {
 
-// When a claim's turn comes where claims run side by side: long ones first, so that no other waits for them at the end.
+// Order of claims that run in parallel: long ones first, so that the run does not end by waiting for one.
 enum class Turn { kFirst, kAny, kAlone };
 
 struct Claim {
@@ -27,7 +27,7 @@ class Failure : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// What fails the claim that is running, found where nothing can be thrown.
+// Fails the running claim from code that must not throw.
 void add_finding(const std::string& text);
 
 inline void check(bool ok, const std::string& what, const char* file, int line) {
@@ -46,13 +46,13 @@ inline void check_contains(const std::string& text, const std::string& part, con
     check(text.find(part) != std::string::npos, "[" + part + "] is not in [" + text + "]", file, line);
 }
 
-// The claims whose names contain one of `filters`, in their order: all where none of these selects. A filter that
-// begins with '-' excludes the claims whose names contain the rest of it.
+// The claims whose names contain one of `filters`, in their order; all without such a filter. A filter that starts with
+// '-' excludes the claims whose names contain the rest of it.
 std::vector<Claim*> choose_claims(const std::vector<std::string>& filters);
-// Runs a claim: empty, or why it failed.
+// Runs a claim; returns "" or the failure.
 std::string outcome_of(const Claim& claim);
 
-// Runs the claims that `filters` choose as one cmocka group. Returns the number of failures.
+// Runs the claims that match `filters` as one cmocka group. Returns the number of failures.
 int run_claims(const char* group, const std::vector<std::string>& filters);
 
 }  // namespace test

@@ -20,7 +20,7 @@ bool is_readable(int socket) {
     return poll(&wait, 1, kPatience) == 1;
 }
 
-// All that comes before a pause: the head, and a body if there is one.
+// Everything until a pause: the head, and the body if there is one.
 std::string read_request(int socket) {
     std::string out;
     while (is_readable(socket)) {

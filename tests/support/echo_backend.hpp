@@ -1,4 +1,4 @@
-// A backend behind mod_proxy: answers every request with the very bytes of its head, and of its body's trailers.
+// A backend for mod_proxy: answers each request with the bytes of its head and of its trailers.
 #pragma once
 
 #include <atomic>

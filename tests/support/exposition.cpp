@@ -9,7 +9,7 @@ namespace test {
 
 namespace {
 
-// What a histogram's lines end in beyond the metric's name.
+// Removes the suffix of a histogram's series.
 std::string without_suffix(const std::string& name) {
     for (const char* suffix : {"_bucket", "_sum", "_count"}) {
         const std::string end = suffix;
@@ -84,7 +84,8 @@ private:
         return at;
     }
 
-    // Where the labels end, or npos where they are none. Only \\, \" and \n are escapes.
+    // Position after the labels, or npos if they are invalid. Only \\, \" and
+    //  are escapes.
     static std::size_t skip_labels(const std::string& line, std::size_t at) {
         do {
             const std::size_t name = at + 1;

@@ -1,4 +1,4 @@
-// Prometheus' text format (version 0.0.4), read strictly.
+// A strict parser for Prometheus' text format (version 0.0.4).
 #pragma once
 
 #include <map>
@@ -7,20 +7,20 @@
 namespace test {
 
 struct Exposition {
-    std::string fault;                     // why a scraper or a linter would object, or empty
-    std::map<std::string, double> series;  // "name{label=\"value\"}" as it is written -> value
+    std::string fault;                     // what a scraper or linter would reject, or ""
+    std::map<std::string, double> series;  // "name{label=\"value\"}" as written -> value
 
-    // -1 where there is none.
+    // -1 if there is none.
     double value(const std::string& name) const {
         const auto found = series.find(name);
         return found == series.end() ? -1 : found->second;
     }
-    // All series of one metric together.
+    // The sum of all series of one metric.
     double sum(const std::string& name) const;
 };
 
-// Refuses what `promtool check metrics` does: series without HELP and TYPE before them, in pieces or twice; counters
-// that do not end in _total, gauges that do; names, labels and escapes that are none; histograms that do not add up.
+// Rejects what `promtool check metrics` rejects: series without HELP and TYPE before them, split or duplicate; counters
+// not named _total, gauges that are; invalid names, labels and escapes; inconsistent histograms.
 Exposition read_exposition(const std::string& text);
 
 }  // namespace test

@@ -1,4 +1,4 @@
-// Certificates as fronts write them into headers.
+// Certificates in the header formats of fronts.
 #pragma once
 
 #include <string>
@@ -17,7 +17,7 @@ inline std::string as_rfc9440(const Identity& id) {
 
 inline std::string as_der(const Identity& id) { return mtls::base64(der_bytes(id)); }
 
-// As nginx escapes it; with `safe`, those characters stay, as AWS leaves `+=/`.
+// Escaped as nginx does; characters in `safe` stay, as with AWS's `+=/`.
 inline std::string percent_encoded(const std::string& text, const std::string& safe = "") {
     std::string out;
     for (const char c : text) {

@@ -85,7 +85,7 @@ std::string trimmed(std::string text) {
 
 std::string first_found(const std::vector<std::string>& names) {
     const char* const own = std::getenv("PATH");
-    // Where httpd is installed is often not in an unprivileged user's PATH.
+    // An unprivileged user's PATH often lacks httpd's folder.
     std::istringstream folders(std::string(own != nullptr ? own : "") +
                                ":/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin");
     for (std::string folder; std::getline(folders, folder, ':');) {
@@ -104,7 +104,7 @@ bool accepts(int port) {
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons(static_cast<std::uint16_t>(port));
     bool ok = connect(s, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-    // Where nobody listens yet, a socket may be given that very port, and connect to itself.
+    // If no server listens yet, the kernel may choose this very port for our end, and connect the socket to itself.
     sockaddr_in own{};
     socklen_t length = sizeof own;
     getsockname(s, reinterpret_cast<sockaddr*>(&own), &length);
@@ -113,7 +113,7 @@ bool accepts(int port) {
     return ok;
 }
 
-// httpd writes its pid before it catches signals, and until then they would end it.
+// httpd writes its pid file before it installs signal handlers; a signal before that would end it.
 bool catches(pid_t pid, int signal) {
     std::ifstream in("/proc/" + std::to_string(pid) + "/status");
     for (std::string line; std::getline(in, line);) {
@@ -128,7 +128,7 @@ void pause_ms(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms
 
 namespace {
 
-// Whether a server could listen there now.
+// Whether a server could listen on the port now.
 bool can_listen(int port) {
     const int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const int on = 1;
@@ -142,8 +142,8 @@ bool can_listen(int port) {
     return ok;
 }
 
-// Takes a port for this process and those that it forks: an abstract socket of that name is held, which the kernel
-// gives to one holder at a time, and takes back when the last of them ends.
+// Reserves a port for this process and its forks by an abstract socket of that name: the kernel allows one holder, and
+// frees it when the last of them ends.
 bool reserve(int port) {
     const int s = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     sockaddr_un address{};
@@ -159,8 +159,7 @@ bool reserve(int port) {
 }  // namespace
 
 int free_port() {
-    // Below the ports that the kernel gives to connections (32768 and above), or a client could take it before the
-    // server does.
+    // Below the kernel's ephemeral ports (32768 and above), or a client could take it before the server does.
     constexpr int kFirst = 10240, kCount = 20480;
     static int next = getpid() * 64;
     for (int tries = 0; tries < kCount; ++tries) {
@@ -172,7 +171,7 @@ int free_port() {
 
 namespace {
 
-// In the order in which the loader wants them.
+// In the order that the loader needs.
 std::vector<std::string> sanitizers_of(const std::string& module) {
     std::vector<std::string> out;
     const std::string text = run_command({"ldd", module}, "").text;
@@ -193,7 +192,7 @@ HttpdPaths find_httpd(const std::string& module) {
 }
 
 Httpd::Httpd(const HttpdPaths& paths) : paths_(paths) {
-    umask(S_IWGRP | S_IWOTH);  // the run-time user reads what tests write, whatever the shell's umask is
+    umask(S_IWGRP | S_IWOTH);  // the run-time user must read files of tests, whatever the shell's umask is
     const char* const base = std::getenv("TMPDIR");
     std::string name = std::string(base != nullptr ? base : "/tmp") + "/mtls-authz-XXXXXX";
     if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
@@ -204,15 +203,15 @@ Httpd::Httpd(const HttpdPaths& paths) : paths_(paths) {
     plain_ = free_port();
     next_ = free_port();
     if (!paths_.is_sanitized()) return;
-    // httpd's children write their reports there, as whatever user they run.
+    // httpd's children write their reports there under the run-time user.
     fs::create_directories(root_ + "/reports");
     chmod((root_ + "/reports").c_str(), 0777);
     std::string libraries;
     for (const std::string& library : paths_.preload) libraries += (libraries.empty() ? "" : ":") + library;
     set_environment("LD_PRELOAD", libraries);
-    // What httpd and its libraries leave behind is theirs; valgrind's claim looks at leaks. Freed memory is
-    // overwritten: they are not instrumented, and would read it in silence. Signals are reported too, in spite of
-    // httpd's own handlers.
+    // Leaks of httpd and its libraries are not ours; the valgrind claim checks ours. Freed memory is overwritten
+    // because httpd is not instrumented, and would read it unnoticed. Signals are reported despite httpd's own
+    // handlers.
     const std::string report = ":log_path=" + root_ + "/reports/sanitizer";
     set_environment("ASAN_OPTIONS",
                     "detect_leaks=0:max_free_fill_size=65536:free_fill_byte=165:handle_segv=2:handle_sigbus=2:"
@@ -293,7 +292,7 @@ void Httpd::start(const std::vector<std::string>& wrapper) {
         const int out = open((root_ + "/logs/stderr.log").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
         dup2(out, 1);
         dup2(out, 2);
-        // A group of its own, or the signals that httpd sends to its group at the end would reach the tests.
+        // A process group of its own, or httpd's group-wide signals at the end would hit the tests.
         setpgid(0, 0);
         for (const auto& [resource, value] : limits_) {
             const rlimit limit{value, value};
@@ -307,7 +306,7 @@ void Httpd::start(const std::vector<std::string>& wrapper) {
     }
     const int tries = single ? 100000 : 2400;  // under valgrind a million identities take minutes
     for (int i = 0; i < tries; ++i) {
-        // It listens, and closes again, before it reads its configuration for the second time; then it writes its pid.
+        // httpd listens and closes again before it reads its configuration for the second time; then it writes its pid.
         if (fs::exists(path("run/httpd.pid")) && accepts(port_)) return;
         if (waitpid(pid_, nullptr, WNOHANG) == pid_) {
             pid_ = -1;
@@ -327,7 +326,7 @@ void Httpd::restart(int signal) {
 }
 
 bool Httpd::has_ended() {
-    for (int i = 0; pid_ > 0 && i < 1200; ++i) {  // under valgrind, beside other tests, that takes long
+    for (int i = 0; pid_ > 0 && i < 1200; ++i) {  // slow under valgrind with parallel tests
         if (waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = -1;
         if (pid_ > 0) pause_ms(25);
     }
@@ -336,8 +335,8 @@ bool Httpd::has_ended() {
 
 bool Httpd::stop() {
     if (pid_ <= 0) return true;
-    // A child of prefork ends in its signal handler, also where it is about to free a connection: SSL_free() and
-    // mod_ssl then fall over each other. So the last connection gets time to end.
+    // A prefork child exits in its signal handler, even while it frees a connection: SSL_free() and mod_ssl then
+    // conflict. Give the last connection time to end.
     if (is_prefork_) pause_ms(300);
     kill(pid_, SIGTERM);
     if (has_ended()) return true;
@@ -349,7 +348,7 @@ bool Httpd::stop() {
 
 namespace {
 
-// Of each process whose parent is `wanted`: its id, and whether it is the module's keeper.
+// Child processes of `wanted`: process id, and whether it is the module's keeper.
 std::vector<std::pair<pid_t, bool>> processes_of(pid_t wanted) {
     std::vector<std::pair<pid_t, bool>> out;
     for (const auto& entry : fs::directory_iterator("/proc")) {
@@ -387,7 +386,7 @@ std::vector<pid_t> Httpd::keepers() const {
 
 namespace {
 
-// The event MPM's own race: at its end a child reads its workers' sockets, which these may have freed
+// A race of the event MPM: at exit a child reads its workers' sockets, which the workers may have freed
 // (close_worker_sockets() in event.c).
 bool is_of_ending_workers(const std::string& report) {
     const std::size_t top = report.find("#0 "), below = report.find("#1 ");

@@ -1,4 +1,4 @@
-// A real httpd with mod_ssl and the module, on 127.0.0.1, in a folder of its own that goes with it.
+// Runs a real httpd with mod_ssl and the module on 127.0.0.1, in a temporary folder.
 #pragma once
 
 #include <sys/types.h>
@@ -12,14 +12,14 @@ namespace test {
 
 struct HttpdPaths {
     std::string binary;   // httpd, or apache2 on Debian
-    std::string modules;  // where its modules are
+    std::string modules;  // folder of its modules
     std::string module;   // mod_mtls_authz.so under test
-    // Libraries that have to be there before any other: the sanitizers' that the module was built with.
+    // Libraries to preload: the sanitizers that the module was built with.
     std::vector<std::string> preload;
-    // What a module with sanitizers takes of time and memory says nothing.
+    // Time and memory are not meaningful with sanitizers.
     bool is_sanitized() const { return !preload.empty(); }
 };
-// Asks apxs, and the PATH.
+// Uses apxs and the PATH.
 HttpdPaths find_httpd(const std::string& module);
 
 class Httpd {
@@ -30,63 +30,63 @@ public:
     Httpd& operator=(const Httpd&) = delete;
 
     const std::string& root() const { return root_; }
-    int port() const { return port_; }         // TLS
-    int plain_port() const { return plain_; }  // plain http
-    int next_port() const { return next_; }    // one more, for a backend or another virtual host
+    int port() const { return port_; }         // TLS port
+    int plain_port() const { return plain_; }  // plain HTTP port
+    int next_port() const { return next_; }    // a spare port for a backend or another virtual host
 
-    // Writes a file below root(), folders included. Not atomic.
+    // Writes a file below root(), with its folders. Not atomic.
     void write(const std::string& name, const std::string& content) const;
     std::string path(const std::string& name) const { return root_ + "/" + name; }
 
-    // More environment for httpd, and for each of its commands.
+    // Adds to the environment of httpd and of its commands.
     void set_environment(const std::string& name, const std::string& value) {
         environment_.push_back(name + "=" + value);
     }
 
-    // As setrlimit() has it, for the server alone: RLIMIT_FSIZE and the like.
+    // setrlimit() for the server only: RLIMIT_FSIZE and the like.
     void set_limit(int resource, std::size_t value) { limits_.emplace_back(resource, value); }
 
-    // Everything that goes before the test's own lines: modules, TLS on port(), logs, DocumentRoot root()/htdocs.
-    // `mpm`: event, worker or prefork.
+    // Writes everything before the test's own lines: modules, TLS on port(), logs, DocumentRoot root()/htdocs. `mpm`:
+    // event, worker or prefork.
     void configure(const std::string& lines, const std::string& mpm = "event");
     void set_tls_lines(std::string lines) {
         tls_lines_ = std::move(lines);
     }  // inside <VirtualHost>, e.g. SSLVerifyClient
     void set_vhost_lines(std::string lines) { vhost_lines_ = std::move(lines); }
     void load(const std::string& module) { extra_modules_.push_back(module); }
-    // Loads a copy of the module below root(): for a server that another user starts, who may not enter the build
-    // folder. Before configure().
+    // Loads a copy of the module below root(), for a server started by a user without access to the build folder. Call
+    // it before configure().
     void copy_module();
-    // For comparisons with a server that has never heard of it.
+    // For comparison: a server without the module.
     void leave_out_module() { has_module_ = false; }
-    // Of everything but mod_ssl.
+    // For everything but mod_ssl.
     void set_log_level(const std::string& level) { log_level_ = level; }
 
-    // Runs `httpd -t` with more arguments: exit status, and what it printed.
+    // Runs `httpd -t` with more arguments; returns exit status and output.
     struct Output {
         int status;
         std::string text;
     };
     Output run(const std::vector<std::string>& args) const;
 
-    // The command line of httpd with this configuration.
+    // httpd's command line with this configuration.
     std::vector<std::string> command(const std::vector<std::string>& args) const;
 
     void start(const std::vector<std::string>& wrapper = {});
     void graceful() { restart(SIGUSR1); }
     void restart(int signal);
-    // Whether the server went by itself, at most thirty seconds later.
+    // Whether the server ended by itself, within 30 s.
     bool has_ended();
-    // Graceful stop; returns whether the server went in time.
+    // Stops the server gracefully; returns whether it ended in time.
     bool stop();
     pid_t pid() const { return pid_; }
-    std::vector<pid_t> children() const;  // those that serve
+    std::vector<pid_t> children() const;  // the serving ones
     std::vector<pid_t> keepers() const;
 
     std::string error_log() const;
-    // Waits until the log holds `text` (at most twenty seconds).
+    // Waits at most 20 s until the log contains `text`.
     bool wait_for_log(const std::string& text) const;
-    // Lines of the log at `error` or worse that hold none of `claimed`.
+    // Lines of the log at `error` or worse that contain none of `claimed`.
     std::vector<std::string> unclaimed_errors(const std::vector<std::string>& claimed) const;
 
 private:
@@ -108,16 +108,15 @@ private:
     std::string log_level_ = "warn mtls_authz:info";
 };
 
-// A port of 127.0.0.1 on which no server listens, taken for this process: no other one gets it as long as this one
-// runs.
+// A free port of 127.0.0.1, reserved for this process while it runs.
 int free_port();
 
-// Resident memory of a process; 0 where there is none.
+// Resident memory of a process; 0 if there is none.
 long resident_kib(pid_t pid);
-// Memory of its children; pages that several processes share count once.
+// Memory of its children; pages shared between processes count once.
 long children_kib(pid_t parent);
 
-// Runs a program to its end, in `folder` where that is not empty.
+// Runs a program to its end; in `folder` unless that is empty.
 Httpd::Output run_command(const std::vector<std::string>& words, const std::string& folder);
 
 }  // namespace test

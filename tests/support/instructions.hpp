@@ -1,5 +1,4 @@
-// Counts the instructions that a server spends on what is done to it: they repeat where seconds do not. The server runs
-// under callgrind.
+// Counts a server's instructions under callgrind: unlike times, they are reproducible.
 #pragma once
 
 #include <cstdint>
@@ -10,16 +9,16 @@ namespace test {
 
 class InstructionCounter {
 public:
-    // `folder` is handed to the unprivileged user, as whom the server runs from its start: callgrind could not write
-    // its counts after the server has changed from root to another user.
+    // Gives `folder` to the unprivileged user, under whom the server runs from its start: callgrind could not write its
+    // counts after a change from root to another user.
     explicit InstructionCounter(std::string folder);
 
-    // What goes in front of the server's command line. The process keeps its id. `part_begins`: each call of this
-    // function begins a part of its own, of its thread alone; empty: all is one part.
+    // The prefix of the server's command line. The process keeps its id. `part_begins`: each call of this function
+    // starts a new part, for its thread only; empty: one part.
     std::vector<std::string> wrapper(const std::string& part_begins = "ap_process_connection") const;
 
-    // What the parts cost, in their order, system calls and other processes not counted; after the server has stopped.
-    // The last holds the stop, and whatever other threads did all the while.
+    // Instructions of the parts, in order, without system calls and other processes; call it after the server has
+    // stopped. The last part includes the stop, and the other threads.
     std::vector<std::uint64_t> parts() const;
 
 private:

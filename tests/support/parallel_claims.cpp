@@ -33,14 +33,14 @@ struct Running {
 
 struct Failure {
     const Claim* claim;
-    std::string said;
+    std::string output;
 };
 
 class Group {
 public:
     explicit Group(std::vector<const Claim*> claims) : waiting_(std::move(claims)) {
         std::printf("[==========] Running %zu test(s).\n", waiting_.size());
-        // The longest first, and last those that want the machine for themselves.
+        // Longest first; last those that must run alone.
         std::stable_sort(waiting_.begin(), waiting_.end(),
                          [](const Claim* a, const Claim* b) { return a->turn < b->turn; });
         count_ = waiting_.size();
@@ -57,7 +57,7 @@ public:
                 end_one();
             }
         }
-        return tell();
+        return print_summary();
     }
 
 private:
@@ -85,29 +85,31 @@ private:
         const Running& ended = found->second;
         std::printf("[ RUN      ] %s\n", ended.claim->name);
         std::rewind(ended.output.get());
-        std::string said;
+        std::string output;
         char buffer[4096];
         for (std::size_t n = 0; (n = std::fread(buffer, 1, sizeof buffer, ended.output.get())) > 0;) {
-            said.append(buffer, n);
+            output.append(buffer, n);
         }
         if (WIFSIGNALED(status))
-            said += "ended by signal " + std::to_string(WTERMSIG(status)) + " (" + strsignal(WTERMSIG(status)) + ")\n";
-        std::fwrite(said.data(), 1, said.size(), stdout);
+            output +=
+                "ended by signal " + std::to_string(WTERMSIG(status)) + " (" + strsignal(WTERMSIG(status)) + ")\n";
+        std::fwrite(output.data(), 1, output.size(), stdout);
         std::printf("[  %s ] %s\n", status == 0 ? "     OK" : "FAILED ", ended.claim->name);
         std::fflush(stdout);
-        if (status != 0) failed_.push_back({ended.claim, std::move(said)});
+        if (status != 0) failed_.push_back({ended.claim, std::move(output)});
         running_.erase(found);
     }
 
-    int tell() const {
+    int print_summary() const {
         std::printf("[==========] %zu test(s) run.\n[  PASSED  ] %zu test(s).\n", count_, count_ - failed_.size());
         if (failed_.empty()) return 0;
         std::printf("[  FAILED  ] %zu test(s), listed below:\n", failed_.size());
-        // Once more what each said at last: who reads the end of a long log needs no more of it.
-        constexpr std::size_t kMostSaid = 1500;
+        // Repeat the end of each failure's output, so that the end of a long log suffices.
+        constexpr std::size_t kMostOutput = 1500;
         for (const Failure& failure : failed_) {
-            const std::string& said = failure.said;
-            std::printf("%s[  FAILED  ] %s\n", said.substr(said.size() - std::min(said.size(), kMostSaid)).c_str(),
+            const std::string& output = failure.output;
+            std::printf("%s[  FAILED  ] %s\n",
+                        output.substr(output.size() - std::min(output.size(), kMostOutput)).c_str(),
                         failure.claim->name);
         }
         std::printf("\n %zu FAILED TEST(S)\n", failed_.size());
@@ -118,7 +120,7 @@ private:
     std::vector<const Claim*> waiting_;
     std::size_t count_ = 0;
     std::map<pid_t, Running> running_;
-    bool is_alone_ = false;  // the one that runs
+    bool is_alone_ = false;  // a Turn::kAlone claim is running
     std::vector<Failure> failed_;
 };
 

@@ -1,4 +1,4 @@
-// Claims side by side, each in a process of its own: for tests that mostly wait.
+// Runs claims in parallel, each in its own process: for tests that mostly wait.
 #pragma once
 
 #include <string>
@@ -6,9 +6,8 @@
 
 namespace test {
 
-// Runs the claims that `filters` choose, `jobs` at a time. What a claim prints is printed as
-// one piece, in cmocka's words. A claim that crashes, or takes longer than 15 minutes, fails. Returns the number of
-// failures.
+// Runs the claims that match `filters`, `jobs` at a time. Prints each claim's output as one block, in cmocka's format.
+// A claim that crashes, or takes longer than 15 minutes, fails. Returns the number of failures.
 int run_claims_in_parallel(const std::vector<std::string>& filters, unsigned jobs);
 
 }  // namespace test

@@ -37,7 +37,7 @@ void fill_name(X509_NAME* name, const std::vector<Attr>& attributes) {
                                                                reinterpret_cast<const unsigned char*>(a.value.data()),
                                                                static_cast<int>(a.value.size()));
         require(entry != nullptr, "attribute");
-        // Past OpenSSL's checks of size and alphabet: tests need the certificates that it would not make.
+        // Bypasses OpenSSL's checks of size and alphabet: tests need certificates that it would not make.
         ASN1_STRING* const data = X509_NAME_ENTRY_get_data(entry);
         ASN1_STRING_set(data, a.value.data(), static_cast<int>(a.value.size()));
         data->type = a.tag;
@@ -50,7 +50,7 @@ void add_extension(X509* cert, X509* issuer, int nid, const std::string& value) 
     if (value.empty()) return;
     X509V3_CTX ctx;
     X509V3_set_ctx(&ctx, issuer, cert, nullptr, nullptr, 0);
-    // Certificate policies may refer to sections of a configuration: OpenSSL wants one.
+    // OpenSSL needs a configuration for certificate policies, which may refer to its sections.
     CONF* const sections = NCONF_new(nullptr);
     X509V3_set_nconf(&ctx, sections);
     X509_EXTENSION* const extension = X509V3_EXT_nconf_nid(sections, &ctx, nid, value.c_str());
@@ -192,7 +192,7 @@ Identity issue(const CertSpec& spec, const Identity* issuer, mtls::EvpPkeyPtr ke
     EVP_PKEY* const signing = issuer != nullptr ? issuer->key.get() : out.key.get();
     require(X509_sign(cert, signing, EVP_get_digestbyname(spec.digest)) > 0, "sign");
     if (!spec.signature_algorithm.empty()) claim_signature(cert, spec.signature_algorithm);
-    // Reads it back, so that what tests hold is what a peer would hold.
+    // Re-reads the encoding, so that tests use what a peer would decode.
     unsigned char* der = nullptr;
     const int length = i2d_X509(cert, &der);
     const unsigned char* p = der;

@@ -1,4 +1,4 @@
-// Certificates made on the fly, as odd as a test needs them. No key is ever written to the repository.
+// Generates certificates of any form that a test needs. No key is ever written to the repository.
 #pragma once
 
 #include <cstdint>
@@ -11,12 +11,12 @@
 
 namespace test {
 
-// One attribute of a name: type as OpenSSL spells it (or dotted), raw bytes, and the ASN.1 string type.
+// An attribute of a name: type as OpenSSL spells it (or dotted), raw bytes, and the ASN.1 string type.
 struct Attr {
     std::string type;
     std::string value;
     int tag = V_ASN1_UTF8STRING;
-    bool joined = false;  // in the same RDN as the one before
+    bool joined = false;  // in the same RDN as the previous one
 };
 
 // An extension by OID with its raw DER.
@@ -32,21 +32,21 @@ struct CertSpec {
     std::vector<std::pair<int, std::string>> san;  // GEN_DNS, GEN_URI, GEN_EMAIL, GEN_IPADD with raw bytes
     std::int64_t not_before = -3600;               // seconds from now
     std::int64_t not_after = 86400;
-    std::string eku = "clientAuth";  // as OpenSSL's configuration spells it; empty for none
+    std::string eku = "clientAuth";  // as in OpenSSL's configuration; empty: none
     bool ca = false;
     bool basic_constraints = true;
     std::string key_usage;
     std::string name_constraints;
     const Identity* crl_issuer = nullptr;  // cRLIssuer of a distribution point
-    std::string crl_points;                // crlDistributionPoints as OpenSSL's configuration spells it
+    std::string crl_points;                // crlDistributionPoints as in OpenSSL's configuration
     std::vector<RawExtension> raw;
-    // More extensions by NID, as OpenSSL's configuration spells them.
+    // More extensions by NID, as in OpenSSL's configuration.
     std::vector<std::pair<int, std::string>> extensions;
     int path_length = -1;             // pathLenConstraint of a CA; -1: none
     bool key_identifiers = true;      // subject's and authority's
-    std::vector<Attr> issuer_name;    // in place of the issuer's own
-    std::string key_algorithm;        // OID that the public key claims to be of
-    std::string signature_algorithm;  // OID that the signature claims to be of
+    std::vector<Attr> issuer_name;    // replaces the issuer's name
+    std::string key_algorithm;        // replaces the OID of the public key's algorithm
+    std::string signature_algorithm;  // replaces the OID of the signature's algorithm
     std::string serial;               // hex; empty: a random one
     const char* digest = "SHA256";
     int version = 2;  // X.509 v3
@@ -62,7 +62,7 @@ struct Identity {
 };
 
 mtls::EvpPkeyPtr make_key();
-// Signs with `issuer`, or with its own key where that is null.
+// Signs with `issuer`; null: with its own key.
 Identity issue(const CertSpec& spec, const Identity* issuer, mtls::EvpPkeyPtr key = {});
 Identity make_ca(const std::string& cn, const Identity* issuer = nullptr, mtls::EvpPkeyPtr key = {});
 // A client certificate CN=cn,O=org,C=US with one DNS SAN.
@@ -70,17 +70,17 @@ Identity make_client(const std::string& cn, const std::string& dns, const Identi
 Identity copy_of(const Identity& other);
 
 struct CrlSpec {
-    std::vector<std::pair<const Identity*, long>> revoked = {};  // with the reason code, or -1
+    std::vector<std::pair<const Identity*, long>> revoked = {};  // with the CRLReason, or -1
     std::int64_t this_update = -3600;                            // seconds from now
     std::int64_t next_update = 86400;
     bool has_next_update = true;
-    long number = 1;       // 0 for none
-    long base = 0;         // of a delta; 0 for a complete list
-    std::string idp = {};  // issuingDistributionPoint as OpenSSL's configuration spells it
+    long number = 1;       // 0: none
+    long base = 0;         // of a delta CRL; 0: a complete one
+    std::string idp = {};  // issuingDistributionPoint as in OpenSSL's configuration
     std::vector<RawExtension> raw_critical = {};
-    const Identity* entry_issuer = nullptr;  // certificateIssuer of the first entry, in an indirect list
+    const Identity* entry_issuer = nullptr;  // certificateIssuer of the first entry, for an indirect CRL
 };
-// PEM, signed by `signer` and bearing its name.
+// PEM, signed by `signer`, with its name as issuer.
 std::string make_crl(const Identity& signer, const CrlSpec& spec);
 
 std::string hex_sha256(const Identity& id);

@@ -1,4 +1,4 @@
-// Policies from text, and what they say of a certificate: for tests of the core.
+// Builds policies from text, and identifies certificates by them, for tests of the core.
 #pragma once
 
 #include <cstdio>
@@ -20,7 +20,7 @@ namespace test {
 
 using namespace mtls;
 
-// A policy from text, with files made for it.
+// A policy from text, with the files that it names.
 class Draft {
 public:
     Draft() {

@@ -20,7 +20,7 @@ Stranger::~Stranger() {
 }
 
 void Stranger::send(const std::string& bytes) const {
-    // Where the server has closed already, there is nobody to tell.
+    // The server may have closed the connection already.
     if (write(socket_, bytes.data(), bytes.size()) < 0) return;
 }
 

@@ -1,4 +1,4 @@
-// What anybody can send to a TLS port, without meaning well: raw bytes, and handshakes that are cut off or damaged.
+// A hostile TLS client: raw bytes, and handshakes that are truncated or damaged.
 #pragma once
 
 #include <functional>
@@ -15,19 +15,20 @@ public:
     Stranger(const Stranger&) = delete;
     Stranger& operator=(const Stranger&) = delete;
 
-    // Bytes as they are.
+    // Sends raw bytes.
     void send(const std::string& bytes) const;
-    // All that comes until the server closes, or says nothing for three seconds.
+    // Everything until the server closes, or sends nothing for 3 s.
     std::string answer() const;
 
-    // Sees the bytes of each flight that the client sends, counted from 1, and may change them; false: closes instead.
+    // Called with the bytes of each flight that the client sends, counted from 1; may change them. False: close
+    // instead.
     using Flight = std::function<bool(int number, std::string& bytes)>;
-    // Begins TLS with these options and OpenSSL's name of the ciphers. Returns whether the client's side completed.
+    // Starts TLS with these options and OpenSSL cipher string. Returns whether the client's side completed.
     bool shake_hands(const ClientOptions& options, const std::string& ciphers = "", const Flight& flight = {});
-    // After a handshake: encrypted.
+    // Sends encrypted data after a handshake.
     void send_encrypted(const std::string& text, const Flight& flight = {});
     SSL* ssl() { return ssl_.get(); }
-    // Drives a handshake that ssl() has begun again. Returns whether it completed.
+    // Continues a handshake that ssl() has started again. Returns whether it completed.
     bool go_on(const Flight& flight = {});
 
 private:

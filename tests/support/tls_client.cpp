@@ -41,7 +41,7 @@ std::string request_text(const std::string& method, const std::string& path, con
     return out + "\r\n" + body;
 }
 
-// Takes one whole response off the front of `buffer`, or says that more is needed.
+// Takes one complete response from the front of `buffer`; false if it is incomplete.
 bool take_response(std::string& buffer, bool head, bool closed, Response& out) {
     const std::size_t end = buffer.find("\r\n\r\n");
     if (end == std::string::npos || buffer.size() < 12) return false;
@@ -49,7 +49,7 @@ bool take_response(std::string& buffer, bool head, bool closed, Response& out) {
     std::size_t at = end + 4;
     std::string body;
     const auto field = [&](const char* name) -> std::string {
-        // Names in any case: HAProxy writes them in lower case.
+        // Ignore case: HAProxy writes lower-case names.
         const std::size_t p = mtls::lower(headers).find(mtls::lower(name));
         if (p == std::string::npos) return {};
         const std::size_t from = p + std::strlen(name);
@@ -190,7 +190,7 @@ Http2Client::Http2Client(int port, const ClientOptions& o, const std::string& fo
         for (const Identity* link : o.chain) out << link->cert_pem();
         out << o.identity->key_pem();
     }
-    // CURL_SSLVERSION_TLSv1_3 and _TLSv1_2, each also as the maximum: libcurl's enumeration cannot hold the sum.
+    // CURL_SSLVERSION_TLSv1_3 and _TLSv1_2, each also as the maximum: the sum does not fit libcurl's enumeration.
     tls_version_ = o.tls == TLS1_3_VERSION ? (7L | (7L << 16)) : (6L | (6L << 16));
     multi_ = curl_multi_init();
     curl_multi_setopt(static_cast<CURLM*>(multi_), CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);

@@ -1,4 +1,5 @@
-// Clients: HTTP/1.1 over OpenSSL, which can resume, renegotiate and authenticate later; HTTP/2 over libcurl.
+// Clients: HTTP/1.1 over OpenSSL, which can resume, renegotiate and do post-handshake authentication; HTTP/2 over
+// libcurl.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -16,26 +17,26 @@ using SslPtr = std::unique_ptr<SSL, mtls::FreeWith<SSL_free>>;
 using SslSessionPtr = std::unique_ptr<SSL_SESSION, mtls::FreeWith<SSL_SESSION_free>>;
 
 struct Response {
-    int status = 0;  // 0: no answer at all (handshake refused, connection closed)
+    int status = 0;  // 0: no answer (handshake refused, connection closed)
     std::string headers;
     std::string body;
 };
 
 struct ClientOptions {
     const Identity* identity = nullptr;
-    std::vector<const Identity*> chain;  // sent behind the leaf
+    std::vector<const Identity*> chain;  // sent after the leaf
     int tls = TLS1_3_VERSION;
     bool tickets = true;
     bool post_handshake_auth = false;
     std::string server_name = "localhost";
 };
 
-// A TCP connection to 127.0.0.1; reads end after 15 seconds.
+// A TCP connection to 127.0.0.1; reads time out after 15 s.
 int connect_to(int port);
-// As these options say.
+// A context with these options.
 SslCtxPtr client_context(const ClientOptions& options);
 
-// One connection. The session of an earlier one can be handed over to be resumed.
+// One connection. `resume`: the session of an earlier one.
 class TlsClient {
 public:
     TlsClient(int port, const ClientOptions& options, SSL_SESSION* resume = nullptr);
@@ -45,10 +46,9 @@ public:
     bool resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
     Response get(const std::string& path, const std::string& headers = "", const std::string& method = "GET",
                  const std::string& body = "");
-    // The subjects of the CAs that the server announced when it asked for a certificate, in the last handshake that is
-    // over.
+    // Subjects of the CAs that the server announced in its certificate request, in the last complete handshake.
     std::vector<std::string> announced() const;
-    // The session to resume; after at least one answer was read.
+    // The session to resume; call it after at least one response.
     SslSessionPtr session();
 
 private:
@@ -73,7 +73,7 @@ public:
     Http2Client(int port, const ClientOptions& options, const std::string& folder);
     ~Http2Client();
     Response get(const std::string& path);
-    // All at once, as streams of one connection.
+    // Sends all requests at once, as streams of one connection.
     std::vector<Response> get_all(const std::vector<std::string>& paths);
     void fresh();
 

@@ -1,4 +1,4 @@
-// Changes that take hold while the server runs: waits for them, or makes sure that they do not come.
+// Waits for changes while the server runs, or checks that none happens.
 #pragma once
 
 #include <chrono>
@@ -10,12 +10,12 @@
 
 namespace test {
 
-// The interval, a second, and time to load.
+// The poll interval, 1 s, and the time to load.
 constexpr auto kTakesHold = std::chrono::milliseconds(2500);
 
 inline void pause_for(std::chrono::milliseconds time) { std::this_thread::sleep_for(time); }
 
-// Asks until the status is the expected one, for as long as a change may take on a busy machine.
+// Repeats `ask` until it returns `expected`; fails after 60 s.
 inline void becomes(const std::function<int()>& ask, int expected, const char* what) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     int status = 0;
@@ -27,7 +27,7 @@ inline void becomes(const std::function<int()>& ask, int expected, const char* w
     check_equal(status, expected, what, __FILE__, __LINE__);
 }
 
-// Asks for longer than a change takes: the status never moves.
+// Checks that `ask` returns `expected` for longer than a change takes.
 inline void stays(const std::function<int()>& ask, int expected, const char* what) {
     const auto end = std::chrono::steady_clock::now() + kTakesHold;
     while (std::chrono::steady_clock::now() < end) {

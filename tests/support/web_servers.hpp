@@ -1,4 +1,4 @@
-// Web servers on 127.0.0.1: a real nginx and a real HAProxy, and one that answers with whatever bytes a test gives it.
+// Web servers on 127.0.0.1: nginx, HAProxy, and one that answers with raw bytes.
 #pragma once
 
 #include <sys/types.h>
@@ -12,11 +12,11 @@
 
 namespace test {
 
-// nginx, with files of its folder's htdocs/ and more lines inside its `server` block, or beside it (`http_lines`). Ends
-// with this object.
+// nginx, which serves its folder's htdocs/, with more lines inside its `server` block or outside of it (`http_lines`).
+// The destructor stops it.
 class Nginx {
 public:
-    // Takes `folder`, which has to be there.
+    // Uses `folder`, which must exist.
     Nginx(const std::string& folder, int port, const std::string& lines = "", const std::string& http_lines = "");
     ~Nginx();
     Nginx(const Nginx&) = delete;
@@ -25,9 +25,9 @@ public:
     static bool is_installed();
     int port() const { return port_; }
     std::string url(const std::string& path) const { return "http://127.0.0.1:" + std::to_string(port_) + path; }
-    // Into htdocs/.
+    // Writes a file to htdocs/.
     void put(const std::string& name, const std::string& content) const;
-    // "GET /acme.crl 200" and so on, a request a line.
+    // One line per request: "GET /acme.crl 200".
     std::string requests() const;
 
 private:
@@ -36,7 +36,8 @@ private:
     pid_t pid_ = -1;
 };
 
-// HAProxy, with one thread and this frontend and backend; paths in it are relative to `folder`. Ends with this object.
+// HAProxy with one thread and this frontend and backend; paths in `lines` are relative to `folder`. The destructor
+// stops it.
 class Haproxy {
 public:
     Haproxy(const std::string& folder, int port, const std::string& lines);
@@ -50,7 +51,7 @@ private:
     pid_t pid_ = -1;
 };
 
-// Serves one connection after the other: `answer` is given the request, and writes to the socket, which is closed then.
+// Serves one connection at a time: `answer` gets the request and writes to the socket, which is then closed.
 class RawServer {
 public:
     using Handler = std::function<void(int socket, const std::string& request)>;
@@ -73,11 +74,11 @@ private:
     std::thread thread_;
 };
 
-// False once the client has gone.
+// False if the client closed the connection.
 bool send_all(int socket, const std::string& bytes);
 // "HTTP/1.1 200 OK" with this body.
 std::string http_answer(const std::string& content, const std::string& type = "application/octet-stream");
-// Behind the head of a request.
+// The part of a request after its head.
 std::string body_of(const std::string& request);
 
 }  // namespace test

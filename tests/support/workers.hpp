@@ -1,5 +1,5 @@
-// Threads that do something to a server while a test looks on. What one of them throws fails the test, and not the
-// program; and they end with the test, whatever ends it.
+// Threads that act on a server during a test. An exception in one fails the test, not the program; the destructor joins
+// them.
 #pragma once
 
 #include <atomic>
@@ -33,16 +33,16 @@ public:
         });
     }
 
-    // Whether they are to end, or one of them has failed: whoever works or waits in a loop asks this.
+    // Whether the threads must stop, or one has failed: loops check this.
     bool are_over() const { return over_; }
 
-    // Waits until all have done their work, and throws what the first of them threw.
+    // Waits for all threads, and rethrows the first exception.
     void join() {
         join_all();
         if (first_ != nullptr) std::rethrow_exception(first_);
     }
 
-    // The same for work without an end.
+    // Stops endless threads, and does the same.
     void stop() {
         over_ = true;
         join();

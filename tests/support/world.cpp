@@ -106,7 +106,7 @@ Site& Site::load(const std::string& module) {
     return *this;
 }
 Site& Site::start(const std::string& lines, const std::string& mpm) {
-    // Any path below /gate and /free is a page; what decides is the section around it.
+    // Every path below /gate and /free is a page: the section around it decides.
     httpd.configure("AliasMatch ^/(gate|free)/ \"" + httpd.path("htdocs/ok.html") + "\"\n" + World::policy() + lines,
                     mpm);
     httpd.start();

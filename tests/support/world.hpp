@@ -1,4 +1,4 @@
-// The small world that most tests live in: three CAs, their partners, and certificates good and bad.
+// The default PKI and policy of the tests: three CAs, their partners, and valid and invalid certificates.
 #pragma once
 
 #include <string>
@@ -11,39 +11,39 @@ namespace test {
 
 struct World {
     Identity server;
-    Identity acme_ca, acme_sub;  // the sub-CA is known to nobody but those who send it
+    Identity acme_ca, acme_sub;  // no server has the sub-CA: clients must send it
     Identity globex_ca;
-    Identity lookalike_ca;  // the name of acme_ca, another key; mod_ssl trusts it
-    Identity stranger_ca;   // nobody trusts it
+    Identity lookalike_ca;  // same name as acme_ca, another key; mod_ssl trusts it
+    Identity stranger_ca;   // not trusted
 
     Identity acme, acme_by_sub;  // DNS:api.acme.example
     Identity globex;             // DNS:api.globex.example
-    Identity acme_from_globex;   // acme's name under globex's CA
+    Identity acme_from_globex;   // acme's name, issued by globex's CA
     Identity acme_from_lookalike;
     Identity acme_from_stranger;
-    Identity unnamed;    // acme's CA, but no identity fits
-    Identity ambiguous;  // fits twin-a and twin-b
+    Identity unnamed;    // issued by acme's CA, but matches no identity
+    Identity ambiguous;  // matches twin-a and twin-b
     Identity malformed;  // NUL in its common name
 
     World();
-    // Files of the PKI into the server's folder, and the policy as configuration lines.
+    // Writes the PKI's files into the server's folder; policy() returns the configuration lines.
     void install(Httpd& httpd) const;
     static std::string policy();
 };
 
 // A section as configuration lines.
 std::string location(const std::string& path, const std::string& lines);
-// What a file holds now; empty where there is none.
+// A file's content; empty if it does not exist.
 std::string file_text(const std::string& name);
 
-// Made once; keys are slow.
+// Created once: key generation is slow.
 const World& world();
 
-// Set by the runner.
+// Set by the test runner.
 const HttpdPaths& httpd_paths();
 void set_httpd_paths(const HttpdPaths& paths);
 
-// A configured and started httpd with the world's policy. `lines` go to the main server, `vhost` into the TLS virtual
+// A configured, started httpd with the world's policy. `lines` are for the main server, `vhost` for the TLS virtual
 // host.
 class Site {
 public:
@@ -57,9 +57,9 @@ public:
 
     Response get(const Identity* who, const std::string& path, const std::string& headers = "",
                  const std::string& method = "GET", const std::string& body = "");
-    // The line of the error log about a path: waits for it.
+    // Waits for the error log's line about a path.
     std::string log_about(const std::string& path);
-    // What the error log has as reason for a path, or "" where it has no line about it.
+    // The reason in the error log's line about a path, or "" without such a line.
     std::string reason_for(const std::string& path);
 };
 

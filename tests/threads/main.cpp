@@ -176,24 +176,24 @@ CLAIM(ten_thousand_reloads_while_threads_decide_race_with_nothing_and_answer_rig
     };
     std::vector<std::thread> threads;
     for (int t = 0; t < 3; ++t) threads.emplace_back(hammer);
-    int moved = 0, failed = 0;
+    int policy_changed = 0, failed = 0;
     constexpr int kReloads = 10000;
-    for (int i = 1; moved < kReloads && i < 2 * kReloads; ++i) {
+    for (int i = 1; policy_changed < kReloads && i < 2 * kReloads; ++i) {
         // Now and then a broken file, or none at all: the policy stays.
         const bool broken = i % 50 == 0, gone = i % 50 == 1;
         if (gone) std::filesystem::remove(folder + "/partners/acme.conf");
         if (!gone) put("partners/acme.conf", broken ? "nonsense\n" : acme(i));
         live.look();
-        const LookOutcome outcome = live.look();
-        moved += outcome.moved ? 1 : 0;
+        const PollResult outcome = live.look();
+        policy_changed += outcome.policy_changed ? 1 : 0;
         failed += outcome.refused.empty() ? 0 : 1;
-        if (outcome.moved == (broken || gone)) ++wrong;
+        if (outcome.policy_changed == (broken || gone)) ++wrong;
     }
     done = true;
     for (std::thread& thread : threads) thread.join();
     std::filesystem::remove_all(folder);
     CHECK_EQUAL(wrong.load(), 0);
-    CHECK_EQUAL(moved, kReloads);
+    CHECK_EQUAL(policy_changed, kReloads);
     CHECK(failed > 300);
     CHECK(with_b > 100 && without_b > 100);
 }

@@ -130,20 +130,20 @@ CLAIM(late_is_a_share_of_a_life_or_days_before_its_end) {
 }
 
 CLAIM(what_was_told_is_remembered_and_the_oldest_forgotten) {
-    auto shared = std::make_unique<ToldCauses>();
-    CauseMemory memory(*shared);
+    auto shared = std::make_unique<ReportedCauses>();
+    CauseIndex memory(*shared);
     CHECK(!memory.has(7));
     memory.add(7);
     memory.add(7);
     CHECK(memory.has(7));
-    CHECK(CauseMemory(*shared).has(7));  // another keeper
+    CHECK(CauseIndex(*shared).has(7));  // another keeper
     memory.forget(7);
     CHECK(!memory.has(7));
-    CHECK(!CauseMemory(*shared).has(7));
-    for (std::uint64_t cause = 100; cause < 100 + ToldCauses::kKept + 10; ++cause) memory.add(cause);
-    const CauseMemory next(*shared);
+    CHECK(!CauseIndex(*shared).has(7));
+    for (std::uint64_t cause = 100; cause < 100 + ReportedCauses::kKept + 10; ++cause) memory.add(cause);
+    const CauseIndex next(*shared);
     CHECK(!memory.has(100) && !next.has(100));
-    CHECK(memory.has(100 + ToldCauses::kKept) && next.has(100 + ToldCauses::kKept));
+    CHECK(memory.has(100 + ReportedCauses::kKept) && next.has(100 + ReportedCauses::kKept));
 }
 
 CLAIM(late_certificates_anchors_and_lists_are_found_with_their_contact) {
@@ -189,8 +189,8 @@ CLAIM(late_certificates_anchors_and_lists_are_found_with_their_contact) {
     EventFinder tight{LateRule::parse("1%").value()};
     CHECK_EQUAL(found(tight, ledger, published.read()), "crl-overdue  \ncertificate-late initech ini\n");
     // Told once for each certificate; the next one has a cause of its own.
-    auto causes = std::make_unique<ToldCauses>();
-    CauseMemory memory(*causes);
+    auto causes = std::make_unique<ReportedCauses>();
+    CauseIndex memory(*causes);
     const auto tell = [&] {
         int n = 0;
         for (const Event& event :

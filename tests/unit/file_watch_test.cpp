@@ -11,7 +11,7 @@
 #include <functional>
 
 #include "claims.hpp"
-#include "mtls_authz/keeper/look_pace.hpp"
+#include "mtls_authz/keeper/poll_timer.hpp"
 #include "mtls_authz/load/file_watch.hpp"
 #include "mtls_authz/system/system.hpp"
 
@@ -29,7 +29,7 @@ CLAIM(where_the_kernel_tells_nothing_no_watch_is_complete) {
 #else
 
 using mtls::FileWatch;
-using mtls::LookPace;
+using mtls::PollTimer;
 
 namespace {
 
@@ -283,20 +283,20 @@ CLAIM(a_limit_of_the_kernel_is_named_with_what_raises_it) {
 
 namespace {
 
-void look(LookPace& pace, const std::vector<std::string>& names, bool waits = false) {
-    pace.begin_look();
-    pace.end_look(names, waits);
+void look(PollTimer& pace, const std::vector<std::string>& names, bool waits = false) {
+    pace.begin_poll();
+    pace.end_poll(names, waits);
 }
 
-void wait_for(LookPace& pace) {
+void wait_for(PollTimer& pace) {
     while (!pace.wait()) {
     }
 }
 
-double seconds_until_due(LookPace& pace) {
-    const auto begun = LookPace::Clock::now();
+double seconds_until_due(PollTimer& pace) {
+    const auto begun = PollTimer::Clock::now();
     wait_for(pace);
-    return std::chrono::duration<double>(LookPace::Clock::now() - begun).count();
+    return std::chrono::duration<double>(PollTimer::Clock::now() - begun).count();
 }
 
 }  // namespace
@@ -305,7 +305,7 @@ CLAIM(a_change_makes_a_look_due_long_before_its_time) {
     Folder folder;
     folder.write("a/x", "1");
     const std::vector<std::string> names = {folder.path("a/x")};
-    LookPace pace(std::chrono::hours(1), milliseconds(500));
+    PollTimer pace(std::chrono::hours(1), milliseconds(500));
     look(pace, names);
     // Once more at once: a change may have come before the folder was watched.
     CHECK(seconds_until_due(pace) < 60);
@@ -321,12 +321,12 @@ CLAIM(what_is_told_during_a_look_makes_another_one_due) {
     Folder folder;
     folder.write("a/x", "1");
     const std::vector<std::string> names = {folder.path("a/x")};
-    LookPace pace(std::chrono::hours(1), milliseconds(500));
+    PollTimer pace(std::chrono::hours(1), milliseconds(500));
     look(pace, names);
     look(pace, names);
-    pace.begin_look();
+    pace.begin_poll();
     folder.write("a/x", "2");
-    pace.end_look(names, false);
+    pace.end_poll(names, false);
     CHECK(seconds_until_due(pace) < 60);
 }
 
@@ -334,14 +334,14 @@ CLAIM(the_second_look_waits_for_its_pause_whatever_is_told) {
     Folder folder;
     folder.write("a/x", "1");
     const std::vector<std::string> names = {folder.path("a/x")};
-    LookPace pace(std::chrono::hours(1), milliseconds(300));
+    PollTimer pace(std::chrono::hours(1), milliseconds(300));
     look(pace, names);
     look(pace, names);
     folder.write("a/x", "2");
     wait_for(pace);
-    pace.begin_look();
+    pace.begin_poll();
     folder.write("a/x", "3");
-    pace.end_look(names, true);
+    pace.end_poll(names, true);
     CHECK(seconds_until_due(pace) > 0.25);
 }
 
@@ -349,9 +349,9 @@ CLAIM(few_files_are_looked_at_in_each_interval_and_many_seldom_but_ever) {
     Folder folder;
     std::vector<std::string> few = {folder.path("a/x")}, many;
     folder.write("a/x", "1");
-    for (std::size_t i = 0; i <= LookPace::kFew; ++i) many.push_back(folder.path("a/x" + std::to_string(i)));
+    for (std::size_t i = 0; i <= PollTimer::kFew; ++i) many.push_back(folder.path("a/x" + std::to_string(i)));
     const auto time_of = [](const std::vector<std::string>& names) {
-        LookPace pace(milliseconds(100), milliseconds(100), std::chrono::seconds(2));
+        PollTimer pace(milliseconds(100), milliseconds(100), std::chrono::seconds(2));
         look(pace, names);
         look(pace, names);
         return seconds_until_due(pace);

@@ -130,20 +130,20 @@ CLAIM(children_that_are_gone_are_not_shown) {
     in_child([&] {
         ChildInfo info;
         info.pid = getpid();
-        ledger->children.tell(info);
+        ledger->children.report(info);
     });
     CHECK_EQUAL(ledger->children.alive().size(), 0U);
     ChildInfo own;
     own.pid = getpid();
     own.generation = std::string("0123456789abcdef");
-    ledger->children.tell(own);
+    ledger->children.report(own);
     own.looked = 5;
-    ledger->children.tell(own);
+    ledger->children.report(own);
     const auto alive = ledger->children.alive();
     CHECK_EQUAL(alive.size(), 1U);
     CHECK_EQUAL(alive.front().generation.str(), "0123456789abcdef");
     CHECK_EQUAL(alive.front().looked, 5);
-    ledger->children.leave(getpid());
+    ledger->children.remove(getpid());
     CHECK_EQUAL(ledger->children.alive().size(), 0U);
 }
 
@@ -166,10 +166,10 @@ CLAIM(the_first_lines_of_a_kind_are_written_and_the_others_counted) {
     const LogLimiter::Kind kind{"denied reason=expired", mixed(1, "expired-acme"), 3};
     const LogLimiter::Kind other{"denied reason=revoked", mixed(1, "revoked-acme"), 4};
     std::int64_t now = 1000;
-    CHECK(!limiter.admits_known(kind.key, now));
+    CHECK(!limiter.admits_existing(kind.key, now));
     for (std::uint32_t i = 0; i < LogLimiter::kInFull; ++i) CHECK(limiter.admits(kind, now));
     for (int i = 0; i < 20; ++i) CHECK(!limiter.admits(kind, now + i));
-    for (int i = 20; i < 40; ++i) CHECK(limiter.admits_known(kind.key, now + i) == false);
+    for (int i = 20; i < 40; ++i) CHECK(limiter.admits_existing(kind.key, now + i) == false);
     CHECK(limiter.admits(other, now));
     CHECK_EQUAL(limiter.take_left_out(now + LogLimiter::kWindowSeconds - 1).size(), 0U);
     const auto left = limiter.take_left_out(now + LogLimiter::kWindowSeconds);

@@ -37,7 +37,7 @@ struct Server {
         watch(live);
         std::vector<Diagnostic> findings, reported;
         CHECK(live.start(findings, reported) != nullptr);
-        live.let_go();
+        live.release();
         live.take_over();
     }
 
@@ -60,7 +60,7 @@ struct Server {
     std::string generation() const { return std::string(live.current()->policy->generation()); }
     std::string whose() const { return verdict(ask(*live.current()->policy, issue(client_spec("api"), &ca()))); }
     // Two looks: what the second found.
-    LookOutcome look_twice() {
+    PollResult look_twice() {
         live.look();
         return live.look();
     }
@@ -94,7 +94,7 @@ std::string texts_of(const std::vector<Diagnostic>& findings) {
     for (const Diagnostic& d : findings) out += d.str() + "\n";
     return out;
 }
-std::string texts_of(const LookOutcome& outcome) { return texts_of(outcome.findings); }
+std::string texts_of(const PollResult& outcome) { return texts_of(outcome.findings); }
 
 // How large what is shared is, as far as this process has it, in bytes.
 std::size_t shared_in_use() {
@@ -138,20 +138,20 @@ CLAIM(what_the_keeper_builds_decides_in_all) {
     char byte = 0;
     CHECK(read(ready[0], &byte, 1) == 1);
     server.write("globex");
-    CHECK(server.look_twice().moved);
+    CHECK(server.look_twice().policy_changed);
     CHECK(server.generation() != old);
     CHECK_EQUAL(server.whose(), "granted globex");
     CHECK(write(told[1], "x", 1) == 1);
     int status = 0;
     waitpid(child, &status, 0);
     CHECK_EQUAL(status, 0);
-    CHECK(!server.look_twice().moved);
+    CHECK(!server.look_twice().policy_changed);
 }
 
 CLAIM(a_process_that_begins_has_what_is_in_force_whatever_the_files_hold) {
     Server server;
     server.write("globex");
-    CHECK(server.look_twice().moved);
+    CHECK(server.look_twice().policy_changed);
     for (const char* const text : {"nonsense\n", "", "<MTLSPartner x>\n"}) {
         server.write_text(text);
         server.look_twice();
@@ -211,10 +211,10 @@ CLAIM(processes_that_begin_and_new_keepers_have_the_crls_in_force_wherever_their
         server.files.file("other.pem", other.cert_pem());
         server.write_text(std::string(rules) + "MTLSCRLFile " + crls.folder() + "/*.crl\n" +
                           partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor ca.pem\nMTLSTrustAnchor other.pem\n"));
-        CHECK(server.look_twice().moved);
+        CHECK(server.look_twice().policy_changed);
         CHECK_EQUAL(answers(), "granted granted");
         put(list(3, &api));
-        CHECK(server.live.look().moved_crls);
+        CHECK(server.live.look().crls_changed);
         CHECK_EQUAL(answers(), "revoked granted");
         const std::string whole = list(3, &api);
         for (const std::string& content : {whole.substr(0, 150), std::string("<html>502</html>"), std::string(),
@@ -241,7 +241,7 @@ CLAIM(processes_that_begin_and_new_keepers_have_the_crls_in_force_wherever_their
         put(list(4));
         CHECK_EQUAL(in_child([&] {
                         server.live.take_over();
-                        CHECK(server.live.look().moved_crls);
+                        CHECK(server.live.look().crls_changed);
                         CHECK_EQUAL(answers(), "granted granted");
                     }),
                     0);
@@ -257,7 +257,7 @@ CLAIM(a_new_keeper_ends_no_refusal_of_the_one_before) {
     Server server;
     const auto refuses = [&] { return server.live.current()->refusals->suspends("acme") != nullptr; };
     server.files.file("r.conf", "MTLSSuspend acme\n");
-    CHECK(server.live.look().moved_refusals);
+    CHECK(server.live.look().refusals_changed);
     for (const char* const content : {"", "<html>\n", "MTLSSusp", "gone"}) {
         server.files.file("r.conf", content);
         if (content == std::string("gone")) std::filesystem::remove(server.files.folder() + "/r.conf");
@@ -290,7 +290,7 @@ CLAIM(a_new_keeper_ends_no_refusal_of_the_one_before) {
 CLAIM(after_a_restart_the_last_good_policy_stays_while_the_files_are_broken) {
     Server server;
     server.write("globex");
-    CHECK(server.look_twice().moved);
+    CHECK(server.look_twice().policy_changed);
     const std::string generation = server.generation();
     for (const char* const text : {"nonsense\n", "", "MTLSTrustAnchor none.pem\n", "gone"}) {
         server.write_text(text);
@@ -302,7 +302,7 @@ CLAIM(after_a_restart_the_last_good_policy_stays_while_the_files_are_broken) {
         CHECK(next.recalled());
         CHECK_CONTAINS(texts_of(findings), "p.conf");
         CHECK_EQUAL(std::string(next.current()->policy->generation()), generation);
-        next.let_go();
+        next.release();
         next.take_over();
         next.look();
         CHECK(!next.look().refused.empty());
@@ -310,10 +310,10 @@ CLAIM(after_a_restart_the_last_good_policy_stays_while_the_files_are_broken) {
         // Mended, it counts.
         server.write("initech");
         next.look();
-        CHECK(next.look().moved);
+        CHECK(next.look().policy_changed);
         server.write("globex");
         next.look();
-        CHECK(next.look().moved);
+        CHECK(next.look().policy_changed);
     }
     LivePolicy alone(server.files.folder());
     server.write_text("nonsense\n");
@@ -336,9 +336,9 @@ CLAIM(whoever_dies_with_a_policy_half_built_leaves_the_one_before) {
         });
         CHECK(WIFSIGNALED(status));
         server.live.take_over();
-        CHECK(!server.live.look().moved);
+        CHECK(!server.live.look().policy_changed);
         CHECK_EQUAL(server.whose(), before);
-        CHECK(server.live.look().moved);
+        CHECK(server.live.look().policy_changed);
         CHECK_EQUAL(server.whose(), "granted " + name);
     }
 }
@@ -368,7 +368,7 @@ CLAIM(a_policy_is_whole_or_not_there_whenever_its_builder_is_killed) {
         CHECK_CONTAINS(server.whose(), "granted ");
     }
     server.write("last");
-    CHECK(server.look_twice().moved);
+    CHECK(server.look_twice().policy_changed);
     CHECK_EQUAL(server.whose(), "granted last");
 }
 
@@ -429,7 +429,7 @@ CLAIM(what_is_damaged_lets_nobody_in_and_is_built_anew) {
             Server server;
             server.files.file("r.conf", "MTLSSuspend acme\n");
             server.write("globex");
-            CHECK(server.look_twice().moved);
+            CHECK(server.look_twice().policy_changed);
             damage(server, kind, change);
             // Whoever starts now has nothing else; it says so once.
             CHECK_EQUAL(in_child([&] {
@@ -552,7 +552,7 @@ CLAIM(a_child_can_hand_out_nothing) {
                     CHECK(!server.board->shelf.look().has_value());
                 }),
                 0);
-    CHECK(server.live.keep_handing_out());
+    CHECK(server.live.ensure_published());
     CHECK_EQUAL(in_child([&] {
                     server.live.join(false);
                     CHECK_EQUAL(server.whose(), "granted acme");
@@ -583,8 +583,8 @@ CLAIM(a_policy_that_there_is_no_room_for_leaves_the_one_before_and_says_so) {
                     CHECK_EQUAL(setrlimit(RLIMIT_FSIZE, &limit), 0);
                     server.write("globex", many_identities(3000));
                     server.live.look();
-                    const LookOutcome outcome = server.live.look();
-                    CHECK(!outcome.moved);
+                    const PollResult outcome = server.live.look();
+                    CHECK(!outcome.policy_changed);
                     CHECK(!outcome.refused.empty());
                     CHECK_CONTAINS(texts_of(outcome), "the policy cannot be shared: it takes more than ");
                     CHECK_CONTAINS(texts_of(outcome), "ulimit -f");
@@ -592,7 +592,7 @@ CLAIM(a_policy_that_there_is_no_room_for_leaves_the_one_before_and_says_so) {
                     CHECK_EQUAL(texts_of(server.look_twice()), "");
                     // Nobody is kept out by that, and the next that fits counts.
                     server.write("initech");
-                    CHECK(server.look_twice().moved);
+                    CHECK(server.look_twice().policy_changed);
                     CHECK_EQUAL(server.whose(), "granted initech");
                 }),
                 0);
@@ -602,18 +602,18 @@ CLAIM(a_policy_that_nobody_has_any_more_takes_no_memory) {
     Server server;
     const std::size_t empty = shared_in_use();
     server.write("globex", many_identities(20000));
-    CHECK(server.look_twice().moved);
+    CHECK(server.look_twice().policy_changed);
     server.live.look();
     const std::size_t one = shared_in_use() - empty;
     CHECK(one > 1UL << 20);
     for (int i = 0; i < 3; ++i) {
         server.write("n-" + std::to_string(i), many_identities(20000));
-        CHECK(server.look_twice().moved);
+        CHECK(server.look_twice().policy_changed);
         server.live.look();
         CHECK(shared_in_use() < one * 11 / 10 + empty);
     }
     server.write("small");
-    CHECK(server.look_twice().moved);
+    CHECK(server.look_twice().policy_changed);
     server.live.look();
     CHECK(shared_in_use() < one / 10 + 2 * empty);
 }
@@ -624,7 +624,7 @@ CLAIM(decisions_that_take_long_hold_their_policy_and_no_reload_waits_for_them) {
     for (std::size_t i = 0; i < 40; ++i) {
         decisions.push_back(server.live.current());
         server.write("n-" + std::to_string(i));
-        CHECK(server.look_twice().moved);
+        CHECK(server.look_twice().policy_changed);
         CHECK_EQUAL(server.whose(), "granted n-" + std::to_string(i));
     }
     for (std::size_t i = 1; i < decisions.size(); ++i) {
@@ -642,7 +642,7 @@ CLAIM(where_the_files_are_refused_at_the_start_the_first_policy_that_can_be_had_
     std::vector<Diagnostic> findings, reported;
     CHECK(live.start(findings, reported) == nullptr);
     CHECK(!findings.empty());
-    live.let_go();
+    live.release();
     live.take_over();
     for (int i = 0; i < 3; ++i) live.look();
     CHECK(!live.current());
@@ -653,7 +653,7 @@ CLAIM(where_the_files_are_refused_at_the_start_the_first_policy_that_can_be_had_
                 0);
     server.write("acme");
     live.look();
-    CHECK(live.look().moved);
+    CHECK(live.look().policy_changed);
     CHECK(static_cast<bool>(live.current()));
     CHECK_EQUAL(in_child([&] {
                     live.join(false);
@@ -668,7 +668,7 @@ CLAIM(a_limit_of_file_size_that_suffices_is_none) {
                     CHECK_EQUAL(setrlimit(RLIMIT_FSIZE, &limit), 0);
                     Server server;
                     server.write("globex", many_identities(600));
-                    CHECK(server.look_twice().moved);
+                    CHECK(server.look_twice().policy_changed);
                     CHECK_EQUAL(in_child([&] {
                                     server.live.join(false);
                                     CHECK_EQUAL(server.whose(), "granted globex");

@@ -23,7 +23,7 @@ Json finding_json(const Diagnostic& finding) {
             {"message", finding.message}};
 }
 
-// Adds what differs from what a running server has in force; false where it cannot be asked.
+// Adds the differences to a running server's policy; false if the server cannot be asked.
 bool compare_with_server(const CheckOptions& options, PolicyInput& input) {
     const auto now = read_in_force(options.socket);
     if (!now) {

@@ -18,7 +18,7 @@ namespace {
 
 using Lines = std::set<std::string>;
 
-// All that makes a difference to who is let in, as lines.
+// Everything that affects who is granted, as lines.
 Lines lines_of(const Partner& partner, const Policy& policy) {
     Lines out;
     for (const Identity& identity : partner.identities) out.insert("MTLSIdentity " + identity.text());
@@ -88,7 +88,7 @@ void compare_partners(const Policy& before, const Policy& after, Changes& out) {
         if (is == nullptr) out.push_back({name, "is gone", ""});
         compare(name, "gains", new_lines, old_lines, out);
         compare(name, "loses", old_lines, new_lines, out);
-        // What limits works the other way round.
+        // Limits work the other way round.
         const Lines old_limits = was != nullptr ? limits_of(*was) : Lines();
         const Lines new_limits = is != nullptr ? limits_of(*is) : Lines();
         compare(name, "is limited by", new_limits, old_limits, out);
@@ -104,20 +104,21 @@ void compare_partners(const Policy& before, const Policy& after, Changes& out) {
     compare("everybody", "is no longer limited by", revocations(before), revocations(after), out);
 }
 
-// What refuses beside the policies: the same for both.
-struct Beside {
+// Refusals and CRLs, used with both policies.
+struct RefusalSet {
     std::shared_ptr<const Refusals> refusals = std::make_shared<const Refusals>();
     std::shared_ptr<const CrlSet> crls = std::make_shared<const CrlSet>();
 };
 
-std::string verdict(const Policy& policy, const PresentedCertificate& certificate, const Beside& beside) {
-    const Identification who = identify(policy, certificate, {{}, *beside.refusals, *beside.crls, std::time(nullptr)});
+std::string verdict(const Policy& policy, const PresentedCertificate& certificate, const RefusalSet& refusal_set) {
+    const Identification who =
+        identify(policy, certificate, {{}, *refusal_set.refusals, *refusal_set.crls, std::time(nullptr)});
     return std::string(who.reason == Reason::kGranted ? who.partner->name.view() : word_of(who.reason));
 }
 
-// Whether all of the folder could be read.
-bool compare_certificates(const Policy& before, const Policy& after, const Beside& beside, const std::string& folder,
-                          Changes& out) {
+// Returns whether all files of the folder were readable.
+bool compare_certificates(const Policy& before, const Policy& after, const RefusalSet& refusal_set,
+                          const std::string& folder, Changes& out) {
     std::vector<std::string> files;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
         if (entry.is_regular_file()) files.push_back(entry.path());
@@ -133,8 +134,8 @@ bool compare_certificates(const Policy& before, const Policy& after, const Besid
             all_read = false;
             continue;
         }
-        const std::string was = verdict(before, *certificate.value(), beside);
-        const std::string is = verdict(after, *certificate.value(), beside);
+        const std::string was = verdict(before, *certificate.value(), refusal_set);
+        const std::string is = verdict(after, *certificate.value(), refusal_set);
         if (was != is) out.push_back({file, std::string("was ").append(was).append(", is ").append(is), ""});
     }
     show_progress("asked about", files.size(), files.size());
@@ -147,12 +148,12 @@ Json change_json(const Change& change) {
             {"line", change.what.empty() ? Json(nullptr) : Json(change.what)}};
 }
 
-// What a running server has in force, in place of files; its refusals count beside both policies.
-Result<PolicyInput> read_live_policy(const std::string& socket, Beside& beside) {
+// Reads a running server's policy instead of files; `refusal_set` gets its refusals, for both policies.
+Result<PolicyInput> read_live_policy(const std::string& socket, RefusalSet& refusal_set) {
     const auto now = read_in_force(socket);
     if (!now) return Error{now.error()};
     if (now.value().policy == nullptr) return Error{"no policy is in force, so every gate is closed"};
-    beside = {now.value().refusals, now.value().crls};
+    refusal_set = {now.value().refusals, now.value().crls};
     PolicyInput out;
     out.policy = now.value().policy;
     return out;
@@ -161,8 +162,8 @@ Result<PolicyInput> read_live_policy(const std::string& socket, Beside& beside) 
 }  // namespace
 
 int show_difference(const DiffOptions& options) {
-    Beside beside;
-    const auto first = options.live ? read_live_policy(options.socket, beside)
+    RefusalSet refusal_set;
+    const auto first = options.live ? read_live_policy(options.socket, refusal_set)
                                     : Result<PolicyInput>(read_policy({options.before}, options.root));
     if (!first) return complain(first.error());
     const PolicyInput& before = first.value();
@@ -176,7 +177,7 @@ int show_difference(const DiffOptions& options) {
     compare_partners(*before.policy, *after.policy, changes);
     bool all_read = true;
     if (!options.certificates.empty()) {
-        all_read = compare_certificates(*before.policy, *after.policy, beside, options.certificates, changes);
+        all_read = compare_certificates(*before.policy, *after.policy, refusal_set, options.certificates, changes);
     }
     const std::string left = options.live
                                  ? "gates of httpd.conf (they stay)"

@@ -26,7 +26,7 @@ Result<ServerCas> read_server_cas(const std::vector<std::string>& files) {
     return out;
 }
 
-// What the server asks and this answer does not rest on.
+// Checks of the server that this answer does not include.
 std::vector<std::string> not_asked(const ExplainOptions& options, const Policy& policy, const Identification& who) {
     std::vector<std::string> out;
     out.emplace_back(options.path.empty() ? "gates of httpd.conf (--path asks as MTLSAllow by-grant does)"
@@ -39,16 +39,17 @@ std::vector<std::string> not_asked(const ExplainOptions& options, const Policy& 
     return out;
 }
 
-void print(const Explanation& told, const std::vector<std::string>& left, bool by_grant) {
-    const bool granted = told.reason == Reason::kGranted;
+void print(const Explanation& explanation, const std::vector<std::string>& left, bool by_grant) {
+    const bool granted = explanation.reason == Reason::kGranted;
     std::cout << coloured(granted ? "allow" : "deny", granted ? Colour::kGood : Colour::kBad) << ": "
-              << word_of(told.reason) << (told.detail.empty() ? "" : " (" + shown(told.detail) + ")");
+              << word_of(explanation.reason)
+              << (explanation.detail.empty() ? "" : " (" + shown(explanation.detail) + ")");
     if (granted)
         std::cout << (by_grant ? " by MTLSAllow by-grant; other gates were not asked" : "; gates were not asked");
     std::cout << '\n';
-    for (const std::string& step : told.steps) std::cout << "  " << step << '\n';
-    for (const std::string& hint : told.hints) std::cout << "  - " << hint << '\n';
-    if (!granted) std::cout << text_of(told.reason).sentence << '\n';
+    for (const std::string& step : explanation.steps) std::cout << "  " << step << '\n';
+    for (const std::string& hint : explanation.hints) std::cout << "  - " << hint << '\n';
+    if (!granted) std::cout << text_of(explanation.reason).sentence << '\n';
     std::cout << "not asked: ";
     for (const std::string& what : left) std::cout << (&what == &left.front() ? "" : ", ") << what;
     std::cout << '\n';
@@ -89,16 +90,16 @@ int explain(const ExplainOptions& options) {
     const Refusing refusing = read_refusing(policy, options.revocations, options.crls, server.value().certificates);
     print_findings(std::cerr, refusing.findings);
     if (refusing.unreadable) return complain("what refuses cannot be read, so the answer would not be the server's");
-    const Explanation told =
+    const Explanation explanation =
         explain_request(policy, *certificate.value(), {server.value(), *refusing.refusals, *refusing.crls, now},
                         options.method, options.path, options.from);
-    const auto left = not_asked(options, policy, told.who);
+    const auto left = not_asked(options, policy, explanation.who);
     if (options.json) {
-        std::cout << one_line(explanation_json(policy, told, left)) << '\n';
+        std::cout << one_line(explanation_json(policy, explanation, left)) << '\n';
     } else {
-        print(told, left, !options.path.empty());
+        print(explanation, left, !options.path.empty());
     }
-    return told.reason == Reason::kGranted ? kFine : kDenied;
+    return explanation.reason == Reason::kGranted ? kFine : kDenied;
 }
 
 }  // namespace mtls::tool

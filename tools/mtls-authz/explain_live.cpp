@@ -16,7 +16,7 @@ namespace {
 
 using Kind = GateVerdict::Kind;
 
-// Whether the handshake lets in the certificate, by mod_ssl's CAs: "", or why that is not known.
+// Whether the handshake accepts the certificate by mod_ssl's CAs: "", or why that is uncertain.
 std::string doubt_about_handshake(const MappedHost& host, const ServerCas& server, const PresentedCertificate& client,
                                   int purpose) {
     if (host.checks_crls) return "mod_ssl asks CRLs of its own in the handshake (SSLCARevocationCheck)";
@@ -41,18 +41,18 @@ std::string doubt_about_handshake(const MappedHost& host, const ServerCas& serve
                      : X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx.get())));
 }
 
-// What keeps an answer that lets in from being certain.
+// Why a grant is uncertain; "" if it is certain.
 std::string doubt(const MappedHost& host, const ServerCas& server, const PresentedCertificate& client,
-                  const Explanation& told, const ExplainOptions& options) {
-    const Partner* const partner = told.reason == Reason::kGranted ? told.who.partner : nullptr;
+                  const Explanation& explanation, const ExplainOptions& options) {
+    const Partner* const partner = explanation.reason == Reason::kGranted ? explanation.who.partner : nullptr;
     if (partner != nullptr && !partner->networks.empty() && options.from.empty())
         return "it is let in from " + texts_of(partner->networks) + " alone: say the client's address with --from";
     if (partner != nullptr && partner->anchors->uses_mod_ssl && host.has_crls)
         return "its CA is one of mod_ssl's, whose own CRLs (SSLCARevocationFile) were not asked";
-    // MTLSClientCA: the handshake takes the path that the policy takes.
-    if (host.believes_anchors && told.who.partner != nullptr && !host.checks_crls) return {};
+    // With MTLSClientCA the handshake accepts the same path as the policy.
+    if (host.believes_anchors && explanation.who.partner != nullptr && !host.checks_crls) return {};
     return doubt_about_handshake(host, server, client,
-                                 told.who.is_purpose_waived ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT);
+                                 explanation.who.is_purpose_waived ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT);
 }
 
 std::vector<std::string> not_asked(const ExplainOptions& options, const MappedHost& host, const Policy* policy) {
@@ -69,18 +69,18 @@ std::vector<std::string> not_asked(const ExplainOptions& options, const MappedHo
     return out;
 }
 
-void tell_gate(const GateVerdict& verdict, const MappedHost& host, Explanation& told) {
-    told.steps.push_back("virtual host: " + title_of(host) +
-                         (host.where.file.empty() ? "" : " at " + host.where.str()));
-    if (verdict.kind == Kind::kOpen) told.steps.emplace_back("gate: none covers the path");
+void add_gate_steps(const GateVerdict& verdict, const MappedHost& host, Explanation& explanation) {
+    explanation.steps.push_back("virtual host: " + title_of(host) +
+                                (host.where.file.empty() ? "" : " at " + host.where.str()));
+    if (verdict.kind == Kind::kOpen) explanation.steps.emplace_back("gate: none covers the path");
     if (verdict.kind == Kind::kOpen || verdict.kind == Kind::kUnknown) return;
     if (verdict.section != nullptr)
-        told.steps.push_back("gate: " + verdict.section->title + " at " + verdict.section->where.str());
+        explanation.steps.push_back("gate: " + verdict.section->title + " at " + verdict.section->where.str());
     if (verdict.rule != nullptr)
-        told.steps.push_back("rule: " + verdict.rule->text() + " at " + verdict.rule->where.str());
+        explanation.steps.push_back("rule: " + verdict.rule->text() + " at " + verdict.rule->where.str());
     if (verdict.path != nullptr) {
         const Grant& grant = *verdict.path->grant;
-        told.steps.push_back("grant: MTLSGrant " + grant.text() + " at " + grant.where.str());
+        explanation.steps.push_back("grant: MTLSGrant " + grant.text() + " at " + grant.where.str());
     }
 }
 
@@ -106,11 +106,11 @@ std::string headline(const GateVerdict& verdict) {
     return coloured("not known", Colour::kDoubt) + ": " + shown(verdict.why);
 }
 
-void print(const InForce& now, const GateVerdict& verdict, const Explanation& told,
+void print(const InForce& now, const GateVerdict& verdict, const Explanation& explanation,
            const std::vector<std::string>& left) {
     std::cout << headline(verdict) << '\n';
-    for (const std::string& step : told.steps) std::cout << "  " << step << '\n';
-    for (const std::string& hint : told.hints) std::cout << "  - " << hint << '\n';
+    for (const std::string& step : explanation.steps) std::cout << "  " << step << '\n';
+    for (const std::string& hint : explanation.hints) std::cout << "  - " << hint << '\n';
     const bool is_denied = verdict.kind == Kind::kDeny || verdict.kind == Kind::kWouldDeny;
     if (is_denied) std::cout << text_of(verdict.reason).sentence << '\n';
     std::cout << "in force: " << now.text() << "; its revocation files and CRLs were asked\nnot asked: ";
@@ -118,12 +118,12 @@ void print(const InForce& now, const GateVerdict& verdict, const Explanation& to
     std::cout << '\n';
 }
 
-Json live_json(const InForce& now, const MappedHost& host, const GateVerdict& verdict, Explanation& told,
+Json live_json(const InForce& now, const MappedHost& host, const GateVerdict& verdict, Explanation& explanation,
                const std::vector<std::string>& left) {
     static const Policy kNone;
-    told.reason = verdict.kind == Kind::kAllow ? Reason::kGranted : verdict.reason;
-    told.detail = verdict.kind == Kind::kUnknown ? verdict.why : verdict.detail;
-    Json out = explanation_json(now.policy != nullptr ? *now.policy : kNone, told, left);
+    explanation.reason = verdict.kind == Kind::kAllow ? Reason::kGranted : verdict.reason;
+    explanation.detail = verdict.kind == Kind::kUnknown ? verdict.why : verdict.detail;
+    Json out = explanation_json(now.policy != nullptr ? *now.policy : kNone, explanation, left);
     out["decision"] = decision_of(verdict.kind);
     if (verdict.kind == Kind::kOpen || verdict.kind == Kind::kUnknown) {
         out["reason"] = nullptr;
@@ -138,34 +138,35 @@ Json live_json(const InForce& now, const MappedHost& host, const GateVerdict& ve
     return out;
 }
 
-// Whom the server would see, before any gate is asked.
-Explanation find_who(const InForce& now, const MappedHost& host, const ServerCas& server,
-                     const PresentedCertificate& client, std::int64_t at, const std::string& from) {
-    Explanation told;
+// Identifies the client as the server would, before any gate.
+Explanation identify_client(const InForce& now, const MappedHost& host, const ServerCas& server,
+                            const PresentedCertificate& client, std::int64_t at, const std::string& from) {
+    Explanation explanation;
     if (now.policy == nullptr) {
-        told.reason = Reason::kPolicyUnavailable;
+        explanation.reason = Reason::kPolicyUnavailable;
     } else {
-        told = explain_request(*now.policy, client, {server, *now.refusals, *now.crls, at}, "", "", from);
+        explanation = explain_request(*now.policy, client, {server, *now.refusals, *now.crls, at}, "", "", from);
     }
-    if (host.has_tls && host.asks_for_certificates) return told;
-    told.reason = host.has_tls ? Reason::kNoCertificate : Reason::kNoTls;
-    told.detail = host.has_tls ? "SSLVerifyClient is none here" : "this virtual host serves no TLS";
-    return told;
+    if (host.has_tls && host.asks_for_certificates) return explanation;
+    explanation.reason = host.has_tls ? Reason::kNoCertificate : Reason::kNoTls;
+    explanation.detail = host.has_tls ? "SSLVerifyClient is none here" : "this virtual host serves no TLS";
+    return explanation;
 }
 
 GateVerdict decide_live(const InForce& now, const MappedHost& host, const ServerCas& server,
-                        const PresentedCertificate& client, const Explanation& told, const ExplainOptions& options) {
+                        const PresentedCertificate& client, const Explanation& explanation,
+                        const ExplainOptions& options) {
     GateVerdict verdict;
     if (options.path.empty()) {
-        verdict.kind = told.reason == Reason::kGranted ? Kind::kAllow : Kind::kDeny;
-        verdict.reason = told.reason;
+        verdict.kind = explanation.reason == Reason::kGranted ? Kind::kAllow : Kind::kDeny;
+        verdict.reason = explanation.reason;
     } else {
-        verdict = ask_gates({now.gates, host, told.who, told.reason, options.method.empty() ? "GET" : options.method,
-                             path_for(host, options.path)});
+        verdict = ask_gates({now.gates, host, explanation.who, explanation.reason,
+                             options.method.empty() ? "GET" : options.method, path_for(host, options.path)});
     }
-    if (verdict.reason == told.reason) verdict.detail = told.detail;
+    if (verdict.reason == explanation.reason) verdict.detail = explanation.detail;
     if (verdict.kind == Kind::kDeny || verdict.kind == Kind::kUnknown) return verdict;
-    std::string why = doubt(host, server, client, told, options);
+    std::string why = doubt(host, server, client, explanation, options);
     if (why.empty()) return verdict;
     verdict.kind = Kind::kUnknown;
     verdict.why = std::move(why);
@@ -185,14 +186,16 @@ int explain_live(const ExplainOptions& options) {
     if (!server) return complain(server.error());
     const auto client = read_client(options.certificate, options.intermediates);
     if (!client) return complain(client.error());
-    Explanation told = find_who(now.value(), *host.value(), server.value(), *client.value(), at.value(), options.from);
-    const GateVerdict verdict = decide_live(now.value(), *host.value(), server.value(), *client.value(), told, options);
-    tell_gate(verdict, *host.value(), told);
+    Explanation explanation =
+        identify_client(now.value(), *host.value(), server.value(), *client.value(), at.value(), options.from);
+    const GateVerdict verdict =
+        decide_live(now.value(), *host.value(), server.value(), *client.value(), explanation, options);
+    add_gate_steps(verdict, *host.value(), explanation);
     const auto left = not_asked(options, *host.value(), now.value().policy.get());
     if (options.json) {
-        std::cout << one_line(live_json(now.value(), *host.value(), verdict, told, left)) << '\n';
+        std::cout << one_line(live_json(now.value(), *host.value(), verdict, explanation, left)) << '\n';
     } else {
-        print(now.value(), verdict, told, left);
+        print(now.value(), verdict, explanation, left);
     }
     return verdict.kind == Kind::kDeny ? kDenied : verdict.kind == Kind::kUnknown ? kNotDone : kFine;
 }

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kMostMisses = 5;
 
-void tell_near_misses(const Policy& policy, const CertificateFacts& facts, Explanation& out) {
+void add_near_misses(const Policy& policy, const CertificateFacts& facts, Explanation& out) {
     const PathFacts* const path = out.who.path.ca_keys.empty() ? nullptr : &out.who.path;
     for (const NearMiss& miss : find_near_misses(policy, facts, path, kMostMisses)) {
         std::string text = std::string(miss.partner->name) + " (" + miss.identity.where.str() + ") nearly fits: ";
@@ -29,7 +29,7 @@ void tell_near_misses(const Policy& policy, const CertificateFacts& facts, Expla
     }
 }
 
-void tell_identity(const Identification& who, Explanation& out) {
+void add_identity_steps(const Identification& who, Explanation& out) {
     if (who.partner != nullptr) {
         out.steps.push_back("identity: " + std::string(who.partner->name) + ", by MTLSIdentity " +
                             who.identity->text() + " at " + who.identity->where.str());
@@ -76,17 +76,17 @@ void ask_network(const Partner& partner, const std::string& from, Explanation& o
     }
 }
 
-// " (of this certificate: 17, acme)": what stands for %{cert:TYPE}, in order.
-std::string told_fields(const GrantedPath& granted) {
+// " (of this certificate: 17, acme)": the values of the %{cert:TYPE} segments, in order.
+std::string field_values_text(const GrantedPath& granted) {
     std::string out;
     for (const std::string& value : granted.fields)
         out += (out.empty() ? " (of this certificate: " : ", ") + shown(value);
     return out.empty() ? out : out + ")";
 }
 
-// Grants that do not exist for this certificate, since it has no field that could stand in their path.
-void tell_missing_fields(const Policy& policy, const CertificateFacts& facts, const Identification& who,
-                         Explanation& out) {
+// Reports grants that do not apply, since the certificate lacks a usable field for their path.
+void add_missing_fields(const Policy& policy, const CertificateFacts& facts, const Identification& who,
+                        Explanation& out) {
     for (const auto grants : {std::span(who.partner->grants), policy.grants()}) {
         for (const Grant& grant : grants) {
             for (const PathPattern& path : grant.paths) {
@@ -99,26 +99,26 @@ void tell_missing_fields(const Policy& policy, const CertificateFacts& facts, co
     }
 }
 
-// The gate that only asks for a grant: what MTLSAllow by-grant would say.
+// Decides with only the rule `MTLSAllow by-grant`.
 Decision decide_by_grant(const Policy& policy, const CertificateFacts& facts, const std::string& method,
                          const std::string& path, Explanation& out) {
     const Identification& who = out.who;
     const GateRules rules = {GateRule::of(GateRule::Kind::kByGrant)};
-    // The network is explained in a step of its own.
+    // The network check has its own step.
     Decision answer = decide({&rules}, {.who = &who, .is_from_anywhere = true, .line = {method, path}});
     answer.rule = nullptr;
     if (answer.path != nullptr) {
         const Grant& grant = *answer.path->grant;
         out.steps.push_back("grant: MTLSGrant " + grant.text() + " at " + grant.where.str() +
-                            told_fields(*answer.path) + (answer.granted() ? "" : ", but not for " + method));
+                            field_values_text(*answer.path) + (answer.granted() ? "" : ", but not for " + method));
     } else {
         out.steps.push_back("grant: none fits " + method + " " + shown(path));
         for (const GrantedPath& granted : who.grants.all()) {
             out.hints.push_back("it has MTLSGrant " + granted.grant->methods.text() + " " +
                                 std::string(granted.path->text()) + " at " + granted.grant->where.str() +
-                                told_fields(granted));
+                                field_values_text(granted));
         }
-        tell_missing_fields(policy, facts, who, out);
+        add_missing_fields(policy, facts, who, out);
     }
     return answer;
 }
@@ -140,9 +140,9 @@ Explanation explain_request(const Policy& policy, const PresentedCertificate& ce
     if (!path.empty() && find_path_fault(path) != PathFault::kNone) return out;
     out.reason = out.who.reason;
     out.detail = out.who.detail;
-    tell_identity(out.who, out);
+    add_identity_steps(out.who, out);
     if (out.reason == Reason::kUnknownPartner || out.reason == Reason::kNotVerified)
-        tell_near_misses(policy, facts, out);
+        add_near_misses(policy, facts, out);
     if (out.reason == Reason::kGranted && !out.who.partner->networks.empty()) ask_network(*out.who.partner, from, out);
     if (out.reason == Reason::kGranted && !path.empty()) {
         out.reason = decide_by_grant(policy, facts, method.empty() ? "GET" : method, path, out).reason;

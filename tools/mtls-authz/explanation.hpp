@@ -1,4 +1,4 @@
-// The decision about one certificate, with the steps that led to it.
+// The decision about one certificate, with its steps.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace mtls::tool {
 
-// Of a policy with fronts: the answer is that for a client which connects by itself.
+// For policies with fronts: the answer is for a client that connects directly.
 constexpr const char* kFrontsNotAsked =
     "whether a front hands the certificate on, and is accepted there (MTLSAcceptFront)";
 
@@ -18,12 +18,12 @@ struct Explanation {
     Reason reason = Reason::kInternalError;
     std::string detail;
     Identification who;
-    std::vector<std::string> steps;  // what was found, in order
-    std::vector<std::string> hints;  // what would have to change
+    std::vector<std::string> steps;  // the results of each step, in order
+    std::vector<std::string> hints;  // changes that would lead to a grant
 };
 
-// As the module decides behind `MTLSAllow by-grant`; with an empty path, only who it is. `from`: the client's address,
-// or empty: then networks are left out. `who` borrows from `policy`.
+// Decides as the module does behind `MTLSAllow by-grant`; with an empty path, identifies only. `from`: the client's
+// address; empty: skip MTLSNetwork. `who` borrows from `policy`.
 Explanation explain_request(const Policy& policy, const PresentedCertificate& certificate,
                             const IdentifyContext& context, const std::string& method, const std::string& path,
                             const std::string& from);

@@ -14,21 +14,21 @@ Json claimed_json(const Identification& who, Reason reason) {
 
 }  // namespace
 
-Json explanation_json(const Policy& policy, const Explanation& told, const std::vector<std::string>& left) {
-    const Identification& who = told.who;
-    const bool granted = told.reason == Reason::kGranted;
+Json explanation_json(const Policy& policy, const Explanation& explanation, const std::vector<std::string>& left) {
+    const Identification& who = explanation.who;
+    const bool granted = explanation.reason == Reason::kGranted;
     const std::optional<Identity>& rule = who.identity ? who.identity : who.claimed_identity;
     return {{"decision", granted ? "allow" : "deny"},
-            {"reason", word_of(told.reason)},
-            {"detail", told.detail},
+            {"reason", word_of(explanation.reason)},
+            {"detail", explanation.detail},
             {"partner", granted ? Json(who.partner->name) : Json(nullptr)},
-            {"claimed", claimed_json(who, told.reason)},
+            {"claimed", claimed_json(who, explanation.reason)},
             {"rule", rule ? Json(rule->where.str()) : Json(nullptr)},
             {"groups", who.groups},
-            {"steps", told.steps},
-            {"hints", told.hints},
+            {"steps", explanation.steps},
+            {"hints", explanation.hints},
             {"generation", policy.generation()},
-            {"advice", text_of(told.reason).sentence},
+            {"advice", text_of(explanation.reason).sentence},
             {"not_asked", left}};
 }
 

@@ -1,4 +1,4 @@
-// What explain says, for machines.
+// The result of explain as JSON.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace mtls::tool {
 
-// `left`: what was not asked.
-Json explanation_json(const Policy& policy, const Explanation& told, const std::vector<std::string>& left);
+// `left`: checks that were not made.
+Json explanation_json(const Policy& policy, const Explanation& explanation, const std::vector<std::string>& left);
 
 }  // namespace mtls::tool

@@ -24,7 +24,7 @@ std::string joined(const std::vector<std::string>& values) {
     return out;
 }
 
-// What of it people compare; JSON has everything.
+// The summary for people; JSON has all fields.
 void print_facts(const std::string& file, const CertificateFacts& facts) {
     constexpr std::size_t kMostNames = 4000;
     std::cout << file << '\n';
@@ -42,7 +42,7 @@ void print_facts(const std::string& file, const CertificateFacts& facts) {
     if (!facts.malformed.empty()) line("malformed", coloured(shown(facts.malformed), Colour::kBad));
 }
 
-// A SPIFFE bundle, too: of it the CAs.
+// Also accepts a SPIFFE bundle, and returns its CAs.
 Result<std::vector<X509Ptr>> decode(const std::string& content) {
     if (!trim(content).starts_with('{')) return decode_certificates(content);
     const auto bundle = read_spiffe_bundle(content);

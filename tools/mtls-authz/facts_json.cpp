@@ -17,7 +17,7 @@ Json name_json(const DistinguishedName& name) {
     return out;
 }
 
-// `bits`: null where the algorithm's name says the size, or the key does not decode.
+// `bits`: null if the algorithm's name implies the size, or the key does not decode.
 Json key_json(const KeyType& key) {
     return {{"algorithm", key.algorithm},
             {"bits", key.bits != 0 ? Json(key.bits) : Json(nullptr)},

@@ -11,10 +11,10 @@ namespace mtls::tool {
 using Json = nlohmann::ordered_json;
 
 Json facts_json(const std::string& file, const CertificateFacts& facts);
-// With every key of facts_json(), and why there is nothing behind them.
+// With all keys of facts_json() as null, and the reason.
 Json unreadable_json(const std::string& file, const std::string& why);
 
-// Bytes that are no UTF-8 become U+FFFD.
+// Bytes that are not UTF-8 become U+FFFD.
 std::string one_line(const Json& json);
 
 }  // namespace mtls::tool

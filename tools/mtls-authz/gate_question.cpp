@@ -21,7 +21,7 @@ std::string literal_prefix_of(const MappedSection& section) {
         text.find('#') != std::string::npos)
         return {};
     std::size_t n = std::min(text.find_first_of("\\.[]()*+?{}|$^", 1), text.size());
-    // A quantifier makes the character before it optional.
+    // A quantifier makes the preceding character optional.
     if (n < text.size() && n > 1 && std::string_view("*?{").find(text[n]) != std::string_view::npos) --n;
     return text.substr(1, n - 1);
 }
@@ -35,7 +35,7 @@ enum class Cover { kNo, kYes, kMaybe };
 // ---- which sections cover a path ------------------------------------------------------------------------------------
 
 Cover wildcard_covers(const std::string& pattern, const std::string& path) {
-    // Brackets and escapes are read otherwise by APR.
+    // APR and fnmatch() differ on brackets and escapes.
     if (pattern.find_first_of("[\\") == std::string::npos) {
         return fnmatch(pattern.c_str(), path.c_str(), FNM_PATHNAME | FNM_NOESCAPE) == 0 ? Cover::kYes : Cover::kNo;
     }
@@ -57,7 +57,7 @@ bool is_in(const std::string& file, const std::string& folder) {
     return folder == "/" || file == folder || file.starts_with(folder + "/");
 }
 
-// httpd looks for a file below DocumentRoot, and merges what folders are there on the way.
+// httpd looks for a file below DocumentRoot, and merges the <Directory> sections of all folders on the way.
 Cover directory_covers(const MappedSection& section, const MappedHost& host, const std::string& path) {
     const std::string folder = without_slash(section.path);
     const std::string root = without_slash(host.document_root);
@@ -93,7 +93,7 @@ Cover covers(const MappedSection& section, const GateMap& map, const MappedHost&
     return covers(around, map, host, path) == Cover::kNo ? Cover::kNo : Cover::kMaybe;
 }
 
-// Whether the section may be one for a place below `path`.
+// Whether the section may cover a path below `path`.
 bool is_for_below(const MappedSection& section, const MappedHost& host, const std::string& path) {
     if (!section.is_location && !section.is_directory) return false;
     const bool is_mapped = host.remaps.empty() && !host.document_root.empty();
@@ -109,9 +109,9 @@ std::string title_of(const MappedSection& section) {
     return section.title + (section.where.file.empty() ? "" : " at " + section.where.str());
 }
 
-// ---- what they say together -----------------------------------------------------------------------------------------
+// ---- merging --------------------------------------------------------------------------------------------------------
 
-// What httpd's merging leaves of some sections.
+// The settings of several sections after httpd's merging.
 struct Merged {
     std::optional<GateMode> mode;
     const GateRules* allow = nullptr;
@@ -197,7 +197,7 @@ private:
         return out;
     }
 
-    // `with`: a bit for each section that only may apply.
+    // `with`: one bit per section that may apply.
     Merged merge(unsigned with) const {
         Merged out;
         for (const auto& [section, cover] : sections_) {
@@ -208,7 +208,7 @@ private:
         return out;
     }
 
-    // By sections of paths alone, as the module asks what guards another reading.
+    // Merges <Location> sections only, as the module does for another reading of the path.
     Merged merge_locations(const std::string& path) const {
         Merged out;
         for (const MappedSection& section : ask_.host.sections) {
@@ -218,8 +218,8 @@ private:
         return out;
     }
 
-    // Paths that a backend may read otherwise: a verdict where that decides. Else `readings_` has what has to be
-    // granted as well.
+    // For paths that a backend may read differently: returns the verdict if that decides; else sets `readings_`, which
+    // must be granted too.
     std::optional<GateVerdict> ask_path() {
         if (!ask_.host.has_gates || is_plain_path(ask_.path)) return std::nullopt;
         if (find_path_fault(ask_.path) != PathFault::kNone) return denied(Reason::kBadPath);
@@ -245,7 +245,7 @@ private:
         return std::nullopt;
     }
 
-    // Recursive methods reach gates below.
+    // Recursive methods act on gates below the path.
     const MappedSection* find_nested(const Merged& here) const {
         constexpr std::string_view kAll[] = {"COPY", "MOVE", "DELETE", "PROPFIND", "LOCK", "REPORT"};
         if (std::find(std::begin(kAll), std::end(kAll), ask_.method) == std::end(kAll)) return nullptr;
@@ -258,7 +258,7 @@ private:
         return nullptr;
     }
 
-    // Values of captures; false where they are not known here.
+    // Sets the values of captures; false if some cannot be computed here.
     bool find_captures(const Merged& merged, std::vector<std::string>& values, std::vector<Capture>& out) const {
         bool is_known = true;
         merged.for_each_capture([&](const NameReference& name) {
@@ -317,7 +317,7 @@ private:
         if (!find_captures(merged, values, captures)) return false;
         const DenyChain chain{&merged.deny, nullptr};
         const Gate gate{merged.allow, merged.deny.empty() ? nullptr : &chain};
-        // The network was asked before.
+        // The network was checked before.
         const Decision answer = mtls::decide(gate, {.who = &ask_.who,
                                                     .is_from_anywhere = true,
                                                     .line = {ask_.method, ask_.path},
@@ -330,13 +330,13 @@ private:
         return true;
     }
 
-    // The same line in the map: denials are copies here.
+    // The same rule in the map: `deny` holds copies.
     const GateRule* find_rule(const GateRule& rule) const {
         for (const MappedSection& section : ask_.host.sections) {
             for (const GateRules* rules : {section.allow ? &*section.allow : nullptr, &section.deny}) {
                 if (rules == nullptr) continue;
-                for (const GateRule& known : *rules) {
-                    if (known.where.str() == rule.where.str() && known.text() == rule.text()) return &known;
+                for (const GateRule& candidate : *rules) {
+                    if (candidate.where.str() == rule.where.str() && candidate.text() == rule.text()) return &candidate;
                 }
             }
         }

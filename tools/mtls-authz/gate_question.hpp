@@ -1,5 +1,5 @@
-// What the gates of a running server say to a request, with httpd's own order of sections. Where httpd alone can tell
-// whether a section applies, both are tried; an answer that depends on it is none.
+// Evaluates a request against the gates of a running server, with httpd's merge order. If only httpd can decide whether
+// a section applies, tries both; if the results differ, the answer is unknown.
 #pragma once
 
 #include <optional>
@@ -15,42 +15,42 @@ struct GateAsk {
     const GateMap& map;
     const MappedHost& host;
     const Identification& who;
-    Reason reason;  // of who it is, with what is asked of a connection or a client's address; kGranted: a partner
+    Reason reason;  // of identification, connection and address checks; kGranted: a partner
     std::string method;
     std::string path;  // decoded and normalised
 };
 
 struct GateVerdict {
     enum class Kind {
-        kAllow,      // a gate lets it in
-        kDeny,       // with `reason`
-        kWouldDeny,  // with `reason`, but the gate is LogOnly
-        kOpen,       // there is no gate
-        kUnknown,    // with `why`
+        kAllow,      // a gate grants it
+        kDeny,       // see `reason`
+        kWouldDeny,  // see `reason`; the gate is LogOnly
+        kOpen,       // no gate applies
+        kUnknown,    // see `why`
     };
     Kind kind = Kind::kUnknown;
     Reason reason = Reason::kInternalError;
     std::string detail;
     std::string why;
-    const MappedSection* section = nullptr;  // whose MTLSAllow counts
-    const GateRule* rule = nullptr;          // that decided, if one did
-    const GrantedPath* path = nullptr;       // behind a by-grant rule; borrowed from `who`
+    const MappedSection* section = nullptr;  // the section with the effective MTLSAllow
+    const GateRule* rule = nullptr;          // the deciding rule; may be null
+    const GrantedPath* path = nullptr;       // for a by-grant rule; borrowed from `who`
 };
 
 GateVerdict ask_gates(const GateAsk& ask);
 
-// What the sections say that cover all of this one's paths for certain; of one that is no plain <Location>, only it
-// and what the server itself says.
+// The merged rules of the sections that certainly cover all paths of this one; for a section other than a plain
+// <Location>, only its own and the server's.
 struct PlaceRules {
-    std::optional<GateMode> mode;  // nothing: there is no gate
+    std::optional<GateMode> mode;  // nullopt: no gate
     GateRules allow, deny;
     bool authorizes = false;  // Require mtls-*, AuthType MTLS
 };
 PlaceRules rules_at(const GateMap& map, const MappedHost& host, const MappedSection& section);
-// What the paths begin with that the section covers.
+// Common prefix of all paths that the section covers.
 std::string literal_prefix_of(const MappedSection& section);
 
-// A path as httpd decodes and normalises it, of one that is decoded already.
+// Normalises an already decoded path as httpd does.
 std::string path_for(const MappedHost& host, const std::string& path);
 
 }  // namespace mtls::tool

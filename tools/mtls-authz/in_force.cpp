@@ -50,7 +50,7 @@ Result<std::shared_ptr<const T>> open_image(LiveAnswer& answer, Watched kind, st
     return value;
 }
 
-// The CAs of the policy, and mod_ssl's.
+// CAs of the policy and of mod_ssl.
 CasByName known_cas(const Policy* policy, const std::vector<X509Ptr>& servers) {
     return [policy, &servers](const std::string& name) {
         auto out = policy != nullptr ? policy->cas().cas_named(name) : std::vector<X509Ptr>();
@@ -85,9 +85,9 @@ Result<InForce> read_answer(LiveAnswer answer, const std::string& socket) {
         for (X509Ptr& ca : cas.value().certificates) servers.push_back(std::move(ca));
     }
     CrlFiles crls;
-    const CasByName known = known_cas(out.policy.get(), servers);
-    if (lists.value() != nullptr) crls.take(lists.value(), image, known);
-    crls.crls()->verify_signers(known);
+    const CasByName cas_by_name = known_cas(out.policy.get(), servers);
+    if (lists.value() != nullptr) crls.take(lists.value(), image, cas_by_name);
+    crls.crls()->verify_signers(cas_by_name);
     out.crls = crls.crls();
     return out;
 }
@@ -159,7 +159,7 @@ Result<const MappedHost*> choose_host(const GateMap& gates, const std::string& n
         for (const MappedHost& host : gates.hosts) all.push_back(&host);
         return Error{"--host: no virtual host is called '" + name + "'; there are " + titles_of(all)};
     }
-    // Of several at one address, the first one answers.
+    // Of several hosts with the same addresses, httpd uses the first.
     const bool is_one = std::all_of(fit.begin(), fit.end(),
                                     [&](const MappedHost* host) { return host->addresses == fit.front()->addresses; });
     if (fit.size() == 1 || (is_one && !name.empty())) return fit.front();

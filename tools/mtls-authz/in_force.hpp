@@ -1,4 +1,4 @@
-// What a running server has in force, as its keeper hands it out.
+// A running server's policy, refusals, CRLs and gates, read from its keeper.
 #pragma once
 
 #include <cstdint>
@@ -14,23 +14,23 @@ namespace mtls::tool {
 
 struct InForce {
     std::string socket;
-    std::shared_ptr<const Policy> policy;      // null: there is none, so every gate is closed
+    std::shared_ptr<const Policy> policy;      // null: no policy, so every gate is closed
     std::shared_ptr<const Refusals> refusals;  // never null
     std::shared_ptr<const CrlSet> crls;        // never null
-    std::int64_t since = 0;                    // of the policy, in seconds since the epoch
+    std::int64_t since = 0;                    // when the policy came into force, in seconds since the epoch
     GateMap gates;
 
     // "generation X since T, asked at SOCKET"
     std::string text() const;
 };
 
-// Asks at `socket`; where that is empty, at the one of the usual places where there is one.
+// Asks at `socket`; if empty, at the only usual place that has one.
 Result<InForce> read_in_force(const std::string& socket);
 
-// What mod_ssl was given for this virtual host, its CRLs apart.
+// mod_ssl's CAs for this virtual host, without its CRLs.
 Result<ServerCas> server_cas_of(const MappedHost& host);
 
-// The virtual host that answers to "NAME" or "NAME:PORT"; for an empty name the only one that serves TLS.
+// The virtual host for "NAME" or "NAME:PORT"; for an empty name the only one with TLS.
 Result<const MappedHost*> choose_host(const GateMap& gates, const std::string& name);
 // "shop.example:443"
 std::string title_of(const MappedHost& host);

@@ -20,11 +20,11 @@ struct Failed {
     std::string why;
 };
 
-// Where packages of Debian and of EL have their configuration, and where it takes files of its own.
+// Configuration folders of Debian's and Enterprise Linux's packages.
 struct Layout {
     const char* root;
     const char* snippets;
-    const char* enable;  // what puts a snippet into force
+    const char* enable;  // command that enables a snippet
     const char* reload;
 };
 constexpr Layout kDebian = {"/etc/apache2", "conf-available",
@@ -41,7 +41,7 @@ public:
         std::error_code failed;
         const bool is_new = fs::create_directories(path, failed);
         if (failed) throw Failed{path + ": " + failed.message()};
-        say(is_new, path, purpose);
+        report(is_new, path, purpose);
     }
     void file(const std::string& name, const std::string& content, const char* purpose) {
         const std::string path = root_ + "/" + name;
@@ -51,11 +51,11 @@ public:
             out << content;
             if (!out.flush()) throw Failed{path + ": " + std::strerror(errno)};
         }
-        say(is_new, path, purpose);
+        report(is_new, path, purpose);
     }
 
 private:
-    void say(bool is_new, const std::string& path, const char* purpose) const {
+    void report(bool is_new, const std::string& path, const char* purpose) const {
         if (json_) {
             const Json out = {{"path", path}, {"made", is_new}, {"purpose", purpose}};
             std::cout << one_line(out) << '\n';

@@ -48,7 +48,7 @@ Result<std::shared_ptr<const PresentedCertificate>> read_client(const std::strin
 
 namespace {
 
-// Each file once, whatever patterns name it.
+// Reads each file once, even if several patterns match it.
 class PolicyReader {
 public:
     PolicyReader(const std::string& root, PolicyInput& out)
@@ -111,7 +111,7 @@ PolicyInput read_policy_text(const std::string& text, const std::string& root) {
 
 namespace {
 
-// The server goes on where such a file is not there. Of the command line, it is a slip.
+// Reports missing files as errors: the server only warns of them, but on a command line they are a mistake.
 void watch_all(const std::vector<std::string>& names, Refusing& out, const std::function<void(WatchedFiles)>& watch) {
     for (const std::string& name : names) {
         const auto files = expand(name);
@@ -138,7 +138,7 @@ Refusing read_refusing(const Policy& policy, const std::vector<std::string>& rev
     lines.look(out.findings);
     out.refusals = lines.refusals();
 
-    const CasByName known = [&](const std::string& name) {
+    const CasByName cas_by_name = [&](const std::string& name) {
         auto cas = policy.cas().cas_named(name);
         for (const X509Ptr& ca : more) {
             if (read_name(*X509_get_subject_name(ca.get())).canonical == name) cas.push_back(share(*ca));
@@ -150,8 +150,8 @@ Refusing read_refusing(const Policy& policy, const std::vector<std::string>& rev
     std::vector<WatchedFiles> files = policy.crl_files();
     watch_all(crls, out, [&files](WatchedFiles file) { files.push_back(std::move(file)); });
     if (out.unreadable) return out;
-    lists.watch(files, known);
-    lists.look(known, anchors, out.findings);
+    lists.watch(files, cas_by_name);
+    lists.look(cas_by_name, anchors, out.findings);
     out.crls = lists.crls();
     return out;
 }

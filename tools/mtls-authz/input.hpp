@@ -1,5 +1,5 @@
-// What the commands read: certificates in any of their wrappings, and policies. Names on the command line belong to the
-// current folder.
+// Input of the commands: certificates in all supported encodings, and policies. Names on the command line are relative
+// to the current folder.
 #pragma once
 
 #include <memory>
@@ -15,29 +15,29 @@ namespace mtls::tool {
 // The content of a file, or of standard input for "-": at most 16 MiB.
 Result<std::string> read_input(const std::string& file);
 
-// The first certificate of a file, with the others as what its client would send, and those of `more`.
+// The first certificate of a file, with the others and those of `more` as the client's chain.
 Result<std::shared_ptr<const PresentedCertificate>> read_client(const std::string& file,
                                                                 const std::vector<std::string>& more);
 
 struct PolicyInput {
-    std::shared_ptr<const Policy> policy;  // null where it has errors
+    std::shared_ptr<const Policy> policy;  // null if it has errors
     std::vector<Diagnostic> findings;
-    bool unreadable = false;  // a file, or a pattern that fits none
+    bool unreadable = false;  // a file is unreadable, or a pattern matches none
 };
-// Reads policy files, patterns of them or "-" as the server does. Paths *in* them are under `root`.
+// Reads policy files, patterns of them, or "-", as the server does. Paths *in* the files are relative to `root`.
 PolicyInput read_policy(const std::vector<std::string>& files, const std::string& root);
-// The same from a text.
+// The same for policy text.
 PolicyInput read_policy_text(const std::string& text, const std::string& root);
 
-// What the server asks beside the policy.
+// The refusals that the server uses with the policy.
 struct Refusing {
     std::shared_ptr<const Refusals> refusals;
     std::shared_ptr<const CrlSet> crls;
     std::vector<Diagnostic> findings;
-    bool unreadable = false;  // a file of the command line
+    bool unreadable = false;  // a file of the command line is unreadable
 };
-// Reads revocation files and CRLs, names or patterns, and the MTLSCRLFiles that the policy names. `more`: CAs that may
-// have signed a CRL, beside those of the policy.
+// Reads revocation files and CRLs, names or patterns, and the policy's MTLSCRLFiles. `more`: CAs beside the policy's
+// that may have signed a CRL.
 Refusing read_refusing(const Policy& policy, const std::vector<std::string>& revocations,
                        const std::vector<std::string>& crls, const std::vector<X509Ptr>& more);
 

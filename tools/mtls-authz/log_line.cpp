@@ -20,7 +20,7 @@ std::string LogLine::get(const std::string& field) const {
 
 namespace {
 
-// Takes back what escape_for_log() did.
+// Reverses escape_for_log().
 std::string unescaped(std::string_view text) {
     std::string out;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -32,8 +32,8 @@ std::string unescaped(std::string_view text) {
     return out;
 }
 
-// The key=value and key="value" of a line, up to the sentence behind them. Text in quotes is a value, or passed over:
-// the path of a request may hold anything but a quote.
+// The key=value and key="value" pairs of a line, up to its sentence. Other quoted text is skipped: a request's path may
+// hold anything except quotes.
 std::map<std::string, std::string> pairs_of(std::string_view line) {
     std::map<std::string, std::string> out;
     std::string key;
@@ -62,7 +62,7 @@ std::map<std::string, std::string> pairs_of(std::string_view line) {
     return out;
 }
 
-// `denied GET "/orders": ...`: what the request was.
+// Reads method and path of `denied GET "/orders": ...`.
 void read_request(std::string_view line, LogLine& out) {
     const std::size_t open = line.find(" \"");
     const std::size_t close = open == std::string_view::npos ? open : line.find("\":", open + 2);

@@ -1,4 +1,4 @@
-// The lines that the module writes: denials and refused handshakes of httpd's error log, and lines of its audit log.
+// Parses the module's lines: denials and refused handshakes in httpd's error log, and lines of its audit log.
 #pragma once
 
 #include <map>
@@ -13,15 +13,15 @@ struct LogLine {
     enum class Kind { kGrant, kDenial, kWouldDeny, kHandshake };
     Kind kind = Kind::kDenial;
     std::string_view reason;
-    std::string_view sentence;                  // what the reason may mean and what to do
+    std::string_view sentence;                  // meaning of the reason, and advice
     std::string method, path;                   // of the request
-    std::map<std::string, std::string> fields;  // all of the line, with escapes taken back
+    std::map<std::string, std::string> fields;  // all fields of the line, unescaped
 
-    // Empty where the line has none.
+    // Empty if the line has no such field.
     std::string get(const std::string& field) const;
 };
 
-// The error says why it is none of these. What clients wrote into a line (paths, names) is never taken for a field.
+// An error if the line is none of these. Text that clients control (paths, names) is never parsed as a field.
 Result<LogLine> read_log_line(const std::string& line);
 
 }  // namespace mtls::tool

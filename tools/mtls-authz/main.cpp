@@ -1,4 +1,4 @@
-// mtls-authz: writes, checks and explains policies, with the core that the module decides with.
+// mtls-authz: writes, checks and explains policies, with the same core as the module.
 #include <openssl/crypto.h>
 
 #include <CLI/CLI.hpp>
@@ -19,11 +19,11 @@ using namespace mtls::tool;
 
 namespace {
 
-constexpr const char* kVersion = MTLS_AUTHZ_VERSION;  // the file VERSION, by way of the Makefile
+constexpr const char* kVersion = MTLS_AUTHZ_VERSION;  // from the file VERSION, set by the Makefile
 const char* const kPolicyFiles = "Policy files of the current folder, patterns of them in quotes, or -";
 const char* const kRoot = "Folder of relative paths *in* policies: the server's ServerRoot; default: the current one";
 
-// A running server in place of files; `--socket` says so by itself.
+// Adds --live, which reads a running server instead of files; `--socket` implies it.
 CLI::Option* add_live(CLI::App& command, bool& live, std::string& socket) {
     CLI::Option* const flag =
         command.add_flag("--live", live, "What a running server has in force, asked from its keeper");
@@ -261,11 +261,11 @@ void add_import(CLI::App& app, int& status) {
     command->callback([&status] { status = import_policy(options); });
 }
 
-// For packages: prints a command's page, or without one the names of all commands.
+// For packages: prints the page of a command, or, without a command, the names of all.
 void add_manual(CLI::App& app, int& status) {
     static std::string name;
     CLI::App* const command = app.add_subcommand("manual", "A command's manual page, in man(7)");
-    command->group("");  // not in the list
+    command->group("");  // hidden in --help
     command->add_option("COMMAND", name, "A command; none: the names of all");
     command->callback([&app, &status] {
         for (const CLI::App* one : app.get_subcommands([](CLI::App* c) { return !c->get_group().empty(); })) {
@@ -279,7 +279,7 @@ void add_manual(CLI::App& app, int& status) {
 std::vector<std::string_view> commands_of(CLI::App& app) {
     std::vector<std::string_view> out;
     for (const CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
-        out.push_back(command->get_name());  // kept by the command
+        out.push_back(command->get_name());  // owned by the command
     }
     return out;
 }
@@ -293,8 +293,8 @@ std::vector<std::string> options_of(const CLI::App& command) {
     return out;
 }
 
-// An error that names an unknown command or option and the nearest known one; empty where there is none. CLI11 would
-// first complain of required options that are missing.
+// Returns an error that suggests the nearest command or option for a mistyped one, or "". Called first because CLI11
+// would complain of missing required options.
 std::string find_mistyped(CLI::App& app, const std::vector<std::string>& words) {
     if (words.empty()) return "say a command; mtls-authz help lists them";
     const auto names = commands_of(app);
@@ -304,18 +304,18 @@ std::string find_mistyped(CLI::App& app, const std::vector<std::string>& words) 
         return "there is no command '" + shown(name) + "'" + did_you_mean(name, names) + "; mtls-authz help lists them";
     }
     const auto options = options_of(*app.get_subcommand(name));
-    const std::vector<std::string_view> known(options.begin(), options.end());
+    const std::vector<std::string_view> known_options(options.begin(), options.end());
     for (const std::string& word : words) {
         if (word == "--") break;
         const std::string option = word.substr(0, word.find('='));
         const bool is_mistyped = option.starts_with('-') && option.size() > 1 &&
-                                 std::find(known.begin(), known.end(), option) == known.end();
+                                 std::find(known_options.begin(), known_options.end(), option) == known_options.end();
         if (!is_mistyped) continue;
         return std::string(name)
             .append(" has no option '")
             .append(shown(option))
             .append("'")
-            .append(did_you_mean(option, known))
+            .append(did_you_mean(option, known_options))
             .append("; mtls-authz help ")
             .append(name)
             .append(" lists them");
@@ -323,7 +323,7 @@ std::string find_mistyped(CLI::App& app, const std::vector<std::string>& words) 
     return {};
 }
 
-int run(const std::vector<std::string>& given) {
+int run(const std::vector<std::string>& arguments) {
     int status = kFine;
     CLI::App app("Writes, checks and explains the policy of mod_mtls_authz, as the server would decide.", "mtls-authz");
     app.require_subcommand(1);
@@ -341,7 +341,7 @@ int run(const std::vector<std::string>& given) {
     add_fetch(app, status);
     add_import(app, status);
     add_manual(app, status);
-    std::vector<std::string> words = given;
+    std::vector<std::string> words = arguments;
     if (!words.empty() && words.front() == "help") {
         words.erase(words.begin());
         words.emplace_back("--help");
@@ -350,7 +350,7 @@ int run(const std::vector<std::string>& given) {
     if (words.empty()) std::cerr << app.help();
     if (!mistyped.empty()) return complain(mistyped);
     try {
-        std::reverse(words.begin(), words.end());  // as the library takes them
+        std::reverse(words.begin(), words.end());  // CLI11 expects reverse order
         app.parse(words);
         std::cout.flush();
         return std::cout.good() ? status : kNotDone;

@@ -6,7 +6,7 @@ namespace mtls::tool {
 
 namespace {
 
-// Text as man(7) takes it: no escapes, no requests at the beginning of a line.
+// Escapes a text for man(7): no escapes, and no requests at the start of a line.
 std::string roff(std::string_view text) {
     std::string out;
     if (text.starts_with('.') || text.starts_with('\'')) out += "\\&";
@@ -48,7 +48,7 @@ std::string synopsis(const CLI::App& command) {
     return out;
 }
 
-// The footer's sections, in their order: notes, "Exit:", "Example:".
+// The sections of the footer, in order: notes, "Exit:", "Example:".
 std::string notes_of(const CLI::App& command) {
     constexpr std::string_view kExit = "Exit: ", kExample = "Example: ";
     std::string notes, exit, examples;

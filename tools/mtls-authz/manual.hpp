@@ -1,4 +1,4 @@
-// A manual page for a command, made of what its --help says: so every option is on it.
+// A manual page for a command, generated from its --help, so that it has every option.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -50,7 +50,7 @@ std::vector<MatrixRow> rows_of(const Policy& policy) {
     return out;
 }
 
-// RFC 4180; what a spreadsheet would take for a formula is made text.
+// RFC 4180; a text that spreadsheets would evaluate as a formula gets a leading quote.
 std::string csv_field(const std::string& text) {
     const bool formula = !text.empty() && std::string_view("=+-@\t\r").find(text.front()) != std::string_view::npos;
     std::string out = "\"";
@@ -64,7 +64,7 @@ std::string csv_field(const std::string& text) {
 
 constexpr const char* kPartner = "PARTNER";
 
-// Of a column with this heading.
+// Width of a column with this heading.
 std::size_t width_of(const std::vector<MatrixRow>& rows, std::string MatrixRow::*column, std::string_view heading) {
     std::size_t out = heading.size();
     for (const MatrixRow& row : rows) out = std::max(out, (row.*column).size());

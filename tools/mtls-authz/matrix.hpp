@@ -1,4 +1,4 @@
-// Partner by path by method, as rows.
+// Rows of partner by path by method.
 #pragma once
 
 #include <string>
@@ -9,18 +9,18 @@
 
 namespace mtls::tool {
 
-// Who may do what where, and the line that says so.
+// One permission, and the line that grants it.
 struct MatrixRow {
     std::string partner, path, methods, condition, rule;
-    std::string host, gate;  // of a running server
+    std::string host, gate;  // for a running server only
 };
 
 // "EKU:clientAuth DNS:x"
 std::string condition_of(const Conditions& conditions);
-// With the partner's name in place of `%{partner}`: an auditor asks about names.
+// Replaces `%{partner}` by the partner's name.
 std::string path_for(const PathPattern& path, std::string_view partner);
 
-// RFC 4180. `is_live`: with columns for host and gate.
+// RFC 4180. `is_live`: adds the columns host and gate.
 void print_csv(const std::vector<MatrixRow>& rows, bool is_live);
 void print_json(const std::vector<MatrixRow>& rows, std::string_view generation, bool is_live);
 void print_table(const std::vector<MatrixRow>& rows, bool is_live);

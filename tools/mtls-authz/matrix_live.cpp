@@ -30,7 +30,7 @@ std::string captures_of(const GateRule& rule) {
     return out;
 }
 
-// Under which conditions a rule fits a partner: of any of these; none: never.
+// Alternative conditions under which a rule matches a partner; empty: never.
 std::vector<std::string> fits(const GateRule& rule, const Partner& partner) {
     const std::string captures = captures_of(rule);
     switch (rule.kind) {
@@ -125,7 +125,7 @@ private:
         }
     }
 
-    // What takes away from what a rule lets in; false where nothing is left.
+    // Adds the limits of MTLSDeny and others to a row; false if nothing is left.
     bool limit(const Partner& partner, const PlaceRules& rules, MatrixRow& row) const {
         for (const GateRule& deny : rules.deny) {
             for (const std::string& condition : fits(deny, partner)) {

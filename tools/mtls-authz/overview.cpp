@@ -25,7 +25,7 @@ namespace {
 
 constexpr std::size_t kMostColumns = 16;
 
-// "/partners/%{partner}/**"
+// Generalises to "/partners/%{partner}/**".
 std::string general(std::string_view path, std::string_view partner) {
     std::string out;
     for (const std::string_view segment : split(path.substr(1), '/'))
@@ -33,16 +33,16 @@ std::string general(std::string_view path, std::string_view partner) {
     return out;
 }
 
-// "/partners/..."
+// Shortens to "/partners/...".
 std::string beginning(const std::string& path) {
     const std::size_t end = path.find('/', 1);
     return end == std::string::npos ? path : path.substr(0, end) + "/...";
 }
 
-// What a partner may do at one column.
+// A partner's methods in one column.
 struct Cell {
     std::set<std::string> methods;
-    bool is_conditional = true;  // whatever it may do depends on the certificate
+    bool is_conditional = true;  // every permission in it depends on the certificate
 };
 using Row = std::map<std::string, Cell>;
 
@@ -78,7 +78,7 @@ std::set<std::string> columns_of(const std::vector<Row>& rows) {
     return out;
 }
 
-// A line ends before a slash alone.
+// Allows line breaks before slashes only.
 std::string path_html(std::string_view path) {
     std::string out;
     for (const std::string_view segment : split(path.substr(1), '/'))
@@ -91,7 +91,7 @@ std::string cell_html(const Row& row, const std::string& column) {
     if (found == row.end()) return "<td></td>";
     const Cell& cell = found->second;
     std::string methods;
-    // What is said with all methods is said with each.
+    // `*` includes all other methods.
     const std::set<std::string> all = {"*"};
     for (const std::string& text : cell.methods.contains("*") ? all : cell.methods)
         methods += (methods.empty() ? "" : ", ") + text;

@@ -1,4 +1,4 @@
-// Who may do what where, at a glance: partners by paths, as one table of HTML.
+// An HTML table of partners by paths.
 #pragma once
 
 #include <string>
@@ -7,12 +7,12 @@
 
 namespace mtls::tool {
 
-// Goes with overview_of().
+// CSS for overview_of().
 extern const char* const kOverviewStyle;
 
-// A section whose rows lead to #p-NAME; "" where nothing is granted. A partner's name as a segment of its own path is
-// `%{partner}`: what all have is one column. Where there are more columns than can be read, paths are put together by
-// their beginning.
+// A section whose rows link to #p-NAME; "" if there are no grants. A partner's name in its own path is shown as
+// `%{partner}`, so that partners share the column. If there are too many columns, paths are merged by their first
+// segment.
 std::string overview_of(const Policy& policy);
 
 }  // namespace mtls::tool

@@ -1,4 +1,4 @@
-// A policy as one page that an auditor can keep: HTML without scripts and without anything from elsewhere.
+// A policy as one HTML page for auditors: no scripts, no external resources.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// For the commands that write policy files.
+// Helpers for commands that write policy files.
 #pragma once
 
 #include <string>
@@ -6,10 +6,10 @@
 
 namespace mtls::tool {
 
-// A partner's name made of a text: lower case, other characters become one '-'; empty where nothing is left.
+// A partner name made from a text: lower case, runs of other characters become one '-'; empty if nothing remains.
 std::string partner_name_of(std::string_view text);
 
-// Whether a text can stand in a line of a policy file: without control characters, and ${ which httpd replaces.
+// Whether a text can be written to a policy file: no control characters, and no ${, which httpd expands.
 bool is_writable(std::string_view text);
 
 }  // namespace mtls::tool

@@ -31,7 +31,7 @@ MatchData data_for(const void* code) {
 
 }  // namespace
 
-// AP_REG_DEFAULT, and named groups of one name, as ap_regcomp() has them.
+// The options of AP_REG_DEFAULT, and duplicate group names, as ap_regcomp() sets them.
 SectionRegex::SectionRegex(const std::string& text) {
     int error = 0;
     PCRE2_SIZE at = 0;

@@ -1,4 +1,4 @@
-// Regular expressions of httpd's sections, as httpd compiles them by default.
+// Regular expressions of httpd's sections, compiled with httpd's default options.
 #pragma once
 
 #include <map>
@@ -12,13 +12,13 @@ class SectionRegex {
 public:
     explicit SectionRegex(const std::string& text);
 
-    // Nothing where it cannot be told: the expression does not compile here, or takes too long.
+    // nullopt if the expression does not compile here, or takes too long.
     std::optional<bool> covers(const std::string& subject) const;
-    // Of a subject that it covers: the last group with this name (letters' case apart) that takes part; else "".
+    // For a matching subject: the last participating group of this name (ASCII case ignored); else "".
     std::string group(const std::string& subject, const std::string& name) const;
 
 private:
-    std::shared_ptr<void> code_;  // null: it does not compile
+    std::shared_ptr<void> code_;  // null: it did not compile
 };
 
 }  // namespace mtls::tool

@@ -20,17 +20,17 @@ namespace {
 
 struct Choice {
     std::string selector;
-    std::string cost;  // what it costs, and risks
+    std::string cost;  // its cost and risk
 };
 
-// Whether the selector reads, without warning, and fits this certificate alone by its words.
+// Whether the selector parses without warning and matches this certificate.
 bool is_usable(const std::string& selector, const CertificateFacts& facts) {
     const auto parsed = Selector::parse(selector);
     return parsed.ok() && parsed.value().warnings.empty() &&
            parsed.value().selector().test(facts, nullptr, Repeats::kMustBeSingle) == Answer::kYes;
 }
 
-// From what stays the same when a certificate is renewed to what never does.
+// Ordered from fields that survive renewal to those that never do.
 std::vector<Choice> choices_for(const CertificateFacts& facts) {
     std::vector<Choice> out;
     const auto offer = [&](const std::string& selector, const char* cost) {
@@ -60,7 +60,7 @@ std::vector<Choice> choices_for(const CertificateFacts& facts) {
     return out;
 }
 
-// Why the certificate, or a CA that came with it, is a public CA's; "" where that is not known.
+// Why the certificate, or a CA sent with it, is from a public CA; "" if none is.
 std::string why_public(const PresentedCertificate& certificate) {
     PublicCas cas;
     std::string why = cas.why(*certificate.leaf);
@@ -70,7 +70,7 @@ std::string why_public(const PresentedCertificate& certificate) {
     return why;
 }
 
-// Certificates for servers alone, and those that are followed by such ones.
+// MTLSPurpose lines for server certificates, and for client certificates whose CA will issue only those.
 std::string purpose_lines(const PresentedCertificate& certificate) {
     const CertificateFacts& facts = certificate.facts;
     if (is_for_servers_alone(facts)) {
@@ -84,7 +84,7 @@ std::string purpose_lines(const PresentedCertificate& certificate) {
            ":\n    # then the handshake refuses it without this line.\n    #MTLSPurpose serverAuth until=DATE\n";
 }
 
-// A name from the organization, or else the common name.
+// A partner name from the organization, else the common name.
 std::string name_for(const CertificateFacts& facts) {
     std::string source;
     for (const char* const type : {"CN", "O"}) {
@@ -96,7 +96,7 @@ std::string name_for(const CertificateFacts& facts) {
     return out.empty() ? "partner" : out;
 }
 
-// The trust domain that it is an X509-SVID of; empty where it is none.
+// The trust domain if the certificate is an X509-SVID; else "".
 std::string svid_domain_of(const CertificateFacts& facts) {
     if (facts.uri.size() != 1) return {};
     const std::string domain(trust_domain_of(facts.uri.front()));

@@ -26,7 +26,7 @@ std::string coloured(const std::string& text, Colour colour) {
 
 namespace {
 
-// Controls (C0, C1), and what reorders text or takes no room (Unicode's Cf, as far as names could be forged with it).
+// Control characters (C0, C1), and invisible or reordering ones (Unicode's Cf, those that could forge a name).
 bool is_unsafe(char32_t c) {
     return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad || c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
            (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || c >= 0xe0000;
@@ -71,7 +71,7 @@ std::string line_of(const std::string& file, unsigned number) {
     return line;
 }
 
-// Of the first word that the message quotes and the line has.
+// Position of the first word that the message quotes and the line contains.
 std::size_t column_of(const std::string& message, const std::string& line) {
     for (std::size_t open = message.find('\''); open != std::string::npos; open = message.find('\'', open + 1)) {
         const std::size_t close = message.find('\'', open + 1);
@@ -89,7 +89,7 @@ void print_finding(std::ostream& out, const Diagnostic& finding) {
     out << finding.where.str() << ": "
         << coloured(is_error ? "error:" : "warning:", is_error ? Colour::kBad : Colour::kDoubt) << ' '
         << finding.message << '\n';
-    constexpr std::size_t kMostShown = 160;  // a longer line would not fit the screen
+    constexpr std::size_t kMostShown = 160;  // longer lines would not fit the screen
     if (!is_terminal() || finding.where.line == 0) return;
     std::string line = line_of(finding.where.file, finding.where.line);
     if (line.empty() || line.size() > kMostShown) return;

@@ -1,4 +1,4 @@
-// How text gets to people: colours and readable text where they look, and nothing that a certificate could steer.
+// Output for people: colours on terminals, and escaping of text that a certificate could control.
 #pragma once
 
 #include <iosfwd>
@@ -15,22 +15,21 @@ enum class Colour { kGood, kBad, kDoubt };
 // Whether standard output is a terminal.
 bool is_terminal();
 
-// `text` in that colour where standard output is a terminal and NO_COLOR is not set (no-color.org); otherwise as it is.
+// `text` in that colour if standard output is a terminal and NO_COLOR is not set (no-color.org); else unchanged.
 std::string coloured(const std::string& text, Colour colour);
 
-// Text from certificates, logs and policies for people: UTF-8 stays as it is, but for control characters and those that
-// change the direction of text or take no room. These, and bytes that are no UTF-8, become \xHH. At most some 4,000
-// bytes, then "...".
+// Text from certificates, logs and policies: keeps valid UTF-8 except control characters and those that are invisible
+// or change the text's direction. These, and invalid bytes, become \xHH. At most about 4,000 bytes, then "...".
 std::string shown(std::string_view text);
 
-// "FILE:LINE: error: MESSAGE"; on a terminal with that line below and a caret under the word that the message quotes.
+// "FILE:LINE: error: MESSAGE"; on a terminal also that line, with a caret below the word that the message quotes.
 void print_finding(std::ostream& out, const Diagnostic& finding);
 void print_findings(std::ostream& out, const std::vector<Diagnostic>& findings);
 
-// "mtls-authz: TEXT" on standard error; kNotDone, for the caller to return.
+// Prints "mtls-authz: TEXT" to standard error; returns kNotDone.
 int complain(const std::string& text);
 
-// One line on standard error that is overwritten by the next, where that is a terminal: "checked 300 of 9000".
+// "checked 300 of 9000" on standard error, overwritten by the next one; only on a terminal.
 void show_progress(const char* what, std::size_t done, std::size_t all);
 
 }  // namespace mtls::tool

@@ -16,51 +16,51 @@ namespace mtls::tool {
 
 namespace {
 
-bool is_handshake(const LogLine& told) { return told.kind == LogLine::Kind::kHandshake; }
-bool is_refusal(const LogLine& told) { return told.kind != LogLine::Kind::kGrant; }
+bool is_handshake(const LogLine& log_line) { return log_line.kind == LogLine::Kind::kHandshake; }
+bool is_refusal(const LogLine& log_line) { return log_line.kind != LogLine::Kind::kGrant; }
 
-// What has to be changed, as it is written; empty where no edit mends it.
+// A line to change in the policy; empty if no edit helps.
 struct Edit {
     std::string where;
     std::string line;
 };
 
-// The name that identifies best of those in the line.
-std::string selector_of(const LogLine& told) {
-    const std::string san = told.get("san"), subject = told.get("subject");
+// The most specific name in the line.
+std::string selector_of(const LogLine& log_line) {
+    const std::string san = log_line.get("san"), subject = log_line.get("subject");
     const std::string first = san.substr(0, san.find(','));
     if (!first.empty() && !first.ends_with("...")) return config_quote(first);
     return subject.empty() || subject.ends_with("...") ? "SELECTOR..." : config_quote("subject:" + subject);
 }
 
-std::string block_of(const LogLine& told, const Policy* policy) {
-    const std::string partner = told.get("partner"), names = partner.empty() ? told.get("claimed") : partner;
+std::string block_of(const LogLine& log_line, const Policy* policy) {
+    const std::string partner = log_line.get("partner"), names = partner.empty() ? log_line.get("claimed") : partner;
     const std::string name = names.substr(0, names.find(','));
-    const Partner* const known = policy != nullptr ? policy->find(name) : nullptr;
+    const Partner* const found = policy != nullptr ? policy->find(name) : nullptr;
     return "<MTLSPartner " + (name.empty() ? "NAME" : name) + ">" +
-           (known != nullptr ? " at " + known->where.str() : "");
+           (found != nullptr ? " at " + found->where.str() : "");
 }
 
-std::string at_gate(const LogLine& told) {
-    const std::string gate = told.get("gate");
+std::string at_gate(const LogLine& log_line) {
+    const std::string gate = log_line.get("gate");
     return gate.empty() ? "the gate in httpd.conf" : "the gate at " + gate;
 }
 
-Edit edit_for(const LogLine& told, const Policy* policy) {
-    const std::string block = block_of(told, policy), claimed = told.get("claimed");
-    const std::string request = (told.method.empty() ? "GET" : told.method) + " " + config_quote(told.path);
-    const std::string_view word = told.reason;
-    if (is_handshake(told)) {
+Edit edit_for(const LogLine& log_line, const Policy* policy) {
+    const std::string block = block_of(log_line, policy), claimed = log_line.get("claimed");
+    const std::string request = (log_line.method.empty() ? "GET" : log_line.method) + " " + config_quote(log_line.path);
+    const std::string_view word = log_line.reason;
+    if (is_handshake(log_line)) {
         if (word == "unknown-ca")
             return {block + ", with MTLSClientCA On in the virtual host", "MTLSTrustAnchor CA.pem"};
         if (word == "wrong-purpose")
             return {block + ", where it was made for servers alone", "MTLSPurpose serverAuth until=DATE"};
         return {};
     }
-    if (word == "no-certificate") return {"the virtual host " + told.get("vhost"), "SSLVerifyClient optional"};
+    if (word == "no-certificate") return {"the virtual host " + log_line.get("vhost"), "SSLVerifyClient optional"};
     if (word == "not-verified") return {block, "MTLSTrustAnchor CA.pem"};
-    if (word == "unknown-partner") return {block, "MTLSIdentity " + selector_of(told)};
-    if (word == "wrong-issuer" && told.get("detail").find(kNoSvid) != std::string::npos)
+    if (word == "unknown-partner") return {block, "MTLSIdentity " + selector_of(log_line)};
+    if (word == "wrong-issuer" && log_line.get("detail").find(kNoSvid) != std::string::npos)
         return {block + ", where its bundle is the one of the trust domain that the certificate names",
                 "MTLSTrustAnchor bundle:FILE trust-domain=NAME"};
     if (word == "wrong-issuer")
@@ -72,19 +72,19 @@ Edit edit_for(const LogLine& told, const Policy* policy) {
     if (word == "wrong-network")
         return {block + ", once the partner has confirmed its new address", "MTLSNetwork CIDR"};
     if (word == "not-allowed") {
-        if (told.path.empty()) return {at_gate(told), "MTLSAllow partner " + claimed};
-        return {at_gate(told) + ", or behind MTLSAllow by-grant in " + block,
+        if (log_line.path.empty()) return {at_gate(log_line), "MTLSAllow partner " + claimed};
+        return {at_gate(log_line) + ", or behind MTLSAllow by-grant in " + block,
                 "MTLSAllow partner " + (claimed.empty() ? "NAME" : claimed) + ", or MTLSGrant " + request};
     }
     if (word == "method-not-granted") {
-        const std::string grant = told.get("grant");
-        return {grant.empty() ? at_gate(told) : grant,
-                grant.empty() ? "methods= with " + told.method : "MTLSGrant " + request};
+        const std::string grant = log_line.get("grant");
+        return {grant.empty() ? at_gate(log_line) : grant,
+                grant.empty() ? "methods= with " + log_line.method : "MTLSGrant " + request};
     }
     return {};
 }
 
-// A word for a shell.
+// Quotes a word for the shell.
 std::string shell_quoted(const std::string& text) {
     const auto plain = [](char c) { return is_alnum(c) || std::string_view("/._-").find(c) != std::string_view::npos; };
     if (!text.empty() && std::all_of(text.begin(), text.end(), plain)) return text;
@@ -93,29 +93,29 @@ std::string shell_quoted(const std::string& text) {
     return out + "'";
 }
 
-// What shows whether the edit, or the certificate that the partner sends, mends it.
-std::string command_for(const LogLine& told, const WhyOptions& options) {
+// The command that shows whether the edit, or a new certificate, helps.
+std::string command_for(const LogLine& log_line, const WhyOptions& options) {
     std::string out = "mtls-authz explain";
     for (const std::string& file : options.policy) out += " --policy " + shell_quoted(file);
     if (options.policy.empty()) out += " --policy 'POLICY/*.conf'";
     if (options.root != ".") out += " --root " + shell_quoted(options.root);
     out += " --cert CERT.pem";
-    if (told.path.starts_with('/'))
-        out += " --method " + shell_quoted(told.method) + " --path " + shell_quoted(told.path);
+    if (log_line.path.starts_with('/'))
+        out += " --method " + shell_quoted(log_line.method) + " --path " + shell_quoted(log_line.path);
     return out;
 }
 
-std::string who_it_is(const LogLine& told) {
-    const std::string claimed = told.get("claimed");
-    if (told.fields.contains("partner")) return told.get("partner");
-    // These are asked after the path was verified.
+std::string identity_text(const LogLine& log_line) {
+    const std::string claimed = log_line.get("claimed");
+    if (log_line.fields.contains("partner")) return log_line.get("partner");
+    // These reasons are decided after the path is verified.
     static constexpr std::string_view kAfterPath[] = {"revocation-stale",  "revocation-unknown", "suspended",
                                                       "outside-contract",  "wrong-network",      "not-allowed",
                                                       "method-not-granted"};
-    const bool is_proved = !is_handshake(told) &&
-                           std::find(std::begin(kAfterPath), std::end(kAfterPath), told.reason) != std::end(kAfterPath);
+    const bool is_proved = !is_handshake(log_line) && std::find(std::begin(kAfterPath), std::end(kAfterPath),
+                                                                log_line.reason) != std::end(kAfterPath);
     if (!claimed.empty()) return claimed + (is_proved ? "" : " (the certificate names it; that is not proved)");
-    if (told.get("sha256").empty()) return "unknown: there is no certificate";
+    if (log_line.get("sha256").empty()) return "unknown: there is no certificate";
     return "unknown: no partner's MTLSIdentity fits";
 }
 
@@ -151,43 +151,44 @@ const char* word_of(LogLine::Kind kind) {
     return "denied";
 }
 
-void print(const LogLine& told, const Edit& edit, const std::string& command) {
-    const std::string request = told.path.empty() ? "" : " " + shown(told.method) + " " + shown(told.path);
-    std::cout << coloured(word_of(told.kind), is_refusal(told) ? Colour::kBad : Colour::kGood) << request << ": "
-              << told.reason << "\n  " << told.sentence << "\n  who: " << shown(who_it_is(told)) << '\n';
+void print(const LogLine& log_line, const Edit& edit, const std::string& command) {
+    const std::string request = log_line.path.empty() ? "" : " " + shown(log_line.method) + " " + shown(log_line.path);
+    std::cout << coloured(word_of(log_line.kind), is_refusal(log_line) ? Colour::kBad : Colour::kGood) << request
+              << ": " << log_line.reason << "\n  " << log_line.sentence << "\n  who: " << shown(identity_text(log_line))
+              << '\n';
     for (const auto& [key, meaning] : kMeaning) {
-        const std::string value = told.get(key);
+        const std::string value = log_line.get(key);
         if (!value.empty()) std::cout << "  " << key << "=" << shown(value) << "  " << meaning << '\n';
     }
-    if (!is_refusal(told)) return;
+    if (!is_refusal(log_line)) return;
     if (!edit.line.empty()) {
         std::cout << "  if that is meant to pass: " << shown(edit.line) << "\n    in " << shown(edit.where) << '\n';
     } else {
         std::cout << "  no edit of the policy mends it\n";
     }
-    if (!told.get("sha256").empty()) std::cout << "  to see what it changes: " << shown(command) << '\n';
+    if (!log_line.get("sha256").empty()) std::cout << "  to see what it changes: " << shown(command) << '\n';
 }
 
-Json json_of(const LogLine& told, const Edit& edit, const std::string& command) {
-    return {{"kind", word_of(told.kind)},
-            {"reason", told.reason},
-            {"advice", told.sentence},
-            {"who", who_it_is(told)},
-            {"method", told.method},
-            {"path", told.path},
+Json json_of(const LogLine& log_line, const Edit& edit, const std::string& command) {
+    return {{"kind", word_of(log_line.kind)},
+            {"reason", log_line.reason},
+            {"advice", log_line.sentence},
+            {"who", identity_text(log_line)},
+            {"method", log_line.method},
+            {"path", log_line.path},
             {"edit", edit.line.empty() ? Json(nullptr) : Json({{"where", edit.where}, {"line", edit.line}})},
             {"command", command},
-            {"fields", told.fields}};
+            {"fields", log_line.fields}};
 }
 
-// The lines of the logs that bear a request id.
+// The lines of the logs with this request id.
 Result<std::vector<std::string>> look_up(const std::string& id, const std::vector<std::string>& logs) {
     std::vector<std::string> out;
     const auto take_from = [&](std::istream& in) {
         for (std::string line; std::getline(in, line);) {
             if (line.find(id) == std::string::npos) continue;
-            const auto told = read_log_line(line);
-            if (told && told.value().get("request_id") == id) out.push_back(line);
+            const auto log_line = read_log_line(line);
+            if (log_line && log_line.value().get("request_id") == id) out.push_back(line);
         }
     };
     for (const std::string& log : logs) {
@@ -205,28 +206,28 @@ Result<std::vector<std::string>> look_up(const std::string& id, const std::vecto
 
 bool may_be_request_id(const std::string& word) { return word.find_first_of(" ={") == std::string::npos; }
 
-class Teller {
+class LineExplainer {
 public:
-    Teller(const WhyOptions& options, const Policy* policy) : options_(options), policy_(policy) {}
+    LineExplainer(const WhyOptions& options, const Policy* policy) : options_(options), policy_(policy) {}
 
-    Result<bool> tell(const std::string& line) {
-        const auto told = read_log_line(line);
-        if (!told) return Error{told.error()};
-        const Edit edit = edit_for(told.value(), policy_);
-        const std::string command = command_for(told.value(), options_);
+    Result<bool> explain_line(const std::string& line) {
+        const auto log_line = read_log_line(line);
+        if (!log_line) return Error{log_line.error()};
+        const Edit edit = edit_for(log_line.value(), policy_);
+        const std::string command = command_for(log_line.value(), options_);
         if (options_.json) {
-            std::cout << one_line(json_of(told.value(), edit, command)) << '\n';
+            std::cout << one_line(json_of(log_line.value(), edit, command)) << '\n';
         } else {
-            print(told.value(), edit, command);
+            print(log_line.value(), edit, command);
         }
-        std::cout.flush();  // a log may be followed
-        is_refusal_ = is_refusal_ || is_refusal(told.value());
+        std::cout.flush();  // the input may be `tail -f`
+        is_refusal_ = is_refusal_ || is_refusal(log_line.value());
         return true;
     }
-    // Lines that are not the module's are passed over: whole logs come this way.
-    int tell_all_of_input() {
+    // Skips other lines: whole logs may be piped in.
+    int explain_input() {
         bool any = false;
-        for (std::string line; std::getline(std::cin, line);) any = tell(line).ok() || any;
+        for (std::string line; std::getline(std::cin, line);) any = explain_line(line).ok() || any;
         return any ? status() : complain("no line of the module in standard input");
     }
     int status() const { return is_refusal_ ? kDenied : kFine; }
@@ -248,11 +249,11 @@ int explain_lines(const WhyOptions& options) {
             return complain("the policy has errors; mtls-authz check lists them");
         }
     }
-    Teller teller(options, input.policy.get());
-    if (options.lines.empty()) return teller.tell_all_of_input();
+    LineExplainer explainer(options, input.policy.get());
+    if (options.lines.empty()) return explainer.explain_input();
     for (const std::string& line : options.lines) {
         if (line == "-") {
-            const int status = teller.tell_all_of_input();
+            const int status = explainer.explain_input();
             if (status == kNotDone) return status;
             continue;
         }
@@ -268,11 +269,11 @@ int explain_lines(const WhyOptions& options) {
             lines = std::move(found.value());
         }
         for (const std::string& one : lines) {
-            const auto told = teller.tell(one);
-            if (!told) return complain(told.error());
+            const auto explained = explainer.explain_line(one);
+            if (!explained) return complain(explained.error());
         }
     }
-    return teller.status();
+    return explainer.status();
 }
 
 }  // namespace mtls::tool

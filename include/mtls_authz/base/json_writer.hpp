@@ -14,7 +14,7 @@ namespace mtls {
 // 3-8).
 class JsonWriter {
 public:
-    // Appends to `out`, which has to outlive this. `indent`: blanks for each level, or 0 for one line without blanks.
+    // Appends to `out`, which must outlive this object. `indent`: blanks per level, or 0 for one line without blanks.
     explicit JsonWriter(std::string& out, std::size_t indent = 0) : out_(out), indent_(indent) {}
 
     JsonWriter& begin_object() { return begin('{'); }
@@ -42,7 +42,7 @@ public:
     JsonWriter& member(std::string_view name, const Value& of) {
         return key(name).value(of);
     }
-    // Null where the text is empty.
+    // Null if the text is empty.
     JsonWriter& member_or_null(std::string_view name, std::string_view text) {
         return text.empty() ? key(name).null() : member(name, text);
     }
@@ -66,7 +66,7 @@ private:
     std::string& out_;
     std::size_t indent_;
     std::size_t depth_ = 0;
-    bool is_first_ = true;      // nothing was written yet at this level
+    bool is_first_ = true;      // nothing written yet at this level
     bool follows_key_ = false;  // the next value belongs to the name that was just written
 };
 

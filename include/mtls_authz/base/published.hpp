@@ -156,7 +156,7 @@ private:
     std::vector<Garbage> garbage_;
 };
 
-// A value that is made when it is asked for first, by one of the threads that ask. A copy makes its own.
+// A value computed on first use, by one of the threads that use it. A copy computes its own.
 template <class T>
 class MadeOnce {
 public:

@@ -86,7 +86,7 @@ std::string ip_text(std::string_view raw);
 // All SANs as TYPE:value, comma-separated, for display only; stops after `limit` bytes.
 std::string san_text(const CertificateFacts& facts, std::size_t limit);
 
-// A certificate in words: for logs, pages and events.
+// The text form of a certificate, for logs, pages and events.
 struct CertificateText {
     std::string subject;  // RFC 4514
     std::string issuer;

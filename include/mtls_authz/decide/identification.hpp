@@ -49,7 +49,7 @@ struct Identification {
     std::int64_t valid_from = INT64_MIN;
     std::int64_t valid_until = INT64_MAX;
 
-    // The intermediates as RFC 9440 has them; made once, by the thread that asks first.
+    // The intermediates in the format of RFC 9440; computed once, on first use.
     const std::string& client_cert_chain() const {
         return client_cert_chain_.get([this] { return client_cert_chain_value(intermediates); });
     }

@@ -1,4 +1,4 @@
-// MTLSEventCmd: a program that is handed one text on its standard input. Whatever it does harms nothing here.
+// MTLSEventCmd: runs a program with one text on its standard input. The program cannot block, kill or crash the caller.
 #pragma once
 
 #include <sys/types.h>
@@ -15,18 +15,18 @@ class EventProgram {
 public:
     static constexpr std::chrono::seconds kLongest{10};
 
-    // A program and its arguments, from the configuration.
+    // `command`: the program and its arguments, from the configuration.
     explicit EventProgram(std::vector<std::string> command) : command_(std::move(command)) {}
 
-    // Runs it to its end, with everything that it started: after `longest` all of them are ended. It has `input` as
-    // standard input, and no other descriptor of this process; what it prints goes nowhere. It runs in a session and a
-    // process group of its own, below a process that ends it even where this one is gone; `runner` has that process's
-    // id meanwhile, and where it has one of before, this waits for it. Returns what was wrong, or "". Any thread may
-    // call it, one at a time; SIGPIPE has to be ignored, and SIGCHLD not.
+    // Runs the program until it and all its descendants end; kills them all after `longest`. The program gets `input`
+    // as standard input and no other descriptor of this process; its output goes to /dev/null. It runs in its own
+    // session and process group under a supervisor process, which kills it at the limit even if this process is gone.
+    // `runner` holds the supervisor's process id meanwhile; if it holds an earlier one, run() waits for that first.
+    // Returns the error, or "". Thread-safe for one call at a time. Requires SIGPIPE ignored and SIGCHLD not ignored.
     std::string run(const std::string& input, std::atomic<std::int32_t>& runner,
                     std::chrono::milliseconds longest = kLongest) const;
 
-    // Why it cannot be run, as far as this process can tell; or "".
+    // Returns why the program cannot be run, as far as this process can check, or "".
     std::string find_fault() const;
 
 private:

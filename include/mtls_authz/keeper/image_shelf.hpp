@@ -1,6 +1,6 @@
-// Where the images in force wait for each process that wants them: sockets that are open in all processes of a server,
-// with one message in each that brings the images' files and is only ever looked at. So nobody waits for anybody, and
-// what is in force outlives whoever made it.
+// Holds the current images for every process of a server: sockets that all processes inherit, each with one queued
+// message that carries the images' descriptors. Readers only peek, so no process waits for another, and the images
+// outlive the process that built them.
 #pragma once
 
 #include <array>
@@ -12,29 +12,29 @@
 
 namespace mtls {
 
-// What is in force: of each kind the serial number, 0 where there is none, and its file.
+// The current images: per kind its serial number (0: no image) and its file.
 struct ShelfContents {
-    std::uint64_t serial = 0;  // of all: higher with each change
+    std::uint64_t serial = 0;  // of the whole set; rises with each change
     std::array<std::uint64_t, kWatched> serials{};
     std::array<OwnedFile, kWatched> files;
 };
 
-// Each process has a copy of its own. Closes nothing by itself, since it is kept over restarts of the server.
+// Copied into each process. The destructor closes nothing: the sockets are kept over restarts of the server.
 class ImageShelf {
 public:
-    // Two socket pairs: children can only look at one of them, so that what a new keeper takes over comes from no
-    // child, and what a child takes from no other.
+    // Uses two socket pairs. Children can only read one of them, so a new keeper never takes over data from a child,
+    // and a child never takes data from another child.
     static std::optional<ImageShelf> create();
 
-    // In the keeper, or in the parent before there is one: replaces what is there by these files, which stay the
-    // caller's. False where the sockets do not take it.
+    // Called in the keeper, or in the parent before a keeper runs: replaces the queued images by `files`, which the
+    // caller keeps. False if the sockets do not accept them.
     bool put(std::uint64_t serial, const std::array<std::uint64_t, kWatched>& serials,
              const std::array<int, kWatched>& files) const;
     // For children.
     std::optional<ShelfContents> look() const { return look_at(offered_[0]); }
-    // For the next keeper, and the server after a restart.
+    // For the next keeper, and for the server after a restart.
     std::optional<ShelfContents> look_at_kept() const { return look_at(kept_[0]); }
-    // In a child that begins: from here on it can do nothing but look().
+    // Called in a new child: closes every socket but the one that look() reads.
     void become_reader();
 
 private:

@@ -1,5 +1,5 @@
-// What the keeper hands to the other processes of a server, one keeper to the next, and the server before a restart to
-// the one after it: memory without a name, made before they are forked. It is never given back.
+// State that the keeper shares with the other processes, with the next keeper and with the server after a restart: an
+// anonymous shared mapping, made before these processes are forked and never unmapped.
 #pragma once
 
 #include <atomic>
@@ -11,33 +11,32 @@ namespace mtls {
 
 struct KeeperBoard {
     std::uint64_t layout = 0;  // layout_id() of the code that made it
-    ImageShelf shelf;          // to be copied
+    ImageShelf shelf;          // each process uses a copy
 
-    // The serial number of what is on the shelf: rises after each change of the policy, the refusals or the CRLs.
+    // Serial number of the images on the shelf: rises after each change of the policy, the refusals or the CRLs.
     std::atomic<std::uint64_t> changes{0};
-    std::atomic<std::uint64_t> last_serial{0};    // the last that was used, for anything
+    std::atomic<std::uint64_t> last_serial{0};    // the highest serial number in use, of any kind
     std::atomic<std::int64_t> in_force_since{0};  // of the policy, in seconds since the epoch
 
-    // Processes that begin count up `asked`, and serve once `answered` is as much: the keeper is there, and what they
-    // found here is in force.
+    // A new process increments `asked` and serves once `answered` has reached its value: then the keeper is alive, and
+    // the images on the shelf are current.
     std::atomic<std::uint64_t> asked{0};
     std::atomic<std::uint64_t> answered{0};
-    std::atomic<std::int32_t> keeper{0};                     // its process id; 0: there is none
-    std::atomic<std::int64_t> signs_of_life[kWatched] = {};  // of its threads, as monotonic_seconds()
+    std::atomic<std::int32_t> keeper{0};                  // its process id; 0: no keeper runs
+    std::atomic<std::int64_t> heartbeats[kWatched] = {};  // heartbeat of each thread, as monotonic_seconds()
 
-    // Null where the memory or the sockets cannot be had.
+    // Null if the memory or the sockets cannot be allocated.
     static KeeperBoard* create();
     // Returns what create() made in `memory`; null if another version of this code made it.
     static KeeperBoard* adopt(void* memory);
 
-    // The longest time since one of the keeper's threads has given a sign of life, in seconds, and how long that may
-    // be.
+    // Seconds since the oldest heartbeat of the keeper's threads, and the limit after which the keeper counts as hung.
     std::int64_t silence() const;
     static constexpr std::int64_t kLongestSilence = 30;
     bool is_kept() const { return keeper != 0 && silence() < kLongestSilence; }
 };
 
-// Seconds of CLOCK_MONOTONIC, which is the same in all processes.
+// Seconds of CLOCK_MONOTONIC, the same in all processes.
 std::int64_t monotonic_seconds();
 
 }  // namespace mtls

@@ -1,5 +1,5 @@
-// What changes while the server runs. One process, the keeper, looks at the files, builds, and hands out what counts;
-// every other one follows. The snapshot that requests decide on is replaced as a whole.
+// The policy while the server runs. One process, the keeper, polls the files, builds images and publishes them; all
+// other processes map them. Requests decide on a snapshot, which is replaced as a whole.
 #pragma once
 
 #include <array>
@@ -18,100 +18,100 @@
 
 namespace mtls {
 
-// What one look brought.
-struct LookOutcome {
+// Result of one poll.
+struct PollResult {
     std::vector<Diagnostic> findings;
-    std::vector<Directive> refusing;    // lines of revocation files that count from now on
-    std::vector<std::string> missing;   // sources of refusals that are gone, as RevocationFiles::missing() has them
-    std::vector<Diagnostic> bad_lines;  // as RevocationFiles::bad_lines() has them
-    std::string refused;          // where the policy files were refused, just now: the digest of all that they hold
-    bool policy_clean = false;    // they are neither refused nor in doubt
-    bool moved = false;           // another policy is in force
-    bool moved_refusals = false;  // other revocations or suspensions are
-    bool moved_crls = false;      // other CRLs are
-    std::shared_ptr<const Policy> before;  // the one that was in force at the beginning; may be null
+    std::vector<Directive> added_refusals;  // lines of revocation files that came into force
+    std::vector<std::string> missing;       // sources of refusals that are gone; see RevocationFiles::missing()
+    std::vector<Diagnostic> bad_lines;      // see RevocationFiles::bad_lines()
+    std::string refused;                    // digest of the policy files' contents, if this poll refused them
+    bool policy_clean = false;              // the policy files are neither refused nor waiting for a second poll
+    bool policy_changed = false;            // the policy changed
+    bool refusals_changed = false;          // revocations or suspensions changed
+    bool crls_changed = false;              // CRLs changed
+    std::shared_ptr<const Policy> before;   // the policy before this poll; may be null
 };
 
 class LivePolicy {
 public:
     explicit LivePolicy(const std::string& root) : source_(root, disk_) {}
 
-    // The snapshot now current; none before start, or where none can be had. What it holds lives as long as the reader.
+    // The current snapshot; empty before start(), or if no policy is available. The reader keeps the snapshot alive.
     SnapshotReader current() const { return current_.read(); }
-    // Whether the policy now current names fronts. Costs one read; a request that asks while another policy comes into
-    // force may get the answer of the one before.
+    // Whether the current policy names fronts: one relaxed load. While a new policy is being published, a request may
+    // get the answer for the old one.
     bool has_fronts() const noexcept { return has_fronts_.load(std::memory_order_relaxed); }
-    // When the policy in force came into force, in seconds since the epoch.
+    // When the current policy came into force, in seconds since the epoch.
     std::int64_t in_force_since() const { return in_force_since_; }
 
     // ---- before other processes are forked ----
 
-    // Whom files are trusted by. What `fetcher` owns counts where revocation files, CRLs and SPIFFE bundles are read.
+    // Sets which owners of files are trusted. Files of `trust.fetcher` are accepted only as revocation files, CRLs and
+    // SPIFFE bundles.
     void set_trust(const FileTrust& trust);
-    // CAs beside the policy's own that may have signed a CRL: mod_ssl's. Borrowed for as long as this lives.
-    void add_known_ca(X509& ca);
-    // Call it before start(): what is in force then lies in images, and is handed out to all processes forked later.
-    // `board` must outlive this object.
+    // Adds a CA of mod_ssl that may have signed a CRL. `ca` must outlive this object.
+    void add_server_ca(X509& ca);
+    // Call it before start(): images are then shared with all processes forked later. `board` must outlive this object.
     void share_between_processes(KeeperBoard& board);
 
-    // Builds the policy and takes a first look at the files. If the policy files are refused, returns the policy that
-    // was in force before a restart (recalled() is then true), or null if there was none. `findings`: faults of the
-    // policy; `reported`: faults of revocation files and CRLs, which keep no server from starting.
+    // Builds the policy and polls all files once. If the policy files are refused, returns the policy from before a
+    // restart (recalled() is then true), or null if there was none. `findings`: faults of the policy; `reported`:
+    // faults of revocation files and CRLs, which do not stop a start.
     std::shared_ptr<const Policy> start(std::vector<Diagnostic>& findings, std::vector<Diagnostic>& reported);
     bool recalled() const { return is_recalled_; }
-    // When it has seen what it wanted: from here on it only ever forks.
-    void let_go();
+    // Releases this process's references after start(): the parent only forks from here on.
+    void release();
 
     // ---- in the keeper ----
 
-    // After it was forked: goes on from what is in force.
+    // Called after the fork: continues from the images on the shelf.
     void take_over();
-    // One look each; not two of the same kind at once. What changed is handed out.
-    void look_at_refusals(LookOutcome& outcome);
-    void look_at_crls(LookOutcome& outcome);
-    void look_at_policy(LookOutcome& outcome);
-    // All three, one after the other.
-    LookOutcome look();
-    // Whether a change was seen once and waits for a second look.
+    // Polls one kind of files and publishes what changed. Do not run two polls of the same kind at once.
+    void poll_refusals(PollResult& outcome);
+    void poll_crls(PollResult& outcome);
+    void poll_policy(PollResult& outcome);
+    // Polls all three kinds, one after the other.
+    PollResult look();
+    // Whether a change was seen once and needs a second equal poll.
     bool is_waiting(Watched what);
-    // Files and patterns on which the next look depends.
+    // Files and patterns that the next poll of this kind reads.
     std::vector<std::string> names_of(Watched what);
-    // The policy files as they are now were refused.
+    // Whether the policy files in their current state were refused.
     bool is_failing();
-    // Sees to it that children find what is in force. False where the sockets to them do not work any more.
-    bool keep_handing_out();
-    // Since when nothing else was in force, as monotonic_seconds().
+    // Puts the current images on the shelf again if needed. False if the sockets to the children are broken.
+    bool ensure_published();
+    // When the published images last changed, as monotonic_seconds().
     std::int64_t unchanged_since() const { return unchanged_since_; }
 
     // ---- in every other process ----
 
-    // After it was forked: takes what is in force, and decides by nothing until the keeper answers, if it `asks` one.
-    // What was in force when the server started, perhaps days ago, is no substitute.
+    // Called after the fork: takes the current images. With `asks`, the process has no policy until the keeper answers:
+    // the policy from the server's start may be days old, and must not decide.
     std::vector<Diagnostic> join(bool asks);
-    // Moves to what is in force now. Thread-safe; where another thread is at it, nothing happens.
+    // Switches to the images on the shelf. Thread-safe; does nothing while another thread runs it.
     std::vector<Diagnostic> follow();
-    // Of what this process has taken: KeeperBoard::changes.
+    // KeeperBoard::changes as of the last follow().
     std::uint64_t seen_changes() const { return seen_changes_; }
     // Whether follow() has something to do.
     bool is_behind() const noexcept {
         return board_ != nullptr && board_->changes.load(std::memory_order_acquire) != seen_changes_;
     }
-    // Whether the keeper has not answered yet.
+    // Whether the keeper has not answered this process yet.
     bool is_new() const { return is_new_; }
-    // Before a process ends, while its other threads go on: waits for what has begun, at most three seconds. Nothing
-    // begins afterwards.
-    void end_looking();
+    // Called before a process exits while its other threads run: waits at most 3 s for a running follow(), and blocks
+    // later ones.
+    void stop_following();
 
     PolicySource& policy_source() { return source_; }
     RevocationFiles& revocation_files() { return revocation_files_; }
 
 private:
-    void recall_policy();
+    void restore_policy();
     void put_in_force(std::shared_ptr<const Policy> policy);
     bool take(Watched kind, ShelfContents& shelf, std::vector<Diagnostic>& findings);
     void take_image(Watched kind, std::shared_ptr<const Image> image);
     using Images = std::array<std::shared_ptr<const Image>, kWatched>;
-    void hand_out(std::initializer_list<std::pair<Watched, std::shared_ptr<const Image>>> images);
+    void publish_images(std::initializer_list<std::pair<Watched, std::shared_ptr<const Image>>> images);
     bool put_on_shelf();
     void publish();
     void drop_policy();
@@ -120,10 +120,10 @@ private:
     CasByName known_cas() const;
     CasByName known_anchors() const;
 
-    // Of the files of each kind, and of what follows() is at; taken before mutex_.
-    std::mutex refusals_looking_, crls_looking_, policy_looking_, following_;
-    mutable std::mutex mutex_;             // of what is published
-    mutable Published<Snapshot> current_;  // whoever looks marks it
+    // One mutex per kind of files, and one for follow(); locked before mutex_.
+    std::mutex refusals_polling_, crls_polling_, policy_polling_, following_;
+    mutable std::mutex mutex_;             // guards what publish() reads
+    mutable Published<Snapshot> current_;  // readers mark it while they read
     std::shared_ptr<const Policy> policy_;
     std::shared_ptr<const Refusals> refusals_ = std::make_shared<const Refusals>();
     std::shared_ptr<const CrlSet> crls_ = std::make_shared<const CrlSet>();
@@ -138,21 +138,21 @@ private:
     std::multimap<std::string, X509*> server_cas_;
     bool is_recalled_ = false;
 
-    // Null where nothing is shared: then this process has it all alone.
+    // Null: no other process shares the policy (tests, the tool).
     KeeperBoard* board_ = nullptr;
     ImageShelf shelf_;
 
-    // What was handed out: in the keeper, and in the parent before there is one.
-    std::mutex handing_out_;  // taken last
+    // The published images: in the keeper, and in the parent before a keeper runs.
+    std::mutex publishing_;  // always locked last
     Images images_;
     std::atomic<std::int64_t> unchanged_since_{0};
 
-    // What was handed out, or what this process has taken; 0: nothing.
+    // Serial numbers of the published images, or of those that this process uses; 0: none.
     std::array<std::uint64_t, kWatched> serials_{};
     std::atomic<std::uint64_t> seen_changes_{0};
-    std::array<std::uint64_t, kWatched> faulty_{};  // the last that could not be used
+    std::array<std::uint64_t, kWatched> faulty_{};  // serial numbers of the last unusable images
     std::atomic<bool> is_new_{false};
-    std::uint64_t asked_ = 0;  // what the keeper has to answer
+    std::uint64_t asked_ = 0;  // the value of KeeperBoard::asked that the keeper has to reach
 };
 
 }  // namespace mtls

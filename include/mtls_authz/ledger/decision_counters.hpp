@@ -1,4 +1,4 @@
-// Decisions, counted over all processes and threads of a server. Lives in memory that they share.
+// Decision counters in memory that all processes and threads of a server share.
 #pragma once
 
 #include <array>
@@ -11,19 +11,19 @@
 
 namespace mtls {
 
-constexpr std::size_t kCountedPartners = 1000;  // by name; all others together
+constexpr std::size_t kCountedPartners = 1000;  // counted by name; all others share one number
 
-// Upper bounds of the histogram of decision times, in nanoseconds, inclusive.
+// Inclusive upper bounds of the histogram of decision times, in nanoseconds.
 constexpr std::array<std::uint64_t, 12> kDurationBounds = {250,    500,    1'000,   2'500,   5'000,     10'000,
                                                            25'000, 50'000, 100'000, 250'000, 1'000'000, 10'000'000};
 
-// Each processor counts in a shard of its own, so that no cache line is fought over; whoever asks adds them up.
+// Each processor counts in its own shard, so that no two contend for a cache line; readers add the shards up.
 class DecisionCounters {
 public:
     using Count = std::uint64_t;
 
-    // `partner`: a number below kCountedPartners, that for all others, or kNoPartner. `nanoseconds`: what the decision
-    // took; negative where that was not measured.
+    // `partner`: a number below kCountedPartners, kCountedPartners for all others, or kNoPartner. `nanoseconds`:
+    // duration of the decision; negative: not measured.
     static constexpr std::size_t kNoPartner = kCountedPartners + 1;
     void count(Outcome outcome, Reason reason, std::size_t partner, std::int64_t nanoseconds = -1) noexcept {
         Shard& own = shard();
@@ -36,14 +36,14 @@ public:
     Count of_partner(std::size_t partner, Outcome outcome) const noexcept;
 
     struct Durations {
-        std::array<Count, kDurationBounds.size() + 1> buckets{};  // not cumulative; the last one is beyond all bounds
-        Count nanoseconds = 0;                                    // in all
+        std::array<Count, kDurationBounds.size() + 1> buckets{};  // not cumulative; the last one is above all bounds
+        Count nanoseconds = 0;                                    // sum of all durations
     };
     Durations durations() const noexcept;
 
 private:
     using Cell = std::atomic<Count>;
-    static constexpr std::size_t kShards = 64;  // processors beyond share
+    static constexpr std::size_t kShards = 64;  // with more processors, some share a shard
     struct alignas(64) Shard {
         std::array<std::array<Cell, kReasonCount>, kOutcomes.size()> decisions{};
         std::array<std::array<Cell, kOutcomes.size()>, kCountedPartners + 1> partners{};

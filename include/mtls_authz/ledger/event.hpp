@@ -1,4 +1,4 @@
-// What needs a person, found in what the server knows: for the log, and for MTLSEventCmd.
+// Finds the conditions that need an administrator, for the log and for MTLSEventCmd.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@
 
 namespace mtls {
 
-// In the order in which they are told.
+// In the order in which they are reported.
 enum class EventKind {
     kPolicyRefused,
     kRefusalSourceGone,
@@ -30,31 +30,31 @@ std::string_view word_of(EventKind kind);
 
 struct Event {
     EventKind kind = EventKind::kPolicyRefused;
-    std::uint64_t cause = 0;  // what makes it one, over restarts
+    std::uint64_t cause = 0;  // identifies the event, also after a restart
     std::string partner = {};
     std::string contact = {};  // the partner's MTLSContact
-    std::string message = {};  // one sentence; texts of certificates in it are escaped
-    // More keys of its JSON. Texts of certificates and files, as they are.
+    std::string message = {};  // one sentence; texts from certificates are escaped
+    // More keys of its JSON. Texts from certificates and files are not escaped.
     std::vector<std::pair<std::string_view, std::string>> details = {};
-    std::vector<std::string> findings = {};  // of refused files
+    std::vector<std::string> findings = {};  // for refused policy files
 };
 
-// One JSON object (RFC 8259) in ASCII, and a newline. `host`: of the server; `now`: seconds since the epoch.
+// One JSON object (RFC 8259) in ASCII, and a newline. `host`: the server's name; `now`: seconds since the epoch.
 std::string event_json(const Event& event, std::string_view host, std::int64_t now);
-// For the log: "certificate-late: partner=globex contact="...": a sentence".
+// Line for the log: "certificate-late: partner=globex contact="...": a sentence".
 std::string event_line(const Event& event);
 
 class EventFinder {
 public:
     explicit EventFinder(const LateRule& rule) : rule_(rule) {}
 
-    // What there is now. `is_told`: whether one was told already, by its kind and cause; such ones are left out.
-    // `snapshot`: may see nothing.
-    using IsTold = std::function<bool(const Event&)>;
+    // Returns the current events, without those that `is_reported` reports as already sent (by kind and cause).
+    // `snapshot` may be empty.
+    using IsReported = std::function<bool(const Event&)>;
     std::vector<Event> find(const Ledger& ledger, const SnapshotReader& snapshot, const FileTroubles& files,
-                            std::int64_t now, const IsTold& is_told);
+                            std::int64_t now, const IsReported& is_reported);
 
-    // Of troubles with files: what is over may begin anew. Each was told before.
+    // Returns the causes of file troubles that have ended, so that they are reported again if they recur.
     std::vector<std::uint64_t> take_ended(const FileTroubles& files);
 
 private:
@@ -66,15 +66,15 @@ private:
     void add(Event event);
 
     const LateRule rule_;
-    std::map<std::string, std::uint64_t> troubles_;  // of files, by what they are, with their causes
+    std::map<std::string, std::uint64_t> troubles_;  // open file troubles and their causes
 
-    // Of one look.
+    // State of one find().
     std::int64_t now_ = 0;
-    const IsTold* is_told_ = nullptr;
+    const IsReported* is_reported_ = nullptr;
     std::vector<Event> found_;
 
-    // Anchors are many, and change with the policy alone.
-    std::uint64_t anchors_of_ = 0;  // the serial of the snapshot that they were looked at in
+    // Cached: anchors are many, and change only with the policy.
+    std::uint64_t anchors_of_ = 0;  // serial of the snapshot that late_anchors_ was computed from
     std::int64_t anchors_at_ = 0;
     std::vector<Event> late_anchors_;
 };

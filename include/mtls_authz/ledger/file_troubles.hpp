@@ -15,14 +15,14 @@ namespace mtls {
 
 struct FileTroubles {
     struct Refused {
-        std::string content;  // tells what was refused from any other content
+        std::string content;  // digest of the refused files
         std::vector<std::string> findings;
         std::string consequence;
         bool operator==(const Refused&) const = default;
     };
     std::optional<Refused> policy = {};
-    std::map<std::string, std::int64_t> gone = {};  // sources of refusals, and since when
-    std::vector<std::string> bad_lines = {};        // of sources that are there: "FILE:LINE: error: ..."
+    std::map<std::string, std::int64_t> gone = {};  // sources of refusals that are gone, with the time each vanished
+    std::vector<std::string> bad_lines = {};        // of existing sources: "FILE:LINE: error: ..."
 
     bool operator==(const FileTroubles&) const = default;
 };
@@ -35,7 +35,7 @@ public:
     void clear() noexcept;
     // Without Refused::content.
     FileTroubles get() const;
-    // How many there are, shown or not.
+    // The full counts, beyond kShown.
     std::size_t gone() const noexcept { return gone_; }
     std::size_t bad_lines() const noexcept { return bad_; }
 

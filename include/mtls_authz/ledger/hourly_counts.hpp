@@ -1,4 +1,4 @@
-// What was allowed and denied in each of the last 24 hours, for people. Lives in memory that all processes share.
+// Allowed and denied requests in each of the last 24 hours, for the status page. In memory that all processes share.
 #pragma once
 
 #include <array>
@@ -20,17 +20,17 @@ public:
         std::uint64_t allowed = 0;
         std::uint64_t denied = 0;
     };
-    using Day = std::array<Hour, kHours>;  // oldest first; the last one is not over
+    using Day = std::array<Hour, kHours>;  // oldest first; the last one is the current hour
 
-    // `taken`: how many partners have a number. `now`: seconds since the epoch. Call it each minute, or what a minute
-    // counted may be shown in the hour after.
+    // `taken`: how many partners have a number. `now`: seconds since the epoch. Call it each minute: a later call may
+    // attribute up to one interval's requests to the next hour.
     void note(const DecisionCounters& counters, std::size_t taken, std::int64_t now) noexcept;
     Day of_server(std::int64_t now) const noexcept { return day_of(server_, now); }
     // `partner`: a number below kCountedPartners.
     Day of_partner(std::size_t partner, std::int64_t now) const noexcept { return day_of(partners_[partner], now); }
 
 private:
-    // One more than is shown: the first is where counting begins.
+    // One column more than is shown: the base of the oldest difference.
     static constexpr std::size_t kColumns = kHours + 1;
     struct Cell {
         std::atomic<std::uint64_t> allowed{0};
@@ -39,13 +39,13 @@ private:
     using Row = std::array<Cell, kColumns>;
     Day day_of(const Row& row, std::int64_t now) const noexcept;
 
-    std::array<std::atomic<std::int64_t>, kColumns> hours_{};  // that the columns are of, since the epoch
-    std::atomic<std::int64_t> first_{0};                       // hour in which counting began; 0: it did not
+    std::array<std::atomic<std::int64_t>, kColumns> hours_{};  // of each column, in hours since the epoch
+    std::atomic<std::int64_t> first_{0};                       // hour of the first note(); 0: none yet
     Row server_;
     std::array<Row, kCountedPartners> partners_;
 };
 
-// All of it together.
+// The sum of all 24 hours.
 HourlyCounts::Hour sum_of(const HourlyCounts::Day& day);
 
 }  // namespace mtls

@@ -1,4 +1,4 @@
-// What children met that somebody should hear of, for the keeper: in memory that all processes share.
+// What children report to the keeper for events: in memory that all processes share.
 #pragma once
 
 #include <array>
@@ -14,27 +14,27 @@
 
 namespace mtls {
 
-// A number that tells what these texts tell apart, of everything that is told once; never 0.
+// A hash of these texts, different for each cause that is reported once; never 0.
 std::uint64_t cause_of(std::initializer_list<std::string_view> parts);
 
-// A certificate that names a partner, by an issuer that the partner does not have.
+// A certificate that claims a partner, but whose issuer is not one of the partner's CAs.
 struct UnknownIssuer {
     std::int64_t time = 0;  // seconds since the epoch
     std::uint64_t cause = 0;
     FixedText<200> claimed;  // names of partners, comma-separated
     FixedText<32> reason;    // of the denial, or of the refused handshake
-    FixedText<160> subject;  // as it stands in the certificate: not escaped
+    FixedText<160> subject;  // as in the certificate: not escaped
     FixedText<160> issuer;
     FixedText<64> sha256;  // hex
 
-    // The same partners and the same issuer, by its name and its key's identifier, are one cause.
+    // The cause is a hash of the claimed partners, the issuer's name and the issuer's key identifier.
     static UnknownIssuer of(const CertificateFacts& facts, const std::string& claimed, std::string_view reason,
                             std::int64_t now);
 };
 
 class Incidents {
 public:
-    // Neither waits nor allocates. A newer one takes the place of the oldest.
+    // Lock-free, no allocation. Overwrites the oldest entry.
     void add(const UnknownIssuer& incident) noexcept {
         kept_[next_.fetch_add(1, std::memory_order_relaxed) % kKept].write(incident);
     }

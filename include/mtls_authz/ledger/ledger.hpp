@@ -1,5 +1,5 @@
-// What all processes of a server count and remember together: memory without a name, made before the first of them is
-// forked, and kept over graceful restarts. Nothing in it decides about a request.
+// Counters and records that all processes of a server share: an anonymous mapping, made before the first fork and kept
+// over graceful restarts. No decision depends on it.
 #pragma once
 
 #include <cstdint>
@@ -13,16 +13,16 @@
 #include "mtls_authz/ledger/log_limiter.hpp"
 #include "mtls_authz/ledger/refused_handshakes.hpp"
 #include "mtls_authz/ledger/sightings.hpp"
-#include "mtls_authz/ledger/told_causes.hpp"
+#include "mtls_authz/ledger/reported_causes.hpp"
 #include "mtls_authz/trust/handshake_refusal.hpp"
 
 namespace mtls {
 
-// A denial, for people who want to see one.
+// One denial, for the status page.
 struct Example {
     std::int64_t time = 0;  // seconds since the epoch
     Outcome outcome = Outcome::kDeny;
-    FixedText<64> who;  // the partner, or whom the certificate claims to be
+    FixedText<64> who;  // the partner, or the one that the certificate claims
     FixedText<160> subject;
     FixedText<16> method;
     FixedText<160> path;
@@ -31,7 +31,7 @@ struct Example {
     FixedText<64> sha256;  // hex
 };
 
-// The newest of each reason.
+// The newest denials of each reason.
 class Examples {
 public:
     void add(Reason reason, const Example& example) noexcept;
@@ -46,68 +46,68 @@ private:
     std::array<Ring, kReasonCount> rings_{};
 };
 
-// What a child process has in force.
+// State of a child process.
 struct ChildInfo {
     std::int32_t pid = 0;
-    FixedText<16> generation;         // empty: none
+    FixedText<16> generation;         // empty: no policy
     std::int64_t in_force_since = 0;  // seconds since the epoch
-    std::int64_t looked = 0;          // when it last said this
-    std::uint64_t changes = 0;        // KeeperBoard::changes that it has seen
+    std::int64_t looked = 0;          // time of this report
+    std::uint64_t changes = 0;        // the KeeperBoard::changes that it has followed
 };
 
 class Children {
 public:
-    // From each child's one thread that looks at files.
-    void tell(const ChildInfo& info) noexcept;
-    void leave(std::int32_t pid) noexcept;
+    // Called only by each child's watcher thread.
+    void report(const ChildInfo& info) noexcept;
+    void remove(std::int32_t pid) noexcept;
     std::vector<ChildInfo> alive() const;
 
 private:
-    static constexpr std::size_t kPlaces = 1024;  // children beyond are not shown
-    struct Place {
+    static constexpr std::size_t kSlots = 1024;  // children above this number are not shown
+    struct Slot {
         std::atomic<std::int32_t> pid{0};
         SharedRecord<ChildInfo> info;
     };
-    std::array<Place, kPlaces> places_{};
+    std::array<Slot, kSlots> slots_{};
 };
 
 struct Ledger {
     using Counter = std::atomic<std::uint64_t>;
 
-    // What tells this layout from that of another version of the module, which a graceful restart may have loaded.
+    // Identifies the layout: after a graceful restart another version of the module may have made the memory.
     std::uint64_t layout = 0;
-    std::int64_t since = 0;  // when it was made, in seconds since the epoch: all counters began then
+    std::int64_t since = 0;  // creation time, in seconds since the epoch: all counters start then
     DecisionCounters decisions;
     HourlyCounts hours;
     Sightings sightings;
     std::atomic<std::int64_t> watched_since{
-        0};                                // for `sightings`: `since`, or that of the file they were restored from
-    std::atomic<bool> is_restored{false};  // the keeper has asked that file
+        0};  // start of `sightings`: `since`, or the value in the file they were restored from
+    std::atomic<bool> is_restored{false};  // the keeper has read the sighting file
     RefusedHandshakes refused_handshakes;
     std::array<Counter, kHandshakeRefusals.size()> handshakes_refused{};
     Counter reloads_ok{0};
     Counter reloads_failed{0};
     Counter audit_dropped{0};
     Counter purposes_waived{0};
-    std::array<Counter, kCountedPartners + 1> purposes_waived_of{};  // by the number of the partner in `sightings`
-    std::atomic<std::int64_t> refused_since{0};  // the policy files as they are now; 0: they are not
+    std::array<Counter, kCountedPartners + 1> purposes_waived_of{};  // by the partner's number in `sightings`
+    std::atomic<std::int64_t> refused_since{0};  // start of the policy files' refusal; 0: they are in force
     SharedFileTroubles file_troubles;
     LogLimiter limiter;
     Examples examples;
     Children children;
 
-    // What people are told of, and whether MTLSEventCmd could tell them.
+    // Events: incidents, causes already reported, and results of MTLSEventCmd.
     Incidents incidents;
-    ToldCauses told;
-    std::atomic<std::int32_t> event_runner{0};  // as EventProgram::run() has it
+    ReportedCauses reported_causes;
+    std::atomic<std::int32_t> event_runner{0};  // see EventProgram::run()
     Counter events_ok{0};
     Counter events_failed{0};
 
-    // Null where the memory cannot be had. It is never given back.
+    // Null if the memory cannot be mapped. It is never unmapped.
     static Ledger* create();
-    // Brings `hours` up to date.
+    // Brings `hours` up to date; see HourlyCounts::note().
     void note_hours(std::int64_t now) noexcept { hours.note(decisions, sightings.taken(), now); }
-    // What create() made, or null where that was another version.
+    // Returns what create() made in `memory`; null if another version of this code made it.
     static Ledger* adopt(void* memory);
 };
 

@@ -1,4 +1,4 @@
-// The newest client certificates that the handshake turned away, for people: in memory that all processes share.
+// The newest client certificates that the handshake refused, for the status page: in memory that all processes share.
 #pragma once
 
 #include <array>
@@ -10,12 +10,12 @@
 
 namespace mtls {
 
-// Texts of certificates: as they are, not escaped.
+// Texts from certificates are not escaped.
 struct RefusedHandshake {
     std::int64_t time = 0;  // seconds since the epoch
     HandshakeRefusal reason = HandshakeRefusal::kOther;
     FixedText<200> claimed;  // names of partners, comma-separated; or empty
-    FixedText<160> detail;   // OpenSSL's words
+    FixedText<160> detail;   // OpenSSL's error text
     FixedText<160> subject;
     FixedText<160> issuer;
     FixedText<160> san;
@@ -25,13 +25,13 @@ struct RefusedHandshake {
 
 class RefusedHandshakes {
 public:
-    // Neither waits nor allocates. The same certificate refused once more takes its own place, else the oldest goes:
-    // among those that name a partner, or among all others, so that strangers push out only strangers.
+    // Lock-free, no allocation. Replaces the entry of the same certificate, else the oldest of its ring: certificates
+    // that claim a partner have their own ring, so that other clients cannot evict them.
     void add(const RefusedHandshake& refused) noexcept;
     std::vector<RefusedHandshake> newest() const;  // newest first
 
 private:
-    static constexpr std::size_t kKept = 16;  // of each
+    static constexpr std::size_t kKept = 16;  // of each ring
     using Ring = std::array<SharedRecord<RefusedHandshake>, kKept>;
     Ring of_partners_{};
     Ring of_strangers_{};

@@ -1,4 +1,4 @@
-// Which certificates that were seen a revocation hits. For people: requests are decided elsewhere.
+// Which seen certificates a revocation matches, for the status page and the log. Requests do not use it.
 #pragma once
 
 #include <cstdint>
@@ -11,29 +11,29 @@
 
 namespace mtls {
 
-// A certificate that was kept, with what is known above it.
+// A certificate kept in the ledger, with the CAs above it as far as the policy has them.
 struct KeptCertificate {
     PresentedCertificate presented;
     std::vector<CaDigests> above;
     std::vector<X509Ptr> cas;
 
     bool is_hit_by(const RevocationSet& revocations) const;
-    // A list in force of its issuer, as far as the policy has that CA, lists it.
+    // Whether a CRL in force of its issuer lists it; false if the policy does not have that CA.
     bool is_listed(const Policy& policy, const CrlSet& crls, std::int64_t now) const;
 };
-// Nothing where it is not kept: it was too large, or another one is in its place.
+// nullopt if the certificate is not kept: it was too large, or another one has replaced it.
 std::optional<KeptCertificate> kept_certificate(const Policy& policy, const Sightings& sightings, std::size_t number,
                                                 const Sighting& sighting, std::int64_t now);
 
-// Marks in `sightings` what is revoked, for the page. Each certificate is asked about once for each snapshot. Of one
+// Marks revoked certificates in `sightings` for the status page. Checks each certificate once per snapshot. One per
 // process; not thread-safe.
 class RevokedMarks {
 public:
     void update(Sightings& sightings, const Snapshot& snapshot, std::int64_t now);
 
 private:
-    std::uint64_t serial_ = 0;                                   // of the snapshot that all of `asked_` were asked in
-    std::map<std::pair<std::size_t, std::string>, bool> asked_;  // by number and SHA-256
+    std::uint64_t serial_ = 0;                                   // the snapshot that `asked_` was computed with
+    std::map<std::pair<std::size_t, std::string>, bool> asked_;  // is revoked, by partner number and SHA-256
 };
 
 }  // namespace mtls

@@ -1,5 +1,5 @@
-// Sightings in a file, so that a server that is started anew still shows who was seen. Telemetry alone: nothing decides
-// by it, and where it cannot be read, it is as if nobody had been seen.
+// Saves sightings in a file, so that a restarted server still shows which partners were seen. Telemetry only: no
+// decision depends on it, and an unreadable file counts as empty.
 #pragma once
 
 #include <cstdint>
@@ -13,15 +13,14 @@ namespace mtls {
 
 constexpr std::size_t kMostSightingBytes = 64UL << 20;
 
-// Lines of ASCII: what it is, and since when partners are watched; one for each certificate; how many that were.
+// Lines of ASCII: a title with `watched_since`, one line per certificate, and a last line with their number.
 std::string sightings_text(const Sightings& sightings, std::int64_t watched_since);
 
-// Adds what is in such a text to `sightings`, where nothing newer is known; returns since when partners are watched.
-// Nothing is added where any line is another than sightings_text() writes, and no partner that `policy`, unless null,
-// does not have.
+// Adds the text's sightings to `sightings` unless they are newer there; returns its `watched_since`. Adds nothing if
+// any line differs from the form of sightings_text(), and skips partners that `policy` does not have (null: adds all).
 Result<std::int64_t> restore_sightings(const std::string& text, const Policy* policy, Sightings& sightings);
 
-// Puts the text into the place of the file, whole or not at all. Returns what is wrong, or "".
+// Replaces the file atomically. Returns the error, or "".
 std::string write_sightings(const std::string& path, const std::string& text);
 
 }  // namespace mtls

@@ -1,4 +1,4 @@
-// Which partners were seen, when, and with which certificates. Lives in memory that all processes share.
+// Which partners were seen, when, and with which certificates. In memory that all processes share.
 #pragma once
 
 #include <cstdint>
@@ -15,54 +15,55 @@ namespace mtls {
 // A certificate that a partner was identified by.
 struct Sighting {
     std::int64_t seen = 0;        // seconds since the epoch
-    std::int64_t not_before = 0;  // of that certificate
+    std::int64_t not_before = 0;  // of the certificate
     std::int64_t not_after = 0;
-    bool is_purpose_waived = false;  // it was made for servers alone (MTLSPurpose)
-    FixedText<160> subject;          // RFC 4514 text, as it stands in the certificate: not escaped
+    bool is_purpose_waived = false;  // the certificate was made for servers only (MTLSPurpose)
+    FixedText<160> subject;          // RFC 4514 text, not escaped
     FixedText<64> serial;
     FixedText<64> sha256;        // hex
-    FixedText<32> key = {};      // kind of its public key: "EC:P-256", "ML-DSA-65"
+    FixedText<32> key = {};      // type of its public key: "EC:P-256", "ML-DSA-65"
     FixedText<160> issuer = {};  // as `subject`
-    FixedText<160> san = {};     // "DNS:api.acme.example,...", as san_text() has it
+    FixedText<160> san = {};     // "DNS:api.acme.example,...", as san_text() returns it
 
     static Sighting of(const CertificateFacts& facts, bool is_purpose_waived, std::int64_t now);
 };
 
-// That certificate itself, to ask what a new revocation hits.
+// The certificate itself, to test new revocations against it.
 struct SeenCertificate {
-    // RFC 5280 sets no limit: a longer one is not kept. One of ML-DSA-87 has 8 kB, one under SLH-DSA-SHA2-128s 10.
+    // RFC 5280 sets no limit: a longer one is not kept. ML-DSA-87 needs 8 kB, SLH-DSA-SHA2-128s 10 kB.
     static constexpr std::size_t kMostLeafBytes = 12288;
     static constexpr std::size_t kMostAbove = 6;
     static constexpr std::size_t kDigestBytes = 32;
     FixedText<kMostLeafBytes> leaf;                  // DER
-    FixedText<kMostAbove * 2 * kDigestBytes> above;  // of each CA between it and the anchor: its SHA-256, its key's
+    FixedText<kMostAbove * 2 * kDigestBytes> above;  // of each CA up to the anchor: its SHA-256, its key's
 
     static std::optional<SeenCertificate> of(X509& leaf, const std::vector<X509Ptr>& intermediates);
     X509Ptr decode_leaf() const;
     std::vector<CaDigests> decode_above() const;
 };
 
-// Gives the first kCountedPartners that are seen a number each, under which they are counted and remembered.
+// Assigns a number to each of the first kCountedPartners partners; counters and sightings are stored under it.
 class Sightings {
 public:
     static constexpr std::size_t kOthers = kCountedPartners;
-    static constexpr std::size_t kCertificates = 4;  // of a partner: the newest ones
-    static constexpr std::size_t kWhole = 2;         // of these: with the certificate itself
+    static constexpr std::size_t kCertificates = 4;  // newest certificates kept for each partner
+    static constexpr std::size_t kStored = 2;        // of these, how many with the certificate itself
 
-    // `key`: partner_key() of the name. Neither waits nor allocates.
+    // `key`: partner_key() of the name. Lock-free, no allocation.
     std::size_t number_of(std::uint64_t key, std::string_view name) noexcept;
-    // Whether this certificate is another one than those that are kept: then keep() it. Nothing happens for kOthers.
+    // Returns whether the certificate is not kept yet: then call keep(). Does nothing for kOthers.
     bool see(std::size_t number, const Sighting& sighting) noexcept;
-    // The same for what was seen before the server was started: it takes the place of nothing newer.
+    // The same for a sighting from before the server's start: it never replaces a newer one.
     bool see_earlier(std::size_t number, const Sighting& sighting) noexcept;
-    // The certificate itself, after see(). It takes the place of one that is no longer known, or was seen earlier.
+    // Stores the certificate itself, after see(). Replaces one whose sighting is gone or older.
     void keep(std::size_t number, const SeenCertificate& certificate);
-    // Whether a revocation in force hits it. Of a certificate that is not kept any more, nothing is noted.
+    // Notes whether a revocation in force matches the certificate. Does nothing if the certificate is no longer kept.
     void mark(std::size_t number, const Sighting& sighting, bool is_revoked) noexcept;
 
-    // Nothing where it is not kept. Which may be another one by now.
+    // nullopt if it is not kept. May be another certificate by now: compare its SHA-256.
     std::optional<SeenCertificate> certificate(std::size_t number, const Sighting& sighting) const noexcept;
-    // Before anything is seen: the pages that certificates will lie in are given back, and read as zeros until then.
+    // Call it before the first sighting: returns the pages for certificates to the system; they read as zeros until
+    // used.
     void release_pages() noexcept;
 
     struct SeenWith {
@@ -75,39 +76,39 @@ public:
         std::optional<Sighting> last;
         std::vector<SeenWith> certificates;  // newest first
     };
-    // In the order in which they were seen first.
+    // In the order of first sighting.
     std::vector<Seen> all() const;
-    // Numbers at and above this one were never given out.
+    // Numbers from this one on are unused.
     std::size_t taken() const noexcept;
 
 private:
-    // Of one certificate. What marks it holds its key, so that a mark ends with it.
-    struct Place {
+    // One certificate. `revoked` holds the key of the marked certificate, so that the mark ends with it.
+    struct CertificateEntry {
         std::atomic<std::uint64_t> key{0};  // 0: free
         std::atomic<std::uint64_t> revoked{0};
-        std::atomic<std::uint32_t> turn{0};  // of two that were seen in the same second, the later one has more
+        std::atomic<std::uint32_t> turn{0};  // orders two sightings of the same second: the later one is higher
         SharedRecord<Sighting> sighting;
     };
-    struct Partner {
+    struct PartnerEntry {
         std::atomic<std::uint64_t> key{0};
         SharedRecord<FixedText<64>> name;
         std::atomic<std::uint32_t> turns{0};
-        std::array<Place, kCertificates> places;
+        std::array<CertificateEntry, kCertificates> entries;
     };
-    // Apart from Partner: most of it is never touched.
-    struct Whole {
+    // Separate from PartnerEntry: most of these pages are never touched.
+    struct StoredCertificate {
         std::atomic<std::uint64_t> key{0};
         SharedRecord<SeenCertificate> certificate;
     };
-    std::size_t place_with(std::size_t number, std::uint64_t key) const noexcept;
-    std::size_t oldest_place(std::size_t number) const noexcept;
-    void write(std::size_t number, std::size_t place, std::uint64_t key, const Sighting& sighting) noexcept;
+    std::size_t entry_with(std::size_t number, std::uint64_t key) const noexcept;
+    std::size_t oldest_entry(std::size_t number) const noexcept;
+    void write(std::size_t number, std::size_t entry, std::uint64_t key, const Sighting& sighting) noexcept;
 
-    static constexpr std::size_t kPlaces = 4096;
+    static constexpr std::size_t kIndexSlots = 4096;
     std::atomic<std::uint32_t> taken_{0};
-    std::array<std::atomic<std::uint32_t>, kPlaces> places_{};  // 0: free; else a number and 1
-    std::array<Partner, kCountedPartners> partners_{};
-    std::array<std::array<Whole, kWhole>, kCountedPartners> certificates_{};
+    std::array<std::atomic<std::uint32_t>, kIndexSlots> index_{};  // 0: free; else number + 1
+    std::array<PartnerEntry, kCountedPartners> partners_{};
+    std::array<std::array<StoredCertificate, kStored>, kCountedPartners> certificates_{};
 };
 
 }  // namespace mtls

@@ -36,6 +36,6 @@ bool open_unix_pair(int (&pair)[2]);
 bool find_peer_user(int socket, uid_t& user);
 
 // Whether the peer has read everything that was sent. Always false where the kernel cannot tell.
-bool has_taken_all(int socket);
+bool has_read_all(int socket);
 
 }  // namespace mtls

@@ -1,4 +1,4 @@
-// The account of one decision: what the log and the audit log say about it, with the same words.
+// The record of one decision. The error log and the audit log are written from it, with the same words.
 #pragma once
 
 #include <cstdint>
@@ -10,25 +10,24 @@
 
 namespace mtls {
 
-constexpr std::size_t kMostNameBytes = 256;    // of a subject, an issuer, the SANs, a detail
-constexpr std::size_t kMostPathBytes = 512;    // without query
-constexpr std::size_t kMostAuditBytes = 4096;  // of a line: what a pipe takes in one piece (PIPE_BUF)
+constexpr std::size_t kMostNameBytes = 256;    // limit for a subject, an issuer, the SANs, a detail
+constexpr std::size_t kMostPathBytes = 512;    // without the query
+constexpr std::size_t kMostAuditBytes = 4096;  // limit for a line: a pipe writes up to PIPE_BUF bytes atomically
 
-// Text as it stands in the certificate, the request or the configuration: escaped where it is written. Empty: not
-// known.
+// Texts are as in the certificate, request or configuration, and are escaped on output. Empty: not known.
 struct Account {
     std::int64_t time = 0;  // microseconds since the epoch
     Outcome outcome = Outcome::kDeny;
     Reason reason = Reason::kInternalError;
     std::string detail;
-    std::string partner;  // identified, and granted or let through
-    std::string claimed;  // whom the certificate names otherwise, comma-separated
-    std::string via;      // the front that handed the certificate on; then the TLS facts are those of its connection
-    std::string contact;  // of a denial: whom to call about the partner
+    std::string partner;  // the identified partner, if the request was granted or let through
+    std::string claimed;  // other partners that the certificate claims, comma-separated
+    std::string via;      // the front that forwarded the certificate; the TLS facts are then of the front's connection
+    std::string contact;  // of a denial: the partner's MTLSContact
     std::string rule;     // FILE:LINE of the identity
     std::string matched;  // its selectors
     std::string grant;    // FILE:LINE
-    std::string purpose;  // "serverAuth" where the partner's MTLSPurpose let it in
+    std::string purpose;  // "serverAuth" if the partner's MTLSPurpose accepted the certificate
     std::string gate;     // FILE:LINE
 
     std::string vhost;   // NAME:PORT
@@ -37,7 +36,7 @@ struct Account {
     std::string method;
     std::string path;
     std::string request_id;
-    int status = 0;  // the answer's, where it is known already
+    int status = 0;  // HTTP status of the answer, if already known
 
     std::string tls;  // "1.3"
     bool resumed = false;
@@ -54,12 +53,12 @@ struct Account {
     std::int64_t duration = -1;  // nanoseconds; negative: not measured
 };
 
-// For the error log, without "mtls_authz: ": printable ASCII, one line, with the sentence of its reason. `verb`:
-// "denied", "granted", "would-deny".
+// The line for the error log, without "mtls_authz: ": printable ASCII, one line, with the sentence for its reason.
+// `verb`: "denied", "granted", "would-deny".
 std::string denial_line(const Account& account, std::string_view verb);
 
-// For the audit log: a JSON object (RFC 8259) in ASCII and a newline, at most kMostAuditBytes. What is too long is cut
-// and ends in "...". docs/audit-log.schema.json describes it.
+// The line for the audit log: a JSON object (RFC 8259) in ASCII and a newline, at most kMostAuditBytes. Longer texts
+// are cut and end in "...". docs/audit-log.schema.json describes it.
 std::string audit_line(const Account& account);
 
 }  // namespace mtls

@@ -6,8 +6,8 @@
 
 namespace mtls {
 
-// Whether `accept` (a whole Accept field, empty where there is none) puts text/html before all of `others`, as a
-// browser's does. Between equals the one that is named wins over the one that a wildcard covers.
+// Whether `accept` (a whole Accept field, empty if absent) prefers text/html to all of `others`, as a browser's does.
+// With equal quality, a type that is named precedes one that a wildcard matches.
 bool prefers_html(std::string_view accept, std::initializer_list<std::string_view> others);
 
 }  // namespace mtls

@@ -1,4 +1,4 @@
-// What the parts of the status page are made of. Everything that is returned is HTML, or text that needs no escaping.
+// Building blocks of the status page. All functions return HTML, or text that needs no escaping.
 #pragma once
 
 #include <cstdint>
@@ -17,32 +17,32 @@ std::string number(std::uint64_t n);
 std::string counted(std::uint64_t n, const char* one, const char* many);
 // "just now", "3 min ago"
 std::string age(std::int64_t now, std::int64_t then);
-// "11:50" of today, else "26 Nov 11:50", with the year where that is another one; UTC.
+// "11:50" for today, else "26 Nov 11:50", with the year if it is another one; UTC.
 std::string clock(std::int64_t now, std::int64_t then);
-// "8 days", "5 hours": until then; "ended 26 Nov 11:50" once that is over.
+// "8 days", "5 hours" until `at`; "ended 26 Nov 11:50" afterwards.
 std::string time_left(std::int64_t now, std::int64_t at, bool is_late);
 
 std::string span(std::string_view kind, const std::string& html);
-// Text of any origin, which a line may only leave after a sign between words.
+// Escapes `text` and allows line breaks after a punctuation mark between words.
 std::string words(std::string_view text);
 std::string code(std::string_view text);
-// "&amp;"-free form of a query's value (RFC 3986).
+// Percent-encodes a query value (RFC 3986); the result needs no HTML escaping.
 std::string url_escape(std::string_view text);
 
-// The last 24 hours as bars, allowed upwards and denied downwards to the same scale; whatever is not 0 can be seen.
-// `kind`: a class.
+// The last 24 hours as bars on one scale, allowed upwards and denied downwards; a non-zero count is always visible.
+// `kind`: a CSS class.
 std::string bars(const HourlyCounts::Day& day, std::string_view kind);
 
-// <dl>; empty values are left out. Values are HTML.
+// <dl>; rows with an empty value are left out. Values are HTML.
 std::string facts(const std::vector<std::pair<const char*, std::string>>& rows);
-// Something to open: a title, how much there is, and the rest. `id`: what links lead to.
+// <details> with a title, a count and the content. `id`: the target of links.
 std::string drawer(const char* id, const char* title, const std::string& count, const std::string& html);
 
-// A table whose rows become blocks on a phone, each cell with its column's name.
+// A table whose rows become blocks on a phone, each cell labelled with its column.
 class Table {
 public:
     explicit Table(std::vector<const char*> columns) : columns_(std::move(columns)) {}
-    // Cells are HTML; the first one names the row.
+    // Cells are HTML; the first one is the row's header.
     void add(const std::vector<std::string>& cells);
     std::string html() const;
 
@@ -51,7 +51,7 @@ private:
     std::string rows_;
 };
 std::string table_head(const std::vector<const char*>& columns);
-// `attributes`: of the element, with a blank before.
+// `attributes`: more attributes of the element, each with a leading space.
 std::string cell(const char* column, const std::string& html, const std::string& attributes = "");
 
 }  // namespace mtls::page

@@ -1,4 +1,4 @@
-// What a denied client is told (RFC 9457): why, about its own certificate alone.
+// The answer to a denied client (RFC 9457): the reason, about its own certificate only.
 #pragma once
 
 #include <string>
@@ -9,9 +9,9 @@ namespace mtls {
 
 struct Problem {
     int status = 403;
-    Reason reason = Reason::kNotAllowed;  // as decided; what strangers are told may be less
-    std::string request_id;               // by which the operator finds the denial in the log
-    // The client's own certificate; all empty where it sent none. Text as it stands in there.
+    Reason reason = Reason::kNotAllowed;  // as decided; outside_reason() may hide it
+    std::string request_id;               // lets the operator find the denial in the log
+    // The client's own certificate, not escaped; all empty if it sent none.
     std::string subject;
     std::string issuer;
     std::string serial;
@@ -20,10 +20,10 @@ struct Problem {
     std::string sha256;
 };
 
-// The reason that may be told to the outside: who the partners are, and which CAs are theirs, is nobody's business.
+// The reason to show to clients: it must not reveal who the partners are, or which CAs they use.
 Reason outside_reason(Reason reason);
 
-// application/problem+json, and the same for a browser. `kProblemStyle` goes with the page's policy.
+// The body as application/problem+json, and as HTML. `kProblemStyle` is for html_policy().
 std::string problem_json(const Problem& problem);
 std::string problem_page(const Problem& problem);
 extern const std::string_view kProblemStyle;

@@ -1,4 +1,4 @@
-// What lines of revocation files refuse, as far as that is known: for the log.
+// Which seen partners the lines of revocation files refuse, for the log.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,9 @@
 
 namespace mtls {
 
-// "/etc/rev.conf:1 refuses acme, last seen 11:16; /etc/rev.conf:2 fits nobody seen so far": of at most ten MTLSRevoke
-// and MTLSSuspend lines; then how many more there are. Times of today are local, like those of the error log; others
-// have their date. A line is asked about each partner's last certificates. Linear in lines and partners seen.
+// Describes at most ten MTLSRevoke and MTLSSuspend lines, then the number of further ones: "/etc/rev.conf:1 refuses
+// acme, last seen 11:16; /etc/rev.conf:2 fits nobody seen so far". Times of today are local, like the error log's;
+// others have their date. Each line is tested against the kept certificates. Linear in lines and partners seen.
 std::string describe_refusals(const std::vector<Directive>& lines, const Policy& policy, const Sightings& sightings,
                               std::int64_t now);
 

@@ -1,4 +1,4 @@
-// The partners on the status page: sorted by trouble, filtered, a page of them at a time.
+// The partners section of the status page: sorted by trouble, filtered and paged.
 #pragma once
 
 #include <string>
@@ -7,10 +7,10 @@
 
 namespace mtls::page {
 
-// Where something about this partner is to be found: on this page, or on one that shows only what its name is part of.
+// A link to this partner's row: on this page, or on a page filtered by its name.
 std::string partner_link(const StatusReport& report, const PageQuery& query, const std::string& name);
 
-// A whole section. HTML.
+// The whole section, as HTML.
 std::string partners_section(const StatusReport& report, const PageQuery& query);
 
 }  // namespace mtls::page

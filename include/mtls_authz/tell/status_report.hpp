@@ -1,4 +1,4 @@
-// How the module is doing: collected from the ledger and the policy in force, and shown three ways.
+// The module's status: collected from the ledger and the current policy, and shown as HTML, JSON and metrics.
 #pragma once
 
 #include <algorithm>
@@ -17,14 +17,14 @@
 
 namespace mtls {
 
-// All times: seconds since the epoch.
+// Times are in seconds since the epoch.
 struct StatusReport {
     using Counts = std::array<std::uint64_t, kOutcomes.size()>;  // by Outcome
 
-    std::string host;  // of the server that answers
+    std::string host;  // name of the server that answers
     std::int64_t now = 0;
     std::int64_t since = 0;          // when counting began
-    std::int64_t watched_since = 0;  // when it was begun to note who is seen
+    std::int64_t watched_since = 0;  // start of the records of seen partners
     Troubles troubles;
     HourlyCounts::Day day{};
 
@@ -34,7 +34,7 @@ struct StatusReport {
     std::size_t identities = 0;
     std::uint64_t reloads_ok = 0;
     std::uint64_t reloads_failed = 0;
-    std::int64_t refused_since = 0;  // the policy files as they are now; 0: they are not
+    std::int64_t refused_since = 0;  // when the current policy files were first refused; 0: they are in force
     bool keeper_is_up = false;
 
     struct ReasonStatus {
@@ -42,14 +42,14 @@ struct StatusReport {
         Counts counts;
         std::vector<Example> examples;  // newest first
     };
-    std::vector<ReasonStatus> reasons;  // all of them
+    std::vector<ReasonStatus> reasons;  // every reason
 
     struct CertificateStatus {
         Sighting sighting;
         bool is_late = false;  // by MTLSWarn
         bool is_revoked = false;
     };
-    // What a partner is filtered and sorted by, worst first.
+    // Filters of the partner list, worst first; partners are sorted by them.
     enum class State { kLate, kDenied, kRefused, kSuspended, kRevoked, kNever, kNone };
     static constexpr std::size_t kStates = 6;
     struct PartnerStatus {
@@ -58,24 +58,24 @@ struct StatusReport {
         Counts counts{};
         std::optional<Sighting> last = {};
         std::vector<CertificateStatus> certificates = {};  // newest first
-        bool is_late = false;                              // the last one
+        bool is_late = false;                              // for the last certificate seen
         bool is_suspended = false;
-        std::int64_t refused = 0;  // its newest handshake that was refused, within a day; 0: none
+        std::int64_t refused = 0;  // time of its newest refused handshake within a day; 0: none
         HourlyCounts::Day day{};
         std::string contact = {};
-        // MTLSPurpose serverAuth.
+        // For MTLSPurpose serverAuth.
         struct Waiver {
             std::optional<std::int64_t> until;
-            bool ends_soon = false;  // or has ended
+            bool ends_soon = false;  // or it has ended
         };
         std::optional<Waiver> waiver = {};
-        std::uint64_t purposes_waived = 0;  // requests
+        std::uint64_t purposes_waived = 0;  // number of requests
 
         bool is(State state) const;
-        State worst() const;  // kNone: nothing is wrong
+        State worst() const;  // kNone: no trouble
     };
-    // Those that were seen, then those of the policy that were not, kReportedPartners at most. The first
-    // kCountedPartners are in JSON and the metrics.
+    // Seen partners, then unseen ones of the policy, at most kReportedPartners. JSON and metrics have the first
+    // kCountedPartners.
     static constexpr std::size_t kReportedPartners = 10'000;
     std::span<const PartnerStatus> counted_partners() const {
         return std::span(partners).first(std::min(partners.size(), kCountedPartners));
@@ -84,11 +84,11 @@ struct StatusReport {
     Counts other_partners{};
 
     struct Expiry {
-        std::string partner;    // "*": of the default anchors
-        std::string name;       // "CN=Acme CA (acme.pem)"; of a CRL the issuer
-        std::int64_t at = 0;    // notAfter; nextUpdate, or 0 where a CRL has none
+        std::string partner;    // "*" for the default anchors
+        std::string name;       // "CN=Acme CA (acme.pem)"; for a CRL its issuer
+        std::int64_t at = 0;    // notAfter; for a CRL nextUpdate, or 0 if it has none
         std::int64_t from = 0;  // notBefore
-        bool is_late = false;   // by MTLSWarn; of a CRL: overdue
+        bool is_late = false;   // by MTLSWarn; for a CRL: overdue
         std::string contact = {};
     };
     std::vector<Expiry> anchors;  // at most kCountedPartners
@@ -104,13 +104,13 @@ struct StatusReport {
     std::vector<ChildInfo> children;
 };
 
-// As in `?filter=`.
+// Values of `?filter=`.
 constexpr std::array<std::string_view, StatusReport::kStates> kPartnerStates = {"late",      "denied",  "refused",
                                                                                 "suspended", "revoked", "never"};
 
 struct StatusSource {
     const Ledger& ledger;
-    const SnapshotReader& snapshot;  // may see nothing
+    const SnapshotReader& snapshot;  // may be empty
     LateRule late;
     std::int64_t in_force_since = 0;
     bool keeper_is_up = false;
@@ -123,14 +123,14 @@ std::string prometheus_text(const StatusReport& report);
 // One JSON object.
 std::string status_json(const StatusReport& report);
 
-// Which partners a page shows.
+// Which partners the page shows.
 struct PageQuery {
-    std::optional<StatusReport::State> state;  // none: all
-    std::string text;                          // part of a name, contact or certificate; ASCII case does not matter
-    std::size_t from = 0;                      // how many of them are left out before
-    bool names_format = false;                 // links have to say format=html
+    std::optional<StatusReport::State> state;  // nullopt: all
+    std::string text;                          // part of a name, contact or certificate text; ASCII case is ignored
+    std::size_t from = 0;                      // number of partners to skip
+    bool names_format = false;                 // links need format=html
 };
-// A page for people. `kStatusStyle` goes with html_policy(), and it has a form.
+// The HTML page. It has a form; `kStatusStyle` is for html_policy().
 std::string status_page(const StatusReport& report, const PageQuery& query);
 extern const std::string_view kStatusStyle;
 

@@ -29,11 +29,11 @@ struct PresentedCertificate {
     PresentedCertificate() = default;
     PresentedCertificate(X509& leaf_certificate, SentHelpers sent);
 
-    // Each is made once, by the thread that asks first.
+    // Each is computed once, on first use.
     const CertificateText& text() const {
         return text_.get([this] { return CertificateText(facts); });
     }
-    // The leaf's DER encoding in base64 (RFC 4648 4).
+    // The leaf's DER encoding in base64 (RFC 4648 section 4).
     const std::string& base64_der() const;
 
 private:

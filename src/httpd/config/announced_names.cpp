@@ -23,7 +23,7 @@ std::size_t size_of(const STACK_OF(X509_NAME) * names) {
     return size;
 }
 
-// The same pieces of memory, in the same snapshot.
+// Whether both lists point to the same memory, that is, to names of the same snapshot.
 bool is_same(const std::vector<std::string_view>& a, const std::vector<std::string_view>& b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                       [](std::string_view x, std::string_view y) { return x.data() == y.data(); });
@@ -48,25 +48,25 @@ AnnouncedNames::NamesPtr AnnouncedNames::copy(const STACK_OF(X509_NAME) * own,
     return out;
 }
 
-std::shared_ptr<AnnouncedNames::Edition> AnnouncedNames::edition_of(const SSL_CTX& virtual_host, std::uint64_t serial,
+std::shared_ptr<AnnouncedNames::NameLists> AnnouncedNames::lists_of(const SSL_CTX& virtual_host, std::uint64_t serial,
                                                                     std::vector<std::string_view> names) {
     const std::lock_guard lock(mutex_);
-    const auto known = std::find_if(editions_.begin(), editions_.end(), [&virtual_host](const auto& edition) {
+    const auto current = std::find_if(name_lists_.begin(), name_lists_.end(), [&virtual_host](const auto& edition) {
         return edition->virtual_host == &virtual_host;
     });
-    if (known != editions_.end() && (*known)->serial == serial && is_same((*known)->names, names)) return *known;
-    auto made = std::make_shared<Edition>();
+    if (current != name_lists_.end() && (*current)->serial == serial && is_same((*current)->names, names))
+        return *current;
+    auto made = std::make_shared<NameLists>();
     made->virtual_host = &virtual_host;
     made->serial = serial;
     made->names = std::move(names);
-    if (known == editions_.end()) return editions_.emplace_back(std::move(made));
-    return *known = std::move(made);
+    if (current == name_lists_.end()) return name_lists_.emplace_back(std::move(made));
+    return *current = std::move(made);
 }
 
-// The names of mod_ssl's own CAs and of the live anchors; none at all where they do not fit: then a client sends
-// whatever certificate it has (RFC 5246 7.4.4, RFC 8446 4.2.4), while one that misses its CA in a list often sends
-// none.
-void AnnouncedNames::lend(SSL& ssl, const Snapshot& snapshot, std::int64_t now, Loan& loan) {
+// The names of mod_ssl's own CAs and of the live anchors; an empty list if they do not fit: a client then sends any
+// certificate it has (RFC 5246 7.4.4, RFC 8446 4.2.4), while a client whose CA is missing from a list often sends none.
+void AnnouncedNames::lease_names(SSL& ssl, const Snapshot& snapshot, std::int64_t now, Lease& lease) {
     const SSL_CTX& virtual_host = *SSL_get_SSL_CTX(&ssl);
     const STACK_OF(X509_NAME)* const own = SSL_CTX_get_client_CA_list(&virtual_host);
     const std::size_t used = std::min(size_of(own), kMostAnnouncedBytes);
@@ -75,42 +75,42 @@ void AnnouncedNames::lend(SSL& ssl, const Snapshot& snapshot, std::int64_t now, 
     if (!names) {
         list.reset(sk_X509_NAME_new_null());
         if (!list) throw std::bad_alloc();
-        loan = {};
+        lease = {};
         SSL_set_client_CA_list(&ssl, list.release());
         return;
     }
-    const auto edition = edition_of(virtual_host, snapshot.serial, std::move(*names));
+    const auto edition = lists_of(virtual_host, snapshot.serial, std::move(*names));
     {
         const std::lock_guard lock(edition->mutex);
-        if (!edition->at_hand.empty()) {
-            list = std::move(edition->at_hand.back());
-            edition->at_hand.pop_back();
+        if (!edition->free_lists.empty()) {
+            list = std::move(edition->free_lists.back());
+            edition->free_lists.pop_back();
         }
     }
     if (!list) list = copy(own, edition->names);
-    loan.edition = edition;
-    loan.list = list.get();
+    lease.edition = edition;
+    lease.list = list.get();
     SSL_set_client_CA_list(&ssl, list.release());
 }
 
-void AnnouncedNames::take_back(const SSL& ssl, Loan& loan) {
+void AnnouncedNames::return_names(const SSL& ssl, Lease& lease) {
     STACK_OF(X509_NAME)* const lent = SSL_get_client_CA_list(&ssl);
-    if (!loan.edition || lent != loan.list || sk_X509_NAME_num(lent) <= 0) return;
-    constexpr std::size_t kMostAtHand = 64;
-    const std::lock_guard lock(loan.edition->mutex);
-    auto& at_hand = loan.edition->at_hand;
-    if (at_hand.size() == kMostAtHand) return;
-    at_hand.reserve(kMostAtHand);
-    // Copies pointers alone; what was lent has none of them afterwards.
+    if (!lease.edition || lent != lease.list || sk_X509_NAME_num(lent) <= 0) return;
+    constexpr std::size_t kMostFree = 64;
+    const std::lock_guard lock(lease.edition->mutex);
+    auto& free_lists = lease.edition->free_lists;
+    if (free_lists.size() == kMostFree) return;
+    free_lists.reserve(kMostFree);
+    // sk_X509_NAME_dup() copies the pointers only; the lent list is emptied afterwards.
     NamesPtr taken(sk_X509_NAME_dup(lent));
     if (!taken) return;
     sk_X509_NAME_zero(lent);
-    at_hand.push_back(std::move(taken));
+    free_lists.push_back(std::move(taken));
 }
 
-bool AnnouncedNames::is_taken_back(const SSL& ssl, const Loan& loan) {
+bool AnnouncedNames::is_returned(const SSL& ssl, const Lease& lease) {
     const STACK_OF(X509_NAME)* const list = SSL_get_client_CA_list(&ssl);
-    return loan.edition && list == loan.list && sk_X509_NAME_num(list) == 0;
+    return lease.edition && list == lease.list && sk_X509_NAME_num(list) == 0;
 }
 
 }  // namespace mtls::httpd

@@ -17,7 +17,7 @@ State::~State() {
 void start_reading(apr_pool_t* pconf) { state_in_force = pool_new<State>(pconf, std::string(ap_server_root)); }
 
 RuleTraits RuleTraits::of(const GateRule& rule) {
-    const bool captures = !rule.names.empty() && !rule.names.back().capture.empty();  // they come last
+    const bool captures = !rule.names.empty() && !rule.names.back().capture.empty();  // names with captures come last
     return {!rule.methods.is_all() || rule.kind == GateRule::Kind::kByGrant, captures};
 }
 
@@ -42,7 +42,7 @@ std::string short_place(const Where& where) {
 
 namespace {
 
-// A section that replaces what was joined before it is not seen here: so more may count as mixed than is.
+// A section that replaces the requirements joined before is not detected: kMixed may be reported too often.
 AuthMerging joined(AuthMerging base, AuthMerging add) {
     if (add == AuthMerging::kNone) return base;
     const bool is_mixed = base == AuthMerging::kMixed || (base == AuthMerging::kAnd && add == AuthMerging::kOr);
@@ -61,14 +61,14 @@ void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) no
     DirConfig& out = *pool_new<DirConfig>(pool);
 
     const bool has_rules = allow != nullptr || deny != nullptr;
-    // A section with rules of its own ends an inherited Off or LogOnly.
+    // Rules of its own end an inherited Off or LogOnly.
     out.mode = mode ? mode : has_rules ? std::optional(GateMode::kOn) : base_mode;
     out.allow = allow != nullptr ? allow : base_allow;
     out.allow_traits = allow != nullptr ? allow_traits : base_allow_traits;
     out.deny = deny != nullptr ? deny : base_deny;
     out.deny_traits = deny_traits | base_deny_traits;
     if (deny != nullptr && base_deny != nullptr) {
-        // Denials add up: hang the outer chain behind a copy of the inner one.
+        // Denials add up: append the outer chain to a copy of the inner one.
         DenyChain** tail = &out.deny;
         for (const DenyChain* link = deny; link != nullptr; link = link->outer) {
             auto* const copy = pool_new<DenyChain>(pool, *link);

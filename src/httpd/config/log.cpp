@@ -37,9 +37,9 @@ int level_of(Outcome outcome, Reason reason) {
 bool is_admitted(const server_rec* s, std::uint64_t key, int level, const std::function<std::string()>& about) {
     const std::int64_t now = apr_time_sec(apr_time_now());
     LogLimiter& limiter = state().ledger->limiter;
-    const auto known = limiter.admits_known(key, now);
-    if (known ? *known : limiter.admits({about(), key, level}, now)) return true;
-    // Where no watchdog does it. Once a second is enough.
+    const auto admitted = limiter.admits_existing(key, now);
+    if (admitted ? *admitted : limiter.admits({about(), key, level}, now)) return true;
+    // Report dropped lines here too, in case mod_watchdog does not run; at most once a second.
     static std::atomic<std::int64_t> last{0};
     if (last.exchange(now) != now) log_left_out(s);
     return false;

@@ -8,19 +8,19 @@
 
 namespace mtls::httpd {
 
-DirConfig& written(cmd_parms* cmd) {
-    void* known = ap_get_module_config(cmd->context, &mtls_authz_module);
-    if (known == nullptr) {
-        known = pool_new<DirConfig>(cmd->pool);
-        ap_set_module_config(cmd->context, &mtls_authz_module, known);
+DirConfig& section_config(cmd_parms* cmd) {
+    void* config = ap_get_module_config(cmd->context, &mtls_authz_module);
+    if (config == nullptr) {
+        config = pool_new<DirConfig>(cmd->pool);
+        ap_set_module_config(cmd->context, &mtls_authz_module, config);
     }
-    return *static_cast<DirConfig*>(known);
+    return *static_cast<DirConfig*>(config);
 }
 
 namespace {
 
-// Where the character class that begins at `open` ends: a `]` that comes first is one of its characters, and so may be
-// those of `[:alpha:]`.
+// End of the character class that begins at `open`: a leading `]` is a member of the class, and `[:alpha:]` may contain
+// brackets too.
 std::size_t end_of_class(std::string_view regex, std::size_t open) {
     std::size_t i = open + 1;
     if (i < regex.size() && regex[i] == '^') ++i;
@@ -33,7 +33,7 @@ std::size_t end_of_class(std::string_view regex, std::size_t open) {
     return i;
 }
 
-// Whether the expression has alternatives outside of every group; where that is not certain, yes.
+// Whether the expression has alternatives outside of all groups; true if uncertain.
 bool has_alternatives(std::string_view regex) {
     for (const std::string_view unclear : {"(?#", "\\Q", "#"}) {
         if (regex.find(unclear) != std::string_view::npos) return regex.find('|') != std::string_view::npos;
@@ -53,7 +53,7 @@ bool has_alternatives(std::string_view regex) {
     return false;
 }
 
-// Up to the first character that has a meaning of its own in a regular expression.
+// The text before the first character with a special meaning in a regular expression.
 std::string regex_literal_prefix(std::string_view regex) {
     if (!regex.starts_with('^') || has_alternatives(regex) || has_regex_options()) return {};
     regex.remove_prefix(1);
@@ -71,7 +71,7 @@ bool starts_nocase(std::string_view text, std::string_view start) {
     return equal_nocase(text.substr(0, start.size()), start);
 }
 
-// The section that the directive of `cmd` is in, `<RequireAll>`, `<Limit>` and the like left out; null at server level.
+// The section of the directive `cmd`, skipping <RequireAll>, <Limit> and the like; null at server level.
 const ap_directive_t* enclosing_section(const cmd_parms* cmd) {
     const auto is_part = [](std::string_view name) {
         return starts_nocase(name, "<Require") || starts_nocase(name, "<Limit");

@@ -32,7 +32,7 @@ constexpr SectionWord kSections[] = {{"<Location", Subject::kPath, false},    {"
                                      {"<Files", Subject::kFileName, false},   {"<FilesMatch", Subject::kFileName, true},
                                      {"<ProxyMatch", Subject::kProxied, true}};
 
-// The regular expression of a section, or null where it has none.
+// The regular expression of a section, or null if it has none.
 const char* expression_of(apr_pool_t* pool, const ap_directive_t& section, const SectionWord& word) {
     const char* const end = section.args != nullptr ? ap_strrchr_c(section.args, '>') : nullptr;
     if (end == nullptr) return nullptr;
@@ -62,16 +62,17 @@ std::optional<SectionPattern> read_pattern(apr_pool_t* pool, const ap_directive_
     return SectionPattern{&section, word->subject, text, regex, groups, is_same_below};
 }
 
-// Counted from 1; 0 where the section has no regular expression.
+// The pattern's number, counted from 1; 0 if the section has no regular expression.
 unsigned number_of(apr_pool_t* pool, const ap_directive_t& section) {
-    std::vector<SectionPattern>& known = state().patterns;
-    auto at = std::find_if(known.begin(), known.end(), [&](const SectionPattern& p) { return p.section == &section; });
-    if (at == known.end()) {
+    std::vector<SectionPattern>& patterns = state().patterns;
+    auto at =
+        std::find_if(patterns.begin(), patterns.end(), [&](const SectionPattern& p) { return p.section == &section; });
+    if (at == patterns.end()) {
         auto pattern = read_pattern(pool, section);
         if (!pattern) return 0;
-        at = known.insert(at, std::move(*pattern));
+        at = patterns.insert(at, std::move(*pattern));
     }
-    return static_cast<unsigned>(at - known.begin()) + 1;
+    return static_cast<unsigned>(at - patterns.begin()) + 1;
 }
 
 unsigned pattern_with(const cmd_parms* cmd, const std::string& capture) {
@@ -82,7 +83,7 @@ unsigned pattern_with(const cmd_parms* cmd, const std::string& capture) {
     return 0;
 }
 
-// Whether each alternative begins with ^.
+// Whether each alternative starts with ^.
 bool is_anchored(std::string_view regex) {
     int depth = 0;
     bool in_class = false;
@@ -98,7 +99,7 @@ bool is_anchored(std::string_view regex) {
         } else if (c == '[') {
             in_class = true;
             const std::size_t first = i + (regex.substr(i + 1, 1) == "^" ? 2 : 1);
-            if (regex.substr(first, 1) == "]") i = first;  // there it is a character like others
+            if (regex.substr(first, 1) == "]") i = first;  // a leading `]` is a member of the class
         } else if (c == '(' || c == ')') {
             depth += c == '(' ? 1 : -1;
         } else if (c == '|' && depth == 0) {
@@ -145,7 +146,7 @@ template <class Visit>
 void for_each_capture(const DirConfig& config, Visit visit) {
     const auto visit_rules = [&visit](const GateRules& rules) {
         for (const GateRule& rule : rules) {
-            // Captures come last.
+            // Names with captures come last.
             for (auto n = rule.names.rbegin(); n != rule.names.rend() && !n->capture.empty(); ++n) visit(*n);
         }
     };

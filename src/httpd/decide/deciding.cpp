@@ -12,7 +12,7 @@ namespace mtls::httpd {
 
 namespace {
 
-// Steps 2 to 9, but for what depends on the request: by the connection's own certificate.
+// Steps 2 to 9 except for what depends on the request: by the connection's own certificate.
 inline Reason identify_connection(const request_rec* r, Caller& out) {
     out.snapshot = state().snapshot();
     out.tls = tls_of(r->connection);
@@ -37,7 +37,7 @@ std::optional<Objection> objection_to(const request_rec* r, const PathReadings& 
 
 void identify(request_rec* r, Caller& out) {
     out.missing = identify_connection(r, out);
-    if (dir_config(r).fronts != nullptr) speak_through_front(r, out);
+    if (dir_config(r).fronts != nullptr) apply_front(r, out);
 }
 
 const char* effective_method(const request_rec* r) {
@@ -50,8 +50,8 @@ std::optional<Objection> find_objection(request_rec* r) { return objection_to(r,
 
 namespace {
 
-// A path that could be read otherwise, or a method that may reach below it.
-[[gnu::noinline]] void decide_with_readings(request_rec* r, const Gate& gate, Ask ask, Decision& out) {
+// For a path with several readings, or a method that may act below it.
+[[gnu::noinline]] void decide_with_readings(request_rec* r, const Gate& gate, Ask ask, RequestDecision& out) {
     const PathReadings path = read_path(r);
     const auto objection = objection_to(r, path);
     ask.place = objection ? &*objection : nullptr;
@@ -61,14 +61,14 @@ namespace {
 
 }  // namespace
 
-void decide_request(request_rec* r, const Gate& gate, Decision& out) {
+void decide_request(request_rec* r, const Gate& gate, RequestDecision& out) {
     const RequestState& request = request_state(r);
     Ask ask;
     identify(r, out);
     ask.missing = out.missing;
     ask.missing_detail = out.missing_detail != nullptr ? out.missing_detail : "";
     ask.who = out.who;
-    // A client may be another one with each request: mod_remoteip believes what a proxy says.
+    // Not per connection: mod_remoteip sets another client address for each request of a proxy.
     ask.address = raw_address(r->useragent_addr);
     ask.line = {effective_method(r), r->uri != nullptr ? r->uri : "", request.reaches_below};
     ask.captures = request.captures;

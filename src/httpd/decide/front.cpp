@@ -17,8 +17,8 @@ namespace {
 
 std::span<const FrontField> fields_of(const request_rec* r) {
     for (; r != nullptr; r = r->prev != nullptr ? r->prev : r->main) {
-        const RequestState* const known = known_state(r);
-        if (known != nullptr && !known->front_fields.empty()) return known->front_fields;
+        const RequestState* const state = find_state(r);
+        if (state != nullptr && !state->front_fields.empty()) return state->front_fields;
     }
     return {};
 }
@@ -27,7 +27,7 @@ bool is_of(const Front& front, const FrontField& field) {
     return front.key == field.key || front.chain_key == field.key;
 }
 
-// Those of the accepted fronts that the request has a header of.
+// The accepted fronts whose header the request has.
 std::vector<const Partner*> fronts_named(const AcceptedFronts& accepted, const Policy& policy,
                                          std::span<const FrontField> fields) {
     std::vector<const Partner*> out;
@@ -40,7 +40,7 @@ std::vector<const Partner*> fronts_named(const AcceptedFronts& accepted, const P
     return out;
 }
 
-// Why this connection is not the front's, by its address alone; "" where it is.
+// Why the connection's address is not the front's; "" if it is.
 std::string distrust_by_network(const request_rec* r, const Caller& own, const Partner& partner) {
     const Span<Network>& networks = partner.front()->networks;
     const std::string_view address = without_mapping(raw_address(r->connection->client_addr));
@@ -58,7 +58,7 @@ std::string distrust_by_network(const request_rec* r, const Caller& own, const P
                                       : "the front itself is refused: " + std::string(word_of(reason)) + ", " + detail;
 }
 
-// Why this connection's certificate does not make it the front's; "" where it does.
+// Why the connection's certificate does not identify the front; "" if it does.
 std::string distrust_by_certificate(const request_rec* r, const Caller& own, const Partner& partner) {
     if (own.certificate == nullptr) return "the connection has no client certificate";
     if (!own.is_identified()) {
@@ -74,7 +74,7 @@ std::string distrust_by_certificate(const request_rec* r, const Caller& own, con
     if (own.who->partner != &partner) {
         return "the connection's own certificate is of " + std::string(own.who->partner->name);
     }
-    // Of the connection: whoever a proxy speaks for (mod_remoteip) is somewhere else.
+    // Use the connection's address: mod_remoteip changes only the request's, to that of the proxy's client.
     const std::string objection = partner.network_objection(raw_address(r->connection->client_addr));
     return objection.empty() ? "" : "the front itself is refused: wrong-network, " + objection;
 }
@@ -84,7 +84,7 @@ std::string distrust(const request_rec* r, const Caller& own, const Partner& par
                                              : distrust_by_network(r, own, partner);
 }
 
-// What the connection's front has written, or why that cannot be said.
+// The fields that the connection's front set, or why they are ambiguous.
 struct Words {
     FrontFields fields;
     const FrontField* header = nullptr;
@@ -92,7 +92,7 @@ struct Words {
     std::string fault;
 };
 
-// The only field of that key; null where there is none, or where there are several.
+// The only field with this key; null if there is none or more than one.
 const FrontField* only_field(std::span<const FrontField> fields, std::string_view key, std::string& fault) {
     const FrontField* found = nullptr;
     for (const FrontField& field : fields) {
@@ -166,8 +166,8 @@ std::vector<std::string> front_keys() {
 
 void note_front_fields(request_rec* r) {
     if (r->prev != nullptr) {
-        const auto known = fields_of(r->prev);
-        if (!known.empty()) request_state(r).front_fields = known;
+        const auto inherited = fields_of(r->prev);
+        if (!inherited.empty()) request_state(r).front_fields = inherited;
         return;
     }
     if (!state().has_fronts()) return;
@@ -186,7 +186,7 @@ void note_front_fields(request_rec* r) {
     request_state(r).front_fields = {kept, found.size()};
 }
 
-void speak_through_front(request_rec* r, Caller& caller) {
+void apply_front(request_rec* r, Caller& caller) {
     const AcceptedFronts* const accepted = dir_config(r).fronts;
     const auto fields = fields_of(r);
     if (accepted == nullptr || !caller.snapshot || fields.empty()) return;
@@ -196,7 +196,7 @@ void speak_through_front(request_rec* r, Caller& caller) {
     std::string why;
     for (const Partner* const partner : named) {
         const std::string objection = distrust(r, caller, *partner);
-        // A certificate says more than an address.
+        // A front identified by certificate takes precedence over one identified by address.
         const bool is_better = believed == nullptr || partner->front()->networks.empty();
         if (objection.empty() && is_better) believed = partner;
         if (!objection.empty() && why.empty()) {

@@ -7,7 +7,7 @@ namespace mtls::httpd {
 
 namespace {
 
-// Not where mod_dir looks for an index in the destination: a request of a request of the client's.
+// False when mod_dir looks for an index in the destination: then `main` is itself a subrequest.
 bool is_dav_destination(const request_rec* r) {
     const request_rec* const main = r->main;
     return main != nullptr && main->main == nullptr && (main->method_number == M_COPY || main->method_number == M_MOVE);
@@ -17,7 +17,7 @@ bool is_served_by_dav(const request_rec* r) {
     return r->handler != nullptr && std::string_view(r->handler) == "dav-handler";
 }
 
-// Below a file there is nothing, unless it is a script that serves what it likes; that is known in fixups.
+// A file has nothing below it, unless a script serves it; that is known in fixups.
 bool is_file(const request_rec* r) {
     const bool has_more = r->path_info != nullptr && *r->path_info != '\0';
     return r->finfo.filetype == APR_REG && !has_more && (r->handler == nullptr || is_served_by_dav(r));
@@ -29,8 +29,8 @@ bool is_recursive(const request_rec* r) {
     return depth == nullptr || std::string_view(depth) != "0";
 }
 
-// RFC 4918 9.8.4: a collection at the destination is deleted first, unless `Overwrite: F`. What is no file may be one
-// in a repository of its own, so it counts as one where the source is not in the file system either.
+// RFC 4918 9.8.4: a collection at the destination is deleted first, unless `Overwrite: F`. A DAV repository may have
+// collections outside of the file system: if neither source nor destination are in it, assume a collection.
 bool overwrites_collection(const request_rec* destination) {
     const char* const overwrite = apr_table_get(destination->main->headers_in, "Overwrite");
     if (overwrite != nullptr && std::string_view(overwrite) == "F") return false;
@@ -39,7 +39,7 @@ bool overwrites_collection(const request_rec* destination) {
     return destination->finfo.filetype == APR_DIR || is_unknown;
 }
 
-// Whether the method reaches what is below this place.
+// Whether the method acts on what is below this path.
 bool reaches(const request_rec* r) {
     return is_dav_destination(r) ? is_recursive(r->main) || overwrites_collection(r) : is_recursive(r);
 }
@@ -49,19 +49,20 @@ bool covers_something_below(const GateSection& section, const request_rec* r) {
     const bool location = section.kind == Kind::kLocation || section.kind == Kind::kLocationMatch;
     const bool directory = section.kind == Kind::kDirectory || section.kind == Kind::kDirectoryMatch;
     if (!location && !directory) return false;
-    const char* const place = location ? r->uri : r->filename;
-    if (place == nullptr) return false;
-    const std::string_view here = place;
+    const char* const path = location ? r->uri : r->filename;
+    if (path == nullptr) return false;
+    const std::string_view here = path;
     std::string_view prefix = section.literal_prefix;
     const bool literal = prefix.size() == section.path.size();
-    // httpd ends the path of a <Directory> with a slash, and matches the folder itself all the same.
+    // httpd appends a slash to the path of a <Directory>, but it matches the folder itself too.
     if (literal && directory && prefix.ends_with('/')) prefix.remove_suffix(1);
     if (is_below(here, prefix)) return true;
-    // A pattern may fit anywhere below its literal beginning.
+    // A pattern may match anywhere below its literal prefix.
     return !literal && here.starts_with(prefix);
 }
 
-// Whether the section asks anything that was not asked here. Where its captures are others below, it does so itself.
+// Whether the section has checks that this request's own sections do not have. A section with other captures below
+// counts as another one.
 bool is_other_gate(const GateSection& section, const DirConfig& here) {
     const DirConfig& own = *section.config;
     const bool is_gate = has_gate(own) && gate_mode(own) == GateMode::kOn;

@@ -18,27 +18,27 @@ namespace mtls::httpd {
 
 namespace {
 
-// What one section says about authorization: the same section, or the same text.
+// One section's authorization; equal if it is the same section, or has the same text.
 struct AuthorizingSection {
     const ap_conf_vector_t* section = nullptr;  // null: an <If>
-    std::string_view text;                      // empty: not known
+    std::string_view text;                      // empty: not available
 
     bool operator==(const AuthorizingSection& other) const {
         return section == other.section || (!text.empty() && text == other.text);
     }
 };
 
-// What guards one path.
+// The checks that apply to one path.
 struct Guards {
-    const GateSection* section = nullptr;  // where it comes from, if known
+    const GateSection* section = nullptr;  // their section, if known
     bool is_gated = false;                 // `rules` are enforced
-    std::string rules;                     // with what their captures are
-    std::string fronts;                    // whose certificates count there
+    std::string rules;                     // as text, with the values of captures
+    std::string fronts;                    // accepted fronts, as text
     bool authorizes = false;               // Require mtls-* or AuthType MTLS
     std::vector<AuthorizingSection> authorizing;
 };
 
-// Whether a request that passed `own` was asked everything that `other` asks.
+// Whether `own` contains all checks of `other`.
 bool includes(const Guards& own, const Guards& other) {
     if ((other.is_gated || other.authorizes) && own.fronts != other.fronts) return false;
     if (other.is_gated && !(own.is_gated && own.rules == other.rules)) return false;
@@ -49,7 +49,7 @@ void add_rules(std::string& out, const char* word, const GateRules& rules) {
     for (const GateRule& rule : rules) out += word + rule.text() + '\n';
 }
 
-// As text, with what the request captured for them.
+// The rules as text, with this request's captures.
 std::string rules_of(request_rec* r) {
     const DirConfig& config = dir_config(r);
     std::string out;
@@ -72,7 +72,7 @@ apr_pool_t* new_pool(apr_pool_t* parent) {
     return pool;
 }
 
-// Whether a section of `<Location>` kind covers the path, as ap_location_walk() asks it.
+// Whether a <Location> section covers the path, by the same test as ap_location_walk().
 bool covers(const core_dir_config& section, const char* path, const char* merged) {
     if (section.r != nullptr) return ap_regexec(section.r, path, 0, nullptr, 0) == 0;
     if (section.d_is_fnmatch != 0) return apr_fnmatch(section.d, merged, APR_FNM_PATHNAME) == APR_SUCCESS;
@@ -81,8 +81,8 @@ bool covers(const core_dir_config& section, const char* path, const char* merged
            (own.empty() || own.ends_with('/') || text.size() == own.size() || text[own.size()] == '/');
 }
 
-// Asks httpd, with a copy of the request, which sections it would merge for other paths. Directories and files are left
-// out: what a backend reads is a path.
+// Asks httpd, with a copy of the request, which sections it would merge for other paths. Skips <Directory> and <Files>:
+// a backend reads paths.
 class SectionWalk {
 public:
     explicit SectionWalk(request_rec* r) : request_(r), pool_(new_pool(r->pool)) {
@@ -114,7 +114,7 @@ private:
     std::unique_ptr<apr_pool_t, DestroyPool> pool_;
     std::vector<module*> authorizers_;
 
-    // Everything that the walk writes to is the copy's own.
+    // Allocates every object that the walk writes to for the copy.
     void move_to(request_rec& r, const std::string& path) const {
         apr_pool_t* const pool = pool_.get();
         r.pool = pool;
@@ -123,14 +123,15 @@ private:
         r.parsed_uri.path = r.uri;
         r.per_dir_config = r.server->lookup_defaults;
         r.subprocess_env = apr_table_copy(pool, request_->subprocess_env);
-        r.headers_out = apr_table_copy(pool, request_->headers_out);  // <If> notes there what it asked
+        r.headers_out = apr_table_copy(pool, request_->headers_out);  // <If> records there which fields it read
         auto* const core = static_cast<core_request_config*>(apr_pcalloc(pool, sizeof(core_request_config)));
         core->notes = static_cast<void**>(apr_pcalloc(pool, sizeof(void*) * AP_NUM_STD_NOTES));
         r.request_config = ap_create_request_config(pool);
         ap_set_core_module_config(r.request_config, core);
     }
 
-    // What these modules have in the merged configuration: another object once a section that says something is merged.
+    // The authorization modules' parts of the merged configuration: the pointers change if a merged section has such
+    // settings.
     std::vector<const void*> authorization_of(const request_rec& r) const {
         std::vector<const void*> out;
         for (module* const m : authorizers_) out.push_back(ap_get_module_config(r.per_dir_config, m));
@@ -141,7 +142,7 @@ private:
         const auto& server =
             *static_cast<const core_server_config*>(ap_get_core_module_config(request_->server->module_config));
         char* const merged = apr_pstrdup(pool_.get(), path);
-        // Elsewhere they are merged by then.
+        // With MergeSlashes On, r->uri has no double slashes.
         if (server.merge_slashes == AP_CORE_CONFIG_OFF) ap_no2slash(merged);
         std::vector<AuthorizingSection> out;
         for (int i = 0; i < server.sec_url->nelts; ++i) {
@@ -152,31 +153,30 @@ private:
             const auto& core = *static_cast<const core_dir_config*>(ap_get_core_module_config(section));
             if (!authorizes || !covers(core, path, merged)) continue;
             const auto* const own = static_cast<const DirConfig*>(ap_get_module_config(section, &mtls_authz_module));
-            const GateSection* const known = own != nullptr ? own->section : nullptr;
-            out.push_back({section, known != nullptr ? std::string_view(known->authorization) : ""});
+            const GateSection* const gate = own != nullptr ? own->section : nullptr;
+            out.push_back({section, gate != nullptr ? std::string_view(gate->authorization) : ""});
         }
         return out;
     }
 };
 
-// The path as the client wrote it; null where it wrote none.
+// The path as the client wrote it; nullopt if there is none.
 std::optional<std::string_view> path_as_written(const request_rec* r) noexcept {
     std::string_view uri = r->unparsed_uri != nullptr ? r->unparsed_uri : "";
     uri = uri.substr(0, uri.find_first_of("?#"));
     if (uri.starts_with('/')) return uri;
-    // In absolute form, behind the authority.
+    // In absolute form the path follows the authority.
     const std::size_t scheme = uri.find("://");
     const std::size_t path = scheme == std::string_view::npos ? scheme : uri.find('/', scheme + 3);
     return path == std::string_view::npos ? std::nullopt : std::optional(uri.substr(path));
 }
 
-// mod_proxy leaves the note for `nocanon` and `mapping=encoded`.
+// mod_proxy sets this note for `nocanon` and `mapping=encoded`.
 bool is_proxied_as_written(const request_rec* r) noexcept {
     return r->proxyreq != PROXYREQ_NONE && apr_table_get(r->notes, "proxy-nocanon") != nullptr;
 }
 
-// Whether mod_proxy writes the path of r->uri to the backend, and nothing else. FastCGI, SCGI and uwsgi hand it
-// REQUEST_URI as well.
+// Whether mod_proxy sends only r->uri's path to the backend. FastCGI, SCGI and uwsgi also send REQUEST_URI.
 bool is_proxied_as_decided(const request_rec* r) noexcept {
     constexpr std::string_view kSchemes[] = {"proxy:http://", "proxy:https://", "proxy:ws://", "proxy:wss://",
                                              "proxy:ajp://",  "proxy:h2://",    "proxy:h2c://"};
@@ -185,33 +185,32 @@ bool is_proxied_as_decided(const request_rec* r) noexcept {
                        [to](std::string_view s) { return to.starts_with(s); });
 }
 
-// Whether httpd's path, of this size, is what the client wrote. httpd decodes and normalises in place, and each step
-// makes the path shorter; another module's path is in another place.
+// Whether httpd's path, of this size, equals the one that the client wrote. httpd decodes and normalises in place, and
+// each step shortens the path; a module that sets another path uses other memory.
 bool is_as_written(const request_rec* r, std::size_t size) noexcept {
     if (r->uri != r->parsed_uri.path || r->unparsed_uri == nullptr) return false;
     const char behind = r->unparsed_uri[size];
     return behind == '\0' || behind == '?';
 }
 
-// Whether the path as written may have dot segments, which httpd has removed: an application that takes its path from
-// REQUEST_URI reads them.
+// Whether httpd may have removed dot segments from the written path: an application that uses REQUEST_URI sees them.
 bool may_have_removed_dots(const request_rec* r) noexcept {
     if (r->main != nullptr || r->prev != nullptr) return false;
     const auto raw = path_as_written(r);
     return raw && (raw->find("/.") != std::string_view::npos || raw->find("%2") != std::string_view::npos);
 }
 
-// A program, as far as that is known: before fixups, a script is a file like others.
+// Whether a program handles the file, as far as known: before fixups, a script counts as a plain file.
 bool is_programs(const request_rec* r) noexcept {
     constexpr std::string_view kProgramType = "application/x-httpd-";
     const std::string_view type = r->content_type != nullptr ? r->content_type : "";
     return r->handler != nullptr || type.starts_with(kProgramType);
 }
 
-// What httpd itself serves is the file that it has found.
+// Whether httpd itself serves the file that it found.
 bool is_plain_file(const request_rec* r) noexcept { return r->finfo.filetype == APR_REG && !is_programs(r); }
 
-// The path as the client wrote it, where some application may read that; else null.
+// The path as the client wrote it if an application may read it; else nullopt.
 std::optional<std::string_view> raw_path(const request_rec* r) {
     const auto raw = path_as_written(r);
     if (is_proxied_as_written(r)) return raw;
@@ -220,7 +219,7 @@ std::optional<std::string_view> raw_path(const request_rec* r) {
     return is_read ? raw : std::nullopt;
 }
 
-// Every reading but the path itself; null: too many.
+// All readings other than the path itself; nullopt: too many.
 std::optional<std::vector<std::string>> other_readings(const request_rec* r) {
     auto out = readings_of(r->uri, PathForm::kDecoded);
     const auto raw = raw_path(r);
@@ -231,7 +230,7 @@ std::optional<std::vector<std::string>> other_readings(const request_rec* r) {
     return out;
 }
 
-std::string told(const std::string& reading, const Guards& guards) {
+std::string describe_reading(const std::string& reading, const Guards& guards) {
     std::string out = "a backend may read it as '" + reading + "'";
     if (guards.section == nullptr) return out + ", which is behind another gate";
     return out + ", which is behind " + guards.section->title() + " at " + short_place(guards.section->where);
@@ -269,7 +268,7 @@ PathReadings read_path(request_rec* r) {
         const Guards guards = walk.guards_of(reading);
         if (includes(own, guards)) continue;
         out.is_bad = true;
-        out.detail = told(reading, guards);
+        out.detail = describe_reading(reading, guards);
         return out;
     }
     out.others = std::move(*others);

@@ -5,12 +5,12 @@
 namespace mtls::httpd {
 
 RequestState& request_state(request_rec* r) {
-    RequestState* known = known_state(r);
-    if (known == nullptr) {
-        known = pool_new<RequestState>(r->pool);
-        ap_set_module_config(r->request_config, &mtls_authz_module, known);
+    RequestState* request = find_state(r);
+    if (request == nullptr) {
+        request = pool_new<RequestState>(r->pool);
+        ap_set_module_config(r->request_config, &mtls_authz_module, request);
     }
-    return *known;
+    return *request;
 }
 
 void set_own_user(request_rec* r, std::string_view partner) {

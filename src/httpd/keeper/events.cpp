@@ -16,7 +16,7 @@ namespace mtls::httpd {
 
 namespace {
 
-// A stranger can invent any number of issuers.
+// Limits the events for unknown issuers: clients can invent any number of them.
 class HourlyBudget {
 public:
     bool take(std::int64_t now) {
@@ -34,24 +34,24 @@ private:
     int used_ = 0;
 };
 
-// Those that the log has already where they were found.
+// Kinds that are logged where they are found.
 bool is_logged_elsewhere(EventKind kind) {
     return kind == EventKind::kPolicyRefused || kind == EventKind::kRefusalSourceGone ||
            kind == EventKind::kUnknownIssuer;
 }
 
-class Teller {
+class EventReporter {
 public:
-    Teller(const server_rec* s, const EventDesk& desk) : server_(s), desk_(desk) {}
+    EventReporter(const server_rec* s, const FileFaults& faults) : server_(s), faults_(faults) {}
 
-    // Tells everything new to the log, and runs the program at most once. Whether it ran.
+    // Logs all new events, and runs the program at most once. Returns whether it ran.
     bool turn() {
-        const FileTroubles files = desk_.troubles();
+        const FileTroubles files = faults_.troubles();
         for (const std::uint64_t cause : finder_.take_ended(files)) memory_.forget(run_key(cause));
         const std::int64_t now = std::time(nullptr);
-        const auto is_told = [this](const Event& event) { return !must_log(event) && !must_run(event); };
+        const auto is_reported = [this](const Event& event) { return !must_log(event) && !must_run(event); };
         const std::vector<Event> events =
-            finder_.find(*state().ledger, state().live.policy.current(), files, now, is_told);
+            finder_.find(*state().ledger, state().live.policy.current(), files, now, is_reported);
         for (const Event& event : events) {
             if (!must_log(event)) continue;
             memory_.add(log_key(event.cause));
@@ -59,8 +59,8 @@ public:
         }
         for (const Event& event : events) {
             if (!must_run(event)) continue;
-            if (event.kind == EventKind::kUnknownIssuer && !strangers_.take(now)) continue;
-            // Before it runs: a keeper that ends meanwhile has told it all the same.
+            if (event.kind == EventKind::kUnknownIssuer && !unknown_issuer_budget_.take(now)) continue;
+            // Record the cause first: a keeper that is killed meanwhile must not run the program again.
             memory_.add(run_key(event.cause));
             run(event, now);
             return true;
@@ -91,15 +91,15 @@ private:
     }
 
     const server_rec* server_;
-    const EventDesk& desk_;
-    CauseMemory memory_{state().ledger->told};
+    const FileFaults& faults_;
+    CauseIndex memory_{state().ledger->reported_causes};
     EventFinder finder_{state().late};
-    HourlyBudget strangers_;
+    HourlyBudget unknown_issuer_budget_;
 };
 
 }  // namespace
 
-void EventDesk::note_policy(const LookOutcome& outcome, const std::string& consequence) {
+void FileFaults::note_policy(const PollResult& outcome, const std::string& consequence) {
     constexpr std::size_t kMostFindings = 10;
     const std::lock_guard lock(mutex_);
     if (!outcome.refused.empty()) {
@@ -114,13 +114,13 @@ void EventDesk::note_policy(const LookOutcome& outcome, const std::string& conse
     share();
 }
 
-void EventDesk::note_refusals(const LookOutcome& outcome) {
+void FileFaults::note_refusals(const PollResult& outcome) {
     const std::int64_t now = std::time(nullptr);
     const std::lock_guard lock(mutex_);
     std::map<std::string, std::int64_t> gone;
     for (const std::string& source : outcome.missing) {
-        const auto known = troubles_.gone.find(source);
-        gone.emplace(source, known != troubles_.gone.end() ? known->second : now);
+        const auto previous = troubles_.gone.find(source);
+        gone.emplace(source, previous != troubles_.gone.end() ? previous->second : now);
     }
     troubles_.gone = std::move(gone);
     troubles_.bad_lines.clear();
@@ -128,30 +128,30 @@ void EventDesk::note_refusals(const LookOutcome& outcome) {
     share();
 }
 
-// With mutex_ held. What another keeper has left there goes, too.
-void EventDesk::share() {
+// The caller holds mutex_. Also replaces the data of a previous keeper.
+void FileFaults::share() {
     if (shared_ == troubles_) return;
     state().ledger->file_troubles.put(troubles_);
     shared_ = troubles_;
 }
 
-FileTroubles EventDesk::troubles() const {
+FileTroubles FileFaults::troubles() const {
     const std::lock_guard lock(mutex_);
     return troubles_;
 }
 
-[[noreturn]] void tell_events(const server_rec* s, const EventDesk& desk) {
+[[noreturn]] void report_events(const server_rec* s, const FileFaults& faults) {
     constexpr std::chrono::milliseconds kPause{500};
-    std::optional<Teller> teller;
-    SeenKeeper seen(s);
+    std::optional<EventReporter> reporter;
+    StatusUpdater seen(s);
     for (;;) {
         guarded(s, OK, [&] {
             seen.turn();
             return OK;
         });
         const bool has_run = guarded(s, false, [&] {
-            if (!teller) teller.emplace(s, desk);
-            return teller->turn();
+            if (!reporter) reporter.emplace(s, faults);
+            return reporter->turn();
         });
         if (!has_run) std::this_thread::sleep_for(kPause);
     }

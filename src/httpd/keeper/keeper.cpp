@@ -20,7 +20,7 @@
 #include "mtls_authz/httpd/keeper/live.hpp"
 #include "mtls_authz/httpd/keeper/live_socket.hpp"
 #include "mtls_authz/httpd/keeper/policy_checks.hpp"
-#include "mtls_authz/keeper/look_pace.hpp"
+#include "mtls_authz/keeper/poll_timer.hpp"
 #include "mtls_authz/system/process_traits.hpp"
 #include "mtls_authz/tell/refusal_report.hpp"
 
@@ -36,13 +36,13 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Less only in the build for ThreadSanitizer, so that a test sees thousands of reloads.
+// Smaller only in the ThreadSanitizer build, so that a test sees thousands of reloads.
 #ifndef MTLS_AUTHZ_PAUSE
 #define MTLS_AUTHZ_PAUSE 500
 #endif
-constexpr milliseconds kPause{MTLS_AUTHZ_PAUSE};  // before the second look after a difference
+constexpr milliseconds kPause{MTLS_AUTHZ_PAUSE};  // before the second poll after a change
 
-// ---- what it says ---------------------------------------------------------------------------------------------------
+// ---- reports --------------------------------------------------------------------------------------------------------
 
 void count_reload(bool ok) {
     Ledger& ledger = *state().ledger;
@@ -55,11 +55,11 @@ std::string consequence_of_refusal(const SnapshotReader& snapshot) {
                     : kAllClosed;
 }
 
-void report_policy(const server_rec* s, const LookOutcome& outcome, EventDesk& desk) {
+void report_policy(const server_rec* s, const PollResult& outcome, FileFaults& faults) {
     Ledger& ledger = *state().ledger;
     const auto snapshot = state().live.policy.current();
     const std::string consequence = consequence_of_refusal(snapshot);
-    desk.note_policy(outcome, consequence);
+    faults.note_policy(outcome, consequence);
     if (!outcome.refused.empty()) {
         count_reload(false);
         ledger.refused_since = apr_time_sec(apr_time_now());
@@ -68,7 +68,7 @@ void report_policy(const server_rec* s, const LookOutcome& outcome, EventDesk& d
     if (outcome.policy_clean && ledger.refused_since.exchange(0) != 0) {
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "mtls_authz: the policy files are no longer refused");
     }
-    if (!outcome.moved || !snapshot) return;
+    if (!outcome.policy_changed || !snapshot) return;
     const Policy& policy = *snapshot->policy;
     const std::string generation(policy.generation());
     if (outcome.before != nullptr && outcome.before->generation() == generation) {
@@ -89,164 +89,164 @@ void report_policy(const server_rec* s, const LookOutcome& outcome, EventDesk& d
     log_findings(s, warnings);
 }
 
-void report_files(const server_rec* s, const LookOutcome& outcome) {
-    if (!outcome.moved_refusals && !outcome.moved_crls) return;
+void report_files(const server_rec* s, const PollResult& outcome) {
+    if (!outcome.refusals_changed && !outcome.crls_changed) return;
     const auto snapshot = state().live.policy.current();
     if (!snapshot) return;
     std::string text = "in force by files: " + std::to_string(snapshot->refusals->revocations.all().size()) +
                        " revocation(s), " + std::to_string(snapshot->refusals->suspended.size()) + " suspension(s), " +
                        std::to_string(snapshot->crls->size()) + " CRL(s)";
-    if (!outcome.refusing.empty()) {
-        text += "; " + describe_refusals(outcome.refusing, *snapshot->policy, state().ledger->sightings,
+    if (!outcome.added_refusals.empty()) {
+        text += "; " + describe_refusals(outcome.added_refusals, *snapshot->policy, state().ledger->sightings,
                                          apr_time_sec(apr_time_now()));
     }
     ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "mtls_authz: %s", text.c_str());
 }
 
-// ---- what it does ---------------------------------------------------------------------------------------------------
+// ---- threads and main loop ------------------------------------------------------------------------------------------
 
-// Counts the policies that came into force: each may name other CRLs, and CAs that sign them.
+// Number of policies that came into force: each may name other CRLs, and other CAs that sign them.
 std::atomic<unsigned> policies{0};
 
-void look_and_report(const server_rec* s, Watched what, EventDesk& desk) {
+void poll_and_report(const server_rec* s, Watched what, FileFaults& faults) {
     LivePolicy& policy = state().live.policy;
-    LookOutcome outcome;
+    PollResult outcome;
     switch (what) {
         case Watched::kRefusals:
-            policy.look_at_refusals(outcome);
-            desk.note_refusals(outcome);
+            policy.poll_refusals(outcome);
+            faults.note_refusals(outcome);
             break;
         case Watched::kCrls:
-            policy.look_at_crls(outcome);
+            policy.poll_crls(outcome);
             break;
         case Watched::kPolicy:
-            policy.look_at_policy(outcome);
-            if (outcome.moved) ++policies;
+            policy.poll_policy(outcome);
+            if (outcome.policy_changed) ++policies;
             break;
     }
     log_findings(s, outcome.findings);
-    if (what == Watched::kPolicy) report_policy(s, outcome, desk);
+    if (what == Watched::kPolicy) report_policy(s, outcome, faults);
     report_files(s, outcome);
 }
 
-// Once, though each thread finds it.
-void warn_of_watch(const server_rec* s, const std::string& fault) {
-    static std::atomic<bool> is_told{false};
-    if (fault.empty() || is_told.exchange(true)) return;
+// Warns once, though each polling thread finds the fault.
+void warn_of_watch_fault(const server_rec* s, const std::string& fault) {
+    static std::atomic<bool> is_reported{false};
+    if (fault.empty() || is_reported.exchange(true)) return;
     ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
                  "mtls_authz: the kernel tells of no change of files: %s; all of them are looked at every %d second(s)",
                  fault.c_str(), state().refresh_seconds);
 }
 
-[[noreturn]] void keep_looking(const server_rec* s, Watched what, EventDesk& desk) {
-    auto& sign = state().live.board->signs_of_life[static_cast<std::size_t>(what)];
+[[noreturn]] void poll_forever(const server_rec* s, Watched what, FileFaults& faults) {
+    auto& heartbeat = state().live.board->heartbeats[static_cast<std::size_t>(what)];
     LivePolicy& policy = state().live.policy;
     const milliseconds interval = std::chrono::seconds(state().refresh_seconds);
-    LookPace pace(MTLS_AUTHZ_PAUSE < 500 ? kPause : interval, kPause);
+    PollTimer timer(MTLS_AUTHZ_PAUSE < 500 ? kPause : interval, kPause);
     for (;;) {
-        sign = monotonic_seconds();
+        heartbeat = monotonic_seconds();
         const unsigned seen = policies;
-        pace.begin_look();
-        // A look that fails changes nothing: what was in force stays so.
+        timer.begin_poll();
+        // A failed poll changes nothing: the current images stay.
         guarded(s, OK, [&] {
-            look_and_report(s, what, desk);
+            poll_and_report(s, what, faults);
             return OK;
         });
         guarded(s, OK, [&] {
-            pace.end_look(policy.names_of(what), policy.is_waiting(what));
-            warn_of_watch(s, pace.take_fault());
+            timer.end_poll(policy.names_of(what), policy.is_waiting(what));
+            warn_of_watch_fault(s, timer.take_fault());
             return OK;
         });
-        // However long the interval, it shows that it lives.
-        do sign = monotonic_seconds();
-        while (!pace.wait() && (what != Watched::kCrls || seen == policies));
+        // Send heartbeats during the wait, however long the interval is.
+        do heartbeat = monotonic_seconds();
+        while (!timer.wait() && (what != Watched::kCrls || seen == policies));
     }
 }
 
-// A child that has no thread to follow keeps an old policy until its next request. One that has none for a minute is
-// asked to end, as by a graceful restart.
+// Without a follower thread, a child keeps an old policy until its next request. Asks children that are late by 60 s to
+// end, as a graceful restart would.
 void end_late_children() {
     constexpr std::int64_t kLongest = 60;
     const Live& live = state().live;
     if (live.has_follower || monotonic_seconds() - live.policy.unchanged_since() < kLongest) return;
     const std::uint64_t changes = live.board->changes;
     for (const ChildInfo& child : state().ledger->children.alive()) {
-        // A number that another process has by now is of another group.
+        // The process id may have been reused: check its process group.
         if (child.changes != changes && getpgid(child.pid) == getpgrp()) kill(child.pid, AP_SIG_GRACEFUL);
     }
 }
 
-void keep_handing_out(const server_rec* s) {
-    static bool is_told = false;
-    if (state().live.policy.keep_handing_out() || std::exchange(is_told, true)) return;
+void ensure_published(const server_rec* s) {
+    static bool is_reported = false;
+    if (state().live.policy.ensure_published() || std::exchange(is_reported, true)) return;
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
                  "mtls_authz: what is in force cannot be handed out to the children (a child that was taken over, or a "
                  "limit of open files): restart the server");
 }
 
-// Answers processes that begin, until the parent is gone. Where this process was stopped for a while, or another one
-// was here before it, it looks at the files first.
+// Answers new children until the parent is gone. After this process was stopped for a while, or after another keeper,
+// it first waits for two polls, so that the answer is current.
 [[noreturn]] void answer(const server_rec* s, pid_t parent, bool is_first) {
     Live& live = state().live;
     using Clock = std::chrono::steady_clock;
-    constexpr milliseconds kLongestTurn{2000};
-    constexpr milliseconds kTwoLooks = 2 * milliseconds(MTLS_AUTHZ_PAUSE) + milliseconds(200);
-    Clock::time_point last_turn = Clock::now();
-    Clock::time_point answers_from = is_first ? last_turn : last_turn + kTwoLooks;
+    constexpr milliseconds kLongestPass{2000};
+    constexpr milliseconds kTwoPolls = 2 * milliseconds(MTLS_AUTHZ_PAUSE) + milliseconds(200);
+    Clock::time_point last_pass = Clock::now();
+    Clock::time_point answers_from = is_first ? last_pass : last_pass + kTwoPolls;
     for (;;) {
         pollfd asks{live.wakes_keeper[0], POLLIN, 0};
         poll(&asks, 1, Clock::now() < answers_from ? 50 : 500);
         if (getppid() != parent) _exit(0);
         const Clock::time_point now = Clock::now();
-        if (now - last_turn > kLongestTurn) answers_from = now + kTwoLooks;
-        last_turn = now;
+        if (now - last_pass > kLongestPass) answers_from = now + kTwoPolls;
+        last_pass = now;
         char bytes[256];
         if (asks.revents != 0 && read(live.wakes_keeper[0], bytes, sizeof bytes) == 0) _exit(0);
         if (now >= answers_from) live.board->answered = live.board->asked.load();
         if (state().refresh_seconds == 0) {
-            for (auto& sign : live.board->signs_of_life) sign = monotonic_seconds();
+            for (auto& heartbeat : live.board->heartbeats) heartbeat = monotonic_seconds();
         }
         guarded(s, OK, [&] {
             log_left_out(s);
-            keep_handing_out(s);
+            ensure_published(s);
             end_late_children();
             return OK;
         });
     }
 }
 
-// Ends with the parent, however that ends, and at once when it is told to: nothing of it is lost but a look.
-void live_and_die_as_a_child(pid_t parent) {
+// Ends with the parent, however that ends, and at once on a signal: only an unfinished poll is lost.
+void bind_to_parent(pid_t parent) {
     for (const int number : {SIGTERM, SIGINT, SIGCHLD}) std::signal(number, SIG_DFL);
     for (const int number : {SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGPIPE}) std::signal(number, SIG_IGN);
-    // After the privileges were dropped, which would clear the first two.
+    // Called after dropping privileges, which would reset the first two.
     end_with_parent();
     forbid_tracing();
     name_process("mtls-keeper");
     if (getppid() != parent) _exit(0);
 }
 
-[[noreturn]] void be_keeper(apr_pool_t* pool, server_rec* s, pid_t parent, bool is_first) {
-    // Or a restart could not bind them.
+[[noreturn]] void run_keeper(apr_pool_t* pool, server_rec* s, pid_t parent, bool is_first) {
+    // Else a restart could not bind these ports.
     ap_close_listeners();
     if (ap_run_drop_privileges(pool, s) != OK) {
         ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s, "mtls_authz: the keeper cannot become the run-time user");
         _exit(1);
     }
-    live_and_die_as_a_child(parent);
-    EventDesk desk;  // lives as long as the process: only _exit() ends its threads
+    bind_to_parent(parent);
+    FileFaults faults;  // never destroyed: only _exit() ends the threads that use it
     const int status = guarded(s, 1, [&] {
         state().live.policy.take_over();
-        for (auto& sign : state().live.board->signs_of_life) sign = monotonic_seconds();
+        for (auto& heartbeat : state().live.board->heartbeats) heartbeat = monotonic_seconds();
         if (state().refresh_seconds > 0) {
             for (const Watched what : {Watched::kRefusals, Watched::kCrls, Watched::kPolicy}) {
-                std::thread([s, what, &desk] { keep_looking(s, what, desk); }).detach();
+                std::thread([s, what, &faults] { poll_forever(s, what, faults); }).detach();
             }
         }
         serve_live(s);
-        // Without it nothing is told, and all else goes on.
+        // Without this thread events are not reported; the keeper goes on.
         guarded(s, OK, [&] {
-            std::thread([s, &desk] { tell_events(s, desk); }).detach();
+            std::thread([s, &faults] { report_events(s, faults); }).detach();
             return OK;
         });
         answer(s, parent, is_first);
@@ -289,9 +289,9 @@ extern "C" void on_keeper_event(int reason, void* data, int status) {
 int fork_keeper(apr_pool_t* pool, server_rec* s, bool is_first) {
     auto* const process = static_cast<apr_proc_t*>(apr_pcalloc(pool, sizeof(apr_proc_t)));
     const pid_t parent = getpid();
-    for (auto& sign : state().live.board->signs_of_life) sign = monotonic_seconds();
+    for (auto& heartbeat : state().live.board->heartbeats) heartbeat = monotonic_seconds();
     const apr_status_t status = apr_proc_fork(process, pool);
-    if (status == APR_INCHILD) be_keeper(pool, s, parent, is_first);
+    if (status == APR_INCHILD) run_keeper(pool, s, parent, is_first);
     if (status != APR_INPARENT) {
         ap_log_error(
             APLOG_MARK, APLOG_ERR, status, s,
@@ -331,14 +331,14 @@ int start_keeper(apr_pool_t* pconf, server_rec* s) {
 }
 
 void wake_keeper() noexcept {
-    // Where it is full, the keeper has enough to wake up for.
+    // If the pipe is full, the keeper wakes up anyway.
     [[maybe_unused]] const ssize_t written = write(state().live.wakes_keeper[1], "?", 1);
 }
 
 namespace {
 
-// Whether it has used a second of a processor since this was asked last: a thread that builds for long gives no sign of
-// life meanwhile.
+// Whether the keeper used a second of processor time since the last call: a thread that builds for long sends no
+// heartbeat.
 bool is_busy(pid_t keeper) {
     static std::int64_t last = 0;
     clockid_t clock{};
@@ -353,7 +353,7 @@ extern "C" int watch_keeper(apr_pool_t*, server_rec* s) {
     if (state_in_force == nullptr || state().live.keeper == nullptr) return DECLINED;
     KeeperBoard& board = *state().live.board;
     if (board.keeper != 0 && is_busy(board.keeper)) {
-        for (auto& sign : board.signs_of_life) sign = monotonic_seconds();
+        for (auto& heartbeat : board.heartbeats) heartbeat = monotonic_seconds();
     }
     if (board.keeper == 0 || board.is_kept()) return DECLINED;
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,

@@ -23,21 +23,21 @@ namespace {
 
 constexpr apr_interval_time_t kTick = apr_time_from_msec(100);
 
-// More only in the build for ThreadSanitizer, so that a test sees thousands of reloads.
+// Larger only in the ThreadSanitizer build, so that a test sees thousands of reloads.
 #ifndef MTLS_AUTHZ_TURNS_PER_TICK
 #define MTLS_AUTHZ_TURNS_PER_TICK 1
 #endif
 
-// Kept in the process's own pool, over restarts: what was counted before goes on.
+// Kept in the process pool, so that counters survive restarts.
 template <class T>
 T* adopt_or_create(const server_rec* s, const char* key) {
     apr_pool_t* const pool = s->process->pool;
-    void* known = nullptr;
-    apr_pool_userdata_get(&known, key, pool);
-    T* out = T::adopt(known);
+    void* existing = nullptr;
+    apr_pool_userdata_get(&existing, key, pool);
+    T* out = T::adopt(existing);
     if (out != nullptr) return out;
     out = T::create();
-    // Not setn: the key would lie in this object file, which a restart unloads.
+    // Not setn: the key would be in this shared object, which a restart unloads.
     if (out != nullptr) apr_pool_userdata_set(out, key, nullptr, pool);
     return out;
 }
@@ -49,8 +49,8 @@ int open_ledger(server_rec* s) {
     return HTTP_INTERNAL_SERVER_ERROR;
 }
 
-// What the status page shows of this process.
-void tell_siblings() {
+// Publishes this process's state for the status page.
+void report_state() {
     const auto snapshot = state().live.policy.current();
     ChildInfo info;
     info.pid = static_cast<std::int32_t>(getpid());
@@ -58,17 +58,17 @@ void tell_siblings() {
     info.in_force_since = state().live.policy.in_force_since();
     info.looked = apr_time_sec(apr_time_now());
     info.changes = state().live.policy.seen_changes();
-    state().ledger->children.tell(info);
+    state().ledger->children.report(info);
 }
 
 void follow(const server_rec* s) {
     LivePolicy& policy = state().live.policy;
     if (!policy.is_behind()) return;
     log_findings(s, policy.follow());
-    tell_siblings();
+    report_state();
 }
 
-// Kept apart from what each request does: only a change leads here.
+// Not inlined: called only after a change.
 [[gnu::cold, gnu::noinline]] void follow_now() noexcept {
     guarded(state().live.server, OK, [] {
         follow(state().live.server);
@@ -80,11 +80,11 @@ apr_status_t on_watchdog(int watchdog_state, void* data, apr_pool_t*) {
     const auto* const s = static_cast<const server_rec*>(data);
     if (watchdog_state != AP_WATCHDOG_STATE_RUNNING) return APR_SUCCESS;
     return guarded(s, APR_SUCCESS, [&] {
-        static std::atomic<apr_time_t> last_told{0};
+        static std::atomic<apr_time_t> last_report{0};
         const apr_time_t now = apr_time_now();
-        if (now - last_told >= apr_time_from_sec(1) || now < last_told) {
-            last_told = now;
-            tell_siblings();
+        if (now - last_report >= apr_time_from_sec(1) || now < last_report) {
+            last_report = now;
+            report_state();
         }
         follow(s);
         for (int i = 1; i < MTLS_AUTHZ_TURNS_PER_TICK; ++i) {
@@ -95,7 +95,7 @@ apr_status_t on_watchdog(int watchdog_state, void* data, apr_pool_t*) {
     });
 }
 
-// A thread in each child follows, if the children have threads anyway: another one makes glibc lock.
+// A thread in each child follows, but only if the children are threaded anyway: a second thread would make glibc lock.
 void start_watchdog(apr_pool_t* pconf, server_rec* s) {
     int is_threaded = AP_MPMQ_NOT_SUPPORTED;
     ap_mpm_query(AP_MPMQ_IS_THREADED, &is_threaded);
@@ -121,12 +121,12 @@ extern "C" int on_post_config_watchdog(apr_pool_t* pconf, apr_pool_t*, apr_pool_
     });
 }
 
-// From here on the parent looks at nothing: what it has read is given back once all children have moved on.
+// The parent does not poll from here on; its memory for the policy is freed once all children have moved on.
 extern "C" int on_post_config_last(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*, server_rec* s) {
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) return OK;
     return guarded(s, HTTP_INTERNAL_SERVER_ERROR, [&] {
         state().policy.reset();
-        state().live.policy.let_go();
+        state().live.policy.release();
         state().live.server = s;
         state().live.follow_now = follow_now;
         open_live_socket(pconf, s);
@@ -135,24 +135,24 @@ extern "C" int on_post_config_last(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*, 
     });
 }
 
-// httpd's children end while the watchdog's thread goes on: it must not be in OpenSSL when that is taken down.
-extern "C" void end_looking_at_exit() {
-    if (state_in_force != nullptr) state().live.policy.end_looking();
+// httpd's children exit while the watchdog thread runs: it must not use OpenSSL during OpenSSL's cleanup.
+extern "C" void stop_following_at_exit() {
+    if (state_in_force != nullptr) state().live.policy.stop_following();
 }
 
-// The parent read the files when it started, perhaps days ago: a child that begins now asks the keeper before it
-// serves. Without an answer it serves all the same, and refuses what is behind gates until there is one.
+// The parent read the files at start, perhaps days ago: a new child asks the keeper before it serves. Without an answer
+// it serves, but its gates deny until there is one.
 extern "C" void on_child_init(apr_pool_t* pchild, server_rec* s) {
     leave_live_socket();
     guarded(s, DECLINED, [&] {
         apr_pool_cleanup_register(
             pchild, state().ledger,
             [](void* ledger) noexcept -> apr_status_t {
-                static_cast<Ledger*>(ledger)->children.leave(static_cast<std::int32_t>(getpid()));
+                static_cast<Ledger*>(ledger)->children.remove(static_cast<std::int32_t>(getpid()));
                 return APR_SUCCESS;
             },
             apr_pool_cleanup_null);
-        std::atexit(end_looking_at_exit);
+        std::atexit(stop_following_at_exit);
         Live& live = state().live;
         log_findings(s, live.policy.join(true));
         wake_keeper();
@@ -167,7 +167,7 @@ extern "C" void on_child_init(apr_pool_t* pchild, server_rec* s) {
                          "mtls_authz: the keeper does not answer: this process refuses what is behind gates "
                          "(policy-unavailable) until it does");
         }
-        tell_siblings();
+        report_state();
         return OK;
     });
 }

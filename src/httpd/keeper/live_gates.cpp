@@ -35,7 +35,7 @@ bool authorizes(const DirConfig& config) {
     return config.has_provider || authenticates(config.section) || authenticates(config.authorizer);
 }
 
-// The sections of one virtual host, in httpd's order: those of the server, <Directory>, <Files>, <Location>, <If>.
+// The sections of one virtual host, in httpd's merge order: server, <Directory>, <Files>, <Location>, <If>.
 class SectionList {
 public:
     explicit SectionList(const server_rec* s) : server_(s) {
@@ -62,7 +62,7 @@ public:
     std::vector<MappedSection> take() { return std::move(sections_); }
 
 private:
-    // A section in another one, and what that covers.
+    // A section inside another one, with what the outer one matches.
     struct Nested {
         const ap_conf_vector_t* section;
         Match around;
@@ -99,7 +99,7 @@ private:
         if (describe(*config, out)) sections_.push_back(std::move(out));
     }
 
-    // Whether it says anything about who passes.
+    // Whether the section has any access settings.
     static bool describe(const DirConfig& config, MappedSection& out) {
         out.mode = config.mode;
         out.authorizes = authorizes(config);
@@ -119,7 +119,7 @@ private:
         return out.mode || out.authorizes || out.allow || !out.deny.empty();
     }
 
-    // What other modules keep, such as <Proxy>: merged before the locations.
+    // Sections that other modules store, such as <Proxy>: merged before the locations.
     void add_others(std::size_t at) {
         for (const GateSection* section : state().sections) {
             const bool applies = section->server == server_ || !section->server->is_virtual;
@@ -140,7 +140,7 @@ bool starts_nocase(std::string_view text, std::string_view start) {
     return equal_nocase(text.substr(0, start.size()), start);
 }
 
-// Whether the directive may give a path another file, or another path, than DocumentRoot does.
+// Whether the directive may map a path to another file or path than DocumentRoot does.
 bool remaps(std::string_view name) {
     constexpr std::string_view kStarts[] = {
         "Alias",   "ScriptAlias",     "Redirect", "RewriteRule",      "RewriteMap", "ProxyPass", "UserDir",
@@ -150,7 +150,7 @@ bool remaps(std::string_view name) {
                        [name](std::string_view start) { return starts_nocase(name, start); });
 }
 
-// Modules that have a say in it and are none of httpd's own, whose directives remaps() has.
+// Modules other than httpd's own that translate paths; directives of httpd's are in remaps().
 std::vector<std::string> foreign_translators() {
     constexpr std::string_view kKnown[] = {"core.c",      "http_core.c", "mod_alias.c",     "mod_rewrite.c",
                                            "mod_proxy.c", "mod_http2.c", "mod_userdir.c",   "mod_vhost_alias.c",
@@ -175,7 +175,7 @@ std::string certificates_of(const ServerCas& cas) {
 
 bool is_set(const std::string& word) { return !word.empty() && !equal_nocase(word, "none"); }
 
-// What directives in the sections of the server say, too.
+// Also reads directives inside the sections of the server.
 void read_directives_of(const server_rec* s, MappedHost& out) {
     std::set<std::string> found;
     const auto look = [&](const ap_directive_t& d) {

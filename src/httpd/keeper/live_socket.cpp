@@ -28,22 +28,22 @@ struct LiveSocket {
     LiveSocket(const LiveSocket&) = delete;
     LiveSocket& operator=(const LiveSocket&) = delete;
 
-    // Whether the file at `path` is still the one that was made here.
+    // Whether `path` is still the file that listen() made.
     bool is_there() const;
     bool listen();
 
     std::string path;
-    uid_t user = 0;  // as whom the keeper and the children run
+    uid_t user = 0;  // the run-time user
     pid_t parent = getpid();
     dev_t device = 0;
     ino_t inode = 0;
-    bool is_failing = false;  // and the log has it
+    bool is_failing = false;  // the last attempt failed, and the log says so
     OwnedFile listener;
     OwnedFile gates;
-    OwnedFile gives, takes;  // a pair of sockets: the parent gives a new listener to the keeper
+    OwnedFile gives, takes;  // a socket pair: the parent sends a new listener to the keeper
 };
 
-LiveSocket* live_socket = nullptr;  // trivially destructible: a restart unloads this object file
+LiveSocket* live_socket = nullptr;  // trivially destructible: a restart unloads this shared object
 
 LiveSocket::~LiveSocket() {
     live_socket = nullptr;
@@ -72,7 +72,7 @@ bool LiveSocket::listen() {
     return true;
 }
 
-// The message is one byte; what counts is the file that comes with it.
+// The message's byte is ignored; it carries the descriptor.
 void give_listener(int socket, int listener) {
     const auto byte = std::byte{'L'};
     send_with_files(socket, std::span(&byte, 1), std::span(&listener, 1));
@@ -85,9 +85,9 @@ void take_listener(int socket, OwnedFile& listener) {
     if (passed.count == 1) listener = std::move(passed.files.front());
 }
 
-LiveAnswer what_is_in_force() {
+LiveAnswer current_answer() {
     LiveAnswer out;
-    // No child can have put anything there.
+    // No child can write to this socket pair.
     if (auto shelf = state().live.board->shelf.look_at_kept()) {
         out.serials = shelf->serials;
         out.images = std::move(shelf->files);
@@ -97,15 +97,15 @@ LiveAnswer what_is_in_force() {
     return out;
 }
 
-[[noreturn]] void keep_answering(const server_rec* s) {
-    LiveDesk desk(live_socket->user, what_is_in_force);
+[[noreturn]] void serve_forever(const server_rec* s) {
+    LiveSocketServer server(live_socket->user, current_answer);
     for (;;) {
-        const int outcome = guarded(s, DECLINED, [&desk] {
-            const bool is_new = desk.turn(live_socket->listener.get(), live_socket->takes.get());
+        const int outcome = guarded(s, DECLINED, [&server] {
+            const bool is_new = server.turn(live_socket->listener.get(), live_socket->takes.get());
             if (is_new) take_listener(live_socket->takes.get(), live_socket->listener);
             return OK;
         });
-        // Without memory, say: not at once again.
+        // For example without memory: do not retry at once.
         if (outcome != OK) std::this_thread::sleep_for(std::chrono::seconds(1));
     }
 }
@@ -138,9 +138,9 @@ void open_live_socket(apr_pool_t* pconf, server_rec* s) {
 void serve_live(const server_rec* s) {
     if (live_socket == nullptr) return;
     live_socket->gives = OwnedFile();
-    // Without it nobody is told, and all else goes on.
+    // Without this thread --live gets no answer; the keeper goes on.
     guarded(s, OK, [&] {
-        std::thread([s] { keep_answering(s); }).detach();
+        std::thread([s] { serve_forever(s); }).detach();
         return OK;
     });
 }

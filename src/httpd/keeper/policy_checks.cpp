@@ -17,13 +17,13 @@ void check_section_names(const Policy& policy, const GateSection& section, std::
         for (const NameReference& name : rule.names) {
             if (!name.capture.empty()) continue;
             if (group ? policy.has_group(name.literal) : policy.find(name.literal) != nullptr) continue;
-            std::vector<std::string_view> known;
+            std::vector<std::string_view> defined;
             if (policy.partners().size() <= 1000) {
-                for (const Partner& partner : policy.partners()) known.push_back(partner.name);
+                for (const Partner& partner : policy.partners()) defined.push_back(partner.name);
             }
             const std::string what = std::string(deny ? "MTLSDeny" : "MTLSAllow") + ": there is no " +
                                      (group ? "group" : "partner") + " '" + name.literal + "'" +
-                                     (group ? "" : did_you_mean(name.literal, known));
+                                     (group ? "" : did_you_mean(name.literal, defined));
             findings.push_back(
                 {deny && !group ? Diagnostic::Severity::kError : Diagnostic::Severity::kWarning, rule.where, what});
         }
@@ -36,8 +36,8 @@ void check_section_names(const Policy& policy, const GateSection& section, std::
     }
 }
 
-// Whether a gate lets in this front for itself.
-bool lets_in(const DirConfig& gate, const Partner& front) {
+// Whether a gate allows this front as a partner.
+bool allows_front(const DirConfig& gate, const Partner& front) {
     const auto names_it = [&front](const GateRule& rule) {
         if (rule.kind == GateRule::Kind::kAnyPartner) return true;
         return rule.kind == GateRule::Kind::kPartner &&
@@ -54,13 +54,13 @@ void warn(std::vector<Diagnostic>& findings, const Where& where, std::string mes
     findings.push_back({Diagnostic::Severity::kWarning, where, std::move(message)});
 }
 
-// A client that sends no certificate must not pass for the front.
+// Such a gate would grant a request without forwarded certificate as the front's own.
 void check_gates_of(const Partner& front, std::vector<Diagnostic>& findings) {
     if (!front.front()->networks.empty()) return;
     for (const GateSection* section : state().sections) {
         const DirConfig& gate = *section->config;
         const bool is_closed_to_it = gate.fronts != nullptr && gate.fronts->names.empty();
-        if (is_closed_to_it || !lets_in(gate, front)) continue;
+        if (is_closed_to_it || !allows_front(gate, front)) continue;
         warn(
             findings, section->where,
             section->title() + " lets in the front " + std::string(front.name) +
@@ -76,7 +76,7 @@ void check_gate_names(const Policy& policy, std::vector<Diagnostic>& findings) {
     for (const GateSection* section : state().sections) check_section_names(policy, *section, findings);
 }
 
-// One that has ended is warned of when the policy is built.
+// The policy builder warns of waivers that have ended.
 void check_purposes(const Policy& policy, std::vector<Diagnostic>& findings) {
     const std::int64_t now = apr_time_sec(apr_time_now());
     for (const Partner& partner : policy.partners()) {
@@ -92,22 +92,23 @@ void check_purposes(const Policy& policy, std::vector<Diagnostic>& findings) {
 }
 
 void check_fronts(const Policy& policy, std::vector<Diagnostic>& findings) {
-    std::vector<std::string_view> known;
+    std::vector<std::string_view> fronts;
     for (const Partner& partner : policy.partners()) {
-        if (partner.front() != nullptr) known.push_back(partner.name);
+        if (partner.front() != nullptr) fronts.push_back(partner.name);
     }
     const auto& accepted = state().accepted_fronts;
     for (const AcceptedFronts* const here : accepted) {
         for (const std::string& name : here->names) {
-            if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-            warn(findings, here->where,
-                 "MTLSAcceptFront: " +
-                     (policy.find(name) != nullptr ? "partner " + name + " has no MTLSFront"
-                                                   : "there is no partner '" + name + "'" + did_you_mean(name, known)) +
-                     ", so nothing is accepted from it");
+            if (std::find(fronts.begin(), fronts.end(), name) != fronts.end()) continue;
+            warn(
+                findings, here->where,
+                "MTLSAcceptFront: " +
+                    (policy.find(name) != nullptr ? "partner " + name + " has no MTLSFront"
+                                                  : "there is no partner '" + name + "'" + did_you_mean(name, fronts)) +
+                    ", so nothing is accepted from it");
         }
     }
-    for (const std::string_view name : known) {
+    for (const std::string_view name : fronts) {
         const Partner& front = *policy.find(name);
         const bool is_accepted = std::any_of(accepted.begin(), accepted.end(), [name](const AcceptedFronts* here) {
             return std::find(here->names.begin(), here->names.end(), name) != here->names.end();

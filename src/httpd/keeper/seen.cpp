@@ -20,7 +20,7 @@ namespace mtls::httpd {
 
 namespace {
 
-// Why the folder cannot be had, or "". A link, or a folder of somebody else, is none.
+// Creates or checks the folder; returns the fault, or "". Refuses a link, and a folder of another user.
 std::string make_folder(const char* path) {
     constexpr mode_t kOwnerAlone = 0700;
     const bool is_root = geteuid() == 0;
@@ -50,8 +50,8 @@ void open_seen_folder(apr_pool_t* pconf, server_rec* s) {
     });
 }
 
-// Once for the ledger: a keeper that follows another one finds there what that has read.
-void SeenKeeper::restore() const {
+// Runs once per ledger: a replacement keeper finds the restored sightings there.
+void StatusUpdater::restore() const {
     Ledger& ledger = *state().ledger;
     const std::string& path = state().seen_file;
     if (ledger.is_restored.exchange(true) || path.empty() || is_certainly_gone(path)) return;
@@ -69,20 +69,20 @@ void SeenKeeper::restore() const {
     }
 }
 
-// Soon where there is another certificate; where they were only seen again, once a minute.
-void SeenKeeper::save(std::int64_t now) {
+// Saves soon after a new certificate, else once a minute for changed times.
+void StatusUpdater::save(std::int64_t now) {
     constexpr std::int64_t kLongest = 60;
     const Ledger& ledger = *state().ledger;
     const std::string& path = state().seen_file;
     if (path.empty()) return;
-    std::uint64_t who = 1, when = 1;
+    std::uint64_t certificates = 1, times = 1;
     for (const Sightings::Seen& seen : ledger.sightings.all()) {
-        for (const auto& known : seen.certificates) {
-            who = mixed(mixed(who, seen.number), known.sighting.sha256.view());
-            when = mixed(when, static_cast<std::uint64_t>(known.sighting.seen));
+        for (const auto& certificate : seen.certificates) {
+            certificates = mixed(mixed(certificates, seen.number), certificate.sighting.sha256.view());
+            times = mixed(times, static_cast<std::uint64_t>(certificate.sighting.seen));
         }
     }
-    if (who == who_ && (when == when_ || now - saved_ < kLongest)) return;
+    if (certificates == certificates_digest_ && (times == times_digest_ || now - saved_ < kLongest)) return;
     const std::string text = sightings_text(ledger.sightings, ledger.watched_since);
     const std::string fault =
         text.size() <= kMostSightingBytes ? write_sightings(path, text) : "what was seen is too much for a file";
@@ -92,12 +92,12 @@ void SeenKeeper::save(std::int64_t now) {
                      "mtls_authz: the status page will have forgotten after a restart who was seen: %s", fault.c_str());
     }
     if (!fault.empty()) return;
-    who_ = who;
-    when_ = when;
+    certificates_digest_ = certificates;
+    times_digest_ = times;
     is_failing_ = false;
 }
 
-void SeenKeeper::turn() {
+void StatusUpdater::turn() {
     constexpr std::int64_t kHoursPause = 30, kLookPause = 5;
     const std::int64_t now = monotonic_seconds();
     restore();
@@ -105,8 +105,8 @@ void SeenKeeper::turn() {
         state().ledger->note_hours(std::time(nullptr));
         noted_ = now;
     }
-    if (looked_ != 0 && now - looked_ < kLookPause) return;
-    looked_ = now;
+    if (compared_ != 0 && now - compared_ < kLookPause) return;
+    compared_ = now;
     if (const auto snapshot = state().live.policy.current())
         marks_.update(state().ledger->sightings, *snapshot, std::time(nullptr));
     save(now);

@@ -11,7 +11,7 @@ namespace {
 
 bool is(const ap_directive_t* node, std::string_view directive) { return equal_nocase(node->directive, directive); }
 
-// The containers of mod_authz_core; <RequireNotAll> exists in its development builds.
+// The containers of mod_authz_core; its development builds have <RequireNotAll>.
 bool is_container(const ap_directive_t* node) {
     return is(node, "<RequireAll") || is(node, "<RequireAny") || is(node, "<RequireNone") || is(node, "<RequireNotAll");
 }
@@ -29,13 +29,13 @@ AuthzNode read_line(const cmd_parms* cmd, const ap_directive_t* line, ReadOwn re
     }
     out.args = args;
     cmd_parms at_line = *cmd;
-    at_line.directive = const_cast<ap_directive_t*>(line);  // read alone
+    at_line.directive = const_cast<ap_directive_t*>(line);  // without its siblings
     if (read_own(&at_line, out)) return out;
     out.provider =
         static_cast<const authz_provider*>(ap_lookup_provider(AUTHZ_PROVIDER_GROUP, out.name, AUTHZ_PROVIDER_VERSION));
     if (out.provider == nullptr || out.provider->parse_require_line == nullptr) return out;
     apr_pool_userdata_setn(out.name, AUTHZ_PROVIDER_NAME_NOTE, apr_pool_cleanup_null, cmd->temp_pool);
-    // What is wrong with it is said when its turn comes.
+    // httpd reports the error when it reads this line itself.
     if (out.provider->parse_require_line(&at_line, args, &out.parsed) != nullptr) out.provider = nullptr;
     return out;
 }
@@ -71,7 +71,7 @@ bool is_alone(const ap_directive_t* parent, const ap_directive_t* child) {
     return true;
 }
 
-// As in mod_authz_core: what is neutral neither grants nor denies. Errors, and what only a login could grant, deny.
+// As in mod_authz_core: neutral neither grants nor denies. Errors, and requirements that need a login, deny.
 enum class Answer { kGranted, kNeutral, kDenied };
 
 Answer ask(request_rec* r, const AuthzNode& node);
@@ -103,7 +103,7 @@ Answer ask(request_rec* r, const AuthzNode& node) {
     return answer == Answer::kGranted ? Answer::kDenied : Answer::kNeutral;
 }
 
-// httpd asks the companions too, and logs what they say; asked here, they log nothing.
+// httpd evaluates the companions too, and logs their results: suppress the log here.
 bool hold_quietly(request_rec* r, const std::vector<AuthzNode>& nodes) {
     static const ap_logconf kQuiet = {nullptr, APLOG_EMERG};
     const ap_logconf* const log = r->log;
@@ -137,7 +137,7 @@ Branch read_branch(cmd_parms* cmd, ReadOwn read_own) {
     return out;
 }
 
-bool lets_in(request_rec* r, const Branch& branch) {
+bool grants_request(request_rec* r, const Branch& branch) {
     const AuthMerging merging = dir_config(r).auth_merging;
     if (branch.is_negated || branch.is_alias || merging == AuthMerging::kMixed) return false;
     const bool is_proved = !branch.has_alternatives && merging == AuthMerging::kNone;

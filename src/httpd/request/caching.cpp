@@ -7,8 +7,8 @@ namespace mtls::httpd {
 
 namespace {
 
-// mod_cache looks at no_cache only before it stores the first bytes; an include decides later than that. Without its
-// filter what it has begun to store is never completed.
+// mod_cache reads no_cache only before it stores the first bytes, while an include is decided later. Without its
+// filter, an entry that it started is never completed.
 void stop_storing(request_rec* r) {
     for (ap_filter_t* f = r->output_filters; f != nullptr;) {
         ap_filter_t* const next = f->next;
@@ -17,13 +17,13 @@ void stop_storing(request_rec* r) {
     }
 }
 
-// mod_cache, and whatever else calls itself a cache of answers; socache modules keep other things.
+// mod_cache, and other modules named like a response cache; socache modules store other data.
 bool is_cache(const module* m) {
     const std::string_view name = m->name;
     return name.find("cache") != std::string_view::npos && name.find("socache") == std::string_view::npos;
 }
 
-// A redirect inside the server may have lost no_cache since the decision.
+// An internal redirect may have reset no_cache since the decision.
 int forbid_caching_again(request_rec* r) {
     const DirConfig& config = dir_config(r);
     if (has_gate(config) || config.has_provider || is_authenticated_here(r)) forbid_caching(r);
@@ -37,7 +37,7 @@ extern "C" void on_insert_filter(request_rec* r) {
 }  // namespace
 
 void forbid_caching(request_rec* r) {
-    // Where nobody stores, no_cache would only make httpd format an Expires field for every answer.
+    // Without a cache, no_cache would only make httpd format an Expires field for each response.
     if (!state().has_cache) return;
     for (; r != nullptr; r = r->main != nullptr ? r->main : r->prev) {
         r->no_cache = 1;

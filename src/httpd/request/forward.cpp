@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* kTrailerFilter = "MTLS_AUTHZ_TRAILERS";
 
-// One argument; what is wrong with it, or nothing.
+// Reads one argument; returns the error, or nullopt.
 std::optional<std::string> read_argument(ForwardRule& rule, const std::string& word) {
     constexpr std::string_view kPem = "cert=pem:";
     constexpr std::string_view kPartner = "partner=";
@@ -31,13 +31,13 @@ std::optional<std::string> read_argument(ForwardRule& rule, const std::string& w
     }
     auto header = parse_header_name(std::string_view(word).substr(is_pem ? kPem.size() : kPartner.size()));
     if (!header) return header.error();
-    std::string& place = is_pem ? rule.pem_header : rule.partner_header;
-    if (!place.empty()) return "'" + word + "' says again what was said before it";
-    place = std::move(header.value());
+    std::string& target = is_pem ? rule.pem_header : rule.partner_header;
+    if (!target.empty()) return "'" + word + "' says again what was said before it";
+    target = std::move(header.value());
     return std::nullopt;
 }
 
-// What the rule sets, by header_key(); an error where two of them are the same to a backend.
+// header_key() of the headers that the rule sets; an error if a backend could confuse two of them.
 Result<std::vector<std::string>> keys_of(const ForwardRule& rule) {
     std::vector<std::string> keys;
     if (rule.rfc9440) keys = {header_key(kClientCert), header_key(kClientCertChain)};
@@ -49,7 +49,8 @@ Result<std::vector<std::string>> keys_of(const ForwardRule& rule) {
         }
         keys.push_back(std::move(key));
     }
-    // Whoever trusts this server with client certificates takes RFC 9440's fields from it, wherever it sets them.
+    // Backends that trust this server with client certificates read RFC 9440's fields: always remove those, even if the
+    // rule does not set them.
     for (const char* field : {kClientCert, kClientCertChain}) keys.push_back(header_key(field));
     return keys;
 }
@@ -77,7 +78,7 @@ const char* read_forward(cmd_parms* cmd, DirConfig& config, const char* args) {
 
 using Keys = std::vector<std::string>;  // by header_key()
 
-// Every field of the table that a backend may take for one of ours, or for one of a front's.
+// Removes each field that a backend may take for one of ours or of a front's.
 void remove_fields(apr_table_t* table, const Keys& keys) {
     const apr_array_header_t* const all = apr_table_elts(table);
     std::vector<std::string> names;
@@ -89,7 +90,7 @@ void remove_fields(apr_table_t* table, const Keys& keys) {
     for (const std::string& name : names) apr_table_unset(table, name.c_str());
 }
 
-// mod_proxy drops what the client's Connection field names: a client could have our fields dropped.
+// mod_proxy drops fields that the client's Connection field names: a client could remove ours.
 void remove_connection_options(request_rec* r, const Keys& keys) {
     for (const char* name : {"Connection", "Proxy-Connection"}) {
         if (apr_table_get(r->headers_in, name) == nullptr) continue;
@@ -118,7 +119,7 @@ void clean(request_rec* r) {
     remove_all(r, keys);
 }
 
-// Trailers come after everything was decided, and MergeTrailers makes headers of them.
+// Trailers arrive after the decision, and MergeTrailers turns them into headers.
 apr_status_t clean_trailers(ap_filter_t* f, apr_bucket_brigade* out, ap_input_mode_t mode, apr_read_type_e block,
                             apr_off_t bytes) {
     const apr_status_t status = ap_get_brigade(f->next, out, mode, block, bytes);
@@ -137,7 +138,7 @@ apr_status_t clean_trailers(ap_filter_t* f, apr_bucket_brigade* out, ap_input_mo
     });
 }
 
-// Policy files may bring fronts at any time, so it is always there.
+// Always hooked: policy files may define fronts at any time.
 extern "C" int on_post_read_request(request_rec* r) {
     const bool is_asked = !state().forwarded_keys.empty() || state().has_fronts() || r->prev != nullptr;
     return is_asked ? clean_request(r) : DECLINED;
@@ -146,9 +147,9 @@ extern "C" int on_post_read_request(request_rec* r) {
 extern "C" void on_insert_trailer_filter(request_rec* r) {
     if (r->main != nullptr) return;
     guarded(r, [&] {
-        const RequestState* const known = known_state(r);
-        const bool forwards = known != nullptr && known->handover != nullptr;
-        ap_add_input_filter(kTrailerFilter, forwards ? known->handover->fields : nullptr, r, r->connection);
+        const RequestState* const request = find_state(r);
+        const bool forwards = request != nullptr && request->handover != nullptr;
+        ap_add_input_filter(kTrailerFilter, forwards ? request->handover->fields : nullptr, r, r->connection);
         return OK;
     });
 }
@@ -160,7 +161,7 @@ extern "C" apr_status_t on_trailer_filter(ap_filter_t* f, apr_bucket_brigade* ou
 
 }  // namespace
 
-apr_table_t* forwarded_fields(request_rec* r, const Decision& decision) {
+apr_table_t* forwarded_fields(request_rec* r, const RequestDecision& decision) {
     const ForwardRule* const rule = dir_config(r).forward;
     if (rule == nullptr || rule->is_off()) return nullptr;
     constexpr int kMostFields = 4;
@@ -183,16 +184,16 @@ void forward(request_rec* r, const apr_table_t* fields) {
     if (fields == nullptr) return;
     const apr_array_header_t* const all = apr_table_elts(fields);
     const auto* const first = reinterpret_cast<const apr_table_entry_t*>(all->elts);
-    // Nothing of such a name is left there.
+    // clean() left no field of these names.
     for (int i = 0; i < all->nelts; ++i) apr_table_addn(r->headers_in, first[i].key, first[i].val);
 }
 
 const char* on_forward(cmd_parms* cmd, void*, const char* args) noexcept {
-    return guarded_directive(cmd, [&] { return read_forward(cmd, written(cmd), args); });
+    return guarded_directive(cmd, [&] { return read_forward(cmd, section_config(cmd), args); });
 }
 
 void hook_trailers() {
-    if (std::exchange(state().watches_trailers, true)) return;
+    if (std::exchange(state().filters_trailers, true)) return;
     ap_hook_insert_filter(on_insert_trailer_filter, nullptr, nullptr, APR_HOOK_LAST);
 }
 

@@ -11,9 +11,9 @@ namespace mtls::httpd {
 namespace {
 
 int refuse_unasserted(request_rec* r) {
-    const RequestState* const known = known_state(r);
+    const RequestState* const request = find_state(r);
     const DirConfig& config = dir_config(r);
-    const bool is_denied = known != nullptr && known->denied_for;
+    const bool is_denied = request != nullptr && request->denied_for;
     if (!is_denied && !has_gate(config) && !config.has_provider && !is_authenticated_here(r)) return DECLINED;
     ap_log_rerror(
         APLOG_MARK, APLOG_INFO, 0, r,
@@ -31,10 +31,10 @@ int refuse_unasserted(request_rec* r) {
     });
 }
 
-// Nearly always: asserted, and read only.
+// The common case: asserted in fixups, and read only.
 extern "C" int on_any_handler(request_rec* r) {
-    const RequestState* const known = known_state(r);
-    const bool is_asserted = known != nullptr && known->fixups_done;
+    const RequestState* const request = find_state(r);
+    const bool is_asserted = request != nullptr && request->fixups_done;
     return is_asserted && r->method_number == M_GET ? DECLINED : guard_handler(r, is_asserted);
 }
 

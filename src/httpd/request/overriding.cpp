@@ -43,7 +43,7 @@ bool is_method_judged(const DirConfig& config) { return traits_of(config).method
     });
 }
 
-// Nearly all requests have no header that begins like one of those.
+// The common case: no header starts like one of those.
 extern "C" int on_headers_read(request_rec* r) {
     bool may_be_there = false;
     for (const apr_table_entry_t& field : fields_of(r->headers_in)) may_be_there |= may_override(*field.key);
@@ -65,7 +65,7 @@ void remove_overrides_in_trailers(request_rec* r) {
 }
 
 void hook_path_overrides() {
-    if (std::exchange(state().watches_headers, true)) return;
+    if (std::exchange(state().removes_path_headers, true)) return;
     ap_hook_post_read_request(on_headers_read, nullptr, nullptr, APR_HOOK_REALLY_FIRST);
     const auto merges = [](const ap_directive_t& d) { return equal_nocase(d.directive, "MergeTrailers"); };
     if (is_any_directive(merges)) hook_trailers();

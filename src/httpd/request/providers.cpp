@@ -16,7 +16,7 @@ namespace mtls::httpd {
 
 namespace {
 
-// What follows `Require mtls-... `, read once: what MTLSAllow would say, and what the certificate has to fit beside it.
+// The arguments of `Require mtls-...`, parsed: rules as for MTLSAllow, and selectors that the certificate must fit.
 struct Requirement {
     GateRules rules;
     WrittenConditions selectors;
@@ -37,16 +37,16 @@ constexpr Word kWords[] = {{"mtls-any-partner", Kind::kAnyPartner, GateRule::Kin
                            {"mtls-group", Kind::kGroup, GateRule::Kind::kGroup},
                            {"mtls-identity", Kind::kIdentity, GateRule::Kind::kAnyPartner}};
 
-bool stands_in(const cmd_parms* cmd, std::string_view section) {
+bool is_within(const cmd_parms* cmd, std::string_view section) {
     for (const ap_directive_t* up = cmd->directive->parent; up != nullptr; up = up->parent) {
         if (equal_nocase(up->directive, section)) return true;
     }
     return false;
 }
 
-// By the tree, since mod_authz_core marks everything inside <RequireAll> and the like as limited.
+// Reads the tree, since mod_authz_core marks everything inside <RequireAll> and the like as limited.
 const char* context_fault(cmd_parms* cmd) {
-    if (stands_in(cmd, "<Limit") || stands_in(cmd, "<LimitExcept")) {
+    if (is_within(cmd, "<Limit") || is_within(cmd, "<LimitExcept")) {
         return "cannot occur within <Limit> or <LimitExcept>; use MTLSAllow ... methods=";
     }
     return ap_check_cmd_context(cmd, NOT_IN_HTACCESS);
@@ -86,22 +86,22 @@ Result<Requirement*> make_requirement(cmd_parms* cmd, const Word& word, const ch
     return out;
 }
 
-bool fits(const Requirement& requirement, const Decision& d) {
+bool fits(const Requirement& requirement, const RequestDecision& d) {
     return requirement.selectors.view().hold(d.certificate->facts, &d.who->path);
 }
 
-Decision find_requirement(request_rec* r, const Requirement& requirement) {
+RequestDecision find_requirement(request_rec* r, const Requirement& requirement) {
     if (requirement.rules.front().kind == GateRule::Kind::kByGrant) remove_method_overrides(r);
-    Decision d;
+    RequestDecision d;
     decide_request(r, {&requirement.rules}, d);
     if (d.granted() && !fits(requirement, d)) d.reason = Reason::kNotAllowed;
-    d.rule = nullptr;  // none of a gate
+    d.rule = nullptr;  // not a rule of a gate
     return d;
 }
 
-Decision decide_requirement(request_rec* r, const Requirement& requirement) {
+RequestDecision decide_requirement(request_rec* r, const Requirement& requirement) {
     const std::int64_t start = start_measuring();
-    Decision d = find_requirement(r, requirement);
+    RequestDecision d = find_requirement(r, requirement);
     d.duration = nanoseconds_since(start);
     return d;
 }
@@ -115,7 +115,7 @@ bool read_own(cmd_parms* cmd, AuthzNode& node) {
                                           [&node](const Word& w) { return std::string_view(w.name) == node.name; });
     if (word == std::end(kWords)) return false;
     const auto requirement = make_requirement(cmd, *word, node.args);
-    if (!requirement) return true;  // without a provider it never holds; what is wrong with it is said in its turn
+    if (!requirement) return true;  // without a provider it never holds; httpd reports the error when it reads the line
     node.parsed = requirement.value();
     node.holds = holds_quietly;
     return true;
@@ -125,9 +125,9 @@ const Word& word_of(Kind kind) {
     return *std::find_if(std::begin(kWords), std::end(kWords), [kind](const Word& w) { return w.kind == kind; });
 }
 
-// The section of `cmd` holds a provider, and whether that asks for grants.
+// Records that the section of `cmd` has a provider, and whether that asks for grants.
 void note_provider(cmd_parms* cmd, bool asks_for_grants) {
-    DirConfig& config = written(cmd);
+    DirConfig& config = section_config(cmd);
     config.has_provider = true;
     config.requires_grant = config.requires_grant || asks_for_grants;
     authorizing_section(cmd, config);
@@ -153,12 +153,12 @@ authz_status check_requirement(request_rec* r, const char*, const void* parsed) 
     return guarded(r->server, AUTHZ_GENERAL_ERROR, [&] {
         if (parsed == nullptr) return AUTHZ_GENERAL_ERROR;
         const auto& requirement = *static_cast<const Requirement*>(parsed);
-        const Decision d = decide_requirement(r, requirement);
+        const RequestDecision d = decide_requirement(r, requirement);
         RequestState& request = request_state(r);
         forbid_caching(r);
         request.asked_path = r->uri;
         request.provider_asked = true;
-        const bool enters = d.granted() && lets_in(r, requirement.branch);
+        const bool enters = d.granted() && grants_request(r, requirement.branch);
         account_for_provider(r, d, requirement.text.c_str(), enters);
         if (!d.granted()) request.denied_for = d.reason;
         if (d.reason == Reason::kPolicyUnavailable || d.reason == Reason::kInternalError) return AUTHZ_GENERAL_ERROR;
@@ -170,10 +170,10 @@ authz_status check_requirement(request_rec* r, const char*, const void* parsed) 
 
 constexpr const char* kAuthType = "AuthType MTLS";
 
-// The partner is the user.
+// Sets the partner as user.
 int authenticate(request_rec* r) {
     if (!is_authenticated_here(r)) return DECLINED;
-    const Decision d = decide_requirement(r, {{GateRule::of(GateRule::Kind::kAnyPartner)}, {}, {}, {}});
+    const RequestDecision d = decide_requirement(r, {{GateRule::of(GateRule::Kind::kAnyPartner)}, {}, {}, {}});
     forbid_caching(r);
     account_for_provider(r, d, kAuthType, d.granted());
     RequestState& request = request_state(r);
@@ -186,7 +186,7 @@ int authenticate(request_rec* r) {
     return OK;
 }
 
-// A certificate cannot be typed in again: 401, which needs a challenge, would make clients ask for a password.
+// A certificate cannot be entered again: a 401 with its challenge would make clients ask for a password.
 int authorize_partner(request_rec* r) {
     RequestState& request = request_state(r);
     if (request.is_authorizing || !is_authenticated_here(r)) return DECLINED;
@@ -194,8 +194,8 @@ int authorize_partner(request_rec* r) {
     const int status = ap_run_auth_checker(r);
     request.is_authorizing = false;
     if (status != HTTP_UNAUTHORIZED && status != HTTP_FORBIDDEN) return status;
-    Decision d;
-    decide_request(r, {}, d);  // nobody is allowed, for whatever reason comes first
+    RequestDecision d;
+    decide_request(r, {}, d);  // empty rules: never granted; gives the first reason
     if (!request.denied_for) request.denied_for = d.reason;
     account_for_provider(r, d, kAuthType, false);
     return HTTP_FORBIDDEN;
@@ -218,7 +218,7 @@ void register_provider(apr_pool_t* pool) {
 
 }  // namespace
 
-// As ap_process_request_internal() does it.
+// The same sequence as in ap_process_request_internal().
 int authorize_again(request_rec* r) {
     const int status = ap_run_access_checker_ex(r);
     if (status != DECLINED && (status != OK || ap_run_force_authn(r) != OK)) return status;

@@ -16,7 +16,7 @@
 
 namespace mtls::httpd {
 
-void hand_over(request_rec* r, RequestState& request, const Decision& decision) {
+void hand_over(request_rec* r, RequestState& request, const RequestDecision& decision) {
     const bool all = dir_config(r).env.value_or(EnvLevel::kBasic) == EnvLevel::kAll;
     Handover& out = request.own_handover;
     out.variables = granted_variables(r, decision, all);
@@ -27,17 +27,17 @@ void hand_over(request_rec* r, RequestState& request, const Decision& decision) 
 
 namespace {
 
-// A request that only asks whether something may be seen: MultiViews and rewrite conditions before the main request's
+// Whether the request only tests if something may be seen: MultiViews and rewrite conditions before the main request's
 // fixups, a directory listing while its handler runs.
 bool is_lookup(const request_rec* r) {
     if (r->main == nullptr) return false;
-    const RequestState* const main = known_state(r->main);
+    const RequestState* const main = find_state(r->main);
     if (main == nullptr || !main->fixups_done || is_lookup(r->main)) return true;
     return main->is_listing;
 }
 
-// LogOnly lets through what this gate would deny; it does not lead around another gate.
-bool is_let_through(const DirConfig& config, Reason reason) {
+// LogOnly passes what this gate would deny, but not what would bypass another gate.
+bool is_passed_by_log_only(const DirConfig& config, Reason reason) {
     return gate_mode(config) == GateMode::kLogOnly && reason != Reason::kNestedGate && reason != Reason::kBadPath;
 }
 
@@ -50,9 +50,9 @@ bool is_decided(const request_rec* r, const RequestState& request) {
            same_text(request.decided_path, r->uri);
 }
 
-// Whether fixups have nothing to ask anew: no other request led here, httpd asks nobody else on behalf of this module,
-// and nothing that only fixups know can make the path or the method another one.
-bool is_settled(const request_rec* r, const DirConfig& config, const Decision& d) {
+// Whether fixups need not decide again: the request is no subrequest or redirect, httpd runs no provider of this
+// module, and nothing known only in fixups can change the path or the method.
+bool is_settled(const request_rec* r, const DirConfig& config, const RequestDecision& d) {
     const State& s = state();
     const bool is_first = r->main == nullptr && r->prev == nullptr;
     const bool is_simple = !config.has_provider && !config.remote_user.value_or(false) && !s.has_cache;
@@ -62,18 +62,18 @@ bool is_settled(const request_rec* r, const DirConfig& config, const Decision& d
 
 void decide_anew(request_rec* r, RequestState& request, const DirConfig& config) {
     const std::int64_t start = start_measuring();
-    // Of another path by now, where a look-up became the request.
+    // The path may have changed if a look-up became the request.
     if (asks_captures(config)) keep_captures(r);
-    Decision d;
+    RequestDecision d;
     decide_request(r, {config.allow, config.deny}, d);
     d.duration = nanoseconds_since(start);
     request.handover = nullptr;
     if (d.granted()) hand_over(r, request, d);
     request.is_settled = is_settled(r, config, d);
     request.reason = d.reason;
-    const Outcome outcome = d.granted()                        ? Outcome::kAllow
-                            : is_let_through(config, d.reason) ? Outcome::kWouldDeny
-                                                               : Outcome::kDeny;
+    const Outcome outcome = d.granted()                               ? Outcome::kAllow
+                            : is_passed_by_log_only(config, d.reason) ? Outcome::kWouldDeny
+                                                                      : Outcome::kDeny;
     if (outcome == Outcome::kDeny) request.denied_for = d.reason;
     account_for(r, d, outcome, r->main != nullptr && is_lookup(r));
 }
@@ -85,9 +85,9 @@ bool decide_once(request_rec* r, RequestState& request, const DirConfig& config)
         if (traits_of(config).methods) remove_method_overrides(r);
         decide_anew(r, request, config);
         request.decided_path = r->uri;
-        request.decided_for = r->per_dir_config;  // last: what threw before this has decided nothing
+        request.decided_for = r->per_dir_config;  // set last: if an exception came before, nothing is decided
     }
-    return request.reason == Reason::kGranted || is_let_through(config, request.reason);
+    return request.reason == Reason::kGranted || is_passed_by_log_only(config, request.reason);
 }
 
 int status_of(Reason reason) { return reason == Reason::kInternalError ? HTTP_INTERNAL_SERVER_ERROR : HTTP_FORBIDDEN; }
@@ -96,30 +96,30 @@ std::span<const Variable> variables_of(request_rec* r, const RequestState& reque
     if (!denied) return request.handover != nullptr ? request.handover->variables : std::span<const Variable>();
     constexpr std::size_t kCount = 2;
     auto* const out = static_cast<Variable*>(apr_palloc(r->pool, kCount * sizeof(Variable)));
-    out[0] = {"MTLS_DECISION", is_let_through(dir_config(r), request.reason) ? "would-deny" : "deny"};
+    out[0] = {"MTLS_DECISION", is_passed_by_log_only(dir_config(r), request.reason) ? "would-deny" : "deny"};
     out[1] = {"MTLS_REASON", word_of(request.reason).data()};
     return {out, kCount};
 }
 
-void tell_application(request_rec* r, RequestState& request, bool by_gate) {
+void set_application_variables(request_rec* r, RequestState& request, bool by_gate) {
     const bool denied = by_gate && request.reason != Reason::kGranted;
-    request.told = set_variables(r, variables_of(r, request, denied), denied);
+    request.variables_set = set_variables(r, variables_of(r, request, denied), denied);
 }
 
-// Asked again in fixups: whatever has set such variables since is undone.
-void tell_application_again(request_rec* r, RequestState& request, bool by_gate) {
-    const bool stands = by_gate && request.reason == Reason::kGranted && !request.told.variables.empty() &&
-                        request.told.variables.data() == request.handover->variables.data() &&
-                        stand_as_set(r, request.told);
-    if (!stands) tell_application(r, request, by_gate);
+// In fixups: sets the variables again if another module changed them.
+void restore_application_variables(request_rec* r, RequestState& request, bool by_gate) {
+    const bool stands = by_gate && request.reason == Reason::kGranted && !request.variables_set.variables.empty() &&
+                        request.variables_set.variables.data() == request.handover->variables.data() &&
+                        are_unchanged(r, request.variables_set);
+    if (!stands) set_application_variables(r, request, by_gate);
 }
 
-// Inlined whole, but for what few requests need: each one behind a gate comes here.
+// Flattened except for rare cases: every request behind a gate runs this.
 [[gnu::flatten]] int check_access(request_rec* r) {
     const DirConfig& config = dir_config(r);
     RequestState& request = request_state(r);
     const bool pass = decide_once(r, request, config);
-    tell_application(r, request, true);
+    set_application_variables(r, request, true);
     return pass ? DECLINED : status_of(request.reason);
 }
 
@@ -130,23 +130,23 @@ void tell_application_again(request_rec* r, RequestState& request, bool by_gate)
 int check_ungated(request_rec* r) {
     const auto objection = find_objection(r);
     if (!objection) return DECLINED;
-    Decision d;
+    RequestDecision d;
     d.reason = objection->reason;
     d.detail = objection->detail;
     RequestState& request = request_state(r);
     request.denied_for = request.reason = d.reason;
     account_for(r, d, Outcome::kDeny, is_lookup(r));
-    tell_application(r, request, true);
+    set_application_variables(r, request, true);
     return HTTP_FORBIDDEN;
 }
 
-// Nearly always: nothing has happened since the access checker, and nothing more is to be done.
-[[gnu::flatten]] bool stands_as_granted(const request_rec* r, const RequestState& request) {
+// The common case: nothing changed since the access checker, and nothing is left to do.
+[[gnu::flatten]] bool is_grant_unchanged(const request_rec* r, const RequestState& request) {
     return request.is_settled && request.decided_for == r->per_dir_config && request.decided_path == r->uri &&
-           stand_as_set(r, request.told);
+           are_unchanged(r, request.variables_set);
 }
 
-// Nearly always outside of gates: no other request led here, and no reading of the path leads behind one.
+// The common case outside of gates: no subrequest or redirect, and no reading of the path is behind a gate.
 bool is_out_of_reach(const request_rec* r) {
     const DirConfig& config = dir_config(r);
     const bool is_first = r->main == nullptr && r->prev == nullptr;
@@ -154,22 +154,22 @@ bool is_out_of_reach(const request_rec* r) {
            !acts_on_all_below(r->method_number) && is_plain(r);
 }
 
-// httpd has copied the user of the request that led here, and asked neither for a login nor for any Require, because
-// the merged configuration is the same: see ap_process_request_internal().
+// httpd copied the user of the originating request, and ran neither logins nor Require lines, because the merged
+// configuration is the same: see ap_process_request_internal().
 bool was_authorization_skipped(const request_rec* r) {
     const bool by_redirect = r->prev != nullptr && r->prev->per_dir_config == r->per_dir_config;
     return by_redirect || (r->main != nullptr && r->main->per_dir_config == r->per_dir_config);
 }
 
-// The request that led to this one.
+// The request that this one is a redirect or subrequest of.
 const request_rec* origin_of(const request_rec* r) { return r->prev != nullptr ? r->prev : r->main; }
 
-// What the module named there is a user that nobody logged in as.
+// A user that the module set there has not logged in.
 void forget_inherited_user(request_rec* r) {
     if (r->user == nullptr) return;
     for (const request_rec* origin = origin_of(r); origin != nullptr; origin = origin_of(origin)) {
-        const RequestState* const known = known_state(origin);
-        if (known == nullptr || known->own_user != r->user) continue;
+        const RequestState* const origin_state = find_state(origin);
+        if (origin_state == nullptr || origin_state->own_user != r->user) continue;
         r->user = nullptr;
         r->ap_auth_type = nullptr;
         return;
@@ -188,9 +188,9 @@ bool is_granted(request_rec* r, const RequestState& request) {
 }
 
 int assert_decision(request_rec* r) {
-    forward(r, nullptr);  // whatever another request, which led here, was granted
+    forward(r, nullptr);  // removes fields of an originating request's grant
     forget_inherited_user(r);
-    const bool is_concerned = server_config(r->server).has_gates || known_state(r) != nullptr ||
+    const bool is_concerned = server_config(r->server).has_gates || find_state(r) != nullptr ||
                               (was_authorization_skipped(r) && is_authenticated_here(r));
     if (!is_concerned) return DECLINED;
     const DirConfig& config = dir_config(r);
@@ -207,59 +207,59 @@ int assert_decision(request_rec* r) {
         request.provider_asked = false;
     }
     if (gate && !decide_once(r, request, config)) {
-        tell_application(r, request, true);
+        set_application_variables(r, request, true);
         return status_of(request.reason);
     }
     if (!gate) {
         const int ungated = check_ungated(r);
         if (ungated != DECLINED) return ungated;
     }
-    // Skipped by httpd, passed by by Satisfy Any, or asked about another path.
+    // httpd skipped it, Satisfy Any bypassed it, or it was for another path.
     if (is_to_be_authorized(r, request)) {
         if (!gate) request.handover = nullptr;
         const int status = authorize_again(r);
         if (status != OK) return status;
     }
     if (config.has_provider) forbid_caching(r);
-    if (gate || config.has_provider || request.handover != nullptr) tell_application_again(r, request, gate);
+    if (gate || config.has_provider || request.handover != nullptr) restore_application_variables(r, request, gate);
     const bool granted = is_granted(r, request);
     if (granted && config.remote_user.value_or(false) && r->user == nullptr) {
         set_own_user(r, request.handover->partner);
     }
     if (granted) forward(r, request.handover->fields);
-    request.denied_for.reset();  // a Require that was not satisfied, beside one that was: not why anybody denies later
+    request.denied_for.reset();  // a failed Require beside one that held: not the reason of a later denial
     request.fixups_done = true;
     return DECLINED;
 }
 
-// A look-up before the main request's handler runs may become the request, which then runs with its own method: httpd
-// looks up all by GET. mod_dav keeps what it serves.
-[[gnu::noinline]] void take_on_method(request_rec* r) {
+// A look-up before the main request's handler may become the request, which then runs with the main request's method:
+// httpd looks up everything with GET. mod_dav keeps the method that it serves.
+[[gnu::noinline]] void apply_main_method(request_rec* r) {
     const request_rec& main = *r->main;
     if (r->method_number != M_GET || main.method_number == M_GET || state().sections.empty()) return;
-    const RequestState* const known = known_state(&main);
+    const RequestState* const main_state = find_state(&main);
     const bool is_dav = main.handler != nullptr && std::string_view(main.handler) == "dav-handler";
-    if (is_dav || (known != nullptr && known->is_served)) return;
+    if (is_dav || (main_state != nullptr && main_state->is_served)) return;
     r->method = main.method;
     r->method_number = main.method_number;
 }
 
 void note_lookup(const request_rec* r) {
-    RequestState* const main = known_state(r->main);
+    RequestState* const main = find_state(r->main);
     if (main == nullptr) return;
     main->lookup = r;
     main->lookup_path = r->uri;
 }
 
-// mod_dir has made a look-up the request: what that was granted goes with it, and nothing that its folder was.
-void become_lookup(request_rec* r, RequestState& request) {
+// mod_dir turned a look-up into the request: the look-up's grant applies, and the folder's does not.
+void adopt_lookup(request_rec* r, RequestState& request) {
     const DirConfig& config = dir_config(r);
-    const RequestState* const found = known_state(request.lookup);
+    const RequestState* const found = find_state(request.lookup);
     const bool gate = has_gate(config);
     request.handover = found != nullptr ? found->handover : nullptr;
     if (!gate && !config.has_provider && request.handover == nullptr) return;
     if (found != nullptr) request.reason = found->reason;
-    tell_application(r, request, gate);
+    set_application_variables(r, request, gate);
     const bool granted = is_granted(r, request);
     forward(r, granted ? request.handover->fields : nullptr);
     if (r->user == nullptr || r->user != request.own_user) return;
@@ -268,9 +268,9 @@ void become_lookup(request_rec* r, RequestState& request) {
     request.own_user = found != nullptr ? found->own_user : nullptr;
 }
 
-[[gnu::noinline]] int become_lookup_guarded(request_rec* r) {
+[[gnu::noinline]] int adopt_lookup_guarded(request_rec* r) {
     return guarded(r, [&] {
-        become_lookup(r, request_state(r));
+        adopt_lookup(r, request_state(r));
         return DECLINED;
     });
 }
@@ -286,7 +286,7 @@ void become_lookup(request_rec* r, RequestState& request) {
     });
 }
 
-// TRACE is answered before any access check, and before httpd has merged the sections: so they are merged here.
+// TRACE is answered before any access check, and before httpd merges the sections: merge them here.
 int refuse_trace(request_rec* r) {
     for (const auto walk : {ap_directory_walk, ap_file_walk, ap_location_walk, ap_if_walk}) {
         const int status = walk(r);
@@ -294,7 +294,7 @@ int refuse_trace(request_rec* r) {
     }
     const DirConfig& config = dir_config(r);
     if (!has_gate(config) && !config.has_provider) return DECLINED;
-    Decision d;
+    RequestDecision d;
     decide_request(r, {}, d);
     d.reason = Reason::kMethodNotGranted;
     d.detail = "TRACE is answered before any access check, so it is refused where a gate applies";
@@ -303,7 +303,7 @@ int refuse_trace(request_rec* r) {
     return HTTP_FORBIDDEN;
 }
 
-// LogOnly is there to compare with the rule that it replaces: where that one denied first, decide now.
+// LogOnly is for comparison with the rule that it replaces: if that rule denied first, decide now.
 int decide_for_comparison(request_rec* r) {
     const DirConfig& config = dir_config(r);
     const bool undecided = has_gate(config) && gate_mode(config) == GateMode::kLogOnly &&
@@ -330,27 +330,27 @@ extern "C" int on_access_checker(request_rec* r) {
 }
 extern "C" int on_fixups(request_rec* r) {
     if (r->main != nullptr) note_lookup(r);
-    RequestState* const known = known_state(r);
-    const bool is_done = known != nullptr ? stands_as_granted(r, *known) : is_out_of_reach(r);
+    RequestState* const request = find_state(r);
+    const bool is_done = request != nullptr ? is_grant_unchanged(r, *request) : is_out_of_reach(r);
     if (!is_done) return assert_decision_guarded(r);
     request_state(r).fixups_done = true;
     return DECLINED;
 }
 extern "C" int on_late_fixups(request_rec* r) {
-    const RequestState* const known = known_state(r);
-    const bool has_become = known != nullptr && known->lookup != nullptr && known->lookup_path == r->uri;
-    return has_become ? become_lookup_guarded(r) : DECLINED;
+    const RequestState* const request = find_state(r);
+    const bool has_become = request != nullptr && request->lookup != nullptr && request->lookup_path == r->uri;
+    return has_become ? adopt_lookup_guarded(r) : DECLINED;
 }
 extern "C" int on_post_perdir_config(request_rec* r) {
     return asks_captures(dir_config(r)) ? remember_captures(r) : DECLINED;
 }
 extern "C" int on_map_to_storage(request_rec* r) {
-    if (r->main != nullptr) take_on_method(r);
+    if (r->main != nullptr) apply_main_method(r);
     return r->method_number == M_TRACE ? refuse_trace_guarded(r) : DECLINED;
 }
 extern "C" int on_handler(request_rec* r) {
     if (r->handler == nullptr) return DECLINED;
-    const char first = *r->handler;  // nearly all differ in this one
+    const char first = *r->handler;  // most handler names differ in the first character
     return first == kStatusHandler.front() || first == *DIR_MAGIC_TYPE ? handle(r) : DECLINED;
 }
 extern "C" int on_log_transaction(request_rec* r) {
@@ -375,7 +375,7 @@ void hook_comparison() { ap_hook_log_transaction(on_log_transaction, nullptr, nu
 
 void register_request_hooks() {
     static const char* const kAfterSsl[] = {"mod_ssl.c", nullptr};
-    // After whatever sets variables, before whatever reads them or leaves for another request.
+    // After modules that set variables, before modules that read them or redirect.
     static const char* const kBeforeReaders[] = {"mod_headers.c", "mod_dir.c", nullptr};
 
     static const char* const kAfterIndexes[] = {"mod_dir.c", nullptr};

@@ -39,7 +39,7 @@ Directive directive_of(const ap_directive_t* node) {
     return out;
 }
 
-// Where there is a gate, nobody may override the path.
+// In a server with a gate, clients may not override the path.
 void gate_section(cmd_parms* cmd, DirConfig& config) {
     section_of(cmd, config);
     hook_path_overrides();
@@ -55,7 +55,7 @@ const char* add_rule(cmd_parms* cmd, DirConfig& config, const char* args, bool a
     bind_captures(cmd, rule.value());
     RuleTraits& traits = allow ? config.allow_traits : config.deny_traits;
     traits = traits | RuleTraits::of(rule.value());
-    if (traits.captures && !std::exchange(state().takes_captures, true)) hook_captures();
+    if (traits.captures && !std::exchange(state().uses_captures, true)) hook_captures();
     if (!allow) {
         if (config.deny == nullptr) {
             config.deny = pool_new<DenyChain>(cmd->pool, DenyChain{pool_new<GateRules>(cmd->pool), nullptr});
@@ -166,7 +166,7 @@ const char* on_policy_start(cmd_parms* cmd, void*, const char* arg) noexcept {
 const char* on_fetch_user(cmd_parms* cmd, void*, const char* arg) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
         if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
-        // Not ap_uname2id(), which ends the process where there is no such user.
+        // Not ap_uname2id(), which ends the process if there is no such user.
         const passwd* const user = getpwnam(arg);
         if (user == nullptr) {
             return failure(cmd, std::string(cmd->cmd->name) + ": there is no user '" + escape_for_log(arg, 60) +
@@ -194,18 +194,18 @@ const char* on_policy_refresh(cmd_parms* cmd, void*, const char* arg) noexcept {
 }
 
 const char* on_allow(cmd_parms* cmd, void*, const char* args) noexcept {
-    return guarded_directive(cmd, [&] { return add_rule(cmd, written(cmd), args, true); });
+    return guarded_directive(cmd, [&] { return add_rule(cmd, section_config(cmd), args, true); });
 }
 
 const char* on_deny(cmd_parms* cmd, void*, const char* args) noexcept {
-    return guarded_directive(cmd, [&] { return add_rule(cmd, written(cmd), args, false); });
+    return guarded_directive(cmd, [&] { return add_rule(cmd, section_config(cmd), args, false); });
 }
 
 const char* on_authz(cmd_parms* cmd, void*, const char* arg) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
         if (const char* fault = context_fault(cmd)) return fault;
         static constexpr std::string_view kWords[] = {"On", "LogOnly", "Off"};
-        DirConfig& c = written(cmd);
+        DirConfig& c = section_config(cmd);
         for (std::size_t i = 0; i < std::size(kWords); ++i) {
             if (!equal_nocase(arg, kWords[i])) continue;
             c.mode = static_cast<GateMode>(i);
@@ -220,20 +220,20 @@ const char* on_authz(cmd_parms* cmd, void*, const char* arg) noexcept {
 
 const char* on_remote_user(cmd_parms* cmd, void*, int on) noexcept {
     if (const char* fault = context_fault(cmd)) return fault;
-    written(cmd).remote_user = on != 0;
+    section_config(cmd).remote_user = on != 0;
     return nullptr;
 }
 
 const char* on_status(cmd_parms* cmd, void*, int on) noexcept {
     if (const char* fault = context_fault(cmd)) return fault;
-    written(cmd).status = on != 0;
+    section_config(cmd).status = on != 0;
     state().measures_time = state().measures_time || on != 0;
     return nullptr;
 }
 
 const char* on_error_detail(cmd_parms* cmd, void*, int on) noexcept {
     if (const char* fault = context_fault(cmd)) return fault;
-    written(cmd).error_detail = on != 0;
+    section_config(cmd).error_detail = on != 0;
     return nullptr;
 }
 
@@ -245,37 +245,37 @@ const char* on_env(cmd_parms* cmd, void*, const char* arg) noexcept {
             return failure(cmd,
                            std::string(cmd->cmd->name) + ": '" + escape_for_log(arg, 60) + "': expected Basic or All");
         }
-        written(cmd).env = all ? EnvLevel::kAll : EnvLevel::kBasic;
+        section_config(cmd).env = all ? EnvLevel::kAll : EnvLevel::kBasic;
         return nullptr;
     });
 }
 
 const char* on_auth_merging(cmd_parms* cmd, void*, const char* arg) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
-        written(cmd).auth_merging = equal_nocase(arg, "And")  ? AuthMerging::kAnd
-                                    : equal_nocase(arg, "Or") ? AuthMerging::kOr
-                                                              : AuthMerging::kNone;
-        return nullptr;  // mod_authz_core says what else is wrong
+        section_config(cmd).auth_merging = equal_nocase(arg, "And")  ? AuthMerging::kAnd
+                                           : equal_nocase(arg, "Or") ? AuthMerging::kOr
+                                                                     : AuthMerging::kNone;
+        return nullptr;  // mod_authz_core reports other errors
     });
 }
 
 const char* on_auth_type(cmd_parms* cmd, void*, const char* arg) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
-        // A .htaccess file is read in a request, when the sections are known. mod_authn_core reports errors.
+        // A .htaccess file is read during a request, when the sections are complete. mod_authn_core reports errors.
         if (ap_check_cmd_context(cmd, NOT_IN_HTACCESS) != nullptr) return nullptr;
         const bool is_ours = equal_nocase(arg, "MTLS");
-        const auto* const known = static_cast<DirConfig*>(ap_get_module_config(cmd->context, &mtls_authz_module));
+        const auto* const config = static_cast<DirConfig*>(ap_get_module_config(cmd->context, &mtls_authz_module));
         if (is_ours) {
-            authorizing_section(cmd, written(cmd)).authenticates = true;
+            authorizing_section(cmd, section_config(cmd)).authenticates = true;
             hook_path_overrides();
         }
-        if (!is_ours && known != nullptr && known->section != nullptr) known->section->authenticates = false;
+        if (!is_ours && config != nullptr && config->section != nullptr) config->section->authenticates = false;
         return nullptr;
     });
 }
 
 const char* on_accept_front(cmd_parms* cmd, void*, const char* args) noexcept {
-    return guarded_directive(cmd, [&] { return read_accept_front(cmd, written(cmd), args); });
+    return guarded_directive(cmd, [&] { return read_accept_front(cmd, section_config(cmd), args); });
 }
 
 }  // namespace mtls::httpd

@@ -21,7 +21,7 @@ void fail(Findings& findings, const Where& where, std::string message) {
     findings.push_back({Diagnostic::Severity::kError, where, std::move(message)});
 }
 
-// Whether a literal Location covers a path: itself, or segment-wise below.
+// Whether a literal Location covers a path: the same path, or one below it by segments.
 bool covers(const GateSection& section, std::string_view path) {
     std::string_view own = section.path;
     if (own == path || own == "/") return true;
@@ -42,17 +42,17 @@ std::string rules_text(const DirConfig& c) {
     return out;
 }
 
-// Whether `later`, which replaces what `earlier` said, lets in somebody whom `earlier` kept out.
+// Whether `later`, which replaces the rules of `earlier`, allows partners that `earlier` denied.
 bool is_wider(const DirConfig& later, const DirConfig& earlier) {
     if (!is_enforced(later)) return true;
     if (later.allow == nullptr || earlier.allow == nullptr) return earlier.allow == nullptr && later.allow != nullptr;
     return !std::all_of(later.allow->begin(), later.allow->end(), [&](const GateRule& rule) {
         return std::any_of(earlier.allow->begin(), earlier.allow->end(),
-                           [&](const GateRule& known) { return known.covers(rule); });
+                           [&](const GateRule& previous) { return previous.covers(rule); });
     });
 }
 
-// httpd merges Locations in order of appearance, not by length: a shorter one that comes later replaces a longer one.
+// httpd merges Locations in order of appearance, not by length: a later, shorter one replaces a longer one.
 void check_order(const std::vector<const GateSection*>& sections, Findings& findings) {
     for (std::size_t i = 0; i < sections.size(); ++i) {
         const GateSection& early = *sections[i];
@@ -82,8 +82,8 @@ void check_section(const GateSection& section, Findings& findings) {
     }
 }
 
-// What the directives of other modules around the gates of one server mean for them.
-// `asked_elsewhere`: virtual hosts that inherit these sections ask for certificates.
+// Checks directives of other modules that affect the gates of one server. `asked_elsewhere`: virtual hosts that inherit
+// these sections ask for certificates.
 void check_surroundings(const server_rec* s, const std::vector<const GateSection*>& sections, bool asked_elsewhere,
                         Findings& findings) {
     bool asks = asked_elsewhere;
@@ -130,8 +130,8 @@ void check_surroundings(const server_rec* s, const std::vector<const GateSection
              "' has gates, but never asks for a certificate, so nobody can pass them: add SSLVerifyClient optional");
 }
 
-// With MTLSClientCA, whatever else looks at the client's certificate in this server trusts the policy's anchors too;
-// with MTLSPurpose serverAuth, it sees certificates of servers.
+// With MTLSClientCA, all other code in this server that checks the client's certificate trusts the policy's anchors
+// too; with MTLSPurpose serverAuth, it sees certificates of servers.
 void check_client_ca(const server_rec* s, const Policy& policy, Findings& findings) {
     const ClientCaMode mode = client_ca_of(s);
     const bool by_anchors = mode != ClientCaMode::kOff;
@@ -194,7 +194,7 @@ bool asks_for_grants(const DirConfig& c) {
     return c.requires_grant || (c.allow != nullptr && std::any_of(c.allow->begin(), c.allow->end(), by_grant));
 }
 
-// Whether a gate that asks for grants could stand over a path that this pattern fits.
+// Whether a gate that asks for grants may cover a path that this pattern matches.
 bool could_ask(const GateSection& section, const PathPattern& path) {
     if (!asks_for_grants(*section.config)) return false;
     if (section.kind != Kind::kLocation && section.kind != Kind::kLocationMatch) return true;
@@ -203,7 +203,7 @@ bool could_ask(const GateSection& section, const PathPattern& path) {
     return own.starts_with(granted) || granted.starts_with(own);
 }
 
-// Grants that no gate asks for, and gates that ask for grants where there are none.
+// Reports grants that no gate asks for, and gates that ask for grants if there are none.
 void check_grants(const Policy& policy, Findings& findings) {
     const auto& sections = state().sections;
     std::vector<const Grant*> grants;
@@ -237,7 +237,7 @@ bool same_ca(const X509& a, const X509& b) {
     return X509_NAME_cmp(X509_get_subject_name(&a), X509_get_subject_name(&b)) == 0 && spki_sha256(a) == spki_sha256(b);
 }
 
-// Whether the handshake lets certificates of this CA in: it, or the one that issued it, is among mod_ssl's.
+// Whether the handshake accepts certificates of this CA: mod_ssl has it, or the CA that issued it.
 bool is_known_to(const ServerCas& cas, X509& anchor) {
     const ErrorQueueGuard errors;
     return std::any_of(cas.certificates.begin(), cas.certificates.end(), [&](const X509Ptr& ca) {

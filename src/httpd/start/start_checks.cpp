@@ -52,14 +52,14 @@ void report(const Findings& findings, const server_rec* s) {
     }
 }
 
-// The configuration is read twice at start; the first time only errors are worth a line, unless it is only a test.
+// httpd reads the configuration twice at start; the first time only errors are logged, unless it is only a test.
 bool is_rehearsal() {
     return ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG &&
            ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_NORMAL;
 }
 
-// A virtual host without a server-level directive of ours shares the main server's object until here; each needs its
-// own, since what mod_ssl trusts differs between them.
+// Until here, a virtual host without a server-level directive of ours shares the main server's object; each needs its
+// own, since mod_ssl's CAs differ between them.
 void separate_server_configs(server_rec* main_server) {
     const ServerConfig* const shared = &server_config(main_server);
     for (server_rec* s = main_server->next; s != nullptr; s = s->next) {
@@ -92,14 +92,14 @@ void note_servers_with_gates(server_rec* main_server) {
     }
 }
 
-// getgrouplist(), whose list is one of int on macOS.
+// Calls getgrouplist(), whose groups are of type int on macOS.
 template <class Group>
 int list_groups(int (*list)(const char*, Group, Group*, int*), const char* user, gid_t first, gid_t* out, int& count) {
     void* const any = out;
     return list(user, static_cast<Group>(first), static_cast<Group*>(any), &count);
 }
 
-// Who could change the files that decide who is let in.
+// The owners that may change the files which decide access.
 FileTrust trust_of_server(Findings& findings) {
     FileTrust trust;
     trust.starter = geteuid();
@@ -126,13 +126,13 @@ FileTrust trust_of_server(Findings& findings) {
     return trust;
 }
 
-// HUP or USR1: a server is there, and has to stay.
+// HUP or USR1: the server runs already, and must go on.
 bool is_restart() {
     return ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_CONFIG && ap_state_query(AP_SQ_CONFIG_GEN) > 1;
 }
 
-// Null where it cannot be had. What is thrown is one more error: it must neither end a server that is restarted, nor
-// keep one from being stopped.
+// Null on failure. An exception becomes an error: it must neither end a server during a restart, nor prevent stopping
+// one.
 std::shared_ptr<const Policy> build_policy(State& s, Findings& findings, Findings& reported) {
     try {
         return s.live.policy.start(findings, reported);
@@ -147,11 +147,11 @@ bool has_error(const Findings& findings) {
                        [](const Diagnostic& d) { return d.severity == Diagnostic::Severity::kError; });
 }
 
-// Policy files are wrong, httpd.conf is not.
+// The policy files have errors, but httpd.conf has none.
 int fail_for_files(State& s) {
     const bool may_go_on = is_restart() || (!s.policy && s.starts_without_policy);
-    // `httpd -k` checks the configuration before it signals the server that is there, and never comes to post_config: a
-    // server can be stopped whatever the files hold, and restarts with the policy that it has.
+    // `httpd -k` checks the configuration before it signals the running server, and never runs post_config: a server
+    // can be stopped whatever the files hold, and restarts with its current policy.
     s.must_not_start = !may_go_on && is_rehearsal();
     return may_go_on || s.must_not_start ? OK : HTTP_INTERNAL_SERVER_ERROR;
 }
@@ -171,16 +171,16 @@ int check_configuration(server_rec* main_server) {
     s.policy = build_policy(s, of_policy, of_files);
     const bool is_recalled = s.live.policy.recalled();
     bool files_fail = !s.policy || has_error(of_policy);
-    // The keeper finds the same with its first look.
+    // The keeper's first poll reports the same.
     if (is_recalled && s.refresh_seconds > 0) of_policy.clear();
-    // Nothing that is wrong with a revocation file or a CRL keeps the server from starting.
+    // Faults of a revocation file or a CRL never stop the start.
     for (Diagnostic& d : of_files) d.severity = Diagnostic::Severity::kWarning;
     findings.insert(findings.end(), of_files.begin(), of_files.end());
     findings.insert(findings.end(), s.gate_warnings.begin(), s.gate_warnings.end());
     if (s.policy) {
         Findings names;
         check_gate_names(*s.policy, names);
-        // Which partners there are is up to the files: a server that is there goes on.
+        // Policy files define the partners: a missing one must not end a running server.
         for (Diagnostic& d : names) {
             if (is_restart()) d.severity = Diagnostic::Severity::kWarning;
             of_policy.push_back(std::move(d));
@@ -196,7 +196,7 @@ int check_configuration(server_rec* main_server) {
     findings.insert(findings.begin(), of_policy.begin(), of_policy.end());
     const bool is_normal = ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_NORMAL;
     if (!conf_fails && is_normal && (!files_fail || is_recalled)) {
-        // Once httpd is in the background, standard error leads nowhere, and the error log is not open yet.
+        // Once httpd is in the background, standard error is closed, and the error log is not open yet.
         if (!is_rehearsal()) s.start_findings = std::move(findings);
         return OK;
     }

@@ -12,13 +12,13 @@ namespace mtls::httpd {
 
 namespace {
 
-std::string gate_place(const request_rec* r, const Decision& decision) {
+std::string gate_place(const request_rec* r, const RequestDecision& decision) {
     if (decision.rule != nullptr) return short_place(decision.rule->where);
     const DirConfig& config = dir_config(r);
     return config.section != nullptr ? short_place(config.section->where) : std::string();
 }
 
-// The key that signed, as far as it is known: from the verified path, the chain that the client sent, or the policy.
+// Digest of the key that signed the certificate, if known: from the verified path, the client's chain, or the policy.
 std::string issuer_key(const PresentedCertificate& certificate, const Identification* who) {
     if (who != nullptr && !who->path.ca_keys.empty()) return who->path.ca_keys.front();
     if (!certificate.helpers.empty()) return spki_sha256(*certificate.helpers.front());
@@ -32,13 +32,13 @@ std::string http_version(const request_rec* r) {
     return std::to_string(major) + (minor != 0 || major < 2 ? "." + std::to_string(minor) : "");
 }
 
-// The partner, or whom the certificate claims to be.
+// The partner, or the one that the certificate claims.
 std::string name_of(const Identification* who) {
     if (who == nullptr) return {};
     return who->partner != nullptr ? std::string(who->partner->name) : names_of(who->claimed);
 }
 
-bool is_told(const request_rec* r, const Decision& decision, Outcome outcome, int level) {
+bool is_logged_in_full(const request_rec* r, const RequestDecision& decision, Outcome outcome, int level) {
     std::string_view digest;
     if (decision.certificate != nullptr) digest = decision.certificate->facts.sha256;
     std::uint64_t key = mixed(static_cast<std::uint64_t>(outcome), static_cast<std::uint64_t>(decision.reason));
@@ -51,7 +51,7 @@ bool is_told(const request_rec* r, const Decision& decision, Outcome outcome, in
     return is_admitted(r->server, key, level, std::ref(shown));
 }
 
-void describe_who(const Decision& decision, Account& out) {
+void describe_who(const RequestDecision& decision, Account& out) {
     const Identification* const who = decision.who;
     if (who == nullptr) return;
     (decision.granted() ? out.partner : out.claimed) = name_of(who);
@@ -65,7 +65,7 @@ void describe_who(const Decision& decision, Account& out) {
     out.matched = who->identity && !who->description.identity.empty() ? who->description.identity : identity->text();
 }
 
-Account account_of(request_rec* r, const Decision& decision, Outcome outcome) {
+Account account_of(request_rec* r, const RequestDecision& decision, Outcome outcome) {
     Account out;
     out.time = apr_time_now();
     out.outcome = outcome;
@@ -87,10 +87,9 @@ Account account_of(request_rec* r, const Decision& decision, Outcome outcome) {
     if (decision.tls != nullptr) out.resumed = decision.tls->facts().resumed;
     if (decision.certificate != nullptr) {
         describe_certificate(decision.certificate->text(), out);
-        const std::string* const known = decision.who != nullptr ? &decision.who->description.issuer_spki : nullptr;
-        out.issuer_spki = known != nullptr && !known->empty()
-                              ? *known
-                              : hex(bytes_of(issuer_key(*decision.certificate, decision.who)));
+        const std::string* const spki = decision.who != nullptr ? &decision.who->description.issuer_spki : nullptr;
+        out.issuer_spki =
+            spki != nullptr && !spki->empty() ? *spki : hex(bytes_of(issuer_key(*decision.certificate, decision.who)));
     }
     if (decision.snapshot) out.generation = decision.snapshot->policy->generation();
     out.duration = decision.duration;
@@ -110,25 +109,25 @@ void keep_certificate(std::size_t number, const PresentedCertificate& certificat
 
 std::size_t number_of(const Partner& partner) { return state().ledger->sightings.number_of(partner.key, partner.name); }
 
-// Each certificate that a front hands on is noted, and the front's own.
-[[gnu::noinline]] std::size_t note_handed(const Decision& d) {
-    if (d.front != nullptr && d.tls->takes_sighting(d.now)) {
+// Records each certificate that a front forwards, and the front's own.
+[[gnu::noinline]] std::size_t note_handed(const RequestDecision& d) {
+    if (d.front != nullptr && d.tls->claim_sighting(d.now)) {
         see(*d.tls->certificate(), *d.front, number_of(*d.front->partner), d.now);
     }
     if (d.who == nullptr || d.who->partner == nullptr) return DecisionCounters::kNoPartner;
     const std::size_t number = number_of(*d.who->partner);
-    const bool is_seen = number < Sightings::kOthers && takes_sighting(d.handed->sighted, d.now);
+    const bool is_seen = number < Sightings::kOthers && claim_sighting(d.handed->sighted, d.now);
     if (is_seen) see(*d.certificate, *d.who, number, d.now);
     return number;
 }
 
-// A connection's certificate is noted at its first decision, then at most once a minute.
-std::size_t note_partner(const Decision& d) {
+// Records a connection's certificate at its first decision, then at most once a minute.
+std::size_t note_partner(const RequestDecision& d) {
     if (d.handed) return note_handed(d);
     if (d.who == nullptr || d.who->partner == nullptr) return DecisionCounters::kNoPartner;
     const std::size_t number = number_of(*d.who->partner);
     const bool is_due = d.now >= d.tls->sighting_due() && number < Sightings::kOthers;
-    if (is_due && d.tls->takes_sighting(d.now)) see(*d.certificate, *d.who, number, d.now);
+    if (is_due && d.tls->claim_sighting(d.now)) see(*d.certificate, *d.who, number, d.now);
     return number;
 }
 
@@ -136,14 +135,14 @@ void count(std::size_t partner, Outcome outcome, Reason reason, std::int64_t dur
     state().ledger->decisions.count(outcome, reason, partner, duration);
 }
 
-void count_waiver(const Decision& decision, std::size_t partner) {
+void count_waiver(const RequestDecision& decision, std::size_t partner) {
     if (!decision.granted() || !decision.who->is_purpose_waived) return;
     ++state().ledger->purposes_waived;
     if (partner <= Sightings::kOthers) ++state().ledger->purposes_waived_of[partner];
 }
 
-// The nearest CA that the policy names is none of those that the certificate names.
-bool is_issuer_unknown(const Decision& decision) {
+// Whether the nearest CA that the policy names belongs to none of the claimed partners.
+bool is_issuer_unknown(const RequestDecision& decision) {
     const bool is_of_issuer = decision.reason == Reason::kWrongIssuer || decision.reason == Reason::kNotVerified;
     if (!is_of_issuer || decision.who == nullptr || decision.who->claimed.empty()) return false;
     const std::string& key = decision.who->nearest_ca_key;
@@ -156,7 +155,7 @@ bool is_issuer_unknown(const Decision& decision) {
     });
 }
 
-void note_issuer(const Decision& decision) {
+void note_issuer(const RequestDecision& decision) {
     if (!is_issuer_unknown(decision)) return;
     note_unknown_issuer(decision.certificate->facts, names_of(decision.who->claimed), word_of(decision.reason));
 }
@@ -179,11 +178,11 @@ bool was_denied(const request_rec* r) {
     return r->status == HTTP_FORBIDDEN || r->status == HTTP_UNAUTHORIZED || r->status >= HTTP_INTERNAL_SERVER_ERROR;
 }
 
-// Several Require lines may have been asked, and others beside them: what explains the answer counts.
-void close_provider_account(request_rec* r, const Unclosed& unclosed) {
+// Several Require lines may have been evaluated, with others beside them: report the one that explains the response.
+void close_provider_account(request_rec* r, const DeferredReports& deferred) {
     const bool denied = was_denied(r);
-    if ((denied ? unclosed.refused : unclosed.satisfied) == nullptr) return;
-    const ProviderFinding& finding = denied ? *unclosed.refused : *unclosed.satisfied;
+    if ((denied ? deferred.refused : deferred.satisfied) == nullptr) return;
+    const ProviderFinding& finding = denied ? *deferred.refused : *deferred.satisfied;
     const Outcome outcome = denied ? Outcome::kDeny : Outcome::kAllow;
     count(finding.partner, outcome, finding.reason, finding.duration);
     if (finding.account == nullptr) return;
@@ -195,13 +194,13 @@ void close_provider_account(request_rec* r, const Unclosed& unclosed) {
 }
 
 void close_accounts(request_rec* r, const RequestState& request) {
-    const Unclosed& unclosed = *request.unclosed;
-    if (Account* const account = unclosed.pending) {
+    const DeferredReports& deferred = *request.deferred;
+    if (Account* const account = deferred.pending) {
         account->status = r->status;
         if (AuditLog* const audit = audit_log_for(r, account->outcome)) audit->write(*account);
     }
     const bool by_gate = request.decided_for != nullptr;
-    if (!by_gate) close_provider_account(r, unclosed);
+    if (!by_gate) close_provider_account(r, deferred);
 }
 
 extern "C" apr_status_t on_end(void* request) {
@@ -212,17 +211,18 @@ extern "C" apr_status_t on_end(void* request) {
     });
 }
 
-// A pool's cleanups run last in, first out: httpd's own, which logs the request, is registered later than this one.
-Unclosed& unclosed(request_rec* r) {
+// A pool's cleanups run in reverse order: httpd's own, which logs the request, is registered after this one and runs
+// first.
+DeferredReports& deferred(request_rec* r) {
     RequestState& request = request_state(r);
-    if (request.unclosed == nullptr) {
-        request.unclosed = pool_new<Unclosed>(r->pool);
+    if (request.deferred == nullptr) {
+        request.deferred = pool_new<DeferredReports>(r->pool);
         apr_pool_pre_cleanup_register(r->pool, r, on_end);
     }
-    return *request.unclosed;
+    return *request.deferred;
 }
 
-// LogOnly is there to compare: its audit line waits for the answer that the request gets.
+// LogOnly is for comparison: its audit line includes the status of the response.
 bool waits_for_status(const request_rec* r) {
     return r->main == nullptr && gate_mode(dir_config(r)) == GateMode::kLogOnly && has_gate(dir_config(r));
 }
@@ -231,7 +231,7 @@ void write_audit(request_rec* r, const Account& account) {
     AuditLog* const audit = audit_log_for(r, account.outcome);
     if (audit == nullptr) return;
     if (waits_for_status(r)) {
-        unclosed(r).pending = pool_new<Account>(r->pool, account);
+        deferred(r).pending = pool_new<Account>(r->pool, account);
     } else {
         audit->write(account);
     }
@@ -251,13 +251,13 @@ std::int64_t nanoseconds_since(std::int64_t start) { return start == 0 ? -1 : st
 
 namespace {
 
-[[gnu::noinline]] void tell(request_rec* r, const Decision& decision, Outcome outcome, bool is_lookup) {
+[[gnu::noinline]] void report(request_rec* r, const RequestDecision& decision, Outcome outcome, bool is_lookup) {
     const bool is_denial = outcome != Outcome::kAllow && !is_lookup;
     const int level = is_lookup ? APLOG_DEBUG : level_of(outcome, decision.reason);
     const bool has_audit = !is_lookup && audit_log_for(r, outcome) != nullptr;
     if (!has_audit && !is_denial && !APLOG_R_IS_LEVEL(r, level)) return;
-    // Thousands of the same are only counted: before anything is told about them.
-    const bool in_full = level == APLOG_DEBUG || is_told(r, decision, outcome, level);
+    // Count repeated lines before building the account.
+    const bool in_full = level == APLOG_DEBUG || is_logged_in_full(r, decision, outcome, level);
     if (!in_full && !has_audit) return;
     const Account account = account_of(r, decision, outcome);
     if (in_full) log_account(r, account, level);
@@ -268,24 +268,24 @@ namespace {
 
 }  // namespace
 
-void account_for(request_rec* r, const Decision& decision, Outcome outcome, bool is_lookup) {
+void account_for(request_rec* r, const RequestDecision& decision, Outcome outcome, bool is_lookup) {
     if (!is_lookup) {
         const std::size_t partner = note_partner(decision);
         count(partner, outcome, decision.reason, decision.duration);
         count_waiver(decision, partner);
     }
-    // Nearly always: a grant that no log wants.
+    // The common case: a grant that no log needs.
     const bool is_wanted =
         outcome != Outcome::kAllow || server_config(r->server).audit != nullptr || APLOG_R_IS_LEVEL(r, APLOG_DEBUG);
-    if (is_wanted) tell(r, decision, outcome, is_lookup);
+    if (is_wanted) report(r, decision, outcome, is_lookup);
 }
 
-void account_for_provider(request_rec* r, const Decision& decision, const char* requirement, bool lets_in) {
+void account_for_provider(request_rec* r, const RequestDecision& decision, const char* requirement, bool grants) {
     const int level = decision.granted() ? APLOG_DEBUG : APLOG_INFO;
     const std::size_t partner = note_partner(decision);
-    const Unclosed* const known = request_state(r).unclosed;
-    const bool is_first = known == nullptr || (decision.granted() ? known->satisfied : known->refused) == nullptr;
-    const bool explains = lets_in || !decision.granted();
+    const DeferredReports* const pending = request_state(r).deferred;
+    const bool is_first = pending == nullptr || (decision.granted() ? pending->satisfied : pending->refused) == nullptr;
+    const bool explains = grants || !decision.granted();
     const bool counts = r->main == nullptr && is_first && explains;
     const bool is_logged = APLOG_R_IS_LEVEL(r, level);
     if (!counts && !is_logged) return;
@@ -298,9 +298,9 @@ void account_for_provider(request_rec* r, const Decision& decision, const char* 
         ap_log_rerror(APLOG_MARK, level, 0, r, "mtls_authz: %s (%s)", denial_line(*account, verb).c_str(), requirement);
     }
     if (!counts) return;
-    if (lets_in) count_waiver(decision, partner);
+    if (grants) count_waiver(decision, partner);
     note_issuer(decision);
-    Unclosed& own = unclosed(r);
+    DeferredReports& own = deferred(r);
     (decision.granted() ? own.satisfied : own.refused) = pool_new<ProviderFinding>(
         r->pool, ProviderFinding{decision.reason, partner, decision.duration, keeps ? account : nullptr});
 }

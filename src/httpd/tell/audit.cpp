@@ -40,13 +40,13 @@ const char* read_audit_log(cmd_parms* cmd, const char* args) {
     return nullptr;
 }
 
-// A reader that is slow must not hold up requests.
+// A slow reader must not block requests.
 bool make_nonblocking(int fd) {
     const int flags = fcntl(fd, F_GETFL);
     return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
-// The file descriptor of the pipe, or -1. httpd restarts the program should it end.
+// The descriptor of the pipe, or -1. httpd restarts the program if it ends.
 int open_program(apr_pool_t* pconf, const std::string& target) {
     const bool by_shell = target[1] == '$';
     const std::size_t prefix = by_shell || target[1] == '|' ? 2 : 1;
@@ -57,7 +57,7 @@ int open_program(apr_pool_t* pconf, const std::string& target) {
     return make_nonblocking(fd) ? fd : -1;
 }
 
-// Closed with `pconf`: a restart opens it anew, so that a rotated file is let go.
+// Closed with `pconf`: a restart reopens the path, and so releases a rotated file.
 int open_file(apr_pool_t* pconf, const std::string& target) {
     constexpr mode_t kForOwnerAndGroup = 0640;
     const char* const path = ap_server_root_relative(pconf, target.c_str());
@@ -96,7 +96,7 @@ extern "C" int on_open_logs(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*, server_
 
 void AuditLog::write(const Account& account) {
     std::string line = audit_line(account);
-    // What was torn off ends here, and harms no other line.
+    // End the partial line, so that it does not merge with this one.
     const bool mends = torn.exchange(false, std::memory_order_relaxed);
     if (mends && line.size() < kMostAuditBytes) line.insert(line.begin(), '\n');
     ssize_t written = 0;

@@ -17,16 +17,16 @@ namespace {
 
 constexpr const char* kFilter = "MTLS_AUTHZ_PROBLEM";
 
-// Why this module denied the request, where it did and the client may know.
+// The reason if this module denied the request and the client may see it.
 std::optional<Reason> reason_to_tell(request_rec* r) {
     const bool has_document = ap_response_code_string(r, ap_index_of_response(r->status)) != nullptr;
-    void* const known = ap_get_module_config(r->request_config, &mtls_authz_module);
-    if (r->status != HTTP_FORBIDDEN || has_document || known == nullptr) return std::nullopt;
+    void* const state = ap_get_module_config(r->request_config, &mtls_authz_module);
+    if (r->status != HTTP_FORBIDDEN || has_document || state == nullptr) return std::nullopt;
     if (!dir_config(r).error_detail.value_or(false)) return std::nullopt;
-    return static_cast<const RequestState*>(known)->denied_for;
+    return static_cast<const RequestState*>(state)->denied_for;
 }
 
-// Behind a front it is the one that was handed on: the front's own is none of its clients' business.
+// With a front, show only the forwarded certificate: clients must not see the front's own.
 bool is_callers_own(const Caller& d) {
     const Partner* const partner = d.who != nullptr ? d.who->partner : nullptr;
     const bool is_fronts = partner != nullptr && partner->front() != nullptr;
@@ -51,7 +51,7 @@ Problem problem_of(request_rec* r, Reason reason) {
     return out;
 }
 
-// The whole answer, with the headers that go with it.
+// The whole body; also sets its headers.
 std::string represent(request_rec* r, Reason reason) {
     const Problem problem = problem_of(r, reason);
     const char* const accept = apr_table_get(r->headers_in, "Accept");
@@ -67,7 +67,7 @@ std::string represent(request_rec* r, Reason reason) {
     return problem_page(problem);
 }
 
-// In place of httpd's own words, which come through here.
+// Replaces httpd's own error text, which passes through this filter.
 apr_status_t replace_body(ap_filter_t* f, apr_bucket_brigade* brigade) {
     auto* const reason = static_cast<std::optional<Reason>*>(f->ctx);
     apr_bucket* next = nullptr;

@@ -30,7 +30,7 @@ StatusReport report_for(const request_rec* r) {
 enum class Format { kPrometheus, kJson, kHtml };
 
 struct Query {
-    std::optional<Format> format;  // as asked for
+    std::optional<Format> format;  // as requested
     PageQuery page;
 };
 
@@ -46,8 +46,7 @@ std::optional<std::size_t> index_of(std::string_view word, const Word& words) {
     return static_cast<std::size_t>(found - std::begin(words));
 }
 
-// `?format=`, `?filter=`, `?q=`, `?from=`. Nothing for a format, a filter or a number that there is not; other keys may
-// be somebody else's.
+// `?format=`, `?filter=`, `?q=`, `?from=`. nullopt for an invalid format, filter or number; unknown keys are ignored.
 std::optional<Query> read_query(const request_rec* r) {
     static constexpr std::string_view kFormats[] = {"prometheus", "json", "html"};
     Query out;
@@ -74,7 +73,7 @@ std::optional<Query> read_query(const request_rec* r) {
     return out;
 }
 
-// A browser gets a page, and everybody else metrics.
+// HTML for browsers, metrics for all other clients.
 Format format_for(const request_rec* r, const Query& query) {
     if (query.format) return *query.format;
     const char* const accept = apr_table_get(r->headers_in, "Accept");
@@ -118,7 +117,7 @@ int answer(request_rec* r) {
     return OK;
 }
 
-// A section of mod_status's page: numbers alone, no names.
+// A section of mod_status's page: numbers only, no names.
 int add_to_server_status(request_rec* r, int flags) {
     const StatusReport report = report_for(r);
     StatusReport::Counts all{};

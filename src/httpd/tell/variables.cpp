@@ -10,7 +10,7 @@ namespace mtls::httpd {
 
 namespace {
 
-// `start` in lower case. Case is ignored, as apr_table_get() ignores it. Nearly all names differ in the first letter.
+// `start` must be lower case; ASCII case is ignored as in apr_table_get(). Most names differ in the first letter.
 inline bool begins(const char* key, const char* start) {
     for (; *start != '\0'; ++key, ++start) {
         const char c = *key >= 'A' && *key <= 'Z' ? static_cast<char>(*key | 0x20) : *key;
@@ -19,7 +19,7 @@ inline bool begins(const char* key, const char* start) {
     return true;
 }
 
-// `key`: of a table, so never null.
+// `key`: from a table, so never null.
 inline bool is_ours(const char* key, bool with_redirects) {
     constexpr std::size_t kRedirect = 9;
     if ((*key | 0x20) != 'm' && !with_redirects) return false;
@@ -29,7 +29,7 @@ inline bool is_ours(const char* key, bool with_redirects) {
 
 struct Entries {
     const apr_table_entry_t* first;
-    const apr_table_entry_t* last;  // behind them
+    const apr_table_entry_t* last;  // one after the last
 };
 Entries entries_of(const apr_array_header_t* all) {
     const auto* const first = reinterpret_cast<const apr_table_entry_t*>(all->elts);
@@ -48,7 +48,7 @@ inline void append(apr_table_t* table, std::span<const Variable> variables) {
 
 }  // namespace
 
-std::span<const Variable> granted_variables(request_rec* r, const Decision& decision, bool all) {
+std::span<const Variable> granted_variables(request_rec* r, const RequestDecision& decision, bool all) {
     const Identification& who = *decision.who;
     const auto copy = [r](std::string_view text) { return pool_text(r->pool, text); };
     constexpr std::size_t kMostOwn = 8;
@@ -76,7 +76,7 @@ std::span<const Variable> granted_variables(request_rec* r, const Decision& deci
 SetVariables set_variables(request_rec* r, std::span<const Variable> variables, bool with_redirects) {
     apr_table_t* const table = r->subprocess_env;
     const apr_array_header_t* const all = apr_table_elts(table);
-    // What is removed makes the rest move up.
+    // apr_table_unset() moves the following entries up.
     for (int i = 0; i < all->nelts;) {
         const char* const key = reinterpret_cast<const apr_table_entry_t*>(all->elts)[i].key;
         if (is_ours(key, with_redirects)) {
@@ -90,9 +90,9 @@ SetVariables set_variables(request_rec* r, std::span<const Variable> variables, 
     return out;
 }
 
-bool stand_as_set(const request_rec* r, const SetVariables& set) noexcept {
+bool are_unchanged(const request_rec* r, const SetVariables& set) noexcept {
     const Entries all = entries_of(apr_table_elts(r->subprocess_env));
-    // What stood before them bears no such name, and cannot get one; what is added stands behind.
+    // Tables only append: entries before `first` were checked when ours were set, and new ones come after ours.
     const apr_table_entry_t* entry = all.first + set.first;
     if (entry + set.variables.size() > all.last) return false;
     for (const Variable& variable : set.variables) {

@@ -10,7 +10,7 @@
 #include "mtls_authz/httpd/tls/handshake.hpp"
 #include "mtls_authz/httpd/tls/server_cas.hpp"
 
-// mod_ssl_openssl.h, which not every distribution packages, declares these two hooks.
+// mod_ssl_openssl.h declares these two hooks, but not every distribution packages it.
 extern "C" {
 #include <mod_ssl.h>
 APR_DECLARE_EXTERNAL_HOOK(ssl, SSL, int, pre_handshake, (conn_rec * c, SSL* ssl, int is_proxy))
@@ -27,8 +27,8 @@ std::vector<X509*> certificates_of(STACK_OF(X509) * stack) {
     return out;
 }
 
-// The intermediates of a certificate: from the session, which has them for full and resumed handshakes alike; from the
-// peer where something kept our callback from running.
+// The intermediates of a certificate: from the session, which has them for full and resumed handshakes; from the peer
+// if our callback did not run.
 SentHelpers helpers_of(const SSL& ssl, const X509& leaf) {
     void* data = nullptr;
     size_t length = 0;
@@ -39,7 +39,7 @@ SentHelpers helpers_of(const SSL& ssl, const X509& leaf) {
     return useful_helpers(leaf, certificates_of(SSL_get_peer_cert_chain(&ssl)));
 }
 
-// What the client sent, first what OpenSSL made a path of.
+// The certificates that the client sent; those on OpenSSL's path first.
 std::vector<X509*> sent_certificates(X509_STORE_CTX* ctx) {
     std::vector<X509*> out = certificates_of(X509_STORE_CTX_get0_untrusted(ctx));
     const auto path = certificates_of(X509_STORE_CTX_get0_chain(ctx));
@@ -51,7 +51,7 @@ std::vector<X509*> sent_certificates(X509_STORE_CTX* ctx) {
 
 std::int64_t now_seconds() { return apr_time_sec(apr_time_now()); }
 
-// A partner's MTLSPurpose serverAuth holds in the handshake too, for its own certificates.
+// Applies a partner's MTLSPurpose serverAuth in the handshake too, for its own certificates.
 void waive_purpose(X509_STORE_CTX* ctx, const Policy& policy, const server_rec* s) {
     X509* const leaf = X509_STORE_CTX_get0_cert(ctx);
     if (!policy.some_waive_purpose() || leaf == nullptr) return;
@@ -80,15 +80,15 @@ void note_verifier(const SSL* ssl, const HandshakeVerdict& verdict) {
         verdict.by_anchors ? TlsConnection::Verifier::kAnchorsAlone : TlsConnection::Verifier::kModSsl;
 }
 
-// mod_ssl forgets in TLS 1.2 that `optional_no_ca` let a certificate in, once its session is resumed, and says SUCCESS:
-// beside live anchors, such a session is none that can be resumed.
+// In TLS 1.2, a resumed session makes mod_ssl forget that `optional_no_ca` accepted an unverified certificate, and
+// report SUCCESS: with live anchors, make such a session not resumable.
 bool is_forgotten_by_mod_ssl(const SSL& ssl, X509_STORE_CTX* ctx) {
     return state().has_live_anchors && SSL_version(&ssl) < TLS1_3_VERSION &&
            is_of_unknown_ca(X509_STORE_CTX_get_error(ctx));
 }
 
-// Runs in place of X509_verify_cert(), and lets it decide; afterwards puts the intermediates on the session, whatever
-// was decided, since a session is also made for a certificate that only `optional_no_ca` accepts.
+// Calls X509_verify_cert() and keeps its result; then stores the intermediates in the session, also on failure, since
+// `optional_no_ca` makes a session for unverified certificates too.
 int verify_and_remember(X509_STORE_CTX* ctx, const server_rec* s) {
     const HandshakeVerdict verdict = verify(ctx, s);
     auto* const ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx()));
@@ -115,16 +115,16 @@ extern "C" int on_verify_certificate(X509_STORE_CTX* ctx, void* server) {
 void announce_names(SSL* ssl, TlsConnection& tls) {
     const ErrorQueueGuard errors;
     if (const auto snapshot = state().snapshot()) {
-        state().announced_names.lend(*ssl, *snapshot, now_seconds(), tls.announced());
+        state().announced_names.lease_names(*ssl, *snapshot, now_seconds(), tls.announced());
     }
 }
 
-// After SNI has chosen the virtual host.
+// Called after SNI has chosen the virtual host.
 extern "C" int on_choose_certificate(SSL* ssl, void* server) {
     constexpr int kGoOn = 1;
     const conn_rec* const c = connection_of(ssl);
     if (c == nullptr) return kGoOn;
-    // Should it fail, mod_ssl's own names are announced.
+    // On failure, mod_ssl's own names are announced.
     return guarded(static_cast<const server_rec*>(server), kGoOn, [&] {
         announce_names(ssl, *tls_state_of(c));
         return kGoOn;
@@ -142,27 +142,27 @@ extern "C" int on_init_server(server_rec* s, apr_pool_t*, int is_proxy, SSL_CTX*
     });
 }
 
-// Called before each message of a handshake, with the state of the one before it. Names are with the SSL until the
-// message that holds them is written, or no longer can be: a client that ends the handshake then costs no list.
-// Post-handshake authentication chooses no certificate anew: names are lent before its first message.
+// Called before each message of a handshake, with the state of the previous one. The SSL has the names until the
+// message with them is written, or cannot be written any more: so a client that aborts the handshake does not lose a
+// list. Post-handshake authentication does not choose a certificate again: lend the names before its first message.
 void on_next_message(SSL* ssl, TlsConnection& tls) {
     switch (SSL_get_state(ssl)) {
         case TLS_ST_SW_CERT_REQ:
         case TLS_ST_SW_SRVR_DONE:
         case TLS_ST_SW_FINISHED:
-            AnnouncedNames::take_back(*ssl, tls.announced());
+            AnnouncedNames::return_names(*ssl, tls.announced());
             break;
         case TLS_ST_OK:
-            if (AnnouncedNames::is_taken_back(*ssl, tls.announced())) announce_names(ssl, tls);
+            if (AnnouncedNames::is_returned(*ssl, tls.announced())) announce_names(ssl, tls);
             break;
         default:
             break;
     }
 }
 
-// OpenSSL calls a connection's own callback in place of its context's: that is mod_ssl's, of the context that SNI has
-// chosen, and is called as it would be without this one. The end of accepting is also that of a renegotiation and of a
-// post-handshake authentication; OpenSSL does not call those a handshake that is done in TLS 1.3.
+// OpenSSL calls a connection's own callback instead of its context's: call mod_ssl's, of the context that SNI has
+// chosen, as OpenSSL would. SSL_CB_ACCEPT_EXIT also ends a renegotiation and a post-handshake authentication; for those
+// in TLS 1.3 OpenSSL does not report SSL_CB_HANDSHAKE_DONE.
 extern "C" void on_tls_event(const SSL* ssl, int where, int result) {
     const auto of_mod_ssl = SSL_CTX_get_info_callback(SSL_get_SSL_CTX(ssl));
     if (of_mod_ssl != nullptr) of_mod_ssl(ssl, where, result);
@@ -189,7 +189,7 @@ extern "C" int on_pre_handshake(conn_rec* c, SSL* ssl, int is_proxy) {
     });
 }
 
-// Before mod_ssl's. A stream of HTTP/2 has its master's.
+// Before mod_ssl's hook. An HTTP/2 stream uses its master's state.
 extern "C" int on_pre_connection(conn_rec* c, void*) {
     if (c->master != nullptr || !state().has_fronts()) return OK;
     return guarded(c->base_server, HTTP_INTERNAL_SERVER_ERROR, [&] {
@@ -201,8 +201,8 @@ extern "C" int on_pre_connection(conn_rec* c, void*) {
 }  // namespace
 
 void TlsConnection::note_handshake(const SSL& ssl) {
-    const X509* const known = certificate_ ? certificate_->leaf.get() : nullptr;
-    if (is_established_ && SSL_get0_peer_certificate(&ssl) == known) return;
+    const X509* const previous = certificate_ ? certificate_->leaf.get() : nullptr;
+    if (is_established_ && SSL_get0_peer_certificate(&ssl) == previous) return;
     is_established_ = false;
     take_certificate(ssl);
     is_established_ = true;

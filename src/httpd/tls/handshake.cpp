@@ -15,18 +15,18 @@ namespace mtls::httpd {
 
 namespace {
 
-// Set before there are threads, then only read.
+// Set before there are threads, then read only.
 int g_connection_index = -1;
 
 struct Refused {
     HandshakeRefusal reason;
-    std::string detail;   // OpenSSL's words
-    std::string at;       // subject of the certificate that is to blame
-    Account certificate;  // the client's own
-    std::string advice;   // beside the reason's sentence; or empty
+    std::string detail;   // OpenSSL's error text
+    std::string at;       // subject of the certificate that failed
+    Account certificate;  // facts of the client's certificate
+    std::string advice;   // added to the reason's sentence; may be empty
 };
 
-// Who is hit, and when: the partner may not know yet that its CA stopped to make certificates for clients.
+// Advice with names and dates: the partner may not know that its CA no longer issues client certificates.
 std::string advice_for(HandshakeRefusal reason, const CertificateFacts& facts, const std::string& claimed) {
     if (reason != HandshakeRefusal::kWrongPurpose || !is_for_servers_alone(facts)) return {};
     return std::string("; it was made for servers alone, as ") + kPublicCasStop +
@@ -68,7 +68,7 @@ std::string line_of(const Refused& refused, const std::string& vhost) {
     return out + ": " + std::string(text.sentence) + refused.advice;
 }
 
-// For the page.
+// For the status page.
 void keep_refused(const Refused& refused, const conn_rec* c) {
     const Account& a = refused.certificate;
     RefusedHandshake out;
@@ -86,21 +86,21 @@ void keep_refused(const Refused& refused, const conn_rec* c) {
 
 }  // namespace
 
-// One for the life of the process: OpenSSL never takes an index back, and a restart loads this object file anew.
+// One index per process: OpenSSL never frees an index, and a restart loads this shared object again.
 void reserve_connection_index(const server_rec* s) {
     constexpr const char* kKey = "mtls_authz-ssl-index";
     if (g_connection_index >= 0) return;
-    void* known = nullptr;
+    void* index = nullptr;
     apr_pool_t* const pool = s->process->pool;
-    apr_pool_userdata_get(&known, kKey, pool);
-    if (known == nullptr) {
+    apr_pool_userdata_get(&index, kKey, pool);
+    if (index == nullptr) {
         auto* const made = static_cast<int*>(apr_palloc(pool, sizeof(int)));
         *made = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
-        // Not setn: the key would lie in this object file.
+        // Not setn: the key would be in this shared object.
         apr_pool_userdata_set(made, kKey, nullptr, pool);
-        known = made;
+        index = made;
     }
-    g_connection_index = *static_cast<int*>(known);
+    g_connection_index = *static_cast<int*>(index);
 }
 
 void note_connection(SSL* ssl, conn_rec* c) { SSL_set_ex_data(ssl, g_connection_index, c); }
@@ -118,7 +118,7 @@ void report_refused_handshake(const server_rec* s, X509_STORE_CTX* ctx, SSL* ssl
     const auto shown = [&] {
         return "refused handshake reason=" + std::string(text_of(reason).word) + " sha256=" + hex(bytes_of(digest));
     };
-    constexpr std::uint64_t kHandshakes = ~std::uint64_t{0};  // no outcome of a request
+    constexpr std::uint64_t kHandshakes = ~std::uint64_t{0};  // distinct from all outcomes of requests
     const std::uint64_t key = mixed(mixed(kHandshakes, static_cast<std::uint64_t>(reason)), digest);
     if (!is_admitted(s, key, APLOG_ERR, std::ref(shown))) return;
     conn_rec* const c = ssl != nullptr ? connection_of(ssl) : nullptr;

@@ -14,14 +14,13 @@ namespace mtls::httpd {
 
 namespace {
 
-// Whether mod_ssl's own CAs verified the certificate, or let it in as unverified: in this connection's handshake; or,
-// where that resumed a session, which any virtual host may have made and any policy may have let in, those of this
-// virtual host now.
+// Whether mod_ssl's own CAs verified the certificate, or `optional_no_ca` accepted it: in this connection's handshake.
+// For a resumed session, which any virtual host may have made under any policy, test this virtual host's CAs now.
 bool is_let_in_without_anchors(TlsConnection& tls, const server_rec* s) {
-    TlsConnection::Verification& known = tls.verification();
-    if (known.by != TlsConnection::Verifier::kNone) return known.by == TlsConnection::Verifier::kModSsl;
-    if (known.is_of_unknown_ca) return server_config(s).lets_unknown_cas_in;
-    if (known.own_cas_of.load(std::memory_order_relaxed) == s) return true;
+    TlsConnection::Verification& verification = tls.verification();
+    if (verification.by != TlsConnection::Verifier::kNone) return verification.by == TlsConnection::Verifier::kModSsl;
+    if (verification.is_of_unknown_ca) return server_config(s).lets_unknown_cas_in;
+    if (verification.own_cas_of.load(std::memory_order_relaxed) == s) return true;
     const auto snapshot = state().snapshot();
     const CaDirectory no_policy;
     const CaDirectory& policy = snapshot ? snapshot->policy->cas() : no_policy;
@@ -29,12 +28,12 @@ bool is_let_in_without_anchors(TlsConnection& tls, const server_rec* s) {
         snapshot && waives_purpose_of(*snapshot->policy, *tls.certificate(), server_config(s).cas, std::time(nullptr));
     const int purpose = is_waived ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT;
     if (!verifies(server_config(s).own, *tls.certificate(), policy, purpose)) return false;
-    known.own_cas_of.store(s, std::memory_order_relaxed);
+    verification.own_cas_of.store(s, std::memory_order_relaxed);
     return true;
 }
 
 void report(request_rec* r, const PresentedCertificate& certificate) {
-    constexpr std::uint64_t kMisdirected = ~std::uint64_t{1};  // no outcome of a request
+    constexpr std::uint64_t kMisdirected = ~std::uint64_t{1};  // distinct from all outcomes of requests
     const auto shown = [&] { return "misdirected sha256=" + hex(bytes_of(certificate.facts.sha256)); };
     const std::uint64_t key = mixed(kMisdirected, certificate.facts.sha256);
     if (!is_admitted(r->server, key, APLOG_ERR, std::ref(shown))) return;
@@ -68,9 +67,9 @@ extern "C" int on_any_request(request_rec* r, int) { return on_direction(r); }
 
 }  // namespace
 
-// At first, before anything answers (an error in post_read_request, where mod_ssl compares virtual hosts, would end the
-// connection); and once mod_ssl has asked for a certificate for this request alone, before the gate decides. `Satisfy
-// Any` passes by the access checker, but not by fixups.
+// First in the quick handler, before any module answers (an error in post_read_request, where mod_ssl compares virtual
+// hosts, would close the connection); again in the access checker, after mod_ssl may have asked for a certificate for
+// this request, before the gate; and in fixups, since `Satisfy Any` skips the access checker.
 void hook_misdirection() {
     static const char* const kAfterSsl[] = {"mod_ssl.c", nullptr};
     static const char* const kBeforeCache[] = {"mod_cache.c", nullptr};

@@ -16,7 +16,7 @@ namespace mtls::httpd {
 
 namespace {
 
-// The content of every file in the folder that a directive of mod_ssl names for this server.
+// The contents of all files in the folder that a directive of mod_ssl names for this server.
 std::vector<std::string> files_in(const server_rec* s, const char* directive) {
     constexpr std::size_t kLargestFile = 256UL << 20;
     std::vector<std::string> out;
@@ -31,7 +31,7 @@ std::vector<std::string> files_in(const server_rec* s, const char* directive) {
     return out;
 }
 
-// Null where nothing will ask it.
+// Null if no code will use it.
 X509StorePtr make_own_store(const server_rec* s, X509_STORE& mod_ssls) {
     if (!state().has_live_anchors || client_ca_of(s) != ClientCaMode::kOff) return {};
     X509StorePtr own(X509_STORE_new());
@@ -51,13 +51,13 @@ void copy_certificates(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(
     for (int i = 0; i < sk_X509_OBJECT_num(loaded); ++i) {
         X509* const ca = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(loaded, i));
         if (ca == nullptr) continue;
-        // Fills OpenSSL's cache of extensions now, once, instead of under a lock in a handshake.
+        // Fill OpenSSL's cache of extensions once now, instead of under a lock in a handshake.
         X509_check_purpose(ca, -1, 0);
         cas.certificates.push_back(share(*ca));
     }
     for (const std::string& pem : files_in(s, "SSLCACertificatePath")) {
         auto read = decode_certificates(pem, Wrapping::kPlainPem);  // as mod_ssl reads them
-        if (!read.ok()) continue;                                   // such folders hold CRLs and notes as well
+        if (!read.ok()) continue;                                   // such folders also hold CRLs and other files
         for (X509Ptr& ca : read.value()) {
             X509_check_purpose(ca.get(), -1, 0);
             cas.certificates.push_back(std::move(ca));
@@ -67,7 +67,7 @@ void copy_certificates(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(
     for (const X509Ptr& ca : cas.certificates) {
         cas.digests.push_back(certificate_sha256(*ca));
         if (own != nullptr) X509_STORE_add_cert(own, ca.get());
-        state().live.policy.add_known_ca(*ca);
+        state().live.policy.add_server_ca(*ca);
     }
 }
 
@@ -88,7 +88,7 @@ void copy_crls(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(X509_OBJ
         for (X509CrlPtr& list : decoded.lists) lists.push_back(std::move(list));
         for (const std::string& issuer : decoded.broken) cannot_use(issuer, "it does not decode");
     }
-    const auto known = [&cas](const std::string& name) {
+    const auto cas_by_name = [&cas](const std::string& name) {
         std::vector<X509Ptr> out;
         for (const X509Ptr& ca : cas.certificates) {
             if (read_name(*X509_get_subject_name(ca.get())).canonical == name) out.push_back(share(*ca));
@@ -99,7 +99,7 @@ void copy_crls(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(X509_OBJ
         const std::string issuer = read_name(*X509_CRL_get_issuer(list.get())).canonical;
         if (own != nullptr) X509_STORE_add_crl(own, list.get());
         auto crl = Crl::read(std::move(list));
-        if (crl.ok()) crls->add(std::move(crl.value()), known, std::time(nullptr));
+        if (crl.ok()) crls->add(std::move(crl.value()), cas_by_name, std::time(nullptr));
         if (!crl.ok()) cannot_use(issuer, crl.error());
     }
     cas.crls = std::move(crls);

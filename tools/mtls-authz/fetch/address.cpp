@@ -29,8 +29,8 @@ struct Special {
     const char* block;
     const char* kind;
 };
-// IANA's special-purpose registries, as far as something may answer there, and addresses at which clouds serve
-// credentials (169.254.169.254 and fd00:ec2::254 are in larger blocks).
+// Blocks of IANA's special-purpose registries where a server may answer, and addresses where clouds serve credentials
+// (169.254.169.254 and fd00:ec2::254 are in larger blocks).
 constexpr Special kSpecialV4[] = {
     {"0.0.0.0/8", "this host's own"},
     {"10.0.0.0/8", "private"},
@@ -53,7 +53,7 @@ constexpr const char* kGlobalV6 = "2000::/3";
 
 Network block(const char* text) { return Network::parse(text).value(); }
 
-// The IPv4 address in an IPv6 address that stands for one; other addresses as they are.
+// The IPv4 address that an IPv6 address embeds; other addresses unchanged.
 std::string_view without_translation(std::string_view raw) {
     constexpr std::size_t kV4 = 4, kPrefixOf6to4 = 2;
     static const Network kNat64 = block("64:ff9b::/96"), k6to4 = block("2002::/16"), kCompatible = block("::/96");

@@ -1,4 +1,4 @@
-// Which servers fetch may ask: by the text of a URL, and by the address that is connected to.
+// Which servers fetch may contact: checks of the URL's text, and of the address it connects to.
 #pragma once
 
 #include <string>
@@ -20,17 +20,17 @@ struct Url {
 // Refuses other schemes than http and https, and URLs with a user name or password.
 Result<Url> parse_url(const std::string& text);
 
-// Whether `to` may be followed where `from` redirects to it: the same host, at its port or both at the default ports of
-// their schemes, and never from https to http.
+// Whether to follow a redirect from `from` to `to`: the same host, with the same port or both with their scheme's
+// default port, and never from https to http.
 bool is_same_server(const Url& from, const Url& to);
 
-// Addresses of the public internet may be asked, others only where they are named.
+// Allows addresses of the public internet, and others only if they are named.
 class ReachableNetworks {
 public:
     explicit ReachableNetworks(std::vector<Network> named) : named_(std::move(named)) {}
 
-    // Why an address (raw, 4 or 16 bytes) may not be asked, "" where it may. An IPv6 address that carries an IPv4
-    // address (mapped, NAT64, 6to4) is judged by that one.
+    // Why an address (raw, 4 or 16 bytes) may not be contacted; "" if it may. An IPv6 address that embeds an IPv4
+    // address (mapped, NAT64, 6to4) is checked as that address.
     std::string objection_to(std::string_view raw) const;
 
 private:

@@ -23,8 +23,8 @@ std::string quoted(const std::string& name) { return "\"" + escape_for_log(name,
 
 }  // namespace
 
-std::vector<OcspJob> find_ocsp_jobs(const Seen& seen, const Sources& sources, const std::vector<NamedAddress>& named,
-                                    Report& report) {
+std::vector<OcspJob> find_ocsp_jobs(const SeenLeaves& seen, const Sources& sources,
+                                    const std::vector<NamedAddress>& named, Report& report) {
     std::map<std::string, OcspJob> jobs;  // by the issuer's key
     for (const auto& [id, leaf] : seen.leafs) {
         OcspJob& job = jobs[leaf.issuer->key];
@@ -83,8 +83,8 @@ bool is_usable(const std::string& line) {
     return faults.empty() && read.size() == 1 && read_revocation(read.front()).ok();
 }
 
-// Names the certificate as CAs do, by issuer and serial number. The issuer's key is what counts; its name keeps apart
-// what CAs below it issued under the same serial number, where it can be written.
+// Identifies the certificate by issuer and serial number, as CAs do. The issuer's key is what matches; its name, if it
+// can be written, separates equal serial numbers of CAs below it.
 std::string line_of(const SeenLeaf& leaf, const OcspAnswer& answer) {
     const std::string pins = "issuer.spki-sha256:" + hex(bytes_of(leaf.issuer->key)) + " cert-serial:" + leaf.serial;
     std::string note = "note=OCSP " + format_time(answer.this_update) + ": revoked " + format_time(answer.revoked_at);
@@ -113,7 +113,7 @@ std::int64_t date_behind(const std::string& text, std::string_view word) {
     return date ? date.value() : 0;
 }
 
-// Nothing of a line that is not ours.
+// nullopt if the line was not written by fetch.
 std::optional<ReadLine> read_line(const std::string& line) {
     constexpr std::string_view kKey = "issuer.spki-sha256:", kSerial = "cert-serial:", kNote = "note=OCSP ";
     std::string key, serial, note;
@@ -171,24 +171,24 @@ RevokedLines::Change RevokedLines::take(const SeenLeaf& leaf, const OcspAnswer& 
     }
     if (answer.status == OcspAnswer::Status::kUnknown) return {"", "the responder does not know it"};
     const bool is_revoked = answer.status == OcspAnswer::Status::kRevoked;
-    AnswerNote said{is_revoked ? "revoked" : "good", answer.this_update, answer.next_update, {}};
+    AnswerNote new_note{is_revoked ? "revoked" : "good", answer.this_update, answer.next_update, {}};
     Change out;
     if (is_revoked) {
-        // A line stays as it is while it says the same, or the server would take it for news.
+        // Keep an unchanged line byte for byte, or the server would log it as a new refusal.
         const bool is_same = old && old->is_on_hold == answer.is_on_hold();
-        said.line = is_same ? line->second : line_of(leaf, answer);
+        new_note.line = is_same ? line->second : line_of(leaf, answer);
         if (!is_same) {
             out.what = what + " is revoked since " + format_time(answer.revoked_at) +
                        (answer.reason.empty() ? "" : " (" + answer.reason + ")");
         }
-        lines_[id] = said.line;
+        lines_[id] = new_note.line;
     } else if (line != lines_.end()) {
-        // Only lines on hold are asked about.
+        // Only lines on hold are asked about again.
         if (answer.this_update == last) return {"", "two answers of one time say that it is good, and revoked"};
         lines_.erase(line);
         out.what = what + " is no longer on hold";
     }
-    store_.answers[id] = std::move(said);
+    store_.answers[id] = std::move(new_note);
     return out;
 }
 
@@ -232,15 +232,15 @@ std::string RevokedLines::write(std::int64_t now) {
 
 namespace {
 
-// What one question came to.
-struct Asked {
+// The result of one request.
+struct AskResult {
     std::string fault;
-    std::string url;  // that answered, or was asked last
+    std::string url;  // the responder that answered, or was asked last
 };
 
-class Asking {
+class ResponderRun {
 public:
-    Asking(const OcspJob& job, RevokedLines& lines, const Client& client, std::int64_t now, Report& report)
+    ResponderRun(const OcspJob& job, RevokedLines& lines, const Client& client, std::int64_t now, Report& report)
         : job_(job), urls_(job.urls), lines_(lines), client_(client), now_(now), report_(report) {}
 
     void run(std::chrono::steady_clock::time_point end) {
@@ -249,17 +249,17 @@ public:
             const SeenLeaf& leaf = job_.leafs[done];
             if (lines_.is_final(leaf)) continue;
             if (std::chrono::steady_clock::now() > end) {
-                tell_rest(done, "there was no time left");
+                report_rest(done, "there was no time left");
                 break;
             }
-            const Asked asked = ask(leaf);
+            const AskResult asked = ask(leaf);
             if (urls_.empty()) {
-                tell_rest(done, asked.fault);
+                report_rest(done, asked.fault);
                 break;
             }
             if (!asked.fault.empty()) note_fault(leaf, asked);
         }
-        tell();
+        report_results();
     }
 
 private:
@@ -268,16 +268,16 @@ private:
         std::string url, serial, in_force;
     };
 
-    Asked ask(const SeenLeaf& leaf) {
-        Question question;
+    AskResult ask(const SeenLeaf& leaf) {
+        HttpRequest question;
         question.body = ocsp_request(*leaf.issuer->certificate, leaf.serial);
         question.content_type = "application/ocsp-request";
         constexpr std::size_t kMostAnswer = 256UL << 10;
         question.limit = kMostAnswer;
-        Asked out;
+        AskResult out;
         for (std::size_t i = 0; i < urls_.size();) {
             out.url = question.url = urls_[i];
-            const Answer answer = client_.ask(question);
+            const HttpAnswer answer = client_.ask(question);
             out.fault = answer.fault;
             if (answer.is_dead) {
                 urls_.erase(urls_.begin() + static_cast<std::ptrdiff_t>(i));
@@ -299,18 +299,18 @@ private:
         }
         return out;
     }
-    // The same fault of many certificates is one line.
-    void note_fault(const SeenLeaf& leaf, const Asked& asked) {
+    // Groups certificates with the same fault into one line.
+    void note_fault(const SeenLeaf& leaf, const AskResult& asked) {
         Fault& fault = faults_[asked.fault];
         if (fault.count++ == 0) fault = {1, asked.url, leaf.serial, lines_.last_answer(leaf)};
     }
-    void tell_rest(std::size_t done, const std::string& why) {
+    void report_rest(std::size_t done, const std::string& why) {
         report_.add({Fetched::kFailed, "ocsp", job_.urls.front(), lines_.path(),
                      std::to_string(job_.leafs.size() - done) + " certificate(s) of " + quoted(job_.issuer->name_text) +
                          " were not asked about: " + why,
                      "what was revoked stays so"});
     }
-    void tell() {
+    void report_results() {
         for (const auto& [what, fault] : faults_) {
             std::string about = "certificate " + fault.serial;
             if (fault.count > 1) about += " and " + std::to_string(fault.count - 1) + " more";
@@ -328,7 +328,7 @@ private:
     }
 
     const OcspJob& job_;
-    std::vector<std::string> urls_;  // that are not dead
+    std::vector<std::string> urls_;  // without dead responders
     RevokedLines& lines_;
     const Client& client_;
     const std::int64_t now_;
@@ -341,8 +341,8 @@ private:
 
 void ask_responder(const OcspJob& job, RevokedLines& lines, const Client& client, long timeout, std::int64_t now,
                    Report& report) {
-    constexpr long kAnswers = 10;  // as slow as they may be; the timer comes again
-    Asking(job, lines, client, now, report)
+    constexpr long kAnswers = 10;  // limit in slow answers; the timer runs fetch again
+    ResponderRun(job, lines, client, now, report)
         .run(std::chrono::steady_clock::now() + std::chrono::seconds(kAnswers * timeout));
 }
 

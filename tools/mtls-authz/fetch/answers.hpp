@@ -1,5 +1,5 @@
-// Asks OCSP responders about certificates that were seen, and keeps who is revoked in revoked/ocsp.conf, where an
-// MTLSRevocationFile reads it.
+// Asks OCSP responders about certificates that were seen, and keeps the revoked ones in revoked/ocsp.conf, which an
+// MTLSRevocationFile reads.
 #pragma once
 
 #include <cstdint>
@@ -19,47 +19,48 @@
 
 namespace mtls::tool {
 
-// The certificates of one issuer, and where it, or the certificates of the policy that it issued, say to ask.
+// The certificates of one issuer, and the responders named by it or by the policy's certificates that it issued.
 struct OcspJob {
     std::shared_ptr<const PolicyCa> issuer;
     std::vector<std::string> urls;  // asked in turn
     std::vector<SeenLeaf> leafs;
 };
-std::vector<OcspJob> find_ocsp_jobs(const Seen& seen, const Sources& sources, const std::vector<NamedAddress>& named,
-                                    Report& report);
+std::vector<OcspJob> find_ocsp_jobs(const SeenLeaves& seen, const Sources& sources,
+                                    const std::vector<NamedAddress>& named, Report& report);
 
-// The lines of revoked/ocsp.conf. They are the memory of what is revoked: a line that people take out is asked about
-// anew, and lines that people add stay. Thread-safe.
+// The lines of revoked/ocsp.conf, which record what is revoked: a certificate whose line is deleted is asked about
+// again, and lines of other origin are kept. Thread-safe.
 class RevokedLines {
 public:
     explicit RevokedLines(Store& store) : store_(store) {}
     std::string path() const;
-    // "" or why the file cannot be read; then nothing may be written. A file that is gone is made anew from the notes.
+    // Returns why the file cannot be read, or ""; after an error do not write. A missing file is restored from the
+    // notes.
     std::string read();
 
-    // What the answer changes, "" where nothing. An answer older than the last one, or of the same certificate on other
-    // terms, changes nothing: then `objection` says why.
+    // The change that an answer makes; "" if none. An answer that is older than the last one, or contradicts one of the
+    // same time, changes nothing: `objection` says why.
     struct Change {
         std::string what;
         std::string objection;
     };
     Change take(const SeenLeaf& leaf, const OcspAnswer& answer);
-    // Whether it is revoked for good: no answer changes that.
+    // Whether it is revoked permanently: no answer changes that.
     bool is_final(const SeenLeaf& leaf) const;
-    // What was said last, for people.
+    // The last answer, as text for people.
     std::string last_answer(const SeenLeaf& leaf) const;
-    // Drops lines of certificates that have expired, and writes what changed. Returns why it could not, or "".
+    // Drops lines of expired certificates, and writes changes. Returns the error, or "".
     std::string write(std::int64_t now);
 
 private:
     mutable std::mutex mutex_;
     Store& store_;
     std::string content_;                       // of the file
-    std::vector<std::string> others_;           // lines that are not ours
+    std::vector<std::string> others_;           // lines that fetch did not write
     std::map<std::string, std::string> lines_;  // by id
 };
 
-// Asks about each leaf of one job, and reports.
+// Asks about each leaf of one job, and reports the results.
 void ask_responder(const OcspJob& job, RevokedLines& lines, const Client& client, long timeout, std::int64_t now,
                    Report& report);
 

@@ -15,7 +15,7 @@ namespace mtls::tool {
 
 namespace {
 
-// One that can be the name of a file.
+// A trust domain whose name is usable as a file name.
 bool is_trust_domain(std::string_view name) { return trust_domain_fault(name).empty() && name.front() != '.'; }
 
 std::vector<X509Ptr> certificates_of(const SpiffeBundle& bundle) {
@@ -32,7 +32,7 @@ std::string describe(const SpiffeBundle& bundle) {
     return bundle.sequence ? "sequence " + std::to_string(*bundle.sequence) : std::string("no sequence number");
 }
 
-// "" where the server has that SPIFFE ID, by the CAs of this bundle (X509-SVID 5).
+// Whether the server proves this SPIFFE ID by a CA of the bundle (X509-SVID 5): "", or the fault.
 std::string find_server_fault(X509& leaf, const std::vector<X509Ptr>& sent, const std::string& id,
                               const SpiffeBundle& bundle, std::int64_t now) {
     const CertificateFacts facts = read_facts(leaf);
@@ -50,7 +50,7 @@ std::string find_server_fault(X509& leaf, const std::vector<X509Ptr>& sent, cons
     return path.ok ? "" : "its certificate has no path to a CA of the bundle at hand (" + path.detail + ")";
 }
 
-// The bundle at hand; nothing where there is no file.
+// The stored bundle; nullopt if there is no file.
 Result<std::optional<SpiffeBundle>> read_kept(const Store& store, const std::string& file) {
     const auto content = store.read(file);
     if (!content) return Error{"cannot be read: " + content.error()};
@@ -104,18 +104,18 @@ FetchedFile fetch_bundle(const BundleJob& job, const Store& store, const Client&
     }
     const std::string in_force =
         kept.value() ? "the bundle with " + describe(*kept.value()) + " stays in force" : "there is no bundle";
-    Question question{job.url};
+    HttpRequest question{job.url};
     question.limit = kLargestBundle;
     std::optional<SpiffeBundle> of_endpoint;
     if (!job.endpoint_id.empty()) {
         const std::string file = BundleJob{std::string(trust_domain_of(job.endpoint_id)), "", ""}.file();
-        const auto known = read_kept(store, file);
-        if (!known || !known.value()) {
+        const auto stored = read_kept(store, file);
+        if (!stored || !stored.value()) {
             return failed("the endpoint cannot prove that it is " + job.endpoint_id + ": " + store.path(file) + " " +
-                              (known ? "is not there; put the first bundle there by hand" : known.error()),
+                              (stored ? "is not there; put the first bundle there by hand" : stored.error()),
                           in_force);
         }
-        question.check_server = [&, bundle = *known.value()](X509& leaf, const std::vector<X509Ptr>& sent) {
+        question.check_server = [&, bundle = *stored.value()](X509& leaf, const std::vector<X509Ptr>& sent) {
             return find_server_fault(leaf, sent, job.endpoint_id, bundle, now);
         };
     }
@@ -123,9 +123,9 @@ FetchedFile fetch_bundle(const BundleJob& job, const Store& store, const Client&
     const std::string digest = content ? hex(bytes_of(sha256(content.value()))) : std::string();
     const auto noted = store.files.find(job.file());
     if (kept.value() && noted != store.files.end() && noted->second.sha256 == digest && noted->second.url == job.url) {
-        question.known = noted->second.validators;
+        question.validators = noted->second.validators;
     }
-    const Answer answer = client.ask(question);
+    const HttpAnswer answer = client.ask(question);
     if (!answer.fault.empty()) return failed(answer.fault, in_force);
     const auto unchanged = [&](const FileNote& note) {
         return FetchedFile{

@@ -1,5 +1,5 @@
-// Fetches the bundles of SPIFFE trust domains from their endpoints into bundles/, where MTLSTrustAnchor bundle: reads
-// them (SPIFFE Federation 5).
+// Fetches the bundles of SPIFFE trust domains from their endpoints into bundles/, which MTLSTrustAnchor bundle: reads
+// (SPIFFE Federation 5).
 #pragma once
 
 #include <cstdint>
@@ -15,15 +15,15 @@ namespace mtls::tool {
 struct BundleJob {
     std::string trust_domain;
     std::string url;          // https
-    std::string endpoint_id;  // of the server, for https_spiffe; empty: https_web, by the CAs of the web
+    std::string endpoint_id;  // the server's SPIFFE ID, for https_spiffe; empty: https_web, verified by web CAs
     std::string file() const { return "bundles/" + trust_domain + ".json"; }
 
     static Result<BundleJob> parse(const std::string& text);
 };
 
-// Asks, and judges what comes: a bundle with a CA that is in force, and no lower sequence number than the one at hand.
-// An https_spiffe endpoint has to prove its SPIFFE ID by the bundle at hand of that ID's trust domain: the first one is
-// put there by people. Writes nothing. Thread-safe while nobody writes into `store`.
+// Fetches and checks a bundle: it must have a valid CA, and no lower sequence number than the stored one. An
+// https_spiffe endpoint must prove its SPIFFE ID by the stored bundle of that ID's trust domain: an administrator
+// installs the first one. Writes nothing. Thread-safe while no thread writes into `store`.
 FetchedFile fetch_bundle(const BundleJob& job, const Store& store, const Client& client, std::int64_t now);
 
 }  // namespace mtls::tool

@@ -40,7 +40,7 @@ std::string raw_address(const sockaddr& address) {
     return {};
 }
 
-// One transfer: what the callbacks of libcurl fill.
+// State of one transfer, for libcurl's callbacks.
 struct Transfer {
     const ReachableNetworks* networks = nullptr;  // null: a proxy connects
     const ServerCheck* check_server = nullptr;
@@ -48,10 +48,10 @@ struct Transfer {
     std::string address_fault;
     std::string server_fault;
     bool is_too_large = false;
-    Answer answer;
+    HttpAnswer answer;
 };
 
-// libcurl is C: what a callback throws ends its transfer.
+// libcurl is C: an exception in a callback fails the transfer.
 template <class T, class Do>
 T guarded(T on_failure, Do&& what) noexcept {
     try {
@@ -61,8 +61,7 @@ T guarded(T on_failure, Do&& what) noexcept {
     }
 }
 
-// Asked for the address that is really connected to, whatever names it: a name server that changes its mind gains
-// nothing.
+// Checks the address that is really connected to: a name server that changes its answer cannot bypass the check.
 curl_socket_t on_open_socket(void* user, curlsocktype, curl_sockaddr* to) {
     return guarded<curl_socket_t>(CURL_SOCKET_BAD, [&]() -> curl_socket_t {
         auto& transfer = *static_cast<Transfer*>(user);
@@ -89,7 +88,7 @@ std::size_t on_body(const char* data, std::size_t, std::size_t size, void* user)
     });
 }
 
-// Sent back to the server as it is, so only what a header can hold.
+// Sent back to the server unchanged: accept only what a header can hold.
 std::string validator(std::string_view value) {
     const bool is_plain = std::all_of(value.begin(), value.end(), [](char c) { return c >= ' ' && c <= '~'; });
     return is_plain && value.size() <= kMostValidatorBytes ? std::string(value) : std::string();
@@ -109,7 +108,7 @@ std::size_t on_header(const char* data, std::size_t, std::size_t size, void* use
     });
 }
 
-// In place of OpenSSL's verification by the CAs of the web.
+// Replaces OpenSSL's verification by web CAs.
 int on_verify(X509_STORE_CTX* context, void* user) {
     return guarded<int>(0, [&]() -> int {
         auto& transfer = *static_cast<Transfer*>(user);
@@ -145,11 +144,11 @@ void set_protocols(CURL* easy) {
 #endif
 }
 
-HeadersPtr headers_of(const Question& question) {
+HeadersPtr headers_of(const HttpRequest& question) {
     curl_slist* list = nullptr;
     const auto add = [&list](const std::string& line) { list = curl_slist_append(list, line.c_str()); };
-    if (!question.known.etag.empty()) add("If-None-Match: " + question.known.etag);
-    if (!question.known.last_modified.empty()) add("If-Modified-Since: " + question.known.last_modified);
+    if (!question.validators.etag.empty()) add("If-None-Match: " + question.validators.etag);
+    if (!question.validators.last_modified.empty()) add("If-Modified-Since: " + question.validators.last_modified);
     if (!question.content_type.empty()) add("Content-Type: " + question.content_type);
     add("Expect:");
     return HeadersPtr(list);
@@ -182,13 +181,13 @@ Client::Client(ClientOptions options) : options_(std::move(options)) {
 
 Client::~Client() { curl_global_cleanup(); }
 
-// What one request came to: an answer, or where to ask instead.
+// Result of one request: an answer, or a redirect.
 struct Client::Reply {
-    Answer answer;
+    HttpAnswer answer;
     std::string redirect;
 };
 
-Client::Reply Client::ask_once(const Question& question, const Url& url, long milliseconds) const {
+Client::Reply Client::ask_once(const HttpRequest& question, const Url& url, long milliseconds) const {
     Transfer transfer;
     transfer.networks = options_.proxy.empty() ? &options_.networks : nullptr;
     transfer.limit = question.limit;
@@ -241,20 +240,20 @@ Client::Reply Client::ask_once(const Question& question, const Url& url, long mi
     curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &location);
     if (type != nullptr) out.answer.content_type = type;
     out.answer.not_modified = status == kNotModified;
-    if (status == kOk || (out.answer.not_modified && !question.known.empty())) return out;
+    if (status == kOk || (out.answer.not_modified && !question.validators.empty())) return out;
     if (location != nullptr) out.redirect = location;
     out.answer.fault = "answered " + std::to_string(status) +
                        (out.answer.not_modified ? " (not modified) though nothing was known" : "");
     return out;
 }
 
-Answer Client::ask(const Question& question) const {
+HttpAnswer Client::ask(const HttpRequest& question) const {
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(options_.timeout);
-    Answer failed;
+    HttpAnswer failed;
     auto url = parse_url(question.url);
     if (!url) failed.fault = url.error();
     for (int redirects = 0; failed.fault.empty(); ++redirects) {
-        // With a proxy the name is resolved there; an address that is written out can be judged here.
+        // With a proxy, names are resolved there; only a literal address can be checked here.
         const std::string written = address_from_text(url.value().host);
         if (!options_.proxy.empty() && !written.empty()) failed.fault = options_.networks.objection_to(written);
         if (!failed.fault.empty()) break;

@@ -1,4 +1,4 @@
-// Asks servers, within limits: for files that may have changed, and with a question in the body.
+// A bounded HTTP client: conditional GET, and POST with a body.
 #pragma once
 
 #include <cstddef>
@@ -13,12 +13,12 @@ namespace mtls::tool {
 
 struct ClientOptions {
     ReachableNetworks networks{{}};
-    std::string proxy;   // a URL; empty: none, whatever the environment says
-    std::string web_ca;  // CAs of https servers, PEM; empty: those of the system
-    long timeout = 60;   // seconds, for one answer as a whole, its redirects included
+    std::string proxy;   // a URL; empty: none, the environment is ignored
+    std::string web_ca;  // CAs for https servers, PEM; empty: the system's
+    long timeout = 60;   // seconds for one answer, redirects included
 };
 
-// What an earlier answer said of itself, to be asked whether it still holds.
+// Validators of an earlier answer, for a conditional request.
 struct Validators {
     std::string etag;
     std::string last_modified;
@@ -26,23 +26,23 @@ struct Validators {
     bool empty() const { return etag.empty() && last_modified.empty(); }
 };
 
-// Says whether a server's certificate (with what it sent besides) is the right one; "" or why not. In place of the
-// CAs and the host name of web PKI.
+// Checks a server's certificate, with the certificates it sent; returns the fault, or "". Replaces verification by web
+// CAs and host name.
 using ServerCheck = std::function<std::string(X509& leaf, const std::vector<X509Ptr>& sent)>;
 
-struct Question {
+struct HttpRequest {
     std::string url;
-    Validators known = {};          // empty: whatever is there
+    Validators validators = {};     // empty: unconditional
     std::string body = {};          // empty: GET, else POST
     std::string content_type = {};  // of the body
-    std::size_t limit = 0;          // of the answer, in bytes
-    ServerCheck check_server = {};  // empty: web PKI
+    std::size_t limit = 0;          // maximum size of the answer in bytes
+    ServerCheck check_server = {};  // empty: web CAs and host name
 };
 
-struct Answer {
-    std::string fault;          // why there is none; empty: there is
-    bool is_dead = false;       // nothing was answered in time, or at all: asking there again is in vain
-    bool not_modified = false;  // what `known` describes still holds
+struct HttpAnswer {
+    std::string fault;          // why there is no answer; empty: success
+    bool is_dead = false;       // no answer in time, or no connection: do not ask there again
+    bool not_modified = false;  // `validators` is still current
     std::string content;
     std::string content_type;
     Validators validators;
@@ -56,12 +56,12 @@ public:
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
 
-    // Asks, and follows redirects to the same server, three at most. Never throws for what a server does.
-    Answer ask(const Question& question) const;
+    // Sends the request, following at most three redirects to the same server. Never throws because of the server.
+    HttpAnswer ask(const HttpRequest& question) const;
 
 private:
     struct Reply;
-    Reply ask_once(const Question& question, const Url& url, long milliseconds) const;
+    Reply ask_once(const HttpRequest& question, const Url& url, long milliseconds) const;
 
     const ClientOptions options_;
 };

@@ -25,7 +25,7 @@ namespace {
 
 using Job = std::function<void()>;
 
-// A server that is slow holds up those that are asked by the same thread, at most.
+// A slow server delays only the jobs of its thread.
 void run_side_by_side(const std::vector<Job>& jobs) {
     constexpr std::size_t kMostThreads = 8;
     std::atomic<std::size_t> next{0};
@@ -43,7 +43,7 @@ public:
         : options_(options), store_(store), sources_(sources), client_(client), report_(report), lines_(store) {}
 
     void run(const std::vector<BundleJob>& bundles) {
-        const Seen seen = read_seen(options_.certificates, options_.audit_logs, sources_, now_, report_);
+        const SeenLeaves seen = read_seen(options_.certificates, options_.audit_logs, sources_, now_, report_);
         const auto lists = find_lists(sources_, addresses(options_.crls), seen.list_hints, report_);
         const auto questions = find_ocsp_jobs(seen, sources_, addresses(options_.responders), report_);
         constexpr int kBitsOfMib = 20;
@@ -65,7 +65,7 @@ public:
         }
         run_side_by_side(jobs_);
         if (fault.empty()) write_lines();
-        // Only now: the jobs read them.
+        // Only after the jobs, which read store_.files.
         for (auto& [file, note] : notes_) store_.files[file] = std::move(note);
         const std::string notes_fault = store_.write_notes();
         if (!notes_fault.empty()) report_.add({Fetched::kFailed, "notes", "", "", notes_fault});
@@ -77,7 +77,7 @@ private:
         for (const std::string& text : texts) out.push_back(NamedAddress::parse(text));
         return out;
     }
-    // What is thrown stays with its job.
+    // An exception fails only its own job.
     void add_job(const char* kind, const std::string& url, Job job) {
         jobs_.push_back([this, kind, url, job = std::move(job)] {
             try {
@@ -94,7 +94,7 @@ private:
         const std::string fault = lines_.write(now_);
         if (!fault.empty()) fail_lines(fault);
     }
-    // Writes what came, notes and reports it.
+    // Writes the fetched content, notes it, and reports the result.
     void take(const std::string& file, FetchedFile fetched) {
         const std::string fault = fetched.content.empty() ? std::string() : store_.write(file, fetched.content);
         if (!fault.empty()) {
@@ -118,7 +118,7 @@ private:
     const std::int64_t now_ = std::time(nullptr);
     std::vector<Job> jobs_;
     std::mutex mutex_;
-    std::map<std::string, FileNote> notes_;  // of files that are new, or as they were
+    std::map<std::string, FileNote> notes_;  // files that are new, or were confirmed unchanged
 };
 
 const char* word_of(Fetched result) {
@@ -150,8 +150,8 @@ Json json_of(const FetchResult& r) {
             {"file", text(r.file)},        {"what", text(r.what)}, {"in_force", text(r.in_force)}};
 }
 
-// The exit status.
-int tell(const FetchOptions& options, const Report& report, bool unreadable) {
+// Returns the exit status.
+int print_report(const FetchOptions& options, const Report& report, bool unreadable) {
     const auto results = report.sorted();
     const bool failed =
         std::any_of(results.begin(), results.end(), [](const FetchResult& r) { return r.result == Fetched::kFailed; });
@@ -207,7 +207,7 @@ int fetch(const FetchOptions& options) {
         report.add({Fetched::kFailed, "notes", "", "", store.value()->notes_fault()});
     }
     Fetch(options, *store.value(), sources, client, report).run(bundles);
-    return tell(options, report, sources.unreadable || is_empty);
+    return print_report(options, report, sources.unreadable || is_empty);
 }
 
 }  // namespace mtls::tool

@@ -21,7 +21,7 @@ constexpr std::size_t kMostNameBytes = 200;
 
 std::string quoted(const std::string& name) { return "\"" + escape_for_log(name, kMostNameBytes) + "\""; }
 
-// "acme-ca" of "CN=Acme CA,O=Acme".
+// "acme-ca" for "CN=Acme CA,O=Acme".
 std::string slug(std::string_view name) {
     constexpr std::size_t kMost = 40;
     name = name.substr(0, name.find(','));
@@ -51,26 +51,26 @@ std::set<std::string> keys_of(const PolicyCas& cas) {
     return out;
 }
 
-// Lists of one issuer at the same addresses are one, unless other CAs of that name, of other partners, sign them.
+// Merges lists of one issuer at the same addresses, unless different CAs of that name, of other partners, sign them.
 class ListFinder {
 public:
     void add(const std::string& issuer, std::vector<std::string> urls, const PolicyCas& signers) {
-        PolicyCas& known = found_[{issuer, std::move(urls)}][keys_of(signers)];
-        if (known.empty()) known = signers;
+        PolicyCas& known_signers = found_[{issuer, std::move(urls)}][keys_of(signers)];
+        if (known_signers.empty()) known_signers = signers;
     }
     std::vector<ListJob> jobs() const {
         std::vector<ListJob> out;
         for (const auto& [what, by_signers] : found_) {
             const auto& [issuer, urls] = what;
             for (const auto& [keys, signers] : by_signers) {
-                std::string told = issuer;
-                for (const std::string& url : urls) told += "\n" + url;
+                std::string key_text = issuer;
+                for (const std::string& url : urls) key_text += "\n" + url;
                 if (by_signers.size() > 1) {
-                    for (const std::string& key : keys) told += "\n" + key;
+                    for (const std::string& key : keys) key_text += "\n" + key;
                 }
                 constexpr std::size_t kDigits = 8;
                 const std::string name = slug(issuer.empty() ? "any" : signers.front()->name_text) + "-" +
-                                         hex(bytes_of(sha256(told))).substr(0, kDigits);
+                                         hex(bytes_of(sha256(key_text))).substr(0, kDigits);
                 out.push_back({"crl/" + name + ".crl", urls, issuer, signers});
             }
         }
@@ -142,9 +142,9 @@ std::vector<ListJob> find_lists(const Sources& sources, const std::vector<NamedA
             for (const auto& ca : cas.value()) finder.add(ca->name, {address.url}, named_in(cas.value(), ca->name));
         }
     }
-    std::set<std::string> told;
+    std::set<std::string> reported;
     for (const auto& ca : sources.all()) {
-        if (finder.has_any(ca->name) || !told.insert(ca->name).second) continue;
+        if (finder.has_any(ca->name) || !reported.insert(ca->name).second) continue;
         const auto hint = hints.find(ca->name);
         report.add({Fetched::kNote, "crl", "", ca->file,
                     "no certificate of the policy says where " + quoted(ca->name_text) +
@@ -164,7 +164,7 @@ bool is_past(const Crl& list, std::int64_t now) { return !list.next_update() || 
 
 std::string describe(const Crl& list) { return "of " + format_time(list.this_update()); }
 
-// "until 2026-11-28T00:00:00Z", or why not.
+// "until 2026-11-28T00:00:00Z", or why there is no end.
 std::string end_of(const Crl& list, std::int64_t now) {
     if (!list.next_update()) return "which names no nextUpdate";
     return (is_past(list, now) ? "past its nextUpdate " : "until ") + format_time(*list.next_update());
@@ -175,7 +175,7 @@ std::string in_force(const CrlPtr& kept, std::int64_t now) {
     return "the list " + describe(*kept) + " stays in force, " + end_of(*kept, now);
 }
 
-// The one list that some bytes hold.
+// The only CRL in these bytes; else an error.
 Result<CrlPtr> read_list(const std::string& content) {
     DecodedCrls decoded = decode_crls(content);
     if (decoded.lists.size() != 1 || !decoded.fault.empty()) {
@@ -191,7 +191,7 @@ public:
     ListJudge(const ListJob& job, CrlPtr kept, std::int64_t now) : job_(job), kept_(std::move(kept)), now_(now) {
         if (kept_ != nullptr) is_signed(*kept_);
     }
-    // Why the list does not take the place of the one at hand; "" where it does, or is the same.
+    // Why the list must not replace the stored one; "" if it may, or is the same.
     std::string objection_to(const Crl& list) const {
         const std::string wanted = !job_.issuer.empty() ? job_.issuer : kept_ != nullptr ? kept_->issuer() : "";
         const std::string whose = "the list of " + quoted(list.issuer_text());
@@ -238,8 +238,8 @@ FetchedFile fetch_list(const ListJob& job, const Store& store, const Client& cli
         result.in_force = "it stays in force";
         return {result};
     }
-    const auto known = content.value().empty() ? Result<CrlPtr>(Error{}) : read_list(content.value());
-    const CrlPtr kept = known ? known.value() : nullptr;
+    const auto stored = content.value().empty() ? Result<CrlPtr>(Error{}) : read_list(content.value());
+    const CrlPtr kept = stored ? stored.value() : nullptr;
     const ListJudge judge(job, kept, now);
     const auto noted = store.files.find(job.file);
     const bool has_note = kept != nullptr && noted != store.files.end() && !is_past(*kept, now) &&
@@ -253,10 +253,10 @@ FetchedFile fetch_list(const ListJob& job, const Store& store, const Client& cli
             }
             result.what += why;
         };
-        Question question{url};
+        HttpRequest question{url};
         question.limit = limit;
-        if (has_note && noted->second.url == url) question.known = noted->second.validators;
-        Answer answer = client.ask(question);
+        if (has_note && noted->second.url == url) question.validators = noted->second.validators;
+        HttpAnswer answer = client.ask(question);
         if (!answer.fault.empty()) {
             fail(answer.fault);
             continue;

@@ -33,7 +33,7 @@ OcspIdPtr id_of(const X509& issuer, const std::string& serial) {
     const BignumPtr number(read);
     const IntegerPtr encoded(BN_to_ASN1_INTEGER(number.get(), nullptr));
     if (!encoded) throw std::bad_alloc();
-    // SHA-1 names here, and protects nothing: every responder knows it (RFC 5019 2.1.1).
+    // SHA-1 only identifies here, and every responder supports it (RFC 5019 2.1.1).
     return OcspIdPtr(
         OCSP_cert_id_new(EVP_sha1(), X509_get_subject_name(&issuer), X509_get0_pubkey_bitstr(&issuer), encoded.get()));
 }
@@ -54,7 +54,7 @@ bool is_weak(const OCSP_BASICRESP& basic) {
     return digest == NID_sha1 || digest == NID_md5;
 }
 
-// "" where the issuer said this, or whoever it lets say it.
+// "" if the issuer, or a responder that it authorised, signed the answer; else the fault.
 std::string find_signature_fault(OCSP_BASICRESP& basic, const X509& issuer) {
     if (is_weak(basic)) return "is signed with a digest below 112 bits";
     const X509StorePtr store(X509_STORE_new());
@@ -62,8 +62,8 @@ std::string find_signature_fault(OCSP_BASICRESP& basic, const X509& issuer) {
     if (!store || X509_STORE_add_cert(store.get(), trusted) != 1) throw std::bad_alloc();
     X509_STORE_set_flags(store.get(), X509_V_FLAG_PARTIAL_CHAIN);
     X509_VERIFY_PARAM_set_auth_level(X509_STORE_get0_param(store.get()), kSecurityLevel);
-    const BorrowedX509Stack known = stack_of({trusted});
-    if (OCSP_basic_verify(&basic, known.get(), store.get(), OCSP_NOEXPLICIT) == 1) return {};
+    const BorrowedX509Stack candidates = stack_of({trusted});
+    if (OCSP_basic_verify(&basic, candidates.get(), store.get(), OCSP_NOEXPLICIT) == 1) return {};
     const char* const why = ERR_reason_error_string(ERR_peek_last_error());
     return std::string("is signed neither by the issuer nor by a responder that it certified for OCSP") +
            (why != nullptr ? std::string(" (") + why + ")" : "");
@@ -76,7 +76,7 @@ std::string ocsp_request(const X509& issuer, const std::string& serial) {
     OcspIdPtr id = id_of(issuer, serial);
     const OcspRequestPtr request(OCSP_REQUEST_new());
     if (!id || !request || OCSP_request_add0_id(request.get(), id.get()) == nullptr) return {};
-    static_cast<void>(id.release());  // the request has it
+    static_cast<void>(id.release());  // the request owns it
     return encode(i2d_OCSP_REQUEST, *request);
 }
 
@@ -86,9 +86,9 @@ Result<OcspAnswer> read_ocsp_answer(const std::string& der, const X509& issuer, 
     const auto* at = reinterpret_cast<const unsigned char*>(der.data());
     const OcspResponsePtr response(d2i_OCSP_RESPONSE(nullptr, &at, static_cast<long>(der.size())));
     if (!response) return Error{"is no OCSP response"};
-    const int said = OCSP_response_status(response.get());
-    if (said != OCSP_RESPONSE_STATUS_SUCCESSFUL) {
-        return Error{std::string("says ") + OCSP_response_status_str(said)};
+    const int response_status = OCSP_response_status(response.get());
+    if (response_status != OCSP_RESPONSE_STATUS_SUCCESSFUL) {
+        return Error{std::string("says ") + OCSP_response_status_str(response_status)};
     }
     const OcspBasicPtr basic(OCSP_response_get1_basic(response.get()));
     if (!basic) return Error{"is no basic OCSP response"};

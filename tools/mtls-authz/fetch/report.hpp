@@ -1,4 +1,4 @@
-// What fetch did, and what it could not do: one line each.
+// The results of fetch, one line each.
 #pragma once
 
 #include <mutex>
@@ -10,24 +10,24 @@ namespace mtls::tool {
 enum class Fetched {
     kNew,        // written
     kUnchanged,  // as it was
-    kFailed,     // what was in force stays so
-    kNote,       // something that only people can do
+    kFailed,     // the current file stays in force
+    kNote,       // needs an administrator
 };
 
 struct FetchResult {
     Fetched result = Fetched::kFailed;
     const char* kind = "";      // crl, ocsp, bundle, policy, notes
-    std::string address;        // that was asked; empty: none
-    std::string file;           // below the folder, or of the policy; empty: none
-    std::string what;           // what came, or what is wrong
-    std::string in_force = {};  // of kFailed: what counts meanwhile
+    std::string address;        // the address asked; empty: none
+    std::string file;           // below the output folder, or of the policy; empty: none
+    std::string what;           // the result or the fault
+    std::string in_force = {};  // for kFailed: what stays in force
 };
 
 // Thread-safe.
 class Report {
 public:
     void add(FetchResult result);
-    // In the order of kinds, files and addresses: runs that did the same say the same.
+    // Sorted by kind, file and address: equal runs print equal reports.
     std::vector<FetchResult> sorted() const;
 
 private:

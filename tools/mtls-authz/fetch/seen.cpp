@@ -20,7 +20,7 @@ constexpr std::size_t kMostKeyBytes = 64;
 
 class SeenReader {
 public:
-    SeenReader(const Sources& sources, std::int64_t now, Seen& out, Report& report)
+    SeenReader(const Sources& sources, std::int64_t now, SeenLeaves& out, Report& report)
         : cas_(sources.all()), now_(now), out_(out), report_(report) {}
 
     void add_path(const std::string& path) {
@@ -37,14 +37,14 @@ public:
     void add_audit_log(const std::string& path) {
         std::ifstream in(path);
         if (!in) return fail(path, "cannot be read");
-        std::set<std::string> known;
+        std::set<std::string> digests;
         for (std::string line; std::getline(in, line);) {
-            // A million lines name a thousand certificates: most lines need no more than this.
+            // A million lines name a thousand certificates: parse a line as JSON only for a new digest.
             constexpr std::string_view kDigest = "\"sha256\":\"";
             constexpr std::size_t kDigits = 64;
             const std::size_t at = line.find(kDigest);
             if (at == std::string::npos || line.find("\"decision\":\"allow\"") == std::string::npos) continue;
-            if (known.insert(line.substr(at + kDigest.size(), kDigits)).second) add_grant(line);
+            if (digests.insert(line.substr(at + kDigest.size(), kDigits)).second) add_grant(line);
         }
         for (const auto& [key, count] : unknown_) {
             report_.add({Fetched::kNote, "ocsp", "", path,
@@ -90,7 +90,7 @@ private:
         if (!json.is_object() || text("decision") != "allow" || text("serial").empty()) return;
         const std::string key = text("issuer_spki"), issuer = text("issuer");
         const auto not_after = parse_date(text("not_after"), DateEdge::kUntil);
-        // Of several names of one key, the one in the log; it may be cut there.
+        // If one key has several names, take the name in the log, which may be truncated.
         std::shared_ptr<const PolicyCa> ca;
         for (const auto& one : cas_) {
             const bool is_it = hex(bytes_of(one->key)) == key || hex(bytes_of(key_sha256(*one->certificate))) == key;
@@ -110,18 +110,18 @@ private:
 
     const PolicyCas cas_;
     const std::int64_t now_;
-    Seen& out_;
+    SeenLeaves& out_;
     Report& report_;
-    std::map<std::string, std::size_t> unknown_;  // issuers' keys, and how many certificates
+    std::map<std::string, std::size_t> unknown_;  // number of certificates by issuer key
 };
 
 }  // namespace
 
 std::string SeenLeaf::id() const { return hex(bytes_of(issuer->key)) + ":" + serial; }
 
-Seen read_seen(const std::vector<std::string>& certificates, const std::vector<std::string>& audit_logs,
-               const Sources& sources, std::int64_t now, Report& report) {
-    Seen out;
+SeenLeaves read_seen(const std::vector<std::string>& certificates, const std::vector<std::string>& audit_logs,
+                     const Sources& sources, std::int64_t now, Report& report) {
+    SeenLeaves out;
     SeenReader reader(sources, now, out, report);
     for (const std::string& path : certificates) reader.add_path(path);
     for (const std::string& path : audit_logs) reader.add_audit_log(path);

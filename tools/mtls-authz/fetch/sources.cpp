@@ -31,7 +31,7 @@ std::string uri_of(const GENERAL_NAME& name) {
     return is_plain && (scheme == "http" || scheme == "https") ? text : std::string();
 }
 
-// The one directory name of a cRLIssuer; "" where it has none, or several.
+// The single directory name of a cRLIssuer; "" for none or several.
 std::string only_name(const GENERAL_NAMES& names) {
     std::string out;
     for (int i = 0; i < sk_GENERAL_NAME_num(&names); ++i) {
@@ -102,7 +102,7 @@ private:
             }
             static constexpr std::string_view kNoFile[] = {"from", "until", "trust-domain", "mod_ssl"};
             const bool is_file = std::find(std::begin(kNoFile), std::end(kNoFile), option) == std::end(kNoFile);
-            // What SPIFFE's CAs issue lives for hours, and has no lists.
+            // Certificates of SPIFFE CAs live for hours, and have no CRLs.
             if (is_file && !word.starts_with(kBundlePrefix)) files.push_back(word);
         }
         for (const std::string& file : files) add_certificates(absolute(file), file, d.where, partner);
@@ -134,10 +134,10 @@ bool PolicyCa::issued(const X509& other) const {
 
 PolicyCas Sources::all() const {
     PolicyCas out;
-    std::set<std::string> known;
+    std::set<std::string> digests;
     for (const auto& [partner, cas] : partners) {
         for (const auto& ca : cas) {
-            if (known.insert(certificate_sha256(*ca->certificate)).second) out.push_back(ca);
+            if (digests.insert(certificate_sha256(*ca->certificate)).second) out.push_back(ca);
         }
     }
     return out;

@@ -1,4 +1,4 @@
-// The CAs of a policy, and the addresses that their certificates name.
+// The CAs of a policy, and the addresses in their certificates.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ namespace mtls::tool {
 // A CA certificate of an MTLSTrustAnchor or MTLSIntermediate file.
 struct PolicyCa {
     X509Ptr certificate;
-    std::string file;       // as the policy spells it
+    std::string file;       // as spelled in the policy
     std::string name;       // canonical subject
     std::string name_text;  // RFC 4514
     std::string issuer;     // canonical
@@ -23,31 +23,31 @@ struct PolicyCa {
     std::int64_t not_after = 0;
 
     PolicyCa(X509Ptr of, std::string file_of_it);
-    // Whether its key signed `certificate`, which bears its name as issuer.
+    // Whether its key signed `certificate`, which names it as issuer.
     bool issued(const X509& certificate) const;
 };
 using PolicyCas = std::vector<std::shared_ptr<const PolicyCa>>;
 
 struct Sources {
-    std::map<std::string, PolicyCas> partners;  // by name; "" for what is outside of a partner
-    std::vector<Diagnostic> findings;           // what of the policy cannot be read
-    bool unreadable = false;                    // nothing can: a file or pattern of the command line
+    std::map<std::string, PolicyCas> partners;  // by partner name; "" for lines outside of partners
+    std::vector<Diagnostic> findings;           // unreadable parts of the policy
+    bool unreadable = false;                    // a file or pattern of the command line is unreadable
 
     PolicyCas all() const;  // each certificate once
 };
-// Reads CA certificates off policy files, patterns of them, or "-". A line that is wrong is a finding and holds up no
-// other: revocation has to go on while somebody mends a policy. Paths *in* them are under `root`. Certificates and
-// anchors that have ended by `now` are left out. `server_cas`: files of CAs that mod_ssl was given.
+// Reads CA certificates from policy files, patterns of them, or "-". A wrong line is only a finding: fetching must
+// continue while a policy is broken. Paths *in* the files are relative to `root`. Skips certificates and anchors that
+// have ended at `now`. `server_cas`: files with mod_ssl's CAs.
 Sources read_sources(const std::vector<std::string>& policy, const std::string& root,
                      const std::vector<std::string>& server_cas, std::int64_t now);
 
-// One distribution point of a certificate: its http and https addresses, each of which has the same list.
+// One distribution point of a certificate: its http and https addresses, which all serve the same CRL.
 struct ListPoint {
-    std::string issuer;  // canonical name that the list has to bear
+    std::string issuer;  // canonical name that the CRL must have as issuer
     std::vector<std::string> urls;
 };
 std::vector<ListPoint> list_points(const X509& certificate);
-// The responders of authorityInfoAccess.
+// The OCSP responders in authorityInfoAccess.
 std::vector<std::string> responder_urls(const X509& certificate);
 
 }  // namespace mtls::tool

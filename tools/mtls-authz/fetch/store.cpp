@@ -21,13 +21,13 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kNotes = "fetch-notes.json";
 constexpr std::size_t kLargestFile = 512UL << 20;
-// Whoever serves reads them, and only whoever fetches writes them.
+// Readable for the server's users, writable for the fetch user only.
 constexpr mode_t kFileMode = 0644;
 constexpr mode_t kFolderMode = 0755;
 
 std::string system_error(const std::string& path) { return path + ": " + std::strerror(errno); }
 
-// Closes, and keeps errno.
+// Closes the descriptor without changing errno.
 class Descriptor {
 public:
     explicit Descriptor(int fd) : fd_(fd) {}
@@ -90,7 +90,7 @@ std::string Store::write(const std::string& name, const std::string& content) co
     const std::size_t slash = to.rfind('/');
     const std::string folder = to.substr(0, slash), beside = folder + "/." + to.substr(slash + 1) + ".new";
     {
-        // Left behind by a run that was ended, perhaps.
+        // A killed run may have left it.
         unlink(beside.c_str());
         const Descriptor file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, kFileMode));
         if (file.get() < 0) return system_error(beside);

@@ -1,4 +1,4 @@
-// The folder that fetch writes into: each file as a whole or not at all, and a note of what was fetched when.
+// The output folder of fetch: files are replaced atomically, and notes record what was fetched when.
 #pragma once
 
 #include <cstdint>
@@ -13,51 +13,51 @@
 
 namespace mtls::tool {
 
-// What is kept of the last answer that was taken for one file.
+// The last accepted answer for one file.
 struct FileNote {
     std::string url;
     Validators validators;
-    std::string sha256;  // of the file as it was written, hex
+    std::string sha256;  // of the written file, hex
 };
 
-// What came for one file.
+// Result of fetching one file.
 struct FetchedFile {
     FetchResult result;
     std::string content = {};  // to be written; empty: nothing
-    FileNote note = {};        // of what is in the file then
+    FileNote note = {};        // the note for this content
 };
 
-// What a responder last said of one certificate.
+// A responder's last answer about one certificate.
 struct AnswerNote {
     std::string status;            // good or revoked
-    std::int64_t this_update = 0;  // no earlier answer counts any more
+    std::int64_t this_update = 0;  // older answers are ignored
     std::int64_t next_update = 0;  // 0: none
-    std::string line;              // of revoked/ocsp.conf, where it is revoked
+    std::string line;              // of revoked/ocsp.conf, if revoked
 };
 
 // Not thread-safe.
 class Store {
 public:
-    // Makes the folders where they are missing, and holds a lock on them until it ends: an error where another fetch
-    // has it, or nothing can be written there. Where it is `dry`, nothing is made, locked or written.
+    // Creates missing folders and locks them for the object's life: an error if another fetch holds the lock, or the
+    // folder is not writable. With `dry`, creates, locks and writes nothing.
     static Result<std::unique_ptr<Store>> open(const std::string& folder, bool dry);
     ~Store();
     Store(const Store&) = delete;
     Store& operator=(const Store&) = delete;
 
-    // Names below the folder, like crl/acme.crl.
+    // `name` is relative to the folder, like crl/acme.crl.
     std::string path(const std::string& name) const { return folder_ + "/" + name; }
-    // The content; "" where there is no such file. An error where it cannot be read.
+    // The content; "" if there is no such file; an error if it is unreadable.
     Result<std::string> read(const std::string& name) const;
-    // Writes beside, syncs, renames. Returns why that could not be done, or "".
+    // Writes a temporary file, syncs and renames it. Returns the error, or "".
     std::string write(const std::string& name, const std::string& content) const;
     bool is_dry() const { return dry_; }
 
     std::map<std::string, FileNote> files;      // by name
-    std::map<std::string, AnswerNote> answers;  // by certificate, as Seen::id() has it
-    // Why the notes of the last run cannot be read, or "". Without them, no answer is known to be older.
+    std::map<std::string, AnswerNote> answers;  // by certificate, see SeenLeaf::id()
+    // Why the last run's notes are unreadable, or "". Without notes, older answers are not detected.
     const std::string& notes_fault() const { return notes_fault_; }
-    // Returns why they could not be written, or "".
+    // Returns the error, or "".
     std::string write_notes() const;
 
 private:

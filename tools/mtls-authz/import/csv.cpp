@@ -1,4 +1,4 @@
-// A table of partners, one a line, as spreadsheets and inventories write it.
+// Reads a table with one partner a line, as exported by spreadsheets and inventories.
 #include <algorithm>
 #include <functional>
 #include <map>
@@ -18,7 +18,7 @@ struct Row {
     std::vector<std::string> fields;
 };
 
-// RFC 4180, with `separator` in place of the comma; rows without content are left out.
+// Parses RFC 4180 with `separator` instead of the comma; skips empty rows.
 std::vector<Row> rows_of(std::string_view text, char separator) {
     std::vector<Row> out;
     std::size_t line = 1;
@@ -66,10 +66,10 @@ std::vector<std::string> words_of(const std::string& field) {
     return out;
 }
 
-// Fills in one field; the fault, where it has one.
+// Stores one field in an entry; returns the fault, or "".
 using Column = std::function<std::string(ImportedEntry&, const std::string&)>;
 
-Column column_of(const std::string& heading, const KnownBySha1& known) {
+Column column_of(const std::string& heading, const Sha1Lookup& by_sha1) {
     static const std::map<std::string_view, std::string_view> kOtherNames = {
         {"dn", "subject"}, {"subject dn", "subject"}, {"common name", "CN"}, {"organization", "O"},
         {"san", "DNS"},    {"host", "DNS"},           {"mail", "email"},     {"serial", "cert-serial"}};
@@ -97,8 +97,8 @@ Column column_of(const std::string& heading, const KnownBySha1& known) {
         };
     }
     if (word == "fingerprint" || word == "sha1") {
-        return [&known](ImportedEntry& entry, const std::string& value) {
-            std::string why, selector = digest_selector(value, known, why);
+        return [&by_sha1](ImportedEntry& entry, const std::string& value) {
+            std::string why, selector = digest_selector(value, by_sha1, why);
             if (!selector.empty()) entry.selectors.push_back(std::move(selector));
             return why;
         };
@@ -116,12 +116,12 @@ Column column_of(const std::string& heading, const KnownBySha1& known) {
 
 }  // namespace
 
-Imported read_csv(std::string_view text, const KnownBySha1& known) {
+Imported read_csv(std::string_view text, const Sha1Lookup& by_sha1) {
     Imported out;
     const auto rows = rows_of(text, separator_of(text));
     if (rows.empty()) return out;
     std::vector<Column> columns;
-    for (const std::string& heading : rows.front().fields) columns.push_back(column_of(heading, known));
+    for (const std::string& heading : rows.front().fields) columns.push_back(column_of(heading, by_sha1));
     for (std::size_t i = 1; i < rows.size(); ++i) {
         ImportedEntry entry;
         entry.line = rows[i].line;
@@ -132,7 +132,7 @@ Imported read_csv(std::string_view text, const KnownBySha1& known) {
             if (!value.empty()) fault = columns[k](entry, value);
         }
         if (fault.empty() && entry.selectors.empty()) fault = "no column says what its certificates have";
-        if (!fault.empty()) out.leave(entry.line, fault);
+        if (!fault.empty()) out.reject(entry.line, fault);
         if (fault.empty()) out.entries.push_back(std::move(entry));
     }
     return out;

@@ -20,7 +20,7 @@
 
 namespace mtls::tool {
 
-std::string digest_selector(std::string_view digest, const KnownBySha1& known, std::string& why) {
+std::string digest_selector(std::string_view digest, const Sha1Lookup& by_sha1, std::string& why) {
     std::string digits;
     for (const char c : lower(digest)) {
         if (c != ':') digits += c;
@@ -32,7 +32,7 @@ std::string digest_selector(std::string_view digest, const KnownBySha1& known, s
         return {};
     }
     if (digits.size() == kSha256) return "sha256:" + digits;
-    std::string out = known.selector_of(digits);
+    std::string out = by_sha1.selector_of(digits);
     if (out.empty())
         why = "a SHA-1 digest leads to no certificate: give the certificate itself with --cert (SHA-1 " + digits + ")";
     return out;
@@ -40,9 +40,9 @@ std::string digest_selector(std::string_view digest, const KnownBySha1& known, s
 
 namespace {
 
-class CertificatesBySha1 : public KnownBySha1 {
+class CertificatesBySha1 : public Sha1Lookup {
 public:
-    // The fault of a file that cannot be read; empty where there is none.
+    // Returns the fault of an unreadable file, or "".
     std::string add(const std::string& file) {
         const auto certificate = read_client(file, {});
         if (!certificate) return certificate.error();
@@ -61,7 +61,7 @@ private:
     std::map<std::string, std::string> by_sha1_;
 };
 
-// A name from the first selector that can give one.
+// A partner name from the first suitable selector.
 std::string name_by_selectors(const std::vector<std::string>& selectors) {
     for (const std::string_view type : {"CN:", "O:", "DNS:", "subject:", "email:", "URI:"}) {
         for (const std::string& selector : selectors) {
@@ -86,7 +86,7 @@ struct ImportedPartner {
     std::string name;
     std::vector<const ImportedEntry*> entries;
 
-    // `only_anchor`: in place of what the entries name; empty: theirs, or `anchor`.
+    // `only_anchor`: replaces all anchors of the entries; empty: use those, or `anchor`.
     std::string text(const std::string& anchor, const std::string& only_anchor = {}) const {
         std::string identities;
         std::vector<std::string> anchors, others;
@@ -120,7 +120,7 @@ std::vector<ImportedPartner> partners_of(const Imported& imported) {
                              : is_valid_name(source) ? source
                                                      : partner_name_of(source);
         if (wanted.empty()) wanted = "partner";
-        // Two that differ in the source stay two.
+        // Keep partners apart that differ in the source.
         const auto is_taken = [&](const std::string& name) {
             const auto found = by_name.find(name);
             return found != by_name.end() && (source.empty() || out[found->second].entries.front()->partner != source);
@@ -142,7 +142,7 @@ bool can_be_written(const ImportedEntry& entry) {
            all(entry.grants);
 }
 
-// The first error of a block, or nothing. Anchors are looked for when the policy is checked.
+// The first error of a block, or "". Anchors are not checked here.
 std::string fault_of(const ImportedPartner& partner, const std::string& root) {
     for (const Diagnostic& finding : read_policy_text(partner.text("", "mod_ssl"), root).findings) {
         if (finding.severity == Diagnostic::Severity::kError) return finding.message;
@@ -150,14 +150,14 @@ std::string fault_of(const ImportedPartner& partner, const std::string& root) {
     return {};
 }
 
-Imported read(const ImportOptions& options, const std::string& text, const KnownBySha1& known) {
-    if (options.format == "nginx-map") return read_nginx_map(text, known);
+Imported read(const ImportOptions& options, const std::string& text, const Sha1Lookup& by_sha1) {
+    if (options.format == "nginx-map") return read_nginx_map(text, by_sha1);
     if (options.format == "passwd") return read_passwd(text);
-    if (options.format == "csv") return read_csv(text, known);
+    if (options.format == "csv") return read_csv(text, by_sha1);
     return read_sslrequire(text);
 }
 
-void say_what_is_left(const std::string& file, std::vector<NotImported> rest) {
+void print_remarks(const std::string& file, std::vector<NotImported> rest) {
     std::stable_sort(rest.begin(), rest.end(), [](const auto& a, const auto& b) { return a.line < b.line; });
     for (const NotImported& one : rest)
         std::cerr << shown(file) << ":" << one.line << ": not converted: " << one.why << "\n";
@@ -166,9 +166,9 @@ void say_what_is_left(const std::string& file, std::vector<NotImported> rest) {
 }  // namespace
 
 int import_policy(const ImportOptions& options) {
-    CertificatesBySha1 known;
+    CertificatesBySha1 by_sha1;
     for (const std::string& file : options.certificates) {
-        const std::string fault = known.add(file);
+        const std::string fault = by_sha1.add(file);
         if (!fault.empty()) return complain(fault);
     }
     const auto text = read_input(options.file);
@@ -176,19 +176,19 @@ int import_policy(const ImportOptions& options) {
     std::string_view content = text.value();
     constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
     if (content.starts_with(kByteOrderMark)) content.remove_prefix(kByteOrderMark.size());
-    Imported imported = read(options, std::string(content), known);
+    Imported imported = read(options, std::string(content), by_sha1);
 
     std::string blocks;
     Json partners = Json::array();
     std::erase_if(imported.entries, [&imported](const ImportedEntry& entry) {
         if (can_be_written(entry)) return false;
-        imported.leave(entry.line, "holds a control character or '${', which no policy file can hold");
+        imported.reject(entry.line, "holds a control character or '${', which no policy file can hold");
         return true;
     });
     for (const ImportedPartner& partner : partners_of(imported)) {
         const std::string fault = fault_of(partner, options.root);
         if (!fault.empty()) {
-            imported.leave(partner.entries.front()->line, "the partner '" + partner.name + "': " + fault);
+            imported.reject(partner.entries.front()->line, "the partner '" + partner.name + "': " + fault);
             continue;
         }
         const std::string block = partner.text(options.anchor.empty() ? "mod_ssl" : options.anchor);
@@ -218,7 +218,7 @@ int import_policy(const ImportOptions& options) {
     if (imported.denying > 0)
         std::cerr << "mtls-authz: left out " << imported.denying
                   << " line(s) that only deny: what belongs to no partner is denied\n";
-    say_what_is_left(options.file, imported.rest);
+    print_remarks(options.file, imported.rest);
     if (count == 0) return complain("nothing in " + shown(options.file) + " could be converted");
     return imported.rest.empty() ? kFine : kErrorsFound;
 }

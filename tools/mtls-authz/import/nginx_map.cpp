@@ -1,4 +1,4 @@
-// nginx: ngx_http_map_module over ngx_http_ssl_module's variables.
+// Reads ngx_http_map_module's maps over variables of ngx_http_ssl_module.
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -17,7 +17,7 @@ struct Token {
     bool is_mark = false;  // one of ; { }
 };
 
-// nginx's words: separated by blanks, perhaps quoted, with comments to the end of the line.
+// nginx's tokens: separated by blanks, optionally quoted, with comments to the end of the line.
 std::vector<Token> tokens_of(std::string_view text) {
     std::vector<Token> out;
     std::size_t line = 1;
@@ -37,7 +37,7 @@ std::vector<Token> tokens_of(std::string_view text) {
             if (quote != '\0') ++i;
             const std::string_view ends = quote == '"' ? "\"" : quote == '\'' ? "'" : " \t\r\n;{";
             while (i < text.size() && ends.find(text[i]) == std::string_view::npos) {
-                // A backslash before a quote; others belong to regular expressions and names.
+                // Only a backslash before a quote escapes; others belong to regular expressions and names.
                 if (text[i] == '\\' && quote != '\0' && i + 1 < text.size() && text[i + 1] == quote) ++i;
                 if (text[i] == '\n') ++line;
                 token.text += text[i++];
@@ -53,7 +53,7 @@ bool is_among(std::string_view word, std::initializer_list<std::string_view> wor
     return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-// What is compared, by the variable of the map; `key` decides where the map has none.
+// The compared field, by the map's variable; without one, guessed from `key`.
 enum class Source { kSubject, kCommonName, kDigest, kSerial, kIssuer, kOther };
 
 Source source_of(std::string_view variable, std::string_view key) {
@@ -72,8 +72,8 @@ Source source_of(std::string_view variable, std::string_view key) {
     return Source::kOther;
 }
 
-// The selector of a regular expression that asks one attribute to its end, with nothing in it but plain and escaped
-// characters: ~(^|,)CN=api\.acme\.example(,|$)
+// The selector for a regular expression that matches one whole attribute with plain and escaped characters only:
+// ~(^|,)CN=api\.acme\.example(,|$)
 std::optional<std::string> selector_of_pattern(std::string_view pattern) {
     pattern.remove_prefix(pattern.starts_with("~*") ? 2 : 1);
     for (const std::string_view begin : {"^", "(^|,)", "(?:^|,)", "(^|/)", "(?:^|/)", ".*,", ".*/", ",", "/"}) {
@@ -81,7 +81,7 @@ std::optional<std::string> selector_of_pattern(std::string_view pattern) {
         pattern.remove_prefix(begin.size());
         break;
     }
-    // Without an end, names that only begin so fit as well.
+    // Without an end anchor, longer names match as well.
     bool has_end = false;
     for (const std::string_view end : {"(,|$)", "(?:,|$)", "($|,)", "(?:$|,)", "(/|$)", "(?:/|$)", "($|/)", "(?:$|/)",
                                        ",.*$", ",.*", "/.*$", "/.*", "$", ",", "/"}) {
@@ -107,7 +107,7 @@ std::optional<std::string> selector_of_pattern(std::string_view pattern) {
 
 class MapReader {
 public:
-    explicit MapReader(const KnownBySha1& known) : known_(known) {}
+    explicit MapReader(const Sha1Lookup& by_sha1) : by_sha1_(by_sha1) {}
 
     Imported read(std::string_view text) {
         const auto tokens = tokens_of(text);
@@ -120,7 +120,7 @@ public:
                 const bool is_map = statement.size() == 3 && statement.front().text == "map";
                 variable = is_map ? statement[1].text : std::string("$other");
                 if (!is_map && !statement.empty())
-                    out_.leave(statement.front().line, "'" + shown(statement.front().text) + "' is no map");
+                    out_.reject(statement.front().line, "'" + shown(statement.front().text) + "' is no map");
                 statement.clear();
             } else {
                 if (!statement.empty()) take(variable, statement);
@@ -128,7 +128,7 @@ public:
                 if (token.text == "}") variable.clear();
             }
         }
-        if (!statement.empty()) out_.leave(statement.front().line, "the line ends without a ';'");
+        if (!statement.empty()) out_.reject(statement.front().line, "the line ends without a ';'");
         return std::move(out_);
     }
 
@@ -137,26 +137,26 @@ private:
         const std::size_t line = statement.front().line;
         std::string key = statement.front().text;
         if (is_among(key, {"hostnames", "volatile"})) return;
-        if (statement.size() != 2) return out_.leave(line, "not a line of a map: KEY VALUE;");
+        if (statement.size() != 2) return out_.reject(line, "not a line of a map: KEY VALUE;");
         const std::string& value = statement[1].text;
-        if (key == "include") return out_.leave(line, "another file: import '" + shown(value) + "' by itself");
+        if (key == "include") return out_.reject(line, "another file: import '" + shown(value) + "' by itself");
         const std::string flag = lower(value);
         if (is_among(flag, {"", "0", "no", "off", "deny", "denied", "false", "none"})) {
             ++out_.denying;
             return;
         }
         if (key == "default")
-            return out_.leave(line,
-                              "lets in every certificate: MTLSAllow any-partner in the gate lets in partners alone");
-        if (key == "''" || key.empty()) return out_.leave(line, "lets in clients without a certificate");
+            return out_.reject(line,
+                               "lets in every certificate: MTLSAllow any-partner in the gate lets in partners alone");
+        if (key == "''" || key.empty()) return out_.reject(line, "lets in clients without a certificate");
         if (value.find('$') != std::string::npos)
-            return out_.leave(line,
-                              "takes a part of the name for another map: import that one, or write CN: selectors");
+            return out_.reject(line,
+                               "takes a part of the name for another map: import that one, or write CN: selectors");
         ImportedEntry entry;
         entry.line = line;
         if (!is_among(flag, {"1", "yes", "on", "ok", "true", "allow", "allowed", "valid"})) entry.partner = value;
         const std::string why = add_selector(variable, key, entry);
-        if (!why.empty()) return out_.leave(line, why);
+        if (!why.empty()) return out_.reject(line, why);
         out_.entries.push_back(std::move(entry));
     }
 
@@ -183,7 +183,7 @@ private:
                 entry.selectors = {"CN:" + key};
                 break;
             case Source::kDigest:
-                entry.selectors = {digest_selector(key, known_, why)};
+                entry.selectors = {digest_selector(key, by_sha1_, why)};
                 break;
             case Source::kSerial:
                 entry.selectors = {"cert-serial:" + key};
@@ -200,12 +200,12 @@ private:
         return why;
     }
 
-    const KnownBySha1& known_;
+    const Sha1Lookup& by_sha1_;
     Imported out_;
 };
 
 }  // namespace
 
-Imported read_nginx_map(std::string_view text, const KnownBySha1& known) { return MapReader(known).read(text); }
+Imported read_nginx_map(std::string_view text, const Sha1Lookup& by_sha1) { return MapReader(by_sha1).read(text); }
 
 }  // namespace mtls::tool

@@ -1,4 +1,5 @@
-// mod_ssl's FakeBasicAuth: the user is the subject, `/C=US/O=Acme/CN=api` or RFC 2253, the password is "password".
+// Reads mod_ssl's FakeBasicAuth files: the user is the subject, `/C=US/O=Acme/CN=api` or RFC 2253, the password is
+// "password".
 #include "import.hpp"
 #include "mtls_authz/base/text.hpp"
 
@@ -11,10 +12,10 @@ Imported read_passwd(std::string_view text) {
         ++number;
         const std::string_view line = trim(whole);
         if (line.empty() || line.front() == '#') continue;
-        // The password has no colon; a name may.
+        // The password has no colon; the name may have some.
         const std::string_view user = line.substr(0, line.rfind(':'));
         if (user.find('=') == std::string_view::npos) {
-            out.leave(number, "'" + std::string(user) + "' is no subject: a user with a password of its own");
+            out.reject(number, "'" + std::string(user) + "' is no subject: a user with a password of its own");
             continue;
         }
         ImportedEntry entry;

@@ -1,4 +1,4 @@
-// mod_ssl's SSLRequire and mod_authz_core's Require expr, as far as they compare names of the client's certificate.
+// Reads mod_ssl's SSLRequire and mod_authz_core's Require expr, if they compare names of the client's certificate.
 #include <algorithm>
 #include <array>
 #include <map>
@@ -13,12 +13,12 @@ namespace mtls::tool {
 
 namespace {
 
-// Cannot be converted; what() says why.
-struct Beyond : std::runtime_error {
+// The expression cannot be converted; what() says why.
+struct NotConvertible : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// One way to satisfy the expression.
+// One conjunction that satisfies the expression.
 struct Alternative {
     std::vector<std::string> selectors, remarks;
 };
@@ -26,7 +26,7 @@ using Alternatives = std::vector<Alternative>;
 
 Alternatives both(const Alternatives& a, const Alternatives& b) {
     constexpr std::size_t kMost = 1000;
-    if (a.size() * b.size() > kMost) throw Beyond("has more than 1,000 combinations");
+    if (a.size() * b.size() > kMost) throw NotConvertible("has more than 1,000 combinations");
     Alternatives out;
     for (const Alternative& x : a) {
         for (const Alternative& y : b) {
@@ -38,7 +38,7 @@ Alternatives both(const Alternatives& a, const Alternatives& b) {
     return out;
 }
 
-// "_0" to "_9" at the end: which of several values. A selector asks all of them.
+// Removes "_0" to "_9", the index of a repeated attribute: a selector tests all of them.
 std::string_view without_index(std::string_view name) {
     const std::size_t at = name.rfind('_');
     const bool has_index = at != std::string_view::npos && at + 1 < name.size() &&
@@ -46,7 +46,7 @@ std::string_view without_index(std::string_view name) {
     return has_index ? name.substr(0, at) : name;
 }
 
-// What a comparison of one of mod_ssl's variables asks.
+// The selectors for a comparison of a mod_ssl variable.
 Alternative asked_by(std::string_view variable, const std::string& value) {
     static const std::map<std::string_view, std::string_view> kTypes = {
         {"SSL_CLIENT_S_DN", "subject"},       {"SSL_CLIENT_S_DN_CN", "CN"},
@@ -65,18 +65,19 @@ Alternative asked_by(std::string_view variable, const std::string& value) {
     }
     const auto type = kTypes.find(name);
     if (type == kTypes.end())
-        throw Beyond("asks " + shown(variable) + ", which is none of a partner's: such a rule stays beside the gate");
+        throw NotConvertible("asks " + shown(variable) +
+                             ", which is none of a partner's: such a rule stays beside the gate");
     return {{std::string(type->second) + ":" + value}, {}};
 }
 
-// or := and ("or" and)*;  and := one ("and" one)*;  one := "(" or ")" | %{VARIABLE} ("eq"|"=="|"="|"in") value
+// Grammar: or := and ("or" and)*;  and := one ("and" one)*;  one := "(" or ")" | %{VARIABLE} ("eq"|"=="|"="|"in") value
 class ExpressionReader {
 public:
     explicit ExpressionReader(std::string_view text) : text_(text) {}
 
     Alternatives read() {
         Alternatives out = read_or();
-        if (!rest().empty()) throw Beyond("goes on with '" + shown(rest()) + "'");
+        if (!rest().empty()) throw NotConvertible("goes on with '" + shown(rest()) + "'");
         return out;
     }
 
@@ -90,7 +91,7 @@ private:
         at_ += mark.size();
         return true;
     }
-    // A word, not the beginning of a longer one.
+    // A whole word, not the start of a longer one.
     bool skip_word(std::string_view word) {
         const std::string_view here = rest();
         if (!equal_nocase(here.substr(0, word.size()), word)) return false;
@@ -114,37 +115,37 @@ private:
     Alternatives read_one() {
         if (skip("(")) {
             Alternatives out = read_or();
-            if (!skip(")")) throw Beyond("has no ')' for a '('");
+            if (!skip(")")) throw NotConvertible("has no ')' for a '('");
             return out;
         }
-        if (!skip("%{")) throw Beyond("has '" + shown(rest()) + "' where a variable was expected");
+        if (!skip("%{")) throw NotConvertible("has '" + shown(rest()) + "' where a variable was expected");
         const std::size_t end = text_.find('}', at_);
-        if (end == std::string_view::npos) throw Beyond("has no '}' for a '%{'");
+        if (end == std::string_view::npos) throw NotConvertible("has no '}' for a '%{'");
         const std::string_view variable = text_.substr(at_, end - at_);
         at_ = end + 1;
         Alternatives out;
         if (skip_word("in")) {
-            if (!skip("{")) throw Beyond("asks for words of a file or a function: write a partner for each");
+            if (!skip("{")) throw NotConvertible("asks for words of a file or a function: write a partner for each");
             do out.push_back(asked_by(variable, read_string()));
             while (skip(","));
-            if (!skip("}")) throw Beyond("has no '}' for a '{'");
+            if (!skip("}")) throw NotConvertible("has no '}' for a '{'");
             return out;
         }
         if (!skip("==") && !skip_word("eq") && (rest().starts_with("=~") || !skip("=")))
-            throw Beyond("compares " + shown(variable) + " by another operator than eq, == and in");
+            throw NotConvertible("compares " + shown(variable) + " by another operator than eq, == and in");
         return {asked_by(variable, read_string())};
     }
     std::string read_string() {
         const char quote = rest().empty() ? '\0' : rest().front();
-        if (quote != '"' && quote != '\'') throw Beyond("compares with something else than a text in quotes");
+        if (quote != '"' && quote != '\'') throw NotConvertible("compares with something else than a text in quotes");
         std::string out;
         for (++at_; at_ < text_.size() && text_[at_] != quote; ++at_) {
             if (text_[at_] == '\\' && at_ + 1 < text_.size()) ++at_;
             out += text_[at_];
         }
-        if (at_ == text_.size()) throw Beyond("has a quote that does not end");
+        if (at_ == text_.size()) throw NotConvertible("has a quote that does not end");
         ++at_;
-        if (out.find("%{") != std::string::npos) throw Beyond("compares with another variable");
+        if (out.find("%{") != std::string::npos) throw NotConvertible("compares with another variable");
         return out;
     }
 
@@ -152,7 +153,7 @@ private:
     std::size_t at_ = 0;
 };
 
-// The expression of one of the two directives; nothing for other lines.
+// The expression of SSLRequire or Require expr; nullopt for other lines.
 std::optional<std::string> expression_of(std::string_view line) {
     const auto after = [&line](std::string_view word) -> std::optional<std::string_view> {
         if (!equal_nocase(line.substr(0, word.size()), word)) return std::nullopt;
@@ -168,7 +169,7 @@ std::optional<std::string> expression_of(std::string_view line) {
     if (!expression) return std::nullopt;
     const char quote = expression->empty() ? '\0' : expression->front();
     if (quote != '"' && quote != '\'') return std::string(*expression);
-    // As httpd reads a word in quotes.
+    // Unquotes as httpd does.
     std::string out;
     for (std::size_t i = 1; i < expression->size() && (*expression)[i] != quote; ++i) {
         if ((*expression)[i] == '\\' && i + 1 < expression->size() && (*expression)[i + 1] == quote) ++i;
@@ -181,10 +182,11 @@ void take(std::size_t line, const std::string& expression, Imported& out) {
     try {
         for (Alternative& alternative : ExpressionReader(expression).read()) {
             if (alternative.selectors.empty()) {
-                out.leave(line, alternative.remarks.empty()
-                                    ? "lets in every verified certificate: MTLSAllow any-partner lets in partners alone"
-                                    : "an issuer's name proves nothing: give the file of that CA to its partners as "
-                                      "MTLSTrustAnchor");
+                out.reject(line,
+                           alternative.remarks.empty()
+                               ? "lets in every verified certificate: MTLSAllow any-partner lets in partners alone"
+                               : "an issuer's name proves nothing: give the file of that CA to its partners as "
+                                 "MTLSTrustAnchor");
                 continue;
             }
             ImportedEntry entry;
@@ -193,8 +195,8 @@ void take(std::size_t line, const std::string& expression, Imported& out) {
             entry.remarks = std::move(alternative.remarks);
             out.entries.push_back(std::move(entry));
         }
-    } catch (const Beyond& e) {
-        out.leave(line, std::string("the expression ") + e.what());
+    } catch (const NotConvertible& e) {
+        out.reject(line, std::string("the expression ") + e.what());
     }
 }
 

@@ -1,4 +1,4 @@
-// The CA names that a virtual host announces with MTLSClientCA On: mod_ssl's own and those of the live anchors.
+// The CA names that a virtual host announces with MTLSClientCA On: mod_ssl's and those of the live anchors.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -13,52 +13,51 @@
 
 namespace mtls::httpd {
 
-// Of names that are announced: beyond 64 KiB every handshake would fail.
+// Limit for the names in bytes: above 64 KiB every handshake would fail.
 constexpr std::size_t kMostAnnouncedBytes = 16384;
 
-// An SSL frees the names that it is given, and OpenSSL copies a name by decoding it: 200 names cost as much as a
-// handshake. So each list is lent to one handshake after the other, and belongs to one owner at each moment. From any
-// thread.
+// An SSL object frees its list of names, and OpenSSL copies a name by decoding it: 200 names cost as much as a
+// handshake. So lists are pooled: each is lent to one handshake at a time and has one owner at any moment. Thread-safe.
 class AnnouncedNames {
-    struct Edition;
+    struct NameLists;
 
 public:
-    // What one connection was lent.
-    class Loan {
+    // A connection's borrowed list.
+    class Lease {
         friend class AnnouncedNames;
-        std::shared_ptr<Edition> edition;            // null: nothing was ever lent
-        const STACK_OF(X509_NAME) * list = nullptr;  // the SSL's
+        std::shared_ptr<NameLists> edition;          // null: nothing was lent yet
+        const STACK_OF(X509_NAME) * list = nullptr;  // owned by the SSL object
     };
 
-    // Before the certificate is asked for, by the snapshot's names at this time (seconds since the epoch). Throws
-    // std::bad_alloc; mod_ssl's own names are announced then.
-    void lend(SSL& ssl, const Snapshot& snapshot, std::int64_t now, Loan& loan);
+    // Call it before the certificate request is written; uses the snapshot's names at `now` (seconds since the epoch).
+    // Throws std::bad_alloc; mod_ssl's names are announced then.
+    void lease_names(SSL& ssl, const Snapshot& snapshot, std::int64_t now, Lease& lease);
 
-    // Leaves a list without names with the SSL.
-    static void take_back(const SSL& ssl, Loan& loan);
+    // Takes the list back; the SSL keeps an empty one.
+    static void return_names(const SSL& ssl, Lease& lease);
 
-    // Whether the SSL would announce nothing, because its list was taken back.
-    static bool is_taken_back(const SSL& ssl, const Loan& loan);
+    // Whether the SSL would announce no names because its list was taken back.
+    static bool is_returned(const SSL& ssl, const Lease& lease);
 
 private:
     static void free_names(STACK_OF(X509_NAME) * names) { sk_X509_NAME_pop_free(names, X509_NAME_free); }
     using NamesPtr = std::unique_ptr<STACK_OF(X509_NAME), FreeWith<free_names>>;
 
-    // What is announced until an anchor comes or goes.
-    struct Edition {
+    // The pooled lists for one set of names of one virtual host; replaced when an anchor comes or goes.
+    struct NameLists {
         const SSL_CTX* virtual_host;
-        std::uint64_t serial;                 // of the snapshot
-        std::vector<std::string_view> names;  // of the live anchors, in that snapshot
+        std::uint64_t serial;                 // serial of the snapshot
+        std::vector<std::string_view> names;  // names of the live anchors; borrowed from that snapshot
         std::mutex mutex;
-        std::vector<NamesPtr> at_hand;
+        std::vector<NamesPtr> free_lists;
     };
 
-    std::shared_ptr<Edition> edition_of(const SSL_CTX& virtual_host, std::uint64_t serial,
+    std::shared_ptr<NameLists> lists_of(const SSL_CTX& virtual_host, std::uint64_t serial,
                                         std::vector<std::string_view> names);
     static NamesPtr copy(const STACK_OF(X509_NAME) * own, const std::vector<std::string_view>& names);
 
     std::mutex mutex_;
-    std::vector<std::shared_ptr<Edition>> editions_;  // the newest of each virtual host
+    std::vector<std::shared_ptr<NameLists>> name_lists_;  // the newest of each virtual host
 };
 
 }  // namespace mtls::httpd

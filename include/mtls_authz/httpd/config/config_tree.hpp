@@ -1,4 +1,4 @@
-// httpd's tree of all directives, for findings about directives of other modules.
+// httpd's tree of all directives, used to check directives of other modules.
 #pragma once
 
 #include <functional>
@@ -9,19 +9,18 @@
 
 namespace mtls::httpd {
 
-// Whether there is such a directive anywhere, virtual hosts included. From pre_config on.
+// Whether any directive matches, in any virtual host. Usable from pre_config on.
 bool is_any_directive(const std::function<bool(const ap_directive_t&)>& is_wanted);
 
-// Whether regular expressions may have options, such as ICASE or EXTENDED.
+// Whether RegexDefaultOptions changes how regular expressions match, as ICASE or EXTENDED do.
 bool has_regex_options();
 
-// Calls `visit` for each directive that is written for this server, sections inside included; other virtual hosts are
-// not.
+// Calls `visit` for each directive of this server, also inside sections, but not for those of other virtual hosts.
 void for_each_directive(const server_rec* s, const std::function<void(const ap_directive_t&)>& visit);
 
-// The words of the last directive `name` at server level of `s`, or of the main server; empty where there is none.
+// The arguments of the last directive `name` at server level of `s`, else of the main server; empty if there is none.
 std::vector<std::string> server_setting_words(const server_rec* s, const char* name);
-// The first of them.
+// The first argument of it.
 std::string server_setting(const server_rec* s, const char* name);
 
 }  // namespace mtls::httpd

@@ -1,7 +1,7 @@
-// httpd's headers as C++ needs them, and the boundary between its C and our C++: nothing thrown ever crosses it.
+// httpd's headers, adapted for C++, and the boundary between C and C++: no exception may cross it.
 #pragma once
 
-#define AP_HAVE_C99  // directive handlers are then type-checked, and log arguments evaluated only where logged
+#define AP_HAVE_C99  // type-checks directive handlers, and evaluates log arguments only if the line is logged
 extern "C" {
 #include <httpd.h>
 
@@ -31,7 +31,7 @@ APLOG_USE_MODULE(mtls_authz);
 
 namespace mtls::httpd {
 
-// A C++ object that lives as long as `pool`, destructor included.
+// Creates an object in `pool`; the pool's cleanup runs the destructor.
 template <class T, class... Args>
 T* pool_new(apr_pool_t* pool, Args&&... args) {
     constexpr std::size_t kPoolAlignment = 8;
@@ -63,7 +63,7 @@ inline const char* pool_text(apr_pool_t* pool, std::string_view text) {
     return apr_pstrmemdup(pool, text.data(), text.size());
 }
 
-// Runs a hook's body; whatever it throws becomes `failed`, which has to be the value that denies.
+// Runs a hook's body; on an exception returns `failed`, which must be the value that denies.
 template <class Body, class Value>
 Value guarded(const server_rec* server, Value failed, Body body) noexcept {
     try {

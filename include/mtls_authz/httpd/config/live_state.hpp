@@ -1,4 +1,4 @@
-// What each process knows of the policy's coming and going.
+// Each process's access to the live policy.
 #pragma once
 
 #include <string>
@@ -12,12 +12,12 @@ struct Live {
     explicit Live(const std::string& server_root) : policy(server_root) {}
 
     LivePolicy policy;
-    KeeperBoard* board = nullptr;    // never null once requests are served
-    bool has_follower = false;       // a thread of each child; without it, the next request or connection moves it
-    int wakes_keeper[2] = {-1, -1};  // a pipe: what it reads, and what children write to
-    apr_proc_t* keeper = nullptr;    // in the server's parent
+    KeeperBoard* board = nullptr;    // never null while requests are served
+    bool has_follower = false;       // each child has a thread that follows; else requests and connections do
+    int wakes_keeper[2] = {-1, -1};  // a pipe: the keeper's read end, the children's write end
+    apr_proc_t* keeper = nullptr;    // used in the parent
     const server_rec* server = nullptr;
-    // Moves this process to what is in force now; where another thread is at it, this one goes on with what it has.
+    // Switches this process to the current images; if another thread does so already, returns at once.
     void (*follow_now)() noexcept = nullptr;
 };
 

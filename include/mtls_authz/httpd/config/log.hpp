@@ -1,5 +1,4 @@
-// The error log: one line for a denial, with all that is known and what to do; the same line thousands of times as a
-// count.
+// The error log: one line per denial with all facts and advice; repeated lines are only counted.
 #pragma once
 
 #include <cstdint>
@@ -16,25 +15,25 @@ int level_of(Outcome outcome, Reason reason);
 
 void log_account(request_rec* r, const Account& account, int level);
 
-// Writes how many lines were left out in the minutes that are over.
+// Logs the number of dropped lines of each minute that is over.
 void log_left_out(const server_rec* s);
 
 // "NAME:PORT"
 std::string vhost_text(const server_rec* s, const conn_rec* c);
 
-// The account's words about the certificate itself.
+// Sets the account's fields about the certificate.
 void describe_certificate(const CertificateText& text, Account& account);
 
-// "denied reason=REASON claimed=NAME sha256=HEX". `who`: the partner, or whom the certificate claims to be. Both may be
-// empty; `sha256`: raw.
+// "denied reason=REASON claimed=NAME sha256=HEX". `who`: the partner, or the one that the certificate claims. Both may
+// be empty; `sha256`: raw bytes.
 std::string about(Outcome outcome, Reason reason, const std::string& who, std::string_view sha256);
 
-// Whether the line of the kind with this key is to be written; else it is counted. `about`: asked for what is shown
-// with the count, when there are lines of a new kind.
+// Whether to log the line with this key; else it is counted. `about`: called for the first line of a kind; its text is
+// shown with the count.
 bool is_admitted(const server_rec* s, std::uint64_t key, int level, const std::function<std::string()>& about);
 
-// In a child, on a denial or a refused handshake that is logged: notes a certificate that names partners (`claimed`,
-// comma-separated) by an issuer that none of them has. Neither waits nor locks.
+// In a child, for a logged denial or refused handshake: records a certificate that claims partners (`claimed`,
+// comma-separated) and whose issuer is none of their CAs. Lock-free.
 void note_unknown_issuer(const CertificateFacts& facts, const std::string& claimed, std::string_view reason) noexcept;
 
 }  // namespace mtls::httpd

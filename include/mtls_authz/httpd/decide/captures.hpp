@@ -1,5 +1,5 @@
-// What a section's own regular expression captures of a request. httpd keeps captures in the request's environment,
-// beside those of other sections, of earlier paths and of the request that led here: so they are matched again.
+// Captures of a section's own regular expression. httpd stores captures in the request's environment, mixed with those
+// of other sections, earlier paths and the originating request: so the expressions are matched again here.
 #pragma once
 
 #include "mtls_authz/decide/gate.hpp"
@@ -7,16 +7,16 @@
 
 namespace mtls::httpd {
 
-// Binds each capture of the rule to the innermost section around `cmd` that has such a group; warns where there is
-// none, and where the expression is not anchored.
+// Binds each capture of the rule to the innermost section around `cmd` that has such a group; warns if there is none,
+// or if the expression is not anchored.
 void bind_captures(cmd_parms* cmd, GateRule& rule);
 
-// Matches the patterns that the rules of this request's gate name against its path, once for each path and merged
-// configuration. A group that takes no part has no value, and neither has a capture without such a section.
+// Matches the patterns that the request's rules name against its path, once per path and merged configuration. A group
+// that did not participate, or a capture without a section, has no value.
 [[gnu::noinline]] void keep_captures(request_rec* r);
 
 struct DirConfig;
-// Whether the captures that these rules name are the same below every path that their section covers.
+// Whether each path below a path of the section has the same captures.
 bool has_same_captures_below(const DirConfig& config);
 
 }  // namespace mtls::httpd

@@ -1,5 +1,5 @@
-// One request's question, as decide() wants it: whose certificate, which path, from where; and the answer with what the
-// log wants to say about it.
+// Builds decide()'s input from a request: certificate, path and address; and keeps the result with the facts for the
+// log.
 #pragma once
 
 #include <memory>
@@ -12,48 +12,47 @@
 
 namespace mtls::httpd {
 
-// Whom a request comes from, as far as that is known. Borrows from the connection.
+// The client of a request, as far as identified. Borrows from the connection.
 struct Caller {
     SnapshotReader snapshot;       // keeps `who` alive
     TlsConnection* tls = nullptr;  // null: no TLS
     const PresentedCertificate* certificate = nullptr;
     const Identification* who = nullptr;
-    std::int64_t now = 0;  // seconds since the epoch; 0 where `who` is null
+    std::int64_t now = 0;  // seconds since the epoch; 0 if `who` is null
 
-    Reason missing = Reason::kGranted;     // as Ask has it
-    const char* missing_detail = nullptr;  // in the request's pool
+    Reason missing = Reason::kGranted;     // as in Ask
+    const char* missing_detail = nullptr;  // allocated in the request's pool
 
-    const Partner* via = nullptr;               // the front that is believed; borrowed from the snapshot
-    const Identification* front = nullptr;      // whom its own certificate belongs to; null where its address counts
-    std::shared_ptr<HandedCertificate> handed;  // what it handed on: keeps `certificate` and `who` alive
+    const Partner* via = nullptr;               // the accepted front; borrowed from the snapshot
+    const Identification* front = nullptr;      // of its own certificate; null if its address identifies it
+    std::shared_ptr<HandedCertificate> handed;  // forwarded: keeps `certificate` and `who` alive
 
-    // Up to what depends on the request.
+    // Whether the steps before those that depend on the request granted.
     bool is_identified() const { return missing == Reason::kGranted && who->reason == Reason::kGranted; }
 };
 
-// Of an address as bytes, 4 or 16; empty where there is none.
+// The address as 4 or 16 bytes; empty if there is none.
 inline std::string_view raw_address(const apr_sockaddr_t* address) {
     if (address == nullptr) return {};
     return {static_cast<const char*>(address->ipaddr_ptr), static_cast<std::size_t>(address->ipaddr_len)};
 }
 
-// By the connection's certificate, or the one that a front handed on over it.
+// Identifies by the connection's certificate, or by one that a front forwarded over it.
 void identify(request_rec* r, Caller& out);
 
-// Lives no longer than the hook that makes it.
-struct Decision : mtls::Decision, Caller {
-    bool has_one_reading = true;  // of the path; no backend takes it for another one
-    std::int64_t duration = -1;   // nanoseconds that it took; negative: not measured
+// Must not outlive the hook call that created it.
+struct RequestDecision : mtls::Decision, Caller {
+    bool has_one_reading = true;  // no backend can read the path differently
+    std::int64_t duration = -1;   // nanoseconds; negative: not measured
 };
 
-// Gates, Require mtls-* and AuthType MTLS all ask here, with the rules that they have.
-// `out` must be default-constructed.
-void decide_request(request_rec* r, const Gate& gate, Decision& out);
+// Gates, Require mtls-* and AuthType MTLS all decide here, with their own rules. `out` must be default-constructed.
+void decide_request(request_rec* r, const Gate& gate, RequestDecision& out);
 
-// Step 1, which places without a gate ask, too: the path, as a backend reads it, could lead from there behind one.
+// Step 1, also for places without a gate: a backend could read the path as one behind a gate.
 std::optional<Objection> find_objection(request_rec* r);
 
-// The method that counts: a destination is looked up with GET, but COPY and MOVE write there.
+// The method to check: httpd looks up a COPY or MOVE destination with GET, but the method writes there.
 const char* effective_method(const request_rec* r);
 
 }  // namespace mtls::httpd

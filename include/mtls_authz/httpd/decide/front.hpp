@@ -1,5 +1,5 @@
-// MTLSFront, MTLSAcceptFront: which certificate speaks in a request, the connection's own or one that a front handed
-// on.
+// MTLSFront, MTLSAcceptFront: selects the certificate that a request is decided on, the connection's own or one that a
+// front forwarded.
 #pragma once
 
 #include <span>
@@ -11,34 +11,33 @@
 
 namespace mtls::httpd {
 
-// What MTLSAcceptFront names; nobody where it says `none`.
+// The fronts that MTLSAcceptFront names; none for `none`.
 struct AcceptedFronts {
     std::vector<std::string> names;
     Where where;
 
-    std::string text() const;  // as it stands behind MTLSAcceptFront
+    std::string text() const;  // the arguments of MTLSAcceptFront
 };
 
-// A header field that fronts hand certificates on in. It was taken out of the request before anything could read it,
-// and lies in the request's pool.
+// A header field with a forwarded certificate. It was removed from the request before other code could read it; the
+// strings are in the request's pool.
 struct FrontField {
-    const char* key;   // as header_key() has it
+    const char* key;   // header_key() of the name
     const char* name;  // as the client spelled it
     const char* value;
 };
 
 struct Caller;
 
-// The keys, by header_key(), of the headers that fronts hand certificates on in; none where there is no policy.
+// header_key() of each header that fronts forward certificates in; empty if there is no policy.
 std::vector<std::string> front_keys();
 
-// When headers have been read: takes note of those that fronts hand certificates on in. A request that another one led
-// to has that one's. Removing them is MTLSForward's business (forward.hpp).
+// Called after the headers are read: records the fronts' fields. A subrequest or redirect uses those of its original
+// request. The fields are removed by MTLSForward's code (forward.hpp).
 void note_front_fields(request_rec* r);
-// `caller`: the connection's own certificate, and whom it belongs to. Where the request has a header of a front that is
-// accepted here, takes the certificate in it in the place of that; or refuses (`front-not-trusted`), where whoever sent
-// it is not that front, or is not to be believed now, or the header does not hold exactly one certificate.
-// Kept apart from what each request does.
-[[gnu::noinline]] void speak_through_front(request_rec* r, Caller& caller);
+// `caller`: the connection's own certificate and its identification. If the request has a header of an accepted front,
+// replaces them with the certificate in the header; or denies (`front-not-trusted`) if the sender is not that front, is
+// refused itself, or the header does not hold exactly one certificate. Not inlined: most requests skip it.
+[[gnu::noinline]] void apply_front(request_rec* r, Caller& caller);
 
 }  // namespace mtls::httpd

@@ -1,5 +1,5 @@
-// What needs a person: told once for each cause, by a thread of the keeper, in the error log and by MTLSEventCmd.
-// Nothing here decides, and nothing waits for it.
+// Events: a thread of the keeper reports each cause once, in the error log and with MTLSEventCmd. No decision depends
+// on it or waits for it.
 #pragma once
 
 #include <mutex>
@@ -11,12 +11,12 @@
 
 namespace mtls::httpd {
 
-// What the threads that look at files leave for the one that tells.
-class EventDesk {
+// Passes the faults that the polling threads find to the event thread.
+class FileFaults {
 public:
-    // `consequence`: what a refused policy means.
-    void note_policy(const LookOutcome& outcome, const std::string& consequence);
-    void note_refusals(const LookOutcome& outcome);
+    // `consequence`: effect of a refused policy.
+    void note_policy(const PollResult& outcome, const std::string& consequence);
+    void note_refusals(const PollResult& outcome);
     FileTroubles troubles() const;
 
 private:
@@ -24,13 +24,13 @@ private:
 
     mutable std::mutex mutex_;
     FileTroubles troubles_;
-    std::optional<FileTroubles> shared_;  // what the ledger has of them
+    std::optional<FileTroubles> shared_;  // what the ledger contains
 };
 
-// In the keeper, in a thread of its own.
-[[noreturn]] void tell_events(const server_rec* s, const EventDesk& desk);
+// Runs in the keeper, in its own thread.
+[[noreturn]] void report_events(const server_rec* s, const FileFaults& faults);
 
-// At start: warns of a program that cannot be run.
+// At start: warns if the program cannot be run.
 void check_event_program(std::vector<Diagnostic>& findings);
 
 // Directive handlers.

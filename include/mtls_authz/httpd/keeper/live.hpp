@@ -1,5 +1,4 @@
-// What the policy's coming and going means in each process: the server's parent begins it, the keeper goes on with it
-// (keeper.hpp), and the children follow.
+// The live policy in each process: the parent starts it, the keeper updates it (keeper.hpp), and the children follow.
 #pragma once
 
 #include "mtls_authz/base/result.hpp"
@@ -7,11 +6,11 @@
 
 namespace mtls::httpd {
 
-// What it means that there is no policy.
+// The consequence of having no policy, for the log.
 constexpr const char* kAllClosed =
     "no policy is in force, so every gate is closed (policy-unavailable) until the policy files are mended";
 
-// Before the policy is built: finds or makes what the processes have in common.
+// Before the policy is built: creates or adopts the shared board.
 int open_board(server_rec* s);
 void log_findings(const server_rec* s, const std::vector<Diagnostic>& findings);
 // Hooks: post_config (mod_watchdog, and last of all), child_init, monitor.

@@ -1,4 +1,4 @@
-// The gates of httpd.conf for mtls-authz --live, read from what httpd itself merges.
+// Maps the gates of httpd.conf for mtls-authz --live, from httpd's own configuration structures.
 #pragma once
 
 #include "mtls_authz/decide/gate_map.hpp"
@@ -6,7 +6,7 @@
 
 namespace mtls::httpd {
 
-// Once the configuration is read and mod_ssl has made its contexts.
+// Call it after the configuration is read and mod_ssl has its contexts.
 GateMap map_gates(server_rec* main_server);
 
 }  // namespace mtls::httpd

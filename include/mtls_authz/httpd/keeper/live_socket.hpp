@@ -1,5 +1,5 @@
-// The socket at which the keeper tells mtls-authz --live what is in force. The parent makes it, in httpd's runtime
-// directory: so it is root's, and neither the keeper nor a child could put another one there.
+// The socket at which the keeper answers mtls-authz --live. The parent creates it in httpd's runtime directory: so root
+// owns it, and neither the keeper nor a child can replace it.
 #pragma once
 
 #include <string>
@@ -8,16 +8,16 @@
 
 namespace mtls::httpd {
 
-// Where it is.
+// Path of the socket.
 std::string live_socket_path(apr_pool_t* pool);
 
-// In the parent, before the keeper is started. Without a socket all else goes on; the log says why there is none.
+// In the parent, before the keeper starts. On failure the log says why, and the server runs without the socket.
 void open_live_socket(apr_pool_t* pconf, server_rec* s);
-// In the keeper: a thread that answers, where there is a socket.
+// In the keeper: starts the answering thread, if there is a socket.
 void serve_live(const server_rec* s);
-// In a child: from here on it can neither answer in the keeper's place nor hand it another socket.
+// In a child: closes the descriptors, so that the child can neither answer for the keeper nor hand it another socket.
 void leave_live_socket() noexcept;
-// Hook (monitor): makes the socket anew where its file is gone, and hands it to the keeper.
+// Hook (monitor): re-creates the socket if its file is gone, and passes it to the keeper.
 extern "C" int watch_live_socket(apr_pool_t* pool, server_rec* s);
 
 }  // namespace mtls::httpd

@@ -1,4 +1,4 @@
-// What each policy is asked beside httpd.conf, at start and whenever another one comes into force.
+// Checks of a policy against httpd.conf, at start and for each new policy.
 #pragma once
 
 #include <vector>
@@ -8,14 +8,14 @@
 
 namespace mtls::httpd {
 
-// Gates that name partners or groups which the policy does not have. A denial of a partner that is unknown is an error:
-// it would keep out nobody.
+// Reports partners and groups that gates name and the policy does not define. In MTLSDeny that is an error: the rule
+// would deny no one.
 void check_gate_names(const Policy& policy, std::vector<Diagnostic>& findings);
 
-// Partners whose MTLSPurpose serverAuth ends soon, as MTLSWarn has it.
+// Reports partners whose MTLSPurpose serverAuth ends soon by MTLSWarn.
 void check_purposes(const Policy& policy, std::vector<Diagnostic>& findings);
 
-// Warnings about names that MTLSAcceptFront has and the policy has not, and about fronts that no place accepts.
+// Warns of names in MTLSAcceptFront that the policy does not define, and of fronts that no section accepts.
 void check_fronts(const Policy& policy, std::vector<Diagnostic>& findings);
 
 }  // namespace mtls::httpd

@@ -1,5 +1,5 @@
-// What is shown to people alone, kept up by the keeper: hours, marks of revoked certificates, and the file from which a
-// server that is started anew knows who was seen.
+// Status data that the keeper maintains: hourly counts, marks of revoked certificates, and the sighting file, which
+// keeps the seen partners over a restart.
 #pragma once
 
 #include <string>
@@ -9,14 +9,14 @@
 
 namespace mtls::httpd {
 
-// In the parent, before the keeper is forked: a folder below DefaultRuntimeDir that the run-time user alone may enter.
+// In the parent, before the keeper is forked: a folder in DefaultRuntimeDir that only the run-time user may enter.
 void open_seen_folder(apr_pool_t* pconf, server_rec* s);
 
-// In the keeper, by one thread. Nothing waits for it, and nothing decides by it.
-class SeenKeeper {
+// Used by one thread of the keeper. No decision depends on it or waits for it.
+class StatusUpdater {
 public:
-    explicit SeenKeeper(const server_rec* s) : server_(s) {}
-    // Now and then: does what is due.
+    explicit StatusUpdater(const server_rec* s) : server_(s) {}
+    // Called periodically; does what is due.
     void turn();
 
 private:
@@ -24,13 +24,13 @@ private:
     void save(std::int64_t now);
 
     const server_rec* server_;
-    // All as monotonic_seconds().
-    std::int64_t noted_ = 0;   // when hours were
-    std::int64_t looked_ = 0;  // when this looked for what is new
-    std::int64_t saved_ = 0;   // when the file was written
-    std::uint64_t who_ = 0;    // digest of the certificates in it
-    std::uint64_t when_ = 0;   // and of when they were seen
-    bool is_failing_ = false;  // and the log has it
+    // Times are monotonic_seconds().
+    std::int64_t noted_ = 0;                 // last note_hours()
+    std::int64_t compared_ = 0;              // last comparison of the sightings with the file
+    std::int64_t saved_ = 0;                 // last write of the file
+    std::uint64_t certificates_digest_ = 0;  // digest of the certificates in it
+    std::uint64_t times_digest_ = 0;         // digest of the times in it
+    bool is_failing_ = false;                // the write failed, and the log says so
     RevokedMarks marks_;
 };
 

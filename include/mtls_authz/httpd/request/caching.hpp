@@ -1,14 +1,14 @@
-// Nothing that was decided may be stored: a cache would hand it to whoever asks next.
+// Prevents caching of decided responses: a cache would serve them to other clients.
 #pragma once
 
 #include "mtls_authz/httpd/config/httpd.hpp"
 
 namespace mtls::httpd {
 
-// Neither here nor in whatever includes or leads here. Does nothing where no module stores answers.
+// Applies to this request, its main request and its redirects. Does nothing if no module caches responses.
 void forbid_caching(request_rec* r);
 
-// Looks for such modules; in pre_config, when all are loaded and hooks are still to be sorted.
+// Detects caching modules; in pre_config, when all modules are loaded and hooks are not sorted yet.
 void hook_caching();
 
 }  // namespace mtls::httpd

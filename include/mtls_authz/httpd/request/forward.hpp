@@ -1,5 +1,5 @@
-// MTLSForward: hands certificate and partner to the backend in header fields that nobody else can set. What fronts hand
-// certificates on in (front.hpp) is taken from requests in the same way, and given to nobody.
+// MTLSForward: passes certificate and partner to the backend in header fields that clients cannot set. Removes the
+// fronts' fields (front.hpp) from requests too, and forwards none of them.
 #pragma once
 
 #include <string>
@@ -17,16 +17,16 @@ struct ForwardRule {
     bool is_off() const { return !rfc9440 && pem_header.empty() && partner_header.empty(); }
 };
 
-struct Decision;
+struct RequestDecision;
 
-// The fields that go to the backend after this grant, in the request's pool; null where there are none.
-[[gnu::noinline]] apr_table_t* forwarded_fields(request_rec* r, const Decision& decision);
+// The fields for the backend after this grant, in the request's pool; null if there are none.
+[[gnu::noinline]] apr_table_t* forwarded_fields(request_rec* r, const RequestDecision& decision);
 
-// Takes whatever claims to be such a field from the request, and puts `fields` (null for none) in their place.
+// Removes every field of such a name from the request, and sets `fields` (null: none) in their place.
 void forward(request_rec* r, const apr_table_t* fields);
 
-// Looks at trailers once they are there, for what headers may not say. Where some directive asks for it: httpd sorts
-// its hooks once more after it has read them.
+// Checks trailers for forbidden fields. Hooked only if a directive needs it: httpd sorts its hooks again after reading
+// the configuration.
 void hook_trailers();
 
 // Hooks: post_read_request, insert_filter.

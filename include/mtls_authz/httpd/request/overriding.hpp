@@ -1,4 +1,4 @@
-// Headers by which a client names the backend another method or path than those that were decided on.
+// Headers with which a client gives the backend another method or path than the decision checked.
 #pragma once
 
 #include "mtls_authz/httpd/config/config.hpp"
@@ -9,11 +9,11 @@ namespace mtls::httpd {
 bool has_method_override(const request_rec* r) noexcept;
 [[gnu::noinline]] void remove_method_overrides(request_rec* r);
 
-// What came after the request was decided, in trailers.
+// The same for trailers, which arrive after the decision.
 void remove_overrides_in_trailers(request_rec* r);
 
-// Takes headers that override the path from every request of a server with a gate: from elsewhere they would name the
-// gated place. Before anything of the server's own configuration could set them.
+// Removes path-overriding headers from every request of a server with a gate: a request for another path could name the
+// gated one. Runs before directives of the server's own configuration could set them.
 void hook_path_overrides();
 
 }  // namespace mtls::httpd

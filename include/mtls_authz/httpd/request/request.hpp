@@ -1,4 +1,4 @@
-// One request's way through the module: decided in the access checker, asserted in fixups.
+// A request's hooks: decided in the access checker, asserted in fixups.
 #pragma once
 
 #include "mtls_authz/httpd/decide/deciding.hpp"
@@ -6,13 +6,13 @@
 
 namespace mtls::httpd {
 
-// What the decision, a grant, hands over; kept in the request.
-void hand_over(request_rec* r, RequestState& request, const Decision& decision);
+// Stores what the decision, a grant, gives to the application, in the request's state.
+void hand_over(request_rec* r, RequestState& request, const RequestDecision& decision);
 
 void register_request_hooks();
-// What only some configurations need, so that others do not pay for it; httpd sorts its hooks once more after it has
-// read the directives.
-void hook_handlers();    // listings and the status page; asked in pre_config
+// Hooks for features that only some configurations use, so that others do not pay for them; httpd sorts its hooks again
+// after reading the configuration.
+void hook_handlers();    // directory listings and the status page; called in pre_config
 void hook_captures();    // rules with captures
 void hook_comparison();  // MTLSAuthz LogOnly
 

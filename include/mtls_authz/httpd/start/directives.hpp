@@ -1,4 +1,4 @@
-// Directive handlers that are nobody else's.
+// Directive handlers that no other file has.
 #pragma once
 
 #include "mtls_authz/httpd/config/httpd.hpp"

@@ -1,4 +1,4 @@
-// Checks of the whole configuration: what is legal line by line and senseless together, each finding with its place.
+// Checks across sections: findings about lines that are each legal but make no sense together, with their place.
 #pragma once
 
 #include <vector>
@@ -10,11 +10,11 @@ namespace mtls::httpd {
 
 bool is_main_server(const server_rec* s);
 
-// The sections of all servers, beside each other and beside the policy.
+// Checks the sections of all servers against each other and against the policy.
 void check_sections(server_rec* main_server, const Policy& policy, std::vector<Diagnostic>& findings);
 
-// Once mod_ssl has made its contexts: anchors that it does not know, so that their partners' handshakes fail before any
-// gate is asked.
+// Call it after mod_ssl has its contexts: reports anchors that mod_ssl does not trust, whose partners would fail in the
+// handshake, before any gate.
 void check_anchors(server_rec* s, std::vector<Diagnostic>& findings);
 
 }  // namespace mtls::httpd

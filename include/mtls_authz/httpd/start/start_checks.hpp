@@ -1,4 +1,5 @@
-// Checks of the whole configuration: what is legal line by line and senseless together, each finding with its place.
+// Reads and checks the whole configuration at start, builds the first policy, and decides whether errors stop the
+// server.
 #pragma once
 
 #include <vector>
@@ -7,7 +8,7 @@
 
 namespace mtls::httpd {
 
-// check_config, post_config, test_config (DUMP_MTLS_POLICY).
+// Hooks: check_config, post_config, test_config (DUMP_MTLS_POLICY).
 void register_start_hooks();
 
 }  // namespace mtls::httpd

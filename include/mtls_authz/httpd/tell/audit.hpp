@@ -9,19 +9,19 @@
 
 namespace mtls::httpd {
 
-// Shared by all children: a line is one write(2), which the kernel keeps whole in a pipe and in a file that is appended
-// to. It never blocks: what the reader does not take in time is dropped and counted.
+// All children share the descriptor: a line is one write(2), which is atomic on a pipe and on a file opened with
+// O_APPEND. It never blocks: lines that the reader does not take in time are dropped and counted.
 struct AuditLog {
     std::string target;  // as configured
     bool denied_only = false;
     int fd = -1;
-    std::atomic<bool> torn{false};  // the last line of this process was not written whole
+    std::atomic<bool> torn{false};  // this process wrote the last line only in part
 
     bool wants(Outcome outcome) const { return !denied_only || outcome != Outcome::kAllow; }
     void write(const Account& account);
 };
 
-// The one of the server that serves this request; null where there is none, or it does not want to know.
+// The log of the server that serves this request; null if there is none, or it excludes this outcome.
 AuditLog* audit_log_for(const request_rec* r, Outcome outcome);
 
 // Hook: open_logs.

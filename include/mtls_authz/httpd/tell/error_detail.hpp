@@ -1,15 +1,15 @@
-// MTLSErrorDetail: what a denied client is told.
+// MTLSErrorDetail: the reason in the body of a denial.
 #pragma once
 
 #include "mtls_authz/httpd/config/httpd.hpp"
 
 namespace mtls::httpd {
 
-// By which the operator finds a request in the logs: mod_unique_id's, where that is loaded; else httpd's own log id
-// (%L), made where there is none yet.
+// Identifies the request in the logs: mod_unique_id's, if that is loaded; else httpd's log id (%L), generated if
+// needed.
 const char* request_id_of(request_rec* r);
 
-// Hook: insert_error_filter, so that an ErrorDocument wins.
+// Hook: insert_error_filter, so that an ErrorDocument takes precedence.
 void register_error_detail_hooks();
 
 }  // namespace mtls::httpd

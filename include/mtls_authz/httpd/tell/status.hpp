@@ -1,4 +1,4 @@
-// SetHandler mtls-authz-status: what the module counts, as Prometheus reads it.
+// SetHandler mtls-authz-status: the counters as metrics, JSON and a page.
 #pragma once
 
 #include "mtls_authz/httpd/config/httpd.hpp"
@@ -7,10 +7,10 @@ namespace mtls::httpd {
 
 constexpr std::string_view kStatusHandler = "mtls-authz-status";
 
-// A request that this handler is set for.
+// Answers a request for this handler.
 int answer_status(request_rec* r);
 
-// mod_status's own page.
+// Adds a section to mod_status's page.
 void register_status_hooks();
 
 }  // namespace mtls::httpd

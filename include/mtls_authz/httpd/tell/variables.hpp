@@ -1,4 +1,4 @@
-// MTLS_*: what the application and the configuration behind the gate are told, in the request's environment.
+// MTLS_*: variables in the request's environment, for the application and for other directives.
 #pragma once
 
 #include <span>
@@ -7,16 +7,16 @@
 
 namespace mtls::httpd {
 
-struct Decision;
+struct RequestDecision;
 
-// After a grant: MTLS_DECISION, MTLS_PARTNER and MTLS_VIA (of a front), the partner's attributes, and what MTLSEnv All
-// adds.
-std::span<const Variable> granted_variables(request_rec* r, const Decision& decision, bool all);
+// After a grant: MTLS_DECISION, MTLS_PARTNER, MTLS_VIA (with a front), the partner's attributes, and the variables of
+// MTLSEnv All.
+std::span<const Variable> granted_variables(request_rec* r, const RequestDecision& decision, bool all);
 
-// Puts these, and no others, in the place of whatever bears such a name; `with_redirects`: or bore it in the request
-// that a redirect came from.
+// Replaces all variables with names of ours by these; `with_redirects`: also those that a redirect prefixed with
+// REDIRECT_.
 SetVariables set_variables(request_rec* r, std::span<const Variable> variables, bool with_redirects);
-// Whether they stand there still, and nobody has added others since.
-bool stand_as_set(const request_rec* r, const SetVariables& set) noexcept;
+// Whether these are still the only ones, unchanged.
+bool are_unchanged(const request_rec* r, const SetVariables& set) noexcept;
 
 }  // namespace mtls::httpd

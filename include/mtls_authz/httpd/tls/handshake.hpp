@@ -1,4 +1,4 @@
-// Handshakes that are refused before any gate is asked: who it was, and why.
+// Reports handshakes that are refused before any gate: which certificate, and why.
 #pragma once
 
 #include "mtls_authz/httpd/config/httpd.hpp"
@@ -8,14 +8,14 @@ struct x509_store_ctx_st;
 
 namespace mtls::httpd {
 
-// At start, before note_connection() is called from any thread.
+// At start, before any thread calls note_connection().
 void reserve_connection_index(const server_rec* s);
 
-// Remembers for OpenSSL's callbacks which connection an SSL* belongs to; null: none that was noted.
+// Maps an SSL* to its connection, for OpenSSL's callbacks; null: none was noted.
 void note_connection(ssl_st* ssl, conn_rec* c);
 conn_rec* connection_of(const ssl_st* ssl);
 
-// Logs and counts that the verification of this chain failed.
+// Logs and counts a failed verification of this chain.
 void report_refused_handshake(const server_rec* s, x509_store_ctx_st* ctx, ssl_st* ssl);
 
 }  // namespace mtls::httpd

@@ -1,11 +1,12 @@
-// MTLSClientCA is a virtual host's own: what its handshakes trust opens no other virtual host on the same connection.
+// MTLSClientCA is per virtual host: what its handshakes trust must not open another virtual host on the same
+// connection.
 #pragma once
 
 namespace mtls::httpd {
 
-// Where some virtual host trusts live anchors. A request to one that does not, over a connection whose certificate
-// mod_ssl's own CAs have not verified, is 421 (RFC 9110 15.5.20), whether or not a gate stands there: mod_ssl calls
-// such a certificate verified, and rules on SSL_CLIENT_* believe it.
+// Hooked if some virtual host trusts live anchors. A request to one that does not gets 421 (RFC 9110 15.5.20) if
+// mod_ssl's own CAs have not verified the connection's certificate, with or without a gate there: mod_ssl calls such a
+// certificate verified, and rules on SSL_CLIENT_* trust that.
 void hook_misdirection();
 
 }  // namespace mtls::httpd

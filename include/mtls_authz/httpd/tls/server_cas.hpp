@@ -1,4 +1,4 @@
-// What mod_ssl was given for a virtual host: its CAs and CRLs, for partners whose trust anchor is mod_ssl.
+// mod_ssl's CAs and CRLs for a virtual host, for partners with `MTLSTrustAnchor mod_ssl`.
 #pragma once
 
 #include "mtls_authz/httpd/config/httpd.hpp"
@@ -7,7 +7,7 @@ struct ssl_ctx_st;
 
 namespace mtls::httpd {
 
-// Copies them at start, those in folders included, so that no request ever looks into one.
+// Copies them at start, also from folders, so that no request ever reads a folder.
 void copy_server_cas(server_rec* s, ssl_ctx_st* ctx);
 
 }  // namespace mtls::httpd
