@@ -118,7 +118,7 @@ fuzz: setup-lint  ## 10,000,000 random pairs by the plain rules and 100,000 chai
 	@$(MAKE) --no-print-directory answers PAIRS=$(or $(PAIRS),10000000)
 	@$(MAKE) --no-print-directory revocations CASES=$(or $(CASES),100000)
 	@$(MAKE) --no-print-directory $(BUILD)/fuzz_replay && $(BUILD)/fuzz_replay tests/fuzz/corpus $(BUILD)/corpus
-	@for target in facts policy selector session crl path telling bundle front; do \
+	@for target in facts policy selector session crl path telling bundle front capture gate identify; do \
 	  $(MAKE) --no-print-directory $(BUILD)/fuzz_$$target && mkdir -p $(BUILD)/corpus/$$target && \
 	  $(BUILD)/fuzz_$$target -max_total_time=$(or $(FUZZ_SECONDS),60) -print_final_stats=1 -artifact_prefix=$(BUILD)/ \
 	    $(BUILD)/corpus/$$target tests/fuzz/corpus/$$target || exit 1; done
@@ -278,10 +278,10 @@ $(BUILD)/demo: $(call objects,plain,$(wildcard tests/demo/*.cpp)) $(SUPPORT_OBJ)
 	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
 
 $(BUILD)/fuzz_replay: $(call objects,san,$(wildcard tests/fuzz/*.cpp)) $(CORE_SAN) $(SUPPORT_SAN)
-	$(CXX) $(SANITIZE) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
+	$(CXX) $(SANITIZE) -o $@ $^ -lcmocka -lcurl -lpcre2-8 -lssl $(CRYPTO)
 
-$(BUILD)/fuzz_%: tests/fuzz/targets.cpp $(CORE_SRC)
-	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(INCLUDES) $(CORE_DEFINES) -Itests/fuzz -DFUZZ_TARGET=$* $^ -o $@ $(CRYPTO)
+$(BUILD)/fuzz_%: $(filter-out tests/fuzz/replay.cpp,$(wildcard tests/fuzz/*.cpp)) $(CORE_SRC)
+	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(INCLUDES) $(CORE_DEFINES) -Itests/fuzz -DFUZZ_TARGET=$* $^ -o $@ -lpcre2-8 $(CRYPTO)
 
 .PHONY: compile-all
 compile-all: $(call objects,plain,$(or $(COMPILED),$(ALL_CXX)))

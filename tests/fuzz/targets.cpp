@@ -1,7 +1,6 @@
 #include "targets.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "mtls_authz/tell/account.hpp"
@@ -23,10 +22,6 @@
 namespace fuzz {
 
 namespace {
-
-void require(bool holds) {
-    if (!holds) std::abort();
-}
 
 mtls::X509Ptr parse(std::string_view der) {
     const mtls::ErrorQueueGuard errors;
