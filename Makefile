@@ -55,7 +55,7 @@ CORE        := $(BUILD)/libmtls_authz.a
 JOBS        ?= $(shell echo $$((2 * $$(nproc))))
 SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS
 
-.PHONY: all demo test unit threads answers revocations tool-test httpd-test httpd-test-san fuzz-replay fuzz soak lint format install clean help bench test-debian demo-and-httpd-test setup-build setup-demo setup-test setup-lint setup-bench setup-deb setup-install setup-hardening setup-rpm dist deb test-deb test-install test-hardening portability rpm
+.PHONY: all demo test unit mutants threads answers revocations tool-test httpd-test httpd-test-san fuzz-replay fuzz soak lint format install clean help bench test-debian demo-and-httpd-test setup-build setup-demo setup-test setup-lint setup-bench setup-deb setup-install setup-hardening setup-rpm dist deb test-deb test-install test-hardening portability rpm
 .DEFAULT_GOAL := all
 
 all: setup-build  ## builds build/mod_mtls_authz.so and build/mtls-authz
@@ -79,6 +79,12 @@ answers: $(BUILD)/same_answers
 
 revocations: $(BUILD)/same_revocations
 	$(BUILD)/same_revocations $(or $(CASES),5000)
+
+# The other objects are those of the answers, and the unit tests without sanitizers.
+mutants: setup-test  ## takes out each check of tests/mutants/*.txt, one at a time: a test fails for each (SAMPLE=10: ten of them; ONLY=word: some)
+	@$(MAKE) --no-print-directory $(BUILD)/mutants/unit_tests $(BUILD)/same_answers $(BUILD)/same_revocations
+	@tests/mutants/run.py --build $(BUILD) --compile '$(CXX) $(STANDARD) $(INCLUDES) -O0 -w' --link '$(CXX)' \
+	  --libraries '-lcmocka -lcurl -lssl $(CRYPTO)' --jobs $(or $(MUTANT_JOBS),$(shell nproc)) $(if $(SAMPLE),--sample $(SAMPLE)) $(ONLY)
 
 fuzz-replay: $(BUILD)/fuzz_replay
 	$(BUILD)/fuzz_replay tests/fuzz/corpus
@@ -112,7 +118,7 @@ fuzz: setup-lint  ## 10,000,000 random pairs by the plain rules and 100,000 chai
 	@$(MAKE) --no-print-directory answers PAIRS=$(or $(PAIRS),10000000)
 	@$(MAKE) --no-print-directory revocations CASES=$(or $(CASES),100000)
 	@$(MAKE) --no-print-directory $(BUILD)/fuzz_replay && $(BUILD)/fuzz_replay tests/fuzz/corpus $(BUILD)/corpus
-	@for target in facts policy selector session crl path telling bundle front; do \
+	@for target in facts policy selector session crl path telling bundle front capture gate identify; do \
 	  $(MAKE) --no-print-directory $(BUILD)/fuzz_$$target && mkdir -p $(BUILD)/corpus/$$target && \
 	  $(BUILD)/fuzz_$$target -max_total_time=$(or $(FUZZ_SECONDS),60) -print_final_stats=1 -artifact_prefix=$(BUILD)/ \
 	    $(BUILD)/corpus/$$target tests/fuzz/corpus/$$target || exit 1; done
@@ -246,6 +252,11 @@ $(TSAN_MODULE): $(call objects,tsan,$(HTTPD_SRC) $(CORE_SRC)) src/httpd/module.m
 $(BUILD)/thread_tests: $(call objects,tsan,$(wildcard tests/threads/*.cpp) $(SUPPORT_SRC) $(CORE_SRC))
 	$(CXX) -fsanitize=thread -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
 
+# The unit tests without sanitizers, of objects of which tests/mutants/run.py exchanges one.
+$(BUILD)/mutants/unit_tests: $(call objects,plain,$(UNIT_SRC)) $(SUPPORT_OBJ) $(CORE)
+	@mkdir -p $(@D)
+	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
+
 $(BUILD)/same_answers: $(call objects,plain,$(wildcard tests/answers/*.cpp)) $(SUPPORT_OBJ) $(CORE)
 	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
 
@@ -275,10 +286,10 @@ $(BUILD)/demo: $(call objects,plain,$(wildcard tests/demo/*.cpp)) $(SUPPORT_OBJ)
 	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
 
 $(BUILD)/fuzz_replay: $(call objects,san,$(wildcard tests/fuzz/*.cpp)) $(CORE_SAN) $(SUPPORT_SAN)
-	$(CXX) $(SANITIZE) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
+	$(CXX) $(SANITIZE) -o $@ $^ -lcmocka -lcurl -lpcre2-8 -lssl $(CRYPTO)
 
-$(BUILD)/fuzz_%: tests/fuzz/targets.cpp $(CORE_SRC)
-	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(INCLUDES) $(CORE_DEFINES) -Itests/fuzz -DFUZZ_TARGET=$* $^ -o $@ $(CRYPTO)
+$(BUILD)/fuzz_%: $(filter-out tests/fuzz/replay.cpp,$(wildcard tests/fuzz/*.cpp)) $(CORE_SRC)
+	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(INCLUDES) $(CORE_DEFINES) -Itests/fuzz -DFUZZ_TARGET=$* $^ -o $@ -lpcre2-8 $(CRYPTO)
 
 .PHONY: compile-all
 compile-all: $(call objects,plain,$(or $(COMPILED),$(ALL_CXX)))

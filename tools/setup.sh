@@ -77,6 +77,7 @@ if [ "$goal" = test ] || [ "$goal" = lint ]; then
     need 'test -x /usr/sbin/nginx' nginx nginx
     need 'test -x /usr/sbin/haproxy' haproxy haproxy
     need 'command -v openssl' openssl openssl
+    need 'command -v python3' python3 python3
     need 'command -v javac' default-jdk-headless java-devel
     need 'header valijson/schema.hpp' libvalijson-dev valijson-devel
     browser=chromium-headless-shell
