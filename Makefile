@@ -22,11 +22,11 @@ LTO      := $(if $(findstring clang,$(CXX)),,-flto=auto -ffat-lto-objects)
 INCLUDES := -Iinclude
 TOOL_DEFINES := -DMTLS_AUTHZ_VERSION=\"$(VERSION)\"
 # All but src/httpd and the module record: it knows nothing of httpd. Each folder uses those before it.
-CORE_FOLDERS := base certificate trust rules policy decide load keeper ledger tell
+CORE_FOLDERS := system base certificate trust rules policy decide load keeper ledger tell
 CORE_SRC     := $(wildcard $(CORE_FOLDERS:%=src/%/*.cpp))
 # What is shared between processes is read by code of the same sources alone.
 SHARED_FILES := $(sort $(wildcard include/mtls_authz/*/*.hpp) $(CORE_SRC))
-SOURCES_ID   := $(firstword $(shell cat $(SHARED_FILES) | sha256sum))
+SOURCES_ID   := $(firstword $(shell cat $(SHARED_FILES) | { sha256sum || shasum -a 256; } 2>/dev/null))
 CORE_DEFINES := -DMTLS_AUTHZ_SOURCES=\"$(SOURCES_ID)\"
 
 apxs_query  = $(shell $(APXS) -q $(1) 2>/dev/null)
@@ -57,7 +57,7 @@ CORE        := $(BUILD)/libmtls_authz.a
 JOBS        ?= $(shell echo $$((2 * $$(nproc))))
 SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS
 
-.PHONY: all demo demo-fleet setup-demo-fleet test unit threads answers revocations tool-test httpd-test httpd-test-san fuzz-replay fuzz soak lint format install clean help bench test-debian demo-and-httpd-test setup-build setup-demo setup-demo-fleet setup-test setup-lint setup-bench setup-deb setup-install setup-rpm dist deb test-deb test-install rpm
+.PHONY: all demo demo-fleet setup-demo-fleet test unit mutants threads answers revocations tool-test httpd-test httpd-test-san fuzz-replay fuzz soak lint format install clean help bench test-debian demo-and-httpd-test setup-build setup-demo setup-test setup-lint setup-bench setup-deb setup-install setup-hardening setup-rpm dist deb test-deb test-install test-hardening portability rpm
 .DEFAULT_GOAL := all
 
 all: setup-build  ## builds build/mod_mtls_authz.so and build/mtls-authz
@@ -85,6 +85,12 @@ answers: $(BUILD)/same_answers
 
 revocations: $(BUILD)/same_revocations
 	$(BUILD)/same_revocations $(or $(CASES),5000)
+
+# The other objects are those of the answers, and the unit tests without sanitizers.
+mutants: setup-test  ## takes out each check of tests/mutants/*.txt, one at a time: a test fails for each (SAMPLE=10: ten of them; ONLY=word: some)
+	@$(MAKE) --no-print-directory $(BUILD)/mutants/unit_tests $(BUILD)/same_answers $(BUILD)/same_revocations
+	@tests/mutants/run.py --build $(BUILD) --compile '$(CXX) $(STANDARD) $(INCLUDES) -O0 -w' --link '$(CXX)' \
+	  --libraries '-lcmocka -lcurl -lssl $(CRYPTO)' --jobs $(or $(MUTANT_JOBS),$(shell nproc)) $(if $(SAMPLE),--sample $(SAMPLE)) $(ONLY)
 
 fuzz-replay: $(BUILD)/fuzz_replay
 	$(BUILD)/fuzz_replay tests/fuzz/corpus
@@ -118,7 +124,7 @@ fuzz: setup-lint  ## 10,000,000 random pairs by the plain rules and 100,000 chai
 	@$(MAKE) --no-print-directory answers PAIRS=$(or $(PAIRS),10000000)
 	@$(MAKE) --no-print-directory revocations CASES=$(or $(CASES),100000)
 	@$(MAKE) --no-print-directory $(BUILD)/fuzz_replay && $(BUILD)/fuzz_replay tests/fuzz/corpus $(BUILD)/corpus
-	@for target in facts policy selector session crl path telling bundle front; do \
+	@for target in facts policy selector session crl path telling bundle front capture gate identify; do \
 	  $(MAKE) --no-print-directory $(BUILD)/fuzz_$$target && mkdir -p $(BUILD)/corpus/$$target && \
 	  $(BUILD)/fuzz_$$target -max_total_time=$(or $(FUZZ_SECONDS),60) -print_final_stats=1 -artifact_prefix=$(BUILD)/ \
 	    $(BUILD)/corpus/$$target tests/fuzz/corpus/$$target || exit 1; done
@@ -172,13 +178,19 @@ rpm: setup-rpm dist  ## builds RPM packages in build/rpm (on Debian only to see 
 test-install: setup-install dist  ## the packages in a fresh Debian: a first hour, upgrades below a running server, purge (SUITE=trixie, PACKAGES=folder with built ones; root only)
 	packaging/test-install.sh $(DIST) $(SUITE) $(PACKAGES)
 
+test-hardening: setup-hardening dist  ## the packages under packaging/systemd/hardening.conf, in a Debian that systemd-nspawn boots (SUITE=bookworm, PACKAGES=folder with built ones; root only)
+	packaging/test-hardening.sh $(DIST) $(SUITE) $(PACKAGES)
+
+portability:  ## the core and its tests for other processors, C++ libraries and systems, in chroots that are kept (WHAT="s390x plain"; root only)
+	tools/portability.sh $(WHAT)
+
 clean:  ## removes build/
 	rm -rf $(BUILD)
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
 
-setup-build setup-demo setup-demo-fleet setup-test setup-lint setup-bench setup-deb setup-install setup-rpm:
+setup-build setup-demo setup-demo-fleet setup-test setup-lint setup-bench setup-deb setup-install setup-hardening setup-rpm:
 	@tools/setup.sh $(@:setup-%=%)
 
 # ---- objects ----------------------------------------------------------------------------------------------------
@@ -248,6 +260,11 @@ $(TSAN_MODULE): $(call objects,tsan,$(HTTPD_SRC) $(CORE_SRC)) src/httpd/module.m
 $(BUILD)/thread_tests: $(call objects,tsan,$(wildcard tests/threads/*.cpp) $(SUPPORT_SRC) $(CORE_SRC))
 	$(CXX) -fsanitize=thread -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
 
+# The unit tests without sanitizers, of objects of which tests/mutants/run.py exchanges one.
+$(BUILD)/mutants/unit_tests: $(call objects,plain,$(UNIT_SRC)) $(SUPPORT_OBJ) $(CORE)
+	@mkdir -p $(@D)
+	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
+
 $(BUILD)/same_answers: $(call objects,plain,$(wildcard tests/answers/*.cpp)) $(SUPPORT_OBJ) $(CORE)
 	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
 
@@ -280,10 +297,10 @@ $(BUILD)/demo_fleet: $(call objects,plain,$(wildcard tests/demo/fleet/*.cpp)) $(
 	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
 
 $(BUILD)/fuzz_replay: $(call objects,san,$(wildcard tests/fuzz/*.cpp)) $(CORE_SAN) $(SUPPORT_SAN)
-	$(CXX) $(SANITIZE) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
+	$(CXX) $(SANITIZE) -o $@ $^ -lcmocka -lcurl -lpcre2-8 -lssl $(CRYPTO)
 
-$(BUILD)/fuzz_%: tests/fuzz/targets.cpp $(CORE_SRC)
-	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(INCLUDES) $(APR_FLAGS) $(CORE_DEFINES) -Itests/fuzz -DFUZZ_TARGET=$* $^ -o $@ $(CRYPTO)
+$(BUILD)/fuzz_%: $(filter-out tests/fuzz/replay.cpp,$(wildcard tests/fuzz/*.cpp)) $(CORE_SRC)
+	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined $(INCLUDES) $(APR_FLAGS) $(CORE_DEFINES) -Itests/fuzz -DFUZZ_TARGET=$* $^ -o $@ -lpcre2-8 $(CRYPTO)
 
 .PHONY: compile-all
 compile-all: $(call objects,plain,$(or $(COMPILED),$(ALL_CXX)))

@@ -24,6 +24,10 @@ mod-mtls-authz ($version) unstable; urgency=medium
  -- $(sed -n 's/^Maintainer: //p' debian/control)  $(date -uRd "@$SOURCE_DATE_EPOCH")
 END
 
+# Packages are built as Debian builds them, whatever the environment has for other builds. Objects that ccache has of another
+# folder have its name in them.
+unset BUILD WERROR CXXFLAGS CPPFLAGS LDFLAGS MAKEFLAGS MFLAGS
+export CCACHE_DISABLE=1
 dpkg-buildpackage --build=binary --no-sign
 lintian --fail-on error,warning --display-info ../*.changes
 cd ..

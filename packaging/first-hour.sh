@@ -2,22 +2,10 @@
 # In a fresh Debian, as root: first-hour.sh PACKAGES OLDER. Installs the older packages, goes through an administrator's
 # first hour, upgrades and downgrades below a running server, removes and purges. Stops at the first thing that is wrong.
 set -eu
-export DEBIAN_FRONTEND=noninteractive
+. "$(dirname "$0")/trial.sh"
 
 packages=${1:?usage: first-hour.sh PACKAGES OLDER}
 older=${2:?usage: first-hour.sh PACKAGES OLDER}
-work=/tmp/first-hour
-
-step() { printf '\n== %s\n' "$*"; }
-wrong() {
-    echo "first-hour.sh: $*" >&2
-    tail -n 20 /var/log/apache2/error.log >&2 || true
-    exit 1
-}
-apt() { apt-get -y -q -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 "$@"; }
-# Both packages of a folder, without debug symbols.
-both() { for name in libapache2-mod-mtls-authz mtls-authz; do echo "$(realpath "$1")/${name}"_*.deb; done; }
-
 # Port 443 of the machine is not ours: everything is fetched, and goes on in a network of its own.
 if [ "${3:-}" != alone ]; then
     # A system that is thrown away does not have to outlive a crash.
@@ -28,33 +16,6 @@ if [ "${3:-}" != alone ]; then
     exec unshare --net "$0" "$packages" "$older" alone
 fi
 ip link set lo up
-
-make_certificates() {
-    mkdir -p "$work"
-    cd "$work"
-    for ca in acme-ca server-ca; do
-        openssl req -x509 -newkey rsa:2048 -nodes -keyout $ca.key -out $ca.pem -days 30 -subj "/CN=$ca" 2>/dev/null
-    done
-    certificate server server-ca localhost
-    certificate acme acme-ca api.acme.example
-    certificate stranger acme-ca api.other.example
-    cd "$OLDPWD"
-}
-# certificate NAME CA DNS-NAME
-certificate() {
-    openssl req -newkey rsa:2048 -nodes -keyout "$1.key" -out "$1.csr" -subj "/CN=$1" 2>/dev/null
-    printf 'subjectAltName=DNS:%s\n' "$3" >"$1.ext"
-    openssl x509 -req -in "$1.csr" -CA "$2.pem" -CAkey "$2.key" -CAcreateserial -days 30 -extfile "$1.ext" \
-        -out "$1.pem" 2>/dev/null
-    cat "$1.pem" "$1.key" >"$1.both"
-}
-
-# The status that a client is answered with.
-status_for() { curl -s -o /dev/null -w '%{http_code}' --cacert $work/server-ca.pem --cert $work/$1.both https://localhost/orders/; }
-expect() {
-    status=$(status_for "$1") || true
-    [ "$status" = "$2" ] || wrong "$1 is answered with $status, not $2"
-}
 
 # Runs a command while acme and a stranger ask: acme is never refused or kept waiting in vain, the stranger always denied.
 under_load() {
@@ -100,36 +61,7 @@ done
 
 step "first partner"
 make_certificates
-a2enmod -q ssl mtls_authz
-sed -i 's/^#MTLS/MTLS/' /etc/apache2/mods-available/mtls_authz.conf
-install -m 644 $work/acme-ca.pem /etc/apache2/mtls/
-mtls-authz suggest $work/acme.pem --name acme --anchor mtls/acme-ca.pem --root /etc/apache2 |
-    sed 's|^</MTLSPartner>|    MTLSGrant read /orders/**\n&|' >/etc/apache2/mtls/partners/acme.conf
-cat /etc/apache2/mtls/partners/acme.conf
-mtls-authz check --root /etc/apache2 /etc/apache2/mtls/partners/acme.conf
-mkdir -p /var/www/html/orders
-echo orders >/var/www/html/orders/index.html
-cat >/etc/apache2/sites-available/partners.conf <<END
-<VirtualHost *:443>
-    ServerName            localhost
-    SSLEngine             on
-    SSLCertificateFile    $work/server.pem
-    SSLCertificateKeyFile $work/server.key
-    SSLVerifyClient       optional
-    SSLVerifyDepth        5
-    MTLSClientCA          On
-    <Location /orders>
-        MTLSAllow by-grant
-    </Location>
-</VirtualHost>
-<Location /mtls-status>
-    SetHandler mtls-authz-status
-    MTLSStatus On
-    Require    local
-</Location>
-END
-a2ensite -q partners
-apache2ctl configtest
+make_site
 service apache2 restart
 expect acme 200
 
@@ -161,9 +93,9 @@ a2dissite -q partners
 step "purge"
 apt purge libapache2-mod-mtls-authz mtls-authz
 rm -rf $work /etc/apache2/sites-available/partners.conf
+service apache2 restart
+[ "$(curl -s -o /dev/null -w '%{http_code}' http://localhost/)" = 200 ] || wrong "the server does not run"
 left=$(find / \( -path /src -o -path /proc -o -path /sys -o -path /dev -o -path /var/lib/apache2/site \) -prune -o \
     -iname '*mtls*' -print)
 [ -z "$left" ] || wrong "left after purge: $left"
-service apache2 restart
-[ "$(curl -s -o /dev/null -w '%{http_code}' http://localhost/)" = 200 ] || wrong "the server does not run"
 step "all as it should be"

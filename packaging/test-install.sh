@@ -10,14 +10,6 @@ packages=${3:-build/test-install/$suite/packages}
 older=build/test-install/$suite/older
 cd "$(dirname "$0")/.."
 
-build() {
-    if [ "$(. /etc/os-release && echo "$VERSION_CODENAME")" = "$suite" ]; then
-        packaging/deb.sh "$tarball" "$packages"
-    else
-        tools/in-debian.sh "$suite" sh -ec 'tools/setup.sh deb; packaging/deb.sh "$@"' sh "$tarball" "$packages"
-    fi
-}
-
 # The same packages under a lower version, with another configuration file: that which is upgraded from.
 make_older() {
     rm -rf "$older"
@@ -32,7 +24,7 @@ make_older() {
     done
 }
 
-[ -n "${3:-}" ] || build
+[ -n "${3:-}" ] || packaging/build-for.sh "$tarball" "$suite" "$packages"
 make_older
 DEBIAN_ROOTS=$(mktemp -d)
 export DEBIAN_ROOTS

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Looks for what a make target needs, and installs what is missing after saying so: setup.sh build|demo|demo-fleet|test|lint|bench|deb|install|rpm
+# Looks for what a make target needs, and installs what is missing after saying so: setup.sh build|demo|demo-fleet|test|lint|bench|deb|install|hardening|rpm
 # YES=1 answers the question; without a terminal it is not asked.
 set -eu
 
-goal=${1:?usage: setup.sh build|demo|demo-fleet|test|lint|bench|deb|install|rpm}
+goal=${1:?usage: setup.sh build|demo|demo-fleet|test|lint|bench|deb|install|hardening|rpm}
 
 if command -v apt-get >/dev/null 2>&1; then
     family=debian
@@ -65,7 +65,7 @@ if [ "$goal" = test ]; then
     need 'apr_driver sqlite3' libaprutil1-dbd-sqlite3 apr-util-sqlite
     need 'command -v sqlite3' sqlite3 sqlite
 fi
-if [ "$goal" = deb ] || [ "$goal" = install ]; then
+if [ "$goal" = deb ] || [ "$goal" = install ] || [ "$goal" = hardening ]; then
     need 'installed build-essential' build-essential build-essential
     need 'command -v dh' debhelper debhelper
     need 'command -v dh_apache2' apache2-dev apache2-dev
@@ -76,7 +76,8 @@ if [ "$goal" = rpm ]; then
     need 'command -v rpmbuild' rpm rpm-build
     need 'command -v rpmlint' rpmlint rpmlint
 fi
-if [ "$goal" = install ]; then need 'command -v debootstrap' debootstrap debootstrap; fi
+if [ "$goal" = install ] || [ "$goal" = hardening ]; then need 'command -v debootstrap' debootstrap debootstrap; fi
+if [ "$goal" = hardening ]; then need 'command -v systemd-nspawn' systemd-container systemd-container; fi
 if [ "$goal" = bench ] || [ "$goal" = lint ]; then
     need 'header benchmark/benchmark.h' libbenchmark-dev google-benchmark-devel
 fi
@@ -90,6 +91,7 @@ if [ "$goal" = test ] || [ "$goal" = lint ]; then
     need 'test -x /usr/sbin/nginx' nginx nginx
     need 'test -x /usr/sbin/haproxy' haproxy haproxy
     need 'command -v openssl' openssl openssl
+    need 'command -v python3' python3 python3
     need 'command -v javac' default-jdk-headless java-devel
     need 'header valijson/schema.hpp' libvalijson-dev valijson-devel
     browser=chromium-headless-shell

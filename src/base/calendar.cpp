@@ -1,6 +1,7 @@
 #include "mtls_authz/base/calendar.hpp"
 
 #include <array>
+#include <chrono>
 #include <ctime>
 
 #include "mtls_authz/base/text.hpp"
@@ -83,18 +84,41 @@ Result<std::int64_t> parse_date(std::string_view text, DateEdge edge) {
     tm.tm_hour = p.hour;
     tm.tm_min = p.minute;
     tm.tm_sec = p.second;
-    const std::int64_t start = timegm(&tm) - static_cast<std::int64_t>(p.offset_minutes) * 60;
+    const std::int64_t start = seconds_of(tm) - static_cast<std::int64_t>(p.offset_minutes) * 60;
     // An offset can move the instant outside of the years that RFC 3339 can express.
     if (start < kFirstSecond || start > kLastSecond) return no_date;
     constexpr std::int64_t kLastSecondOfDay = 86399;
     return p.date_only && edge == DateEdge::kUntil ? start + kLastSecondOfDay : start;
 }
 
+std::int64_t seconds_of(const std::tm& utc) {
+    constexpr int kFirstYear = 1900;
+    const std::chrono::year_month_day date(std::chrono::year(utc.tm_year + kFirstYear),
+                                           std::chrono::month(static_cast<unsigned>(utc.tm_mon) + 1),
+                                           std::chrono::day(static_cast<unsigned>(utc.tm_mday)));
+    const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
+    return ((days * 24 + utc.tm_hour) * 60 + utc.tm_min) * 60 + utc.tm_sec;
+}
+
+std::tm utc_of(std::int64_t seconds) {
+    constexpr int kFirstYear = 1900;
+    const std::chrono::sys_seconds time{std::chrono::seconds(seconds)};
+    const auto day = std::chrono::floor<std::chrono::days>(time);
+    const std::chrono::year_month_day date(day);
+    const std::chrono::hh_mm_ss clock(time - day);
+    std::tm out{};
+    out.tm_year = static_cast<int>(date.year()) - kFirstYear;
+    out.tm_mon = static_cast<int>(static_cast<unsigned>(date.month())) - 1;
+    out.tm_mday = static_cast<int>(static_cast<unsigned>(date.day()));
+    out.tm_hour = static_cast<int>(clock.hours().count());
+    out.tm_min = static_cast<int>(clock.minutes().count());
+    out.tm_sec = static_cast<int>(clock.seconds().count());
+    return out;
+}
+
 std::string format_time(std::int64_t seconds) {
     if (seconds < kFirstSecond || seconds > kLastSecond) return "unknown";
-    const auto t = static_cast<std::time_t>(seconds);
-    std::tm tm{};
-    gmtime_r(&t, &tm);
+    const std::tm tm = utc_of(seconds);
     std::string out = "YYYY-MM-DDThh:mm:ssZ";
     // An audit line has two of these: printf() takes ten times as long.
     const auto put = [&out](std::size_t at, int digits, int number) {

@@ -13,6 +13,7 @@
 #include <ctime>
 
 #include "mtls_authz/base/digest.hpp"
+#include "mtls_authz/system/file_times.hpp"
 #include "mtls_authz/base/text.hpp"
 
 namespace mtls {
@@ -229,12 +230,13 @@ std::string settled_stamp(const std::string& path) {
     struct stat info {};
     if (stat(path.c_str(), &info) != 0) return {};
     constexpr time_t kSettled = 2;
-    if (std::time(nullptr) - std::max(info.st_mtim.tv_sec, info.st_ctim.tv_sec) < kSettled) return {};
+    const timespec modified = modified_at(info), changed = changed_at(info);
+    if (std::time(nullptr) - std::max(modified.tv_sec, changed.tv_sec) < kSettled) return {};
     std::string out;
     for (const auto part : {static_cast<long long>(info.st_dev), static_cast<long long>(info.st_ino),
-                            static_cast<long long>(info.st_size), static_cast<long long>(info.st_mtim.tv_sec),
-                            static_cast<long long>(info.st_mtim.tv_nsec), static_cast<long long>(info.st_ctim.tv_sec),
-                            static_cast<long long>(info.st_ctim.tv_nsec)}) {
+                            static_cast<long long>(info.st_size), static_cast<long long>(modified.tv_sec),
+                            static_cast<long long>(modified.tv_nsec), static_cast<long long>(changed.tv_sec),
+                            static_cast<long long>(changed.tv_nsec)}) {
         out += std::to_string(part) + ".";
     }
     return out;

@@ -1,6 +1,5 @@
 #include "mtls_authz/base/image.hpp"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -9,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -30,38 +28,6 @@ struct Head {
 // Address space reserved while an image is written: kMostReserved if the system allows it, at least kLeastReserved.
 constexpr std::size_t kMostReserved = std::size_t{1} << (sizeof(void*) > 4 ? 32 : 28);
 constexpr std::size_t kLeastReserved = std::size_t{1} << 20;
-
-#ifdef F_ADD_SEALS
-constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-#endif
-
-// A memfd, or, on systems without it, a private file that is unlinked at once.
-int open_without_name() {
-#ifdef MFD_ALLOW_SEALING
-    return memfd_create("mtls_authz", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-#else
-    char name[] = "/tmp/mtls_authz.XXXXXX";
-    const int file = mkostemp(name, O_CLOEXEC);
-    if (file >= 0) unlink(name);
-    return file;
-#endif
-}
-
-bool seal([[maybe_unused]] int file) {
-#ifdef F_ADD_SEALS
-    return fcntl(file, F_ADD_SEALS, kSeals) == 0;
-#else
-    return true;
-#endif
-}
-
-bool is_sealed([[maybe_unused]] int file) {
-#ifdef F_ADD_SEALS
-    return fcntl(file, F_GET_SEALS) == kSeals;
-#else
-    return true;
-#endif
-}
 
 // The limit on file sizes (ulimit -f), which the kernel also applies to a memfd: a larger one would raise SIGXFSZ and
 // end the process.
@@ -105,27 +71,25 @@ Image::~Image() {
 // ---- writing --------------------------------------------------------------------------------------------------------
 
 std::unique_ptr<ImageWriter> ImageWriter::create() {
-    const int file = open_without_name();
-    if (file < 0) return nullptr;
+    auto file = UnsealedFile::create();
+    if (!file) return nullptr;
     // Reserved address space takes no memory until the file backs it.
     for (std::size_t size = kMostReserved; size >= kLeastReserved; size /= 2) {
-        void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file, 0);
+        void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | kNoReserve, file->get(), 0);
         if (memory == MAP_FAILED) continue;
-        return std::unique_ptr<ImageWriter>(new ImageWriter(file, {static_cast<char*>(memory), size}));
+        return std::unique_ptr<ImageWriter>(new ImageWriter(std::move(*file), {static_cast<char*>(memory), size}));
     }
-    close(file);
     errno = ENOMEM;
     return nullptr;
 }
 
-ImageWriter::ImageWriter(int file, std::span<char> memory)
-    : file_(file), memory_(memory), arena_(memory, [this](std::size_t least) { return grow(least); }) {
+ImageWriter::ImageWriter(UnsealedFile file, std::span<char> memory)
+    : file_(std::move(file)), memory_(memory), arena_(memory, [this](std::size_t least) { return grow(least); }) {
     arena_.skip(sizeof(Head));
 }
 
 ImageWriter::~ImageWriter() {
     if (!memory_.empty()) munmap(memory_.data(), memory_.size());
-    if (file_ >= 0) close(file_);
 }
 
 // Extends the file by at least `least` bytes; returns by how many, or 0. The step grows with the file.
@@ -136,8 +100,7 @@ std::size_t ImageWriter::grow(std::size_t least) {
     if (most < backed_ || least > most - backed_) return 0;
     const std::size_t step =
         std::min(std::max(least, std::clamp(backed_ / 4, kSmallestStep, kLargestStep)), most - backed_);
-    // Not ftruncate() alone: it does not allocate, and writing a page without memory raises SIGBUS.
-    if (posix_fallocate(file_, static_cast<off_t>(backed_), static_cast<off_t>(step)) != 0) return 0;
+    if (!file_.extend(backed_, step)) return 0;
     backed_ += step;
     return step;
 }
@@ -152,10 +115,9 @@ Result<std::shared_ptr<const Image>> ImageWriter::finish(Watched kind, const voi
     // F_SEAL_WRITE fails while a writable mapping exists.
     munmap(memory_.data(), memory_.size());
     memory_ = {};
-    if (ftruncate(file_, static_cast<off_t>(head.size)) != 0 || !seal(file_)) {
-        return Error{std::string("its memory cannot be sealed (") + std::strerror(errno) + ")"};
-    }
-    return Image::open(std::exchange(file_, -1), kind);
+    OwnedFile sealed = std::move(file_).seal(static_cast<std::size_t>(head.size));
+    if (sealed.get() < 0) return Error{std::string("its memory cannot be sealed (") + std::strerror(errno) + ")"};
+    return Image::open(sealed.release(), kind);
 }
 
 }  // namespace mtls

@@ -353,7 +353,7 @@ std::optional<std::int64_t> epoch_of(const ASN1_TIME* time) {
     if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1) return std::nullopt;
     if (ASN1_STRING_length(time) != (ASN1_STRING_type(time) == V_ASN1_UTCTIME ? kUtc : kGeneralized))
         return std::nullopt;
-    return static_cast<std::int64_t>(timegm(&parts));
+    return seconds_of(parts);
 }
 
 std::string certificate_sha256(const X509& certificate) {

@@ -91,15 +91,15 @@ std::string escape_rfc4514(std::string_view value) {
 
 std::string der_of(const ASN1_STRING& value) {
     constexpr int kShort = 0x80;  // X.690 8.1.3: the length takes one byte
-    const int length = ASN1_STRING_length(&value);
-    if (is_folded_type(value.type) && length < kShort) {
-        std::string out = {static_cast<char>(value.type), static_cast<char>(length)};
+    const int length = ASN1_STRING_length(&value), tag = ASN1_STRING_type(&value);
+    if (is_folded_type(tag) && length < kShort) {
+        std::string out = {static_cast<char>(tag), static_cast<char>(length)};
         return out.append(reinterpret_cast<const char*>(ASN1_STRING_get0_data(&value)),
                           static_cast<std::size_t>(length));
     }
     // Through ASN1_TYPE, because an attribute value may have any type.
     ASN1_TYPE type{};
-    type.type = value.type == V_ASN1_NEG_INTEGER ? V_ASN1_INTEGER : value.type;
+    type.type = tag == V_ASN1_NEG_INTEGER ? V_ASN1_INTEGER : tag;
     type.value.asn1_string = const_cast<ASN1_STRING*>(&value);
     return encode(i2d_ASN1_TYPE, type);
 }

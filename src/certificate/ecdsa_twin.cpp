@@ -17,7 +17,6 @@ namespace {
 
 using BignumPtr = std::unique_ptr<BIGNUM, FreeWith<BN_free>>;
 using SignaturePtr = std::unique_ptr<ECDSA_SIG, FreeWith<ECDSA_SIG_free>>;
-using BitStringPtr = std::unique_ptr<ASN1_BIT_STRING, FreeWith<ASN1_BIT_STRING_free>>;
 
 BignumPtr order_of(const X509& issuer) {
     const EVP_PKEY* const key = X509_get0_pubkey(&issuer);
@@ -41,11 +40,11 @@ std::string other_form(const ASN1_BIT_STRING& signature, const BIGNUM& order) {
     return encode(i2d_ECDSA_SIG, *other);
 }
 
-std::string sequence(const std::string& content) {
-    const int length = static_cast<int>(content.size());
-    std::string out(static_cast<std::size_t>(ASN1_object_size(1, length, V_ASN1_SEQUENCE)) - content.size(), '\0');
+std::string element(int tag, bool is_constructed, const std::string& content) {
+    const int length = static_cast<int>(content.size()), constructed = is_constructed ? 1 : 0;
+    std::string out(static_cast<std::size_t>(ASN1_object_size(constructed, length, tag)) - content.size(), '\0');
     auto* p = reinterpret_cast<unsigned char*>(out.data());
-    ASN1_put_object(&p, 1, length, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
+    ASN1_put_object(&p, constructed, length, tag, V_ASN1_UNIVERSAL);
     return out + content;
 }
 
@@ -64,12 +63,11 @@ std::string ecdsa_twin_sha256(const X509& certificate, const X509& issuer) {
     DerReader parts(whole->content);
     const auto content = parts.next();
     const auto algorithm = parts.next();
-    const BitStringPtr bits(ASN1_BIT_STRING_new());
-    if (!content || !algorithm || !bits) return {};
-    if (ASN1_STRING_set(bits.get(), other.data(), static_cast<int>(other.size())) != 1) throw std::bad_alloc();
-    bits->flags |= ASN1_STRING_FLAG_BITS_LEFT;  // 0 unused bits, even if the last byte ends in zero bits
-    return sha256(sequence(std::string(content->encoding) + std::string(algorithm->encoding) +
-                           encode(i2d_ASN1_BIT_STRING, *bits)));
+    if (!content || !algorithm) return {};
+    constexpr char kNoUnusedBits = '\0';  // even if the last byte ends in zero bits
+    const std::string bits = element(V_ASN1_BIT_STRING, false, kNoUnusedBits + other);
+    return sha256(
+        element(V_ASN1_SEQUENCE, true, std::string(content->encoding) + std::string(algorithm->encoding) + bits));
 }
 
 }  // namespace mtls

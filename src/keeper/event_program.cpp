@@ -5,10 +5,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#ifdef __linux__
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#endif
 
 #include <algorithm>
 #include <cerrno>
@@ -17,6 +13,7 @@
 #include <ctime>
 #include <iterator>
 
+#include "mtls_authz/system/process_traits.hpp"
 #include "mtls_authz/base/shared_record.hpp"
 #include "mtls_authz/base/text.hpp"
 
@@ -48,13 +45,6 @@ struct Start {
     std::int64_t until;  // monotonic_ms()
 };
 
-void close_all_from(int first, int end) {
-#ifdef SYS_close_range
-    if (syscall(SYS_close_range, static_cast<unsigned>(first), ~0U, 0U) == 0) return;
-#endif
-    for (int fd = first; fd < end; ++fd) close(fd);
-}
-
 void reset_signals() {
     struct sigaction usual {};
     usual.sa_handler = SIG_DFL;
@@ -76,14 +66,12 @@ int code_of(int status) { return WIFSIGNALED(status) ? kBySignal + WTERMSIG(stat
 [[noreturn]] void supervise(const Start& start) {
     setsid();
     reset_signals();
-#ifdef __linux__
-    prctl(PR_SET_NAME, "mtls-event");
-    prctl(PR_SET_CHILD_SUBREAPER, 1);
-#endif
+    name_process("mtls-event");
+    adopt_orphans();
     dup2(start.input, STDIN_FILENO);
     dup2(start.null, STDOUT_FILENO);
     dup2(start.null, STDERR_FILENO);
-    close_all_from(STDERR_FILENO + 1, start.descriptors);
+    close_files_from(STDERR_FILENO + 1, start.descriptors);
     const pid_t program = fork();
     if (program == 0) become_program(start);
     if (program < 0) _exit(kNotRun);

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "mtls_authz/load/lint.hpp"
+#include "mtls_authz/system/system.hpp"
 
 namespace mtls {
 
@@ -21,7 +22,7 @@ namespace {
 // Frees the memory of a reload, which is as large as the policy. malloc_trim() does not release the free memory at the
 // end of a thread's heap: allocate that once more, and drop its pages.
 void give_memory_back() {
-#ifdef __GLIBC__
+#if defined(MTLS_AUTHZ_LINUX) && defined(__GLIBC__)
     malloc_trim(0);
 #if __GLIBC_PREREQ(2, 33)
     constexpr std::size_t kPiece = 1UL << 18;

@@ -1,17 +1,11 @@
 #include "mtls_authz/keeper/live_socket.hpp"
 
-#include <fcntl.h>
 #include <poll.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
-#ifdef __linux__
-#include <linux/sockios.h>
-#endif
 
 #include <algorithm>
 #include <cerrno>
@@ -19,6 +13,9 @@
 #include <ctime>
 #include <span>
 #include <utility>
+
+#include "mtls_authz/system/sealed_file.hpp"
+#include "mtls_authz/system/unix_socket.hpp"
 
 namespace mtls {
 
@@ -44,21 +41,6 @@ Error failure(const std::string& what) { return Error{what + ": " + std::strerro
 
 std::string name_of_user(uid_t user) { return user == 0 ? "root" : "user " + std::to_string(user); }
 
-// The peer's user: of the process that called connect() or, seen from there, listen().
-bool find_peer(int socket, uid_t& user) {
-#ifdef SO_PEERCRED
-    ucred peer{};
-    socklen_t size = sizeof peer;
-    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
-    user = peer.uid;
-    return true;
-#else
-    (void)socket;
-    (void)user;
-    return false;
-#endif
-}
-
 bool fill_address(const std::string& path, sockaddr_un& out) {
     out.sun_family = AF_UNIX;
     if (path.empty() || path.size() >= sizeof out.sun_path) return false;
@@ -67,7 +49,7 @@ bool fill_address(const std::string& path, sockaddr_un& out) {
 }
 
 int connect_to(const sockaddr_un& address) {
-    const int out = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    const int out = open_unix_socket(Waits::kYes);
     const timeval longest{5, 0};
     setsockopt(out, SOL_SOCKET, SO_SNDTIMEO, &longest, sizeof longest);
     setsockopt(out, SOL_SOCKET, SO_RCVTIMEO, &longest, sizeof longest);
@@ -77,17 +59,6 @@ int connect_to(const sockaddr_un& address) {
     close(out);
     errno = why;
     return -1;
-}
-
-// Whether the peer has read the reply. Without SIOCOUTQ, a peer counts as unread until it disconnects.
-bool has_read_all(int socket) {
-#ifdef SIOCOUTQ
-    int bytes = 1;
-    return ioctl(socket, SIOCOUTQ, &bytes) == 0 && bytes == 0;
-#else
-    (void)socket;
-    return false;
-#endif
 }
 
 }  // namespace
@@ -142,12 +113,12 @@ Result<LiveAnswer> ask_live_server(const std::string& path) {
                                             : ": cannot be asked"));
     }
     uid_t user = 0;
-    if (!find_peer(socket.get(), user) || (user != 0 && user != geteuid())) {
+    if (!find_peer_user(socket.get(), user) || (user != 0 && user != geteuid())) {
         return Error{path + " was made by " + name_of_user(user) +
                      ": what it answers is believed where root or the user who asks has started the server"};
     }
     const Greeting greeting;
-    if (send(socket.get(), &greeting, sizeof greeting, MSG_NOSIGNAL) != sizeof greeting) {
+    if (send(socket.get(), &greeting, sizeof greeting, kNoSignal) != sizeof greeting) {
         return Error{"the server at " + path +
                      " has closed the connection: it answers root and its run-time user alone"};
     }
@@ -156,10 +127,7 @@ Result<LiveAnswer> ask_live_server(const std::string& path) {
 
 Result<std::string> read_sealed_text(int file) {
     struct stat info {};
-#ifdef F_GET_SEALS
-    constexpr int kNeeded = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-    if ((fcntl(file, F_GET_SEALS) & kNeeded) != kNeeded) return Error{"it is not sealed"};
-#endif
+    if (!is_sealed(file)) return Error{"it is not sealed"};
     if (fstat(file, &info) != 0) return failure("it cannot be read");
     std::string out(static_cast<std::size_t>(info.st_size), '\0');
     for (std::size_t at = 0; at < out.size();) {
@@ -173,27 +141,23 @@ Result<std::string> read_sealed_text(int file) {
 // ---- the server -----------------------------------------------------------------------------------------------------
 
 Result<OwnedFile> make_sealed_text(std::string_view text) {
-#if defined(MFD_ALLOW_SEALING) && defined(F_ADD_SEALS) && defined(SO_PEERCRED)
-    OwnedFile file(memfd_create("mtls_authz-gates", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    if (file.get() < 0) return failure("no memory that processes share can be had");
+    auto file = UnsealedFile::create();
+    if (!file) return failure("no memory that processes share can be had");
+    const std::size_t size = text.size();
     while (!text.empty()) {
-        const ssize_t n = write(file.get(), text.data(), text.size());
+        const ssize_t n = write(file->get(), text.data(), text.size());
         if (n <= 0) return failure("it cannot be written");
         text.remove_prefix(static_cast<std::size_t>(n));
     }
-    constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-    if (fcntl(file.get(), F_ADD_SEALS, kSeals) != 0) return failure("its memory cannot be sealed");
-    return file;
-#else
-    (void)text;
-    return Error{"this system has no memory that can be sealed, or does not say who connects"};
-#endif
+    OwnedFile sealed = std::move(*file).seal(size);
+    if (sealed.get() < 0) return failure("its memory cannot be sealed");
+    return sealed;
 }
 
 Result<OwnedFile> listen_live(const std::string& path, uid_t user) {
     sockaddr_un address{};
     if (!fill_address(path, address)) return Error{"longer than the path of a socket may be"};
-    OwnedFile out(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    OwnedFile out(open_unix_socket(Waits::kNo));
     if (out.get() < 0) return failure("no socket can be had");
     struct stat there {};
     if (lstat(path.c_str(), &there) == 0) {
@@ -226,14 +190,14 @@ std::size_t LiveSocketServer::count(uid_t user, bool answered) const {
 void LiveSocketServer::welcome(int listener) {
     for (std::size_t i = 0; i < kMostPeers; ++i) {
         Peer peer;
-        peer.socket = OwnedFile(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+        peer.socket = OwnedFile(accept_unix(listener));
         if (peer.socket.get() < 0) {
             // Out of descriptors: do not retry at once.
             constexpr timespec kSoon = {0, 100'000'000};
             if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) nanosleep(&kSoon, nullptr);
             return;
         }
-        if (!find_peer(peer.socket.get(), peer.user) || (peer.user != 0 && peer.user != run_user_)) continue;
+        if (!find_peer_user(peer.socket.get(), peer.user) || (peer.user != 0 && peer.user != run_user_)) continue;
         peer.since = Clock::now();
         // Evict the oldest waiting peer of this user.
         if (count(peer.user, false) >= kMostPeers) {

@@ -5,6 +5,8 @@
 #include <ctime>
 #include <new>
 
+#include "mtls_authz/system/sealed_file.hpp"
+
 namespace mtls {
 
 namespace {
@@ -60,7 +62,7 @@ std::vector<ChildInfo> Children::alive() const {
 
 Ledger* Ledger::create() {
     void* const memory =
-        mmap(nullptr, sizeof(Ledger), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        mmap(nullptr, sizeof(Ledger), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | kNoReserve, -1, 0);
     if (memory == MAP_FAILED) return nullptr;
     auto* const ledger = new (memory) Ledger;
     ledger->sightings.release_pages();

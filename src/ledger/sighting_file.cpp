@@ -10,7 +10,7 @@
 #include <cstring>
 
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/keeper/file_passing.hpp"
+#include "mtls_authz/system/file_passing.hpp"
 #include "mtls_authz/rules/partner_name.hpp"
 
 namespace mtls {

@@ -3,11 +3,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#ifdef __linux__
-#include <poll.h>
-#include <sys/inotify.h>
-#include <sys/statfs.h>
-#endif
 
 #include <algorithm>
 #include <cerrno>
@@ -15,10 +10,16 @@
 #include <utility>
 
 #include "mtls_authz/base/file.hpp"
+#include "mtls_authz/system/system.hpp"
+#ifdef MTLS_AUTHZ_LINUX
+#include <poll.h>
+#include <sys/inotify.h>
+#include <sys/statfs.h>
+#endif
 
 namespace mtls {
 
-#ifdef __linux__
+#ifdef MTLS_AUTHZ_LINUX
 
 namespace {
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <ctime>
 
+#include "mtls_authz/base/calendar.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/tell/html.hpp"
 
@@ -14,13 +15,6 @@ namespace {
 constexpr std::int64_t kMinute = 60;
 constexpr std::int64_t kHour = 3600;
 constexpr std::int64_t kDay = 86400;
-
-std::tm utc(std::int64_t seconds) {
-    const std::time_t time = seconds;
-    std::tm out{};
-    gmtime_r(&time, &out);
-    return out;
-}
 
 }  // namespace
 
@@ -48,8 +42,8 @@ std::string age(std::int64_t now, std::int64_t then) {
 }
 
 std::string clock(std::int64_t now, std::int64_t then) {
-    const std::tm at = utc(then), today = utc(now);
-    const bool is_today = at.tm_yday == today.tm_yday && at.tm_year == today.tm_year;
+    const std::tm at = utc_of(then), today = utc_of(now);
+    const bool is_today = at.tm_mday == today.tm_mday && at.tm_mon == today.tm_mon && at.tm_year == today.tm_year;
     const char* const form = is_today ? "%H:%M" : at.tm_year == today.tm_year ? "%-d %b %H:%M" : "%-d %b %Y %H:%M";
     std::array<char, 32> text{};
     return {text.data(), std::strftime(text.data(), text.size(), form, &at)};

@@ -17,8 +17,8 @@ constexpr std::size_t kMostLines = 10;
 constexpr std::size_t kMostPartners = 5;
 
 std::string local_time(std::int64_t seconds, std::int64_t now) {
-    const std::time_t then = seconds;
-    const std::time_t today = now;
+    const auto then = static_cast<std::time_t>(seconds);
+    const auto today = static_cast<std::time_t>(now);
     std::tm at{}, of_now{};
     localtime_r(&then, &at);
     localtime_r(&today, &of_now);

@@ -1,5 +1,7 @@
 // Replays the corpus, each input also cut short and with single bytes changed: fuzz_replay CORPUS [SEEDS]
 // Where SEEDS is given, the certificates that are made on the way are written there, for the fuzzers to begin with.
+#include <openssl/pem.h>
+
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -11,6 +13,7 @@
 #include "der_specimens.hpp"
 #include "front_fields.hpp"
 #include "mtls_authz/certificate/front_header.hpp"
+#include "mtls_authz/trust/crl.hpp"
 #include "pki.hpp"
 #include "targets.hpp"
 
@@ -43,6 +46,57 @@ std::size_t replay(Target target, const std::string& input) {
     return runs;
 }
 
+std::string item(unsigned role, const std::string& der) {
+    std::string out(1, static_cast<char>(role));
+    out += static_cast<char>(der.size() >> 8);
+    out += static_cast<char>(der.size() & 0xff);
+    return out + der;
+}
+
+// For fuzz::identify: which key is whose is in their roles, so the keys here are of no account.
+std::map<std::string, std::string> presented() {
+    constexpr unsigned kSubKey = 1, kMidKey = 2, kLeafKey = 3;
+    const auto by = [](unsigned signer, unsigned own) { return signer << 2 | own; };
+    const auto ca = [](const char* cn, const test::Identity* issuer, const char* issuer_name) {
+        test::CertSpec spec;
+        spec.subject = {{"CN", cn}};
+        spec.issuer_name = {{"CN", issuer_name}};
+        spec.ca = true;
+        spec.eku = "";
+        spec.key_usage = "critical,keyCertSign,cRLSign";
+        spec.key_identifiers = false;
+        return test::issue(spec, issuer);
+    };
+    const auto leaf = [](const test::Identity& issuer, const char* issuer_name) {
+        test::CertSpec spec;
+        spec.subject = {{"CN", "api"}, {"O", "Acme"}};
+        spec.san = {{GEN_DNS, "api.acme.example"}, {GEN_URI, "https://api.acme.example/a"}};
+        spec.issuer_name = {{"CN", issuer_name}};
+        spec.key_usage = "critical,digitalSignature";
+        spec.key_identifiers = false;
+        return test::issue(spec, &issuer);
+    };
+    const auto list_of = [](const test::Identity& signer, const test::Identity& revoked) {
+        test::CrlSpec spec;
+        spec.revoked = {{&revoked, 1}};
+        const std::string pem = test::make_crl(signer, spec);
+        const mtls::BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+        const mtls::X509CrlPtr list(PEM_read_bio_X509_CRL(bio.get(), nullptr, nullptr, nullptr));
+        return mtls::encode(i2d_X509_CRL, *list);
+    };
+    const test::Identity root = ca(fuzz::kIdentifyRoot, nullptr, fuzz::kIdentifyRoot),
+                         sub = ca(fuzz::kIdentifySub, &root, fuzz::kIdentifyRoot),
+                         mid = ca("Fuzz Mid", &root, fuzz::kIdentifyRoot), mids = leaf(mid, "Fuzz Mid"),
+                         subs = leaf(sub, fuzz::kIdentifySub), roots = leaf(root, fuzz::kIdentifyRoot);
+    const std::string of_mid = item(by(kMidKey, kLeafKey), der_of(mids)) + item(by(0, kMidKey), der_of(mid));
+    return {{"roots", item(by(0, kLeafKey), der_of(roots))},
+            {"subs", item(by(kSubKey, kLeafKey), der_of(subs)) + item(by(0, kSubKey), der_of(sub))},
+            {"mids", of_mid},
+            {"revoked", of_mid + item(by(kMidKey, 0) | fuzz::kIdentifyCrl, list_of(mid, mids))},
+            {"ca-revoked", of_mid + item(fuzz::kIdentifyCrl, list_of(root, mid))},
+            {"not-revoked", of_mid + item(by(kMidKey, 0) | fuzz::kIdentifyCrl, list_of(mid, roots))}};
+}
+
 void write(const std::string& folder, const char* name, const std::string& content) {
     std::filesystem::create_directories(folder);
     std::ofstream(folder + "/" + name, std::ios::binary) << content;
@@ -53,9 +107,9 @@ void write(const std::string& folder, const char* name, const std::string& conte
 int main(int argc, char** argv) {
     if (argc < 2 || argc > 3) return 2;
     const std::map<std::string, Target> targets = {
-        {"facts", fuzz::facts},     {"policy", fuzz::policy}, {"selector", fuzz::selector},
-        {"session", fuzz::session}, {"path", fuzz::path},     {"crl", fuzz::crl},
-        {"telling", fuzz::telling}, {"bundle", fuzz::bundle}, {"front", fuzz::front}};
+        {"facts", fuzz::facts}, {"policy", fuzz::policy},   {"selector", fuzz::selector}, {"session", fuzz::session},
+        {"path", fuzz::path},   {"crl", fuzz::crl},         {"telling", fuzz::telling},   {"bundle", fuzz::bundle},
+        {"front", fuzz::front}, {"capture", fuzz::capture}, {"gate", fuzz::gate},         {"identify", fuzz::identify}};
     std::size_t runs = 0;
     for (const auto& [name, target] : targets) {
         for (const auto& file : std::filesystem::directory_iterator(std::string(argv[1]) + "/" + name)) {
@@ -82,6 +136,8 @@ int main(int argc, char** argv) {
         test::as_rfc9440(leaf), test::as_der(leaf), test::as_pem_url(leaf),
         test::as_xfcc(leaf) + ";Chain=\"" + test::as_pem_url(leaf) + test::as_pem_url(ca) + "\""};
     for (const std::string& header : fronts) runs += replay(fuzz::front, header);
+    const auto seeds_of_identify = presented();
+    for (const auto& [name, input] : seeds_of_identify) runs += replay(fuzz::identify, input);
     if (argc == 3) {
         const std::string seeds = argv[2];
         write(seeds + "/facts", "leaf", leaf_der);
@@ -90,6 +146,7 @@ int main(int argc, char** argv) {
         write(seeds + "/crl", "list.pem", crl_pem);
         write(seeds + "/session", "carried", carried);
         write(seeds + "/bundle", "one.json", bundle);
+        for (const auto& [name, input] : seeds_of_identify) write(seeds + "/identify", name.c_str(), input);
         for (std::size_t i = 0; i < std::size(fronts); ++i)
             write(seeds + "/front", mtls::kFrontFormats[i].data(), fronts[i]);
     }

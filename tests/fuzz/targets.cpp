@@ -2,7 +2,6 @@
 #include "targets.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "mtls_authz/base/calendar.hpp"
@@ -24,10 +23,6 @@
 namespace fuzz {
 
 namespace {
-
-void require(bool holds) {
-    if (!holds) std::abort();
-}
 
 mtls::X509Ptr parse(std::string_view der) {
     const mtls::ErrorQueueGuard errors;

@@ -116,6 +116,16 @@ CLAIM(percent_encoded_pem_holds_one_certificate_and_nothing_around_it) {
     CHECK(read && X509_cmp(read.value().leaf.get(), leaf().cert.get()) == 0 && read.value().chain.size() == 1);
 }
 
+namespace {
+
+// The same value with a length of one octet more than DER has.
+std::string in_a_longer_form(const std::string& der) {
+    check(der[1] == '\x82', "two octets of length", __FILE__, __LINE__);
+    return std::string("\x30\x83\x00", 3) + der.substr(2);
+}
+
+}  // namespace
+
 CLAIM(base64_of_der_is_strict) {
     const std::string digits = as_der(leaf());
     std::string bare = digits;
@@ -125,6 +135,7 @@ CLAIM(base64_of_der_is_strict) {
         {digits + "\n", "is no base64"},
         {digits + ", " + digits, "is no base64"},
         {base64("forged"), "something else than a certificate"},
+        {base64(in_a_longer_form(der_bytes(leaf()))), "something else than a certificate"},
         {base64(der_bytes(leaf()) + der_bytes(ca())), "holds something behind the certificate"},
     };
     for (const auto& [value, why] : rows) CHECK_CONTAINS(fault(FrontFormat::kDer, value), why);

@@ -481,6 +481,9 @@ CLAIM(a_session_carries_intermediates_for_its_leaf_alone) {
         CHECK_EQUAL(back.left_out.count, left_out);
         CHECK_EQUAL(back.left_out.bytes, left_out * 1000);
         CHECK_EQUAL(decode_helpers(data, *stranger.cert).certificates.size(), 0U);
+        std::string of_another_version = data;
+        of_another_version[0] = 2;
+        CHECK_EQUAL(decode_helpers(of_another_version, *leaf.cert).certificates.size(), 0U);
         for (std::size_t n = 34; n < data.size(); ++n) {
             const bool is_whole = left_out > 0 && n + 10 == data.size();
             CHECK(is_whole || decode_helpers(std::string_view(data).substr(0, n), *leaf.cert).certificates.empty());

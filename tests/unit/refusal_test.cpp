@@ -274,6 +274,24 @@ struct Revoked {
 
 }  // namespace
 
+CLAIM(what_revocation_files_refuse_is_refused) {
+    const auto root = test::make_ca("Root");
+    const auto leaf = test::issue(client_spec("api"), &root);
+    Draft d;
+    const auto policy =
+        d.file("root.pem", root.cert_pem()).policy(partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor root.pem"));
+    const auto answer = [&](const std::string& lines) {
+        Revoked r;
+        r.write("a.conf", lines);
+        r.look();
+        r.look();
+        return verdict(ask(*policy, leaf, {}, now(), {}, *r.files.refusals()));
+    };
+    CHECK_EQUAL(answer("MTLSRevoke CN:other\nMTLSSuspend other\n"), "granted acme");
+    CHECK_EQUAL(answer("MTLSRevoke CN:api\n"), "revoked");
+    CHECK_EQUAL(answer("MTLSSuspend acme\n"), "suspended acme");
+}
+
 CLAIM(one_line_that_cannot_be_used_holds_up_no_other) {
     for (const char* odd : {R"(MTLSRevoke 'email:"a"@b@acme.example')", R"(MTLSRevoke 'email:"a"b@acme.example@x')",
                             "MTLSRevoke DNS:", "MTLSRevoke sha1:00", "MTLSNonsense x", "MTLSSuspend", "<MTLSPartner x>",

@@ -102,7 +102,9 @@ std::size_t shared_in_use() {
     std::size_t kilobytes = 0;
     bool ours = false;
     for (std::string line; std::getline(maps, line);) {
-        if (line.find('-') < 20 && line.find(' ') > line.find('-')) ours = line.find("memfd:mtls_authz") != line.npos;
+        if (line.find('-') < 20 && line.find(' ') > line.find('-')) {
+            ours = line.find("/memfd:mtls_authz") != line.npos || line.find("/tmp/mtls_authz.") != line.npos;
+        }
         if (ours && line.starts_with("Size:")) kilobytes += std::stoul(line.substr(5));
     }
     return kilobytes * 1024;
@@ -374,10 +376,10 @@ namespace {
 
 // A sealed file with this content.
 int sealed(const std::string& content) {
-    const int file = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    CHECK(write(file, content.data(), content.size()) == static_cast<ssize_t>(content.size()));
-    CHECK_EQUAL(fcntl(file, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);
-    return file;
+    auto file = UnsealedFile::create();
+    CHECK(file.has_value());
+    CHECK(write(file->get(), content.data(), content.size()) == static_cast<ssize_t>(content.size()));
+    return std::move(*file).seal(content.size()).release();
 }
 
 std::string content_of(int file) {

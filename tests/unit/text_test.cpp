@@ -1,5 +1,7 @@
 
 #include <algorithm>
+#include <ctime>
+#include <random>
 
 #include "claims.hpp"
 #include "mtls_authz/base/calendar.hpp"
@@ -79,6 +81,29 @@ CLAIM(dates_are_rfc3339_and_until_includes_the_day) {
          {"", "2027-3-1", "2027-02-29", "2027-01-01T10:00Z", "2027-01-01T10:00:00", "2027-01-01T10:00:00.5Z",
           "2027-13-01", "2027-01-01T24:00:00Z", "2027-01-01 10:00:00Z", "2027-01-01x"}) {
         test::check(!parse_date(bad, DateEdge::kFrom).ok(), bad, __FILE__, __LINE__);
+    }
+}
+
+// Certificates that end in 2050 are ordinary, and so are systems whose time_t ends in 2038.
+CLAIM(seconds_and_fields_are_those_of_timegm_whatever_the_size_of_time_t) {
+    CHECK_EQUAL(mtls::format_time(253402300799), "9999-12-31T23:59:59Z");
+    CHECK_EQUAL(mtls::format_time(2147483648), "2038-01-19T03:14:08Z");
+    CHECK_EQUAL(mtls::format_time(-62167219200), "0000-01-01T00:00:00Z");
+    CHECK_EQUAL(mtls::seconds_of(mtls::utc_of(253402300799)), 253402300799);
+    std::mt19937_64 random(1);
+    std::uniform_int_distribution<std::int64_t> any(-62167219200, 253402300799), near(INT32_MIN, INT32_MAX);
+    for (int i = 0; i < 20000; ++i) {
+        const bool is_wide = sizeof(std::time_t) >= sizeof(std::int64_t) && i % 2 == 0;
+        const std::int64_t seconds = is_wide ? any(random) : near(random);
+        std::tm fields = mtls::utc_of(seconds), theirs{};
+        CHECK_EQUAL(mtls::seconds_of(fields), seconds);
+        const auto time = static_cast<std::time_t>(seconds);
+        CHECK(gmtime_r(&time, &theirs) != nullptr);
+        CHECK_EQUAL(timegm(&fields), time);
+        CHECK_EQUAL(theirs.tm_year, fields.tm_year);
+        CHECK_EQUAL(theirs.tm_mon, fields.tm_mon);
+        CHECK_EQUAL(theirs.tm_mday, fields.tm_mday);
+        CHECK_EQUAL(theirs.tm_hour, fields.tm_hour);
     }
 }
 

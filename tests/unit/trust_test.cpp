@@ -1,5 +1,7 @@
 // Paths to anchors, and who a certificate belongs to: each grant beside its nearest refusals.
 
+#include "mtls_authz/certificate/decoded_certificates.hpp"
+#include "mtls_authz/trust/signature_cache.hpp"
 #include "mtls_authz/trust/trust.hpp"
 #include "policy_draft.hpp"
 
@@ -131,6 +133,8 @@ CLAIM(an_end_entity_anchor_stands_for_itself_and_issues_nothing) {
     CHECK_EQUAL(verdict(ask(*policy, test::issue(client_spec("x"), &self), {&self})), "not-verified");
     CHECK_EQUAL(verdict(ask(*policy, test::issue(client_spec("child"), &old), {&old})), "not-verified");
     CHECK_EQUAL(verdict(ask(*policy, self, {}, now() + 90000)), "expired");
+    const auto past = d.policy(partner("device", "MTLSIdentity any\nMTLSTrustAnchor self.pem until=2001-01-01"));
+    CHECK_EQUAL(verdict(ask(*past, self)), "not-verified");
     // The same key and name in another certificate is not the anchor.
     EVP_PKEY_up_ref(self.key.get());
     CHECK_EQUAL(verdict(ask(*policy, test::issue(client_spec("device"), nullptr, EvpPkeyPtr(self.key.get())))),
@@ -349,4 +353,62 @@ CLAIM(a_path_that_was_verified_once_vouches_for_no_other_bytes) {
     }
     // Dates are asked every time.
     CHECK_EQUAL(verdict(ask(*policy, good, {}, now() + 2 * 86400)), "expired");
+}
+
+CLAIM(what_is_remembered_is_of_one_certificate_and_one_key) {
+    SignatureCache memory;
+    const std::string certificate(32, 'c'), key(32, 'k'), other(32, 'o');
+    memory.remember(certificate, key);
+    CHECK(memory.knows(certificate, key));
+    CHECK(!memory.knows(certificate, other));
+    CHECK(!memory.knows(other, key));
+    memory.remember("", key);
+    memory.remember(certificate, "");
+    CHECK(!memory.knows("", key));
+    CHECK(!memory.knows(certificate, ""));
+    // Of two digests that begin alike each has its own certificate.
+    const auto one = test::make_ca("One"), two = test::make_ca("Two");
+    const auto decoded = std::make_unique<DecodedCertificates>();
+    const std::string begin(31, 'd');
+    for (int i = 0; i < 2; ++i) {
+        const X509Ptr first = decoded->get(begin + "1", encode(i2d_X509, *one.cert));
+        const X509Ptr second = decoded->get(begin + "2", encode(i2d_X509, *two.cert));
+        CHECK_EQUAL(X509_cmp(first.get(), one.cert.get()), 0);
+        CHECK_EQUAL(X509_cmp(second.get(), two.cert.get()), 0);
+    }
+}
+
+CLAIM(the_handshake_announces_the_anchors_that_exist_now_within_its_limit) {
+    const auto root = test::make_ca("Root"), old = test::make_ca("Old");
+    Draft d;
+    const auto policy = d.file("root.pem", root.cert_pem())
+                            .file("old.pem", old.cert_pem())
+                            .policy(partner("acme", "MTLSIdentity any\nMTLSTrustAnchor root.pem") +
+                                    partner("bee", "MTLSIdentity any\nMTLSTrustAnchor old.pem until=2001-01-01"));
+    const auto names = policy->cas().announced_names(16384, now());
+    CHECK(names.has_value());
+    CHECK_EQUAL(names->size(), 1U);
+    CHECK_EQUAL(std::string(names->front()), encode(i2d_X509_NAME, *X509_get_subject_name(root.cert.get())));
+    CHECK_EQUAL(policy->cas().announced_names(16384, 978307200)->size(), 2U);
+    const std::size_t exactly = names->front().size() + 2;
+    CHECK(policy->cas().announced_names(exactly, now()).has_value());
+    CHECK(!policy->cas().announced_names(exactly - 1, now()).has_value());
+}
+
+CLAIM(the_lists_that_mod_ssl_was_given_count_for_its_own_cas) {
+    const auto ca = test::make_ca("Server CA");
+    const auto good = test::issue(client_spec("api"), &ca), bad = test::issue(client_spec("api"), &ca);
+    Draft d;
+    const auto policy = d.policy(partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor mod_ssl"));
+    ServerCas server;
+    server.certificates.push_back(share(*ca.cert));
+    const auto lists = std::make_shared<CrlSet>();
+    for (X509CrlPtr& list : decode_crls(test::make_crl(ca, {.revoked = {{&bad, 1}}})).lists) {
+        lists->add(
+            Crl::read(std::move(list)).value(), [](const std::string&) { return std::vector<X509Ptr>(); }, now());
+    }
+    CHECK_EQUAL(verdict(ask(*policy, bad, {}, now(), server)), "granted acme");
+    server.crls = lists;
+    CHECK_EQUAL(verdict(ask(*policy, bad, {}, now(), server)), "revoked acme");
+    CHECK_EQUAL(verdict(ask(*policy, good, {}, now(), server)), "granted acme");
 }

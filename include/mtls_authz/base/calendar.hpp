@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <ctime>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,11 @@ Result<std::int64_t> parse_date(std::string_view text, DateEdge edge);
 
 // "2027-03-31T23:59:59Z"; "unknown" outside of the years 0000 to 9999.
 std::string format_time(std::int64_t seconds);
+
+// timegm() and gmtime_r() for 64-bit seconds: a time_t of 32 bits ends in 2038. Fields must be in range, the year below
+// 32768; tm_wday and tm_yday are neither read nor set.
+std::int64_t seconds_of(const std::tm& utc);
+std::tm utc_of(std::int64_t seconds);
 
 // Passed instead of the current time: every date condition holds.
 constexpr std::int64_t kAnyTime = INT64_MIN;

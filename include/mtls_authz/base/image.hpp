@@ -9,6 +9,7 @@
 #include "mtls_authz/base/arena.hpp"
 #include "mtls_authz/base/relative.hpp"
 #include "mtls_authz/base/result.hpp"
+#include "mtls_authz/system/sealed_file.hpp"
 
 namespace mtls {
 
@@ -64,10 +65,10 @@ public:
     Result<std::shared_ptr<const Image>> finish(Watched kind, const void* root);
 
 private:
-    ImageWriter(int file, std::span<char> memory);
+    ImageWriter(UnsealedFile file, std::span<char> memory);
     std::size_t grow(std::size_t least);
 
-    int file_;
+    UnsealedFile file_;
     std::span<char> memory_;  // the reserved address space
     std::size_t backed_ = 0;  // bytes from its beginning that the file backs
     Arena arena_;

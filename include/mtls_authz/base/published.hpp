@@ -3,7 +3,6 @@
 // to it.
 #pragma once
 
-#include <pthread.h>
 #include <sched.h>
 
 #include <array>
@@ -13,6 +12,8 @@
 #include <mutex>
 #include <utility>
 #include <vector>
+
+#include "mtls_authz/system/this_thread.hpp"
 
 namespace mtls {
 
@@ -138,9 +139,7 @@ private:
     }
 
     ReaderSlot& occupy_slot(std::uint64_t epoch) noexcept {
-        constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15;
-        const auto thread = static_cast<std::uint64_t>(pthread_self());
-        for (std::size_t at = (thread * kGolden) >> kShift;; at = (at + 1) % kSlots) {
+        for (std::size_t at = (thread_number() * kGoldenRatio) >> kShift;; at = (at + 1) % kSlots) {
             std::uint64_t free = 0;
             if (slots_[at].epoch.compare_exchange_strong(free, epoch)) return slots_[at];
             if (at == kSlots - 1) sched_yield();

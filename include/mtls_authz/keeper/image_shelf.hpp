@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "mtls_authz/base/image.hpp"
-#include "mtls_authz/keeper/file_passing.hpp"
+#include "mtls_authz/system/file_passing.hpp"
 
 namespace mtls {
 

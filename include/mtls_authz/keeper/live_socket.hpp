@@ -1,4 +1,4 @@
-// The Unix socket (SOCK_SEQPACKET) through which `mtls-authz --live` reads a running server. A peer sends a fixed
+// The Unix socket through which `mtls-authz --live` reads a running server. A peer sends a fixed
 // greeting; the keeper replies with sealed files: the images, and the gates of httpd.conf as text. No other input is
 // read.
 #pragma once
@@ -38,11 +38,11 @@ Result<std::string> read_sealed_text(int file);
 
 // ---- the server -----------------------------------------------------------------------------------------------------
 
-// Makes a memfd with this text, sealed against writing, growing and shrinking.
+// Makes a sealed file (system/sealed_file.hpp) with this text.
 Result<OwnedFile> make_sealed_text(std::string_view text);
 
 // Listens at `path`; only `user` and root may connect (mode 0600). Replaces a stale socket; fails if a server still
-// listens there, or if the path is another kind of file. Call it in the parent: SO_PEERCRED shows a client the user
+// listens there, or if the path is another kind of file. Call it in the parent: the kernel shows a client the user
 // that called listen(), and the tool trusts root and its own user only.
 Result<OwnedFile> listen_live(const std::string& path, uid_t user);
 

@@ -1,14 +1,13 @@
 // Decision counters in memory that all processes and threads of a server share.
 #pragma once
 
-#include <sched.h>
-
 #include <array>
 #include <atomic>
 #include <cstdint>
 
 #include "mtls_authz/policy/outcome.hpp"
 #include "mtls_authz/policy/reason.hpp"
+#include "mtls_authz/system/this_thread.hpp"
 
 namespace mtls {
 
@@ -63,10 +62,7 @@ private:
         return static_cast<std::size_t>(value);
     }
     static void add(Cell& cell, Count n = 1) noexcept { cell.fetch_add(n, std::memory_order_relaxed); }
-    Shard& shard() noexcept {
-        const int processor = sched_getcpu();
-        return shards_[static_cast<std::size_t>(processor < 0 ? 0 : processor) % kShards];
-    }
+    Shard& shard() noexcept { return shards_[processor_number() % kShards]; }
     template <class Pick>
     Count sum(Pick pick) const noexcept;
 

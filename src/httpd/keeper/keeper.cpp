@@ -4,9 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
-#ifdef __linux__
-#include <sys/prctl.h>
-#endif
 
 #include <algorithm>
 #include <atomic>
@@ -25,6 +22,7 @@
 #include "mtls_authz/httpd/keeper/live_socket.hpp"
 #include "mtls_authz/httpd/keeper/policy_checks.hpp"
 #include "mtls_authz/keeper/poll_timer.hpp"
+#include "mtls_authz/system/process_traits.hpp"
 #include "mtls_authz/tell/refusal_report.hpp"
 
 extern "C" {
@@ -226,13 +224,10 @@ void ensure_published(const server_rec* s) {
 void bind_to_parent(pid_t parent) {
     for (const int number : {SIGTERM, SIGINT, SIGCHLD}) std::signal(number, SIG_DFL);
     for (const int number : {SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGPIPE}) std::signal(number, SIG_IGN);
-#ifdef __linux__
-    // Call it after dropping privileges, which would reset both. Not dumpable: processes of the run-time user cannot
-    // trace it.
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    prctl(PR_SET_DUMPABLE, 0);
-    prctl(PR_SET_NAME, "mtls-keeper");
-#endif
+    // Called after dropping privileges, which would reset the first two.
+    end_with_parent();
+    forbid_tracing();
+    name_process("mtls-keeper");
     if (getppid() != parent) _exit(0);
 }
 

@@ -93,6 +93,13 @@ void note_servers_with_gates(server_rec* main_server) {
     }
 }
 
+// Calls getgrouplist(), whose groups are of type int on macOS.
+template <class Group>
+int list_groups(int (*list)(const char*, Group, Group*, int*), const char* user, gid_t first, gid_t* out, int& count) {
+    void* const any = out;
+    return list(user, static_cast<Group>(first), static_cast<Group*>(any), &count);
+}
+
 // The owners that may change the files which decide access.
 FileTrust trust_of_server(Findings& findings) {
     FileTrust trust;
@@ -107,7 +114,7 @@ FileTrust trust_of_server(Findings& findings) {
         trust.more_groups.resize(static_cast<std::size_t>(count));
         const char* const name = ap_unixd_config.user_name;
         const bool named = name != nullptr && name[0] != '#';
-        if (!named || getgrouplist(name, trust.run_group, trust.more_groups.data(), &count) < 0) count = 0;
+        if (!named || list_groups(getgrouplist, name, trust.run_group, trust.more_groups.data(), count) < 0) count = 0;
         trust.more_groups.resize(static_cast<std::size_t>(count));
     }
     if (!trust.has_own_user()) {

@@ -1,4 +1,4 @@
-#include "mtls_authz/keeper/file_passing.hpp"
+#include "mtls_authz/system/file_passing.hpp"
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstring>
 #include <utility>
+
+#include "mtls_authz/system/unix_socket.hpp"
 
 namespace mtls {
 
@@ -47,7 +49,7 @@ bool send_with_files(int socket, std::span<const std::byte> message, std::span<c
         rights->cmsg_len = CMSG_LEN(files.size_bytes());
         std::memcpy(CMSG_DATA(rights), files.data(), files.size_bytes());
     }
-    return sendmsg(socket, &head, MSG_DONTWAIT | MSG_NOSIGNAL) == static_cast<ssize_t>(message.size());
+    return sendmsg(socket, &head, MSG_DONTWAIT | kNoSignal) == static_cast<ssize_t>(message.size());
 }
 
 ssize_t receive_with_files(int socket, std::span<std::byte> message, PassedFiles& passed, int flags) {
@@ -58,20 +60,27 @@ ssize_t receive_with_files(int socket, std::span<std::byte> message, PassedFiles
     head.msg_iovlen = 1;
     head.msg_control = control.bytes;
     head.msg_controllen = sizeof control.bytes;
-    const ssize_t size = recvmsg(socket, &head, flags | MSG_CMSG_CLOEXEC);
+#ifdef MTLS_AUTHZ_LINUX
+    flags |= MSG_CMSG_CLOEXEC;
+#endif
+    const ssize_t size = recvmsg(socket, &head, flags);
     const cmsghdr* const rights = size > 0 ? CMSG_FIRSTHDR(&head) : nullptr;
     if (rights == nullptr || rights->cmsg_level != SOL_SOCKET || rights->cmsg_type != SCM_RIGHTS) return size;
     std::array<int, kMostPassedFiles> numbers{};
     passed.count = std::min((rights->cmsg_len - CMSG_LEN(0)) / sizeof(int), numbers.size());
     std::memcpy(numbers.data(), CMSG_DATA(rights), passed.count * sizeof(int));
-    for (std::size_t i = 0; i < passed.count; ++i) passed.files[i] = OwnedFile(numbers[i]);
+    for (std::size_t i = 0; i < passed.count; ++i) {
+        passed.files[i] = OwnedFile(numbers[i]);
+#ifndef MTLS_AUTHZ_LINUX
+        fcntl(numbers[i], F_SETFD, FD_CLOEXEC);
+#endif
+    }
     return size;
 }
 
 bool make_socket_pair(OwnedFile& one, OwnedFile& other) {
     int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) != 0) return false;
-    for (const int socket : pair) fcntl(socket, F_SETFD, FD_CLOEXEC);
+    if (!open_unix_pair(pair)) return false;
     one = OwnedFile(pair[0]);
     other = OwnedFile(pair[1]);
     return true;

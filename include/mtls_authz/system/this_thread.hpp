@@ -1,0 +1,31 @@
+// Numbers that spread threads over the slots of an array.
+#pragma once
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <bit>
+#include <cstdint>
+
+#include "mtls_authz/system/system.hpp"
+
+namespace mtls {
+
+// Constant for a thread's life, and unique among running threads. A pthread_t is a pointer on musl, macOS and the BSDs.
+inline std::uint64_t thread_number() noexcept { return std::bit_cast<std::uintptr_t>(pthread_self()); }
+
+// 2^64 by the golden ratio: multiplying by it spreads multiples of a power of two over the high bits.
+constexpr std::uint64_t kGoldenRatio = 0x9e3779b97f4a7c15;
+
+// The processor that this thread runs on. Fallback: a number of the thread below 256.
+inline std::size_t processor_number() noexcept {
+#ifdef MTLS_AUTHZ_LINUX
+    const int processor = sched_getcpu();
+    return processor < 0 ? 0 : static_cast<std::size_t>(processor);
+#else
+    constexpr int kAllButOneByte = 56;
+    return static_cast<std::size_t>((thread_number() * kGoldenRatio) >> kAllButOneByte);
+#endif
+}
+
+}  // namespace mtls
