@@ -62,7 +62,7 @@ CLAIM(the_first_step_that_fails_names_the_reason_of_a_request) {
 
 CLAIM(a_path_is_granted_only_where_each_of_its_readings_is) {
     Request r;
-    r.allow = {GateRule::by_grant()};
+    r.allow = {GateRule::of(GateRule::Kind::kByGrant)};
     const PathPattern pattern = PathPattern::parse("/a/**").value();
     const Grant any_method{};
     r.who.grants = GrantedPaths({{&any_method, &pattern, {}}}, "acme");

@@ -356,16 +356,16 @@ CLAIM(a_path_that_was_verified_once_vouches_for_no_other_bytes) {
 }
 
 CLAIM(what_is_remembered_is_of_one_certificate_and_one_key) {
-    SignatureCache memory;
+    SignatureCache cache;
     const std::string certificate(32, 'c'), key(32, 'k'), other(32, 'o');
-    memory.remember(certificate, key);
-    CHECK(memory.knows(certificate, key));
-    CHECK(!memory.knows(certificate, other));
-    CHECK(!memory.knows(other, key));
-    memory.remember("", key);
-    memory.remember(certificate, "");
-    CHECK(!memory.knows("", key));
-    CHECK(!memory.knows(certificate, ""));
+    cache.insert(certificate, key);
+    CHECK(cache.contains(certificate, key));
+    CHECK(!cache.contains(certificate, other));
+    CHECK(!cache.contains(other, key));
+    cache.insert("", key);
+    cache.insert(certificate, "");
+    CHECK(!cache.contains("", key));
+    CHECK(!cache.contains(certificate, ""));
     // Of two digests that begin alike each has its own certificate.
     const auto one = test::make_ca("One"), two = test::make_ca("Two");
     const auto decoded = std::make_unique<DecodedCertificates>();
