@@ -276,7 +276,7 @@ Result<std::unique_ptr<Database>> Database::open(const DatabaseAccess& access) {
 
 std::string Database::run(const std::string& statement, int* changed) {
     int rows = 0;
-    const std::string fault = handle_->ask(kLongestQuestion, [&] {
+    std::string fault = handle_->ask(kLongestQuestion, [&] {
         return apr_dbd_query(handle_->driver, handle_->connection, &rows, statement.c_str());
     });
     if (changed != nullptr) *changed = rows;
