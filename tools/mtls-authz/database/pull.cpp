@@ -27,7 +27,7 @@ std::vector<std::string> find_conflicts(const std::string& folder, const BaseRev
     std::map<std::string, std::string> all = base.digests;
     all.insert(now.begin(), now.end());
     for (const auto& [place, ignored] : all) {
-        const std::string here = digest_of(folder + "/" + place);
+        const std::string here = digest_of(std::filesystem::path(folder) / place);
         const auto was = base.digests.find(place);
         const auto is = now.find(place);
         const bool is_edited = here != (was != base.digests.end() ? was->second : "");

@@ -51,7 +51,7 @@ std::string kind_of_content(const std::string& content) {
 
 // The folder of a pulled file says it; else the row that is there, --kind, or the content.
 std::string kind_of(const fs::path& file, const std::string& content, const Rows& known, const std::string& said) {
-    const std::string folder = fs::absolute(file).parent_path().filename();
+    std::string folder = fs::absolute(file).parent_path().filename();
     if (is_kind(folder)) return folder;
     const auto row = known.find(file.filename().string());
     if (row != known.end()) return row->second.kind;
