@@ -18,6 +18,7 @@
 #include <stdexcept>
 
 #include "httpd_server.hpp"
+#include "sockets.hpp"
 #include "web_servers.hpp"
 
 namespace test {
@@ -38,7 +39,7 @@ std::string quoted(const std::string& text) {
     return out + "'";
 }
 
-// Where Debian and Red Hat have the server's own commands.
+// The folder of the server's commands on Debian or Red Hat.
 std::string postgres_folder() {
     std::vector<std::string> found;
     if (fs::exists("/usr/lib/postgresql")) {
@@ -50,17 +51,6 @@ std::string postgres_folder() {
     std::sort(found.begin(), found.end());
     if (!found.empty()) return found.back();
     return access("/usr/bin/initdb", X_OK) == 0 ? "/usr/bin" : "";
-}
-
-int connected(int port) {
-    const int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    if (connect(s, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return s;
-    close(s);
-    return -1;
 }
 
 }  // namespace
@@ -78,7 +68,7 @@ std::string row(const std::string& name, const std::string& kind, const std::str
 
 bool Postgres::is_installed() { return !postgres_folder().empty(); }
 
-// It refuses to run as root; and it ends with whoever runs the test, however that ends.
+// PostgreSQL refuses to run as root. --pdeathsig ends it with the test process.
 std::vector<std::string> Postgres::as_owner(std::vector<std::string> words) const {
     words.front() = postgres_folder() + "/" + words.front();
     const passwd* const nobody = getpwnam("nobody");
@@ -146,13 +136,13 @@ void Postgres::start() {
     throw std::runtime_error("PostgreSQL does not start");
 }
 
-// The server is a group with its processes.
+// The server is a process group.
 void Postgres::kill() {
     if (pid_ <= 0) return;
     ::kill(-pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
     pid_ = -1;
-    for (int i = 0; i < 200 && connected(port_) >= 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(25));
+    for (int i = 0; i < 200 && accepts(port_); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(25));
 }
 
 Postgres::~Postgres() { kill(); }
@@ -169,17 +159,7 @@ std::string Postgres::parameters(const std::string& login, int port) const {
 
 // ---- a proxy --------------------------------------------------------------------------------------------------------
 
-Relay::Relay(int target) : target_(target), port_(free_port()) {
-    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const int on = 1;
-    setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(static_cast<std::uint16_t>(port_));
-    if (bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || listen(listener_, 64) != 0) {
-        throw std::runtime_error("the relay cannot listen");
-    }
+Relay::Relay(int target) : target_(target), port_(free_port()), listener_(listen_on(port_)) {
     thread_ = std::thread([this] { serve(); });
 }
 
@@ -200,10 +180,9 @@ void Relay::serve() {
 }
 
 void Relay::hand_on(int client) {
-    const int server = connected(target_);
+    const int server = try_connect(target_);
     pollfd ends[] = {{client, POLLIN, 0}, {server, POLLIN, 0}};
     while (!ends_ && server >= 0) {
-        // What is sent meanwhile is taken by nobody, and answered by nobody.
         if (is_frozen_) {
             std::this_thread::sleep_for(std::chrono::milliseconds(20));
             continue;

@@ -1,4 +1,4 @@
-// Policy databases as conf/examples makes them: SQLite, and a PostgreSQL of its own on 127.0.0.1 that goes with the
+// Policy databases with the tables of conf/examples: SQLite, and a PostgreSQL server on 127.0.0.1 that ends with the
 // test.
 #pragma once
 
@@ -12,17 +12,17 @@
 
 namespace test {
 
-// Statements by a database's own client; what it prints. Throws where that fails.
+// Runs statements with the client of the database. Returns its output; throws if it fails.
 std::string sqlite(const std::string& file, const std::string& statements);
-// A statement that writes a row anew, whatever was there.
+// A statement that inserts or replaces a row.
 std::string row(const std::string& name, const std::string& kind, const std::string& body);
 
 class Postgres {
 public:
-    // Makes `folder`/data, starts, makes the database `mtls` with the example's tables, and the logins `node` and
-    // `writer`, whose passwords are their names behind "secret-of-".
+    // Makes `folder`/data, starts the server, makes the database `mtls` with the tables of the example, and the logins
+    // `node` and `writer` with the passwords secret-of-node and secret-of-writer.
     explicit Postgres(const std::string& folder);
-    // What `primary` has, streamed: a standby.
+    // A standby that streams from `primary`.
     Postgres(const std::string& folder, const Postgres& primary);
     ~Postgres();
     Postgres(const Postgres&) = delete;
@@ -30,11 +30,11 @@ public:
 
     static bool is_installed();
     int port() const { return port_; }
-    // As the superuser.
+    // Runs statements as the superuser.
     std::string sql(const std::string& statements) const;
     // The content of an MTLSPolicyDatabase file, or of --database.
     std::string parameters(const std::string& login, int port = 0) const;
-    // Without a chance to say goodbye.
+    // Sends SIGKILL.
     void kill();
     void start();
 
@@ -47,8 +47,7 @@ private:
     pid_t pid_ = -1;
 };
 
-// Hands bytes on between clients and a port of 127.0.0.1, until it is frozen: then connections stay open, and nothing
-// comes through.
+// A TCP proxy before a port of 127.0.0.1. While it is frozen, connections stay open and no bytes are forwarded.
 class Relay {
 public:
     explicit Relay(int target);
@@ -57,7 +56,7 @@ public:
     Relay& operator=(const Relay&) = delete;
 
     int port() const { return port_; }
-    // Of later connections.
+    // Sets the port for later connections.
     void lead_to(int target) { target_ = target; }
     void freeze(bool is_frozen = true) { is_frozen_ = is_frozen; }
 

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "sockets.hpp"
+
 namespace test {
 
 namespace {
@@ -36,17 +38,7 @@ std::string read_request(int socket) {
 
 }  // namespace
 
-EchoBackend::EchoBackend(int port) {
-    listener_ = socket(AF_INET, SOCK_STREAM, 0);
-    const int on = 1;
-    setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    if (bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || listen(listener_, 16) != 0) {
-        throw std::runtime_error("the backend cannot listen");
-    }
+EchoBackend::EchoBackend(int port) : listener_(listen_on(port)) {
     thread_ = std::thread([this] { serve(); });
 }
 

@@ -1,8 +1,6 @@
 
 #include "httpd_server.hpp"
 
-#include "claims.hpp"
-
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -21,6 +19,9 @@
 #include <sstream>
 #include <stdexcept>
 #include <thread>
+
+#include "claims.hpp"
+#include "sockets.hpp"
 
 namespace test {
 
@@ -97,22 +98,6 @@ std::string first_found(const std::vector<std::string>& names) {
     throw std::runtime_error("none found of: " + names.front());
 }
 
-bool accepts(int port) {
-    const int s = socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    bool ok = connect(s, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-    // If no server listens yet, the kernel may choose this very port for our end, and connect the socket to itself.
-    sockaddr_in own{};
-    socklen_t length = sizeof own;
-    getsockname(s, reinterpret_cast<sockaddr*>(&own), &length);
-    ok = ok && own.sin_port != address.sin_port;
-    close(s);
-    return ok;
-}
-
 // httpd writes its pid file before it installs signal handlers; a signal before that would end it.
 bool catches(pid_t pid, int signal) {
     std::ifstream in("/proc/" + std::to_string(pid) + "/status");
@@ -123,24 +108,6 @@ bool catches(pid_t pid, int signal) {
 }
 
 void pause_ms(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
-
-}  // namespace
-
-namespace {
-
-// Whether a server could listen on the port now.
-bool can_listen(int port) {
-    const int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const int on = 1;
-    setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);  // as httpd does
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    const bool ok = bind(s, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && listen(s, 1) == 0;
-    close(s);
-    return ok;
-}
 
 // Reserves a port for this process and its forks by an abstract socket of that name: the kernel allows one holder, and
 // frees it when the last of them ends.
@@ -340,10 +307,15 @@ bool Httpd::stop() {
     if (is_prefork_) pause_ms(300);
     kill(pid_, SIGTERM);
     if (has_ended()) return true;
+    crash();
+    return false;
+}
+
+void Httpd::crash() {
     kill(-pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
     pid_ = -1;
-    return false;
+    for (int i = 0; i < 1200 && accepts(port_); ++i) pause_ms(25);
 }
 
 namespace {

@@ -79,6 +79,9 @@ public:
     bool has_ended();
     // Stops the server gracefully; returns whether it ended in time.
     bool stop();
+    // Kills the server with all of its processes, those that it is about to start included, and waits until the kernel
+    // has taken them down: until then they hold the ports.
+    void crash();
     pid_t pid() const { return pid_; }
     std::vector<pid_t> children() const;  // the serving ones
     std::vector<pid_t> keepers() const;

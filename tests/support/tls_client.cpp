@@ -12,21 +12,15 @@
 #include <stdexcept>
 
 #include "mtls_authz/base/text.hpp"
+#include "sockets.hpp"
 
 namespace test {
 
 int connect_to(int port) {
-    const int s = socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    const int s = try_connect(port);
+    if (s < 0) throw std::runtime_error("cannot connect to port " + std::to_string(port));
     const timeval limit{15, 0};
     setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    if (connect(s, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-        close(s);
-        throw std::runtime_error("cannot connect to port " + std::to_string(port));
-    }
     return s;
 }
 

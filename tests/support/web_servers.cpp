@@ -16,6 +16,7 @@
 #include <stdexcept>
 
 #include "httpd_server.hpp"
+#include "sockets.hpp"
 #include "tls_client.hpp"
 
 namespace test {
@@ -26,22 +27,6 @@ namespace {
 
 constexpr const char* kNginx = "/usr/sbin/nginx";
 constexpr const char* kHaproxy = "/usr/sbin/haproxy";
-
-bool accepts_within(int port, std::chrono::seconds time) {
-    const auto end = std::chrono::steady_clock::now() + time;
-    while (std::chrono::steady_clock::now() < end) {
-        const int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        address.sin_port = htons(static_cast<std::uint16_t>(port));
-        const bool ok = connect(s, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-        close(s);
-        if (ok) return true;
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
-    return false;
-}
 
 }  // namespace
 
@@ -103,17 +88,7 @@ Haproxy::~Haproxy() {
     waitpid(pid_, nullptr, 0);
 }
 
-RawServer::RawServer(Handler answer) : answer_(std::move(answer)), port_(free_port()) {
-    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const int on = 1;
-    setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(static_cast<std::uint16_t>(port_));
-    if (bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || listen(listener_, 16) != 0) {
-        throw std::runtime_error("the server cannot listen");
-    }
+RawServer::RawServer(Handler answer) : answer_(std::move(answer)), port_(free_port()), listener_(listen_on(port_)) {
     thread_ = std::thread([this] { serve(); });
 }
 
