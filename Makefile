@@ -30,11 +30,13 @@ SOURCES_ID   := $(firstword $(shell cat $(SHARED_FILES) | { sha256sum || shasum 
 CORE_DEFINES := -DMTLS_AUTHZ_SOURCES=\"$(SOURCES_ID)\"
 
 apxs_query  = $(shell $(APXS) -q $(1) 2>/dev/null)
-HTTPD_FLAGS = -isystem $(call apxs_query,INCLUDEDIR) $(APR_FLAGS)
+# Sets the variable $(1) to $(2) when it is used first: apxs is a slow script, and each object would run it again.
+once        = $(eval $(1) := $(2))$($(1))
+HTTPD_FLAGS = $(call once,HTTPD_FLAGS,-Isrc -isystem $(call apxs_query,INCLUDEDIR) $(APR_FLAGS))
 MODULE_DIR  = $(call apxs_query,LIBEXECDIR)
 # APR is for a policy's database; httpd has it in any case.
-APR_FLAGS   = -isystem $(call apxs_query,APR_INCLUDEDIR) $(filter -D%,$(call apxs_query,EXTRA_CPPFLAGS))
-APR_LIBS    = $(shell $(call apxs_query,APU_CONFIG) --link-ld) $(shell $(call apxs_query,APR_CONFIG) --link-ld)
+APR_FLAGS   = $(call once,APR_FLAGS,-isystem $(call apxs_query,APR_INCLUDEDIR) $(filter -D%,$(call apxs_query,EXTRA_CPPFLAGS)))
+APR_LIBS    = $(call once,APR_LIBS,$(shell $(call apxs_query,APU_CONFIG) --link-ld) $(shell $(call apxs_query,APR_CONFIG) --link-ld))
 CRYPTO      = -lcrypto $(APR_LIBS)
 
 HTTPD_SRC   := $(wildcard src/httpd/*/*.cpp) mod_mtls_authz.cpp
@@ -46,7 +48,7 @@ E2E_SRC     := $(wildcard tests/httpd/*.cpp)
 ALL_CXX     := $(TIDY_SRC) $(wildcard tests/tool/*.cpp) $(SUPPORT_SRC) $(UNIT_SRC) $(E2E_SRC) $(wildcard tests/fuzz/*.cpp tests/demo/*.cpp tests/demo/*/*.cpp tests/soak/*.cpp tests/threads/*.cpp tests/answers/*.cpp tests/revocation/*.cpp bench/*.cpp)
 # What `make test` does not compile.
 UNTESTED_SRC := $(wildcard bench/*.cpp tests/soak/*.cpp)
-ALL_HEADERS := $(wildcard include/mtls_authz/*/*.hpp include/mtls_authz/httpd/*/*.hpp tools/mtls-authz/*.hpp tools/mtls-authz/*/*.hpp tests/tool/*.hpp tests/support/*.hpp tests/answers/*.hpp tests/revocation/*.hpp bench/*.hpp)
+ALL_HEADERS := $(wildcard include/mtls_authz/*/*.hpp src/httpd/*/*.hpp tools/mtls-authz/*.hpp tools/mtls-authz/*/*.hpp tests/tool/*.hpp tests/httpd/*.hpp tests/support/*.hpp tests/fuzz/*.hpp tests/answers/*.hpp tests/revocation/*.hpp bench/*.hpp)
 
 MODULE      := $(BUILD)/mod_mtls_authz.so
 TOOL        := $(BUILD)/mtls-authz

@@ -3,19 +3,19 @@
 // The table of directives and hooks. Their code is in src/httpd/; the policy and the decision are in the folders beside
 // it, which do not include httpd's headers.
 
-#include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/decide/front.hpp"
-#include "mtls_authz/httpd/keeper/events.hpp"
-#include "mtls_authz/httpd/keeper/live.hpp"
-#include "mtls_authz/httpd/request/forward.hpp"
-#include "mtls_authz/httpd/request/providers.hpp"
-#include "mtls_authz/httpd/request/request.hpp"
-#include "mtls_authz/httpd/start/directives.hpp"
-#include "mtls_authz/httpd/start/start_checks.hpp"
-#include "mtls_authz/httpd/tell/audit.hpp"
-#include "mtls_authz/httpd/tell/error_detail.hpp"
-#include "mtls_authz/httpd/tell/status.hpp"
-#include "mtls_authz/httpd/tls/connection.hpp"
+#include "httpd/config/config.hpp"
+#include "httpd/decide/front.hpp"
+#include "httpd/keeper/events.hpp"
+#include "httpd/keeper/live.hpp"
+#include "httpd/request/forward.hpp"
+#include "httpd/request/providers.hpp"
+#include "httpd/request/request.hpp"
+#include "httpd/start/directives.hpp"
+#include "httpd/start/start_checks.hpp"
+#include "httpd/tell/audit.hpp"
+#include "httpd/tell/error_detail.hpp"
+#include "httpd/tell/status.hpp"
+#include "httpd/tls/connection.hpp"
 
 using namespace mtls::httpd;
 

@@ -115,7 +115,7 @@ compile_module() {
     failed=0
     for file in src/httpd/*/*.cpp mod_mtls_authz.cpp; do
         echo "$file"
-        clang++ -std=c++20 -fsyntax-only -Wall -Wextra -Wconversion -Wshadow -Werror -Iinclude -isystem "$HTTPD_INCLUDE" \
+        clang++ -std=c++20 -fsyntax-only -Wall -Wextra -Wconversion -Wshadow -Werror -Isrc -Iinclude -isystem "$HTTPD_INCLUDE" \
             -isystem "$(apxs -q APR_INCLUDEDIR)" -D_GNU_SOURCE -D_REENTRANT "$file" || failed=1
     done
     grep -E '^#define MODULE_MAGIC_NUMBER_M' "$HTTPD_INCLUDE/ap_mmn.h"

@@ -135,4 +135,10 @@ std::string format_time(std::int64_t seconds) {
     return out;
 }
 
+std::int64_t monotonic_seconds() {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
 }  // namespace mtls

@@ -61,6 +61,17 @@ std::string hex(std::span<const std::uint8_t> bytes) {
     return out;
 }
 
+std::optional<std::string> from_base64(std::string_view text) {
+    if (text.empty() || text.size() % 4 != 0) return std::nullopt;
+    std::string out(text.size() / 4 * 3, '\0');
+    const int n = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()), bytes_of(text).data(),
+                                  static_cast<int>(text.size()));
+    if (n < 0) return std::nullopt;
+    const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
+    out.resize(static_cast<std::size_t>(n) - padding);
+    return out;
+}
+
 int hex_digit(char c) {
     if (is_digit(c)) return c - '0';
     const char l = to_lower(c);
@@ -233,5 +244,7 @@ std::string sha256(std::string_view data) {
     SHA256(bytes_of(data).data(), data.size(), reinterpret_cast<unsigned char*>(out.data()));
     return out;
 }
+
+std::string in_quotes(std::string_view text, std::size_t limit) { return "'" + escape_for_log(text, limit) + "'"; }
 
 }  // namespace mtls

@@ -40,8 +40,6 @@ constexpr const char* kExpected =
     ": expected RSA, RSA>=3072, EC, EC:P-256, Ed25519, Ed448, ML-DSA, ML-DSA-65, SLH-DSA, ... or the dotted OID of "
     "another algorithm";
 
-std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
-
 std::string algorithm_name(const std::string& oid) {
     for (const NamedAlgorithm& named : kAlgorithms) {
         if (oid == named.oid) return std::string(named.name);
@@ -128,7 +126,7 @@ Result<int> read_size(std::string_view text) {
     const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), bits);
     const bool is_number = fault == std::errc() && end == text.data() + text.size() && !text.starts_with('0');
     if (!is_number || bits < 1 || bits > kLargest) {
-        return Error{quoted(text) + " is no size of a key: expected its bits, like RSA>=3072"};
+        return Error{in_quotes(text) + " is no size of a key: expected its bits, like RSA>=3072"};
     }
     return bits;
 }
@@ -172,7 +170,7 @@ Result<WrittenKeyPattern> WrittenKeyPattern::parse(std::string_view value) {
     const std::size_t end = std::min(value.find_first_of(":=<> "), value.size());
     const std::string_view rest = value.substr(end);
     auto algorithm = read_algorithm(value.substr(0, end));
-    if (!algorithm) return Error{quoted(value) + " is no kind of key" + hint_about(value) + kExpected};
+    if (!algorithm) return Error{in_quotes(value) + " is no kind of key" + hint_about(value) + kExpected};
     WrittenKeyPattern out;
     out.algorithm = std::move(*algorithm);
     if (rest.empty()) return out;
@@ -187,14 +185,14 @@ Result<WrittenKeyPattern> WrittenKeyPattern::parse(std::string_view value) {
         out.least_bits = bits.value();
         return out;
     }
-    if (is_sized) return Error{quoted(value) + " is no kind of key" + hint_about(value) + kExpected};
+    if (is_sized) return Error{in_quotes(value) + " is no kind of key" + hint_about(value) + kExpected};
     if (out.algorithm != kEc) {
-        return Error{quoted(value) + ": a key of " + out.algorithm + " is asked for without size or curve: expected " +
-                     out.algorithm};
+        return Error{in_quotes(value) + ": a key of " + out.algorithm +
+                     " is asked for without size or curve: expected " + out.algorithm};
     }
     const auto curve = rest.starts_with(':') ? read_curve(rest.substr(1)) : std::nullopt;
     if (!curve) {
-        return Error{quoted(value) +
+        return Error{in_quotes(value) +
                      " names no curve that OpenSSL knows: expected EC, EC:P-256, EC:P-384, EC:P-521, "
                      "EC:brainpoolP256r1, ... or the dotted OID of a curve"};
     }

@@ -9,18 +9,12 @@
 
 namespace mtls {
 
-namespace {
-
-std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 100) + "'"; }
-
-}  // namespace
-
 // Accepts only captures of the section's own regular expression: everything else in an expression can be chosen by the
 // client (headers, cookies, query) or set from .htaccess.
 Result<NameReference> NameReference::parse(std::string_view word) {
     if (word.find('%') == std::string_view::npos && word.find('$') == std::string_view::npos) {
         if (is_valid_name(word)) return NameReference{std::string(word), {}, 0};
-        return Error{quoted(word) + " cannot be a name: expected letters, digits, '.', '_' or '-'"};
+        return Error{in_quotes(word, 100) + " cannot be a name: expected letters, digits, '.', '_' or '-'"};
     }
     for (const std::string_view prefix : {"%{env:", "%{reqenv:", "%{ENV:"}) {
         if (!word.starts_with(prefix) || !word.ends_with('}')) continue;
@@ -30,7 +24,7 @@ Result<NameReference> NameReference::parse(std::string_view word) {
         if (plain && variable.starts_with("MATCH_") && variable.size() > 6)
             return NameReference{{}, std::string(variable), 0};
     }
-    return Error{quoted(word) +
+    return Error{in_quotes(word, 100) +
                  " is no expression that can name a partner: expected %{env:MATCH_NAME}, with (?<NAME>...) in "
                  "the regular expression of the same section; headers, cookies, query and functions can be forged"};
 }
@@ -69,18 +63,19 @@ Result<GateRule> parse_rule(std::string_view args, bool allow) {
     if (word == allowed_words.end()) {
         std::vector<std::string_view> texts;
         for (const Word& w : allowed_words) texts.push_back(w.text);
-        return Error{quoted(kind) + did_you_mean(kind, texts) + ": " + expected};
+        return Error{in_quotes(kind, 100) + did_you_mean(kind, texts) + ": " + expected};
     }
     rule.kind = word->kind;
     const bool named = rule.kind == Kind::kPartner || rule.kind == Kind::kGroup;
     if (named == (words.size() == 1)) {
-        return Error{named ? quoted(kind) + " needs at least one NAME" : quoted(kind) + " takes no names: " + expected};
+        return Error{named ? in_quotes(kind, 100) + " needs at least one NAME"
+                           : in_quotes(kind, 100) + " takes no names: " + expected};
     }
     if (rule.kind == Kind::kNone && limited) return Error{"'none' takes no methods="};
     for (std::size_t i = 1; i < words.size(); ++i) {
         if (equal_nocase(words[i].substr(0, 8), "methods=")) return Error{"methods= comes last, once"};
         if (is_known_method(words[i])) {
-            return Error{quoted(words[i]) + " is a method, not a name; write methods=" + words[i] +
+            return Error{in_quotes(words[i], 100) + " is a method, not a name; write methods=" + words[i] +
                          " (several are joined by commas, without blanks)"};
         }
         auto name = NameReference::parse(words[i]);

@@ -1,8 +1,10 @@
 #include "mtls_authz/keeper/database_reader.hpp"
 
+#include <utility>
+
 #include "mtls_authz/base/calendar.hpp"
-#include "mtls_authz/keeper/keeper_board.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/keeper/keeper_board.hpp"
 
 namespace mtls {
 
@@ -11,7 +13,7 @@ void DatabaseReader::fail(const std::string& fault) {
     view_.fail("the database cannot be read: " + fault);
 }
 
-void DatabaseReader::turn() {
+void DatabaseReader::poll() {
     view_.begin();
     if (database_ && database_->is_replaced()) database_.reset();
     if (!database_) {
@@ -33,13 +35,13 @@ void DatabaseReader::turn() {
                 std::to_string(floor) +
                 ", which is in force: a replica that is behind, or a backup; it is refused until the number is higher";
     }
-    // What rows refuse that cannot all count does count, and takes nothing away.
+    // Revocations with a fault add refusals, and remove none.
     if (part_ == RowPart::kPolicy && !fault.empty()) return view_.fail(std::move(fault));
     view_.put(last_, std::move(fault));
-    if (part_ == RowPart::kRefusing) view_.raise_floor(last_->revision);
+    if (part_ == RowPart::kRevocations) view_.raise_floor(last_->revision);
 }
 
-// ---- of this node ---------------------------------------------------------------------------------------------------
+// ---- the state of this node -----------------------------------------------------------------------------------------
 
 std::string DatabaseReader::write(const NodeState& state) {
     const auto text = [this](const std::string& value) { return value.empty() ? "NULL" : database_->quoted(value); };
@@ -55,15 +57,15 @@ std::string DatabaseReader::write(const NodeState& state) {
                           generation + ", " + revision + ", " + since + ", " + error + ")");
 }
 
-std::string DatabaseReader::tell(const NodeState& state) {
+std::string DatabaseReader::report(const NodeState& state) {
     constexpr std::int64_t kAgain = 30, kAfterFault = 300;
     const std::int64_t now = monotonic_seconds();
-    const bool is_due = now >= tells_from_ || (tell_fault_.empty() && told_ != state);
+    const bool is_due = now >= report_due_ || (report_fault_.empty() && reported_ != state);
     if (!database_ || !is_due) return {};
     const std::string fault = write(state);
-    tells_from_ = now + (fault.empty() ? kAgain : kAfterFault);
-    told_ = state;
-    return std::exchange(tell_fault_, fault) == fault ? "" : fault;
+    report_due_ = now + (fault.empty() ? kAgain : kAfterFault);
+    reported_ = state;
+    return std::exchange(report_fault_, fault) == fault ? "" : fault;
 }
 
 }  // namespace mtls

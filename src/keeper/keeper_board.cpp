@@ -3,8 +3,9 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <ctime>
 #include <new>
+
+#include "mtls_authz/base/calendar.hpp"
 
 namespace mtls {
 
@@ -27,12 +28,6 @@ KeeperBoard* KeeperBoard::adopt(void* memory) {
 std::int64_t KeeperBoard::silence() const {
     const auto& oldest = *std::min_element(std::begin(heartbeats), std::end(heartbeats));
     return monotonic_seconds() - oldest;
-}
-
-std::int64_t monotonic_seconds() {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec;
 }
 
 }  // namespace mtls

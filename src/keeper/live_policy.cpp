@@ -1,48 +1,16 @@
 #include "mtls_authz/keeper/live_policy.hpp"
 
-#if __has_include(<malloc.h>)
-#include <malloc.h>
-#endif
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <ctime>
 #include <functional>
 #include <stdexcept>
 #include <utility>
 
+#include "mtls_authz/base/calendar.hpp"
 #include "mtls_authz/load/lint.hpp"
-#include "mtls_authz/system/system.hpp"
+#include "mtls_authz/system/heap.hpp"
 
 namespace mtls {
-
-namespace {
-
-// Frees the memory of a reload, which is as large as the policy. malloc_trim() does not release the free memory at the
-// end of a thread's heap: allocate that once more, and drop its pages.
-void give_memory_back() {
-#if defined(MTLS_AUTHZ_LINUX) && defined(__GLIBC__)
-    malloc_trim(0);
-#if __GLIBC_PREREQ(2, 33)
-    constexpr std::size_t kPiece = 1UL << 18;
-    const std::size_t most = mallinfo2().fordblks / kPiece + 1;
-    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-    std::vector<std::unique_ptr<char[]>> taken;
-    for (std::size_t i = 0; i < most; ++i) {
-        taken.push_back(std::make_unique_for_overwrite<char[]>(kPiece));
-        void* begin = taken.back().get();
-        std::size_t size = kPiece;
-        std::align(page, page, begin, size);
-        madvise(begin, size / page * page, MADV_DONTNEED);
-    }
-    taken.clear();
-    malloc_trim(0);
-#endif
-#endif
-}
-
-}  // namespace
 
 namespace {
 
@@ -114,7 +82,7 @@ void LivePolicy::share_between_processes(KeeperBoard& board) {
     board_ = &board;
     shelf_ = board.shelf;
     policy_rows_.set_floor(board.revision);
-    refusing_rows_.set_floor(board.refusing_revision);
+    revocation_rows_.set_floor(board.revocation_revision);
     source_.share();
     revocation_files_.share();
     crl_files_.share();
@@ -127,7 +95,7 @@ void LivePolicy::use_database(const std::string& spelled, const Where& where) {
     disk_.set_database(policy_rows_);
     source_.watch(all);
     crl_files_.set_database(policy_rows_);
-    revocation_files_.set_database(refusing_rows_);
+    revocation_files_.set_database(revocation_rows_);
     revocation_files_.watch(all);
 }
 
@@ -140,21 +108,22 @@ void LivePolicy::restore_policy() {
     in_force_since_ = board_->in_force_since.load();
 }
 
-// Rows that cannot be read at a restart, or are of a lower revision, refuse and revoke as before it.
+// If revocations or CRLs of the database cannot be read at a restart, or are of a lower revision, restores those from
+// before it.
 void LivePolicy::restore_refusals(std::vector<Diagnostic>& findings) {
-    const DatabaseSight refusing = refusing_rows_.look();
-    const bool lacks_refusals = has_database_ && (refusing.rows == nullptr || !refusing.fault.empty());
+    const DatabaseSight revocations = revocation_rows_.look();
+    const bool lacks_refusals = has_database_ && (revocations.rows == nullptr || !revocations.fault.empty());
     const bool lacks_crls = has_database_ && policy_rows_.look().rows == nullptr;
     if (!lacks_refusals && !lacks_crls) return;
     auto shelf = board_ != nullptr ? shelf_.look_at_kept() : std::nullopt;
     std::vector<Diagnostic> unusable;
-    const auto recall = [&](Watched kind) {
+    const auto restore = [&](Watched kind) {
         return shelf && shelf->serials[index_of(kind)] != 0 && take(kind, *shelf, unusable);
     };
-    if (lacks_crls) recall(Watched::kCrls);
-    if (!lacks_refusals || recall(Watched::kRefusals) || refusing.rows != nullptr) return;
+    if (lacks_crls) restore(Watched::kCrls);
+    if (!lacks_refusals || restore(Watched::kRefusals) || revocations.rows != nullptr) return;
     findings.push_back({Diagnostic::Severity::kError, database_at_,
-                        "MTLSPolicyDatabase: nobody knows whom its rows refuse: " + refusing.fault});
+                        "MTLSPolicyDatabase: nobody knows whom its rows refuse: " + revocations.fault});
     source_.invalidate();
     drop_policy();
 }
@@ -190,14 +159,14 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
     }
     append_all(reported, lint_refusals(*policy_, *refusals_));
     publish();
-    give_memory_back();
+    release_free_memory();
     return policy_;
 }
 
 // The images stay on the shelf.
 void LivePolicy::release() {
     policy_rows_.forget();
-    refusing_rows_.forget();
+    revocation_rows_.forget();
     source_.invalidate();
     drop_policy();
     images_ = {};
@@ -271,7 +240,7 @@ void LivePolicy::poll_refusals(PollResult& outcome) {
         refusals_ = revocation_files_.refusals();
     }
     publish();
-    give_memory_back();
+    release_free_memory();
     if (const auto now = policy()) append_all(outcome.findings, lint_refusals(*now, *revocation_files_.refusals()));
 }
 
@@ -283,7 +252,7 @@ void LivePolicy::poll_crls(PollResult& outcome) {
     publish_images({{Watched::kCrls, crl_files_.image()}});
     if (!outcome.crls_changed) return;
     publish();
-    give_memory_back();
+    release_free_memory();
 }
 
 // `next`: the policy that names the CRL files; null: the current one. The caller holds crls_polling_, or is the only
@@ -300,9 +269,9 @@ bool LivePolicy::read_crls(const Policy* next, std::vector<Diagnostic>& findings
 void LivePolicy::poll_policy(PollResult& outcome) {
     const std::lock_guard lock(policy_polling_);
     outcome.before = policy();
-    // After a start with closed gates: whom rows refuse is known before a policy lets in anybody.
+    // After a start with closed gates, the revocations of the database are in force before the first policy.
     if (has_database_ && outcome.before == nullptr) {
-        if (refusing_rows_.look().rows == nullptr) return;
+        if (revocation_rows_.look().rows == nullptr) return;
         poll_refusals(outcome);
     }
     // Load the CRLs that a new policy names before it comes into force.
@@ -335,7 +304,7 @@ void LivePolicy::poll_policy(PollResult& outcome) {
     if (board_ != nullptr) board_->in_force_since = in_force_since();
     publish_images({{Watched::kPolicy, source_.image()}});
     publish();
-    give_memory_back();
+    release_free_memory();
     const auto snapshot = current();
     append_all(outcome.findings, lint_refusals(*snapshot->policy, *snapshot->refusals));
 }

@@ -3,11 +3,13 @@
 #include <bit>
 #include <cstring>
 
+#include "mtls_authz/system/this_thread.hpp"
+
 namespace mtls {
 
 std::uint64_t mixed(std::uint64_t key, std::uint64_t part) noexcept {
     // FNV-1a's step, on 64-bit words.
-    key = (key ^ part) * 0x9e3779b97f4a7c15;
+    key = (key ^ part) * kGoldenRatio;
     return key ^ (key >> 32);
 }
 

@@ -33,7 +33,7 @@ std::string joined_lines(std::string_view text) {
     return out;
 }
 
-// So that a server that is not there is soon known to be away.
+// Adds time limits, so that an unreachable server becomes an error soon.
 std::string with_time_limits(std::string_view driver, std::string parameters) {
     const auto add = [&](const std::string& name, int seconds) {
         if (parameters.find(name) != std::string::npos) return;
@@ -49,10 +49,10 @@ std::string with_time_limits(std::string_view driver, std::string parameters) {
     return parameters;
 }
 
-// ---- a limit of time ------------------------------------------------------------------------------------------------
+// ---- time limits ----------------------------------------------------------------------------------------------------
 
-// Calls `end` from a thread of its own where a question takes too long. APR's drivers wait without a limit: a proxy
-// that stops forwarding, or a host that is gone, would hold their thread for ever.
+// Calls `end` from a thread of its own if a query takes too long. APR's drivers wait without a limit: a proxy that
+// stops forwarding, or a host that is gone, would block their thread forever.
 class TimeLimit {
 public:
     explicit TimeLimit(std::function<void()> end) : end_(std::move(end)), thread_([this] { watch(); }) {}
@@ -68,7 +68,7 @@ public:
     TimeLimit& operator=(const TimeLimit&) = delete;
 
     void begin(int seconds) { set(Clock::now() + std::chrono::seconds(seconds)); }
-    // Returns whether the time was up.
+    // Returns whether the time limit was exceeded.
     bool finish() {
         const std::lock_guard lock(mutex_);
         until_.reset();
@@ -109,7 +109,7 @@ private:
     std::thread thread_;
 };
 
-// Ends what the driver waits for. Its library was loaded by APR, which does not link it.
+// Ends the query that the driver waits for. APR loads the library of the database at run time, hence dlsym().
 void break_off(const std::string& driver, void* native) {
     if (native == nullptr) return;
     if (driver == "pgsql") {
@@ -122,10 +122,10 @@ void break_off(const std::string& driver, void* native) {
         const auto interrupt = reinterpret_cast<Interrupt>(dlsym(RTLD_DEFAULT, "sqlite3_interrupt"));
         if (interrupt != nullptr) interrupt(native);
     }
-    // mysql has readtimeout.
+    // The driver for mysql has the parameter readtimeout instead.
 }
 
-// A pool for what one question brings.
+// An APR pool for one connection, or for the rows of one query.
 class Pool {
 public:
     Pool() {
@@ -140,12 +140,12 @@ private:
     apr_pool_t* pool_ = nullptr;
 };
 
-// Null where APR has no such driver. It stays loaded.
+// Null, with `fault`, if APR has no such driver. A driver stays loaded.
 const apr_dbd_driver_t* load_driver(const std::string& name, std::string& fault) {
     static std::mutex loading;
     static apr_pool_t* pool = nullptr;
     const std::lock_guard lock(loading);
-    // Counted: in httpd it is the second time.
+    // APR counts these calls: httpd has initialized it already.
     if (pool == nullptr && apr_initialize() != APR_SUCCESS) throw std::bad_alloc();
     if (pool == nullptr && apr_pool_create(&pool, nullptr) != APR_SUCCESS) throw std::bad_alloc();
     const apr_dbd_driver_t* driver = nullptr;
@@ -157,7 +157,7 @@ const apr_dbd_driver_t* load_driver(const std::string& name, std::string& fault)
     return nullptr;
 }
 
-// SQLite would make a file that is not there.
+// Checks the file first, because SQLite would create a missing one.
 std::string find_file_fault(const DatabaseAccess& access, struct stat& info) {
     if (stat(access.parameters.c_str(), &info) != 0) return "there is no database '" + access.parameters + "'";
     const std::string fault = access.trust ? find_trust_fault(access.parameters, *access.trust) : "";
@@ -214,7 +214,7 @@ struct Database::Handle {
         limit.reset();
         if (connection != nullptr) apr_dbd_close(driver, connection);
     }
-    // Runs one question; the error, or "".
+    // Runs one query. Returns the error, or "".
     template <class Ask>
     std::string ask(int seconds, Ask&& ask) {
         if (is_broken) return "the connection is broken";
@@ -265,7 +265,7 @@ Result<std::unique_ptr<Database>> Database::open(const DatabaseAccess& access) {
     void* const native = apr_dbd_native_handle(handle->driver, handle->connection);
     handle->limit.emplace([name = access.driver, native] { break_off(name, native); });
     auto out = std::unique_ptr<Database>(new Database(std::move(handle)));
-    // Names are compared as bytes of UTF-8, whatever the session's defaults are.
+    // Text is UTF-8, whatever the defaults of the session are.
     const std::string encoding = access.driver == "pgsql"   ? "SET client_encoding TO 'UTF8'"
                                  : access.driver == "mysql" ? "SET NAMES utf8mb4"
                                                             : "";
@@ -276,9 +276,8 @@ Result<std::unique_ptr<Database>> Database::open(const DatabaseAccess& access) {
 
 std::string Database::run(const std::string& statement, int* changed) {
     int rows = 0;
-    std::string fault = handle_->ask(kLongestQuestion, [&] {
-        return apr_dbd_query(handle_->driver, handle_->connection, &rows, statement.c_str());
-    });
+    std::string fault = handle_->ask(
+        kLongestQuery, [&] { return apr_dbd_query(handle_->driver, handle_->connection, &rows, statement.c_str()); });
     if (changed != nullptr) *changed = rows;
     return fault;
 }
@@ -330,7 +329,7 @@ Result<std::int64_t> revision_of(Result<std::vector<Database::Row>> rows) {
 }  // namespace
 
 Result<std::int64_t> Database::revision() {
-    return revision_of(select("SELECT revision FROM mtls_policy_revision", 1, kLongestQuestion));
+    return revision_of(select("SELECT revision FROM mtls_policy_revision", 1, kLongestQuery));
 }
 
 Result<std::int64_t> Database::begin_writing() {
@@ -348,15 +347,15 @@ std::string Database::begin_reading() {
     if (name == "sqlite3") return run("BEGIN");
     if (name == "mysql") return run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
     const std::string fault = run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-    // Where this process is gone, or a table is locked, the server ends what was begun.
+    // The server ends the transaction if this process is gone or a table stays locked.
     return !fault.empty() ? fault
                           : run("SET LOCAL statement_timeout = '" + std::to_string(kLongestRead) +
-                                "s'; SET LOCAL lock_timeout = '" + std::to_string(kLongestQuestion / 2) + "s'");
+                                "s'; SET LOCAL lock_timeout = '" + std::to_string(kLongestQuery / 2) + "s'");
 }
 
 namespace {
 
-// Returns why it cannot count, or "".
+// Returns the fault of the row, or "".
 std::string add_row(DatabaseRows& to, const std::string& name, const std::string& kind, const std::string& body) {
     if (!is_valid_row_name(name)) {
         return "expected a name of 1 to 200 letters, digits, '.', '_', '-', '@' or '+', beginning with a letter or "

@@ -20,8 +20,6 @@ constexpr std::string_view kSyntax =
     "expected CERT is NAME, CERT is-refused [REASON], CERT is-granted METHOD PATH [from ADDRESS] or CERT "
     "is-not-granted METHOD PATH [from ADDRESS]";
 
-std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
-
 Result<Reason> parse_refusal(std::string_view word) {
     std::string expected;
     std::vector<std::string_view> known;
@@ -30,17 +28,17 @@ Result<Reason> parse_refusal(std::string_view word) {
         known.push_back(word_of(reason));
         expected += (expected.empty() ? "" : ", ") + std::string(word_of(reason));
     }
-    return Error{quoted(word) + did_you_mean(word, known) + ": expected one of " + expected +
+    return Error{in_quotes(word) + did_you_mean(word, known) + ": expected one of " + expected +
                  "; dates, revocation and suspension are left out, so that time and emergencies break no policy"};
 }
 
 std::string fault_of_request(const std::string& method, const std::string& path) {
-    if (!is_known_method(method)) return quoted(method) + " is no method that httpd knows; write one, like GET";
+    if (!is_known_method(method)) return in_quotes(method) + " is no method that httpd knows; write one, like GET";
     if (!path.starts_with('/') || find_path_fault(path) != PathFault::kNone) {
-        return quoted(path) + " is no path of a request: expected one like /orders/17, decoded";
+        return in_quotes(path) + " is no path of a request: expected one like /orders/17, decoded";
     }
     if (path.find('*') != std::string::npos)
-        return quoted(path) + " holds a wildcard: expected the path of one request";
+        return in_quotes(path) + " holds a wildcard: expected the path of one request";
     return {};
 }
 
@@ -56,7 +54,7 @@ Result<Expectation> Expectation::parse(const Directive& d) {
     const std::string& verb = words[1];
     const std::size_t arguments = words.size() - 2;
     if (equal_nocase(verb, "is") && arguments == 1) {
-        if (!is_valid_name(words[2])) return wrong(quoted(words[2]) + " cannot be a partner's name");
+        if (!is_valid_name(words[2])) return wrong(in_quotes(words[2]) + " cannot be a partner's name");
         out.partner = words[2];
         return out;
     }
@@ -79,12 +77,12 @@ Result<Expectation> Expectation::parse(const Directive& d) {
         if (!has_address) return out;
         out.from = words[5];
         if (address_from_text(out.from).empty()) {
-            return wrong(quoted(out.from) + " is no IP address: expected the client's, like 203.0.113.7");
+            return wrong(in_quotes(out.from) + " is no IP address: expected the client's, like 203.0.113.7");
         }
         return out;
     }
     static constexpr std::string_view kVerbs[] = {"is", "is-refused", "is-granted", "is-not-granted"};
-    return wrong(quoted(verb) + did_you_mean(verb, kVerbs) + ": " + std::string(kSyntax));
+    return wrong(in_quotes(verb) + did_you_mean(verb, kVerbs) + ": " + std::string(kSyntax));
 }
 
 std::string Expectation::text() const {
@@ -157,7 +155,7 @@ ExpectationAnswer check_expectation(const Expectation& e, const Policy& policy, 
     switch (e.kind) {
         case Kind::kIs:
             holds = who.partner != nullptr && who.partner->name == e.partner;
-            if (policy.find(e.partner) == nullptr) found += "; there is no partner " + quoted(e.partner);
+            if (policy.find(e.partner) == nullptr) found += "; there is no partner " + in_quotes(e.partner);
             break;
         case Kind::kIsRefused:
             holds = who.partner == nullptr && (!e.reason || *e.reason == who.reason);

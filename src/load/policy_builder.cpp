@@ -11,12 +11,6 @@
 
 namespace mtls {
 
-namespace {
-
-std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
-
-}  // namespace
-
 struct PolicyBuilder::Handler {
     std::string_view name;
     void (PolicyBuilder::*in_partner)(const Directive&, WrittenPartner&);
@@ -61,7 +55,7 @@ std::optional<std::string> fault_in_policy_file(const Directive& d) {
                                          [&](std::string_view name) { return equal_nocase(d.name, name); }) ||
                              (d.is_section && equal_nocase(std::string_view(d.name).substr(0, 2), "If"));
     if (conditional) {
-        return quoted(d.name) + " is refused in policy files, so that the tool and the server read the same";
+        return in_quotes(d.name) + " is refused in policy files, so that the tool and the server read the same";
     }
     if (equal_nocase(d.name, "MTLSTrustAnchor")) {
         return "MTLSTrustAnchor outside of <MTLSPartner>, the default for all, stands in httpd.conf only";
@@ -102,10 +96,7 @@ std::vector<std::string_view> PolicyBuilder::partner_directives() {
     return names;
 }
 
-bool PolicyBuilder::has_errors() const {
-    return std::any_of(diagnostics_.begin(), diagnostics_.end(),
-                       [](const Diagnostic& d) { return d.severity == Diagnostic::Severity::kError; });
-}
+bool PolicyBuilder::has_errors() const { return has_error(diagnostics_); }
 
 void PolicyBuilder::error(const Where& where, std::string message) {
     diagnostics_.push_back({Diagnostic::Severity::kError, where, std::move(message)});
@@ -130,7 +121,7 @@ void PolicyBuilder::add(const Directive& d, Origin origin) {
     if (handler != nullptr && !d.is_section) {
         return error(d.where, std::string(handler->name) + " belongs inside <MTLSPartner NAME>");
     }
-    error(d.where, "unknown directive " + quoted(d.name) + did_you_mean(d.name, top_level_directives()));
+    error(d.where, "unknown directive " + in_quotes(d.name) + did_you_mean(d.name, top_level_directives()));
 }
 
 void PolicyBuilder::begin_partner(const Directive& section) {
@@ -138,7 +129,7 @@ void PolicyBuilder::begin_partner(const Directive& section) {
     const std::string name = words.size() == 1 ? words.front() : section.args;
     if (!is_valid_name(name)) {
         return error(section.where,
-                     "<MTLSPartner>: " + quoted(name) +
+                     "<MTLSPartner>: " + in_quotes(name) +
                          " cannot be a partner's name: expected 1 to 64 letters, digits, '.', '_' or '-', "
                          "beginning with a letter or digit");
     }
@@ -148,7 +139,7 @@ void PolicyBuilder::begin_partner(const Directive& section) {
     }
     const std::string folded = lower(name);
     if (folded == "any" || folded == "all" || folded == "none") {
-        return error(section.where, "<MTLSPartner>: " + quoted(name) + " is reserved; choose another name");
+        return error(section.where, "<MTLSPartner>: " + in_quotes(name) + " is reserved; choose another name");
     }
     const auto [entry, is_new] = defined_at_.emplace(folded, section.where);
     if (!is_new) {
@@ -161,7 +152,7 @@ void PolicyBuilder::begin_partner(const Directive& section) {
     for (const Directive& d : section.children) {
         const Handler* const handler = find_handler(d.name);
         if (handler == nullptr || d.is_section) {
-            error(d.where, "unknown directive " + quoted(d.name) + " in <MTLSPartner " + name + ">" +
+            error(d.where, "unknown directive " + in_quotes(d.name) + " in <MTLSPartner " + name + ">" +
                                did_you_mean(d.name, partner_directives()));
         } else if (!is_allowed_in_partner(handler->name)) {
             error(d.where,
@@ -220,12 +211,12 @@ void PolicyBuilder::add_files(const WatchedFiles& watched, Origin origin) {
     }
 }
 
-// Somebody who moves files into a database, or back, and forgets one.
+// An error if a file and a row have the same name: one of them was probably forgotten when files were moved.
 void PolicyBuilder::check_name_is_once(const std::string& path, bool is_row) {
     const std::string name = path.substr(path.find_last_of(is_row ? ":" : "/") + 1);
     const auto [place, is_new] = policy_files_.emplace(name, path);
     if (is_new || is_database_name(place->second) == is_row) return;
-    error({path, 0}, "has the name of " + quoted(place->second) +
+    error({path, 0}, "has the name of " + in_quotes(place->second) +
                          ": files and the database add up, and a name in both is an error; take one away");
 }
 

@@ -9,12 +9,6 @@
 
 namespace mtls {
 
-namespace {
-
-std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
-
-}  // namespace
-
 // The highest sequence number of this bundle in the policy in force: that of its file or, if there is none, of its
 // trust domain.
 std::optional<std::uint64_t> PolicyBuilder::sequence_in_force(const WrittenAnchor& anchor) {
@@ -42,7 +36,7 @@ std::optional<std::uint64_t> PolicyBuilder::sequence_in_force(const WrittenAncho
 // Reads each file once. An older bundle than the one in force would restore CAs that the trust domain has removed.
 bool PolicyBuilder::read_bundle(const Directive& d, WrittenAnchor& anchor) {
     const std::string file = anchor.file.substr(kBundlePrefix.size()), path = absolute(file);
-    const std::string what = d.name + ": " + quoted(path) + " ";
+    const std::string what = d.name + ": " + in_quotes(path) + " ";
     const auto [entry, is_new] = bundles_.try_emplace(path);
     WrittenAnchor& read = entry->second;
     if (is_new) {
@@ -98,7 +92,7 @@ void PolicyBuilder::check_trust_domains(const WrittenPartner& partner, std::stri
         }
         if (can_fit) continue;
         std::string why = what;
-        why.append(" of ").append(partner.name).append(": ").append(quoted(selector.text()));
+        why.append(" of ").append(partner.name).append(": ").append(in_quotes(selector.text()));
         why +=
             " can never hold: under a SPIFFE bundle, the one URI of a certificate is a SPIFFE ID of its trust domain (";
         why += domains;

@@ -15,8 +15,6 @@ namespace mtls {
 
 namespace {
 
-std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
-
 // Why a window contains no instant; "" if it does.
 std::string fault_of(const TimeWindow& window) {
     if (!window.from || !window.until || *window.from <= *window.until) return {};
@@ -71,7 +69,7 @@ std::optional<std::string> PolicyBuilder::read_content(const Directive& d, const
     auto content = files_.read(path, limit);
     files_read_.insert_or_assign(path, WrittenFile{content ? sha256(content.value()) : content.error(), limit});
     if (content) return std::move(content.value());
-    error(d.where, d.name + ": cannot read " + quoted(path) + ": " + content.error());
+    error(d.where, d.name + ": cannot read " + in_quotes(path) + ": " + content.error());
     return std::nullopt;
 }
 
@@ -109,7 +107,7 @@ CertificateFile PolicyBuilder::keep_certificates(const Directive& d, const std::
         certificates.emplace_back(c, arena_);
         const std::string fault = c.facts.malformed.empty() ? unknown_key(*c.certificate) : c.facts.malformed;
         if (fault.empty()) continue;
-        warning(d.where, d.name + " " + quoted(file) + ": the certificate \"" +
+        warning(d.where, d.name + " " + in_quotes(file) + ": the certificate \"" +
                              escape_for_log(c.facts.subject.text(), 200) +
                              "\" makes no path, so nothing under it is let in: " + escape_for_log(fault, 200));
     }
@@ -134,7 +132,7 @@ void PolicyBuilder::trust_anchor(const Directive& d, WrittenPartner* partner) {
     TimeWindow window;
     for (const std::string& word : words) {
         if (const auto domain = option(word, "trust-domain")) {
-            if (trust_domain) return error(d.where, d.name + ": " + quoted(word) + " is given twice");
+            if (trust_domain) return error(d.where, d.name + ": " + in_quotes(word) + " is given twice");
             trust_domain = domain;
             continue;
         }
@@ -146,7 +144,7 @@ void PolicyBuilder::trust_anchor(const Directive& d, WrittenPartner* partner) {
             continue;
         }
         auto& edge = from ? window.from : window.until;
-        if (edge) return error(d.where, d.name + ": " + quoted(word) + " is given twice");
+        if (edge) return error(d.where, d.name + ": " + in_quotes(word) + " is given twice");
         const auto date = parse_date(from ? *from : *until, from ? DateEdge::kFrom : DateEdge::kUntil);
         if (!date) return error(d.where, d.name + ": " + date.error());
         edge = date.value();
@@ -163,7 +161,7 @@ void PolicyBuilder::trust_anchor(const Directive& d, WrittenPartner* partner) {
         const std::string fault = files.size() > 1 ? "a SPIFFE bundle has a line of its own"
                                   : partner == nullptr
                                       ? "a SPIFFE bundle belongs inside <MTLSPartner NAME>: no default for all"
-                                  : !trust_domain ? quoted(files[0]) +
+                                  : !trust_domain ? in_quotes(files[0]) +
                                                         " needs trust-domain=NAME beside it: a bundle does not say "
                                                         "whose it is"
                                                   : trust_domain_fault(*trust_domain);
@@ -196,7 +194,7 @@ void PolicyBuilder::group(const Directive& d, WrittenPartner& partner) {
     membership.names.assign(words.begin(), condition);
     if (membership.names.empty()) return error(d.where, d.name + ": expected NAME... [if SELECTOR...]");
     for (const std::string& name : membership.names) {
-        if (!is_valid_name(name)) return error(d.where, d.name + ": " + quoted(name) + " cannot be a group's name");
+        if (!is_valid_name(name)) return error(d.where, d.name + ": " + in_quotes(name) + " cannot be a group's name");
     }
     if (condition != words.end()) {
         const std::vector<std::string> selectors(condition + 1, words.end());
@@ -215,7 +213,7 @@ void PolicyBuilder::valid(const Directive& d, WrittenPartner& partner) {
         const auto until = option(word, "until");
         auto& edge = from ? partner.validity.from : partner.validity.until;
         if ((!from && !until) || edge) {
-            return error(d.where, d.name + ": " + quoted(word) + ": expected [from=DATE] [until=DATE], each once");
+            return error(d.where, d.name + ": " + in_quotes(word) + ": expected [from=DATE] [until=DATE], each once");
         }
         const auto date = parse_date(from ? *from : *until, from ? DateEdge::kFrom : DateEdge::kUntil);
         if (!date) return error(d.where, d.name + ": " + date.error());
@@ -235,7 +233,7 @@ void PolicyBuilder::purpose(const Directive& d, WrittenPartner& partner) {
         static constexpr std::string_view kKnown[] = {"clientAuth", "serverAuth"};
         return error(d.where,
                      d.name +
-                         (words.empty() ? std::string() : ": " + quoted(words[0]) + did_you_mean(words[0], kKnown)) +
+                         (words.empty() ? std::string() : ": " + in_quotes(words[0]) + did_you_mean(words[0], kKnown)) +
                          ": expected clientAuth, or serverAuth [until=DATE]; other purposes never count");
     }
     if (is_client) {
@@ -245,7 +243,7 @@ void PolicyBuilder::purpose(const Directive& d, WrittenPartner& partner) {
     TimeWindow window;
     const auto until = words.size() == 2 ? option(words[1], "until") : std::nullopt;
     if (words.size() > 2 || (words.size() == 2 && !until)) {
-        return error(d.where, d.name + ": " + quoted(words.back()) + ": expected serverAuth [until=DATE]");
+        return error(d.where, d.name + ": " + in_quotes(words.back()) + ": expected serverAuth [until=DATE]");
     }
     if (until) {
         const auto date = parse_date(*until, DateEdge::kUntil);
@@ -267,7 +265,7 @@ void PolicyBuilder::front(const Directive& d, WrittenPartner& partner) {
         const auto spelled = option(word, "format"), network = option(word, "network");
         std::string& name = header ? out.header : out.chain;
         const bool is_repeated = ((header || chain) && !name.empty()) || (spelled && format);
-        if (is_repeated) return refuse(quoted(word) + " says again what was said before it");
+        if (is_repeated) return refuse(in_quotes(word) + " says again what was said before it");
         if (header || chain) {
             auto parsed = parse_header_name(header ? *header : *chain);
             if (!parsed) return refuse(parsed.error());
@@ -276,22 +274,23 @@ void PolicyBuilder::front(const Directive& d, WrittenPartner& partner) {
             const auto* const found = std::find_if(kFrontFormats.begin(), kFrontFormats.end(),
                                                    [&](std::string_view w) { return equal_nocase(w, *spelled); });
             if (found == kFrontFormats.end()) {
-                return refuse(quoted(*spelled) + did_you_mean(*spelled, kFrontFormats) + ": " + expected);
+                return refuse(in_quotes(*spelled) + did_you_mean(*spelled, kFrontFormats) + ": " + expected);
             }
             format = static_cast<FrontFormat>(found - kFrontFormats.begin());
         } else if (network) {
             const auto parsed = Network::parse(*network);
-            if (!parsed) return refuse(quoted(*network) + ": " + parsed.error());
+            if (!parsed) return refuse(in_quotes(*network) + ": " + parsed.error());
             out.networks.push_back(parsed.value());
         } else {
-            return refuse(quoted(word) + ": " + expected);
+            return refuse(in_quotes(word) + ": " + expected);
         }
     }
     if (out.header.empty() || !format) return refuse(expected);
     out.format = *format;
     const bool is_one_header = header_key(out.header) == header_key(out.chain);
     if (is_one_header && *format != FrontFormat::kPemUrl) {
-        return refuse(quoted(out.chain) + " cannot hold two things; only with format=pem-url leaf and chain share one");
+        return refuse(in_quotes(out.chain) +
+                      " cannot hold two things; only with format=pem-url leaf and chain share one");
     }
     if (!out.chain.empty() && *format == FrontFormat::kXfcc) {
         return refuse("format=xfcc takes no chain=: the chain is in the same header");
@@ -312,12 +311,12 @@ void PolicyBuilder::network(const Directive& d, WrittenPartner& partner) {
     if (words.empty()) return error(d.where, d.name + ": expected CIDR..., like 198.51.100.0/24 2001:db8::/32");
     for (const std::string& word : words) {
         const auto network = Network::parse(word);
-        if (!network) return error(d.where, d.name + ": " + quoted(word) + ": " + network.error());
+        if (!network) return error(d.where, d.name + ": " + in_quotes(word) + ": " + network.error());
         const std::string_view base = network.value().base();
         const std::string v4(without_mapping(base));
         const auto length = static_cast<unsigned>(base.size() - v4.size()) * 8;
         if (length > 0 && network.value().prefix() >= length) {
-            return error(d.where, d.name + ": " + quoted(word) + ": an IPv4 client is asked for by IPv4: write " +
+            return error(d.where, d.name + ": " + in_quotes(word) + ": an IPv4 client is asked for by IPv4: write " +
                                       ip_text(v4) + "/" + std::to_string(network.value().prefix() - length));
         }
         partner.networks.push_back(network.value());
@@ -336,12 +335,12 @@ void PolicyBuilder::attribute(const Directive& d, WrittenPartner& partner) {
         !attribute.name.empty() && attribute.name.size() <= 64 &&
         std::all_of(attribute.name.begin(), attribute.name.end(), [](char c) { return is_alnum(c) || c == '_'; });
     if (!plain) {
-        return error(d.where, d.name + ": " + quoted(attribute.name) +
+        return error(d.where, d.name + ": " + in_quotes(attribute.name) +
                                   " cannot be part of a variable's name: expected letters, digits and '_'");
     }
     for (const WrittenAttribute& other : partner.attributes) {
         if (equal_nocase(other.name, attribute.name)) {
-            return error(d.where, d.name + ": " + quoted(attribute.name) + " is given twice for this partner");
+            return error(d.where, d.name + ": " + in_quotes(attribute.name) + " is given twice for this partner");
         }
     }
     if (words[1].starts_with("cert:")) {
@@ -396,7 +395,7 @@ void PolicyBuilder::crl_presence(const Directive& d, WrittenPartner* partner) {
     CrlRules& rules = partner != nullptr ? partner->crl_rules : written_.crl_rules;
     const bool is_required = equal_nocase(d.args, "required");
     if (!is_required && !equal_nocase(d.args, "if-present")) {
-        return error(d.where, d.name + ": " + quoted(d.args) + ": expected if-present or required");
+        return error(d.where, d.name + ": " + in_quotes(d.args) + ": expected if-present or required");
     }
     if (rules.required) return error(d.where, d.name + ": given twice");
     rules.required = is_required;
@@ -416,7 +415,7 @@ void PolicyBuilder::crl_stale(const Directive& d, WrittenPartner* partner) {
         if (whole && hours > 0 && hours <= kMostHours) seconds = hours * kHour;
     }
     if (!seconds) {
-        return error(d.where, d.name + ": " + quoted(d.args) + ": expected deny, allow or grace=HOURS (1 to 8784)");
+        return error(d.where, d.name + ": " + in_quotes(d.args) + ": expected deny, allow or grace=HOURS (1 to 8784)");
     }
     if (rules.stale_after) return error(d.where, d.name + ": given twice");
     rules.stale_after = seconds;
@@ -429,7 +428,7 @@ void PolicyBuilder::short_lived(const Directive& d, WrittenPartner* partner) {
     const auto [end, wrong] = std::from_chars(d.args.data(), d.args.data() + d.args.size(), days);
     const bool whole = wrong == std::errc() && end == d.args.data() + d.args.size();
     if (!whole || days < 0 || days > kMostDays) {
-        return error(d.where, d.name + ": " + quoted(d.args) +
+        return error(d.where, d.name + ": " + in_quotes(d.args) +
                                   ": expected DAYS from 1 to 366, or 0 for none: leaves with noRevAvail that live no "
                                   "longer need no CRL");
     }

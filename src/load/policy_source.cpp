@@ -108,7 +108,7 @@ std::shared_ptr<const Policy> PolicySource::put_in_force(Draft& draft) {
 }
 
 std::shared_ptr<const Policy> PolicySource::build(std::vector<Diagnostic>& findings) {
-    disk_.look_at_database();
+    disk_.poll_database();
     Draft draft = make_draft();
     findings.insert(findings.end(), draft.findings.begin(), draft.findings.end());
     draft_.reset();
@@ -140,7 +140,7 @@ bool PolicySource::holds(const std::string& name, std::size_t limit, std::string
     return true;
 }
 
-// Rows that were not read yet tell nothing.
+// Whether a row, or a pattern of rows, has not changed. Rows that were never read count as unchanged.
 bool PolicySource::row_holds(const std::string& name, std::size_t limit, std::string_view digest) const {
     if (disk_.database().is_unread()) return true;
     if (limit == 0) return digest_of_names(disk_.database().files_of(name, row_kind::kPolicy)) == digest;
@@ -150,7 +150,7 @@ bool PolicySource::row_holds(const std::string& name, std::size_t limit, std::st
 bool PolicySource::is_in_force() {
     if (!in_force_) return false;
     const auto& rows = disk_.database().rows;
-    // Rows that could not be read take nothing away.
+    // Rows that cannot be read remove nothing.
     const bool are_rows_known = rows == nullptr || rows == rows_;
     const auto files = in_force_->files();
     const bool out = std::all_of(files.begin(), files.end(), [&](const PolicyFile& file) {
@@ -193,7 +193,7 @@ std::optional<std::int64_t> PolicySource::revision_in_force() const {
 }
 
 std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findings, const Prepare& prepare) {
-    disk_.look_at_database();
+    disk_.poll_database();
     report_database(findings);
     const bool drafted = is_drafted();
     if (drafted && draft_->confirmed) {

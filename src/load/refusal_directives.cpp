@@ -9,8 +9,6 @@ namespace mtls {
 
 namespace {
 
-std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
-
 bool asks_issuer(const Selector& s) {
     return s.field() == Field::kIssuer || s.field() == Field::kIssuerSpki || s.field() == Field::kIssuerAttribute;
 }
@@ -22,7 +20,7 @@ bool reads_as_serial(const Selector& s) {
     return std::all_of(value.begin(), value.end(), [](char c) { return c == ':' || hex_digit(c) >= 0; });
 }
 
-// Why these selectors together would refuse nothing, or not what was meant; "" if there is no fault.
+// The reason why a line with these selectors refuses no certificate or probably the wrong ones; "" if there is none.
 std::string find_fault(const Conditions& selectors) {
     const auto any = [&](auto&& is_wanted) {
         return std::any_of(selectors.begin(), selectors.end(),
@@ -77,14 +75,14 @@ Result<std::vector<std::string>> read_suspension(const Directive& d) {
     for (const std::string& name : words) {
         if (is_valid_name(name)) continue;
         const bool half_quoted = name.find('"') != std::string::npos;
-        return Error{d.name + ": " + quoted(name) + " cannot be a partner's name" +
+        return Error{d.name + ": " + in_quotes(name) + " cannot be a partner's name" +
                      (half_quoted ? "; quotes go around the whole word: \"note=two words\"" : "")};
     }
     return words;
 }
 
 std::string unknown_suspension(std::string_view name, std::span<const std::string_view> partners) {
-    return "MTLSSuspend: there is no partner " + quoted(name) + did_you_mean(name, partners) +
+    return "MTLSSuspend: there is no partner " + in_quotes(name) + did_you_mean(name, partners) +
            ": it suspends nobody until there is one; the line stays in force";
 }
 

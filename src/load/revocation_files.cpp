@@ -100,7 +100,7 @@ bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
     if (database_ != nullptr) sight_ = database_->look();
     for (Pattern& pattern : patterns_) {
         const bool is_database = pattern.files.pattern == kAllRows;
-        // Until its first answer it has said nothing of its rows.
+        // Before the first answer of the database nothing is known of its rows.
         if (is_database && sight_.is_unread()) continue;
         auto files = is_database ? sight_.files_of(kAllRows, row_kind::kRevocation) : expand(pattern.files.pattern);
         const std::string fault = is_database ? sight_.fault : files.ok() ? "" : files.error();
@@ -187,13 +187,13 @@ void RevocationFiles::poll_file(const std::string& path, File& file, std::vector
         errors.push_back(
             error_at(path, "is not safe: " + unsafe + " (what it adds counts, but nothing is taken away)"));
     }
-    if (take_lines(path, file, content.value(), sha256(content.value()) + unsafe, std::move(errors), findings) &&
+    if (apply_content(path, file, content.value(), sha256(content.value()) + unsafe, std::move(errors), findings) &&
         !stamp.empty()) {
         file.stamp = stamp + unsafe;
     }
 }
 
-// Where the database cannot be read as it is now, rows add to what is in force, and take nothing away.
+// While the database has a fault, its rows add refusals and remove none.
 void RevocationFiles::poll_row(const std::string& name, File& file, std::vector<Diagnostic>& findings) {
     const DatabaseRow& row = *sight_.find(name);
     const std::string stamp = row.digest + sight_.fault;
@@ -203,13 +203,13 @@ void RevocationFiles::poll_row(const std::string& name, File& file, std::vector<
     if (row.content.size() > kLargestFile) {
         return keep_all(name, file, "is too large: " + lines_stay(file.in_force.size()), findings);
     }
-    if (take_lines(name, file, row.content, stamp, {}, findings)) file.stamp = stamp;
+    if (apply_content(name, file, row.content, stamp, {}, findings)) file.stamp = stamp;
 }
 
-// Returns whether this content was found and taken as it is before. `faults`: why nothing may be taken away.
-bool RevocationFiles::take_lines(const std::string& path, File& file, const std::string& content,
-                                 const std::string& digest, std::vector<Diagnostic> faults,
-                                 std::vector<Diagnostic>& findings) {
+// Returns whether the lines in force already equal this content. `faults`: reasons why it must remove nothing.
+bool RevocationFiles::apply_content(const std::string& path, File& file, const std::string& content,
+                                    const std::string& digest, std::vector<Diagnostic> faults,
+                                    std::vector<Diagnostic>& findings) {
     if (trim(content).empty()) {
         keep_all(
             path, file,

@@ -14,8 +14,6 @@ constexpr std::string_view kField = "%{cert:";  // followed by TYPE}
 constexpr std::string_view kBelow = "/**";
 constexpr std::size_t kLongestPath = 4096;
 
-std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
-
 bool is_field(std::string_view segment) { return segment.starts_with(kField) && segment.ends_with('}'); }
 
 // The certificate field that a `%{cert:TYPE}` segment names.
@@ -60,7 +58,7 @@ bool is_plain_segment(std::string_view value) {
 }  // namespace
 
 Result<PathPattern> PathPattern::parse(std::string_view text) {
-    const auto wrong = [text](const std::string& why) { return Error{"PATH " + quoted(text) + ": " + why}; };
+    const auto wrong = [text](const std::string& why) { return Error{"PATH " + in_quotes(text) + ": " + why}; };
     if (!text.starts_with('/')) return wrong("expected a path that begins with '/', like /orders/**");
     if (text.size() > kLongestPath) return wrong("longer than 4096 characters");
     PathPattern out;
@@ -120,7 +118,7 @@ Result<std::vector<std::string>> PathPattern::find_fields(const CertificateFacts
         auto value = field.value(facts, path);
         if (!value) return Error{std::string(field.text()) + " does not occur once in the certificate"};
         if (!is_plain_segment(*value)) {
-            return Error{std::string(field.text()) + " is " + quoted(*value) +
+            return Error{std::string(field.text()) + " is " + in_quotes(*value) +
                          ", which may be read as something else than a segment"};
         }
         out.push_back(std::move(*value));

@@ -1,4 +1,3 @@
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <array>
@@ -35,19 +34,6 @@ bool is_purpose(const std::string& oid) {
     return std::any_of(std::begin(kArcs), std::end(kArcs), [&](std::string_view arc) { return oid.starts_with(arc); });
 }
 bool is_policy(const std::string& oid) { return oid.starts_with("2.5.29.32."); }
-
-std::string quoted(std::string_view text) { return "'" + escape_for_log(text, 200) + "'"; }
-
-std::optional<std::string> decode_base64(std::string_view text) {
-    if (text.empty() || text.size() % 4 != 0) return std::nullopt;
-    std::string out(text.size() / 4 * 3, '\0');
-    const int n = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()), bytes_of(text).data(),
-                                  static_cast<int>(text.size()));
-    if (n < 0) return std::nullopt;
-    const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
-    out.resize(static_cast<std::size_t>(n) - padding);
-    return out;
-}
 
 // Why this is not a DNS name that a certificate can contain: A-labels of letters, digits, '-' and '_'.
 std::optional<std::string> dns_fault(std::string_view name) {
@@ -89,8 +75,8 @@ std::string hint_about(std::string_view type, bool has_value) {
         const std::string_view value = type.substr(equals + 1);
         const bool is_name = value.find('=') != std::string_view::npos;
         return " (did you mean " +
-               quoted(is_name ? "subject:" + std::string(type)
-                              : std::string(type.substr(0, equals)) + ":" + std::string(value)) +
+               in_quotes(is_name ? "subject:" + std::string(type)
+                                 : std::string(type.substr(0, equals)) + ":" + std::string(value)) +
                "?)";
     }
     const std::string meant = did_you_mean(type, kSelectorWords);
@@ -108,7 +94,7 @@ public:
             selector_.negated_ = true;
             rest.remove_prefix(1);
         }
-        if (rest.empty()) return Error{quoted(word) + " is empty: expected TYPE:VALUE, like DNS:api.acme.example"};
+        if (rest.empty()) return Error{in_quotes(word) + " is empty: expected TYPE:VALUE, like DNS:api.acme.example"};
         const std::size_t colon = rest.find(':');
         const std::string_view type = rest.substr(0, colon);
         const bool has_value = colon != std::string_view::npos;
@@ -118,16 +104,16 @@ public:
         if (auto fault = read_type(type)) return Error{std::move(*fault)};
         const bool presence = selector_.field_ == Field::kExtension && !has_value;
         if (!has_value && !presence) {
-            return Error{quoted(word) + " has no value: expected " + std::string(type) + ":VALUE"};
+            return Error{in_quotes(word) + " has no value: expected " + std::string(type) + ":VALUE"};
         }
         if (has_value && value.empty()) {
-            return Error{quoted(word) + " has an empty value: expected " + std::string(type) + ":VALUE"};
+            return Error{in_quotes(word) + " has an empty value: expected " + std::string(type) + ":VALUE"};
         }
         set_text(has_value, value);
         if (presence) {
             selector_.form_ = Selector::Form::kPresence;
         } else if (auto fault = read_value(value)) {
-            return Error{quoted(word) + ": " + std::move(*fault)};
+            return Error{in_quotes(word) + ": " + std::move(*fault)};
         }
         selector_.text_ = text_;
         selector_.oid_ = oid_;
@@ -137,7 +123,7 @@ public:
     }
 
 private:
-    using Fault = std::optional<std::string>;  // what is wrong and what would be right
+    using Fault = std::optional<std::string>;  // the error and the expected form
 
     void set_text(bool has_value, std::string_view value) {
         if (selector_.negated_) text_ += '!';
@@ -152,7 +138,7 @@ private:
             type_ = listed.name;
             selector_.field_ = listed.field;
             const bool needs_oid = listed.field == Field::kOtherName || listed.field == Field::kExtension;
-            if (needs_oid) return quoted(type) + " needs an OID: expected " + type_ + ".1.2.3";
+            if (needs_oid) return in_quotes(type) + " needs an OID: expected " + type_ + ".1.2.3";
             return std::nullopt;
         }
         for (const auto& [prefix, field] :
@@ -170,9 +156,9 @@ private:
         const bool attribute = field == Field::kSubjectAttribute || field == Field::kIssuerAttribute;
         auto oid = attribute ? attribute_oid(name) : oid_from_text(name);
         const std::string instead = oid ? "" : what_to_use_instead_of(name);
-        if (!instead.empty()) return quoted(type) + " is no selector type: " + instead;
+        if (!instead.empty()) return in_quotes(type) + " is no selector type: " + instead;
         if (!oid) {
-            return "unknown selector type " + quoted(type) + hint_about(name, has_value_) +
+            return "unknown selector type " + in_quotes(type) + hint_about(name, has_value_) +
                    ": expected one of subject, CN, O, OU, DNS, email, URI, IP, sha256, ... or a dotted OID";
         }
         selector_.field_ = field;
@@ -233,7 +219,7 @@ private:
         if (const auto turned = pattern.value().reversed_suggestion()) {
             reversed_ = true;
             warnings_.push_back(
-                "the name in " + quoted(text_) +
+                "the name in " + in_quotes(text_) +
                 " reads as if it was in reverse; in RFC 4514 text the most specific part comes first: \"" + type_ +
                 ":" + *turned + "\" (where a certificate has it in that order indeed, write it as /CN=.../C=...)");
         }
@@ -244,7 +230,7 @@ private:
 
     void warn_of_star() {
         if (text_.find('*') == std::string::npos) return;
-        warnings_.push_back("the '*' in " + quoted(text_) + " is compared as a character: " + type_ +
+        warnings_.push_back("the '*' in " + in_quotes(text_) + " is compared as a character: " + type_ +
                             ": has no wildcards");
     }
 
@@ -297,13 +283,13 @@ private:
         if (!ascii) {
             return "certificates hold internationalised names as A-labels: write it as its DNS record is (xn--...)";
         }
-        if (auto fault = dns_fault(domain)) return quoted(domain) + " " + *fault;
+        if (auto fault = dns_fault(domain)) return in_quotes(domain) + " " + *fault;
         if (selector_.form_ == Selector::Form::kExact) return std::nullopt;
         if (split(domain, '.').size() < 2) {
             return "the wildcard is too wide: keep at least two literal labels, like *.acme.example";
         }
         if (looks_like_public_suffix(domain)) {
-            warnings_.push_back(quoted(text_) + " covers a public suffix: anybody can register a name there");
+            warnings_.push_back(in_quotes(text_) + " covers a public suffix: anybody can register a name there");
         }
         return std::nullopt;
     }
@@ -441,7 +427,7 @@ private:
         constexpr std::size_t kSha256Bytes = 32;
         if (value.starts_with(':')) return "has a colon too many: expected " + type_ + ":VALUE";
         auto raw = from_hex(value, true);
-        if ((!raw || raw->size() != kSha256Bytes) && base64) raw = decode_base64(value);
+        if ((!raw || raw->size() != kSha256Bytes) && base64) raw = from_base64(value);
         if (!raw || raw->size() != kSha256Bytes) {
             return std::string("expected a SHA-256: 64 hex digits, with or without colons") +
                    (base64 ? ", or 44 characters of base64" : "");
@@ -464,7 +450,7 @@ private:
         if (!oid) {
             std::string expected;
             for (const std::string_view name : texts) expected += std::string(name) + ", ";
-            return quoted(value) + " is unknown" + did_you_mean(value, texts) + ": expected " + expected +
+            return in_quotes(value) + " is unknown" + did_you_mean(value, texts) + ": expected " + expected +
                    "a dotted OID" + (names.empty() ? " or a name that OpenSSL knows, like clientAuth" : "");
         }
         oid_ = std::move(*oid);

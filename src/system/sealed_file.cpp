@@ -51,7 +51,7 @@ bool is_sealed(int file) {
 
 #else
 
-// Opened a second time, for reading, while it has a name: who gets that descriptor cannot write.
+// Opens the file a second time, read only, before it is unlinked: a process that receives this descriptor cannot write.
 std::optional<UnsealedFile> UnsealedFile::create() {
     char name[] = "/tmp/mtls_authz.XXXXXX";
     OwnedFile writer(mkostemp(name, O_CLOEXEC));

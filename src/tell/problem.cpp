@@ -99,15 +99,15 @@ std::string problem_json(const Problem& problem) {
         .member("detail", wording.detail)
         .member("reason", word_of(reason))
         .member("request_id", problem.request_id);
-    if (!problem.sha256.empty()) {
+    if (!problem.certificate.sha256.empty()) {
         json.key("certificate")
             .begin_object()
-            .member("subject", problem.subject)
-            .member("issuer", problem.issuer)
-            .member("serial", problem.serial)
-            .member("not_before", problem.not_before)
-            .member("not_after", problem.not_after)
-            .member("sha256", problem.sha256)
+            .member("subject", problem.certificate.subject)
+            .member("issuer", problem.certificate.issuer)
+            .member("serial", problem.certificate.serial)
+            .member("not_before", problem.certificate.not_before)
+            .member("not_after", problem.certificate.not_after)
+            .member("sha256", problem.certificate.sha256)
             .end_object();
     }
     json.end_object();
@@ -123,12 +123,12 @@ std::string problem_page(const Problem& problem) {
     };
     add("Reason", std::string(word_of(reason)));
     add("Request id", problem.request_id);
-    add("Your certificate", problem.subject);
-    add("Issued by", problem.issuer);
-    add("Serial number", problem.serial);
-    add("Valid from", problem.not_before);
-    add("Valid until", problem.not_after);
-    add("SHA-256", problem.sha256);
+    add("Your certificate", problem.certificate.subject);
+    add("Issued by", problem.certificate.issuer);
+    add("Serial number", problem.certificate.serial);
+    add("Valid from", problem.certificate.not_before);
+    add("Valid until", problem.certificate.not_after);
+    add("SHA-256", problem.certificate.sha256);
     return html_page(wording.title, kProblemStyle,
                      "<h1>" + html_escape(wording.title) + "</h1>\n<p>" + html_escape(wording.detail) +
                          "</p>\n<section>\n<dl>\n" + rows + "</dl>\n</section>\n");

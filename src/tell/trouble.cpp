@@ -73,7 +73,7 @@ std::string what_of(const Event& event) {
     }
 }
 
-// Splits an event's sentence: what is wrong, and after the colon what to do.
+// Splits the sentence of an event at its colon: the problem, and the advice.
 Trouble trouble_of(const Event& event) {
     const std::size_t colon = event.message.find(": ");
     Trouble out{kind_of(event.kind), what_of(event), event.message.substr(0, colon),

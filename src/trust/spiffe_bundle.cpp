@@ -18,7 +18,7 @@ namespace {
 using Json = nlohmann::json;
 using BignumPtr = std::unique_ptr<BIGNUM, FreeWith<BN_free>>;
 
-std::string in_quotes(std::string_view text) { return "\"" + escape_for_log(text, 80) + "\""; }
+std::string in_double_quotes(std::string_view text) { return "\"" + escape_for_log(text, 80) + "\""; }
 
 // Checks JSON before it is parsed into a tree: the tree parser keeps the last of two values with one name, and has no
 // depth limit.
@@ -40,7 +40,8 @@ public:
 
     bool key(string_t& name) override {
         const bool is_new = names_.back().insert(name).second;
-        if (!is_new) fault_ = "has the name " + in_quotes(name) + " twice in one JSON object, so that readers differ";
+        if (!is_new)
+            fault_ = "has the name " + in_double_quotes(name) + " twice in one JSON object, so that readers differ";
         return is_new;
     }
 
@@ -81,17 +82,10 @@ Result<Json> read_json(std::string_view text) {
     return Json::parse(text);
 }
 
-// RFC 4648 section 4, padded, without blanks and with zero pad bits.
-std::optional<std::string> from_base64(std::string_view text) {
-    if (text.empty() || text.size() % 4 != 0) return std::nullopt;
-    std::string out(text.size() / 4 * 3, '\0');
-    const int length =
-        EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                        reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
-    if (length < 0) return std::nullopt;
-    const auto padding = text.size() - std::min(text.find_last_not_of('=') + 1, text.size());
-    out.resize(static_cast<std::size_t>(length) - std::min(padding, std::size_t{2}));
-    return base64(out) == text ? std::optional(out) : std::nullopt;
+// Without blanks and with zero pad bits: encoded again, it is the same.
+std::optional<std::string> from_strict_base64(std::string_view text) {
+    auto out = from_base64(text);
+    return out && base64(*out) == text ? out : std::nullopt;
 }
 
 std::string without_leading_zeros(std::string bytes) { return bytes.erase(0, bytes.find_first_not_of('\0')); }
@@ -101,7 +95,7 @@ std::optional<std::string> from_base64url(std::string text) {
     std::replace(text.begin(), text.end(), '-', '+');
     std::replace(text.begin(), text.end(), '_', '/');
     text.append((4 - text.size() % 4) % 4, '=');
-    return from_base64(text);
+    return from_strict_base64(text);
 }
 
 // The members that contain the key, for each key type that certificates have, with OpenSSL's parameter names (RFC 7518
@@ -177,7 +171,7 @@ Result<std::string> read_authority(const Json& jwk, const std::string& where, st
         warnings.push_back(where + ": of " + std::to_string(x5c->size()) +
                            " certificates in x5c the first alone counts (X509-SVID 6.2)");
     }
-    const auto der = from_base64(x5c->front().get_ref<const std::string&>());
+    const auto der = from_strict_base64(x5c->front().get_ref<const std::string&>());
     if (!der) {
         return Error{where +
                      ": x5c is not base64 in its standard alphabet with padding, without line breaks (RFC 4648 4; "
@@ -187,7 +181,7 @@ Result<std::string> read_authority(const Json& jwk, const std::string& where, st
     const auto* const end = p + der->size();
     const X509Ptr certificate(d2i_X509(nullptr, &p, static_cast<long>(der->size())));
     if (!certificate || p != end) return Error{where + ": x5c does not hold one X.509 certificate in DER"};
-    const auto subject = [&] { return in_quotes(read_name(*X509_get_subject_name(certificate.get())).text()); };
+    const auto subject = [&] { return in_double_quotes(read_name(*X509_get_subject_name(certificate.get())).text()); };
     if (!has_ca_flag(*certificate)) {
         return Error{where + ": the certificate " + subject() +
                      " is no CA (basicConstraints): a bundle holds the CAs of a trust domain, not what they issue"};

@@ -1,4 +1,4 @@
-// A site whose policy is in a database; files may add to it.
+// A site with its policy in a database.
 #pragma once
 
 #include <sys/stat.h>
@@ -13,7 +13,7 @@ inline const std::string kAcmeRow =
 inline const std::string kGlobexRow =
     partner("globex", "MTLSIdentity DNS:api.globex.example\nMTLSTrustAnchor db:globex-ca.pem");
 
-// Acme and globex with their anchors, and a row that may refuse.
+// Acme and globex with their anchors, and an empty revocation row.
 inline std::string first_rows() {
     return row("acme.conf", "policy", kAcmeRow) + row("globex.conf", "policy", kGlobexRow) +
            row("acme-ca.pem", "certificate", world().acme_ca.cert_pem()) +
@@ -22,7 +22,7 @@ inline std::string first_rows() {
 }
 
 struct StoredSite : LiveSite {
-    // Not started. `driver`, and the parameters of the connection.
+    // Does not start the server.
     StoredSite(const std::string& driver, const std::string& parameters) : driver_(driver) {
         fs::create_directories(httpd.path("partners"));
         connect(parameters);
@@ -43,7 +43,7 @@ struct StoredSite : LiveSite {
         prepare(lines, mpm);
         httpd.start();
     }
-    // Gracefully; the next keeper is there.
+    // Restarts gracefully, and waits for the next keeper.
     void restart() {
         const auto before = httpd.keepers();
         httpd.graceful();

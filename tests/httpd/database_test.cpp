@@ -1,4 +1,4 @@
-// A policy in a database is a folder by other means: SQLite, which any machine has.
+// MTLSPolicyDatabase with SQLite.
 #include <fstream>
 
 #include "claims.hpp"
@@ -13,14 +13,14 @@ CLAIM(rows_of_a_database_let_in_whom_they_name_and_nobody_else) {
     CHECK_EQUAL(site.acme(), 200);
     CHECK_EQUAL(site.globex(), 403);
     CHECK(site.httpd.wait_for_log("gate="));
-    // Where a rule stands in a denial is a row and its line.
+    // A denial names the row and the line of a rule.
     site.sql(row("globex.conf", "policy", kGlobexRow));
     becomes([&] { return site.globex(); }, 200, "a row that was added");
     CHECK(site.httpd.wait_for_log(": added globex"));
     site.sql("DELETE FROM mtls_policy WHERE name = 'globex.conf';");
     becomes([&] { return site.globex(); }, 403, "a row that was deleted");
     CHECK_EQUAL(site.acme(), 200);
-    // The other CA under the same name of a row.
+    // Another CA in the row of the same name.
     site.sql(row("acme-ca.pem", "certificate", world().globex_ca.cert_pem()));
     becomes([&] { return site.acme(); }, 403, "another anchor");
     site.sql(row("acme-ca.pem", "certificate", world().acme_ca.cert_pem()));
@@ -39,7 +39,7 @@ CLAIM(a_row_that_does_not_parse_is_named_by_table_row_and_line_and_the_last_good
     stays([&] { return site.globex(); }, 200, "what is in force");
     CHECK_CONTAINS(site.metrics(), "mtls_authz_policy_reloads_total{result=\"failed\"} 1");
     CHECK_CONTAINS(site.json(), "db:broken.conf:3");
-    // A row that is not there, and one with a kind that does not exist.
+    // A missing row, and a row with an invalid kind.
     site.sql(row("broken.conf", "policy", partner("q", "MTLSIdentity DNS:q.example\nMTLSTrustAnchor db:nowhere.pem")));
     CHECK(site.httpd.wait_for_log("'db:nowhere.pem': table mtls_policy has no such row"));
     sqlite(site.file(),
@@ -61,7 +61,7 @@ CLAIM(a_row_that_refuses_counts_while_the_policy_is_broken_and_ends_by_an_edit_a
     becomes([&] { return site.globex(); }, 403, "refused by a row");
     CHECK(site.httpd.wait_for_log("db:refused.conf:2: error"));
     CHECK_EQUAL(site.acme(), 200);
-    // The row goes: that is no edit.
+    // A deleted row removes no refusal.
     site.sql("DELETE FROM mtls_policy WHERE name = 'refused.conf';");
     CHECK(site.httpd.wait_for_log("is gone"));
     stays([&] { return site.globex(); }, 403, "a row that is gone");
@@ -81,7 +81,7 @@ CLAIM(a_revision_that_is_lower_than_the_one_in_force_is_refused_and_what_it_refu
     stays([&] { return site.globex(); }, 200, "what is in force");
     site.sql(row("refused.conf", "revocation", "# nobody\n"));
     stays([&] { return site.acme(); }, 403, "and a lower revision gives nothing back");
-    // After a restart as before.
+    // The same after a restart.
     site.restart();
     stays([&] { return site.globex(); }, 200, "after a restart");
     CHECK_EQUAL(site.acme(), 403);
@@ -145,7 +145,7 @@ CLAIM(a_database_that_cannot_be_read_stops_a_cold_start_or_closes_the_gates) {
     CHECK_EQUAL(site.httpd.run({"-t"}).status, 0);
     fs::rename(site.file() + ".away", site.file());
     becomes([&] { return site.acme(); }, 200, "the database is there");
-    // Its rows that refuse are read apart: where nobody knows them, nobody is let in.
+    // Without known revocations the gates stay closed.
     SqliteSite other;
     other.sql(
         "ALTER TABLE mtls_policy RENAME TO all_rows; CREATE VIEW mtls_policy AS SELECT name, kind, body FROM all_rows "
@@ -181,7 +181,7 @@ CLAIM(the_parameters_of_a_connection_are_read_where_only_their_owner_can_and_no_
         CHECK_CONTAINS(site.httpd.run({"-t"}).text, "the database is not safe");
         chmod(site.file().c_str(), 0644);
     }
-    // Its words are looked for in the memory of all processes.
+    // Searches the memory of all processes for the password.
     const std::string secret = "a-name-that-nothing-else-has";
     fs::rename(site.file(), site.httpd.path(secret + ".db"));
     site.connect(site.httpd.path(secret + ".db"));
@@ -205,7 +205,7 @@ CLAIM(a_name_in_files_and_in_the_database_is_an_error_and_otherwise_they_add_up)
     CHECK(site.httpd.wait_for_log("db:acme.conf: error: has the name of"));
     site.drop("acme.conf");
     CHECK(site.httpd.wait_for_log("the policy files are no longer refused"));
-    // And so is a partner.
+    // The same for a partner.
     site.put("other.conf", partner("Acme", "MTLSIdentity DNS:x.example\nMTLSTrustAnchor acme.pem"));
     CHECK(site.httpd.wait_for_log("already defined at"));
     CHECK_EQUAL(site.acme() + site.globex(), 400);

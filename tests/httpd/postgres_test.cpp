@@ -1,5 +1,5 @@
-// A policy in a real PostgreSQL, and what can happen to that: in each case the last good stays, the log says why, and
-// nothing waits but the thread that asks.
+// MTLSPolicyDatabase with PostgreSQL and its faults: the last good policy stays, the log gives the reason, and only the
+// thread that polls the database waits.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,7 +20,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// PostgreSQL with the first rows, behind a relay, and a server that reads them.
+// PostgreSQL with first_rows() behind a relay, and a server that reads them.
 struct PostgresSite {
     std::string folder;
     std::unique_ptr<Postgres> primary;
@@ -60,7 +60,7 @@ bool is_left_out() {
     return true;
 }
 
-// Statements that go on beside the test.
+// Statements that run in parallel with the test.
 class Beside {
 public:
     Beside(const Postgres& at, const std::string& statements) {
@@ -103,7 +103,7 @@ CLAIM(rows_of_postgresql_count_and_the_node_tells_what_it_has) {
     CHECK_EQUAL(node("error"), "");
     site.primary->sql(row("broken.conf", "policy", "MTLSNonsense\n"));
     becomes([&] { return node("error").find("db:broken.conf:1") != std::string::npos ? 1 : 0; }, 1, "and its error");
-    // What a node may not.
+    // Statements that the login of a node must not run.
     const std::string as_node = "SET ROLE mtls_node; ";
     for (const char* statement :
          {"DELETE FROM mtls_policy", "UPDATE mtls_policy_revision SET revision = 1",
@@ -116,7 +116,7 @@ CLAIM(rows_of_postgresql_count_and_the_node_tells_what_it_has) {
         }
         CHECK(is_refused);
     }
-    // One number for any change, however many rows it has.
+    // A transaction raises the revision once, however many rows it changes.
     const std::string before = site.primary->sql("SELECT revision FROM mtls_policy_revision");
     site.primary->sql("SET ROLE mtls_writer; DELETE FROM mtls_policy WHERE name = 'broken.conf'");
     CHECK_EQUAL(std::stol(site.primary->sql("SELECT revision FROM mtls_policy_revision")), std::stol(before) + 1);
@@ -147,7 +147,7 @@ CLAIM(a_connection_that_hangs_holds_up_nothing_but_itself, Turn::kFirst) {
     CHECK_EQUAL(site.acme() + site.globex(), 400);
     site.relay->freeze();
     site.primary->sql(row("refused.conf", "revocation", "MTLSSuspend acme\n"));
-    // Files count as ever, and the keeper lives.
+    // Files are still polled, and the keeper still runs.
     site.web->httpd.write("revoked/list.conf", "MTLSSuspend globex\n");
     const auto began = Clock::now();
     becomes([&] { return site.globex(); }, 403, "a file refuses");
@@ -155,7 +155,7 @@ CLAIM(a_connection_that_hangs_holds_up_nothing_but_itself, Turn::kFirst) {
     CHECK(site.says("no answer within 10 seconds"));
     CHECK_EQUAL(site.acme(), 200);
     CHECK_CONTAINS(site.web->metrics(), "mtls_authz_keeper_up 1");
-    // A connection that is made while nothing comes through is given up, too, and a restart does not wait long.
+    // The time limit also applies to a connect, and a restart does not wait long.
     const auto restarted = Clock::now();
     site.web->restart();
     becomes([&] { return site.acme(); }, 200, "after a restart");
@@ -225,7 +225,7 @@ CLAIM(a_replica_that_is_behind_is_refused_until_it_has_caught_up) {
     CHECK_EQUAL(site.acme(), 200);
     replica.sql("SELECT pg_wal_replay_resume()");
     CHECK(site.says("the policy files are no longer refused"));
-    // Read only: the node cannot say so there, and goes on.
+    // A standby is read only: the node cannot write its state, and goes on.
     CHECK(site.says("this server cannot tell the database what it has"));
     site.primary->sql(row("globex.conf", "policy", kGlobexRow));
     becomes([&] { return site.globex(); }, 200, "by way of the replica");
@@ -233,7 +233,7 @@ CLAIM(a_replica_that_is_behind_is_refused_until_it_has_caught_up) {
 
 namespace {
 
-// Processor time of the keepers of all these servers.
+// Processor time of the keepers of all servers.
 double keeper_seconds(const std::vector<std::unique_ptr<StoredSite>>& servers) {
     double ticks = 0;
     for (const auto& server : servers) {
@@ -246,7 +246,7 @@ double keeper_seconds(const std::vector<std::unique_ptr<StoredSite>>& servers) {
     return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
-// Partners beside those of first_rows(); `PARTNERS=100000` in the environment for figures.
+// Number of partners besides those of first_rows(); set PARTNERS=100000 in the environment to measure.
 int more_partners() {
     constexpr int kFew = 1000;
     const char* const said = std::getenv("PARTNERS");

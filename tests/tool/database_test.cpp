@@ -1,4 +1,4 @@
-// push, pull and fleet: a folder in a database and back, byte for byte, and two who push at once.
+// The commands push, pull and fleet.
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -101,10 +101,10 @@ CLAIM(two_who_push_come_one_after_the_other_and_the_second_is_told) {
     s.pull(1, "bob");
     fs::rename(s.folder() + "/alice/policy/acme.conf", s.folder() + "/bob/policy/acme.conf");
     s.pull(0, "bob");
-    // Again after her own push, without a pull.
+    // A second push by the same user needs no pull.
     s.file("alice/policy/acme.conf", Stored::partner("acme", "acme-ca.pem", "MTLSGroup c\n"));
     s.push(0, {"alice"});
-    // At the same moment: one of them.
+    // Of two pushes at the same moment one succeeds.
     s.pull(0, "carol");
     s.pull(0, "dave");
     s.file("carol/policy/acme.conf", Stored::partner("acme", "acme-ca.pem", "MTLSGroup carol\n"));
@@ -142,7 +142,7 @@ CLAIM(push_writes_nothing_where_the_policy_as_a_whole_does_not_hold) {
     is_refused("db:bad.conf:1: error");
     s.file("policy/certificate/acme-ca.pem", s.ca.cert_pem());
     s.push(0);
-    // A file of the servers that they have beside it.
+    // A policy file that the servers read besides the database.
     s.file("beside.conf", "MTLSExpect " + s.folder() + "/leaf.pem is-refused\n").file("leaf.pem", s.leaf.cert_pem());
     s.file("policy/policy/bad.conf", "# nothing\n");
     CHECK_CONTAINS(s.push(1, {"policy", "--beside", "beside.conf"}), "beside.conf:1: error");
@@ -187,11 +187,11 @@ CLAIM(files_push_their_own_rows_and_a_folder_all_of_them) {
     CHECK_EQUAL(s.sql("SELECT count(*) FROM mtls_policy"), "5");
     fs::remove(s.folder() + "/copy/policy/globex.conf");
     CHECK_CONTAINS(s.push(0, {"copy"}), "globex is gone");
-    // A folder that was never pulled says of no revision.
+    // A folder that was never pulled has no revision.
     s.file("flat/acme.conf", Stored::partner("acme", "acme-ca.pem"));
     CHECK_CONTAINS(s.push(1, {"flat/acme.conf"}), "mtls-authz pull first, or say --base");
     s.push(0, {"flat/acme.conf", "--base", s.revision()});
-    // Kinds by content, where nothing else says them.
+    // Kinds are found by content if nothing else tells them.
     Stored fresh;
     fresh.file("flat/acme.conf", Stored::partner("acme", "acme-ca.pem"))
         .file("flat/acme-ca.pem", fresh.ca.cert_pem())

@@ -3,7 +3,7 @@
 #include <openssl/core_names.h>
 
 #include "lists.hpp"
-#include "mtls_authz/trust/crl_files.hpp"
+#include "mtls_authz/load/crl_files.hpp"
 #include "policy_draft.hpp"
 
 using namespace mtls;

@@ -5,7 +5,7 @@
 
 #include "claims.hpp"
 #include "mtls_authz/certificate/distinguished_name.hpp"
-#include "mtls_authz/trust/crl_files.hpp"
+#include "mtls_authz/load/crl_files.hpp"
 #include "pki.hpp"
 
 using namespace mtls;

@@ -1,4 +1,4 @@
-// Rows of a database as files, without a database.
+// DatabaseView and its users, without a database.
 #include "claims.hpp"
 #include "mtls_authz/load/policy_source.hpp"
 #include "mtls_authz/load/revocation_files.hpp"

@@ -13,9 +13,9 @@
 #include "claims.hpp"
 #include "mtls_authz/keeper/event_program.hpp"
 #include "mtls_authz/ledger/event.hpp"
+#include "mtls_authz/load/crl_files.hpp"
 #include "mtls_authz/policy/lateness.hpp"
 #include "mtls_authz/rules/partner_name.hpp"
-#include "mtls_authz/trust/crl_files.hpp"
 #include "policy_draft.hpp"
 
 using namespace test;

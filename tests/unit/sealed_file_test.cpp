@@ -1,5 +1,4 @@
 // What processes hand to each other: nobody can change it any more, and it says whom it is from.
-#include "mtls_authz/system/sealed_file.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -8,6 +7,7 @@
 #include <string_view>
 
 #include "claims.hpp"
+#include "mtls_authz/system/sealed_file.hpp"
 #include "mtls_authz/system/system.hpp"
 #include "mtls_authz/system/unix_socket.hpp"
 

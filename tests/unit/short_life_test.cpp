@@ -1,7 +1,7 @@
 // Certificates whose issuers publish no revocations (RFC 9608): what they are spared, and what makes them invalid.
 #include "claims.hpp"
 #include "der_specimens.hpp"
-#include "mtls_authz/trust/crl_files.hpp"
+#include "mtls_authz/load/crl_files.hpp"
 #include "policy_draft.hpp"
 
 using namespace test;

@@ -32,7 +32,9 @@ Account hostile_account() {
     for (int i = 0; i < 40; ++i) long_text += all_bytes();
     a.time = 1795000000123456;
     a.detail = a.claimed = a.rule = a.matched = a.grant = a.gate = a.vhost = a.client = a.method = a.path = long_text;
-    a.request_id = a.tls = a.subject = a.san = a.issuer = a.issuer_spki = a.serial = a.sha256 = long_text;
+    a.request_id = a.tls = a.issuer_spki = long_text;
+    a.certificate.subject = a.certificate.san = a.certificate.issuer = a.certificate.serial = a.certificate.sha256 =
+        long_text;
     a.duration = 5;
     return a;
 }

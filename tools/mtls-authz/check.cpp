@@ -14,12 +14,10 @@ namespace mtls::tool {
 
 namespace {
 
-bool is_error(const Diagnostic& finding) { return finding.severity == Diagnostic::Severity::kError; }
-
 Json finding_json(const Diagnostic& finding) {
     return {{"file", finding.where.file},
             {"line", finding.where.line},
-            {"severity", is_error(finding) ? "error" : "warning"},
+            {"severity", finding.is_error() ? "error" : "warning"},
             {"message", finding.message}};
 }
 
@@ -63,7 +61,7 @@ int check_policy(const CheckOptions& options) {
     Json all = Json::array();
     for (Diagnostic& finding : input.findings) {
         if (options.strict) finding.severity = Diagnostic::Severity::kError;
-        failed = failed || is_error(finding);
+        failed = failed || finding.is_error();
         if (options.json) {
             all.push_back(finding_json(finding));
         } else {

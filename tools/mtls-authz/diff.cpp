@@ -19,7 +19,7 @@ namespace {
 
 using Lines = std::set<std::string>;
 
-// Everything that affects who is granted, as lines.
+// The parts of a policy that affect decisions, as lines.
 Lines lines_of(const Partner& partner, const Policy& policy) {
     Lines out;
     for (const Identity& identity : partner.identities) out.insert("MTLSIdentity " + identity.text());

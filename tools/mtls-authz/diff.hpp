@@ -1,4 +1,4 @@
-// What two policies say differently about who is let in.
+// The differences between two policies that affect decisions.
 #pragma once
 
 #include <string>

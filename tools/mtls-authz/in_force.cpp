@@ -10,7 +10,7 @@
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
 #include "mtls_authz/keeper/live_socket.hpp"
-#include "mtls_authz/trust/crl_files.hpp"
+#include "mtls_authz/load/crl_files.hpp"
 
 namespace mtls::tool {
 

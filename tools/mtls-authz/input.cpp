@@ -1,4 +1,3 @@
-
 #include "input.hpp"
 
 #include <filesystem>
@@ -10,8 +9,8 @@
 #include "mtls_authz/base/file.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
 #include "mtls_authz/certificate/session_chain.hpp"
+#include "mtls_authz/load/crl_files.hpp"
 #include "mtls_authz/load/revocation_files.hpp"
-#include "mtls_authz/trust/crl_files.hpp"
 
 namespace mtls::tool {
 
@@ -25,6 +24,10 @@ Result<std::string> read_at_most(std::size_t limit, const std::string& file) {
 }
 
 }  // namespace
+
+std::string absolute_root(const std::string& root) {
+    return (std::filesystem::absolute(root) / "").lexically_normal().parent_path();
+}
 
 Result<std::string> read_input(const std::string& file) { return read_at_most(kLargestCertificateFile, file); }
 
@@ -51,8 +54,7 @@ namespace {
 // Reads each file once, even if several patterns match it.
 class PolicyReader {
 public:
-    PolicyReader(const std::string& root, PolicyInput& out)
-        : builder_((std::filesystem::absolute(root) / "").lexically_normal().parent_path(), disk_), out_(out) {}
+    PolicyReader(const std::string& root, PolicyInput& out) : builder_(absolute_root(root), disk_), out_(out) {}
 
     void add_files(const std::string& pattern) {
         const auto files = expand(pattern);

@@ -19,6 +19,9 @@ Result<std::string> read_input(const std::string& file);
 Result<std::shared_ptr<const PresentedCertificate>> read_client(const std::string& file,
                                                                 const std::vector<std::string>& more);
 
+// `--root` as PolicyBuilder takes it: absolute, without a slash at its end.
+std::string absolute_root(const std::string& root);
+
 struct PolicyInput {
     std::shared_ptr<const Policy> policy;  // null if it has errors
     std::vector<Diagnostic> findings;

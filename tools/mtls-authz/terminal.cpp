@@ -85,7 +85,7 @@ std::size_t column_of(const std::string& message, const std::string& line) {
 }  // namespace
 
 void print_finding(std::ostream& out, const Diagnostic& finding) {
-    const bool is_error = finding.severity == Diagnostic::Severity::kError;
+    const bool is_error = finding.is_error();
     out << finding.where.str() << ": "
         << coloured(is_error ? "error:" : "warning:", is_error ? Colour::kBad : Colour::kDoubt) << ' '
         << finding.message << '\n';

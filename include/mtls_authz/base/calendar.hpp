@@ -39,4 +39,7 @@ struct TimeWindow {
     bool unbounded() const { return !from && !until; }
 };
 
+// Seconds of CLOCK_MONOTONIC, the same in all processes.
+std::int64_t monotonic_seconds();
+
 }  // namespace mtls

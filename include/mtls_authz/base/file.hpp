@@ -53,7 +53,7 @@ Result<std::string> file_sha256(const std::string& path, std::size_t limit, cons
 // more change.
 std::string settled_stamp(const std::string& path);
 
-// The folder above a pattern's first wildcard.
+// The folder above the first wildcard of a pattern.
 std::string glob_folder(const std::string& pattern);
 
 // Whether a name contains wildcards of glob(7).

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,17 +32,19 @@ struct StoredWhere {
     bool is_inside(const Bounds& in) const { return file.is_inside(in); }
 };
 
-// One finding about a configuration: what is wrong and what would be right.
+// An error or a warning about one line of the configuration.
 struct Diagnostic {
     enum class Severity { kWarning, kError };
     Severity severity = Severity::kError;
     Where where;
     std::string message;
 
-    std::string str() const {
-        return where.str() + ": " + (severity == Severity::kError ? "error: " : "warning: ") + message;
-    }
+    bool is_error() const { return severity == Severity::kError; }
+    std::string str() const { return where.str() + ": " + (is_error() ? "error: " : "warning: ") + message; }
 };
+inline bool has_error(const std::vector<Diagnostic>& findings) {
+    return std::any_of(findings.begin(), findings.end(), [](const Diagnostic& d) { return d.is_error(); });
+}
 
 struct Error {
     std::string message;

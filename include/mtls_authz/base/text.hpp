@@ -34,6 +34,8 @@ inline std::span<const std::uint8_t> bytes_of(std::string_view text) {
 std::string base64(std::string_view raw);
 // RFC 4648 section 5, without padding.
 std::string base64url(std::string_view raw);
+// Decodes it; nothing unless it has all padding. Pad bits that are not zero are accepted.
+std::optional<std::string> from_base64(std::string_view text);
 int hex_digit(char c);  // 0..15, or -1
 
 // Decodes pairs of hex digits; colons between pairs are allowed when `colons` is set.
@@ -50,6 +52,9 @@ void append_config_quoted(std::string& out, std::string_view word);
 // Escapes text from a certificate or a request for one log line or a terminal: printable ASCII is kept; all other
 // bytes, the double quote and the backslash become \xHH. At most `limit` bytes of output, then "...".
 std::string escape_for_log(std::string_view text, std::size_t limit);
+
+// The text, escaped, in single quotes: for messages.
+std::string in_quotes(std::string_view text, std::size_t limit = 200);
 
 // The candidate nearest to `word`, if any (edit distance with transpositions, case-insensitive, at most 2).
 std::optional<std::string> nearest_of(std::string_view word, std::span<const std::string_view> candidates);

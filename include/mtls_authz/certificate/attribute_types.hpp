@@ -18,7 +18,7 @@ std::string attribute_name(const std::string& oid);
 std::optional<std::size_t> attribute_index(std::string_view oid);
 std::string_view attribute_oid_at(std::size_t place);  // empty beyond the table
 
-// For a word that is not an attribute type but has another meaning: a clause that says what it is and what to use
+// For a word that is not an attribute type but has another meaning: a clause with its meaning and the selector to use
 // instead; "" for any other word.
 std::string what_to_use_instead_of(std::string_view word);
 

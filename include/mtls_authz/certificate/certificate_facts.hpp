@@ -96,6 +96,7 @@ struct CertificateText {
     std::string not_after;
     std::string sha256;  // lower-case hex
 
+    CertificateText() = default;  // no certificate: all empty
     explicit CertificateText(const CertificateFacts& facts);
 };
 

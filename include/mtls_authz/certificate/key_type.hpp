@@ -48,7 +48,7 @@ struct WrittenKeyPattern {
     std::string curve;
     int least_bits = 0;
 
-    // An error quotes the value, says what is wrong, and gives a value that is accepted.
+    // An error quotes the value, names the fault, and gives an example of a valid value.
     static Result<WrittenKeyPattern> parse(std::string_view value);
 };
 

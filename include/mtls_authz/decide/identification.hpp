@@ -74,7 +74,7 @@ Identification identify(const Policy& policy, const PresentedCertificate& presen
 Identification identify_at_any_time(const Policy& policy, const PresentedCertificate& presented,
                                     const ServerCas& server);
 
-// The partners with an identity that matches the certificate, whoever issued it; at most three.
+// The partners with an identity that matches the certificate, at most three. Does not check its issuer.
 std::vector<const Partner*> claimed_by(const Policy& policy, const CertificateFacts& facts);
 
 // For the handshake: whether the certificate maps to a partner only by its MTLSPurpose serverAuth: it matches an

@@ -1,4 +1,4 @@
-// Keeps what the keeper knows of a policy database as the database is.
+// Polls a policy database and stores its rows in a DatabaseView.
 #pragma once
 
 #include <cstdint>
@@ -10,23 +10,24 @@
 
 namespace mtls {
 
-// What a node tells the database of itself.
+// The state of a server (a node), as it is written to table mtls_node.
 struct NodeState {
     std::string node, generation, error;
     std::int64_t revision = 0, since = 0;
     bool operator==(const NodeState&) const = default;
 };
 
-// Keeps a view as the database is. One thread at a time.
+// Not thread-safe. `access` and `view` must outlive this object.
 class DatabaseReader {
 public:
     DatabaseReader(const DatabaseAccess& access, RowPart part, DatabaseView& view)
         : access_(access), part_(part), view_(view) {}
 
-    // Asks for the revision, and reads the rows where it is another one.
-    void turn();
-    // Tells it, where that is new or a while ago; only between turns that went well. What keeps it from doing so, once.
-    std::string tell(const NodeState& state);
+    // Queries the revision, and reads the rows if it changed.
+    void poll();
+    // Writes the state of this node if it changed or the last write is a while ago; only while the last poll succeeded.
+    // Returns a new fault, or "".
+    std::string report(const NodeState& state);
 
 private:
     void fail(const std::string& fault);
@@ -36,10 +37,10 @@ private:
     RowPart part_;
     DatabaseView& view_;
     std::unique_ptr<Database> database_;
-    std::shared_ptr<const DatabaseRows> last_;  // that were read, whether or not they can count
-    std::optional<NodeState> told_;
-    std::int64_t tells_from_ = 0;  // monotonic seconds
-    std::string tell_fault_;
+    std::shared_ptr<const DatabaseRows> last_;  // read last, valid or not
+    std::optional<NodeState> reported_;
+    std::int64_t report_due_ = 0;  // monotonic_seconds() of the next write
+    std::string report_fault_;
 };
 
 }  // namespace mtls

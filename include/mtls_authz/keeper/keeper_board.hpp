@@ -18,9 +18,9 @@ struct KeeperBoard {
     std::atomic<std::uint64_t> last_serial{0};    // the highest serial number in use, of any kind
     std::atomic<std::int64_t> in_force_since{0};  // of the policy, in seconds since the epoch
 
-    // The highest revision in force of the policy's database, and of its revocation rows. A lower one is of a replica
-    // that is behind, or of a backup.
-    std::atomic<std::int64_t> revision{0}, refusing_revision{0};
+    // The highest revision in force of the policy's database: of all rows but revocations, and of revocations. A lower
+    // one comes from a replica that is behind, or from a backup.
+    std::atomic<std::int64_t> revision{0}, revocation_revision{0};
 
     // A new process increments `asked` and serves once `answered` has reached its value: then the keeper is alive, and
     // the images on the shelf are current.
@@ -39,8 +39,5 @@ struct KeeperBoard {
     static constexpr std::int64_t kLongestSilence = 30;
     bool is_kept() const { return keeper != 0 && silence() < kLongestSilence; }
 };
-
-// Seconds of CLOCK_MONOTONIC, the same in all processes.
-std::int64_t monotonic_seconds();
 
 }  // namespace mtls

@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "mtls_authz/keeper/keeper_board.hpp"
+#include "mtls_authz/load/crl_files.hpp"
 #include "mtls_authz/load/policy_source.hpp"
 #include "mtls_authz/load/revocation_files.hpp"
 #include "mtls_authz/policy/snapshot.hpp"
-#include "mtls_authz/trust/crl_files.hpp"
 
 namespace mtls {
 
@@ -55,16 +55,17 @@ public:
     // Call it before start(): images are then shared with all processes forked later. `board` must outlive this object.
     void share_between_processes(KeeperBoard& board);
 
-    // MTLSPolicyDatabase: its rows count from now on, as the two views have them. `spelled`: as the directive has it.
+    // MTLSPolicyDatabase: adds all rows of the two views to the policy. `spelled`: as written in the directive.
     void use_database(const std::string& spelled, const Where& where);
-    // What its policy files, certificates and CRLs are; and of the connection of their own, its revocation files.
+    // The rows of policy files, certificates and CRLs.
     DatabaseView& database() { return policy_rows_; }
-    DatabaseView& refusing_database() { return refusing_rows_; }
-    // Of the database, as far as it is in force; 0: none.
+    // The rows of revocation files, which a connection of their own reads.
+    DatabaseView& revocation_database() { return revocation_rows_; }
+    // The highest revision of database() that is in force; 0: none.
     std::int64_t revision_in_force() const { return policy_rows_.floor(); }
-    // What a look at files of this kind depends on; counted.
+    // Counts the changes of the rows that a poll of this kind reads.
     std::uint64_t database_changes(Watched what) const {
-        return what == Watched::kRefusals ? refusing_rows_.changes() : policy_rows_.changes();
+        return what == Watched::kRefusals ? revocation_rows_.changes() : policy_rows_.changes();
     }
 
     // Builds the policy and polls all files once. If the policy files are refused, returns the policy from before a
@@ -146,7 +147,7 @@ private:
     std::uint64_t last_serial_ = 0;
     std::atomic<std::int64_t> in_force_since_{0};
 
-    DatabaseView policy_rows_, refusing_rows_;
+    DatabaseView policy_rows_, revocation_rows_;
     bool has_database_ = false;
     Where database_at_;
     DiskFiles disk_;

@@ -1,5 +1,5 @@
-// A connection to a policy database, by APR's drivers. No question takes longer than kLongestQuestion seconds: then the
-// connection is broken off, and every later question fails.
+// A connection to a policy database, by APR's drivers. A query that takes too long closes the connection, and every
+// later query fails.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "mtls_authz/trust/database_view.hpp"
 #include "mtls_authz/base/file.hpp"
+#include "mtls_authz/load/database_view.hpp"
 
 namespace mtls {
 
@@ -19,20 +19,21 @@ constexpr std::string_view kDatabaseDrivers[] = {"pgsql", "sqlite3", "mysql"};
 
 struct DatabaseAccess {
     std::string driver;                   // one of kDatabaseDrivers
-    std::string parameters;               // as APR's driver takes them; with the password
-    std::optional<FileTrust> trust = {};  // of a database that is a file
+    std::string parameters;               // for APR's driver; with the password
+    std::optional<FileTrust> trust = {};  // ownership rules for a database that is a file
 };
 
-// The parameters from a file: lines that '#' begins are comments, the others are joined by blanks. Refused where others
-// than its owner may read it, or `trust` does not pass it.
+// Reads the parameters from a file: lines that begin with '#' are comments, the others are joined by blanks. An error
+// if users other than its owner may read it, or if it does not pass `trust`.
 Result<DatabaseAccess> read_database_access(std::string_view driver, const std::string& file, const FileTrust* trust);
 
-enum class RowPart { kPolicy, kRefusing };
+// The rows that one connection reads: those of kind `revocation`, or all others.
+enum class RowPart { kPolicy, kRevocations };
 
-// Not thread-safe; each process opens its own after it was forked.
+// Not thread-safe. A connection must not be used after a fork.
 class Database {
 public:
-    static constexpr int kLongestConnect = 5, kLongestQuestion = 10, kLongestRead = 60;  // seconds
+    static constexpr int kLongestConnect = 5, kLongestQuery = 10, kLongestRead = 60;  // seconds
 
     static Result<std::unique_ptr<Database>> open(const DatabaseAccess& access);
     ~Database();
@@ -40,24 +41,24 @@ public:
     Database& operator=(const Database&) = delete;
 
     Result<std::int64_t> revision();
-    // In one transaction.
+    // Reads the rows in a transaction of its own.
     Result<std::shared_ptr<const DatabaseRows>> read(RowPart part);
-    // Begins a transaction that sees one state of the database. An error, or "".
+    // Begins a transaction that sees one state of the database. Returns an error, or "".
     std::string begin_reading();
-    // All of them, in the transaction that is there.
+    // Reads all rows in the current transaction.
     Result<std::shared_ptr<const DatabaseRows>> read_all_here();
 
-    // Statements. An error of the database as text, or "". `changed`: how many rows were.
+    // Runs a statement. Returns an error, or "". `changed`: the number of changed rows.
     std::string run(const std::string& statement, int* changed = nullptr);
     using Row = std::vector<std::optional<std::string>>;
-    // The first `columns` columns.
+    // Returns the first `columns` columns of each row.
     Result<std::vector<Row>> select(const std::string& statement, std::size_t columns, int seconds = kLongestRead);
-    // As a literal of SQL.
+    // The text as a literal of SQL.
     std::string quoted(std::string_view text);
     const std::string& driver() const;
-    // Of a database that is a file: whether another one, or none, is in its place.
+    // Whether a database that is a file was replaced or removed.
     bool is_replaced() const;
-    // Begins a transaction that no other writer comes between, and returns the revision it starts from.
+    // Begins a transaction that excludes other writers. Returns the revision before it.
     Result<std::int64_t> begin_writing();
 
 private:

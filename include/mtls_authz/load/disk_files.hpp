@@ -1,4 +1,4 @@
-// What a policy names: files of the disk, and rows of a database.
+// Reads what a policy names: files, and rows of a database.
 #pragma once
 
 #include <map>
@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "mtls_authz/base/file.hpp"
-#include "mtls_authz/trust/database_view.hpp"
+#include "mtls_authz/load/database_view.hpp"
 
 namespace mtls {
 
-// Reads files under the ownership rules of FileTrust, and rows of a database as `db:NAME`. Caches the content of files
-// that only the starter of the server can read, because the run-time user could not read them again.
+// Reads files under the ownership rules of FileTrust, and rows of a database. Caches the content of files that only the
+// starter of the server can read, because the run-time user could not read them again.
 class DiskFiles {
 public:
     Result<std::string> read(const std::string& path, std::size_t limit);
@@ -25,10 +25,10 @@ public:
     // The fetcher may own the files passed to let_fetcher_own(), and no others.
     void set_trust(const FileTrust& trust);
     void let_fetcher_own(const std::string& path) { fetched_.insert(path); }
-    // Where `db:NAME` leads to.
+    // Sets the database whose rows `db:NAME` names; it must outlive this object.
     void set_database(const DatabaseView& database) { database_ = &database; }
-    // Takes what the database has now; such names lead there until this is called again.
-    const DatabaseSight& look_at_database() { return sight_ = database_ != nullptr ? database_->look() : sight_; }
+    // Takes the current rows of the database; read() uses them until the next call.
+    const DatabaseSight& poll_database() { return sight_ = database_ != nullptr ? database_->look() : sight_; }
     const DatabaseSight& database() const { return sight_; }
     bool is_database_away() const { return database_ != nullptr && !sight_.fault.empty(); }
     const std::optional<FileTrust>& trust() const { return trust_; }  // for all other files

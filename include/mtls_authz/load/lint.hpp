@@ -1,4 +1,4 @@
-// Warnings about policies that are valid but probably not what was meant.
+// Warnings about policies that are valid but probably a mistake.
 #pragma once
 
 #include <cstdint>

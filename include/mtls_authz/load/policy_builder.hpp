@@ -119,7 +119,7 @@ private:
     std::shared_ptr<WrittenAnchorSet> default_anchors_;
     std::vector<std::pair<std::string, Where>> suspended_;
     std::map<std::string, WrittenFile> files_read_;
-    std::map<std::string, std::string> policy_files_;                   // name without its folder -> path
+    std::map<std::string, std::string> policy_files_;                   // name without folders -> path
     Arena arena_;                                                       // certificates that were read
     const Policy* previous_ = nullptr;                                  // the previous policy
     std::unordered_map<std::string, CertificateFile> certificates_at_;  // by path

@@ -13,8 +13,8 @@
 #include <string_view>
 #include <vector>
 
-#include "mtls_authz/load/disk_files.hpp"
 #include "mtls_authz/base/image.hpp"
+#include "mtls_authz/load/disk_files.hpp"
 #include "mtls_authz/load/policy_builder.hpp"
 
 namespace mtls {
@@ -59,7 +59,7 @@ public:
     std::vector<std::string> paths() const;
     // All files and patterns that the next poll depends on.
     std::vector<std::string> names() const;
-    // Of the database, at the last look: where what it holds is in force.
+    // The revision of the database at the last poll, if its rows are in force.
     std::optional<std::int64_t> revision_in_force() const;
 
 private:
@@ -73,7 +73,7 @@ private:
         std::vector<Diagnostic> findings;
         std::map<std::string, WrittenFile> digests;  // by path or pattern
         Stamps stamps;
-        std::shared_ptr<const DatabaseRows> rows;  // the last that hold what the draft has of the database
+        std::shared_ptr<const DatabaseRows> rows;  // last rows that were compared and equal
         bool confirmed = false;
         // Time of the last attempt that failed only for lack of memory for the image.
         std::optional<std::chrono::steady_clock::time_point> out_of_memory_at;
@@ -98,7 +98,7 @@ private:
     bool is_shared_ = false;
     std::optional<Draft> draft_;
     Stamps stamps_;                             // of the files in force
-    std::shared_ptr<const DatabaseRows> rows_;  // the last that hold what is in force
+    std::shared_ptr<const DatabaseRows> rows_;  // last rows that were compared with the policy in force, and equal
     std::set<std::string> database_faults_;     // reported since the database was last read
 };
 

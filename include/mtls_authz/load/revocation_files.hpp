@@ -10,9 +10,9 @@
 #include "mtls_authz/base/file.hpp"
 #include "mtls_authz/base/image.hpp"
 #include "mtls_authz/base/result.hpp"
+#include "mtls_authz/load/database_view.hpp"
 #include "mtls_authz/load/directive.hpp"
 #include "mtls_authz/policy/refusals.hpp"
-#include "mtls_authz/trust/database_view.hpp"
 
 namespace mtls {
 
@@ -25,7 +25,7 @@ public:
     void share() { is_shared_ = true; }
     // `trust` must outlive this object.
     void set_trust(const FileTrust& trust) { trust_ = &trust; }
-    // Where the pattern kAllRows leads to; outlives this.
+    // Sets the database whose rows the pattern kAllRows matches; it must outlive this object.
     void set_database(const DatabaseView& database) { database_ = &database; }
     void watch(WatchedFiles files) { patterns_.push_back({std::move(files), {}}); }
     bool empty() const { return patterns_.empty(); }
@@ -79,8 +79,8 @@ private:
     void poll_guarded(const std::string& path, File& file, std::vector<Diagnostic>& findings);
     void poll_file(const std::string& path, File& file, std::vector<Diagnostic>& findings);
     void poll_row(const std::string& name, File& file, std::vector<Diagnostic>& findings);
-    bool take_lines(const std::string& path, File& file, const std::string& content, const std::string& digest,
-                    std::vector<Diagnostic> faults, std::vector<Diagnostic>& findings);
+    bool apply_content(const std::string& path, File& file, const std::string& content, const std::string& digest,
+                       std::vector<Diagnostic> faults, std::vector<Diagnostic>& findings);
     void keep_all(const std::string& path, File& file, const std::string& fault, std::vector<Diagnostic>& findings);
     void apply(File& file, std::map<std::string, Directive> lines, const std::string& digest);
     void rebuild();
@@ -88,7 +88,7 @@ private:
 
     const FileTrust* trust_ = nullptr;
     const DatabaseView* database_ = nullptr;
-    DatabaseSight sight_;  // of this look
+    DatabaseSight sight_;  // of this poll
     std::vector<Pattern> patterns_;
     std::map<std::string, File> files_;
     Report gone_;

@@ -125,7 +125,7 @@ public:
         Identity identity;
         std::uint32_t order;  // in file order
     };
-    // All identities except `any` that match, whoever issued the certificate.
+    // All identities except `any` that match the certificate. Does not check its issuer.
     std::vector<Match> matching_identities(const CertificateFacts& facts) const;
     // Adds the `any` identities under this CA, in file order.
     void add_any_matches(const NearestCa& nearest, const CertificateFacts& facts, std::vector<Match>& matches) const;

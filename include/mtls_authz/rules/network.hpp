@@ -23,7 +23,7 @@ std::string masked(std::string_view raw, unsigned prefix);
 // One CIDR block, or one address. Trivially copyable, so that a policy can contain it.
 class Network {
 public:
-    // "203.0.113.0/24", "2001:db8::1". Host bits must be zero. The error says what would be right.
+    // "203.0.113.0/24", "2001:db8::1". Host bits must be zero. The error gives the expected form.
     static Result<Network> parse(std::string_view text);
 
     // `raw`: 4 or 16 bytes. An IPv4 network contains no IPv6 address, and vice versa.

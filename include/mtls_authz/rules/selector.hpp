@@ -59,7 +59,7 @@ struct ParsedSelector;
 // Valid as long as the record that it views.
 class Selector {
 public:
-    // Parses one word. The error says what is wrong and what would be right.
+    // Parses one word. The error names the fault and the expected form.
     static Result<ParsedSelector> parse(std::string_view word);
 
     // Removes the record at the beginning of `records` and returns it. If it is truncated or not valid, returns nothing

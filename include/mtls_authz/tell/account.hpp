@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "mtls_authz/certificate/certificate_facts.hpp"
 #include "mtls_authz/policy/outcome.hpp"
 #include "mtls_authz/policy/reason.hpp"
 
@@ -41,13 +42,8 @@ struct Account {
     std::string tls;  // "1.3"
     bool resumed = false;
 
-    std::string subject;  // RFC 4514
-    std::string san;
-    std::string issuer;
-    std::string issuer_spki;  // hex
-    std::string serial;
-    std::string not_after;  // RFC 3339
-    std::string sha256;     // hex
+    CertificateText certificate;  // empty: the client sent none
+    std::string issuer_spki;      // hex
 
     std::string generation;
     std::int64_t duration = -1;  // nanoseconds; negative: not measured

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "mtls_authz/certificate/certificate_facts.hpp"
 #include "mtls_authz/policy/reason.hpp"
 
 namespace mtls {
@@ -11,13 +12,7 @@ struct Problem {
     int status = 403;
     Reason reason = Reason::kNotAllowed;  // as decided; outside_reason() may hide it
     std::string request_id;               // lets the operator find the denial in the log
-    // The client's own certificate, not escaped; all empty if it sent none.
-    std::string subject;
-    std::string issuer;
-    std::string serial;
-    std::string not_before;
-    std::string not_after;
-    std::string sha256;
+    CertificateText certificate;          // the client's own, not escaped; empty if it sent none
 };
 
 // The reason to show to clients: it must not reveal who the partners are, or which CAs they use.

@@ -39,7 +39,7 @@ const TroubleText& text_of(TroubleKind kind);
 struct Trouble {
     TroubleKind kind = TroubleKind::kNoPolicy;
     std::string what;                     // the file, partner or issuer
-    std::string headline;                 // what is wrong
+    std::string headline;                 // the problem
     std::string advice;                   // the consequence, or what to do
     std::string partner = {};             // the partner's name, if one is concerned
     std::string contact = {};             // the partner's MTLSContact

@@ -1,4 +1,4 @@
-#include "mtls_authz/httpd/config/announced_names.hpp"
+#include "httpd/config/announced_names.hpp"
 
 #include <algorithm>
 #include <new>

@@ -1,4 +1,4 @@
-#include "mtls_authz/httpd/config/config.hpp"
+#include "httpd/config/config.hpp"
 
 #include <algorithm>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "mtls_authz/httpd/config/config_tree.hpp"
+#include "httpd/config/config_tree.hpp"
 
 #include "mtls_authz/base/text.hpp"
 

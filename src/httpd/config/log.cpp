@@ -1,7 +1,7 @@
-#include "mtls_authz/httpd/config/log.hpp"
+#include "httpd/config/log.hpp"
 
+#include "httpd/config/config.hpp"
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/httpd/config/config.hpp"
 
 namespace mtls::httpd {
 
@@ -62,15 +62,6 @@ std::string vhost_text(const server_rec* s, const conn_rec* c) {
     const std::string name = s->server_hostname != nullptr ? s->server_hostname : "-";
     const unsigned port = s->port != 0 ? s->port : c->local_addr->port;
     return name.substr(0, kMostHostBytes) + ":" + std::to_string(port);
-}
-
-void describe_certificate(const CertificateText& text, Account& account) {
-    account.subject = text.subject;
-    account.san = text.san;
-    account.issuer = text.issuer;
-    account.serial = text.serial;
-    account.not_after = text.not_after;
-    account.sha256 = text.sha256;
 }
 
 void note_unknown_issuer(const CertificateFacts& facts, const std::string& claimed, std::string_view reason) noexcept {

@@ -1,10 +1,10 @@
-#include "mtls_authz/httpd/config/sections.hpp"
+#include "httpd/config/sections.hpp"
 
 #include <algorithm>
 #include <iterator>
 
+#include "httpd/config/config_tree.hpp"
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/httpd/config/config_tree.hpp"
 
 namespace mtls::httpd {
 

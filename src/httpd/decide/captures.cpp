@@ -1,11 +1,11 @@
-#include "mtls_authz/httpd/decide/captures.hpp"
+#include "httpd/decide/captures.hpp"
 
 #include <algorithm>
 
+#include "httpd/config/config.hpp"
+#include "httpd/config/config_tree.hpp"
+#include "httpd/decide/request_state.hpp"
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/config/config_tree.hpp"
-#include "mtls_authz/httpd/decide/request_state.hpp"
 #include "mtls_authz/rules/capture_scope.hpp"
 
 namespace mtls::httpd {

@@ -1,12 +1,12 @@
-#include "mtls_authz/httpd/decide/deciding.hpp"
+#include "httpd/decide/deciding.hpp"
 
 #include <ctime>
 #include <utility>
 
-#include "mtls_authz/httpd/decide/front.hpp"
-#include "mtls_authz/httpd/decide/nested.hpp"
-#include "mtls_authz/httpd/decide/readings.hpp"
-#include "mtls_authz/httpd/decide/request_state.hpp"
+#include "httpd/decide/front.hpp"
+#include "httpd/decide/nested.hpp"
+#include "httpd/decide/readings.hpp"
+#include "httpd/decide/request_state.hpp"
 
 namespace mtls::httpd {
 

@@ -1,14 +1,14 @@
-#include "mtls_authz/httpd/decide/front.hpp"
+#include "httpd/decide/front.hpp"
 
 #include <algorithm>
 #include <ctime>
 
+#include "httpd/config/config.hpp"
+#include "httpd/decide/deciding.hpp"
+#include "httpd/decide/request_state.hpp"
+#include "httpd/tls/connection.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/decide/identification.hpp"
-#include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/decide/deciding.hpp"
-#include "mtls_authz/httpd/decide/request_state.hpp"
-#include "mtls_authz/httpd/tls/connection.hpp"
 #include "mtls_authz/policy/forwarding.hpp"
 
 namespace mtls::httpd {

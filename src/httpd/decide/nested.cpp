@@ -1,7 +1,7 @@
-#include "mtls_authz/httpd/decide/nested.hpp"
+#include "httpd/decide/nested.hpp"
 
+#include "httpd/decide/captures.hpp"
 #include "mtls_authz/base/request_path.hpp"
-#include "mtls_authz/httpd/decide/captures.hpp"
 
 namespace mtls::httpd {
 

@@ -1,4 +1,4 @@
-#include "mtls_authz/httpd/decide/readings.hpp"
+#include "httpd/decide/readings.hpp"
 
 #include <apr_fnmatch.h>
 
@@ -9,10 +9,10 @@
 #include <stdexcept>
 #include <utility>
 
+#include "httpd/config/config.hpp"
+#include "httpd/decide/captures.hpp"
+#include "httpd/decide/request_state.hpp"
 #include "mtls_authz/base/request_path.hpp"
-#include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/decide/captures.hpp"
-#include "mtls_authz/httpd/decide/request_state.hpp"
 
 namespace mtls::httpd {
 

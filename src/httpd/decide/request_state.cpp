@@ -1,6 +1,6 @@
-#include "mtls_authz/httpd/decide/request_state.hpp"
+#include "httpd/decide/request_state.hpp"
 
-#include "mtls_authz/httpd/config/config.hpp"
+#include "httpd/config/config.hpp"
 
 namespace mtls::httpd {
 

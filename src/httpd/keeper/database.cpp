@@ -1,4 +1,4 @@
-#include "mtls_authz/httpd/keeper/database.hpp"
+#include "httpd/keeper/database.hpp"
 
 #include <openssl/crypto.h>
 #include <unistd.h>
@@ -8,7 +8,7 @@
 #include <chrono>
 #include <thread>
 
-#include "mtls_authz/httpd/config/config.hpp"
+#include "httpd/config/config.hpp"
 #include "mtls_authz/base/text.hpp"
 
 extern "C" {
@@ -19,7 +19,7 @@ namespace mtls::httpd {
 
 namespace {
 
-// Several servers of one machine are told apart by where they listen.
+// The port distinguishes several servers of one machine.
 std::string node_name() {
     std::array<char, 256> host{};
     gethostname(host.data(), host.size() - 1);
@@ -49,19 +49,19 @@ std::optional<NodeState> state_of_node(const FileFaults& faults) {
     return out;
 }
 
-[[noreturn]] void keep_reading(const server_rec* s, RowPart part, const FileFaults& faults) {
+[[noreturn]] void poll_database(const server_rec* s, RowPart part, const FileFaults& faults) {
     using Clock = std::chrono::steady_clock;
     LivePolicy& live = state().live.policy;
-    DatabaseView& view = part == RowPart::kPolicy ? live.database() : live.refusing_database();
+    DatabaseView& view = part == RowPart::kPolicy ? live.database() : live.revocation_database();
     DatabaseReader reader(*state().database->access, part, view);
     const std::chrono::seconds interval(state().refresh_seconds), soon(10);
     for (;;) {
         const auto began = Clock::now();
         guarded(s, OK, [&] {
-            reader.turn();
-            if (part == RowPart::kRefusing) return OK;
+            reader.poll();
+            if (part == RowPart::kRevocations) return OK;
             const auto node = state_of_node(faults);
-            const std::string fault = node ? reader.tell(*node) : "";
+            const std::string fault = node ? reader.report(*node) : "";
             if (!fault.empty()) {
                 ap_log_error(APLOG_MARK, APLOG_INFO, 0, s,
                              "mtls_authz: table mtls_node: this server cannot tell the database what it has: %s",
@@ -69,7 +69,7 @@ std::optional<NodeState> state_of_node(const FileFaults& faults) {
             }
             return OK;
         });
-        // A database that is away is asked soon again, however long the interval.
+        // After a fault polls soon again, however long the interval is.
         const auto due = began + (view.look().fault.empty() ? interval : std::min(interval, soon));
         std::this_thread::sleep_for(std::max<Clock::duration>(due - Clock::now(), std::chrono::milliseconds(100)));
     }
@@ -84,29 +84,29 @@ void read_database() {
     auto access = read_database_access(database->driver, database->file, live.trust());
     if (!access.ok()) {
         live.database().fail(access.error());
-        live.refusing_database().fail(access.error());
+        live.revocation_database().fail(access.error());
         return;
     }
     database->access = std::move(access.value());
-    DatabaseReader(*database->access, RowPart::kPolicy, live.database()).turn();
-    // A database that is away or hangs is waited for once.
+    DatabaseReader(*database->access, RowPart::kPolicy, live.database()).poll();
+    // After a fault of the first connection does not wait for a second one.
     const std::string fault = live.database().look().fault;
-    if (live.database().look().rows == nullptr && !fault.empty()) return live.refusing_database().fail(fault);
-    DatabaseReader(*database->access, RowPart::kRefusing, live.refusing_database()).turn();
+    if (live.database().look().rows == nullptr && !fault.empty()) return live.revocation_database().fail(fault);
+    DatabaseReader(*database->access, RowPart::kRevocations, live.revocation_database()).poll();
 }
 
 void start_reading_database(const server_rec* s, const FileFaults& faults) {
     if (state().database == nullptr || state().refresh_seconds == 0) return;
     if (!state().database->access) {
-        // What it was refused for at a restart stays so until the next one.
+        // The keeper does not have the rights to read the parameters.
         const std::string fault = "the parameters could not be read when the server was restarted";
         state().live.policy.database().fail(fault);
-        state().live.policy.refusing_database().fail(fault);
+        state().live.policy.revocation_database().fail(fault);
         return;
     }
     state().database->node = node_name();
-    for (const RowPart part : {RowPart::kPolicy, RowPart::kRefusing}) {
-        std::thread([s, part, &faults] { keep_reading(s, part, faults); }).detach();
+    for (const RowPart part : {RowPart::kPolicy, RowPart::kRevocations}) {
+        std::thread([s, part, &faults] { poll_database(s, part, faults); }).detach();
     }
 }
 

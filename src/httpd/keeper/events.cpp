@@ -1,14 +1,14 @@
-#include "mtls_authz/httpd/keeper/events.hpp"
+#include "httpd/keeper/events.hpp"
 
 #include <chrono>
 #include <ctime>
 #include <optional>
 #include <thread>
 
+#include "httpd/config/config.hpp"
+#include "httpd/config/sections.hpp"
+#include "httpd/keeper/seen.hpp"
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/config/sections.hpp"
-#include "mtls_authz/httpd/keeper/seen.hpp"
 #include "mtls_authz/keeper/event_program.hpp"
 #include "mtls_authz/ledger/log_limiter.hpp"
 
@@ -105,7 +105,7 @@ void FileFaults::note_policy(const PollResult& outcome, const std::string& conse
     if (!outcome.refused.empty()) {
         FileTroubles::Refused refused{outcome.refused, {}, consequence};
         for (const Diagnostic& d : outcome.findings) {
-            const bool counts = d.severity == Diagnostic::Severity::kError && refused.findings.size() < kMostFindings;
+            const bool counts = d.is_error() && refused.findings.size() < kMostFindings;
             if (counts) refused.findings.push_back(d.str());
         }
         troubles_.policy = std::move(refused);

@@ -1,5 +1,5 @@
-#include "mtls_authz/httpd/keeper/database.hpp"
-#include "mtls_authz/httpd/keeper/keeper.hpp"
+#include "httpd/keeper/database.hpp"
+#include "httpd/keeper/keeper.hpp"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -15,12 +15,13 @@
 #include <thread>
 #include <utility>
 
-#include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/config/log.hpp"
-#include "mtls_authz/httpd/keeper/events.hpp"
-#include "mtls_authz/httpd/keeper/live.hpp"
-#include "mtls_authz/httpd/keeper/live_socket.hpp"
-#include "mtls_authz/httpd/keeper/policy_checks.hpp"
+#include "httpd/config/config.hpp"
+#include "httpd/config/log.hpp"
+#include "httpd/decide/policy_checks.hpp"
+#include "httpd/keeper/events.hpp"
+#include "httpd/keeper/live.hpp"
+#include "httpd/keeper/live_socket.hpp"
+#include "mtls_authz/base/calendar.hpp"
 #include "mtls_authz/keeper/poll_timer.hpp"
 #include "mtls_authz/system/process_traits.hpp"
 #include "mtls_authz/tell/refusal_report.hpp"

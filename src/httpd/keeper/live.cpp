@@ -1,16 +1,16 @@
-#include "mtls_authz/httpd/keeper/database.hpp"
-#include "mtls_authz/httpd/keeper/live.hpp"
+#include "httpd/keeper/database.hpp"
+#include "httpd/keeper/live.hpp"
 
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 
-#include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/config/log.hpp"
-#include "mtls_authz/httpd/keeper/keeper.hpp"
-#include "mtls_authz/httpd/keeper/live_socket.hpp"
-#include "mtls_authz/httpd/keeper/seen.hpp"
+#include "httpd/config/config.hpp"
+#include "httpd/config/log.hpp"
+#include "httpd/keeper/keeper.hpp"
+#include "httpd/keeper/live_socket.hpp"
+#include "httpd/keeper/seen.hpp"
 
 extern "C" {
 #include <ap_mpm.h>
@@ -187,7 +187,7 @@ int open_board(server_rec* s) {
 
 void log_findings(const server_rec* s, const std::vector<Diagnostic>& findings) {
     for (const Diagnostic& d : findings) {
-        const int level = d.severity == Diagnostic::Severity::kError ? APLOG_ERR : APLOG_WARNING;
+        const int level = d.is_error() ? APLOG_ERR : APLOG_WARNING;
         ap_log_error(APLOG_MARK, level, 0, s, "mtls_authz: %s", d.str().c_str());
     }
 }

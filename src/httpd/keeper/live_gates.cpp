@@ -1,4 +1,4 @@
-#include "mtls_authz/httpd/keeper/live_gates.hpp"
+#include "httpd/keeper/live_gates.hpp"
 
 #include <openssl/pem.h>
 
@@ -7,8 +7,8 @@
 #include <iterator>
 #include <set>
 
+#include "httpd/config/config_tree.hpp"
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/httpd/config/config_tree.hpp"
 
 namespace mtls::httpd {
 

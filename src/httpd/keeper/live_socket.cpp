@@ -1,4 +1,4 @@
-#include "mtls_authz/httpd/keeper/live_socket.hpp"
+#include "httpd/keeper/live_socket.hpp"
 
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -10,8 +10,8 @@
 #include <span>
 #include <thread>
 
-#include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/keeper/live_gates.hpp"
+#include "httpd/config/config.hpp"
+#include "httpd/keeper/live_gates.hpp"
 #include "mtls_authz/keeper/live_socket.hpp"
 
 extern "C" {

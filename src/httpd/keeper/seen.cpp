@@ -1,4 +1,4 @@
-#include "mtls_authz/httpd/keeper/seen.hpp"
+#include "httpd/keeper/seen.hpp"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,8 +8,9 @@
 #include <ctime>
 #include <utility>
 
+#include "httpd/config/config.hpp"
+#include "mtls_authz/base/calendar.hpp"
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/httpd/config/config.hpp"
 #include "mtls_authz/ledger/sighting_file.hpp"
 
 extern "C" {

@@ -1,9 +1,9 @@
-#include "mtls_authz/httpd/request/branches.hpp"
+#include "httpd/request/branches.hpp"
 
 #include <algorithm>
 
+#include "httpd/config/config.hpp"
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/httpd/config/config.hpp"
 
 namespace mtls::httpd {
 

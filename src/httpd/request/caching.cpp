@@ -1,7 +1,7 @@
-#include "mtls_authz/httpd/request/caching.hpp"
+#include "httpd/request/caching.hpp"
 
-#include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/request/providers.hpp"
+#include "httpd/config/config.hpp"
+#include "httpd/request/providers.hpp"
 
 namespace mtls::httpd {
 

@@ -1,13 +1,13 @@
-#include "mtls_authz/httpd/request/forward.hpp"
+#include "httpd/request/forward.hpp"
 
 #include <algorithm>
 #include <utility>
 
+#include "httpd/config/sections.hpp"
+#include "httpd/decide/front.hpp"
+#include "httpd/request/overriding.hpp"
+#include "httpd/request/request.hpp"
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/httpd/config/sections.hpp"
-#include "mtls_authz/httpd/decide/front.hpp"
-#include "mtls_authz/httpd/request/overriding.hpp"
-#include "mtls_authz/httpd/request/request.hpp"
 #include "mtls_authz/policy/forwarding.hpp"
 
 namespace mtls::httpd {

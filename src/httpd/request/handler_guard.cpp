@@ -1,10 +1,10 @@
-#include "mtls_authz/httpd/request/handler_guard.hpp"
+#include "httpd/request/handler_guard.hpp"
 
+#include "httpd/config/config.hpp"
+#include "httpd/config/log.hpp"
+#include "httpd/request/providers.hpp"
+#include "httpd/request/request.hpp"
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/config/log.hpp"
-#include "mtls_authz/httpd/request/providers.hpp"
-#include "mtls_authz/httpd/request/request.hpp"
 
 namespace mtls::httpd {
 

@@ -1,13 +1,13 @@
-#include "mtls_authz/httpd/request/overriding.hpp"
+#include "httpd/request/overriding.hpp"
 
 #include <algorithm>
 #include <span>
 #include <utility>
 
+#include "httpd/config/config_tree.hpp"
+#include "httpd/request/forward.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/decide/override_header.hpp"
-#include "mtls_authz/httpd/config/config_tree.hpp"
-#include "mtls_authz/httpd/request/forward.hpp"
 
 namespace mtls::httpd {
 

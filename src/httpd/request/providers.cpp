@@ -1,15 +1,15 @@
-#include "mtls_authz/httpd/request/providers.hpp"
+#include "httpd/request/providers.hpp"
 
 #include <algorithm>
 
+#include "httpd/config/sections.hpp"
+#include "httpd/decide/readings.hpp"
+#include "httpd/request/branches.hpp"
+#include "httpd/request/caching.hpp"
+#include "httpd/request/overriding.hpp"
+#include "httpd/request/request.hpp"
+#include "httpd/tell/accounting.hpp"
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/httpd/config/sections.hpp"
-#include "mtls_authz/httpd/decide/readings.hpp"
-#include "mtls_authz/httpd/request/branches.hpp"
-#include "mtls_authz/httpd/request/caching.hpp"
-#include "mtls_authz/httpd/request/overriding.hpp"
-#include "mtls_authz/httpd/request/request.hpp"
-#include "mtls_authz/httpd/tell/accounting.hpp"
 #include "mtls_authz/rules/partner_name.hpp"
 
 namespace mtls::httpd {

@@ -1,5 +1,4 @@
-#include "mtls_authz/httpd/keeper/database.hpp"
-#include "mtls_authz/httpd/start/directives.hpp"
+#include "httpd/start/directives.hpp"
 
 #include <pwd.h>
 
@@ -7,14 +6,15 @@
 #include <charconv>
 #include <utility>
 
+#include "httpd/config/sections.hpp"
+#include "httpd/decide/captures.hpp"
+#include "httpd/decide/front.hpp"
+#include "httpd/keeper/database.hpp"
+#include "httpd/request/forward.hpp"
+#include "httpd/request/overriding.hpp"
+#include "httpd/request/request.hpp"
+#include "httpd/tls/misdirected.hpp"
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/httpd/config/sections.hpp"
-#include "mtls_authz/httpd/decide/captures.hpp"
-#include "mtls_authz/httpd/decide/front.hpp"
-#include "mtls_authz/httpd/request/forward.hpp"
-#include "mtls_authz/httpd/request/overriding.hpp"
-#include "mtls_authz/httpd/request/request.hpp"
-#include "mtls_authz/httpd/tls/misdirected.hpp"
 #include "mtls_authz/rules/partner_name.hpp"
 
 namespace mtls::httpd {

@@ -1,8 +1,8 @@
-#include "mtls_authz/httpd/start/dump.hpp"
+#include "httpd/start/dump.hpp"
 
-#include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/decide/front.hpp"
-#include "mtls_authz/httpd/keeper/live_socket.hpp"
+#include "httpd/config/config.hpp"
+#include "httpd/decide/front.hpp"
+#include "httpd/keeper/live_socket.hpp"
 
 namespace mtls::httpd {
 

@@ -1,11 +1,11 @@
-#include "mtls_authz/httpd/start/section_checks.hpp"
+#include "httpd/start/section_checks.hpp"
 
 #include <algorithm>
 
+#include "httpd/config/config.hpp"
+#include "httpd/config/config_tree.hpp"
 #include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/config/config_tree.hpp"
 
 namespace mtls::httpd {
 

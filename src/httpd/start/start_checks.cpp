@@ -1,23 +1,23 @@
-#include "mtls_authz/httpd/keeper/database.hpp"
-#include "mtls_authz/httpd/start/start_checks.hpp"
+#include "httpd/keeper/database.hpp"
+#include "httpd/start/start_checks.hpp"
 
 #include <grp.h>
 #include <unistd.h>
 
 #include <algorithm>
 
+#include "httpd/config/config_tree.hpp"
+#include "httpd/decide/policy_checks.hpp"
+#include "httpd/keeper/events.hpp"
+#include "httpd/keeper/live.hpp"
+#include "httpd/request/caching.hpp"
+#include "httpd/request/overriding.hpp"
+#include "httpd/request/request.hpp"
+#include "httpd/start/dump.hpp"
+#include "httpd/start/section_checks.hpp"
+#include "httpd/tls/connection.hpp"
 #include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/httpd/config/config_tree.hpp"
-#include "mtls_authz/httpd/keeper/events.hpp"
-#include "mtls_authz/httpd/keeper/live.hpp"
-#include "mtls_authz/httpd/keeper/policy_checks.hpp"
-#include "mtls_authz/httpd/request/caching.hpp"
-#include "mtls_authz/httpd/request/overriding.hpp"
-#include "mtls_authz/httpd/request/request.hpp"
-#include "mtls_authz/httpd/start/dump.hpp"
-#include "mtls_authz/httpd/start/section_checks.hpp"
-#include "mtls_authz/httpd/tls/connection.hpp"
 
 extern "C" {
 #include <unixd.h>
@@ -48,8 +48,7 @@ void check_version(Findings& findings) {
 
 void report(const Findings& findings, const server_rec* s) {
     for (const Diagnostic& d : findings) {
-        const bool error = d.severity == Diagnostic::Severity::kError;
-        ap_log_error(APLOG_MARK, error ? APLOG_EMERG : APLOG_WARNING, 0, s, "mtls_authz: %s", d.str().c_str());
+        ap_log_error(APLOG_MARK, d.is_error() ? APLOG_EMERG : APLOG_WARNING, 0, s, "mtls_authz: %s", d.str().c_str());
     }
 }
 
@@ -141,11 +140,6 @@ std::shared_ptr<const Policy> build_policy(State& s, Findings& findings, Finding
         findings.push_back({Diagnostic::Severity::kError, {}, std::string("the policy cannot be built: ") + e.what()});
         return nullptr;
     }
-}
-
-bool has_error(const Findings& findings) {
-    return std::any_of(findings.begin(), findings.end(),
-                       [](const Diagnostic& d) { return d.severity == Diagnostic::Severity::kError; });
 }
 
 // The policy files have errors, but httpd.conf has none.

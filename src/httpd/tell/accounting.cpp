@@ -1,12 +1,12 @@
-#include "mtls_authz/httpd/tell/accounting.hpp"
+#include "httpd/tell/accounting.hpp"
 
 #include <algorithm>
 
+#include "httpd/config/log.hpp"
+#include "httpd/tell/audit.hpp"
+#include "httpd/tell/error_detail.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/decide/identification.hpp"
-#include "mtls_authz/httpd/config/log.hpp"
-#include "mtls_authz/httpd/tell/audit.hpp"
-#include "mtls_authz/httpd/tell/error_detail.hpp"
 
 namespace mtls::httpd {
 
@@ -18,11 +18,13 @@ std::string gate_place(const request_rec* r, const RequestDecision& decision) {
     return config.section != nullptr ? short_place(config.section->where) : std::string();
 }
 
-// Digest of the key that signed the certificate, if known: from the verified path, the client's chain, or the policy.
-std::string issuer_key(const PresentedCertificate& certificate, const Identification* who) {
-    if (who != nullptr && !who->path.ca_keys.empty()) return who->path.ca_keys.front();
-    if (!certificate.helpers.empty()) return spki_sha256(*certificate.helpers.front());
-    return who != nullptr ? who->nearest_ca_key : std::string();
+// Hex SHA-256 of the key that signed, as far as it is known: from the verified path, the sent chain, or the policy.
+std::string issuer_spki(const PresentedCertificate& certificate, const Identification* who) {
+    if (who != nullptr && !who->description.issuer_spki.empty()) return who->description.issuer_spki;
+    std::string key = who != nullptr ? who->nearest_ca_key : "";
+    if (!certificate.helpers.empty()) key = spki_sha256(*certificate.helpers.front());
+    if (who != nullptr && !who->path.ca_keys.empty()) key = who->path.ca_keys.front();
+    return hex(bytes_of(key));
 }
 
 // "1.1", "2"
@@ -62,7 +64,7 @@ void describe_who(const RequestDecision& decision, Account& out) {
     const std::optional<Identity>& identity = who->identity ? who->identity : who->claimed_identity;
     if (!identity) return;
     out.rule = short_place(identity->where);
-    out.matched = who->identity && !who->description.identity.empty() ? who->description.identity : identity->text();
+    out.matched = who->description.identity.empty() ? identity->text() : who->description.identity;
 }
 
 Account account_of(request_rec* r, const RequestDecision& decision, Outcome outcome) {
@@ -86,10 +88,8 @@ Account account_of(request_rec* r, const RequestDecision& decision, Outcome outc
     if (decision.tls != nullptr) out.tls = decision.tls->facts().version;
     if (decision.tls != nullptr) out.resumed = decision.tls->facts().resumed;
     if (decision.certificate != nullptr) {
-        describe_certificate(decision.certificate->text(), out);
-        const std::string* const spki = decision.who != nullptr ? &decision.who->description.issuer_spki : nullptr;
-        out.issuer_spki =
-            spki != nullptr && !spki->empty() ? *spki : hex(bytes_of(issuer_key(*decision.certificate, decision.who)));
+        out.certificate = decision.certificate->text();
+        out.issuer_spki = issuer_spki(*decision.certificate, decision.who);
     }
     if (decision.snapshot) out.generation = decision.snapshot->policy->generation();
     out.duration = decision.duration;
@@ -165,12 +165,12 @@ void keep_example(const Account& account) {
     out.time = apr_time_sec(account.time);
     out.outcome = account.outcome;
     out.who = account.partner.empty() ? account.claimed : account.partner;
-    out.subject = account.subject;
+    out.subject = account.certificate.subject;
     out.method = account.method;
     out.path = account.path;
     out.client = account.client;
     out.gate = account.gate;
-    out.sha256 = account.sha256;
+    out.sha256 = account.certificate.sha256;
     state().ledger->examples.add(account.reason, out);
 }
 

@@ -1,13 +1,13 @@
-#include "mtls_authz/httpd/tell/audit.hpp"
+#include "httpd/tell/audit.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
 
+#include "httpd/config/config.hpp"
+#include "httpd/config/sections.hpp"
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/config/sections.hpp"
 
 extern "C" {
 #include <apr_portable.h>

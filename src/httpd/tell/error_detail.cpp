@@ -1,8 +1,8 @@
-#include "mtls_authz/httpd/tell/error_detail.hpp"
+#include "httpd/tell/error_detail.hpp"
 
+#include "httpd/decide/deciding.hpp"
+#include "httpd/decide/request_state.hpp"
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/httpd/decide/deciding.hpp"
-#include "mtls_authz/httpd/decide/request_state.hpp"
 #include "mtls_authz/tell/html.hpp"
 #include "mtls_authz/tell/negotiation.hpp"
 #include "mtls_authz/tell/problem.hpp"
@@ -41,13 +41,7 @@ Problem problem_of(request_rec* r, Reason reason) {
     Caller caller;
     identify(r, caller);
     if (caller.certificate == nullptr || !is_callers_own(caller)) return out;
-    const CertificateText& text = caller.certificate->text();
-    out.subject = text.subject;
-    out.issuer = text.issuer;
-    out.serial = text.serial;
-    out.not_before = text.not_before;
-    out.not_after = text.not_after;
-    out.sha256 = text.sha256;
+    out.certificate = caller.certificate->text();
     return out;
 }
 

@@ -1,10 +1,10 @@
-#include "mtls_authz/httpd/tell/status.hpp"
+#include "httpd/tell/status.hpp"
 
 #include <algorithm>
 #include <charconv>
 
+#include "httpd/config/config.hpp"
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/httpd/config/config.hpp"
 #include "mtls_authz/tell/html.hpp"
 #include "mtls_authz/tell/negotiation.hpp"
 #include "mtls_authz/tell/status_report.hpp"

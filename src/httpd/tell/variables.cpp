@@ -1,10 +1,10 @@
-#include "mtls_authz/httpd/tell/variables.hpp"
+#include "httpd/tell/variables.hpp"
 
 #include <algorithm>
 
+#include "httpd/decide/deciding.hpp"
+#include "httpd/decide/request_state.hpp"
 #include "mtls_authz/decide/identification.hpp"
-#include "mtls_authz/httpd/decide/deciding.hpp"
-#include "mtls_authz/httpd/decide/request_state.hpp"
 
 namespace mtls::httpd {
 

@@ -1,14 +1,14 @@
-#include "mtls_authz/httpd/tls/connection.hpp"
+#include "httpd/tls/connection.hpp"
 
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
 #include <algorithm>
 
+#include "httpd/tls/handshake.hpp"
+#include "httpd/tls/server_cas.hpp"
 #include "mtls_authz/certificate/session_chain.hpp"
 #include "mtls_authz/decide/identification.hpp"
-#include "mtls_authz/httpd/tls/handshake.hpp"
-#include "mtls_authz/httpd/tls/server_cas.hpp"
 
 // mod_ssl_openssl.h declares these two hooks, but not every distribution packages it.
 extern "C" {

@@ -1,14 +1,14 @@
-#include "mtls_authz/httpd/tls/handshake.hpp"
+#include "httpd/tls/handshake.hpp"
 
 #include <openssl/ssl.h>
 
 #include <ctime>
 
+#include "httpd/config/config.hpp"
+#include "httpd/config/log.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/public_ca.hpp"
 #include "mtls_authz/decide/identification.hpp"
-#include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/config/log.hpp"
 #include "mtls_authz/trust/handshake_refusal.hpp"
 
 namespace mtls::httpd {
@@ -20,10 +20,12 @@ int g_connection_index = -1;
 
 struct Refused {
     HandshakeRefusal reason;
-    std::string detail;   // OpenSSL's error text
-    std::string at;       // subject of the certificate that failed
-    Account certificate;  // facts of the client's certificate
-    std::string advice;   // added to the reason's sentence; may be empty
+    std::string detail;           // OpenSSL's error text
+    std::string at;               // subject of the certificate that failed
+    CertificateText certificate;  // the client's
+    std::string claimed;          // the partners that it names, comma-separated
+    std::string contact;          // of the first of them
+    std::string advice;           // added to the reason's sentence; may be empty
 };
 
 // Advice with names and dates: the partner may not know that its CA no longer issues client certificates.
@@ -37,31 +39,30 @@ std::string advice_for(HandshakeRefusal reason, const CertificateFacts& facts, c
 Refused describe(X509_STORE_CTX* ctx, const X509& leaf) {
     const int error = X509_STORE_CTX_get_error(ctx);
     const X509* const at = X509_STORE_CTX_get_current_cert(ctx);
-    Refused out{handshake_refusal_of(error, at), describe_verify_error(error, at), {}, {}, {}};
+    Refused out{handshake_refusal_of(error, at), describe_verify_error(error, at), {}, {}, {}, {}, {}};
     const CertificateFacts facts = read_facts(leaf);
-    describe_certificate(CertificateText(facts), out.certificate);
+    out.certificate = CertificateText(facts);
     out.at = at != nullptr ? read_name(*X509_get_subject_name(at)).text() : out.certificate.subject;
     const auto snapshot = state().snapshot();
     if (snapshot) {
         const auto claimed = claimed_by(*snapshot->policy, facts);
-        out.certificate.claimed = names_of(claimed);
-        if (!claimed.empty()) out.certificate.contact = claimed.front()->contact;
+        out.claimed = names_of(claimed);
+        if (!claimed.empty()) out.contact = claimed.front()->contact;
     }
-    out.advice = advice_for(out.reason, facts, out.certificate.claimed);
-    if (out.reason == HandshakeRefusal::kUnknownCa)
-        note_unknown_issuer(facts, out.certificate.claimed, text_of(out.reason).word);
+    out.advice = advice_for(out.reason, facts, out.claimed);
+    if (out.reason == HandshakeRefusal::kUnknownCa) note_unknown_issuer(facts, out.claimed, text_of(out.reason).word);
     return out;
 }
 
 std::string line_of(const Refused& refused, const std::string& vhost) {
-    const Account& c = refused.certificate;
+    const CertificateText& c = refused.certificate;
     const auto quoted = [](const char* key, const std::string& value) {
         return std::string(" ") + key + "=\"" + escape_for_log(value, kMostNameBytes) + "\"";
     };
     const HandshakeRefusalText& text = text_of(refused.reason);
     std::string out = "refused handshake: reason=" + std::string(text.word) + quoted("detail", refused.detail);
-    if (!c.claimed.empty()) out += " claimed=" + c.claimed;
-    if (!c.contact.empty()) out += quoted("contact", c.contact);
+    if (!refused.claimed.empty()) out += " claimed=" + refused.claimed;
+    if (!refused.contact.empty()) out += quoted("contact", refused.contact);
     out += " vhost=" + escape_for_log(vhost, kMostNameBytes) + quoted("at", refused.at) + quoted("subject", c.subject) +
            quoted("san", c.san) + quoted("issuer", c.issuer) + " serial=" + escape_for_log(c.serial, kMostNameBytes) +
            " not_after=" + c.not_after + " sha256=" + c.sha256;
@@ -70,17 +71,16 @@ std::string line_of(const Refused& refused, const std::string& vhost) {
 
 // For the status page.
 void keep_refused(const Refused& refused, const conn_rec* c) {
-    const Account& a = refused.certificate;
     RefusedHandshake out;
     out.time = std::time(nullptr);
     out.reason = refused.reason;
-    out.claimed = a.claimed;
+    out.claimed = refused.claimed;
     out.detail = refused.detail;
-    out.subject = a.subject;
-    out.issuer = a.issuer;
-    out.san = a.san;
+    out.subject = refused.certificate.subject;
+    out.issuer = refused.certificate.issuer;
+    out.san = refused.certificate.san;
     if (c != nullptr && c->client_ip != nullptr) out.client = std::string_view(c->client_ip);
-    out.sha256 = a.sha256;
+    out.sha256 = refused.certificate.sha256;
     state().ledger->refused_handshakes.add(out);
 }
 

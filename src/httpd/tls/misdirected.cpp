@@ -1,14 +1,14 @@
-#include "mtls_authz/httpd/tls/misdirected.hpp"
+#include "httpd/tls/misdirected.hpp"
 
 #include <openssl/x509v3.h>
 
 #include <ctime>
 
+#include "httpd/config/config.hpp"
+#include "httpd/config/log.hpp"
+#include "httpd/tls/connection.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/decide/identification.hpp"
-#include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/config/log.hpp"
-#include "mtls_authz/httpd/tls/connection.hpp"
 
 namespace mtls::httpd {
 

@@ -1,4 +1,4 @@
-#include "mtls_authz/httpd/tls/server_cas.hpp"
+#include "httpd/tls/server_cas.hpp"
 
 #include <openssl/ssl.h>
 
@@ -6,11 +6,11 @@
 #include <ctime>
 #include <filesystem>
 
+#include "httpd/config/config.hpp"
+#include "httpd/config/config_tree.hpp"
 #include "mtls_authz/base/file.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
-#include "mtls_authz/httpd/config/config.hpp"
-#include "mtls_authz/httpd/config/config_tree.hpp"
 
 namespace mtls::httpd {
 

@@ -46,7 +46,7 @@ void expect(bool is_so, const std::string& what) {
     ++failures;
 }
 
-// A folder that goes with the demo.
+// A temporary folder.
 struct Folder {
     std::string path;
     Folder() {
@@ -145,7 +145,7 @@ private:
         return out.status;
     }
 
-    // Until four answers in a row, from both servers, are the expected one; the last answer.
+    // Waits until four answers in a row, from both servers, are the expected one. Returns the last answer.
     static int ask(TlsClient& client, int expected) {
         const auto began = std::chrono::steady_clock::now();
         constexpr std::chrono::seconds kLongest{30};

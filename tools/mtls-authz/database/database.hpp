@@ -1,28 +1,27 @@
-// Policy files to and from a database, and what the web servers that read it say of themselves.
+// The commands push, pull and fleet: policy files to and from a database, and the state of the servers that read it.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace mtls::tool {
 
 struct DatabaseOptions {
-    std::pair<std::string, std::string> database;  // DRIVER FILE, as MTLSPolicyDatabase has them
+    std::pair<std::string, std::string> database;  // DRIVER FILE, as in MTLSPolicyDatabase
     bool json = false;
 };
 
 struct PushOptions : DatabaseOptions {
-    std::vector<std::string> files;  // or one folder, which is all that the database will hold
-    std::string kind;                // of files whose kind is not known otherwise
+    std::vector<std::string> files;  // or one folder, which replaces the whole content of the database
+    std::string kind;                // for files whose folder or row does not tell it
     std::optional<std::int64_t> base;
-    std::vector<std::string> beside;  // policy files that web servers have beside the database
+    std::vector<std::string> beside;  // policy files that the servers read besides the database
     std::string root = ".";
     bool dry_run = false;
 };
-// One transaction: all of it or nothing, and only where the policy as a whole holds.
+// Writes in one transaction, and only if the resulting policy has no errors.
 int push(const PushOptions& options);
 
 struct PullOptions : DatabaseOptions {
@@ -31,7 +30,7 @@ struct PullOptions : DatabaseOptions {
 int pull(const PullOptions& options);
 
 struct FleetOptions : DatabaseOptions {
-    std::int64_t most_age = 120;  // seconds since a web server said anything
+    std::int64_t most_age = 120;  // seconds since the last report of a server
 };
 int show_fleet(const FleetOptions& options);
 

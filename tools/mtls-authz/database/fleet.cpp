@@ -38,7 +38,7 @@ Result<std::vector<Node>> read_nodes(Database& database) {
     const std::string what = "SELECT node, generation, revision, since, error, ",
                       from = " FROM mtls_node ORDER BY node";
     auto rows = database.select(what + age_in_sql(database.driver()) + from, kColumns);
-    // A table of somebody's own may not say when.
+    // A table that was not made by the example may lack the column `seen`.
     if (!rows) rows = database.select(what + "NULL" + from, kColumns);
     if (!rows) return Error{"table mtls_node: " + rows.error()};
     std::vector<Node> out;

@@ -19,7 +19,7 @@ std::string digest_of(const std::string& file) {
     return digest ? hex(bytes_of(digest.value())) : "";
 }
 
-// Files that somebody changed since they were pulled, where the database changed them, too.
+// Files that were changed both here and in the database since the last pull.
 std::vector<std::string> find_conflicts(const std::string& folder, const BaseRevision& base, const DatabaseRows& rows) {
     std::vector<std::string> out;
     std::map<std::string, std::string> now;
@@ -27,7 +27,7 @@ std::vector<std::string> find_conflicts(const std::string& folder, const BaseRev
     std::map<std::string, std::string> all = base.digests;
     all.insert(now.begin(), now.end());
     for (const auto& [place, ignored] : all) {
-        const std::string here = digest_of(std::filesystem::path(folder) / place);
+        const std::string here = digest_of(fs::path(folder) / place);
         const auto was = base.digests.find(place);
         const auto is = now.find(place);
         const bool is_edited = here != (was != base.digests.end() ? was->second : "");

@@ -9,14 +9,15 @@
 #include "../commands.hpp"
 #include "../diff.hpp"
 #include "../facts_json.hpp"
+#include "../input.hpp"
 #include "../terminal.hpp"
 #include "database.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
-#include "mtls_authz/trust/crl.hpp"
 #include "mtls_authz/load/directive.hpp"
 #include "mtls_authz/load/policy_builder.hpp"
 #include "mtls_authz/load/revocation_files.hpp"
-#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/trust/crl.hpp"
 #include "working_copy.hpp"
 
 namespace mtls::tool {
@@ -31,10 +32,10 @@ bool is_kind(const std::string& word) {
     return std::find(std::begin(kRowKinds), std::end(kRowKinds), word) != std::end(kRowKinds);
 }
 
-// ---- what is pushed -------------------------------------------------------------------------------------------------
+// ---- files to rows --------------------------------------------------------------------------------------------------
 
-// Lines that refuse, and nothing else.
-bool refuses_alone(const std::string& content) {
+// Whether the content has only lines of revocation files.
+bool has_only_refusals(const std::string& content) {
     std::vector<Diagnostic> errors;
     const auto directives = read_single_directives(content, "", errors);
     return errors.empty() && !directives.empty() &&
@@ -46,10 +47,10 @@ bool refuses_alone(const std::string& content) {
 std::string kind_of_content(const std::string& content) {
     if (!decode_crls(content).lists.empty()) return std::string(row_kind::kCrl);
     if (decode_certificates(content).ok()) return std::string(row_kind::kCertificate);
-    return std::string(refuses_alone(content) ? row_kind::kRevocation : row_kind::kPolicy);
+    return std::string(has_only_refusals(content) ? row_kind::kRevocation : row_kind::kPolicy);
 }
 
-// The folder of a pulled file says it; else the row that is there, --kind, or the content.
+// The kind is that of the folder of a pulled file; otherwise of the existing row, of --kind, or of the content.
 std::string kind_of(const fs::path& file, const std::string& content, const Rows& known, const std::string& said) {
     std::string folder = fs::absolute(file).parent_path().filename();
     if (is_kind(folder)) return folder;
@@ -69,7 +70,7 @@ Result<std::vector<fs::path>> files_below(const std::string& folder) {
     return out;
 }
 
-// Adds files as rows; a fault, or "".
+// Adds files as rows. Returns a fault, or "".
 std::string add_files(const std::vector<fs::path>& files, const Rows& known, const std::string& kind, Rows& to) {
     std::map<std::string, fs::path> seen;
     for (const fs::path& file : files) {
@@ -88,7 +89,7 @@ std::string add_files(const std::vector<fs::path>& files, const Rows& known, con
     return {};
 }
 
-// The folder whose base file counts for these files.
+// The folder of the base file for these files.
 std::string working_folder(const PushOptions& options) {
     const fs::path first = fs::absolute(options.files.front()).lexically_normal();
     if (fs::is_directory(first)) return first;
@@ -96,15 +97,11 @@ std::string working_folder(const PushOptions& options) {
     return is_kind(folder.filename()) ? folder.parent_path() : folder;
 }
 
-// ---- whether it holds -----------------------------------------------------------------------------------------------
+// ---- checks ---------------------------------------------------------------------------------------------------------
 
 struct Checked {
     std::shared_ptr<const Policy> policy;
     std::vector<Diagnostic> findings;
-    bool has_errors() const {
-        return std::any_of(findings.begin(), findings.end(),
-                           [](const Diagnostic& d) { return d.severity == Diagnostic::Severity::kError; });
-    }
 };
 
 void check_lists(const Rows& rows, std::vector<Diagnostic>& findings) {
@@ -120,7 +117,7 @@ void check_lists(const Rows& rows, std::vector<Diagnostic>& findings) {
     }
 }
 
-// As a web server would find these rows.
+// Checks the rows as a server would.
 Checked check_rows(const Rows& rows, const PushOptions& options) {
     Checked out;
     DatabaseView view;
@@ -129,8 +126,8 @@ Checked check_rows(const Rows& rows, const PushOptions& options) {
     view.put(stored);
     DiskFiles disk;
     disk.set_database(view);
-    disk.look_at_database();
-    PolicyBuilder builder((fs::absolute(options.root) / "").lexically_normal().parent_path(), disk);
+    disk.poll_database();
+    PolicyBuilder builder(absolute_root(options.root), disk);
     for (const std::string& file : options.beside) {
         const auto content = read_whole_file(file, kLargestPolicyFile);
         const auto directives = content ? read_directives(content.value(), file, out.findings)
@@ -151,8 +148,8 @@ Checked check_rows(const Rows& rows, const PushOptions& options) {
     return out;
 }
 
-// Rows that refuse may not just go: web servers keep what they refuse, and complain.
-std::vector<std::string> find_refusals_that_go(const Rows& before, const Rows& after) {
+// Rows with refusals that `after` lacks: the servers would keep those refusals, and report the missing rows.
+std::vector<std::string> find_lost_refusals(const Rows& before, const Rows& after) {
     std::vector<std::string> out;
     for (const auto& [name, row] : before) {
         if (row.kind != row_kind::kRevocation) continue;
@@ -164,12 +161,12 @@ std::vector<std::string> find_refusals_that_go(const Rows& before, const Rows& a
     return out;
 }
 
-// ---- what it changes ------------------------------------------------------------------------------------------------
+// ---- changes --------------------------------------------------------------------------------------------------------
 
 struct RowChange {
     enum class Kind { kNew, kChanged, kGone } kind;
     std::string name;
-    const DatabaseRow* row;  // null where it is gone
+    const DatabaseRow* row;  // null if it is gone
 
     std::string text() const {
         const char* const verb = kind == Kind::kNew ? "new " : kind == Kind::kChanged ? "changed " : "gone ";
@@ -217,7 +214,7 @@ std::string summary_of(const std::vector<RowChange>& changes) {
     return out;
 }
 
-// Within the transaction. The revision that all of it has, or a fault.
+// Writes and commits within the current transaction. Returns the new revision.
 Result<std::int64_t> write_all(Database& to, const std::vector<RowChange>& changes, std::int64_t before,
                                bool has_diary) {
     for (const RowChange& change : changes) {
@@ -225,7 +222,7 @@ Result<std::int64_t> write_all(Database& to, const std::vector<RowChange>& chang
         if (!fault.empty()) return Error{"row '" + change.name + "': " + fault};
     }
     auto revision = to.revision();
-    // Without the trigger of the example.
+    // The database lacks the trigger of the example.
     if (revision && revision.value() <= before) {
         const std::string fault = to.run("UPDATE mtls_policy_revision SET revision = " + std::to_string(before + 1));
         if (!fault.empty()) return Error{"table mtls_policy_revision: " + fault};
@@ -243,7 +240,7 @@ Result<std::int64_t> write_all(Database& to, const std::vector<RowChange>& chang
     return revision;
 }
 
-// ---- all of it ------------------------------------------------------------------------------------------------------
+// ---- push -----------------------------------------------------------------------------------------------------------
 
 class Push {
 public:
@@ -252,7 +249,7 @@ public:
     int run() {
         folder_ = working_folder(options_);
         is_whole_ = fs::is_directory(options_.files.front());
-        // A statement that fails spoils a transaction: asked before.
+        // Query this before the transaction, because a failed statement aborts a transaction.
         has_diary_ = database_.select("SELECT revision FROM mtls_policy_push WHERE 1 = 0", 1).ok();
         const auto locked = database_.begin_writing();
         if (!locked) return complain(locked.error());
@@ -273,25 +270,29 @@ private:
         DatabaseRows next;
         if (!is_whole_) next.by_name = before;
         if (const std::string fault = add_all(before, next.by_name); !fault.empty()) return complain(fault);
-        const auto gone = find_refusals_that_go(before, next.by_name);
+        const auto gone = find_lost_refusals(before, next.by_name);
         for (const std::string& name : gone) {
             complain("row '" + name +
                      "' refuses, and what it refuses would stay refused, with an error on every web server: put a "
                      "comment in its place, and push that first");
         }
         const Checked checked = check_rows(next.by_name, options_);
-        const auto changes = changes_between(before, next.by_name);
-        const Checked was = check_rows(before, options_);
-        std::vector<std::string> lines;
-        if (checked.policy && was.policy) lines = differences(*was.policy, *checked.policy);
         print_findings(std::cerr, checked.findings);
-        if (!gone.empty() || checked.has_errors() || !checked.policy) {
+        if (!gone.empty() || has_error(checked.findings) || !checked.policy) {
             complain("nothing was pushed");
             return kErrorsFound;
         }
-        if (options_.dry_run || changes.empty()) {
+        const auto changes = changes_between(before, next.by_name);
+        if (changes.empty()) {
+            report(revision, *checked.policy, {}, {}, true, false);
+            return kFine;
+        }
+        const Checked was = check_rows(before, options_);
+        std::vector<std::string> lines;
+        if (was.policy) lines = differences(*was.policy, *checked.policy);
+        if (options_.dry_run) {
             report(revision, *checked.policy, changes, lines, was.policy != nullptr, false);
-            return changes.empty() ? kFine : kErrorsFound;
+            return kErrorsFound;
         }
         const auto pushed = write_all(database_, changes, revision, has_diary_);
         if (!pushed) return complain(pushed.error() + "; nothing was pushed");

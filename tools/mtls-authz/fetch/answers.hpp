@@ -28,7 +28,7 @@ struct OcspJob {
 std::vector<OcspJob> find_ocsp_jobs(const SeenLeaves& seen, const Sources& sources,
                                     const std::vector<NamedAddress>& named, Report& report);
 
-// The lines of revoked/ocsp.conf, which record what is revoked: a certificate whose line is deleted is asked about
+// The lines of revoked/ocsp.conf, which record revoked certificates: a certificate whose line is deleted is asked about
 // again, and lines of other origin are kept. Thread-safe.
 class RevokedLines {
 public:

@@ -1,4 +1,4 @@
-// The output folder of fetch: files are replaced atomically, and notes record what was fetched when.
+// The output folder of fetch: files are replaced atomically, and notes record the time of each download.
 #pragma once
 
 #include <cstdint>

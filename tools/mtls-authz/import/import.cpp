@@ -145,7 +145,7 @@ bool can_be_written(const ImportedEntry& entry) {
 // The first error of a block, or "". Anchors are not checked here.
 std::string fault_of(const ImportedPartner& partner, const std::string& root) {
     for (const Diagnostic& finding : read_policy_text(partner.text("", "mod_ssl"), root).findings) {
-        if (finding.severity == Diagnostic::Severity::kError) return finding.message;
+        if (finding.is_error()) return finding.message;
     }
     return {};
 }

@@ -1,0 +1,80 @@
+// Polls the files of MTLSCRLFile, and keeps the lists that are in force.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mtls_authz/base/file.hpp"
+#include "mtls_authz/base/image.hpp"
+#include "mtls_authz/load/database_view.hpp"
+#include "mtls_authz/trust/crl.hpp"
+
+namespace mtls {
+
+// A file that becomes broken, empty, unsafe or missing leaves the lists in force that were read from it before.
+class CrlFiles {
+public:
+    // `trust` (may be null) must outlive this object.
+    explicit CrlFiles(const FileTrust* trust = nullptr) : trust_(trust) {}
+    void set_trust(const FileTrust& trust) { trust_ = &trust; }
+    // Sets the database whose rows `db:NAME` names; it must outlive this object.
+    void set_database(const DatabaseView& database) { database_ = &database; }
+
+    // Sets the patterns to poll. Drops the lists that were read through a pattern that is no longer configured. Returns
+    // whether crls() changed.
+    bool watch(const std::vector<WatchedFiles>& patterns, const CasByName& cas);
+    bool empty() const { return patterns_.empty(); }
+
+    // Polls once, like RevocationFiles::look(). Verifies new lists with the CAs of `cas`; warns of anchors in
+    // `anchors` with another key than the list's signer.
+    bool look(const CasByName& cas, const CasByName& anchors, std::vector<Diagnostic>& findings);
+    std::shared_ptr<const CrlSet> crls() const { return crls_; }
+
+    // From now on, writes the lists in force to an image.
+    void share() { is_shared_ = true; }
+    // The image, after share().
+    const std::shared_ptr<const Image>& image() const { return image_; }
+    // Replaces the lists by those that another process wrote from its last poll. The next poll starts from them.
+    void take(const std::shared_ptr<const CrlRecords>& records, std::shared_ptr<const Image> image,
+              const CasByName& cas);
+    // The files that were polled.
+    std::vector<std::string> paths() const;
+    // The files and the patterns.
+    std::vector<std::string> names() const;
+
+private:
+    struct Pattern {
+        WatchedFiles files;
+        std::string fault;  // reported last
+    };
+    struct File {
+        std::string pattern;                            // the pattern that matched it
+        std::string stamp;                              // stamp at the last read
+        std::string digest;                             // of its content at the last read, or the error
+        std::string exception;                          // exception of the last poll; empty: none
+        std::vector<std::shared_ptr<const Crl>> lists;  // read from it and in force
+        std::map<std::string, std::string> unusable;    // issuer of an unusable list in it -> why
+    };
+    bool poll_guarded(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
+                      std::vector<Diagnostic>& findings);
+    bool poll_file(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
+                   std::vector<Diagnostic>& findings);
+    void mark_unusable(CrlSet& set) const;
+    void put_in_force(std::shared_ptr<CrlSet> next);
+    const CrlRecords* write(Arena& arena) const;
+    void bind(const std::shared_ptr<const CrlRecords>& records);
+
+    const FileTrust* trust_;
+    const DatabaseView* database_ = nullptr;
+    DatabaseSight sight_{nullptr, "there is no MTLSPolicyDatabase"};  // of this poll
+    std::vector<Pattern> patterns_;
+    std::map<std::string, File> files_;
+    std::shared_ptr<const CrlSet> crls_ = std::make_shared<const CrlSet>();
+    bool is_shared_ = false;
+    bool is_image_current_ = true;  // image_ contains everything in crls_
+    std::shared_ptr<const Image> image_;
+};
+
+}  // namespace mtls

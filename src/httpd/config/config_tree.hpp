@@ -1,0 +1,26 @@
+// httpd's tree of all directives, used to check directives of other modules.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "httpd/config/httpd.hpp"
+
+namespace mtls::httpd {
+
+// Whether any directive matches, in any virtual host. Usable from pre_config on.
+bool is_any_directive(const std::function<bool(const ap_directive_t&)>& is_wanted);
+
+// Whether RegexDefaultOptions changes how regular expressions match, as ICASE or EXTENDED do.
+bool has_regex_options();
+
+// Calls `visit` for each directive of this server, also inside sections, but not for those of other virtual hosts.
+void for_each_directive(const server_rec* s, const std::function<void(const ap_directive_t&)>& visit);
+
+// The arguments of the last directive `name` at server level of `s`, else of the main server; empty if there is none.
+std::vector<std::string> server_setting_words(const server_rec* s, const char* name);
+// The first argument of it.
+std::string server_setting(const server_rec* s, const char* name);
+
+}  // namespace mtls::httpd

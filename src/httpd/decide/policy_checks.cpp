@@ -1,0 +1,126 @@
+#include "httpd/decide/policy_checks.hpp"
+
+#include <algorithm>
+
+#include "httpd/config/config.hpp"
+#include "httpd/decide/front.hpp"
+#include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/base/text.hpp"
+
+namespace mtls::httpd {
+
+namespace {
+
+void check_section_names(const Policy& policy, const GateSection& section, std::vector<Diagnostic>& findings) {
+    const auto check = [&](const GateRule& rule, bool deny) {
+        const bool group = rule.kind == GateRule::Kind::kGroup;
+        for (const NameReference& name : rule.names) {
+            if (!name.capture.empty()) continue;
+            if (group ? policy.has_group(name.literal) : policy.find(name.literal) != nullptr) continue;
+            std::vector<std::string_view> defined;
+            if (policy.partners().size() <= 1000) {
+                for (const Partner& partner : policy.partners()) defined.push_back(partner.name);
+            }
+            const std::string what = std::string(deny ? "MTLSDeny" : "MTLSAllow") + ": there is no " +
+                                     (group ? "group" : "partner") + " '" + name.literal + "'" +
+                                     (group ? "" : did_you_mean(name.literal, defined));
+            findings.push_back(
+                {deny && !group ? Diagnostic::Severity::kError : Diagnostic::Severity::kWarning, rule.where, what});
+        }
+    };
+    if (section.config->allow != nullptr) {
+        for (const GateRule& rule : *section.config->allow) check(rule, false);
+    }
+    if (section.config->deny != nullptr) {
+        for (const GateRule& rule : *section.config->deny->rules) check(rule, true);
+    }
+}
+
+// Whether a gate allows this front as a partner.
+bool allows_front(const DirConfig& gate, const Partner& front) {
+    const auto names_it = [&front](const GateRule& rule) {
+        if (rule.kind == GateRule::Kind::kAnyPartner) return true;
+        return rule.kind == GateRule::Kind::kPartner &&
+               std::any_of(rule.names.begin(), rule.names.end(),
+                           [&front](const NameReference& name) { return front.name == name.literal; });
+    };
+    for (const DenyChain* chain = gate.deny; chain != nullptr; chain = chain->outer) {
+        if (std::any_of(chain->rules->begin(), chain->rules->end(), names_it)) return false;
+    }
+    return gate.allow != nullptr && std::any_of(gate.allow->begin(), gate.allow->end(), names_it);
+}
+
+void warn(std::vector<Diagnostic>& findings, const Where& where, std::string message) {
+    findings.push_back({Diagnostic::Severity::kWarning, where, std::move(message)});
+}
+
+// Such a gate would grant a request without forwarded certificate as the front's own.
+void check_gates_of(const Partner& front, std::vector<Diagnostic>& findings) {
+    if (!front.front()->networks.empty()) return;
+    for (const GateSection* section : state().sections) {
+        const DirConfig& gate = *section->config;
+        const bool is_closed_to_it = gate.fronts != nullptr && gate.fronts->names.empty();
+        if (is_closed_to_it || !allows_front(gate, front)) continue;
+        warn(
+            findings, section->where,
+            section->title() + " lets in the front " + std::string(front.name) +
+                " for itself: so everybody may pass whose request it hands on without a certificate; name the partners "
+                "that may pass, or add MTLSDeny partner " +
+                std::string(front.name));
+    }
+}
+
+}  // namespace
+
+void check_gate_names(const Policy& policy, std::vector<Diagnostic>& findings) {
+    for (const GateSection* section : state().sections) check_section_names(policy, *section, findings);
+}
+
+// The policy builder warns of waivers that have ended.
+void check_purposes(const Policy& policy, std::vector<Diagnostic>& findings) {
+    const std::int64_t now = apr_time_sec(apr_time_now());
+    for (const Partner& partner : policy.partners()) {
+        if (!partner.server_purpose || !partner.server_purpose->until) continue;
+        const std::int64_t until = *partner.server_purpose->until;
+        if (until < now || !state().late.is_late(until, now)) continue;
+        findings.push_back({Diagnostic::Severity::kWarning, partner.where,
+                            "MTLSPurpose serverAuth of " + std::string(partner.name) + " ends on " +
+                                format_time(until) + ", " + distance_text(now, until) +
+                                ": by then the partner needs a certificate that was made for clients" +
+                                (partner.contact.empty() ? "" : "; contact: " + escape_for_log(partner.contact, 200))});
+    }
+}
+
+void check_fronts(const Policy& policy, std::vector<Diagnostic>& findings) {
+    std::vector<std::string_view> fronts;
+    for (const Partner& partner : policy.partners()) {
+        if (partner.front() != nullptr) fronts.push_back(partner.name);
+    }
+    const auto& accepted = state().accepted_fronts;
+    for (const AcceptedFronts* const here : accepted) {
+        for (const std::string& name : here->names) {
+            if (std::find(fronts.begin(), fronts.end(), name) != fronts.end()) continue;
+            warn(
+                findings, here->where,
+                "MTLSAcceptFront: " +
+                    (policy.find(name) != nullptr ? "partner " + name + " has no MTLSFront"
+                                                  : "there is no partner '" + name + "'" + did_you_mean(name, fronts)) +
+                    ", so nothing is accepted from it");
+        }
+    }
+    for (const std::string_view name : fronts) {
+        const Partner& front = *policy.find(name);
+        const bool is_accepted = std::any_of(accepted.begin(), accepted.end(), [name](const AcceptedFronts* here) {
+            return std::find(here->names.begin(), here->names.end(), name) != here->names.end();
+        });
+        if (is_accepted) {
+            check_gates_of(front, findings);
+        } else {
+            warn(findings, front.front()->where,
+                 "MTLSFront of " + std::string(name) +
+                     ": no MTLSAcceptFront names it, so what it hands on counts nowhere");
+        }
+    }
+}
+
+}  // namespace mtls::httpd

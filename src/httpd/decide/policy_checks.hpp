@@ -1,0 +1,21 @@
+// Checks of a policy against httpd.conf, at start and for each new policy.
+#pragma once
+
+#include <vector>
+
+#include "httpd/config/httpd.hpp"
+#include "mtls_authz/policy/policy.hpp"
+
+namespace mtls::httpd {
+
+// Reports partners and groups that gates name and the policy does not define. In MTLSDeny that is an error: the rule
+// would deny no one.
+void check_gate_names(const Policy& policy, std::vector<Diagnostic>& findings);
+
+// Reports partners whose MTLSPurpose serverAuth ends soon by MTLSWarn.
+void check_purposes(const Policy& policy, std::vector<Diagnostic>& findings);
+
+// Warns of names in MTLSAcceptFront that the policy does not define, and of fronts that no section accepts.
+void check_fronts(const Policy& policy, std::vector<Diagnostic>& findings);
+
+}  // namespace mtls::httpd

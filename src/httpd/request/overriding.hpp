@@ -1,0 +1,19 @@
+// Headers with which a client gives the backend another method or path than the decision checked.
+#pragma once
+
+#include "httpd/config/config.hpp"
+
+namespace mtls::httpd {
+
+// Whether the request has a header that overrides its method. Never throws.
+bool has_method_override(const request_rec* r) noexcept;
+[[gnu::noinline]] void remove_method_overrides(request_rec* r);
+
+// The same for trailers, which arrive after the decision.
+void remove_overrides_in_trailers(request_rec* r);
+
+// Removes path-overriding headers from every request of a server with a gate: a request for another path could name the
+// gated one. Runs before directives of the server's own configuration could set them.
+void hook_path_overrides();
+
+}  // namespace mtls::httpd

@@ -1,0 +1,14 @@
+// The same decision as authorization provider (Require mtls-*) and as authentication (AuthType MTLS).
+#pragma once
+
+#include "httpd/config/httpd.hpp"
+
+namespace mtls::httpd {
+
+// Runs httpd's authorization, logins included, if httpd skipped it because the merged configuration equals the
+// parent's. Returns OK or a status.
+int authorize_again(request_rec* r);
+
+void register_providers(apr_pool_t* pool);
+
+}  // namespace mtls::httpd

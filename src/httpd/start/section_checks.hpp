@@ -1,0 +1,20 @@
+// Checks across sections: findings about lines that are each legal but make no sense together, with their place.
+#pragma once
+
+#include <vector>
+
+#include "httpd/config/httpd.hpp"
+#include "mtls_authz/policy/policy.hpp"
+
+namespace mtls::httpd {
+
+bool is_main_server(const server_rec* s);
+
+// Checks the sections of all servers against each other and against the policy.
+void check_sections(server_rec* main_server, const Policy& policy, std::vector<Diagnostic>& findings);
+
+// Call it after mod_ssl has its contexts: reports anchors that mod_ssl does not trust, whose partners would fail in the
+// handshake, before any gate.
+void check_anchors(server_rec* s, std::vector<Diagnostic>& findings);
+
+}  // namespace mtls::httpd

@@ -1,0 +1,14 @@
+// Reads and checks the whole configuration at start, builds the first policy, and decides whether errors stop the
+// server.
+#pragma once
+
+#include <vector>
+
+#include "httpd/config/config.hpp"
+
+namespace mtls::httpd {
+
+// Hooks: check_config, post_config, test_config (DUMP_MTLS_POLICY).
+void register_start_hooks();
+
+}  // namespace mtls::httpd

@@ -1,0 +1,32 @@
+// MTLSAuditLog: one JSON object a line, per decision.
+#pragma once
+
+#include <atomic>
+#include <string>
+
+#include "httpd/config/httpd.hpp"
+#include "mtls_authz/tell/account.hpp"
+
+namespace mtls::httpd {
+
+// All children share the descriptor: a line is one write(2), which is atomic on a pipe and on a file opened with
+// O_APPEND. It never blocks: lines that the reader does not take in time are dropped and counted.
+struct AuditLog {
+    std::string target;  // as configured
+    bool denied_only = false;
+    int fd = -1;
+    std::atomic<bool> torn{false};  // this process wrote the last line only in part
+
+    bool wants(Outcome outcome) const { return !denied_only || outcome != Outcome::kAllow; }
+    void write(const Account& account);
+};
+
+// The log of the server that serves this request; null if there is none, or it excludes this outcome.
+AuditLog* audit_log_for(const request_rec* r, Outcome outcome);
+
+// Hook: open_logs.
+void register_audit_hooks();
+
+const char* on_audit_log(cmd_parms* cmd, void* config, const char* args) noexcept;
+
+}  // namespace mtls::httpd

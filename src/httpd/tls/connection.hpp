@@ -1,0 +1,100 @@
+// State of a TLS connection: the client's certificate and its identification.
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "httpd/config/announced_names.hpp"
+#include "httpd/config/config.hpp"
+#include "mtls_authz/decide/handed_certificates.hpp"
+
+namespace mtls::httpd {
+
+// Facts about the handshake, for the log.
+struct TlsFacts {
+    std::string version;  // "1.3"
+    bool resumed = false;
+};
+
+// Whether to record a sighting of a certificate again: the first time, then at most once a minute; true for one caller
+// per interval. `sighted`: seconds since the epoch. Thread-safe.
+constexpr std::int64_t kSightingInterval = 60;
+inline bool claim_sighting(std::atomic<std::int64_t>& sighted, std::int64_t now) {
+    std::int64_t last = sighted.load(std::memory_order_relaxed);
+    return now >= last + kSightingInterval && sighted.compare_exchange_strong(last, now, std::memory_order_relaxed);
+}
+
+// Allocated in the pool of each client connection; established once it speaks TLS. With HTTP/2 this is the master
+// connection, whose streams read it from several threads. They need no lock: the certificate changes only on the
+// connection's own thread before HTTP/2 starts, which forbids renegotiation and post-handshake authentication (RFC 9113
+// 9.2.1, 9.2.3).
+//
+// Keeps facts and certificates, never the SSL*: mod_ssl frees that as soon as a handshake fails, while httpd continues
+// with the connection. OpenSSL lends it at the end of each handshake.
+class TlsConnection {
+public:
+    // Called at the end of each successful handshake: takes the connection's certificate if it changed (renegotiation,
+    // post-handshake authentication). If it throws, the connection is not established.
+    void note_handshake(const SSL& ssl);
+    bool is_established() const noexcept { return is_established_; }
+
+    // Which CAs verified the certificate in the last full handshake; kNone for a resumed session.
+    enum class Verifier { kNone, kModSsl, kAnchorsAlone };
+    struct Verification {
+        Verifier by = Verifier::kNone;
+        // A resumed session says that the certificate leads to no CA, and mod_ssl agrees.
+        bool is_of_unknown_ca = false;
+        // With kNone: a virtual host whose mod_ssl CAs verify the certificate. Thread-safe.
+        std::atomic<const server_rec*> own_cas_of{nullptr};
+    };
+    Verification& verification() { return verification_; }
+
+    // Null if the client sent no certificate.
+    const std::shared_ptr<const PresentedCertificate>& certificate() const { return certificate_; }
+    const TlsFacts& facts() const { return facts_; }
+
+    // When to record the next sighting of the certificate. Thread-safe.
+    std::int64_t sighting_due() const { return sighted_.load(std::memory_order_relaxed) + kSightingInterval; }
+    bool claim_sighting(std::int64_t now) { return httpd::claim_sighting(sighted_, now); }
+
+    // The CA names lent to a handshake.
+    AnnouncedNames::Lease& announced() { return announced_; }
+
+    // Identifications of the certificate. Thread-safe.
+    IdentificationCache& identifications() { return identifications_; }
+
+    // If the client is a front: the certificates that it forwarded. Thread-safe.
+    HandedCertificates& handed() { return handed_; }
+
+private:
+    void take_certificate(const SSL& ssl);
+
+    bool is_established_ = false;
+    Verification verification_;
+    std::shared_ptr<const PresentedCertificate> certificate_;
+    TlsFacts facts_;
+    AnnouncedNames::Lease announced_;
+    std::atomic<std::int64_t> sighted_{0};  // seconds since the epoch
+    IdentificationCache identifications_;
+    HandedCertificates handed_;
+};
+
+// The state of the client's connection (of the master for an HTTP/2 stream), with or without TLS.
+inline TlsConnection* client_state(const conn_rec* c) noexcept {
+    const conn_rec* const own = c->master != nullptr ? c->master : c;
+    return static_cast<TlsConnection*>(ap_get_module_config(own->conn_config, &mtls_authz_module));
+}
+
+// The state if a handshake succeeded; else null.
+inline TlsConnection* tls_of(const conn_rec* c) noexcept {
+    TlsConnection* const tls = client_state(c);
+    return tls != nullptr && tls->is_established() ? tls : nullptr;
+}
+
+// Hooks.
+void register_connection_hooks();
+
+}  // namespace mtls::httpd

@@ -1,0 +1,241 @@
+#include "mtls_authz/load/crl_files.hpp"
+
+#include <algorithm>
+#include <ctime>
+#include <stdexcept>
+
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
+
+namespace mtls {
+
+bool CrlFiles::watch(const std::vector<WatchedFiles>& patterns, const CasByName& cas) {
+    std::vector<Pattern> next;
+    for (const WatchedFiles& files : patterns) {
+        const auto same = std::find_if(patterns_.begin(), patterns_.end(),
+                                       [&](const Pattern& p) { return p.files.pattern == files.pattern; });
+        next.push_back({files, same != patterns_.end() ? same->fault : ""});
+    }
+    patterns_ = std::move(next);
+    const auto is_dropped = [this](const auto& file) {
+        return std::none_of(patterns_.begin(), patterns_.end(),
+                            [&](const Pattern& p) { return p.files.pattern == file.second.pattern; });
+    };
+    if (std::erase_if(files_, is_dropped) == 0) return false;
+    auto set = std::make_shared<CrlSet>();
+    for (const auto& [path, file] : files_) {
+        for (const auto& list : file.lists) set->add(list, cas, std::time(nullptr));
+    }
+    put_in_force(std::move(set));
+    return true;
+}
+
+std::vector<std::string> CrlFiles::paths() const {
+    std::vector<std::string> out;
+    for (const auto& [path, file] : files_) {
+        if (!is_database_name(path)) out.push_back(path);
+    }
+    return out;
+}
+
+std::vector<std::string> CrlFiles::names() const {
+    auto out = paths();
+    for (const Pattern& pattern : patterns_) out.push_back(pattern.files.pattern);
+    std::erase_if(out, is_database_name);
+    return out;
+}
+
+bool CrlFiles::look(const CasByName& cas, const CasByName& anchors, std::vector<Diagnostic>& findings) {
+    auto next = std::make_shared<CrlSet>(*crls_);
+    std::vector<std::string> changed;
+    if (database_ != nullptr) sight_ = database_->look();
+    for (Pattern& pattern : patterns_) {
+        const bool is_of_database = is_database_name(pattern.files.pattern);
+        if (is_of_database && sight_.is_unread()) continue;
+        const auto files =
+            is_of_database ? sight_.files_of(pattern.files.pattern, row_kind::kCrl) : expand(pattern.files.pattern);
+        const std::string fault = is_of_database ? sight_.fault : files.ok() ? "" : files.error();
+        if (!fault.empty() && fault != pattern.fault) {
+            findings.push_back({Diagnostic::Severity::kError, pattern.files.where,
+                                "MTLSCRLFile: " + fault + ": the CRLs read from there stay in force"});
+        }
+        pattern.fault = fault;
+        if (!files.ok()) continue;
+        for (const std::string& path : files.value()) {
+            File& file = files_[path];
+            if (file.pattern.empty()) file.pattern = pattern.files.pattern;
+            if (poll_guarded(path, file, cas, *next, findings)) changed.push_back(path);
+        }
+    }
+    if (changed.empty() && is_image_current_) return false;
+    for (const std::string& path : changed) {
+        for (const auto& list : files_[path].lists) {
+            if (!next->misses_anchor_key(*list, anchors)) continue;
+            findings.push_back(
+                {Diagnostic::Severity::kWarning,
+                 {path, 0},
+                 "the CRL of \"" + escape_for_log(list->issuer_text(), 200) +
+                     "\" is of one key, and a trust anchor of that name has another key and no CRL here: "
+                     "for what that one issued this CRL counts for nothing"});
+            break;
+        }
+    }
+    put_in_force(std::move(next));
+    return true;
+}
+
+// Puts `next` in force. Throws if there is no memory for the image; the next poll tries again.
+void CrlFiles::put_in_force(std::shared_ptr<CrlSet> next) {
+    is_image_current_ = false;
+    // Lists that `next` does not contain have been superseded.
+    for (auto& [path, file] : files_) {
+        std::erase_if(file.lists, [&](const auto& list) { return !next->holds(*list); });
+    }
+    mark_unusable(*next);
+    crls_ = std::move(next);
+    auto made = is_shared_ ? make_image<CrlRecords>(true, Watched::kCrls, [this](Arena& a) { return write(a); })
+                           : MadeImage<CrlRecords>();
+    if (is_shared_ && made.value == nullptr) throw std::runtime_error(made.fault);
+    if (is_shared_) bind(made.value);
+    image_ = std::move(made.image);
+    is_image_current_ = true;
+}
+
+void CrlFiles::mark_unusable(CrlSet& set) const {
+    set.forget_unusable();
+    for (const auto& [path, file] : files_) {
+        for (const auto& [issuer, why] : file.unusable) set.mark_unusable(issuer, why);
+    }
+}
+
+// An exception affects only this file, which is read again at the next poll.
+bool CrlFiles::poll_guarded(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
+                            std::vector<Diagnostic>& findings) {
+    try {
+        const bool changed = poll_file(path, file, cas, into, findings);
+        file.exception.clear();
+        return changed;
+    } catch (const std::exception& e) {
+        file.stamp.clear();
+        file.digest.clear();
+        if (file.exception != e.what()) {
+            findings.push_back({Diagnostic::Severity::kError,
+                                {path, 0},
+                                std::string("could not be looked at (") + e.what() +
+                                    "): what was in force stays so until the next look"});
+        }
+        file.exception = e.what();
+        return false;
+    }
+}
+
+bool CrlFiles::poll_file(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
+                         std::vector<Diagnostic>& findings) {
+    constexpr std::size_t kLargestFile = 256UL << 20;
+    const auto complain = [&](const std::string& what) {
+        findings.push_back({Diagnostic::Severity::kError, {path, 0}, what + ": what was in force stays so"});
+    };
+    const auto cannot_use = [&](const std::string& issuer, const std::string& why) {
+        file.unusable[issuer] = "a CRL at hand cannot be used: " + path + ": " + why;
+    };
+    const bool is_row = is_database_name(path);
+    const std::string stamp = is_row ? sight_.digest_of(path) : settled_stamp(path);
+    if (!stamp.empty() && stamp == file.stamp) return false;
+    const auto content = is_row ? sight_.read(path, kLargestFile) : read_whole_file(path, kLargestFile, trust_);
+    const std::string digest = content.ok() ? sha256(content.value()) : content.error();
+    file.stamp = stamp;
+    if (digest == file.digest) return false;
+    file.digest = digest;
+    if (!content.ok()) {
+        complain("cannot be read (" + content.error() + ")");
+        if (is_row || trust_ == nullptr || find_trust_fault(path, *trust_).empty()) return false;
+        // Parses the unsafe file only for the names of its issuers, to mark their lists as unusable.
+        const auto unsafe = read_whole_file(path, kLargestFile);
+        const DecodedCrls decoded = decode_crls(unsafe.ok() ? unsafe.value() : "");
+        if (decoded.lists.empty()) return false;
+        file.unusable.clear();
+        for (const X509CrlPtr& list : decoded.lists) {
+            cannot_use(read_name(*X509_CRL_get_issuer(list.get())).canonical, "others may write it");
+        }
+        return true;
+    }
+    DecodedCrls decoded = decode_crls(content.value());
+    if (!decoded.fault.empty()) complain(decoded.fault);
+    if (decoded.lists.empty() && decoded.broken.empty()) return false;
+    file.unusable.clear();
+    // A list that was never verified disappears with an edit of its file.
+    std::erase_if(file.lists, [&](const auto& list) { return decoded.fault.empty() && into.drop_unverified(*list); });
+    for (const std::string& issuer : decoded.broken) cannot_use(issuer, "does not decode");
+    for (X509CrlPtr& list : decoded.lists) {
+        const std::string name = read_name(*X509_CRL_get_issuer(list.get())).canonical;
+        auto crl = Crl::read(std::move(list));
+        if (!crl.ok()) {
+            complain(crl.error());
+            cannot_use(name, crl.error());
+            continue;
+        }
+        const std::string issuer = crl.value()->issuer_text();
+        file.lists.push_back(crl.value());
+        const std::string fault = into.add(std::move(crl.value()), cas, std::time(nullptr));
+        if (!fault.empty()) complain("the CRL of \"" + escape_for_log(issuer, 200) + "\" " + fault);
+    }
+    return true;
+}
+
+// ---- images ---------------------------------------------------------------------------------------------------------
+
+const CrlRecords* CrlFiles::write(Arena& arena) const {
+    std::vector<CrlFileRecord> files;
+    for (const auto& [path, file] : files_) {
+        std::vector<CrlRecord> lists;
+        for (const auto& list : file.lists) lists.push_back(list->keep(arena));
+        std::vector<CrlFileRecord::Unusable> unusable;
+        for (const auto& [issuer, why] : file.unusable) unusable.push_back({arena.keep(issuer), arena.keep(why)});
+        files.push_back({arena.keep(path), arena.keep(file.pattern), arena.keep(lists), arena.keep(unusable)});
+    }
+    return arena.keep_one(CrlRecords{arena.keep(files)});
+}
+
+// Recreates all lists from these records, which have the same content, and keeps their verified signers.
+void CrlFiles::bind(const std::shared_ptr<const CrlRecords>& records) {
+    std::map<std::string, std::shared_ptr<const Crl>> had;
+    for (const auto& [path, file] : files_) {
+        for (const auto& list : file.lists) had.emplace(list->digest(), list);
+    }
+    auto set = std::make_shared<CrlSet>();
+    for (const CrlFileRecord& record : records->files) {
+        File& file = files_[std::string(record.path.view())];
+        file.pattern = record.pattern.view();
+        file.lists.clear();
+        file.unusable.clear();
+        for (const CrlRecord& list : record.lists) {
+            const auto before = had.find(std::string(list.digest.view()));
+            file.lists.push_back(std::make_shared<const Crl>(std::shared_ptr<const CrlRecord>(records, &list),
+                                                             before != had.end() ? before->second.get() : nullptr));
+            set->restore(file.lists.back());
+        }
+        for (const auto& [issuer, why] : record.unusable) {
+            file.unusable.emplace(std::string(issuer.view()), std::string(why.view()));
+        }
+    }
+    mark_unusable(*set);
+    crls_ = std::move(set);
+}
+
+void CrlFiles::take(const std::shared_ptr<const CrlRecords>& records, std::shared_ptr<const Image> image,
+                    const CasByName& cas) {
+    std::erase_if(files_, [&](const auto& file) {
+        return std::none_of(records->files.begin(), records->files.end(),
+                            [&](const CrlFileRecord& record) { return record.path == file.first; });
+    });
+    for (auto& [path, file] : files_) {
+        file.stamp.clear();
+        file.digest.clear();
+    }
+    bind(records);
+    crls_->verify_signers(cas);
+    image_ = std::move(image);
+    is_image_current_ = true;
+}
+
+}  // namespace mtls
