@@ -64,6 +64,8 @@ esac
 if [ "$goal" = test ]; then
     need 'apr_driver sqlite3' libaprutil1-dbd-sqlite3 apr-util-sqlite
     need 'command -v sqlite3' sqlite3 sqlite
+    need 'ls /usr/lib*/*/faketime/libfaketimeMT.so.1 /usr/lib*/faketime/libfaketimeMT.so.1 2>/dev/null | grep -q .' \
+        libfaketime libfaketime
 fi
 if [ "$goal" = deb ] || [ "$goal" = install ] || [ "$goal" = hardening ]; then
     need 'installed build-essential' build-essential build-essential

@@ -173,9 +173,7 @@ Httpd::Httpd(const HttpdPaths& paths) : paths_(paths) {
     // httpd's children write their reports there under the run-time user.
     fs::create_directories(root_ + "/reports");
     chmod((root_ + "/reports").c_str(), 0777);
-    std::string libraries;
-    for (const std::string& library : paths_.preload) libraries += (libraries.empty() ? "" : ":") + library;
-    set_environment("LD_PRELOAD", libraries);
+    preload("");
     // Leaks of httpd and its libraries are not ours; the valgrind claim checks ours. Freed memory is overwritten
     // because httpd is not instrumented, and would read it unnoticed. Signals are reported despite httpd's own
     // handlers.
@@ -185,6 +183,12 @@ Httpd::Httpd(const HttpdPaths& paths) : paths_(paths) {
                     "handle_abort=2:handle_sigfpe=2" +
                         report);
     set_environment("UBSAN_OPTIONS", "print_stacktrace=1" + report);
+}
+
+void Httpd::preload(const std::string& library) {
+    std::string libraries;
+    for (const std::string& each : paths_.preload) libraries += each + ":";
+    set_environment("LD_PRELOAD", libraries + library);
 }
 
 Httpd::~Httpd() {

@@ -43,6 +43,9 @@ public:
         environment_.push_back(name + "=" + value);
     }
 
+    // Has the dynamic linker load a library first, after those of the sanitizers.
+    void preload(const std::string& library);
+
     // setrlimit() for the server only: RLIMIT_FSIZE and the like.
     void set_limit(int resource, std::size_t value) { limits_.emplace_back(resource, value); }
 
