@@ -45,6 +45,13 @@ private:
     std::string file_;
 };
 
+// libfaketime and AddressSanitizer wait for each other before main().
+bool is_left_out() {
+    if (!httpd_paths().is_sanitized()) return false;
+    std::printf("left out: libfaketime hangs below AddressSanitizer\n");
+    return true;
+}
+
 // `changes`: what has to count after each jump, in turn. The certificates exist from an hour ago until in a day.
 template <typename Site>
 void check_jumps(Site& site, const Clock& clock, const std::function<void()>& changes) {
@@ -70,6 +77,7 @@ void check_jumps(Site& site, const Clock& clock, const std::function<void()>& ch
 }  // namespace
 
 CLAIM(changes_of_files_and_refusals_count_however_the_clock_jumps) {
+    if (is_left_out()) return;
     Kept site;
     const Clock clock(site.httpd);
     site.run();
@@ -86,6 +94,7 @@ CLAIM(changes_of_files_and_refusals_count_however_the_clock_jumps) {
 }
 
 CLAIM(rows_count_however_the_clock_jumps) {
+    if (is_left_out()) return;
     SqliteSite site;
     const Clock clock(site.httpd);
     site.run();
