@@ -135,7 +135,7 @@ for what in ${*:-$everything}; do
         nice -n 10 tools/in-debian.sh "$suite" tools/portability.sh --inside "$what" >"$log" 2>&1 || status=$?
     fi
     [ $status = 77 ] && cat "$log" && exit 77
-    outcome=$(grep -hE '^\[  (PASSED|FAILED)  \] [0-9]+ test|^[0-9]+ inputs' "$log" | tr '\n' ' ')
+    outcome=$(grep -hE '^\[  (PASSED|FAILED)  \] [0-9]+ test|[0-9]+ inputs replayed' "$log" | tr '\n' ' ')
     printf '%s %-7s %-9s exit %s  %s\n' "$(date -u +%F)" "$what" "$suite" "$status" "$outcome" | tee -a build/portability/summary
     [ $status = 0 ] || failed="$failed $what"
 done

@@ -142,7 +142,7 @@ namespace {
 std::vector<std::string> sanitizers_of(const std::string& module) {
     std::vector<std::string> out;
     const std::string text = run_command({"ldd", module}, "").text;
-    for (const char* name : {"libasan.so", "libubsan.so"}) {
+    for (const char* name : {"libclang_rt.asan", "libasan.so", "libubsan.so"}) {
         const std::size_t at = text.find("=> ", text.find(name));
         if (at == std::string::npos || text.find(name) == std::string::npos) continue;
         out.push_back(text.substr(at + 3, text.find(' ', at + 3) - at - 3));
