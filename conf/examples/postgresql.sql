@@ -22,10 +22,17 @@ CREATE TABLE mtls_policy_revision (
 );
 INSERT INTO mtls_policy_revision (revision) VALUES (1);
 
+-- With the rights of who writes: a function with its owner's would lend them to whoever makes a trigger of it.
 CREATE FUNCTION mtls_raise_revision() RETURNS trigger LANGUAGE plpgsql
-    SECURITY DEFINER SET search_path = pg_catalog AS $$
+    SECURITY INVOKER SET search_path = pg_catalog AS $$
+DECLARE
+    raised bigint;
 BEGIN
     EXECUTE format('UPDATE %I.mtls_policy_revision SET revision = revision + 1', TG_TABLE_SCHEMA);
+    GET DIAGNOSTICS raised = ROW_COUNT;
+    IF raised <> 1 THEN
+        RAISE EXCEPTION 'mtls_policy_revision has no row: no web server would see this change';
+    END IF;
     RETURN NULL;
 END $$;
 CREATE TRIGGER mtls_policy_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON mtls_policy
@@ -62,8 +69,8 @@ GRANT SELECT ON mtls_policy, mtls_policy_revision TO mtls_node, mtls_writer;
 GRANT SELECT, INSERT, UPDATE ON mtls_node TO mtls_node;
 GRANT SELECT, DELETE ON mtls_node TO mtls_writer;
 GRANT INSERT, UPDATE, DELETE ON mtls_policy TO mtls_writer;
--- UPDATE is what a lock of the row takes: two who push at once come one after the other.
+-- For the trigger, and for the lock of the row: two who push at once come one after the other.
 GRANT UPDATE ON mtls_policy_revision TO mtls_writer;
-GRANT SELECT, INSERT ON mtls_policy_push TO mtls_writer;
+GRANT SELECT, INSERT (revision, what) ON mtls_policy_push TO mtls_writer;
 
 COMMIT;

@@ -15,12 +15,18 @@ CREATE TABLE mtls_policy_revision (
 INSERT INTO mtls_policy_revision VALUES (1, 1);
 
 CREATE TRIGGER mtls_policy_inserted AFTER INSERT ON mtls_policy BEGIN
+    SELECT RAISE(ABORT, 'mtls_policy_revision has no row: no web server would see this change')
+        WHERE NOT EXISTS (SELECT 1 FROM mtls_policy_revision);
     UPDATE mtls_policy_revision SET revision = revision + 1;
 END;
 CREATE TRIGGER mtls_policy_updated AFTER UPDATE ON mtls_policy BEGIN
+    SELECT RAISE(ABORT, 'mtls_policy_revision has no row: no web server would see this change')
+        WHERE NOT EXISTS (SELECT 1 FROM mtls_policy_revision);
     UPDATE mtls_policy_revision SET revision = revision + 1;
 END;
 CREATE TRIGGER mtls_policy_deleted AFTER DELETE ON mtls_policy BEGIN
+    SELECT RAISE(ABORT, 'mtls_policy_revision has no row: no web server would see this change')
+        WHERE NOT EXISTS (SELECT 1 FROM mtls_policy_revision);
     UPDATE mtls_policy_revision SET revision = revision + 1;
 END;
 

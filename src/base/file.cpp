@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <openssl/crypto.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,8 +14,8 @@
 #include <ctime>
 
 #include "mtls_authz/base/digest.hpp"
-#include "mtls_authz/system/file_times.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/system/file_times.hpp"
 
 namespace mtls {
 
@@ -190,15 +191,19 @@ std::string read_pieces(const std::string& path, std::size_t limit, const FileTr
         return "is larger than " + std::to_string(limit >> 20) + " MiB";
     }
     std::size_t size = 0;
-    char buffer[65536];
+    // Of what may be a secret no copy stays on the stack, which children inherit.
+    struct Buffer {
+        ~Buffer() { OPENSSL_cleanse(bytes, sizeof bytes); }
+        char bytes[65536];
+    } buffer;
     for (;;) {
-        const ssize_t n = read(file.get(), buffer, sizeof buffer);
+        const ssize_t n = read(file.get(), buffer.bytes, sizeof buffer.bytes);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return std::strerror(errno);
         if (n == 0) return {};
         size += static_cast<std::size_t>(n);
         if (size > limit) return "grows while it is read";
-        take(std::string_view(buffer, static_cast<std::size_t>(n)));
+        take(std::string_view(buffer.bytes, static_cast<std::size_t>(n)));
     }
 }
 

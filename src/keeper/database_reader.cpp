@@ -20,13 +20,16 @@ void DatabaseReader::poll() {
         auto opened = Database::open(access_);
         if (!opened.ok()) return fail(opened.error());
         database_ = std::move(opened.value());
+        has_read_ = false;
     }
     const auto revision = database_->revision();
     if (!revision.ok()) return fail(revision.error());
-    if (last_ == nullptr || last_->revision != revision.value()) {
+    // A new connection is perhaps to another server, whose changes have reached the same number.
+    if (!has_read_ || last_ == nullptr || last_->revision != revision.value()) {
         auto rows = database_->read(part_);
         if (!rows.ok()) return fail(rows.error());
-        last_ = std::move(rows.value());
+        has_read_ = true;
+        if (last_ == nullptr || *last_ != *rows.value()) last_ = std::move(rows.value());
     }
     const std::int64_t floor = view_.floor();
     std::string fault = last_->faults;

@@ -151,7 +151,11 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
     publish_images({{Watched::kRefusals, revocation_files_.image()},
                     {Watched::kCrls, crl_files_.image()},
                     {Watched::kPolicy, source_.image()}});
-    if (!policy_) return nullptr;
+    if (!policy_) {
+        // What is reported now goes to standard error: the error log has it from the keeper.
+        source_.report_database_again();
+        return nullptr;
+    }
     if (disk_.trust()) {
         warn_of_unreadable(source_.paths(), *disk_.trust(), reported);
         warn_of_unreadable(revocation_files_.paths(), *disk_.trust(), reported);

@@ -159,6 +159,10 @@ const apr_dbd_driver_t* load_driver(const std::string& name, std::string& fault)
 
 // Checks the file first, because SQLite would create a missing one.
 std::string find_file_fault(const DatabaseAccess& access, struct stat& info) {
+    // Perhaps the parameters of another driver, with a password: they are in no message.
+    if (!access.parameters.starts_with('/') || access.parameters.find_first_of(" =") != std::string::npos) {
+        return "expected the path of a file that begins with '/', and nothing else, for the driver sqlite3";
+    }
     if (stat(access.parameters.c_str(), &info) != 0) return "there is no database '" + access.parameters + "'";
     const std::string fault = access.trust ? find_trust_fault(access.parameters, *access.trust) : "";
     return fault.empty() ? "" : "the database is not safe: " + fault;
@@ -355,6 +359,12 @@ std::string Database::begin_reading() {
 
 namespace {
 
+// The size of a body in bytes, or -1 where no NUL can stand in it: APR's rows are C strings, and end there.
+std::string size_in_sql(std::string_view driver) {
+    if (driver == "sqlite3") return "length(CAST(body AS BLOB))";
+    return driver == "mysql" ? "octet_length(CONVERT(body USING utf8mb4))" : "-1";
+}
+
 // Returns the fault of the row, or "".
 std::string add_row(DatabaseRows& to, const std::string& name, const std::string& kind, const std::string& body) {
     if (!is_valid_row_name(name)) {
@@ -370,21 +380,36 @@ std::string add_row(DatabaseRows& to, const std::string& name, const std::string
     return to.by_name.try_emplace(name, kind, std::move(content.value())).second ? "" : "there are two of that name";
 }
 
+constexpr std::size_t kColumnsOfARow = 4;  // name, kind, body, size of the body
+
+std::string find_column_fault(const Database::Row& row) {
+    if (!row[0] || !row[1] || !row[2]) return "a column is NULL";
+    const auto size = read_number(row[3]);
+    if (!size || static_cast<std::size_t>(*size) == row[2]->size()) return {};
+    return "a NUL byte in its body: this is no text (content that is no text stands as base64 behind '" +
+           std::string(kBase64Body) + "')";
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const DatabaseRows>> Database::rows_where(const std::string& condition) {
     const auto revision = this->revision();
     if (!revision.ok()) return Error{revision.error()};
-    const auto read = select("SELECT name, kind, body FROM mtls_policy" + condition, 3);
+    const auto read = select("SELECT name, kind, body, " + size_in_sql(handle_->name) + " FROM mtls_policy" + condition,
+                             kColumnsOfARow);
     if (!read.ok()) return Error{"table mtls_policy: " + read.error()};
     auto out = std::make_shared<DatabaseRows>();
     out->revision = revision.value();
+    constexpr std::size_t kMostNamed = 5;
+    std::size_t left_out = 0;
     for (const Row& row : read.value()) {
-        const std::string fault = add_row(*out, row[0].value_or(""), row[1].value_or(""), row[2].value_or(""));
-        if (fault.empty()) continue;
+        std::string fault = find_column_fault(row);
+        if (fault.empty()) fault = add_row(*out, *row[0], *row[1], *row[2]);
+        if (fault.empty() || ++left_out > kMostNamed) continue;
         out->faults += (out->faults.empty() ? "" : "; ") +
                        ("table mtls_policy, row '" + escape_for_log(row[0].value_or(""), 200) + "': " + fault);
     }
+    if (left_out > kMostNamed) out->faults += "; and " + std::to_string(left_out - kMostNamed) + " more rows";
     return std::shared_ptr<const DatabaseRows>(std::move(out));
 }
 

@@ -90,6 +90,45 @@ CLAIM(a_revision_that_is_lower_than_the_one_in_force_is_refused_and_what_it_refu
     becomes([&] { return site.acme(); }, 200, "a higher one gives back");
 }
 
+CLAIM(another_database_at_the_same_revision_is_read) {
+    SqliteSite site;
+    site.run();
+    CHECK_EQUAL(site.acme() + site.globex(), 400);
+    // As a standby that lost the last change, and had another one since.
+    const std::string other = site.httpd.path("other.db");
+    fs::copy_file(site.file(), other);
+    site.sql(row("acme.conf", "policy", "# gone\n"));
+    becomes([&] { return site.acme(); }, 403, "by the one");
+    sqlite(other, "BEGIN;" + row("refused.conf", "revocation", "MTLSSuspend globex\n") + "COMMIT;");
+    const std::string revision = "SELECT revision FROM mtls_policy_revision;";
+    CHECK_EQUAL(sqlite(other, revision), sqlite(site.file(), revision));
+    fs::rename(other, site.file());
+    becomes([&] { return site.globex(); }, 403, "a refusal of the other");
+    becomes([&] { return site.acme(); }, 200, "and its policy");
+}
+
+CLAIM(a_row_with_a_nul_byte_is_refused_as_such_a_file_is) {
+    SqliteSite site;
+    site.run();
+    CHECK_EQUAL(site.acme() + site.globex(), 400);
+    const auto with_nul = [](const std::string& name, const std::string& kind, const std::string& rest) {
+        return "INSERT OR REPLACE INTO mtls_policy VALUES ('" + name + "', '" + kind +
+               "', '# x' || char(10) || char(0) || '" + rest + "');";
+    };
+    site.sql(with_nul("refused.conf", "revocation", "MTLSSuspend globex"));
+    CHECK(site.httpd.wait_for_log("table mtls_policy, row 'refused.conf': a NUL byte in its body"));
+    site.sql(row("refused.conf", "revocation", "MTLSSuspend acme\n"));
+    becomes([&] { return site.acme(); }, 403, "a refusal");
+    // What stands before the byte takes nothing away.
+    site.sql(with_nul("refused.conf", "revocation", "MTLSSuspend acme"));
+    stays([&] { return site.acme(); }, 403, "a refusal that was cut off");
+    site.sql(row("refused.conf", "revocation", "# nobody\n"));
+    becomes([&] { return site.acme(); }, 200, "an edit");
+    site.sql(with_nul("globex.conf", "policy", "# y"));
+    CHECK(site.httpd.wait_for_log("table mtls_policy, row 'globex.conf': a NUL byte in its body"));
+    stays([&] { return site.globex(); }, 200, "what is in force");
+}
+
 CLAIM(with_the_database_away_the_last_good_stays_over_restarts_and_new_keepers) {
     const World& w = world();
     const Identity other = make_client("api9", "api.acme.example", w.acme_ca);
@@ -142,6 +181,9 @@ CLAIM(a_database_that_cannot_be_read_stops_a_cold_start_or_closes_the_gates) {
     site.run("MTLSPolicyStart last-good\n");
     CHECK_EQUAL(site.acme(), 403);
     CHECK_EQUAL(site.get(world().acme, "/free/x"), 200);
+    // Not only on standard error, which nobody sees of a service.
+    CHECK(
+        site.httpd.wait_for_log("MTLSPolicyDatabase sqlite3 database.conf: the database cannot be read: there is no"));
     CHECK_EQUAL(site.httpd.run({"-t"}).status, 0);
     fs::rename(site.file() + ".away", site.file());
     becomes([&] { return site.acme(); }, 200, "the database is there");

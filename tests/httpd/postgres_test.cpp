@@ -122,6 +122,43 @@ CLAIM(rows_of_postgresql_count_and_the_node_tells_what_it_has) {
     CHECK_EQUAL(std::stol(site.primary->sql("SELECT revision FROM mtls_policy_revision")), std::stol(before) + 1);
 }
 
+CLAIM(a_login_can_do_what_its_role_is_for_and_nothing_else) {
+    if (is_left_out()) return;
+    PostgresSite site;
+    const auto as_node = [&](const std::string& statements) { return site.primary->sql_as("node", statements); };
+    const auto as_writer = [&](const std::string& statements) { return site.primary->sql_as("writer", statements); };
+    const std::string denied = "permission denied";
+    CHECK_CONTAINS(as_node("SELECT name FROM mtls_policy"), "acme.conf");
+    CHECK_CONTAINS(as_node(row("more.conf", "policy", "# more\n")), denied);
+    CHECK_CONTAINS(as_node("UPDATE mtls_policy_revision SET revision = 0"), denied);
+    CHECK_CONTAINS(as_node("SELECT * FROM mtls_policy_push"), denied);
+    // A trigger of its own, over a table of its own, by the function that raises the revision: that runs by the rights
+    // of who made it fire.
+    const std::string taken = as_node(
+        "CREATE TEMP TABLE mtls_policy_revision (revision bigint); INSERT INTO pg_temp.mtls_policy_revision VALUES (1);"
+        "GRANT ALL ON pg_temp.mtls_policy_revision TO PUBLIC;"
+        "CREATE FUNCTION pg_temp.f() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO public.mtls_policy VALUES "
+        "('node.conf', 'policy', '#'); RETURN NULL; END$$;"
+        "CREATE TRIGGER t AFTER UPDATE ON pg_temp.mtls_policy_revision FOR EACH ROW EXECUTE FUNCTION pg_temp.f();"
+        "CREATE TEMP TABLE own (i int);"
+        "CREATE TRIGGER t AFTER INSERT ON own FOR EACH STATEMENT EXECUTE FUNCTION public.mtls_raise_revision();"
+        "INSERT INTO own VALUES (1);");
+    CHECK_CONTAINS(taken, denied);
+    CHECK_EQUAL(site.primary->sql("SELECT count(*) FROM mtls_policy WHERE name = 'node.conf'"), "0");
+    // A writer writes rows, which raises the revision, and cannot say that somebody else did.
+    const std::string before = site.primary->sql("SELECT revision FROM mtls_policy_revision");
+    CHECK_EQUAL(as_writer("UPDATE mtls_policy SET body = body || '# w' WHERE name = 'acme.conf'"), "");
+    CHECK(site.primary->sql("SELECT revision FROM mtls_policy_revision") != before);
+    CHECK_EQUAL(as_writer("INSERT INTO mtls_policy_push (revision, what) VALUES (7, 'x')"), "");
+    CHECK_EQUAL(site.primary->sql("SELECT who FROM mtls_policy_push"), "writer");
+    CHECK_CONTAINS(as_writer("INSERT INTO mtls_policy_push (revision, who, what) VALUES (7, 'node', 'x')"), denied);
+    CHECK_CONTAINS(as_writer("TRUNCATE mtls_policy"), denied);
+    // Without its row nobody would see a change: there is none.
+    site.primary->sql("DELETE FROM mtls_policy_revision");
+    CHECK_CONTAINS(as_writer("DELETE FROM mtls_policy"), "no web server would see this change");
+    CHECK_EQUAL(site.primary->sql("SELECT count(*) > 0 FROM mtls_policy"), "t");
+}
+
 CLAIM(when_the_primary_is_killed_the_last_good_stays_and_counts_again_when_it_is_back) {
     if (is_left_out()) return;
     PostgresSite site;

@@ -152,6 +152,15 @@ std::string Postgres::sql(const std::string& statements) const {
                       "mtls", "-v", "ON_ERROR_STOP=1", "-c", statements});
 }
 
+std::string Postgres::sql_as(const std::string& login, const std::string& statements) const {
+    return run_command({"psql", "-q", "-A", "-t", "-d",
+                        "host=127.0.0.1 port=" + std::to_string(port_) + " dbname=mtls user=" + login +
+                            " password=secret-of-" + login,
+                        "-c", statements},
+                       "")
+        .text;
+}
+
 std::string Postgres::parameters(const std::string& login, int port) const {
     return "# a comment\nhost=127.0.0.1 port=" + std::to_string(port != 0 ? port : port_) +
            "\ndbname=mtls user=" + login + "\npassword=secret-of-" + login + "\n";

@@ -32,6 +32,8 @@ public:
     int port() const { return port_; }
     // Runs statements as the superuser.
     std::string sql(const std::string& statements) const;
+    // Runs statements as `node` or `writer`. Returns the output, with errors.
+    std::string sql_as(const std::string& login, const std::string& statements) const;
     // The content of an MTLSPolicyDatabase file, or of --database.
     std::string parameters(const std::string& login, int port = 0) const;
     // Sends SIGKILL.

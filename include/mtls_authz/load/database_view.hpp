@@ -44,6 +44,7 @@ struct DatabaseRow {
     std::string digest;  // SHA-256 of the content
 
     DatabaseRow(std::string_view row_kind, std::string row_content);
+    bool operator==(const DatabaseRow& other) const { return kind == other.kind && digest == other.digest; }
 };
 
 // Rows of one revision, read in one transaction.
@@ -51,6 +52,7 @@ struct DatabaseRows {
     std::int64_t revision = 0;
     std::map<std::string, DatabaseRow, std::less<>> by_name;
     std::string faults;  // faults of the rows that were left out
+    bool operator==(const DatabaseRows&) const = default;
 };
 
 // The known state of the database at one moment. Each poll uses one.

@@ -48,6 +48,8 @@ public:
     void follow(std::shared_ptr<const Policy> policy, std::shared_ptr<const Image> image);
     // Forgets the policy in force: any content of the files is then new.
     void invalidate() { follow(nullptr, nullptr); }
+    // Lets the next poll report why the database cannot be read, even if that was reported before.
+    void report_database_again() { database_faults_.clear(); }
 
     // Whether a change was seen once: the next poll should follow soon.
     bool is_waiting() const { return draft_ && !draft_->confirmed; }

@@ -79,7 +79,17 @@ std::string distrust_by_certificate(const request_rec* r, const Caller& own, con
     return objection.empty() ? "" : "the front itself is refused: wrong-network, " + objection;
 }
 
+bool is_upgraded(const request_rec* r) {
+    const TlsConnection* const connection = client_state(r->connection);
+    return connection != nullptr && connection->is_upgraded();
+}
+
 std::string distrust(const request_rec* r, const Caller& own, const Partner& partner) {
+    if (is_upgraded(r)) {
+        return "a request has upgraded the connection (Upgrade: h2c): what comes now is perhaps from the front's "
+               "client, "
+               "through a tunnel; let the front remove Upgrade, or set H2Upgrade off";
+    }
     return partner.front()->networks.empty() ? distrust_by_certificate(r, own, partner)
                                              : distrust_by_network(r, own, partner);
 }
@@ -92,15 +102,20 @@ struct Words {
     std::string fault;
 };
 
-// The only field with this key; null if there is none or more than one.
-const FrontField* only_field(std::span<const FrontField> fields, std::string_view key, std::string& fault) {
+// The only field of this name; null if there is none, or a fault. A front sets its header under its own name, and may
+// not know that other spellings have to be removed too: those are its client's.
+const FrontField* only_field(std::span<const FrontField> fields, std::string_view key, std::string_view name,
+                             std::string& fault) {
     const FrontField* found = nullptr;
     for (const FrontField& field : fields) {
         if (key.empty() || key != field.key) continue;
-        if (found != nullptr) {
-            fault = std::string(found->name) + " occurs more than once, also as " + escape_for_log(field.name, 100);
-            return nullptr;
+        if (!equal_nocase(field.name, name)) {
+            fault = escape_for_log(field.name, 100) + " is another spelling of " + std::string(name) +
+                    ", so the front's client sent it: let the front remove such headers";
+        } else if (found != nullptr) {
+            fault = std::string(name) + " occurs more than once";
         }
+        if (!fault.empty()) return nullptr;
         found = &field;
     }
     return found;
@@ -109,9 +124,9 @@ const FrontField* only_field(std::span<const FrontField> fields, std::string_vie
 Words words_of(const Partner& partner, std::span<const FrontField> fields) {
     const Front& front = *partner.front();
     Words out;
-    out.header = only_field(fields, front.key, out.fault);
+    out.header = only_field(fields, front.key, front.header, out.fault);
     const bool is_shared = front.chain_key == front.key;
-    if (!is_shared && out.fault.empty()) out.chain = only_field(fields, front.chain_key, out.fault);
+    if (!is_shared && out.fault.empty()) out.chain = only_field(fields, front.chain_key, front.chain, out.fault);
     if (!out.fault.empty()) return out;
     if (out.header == nullptr) {
         out.fault = std::string(front.chain) + " came without " + std::string(front.header);
@@ -207,7 +222,7 @@ void apply_front(request_rec* r, Caller& caller) {
         }
     }
     if (believed == nullptr) {
-        if (caller.missing != Reason::kNoTls) refuse(r, caller, why);
+        if (caller.missing != Reason::kNoTls || is_upgraded(r)) refuse(r, caller, why);
         return;
     }
     for (const Partner* const partner : named) {

@@ -198,6 +198,13 @@ extern "C" int on_pre_connection(conn_rec* c, void*) {
     });
 }
 
+// `r`: null where the handshake or the first bytes of the connection choose the protocol.
+extern "C" int on_protocol_switch(conn_rec* c, request_rec* r, server_rec*, const char*) {
+    TlsConnection* const state = r != nullptr ? client_state(c) : nullptr;
+    if (state != nullptr) state->note_upgrade();
+    return DECLINED;
+}
+
 }  // namespace
 
 void TlsConnection::note_handshake(const SSL& ssl) {
@@ -225,6 +232,7 @@ void TlsConnection::take_certificate(const SSL& ssl) {
 
 void register_connection_hooks() {
     ap_hook_pre_connection(on_pre_connection, nullptr, nullptr, APR_HOOK_FIRST);
+    ap_hook_protocol_switch(on_protocol_switch, nullptr, nullptr, APR_HOOK_REALLY_FIRST);
     APR_OPTIONAL_HOOK(ssl, init_server, on_init_server, nullptr, nullptr, APR_HOOK_MIDDLE);
     APR_OPTIONAL_HOOK(ssl, pre_handshake, on_pre_handshake, nullptr, nullptr, APR_HOOK_MIDDLE);
 }

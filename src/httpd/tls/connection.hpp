@@ -56,6 +56,10 @@ public:
     const std::shared_ptr<const PresentedCertificate>& certificate() const { return certificate_; }
     const TlsFacts& facts() const { return facts_; }
 
+    // A request has changed the protocol of the connection (RFC 9110 7.8).
+    void note_upgrade() noexcept { is_upgraded_ = true; }
+    bool is_upgraded() const noexcept { return is_upgraded_; }
+
     // When to record the next sighting of the certificate. Thread-safe.
     std::int64_t sighting_due() const { return sighted_.load(std::memory_order_relaxed) + kSightingInterval; }
     bool claim_sighting(std::int64_t now) { return httpd::claim_sighting(sighted_, now); }
@@ -73,6 +77,7 @@ private:
     void take_certificate(const SSL& ssl);
 
     bool is_established_ = false;
+    bool is_upgraded_ = false;
     Verification verification_;
     std::shared_ptr<const PresentedCertificate> certificate_;
     TlsFacts facts_;
