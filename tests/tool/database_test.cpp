@@ -161,6 +161,36 @@ CLAIM(a_row_that_refuses_does_not_just_go) {
     CHECK_CONTAINS(s.push(0), "gone refused.conf");
 }
 
+CLAIM(a_policy_row_that_refuses_does_not_just_go) {
+    Stored s;
+    const auto goes = [&](int status) {
+        fs::remove(s.folder() + "/policy/policy/susp.conf");
+        return s.push(status);
+    };
+    for (const std::string line : {"MTLSSuspend acme\n", "MTLSRevoke CN:x\n"}) {
+        s.file("policy/policy/susp.conf", line);
+        s.push(0);
+        const std::string before = s.revision(), said = goes(1);
+        CHECK_CONTAINS(said, "row 'susp.conf' refuses, and every web server would refuse a policy without it");
+        CHECK_CONTAINS(said, "nothing was pushed");
+        CHECK_EQUAL(s.revision(), before);
+        // A row of another kind is no policy file.
+        s.file("policy/revocation/susp.conf", line);
+        CHECK_CONTAINS(goes(1), "row 'susp.conf' refuses");
+        fs::remove(s.folder() + "/policy/revocation/susp.conf");
+        // The lines may go, and the row after them.
+        s.file("policy/policy/susp.conf", "# nobody\n");
+        s.push(0);
+        CHECK_CONTAINS(goes(0), "gone susp.conf");
+    }
+    // A suspended partner and its suspension may go at once.
+    s.file("policy/policy/globex.conf", Stored::partner("globex", "acme-ca.pem"))
+        .file("policy/policy/susp.conf", "MTLSSuspend globex\n");
+    s.push(0);
+    fs::remove(s.folder() + "/policy/policy/globex.conf");
+    CHECK_CONTAINS(goes(0), "gone susp.conf");
+}
+
 CLAIM(a_dry_run_says_who_gains_and_loses_and_writes_nothing) {
     Stored s;
     s.push(0);

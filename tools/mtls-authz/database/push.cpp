@@ -15,7 +15,7 @@
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
 #include "mtls_authz/load/directive.hpp"
-#include "mtls_authz/load/policy_builder.hpp"
+#include "mtls_authz/load/policy_source.hpp"
 #include "mtls_authz/load/revocation_files.hpp"
 #include "mtls_authz/trust/crl.hpp"
 #include "working_copy.hpp"
@@ -101,6 +101,7 @@ std::string working_folder(const PushOptions& options) {
 
 struct Checked {
     std::shared_ptr<const Policy> policy;
+    std::map<std::string, WrittenFile> files;  // that the policy was read from
     std::vector<Diagnostic> findings;
 };
 
@@ -138,6 +139,7 @@ Checked check_rows(const Rows& rows, const PushOptions& options) {
     }
     builder.add_files({kAllRows, "", {}});
     out.policy = builder.build();
+    out.files = builder.files_read();
     out.findings.insert(out.findings.end(), builder.diagnostics().begin(), builder.diagnostics().end());
     RevocationFiles revocations;
     revocations.set_database(view);
@@ -148,8 +150,8 @@ Checked check_rows(const Rows& rows, const PushOptions& options) {
     return out;
 }
 
-// Rows with refusals that `after` lacks: the servers would keep those refusals, and report the missing rows.
-std::vector<std::string> find_lost_refusals(const Rows& before, const Rows& after) {
+// Rows of kind `revocation` with refusals that `after` lacks: servers keep those refusals, and report the missing rows.
+std::vector<std::string> find_lost_revocations(const Rows& before, const Rows& after) {
     std::vector<std::string> out;
     for (const auto& [name, row] : before) {
         if (row.kind != row_kind::kRevocation) continue;
@@ -157,6 +159,25 @@ std::vector<std::string> find_lost_refusals(const Rows& before, const Rows& afte
         if (is != after.end() && is->second.kind == row.kind) continue;
         std::vector<Diagnostic> ignored;
         if (!read_single_directives(row.content, name, ignored).empty() || !ignored.empty()) out.push_back(name);
+    }
+    return out;
+}
+
+// Returns an error for each row with refusals that `next` lacks.
+std::vector<std::string> find_lost_refusals(const Rows& before, const Rows& after, const Checked& was,
+                                            const Checked& next) {
+    std::vector<std::string> out;
+    for (const std::string& name : find_lost_revocations(before, after)) {
+        out.push_back("row '" + name +
+                      "' refuses, and what it refuses would stay refused, with an error on every web server: put a "
+                      "comment in its place, and push that first");
+    }
+    if (!was.policy || !next.policy) return out;
+    for (const std::string& file : find_vanished_refusals(*was.policy, *next.policy, next.files)) {
+        if (!is_database_name(file)) continue;
+        out.push_back("row '" + file.substr(kDatabasePrefix.size()) +
+                      "' refuses, and every web server would refuse a policy without it: take its MTLSRevoke and "
+                      "MTLSSuspend lines out, and push that first");
     }
     return out;
 }
@@ -270,13 +291,9 @@ private:
         DatabaseRows next;
         if (!is_whole_) next.by_name = before;
         if (const std::string fault = add_all(before, next.by_name); !fault.empty()) return complain(fault);
-        const auto gone = find_lost_refusals(before, next.by_name);
-        for (const std::string& name : gone) {
-            complain("row '" + name +
-                     "' refuses, and what it refuses would stay refused, with an error on every web server: put a "
-                     "comment in its place, and push that first");
-        }
-        const Checked checked = check_rows(next.by_name, options_);
+        const Checked was = check_rows(before, options_), checked = check_rows(next.by_name, options_);
+        const auto gone = find_lost_refusals(before, next.by_name, was, checked);
+        for (const std::string& fault : gone) complain(fault);
         print_findings(std::cerr, checked.findings);
         if (!gone.empty() || has_error(checked.findings) || !checked.policy) {
             complain("nothing was pushed");
@@ -287,7 +304,6 @@ private:
             report(revision, *checked.policy, {}, {}, true, false);
             return kFine;
         }
-        const Checked was = check_rows(before, options_);
         std::vector<std::string> lines;
         if (was.policy) lines = differences(*was.policy, *checked.policy);
         if (options_.dry_run) {
