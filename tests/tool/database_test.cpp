@@ -232,6 +232,36 @@ CLAIM(files_push_their_own_rows_and_a_folder_all_of_them) {
                 "certificate,policy,crl,revocation");
 }
 
+CLAIM(pull_deletes_no_file_that_cannot_be_a_row_in_its_folder) {
+    Stored s;
+    s.push(0);
+    s.pull(0, "copy");
+    const std::string base = s.folder() + "/copy/.mtls-authz-revision", lines = text_of(base);
+    const std::string empty_sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    for (const std::string place : {"../victim", "policy/../../victim", "/victim", "victim", "other/victim",
+                                    "policy/.victim", "policy/sub/victim"}) {
+        s.file("copy/" + place, "").file("copy/.mtls-authz-revision", lines + place + " " + empty_sha256 + "\n");
+        const std::string said = s.pull(2, "copy");
+        CHECK_CONTAINS(said, ".mtls-authz-revision:6: '" + place);
+        check(fs::exists(s.folder() + "/copy/" + place), place, __FILE__, __LINE__);
+        CHECK_CONTAINS(s.push(1, {"copy/policy/acme.conf"}), ".mtls-authz-revision:6: ");
+        fs::remove(s.folder() + "/copy/" + place);
+    }
+    s.file("copy/.mtls-authz-revision", lines + "nonsense\n");
+    CHECK_CONTAINS(s.pull(2, "copy"), ".mtls-authz-revision:6: 'nonsense'");
+    // A link to another folder in place of a folder of pull.
+    s.file("copy/.mtls-authz-revision", lines + "crl/victim " + empty_sha256 + "\n").file("elsewhere/victim", "");
+    fs::remove_all(s.folder() + "/copy/crl");
+    fs::create_symlink("../elsewhere", s.folder() + "/copy/crl");
+    CHECK_CONTAINS(s.pull(2, "copy"), "copy/crl: expected a folder");
+    CHECK(fs::exists(s.folder() + "/elsewhere/victim"));
+    // The same line, with a folder: a file whose row is gone.
+    fs::remove(s.folder() + "/copy/crl");
+    s.file("copy/crl/victim", "");
+    s.pull(0, "copy");
+    CHECK(!fs::exists(s.folder() + "/copy/crl/victim"));
+}
+
 CLAIM(fleet_finds_servers_that_are_behind_silent_or_in_trouble) {
     Stored s;
     s.push(0);

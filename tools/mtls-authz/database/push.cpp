@@ -28,10 +28,6 @@ namespace {
 
 using Rows = std::map<std::string, DatabaseRow, std::less<>>;
 
-bool is_kind(const std::string& word) {
-    return std::find(std::begin(kRowKinds), std::end(kRowKinds), word) != std::end(kRowKinds);
-}
-
 // ---- files to rows --------------------------------------------------------------------------------------------------
 
 // Whether the content has only lines of revocation files.
@@ -94,7 +90,7 @@ std::string working_folder(const PushOptions& options) {
     const fs::path first = fs::absolute(options.files.front()).lexically_normal();
     if (fs::is_directory(first)) return first;
     const fs::path folder = first.parent_path();
-    return is_kind(folder.filename()) ? folder.parent_path() : folder;
+    return is_kind(folder.filename().string()) ? folder.parent_path() : folder;
 }
 
 // ---- checks ---------------------------------------------------------------------------------------------------------

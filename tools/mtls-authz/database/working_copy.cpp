@@ -16,20 +16,39 @@ Result<std::optional<BaseRevision>> read_base(const std::string& folder) {
     constexpr std::size_t kLargest = 256UL << 20;
     const std::string file = folder + "/" + kBaseFile;
     if (!fs::exists(file)) return std::optional<BaseRevision>();
+namespace {
+
+// Adds the line `revision N` or `KIND/NAME SHA-256` to `to`. Returns whether it is one.
+bool add_base_line(std::string_view line, BaseRevision& to, bool& has_revision) {
+    constexpr std::size_t kHexDigits = 64;
+    const std::size_t blank = std::min(line.find(' '), line.size()), slash = line.find('/');
+    const std::string_view word = line.substr(0, blank), value = line.substr(std::min(blank + 1, line.size()));
+    if (word == "revision") {
+        const auto [end, wrong] = std::from_chars(value.data(), value.data() + value.size(), to.revision);
+        has_revision = wrong == std::errc() && end == value.data() + value.size();
+        return has_revision;
+    }
+    if (slash >= blank || !is_kind(word.substr(0, slash)) || !is_valid_row_name(word.substr(slash + 1))) return false;
+    const bool is_digest =
+        value.size() == kHexDigits && value.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+    return is_digest && to.digests.emplace(word, value).second;
+}
+
+}  // namespace
+
+bool is_kind(std::string_view word) {
+    return std::find(std::begin(kRowKinds), std::end(kRowKinds), word) != std::end(kRowKinds);
+}
+
     const auto content = read_whole_file(file, kLargest);
     if (!content) return Error{file + ": " + content.error()};
     BaseRevision out;
     bool has_revision = false;
     for (const std::string_view line : split(content.value(), '\n')) {
-        const std::size_t blank = line.find(' ');
-        if (line.starts_with('#') || blank == std::string_view::npos) continue;
-        const std::string_view word = line.substr(0, blank), value = line.substr(blank + 1);
-        if (word != "revision") {
-            out.digests.emplace(word, value);
-            continue;
-        }
-        const auto [end, wrong] = std::from_chars(value.data(), value.data() + value.size(), out.revision);
-        has_revision = wrong == std::errc() && end == value.data() + value.size();
+        ++number;
+        if (line.empty() || line.starts_with('#') || add_base_line(line, out, has_revision)) continue;
+        return Error{file + ":" + std::to_string(number) + ": '" + escape_for_log(line, 200) +
+                     "': expected 'revision 7' or 'KIND/NAME SHA-256', with the kind and the name of a row"};
     }
     if (!has_revision) return Error{file + ": expected a line like 'revision 7'"};
     return std::optional(std::move(out));
