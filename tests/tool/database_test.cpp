@@ -262,6 +262,31 @@ CLAIM(pull_deletes_no_file_that_cannot_be_a_row_in_its_folder) {
     CHECK(!fs::exists(s.folder() + "/copy/crl/victim"));
 }
 
+CLAIM(pull_keeps_files_whose_names_are_near_those_of_rows) {
+    Stored s;
+    s.push(0);
+    const std::string mine[] = {"acme.conf.new", "acme.conf~", ".acme.conf.new", ".acme.conf.swp"};
+    for (const std::string& name : mine) s.file("copy/policy/" + name, "mine");
+    s.file("copy/.mtls-authz-revision.new", "mine");
+    s.pull(0, "copy");
+    CHECK_CONTAINS(text_of(s.folder() + "/copy/policy/acme.conf"), "<MTLSPartner acme>");
+    for (const std::string& name : mine) CHECK_EQUAL(text_of(s.folder() + "/copy/policy/" + name), "mine");
+    CHECK_EQUAL(text_of(s.folder() + "/copy/.mtls-authz-revision.new"), "mine");
+    const auto files = fs::directory_iterator(s.folder() + "/copy/policy");
+    CHECK_EQUAL(std::distance(begin(files), end(files)), 5);
+    struct stat info {};
+    CHECK(stat((s.folder() + "/copy/policy/acme.conf").c_str(), &info) == 0);
+    const mode_t mask = umask(0);
+    umask(mask);
+    CHECK_EQUAL(info.st_mode & 0777U, 0666U & ~mask);
+    // A file that cannot take its place leaves nothing behind.
+    fs::remove(s.folder() + "/copy/policy/acme.conf");
+    fs::remove(s.folder() + "/copy/.mtls-authz-revision");
+    s.file("copy/policy/acme.conf/in-the-way", "");
+    CHECK_CONTAINS(s.pull(2, "copy"), "policy/acme.conf: cannot be written: ");
+    CHECK_EQUAL(std::distance(fs::directory_iterator(s.folder() + "/copy/policy"), fs::directory_iterator()), 5);
+}
+
 CLAIM(fleet_finds_servers_that_are_behind_silent_or_in_trouble) {
     Stored s;
     s.push(0);

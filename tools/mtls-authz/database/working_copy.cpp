@@ -1,10 +1,14 @@
 #include "working_copy.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
-#include <cstdio>
+#include <cstring>
 #include <filesystem>
-#include <fstream>
 
 #include "mtls_authz/base/text.hpp"
 
@@ -12,10 +16,6 @@ namespace mtls::tool {
 
 namespace fs = std::filesystem;
 
-Result<std::optional<BaseRevision>> read_base(const std::string& folder) {
-    constexpr std::size_t kLargest = 256UL << 20;
-    const std::string file = folder + "/" + kBaseFile;
-    if (!fs::exists(file)) return std::optional<BaseRevision>();
 namespace {
 
 // Adds the line `revision N` or `KIND/NAME SHA-256` to `to`. Returns whether it is one.
@@ -40,10 +40,15 @@ bool is_kind(std::string_view word) {
     return std::find(std::begin(kRowKinds), std::end(kRowKinds), word) != std::end(kRowKinds);
 }
 
+Result<std::optional<BaseRevision>> read_base(const std::string& folder) {
+    constexpr std::size_t kLargest = 256UL << 20;
+    const std::string file = folder + "/" + kBaseFile;
+    if (!fs::exists(file)) return std::optional<BaseRevision>();
     const auto content = read_whole_file(file, kLargest);
     if (!content) return Error{file + ": " + content.error()};
     BaseRevision out;
     bool has_revision = false;
+    std::size_t number = 0;
     for (const std::string_view line : split(content.value(), '\n')) {
         ++number;
         if (line.empty() || line.starts_with('#') || add_base_line(line, out, has_revision)) continue;
@@ -56,16 +61,54 @@ bool is_kind(std::string_view word) {
 
 std::string place_of(const std::string& name, const DatabaseRow& row) { return row.kind + "/" + name; }
 
+namespace {
+
+// A new file beside `file`, under a name that neither a row nor a file of the user can have.
+class Unfinished {
+public:
+    explicit Unfinished(const fs::path& file) : name_((file.parent_path() / ".mtls-authz-XXXXXX").string()) {
+        fd_ = mkostemp(name_.data(), O_CLOEXEC);
+    }
+    ~Unfinished() {
+        if (fd_ < 0) return;
+        close(fd_);
+        if (!is_renamed_) unlink(name_.c_str());
+    }
+    Unfinished(const Unfinished&) = delete;
+    Unfinished& operator=(const Unfinished&) = delete;
+
+    // Returns whether that succeeded; otherwise errno says why.
+    bool become(const fs::path& file, std::string_view content) {
+        const mode_t mask = umask(0);
+        umask(mask);
+        is_renamed_ = fd_ >= 0 && write(content) && fchmod(fd_, 0666 & ~mask) == 0 && fsync(fd_) == 0 &&
+                      rename(name_.c_str(), file.c_str()) == 0;
+        return is_renamed_;
+    }
+
+private:
+    bool write(std::string_view content) const {
+        while (!content.empty()) {
+            const ssize_t n = ::write(fd_, content.data(), content.size());
+            if (n < 0 && errno == EINTR) continue;
+            if (n <= 0) return false;
+            content.remove_prefix(static_cast<std::size_t>(n));
+        }
+        return true;
+    }
+
+    std::string name_;
+    int fd_ = -1;
+    bool is_renamed_ = false;
+};
+
+}  // namespace
+
 std::string write_file(const std::string& file, const std::string& content) {
-    std::error_code fault;
-    fs::create_directories(fs::path(file).parent_path(), fault);
-    const std::string unfinished = file + ".new";
-    std::ofstream out(unfinished, std::ios::binary | std::ios::trunc);
-    out << content;
-    out.close();
-    if (!out) return file + ": cannot be written";
-    fs::rename(unfinished, file, fault);
-    return fault ? file + ": " + fault.message() : "";
+    std::error_code ignored;
+    fs::create_directories(fs::path(file).parent_path(), ignored);
+    Unfinished unfinished(file);
+    return unfinished.become(file, content) ? "" : file + ": cannot be written: " + std::strerror(errno);
 }
 
 std::string write_base(const std::string& folder, const DatabaseRows& rows) {
