@@ -232,6 +232,61 @@ CLAIM(files_push_their_own_rows_and_a_folder_all_of_them) {
                 "certificate,policy,crl,revocation");
 }
 
+CLAIM(push_takes_no_file_that_it_cannot_read_for_a_row_that_is_gone) {
+    Stored s;
+    s.file("policy/policy/globex.conf", Stored::partner("globex", "acme-ca.pem"));
+    s.push(0);
+    const std::string before = s.revision(), folder = s.folder() + "/policy/", place = folder + "policy/globex.conf";
+    const auto is_refused = [&](const std::string& file, const std::string& why) {
+        CHECK_CONTAINS(s.push(2), "'policy/" + file + "' is " + why);
+        CHECK_EQUAL(s.revision(), before);
+        fs::remove_all(folder + file);
+    };
+    fs::remove(place);
+    fs::create_symlink("../../nowhere.conf", place);
+    is_refused("policy/globex.conf", "a link to a file that does not exist");
+    CHECK(mkfifo(place.c_str(), 0600) == 0);
+    is_refused("policy/globex.conf", "not a regular file");
+    CHECK(mknod(place.c_str(), S_IFSOCK | 0600, 0) == 0);
+    is_refused("policy/globex.conf", "not a regular file");
+    s.file("policy/policy/globex.conf/x.conf", "# x\n");
+    is_refused("policy/globex.conf", "a folder: expected a file");
+    fs::create_directory_symlink("../certificate", place);
+    is_refused("policy/globex.conf", "a folder: expected a file");
+    fs::create_directory_symlink("certificate", folder + "more");
+    is_refused("more", "a folder: expected a file");
+    // A link to a file is the file.
+    s.file("globex.conf", Stored::partner("globex", "acme-ca.pem"));
+    fs::create_symlink("../../globex.conf", place);
+    CHECK_CONTAINS(s.push(0), "the same: ");
+    // Hidden names are no rows: git's folder, an editor's lock.
+    s.file("policy/.git/config", "[core]\n");
+    fs::create_symlink("nobody@host.1", folder + "policy/.#acme.conf");
+    CHECK_CONTAINS(s.push(0), "the same: ");
+    // Files by name.
+    CHECK(mkfifo((s.folder() + "/pipe.conf").c_str(), 0600) == 0);
+    CHECK_CONTAINS(s.push(2, {"pipe.conf", "--base", before}), "pipe.conf: is not a regular file");
+}
+
+CLAIM(push_says_where_there_is_nothing_to_push) {
+    Stored s;
+    fs::create_directories(s.folder() + "/empty/policy");
+    CHECK_CONTAINS(s.push(2, {"empty"}), "'empty' holds no file of a policy");
+    s.push(0);
+    CHECK_CONTAINS(s.push(2, {"/nowhere"}), "'/nowhere': no such file or folder");
+    CHECK_CONTAINS(s.push(2, {"policy/policy/acme.conf", "policy/none.conf"}), "'policy/none.conf': no such file");
+    CHECK_CONTAINS(s.push(2, {"empty"}), "'empty' holds no file of a policy");
+    // Emptied on purpose, it is the same: no server would follow.
+    fs::remove_all(s.folder() + "/policy/policy");
+    fs::remove_all(s.folder() + "/policy/certificate");
+    fs::remove_all(s.folder() + "/policy/revocation");
+    CHECK_CONTAINS(s.push(2), "'policy' holds no file of a policy: a database without rows admits no partner");
+    CHECK_EQUAL(s.sql("SELECT count(*) FROM mtls_policy"), "3");
+    // A folder with files that was never pulled.
+    s.file("flat/acme.conf", Stored::partner("acme", "acme-ca.pem"));
+    CHECK_CONTAINS(s.push(1, {"flat"}), "no file .mtls-authz-revision says which one these files come from");
+}
+
 CLAIM(pull_deletes_no_file_that_cannot_be_a_row_in_its_folder) {
     Stored s;
     s.push(0);

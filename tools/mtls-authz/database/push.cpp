@@ -55,15 +55,36 @@ std::string kind_of(const fs::path& file, const std::string& content, const Rows
     return said.empty() ? kind_of_content(content) : said;
 }
 
+// Adds the files of a folder. Names that begin with '.' are skipped: a row cannot have them. Returns a fault, or "".
+std::string add_files_below(const fs::path& folder, bool has_kind, std::vector<fs::path>& to) {
+    std::error_code fault;
+    for (fs::directory_iterator i(folder, fault), end; !fault && i != end; i.increment(fault)) {
+        const fs::path& file = i->path();
+        const std::string name = file.filename();
+        if (name.starts_with('.')) continue;
+        std::error_code why;
+        const fs::file_type type = i->status(why).type();
+        if (type == fs::file_type::regular) {
+            to.push_back(file);
+        } else if (type == fs::file_type::not_found) {
+            return "'" + shown(file.string()) + "' is a link to a file that does not exist";
+        } else if (type != fs::file_type::directory) {
+            return "'" + shown(file.string()) + "' is not a regular file" + (why ? ": " + why.message() : "");
+        } else if (has_kind || i->is_symlink(why)) {
+            return "'" + shown(file.string()) + "' is a folder: expected a file";
+        } else if (std::string inner = add_files_below(file, is_kind(name), to); !inner.empty()) {
+            return inner;
+        }
+    }
+    return fault ? "'" + shown(folder.string()) + "': " + fault.message() : "";
+}
+
 Result<std::vector<fs::path>> files_below(const std::string& folder) {
     std::vector<fs::path> out;
-    for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-        const std::string name = entry.path().filename();
-        if (entry.is_regular_file() && !name.starts_with('.')) out.push_back(entry.path());
-    }
+    if (std::string fault = add_files_below(folder, false, out); !fault.empty()) return Error{std::move(fault)};
     std::sort(out.begin(), out.end());
-    if (out.empty()) return Error{folder + " holds no file: a database that holds nothing lets in nobody"};
-    return out;
+    if (!out.empty()) return out;
+    return Error{"'" + shown(folder) + "' holds no file of a policy: a database without rows admits no partner"};
 }
 
 // Adds files as rows. Returns a fault, or "".
@@ -264,8 +285,8 @@ public:
     Push(const PushOptions& options, Database& database) : options_(options), database_(database) {}
 
     int run() {
+        if (const std::string fault = find_files(); !fault.empty()) return complain(fault);
         folder_ = working_folder(options_);
-        is_whole_ = fs::is_directory(options_.files.front());
         // Query this before the transaction, because a failed statement aborts a transaction.
         has_diary_ = database_.select("SELECT revision FROM mtls_policy_push WHERE 1 = 0", 1).ok();
         const auto locked = database_.begin_writing();
@@ -286,7 +307,8 @@ private:
         }
         DatabaseRows next;
         if (!is_whole_) next.by_name = before;
-        if (const std::string fault = add_all(before, next.by_name); !fault.empty()) return complain(fault);
+        if (const std::string fault = add_files(files_, before, options_.kind, next.by_name); !fault.empty())
+            return complain(fault);
         const Checked was = check_rows(before, options_), checked = check_rows(next.by_name, options_);
         const auto gone = find_lost_refusals(before, next.by_name, was, checked);
         for (const std::string& fault : gone) complain(fault);
@@ -324,17 +346,32 @@ private:
                                           : std::nullopt;
         if (known == revision || (!known && is_empty)) return {};
         const std::string now = "the database has revision " + std::to_string(revision);
-        if (!known)
-            return now + ", and these files say of none that they come from: mtls-authz pull first, or say --base";
+        if (!known) {
+            return now + ", and no file " + kBaseFile +
+                   " says which one these files come from: mtls-authz pull first, or say --base";
+        }
         return now + ", and these files come from " + std::to_string(*known) +
                ": somebody pushed meanwhile; mtls-authz pull, and push again";
     }
 
-    std::string add_all(const Rows& known, Rows& to) const {
-        if (!is_whole_) return add_files({options_.files.begin(), options_.files.end()}, known, options_.kind, to);
+    // Sets the files to push. Returns a fault, or "".
+    std::string find_files() {
+        for (const std::string& file : options_.files) {
+            std::error_code fault;
+            const fs::file_type type = fs::status(file, fault).type();
+            if (type == fs::file_type::not_found) return "'" + shown(file) + "': no such file or folder";
+            if (type == fs::file_type::none) return "'" + shown(file) + "': " + fault.message();
+            if (type == fs::file_type::directory) is_whole_ = true;
+        }
+        if (!is_whole_) {
+            files_.assign(options_.files.begin(), options_.files.end());
+            return {};
+        }
         if (options_.files.size() > 1) return "one folder, or files: a folder is all that the database will hold";
-        const auto files = files_below(options_.files.front());
-        return files ? add_files(files.value(), known, options_.kind, to) : files.error();
+        auto found = files_below(options_.files.front());
+        if (!found) return found.error();
+        files_ = std::move(found.value());
+        return {};
     }
 
     void report(std::int64_t revision, const Policy& policy, const std::vector<RowChange>& changes,
@@ -363,6 +400,7 @@ private:
     const PushOptions& options_;
     Database& database_;
     std::string folder_;
+    std::vector<fs::path> files_;
     bool is_whole_ = false;
     bool has_diary_ = false;
     bool is_written_ = false;
