@@ -334,9 +334,11 @@ Result<std::int64_t> Database::revision() {
 
 Result<std::int64_t> Database::begin_writing() {
     const std::string& name = handle_->name;
-    const std::string fault = run(name == "sqlite3" ? "BEGIN IMMEDIATE"
-                                  : name == "mysql" ? "START TRANSACTION"
-                                                    : "BEGIN");
+    std::string fault = run(name == "sqlite3" ? "BEGIN IMMEDIATE" : name == "mysql" ? "START TRANSACTION" : "BEGIN");
+    if (fault.empty() && name == "pgsql") {
+        fault = run("SET LOCAL lock_timeout = '" + std::to_string(kLongestLock) +
+                    "s'; SET LOCAL idle_in_transaction_session_timeout = '" + std::to_string(kLongestIdle) + "s'");
+    }
     if (!fault.empty()) return Error{fault};
     return revision_of(
         select(std::string("SELECT revision FROM mtls_policy_revision") + (name == "sqlite3" ? "" : " FOR UPDATE"), 1));

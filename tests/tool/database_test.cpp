@@ -3,8 +3,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
+#include <cstdio>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <thread>
 
 #include "databases.hpp"
 #include "tool.hpp"
@@ -61,6 +65,76 @@ struct Stored : Bench {
     std::string pull(int status, const std::string& into) const { return expect(status, command("pull", {into})); }
     std::string sql(const std::string& statements) const { return sqlite(database(), statements); }
     std::string revision() const { return sql("SELECT revision FROM mtls_policy_revision"); }
+};
+
+bool has_no_postgres() {
+    if (Postgres::is_installed()) return false;
+    std::puts("PostgreSQL is not installed: left out");
+    return true;
+}
+
+// PostgreSQL with what the folder `policy` holds, and the pulled folders alice and bob with a change each.
+struct Served : Stored {
+    std::unique_ptr<Postgres> server;
+
+    Served() {
+        chmod(folder().c_str(), 0755);
+        server = std::make_unique<Postgres>(folder() + "/postgres");
+        connect_by("pg.conf", server->parameters("writer"));
+        expect(0, on_pg("push", {"policy"}));
+        for (const std::string name : {"alice", "bob"}) {
+            expect(0, on_pg("pull", {name}));
+            file(name + "/policy/acme.conf", partner("acme", "acme-ca.pem", "MTLSGroup " + name + "\n"));
+        }
+    }
+    void connect_by(const std::string& name, const std::string& parameters) {
+        file(name, parameters + "\n");
+        chmod((folder() + "/" + name).c_str(), 0600);
+    }
+    static std::vector<std::string> on_pg(const std::string& name, const std::vector<std::string>& more,
+                                          const std::string& file = "pg.conf") {
+        std::vector<std::string> out = {name, "--database", "pgsql", file};
+        out.insert(out.end(), more.begin(), more.end());
+        return out;
+    }
+    // Waits until a query returns rows.
+    bool comes(const std::string& query) const {
+        for (int i = 0; i < 200; ++i) {
+            if (!server->sql(query).empty()) return true;
+            std::this_thread::sleep_for(std::chrono::milliseconds(25));
+        }
+        return false;
+    }
+};
+
+// A session of the superuser that holds a lock until it is ended.
+class Locker {
+public:
+    Locker(const Served& served, const std::string& query) : served_(served) {
+        session_ = std::thread([&served, query] {
+            try {
+                served.server->sql("BEGIN; " + query + " FOR UPDATE; SELECT pg_sleep(90)");
+            } catch (const std::runtime_error&) {
+                // It was ended.
+            }
+        });
+        is_there_ = served.comes("SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+    }
+    ~Locker() { end(); }
+    Locker(const Locker&) = delete;
+    Locker& operator=(const Locker&) = delete;
+
+    bool is_there() const { return is_there_; }
+    void end() {
+        if (!session_.joinable()) return;
+        served_.server->sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+        session_.join();
+    }
+
+private:
+    const Served& served_;
+    std::thread session_;
+    bool is_there_ = false;
 };
 
 }  // namespace
@@ -340,6 +414,42 @@ CLAIM(pull_keeps_files_whose_names_are_near_those_of_rows) {
     s.file("copy/policy/acme.conf/in-the-way", "");
     CHECK_CONTAINS(s.pull(2, "copy"), "policy/acme.conf: cannot be written: ");
     CHECK_EQUAL(std::distance(fs::directory_iterator(s.folder() + "/copy/policy"), fs::directory_iterator()), 5);
+}
+
+CLAIM(push_says_who_holds_the_lock_that_it_does_not_get) {
+    if (has_no_postgres()) return;
+    Served s;
+    Locker locker(s, "SELECT revision FROM mtls_policy_revision");
+    CHECK(locker.is_there());
+    // What does not write needs no lock.
+    CHECK_CONTAINS(s.expect(1, Served::on_pg("push", {"alice", "--dry-run"})), "not pushed (--dry-run)");
+    CHECK_CONTAINS(s.expect(0, Served::on_pg("push", {"policy"})), "the same: ");
+    const std::string said = s.expect(2, Served::on_pg("push", {"alice"}));
+    CHECK_CONTAINS(said, "session has held the table for more than 20 seconds: login 'owner', process ");
+    CHECK_CONTAINS(said, "nothing was pushed");
+    locker.end();
+    CHECK_CONTAINS(s.expect(0, Served::on_pg("push", {"alice"})), "pushed: ");
+}
+
+CLAIM(a_push_that_stands_still_does_not_stop_the_next_one) {
+    if (has_no_postgres()) return;
+    Served s;
+    // Alice's push is stopped after it locked the revision, while it waits for a row.
+    Locker locker(s, "SELECT name FROM mtls_policy WHERE name = 'acme.conf'");
+    CHECK(locker.is_there());
+    const std::string pid = s.shell("\"$0\" push --database pgsql pg.conf alice >alice.txt 2>&1 & printf %s $!").text;
+    CHECK(s.comes("SELECT pid FROM pg_stat_activity WHERE usename = 'writer' AND wait_event_type = 'Lock'"));
+    CHECK_EQUAL(kill(std::stoi(pid), SIGSTOP), 0);
+    locker.end();
+    CHECK(s.comes("SELECT pid FROM pg_stat_activity WHERE usename = 'writer' AND state = 'idle in transaction'"));
+    const std::string said = s.expect(0, Served::on_pg("push", {"bob"}));
+    CHECK_EQUAL(kill(std::stoi(pid), SIGCONT), 0);
+    CHECK_CONTAINS(said, "pushed: ");
+    for (int i = 0; i < 200 && kill(std::stoi(pid), 0) == 0; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(25));
+    }
+    CHECK_CONTAINS(text_of(s.folder() + "/alice.txt"), "nothing was pushed");
+    CHECK_CONTAINS(s.server->sql("SELECT body FROM mtls_policy WHERE name = 'acme.conf'"), "MTLSGroup bob");
 }
 
 CLAIM(fleet_finds_servers_that_are_behind_silent_or_in_trouble) {

@@ -278,6 +278,22 @@ Result<std::int64_t> write_all(Database& to, const std::vector<RowChange>& chang
     return revision;
 }
 
+// Describes who holds the lock that begin_writing() did not get, or returns "". Only PostgreSQL tells that: the system
+// column xmax of a locked row is the transaction that locked it.
+std::string describe_holder(Database& database) {
+    if (database.driver() != "pgsql" || !database.begin_reading().empty()) return {};
+    const auto rows = database.select(
+        "SELECT a.usename, a.pid FROM mtls_policy_revision r JOIN pg_locks l ON l.locktype = 'transactionid' AND "
+        "l.transactionid = r.xmax AND l.granted JOIN pg_stat_activity a ON a.pid = l.pid",
+        2);
+    database.run("ROLLBACK");
+    if (!rows || rows.value().empty()) return {};
+    const std::string pid = rows.value()[0][1].value_or("");
+    return "; another push or session has held the table for more than " + std::to_string(Database::kLongestLock) +
+           " seconds: login '" + shown(rows.value()[0][0].value_or("")) + "', process " + pid +
+           " of the database; push again later, or end it with SELECT pg_terminate_backend(" + pid + ")";
+}
+
 // ---- push -----------------------------------------------------------------------------------------------------------
 
 class Push {
@@ -289,53 +305,72 @@ public:
         folder_ = working_folder(options_);
         // Query this before the transaction, because a failed statement aborts a transaction.
         has_diary_ = database_.select("SELECT revision FROM mtls_policy_push WHERE 1 = 0", 1).ok();
-        const auto locked = database_.begin_writing();
-        if (!locked) return complain(locked.error());
-        const int status = run_locked(locked.value());
-        if (!is_written_) database_.run("ROLLBACK");
-        return status;
+        // Check in a transaction of its own, so that only the writes hold the lock.
+        if (const std::string fault = database_.begin_reading(); !fault.empty()) return complain(fault);
+        const auto read = database_.read_all_here();
+        database_.run(read ? "COMMIT" : "ROLLBACK");
+        return read ? check_and_write(*read.value()) : complain(read.error());
     }
 
 private:
-    int run_locked(std::int64_t revision) {
-        const auto read = database_.read_all_here();
-        if (!read) return complain(read.error());
-        const Rows& before = read.value()->by_name;
-        if (const std::string fault = find_stale_base(revision, before.empty()); !fault.empty()) {
+    int check_and_write(const DatabaseRows& before) {
+        if (const std::string fault = find_stale_base(before.revision, before.by_name.empty()); !fault.empty()) {
             complain(fault);
             return kErrorsFound;
         }
         DatabaseRows next;
-        if (!is_whole_) next.by_name = before;
-        if (const std::string fault = add_files(files_, before, options_.kind, next.by_name); !fault.empty())
+        if (!is_whole_) next.by_name = before.by_name;
+        if (const std::string fault = add_files(files_, before.by_name, options_.kind, next.by_name); !fault.empty()) {
             return complain(fault);
-        const Checked was = check_rows(before, options_), checked = check_rows(next.by_name, options_);
-        const auto gone = find_lost_refusals(before, next.by_name, was, checked);
+        }
+        const auto changes = changes_between(before.by_name, next.by_name);
+        const Checked checked = check_rows(next.by_name, options_),
+                      was = changes.empty() ? checked : check_rows(before.by_name, options_);
+        const auto gone = find_lost_refusals(before.by_name, next.by_name, was, checked);
         for (const std::string& fault : gone) complain(fault);
         print_findings(std::cerr, checked.findings);
         if (!gone.empty() || has_error(checked.findings) || !checked.policy) {
             complain("nothing was pushed");
             return kErrorsFound;
         }
-        const auto changes = changes_between(before, next.by_name);
-        if (changes.empty()) {
-            report(revision, *checked.policy, {}, {}, true, false);
-            return kFine;
-        }
         std::vector<std::string> lines;
         if (was.policy) lines = differences(*was.policy, *checked.policy);
-        if (options_.dry_run) {
-            report(revision, *checked.policy, changes, lines, was.policy != nullptr, false);
-            return kErrorsFound;
+        if (changes.empty() || options_.dry_run) {
+            report(before.revision, *checked.policy, changes, lines, was.policy != nullptr, false);
+            return changes.empty() ? kFine : kErrorsFound;
         }
-        const auto pushed = write_all(database_, changes, revision, has_diary_);
-        if (!pushed) return complain(pushed.error() + "; nothing was pushed");
-        is_written_ = true;
-        next.revision = pushed.value();
+        const int status = write(before.revision, changes, next.revision);
+        if (status != kFine) return status;
         report(next.revision, *checked.policy, changes, lines, was.policy != nullptr, true);
         if (!has_diary_) complain("who pushed is not recorded: there is no table mtls_policy_push");
         const std::string fault = write_base(folder_, next);
         return fault.empty() ? kFine : complain(fault + "; it was pushed all the same");
+    }
+
+    // Writes the changes if the database still has the revision that they were checked against.
+    int write(std::int64_t checked, const std::vector<RowChange>& changes, std::int64_t& revision) {
+        const auto locked = database_.begin_writing();
+        if (!locked) {
+            database_.run("ROLLBACK");
+            return complain(locked.error() + describe_holder(database_) + "; nothing was pushed");
+        }
+        if (locked.value() != checked) {
+            database_.run("ROLLBACK");
+            complain(stale(locked.value(), "were checked against " + std::to_string(checked)));
+            return kErrorsFound;
+        }
+        const auto pushed = write_all(database_, changes, checked, has_diary_);
+        if (!pushed) {
+            database_.run("ROLLBACK");
+            return complain(pushed.error() + "; nothing was pushed");
+        }
+        revision = pushed.value();
+        return kFine;
+    }
+
+    static std::string stale(std::int64_t revision, const std::string& how) {
+        return "the database has revision " + std::to_string(revision) + ", and these files " + how +
+               ": somebody pushed meanwhile; mtls-authz pull, and push again";
     }
 
     std::string find_stale_base(std::int64_t revision, bool is_empty) const {
@@ -345,13 +380,9 @@ private:
                            : base.value() ? std::optional(base.value()->revision)
                                           : std::nullopt;
         if (known == revision || (!known && is_empty)) return {};
-        const std::string now = "the database has revision " + std::to_string(revision);
-        if (!known) {
-            return now + ", and no file " + kBaseFile +
-                   " says which one these files come from: mtls-authz pull first, or say --base";
-        }
-        return now + ", and these files come from " + std::to_string(*known) +
-               ": somebody pushed meanwhile; mtls-authz pull, and push again";
+        if (known) return stale(revision, "come from " + std::to_string(*known));
+        return "the database has revision " + std::to_string(revision) + ", and no file " + kBaseFile +
+               " says which one these files come from: mtls-authz pull first, or say --base";
     }
 
     // Sets the files to push. Returns a fault, or "".
@@ -403,7 +434,6 @@ private:
     std::vector<fs::path> files_;
     bool is_whole_ = false;
     bool has_diary_ = false;
-    bool is_written_ = false;
 };
 
 }  // namespace
