@@ -33,11 +33,22 @@ std::string joined_lines(std::string_view text) {
     return out;
 }
 
+// What separates a parameter from those before it. libpq also takes a URI,
+// postgresql://USER:PASSWORD@HOST/DB?NAME=VALUE.
+std::string_view separator_after(std::string_view driver, std::string_view parameters) {
+    if (driver == "mysql") return ",";
+    if (!parameters.starts_with("postgresql://") && !parameters.starts_with("postgres://")) return " ";
+    // A user or password may contain '?'.
+    const std::size_t begin = parameters.find("://") + 3, end = parameters.find_first_of("@/", begin);
+    const bool has_user = end != std::string_view::npos && parameters[end] == '@';
+    return parameters.find('?', has_user ? end : begin) == std::string_view::npos ? "?" : "&";
+}
+
 // Adds time limits, so that an unreachable server becomes an error soon.
 std::string with_time_limits(std::string_view driver, std::string parameters) {
     const auto add = [&](const std::string& name, int seconds) {
         if (parameters.find(name) != std::string::npos) return;
-        parameters += (driver == "mysql" ? "," : " ") + name + "=" + std::to_string(seconds);
+        parameters += std::string(separator_after(driver, parameters)) + name + "=" + std::to_string(seconds);
     };
     if (driver == "pgsql") {
         add("connect_timeout", Database::kLongestConnect);

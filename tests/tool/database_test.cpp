@@ -45,8 +45,9 @@ struct Stored : Bench {
         file("policy/certificate/acme-ca.pem", ca.cert_pem());
         file("policy/revocation/refused.conf", "# nobody\n");
     }
-    void connect(const std::string& name) {
-        file(name, "# SQLite's file\n" + database() + "\n");
+    void connect(const std::string& name) { connect_by(name, "# SQLite's file\n" + database()); }
+    void connect_by(const std::string& name, const std::string& parameters) {
+        file(name, parameters + "\n");
         chmod((folder() + "/" + name).c_str(), 0600);
     }
     std::string database() const { return folder() + "/policy.db"; }
@@ -86,10 +87,6 @@ struct Served : Stored {
             expect(0, on_pg("pull", {name}));
             file(name + "/policy/acme.conf", partner("acme", "acme-ca.pem", "MTLSGroup " + name + "\n"));
         }
-    }
-    void connect_by(const std::string& name, const std::string& parameters) {
-        file(name, parameters + "\n");
-        chmod((folder() + "/" + name).c_str(), 0600);
     }
     static std::vector<std::string> on_pg(const std::string& name, const std::vector<std::string>& more,
                                           const std::string& file = "pg.conf") {
@@ -487,4 +484,29 @@ CLAIM(a_connection_that_cannot_be_made_is_said_in_one_line) {
     s.sql("DROP TABLE mtls_policy_revision");
     CHECK_CONTAINS(s.expect(2, s.command("fleet", {})), "table mtls_policy_revision");
     CHECK_CONTAINS(s.expect(2, s.command("push", {"policy"})), "table mtls_policy_revision");
+}
+
+CLAIM(parameters_of_postgresql_may_be_a_uri) {
+    if (has_no_postgres()) return;
+    Served s;
+    s.server->sql("CREATE ROLE odd LOGIN PASSWORD 'a?b' IN ROLE mtls_writer");
+    const std::string at = "@127.0.0.1:" + std::to_string(s.server->port()) + "/mtls";
+    const std::string uris[] = {
+        "postgresql://writer:secret-of-writer" + at,
+        "postgres://writer:secret-of-writer" + at + "?application_name=x",
+        "postgresql://writer:secret-of-writer" + at + "?connect_timeout=3",
+        "postgresql://odd:a?b" + at,
+        "postgresql://odd:a?b" + at + "?sslmode=prefer",
+        "postgresql:///mtls?host=127.0.0.1&port=" + std::to_string(s.server->port()) + "&user=odd&password=a?b",
+    };
+    for (const std::string& uri : uris) {
+        s.connect_by("uri.conf", uri);
+        CHECK_CONTAINS(s.expect(0, Served::on_pg("fleet", {}, "uri.conf")), "0 node(s)");
+    }
+    // Words in place of a URI, with the text of one in a value.
+    s.connect_by("uri.conf", s.server->parameters("writer") + "application_name=postgresql://x");
+    s.expect(0, Served::on_pg("fleet", {}, "uri.conf"));
+    s.connect_by("uri.conf", "postgresql://writer:wrong" + at);
+    const std::string said = s.expect(2, Served::on_pg("fleet", {}, "uri.conf"));
+    CHECK_CONTAINS(said, "password authentication failed for user");
 }
