@@ -481,6 +481,14 @@ CLAIM(a_connection_that_cannot_be_made_is_said_in_one_line) {
     chmod((s.folder() + "/writer.conf").c_str(), 0644);
     CHECK_CONTAINS(s.expect(2, s.command("fleet", {})), "chmod 600 'writer.conf'");
     chmod((s.folder() + "/writer.conf").c_str(), 0600);
+    // The parameters of another driver have a password.
+    s.connect_by("alice.conf", "host=db.example dbname=mtls user=alice password=alicepw");
+    const std::string said = s.expect(2, {"push", "--database", "sqlite3", "alice.conf", "policy"});
+    CHECK_CONTAINS(said, "'alice.conf' does not name a file that exists: expected the path of a SQLite database");
+    CHECK(said.find("alicepw") == std::string::npos && said.find("db.example") == std::string::npos);
+    s.connect_by("lost.conf", s.folder() + "/lost.db");
+    CHECK_CONTAINS(s.expect(2, {"fleet", "--database", "sqlite3", "lost.conf"}), "'lost.conf' does not name a file");
+    CHECK(!fs::exists(s.folder() + "/lost.db"));
     s.sql("DROP TABLE mtls_policy_revision");
     CHECK_CONTAINS(s.expect(2, s.command("fleet", {})), "table mtls_policy_revision");
     CHECK_CONTAINS(s.expect(2, s.command("push", {"policy"})), "table mtls_policy_revision");

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "../terminal.hpp"
 #include "mtls_authz/base/text.hpp"
 
 namespace mtls::tool {
@@ -126,6 +127,11 @@ Result<std::unique_ptr<Database>> open_database(const std::pair<std::string, std
     }
     const auto access = read_database_access(driver, file, nullptr);
     if (!access) return Error{access.error()};
+    std::error_code ignored;
+    // The parameters may be those of another driver, with a password.
+    if (driver == "sqlite3" && !fs::exists(access.value().parameters, ignored)) {
+        return Error{"'" + shown(file) + "' does not name a file that exists: expected the path of a SQLite database"};
+    }
     return Database::open(access.value());
 }
 
