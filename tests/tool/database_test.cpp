@@ -449,6 +449,22 @@ CLAIM(a_push_that_stands_still_does_not_stop_the_next_one) {
     CHECK_CONTAINS(s.server->sql("SELECT body FROM mtls_policy WHERE name = 'acme.conf'"), "MTLSGroup bob");
 }
 
+CLAIM(a_sqlite_database_that_is_locked_for_a_moment_is_waited_for) {
+    Stored s;
+    s.push(0);
+    s.pull(0, "copy");
+    s.file("copy/policy/acme.conf", Stored::partner("acme", "acme-ca.pem", "MTLSGroup a\n"));
+    for (const std::string command :
+         {"pull --database sqlite3 writer.conf other", "fleet --database sqlite3 writer.conf",
+          "push --database sqlite3 writer.conf copy"}) {
+        const auto out = s.shell(
+            "rm -f held; sqlite3 policy.db 'BEGIN EXCLUSIVE' '.shell touch held; sleep 1' 'COMMIT' & "
+            "until [ -e held ]; do sleep 0.02; done; \"$0\" " +
+            command + "; status=$?; wait; exit $status");
+        check_equal(out.status, 0, command + ": " + out.text, __FILE__, __LINE__);
+    }
+}
+
 CLAIM(fleet_finds_servers_that_are_behind_silent_or_in_trouble) {
     Stored s;
     s.push(0);

@@ -132,7 +132,12 @@ Result<std::unique_ptr<Database>> open_database(const std::pair<std::string, std
     if (driver == "sqlite3" && !fs::exists(access.value().parameters, ignored)) {
         return Error{"'" + shown(file) + "' does not name a file that exists: expected the path of a SQLite database"};
     }
-    return Database::open(access.value());
+    auto opened = Database::open(access.value());
+    if (!opened || driver != "sqlite3") return opened;
+    // SQLite locks readers out while a writer commits, and APR does not wait for that. In milliseconds.
+    const auto waits = opened.value()->select("PRAGMA busy_timeout = 5000", 1);
+    if (!waits) return Error{waits.error()};
+    return opened;
 }
 
 }  // namespace mtls::tool
