@@ -33,11 +33,22 @@ std::string joined_lines(std::string_view text) {
     return out;
 }
 
+// What separates a parameter from those before it. libpq also takes a URI,
+// postgresql://USER:PASSWORD@HOST/DB?NAME=VALUE.
+std::string_view separator_after(std::string_view driver, std::string_view parameters) {
+    if (driver == "mysql") return ",";
+    if (!parameters.starts_with("postgresql://") && !parameters.starts_with("postgres://")) return " ";
+    // A user or password may contain '?'.
+    const std::size_t begin = parameters.find("://") + 3, end = parameters.find_first_of("@/", begin);
+    const bool has_user = end != std::string_view::npos && parameters[end] == '@';
+    return parameters.find('?', has_user ? end : begin) == std::string_view::npos ? "?" : "&";
+}
+
 // Adds time limits, so that an unreachable server becomes an error soon.
 std::string with_time_limits(std::string_view driver, std::string parameters) {
     const auto add = [&](const std::string& name, int seconds) {
         if (parameters.find(name) != std::string::npos) return;
-        parameters += (driver == "mysql" ? "," : " ") + name + "=" + std::to_string(seconds);
+        parameters += std::string(separator_after(driver, parameters)) + name + "=" + std::to_string(seconds);
     };
     if (driver == "pgsql") {
         add("connect_timeout", Database::kLongestConnect);
@@ -338,9 +349,11 @@ Result<std::int64_t> Database::revision() {
 
 Result<std::int64_t> Database::begin_writing() {
     const std::string& name = handle_->name;
-    const std::string fault = run(name == "sqlite3" ? "BEGIN IMMEDIATE"
-                                  : name == "mysql" ? "START TRANSACTION"
-                                                    : "BEGIN");
+    std::string fault = run(name == "sqlite3" ? "BEGIN IMMEDIATE" : name == "mysql" ? "START TRANSACTION" : "BEGIN");
+    if (fault.empty() && name == "pgsql") {
+        fault = run("SET LOCAL lock_timeout = '" + std::to_string(kLongestLock) +
+                    "s'; SET LOCAL idle_in_transaction_session_timeout = '" + std::to_string(kLongestIdle) + "s'");
+    }
     if (!fault.empty()) return Error{fault};
     return revision_of(
         select(std::string("SELECT revision FROM mtls_policy_revision") + (name == "sqlite3" ? "" : " FOR UPDATE"), 1));

@@ -8,6 +8,23 @@
 
 namespace mtls {
 
+std::set<std::string> find_vanished_refusals(const Policy& before, const Policy& after,
+                                             const std::map<std::string, WrittenFile>& read) {
+    std::set<std::string> out;
+    const auto note = [&](std::string_view file) {
+        if (read.contains(std::string(file))) return;
+        const auto files = before.files();
+        const bool was_read =
+            std::any_of(files.begin(), files.end(), [&](const PolicyFile& old) { return old.name == file; });
+        if (was_read) out.emplace(file);
+    };
+    for (const RevocationLine& line : before.revocations().all()) note(line.where.file);
+    for (const Partner& partner : before.partners()) {
+        if (partner.suspended && after.find(partner.name) != nullptr) note(partner.suspended->file);
+    }
+    return out;
+}
+
 std::string PolicySource::add(Directive directive) {
     // A separate builder: build() checks the directives together.
     PolicyBuilder builder(root_, disk_);
@@ -70,7 +87,8 @@ void PolicySource::find_vanished(Draft& draft) const {
                                       watched.spelled + ": had " + std::to_string(was->count) +
                                       " file(s) and now has none; if that is meant, restart the server"});
     }
-    for (const std::string& file : find_vanished_refusals(draft)) {
+    if (!draft.policy) return;
+    for (const std::string& file : find_vanished_refusals(*in_force_, *draft.policy, draft.digests)) {
         draft.policy = nullptr;
         draft.findings.push_back({Diagnostic::Severity::kError,
                                   {file, 0},
@@ -78,25 +96,6 @@ void PolicySource::find_vanished(Draft& draft) const {
                                   "that is there; take its MTLSRevoke and MTLSSuspend lines out first, or restart the "
                                   "server"});
     }
-}
-
-// Policy files in force that are no longer read, although they contain MTLSRevoke, or MTLSSuspend of a partner that
-// remains.
-std::set<std::string> PolicySource::find_vanished_refusals(const Draft& draft) const {
-    std::set<std::string> out;
-    if (!draft.policy) return out;
-    const auto note = [&](std::string_view file) {
-        if (draft.digests.contains(std::string(file))) return;
-        const auto before = in_force_->files();
-        const bool was_read =
-            std::any_of(before.begin(), before.end(), [&](const PolicyFile& old) { return old.name == file; });
-        if (was_read) out.emplace(file);
-    };
-    for (const RevocationLine& line : in_force_->revocations().all()) note(line.where.file);
-    for (const Partner& partner : in_force_->partners()) {
-        if (partner.suspended && draft.policy->find(partner.name) != nullptr) note(partner.suspended->file);
-    }
-    return out;
 }
 
 std::shared_ptr<const Policy> PolicySource::put_in_force(Draft& draft) {

@@ -34,6 +34,9 @@ enum class RowPart { kPolicy, kRevocations };
 class Database {
 public:
     static constexpr int kLongestConnect = 5, kLongestQuery = 10, kLongestRead = 60;  // seconds
+    // Seconds that a writer waits for the lock of another one, and that PostgreSQL keeps the lock of a writer that
+    // sends no statement. A writer waits longer than that, so one that stands still does not stop the next one.
+    static constexpr int kLongestLock = 20, kLongestIdle = 15;
 
     static Result<std::unique_ptr<Database>> open(const DatabaseAccess& access);
     ~Database();

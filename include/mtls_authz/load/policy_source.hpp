@@ -19,6 +19,11 @@
 
 namespace mtls {
 
+// Policy files of `before` that `after` no longer reads, although they contain MTLSRevoke, or MTLSSuspend of a partner
+// that remains. `read`: the files of `after`.
+std::set<std::string> find_vanished_refusals(const Policy& before, const Policy& after,
+                                             const std::map<std::string, WrittenFile>& read);
+
 class PolicySource {
 public:
     // Borrows `disk`.
@@ -82,7 +87,6 @@ private:
     };
     Draft make_draft() const;
     void find_vanished(Draft& draft) const;
-    std::set<std::string> find_vanished_refusals(const Draft& draft) const;
     std::shared_ptr<const Policy> put_in_force(Draft& draft);
     bool is_in_force();
     bool holds(const std::string& name, std::size_t limit, std::string_view digest, std::uint64_t& last_stamp);

@@ -36,6 +36,19 @@ std::vector<std::string> find_conflicts(const std::string& folder, const BaseRev
     return out;
 }
 
+// A link in place of a folder KIND would make pull write and delete files elsewhere. Returns an error, or "".
+std::string find_linked_folder(const std::string& folder) {
+    for (const std::string_view kind : kRowKinds) {
+        const fs::path place = fs::path(folder) / kind;
+        std::error_code ignored;
+        const fs::file_type type = fs::symlink_status(place, ignored).type();
+        if (type != fs::file_type::not_found && type != fs::file_type::directory) {
+            return place.string() + ": expected a folder, and no link to one: pull writes and deletes files there";
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 int pull(const PullOptions& options) {
@@ -50,6 +63,7 @@ int pull(const PullOptions& options) {
     if (!rows.faults.empty()) return complain(rows.faults);
     const auto base = read_base(options.folder);
     if (!base) return complain(base.error());
+    if (const std::string fault = find_linked_folder(options.folder); !fault.empty()) return complain(fault);
     const BaseRevision before = base.value().value_or(BaseRevision());
     const auto conflicts = find_conflicts(options.folder, before, rows);
     for (const std::string& place : conflicts) {

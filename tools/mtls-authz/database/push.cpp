@@ -15,7 +15,7 @@
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
 #include "mtls_authz/load/directive.hpp"
-#include "mtls_authz/load/policy_builder.hpp"
+#include "mtls_authz/load/policy_source.hpp"
 #include "mtls_authz/load/revocation_files.hpp"
 #include "mtls_authz/trust/crl.hpp"
 #include "working_copy.hpp"
@@ -27,10 +27,6 @@ namespace fs = std::filesystem;
 namespace {
 
 using Rows = std::map<std::string, DatabaseRow, std::less<>>;
-
-bool is_kind(const std::string& word) {
-    return std::find(std::begin(kRowKinds), std::end(kRowKinds), word) != std::end(kRowKinds);
-}
 
 // ---- files to rows --------------------------------------------------------------------------------------------------
 
@@ -59,15 +55,36 @@ std::string kind_of(const fs::path& file, const std::string& content, const Rows
     return said.empty() ? kind_of_content(content) : said;
 }
 
+// Adds the files of a folder. Names that begin with '.' are skipped: a row cannot have them. Returns a fault, or "".
+std::string add_files_below(const fs::path& folder, bool has_kind, std::vector<fs::path>& to) {
+    std::error_code fault;
+    for (fs::directory_iterator i(folder, fault), end; !fault && i != end; i.increment(fault)) {
+        const fs::path& file = i->path();
+        const std::string name = file.filename();
+        if (name.starts_with('.')) continue;
+        std::error_code why;
+        const fs::file_type type = i->status(why).type();
+        if (type == fs::file_type::regular) {
+            to.push_back(file);
+        } else if (type == fs::file_type::not_found) {
+            return "'" + shown(file.string()) + "' is a link to a file that does not exist";
+        } else if (type != fs::file_type::directory) {
+            return "'" + shown(file.string()) + "' is not a regular file" + (why ? ": " + why.message() : "");
+        } else if (has_kind || i->is_symlink(why)) {
+            return "'" + shown(file.string()) + "' is a folder: expected a file";
+        } else if (std::string inner = add_files_below(file, is_kind(name), to); !inner.empty()) {
+            return inner;
+        }
+    }
+    return fault ? "'" + shown(folder.string()) + "': " + fault.message() : "";
+}
+
 Result<std::vector<fs::path>> files_below(const std::string& folder) {
     std::vector<fs::path> out;
-    for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-        const std::string name = entry.path().filename();
-        if (entry.is_regular_file() && !name.starts_with('.')) out.push_back(entry.path());
-    }
+    if (std::string fault = add_files_below(folder, false, out); !fault.empty()) return Error{std::move(fault)};
     std::sort(out.begin(), out.end());
-    if (out.empty()) return Error{folder + " holds no file: a database that holds nothing lets in nobody"};
-    return out;
+    if (!out.empty()) return out;
+    return Error{"'" + shown(folder) + "' holds no file of a policy: a database without rows admits no partner"};
 }
 
 // Adds files as rows. Returns a fault, or "".
@@ -94,13 +111,14 @@ std::string working_folder(const PushOptions& options) {
     const fs::path first = fs::absolute(options.files.front()).lexically_normal();
     if (fs::is_directory(first)) return first;
     const fs::path folder = first.parent_path();
-    return is_kind(folder.filename()) ? folder.parent_path() : folder;
+    return is_kind(folder.filename().string()) ? folder.parent_path() : folder;
 }
 
 // ---- checks ---------------------------------------------------------------------------------------------------------
 
 struct Checked {
     std::shared_ptr<const Policy> policy;
+    std::map<std::string, WrittenFile> files;  // that the policy was read from
     std::vector<Diagnostic> findings;
 };
 
@@ -138,6 +156,7 @@ Checked check_rows(const Rows& rows, const PushOptions& options) {
     }
     builder.add_files({kAllRows, "", {}});
     out.policy = builder.build();
+    out.files = builder.files_read();
     out.findings.insert(out.findings.end(), builder.diagnostics().begin(), builder.diagnostics().end());
     RevocationFiles revocations;
     revocations.set_database(view);
@@ -148,8 +167,8 @@ Checked check_rows(const Rows& rows, const PushOptions& options) {
     return out;
 }
 
-// Rows with refusals that `after` lacks: the servers would keep those refusals, and report the missing rows.
-std::vector<std::string> find_lost_refusals(const Rows& before, const Rows& after) {
+// Rows of kind `revocation` with refusals that `after` lacks: servers keep those refusals, and report the missing rows.
+std::vector<std::string> find_lost_revocations(const Rows& before, const Rows& after) {
     std::vector<std::string> out;
     for (const auto& [name, row] : before) {
         if (row.kind != row_kind::kRevocation) continue;
@@ -157,6 +176,25 @@ std::vector<std::string> find_lost_refusals(const Rows& before, const Rows& afte
         if (is != after.end() && is->second.kind == row.kind) continue;
         std::vector<Diagnostic> ignored;
         if (!read_single_directives(row.content, name, ignored).empty() || !ignored.empty()) out.push_back(name);
+    }
+    return out;
+}
+
+// Returns an error for each row with refusals that `next` lacks.
+std::vector<std::string> find_lost_refusals(const Rows& before, const Rows& after, const Checked& was,
+                                            const Checked& next) {
+    std::vector<std::string> out;
+    for (const std::string& name : find_lost_revocations(before, after)) {
+        out.push_back("row '" + name +
+                      "' refuses, and what it refuses would stay refused, with an error on every web server: put a "
+                      "comment in its place, and push that first");
+    }
+    if (!was.policy || !next.policy) return out;
+    for (const std::string& file : find_vanished_refusals(*was.policy, *next.policy, next.files)) {
+        if (!is_database_name(file)) continue;
+        out.push_back("row '" + file.substr(kDatabasePrefix.size()) +
+                      "' refuses, and every web server would refuse a policy without it: take its MTLSRevoke and "
+                      "MTLSSuspend lines out, and push that first");
     }
     return out;
 }
@@ -240,6 +278,22 @@ Result<std::int64_t> write_all(Database& to, const std::vector<RowChange>& chang
     return revision;
 }
 
+// Describes who holds the lock that begin_writing() did not get, or returns "". Only PostgreSQL tells that: the system
+// column xmax of a locked row is the transaction that locked it.
+std::string describe_holder(Database& database) {
+    if (database.driver() != "pgsql" || !database.begin_reading().empty()) return {};
+    const auto rows = database.select(
+        "SELECT a.usename, a.pid FROM mtls_policy_revision r JOIN pg_locks l ON l.locktype = 'transactionid' AND "
+        "l.transactionid = r.xmax AND l.granted JOIN pg_stat_activity a ON a.pid = l.pid",
+        2);
+    database.run("ROLLBACK");
+    if (!rows || rows.value().empty()) return {};
+    const std::string pid = rows.value()[0][1].value_or("");
+    return "; another push or session has held the table for more than " + std::to_string(Database::kLongestLock) +
+           " seconds: login '" + shown(rows.value()[0][0].value_or("")) + "', process " + pid +
+           " of the database; push again later, or end it with SELECT pg_terminate_backend(" + pid + ")";
+}
+
 // ---- push -----------------------------------------------------------------------------------------------------------
 
 class Push {
@@ -247,61 +301,76 @@ public:
     Push(const PushOptions& options, Database& database) : options_(options), database_(database) {}
 
     int run() {
+        if (const std::string fault = find_files(); !fault.empty()) return complain(fault);
         folder_ = working_folder(options_);
-        is_whole_ = fs::is_directory(options_.files.front());
         // Query this before the transaction, because a failed statement aborts a transaction.
         has_diary_ = database_.select("SELECT revision FROM mtls_policy_push WHERE 1 = 0", 1).ok();
-        const auto locked = database_.begin_writing();
-        if (!locked) return complain(locked.error());
-        const int status = run_locked(locked.value());
-        if (!is_written_) database_.run("ROLLBACK");
-        return status;
+        // Check in a transaction of its own, so that only the writes hold the lock.
+        if (const std::string fault = database_.begin_reading(); !fault.empty()) return complain(fault);
+        const auto read = database_.read_all_here();
+        database_.run(read ? "COMMIT" : "ROLLBACK");
+        return read ? check_and_write(*read.value()) : complain(read.error());
     }
 
 private:
-    int run_locked(std::int64_t revision) {
-        const auto read = database_.read_all_here();
-        if (!read) return complain(read.error());
-        const Rows& before = read.value()->by_name;
-        if (const std::string fault = find_stale_base(revision, before.empty()); !fault.empty()) {
+    int check_and_write(const DatabaseRows& before) {
+        if (const std::string fault = find_stale_base(before.revision, before.by_name.empty()); !fault.empty()) {
             complain(fault);
             return kErrorsFound;
         }
         DatabaseRows next;
-        if (!is_whole_) next.by_name = before;
-        if (const std::string fault = add_all(before, next.by_name); !fault.empty()) return complain(fault);
-        const auto gone = find_lost_refusals(before, next.by_name);
-        for (const std::string& name : gone) {
-            complain("row '" + name +
-                     "' refuses, and what it refuses would stay refused, with an error on every web server: put a "
-                     "comment in its place, and push that first");
+        if (!is_whole_) next.by_name = before.by_name;
+        if (const std::string fault = add_files(files_, before.by_name, options_.kind, next.by_name); !fault.empty()) {
+            return complain(fault);
         }
-        const Checked checked = check_rows(next.by_name, options_);
+        const auto changes = changes_between(before.by_name, next.by_name);
+        const Checked checked = check_rows(next.by_name, options_),
+                      was = changes.empty() ? checked : check_rows(before.by_name, options_);
+        const auto gone = find_lost_refusals(before.by_name, next.by_name, was, checked);
+        for (const std::string& fault : gone) complain(fault);
         print_findings(std::cerr, checked.findings);
         if (!gone.empty() || has_error(checked.findings) || !checked.policy) {
             complain("nothing was pushed");
             return kErrorsFound;
         }
-        const auto changes = changes_between(before, next.by_name);
-        if (changes.empty()) {
-            report(revision, *checked.policy, {}, {}, true, false);
-            return kFine;
-        }
-        const Checked was = check_rows(before, options_);
         std::vector<std::string> lines;
         if (was.policy) lines = differences(*was.policy, *checked.policy);
-        if (options_.dry_run) {
-            report(revision, *checked.policy, changes, lines, was.policy != nullptr, false);
-            return kErrorsFound;
+        if (changes.empty() || options_.dry_run) {
+            report(before.revision, *checked.policy, changes, lines, was.policy != nullptr, false);
+            return changes.empty() ? kFine : kErrorsFound;
         }
-        const auto pushed = write_all(database_, changes, revision, has_diary_);
-        if (!pushed) return complain(pushed.error() + "; nothing was pushed");
-        is_written_ = true;
-        next.revision = pushed.value();
+        const int status = write(before.revision, changes, next.revision);
+        if (status != kFine) return status;
         report(next.revision, *checked.policy, changes, lines, was.policy != nullptr, true);
         if (!has_diary_) complain("who pushed is not recorded: there is no table mtls_policy_push");
         const std::string fault = write_base(folder_, next);
         return fault.empty() ? kFine : complain(fault + "; it was pushed all the same");
+    }
+
+    // Writes the changes if the database still has the revision that they were checked against.
+    int write(std::int64_t checked, const std::vector<RowChange>& changes, std::int64_t& revision) {
+        const auto locked = database_.begin_writing();
+        if (!locked) {
+            database_.run("ROLLBACK");
+            return complain(locked.error() + describe_holder(database_) + "; nothing was pushed");
+        }
+        if (locked.value() != checked) {
+            database_.run("ROLLBACK");
+            complain(stale(locked.value(), "were checked against " + std::to_string(checked)));
+            return kErrorsFound;
+        }
+        const auto pushed = write_all(database_, changes, checked, has_diary_);
+        if (!pushed) {
+            database_.run("ROLLBACK");
+            return complain(pushed.error() + "; nothing was pushed");
+        }
+        revision = pushed.value();
+        return kFine;
+    }
+
+    static std::string stale(std::int64_t revision, const std::string& how) {
+        return "the database has revision " + std::to_string(revision) + ", and these files " + how +
+               ": somebody pushed meanwhile; mtls-authz pull, and push again";
     }
 
     std::string find_stale_base(std::int64_t revision, bool is_empty) const {
@@ -311,18 +380,29 @@ private:
                            : base.value() ? std::optional(base.value()->revision)
                                           : std::nullopt;
         if (known == revision || (!known && is_empty)) return {};
-        const std::string now = "the database has revision " + std::to_string(revision);
-        if (!known)
-            return now + ", and these files say of none that they come from: mtls-authz pull first, or say --base";
-        return now + ", and these files come from " + std::to_string(*known) +
-               ": somebody pushed meanwhile; mtls-authz pull, and push again";
+        if (known) return stale(revision, "come from " + std::to_string(*known));
+        return "the database has revision " + std::to_string(revision) + ", and no file " + kBaseFile +
+               " says which one these files come from: mtls-authz pull first, or say --base";
     }
 
-    std::string add_all(const Rows& known, Rows& to) const {
-        if (!is_whole_) return add_files({options_.files.begin(), options_.files.end()}, known, options_.kind, to);
+    // Sets the files to push. Returns a fault, or "".
+    std::string find_files() {
+        for (const std::string& file : options_.files) {
+            std::error_code fault;
+            const fs::file_type type = fs::status(file, fault).type();
+            if (type == fs::file_type::not_found) return "'" + shown(file) + "': no such file or folder";
+            if (type == fs::file_type::none) return "'" + shown(file) + "': " + fault.message();
+            if (type == fs::file_type::directory) is_whole_ = true;
+        }
+        if (!is_whole_) {
+            files_.assign(options_.files.begin(), options_.files.end());
+            return {};
+        }
         if (options_.files.size() > 1) return "one folder, or files: a folder is all that the database will hold";
-        const auto files = files_below(options_.files.front());
-        return files ? add_files(files.value(), known, options_.kind, to) : files.error();
+        auto found = files_below(options_.files.front());
+        if (!found) return found.error();
+        files_ = std::move(found.value());
+        return {};
     }
 
     void report(std::int64_t revision, const Policy& policy, const std::vector<RowChange>& changes,
@@ -351,9 +431,9 @@ private:
     const PushOptions& options_;
     Database& database_;
     std::string folder_;
+    std::vector<fs::path> files_;
     bool is_whole_ = false;
     bool has_diary_ = false;
-    bool is_written_ = false;
 };
 
 }  // namespace

@@ -1,16 +1,45 @@
 #include "working_copy.hpp"
 
-#include <algorithm>
-#include <charconv>
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+
+#include "../terminal.hpp"
 #include "mtls_authz/base/text.hpp"
 
 namespace mtls::tool {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+// Adds the line `revision N` or `KIND/NAME SHA-256` to `to`. Returns whether it is one.
+bool add_base_line(std::string_view line, BaseRevision& to, bool& has_revision) {
+    constexpr std::size_t kHexDigits = 64;
+    const std::size_t blank = std::min(line.find(' '), line.size()), slash = line.find('/');
+    const std::string_view word = line.substr(0, blank), value = line.substr(std::min(blank + 1, line.size()));
+    if (word == "revision") {
+        const auto [end, wrong] = std::from_chars(value.data(), value.data() + value.size(), to.revision);
+        has_revision = wrong == std::errc() && end == value.data() + value.size();
+        return has_revision;
+    }
+    if (slash >= blank || !is_kind(word.substr(0, slash)) || !is_valid_row_name(word.substr(slash + 1))) return false;
+    const bool is_digest =
+        value.size() == kHexDigits && value.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+    return is_digest && to.digests.emplace(word, value).second;
+}
+
+}  // namespace
+
+bool is_kind(std::string_view word) {
+    return std::find(std::begin(kRowKinds), std::end(kRowKinds), word) != std::end(kRowKinds);
+}
 
 Result<std::optional<BaseRevision>> read_base(const std::string& folder) {
     constexpr std::size_t kLargest = 256UL << 20;
@@ -20,16 +49,12 @@ Result<std::optional<BaseRevision>> read_base(const std::string& folder) {
     if (!content) return Error{file + ": " + content.error()};
     BaseRevision out;
     bool has_revision = false;
+    std::size_t number = 0;
     for (const std::string_view line : split(content.value(), '\n')) {
-        const std::size_t blank = line.find(' ');
-        if (line.starts_with('#') || blank == std::string_view::npos) continue;
-        const std::string_view word = line.substr(0, blank), value = line.substr(blank + 1);
-        if (word != "revision") {
-            out.digests.emplace(word, value);
-            continue;
-        }
-        const auto [end, wrong] = std::from_chars(value.data(), value.data() + value.size(), out.revision);
-        has_revision = wrong == std::errc() && end == value.data() + value.size();
+        ++number;
+        if (line.empty() || line.starts_with('#') || add_base_line(line, out, has_revision)) continue;
+        return Error{file + ":" + std::to_string(number) + ": '" + escape_for_log(line, 200) +
+                     "': expected 'revision 7' or 'KIND/NAME SHA-256', with the kind and the name of a row"};
     }
     if (!has_revision) return Error{file + ": expected a line like 'revision 7'"};
     return std::optional(std::move(out));
@@ -37,16 +62,54 @@ Result<std::optional<BaseRevision>> read_base(const std::string& folder) {
 
 std::string place_of(const std::string& name, const DatabaseRow& row) { return row.kind + "/" + name; }
 
+namespace {
+
+// A new file beside `file`, under a name that neither a row nor a file of the user can have.
+class Unfinished {
+public:
+    explicit Unfinished(const fs::path& file) : name_((file.parent_path() / ".mtls-authz-XXXXXX").string()) {
+        fd_ = mkostemp(name_.data(), O_CLOEXEC);
+    }
+    ~Unfinished() {
+        if (fd_ < 0) return;
+        close(fd_);
+        if (!is_renamed_) unlink(name_.c_str());
+    }
+    Unfinished(const Unfinished&) = delete;
+    Unfinished& operator=(const Unfinished&) = delete;
+
+    // Returns whether that succeeded; otherwise errno says why.
+    bool become(const fs::path& file, std::string_view content) {
+        const mode_t mask = umask(0);
+        umask(mask);
+        is_renamed_ = fd_ >= 0 && write(content) && fchmod(fd_, 0666 & ~mask) == 0 && fsync(fd_) == 0 &&
+                      rename(name_.c_str(), file.c_str()) == 0;
+        return is_renamed_;
+    }
+
+private:
+    bool write(std::string_view content) const {
+        while (!content.empty()) {
+            const ssize_t n = ::write(fd_, content.data(), content.size());
+            if (n < 0 && errno == EINTR) continue;
+            if (n <= 0) return false;
+            content.remove_prefix(static_cast<std::size_t>(n));
+        }
+        return true;
+    }
+
+    std::string name_;
+    int fd_ = -1;
+    bool is_renamed_ = false;
+};
+
+}  // namespace
+
 std::string write_file(const std::string& file, const std::string& content) {
-    std::error_code fault;
-    fs::create_directories(fs::path(file).parent_path(), fault);
-    const std::string unfinished = file + ".new";
-    std::ofstream out(unfinished, std::ios::binary | std::ios::trunc);
-    out << content;
-    out.close();
-    if (!out) return file + ": cannot be written";
-    fs::rename(unfinished, file, fault);
-    return fault ? file + ": " + fault.message() : "";
+    std::error_code ignored;
+    fs::create_directories(fs::path(file).parent_path(), ignored);
+    Unfinished unfinished(file);
+    return unfinished.become(file, content) ? "" : file + ": cannot be written: " + std::strerror(errno);
 }
 
 std::string write_base(const std::string& folder, const DatabaseRows& rows) {
@@ -64,7 +127,17 @@ Result<std::unique_ptr<Database>> open_database(const std::pair<std::string, std
     }
     const auto access = read_database_access(driver, file, nullptr);
     if (!access) return Error{access.error()};
-    return Database::open(access.value());
+    std::error_code ignored;
+    // The parameters may be those of another driver, with a password.
+    if (driver == "sqlite3" && !fs::exists(access.value().parameters, ignored)) {
+        return Error{"'" + shown(file) + "' does not name a file that exists: expected the path of a SQLite database"};
+    }
+    auto opened = Database::open(access.value());
+    if (!opened || driver != "sqlite3") return opened;
+    // SQLite locks readers out while a writer commits, and APR does not wait for that. In milliseconds.
+    const auto waits = opened.value()->select("PRAGMA busy_timeout = 5000", 1);
+    if (!waits) return Error{waits.error()};
+    return opened;
 }
 
 }  // namespace mtls::tool

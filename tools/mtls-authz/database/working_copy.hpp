@@ -22,6 +22,9 @@ Result<std::optional<BaseRevision>> read_base(const std::string& folder);
 // Returns a fault, or "".
 std::string write_base(const std::string& folder, const DatabaseRows& rows);
 
+// Whether the word is a kind of rows, and so the name of a folder that pull writes.
+bool is_kind(std::string_view word);
+
 // The path of a row in the folder.
 std::string place_of(const std::string& name, const DatabaseRow& row);
 
