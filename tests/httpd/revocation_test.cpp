@@ -28,6 +28,43 @@ struct Revoker {
     }
 };
 
+// Sessions of a client whose intermediate no server has: resumed, the session carries it; not resumed, nobody has it.
+struct Resumer {
+    Site site;
+    explicit Resumer(const std::string& ticket_keys) {
+        site.httpd.write("revoked/list.conf", "# nobody\n");
+        site.httpd.write("tickets.key", std::string(48, 'k'));
+        site.vhost(ticket_keys).start(kGate);
+    }
+    static ClientOptions bare(int tls) { return as(world().acme_by_sub, tls); }
+    static ClientOptions full(int tls) {
+        ClientOptions out = bare(tls);
+        out.chain = {&world().acme_sub};
+        return out;
+    }
+    SslSessionPtr new_session(int tls) const {
+        SslSessionPtr out;
+        {
+            TlsClient client(site.httpd.port(), full(tls));
+            CHECK_EQUAL(client.get("/gate/full", "Connection: close\r\n").status, 200);
+            out = client.session();
+        }
+        CHECK(SSL_SESSION_is_resumable(out.get()) == 1 && SSL_SESSION_has_ticket(out.get()) == 1);
+        return out;
+    }
+    // Whether httpd resumed it; the answer must fit.
+    bool resumes(const SSL_SESSION& session, const char* path) const {
+        const SslSessionPtr copy(SSL_SESSION_dup(&session));
+        TlsClient client(site.httpd.port(), bare(SSL_SESSION_get_protocol_version(&session)), copy.get());
+        const int status = client.get(path, "Connection: close\r\n").status;
+        test::check(client.resumed() == (status == 200), path, __FILE__, __LINE__);
+        return client.resumed();
+    }
+    int status_without_intermediate(int tls) const {
+        return TlsClient(site.httpd.port(), bare(tls)).get("/gate/bare").status;
+    }
+};
+
 }  // namespace
 
 CLAIM(a_revocation_counts_on_the_open_connection_and_is_taken_back_later) {
@@ -293,47 +330,36 @@ CLAIM(an_anchor_file_is_read_again_and_counts_on_open_connections) {
     CHECK(site.httpd.wait_for_log(" replaces "));
 }
 
-CLAIM(a_session_is_told_the_same_in_another_child_and_after_a_restart) {
-    const World& w = world();
-    Site site;
-    site.httpd.write("revoked/list.conf", "# nobody\n");
-    site.httpd.write("tickets.key", std::string(48, 'k'));
-    site.vhost("SSLSessionTicketKeyFile tickets.key").start(kGate);
-    ClientOptions options = as(w.acme_by_sub);
-    options.chain = {&w.acme_sub};
+CLAIM(a_session_is_told_the_same_in_another_child) {
+    // With OpenSSL's own ticket keys, which are made before the children: each child takes each ticket.
+    const Resumer r("");
     for (const int tls : {TLS1_2_VERSION, TLS1_3_VERSION}) {
-        options.tls = tls;
-        SslSessionPtr session;
-        {
-            TlsClient full(site.httpd.port(), options);
-            CHECK_EQUAL(full.get("/gate/full", "Connection: close\r\n").status, 200);
-            session = full.session();
-        }
-        ClientOptions bare = options;
-        bare.chain
-            .clear();  // resumed: what the session carries is all there is; not resumed: nobody has the intermediate
-        const auto ask = [&](const char* path) {
-            const SslSessionPtr copy(SSL_SESSION_dup(session.get()));
-            TlsClient client(site.httpd.port(), bare, copy.get());
-            const int status = client.get(path, "Connection: close\r\n").status;
-            test::check(client.resumed() == (status == 200), path, __FILE__, __LINE__);
-            return client.resumed() ? 1 : 0;
-        };
+        const SslSessionPtr session = r.new_session(tls);
         int resumed = 0;
-        for (int i = 0; i < 8; ++i) resumed += ask("/gate/resumed");
-        CHECK(resumed > 0);
-        site.httpd.graceful();
-        pause_for(std::chrono::milliseconds(1500));
-        for (int i = 0; i < 4; ++i) ask("/gate/restarted");
-        session.reset();
-        TlsClient full(site.httpd.port(), bare);
-        CHECK(full.get("/gate/bare").status != 200);
+        for (int i = 0; i < 8; ++i) resumed += r.resumes(*session, "/gate/resumed") ? 1 : 0;
+        CHECK_EQUAL(resumed, 8);
+        CHECK(r.status_without_intermediate(tls) != 200);
     }
-    site.httpd.write("revoked/list.conf", "MTLSRevoke sha256:" + hex_sha256(w.acme_sub) + "\n");
+}
+
+CLAIM(a_session_is_told_the_same_in_another_child_and_after_a_restart) {
+    // Only a key file carries tickets over a restart. How many are taken is chance, so it is not counted: mod_ssl of
+    // httpd 2.4 with OpenSSL 3 remembers the file's MAC key as a pointer to its stack (mended in httpd's trunk only,
+    // r1876937), and a child takes the ticket of another if both find the same bytes there.
+    Resumer r("SSLSessionTicketKeyFile tickets.key");
+    for (const int tls : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+        const SslSessionPtr session = r.new_session(tls);
+        for (int i = 0; i < 8; ++i) r.resumes(*session, "/gate/resumed");
+        r.site.httpd.graceful();
+        pause_for(std::chrono::milliseconds(1500));
+        for (int i = 0; i < 4; ++i) r.resumes(*session, "/gate/restarted");
+        CHECK(r.status_without_intermediate(tls) != 200);
+    }
+    const World& w = world();
+    r.site.httpd.write("revoked/list.conf", "MTLSRevoke sha256:" + hex_sha256(w.acme_sub) + "\n");
     pause_for(kTakesHold);
-    CHECK_EQUAL(site.get(&w.acme, "/gate/other").status, 200);
-    TlsClient revoked(site.httpd.port(), options);
-    CHECK_EQUAL(revoked.get("/gate/revoked").status, 403);
+    CHECK_EQUAL(TlsClient(r.site.httpd.port(), as(w.acme)).get("/gate/other").status, 200);
+    CHECK_EQUAL(TlsClient(r.site.httpd.port(), Resumer::full(TLS1_3_VERSION)).get("/gate/revoked").status, 403);
 }
 
 CLAIM(a_partner_that_trusts_mod_ssl_is_asked_its_cas_and_crls_from_files_and_folders) {
