@@ -209,9 +209,11 @@ void set_validity(const Policy& policy, const PresentedCertificate& presented, c
 
 Reason contract_objection(const Partner& partner, const IdentifyContext& context, std::string& detail) {
     const std::int64_t now = context.now;
-    const StoredWhere* const elsewhere = context.refusals.suspends(partner.name);
+    const Suspension* const elsewhere = context.refusals.suspends(partner.name);
     if (partner.suspended || elsewhere != nullptr) {
-        detail = "MTLSSuspend at " + (elsewhere != nullptr ? elsewhere->str() : partner.suspended->str());
+        const std::string_view note = elsewhere != nullptr ? elsewhere->note : partner.suspension_note;
+        detail = "MTLSSuspend at " + (elsewhere != nullptr ? elsewhere->where.str() : partner.suspended->str()) +
+                 (note.empty() ? "" : ": " + std::string(note));
         return Reason::kSuspended;
     }
     if (partner.validity.contains(now)) return Reason::kGranted;

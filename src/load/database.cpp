@@ -12,6 +12,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "mtls_authz/base/text.hpp"
@@ -197,6 +198,27 @@ std::optional<std::int64_t> read_number(const std::optional<std::string>& text) 
     return out;
 }
 
+// libpq quotes what it does not understand, and that can be a password: keeps only quoted words that are a host, a
+// database or a user by the syntax NAME=VALUE.
+std::string without_secrets(std::string text, const std::string& parameters) {
+    std::set<std::string, std::less<>> known;
+    for (const std::string_view word : split(parameters, ' ')) {
+        for (const std::string_view name : {"host=", "hostaddr=", "dbname=", "user="}) {
+            const std::string_view value = word.starts_with(name) ? word.substr(name.size()) : "";
+            if (value.find_first_of(",=") == std::string_view::npos) known.emplace(value);
+        }
+    }
+    for (std::size_t begin = text.find('"'); begin != std::string::npos; begin = text.find('"', begin)) {
+        const std::size_t end = text.find('"', begin + 1);
+        if (end == std::string::npos) return text.substr(0, begin) + "...";
+        const std::string quoted = text.substr(begin + 1, end - begin - 1);
+        const bool is_secret = parameters.find(quoted) != std::string::npos && !known.contains(quoted);
+        if (is_secret) text.replace(begin + 1, quoted.size(), "...");
+        begin += (is_secret ? 3 : quoted.size()) + 2;
+    }
+    return text;
+}
+
 }  // namespace
 
 Result<DatabaseAccess> read_database_access(std::string_view driver, const std::string& file, const FileTrust* trust) {
@@ -275,7 +297,8 @@ Result<std::unique_ptr<Database>> Database::open(const DatabaseAccess& access) {
         apr_dbd_open_ex(handle->driver, handle->pool.get(), parameters.c_str(), &handle->connection, &why);
     if (status != APR_SUCCESS) {
         handle->connection = nullptr;
-        return Error{"no connection: " + one_line(why != nullptr ? why : "the driver does not say why")};
+        return Error{"no connection: " + one_line(without_secrets(why != nullptr ? why : "the driver does not say why",
+                                                                  access.parameters))};
     }
     void* const native = apr_dbd_native_handle(handle->driver, handle->connection);
     handle->limit.emplace([name = access.driver, native] { break_off(name, native); });

@@ -308,7 +308,7 @@ std::vector<Diagnostic> lint_refusals(const Policy& policy, const Refusals& refu
     std::vector<Diagnostic> out;
     std::vector<std::string_view> names;
     std::size_t unknown = 0;
-    for (const auto& [name, where] : refusals.suspended) {
+    for (const auto& [name, note, where] : refusals.suspended) {
         if (policy.find(name) != nullptr || ++unknown > kMostNamed) continue;
         if (names.empty()) {
             for (const Partner& partner : policy.partners()) names.push_back(partner.name);

@@ -353,12 +353,15 @@ const Policy* PolicyBuilder::build(Arena& arena) {
     }
     std::vector<std::string_view> names;
     for (const auto& [name, partner] : by_name) names.push_back(name);
-    for (const auto& [name, where] : suspended_) {
-        const auto found = by_name.find(name);
-        if (found == by_name.end()) {
-            warning(where, unknown_suspension(name, names));
-        } else {
-            found->second->suspended = where;
+    for (const auto& [suspension, where] : suspended_) {
+        for (const std::string& name : suspension.names) {
+            const auto found = by_name.find(name);
+            if (found == by_name.end()) {
+                warning(where, unknown_suspension(name, names));
+            } else {
+                found->second->suspended = where;
+                found->second->suspension_note = suspension.note;
+            }
         }
     }
     for (const auto& partner : written_.partners) finish_partner(*partner);

@@ -380,9 +380,9 @@ void PolicyBuilder::suspend(const Directive& d, WrittenPartner* partner) {
         }
         return error(d.where, d.name + ": expected On (inside <MTLSPartner>; outside: NAME... [note=TEXT])");
     }
-    const auto names = read_suspension(d);
-    if (!names.ok()) return error(d.where, names.error());
-    for (const std::string& name : names.value()) suspended_.emplace_back(name, d.where);
+    auto suspension = read_suspension(d);
+    if (!suspension.ok()) return error(d.where, suspension.error());
+    suspended_.emplace_back(std::move(suspension.value()), d.where);
 }
 
 void PolicyBuilder::revoke(const Directive& d, WrittenPartner*) {

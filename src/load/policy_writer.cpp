@@ -146,6 +146,7 @@ private:
         if (p.server_purpose) add_window(*p.server_purpose);
         policy_.some_waive_purpose_ = policy_.some_waive_purpose_ || p.server_purpose;
         if (p.suspended) out.suspended = keep(*p.suspended);
+        out.suspension_note = keep(p.suspension_note);
         out.contact = keep(p.contact);
         out.crl_rules = p.crl_rules;
         out.grants = keep(p.grants);

@@ -45,18 +45,33 @@ std::string find_fault(const Conditions& selectors) {
     return "no certificate has both " + both + ": where either is meant, write each on a line of its own";
 }
 
+// Takes note=TEXT off the end of the words.
+std::string take_note(std::vector<std::string>& words) {
+    if (words.empty() || !option(words.back(), "note")) return {};
+    std::string note = words.back().substr(words.back().find('=') + 1);
+    words.pop_back();
+    return note;
+}
+
+// A note of several words that stands in no quotes, or in quotes that begin after the '='.
+std::string find_note_fault(const std::vector<std::string>& words) {
+    const bool has_note = std::any_of(words.begin(), words.end(), [](const std::string& word) {
+        return option(word, "note") || word.find('"') != std::string::npos;
+    });
+    return has_note ? "quotes go around the whole note: \"note=two words\"" : "";
+}
+
 }  // namespace
 
 Result<Revocation> read_revocation(const Directive& d) {
     Revocation out;
     out.where = d.where;
     auto words = config_words(d.args);
-    constexpr std::string_view kNote = "note=";
-    if (!words.empty() && equal_nocase(words.back().substr(0, kNote.size()), kNote)) {
-        out.note = words.back().substr(kNote.size());
-        words.pop_back();
-    }
+    out.note = take_note(words);
     if (words.empty()) return Error{d.name + ": expected SELECTOR... [note=TEXT]"};
+    if (std::any_of(words.begin(), words.end(), [](const std::string& word) { return option(word, "note"); })) {
+        return Error{d.name + ": " + find_note_fault(words)};
+    }
     for (const std::string& word : words) {
         auto parsed = Selector::parse(word);
         if (!parsed) return Error{d.name + ": " + parsed.error()};
@@ -68,17 +83,17 @@ Result<Revocation> read_revocation(const Directive& d) {
     return out;
 }
 
-Result<std::vector<std::string>> read_suspension(const Directive& d) {
-    auto words = config_words(d.args);
-    if (!words.empty() && option(words.back(), "note")) words.pop_back();
-    if (words.empty()) return Error{d.name + ": expected NAME... [note=TEXT]"};
-    for (const std::string& name : words) {
+Result<WrittenSuspension> read_suspension(const Directive& d) {
+    WrittenSuspension out;
+    out.names = config_words(d.args);
+    out.note = take_note(out.names);
+    if (out.names.empty()) return Error{d.name + ": expected NAME... [note=TEXT]"};
+    const std::string of_note = find_note_fault(out.names);
+    for (const std::string& name : out.names) {
         if (is_valid_name(name)) continue;
-        const bool half_quoted = name.find('"') != std::string::npos;
-        return Error{d.name + ": " + in_quotes(name) + " cannot be a partner's name" +
-                     (half_quoted ? "; quotes go around the whole word: \"note=two words\"" : "")};
+        return Error{d.name + ": " + (of_note.empty() ? in_quotes(name) + " cannot be a partner's name" : of_note)};
     }
-    return words;
+    return out;
 }
 
 std::string unknown_suspension(std::string_view name, std::span<const std::string_view> partners) {

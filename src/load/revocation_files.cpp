@@ -28,8 +28,8 @@ std::optional<std::string> find_fault(const Directive& d) {
         return "'" + escape_for_log(d.name, 60) + "'" + did_you_mean(d.name, kKnown) +
                ": only MTLSRevoke and MTLSSuspend NAME... stand in a revocation file";
     }
-    const auto names = read_suspension(d);
-    return names.ok() ? std::nullopt : std::optional(names.error());
+    const auto suspension = read_suspension(d);
+    return suspension.ok() ? std::nullopt : std::optional(suspension.error());
 }
 
 // An exception of a line affects only that line. std::bad_alloc is not the line's fault: the next poll tries again.
@@ -292,7 +292,7 @@ const Refusals* RevocationFiles::write(Arena& arena) const {
     RevocationSetBuilder revocations;
     Sha256 digest;
     std::vector<RefusalLine> lines;
-    std::map<std::string, StoredWhere> suspended;
+    std::map<std::string, Suspension> suspended;
     for (const auto& [path, file] : files_) {
         const std::string_view name = arena.keep(path);
         for (const auto& [text, d] : file.in_force) {
@@ -304,13 +304,16 @@ const Refusals* RevocationFiles::write(Arena& arena) const {
                 if (revocation.ok()) revocations.add(std::move(revocation.value()));
                 continue;
             }
-            const auto names = read_suspension(d);
-            if (!names.ok()) continue;
-            for (const std::string& partner : names.value()) suspended.emplace(partner, where);
+            const auto suspension = read_suspension(d);
+            if (!suspension.ok()) continue;
+            const Text note = arena.keep(suspension.value().note);
+            for (const std::string& partner : suspension.value().names) {
+                if (!suspended.contains(partner)) suspended[partner] = {arena.keep(partner), note, where};
+            }
         }
     }
     std::vector<Suspension> suspensions;
-    for (const auto& [partner, where] : suspended) suspensions.push_back({arena.keep(partner), where});
+    for (const auto& [partner, suspension] : suspended) suspensions.push_back(suspension);
     out.suspended = arena.keep(suspensions);
     out.revocations = revocations.finish(arena);
     out.digest = arena.keep(digest.finish());

@@ -4,10 +4,10 @@
 
 namespace mtls {
 
-const StoredWhere* Refusals::suspends(std::string_view partner) const {
+const Suspension* Refusals::suspends(std::string_view partner) const {
     const auto found = std::lower_bound(suspended.begin(), suspended.end(), partner,
                                         [](const Suspension& s, std::string_view name) { return s.partner < name; });
-    return found == suspended.end() || found->partner != partner ? nullptr : &found->where;
+    return found == suspended.end() || found->partner != partner ? nullptr : found;
 }
 
 }  // namespace mtls

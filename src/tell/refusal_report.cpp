@@ -85,10 +85,10 @@ private:
     }
 
     std::string of_suspension(const Directive& line) const {
-        const auto names = read_suspension(line);
+        const auto suspension = read_suspension(line);
         std::vector<const SeenPartner*> hit;
         std::string unseen;
-        for (const std::string& name : names.value()) {
+        for (const std::string& name : suspension.value().names) {
             const auto seen = std::find_if(seen_.begin(), seen_.end(), [&](const auto& p) { return p.name == name; });
             if (seen != seen_.end()) {
                 hit.push_back(&*seen);

@@ -107,7 +107,15 @@ CLAIM(a_suspension_in_a_revocation_file_counts_and_unknown_names_do_no_harm) {
     r.write("MTLSSuspend acme ghost \"note=invoice open\"\n");
     becomes(ask, 403, "suspended");
     CHECK(r.site.httpd.wait_for_log("reason=suspended"));
+    CHECK(r.site.httpd.wait_for_log("detail=\"MTLSSuspend at " + r.site.httpd.path("revoked/list.conf") +
+                                    ":1: invoice open\""));
     CHECK_EQUAL(globex.get("/gate/s").status, 200);
+    // Written in a hurry: the error says what to do, and nothing that was in force goes.
+    r.write("MTLSSuspend acme \"note=invoice open\"\nMTLSSuspend globex note=laptop was stolen\n");
+    CHECK(r.site.httpd.wait_for_log("MTLSSuspend: quotes go around the whole note: \\\"note=two words\\\""));
+    r.write("MTLSSuspend acme \"note=invoice open\"\nMTLSRevoke CN:x note=stolen laptop\n");
+    CHECK(r.site.httpd.wait_for_log("MTLSRevoke: quotes go around the whole note: \\\"note=two words\\\""));
+    CHECK_EQUAL(ask(), 403);
 }
 
 CLAIM(a_file_written_anew_lets_nobody_in_for_a_moment) {

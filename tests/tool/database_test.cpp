@@ -510,6 +510,24 @@ CLAIM(a_connection_that_cannot_be_made_is_said_in_one_line) {
     CHECK_CONTAINS(s.expect(2, s.command("push", {"policy"})), "table mtls_policy_revision");
 }
 
+CLAIM(no_message_holds_a_password_however_the_parameters_are_written) {
+    if (has_no_postgres()) return;
+    Served s;
+    for (const char* wrong : {"host=127.0.0.1,user=alice,pass=alicepw", "host=127.0.0.1 password=x alicepw",
+                              "postgresql://alice:al/alicepw@127.0.0.1/mtls", "host=127.0.0.1 alicepw",
+                              "host=127.0.0.1 pass=alicepw", "alicepw"}) {
+        s.connect_by("wrong.conf", wrong);
+        for (const char* driver : {"pgsql", "sqlite3"}) {
+            const std::string said = s.expect(2, {"fleet", "--database", driver, "wrong.conf"});
+            check(said.find("alicepw") == std::string::npos, said, __FILE__, __LINE__);
+            CHECK(!said.empty());
+        }
+    }
+    // What is no secret is said.
+    s.connect_by("wrong.conf", "host=127.0.0.1 port=1 dbname=mtls user=alice password=alicepw");
+    CHECK_CONTAINS(s.expect(2, {"fleet", "--database", "pgsql", "wrong.conf"}), "127.0.0.1");
+}
+
 CLAIM(parameters_of_postgresql_may_be_a_uri) {
     if (has_no_postgres()) return;
     Served s;

@@ -137,7 +137,7 @@ CLAIM(what_one_process_has_in_force_is_taken_over_by_another) {
     std::filesystem::remove(later.path("c.conf"));
     later.files.take(r.files.refusals(), nullptr);
     CHECK_EQUAL(later.look(3), "1 acme globex");
-    CHECK_CONTAINS(later.files.refusals()->suspends("acme")->str(), "a.conf:2");
+    CHECK_CONTAINS(later.files.refusals()->suspends("acme")->where.str(), "a.conf:2");
 }
 
 CLAIM(a_line_that_comes_and_goes_between_two_looks_is_gone_after_two_more) {

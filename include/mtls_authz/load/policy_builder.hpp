@@ -11,6 +11,7 @@
 #include "mtls_authz/load/directive.hpp"
 #include "mtls_authz/load/disk_files.hpp"
 #include "mtls_authz/load/policy_writer.hpp"
+#include "mtls_authz/load/refusal_directives.hpp"
 
 namespace mtls {
 
@@ -117,7 +118,7 @@ private:
     std::map<std::string, Where> defined_at_;  // lower-cased name -> where it was defined
     std::map<const WrittenPartner*, std::shared_ptr<WrittenAnchorSet>> own_anchors_;
     std::shared_ptr<WrittenAnchorSet> default_anchors_;
-    std::vector<std::pair<std::string, Where>> suspended_;
+    std::vector<std::pair<WrittenSuspension, Where>> suspended_;
     std::map<std::string, WrittenFile> files_read_;
     std::map<std::string, std::string> policy_files_;                   // name without folders -> path
     Arena arena_;                                                       // certificates that were read

@@ -72,6 +72,7 @@ struct WrittenPartner {
     std::optional<TimeWindow> server_purpose;
     std::optional<Where> purpose;  // position of its MTLSPurpose
     std::optional<Where> suspended;
+    std::string suspension_note;
     std::string contact;
     CrlRules crl_rules;
     std::vector<WrittenGrant> grants;

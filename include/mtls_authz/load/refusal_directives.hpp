@@ -15,8 +15,12 @@ namespace mtls {
 // nothing would fail open.
 Result<Revocation> read_revocation(const Directive& directive);
 
-// The names of `MTLSSuspend NAME... [note=TEXT]` outside of a partner.
-Result<std::vector<std::string>> read_suspension(const Directive& directive);
+// `MTLSSuspend NAME... [note=TEXT]` outside of a partner.
+struct WrittenSuspension {
+    std::vector<std::string> names;
+    std::string note;
+};
+Result<WrittenSuspension> read_suspension(const Directive& directive);
 
 // The warning about a suspended name that none of these partners has.
 std::string unknown_suspension(std::string_view name, std::span<const std::string_view> partners);

@@ -73,6 +73,7 @@ struct Partner {
     // When certificates for servers are accepted too; absent: never.
     std::optional<TimeWindow> server_purpose;
     std::optional<StoredWhere> suspended;
+    Text suspension_note;
     CrlRules crl_rules;
     Span<Grant> grants;
     Span<Front> fronts;     // at most one
@@ -93,7 +94,7 @@ struct Partner {
 
     bool is_inside(const Bounds& in) const {
         return in.hold_all(name, where, identities, anchors, intermediates, intermediate_files, groups, attributes,
-                           networks, suspended, grants, fronts, contact, digest) &&
+                           networks, suspended, suspension_note, grants, fronts, contact, digest) &&
                anchors != nullptr && anchors->is_inside(in);
     }
 };

@@ -17,10 +17,10 @@ struct RefusalLine {
 };
 
 struct Suspension {
-    Text partner;
+    Text partner, note;
     StoredWhere where;
 
-    bool is_inside(const Bounds& in) const { return in.hold_all(partner, where); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(partner, note, where); }
 };
 
 // Stored in an arena or an image.
@@ -30,8 +30,8 @@ struct Refusals {
     Text digest;                 // SHA-256 of all lines and their positions
     Span<RefusalLine> lines;     // grouped by file
 
-    // The position of the line that suspends this partner; null if there is none.
-    const StoredWhere* suspends(std::string_view partner) const;
+    // The line that suspends this partner; null if there is none.
+    const Suspension* suspends(std::string_view partner) const;
 
     bool is_inside(const Bounds& in) const { return in.hold_all(revocations, suspended, digest, lines); }
 };
