@@ -55,11 +55,12 @@ TOOL        := $(BUILD)/mtls-authz
 TSAN_MODULE := $(BUILD)/tsan/mod_mtls_authz.so
 SAN_MODULE  := $(BUILD)/san/mod_mtls_authz.so
 CORE        := $(BUILD)/libmtls_authz.a
-# Tests against httpd mostly wait: three for each processor.
-JOBS        ?= $(shell echo $$((3 * $$(nproc))))
+# Tests against httpd mostly wait: two for each processor.
+JOBS        ?= $(shell echo $$((2 * $$(nproc))))
 # Objects with ASan and UBSan are clang's: a second compiler reads all, and takes half as long as gcc for them.
 SAN_CXX     ?= clang++
 SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS
+SAN_RUNTIME  = $(shell $(SAN_CXX) -print-runtime-dir) $(dir $(shell $(SAN_CXX) -print-file-name=libclang_rt.asan-$(shell uname -m).so))
 SAN_COMPILE  = $(SAN_CXX) $(filter-out -fno-gnu-unique,$(STANDARD)) -O0 -g1 $(SANITIZE)
 
 .PHONY: all demo demo-fleet setup-demo-fleet test unit mutants threads answers revocations tool-test httpd-test httpd-test-san fuzz-replay fuzz soak lint format install clean help bench test-debian demo-and-httpd-test setup-build setup-demo setup-test setup-lint setup-bench setup-deb setup-install setup-hardening setup-rpm dist deb test-deb test-install test-hardening portability rpm
@@ -273,7 +274,7 @@ $(BUILD)/unit_tests: $(UNIT_SAN) $(CORE_SAN) $(SUPPORT_SAN)
 
 # The module for tests that run it inside httpd, which then needs the sanitizers' libraries before all others.
 $(SAN_MODULE): $(HTTPD_SAN) $(CORE_SAN) src/httpd/module.map
-	$(SAN_CXX) -shared $(SANITIZE) -shared-libsan -Wl,-rpath,$(shell $(SAN_CXX) -print-runtime-dir) \
+	$(SAN_CXX) -shared $(SANITIZE) -shared-libsan $(SAN_RUNTIME:%=-Wl,-rpath,%) \
 	    -Wl,--version-script=src/httpd/module.map -o $@ $(filter %.o,$^) -lssl $(CRYPTO)
 
 # The module for a test that runs it inside httpd under ThreadSanitizer.

@@ -49,20 +49,6 @@ prepare() {
     apt-get install -y -q --no-install-recommends $packages
 }
 
-# Headers that most files include are compiled once: half the time.
-compile_common() {
-    cxx=$1
-    folder=$2
-    mkdir -p "$folder"
-    for header in algorithm array atomic bit chrono csignal cstdint cstring ctime functional map memory \
-        mutex optional set span stdexcept string string_view thread unordered_map utility variant vector \
-        openssl/bn.h openssl/err.h openssl/evp.h openssl/pem.h openssl/ssl.h openssl/x509v3.h; do
-        echo "#include <$header>"
-    done >"$folder/common.hpp"
-    # shellcheck disable=SC2086
-    $cxx -std=c++20 -fPIC -fvisibility=hidden -O0 $assertions -x c++-header "$folder/common.hpp" -o "$folder/common.pch"
-}
-
 inside() {
     what=$1
     folder=build/portability/$what
@@ -95,8 +81,7 @@ inside() {
             run='qemu-s390x -L /usr/s390x-linux-gnu'
             ;;
     esac
-    compile_common "$cxx" "$folder"
-    make -j"$(nproc)" BUILD="$folder" CXX="$cxx -include-pch $folder/common.pch" SANITIZE="$assertions" CRYPTO="$crypto" LTO= \
+    make -j"$(nproc)" BUILD="$folder" CXX="$cxx" SAN_CXX="$cxx" SANITIZE="$assertions" CRYPTO="$crypto" LTO= \
         "$folder/unit_tests" "$folder/fuzz_replay"
     $run "$folder/fuzz_replay" tests/fuzz/corpus
     $run "$folder/unit_tests"

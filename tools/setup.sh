@@ -38,6 +38,7 @@ installed() { dpkg-query -W -f '${Status}' "$1" | grep -q 'ok installed'; }
 # Of APR, for a policy's database.
 apr_driver() { ls /usr/lib/*/apr-util-1/apr_dbd_"$1".so /usr/lib*/apr-util-1/apr_dbd_"$1".so 2>/dev/null | grep -q . ; }
 postgres_server() { ls /usr/lib/postgresql/*/bin/initdb /usr/bin/initdb 2>/dev/null | grep -q . ; }
+sanitizers() { echo 'int main() {}' | clang++ -fsanitize=address,undefined -shared-libsan -x c++ - -o /dev/null; }
 httpd_module() { apxs=$(command -v apxs || command -v apxs2) && test -f "$("$apxs" -q LIBEXECDIR)/$1"; }
 
 need 'command -v "${CXX:-g++}"' g++ gcc-c++
@@ -62,6 +63,8 @@ case $goal in demo-fleet | test)
     ;;
 esac
 if [ "$goal" = test ]; then
+    need 'command -v clang++' clang clang
+    need sanitizers libclang-rt-dev compiler-rt
     need 'apr_driver sqlite3' libaprutil1-dbd-sqlite3 apr-util-sqlite
     need 'command -v sqlite3' sqlite3 sqlite
     need 'ls /usr/lib*/*/faketime/libfaketimeMT.so.1 /usr/lib*/faketime/libfaketimeMT.so.1 2>/dev/null | grep -q .' \

@@ -486,6 +486,16 @@ CLAIM(fleet_finds_servers_that_are_behind_silent_or_in_trouble) {
     const Json json = Json::parse(s.expect(1, s.command("fleet", {"--json"})));
     CHECK(json["ok"] == false && json["nodes"].size() == 2 && json["nodes"][1]["age"].get<int>() >= 500);
     s.expect(0, s.command("fleet", {"--max-age", "1000"}));
+    s.sql(
+        "UPDATE mtls_node SET seen = datetime('now'); UPDATE mtls_node SET generation = 'fedcba9876543210' WHERE node "
+        "= "
+        "'web4:443'");
+    node("web5:443", revision, "NULL", "-10 seconds");
+    const std::string differs = s.expect(1, s.command("fleet", {}));
+    CHECK_CONTAINS(differs, "has another generation at this revision than 2 server(s) with 0123456789abcdef");
+    CHECK_EQUAL(differs.find("has another generation"), differs.rfind("has another generation"));
+    s.sql("DELETE FROM mtls_node WHERE node = 'web4:443'");
+    s.expect(0, s.command("fleet", {}));
     s.sql("ALTER TABLE mtls_node RENAME TO other");
     CHECK_CONTAINS(s.expect(2, s.command("fleet", {})), "table mtls_node");
 }

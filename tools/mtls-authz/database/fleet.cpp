@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <charconv>
 #include <iomanip>
 #include <iostream>
+#include <map>
 
 #include "../commands.hpp"
 #include "../facts_json.hpp"
@@ -63,6 +65,22 @@ void find_faults(Node& node, std::int64_t revision, std::int64_t most_age) {
     if (node.revision.value_or(0) < revision) node.findings.push_back("is behind revision " + std::to_string(revision));
 }
 
+// Servers of one revision have one generation, unless their own files or directives differ.
+void find_differences(std::vector<Node>& nodes, std::int64_t revision) {
+    std::map<std::string, std::size_t> servers;
+    const auto counts = [revision](const Node& node) { return node.revision == revision && !node.generation.empty(); };
+    for (const Node& node : nodes) {
+        if (counts(node)) ++servers[node.generation];
+    }
+    const auto most = std::max_element(servers.begin(), servers.end(),
+                                       [](const auto& a, const auto& b) { return a.second < b.second; });
+    for (Node& node : nodes) {
+        if (!counts(node) || node.generation == most->first) continue;
+        node.findings.push_back("has another generation at this revision than " + std::to_string(most->second) +
+                                " server(s) with " + most->first + ": its own policy files or directives differ");
+    }
+}
+
 Json json_of(const Node& node) {
     const auto text = [](const std::string& value) { return value.empty() ? Json(nullptr) : Json(value); };
     const auto number = [](const auto& value) { return value ? Json(*value) : Json(nullptr); };
@@ -84,6 +102,7 @@ int show_fleet(const FleetOptions& options) {
     if (!revision) return complain(revision.error());
     auto nodes = read_nodes(*opened.value());
     if (!nodes) return complain(nodes.error());
+    find_differences(nodes.value(), revision.value());
     bool has_findings = false;
     Json all = Json::array();
     std::size_t width = 4;
