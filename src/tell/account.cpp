@@ -77,14 +77,14 @@ void write_json(const Account& a, std::size_t most_name, std::size_t most_path, 
     add("request_id", a.request_id);
     add("tls", a.tls);
     if (!a.tls.empty()) json.member("resumed", a.resumed);
-    if (!a.certificate.sha256.empty()) {
-        text("subject", a.certificate.subject, most_name);
-        text("san", a.certificate.san, most_name);
-        text("issuer", a.certificate.issuer, most_name);
+    if (a.certificate != nullptr) {
+        text("subject", a.certificate->subject, most_name);
+        text("san", a.certificate->san, most_name);
+        text("issuer", a.certificate->issuer, most_name);
         add("issuer_spki", a.issuer_spki);
-        add("serial", a.certificate.serial);
-        add("not_after", a.certificate.not_after);
-        add("sha256", a.certificate.sha256);
+        add("serial", a.certificate->serial);
+        add("not_after", a.certificate->not_after);
+        add("sha256", a.certificate->sha256);
     }
     add("generation", a.generation);
     if (a.duration >= 0) json.member("duration_ns", a.duration);
@@ -110,14 +110,14 @@ std::string denial_line(const Account& a, std::string_view verb) {
     line.add("vhost", a.vhost);
     line.add("tls", a.tls);
     if (!a.tls.empty()) line.add("resumed", a.resumed ? "yes" : "no");
-    if (!a.certificate.sha256.empty()) {
-        line.quote("subject", a.certificate.subject);
-        line.quote("san", a.certificate.san);
-        line.quote("issuer", a.certificate.issuer);
+    if (a.certificate != nullptr) {
+        line.quote("subject", a.certificate->subject);
+        line.quote("san", a.certificate->san);
+        line.quote("issuer", a.certificate->issuer);
         line.add("issuer_spki", a.issuer_spki);
-        line.add("serial", a.certificate.serial);
-        line.add("not_after", a.certificate.not_after);
-        line.add("sha256", a.certificate.sha256);
+        line.add("serial", a.certificate->serial);
+        line.add("not_after", a.certificate->not_after);
+        line.add("sha256", a.certificate->sha256);
     }
     line.add("generation", a.generation);
     line.add("request_id", a.request_id);

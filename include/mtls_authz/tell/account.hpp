@@ -42,8 +42,8 @@ struct Account {
     std::string tls;  // "1.3"
     bool resumed = false;
 
-    CertificateText certificate;  // empty: the client sent none
-    std::string issuer_spki;      // hex
+    const CertificateText* certificate = nullptr;  // borrowed; null: the client sent none
+    std::string issuer_spki;                       // hex
 
     std::string generation;
     std::int64_t duration = -1;  // nanoseconds; negative: not measured

@@ -88,7 +88,7 @@ Account account_of(request_rec* r, const RequestDecision& decision, Outcome outc
     if (decision.tls != nullptr) out.tls = decision.tls->facts().version;
     if (decision.tls != nullptr) out.resumed = decision.tls->facts().resumed;
     if (decision.certificate != nullptr) {
-        out.certificate = decision.certificate->text();
+        out.certificate = &decision.certificate->text();
         out.issuer_spki = issuer_spki(*decision.certificate, decision.who);
     }
     if (decision.snapshot) out.generation = decision.snapshot->policy->generation();
@@ -165,12 +165,14 @@ void keep_example(const Account& account) {
     out.time = apr_time_sec(account.time);
     out.outcome = account.outcome;
     out.who = account.partner.empty() ? account.claimed : account.partner;
-    out.subject = account.certificate.subject;
     out.method = account.method;
     out.path = account.path;
     out.client = account.client;
     out.gate = account.gate;
-    out.sha256 = account.certificate.sha256;
+    if (account.certificate != nullptr) {
+        out.subject = account.certificate->subject;
+        out.sha256 = account.certificate->sha256;
+    }
     state().ledger->examples.add(account.reason, out);
 }
 
