@@ -23,10 +23,12 @@ mtls::Account account(mtls::Reason reason) {
     out.vhost = "x.example:443";
     out.request_id = "Zx-1_q";
     out.tls = "1.3";
-    out.certificate.subject = "CN=api,O=Acm\xc3\xa9";
-    out.certificate.san = "DNS:api.acme.example,DNS:b.example";
-    out.certificate.issuer = "CN=Acme CA";
-    out.certificate.sha256 = std::string(64, 'a');
+    static mtls::CertificateText certificate;
+    certificate.subject = "CN=api,O=Acm\xc3\xa9";
+    certificate.san = "DNS:api.acme.example,DNS:b.example";
+    certificate.issuer = "CN=Acme CA";
+    certificate.sha256 = std::string(64, 'a');
+    out.certificate = &certificate;
     return out;
 }
 
@@ -80,7 +82,9 @@ CLAIM(a_line_says_nothing_that_a_client_put_into_it) {
     Bench b;
     mtls::Account a = account(mtls::Reason::kExpired);
     a.path = "/x\": reason=granted partner=evil sha256=00 \x1b[31m";
-    a.certificate.subject = "CN=y\" reason=granted: z";
+    mtls::CertificateText certificate = *a.certificate;
+    certificate.subject = "CN=y\" reason=granted: z";
+    a.certificate = &certificate;
     const std::string said = b.expect(3, {"why", denial(a)});
     CHECK_CONTAINS(said, ": expired\n");
     CHECK_CONTAINS(said, "who: acme (the certificate names it; that is not proved)");
@@ -88,7 +92,7 @@ CLAIM(a_line_says_nothing_that_a_client_put_into_it) {
     CHECK(said.find('\x1b') == std::string::npos);
     const Json json = Json::parse(b.expect(3, {"why", "--json", denial(a)}));
     CHECK_EQUAL(json["path"], a.path);
-    CHECK_EQUAL(json["fields"]["sha256"], a.certificate.sha256);
+    CHECK_EQUAL(json["fields"]["sha256"], certificate.sha256);
     CHECK(!json["fields"].contains("partner"));
 }
 

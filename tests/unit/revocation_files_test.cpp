@@ -202,7 +202,7 @@ CLAIM(a_suspended_name_that_no_partner_has_is_warned_of_with_its_near_miss) {
     CHECK_CONTAINS(d.said(), "p.conf:5: warning: MTLSSuspend: there is no partner 'acmee' (did you mean 'acme'?)");
     using namespace std::string_view_literals;
     const std::vector<Suspension> names = {
-        {"acme"sv, {"r.conf"sv, 1}}, {"amce"sv, {"r.conf"sv, 2}}, {"zzzzzzzz"sv, {"r.conf"sv, 3}}};
+        {"acme"sv, ""sv, {"r.conf"sv, 1}}, {"amce"sv, ""sv, {"r.conf"sv, 2}}, {"zzzzzzzz"sv, ""sv, {"r.conf"sv, 3}}};
     Refusals refusals;
     refusals.suspended = Span<Suspension>(names);
     const auto said = lint_refusals(*policy, refusals);
