@@ -20,11 +20,16 @@ extern "C" {
 #include <util_filter.h>
 }
 
+#include <cstddef>
 #include <exception>
 #include <new>
 #include <string>
 #include <string_view>
 #include <utility>
+
+// For C++, APR's own goes through a null pointer: in each APR_BRIGADE_SENTINEL().
+#undef APR_OFFSETOF
+#define APR_OFFSETOF(type, field) offsetof(type, field)
 
 extern "C" module AP_MODULE_DECLARE_DATA mtls_authz_module;
 APLOG_USE_MODULE(mtls_authz);
