@@ -10,11 +10,23 @@
 
 namespace mtls {
 
+namespace {
+
+// Compilers of one platform lay classes out alike; the templates among them are the library's.
+std::string library() {
+#ifdef _LIBCPP_VERSION
+    return "libc++ " + std::to_string(_LIBCPP_VERSION);
+#else
+    return "libstdc++ " + std::to_string(__GLIBCXX__);
+#endif
+}
+
+}  // namespace
+
 std::uint64_t layout_id() {
     static const std::uint64_t id = [] {
         Sha256 digest;
-        digest.add(MTLS_AUTHZ_SOURCES "/" __VERSION__ "/");
-        digest.add(std::to_string(sizeof(void*)));
+        digest.add(MTLS_AUTHZ_SOURCES "/" + library() + "/" + std::to_string(sizeof(void*)));
         const std::string bytes = digest.finish();
         std::uint64_t out = 0;
         std::memcpy(&out, bytes.data(), sizeof out);
