@@ -191,9 +191,10 @@ std::string read_pieces(const std::string& path, std::size_t limit, const FileTr
         return "is larger than " + std::to_string(limit >> 20) + " MiB";
     }
     std::size_t size = 0;
-    // Of what may be a secret no copy stays on the stack, which children inherit.
+    // The content may be a secret, and children inherit the stack: erases what was read.
     struct Buffer {
-        ~Buffer() { OPENSSL_cleanse(bytes, sizeof bytes); }
+        ~Buffer() { OPENSSL_cleanse(bytes, used); }
+        std::size_t used = 0;
         char bytes[65536];
     } buffer;
     for (;;) {
@@ -201,6 +202,7 @@ std::string read_pieces(const std::string& path, std::size_t limit, const FileTr
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return std::strerror(errno);
         if (n == 0) return {};
+        buffer.used = std::max(buffer.used, static_cast<std::size_t>(n));
         size += static_cast<std::size_t>(n);
         if (size > limit) return "grows while it is read";
         take(std::string_view(buffer.bytes, static_cast<std::size_t>(n)));

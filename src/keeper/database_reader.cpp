@@ -16,19 +16,18 @@ void DatabaseReader::fail(const std::string& fault) {
 void DatabaseReader::poll() {
     view_.begin();
     if (database_ && database_->is_replaced()) database_.reset();
-    if (!database_) {
+    const bool is_new = !database_;
+    if (is_new) {
         auto opened = Database::open(access_);
         if (!opened.ok()) return fail(opened.error());
         database_ = std::move(opened.value());
-        has_read_ = false;
     }
     const auto revision = database_->revision();
     if (!revision.ok()) return fail(revision.error());
-    // A new connection is perhaps to another server, whose changes have reached the same number.
-    if (!has_read_ || last_ == nullptr || last_->revision != revision.value()) {
+    // A new connection may lead to another server, with other rows at the same revision.
+    if (is_new || last_ == nullptr || last_->revision != revision.value()) {
         auto rows = database_->read(part_);
         if (!rows.ok()) return fail(rows.error());
-        has_read_ = true;
         if (last_ == nullptr || *last_ != *rows.value()) last_ = std::move(rows.value());
     }
     const std::int64_t floor = view_.floor();

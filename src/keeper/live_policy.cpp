@@ -152,7 +152,7 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
                     {Watched::kCrls, crl_files_.image()},
                     {Watched::kPolicy, source_.image()}});
     if (!policy_) {
-        // What is reported now goes to standard error: the error log has it from the keeper.
+        // These findings go to standard error only. The keeper's first poll writes them to the error log.
         source_.report_database_again();
         return nullptr;
     }

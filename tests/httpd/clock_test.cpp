@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <fstream>
+#include <functional>
 
 #include "claims.hpp"
 #include "database_site.hpp"
@@ -52,15 +53,30 @@ bool is_left_out() {
     return true;
 }
 
-// `changes`: what has to count after each jump, in turn. The certificates exist from an hour ago until in a day.
+// Edits of one kind of policy source, about globex.
+struct Edits {
+    std::function<void()> refuse, permit, remove, add;
+};
+
+// Each edit has to count after each jump. The certificates exist from an hour ago until in a day.
 template <typename Site>
-void check_jumps(Site& site, const Clock& clock, const std::function<void()>& changes) {
+void check_jumps(Site& site, const Clock& clock, const Edits& edits) {
+    const auto check_edits = [&] {
+        edits.refuse();
+        becomes([&] { return site.globex(); }, 403, "a refusal");
+        edits.permit();
+        becomes([&] { return site.globex(); }, 200, "its end");
+        edits.remove();
+        becomes([&] { return site.globex(); }, 403, "a partner that goes");
+        edits.add();
+        becomes([&] { return site.globex(); }, 200, "and comes");
+    };
     const auto keepers = site.httpd.keepers();
     CHECK_EQUAL(keepers.size(), 1U);
     for (const int ahead : {12 * kHour, -kHour / 2, 20 * kHour, 0}) {
         clock.set(ahead);
         becomes([&] { return site.acme(); }, 200, "within the dates");
-        changes();
+        check_edits();
         CHECK_CONTAINS(site.metrics(), "mtls_authz_keeper_up 1");
     }
     // It is the server's clock that has jumped.
@@ -70,7 +86,7 @@ void check_jumps(Site& site, const Clock& clock, const std::function<void()>& ch
     becomes([&] { return site.acme() == 200 ? 1 : 0; }, 0, "before the first");
     clock.set(0);
     becomes([&] { return site.acme(); }, 200, "back");
-    changes();
+    check_edits();
     CHECK(site.httpd.keepers() == keepers);
 }
 
@@ -81,16 +97,9 @@ CLAIM(changes_of_files_and_refusals_count_however_the_clock_jumps) {
     Kept site;
     const Clock clock(site.httpd);
     site.run();
-    check_jumps(site, clock, [&] {
-        site.refuse("MTLSSuspend globex\n");
-        becomes([&] { return site.globex(); }, 403, "a refusal");
-        site.refuse("# nobody\n");
-        becomes([&] { return site.globex(); }, 200, "its end");
-        site.drop("globex.conf");
-        becomes([&] { return site.globex(); }, 403, "a file that goes");
-        site.put("globex.conf", kGlobex);
-        becomes([&] { return site.globex(); }, 200, "and comes");
-    });
+    check_jumps(site, clock,
+                {[&] { site.refuse("MTLSSuspend globex\n"); }, [&] { site.refuse("# nobody\n"); },
+                 [&] { site.drop("globex.conf"); }, [&] { site.put("globex.conf", kGlobex); }});
 }
 
 CLAIM(rows_count_however_the_clock_jumps) {
@@ -98,14 +107,9 @@ CLAIM(rows_count_however_the_clock_jumps) {
     SqliteSite site;
     const Clock clock(site.httpd);
     site.run();
-    check_jumps(site, clock, [&] {
-        site.sql(row("refused.conf", "revocation", "MTLSSuspend globex\n"));
-        becomes([&] { return site.globex(); }, 403, "a row that refuses");
-        site.sql(row("refused.conf", "revocation", "# nobody\n"));
-        becomes([&] { return site.globex(); }, 200, "its end");
-        site.sql("DELETE FROM mtls_policy WHERE name = 'globex.conf';");
-        becomes([&] { return site.globex(); }, 403, "a row that goes");
-        site.sql(row("globex.conf", "policy", kGlobexRow));
-        becomes([&] { return site.globex(); }, 200, "and comes");
-    });
+    check_jumps(site, clock,
+                {[&] { site.sql(row("refused.conf", "revocation", "MTLSSuspend globex\n")); },
+                 [&] { site.sql(row("refused.conf", "revocation", "# nobody\n")); },
+                 [&] { site.sql("DELETE FROM mtls_policy WHERE name = 'globex.conf';"); },
+                 [&] { site.sql(row("globex.conf", "policy", kGlobexRow)); }});
 }

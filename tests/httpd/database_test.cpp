@@ -119,7 +119,7 @@ CLAIM(a_row_with_a_nul_byte_is_refused_as_such_a_file_is) {
     CHECK(site.httpd.wait_for_log("table mtls_policy, row 'refused.conf': a NUL byte in its body"));
     site.sql(row("refused.conf", "revocation", "MTLSSuspend acme\n"));
     becomes([&] { return site.acme(); }, 403, "a refusal");
-    // What stands before the byte takes nothing away.
+    // The suspension stays in force, although the row seems empty up to the NUL byte.
     site.sql(with_nul("refused.conf", "revocation", "MTLSSuspend acme"));
     stays([&] { return site.acme(); }, 403, "a refusal that was cut off");
     site.sql(row("refused.conf", "revocation", "# nobody\n"));
@@ -181,7 +181,7 @@ CLAIM(a_database_that_cannot_be_read_stops_a_cold_start_or_closes_the_gates) {
     site.run("MTLSPolicyStart last-good\n");
     CHECK_EQUAL(site.acme(), 403);
     CHECK_EQUAL(site.get(world().acme, "/free/x"), 200);
-    // Not only on standard error, which nobody sees of a service.
+    // The reason is in the error log, since a service's standard error is often lost.
     CHECK(
         site.httpd.wait_for_log("MTLSPolicyDatabase sqlite3 database.conf: the database cannot be read: there is no"));
     CHECK_EQUAL(site.httpd.run({"-t"}).status, 0);

@@ -153,7 +153,7 @@ CLAIM(a_login_can_do_what_its_role_is_for_and_nothing_else) {
     CHECK_EQUAL(site.primary->sql("SELECT who FROM mtls_policy_push"), "writer");
     CHECK_CONTAINS(as_writer("INSERT INTO mtls_policy_push (revision, who, what) VALUES (7, 'node', 'x')"), denied);
     CHECK_CONTAINS(as_writer("TRUNCATE mtls_policy"), denied);
-    // Without its row nobody would see a change: there is none.
+    // While mtls_policy_revision has no row, a change of mtls_policy fails.
     site.primary->sql("DELETE FROM mtls_policy_revision");
     CHECK_CONTAINS(as_writer("DELETE FROM mtls_policy"), "no web server would see this change");
     CHECK_EQUAL(site.primary->sql("SELECT count(*) > 0 FROM mtls_policy"), "t");

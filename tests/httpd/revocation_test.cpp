@@ -28,7 +28,8 @@ struct Revoker {
     }
 };
 
-// Sessions of a client whose intermediate no server has: resumed, the session carries it; not resumed, nobody has it.
+// Sessions of a client whose intermediate the server does not have. A resumed session contains it; a full handshake
+// without it is denied.
 struct Resumer {
     Site site;
     explicit Resumer(const std::string& ticket_keys) {

@@ -533,7 +533,7 @@ CLAIM(no_message_holds_a_password_however_the_parameters_are_written) {
             CHECK(!said.empty());
         }
     }
-    // What is no secret is said.
+    // The host is not a secret: the message names it.
     s.connect_by("wrong.conf", "host=127.0.0.1 port=1 dbname=mtls user=alice password=alicepw");
     CHECK_CONTAINS(s.expect(2, {"fleet", "--database", "pgsql", "wrong.conf"}), "127.0.0.1");
 }

@@ -37,7 +37,6 @@ private:
     RowPart part_;
     DatabaseView& view_;
     std::unique_ptr<Database> database_;
-    bool has_read_ = false;                     // rows, by this connection
     std::shared_ptr<const DatabaseRows> last_;  // read last, valid or not
     std::optional<NodeState> reported_;
     std::int64_t report_due_ = 0;  // monotonic_seconds() of the next write
