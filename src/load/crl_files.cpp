@@ -6,6 +6,7 @@
 
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_facts.hpp"
+#include "mtls_authz/load/watched_paths.hpp"
 
 namespace mtls {
 
@@ -30,20 +31,8 @@ bool CrlFiles::watch(const std::vector<WatchedFiles>& patterns, const CasByName&
     return true;
 }
 
-std::vector<std::string> CrlFiles::paths() const {
-    std::vector<std::string> out;
-    for (const auto& [path, file] : files_) {
-        if (!is_database_name(path)) out.push_back(path);
-    }
-    return out;
-}
-
-std::vector<std::string> CrlFiles::names() const {
-    auto out = paths();
-    for (const Pattern& pattern : patterns_) out.push_back(pattern.files.pattern);
-    std::erase_if(out, is_database_name);
-    return out;
-}
+std::vector<std::string> CrlFiles::paths() const { return paths_on_disk(files_); }
+std::vector<std::string> CrlFiles::names() const { return names_on_disk(files_, patterns_); }
 
 bool CrlFiles::look(const CasByName& cas, const CasByName& anchors, std::vector<Diagnostic>& findings) {
     auto next = std::make_shared<CrlSet>(*crls_);

@@ -9,6 +9,7 @@
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/load/file_watch.hpp"
 #include "mtls_authz/load/refusal_directives.hpp"
+#include "mtls_authz/load/watched_paths.hpp"
 
 namespace mtls {
 
@@ -58,20 +59,8 @@ std::string lines_stay(std::size_t lines) {
 
 }  // namespace
 
-std::vector<std::string> RevocationFiles::paths() const {
-    std::vector<std::string> out;
-    for (const auto& [path, file] : files_) {
-        if (!is_database_name(path)) out.push_back(path);
-    }
-    return out;
-}
-
-std::vector<std::string> RevocationFiles::names() const {
-    auto out = paths();
-    for (const Pattern& pattern : patterns_) out.push_back(pattern.files.pattern);
-    std::erase_if(out, is_database_name);
-    return out;
-}
+std::vector<std::string> RevocationFiles::paths() const { return paths_on_disk(files_); }
+std::vector<std::string> RevocationFiles::names() const { return names_on_disk(files_, patterns_); }
 
 void RevocationFiles::report(Report& report, std::string cause, std::vector<Diagnostic> faults,
                              std::vector<Diagnostic>& findings) {

@@ -1,0 +1,31 @@
+// The names on disk behind a set of watched files: rows of a database are left out, since no file system tells of them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "mtls_authz/load/database_view.hpp"
+
+namespace mtls {
+
+// `files`: a map by path.
+template <class Files>
+std::vector<std::string> paths_on_disk(const Files& files) {
+    std::vector<std::string> out;
+    for (const auto& [path, file] : files) {
+        if (!is_database_name(path)) out.push_back(path);
+    }
+    return out;
+}
+
+// The paths, and the patterns that may match more files later. `patterns`: each with its WatchedFiles.
+template <class Files, class Patterns>
+std::vector<std::string> names_on_disk(const Files& files, const Patterns& patterns) {
+    auto out = paths_on_disk(files);
+    for (const auto& pattern : patterns) {
+        if (!is_database_name(pattern.files.pattern)) out.push_back(pattern.files.pattern);
+    }
+    return out;
+}
+
+}  // namespace mtls
