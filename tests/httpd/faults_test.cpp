@@ -181,10 +181,7 @@ CLAIM(a_keeper_can_neither_be_traced_nor_holds_a_port) {
     struct stat info {};
     CHECK_EQUAL(stat((folder + "/mem").c_str(), &info), 0);
     CHECK_EQUAL(info.st_uid, 0U);  // as the kernel shows processes that nobody may trace
-    std::ifstream in(folder + "/status");
-    std::stringstream status;
-    status << in.rdbuf();
-    if (getuid() == 0) CHECK(status.str().find("Uid:\t0\t0") == std::string::npos);
+    if (getuid() == 0) CHECK(file_text(folder + "/status").find("Uid:\t0\t0") == std::string::npos);
     if (getuid() != 0) return;  // none but root may look at its descriptors
     // Of its sockets, none is among those of TCP.
     std::stringstream ports;

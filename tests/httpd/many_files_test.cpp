@@ -25,8 +25,7 @@ double seconds_since(Clock::time_point begun) { return std::chrono::duration<dou
 
 // Of user and system, in seconds.
 double processor_time(pid_t pid) {
-    std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
-    const std::string text((std::istreambuf_iterator<char>(in)), {});
+    const std::string text = test::file_text("/proc/" + std::to_string(pid) + "/stat");
     std::istringstream fields(text.substr(text.rfind(')') + 1));
     std::string skipped;
     for (int i = 0; i < 11; ++i) fields >> skipped;

@@ -27,6 +27,14 @@ namespace test {
 
 namespace fs = std::filesystem;
 
+std::string file_text(const std::string& name) {
+    std::ifstream in(name);
+    std::stringstream text;
+    // Not by istreambuf_iterator: its reads throw where a process ends while its file of /proc is read.
+    text << in.rdbuf();
+    return text.str();
+}
+
 Httpd::Output run_command(const std::vector<std::string>& words, const std::string& folder) {
     int ends[2];
     if (pipe(ends) != 0) throw std::runtime_error("pipe");
@@ -281,10 +289,7 @@ void Httpd::start(const std::vector<std::string>& wrapper) {
         if (fs::exists(path("run/httpd.pid")) && accepts(port_)) return;
         if (waitpid(pid_, nullptr, WNOHANG) == pid_) {
             pid_ = -1;
-            std::ifstream err(root_ + "/logs/stderr.log");
-            std::stringstream text;
-            text << err.rdbuf();
-            throw std::runtime_error("httpd did not start: " + text.str() + error_log());
+            throw std::runtime_error("httpd did not start: " + file_text(root_ + "/logs/stderr.log") + error_log());
         }
         pause_ms(25);
     }
@@ -330,8 +335,7 @@ std::vector<std::pair<pid_t, bool>> processes_of(pid_t wanted) {
     for (const auto& entry : fs::directory_iterator("/proc")) {
         const pid_t pid = std::atoi(entry.path().filename().c_str());
         if (pid <= 0) continue;
-        std::ifstream stat(entry.path() / "stat");
-        const std::string text((std::istreambuf_iterator<char>(stat)), {});
+        const std::string text = file_text(entry.path() / "stat");
         const std::size_t end = text.rfind(')');
         if (end == std::string::npos) continue;
         int parent = 0;
@@ -378,19 +382,12 @@ bool is_of_ending_workers(const std::string& report) {
 void Httpd::report_sanitizers() const {
     std::error_code none;
     for (const auto& entry : fs::directory_iterator(root_ + "/reports", none)) {
-        std::ifstream in(entry.path());
-        std::stringstream text;
-        text << in.rdbuf();
-        if (!is_of_ending_workers(text.str())) add_finding(text.str());
+        const std::string text = file_text(entry.path());
+        if (!is_of_ending_workers(text)) add_finding(text);
     }
 }
 
-std::string Httpd::error_log() const {
-    std::ifstream in(root_ + "/logs/error.log");
-    std::stringstream text;
-    text << in.rdbuf();
-    return text.str();
-}
+std::string Httpd::error_log() const { return file_text(root_ + "/logs/error.log"); }
 
 bool Httpd::wait_for_log(const std::string& text) const {
     for (int i = 0; i < 1200; ++i) {

@@ -119,6 +119,8 @@ int free_port();
 
 // Resident memory of a process; 0 if there is none.
 long resident_kib(pid_t pid);
+// A file's content; empty if it does not exist, or vanishes while it is read as files of /proc do.
+std::string file_text(const std::string& name);
 // Memory of its children; pages shared between processes count once.
 long children_kib(pid_t parent);
 

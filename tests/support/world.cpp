@@ -69,13 +69,6 @@ std::string location(const std::string& path, const std::string& lines) {
     return "<Location " + path + ">\n" + lines + "\n</Location>\n";
 }
 
-std::string file_text(const std::string& name) {
-    std::ifstream in(name);
-    std::stringstream text;
-    text << in.rdbuf();
-    return text.str();
-}
-
 const World& world() {
     static const World it;
     return it;

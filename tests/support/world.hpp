@@ -33,8 +33,6 @@ struct World {
 
 // A section as configuration lines.
 std::string location(const std::string& path, const std::string& lines);
-// A file's content; empty if it does not exist.
-std::string file_text(const std::string& name);
 
 // Created once: key generation is slow.
 const World& world();
