@@ -66,6 +66,9 @@ if [ "$goal" = test ]; then
     need 'command -v clang++' clang clang
     need sanitizers libclang-rt-dev compiler-rt
     need 'apr_driver sqlite3' libaprutil1-dbd-sqlite3 apr-util-sqlite
+    need 'apr_driver mysql' libaprutil1-dbd-mysql apr-util-mysql
+    need 'test -x /usr/sbin/mariadbd || test -x /usr/libexec/mariadbd' mariadb-server-core mariadb-server
+    need 'command -v mariadb' mariadb-client-core mariadb
     need 'command -v sqlite3' sqlite3 sqlite
     need 'ls /usr/lib*/*/faketime/libfaketimeMT.so.1 /usr/lib*/faketime/libfaketimeMT.so.1 2>/dev/null | grep -q .' \
         libfaketime libfaketime

@@ -45,19 +45,15 @@ std::string_view separator_after(std::string_view driver, std::string_view param
     return parameters.find('?', has_user ? end : begin) == std::string_view::npos ? "?" : "&";
 }
 
-// Adds time limits, so that an unreachable server becomes an error soon.
-std::string with_time_limits(std::string_view driver, std::string parameters) {
-    const auto add = [&](const std::string& name, int seconds) {
+// Adds time limits, so that an unreachable server becomes an error soon, and what the statements need.
+std::string with_defaults(std::string_view driver, std::string parameters) {
+    const auto add = [&](const std::string& name, const std::string& value) {
         if (parameters.find(name) != std::string::npos) return;
-        parameters += std::string(separator_after(driver, parameters)) + name + "=" + std::to_string(seconds);
+        parameters += std::string(separator_after(driver, parameters)) + name + "=" + value;
     };
-    if (driver == "pgsql") {
-        add("connect_timeout", Database::kLongestConnect);
-    } else if (driver == "mysql") {
-        add("connecttimeout", Database::kLongestConnect);
-        add("readtimeout", Database::kLongestRead);
-        add("writetimeout", Database::kLongestRead);
-    }
+    if (driver == "pgsql") add("connect_timeout", std::to_string(Database::kLongestConnect));
+    // Otherwise an UPDATE that finds a row as it is would look like one that found none.
+    if (driver == "mysql") add("flags", "CLIENT_FOUND_ROWS");
     return parameters;
 }
 
@@ -124,17 +120,17 @@ private:
 // Ends the query that the driver waits for. APR loads the library of the database at run time, hence dlsym().
 void break_off(const std::string& driver, void* native) {
     if (native == nullptr) return;
-    if (driver == "pgsql") {
-        using Socket = int (*)(const void*);
-        const auto socket_of = reinterpret_cast<Socket>(dlsym(RTLD_DEFAULT, "PQsocket"));
-        const int socket = socket_of != nullptr ? socket_of(native) : -1;
-        if (socket >= 0) shutdown(socket, SHUT_RDWR);
-    } else if (driver == "sqlite3") {
+    if (driver == "sqlite3") {
         using Interrupt = void (*)(void*);
         const auto interrupt = reinterpret_cast<Interrupt>(dlsym(RTLD_DEFAULT, "sqlite3_interrupt"));
         if (interrupt != nullptr) interrupt(native);
+        return;
     }
-    // The driver for mysql has the parameter readtimeout instead.
+    using Socket = int (*)(const void*);
+    const char* const name = driver == "pgsql" ? "PQsocket" : "mysql_get_socket";
+    const auto socket_of = reinterpret_cast<Socket>(dlsym(RTLD_DEFAULT, name));
+    const int socket = socket_of != nullptr ? socket_of(native) : -1;
+    if (socket >= 0) shutdown(socket, SHUT_RDWR);
 }
 
 // An APR pool for one connection, or for the rows of one query.
@@ -291,7 +287,7 @@ Result<std::unique_ptr<Database>> Database::open(const DatabaseAccess& access) {
         fault = find_file_fault(access, handle->opened);
         if (!fault.empty()) return Error{fault};
     }
-    const std::string parameters = with_time_limits(access.driver, access.parameters);
+    const std::string parameters = with_defaults(access.driver, access.parameters);
     const char* why = nullptr;
     const apr_status_t status =
         apr_dbd_open_ex(handle->driver, handle->pool.get(), parameters.c_str(), &handle->connection, &why);
@@ -320,30 +316,28 @@ std::string Database::run(const std::string& statement, int* changed) {
     return fault;
 }
 
-namespace {
-
-constexpr int kNoMoreRows = -1;
-
-}  // namespace
-
 Result<std::vector<Database::Row>> Database::select(const std::string& statement, std::size_t columns, int seconds) {
     const Pool pool;
     std::vector<Row> out;
     const std::string fault = handle_->ask(seconds, [&] {
-        constexpr int kAllAtOnce = 1;
+        // With all at once, the driver for mysql finds a row by its number only, and walks to it from the first.
+        const int all_at_once = handle_->name == "mysql" ? 0 : 1;
         apr_dbd_results_t* results = nullptr;
         const int status =
-            apr_dbd_select(handle_->driver, pool.get(), handle_->connection, &results, statement.c_str(), kAllAtOnce);
+            apr_dbd_select(handle_->driver, pool.get(), handle_->connection, &results, statement.c_str(), all_at_once);
         if (status != 0) return status;
         apr_dbd_row_t* row = nullptr;
-        while (apr_dbd_get_row(handle_->driver, pool.get(), results, &row, -1) != kNoMoreRows) {
+        // Behind the last row some drivers return 1, others -1.
+        while (apr_dbd_get_row(handle_->driver, pool.get(), results, &row, -1) == 0) {
             Row& read = out.emplace_back();
             for (std::size_t i = 0; i < columns; ++i) {
                 const char* const entry = apr_dbd_get_entry(handle_->driver, row, static_cast<int>(i));
                 read.push_back(entry != nullptr ? std::optional<std::string>(entry) : std::nullopt);
             }
         }
-        return 0;
+        // Row by row, a connection that broke off looks like the end.
+        const char* const broken = all_at_once != 0 ? "" : apr_dbd_error(handle_->driver, handle_->connection, 0);
+        return *broken != '\0' ? 1 : 0;
     });
     if (!fault.empty()) return Error{fault};
     return out;

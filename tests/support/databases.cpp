@@ -64,13 +64,12 @@ std::string row(const std::string& name, const std::string& kind, const std::str
            quoted(body) + ") ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, body = excluded.body;\n";
 }
 
-// ---- PostgreSQL -----------------------------------------------------------------------------------------------------
+// ---- servers --------------------------------------------------------------------------------------------------------
 
-bool Postgres::is_installed() { return !postgres_folder().empty(); }
+namespace {
 
-// PostgreSQL refuses to run as root. --pdeathsig ends it with the test process.
-std::vector<std::string> Postgres::as_owner(std::vector<std::string> words) const {
-    words.front() = postgres_folder() + "/" + words.front();
+// Servers refuse to run as root. --pdeathsig ends them with the test process.
+std::vector<std::string> as_nobody(std::vector<std::string> words) {
     const passwd* const nobody = getpwnam("nobody");
     if (geteuid() != 0 || nobody == nullptr) return words;
     words.insert(words.begin(),
@@ -79,14 +78,56 @@ std::vector<std::string> Postgres::as_owner(std::vector<std::string> words) cons
     return words;
 }
 
-void Postgres::check(const std::vector<std::string>& words) const { output_of(as_owner(words)); }
+}  // namespace
 
-Postgres::Postgres(const std::string& folder) : folder_(folder), port_(free_port()) {
+DatabaseServer::DatabaseServer(const std::string& folder) : folder_(folder), port_(free_port()) {
     fs::create_directories(folder_);
     if (const passwd* const nobody = getpwnam("nobody"); geteuid() == 0 && nobody != nullptr) {
         if (chown(folder_.c_str(), nobody->pw_uid, nobody->pw_gid) != 0) throw std::runtime_error("chown");
     }
-    check({"initdb", "-D", folder_ + "/data", "-U", "owner", "-E", "UTF8", "--locale=C", "-A", "trust", "-N"});
+}
+
+DatabaseServer::~DatabaseServer() { kill(); }
+
+void DatabaseServer::check(const std::vector<std::string>& words) { output_of(as_nobody(words)); }
+
+void DatabaseServer::launch(const std::vector<std::string>& words, const std::vector<std::string>& is_ready) {
+    pid_ = fork();
+    if (pid_ == 0) {
+        const std::vector<std::string> all = as_nobody(words);
+        std::vector<char*> argv;
+        for (const std::string& word : all) argv.push_back(const_cast<char*>(word.c_str()));
+        argv.push_back(nullptr);
+        const int log = open((folder_ + ".log").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        dup2(log, 1);
+        dup2(log, 2);
+        setpgid(0, 0);
+        execvp(argv[0], argv.data());
+        _exit(127);
+    }
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (std::chrono::steady_clock::now() < end) {
+        if (run_command(is_ready, "/").status == 0) return;
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    throw std::runtime_error(words.front() + " does not start: " + file_text(folder_ + ".log"));
+}
+
+void DatabaseServer::kill() {
+    if (pid_ <= 0) return;
+    ::kill(-pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+    pid_ = -1;
+    for (int i = 0; i < 200 && accepts(port_); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(25));
+}
+
+// ---- PostgreSQL -----------------------------------------------------------------------------------------------------
+
+bool Postgres::is_installed() { return !postgres_folder().empty(); }
+
+Postgres::Postgres(const std::string& folder) : DatabaseServer(folder) {
+    check({postgres_folder() + "/initdb", "-D", folder_ + "/data", "-U", "owner", "-E", "UTF8", "--locale=C", "-A",
+           "trust", "-N"});
     std::ofstream(folder_ + "/data/pg_hba.conf")
         << "local all owner trust\nlocal replication owner trust\nhost replication owner 127.0.0.1/32 trust\n"
            "host all owner 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
@@ -98,54 +139,18 @@ Postgres::Postgres(const std::string& folder) : folder_(folder), port_(free_port
         "CREATE ROLE writer LOGIN PASSWORD 'secret-of-writer' IN ROLE mtls_writer;");
 }
 
-Postgres::Postgres(const std::string& folder, const Postgres& primary) : folder_(folder), port_(free_port()) {
-    fs::create_directories(folder_);
-    if (const passwd* const nobody = getpwnam("nobody"); geteuid() == 0 && nobody != nullptr) {
-        if (chown(folder_.c_str(), nobody->pw_uid, nobody->pw_gid) != 0) throw std::runtime_error("chown");
-    }
-    check({"pg_basebackup", "-h", "127.0.0.1", "-p", std::to_string(primary.port_), "-U", "owner", "-D",
-           folder_ + "/data", "-R", "-c", "fast"});
+Postgres::Postgres(const std::string& folder, const Postgres& primary) : DatabaseServer(folder) {
+    check({postgres_folder() + "/pg_basebackup", "-h", "127.0.0.1", "-p", std::to_string(primary.port_), "-U", "owner",
+           "-D", folder_ + "/data", "-R", "-c", "fast"});
     start();
 }
 
 void Postgres::start() {
-    pid_ = fork();
-    if (pid_ == 0) {
-        const std::vector<std::string> words =
-            as_owner({"postgres", "-D", folder_ + "/data", "-p", std::to_string(port_), "-c",
-                      "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=" + folder_, "-c", "fsync=off", "-c",
-                      "logging_collector=off", "-c", "shared_buffers=16MB", "-c", "max_connections=60"});
-        std::vector<char*> argv;
-        for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-        argv.push_back(nullptr);
-        const int log = open((folder_ + ".log").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-        dup2(log, 1);
-        dup2(log, 2);
-        setpgid(0, 0);
-        execvp(argv[0], argv.data());
-        _exit(127);
-    }
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    while (std::chrono::steady_clock::now() < end) {
-        if (run_command({postgres_folder() + "/pg_isready", "-q", "-h", "127.0.0.1", "-p", std::to_string(port_)}, "/")
-                .status == 0) {
-            return;
-        }
-        std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
-    throw std::runtime_error("PostgreSQL does not start");
+    launch({postgres_folder() + "/postgres", "-D", folder_ + "/data", "-p", std::to_string(port_), "-c",
+            "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=" + folder_, "-c", "fsync=off", "-c",
+            "logging_collector=off", "-c", "shared_buffers=16MB", "-c", "max_connections=60"},
+           {postgres_folder() + "/pg_isready", "-q", "-h", "127.0.0.1", "-p", std::to_string(port_)});
 }
-
-// The server is a process group.
-void Postgres::kill() {
-    if (pid_ <= 0) return;
-    ::kill(-pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
-    pid_ = -1;
-    for (int i = 0; i < 200 && accepts(port_); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(25));
-}
-
-Postgres::~Postgres() { kill(); }
 
 std::string Postgres::sql(const std::string& statements) const {
     return output_of({"psql", "-q", "-A", "-t", "-h", "127.0.0.1", "-p", std::to_string(port_), "-U", "owner", "-d",
@@ -164,6 +169,55 @@ std::string Postgres::sql_as(const std::string& login, const std::string& statem
 std::string Postgres::parameters(const std::string& login, int port) const {
     return "# a comment\nhost=127.0.0.1 port=" + std::to_string(port != 0 ? port : port_) +
            "\ndbname=mtls user=" + login + "\npassword=secret-of-" + login + "\n";
+}
+
+// ---- MariaDB --------------------------------------------------------------------------------------------------------
+
+bool MariaDb::is_installed() {
+    return access("/usr/sbin/mariadbd", X_OK) == 0 || access("/usr/libexec/mariadbd", X_OK) == 0;
+}
+
+MariaDb::MariaDb(const std::string& folder) : DatabaseServer(folder) {
+    check({"mariadb-install-db", "--no-defaults", "--datadir=" + folder_ + "/data",
+           "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"});
+    start();
+    output_of(as_administrator({"-e",
+                                "DELETE FROM mysql.global_priv WHERE User = ''; FLUSH PRIVILEGES; CREATE DATABASE mtls "
+                                "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"}));
+    output_of(as_administrator({"mtls", "-e", "source " + fs::absolute("conf/examples/mysql.sql").string()}));
+    for (const std::string login : {"node", "writer"}) {
+        sql("CREATE USER " + login + " IDENTIFIED BY 'secret-of-" + login + "'; GRANT mtls_" + login + " TO " + login +
+            "; SET DEFAULT ROLE mtls_" + login + " FOR " + login);
+    }
+}
+
+void MariaDb::start() {
+    launch({access("/usr/sbin/mariadbd", X_OK) == 0 ? "/usr/sbin/mariadbd" : "/usr/libexec/mariadbd", "--no-defaults",
+            "--datadir=" + folder_ + "/data", "--port=" + std::to_string(port_), "--bind-address=127.0.0.1",
+            "--socket=" + folder_ + "/socket", "--skip-name-resolve", "--innodb-buffer-pool-size=16M",
+            "--innodb-flush-log-at-trx-commit=0"},
+           as_administrator({"-e", "SELECT 1"}));
+}
+
+std::vector<std::string> MariaDb::as_administrator(std::vector<std::string> more) const {
+    more.insert(more.begin(), {"mariadb", "--no-defaults", "-N", "-S", folder_ + "/socket", "-u", "root"});
+    return more;
+}
+
+std::string MariaDb::sql(const std::string& statements) const {
+    return output_of(as_administrator({"-e", "USE mtls; " + statements}));
+}
+
+std::string MariaDb::sql_as(const std::string& login, const std::string& statements) const {
+    return run_command({"mariadb", "--no-defaults", "-N", "-h", "127.0.0.1", "-P", std::to_string(port_), "-u", login,
+                        "-psecret-of-" + login, "mtls", "-e", statements},
+                       "")
+        .text;
+}
+
+std::string MariaDb::parameters(const std::string& login, int port) const {
+    return "# a comment\nhost=127.0.0.1,port=" + std::to_string(port != 0 ? port : port_) +
+           "\ndbname=mtls,user=" + login + "\npass=secret-of-" + login + "\n";
 }
 
 // ---- a proxy --------------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
-// Policy databases with the tables of conf/examples: SQLite, and a PostgreSQL server on 127.0.0.1 that ends with the
-// test.
+// Policy databases with the tables of conf/examples: SQLite, and servers of PostgreSQL and MariaDB on 127.0.0.1 that
+// end with the test.
 #pragma once
 
 #include <sys/types.h>
@@ -17,36 +17,64 @@ std::string sqlite(const std::string& file, const std::string& statements);
 // A statement that inserts or replaces a row.
 std::string row(const std::string& name, const std::string& kind, const std::string& body);
 
-class Postgres {
+// A server process and those that it starts: one process group, that of an unprivileged user.
+class DatabaseServer {
+public:
+    DatabaseServer(const DatabaseServer&) = delete;
+    DatabaseServer& operator=(const DatabaseServer&) = delete;
+
+    int port() const { return port_; }
+    // Sends SIGKILL.
+    void kill();
+
+protected:
+    explicit DatabaseServer(const std::string& folder);
+    ~DatabaseServer();
+    // Runs a command to its end; throws if it fails.
+    static void check(const std::vector<std::string>& words);
+    // Starts the server, and waits until `is_ready` succeeds.
+    void launch(const std::vector<std::string>& words, const std::vector<std::string>& is_ready);
+
+    std::string folder_;
+    int port_;
+
+private:
+    pid_t pid_ = -1;
+};
+
+class Postgres : public DatabaseServer {
 public:
     // Makes `folder`/data, starts the server, makes the database `mtls` with the tables of the example, and the logins
     // `node` and `writer` with the passwords secret-of-node and secret-of-writer.
     explicit Postgres(const std::string& folder);
     // A standby that streams from `primary`.
     Postgres(const std::string& folder, const Postgres& primary);
-    ~Postgres();
-    Postgres(const Postgres&) = delete;
-    Postgres& operator=(const Postgres&) = delete;
 
     static bool is_installed();
-    int port() const { return port_; }
     // Runs statements as the superuser.
     std::string sql(const std::string& statements) const;
     // Runs statements as `node` or `writer`. Returns the output, with errors.
     std::string sql_as(const std::string& login, const std::string& statements) const;
     // The content of an MTLSPolicyDatabase file, or of --database.
     std::string parameters(const std::string& login, int port = 0) const;
-    // Sends SIGKILL.
-    void kill();
+    void start();
+};
+
+// The driver `mysql`. The database and the logins are named as those of Postgres.
+class MariaDb : public DatabaseServer {
+public:
+    explicit MariaDb(const std::string& folder);
+
+    static bool is_installed();
+    // Runs statements as the administrator.
+    std::string sql(const std::string& statements) const;
+    // Runs statements as `node` or `writer`. Returns the output, with errors.
+    std::string sql_as(const std::string& login, const std::string& statements) const;
+    std::string parameters(const std::string& login, int port = 0) const;
     void start();
 
 private:
-    std::vector<std::string> as_owner(std::vector<std::string> words) const;
-    void check(const std::vector<std::string>& words) const;
-
-    std::string folder_;
-    int port_;
-    pid_t pid_ = -1;
+    std::vector<std::string> as_administrator(std::vector<std::string> more) const;
 };
 
 // A TCP proxy before a port of 127.0.0.1. While it is frozen, connections stay open and no bytes are forwarded.

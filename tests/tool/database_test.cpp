@@ -262,6 +262,22 @@ CLAIM(a_policy_row_that_refuses_does_not_just_go) {
     CHECK_CONTAINS(goes(0), "gone susp.conf");
 }
 
+CLAIM(the_last_policy_row_does_not_just_go) {
+    Stored s;
+    s.push(0);
+    s.file("policy/policy/other.conf", "# nothing\n");
+    s.push(0);
+    fs::remove(s.folder() + "/policy/policy/acme.conf");
+    s.push(0);
+    fs::remove(s.folder() + "/policy/policy/other.conf");
+    CHECK_CONTAINS(s.push(1), "no row of the kind policy would be left");
+    CHECK_CONTAINS(s.sql("SELECT name FROM mtls_policy"), "other.conf");
+    // A database that had none may stay without.
+    Stored fresh;
+    fs::remove(fresh.folder() + "/policy/policy/acme.conf");
+    CHECK_CONTAINS(fresh.push(0), "pushed: revision ");
+}
+
 CLAIM(a_dry_run_says_who_gains_and_loses_and_writes_nothing) {
     Stored s;
     s.push(0);
@@ -561,4 +577,41 @@ CLAIM(parameters_of_postgresql_may_be_a_uri) {
     s.connect_by("uri.conf", "postgresql://writer:wrong" + at);
     const std::string said = s.expect(2, Served::on_pg("fleet", {}, "uri.conf"));
     CHECK_CONTAINS(said, "password authentication failed for user");
+}
+
+CLAIM(push_pull_and_fleet_work_with_mysql) {
+    if (!MariaDb::is_installed()) {
+        std::puts("MariaDB is not installed: left out");
+        return;
+    }
+    Stored s;
+    chmod(s.folder().c_str(), 0755);
+    const MariaDb server(s.folder() + "/mariadb");
+    s.connect_by("my.conf", server.parameters("writer"));
+    const auto on_mysql = [&](int status, const std::string& name, const std::vector<std::string>& more) {
+        std::vector<std::string> words = {name, "--database", "mysql", "my.conf"};
+        words.insert(words.end(), more.begin(), more.end());
+        return s.expect(status, words);
+    };
+    s.file("policy/certificate/other.der", der_of(s.other));
+    s.file("policy/policy/text.conf", "# caf\xc3\xa9 \xf0\x9f\x94\x91 'quoted' \\ \t%s \"$1\"\r\n\n");
+    on_mysql(0, "push", {"policy"});
+    on_mysql(0, "pull", {"alice"});
+    on_mysql(0, "pull", {"bob"});
+    for (const std::string file : {"policy/acme.conf", "policy/text.conf", "certificate/other.der"}) {
+        check(text_of(s.folder() + "/bob/" + file) == text_of(s.folder() + "/policy/" + file), file, __FILE__,
+              __LINE__);
+    }
+    const std::string before = server.sql("SELECT revision FROM mtls_policy_revision");
+    s.file("alice/policy/acme.conf", Stored::partner("acme", "acme-ca.pem", "MTLSGroup a\n"));
+    s.file("bob/policy/acme.conf", Stored::partner("acme", "acme-ca.pem", "MTLSGroup b\n"));
+    on_mysql(0, "push", {"alice"});
+    CHECK_CONTAINS(on_mysql(1, "push", {"bob"}), "these files come from " + before + ": somebody pushed meanwhile");
+    CHECK_CONTAINS(server.sql("SELECT body FROM mtls_policy WHERE name = 'acme.conf'"), "MTLSGroup a");
+    CHECK_CONTAINS(server.sql("SELECT who, what FROM mtls_policy_push"), "writer@");
+    const std::string revision = server.sql("SELECT revision FROM mtls_policy_revision");
+    server.sql("INSERT INTO mtls_node (node, generation, revision) VALUES ('web1:80', 'aaaa', " + revision + ")");
+    CHECK_CONTAINS(on_mysql(0, "fleet", {}), "web1:80");
+    server.sql("UPDATE mtls_node SET revision = 1");
+    CHECK_CONTAINS(on_mysql(1, "fleet", {}), "web1:80");
 }

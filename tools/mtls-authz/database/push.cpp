@@ -154,7 +154,7 @@ Checked check_rows(const Rows& rows, const PushOptions& options) {
         if (!directives) continue;
         for (const Directive& directive : directives.value()) builder.add(directive, Origin::kTool);
     }
-    builder.add_files({kAllRows, "", {}});
+    builder.add_files({kAllRows, options.database.first + " " + options.database.second, {}});
     out.policy = builder.build();
     out.files = builder.files_read();
     out.findings.insert(out.findings.end(), builder.diagnostics().begin(), builder.diagnostics().end());
@@ -180,10 +180,19 @@ std::vector<std::string> find_lost_revocations(const Rows& before, const Rows& a
     return out;
 }
 
-// Returns an error for each row with refusals that `next` lacks.
-std::vector<std::string> find_lost_refusals(const Rows& before, const Rows& after, const Checked& was,
+bool has_policy(const Rows& rows) {
+    return std::any_of(rows.begin(), rows.end(), [](const auto& row) { return row.second.kind == row_kind::kPolicy; });
+}
+
+// Returns an error for each row that a server would not let go.
+std::vector<std::string> find_lost_rows(const Rows& before, const Rows& after, const Checked& was,
                                             const Checked& next) {
     std::vector<std::string> out;
+    if (has_policy(before) && !has_policy(after)) {
+        out.emplace_back(
+            "no row of the kind policy would be left, and every web server would keep the policy that it has, with an "
+            "error: leave one that holds a comment");
+    }
     for (const std::string& name : find_lost_revocations(before, after)) {
         out.push_back("row '" + name +
                       "' refuses, and what it refuses would stay refused, with an error on every web server: put a "
@@ -326,7 +335,7 @@ private:
         const auto changes = changes_between(before.by_name, next.by_name);
         const Checked checked = check_rows(next.by_name, options_),
                       was = changes.empty() ? checked : check_rows(before.by_name, options_);
-        const auto gone = find_lost_refusals(before.by_name, next.by_name, was, checked);
+        const auto gone = find_lost_rows(before.by_name, next.by_name, was, checked);
         for (const std::string& fault : gone) complain(fault);
         print_findings(std::cerr, checked.findings);
         if (!gone.empty() || has_error(checked.findings) || !checked.policy) {

@@ -1,0 +1,146 @@
+// MTLSPolicyDatabase with the driver mysql and MariaDB: what differs from PostgreSQL in statements, rights and faults.
+#include <cstdio>
+#include <memory>
+
+#include "claims.hpp"
+#include "database_site.hpp"
+
+using namespace test;
+
+namespace {
+
+std::string mysql_row(const std::string& name, const std::string& kind, const std::string& body) {
+    std::string quoted;
+    for (const char c : body) quoted += c == '\'' ? "''" : std::string(1, c);
+    return "REPLACE INTO mtls_policy VALUES ('" + name + "', '" + kind + "', '" + quoted + "');";
+}
+
+// MariaDB with the rows of first_rows() behind a relay, and a server that reads them.
+struct MysqlSite {
+    std::string folder;
+    std::unique_ptr<MariaDb> server;
+    std::unique_ptr<Relay> relay;
+    std::unique_ptr<StoredSite> web;
+
+    MysqlSite() {
+        std::string name = "/tmp/mtls-authz-my-XXXXXX";
+        folder = mkdtemp(name.data());
+        chmod(folder.c_str(), 0755);
+        server = std::make_unique<MariaDb>(folder + "/server");
+        put("acme.conf", "policy", kAcmeRow);
+        put("globex.conf", "policy", kGlobexRow);
+        put("acme-ca.pem", "certificate", world().acme_ca.cert_pem());
+        put("globex-ca.pem", "certificate", world().globex_ca.cert_pem());
+        put("refused.conf", "revocation", "# nobody\n");
+        relay = std::make_unique<Relay>(server->port());
+        web = std::make_unique<StoredSite>("mysql", server->parameters("node", relay->port()));
+    }
+    ~MysqlSite() {
+        web.reset();
+        relay.reset();
+        server.reset();
+        std::error_code ignored;
+        fs::remove_all(folder, ignored);
+    }
+    MysqlSite(const MysqlSite&) = delete;
+    MysqlSite& operator=(const MysqlSite&) = delete;
+
+    void put(const std::string& name, const std::string& kind, const std::string& body) const {
+        server->sql(mysql_row(name, kind, body));
+    }
+    void end_connections() const {
+        const std::string ids = server->sql(
+            "SELECT GROUP_CONCAT(CONCAT('KILL ', id) SEPARATOR '; ') FROM information_schema.processlist WHERE user = "
+            "'node'");
+        if (ids != "NULL") server->sql(ids);
+    }
+    int acme() const { return web->acme(); }
+    int globex() const { return web->globex(); }
+    bool says(const std::string& text) const { return web->httpd.wait_for_log(text); }
+};
+
+bool is_left_out() {
+    if (MariaDb::is_installed()) return false;
+    std::puts("MariaDB is not installed: left out");
+    return true;
+}
+
+}  // namespace
+
+CLAIM(rows_of_mysql_count_and_its_faults_leave_the_last_good) {
+    if (is_left_out()) return;
+    MysqlSite site;
+    site.server->sql("DELETE FROM mtls_policy WHERE name = 'globex.conf'");
+    site.web->run();
+    CHECK_EQUAL(site.acme(), 200);
+    CHECK_EQUAL(site.globex(), 403);
+    site.put("globex.conf", "policy", kGlobexRow);
+    becomes([&] { return site.globex(); }, 200, "a row that was added");
+    site.put("refused.conf", "revocation", "MTLSSuspend globex\n");
+    becomes([&] { return site.globex(); }, 403, "a row refuses");
+    site.put("refused.conf", "revocation", "# nobody\n");
+    becomes([&] { return site.globex(); }, 200, "and no longer");
+    // The node tells what it has, again and again.
+    const std::string revision = site.server->sql("SELECT revision FROM mtls_policy_revision");
+    const auto told = [&] { return site.server->sql("SELECT revision, error FROM mtls_node"); };
+    becomes([&] { return told() == revision + "\tNULL" ? 1 : 0; }, 1, "the node says so");
+    // Names that differ in case are two; a byte that is no text is one row's fault.
+    site.put("ACME.conf", "policy", "# upper case\nMTLSNonsense\n");
+    becomes([&] { return told().find("db:ACME.conf:2") != std::string::npos ? 1 : 0; }, 1, "a row that does not parse");
+    site.server->sql("UPDATE mtls_policy SET body = CONCAT('# none', CHAR(0), '\n') WHERE name = 'ACME.conf'");
+    CHECK(site.says("row 'ACME.conf': a NUL byte in its body"));
+    CHECK_EQUAL(site.acme() + site.globex(), 400);
+    site.server->sql("DELETE FROM mtls_policy WHERE name = 'ACME.conf'");
+    CHECK(site.says("the policy files are no longer refused"));
+    // Killed and back; another password.
+    site.server->kill();
+    CHECK(site.says("MTLSPolicyDatabase mysql database.conf: the database cannot be read: "));
+    stays([&] { return site.globex(); }, 200, "the server is gone");
+    site.server->start();
+    site.server->sql("DELETE FROM mtls_policy WHERE name = 'globex.conf'");
+    becomes([&] { return site.globex(); }, 403, "a change after it came back");
+    site.server->sql("SET PASSWORD FOR node = PASSWORD('another')");
+    site.end_connections();
+    CHECK(site.says("Access denied for user 'node'"));
+    stays([&] { return site.acme(); }, 200, "a wrong password");
+    CHECK_EQUAL(site.web->times("secret-of-node"), 0U);
+    CHECK(site.web->json().find("secret-of-node") == std::string::npos);
+}
+
+CLAIM(a_question_to_mysql_that_hangs_is_broken_off) {
+    if (is_left_out()) return;
+    MysqlSite site;
+    site.web->run();
+    CHECK_EQUAL(site.acme() + site.globex(), 400);
+    site.relay->freeze();
+    site.put("refused.conf", "revocation", "MTLSSuspend acme\n");
+    CHECK(site.says("no answer within 10 seconds"));
+    CHECK_EQUAL(site.acme(), 200);
+    CHECK_CONTAINS(site.web->metrics(), "mtls_authz_keeper_up 1");
+    site.relay->freeze(false);
+    becomes([&] { return site.acme(); }, 403, "it comes through again");
+}
+
+CLAIM(a_login_of_mysql_can_do_what_its_role_is_for_and_nothing_else) {
+    if (is_left_out()) return;
+    MysqlSite site;
+    const auto as_node = [&](const std::string& statements) { return site.server->sql_as("node", statements); };
+    const auto as_writer = [&](const std::string& statements) { return site.server->sql_as("writer", statements); };
+    const std::string denied = "command denied";
+    CHECK_CONTAINS(as_node("SELECT name FROM mtls_policy"), "acme.conf");
+    CHECK_CONTAINS(as_node(mysql_row("more.conf", "policy", "# more\n")), denied);
+    CHECK_CONTAINS(as_node("UPDATE mtls_policy_revision SET revision = 0"), denied);
+    CHECK_CONTAINS(as_node("SELECT * FROM mtls_policy_push"), denied);
+    CHECK_CONTAINS(as_node("CREATE TRIGGER t AFTER UPDATE ON mtls_node FOR EACH ROW SET @a = 1"), denied);
+    CHECK_CONTAINS(as_node("CALL mtls_raise_revision()"), "denied");
+    const std::string before = site.server->sql("SELECT revision FROM mtls_policy_revision");
+    CHECK_EQUAL(as_writer("UPDATE mtls_policy SET body = CONCAT(body, '# w') WHERE name = 'acme.conf'"), "");
+    CHECK(site.server->sql("SELECT revision FROM mtls_policy_revision") != before);
+    CHECK_EQUAL(as_writer("INSERT INTO mtls_policy_push (revision, what) VALUES (7, 'x')"), "");
+    CHECK_CONTAINS(site.server->sql("SELECT who FROM mtls_policy_push"), "writer@");
+    CHECK_CONTAINS(as_writer("INSERT INTO mtls_policy_push (revision, who, what) VALUES (7, 'node', 'x')"), "denied");
+    CHECK_CONTAINS(as_writer("TRUNCATE mtls_policy"), denied);
+    site.server->sql("DELETE FROM mtls_policy_revision");
+    CHECK_CONTAINS(as_writer("DELETE FROM mtls_policy"), "no web server would see this change");
+    CHECK(site.server->sql("SELECT COUNT(*) FROM mtls_policy") != "0");
+}
