@@ -235,6 +235,12 @@ CLAIM(alternative_names_hold_no_control_bytes_and_addresses_have_their_length) {
     CHECK(facts_with("2.5.29.17", upn(tlv(V_ASN1_IA5STRING, "a@b"))).upn.empty());
 }
 
+CLAIM(a_uri_with_more_readings_than_are_compared_is_malformed) {
+    const auto uri = [](const std::string& path) { return tlv(0x30, tlv(0x86, "https://acme.example" + path)); };
+    CHECK(!is_malformed("2.5.29.17", uri("/%253b%5c%2f\\//a%3bb")));
+    CHECK(is_malformed("2.5.29.17", uri("/./..\\//%255c.%3b")));
+}
+
 namespace {
 
 // A certificate with these dates, as they are.
