@@ -308,11 +308,14 @@ CLAIM(rules_beside_the_module_that_would_believe_live_anchors_are_warned_of) {
                    "SSLVerifyClient optional\nSSLUserName SSL_CLIENT_S_DN_CN\n<Location /old>\n"
                    "Require expr %{SSL_CLIENT_S_DN_CN} == 'x'\n</Location>\n"
                    "<Location /older>\nRequire ssl-verify-client\n</Location>\n"
+                   "<Location /app>\nMTLSForward cert=pem:SSL_CLIENT_CERT\n</Location>\n"
+                   "RequestHeader unset SSL_CLIENT_VERIFY\n"
                    "CustomLog logs/access.log \"%{SSL_CLIENT_S_DN}x\"\n");
     auto out = site.httpd.run({"-t"});
     CHECK_EQUAL(out.status, 0);
     for (const char* what : {"SSLUserName looks at", "Require looks at"}) CHECK_CONTAINS(out.text, what);
-    CHECK(out.text.find("CustomLog looks at") == std::string::npos);
+    for (const char* what : {"CustomLog looks at", "MTLSForward looks at", "RequestHeader looks at"})
+        CHECK(out.text.find(what) == std::string::npos);
     site.configure("Off", "SSLVerifyClient optional\nSSLUserName SSL_CLIENT_S_DN_CN\n");
     CHECK(site.httpd.run({"-t"}).text.find("looks at") == std::string::npos);
     site.configure("Loud");
