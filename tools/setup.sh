@@ -109,6 +109,10 @@ if [ "$goal" = test ] || [ "$goal" = lint ]; then
     promtool=prometheus
     [ "$family" = redhat ] && promtool=golang-github-prometheus
     wish 'command -v promtool' "$promtool"
+    # What recipes of docs/cookbook.md are tried with.
+    wish 'httpd_module mod_oauth2.so' libapache2-mod-oauth2
+    wish 'command -v jq' jq
+    wish 'command -v node' nodejs
 fi
 if [ "$goal" = lint ]; then
     need 'command -v clang++' clang clang
