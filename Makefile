@@ -70,8 +70,8 @@ all: setup-build  ## builds build/mod_mtls_authz.so and build/mtls-authz
 	@$(MAKE) --no-print-directory $(MODULE) $(TOOL)
 
 demo: setup-demo  ## makes a demo PKI, starts httpd on 127.0.0.1, tells the story, stops it (KEEP=1 leaves it running)
-	@$(MAKE) --no-print-directory $(MODULE) $(BUILD)/demo
-	@$(BUILD)/demo $(abspath $(MODULE))
+	@$(MAKE) --no-print-directory $(MODULE) $(TOOL) $(BUILD)/demo
+	@$(BUILD)/demo $(abspath $(MODULE)) $(abspath $(TOOL))
 
 demo-fleet: setup-demo-fleet  ## one policy in PostgreSQL for two servers behind HAProxy: a partner comes, and is revoked everywhere while connected
 	@$(MAKE) --no-print-directory $(MODULE) $(TOOL) $(BUILD)/demo_fleet
@@ -123,7 +123,7 @@ test-debian:  ## the demo and the tests against httpd on another Debian, in a ch
 
 demo-and-httpd-test: setup-test
 	@$(MAKE) --no-print-directory $(MODULE) $(TOOL) $(BUILD)/demo $(BUILD)/httpd_tests
-	@$(BUILD)/demo $(abspath $(MODULE))
+	@$(BUILD)/demo $(abspath $(MODULE)) $(abspath $(TOOL))
 	$(BUILD)/httpd_tests --jobs $(JOBS) $(abspath $(MODULE)) -instructions -reloads_under_load $(TESTS)
 
 fuzz: setup-lint  ## 10,000,000 random pairs by the plain rules and 100,000 chains with lists by OpenSSL, then fuzzes what reads foreign bytes, 60 seconds a target (FUZZ_SECONDS=n)

@@ -5,7 +5,6 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -16,6 +15,7 @@
 #include "httpd_server.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "pki.hpp"
+#include "stage.hpp"
 #include "tls_client.hpp"
 #include "web_servers.hpp"
 #include "world.hpp"
@@ -46,13 +46,12 @@ void expect(bool is_so, const std::string& what) {
     ++failures;
 }
 
-// A temporary folder.
+// A folder that is removed at the end.
 struct Folder {
     std::string path;
     Folder() {
-        std::string name = "/tmp/mtls-fleet-XXXXXX";
-        path = mkdtemp(name.data());
-        chmod(path.c_str(), 0755);
+        path = std::string(std::getenv("TMPDIR")) + "/fleet";
+        fs::create_directory(path);
     }
     ~Folder() {
         std::error_code ignored;
@@ -211,10 +210,8 @@ int main(int argc, char** argv) {
     if (argc != 3) return std::fprintf(stderr, "usage: demo_fleet MODULE TOOL\n"), 2;
     std::setvbuf(stdout, nullptr, _IOLBF, 0);
     std::signal(SIGPIPE, SIG_IGN);
-    try {
+    return staged([argv] {
         Fleet(argv[1], argv[2]).tell();
         return failures == 0 ? 0 : 1;
-    } catch (const std::exception& e) {
-        return std::fprintf(stderr, "demo-fleet: %s\n", e.what()), 1;
-    }
+    });
 }
