@@ -121,6 +121,29 @@ CLAIM(httpd_takes_every_block_of_configuration_that_the_documentation_shows) {
     CHECK(tried > 60);
 }
 
+CLAIM(the_first_recipe_makes_a_partner_that_may_do_what_it_was_granted) {
+    const World& w = world();
+    Kitchen k;
+    const Httpd& httpd = k.site.httpd;
+    httpd.write("acme-ca.pem", w.acme_ca.cert_pem());
+    httpd.write("acme-client.pem", w.acme.cert_pem());
+    for (const char* folder : {"partners", "expect"}) fs::create_directories(httpd.path("mtls/") + folder);
+    for (const std::size_t index : {1, 2}) {
+        std::string commands = recipe("A new partner in five minutes", index, "sh");
+        while (commands.find("/etc/apache2") != std::string::npos)
+            commands = replaced(commands, "/etc/apache2", httpd.root());
+        const auto out = run_command({"sh", "-ec", commands}, httpd.root());
+        check(out.status == 0, out.text, __FILE__, __LINE__);
+    }
+    k.page("/api/orders/17").page("/api/salaries/17");
+    k.site.httpd.configure("MTLSPolicyFile mtls/partners/*.conf\n" + location("/api", "MTLSAllow by-grant"));
+    k.site.httpd.start();
+    CHECK_EQUAL(k.status(&w.acme, "/api/orders/17"), 200);
+    CHECK_EQUAL(k.status(&w.acme, "/api/salaries/17"), 403);
+    CHECK_EQUAL(k.status(&w.acme, "/api/orders/17", "", "DELETE"), 403);
+    CHECK_EQUAL(k.status(&w.acme_from_globex, "/api/orders/17"), 403);
+}
+
 CLAIM(a_preflight_request_is_answered_without_a_certificate_and_nothing_else_is) {
     Kitchen k;
     k.page("/api/orders/17").in_vhost(recipe("Browsers of another site (CORS)")).start("");
