@@ -128,7 +128,7 @@ CLAIM(the_first_recipe_makes_a_partner_that_may_do_what_it_was_granted) {
     httpd.write("acme-ca.pem", w.acme_ca.cert_pem());
     httpd.write("acme-client.pem", w.acme.cert_pem());
     for (const char* folder : {"partners", "expect"}) fs::create_directories(httpd.path("mtls/") + folder);
-    for (const std::size_t index : {1, 2}) {
+    for (const std::size_t index : {1U, 2U}) {
         std::string commands = recipe("A new partner in five minutes", index, "sh");
         while (commands.find("/etc/apache2") != std::string::npos)
             commands = replaced(commands, "/etc/apache2", httpd.root());

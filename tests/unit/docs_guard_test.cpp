@@ -1,6 +1,5 @@
 // The documentation, checked: what links lead to. Run from the repository's root.
 #include <algorithm>
-#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -35,9 +34,9 @@ std::string anchor_of(std::string heading) {
         for (std::size_t at = 0; (at = heading.find(entity)) != std::string::npos;) heading.erase(at, 4);
     }
     std::string out;
-    for (const unsigned char c : heading) {
+    for (const char c : heading) {
         if (c == ' ' || c == '-') out += '-';
-        if (std::isalnum(c) != 0 || c == '_') out += static_cast<char>(std::tolower(c));
+        if (mtls::is_alnum(c) || c == '_') out += mtls::to_lower(c);
     }
     return out;
 }
