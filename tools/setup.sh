@@ -113,6 +113,7 @@ if [ "$goal" = test ] || [ "$goal" = lint ]; then
     wish 'httpd_module mod_oauth2.so' libapache2-mod-oauth2
     wish 'command -v jq' jq
     wish 'command -v node' nodejs
+    wish 'test -e /usr/share/java/tomcat10-catalina.jar' libtomcat10-java
 fi
 if [ "$goal" = lint ]; then
     need 'command -v clang++' clang clang

@@ -1,4 +1,5 @@
 // What the documentation shows is taken by httpd, and recipes let in and keep out as they say.
+#include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <sys/wait.h>
@@ -9,9 +10,12 @@
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "claims.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
 #include "shown_blocks.hpp"
 #include "waiting.hpp"
 #include "world.hpp"
@@ -36,6 +40,31 @@ std::string replaced(std::string text, const std::string& what, const std::strin
     check(at != std::string::npos, "[" + what + "] is not in [" + text + "]", __FILE__, __LINE__);
     return text.replace(at, what.size(), with);
 }
+
+// A program that runs beside the server until the end of the claim.
+class Program {
+public:
+    explicit Program(std::vector<std::string> words) : pid_(fork()) {
+        if (pid_ != 0) return;
+        std::vector<char*> argv;
+        for (std::string& word : words) argv.push_back(word.data());
+        argv.push_back(nullptr);
+        const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        dup2(null, STDOUT_FILENO);
+        dup2(null, STDERR_FILENO);
+        execvp(argv[0], argv.data());
+        _exit(127);
+    }
+    ~Program() {
+        kill(pid_, SIGKILL);
+        waitpid(pid_, nullptr, 0);
+    }
+    Program(const Program&) = delete;
+    Program& operator=(const Program&) = delete;
+
+private:
+    pid_t pid_;
+};
 
 // A server with a recipe in it, and with pages at the paths that recipes speak of.
 class Kitchen {
@@ -256,24 +285,36 @@ CLAIM(a_backend_in_node_reads_partner_and_certificate) {
     const std::string port = std::to_string(k.site.httpd.next_port());
     k.site.httpd.write("backend.js", replaced(recipe("Node", 0, "js"), "8080", port));
     k.start(replaced(recipe("An application behind mod_proxy"), "8080", port));
-    const pid_t node = fork();
-    if (node == 0) {
-        execlp("node", "node", k.site.httpd.path("backend.js").c_str(), nullptr);
-        _exit(127);
-    }
-    const auto answer = [&k] { return k.status(&world().acme, "/app/x"); };
-    becomes(answer, 200, "the backend answers");
-    const std::string body = k.site.get(&world().acme, "/app/x").body;
-    const int without = plain_get(k.site.httpd.next_port(), "/app/x").status;
-    kill(node, SIGKILL);
-    waitpid(node, nullptr, 0);
+    const Program node({"node", k.site.httpd.path("backend.js")});
+    becomes([&k] { return k.status(&world().acme, "/app/x"); }, 200, "the backend answers");
     std::string digest = hex_sha256(world().acme), shown;
     for (std::size_t i = 0; i < digest.size(); ++i) {
         if (i > 0 && i % 2 == 0) shown += ':';
         shown += static_cast<char>(std::toupper(digest[i]));
     }
-    CHECK_EQUAL(body, "acme " + shown + "\n");
-    CHECK_EQUAL(without, 403);
+    CHECK_EQUAL(k.site.get(&world().acme, "/app/x").body, "acme " + shown + "\n");
+    CHECK_EQUAL(plain_get(k.site.httpd.next_port(), "/app/x").status, 403);
+}
+
+CLAIM(a_servlet_in_tomcat_reads_partner_and_certificate) {
+    std::string jars;
+    for (const char* name : {"catalina", "coyote", "juli", "util", "util-scan", "api", "jni", "servlet-api",
+                             "annotations-api", "jaspic-api"}) {
+        jars += std::string(jars.empty() ? "" : ":") + "/usr/share/java/tomcat10-" + name + ".jar";
+    }
+    if (!fs::exists("/usr/share/java/tomcat10-catalina.jar")) {
+        std::printf("NOT TRIED: there is no Tomcat on this machine\n");
+        return;
+    }
+    Kitchen k;
+    const std::string port = std::to_string(k.site.httpd.next_port());
+    k.start(replaced(recipe("Tomcat"), "8080", port));
+    const Program tomcat({"java", "-cp", jars, "tests/httpd/backend.java", port, k.site.httpd.root()});
+    becomes([&k] { return k.status(&world().acme, "/shop/x"); }, 200, "the servlet answers");
+    const mtls::CertificateFacts facts = mtls::read_facts(*world().acme.cert);
+    CHECK_EQUAL(k.site.get(&world().acme, "/shop/x").body, "acme " + std::string(facts.serial));
+    CHECK_EQUAL(k.status(&world().unnamed, "/shop/x"), 403);
+    CHECK_EQUAL(plain_get(k.site.httpd.next_port(), "/shop/x").status, 403);
 }
 
 CLAIM(the_comparison_of_log_only_is_right_for_rules_that_answer_401_or_403) {
