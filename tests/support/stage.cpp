@@ -1,7 +1,6 @@
 #include "stage.hpp"
 
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,6 +16,7 @@
 #include <thread>
 
 #include "httpd_server.hpp"
+#include "mtls_authz/system/process_traits.hpp"
 
 namespace test {
 
@@ -90,8 +90,9 @@ int run(const std::function<int()>& story) {
 // Waits for the end of the story, or for a signal.
 int status_of(pid_t story, const sigset_t& awaited) {
     for (;;) {
-        const int signal = sigwaitinfo(&awaited, nullptr);
-        if (signal > 0 && signal != SIGCHLD) return 128 + signal;
+        int signal = 0;
+        sigwait(&awaited, &signal);
+        if (signal != 0 && signal != SIGCHLD) return 128 + signal;
         int status = 0;
         for (pid_t ended = 0; (ended = waitpid(-1, &status, WNOHANG)) > 0;) {
             if (ended == story) return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
@@ -107,7 +108,7 @@ int staged(const std::function<int()>& story) {
     sigaddset(&awaited, SIGCHLD);
     for (const int signal : kEndings) sigaddset(&awaited, signal);
     sigprocmask(SIG_BLOCK, &awaited, &before);
-    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    mtls::adopt_orphans();
     const Folder folder;
     const pid_t child = fork();
     if (child == 0) {
