@@ -92,7 +92,8 @@ const command_rec kDirectives[] = {
     AP_INIT_FLAG("MTLSErrorDetail", on_error_detail, nullptr, kGate,
                  "On|Off: whether a denied client is told why, about its own certificate"),
     AP_INIT_RAW_ARGS("MTLSForward", on_forward, nullptr, kGate,
-                     "[cert=rfc9440|cert=pem:HEADER] [partner=HEADER], or Off: what the backend is handed"),
+                     "[cert=rfc9440|pem:HEADER|pem-url:HEADER|der:HEADER|xfcc] [partner=HEADER] [groups=HEADER] "
+                     "[attr.NAME=HEADER], or Off: what the backend is handed"),
     AP_INIT_RAW_ARGS("MTLSAcceptFront", on_accept_front, nullptr, kGate,
                      "NAME...|none: the fronts whose word on their clients' certificates counts"),
     // Log, status and events.

@@ -3,6 +3,7 @@
 #include <openssl/pem.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <new>
 
 #include "mtls_authz/base/text.hpp"
@@ -69,6 +70,92 @@ std::string pem_value(std::string_view text) {
     std::string out = "-----BEGIN CERTIFICATE----- ";
     for (std::size_t at = 0; at < text.size(); at += kLine) out += std::string(text.substr(at, kLine)) + " ";
     return out + "-----END CERTIFICATE-----";
+}
+
+namespace {
+
+void append_hex(std::string& out, char prefix, char c) {
+    static constexpr char kDigits[] = "0123456789ABCDEF";
+    const auto byte = static_cast<std::uint8_t>(c);
+    out += {prefix, kDigits[byte >> 4], kDigits[byte & 15]};
+}
+
+// RFC 3986 2.2 and 2.3, and `%`.
+bool is_uri_character(char c) {
+    return is_alnum(c) || std::string_view("-._~:/?#[]@!$&'()*+,;=%").find(c) != std::string_view::npos;
+}
+
+bool is_printable(char c) { return c >= 0x20 && c < 0x7f; }
+
+// RFC 4514 text in printable ASCII, in which no quote occurs.
+std::string subject_value(std::string_view name) {
+    std::string out;
+    for (std::size_t i = 0; i < name.size(); ++i) {
+        const char next = i + 1 < name.size() ? name[i + 1] : '\0';
+        if (name[i] == '\\' && (next == '"' || next == '\\')) {
+            append_hex(out, '\\', next);
+            ++i;
+        } else if (!is_printable(name[i]) || name[i] == '"') {
+            append_hex(out, '\\', name[i]);
+        } else {
+            out += name[i];
+        }
+    }
+    return out;
+}
+
+void append_names(std::string& out, const char* key, const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+        if (name.empty() || !std::all_of(name.begin(), name.end(), is_uri_character)) continue;
+        const char* const quote = name.find_first_of(",;=") != std::string::npos ? "\"" : "";
+        out += key + (quote + name) + quote;
+    }
+}
+
+}  // namespace
+
+std::string pem_url_value(std::string_view text) {
+    constexpr std::size_t kLine = 64;
+    std::string out = "-----BEGIN%20CERTIFICATE-----%0A";
+    for (std::size_t at = 0; at < text.size(); at += kLine) {
+        for (const char c : text.substr(at, kLine)) {
+            if (is_alnum(c)) {
+                out += c;
+            } else {
+                append_hex(out, '%', c);
+            }
+        }
+        out += "%0A";
+    }
+    return out + "-----END%20CERTIFICATE-----%0A";
+}
+
+std::string xfcc_value(const CertificateFacts& facts, std::string_view base64_der, const std::vector<X509Ptr>& chain) {
+    const std::string leaf = pem_url_value(base64_der);
+    std::string out = "Hash=" + hex(bytes_of(facts.sha256)) + ";Cert=\"" + leaf + '"';
+    if (!chain.empty()) {
+        out += ";Chain=\"" + leaf;
+        for (const X509Ptr& certificate : chain) out += pem_url_value(base64(encode(i2d_X509, *certificate)));
+        out += '"';
+    }
+    out += ";Subject=\"" + subject_value(facts.subject.text()) + '"';
+    append_names(out, ";URI=", facts.uri);
+    append_names(out, ";DNS=", facts.dns);
+    return out;
+}
+
+std::string header_text(std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        const bool is_edge = i == 0 || i + 1 == text.size();
+        if (!is_printable(c) || c == '%' || (c == ' ' && is_edge)) {
+            append_hex(out, '%', c);
+        } else {
+            out += c;
+        }
+    }
+    return out;
 }
 
 std::string header_key(std::string_view name) {

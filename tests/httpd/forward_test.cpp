@@ -3,6 +3,7 @@
 #include "echo_backend.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/policy/forwarding.hpp"
+#include "web_servers.hpp"
 #include "world.hpp"
 
 using namespace test;
@@ -172,6 +173,130 @@ CLAIM(a_pem_header_reads_back_to_the_certificate) {
     CHECK_EQUAL(begin + inner + end + "\n", w.acme.cert_pem());
 }
 
+CLAIM(a_backend_gets_what_nginx_haproxy_and_envoy_would_hand_on) {
+    const World& w = world();
+    Proxied p(
+        "<Location /app>\n MTLSAllow any-partner\n MTLSForward cert=pem-url:X-Pem cert=der:X-Der cert=xfcc\n"
+        "</Location>\n");
+    const std::string forged = "X-Pem: forged\r\nx_der: forged\r\nX-Forwarded-Client-Cert: By=forged\r\n";
+    const std::string got = p.site.get(&w.acme, "/app/x", forged).body;
+    CHECK(got.find("forged") == std::string::npos);
+    CHECK_EQUAL(header(got, "X-Der"), mtls::base64(der_of(w.acme)));
+    CHECK_EQUAL(header(got, "X-Pem"), mtls::pem_url_value(mtls::base64(der_of(w.acme))));
+    const std::string xfcc = header(got, "X-Forwarded-Client-Cert");
+    CHECK_CONTAINS(xfcc, "Hash=" + hex_sha256(w.acme) + ";Cert=\"-----BEGIN%20CERTIFICATE-----%0A");
+    CHECK_CONTAINS(xfcc, ";DNS=api.acme.example");
+    CHECK(xfcc.find("Chain=") == std::string::npos);
+    ClientOptions options;
+    options.identity = &w.acme_by_sub;
+    options.chain = {&w.acme_sub};
+    const std::string chained = TlsClient(p.site.httpd.port(), options).get("/app/x").body;
+    CHECK_CONTAINS(header(chained, "X-Forwarded-Client-Cert"), ";Chain=\"-----BEGIN");
+    // Not granted, nothing handed on; and forged ones reach no place of the server.
+    CHECK_EQUAL(p.site.get(&w.unnamed, "/app/x", forged).status, 403);
+    CHECK(p.site.get(nullptr, "/open/x", forged).body.find("forged") == std::string::npos);
+}
+
+CLAIM(pem_url_and_der_are_byte_for_byte_those_of_nginx_and_haproxy) {
+    if (!Nginx::is_installed() || !Haproxy::is_installed())
+        return std::puts("  no nginx or HAProxy here: left out"), void();
+    const World& w = world();
+    Proxied p("<Location /app>\n MTLSAllow any-partner\n MTLSForward cert=pem-url:X-Pem cert=der:X-Der\n</Location>\n");
+    const std::string ours = p.site.get(&w.acme, "/app/x").body;
+    const std::string backend = "127.0.0.1:" + std::to_string(p.site.httpd.next_port());
+    p.site.httpd.write("front/nginx/x", "");
+    p.site.httpd.write("front/haproxy/server.pem", w.server.pem());
+    p.site.httpd.write("front/haproxy/cas.pem", w.acme_ca.cert_pem());
+    const std::string tls = p.site.httpd.path("front/haproxy/server.pem");
+    ClientOptions options;
+    options.identity = &w.acme;
+    const int nginx_port = free_port(), haproxy_port = free_port();
+    const Nginx nginx(p.site.httpd.path("front/nginx"), free_port(),
+                      "listen 127.0.0.1:" + std::to_string(nginx_port) + " ssl;\nssl_certificate " + tls +
+                          ";\nssl_certificate_key " + tls + ";\nssl_client_certificate " +
+                          p.site.httpd.path("front/haproxy/cas.pem") +
+                          ";\nssl_verify_client optional;\nssl_protocols TLSv1.3;\nlocation / {\nproxy_pass http://" +
+                          backend + ";\nproxy_set_header X-Pem $ssl_client_escaped_cert;\n}\n");
+    CHECK_EQUAL(header(TlsClient(nginx_port, options).get("/x").body, "X-Pem"), header(ours, "X-Pem"));
+    const Haproxy haproxy(p.site.httpd.path("front/haproxy"), haproxy_port,
+                          "frontend f\nbind 127.0.0.1:" + std::to_string(haproxy_port) +
+                              " ssl crt server.pem ca-file cas.pem verify optional\nhttp-request set-header X-Der "
+                              "%[ssl_c_der,base64]\ndefault_backend b\nbackend b\nserver s " +
+                              backend + "\n");
+    CHECK_EQUAL(header(TlsClient(haproxy_port, options).get("/x").body, "X-Der"), header(ours, "X-Der"));
+    CHECK(!header(ours, "X-Pem").empty() && !header(ours, "X-Der").empty());
+}
+
+CLAIM(groups_and_attributes_are_handed_over_where_the_partner_has_them) {
+    const World& w = world();
+    Site site;
+    EchoBackend backend(site.httpd.next_port());
+    const std::string pass =
+        "ProxyPass /app http://127.0.0.1:" + std::to_string(site.httpd.next_port()) + "/app disablereuse=on\n";
+    site.httpd.write("more.conf",
+                     "<MTLSPartner initech>\nMTLSIdentity DNS:nobody.acme.example\nMTLSTrustAnchor acme.pem\n"
+                     "MTLSGroup suppliers gold\nMTLSGroup never if CN:x\nMTLSAttribute tenant \"50% \xc3\xa9\"\n"
+                     "MTLSAttribute who cert:CN\n</MTLSPartner>\n");
+    site.load("proxy")
+        .load("proxy_http")
+        .vhost(pass)
+        .start(
+            "MTLSPolicyFile more.conf\n" + pass +
+            location("/app", "MTLSAllow any-partner\nMTLSForward groups=X-Groups attr.Tenant=X-Tenant attr.who=X-Who"));
+    const std::string forged = "X-Groups: forged\r\nx_tenant: forged\r\nX-Who: forged\r\n";
+    const std::string got = site.get(&w.unnamed, "/app/x", forged).body;
+    CHECK_EQUAL(header(got, "X-Groups"), "suppliers,gold");
+    CHECK_EQUAL(header(got, "X-Tenant"), "50%25 %C3%A9");
+    CHECK_EQUAL(header(got, "X-Who"), "nobody");
+    // A partner without them: no header, and no forged one either.
+    const std::string without = site.get(&w.globex, "/app/x", forged).body;
+    CHECK(without.starts_with("GET /app/x"));
+    CHECK_EQUAL(header(without, "X-Tenant"), "");
+    CHECK(without.find("forged") == std::string::npos);
+}
+
+CLAIM(a_request_header_of_mod_headers_that_would_replace_what_is_handed_over_is_warned_of) {
+    const std::string warning = "mod_headers comes after MTLSForward";
+    const std::string forward = location("/app", "MTLSAllow any-partner\nMTLSForward partner=X-Partner");
+    const std::pair<std::string, bool> rows[] = {
+        {location("/app", "RequestHeader set x_partner x"), true},
+        {location("/app/below", "RequestHeader unset X-Partner"), true},
+        {location("/", "RequestHeader append X-Partner x"), true},
+        {"RequestHeader set Client-Cert-Chain x\n", false},
+        {"RequestHeader set X-Partner x\n", true},
+        {"RequestHeader unset X-Partner early\n", false},
+        {"RequestHeader setifempty X-Partner x\n", false},
+        {location("/other", "RequestHeader set X-Partner x"), false},
+        {location("/app", "RequestHeader set X-Partners x"), false},
+        {"<VirtualHost 127.0.0.1:1>\nRequestHeader set X-Partner x\n</VirtualHost>\n", true},
+    };
+    Site site;
+    for (const auto& [lines, warns] : rows) {
+        site.httpd.configure(World::policy() + forward + lines);
+        const auto out = site.httpd.run({"-t"});
+        CHECK_EQUAL(out.status, 0);
+        check((out.text.find(warning) != std::string::npos) == warns, lines + out.text, __FILE__, __LINE__);
+    }
+    site.httpd.configure(World::policy() + location("/app", "MTLSAllow any-partner\nMTLSForward attr.tenat=X-T") +
+                         "<MTLSPartner t>\nMTLSIdentity DNS:t.example.org\nMTLSTrustAnchor acme.pem\nMTLSAttribute "
+                         "tenant 1\n</MTLSPartner>\n");
+    CHECK_CONTAINS(site.httpd.run({"-t"}).text,
+                   "no partner has an MTLSAttribute of this name (did you mean 'tenant'?)");
+}
+
+CLAIM(mod_headers_replaces_what_is_handed_over_indeed) {
+    // What the warning says; an early one does not.
+    Proxied p(
+        "<Location /app>\n MTLSAllow any-partner\n MTLSForward partner=X-Partner\n RequestHeader set X-Partner "
+        "other\n</Location>\n");
+    CHECK_EQUAL(header(p.site.get(&world().acme, "/app/x").body, "X-Partner"), "other");
+    Proxied early(
+        "RequestHeader set X-Partner other early\n<Location /app>\n MTLSAllow any-partner\n MTLSForward "
+        "partner=X-Partner\n</Location>\n",
+        "RequestHeader set X-Partner other early\n");
+    CHECK_EQUAL(header(early.site.get(&world().acme, "/app/x").body, "X-Partner"), "acme");
+}
+
 CLAIM(http2_streams_hand_over_too) {
     const World& w = world();
     Proxied p(kGate);
@@ -195,7 +320,12 @@ CLAIM(a_name_that_http_needs_cannot_be_taken) {
         {"cert=rfc9440 partner=Client-Cert", "'Client-Cert' cannot hold two things"},
         {"partner=X-A partner=X-B", "says again what was said before it"},
         {"Off partner=X-A", "'Off': expected"},
-        {"cert=der", "'cert=der': expected cert=rfc9440, cert=pem:HEADER, partner=HEADER, or Off alone"},
+        {"cert=der", "'cert=der': expected cert=rfc9440, cert=pem:HEADER, cert=pem-url:HEADER"},
+        {"cert=xfcc cert=xfcc", "says again what was said before it"},
+        {"cert=xfcc partner=x_forwarded_client_cert", "cannot hold two things"},
+        {"cert=pem:Client-Cert-Chain cert=rfc9440", "'Client-Cert' cannot hold two things"},
+        {"attr.=X-A", "'attr.=X-A': expected"},
+        {"attr.a=X-A attr.A=X-B", "says again what was said before it"},
     };
     Site site;
     for (const auto& [arguments, message] : rows) {

@@ -9,6 +9,7 @@
 
 #include "mtls_authz/base/openssl_types.hpp"
 #include "mtls_authz/base/result.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
 
 namespace mtls {
 
@@ -22,6 +23,19 @@ std::string client_cert_chain_value(const std::vector<X509Ptr>& chain);
 
 // PEM on one line, with blanks instead of line ends: the format of Tomcat's SSLValve and of others that follow mod_ssl.
 std::string pem_value(std::string_view base64_der);
+
+// PEM, percent-encoded byte for byte as nginx's $ssl_client_escaped_cert: all but `A-Z a-z 0-9 - . _ ~` becomes %HH.
+std::string pem_url_value(std::string_view base64_der);
+
+// Envoy's X-Forwarded-Client-Cert: one element with Hash, Cert, Chain (the leaf and `chain`; left out if that is
+// empty), Subject, URI and DNS. No value contains a quote or a backslash before a quote, so that every reader finds
+// the same end: in Subject these two are \22 and \5C (RFC 4514 2.4), and URI and DNS entries with a character that no
+// URI contains (RFC 3986 2) are left out.
+constexpr const char* kXForwardedClientCert = "X-Forwarded-Client-Cert";
+std::string xfcc_value(const CertificateFacts& facts, std::string_view base64_der, const std::vector<X509Ptr>& chain);
+
+// Any text as a header value: control and non-ASCII bytes, `%`, and a blank at either end become %HH.
+std::string header_text(std::string_view text);
 
 // The letters and digits of a header name, in lower case: backends may treat names with the same key as equal. CGI
 // turns `-` into `_`, and some servers drop unusual characters.

@@ -50,6 +50,13 @@ bool is_any_directive(const std::function<bool(const ap_directive_t&)>& is_wante
     return is_any_below(ap_conftree, is_wanted);
 }
 
+void for_every_directive(const std::function<void(const ap_directive_t&)>& visit) {
+    is_any_directive([&visit](const ap_directive_t& d) {
+        visit(d);
+        return false;
+    });
+}
+
 bool has_regex_options() {
     return is_any_directive([](const ap_directive_t& d) { return equal_nocase(d.directive, "RegexDefaultOptions"); });
 }

@@ -12,6 +12,9 @@ namespace mtls::httpd {
 // Whether any directive matches, in any virtual host. Usable from pre_config on.
 bool is_any_directive(const std::function<bool(const ap_directive_t&)>& is_wanted);
 
+// Calls `visit` for each directive of all servers, also inside sections.
+void for_every_directive(const std::function<void(const ap_directive_t&)>& visit);
+
 // Whether RegexDefaultOptions changes how regular expressions match, as ICASE or EXTENDED do.
 bool has_regex_options();
 

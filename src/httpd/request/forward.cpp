@@ -16,64 +16,100 @@ namespace {
 
 constexpr const char* kTrailerFilter = "MTLS_AUTHZ_TRAILERS";
 
-// Reads one argument; returns the error, or nullopt.
-std::optional<std::string> read_argument(ForwardRule& rule, const std::string& word) {
-    constexpr std::string_view kPem = "cert=pem:";
-    constexpr std::string_view kPartner = "partner=";
-    if (word == "cert=rfc9440") {
-        rule.rfc9440 = true;
-        return std::nullopt;
-    }
-    const bool is_pem = word.starts_with(kPem);
-    if (!is_pem && !word.starts_with(kPartner)) {
-        return "'" + escape_for_log(word, 100) +
-               "': expected cert=rfc9440, cert=pem:HEADER, partner=HEADER, or Off alone";
-    }
-    auto header = parse_header_name(std::string_view(word).substr(is_pem ? kPem.size() : kPartner.size()));
-    if (!header) return header.error();
-    std::string& target = is_pem ? rule.pem_header : rule.partner_header;
-    if (!target.empty()) return "'" + word + "' says again what was said before it";
-    target = std::move(header.value());
-    return std::nullopt;
+using Holds = ForwardedHeader::Holds;
+
+// An argument: the whole of it where the header has a fixed name, else up to that name.
+struct Argument {
+    std::string_view text;
+    Holds holds;
+    const char* header;  // null: the argument goes on with it
+};
+constexpr Argument kArguments[] = {{"cert=rfc9440", Holds::kRfc9440, kClientCert},
+                                   {"cert=xfcc", Holds::kXfcc, kXForwardedClientCert},
+                                   {"cert=pem:", Holds::kPem, nullptr},
+                                   {"cert=pem-url:", Holds::kPemUrl, nullptr},
+                                   {"cert=der:", Holds::kDer, nullptr},
+                                   {"partner=", Holds::kPartner, nullptr},
+                                   {"groups=", Holds::kGroups, nullptr}};
+
+Error unknown_argument(const std::string& word) {
+    return {in_quotes(word, 100) +
+            ": expected cert=rfc9440, cert=pem:HEADER, cert=pem-url:HEADER, cert=der:HEADER, cert=xfcc, "
+            "partner=HEADER, groups=HEADER, attr.NAME=HEADER, or Off alone"};
 }
 
-// header_key() of the headers that the rule sets; an error if a backend could confuse two of them.
-Result<std::vector<std::string>> keys_of(const ForwardRule& rule) {
-    std::vector<std::string> keys;
-    if (rule.rfc9440) keys = {header_key(kClientCert), header_key(kClientCertChain)};
-    for (const std::string* header : {&rule.pem_header, &rule.partner_header}) {
-        if (header->empty()) continue;
-        std::string key = header_key(*header);
-        if (std::find(keys.begin(), keys.end(), key) != keys.end()) {
-            return Error{"'" + *header + "' cannot hold two things"};
-        }
-        keys.push_back(std::move(key));
+Result<ForwardedHeader> read_attribute(const std::string& word) {
+    constexpr std::string_view kPrefix = "attr.";
+    const std::size_t equals = word.find('=');
+    if (!word.starts_with(kPrefix) || equals == std::string::npos || equals == kPrefix.size()) {
+        return unknown_argument(word);
     }
-    // Backends that trust this server with client certificates read RFC 9440's fields: always remove those, even if the
-    // rule does not set them.
-    for (const char* field : {kClientCert, kClientCertChain}) keys.push_back(header_key(field));
-    return keys;
+    auto header = parse_header_name(std::string_view(word).substr(equals + 1));
+    if (!header) return Error{header.error()};
+    return ForwardedHeader{Holds::kAttribute, std::move(header.value()),
+                           word.substr(kPrefix.size(), equals - kPrefix.size())};
+}
+
+Result<ForwardedHeader> read_argument(const std::string& word) {
+    for (const auto& [text, holds, fixed] : kArguments) {
+        if (fixed != nullptr && word == text) return ForwardedHeader{holds, fixed, {}};
+        if (fixed != nullptr || !word.starts_with(text)) continue;
+        auto header = parse_header_name(std::string_view(word).substr(text.size()));
+        if (!header) return Error{header.error()};
+        return ForwardedHeader{holds, std::move(header.value()), {}};
+    }
+    return read_attribute(word);
 }
 
 const char* read_forward(cmd_parms* cmd, DirConfig& config, const char* args) {
     if (const char* fault = context_fault(cmd)) return fault;
+    const auto refuse = [cmd](const std::string& why) { return failure(cmd, cmd->cmd->name + (": " + why)); };
+    auto headers = parse_forward(args);
+    if (!headers) return refuse(headers.error());
     auto* const rule = pool_new<ForwardRule>(cmd->pool);
     config.forward = rule;
-    const auto words = config_words(args);
-    if (words.size() == 1 && equal_nocase(words.front(), "Off")) return nullptr;
-    rule->rfc9440 = words.empty();
-    const auto refuse = [cmd](const std::string& why) { return failure(cmd, cmd->cmd->name + (": " + why)); };
-    for (const std::string& word : words) {
-        if (const auto fault = read_argument(*rule, word)) return refuse(*fault);
-    }
-    auto keys = keys_of(*rule);
+    rule->headers = std::move(headers.value());
+    if (rule->headers.empty()) return nullptr;
+    auto keys = keys_of(rule->headers);
     if (!keys) return refuse(keys.error());
     auto& all = state().forwarded_keys;
-    if (!keys.value().empty()) hook_trailers();
+    hook_trailers();
+    // Backends that trust this server with client certificates read RFC 9440's fields: always remove those, even if the
+    // rule does not set them.
+    for (const char* field : {kClientCert, kClientCertChain}) keys.value().push_back(header_key(field));
     for (std::string& key : keys.value()) {
         if (std::find(all.begin(), all.end(), key) == all.end()) all.push_back(std::move(key));
     }
     return nullptr;
+}
+
+// "" if this request has nothing of the kind.
+std::string value_of(const ForwardedHeader& header, const RequestDecision& decision) {
+    const Identification& who = *decision.who;
+    const std::string& leaf = decision.certificate->base64_der();
+    switch (header.holds) {
+        case Holds::kRfc9440:
+            return client_cert_value(leaf);
+        case Holds::kPem:
+            return pem_value(leaf);
+        case Holds::kPemUrl:
+            return pem_url_value(leaf);
+        case Holds::kDer:
+            return leaf;
+        case Holds::kXfcc:
+            return xfcc_value(decision.certificate->facts, leaf, who.intermediates);
+        case Holds::kPartner:
+            return std::string(who.partner->name);
+        case Holds::kGroups:
+            return who.description.groups;
+        case Holds::kAttribute:
+            break;
+    }
+    for (const auto& [name, value] : who.variables) {
+        constexpr std::string_view kVariable = "MTLS_ATTR_";
+        if (equal_nocase(std::string_view(name).substr(kVariable.size()), header.attribute)) return header_text(value);
+    }
+    return {};
 }
 
 using Keys = std::vector<std::string>;  // by header_key()
@@ -161,21 +197,50 @@ extern "C" apr_status_t on_trailer_filter(ap_filter_t* f, apr_bucket_brigade* ou
 
 }  // namespace
 
+Result<std::vector<ForwardedHeader>> parse_forward(const char* args) {
+    const auto words = config_words(args);
+    std::vector<ForwardedHeader> out;
+    if (words.size() == 1 && equal_nocase(words.front(), "Off")) return out;
+    if (words.empty()) out.push_back({Holds::kRfc9440, kClientCert, {}});
+    for (const std::string& word : words) {
+        auto header = read_argument(word);
+        if (!header) return Error{header.error()};
+        const bool is_repeated = std::any_of(out.begin(), out.end(), [&](const ForwardedHeader& h) {
+            return h.holds == header.value().holds && equal_nocase(h.attribute, header.value().attribute);
+        });
+        if (is_repeated) return Error{in_quotes(word) + " says again what was said before it"};
+        out.push_back(std::move(header.value()));
+    }
+    return out;
+}
+
+Result<std::vector<std::string>> keys_of(const std::vector<ForwardedHeader>& headers) {
+    std::vector<std::string> keys;
+    const auto add = [&keys](const std::string& name) {
+        std::string key = header_key(name);
+        if (std::find(keys.begin(), keys.end(), key) != keys.end()) return false;
+        keys.push_back(std::move(key));
+        return true;
+    };
+    for (const ForwardedHeader& header : headers) {
+        const bool is_free = add(header.name) && (header.holds != Holds::kRfc9440 || add(kClientCertChain));
+        if (!is_free) return Error{in_quotes(header.name) + " cannot hold two things"};
+    }
+    return keys;
+}
+
 apr_table_t* forwarded_fields(request_rec* r, const RequestDecision& decision) {
     const ForwardRule* const rule = dir_config(r).forward;
-    if (rule == nullptr || rule->is_off()) return nullptr;
-    constexpr int kMostFields = 4;
-    apr_table_t* const out = apr_table_make(r->pool, kMostFields);
-    const std::string& leaf = decision.certificate->base64_der();
-    const auto set = [&](const char* name, const std::string& value) {
+    if (rule == nullptr || rule->headers.empty()) return nullptr;
+    // RFC 9440 has two.
+    apr_table_t* const out = apr_table_make(r->pool, static_cast<int>(rule->headers.size()) + 1);
+    const auto set = [out](const char* name, const std::string& value) {
         if (!value.empty()) apr_table_set(out, name, value.c_str());
     };
-    if (rule->rfc9440) {
-        set(kClientCert, client_cert_value(leaf));
-        set(kClientCertChain, decision.who->client_cert_chain());
+    for (const ForwardedHeader& header : rule->headers) {
+        set(header.name.c_str(), value_of(header, decision));
+        if (header.holds == Holds::kRfc9440) set(kClientCertChain, decision.who->client_cert_chain());
     }
-    if (!rule->pem_header.empty()) set(rule->pem_header.c_str(), pem_value(leaf));
-    if (!rule->partner_header.empty()) set(rule->partner_header.c_str(), std::string(decision.who->partner->name));
     return out;
 }
 

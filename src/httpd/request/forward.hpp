@@ -3,19 +3,30 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "httpd/config/httpd.hpp"
+#include "mtls_authz/base/result.hpp"
 
 namespace mtls::httpd {
 
+// One header that MTLSForward sets.
+struct ForwardedHeader {
+    enum class Holds { kRfc9440, kPem, kPemUrl, kDer, kXfcc, kPartner, kGroups, kAttribute };
+    Holds holds;
+    std::string name;       // kRfc9440 has a second one, Client-Cert-Chain
+    std::string attribute;  // kAttribute: NAME of MTLSAttribute
+};
+
 // One MTLSForward line.
 struct ForwardRule {
-    bool rfc9440 = false;        // Client-Cert, Client-Cert-Chain
-    std::string pem_header;      // empty: none
-    std::string partner_header;  // empty: none
-
-    bool is_off() const { return !rfc9440 && pem_header.empty() && partner_header.empty(); }
+    std::vector<ForwardedHeader> headers;  // empty: Off
 };
+
+// Parses the arguments of MTLSForward.
+Result<std::vector<ForwardedHeader>> parse_forward(const char* args);
+// header_key() of each header that a line sets; an error if a backend could confuse two of them.
+Result<std::vector<std::string>> keys_of(const std::vector<ForwardedHeader>& headers);
 
 struct RequestDecision;
 

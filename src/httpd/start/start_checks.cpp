@@ -14,6 +14,7 @@
 #include "httpd/request/overriding.hpp"
 #include "httpd/request/request.hpp"
 #include "httpd/start/dump.hpp"
+#include "httpd/start/forward_checks.hpp"
 #include "httpd/start/section_checks.hpp"
 #include "httpd/tls/connection.hpp"
 #include "mtls_authz/base/request_path.hpp"
@@ -184,6 +185,7 @@ int check_configuration(server_rec* main_server) {
         check_sections(main_server, *s.policy, findings);
         check_purposes(*s.policy, findings);
         check_fronts(*s.policy, findings);
+        check_forwarding(*s.policy, findings);
         check_version(findings);
     }
     check_event_program(findings);

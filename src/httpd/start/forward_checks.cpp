@@ -1,0 +1,128 @@
+#include "httpd/start/forward_checks.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "httpd/config/config.hpp"
+#include "httpd/config/config_tree.hpp"
+#include "httpd/request/forward.hpp"
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/policy/forwarding.hpp"
+
+namespace mtls::httpd {
+
+namespace {
+
+struct ForwardLine {
+    const ap_directive_t* node;
+    std::vector<ForwardedHeader> headers;
+    std::vector<std::string> keys;  // header_key()
+};
+
+std::vector<ForwardLine> forward_lines() {
+    std::vector<ForwardLine> out;
+    for_every_directive([&out](const ap_directive_t& d) {
+        if (!equal_nocase(d.directive, "MTLSForward")) return;
+        auto headers = parse_forward(d.args != nullptr ? d.args : "");
+        if (!headers) return;
+        auto keys = keys_of(headers.value());
+        if (keys) out.push_back({&d, std::move(headers.value()), std::move(keys.value())});
+    });
+    return out;
+}
+
+bool is_section(const ap_directive_t* node, std::string_view kind) {
+    return equal_nocase(std::string_view(node->directive).substr(0, kind.size()), kind);
+}
+
+// The section of a directive that httpd merges by path; null at server level.
+const ap_directive_t* path_section_of(const ap_directive_t* node) {
+    for (node = node->parent; node != nullptr; node = node->parent) {
+        for (const std::string_view kind : {"<Location", "<Directory", "<Files", "<Proxy"}) {
+            if (is_section(node, kind)) return node;
+        }
+    }
+    return nullptr;
+}
+
+const ap_directive_t* host_of(const ap_directive_t* node) {
+    while (node != nullptr && !is_section(node, "<VirtualHost")) node = node->parent;
+    return node;
+}
+
+// Whether both apply to some request; true if uncertain.
+bool may_meet(const ap_directive_t* a, const ap_directive_t* b) {
+    const ap_directive_t *const host = host_of(a), *const other_host = host_of(b);
+    if (host != nullptr && other_host != nullptr && host != other_host) return false;
+    const ap_directive_t *const section = path_section_of(a), *const other = path_section_of(b);
+    if (section == nullptr || other == nullptr || section == other) return true;
+    const auto is_literal = [](const ap_directive_t* s) {
+        return equal_nocase(s->directive, "<Location") && s->args != nullptr && s->args[0] == '/';
+    };
+    if (!is_literal(section) || !is_literal(other)) return true;
+    // "/a>" as in the file.
+    const auto path_of = [](const ap_directive_t* s) {
+        std::string_view path = s->args;
+        return trim(path.substr(0, path.find('>')));
+    };
+    const std::string_view one = path_of(section), two = path_of(other);
+    return one.starts_with(two) || two.starts_with(one);
+}
+
+void check_request_header(const ap_directive_t& d, const std::vector<ForwardLine>& lines,
+                          std::vector<Diagnostic>& findings) {
+    const auto words = config_words(d.args != nullptr ? d.args : "");
+    static constexpr std::string_view kActions[] = {"set", "append", "merge", "add", "edit", "edit*", "unset"};
+    const bool changes = words.size() >= 2 && !equal_nocase(words.back(), "early") &&
+                         std::any_of(std::begin(kActions), std::end(kActions),
+                                     [&](std::string_view action) { return equal_nocase(words[0], action); });
+    if (!changes) return;
+    const std::string key = header_key(words[1]);
+    for (const ForwardLine& line : lines) {
+        if (std::find(line.keys.begin(), line.keys.end(), key) == line.keys.end() || !may_meet(&d, line.node)) continue;
+        const bool removes = equal_nocase(words[0], "unset");
+        findings.push_back({Diagnostic::Severity::kWarning, place_of(&d),
+                            "RequestHeader " + words[0] + " " + escape_for_log(words[1], 100) +
+                                ": mod_headers comes after MTLSForward, which sets this header at " +
+                                place_of(line.node).str() + ", so " +
+                                (removes ? "the backend does not get it: take this line out, since what clients send "
+                                           "under that name is removed anyway"
+                                         : "the backend gets another value than the one that was granted: take this "
+                                           "line out, or choose another name")});
+        return;
+    }
+}
+
+void check_attributes(const Policy& policy, const ForwardLine& line, std::vector<Diagnostic>& findings) {
+    for (const ForwardedHeader& header : line.headers) {
+        if (header.holds != ForwardedHeader::Holds::kAttribute) continue;
+        std::vector<std::string_view> defined;
+        for (const Partner& partner : policy.partners()) {
+            for (const PartnerAttribute& attribute : partner.attributes) {
+                const bool is_listed = std::find(defined.begin(), defined.end(), attribute.name) != defined.end();
+                if (!is_listed) defined.push_back(attribute.name);
+            }
+        }
+        const bool is_defined = std::any_of(defined.begin(), defined.end(), [&](std::string_view name) {
+            return equal_nocase(name, header.attribute);
+        });
+        if (is_defined) continue;
+        findings.push_back({Diagnostic::Severity::kWarning, place_of(line.node),
+                            "MTLSForward attr." + escape_for_log(header.attribute, 100) + "=" + header.name +
+                                ": no partner has an MTLSAttribute of this name" +
+                                did_you_mean(header.attribute, defined) + ", so the backend never gets the header"});
+    }
+}
+
+}  // namespace
+
+void check_forwarding(const Policy& policy, std::vector<Diagnostic>& findings) {
+    const auto lines = forward_lines();
+    if (lines.empty()) return;
+    for (const ForwardLine& line : lines) check_attributes(policy, line, findings);
+    for_every_directive([&](const ap_directive_t& d) {
+        if (equal_nocase(d.directive, "RequestHeader")) check_request_header(d, lines, findings);
+    });
+}
+
+}  // namespace mtls::httpd

@@ -1,0 +1,14 @@
+// Checks at start of MTLSForward: other directives that set the same headers, and attributes that nobody has.
+#pragma once
+
+#include <vector>
+
+#include "mtls_authz/policy/policy.hpp"
+
+namespace mtls::httpd {
+
+// Adds a warning for each RequestHeader line that changes a header of MTLSForward, and for each attr.NAME that no
+// partner has.
+void check_forwarding(const Policy& policy, std::vector<Diagnostic>& findings);
+
+}  // namespace mtls::httpd
