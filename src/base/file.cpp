@@ -268,6 +268,37 @@ Result<std::vector<std::string>> expand(const std::string& pattern) {
     return files;
 }
 
+namespace {
+
+std::string hint_of_folder(const std::string& folder) {
+    return "; there is no folder " + shell_quoted(folder) + ": mkdir -p " + shell_quoted(folder);
+}
+
+std::vector<std::string> names_in(const std::string& folder) {
+    constexpr std::size_t kMost = 1000;
+    std::vector<std::string> out;
+    DIR* const open = opendir(folder.c_str());
+    if (open == nullptr) return out;
+    while (const dirent* const entry = readdir(open)) {
+        if (out.size() < kMost) out.emplace_back(entry->d_name);
+    }
+    closedir(open);
+    return out;
+}
+
+}  // namespace
+
+std::string hint_of_missing(const std::string& path) {
+    struct stat info {};
+    if (stat(path.c_str(), &info) == 0 || errno != ENOENT) return {};
+    const std::size_t slash = path.rfind('/');
+    const std::string folder = slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(1, slash));
+    if (stat(folder.c_str(), &info) != 0) return errno == ENOENT ? hint_of_folder(folder) : "";
+    const std::vector<std::string> names = names_in(folder);
+    const std::vector<std::string_view> candidates(names.begin(), names.end());
+    return did_you_mean(path.substr(slash == std::string::npos ? 0 : slash + 1), candidates);
+}
+
 bool is_certainly_gone(const std::string& path) {
     struct stat info {};
     if (stat(path.c_str(), &info) == 0 || errno != ENOENT) return false;

@@ -116,6 +116,21 @@ std::vector<std::string> config_words(std::string_view line) {
     }
 }
 
+std::string_view trailing_comment(std::string_view line) {
+    for (std::size_t i = 0; i < line.size(); ++i) {
+        if (is_blank(line[i])) continue;
+        if (line[i] == '#') return line.substr(i);
+        const char first = line[i];
+        const bool is_quoted = first == '"' || first == '\'';
+        if (is_quoted) ++i;
+        while (i < line.size() && (is_quoted ? line[i] != first : !is_blank(line[i]))) {
+            const bool is_escape = is_quoted && line[i] == '\\' && i + 1 < line.size();
+            i += is_escape && (line[i + 1] == '\\' || line[i + 1] == first) ? 2 : 1;
+        }
+    }
+    return {};
+}
+
 void append_config_quoted(std::string& out, std::string_view word) {
     const bool plain = !word.empty() && word.front() != '"' && word.front() != '\'' && word.front() != '#' &&
                        std::none_of(word.begin(), word.end(), [](char c) { return c == '\\' || is_blank(c); });
@@ -148,6 +163,30 @@ std::string escape_for_log(std::string_view text, std::size_t limit) {
         } else {
             out += "\\x" + hex({&byte, 1});
         }
+    }
+    return out;
+}
+
+bool is_deceptive(char32_t c) {
+    const auto between = [c](char32_t from, char32_t to) { return from <= c && c <= to; };
+    return c < 0x20 || between(0x7f, 0x9f) || c == 0xad || c == 0x61c || c == 0x180e || between(0x200b, 0x200f) ||
+           between(0x2028, 0x202e) || between(0x2060, 0x206f) || c == 0xfeff || between(0xfff0, 0xfffb) ||
+           between(0xe0000, 0xe0fff);
+}
+
+std::string escape_for_reader(std::string_view text, std::size_t limit) {
+    std::string out;
+    while (!text.empty()) {
+        const auto lead = static_cast<std::uint8_t>(text.front());
+        const std::size_t length = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+        const std::string_view character = text.substr(0, length);
+        const auto code = length > 1 ? decode_utf8(character) : std::nullopt;
+        const bool is_kept = code && !is_deceptive(code->front());
+        const std::string_view taken = is_kept ? character : text.substr(0, 1);
+        const std::string shown = is_kept ? std::string(taken) : escape_for_log(taken, 8);
+        if (out.size() + shown.size() + 3 > limit) return out + "...";
+        out += shown;
+        text.remove_prefix(taken.size());
     }
     return out;
 }
@@ -190,6 +229,8 @@ std::optional<std::string> nearest_of(std::string_view word, std::span<const std
 }
 
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates) {
+    // What is the word itself is no suggestion.
+    if (std::find(candidates.begin(), candidates.end(), word) != candidates.end()) return {};
     const auto near = nearest_of(word, candidates);
     return near ? " (did you mean '" + *near + "'?)" : "";
 }
@@ -245,6 +286,6 @@ std::string sha256(std::string_view data) {
     return out;
 }
 
-std::string in_quotes(std::string_view text, std::size_t limit) { return "'" + escape_for_log(text, limit) + "'"; }
+std::string in_quotes(std::string_view text, std::size_t limit) { return "'" + escape_for_reader(text, limit) + "'"; }
 
 }  // namespace mtls

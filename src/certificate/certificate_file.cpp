@@ -159,4 +159,21 @@ Result<std::vector<X509Ptr>> decode_certificates(const std::string& content, Wra
     return std::move(out.certificates);
 }
 
+std::string describe_no_crl(const std::string& content) {
+    const ErrorQueueGuard errors;
+    if (decode_certificates(content).ok()) {
+        return "is a certificate and no CRL: MTLSTrustAnchor and MTLSIntermediate take certificates";
+    }
+    Decoded out;
+    if (content.find("-----BEGIN ") != std::string::npos) {
+        take_pem(content, Wrapping::kAny, out);
+    } else {
+        take_der(content, out);
+    }
+    if (out.instead == kKey) return "holds a private key and no CRL: keep it secret, and ask the CA for its CRL";
+    if (out.instead == kRequest) return "is a certificate request (.csr) and no CRL: ask the CA for its CRL";
+    if (out.instead == kPkcs12) return "is PKCS#12 (.p12, .pfx) and no CRL: ask the CA for its CRL";
+    return trim(content).starts_with('<') ? "holds no CRL, but a web page (an error page?)" : "";
+}
+
 }  // namespace mtls

@@ -63,7 +63,9 @@ Result<GateRule> parse_rule(std::string_view args, bool allow) {
     if (word == allowed_words.end()) {
         std::vector<std::string_view> texts;
         for (const Word& w : allowed_words) texts.push_back(w.text);
-        return Error{in_quotes(kind, 100) + did_you_mean(kind, texts) + ": " + expected};
+        std::string meant = did_you_mean(kind, texts);
+        if (meant.empty() && is_valid_name(kind)) meant = " (did you mean 'partner " + kind + "'?)";
+        return Error{in_quotes(kind, 100) + meant + ": " + expected};
     }
     rule.kind = word->kind;
     const bool named = rule.kind == Kind::kPartner || rule.kind == Kind::kGroup;

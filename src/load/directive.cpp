@@ -1,11 +1,14 @@
 #include "mtls_authz/load/directive.hpp"
 
+#include <utility>
+
 #include "mtls_authz/base/text.hpp"
 
 namespace mtls {
 
 namespace {
 
+constexpr const char* kOwnLine = "has a comment behind it: a comment has a line of its own";
 constexpr std::size_t kLongestLine = std::size_t{1} << 20;
 
 class TextReader {
@@ -73,7 +76,13 @@ private:
     void read_line(std::vector<Directive>& top) {
         const std::string_view line = next_logical_line();
         const std::string_view text = trim(line);
-        if (text.empty() || text.front() == '#') return;
+        if (text.empty() || text.front() == '#' || is_other_file_) return;
+        if (text.starts_with("-----BEGIN ")) {
+            is_other_file_ = true;
+            return report(
+                "the file is PEM (" + escape_for_reader(text, 60) +
+                "), and no file of directives: certificates are named by MTLSTrustAnchor, CRLs by MTLSCRLFile");
+        }
         if (line.size() > kLongestLine) return report("a line of more than 1 MiB");
         if (line.find('\0') != std::string_view::npos) return report("a NUL byte: this is no text file");
         if (text.find("${") != std::string_view::npos) {
@@ -97,21 +106,34 @@ private:
 
     void open_section(std::string_view text) {
         text.remove_prefix(1);
-        if (!text.ends_with('>')) return report("'<" + escape_for_log(text, 60) + "' has no closing '>'");
+        const std::string_view comment = trailing_comment(text);
+        const bool is_closed = trim(text.substr(0, text.size() - comment.size())).ends_with('>');
+        if (!text.ends_with('>') || !comment.empty()) {
+            is_skipping_ = true;
+            return report("'<" + escape_for_reader(text, 60) + "' " +
+                          (!comment.empty() ? kOwnLine
+                           : is_closed      ? "goes on behind its '>'"
+                                            : "has no closing '>'"));
+        }
         text.remove_suffix(1);
         Directive section = named(text);
         section.is_section = true;
         if (open_) {
-            return report("<" + escape_for_log(section.name, 60) + "> inside <" + open_->name + "> opened at " +
+            return report("<" + escape_for_reader(section.name, 60) + "> inside <" + open_->name + "> opened at " +
                           open_->where.str() + ": close that one first with </" + open_->name + ">");
         }
         open_ = std::move(section);
     }
 
     void close_section(std::string_view text, std::vector<Directive>& top) {
+        const std::string_view comment = trailing_comment(text);
+        if (!comment.empty()) report(in_quotes(text, 60) + " " + kOwnLine);
+        text = trim(text.substr(0, text.size() - comment.size()));
         const std::string_view name = trim(text.substr(2, text.size() - 2 - (text.ends_with('>') ? 1 : 0)));
+        // The end of a section whose first line was reported.
+        if (std::exchange(is_skipping_, false) && !open_) return;
         if (!open_ || !equal_nocase(name, open_->name)) {
-            return report("'" + escape_for_log(text, 60) + "' closes nothing that is open");
+            return report(in_quotes(text, 60) + " closes nothing that is open");
         }
         top.push_back(std::move(*open_));
         open_.reset();
@@ -123,6 +145,8 @@ private:
     const bool singles_;
     std::vector<Diagnostic>& errors_;
     std::optional<Directive> open_;
+    bool is_skipping_ = false;    // inside of a section whose first line cannot be read
+    bool is_other_file_ = false;  // no file of directives: reported once
     unsigned line_ = 0;
     unsigned next_line_ = 1;
 };
@@ -140,6 +164,19 @@ Result<std::vector<Directive>> read_directives(std::string_view text, const std:
 std::vector<Directive> read_single_directives(std::string_view text, const std::string& file,
                                               std::vector<Diagnostic>& errors) {
     return TextReader(text, file, true, errors).read_singles();
+}
+
+std::string unquoted_hint(const std::vector<std::string>& words) {
+    std::string whole;
+    for (auto word = words.rbegin(); word != words.rend(); ++word) {
+        if (word != words.rbegin()) whole.insert(0, word->ends_with(':') ? "" : " ");
+        whole.insert(0, *word);
+        if (word->find(':') != std::string::npos) break;
+    }
+    const bool has_type = whole.find(':') != std::string::npos && words.back().find(':') == std::string::npos;
+    if (!has_type) return {};
+    std::erase(whole, '"');
+    return "; if it belongs to the word before it, quote the whole: " + config_quote(escape_for_reader(whole, 100));
 }
 
 std::optional<std::string> option(std::string_view word, std::string_view name) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <span>
 
 #include "mtls_authz/base/file.hpp"
 #include "mtls_authz/base/text.hpp"
@@ -47,6 +48,24 @@ bool is_allowed_in_partner(std::string_view name) {
     return std::find(std::begin(kNotInPartner), std::end(kNotInPartner), name) == std::end(kNotInPartner);
 }
 
+// Where a directive belongs that is none of a policy, if it is one of this module or of httpd's access control.
+std::optional<std::string> place_of_other(std::string_view name, const std::string& here) {
+    static constexpr std::string_view kServer[] = {
+        "MTLSPolicyFile", "MTLSRevocationFile", "MTLSPolicyStart", "MTLSPolicyRefresh", "MTLSClientCA",
+        "MTLSAuditLog",   "MTLSWarn",           "MTLSEventCmd",    "MTLSFetchUser",     "MTLSPolicyDatabase"};
+    static constexpr std::string_view kGate[] = {"MTLSAllow",       "MTLSDeny",        "MTLSAuthz",   "MTLSRemoteUser",
+                                                 "MTLSEnv",         "MTLSErrorDetail", "MTLSForward", "MTLSStatus",
+                                                 "MTLSAcceptFront", "Require",         "AuthType",    "Satisfy"};
+    const auto is_among = [name](std::span<const std::string_view> words) {
+        return std::any_of(words.begin(), words.end(), [name](std::string_view w) { return equal_nocase(w, name); });
+    };
+    const std::string place = std::string(name) + " stands in httpd.conf, not in " + here;
+    if (is_among(kServer)) return place;
+    if (!is_among(kGate)) return std::nullopt;
+    return place +
+           ": it is of a gate, in a section like <Location /orders> (what a partner may do is said by MTLSGrant)";
+}
+
 // Why a directive is not allowed in a policy file, if it is not.
 std::optional<std::string> fault_in_policy_file(const Directive& d) {
     static constexpr std::string_view kConditions[] = {"Define", "UnDefine", "Include",   "IncludeOptional",
@@ -60,15 +79,19 @@ std::optional<std::string> fault_in_policy_file(const Directive& d) {
     if (equal_nocase(d.name, "MTLSTrustAnchor")) {
         return "MTLSTrustAnchor outside of <MTLSPartner>, the default for all, stands in httpd.conf only";
     }
-    static constexpr std::string_view kServer[] = {
-        "MTLSPolicyFile",  "MTLSRevocationFile", "MTLSPolicyStart", "MTLSPolicyRefresh", "MTLSClientCA",
-        "MTLSAllow",       "MTLSDeny",           "MTLSAuthz",       "MTLSRemoteUser",    "MTLSEnv",
-        "MTLSErrorDetail", "MTLSForward",        "MTLSAuditLog",    "MTLSStatus",        "MTLSWarn",
-        "MTLSEventCmd",    "MTLSFetchUser",      "MTLSAcceptFront", "MTLSPolicyDatabase"};
-    const bool of_server = std::any_of(std::begin(kServer), std::end(kServer),
-                                       [&](std::string_view name) { return equal_nocase(d.name, name); });
-    if (of_server) return d.name + " stands in httpd.conf, not in a policy file";
-    return std::nullopt;
+    return place_of_other(d.name, "a policy file");
+}
+
+// Removes a directive's own trailing comment from the errors that its words would cause.
+std::optional<std::string> comment_fault(const Directive& d) {
+    const std::string_view comment = trailing_comment(d.args);
+    if (comment.empty()) return std::nullopt;
+    return (d.is_section ? "<" + d.name + ">" : d.name) + ": " + in_quotes(comment, 60) +
+           ": a comment has a line of its own (a word that begins with '#' is quoted)";
+}
+
+bool is_misspelled(std::string_view name, std::string_view right, const std::vector<std::string_view>& known) {
+    return equal_nocase(name, right) || nearest_of(name, known) == right;
 }
 
 }  // namespace
@@ -107,6 +130,7 @@ void PolicyBuilder::warning(const Where& where, std::string message) {
 }
 
 void PolicyBuilder::add(const Directive& d, Origin origin) {
+    if (const auto fault = comment_fault(d)) return error(d.where, *fault);
     if (origin != Origin::kServerConfig) {
         const auto fault = fault_in_policy_file(d);
         const bool printed = origin == Origin::kTool && equal_nocase(d.name, "MTLSTrustAnchor");
@@ -121,7 +145,13 @@ void PolicyBuilder::add(const Directive& d, Origin origin) {
     if (handler != nullptr && !d.is_section) {
         return error(d.where, std::string(handler->name) + " belongs inside <MTLSPartner NAME>");
     }
-    error(d.where, "unknown directive " + in_quotes(d.name) + did_you_mean(d.name, top_level_directives()));
+    if (equal_nocase(d.name, "MTLSPartner")) {
+        return error(d.where, "a partner is a section: <MTLSPartner " + escape_for_reader(d.args, 60) +
+                                  ">, its lines, </MTLSPartner>");
+    }
+    std::vector<std::string_view> known = top_level_directives();
+    for (const std::string_view name : partner_directives()) known.push_back(name);
+    error(d.where, "unknown directive " + in_quotes(d.name) + did_you_mean(d.name, known));
 }
 
 void PolicyBuilder::begin_partner(const Directive& section) {
@@ -149,11 +179,17 @@ void PolicyBuilder::begin_partner(const Directive& section) {
     auto partner = std::make_unique<WrittenPartner>();
     partner->name = name;
     partner->where = section.where;
+    bool has_identity = false;  // a faulty line counts: it has an error of its own
+    const auto known = partner_directives();
     for (const Directive& d : section.children) {
         const Handler* const handler = find_handler(d.name);
-        if (handler == nullptr || d.is_section) {
-            error(d.where, "unknown directive " + in_quotes(d.name) + " in <MTLSPartner " + name + ">" +
-                               did_you_mean(d.name, partner_directives()));
+        has_identity = has_identity || is_misspelled(d.name, "MTLSIdentity", known);
+        if (const auto comment = comment_fault(d)) {
+            error(d.where, *comment);
+        } else if (handler == nullptr || d.is_section) {
+            const auto elsewhere = place_of_other(d.name, "<MTLSPartner " + name + ">");
+            error(d.where, elsewhere.value_or("unknown directive " + in_quotes(d.name) + " in <MTLSPartner " + name +
+                                              ">" + did_you_mean(d.name, known)));
         } else if (!is_allowed_in_partner(handler->name)) {
             error(d.where,
                   d.name + " stands outside of <MTLSPartner>: it is about all certificates, whoever they map to");
@@ -169,7 +205,7 @@ void PolicyBuilder::begin_partner(const Directive& section) {
         return error(section.where, "<MTLSPartner " + name + ">: more than " + std::to_string(kMostIdentities) +
                                         " MTLSIdentity lines in all; use wildcards");
     }
-    if (partner->identities.empty()) {
+    if (!has_identity) {
         error(section.where, "<MTLSPartner " + name +
                                  "> has no MTLSIdentity: empty means nobody; say which certificates "
                                  "are this partner's, like MTLSIdentity DNS:api.acme.example");
@@ -237,7 +273,7 @@ void PolicyBuilder::check_anchor_reference(const WrittenPartner& partner, const 
     if (is_anchor) return;
     std::vector<std::string_view> files;
     for (const WrittenAnchor& anchor : set.anchors) files.push_back(anchor.file);
-    error(identity.where, what + "anchor=" + escape_for_log(*identity.anchor, 200) +
+    error(identity.where, what + "anchor=" + escape_for_reader(*identity.anchor, 200) +
                               " is none of the partner's anchors" + did_you_mean(*identity.anchor, files) +
                               ": spell it as in its MTLSTrustAnchor line");
 }
@@ -250,7 +286,7 @@ void PolicyBuilder::check_public_anchors(const WrittenPartner& partner, const Id
             if (why.empty()) continue;
             error(any.where, "MTLSIdentity any of " + partner.name + " with MTLSPurpose serverAuth (" +
                                  partner.purpose->str() + ") would take in the certificates of web sites: the CA \"" +
-                                 escape_for_log(c.subject_text, 200) + "\" is public, since " + why +
+                                 escape_for_reader(c.subject_text, 200) + "\" is public, since " + why +
                                  "; say which certificates are this partner's, like MTLSIdentity DNS:api.acme.example");
         }
     }
@@ -308,7 +344,7 @@ void PolicyBuilder::warn_of_related_anchors() {
                 if (is_new || !c.is_ca || first.partner == partner.get() || first.key == c.spki_sha256) continue;
                 if (std::exchange(first.is_reported, true)) continue;
                 warning(anchor.where, "MTLSTrustAnchor of " + partner->name + ": the CA \"" +
-                                          escape_for_log(c.subject_text, 200) + "\" has the same name as one of " +
+                                          escape_for_reader(c.subject_text, 200) + "\" has the same name as one of " +
                                           first.partner->name + " (" + first.where.str() +
                                           ") and another key: certificates are told apart by the key that signed them, "
                                           "but issuer: selectors fit both; ask for a CA with a name of its own");
@@ -323,7 +359,7 @@ void PolicyBuilder::warn_of_related_anchors() {
                 const bool self_issued = c.issuer == c.subject;
                 if (self_issued || above == by_ca.end() || above->second.partner == partner.get()) continue;
                 warning(anchor.where, "MTLSTrustAnchor of " + partner->name + ": the CA \"" +
-                                          escape_for_log(c.subject_text, 200) + "\" stands below an anchor of " +
+                                          escape_for_reader(c.subject_text, 200) + "\" stands below an anchor of " +
                                           above->second.partner->name + " (" + above->second.partner->where.str() +
                                           "): certificates under it can be " + partner->name + "'s, never " +
                                           above->second.partner->name + "'s");

@@ -18,24 +18,22 @@ namespace {
 // Why a window contains no instant; "" if it does.
 std::string fault_of(const TimeWindow& window) {
     if (!window.from || !window.until || *window.from <= *window.until) return {};
-    return "from=" + format_time(*window.from) + " is later than until=" + format_time(*window.until);
+    return "from=" + format_time(*window.from) + " is later than until=" + format_time(*window.until) +
+           ", so it would never hold: swap the two, or mend one";
 }
 
 }  // namespace
 
 bool PolicyBuilder::read_selectors(const Directive& d, const std::vector<std::string>& words, WrittenConditions& out) {
-    bool ok = true;
-    for (const std::string& word : words) {
-        auto parsed = Selector::parse(word);
+    for (auto word = words.begin(); word != words.end(); ++word) {
+        auto parsed = Selector::parse(*word);
         if (!parsed) {
-            error(d.where, d.name + ": " + parsed.error());
-            ok = false;
-            continue;
+            error(d.where, d.name + ": " + parsed.error() + unquoted_hint({words.begin(), word + 1}));
+            return false;
         }
         for (const std::string& text : parsed.value().warnings) warning(d.where, d.name + ": " + text);
         out.add(parsed.value());
     }
-    if (!ok) return false;
     if (out.size() > kMostSelectors) {
         error(d.where, d.name + ": more than " + std::to_string(kMostSelectors) + " selectors on one line");
         return false;
@@ -69,7 +67,8 @@ std::optional<std::string> PolicyBuilder::read_content(const Directive& d, const
     auto content = files_.read(path, limit);
     files_read_.insert_or_assign(path, WrittenFile{content ? sha256(content.value()) : content.error(), limit});
     if (content) return std::move(content.value());
-    error(d.where, d.name + ": cannot read " + in_quotes(path) + ": " + content.error());
+    error(d.where, d.name + ": cannot read " + in_quotes(path) + ": " + content.error() +
+                       (is_database_name(path) ? "" : hint_of_missing(path)));
     return std::nullopt;
 }
 
@@ -108,8 +107,8 @@ CertificateFile PolicyBuilder::keep_certificates(const Directive& d, const std::
         const std::string fault = c.facts.malformed.empty() ? unknown_key(*c.certificate) : c.facts.malformed;
         if (fault.empty()) continue;
         warning(d.where, d.name + " " + in_quotes(file) + ": the certificate \"" +
-                             escape_for_log(c.facts.subject.text(), 200) +
-                             "\" makes no path, so nothing under it is let in: " + escape_for_log(fault, 200));
+                             escape_for_reader(c.facts.subject.text(), 200) +
+                             "\" makes no path, so nothing under it is let in: " + escape_for_reader(fault, 200));
     }
     return arena_.keep(certificates);
 }
@@ -177,7 +176,7 @@ void PolicyBuilder::trust_anchor(const Directive& d, WrittenPartner* partner) {
 
 void PolicyBuilder::intermediate(const Directive& d, WrittenPartner& partner) {
     const auto files = config_words(d.args);
-    if (files.empty()) return error(d.where, d.name + ": expected FILE...");
+    if (files.empty()) return error(d.where, d.name + ": expected FILE..., like mtls/acme-intermediate.pem");
     for (const std::string& file : files) {
         CertificateFile certificates;
         if (!read_file(d, file, certificates)) continue;
@@ -192,9 +191,14 @@ void PolicyBuilder::group(const Directive& d, WrittenPartner& partner) {
         std::find_if(words.begin(), words.end(), [](const std::string& w) { return equal_nocase(w, "if"); });
     WrittenGroup membership;
     membership.names.assign(words.begin(), condition);
-    if (membership.names.empty()) return error(d.where, d.name + ": expected NAME... [if SELECTOR...]");
+    if (membership.names.empty()) {
+        return error(d.where, d.name + ": expected NAME... [if SELECTOR...], like suppliers");
+    }
     for (const std::string& name : membership.names) {
-        if (!is_valid_name(name)) return error(d.where, d.name + ": " + in_quotes(name) + " cannot be a group's name");
+        if (is_valid_name(name)) continue;
+        return error(d.where, d.name + ": " + in_quotes(name) +
+                                  " cannot be a group's name: expected letters, digits, '.', '_' or '-', like "
+                                  "suppliers");
     }
     if (condition != words.end()) {
         const std::vector<std::string> selectors(condition + 1, words.end());
@@ -213,13 +217,17 @@ void PolicyBuilder::valid(const Directive& d, WrittenPartner& partner) {
         const auto until = option(word, "until");
         auto& edge = from ? partner.validity.from : partner.validity.until;
         if ((!from && !until) || edge) {
-            return error(d.where, d.name + ": " + in_quotes(word) + ": expected [from=DATE] [until=DATE], each once");
+            return error(d.where, d.name + ": " + in_quotes(word) +
+                                      ": expected [from=DATE] [until=DATE], each once, like from=2026-01-01 "
+                                      "until=2027-12-31");
         }
         const auto date = parse_date(from ? *from : *until, from ? DateEdge::kFrom : DateEdge::kUntil);
         if (!date) return error(d.where, d.name + ": " + date.error());
         edge = date.value();
     }
-    if (partner.validity.unbounded()) return error(d.where, d.name + ": expected [from=DATE] [until=DATE]");
+    if (partner.validity.unbounded()) {
+        return error(d.where, d.name + ": expected [from=DATE] [until=DATE], like until=2027-12-31");
+    }
     if (const std::string fault = fault_of(partner.validity); !fault.empty()) error(d.where, d.name + ": " + fault);
 }
 
@@ -328,7 +336,11 @@ void PolicyBuilder::network(const Directive& d, WrittenPartner& partner) {
 
 void PolicyBuilder::attribute(const Directive& d, WrittenPartner& partner) {
     const auto words = config_words(d.args);
-    if (words.size() != 2) return error(d.where, d.name + ": expected NAME VALUE or NAME cert:TYPE");
+    if (words.size() != 2) {
+        return error(d.where, d.name +
+                                  ": expected NAME VALUE or NAME cert:TYPE, like tenant 4711 (a value with blanks is "
+                                  "quoted as a whole)");
+    }
     WrittenAttribute attribute;
     attribute.name = words[0];
     const bool plain =
@@ -438,7 +450,7 @@ void PolicyBuilder::short_lived(const Directive& d, WrittenPartner* partner) {
 
 void PolicyBuilder::crl_file(const Directive& d, WrittenPartner*) {
     const auto names = config_words(d.args);
-    if (names.empty()) return error(d.where, d.name + ": expected FILE|GLOB...");
+    if (names.empty()) return error(d.where, d.name + ": expected FILE|GLOB..., like mtls/crl/*.crl");
     for (const std::string& name : names) written_.crl_files.push_back({absolute(name), name, d.where});
 }
 

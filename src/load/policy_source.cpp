@@ -25,14 +25,13 @@ std::set<std::string> find_vanished_refusals(const Policy& before, const Policy&
     return out;
 }
 
-std::string PolicySource::add(Directive directive) {
+std::vector<Diagnostic> PolicySource::add(Directive directive) {
     // A separate builder: build() checks the directives together.
     PolicyBuilder builder(root_, disk_);
     builder.add(directive);
-    std::string errors;
+    std::vector<Diagnostic> errors;
     for (const Diagnostic& d : builder.diagnostics()) {
-        if (d.severity != Diagnostic::Severity::kError) continue;
-        errors += (errors.empty() ? "" : "; ") + d.where.str() + ": " + d.message;
+        if (d.is_error()) errors.push_back(d);
     }
     directives_.push_back(std::move(directive));
     return errors;

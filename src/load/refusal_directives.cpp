@@ -74,7 +74,11 @@ Result<Revocation> read_revocation(const Directive& d) {
     }
     for (const std::string& word : words) {
         auto parsed = Selector::parse(word);
-        if (!parsed) return Error{d.name + ": " + parsed.error()};
+        if (!parsed) {
+            const auto read = static_cast<std::size_t>(&word - words.data());
+            return Error{d.name + ": " + parsed.error() +
+                         unquoted_hint({words.begin(), words.begin() + static_cast<std::ptrdiff_t>(read) + 1})};
+        }
         // A line that silently refuses nothing is worse than one that stops the start.
         if (!parsed.value().warnings.empty()) return Error{d.name + ": " + parsed.value().warnings.front()};
         out.selectors.add(parsed.value());

@@ -18,6 +18,9 @@ namespace {
 constexpr std::size_t kLargestFile = 64UL << 20;
 // Why a line is invalid, or nothing.
 std::optional<std::string> find_fault(const Directive& d) {
+    if (const std::string_view comment = trailing_comment(d.args); !comment.empty()) {
+        return d.name + ": " + in_quotes(comment, 60) + ": a comment has a line of its own";
+    }
     if (equal_nocase(d.name, "MTLSRevoke")) {
         auto revocation = read_revocation(d);
         if (!revocation.ok()) return revocation.error();
@@ -168,7 +171,9 @@ void RevocationFiles::poll_file(const std::string& path, File& file, std::vector
     file.is_there = false;
     const auto content = read_whole_file(path, kLargestFile);
     if (!content.ok()) {
-        return keep_all(path, file, "cannot be read (" + content.error() + "): " + lines_stay(file.in_force.size()),
+        return keep_all(path, file,
+                        "cannot be read (" + content.error() + ")" + hint_of_missing(path) + ": " +
+                            lines_stay(file.in_force.size()),
                         findings);
     }
     std::vector<Diagnostic> errors;

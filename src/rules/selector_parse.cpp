@@ -68,19 +68,21 @@ bool looks_like_public_suffix(std::string_view domain) {
 namespace {
 
 // Suggestions for common mistakes in TYPE:VALUE.
-std::string hint_about(std::string_view type, bool has_value) {
+// `type`: before the first colon of `selector`.
+std::string hint_about(std::string_view type, std::string_view selector, bool has_value) {
     if (type.starts_with('#')) return " (a comment has a line of its own)";
     const std::size_t equals = type.find('=');
-    if (equals != std::string_view::npos && attribute_oid(type.substr(0, equals))) {
-        const std::string_view value = type.substr(equals + 1);
-        const bool is_name = value.find('=') != std::string_view::npos;
-        return " (did you mean " +
-               in_quotes(is_name ? "subject:" + std::string(type)
-                                 : std::string(type.substr(0, equals)) + ":" + std::string(value)) +
-               "?)";
+    if (equals != std::string_view::npos) {
+        const std::string_view name = type.substr(0, equals), value = selector.substr(equals + 1);
+        const bool is_type = std::any_of(kSelectorTypes.begin(), kSelectorTypes.end(),
+                                         [name](const SelectorType& t) { return equal_nocase(t.name, name); });
+        const bool is_name = !is_type && value.find('=') != std::string_view::npos;
+        const std::string meant =
+            is_name ? "subject:" + std::string(selector) : std::string(name) + ":" + std::string(value);
+        if (is_type || attribute_oid(name)) return " (did you mean " + in_quotes(meant) + "?)";
     }
     const std::string meant = did_you_mean(type, kSelectorWords);
-    return !meant.empty() || has_value ? meant : " (a selector with blanks is quoted as a whole: \"CN:two words\")";
+    return !meant.empty() || has_value ? meant : " (a selector with blanks is quoted as a whole)";
 }
 
 }  // namespace
@@ -101,13 +103,15 @@ public:
         const std::string_view value = has_value ? rest.substr(colon + 1) : std::string_view();
 
         has_value_ = has_value;
+        whole_ = rest;
         if (auto fault = read_type(type)) return Error{std::move(*fault)};
         const bool presence = selector_.field_ == Field::kExtension && !has_value;
         if (!has_value && !presence) {
             return Error{in_quotes(word) + " has no value: expected " + std::string(type) + ":VALUE"};
         }
         if (has_value && value.empty()) {
-            return Error{in_quotes(word) + " has an empty value: expected " + std::string(type) + ":VALUE"};
+            return Error{in_quotes(word) + " has an empty value: expected " + std::string(type) +
+                         ":VALUE, without a blank behind the colon"};
         }
         set_text(has_value, value);
         if (presence) {
@@ -158,7 +162,8 @@ private:
         const std::string instead = oid ? "" : what_to_use_instead_of(name);
         if (!instead.empty()) return in_quotes(type) + " is no selector type: " + instead;
         if (!oid) {
-            return "unknown selector type " + in_quotes(type) + hint_about(name, has_value_) +
+            return "unknown selector type " + in_quotes(type) +
+                   hint_about(name, whole_.substr(prefix.size()), has_value_) +
                    ": expected one of subject, CN, O, OU, DNS, email, URI, IP, sha256, ... or a dotted OID";
         }
         selector_.field_ = field;
@@ -470,6 +475,7 @@ private:
     std::string operand_;
     std::string exact_;
     std::string type_;
+    std::string_view whole_;  // without '!'
     bool has_value_ = false;
     std::vector<std::string> warnings_;
     bool reversed_ = false;

@@ -28,14 +28,6 @@ td, th { text-align: left; vertical-align: top; padding: .25rem .5rem .25rem 0; 
 
 std::string style_of(std::string_view style) { return std::string(kCommonStyle) + std::string(style); }
 
-// Control characters, and characters that are invisible or reorder the text around them (Unicode TR 36).
-bool is_deceptive(char32_t c) {
-    const auto between = [c](char32_t from, char32_t to) { return from <= c && c <= to; };
-    return c < 0x20 || between(0x7f, 0x9f) || c == 0xad || c == 0x61c || c == 0x180e || between(0x200b, 0x200f) ||
-           between(0x2028, 0x202e) || between(0x2060, 0x206f) || c == 0xfeff || between(0xfff0, 0xfffb) ||
-           between(0xe0000, 0xe0fff);
-}
-
 std::string code_point_text(char32_t c) {
     static constexpr std::string_view kDigits = "0123456789abcdef";
     std::string digits;

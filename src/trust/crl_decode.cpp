@@ -6,6 +6,7 @@
 
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_facts.hpp"
+#include "mtls_authz/certificate/certificate_file.hpp"
 #include "mtls_authz/certificate/der.hpp"
 #include "mtls_authz/trust/crl.hpp"
 
@@ -32,7 +33,8 @@ DecodedCrls decode_crls(const std::string& content) {
     };
     std::size_t begin = content.find(kPemBegin);
     if (begin == std::string::npos) {
-        out.fault = "holds no CRL, neither PEM nor DER";
+        out.fault = describe_no_crl(content);
+        if (out.fault.empty()) out.fault = "holds no CRL, neither PEM nor DER";
         broken(content);
     }
     while (begin != std::string::npos) {

@@ -114,7 +114,7 @@ CLAIM(a_policy_file_says_of_every_directive_of_the_server_where_it_stands) {
         mtls::PolicyBuilder builder("/nonexistent", disk);
         builder.add({name, "x", {"p.conf", 1}, false, {}}, mtls::Origin::kPolicyFile);
         CHECK_EQUAL(builder.diagnostics().size(), 1U);
-        CHECK_EQUAL(builder.diagnostics().front().message, name + " stands in httpd.conf, not in a policy file");
+        CHECK_CONTAINS(builder.diagnostics().front().message, name + " stands in httpd.conf, not in a policy file");
     }
 }
 

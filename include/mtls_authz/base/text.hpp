@@ -45,6 +45,10 @@ std::optional<std::string> from_hex(std::string_view text, bool colons);
 // backslash or the quote. An unclosed quote extends to the end of the line, as in httpd.
 std::vector<std::string> config_words(std::string_view line);
 
+// From the first word that begins with an unquoted `#`, to the end of the line: meant as a comment, which httpd does
+// not know behind a directive. Empty if there is none.
+std::string_view trailing_comment(std::string_view line);
+
 // Quotes a word where needed, so that config_words() reads it back.
 std::string config_quote(std::string_view word);
 void append_config_quoted(std::string& out, std::string_view word);
@@ -53,7 +57,13 @@ void append_config_quoted(std::string& out, std::string_view word);
 // bytes, the double quote and the backslash become \xHH. At most `limit` bytes of output, then "...".
 std::string escape_for_log(std::string_view text, std::size_t limit);
 
-// The text, escaped, in single quotes: for messages.
+// Control characters, and characters that are invisible or reorder the text around them (Unicode TR 36).
+bool is_deceptive(char32_t c);
+
+// The same for a message that a person reads: characters of UTF-8 are kept, unless they are deceptive.
+std::string escape_for_reader(std::string_view text, std::size_t limit);
+
+// That, in single quotes.
 std::string in_quotes(std::string_view text, std::size_t limit = 200);
 
 // The candidate nearest to `word`, if any (edit distance with transpositions, case-insensitive, at most 2).

@@ -20,4 +20,8 @@ enum class Wrapping {
 // settings (TRUSTED CERTIFICATE) are dropped; an error if they exclude client certificates.
 Result<std::vector<X509Ptr>> decode_certificates(const std::string& content, Wrapping wrapping = Wrapping::kAny);
 
+// What a file holds that is no CRL, and what to do with it, as decode_certificates() says it of other files; empty if
+// that is not known.
+std::string describe_no_crl(const std::string& content);
+
 }  // namespace mtls

@@ -31,6 +31,11 @@ Result<std::vector<Directive>> read_directives(std::string_view text, const std:
 std::vector<Directive> read_single_directives(std::string_view text, const std::string& file,
                                               std::vector<Diagnostic>& errors);
 
+// `words`: a line's selectors up to the first that cannot be read. Where that one has no type, it may be the rest of
+// the word before it (CN:two words, CN:"two words", DNS: a.example): how all of it is quoted, as the end of a message.
+// Else empty.
+std::string unquoted_hint(const std::vector<std::string>& words);
+
 // The value of an argument NAME=VALUE with this name, case-insensitive; nothing for any other argument.
 std::optional<std::string> option(std::string_view word, std::string_view name);
 

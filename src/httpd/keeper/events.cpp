@@ -181,7 +181,9 @@ const char* on_event_cmd(cmd_parms* cmd, void*, const char* args) noexcept {
         if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
         auto words = config_words(args);
         if (words.empty() || words.front().empty())
-            return failure(cmd, std::string(cmd->cmd->name) + ": expected PROGRAM [ARGUMENT...]");
+            return failure(cmd, std::string(cmd->cmd->name) +
+                                    ": expected PROGRAM [ARGUMENT...], like /usr/local/lib/mtls/event-mail.sh "
+                                    "pki@example.org");
         if (!words.front().starts_with('/')) words.front().insert(0, state().server_root + "/");
         state().event_command = std::move(words);
         state().event_command_at = place_of(cmd->directive);
@@ -190,3 +192,8 @@ const char* on_event_cmd(cmd_parms* cmd, void*, const char* args) noexcept {
 }
 
 }  // namespace mtls::httpd
+        const std::string_view comment = trailing_comment(args);
+        if (!comment.empty()) {
+            return failure(cmd, std::string(cmd->cmd->name) + ": " + in_quotes(comment, 60) +
+                                    ": a comment has a line of its own (an argument that begins with '#' is quoted)");
+        }

@@ -64,6 +64,8 @@ Result<ForwardedHeader> read_argument(const std::string& word) {
 const char* read_forward(cmd_parms* cmd, DirConfig& config, const char* args) {
     if (const char* fault = context_fault(cmd)) return fault;
     const auto refuse = [cmd](const std::string& why) { return failure(cmd, cmd->cmd->name + (": " + why)); };
+    const std::string_view comment = trailing_comment(args);
+    if (!comment.empty()) return refuse(in_quotes(comment, 60) + ": a comment has a line of its own");
     auto headers = parse_forward(args);
     if (!headers) return refuse(headers.error());
     auto* const rule = pool_new<ForwardRule>(cmd->pool);

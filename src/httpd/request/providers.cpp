@@ -10,6 +10,7 @@
 #include "httpd/request/request.hpp"
 #include "httpd/tell/accounting.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/load/directive.hpp"
 #include "mtls_authz/rules/partner_name.hpp"
 
 namespace mtls::httpd {
@@ -53,21 +54,28 @@ const char* context_fault(cmd_parms* cmd) {
 }
 
 std::optional<std::string> read_requirement(Requirement& out, Kind kind, const std::string& line) {
+    const std::string_view comment = trailing_comment(line);
+    if (!comment.empty()) return in_quotes(comment, 60) + ": a comment has a line of its own";
     const auto words = config_words(line);
     auto& names = out.rules.front().names;
     if (kind == Kind::kAnyPartner || kind == Kind::kGrant) {
-        return words.empty() ? std::nullopt : std::optional<std::string>("takes no arguments");
+        if (words.empty()) return std::nullopt;
+        return std::string("takes no arguments; single partners are named by mtls-partner NAME...");
     }
-    if (words.empty()) return kind == Kind::kIdentity ? "expected SELECTOR..." : "expected NAME...";
+    if (words.empty() && kind == Kind::kIdentity) return "expected SELECTOR..., like mtls-identity OU:Payments";
+    if (words.empty()) {
+        return std::string("expected NAME..., like ") +
+               (kind == Kind::kGroup ? "mtls-group suppliers" : "mtls-partner acme");
+    }
     for (const std::string& word : words) {
         if (kind == Kind::kIdentity) {
             auto parsed = Selector::parse(word);
-            if (!parsed) return parsed.error();
+            if (!parsed) return parsed.error() + unquoted_hint({words.data(), &word + 1});
             out.selectors.add(parsed.value());
         } else if (is_valid_name(word)) {
             names.push_back({word, {}, 0});
         } else {
-            return "'" + escape_for_log(word, 100) + "' cannot be a name: expected letters, digits, '.', '_' or '-'";
+            return in_quotes(word, 100) + " cannot be a name: expected letters, digits, '.', '_' or '-'";
         }
     }
     std::sort(names.begin(), names.end(), [](const auto& a, const auto& b) { return a.literal < b.literal; });

@@ -40,6 +40,13 @@ Directive directive_of(const ap_directive_t* node) {
     return out;
 }
 
+// A comment behind a directive, which httpd would pass on as words.
+std::optional<std::string> comment_fault(const char* args) {
+    const std::string_view comment = trailing_comment(args);
+    if (comment.empty()) return std::nullopt;
+    return in_quotes(comment, 60) + ": a comment has a line of its own (a word that begins with '#' is quoted)";
+}
+
 // In a server with a gate, clients may not override the path.
 void gate_section(cmd_parms* cmd, DirConfig& config) {
     section_of(cmd, config);
@@ -48,6 +55,7 @@ void gate_section(cmd_parms* cmd, DirConfig& config) {
 
 const char* add_rule(cmd_parms* cmd, DirConfig& config, const char* args, bool allow) {
     if (const char* fault = context_fault(cmd)) return fault;
+    if (const auto fault = comment_fault(args)) return failure(cmd, cmd->cmd->name + (": " + *fault));
     auto rule = allow ? GateRule::parse_allow(args) : GateRule::parse_deny(args);
     const std::string name = cmd->cmd->name;
     if (!rule) return failure(cmd, name + ": " + rule.error());
@@ -78,8 +86,9 @@ const char* add_rule(cmd_parms* cmd, DirConfig& config, const char* args, bool a
 const char* read_accept_front(cmd_parms* cmd, DirConfig& config, const char* args) {
     if (const char* fault = context_fault(cmd)) return fault;
     const auto refuse = [cmd](const std::string& why) { return failure(cmd, cmd->cmd->name + (": " + why)); };
+    if (const auto fault = comment_fault(args)) return refuse(*fault);
     auto names = config_words(args);
-    if (names.empty()) return refuse("expected NAME..., or none");
+    if (names.empty()) return refuse("expected NAME..., or none, like MTLSAcceptFront edge-lb");
     if (config.fronts != nullptr)
         return refuse("already given at " + config.fronts->where.str() + "; name all on one line");
     const bool is_none = names.size() == 1 && equal_nocase(names.front(), "none");
@@ -96,13 +105,26 @@ const char* read_accept_front(cmd_parms* cmd, DirConfig& config, const char* arg
     return nullptr;
 }
 
+// httpd prints the place of `err_directive` before the message: the line within a section, not the section's first one.
+// Other errors come with theirs.
+std::string at_own_line(cmd_parms* cmd, const std::vector<Diagnostic>& errors) {
+    const Where& first = errors.front().where;
+    for (const ap_directive_t* node = cmd->directive->first_child; node != nullptr; node = node->next) {
+        if (place_of(node).str() == first.str()) cmd->err_directive = node;
+    }
+    std::string out = errors.front().message;
+    for (auto more = errors.begin() + 1; more != errors.end(); ++more)
+        out += "; " + more->where.str() + ": " + more->message;
+    return out;
+}
+
 }  // namespace
 
 const char* on_policy_directive(cmd_parms* cmd, void*, const char*) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
         if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
-        const std::string errors = state().live.policy.policy_source().add(directive_of(cmd->directive));
-        return errors.empty() ? nullptr : failure(cmd, errors);
+        const auto errors = state().live.policy.policy_source().add(directive_of(cmd->directive));
+        return errors.empty() ? nullptr : failure(cmd, at_own_line(cmd, errors));
     });
 }
 
@@ -112,8 +134,11 @@ template <class Files>
 const char* watch_files(cmd_parms* cmd, const char* args, Files& into) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
         if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
+        if (const auto fault = comment_fault(args)) return failure(cmd, cmd->cmd->name + (": " + *fault));
         const auto names = config_words(args);
-        if (names.empty()) return failure(cmd, std::string(cmd->cmd->name) + ": expected FILE|GLOB...");
+        if (names.empty()) {
+            return failure(cmd, std::string(cmd->cmd->name) + ": expected FILE|GLOB..., like mtls/partners/*.conf");
+        }
         for (const std::string& name : names) {
             into.watch(
                 {name.starts_with('/') ? name : state().server_root + "/" + name, name, place_of(cmd->directive)});

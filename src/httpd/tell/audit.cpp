@@ -23,7 +23,13 @@ const char* read_audit_log(cmd_parms* cmd, const char* args) {
     const auto words = config_words(args);
     static constexpr std::string_view kWhat[] = {"all", "denied"};
     if (words.empty() || words.front().empty() || words.front() == "|" || words.size() > 2) {
-        return failure(cmd, name + ": expected FILE or \"|PROGRAM\", then all or denied");
+    const std::string_view comment = trailing_comment(args);
+    if (!comment.empty()) {
+        return failure(cmd, name + ": " + in_quotes(comment, 60) + ": a comment has a line of its own");
+    }
+        return failure(cmd, name +
+                                ": expected FILE or \"|PROGRAM\", then all or denied, like logs/mtls_audit.log denied "
+                                "(a program with arguments is quoted as a whole)");
     }
     if (words.size() == 2 && words[1] != kWhat[0] && words[1] != kWhat[1]) {
         return failure(cmd, name + ": '" + escape_for_log(words[1], 60) + "'" + did_you_mean(words[1], kWhat) +

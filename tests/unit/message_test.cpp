@@ -1,0 +1,160 @@
+// Errors in a policy's text: one for each cause, with what would be right.
+#include "mtls_authz/base/file.hpp"
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/certificate_file.hpp"
+#include "mtls_authz/load/revocation_files.hpp"
+#include "policy_draft.hpp"
+
+using namespace test;
+
+namespace {
+
+// All errors about a policy file with this text.
+std::vector<std::string> errors_of(const std::string& text, const std::string& folder = "/nowhere") {
+    DiskFiles disk;
+    PolicyBuilder builder(folder, disk);
+    std::vector<Diagnostic> errors;
+    const auto directives = read_directives(text, "p.conf", errors);
+    if (directives) {
+        for (const Directive& d : directives.value()) builder.add(d, Origin::kPolicyFile);
+        builder.build();
+        errors = builder.diagnostics();
+    }
+    std::vector<std::string> out;
+    for (const Diagnostic& d : errors) {
+        if (d.is_error()) out.push_back(d.str());
+    }
+    return out;
+}
+
+// `line` is in a partner that has an identity, and an anchor in a file that is not there.
+std::string only_error(const std::string& line) {
+    for (const std::string& error : errors_of(partner("p", "MTLSIdentity CN:p\n" + line))) {
+        if (error.starts_with("p.conf:3: ")) return error;
+    }
+    return "no error about " + line;
+}
+
+void check_only(const std::vector<std::string>& errors, const std::string& part, const std::string& of) {
+    check(errors.size() == 1 && errors.front().find(part) != std::string::npos,
+          of + ": " + std::to_string(errors.size()) + " error(s): " + (errors.empty() ? "" : errors.front()), __FILE__,
+          __LINE__);
+}
+
+}  // namespace
+
+CLAIM(a_comment_behind_a_directive_is_one_error_that_says_so) {
+    const std::string own_line = "a comment has a line of its own";
+    for (const std::string line :
+         {"MTLSIdentity CN:p", "MTLSTrustAnchor ca.pem", "MTLSIntermediate ca.pem", "MTLSGroup g",
+          "MTLSValid from=2026-01-01", "MTLSPurpose serverAuth", "MTLSNetwork 10.0.0.0/8",
+          "MTLSFront header=X format=der", "MTLSAttribute a b", "MTLSContact me", "MTLSSuspend On", "MTLSCRL required",
+          "MTLSCRLStale deny", "MTLSShortLived 3", "MTLSGrant read /a"}) {
+        const std::string error = only_error(line + " # our friends");
+        CHECK_CONTAINS(error, "'# our friends': " + own_line);
+    }
+    for (const std::string line :
+         {"MTLSSuspend acme", "MTLSRevoke CN:x", "MTLSCRLFile ca.crl", "MTLSCRL required", "MTLSCRLStale deny",
+          "MTLSShortLived 3", "MTLSExpect a.pem is acme", "MTLSGrant * /a"}) {
+        check_only(errors_of(line + " # our friends\n"), own_line, line);
+    }
+    check_only(errors_of("<MTLSPartner p> # x\nMTLSIdentity CN:p\n</MTLSPartner>\n"), own_line, "behind the section");
+    check_only(errors_of("<MTLSPartner p # x>\nMTLSIdentity CN:p\n</MTLSPartner>\n"), own_line, "in the section");
+    check_only(errors_of("MTLSSuspend acme\n<MTLSPartner p>\nMTLSIdentity CN:p\n</MTLSPartner> # x\n"), own_line,
+               "end");
+    // Quoted, or within a word, it is no comment.
+    CHECK_EQUAL(only_error("MTLSContact \"#3\" a#b"), "no error about MTLSContact \"#3\" a#b");
+}
+
+CLAIM(an_identity_that_cannot_be_read_is_one_error) {
+    const std::pair<const char*, const char*> rows[] = {
+        {"DSN:x.example.org", "did you mean 'DNS'?"},
+        {"CN=api", "did you mean 'CN:api'?"},
+        {"email=a@b.example", "did you mean 'email:a@b.example'?"},
+        {"uri=https://x.example/a", "did you mean 'uri:https://x.example/a'?"},
+        {"subject=CN=api", "did you mean 'subject:CN=api'?"},
+        {"CN=api,O=Acme", "did you mean 'subject:CN=api,O=Acme'?"},
+        {"SAN:x.example.org", "DNS:, email:, URI:, IP:"},
+        {"issuer.spki-sha256::", "has a colon too many"},
+        {"UPN:user", "a UPN is user@domain"},
+        {"CN:two words", "quote the whole: \"CN:two words\""},
+        {"CN:\"two words\"", "quote the whole: \"CN:two words\""},
+        {"CN:now three words", "quote the whole: \"CN:now three\""},
+        {"DNS: x.example.org", "without a blank behind the colon"},
+    };
+    for (const auto& [selector, hint] : rows) {
+        const auto errors = errors_of("MTLSSuspend q\n" + partner("p", std::string("MTLSIdentity ") + selector));
+        std::vector<std::string> about;
+        for (const std::string& error : errors) {
+            if (error.find("trust anchor") == std::string::npos) about.push_back(error);
+        }
+        check_only(about, hint, selector);
+    }
+    // A misspelled directive is one error, too; none at all is another.
+    CHECK_EQUAL(errors_of(partner("p", "MTLSIdentiy CN:x")).size(), 2U);
+    CHECK_CONTAINS(errors_of(partner("p", "MTLSGroup g")).front(), "has no MTLSIdentity");
+}
+
+CLAIM(a_directive_of_another_place_is_told_where_it_belongs) {
+    for (const char* line : {"MTLSAllow partner acme", "MTLSDeny partner acme", "MTLSAuthz On", "MTLSForward",
+                             "Require mtls-partner acme", "AuthType MTLS"}) {
+        CHECK_CONTAINS(
+            only_error(line),
+            "stands in httpd.conf, not in <MTLSPartner p>: it is of a gate, in a section like <Location /orders>");
+        check_only(errors_of(std::string(line) + "\n"), "not in a policy file: it is of a gate", line);
+    }
+    CHECK_CONTAINS(only_error("MTLSPolicyFile x"), "MTLSPolicyFile stands in httpd.conf, not in <MTLSPartner p>");
+    check_only(errors_of("MTLSIdentiy CN:x\n"), "did you mean 'MTLSIdentity'?", "misspelled");
+    check_only(errors_of("MTLSPartner acme\n"), "a partner is a section: <MTLSPartner acme>", "no section");
+    CHECK_CONTAINS(errors_of("MTLSExpect a.pem is acme globex\n").front(), "MTLSExpect: 'is': expected");
+}
+
+CLAIM(a_file_that_is_not_there_is_told_with_its_folder_or_the_nearest_name) {
+    Draft d;
+    d.file("acme-ca.pem", "x");
+    const auto error_of = [&](const std::string& file) {
+        for (const std::string& error :
+             errors_of(partner("p", "MTLSIdentity CN:p\nMTLSTrustAnchor " + file), d.folder())) {
+            if (error.find("cannot read") != std::string::npos) return error;
+        }
+        return std::string();
+    };
+    CHECK_CONTAINS(error_of("mtls/acme-ca.pem"),
+                   "there is no folder '" + d.folder() + "/mtls': mkdir -p '" + d.folder() + "/mtls'");
+    CHECK_CONTAINS(error_of("acme_ca.pem"), "(did you mean 'acme-ca.pem'?)");
+    CHECK(error_of("zzz.pem").ends_with("No such file or directory"));
+    CHECK_EQUAL(hint_of_missing(d.folder() + "/acme-ca.pem"), "");
+}
+
+CLAIM(a_file_of_another_kind_is_told_what_it_is) {
+    const test::Identity ca = make_ca("CA");
+    const std::string crl = make_crl(ca, {});
+    CHECK_CONTAINS(describe_no_crl(ca.cert_pem()), "is a certificate and no CRL: MTLSTrustAnchor");
+    CHECK_CONTAINS(describe_no_crl(mtls::encode(i2d_X509, *ca.cert)), "is a certificate and no CRL");
+    CHECK_CONTAINS(describe_no_crl(ca.key_pem()), "holds a private key and no CRL");
+    CHECK_CONTAINS(describe_no_crl("<html>404</html>"), "holds no CRL, but a web page");
+    CHECK_EQUAL(describe_no_crl("garbage"), "");
+    CHECK_CONTAINS(decode_crls(ca.cert_pem()).fault, "is a certificate and no CRL");
+    CHECK_EQUAL(decode_crls(crl).fault, "");
+    // A certificate or a CRL in place of a policy file or a revocation file: one error.
+    for (const std::string& content : {ca.cert_pem(), crl}) {
+        check_only(errors_of(content), "the file is PEM (-----BEGIN ", content);
+        std::vector<Diagnostic> errors;
+        read_single_directives(content, "r.conf", errors);
+        CHECK_EQUAL(errors.size(), 1U);
+    }
+}
+
+CLAIM(names_in_messages_are_readable_unless_they_deceive) {
+    CHECK_CONTAINS(only_error("MTLSGroup M\xc3\xbcller"), "'M\xc3\xbcller' cannot be a group's name");
+    CHECK_EQUAL(mtls::in_quotes("\xed\x95\x9c \xe2\x80\xae\x1b[31m\xff\xc3"),
+                "'\xed\x95\x9c \\xe2\\x80\\xae\\x1b[31m\\xff\\xc3'");
+    CHECK_EQUAL(mtls::in_quotes("a\"b\\c'"), "'a\\x22b\\x5cc''");
+    CHECK_EQUAL(mtls::escape_for_reader("\xc3\xa9\xc3\xa9\xc3\xa9", 7), "\xc3\xa9\xc3\xa9...");
+}
+
+CLAIM(dates_that_never_hold_show_both_values_once) {
+    const std::string error = only_error("MTLSValid from=2027-01-01 until=2026-01-01");
+    CHECK_CONTAINS(error, "from=2027-01-01T00:00:00Z is later than until=2026-01-01T23:59:59Z");
+    CHECK_EQUAL(error.rfind("p.conf:3"), 0U);
+}
