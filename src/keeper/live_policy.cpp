@@ -254,6 +254,7 @@ void LivePolicy::poll_crls(PollResult& outcome) {
         poll_guarded("CRL files", outcome.findings, [&] { return read_crls(policy().get(), outcome.findings); });
     name_tables(outcome.findings);
     publish_images({{Watched::kCrls, crl_files_.image()}});
+    outcome.missing_crls = crl_files_.missing();
     if (!outcome.crls_changed) return;
     publish();
     release_free_memory();

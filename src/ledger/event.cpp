@@ -113,7 +113,7 @@ void EventFinder::find_troubles(const FileTroubles& files, std::int64_t now) {
         if (now - since < kMoment) continue;
         Event event{EventKind::kRefusalSourceGone, cause_of({"refusal-source-gone", source})};
         event.message =
-            "a source of refusals is gone, empty or unreadable: its lines stay in force until it is back, or the "
+            "a source of refusals is gone, empty or unreadable: what it said stays in force until it is back, or the "
             "server "
             "is restarted";
         event.details = {{"file", source}};

@@ -4,9 +4,11 @@
 #include <ctime>
 #include <stdexcept>
 
+#include "mtls_authz/base/calendar.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_facts.hpp"
 #include "mtls_authz/load/watched_paths.hpp"
+#include "mtls_authz/policy/lateness.hpp"
 
 namespace mtls {
 
@@ -37,6 +39,7 @@ std::vector<std::string> CrlFiles::names() const { return names_on_disk(files_, 
 bool CrlFiles::look(const CasByName& cas, const CasByName& anchors, std::vector<Diagnostic>& findings) {
     auto next = std::make_shared<CrlSet>(*crls_);
     std::vector<std::string> changed;
+    std::set<std::string> present;
     if (database_ != nullptr) sight_ = database_->look();
     for (Pattern& pattern : patterns_) {
         const bool is_of_database = is_database_name(pattern.files.pattern);
@@ -49,21 +52,30 @@ bool CrlFiles::look(const CasByName& cas, const CasByName& anchors, std::vector<
                                 "MTLSCRLFile: " + fault + ": the CRLs read from there stay in force"});
         }
         pattern.fault = fault;
-        if (!files.ok()) continue;
+        if (!files.ok()) {
+            // Reported already; nothing is known of its files.
+            for (const auto& [path, file] : files_) {
+                if (file.pattern == pattern.files.pattern) present.insert(path);
+            }
+            continue;
+        }
+        present.insert(files.value().begin(), files.value().end());
         for (const std::string& path : files.value()) {
             File& file = files_[path];
             if (file.pattern.empty()) file.pattern = pattern.files.pattern;
             if (poll_guarded(path, file, cas, *next, findings)) changed.push_back(path);
         }
     }
+    note_missing(present, *next, findings);
     if (changed.empty() && is_image_current_) return false;
     for (const std::string& path : changed) {
+        warn_of_end(path, *next, findings);
         for (const auto& list : files_[path].lists) {
             if (!next->misses_anchor_key(*list, anchors)) continue;
             findings.push_back(
                 {Diagnostic::Severity::kWarning,
                  {path, 0},
-                 "the CRL of \"" + escape_for_log(list->issuer_text(), 200) +
+                 "the CRL of \"" + escape_for_reader(list->issuer_text(), 200) +
                      "\" is of one key, and a trust anchor of that name has another key and no CRL here: "
                      "for what that one issued this CRL counts for nothing"});
             break;
@@ -71,6 +83,57 @@ bool CrlFiles::look(const CasByName& cas, const CasByName& anchors, std::vector<
     }
     put_in_force(std::move(next));
     return true;
+}
+
+// Whether the same list was read from a file that is still there.
+bool CrlFiles::is_elsewhere(const Crl& list, const File& file) const {
+    return std::any_of(files_.begin(), files_.end(), [&](const auto& entry) {
+        const File& other = entry.second;
+        return &other != &file && other.is_there && other.digests.contains(list.digest());
+    });
+}
+
+// A literal name that cannot be read is reported by poll_file().
+void CrlFiles::note_missing(const std::set<std::string>& present, const CrlSet& next,
+                            std::vector<Diagnostic>& findings) {
+    missing_.clear();
+    for (auto& [path, file] : files_) {
+        const bool is_present = present.contains(path);
+        if (!is_present) {
+            file.is_there = false;
+            file.stamp.clear();  // read again when it is back
+            file.digest.clear();
+        }
+        const File& gone = file;
+        const bool is_needed = !gone.is_there && std::any_of(gone.lists.begin(), gone.lists.end(), [&](const auto& l) {
+            return next.holds(*l) && !is_elsewhere(*l, gone);
+        });
+        if (is_needed) missing_.push_back(path);
+        if (is_present || !is_needed) reported_gone_.erase(path);
+        if (is_present || !is_needed || !reported_gone_.insert(path).second) continue;
+        findings.push_back({Diagnostic::Severity::kError,
+                            {path, 0},
+                            "the CRL file is gone: what was read from it stays in force until it is back, or the "
+                            "server is restarted"});
+    }
+}
+
+// Once for each list, when it is read: what is past its nextUpdate, or in the last tenth of its life.
+void CrlFiles::warn_of_end(const std::string& path, const CrlSet& next, std::vector<Diagnostic>& findings) {
+    constexpr int kShare = 10;
+    const std::int64_t now = std::time(nullptr);
+    for (const auto& list : files_.at(path).lists) {
+        const auto end = list->next_update();
+        if (!next.holds(*list) || !end || now < *end - (*end - list->this_update()) / kShare) continue;
+        if (!reported_ends_.insert(list->digest()).second) continue;
+        const std::string what = "the CRL of \"" + escape_for_reader(list->issuer_text(), 200) + "\" ";
+        findings.push_back({Diagnostic::Severity::kWarning,
+                            {path, 0},
+                            what + (now > *end ? "is past its nextUpdate, " : "is near its end, nextUpdate ") +
+                                format_time(*end) + " (" + distance_text(now, *end) + ")" +
+                                (now > *end ? ": with MTLSCRLStale deny, its certificates are revocation-stale" : "") +
+                                ": fetch a newer one (mtls-authz fetch)"});
+    }
 }
 
 // Puts `next` in force. Throws if there is no memory for the image; the next poll tries again.
@@ -133,10 +196,11 @@ bool CrlFiles::poll_file(const std::string& path, File& file, const CasByName& c
     const auto content = is_row ? sight_.read(path, kLargestFile) : read_whole_file(path, kLargestFile, trust_);
     const std::string digest = content.ok() ? sha256(content.value()) : content.error();
     file.stamp = stamp;
+    file.is_there = content.ok();
     if (digest == file.digest) return false;
     file.digest = digest;
     if (!content.ok()) {
-        complain("cannot be read (" + content.error() + ")");
+        complain("cannot be read (" + content.error() + ")" + (is_row ? "" : hint_of_missing(path)));
         if (is_row || trust_ == nullptr || find_trust_fault(path, *trust_).empty()) return false;
         // Parses the unsafe file only for the names of its issuers, to mark their lists as unusable.
         const auto unsafe = read_whole_file(path, kLargestFile);
@@ -152,6 +216,7 @@ bool CrlFiles::poll_file(const std::string& path, File& file, const CasByName& c
     if (!decoded.fault.empty()) complain(decoded.fault);
     if (decoded.lists.empty() && decoded.broken.empty()) return false;
     file.unusable.clear();
+    file.digests.clear();
     // A list that was never verified disappears with an edit of its file.
     std::erase_if(file.lists, [&](const auto& list) { return decoded.fault.empty() && into.drop_unverified(*list); });
     for (const std::string& issuer : decoded.broken) cannot_use(issuer, "does not decode");
@@ -165,8 +230,9 @@ bool CrlFiles::poll_file(const std::string& path, File& file, const CasByName& c
         }
         const std::string issuer = crl.value()->issuer_text();
         file.lists.push_back(crl.value());
+        file.digests.insert(crl.value()->digest());
         const std::string fault = into.add(std::move(crl.value()), cas, std::time(nullptr));
-        if (!fault.empty()) complain("the CRL of \"" + escape_for_log(issuer, 200) + "\" " + fault);
+        if (!fault.empty()) complain("the CRL of \"" + escape_for_reader(issuer, 200) + "\" " + fault);
     }
     return true;
 }

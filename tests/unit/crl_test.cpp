@@ -277,6 +277,79 @@ CLAIM(broken_foreign_empty_or_missing_files_leave_the_list_in_force) {
     std::filesystem::remove_all(folder);
 }
 
+CLAIM(a_file_that_vanishes_from_a_pattern_is_reported_once_and_missing_until_it_is_back) {
+    const Pki& p = pki();
+    std::string folder = "/tmp/mtls-crl-XXXXXX";
+    CHECK(mkdtemp(folder.data()) != nullptr);
+    const std::string pem = test::make_crl(p.ca, {{{&p.bad, -1}}});
+    const auto write = [&](const std::string& name, const std::string& content) {
+        std::ofstream(folder + "/" + name, std::ios::binary) << content;
+    };
+    CrlFiles files;
+    files.watch({{folder + "/*.crl", "*.crl", {"httpd.conf", 1}}}, known_of({}));
+    const auto known = known_of({&p.ca});
+    std::vector<Diagnostic> said;
+    const auto look = [&] {
+        for (int i = 0; i < 3; ++i) files.look(known, known, said);
+    };
+    write("ca.crl", pem);
+    look();
+    CHECK_EQUAL(files.missing().size() + said.size(), 0U);
+    std::filesystem::remove(folder + "/ca.crl");
+    look();
+    CHECK_EQUAL(files.missing().at(0), folder + "/ca.crl");
+    CHECK_EQUAL(said.size(), 1U);
+    CHECK_CONTAINS(said.back().str(), "ca.crl: error: the CRL file is gone");
+    CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "revoked");
+    write("ca.crl", pem);
+    look();
+    CHECK_EQUAL(files.missing().size(), 0U);
+    // Gone once more: reported once more. Under another name it is no loss, and neither is a list that a newer
+    // replaces.
+    std::filesystem::rename(folder + "/ca.crl", folder + "/renamed.crl");
+    look();
+    CHECK_EQUAL(files.missing().size(), 0U);
+    CrlSpec newer;
+    newer.number = 2;
+    std::filesystem::remove(folder + "/renamed.crl");
+    write("newer.crl", test::make_crl(p.ca, newer));
+    look();
+    CHECK_EQUAL(files.missing().size(), 0U);
+    CHECK_EQUAL(said.size(), 1U);
+    std::filesystem::remove(folder + "/newer.crl");
+    look();
+    CHECK_EQUAL(said.size(), 2U);
+    std::filesystem::remove_all(folder);
+}
+
+CLAIM(a_list_past_or_near_its_end_is_reported_once_when_it_is_read) {
+    const Pki& p = pki();
+    std::string folder = "/tmp/mtls-crl-XXXXXX";
+    CHECK(mkdtemp(folder.data()) != nullptr);
+    const auto known = known_of({&p.ca});
+    const auto said_of = [&](std::int64_t from, std::int64_t until, long number) {
+        CrlSpec spec;
+        spec.this_update = from;
+        spec.next_update = until;
+        spec.number = number;
+        std::ofstream(folder + "/ca.crl") << test::make_crl(p.ca, spec);
+        CrlFiles files;
+        files.watch({{folder + "/ca.crl", "ca.crl", {"httpd.conf", 1}}}, known_of({}));
+        std::vector<Diagnostic> said;
+        for (int i = 0; i < 3; ++i) files.look(known, known, said);
+        std::string out;
+        for (const Diagnostic& d : said) out += d.str() + "\n";
+        return out;
+    };
+    const std::string past = said_of(-7200, -3600, 1);
+    CHECK_CONTAINS(past, "is past its nextUpdate, ");
+    CHECK_CONTAINS(past, "(1 hour ago)");
+    CHECK_EQUAL(past.find('\n'), past.size() - 1);
+    CHECK_CONTAINS(said_of(-95 * 3600, 5 * 3600, 2), "is near its end, nextUpdate ");
+    CHECK_EQUAL(said_of(-80 * 3600, 20 * 3600, 3), "");
+    std::filesystem::remove_all(folder);
+}
+
 CLAIM(what_one_list_throws_holds_up_no_other_and_is_tried_again) {
     const Pki& p = pki();
     std::string folder = "/tmp/mtls-crl-XXXXXX";

@@ -24,6 +24,7 @@ struct PollResult {
     std::vector<Directive> added_refusals;  // lines of revocation files that came into force
     std::vector<std::string> missing;       // sources of refusals that are gone; see RevocationFiles::missing()
     std::vector<Diagnostic> bad_lines;      // see RevocationFiles::bad_lines()
+    std::vector<std::string> missing_crls;  // see CrlFiles::missing()
     std::string refused;                    // digest of the policy files' contents, if this poll refused them
     bool policy_clean = false;              // the policy files are neither refused nor waiting for a second poll
     bool policy_changed = false;            // the policy changed

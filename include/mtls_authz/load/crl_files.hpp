@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,8 @@ public:
     // `anchors` with another key than the list's signer.
     bool look(const CasByName& cas, const CasByName& anchors, std::vector<Diagnostic>& findings);
     std::shared_ptr<const CrlSet> crls() const { return crls_; }
+    // Files that the last poll found gone or unreadable, of which lists are still in force.
+    const std::vector<std::string>& missing() const { return missing_; }
 
     // From now on, writes the lists in force to an image.
     void share() { is_shared_ = true; }
@@ -56,11 +59,16 @@ private:
         std::string exception;                          // exception of the last poll; empty: none
         std::vector<std::shared_ptr<const Crl>> lists;  // read from it and in force
         std::map<std::string, std::string> unusable;    // issuer of an unusable list in it -> why
+        bool is_there = false;                          // the last poll could read it
+        std::set<std::string> digests;                  // of all lists in it at the last read
     };
     bool poll_guarded(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
                       std::vector<Diagnostic>& findings);
     bool poll_file(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
                    std::vector<Diagnostic>& findings);
+    void note_missing(const std::set<std::string>& present, const CrlSet& next, std::vector<Diagnostic>& findings);
+    bool is_elsewhere(const Crl& list, const File& file) const;
+    void warn_of_end(const std::string& path, const CrlSet& next, std::vector<Diagnostic>& findings);
     void mark_unusable(CrlSet& set) const;
     void put_in_force(std::shared_ptr<CrlSet> next);
     const CrlRecords* write(Arena& arena) const;
@@ -71,6 +79,9 @@ private:
     DatabaseSight sight_{nullptr, "there is no MTLSPolicyDatabase"};  // of this poll
     std::vector<Pattern> patterns_;
     std::map<std::string, File> files_;
+    std::vector<std::string> missing_;
+    std::set<std::string> reported_gone_;
+    std::set<std::string> reported_ends_;  // digests of lists whose end was warned of
     std::shared_ptr<const CrlSet> crls_ = std::make_shared<const CrlSet>();
     bool is_shared_ = false;
     bool is_image_current_ = true;  // image_ contains everything in crls_

@@ -115,17 +115,32 @@ void FileFaults::note_policy(const PollResult& outcome, const std::string& conse
 }
 
 void FileFaults::note_refusals(const PollResult& outcome) {
-    const std::int64_t now = std::time(nullptr);
     const std::lock_guard lock(mutex_);
-    std::map<std::string, std::int64_t> gone;
-    for (const std::string& source : outcome.missing) {
-        const auto previous = troubles_.gone.find(source);
-        gone.emplace(source, previous != troubles_.gone.end() ? previous->second : now);
-    }
-    troubles_.gone = std::move(gone);
+    gone_refusals_ = outcome.missing;
+    note_gone();
     troubles_.bad_lines.clear();
     for (const Diagnostic& d : outcome.bad_lines) troubles_.bad_lines.push_back(d.str());
     share();
+}
+
+void FileFaults::note_crls(const PollResult& outcome) {
+    const std::lock_guard lock(mutex_);
+    gone_crls_ = outcome.missing_crls;
+    note_gone();
+    share();
+}
+
+// The caller holds mutex_.
+void FileFaults::note_gone() {
+    const std::int64_t now = std::time(nullptr);
+    std::map<std::string, std::int64_t> gone;
+    for (const auto* sources : {&gone_refusals_, &gone_crls_}) {
+        for (const std::string& source : *sources) {
+            const auto previous = troubles_.gone.find(source);
+            gone.emplace(source, previous != troubles_.gone.end() ? previous->second : now);
+        }
+    }
+    troubles_.gone = std::move(gone);
 }
 
 // The caller holds mutex_. Also replaces the data of a previous keeper.
@@ -179,6 +194,11 @@ const char* on_warn(cmd_parms* cmd, void*, const char* arg) noexcept {
 const char* on_event_cmd(cmd_parms* cmd, void*, const char* args) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
         if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
+        const std::string_view comment = trailing_comment(args);
+        if (!comment.empty()) {
+            return failure(cmd, std::string(cmd->cmd->name) + ": " + in_quotes(comment, 60) +
+                                    ": a comment has a line of its own (an argument that begins with '#' is quoted)");
+        }
         auto words = config_words(args);
         if (words.empty() || words.front().empty())
             return failure(cmd, std::string(cmd->cmd->name) +
@@ -192,8 +212,3 @@ const char* on_event_cmd(cmd_parms* cmd, void*, const char* args) noexcept {
 }
 
 }  // namespace mtls::httpd
-        const std::string_view comment = trailing_comment(args);
-        if (!comment.empty()) {
-            return failure(cmd, std::string(cmd->cmd->name) + ": " + in_quotes(comment, 60) +
-                                    ": a comment has a line of its own (an argument that begins with '#' is quoted)");
-        }

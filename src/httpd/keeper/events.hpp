@@ -17,13 +17,16 @@ public:
     // `consequence`: effect of a refused policy.
     void note_policy(const PollResult& outcome, const std::string& consequence);
     void note_refusals(const PollResult& outcome);
+    void note_crls(const PollResult& outcome);
     FileTroubles troubles() const;
 
 private:
+    void note_gone();
     void share();
 
     mutable std::mutex mutex_;
     FileTroubles troubles_;
+    std::vector<std::string> gone_refusals_, gone_crls_;
     std::optional<FileTroubles> shared_;  // what the ledger contains
 };
 

@@ -121,6 +121,7 @@ void poll_and_report(const server_rec* s, Watched what, FileFaults& faults) {
         case Watched::kCrls:
             policy.poll_crls(outcome);
             break;
+            faults.note_crls(outcome);
         case Watched::kPolicy:
             policy.poll_policy(outcome);
             if (outcome.policy_changed) ++policies;
