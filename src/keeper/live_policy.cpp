@@ -234,6 +234,7 @@ void LivePolicy::poll_refusals(PollResult& outcome) {
         poll_guarded("revocation files", outcome.findings, [&] { return revocation_files_.look(outcome.findings); });
     name_tables(outcome.findings);
     outcome.added_refusals = revocation_files_.take_added();
+    outcome.ended_refusals = revocation_files_.take_ended();
     outcome.missing = revocation_files_.missing();
     outcome.bad_lines = revocation_files_.bad_lines();
     name_tables(outcome.bad_lines);
@@ -253,8 +254,8 @@ void LivePolicy::poll_crls(PollResult& outcome) {
     outcome.crls_changed =
         poll_guarded("CRL files", outcome.findings, [&] { return read_crls(policy().get(), outcome.findings); });
     name_tables(outcome.findings);
-    publish_images({{Watched::kCrls, crl_files_.image()}});
     outcome.missing_crls = crl_files_.missing();
+    publish_images({{Watched::kCrls, crl_files_.image()}});
     if (!outcome.crls_changed) return;
     publish();
     release_free_memory();

@@ -86,6 +86,7 @@ std::vector<Diagnostic> RevocationFiles::bad_lines() const {
 
 bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
     added_.clear();
+    ended_.clear();
     missing_.clear();
     std::set<std::string> present;
     bool some_unreadable = false;
@@ -253,6 +254,9 @@ void RevocationFiles::apply(File& file, std::map<std::string, Directive> lines, 
     file.removal_digest.clear();
     file.complete_digest = digest;
     if (!takes_away) return;
+    for (const auto& [text, directive] : file.in_force) {
+        if (!lines.contains(text)) ended_.push_back(directive);
+    }
     file.in_force = std::move(lines);
     is_changed_ = true;
 }

@@ -1,5 +1,6 @@
 // Renders a policy as text: for DUMP_MTLS_POLICY, and as input of the generation's digest.
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "mtls_authz/base/text.hpp"
@@ -88,7 +89,8 @@ void append_names(std::string& out, const char* verb, const std::vector<std::str
     constexpr std::size_t kMostNamed = 10;
     if (names.empty()) return;
     out += (out.empty() ? "" : "; ") + std::string(verb);
-    for (std::size_t i = 0; i < std::min(names.size(), kMostNamed); ++i) out += (i == 0 ? " " : ", ") + names[i];
+    for (std::size_t i = 0; i < std::min(names.size(), kMostNamed); ++i)
+        out += (i == 0 ? " " : ", ") + escape_for_reader(names[i], 200);
     if (names.size() > kMostNamed) out += " and " + std::to_string(names.size() - kMostNamed) + " more";
 }
 
@@ -150,10 +152,30 @@ std::string describe_change(const Policy& before, const Policy& after) {
     for (const Partner* partner : before.partners_by_name()) {
         if (after.find(partner->name) == nullptr) removed.emplace_back(partner->name);
     }
+    std::vector<std::string> suspended, resumed;
+    for (const Partner* partner : after.partners_by_name()) {
+        const Partner* const previous = before.find(partner->name);
+        const bool was = previous != nullptr && previous->suspended.has_value();
+        if (partner->suspended && !was) suspended.emplace_back(partner->name);
+        if (!partner->suspended && was) resumed.emplace_back(partner->name);
+    }
+    const auto revocations_of = [](const Policy& policy) {
+        std::set<std::string> lines;
+        for (const RevocationLine& line : policy.revocations().all()) lines.insert(line.text());
+        return lines;
+    };
+    const std::set<std::string> had = revocations_of(before), has = revocations_of(after);
+    std::vector<std::string> revoked, lifted;
+    std::set_difference(has.begin(), has.end(), had.begin(), had.end(), std::back_inserter(revoked));
+    std::set_difference(had.begin(), had.end(), has.begin(), has.end(), std::back_inserter(lifted));
     std::string out;
     append_names(out, "added", added);
     append_names(out, "changed", changed);
     append_names(out, "removed", removed);
+    append_names(out, "suspended", suspended);
+    append_names(out, "no longer suspended", resumed);
+    append_names(out, "revoked", revoked);
+    append_names(out, "no longer revoked", lifted);
     return out.empty() ? "no partner changed, other lines did" : out;
 }
 

@@ -127,4 +127,14 @@ std::string describe_refusals(const std::vector<Directive>& lines, const Policy&
     return out;
 }
 
+std::string list_refusals(const std::vector<Directive>& lines) {
+    std::string out;
+    for (std::size_t i = 0; i < std::min(lines.size(), kMostLines); ++i) {
+        out += (i == 0 ? "" : "; ") + lines[i].where.str() + " " + lines[i].name + " " +
+               escape_for_reader(lines[i].args, 200);
+    }
+    if (lines.size() > kMostLines) out += "; and " + std::to_string(lines.size() - kMostLines) + " more line(s)";
+    return out;
+}
+
 }  // namespace mtls

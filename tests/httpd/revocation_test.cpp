@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "claims.hpp"
+#include "kept_site.hpp"
 #include "waiting.hpp"
 #include "workers.hpp"
 #include "world.hpp"
@@ -393,4 +394,40 @@ CLAIM(a_partner_that_trusts_mod_ssl_is_asked_its_cas_and_crls_from_files_and_fol
         CHECK_EQUAL(site.get(&bad, "/gate/bad").status, 403);
         CHECK_EQUAL(site.reason_for("/gate/bad"), "revoked");
     }
+}
+
+CLAIM(the_log_says_what_a_reload_suspended_revoked_and_lifted) {
+    Kept site("event");
+    site.put("more.conf", "MTLSSuspend globex\nMTLSRevoke CN:gone\n");
+    CHECK(site.httpd.wait_for_log(": changed globex; suspended globex; revoked CN:gone\n"));
+    site.put("more.conf", "# nobody\n");
+    CHECK(site.httpd.wait_for_log(": changed globex; no longer suspended globex; no longer revoked CN:gone\n"));
+    site.refuse("MTLSSuspend acme \"note=M\xc3\xbcller\"\n");
+    becomes([&] { return site.acme(); }, 403, "suspended");
+    site.refuse("# nobody\n");
+    becomes([&] { return site.acme(); }, 200, "no longer suspended");
+    CHECK(site.httpd.wait_for_log("; no longer: " + site.httpd.path("revoked/list.conf") + ":1 MTLSSuspend acme "));
+}
+
+CLAIM(a_crl_file_that_is_gone_needs_somebody_until_it_is_back) {
+    CrlSpec spec;
+    spec.revoked = {{&world().globex, 1}};
+    const std::string list = make_crl(world().globex_ca, spec);
+    Kept site;
+    site.httpd.write("crls/globex.crl", list);
+    site.run("event", "MTLSCRLFile crls/*.crl\n");
+    const auto gone = [&] {
+        const std::string metrics = site.metrics();
+        return metrics.find("mtls_authz_needs_attention{trouble=\"refusal-source-gone\"} 1\n") != std::string::npos;
+    };
+    CHECK_EQUAL(site.globex(), 403);
+    CHECK(!gone());
+    fs::remove(site.httpd.path("crls/globex.crl"));
+    becomes([&] { return gone() ? 1 : 0; }, 1, "it is gone");
+    CHECK_EQUAL(site.globex(), 403);
+    CHECK_EQUAL(site.errors("crls/globex.crl: error: the CRL file is gone"), 1U);
+    site.httpd.write("crls/globex.crl", list);
+    becomes([&] { return gone() ? 1 : 0; }, 0, "it is back");
+    CHECK_EQUAL(site.globex(), 403);
+    CHECK_EQUAL(site.acme(), 200);
 }

@@ -22,9 +22,10 @@ namespace mtls {
 struct PollResult {
     std::vector<Diagnostic> findings;
     std::vector<Directive> added_refusals;  // lines of revocation files that came into force
+    std::vector<Directive> ended_refusals;  // lines that are no longer in force
     std::vector<std::string> missing;       // sources of refusals that are gone; see RevocationFiles::missing()
-    std::vector<Diagnostic> bad_lines;      // see RevocationFiles::bad_lines()
     std::vector<std::string> missing_crls;  // see CrlFiles::missing()
+    std::vector<Diagnostic> bad_lines;      // see RevocationFiles::bad_lines()
     std::string refused;                    // digest of the policy files' contents, if this poll refused them
     bool policy_clean = false;              // the policy files are neither refused nor waiting for a second poll
     bool policy_changed = false;            // the policy changed

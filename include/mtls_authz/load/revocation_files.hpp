@@ -41,6 +41,8 @@ public:
     std::shared_ptr<const Refusals> refusals() const { return refusals_; }
     // The lines that the last poll added; moved out.
     std::vector<Directive> take_added() { return std::exchange(added_, {}); }
+    // The lines that it took away; moved out.
+    std::vector<Directive> take_ended() { return std::exchange(ended_, {}); }
     // Sources that the last poll found missing, empty or unreadable: files, and patterns whose folder cannot be read.
     const std::vector<std::string>& missing() const { return missing_; }
     // Current faults of the files that exist: invalid lines, and files that others may write.
@@ -93,7 +95,7 @@ private:
     std::map<std::string, File> files_;
     Report gone_;
     bool is_changed_ = false;  // files_ differ from refusals_
-    std::vector<Directive> added_;
+    std::vector<Directive> added_, ended_;
     std::vector<std::string> missing_;
     std::shared_ptr<const Refusals> refusals_ = std::make_shared<const Refusals>();
     bool is_shared_ = false;

@@ -17,4 +17,7 @@ namespace mtls {
 std::string describe_refusals(const std::vector<Directive>& lines, const Policy& policy, const Sightings& sightings,
                               std::int64_t now);
 
+// Lines as they were written: "revoked/stop.conf:3 MTLSSuspend acme"; at most ten, then a count.
+std::string list_refusals(const std::vector<Directive>& lines);
+
 }  // namespace mtls

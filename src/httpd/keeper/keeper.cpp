@@ -98,6 +98,7 @@ void report_files(const server_rec* s, const PollResult& outcome) {
     std::string text = "in force by files: " + std::to_string(snapshot->refusals->revocations.all().size()) +
                        " revocation(s), " + std::to_string(snapshot->refusals->suspended.size()) + " suspension(s), " +
                        std::to_string(snapshot->crls->size()) + " CRL(s)";
+    if (!outcome.ended_refusals.empty()) text += "; no longer: " + list_refusals(outcome.ended_refusals);
     if (!outcome.added_refusals.empty()) {
         text += "; " + describe_refusals(outcome.added_refusals, *snapshot->policy, state().ledger->sightings,
                                          apr_time_sec(apr_time_now()));
@@ -120,8 +121,8 @@ void poll_and_report(const server_rec* s, Watched what, FileFaults& faults) {
             break;
         case Watched::kCrls:
             policy.poll_crls(outcome);
-            break;
             faults.note_crls(outcome);
+            break;
         case Watched::kPolicy:
             policy.poll_policy(outcome);
             if (outcome.policy_changed) ++policies;
