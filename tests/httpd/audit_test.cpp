@@ -284,6 +284,10 @@ CLAIM(an_audit_log_that_cannot_be_opened_stops_the_start) {
         CHECK_CONTAINS(out.text, message);
     }
     site.httpd.configure(World::policy() + "MTLSAuditLog no/such/folder/a.log\n");
+    const auto out = site.httpd.run({"-DFOREGROUND"});
+    CHECK(out.status != 0);
+    CHECK_CONTAINS(out.text, "MTLSAuditLog: cannot open 'no/such/folder/a.log'; there is no folder ");
+    site.httpd.configure(World::policy() + "MTLSAuditLog htdocs\n");
     CHECK(site.httpd.run({"-DFOREGROUND"}).status != 0);
-    CHECK_CONTAINS(site.httpd.error_log(), "MTLSAuditLog: cannot open 'no/such/folder/a.log'");
+    CHECK_CONTAINS(site.httpd.error_log(), "MTLSAuditLog: cannot open 'htdocs'");
 }

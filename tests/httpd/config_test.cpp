@@ -295,3 +295,78 @@ CLAIM(nothing_can_be_set_from_htaccess) {
     CHECK_EQUAL(site.get(&world().globex, "/own/a.html").status, 500);
     CHECK_EQUAL(site.get(&world().acme, "/own/a.html").status, 500);
 }
+
+CLAIM(an_error_within_a_partner_is_told_at_its_own_line_once) {
+    Draft d;
+    const auto out = d.check("<MTLSPartner p>\nMTLSIdentity DNS:p.example.org\nMTLSTrustAnchor acme.pem\n" +
+                             std::string("MTLSValid from=2027-01-01 until=2026-01-01\nMTLSGroup a/b\n</MTLSPartner>"));
+    CHECK(out.status != 0);
+    std::ifstream file(d.httpd.path("httpd.conf"));
+    unsigned line = 0;
+    for (std::string text; std::getline(file, text) && !text.starts_with("MTLSValid");) ++line;
+    const std::string place = "on line " + std::to_string(line + 1) + " of " + d.httpd.path("httpd.conf") + ":";
+    CHECK_CONTAINS(out.text, place);
+    CHECK_CONTAINS(out.text, "\nMTLSValid: from=2027-01-01T00:00:00Z is later than until=2026-01-01T23:59:59Z");
+    CHECK_CONTAINS(out.text, "; " + d.httpd.path("httpd.conf") + ":" + std::to_string(line + 2) + ": MTLSGroup: 'a/b'");
+}
+
+CLAIM(names_that_no_policy_has_are_warned_of_in_require_lines) {
+    Draft d;
+    const std::string policy = partner("MTLSGroup suppliers");
+    d.warns(policy + location("/a", "Require mtls-partner q"),
+            "warning: Require mtls-partner: there is no partner 'q' (did you mean 'p'?)");
+    d.warns(policy + location("/a", "Require mtls-group supliers"),
+            "there is no group 'supliers' (did you mean 'suppliers'?)");
+    d.warns(policy + location("/a", "MTLSAllow group supliers"),
+            "there is no group 'supliers' (did you mean 'suppliers'?)");
+    d.is_silent_about(policy + location("/a", "Require mtls-partner p\nRequire mtls-group suppliers"), "there is no");
+    d.refuses(policy + location("/a", "Require mtls-partner"), "expected NAME..., like mtls-partner acme");
+    d.refuses(policy + location("/a", "Require mtls-group"), "expected NAME..., like mtls-group suppliers");
+    d.refuses(policy + location("/a", "Require mtls-identity"), "expected SELECTOR..., like mtls-identity OU:Payments");
+    d.refuses(policy + location("/a", "Require mtls-any-partner p"),
+              "single partners are named by mtls-partner NAME...");
+    d.refuses(policy + location("/a", "Require mtls-identity CN:two words"), "quote the whole: \"CN:two words\"");
+}
+
+CLAIM(a_comment_behind_a_directive_of_the_server_is_an_error) {
+    Draft d;
+    d.refuses(location("/a", "MTLSAllow acme"), "'acme' (did you mean 'partner acme'?): expected any-partner");
+    for (const char* line : {"MTLSAllow any-partner", "MTLSDeny partner p", "MTLSForward", "MTLSAcceptFront none",
+                             "Require mtls-partner p", "Require mtls-any-partner"}) {
+        d.refuses(partner("") + location("/a", std::string(line) + " # x"), "'# x': a comment has a line of its own");
+    }
+    for (const char* line : {"MTLSPolicyFile p/*.conf", "MTLSRevocationFile r/*.conf", "MTLSAuditLog logs/a.log",
+                             "MTLSEventCmd /bin/true"}) {
+        d.refuses(std::string(line) + " # x", "'# x': a comment has a line of its own");
+    }
+}
+
+CLAIM(a_status_page_that_everybody_may_see_is_warned_of) {
+    const std::string warning = "sees the names and certificates of your partners";
+    const std::string on = "SetHandler mtls-authz-status\nMTLSStatus On\n";
+    Draft d;
+    for (const std::string& lines :
+         {location("/s", on), location("/s", on + "Require all granted"), location("/s", on + "AuthType MTLS"),
+          location("/s", on) + location("/other", "Require ip 127.0.0.1"),
+          "MTLSStatus On\n" + location("/s", "SetHandler mtls-authz-status"),
+          location("/s", on + "<RequireAny>\nRequire all granted\n</RequireAny>")}) {
+        d.warns(partner("") + lines, warning);
+    }
+    for (const std::string& lines :
+         {location("/s", on + "Require ip 127.0.0.1"), location("/s", on + "Require all denied"),
+          location("/s", on + "MTLSAllow partner p"), location("/", "Require ip 127.0.0.1") + location("/s", on),
+          location("/s", on + "<RequireAll>\nRequire ip 127.0.0.1\n</RequireAll>"),
+          "MTLSStatus On\n" + location("/s", "SetHandler mtls-authz-status\nRequire ip 127.0.0.1"),
+          location("/s", "SetHandler mtls-authz-status\nMTLSStatus Off"), std::string("MTLSStatus On\n")}) {
+        d.is_silent_about(partner("") + lines, warning);
+    }
+}
+
+CLAIM(an_audit_log_in_a_folder_that_is_missing_fails_the_test_and_says_how_to_make_it) {
+    Draft d;
+    d.refuses("MTLSAuditLog audit/deep/mtls.log",
+              "MTLSAuditLog: cannot open 'audit/deep/mtls.log'; there is no folder '" + d.httpd.path("audit/deep") +
+                  "': mkdir -p '" + d.httpd.path("audit/deep") + "'");
+    d.warns("MTLSAuditLog logs/mtls.log", "Syntax OK");
+    d.warns("MTLSAuditLog \"|/bin/cat audit/deep/x\"", "Syntax OK");
+}

@@ -277,7 +277,8 @@ CLAIM(selectors_paths_fields_and_words_are_parsed_where_configuration_is_read_al
         "src/httpd/request/providers.cpp",     // Require
         "src/httpd/start/section_checks.cpp",  // at the start
         "src/httpd/start/start_checks.cpp",    // at the start
-        "src/httpd/start/telling_checks.cpp",  // at the start
+        "src/httpd/start/forward_checks.cpp",  // at the start
+        "src/httpd/start/status_checks.cpp",   // at the start
     };
     std::set<std::string> found;
     for (const auto& [path, folder] : files_of_house()) {

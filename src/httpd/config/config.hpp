@@ -96,6 +96,13 @@ struct ServerConfig {
     AuditLog* audit = nullptr;                 // of this or the main server
 };
 
+// A name in Require mtls-partner or mtls-group.
+struct RequiredName {
+    bool is_group;
+    std::string name;
+    Where where;
+};
+
 // State of one configuration; allocated in pconf.
 struct State {
     explicit State(const std::string& root);
@@ -143,6 +150,7 @@ struct State {
     const ap_filter_rec_t* cache_save = nullptr;
     const ap_filter_rec_t* cache_save_subrequest = nullptr;
     std::vector<const AcceptedFronts*> accepted_fronts;
+    std::vector<RequiredName> required_names;
     std::vector<const GateSection*> sections;
     std::vector<Diagnostic> gate_warnings;
     std::vector<Diagnostic> start_findings;  // of check_config; logged once the error log is open

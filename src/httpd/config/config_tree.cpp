@@ -44,7 +44,34 @@ bool is_any_below(const ap_directive_t* node, const std::function<bool(const ap_
     return false;
 }
 
+bool is_section(const ap_directive_t* node, std::string_view kind) {
+    return equal_nocase(std::string_view(node->directive).substr(0, kind.size()), kind);
+}
+
 }  // namespace
+
+const ap_directive_t* path_section_of(const ap_directive_t* node) {
+    for (node = node->parent; node != nullptr; node = node->parent) {
+        for (const std::string_view kind : {"<Location", "<Directory", "<Files", "<Proxy"}) {
+            if (is_section(node, kind)) return node;
+        }
+    }
+    return nullptr;
+}
+
+const ap_directive_t* host_of(const ap_directive_t* node) {
+    while (node != nullptr && !is_section(node, "<VirtualHost")) node = node->parent;
+    return node;
+}
+
+std::optional<std::string_view> literal_location(const ap_directive_t* section) {
+    const bool is_literal = section != nullptr && equal_nocase(section->directive, "<Location") &&
+                            section->args != nullptr && section->args[0] == '/';
+    if (!is_literal) return std::nullopt;
+    const std::string_view args = section->args;  // "/orders>"
+    const std::string_view path = trim(args.substr(0, args.find('>')));
+    return path.find_first_of("*?[") == std::string_view::npos ? std::optional(path) : std::nullopt;
+}
 
 bool is_any_directive(const std::function<bool(const ap_directive_t&)>& is_wanted) {
     return is_any_below(ap_conftree, is_wanted);

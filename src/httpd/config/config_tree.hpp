@@ -2,7 +2,9 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "httpd/config/httpd.hpp"
@@ -20,6 +22,14 @@ bool has_regex_options();
 
 // Calls `visit` for each directive of this server, also inside sections, but not for those of other virtual hosts.
 void for_each_directive(const server_rec* s, const std::function<void(const ap_directive_t&)>& visit);
+
+// The section of a directive that httpd merges by path: <Location>, <Directory>, <Files>, <Proxy> and their *Match.
+// Null at server level.
+const ap_directive_t* path_section_of(const ap_directive_t* node);
+// Its <VirtualHost>; null in the main server.
+const ap_directive_t* host_of(const ap_directive_t* node);
+// The path of a <Location> that stands for itself; nothing for other sections, wildcards, or null.
+std::optional<std::string_view> literal_location(const ap_directive_t* section);
 
 // The arguments of the last directive `name` at server level of `s`, else of the main server; empty if there is none.
 std::vector<std::string> server_setting_words(const server_rec* s, const char* name);

@@ -1,6 +1,7 @@
 #include "httpd/decide/policy_checks.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "httpd/config/config.hpp"
 #include "httpd/decide/front.hpp"
@@ -11,21 +12,31 @@ namespace mtls::httpd {
 
 namespace {
 
+// "there is no partner 'acmee' (did you mean 'acme'?)"; empty if the policy has the name.
+std::string fault_of_name(const Policy& policy, bool is_group, const std::string& name) {
+    if (is_group ? policy.has_group(name) : policy.find(name) != nullptr) return {};
+    std::set<std::string_view> defined;
+    if (policy.partners().size() <= 1000) {
+        for (const Partner& partner : policy.partners()) {
+            if (!is_group) defined.insert(partner.name);
+            for (const GroupMembership& membership : partner.groups) {
+                if (is_group) defined.insert(membership.names.begin(), membership.names.end());
+            }
+        }
+    }
+    const std::vector<std::string_view> names(defined.begin(), defined.end());
+    return std::string("there is no ") + (is_group ? "group" : "partner") + " " + in_quotes(name) +
+           did_you_mean(name, names);
+}
+
 void check_section_names(const Policy& policy, const GateSection& section, std::vector<Diagnostic>& findings) {
     const auto check = [&](const GateRule& rule, bool deny) {
         const bool group = rule.kind == GateRule::Kind::kGroup;
         for (const NameReference& name : rule.names) {
-            if (!name.capture.empty()) continue;
-            if (group ? policy.has_group(name.literal) : policy.find(name.literal) != nullptr) continue;
-            std::vector<std::string_view> defined;
-            if (policy.partners().size() <= 1000) {
-                for (const Partner& partner : policy.partners()) defined.push_back(partner.name);
-            }
-            const std::string what = std::string(deny ? "MTLSDeny" : "MTLSAllow") + ": there is no " +
-                                     (group ? "group" : "partner") + " '" + name.literal + "'" +
-                                     (group ? "" : did_you_mean(name.literal, defined));
-            findings.push_back(
-                {deny && !group ? Diagnostic::Severity::kError : Diagnostic::Severity::kWarning, rule.where, what});
+            const std::string fault = name.capture.empty() ? fault_of_name(policy, group, name.literal) : "";
+            if (fault.empty()) continue;
+            findings.push_back({deny && !group ? Diagnostic::Severity::kError : Diagnostic::Severity::kWarning,
+                                rule.where, (deny ? "MTLSDeny: " : "MTLSAllow: ") + fault});
         }
     };
     if (section.config->allow != nullptr) {
@@ -74,6 +85,13 @@ void check_gates_of(const Partner& front, std::vector<Diagnostic>& findings) {
 
 void check_gate_names(const Policy& policy, std::vector<Diagnostic>& findings) {
     for (const GateSection* section : state().sections) check_section_names(policy, *section, findings);
+    for (const RequiredName& required : state().required_names) {
+        const std::string fault = fault_of_name(policy, required.is_group, required.name);
+        if (fault.empty()) continue;
+        warn(findings, required.where,
+             std::string("Require mtls-") + (required.is_group ? "group: " : "partner: ") + fault +
+                 ": it never holds until there is one");
+    }
 }
 
 // The policy builder warns of waivers that have ended.

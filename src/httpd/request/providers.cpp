@@ -152,6 +152,9 @@ const char* parse_requirement(cmd_parms* cmd, const char* line, const void** par
         if (!requirement) return failure(cmd, requirement.error());
         requirement.value()->branch = read_branch(cmd, read_own);
         note_provider(cmd, kKind == Kind::kGrant);
+        for (const NameReference& name : requirement.value()->rules.front().names) {
+            state().required_names.push_back({kKind == Kind::kGroup, name.literal, place_of(cmd->directive)});
+        }
         *parsed = requirement.value();
         return nullptr;
     });

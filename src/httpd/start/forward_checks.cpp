@@ -31,42 +31,14 @@ std::vector<ForwardLine> forward_lines() {
     return out;
 }
 
-bool is_section(const ap_directive_t* node, std::string_view kind) {
-    return equal_nocase(std::string_view(node->directive).substr(0, kind.size()), kind);
-}
-
-// The section of a directive that httpd merges by path; null at server level.
-const ap_directive_t* path_section_of(const ap_directive_t* node) {
-    for (node = node->parent; node != nullptr; node = node->parent) {
-        for (const std::string_view kind : {"<Location", "<Directory", "<Files", "<Proxy"}) {
-            if (is_section(node, kind)) return node;
-        }
-    }
-    return nullptr;
-}
-
-const ap_directive_t* host_of(const ap_directive_t* node) {
-    while (node != nullptr && !is_section(node, "<VirtualHost")) node = node->parent;
-    return node;
-}
-
 // Whether both apply to some request; true if uncertain.
 bool may_meet(const ap_directive_t* a, const ap_directive_t* b) {
     const ap_directive_t *const host = host_of(a), *const other_host = host_of(b);
     if (host != nullptr && other_host != nullptr && host != other_host) return false;
     const ap_directive_t *const section = path_section_of(a), *const other = path_section_of(b);
     if (section == nullptr || other == nullptr || section == other) return true;
-    const auto is_literal = [](const ap_directive_t* s) {
-        return equal_nocase(s->directive, "<Location") && s->args != nullptr && s->args[0] == '/';
-    };
-    if (!is_literal(section) || !is_literal(other)) return true;
-    // "/a>" as in the file.
-    const auto path_of = [](const ap_directive_t* s) {
-        std::string_view path = s->args;
-        return trim(path.substr(0, path.find('>')));
-    };
-    const std::string_view one = path_of(section), two = path_of(other);
-    return one.starts_with(two) || two.starts_with(one);
+    const auto one = literal_location(section), two = literal_location(other);
+    return !one || !two || one->starts_with(*two) || two->starts_with(*one);
 }
 
 void check_request_header(const ap_directive_t& d, const std::vector<ForwardLine>& lines,

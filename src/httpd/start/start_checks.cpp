@@ -16,6 +16,8 @@
 #include "httpd/start/dump.hpp"
 #include "httpd/start/forward_checks.hpp"
 #include "httpd/start/section_checks.hpp"
+#include "httpd/start/status_checks.hpp"
+#include "httpd/tell/audit.hpp"
 #include "httpd/tls/connection.hpp"
 #include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/base/text.hpp"
@@ -189,6 +191,8 @@ int check_configuration(server_rec* main_server) {
         check_version(findings);
     }
     check_event_program(findings);
+    check_audit_logs(main_server, findings);
+    check_status_places(findings);
     const bool conf_fails = has_error(findings);
     files_fail = files_fail || has_error(of_policy);
     findings.insert(findings.begin(), of_policy.begin(), of_policy.end());

@@ -7,6 +7,7 @@
 
 #include "httpd/config/config.hpp"
 #include "httpd/config/sections.hpp"
+#include "mtls_authz/base/file.hpp"
 #include "mtls_authz/base/text.hpp"
 
 extern "C" {
@@ -22,11 +23,11 @@ const char* read_audit_log(cmd_parms* cmd, const char* args) {
     const std::string name = cmd->cmd->name;
     const auto words = config_words(args);
     static constexpr std::string_view kWhat[] = {"all", "denied"};
-    if (words.empty() || words.front().empty() || words.front() == "|" || words.size() > 2) {
     const std::string_view comment = trailing_comment(args);
     if (!comment.empty()) {
         return failure(cmd, name + ": " + in_quotes(comment, 60) + ": a comment has a line of its own");
     }
+    if (words.empty() || words.front().empty() || words.front() == "|" || words.size() > 2) {
         return failure(cmd, name +
                                 ": expected FILE or \"|PROGRAM\", then all or denied, like logs/mtls_audit.log denied "
                                 "(a program with arguments is quoted as a whole)");
@@ -41,6 +42,7 @@ const char* read_audit_log(cmd_parms* cmd, const char* args) {
     }
     config.audit = pool_new<AuditLog>(cmd->pool);
     config.audit->target = words.front();
+    config.audit->where = place_of(cmd->directive);
     config.audit->denied_only = words.size() == 2 && words[1] == kWhat[1];
     state().measures_time = true;
     return nullptr;
@@ -116,6 +118,20 @@ void AuditLog::write(const Account& account) {
 AuditLog* audit_log_for(const request_rec* r, Outcome outcome) {
     AuditLog* const log = server_config(r->server).audit;
     return log != nullptr && log->fd >= 0 && log->wants(outcome) ? log : nullptr;
+}
+
+void check_audit_logs(const server_rec* main_server, std::vector<Diagnostic>& findings) {
+    for (const server_rec* s = main_server; s != nullptr; s = s->next) {
+        const AuditLog* const log = server_config(s).audit;
+        if (log == nullptr || log->target.front() == '|') continue;
+        const bool is_absolute = log->target.front() == '/';
+        const std::string path = is_absolute ? log->target : state().server_root + "/" + log->target;
+        const std::string folder = path.substr(0, path.rfind('/') + 1);
+        const std::string hint = hint_of_missing(folder + ".");
+        if (hint.empty()) continue;
+        findings.push_back(
+            {Diagnostic::Severity::kError, log->where, "MTLSAuditLog: cannot open " + in_quotes(log->target) + hint});
+    }
 }
 
 const char* on_audit_log(cmd_parms* cmd, void*, const char* args) noexcept {

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <string>
+#include <vector>
 
 #include "httpd/config/httpd.hpp"
 #include "mtls_authz/tell/account.hpp"
@@ -13,6 +14,7 @@ namespace mtls::httpd {
 // O_APPEND. It never blocks: lines that the reader does not take in time are dropped and counted.
 struct AuditLog {
     std::string target;  // as configured
+    Where where;
     bool denied_only = false;
     int fd = -1;
     std::atomic<bool> torn{false};  // this process wrote the last line only in part
@@ -23,6 +25,9 @@ struct AuditLog {
 
 // The log of the server that serves this request; null if there is none, or it excludes this outcome.
 AuditLog* audit_log_for(const request_rec* r, Outcome outcome);
+
+// At start: an error for each log whose folder does not exist.
+void check_audit_logs(const server_rec* main_server, std::vector<Diagnostic>& findings);
 
 // Hook: open_logs.
 void register_audit_hooks();
