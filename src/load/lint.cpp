@@ -9,6 +9,7 @@
 #include "mtls_authz/decide/identification.hpp"
 #include "mtls_authz/load/policy_builder.hpp"
 #include "mtls_authz/load/refusal_directives.hpp"
+#include "mtls_authz/policy/overlap.hpp"
 
 namespace mtls {
 
@@ -153,135 +154,16 @@ private:
         return out;
     }
 
-    static std::string key_of(const Identity& identity) {
-        std::string out;
-        for (const std::string& text : texts_of(identity.selectors)) out += text + "\n";
-        return out;
-    }
-
-    static bool share_an_anchor(const Partner& a, const Partner& b) {
-        if (a.anchors == b.anchors || (a.anchors->uses_mod_ssl && b.anchors->uses_mod_ssl)) return true;
-        std::multimap<std::string, std::string_view> cas;  // with the trust domains that they are valid for
-        for (const Anchor& anchor : a.anchors->anchors) {
-            for (const AnchorCertificate& c : anchor.certificates) cas.emplace(c.ca_id(), anchor.trust_domain);
-        }
-        return std::any_of(b.anchors->anchors.begin(), b.anchors->anchors.end(), [&](const Anchor& anchor) {
-            return std::any_of(anchor.certificates.begin(), anchor.certificates.end(), [&](const AnchorCertificate& c) {
-                const auto [first, last] = cas.equal_range(c.ca_id());
-                return std::any_of(first, last, [&](const auto& other) {
-                    const bool have_domains = !other.second.empty() && !anchor.trust_domain.empty();
-                    return !have_domains || other.second == anchor.trust_domain;
-                });
-            });
-        });
-    }
-
-    struct Line {
-        const Partner* partner;
-        Where where;
-    };
-
-    // A certificate that matches the longer line also matches the shorter one; under a CA that both partners trust, it
-    // is ambiguous.
     void check_overlaps() {
-        std::map<std::string, std::vector<Line>> by_text;  // lines with one selector, and whole lines
-        std::map<std::string, std::vector<Line>> any_by_ca;
-        for (const Partner& partner : policy_.partners()) {
-            for (const Identity& identity : partner.identities) {
-                if (!identity.any) by_text[key_of(identity)].push_back({&partner, identity.where});
-                if (!identity.any) continue;
-                for (const Anchor& anchor : partner.anchors->anchors) {
-                    for (const AnchorCertificate& c : anchor.certificates) {
-                        any_by_ca[c.ca_id()].push_back({&partner, identity.where});
-                    }
-                }
-            }
+        for (const Overlap& overlap : find_overlaps(policy_)) {
+            const std::string mine = "MTLSIdentity of " + std::string(overlap.partner->name),
+                              other = std::string(overlap.other->name) + " at " + overlap.other_where.str() +
+                                      ", under a trust anchor that both have: a certificate with ";
+            warn(overlap.identity.where, overlap.is_covered ? mine + " is covered by that of " + other +
+                                                                  overlap.identity.text() + " is ambiguous, and refused"
+                                                            : mine + " overlaps with that of " + other + overlap.both +
+                                                                  " fits both, and is then ambiguous, and refused");
         }
-        for (const Partner& partner : policy_.partners()) {
-            for (const Identity& identity : partner.identities) {
-                if (report_overlap(any_of(partner, any_by_ca), partner, identity)) continue;
-                if (identity.any) continue;
-                std::set<std::string> keys = {key_of(identity)};
-                for (const std::string& text : texts_of(identity.selectors)) keys.insert(text + "\n");
-                const bool is_covered = std::any_of(keys.begin(), keys.end(), [&](const std::string& key) {
-                    const auto found = by_text.find(key);
-                    return found != by_text.end() && report_overlap(found->second, partner, identity);
-                });
-                if (!is_covered) check_specimen(partner, identity);
-            }
-        }
-    }
-
-    // Adds the values that just match a selector of the subjectAltName; false for other selectors.
-    static bool add_specimen(const Selector& selector, CertificateFacts& out) {
-        const bool is_wild = selector.text().find('*') != std::string::npos;
-        std::string value(selector.operand());
-        switch (selector.field()) {
-            case Field::kDns:
-                out.dns.push_back((is_wild ? "x." : "") + value);
-                return true;
-            case Field::kEmail:
-                out.email.push_back((is_wild ? "x@" : "") + value);
-                return true;
-            case Field::kUri:
-                for (std::size_t at = 0; (at = value.find('*')) != std::string::npos;) {
-                    value.replace(at, value.find_first_not_of('*', at) - at, "x");
-                }
-                out.uri.push_back(std::move(value));
-                return true;
-            case Field::kIp:
-                out.ip.push_back(std::move(value));
-                return true;
-            case Field::kUpn:
-                out.upn.push_back(std::move(value));
-                return true;
-            default:
-                return false;
-        }
-    }
-
-    // Two lines may overlap by a wildcard or network without an equal selector: tests a certificate that matches the
-    // line.
-    void check_specimen(const Partner& partner, const Identity& identity) {
-        CertificateFacts specimen;
-        for (const Selector& selector : identity.selectors) {
-            if (!selector.negated() && !add_specimen(selector, specimen)) return;
-        }
-        const auto claimed = claimed_by(policy_, specimen);
-        if (std::find(claimed.begin(), claimed.end(), &partner) == claimed.end()) return;
-        for (const Partner* other : claimed) {
-            if (other == &partner || !share_an_anchor(partner, *other)) continue;
-            warn(identity.where, "MTLSIdentity of " + std::string(partner.name) + " overlaps with one of " +
-                                     std::string(other->name) +
-                                     ", under a trust anchor that both have: a certificate with " + identity.text() +
-                                     " can fit both, and is then ambiguous, and refused");
-            return;
-        }
-    }
-
-    static std::vector<Line> any_of(const Partner& partner, const std::map<std::string, std::vector<Line>>& any_by_ca) {
-        std::vector<Line> out;
-        for (const Anchor& anchor : partner.anchors->anchors) {
-            for (const AnchorCertificate& c : anchor.certificates) {
-                const auto found = any_by_ca.find(c.ca_id());
-                if (found != any_by_ca.end()) out.insert(out.end(), found->second.begin(), found->second.end());
-            }
-        }
-        return out;
-    }
-
-    bool report_overlap(const std::vector<Line>& wide, const Partner& partner, const Identity& identity) {
-        constexpr std::size_t kMostCompared = 100;  // among equal lines
-        for (std::size_t i = 0; i < std::min(wide.size(), kMostCompared); ++i) {
-            const auto& [other, where] = wide[i];
-            if (other == &partner || !share_an_anchor(partner, *other)) continue;
-            warn(identity.where, "MTLSIdentity of " + std::string(partner.name) + " is covered by that of " +
-                                     std::string(other->name) + " at " + where.str() +
-                                     ", under a trust anchor that both have: a certificate with " + identity.text() +
-                                     " is ambiguous, and refused");
-            return true;
-        }
-        return false;
     }
 
     const Policy& policy_;

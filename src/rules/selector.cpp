@@ -216,6 +216,113 @@ bool Selector::contradicts(const Selector& other) const {
     }
 }
 
+namespace {
+
+// `text` as a DER UTF8String.
+std::string utf8_string(std::string_view text) {
+    constexpr std::size_t kShort = 0x80;  // longer lengths take more bytes (X.690 8.1.3.5)
+    std::string out = "\x0c";
+    if (text.size() >= kShort) out += '\x82', out += static_cast<char>(text.size() >> 8);
+    return (out += static_cast<char>(text.size())).append(text);
+}
+
+// With each `*` or `**` as one segment.
+std::string without_wildcards(std::string_view uri) {
+    std::string out(uri);
+    for (std::size_t at = 0; (at = out.find('*')) != std::string::npos;) {
+        out.replace(at, std::min(out.find_first_not_of('*', at), out.size()) - at, "x");
+    }
+    return out;
+}
+
+bool set_name(DistinguishedName& name, std::string_view text) {
+    auto pattern = NamePattern::parse(text);
+    if (!pattern || !name.attributes.empty()) return false;
+    name = std::move(pattern.value().name);
+    return true;
+}
+
+// A whole name (one with a canonical form) takes no further attributes.
+bool add_attribute(DistinguishedName& name, NameAttribute attribute) {
+    if (!name.canonical.empty()) return false;
+    name.attributes.push_back(std::move(attribute));
+    return true;
+}
+
+bool set_once(std::string& field, std::string_view value) {
+    if (!field.empty()) return false;
+    field = value;
+    return true;
+}
+
+}  // namespace
+
+bool Selector::add_specimen(CertificateFacts& facts) const {
+    const bool is_der = form_ == Form::kDer;
+    const std::string value(operand_), oid(oid_);
+    const std::string_view name_text = text_.substr(std::min(text_.find(':') + 1, text_.size()));
+    switch (field_) {
+        case Field::kSubject:
+            return set_name(facts.subject, name_text);
+        case Field::kIssuer:
+            return set_name(facts.issuer, name_text);
+        case Field::kDirName:
+            return set_name(facts.dir_name.emplace_back(), name_text);
+        case Field::kSubjectAttribute:
+        case Field::kIssuerAttribute:
+            return add_attribute(field_ == Field::kIssuerAttribute ? facts.issuer : facts.subject,
+                                 {oid, 0, value, is_der ? std::string() : canonical_of_text(operand_), value});
+        case Field::kDns:
+            facts.dns.push_back((form_ == Form::kExact ? "" : "x.") + value);
+            return true;
+        case Field::kEmail:
+            facts.email.push_back((form_ == Form::kExact ? "" : "x@") + value);
+            return true;
+        case Field::kUri:
+            facts.uri.push_back(form_ == Form::kExact ? value : without_wildcards(value));
+            return true;
+        case Field::kIp:
+            facts.ip.push_back(value);
+            return true;
+        case Field::kUpn:
+            facts.upn.push_back(value);
+            return true;
+        case Field::kOtherName:
+            facts.other_name.push_back({oid, value});
+            return true;
+        case Field::kRid:
+            facts.rid.push_back(oid);
+            return true;
+        case Field::kSerial:
+            return set_once(facts.serial, value);
+        case Field::kSha256:
+            return set_once(facts.sha256, value);
+        case Field::kSpki:
+            return set_once(facts.spki_sha256, value);
+        case Field::kEku:
+            facts.eku.push_back(oid);
+            return true;
+        case Field::kPolicy:
+            facts.policies.push_back(oid);
+            return true;
+        case Field::kQcRole:
+            facts.qc_roles.push_back(oid);
+            return true;
+        case Field::kQcType:
+            facts.qc_types.push_back(oid);
+            return true;
+        case Field::kExtension:
+            facts.extensions.push_back({});
+            facts.extensions.back().oid = oid;
+            facts.extensions.back().value = utf8_string(operand_);
+            return true;
+        case Field::kIssuerSpki:
+        case Field::kKey:
+            return false;
+    }
+    return false;
+}
+
 Answer Selector::test_positive(const CertificateFacts& facts, const PathFacts& path, Repeats repeats) const {
     switch (field_) {
         case Field::kSubject:

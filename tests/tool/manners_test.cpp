@@ -212,19 +212,57 @@ CLAIM(check_warns_where_a_certificate_would_fit_two_partners) {
              {"URI:https://acme.example/**", "URI:https://acme.example/a/*/b"},
              {"email:*@acme.example", "email:ann@acme.example"},
              {"IP:10.0.0.0/8", "IP:10.1.0.0/16"},
-             {"DNS:*.acme.example", "DNS:api.acme.example !OU:Test"}}) {
+             {"DNS:*.acme.example", "DNS:api.acme.example !OU:Test"},
+             // Neither fits what the other asks for, and one certificate fits both.
+             {"DNS:*.acme.example O:Acme", "DNS:api.acme.example"},
+             {"O:Acme OU:Api", "O:ACME CN:api"},
+             {"O:Acme DNS:*.acme.example", "OU:Api DNS:api.acme.example"},
+             {"CN:api", "O:Acme"},
+             {"\"subject:CN=api,O=Acme\"", "CN:api DNS:api.acme.example"},
+             {"CN:api EKU:clientAuth", "CN:api EKU:emailProtection"},
+             {"CN:api key:RSA", "CN:api key:RSA>=3072"},
+             {"O:Acme OU:Api !OU:Test", "O:Acme CN:api"}}) {
         const std::string said = checked(wide, narrow, "ca/acme.pem");
-        CHECK_CONTAINS(said, "p.conf:6: warning: MTLSIdentity of b overlaps with one of acme, under a trust anchor");
+        CHECK_CONTAINS(
+            said, "p.conf:6: warning: MTLSIdentity of b overlaps with that of acme at p.conf:2, under a trust anchor");
         CHECK(said.find("p.conf:2: ") == std::string::npos);
         CHECK(checked(wide, narrow, "ca/other.pem").find("overlaps") == std::string::npos);
     }
     for (const auto& [one, other] :
          std::vector<std::pair<const char*, const char*>>{{"DNS:*.acme.example", "DNS:a.b.acme.example"},
                                                           {"DNS:*.acme.example", "DNS:acme.example"},
-                                                          {"DNS:*.acme.example O:Acme", "DNS:api.acme.example"},
-                                                          {"IP:10.0.0.0/8", "IP:11.0.0.1"}}) {
+                                                          {"IP:10.0.0.0/8", "IP:11.0.0.1"},
+                                                          // A subject with two CNs fits neither.
+                                                          {"O:Acme CN:a", "O:Acme CN:b"},
+                                                          {"\"subject:CN=api,O=Acme\"", "CN:other DNS:x.example"},
+                                                          {"\"subject:CN=api,O=Acme\"", "O:Other"},
+                                                          {"DNS:a.example O:Acme", "DNS:b.example O:Acme"},
+                                                          {"O:Acme OU:Api", "O:Acme !OU:Api CN:api"},
+                                                          {"CN:api key:RSA", "CN:api key:EC"},
+                                                          // Each names something, by a type of its own.
+                                                          {"CN:api", "DNS:api.acme.example"}}) {
         CHECK(checked(one, other, "ca/acme.pem").find("overlaps") == std::string::npos);
     }
+}
+
+CLAIM(lines_that_are_tied_to_different_anchors_do_not_overlap) {
+    Folders f;
+    f.file("root/ca/other.pem", f.other.cert_pem());
+    const auto checked = [&](const std::string& first, const std::string& second) {
+        std::string text;
+        for (const auto& [name, anchor] : {std::pair("a", first), std::pair("b", second)}) {
+            text += std::string("<MTLSPartner ") + name + ">\nMTLSIdentity " +
+                    (*name == 'a' ? "O:Acme OU:Api" : "O:Acme CN:api") + anchor +
+                    "\nMTLSTrustAnchor ca/acme.pem ca/other.pem\n</MTLSPartner>\n";
+        }
+        f.file("p.conf", text);
+        return f.expect(0, {"check", "--root", "root", "p.conf"});
+    };
+    CHECK_CONTAINS(checked("", " anchor=ca/acme.pem"),
+                   "p.conf:6: warning: MTLSIdentity of b overlaps with that of a at p.conf:2");
+    CHECK_CONTAINS(checked(" anchor=ca/acme.pem", " anchor=ca/acme.pem"),
+                   "a certificate with O:Acme CN:api OU:Api fits both, and is then ambiguous");
+    CHECK(checked(" anchor=ca/other.pem", " anchor=ca/acme.pem").find("overlaps") == std::string::npos);
 }
 
 CLAIM(differences_are_json_for_machines) {

@@ -78,8 +78,19 @@ public:
     // single-valued field.
     bool contradicts(const Selector& other) const;
 
+    // Adds to the certificate the smallest value that this selector fits; false if there is none that can be made up
+    // (a key), or the field has a value already and cannot have two. For comparing selectors; `negated` is ignored.
+    bool add_specimen(CertificateFacts& facts) const;
+
     bool negated() const { return negated_; }
     Field field() const { return field_; }
+    // The attribute, otherName, EKU, policy or extension as a dotted OID; for key: the algorithm; else empty.
+    std::string_view oid() const { return oid_; }
+    // Whether only one value of the field fits.
+    bool is_exact() const {
+        if (field_ == Field::kIp) return number_ == operand_.size() * 8;
+        return field_ != Field::kKey && (form_ == Form::kExact || form_ == Form::kDer);
+    }
     bool needs_path() const { return field_ == Field::kIssuerSpki || field_ == Field::kPolicy; }
 
     // As written, with the type in its canonical spelling.

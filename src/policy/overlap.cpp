@@ -1,0 +1,417 @@
+#include "mtls_authz/policy/overlap.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <set>
+#include <unordered_map>
+
+#include "mtls_authz/certificate/distinguished_name.hpp"
+
+namespace mtls {
+
+namespace {
+
+using Selectors = std::vector<Selector>;
+
+// Attributes that many certificates of an organization share: they name nothing by themselves.
+bool is_shared(std::string_view oid) {
+    static constexpr std::string_view kShared[] = {
+        "2.5.4.6", "2.5.4.7", "2.5.4.8", "2.5.4.9", "2.5.4.10", "2.5.4.11", "0.9.2342.19200300.100.1.25"};
+    return std::find(std::begin(kShared), std::end(kShared), oid) != std::end(kShared);
+}
+
+bool names_something(const Selector& selector) {
+    switch (selector.field()) {
+        case Field::kSubjectAttribute:
+            return !is_shared(selector.oid());
+        case Field::kIssuer:
+        case Field::kIssuerAttribute:
+        case Field::kIssuerSpki:
+        case Field::kEku:
+        case Field::kPolicy:
+        case Field::kKey:
+        case Field::kQcRole:
+        case Field::kQcType:
+        case Field::kExtension:
+            return false;
+        default:
+            return true;
+    }
+}
+
+// Whether certificates commonly have several values of this type at once.
+bool is_list(Field field) {
+    return field == Field::kEku || field == Field::kPolicy || field == Field::kQcRole || field == Field::kQcType ||
+           field == Field::kExtension;
+}
+
+// The type of a selector; for attributes of the subject, also where `subject:` names them.
+using Type = std::pair<Field, std::string>;
+Type type_of(const Selector& selector) { return {selector.field(), std::string(selector.oid())}; }
+
+Selectors positive(const Conditions& conditions) {
+    Selectors out;
+    for (const Selector& selector : conditions) {
+        if (!selector.negated()) out.push_back(selector);
+    }
+    return out;
+}
+
+// Whole names first, then what fits fewer values: a wildcard fits the value that another selector gave.
+bool is_narrower(const Selector& a, const Selector& b) {
+    const auto rank = [](const Selector& s) { return s.field() == Field::kSubject || s.field() == Field::kIssuer; };
+    if (rank(a) != rank(b)) return rank(a);
+    if (a.is_exact() != b.is_exact()) return a.is_exact();
+    const auto mine = a.network_prefix(), theirs = b.network_prefix();
+    if (mine && theirs) return mine->length > theirs->length;
+    return a.text().size() > b.text().size();
+}
+
+// Whether the smallest certificate with what both lines ask for fits both.
+bool can_fit_both(const Conditions& a, const Conditions& b) {
+    for (const Selector& mine : a) {
+        const auto excludes = [&mine](const Selector& theirs) { return mine.contradicts(theirs); };
+        if (std::any_of(b.begin(), b.end(), excludes)) return false;
+    }
+    struct Wanted {
+        Selector selector;
+        bool is_first;
+    };
+    std::vector<Wanted> wanted;
+    for (const Selector& selector : positive(a)) wanted.push_back({selector, true});
+    for (const Selector& selector : positive(b)) wanted.push_back({selector, false});
+    std::stable_sort(wanted.begin(), wanted.end(),
+                     [](const Wanted& x, const Wanted& y) { return is_narrower(x.selector, y.selector); });
+    CertificateFacts specimen;
+    std::map<Type, bool> given_by_first;
+    for (const auto& [selector, is_first] : wanted) {
+        if (selector.field() == Field::kKey || selector.field() == Field::kIssuerSpki) continue;
+        const bool is_added = selector.field() == Field::kPolicy ||
+                              selector.test(specimen, nullptr, Repeats::kMustBeSingle) != Answer::kYes;
+        if (!is_added) continue;
+        const auto [entry, is_new] = given_by_first.emplace(type_of(selector), is_first);
+        if (!is_new && entry->second != is_first && !is_list(selector.field())) return false;
+        if (!selector.add_specimen(specimen)) return false;
+    }
+    const auto holds = [&specimen](const Selector& selector) {
+        return selector.field() == Field::kKey ||
+               selector.test(specimen, nullptr, Repeats::kMustBeSingle) == Answer::kYes;
+    };
+    return std::all_of(a.begin(), a.end(), holds) && std::all_of(b.begin(), b.end(), holds);
+}
+
+std::set<std::string> texts_of(const Conditions& conditions) {
+    std::set<std::string> out;
+    for (const Selector& selector : conditions) out.emplace(selector.text());
+    return out;
+}
+
+std::string text_of_both(const Identity& a, const Identity& b) {
+    std::string out = a.selectors.text();
+    const auto here = texts_of(a.selectors);
+    for (const Selector& selector : b.selectors) {
+        if (!here.contains(std::string(selector.text()))) out += " " + std::string(selector.text());
+    }
+    return out.empty() ? out : out.substr(1);
+}
+
+bool counts_under(const Identity& identity, const Anchor& anchor) {
+    return !identity.anchor || *identity.anchor == anchor.file;
+}
+
+struct Line {
+    const Partner* partner;
+    Identity identity;
+};
+
+bool share_an_anchor(const Line& a, const Line& b) {
+    if (a.partner->anchors->uses_mod_ssl && b.partner->anchors->uses_mod_ssl) return true;
+    std::multimap<std::string, std::string_view> cas;  // with the trust domains that they are valid for
+    for (const Anchor& anchor : a.partner->anchors->anchors) {
+        if (!counts_under(a.identity, anchor)) continue;
+        for (const AnchorCertificate& c : anchor.certificates) cas.emplace(c.ca_id(), anchor.trust_domain);
+    }
+    for (const Anchor& anchor : b.partner->anchors->anchors) {
+        if (!counts_under(b.identity, anchor)) continue;
+        for (const AnchorCertificate& c : anchor.certificates) {
+            const auto [first, last] = cas.equal_range(c.ca_id());
+            const bool shared = std::any_of(first, last, [&](const auto& other) {
+                return other.second.empty() || anchor.trust_domain.empty() || other.second == anchor.trust_domain;
+            });
+            if (shared) return true;
+        }
+    }
+    return false;
+}
+
+class OverlapFinder {
+public:
+    explicit OverlapFinder(const Policy& policy) : policy_(policy) {}
+
+    std::vector<Overlap> run() {
+        collect();
+        for (Id id = 0; id < ids_.size(); ++id) compare_with_index(id);
+        for (auto& [ca, members] : members_) compare_members(members);
+        std::vector<Overlap> out;
+        for (auto& [id, found] : found_) out.push_back(std::move(found.overlap));
+        return out;
+    }
+
+private:
+    using Id = std::uint32_t;  // index of a line among all of the policy, as Policy::Match::order
+
+    struct Place {
+        const Partner* partner;
+        std::uint32_t number;  // of the line among the partner's
+    };
+    // Lines that ask for the same types of values.
+    struct Group {
+        std::vector<Type> exact;  // of which a line asks for one exact value; sorted
+        std::vector<Type> all;    // sorted
+        bool names_something = false;
+        std::vector<Id> lines;
+        std::vector<std::vector<std::size_t>> values;  // of each line, hashes of its exact values
+    };
+
+    struct Found {
+        Id id;  // of the other line
+        Overlap overlap;
+    };
+
+    Line line(Id id) const { return {ids_[id].partner, ids_[id].partner->identities.at(ids_[id].number)}; }
+
+    void collect() {
+        std::map<std::string, std::vector<const Partner*>> partners;
+        for (const Partner& partner : policy_.partners()) {
+            std::set<std::string> cas;
+            if (partner.anchors->uses_mod_ssl) cas.insert("");
+            for (const Anchor& anchor : partner.anchors->anchors) {
+                for (const AnchorCertificate& c : anchor.certificates) cas.insert(c.ca_id());
+            }
+            for (const std::string& ca : cas) partners[ca].push_back(&partner);
+            const std::size_t end = partner.first_identity + partner.identities.size();
+            if (ids_.size() < end) ids_.resize(end);
+            for (std::uint32_t i = 0; i < partner.identities.size(); ++i)
+                ids_[partner.first_identity + i] = {&partner, i};
+        }
+        is_member_.resize(ids_.size());
+        // Default anchors have many CAs with the same partners: these are compared once.
+        std::set<std::vector<const Partner*>> seen;
+        for (auto& [ca, all] : partners) {
+            if (all.size() > 1 && seen.insert(all).second) add_members(ca, all);
+        }
+    }
+
+    void add_members(const std::string& ca, const std::vector<const Partner*>& partners) {
+        std::vector<Id>& members = members_[ca];
+        for (const Partner* partner : partners) {
+            for (std::uint32_t i = 0; i < partner->identities.size(); ++i) {
+                const Id id = partner->first_identity + i;
+                members.push_back(id);
+                is_member_[id] = true;
+                const Identity identity = partner->identities.at(i);
+                if (!identity.any) by_text_[key_of(identity)].push_back(id);
+                if (identity.any) any_by_ca_[ca].push_back(id);
+            }
+        }
+    }
+
+    static std::string key_of(const Identity& identity) {
+        std::string out;
+        for (const std::string& text : texts_of(identity.selectors)) out += text + "\n";
+        return out;
+    }
+
+    bool report(Id id, Id other) {
+        const Line mine = line(id), theirs = line(other);
+        if (mine.partner == theirs.partner || !share_an_anchor(mine, theirs)) return false;
+        const auto here = texts_of(mine.identity.selectors), there = texts_of(theirs.identity.selectors);
+        const bool is_covered = std::includes(here.begin(), here.end(), there.begin(), there.end());
+        found_.emplace(id, Found{other,
+                                 {mine.partner, mine.identity, theirs.partner, theirs.identity.where, is_covered,
+                                  text_of_both(mine.identity, theirs.identity)}});
+        return true;
+    }
+
+    bool is_reported_with(Id id, Id other) const {
+        const auto found = found_.find(id);
+        return found != found_.end() && found->second.id == other;
+    }
+
+    bool report_one_of(Id id, const std::vector<Id>& others) {
+        constexpr std::size_t kMostEqual = 100;
+        for (std::size_t i = 0; i < std::min(others.size(), kMostEqual); ++i) {
+            if (report(id, others[i])) return true;
+        }
+        return false;
+    }
+
+    // Finds a line of which every selector is also one of this line's, or fits what this line asks for.
+    void compare_with_index(Id id) {
+        if (!is_member_[id]) return;
+        const Line mine = line(id);
+        for (const Anchor& anchor : mine.partner->anchors->anchors) {
+            for (const AnchorCertificate& c : anchor.certificates) {
+                const auto found = any_by_ca_.find(c.ca_id());
+                if (found != any_by_ca_.end() && report_one_of(id, found->second)) return;
+            }
+        }
+        if (mine.identity.any) return;
+        std::set<std::string> keys = {key_of(mine.identity)};
+        for (const std::string& text : texts_of(mine.identity.selectors)) keys.insert(text + "\n");
+        for (const std::string& key : keys) {
+            const auto found = by_text_.find(key);
+            if (found != by_text_.end() && report_one_of(id, found->second)) return;
+        }
+        CertificateFacts specimen;
+        for (const Selector& selector : positive(mine.identity.selectors)) {
+            if (!selector.add_specimen(specimen)) return;
+        }
+        if (!mine.identity.selectors.hold(specimen, nullptr)) return;
+        for (const Policy::Match& match : policy_.matching_identities(specimen)) {
+            if (match.partner == mine.partner || !can_fit_both(mine.identity.selectors, match.identity.selectors))
+                continue;
+            if (report(id, match.order)) return;
+        }
+    }
+
+    // The types and exact values of a line. `subject:` asks for its attributes, too.
+    void describe(const Conditions& conditions, std::vector<Type>& all, std::map<Type, std::size_t>& exact) const {
+        const std::hash<std::string> hash;
+        std::map<Type, int> count;
+        const auto add = [&](const Type& type, const std::string* value) {
+            all.push_back(type);
+            if (++count[type] > 1 || value == nullptr) {
+                exact.erase(type);
+            } else {
+                exact[type] = hash(*value);
+            }
+        };
+        for (const Selector& selector : positive(conditions)) {
+            if (is_list(selector.field()) || selector.field() == Field::kIssuerSpki) {
+                all.push_back(type_of(selector));
+                continue;
+            }
+            const std::string value(selector.operand());
+            if (selector.field() == Field::kSubjectAttribute) {
+                const std::string canonical = canonical_of_text(value);
+                add(type_of(selector), &canonical);
+                continue;
+            }
+            add(type_of(selector), selector.is_exact() ? &value : nullptr);
+            if (selector.field() != Field::kSubject) continue;
+            const auto name = NamePattern::parse(selector.text().substr(selector.text().find(':') + 1));
+            if (!name) continue;
+            for (const NameAttribute& attribute : name.value().name.attributes)
+                add({Field::kSubjectAttribute, attribute.oid}, &attribute.canonical);
+        }
+        std::sort(all.begin(), all.end());
+        all.erase(std::unique(all.begin(), all.end()), all.end());
+    }
+
+    // Lines with the same types of values, and with one exact value of the same ones.
+    std::vector<Group> groups_of(const std::vector<Id>& members) const {
+        constexpr std::size_t kMostGroups = 64;
+        std::map<std::pair<std::vector<Type>, std::vector<Type>>, Group> groups;
+        for (const Id id : members) {
+            if (found_.contains(id)) continue;
+            const Line one = line(id);
+            if (one.identity.any) continue;
+            std::vector<Type> all, types;
+            std::map<Type, std::size_t> exact;
+            describe(one.identity.selectors, all, exact);
+            std::vector<std::size_t> values;
+            for (const auto& [type, value] : exact) {
+                types.push_back(type);
+                values.push_back(value);
+            }
+            if (groups.size() == kMostGroups && !groups.contains({all, types})) continue;
+            Group& group = groups[{all, types}];
+            group.all = std::move(all);
+            group.exact = std::move(types);
+            const auto wanted = positive(one.identity.selectors);
+            group.names_something = std::any_of(wanted.begin(), wanted.end(), names_something);
+            group.lines.push_back(id);
+            group.values.push_back(std::move(values));
+        }
+        std::vector<Group> out;
+        for (auto& [types, group] : groups) out.push_back(std::move(group));
+        return out;
+    }
+
+    void compare_members(const std::vector<Id>& members) {
+        const std::vector<Group> groups = groups_of(members);
+        for (std::size_t i = 0; i < groups.size(); ++i) {
+            for (std::size_t k = 0; k <= i; ++k) {
+                // A line of the smaller group is reported: the one that is in the way of many.
+                const bool is_smaller = groups[i].lines.size() <= groups[k].lines.size();
+                compare_groups(groups[is_smaller ? i : k], groups[is_smaller ? k : i]);
+            }
+        }
+    }
+
+    static std::vector<Type> common(const std::vector<Type>& a, const std::vector<Type>& b) {
+        std::vector<Type> out;
+        std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(out));
+        return out;
+    }
+
+    static std::size_t value_of(const Group& group, std::size_t number, const std::vector<Type>& types) {
+        std::size_t out = 0;
+        for (const Type& type : types) {
+            const auto at = std::lower_bound(group.exact.begin(), group.exact.end(), type) - group.exact.begin();
+            constexpr std::size_t kOddFactor = 0x9e3779b97f4a7c15;
+            out = out * kOddFactor + group.values[number][static_cast<std::size_t>(at)];
+        }
+        return out;
+    }
+
+    // Lines that overlap are equal in what both ask for exactly: only these are compared.
+    void compare_groups(const Group& few, const Group& many) {
+        if (few.names_something && many.names_something && common(few.all, many.all).empty()) return;
+        const std::vector<Type> both = common(few.exact, many.exact);
+        std::unordered_map<std::size_t, std::vector<Id>> by_value;
+        for (std::size_t i = 0; i < many.lines.size(); ++i) by_value[value_of(many, i, both)].push_back(many.lines[i]);
+        for (std::size_t i = 0; i < few.lines.size() && compared_ < kMostCompared; ++i) {
+            const auto found = by_value.find(value_of(few, i, both));
+            if (found != by_value.end())
+                compare_line(few.lines[i], found->second, few.lines.size() == many.lines.size());
+        }
+    }
+
+    // `by_place`: of two lines, the later one is reported.
+    void compare_line(Id id, const std::vector<Id>& candidates, bool by_place) {
+        constexpr int kMostOfOne = 50;
+        int compared = 0;
+        const Line mine = line(id);
+        for (const Id other : candidates) {
+            if (found_.contains(id)) return;
+            if (++compared > kMostOfOne || ++compared_ > kMostCompared) return;
+            if (ids_[other].partner == mine.partner || is_reported_with(other, id)) continue;
+            if (!can_fit_both(mine.identity.selectors, line(other).identity.selectors)) continue;
+            if (by_place && other > id) {
+                report(other, id);
+            } else {
+                report(id, other);
+            }
+        }
+    }
+
+    static constexpr std::size_t kMostCompared = 300'000;
+
+    const Policy& policy_;
+    std::vector<Place> ids_;
+    std::map<std::string, std::vector<Id>> members_;  // by CA that several partners have; "" for mod_ssl
+    std::vector<bool> is_member_;
+    std::unordered_map<std::string, std::vector<Id>> by_text_;  // lines with one selector, and whole lines
+    std::map<std::string, std::vector<Id>> any_by_ca_;
+    std::map<Id, Found> found_;
+    std::size_t compared_ = 0;
+};
+
+}  // namespace
+
+std::vector<Overlap> find_overlaps(const Policy& policy) { return OverlapFinder(policy).run(); }
+
+}  // namespace mtls
