@@ -1,6 +1,6 @@
 #include "mtls_authz/load/directive.hpp"
 
-#include <utility>
+#include <algorithm>
 
 #include "mtls_authz/base/text.hpp"
 
@@ -10,6 +10,29 @@ namespace {
 
 constexpr const char* kOwnLine = "has a comment behind it: a comment has a line of its own";
 constexpr std::size_t kLongestLine = std::size_t{1} << 20;
+
+// What a text is instead of a policy file, and from which line on; "" if it may be one.
+std::string foreign_content(std::string_view text, unsigned& line) {
+    constexpr std::string_view kPem = "-----BEGIN ";
+    constexpr const char* kExpected =
+        ", not a policy file: expected directives, like <MTLSPartner NAME>, which name such files";
+    line = 1;
+    constexpr char kSequence = 0x30;  // of DER, with a length of several bytes (X.690 8.1.3.5)
+    const bool is_der =
+        text.size() > 1 && text[0] == kSequence && (static_cast<unsigned char>(text[1]) & 0xf0U) == 0x80U;
+    if (is_der) return std::string("a certificate or another file in DER") + kExpected;
+    for (std::size_t at = 0; at < text.size(); ++line) {
+        const std::size_t end = std::min(text.find('\n', at), text.size());
+        const std::string_view one = text.substr(at, end - at);
+        if (one.starts_with(kPem)) {
+            const std::string_view label = one.substr(kPem.size());
+            return "a PEM file (" + escape_for_log(label.substr(0, label.find("-----")), 60) + ")" + kExpected;
+        }
+        if (one.find('\0') != std::string_view::npos) return "a NUL byte: this is no text file";
+        at = end + 1;
+    }
+    return {};
+}
 
 class TextReader {
 public:
@@ -38,6 +61,12 @@ public:
 
     std::vector<Directive> read() {
         std::vector<Directive> top;
+        const std::string foreign = foreign_content(rest_, line_);
+        if (!foreign.empty()) {
+            report(foreign);
+            return top;
+        }
+        line_ = 0;
         if (!rest_.empty() && rest_.back() != '\n') {
             report("the last line has no newline: the file is incomplete; end it with one");
             return top;

@@ -15,6 +15,12 @@ namespace mtls {
 
 namespace {
 
+// The only argument, without quotes.
+std::string only_word(const Directive& d) {
+    auto words = config_words(d.args);
+    return words.size() == 1 ? std::move(words.front()) : d.args;
+}
+
 // Why a window contains no instant; "" if it does.
 std::string fault_of(const TimeWindow& window) {
     if (!window.from || !window.until || *window.from <= *window.until) return {};
@@ -405,8 +411,8 @@ void PolicyBuilder::revoke(const Directive& d, WrittenPartner*) {
 
 void PolicyBuilder::crl_presence(const Directive& d, WrittenPartner* partner) {
     CrlRules& rules = partner != nullptr ? partner->crl_rules : written_.crl_rules;
-    const bool is_required = equal_nocase(d.args, "required");
-    if (!is_required && !equal_nocase(d.args, "if-present")) {
+    const bool is_required = equal_nocase(only_word(d), "required");
+    if (!is_required && !equal_nocase(only_word(d), "if-present")) {
         return error(d.where, d.name + ": " + in_quotes(d.args) + ": expected if-present or required");
     }
     if (rules.required) return error(d.where, d.name + ": given twice");
@@ -418,9 +424,10 @@ void PolicyBuilder::crl_stale(const Directive& d, WrittenPartner* partner) {
     constexpr std::int64_t kHour = 3600;
     constexpr int kMostHours = 24 * 366;
     std::optional<std::int64_t> seconds;
-    if (equal_nocase(d.args, "deny")) seconds = 0;
-    if (equal_nocase(d.args, "allow")) seconds = INT64_MAX;
-    if (const auto grace = option(d.args, "grace")) {
+    const std::string word = only_word(d);
+    if (equal_nocase(word, "deny")) seconds = 0;
+    if (equal_nocase(word, "allow")) seconds = INT64_MAX;
+    if (const auto grace = option(word, "grace")) {
         int hours = 0;
         const auto [end, wrong] = std::from_chars(grace->data(), grace->data() + grace->size(), hours);
         const bool whole = wrong == std::errc() && end == grace->data() + grace->size();
@@ -437,8 +444,9 @@ void PolicyBuilder::short_lived(const Directive& d, WrittenPartner* partner) {
     CrlRules& rules = partner != nullptr ? partner->crl_rules : written_.crl_rules;
     constexpr int kMostDays = 366;
     int days = -1;
-    const auto [end, wrong] = std::from_chars(d.args.data(), d.args.data() + d.args.size(), days);
-    const bool whole = wrong == std::errc() && end == d.args.data() + d.args.size();
+    const std::string word = only_word(d);
+    const auto [end, wrong] = std::from_chars(word.data(), word.data() + word.size(), days);
+    const bool whole = wrong == std::errc() && end == word.data() + word.size();
     if (!whole || days < 0 || days > kMostDays) {
         return error(d.where, d.name + ": " + in_quotes(d.args) +
                                   ": expected DAYS from 1 to 366, or 0 for none: leaves with noRevAvail that live no "

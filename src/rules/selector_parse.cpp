@@ -481,6 +481,18 @@ private:
     bool reversed_ = false;
 };
 
-Result<ParsedSelector> Selector::parse(std::string_view word) { return SelectorParser().parse(word); }
+Result<ParsedSelector> Selector::parse(std::string_view word) {
+    auto parsed = SelectorParser().parse(word);
+    if (parsed) return parsed;
+    // httpd takes quotes away at the beginning of a word only.
+    const std::size_t colon = word.find(':');
+    const std::string_view value = colon == std::string_view::npos ? std::string_view() : word.substr(colon + 1);
+    const bool is_quoted =
+        value.size() > 1 && (value.front() == '"' || value.front() == '\'') && value.back() == value.front();
+    if (!is_quoted) return parsed;
+    const std::string type(word.substr(0, colon + 1));
+    return Error{parsed.error() + "; quotes go around the whole word: " +
+                 config_quote(type + std::string(value.substr(1, value.size() - 2)))};
+}
 
 }  // namespace mtls
