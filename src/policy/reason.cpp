@@ -1,5 +1,9 @@
 #include "mtls_authz/policy/reason.hpp"
 
+#include <openssl/x509_vfy.h>
+
+#include "mtls_authz/trust/handshake_refusal.hpp"
+
 namespace mtls {
 
 const std::array<ReasonText, kReasonCount> kReasons = {{
@@ -72,5 +76,53 @@ const std::array<ReasonText, kReasonCount> kReasons = {{
 }};
 
 const ReasonText& text_of(Reason reason) { return kReasons[static_cast<std::size_t>(reason)]; }
+
+namespace {
+
+// The class of the error whose text `detail` begins with, as describe_verify_error() writes it.
+HandshakeRefusal refusal_in(std::string_view detail) {
+    constexpr int kPastLast = 128;  // OpenSSL 3.5 has 95 codes
+    HandshakeRefusal out = HandshakeRefusal::kOther;
+    std::size_t longest = 0;
+    for (int code = 1; code < kPastLast; ++code) {
+        const std::string_view text = X509_verify_cert_error_string(code);
+        if (text.size() <= longest || !detail.starts_with(text)) continue;
+        longest = text.size();
+        out = handshake_refusal_of(code, nullptr);
+    }
+    return out;
+}
+
+}  // namespace
+
+std::string_view advice_for(Reason reason, std::string_view detail) {
+    if (reason != Reason::kWrongIssuer && reason != Reason::kNotVerified) return text_of(reason).sentence;
+    switch (refusal_in(detail)) {
+        case HandshakeRefusal::kExpired:
+            return "a CA between the certificate and the partner's trust anchor, or the anchor, has expired (detail= "
+                   "names it): put its new certificate into MTLSTrustAnchor or MTLSIntermediate, or have the client "
+                   "send it";
+        case HandshakeRefusal::kNotYetValid:
+            return "a CA of the path begins in the future (detail= names it): check this server's clock and the "
+                   "issuing CA's";
+        case HandshakeRefusal::kWrongPurpose:
+            return "the issuer is the partner's, but a certificate of the path was not made for this: a client needs "
+                   "clientAuth among its extendedKeyUsage, a CA basicConstraints and keyCertSign; ask the partner for "
+                   "another one, or, where its CA makes them for servers alone, add MTLSPurpose serverAuth";
+        case HandshakeRefusal::kBadSignature:
+            return "the issuer is the partner's, but a key or signature of the path is too weak, or does not hold "
+                   "(detail= says which): 112 bits are required, as RSA with 2048 bits, P-256 and SHA-256 have, or "
+                   "what @SECLEVEL of SSLCipherSuite asks for; ask the partner for a certificate with a stronger key";
+        case HandshakeRefusal::kConstraint:
+            return "the issuer is the partner's, but the certificate breaks a limit that a CA above it sets (names, "
+                   "length of the path, policies), or has a critical extension that this OpenSSL does not process "
+                   "(detail= says which): its issuer has to issue another one";
+        case HandshakeRefusal::kMalformed:
+            return "the issuer is the partner's, but a certificate of the path does not have the form that RFC 5280 "
+                   "gives it (detail= has the rule): its issuer has to issue another one";
+        default:
+            return text_of(reason).sentence;
+    }
+}
 
 }  // namespace mtls

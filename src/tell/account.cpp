@@ -121,7 +121,7 @@ std::string denial_line(const Account& a, std::string_view verb) {
     }
     line.add("generation", a.generation);
     line.add("request_id", a.request_id);
-    return std::move(line).with_sentence(text_of(a.reason).sentence);
+    return std::move(line).with_sentence(advice_for(a.reason, a.detail));
 }
 
 std::string audit_line(const Account& account) {
