@@ -167,10 +167,35 @@ MappedHost host_of(const Json& json) {
     return out;
 }
 
+Json directives_json(const std::vector<MappedDirective>& directives) {
+    Json out = Json::array();
+    for (const MappedDirective& d : directives) {
+        Json one = {{"name", as_utf8(d.name)}, {"args", as_utf8(d.args)}};
+        put_where(one, d.where);
+        if (d.is_section) one["children"] = directives_json(d.children);
+        out.push_back(std::move(one));
+    }
+    return out;
+}
+
+std::vector<MappedDirective> directives_of(const Json& json) {
+    std::vector<MappedDirective> out;
+    for (const Json& one : json) {
+        const bool is_section = one.contains("children");
+        out.push_back({text_at(one, "name"), text_at(one, "args"), where_at(one), is_section, {}});
+        if (is_section) out.back().children = directives_of(one.at("children"));
+    }
+    return out;
+}
+
 }  // namespace
 
 std::string gate_map_text(const GateMap& map) {
-    Json out = {{"knows_regexes", map.knows_regexes}, {"patterns", Json::array()}, {"hosts", Json::array()}};
+    Json out = {{"server_root", as_utf8(map.server_root)},
+                {"policy", directives_json(map.policy)},
+                {"knows_regexes", map.knows_regexes},
+                {"patterns", Json::array()},
+                {"hosts", Json::array()}};
     for (const MappedPattern& pattern : map.patterns) {
         out["patterns"].push_back({{"of_path", pattern.is_of_path}, {"text", as_utf8(pattern.text)}});
     }
@@ -182,6 +207,8 @@ Result<GateMap> read_gate_map(std::string_view text) {
     try {
         const Json json = Json::parse(text);
         GateMap out;
+        out.server_root = text_at(json, "server_root");
+        out.policy = directives_of(json.at("policy"));
         out.knows_regexes = json.at("knows_regexes").get<bool>();
         for (const Json& pattern : json.at("patterns")) {
             out.patterns.push_back({pattern.at("of_path").get<bool>(), text_at(pattern, "text")});

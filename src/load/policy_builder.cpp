@@ -133,9 +133,8 @@ void PolicyBuilder::add(const Directive& d, Origin origin) {
     if (const auto fault = comment_fault(d)) return error(d.where, *fault);
     if (origin != Origin::kServerConfig) {
         const auto fault = fault_in_policy_file(d);
-        const bool printed = origin == Origin::kTool && equal_nocase(d.name, "MTLSTrustAnchor");
-        if (fault && !printed) return error(d.where, *fault);
-        if (fault) warning(d.where, *fault);
+        const bool is_printed = origin == Origin::kDump && equal_nocase(d.name, "MTLSTrustAnchor");
+        if (fault && !is_printed) return error(d.where, *fault);
     }
     if (d.is_section && equal_nocase(d.name, "MTLSPartner")) return begin_partner(d);
     const Handler* const handler = find_handler(d.name);

@@ -18,35 +18,35 @@ Json finding_json(const Diagnostic& finding) {
     return {{"file", finding.where.file},
             {"line", finding.where.line},
             {"severity", finding.is_error() ? "error" : "warning"},
-            {"message", finding.message}};
+            {"message", readable(finding.message)}};
 }
 
-// Adds the differences to a running server's policy; false if the server cannot be asked.
-bool compare_with_server(const CheckOptions& options, PolicyInput& input) {
-    const auto now = read_in_force(options.socket);
-    if (!now) {
-        complain(now.error());
-        return false;
-    }
-    const Policy* const live = now.value().policy.get();
+// Adds the differences to a running server's policy.
+void compare_with_server(const InForce& now, PolicyInput& input) {
+    const Policy* const live = now.policy.get();
     if (live == nullptr || live->generation() != input.policy->generation()) {
         const std::string change = live != nullptr ? ": these files have " + describe_change(*live, *input.policy) : "";
         input.findings.push_back({Diagnostic::Severity::kError,
                                   {},
                                   "these files are generation " + std::string(input.policy->generation()) +
-                                      ", but in force is " + now.value().text() + change});
+                                      ", but in force is " + now.text() + change});
     }
-    for (Diagnostic& finding : lint_refusals(*input.policy, *now.value().refusals)) {
+    for (Diagnostic& finding : lint_refusals(*input.policy, *now.refusals)) {
         input.findings.push_back(std::move(finding));
     }
-    return true;
 }
 
 }  // namespace
 
 int check_policy(const CheckOptions& options) {
-    PolicyInput input = read_policy(options.files, options.root);
-    if (options.live && input.policy && !compare_with_server(options, input)) return kNotDone;
+    std::optional<InForce> now;
+    if (options.live) {
+        auto answer = read_in_force(options.socket);
+        if (!answer) return complain(answer.error());
+        now = std::move(answer.value());
+    }
+    PolicyInput input = read_policy(options.files, options.root, Dumps::kStandardInput, now ? &now->gates : nullptr);
+    if (now && input.policy) compare_with_server(*now, input);
     if (input.policy) {
         constexpr int kSoon = 30;
         const int days = options.warn_days.value_or(options.strict ? 0 : kSoon);

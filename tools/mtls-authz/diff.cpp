@@ -149,12 +149,14 @@ Json change_json(const Change& change) {
             {"line", change.what.empty() ? Json(nullptr) : Json(change.what)}};
 }
 
-// Reads a running server's policy instead of files; `refusal_set` gets its refusals, for both policies.
-Result<PolicyInput> read_live_policy(const std::string& socket, RefusalSet& refusal_set) {
-    const auto now = read_in_force(socket);
+// Reads a running server's policy instead of files; `refusal_set` gets its refusals, for both policies, and `server`
+// what httpd.conf adds to the files.
+Result<PolicyInput> read_live_policy(const std::string& socket, RefusalSet& refusal_set, GateMap& server) {
+    auto now = read_in_force(socket);
     if (!now) return Error{now.error()};
     if (now.value().policy == nullptr) return Error{"no policy is in force, so every gate is closed"};
     refusal_set = {now.value().refusals, now.value().crls};
+    server = std::move(now.value().gates);
     PolicyInput out;
     out.policy = now.value().policy;
     return out;
@@ -172,11 +174,13 @@ std::vector<std::string> differences(const Policy& before, const Policy& after) 
 
 int show_difference(const DiffOptions& options) {
     RefusalSet refusal_set;
-    const auto first = options.live ? read_live_policy(options.socket, refusal_set)
+    GateMap server;
+    const auto first = options.live ? read_live_policy(options.socket, refusal_set, server)
                                     : Result<PolicyInput>(read_policy({options.before}, options.root));
     if (!first) return complain(first.error());
     const PolicyInput& before = first.value();
-    const PolicyInput after = read_policy({options.after}, options.root);
+    const PolicyInput after =
+        read_policy({options.after}, options.root, Dumps::kAnywhere, options.live ? &server : nullptr);
     for (const PolicyInput* input : {&before, &after}) {
         if (input->policy) continue;
         print_findings(std::cerr, input->findings);

@@ -54,7 +54,8 @@ namespace {
 // Reads each file once, even if several patterns match it.
 class PolicyReader {
 public:
-    PolicyReader(const std::string& root, PolicyInput& out) : builder_(absolute_root(root), disk_), out_(out) {}
+    PolicyReader(const std::string& root, Dumps dumps, PolicyInput& out)
+        : builder_(absolute_root(root), disk_), out_(out), is_default_root_(root == "."), dumps_(dumps) {}
 
     void add_files(const std::string& pattern) {
         const auto files = expand(pattern);
@@ -67,14 +68,38 @@ public:
     void add_text(const std::string& text, const std::string& file) {
         const auto directives = read_directives(text, file, out_.findings);
         if (!directives) return;
-        for (const Directive& directive : directives.value()) builder_.add(directive, Origin::kTool);
+        const Origin origin = is_dump_ && text.starts_with(kDumpHead) ? Origin::kDump : Origin::kPolicyFile;
+        for (const Directive& directive : directives.value()) builder_.add(directive, origin);
+    }
+    // The policy's part of httpd.conf; its relative paths begin at the server's ServerRoot.
+    void add_server(const GateMap& server, const std::string& root) {
+        builder_.set_root(server.server_root);
+        for (const MappedDirective& d : server.policy) builder_.add(directive_of(d));
+        builder_.set_root(absolute_root(root));
     }
     void finish() {
         if (out_.findings.empty()) out_.policy = builder_.build();
         out_.findings.insert(out_.findings.end(), builder_.diagnostics().begin(), builder_.diagnostics().end());
+        if (!is_default_root_) return;
+        const std::string below = ": cannot read '" + absolute_root(".") + "/";
+        for (Diagnostic& finding : out_.findings) {
+            if (finding.message.find(below) == std::string::npos) continue;
+            finding.message +=
+                "; relative paths in policies begin at --root DIR, the server's ServerRoot, and at the "
+                "current folder without it";
+            return;
+        }
     }
 
 private:
+    // The first line of what `httpd -t -D DUMP_MTLS_POLICY` prints.
+    static constexpr std::string_view kDumpHead = "# MTLS policy, generation ";
+
+    static Directive directive_of(const MappedDirective& d) {
+        Directive out = {d.name, d.args, d.where, d.is_section, {}};
+        for (const MappedDirective& child : d.children) out.children.push_back(directive_of(child));
+        return out;
+    }
     void fail(const std::string& file, const std::string& why) {
         out_.unreadable = true;
         out_.findings.push_back({Diagnostic::Severity::kError, {file, 0}, "cannot be read: " + why});
@@ -82,6 +107,7 @@ private:
     void add_file(const std::string& file) {
         const auto content = read_at_most(kLargestPolicyFile, file);
         if (!content) return fail(file, content.error());
+        is_dump_ = dumps_ == Dumps::kAnywhere || file == "-";
         if (!content.value().empty()) return add_text(content.value(), file);
         out_.findings.push_back(
             {Diagnostic::Severity::kError, {file, 0}, "the policy file is empty, so the server refuses it"});
@@ -90,14 +116,19 @@ private:
     DiskFiles disk_;
     PolicyBuilder builder_;
     PolicyInput& out_;
+    const bool is_default_root_;
+    const Dumps dumps_;
+    bool is_dump_ = false;  // the text may be a dump
     std::set<std::string> seen_;
 };
 
 }  // namespace
 
-PolicyInput read_policy(const std::vector<std::string>& files, const std::string& root) {
+PolicyInput read_policy(const std::vector<std::string>& files, const std::string& root, Dumps dumps,
+                        const GateMap* server) {
     PolicyInput out;
-    PolicyReader reader(root, out);
+    PolicyReader reader(root, dumps, out);
+    if (server != nullptr) reader.add_server(*server, root);
     for (const std::string& file : files) reader.add_files(file);
     reader.finish();
     return out;
@@ -105,7 +136,7 @@ PolicyInput read_policy(const std::vector<std::string>& files, const std::string
 
 PolicyInput read_policy_text(const std::string& text, const std::string& root) {
     PolicyInput out;
-    PolicyReader reader(root, out);
+    PolicyReader reader(root, Dumps::kStandardInput, out);
     reader.add_text(text, "");
     reader.finish();
     return out;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "mtls_authz/decide/gate_map.hpp"
 #include "mtls_authz/load/policy_builder.hpp"
 #include "mtls_authz/policy/policy.hpp"
 #include "mtls_authz/trust/crl.hpp"
@@ -27,8 +28,13 @@ struct PolicyInput {
     std::vector<Diagnostic> findings;
     bool unreadable = false;  // a file is unreadable, or a pattern matches none
 };
+// Where the output of `httpd -t -D DUMP_MTLS_POLICY`, with a default MTLSTrustAnchor, may take the place of policy
+// files.
+enum class Dumps { kAnywhere, kStandardInput };
 // Reads policy files, patterns of them, or "-", as the server does. Paths *in* the files are relative to `root`.
-PolicyInput read_policy(const std::vector<std::string>& files, const std::string& root);
+// `server`: adds what httpd.conf of a running server has of the policy; may be null.
+PolicyInput read_policy(const std::vector<std::string>& files, const std::string& root, Dumps dumps = Dumps::kAnywhere,
+                        const GateMap* server = nullptr);
 // The same for policy text.
 PolicyInput read_policy_text(const std::string& text, const std::string& root);
 

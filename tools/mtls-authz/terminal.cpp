@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
+#include <utility>
 
 #include "commands.hpp"
 #include "mtls_authz/base/text.hpp"
@@ -58,6 +59,31 @@ std::string shown(std::string_view text) {
     return out;
 }
 
+std::string readable(std::string_view message) {
+    std::string out;
+    std::string run;  // bytes of UTF-8 that were escaped one by one
+    const auto end_run = [&] { out += shown(std::exchange(run, {})); };
+    while (!message.empty()) {
+        const auto byte = message.starts_with("\\x") ? from_hex(message.substr(2, 2), false) : std::nullopt;
+        const bool is_utf8 = byte && byte->size() == 1 && static_cast<unsigned char>(byte->front()) >= 0x80;
+        if (is_utf8) {
+            run += *byte;
+            message.remove_prefix(4);
+            continue;
+        }
+        end_run();
+        out += message.front();
+        message.remove_prefix(1);
+    }
+    end_run();
+    return out;
+}
+
+std::size_t width_on_screen(std::string_view text) {
+    return static_cast<std::size_t>(std::count_if(
+        text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+}
+
 namespace {
 
 // Line `number` of a file, without its newline.
@@ -86,20 +112,19 @@ std::size_t column_of(const std::string& message, const std::string& line) {
 
 void print_finding(std::ostream& out, const Diagnostic& finding) {
     const bool is_error = finding.is_error();
-    out << finding.where.str() << ": "
-        << coloured(is_error ? "error:" : "warning:", is_error ? Colour::kBad : Colour::kDoubt) << ' '
-        << finding.message << '\n';
+    const std::string message = readable(finding.message);
+    out << readable(finding.where.str()) << ": "
+        << coloured(is_error ? "error:" : "warning:", is_error ? Colour::kBad : Colour::kDoubt) << ' ' << message
+        << '\n';
     constexpr std::size_t kMostShown = 160;  // longer lines would not fit the screen
     if (!is_terminal() || finding.where.line == 0) return;
     std::string line = line_of(finding.where.file, finding.where.line);
     if (line.empty() || line.size() > kMostShown) return;
     std::replace(line.begin(), line.end(), '\t', ' ');
-    const std::size_t at = column_of(finding.message, line);
+    const std::size_t at = column_of(message, line);
     const std::string before = shown(std::string_view(line).substr(0, at));
-    const auto width = std::count_if(before.begin(), before.end(),
-                                     [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; });
-    out << "    " << shown(line) << "\n    " << std::string(static_cast<std::size_t>(width), ' ')
-        << coloured("^", Colour::kBad) << '\n';
+    out << "    " << shown(line) << "\n    " << std::string(width_on_screen(before), ' ') << coloured("^", Colour::kBad)
+        << '\n';
 }
 
 void print_findings(std::ostream& out, const std::vector<Diagnostic>& findings) {
@@ -107,7 +132,7 @@ void print_findings(std::ostream& out, const std::vector<Diagnostic>& findings) 
 }
 
 int complain(const std::string& text) {
-    std::cerr << "mtls-authz: " << text << '\n';
+    std::cerr << "mtls-authz: " << readable(text) << '\n';
     return kNotDone;
 }
 

@@ -1,5 +1,6 @@
-// The gates of httpd.conf, as a running server sends them to `mtls-authz --live`: for each virtual host, the sections
-// with a gate in the order in which httpd merges them, and the other settings that affect decisions.
+// The gates of httpd.conf and its part of the policy, as a running server sends them to `mtls-authz --live`: for each
+// virtual host, the sections with a gate in the order in which httpd merges them, and the other settings that affect
+// decisions.
 #pragma once
 
 #include <optional>
@@ -68,7 +69,18 @@ struct MappedPattern {
     std::string text;
 };
 
+// A directive of the policy in httpd.conf.
+struct MappedDirective {
+    std::string name;  // "MTLSPartner" for <MTLSPartner NAME>
+    std::string args;
+    Where where;
+    bool is_section = false;
+    std::vector<MappedDirective> children;
+};
+
 struct GateMap {
+    std::string server_root;
+    std::vector<MappedDirective> policy;  // what httpd.conf has of the policy, beside its files
     bool knows_regexes = true;            // no RegexDefaultOptions: regular expressions have httpd's default options
     std::vector<MappedPattern> patterns;  // indexed by NameReference::pattern - 1
     std::vector<MappedHost> hosts;        // in httpd's order, the main server first

@@ -25,9 +25,9 @@ constexpr std::size_t kMostGrants = 1'000;    // paths, per partner, and outside
 constexpr std::size_t kMostNetworks = 1'000;  // per partner
 constexpr std::size_t kMostExpectations = 10'000;
 
-// The source of a directive: some are allowed only in httpd.conf. The tool also reads the server's dump, which contains
-// the default anchor.
-enum class Origin { kServerConfig, kPolicyFile, kTool };
+// The source of a directive: some are allowed only in httpd.conf. kDump: the output of `httpd -t -D DUMP_MTLS_POLICY`,
+// which contains the default anchor.
+enum class Origin { kServerConfig, kPolicyFile, kDump };
 
 // The file names that match a pattern, or the error, as one text for comparison.
 std::string digest_of_names(const Result<std::vector<std::string>>& files);
@@ -57,6 +57,8 @@ public:
 
     // Reuses the decoded certificates of `previous` for files that have not changed; `previous` must outlive build().
     void reuse(const Policy& previous) { previous_ = &previous; }
+    // The base of relative paths in directives that are added from now on.
+    void set_root(std::string root) { root_ = std::move(root); }
     std::string absolute(const std::string& file) const {
         return file.starts_with('/') || is_database_name(file) ? file : root_ + "/" + file;
     }

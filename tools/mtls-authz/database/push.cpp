@@ -152,7 +152,7 @@ Checked check_rows(const Rows& rows, const PushOptions& options) {
                                         : Result<std::vector<Directive>>(Error{content.error()});
         if (!content) out.findings.push_back({Diagnostic::Severity::kError, {file, 0}, content.error()});
         if (!directives) continue;
-        for (const Directive& directive : directives.value()) builder.add(directive, Origin::kTool);
+        for (const Directive& directive : directives.value()) builder.add(directive, Origin::kPolicyFile);
     }
     builder.add_files({kAllRows, options.database.first + " " + options.database.second, {}});
     out.policy = builder.build();

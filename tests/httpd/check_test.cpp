@@ -1,0 +1,147 @@
+// mtls-authz check and why beside a server: what they say is what the server says, and does.
+#include <sstream>
+
+#include "claims.hpp"
+#include "tool_site.hpp"
+
+using namespace test;
+
+CLAIM(check_live_and_diff_live_take_what_httpd_conf_has_of_the_policy_with_the_files) {
+    ToolSite site;
+    site.httpd.write("crl/acme.pem", make_crl(world().acme_ca, {}));
+    // A partner without an anchor of its own, which only the default of httpd.conf makes whole.
+    site.put("loose.conf", partner("loose", "MTLSIdentity CN:loose"));
+    site.start(
+        "MTLSCRLFile crl/*.pem\nMTLSCRL if-present\nMTLSCRLStale grace=5\nMTLSTrustAnchor globex.pem\n"
+        "MTLSGrant GET /x\nMTLSRevoke CN:nobody\nMTLSExpect certs/acme.pem is acme\n" +
+        partner("here", "MTLSIdentity 'CN:one two'\nMTLSTrustAnchor acme.pem"));
+    const auto check = [&](std::vector<std::string> more = {}) {
+        more.insert(more.begin(), {"check", "--socket", site.socket(), "partners/*.conf"});
+        return site.run_tool(more);
+    };
+    CHECK_EQUAL(check().status, 0);
+    CHECK_CONTAINS(check().text, "4 partner(s), as in force");
+    CHECK_EQUAL(check({"--root", site.httpd.root()}).status, 0);
+    const auto diff = site.run_tool({"diff", "--socket", site.socket(), "partners/*.conf"});
+    CHECK_EQUAL(diff.text, "");
+    CHECK_EQUAL(diff.status, 0);
+    // Files that are not those in force, and files that are wrong.
+    site.httpd.write("other/acme.conf", kAcme);
+    const auto other = site.run_tool({"check", "--socket", site.socket(), "other/acme.conf"});
+    CHECK_EQUAL(other.status, 1);
+    CHECK_CONTAINS(other.text, "these files have removed globex, loose");
+    site.httpd.write("other/acme.conf", "MTLSTrustAnchor acme.pem\n");
+    CHECK_CONTAINS(site.run_tool({"check", "--socket", site.socket(), "other/acme.conf"}).text,
+                   "other/acme.conf:1: error: MTLSTrustAnchor outside of <MTLSPartner>");
+}
+
+// Whatever stands in a policy file, in each place: what -t refuses, check refuses.
+CLAIM(check_refuses_in_a_policy_file_what_the_server_refuses) {
+    ToolSite site;
+    std::string all;
+    for (const std::string name : {
+             "MTLSIdentity CN:x",
+             "MTLSTrustAnchor acme.pem",
+             "MTLSTrustAnchor mod_ssl",
+             "MTLSIntermediate acme.pem",
+             "MTLSGroup g",
+             "MTLSValid until=2099-01-01",
+             "MTLSPurpose clientAuth",
+             "MTLSNetwork 10.0.0.0/8",
+             "MTLSFront header=X-C format=der",
+             "MTLSAttribute a b",
+             "MTLSContact me",
+             "MTLSSuspend acme",
+             "MTLSSuspend On",
+             "MTLSRevoke CN:x",
+             "MTLSCRL required",
+             "MTLSCRL 'if-present'",
+             "MTLSCRLStale \"deny\"",
+             "MTLSShortLived '10'",
+             "MTLSCRLFile none/*.crl",
+             "MTLSGrant GET /x",
+             "MTLSExpect certs/acme.pem is acme",
+             "MTLSPolicyFile x",
+             "MTLSRevocationFile x",
+             "MTLSPolicyDatabase sqlite3 x",
+             "MTLSPolicyStart strict",
+             "MTLSPolicyRefresh 1",
+             "MTLSWarn 20%",
+             "MTLSEventCmd /bin/true",
+             "MTLSFetchUser root",
+             "MTLSClientCA On",
+             "MTLSAuditLog x",
+             "MTLSStatus On",
+             "MTLSAllow any-partner",
+             "MTLSDeny partner acme",
+             "MTLSAuthz On",
+             "MTLSRemoteUser On",
+             "MTLSEnv All",
+             "MTLSErrorDetail On",
+             "MTLSForward cert=rfc9440",
+             "MTLSAcceptFront acme",
+             "AuthType MTLS",
+             "Require mtls-any-partner",
+             "ServerName x",
+             "Define x",
+             "Include x",
+             "Foo",
+             "<IfModule x>\n</IfModule>",
+             "<Location /x>\n</Location>",
+             "<MTLSPartner acme>\n</MTLSPartner>",
+         }) {
+        for (const bool inside : {false, true}) {
+            const std::string text =
+                inside ? "<MTLSPartner acme>\nMTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor acme.pem\n" + name +
+                             "\n</MTLSPartner>\n"
+                       : kAcme + name + "\n";
+            site.put("acme.conf", text);
+            site.configure();
+            const auto served = site.httpd.run({"-t"}), checked = site.run_tool({"check", "partners/acme.conf"});
+            if ((served.status == 0) != (checked.status == 0)) all += text + served.text + checked.text + "\n";
+        }
+    }
+    CHECK_EQUAL(all, "");
+    // What -t -D DUMP_MTLS_POLICY printed is no policy file, either; in a pipe it is the policy.
+    site.put("acme.conf", kAcme);
+    site.configure("MTLSTrustAnchor globex.pem\n" + partner("x", "MTLSIdentity CN:x"));
+    const std::string dump = site.httpd.run({"-t", "-D", "DUMP_MTLS_POLICY"}).text;
+    const std::size_t begin = dump.find("# MTLS policy");
+    site.httpd.write("dump.conf", dump.substr(begin, dump.find("Syntax OK", begin) - begin));
+    CHECK_CONTAINS(site.run_tool({"check", "dump.conf"}).text, "error: MTLSTrustAnchor outside of <MTLSPartner>");
+    const auto piped = run_command({"sh", "-c", "\"$0\" check - < dump.conf", ToolSite::tool()}, site.httpd.root());
+    CHECK_EQUAL(piped.status, 0);
+    CHECK_CONTAINS(piped.text, "3 partner(s)");
+    CHECK_EQUAL(site.run_tool({"matrix", "--policy", "dump.conf"}).status, 0);
+}
+
+CLAIM(why_of_the_servers_own_line_names_the_suspension_and_asks_the_server) {
+    ToolSite site;
+    site.start("MTLSRevocationFile revoked/list.conf\n");
+    site.refuse("# one\nMTLSSuspend globex \"note=caf\xc3\xa9 \\\"x\\\"\"\n");
+    becomes([&] { return site.get(world().globex); }, 403, "suspended");
+    CHECK_EQUAL(site.get(world().unnamed), 403);
+    const auto why = [&](const std::string& part, const std::vector<std::string>& more = {}) {
+        std::istringstream lines(site.httpd.error_log());
+        for (std::string line; std::getline(lines, line);) {
+            if (line.find("denied GET") == std::string::npos || line.find(part) == std::string::npos) continue;
+            std::vector<std::string> words = {"why", "--socket", site.socket(), line};
+            words.insert(words.end(), more.begin(), more.end());
+            return site.run_tool(words);
+        }
+        throw std::runtime_error("no line has " + part);
+    };
+    const auto said = why("reason=suspended");
+    CHECK_EQUAL(said.status, 3);
+    CHECK_CONTAINS(said.text, "no MTLSSuspend for globex\n    in " + site.httpd.path("revoked/list.conf") + ":2\n");
+    CHECK_CONTAINS(said.text, ": caf\xc3\xa9 \"x\"  what was found");
+    const std::string host = "localhost:" + std::to_string(site.httpd.port());
+    const std::string command = "mtls-authz explain --socket " + site.socket() + " --host " + host +
+                                " --cert CERT.pem --method GET --path /gate/x\n";
+    CHECK_CONTAINS(said.text, "to see what it changes: " + command);
+    // The command, with a certificate, is one that works.
+    CHECK_CONTAINS(site.answer("globex", "/gate/x", {"--host", host, "--method", "GET"}), "deny: suspended");
+    // Of a certificate that is nobody's, the claim is of no partner; with another server's socket nothing is made up.
+    CHECK_CONTAINS(why("reason=unknown-partner").text, "MTLSIdentity ");
+    CHECK_EQUAL(site.run_tool({"why", "--socket", "/nowhere/mtls_authz.sock", "x=y"}).status, 2);
+}
