@@ -353,6 +353,9 @@ CLAIM(matrix_live_has_partners_by_the_paths_of_gates) {
     CHECK_CONTAINS(out.text, "host,partner,path,methods,condition,rule,gate\r\n");
     CHECK_CONTAINS(out.text, host + "\"acme\",\"/shop\",\"GET\",\"\",");
     CHECK_CONTAINS(out.text, host + "\"globex\",\"/shop\",\"*\",\"it is suspended now\",");
+    CHECK_CONTAINS(site.ask("matrix", {}).text, "  but it is suspended now\n");
+    CHECK(site.ask("matrix", {}).text.find("if it is suspended") == std::string::npos);
+    CHECK_CONTAINS(site.ask("matrix", {"--html"}).text, "suspended</span> at <code>");
     CHECK_CONTAINS(out.text, host + "\"acme\",\"/shop/in\",\"GET\",\"\",");
     CHECK(out.text.find("\"globex\",\"/shop/in\"") == std::string::npos);
     CHECK_CONTAINS(out.text, host + "\"acme\",\"/orders/acme/**\",\"GET,PUT\",\"\",");

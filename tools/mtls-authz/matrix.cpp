@@ -40,6 +40,7 @@ std::vector<MatrixRow> rows_of(const Policy& policy) {
                                    condition_of(grant.conditions),
                                    grant.where.str(),
                                    {},
+                                   {},
                                    {}});
                 }
             }
@@ -67,13 +68,14 @@ constexpr const char* kPartner = "PARTNER";
 // Width of a column with this heading.
 std::size_t width_of(const std::vector<MatrixRow>& rows, std::string MatrixRow::*column, std::string_view heading) {
     std::size_t out = heading.size();
-    for (const MatrixRow& row : rows) out = std::max(out, (row.*column).size());
+    for (const MatrixRow& row : rows) out = std::max(out, width_on_screen(shown(row.*column)));
     return out;
 }
 
 std::string cell(const std::string& text, std::size_t width) {
     const std::string safe = shown(text);
-    return safe + std::string(safe.size() < width ? width - safe.size() : 0, ' ') + "  ";
+    const std::size_t own = width_on_screen(safe);
+    return safe + std::string(own < width ? width - own : 0, ' ') + "  ";
 }
 
 }  // namespace
@@ -83,7 +85,7 @@ void print_csv(const std::vector<MatrixRow>& rows, bool is_live) {
     for (const MatrixRow& row : rows) {
         if (is_live) std::cout << csv_field(row.host) << ',';
         std::cout << csv_field(row.partner) << ',' << csv_field(row.path) << ',' << csv_field(row.methods) << ','
-                  << csv_field(row.condition) << ',' << csv_field(row.rule);
+                  << csv_field(row.condition_and_state()) << ',' << csv_field(row.rule);
         if (is_live) std::cout << ',' << csv_field(row.gate);
         std::cout << "\r\n";
     }
@@ -92,11 +94,9 @@ void print_csv(const std::vector<MatrixRow>& rows, bool is_live) {
 void print_json(const std::vector<MatrixRow>& rows, std::string_view generation, bool is_live) {
     Json out = {{"generation", generation}, {"rows", Json::array()}};
     for (const MatrixRow& row : rows) {
-        Json one = {{"partner", row.partner},
-                    {"path", row.path},
-                    {"methods", row.methods},
-                    {"condition", row.condition},
-                    {"rule", row.rule}};
+        Json one = {{"partner", row.partner}, {"path", row.path},
+                    {"methods", row.methods}, {"condition", row.condition_and_state()},
+                    {"rule", row.rule},       {"denied_now", row.state.empty() ? Json(nullptr) : Json(row.state)}};
         if (is_live) one.update({{"host", row.host}, {"gate", row.gate}});
         out["rows"].push_back(std::move(one));
     }
@@ -112,8 +112,9 @@ void print_table(const std::vector<MatrixRow>& rows, bool is_live) {
     std::cout << cell(kPartner, partner) << cell("PATH", path) << cell("METHODS", methods) << "RULE\n";
     for (const MatrixRow& row : rows) {
         if (is_live) std::cout << cell(row.host, host);
-        std::cout << cell(row.partner, partner) << cell(row.path, path) << cell(row.methods, methods) << row.rule
-                  << (row.condition.empty() ? "" : "  if " + shown(row.condition)) << '\n';
+        std::cout << cell(row.partner, partner) << cell(row.path, path) << cell(row.methods, methods) << shown(row.rule)
+                  << (row.condition.empty() ? "" : "  if " + shown(row.condition))
+                  << (row.state.empty() ? "" : "  but " + shown(row.state)) << '\n';
     }
 }
 
@@ -143,7 +144,7 @@ int show_matrix(const MatrixOptions& options) {
     }
     const auto rows = rows_of(*input.policy);
     if (options.html) {
-        std::cout << page_of(*input.policy);
+        std::cout << page_of(*input.policy, nullptr);
     } else if (options.csv) {
         print_csv(rows, false);
     } else if (options.json) {

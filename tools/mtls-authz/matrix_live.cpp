@@ -136,9 +136,9 @@ private:
         const std::int64_t now = std::time(nullptr);
         const TimeWindow& term = partner.validity;
         const bool is_outside = (term.from && now < *term.from) || (term.until && now > *term.until);
-        if (is_outside) join(row.condition, "it is outside its contract now");
+        if (is_outside) join(row.state, "it is outside its contract now");
         if (partner.suspended || now_.refusals->suspends(partner.name) != nullptr)
-            join(row.condition, "it is suspended now");
+            join(row.state, "it is suspended now");
         if (!partner.networks.empty()) join(row.condition, "from " + texts_of(partner.networks));
         return true;
     }
@@ -154,7 +154,7 @@ int show_live_matrix(const MatrixOptions& options) {
     if (!now) return complain(now.error());
     if (now.value().policy == nullptr) return complain("no policy is in force, so every gate is closed");
     if (options.html) {
-        std::cout << page_of(*now.value().policy);
+        std::cout << page_of(*now.value().policy, now.value().refusals.get());
         return kFine;
     }
     const LiveMatrix matrix(now.value());

@@ -54,18 +54,28 @@ std::string anchors_text(const AnchorSet& set) {
 
 std::string grants_text(std::span<const Grant> grants) {
     if (grants.empty()) return {};
-    std::string out = "<table><tr><th>Methods</th><th>Paths</th><th>Only if</th></tr>\n";
+    std::string out = "<table><tr><th>Methods</th><th>Paths</th><th>Only if</th><th>Line</th></tr>\n";
     for (const Grant& grant : grants) {
         out += "<tr><td>" + html_escape(grant.methods.text()) + "</td><td>";
         for (const PathPattern& path : grant.paths) out += "<div>" + html_code(path.text()) + "</div>";
         out += "</td><td>";
         for (const Selector& selector : grant.conditions) out += "<div>" + html_code(selector.text()) + "</div>";
-        out += "</td></tr>\n";
+        out += "</td><td>" + html_code(grant.where.str()) + "</td></tr>\n";
     }
     return out + "</table>\n";
 }
 
-std::string partner_text(const Partner& partner) {
+// Where the partner is suspended; "" if it is not.
+std::string suspension_text(const Partner& partner, const Refusals* refusals) {
+    const Suspension* const elsewhere = refusals != nullptr ? refusals->suspends(partner.name) : nullptr;
+    if (elsewhere == nullptr && !partner.suspended) return {};
+    const std::string_view note = elsewhere != nullptr ? elsewhere->note : partner.suspension_note;
+    return "<span class=\"stop\">suspended</span> at " +
+           html_code(elsewhere != nullptr ? elsewhere->where.str() : partner.suspended->str()) +
+           (note.empty() ? "" : ": " + html_escape(note));
+}
+
+std::string partner_text(const Partner& partner, const Refusals* refusals) {
     std::string identities, groups;
     for (const Identity& identity : partner.identities) identities += "<div>" + html_code(identity.text()) + "</div>";
     for (const GroupMembership& membership : partner.groups) {
@@ -78,7 +88,7 @@ std::string partner_text(const Partner& partner) {
         groups += "<div>" + line + "</div>";
     }
     List list;
-    if (partner.suspended) list.add("State", "<span class=\"stop\">suspended</span>");
+    list.add("State", suspension_text(partner, refusals));
     list.add("Recognized by", identities);
     list.add("Trust anchors",
              anchors_text(*partner.anchors) + (partner.has_own_anchors ? "" : "<div>(the default)</div>"));
@@ -92,18 +102,21 @@ std::string partner_text(const Partner& partner) {
 
 }  // namespace
 
-std::string page_of(const Policy& policy) {
+std::string page_of(const Policy& policy, const Refusals* refusals) {
     std::string out = std::string("<h1>") + kTitle + "</h1>\n<p class=\"note\">Generation " +
                       html_code(policy.generation()) + ", " + std::to_string(policy.partners().size()) +
                       " partner(s), printed " + format_time(std::time(nullptr)) + "</p>\n";
     out += overview_of(policy);
-    for (const Partner& partner : policy.partners()) out += partner_text(partner);
+    for (const Partner& partner : policy.partners()) out += partner_text(partner, refusals);
     if (!policy.grants().empty()) {
         out += "<section>\n<h2>Every partner</h2>\n" + grants_text(policy.grants()) + "</section>\n";
     }
     std::string revocations;
-    for (const RevocationLine& revocation : policy.revocations().all())
-        revocations += "<div>" + html_code(revocation.text()) + "</div>";
+    for (const RevocationSet* set : {&policy.revocations(), refusals != nullptr ? &refusals->revocations : nullptr}) {
+        if (set == nullptr) continue;
+        for (const RevocationLine& revocation : set->all())
+            revocations += "<div>" + html_code(revocation.text()) + "</div>";
+    }
     if (!revocations.empty()) out += "<section>\n<h2>Revoked</h2>\n" + revocations + "</section>\n";
     return html_page(kTitle, std::string(kStyle) + kOverviewStyle, out);
 }

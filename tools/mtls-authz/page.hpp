@@ -4,9 +4,11 @@
 #include <string>
 
 #include "mtls_authz/policy/policy.hpp"
+#include "mtls_authz/policy/refusals.hpp"
 
 namespace mtls::tool {
 
-std::string page_of(const Policy& policy);
+// `refusals`: what revocation files refuse beside the policy; may be null.
+std::string page_of(const Policy& policy, const Refusals* refusals);
 
 }  // namespace mtls::tool
