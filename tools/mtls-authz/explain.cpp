@@ -46,10 +46,11 @@ void print(const Explanation& explanation, const std::vector<std::string>& left,
               << (explanation.detail.empty() ? "" : " (" + shown(explanation.detail) + ")");
     if (granted)
         std::cout << (by_grant ? " by MTLSAllow by-grant; other gates were not asked" : "; gates were not asked");
+    if (!explanation.at.empty()) std::cout << "; at " << explanation.at;
     std::cout << '\n';
     for (const std::string& step : explanation.steps) std::cout << "  " << step << '\n';
     for (const std::string& hint : explanation.hints) std::cout << "  - " << hint << '\n';
-    if (!granted) std::cout << text_of(explanation.reason).sentence << '\n';
+    if (!granted) std::cout << advice_for(explanation.reason, explanation.detail) << '\n';
     std::cout << "not asked: ";
     for (const std::string& what : left) std::cout << (&what == &left.front() ? "" : ", ") << what;
     std::cout << '\n';
@@ -90,9 +91,10 @@ int explain(const ExplainOptions& options) {
     const Refusing refusing = read_refusing(policy, options.revocations, options.crls, server.value().certificates);
     print_findings(std::cerr, refusing.findings);
     if (refusing.unreadable) return complain("what refuses cannot be read, so the answer would not be the server's");
-    const Explanation explanation =
+    Explanation explanation =
         explain_request(policy, *certificate.value(), {server.value(), *refusing.refusals, *refusing.crls, now},
                         options.method, options.path, options.from);
+    if (!options.at.empty()) explanation.at = format_time(now);
     const auto left = not_asked(options, policy, explanation.who);
     if (options.json) {
         std::cout << one_line(explanation_json(policy, explanation, left)) << '\n';

@@ -108,11 +108,11 @@ std::string headline(const GateVerdict& verdict) {
 
 void print(const InForce& now, const GateVerdict& verdict, const Explanation& explanation,
            const std::vector<std::string>& left) {
-    std::cout << headline(verdict) << '\n';
+    std::cout << headline(verdict) << (explanation.at.empty() ? "" : "; at " + explanation.at) << '\n';
     for (const std::string& step : explanation.steps) std::cout << "  " << step << '\n';
     for (const std::string& hint : explanation.hints) std::cout << "  - " << hint << '\n';
     const bool is_denied = verdict.kind == Kind::kDeny || verdict.kind == Kind::kWouldDeny;
-    if (is_denied) std::cout << text_of(verdict.reason).sentence << '\n';
+    if (is_denied) std::cout << advice_for(verdict.reason, verdict.detail) << '\n';
     std::cout << "in force: " << now.text() << "; its revocation files and CRLs were asked\nnot asked: ";
     for (const std::string& what : left) std::cout << (&what == &left.front() ? "" : ", ") << what;
     std::cout << '\n';
@@ -188,6 +188,7 @@ int explain_live(const ExplainOptions& options) {
     if (!client) return complain(client.error());
     Explanation explanation =
         identify_client(now.value(), *host.value(), server.value(), *client.value(), at.value(), options.from);
+    if (!options.at.empty()) explanation.at = format_time(at.value());
     const GateVerdict verdict =
         decide_live(now.value(), *host.value(), server.value(), *client.value(), explanation, options);
     add_gate_steps(verdict, *host.value(), explanation);

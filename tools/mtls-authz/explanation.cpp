@@ -29,7 +29,32 @@ void add_near_misses(const Policy& policy, const CertificateFacts& facts, Explan
     }
 }
 
-void add_identity_steps(const Identification& who, Explanation& out) {
+// The line by which a certificate fits both partners, of one of them.
+std::string fitting_line(const Policy& policy, const CertificateFacts& facts, const Partner& partner) {
+    const auto text = [&partner](const Identity& identity) {
+        return std::string(partner.name) + " by MTLSIdentity " + identity.text() + " at " + identity.where.str();
+    };
+    for (const Policy::Match& match : policy.matching_identities(facts)) {
+        if (match.partner == &partner) return text(match.identity);
+    }
+    for (const Identity& identity : partner.identities) {
+        if (identity.any) return text(identity);
+    }
+    return std::string(partner.name);
+}
+
+void add_ambiguity(const Policy& policy, const CertificateFacts& facts, Explanation& out) {
+    std::string lines;
+    for (const Partner* partner : out.who.claimed)
+        lines += (lines.empty() ? "" : ", and ") + fitting_line(policy, facts, *partner);
+    out.steps.push_back("identity: it is " + lines + "; the trust anchors of both have a valid path to it");
+    out.hints.emplace_back(
+        "one selector more on one of these lines, which this certificate does not fit, or a '!' "
+        "selector, makes it the other partner's");
+}
+
+void add_identity_steps(const Policy& policy, const CertificateFacts& facts, Explanation& out) {
+    const Identification& who = out.who;
     if (who.partner != nullptr) {
         out.steps.push_back("identity: " + std::string(who.partner->name) + ", by MTLSIdentity " +
                             who.identity->text() + " at " + who.identity->where.str());
@@ -49,8 +74,10 @@ void add_identity_steps(const Identification& who, Explanation& out) {
         out.steps.emplace_back("identity: no MTLSIdentity fits");
         return;
     }
+    if (out.reason == Reason::kAmbiguous) return add_ambiguity(policy, facts, out);
     out.steps.push_back("identity: the certificate names " + names_of(who.claimed, ", ") +
                         (who.claimed_identity ? ", by MTLSIdentity at " + who.claimed_identity->where.str() : ""));
+    if (out.reason != Reason::kWrongIssuer && out.reason != Reason::kNotVerified) return;
     for (const Partner* partner : who.claimed) {
         std::string files;
         for (const Anchor& anchor : partner->anchors->anchors) {
@@ -140,7 +167,7 @@ Explanation explain_request(const Policy& policy, const PresentedCertificate& ce
     if (!path.empty() && find_path_fault(path) != PathFault::kNone) return out;
     out.reason = out.who.reason;
     out.detail = out.who.detail;
-    add_identity_steps(out.who, out);
+    add_identity_steps(policy, facts, out);
     if (out.reason == Reason::kUnknownPartner || out.reason == Reason::kNotVerified)
         add_near_misses(policy, facts, out);
     if (out.reason == Reason::kGranted && !out.who.partner->networks.empty()) ask_network(*out.who.partner, from, out);

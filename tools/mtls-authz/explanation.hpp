@@ -20,6 +20,7 @@ struct Explanation {
     Identification who;
     std::vector<std::string> steps;  // the results of each step, in order
     std::vector<std::string> hints;  // changes that would lead to a grant
+    std::string at;                  // the time that was asked for, if it is not now
 };
 
 // Decides as the module does behind `MTLSAllow by-grant`; with an empty path, identifies only. `from`: the client's

@@ -28,7 +28,8 @@ Json explanation_json(const Policy& policy, const Explanation& explanation, cons
             {"steps", explanation.steps},
             {"hints", explanation.hints},
             {"generation", policy.generation()},
-            {"advice", text_of(explanation.reason).sentence},
+            {"advice", advice_for(explanation.reason, explanation.detail)},
+            {"at", explanation.at.empty() ? Json(nullptr) : Json(explanation.at)},
             {"not_asked", left}};
 }
 
