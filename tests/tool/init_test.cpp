@@ -50,6 +50,31 @@ CLAIM(init_leaves_what_is_there_as_it_is) {
     CHECK(b.expect(0, {"init", "--root", "root"}).find("made ") == std::string::npos);
 }
 
+CLAIM(init_run_again_changes_nothing_and_says_what_is_there) {
+    Beginning b;
+    const std::vector<std::string> first = {"init",     "--root",   "root",        "--path", "/orders", "--cert",
+                                            "acme.pem", "--anchor", "acme-ca.pem", "--name", "acme"};
+    b.expect(0, first);
+    const std::string before = b.shell("find root -type f | sort | xargs sha256sum").text;
+    const std::string again = b.expect(0, first);
+    CHECK(again.find("made ") == std::string::npos);
+    CHECK_CONTAINS(again, "stays  root/mtls/partners/acme.conf:");
+    CHECK_CONTAINS(again, "All of it was there already, and nothing was changed.\n");
+    // Another path: its gate is not made, and that is said.
+    auto other = first;
+    other[4] = "/other";
+    CHECK_CONTAINS(b.expect(0, other), "mtls-partners.conf was there already, and has no <Location /other>");
+    CHECK_EQUAL(b.shell("find root -type f | sort | xargs sha256sum").text, before);
+    // The partner is in a file of another name, and in other case: a second one would stop the server.
+    fs::rename(b.folder() + "/root/mtls/partners/acme.conf", b.folder() + "/root/mtls/partners/all.conf");
+    auto upper = first;
+    upper.back() = "ACME";
+    CHECK_CONTAINS(b.expect(0, upper), "stays  root/mtls/partners/all.conf:");
+    CHECK(!fs::exists(b.folder() + "/root/mtls/partners/ACME.conf"));
+    CHECK(!fs::exists(b.folder() + "/root/mtls/ACME-ca.pem"));
+    b.expect(0, {"check", "--root", "root", "root/mtls/partners/*.conf"});
+}
+
 CLAIM(init_makes_no_partner_that_would_be_refused) {
     Beginning b;
     const auto with = [](std::vector<std::string> more) {

@@ -130,7 +130,7 @@ CLAIM(a_mistyped_word_is_repeated_with_the_nearest) {
              {{"bogus"}, "there is no command 'bogus'; mtls-authz help lists them"},
              {{"help", "facst"}, "(did you mean 'facts'?)"},
              {{"explain", "--polcy", "p.conf", "--cert", "leaf.pem"},
-              "explain has no option '--polcy' (did you mean '--policy'?); mtls-authz help explain lists them"},
+              "explain has no option '--polcy' (did you mean '--policy'?); mtls-authz help explain has its options"},
              {{"matrix", "--ploicy=p.conf"}, "(did you mean '--policy'?)"},
              {{"check", "-x", "p.conf"}, "check has no option '-x'"},
              {{}, "say a command"}}) {
@@ -336,7 +336,7 @@ CLAIM(each_command_has_a_manual_page_with_every_option_and_json) {
         CHECK_EQUAL(drawn.text, "");
     }
     CHECK(seen >= 10);
-    CHECK_EQUAL(bench.expect(0, {"manual", "none"}), "");
+    CHECK_CONTAINS(bench.expect(2, {"manual", "none"}), "manual has no page of 'none'");
 }
 
 CLAIM(matrix_suggest_import_and_init_speak_json) {

@@ -172,11 +172,6 @@ CLAIM(a_suggestion_passes_check_and_accepts_its_certificate) {
     p.file("odd.conf", p.expect(0, {"suggest", "odd.pem", "--anchor", "ca.pem"}));
     CHECK_CONTAINS(p.expect(0, {"explain", "--policy", "odd.conf", "--cert", "odd.pem"}), "allow: granted");
     CHECK_CONTAINS(p.expect(2, {"suggest", "acme.pem", "--name", "a b"}), "cannot be a partner's name");
-    // Several at once.
-    const std::string both = p.expect(0, {"suggest", "acme.pem", "ca.pem"});
-    CHECK_CONTAINS(both, "<MTLSPartner acme>");
-    CHECK_CONTAINS(both, "<MTLSPartner acme-ca>");
-    CHECK_CONTAINS(p.expect(2, {"suggest", "acme.pem", "ca.pem", "--name", "x"}), "is for one certificate");
 }
 
 CLAIM(check_lists_all_errors_and_warnings_at_once) {

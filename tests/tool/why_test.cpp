@@ -150,3 +150,97 @@ CLAIM(why_finds_request_ids_and_reads_whole_logs) {
     }
     CHECK_EQUAL(b.shell("\"$0\" why < foreign.log").status, 2);
 }
+
+CLAIM(why_undoes_what_httpd_and_others_do_to_a_line) {
+    Bench b;
+    mtls::Account a = account(mtls::Reason::kExpired);
+    mtls::CertificateText certificate = *a.certificate;
+    certificate.subject = "CN=a\"b\\c,O=Caf\xc3\xa9";
+    a.certificate = &certificate;
+    a.path = "/x\\\" reason=granted";
+    const std::string plain = denial(a);
+    const auto escaped = [](const std::string& text, const std::string& which) {
+        std::string out;
+        for (const char c : text) {
+            if (which.find(c) != std::string::npos) out += '\\';
+            out += c;
+        }
+        return out;
+    };
+    const std::string said = b.expect(3, {"why", plain});
+    CHECK_CONTAINS(said, "subject=CN=a\"b\\c,O=Caf\xc3\xa9  ");
+    // httpd's error log doubles each backslash; what ships it as JSON quotes it once more.
+    const std::string by_httpd = escaped(plain, "\\");
+    for (const std::string& line : {by_httpd, escaped(plain, "\""), escaped(by_httpd, "\"\\")})
+        CHECK_EQUAL(b.expect(3, {"why", line}), said);
+}
+
+CLAIM(why_names_the_line_that_suspends) {
+    Bench b;
+    mtls::Account a = account(mtls::Reason::kSuspended);
+    CHECK_CONTAINS(b.expect(3, {"why", denial(a)}),
+                   "no MTLSSuspend for acme\n    in <MTLSPartner acme>, or in the rev");
+    a.detail = "MTLSSuspend at /etc/mtls/revoked/stop.conf:17: breach, see https://x.example/1: 2";
+    for (const std::string& line : {denial(a), audit_line(a)})
+        CHECK_CONTAINS(b.expect(3, {"why", line}), "no MTLSSuspend for acme\n    in /etc/mtls/revoked/stop.conf:17\n");
+    a.detail = "MTLSSuspend at p.conf:3";
+    CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "no MTLSSuspend for acme\n    in p.conf:3\n");
+}
+
+CLAIM(why_says_the_same_once_and_counts_the_rest) {
+    Bench b;
+    mtls::Account other = account(mtls::Reason::kExpired);
+    other.request_id = "Other";
+    other.path = "/orders/2";
+    mtls::Account foreign = account(mtls::Reason::kExpired);
+    foreign.claimed = "globex";
+    const std::string line = denial(account(mtls::Reason::kExpired));
+    b.file("error.log", line + "\n" + line + "\n" + denial(other) + "\n" + denial(foreign) + "\n");
+    for (const std::string& said :
+         {b.shell("\"$0\" why < error.log").text, b.expect(3, {"why", "--log", "error.log"})}) {
+        CHECK_CONTAINS(said, "POST /orders/1: expired\n");
+        CHECK(said.find("/orders/2") == std::string::npos);
+        CHECK_CONTAINS(said, "who: globex ");
+        CHECK_CONTAINS(said, "\n2 lines more say the same\n");
+    }
+    CHECK_CONTAINS(b.expect(3, {"why", line, line}), "\n1 line more says the same\n");
+    // For machines, each line.
+    const std::string json = b.shell("\"$0\" why --json < error.log").text;
+    CHECK_EQUAL(std::count(json.begin(), json.end(), '\n'), 4);
+    CHECK_CONTAINS(b.expect(2, {"why", line, "--log", "error.log"}), "--log is for request ids");
+}
+
+CLAIM(why_says_which_folder_paths_in_the_policy_begin_at) {
+    Bench b;
+    b.file("root/p.conf", "<MTLSPartner acme>\nMTLSIdentity CN:x\nMTLSTrustAnchor ca.pem\n</MTLSPartner>\n")
+        .file("root/ca.pem", make_ca("Acme CA").cert_pem());
+    const std::string line = denial(account(mtls::Reason::kUnknownPartner));
+    CHECK_CONTAINS(b.expect(2, {"why", line, "--policy", "root/p.conf"}),
+                   "begin at --root DIR, the server's ServerRoot");
+    CHECK_CONTAINS(b.expect(3, {"why", line, "--policy", "root/p.conf", "--root", "root"}),
+                   "mtls-authz explain --policy root/p.conf --root root --cert CERT.pem");
+    b.file("root/p.conf", "<MTLSPartner acme>\nMTLSIdentity CN:x\nMTLSTrustAnchor gone.pem\n</MTLSPartner>\n");
+    const std::string gone = b.expect(1, {"check", "--root", "root", "root/p.conf"});
+    CHECK_CONTAINS(gone, "gone.pem': No such file");
+    CHECK(gone.find("--root DIR") == std::string::npos);
+}
+
+CLAIM(a_weak_key_or_a_missing_purpose_is_not_called_a_foreign_issuer) {
+    Bench b;
+    for (const auto& [detail, advice] : std::vector<std::pair<const char*, const char*>>{
+             {"EE certificate key too weak", "too weak, or does not hold"},
+             {"CA signature digest algorithm too weak (CN=Acme CA)", "too weak, or does not hold"},
+             {"unsuitable certificate purpose", "clientAuth among its extendedKeyUsage"},
+             {"certificate has expired (CN=Acme CA)", "has expired (detail= names it)"},
+             {"permitted subtree violation", "breaks a limit that a CA above it sets"}}) {
+        mtls::Account a = account(mtls::Reason::kWrongIssuer);
+        a.detail = detail;
+        const std::string line = denial(a);
+        CHECK_CONTAINS(line, advice);
+        CHECK(line.find("somebody else has a certificate") == std::string::npos);
+        CHECK_CONTAINS(b.expect(3, {"why", line}), advice);
+    }
+    mtls::Account a = account(mtls::Reason::kWrongIssuer);
+    a.detail = "no certificate at hand leads to this partner's trust anchor";
+    CHECK_CONTAINS(denial(a), "somebody else has a certificate with this partner's name");
+}

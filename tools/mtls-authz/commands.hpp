@@ -61,36 +61,42 @@ int explain(const ExplainOptions& options);
 int explain_live(const ExplainOptions& options);
 
 struct WhyOptions {
-    std::vector<std::string> lines;   // lines of a log, or request ids; empty or "-": standard input
+    std::vector<std::string> lines;   // lines of a log, or request ids; empty: all of `logs`, or standard input
     std::vector<std::string> logs;    // files to look up request ids in
-    std::vector<std::string> policy;  // to locate the lines to edit; may be empty
+    std::vector<std::string> policy;  // to locate the lines to edit; empty: a running server's, if there is one
     std::string root = ".";
     bool json = false;
+    bool live = false;   // a running server has to be there
+    std::string socket;  // the server's socket; empty: the one in a usual place
 };
 // Explains denial lines, refused handshakes and audit lines, with the edits that would help.
 int explain_lines(const WhyOptions& options);
 
 struct SuggestOptions {
     std::vector<std::string> certificates;
-    std::string name;  // only with a single certificate
-    std::string anchor;
+    std::string name;  // all certificates are this partner's
+    std::vector<std::string> anchors;
     std::string root = ".";
     bool json = false;
 };
-// Prints a ready-to-paste <MTLSPartner> block for each certificate.
+// Prints ready-to-paste <MTLSPartner> blocks: one for certificates that belong together, as before and after a renewal.
 int suggest(const SuggestOptions& options);
 struct Suggestion {
     std::string name;
+    std::vector<std::string> files;
     std::string block;
-    std::string objection;  // why the anchor would not accept the certificate; empty if it does, or without an anchor
+    std::string objection;  // why the anchors would not accept a certificate; empty if they do, or without an anchor
 };
-Result<Suggestion> suggestion_for(const std::string& file, const SuggestOptions& options);
+// For one certificate. `expected`: the file in its MTLSExpect lines, as the server finds it; empty: no such lines, and
+// no grant.
+Result<Suggestion> suggestion_for(const std::string& file, const std::string& expected, const SuggestOptions& options);
 
+constexpr const char* kFirstPath = "/partners";
 struct InitOptions {
-    std::string root;         // the server's; empty: this system's default
-    std::string path;         // path of the first gate
-    std::string certificate;  // of the first partner; may be empty
-    std::string anchor;       // file of its CA
+    std::string root;               // the server's; empty: this system's default
+    std::string path = kFirstPath;  // path of the first gate
+    std::string certificate;        // of the first partner; may be empty
+    std::string anchor;             // file of its CA
     std::string name;
     bool json = false;
 };

@@ -15,7 +15,7 @@ _mtls_authz() {
         facts) options="--json --help" ;;
         check) options="--root --strict --warn-days --live --socket --json --help" ;;
         explain) options="--policy --cert --intermediates --server-ca --revocations --crl --security-level --root --method --path --from --at --live --socket --host --json --log-line --help" ;;
-        why) options="--log --policy --root --json --help" ;;
+        why) options="--log --policy --root --live --socket --json --help" ;;
         matrix) options="--policy --root --live --socket --csv --html --json --help" ;;
         diff) options="--root --certs --live --socket --json --help" ;;
         fetch) options="--policy --into --root --crl --ocsp --bundle --cert --seen --server-ca --allow-network --proxy --web-ca --timeout --max-size --dry-run --json --help" ;;

@@ -18,26 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Result<std::string> find_socket() {
-    constexpr const char* kUsual[] = {"/run/apache2", "/var/run/apache2", "/run/httpd", "/var/run/httpd",
-                                      "/usr/local/apache2/logs"};
-    std::set<std::string> found;
-    for (const char* folder : kUsual) {
-        std::error_code none;
-        const fs::path file = fs::canonical(fs::path(folder) / "mtls_authz.sock", none);
-        if (!none) found.insert(file);
-    }
-    if (found.size() == 1) return *found.begin();
-    if (found.empty()) {
-        return Error{
-            "no server's mtls_authz.sock is in /run/apache2, /run/httpd or /usr/local/apache2/logs: say --socket FILE, "
-            "which httpd -t -D DUMP_MTLS_POLICY prints"};
-    }
-    std::string all;
-    for (const std::string& file : found) all += (all.empty() ? "" : ", ") + file;
-    return Error{"there is more than one server: say --socket with one of " + all};
-}
-
 template <class T>
 Result<std::shared_ptr<const T>> open_image(LiveAnswer& answer, Watched kind, std::shared_ptr<const Image>& image) {
     const auto i = static_cast<std::size_t>(kind);
@@ -117,6 +97,26 @@ std::string InForce::text() const {
                                  ? "generation " + std::string(policy->generation()) + " since " + format_time(since)
                                  : std::string("no policy");
     return what + ", asked at " + socket;
+}
+
+Result<std::string> find_socket() {
+    constexpr const char* kUsual[] = {"/run/apache2", "/var/run/apache2", "/run/httpd", "/var/run/httpd",
+                                      "/usr/local/apache2/logs"};
+    std::set<std::string> found;
+    for (const char* folder : kUsual) {
+        std::error_code none;
+        const fs::path file = fs::canonical(fs::path(folder) / "mtls_authz.sock", none);
+        if (!none) found.insert(file);
+    }
+    if (found.size() == 1) return *found.begin();
+    if (found.empty()) {
+        return Error{
+            "no server's mtls_authz.sock is in /run/apache2, /run/httpd or /usr/local/apache2/logs: say --socket FILE, "
+            "which httpd -t -D DUMP_MTLS_POLICY prints"};
+    }
+    std::string all;
+    for (const std::string& file : found) all += (all.empty() ? "" : ", ") + file;
+    return Error{"there is more than one server: say --socket with one of " + all};
 }
 
 Result<InForce> read_in_force(const std::string& socket) {

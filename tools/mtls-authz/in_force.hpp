@@ -24,6 +24,8 @@ struct InForce {
     std::string text() const;
 };
 
+// The socket of the only server in a usual place.
+Result<std::string> find_socket();
 // Asks at `socket`; if empty, at the only usual place that has one.
 Result<InForce> read_in_force(const std::string& socket);
 

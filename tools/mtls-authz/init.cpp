@@ -7,7 +7,9 @@
 #include "commands.hpp"
 #include "facts_json.hpp"
 #include "input.hpp"
+#include "mtls_authz/base/file.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/load/directive.hpp"
 #include "terminal.hpp"
 
 namespace mtls::tool {
@@ -53,9 +55,10 @@ public:
         }
         report(is_new, path, purpose);
     }
+    bool made_something() const { return made_something_; }
 
-private:
-    void report(bool is_new, const std::string& path, const char* purpose) const {
+    void report(bool is_new, const std::string& path, const std::string& purpose) {
+        made_something_ = made_something_ || is_new;
         if (json_) {
             const Json out = {{"path", path}, {"made", is_new}, {"purpose", purpose}};
             std::cout << one_line(out) << '\n';
@@ -63,8 +66,11 @@ private:
         }
         std::cout << (is_new ? "made   " : "stays  ") << path << "  " << purpose << "\n";
     }
+
+private:
     std::string root_;
     bool json_;
+    bool made_something_ = false;
 };
 
 const Layout& layout_of(const std::string& root) {
@@ -84,21 +90,50 @@ std::string gate_at(const std::string& path) {
            "    MTLSAuthz LogOnly\n</Location>\n";
 }
 
+// FILE:LINE of a partner in the folder of partners, in whatever file; "" if it is not there. A second one of that name
+// would stop the server.
+std::string place_of(const std::string& partner, const std::string& root) {
+    const auto files = expand(root + "/mtls/partners/*.conf");
+    for (const std::string& file : files ? files.value() : std::vector<std::string>()) {
+        const auto content = read_input(file);
+        std::vector<Diagnostic> faults;
+        const auto directives =
+            content ? read_directives(content.value(), file, faults) : Result<std::vector<Directive>>(Error{});
+        if (!directives) continue;
+        for (const Directive& d : directives.value()) {
+            const auto words = config_words(d.args);
+            if (d.is_section && words.size() == 1 && equal_nocase(words.front(), partner)) return d.where.str();
+        }
+    }
+    return {};
+}
+
+// Why a gate file that was there before has no gate for this path; "" if it has one.
+std::string section_missing(const std::string& file, const std::string& path) {
+    const auto content = read_input(file);
+    const std::string section = "<Location " + config_quote(path) + ">";
+    if (!content || content.value().find(section) != std::string::npos) return {};
+    return file + " was there already, and has no " + section + ": write that gate yourself";
+}
+
 void make_partner(FirstFiles& files, const InitOptions& options, const std::string& root) {
     const auto anchor = read_input(options.anchor);
     if (!anchor) throw Failed{options.anchor + ": " + anchor.error()};
     SuggestOptions suggested;
     suggested.name = options.name;
-    suggested.anchor = fs::absolute(options.anchor);
-    const auto tried = suggestion_for(options.certificate, suggested);
+    suggested.anchors = {fs::absolute(options.anchor)};
+    const auto tried = suggestion_for(options.certificate, "", suggested);
     if (!tried) throw Failed{tried.error()};
     if (!tried.value().objection.empty()) throw Failed{tried.value().objection};
     const std::string partner = tried.value().name;
-    suggested.anchor = "mtls/" + partner + "-ca.pem";
+    const std::string there = place_of(partner, root);
+    if (!there.empty()) return files.report(false, there, "the partner " + partner);
+    suggested.anchors = {"mtls/" + partner + "-ca.pem"};
     suggested.root = root;
-    files.file(suggested.anchor, anchor.value(), "the CA of the partner");
-    const auto made = suggestion_for(options.certificate, suggested);
+    files.file(suggested.anchors.front(), anchor.value(), "the CA of the partner");
+    const auto made = suggestion_for(options.certificate, "", suggested);
     if (!made) throw Failed{made.error()};
+    if (!made.value().objection.empty()) throw Failed{made.value().objection};
     files.file("mtls/partners/" + partner + ".conf", made.value().block, "the partner; look at its MTLSIdentity lines");
 }
 
@@ -114,6 +149,7 @@ int make_first_files(const InitOptions& options) {
     if (!fs::is_directory(root, failed))
         return complain(root + ": no such folder; --root names the server's ServerRoot");
     FirstFiles files(root, options.json);
+    std::string missing;
     try {
         files.folder("mtls/partners", "one file for each partner");
         files.folder("mtls/revoked", "MTLSRevoke and MTLSSuspend lines: an emergency stop");
@@ -126,12 +162,18 @@ int make_first_files(const InitOptions& options) {
                    "an empty revocation file");
         if (!options.certificate.empty()) make_partner(files, options, root);
         files.folder(layout.snippets, "configuration beside sites");
-        files.file(std::string(layout.snippets) + "/mtls-partners.conf", gate_at(options.path),
-                   "the policy files, and a gate that only logs");
+        const std::string gate = std::string(layout.snippets) + "/mtls-partners.conf";
+        files.file(gate, gate_at(options.path), "the policy files, and a gate that only logs");
+        if (options.path != kFirstPath) missing = section_missing(root + "/" + gate, options.path);
     } catch (const Failed& fault) {
         return complain(fault.why);
     }
+    if (!missing.empty()) std::cerr << "mtls-authz: " << missing << "\n";
     if (options.json) return kFine;
+    if (!files.made_something()) {
+        std::cout << "\nAll of it was there already, and nothing was changed.\n";
+        return kFine;
+    }
     std::cout << "\nNow:\n"
               << "1. in the virtual host that serves TLS: SSLVerifyClient optional, SSLVerifyDepth 5, MTLSClientCA On\n"
               << "2. " << layout.enable << "\n3. " << layout.reload << "\n"

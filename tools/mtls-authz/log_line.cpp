@@ -102,23 +102,54 @@ LogLine read_text(std::string_view line) {
 
 }  // namespace
 
-Result<LogLine> read_log_line(const std::string& line) {
-    const bool is_json = trim(line).starts_with('{');
-    auto out = is_json ? read_json(line) : read_text(line);
-    const std::string word = out ? out->get("reason") : "";
-    if (word.empty())
-        return Error{"no reason in it: expected a line of the module from httpd's error log or its audit log"};
-    const auto take = [&](const auto& texts) {
-        for (const auto& text : texts) {
+namespace {
+
+// Undoes what httpd (`\\` for a backslash) and programs that quote its lines (`\"`) do to them. The module itself
+// writes no backslash but in `\xHH`, so that text from clients cannot pass for either.
+std::string without_escapes(std::string line) {
+    constexpr int kMostLayers = 4;
+    const auto is_escape = [](char c) { return c == '\\' || c == '"'; };
+    for (int layer = 0; layer < kMostLayers; ++layer) {
+        std::string out;
+        for (std::size_t i = 0; i < line.size(); ++i) {
+            if (line[i] == '\\' && i + 1 < line.size() && is_escape(line[i + 1])) ++i;
+            out += line[i];
+        }
+        if (out.size() == line.size()) break;
+        line = std::move(out);
+    }
+    return line;
+}
+
+// The texts of a reason; nothing for an unknown word.
+bool add_reason(std::string_view word, LogLine& out) {
+    if (out.kind == LogLine::Kind::kHandshake) {
+        for (const HandshakeRefusalText& text : kHandshakeRefusals) {
             if (text.word != word) continue;
-            out->reason = text.word;
-            out->sentence = text.sentence;
+            out.reason = text.word;
+            out.sentence = text.sentence;
             return true;
         }
         return false;
-    };
-    const bool is_known = out->kind == LogLine::Kind::kHandshake ? take(kHandshakeRefusals) : take(kReasons);
-    if (!is_known) return Error{"'" + shown(word) + "' is no reason that this version knows"};
+    }
+    for (const ReasonText& text : kReasons) {
+        if (text.word != word) continue;
+        out.reason = text.word;
+        out.sentence = advice_for(text.reason, out.get("detail"));
+        return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+Result<LogLine> read_log_line(const std::string& line) {
+    const bool is_json = trim(line).starts_with('{');
+    auto out = is_json ? read_json(line) : read_text(without_escapes(line));
+    const std::string word = out ? out->get("reason") : "";
+    if (word.empty())
+        return Error{"no reason in it: expected a line of the module from httpd's error log or its audit log"};
+    if (!add_reason(word, *out)) return Error{"'" + shown(word) + "' is no reason that this version knows"};
     if (out->kind == LogLine::Kind::kDenial && word == word_of(Reason::kGranted)) out->kind = LogLine::Kind::kGrant;
     return std::move(*out);
 }

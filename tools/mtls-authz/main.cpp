@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <climits>
 #include <cstdio>
 #include <exception>
 #include <iostream>
@@ -14,6 +15,7 @@
 #include "manual.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "terminal.hpp"
+#include "usage.hpp"
 
 using namespace mtls;
 using namespace mtls::tool;
@@ -56,7 +58,7 @@ void add_check(CLI::App& app, int& status) {
     command
         ->add_option("--warn-days", options.warn_days,
                      "Warn of anchors that expire within so many days; default 30, with --strict 0")
-        ->check(CLI::NonNegativeNumber);
+        ->check(whole_number(0, 100'000));
     command->add_flag("--json", options.json, "For machines");
     add_live(*command, options.live, options.socket);
     command->footer(
@@ -72,16 +74,14 @@ void add_explain(CLI::App& app, int& status) {
     CLI::App* const command =
         app.add_subcommand("explain", "The decision about a certificate, and each step that led to it");
     CLI::Option* const log = command->add_option("--log-line", why.lines, "As mtls-authz why; instead of all else");
-    command->add_option("--policy", options.policy, kPolicyFiles)->excludes(log);
-    command->add_option("--cert", options.certificate, "The client's certificate, perhaps with its intermediates")
-        ->excludes(log);
-    command->add_option("--intermediates", options.intermediates, "Intermediates that the client sends")->excludes(log);
-    command->add_option("--server-ca", options.server_cas, "What mod_ssl is given, where a partner trusts mod_ssl")
-        ->excludes(log);
+    command->add_option("--policy", options.policy, kPolicyFiles);
+    command->add_option("--cert", options.certificate, "The client's certificate, perhaps with its intermediates");
+    command->add_option("--intermediates", options.intermediates, "Intermediates that the client sends");
+    command->add_option("--server-ca", options.server_cas, "What mod_ssl is given, where a partner trusts mod_ssl");
     command->add_option("--revocations", options.revocations, "Files or patterns as in MTLSRevocationFile");
     command->add_option("--crl", options.crls, "CRLs beside the MTLSCRLFiles of the policy");
     command->add_option("--security-level", options.security_level, "OpenSSL's, of the virtual host; default 1")
-        ->check(CLI::Range(0, 5));
+        ->check(whole_number(0, 5));
     command->add_option("--root", options.root, kRoot);
     command->add_option("--method", options.method, "Method of a request behind MTLSAllow by-grant; default GET");
     command->add_option("--path", options.path, "Its path, decoded");
@@ -95,14 +95,28 @@ void add_explain(CLI::App& app, int& status) {
         "Exit: 0 allow, 3 deny, 2 it could not be decided, or only httpd can tell.\n"
         "Example: mtls-authz explain --policy 'partners/*.conf' --cert acme.pem --method GET --path /api/orders/17\n"
         "         mtls-authz explain --live --host shop.example --cert acme.pem --path /api/orders/17");
-    command->callback([&status, log] {
+    command->callback([&status, log, command] {
         if (log->count() > 0) {
+            refuse_options(
+                *command,
+                {"--policy", "--cert", "--intermediates", "--server-ca", "--revocations", "--crl", "--security-level",
+                 "--root", "--method", "--path", "--from", "--at", "--live", "--socket", "--host"},
+                "beside --log-line: mtls-authz why LINE takes --policy and --root");
+            why.json = options.json;
             status = explain_lines(why);
-        } else if (options.certificate.empty() || options.policy.empty() != options.live) {
-            throw CLI::RequiredError("--policy or --live, and --cert; or --log-line");
-        } else {
-            status = explain(options);
+            return;
         }
+        if (options.live) {
+            refuse_options(*command,
+                           {"--policy", "--root", "--revocations", "--crl", "--security-level", "--server-ca"},
+                           "with --live: what the running server has in force is asked, and nothing else");
+        } else {
+            refuse_options(*command, {"--host"}, "without --live: virtual hosts are a running server's");
+        }
+        if (options.certificate.empty() || options.policy.empty() != options.live)
+            throw UsageError{"needs --cert, and --policy or --live; or --log-line"};
+        if (options.path.empty()) refuse_options(*command, {"--method"}, "without --path: it is that of a request");
+        status = explain(options);
     });
 }
 
@@ -111,40 +125,46 @@ void add_why(CLI::App& app, int& status) {
     CLI::App* const command = app.add_subcommand("why", "What a line of the log says, and the edit that would mend it");
     command->add_option("LINE", options.lines,
                         "Denials, refused handshakes, lines of the audit log, in quotes; or request ids with --log. "
-                        "None, or -: standard input, in which lines of others are passed over");
-    command->add_option("--log", options.logs, "Log in which request ids are looked up; may be repeated")
+                        "None: all lines of --log, or standard input, as with -; lines of others are passed over");
+    command
+        ->add_option("--log", options.logs,
+                     "Log in which request ids are looked up, or all lines read; may be repeated")
         ->allow_extra_args(false);
     command->add_option("--policy", options.policy, kPolicyFiles);
     command->add_option("--root", options.root, kRoot);
-    command->add_flag("--json", options.json, "One JSON object a line");
+    add_live(*command, options.live, options.socket);
+    command->add_flag("--json", options.json, "One JSON object a line, also for lines that say the same");
     command->footer(
         "Exit: 0 granted, 3 denied, 2 no such line.\n"
         "Example: grep acme /var/log/apache2/error.log | mtls-authz why");
-    command->callback([&status] { status = explain_lines(options); });
+    command->callback([&status, command] {
+        if (options.live)
+            refuse_options(*command, {"--policy", "--root"}, "with --live: the policy is the running server's");
+        status = explain_lines(options);
+    });
 }
 
 void add_suggest(CLI::App& app, int& status) {
     static SuggestOptions options;
-    CLI::App* const command = app.add_subcommand("suggest", "A ready-to-paste <MTLSPartner> block for a certificate");
-    command->add_option("CERT", options.certificates, "PEM, DER or PKCS#7; - for standard input")->required();
-    command->add_option("--name", options.name, "The partner's name; otherwise made from the certificate");
-    command->add_option("--anchor", options.anchor, "File of the CA that issues its certificates");
-    command->add_option("--root", options.root, "Folder of a relative --anchor: the server's ServerRoot");
+    CLI::App* const command = app.add_subcommand("suggest", "A ready-to-paste <MTLSPartner> block for certificates");
+    command
+        ->add_option("CERT", options.certificates,
+                     "PEM, DER or PKCS#7; - for standard input. Those with a name in common, as before and after a "
+                     "renewal, become one partner; a CA's becomes its trust anchor")
+        ->required();
+    command->add_option("--name", options.name, "The partner of all of them; otherwise made from the certificate");
+    command->add_option("--anchor", options.anchors, "File of a CA that issues its certificates; may be repeated")
+        ->allow_extra_args(false);
+    command->add_option("--root", options.root, "Folder of relative paths in the block: the server's ServerRoot");
     command->add_flag("--json", options.json, "One JSON object a line");
     command->footer(
         "Exit: 0 done, 1 the anchor would refuse it, 2 it could not be read.\n"
         "Example: mtls-authz suggest acme.pem --anchor mtls/acme-ca.pem --root /etc/apache2 > acme.conf");
-    command->callback([&status] {
-        if (options.certificates.size() > 1 && !options.name.empty()) {
-            throw CLI::ValidationError("--name", "is for one certificate");
-        }
-        status = suggest(options);
-    });
+    command->callback([&status] { status = suggest(options); });
 }
 
 void add_init(CLI::App& app, int& status) {
     static InitOptions options;
-    options.path = "/partners";
     CLI::App* const command = app.add_subcommand("init", "Folders, a gate that only logs, and the first partner");
     command->add_option("--root", options.root, "The server's ServerRoot; default: /etc/apache2 or /etc/httpd");
     command->add_option("--path", options.path, "What the gate is in front of; default: /partners");
@@ -156,7 +176,10 @@ void add_init(CLI::App& app, int& status) {
         "What is there already stays as it is.\n"
         "Exit: 0 done, 2 something could not be made.\n"
         "Example: mtls-authz init --path /orders --cert acme.pem --anchor acme-ca.pem --name acme");
-    command->callback([&status] { status = make_first_files(options); });
+    command->callback([&status, command] {
+        if (options.certificate.empty()) refuse_options(*command, {"--name"}, "without --cert: it is of that partner");
+        status = make_first_files(options);
+    });
 }
 
 void add_matrix(CLI::App& app, int& status) {
@@ -174,8 +197,10 @@ void add_matrix(CLI::App& app, int& status) {
     command->footer(
         "Example: mtls-authz matrix --policy 'partners/*.conf' --html > partners.html\n"
         "         mtls-authz matrix --live --csv");
-    command->callback([&status] {
-        if (options.policy.empty() != options.live) throw CLI::RequiredError("--policy or --live");
+    command->callback([&status, command] {
+        if (options.live)
+            refuse_options(*command, {"--policy", "--root"}, "with --live: the policy is the running server's");
+        if (options.policy.empty() != options.live) throw UsageError{"needs --policy, or --live"};
         status = options.live ? show_live_matrix(options) : show_matrix(options);
     });
 }
@@ -198,7 +223,8 @@ void add_diff(CLI::App& app, int& status) {
         "         mtls-authz diff --live --root /etc/apache2 'branch/*.conf'");
     command->callback([&status] {
         if (files.size() != (options.live ? 1 : 2)) {
-            throw CLI::ValidationError("OLD NEW", "two are needed, in quotes; with --live NEW alone");
+            throw UsageError{options.live ? "with --live needs NEW alone, in quotes"
+                                          : "needs OLD and NEW, two names or patterns in quotes"};
         }
         options.before = options.live ? "" : files.front();
         options.after = files.back();
@@ -227,8 +253,8 @@ void add_fetch(CLI::App& app, int& status) {
     command->add_option("--proxy", options.proxy, "URL of a proxy; default: none, whatever the environment says");
     command->add_option("--web-ca", options.web_ca, "CAs of https servers, PEM; default: those of the system");
     command->add_option("--timeout", options.timeout, "Seconds for one answer as a whole; default 60")
-        ->check(CLI::Range(1L, 3600L));
-    command->add_option("--max-size", options.most_mib, "MiB of one CRL; default 64")->check(CLI::Range(1, 256));
+        ->check(whole_number(1, 3600));
+    command->add_option("--max-size", options.most_mib, "MiB of one CRL; default 64")->check(whole_number(1, 256));
     command->add_flag("--dry-run", options.dry_run, "Asks and judges, and writes nothing");
     command->add_flag("--json", options.json, "For machines");
     command->footer(
@@ -257,7 +283,7 @@ void add_push(CLI::App& app, int& status) {
         ->required();
     add_database(*command, options);
     command->add_option("--kind", options.kind, "Of files whose folder or row does not say it")
-        ->check(CLI::IsMember({"policy", "revocation", "certificate", "crl"}));
+        ->check(one_of({"policy", "revocation", "certificate", "crl"}));
     command->add_option("--base", options.base, "The revision that the files are changes of; default: what pull wrote");
     command->add_option("--beside", options.beside, "Policy files that the servers have beside the database")
         ->allow_extra_args(false);
@@ -286,7 +312,7 @@ void add_fleet(CLI::App& app, int& status) {
     CLI::App* const command = app.add_subcommand("fleet", "Which server has which generation of the database's policy");
     add_database(*command, options);
     command->add_option("--max-age", options.most_age, "Seconds for which a server may say nothing; default 120")
-        ->check(CLI::PositiveNumber);
+        ->check(whole_number(1, LONG_MAX));
     command->footer(
         "Exit: 0 all have what the database has, 1 some do not, or have an error, 2 it could not be told.\n"
         "Example: mtls-authz fleet --database pgsql writer.conf");
@@ -302,7 +328,7 @@ void add_import(CLI::App& app, int& status) {
             "nginx-map: map $ssl_client_...; passwd: of FakeBasicAuth; csv: a table with headings; sslrequire: "
             "SSLRequire and Require expr lines")
         ->required()
-        ->check(CLI::IsMember(kImportFormats));
+        ->check(one_of(kImportFormats));
     command->add_option("FILE", options.file, "What to read; - for standard input")->required();
     command->add_option("--anchor", options.anchor, "MTLSTrustAnchor of partners for which FILE names none");
     command->add_option("--cert", options.certificates, "Certificates that FILE names by their SHA-1; may be repeated")
@@ -323,59 +349,14 @@ void add_manual(CLI::App& app, int& status) {
     command->group("");  // hidden in --help
     command->add_option("COMMAND", name, "A command; none: the names of all");
     command->callback([&app, &status] {
-        for (const CLI::App* one : app.get_subcommands([](CLI::App* c) { return !c->get_group().empty(); })) {
-            if (name.empty()) std::cout << one->get_name() << '\n';
-            if (name == one->get_name()) std::cout << manual_page(*one, kVersion);
-        }
         status = kFine;
+        const auto all = app.get_subcommands([](CLI::App* c) { return !c->get_group().empty(); });
+        const auto found =
+            std::find_if(all.begin(), all.end(), [](const CLI::App* one) { return one->get_name() == name; });
+        if (!name.empty() && found == all.end()) throw UsageError{"has no page of '" + shown(name) + "'"};
+        if (!name.empty()) std::cout << manual_page(**found, kVersion);
+        for (const CLI::App* one : name.empty() ? all : std::vector<CLI::App*>()) std::cout << one->get_name() << '\n';
     });
-}
-
-std::vector<std::string_view> commands_of(CLI::App& app) {
-    std::vector<std::string_view> out;
-    for (const CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
-        out.push_back(command->get_name());  // owned by the command
-    }
-    return out;
-}
-
-std::vector<std::string> options_of(const CLI::App& command) {
-    std::vector<std::string> out;
-    for (const CLI::Option* option : command.get_options()) {
-        for (const std::string& name : option->get_snames()) out.push_back("-" + name);
-        for (const std::string& name : option->get_lnames()) out.push_back("--" + name);
-    }
-    return out;
-}
-
-// Returns an error that suggests the nearest command or option for a mistyped one, or "". Called first because CLI11
-// would complain of missing required options.
-std::string find_mistyped(CLI::App& app, const std::vector<std::string>& words) {
-    if (words.empty()) return "say a command; mtls-authz help lists them";
-    const auto names = commands_of(app);
-    const std::string& name = words.front();
-    if (name.starts_with('-')) return {};
-    if (std::find(names.begin(), names.end(), name) == names.end()) {
-        return "there is no command '" + shown(name) + "'" + did_you_mean(name, names) + "; mtls-authz help lists them";
-    }
-    const auto options = options_of(*app.get_subcommand(name));
-    const std::vector<std::string_view> known_options(options.begin(), options.end());
-    for (const std::string& word : words) {
-        if (word == "--") break;
-        const std::string option = word.substr(0, word.find('='));
-        const bool is_mistyped = option.starts_with('-') && option.size() > 1 &&
-                                 std::find(known_options.begin(), known_options.end(), option) == known_options.end();
-        if (!is_mistyped) continue;
-        return std::string(name)
-            .append(" has no option '")
-            .append(shown(option))
-            .append("'")
-            .append(did_you_mean(option, known_options))
-            .append("; mtls-authz help ")
-            .append(name)
-            .append(" lists them");
-    }
-    return {};
 }
 
 int run(const std::vector<std::string>& arguments) {
@@ -408,12 +389,16 @@ int run(const std::vector<std::string>& arguments) {
     if (words.empty()) std::cerr << app.help();
     if (!mistyped.empty()) return complain(mistyped);
     try {
-        std::reverse(words.begin(), words.end());  // CLI11 expects reverse order
-        app.parse(words);
+        std::vector<std::string> reversed(words.rbegin(), words.rend());  // CLI11 expects reverse order
+        app.parse(reversed);
         std::cout.flush();
         return std::cout.good() ? status : kNotDone;
+    } catch (const UsageError& e) {
+        return complain(usage_sentence(app, e));
+    } catch (const CLI::Success& e) {  // --help, --version
+        return app.exit(e) == 0 && std::cout.flush().good() ? kFine : kNotDone;
     } catch (const CLI::ParseError& e) {
-        return app.exit(e) == 0 ? kFine : kNotDone;
+        return complain(usage_sentence(app, e, words));
     }
 }
 

@@ -1,6 +1,8 @@
 #include <algorithm>
-#include <ctime>
+#include <filesystem>
 #include <iostream>
+#include <memory>
+#include <set>
 
 #include "commands.hpp"
 #include "facts_json.hpp"
@@ -23,19 +25,41 @@ struct Choice {
     std::string cost;  // its cost and risk
 };
 
-// Whether the selector parses without warning and matches this certificate.
-bool is_usable(const std::string& selector, const CertificateFacts& facts) {
-    const auto parsed = Selector::parse(selector);
-    return parsed.ok() && parsed.value().warnings.empty() &&
-           parsed.value().selector().test(facts, nullptr, Repeats::kMustBeSingle) == Answer::kYes;
+using Client = std::shared_ptr<const PresentedCertificate>;
+
+// Certificates that become one partner.
+struct Together {
+    std::vector<std::string> files;
+    std::vector<Client> clients;
+};
+
+// Whether the selectors parse without warning and match this certificate.
+bool is_usable(const std::string& selectors, const CertificateFacts& facts) {
+    const auto words = config_words(selectors);
+    return std::all_of(words.begin(), words.end(), [&](const std::string& word) {
+        const auto parsed = Selector::parse(word);
+        return parsed.ok() && parsed.value().warnings.empty() &&
+               parsed.value().selector().test(facts, nullptr, Repeats::kMustBeSingle) == Answer::kYes;
+    });
 }
 
-// Ordered from fields that survive renewal to those that never do.
+std::vector<std::string> attributes(const CertificateFacts& facts, std::string_view type) {
+    std::vector<std::string> out;
+    for (const NameAttribute& attribute : facts.subject.attributes) {
+        if (oid_name(attribute.oid) == type) out.push_back(attribute.text);
+    }
+    return out;
+}
+
+// Ordered from fields that survive renewal to those that never do. `selector` is quoted as in the configuration.
 std::vector<Choice> choices_for(const CertificateFacts& facts) {
     std::vector<Choice> out;
-    const auto offer = [&](const std::string& selector, const char* cost) {
-        if (is_writable(selector) && is_usable(selector, facts)) out.push_back({selector, cost});
+    const auto offer_words = [&](const std::vector<std::string>& words, const char* cost) {
+        std::string line;
+        for (const std::string& word : words) line += (line.empty() ? "" : " ") + config_quote(word);
+        if (std::all_of(words.begin(), words.end(), is_writable) && is_usable(line, facts)) out.push_back({line, cost});
     };
+    const auto offer = [&](const std::string& word, const char* cost) { offer_words({word}, cost); };
     for (const std::string& uri : facts.uri) offer("URI:" + uri, "stays at renewal; says exactly which service it is");
     for (const std::string& name : facts.dns)
         offer("DNS:" + name, "stays at renewal, as long as the host keeps its name");
@@ -47,17 +71,50 @@ std::vector<Choice> choices_for(const CertificateFacts& facts) {
         }
     }
     offer("subject:" + facts.subject.text(), "the whole name: breaks when any part of it changes");
+    const auto organizations = attributes(facts, "O"), units = attributes(facts, "OU"), names = attributes(facts, "CN");
+    if (!organizations.empty() && !units.empty()) {
+        std::vector<std::string> words = {"O:" + organizations.front()};
+        for (const std::string& unit : units) words.push_back("OU:" + unit);
+        offer_words(words, "stays when hosts and people change; every certificate of that unit fits");
+    }
     for (const std::string& address : facts.email) offer("email:" + address, "belongs to a person, who may leave");
     for (const std::string& upn : facts.upn)
         offer("UPN:" + upn, "belongs to an account, which may be given to somebody else");
-    for (const NameAttribute& attribute : facts.subject.attributes) {
-        if (oid_name(attribute.oid) == "CN") {
-            offer("CN:" + attribute.text, "says little by itself: only the trust anchor makes it theirs");
-        }
-    }
+    for (const std::string& name : names)
+        offer("CN:" + name, "says little by itself: only the trust anchor makes it theirs");
     offer("spki-sha256:" + hex(bytes_of(facts.spki_sha256)), "stays at renewal if the key does; breaks with a new key");
     offer("sha256:" + hex(bytes_of(facts.sha256)), "this certificate alone: breaks at its renewal");
     return out;
+}
+
+// The choices that all certificates fit, and then the others.
+std::vector<Choice> choices_for(const Together& together, std::size_t& common) {
+    std::vector<Choice> out, others;
+    for (const Client& client : together.clients) {
+        for (Choice& choice : choices_for(client->facts)) {
+            const auto is_same = [&](const Choice& other) { return other.selector == choice.selector; };
+            if (std::any_of(out.begin(), out.end(), is_same) || std::any_of(others.begin(), others.end(), is_same))
+                continue;
+            const bool fits_all =
+                std::all_of(together.clients.begin(), together.clients.end(),
+                            [&](const Client& other) { return is_usable(choice.selector, other->facts); });
+            (fits_all ? out : others).push_back(std::move(choice));
+        }
+    }
+    common = out.size();
+    out.insert(out.end(), others.begin(), others.end());
+    return out;
+}
+
+// Whether both have a name that is one partner's: a CN is, where the organization is the same.
+bool belong_together(const CertificateFacts& a, const CertificateFacts& b) {
+    const auto share = [](const std::vector<std::string>& mine, const std::vector<std::string>& theirs) {
+        return std::find_first_of(mine.begin(), mine.end(), theirs.begin(), theirs.end()) != mine.end();
+    };
+    const bool same_organization = attributes(a, "O") == attributes(b, "O") && !attributes(a, "O").empty();
+    return share(a.uri, b.uri) || share(a.dns, b.dns) || share(a.email, b.email) || share(a.upn, b.upn) ||
+           (a.subject.canonical == b.subject.canonical && !a.subject.attributes.empty()) ||
+           (same_organization && share(attributes(a, "CN"), attributes(b, "CN")));
 }
 
 // Why the certificate, or a CA sent with it, is from a public CA; "" if none is.
@@ -103,12 +160,20 @@ std::string svid_domain_of(const CertificateFacts& facts) {
     return !domain.empty() && svid_fault(facts, domain).empty() ? domain : std::string();
 }
 
-std::string anchor_lines(const CertificateFacts& facts, const std::string& anchor) {
+bool is_self_signed(const PresentedCertificate& certificate) {
+    const ErrorQueueGuard errors;
+    return certificate.facts.subject.canonical == certificate.facts.issuer.canonical &&
+           X509_verify(certificate.leaf.get(), X509_get0_pubkey(certificate.leaf.get())) == 1;
+}
+
+std::string anchor_lines(const CertificateFacts& facts, const std::vector<std::string>& anchors) {
     const std::string domain = svid_domain_of(facts);
-    if (!anchor.empty()) {
+    std::string out;
+    for (const std::string& anchor : anchors) {
         const bool is_bundle = anchor.starts_with(kBundlePrefix) && !domain.empty();
-        return "    MTLSTrustAnchor " + config_quote(anchor) + (is_bundle ? " trust-domain=" + domain : "") + "\n";
+        out += "    MTLSTrustAnchor " + config_quote(anchor) + (is_bundle ? " trust-domain=" + domain : "") + "\n";
     }
+    if (!out.empty()) return out;
     const std::string better = domain.empty() ? "the file of the CA that issues this partner's certificates"
                                               : "the bundle of its trust domain, bundle:FILE trust-domain=" + domain;
     return "    # Better " + better +
@@ -116,72 +181,194 @@ std::string anchor_lines(const CertificateFacts& facts, const std::string& ancho
            "    MTLSTrustAnchor mod_ssl\n";
 }
 
-}  // namespace
+// The name by which a server with this ServerRoot finds a file of the current folder.
+std::string name_for_server(const std::string& file, const std::string& root) {
+    const auto path = std::filesystem::absolute(file).lexically_normal();
+    const auto below = path.lexically_relative(absolute_root(root));
+    const bool is_below = root != "." && !below.empty() && *below.begin() != "..";
+    return is_below ? below : path;
+}
 
-Result<Suggestion> suggestion_for(const std::string& file, const SuggestOptions& options) {
-    const auto certificate = read_client(file, {});
-    if (!certificate) return Error{certificate.error()};
-    const CertificateFacts& facts = certificate.value()->facts;
-    if (!facts.malformed.empty()) {
-        return Error{"the certificate is malformed, and would be refused: " + shown(facts.malformed)};
+// MTLSExpect lines; comments where mod_ssl's CAs decide, which no expectation can ask.
+std::string expect_lines(const std::string& name, const std::vector<std::string>& files, bool has_anchor) {
+    std::string out;
+    for (const std::string& file : files) {
+        const std::string start = std::string(has_anchor ? "" : "#") + "MTLSExpect " + config_quote(file);
+        out += start + " is " + name + "\n" + start + " is-granted GET /partners/" + name + "/x\n";
     }
-    if (!options.name.empty() && !is_valid_name(options.name)) {
-        return Error{"--name: '" + shown(options.name) + "' cannot be a partner's name"};
+    if (out.empty()) return out;
+    return std::string("# Asked before the policy counts, at each change: one that breaks it is refused.") +
+           (has_anchor ? "" : " With mod_ssl nothing\n# can be expected.") + "\n" + out;
+}
+
+std::string headline(const CertificateFacts& facts) {
+    return "# " + shown(facts.subject.text()) + "\n# issued by " + shown(facts.issuer.text()) + "\n# until " +
+           format_time(facts.not_after) + ", key " + shown(facts.key.text()) + "\n";
+}
+
+std::string identity_lines(const Together& together) {
+    std::size_t common = 0;
+    std::string out;
+    const auto choices = choices_for(together, common);
+    // Without a name in common, each certificate gets a line of its own.
+    std::set<std::string> active;
+    if (common > 0) active.insert(choices.front().selector);
+    for (const Client& client : common > 0 ? std::vector<Client>() : together.clients) {
+        const auto own = choices_for(client->facts);
+        if (!own.empty()) active.insert(own.front().selector);
     }
-    const auto choices = choices_for(facts);
-    if (choices.empty()) return Error{"nothing in the certificate can be matched"};
-    Suggestion made;
-    made.name = options.name.empty() ? name_for(facts) : options.name;
-    std::string& out = made.block;
-    out = "# " + shown(facts.subject.text()) + "\n# issued by " + shown(facts.issuer.text()) + "\n# until " +
-          format_time(facts.not_after) + ", key " + shown(facts.key.text()) + "\n<MTLSPartner " + made.name + ">\n";
     for (const Choice& choice : choices) {
-        out += "    # " + choice.cost + "\n    " + (&choice == &choices.front() ? "" : "#") + "MTLSIdentity " +
-               config_quote(choice.selector) + "\n";
+        out += "    # " + choice.cost + "\n    " + (active.contains(choice.selector) ? "" : "#") + "MTLSIdentity " +
+               choice.selector + "\n";
     }
-    out += anchor_lines(facts, options.anchor);
-    out += purpose_lines(*certificate.value());
-    out += "</MTLSPartner>\n";
+    return out;
+}
+
+Result<Suggestion> suggestion_for(const Together& together, const std::vector<std::string>& expected,
+                                  const SuggestOptions& options) {
+    const CertificateFacts& facts = together.clients.front()->facts;
+    Suggestion made;
+    made.files = together.files;
+    made.name = options.name.empty() ? name_for(facts) : options.name;
+    std::string identities = identity_lines(together), &out = made.block;
+    if (identities.empty()) return Error{"nothing in the certificate can be matched"};
+    for (const Client& client : together.clients) out += headline(client->facts);
+    std::vector<std::string> anchors = options.anchors;
+    for (std::size_t i = 0; i < together.clients.size(); ++i) {
+        if (!options.anchors.empty() || !is_self_signed(*together.clients[i])) continue;
+        out +=
+            "# Self-signed: no CA vouches for it. It is its own trust anchor, and stands for itself alone; name its\n"
+            "# successor beside it in time. A certificate of a CA needs no edit at renewal: ask for one.\n";
+        if (together.files[i] != "-") anchors.push_back(name_for_server(together.files[i], options.root));
+    }
+    out += "<MTLSPartner " + made.name + ">\n" + identities + anchor_lines(facts, anchors);
+    std::string purposes;
+    for (const Client& client : together.clients) {
+        if (purposes.empty()) purposes = purpose_lines(*client);
+    }
+    if (!expected.empty()) {
+        out += "    # What it may do behind MTLSAllow by-grant.\n    MTLSGrant read /partners/" + made.name + "/**\n";
+    }
+    out += purposes + "</MTLSPartner>\n";
 
     const PolicyInput input = read_policy_text(out, options.root);
+    out += expect_lines(made.name, expected, !anchors.empty());
     if (!input.policy) {
         std::string why;
-        for (const Diagnostic& finding : input.findings) why += finding.message + "\n";
+        for (const Diagnostic& finding : input.findings) why += (why.empty() ? "" : "\n") + finding.message;
         return Error{why};
     }
-    if (options.anchor.empty()) return made;
-    const Identification who = identify_at_any_time(*input.policy, *certificate.value(), {});
-    if (who.partner != nullptr) return made;
-    made.objection = "this policy would refuse the certificate: " + std::string(word_of(who.reason)) + " " +
-                     shown(who.detail) + "\n  is " + options.anchor +
-                     " the CA that issued it, and are intermediates missing?";
+    for (std::size_t i = 0; i < together.clients.size() && !anchors.empty(); ++i) {
+        const Identification who = identify_at_any_time(*input.policy, *together.clients[i], {});
+        if (who.partner != nullptr) continue;
+        const std::string detail = who.detail.empty() ? "" : " " + shown(who.detail);
+        made.objection = "this policy would refuse the certificate: " + std::string(word_of(who.reason)) + detail +
+                         " (" + together.files[i] + ")\n  is " + anchors.front() +
+                         " the CA that issued it, and are intermediates missing?";
+        return made;
+    }
     return made;
 }
 
-int suggest(const SuggestOptions& options) {
-    int status = kFine;
-    for (const std::string& file : options.certificates) {
-        const auto made = suggestion_for(file, options);
-        if (made && options.json) {
-            const std::string& objection = made.value().objection;
-            const Json out = {{"file", file},
+Result<Client> read_leaf(const std::string& file) {
+    auto certificate = read_client(file, {});
+    if (!certificate) return Error{certificate.error()};
+    const std::string& fault = certificate.value()->facts.malformed;
+    if (!fault.empty()) return Error{file + ": the certificate is malformed, and would be refused: " + shown(fault)};
+    return certificate.value();
+}
+
+// Sorts the files: CAs become anchors, the others partners.
+class Sorter {
+public:
+    explicit Sorter(SuggestOptions options) : options_(std::move(options)) {}
+
+    // kFine, or the exit status of the worst file.
+    int add(const std::string& file) {
+        const auto client = read_leaf(file);
+        if (!client) return complain(client.error());
+        if (client.value()->facts.is_ca) {
+            cas_.push_back(file);
+            return kFine;
+        }
+        for (Together& together : partners_) {
+            const bool fits = !options_.name.empty() ||
+                              std::any_of(together.clients.begin(), together.clients.end(), [&](const Client& other) {
+                                  return belong_together(other->facts, client.value()->facts);
+                              });
+            if (!fits) continue;
+            together.files.push_back(file);
+            together.clients.push_back(client.value());
+            return kFine;
+        }
+        partners_.push_back({{file}, {client.value()}});
+        return kFine;
+    }
+    int print() {
+        if (partners_.empty() && !cas_.empty()) {
+            return complain(cas_.front() +
+                            " is the certificate of a CA: a trust anchor, and no partner. Give one that it issued, "
+                            "with --anchor " +
+                            cas_.front() +
+                            "; where a client itself holds it (openssl req -x509 makes such), have it made anew with "
+                            "-addext basicConstraints=critical,CA:FALSE");
+        }
+        if (options_.anchors.empty()) {
+            for (const std::string& ca : cas_)
+                if (ca != "-") options_.anchors.push_back(name_for_server(ca, options_.root));
+        }
+        int status = kFine;
+        for (const Together& together : partners_) status = std::max(status, print(together));
+        return status;
+    }
+
+private:
+    int print(const Together& together) const {
+        std::vector<std::string> expected;
+        for (const std::string& file : together.files) {
+            if (file != "-") expected.push_back(name_for_server(file, options_.root));
+        }
+        const auto made = suggestion_for(together, expected, options_);
+        if (!made) return complain(made.error());
+        const std::string& objection = made.value().objection;
+        if (options_.json) {
+            const Json out = {{"file", together.files.front()},
+                              {"files", together.files},
                               {"partner", made.value().name},
                               {"block", made.value().block},
                               {"objection", objection.empty() ? Json(nullptr) : Json(objection)}};
             std::cout << one_line(out) << '\n';
-            if (!objection.empty()) status = std::max(status, kErrorsFound);
-            continue;
+        } else {
+            std::cout << made.value().block;
+            if (!objection.empty()) complain(objection);
         }
-        if (!made) {
-            status = std::max(status, complain(made.error()));
-            continue;
-        }
-        std::cout << made.value().block;
-        if (made.value().objection.empty()) continue;
-        std::cerr << "mtls-authz: " << made.value().objection << "\n";
-        status = std::max(status, kErrorsFound);
+        return objection.empty() ? kFine : kErrorsFound;
     }
-    return status;
+
+    SuggestOptions options_;
+    std::vector<std::string> cas_;
+    std::vector<Together> partners_;
+};
+
+}  // namespace
+
+Result<Suggestion> suggestion_for(const std::string& file, const std::string& expected, const SuggestOptions& options) {
+    const auto client = read_leaf(file);
+    if (!client) return Error{client.error()};
+    if (!options.name.empty() && !is_valid_name(options.name))
+        return Error{"--name: '" + shown(options.name) + "' cannot be a partner's name"};
+    std::vector<std::string> files;
+    if (!expected.empty()) files.push_back(expected);
+    return suggestion_for(Together{{file}, {client.value()}}, files, options);
+}
+
+int suggest(const SuggestOptions& options) {
+    if (!options.name.empty() && !is_valid_name(options.name))
+        return complain("--name: '" + shown(options.name) + "' cannot be a partner's name");
+    Sorter sorter(options);
+    int status = kFine;
+    for (const std::string& file : options.certificates) status = std::max(status, sorter.add(file));
+    return std::max(status, sorter.print());
 }
 
 }  // namespace mtls::tool

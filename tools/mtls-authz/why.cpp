@@ -3,9 +3,12 @@
 #include <cstring>
 #include <fstream>
 #include <iostream>
+#include <memory>
+#include <set>
 
 #include "commands.hpp"
 #include "facts_json.hpp"
+#include "in_force.hpp"
 #include "input.hpp"
 #include "log_line.hpp"
 #include "mtls_authz/base/text.hpp"
@@ -33,9 +36,20 @@ std::string selector_of(const LogLine& log_line) {
     return subject.empty() || subject.ends_with("...") ? "SELECTOR..." : config_quote("subject:" + subject);
 }
 
-std::string block_of(const LogLine& log_line, const Policy* policy) {
+// What the places of edits are looked up in.
+struct Places {
+    std::shared_ptr<const Policy> policy;      // may be null
+    std::shared_ptr<const Refusals> refusals;  // may be null
+    bool is_live = false;                      // a server runs here, which --live can ask
+};
+
+std::string partner_in(const LogLine& log_line) {
     const std::string partner = log_line.get("partner"), names = partner.empty() ? log_line.get("claimed") : partner;
-    const std::string name = names.substr(0, names.find(','));
+    return names.substr(0, names.find(','));
+}
+
+std::string block_of(const LogLine& log_line, const Policy* policy) {
+    const std::string name = partner_in(log_line);
     const Partner* const found = policy != nullptr ? policy->find(name) : nullptr;
     return "<MTLSPartner " + (name.empty() ? "NAME" : name) + ">" +
            (found != nullptr ? " at " + found->where.str() : "");
@@ -46,7 +60,20 @@ std::string at_gate(const LogLine& log_line) {
     return gate.empty() ? "the gate in httpd.conf" : "the gate at " + gate;
 }
 
-Edit edit_for(const LogLine& log_line, const Policy* policy) {
+// FILE:LINE of the MTLSSuspend line: that of the denial, or the one that is there now; "" if neither is.
+std::string suspension_of(const LogLine& log_line, const Places& places) {
+    constexpr std::string_view kSaid = "MTLSSuspend at ";
+    const std::string detail = log_line.get("detail");
+    if (detail.starts_with(kSaid)) return detail.substr(kSaid.size(), detail.find(": ") - kSaid.size());
+    const std::string name = partner_in(log_line);
+    const Suspension* const suspension = places.refusals != nullptr ? places.refusals->suspends(name) : nullptr;
+    if (suspension != nullptr) return suspension->where.str();
+    const Partner* const partner = places.policy != nullptr ? places.policy->find(name) : nullptr;
+    return partner != nullptr && partner->suspended ? partner->suspended->str() : "";
+}
+
+Edit edit_for(const LogLine& log_line, const Places& places) {
+    const Policy* const policy = places.policy.get();
     const std::string block = block_of(log_line, policy), claimed = log_line.get("claimed");
     const std::string request = (log_line.method.empty() ? "GET" : log_line.method) + " " + config_quote(log_line.path);
     const std::string_view word = log_line.reason;
@@ -67,7 +94,10 @@ Edit edit_for(const LogLine& log_line, const Policy* policy) {
         return {block + ", once the partner has confirmed its new CA", "MTLSTrustAnchor NEW-CA.pem"};
     if (word == "ambiguous")
         return {"the MTLSIdentity lines of " + claimed, "one selector more, so that only one of them fits"};
-    if (word == "suspended") return {block + ", or in the revocation file", "no MTLSSuspend for " + claimed};
+    if (word == "suspended") {
+        const std::string where = suspension_of(log_line, places);
+        return {where.empty() ? block + ", or in the revocation file" : where, "no MTLSSuspend for " + claimed};
+    }
     if (word == "outside-contract") return {block, "MTLSValid until=DATE"};
     if (word == "wrong-network")
         return {block + ", once the partner has confirmed its new address", "MTLSNetwork CIDR"};
@@ -86,7 +116,7 @@ Edit edit_for(const LogLine& log_line, const Policy* policy) {
 
 // Quotes a word for the shell.
 std::string shell_quoted(const std::string& text) {
-    const auto plain = [](char c) { return is_alnum(c) || std::string_view("/._-").find(c) != std::string_view::npos; };
+    const auto plain = [](char c) { return is_alnum(c) || std::string_view("/._-:").find(c) != std::string_view::npos; };
     if (!text.empty() && std::all_of(text.begin(), text.end(), plain)) return text;
     std::string out = "'";
     for (const char c : text) out += c == '\'' ? "'\\''" : std::string(1, c);
@@ -94,10 +124,16 @@ std::string shell_quoted(const std::string& text) {
 }
 
 // The command that shows whether the edit, or a new certificate, helps.
-std::string command_for(const LogLine& log_line, const WhyOptions& options) {
+std::string command_for(const LogLine& log_line, const WhyOptions& options, bool is_live) {
     std::string out = "mtls-authz explain";
     for (const std::string& file : options.policy) out += " --policy " + shell_quoted(file);
-    if (options.policy.empty()) out += " --policy 'POLICY/*.conf'";
+    if (is_live) {
+        const std::string host = log_line.get("vhost");
+        out += options.socket.empty() ? " --live" : " --socket " + shell_quoted(options.socket);
+        if (!host.empty()) out += " --host " + shell_quoted(host);
+    } else if (options.policy.empty()) {
+        out += " --policy 'POLICY/*.conf'";
+    }
     if (options.root != ".") out += " --root " + shell_quoted(options.root);
     out += " --cert CERT.pem";
     if (log_line.path.starts_with('/'))
@@ -208,16 +244,16 @@ bool may_be_request_id(const std::string& word) { return word.find_first_of(" ={
 
 class LineExplainer {
 public:
-    LineExplainer(const WhyOptions& options, const Policy* policy) : options_(options), policy_(policy) {}
+    LineExplainer(const WhyOptions& options, Places places) : options_(options), places_(std::move(places)) {}
 
     Result<bool> explain_line(const std::string& line) {
         const auto log_line = read_log_line(line);
         if (!log_line) return Error{log_line.error()};
-        const Edit edit = edit_for(log_line.value(), policy_);
-        const std::string command = command_for(log_line.value(), options_);
+        const Edit edit = edit_for(log_line.value(), places_);
+        const std::string command = command_for(log_line.value(), options_, places_.is_live);
         if (options_.json) {
             std::cout << one_line(json_of(log_line.value(), edit, command)) << '\n';
-        } else {
+        } else if (is_new(log_line.value(), edit)) {
             print(log_line.value(), edit, command);
         }
         std::cout.flush();  // the input may be `tail -f`
@@ -225,36 +261,74 @@ public:
         return true;
     }
     // Skips other lines: whole logs may be piped in.
-    int explain_input() {
+    int explain_input(std::istream& in, const std::string& name) {
         bool any = false;
-        for (std::string line; std::getline(std::cin, line);) any = explain_line(line).ok() || any;
-        return any ? status() : complain("no line of the module in standard input");
+        for (std::string line; std::getline(in, line);) any = explain_line(line).ok() || any;
+        return any ? status() : complain("no line of the module in " + name);
     }
     int status() const { return is_refusal_ ? kDenied : kFine; }
+    void print_repeats() const {
+        if (repeats_ > 0)
+            std::cout << repeats_ << (repeats_ == 1 ? " line more says" : " lines more say") << " the same\n";
+    }
 
 private:
+    // Whether no line before had this cause: the request, its id and the time do not count.
+    bool is_new(const LogLine& log_line, const Edit& edit) {
+        std::string key = std::string(word_of(log_line.kind)) + '\n' + std::string(log_line.reason) + '\n' +
+                          edit.where + '\n' + edit.line;
+        for (const char* field : {"partner", "claimed", "sha256", "detail", "via", "gate", "vhost", "at", "rule"})
+            key += '\n' + log_line.get(field);
+        const bool out = seen_.insert(std::move(key)).second;
+        if (!out) ++repeats_;
+        return out;
+    }
+
     const WhyOptions& options_;
-    const Policy* policy_;
+    const Places places_;
     bool is_refusal_ = false;
+    std::set<std::string> seen_;
+    std::size_t repeats_ = 0;
 };
 
-}  // namespace
-
-int explain_lines(const WhyOptions& options) {
-    PolicyInput input;
+// The policy that was named, or that of a running server.
+Result<Places> find_places(const WhyOptions& options) {
+    Places out;
     if (!options.policy.empty()) {
-        input = read_policy(options.policy, options.root);
-        if (!input.policy) {
-            print_findings(std::cerr, input.findings);
-            return complain("the policy has errors; mtls-authz check lists them");
-        }
+        PolicyInput input = read_policy(options.policy, options.root);
+        print_findings(std::cerr, input.policy ? std::vector<Diagnostic>() : input.findings);
+        if (!input.policy) return Error{"the policy has errors; mtls-authz check lists them"};
+        out.policy = std::move(input.policy);
+        return out;
     }
-    LineExplainer explainer(options, input.policy.get());
-    if (options.lines.empty()) return explainer.explain_input();
+    const auto socket = options.socket.empty() ? find_socket() : Result<std::string>(options.socket);
+    out.is_live = socket.ok();
+    const auto now = socket ? read_in_force(socket.value()) : Result<InForce>(Error{socket.error()});
+    if (options.live && !now) return Error{now.error()};
+    if (!now) return out;  // not even root may be able to ask it
+    out.policy = now.value().policy;
+    out.refusals = now.value().refusals;
+    return out;
+}
+
+int explain_logs(const WhyOptions& options, LineExplainer& explainer) {
+    int status = kNotDone;
+    for (const std::string& log : options.logs) {
+        std::ifstream file;
+        if (log != "-") {
+            file.open(log);
+            if (!file) return complain(log + ": " + std::strerror(errno));
+        }
+        status = explainer.explain_input(log == "-" ? std::cin : file, log);
+        if (status == kNotDone) return status;
+    }
+    return status;
+}
+
+int explain_named(const WhyOptions& options, LineExplainer& explainer) {
     for (const std::string& line : options.lines) {
         if (line == "-") {
-            const int status = explainer.explain_input();
-            if (status == kNotDone) return status;
+            if (explainer.explain_input(std::cin, "standard input") == kNotDone) return kNotDone;
             continue;
         }
         std::vector<std::string> lines = {line};
@@ -274,6 +348,23 @@ int explain_lines(const WhyOptions& options) {
         }
     }
     return explainer.status();
+}
+
+}  // namespace
+
+int explain_lines(const WhyOptions& options) {
+    const auto is_id = [](const std::string& line) { return line != "-" && may_be_request_id(line); };
+    if (!options.logs.empty() && !options.lines.empty() &&
+        std::none_of(options.lines.begin(), options.lines.end(), is_id))
+        return complain("--log is for request ids, and these are lines: leave it out, or the lines");
+    const auto places = find_places(options);
+    if (!places) return complain(places.error());
+    LineExplainer explainer(options, places.value());
+    const int status = !options.lines.empty()  ? explain_named(options, explainer)
+                       : !options.logs.empty() ? explain_logs(options, explainer)
+                                               : explainer.explain_input(std::cin, "standard input");
+    explainer.print_repeats();
+    return status;
 }
 
 }  // namespace mtls::tool

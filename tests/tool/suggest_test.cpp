@@ -1,0 +1,125 @@
+// `mtls-authz suggest` of several certificates, of CAs, and of certificates that no CA signed.
+#include <nlohmann/json.hpp>
+
+#include "tool.hpp"
+
+using namespace test;
+using Json = nlohmann::json;
+
+namespace {
+
+// A partner before and after a change of its CA, and another partner of the first CA.
+struct Rollover : Bench {
+    Identity ca = make_ca("Acme CA"), next_ca = make_ca("Acme CA 2");
+    Rollover() {
+        add("old.pem", {{"O", "Acme"}, {"OU", "Payments"}, {"CN", "api"}}, "api.acme.example", ca);
+        add("new.pem", {{"O", "Acme"}, {"OU", "Payments"}, {"CN", "api-2"}}, "api.acme.example", next_ca);
+        add("globex.pem", {{"O", "Globex"}, {"CN", "api"}}, "api.globex.example", ca);
+        file("ca.pem", ca.cert_pem()).file("next-ca.pem", next_ca.cert_pem());
+    }
+    void add(const std::string& name, const std::vector<Attr>& subject, const std::string& dns,
+             const Identity& issuer) {
+        CertSpec spec;
+        spec.subject = subject;
+        if (!dns.empty()) spec.san = {{GEN_DNS, dns}};
+        file(name, issue(spec, &issuer).cert_pem());
+    }
+    // The block, once it has passed check and its certificates have been let in.
+    std::string tried(const std::vector<std::string>& args, const std::vector<std::string>& let_in) {
+        const std::string block = expect(0, args);
+        file("p.conf", block);
+        expect(0, {"check", "--strict", "p.conf"});
+        for (const std::string& name : let_in)
+            CHECK_CONTAINS(expect(0, {"explain", "--policy", "p.conf", "--cert", name}), "allow: granted");
+        return block;
+    }
+};
+
+std::size_t count(const std::string& text, const std::string& part) {
+    std::size_t out = 0;
+    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++out;
+    return out;
+}
+
+}  // namespace
+
+CLAIM(certificates_of_before_and_after_a_renewal_become_one_partner) {
+    Rollover b;
+    const std::string block = b.tried(
+        {"suggest", "old.pem", "new.pem", "--anchor", "ca.pem", "--anchor", "next-ca.pem"}, {"old.pem", "new.pem"});
+    CHECK_EQUAL(count(block, "<MTLSPartner "), 1U);
+    CHECK_CONTAINS(block, "\n    MTLSIdentity DNS:api.acme.example\n");
+    CHECK_EQUAL(count(block, "\n    MTLSIdentity "), 1U);
+    CHECK_CONTAINS(block, "    MTLSTrustAnchor ca.pem\n    MTLSTrustAnchor next-ca.pem\n");
+    // One anchor is not enough for both.
+    CHECK_CONTAINS(b.expect(1, {"suggest", "old.pem", "new.pem", "--anchor", "ca.pem"}),
+                   "would refuse the certificate: not-verified (new.pem)");
+    // Others are partners of their own, unless somebody says that they are one.
+    const std::string two =
+        b.tried({"suggest", "old.pem", "globex.pem", "--anchor", "ca.pem"}, {"old.pem", "globex.pem"});
+    CHECK_CONTAINS(two, "<MTLSPartner acme>");
+    CHECK_CONTAINS(two, "<MTLSPartner globex>");
+    b.add("plain.pem", {{"CN", "other"}}, "", b.ca);
+    const std::string one = b.tried({"suggest", "plain.pem", "globex.pem", "--anchor", "ca.pem", "--name", "both"},
+                                    {"plain.pem", "globex.pem"});
+    CHECK_EQUAL(count(one, "<MTLSPartner both>"), 1U);
+    const Json json = Json::parse(b.expect(0, {"suggest", "--json", "old.pem", "new.pem"}));
+    CHECK_EQUAL(json["files"].size(), 2U);
+}
+
+CLAIM(a_suggestion_expects_its_certificates_and_grants_something) {
+    Rollover b;
+    const std::string block = b.tried({"suggest", "old.pem", "--anchor", "ca.pem"}, {"old.pem"});
+    CHECK_CONTAINS(block, "    MTLSGrant read /partners/acme/**\n</MTLSPartner>\n");
+    CHECK_CONTAINS(block, "\nMTLSExpect " + b.folder() + "/old.pem is acme\n");
+    b.expect(0, {"explain", "--policy", "p.conf", "--cert", "old.pem", "--path", "/partners/acme/x"});
+    b.expect(3, {"explain", "--policy", "p.conf", "--cert", "old.pem", "--path", "/partners/globex/x"});
+    // The expectations hold the policy to it.
+    std::string broken = block;
+    broken.replace(broken.find("DNS:api.acme.example"), 20, "DNS:api.other.exampl");
+    b.file("p.conf", broken);
+    CHECK_CONTAINS(b.expect(1, {"check", "p.conf"}), "MTLSExpect");
+    // Below the ServerRoot, by the name that the server has for it; of standard input, there is no file to expect.
+    std::filesystem::create_directories(b.folder() + "/root/mtls");
+    std::filesystem::copy(b.folder() + "/old.pem", b.folder() + "/root/mtls/old.pem");
+    std::filesystem::copy(b.folder() + "/ca.pem", b.folder() + "/root/mtls/ca.pem");
+    CHECK_CONTAINS(b.expect(0, {"suggest", "root/mtls/old.pem", "--root", "root", "--anchor", "mtls/ca.pem"}),
+                   "\nMTLSExpect mtls/old.pem is acme\n");
+    CHECK(b.shell("\"$0\" suggest - < old.pem").text.find("MTLSExpect") == std::string::npos);
+    // mod_ssl's CAs are asked by no expectation.
+    CHECK_CONTAINS(b.tried({"suggest", "old.pem"}, {}), "\n#MTLSExpect ");
+}
+
+CLAIM(a_units_certificates_are_suggested_as_organization_with_unit) {
+    Rollover b;
+    const std::string block = b.expect(0, {"suggest", "old.pem", "--anchor", "ca.pem"});
+    CHECK_CONTAINS(block, "    #MTLSIdentity O:Acme OU:Payments\n");
+    CHECK(b.expect(0, {"suggest", "globex.pem", "--anchor", "ca.pem"}).find("OU:") == std::string::npos);
+    // It is what two of them have in common.
+    b.add("ann.pem", {{"O", "Acme"}, {"OU", "Payments"}, {"CN", "ann"}}, "", b.ca);
+    b.add("bob.pem", {{"O", "Acme"}, {"OU", "Payments"}, {"CN", "bob"}}, "", b.ca);
+    b.add("eve.pem", {{"O", "Acme"}, {"OU", "Other"}, {"CN", "eve"}}, "", b.ca);
+    CHECK_CONTAINS(
+        b.tried({"suggest", "ann.pem", "bob.pem", "--anchor", "ca.pem", "--name", "payments"}, {"ann.pem", "bob.pem"}),
+        "\n    MTLSIdentity O:Acme OU:Payments\n");
+    b.expect(3, {"explain", "--policy", "p.conf", "--cert", "eve.pem"});
+}
+
+CLAIM(a_ca_is_an_anchor_and_a_self_signed_certificate_its_own) {
+    Rollover b;
+    const std::string block = b.tried({"suggest", "ca.pem", "old.pem"}, {"old.pem"});
+    CHECK_EQUAL(count(block, "<MTLSPartner "), 1U);
+    CHECK_CONTAINS(block, "    MTLSTrustAnchor " + b.folder() + "/ca.pem\n");
+    CHECK_CONTAINS(b.expect(1, {"suggest", "next-ca.pem", "old.pem"}), "would refuse the certificate");
+    CHECK_CONTAINS(b.expect(2, {"suggest", "ca.pem"}),
+                   "ca.pem is the certificate of a CA: a trust anchor, and no partner");
+    CertSpec alone;
+    alone.subject = {{"O", "Initech"}, {"CN", "box"}};
+    b.file("self.pem", issue(alone, nullptr).cert_pem()).file("twin.pem", issue(alone, nullptr).cert_pem());
+    const std::string self = b.tried({"suggest", "self.pem"}, {"self.pem"});
+    CHECK_CONTAINS(self, "# Self-signed: no CA vouches for it.");
+    CHECK_CONTAINS(self, "    MTLSTrustAnchor " + b.folder() + "/self.pem\n");
+    // The same name under another key is nobody.
+    b.expect(3, {"explain", "--policy", "p.conf", "--cert", "twin.pem"});
+    CHECK(block.find("Self-signed") == std::string::npos);
+}
