@@ -6,6 +6,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/distinguished_name.hpp"
 
 namespace mtls {
@@ -111,7 +112,7 @@ std::string text_of_both(const Identity& a, const Identity& b) {
     std::string out = a.selectors.text();
     const auto here = texts_of(a.selectors);
     for (const Selector& selector : b.selectors) {
-        if (!here.contains(std::string(selector.text()))) out += " " + std::string(selector.text());
+        if (!here.contains(std::string(selector.text()))) out += " " + config_quote(selector.text());
     }
     return out.empty() ? out : out.substr(1);
 }
@@ -181,15 +182,23 @@ private:
 
     Line line(Id id) const { return {ids_[id].partner, ids_[id].partner->identities.at(ids_[id].number)}; }
 
+    static std::set<std::string> cas_in(const AnchorSet& anchors) {
+        std::set<std::string> out;
+        if (anchors.uses_mod_ssl) out.insert("");
+        for (const Anchor& anchor : anchors.anchors) {
+            for (const AnchorCertificate& c : anchor.certificates) out.insert(c.ca_id());
+        }
+        return out;
+    }
+
     void collect() {
         std::map<std::string, std::vector<const Partner*>> partners;
+        std::unordered_map<const AnchorSet*, std::set<std::string>> cas_of;
         for (const Partner& partner : policy_.partners()) {
-            std::set<std::string> cas;
-            if (partner.anchors->uses_mod_ssl) cas.insert("");
-            for (const Anchor& anchor : partner.anchors->anchors) {
-                for (const AnchorCertificate& c : anchor.certificates) cas.insert(c.ca_id());
-            }
-            for (const std::string& ca : cas) partners[ca].push_back(&partner);
+            // The default anchors are those of many partners.
+            const auto [entry, is_new] = cas_of.try_emplace(&*partner.anchors);
+            if (is_new) entry->second = cas_in(*partner.anchors);
+            for (const std::string& ca : entry->second) partners[ca].push_back(&partner);
             const std::size_t end = partner.first_identity + partner.identities.size();
             if (ids_.size() < end) ids_.resize(end);
             for (std::uint32_t i = 0; i < partner.identities.size(); ++i)
@@ -252,6 +261,7 @@ private:
         if (!is_member_[id]) return;
         const Line mine = line(id);
         for (const Anchor& anchor : mine.partner->anchors->anchors) {
+            if (any_by_ca_.empty()) break;
             for (const AnchorCertificate& c : anchor.certificates) {
                 const auto found = any_by_ca_.find(c.ca_id());
                 if (found != any_by_ca_.end() && report_one_of(id, found->second)) return;
@@ -264,6 +274,8 @@ private:
             const auto found = by_text_.find(key);
             if (found != by_text_.end() && report_one_of(id, found->second)) return;
         }
+        constexpr std::size_t kMostScanned = 1000;
+        if (policy_.worst_scan().lines > kMostScanned) return;  // each line would be tried for each other one
         CertificateFacts specimen;
         for (const Selector& selector : positive(mine.identity.selectors)) {
             if (!selector.add_specimen(specimen)) return;
