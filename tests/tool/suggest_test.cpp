@@ -12,6 +12,7 @@ namespace {
 struct Rollover : Bench {
     Identity ca = make_ca("Acme CA"), next_ca = make_ca("Acme CA 2");
     Rollover() {
+        std::filesystem::permissions(folder(), std::filesystem::perms(0755));  // the server can read what is in it
         add("old.pem", {{"O", "Acme"}, {"OU", "Payments"}, {"CN", "api"}}, "api.acme.example", ca);
         add("new.pem", {{"O", "Acme"}, {"OU", "Payments"}, {"CN", "api-2"}}, "api.acme.example", next_ca);
         add("globex.pem", {{"O", "Globex"}, {"CN", "api"}}, "api.globex.example", ca);
@@ -86,6 +87,11 @@ CLAIM(a_suggestion_expects_its_certificates_and_grants_something) {
     CHECK_CONTAINS(b.expect(0, {"suggest", "root/mtls/old.pem", "--root", "root", "--anchor", "mtls/ca.pem"}),
                    "\nMTLSExpect mtls/old.pem is acme\n");
     CHECK(b.shell("\"$0\" suggest - < old.pem").text.find("MTLSExpect") == std::string::npos);
+    // What only its owner can read is copied first.
+    std::filesystem::permissions(b.folder() + "/old.pem", std::filesystem::perms(0600));
+    const std::string closed = b.tried({"suggest", "old.pem", "--anchor", "ca.pem"}, {});
+    CHECK_CONTAINS(closed, "copy it to mtls/expect first.\n#MTLSExpect mtls/expect/acme.pem is acme\n");
+    std::filesystem::permissions(b.folder() + "/old.pem", std::filesystem::perms(0644));
     // mod_ssl's CAs are asked by no expectation.
     CHECK_CONTAINS(b.tried({"suggest", "old.pem"}, {}), "\n#MTLSExpect ");
 }

@@ -87,9 +87,8 @@ struct Suggestion {
     std::string block;
     std::string objection;  // why the anchors would not accept a certificate; empty if they do, or without an anchor
 };
-// For one certificate. `expected`: the file in its MTLSExpect lines, as the server finds it; empty: no such lines, and
-// no grant.
-Result<Suggestion> suggestion_for(const std::string& file, const std::string& expected, const SuggestOptions& options);
+// For one certificate, without MTLSExpect lines and a grant.
+Result<Suggestion> suggestion_for(const std::string& file, const SuggestOptions& options);
 
 constexpr const char* kFirstPath = "/partners";
 struct InitOptions {

@@ -122,7 +122,7 @@ void make_partner(FirstFiles& files, const InitOptions& options, const std::stri
     SuggestOptions suggested;
     suggested.name = options.name;
     suggested.anchors = {fs::absolute(options.anchor)};
-    const auto tried = suggestion_for(options.certificate, "", suggested);
+    const auto tried = suggestion_for(options.certificate, suggested);
     if (!tried) throw Failed{tried.error()};
     if (!tried.value().objection.empty()) throw Failed{tried.value().objection};
     const std::string partner = tried.value().name;
@@ -131,7 +131,7 @@ void make_partner(FirstFiles& files, const InitOptions& options, const std::stri
     suggested.anchors = {"mtls/" + partner + "-ca.pem"};
     suggested.root = root;
     files.file(suggested.anchors.front(), anchor.value(), "the CA of the partner");
-    const auto made = suggestion_for(options.certificate, "", suggested);
+    const auto made = suggestion_for(options.certificate, suggested);
     if (!made) throw Failed{made.error()};
     if (!made.value().objection.empty()) throw Failed{made.value().objection};
     files.file("mtls/partners/" + partner + ".conf", made.value().block, "the partner; look at its MTLSIdentity lines");

@@ -189,16 +189,41 @@ std::string name_for_server(const std::string& file, const std::string& root) {
     return is_below ? below : path;
 }
 
-// MTLSExpect lines; comments where mod_ssl's CAs decide, which no expectation can ask.
-std::string expect_lines(const std::string& name, const std::vector<std::string>& files, bool has_anchor) {
+// Whether every user can read the file, and so the one as whom httpd runs.
+bool can_all_read(const std::string& file) {
+    namespace fs = std::filesystem;
+    std::error_code failed;
+    fs::path path = fs::weakly_canonical(fs::absolute(file), failed);
+    const auto has = [&failed](const fs::path& of, fs::perms right) {
+        return (fs::status(of, failed).permissions() & right) == right && !failed;
+    };
+    if (failed || !has(path, fs::perms::others_read)) return false;
+    while (path.has_relative_path()) {
+        path = path.parent_path();
+        if (!has(path, fs::perms::others_exec)) return false;
+    }
+    return true;
+}
+
+// MTLSExpect lines: comments where the server cannot read the file, or where mod_ssl's CAs decide, which no expectation
+// can ask.
+std::string expect_lines(const std::string& name, const std::vector<std::string>& files, bool has_anchor,
+                         const std::string& root) {
     std::string out;
+    bool is_copy_needed = false;
     for (const std::string& file : files) {
-        const std::string start = std::string(has_anchor ? "" : "#") + "MTLSExpect " + config_quote(file);
+        const bool is_there = can_all_read(file);
+        is_copy_needed = is_copy_needed || !is_there;
+        const std::string number = files.size() > 1 ? "-" + std::to_string(&file - files.data() + 1) : "";
+        const std::string place = is_there ? name_for_server(file, root) : "mtls/expect/" + name + number + ".pem";
+        const std::string start = std::string(has_anchor && is_there ? "" : "#") + "MTLSExpect " + config_quote(place);
         out += start + " is " + name + "\n" + start + " is-granted GET /partners/" + name + "/x\n";
     }
     if (out.empty()) return out;
     return std::string("# Asked before the policy counts, at each change: one that breaks it is refused.") +
-           (has_anchor ? "" : " With mod_ssl nothing\n# can be expected.") + "\n" + out;
+           (has_anchor ? "" : "\n# With mod_ssl nothing can be expected.") +
+           (is_copy_needed ? "\n# The server cannot read the file where it is: copy it to mtls/expect first." : "") +
+           "\n" + out;
 }
 
 std::string headline(const CertificateFacts& facts) {
@@ -252,7 +277,7 @@ Result<Suggestion> suggestion_for(const Together& together, const std::vector<st
     out += purposes + "</MTLSPartner>\n";
 
     const PolicyInput input = read_policy_text(out, options.root);
-    out += expect_lines(made.name, expected, !anchors.empty());
+    out += expect_lines(made.name, expected, !anchors.empty(), options.root);
     if (!input.policy) {
         std::string why;
         for (const Diagnostic& finding : input.findings) why += (why.empty() ? "" : "\n") + finding.message;
@@ -326,7 +351,7 @@ private:
     int print(const Together& together) const {
         std::vector<std::string> expected;
         for (const std::string& file : together.files) {
-            if (file != "-") expected.push_back(name_for_server(file, options_.root));
+            if (file != "-") expected.push_back(file);
         }
         const auto made = suggestion_for(together, expected, options_);
         if (!made) return complain(made.error());
@@ -352,14 +377,12 @@ private:
 
 }  // namespace
 
-Result<Suggestion> suggestion_for(const std::string& file, const std::string& expected, const SuggestOptions& options) {
+Result<Suggestion> suggestion_for(const std::string& file, const SuggestOptions& options) {
     const auto client = read_leaf(file);
     if (!client) return Error{client.error()};
     if (!options.name.empty() && !is_valid_name(options.name))
         return Error{"--name: '" + shown(options.name) + "' cannot be a partner's name"};
-    std::vector<std::string> files;
-    if (!expected.empty()) files.push_back(expected);
-    return suggestion_for(Together{{file}, {client.value()}}, files, options);
+    return suggestion_for(Together{{file}, {client.value()}}, {}, options);
 }
 
 int suggest(const SuggestOptions& options) {

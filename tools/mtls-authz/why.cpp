@@ -116,7 +116,9 @@ Edit edit_for(const LogLine& log_line, const Places& places) {
 
 // Quotes a word for the shell.
 std::string shell_quoted(const std::string& text) {
-    const auto plain = [](char c) { return is_alnum(c) || std::string_view("/._-:").find(c) != std::string_view::npos; };
+    const auto plain = [](char c) {
+        return is_alnum(c) || std::string_view("/._-:").find(c) != std::string_view::npos;
+    };
     if (!text.empty() && std::all_of(text.begin(), text.end(), plain)) return text;
     std::string out = "'";
     for (const char c : text) out += c == '\'' ? "'\\''" : std::string(1, c);
