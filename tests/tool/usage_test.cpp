@@ -73,6 +73,7 @@ CLAIM(an_option_without_effect_is_refused) {
     explain({"--log-line", "x", "--at", "2027-01-01"}, "--at beside --log-line");
     u.refuses({"matrix", "--live", "--root", "x"}, "matrix takes no --root with --live");
     u.refuses({"why", "--live", "--policy", "p.conf", "x"}, "why takes no --policy with --live");
+    u.refuses({"import", "passwd", "p.conf", "--cert", "leaf.pem"}, "import takes no --cert for passwd");
     u.refuses({"init", "--name", "x"}, "init takes no --name without --cert");
 }
 

@@ -30,7 +30,14 @@ GateMap some_map() {
     host.remaps = {"Alias"};
     host.verify_depth = 5;
     host.has_tls = true;
-    return {false, {{true, "^/p/(?<who>[^/]+)"}}, {host}};
+    const std::vector<MappedDirective> policy = {{"MTLSCRLFile", "'caf\xe9/*.crl'", {"/etc/httpd.conf", 3}, false, {}},
+                                                 {"MTLSPartner",
+                                                  "acme",
+                                                  {"/etc/httpd.conf", 4},
+                                                  true,
+                                                  {{"MTLSIdentity", "CN:x", {"/etc/httpd.conf", 5}, false, {}}}},
+                                                 {"MTLSPartner", "empty", {"/etc/httpd.conf", 7}, true, {}}};
+    return {"/etc/httpd", policy, false, {{true, "^/p/(?<who>[^/]+)"}}, {host}};
 }
 
 }  // namespace
@@ -51,6 +58,11 @@ CLAIM(a_map_of_gates_reads_back_as_it_was_written) {
     CHECK(!host.sections.at(1).allow);
     CHECK(!host.sections.at(1).mode);
     CHECK_EQUAL(host.verify_depth, 5);
+    CHECK_EQUAL(back.value().server_root, "/etc/httpd");
+    CHECK_EQUAL(back.value().policy.at(0).args, "'caf\xe9/*.crl'");
+    CHECK_EQUAL(back.value().policy.at(1).children.at(0).where.str(), "/etc/httpd.conf:5");
+    CHECK(!back.value().policy.at(1).children.at(0).is_section);
+    CHECK(back.value().policy.at(2).is_section);
 }
 
 CLAIM(what_is_no_map_of_gates_is_an_error) {

@@ -339,7 +339,11 @@ void add_import(CLI::App& app, int& status) {
         "Headings of a table: name, anchor, group, grant, contact, until, and selectors (subject, CN, DNS, URI, ...).\n"
         "Exit: 0 all of it, 1 something could not be converted (standard error says what), 2 nothing.\n"
         "Example: mtls-authz import nginx-map partners.map --anchor mtls/partners-ca.pem > partners.conf");
-    command->callback([&status] { status = import_policy(options); });
+    command->callback([&status, command] {
+        if (options.format == "passwd" || options.format == "sslrequire")
+            refuse_options(*command, {"--cert"}, "for " + options.format + ": it names no certificates by SHA-1");
+        status = import_policy(options);
+    });
 }
 
 // For packages: prints the page of a command, or, without a command, the names of all.
