@@ -34,7 +34,7 @@ std::string mistyped_option(const CLI::App& command, const std::vector<std::stri
     const std::vector<std::string_view> known(options.begin(), options.end());
     for (const std::string& word : words) {
         if (word == "--") break;
-        const std::string option = word.substr(0, word.find('='));
+        std::string option = word.substr(0, word.find('='));
         if (!option.starts_with('-') || option.size() == 1) continue;
         if (std::find(known.begin(), known.end(), option) != known.end()) continue;
         constexpr std::size_t kShort = 2;  // "-x" is near to every other one
