@@ -229,12 +229,16 @@ $(BUILD)/plain/tests/%.o $(BUILD)/san/tests/%.o: EXTRA = -Itests/support
 LIBRARIES   := libraries.hpp
 TEST_PCH    := $(BUILD)/plain/tests/$(LIBRARIES).gch
 SAN_PCH     := $(BUILD)/san/$(LIBRARIES).gch
+TSAN_PCH    := $(BUILD)/tsan/$(LIBRARIES).gch
+# gcc warns of what is not there where it instruments; the same sources are compiled with warnings for all else.
+TSAN_COMPILE = $(CXX) $(STANDARD) -w -O1 -g1 -fsanitize=thread
 # Optimizing these takes longer than it saves.
 TEST_FOLDERS := httpd tool unit support soak
 $(TEST_FOLDERS:%=$(BUILD)/plain/tests/%/%.o): PCH = -include $(TEST_PCH:.gch=)
 $(TEST_FOLDERS:%=$(BUILD)/plain/tests/%/%.o) $(TEST_PCH): CXXFLAGS := -O0 -g1
 $(call objects,plain,$(wildcard $(TEST_FOLDERS:%=tests/%/*.cpp))): | $(TEST_PCH)
 $(HTTPD_SAN) $(CORE_SAN) $(SUPPORT_SAN) $(UNIT_SAN) $(call objects,san,$(wildcard tests/fuzz/*.cpp)): | $(SAN_PCH)
+$(call objects,tsan,$(HTTPD_SRC) $(CORE_SRC) $(SUPPORT_SRC) $(wildcard tests/threads/*.cpp)): | $(TSAN_PCH)
 
 $(TEST_PCH): tests/support/$(LIBRARIES)
 	@mkdir -p $(@D) && cp $< $(@:.gch=)
@@ -243,6 +247,10 @@ $(TEST_PCH): tests/support/$(LIBRARIES)
 $(SAN_PCH): tests/support/$(LIBRARIES)
 	@mkdir -p $(@D) && cp $< $(@:.gch=)
 	$(SAN_COMPILE) -x c++-header $(@:.gch=) -o $@
+
+$(TSAN_PCH): tests/support/$(LIBRARIES)
+	@mkdir -p $(@D) && cp $< $(@:.gch=)
+	$(TSAN_COMPILE) -x c++-header $(@:.gch=) -o $@
 
 $(BUILD)/plain/%.o: %.cpp
 	@mkdir -p $(@D)
@@ -257,7 +265,7 @@ $(BUILD)/tsan/tests/%.o: EXTRA = -Itests/support
 
 $(BUILD)/tsan/%.o: %.cpp
 	@mkdir -p $(@D)
-	$(CXX) $(STANDARD) -O1 -g1 -fsanitize=thread $(INCLUDES) $(EXTRA) -MMD -MP -c $< -o $@
+	$(TSAN_COMPILE) -include $(TSAN_PCH:.gch=) $(INCLUDES) $(EXTRA) -MMD -MP -c $< -o $@
 
 $(CORE): $(CORE_OBJ)
 	rm -f $@ && ar rcs $@ $^
