@@ -140,6 +140,15 @@ CLAIM(base64_of_der_is_strict) {
     };
     for (const auto& [value, why] : rows) CHECK_CONTAINS(fault(FrontFormat::kDer, value), why);
     if (bare != digits) CHECK_CONTAINS(fault(FrontFormat::kDer, bare), "is no base64");
+    // One whose last digit has bits to spare: they are zero, but where RFC 9651 lets them be anything.
+    test::Identity spare = make_client("a", "a.example", ca());
+    for (std::string name = "aa"; der_bytes(spare).size() % 3 == 0; name += 'a') {
+        spare = make_client("a", name + ".example", ca());
+    }
+    std::string stray = as_der(spare);
+    ++stray[stray.find_last_not_of('=')];
+    CHECK_CONTAINS(fault(FrontFormat::kDer, stray), "is no base64");
+    CHECK_EQUAL(fault(FrontFormat::kRfc9440, ":" + stray + ":"), "");
     CHECK(decode_front_chain(FrontFormat::kDer, base64(der_bytes(leaf()) + der_bytes(ca()))).value().size() == 2);
 }
 

@@ -76,6 +76,11 @@ CLAIM(a_revocation_refuses_whoever_it_fits_and_nobody_else) {
     spiffe.san.pop_back();
     CHECK_EQUAL(verdict(ask(*with("URI:spiffe://td/stolen"), test::issue(spiffe, &root))), "granted acme");
     CHECK_EQUAL(verdict(ask(*with("URI:spiffe://td/other"), test::issue(spiffe, &root))), "revoked");
+    // Nor a UPN in another string type than its own.
+    test::CertSpec odd = client_spec("good");
+    odd.extensions = {{NID_subject_alt_name, "otherName:1.3.6.1.4.1.311.20.2.3;IA5STRING:A@acme.example"}};
+    CHECK_EQUAL(verdict(ask(*with("UPN:a@acme.example"), test::issue(odd, &root))), "revoked");
+    CHECK_EQUAL(verdict(ask(*with("UPN:b@acme.example"), test::issue(odd, &root))), "granted acme");
     // A CA that only mod_ssl knows.
     ServerCas server;
     server.certificates.push_back(share(*server_ca.cert));
