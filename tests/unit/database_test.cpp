@@ -1,5 +1,6 @@
 // DatabaseView and its users, without a database.
 #include "claims.hpp"
+#include "mtls_authz/load/database.hpp"
 #include "mtls_authz/load/policy_source.hpp"
 #include "mtls_authz/load/revocation_files.hpp"
 #include "pki.hpp"
@@ -112,6 +113,12 @@ CLAIM(rows_that_refuse_add_at_once_and_take_away_only_where_they_are_those_of_no
     CHECK(refuses("acme"));
     view.fail("away");
     CHECK(refuses("acme") && refuses("acme"));
+}
+
+CLAIM(a_driver_that_apr_does_not_have_is_named_with_its_package) {
+    const auto opened = Database::open({"nosuch", "/policy.db"});
+    CHECK(!opened.ok());
+    CHECK_CONTAINS(opened.error(), "Debian: libaprutil1-dbd-nosuch, Red Hat: apr-util-nosuch");
 }
 
 CLAIM(a_floor_only_rises) {
