@@ -1,6 +1,6 @@
 #include "mtls_authz/load/directive.hpp"
 
-#include <algorithm>
+#include <utility>
 
 #include "mtls_authz/base/text.hpp"
 
@@ -9,29 +9,14 @@ namespace mtls {
 namespace {
 
 constexpr const char* kOwnLine = "has a comment behind it: a comment has a line of its own";
+constexpr const char* kNoDirectives =
+    ", and no file of directives: certificates are named by MTLSTrustAnchor, CRLs by MTLSCRLFile";
 constexpr std::size_t kLongestLine = std::size_t{1} << 20;
 
-// What a text is instead of a policy file, and from which line on; "" if it may be one.
-std::string foreign_content(std::string_view text, unsigned& line) {
-    constexpr std::string_view kPem = "-----BEGIN ";
-    constexpr const char* kExpected =
-        ", not a policy file: expected directives, like <MTLSPartner NAME>, which name such files";
-    line = 1;
-    constexpr char kSequence = 0x30;  // of DER, with a length of several bytes (X.690 8.1.3.5)
-    const bool is_der =
-        text.size() > 1 && text[0] == kSequence && (static_cast<unsigned char>(text[1]) & 0xf0U) == 0x80U;
-    if (is_der) return std::string("a certificate or another file in DER") + kExpected;
-    for (std::size_t at = 0; at < text.size(); ++line) {
-        const std::size_t end = std::min(text.find('\n', at), text.size());
-        const std::string_view one = text.substr(at, end - at);
-        if (one.starts_with(kPem)) {
-            const std::string_view label = one.substr(kPem.size());
-            return "a PEM file (" + escape_for_log(label.substr(0, label.find("-----")), 60) + ")" + kExpected;
-        }
-        if (one.find('\0') != std::string_view::npos) return "a NUL byte: this is no text file";
-        at = end + 1;
-    }
-    return {};
+// A SEQUENCE of DER with a length of several bytes (X.690 8.1.3.5), as a certificate or a CRL is.
+bool is_der(std::string_view text) {
+    constexpr char kSequence = 0x30;
+    return text.size() > 1 && text[0] == kSequence && (static_cast<unsigned char>(text[1]) & 0xf0U) == 0x80U;
 }
 
 class TextReader {
@@ -61,12 +46,11 @@ public:
 
     std::vector<Directive> read() {
         std::vector<Directive> top;
-        const std::string foreign = foreign_content(rest_, line_);
-        if (!foreign.empty()) {
-            report(foreign);
+        if (is_der(rest_)) {
+            line_ = 1;
+            report(std::string("the file is DER") + kNoDirectives);
             return top;
         }
-        line_ = 0;
         if (!rest_.empty() && rest_.back() != '\n') {
             report("the last line has no newline: the file is incomplete; end it with one");
             return top;
@@ -105,12 +89,12 @@ private:
     void read_line(std::vector<Directive>& top) {
         const std::string_view line = next_logical_line();
         const std::string_view text = trim(line);
-        if (text.empty() || text.front() == '#' || is_other_file_) return;
+        const bool was_in_pem = is_in_pem_;
+        if (is_in_pem_) is_in_pem_ = !text.starts_with("-----END ");
+        if (text.empty() || text.front() == '#' || was_in_pem) return;
         if (text.starts_with("-----BEGIN ")) {
-            is_other_file_ = true;
-            return report(
-                "the file is PEM (" + escape_for_reader(text, 60) +
-                "), and no file of directives: certificates are named by MTLSTrustAnchor, CRLs by MTLSCRLFile");
+            is_in_pem_ = true;
+            return report("the file is PEM (" + escape_for_reader(text, 60) + ")" + kNoDirectives);
         }
         if (line.size() > kLongestLine) return report("a line of more than 1 MiB");
         if (line.find('\0') != std::string_view::npos) return report("a NUL byte: this is no text file");
@@ -174,8 +158,8 @@ private:
     const bool singles_;
     std::vector<Diagnostic>& errors_;
     std::optional<Directive> open_;
-    bool is_skipping_ = false;    // inside of a section whose first line cannot be read
-    bool is_other_file_ = false;  // no file of directives: reported once
+    bool is_skipping_ = false;  // inside of a section whose first line cannot be read
+    bool is_in_pem_ = false;    // a block that is reported once
     unsigned line_ = 0;
     unsigned next_line_ = 1;
 };

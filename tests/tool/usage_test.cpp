@@ -113,9 +113,10 @@ CLAIM(a_certificate_is_no_policy_file) {
     for (const char c : {'\x30', '\x82', '\x01', '\x00', 'a', '\n', 'b'}) der += c;
     u.file("acme.der", der).file("late.conf", "# mine\n" + u.ca.cert_pem());
     for (const auto& [file, why] : std::vector<std::pair<std::string, std::string>>{
-             {"leaf.pem", "leaf.pem:1: error: a PEM file (CERTIFICATE), not a policy file: expected directives"},
-             {"late.conf", "late.conf:2: error: a PEM file (CERTIFICATE), not a policy file"},
-             {"acme.der", "acme.der:1: error: a certificate or another file in DER, not a policy file"}}) {
+             {"leaf.pem",
+              "leaf.pem:1: error: the file is PEM (-----BEGIN CERTIFICATE-----), and no file of directives"},
+             {"late.conf", "late.conf:2: error: the file is PEM (-----BEGIN CERTIFICATE-----)"},
+             {"acme.der", "acme.der:1: error: the file is DER, and no file of directives"}}) {
         const std::string said = u.expect(1, {"check", file});
         CHECK_CONTAINS(said, why);
         CHECK_EQUAL(std::count(said.begin(), said.end(), '\n'), 1);

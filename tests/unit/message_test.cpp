@@ -142,6 +142,10 @@ CLAIM(a_file_of_another_kind_is_told_what_it_is) {
         std::vector<Diagnostic> errors;
         read_single_directives(content, "r.conf", errors);
         CHECK_EQUAL(errors.size(), 1U);
+        // Lines behind it that refuse count all the same.
+        errors.clear();
+        CHECK_EQUAL(read_single_directives(content + "MTLSRevoke CN:x\n", "r.conf", errors).size(), 1U);
+        CHECK_EQUAL(errors.size(), 1U);
     }
 }
 

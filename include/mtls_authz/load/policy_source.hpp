@@ -29,8 +29,8 @@ public:
     // Borrows `disk`.
     PolicySource(std::string root, DiskFiles& disk) : root_(std::move(root)), disk_(disk) {}
 
-    // Adds one top-level directive and checks it on its own. Returns its errors, joined, or "".
-    std::string add(Directive directive);
+    // Adds one top-level directive and checks it on its own. Returns its errors.
+    std::vector<Diagnostic> add(Directive directive);
     const std::vector<Directive>& directives() const { return directives_; }
     // MTLSPolicyFile.
     void watch(WatchedFiles files) { watched_.push_back(std::move(files)); }
