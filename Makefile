@@ -308,7 +308,7 @@ $(BUILD)/httpd_tests: $(E2E_OBJ) $(SUPPORT_OBJ) $(CORE)
 
 $(BUILD)/plain/tests/tool/%.o: EXTRA = -Itests/support -Itools/mtls-authz
 
-$(BUILD)/tool_tests: $(call objects,plain,$(wildcard tests/tool/*.cpp) tools/mtls-authz/explanation.cpp tools/mtls-authz/terminal.cpp) $(SUPPORT_OBJ) $(CORE)
+$(BUILD)/tool_tests: $(call objects,plain,$(wildcard tests/tool/*.cpp) tools/mtls-authz/explain/explanation.cpp tools/mtls-authz/terminal.cpp) $(SUPPORT_OBJ) $(CORE)
 	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
 
 $(BUILD)/plain/bench/%.o: EXTRA = -Itests/support

@@ -2,7 +2,7 @@
 #include <ctime>
 #include <random>
 
-#include "explanation.hpp"
+#include "explain/explanation.hpp"
 #include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/certificate/session_chain.hpp"
 #include "mtls_authz/decide/decision.hpp"

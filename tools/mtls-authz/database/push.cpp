@@ -7,7 +7,7 @@
 #include <iostream>
 
 #include "../commands.hpp"
-#include "../diff.hpp"
+#include "../policy/diff.hpp"
 #include "../facts_json.hpp"
 #include "../input.hpp"
 #include "../terminal.hpp"
@@ -186,7 +186,7 @@ bool has_policy(const Rows& rows) {
 
 // Returns an error for each row that a server would not let go.
 std::vector<std::string> find_lost_rows(const Rows& before, const Rows& after, const Checked& was,
-                                            const Checked& next) {
+                                        const Checked& next) {
     std::vector<std::string> out;
     if (has_policy(before) && !has_policy(after)) {
         out.emplace_back(

@@ -12,7 +12,7 @@
 #include "../facts_json.hpp"
 #include "../commands.hpp"
 #include "../input.hpp"
-#include "../policy_text.hpp"
+#include "../policy/policy_text.hpp"
 #include "../terminal.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/load/policy_builder.hpp"

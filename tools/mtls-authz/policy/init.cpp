@@ -4,13 +4,13 @@
 #include <fstream>
 #include <iostream>
 
-#include "commands.hpp"
-#include "facts_json.hpp"
-#include "input.hpp"
+#include "../commands.hpp"
+#include "../facts_json.hpp"
+#include "../input.hpp"
 #include "mtls_authz/base/file.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/load/directive.hpp"
-#include "terminal.hpp"
+#include "../terminal.hpp"
 
 namespace mtls::tool {
 

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <iostream>
 
-#include "commands.hpp"
-#include "facts_json.hpp"
-#include "input.hpp"
+#include "../commands.hpp"
+#include "../facts_json.hpp"
+#include "../input.hpp"
 #include "page.hpp"
-#include "terminal.hpp"
+#include "../terminal.hpp"
 
 namespace mtls::tool {
 

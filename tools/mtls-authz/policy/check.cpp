@@ -3,12 +3,12 @@
 #include <iostream>
 #include <tuple>
 
-#include "commands.hpp"
-#include "facts_json.hpp"
+#include "../commands.hpp"
+#include "../facts_json.hpp"
 #include "in_force.hpp"
-#include "input.hpp"
+#include "../input.hpp"
 #include "mtls_authz/load/lint.hpp"
-#include "terminal.hpp"
+#include "../terminal.hpp"
 
 namespace mtls::tool {
 

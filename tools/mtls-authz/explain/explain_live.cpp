@@ -1,14 +1,14 @@
 #include <algorithm>
 #include <iostream>
 
-#include "commands.hpp"
+#include "../commands.hpp"
 #include "explanation.hpp"
 #include "explanation_json.hpp"
 #include "gate_question.hpp"
-#include "in_force.hpp"
-#include "input.hpp"
+#include "../policy/in_force.hpp"
+#include "../input.hpp"
 #include "mtls_authz/trust/handshake_path.hpp"
-#include "terminal.hpp"
+#include "../terminal.hpp"
 
 namespace mtls::tool {
 

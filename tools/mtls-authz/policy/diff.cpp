@@ -4,14 +4,14 @@
 #include <iostream>
 #include <set>
 
-#include "commands.hpp"
+#include "../commands.hpp"
 #include "diff.hpp"
-#include "facts_json.hpp"
+#include "../facts_json.hpp"
 #include "in_force.hpp"
-#include "input.hpp"
+#include "../input.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/decide/identification.hpp"
-#include "terminal.hpp"
+#include "../terminal.hpp"
 
 namespace mtls::tool {
 

@@ -4,9 +4,9 @@
 #include <memory>
 #include <set>
 
-#include "commands.hpp"
-#include "facts_json.hpp"
-#include "input.hpp"
+#include "../commands.hpp"
+#include "../facts_json.hpp"
+#include "../input.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/der.hpp"
 #include "mtls_authz/certificate/public_ca.hpp"
@@ -14,7 +14,7 @@
 #include "mtls_authz/decide/identification.hpp"
 #include "mtls_authz/rules/partner_name.hpp"
 #include "policy_text.hpp"
-#include "terminal.hpp"
+#include "../terminal.hpp"
 
 namespace mtls::tool {
 

@@ -2,13 +2,13 @@
 #include <ctime>
 #include <iostream>
 
-#include "commands.hpp"
+#include "../commands.hpp"
 #include "explanation.hpp"
 #include "explanation_json.hpp"
-#include "input.hpp"
+#include "../input.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
 #include "mtls_authz/decide/decision.hpp"
-#include "terminal.hpp"
+#include "../terminal.hpp"
 
 namespace mtls::tool {
 

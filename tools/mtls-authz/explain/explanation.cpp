@@ -5,7 +5,7 @@
 #include "mtls_authz/certificate/session_chain.hpp"
 #include "mtls_authz/decide/decision.hpp"
 #include "mtls_authz/load/lint.hpp"
-#include "terminal.hpp"
+#include "../terminal.hpp"
 
 namespace mtls::tool {
 

@@ -6,14 +6,14 @@
 #include <memory>
 #include <set>
 
-#include "commands.hpp"
-#include "facts_json.hpp"
-#include "in_force.hpp"
-#include "input.hpp"
+#include "../commands.hpp"
+#include "../facts_json.hpp"
+#include "../policy/in_force.hpp"
+#include "../input.hpp"
 #include "log_line.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/spiffe_id.hpp"
-#include "terminal.hpp"
+#include "../terminal.hpp"
 
 namespace mtls::tool {
 

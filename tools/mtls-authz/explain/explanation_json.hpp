@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "explanation.hpp"
-#include "facts_json.hpp"
+#include "../facts_json.hpp"
 
 namespace mtls::tool {
 

@@ -2,12 +2,12 @@
 #include <ctime>
 #include <iostream>
 
-#include "commands.hpp"
-#include "gate_question.hpp"
-#include "in_force.hpp"
+#include "../commands.hpp"
+#include "../explain/gate_question.hpp"
+#include "../policy/in_force.hpp"
 #include "matrix.hpp"
 #include "page.hpp"
-#include "terminal.hpp"
+#include "../terminal.hpp"
 
 namespace mtls::tool {
 

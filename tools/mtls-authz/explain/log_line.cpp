@@ -5,11 +5,11 @@
 #include <optional>
 #include <utility>
 
-#include "facts_json.hpp"
+#include "../facts_json.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/policy/reason.hpp"
 #include "mtls_authz/trust/handshake_refusal.hpp"
-#include "terminal.hpp"
+#include "../terminal.hpp"
 
 namespace mtls::tool {
 
