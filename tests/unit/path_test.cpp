@@ -162,6 +162,17 @@ CLAIM(of_cas_with_one_name_or_one_key_each_stands_for_its_own_partner) {
     }
 }
 
+CLAIM(an_anchors_key_under_another_name_that_its_own_issuer_did_not_give_it_is_another_ca) {
+    const auto root = test::issue(ca_spec("Root"), nullptr), anchor = test::issue(ca_spec("Anchor"), nullptr);
+    const auto sub = test::issue(ca_spec("Sub"), &root, key_of(anchor));
+    Draft d;
+    d.file("root.pem", root.cert_pem()).file("anchor.pem", anchor.cert_pem());
+    const auto policy = d.policy(partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor root.pem") +
+                                 partner("other", "MTLSIdentity CN:other\nMTLSTrustAnchor anchor.pem"));
+    CHECK_EQUAL(verdict(ask(*policy, test::issue(client_spec("api"), &sub), {&sub})), "granted acme");
+    CHECK_EQUAL(verdict(ask(*policy, test::issue(client_spec("api"), &anchor), {&sub})), "wrong-issuer");
+}
+
 CLAIM(of_intermediates_with_one_name_the_one_that_signed_is_taken) {
     const auto root = test::issue(ca_spec("Root"), nullptr);
     CertSpec spec = ca_spec("Issuing");

@@ -78,6 +78,11 @@ CLAIM(spiffe_ids_stand_alone_in_a_leaf_that_signs_nothing) {
     test::CertSpec spec = san({{GEN_URI, "spiffe://acme.example/a"}});
     spec.ca = true;
     unsure("URI:spiffe://acme.example/a", facts_of(spec));
+    spec.ca = false;
+    for (const char* const usage : {"digitalSignature,keyCertSign", "cRLSign"}) {
+        spec.key_usage = usage;
+        unsure("URI:spiffe://acme.example/a", facts_of(spec));
+    }
     CHECK_CONTAINS(error_of("URI:spiffe://acme.example:8443/a"), "SPIFFE ID");
     CHECK_CONTAINS(error_of("URI:spiffe://*/a"), "authority");
 }

@@ -529,6 +529,31 @@ CLAIM(a_damaged_identity_makes_an_image_that_is_not_used_or_decides_within_itsel
     CHECK(refused > 500 && used > 1000 && denied > 500);
 }
 
+// The number of identities stands at several places of an image, the end of its index among them.
+CLAIM(an_image_whose_numbers_do_not_agree_is_not_used) {
+    constexpr std::uint32_t kLines = 777;
+    Server server;
+    std::string lines = "MTLSTrustAnchor ca.pem";
+    for (std::uint32_t i = 0; i < kLines; ++i) lines += "\nMTLSIdentity CN:n" + std::to_string(i);
+    // No line has the number that is looked for.
+    server.write_text(std::string(kLines, '\n') + partner("acme", lines));
+    server.look_twice();
+    const std::string whole = content_of(server.board->shelf.look_at_kept()->files[2].get());
+    std::size_t changes = 0;
+    for (std::size_t at = 0; at + sizeof kLines <= whole.size(); at += sizeof kLines) {
+        std::uint32_t number = 0;
+        std::memcpy(&number, whole.data() + at, sizeof number);
+        if (number != kLines) continue;
+        std::string changed = whole;
+        const std::uint32_t less = kLines - 1;
+        std::memcpy(changed.data() + at, &less, sizeof less);
+        const auto image = Image::open(sealed(changed), Watched::kPolicy);
+        ++changes;
+        check(Image::root<Policy>(image.value()) == nullptr, std::to_string(at), __FILE__, __LINE__);
+    }
+    CHECK(changes >= 4);
+}
+
 CLAIM(a_child_can_hand_out_nothing) {
     Server server;
     CHECK_EQUAL(in_child([&] {
