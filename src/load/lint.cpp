@@ -156,13 +156,12 @@ private:
 
     void check_overlaps() {
         for (const Overlap& overlap : find_overlaps(policy_)) {
-            const std::string mine = "MTLSIdentity of " + std::string(overlap.partner->name),
-                              other = std::string(overlap.other->name) + " at " + overlap.other_where.str() +
-                                      ", under a trust anchor that both have: a certificate with ";
-            warn(overlap.identity.where, overlap.is_covered ? mine + " is covered by that of " + other +
-                                                                  overlap.identity.text() + " is ambiguous, and refused"
-                                                            : mine + " overlaps with that of " + other + overlap.both +
-                                                                  " fits both, and is then ambiguous, and refused");
+            std::string text = "MTLSIdentity of " + std::string(overlap.partner->name);
+            text += overlap.is_covered ? " is covered by that of " : " overlaps with that of ";
+            text += std::string(overlap.other->name) + " at " + overlap.other_where.str();
+            text += ", under a trust anchor that both have: a certificate with ";
+            text += overlap.is_covered ? overlap.identity.text() + " is" : overlap.both + " fits both, and is then";
+            warn(overlap.identity.where, text + " ambiguous, and refused");
         }
     }
 

@@ -17,8 +17,8 @@ namespace {
 
 // The only argument, without quotes.
 std::string only_word(const Directive& d) {
-    auto words = config_words(d.args);
-    return words.size() == 1 ? std::move(words.front()) : d.args;
+    const auto words = config_words(d.args);
+    return words.size() == 1 ? words.front() : d.args;
 }
 
 // Why a window contains no instant; "" if it does.

@@ -209,21 +209,24 @@ bool can_all_read(const std::string& file) {
 // can ask.
 std::string expect_lines(const std::string& name, const std::vector<std::string>& files, bool has_anchor,
                          const std::string& root) {
-    std::string out;
+    std::string out = "# Asked before the policy counts, at each change: one that breaks it is refused.\n", lines;
     bool is_copy_needed = false;
     for (const std::string& file : files) {
         const bool is_there = can_all_read(file);
         is_copy_needed = is_copy_needed || !is_there;
         const std::string number = files.size() > 1 ? "-" + std::to_string(&file - files.data() + 1) : "";
-        const std::string place = is_there ? name_for_server(file, root) : "mtls/expect/" + name + number + ".pem";
-        const std::string start = std::string(has_anchor && is_there ? "" : "#") + "MTLSExpect " + config_quote(place);
-        out += start + " is " + name + "\n" + start + " is-granted GET /partners/" + name + "/x\n";
+        std::string place = "mtls/expect/" + name;
+        place += number + ".pem";
+        if (is_there) place = name_for_server(file, root);
+        for (const std::string& claim : {" is " + name, " is-granted GET /partners/" + name + "/x"}) {
+            lines += has_anchor && is_there ? "" : "#";
+            lines += "MTLSExpect " + config_quote(place) + claim + "\n";
+        }
     }
-    if (out.empty()) return out;
-    return std::string("# Asked before the policy counts, at each change: one that breaks it is refused.") +
-           (has_anchor ? "" : "\n# With mod_ssl nothing can be expected.") +
-           (is_copy_needed ? "\n# The server cannot read the file where it is: copy it to mtls/expect first." : "") +
-           "\n" + out;
+    if (lines.empty()) return {};
+    if (!has_anchor) out += "# With mod_ssl nothing can be expected.\n";
+    if (is_copy_needed) out += "# The server cannot read the file where it is: copy it to mtls/expect first.\n";
+    return out + lines;
 }
 
 std::string headline(const CertificateFacts& facts) {
