@@ -68,6 +68,21 @@ CLAIM(certificates_of_before_and_after_a_renewal_become_one_partner) {
     CHECK_EQUAL(json["files"].size(), 2U);
 }
 
+CLAIM(each_partner_that_is_suggested_gets_the_anchors_of_its_own_certificates_alone) {
+    Rollover b;
+    b.add("initech.pem", {{"O", "Initech"}, {"CN", "gw"}}, "gw.initech.example", b.next_ca);
+    for (const std::vector<std::string>& anchors :
+         {std::vector<std::string>{"--anchor", "ca.pem", "--anchor", "next-ca.pem"}, {"ca.pem", "next-ca.pem"}}) {
+        std::vector<std::string> args = {"suggest", "globex.pem", "initech.pem"};
+        args.insert(args.end(), anchors.begin(), anchors.end());
+        const std::string two = b.tried(args, {"globex.pem", "initech.pem"});
+        CHECK_EQUAL(count(two, "MTLSTrustAnchor "), 2U);
+        // Globex's name from Initech's CA.
+        b.add("forged.pem", {{"O", "Globex"}, {"CN", "api"}}, "api.globex.example", b.next_ca);
+        CHECK_CONTAINS(b.expect(3, {"explain", "--policy", "p.conf", "--cert", "forged.pem"}), "deny: wrong-issuer");
+    }
+}
+
 CLAIM(a_suggestion_expects_its_certificates_and_grants_something) {
     Rollover b;
     const std::string block = b.tried({"suggest", "old.pem", "--anchor", "ca.pem"}, {"old.pem"});

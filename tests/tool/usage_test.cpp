@@ -5,13 +5,11 @@ using namespace test;
 
 namespace {
 
+const std::string kPolicy = "<MTLSPartner acme>\nMTLSIdentity CN:api\nMTLSTrustAnchor ca.pem\n</MTLSPartner>\n";
+
 struct Usage : Bench {
     Identity ca = make_ca("Acme CA"), leaf = make_client("api", "api.acme.example", ca);
-    Usage() {
-        file("ca.pem", ca.cert_pem())
-            .file("leaf.pem", leaf.cert_pem())
-            .file("p.conf", "<MTLSPartner acme>\nMTLSIdentity CN:api\nMTLSTrustAnchor ca.pem\n</MTLSPartner>\n");
-    }
+    Usage() { file("ca.pem", ca.cert_pem()).file("leaf.pem", leaf.cert_pem()).file("p.conf", kPolicy); }
     void refuses(const std::vector<std::string>& args, const std::string& why) const {
         const std::string said = expect(2, args);
         CHECK_CONTAINS(said, "mtls-authz: " + why);
@@ -87,6 +85,37 @@ CLAIM(explain_says_the_time_that_it_was_asked_for) {
     };
     CHECK_CONTAINS(at("2099-03-31"), "deny: expired; at 2099-03-31T00:00:00Z\n");
     CHECK(u.expect(0, question).find("; at ") == std::string::npos);
+}
+
+CLAIM(explain_says_that_a_path_is_taken_as_decoded_and_refuses_an_empty_one) {
+    Usage u;
+    u.file("p.conf",
+           "<MTLSPartner acme>\nMTLSIdentity CN:api\nMTLSTrustAnchor ca.pem\nMTLSGrant read /api/**\n"
+           "</MTLSPartner>\n");
+    const auto asked = [&](const std::string& path) {
+        return u.run({"explain", "--policy", "p.conf", "--cert", "leaf.pem", "--path", path}).text;
+    };
+    const std::string note = "--path is taken as decoded, and without a query";
+    for (const char* const path : {"/api/1?x=1", "/api/a%20b"}) CHECK_CONTAINS(asked(path), note);
+    for (const char* const path : {"/api/1", "/api/100%"}) CHECK(asked(path).find(note) == std::string::npos);
+    u.refuses({"explain", "--policy", "p.conf", "--cert", "leaf.pem", "--path", ""}, "explain has an empty --path");
+}
+
+CLAIM(explain_answers_nothing_where_a_crl_cannot_be_used) {
+    Usage u;
+    u.file("page.crl", "<html>not found</html>\n").file("ca.crl", make_crl(u.ca, {}));
+    const std::vector<std::string> question = {"explain", "--policy", "p.conf", "--cert", "leaf.pem", "--crl"};
+    const auto with = [&](const std::string& file) {
+        auto args = question;
+        args.push_back(file);
+        return args;
+    };
+    CHECK_CONTAINS(u.expect(0, with("ca.crl")), "allow: granted");
+    for (const char* const file : {"leaf.pem", "page.crl", "none.crl"}) {
+        CHECK(u.expect(2, with(file)).find("allow") == std::string::npos);
+    }
+    u.file("p.conf", kPolicy + "MTLSCRLFile " + u.folder() + "/none.crl\n");
+    CHECK(u.expect(2, {"explain", "--policy", "p.conf", "--cert", "leaf.pem"}).find("allow") == std::string::npos);
 }
 
 CLAIM(explain_of_an_ambiguous_certificate_names_both_lines) {

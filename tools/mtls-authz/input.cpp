@@ -184,7 +184,11 @@ Refusing read_refusing(const Policy& policy, const std::vector<std::string>& rev
     watch_all(crls, out, [&files](WatchedFiles file) { files.push_back(std::move(file)); });
     if (out.unreadable) return out;
     lists.watch(files, cas_by_name);
-    lists.look(cas_by_name, anchors, out.findings);
+    std::vector<Diagnostic> findings;
+    lists.look(cas_by_name, anchors, findings);
+    // What the server has read of such a file before is not known here.
+    out.unreadable = has_error(findings);
+    out.findings.insert(out.findings.end(), findings.begin(), findings.end());
     out.crls = lists.crls();
     return out;
 }

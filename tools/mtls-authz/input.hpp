@@ -43,7 +43,7 @@ struct Refusing {
     std::shared_ptr<const Refusals> refusals;
     std::shared_ptr<const CrlSet> crls;
     std::vector<Diagnostic> findings;
-    bool unreadable = false;  // a file of the command line is unreadable
+    bool unreadable = false;  // a file of the command line, or a CRL, cannot be read or used
 };
 // Reads revocation files and CRLs, names or patterns, and the policy's MTLSCRLFiles. `more`: CAs beside the policy's
 // that may have signed a CRL.

@@ -115,6 +115,8 @@ void add_explain(CLI::App& app, int& status) {
         }
         if (options.certificate.empty() || options.policy.empty() != options.live)
             throw UsageError{"needs --cert, and --policy or --live; or --log-line"};
+        if (command->count("--path") > 0 && options.path.empty())
+            throw UsageError{"has an empty --path: expected one like /orders/17"};
         if (options.path.empty()) refuse_options(*command, {"--method"}, "without --path: it is that of a request");
         status = explain(options);
     });

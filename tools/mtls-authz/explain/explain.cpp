@@ -31,6 +31,7 @@ std::vector<std::string> not_asked(const ExplainOptions& options, const Policy& 
     std::vector<std::string> out;
     out.emplace_back(options.path.empty() ? "gates of httpd.conf (--path asks as MTLSAllow by-grant does)"
                                           : "gates of httpd.conf (by-grant was asked)");
+    if (auto other = other_spelling_of(options.path); !other.empty()) out.push_back(std::move(other));
     if (options.revocations.empty()) out.emplace_back("revocation files (--revocations)");
     if (options.crls.empty() && policy.crl_files().empty()) out.emplace_back("CRLs (--crl)");
     if (!policy.front_keys().empty()) out.emplace_back(kFrontsNotAsked);

@@ -59,6 +59,7 @@ std::vector<std::string> not_asked(const ExplainOptions& options, const MappedHo
     std::vector<std::string> out;
     if (policy != nullptr && !policy->front_keys().empty()) out.emplace_back(kFrontsNotAsked);
     if (options.path.empty()) out.emplace_back("gates (--path)");
+    if (auto other = other_spelling_of(options.path); !other.empty()) out.push_back(std::move(other));
     if (options.method == "COPY" || options.method == "MOVE") out.emplace_back("the Destination of " + options.method);
     std::string remaps;
     for (const std::string& what : host.remaps) remaps += (remaps.empty() ? "" : ", ") + what;

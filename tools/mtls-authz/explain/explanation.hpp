@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mtls_authz/decide/identification.hpp"
@@ -13,6 +14,9 @@ namespace mtls::tool {
 // For policies with fronts: the answer is for a client that connects directly.
 constexpr const char* kFrontsNotAsked =
     "whether a front hands the certificate on, and is accepted there (MTLSAcceptFront)";
+
+// What is not asked where a path has a query or percent-encoding, as one that is pasted from a log may; "" else.
+std::string other_spelling_of(std::string_view path);
 
 struct Explanation {
     Reason reason = Reason::kInternalError;

@@ -252,6 +252,26 @@ std::string identity_lines(const Together& together) {
     return out;
 }
 
+// Of the anchors given, those under which a certificate of the partner is identified: with all of them, the CA of one
+// partner could name another. All, if none is.
+std::vector<std::string> anchors_for(const Together& together, const std::string& lines,
+                                     const SuggestOptions& options) {
+    if (options.anchors.size() < 2) return options.anchors;
+    std::vector<std::string> out;
+    for (const std::string& anchor : options.anchors) {
+        const PolicyInput input = read_policy_text(
+            "<MTLSPartner p>\n" + lines + anchor_lines(together.clients.front()->facts, {anchor}) + "</MTLSPartner>\n",
+            options.root);
+        const auto is_identified = [&](const Client& client) {
+            return identify_at_any_time(*input.policy, *client, {}).partner != nullptr;
+        };
+        if (input.policy && std::any_of(together.clients.begin(), together.clients.end(), is_identified)) {
+            out.push_back(anchor);
+        }
+    }
+    return out.empty() ? options.anchors : out;
+}
+
 Result<Suggestion> suggestion_for(const Together& together, const std::vector<std::string>& expected,
                                   const SuggestOptions& options) {
     const CertificateFacts& facts = together.clients.front()->facts;
@@ -261,7 +281,11 @@ Result<Suggestion> suggestion_for(const Together& together, const std::vector<st
     std::string identities = identity_lines(together), &out = made.block;
     if (identities.empty()) return Error{"nothing in the certificate can be matched"};
     for (const Client& client : together.clients) out += headline(client->facts);
-    std::vector<std::string> anchors = options.anchors;
+    std::string purposes;
+    for (const Client& client : together.clients) {
+        if (purposes.empty()) purposes = purpose_lines(*client);
+    }
+    std::vector<std::string> anchors = anchors_for(together, identities + purposes, options);
     for (std::size_t i = 0; i < together.clients.size(); ++i) {
         if (!options.anchors.empty() || !is_self_signed(*together.clients[i])) continue;
         out +=
@@ -270,10 +294,6 @@ Result<Suggestion> suggestion_for(const Together& together, const std::vector<st
         if (together.files[i] != "-") anchors.push_back(name_for_server(together.files[i], options.root));
     }
     out += "<MTLSPartner " + made.name + ">\n" + identities + anchor_lines(facts, anchors);
-    std::string purposes;
-    for (const Client& client : together.clients) {
-        if (purposes.empty()) purposes = purpose_lines(*client);
-    }
     if (!expected.empty()) {
         out += "    # What it may do behind MTLSAllow by-grant.\n    MTLSGrant read /partners/" + made.name + "/**\n";
     }
