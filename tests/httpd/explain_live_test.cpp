@@ -98,6 +98,30 @@ CLAIM(explain_live_allows_nothing_that_the_handshake_may_refuse) {
     CHECK_EQUAL(site.get(world().globex), 200);
 }
 
+CLAIM(explain_live_counts_the_cas_that_ssl_verify_depth_allows) {
+    for (const bool is_enough : {true, false}) {
+        ToolSite site;
+        site.certificate("by-sub", world().acme_by_sub, world().acme_sub.cert_pem());
+        site.httpd.set_tls_lines("SSLVerifyClient optional\nMTLSClientCA On\nSSLVerifyDepth " +
+                                 std::string(is_enough ? "2" : "1") + "\n");
+        site.start();
+        ClientOptions who;
+        who.identity = &world().acme_by_sub;
+        who.chain = {&world().acme_sub};
+        int status = 0;
+        try {
+            status = TlsClient(site.httpd.port(), who).get("/gate/x").status;
+        } catch (const std::exception&) {
+            // The handshake was refused.
+        }
+        CHECK_EQUAL(status, is_enough ? 200 : 0);
+        const std::string said = site.answer("by-sub", "/gate/x");
+        if (is_enough) CHECK_EQUAL(said, "allow: granted");
+        if (!is_enough) CHECK_CONTAINS(said, "its chain has 2 CAs, and SSLVerifyDepth is 1");
+        CHECK_EQUAL(site.answer("acme", "/gate/x"), "allow: granted");
+    }
+}
+
 CLAIM(explain_live_chooses_the_virtual_host_that_is_asked_for) {
     ToolSite site;
     const std::string port = std::to_string(site.httpd.port());

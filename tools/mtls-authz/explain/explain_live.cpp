@@ -49,8 +49,13 @@ std::string doubt(const MappedHost& host, const ServerCas& server, const Present
         return "it is let in from " + texts_of(partner->networks) + " alone: say the client's address with --from";
     if (partner != nullptr && partner->anchors->uses_mod_ssl && host.has_crls)
         return "its CA is one of mod_ssl's, whose own CRLs (SSLCARevocationFile) were not asked";
-    // With MTLSClientCA the handshake accepts the same path as the policy.
-    if (host.believes_anchors && explanation.who.partner != nullptr && !host.checks_crls) return {};
+    // With MTLSClientCA the handshake accepts the same path as the policy, if SSLVerifyDepth lets it.
+    if (host.believes_anchors && explanation.who.partner != nullptr && !host.checks_crls) {
+        const std::size_t cas = explanation.who.path.ca_keys.size();
+        if (cas <= static_cast<std::size_t>(std::max(host.verify_depth, 0))) return {};
+        return "mod_ssl may refuse it in the handshake already: its chain has " + std::to_string(cas) +
+               " CAs, and SSLVerifyDepth is " + std::to_string(host.verify_depth);
+    }
     return doubt_about_handshake(host, server, client,
                                  explanation.who.is_purpose_waived ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT);
 }
