@@ -1,4 +1,4 @@
-// Numbers that spread threads over the slots of an array.
+// Numbers that spread threads over the slots of an array, and what a thread needs before memory runs out.
 #pragma once
 
 #include <pthread.h>
@@ -6,6 +6,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <exception>
 
 #include "mtls_authz/system/system.hpp"
 
@@ -27,5 +28,10 @@ inline std::size_t processor_number() noexcept {
     return static_cast<std::size_t>((thread_number() * kGoldenRatio) >> kAllButOneByte);
 #endif
 }
+
+// Has the C++ library allocate what it keeps for each thread. It would at the thread's first exception: where there is
+// no memory by then, glibc aborts the process, since a library that was loaded at run time gets such data at its first
+// use.
+inline void be_ready_to_throw() noexcept { [[maybe_unused]] const volatile int used = std::uncaught_exceptions(); }
 
 }  // namespace mtls

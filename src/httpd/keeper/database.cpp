@@ -10,6 +10,7 @@
 
 #include "httpd/config/config.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/system/this_thread.hpp"
 
 extern "C" {
 #include <ap_listen.h>
@@ -106,7 +107,10 @@ void start_reading_database(const server_rec* s, const FileFaults& faults) {
     }
     state().database->node = node_name();
     for (const RowPart part : {RowPart::kPolicy, RowPart::kRevocations}) {
-        std::thread([s, part, &faults] { poll_database(s, part, faults); }).detach();
+        std::thread([s, part, &faults] {
+            be_ready_to_throw();
+            poll_database(s, part, faults);
+        }).detach();
     }
 }
 

@@ -25,6 +25,7 @@
 #include "mtls_authz/keeper/poll_timer.hpp"
 #include "mtls_authz/system/process_traits.hpp"
 #include "mtls_authz/tell/refusal_report.hpp"
+#include "mtls_authz/system/this_thread.hpp"
 
 extern "C" {
 #include <ap_listen.h>
@@ -242,20 +243,27 @@ void bind_to_parent(pid_t parent) {
         _exit(1);
     }
     bind_to_parent(parent);
+    be_ready_to_throw();
     FileFaults faults;  // never destroyed: only _exit() ends the threads that use it
     const int status = guarded(s, 1, [&] {
         state().live.policy.take_over();
         for (auto& heartbeat : state().live.board->heartbeats) heartbeat = monotonic_seconds();
         if (state().refresh_seconds > 0) {
             for (const Watched what : {Watched::kRefusals, Watched::kCrls, Watched::kPolicy}) {
-                std::thread([s, what, &faults] { poll_forever(s, what, faults); }).detach();
+                std::thread([s, what, &faults] {
+                    be_ready_to_throw();
+                    poll_forever(s, what, faults);
+                }).detach();
             }
         }
         start_reading_database(s, faults);
         serve_live(s);
         // Without this thread events are not reported; the keeper goes on.
         guarded(s, OK, [&] {
-            std::thread([s, &faults] { report_events(s, faults); }).detach();
+            std::thread([s, &faults] {
+                be_ready_to_throw();
+                report_events(s, faults);
+            }).detach();
             return OK;
         });
         answer(s, parent, is_first);

@@ -13,6 +13,7 @@
 #include "httpd/config/config.hpp"
 #include "httpd/keeper/live_gates.hpp"
 #include "mtls_authz/keeper/live_socket.hpp"
+#include "mtls_authz/system/this_thread.hpp"
 
 extern "C" {
 #include <unixd.h>
@@ -140,7 +141,10 @@ void serve_live(const server_rec* s) {
     live_socket->gives = OwnedFile();
     // Without this thread --live gets no answer; the keeper goes on.
     guarded(s, OK, [&] {
-        std::thread([s] { serve_forever(s); }).detach();
+        std::thread([s] {
+            be_ready_to_throw();
+            serve_forever(s);
+        }).detach();
         return OK;
     });
 }
