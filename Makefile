@@ -230,7 +230,7 @@ LIBRARIES   := libraries.hpp
 TEST_PCH    := $(BUILD)/plain/tests/$(LIBRARIES).gch
 SAN_PCH     := $(BUILD)/san/$(LIBRARIES).gch
 TSAN_PCH    := $(BUILD)/tsan/$(LIBRARIES).gch
-# gcc warns of what is not there where it instruments; the same sources are compiled with warnings for all else.
+# Without warnings: gcc's are often false with -fsanitize=thread, and the other builds compile the same sources with them.
 TSAN_COMPILE = $(CXX) $(STANDARD) -w -O1 -g1 -fsanitize=thread
 # Optimizing these takes longer than it saves.
 TEST_FOLDERS := httpd tool unit support soak

@@ -3,7 +3,7 @@
 -- then give two logins one role each (MySQL: SET DEFAULT ROLE mtls_node TO web3):
 --   CREATE USER web3 IDENTIFIED BY '...'; GRANT mtls_node TO web3; SET DEFAULT ROLE mtls_node FOR web3;        -- a web server
 --   CREATE USER alice IDENTIFIED BY '...'; GRANT mtls_writer TO alice; SET DEFAULT ROLE mtls_writer FOR alice; -- who pushes
--- Triggers run with the rights of whoever runs this file: that login has to stay. See postgresql.sql for what the
+-- Triggers run with the rights of the login that runs this file: do not drop it. See postgresql.sql for what the
 -- columns hold, and docs/database.md for who may do what.
 
 CREATE TABLE mtls_policy (
@@ -18,7 +18,7 @@ CREATE TABLE mtls_policy_revision (
 ) ENGINE = InnoDB;
 INSERT INTO mtls_policy_revision VALUES (1, 1);
 
--- TRUNCATE raises no trigger, here: use DELETE.
+-- TRUNCATE fires no triggers in MariaDB and MySQL: use DELETE.
 DELIMITER //
 CREATE PROCEDURE mtls_raise_revision() MODIFIES SQL DATA SQL SECURITY INVOKER
 BEGIN
@@ -59,7 +59,7 @@ GRANT SELECT ON mtls_policy TO mtls_node;
 GRANT SELECT ON mtls_policy_revision TO mtls_node;
 GRANT SELECT, INSERT, UPDATE ON mtls_node TO mtls_node;
 GRANT SELECT, INSERT, UPDATE, DELETE ON mtls_policy TO mtls_writer;
--- For the lock of the row: two who push at once come one after the other.
+-- SELECT ... FOR UPDATE needs UPDATE: a push locks the row, so that pushes happen one after another.
 GRANT SELECT, UPDATE ON mtls_policy_revision TO mtls_writer;
 GRANT SELECT, DELETE ON mtls_node TO mtls_writer;
 GRANT SELECT, INSERT (revision, what) ON mtls_policy_push TO mtls_writer;

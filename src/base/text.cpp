@@ -229,7 +229,7 @@ std::optional<std::string> nearest_of(std::string_view word, std::span<const std
 }
 
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates) {
-    // What is the word itself is no suggestion.
+    // A word that is itself a candidate needs no suggestion.
     if (std::find(candidates.begin(), candidates.end(), word) != candidates.end()) return {};
     const auto near = nearest_of(word, candidates);
     return near ? " (did you mean '" + *near + "'?)" : "";

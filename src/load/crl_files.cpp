@@ -118,7 +118,8 @@ void CrlFiles::note_missing(const std::set<std::string>& present, const CrlSet& 
     }
 }
 
-// Once for each list, when it is read: what is past its nextUpdate, or in the last tenth of its life.
+// Warns of a list that is past its nextUpdate, or in the last tenth of the time between thisUpdate and nextUpdate. Each
+// list is warned of once, when it is read.
 void CrlFiles::warn_of_end(const std::string& path, const CrlSet& next, std::vector<Diagnostic>& findings) {
     constexpr int kShare = 10;
     const std::int64_t now = std::time(nullptr);

@@ -52,7 +52,7 @@ std::string with_defaults(std::string_view driver, std::string parameters) {
         parameters += std::string(separator_after(driver, parameters)) + name + "=" + value;
     };
     if (driver == "pgsql") add("connect_timeout", std::to_string(Database::kLongestConnect));
-    // Otherwise an UPDATE that finds a row as it is would look like one that found none.
+    // Otherwise an UPDATE that changes nothing in its row returns the same count as one that finds no row.
     if (driver == "mysql") add("flags", "CLIENT_FOUND_ROWS");
     return parameters;
 }
@@ -320,14 +320,14 @@ Result<std::vector<Database::Row>> Database::select(const std::string& statement
     const Pool pool;
     std::vector<Row> out;
     const std::string fault = handle_->ask(seconds, [&] {
-        // With all at once, the driver for mysql finds a row by its number only, and walks to it from the first.
+        // The driver for mysql, given all rows at once, needs a row's number and walks to it from the first row.
         const int all_at_once = handle_->name == "mysql" ? 0 : 1;
         apr_dbd_results_t* results = nullptr;
         const int status =
             apr_dbd_select(handle_->driver, pool.get(), handle_->connection, &results, statement.c_str(), all_at_once);
         if (status != 0) return status;
         apr_dbd_row_t* row = nullptr;
-        // Behind the last row some drivers return 1, others -1.
+        // After the last row some drivers return 1, others -1.
         while (apr_dbd_get_row(handle_->driver, pool.get(), results, &row, -1) == 0) {
             Row& read = out.emplace_back();
             for (std::size_t i = 0; i < columns; ++i) {
@@ -335,7 +335,7 @@ Result<std::vector<Database::Row>> Database::select(const std::string& statement
                 read.push_back(entry != nullptr ? std::optional<std::string>(entry) : std::nullopt);
             }
         }
-        // Row by row, a connection that broke off looks like the end.
+        // If rows come one by one, a lost connection looks like the end.
         const char* const broken = all_at_once != 0 ? "" : apr_dbd_error(handle_->driver, handle_->connection, 0);
         return *broken != '\0' ? 1 : 0;
     });

@@ -48,7 +48,8 @@ bool is_allowed_in_partner(std::string_view name) {
     return std::find(std::begin(kNotInPartner), std::end(kNotInPartner), name) == std::end(kNotInPartner);
 }
 
-// Where a directive belongs that is none of a policy, if it is one of this module or of httpd's access control.
+// Where a directive of this module, or of httpd's access control, belongs that is not allowed in a policy. Nothing for
+// other directives.
 std::optional<std::string> place_of_other(std::string_view name, const std::string& here) {
     static constexpr std::string_view kServer[] = {
         "MTLSPolicyFile", "MTLSRevocationFile", "MTLSPolicyStart", "MTLSPolicyRefresh", "MTLSClientCA",
@@ -178,7 +179,7 @@ void PolicyBuilder::begin_partner(const Directive& section) {
     auto partner = std::make_unique<WrittenPartner>();
     partner->name = name;
     partner->where = section.where;
-    bool has_identity = false;  // a faulty line counts: it has an error of its own
+    bool has_identity = false;  // also if its line is faulty: that is reported already
     const auto known = partner_directives();
     for (const Directive& d : section.children) {
         const Handler* const handler = find_handler(d.name);

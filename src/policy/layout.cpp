@@ -12,7 +12,7 @@ namespace mtls {
 
 namespace {
 
-// Compilers of one platform lay classes out alike; the templates among them are the library's.
+// Compilers of one platform agree on the layout of classes; the standard library defines that of its templates.
 std::string library() {
 #ifdef _LIBCPP_VERSION
     return "libc++ " + std::to_string(_LIBCPP_VERSION);

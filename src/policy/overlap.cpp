@@ -47,7 +47,7 @@ bool is_list(Field field) {
            field == Field::kExtension;
 }
 
-// The type of a selector; for attributes of the subject, also where `subject:` names them.
+// The type of value that a selector asks for.
 using Type = std::pair<Field, std::string>;
 Type type_of(const Selector& selector) { return {selector.field(), std::string(selector.oid())}; }
 
@@ -59,7 +59,8 @@ Selectors positive(const Conditions& conditions) {
     return out;
 }
 
-// Whole names first, then what fits fewer values: a wildcard fits the value that another selector gave.
+// Orders whole names first, then selectors that match fewer values: a wildcard may match the value that a selector
+// before it added.
 bool is_narrower(const Selector& a, const Selector& b) {
     const auto rank = [](const Selector& s) { return s.field() == Field::kSubject || s.field() == Field::kIssuer; };
     if (rank(a) != rank(b)) return rank(a);
@@ -168,11 +169,11 @@ private:
     };
     // Lines that ask for the same types of values.
     struct Group {
-        std::vector<Type> exact;  // of which a line asks for one exact value; sorted
+        std::vector<Type> exact;  // types for which each line asks for one exact value; sorted
         std::vector<Type> all;    // sorted
         bool names_something = false;
         std::vector<Id> lines;
-        std::vector<std::vector<std::size_t>> values;  // of each line, hashes of its exact values
+        std::vector<std::vector<std::size_t>> values;  // for each line, the hashes of its exact values
     };
 
     struct Found {
@@ -195,7 +196,7 @@ private:
         std::map<std::string, std::vector<const Partner*>> partners;
         std::unordered_map<const AnchorSet*, std::set<std::string>> cas_of;
         for (const Partner& partner : policy_.partners()) {
-            // The default anchors are those of many partners.
+            // Many partners share the default anchors.
             const auto [entry, is_new] = cas_of.try_emplace(&*partner.anchors);
             if (is_new) entry->second = cas_in(*partner.anchors);
             for (const std::string& ca : entry->second) partners[ca].push_back(&partner);
@@ -205,7 +206,7 @@ private:
                 ids_[partner.first_identity + i] = {&partner, i};
         }
         is_member_.resize(ids_.size());
-        // Default anchors have many CAs with the same partners: these are compared once.
+        // CAs with the same partners, as those of the default anchors, are compared once.
         std::set<std::vector<const Partner*>> seen;
         for (auto& [ca, all] : partners) {
             if (all.size() > 1 && seen.insert(all).second) add_members(ca, all);
@@ -256,7 +257,7 @@ private:
         return false;
     }
 
-    // Finds a line of which every selector is also one of this line's, or fits what this line asks for.
+    // Finds a line of another partner whose selectors this line contains, or that matches what this line asks for.
     void compare_with_index(Id id) {
         if (!is_member_[id]) return;
         const Line mine = line(id);
@@ -275,7 +276,7 @@ private:
             if (found != by_text_.end() && report_one_of(id, found->second)) return;
         }
         constexpr std::size_t kMostScanned = 1000;
-        if (policy_.worst_scan().lines > kMostScanned) return;  // each line would be tried for each other one
+        if (policy_.worst_scan().lines > kMostScanned) return;  // too many lines without an index
         CertificateFacts specimen;
         for (const Selector& selector : positive(mine.identity.selectors)) {
             if (!selector.add_specimen(specimen)) return;
@@ -356,7 +357,7 @@ private:
         const std::vector<Group> groups = groups_of(members);
         for (std::size_t i = 0; i < groups.size(); ++i) {
             for (std::size_t k = 0; k <= i; ++k) {
-                // A line of the smaller group is reported: the one that is in the way of many.
+                // Reports the line of the smaller group, which overlaps with many of the other.
                 const bool is_smaller = groups[i].lines.size() <= groups[k].lines.size();
                 compare_groups(groups[is_smaller ? i : k], groups[is_smaller ? k : i]);
             }
@@ -379,7 +380,7 @@ private:
         return out;
     }
 
-    // Lines that overlap are equal in what both ask for exactly: only these are compared.
+    // Compares only lines with equal exact values: others do not overlap.
     void compare_groups(const Group& few, const Group& many) {
         if (few.names_something && many.names_something && common(few.all, many.all).empty()) return;
         const std::vector<Type> both = common(few.exact, many.exact);
@@ -392,7 +393,7 @@ private:
         }
     }
 
-    // `by_place`: of two lines, the later one is reported.
+    // `by_place`: reports the later one of two lines.
     void compare_line(Id id, const std::vector<Id>& candidates, bool by_place) {
         constexpr int kMostOfOne = 50;
         int compared = 0;

@@ -242,7 +242,7 @@ bool set_name(DistinguishedName& name, std::string_view text) {
     return true;
 }
 
-// A whole name (one with a canonical form) takes no further attributes.
+// Nothing is added to a whole name, which has a canonical form.
 bool add_attribute(DistinguishedName& name, NameAttribute attribute) {
     if (!name.canonical.empty()) return false;
     name.attributes.push_back(std::move(attribute));

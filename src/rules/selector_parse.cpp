@@ -67,8 +67,7 @@ bool looks_like_public_suffix(std::string_view domain) {
 
 namespace {
 
-// Suggestions for common mistakes in TYPE:VALUE.
-// `type`: before the first colon of `selector`.
+// Suggestions for common mistakes in TYPE:VALUE. `type`: the part of `selector` before its first colon.
 std::string hint_about(std::string_view type, std::string_view selector, bool has_value) {
     if (type.starts_with('#')) return " (a comment has a line of its own)";
     const std::size_t equals = type.find('=');

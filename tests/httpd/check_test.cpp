@@ -1,4 +1,4 @@
-// mtls-authz check and why beside a server: what they say is what the server says, and does.
+// mtls-authz check and why agree with the server.
 #include <sstream>
 
 #include "claims.hpp"
@@ -9,7 +9,7 @@ using namespace test;
 CLAIM(check_live_and_diff_live_take_what_httpd_conf_has_of_the_policy_with_the_files) {
     ToolSite site;
     site.httpd.write("crl/acme.pem", make_crl(world().acme_ca, {}));
-    // A partner without an anchor of its own, which only the default of httpd.conf makes whole.
+    // A partner that uses the default anchor of httpd.conf.
     site.put("loose.conf", partner("loose", "MTLSIdentity CN:loose"));
     site.start(
         "MTLSCRLFile crl/*.pem\nMTLSCRL if-present\nMTLSCRLStale grace=5\nMTLSTrustAnchor globex.pem\n"
@@ -35,7 +35,7 @@ CLAIM(check_live_and_diff_live_take_what_httpd_conf_has_of_the_policy_with_the_f
                    "other/acme.conf:1: error: MTLSTrustAnchor outside of <MTLSPartner>");
 }
 
-// Whatever stands in a policy file, in each place: what -t refuses, check refuses.
+// Each directive, inside and outside a partner: check refuses it if httpd -t does.
 CLAIM(check_refuses_in_a_policy_file_what_the_server_refuses) {
     ToolSite site;
     std::string all;
@@ -102,7 +102,7 @@ CLAIM(check_refuses_in_a_policy_file_what_the_server_refuses) {
         }
     }
     CHECK_EQUAL(all, "");
-    // What -t -D DUMP_MTLS_POLICY printed is no policy file, either; in a pipe it is the policy.
+    // The output of DUMP_MTLS_POLICY is refused as a policy file, and accepted from standard input.
     site.put("acme.conf", kAcme);
     site.configure("MTLSTrustAnchor globex.pem\n" + partner("x", "MTLSIdentity CN:x"));
     const std::string dump = site.httpd.run({"-t", "-D", "DUMP_MTLS_POLICY"}).text;
@@ -139,9 +139,9 @@ CLAIM(why_of_the_servers_own_line_names_the_suspension_and_asks_the_server) {
     const std::string command = "mtls-authz explain --socket " + site.socket() + " --host " + host +
                                 " --cert CERT.pem --method GET --path /gate/x\n";
     CHECK_CONTAINS(said.text, "to see what it changes: " + command);
-    // The command, with a certificate, is one that works.
+    // The printed command works.
     CHECK_CONTAINS(site.answer("globex", "/gate/x", {"--host", host, "--method", "GET"}), "deny: suspended");
-    // Of a certificate that is nobody's, the claim is of no partner; with another server's socket nothing is made up.
+    // An unknown certificate claims no partner. A socket that does not exist is an error.
     CHECK_CONTAINS(why("reason=unknown-partner").text, "MTLSIdentity ");
     CHECK_EQUAL(site.run_tool({"why", "--socket", "/nowhere/mtls_authz.sock", "x=y"}).status, 2);
 }

@@ -192,7 +192,7 @@ CLAIM(a_backend_gets_what_nginx_haproxy_and_envoy_would_hand_on) {
     options.chain = {&w.acme_sub};
     const std::string chained = TlsClient(p.site.httpd.port(), options).get("/app/x").body;
     CHECK_CONTAINS(header(chained, "X-Forwarded-Client-Cert"), ";Chain=\"-----BEGIN");
-    // Not granted, nothing handed on; and forged ones reach no place of the server.
+    // A denied request reaches no backend, and forged headers are removed everywhere.
     CHECK_EQUAL(p.site.get(&w.unnamed, "/app/x", forged).status, 403);
     CHECK(p.site.get(nullptr, "/open/x", forged).body.find("forged") == std::string::npos);
 }
@@ -248,7 +248,7 @@ CLAIM(groups_and_attributes_are_handed_over_where_the_partner_has_them) {
     CHECK_EQUAL(header(got, "X-Groups"), "suppliers,gold");
     CHECK_EQUAL(header(got, "X-Tenant"), "50%25 %C3%A9");
     CHECK_EQUAL(header(got, "X-Who"), "nobody");
-    // A partner without them: no header, and no forged one either.
+    // A partner without groups and attributes: the backend gets no such header, and no forged one.
     const std::string without = site.get(&w.globex, "/app/x", forged).body;
     CHECK(without.starts_with("GET /app/x"));
     CHECK_EQUAL(header(without, "X-Tenant"), "");
@@ -285,7 +285,7 @@ CLAIM(a_request_header_of_mod_headers_that_would_replace_what_is_handed_over_is_
 }
 
 CLAIM(mod_headers_replaces_what_is_handed_over_indeed) {
-    // What the warning says; an early one does not.
+    // An early RequestHeader line is executed before MTLSForward.
     Proxied p(
         "<Location /app>\n MTLSAllow any-partner\n MTLSForward partner=X-Partner\n RequestHeader set X-Partner "
         "other\n</Location>\n");

@@ -80,11 +80,11 @@ CLAIM(rows_of_mysql_count_and_its_faults_leave_the_last_good) {
     becomes([&] { return site.globex(); }, 403, "a row refuses");
     site.put("refused.conf", "revocation", "# nobody\n");
     becomes([&] { return site.globex(); }, 200, "and no longer");
-    // The node tells what it has, again and again.
+    // The node reports its state, repeatedly.
     const std::string revision = site.server->sql("SELECT revision FROM mtls_policy_revision");
     const auto told = [&] { return site.server->sql("SELECT revision, error FROM mtls_node"); };
     becomes([&] { return told() == revision + "\tNULL" ? 1 : 0; }, 1, "the node says so");
-    // Names that differ in case are two; a byte that is no text is one row's fault.
+    // Row names are case-sensitive. A NUL byte is reported with its row.
     site.put("ACME.conf", "policy", "# upper case\nMTLSNonsense\n");
     becomes([&] { return told().find("db:ACME.conf:2") != std::string::npos ? 1 : 0; }, 1, "a row that does not parse");
     site.server->sql("UPDATE mtls_policy SET body = CONCAT('# none', CHAR(0), '\n') WHERE name = 'ACME.conf'");
@@ -92,7 +92,7 @@ CLAIM(rows_of_mysql_count_and_its_faults_leave_the_last_good) {
     CHECK_EQUAL(site.acme() + site.globex(), 400);
     site.server->sql("DELETE FROM mtls_policy WHERE name = 'ACME.conf'");
     CHECK(site.says("the policy files are no longer refused"));
-    // Killed and back; another password.
+    // The server is killed and started again; then the password changes.
     site.server->kill();
     CHECK(site.says("MTLSPolicyDatabase mysql database.conf: the database cannot be read: "));
     stays([&] { return site.globex(); }, 200, "the server is gone");

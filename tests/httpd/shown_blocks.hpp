@@ -1,4 +1,4 @@
-// Configuration that the documentation shows, made complete: what files it names, and the partners that it speaks of.
+// Blocks of configuration in the documentation, completed with the files and partners that they name.
 #pragma once
 
 #include <string>

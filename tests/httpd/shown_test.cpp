@@ -1,4 +1,4 @@
-// What the documentation shows is taken by httpd, and recipes let in and keep out as they say.
+// httpd accepts the configuration in the documentation, and recipes grant and deny as they say.
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -133,9 +133,9 @@ CLAIM(httpd_takes_every_block_of_configuration_that_the_documentation_shows) {
     for (const char* file : {"README.md", kCookbook, "docs/fronts.md", "docs/install.md", "docs/directives.md"}) {
         for (const std::string& block : shown_blocks(file, "apache")) {
             if (block.find("OAuth2") != std::string::npos && !has_module("oauth2")) continue;
-            // Asks a server for the policy.
+            // Needs a database server.
             if (block.find("MTLSPolicyDatabase") != std::string::npos) continue;
-            // README.md shows how the module is loaded.
+            // The LoadModule line of README.md: the tests load the module themselves.
             const std::size_t load = block.find("LoadModule");
             const std::string lines = load == std::string::npos ? block : block.substr(block.find('\n', load) + 1);
             Kitchen kitchen;

@@ -1,4 +1,4 @@
-// What the demos leave behind: nothing, however they end.
+// The demos leave nothing behind, however they end.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Writes the server's process and folder to `note`, then lives until it is ended, or for itself ends as `how` says.
+// Starts a server, writes its process id and folder to `note`, and ends as `how` says; otherwise waits for a signal.
 int story(const std::string& note, const std::string& how) {
     Site site;
     site.start(location("/gate", "MTLSAllow partner acme"));

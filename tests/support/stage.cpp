@@ -61,7 +61,7 @@ std::set<pid_t> children_of(pid_t parent) {
     return out;
 }
 
-// Also what they leave behind: this process is the reaper of its descendants. Those that do not end in time are killed.
+// Also ends their orphans, whose parent this process becomes. Kills those that do not end in time.
 void end_children() {
     const auto late = std::chrono::steady_clock::now() + std::chrono::seconds(5);
     std::set<pid_t> asked;
@@ -87,7 +87,7 @@ int run(const std::function<int()>& story) {
     }
 }
 
-// Waits for the end of the story, or for a signal.
+// Waits until the story ends or a signal arrives.
 int status_of(pid_t story, const sigset_t& awaited) {
     for (;;) {
         int signal = 0;

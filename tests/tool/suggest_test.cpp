@@ -12,7 +12,8 @@ namespace {
 struct Rollover : Bench {
     Identity ca = make_ca("Acme CA"), next_ca = make_ca("Acme CA 2");
     Rollover() {
-        std::filesystem::permissions(folder(), std::filesystem::perms(0755));  // the server can read what is in it
+        // Every user can read the files, so MTLSExpect lines are not commented out.
+        std::filesystem::permissions(folder(), std::filesystem::perms(0755));
         add("old.pem", {{"O", "Acme"}, {"OU", "Payments"}, {"CN", "api"}}, "api.acme.example", ca);
         add("new.pem", {{"O", "Acme"}, {"OU", "Payments"}, {"CN", "api-2"}}, "api.acme.example", next_ca);
         add("globex.pem", {{"O", "Globex"}, {"CN", "api"}}, "api.globex.example", ca);
@@ -25,7 +26,7 @@ struct Rollover : Bench {
         if (!dns.empty()) spec.san = {{GEN_DNS, dns}};
         file(name, issue(spec, &issuer).cert_pem());
     }
-    // The block, once it has passed check and its certificates have been let in.
+    // The block, after check has accepted it and explain has allowed the certificates `let_in`.
     std::string tried(const std::vector<std::string>& args, const std::vector<std::string>& let_in) {
         const std::string block = expect(0, args);
         file("p.conf", block);
@@ -55,7 +56,7 @@ CLAIM(certificates_of_before_and_after_a_renewal_become_one_partner) {
     // One anchor is not enough for both.
     CHECK_CONTAINS(b.expect(1, {"suggest", "old.pem", "new.pem", "--anchor", "ca.pem"}),
                    "would refuse the certificate: not-verified (new.pem)");
-    // Others are partners of their own, unless somebody says that they are one.
+    // Certificates without a common name become one partner only with --name.
     const std::string two =
         b.tried({"suggest", "old.pem", "globex.pem", "--anchor", "ca.pem"}, {"old.pem", "globex.pem"});
     CHECK_CONTAINS(two, "<MTLSPartner acme>");
@@ -140,7 +141,7 @@ CLAIM(a_ca_is_an_anchor_and_a_self_signed_certificate_its_own) {
     const std::string self = b.tried({"suggest", "self.pem"}, {"self.pem"});
     CHECK_CONTAINS(self, "# Self-signed: no CA vouches for it.");
     CHECK_CONTAINS(self, "    MTLSTrustAnchor " + b.folder() + "/self.pem\n");
-    // The same name under another key is nobody.
+    // A certificate with the same name and another key is denied.
     b.expect(3, {"explain", "--policy", "p.conf", "--cert", "twin.pem"});
     CHECK(block.find("Self-signed") == std::string::npos);
 }

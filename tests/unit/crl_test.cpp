@@ -304,8 +304,7 @@ CLAIM(a_file_that_vanishes_from_a_pattern_is_reported_once_and_missing_until_it_
     write("ca.crl", pem);
     look();
     CHECK_EQUAL(files.missing().size(), 0U);
-    // Gone once more: reported once more. Under another name it is no loss, and neither is a list that a newer
-    // replaces.
+    // A list is not missing if another file has it, or if a newer list has replaced it.
     std::filesystem::rename(folder + "/ca.crl", folder + "/renamed.crl");
     look();
     CHECK_EQUAL(files.missing().size(), 0U);

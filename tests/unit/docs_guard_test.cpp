@@ -1,4 +1,4 @@
-// The documentation, checked: what links lead to. Run from the repository's root.
+// Links in the documentation lead to existing files and headings. Run from the repository's root.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>

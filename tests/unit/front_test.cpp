@@ -140,7 +140,7 @@ CLAIM(base64_of_der_is_strict) {
     };
     for (const auto& [value, why] : rows) CHECK_CONTAINS(fault(FrontFormat::kDer, value), why);
     if (bare != digits) CHECK_CONTAINS(fault(FrontFormat::kDer, bare), "is no base64");
-    // One whose last digit has bits to spare: they are zero, but where RFC 9651 lets them be anything.
+    // The spare bits of the last digit must be zero, except in RFC 9440 fields (RFC 9651 4.2.7).
     test::Identity spare = make_client("a", "a.example", ca());
     for (std::string name = "aa"; der_bytes(spare).size() % 3 == 0; name += 'a') {
         spare = make_client("a", name + ".example", ca());

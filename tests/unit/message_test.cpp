@@ -90,7 +90,7 @@ CLAIM(an_identity_that_cannot_be_read_is_one_error) {
         }
         check_only(about, hint, selector);
     }
-    // A misspelled directive is one error, too; none at all is another.
+    // A misspelled MTLSIdentity is one error, beside that of the anchor.
     CHECK_EQUAL(errors_of(partner("p", "MTLSIdentiy CN:x")).size(), 2U);
     CHECK_CONTAINS(errors_of(partner("p", "MTLSGroup g")).front(), "has no MTLSIdentity");
 }
@@ -142,7 +142,7 @@ CLAIM(a_file_of_another_kind_is_told_what_it_is) {
         std::vector<Diagnostic> errors;
         read_single_directives(content, "r.conf", errors);
         CHECK_EQUAL(errors.size(), 1U);
-        // Lines behind it that refuse count all the same.
+        // Revocation lines after the PEM block count.
         errors.clear();
         CHECK_EQUAL(read_single_directives(content + "MTLSRevoke CN:x\n", "r.conf", errors).size(), 1U);
         CHECK_EQUAL(errors.size(), 1U);

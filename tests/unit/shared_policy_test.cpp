@@ -529,13 +529,13 @@ CLAIM(a_damaged_identity_makes_an_image_that_is_not_used_or_decides_within_itsel
     CHECK(refused > 500 && used > 1000 && denied > 500);
 }
 
-// The number of identities stands at several places of an image, the end of its index among them.
+// An image contains the number of identities several times, also as the end of its index.
 CLAIM(an_image_whose_numbers_do_not_agree_is_not_used) {
     constexpr std::uint32_t kLines = 777;
     Server server;
     std::string lines = "MTLSTrustAnchor ca.pem";
     for (std::uint32_t i = 0; i < kLines; ++i) lines += "\nMTLSIdentity CN:n" + std::to_string(i);
-    // No line has the number that is looked for.
+    // Empty lines first, so that no line of the file has the number kLines.
     server.write_text(std::string(kLines, '\n') + partner("acme", lines));
     server.look_twice();
     const std::string whole = content_of(server.board->shelf.look_at_kept()->files[2].get());

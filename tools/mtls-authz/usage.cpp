@@ -28,7 +28,7 @@ std::vector<std::string> options_of(const CLI::App& command) {
     return out;
 }
 
-// The first word that is an option of no such name; "" if there is none.
+// The first option that the command does not have; "" if there is none.
 std::string mistyped_option(const CLI::App& command, const std::vector<std::string>& words, std::string& nearest) {
     const auto options = options_of(command);
     const std::vector<std::string_view> known(options.begin(), options.end());
@@ -37,7 +37,7 @@ std::string mistyped_option(const CLI::App& command, const std::vector<std::stri
         std::string option = word.substr(0, word.find('='));
         if (!option.starts_with('-') || option.size() == 1) continue;
         if (std::find(known.begin(), known.end(), option) != known.end()) continue;
-        constexpr std::size_t kShort = 2;  // "-x" is near to every other one
+        constexpr std::size_t kShort = 2;  // every other short option is similar to "-x"
         nearest = option.size() > kShort ? did_you_mean(option, known) : "";
         return option;
     }

@@ -1,4 +1,4 @@
-// What is wrong with a command line, in one sentence each; the library that parses it has words for programmers.
+// Messages about wrong command lines: one sentence each. Those of the library that parses them are for programmers.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -21,8 +21,8 @@ CLI::Validator whole_number(long least, long most);
 // One of these words, with the nearest one in the error.
 CLI::Validator one_of(std::vector<std::string> words);
 
-// "" if the words can be parsed: the command and all options exist, and none is mistyped. Asked before the library,
-// which would complain of missing options first.
+// A sentence about an unknown command or option, otherwise "". Call this before the library parses the words: it would
+// report missing options first.
 std::string find_mistyped(CLI::App& app, const std::vector<std::string>& words);
 
 // The sentence for what the library, or a UsageError, has found.

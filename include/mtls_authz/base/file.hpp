@@ -66,8 +66,8 @@ Result<std::vector<std::string>> expand(const std::string& pattern);
 // Whether the file certainly does not exist: its folder can be listed and does not contain it.
 bool is_certainly_gone(const std::string& path);
 
-// The end of a message about a file that does not exist: the folder that is missing with the command that makes it, or
-// the nearest name in the folder that is there. Empty if the file exists.
+// A suffix for a message about a file that does not exist: the missing folder with the command that makes it, or the
+// most similar name in the folder. Empty if the file exists.
 std::string hint_of_missing(const std::string& path);
 
 // The argument of a directive that names files: one absolute path or glob(7) pattern.

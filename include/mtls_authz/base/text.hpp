@@ -45,8 +45,8 @@ std::optional<std::string> from_hex(std::string_view text, bool colons);
 // backslash or the quote. An unclosed quote extends to the end of the line, as in httpd.
 std::vector<std::string> config_words(std::string_view line);
 
-// From the first word that begins with an unquoted `#`, to the end of the line: meant as a comment, which httpd does
-// not know behind a directive. Empty if there is none.
+// The rest of the line from the first word that begins with an unquoted `#`; empty if there is none. Its author meant a
+// comment, but httpd passes it to the directive as arguments.
 std::string_view trailing_comment(std::string_view line);
 
 // Quotes a word where needed, so that config_words() reads it back.
@@ -60,10 +60,10 @@ std::string escape_for_log(std::string_view text, std::size_t limit);
 // Control characters, and characters that are invisible or reorder the text around them (Unicode TR 36).
 bool is_deceptive(char32_t c);
 
-// The same for a message that a person reads: characters of UTF-8 are kept, unless they are deceptive.
+// As escape_for_log(), but keeps UTF-8 characters that are not deceptive: for messages that a person reads.
 std::string escape_for_reader(std::string_view text, std::size_t limit);
 
-// That, in single quotes.
+// escape_for_reader() in single quotes.
 std::string in_quotes(std::string_view text, std::size_t limit = 200);
 
 // The candidate nearest to `word`, if any (edit distance with transpositions, case-insensitive, at most 2).

@@ -20,8 +20,8 @@ enum class Wrapping {
 // settings (TRUSTED CERTIFICATE) are dropped; an error if they exclude client certificates.
 Result<std::vector<X509Ptr>> decode_certificates(const std::string& content, Wrapping wrapping = Wrapping::kAny);
 
-// What a file holds that is no CRL, and what to do with it, as decode_certificates() says it of other files; empty if
-// that is not known.
+// Completes the sentence "FILE ..." about a file that holds no CRL: what it is instead, and what to do with it. Empty
+// if that is not known.
 std::string describe_no_crl(const std::string& content);
 
 }  // namespace mtls

@@ -32,7 +32,7 @@ public:
     // `anchors` with another key than the list's signer.
     bool look(const CasByName& cas, const CasByName& anchors, std::vector<Diagnostic>& findings);
     std::shared_ptr<const CrlSet> crls() const { return crls_; }
-    // Files that the last poll found gone or unreadable, of which lists are still in force.
+    // Files that the last poll did not find or could not read, and whose lists are still in force.
     const std::vector<std::string>& missing() const { return missing_; }
 
     // From now on, writes the lists in force to an image.
@@ -81,7 +81,7 @@ private:
     std::map<std::string, File> files_;
     std::vector<std::string> missing_;
     std::set<std::string> reported_gone_;
-    std::set<std::string> reported_ends_;  // digests of lists whose end was warned of
+    std::set<std::string> reported_ends_;  // digests of the lists that warn_of_end() has reported
     std::shared_ptr<const CrlSet> crls_ = std::make_shared<const CrlSet>();
     bool is_shared_ = false;
     bool is_image_current_ = true;  // image_ contains everything in crls_

@@ -31,9 +31,9 @@ Result<std::vector<Directive>> read_directives(std::string_view text, const std:
 std::vector<Directive> read_single_directives(std::string_view text, const std::string& file,
                                               std::vector<Diagnostic>& errors);
 
-// `words`: a line's selectors up to the first that cannot be read. Where that one has no type, it may be the rest of
-// the word before it (CN:two words, CN:"two words", DNS: a.example): how all of it is quoted, as the end of a message.
-// Else empty.
+// A suffix for the message about the last of `words`, a selector that cannot be parsed. If it has no type, it may
+// belong to the word before it (CN:two words, CN:"two words", DNS: a.example): shows both quoted as one word. Otherwise
+// empty.
 std::string unquoted_hint(const std::vector<std::string>& words);
 
 // The value of an argument NAME=VALUE with this name, case-insensitive; nothing for any other argument.

@@ -1,4 +1,4 @@
-// The names on disk behind a set of watched files: rows of a database are left out, since no file system tells of them.
+// The names of watched files that a file system can watch: all but the rows of a database.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Pairs of MTLSIdentity lines of two partners that one certificate can fit: it is then `ambiguous`, and refused.
+// Pairs of MTLSIdentity lines of different partners that one certificate can match. Such a certificate is `ambiguous`.
 #pragma once
 
 #include <string>
@@ -8,22 +8,21 @@
 
 namespace mtls {
 
-// Two lines that count under the same trust anchor.
+// Both lines apply under a common trust anchor.
 struct Overlap {
     const Partner* partner;
     Identity identity;
     const Partner* other;
     Where other_where;
-    bool is_covered;   // every certificate that fits `identity` fits the other line too
-    std::string both;  // what such a certificate has, as the arguments of one MTLSIdentity line
+    bool is_covered;   // every certificate that matches `identity` also matches the other line
+    std::string both;  // the selectors of both lines, as the arguments of one MTLSIdentity line
 };
 
-// At most one overlap for each line. Two lines overlap if the smallest certificate that has what both ask for fits
-// both. It has one value of each type: lines that ask for different names of one type do not overlap, nor do two lines
-// that name something exactly, each by a type of its own (CN:a and DNS:b.example), although a certificate that holds
-// both names is ambiguous.
-// Takes time linear in the number of lines, times that of the combinations of selector types under one anchor; lines
-// with wildcards may be compared one by one, at most 300,000 pairs in all.
+// Returns at most one overlap for each line. Two lines overlap if a certificate that has just the values that both
+// require, one of each type, matches both. So these do not overlap, although a certificate with both names is
+// ambiguous: lines with different names of one type (DNS:a and DNS:b), and lines with exact names of different types
+// (CN:a and DNS:b). Takes time proportional to the number of lines times the number of combinations of selector types
+// under an anchor. Lines with wildcards may be compared in pairs: 300,000 at most.
 std::vector<Overlap> find_overlaps(const Policy& policy);
 
 }  // namespace mtls

@@ -39,8 +39,8 @@ struct ReasonText {
 };
 
 const ReasonText& text_of(Reason reason);
-// The sentence for a denial whose detail= is `detail`: where OpenSSL refused the path to the partner's anchor for
-// another cause than a foreign issuer (a weak key, a missing purpose), the cure of that cause.
+// The sentence for a denial with this reason and detail=. If OpenSSL rejected the path to the partner's anchor for a
+// cause other than a foreign issuer (a weak key, a missing purpose), the sentence is about that cause.
 std::string_view advice_for(Reason reason, std::string_view detail);
 inline std::string_view word_of(Reason reason) { return text_of(reason).word; }
 

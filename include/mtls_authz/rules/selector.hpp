@@ -78,8 +78,8 @@ public:
     // single-valued field.
     bool contradicts(const Selector& other) const;
 
-    // Adds to the certificate the smallest value that this selector fits; false if there is none that can be made up
-    // (a key), or the field has a value already and cannot have two. For comparing selectors; `negated` is ignored.
+    // Adds the shortest value that matches this selector, ignoring `negated`, so that selectors can be compared.
+    // Returns false if no value can be invented (a key), or if the field has a value and cannot have a second one.
     bool add_specimen(CertificateFacts& facts) const;
 
     bool negated() const { return negated_; }

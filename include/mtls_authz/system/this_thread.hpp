@@ -29,9 +29,9 @@ inline std::size_t processor_number() noexcept {
 #endif
 }
 
-// Has the C++ library allocate what it keeps for each thread. It would at the thread's first exception: where there is
-// no memory by then, glibc aborts the process, since a library that was loaded at run time gets such data at its first
-// use.
+// Allocates the C++ library's data for this thread. Without this, they are allocated when the thread first throws, and
+// glibc aborts the process if there is no memory: a library that is loaded at run time gets its thread-local data at
+// their first use.
 inline void be_ready_to_throw() noexcept { [[maybe_unused]] const volatile int used = std::uncaught_exceptions(); }
 
 }  // namespace mtls

@@ -27,7 +27,7 @@ extern "C" {
 #include <string_view>
 #include <utility>
 
-// For C++, APR's own goes through a null pointer: in each APR_BRIGADE_SENTINEL().
+// APR's definition for C++ dereferences a null pointer, in each APR_BRIGADE_SENTINEL().
 #undef APR_OFFSETOF
 #define APR_OFFSETOF(type, field) offsetof(type, field)
 

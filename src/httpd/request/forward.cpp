@@ -18,11 +18,11 @@ constexpr const char* kTrailerFilter = "MTLS_AUTHZ_TRAILERS";
 
 using Holds = ForwardedHeader::Holds;
 
-// An argument: the whole of it where the header has a fixed name, else up to that name.
+// An argument of MTLSForward. `text` is the whole argument if `header` is set, otherwise the part before the header.
 struct Argument {
     std::string_view text;
     Holds holds;
-    const char* header;  // null: the argument goes on with it
+    const char* header;  // the fixed name; null: the argument names it
 };
 constexpr Argument kArguments[] = {{"cert=rfc9440", Holds::kRfc9440, kClientCert},
                                    {"cert=xfcc", Holds::kXfcc, kXForwardedClientCert},
@@ -85,7 +85,7 @@ const char* read_forward(cmd_parms* cmd, DirConfig& config, const char* args) {
     return nullptr;
 }
 
-// "" if this request has nothing of the kind.
+// "" if the certificate or the partner has no such value.
 std::string value_of(const ForwardedHeader& header, const RequestDecision& decision) {
     const Identification& who = *decision.who;
     const std::string& leaf = decision.certificate->base64_der();
@@ -234,7 +234,7 @@ Result<std::vector<std::string>> keys_of(const std::vector<ForwardedHeader>& hea
 apr_table_t* forwarded_fields(request_rec* r, const RequestDecision& decision) {
     const ForwardRule* const rule = dir_config(r).forward;
     if (rule == nullptr || rule->headers.empty()) return nullptr;
-    // RFC 9440 has two.
+    // cert=rfc9440 sets two fields.
     apr_table_t* const out = apr_table_make(r->pool, static_cast<int>(rule->headers.size()) + 1);
     const auto set = [out](const char* name, const std::string& value) {
         if (!value.empty()) apr_table_set(out, name, value.c_str());

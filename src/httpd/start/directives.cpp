@@ -105,8 +105,8 @@ const char* read_accept_front(cmd_parms* cmd, DirConfig& config, const char* arg
     return nullptr;
 }
 
-// httpd prints the place of `err_directive` before the message: the line within a section, not the section's first one.
-// Other errors come with theirs.
+// Sets `err_directive`, whose place httpd prints before the message, to the line of the first error within a section.
+// The places of further errors are in the message.
 std::string at_own_line(cmd_parms* cmd, const std::vector<Diagnostic>& errors) {
     const Where& first = errors.front().where;
     for (const ap_directive_t* node = cmd->directive->first_child; node != nullptr; node = node->next) {

@@ -1,4 +1,5 @@
-// Checks at start of MTLSForward: other directives that set the same headers, and attributes that nobody has.
+// Checks of MTLSForward when the server starts: it warns of RequestHeader lines that change the same headers, and of
+// attributes that no partner defines.
 #pragma once
 
 #include <vector>

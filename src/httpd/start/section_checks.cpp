@@ -140,7 +140,7 @@ void check_client_ca(const server_rec* s, const Policy& policy, Findings& findin
         const std::string_view args = d.args != nullptr ? d.args : "";
         const auto is = [&d](const char* name) { return equal_nocase(d.directive, name); };
         if (is("CustomLog") || is("LogFormat") || is("ErrorLogFormat") || is("TransferLog")) return;
-        // Headers that are named so.
+        // These name a header, not the variable.
         if (is("MTLSForward") || is("MTLSFront") || (is("RequestHeader") && args.starts_with("unset "))) return;
         const bool reads = args.find("SSL_CLIENT_") != std::string_view::npos || is("SSLRequire") ||
                            is("SSLUserName") ||

@@ -23,7 +23,7 @@ bool restricts(const ap_directive_t& d) {
            (equal_nocase(name, "MTLSAuthz") && !words.empty() && equal_nocase(words[0], "On"));
 }
 
-// `node`: the first of a section.
+// `node`: the first directive of a section.
 bool has_restriction(const ap_directive_t* node) {
     for (; node != nullptr; node = node->next) {
         if (restricts(*node)) return true;
@@ -31,8 +31,8 @@ bool has_restriction(const ap_directive_t* node) {
     return false;
 }
 
-// Whether the sections around a directive, or a Location over its own, restrict. Others (LocationMatch, Directory) are
-// not asked: whether they apply cannot be told here.
+// Whether a section around the directive, or a Location that covers its path, restricts access. LocationMatch and
+// Directory are ignored: whether they apply is not known here.
 bool is_restricted(const ap_directive_t& d) {
     for (const ap_directive_t* up = d.parent; up != nullptr; up = up->parent) {
         if (has_restriction(up->first_child)) return true;

@@ -41,7 +41,7 @@ void add_near_misses(const Policy& policy, const CertificateFacts& facts, Explan
     }
 }
 
-// The line by which a certificate fits both partners, of one of them.
+// The line of this partner that an ambiguous certificate matches.
 std::string fitting_line(const Policy& policy, const CertificateFacts& facts, const Partner& partner) {
     const auto text = [&partner](const Identity& identity) {
         return std::string(partner.name) + " by MTLSIdentity " + identity.text() + " at " + identity.where.str();

@@ -15,7 +15,7 @@ namespace mtls::tool {
 constexpr const char* kFrontsNotAsked =
     "whether a front hands the certificate on, and is accepted there (MTLSAcceptFront)";
 
-// What is not asked where a path has a query or percent-encoding, as one that is pasted from a log may; "" else.
+// An entry of "not asked" if the path has a query or percent-encoding, as in a request line; otherwise "".
 std::string other_spelling_of(std::string_view path);
 
 struct Explanation {

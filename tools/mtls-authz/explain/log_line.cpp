@@ -104,8 +104,8 @@ LogLine read_text(std::string_view line) {
 
 namespace {
 
-// Undoes what httpd (`\\` for a backslash) and programs that quote its lines (`\"`) do to them. The module itself
-// writes no backslash but in `\xHH`, so that text from clients cannot pass for either.
+// Reverses the escapes of httpd (`\\` for a backslash) and of programs that quote its lines (`\"`). The module itself
+// writes backslashes only in `\xHH`, so a client cannot forge these.
 std::string without_escapes(std::string line) {
     constexpr int kMostLayers = 4;
     const auto is_escape = [](char c) { return c == '\\' || c == '"'; };

@@ -36,7 +36,7 @@ std::string selector_of(const LogLine& log_line) {
     return subject.empty() || subject.ends_with("...") ? "SELECTOR..." : config_quote("subject:" + subject);
 }
 
-// What the places of edits are looked up in.
+// Where to look up the places of edits.
 struct Places {
     std::shared_ptr<const Policy> policy;      // may be null
     std::shared_ptr<const Refusals> refusals;  // may be null
@@ -60,7 +60,7 @@ std::string at_gate(const LogLine& log_line) {
     return gate.empty() ? "the gate in httpd.conf" : "the gate at " + gate;
 }
 
-// FILE:LINE of the MTLSSuspend line: that of the denial, or the one that is there now; "" if neither is.
+// FILE:LINE of the MTLSSuspend line: from the denial, otherwise from the policy of now; "" if neither has it.
 std::string suspension_of(const LogLine& log_line, const Places& places) {
     constexpr std::string_view kSaid = "MTLSSuspend at ";
     const std::string detail = log_line.get("detail");
@@ -275,7 +275,7 @@ public:
     }
 
 private:
-    // Whether no line before had this cause: the request, its id and the time do not count.
+    // Whether this is the first line with this cause, whatever its request, request id and time.
     bool is_new(const LogLine& log_line, const Edit& edit) {
         std::string key = std::string(word_of(log_line.kind)) + '\n' + std::string(log_line.reason) + '\n' +
                           edit.where + '\n' + edit.line;

@@ -13,7 +13,7 @@ namespace mtls::tool {
 struct MatrixRow {
     std::string partner, path, methods, condition, rule;
     std::string host, gate;  // for a running server only
-    std::string state;       // why it is denied at this moment all the same; or empty
+    std::string state;       // why it is denied now despite the rule; or empty
 
     std::string condition_and_state() const {
         return condition + (condition.empty() || state.empty() ? "" : "; ") + state;

@@ -90,8 +90,8 @@ std::string gate_at(const std::string& path) {
            "    MTLSAuthz LogOnly\n</Location>\n";
 }
 
-// FILE:LINE of a partner in the folder of partners, in whatever file; "" if it is not there. A second one of that name
-// would stop the server.
+// FILE:LINE of a partner in any file of the folder of partners; "" if there is none. Two partners of one name are an
+// error that stops the server.
 std::string place_of(const std::string& partner, const std::string& root) {
     const auto files = expand(root + "/mtls/partners/*.conf");
     for (const std::string& file : files ? files.value() : std::vector<std::string>()) {
@@ -108,7 +108,7 @@ std::string place_of(const std::string& partner, const std::string& root) {
     return {};
 }
 
-// Why a gate file that was there before has no gate for this path; "" if it has one.
+// A message if the gate file, which existed before, has no gate for this path; otherwise "".
 std::string section_missing(const std::string& file, const std::string& path) {
     const auto content = read_input(file);
     const std::string section = "<Location " + config_quote(path) + ">";

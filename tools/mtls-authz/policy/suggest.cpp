@@ -106,7 +106,7 @@ std::vector<Choice> choices_for(const Together& together, std::size_t& common) {
     return out;
 }
 
-// Whether both have a name that is one partner's: a CN is, where the organization is the same.
+// Whether both certificates have a name in common that identifies a partner. A CN does so within one organization.
 bool belong_together(const CertificateFacts& a, const CertificateFacts& b) {
     const auto share = [](const std::vector<std::string>& mine, const std::vector<std::string>& theirs) {
         return std::find_first_of(mine.begin(), mine.end(), theirs.begin(), theirs.end()) != mine.end();
@@ -189,7 +189,7 @@ std::string name_for_server(const std::string& file, const std::string& root) {
     return is_below ? below : path;
 }
 
-// Whether every user can read the file, and so the one as whom httpd runs.
+// Whether every user can read the file, thus also httpd's run-time user.
 bool can_all_read(const std::string& file) {
     namespace fs = std::filesystem;
     std::error_code failed;
@@ -205,8 +205,8 @@ bool can_all_read(const std::string& file) {
     return true;
 }
 
-// MTLSExpect lines: comments where the server cannot read the file, or where mod_ssl's CAs decide, which no expectation
-// can ask.
+// MTLSExpect lines. They are commented out if the server cannot read the file, or if there is no anchor: expectations
+// do not use mod_ssl's CAs.
 std::string expect_lines(const std::string& name, const std::vector<std::string>& files, bool has_anchor,
                          const std::string& root) {
     std::string out = "# Asked before the policy counts, at each change: one that breaks it is refused.\n", lines;
@@ -252,8 +252,8 @@ std::string identity_lines(const Together& together) {
     return out;
 }
 
-// Of the anchors given, those under which a certificate of the partner is identified: with all of them, the CA of one
-// partner could name another. All, if none is.
+// Those of the given anchors under which a certificate of this partner is identified. Other partners' anchors are left
+// out: their CAs could issue certificates with this partner's names. All anchors, if no certificate is identified.
 std::vector<std::string> anchors_for(const Together& together, const std::string& lines,
                                      const SuggestOptions& options) {
     if (options.anchors.size() < 2) return options.anchors;
