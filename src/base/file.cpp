@@ -41,12 +41,6 @@ bool can_list(const std::string& folder) {
     return open != nullptr;
 }
 
-std::string shell_quoted(const std::string& path) {
-    std::string out = "'";
-    for (const char c : path) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    return out + "'";
-}
-
 std::string user_name(uid_t user) {
     std::string buffer(4096, '\0');
     passwd entry{};

@@ -170,8 +170,7 @@ std::string escape_for_log(std::string_view text, std::size_t limit) {
 bool is_deceptive(char32_t c) {
     const auto between = [c](char32_t from, char32_t to) { return from <= c && c <= to; };
     return c < 0x20 || between(0x7f, 0x9f) || c == 0xad || c == 0x61c || c == 0x180e || between(0x200b, 0x200f) ||
-           between(0x2028, 0x202e) || between(0x2060, 0x206f) || c == 0xfeff || between(0xfff0, 0xfffb) ||
-           between(0xe0000, 0xe0fff);
+           between(0x2028, 0x202e) || between(0x2060, 0x206f) || c == 0xfeff || between(0xfff0, 0xfffb) || c >= 0xe0000;
 }
 
 std::string escape_for_reader(std::string_view text, std::size_t limit) {
@@ -284,6 +283,18 @@ std::string sha256(std::string_view data) {
     std::string out(SHA256_DIGEST_LENGTH, '\0');
     SHA256(bytes_of(data).data(), data.size(), reinterpret_cast<unsigned char*>(out.data()));
     return out;
+}
+
+std::string shell_quoted(std::string_view text) {
+    std::string out = "'";
+    for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return out + "'";
+}
+
+std::string comment_fault(std::string_view args) {
+    const std::string_view comment = trailing_comment(args);
+    if (comment.empty()) return {};
+    return in_quotes(comment, 60) + ": a comment has a line of its own (a word that begins with '#' is quoted)";
 }
 
 std::string in_quotes(std::string_view text, std::size_t limit) { return "'" + escape_for_reader(text, limit) + "'"; }

@@ -162,7 +162,7 @@ void describe_partner(const Policy& policy, const CertificateFacts& facts, Ident
     for (const PartnerAttribute& attribute : out.partner->attributes) {
         std::optional<std::string> value(attribute.value);
         if (attribute.field) value = attribute.field->value(facts, out.path);
-        if (value) out.variables.emplace_back("MTLS_ATTR_" + std::string(attribute.name), std::move(*value));
+        if (value) out.variables.emplace_back(kAttributeVariable + std::string(attribute.name), std::move(*value));
     }
     for (const std::string& group : out.groups) {
         out.description.groups += (out.description.groups.empty() ? "" : ",") + group;

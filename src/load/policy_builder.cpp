@@ -83,14 +83,6 @@ std::optional<std::string> fault_in_policy_file(const Directive& d) {
     return place_of_other(d.name, "a policy file");
 }
 
-// Removes a directive's own trailing comment from the errors that its words would cause.
-std::optional<std::string> comment_fault(const Directive& d) {
-    const std::string_view comment = trailing_comment(d.args);
-    if (comment.empty()) return std::nullopt;
-    return (d.is_section ? "<" + d.name + ">" : d.name) + ": " + in_quotes(comment, 60) +
-           ": a comment has a line of its own (a word that begins with '#' is quoted)";
-}
-
 bool is_misspelled(std::string_view name, std::string_view right, const std::vector<std::string_view>& known) {
     return equal_nocase(name, right) || nearest_of(name, known) == right;
 }
@@ -131,7 +123,8 @@ void PolicyBuilder::warning(const Where& where, std::string message) {
 }
 
 void PolicyBuilder::add(const Directive& d, Origin origin) {
-    if (const auto fault = comment_fault(d)) return error(d.where, *fault);
+    const std::string comment = comment_fault(d.args);
+    if (!comment.empty()) return error(d.where, (d.is_section ? "<" + d.name + ">: " : d.name + ": ") + comment);
     if (origin != Origin::kServerConfig) {
         const auto fault = fault_in_policy_file(d);
         const bool is_printed = origin == Origin::kDump && equal_nocase(d.name, "MTLSTrustAnchor");
@@ -184,8 +177,8 @@ void PolicyBuilder::begin_partner(const Directive& section) {
     for (const Directive& d : section.children) {
         const Handler* const handler = find_handler(d.name);
         has_identity = has_identity || is_misspelled(d.name, "MTLSIdentity", known);
-        if (const auto comment = comment_fault(d)) {
-            error(d.where, *comment);
+        if (const std::string comment = comment_fault(d.args); !comment.empty()) {
+            error(d.where, d.name + ": " + comment);
         } else if (handler == nullptr || d.is_section) {
             const auto elsewhere = place_of_other(d.name, "<MTLSPartner " + name + ">");
             error(d.where, elsewhere.value_or("unknown directive " + in_quotes(d.name) + " in <MTLSPartner " + name +

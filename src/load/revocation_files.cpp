@@ -18,9 +18,7 @@ namespace {
 constexpr std::size_t kLargestFile = 64UL << 20;
 // Why a line is invalid, or nothing.
 std::optional<std::string> find_fault(const Directive& d) {
-    if (const std::string_view comment = trailing_comment(d.args); !comment.empty()) {
-        return d.name + ": " + in_quotes(comment, 60) + ": a comment has a line of its own";
-    }
+    if (const std::string fault = comment_fault(d.args); !fault.empty()) return d.name + ": " + fault;
     if (equal_nocase(d.name, "MTLSRevoke")) {
         auto revocation = read_revocation(d);
         if (!revocation.ok()) return revocation.error();

@@ -367,6 +367,11 @@ CLAIM(an_audit_log_in_a_folder_that_is_missing_fails_the_test_and_says_how_to_ma
     d.refuses("MTLSAuditLog audit/deep/mtls.log",
               "MTLSAuditLog: cannot open 'audit/deep/mtls.log'; there is no folder '" + d.httpd.path("audit/deep") +
                   "': mkdir -p '" + d.httpd.path("audit/deep") + "'");
+    // Said once, although virtual hosts inherit it.
+    const std::string said =
+        d.check("MTLSAuditLog no/a.log\n<VirtualHost *:1>\n</VirtualHost>\n<VirtualHost *:2>\n</VirtualHost>").text;
+    const std::size_t first = said.find("cannot open");
+    CHECK(first != std::string::npos && said.find("cannot open", first + 1) == std::string::npos);
     d.warns("MTLSAuditLog logs/mtls.log", "Syntax OK");
     d.warns("MTLSAuditLog \"|/bin/cat audit/deep/x\"", "Syntax OK");
 }

@@ -3,6 +3,9 @@
 
 #include <sys/stat.h>
 
+#include <cstdio>
+#include <memory>
+
 #include "databases.hpp"
 #include "live_site.hpp"
 
@@ -72,5 +75,43 @@ struct SqliteSite : StoredSite {
     std::string file() const { return httpd.path("policy.db"); }
     std::string sql(const std::string& statements) const { return sqlite(file(), "BEGIN;" + statements + "COMMIT;"); }
 };
+
+// A database server behind a relay, and a web server that reads it.
+template <class Server>
+struct RelayedSite {
+    std::string folder;
+    std::unique_ptr<Server> server;
+    std::unique_ptr<Relay> relay;
+    std::unique_ptr<StoredSite> web;
+
+    explicit RelayedSite(const std::string& driver) {
+        std::string name = "/tmp/mtls-authz-db-XXXXXX";
+        folder = mkdtemp(name.data());
+        chmod(folder.c_str(), 0755);
+        server = std::make_unique<Server>(folder + "/server");
+        relay = std::make_unique<Relay>(server->port());
+        web = std::make_unique<StoredSite>(driver, server->parameters("node", relay->port()));
+    }
+    ~RelayedSite() {
+        web.reset();
+        relay.reset();
+        server.reset();
+        std::error_code ignored;
+        fs::remove_all(folder, ignored);
+    }
+    RelayedSite(const RelayedSite&) = delete;
+    RelayedSite& operator=(const RelayedSite&) = delete;
+
+    int acme() const { return web->acme(); }
+    int globex() const { return web->globex(); }
+    bool says(const std::string& text) const { return web->httpd.wait_for_log(text); }
+};
+
+template <class Server>
+bool is_left_out(const char* name) {
+    if (Server::is_installed()) return false;
+    std::printf("%s is not installed: left out\n", name);
+    return true;
+}
 
 }  // namespace test

@@ -267,6 +267,7 @@ CLAIM(a_request_header_of_mod_headers_that_would_replace_what_is_handed_over_is_
         {"RequestHeader unset X-Partner early\n", false},
         {"RequestHeader setifempty X-Partner x\n", false},
         {location("/other", "RequestHeader set X-Partner x"), false},
+        {location("/apple", "RequestHeader set X-Partner x"), false},
         {location("/app", "RequestHeader set X-Partners x"), false},
         {"<VirtualHost 127.0.0.1:1>\nRequestHeader set X-Partner x\n</VirtualHost>\n", true},
     };

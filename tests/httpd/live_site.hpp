@@ -48,12 +48,7 @@ struct LiveSite {
     int get(const Identity& who, const std::string& path = "/gate/x") const {
         return TlsClient(httpd.port(), as(who)).get(path).status;
     }
-    std::size_t times(const std::string& text) const {
-        const std::string log = httpd.error_log();
-        std::size_t n = 0;
-        for (std::size_t at = log.find(text); at != std::string::npos; at = log.find(text, at + 1)) ++n;
-        return n;
-    }
+    std::size_t times(const std::string& text) const { return times_in(httpd.error_log(), text); }
     // Lines at `error` that hold the text: what the children say at debug does not count.
     std::size_t errors(const std::string& text) const {
         std::size_t n = 0;

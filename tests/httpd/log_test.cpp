@@ -5,16 +5,6 @@
 
 using namespace test;
 
-namespace {
-
-std::size_t count(const std::string& text, const std::string& part) {
-    std::size_t n = 0;
-    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
-    return n;
-}
-
-}  // namespace
-
 CLAIM(a_denial_line_says_who_what_where_and_what_to_do) {
     const World& w = world();
     Site site;
@@ -33,7 +23,7 @@ CLAIM(a_denial_line_says_who_what_where_and_what_to_do) {
         CHECK_CONTAINS(line, part);
     }
     CHECK(line.find("secret=1") == std::string::npos);
-    CHECK_EQUAL(count(site.httpd.error_log(), "\"/gate/orders\":"), 1U);
+    CHECK_EQUAL(times_in(site.httpd.error_log(), "\"/gate/orders\":"), 1U);
 }
 
 CLAIM(the_levels_tell_scanners_from_partners) {
@@ -77,7 +67,7 @@ CLAIM(hostile_names_give_one_clean_line) {
     CHECK_CONTAINS(line, "claimed=acme");
     CHECK(line.size() < 3000);
     for (const char c : site.httpd.error_log()) CHECK(c == '\n' || (c >= 0x20 && c < 0x7f));
-    CHECK_EQUAL(count(site.httpd.error_log(), "\n[mtls_authz:error]"), 1U);
+    CHECK_EQUAL(times_in(site.httpd.error_log(), "\n[mtls_authz:error]"), 1U);
 }
 
 CLAIM(a_directory_listing_and_multiviews_do_not_fill_the_log) {
@@ -90,7 +80,7 @@ CLAIM(a_directory_listing_and_multiviews_do_not_fill_the_log) {
     const Response listing = site.get(&world().globex, "/list/");
     CHECK_EQUAL(listing.status, 200);
     CHECK(listing.body.find("secret") == std::string::npos);
-    CHECK_EQUAL(count(site.httpd.error_log(), "[mtls_authz:error]"), 0U);
+    CHECK_EQUAL(times_in(site.httpd.error_log(), "[mtls_authz:error]"), 0U);
     CHECK_CONTAINS(site.get(&world().acme, "/list/").body, "secret");
 }
 
@@ -105,15 +95,15 @@ CLAIM(the_same_denial_again_and_again_is_counted_instead_of_written) {
     CHECK_EQUAL(globex.get("/gate/..;/y").status, 403);
     CHECK_CONTAINS(site.log_about("/gate/other"), "reason=unknown-partner");
     CHECK_CONTAINS(site.log_about("/gate/..;/y"), "reason=bad-path");
-    CHECK_EQUAL(count(site.httpd.error_log(), "denied GET \"/gate/x\":"), 60U);
+    CHECK_EQUAL(times_in(site.httpd.error_log(), "denied GET \"/gate/x\":"), 60U);
     // When the minute is over, whichever process notices says how many there were.
     const auto said = [&] {
-        return count(site.httpd.error_log(), "mtls_authz: left out 240 more line(s) since ") == 1;
+        return times_in(site.httpd.error_log(), "mtls_authz: left out 240 more line(s) since ") == 1;
     };
     for (int i = 0; i < 65 && !said(); ++i) pause_for(std::chrono::seconds(1));
     CHECK(said());
     CHECK_CONTAINS(site.httpd.error_log(), ": denied reason=not-allowed claimed=globex sha256=" + hex_sha256(w.globex));
     CHECK_EQUAL(site.get(&w.globex, "/gate/later").status, 403);
     CHECK_CONTAINS(site.log_about("/gate/later"), "reason=not-allowed");
-    CHECK_EQUAL(count(site.httpd.error_log(), "left out"), 1U);
+    CHECK_EQUAL(times_in(site.httpd.error_log(), "left out"), 1U);
 }

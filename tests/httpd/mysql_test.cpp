@@ -9,42 +9,14 @@ using namespace test;
 
 namespace {
 
-std::string mysql_row(const std::string& name, const std::string& kind, const std::string& body) {
-    std::string quoted;
-    for (const char c : body) quoted += c == '\'' ? "''" : std::string(1, c);
-    return "REPLACE INTO mtls_policy VALUES ('" + name + "', '" + kind + "', '" + quoted + "');";
-}
-
-// MariaDB with the rows of first_rows() behind a relay, and a server that reads them.
-struct MysqlSite {
-    std::string folder;
-    std::unique_ptr<MariaDb> server;
-    std::unique_ptr<Relay> relay;
-    std::unique_ptr<StoredSite> web;
-
-    MysqlSite() {
-        std::string name = "/tmp/mtls-authz-my-XXXXXX";
-        folder = mkdtemp(name.data());
-        chmod(folder.c_str(), 0755);
-        server = std::make_unique<MariaDb>(folder + "/server");
+struct MysqlSite : RelayedSite<MariaDb> {
+    MysqlSite() : RelayedSite("mysql") {
         put("acme.conf", "policy", kAcmeRow);
         put("globex.conf", "policy", kGlobexRow);
         put("acme-ca.pem", "certificate", world().acme_ca.cert_pem());
         put("globex-ca.pem", "certificate", world().globex_ca.cert_pem());
         put("refused.conf", "revocation", "# nobody\n");
-        relay = std::make_unique<Relay>(server->port());
-        web = std::make_unique<StoredSite>("mysql", server->parameters("node", relay->port()));
     }
-    ~MysqlSite() {
-        web.reset();
-        relay.reset();
-        server.reset();
-        std::error_code ignored;
-        fs::remove_all(folder, ignored);
-    }
-    MysqlSite(const MysqlSite&) = delete;
-    MysqlSite& operator=(const MysqlSite&) = delete;
-
     void put(const std::string& name, const std::string& kind, const std::string& body) const {
         server->sql(mysql_row(name, kind, body));
     }
@@ -54,16 +26,9 @@ struct MysqlSite {
             "'node'");
         if (ids != "NULL") server->sql(ids);
     }
-    int acme() const { return web->acme(); }
-    int globex() const { return web->globex(); }
-    bool says(const std::string& text) const { return web->httpd.wait_for_log(text); }
 };
 
-bool is_left_out() {
-    if (MariaDb::is_installed()) return false;
-    std::puts("MariaDB is not installed: left out");
-    return true;
-}
+bool is_left_out() { return test::is_left_out<MariaDb>("MariaDB"); }
 
 }  // namespace
 

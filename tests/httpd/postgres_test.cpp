@@ -12,6 +12,7 @@
 
 #include "claims.hpp"
 #include "database_site.hpp"
+#include "program.hpp"
 #include "workers.hpp"
 
 using namespace test;
@@ -20,66 +21,20 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// PostgreSQL with first_rows() behind a relay, and a server that reads them.
-struct PostgresSite {
-    std::string folder;
-    std::unique_ptr<Postgres> primary;
-    std::unique_ptr<Relay> relay;
-    std::unique_ptr<StoredSite> web;
-
-    PostgresSite() {
-        std::string name = "/tmp/mtls-authz-pg-XXXXXX";
-        folder = mkdtemp(name.data());
-        chmod(folder.c_str(), 0755);
-        primary = std::make_unique<Postgres>(folder + "/primary");
-        primary->sql(first_rows());
-        relay = std::make_unique<Relay>(primary->port());
-        web = std::make_unique<StoredSite>("pgsql", primary->parameters("node", relay->port()));
-    }
-    ~PostgresSite() {
-        web.reset();
-        relay.reset();
-        primary.reset();
-        std::error_code ignored;
-        fs::remove_all(folder, ignored);
-    }
-    PostgresSite(const PostgresSite&) = delete;
-    PostgresSite& operator=(const PostgresSite&) = delete;
-
-    int acme() const { return web->acme(); }
-    int globex() const { return web->globex(); }
-    bool says(const std::string& text) const { return web->httpd.wait_for_log(text); }
+struct PostgresSite : RelayedSite<Postgres> {
+    PostgresSite() : RelayedSite("pgsql") { server->sql(first_rows()); }
     void end_connections() const {
-        primary->sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'node'");
+        server->sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'node'");
     }
 };
 
-bool is_left_out() {
-    if (Postgres::is_installed()) return false;
-    std::puts("PostgreSQL is not installed: left out");
-    return true;
-}
+bool is_left_out() { return test::is_left_out<Postgres>("PostgreSQL"); }
 
 // Statements that run in parallel with the test.
-class Beside {
-public:
-    Beside(const Postgres& at, const std::string& statements) {
-        pid_ = fork();
-        if (pid_ != 0) return;
-        const std::string port = std::to_string(at.port());
-        execlp("psql", "psql", "-q", "-h", "127.0.0.1", "-p", port.c_str(), "-U", "owner", "-d", "mtls", "-c",
-               statements.c_str(), nullptr);
-        _exit(127);
-    }
-    ~Beside() {
-        kill(pid_, SIGTERM);
-        waitpid(pid_, nullptr, 0);
-    }
-    Beside(const Beside&) = delete;
-    Beside& operator=(const Beside&) = delete;
-
-private:
-    pid_t pid_;
+struct Beside : Program {
+    Beside(const Postgres& at, const std::string& statements)
+        : Program({"psql", "-q", "-h", "127.0.0.1", "-p", std::to_string(at.port()), "-U", "owner", "-d", "mtls", "-c",
+                   statements}) {}
 };
 
 }  // namespace
@@ -87,21 +42,21 @@ private:
 CLAIM(rows_of_postgresql_count_and_the_node_tells_what_it_has) {
     if (is_left_out()) return;
     PostgresSite site;
-    site.primary->sql("DELETE FROM mtls_policy WHERE name = 'globex.conf'");
+    site.server->sql("DELETE FROM mtls_policy WHERE name = 'globex.conf'");
     site.web->run();
     CHECK_EQUAL(site.acme(), 200);
     CHECK_EQUAL(site.globex(), 403);
-    site.primary->sql(row("globex.conf", "policy", kGlobexRow));
+    site.server->sql(row("globex.conf", "policy", kGlobexRow));
     becomes([&] { return site.globex(); }, 200, "a row that was added");
     const auto node = [&](const std::string& column) {
-        return site.primary->sql("SELECT " + column + " FROM mtls_node");
+        return site.server->sql("SELECT " + column + " FROM mtls_node");
     };
-    const std::string revision = site.primary->sql("SELECT revision FROM mtls_policy_revision");
+    const std::string revision = site.server->sql("SELECT revision FROM mtls_policy_revision");
     becomes([&] { return node("revision") == revision ? 1 : 0; }, 1, "the node says so");
     CHECK_CONTAINS(node("node"), ":" + std::to_string(site.web->httpd.plain_port()));
     CHECK_CONTAINS(site.web->httpd.error_log(), node("generation"));
     CHECK_EQUAL(node("error"), "");
-    site.primary->sql(row("broken.conf", "policy", "MTLSNonsense\n"));
+    site.server->sql(row("broken.conf", "policy", "MTLSNonsense\n"));
     becomes([&] { return node("error").find("db:broken.conf:1") != std::string::npos ? 1 : 0; }, 1, "and its error");
     // Statements that the login of a node must not run.
     const std::string as_node = "SET ROLE mtls_node; ";
@@ -110,23 +65,23 @@ CLAIM(rows_of_postgresql_count_and_the_node_tells_what_it_has) {
           "INSERT INTO mtls_policy VALUES ('x', 'policy', '#')", "SELECT * FROM mtls_policy_push"}) {
         bool is_refused = false;
         try {
-            site.primary->sql(as_node + statement);
+            site.server->sql(as_node + statement);
         } catch (const std::exception& e) {
             is_refused = std::string(e.what()).find("permission denied") != std::string::npos;
         }
         CHECK(is_refused);
     }
     // A transaction raises the revision once, however many rows it changes.
-    const std::string before = site.primary->sql("SELECT revision FROM mtls_policy_revision");
-    site.primary->sql("SET ROLE mtls_writer; DELETE FROM mtls_policy WHERE name = 'broken.conf'");
-    CHECK_EQUAL(std::stol(site.primary->sql("SELECT revision FROM mtls_policy_revision")), std::stol(before) + 1);
+    const std::string before = site.server->sql("SELECT revision FROM mtls_policy_revision");
+    site.server->sql("SET ROLE mtls_writer; DELETE FROM mtls_policy WHERE name = 'broken.conf'");
+    CHECK_EQUAL(std::stol(site.server->sql("SELECT revision FROM mtls_policy_revision")), std::stol(before) + 1);
 }
 
 CLAIM(a_login_can_do_what_its_role_is_for_and_nothing_else) {
     if (is_left_out()) return;
     PostgresSite site;
-    const auto as_node = [&](const std::string& statements) { return site.primary->sql_as("node", statements); };
-    const auto as_writer = [&](const std::string& statements) { return site.primary->sql_as("writer", statements); };
+    const auto as_node = [&](const std::string& statements) { return site.server->sql_as("node", statements); };
+    const auto as_writer = [&](const std::string& statements) { return site.server->sql_as("writer", statements); };
     const std::string denied = "permission denied";
     CHECK_CONTAINS(as_node("SELECT name FROM mtls_policy"), "acme.conf");
     CHECK_CONTAINS(as_node(row("more.conf", "policy", "# more\n")), denied);
@@ -144,19 +99,19 @@ CLAIM(a_login_can_do_what_its_role_is_for_and_nothing_else) {
         "CREATE TRIGGER t AFTER INSERT ON own FOR EACH STATEMENT EXECUTE FUNCTION public.mtls_raise_revision();"
         "INSERT INTO own VALUES (1);");
     CHECK_CONTAINS(taken, denied);
-    CHECK_EQUAL(site.primary->sql("SELECT count(*) FROM mtls_policy WHERE name = 'node.conf'"), "0");
+    CHECK_EQUAL(site.server->sql("SELECT count(*) FROM mtls_policy WHERE name = 'node.conf'"), "0");
     // A writer writes rows, which raises the revision, and cannot say that somebody else did.
-    const std::string before = site.primary->sql("SELECT revision FROM mtls_policy_revision");
+    const std::string before = site.server->sql("SELECT revision FROM mtls_policy_revision");
     CHECK_EQUAL(as_writer("UPDATE mtls_policy SET body = body || '# w' WHERE name = 'acme.conf'"), "");
-    CHECK(site.primary->sql("SELECT revision FROM mtls_policy_revision") != before);
+    CHECK(site.server->sql("SELECT revision FROM mtls_policy_revision") != before);
     CHECK_EQUAL(as_writer("INSERT INTO mtls_policy_push (revision, what) VALUES (7, 'x')"), "");
-    CHECK_EQUAL(site.primary->sql("SELECT who FROM mtls_policy_push"), "writer");
+    CHECK_EQUAL(site.server->sql("SELECT who FROM mtls_policy_push"), "writer");
     CHECK_CONTAINS(as_writer("INSERT INTO mtls_policy_push (revision, who, what) VALUES (7, 'node', 'x')"), denied);
     CHECK_CONTAINS(as_writer("TRUNCATE mtls_policy"), denied);
     // While mtls_policy_revision has no row, a change of mtls_policy fails.
-    site.primary->sql("DELETE FROM mtls_policy_revision");
+    site.server->sql("DELETE FROM mtls_policy_revision");
     CHECK_CONTAINS(as_writer("DELETE FROM mtls_policy"), "no web server would see this change");
-    CHECK_EQUAL(site.primary->sql("SELECT count(*) > 0 FROM mtls_policy"), "t");
+    CHECK_EQUAL(site.server->sql("SELECT count(*) > 0 FROM mtls_policy"), "t");
 }
 
 CLAIM(when_the_primary_is_killed_the_last_good_stays_and_counts_again_when_it_is_back) {
@@ -164,14 +119,14 @@ CLAIM(when_the_primary_is_killed_the_last_good_stays_and_counts_again_when_it_is
     PostgresSite site;
     site.web->run();
     CHECK_EQUAL(site.acme() + site.globex(), 400);
-    site.primary->kill();
+    site.server->kill();
     CHECK(site.says("MTLSPolicyDatabase pgsql database.conf: the database cannot be read: "));
     stays([&] { return site.globex(); }, 200, "the primary is gone");
     CHECK_CONTAINS(site.web->json(), "cannot be read");
     CHECK(site.web->errors("MTLSPolicyDatabase pgsql database.conf: the database cannot be read") <= 3U);
-    site.primary->start();
+    site.server->start();
     CHECK(site.says("the policy files are no longer refused"));
-    site.primary->sql("DELETE FROM mtls_policy WHERE name = 'globex.conf'");
+    site.server->sql("DELETE FROM mtls_policy WHERE name = 'globex.conf'");
     becomes([&] { return site.globex(); }, 403, "a change after it came back");
     CHECK_EQUAL(site.acme(), 200);
 }
@@ -183,7 +138,7 @@ CLAIM(a_connection_that_hangs_holds_up_nothing_but_itself, Turn::kFirst) {
     site.web->run("MTLSRevocationFile revoked/list.conf\n");
     CHECK_EQUAL(site.acme() + site.globex(), 400);
     site.relay->freeze();
-    site.primary->sql(row("refused.conf", "revocation", "MTLSSuspend acme\n"));
+    site.server->sql(row("refused.conf", "revocation", "MTLSSuspend acme\n"));
     // Files are still polled, and the keeper still runs.
     site.web->httpd.write("revoked/list.conf", "MTLSSuspend globex\n");
     const auto began = Clock::now();
@@ -208,7 +163,7 @@ CLAIM(a_hanging_question_about_the_policy_delays_no_refusal) {
     PostgresSite site;
     site.web->run();
     CHECK_EQUAL(site.acme() + site.globex(), 400);
-    site.primary->sql(
+    site.server->sql(
         "BEGIN; ALTER TABLE mtls_policy RENAME TO mtls_rows; CREATE VIEW mtls_policy AS SELECT name, kind, body FROM "
         "mtls_rows WHERE kind = 'revocation' OR pg_sleep(20) IS NOT NULL; GRANT SELECT ON mtls_policy TO mtls_node; "
         "INSERT INTO mtls_rows VALUES ('more.conf', 'revocation', E'MTLSSuspend globex\\n'); UPDATE "
@@ -224,21 +179,21 @@ CLAIM(a_wrong_password_and_a_locked_table_leave_the_last_good_and_the_password_i
     PostgresSite site;
     site.web->run();
     CHECK_EQUAL(site.acme() + site.globex(), 400);
-    site.primary->sql("ALTER ROLE node PASSWORD 'another'");
+    site.server->sql("ALTER ROLE node PASSWORD 'another'");
     site.end_connections();
     CHECK(site.says("password authentication failed"));
     stays([&] { return site.globex(); }, 200, "a wrong password");
-    site.primary->sql("ALTER ROLE node PASSWORD 'secret-of-node'");
+    site.server->sql("ALTER ROLE node PASSWORD 'secret-of-node'");
     CHECK(site.says("the policy files are no longer refused"));
     {
-        const Beside lock(*site.primary,
+        const Beside lock(*site.server,
                           "BEGIN; DELETE FROM mtls_policy WHERE name = 'globex.conf'; COMMIT; BEGIN; LOCK TABLE "
                           "mtls_policy IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)");
         CHECK(site.says("table mtls_policy: "));
         CHECK(site.says("lock timeout"));
         CHECK_EQUAL(site.globex(), 200);
     }
-    site.primary->sql(
+    site.server->sql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND "
         "pid <> pg_backend_pid()");
     becomes([&] { return site.globex(); }, 403, "the lock is gone");
@@ -249,11 +204,11 @@ CLAIM(a_wrong_password_and_a_locked_table_leave_the_last_good_and_the_password_i
 CLAIM(a_replica_that_is_behind_is_refused_until_it_has_caught_up) {
     if (is_left_out()) return;
     PostgresSite site;
-    Postgres replica(site.folder + "/replica", *site.primary);
+    Postgres replica(site.folder + "/replica", *site.server);
     site.web->run();
     CHECK_EQUAL(site.acme() + site.globex(), 400);
     replica.sql("SELECT pg_wal_replay_pause()");
-    site.primary->sql("DELETE FROM mtls_policy WHERE name = 'globex.conf'");
+    site.server->sql("DELETE FROM mtls_policy WHERE name = 'globex.conf'");
     becomes([&] { return site.globex(); }, 403, "by the primary");
     site.relay->lead_to(replica.port());
     site.end_connections();
@@ -264,7 +219,7 @@ CLAIM(a_replica_that_is_behind_is_refused_until_it_has_caught_up) {
     CHECK(site.says("the policy files are no longer refused"));
     // A standby is read only: the node cannot write its state, and goes on.
     CHECK(site.says("this server cannot tell the database what it has"));
-    site.primary->sql(row("globex.conf", "policy", kGlobexRow));
+    site.server->sql(row("globex.conf", "policy", kGlobexRow));
     becomes([&] { return site.globex(); }, 200, "by way of the replica");
 }
 
@@ -296,14 +251,14 @@ CLAIM(eight_servers_follow_one_database_and_serve_while_it_is_away, Turn::kFirst
     if (is_left_out()) return;
     constexpr std::size_t kServers = 8;
     PostgresSite site;
-    site.primary->sql(
+    site.server->sql(
         "DELETE FROM mtls_policy WHERE name = 'globex.conf'; INSERT INTO mtls_policy SELECT 'p' || i || '.conf', "
         "'policy', format(E'<MTLSPartner p%s>\\nMTLSIdentity DNS:p%s.example\\nMTLSTrustAnchor db:acme-ca.pem\\n"
         "</MTLSPartner>\\n', i, i) FROM generate_series(1, " +
         std::to_string(more_partners()) + ") AS i");
     std::vector<std::unique_ptr<StoredSite>> servers;
     for (std::size_t i = 0; i < kServers; ++i) {
-        servers.push_back(std::make_unique<StoredSite>("pgsql", site.primary->parameters("node")));
+        servers.push_back(std::make_unique<StoredSite>("pgsql", site.server->parameters("node")));
         servers.back()->run();
     }
     const auto all = [&](const Identity& who) {
@@ -334,24 +289,24 @@ CLAIM(eight_servers_follow_one_database_and_serve_while_it_is_away, Turn::kFirst
             resident_kib(servers.front()->httpd.keepers().front()));
         check(took < 10 || more_partners() > 1000 || httpd_paths().is_sanitized(), what, __FILE__, __LINE__);
     };
-    site.primary->sql(row("globex.conf", "policy", kGlobexRow));
+    site.server->sql(row("globex.conf", "policy", kGlobexRow));
     until(world().globex, kAllowed, "a partner more");
-    site.primary->kill();
+    site.server->kill();
     pause_for(kTakesHold);
     CHECK_EQUAL(all(world().globex), kAllowed);
-    site.primary->start();
-    site.primary->sql(row("broken.conf", "policy", "MTLSNonsense\n") +
-                      row("refused.conf", "revocation", "MTLSSuspend globex\n"));
+    site.server->start();
+    site.server->sql(row("broken.conf", "policy", "MTLSNonsense\n") +
+                     row("refused.conf", "revocation", "MTLSSuspend globex\n"));
     until(world().globex, kRefused, "a refusal beside a broken policy");
     load.stop();
     CHECK(asked > 20);
     CHECK_EQUAL(failed.load(), 0);
-    site.primary->sql("DELETE FROM mtls_policy WHERE name = 'broken.conf'");
-    const std::string revision = site.primary->sql("SELECT revision FROM mtls_policy_revision");
+    site.server->sql("DELETE FROM mtls_policy WHERE name = 'broken.conf'");
+    const std::string revision = site.server->sql("SELECT revision FROM mtls_policy_revision");
     becomes(
         [&] {
             return std::stoi(
-                site.primary->sql("SELECT count(*) FROM mtls_node WHERE error IS NULL AND revision = " + revision));
+                site.server->sql("SELECT count(*) FROM mtls_node WHERE error IS NULL AND revision = " + revision));
         },
         static_cast<int>(kServers), "each of them says so");
 }

@@ -1,12 +1,8 @@
 // httpd accepts the configuration in the documentation, and recipes grant and deny as they say.
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cctype>
-#include <csignal>
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
@@ -16,6 +12,7 @@
 #include "claims.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_facts.hpp"
+#include "program.hpp"
 #include "shown_blocks.hpp"
 #include "waiting.hpp"
 #include "world.hpp"
@@ -40,31 +37,6 @@ std::string replaced(std::string text, const std::string& what, const std::strin
     check(at != std::string::npos, "[" + what + "] is not in [" + text + "]", __FILE__, __LINE__);
     return text.replace(at, what.size(), with);
 }
-
-// A program that runs beside the server until the end of the claim.
-class Program {
-public:
-    explicit Program(std::vector<std::string> words) : pid_(fork()) {
-        if (pid_ != 0) return;
-        std::vector<char*> argv;
-        for (std::string& word : words) argv.push_back(word.data());
-        argv.push_back(nullptr);
-        const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-        dup2(null, STDOUT_FILENO);
-        dup2(null, STDERR_FILENO);
-        execvp(argv[0], argv.data());
-        _exit(127);
-    }
-    ~Program() {
-        kill(pid_, SIGKILL);
-        waitpid(pid_, nullptr, 0);
-    }
-    Program(const Program&) = delete;
-    Program& operator=(const Program&) = delete;
-
-private:
-    pid_t pid_;
-};
 
 // A server with a recipe in it, and with pages at the paths that recipes speak of.
 class Kitchen {

@@ -46,6 +46,13 @@ inline void check_contains(const std::string& text, const std::string& part, con
     check(text.find(part) != std::string::npos, "[" + part + "] is not in [" + text + "]", file, line);
 }
 
+// How often `part` is in `text`.
+inline std::size_t times_in(const std::string& text, const std::string& part) {
+    std::size_t n = 0;
+    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
+    return n;
+}
+
 // The claims whose names contain one of `filters`, in their order; all without such a filter. A filter that starts with
 // '-' excludes the claims whose names contain the rest of it.
 std::vector<Claim*> choose_claims(const std::vector<std::string>& filters);

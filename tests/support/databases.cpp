@@ -64,6 +64,10 @@ std::string row(const std::string& name, const std::string& kind, const std::str
            quoted(body) + ") ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, body = excluded.body;\n";
 }
 
+std::string mysql_row(const std::string& name, const std::string& kind, const std::string& body) {
+    return "REPLACE INTO mtls_policy VALUES (" + quoted(name) + ", " + quoted(kind) + ", " + quoted(body) + ");";
+}
+
 // ---- servers --------------------------------------------------------------------------------------------------------
 
 namespace {

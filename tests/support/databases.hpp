@@ -16,6 +16,7 @@ namespace test {
 std::string sqlite(const std::string& file, const std::string& statements);
 // A statement that inserts or replaces a row.
 std::string row(const std::string& name, const std::string& kind, const std::string& body);
+std::string mysql_row(const std::string& name, const std::string& kind, const std::string& body);
 
 // A server process and those that it starts: one process group, that of an unprivileged user.
 class DatabaseServer {

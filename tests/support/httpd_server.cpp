@@ -70,14 +70,24 @@ long resident_kib(pid_t pid) {
     return 0;
 }
 
+std::map<pid_t, std::string> children_of(pid_t parent) {
+    std::map<pid_t, std::string> out;
+    for (const auto& entry : fs::directory_iterator("/proc")) {
+        const pid_t pid = std::atoi(entry.path().filename().c_str());
+        if (pid <= 0) continue;
+        const std::string text = file_text(entry.path() / "stat");
+        const std::size_t end = text.rfind(')');
+        int above = 0;
+        const bool is_known = end != std::string::npos && std::sscanf(text.c_str() + end + 1, " %*c %d", &above) == 1;
+        if (is_known && above == parent) out.emplace(pid, text);
+    }
+    return out;
+}
+
 long children_kib(pid_t parent) {
     long sum = 0;
-    for (const auto& entry : fs::directory_iterator("/proc")) {
-        std::ifstream stat(entry.path() / "stat");
-        std::string pid, name, state;
-        long above = 0;
-        if (!(stat >> pid >> name >> state >> above) || above != parent) continue;
-        std::ifstream rollup(entry.path() / "smaps_rollup");
+    for (const auto& [pid, stat] : children_of(parent)) {
+        std::ifstream rollup("/proc/" + std::to_string(pid) + "/smaps_rollup");
         for (std::string line; std::getline(rollup, line);) {
             if (line.starts_with("Pss:")) sum += std::strtol(line.c_str() + 4, nullptr, 10);
         }
@@ -329,37 +339,23 @@ void Httpd::crash() {
 
 namespace {
 
-// Child processes of `wanted`: process id, and whether it is the module's keeper.
-std::vector<std::pair<pid_t, bool>> processes_of(pid_t wanted) {
-    std::vector<std::pair<pid_t, bool>> out;
-    for (const auto& entry : fs::directory_iterator("/proc")) {
-        const pid_t pid = std::atoi(entry.path().filename().c_str());
-        if (pid <= 0) continue;
-        const std::string text = file_text(entry.path() / "stat");
-        const std::size_t end = text.rfind(')');
-        if (end == std::string::npos) continue;
-        int parent = 0;
-        char state = 0;
-        if (std::sscanf(text.c_str() + end + 1, " %c %d", &state, &parent) != 2 || parent != wanted) continue;
-        out.emplace_back(pid, text.find("(mtls-keeper)") != std::string::npos);
-    }
-    return out;
-}
+// Of a line of /proc/PID/stat.
+bool is_keeper(const std::string& stat) { return stat.find("(mtls-keeper)") != std::string::npos; }
 
 }  // namespace
 
 std::vector<pid_t> Httpd::children() const {
     std::vector<pid_t> out;
-    for (const auto& [pid, is_keeper] : processes_of(pid_)) {
-        if (!is_keeper) out.push_back(pid);
+    for (const auto& [pid, stat] : children_of(pid_)) {
+        if (!is_keeper(stat)) out.push_back(pid);
     }
     return out;
 }
 
 std::vector<pid_t> Httpd::keepers() const {
     std::vector<pid_t> out;
-    for (const auto& [pid, is_keeper] : processes_of(pid_)) {
-        if (is_keeper) out.push_back(pid);
+    for (const auto& [pid, stat] : children_of(pid_)) {
+        if (is_keeper(stat)) out.push_back(pid);
     }
     return out;
 }

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <csignal>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -121,6 +122,8 @@ int free_port();
 long resident_kib(pid_t pid);
 // A file's content; empty if it does not exist, or vanishes while it is read as files of /proc do.
 std::string file_text(const std::string& name);
+// Child processes, with their line of /proc/PID/stat.
+std::map<pid_t, std::string> children_of(pid_t parent);
 // Memory of its children; pages shared between processes count once.
 long children_kib(pid_t parent);
 

@@ -129,6 +129,15 @@ std::string Identity::key_pem() const {
     return bio_text(bio);
 }
 
+std::string trusted_pem_of(const Identity& who, int trusted, int rejected) {
+    const mtls::X509Ptr certificate(X509_dup(who.cert.get()));
+    if (trusted != 0) X509_add1_trust_object(certificate.get(), OBJ_nid2obj(trusted));
+    if (rejected != 0) X509_add1_reject_object(certificate.get(), OBJ_nid2obj(rejected));
+    const mtls::BioPtr bio(BIO_new(BIO_s_mem()));
+    PEM_write_bio_X509_AUX(bio.get(), certificate.get());
+    return bio_text(bio);
+}
+
 mtls::EvpPkeyPtr make_key() {
     mtls::EvpPkeyPtr key(EVP_EC_gen("P-256"));
     require(key != nullptr, "key");

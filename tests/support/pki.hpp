@@ -61,6 +61,9 @@ struct Identity {
     std::string pem() const { return cert_pem() + key_pem(); }
 };
 
+// With OpenSSL's trust settings, as `openssl x509 -addtrust` and `-addreject` write them; 0: none.
+std::string trusted_pem_of(const Identity& who, int trusted, int rejected);
+
 mtls::EvpPkeyPtr make_key();
 // Signs with `issuer`; null: with its own key.
 Identity issue(const CertSpec& spec, const Identity* issuer, mtls::EvpPkeyPtr key = {});

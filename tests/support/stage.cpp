@@ -47,20 +47,6 @@ private:
     std::string path_;
 };
 
-std::set<pid_t> children_of(pid_t parent) {
-    std::set<pid_t> out;
-    std::error_code ignored;
-    for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
-        const pid_t pid = std::atoi(entry.path().filename().c_str());
-        const std::string text = pid > 0 ? file_text(entry.path() / "stat") : "";
-        int above = 0;
-        const std::size_t end = text.rfind(')');
-        const bool is_known = end != std::string::npos && std::sscanf(text.c_str() + end + 1, " %*c %d", &above) == 1;
-        if (is_known && above == parent) out.insert(pid);
-    }
-    return out;
-}
-
 // Also ends their orphans, whose parent this process becomes. Kills those that do not end in time.
 void end_children() {
     const auto late = std::chrono::steady_clock::now() + std::chrono::seconds(5);
@@ -70,7 +56,7 @@ void end_children() {
         while ((ended = waitpid(-1, nullptr, WNOHANG)) > 0) asked.erase(ended);
         if (ended < 0) return;
         const bool is_late = std::chrono::steady_clock::now() > late;
-        for (const pid_t pid : children_of(getpid())) {
+        for (const auto& [pid, stat] : children_of(getpid())) {
             if (is_late) kill(pid, SIGKILL);
             if (asked.insert(pid).second) kill(pid, SIGTERM);
         }

@@ -45,28 +45,15 @@ Nginx::Nginx(const std::string& folder, int port, const std::string& lines, cons
         << "/access.log short;\n"
         << temporary << http_lines << "server {\nlisten 127.0.0.1:" << port_ << ";\nroot " << folder_ << "/htdocs;\n"
         << lines << "}\n}\n";
-    pid_ = fork();
-    if (pid_ == 0) {
-        execl(kNginx, kNginx, "-p", folder_.c_str(), "-c", "nginx.conf", "-e", "error.log", nullptr);
-        _exit(127);
-    }
+    program_.emplace(std::vector<std::string>{kNginx, "-p", folder_, "-c", "nginx.conf", "-e", "error.log"});
     if (!accepts_within(port_, std::chrono::seconds(10))) throw std::runtime_error("nginx does not start");
-}
-
-Nginx::~Nginx() {
-    kill(pid_, SIGTERM);
-    waitpid(pid_, nullptr, 0);
 }
 
 void Nginx::put(const std::string& name, const std::string& content) const {
     std::ofstream(folder_ + "/htdocs/" + name, std::ios::binary) << content;
 }
 
-std::string Nginx::requests() const {
-    std::ostringstream out;
-    out << std::ifstream(folder_ + "/access.log").rdbuf();
-    return out.str();
-}
+std::string Nginx::requests() const { return file_text(folder_ + "/access.log"); }
 
 bool Haproxy::is_installed() { return access(kHaproxy, X_OK) == 0; }
 
@@ -75,17 +62,8 @@ Haproxy::Haproxy(const std::string& folder, int port, const std::string& lines) 
                                                "http\ntimeout client 60s\ntimeout server "
                                                "60s\ntimeout connect 5s\n"
                                             << lines;
-    pid_ = fork();
-    if (pid_ == 0) {
-        execl(kHaproxy, kHaproxy, "-db", "-C", folder.c_str(), "-f", (folder + "/haproxy.conf").c_str(), nullptr);
-        _exit(127);
-    }
+    program_.emplace(std::vector<std::string>{kHaproxy, "-db", "-C", folder, "-f", folder + "/haproxy.conf"});
     if (!accepts_within(port, std::chrono::seconds(10))) throw std::runtime_error("HAProxy does not start");
-}
-
-Haproxy::~Haproxy() {
-    kill(pid_, SIGTERM);
-    waitpid(pid_, nullptr, 0);
 }
 
 RawServer::RawServer(Handler answer) : answer_(std::move(answer)), port_(free_port()), listener_(listen_on(port_)) {

@@ -6,9 +6,12 @@
 #include <atomic>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "program.hpp"
 
 namespace test {
 
@@ -18,10 +21,6 @@ class Nginx {
 public:
     // Uses `folder`, which must exist.
     Nginx(const std::string& folder, int port, const std::string& lines = "", const std::string& http_lines = "");
-    ~Nginx();
-    Nginx(const Nginx&) = delete;
-    Nginx& operator=(const Nginx&) = delete;
-
     static bool is_installed();
     int port() const { return port_; }
     std::string url(const std::string& path) const { return "http://127.0.0.1:" + std::to_string(port_) + path; }
@@ -33,7 +32,7 @@ public:
 private:
     std::string folder_;
     int port_;
-    pid_t pid_ = -1;
+    std::optional<Program> program_;
 };
 
 // HAProxy with one thread and this frontend and backend; paths in `lines` are relative to `folder`. The destructor
@@ -41,14 +40,10 @@ private:
 class Haproxy {
 public:
     Haproxy(const std::string& folder, int port, const std::string& lines);
-    ~Haproxy();
-    Haproxy(const Haproxy&) = delete;
-    Haproxy& operator=(const Haproxy&) = delete;
-
     static bool is_installed();
 
 private:
-    pid_t pid_ = -1;
+    std::optional<Program> program_;
 };
 
 // Serves one connection at a time: `answer` gets the request and writes to the socket, which is then closed.

@@ -19,13 +19,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::string text_of(const std::string& file) {
-    std::ifstream in(file, std::ios::binary);
-    std::stringstream text;
-    text << in.rdbuf();
-    return text.str();
-}
-
 std::string der_of(const Identity& who) {
     unsigned char* bytes = nullptr;
     const int size = i2d_X509(who.cert.get(), &bytes);
@@ -39,7 +32,7 @@ struct Stored : Bench {
     Identity leaf = make_client("api", "api.acme.example", ca);
 
     Stored() {
-        sqlite(database(), text_of("conf/examples/sqlite.sql"));
+        sqlite(database(), file_text("conf/examples/sqlite.sql"));
         connect("writer.conf");
         file("policy/policy/acme.conf", partner("acme", "acme-ca.pem"));
         file("policy/certificate/acme-ca.pem", ca.cert_pem());
@@ -149,7 +142,7 @@ CLAIM(pull_gives_back_the_very_bytes_that_push_took) {
     for (const auto& entry : fs::recursive_directory_iterator(s.folder() + "/policy")) {
         if (!entry.is_regular_file() || entry.path().filename().string().starts_with('.')) continue;
         const std::string name = fs::relative(entry.path(), s.folder() + "/policy");
-        check(text_of(s.folder() + "/copy/" + name) == text_of(entry.path()), name, __FILE__, __LINE__);
+        check(file_text(s.folder() + "/copy/" + name) == file_text(entry.path()), name, __FILE__, __LINE__);
     }
     CHECK_CONTAINS(s.push(0, {"copy"}), "the same: revision " + s.revision());
     CHECK_CONTAINS(s.sql("SELECT what FROM mtls_policy_push"), "new policy/acme.conf");
@@ -185,7 +178,7 @@ CLAIM(two_who_push_come_one_after_the_other_and_the_second_is_told) {
         "\"$0\" push --database sqlite3 writer.conf dave >dave.txt 2>&1; two=$?; wait $one; echo $? $two");
     CHECK(both.text == "0 1\n" || both.text == "1 0\n");
     const std::string loser = both.text == "0 1\n" ? "dave.txt" : "carol.txt";
-    CHECK_CONTAINS(text_of(s.folder() + "/" + loser), "somebody pushed meanwhile");
+    CHECK_CONTAINS(file_text(s.folder() + "/" + loser), "somebody pushed meanwhile");
 }
 
 CLAIM(push_writes_nothing_where_the_policy_as_a_whole_does_not_hold) {
@@ -378,7 +371,7 @@ CLAIM(pull_deletes_no_file_that_cannot_be_a_row_in_its_folder) {
     Stored s;
     s.push(0);
     s.pull(0, "copy");
-    const std::string base = s.folder() + "/copy/.mtls-authz-revision", lines = text_of(base);
+    const std::string base = s.folder() + "/copy/.mtls-authz-revision", lines = file_text(base);
     const std::string empty_sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     for (const std::string place : {"../victim", "policy/../../victim", "/victim", "victim", "other/victim",
                                     "policy/.victim", "policy/sub/victim"}) {
@@ -411,9 +404,9 @@ CLAIM(pull_keeps_files_whose_names_are_near_those_of_rows) {
     for (const std::string& name : mine) s.file("copy/policy/" + name, "mine");
     s.file("copy/.mtls-authz-revision.new", "mine");
     s.pull(0, "copy");
-    CHECK_CONTAINS(text_of(s.folder() + "/copy/policy/acme.conf"), "<MTLSPartner acme>");
-    for (const std::string& name : mine) CHECK_EQUAL(text_of(s.folder() + "/copy/policy/" + name), "mine");
-    CHECK_EQUAL(text_of(s.folder() + "/copy/.mtls-authz-revision.new"), "mine");
+    CHECK_CONTAINS(file_text(s.folder() + "/copy/policy/acme.conf"), "<MTLSPartner acme>");
+    for (const std::string& name : mine) CHECK_EQUAL(file_text(s.folder() + "/copy/policy/" + name), "mine");
+    CHECK_EQUAL(file_text(s.folder() + "/copy/.mtls-authz-revision.new"), "mine");
     const auto files = fs::directory_iterator(s.folder() + "/copy/policy");
     CHECK_EQUAL(std::distance(begin(files), end(files)), 5);
     struct stat info {};
@@ -461,7 +454,7 @@ CLAIM(a_push_that_stands_still_does_not_stop_the_next_one) {
     for (int i = 0; i < 200 && kill(std::stoi(pid), 0) == 0; ++i) {
         std::this_thread::sleep_for(std::chrono::milliseconds(25));
     }
-    CHECK_CONTAINS(text_of(s.folder() + "/alice.txt"), "nothing was pushed");
+    CHECK_CONTAINS(file_text(s.folder() + "/alice.txt"), "nothing was pushed");
     CHECK_CONTAINS(s.server->sql("SELECT body FROM mtls_policy WHERE name = 'acme.conf'"), "MTLSGroup bob");
 }
 
@@ -599,7 +592,7 @@ CLAIM(push_pull_and_fleet_work_with_mysql) {
     on_mysql(0, "pull", {"alice"});
     on_mysql(0, "pull", {"bob"});
     for (const std::string file : {"policy/acme.conf", "policy/text.conf", "certificate/other.der"}) {
-        check(text_of(s.folder() + "/bob/" + file) == text_of(s.folder() + "/policy/" + file), file, __FILE__,
+        check(file_text(s.folder() + "/bob/" + file) == file_text(s.folder() + "/policy/" + file), file, __FILE__,
               __LINE__);
     }
     const std::string before = server.sql("SELECT revision FROM mtls_policy_revision");

@@ -37,21 +37,15 @@ struct Rollover : Bench {
     }
 };
 
-std::size_t count(const std::string& text, const std::string& part) {
-    std::size_t out = 0;
-    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++out;
-    return out;
-}
-
 }  // namespace
 
 CLAIM(certificates_of_before_and_after_a_renewal_become_one_partner) {
     Rollover b;
     const std::string block = b.tried(
         {"suggest", "old.pem", "new.pem", "--anchor", "ca.pem", "--anchor", "next-ca.pem"}, {"old.pem", "new.pem"});
-    CHECK_EQUAL(count(block, "<MTLSPartner "), 1U);
+    CHECK_EQUAL(times_in(block, "<MTLSPartner "), 1U);
     CHECK_CONTAINS(block, "\n    MTLSIdentity DNS:api.acme.example\n");
-    CHECK_EQUAL(count(block, "\n    MTLSIdentity "), 1U);
+    CHECK_EQUAL(times_in(block, "\n    MTLSIdentity "), 1U);
     CHECK_CONTAINS(block, "    MTLSTrustAnchor ca.pem\n    MTLSTrustAnchor next-ca.pem\n");
     // One anchor is not enough for both.
     CHECK_CONTAINS(b.expect(1, {"suggest", "old.pem", "new.pem", "--anchor", "ca.pem"}),
@@ -64,7 +58,7 @@ CLAIM(certificates_of_before_and_after_a_renewal_become_one_partner) {
     b.add("plain.pem", {{"CN", "other"}}, "", b.ca);
     const std::string one = b.tried({"suggest", "plain.pem", "globex.pem", "--anchor", "ca.pem", "--name", "both"},
                                     {"plain.pem", "globex.pem"});
-    CHECK_EQUAL(count(one, "<MTLSPartner both>"), 1U);
+    CHECK_EQUAL(times_in(one, "<MTLSPartner both>"), 1U);
     const Json json = Json::parse(b.expect(0, {"suggest", "--json", "old.pem", "new.pem"}));
     CHECK_EQUAL(json["files"].size(), 2U);
 }
@@ -77,7 +71,7 @@ CLAIM(each_partner_that_is_suggested_gets_the_anchors_of_its_own_certificates_al
         std::vector<std::string> args = {"suggest", "globex.pem", "initech.pem"};
         args.insert(args.end(), anchors.begin(), anchors.end());
         const std::string two = b.tried(args, {"globex.pem", "initech.pem"});
-        CHECK_EQUAL(count(two, "MTLSTrustAnchor "), 2U);
+        CHECK_EQUAL(times_in(two, "MTLSTrustAnchor "), 2U);
         // Globex's name from Initech's CA.
         b.add("forged.pem", {{"O", "Globex"}, {"CN", "api"}}, "api.globex.example", b.next_ca);
         CHECK_CONTAINS(b.expect(3, {"explain", "--policy", "p.conf", "--cert", "forged.pem"}), "deny: wrong-issuer");
@@ -130,7 +124,7 @@ CLAIM(a_units_certificates_are_suggested_as_organization_with_unit) {
 CLAIM(a_ca_is_an_anchor_and_a_self_signed_certificate_its_own) {
     Rollover b;
     const std::string block = b.tried({"suggest", "ca.pem", "old.pem"}, {"old.pem"});
-    CHECK_EQUAL(count(block, "<MTLSPartner "), 1U);
+    CHECK_EQUAL(times_in(block, "<MTLSPartner "), 1U);
     CHECK_CONTAINS(block, "    MTLSTrustAnchor " + b.folder() + "/ca.pem\n");
     CHECK_CONTAINS(b.expect(1, {"suggest", "next-ca.pem", "old.pem"}), "would refuse the certificate");
     CHECK_CONTAINS(b.expect(2, {"suggest", "ca.pem"}),

@@ -30,13 +30,6 @@ std::string pkcs7_pem_of(const Identity& id) {
     return out;
 }
 
-std::string trusted_pem_of(const Identity& id, int trusted, int rejected) {
-    const mtls::X509Ptr certificate(X509_dup(id.cert.get()));
-    if (trusted != 0) X509_add1_trust_object(certificate.get(), OBJ_nid2obj(trusted));
-    if (rejected != 0) X509_add1_reject_object(certificate.get(), OBJ_nid2obj(rejected));
-    return written([&](BIO* bio) { PEM_write_bio_X509_AUX(bio, certificate.get()); });
-}
-
 std::string pkcs12_of(const Identity& id) {
     PKCS12* const bag = PKCS12_create("x", "x", id.key.get(), id.cert.get(), nullptr, 0, 0, 0, 0, 0);
     std::string out = written([&](BIO* bio) { i2d_PKCS12_bio(bio, bag); });

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "claims.hpp"
+#include "httpd_server.hpp"
 #include "mtls_authz/keeper/event_program.hpp"
 #include "mtls_authz/ledger/event.hpp"
 #include "mtls_authz/load/crl_files.hpp"
@@ -71,12 +72,7 @@ struct Folder {
         std::filesystem::permissions(file, std::filesystem::perms::owner_all);
         return file;
     }
-    std::string text(const std::string& file) const {
-        std::ifstream in(path + "/" + file);
-        std::stringstream out;
-        out << in.rdbuf();
-        return out.str();
-    }
+    std::string text(const std::string& file) const { return test::file_text(path + "/" + file); }
     char name[32] = "/tmp/mtls-event-XXXXXX";
     std::string path;
 };

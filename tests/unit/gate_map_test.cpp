@@ -1,7 +1,7 @@
 // What a server says of its gates comes back as it was.
 
 #include "claims.hpp"
-#include "mtls_authz/decide/gate_map.hpp"
+#include "mtls_authz/keeper/gate_map.hpp"
 
 using namespace mtls;
 
@@ -30,13 +30,13 @@ GateMap some_map() {
     host.remaps = {"Alias"};
     host.verify_depth = 5;
     host.has_tls = true;
-    const std::vector<MappedDirective> policy = {{"MTLSCRLFile", "'caf\xe9/*.crl'", {"/etc/httpd.conf", 3}, false, {}},
-                                                 {"MTLSPartner",
-                                                  "acme",
-                                                  {"/etc/httpd.conf", 4},
-                                                  true,
-                                                  {{"MTLSIdentity", "CN:x", {"/etc/httpd.conf", 5}, false, {}}}},
-                                                 {"MTLSPartner", "empty", {"/etc/httpd.conf", 7}, true, {}}};
+    const std::vector<Directive> policy = {{"MTLSCRLFile", "'caf\xe9/*.crl'", {"/etc/httpd.conf", 3}, false, {}},
+                                           {"MTLSPartner",
+                                            "acme",
+                                            {"/etc/httpd.conf", 4},
+                                            true,
+                                            {{"MTLSIdentity", "CN:x", {"/etc/httpd.conf", 5}, false, {}}}},
+                                           {"MTLSPartner", "empty", {"/etc/httpd.conf", 7}, true, {}}};
     return {"/etc/httpd", policy, false, {{true, "^/p/(?<who>[^/]+)"}}, {host}};
 }
 

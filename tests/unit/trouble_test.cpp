@@ -73,12 +73,6 @@ private:
 
 std::string page(const StatusReport& report, const PageQuery& query = {}) { return status_page(report, query); }
 
-std::size_t times(const std::string& text, const std::string& part) {
-    std::size_t n = 0;
-    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
-    return n;
-}
-
 StatusReport with_partners(std::size_t count) {
     StatusReport out;
     out.now = now();
@@ -266,9 +260,9 @@ CLAIM(both_certificates_of_a_rollover_are_shown_newest_first) {
 }
 
 CLAIM(a_page_shows_500_partners_and_leads_to_all_of_10000) {
-    const auto shown = [](const std::string& html) { return times(html, "id=\"p-"); };
+    const auto shown = [](const std::string& html) { return test::times_in(html, "id=\"p-"); };
     CHECK_EQUAL(shown(page(with_partners(500))), 500U);
-    CHECK_EQUAL(times(page(with_partners(500)), ">Next<"), 0U);
+    CHECK_EQUAL(test::times_in(page(with_partners(500)), ">Next<"), 0U);
     const StatusReport many = with_partners(10000);
     const auto begin = std::chrono::steady_clock::now();
     std::size_t all = 0;
@@ -323,8 +317,8 @@ CLAIM(whatever_is_on_the_page_is_text) {
     query.text = hostile;
     for (const PageQuery& q : {PageQuery(), query}) {
         const std::string html = page(report, q);
-        CHECK_EQUAL(times(html, "<script"), 0U);
-        CHECK_EQUAL(times(html, "<img"), 0U);
+        CHECK_EQUAL(test::times_in(html, "<script"), 0U);
+        CHECK_EQUAL(test::times_in(html, "<img"), 0U);
         for (const char c : html) CHECK(c == '\n' || static_cast<unsigned char>(c) >= 0x20);
         CHECK_CONTAINS(html, "&lt;script&gt;");
     }

@@ -74,7 +74,7 @@ public:
     // The policy's part of httpd.conf; its relative paths begin at the server's ServerRoot.
     void add_server(const GateMap& server, const std::string& root) {
         builder_.set_root(server.server_root);
-        for (const MappedDirective& d : server.policy) builder_.add(directive_of(d));
+        for (const Directive& directive : server.policy) builder_.add(directive);
         builder_.set_root(absolute_root(root));
     }
     void finish() {
@@ -95,11 +95,6 @@ private:
     // The first line of what `httpd -t -D DUMP_MTLS_POLICY` prints.
     static constexpr std::string_view kDumpHead = "# MTLS policy, generation ";
 
-    static Directive directive_of(const MappedDirective& d) {
-        Directive out = {d.name, d.args, d.where, d.is_section, {}};
-        for (const MappedDirective& child : d.children) out.children.push_back(directive_of(child));
-        return out;
-    }
     void fail(const std::string& file, const std::string& why) {
         out_.unreadable = true;
         out_.findings.push_back({Diagnostic::Severity::kError, {file, 0}, "cannot be read: " + why});

@@ -27,12 +27,6 @@ std::string coloured(const std::string& text, Colour colour) {
 
 namespace {
 
-// Control characters (C0, C1), and invisible or reordering ones (Unicode's Cf, those that could forge a name).
-bool is_unsafe(char32_t c) {
-    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad || c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
-           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || c >= 0xe0000;
-}
-
 std::size_t length_of_sequence(unsigned char first) {
     return first < 0x80 ? 1 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1;
 }
@@ -47,7 +41,7 @@ std::string shown(std::string_view text) {
         const std::size_t length = length_of_sequence(static_cast<unsigned char>(text.front()));
         const std::string_view sequence = text.substr(0, length);
         const auto point = decode_utf8(sequence);
-        const bool plain = point && point->size() == 1 && !is_unsafe(point->front());
+        const bool plain = point && point->size() == 1 && !is_deceptive(point->front());
         const std::string_view taken = plain ? sequence : point ? sequence : text.substr(0, 1);
         text.remove_prefix(taken.size());
         if (plain) {

@@ -48,6 +48,8 @@ std::vector<std::string> config_words(std::string_view line);
 // The rest of the line from the first word that begins with an unquoted `#`; empty if there is none. Its author meant a
 // comment, but httpd passes it to the directive as arguments.
 std::string_view trailing_comment(std::string_view line);
+// The error about it, or "".
+std::string comment_fault(std::string_view args);
 
 // Quotes a word where needed, so that config_words() reads it back.
 std::string config_quote(std::string_view word);
@@ -65,6 +67,9 @@ std::string escape_for_reader(std::string_view text, std::size_t limit);
 
 // escape_for_reader() in single quotes.
 std::string in_quotes(std::string_view text, std::size_t limit = 200);
+
+// In single quotes, for the shell.
+std::string shell_quoted(std::string_view text);
 
 // The candidate nearest to `word`, if any (edit distance with transpositions, case-insensitive, at most 2).
 std::optional<std::string> nearest_of(std::string_view word, std::span<const std::string_view> candidates);

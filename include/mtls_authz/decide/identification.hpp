@@ -17,6 +17,8 @@
 
 namespace mtls {
 
+constexpr const char* kAttributeVariable = "MTLS_ATTR_";
+
 // The partner of a certificate, and all facts that do not depend on the request. Borrows from the policy.
 struct Identification {
     // kGranted: `partner` is identified, within its contract and not suspended. Its networks are checked per request.
@@ -34,7 +36,7 @@ struct Identification {
     std::vector<X509Ptr> intermediates;      // of the path, between the leaf and the anchor
     std::vector<std::string> groups;         // groups of this certificate, for granting
     std::vector<std::string> denied_groups;  // for MTLSDeny: conditions with kCannotTell count as fulfilled
-    std::vector<std::pair<std::string, std::string>> variables;  // MTLS_ATTR_NAME and its value
+    std::vector<std::pair<std::string, std::string>> variables;  // kAttributeVariable + NAME, and its value
     struct Description {
         std::string groups;       // comma-separated
         std::string identity;     // the selectors of the identity

@@ -7,6 +7,8 @@
 #include <bit>
 #include <cstdint>
 #include <exception>
+#include <thread>
+#include <utility>
 
 #include "mtls_authz/system/system.hpp"
 
@@ -33,5 +35,14 @@ inline std::size_t processor_number() noexcept {
 // glibc aborts the process if there is no memory: a library that is loaded at run time gets its thread-local data at
 // their first use.
 inline void be_ready_to_throw() noexcept { [[maybe_unused]] const volatile int used = std::uncaught_exceptions(); }
+
+// Starts a thread that nobody waits for.
+template <class Body>
+void start_thread(Body body) {
+    std::thread([body = std::move(body)] {
+        be_ready_to_throw();
+        body();
+    }).detach();
+}
 
 }  // namespace mtls

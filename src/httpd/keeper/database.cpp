@@ -107,10 +107,7 @@ void start_reading_database(const server_rec* s, const FileFaults& faults) {
     }
     state().database->node = node_name();
     for (const RowPart part : {RowPart::kPolicy, RowPart::kRevocations}) {
-        std::thread([s, part, &faults] {
-            be_ready_to_throw();
-            poll_database(s, part, faults);
-        }).detach();
+        start_thread([s, part, &faults] { poll_database(s, part, faults); });
     }
 }
 

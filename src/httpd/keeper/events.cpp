@@ -194,11 +194,8 @@ const char* on_warn(cmd_parms* cmd, void*, const char* arg) noexcept {
 const char* on_event_cmd(cmd_parms* cmd, void*, const char* args) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
         if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
-        const std::string_view comment = trailing_comment(args);
-        if (!comment.empty()) {
-            return failure(cmd, std::string(cmd->cmd->name) + ": " + in_quotes(comment, 60) +
-                                    ": a comment has a line of its own (an argument that begins with '#' is quoted)");
-        }
+        if (const std::string fault = comment_fault(args); !fault.empty())
+            return failure(cmd, cmd->cmd->name + (": " + fault));
         auto words = config_words(args);
         if (words.empty() || words.front().empty())
             return failure(cmd, std::string(cmd->cmd->name) +

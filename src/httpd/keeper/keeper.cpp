@@ -24,8 +24,8 @@
 #include "mtls_authz/base/calendar.hpp"
 #include "mtls_authz/keeper/poll_timer.hpp"
 #include "mtls_authz/system/process_traits.hpp"
-#include "mtls_authz/tell/refusal_report.hpp"
 #include "mtls_authz/system/this_thread.hpp"
+#include "mtls_authz/tell/refusal_report.hpp"
 
 extern "C" {
 #include <ap_listen.h>
@@ -250,20 +250,14 @@ void bind_to_parent(pid_t parent) {
         for (auto& heartbeat : state().live.board->heartbeats) heartbeat = monotonic_seconds();
         if (state().refresh_seconds > 0) {
             for (const Watched what : {Watched::kRefusals, Watched::kCrls, Watched::kPolicy}) {
-                std::thread([s, what, &faults] {
-                    be_ready_to_throw();
-                    poll_forever(s, what, faults);
-                }).detach();
+                start_thread([s, what, &faults] { poll_forever(s, what, faults); });
             }
         }
         start_reading_database(s, faults);
         serve_live(s);
         // Without this thread events are not reported; the keeper goes on.
         guarded(s, OK, [&] {
-            std::thread([s, &faults] {
-                be_ready_to_throw();
-                report_events(s, faults);
-            }).detach();
+            start_thread([s, &faults] { report_events(s, faults); });
             return OK;
         });
         answer(s, parent, is_first);

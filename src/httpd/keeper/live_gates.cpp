@@ -221,18 +221,12 @@ MappedHost map_host(const server_rec* main_server, const server_rec* s) {
     return out;
 }
 
-MappedDirective mapped(const Directive& d) {
-    MappedDirective out = {d.name, d.args, d.where, d.is_section, {}};
-    for (const Directive& child : d.children) out.children.push_back(mapped(child));
-    return out;
-}
-
 }  // namespace
 
 GateMap map_gates(server_rec* main_server) {
     GateMap out;
     out.server_root = text_of(ap_server_root);
-    for (const Directive& d : state().live.policy.policy_source().directives()) out.policy.push_back(mapped(d));
+    out.policy = state().live.policy.policy_source().directives();
     out.knows_regexes = !has_regex_options() && ap_regcomp_get_default_cflags() == AP_REG_DEFAULT;
     for (const SectionPattern& pattern : state().patterns) {
         out.patterns.push_back({pattern.subject == SectionPattern::Subject::kPath, pattern.text});

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "httpd/config/config.hpp"
-#include "mtls_authz/decide/gate_map.hpp"
+#include "mtls_authz/keeper/gate_map.hpp"
 
 namespace mtls::httpd {
 

@@ -141,10 +141,7 @@ void serve_live(const server_rec* s) {
     live_socket->gives = OwnedFile();
     // Without this thread --live gets no answer; the keeper goes on.
     guarded(s, OK, [&] {
-        std::thread([s] {
-            be_ready_to_throw();
-            serve_forever(s);
-        }).detach();
+        start_thread([s] { serve_forever(s); });
         return OK;
     });
 }

@@ -64,8 +64,7 @@ Result<ForwardedHeader> read_argument(const std::string& word) {
 const char* read_forward(cmd_parms* cmd, DirConfig& config, const char* args) {
     if (const char* fault = context_fault(cmd)) return fault;
     const auto refuse = [cmd](const std::string& why) { return failure(cmd, cmd->cmd->name + (": " + why)); };
-    const std::string_view comment = trailing_comment(args);
-    if (!comment.empty()) return refuse(in_quotes(comment, 60) + ": a comment has a line of its own");
+    if (const std::string fault = comment_fault(args); !fault.empty()) return refuse(fault);
     auto headers = parse_forward(args);
     if (!headers) return refuse(headers.error());
     auto* const rule = pool_new<ForwardRule>(cmd->pool);
@@ -108,8 +107,7 @@ std::string value_of(const ForwardedHeader& header, const RequestDecision& decis
             break;
     }
     for (const auto& [name, value] : who.variables) {
-        constexpr std::string_view kVariable = "MTLS_ATTR_";
-        if (equal_nocase(std::string_view(name).substr(kVariable.size()), header.attribute)) return header_text(value);
+        if (equal_nocase(name, kAttributeVariable + header.attribute)) return header_text(value);
     }
     return {};
 }

@@ -54,8 +54,7 @@ const char* context_fault(cmd_parms* cmd) {
 }
 
 std::optional<std::string> read_requirement(Requirement& out, Kind kind, const std::string& line) {
-    const std::string_view comment = trailing_comment(line);
-    if (!comment.empty()) return in_quotes(comment, 60) + ": a comment has a line of its own";
+    if (const std::string fault = comment_fault(line); !fault.empty()) return fault;
     const auto words = config_words(line);
     auto& names = out.rules.front().names;
     if (kind == Kind::kAnyPartner || kind == Kind::kGrant) {

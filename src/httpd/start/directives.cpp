@@ -40,13 +40,6 @@ Directive directive_of(const ap_directive_t* node) {
     return out;
 }
 
-// A comment behind a directive, which httpd would pass on as words.
-std::optional<std::string> comment_fault(const char* args) {
-    const std::string_view comment = trailing_comment(args);
-    if (comment.empty()) return std::nullopt;
-    return in_quotes(comment, 60) + ": a comment has a line of its own (a word that begins with '#' is quoted)";
-}
-
 // In a server with a gate, clients may not override the path.
 void gate_section(cmd_parms* cmd, DirConfig& config) {
     section_of(cmd, config);
@@ -55,7 +48,8 @@ void gate_section(cmd_parms* cmd, DirConfig& config) {
 
 const char* add_rule(cmd_parms* cmd, DirConfig& config, const char* args, bool allow) {
     if (const char* fault = context_fault(cmd)) return fault;
-    if (const auto fault = comment_fault(args)) return failure(cmd, cmd->cmd->name + (": " + *fault));
+    if (const std::string fault = comment_fault(args); !fault.empty())
+        return failure(cmd, cmd->cmd->name + (": " + fault));
     auto rule = allow ? GateRule::parse_allow(args) : GateRule::parse_deny(args);
     const std::string name = cmd->cmd->name;
     if (!rule) return failure(cmd, name + ": " + rule.error());
@@ -86,7 +80,7 @@ const char* add_rule(cmd_parms* cmd, DirConfig& config, const char* args, bool a
 const char* read_accept_front(cmd_parms* cmd, DirConfig& config, const char* args) {
     if (const char* fault = context_fault(cmd)) return fault;
     const auto refuse = [cmd](const std::string& why) { return failure(cmd, cmd->cmd->name + (": " + why)); };
-    if (const auto fault = comment_fault(args)) return refuse(*fault);
+    if (const std::string fault = comment_fault(args); !fault.empty()) return refuse(fault);
     auto names = config_words(args);
     if (names.empty()) return refuse("expected NAME..., or none, like MTLSAcceptFront edge-lb");
     if (config.fronts != nullptr)
@@ -134,7 +128,8 @@ template <class Files>
 const char* watch_files(cmd_parms* cmd, const char* args, Files& into) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
         if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
-        if (const auto fault = comment_fault(args)) return failure(cmd, cmd->cmd->name + (": " + *fault));
+        if (const std::string fault = comment_fault(args); !fault.empty())
+            return failure(cmd, cmd->cmd->name + (": " + fault));
         const auto names = config_words(args);
         if (names.empty()) {
             return failure(cmd, std::string(cmd->cmd->name) + ": expected FILE|GLOB..., like mtls/partners/*.conf");

@@ -38,7 +38,7 @@ bool may_meet(const ap_directive_t* a, const ap_directive_t* b) {
     const ap_directive_t *const section = path_section_of(a), *const other = path_section_of(b);
     if (section == nullptr || other == nullptr || section == other) return true;
     const auto one = literal_location(section), two = literal_location(other);
-    return !one || !two || one->starts_with(*two) || two->starts_with(*one);
+    return !one || !two || covers(*one, *two) || covers(*two, *one);
 }
 
 void check_request_header(const ap_directive_t& d, const std::vector<ForwardLine>& lines,

@@ -44,10 +44,8 @@ bool is_restricted(const ap_directive_t& d) {
     return is_any_directive([&](const ap_directive_t& other) {
         const auto over = literal_location(&other);
         const ap_directive_t *const host = host_of(&other), *const own = host_of(&d);
-        const bool covers = over && (host == nullptr || host == own) &&
-                            (path == over || *over == "/" ||
-                             (path->starts_with(*over) && (over->ends_with('/') || (*path)[over->size()] == '/')));
-        return covers && has_restriction(other.first_child);
+        const bool applies = over && (host == nullptr || host == own) && covers(*over, *path);
+        return applies && has_restriction(other.first_child);
     });
 }
 

@@ -23,10 +23,7 @@ const char* read_audit_log(cmd_parms* cmd, const char* args) {
     const std::string name = cmd->cmd->name;
     const auto words = config_words(args);
     static constexpr std::string_view kWhat[] = {"all", "denied"};
-    const std::string_view comment = trailing_comment(args);
-    if (!comment.empty()) {
-        return failure(cmd, name + ": " + in_quotes(comment, 60) + ": a comment has a line of its own");
-    }
+    if (const std::string fault = comment_fault(args); !fault.empty()) return failure(cmd, name + ": " + fault);
     if (words.empty() || words.front().empty() || words.front() == "|" || words.size() > 2) {
         return failure(cmd, name +
                                 ": expected FILE or \"|PROGRAM\", then all or denied, like logs/mtls_audit.log denied "

@@ -10,12 +10,9 @@
 namespace mtls::tool {
 
 std::string other_spelling_of(std::string_view path) {
-    const auto is_digit_of_hex = [](char c) {
-        return std::string_view("0123456789abcdefABCDEF").find(c) != std::string_view::npos;
-    };
     bool is_encoded = false;
     for (std::size_t i = 0; i + 2 < path.size(); ++i) {
-        is_encoded = is_encoded || (path[i] == '%' && is_digit_of_hex(path[i + 1]) && is_digit_of_hex(path[i + 2]));
+        is_encoded = is_encoded || (path[i] == '%' && from_hex(path.substr(i + 1, 2), false));
     }
     if (!is_encoded && path.find('?') == std::string_view::npos) return {};
     return "the path as a request line writes it (--path is taken as decoded, and without a query)";

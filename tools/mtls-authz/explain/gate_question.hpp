@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "mtls_authz/decide/decision.hpp"
-#include "mtls_authz/decide/gate_map.hpp"
+#include "mtls_authz/keeper/gate_map.hpp"
 
 namespace mtls::tool {
 

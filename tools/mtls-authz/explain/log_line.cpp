@@ -100,10 +100,6 @@ LogLine read_text(std::string_view line) {
     return out;
 }
 
-}  // namespace
-
-namespace {
-
 // Reverses the escapes of httpd (`\\` for a backslash) and of programs that quote its lines (`\"`). The module itself
 // writes backslashes only in `\xHH`, so a client cannot forge these.
 std::string without_escapes(std::string line) {

@@ -114,32 +114,29 @@ Edit edit_for(const LogLine& log_line, const Places& places) {
     return {};
 }
 
-// Quotes a word for the shell.
-std::string shell_quoted(const std::string& text) {
+// A word of a command, in quotes where it needs them.
+std::string shell_word(const std::string& text) {
     const auto plain = [](char c) {
         return is_alnum(c) || std::string_view("/._-:").find(c) != std::string_view::npos;
     };
-    if (!text.empty() && std::all_of(text.begin(), text.end(), plain)) return text;
-    std::string out = "'";
-    for (const char c : text) out += c == '\'' ? "'\\''" : std::string(1, c);
-    return out + "'";
+    return !text.empty() && std::all_of(text.begin(), text.end(), plain) ? text : shell_quoted(text);
 }
 
 // The command that shows whether the edit, or a new certificate, helps.
 std::string command_for(const LogLine& log_line, const WhyOptions& options, bool is_live) {
     std::string out = "mtls-authz explain";
-    for (const std::string& file : options.policy) out += " --policy " + shell_quoted(file);
+    for (const std::string& file : options.policy) out += " --policy " + shell_word(file);
     if (is_live) {
         const std::string host = log_line.get("vhost");
-        out += options.socket.empty() ? " --live" : " --socket " + shell_quoted(options.socket);
-        if (!host.empty()) out += " --host " + shell_quoted(host);
+        out += options.socket.empty() ? " --live" : " --socket " + shell_word(options.socket);
+        if (!host.empty()) out += " --host " + shell_word(host);
     } else if (options.policy.empty()) {
         out += " --policy 'POLICY/*.conf'";
     }
-    if (options.root != ".") out += " --root " + shell_quoted(options.root);
+    if (options.root != ".") out += " --root " + shell_word(options.root);
     out += " --cert CERT.pem";
     if (log_line.path.starts_with('/'))
-        out += " --method " + shell_quoted(log_line.method) + " --path " + shell_quoted(log_line.path);
+        out += " --method " + shell_word(log_line.method) + " --path " + shell_word(log_line.path);
     return out;
 }
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "mtls_authz/decide/gate_map.hpp"
+#include "mtls_authz/keeper/gate_map.hpp"
 #include "mtls_authz/policy/policy.hpp"
 #include "mtls_authz/trust/crl.hpp"
 

@@ -10,6 +10,7 @@
 
 #include "mtls_authz/base/result.hpp"
 #include "mtls_authz/decide/gate.hpp"
+#include "mtls_authz/load/directive.hpp"
 
 namespace mtls {
 
@@ -69,18 +70,9 @@ struct MappedPattern {
     std::string text;
 };
 
-// A directive of the policy in httpd.conf.
-struct MappedDirective {
-    std::string name;  // "MTLSPartner" for <MTLSPartner NAME>
-    std::string args;
-    Where where;
-    bool is_section = false;
-    std::vector<MappedDirective> children;
-};
-
 struct GateMap {
     std::string server_root;
-    std::vector<MappedDirective> policy;  // what httpd.conf has of the policy, beside its files
+    std::vector<Directive> policy;        // the policy's directives in httpd.conf, without those of policy files
     bool knows_regexes = true;            // no RegexDefaultOptions: regular expressions have httpd's default options
     std::vector<MappedPattern> patterns;  // indexed by NameReference::pattern - 1
     std::vector<MappedHost> hosts;        // in httpd's order, the main server first

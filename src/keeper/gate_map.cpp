@@ -1,4 +1,4 @@
-#include "mtls_authz/decide/gate_map.hpp"
+#include "mtls_authz/keeper/gate_map.hpp"
 
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -167,9 +167,9 @@ MappedHost host_of(const Json& json) {
     return out;
 }
 
-Json directives_json(const std::vector<MappedDirective>& directives) {
+Json directives_json(const std::vector<Directive>& directives) {
     Json out = Json::array();
-    for (const MappedDirective& d : directives) {
+    for (const Directive& d : directives) {
         Json one = {{"name", as_utf8(d.name)}, {"args", as_utf8(d.args)}};
         put_where(one, d.where);
         if (d.is_section) one["children"] = directives_json(d.children);
@@ -178,8 +178,8 @@ Json directives_json(const std::vector<MappedDirective>& directives) {
     return out;
 }
 
-std::vector<MappedDirective> directives_of(const Json& json) {
-    std::vector<MappedDirective> out;
+std::vector<Directive> directives_of(const Json& json) {
+    std::vector<Directive> out;
     for (const Json& one : json) {
         const bool is_section = one.contains("children");
         out.push_back({text_at(one, "name"), text_at(one, "args"), where_at(one), is_section, {}});
