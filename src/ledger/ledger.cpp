@@ -12,7 +12,7 @@ namespace mtls {
 namespace {
 
 // Raise it with every change of the ledger's layout.
-constexpr std::uint64_t kVersion = 6;
+constexpr std::uint64_t kVersion = 7;
 constexpr std::uint64_t kLayout = 0x6d746c735f6c0000 + (kVersion << 40U) + sizeof(Ledger);
 
 }  // namespace

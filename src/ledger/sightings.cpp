@@ -143,34 +143,26 @@ void Sightings::keep(std::size_t number, const SeenCertificate& certificate) {
     if (number >= kOthers) return;
     const std::string sha256 = mtls::sha256(certificate.leaf.view());
     const std::uint64_t key = certificate_key(hex(bytes_of(sha256)));
-    if (entry_with(number, key) == kCertificates) return;
-    StoredCertificate* to = &certificates_[number].front();
-    std::uint32_t earliest = UINT32_MAX;
-    for (StoredCertificate& stored : certificates_[number]) {
-        const std::size_t entry = entry_with(number, stored.key.load(std::memory_order_acquire));
-        const bool is_seen = stored.key != 0 && entry < kCertificates;
-        const std::uint32_t turn = is_seen ? partners_[number].entries[entry].turn.load() : 0;
-        if (turn >= earliest) continue;
-        to = &stored;
-        earliest = turn;
-    }
-    to->key.store(0, std::memory_order_release);
-    if (to->certificate.write(certificate)) to->key.store(key, std::memory_order_release);
+    const std::size_t entry = entry_with(number, key);
+    if (entry == kCertificates) return;
+    StoredCertificate& to = certificates_[number][entry];
+    to.key.store(0, std::memory_order_release);
+    if (to.certificate.write(certificate)) to.key.store(key, std::memory_order_release);
 }
 
 void Sightings::mark(std::size_t number, const Sighting& sighting, bool is_revoked) noexcept {
     const std::uint64_t key = certificate_key(sighting);
     const std::size_t entry = number < kOthers ? entry_with(number, key) : kCertificates;
-    if (entry < kCertificates) partners_[number].entries[entry].revoked.store(is_revoked ? key : 0);
+    if (entry < kCertificates) partners_[number].entries[entry].revoked.store(is_revoked ? key : ~key);
 }
 
 std::optional<SeenCertificate> Sightings::certificate(std::size_t number, const Sighting& sighting) const noexcept {
     if (number >= kOthers) return std::nullopt;
     const std::uint64_t key = certificate_key(sighting);
-    for (const StoredCertificate& stored : certificates_[number]) {
-        if (stored.key.load(std::memory_order_acquire) == key) return stored.certificate.read();
-    }
-    return std::nullopt;
+    const std::size_t entry = entry_with(number, key);
+    if (entry == kCertificates) return std::nullopt;
+    const StoredCertificate& stored = certificates_[number][entry];
+    return stored.key.load(std::memory_order_acquire) == key ? stored.certificate.read() : std::nullopt;
 }
 
 std::size_t Sightings::taken() const noexcept {
@@ -189,7 +181,10 @@ std::vector<Sightings::Seen> Sightings::all() const {
         for (const CertificateEntry& entry : partner.entries) {
             const std::uint64_t key = entry.key.load(std::memory_order_acquire);
             const auto sighting = key != 0 ? entry.sighting.read() : std::nullopt;
-            if (sighting) found.push_back({entry.turn, {*sighting, entry.revoked.load() == key}});
+            if (!sighting) continue;
+            const std::uint64_t revoked = entry.revoked.load();
+            const bool is_known = revoked == key || revoked == ~key;
+            found.push_back({entry.turn, {*sighting, is_known ? std::optional(revoked == key) : std::nullopt}});
         }
         std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
             const std::int64_t seen_a = a.second.sighting.seen, seen_b = b.second.sighting.seen;

@@ -28,6 +28,7 @@ public:
             for (const GroupMembership& membership : partner.groups) check_group(partner, membership);
             check_grants(partner.grants);
             check_purpose(partner);
+            check_contract(partner);
         }
         check_grants(policy_.grants());
         check_overlaps();
@@ -58,6 +59,27 @@ private:
         for (const Anchor& anchor : partner.anchors->anchors) {
             for (const AnchorCertificate& c : anchor.certificates) check_anchor(anchor, c);
         }
+        check_last_anchor(partner);
+    }
+
+    // In a rollover the old anchor's end is wanted. The last anchor's is not.
+    void check_last_anchor(const Partner& partner) {
+        const auto end_of = [](const Anchor& anchor) { return anchor.window.until.value_or(INT64_MAX); };
+        const auto& anchors = partner.anchors->anchors;
+        const auto last = std::max_element(anchors.begin(), anchors.end(),
+                                           [&](const Anchor& a, const Anchor& b) { return end_of(a) < end_of(b); });
+        if (last == anchors.end() || end_of(*last) >= soon_) return;
+        const bool is_over = end_of(*last) < now_;
+        warn(last->where, "MTLSTrustAnchor " + std::string(last->file) + (is_over ? " ended on " : " ends on ") +
+                              format_time(end_of(*last)) + ", and no other lasts longer: nobody is let in under it " +
+                              (is_over ? "since" : "after that") + ": add the next one, or write a later until=");
+    }
+
+    void check_contract(const Partner& partner) {
+        const auto& until = partner.validity.until;
+        if (until && now_ <= *until && *until < soon_)
+            warn(partner.where, "MTLSValid of " + std::string(partner.name) + " ends on " + format_time(*until) +
+                                    ": after that the partner is refused (outside-contract)");
     }
 
     // Warns of public CAs, which stop issuing certificates for clients, and of waivers that end soon.

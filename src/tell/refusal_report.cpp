@@ -32,14 +32,14 @@ struct SeenPartner {
     std::string name;
     std::int64_t seen;
     std::vector<KeptCertificate> certificates;
-    bool is_whole;  // every certificate is kept
+    bool is_whole;  // no other certificate of it was seen
 };
 
 std::vector<SeenPartner> read_seen(const Policy& policy, const Sightings& sightings, std::int64_t now) {
     std::vector<SeenPartner> out;
     for (const Sightings::Seen& seen : sightings.all()) {
         if (!seen.last) continue;
-        SeenPartner partner{seen.name, seen.last->seen, {}, true};
+        SeenPartner partner{seen.name, seen.last->seen, {}, seen.certificates.size() < Sightings::kCertificates};
         for (const auto& certificate : seen.certificates) {
             auto kept = kept_certificate(policy, sightings, seen.number, certificate.sighting, now);
             if (kept) {
@@ -80,8 +80,10 @@ private:
         if (!hit.empty()) return refuses(hit);
         const auto unkept = std::count_if(seen_.begin(), seen_.end(), [](const auto& p) { return !p.is_whole; });
         return "fits nobody seen so far" +
-               (unkept == 0 ? ""
-                            : " (" + std::to_string(unkept) + " partner(s) with larger certificates were not asked)");
+               (unkept == 0
+                    ? ""
+                    : "; of " + std::to_string(unkept) +
+                          " partner(s) not every certificate that was seen is known (more than 4, or above 12 KiB)");
     }
 
     std::string of_suspension(const Directive& line) const {

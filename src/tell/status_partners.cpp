@@ -132,7 +132,8 @@ std::string short_name(std::string_view name) {
 std::string certificate_cell(const StatusReport::CertificateStatus& certificate) {
     const Sighting& s = certificate.sighting;
     const std::string_view name = s.san.view().empty() ? s.subject.view() : s.san.view();
-    std::string title = certificate.is_revoked ? span("gone", words(name)) + " " + tag("bad", "revoked") : words(name);
+    const bool is_revoked = certificate.is_revoked.value_or(false);
+    std::string title = is_revoked ? span("gone", words(name)) + " " + tag("bad", "revoked") : words(name);
     if (s.is_purpose_waived) title += " " + tag("warn", "made for servers alone");
     const std::string issuer = s.issuer.view().empty() ? "" : span("sub", "by " + words(short_name(s.issuer.view())));
     return "<details><summary>" + title + "</summary>" +
@@ -142,7 +143,10 @@ std::string certificate_cell(const StatusReport::CertificateStatus& certificate)
                   {"SHA-256", code(s.sha256.view())},
                   {"Key", html_escape(s.key.view())},
                   {"Valid", format_time(s.not_before) + " to " + format_time(s.not_after)},
-                  {"Last seen", format_time(s.seen)}}) +
+                  {"Last seen", format_time(s.seen)},
+                  {"Revoked", !certificate.is_revoked ? "not known"
+                              : is_revoked            ? "yes"
+                                                      : "no"}}) +
            "</details>" + issuer;
 }
 

@@ -129,7 +129,7 @@ void describe_states(const StatusReport& report, Exposition& out) {
     out.describe("mtls_authz_partner_certificates_revoked", "gauge", "How many of these a revocation in force hits.");
     for (const auto& partner : report.counted_partners()) {
         const auto revoked = std::count_if(partner.certificates.begin(), partner.certificates.end(),
-                                           [](const auto& c) { return c.is_revoked; });
+                                           [](const auto& c) { return c.is_revoked.value_or(false); });
         out.add({{"partner", partner.name}}, revoked);
     }
     out.describe("mtls_authz_partner_suspended", "gauge", "Whether the partner is suspended.");

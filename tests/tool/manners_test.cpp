@@ -1,9 +1,11 @@
 // How the tool takes its arguments, and what it says of what it did not ask.
+#include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
 
+#include "mtls_authz/base/calendar.hpp"
 #include "tool.hpp"
 
 using namespace test;
@@ -172,6 +174,44 @@ CLAIM(the_completion_has_every_option_and_the_manual_page_every_command) {
             test::check(completed.contains(option), command + " " + option, __FILE__, __LINE__);
         }
     }
+}
+
+CLAIM(check_says_when_a_partners_last_anchor_or_its_contract_ends) {
+    Folders f;
+    const auto day = [](int days) { return mtls::format_time(std::time(nullptr) + 86400L * days).substr(0, 10); };
+    const auto checked = [&](int old_until, int next_until, int contract) {
+        f.file("p.conf", "<MTLSPartner acme>\nMTLSIdentity CN:api\nMTLSTrustAnchor ca/acme.pem until=" +
+                             day(old_until) + "\nMTLSTrustAnchor ca/next.pem until=" + day(next_until) +
+                             "\nMTLSValid until=" + day(contract) + "\n</MTLSPartner>\n");
+        const std::string out = f.expect(0, {"check", "--root", "root", "p.conf"});
+        return std::pair(out.substr(0, out.find("generation")), out.find("generation") != std::string::npos);
+    };
+    const auto has = [&](const std::string& text, int old_until, int next_until, int contract) {
+        const auto [warnings, is_fine] = checked(old_until, next_until, contract);
+        CHECK(is_fine);
+        if (text.empty())
+            CHECK_EQUAL(warnings, "");
+        else
+            CHECK_CONTAINS(warnings, text);
+    };
+    CertSpec lasting;
+    lasting.ca = true;
+    lasting.eku = "";
+    lasting.not_after = 86400L * 400;
+    for (const char* name : {"acme", "next"}) {
+        lasting.subject = {{"CN", name}};
+        f.file("root/ca/" + std::string(name) + ".pem", issue(lasting, nullptr).cert_pem());
+    }
+    // In a rollover the end of the old one is wanted, past or near.
+    has("", 5, 100, 100);
+    has("", -5, 100, 100);
+    has("p.conf:4: warning: MTLSTrustAnchor ca/next.pem ends on " + day(10), 5, 10, 100);
+    has("nobody is let in under it after that", 5, 10, 100);
+    has("p.conf:3: warning: MTLSTrustAnchor ca/acme.pem ends on " + day(20), 20, 10, 100);
+    has("p.conf:4: warning: MTLSTrustAnchor ca/next.pem ended on " + day(-5), -50, -5, 100);
+    has("p.conf:1: warning: MTLSValid of acme ends on " + day(7), 5, 100, 7);
+    // An end that has come is what was asked for.
+    has("", 5, 100, -7);
 }
 
 CLAIM(strictness_is_no_matter_of_dates) {

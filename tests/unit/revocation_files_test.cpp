@@ -214,6 +214,8 @@ CLAIM(a_suspended_name_that_no_partner_has_is_warned_of_with_its_near_miss) {
 CLAIM(what_a_new_line_refuses_is_said_of_those_who_were_seen) {
     const auto root = test::make_ca("Root"), sub = test::make_ca("Sub", &root);
     const auto leaf = test::issue(client_spec("api"), &root), deep = test::issue(client_spec("deep"), &sub);
+    std::vector<test::Identity> renewed;
+    for (int i = 0; i < 3; ++i) renewed.push_back(test::issue(client_spec("api"), &root));
     Draft d;
     d.file("root.pem", root.cert_pem());
     const auto policy = d.policy(partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor root.pem") +
@@ -227,6 +229,8 @@ CLAIM(what_a_new_line_refuses_is_said_of_those_who_were_seen) {
         sightings->keep(number, *SeenCertificate::of(*who.cert, above));
     };
     see("acme", leaf, {});
+    see("acme", renewed[0], {});
+    see("acme", renewed[1], {});
     std::vector<X509Ptr> above;
     above.push_back(share(*sub.cert));
     see("globex", deep, above);
@@ -241,6 +245,10 @@ CLAIM(what_a_new_line_refuses_is_said_of_those_who_were_seen) {
     CHECK_CONTAINS(said("MTLSSuspend", "acme \"note=x y\""), "r.conf:1 refuses acme, last seen ");
     CHECK_EQUAL(said("MTLSSuspend", "initech"), "r.conf:1 refuses initech, fits nobody seen so far");
     CHECK_EQUAL(said("MTLSSuspend", "acmee"), "r.conf:1 fits nobody seen so far");
+    see("acme", renewed[2], {});
+    CHECK_EQUAL(said("MTLSRevoke", "CN:nobody"),
+                "r.conf:1 fits nobody seen so far; of 1 partner(s) not every certificate that was seen is known (more "
+                "than 4, or above 12 KiB)");
     const std::vector<Directive> many(25, {"MTLSRevoke", "CN:nobody", {"r.conf", 1}, false, {}});
     CHECK_CONTAINS(describe_refusals(many, *policy, *sightings, now()), "; and 15 more line(s)");
 }

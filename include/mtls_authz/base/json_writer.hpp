@@ -3,6 +3,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,6 +37,7 @@ public:
             return natural(number);
         }
     }
+    JsonWriter& value(std::optional<bool> truth) { return truth ? value(*truth) : null(); }
     JsonWriter& null() { return literal("null"); }
 
     template <class Value>

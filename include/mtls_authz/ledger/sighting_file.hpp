@@ -11,7 +11,7 @@
 
 namespace mtls {
 
-constexpr std::size_t kMostSightingBytes = 64UL << 20;
+constexpr std::size_t kMostSightingBytes = 128UL << 20;
 
 // Lines of ASCII: a title with `watched_since`, one line per certificate, and a last line with their number.
 std::string sightings_text(const Sightings& sightings, std::int64_t watched_since);

@@ -47,7 +47,6 @@ class Sightings {
 public:
     static constexpr std::size_t kOthers = kCountedPartners;
     static constexpr std::size_t kCertificates = 4;  // newest certificates kept for each partner
-    static constexpr std::size_t kStored = 2;        // of these, how many with the certificate itself
 
     // `key`: partner_key() of the name. Lock-free, no allocation.
     std::size_t number_of(std::uint64_t key, std::string_view name) noexcept;
@@ -55,12 +54,12 @@ public:
     bool see(std::size_t number, const Sighting& sighting) noexcept;
     // The same for a sighting from before the server's start: it never replaces a newer one.
     bool see_earlier(std::size_t number, const Sighting& sighting) noexcept;
-    // Stores the certificate itself, after see(). Replaces one whose sighting is gone or older.
+    // Stores the certificate itself, after see().
     void keep(std::size_t number, const SeenCertificate& certificate);
-    // Notes whether a revocation in force matches the certificate. Does nothing if the certificate is no longer kept.
+    // Notes whether a revocation in force matches the certificate. Does nothing if its sighting is no longer kept.
     void mark(std::size_t number, const Sighting& sighting, bool is_revoked) noexcept;
 
-    // nullopt if it is not kept. May be another certificate by now: compare its SHA-256.
+    // nullopt if it is not stored. May be another certificate by now: compare its SHA-256.
     std::optional<SeenCertificate> certificate(std::size_t number, const Sighting& sighting) const noexcept;
     // Call it before the first sighting: returns the pages for certificates to the system; they read as zeros until
     // used.
@@ -68,7 +67,7 @@ public:
 
     struct SeenWith {
         Sighting sighting;
-        bool is_revoked = false;
+        std::optional<bool> is_revoked = {};  // nullopt: not known, for example as the certificate is not stored
     };
     struct Seen {
         std::size_t number;
@@ -82,7 +81,7 @@ public:
     std::size_t taken() const noexcept;
 
 private:
-    // One certificate. `revoked` holds the key of the marked certificate, so that the mark ends with it.
+    // One certificate. `revoked` holds its key if it is revoked, the complement if not: the mark ends with it.
     struct CertificateEntry {
         std::atomic<std::uint64_t> key{0};  // 0: free
         std::atomic<std::uint64_t> revoked{0};
@@ -108,7 +107,7 @@ private:
     std::atomic<std::uint32_t> taken_{0};
     std::array<std::atomic<std::uint32_t>, kIndexSlots> index_{};  // 0: free; else number + 1
     std::array<PartnerEntry, kCountedPartners> partners_{};
-    std::array<std::array<StoredCertificate, kStored>, kCountedPartners> certificates_{};
+    std::array<std::array<StoredCertificate, kCertificates>, kCountedPartners> certificates_{};  // as `entries`
 };
 
 }  // namespace mtls
