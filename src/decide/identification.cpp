@@ -237,8 +237,7 @@ Identification identify(const Policy& policy, const PresentedCertificate& presen
         out.reason = Reason::kNotYetValid;
     } else {
         const NearestCa nearest = find_nearest_ca(policy.cas(), presented, server, now);
-        constexpr std::size_t kDigest = 32;  // a CA id begins with the digest of its key
-        if (!nearest.ca_ids.empty()) out.nearest_ca_key = nearest.ca_ids.front().substr(0, kDigest);
+        out.nearest_ca_key = nearest.key();
         const auto find_revocation = [&](const std::vector<std::string>& policies) {
             const RevocationLine* const own = policy.revocations().find(facts, nearest.above, policies);
             return own != nullptr ? own : context.refusals.revocations.find(facts, nearest.above, policies);
@@ -273,6 +272,16 @@ Identification identify(const Policy& policy, const PresentedCertificate& presen
     // The log names the claimed partners for early reasons too.
     for (const Policy::Match& match : policy.matching_identities(facts)) claim(out, match.partner, match.identity);
     return out;
+}
+
+bool has_anchor(const std::vector<const Partner*>& partners, std::string_view spki_sha256) {
+    return !spki_sha256.empty() && std::any_of(partners.begin(), partners.end(), [&](const Partner* partner) {
+        const auto& anchors = partner->anchors->anchors;
+        return std::any_of(anchors.begin(), anchors.end(), [&](const Anchor& anchor) {
+            return std::any_of(anchor.certificates.begin(), anchor.certificates.end(),
+                               [&](const AnchorCertificate& c) { return c.spki_sha256 == spki_sha256; });
+        });
+    });
 }
 
 std::vector<const Partner*> claimed_by(const Policy& policy, const CertificateFacts& facts) {

@@ -168,6 +168,7 @@ void put_handshakes(JsonWriter& json, const StatusReport& report) {
             .member("san", refused.san.str())
             .member("client", refused.client.str())
             .member("sha256", refused.sha256.str())
+            .member("advice", std::string(text_of(refused.reason).sentence) + refused.advice.str())
             .end_object();
     }
     json.end_array();

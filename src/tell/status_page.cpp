@@ -154,7 +154,8 @@ std::string handshakes(const StatusReport& report) {
                                                    : ": claimed " + words(refused.claimed.view())) +
                    (refused.client.view().empty() ? "" : ", from " + html_escape(refused.client.view())) + "<br>" +
                    words(refused.subject.view()) + "<br>by " + words(refused.issuer.view()) + "<br>" +
-                   code(refused.sha256.view()) + "</div>\n";
+                   code(refused.sha256.view()) +
+                   (refused.advice.view().empty() ? "" : "<br>" + words(refused.advice.view().substr(2))) + "</div>\n";
         }
     }
     return drawer("handshakes", "Refused handshakes", number(all) + " since " + clock(report.now, report.since),

@@ -130,7 +130,8 @@ bool StatusReport::PartnerStatus::is(State state) const {
         case State::kSuspended:
             return is_suspended;
         case State::kRevoked:
-            return std::any_of(certificates.begin(), certificates.end(), [](const auto& c) { return c.is_revoked.value_or(false); });
+            return std::any_of(certificates.begin(), certificates.end(),
+                               [](const auto& c) { return c.is_revoked.value_or(false); });
         case State::kNever:
             return !last;
         case State::kNone:

@@ -175,10 +175,11 @@ private:
         for (const UnknownIssuer& incident : newest_incidents()) {
             if (!is_open(incident.time, incident.sha256.str())) continue;
             by_issuer.insert(incident.sha256.str());
-            Trouble trouble{TroubleKind::kUnknownIssuer, incident.claimed.str(),
-                            "a certificate with this partner's name comes from a CA that is none of the partner's",
-                            "an unannounced change of CA (ask the partner, by means other than the certificate, and "
-                            "add the CA with MTLSTrustAnchor), or an attack"};
+            Trouble trouble{
+                TroubleKind::kUnknownIssuer, incident.claimed.str(),
+                "a certificate with this partner's name comes from a CA that is none of the partner's",
+                "an unannounced change of CA (ask the partner, by means other than the certificate, and "
+                "add the CA with MTLSTrustAnchor), a client that leaves its intermediates out, or an attack"};
             trouble.time = incident.time;
             trouble.lines = {"subject: " + incident.subject.str(), "issuer: " + incident.issuer.str()};
             add_claimed(std::move(trouble));
@@ -189,7 +190,8 @@ private:
             if (is_reported || !is_open(refused.time, sha256)) continue;
             const HandshakeRefusalText& text = text_of(refused.reason);
             Trouble trouble{TroubleKind::kHandshakeRefused, refused.claimed.str(),
-                            "its handshake is refused: " + std::string(text.word), std::string(text.sentence)};
+                            "its handshake is refused: " + std::string(text.word),
+                            std::string(text.sentence) + refused.advice.str()};
             trouble.time = refused.time;
             trouble.lines = {"subject: " + refused.subject.str(), "issuer: " + refused.issuer.str()};
             if (!refused.client.view().empty()) trouble.lines.push_back("from: " + refused.client.str());

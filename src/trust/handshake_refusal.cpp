@@ -6,48 +6,44 @@
 
 namespace mtls {
 
-const std::array<HandshakeRefusalText, 11> kHandshakeRefusals = {{
+const std::array<HandshakeRefusalText, 12> kHandshakeRefusals = {{
     {HandshakeRefusal::kExpired, "expired",
      "a certificate of the chain is past its notAfter; if at= names the client's own, ask the partner to renew, and if "
-     "a "
-     "new one is there already, to restart the client with it; if it names a CA, put that CA's new certificate into "
+     "a new one is there already, to restart the client with it; if it names a CA, put that CA's new certificate into "
      "SSLCACertificateFile, MTLSTrustAnchor or MTLSIntermediate, wherever the old one is, or have the client send it"},
     {HandshakeRefusal::kNotYetValid, "not-yet-valid",
      "a certificate of the chain begins in the future; check this server's clock and the issuing CA's"},
     {HandshakeRefusal::kUnknownCa, "unknown-ca",
      "no path leads to a CA that this virtual host trusts; if the partner is genuine, add its CA to "
      "SSLCACertificateFile and MTLSTrustAnchor (or set MTLSClientCA On); if the client sends its leaf alone, have it "
-     "send "
-     "its intermediates, or add them as MTLSIntermediate of the partner, which helps with MTLSClientCA On"},
+     "send its intermediates, or add them as MTLSIntermediate of the partner, which helps with MTLSClientCA On"},
     {HandshakeRefusal::kRevoked, "revoked",
      "a CRL that mod_ssl was given lists a certificate of the chain; if the partner should go on, it needs a new one"},
     {HandshakeRefusal::kCrlUnavailable, "crl-unavailable",
      "SSLCARevocationCheck asks for a CRL, and the issuer's is missing, expired or cannot be used; fetch the current "
-     "one "
-     "into SSLCARevocationFile and restart, or leave partners without one to MTLSCRLFile: SSLCARevocationCheck with "
-     "no_crl_for_cert_ok"},
+     "one into SSLCARevocationFile and restart, or leave partners without one to MTLSCRLFile: SSLCARevocationCheck "
+     "with no_crl_for_cert_ok"},
     {HandshakeRefusal::kWrongPurpose, "wrong-purpose",
      "a certificate of the chain was not issued for this: a client needs clientAuth among its extendedKeyUsage, a CA "
      "basicConstraints and keyCertSign; the partner needs another certificate, or, where its CA makes them for servers "
      "alone, MTLSPurpose serverAuth"},
     {HandshakeRefusal::kConstraint, "constraint",
      "a certificate of the chain breaks a limit that a CA above it sets (names, length of the path, policies), or has "
-     "a "
-     "critical extension that this OpenSSL does not process; detail= has which, at= where: its issuer has to issue "
+     "a critical extension that this OpenSSL does not process; detail= has which, at= where: its issuer has to issue "
      "another one"},
     {HandshakeRefusal::kBadSignature, "bad-signature",
      "a signature of the chain does not hold, or its algorithm or key is too weak; an attack, or a broken or outdated "
      "CA"},
     {HandshakeRefusal::kUnknownAlgorithm, "unknown-algorithm",
      "a key or signature of the chain is of an algorithm that the OpenSSL here does not know; update OpenSSL to one "
-     "that "
-     "does, as far as detail= names it, or ask the partner for a certificate with another algorithm"},
+     "that does, as far as detail= names it, or ask the partner for a certificate with another algorithm"},
     {HandshakeRefusal::kMalformed, "malformed",
      "a certificate of the chain does not have the form that RFC 5280 gives it; detail= has which rule it breaks, at= "
      "where: its issuer has to issue another one"},
+    {HandshakeRefusal::kTooDeep, "too-deep",
+     "the path has more CAs than SSLVerifyDepth of this virtual host allows, which is 1 where it is not set; raise it"},
     {HandshakeRefusal::kOther, "other",
-     "mod_ssl refused the chain; detail= has OpenSSL's words, SSLVerifyDepth and OCSP "
-     "are the usual suspects"},
+     "mod_ssl refused the chain; detail= has OpenSSL's words, OCSP is the usual suspect"},
 }};
 
 const HandshakeRefusalText& text_of(HandshakeRefusal refusal) {
@@ -79,6 +75,8 @@ std::string unknown_algorithm(int verify_error, const X509* at) {
 }  // namespace
 
 std::string describe_verify_error(int verify_error, const X509* at) {
+    if (handshake_refusal_of(verify_error, at) == HandshakeRefusal::kTooDeep)
+        return X509_verify_cert_error_string(X509_V_ERR_CERT_CHAIN_TOO_LONG);
     std::string unknown = unknown_algorithm(verify_error, at);
     return unknown.empty() ? X509_verify_cert_error_string(verify_error) : unknown;
 }
@@ -166,6 +164,9 @@ HandshakeRefusal handshake_refusal_of(int verify_error, const X509* at) {
         case X509_V_ERR_EXTENSIONS_REQUIRE_VERSION_3:
         case X509_V_ERR_EC_KEY_EXPLICIT_PARAMS:
             return HandshakeRefusal::kMalformed;
+        case X509_V_ERR_CERT_CHAIN_TOO_LONG:
+        case X509_V_ERR_UNSPECIFIED:  // mod_ssl's callback refused; it sets no error for SSLVerifyDepth alone
+            return HandshakeRefusal::kTooDeep;
         default:
             return HandshakeRefusal::kOther;
     }

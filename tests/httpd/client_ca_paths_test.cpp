@@ -21,8 +21,8 @@ struct Server {
         world().install(httpd);
         httpd.write("partners/readme.conf", "# partners\n");
     }
-    void start(const std::string& policy, const std::string& mode = "On") {
-        httpd.set_tls_lines("SSLVerifyClient optional\nMTLSClientCA " + mode + "\n");
+    void start(const std::string& policy, const std::string& mode = "On", const std::string& tls = "") {
+        httpd.set_tls_lines("SSLVerifyClient optional\nMTLSClientCA " + mode + "\n" + tls);
         httpd.configure("AliasMatch ^/gate/ \"" + httpd.path("htdocs/ok.html") +
                         "\"\nMTLSPolicyFile partners/*.conf\n<Location /gate>\n MTLSAllow any-partner\n</Location>\n" +
                         policy);
@@ -188,4 +188,56 @@ CLAIM(a_refused_handshake_names_the_certificate_at_fault) {
         }
         CHECK_EQUAL(server.get(issue(spec_of("api", false), &good), {&good}), 200);
     }
+}
+
+CLAIM(a_refused_handshake_says_what_the_way_to_a_trust_anchor_lacks) {
+    const Identity root = issue(spec_of("Root", true), nullptr), foreign = issue(spec_of("Foreign", true), nullptr);
+    const Identity upper = issue(spec_of("Upper", true), &root), lower = issue(spec_of("Lower", true), &upper);
+    const Identity api = issue(spec_of("api", false), &root), deep = issue(spec_of("api", false), &lower);
+    const Identity stranger = issue(spec_of("api", false), &foreign), itself = issue(spec_of("api", false), nullptr);
+    const std::string known =
+        "; the policy has the CA \"CN=Root\" above it, and this virtual host has not: here "
+        "MTLSClientCA On would let it in";
+    struct Case {
+        const Identity& client;
+        std::vector<const Identity*> sent;
+        std::string reason;
+        std::string end;  // of the line, or empty: it is let in
+    };
+    const auto try_all = [&](Server& server, const std::vector<Case>& cases) {
+        for (const Case& c : cases) {
+            CHECK_EQUAL(server.get(c.client, c.sent), c.end.empty() ? 200 : 0);
+            if (c.end.empty()) continue;
+            CHECK(server.httpd.wait_for_log("reason=" + c.reason + " "));
+            const std::string log = server.httpd.error_log(), mark = "sha256=" + hex_sha256(c.client);
+            const std::size_t at = log.rfind(mark), start = log.rfind('\n', at) + 1;
+            const std::string line = log.substr(start, log.find('\n', at) - start);
+            CHECK_CONTAINS(line, "refused handshake: reason=" + c.reason + " ");
+            check(line.ends_with(c.end), line + " should end with " + c.end, __FILE__, __LINE__);
+        }
+    };
+    const std::string policy = partner_of("api", "MTLSTrustAnchor root.pem");
+    const std::string alone = ", and the client sent its own certificate alone";
+    const std::vector<Case> by_neither = {
+        {deep, {}, "unknown-ca", "; missing is \"CN=Lower\", which issued \"CN=api\"" + alone},
+        {stranger, {}, "unknown-ca", "; missing is \"CN=Foreign\", which issued \"CN=api\"" + alone},
+        {itself, {}, "unknown-ca", "; \"CN=api\" is self-signed, and trusted by nobody here"}};
+    Server off;
+    off.httpd.write("root.pem", root.cert_pem());
+    off.start(policy, "Off");
+    try_all(off, by_neither);
+    try_all(off, {{api, {}, "unknown-ca", known},
+                  {issue(spec_of("api", false), &lower), {&lower, &upper}, "unknown-ca", known}});
+
+    Server on;
+    on.httpd.write("root.pem", root.cert_pem());
+    on.start(policy, "On", "SSLVerifyDepth 2\n");
+    try_all(on, by_neither);
+    try_all(on, {{api, {}, "", ""}});
+    const Identity again = issue(spec_of("api", false), &lower);
+    try_all(on, {{again, {&lower}, "unknown-ca", "; missing is \"CN=Upper\", which issued \"CN=Lower\""}});
+    const Identity last = issue(spec_of("api", false), &lower);
+    try_all(on, {{last, {&lower, &upper}, "too-deep", "raise it; this path needs SSLVerifyDepth 3"}});
+    CHECK_CONTAINS(on.httpd.error_log(), "reason=too-deep detail=\"certificate chain too long\"");
+    try_all(on, {{issue(spec_of("api", false), &upper), {&upper}, "", ""}});
 }

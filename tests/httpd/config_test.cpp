@@ -43,6 +43,21 @@ std::string partner(const std::string& lines) {
 
 }  // namespace
 
+CLAIM(a_depth_that_refuses_the_policys_intermediates_is_warned_of) {
+    Draft d;
+    d.httpd.write("sub.pem", world().acme_sub.cert_pem());
+    const auto tls = [&](const std::string& lines) { d.httpd.set_tls_lines("SSLVerifyClient optional\n" + lines); };
+    const std::string said =
+        "warning: SSLVerifyDepth of this virtual host is 1, and paths over an MTLSIntermediate, as p";
+    tls("MTLSClientCA On\nSSLVerifyDepth 1\n");
+    d.warns(partner("MTLSIntermediate sub.pem"), said);
+    d.is_silent_about(partner(""), said);
+    tls("MTLSClientCA On\nSSLVerifyDepth 2\n");
+    d.is_silent_about(partner("MTLSIntermediate sub.pem"), "SSLVerifyDepth");
+    tls("MTLSClientCA Off\nSSLVerifyDepth 1\n");
+    d.is_silent_about(partner("MTLSIntermediate sub.pem"), "SSLVerifyDepth");
+}
+
 CLAIM(a_senseless_policy_stops_the_start_and_says_where) {
     Draft d;
     d.refuses("<MTLSPartner p>\nMTLSTrustAnchor acme.pem\n</MTLSPartner>", "has no MTLSIdentity: empty means nobody");

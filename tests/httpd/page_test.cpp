@@ -273,6 +273,20 @@ CLAIM(refused_handshakes_of_partners_need_somebody_until_the_same_certificate_is
     CHECK_EQUAL(refused[0]["reason"].get<std::string>(), "unknown-ca");
     CHECK_EQUAL(refused[0]["client"].get<std::string>(), "127.0.0.1");
     CHECK_EQUAL(refused[0]["sha256"].get<std::string>(), hex_sha256(w.acme_from_stranger));
+    // One of the partner's own CA is no stranger's, though mod_ssl does not know that CA.
+    CertSpec spec;
+    spec.subject = {{"CN", "Own CA"}};
+    spec.ca = true;
+    const Identity own_ca = issue(spec, nullptr), own = make_client("own", "own.example", own_ca);
+    site.httpd.write("own.pem", own_ca.cert_pem());
+    site.put("own.conf", partner("own", "MTLSIdentity CN:own\nMTLSTrustAnchor own.pem"));
+    becomes([&] { return json_of(site.httpd)["policy"]["partners"].get<int>(); }, 2, "the new partner");
+    CHECK_EQUAL(site.get(own), 0);
+    CHECK_EQUAL(troubles(site.httpd, "unknown-issuer"), 1);
+    CHECK_EQUAL(troubles(site.httpd, "handshake-refused"), 1);
+    CHECK_CONTAINS(html_of(site.httpd), "MTLSClientCA On would let it in");
+    CHECK_CONTAINS(json_of(site.httpd)["refused_handshakes"][0]["advice"].get<std::string>(),
+                   "the policy has the CA \"CN=Own CA\" above it");
 }
 
 CLAIM(who_was_seen_is_known_after_a_restart_and_a_damaged_file_harms_nothing) {

@@ -70,6 +70,29 @@ CLAIM(why_reads_every_line_that_the_module_writes) {
     }
 }
 
+CLAIM(why_reads_what_a_refused_handshake_needs) {
+    Bench b;
+    const auto line = [](mtls::HandshakeRefusal reason, const std::string& clause) {
+        return handshake(mtls::text_of(reason)) + clause;
+    };
+    using mtls::HandshakeRefusal;
+    std::string said = b.expect(3, {"why", line(HandshakeRefusal::kTooDeep, "; this path needs SSLVerifyDepth 3")});
+    CHECK_CONTAINS(said, "raise it; this path needs SSLVerifyDepth 3\n");
+    CHECK_CONTAINS(said, "if that is meant to pass: SSLVerifyDepth 3\n    in the virtual host x:443");
+    said = b.expect(3, {"why", line(HandshakeRefusal::kUnknownCa,
+                                    "; the policy has the CA \"CN=A\" above it, and this virtual host has not: here "
+                                    "MTLSClientCA On would let it in")});
+    CHECK_CONTAINS(said, "if that is meant to pass: MTLSClientCA On\n    in the virtual host x:443");
+    // Names that a client chose are no advice.
+    const std::string forged = "MTLSClientCA On would let it in";
+    said = b.expect(3, {"why", line(HandshakeRefusal::kUnknownCa, "; missing is \"CN=" + forged + "\", which")});
+    CHECK_CONTAINS(said, "if that is meant to pass: MTLSTrustAnchor CA.pem");
+    std::string in_subject = line(HandshakeRefusal::kUnknownCa, "");
+    const std::string sentence(mtls::text_of(HandshakeRefusal::kUnknownCa).sentence), mark = "subject=\"CN=api";
+    in_subject.insert(in_subject.find(mark) + mark.size(), " sha256=aa: " + sentence + "; " + forged + ": ");
+    CHECK_CONTAINS(b.expect(3, {"why", in_subject}), "if that is meant to pass: MTLSTrustAnchor CA.pem");
+}
+
 CLAIM(a_denial_of_a_gate_in_log_only_is_said_to_be_none) {
     Bench b;
     mtls::Account a = account(mtls::Reason::kNotAllowed);

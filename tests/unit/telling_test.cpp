@@ -183,7 +183,9 @@ CLAIM(openssls_verification_errors_have_the_words_that_operators_search_for) {
         {X509_V_ERR_NO_EXPLICIT_POLICY, HandshakeRefusal::kConstraint},
         {X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD, HandshakeRefusal::kMalformed},
         {X509_V_ERR_EC_KEY_EXPLICIT_PARAMS, HandshakeRefusal::kMalformed},
-        {X509_V_ERR_CERT_CHAIN_TOO_LONG, HandshakeRefusal::kOther}};
+        {X509_V_ERR_CERT_CHAIN_TOO_LONG, HandshakeRefusal::kTooDeep},
+        {X509_V_ERR_UNSPECIFIED, HandshakeRefusal::kTooDeep},  // what SSLVerifyDepth leaves
+        {X509_V_ERR_APPLICATION_VERIFICATION, HandshakeRefusal::kOther}};
     for (const auto& [error, refusal] : rows) CHECK(handshake_refusal_of(error, nullptr) == refusal);
     for (const HandshakeRefusalText& text : kHandshakeRefusals) CHECK(&text_of(text.refusal) == &text);
 }

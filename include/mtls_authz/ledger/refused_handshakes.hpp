@@ -19,8 +19,9 @@ struct RefusedHandshake {
     FixedText<160> subject;
     FixedText<160> issuer;
     FixedText<160> san;
-    FixedText<64> client;  // its address, or empty
-    FixedText<64> sha256;  // hex
+    FixedText<64> client;        // its address, or empty
+    FixedText<64> sha256;        // hex
+    FixedText<400> advice = {};  // "; ..." after the reason's sentence, or empty
 };
 
 class RefusedHandshakes {

@@ -20,6 +20,7 @@ enum class HandshakeRefusal {
     kBadSignature,
     kUnknownAlgorithm,
     kMalformed,
+    kTooDeep,
     kOther,
 };
 
@@ -30,8 +31,12 @@ struct HandshakeRefusalText {
 };
 
 // Indexed by HandshakeRefusal.
-extern const std::array<HandshakeRefusalText, 11> kHandshakeRefusals;
+extern const std::array<HandshakeRefusalText, 12> kHandshakeRefusals;
 const HandshakeRefusalText& text_of(HandshakeRefusal refusal);
+
+// Words of advice that mtls-authz recognizes in a log line.
+constexpr const char* kWithClientCa = "MTLSClientCA On would let it in";
+constexpr const char* kVerifyDepth = "SSLVerifyDepth ";  // followed by the number
 
 // Classifies an OpenSSL verification error, X509_V_ERR_*. `at`: the certificate with the error, or null.
 HandshakeRefusal handshake_refusal_of(int verify_error, const X509* at);

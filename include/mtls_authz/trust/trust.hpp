@@ -100,6 +100,11 @@ struct NearestCa {
     std::string unknown_algorithm;     // a clause about a key or signature that this OpenSSL does not support
 
     bool found() const { return is_leaf_itself || !ca_ids.empty(); }
+    // SHA-256 of its SubjectPublicKeyInfo, by which a CA id begins; "" if there is none.
+    std::string_view key() const {
+        constexpr std::size_t kDigest = 32;
+        return ca_ids.empty() ? std::string_view() : std::string_view(ca_ids.front()).substr(0, kDigest);
+    }
 };
 NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertificate& presented, const ServerCas& server,
                           std::int64_t now);

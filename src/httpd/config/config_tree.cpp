@@ -1,5 +1,7 @@
 #include "httpd/config/config_tree.hpp"
 
+#include <charconv>
+
 #include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/base/text.hpp"
 
@@ -103,6 +105,13 @@ std::vector<std::string> server_setting_words(const server_rec* s, const char* n
 std::string server_setting(const server_rec* s, const char* name) {
     const auto words = server_setting_words(s, name);
     return words.empty() ? "" : words.front();
+}
+
+int verify_depth_of(const server_rec* s) {
+    int out = 1;
+    const std::string depth = server_setting(s, "SSLVerifyDepth");
+    std::from_chars(depth.data(), depth.data() + depth.size(), out);
+    return out;
 }
 
 }  // namespace mtls::httpd

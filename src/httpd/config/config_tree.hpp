@@ -37,5 +37,7 @@ bool covers(std::string_view over, std::string_view path);
 std::vector<std::string> server_setting_words(const server_rec* s, const char* name);
 // The first argument of it.
 std::string server_setting(const server_rec* s, const char* name);
+// SSLVerifyDepth.
+int verify_depth_of(const server_rec* s);
 
 }  // namespace mtls::httpd

@@ -3,7 +3,6 @@
 #include <openssl/pem.h>
 
 #include <algorithm>
-#include <charconv>
 #include <iterator>
 #include <set>
 
@@ -214,8 +213,7 @@ MappedHost map_host(const server_rec* main_server, const server_rec* s) {
     out.lets_unknown_cas_in = config.lets_unknown_cas_in;
     out.checks_crls = is_set(server_setting(s, "SSLCARevocationCheck"));
     out.has_crls = config.cas.crls != nullptr && !config.cas.crls->empty();
-    const std::string depth = server_setting(s, "SSLVerifyDepth");
-    std::from_chars(depth.data(), depth.data() + depth.size(), out.verify_depth);
+    out.verify_depth = verify_depth_of(s);
     out.security_level = config.cas.security_level;
     out.certificates = certificates_of(config.cas);
     return out;

@@ -49,6 +49,24 @@ void check_version(Findings& findings) {
     }
 }
 
+// Intermediates of the policy lengthen paths.
+void check_depths(const server_rec* main_server, const Policy& policy, Findings& findings) {
+    const auto& partners = policy.partners();
+    const auto with = std::find_if(partners.begin(), partners.end(),
+                                   [](const Partner& partner) { return !partner.intermediates.empty(); });
+    if (with == partners.end()) return;
+    for (const server_rec* s = main_server; s != nullptr; s = s->next) {
+        const std::string engine = server_setting(s, "SSLEngine");
+        const bool has_tls = !engine.empty() && !equal_nocase(engine, "off");
+        if (!has_tls || client_ca_of(s) == ClientCaMode::kOff || verify_depth_of(s) > 1) continue;
+        findings.push_back({Diagnostic::Severity::kWarning,
+                            {s->defn_name != nullptr ? s->defn_name : "", s->defn_line_number},
+                            "SSLVerifyDepth of this virtual host is " + std::to_string(verify_depth_of(s)) +
+                                ", and paths over an MTLSIntermediate, as " + std::string(with->name) +
+                                " has one, are longer: the handshake refuses them (too-deep); write SSLVerifyDepth 5"});
+    }
+}
+
 void report(const Findings& findings, const server_rec* s) {
     for (const Diagnostic& d : findings) {
         ap_log_error(APLOG_MARK, d.is_error() ? APLOG_EMERG : APLOG_WARNING, 0, s, "mtls_authz: %s", d.str().c_str());
@@ -188,6 +206,7 @@ int check_configuration(server_rec* main_server) {
         check_purposes(*s.policy, findings);
         check_fronts(*s.policy, findings);
         check_forwarding(*s.policy, findings);
+        check_depths(main_server, *s.policy, findings);
         check_version(findings);
     }
     check_event_program(findings);

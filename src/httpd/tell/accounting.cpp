@@ -145,14 +145,7 @@ void count_waiver(const RequestDecision& decision, std::size_t partner) {
 bool is_issuer_unknown(const RequestDecision& decision) {
     const bool is_of_issuer = decision.reason == Reason::kWrongIssuer || decision.reason == Reason::kNotVerified;
     if (!is_of_issuer || decision.who == nullptr || decision.who->claimed.empty()) return false;
-    const std::string& key = decision.who->nearest_ca_key;
-    return std::none_of(decision.who->claimed.begin(), decision.who->claimed.end(), [&key](const Partner* partner) {
-        const auto& anchors = partner->anchors->anchors;
-        return std::any_of(anchors.begin(), anchors.end(), [&key](const Anchor& anchor) {
-            return std::any_of(anchor.certificates.begin(), anchor.certificates.end(),
-                               [&key](const AnchorCertificate& c) { return !key.empty() && c.spki_sha256 == key; });
-        });
-    });
+    return !has_anchor(decision.who->claimed, decision.who->nearest_ca_key);
 }
 
 void note_issuer(const RequestDecision& decision) {

@@ -94,15 +94,16 @@ int verify_and_remember(X509_STORE_CTX* ctx, const server_rec* s) {
     auto* const ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx()));
     const X509* const leaf = X509_STORE_CTX_get0_cert(ctx);
     SSL_SESSION* const session = ssl != nullptr ? SSL_get_session(ssl) : nullptr;
+    SentHelpers helpers;
+    if (leaf != nullptr) helpers = useful_helpers(*leaf, sent_certificates(ctx));
     if (session != nullptr && leaf != nullptr) {
-        const SentHelpers helpers = useful_helpers(*leaf, sent_certificates(ctx));
         const std::string data = encode_helpers(*leaf, helpers);
         SSL_SESSION_set1_ticket_appdata(session, data.data(), data.size());
         constexpr long kLongExpired = 1;
         if (is_forgotten_by_mod_ssl(*ssl, ctx)) SSL_SESSION_set_time(session, kLongExpired);
     }
     note_verifier(ssl, verdict);
-    if (verdict.verified != 1) report_refused_handshake(s, ctx, ssl);
+    if (verdict.verified != 1) report_refused_handshake(s, ctx, ssl, std::move(helpers));
     return verdict.verified;
 }
 

@@ -2,12 +2,14 @@
 
 #include <openssl/ssl.h>
 
+#include <algorithm>
 #include <ctime>
+#include <utility>
 
 #include "httpd/config/config.hpp"
 #include "httpd/config/log.hpp"
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/certificate/public_ca.hpp"
+#include "mtls_authz/decide/handshake_advice.hpp"
 #include "mtls_authz/decide/identification.hpp"
 #include "mtls_authz/trust/handshake_refusal.hpp"
 
@@ -28,29 +30,24 @@ struct Refused {
     std::string advice;           // added to the reason's sentence; may be empty
 };
 
-// Advice with names and dates: the partner may not know that its CA no longer issues client certificates.
-std::string advice_for(HandshakeRefusal reason, const CertificateFacts& facts, const std::string& claimed) {
-    if (reason != HandshakeRefusal::kWrongPurpose || !is_for_servers_alone(facts)) return {};
-    return std::string("; it was made for servers alone, as ") + kPublicCasStop +
-           ": to let it in nevertheless, write " + "MTLSPurpose serverAuth until=DATE into <MTLSPartner " +
-           (claimed.empty() ? "NAME" : claimed) + ">";
-}
-
-Refused describe(X509_STORE_CTX* ctx, const X509& leaf) {
+Refused describe(const server_rec* s, X509_STORE_CTX* ctx, X509& leaf, SentHelpers sent) {
     const int error = X509_STORE_CTX_get_error(ctx);
     const X509* const at = X509_STORE_CTX_get_current_cert(ctx);
     Refused out{handshake_refusal_of(error, at), describe_verify_error(error, at), {}, {}, {}, {}, {}};
-    const CertificateFacts facts = read_facts(leaf);
-    out.certificate = CertificateText(facts);
+    const PresentedCertificate presented(leaf, std::move(sent));
+    out.certificate = CertificateText(presented.facts);
     out.at = at != nullptr ? read_name(*X509_get_subject_name(at)).text() : out.certificate.subject;
     const auto snapshot = state().snapshot();
-    if (snapshot) {
-        const auto claimed = claimed_by(*snapshot->policy, facts);
-        out.claimed = names_of(claimed);
-        if (!claimed.empty()) out.contact = claimed.front()->contact;
-    }
-    out.advice = advice_for(out.reason, facts, out.claimed);
-    if (out.reason == HandshakeRefusal::kUnknownCa) note_unknown_issuer(facts, out.claimed, text_of(out.reason).word);
+    if (!snapshot) return out;
+    const auto claimed = claimed_by(*snapshot->policy, presented.facts);
+    out.claimed = names_of(claimed);
+    if (!claimed.empty()) out.contact = claimed.front()->contact;
+    const auto depth = static_cast<std::size_t>(std::max(X509_STORE_CTX_get_error_depth(ctx), 0));
+    const bool has_anchors = client_ca_of(s) != ClientCaMode::kOff;
+    HandshakeAdvice advice = advise({presented, out.reason, at, depth, claimed, has_anchors}, *snapshot->policy,
+                                    static_cast<std::int64_t>(std::time(nullptr)));
+    out.advice = std::move(advice.clause);
+    if (advice.is_issuer_unknown) note_unknown_issuer(presented.facts, out.claimed, text_of(out.reason).word);
     return out;
 }
 
@@ -81,6 +78,7 @@ void keep_refused(const Refused& refused, const conn_rec* c) {
     out.san = refused.certificate.san;
     if (c != nullptr && c->client_ip != nullptr) out.client = std::string_view(c->client_ip);
     out.sha256 = refused.certificate.sha256;
+    out.advice = refused.advice;
     state().ledger->refused_handshakes.add(out);
 }
 
@@ -107,9 +105,9 @@ void note_connection(SSL* ssl, conn_rec* c) { SSL_set_ex_data(ssl, g_connection_
 
 conn_rec* connection_of(const SSL* ssl) { return static_cast<conn_rec*>(SSL_get_ex_data(ssl, g_connection_index)); }
 
-void report_refused_handshake(const server_rec* s, X509_STORE_CTX* ctx, SSL* ssl) {
+void report_refused_handshake(const server_rec* s, X509_STORE_CTX* ctx, SSL* ssl, SentHelpers sent) {
     const ErrorQueueGuard errors;
-    const X509* const leaf = X509_STORE_CTX_get0_cert(ctx);
+    X509* const leaf = X509_STORE_CTX_get0_cert(ctx);
     if (leaf == nullptr) return;
     const HandshakeRefusal reason =
         handshake_refusal_of(X509_STORE_CTX_get_error(ctx), X509_STORE_CTX_get_current_cert(ctx));
@@ -122,7 +120,7 @@ void report_refused_handshake(const server_rec* s, X509_STORE_CTX* ctx, SSL* ssl
     const std::uint64_t key = mixed(mixed(kHandshakes, static_cast<std::uint64_t>(reason)), digest);
     if (!is_admitted(s, key, APLOG_ERR, std::ref(shown))) return;
     conn_rec* const c = ssl != nullptr ? connection_of(ssl) : nullptr;
-    const Refused refused = describe(ctx, *leaf);
+    const Refused refused = describe(s, ctx, *leaf, std::move(sent));
     keep_refused(refused, c);
     if (c == nullptr) {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, "mtls_authz: %s", line_of(refused, "-").c_str());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "httpd/config/httpd.hpp"
+#include "mtls_authz/certificate/session_chain.hpp"
 
 struct ssl_st;
 struct x509_store_ctx_st;
@@ -15,7 +16,7 @@ void reserve_connection_index(const server_rec* s);
 void note_connection(ssl_st* ssl, conn_rec* c);
 conn_rec* connection_of(const ssl_st* ssl);
 
-// Logs and counts a failed verification of this chain.
-void report_refused_handshake(const server_rec* s, x509_store_ctx_st* ctx, ssl_st* ssl);
+// Logs and counts a failed verification of this chain. `sent`: useful_helpers() of what the client sent.
+void report_refused_handshake(const server_rec* s, x509_store_ctx_st* ctx, ssl_st* ssl, SentHelpers sent);
 
 }  // namespace mtls::httpd

@@ -118,12 +118,16 @@ std::string without_escapes(std::string line) {
 }
 
 // The texts of a reason; nothing for an unknown word.
-bool add_reason(std::string_view word, LogLine& out) {
+bool add_reason(std::string_view word, std::string_view line, LogLine& out) {
     if (out.kind == LogLine::Kind::kHandshake) {
         for (const HandshakeRefusalText& text : kHandshakeRefusals) {
             if (text.word != word) continue;
             out.reason = text.word;
             out.sentence = text.sentence;
+            // A clause about this certificate may follow. No certificate can name its own digest.
+            const std::string before = "sha256=" + out.get("sha256") + ": " + out.sentence;
+            const std::size_t at = line.find(before);
+            if (at != std::string::npos) out.sentence += unescaped(line.substr(at + before.size()));
             return true;
         }
         return false;
@@ -141,11 +145,12 @@ bool add_reason(std::string_view word, LogLine& out) {
 
 Result<LogLine> read_log_line(const std::string& line) {
     const bool is_json = trim(line).starts_with('{');
-    auto out = is_json ? read_json(line) : read_text(without_escapes(line));
+    const std::string text = is_json ? line : without_escapes(line);
+    auto out = is_json ? read_json(text) : read_text(text);
     const std::string word = out ? out->get("reason") : "";
     if (word.empty())
         return Error{"no reason in it: expected a line of the module from httpd's error log or its audit log"};
-    if (!add_reason(word, *out)) return Error{"'" + shown(word) + "' is no reason that this version knows"};
+    if (!add_reason(word, trim(text), *out)) return Error{"'" + shown(word) + "' is no reason that this version knows"};
     if (out->kind == LogLine::Kind::kDenial && word == word_of(Reason::kGranted)) out->kind = LogLine::Kind::kGrant;
     return std::move(*out);
 }

@@ -13,7 +13,7 @@ struct LogLine {
     enum class Kind { kGrant, kDenial, kWouldDeny, kHandshake };
     Kind kind = Kind::kDenial;
     std::string_view reason;
-    std::string_view sentence;                  // meaning of the reason, and advice
+    std::string sentence;                       // meaning of the reason, and advice
     std::string method, path;                   // of the request
     std::map<std::string, std::string> fields;  // all fields of the line, unescaped
 

@@ -13,6 +13,7 @@
 #include "log_line.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/spiffe_id.hpp"
+#include "mtls_authz/trust/handshake_refusal.hpp"
 #include "../terminal.hpp"
 
 namespace mtls::tool {
@@ -78,6 +79,10 @@ Edit edit_for(const LogLine& log_line, const Places& places) {
     const std::string request = (log_line.method.empty() ? "GET" : log_line.method) + " " + config_quote(log_line.path);
     const std::string_view word = log_line.reason;
     if (is_handshake(log_line)) {
+        const std::string host = "the virtual host " + log_line.get("vhost");
+        const std::size_t depth = log_line.sentence.rfind(kVerifyDepth);
+        if (word == "too-deep" && depth != std::string::npos) return {host, log_line.sentence.substr(depth)};
+        if (log_line.sentence.ends_with(kWithClientCa)) return {host, "MTLSClientCA On"};
         if (word == "unknown-ca")
             return {block + ", with MTLSClientCA On in the virtual host", "MTLSTrustAnchor CA.pem"};
         if (word == "wrong-purpose")
@@ -189,8 +194,8 @@ const char* word_of(LogLine::Kind kind) {
 void print(const LogLine& log_line, const Edit& edit, const std::string& command) {
     const std::string request = log_line.path.empty() ? "" : " " + shown(log_line.method) + " " + shown(log_line.path);
     std::cout << coloured(word_of(log_line.kind), is_refusal(log_line) ? Colour::kBad : Colour::kGood) << request
-              << ": " << log_line.reason << "\n  " << log_line.sentence << "\n  who: " << shown(identity_text(log_line))
-              << '\n';
+              << ": " << log_line.reason << "\n  " << shown(log_line.sentence)
+              << "\n  who: " << shown(identity_text(log_line)) << '\n';
     for (const auto& [key, meaning] : kMeaning) {
         const std::string value = log_line.get(key);
         if (!value.empty()) std::cout << "  " << key << "=" << shown(value) << "  " << meaning << '\n';
