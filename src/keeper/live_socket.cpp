@@ -14,6 +14,7 @@
 #include <span>
 #include <utility>
 
+#include "mtls_authz/base/shared_record.hpp"
 #include "mtls_authz/system/sealed_file.hpp"
 #include "mtls_authz/system/unix_socket.hpp"
 
@@ -35,6 +36,7 @@ struct Reply {
     Status status = Status::kAnswered;
     std::int64_t in_force_since = 0;
     std::array<std::uint64_t, kWatched> serials{};
+    FixedText<4096> not_counted;
 };
 
 Error failure(const std::string& what) { return Error{what + ": " + std::strerror(errno)}; }
@@ -89,6 +91,7 @@ Result<LiveAnswer> read_answer(int socket, const std::string& path) {
     LiveAnswer out;
     out.serials = reply.serials;
     out.in_force_since = reply.in_force_since;
+    out.not_counted = reply.not_counted.str();
     std::size_t next = 0;
     for (std::size_t i = 0; i < kWatched; ++i) {
         if (reply.serials[i] != 0 && next < passed.count) out.images[i] = std::move(passed.files[next++]);
@@ -222,6 +225,7 @@ bool LiveSocketServer::answer(Peer& peer) const {
         found = look_();
         reply.serials = found.serials;
         reply.in_force_since = found.in_force_since;
+        reply.not_counted = found.not_counted;
         for (std::size_t i = 0; i < kWatched; ++i) {
             if (found.serials[i] != 0) files.push_back(found.images[i].get());
         }

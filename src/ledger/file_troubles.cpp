@@ -1,6 +1,22 @@
 #include "mtls_authz/ledger/file_troubles.hpp"
 
+#include "mtls_authz/base/calendar.hpp"
+
 namespace mtls {
+
+std::vector<std::string> FileTroubles::sentences() const {
+    std::vector<std::string> out;
+    if (policy) {
+        const std::string first = policy->findings.empty() ? "" : ": " + policy->findings.front();
+        const std::size_t others = policy->findings.empty() ? 0 : policy->findings.size() - 1;
+        out.push_back("the server refuses its policy files" + first +
+                      (others == 0 ? "" : " (and " + std::to_string(others) + " more)"));
+    }
+    for (const auto& [source, since] : gone)
+        out.push_back(source + " is gone since " + format_time(since) + "; what it refused stays refused");
+    for (const std::string& line : bad_lines) out.push_back("without effect at the server: " + line);
+    return out;
+}
 
 SharedFileTroubles::Texts SharedFileTroubles::texts_of(const std::vector<std::string>& texts) {
     Texts out;

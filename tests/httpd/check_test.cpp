@@ -35,6 +35,38 @@ CLAIM(check_live_and_diff_live_take_what_httpd_conf_has_of_the_policy_with_the_f
                    "other/acme.conf:1: error: MTLSTrustAnchor outside of <MTLSPartner>");
 }
 
+CLAIM(the_tool_says_what_the_server_does_not_count_of_its_files) {
+    ToolSite site;
+    site.start("MTLSRevocationFile revoked/list.conf\n");
+    const auto said = [&] { return site.explain("acme", "/gate/x").text; };
+    CHECK(said().find("not in force") == std::string::npos);
+    CHECK(site.answer_json("acme", "/gate/x")["not_in_force"].empty());
+    site.put("zz.conf", "# new\nMTLSNonsense x\n");
+    site.refuse("# nobody\nMTLSSuspend\n");
+    const std::string refused = "the server refuses its policy files: ", line = "zz.conf:2: error: unknown directive";
+    becomes([&] { return said().find(refused) != std::string::npos; }, true, "refused files");
+    becomes([&] { return said().find("without effect at the server: ") != std::string::npos; }, true, "a bad line");
+    CHECK_CONTAINS(said(), "allow: ");
+    CHECK_CONTAINS(said(), line);
+    CHECK_CONTAINS(said(), "revoked/list.conf:2: error: MTLSSuspend");
+    CHECK_EQUAL(site.answer_json("acme", "/gate/x")["not_in_force"].size(), 2U);
+    CHECK_CONTAINS(site.run_tool({"matrix", "--socket", site.socket()}).text, "not in force: " + refused);
+    // The files that were good, and are in force: the server has others by now.
+    site.httpd.write("other/acme.conf", kAcme);
+    site.httpd.write("other/globex.conf", kGlobex);
+    const auto checked = [&] { return site.run_tool({"check", "--socket", site.socket(), "other/*.conf"}); };
+    CHECK_EQUAL(checked().status, 1);
+    CHECK_CONTAINS(checked().text, "error: " + refused);
+    site.drop("zz.conf");
+    fs::remove(site.httpd.path("revoked/list.conf"));
+    becomes([&] { return said().find("is gone since ") != std::string::npos; }, true, "a source that is gone");
+    becomes([&] { return said().find(refused) == std::string::npos; }, true, "mended files");
+    CHECK_CONTAINS(said(), "revoked/list.conf is gone since ");
+    site.refuse("# nobody\n");
+    becomes([&] { return said().find("not in force") == std::string::npos; }, true, "all is well");
+    CHECK_EQUAL(checked().status, 0);
+}
+
 // Each directive, inside and outside a partner: check refuses it if httpd -t does.
 CLAIM(check_refuses_in_a_policy_file_what_the_server_refuses) {
     ToolSite site;
@@ -137,7 +169,7 @@ CLAIM(why_of_the_servers_own_line_names_the_suspension_and_asks_the_server) {
     CHECK_CONTAINS(said.text, ": caf\xc3\xa9 \"x\"  what was found");
     const std::string host = "localhost:" + std::to_string(site.httpd.port());
     const std::string command = "mtls-authz explain --socket " + site.socket() + " --host " + host +
-                                " --cert CERT.pem --method GET --path /gate/x\n";
+                                " --cert CERT.pem --from 127.0.0.1 --method GET --path /gate/x\n";
     CHECK_CONTAINS(said.text, "to see what it changes: " + command);
     // The printed command works.
     CHECK_CONTAINS(site.answer("globex", "/gate/x", {"--host", host, "--method", "GET"}), "deny: suspended");

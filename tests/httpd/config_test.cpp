@@ -183,6 +183,26 @@ CLAIM(a_senseless_gate_stops_the_start_and_says_where) {
     d.httpd.write("htdocs/.htaccess", "MTLSAllow any-partner\n");
 }
 
+CLAIM(a_directorys_gate_that_a_location_replaces_is_warned_of) {
+    Draft d;
+    const auto folder = [&](const std::string& name) {
+        return "<Directory \"" + d.httpd.path(name) + "\">\nMTLSAllow partner p\n</Directory>\n";
+    };
+    const std::string any = "MTLSAllow any-partner", said = " are not asked";
+    const std::string below = partner("") + folder("htdocs/x");
+    d.warns(below + location("/", any), "htdocs/x/> are not asked: <Location /> at ");
+    d.warns(below + location("/x", any), "htdocs/x/> are not asked at /x: <Location /x> at ");
+    d.warns(below + location("/", "MTLSAuthz Off"), "replaces them with 'MTLSAuthz Off'");
+    d.warns(partner("") + folder("htdocs") + location("/", any), said);
+    d.warns(partner("") + folder("elsewhere") + location("/", any), said);
+    d.warns(partner("") + "<DirectoryMatch x>\nMTLSAllow partner p\n</DirectoryMatch>\n" + location("/", any), said);
+    d.is_silent_about(below + location("/x/y", any), said);
+    d.is_silent_about(below + location("/xy", any), said);
+    d.is_silent_about(below + location("/", "MTLSDeny partner p"), said);
+    d.is_silent_about(partner("") + folder("elsewhere") + location("/x", any), said);
+    d.is_silent_about(below + "<Location /x>\nMTLSEnv All\n</Location>\n", said);
+}
+
 CLAIM(what_is_suspicious_is_warned_of_with_its_place) {
     Draft d;
     d.warns(partner("") + location("/x/y", "MTLSAllow any-partner") + location("/x", "MTLSAllow partner p"),

@@ -1,6 +1,8 @@
 // What lines of the logs say, and what would mend it.
 #include <nlohmann/json.hpp>
 
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
 #include "mtls_authz/tell/account.hpp"
 #include "mtls_authz/trust/handshake_refusal.hpp"
 #include "tool.hpp"
@@ -142,7 +144,9 @@ CLAIM(why_says_which_edit_would_mend_it_and_how_to_see_that) {
     // With the policy, places are known; and the command shows what the edit changes.
     const std::string said = b.expect(3, {"why", denial(account(mtls::Reason::kUnknownPartner)), "--policy", "p.conf"});
     CHECK_CONTAINS(said, "in <MTLSPartner acme> at p.conf:2\n");
-    CHECK_CONTAINS(said, "mtls-authz explain --policy p.conf --cert CERT.pem --method POST --path /orders/1\n");
+    CHECK_CONTAINS(said,
+                   "mtls-authz explain --policy p.conf --cert CERT.pem --from 10.0.0.1 --method POST --path "
+                   "/orders/1\n");
     b.expect(3, {"explain", "--policy", "p.conf", "--cert", "leaf.pem"});
     b.file("p.conf", "<MTLSPartner acme>\nMTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor ca.pem\n</MTLSPartner>\n");
     b.expect(0, {"explain", "--policy", "p.conf", "--cert", "leaf.pem"});
@@ -196,6 +200,45 @@ CLAIM(why_undoes_what_httpd_and_others_do_to_a_line) {
     const std::string by_httpd = escaped(plain, "\\");
     for (const std::string& line : {by_httpd, escaped(plain, "\""), escaped(by_httpd, "\"\\")})
         CHECK_EQUAL(b.expect(3, {"why", line}), said);
+    // A collector of logs wraps the line as it is.
+    for (const char* key : {"log", "MESSAGE", "message", "msg"}) {
+        CHECK_EQUAL(b.expect(3, {"why", Json({{key, plain + "\n"}, {"stream", "stderr"}}).dump()}), said);
+        CHECK_EQUAL(b.expect(3, {"why", Json({{"ts", 1}, {key, audit_line(a)}}).dump()}),
+                    b.expect(3, {"why", audit_line(a)}));
+    }
+    for (const char* line : {"{\"log\":1}", "{\"log\":\"x\"}", "{\"log\":\"{\\\"log\\\":1}\"}", "{\"log\":\"\"}"})
+        b.expect(2, {"why", line});
+}
+
+CLAIM(why_takes_the_address_and_the_issuers_owner_along) {
+    Bench b;
+    const Identity ca = make_ca("Acme CA"), leaf = make_client("api", "api.acme.example", ca);
+    b.file("ca.pem", ca.cert_pem()).file("leaf.pem", leaf.cert_pem());
+    b.file("p.conf", "<MTLSPartner acme>\nMTLSIdentity CN:x\nMTLSTrustAnchor ca.pem\n</MTLSPartner>\n");
+    mtls::Account a = account(mtls::Reason::kUnknownPartner);
+    a.claimed.clear();
+    a.issuer_spki = mtls::hex(mtls::bytes_of(mtls::spki_sha256(*ca.cert)));
+    const std::string policy = "--policy";
+    const auto command = [](const std::string& from) { return "--cert CERT.pem --from " + from + " --method POST "; };
+    for (const char* address : {"192.0.2.7", "2001:db8::7"}) {
+        const std::string line = "[client " + std::string(address) + ":4711] mtls_authz: " + denial_line(a, "denied");
+        CHECK_CONTAINS(b.expect(3, {"why", line, policy, "p.conf"}), command(address));
+    }
+    a.client = "192.0.2.9";
+    const std::string said = b.expect(3, {"why", audit_line(a), policy, "p.conf"});
+    CHECK_CONTAINS(said, command("192.0.2.9"));
+    CHECK_CONTAINS(said, "in <MTLSPartner acme> at p.conf:1\n");
+    // What comes after --policy may be the line.
+    CHECK_EQUAL(b.expect(3, {"why", policy, "p.conf", audit_line(a)}), said);
+    // A path that looks like httpd's own words is none.
+    a.path = "/[client 10.0.0.1:1] ";
+    CHECK(b.expect(3, {"why", denial_line(a, "mtls_authz: denied"), policy, "p.conf"}).find("--from") ==
+          std::string::npos);
+    // Two partners under one CA: neither is named.
+    b.file("p.conf",
+           "<MTLSPartner acme>\nMTLSIdentity CN:x\nMTLSTrustAnchor ca.pem\n</MTLSPartner>\n"
+           "<MTLSPartner globex>\nMTLSIdentity CN:y\nMTLSTrustAnchor ca.pem\n</MTLSPartner>\n");
+    CHECK_CONTAINS(b.expect(3, {"why", audit_line(a), policy, "p.conf"}), "in <MTLSPartner NAME>\n");
 }
 
 CLAIM(why_names_the_line_that_suspends) {

@@ -6,6 +6,7 @@
 #include <climits>
 #include <cstdio>
 #include <exception>
+#include <functional>
 #include <iostream>
 
 #include "commands.hpp"
@@ -142,6 +143,13 @@ void add_why(CLI::App& app, int& status) {
     command->callback([&status, command] {
         if (options.live)
             refuse_options(*command, {"--policy", "--root"}, "with --live: the policy is the running server's");
+        // --policy takes several files, and so a line after them.
+        const auto is_line = [](const std::string& word) {
+            return word.find("reason=") != std::string::npos || word.starts_with('{');
+        };
+        const auto lines = std::stable_partition(options.policy.begin(), options.policy.end(), std::not_fn(is_line));
+        options.lines.insert(options.lines.end(), lines, options.policy.end());
+        options.policy.erase(lines, options.policy.end());
         status = explain_lines(options);
     });
 }

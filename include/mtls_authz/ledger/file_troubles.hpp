@@ -25,6 +25,8 @@ struct FileTroubles {
     std::vector<std::string> bad_lines = {};        // of existing sources: "FILE:LINE: error: ..."
 
     bool operator==(const FileTroubles&) const = default;
+    // A sentence each: what does not count of the files.
+    std::vector<std::string> sentences() const;
 };
 
 // FileTroubles in shared memory: the first kShown of each kind, texts truncated, and the full counts. Only the keeper

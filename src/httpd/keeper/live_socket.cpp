@@ -94,6 +94,8 @@ LiveAnswer current_answer() {
         out.images = std::move(shelf->files);
     }
     out.in_force_since = state().live.board->in_force_since;
+    for (const std::string& sentence : state().ledger->file_troubles.get().sentences())
+        out.not_counted += sentence + "\n";
     out.gates = OwnedFile(dup(live_socket->gates.get()));
     return out;
 }

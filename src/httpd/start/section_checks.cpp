@@ -73,6 +73,43 @@ void check_order(const std::vector<const GateSection*>& sections, Findings& find
     }
 }
 
+// The URL of a folder below DocumentRoot, "/" for a folder around it; empty if no URL is known.
+std::string url_of(const server_rec* s, const std::string& folder) {
+    const std::string root =
+        static_cast<const core_server_config*>(ap_get_core_module_config(s->module_config))->ap_document_root;
+    std::string_view path = folder;
+    while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+    if (mtls::httpd::covers(path, root)) return "/";
+    return is_below(root, path) ? std::string(path.substr(root.size())) : "";
+}
+
+// Locations are merged after Directories, and replace their rules.
+void check_hidden(const server_rec* s, const std::vector<const GateSection*>& sections, Findings& findings) {
+    const auto replaces = [](const GateSection* over) {
+        return is_literal_location(*over) &&
+               (over->config->allow != nullptr || (over->config->mode && !is_enforced(*over->config)));
+    };
+    for (const GateSection* hidden : sections) {
+        const bool is_folder = hidden->kind == Kind::kDirectory || hidden->kind == Kind::kDirectoryMatch;
+        if (!is_folder || hidden->config->allow == nullptr || !is_enforced(*hidden->config)) continue;
+        const bool is_literal =
+            hidden->kind == Kind::kDirectory && hidden->literal_prefix.size() == hidden->path.size();
+        const std::string url = is_literal ? url_of(s, hidden->path) : "";
+        const auto over = std::find_if(sections.rbegin(), sections.rend(), [&](const GateSection* location) {
+            return replaces(location) && (location->path == "/" || (!url.empty() && covers(*location, url)));
+        });
+        if (over == sections.rend()) continue;
+        const std::string text = "the rules of " + hidden->title() + " are not asked" +
+                                 ((*over)->path == "/" ? "" : " at " + url) + ": " + (*over)->title() + " at " +
+                                 (*over)->where.str() + " is merged after it, and replaces them with '" +
+                                 rules_text(*(*over)->config) + "'; write them into a Location after that one";
+        // Virtual hosts inherit both.
+        const bool is_said = std::any_of(findings.begin(), findings.end(),
+                                         [&](const Diagnostic& other) { return other.message == text; });
+        if (!is_said) warn(findings, hidden->where, text);
+    }
+}
+
 void check_section(const GateSection& section, Findings& findings) {
     if (has_gate(*section.config) && gate_mode(*section.config) == GateMode::kLogOnly) {
         warn(findings, section.where,
@@ -187,6 +224,7 @@ void check_servers(const server_rec* main_server, const Policy& policy, Findings
         if (s->is_virtual) sections.insert(sections.end(), own.begin(), own.end());
         if (sections.empty()) continue;
         if (s->is_virtual && !own.empty()) check_order(sections, findings);
+        check_hidden(s, sections, findings);
         check_surroundings(s, sections, is_main_server(s) && some_virtual_asks, findings);
     }
 }

@@ -72,8 +72,15 @@ void read_request(std::string_view line, LogLine& out) {
     out.path = unescaped(line.substr(open + 2, close - open - 2));
 }
 
-std::optional<LogLine> read_json(const std::string& line) {
-    const Json json = Json::parse(line, nullptr, false);
+// The line that a collector of logs wrapped into JSON (Docker, journald and others), or "".
+std::string wrapped_in(const Json& json) {
+    for (const char* key : {"log", "MESSAGE", "message", "msg"}) {
+        if (json.is_object() && json.contains(key) && json[key].is_string()) return json[key].get<std::string>();
+    }
+    return {};
+}
+
+std::optional<LogLine> read_json(const Json& json) {
     if (!json.is_object()) return std::nullopt;
     LogLine out;
     for (const auto& [key, value] : json.items())
@@ -84,10 +91,21 @@ std::optional<LogLine> read_json(const std::string& line) {
     return out;
 }
 
+// The address in "[client 192.0.2.1:4711]", which httpd writes before the message.
+std::string client_in(std::string_view prefix) {
+    constexpr std::string_view kClient = "[client ";
+    const std::size_t at = prefix.find(kClient);
+    if (at == std::string_view::npos) return {};
+    prefix.remove_prefix(at + kClient.size());
+    const std::string_view address = prefix.substr(0, prefix.find(']'));
+    return std::string(address.substr(0, address.rfind(':')));
+}
+
 LogLine read_text(std::string_view line) {
     constexpr std::string_view kModule = "mtls_authz: ";
     constexpr std::string_view kHandshake = "refused handshake";
     const std::size_t at = line.find(kModule);
+    const std::string client = client_in(line.substr(0, at));
     if (at != std::string_view::npos) line.remove_prefix(at + kModule.size());
     LogLine out;
     if (line.find(kHandshake) < line.find('=')) {
@@ -97,6 +115,7 @@ LogLine read_text(std::string_view line) {
         read_request(line, out);
     }
     out.fields = pairs_of(line);
+    if (!client.empty()) out.fields.emplace("client", client);
     return out;
 }
 
@@ -145,8 +164,11 @@ bool add_reason(std::string_view word, std::string_view line, LogLine& out) {
 
 Result<LogLine> read_log_line(const std::string& line) {
     const bool is_json = trim(line).starts_with('{');
+    const Json json = is_json ? Json::parse(line, nullptr, false) : Json();
+    const std::string inner = is_json && !json.contains("reason") ? wrapped_in(json) : "";
+    if (!inner.empty()) return read_log_line(inner);
     const std::string text = is_json ? line : without_escapes(line);
-    auto out = is_json ? read_json(text) : read_text(text);
+    auto out = is_json ? read_json(json) : read_text(text);
     const std::string word = out ? out->get("reason") : "";
     if (word.empty())
         return Error{"no reason in it: expected a line of the module from httpd's error log or its audit log"};

@@ -13,6 +13,7 @@
 #include "log_line.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/spiffe_id.hpp"
+#include "mtls_authz/decide/identification.hpp"
 #include "mtls_authz/trust/handshake_refusal.hpp"
 #include "../terminal.hpp"
 
@@ -49,8 +50,22 @@ std::string partner_in(const LogLine& log_line) {
     return names.substr(0, names.find(','));
 }
 
+// The only partner that has the key that signed as a trust anchor, or "".
+std::string owner_of_issuer(const LogLine& log_line, const Policy* policy) {
+    const auto key = from_hex(log_line.get("issuer_spki"), false);
+    std::string out;
+    if (policy == nullptr || !key || key->empty()) return out;
+    for (const Partner& partner : policy->partners()) {
+        if (!partner.has_own_anchors || !has_anchor({&partner}, *key)) continue;
+        if (!out.empty()) return {};
+        out = partner.name;
+    }
+    return out;
+}
+
 std::string block_of(const LogLine& log_line, const Policy* policy) {
-    const std::string name = partner_in(log_line);
+    std::string name = partner_in(log_line);
+    if (name.empty()) name = owner_of_issuer(log_line, policy);
     const Partner* const found = policy != nullptr ? policy->find(name) : nullptr;
     return "<MTLSPartner " + (name.empty() ? "NAME" : name) + ">" +
            (found != nullptr ? " at " + found->where.str() : "");
@@ -89,7 +104,10 @@ Edit edit_for(const LogLine& log_line, const Places& places) {
             return {block + ", where it was made for servers alone", "MTLSPurpose serverAuth until=DATE"};
         return {};
     }
-    if (word == "no-certificate") return {"the virtual host " + log_line.get("vhost"), "SSLVerifyClient optional"};
+    if (word == "no-certificate")
+        return {
+            "the virtual host " + log_line.get("vhost") + "; where it is there, the client has to send a certificate",
+            "SSLVerifyClient optional"};
     if (word == "not-verified") return {block, "MTLSTrustAnchor CA.pem"};
     if (word == "unknown-partner") return {block, "MTLSIdentity " + selector_of(log_line)};
     if (word == "wrong-issuer" && log_line.get("detail").find(kNoSvid) != std::string::npos)
@@ -140,6 +158,8 @@ std::string command_for(const LogLine& log_line, const WhyOptions& options, bool
     }
     if (options.root != ".") out += " --root " + shell_word(options.root);
     out += " --cert CERT.pem";
+    const std::string client = log_line.get("client");
+    if (!client.empty() && !is_handshake(log_line)) out += " --from " + shell_word(client);
     if (log_line.path.starts_with('/'))
         out += " --method " + shell_word(log_line.method) + " --path " + shell_word(log_line.path);
     return out;
@@ -167,6 +187,7 @@ constexpr std::pair<const char*, const char*> kMeaning[] = {
     {"grant", "the MTLSGrant line that fits the path"},
     {"gate", "the line of the gate that decided"},
     {"vhost", "the virtual host"},
+    {"client", "whence it came"},
     {"at", "the certificate that it is about"},
     {"subject", "the certificate's subject"},
     {"san", "its other names"},

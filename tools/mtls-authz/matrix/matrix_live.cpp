@@ -167,6 +167,7 @@ int show_live_matrix(const MatrixOptions& options) {
         return kFine;
     }
     std::cout << now.value().text() << "\n";
+    for (const std::string& sentence : now.value().not_counted) std::cout << "not in force: " << sentence << '\n';
     print_table(matrix.rows(), true);
     std::cout << "not asked: what other modules ask, and .htaccess; who holds which certificate\n";
     return kFine;

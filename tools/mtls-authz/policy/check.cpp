@@ -31,6 +31,8 @@ void compare_with_server(const InForce& now, PolicyInput& input) {
                                   "these files are generation " + std::string(input.policy->generation()) +
                                       ", but in force is " + now.text() + change});
     }
+    for (const std::string& sentence : now.not_counted)
+        input.findings.push_back({Diagnostic::Severity::kError, {}, sentence});
     for (Diagnostic& finding : lint_refusals(*input.policy, *now.refusals)) {
         input.findings.push_back(std::move(finding));
     }

@@ -11,6 +11,7 @@
 #include "mtls_authz/certificate/certificate_file.hpp"
 #include "mtls_authz/keeper/live_socket.hpp"
 #include "mtls_authz/load/crl_files.hpp"
+#include "../terminal.hpp"
 
 namespace mtls::tool {
 
@@ -45,6 +46,9 @@ Result<InForce> read_answer(LiveAnswer answer, const std::string& socket) {
     InForce out;
     out.socket = socket;
     out.since = answer.in_force_since;
+    for (const std::string_view line : split(answer.not_counted, '\n')) {
+        if (!line.empty()) out.not_counted.emplace_back(shown(line));
+    }
     const auto text = read_sealed_text(answer.gates.get());
     auto gates = text ? read_gate_map(text.value()) : Result<GateMap>(Error{text.error()});
     if (!gates) return Error{"the gates of the server cannot be read: " + gates.error()};
