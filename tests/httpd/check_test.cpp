@@ -169,7 +169,7 @@ CLAIM(why_of_the_servers_own_line_names_the_suspension_and_asks_the_server) {
     CHECK_CONTAINS(said.text, ": caf\xc3\xa9 \"x\"  what was found");
     const std::string host = "localhost:" + std::to_string(site.httpd.port());
     const std::string command = "mtls-authz explain --socket " + site.socket() + " --host " + host +
-                                " --cert CERT.pem --from 127.0.0.1 --method GET --path /gate/x\n";
+                                " --cert CERT.pem --method GET --path /gate/x\n";
     CHECK_CONTAINS(said.text, "to see what it changes: " + command);
     // The printed command works.
     CHECK_CONTAINS(site.answer("globex", "/gate/x", {"--host", host, "--method", "GET"}), "deny: suspended");
