@@ -44,6 +44,22 @@ CLAIM(explain_live_asks_gates_and_refusals_of_the_server) {
     CHECK(site.answer_json("acme", "/gate/x")["generation"] != before);
 }
 
+CLAIM(explain_live_asks_for_the_address_where_it_decides) {
+    ToolSite site;
+    site.put("acme.conf", partner("acme",
+                                  "MTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor acme.pem\n"
+                                  "MTLSNetwork 127.0.0.0/8"));
+    site.start("<Location /gate/log>\n MTLSAuthz LogOnly\n</Location>\n");
+    CHECK_CONTAINS(site.answer("acme", "/gate/x"), "not known: it is let in from 127.0.0.0/8 alone: say the client's");
+    CHECK_EQUAL(site.answer("acme", "/gate/x", {"--from", "127.0.0.1"}), "allow: granted");
+    CHECK_CONTAINS(site.answer("acme", "/gate/x", {"--from", "192.0.2.1"}), "deny: wrong-network");
+    // Whoever it is passes here.
+    CHECK_EQUAL(site.answer("acme", "/free/x"), "allow: no gate covers the path");
+    CHECK_EQUAL(site.answer("acme", "/gate/log/x"), "allow: granted");
+    CHECK_CONTAINS(site.answer("acme", "/gate/log/x", {"--from", "192.0.2.1"}), "it would deny: wrong-network");
+    CHECK_CONTAINS(site.answer("unnamed", "/gate/log/x"), "it would deny: unknown-partner");
+}
+
 CLAIM(explain_live_asks_the_crls_in_force) {
     ToolSite site;
     site.httpd.write("crl/acme.pem", make_crl(world().acme_ca, {}));

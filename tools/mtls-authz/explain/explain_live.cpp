@@ -41,10 +41,11 @@ std::string doubt_about_handshake(const MappedHost& host, const ServerCas& serve
                      : X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx.get())));
 }
 
-// Why a grant is uncertain; "" if it is certain.
+// Why it is uncertain that the client is let in; "" if it is certain. `by_gate`: a gate has to grant it.
 std::string doubt(const MappedHost& host, const ServerCas& server, const PresentedCertificate& client,
-                  const Explanation& explanation, const ExplainOptions& options) {
-    const Partner* const partner = explanation.reason == Reason::kGranted ? explanation.who.partner : nullptr;
+                  const Explanation& explanation, const ExplainOptions& options, bool by_gate) {
+    const bool is_granted = by_gate && explanation.reason == Reason::kGranted;
+    const Partner* const partner = is_granted ? explanation.who.partner : nullptr;
     if (partner != nullptr && !partner->networks.empty() && options.from.empty())
         return "it is let in from " + texts_of(partner->networks) + " alone: say the client's address with --from";
     if (partner != nullptr && partner->anchors->uses_mod_ssl && host.has_crls)
@@ -175,7 +176,8 @@ GateVerdict decide_live(const InForce& now, const MappedHost& host, const Server
     }
     if (verdict.reason == explanation.reason) verdict.detail = explanation.detail;
     if (verdict.kind == Kind::kDeny || verdict.kind == Kind::kUnknown) return verdict;
-    std::string why = doubt(host, server, client, explanation, options);
+    const bool by_gate = verdict.kind == Kind::kAllow && !verdict.is_log_only;
+    std::string why = doubt(host, server, client, explanation, options, by_gate);
     if (why.empty()) return verdict;
     verdict.kind = Kind::kUnknown;
     verdict.why = std::move(why);

@@ -302,6 +302,7 @@ private:
             return unknown("its rules name what a section for files captures");
         }
         const bool lets_through = *merged.mode == GateMode::kLogOnly && out.reason != Reason::kBadPath;
+        out.is_log_only = lets_through;
         out.kind = out.reason == Reason::kGranted ? Kind::kAllow : lets_through ? Kind::kWouldDeny : Kind::kDeny;
         const bool reaches_below = ask_.host.has_dav && out.kind == Kind::kAllow && out.path != nullptr;
         constexpr std::string_view kReading[] = {"GET", "HEAD", "OPTIONS", "POST", "PUT"};
