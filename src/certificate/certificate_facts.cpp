@@ -11,8 +11,8 @@
 #include <set>
 
 #include "mtls_authz/base/calendar.hpp"
-#include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/base/openssl_types.hpp"
+#include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/der.hpp"
 #include "mtls_authz/certificate/uri.hpp"

@@ -13,9 +13,9 @@
 #include <ctime>
 #include <iterator>
 
-#include "mtls_authz/system/process_traits.hpp"
 #include "mtls_authz/base/shared_record.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/system/process_traits.hpp"
 
 namespace mtls {
 

@@ -10,8 +10,8 @@
 #include <cstring>
 
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/system/file_passing.hpp"
 #include "mtls_authz/rules/partner_name.hpp"
+#include "mtls_authz/system/file_passing.hpp"
 
 namespace mtls {
 

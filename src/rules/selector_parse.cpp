@@ -161,7 +161,7 @@ private:
         const std::string instead = oid ? "" : what_to_use_instead_of(name);
         if (!instead.empty()) return in_quotes(type) + " is no selector type: " + instead;
         if (!oid) {
-            return "unknown selector type " + in_quotes(type) +
+            return kUnknownSelectorType + in_quotes(type) +
                    hint_about(name, whole_.substr(prefix.size()), has_value_) +
                    ": expected one of subject, CN, O, OU, DNS, email, URI, IP, sha256, ... or a dotted OID";
         }

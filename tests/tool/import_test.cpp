@@ -112,6 +112,17 @@ CLAIM(a_password_file_of_fake_basic_auth_becomes_partners) {
     CHECK_CONTAINS(out, "today:3: not converted: 'admin' is no subject");
 }
 
+CLAIM(a_table_with_a_heading_that_nobody_reads_lets_nobody_in) {
+    Importing today;
+    for (const char* rows : {"api,from bob\n", "api,\n"}) {
+        const std::string out = today.import(2, "csv", std::string("CN,Notes\n") + rows);
+        CHECK_CONTAINS(out, "today:1: not converted: the heading 'Notes' is none that a table may have");
+        CHECK(out.find("<MTLSPartner") == std::string::npos);
+    }
+    today.import(0, "csv", "CN,contact\napi,from bob\n");
+    CHECK_EQUAL(today.who({{"CN", "api"}}), "api");
+}
+
 CLAIM(a_table_becomes_partners_with_all_that_it_says) {
     Importing today;
     const std::string out = today.import(

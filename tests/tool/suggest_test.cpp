@@ -121,6 +121,41 @@ CLAIM(a_units_certificates_are_suggested_as_organization_with_unit) {
     b.expect(3, {"explain", "--policy", "p.conf", "--cert", "eve.pem"});
 }
 
+CLAIM(an_anchor_may_be_named_as_the_server_or_as_the_shell_sees_it) {
+    Rollover b;
+    std::filesystem::create_directories(b.folder() + "/root/mtls");
+    std::filesystem::copy(b.folder() + "/ca.pem", b.folder() + "/root/mtls/ca.pem");
+    const auto line = [&](const std::string& command, const std::string& anchor, const std::string& root) {
+        std::vector<std::string> args = {command, "old.pem", "--anchor", anchor, "--root", root};
+        if (command == "import") {
+            b.file("t.csv", "name,CN\nacme,api\n");
+            args = {command, "csv", "t.csv", "--anchor", anchor, "--root", root};
+        }
+        const std::string out = b.expect(0, args), mark = "MTLSTrustAnchor ";
+        const std::size_t at = out.find(mark) + mark.size();
+        return out.substr(at, out.find('\n', at) - at);
+    };
+    for (const char* command : {"suggest", "import"}) {
+        CHECK_EQUAL(line(command, "mtls/ca.pem", "root"), "mtls/ca.pem");
+        CHECK_EQUAL(line(command, "root/mtls/ca.pem", "root"), "mtls/ca.pem");
+        CHECK_EQUAL(line(command, "ca.pem", "root"), b.folder() + "/ca.pem");
+        CHECK_EQUAL(line(command, "ca.pem", "."), "ca.pem");
+        CHECK_EQUAL(line(command, b.folder() + "/ca.pem", "root"), b.folder() + "/ca.pem");
+    }
+    CHECK_CONTAINS(b.expect(2, {"suggest", "old.pem", "--anchor", "nowhere.pem", "--root", "root"}), "cannot read");
+}
+
+CLAIM(suggest_says_that_a_certificate_has_expired) {
+    Rollover b;
+    CertSpec spec;
+    spec.subject = {{"CN", "api"}};
+    spec.not_before = -9000;
+    spec.not_after = -100;
+    b.file("late.pem", issue(spec, &b.ca).cert_pem());
+    CHECK_CONTAINS(b.expect(0, {"suggest", "late.pem", "--anchor", "ca.pem"}), "# It has expired, so it is refused;");
+    CHECK(b.expect(0, {"suggest", "old.pem", "--anchor", "ca.pem"}).find("expired") == std::string::npos);
+}
+
 CLAIM(a_ca_is_an_anchor_and_a_self_signed_certificate_its_own) {
     Rollover b;
     const std::string block = b.tried({"suggest", "ca.pem", "old.pem"}, {"old.pem"});

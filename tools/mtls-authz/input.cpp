@@ -9,6 +9,7 @@
 #include "mtls_authz/base/file.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
 #include "mtls_authz/certificate/session_chain.hpp"
+#include "mtls_authz/certificate/spiffe_id.hpp"
 #include "mtls_authz/load/crl_files.hpp"
 #include "mtls_authz/load/revocation_files.hpp"
 
@@ -27,6 +28,22 @@ Result<std::string> read_at_most(std::size_t limit, const std::string& file) {
 
 std::string absolute_root(const std::string& root) {
     return (std::filesystem::absolute(root) / "").lexically_normal().parent_path();
+}
+
+std::string name_for_server(const std::string& file, const std::string& root) {
+    const auto path = std::filesystem::absolute(file).lexically_normal();
+    const auto below = path.lexically_relative(absolute_root(root));
+    const bool is_below = root != "." && !below.empty() && *below.begin() != "..";
+    return is_below ? below : path;
+}
+
+std::string anchor_name(const std::string& file, const std::string& root) {
+    std::error_code none;
+    const std::string prefix(file.starts_with(kBundlePrefix) ? kBundlePrefix : "");
+    const std::string path = file.substr(prefix.size());
+    const bool is_in_root = std::filesystem::exists(std::filesystem::path(absolute_root(root)) / path, none);
+    if (is_in_root || !std::filesystem::exists(path, none)) return file;
+    return prefix + name_for_server(path, root);
 }
 
 Result<std::string> read_input(const std::string& file) { return read_at_most(kLargestCertificateFile, file); }

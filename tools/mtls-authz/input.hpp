@@ -23,6 +23,11 @@ Result<std::shared_ptr<const PresentedCertificate>> read_client(const std::strin
 // `--root` as PolicyBuilder takes it: absolute, without a slash at its end.
 std::string absolute_root(const std::string& root);
 
+// The name by which a server with this ServerRoot finds a file of the current folder: relative where it is below.
+std::string name_for_server(const std::string& file, const std::string& root);
+// The same for a CA's file in MTLSTrustAnchor, which may also be written as it is there already.
+std::string anchor_name(const std::string& file, const std::string& root);
+
 struct PolicyInput {
     std::shared_ptr<const Policy> policy;  // null if it has errors
     std::vector<Diagnostic> findings;

@@ -12,8 +12,8 @@
 #include "mtls_authz/ledger/incidents.hpp"
 #include "mtls_authz/ledger/log_limiter.hpp"
 #include "mtls_authz/ledger/refused_handshakes.hpp"
-#include "mtls_authz/ledger/sightings.hpp"
 #include "mtls_authz/ledger/reported_causes.hpp"
+#include "mtls_authz/ledger/sightings.hpp"
 #include "mtls_authz/trust/handshake_refusal.hpp"
 
 namespace mtls {

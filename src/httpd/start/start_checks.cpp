@@ -1,4 +1,3 @@
-#include "httpd/keeper/database.hpp"
 #include "httpd/start/start_checks.hpp"
 
 #include <grp.h>
@@ -8,6 +7,7 @@
 
 #include "httpd/config/config_tree.hpp"
 #include "httpd/decide/policy_checks.hpp"
+#include "httpd/keeper/database.hpp"
 #include "httpd/keeper/events.hpp"
 #include "httpd/keeper/live.hpp"
 #include "httpd/request/caching.hpp"

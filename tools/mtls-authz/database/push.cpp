@@ -7,9 +7,9 @@
 #include <iostream>
 
 #include "../commands.hpp"
-#include "../policy/diff.hpp"
 #include "../facts_json.hpp"
 #include "../input.hpp"
+#include "../policy/diff.hpp"
 #include "../terminal.hpp"
 #include "database.hpp"
 #include "mtls_authz/base/text.hpp"

@@ -3,12 +3,12 @@
 #include <iostream>
 
 #include "../commands.hpp"
+#include "../input.hpp"
+#include "../terminal.hpp"
 #include "explanation.hpp"
 #include "explanation_json.hpp"
-#include "../input.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
 #include "mtls_authz/decide/decision.hpp"
-#include "../terminal.hpp"
 
 namespace mtls::tool {
 

@@ -2,13 +2,13 @@
 #include <iostream>
 
 #include "../commands.hpp"
+#include "../input.hpp"
+#include "../policy/in_force.hpp"
+#include "../terminal.hpp"
 #include "explanation.hpp"
 #include "explanation_json.hpp"
 #include "gate_question.hpp"
-#include "../policy/in_force.hpp"
-#include "../input.hpp"
 #include "mtls_authz/trust/handshake_path.hpp"
-#include "../terminal.hpp"
 
 namespace mtls::tool {
 

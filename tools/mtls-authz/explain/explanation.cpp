@@ -1,11 +1,11 @@
 
+#include "../terminal.hpp"
 #include "explanation.hpp"
 #include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/session_chain.hpp"
 #include "mtls_authz/decide/decision.hpp"
 #include "mtls_authz/load/lint.hpp"
-#include "../terminal.hpp"
 
 namespace mtls::tool {
 

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "explanation.hpp"
 #include "../facts_json.hpp"
+#include "explanation.hpp"
 
 namespace mtls::tool {
 

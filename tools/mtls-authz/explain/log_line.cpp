@@ -6,10 +6,10 @@
 #include <utility>
 
 #include "../facts_json.hpp"
+#include "../terminal.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/policy/reason.hpp"
 #include "mtls_authz/trust/handshake_refusal.hpp"
-#include "../terminal.hpp"
 
 namespace mtls::tool {
 

@@ -8,14 +8,14 @@
 
 #include "../commands.hpp"
 #include "../facts_json.hpp"
-#include "../policy/in_force.hpp"
 #include "../input.hpp"
+#include "../policy/in_force.hpp"
+#include "../terminal.hpp"
 #include "log_line.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/spiffe_id.hpp"
 #include "mtls_authz/decide/identification.hpp"
 #include "mtls_authz/trust/handshake_refusal.hpp"
-#include "../terminal.hpp"
 
 namespace mtls::tool {
 

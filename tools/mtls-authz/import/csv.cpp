@@ -8,6 +8,7 @@
 #include "import.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/rules/selector.hpp"
+#include "mtls_authz/rules/selector_types.hpp"
 
 namespace mtls::tool {
 
@@ -121,7 +122,17 @@ Imported read_csv(std::string_view text, const Sha1Lookup& by_sha1) {
     const auto rows = rows_of(text, separator_of(text));
     if (rows.empty()) return out;
     std::vector<Column> columns;
-    for (const std::string& heading : rows.front().fields) columns.push_back(column_of(heading, by_sha1));
+    for (const std::string& heading : rows.front().fields) {
+        ImportedEntry none;
+        columns.push_back(column_of(heading, by_sha1));
+        const std::string fault = columns.back()(none, "x");
+        if (!fault.starts_with(kUnknownSelectorType)) continue;
+        // What nobody reads might narrow whom a row lets in.
+        out.reject(rows.front().line, "the heading '" + std::string(trim(heading)) +
+                                          "' is none that a table may have (mtls-authz help import has them): change "
+                                          "it, or take the column out; no row was read");
+        return out;
+    }
     for (std::size_t i = 1; i < rows.size(); ++i) {
         ImportedEntry entry;
         entry.line = rows[i].line;

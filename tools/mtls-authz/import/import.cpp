@@ -9,8 +9,8 @@
 #include <iostream>
 #include <map>
 
-#include "../facts_json.hpp"
 #include "../commands.hpp"
+#include "../facts_json.hpp"
 #include "../input.hpp"
 #include "../policy/policy_text.hpp"
 #include "../terminal.hpp"
@@ -178,6 +178,7 @@ int import_policy(const ImportOptions& options) {
     if (content.starts_with(kByteOrderMark)) content.remove_prefix(kByteOrderMark.size());
     Imported imported = read(options, std::string(content), by_sha1);
 
+    const std::string anchor = options.anchor.empty() ? "mod_ssl" : anchor_name(options.anchor, options.root);
     std::string blocks;
     Json partners = Json::array();
     std::erase_if(imported.entries, [&imported](const ImportedEntry& entry) {
@@ -191,7 +192,7 @@ int import_policy(const ImportOptions& options) {
             imported.reject(partner.entries.front()->line, "the partner '" + partner.name + "': " + fault);
             continue;
         }
-        const std::string block = partner.text(options.anchor.empty() ? "mod_ssl" : options.anchor);
+        const std::string block = partner.text(anchor);
         blocks += "\n" + block;
         partners.push_back({{"partner", partner.name}, {"block", block}});
     }

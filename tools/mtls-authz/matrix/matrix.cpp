@@ -6,8 +6,8 @@
 #include "../commands.hpp"
 #include "../facts_json.hpp"
 #include "../input.hpp"
-#include "page.hpp"
 #include "../terminal.hpp"
+#include "page.hpp"
 
 namespace mtls::tool {
 

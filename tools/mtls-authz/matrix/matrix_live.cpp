@@ -5,9 +5,9 @@
 #include "../commands.hpp"
 #include "../explain/gate_question.hpp"
 #include "../policy/in_force.hpp"
+#include "../terminal.hpp"
 #include "matrix.hpp"
 #include "page.hpp"
-#include "../terminal.hpp"
 
 namespace mtls::tool {
 

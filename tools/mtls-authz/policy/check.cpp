@@ -5,10 +5,10 @@
 
 #include "../commands.hpp"
 #include "../facts_json.hpp"
-#include "in_force.hpp"
 #include "../input.hpp"
-#include "mtls_authz/load/lint.hpp"
 #include "../terminal.hpp"
+#include "in_force.hpp"
+#include "mtls_authz/load/lint.hpp"
 
 namespace mtls::tool {
 

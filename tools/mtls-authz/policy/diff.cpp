@@ -5,13 +5,13 @@
 #include <set>
 
 #include "../commands.hpp"
-#include "diff.hpp"
 #include "../facts_json.hpp"
-#include "in_force.hpp"
 #include "../input.hpp"
+#include "../terminal.hpp"
+#include "diff.hpp"
+#include "in_force.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/decide/identification.hpp"
-#include "../terminal.hpp"
 
 namespace mtls::tool {
 

@@ -7,11 +7,11 @@
 #include <filesystem>
 #include <set>
 
+#include "../terminal.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
 #include "mtls_authz/keeper/live_socket.hpp"
 #include "mtls_authz/load/crl_files.hpp"
-#include "../terminal.hpp"
 
 namespace mtls::tool {
 

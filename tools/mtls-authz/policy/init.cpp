@@ -7,10 +7,10 @@
 #include "../commands.hpp"
 #include "../facts_json.hpp"
 #include "../input.hpp"
+#include "../terminal.hpp"
 #include "mtls_authz/base/file.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/load/directive.hpp"
-#include "../terminal.hpp"
 
 namespace mtls::tool {
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <ctime>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -7,6 +8,7 @@
 #include "../commands.hpp"
 #include "../facts_json.hpp"
 #include "../input.hpp"
+#include "../terminal.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/der.hpp"
 #include "mtls_authz/certificate/public_ca.hpp"
@@ -14,7 +16,6 @@
 #include "mtls_authz/decide/identification.hpp"
 #include "mtls_authz/rules/partner_name.hpp"
 #include "policy_text.hpp"
-#include "../terminal.hpp"
 
 namespace mtls::tool {
 
@@ -181,14 +182,6 @@ std::string anchor_lines(const CertificateFacts& facts, const std::vector<std::s
            "    MTLSTrustAnchor mod_ssl\n";
 }
 
-// The name by which a server with this ServerRoot finds a file of the current folder.
-std::string name_for_server(const std::string& file, const std::string& root) {
-    const auto path = std::filesystem::absolute(file).lexically_normal();
-    const auto below = path.lexically_relative(absolute_root(root));
-    const bool is_below = root != "." && !below.empty() && *below.begin() != "..";
-    return is_below ? below : path;
-}
-
 // Whether every user can read the file, thus also httpd's run-time user.
 bool can_all_read(const std::string& file) {
     namespace fs = std::filesystem;
@@ -230,8 +223,10 @@ std::string expect_lines(const std::string& name, const std::vector<std::string>
 }
 
 std::string headline(const CertificateFacts& facts) {
+    const bool is_expired = facts.not_after < std::time(nullptr);
     return "# " + shown(facts.subject.text()) + "\n# issued by " + shown(facts.issuer.text()) + "\n# until " +
-           format_time(facts.not_after) + ", key " + shown(facts.key.text()) + "\n";
+           format_time(facts.not_after) + ", key " + shown(facts.key.text()) + "\n" +
+           (is_expired ? "# It has expired, so it is refused; the block is for the one that comes after it.\n" : "");
 }
 
 std::string identity_lines(const Together& together) {
@@ -329,7 +324,9 @@ Result<Client> read_leaf(const std::string& file) {
 // Sorts the files: CAs become anchors, the others partners.
 class Sorter {
 public:
-    explicit Sorter(SuggestOptions options) : options_(std::move(options)) {}
+    explicit Sorter(SuggestOptions options) : options_(std::move(options)) {
+        for (std::string& anchor : options_.anchors) anchor = anchor_name(anchor, options_.root);
+    }
 
     // kFine, or the exit status of the worst file.
     int add(const std::string& file) {
