@@ -73,8 +73,8 @@ bool read(std::string_view text, Parts& p) {
 }  // namespace
 
 Result<std::int64_t> parse_date(std::string_view text, DateEdge edge) {
-    const Error no_date{"'" + escape_for_log(text, 60) +
-                        "' is not a date: expected RFC 3339 like 2027-03-31 or 2027-03-31T18:00:00+02:00"};
+    const Error no_date{in_quotes(text, 60) +
+                        " is not a date: expected RFC 3339 like 2027-03-31 or 2027-03-31T18:00:00+02:00"};
     Parts p;
     if (!read(text, p)) return no_date;
     std::tm tm{};

@@ -173,14 +173,17 @@ bool is_deceptive(char32_t c) {
            between(0x2028, 0x202e) || between(0x2060, 0x206f) || c == 0xfeff || between(0xfff0, 0xfffb) || c >= 0xe0000;
 }
 
-std::string escape_for_reader(std::string_view text, std::size_t limit) {
+namespace {
+
+// `kept`: an ASCII character that needs no escape here.
+std::string escape_for_reader(std::string_view text, std::size_t limit, char kept) {
     std::string out;
     while (!text.empty()) {
         const auto lead = static_cast<std::uint8_t>(text.front());
         const std::size_t length = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
         const std::string_view character = text.substr(0, length);
         const auto code = length > 1 ? decode_utf8(character) : std::nullopt;
-        const bool is_kept = code && !is_deceptive(code->front());
+        const bool is_kept = length == 1 ? text.front() == kept : code && !is_deceptive(code->front());
         const std::string_view taken = is_kept ? character : text.substr(0, 1);
         const std::string shown = is_kept ? std::string(taken) : escape_for_log(taken, 8);
         if (out.size() + shown.size() + 3 > limit) return out + "...";
@@ -189,6 +192,10 @@ std::string escape_for_reader(std::string_view text, std::size_t limit) {
     }
     return out;
 }
+
+}  // namespace
+
+std::string escape_for_reader(std::string_view text, std::size_t limit) { return escape_for_reader(text, limit, ' '); }
 
 namespace {
 
@@ -297,6 +304,8 @@ std::string comment_fault(std::string_view args) {
     return in_quotes(comment, 60) + ": a comment has a line of its own (a word that begins with '#' is quoted)";
 }
 
-std::string in_quotes(std::string_view text, std::size_t limit) { return "'" + escape_for_reader(text, limit) + "'"; }
+std::string in_quotes(std::string_view text, std::size_t limit) {
+    return "'" + escape_for_reader(text, limit, '"') + "'";
+}
 
 }  // namespace mtls

@@ -325,7 +325,7 @@ Result<AttributePattern> AttributePattern::parse(std::string_view text) {
 Result<AttributePattern> AttributePattern::from_text(std::string_view text) {
     auto canonical = canonical_value(V_ASN1_UTF8STRING, text, {});
     if (!canonical || !is_valid(V_ASN1_UTF8STRING, text))
-        return Error{"'" + escape_for_log(text, 120) + "' holds control characters or is not UTF-8"};
+        return Error{in_quotes(text, 120) + " holds control characters or is not UTF-8"};
     return AttributePattern{canonical->substr(kTextMark.size()), {}};
 }
 
@@ -357,12 +357,11 @@ Result<NamePattern> NamePattern::parse(std::string_view text) {
     for (const WrittenAttribute& attribute : written.value()) {
         const auto oid = attribute_oid(attribute.type);
         const std::string instead = oid ? "" : what_to_use_instead_of(attribute.type);
-        if (!instead.empty())
-            return dn_error("'" + escape_for_log(attribute.type, 60) + "' is no attribute type: " + instead);
+        if (!instead.empty()) return dn_error(in_quotes(attribute.type, 60) + " is no attribute type: " + instead);
         if (!oid) {
             static constexpr std::string_view kTypes[] = {"CN",  "O",  "OU",           "C",           "ST", "L", "DC",
                                                           "UID", "SN", "serialNumber", "emailAddress"};
-            return dn_error("unknown attribute type '" + escape_for_log(attribute.type, 60) + "'" +
+            return dn_error("unknown attribute type " + in_quotes(attribute.type, 60) +
                             did_you_mean(attribute.type, kTypes));
         }
         auto value =

@@ -30,7 +30,7 @@ std::string trust_domain_fault(std::string_view name) {
     const bool is_name =
         !name.empty() && name.size() <= kLongestTrustDomain && std::all_of(name.begin(), name.end(), is_of_domain);
     if (is_name) return {};
-    const std::string quoted = "'" + escape_for_log(name, 200) + "'";
+    const std::string quoted = in_quotes(name, 200);
     const std::string bare = lower(name.substr(name.starts_with(kSpiffeScheme) ? kSpiffeScheme.size() : 0));
     return quoted + " is no name of a trust domain" +
            (bare != name && trust_domain_fault(bare).empty() ? " (did you mean '" + bare + "'?)" : "") +
@@ -53,8 +53,8 @@ std::string svid_fault(const CertificateFacts& facts, std::string_view trust_dom
     const std::string domain = std::string(kSpiffeScheme) + std::string(trust_domain);
     const std::string_view path = std::string_view(id).substr(std::min(domain.size(), id.size()));
     if (id.starts_with(domain) && id.size() <= kLongestSpiffeId && is_path(path)) return {};
-    return what + "its URI '" + escape_for_log(id, 200) + "' is not " + domain +
-           "/ and a path of letters, digits, '.', " + "'-' and '_' between slashes";
+    return what + "its URI " + in_quotes(id, 200) + " is not " + domain + "/ and a path of letters, digits, '.', " +
+           "'-' and '_' between slashes";
 }
 
 }  // namespace mtls

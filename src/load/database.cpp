@@ -183,7 +183,7 @@ std::string one_line(std::string_view text) {
         if (line.empty()) continue;
         out += (out.empty() ? "" : "; ") + std::string(line);
     }
-    return escape_for_log(out, 400);
+    return escape_for_reader(out, 400);
 }
 
 std::optional<std::int64_t> read_number(const std::optional<std::string>& text) {
@@ -402,7 +402,7 @@ std::string add_row(DatabaseRows& to, const std::string& name, const std::string
                "digit";
     }
     if (std::find(std::begin(kRowKinds), std::end(kRowKinds), kind) == std::end(kRowKinds)) {
-        return "kind '" + escape_for_log(kind, 60) + "'" + did_you_mean(kind, kRowKinds) +
+        return "kind " + in_quotes(kind, 60) + did_you_mean(kind, kRowKinds) +
                ": expected policy, revocation, certificate or crl";
     }
     auto content = content_of_row(body);
@@ -437,7 +437,7 @@ Result<std::shared_ptr<const DatabaseRows>> Database::rows_where(const std::stri
         if (fault.empty()) fault = add_row(*out, *row[0], *row[1], *row[2]);
         if (fault.empty() || ++left_out > kMostNamed) continue;
         out->faults += (out->faults.empty() ? "" : "; ") +
-                       ("table mtls_policy, row '" + escape_for_log(row[0].value_or(""), 200) + "': " + fault);
+                       ("table mtls_policy, row " + in_quotes(row[0].value_or(""), 200) + ": " + fault);
     }
     if (left_out > kMostNamed) out->faults += "; and " + std::to_string(left_out - kMostNamed) + " more rows";
     return std::shared_ptr<const DatabaseRows>(std::move(out));

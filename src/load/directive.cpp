@@ -25,6 +25,11 @@ public:
         : rest_(text), file_(file), singles_(singles), errors_(errors) {
         constexpr std::string_view kByteOrderMark =
             "\xef\xbb\xbf";  // some editors write it at the start of UTF-8 files (RFC 3629 6)
+        if (rest_.starts_with("\xff\xfe") || rest_.starts_with("\xfe\xff")) {
+            line_ = 1;
+            rest_ = {};
+            report("the file is UTF-16: save it as UTF-8");
+        }
         if (!rest_.starts_with(kByteOrderMark)) return;
         rest_.remove_prefix(kByteOrderMark.size());
         line_ = 1;
@@ -103,8 +108,7 @@ private:
                 "'${' is not expanded in policy files, so that the tool and the server read the same; "
                 "write the value itself");
         }
-        if (singles_ && text.front() == '<')
-            return report("a section has no place here: '" + escape_for_log(text, 60) + "'");
+        if (singles_ && text.front() == '<') return report("a section has no place here: " + in_quotes(text, 60));
         if (text.starts_with("</")) return close_section(text, top);
         if (text.front() == '<') return open_section(text);
         Directive directive = named(text);

@@ -110,7 +110,7 @@ namespace {
 std::string describe(const Identification& who) {
     if (who.partner != nullptr) return "it is " + std::string(who.partner->name) + ", by " + who.identity->where.str();
     std::string out = "it is refused: " + std::string(word_of(who.reason));
-    if (!who.detail.empty()) out += " (" + escape_for_log(who.detail, 300) + ")";
+    if (!who.detail.empty()) out += " (" + escape_for_reader(who.detail, 300) + ")";
     if (!who.claimed.empty()) {
         out += "; it names " + names_of(who.claimed, ", ");
         if (who.claimed_identity) out += ", by " + who.claimed_identity->where.str();

@@ -99,7 +99,7 @@ private:
                 if (why.empty()) continue;
                 return warn(anchor.where,
                             "MTLSTrustAnchor " + std::string(anchor.file) + " of " + std::string(partner.name) +
-                                ": the CA \"" + escape_for_log(c.subject_text, 200) + "\" is public, since " + why +
+                                ": the CA \"" + escape_for_reader(c.subject_text, 200) + "\" is public, since " + why +
                                 ": a renewed certificate may be made for servers alone, as " + kPublicCasStop +
                                 ", and the handshake then refuses it: ask the partner for one of a private CA, or "
                                 "write MTLSPurpose serverAuth until=DATE");
@@ -110,7 +110,7 @@ private:
     void check_anchor(const Anchor& anchor, const AnchorCertificate& c) {
         constexpr int kLeastSecurityBits = 112;  // NIST SP 800-57: RSA 2048, P-224
         const std::string what =
-            "MTLSTrustAnchor " + std::string(anchor.file) + ": \"" + escape_for_log(c.subject_text, 200) + "\" ";
+            "MTLSTrustAnchor " + std::string(anchor.file) + ": \"" + escape_for_reader(c.subject_text, 200) + "\" ";
         const std::string date = format_time(c.not_after);
         if (c.not_after < now_) {
             warn(anchor.where,
@@ -120,6 +120,10 @@ private:
                  what + "expires on " + date + ": ask the partner for the next one, and add it beside this");
         }
         const X509Ptr certificate = c.decode();
+        const bool is_own_issuer =
+            X509_NAME_cmp(X509_get_subject_name(certificate.get()), X509_get_issuer_name(certificate.get())) == 0;
+        if (!c.is_ca && !is_own_issuer)
+            warn(anchor.where, what + "is no CA: it alone is let in, and nothing that its CA issues after it");
         const EVP_PKEY* const key = X509_get0_pubkey(certificate.get());
         if (key != nullptr && EVP_PKEY_get_security_bits(key) < kLeastSecurityBits) {
             warn(anchor.where, what + "has a weak key: expected at least RSA with 2048 bits, or P-256");

@@ -101,7 +101,9 @@ Result<WrittenSuspension> read_suspension(const Directive& d) {
 }
 
 std::string unknown_suspension(std::string_view name, std::span<const std::string_view> partners) {
-    return "MTLSSuspend: there is no partner " + in_quotes(name) + did_you_mean(name, partners) +
+    const bool is_switch = equal_nocase(name, "On") || equal_nocase(name, "Off");
+    return "MTLSSuspend: there is no partner " + in_quotes(name) +
+           (is_switch ? " (outside of <MTLSPartner>, it names partners)" : did_you_mean(name, partners)) +
            ": it suspends nobody until there is one; the line stays in force";
 }
 

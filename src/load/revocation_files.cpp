@@ -27,7 +27,7 @@ std::optional<std::string> find_fault(const Directive& d) {
     }
     if (!equal_nocase(d.name, "MTLSSuspend")) {
         static constexpr std::string_view kKnown[] = {"MTLSRevoke", "MTLSSuspend"};
-        return "'" + escape_for_log(d.name, 60) + "'" + did_you_mean(d.name, kKnown) +
+        return in_quotes(d.name, 60) + did_you_mean(d.name, kKnown) +
                ": only MTLSRevoke and MTLSSuspend NAME... stand in a revocation file";
     }
     const auto suspension = read_suspension(d);

@@ -176,7 +176,7 @@ bool has_header_key(std::string_view name, std::string_view key) {
 }
 
 Result<std::string> parse_header_name(std::string_view name) {
-    const std::string shown = "'" + escape_for_log(name, 100) + "'";
+    const std::string shown = in_quotes(name, 100);
     if (!is_token(name) || header_key(name).empty()) {
         return Error{shown + " cannot be the name of a header: expected a name like X-Partner"};
     }

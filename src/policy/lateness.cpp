@@ -14,8 +14,8 @@ Result<LateRule> LateRule::parse(std::string_view text) {
     const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
     if (wrong == std::errc() && unit == "%" && number >= 1 && number < kWhole) return LateRule{number, LateRule().days};
     if (wrong == std::errc() && unit == "d" && number >= 1 && number <= kMostDays) return LateRule{kWhole, number};
-    return Error{"'" + escape_for_log(text, 60) +
-                 "': expected a share of its life, 1% to 99%, or days before its end, 1d to 3650d"};
+    return Error{in_quotes(text, 60) +
+                 ": expected a share of its life, 1% to 99%, or days before its end, 1d to 3650d"};
 }
 
 std::string LateRule::text() const {

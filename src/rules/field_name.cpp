@@ -18,7 +18,7 @@ Result<FieldName> FieldName::parse(std::string_view type, Arena& arena) {
     const bool issuer = type.size() > 7 && equal_nocase(type.substr(0, 7), "issuer.");
     auto oid = attribute_oid(issuer ? type.substr(7) : type);
     if (!oid) {
-        return Error{"unknown field '" + escape_for_log(type, 200) + "'" + did_you_mean(type, kSelectorWords) +
+        return Error{"unknown field " + in_quotes(type, 200) + did_you_mean(type, kSelectorWords) +
                      ": expected a selector type like CN, DNS or URI"};
     }
     out.field_ = issuer ? Field::kIssuerAttribute : Field::kSubjectAttribute;

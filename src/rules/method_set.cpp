@@ -51,13 +51,14 @@ Result<MethodSet> MethodSet::parse(std::string_view text) {
         std::string upper(name);
         std::transform(upper.begin(), upper.end(), upper.begin(),
                        [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
-        if (name.empty())
-            return Error{"'" + escape_for_log(text, 100) + "' holds an empty method; write GET,POST without blanks"};
+        if (name.empty()) return Error{in_quotes(text, 100) + " holds an empty method; write GET,POST without blanks"};
+        if (name == "read" || name == "write" || name == "*")
+            return Error{in_quotes(name) + " stands alone: write '*' for all methods, or each one, like GET,POST"};
         if (!is_known_method(name)) {
             const bool case_only = is_known_method(upper);
             std::vector<std::string_view> names(kReadMethods.begin(), kReadMethods.end());
             names.insert(names.end(), kOtherMethods.begin(), kOtherMethods.end());
-            return Error{"'" + escape_for_log(name, 100) + "'" + " is no method that httpd knows" +
+            return Error{in_quotes(name, 100) + " is no method that httpd knows" +
                          (case_only ? " (did you mean '" + upper + "'?)" : did_you_mean(name, names)) +
                          ": expected GET,POST,... or read, write, *"};
         }

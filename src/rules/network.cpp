@@ -47,8 +47,7 @@ Result<Network> Network::parse(std::string_view text) {
     const std::string address(text.substr(0, slash));
     const std::string raw = address_from_text(address);
     if (raw.empty()) {
-        return Error{"'" + escape_for_log(address, 200) +
-                     "' is no IP address: expected 203.0.113.7, 2001:db8::1 or a CIDR block"};
+        return Error{in_quotes(address, 200) + " is no IP address: expected 203.0.113.7, 2001:db8::1 or a CIDR block"};
     }
     Network out;
     out.size_ = static_cast<unsigned>(raw.size());

@@ -70,6 +70,9 @@ namespace {
 // Suggestions for common mistakes in TYPE:VALUE. `type`: the part of `selector` before its first colon.
 std::string hint_about(std::string_view type, std::string_view selector, bool has_value) {
     if (type.starts_with('#')) return " (a comment has a line of its own)";
+    for (const std::string_view quote : {"\u201c", "\u201d", "\u201e", "\u2018", "\u2019", "\u00ab"}) {
+        if (type.starts_with(quote)) return " (that is a typographic quote: write \" or ')";
+    }
     const std::size_t equals = type.find('=');
     if (equals != std::string_view::npos) {
         const std::string_view name = type.substr(0, equals), value = selector.substr(equals + 1);
@@ -161,8 +164,7 @@ private:
         const std::string instead = oid ? "" : what_to_use_instead_of(name);
         if (!instead.empty()) return in_quotes(type) + " is no selector type: " + instead;
         if (!oid) {
-            return kUnknownSelectorType + in_quotes(type) +
-                   hint_about(name, whole_.substr(prefix.size()), has_value_) +
+            return kUnknownSelectorType + in_quotes(type) + hint_about(name, whole_.substr(prefix.size()), has_value_) +
                    ": expected one of subject, CN, O, OU, DNS, email, URI, IP, sha256, ... or a dotted OID";
         }
         selector_.field_ = field;
@@ -259,7 +261,7 @@ private:
     Fault read_upn(std::string_view value) {
         if (value.find('@') == std::string_view::npos) {
             return "a UPN is user@domain; where that field holds another text: otherName.1.3.6.1.4.1.311.20.2.3:" +
-                   escape_for_log(value, 200);
+                   escape_for_reader(value, 200);
         }
         warn_of_star();
         return read_text(value, nullptr);

@@ -18,7 +18,7 @@ namespace {
 using Json = nlohmann::json;
 using BignumPtr = std::unique_ptr<BIGNUM, FreeWith<BN_free>>;
 
-std::string in_double_quotes(std::string_view text) { return "\"" + escape_for_log(text, 80) + "\""; }
+std::string in_double_quotes(std::string_view text) { return "\"" + escape_for_reader(text, 80) + "\""; }
 
 // Checks JSON before it is parsed into a tree: the tree parser keeps the last of two values with one name, and has no
 // depth limit.
@@ -197,7 +197,7 @@ Result<std::optional<std::uint64_t>> read_number(const Json& bundle, const char*
     const auto found = bundle.find(name);
     if (found == bundle.end()) return std::optional<std::uint64_t>();
     if (found->is_number_unsigned()) return std::optional(found->get<std::uint64_t>());
-    return Error{std::string("has a ") + name + " of " + escape_for_log(found->dump(-1, ' ', true), 80) +
+    return Error{std::string("has a ") + name + " of " + escape_for_reader(found->dump(-1, ' ', true), 80) +
                  ": expected a whole number from 0 to 18446744073709551615"};
 }
 

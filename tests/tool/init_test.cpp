@@ -18,6 +18,15 @@ struct Beginning : Bench {
 
 }  // namespace
 
+CLAIM(init_makes_nothing_where_a_file_that_it_needs_is_missing) {
+    Beginning b;
+    for (const auto& [certificate, anchor] : {std::pair{"acme.pem", "nowhere.pem"}, {"nowhere.pem", "acme-ca.pem"}}) {
+        CHECK_CONTAINS(b.expect(2, {"init", "--root", "root", "--cert", certificate, "--anchor", anchor}),
+                       "nowhere.pem: No such file or directory");
+        CHECK(fs::is_empty(b.folder() + "/root"));
+    }
+}
+
 CLAIM(init_makes_folders_gate_and_the_first_partner_and_says_what_it_did) {
     Beginning b;
     const std::string out = b.expect(0, {"init", "--root", "root", "--path", "/orders", "--cert", "acme.pem",

@@ -206,6 +206,12 @@ CLAIM(check_lists_all_errors_and_warnings_at_once) {
           "is ambiguous, and refused"}) {
         CHECK_CONTAINS(warnings, part);
     }
+    p.file("leaf.conf", partner("a", "MTLSIdentity CN:x\nMTLSTrustAnchor acme.pem") + "MTLSSuspend On\n");
+    const std::string leaf = p.expect(0, {"check", "leaf.conf"});
+    CHECK_CONTAINS(leaf, "leaf.conf:3: warning: MTLSTrustAnchor acme.pem: ");
+    CHECK_CONTAINS(leaf, "is no CA: it alone is let in, and nothing that its CA issues after it");
+    CHECK_CONTAINS(leaf, "there is no partner 'On' (outside of <MTLSPartner>, it names partners)");
+    CHECK_CONTAINS(p.shell("echo nonsense | \"$0\" check -").text, "standard input:1: error: unknown directive");
     CHECK_CONTAINS(p.expect(1, {"check", "--strict", "odd.conf"}),
                    "odd.conf:2: error: MTLSIdentity of a can never fit");
     const Json json = Json::parse(p.expect(1, {"check", "--json", "bad.conf"}));

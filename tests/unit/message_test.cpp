@@ -81,6 +81,8 @@ CLAIM(an_identity_that_cannot_be_read_is_one_error) {
         {"CN:\"two words\"", "quote the whole: \"CN:two words\""},
         {"CN:now three words", "quote the whole: \"CN:now three\""},
         {"DNS: x.example.org", "without a blank behind the colon"},
+        {"\u201cCN:x\u201d", "(that is a typographic quote: write \" or ')"},
+        {"subject:\"CN=api\"", "'subject:\"CN=api\"': "},
     };
     for (const auto& [selector, hint] : rows) {
         const auto errors = errors_of("MTLSSuspend q\n" + partner("p", std::string("MTLSIdentity ") + selector));
@@ -93,6 +95,12 @@ CLAIM(an_identity_that_cannot_be_read_is_one_error) {
     // A misspelled MTLSIdentity is one error, beside that of the anchor.
     CHECK_EQUAL(errors_of(partner("p", "MTLSIdentiy CN:x")).size(), 2U);
     CHECK_CONTAINS(errors_of(partner("p", "MTLSGroup g")).front(), "has no MTLSIdentity");
+}
+
+CLAIM(methods_that_stand_alone_are_told_so) {
+    for (const char* methods : {"read,write", "GET,read", "write,GET", "GET,*"})
+        CHECK_CONTAINS(only_error(std::string("MTLSGrant ") + methods + " /x"), "' stands alone: write '*' for all");
+    CHECK_CONTAINS(only_error("MTLSGrant reads /x"), "did you mean");
 }
 
 CLAIM(a_directive_of_another_place_is_told_where_it_belongs) {
@@ -136,6 +144,12 @@ CLAIM(a_file_of_another_kind_is_told_what_it_is) {
     CHECK_EQUAL(describe_no_crl("garbage"), "");
     CHECK_CONTAINS(decode_crls(ca.cert_pem()).fault, "is a certificate and no CRL");
     CHECK_EQUAL(decode_crls(crl).fault, "");
+    for (const std::string& content : {std::string("\xff\xfe<\0M\0", 6), std::string("\xfe\xff\0<\0M", 6)}) {
+        check_only(errors_of(content), "p.conf:1: error: the file is UTF-16: save it as UTF-8", "UTF-16");
+        std::vector<Diagnostic> errors;
+        CHECK(read_single_directives(content + "\nMTLSRevoke CN:x\n", "r.conf", errors).empty());
+        CHECK_EQUAL(errors.size(), 1U);
+    }
     // A certificate or a CRL in place of a policy file or a revocation file: one error.
     for (const std::string& content : {ca.cert_pem(), crl}) {
         check_only(errors_of(content), "the file is PEM (-----BEGIN ", content);
@@ -153,7 +167,8 @@ CLAIM(names_in_messages_are_readable_unless_they_deceive) {
     CHECK_CONTAINS(only_error("MTLSGroup M\xc3\xbcller"), "'M\xc3\xbcller' cannot be a group's name");
     CHECK_EQUAL(mtls::in_quotes("\xed\x95\x9c \xe2\x80\xae\x1b[31m\xff\xc3"),
                 "'\xed\x95\x9c \\xe2\\x80\\xae\\x1b[31m\\xff\\xc3'");
-    CHECK_EQUAL(mtls::in_quotes("a\"b\\c'"), "'a\\x22b\\x5cc''");
+    CHECK_EQUAL(mtls::in_quotes("a\"b\\c'"), "'a\"b\\x5cc''");
+    CHECK_EQUAL(mtls::escape_for_reader("a\"b", 9), "a\\x22b");
     CHECK_EQUAL(mtls::escape_for_reader("\xc3\xa9\xc3\xa9\xc3\xa9", 7), "\xc3\xa9\xc3\xa9...");
 }
 

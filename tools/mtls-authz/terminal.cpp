@@ -53,26 +53,6 @@ std::string shown(std::string_view text) {
     return out;
 }
 
-std::string readable(std::string_view message) {
-    std::string out;
-    std::string run;  // bytes of UTF-8 that were escaped one by one
-    const auto end_run = [&] { out += shown(std::exchange(run, {})); };
-    while (!message.empty()) {
-        const auto byte = message.starts_with("\\x") ? from_hex(message.substr(2, 2), false) : std::nullopt;
-        const bool is_utf8 = byte && byte->size() == 1 && static_cast<unsigned char>(byte->front()) >= 0x80;
-        if (is_utf8) {
-            run += *byte;
-            message.remove_prefix(4);
-            continue;
-        }
-        end_run();
-        out += message.front();
-        message.remove_prefix(1);
-    }
-    end_run();
-    return out;
-}
-
 std::size_t width_on_screen(std::string_view text) {
     return static_cast<std::size_t>(std::count_if(
         text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
@@ -106,8 +86,10 @@ std::size_t column_of(const std::string& message, const std::string& line) {
 
 void print_finding(std::ostream& out, const Diagnostic& finding) {
     const bool is_error = finding.is_error();
-    const std::string message = readable(finding.message);
-    out << readable(finding.where.str()) << ": "
+    const std::string message = shown(finding.message);
+    const bool is_input = finding.where.file == "-";
+    const Where where{is_input ? "standard input" : finding.where.file, finding.where.line};
+    out << shown(where.str()) << ": "
         << coloured(is_error ? "error:" : "warning:", is_error ? Colour::kBad : Colour::kDoubt) << ' ' << message
         << '\n';
     constexpr std::size_t kMostShown = 160;  // longer lines would not fit the screen
@@ -126,7 +108,7 @@ void print_findings(std::ostream& out, const std::vector<Diagnostic>& findings) 
 }
 
 int complain(const std::string& text) {
-    std::cerr << "mtls-authz: " << readable(text) << '\n';
+    std::cerr << "mtls-authz: " << shown(text) << '\n';
     return kNotDone;
 }
 

@@ -22,9 +22,6 @@ std::string coloured(const std::string& text, Colour colour);
 // or change the text's direction. These, and invalid bytes, become \xHH. At most about 4,000 bytes, then "...".
 std::string shown(std::string_view text);
 
-// A message of the core, which escapes all but ASCII, with its UTF-8 as it is; what shown() escapes stays escaped.
-std::string readable(std::string_view message);
-
 // Columns that printable UTF-8 takes, one for each character.
 std::size_t width_on_screen(std::string_view text);
 

@@ -88,8 +88,7 @@ const char* read_accept_front(cmd_parms* cmd, DirConfig& config, const char* arg
     const bool is_none = names.size() == 1 && equal_nocase(names.front(), "none");
     for (const std::string& name : names) {
         if (is_valid_name(name) && (is_none || !equal_nocase(name, "none"))) continue;
-        return refuse("'" + escape_for_log(name, 100) +
-                      "': expected NAME... of partners that have MTLSFront, or none alone");
+        return refuse(in_quotes(name, 100) + ": expected NAME... of partners that have MTLSFront, or none alone");
     }
     if (is_none) names.clear();
     config.fronts = pool_new<AcceptedFronts>(cmd->pool, AcceptedFronts{std::move(names), place_of(cmd->directive)});
@@ -164,8 +163,8 @@ const char* on_client_ca(cmd_parms* cmd, void*, const char* arg) noexcept {
             if (mode != ClientCaMode::kOff && !std::exchange(state().has_live_anchors, true)) hook_misdirection();
             return nullptr;
         }
-        return failure(cmd, std::string(cmd->cmd->name) + ": '" + escape_for_log(arg, 60) + "'" +
-                                did_you_mean(arg, kWords) + ": expected On, Quiet or Off");
+        return failure(cmd, std::string(cmd->cmd->name) + ": " + in_quotes(arg, 60) + did_you_mean(arg, kWords) +
+                                ": expected On, Quiet or Off");
     });
 }
 
@@ -174,8 +173,7 @@ const char* on_policy_database(cmd_parms* cmd, void*, const char* driver, const 
         if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
         const std::string name = cmd->cmd->name;
         if (std::find(std::begin(kDatabaseDrivers), std::end(kDatabaseDrivers), driver) == std::end(kDatabaseDrivers)) {
-            return failure(cmd, name + ": '" + escape_for_log(driver, 60) + "'" +
-                                    did_you_mean(driver, kDatabaseDrivers) +
+            return failure(cmd, name + ": " + in_quotes(driver, 60) + did_you_mean(driver, kDatabaseDrivers) +
                                     ": expected pgsql, sqlite3 or mysql, and a FILE that holds the connection");
         }
         PolicyDatabase*& database = state().database;
@@ -195,10 +193,9 @@ const char* on_policy_start(cmd_parms* cmd, void*, const char* arg) noexcept {
         if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
         const bool strict = equal_nocase(arg, "strict");
         if (!strict && !equal_nocase(arg, "last-good")) {
-            return failure(cmd,
-                           std::string(cmd->cmd->name) + ": '" + escape_for_log(arg, 60) +
-                               "': expected strict, or last-good to start with closed gates while a policy file is "
-                               "broken");
+            return failure(cmd, std::string(cmd->cmd->name) + ": " + in_quotes(arg, 60) +
+                                    ": expected strict, or last-good to start with closed gates while a policy file is "
+                                    "broken");
         }
         state().starts_without_policy = !strict;
         return nullptr;
@@ -211,8 +208,8 @@ const char* on_fetch_user(cmd_parms* cmd, void*, const char* arg) noexcept {
         // Not ap_uname2id(), which ends the process if there is no such user.
         const passwd* const user = getpwnam(arg);
         if (user == nullptr) {
-            return failure(cmd, std::string(cmd->cmd->name) + ": there is no user '" + escape_for_log(arg, 60) +
-                                    "': expected the one as whom mtls-authz fetch runs");
+            return failure(cmd, std::string(cmd->cmd->name) + ": there is no user " + in_quotes(arg, 60) +
+                                    ": expected the one as whom mtls-authz fetch runs");
         }
         state().fetch_user = user->pw_uid;
         return nullptr;
@@ -227,8 +224,8 @@ const char* on_policy_refresh(cmd_parms* cmd, void*, const char* arg) noexcept {
         int seconds = 0;
         const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), seconds);
         if (wrong != std::errc() || end != text.data() + text.size() || seconds < 0 || seconds > kLongest) {
-            return failure(cmd, std::string(cmd->cmd->name) + ": '" + escape_for_log(arg, 60) +
-                                    "': expected SECONDS from 1 to 86400, or 0 to look only at a restart");
+            return failure(cmd, std::string(cmd->cmd->name) + ": " + in_quotes(arg, 60) +
+                                    ": expected SECONDS from 1 to 86400, or 0 to look only at a restart");
         }
         state().refresh_seconds = seconds;
         return nullptr;
@@ -255,8 +252,8 @@ const char* on_authz(cmd_parms* cmd, void*, const char* arg) noexcept {
             gate_section(cmd, c);
             return nullptr;
         }
-        return failure(cmd, std::string(cmd->cmd->name) + ": '" + escape_for_log(arg, 60) + "'" +
-                                did_you_mean(arg, kWords) + ": expected On, LogOnly or Off");
+        return failure(cmd, std::string(cmd->cmd->name) + ": " + in_quotes(arg, 60) + did_you_mean(arg, kWords) +
+                                ": expected On, LogOnly or Off");
     });
 }
 
@@ -284,8 +281,7 @@ const char* on_env(cmd_parms* cmd, void*, const char* arg) noexcept {
         if (const char* fault = context_fault(cmd)) return fault;
         const bool all = equal_nocase(arg, "All");
         if (!all && !equal_nocase(arg, "Basic")) {
-            return failure(cmd,
-                           std::string(cmd->cmd->name) + ": '" + escape_for_log(arg, 60) + "': expected Basic or All");
+            return failure(cmd, std::string(cmd->cmd->name) + ": " + in_quotes(arg, 60) + ": expected Basic or All");
         }
         section_config(cmd).env = all ? EnvLevel::kAll : EnvLevel::kBasic;
         return nullptr;

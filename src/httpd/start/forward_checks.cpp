@@ -54,7 +54,7 @@ void check_request_header(const ap_directive_t& d, const std::vector<ForwardLine
         if (std::find(line.keys.begin(), line.keys.end(), key) == line.keys.end() || !may_meet(&d, line.node)) continue;
         const bool removes = equal_nocase(words[0], "unset");
         findings.push_back({Diagnostic::Severity::kWarning, place_of(&d),
-                            "RequestHeader " + words[0] + " " + escape_for_log(words[1], 100) +
+                            "RequestHeader " + words[0] + " " + escape_for_reader(words[1], 100) +
                                 ": mod_headers comes after MTLSForward, which sets this header at " +
                                 place_of(line.node).str() + ", so " +
                                 (removes ? "the backend does not get it: take this line out, since what clients send "
@@ -80,7 +80,7 @@ void check_attributes(const Policy& policy, const ForwardLine& line, std::vector
         });
         if (is_defined) continue;
         findings.push_back({Diagnostic::Severity::kWarning, place_of(line.node),
-                            "MTLSForward attr." + escape_for_log(header.attribute, 100) + "=" + header.name +
+                            "MTLSForward attr." + escape_for_reader(header.attribute, 100) + "=" + header.name +
                                 ": no partner has an MTLSAttribute of this name" +
                                 did_you_mean(header.attribute, defined) + ", so the backend never gets the header"});
     }

@@ -18,7 +18,7 @@ Json finding_json(const Diagnostic& finding) {
     return {{"file", finding.where.file},
             {"line", finding.where.line},
             {"severity", finding.is_error() ? "error" : "warning"},
-            {"message", readable(finding.message)}};
+            {"message", shown(finding.message)}};
 }
 
 // Adds the differences to a running server's policy.

@@ -148,6 +148,10 @@ int make_first_files(const InitOptions& options) {
     std::error_code failed;
     if (!fs::is_directory(root, failed))
         return complain(root + ": no such folder; --root names the server's ServerRoot");
+    for (const std::string& file : {options.certificate, options.anchor}) {
+        const auto content = file.empty() ? Result<std::string>("") : read_input(file);
+        if (!content) return complain(file + ": " + content.error());
+    }
     FirstFiles files(root, options.json);
     std::string missing;
     try {
