@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <ctime>
 #include <span>
@@ -77,9 +78,11 @@ Result<LiveAnswer> read_answer(int socket, const std::string& path) {
         return Error{"the keeper of the server at " + path + " does not answer: see its error log"};
     }
     if (size <= 0) return Error{"the server at " + path + " has closed the connection: ask again"};
-    if (static_cast<std::size_t>(size) < sizeof reply || reply.magic != Reply{}.magic) {
-        return Error{path + " is no socket of mod_mtls_authz"};
-    }
+    // Another build's reply may have another size.
+    const Error is_foreign{path + " is no socket of mod_mtls_authz"};
+    constexpr std::size_t kOfAllVersions = offsetof(Reply, layout) + sizeof reply.layout;
+    if (static_cast<std::size_t>(size) < kOfAllVersions || reply.magic != Reply{}.magic) return is_foreign;
+    if (reply.layout == layout_id() && static_cast<std::size_t>(size) < sizeof reply) return is_foreign;
     if (reply.layout != layout_id()) {
         return Error{"the module in the server at " + path +
                      " is of another build than this mtls-authz: install both from one package, restart the server, "

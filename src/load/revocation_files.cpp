@@ -97,9 +97,11 @@ bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
         const std::string fault = is_database ? sight_.fault : files.ok() ? "" : files.error();
         std::vector<Diagnostic> faults;
         if (!fault.empty()) {
-            faults.push_back({Diagnostic::Severity::kError, pattern.files.where,
-                              (is_database ? "MTLSPolicyDatabase, rows that refuse: " : "MTLSRevocationFile: ") +
-                                  fault + ": what was read from there stays in force" + kUntilBack});
+            faults.push_back(
+                {Diagnostic::Severity::kError, pattern.files.where,
+                 (is_database ? "MTLSPolicyDatabase, rows that refuse: " : "MTLSRevocationFile: ") + fault +
+                     (files_.empty() ? ": it refuses nothing"
+                                     : std::string(": what was read from there stays in force") + kUntilBack)});
         }
         report(pattern.report, fault, std::move(faults), findings);
         some_unreadable = some_unreadable || (!files.ok() && !is_database);

@@ -27,6 +27,18 @@ std::string local_time(std::int64_t seconds, std::int64_t now) {
     return {text, std::strftime(text, sizeof text, is_today ? "%H:%M" : "%Y-%m-%d %H:%M", &at)};
 }
 
+std::string last_seen(const std::string& name, std::int64_t seen, std::int64_t now) {
+    return name + ", last seen " + local_time(seen, now);
+}
+
+std::string list_of(const std::vector<std::string>& partners) {
+    std::string out;
+    for (std::size_t i = 0; i < std::min(partners.size(), kMostPartners); ++i)
+        out += (i == 0 ? "" : ", ") + partners[i];
+    if (partners.size() > kMostPartners) out += ", and " + std::to_string(partners.size() - kMostPartners) + " more";
+    return out;
+}
+
 // A seen partner, and those of its certificates that are kept.
 struct SeenPartner {
     std::string name;
@@ -103,12 +115,9 @@ private:
     }
 
     std::string refuses(const std::vector<const SeenPartner*>& hit) const {
-        std::string out = "refuses ";
-        for (std::size_t i = 0; i < std::min(hit.size(), kMostPartners); ++i) {
-            out += (i == 0 ? "" : ", ") + hit[i]->name + ", last seen " + local_time(hit[i]->seen, now_);
-        }
-        if (hit.size() > kMostPartners) out += ", and " + std::to_string(hit.size() - kMostPartners) + " more";
-        return out;
+        std::vector<std::string> names;
+        for (const SeenPartner* partner : hit) names.push_back(last_seen(partner->name, partner->seen, now_));
+        return "refuses " + list_of(names);
     }
 
     const Policy& policy_;
@@ -127,6 +136,20 @@ std::string describe_refusals(const std::vector<Directive>& lines, const Policy&
     }
     if (lines.size() > kMostLines) out += "; and " + std::to_string(lines.size() - kMostLines) + " more line(s)";
     return out;
+}
+
+std::string describe_listed(const CrlSet& crls, const Policy& policy, const Sightings& sightings, std::int64_t now) {
+    std::vector<std::string> partners;
+    for (const Sightings::Seen& seen : sightings.all()) {
+        const auto& all = seen.certificates;
+        const bool is_hit = std::any_of(all.begin(), all.end(), [&](const Sightings::SeenWith& with) {
+            if (with.is_revoked.value_or(false)) return false;
+            const auto kept = kept_certificate(policy, sightings, seen.number, with.sighting, now);
+            return kept && kept->is_listed(policy, crls, now);
+        });
+        if (is_hit && seen.last) partners.push_back(last_seen(seen.name, seen.last->seen, now));
+    }
+    return partners.empty() ? "" : "CRLs refuse " + list_of(partners);
 }
 
 std::string list_refusals(const std::vector<Directive>& lines) {

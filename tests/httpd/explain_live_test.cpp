@@ -65,6 +65,7 @@ CLAIM(explain_live_asks_the_crls_in_force) {
     site.httpd.write("crl/acme.pem", make_crl(world().acme_ca, {}));
     site.start("MTLSCRLFile crl/*.pem\n");
     CHECK_EQUAL(site.answer("acme", "/gate/x"), "allow: granted");
+    CHECK_EQUAL(site.get(world().acme), 200);
     CrlSpec spec;
     spec.revoked = {{&world().acme, -1}};
     spec.number = 2;
@@ -72,6 +73,7 @@ CLAIM(explain_live_asks_the_crls_in_force) {
     becomes([&] { return site.get(world().acme); }, 403, "revoked");
     CHECK_CONTAINS(site.answer("acme", "/gate/x"), "deny: revoked");
     CHECK_EQUAL(site.answer("globex", "/gate/x"), "allow: granted");
+    CHECK(site.httpd.wait_for_log("1 CRL(s); CRLs refuse acme, last seen "));
 }
 
 CLAIM(explain_live_says_what_only_httpd_can_tell) {

@@ -368,7 +368,7 @@ CLAIM(httpd_t_checks_policy_files_and_dump_shows_what_they_hold) {
     site.configure();
     auto out = site.httpd.run({"-t"});
     CHECK(out.status != 0);
-    CHECK_CONTAINS(out.text, "acme.conf:5: error: MTLSGrant: 'read' is no method");
+    CHECK_CONTAINS(out.text, "acme.conf:5: error: MTLSGrant: 'read' stands alone");
     site.put("acme.conf", kAcme + "MTLSGrant GET /x/* \"if\" CN:a\nMTLSCRLFile crl/*.crl\n");
     out = site.httpd.run({"-t", "-D", "DUMP_MTLS_POLICY"});
     CHECK_EQUAL(out.status, 0);

@@ -127,6 +127,22 @@ CLAIM(a_refusal_ends_only_by_an_edit_of_a_file_that_is_there_and_whole) {
     }
 }
 
+CLAIM(a_source_of_which_nothing_was_read_yet_is_said_to_refuse_nothing) {
+    namespace fs = std::filesystem;
+    Revoked r("d/*.conf");
+    fs::create_symlink("d", r.path("d"));
+    r.look();
+    CHECK_CONTAINS(r.last_said(), ": it refuses nothing");
+    fs::remove(r.path("d"));
+    fs::create_directory(r.path("d"));
+    r.write("d/a.conf", "MTLSSuspend acme\n");
+    CHECK_EQUAL(r.look(), "0 acme");
+    fs::remove_all(r.path("d"));
+    fs::create_symlink("d", r.path("d"));
+    CHECK_EQUAL(r.look(3), "0 acme");
+    CHECK_CONTAINS(r.last_said(), ": what was read from there stays in force");
+}
+
 CLAIM(what_one_process_has_in_force_is_taken_over_by_another) {
     Revoked r, later;
     r.write("a.conf", "MTLSRevoke 'CN:a b' \"note=x\"\nMTLSSuspend acme\n");

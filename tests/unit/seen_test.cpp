@@ -9,6 +9,7 @@
 #include "mtls_authz/ledger/seen_revocation.hpp"
 #include "mtls_authz/ledger/sighting_file.hpp"
 #include "mtls_authz/rules/partner_name.hpp"
+#include "mtls_authz/tell/refusal_report.hpp"
 #include "policy_draft.hpp"
 
 using namespace test;
@@ -265,8 +266,11 @@ CLAIM(revoked_certificates_are_marked_whoever_revoked_them) {
     crls->add(
         Crl::read(std::move(decoded.lists.front())).value(),
         [&](const std::string& name) { return snapshot.policy->cas().cas_named(name); }, now());
+    const auto by_crl = [&] { return describe_listed(*crls, *d.policy(acme), *sightings, now()); };
+    CHECK_CONTAINS(by_crl(), "CRLs refuse globex, last seen ");
     snapshot.crls = crls;
     CHECK_EQUAL(with(""), "...!");
+    CHECK_EQUAL(by_crl(), "");  // marked before
 }
 
 CLAIM(hours_show_what_was_counted_in_them) {

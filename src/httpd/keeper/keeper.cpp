@@ -104,6 +104,11 @@ void report_files(const server_rec* s, const PollResult& outcome) {
         text += "; " + describe_refusals(outcome.added_refusals, *snapshot->policy, state().ledger->sightings,
                                          apr_time_sec(apr_time_now()));
     }
+    if (outcome.crls_changed) {
+        const std::string listed = describe_listed(*snapshot->crls, *snapshot->policy, state().ledger->sightings,
+                                                   apr_time_sec(apr_time_now()));
+        if (!listed.empty()) text += "; " + listed;
+    }
     ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "mtls_authz: %s", text.c_str());
 }
 
