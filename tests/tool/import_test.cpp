@@ -98,6 +98,9 @@ CLAIM(a_sha1_fingerprint_needs_its_certificate) {
     CHECK_CONTAINS(today.import(0, "nginx-map", map, {"--cert", "api.pem"}), "MTLSIdentity sha256:");
     CHECK_CONTAINS(today.expect(0, {"explain", "--policy", "p.conf", "--cert", "api.pem"}), "acme");
     today.import(0, "csv", "name,fingerprint\nacme," + sha1 + "\n", {"--cert", "api.pem"});
+    // Without a name in the map, the certificate's.
+    const std::string unnamed = "map $ssl_client_fingerprint $ok { " + sha1 + " 1; }\n";
+    CHECK_CONTAINS(today.import(0, "nginx-map", unnamed, {"--cert", "api.pem"}), "<MTLSPartner api>");
 }
 
 CLAIM(a_password_file_of_fake_basic_auth_becomes_partners) {

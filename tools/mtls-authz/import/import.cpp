@@ -40,27 +40,6 @@ std::string digest_selector(std::string_view digest, const Sha1Lookup& by_sha1, 
 
 namespace {
 
-class CertificatesBySha1 : public Sha1Lookup {
-public:
-    // Returns the fault of an unreadable file, or "".
-    std::string add(const std::string& file) {
-        const auto certificate = read_client(file, {});
-        if (!certificate) return certificate.error();
-        std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-        unsigned length = 0;
-        X509_digest(certificate.value()->leaf.get(), EVP_sha1(), digest.data(), &length);
-        by_sha1_[hex({digest.data(), length})] = "sha256:" + hex(bytes_of(certificate.value()->facts.sha256));
-        return {};
-    }
-    std::string selector_of(const std::string& sha1) const override {
-        const auto found = by_sha1_.find(sha1);
-        return found != by_sha1_.end() ? found->second : std::string();
-    }
-
-private:
-    std::map<std::string, std::string> by_sha1_;
-};
-
 // A partner name from the first suitable selector.
 std::string name_by_selectors(const std::vector<std::string>& selectors) {
     for (const std::string_view type : {"CN:", "O:", "DNS:", "subject:", "email:", "URI:"}) {
@@ -81,6 +60,36 @@ std::string name_by_selectors(const std::vector<std::string>& selectors) {
     }
     return "partner";
 }
+
+class CertificatesBySha1 : public Sha1Lookup {
+public:
+    // Returns the fault of an unreadable file, or "".
+    std::string add(const std::string& file) {
+        const auto certificate = read_client(file, {});
+        if (!certificate) return certificate.error();
+        std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+        unsigned length = 0;
+        X509_digest(certificate.value()->leaf.get(), EVP_sha1(), digest.data(), &length);
+        const CertificateFacts& facts = certificate.value()->facts;
+        const std::string selector = "sha256:" + hex(bytes_of(facts.sha256));
+        by_sha1_[hex({digest.data(), length})] = selector;
+        names_[selector] = name_by_selectors({"subject:" + facts.subject.text()});
+        return {};
+    }
+    // A partner name from the certificate that the selector pins; "" if it was not given.
+    std::string name_of(const std::string& selector) const {
+        const auto found = names_.find(selector);
+        return found != names_.end() ? found->second : std::string();
+    }
+    std::string selector_of(const std::string& sha1) const override {
+        const auto found = by_sha1_.find(sha1);
+        return found != by_sha1_.end() ? found->second : std::string();
+    }
+
+private:
+    std::map<std::string, std::string> by_sha1_;
+    std::map<std::string, std::string> names_;  // by selector
+};
 
 struct ImportedPartner {
     std::string name;
@@ -111,14 +120,16 @@ struct ImportedPartner {
     }
 };
 
-std::vector<ImportedPartner> partners_of(const Imported& imported) {
+std::vector<ImportedPartner> partners_of(const Imported& imported, const CertificatesBySha1& certificates) {
     std::vector<ImportedPartner> out;
     std::map<std::string, std::size_t> by_name;  // index in `out`
     for (const ImportedEntry& entry : imported.entries) {
         const std::string& source = entry.partner;
-        std::string wanted = source.empty()          ? name_by_selectors(entry.selectors)
-                             : is_valid_name(source) ? source
-                                                     : partner_name_of(source);
+        const std::string pinned = entry.selectors.size() == 1 ? certificates.name_of(entry.selectors.front()) : "";
+        std::string wanted = !pinned.empty() && source.empty() ? pinned
+                             : source.empty()                  ? name_by_selectors(entry.selectors)
+                             : is_valid_name(source)           ? source
+                                                               : partner_name_of(source);
         if (wanted.empty()) wanted = "partner";
         // Keep partners apart that differ in the source.
         const auto is_taken = [&](const std::string& name) {
@@ -186,7 +197,7 @@ int import_policy(const ImportOptions& options) {
         imported.reject(entry.line, "holds a control character or '${', which no policy file can hold");
         return true;
     });
-    for (const ImportedPartner& partner : partners_of(imported)) {
+    for (const ImportedPartner& partner : partners_of(imported, by_sha1)) {
         const std::string fault = fault_of(partner, options.root);
         if (!fault.empty()) {
             imported.reject(partner.entries.front()->line, "the partner '" + partner.name + "': " + fault);
