@@ -46,7 +46,7 @@ struct StatusReport {
 
     struct CertificateStatus {
         Sighting sighting;
-        bool is_late = false;  // by MTLSWarn
+        bool is_late = false;                 // by MTLSWarn
         std::optional<bool> is_revoked = {};  // nullopt: not known
     };
     // Filters of the partner list, worst first; partners are sorted by them.
