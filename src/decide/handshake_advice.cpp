@@ -21,7 +21,7 @@ std::string missing_issuer(const RefusedPath& refused) {
         return "; " + quoted(issuer) + " is self-signed, and trusted by nobody here";
     const bool sent_none = refused.presented.helpers.empty();
     return "; missing is " + quoted(issuer) + ", which issued " + quoted(X509_get_subject_name(refused.at)) +
-           (sent_none ? ", and the client sent its own certificate alone" : "");
+           (sent_none ? std::string(", and ") + kSentAlone : "");
 }
 
 std::string known_ca(const RefusedPath& refused, const NearestCa& nearest) {

@@ -1,5 +1,7 @@
 #include "mtls_authz/ledger/seen_revocation.hpp"
 
+#include <algorithm>
+
 #include "mtls_authz/base/text.hpp"
 
 namespace mtls {
@@ -12,22 +14,36 @@ bool KeptCertificate::is_hit_by(const RevocationSet& revocations) const {
 bool KeptCertificate::is_listed(const Policy& policy, const CrlSet& crls, std::int64_t now) const {
     if (crls.empty()) return false;
     CrlSigners signers;
-    signers.named = [&policy](const std::string& name) { return policy.cas().cas_named(name); };
+    signers.named = [&](const std::string& name) {
+        auto out = policy.cas().cas_named(name);
+        for (const X509Ptr& helper : presented.helpers) {
+            if (read_name(*X509_get_subject_name(helper.get())).canonical == name) out.push_back(share(*helper));
+        }
+        return out;
+    };
     signers.classify = [](X509& signer) {
         return may_sign_crls(signer) ? CrlSigner::kValid : CrlSigner::kLacksCrlSign;
     };
     std::vector<std::int64_t> edges;
     std::string detail;
-    return check_crls({&crls}, *presented.leaf, signers, {}, now, edges, detail) == CrlStatus::kRevoked;
+    const auto lists = [&](X509& certificate) {
+        return check_crls({&crls}, certificate, signers, {}, now, edges, detail) == CrlStatus::kRevoked;
+    };
+    return lists(*presented.leaf) || std::any_of(presented.helpers.begin(), presented.helpers.end(),
+                                                 [&](const X509Ptr& helper) { return lists(*helper); });
 }
 
 std::optional<KeptCertificate> kept_certificate(const Policy& policy, const Sightings& sightings, std::size_t number,
                                                 const Sighting& sighting, std::int64_t now) {
     const auto kept = sightings.certificate(number, sighting);
-    const X509Ptr leaf = kept ? kept->decode_leaf() : nullptr;
-    if (!leaf || hex(bytes_of(certificate_sha256(*leaf))) != sighting.sha256.view()) return std::nullopt;
-    KeptCertificate out{PresentedCertificate(*leaf, SentHelpers()), {}, {}};
+    std::vector<X509Ptr> chain = kept ? kept->decode() : std::vector<X509Ptr>();
+    if (chain.empty() || hex(bytes_of(certificate_sha256(*chain.front()))) != sighting.sha256.view())
+        return std::nullopt;
+    const X509Ptr leaf = std::move(chain.front());
+    chain.erase(chain.begin());
+    KeptCertificate out{PresentedCertificate(*leaf, SentHelpers{std::move(chain), {}}), {}, {}};
     NearestCa nearest = find_nearest_ca(policy.cas(), out.presented, {}, now);
+    out.is_path_known = nearest.found();
     out.above = std::move(nearest.above);
     out.cas = std::move(nearest.cas);
     const auto kept_above = kept->decode_above();
@@ -52,8 +68,12 @@ void RevokedMarks::update(Sightings& sightings, const Snapshot& snapshot, std::i
                 kept && (kept->is_hit_by(policy.revocations()) || kept->is_hit_by(snapshot.refusals->revocations) ||
                          kept->is_listed(policy, *snapshot.crls, now));
             // Do not cache a certificate that is not kept: keep() may still store it.
-            if (kept) asked.emplace(key, is_revoked);
-            if (kept && is_revoked != was_revoked) sightings.mark(seen.number, sighting, is_revoked);
+            if (!kept) continue;
+            asked.emplace(key, is_revoked);
+            // Without its path, a CRL or a CA's revocation may revoke it all the same.
+            const bool is_known = is_revoked || kept->is_path_known;
+            const std::optional<bool> answer = is_known ? std::optional(is_revoked) : std::nullopt;
+            if (answer != was_revoked) sightings.mark(seen.number, sighting, answer);
         }
     }
     asked_ = std::move(asked);

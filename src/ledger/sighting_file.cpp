@@ -17,7 +17,7 @@ namespace mtls {
 
 namespace {
 
-constexpr std::string_view kTitle = "mod_mtls_authz-sightings-1";
+constexpr std::string_view kTitle = "mod_mtls_authz-sightings-2";
 constexpr std::string_view kEnd = "end";
 
 // "-" for an empty text, so that each line has the same number of words.
@@ -30,7 +30,7 @@ std::string line_of(const std::string& name, const Sighting& s, const std::optio
     for (const std::string_view text :
          {s.subject.view(), s.serial.view(), s.sha256.view(), s.key.view(), s.issuer.view(), s.san.view()})
         out += " " + word(text);
-    out += " " + word(kept ? kept->leaf.view() : "") + " " + word(kept ? kept->above.view() : "");
+    out += " " + word(kept ? kept->chain.view() : "") + " " + word(kept ? kept->above.view() : "");
     return out + "\n";
 }
 
@@ -86,7 +86,7 @@ std::optional<Line> read_line(std::string_view text) {
     s.key = words.text();
     s.issuer = words.text();
     s.san = words.text();
-    out.certificate.leaf = words.text();
+    out.certificate.chain = words.text();
     out.certificate.above = words.text();
     if (!words.end_well() || out.name.empty()) return std::nullopt;
     return out;
@@ -102,7 +102,9 @@ std::string sightings_text(const Sightings& sightings, std::int64_t watched_sinc
         for (auto it = seen.certificates.rbegin(); it != seen.certificates.rend(); ++it) {
             const Sighting& sighting = it->sighting;
             auto kept = sightings.certificate(seen.number, sighting);
-            const bool is_its = kept && hex(bytes_of(sha256(kept->leaf.view()))) == sighting.sha256.view();
+            const auto chain = kept ? kept->decode() : std::vector<X509Ptr>();
+            const bool is_its =
+                !chain.empty() && hex(bytes_of(certificate_sha256(*chain.front()))) == sighting.sha256.view();
             out += line_of(seen.name, sighting, is_its ? kept : std::nullopt);
             ++lines;
         }
@@ -130,7 +132,7 @@ Result<std::int64_t> restore_sightings(const std::string& text, const Policy* po
         if (policy != nullptr && policy->find(line.name) == nullptr) continue;
         const std::size_t number = sightings.number_of(partner_key(line.name), line.name);
         if (!sightings.see_earlier(number, line.sighting)) continue;
-        if (!line.certificate.leaf.view().empty()) sightings.keep(number, line.certificate);
+        if (!line.certificate.chain.view().empty()) sightings.keep(number, line.certificate);
     }
     return since;
 }

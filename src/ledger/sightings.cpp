@@ -38,20 +38,29 @@ Sighting Sighting::of(const CertificateFacts& facts, bool is_purpose_waived, std
 }
 
 std::optional<SeenCertificate> SeenCertificate::of(X509& leaf, const std::vector<X509Ptr>& intermediates) {
-    const std::string der = encode(i2d_X509, leaf);
-    if (der.size() > kMostLeafBytes) return std::nullopt;
+    std::string chain = encode(i2d_X509, leaf);
+    if (chain.size() > kMostBytes) return std::nullopt;
     std::string digests;
     for (std::size_t i = 0; i < std::min(intermediates.size(), kMostAbove); ++i) {
         digests += certificate_sha256(*intermediates[i]) + spki_sha256(*intermediates[i]);
+        const std::string der = encode(i2d_X509, *intermediates[i]);
+        if (chain.size() + der.size() <= kMostBytes) chain += der;
     }
-    return SeenCertificate{der, digests};
+    return SeenCertificate{chain, digests};
 }
 
-X509Ptr SeenCertificate::decode_leaf() const {
+std::vector<X509Ptr> SeenCertificate::decode() const {
     const ErrorQueueGuard errors;
-    const std::string der = leaf.str();
+    const std::string der = chain.str();
     const auto* bytes = bytes_of(der).data();
-    return X509Ptr(d2i_X509(nullptr, &bytes, static_cast<long>(der.size())));
+    const auto* const end = bytes + der.size();
+    std::vector<X509Ptr> out;
+    while (bytes < end) {
+        X509Ptr certificate(d2i_X509(nullptr, &bytes, end - bytes));
+        if (!certificate) return {};
+        out.push_back(std::move(certificate));
+    }
+    return out;
 }
 
 std::vector<CaDigests> SeenCertificate::decode_above() const {
@@ -141,7 +150,9 @@ bool Sightings::see_earlier(std::size_t number, const Sighting& sighting) noexce
 
 void Sightings::keep(std::size_t number, const SeenCertificate& certificate) {
     if (number >= kOthers) return;
-    const std::string sha256 = mtls::sha256(certificate.leaf.view());
+    const auto chain = certificate.decode();
+    if (chain.empty()) return;
+    const std::string sha256 = certificate_sha256(*chain.front());
     const std::uint64_t key = certificate_key(hex(bytes_of(sha256)));
     const std::size_t entry = entry_with(number, key);
     if (entry == kCertificates) return;
@@ -150,10 +161,11 @@ void Sightings::keep(std::size_t number, const SeenCertificate& certificate) {
     if (to.certificate.write(certificate)) to.key.store(key, std::memory_order_release);
 }
 
-void Sightings::mark(std::size_t number, const Sighting& sighting, bool is_revoked) noexcept {
+void Sightings::mark(std::size_t number, const Sighting& sighting, std::optional<bool> is_revoked) noexcept {
     const std::uint64_t key = certificate_key(sighting);
     const std::size_t entry = number < kOthers ? entry_with(number, key) : kCertificates;
-    if (entry < kCertificates) partners_[number].entries[entry].revoked.store(is_revoked ? key : ~key);
+    if (entry < kCertificates)
+        partners_[number].entries[entry].revoked.store(!is_revoked ? 0 : is_revoked.value() ? key : ~key);
 }
 
 std::optional<SeenCertificate> Sightings::certificate(std::size_t number, const Sighting& sighting) const noexcept {

@@ -166,18 +166,12 @@ private:
     }
 
     static bool covers(const Grant& wide, const Grant& narrow) {
-        const bool conditions = wide.conditions.empty() || texts_of(wide.conditions) == texts_of(narrow.conditions);
+        const bool conditions = wide.conditions.empty() || wide.conditions.texts() == narrow.conditions.texts();
         return conditions && wide.methods.covers(narrow.methods) &&
                std::all_of(narrow.paths.begin(), narrow.paths.end(), [&](const PathPattern& path) {
                    return std::any_of(wide.paths.begin(), wide.paths.end(),
                                       [&](const PathPattern& other) { return other.covers(path); });
                });
-    }
-
-    static std::set<std::string> texts_of(const Conditions& selectors) {
-        std::set<std::string> out;
-        for (const Selector& selector : selectors) out.emplace(selector.text());
-        return out;
     }
 
     void check_overlaps() {

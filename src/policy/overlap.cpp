@@ -103,15 +103,9 @@ bool can_fit_both(const Conditions& a, const Conditions& b) {
     return std::all_of(a.begin(), a.end(), holds) && std::all_of(b.begin(), b.end(), holds);
 }
 
-std::set<std::string> texts_of(const Conditions& conditions) {
-    std::set<std::string> out;
-    for (const Selector& selector : conditions) out.emplace(selector.text());
-    return out;
-}
-
 std::string text_of_both(const Identity& a, const Identity& b) {
     std::string out = a.selectors.text();
-    const auto here = texts_of(a.selectors);
+    const auto here = a.selectors.texts();
     for (const Selector& selector : b.selectors) {
         if (!here.contains(std::string(selector.text()))) out += " " + config_quote(selector.text());
     }
@@ -229,14 +223,14 @@ private:
 
     static std::string key_of(const Identity& identity) {
         std::string out;
-        for (const std::string& text : texts_of(identity.selectors)) out += text + "\n";
+        for (const std::string& text : identity.selectors.texts()) out += text + "\n";
         return out;
     }
 
     bool report(Id id, Id other) {
         const Line mine = line(id), theirs = line(other);
         if (mine.partner == theirs.partner || !share_an_anchor(mine, theirs)) return false;
-        const auto here = texts_of(mine.identity.selectors), there = texts_of(theirs.identity.selectors);
+        const auto here = mine.identity.selectors.texts(), there = theirs.identity.selectors.texts();
         const bool is_covered = std::includes(here.begin(), here.end(), there.begin(), there.end());
         found_.emplace(id, Found{other,
                                  {mine.partner, mine.identity, theirs.partner, theirs.identity.where, is_covered,
@@ -270,7 +264,7 @@ private:
         }
         if (mine.identity.any) return;
         std::set<std::string> keys = {key_of(mine.identity)};
-        for (const std::string& text : texts_of(mine.identity.selectors)) keys.insert(text + "\n");
+        for (const std::string& text : mine.identity.selectors.texts()) keys.insert(text + "\n");
         for (const std::string& key : keys) {
             const auto found = by_text_.find(key);
             if (found != by_text_.end() && report_one_of(id, found->second)) return;

@@ -41,6 +41,12 @@ std::string Conditions::text() const {
     return out;
 }
 
+std::set<std::string> Conditions::texts() const {
+    std::set<std::string> out;
+    for (const Selector& selector : *this) out.emplace(selector.text());
+    return out;
+}
+
 bool Conditions::is_inside(const Bounds& in) const {
     if (!records_.is_inside(in)) return false;
     std::string_view rest = records_;

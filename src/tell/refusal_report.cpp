@@ -44,7 +44,7 @@ struct SeenPartner {
     std::string name;
     std::int64_t seen;
     std::vector<KeptCertificate> certificates;
-    bool is_whole;  // no other certificate of it was seen
+    bool is_whole;  // every certificate that was seen is here, with its path
 };
 
 std::vector<SeenPartner> read_seen(const Policy& policy, const Sightings& sightings, std::int64_t now) {
@@ -54,11 +54,8 @@ std::vector<SeenPartner> read_seen(const Policy& policy, const Sightings& sighti
         SeenPartner partner{seen.name, seen.last->seen, {}, seen.certificates.size() < Sightings::kCertificates};
         for (const auto& certificate : seen.certificates) {
             auto kept = kept_certificate(policy, sightings, seen.number, certificate.sighting, now);
-            if (kept) {
-                partner.certificates.push_back(std::move(*kept));
-            } else {
-                partner.is_whole = false;
-            }
+            partner.is_whole = partner.is_whole && kept && kept->is_path_known;
+            if (kept) partner.certificates.push_back(std::move(*kept));
         }
         out.push_back(std::move(partner));
     }
@@ -91,11 +88,10 @@ private:
         }
         if (!hit.empty()) return refuses(hit);
         const auto unkept = std::count_if(seen_.begin(), seen_.end(), [](const auto& p) { return !p.is_whole; });
-        return "fits nobody seen so far" +
-               (unkept == 0
-                    ? ""
-                    : "; of " + std::to_string(unkept) +
-                          " partner(s) not every certificate that was seen is known (more than 4, or above 12 KiB)");
+        return "fits nobody seen so far" + (unkept == 0 ? ""
+                                                        : "; of " + std::to_string(unkept) +
+                                                              " partner(s) not every certificate that was seen is "
+                                                              "known with its path (more than 4, or above 12 KiB)");
     }
 
     std::string of_suspension(const Directive& line) const {

@@ -177,7 +177,9 @@ private:
             by_issuer.insert(incident.sha256.str());
             Trouble trouble{
                 TroubleKind::kUnknownIssuer, incident.claimed.str(),
-                "a certificate with this partner's name comes from a CA that is none of the partner's",
+                incident.reason.view() == "unknown-ca"
+                    ? "a certificate with this partner's name comes from an issuer that is not known here"
+                    : "a certificate with this partner's name comes from a CA that is none of the partner's",
                 "an unannounced change of CA (ask the partner, by means other than the certificate, and "
                 "add the CA with MTLSTrustAnchor), a client that leaves its intermediates out, or an attack"};
             trouble.time = incident.time;

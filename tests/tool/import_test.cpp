@@ -115,6 +115,21 @@ CLAIM(a_password_file_of_fake_basic_auth_becomes_partners) {
     CHECK_CONTAINS(out, "today:3: not converted: 'admin' is no subject");
 }
 
+CLAIM(names_that_differ_by_case_alone_become_two_partners) {
+    Importing today;
+    today.import(0, "csv", "name,CN\nbar,a\nBAR,b\n");
+    CHECK_EQUAL(today.who({{"CN", "a"}}), "bar");
+    CHECK_EQUAL(today.who({{"CN", "b"}}), "BAR-2");
+}
+
+CLAIM(an_attribute_at_the_end_of_a_name_is_the_last_one_of_nginxs_order) {
+    Importing today;
+    const auto map = [](const std::string& variable) { return "map " + variable + " $p { ~CN=foo$ foo; }\n"; };
+    CHECK_CONTAINS(today.import(2, "nginx-map", map("$ssl_client_s_dn")), "is a regular expression that asks more");
+    today.import(0, "nginx-map", map("$ssl_client_s_dn_legacy"));
+    CHECK_EQUAL(today.who({{"CN", "foo"}}), "foo");
+}
+
 CLAIM(a_table_with_a_heading_that_nobody_reads_lets_nobody_in) {
     Importing today;
     for (const char* rows : {"api,from bob\n", "api,\n"}) {

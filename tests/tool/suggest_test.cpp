@@ -145,6 +145,21 @@ CLAIM(an_anchor_may_be_named_as_the_server_or_as_the_shell_sees_it) {
     CHECK_CONTAINS(b.expect(2, {"suggest", "old.pem", "--anchor", "nowhere.pem", "--root", "root"}), "cannot read");
 }
 
+CLAIM(a_self_signed_certificate_is_its_own_anchor_beside_others_with_theirs) {
+    Rollover b;
+    CertSpec spec;
+    spec.subject = {{"CN", "alone"}};
+    b.file("self.pem", issue(spec, nullptr).cert_pem());
+    const std::string all = b.tried({"suggest", "old.pem", "self.pem", "--anchor", "ca.pem", "--anchor", "next-ca.pem"},
+                                    {"old.pem", "self.pem"});
+    const std::string self = all.substr(all.find("<MTLSPartner alone>"));
+    CHECK_CONTAINS(self, "MTLSTrustAnchor " + b.folder() + "/self.pem\n");
+    CHECK(self.find("ca.pem") == std::string::npos);
+    // What is said of a refusal has lines of its own.
+    const std::string refused = b.expect(1, {"suggest", "old.pem", "--anchor", "next-ca.pem"});
+    CHECK_CONTAINS(refused, "would refuse the certificate: not-verified (old.pem)\n  is next-ca.pem the CA");
+}
+
 CLAIM(suggest_says_that_a_certificate_has_expired) {
     Rollover b;
     CertSpec spec;

@@ -72,6 +72,24 @@ CLAIM(why_reads_every_line_that_the_module_writes) {
     }
 }
 
+CLAIM(why_names_the_edit_of_the_place_that_decided) {
+    Bench b;
+    mtls::Account a = account(mtls::Reason::kNotAllowed);
+    CHECK_CONTAINS(b.expect(3, {"why", "mtls_authz: " + denial_line(a, "not satisfied") + " (Require mtls-partner x)"}),
+                   "if that is meant to pass: acme in its Require line\n    in the gate at /etc/httpd.conf:12\n");
+    CHECK_CONTAINS(b.expect(3, {"why", denial(a)}),
+                   "; a MTLSDeny that fits it stands above both, and a Require line names it");
+    a = account(mtls::Reason::kRevoked);
+    a.detail = "MTLSRevoke at revoked/stop.conf:7: by mistake";
+    std::string said = b.expect(3, {"why", denial(a)});
+    CHECK_CONTAINS(said, "if that is meant to pass: no MTLSRevoke that fits it\n    in revoked/stop.conf:7\n");
+    CHECK_CONTAINS(said, "that is not proved");
+    a.detail = "by the CRL of \"CN=Acme CA\"";
+    said = b.expect(3, {"why", denial(a)});
+    CHECK_CONTAINS(said, "no edit of the policy mends it\n  to try another certificate: mtls-authz explain");
+    CHECK_CONTAINS(said, "who: acme\n");
+}
+
 CLAIM(why_reads_what_a_refused_handshake_needs) {
     Bench b;
     const auto line = [](mtls::HandshakeRefusal reason, const std::string& clause) {
@@ -85,6 +103,13 @@ CLAIM(why_reads_what_a_refused_handshake_needs) {
                                     "; the policy has the CA \"CN=A\" above it, and this virtual host has not: here "
                                     "MTLSClientCA On would let it in")});
     CHECK_CONTAINS(said, "if that is meant to pass: MTLSClientCA On\n    in the virtual host x:443");
+    const std::string missing = "; missing is \"CN=I\", which issued \"CN=api\"";
+    said = b.expect(
+        3, {"why", line(HandshakeRefusal::kUnknownCa, missing + ", and the client sent its own certificate alone")});
+    CHECK_CONTAINS(said, "if that is meant to pass: MTLSIntermediate ISSUER.pem\n    in <MTLSPartner acme>, with");
+    said = b.expect(3, {"why", line(HandshakeRefusal::kUnknownCa, missing)});
+    CHECK_CONTAINS(said,
+                   "MTLSTrustAnchor CA.pem\n    in <MTLSPartner acme>, once the partner has confirmed its new CA");
     // Names that a client chose are no advice.
     const std::string forged = "MTLSClientCA On would let it in";
     said = b.expect(3, {"why", line(HandshakeRefusal::kUnknownCa, "; missing is \"CN=" + forged + "\", which")});

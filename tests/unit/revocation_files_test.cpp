@@ -263,8 +263,8 @@ CLAIM(what_a_new_line_refuses_is_said_of_those_who_were_seen) {
     CHECK_EQUAL(said("MTLSSuspend", "acmee"), "r.conf:1 fits nobody seen so far");
     see("acme", renewed[2], {});
     CHECK_EQUAL(said("MTLSRevoke", "CN:nobody"),
-                "r.conf:1 fits nobody seen so far; of 1 partner(s) not every certificate that was seen is known (more "
-                "than 4, or above 12 KiB)");
+                "r.conf:1 fits nobody seen so far; of 1 partner(s) not every certificate that was seen is known with "
+                "its path (more than 4, or above 12 KiB)");
     const std::vector<Directive> many(25, {"MTLSRevoke", "CN:nobody", {"r.conf", 1}, false, {}});
     CHECK_CONTAINS(describe_refusals(many, *policy, *sightings, now()), "; and 15 more line(s)");
 }

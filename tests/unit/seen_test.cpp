@@ -104,7 +104,7 @@ CLAIM(of_each_sighting_that_is_kept_the_certificate_itself_is_stored) {
             const auto certificate = sightings->certificate(acme, of(i));
             if (!certificate) continue;
             out += std::to_string(i);
-            CHECK_EQUAL(hex(bytes_of(certificate_sha256(*certificate->decode_leaf()))), of(i).sha256.str());
+            CHECK_EQUAL(hex(bytes_of(certificate_sha256(*certificate->decode().front()))), of(i).sha256.str());
         }
         return out;
     };
@@ -271,6 +271,50 @@ CLAIM(revoked_certificates_are_marked_whoever_revoked_them) {
     snapshot.crls = crls;
     CHECK_EQUAL(with(""), "...!");
     CHECK_EQUAL(by_crl(), "");  // marked before
+    // Below an intermediate that the client sent.
+    const auto list_of = [&](const test::Identity& issuer, const test::Identity& refused) {
+        auto lists = std::make_shared<CrlSet>();
+        CrlSpec one;
+        one.revoked = {{&refused, -1}};
+        const auto named = [&](const std::string& name) {
+            auto out = snapshot.policy->cas().cas_named(name);
+            out.push_back(share(*issuer.cert));
+            return out;
+        };
+        lists->add(Crl::read(std::move(decode_crls(make_crl(issuer, one)).lists.front())).value(), named, now());
+        return lists;
+    };
+    for (const auto& lists : {list_of(sub, deep), list_of(root, sub)}) {
+        snapshot.crls = lists;
+        CHECK_EQUAL(with(""), "..!.");
+        snapshot.crls = std::make_shared<CrlSet>();
+        CHECK_EQUAL(with(""), "....");
+    }
+    CHECK_EQUAL(with("MTLSRevoke issuer.spki-sha256:" + hex(bytes_of(spki_sha256(*root.cert)))), "!!!!");
+}
+
+CLAIM(without_its_path_no_certificate_is_said_to_be_no_revoked_one) {
+    const auto root = test::make_ca("Root"), other = test::make_ca("Other");
+    const auto one = test::issue(client_spec("one"), &root);
+    Draft d;
+    d.file("other.pem", other.cert_pem());
+    const std::string acme = partner("acme", "MTLSIdentity O:Acme\nMTLSTrustAnchor other.pem");
+    const auto sightings = std::make_unique<Sightings>();
+    const std::size_t n = number(*sightings, "acme");
+    sightings->see(n, Sighting::of(read_facts(*one.cert), false, 100));
+    sightings->keep(n, *SeenCertificate::of(*one.cert, {}));
+    RevokedMarks marks;
+    Snapshot snapshot;
+    snapshot.refusals = std::make_shared<const Refusals>();
+    snapshot.crls = std::make_shared<const CrlSet>();
+    const auto mark = [&](const std::string& lines) {
+        snapshot.policy = d.policy(acme + lines);
+        ++snapshot.serial;
+        marks.update(*sightings, snapshot, now());
+        return sightings->all().front().certificates.front().is_revoked;
+    };
+    CHECK(mark("") == std::nullopt);
+    CHECK(mark("MTLSRevoke CN:one\n") == std::optional(true));
 }
 
 CLAIM(hours_show_what_was_counted_in_them) {

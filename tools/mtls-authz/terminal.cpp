@@ -89,7 +89,7 @@ void print_finding(std::ostream& out, const Diagnostic& finding) {
     const std::string message = shown(finding.message);
     const bool is_input = finding.where.file == "-";
     const Where where{is_input ? "standard input" : finding.where.file, finding.where.line};
-    out << shown(where.str()) << ": "
+    out << (where.file.empty() ? "" : shown(where.str()) + ": ")
         << coloured(is_error ? "error:" : "warning:", is_error ? Colour::kBad : Colour::kDoubt) << ' ' << message
         << '\n';
     constexpr std::size_t kMostShown = 160;  // longer lines would not fit the screen
@@ -108,7 +108,9 @@ void print_findings(std::ostream& out, const std::vector<Diagnostic>& findings) 
 }
 
 int complain(const std::string& text) {
-    std::cerr << "mtls-authz: " << shown(text) << '\n';
+    std::string lines;
+    for (const std::string_view line : split(text, '\n')) lines += (lines.empty() ? "" : "\n") + shown(line);
+    std::cerr << "mtls-authz: " << lines << '\n';
     return kNotDone;
 }
 

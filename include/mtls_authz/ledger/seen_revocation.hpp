@@ -16,9 +16,10 @@ struct KeptCertificate {
     PresentedCertificate presented;
     std::vector<CaDigests> above;
     std::vector<X509Ptr> cas;
+    bool is_path_known = false;  // up to a CA of the policy
 
     bool is_hit_by(const RevocationSet& revocations) const;
-    // Whether a CRL in force of its issuer lists it; false if the policy does not have that CA.
+    // Whether a CRL in force lists it, or an intermediate of its path.
     bool is_listed(const Policy& policy, const CrlSet& crls, std::int64_t now) const;
 };
 // nullopt if the certificate is not kept: it was too large, or another one has replaced it.

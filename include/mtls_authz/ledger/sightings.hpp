@@ -28,17 +28,18 @@ struct Sighting {
     static Sighting of(const CertificateFacts& facts, bool is_purpose_waived, std::int64_t now);
 };
 
-// The certificate itself, to test new revocations against it.
+// The certificate itself, with the intermediates of its path, to test new revocations against them.
 struct SeenCertificate {
-    // RFC 5280 sets no limit: a longer one is not kept. ML-DSA-87 needs 8 kB, SLH-DSA-SHA2-128s 10 kB.
-    static constexpr std::size_t kMostLeafBytes = 12288;
+    // RFC 5280 sets no limit: a longer certificate is not kept. ML-DSA-87 needs 8 kB, SLH-DSA-SHA2-128s 10 kB.
+    static constexpr std::size_t kMostBytes = 12288;
     static constexpr std::size_t kMostAbove = 6;
     static constexpr std::size_t kDigestBytes = 32;
-    FixedText<kMostLeafBytes> leaf;                  // DER
+    FixedText<kMostBytes> chain;                     // DER: the certificate, then those above it that fit
     FixedText<kMostAbove * 2 * kDigestBytes> above;  // of each CA up to the anchor: its SHA-256, its key's
 
     static std::optional<SeenCertificate> of(X509& leaf, const std::vector<X509Ptr>& intermediates);
-    X509Ptr decode_leaf() const;
+    // The certificate first; empty if `chain` is damaged.
+    std::vector<X509Ptr> decode() const;
     std::vector<CaDigests> decode_above() const;
 };
 
@@ -56,8 +57,9 @@ public:
     bool see_earlier(std::size_t number, const Sighting& sighting) noexcept;
     // Stores the certificate itself, after see().
     void keep(std::size_t number, const SeenCertificate& certificate);
-    // Notes whether a revocation in force matches the certificate. Does nothing if its sighting is no longer kept.
-    void mark(std::size_t number, const Sighting& sighting, bool is_revoked) noexcept;
+    // Notes whether a revocation in force matches the certificate; nullopt: not known. Does nothing if its sighting is
+    // no longer kept.
+    void mark(std::size_t number, const Sighting& sighting, std::optional<bool> is_revoked) noexcept;
 
     // nullopt if it is not stored. May be another certificate by now: compare its SHA-256.
     std::optional<SeenCertificate> certificate(std::size_t number, const Sighting& sighting) const noexcept;

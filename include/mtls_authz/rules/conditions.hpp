@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <iterator>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -54,6 +55,8 @@ public:
 
     // Each selector in the form that config_words() reads, with a blank before it.
     std::string text() const;
+    // The text of each, once: the same for lists that ask for the same.
+    std::set<std::string> texts() const;
 
     bool is_inside(const Bounds& in) const;
 

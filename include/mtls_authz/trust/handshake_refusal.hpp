@@ -36,6 +36,7 @@ const HandshakeRefusalText& text_of(HandshakeRefusal refusal);
 
 // Words of advice that mtls-authz recognizes in a log line.
 constexpr const char* kWithClientCa = "MTLSClientCA On would let it in";
+constexpr const char* kSentAlone = "the client sent its own certificate alone";
 constexpr const char* kVerifyDepth = "SSLVerifyDepth ";  // followed by the number
 
 // Classifies an OpenSSL verification error, X509_V_ERR_*. `at`: the certificate with the error, or null.

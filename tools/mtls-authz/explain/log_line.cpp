@@ -112,6 +112,7 @@ LogLine read_text(std::string_view line) {
         out.kind = LogLine::Kind::kHandshake;
     } else {
         if (line.starts_with("would-deny")) out.kind = LogLine::Kind::kWouldDeny;
+        out.is_of_require = line.starts_with("not satisfied") || line.starts_with("satisfied");
         read_request(line, out);
     }
     out.fields = pairs_of(line);

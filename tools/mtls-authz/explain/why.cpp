@@ -76,11 +76,16 @@ std::string at_gate(const LogLine& log_line) {
     return gate.empty() ? "the gate in httpd.conf" : "the gate at " + gate;
 }
 
+// FILE:LINE in a detail like "MTLSSuspend at FILE:LINE: note"; "" if it begins otherwise.
+std::string place_in_detail(const LogLine& log_line, std::string_view begin) {
+    const std::string detail = log_line.get("detail");
+    return detail.starts_with(begin) ? detail.substr(begin.size(), detail.find(": ") - begin.size()) : "";
+}
+
 // FILE:LINE of the MTLSSuspend line: from the denial, otherwise from the policy of now; "" if neither has it.
 std::string suspension_of(const LogLine& log_line, const Places& places) {
-    constexpr std::string_view kSaid = "MTLSSuspend at ";
-    const std::string detail = log_line.get("detail");
-    if (detail.starts_with(kSaid)) return detail.substr(kSaid.size(), detail.find(": ") - kSaid.size());
+    const std::string said = place_in_detail(log_line, "MTLSSuspend at ");
+    if (!said.empty()) return said;
     const std::string name = partner_in(log_line);
     const Suspension* const suspension = places.refusals != nullptr ? places.refusals->suspends(name) : nullptr;
     if (suspension != nullptr) return suspension->where.str();
@@ -98,8 +103,12 @@ Edit edit_for(const LogLine& log_line, const Places& places) {
         const std::size_t depth = log_line.sentence.rfind(kVerifyDepth);
         if (word == "too-deep" && depth != std::string::npos) return {host, log_line.sentence.substr(depth)};
         if (log_line.sentence.ends_with(kWithClientCa)) return {host, "MTLSClientCA On"};
+        if (word == "unknown-ca" && log_line.sentence.ends_with(kSentAlone))
+            return {block + ", with MTLSClientCA On in the virtual host; better, the client sends it",
+                    "MTLSIntermediate ISSUER.pem"};
         if (word == "unknown-ca")
-            return {block + ", with MTLSClientCA On in the virtual host", "MTLSTrustAnchor CA.pem"};
+            return {block + ", once the partner has confirmed its new CA; with MTLSClientCA On in the virtual host",
+                    "MTLSTrustAnchor CA.pem"};
         if (word == "wrong-purpose")
             return {block + ", where it was made for servers alone", "MTLSPurpose serverAuth until=DATE"};
         return {};
@@ -124,9 +133,13 @@ Edit edit_for(const LogLine& log_line, const Places& places) {
     if (word == "outside-contract") return {block, "MTLSValid until=DATE"};
     if (word == "wrong-network")
         return {block + ", once the partner has confirmed its new address", "MTLSNetwork CIDR"};
+    const std::string revoked = place_in_detail(log_line, "MTLSRevoke at ");
+    if (word == "revoked" && !revoked.empty()) return {revoked, "no MTLSRevoke that fits it"};
+    if (word == "not-allowed" && log_line.is_of_require) return {at_gate(log_line), claimed + " in its Require line"};
     if (word == "not-allowed") {
         if (log_line.path.empty()) return {at_gate(log_line), "MTLSAllow partner " + claimed};
-        return {at_gate(log_line) + ", or behind MTLSAllow by-grant in " + block,
+        return {at_gate(log_line) + ", or behind MTLSAllow by-grant in " + block +
+                    "; a MTLSDeny that fits it stands above both, and a Require line names it itself",
                 "MTLSAllow partner " + (claimed.empty() ? "NAME" : claimed) + ", or MTLSGrant " + request};
     }
     if (word == "method-not-granted") {
@@ -172,8 +185,10 @@ std::string identity_text(const LogLine& log_line) {
     static constexpr std::string_view kAfterPath[] = {"revocation-stale",  "revocation-unknown", "suspended",
                                                       "outside-contract",  "wrong-network",      "not-allowed",
                                                       "method-not-granted"};
-    const bool is_proved = !is_handshake(log_line) && std::find(std::begin(kAfterPath), std::end(kAfterPath),
-                                                                log_line.reason) != std::end(kAfterPath);
+    const bool is_by_crl = log_line.reason == "revoked" && place_in_detail(log_line, "MTLSRevoke at ").empty();
+    const bool is_after_path =
+        std::find(std::begin(kAfterPath), std::end(kAfterPath), log_line.reason) != std::end(kAfterPath);
+    const bool is_proved = !is_handshake(log_line) && (is_after_path || is_by_crl);
     if (!claimed.empty()) return claimed + (is_proved ? "" : " (the certificate names it; that is not proved)");
     if (log_line.get("sha256").empty()) return "unknown: there is no certificate";
     return "unknown: no partner's MTLSIdentity fits";
@@ -196,7 +211,7 @@ constexpr std::pair<const char*, const char*> kMeaning[] = {
      "the key that signed it: compare it with what the partner says, or revoke it with MTLSRevoke issuer.spki-sha256:"},
     {"sha256", "the certificate: MTLSRevoke sha256: takes it out"},
     {"not_after", "when it expires"},
-    {"generation", "the policy that decided: mtls-authz check prints that of the files"}};
+    {"generation", "the policy that decided: mtls-authz check --live compares files with it"}};
 
 const char* word_of(LogLine::Kind kind) {
     switch (kind) {
@@ -227,7 +242,9 @@ void print(const LogLine& log_line, const Edit& edit, const std::string& command
     } else {
         std::cout << "  no edit of the policy mends it\n";
     }
-    if (!log_line.get("sha256").empty()) std::cout << "  to see what it changes: " << shown(command) << '\n';
+    if (log_line.get("sha256").empty()) return;
+    std::cout << (edit.line.empty() ? "  to try another certificate: " : "  to see what it changes: ") << shown(command)
+              << '\n';
 }
 
 Json json_of(const LogLine& log_line, const Edit& edit, const std::string& command) {

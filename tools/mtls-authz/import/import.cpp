@@ -133,12 +133,12 @@ std::vector<ImportedPartner> partners_of(const Imported& imported, const Certifi
         if (wanted.empty()) wanted = "partner";
         // Keep partners apart that differ in the source.
         const auto is_taken = [&](const std::string& name) {
-            const auto found = by_name.find(name);
+            const auto found = by_name.find(lower(name));
             return found != by_name.end() && (source.empty() || out[found->second].entries.front()->partner != source);
         };
         std::string name = wanted;
         for (int i = 2; is_taken(name); ++i) name = wanted + "-" + std::to_string(i);
-        const auto [place, is_new] = by_name.emplace(name, out.size());
+        const auto [place, is_new] = by_name.emplace(lower(name), out.size());
         if (is_new) out.push_back({name, {}});
         out[place->second].entries.push_back(&entry);
     }

@@ -74,7 +74,7 @@ Source source_of(std::string_view variable, std::string_view key) {
 
 // The selector for a regular expression that matches one whole attribute with plain and escaped characters only:
 // ~(^|,)CN=api\.acme\.example(,|$)
-std::optional<std::string> selector_of_pattern(std::string_view pattern) {
+std::optional<std::string> selector_of_pattern(std::string_view pattern, bool is_legacy) {
     pattern.remove_prefix(pattern.starts_with("~*") ? 2 : 1);
     for (const std::string_view begin : {"^", "(^|,)", "(?:^|,)", "(^|/)", "(?:^|/)", ".*,", ".*/", ",", "/"}) {
         if (!pattern.starts_with(begin)) continue;
@@ -86,6 +86,8 @@ std::optional<std::string> selector_of_pattern(std::string_view pattern) {
     for (const std::string_view end : {"(,|$)", "(?:,|$)", "($|,)", "(?:$|,)", "(/|$)", "(?:/|$)", "($|/)", "(?:$|/)",
                                        ",.*$", ",.*", "/.*$", "/.*", "$", ",", "/"}) {
         if (!pattern.ends_with(end)) continue;
+        // In the order of RFC 2253, the last attribute is the most general one.
+        if (end == "$" && !is_legacy) return std::nullopt;
         pattern.remove_suffix(end.size());
         has_end = true;
         break;
@@ -163,8 +165,9 @@ private:
     std::string add_selector(const std::string& variable, std::string key, ImportedEntry& entry) {
         if (key.starts_with('~')) {
             const Source source = source_of(variable, key);
-            const auto selector = source == Source::kSubject || variable.empty() ? selector_of_pattern(key)
-                                                                                 : std::optional<std::string>();
+            const auto selector = source == Source::kSubject || variable.empty()
+                                      ? selector_of_pattern(key, variable.ends_with("_legacy"))
+                                      : std::optional<std::string>();
             if (!selector)
                 return "'" + shown(key) +
                        "' is a regular expression that asks more or less than one attribute from its "

@@ -70,8 +70,9 @@ int check_policy(const CheckOptions& options) {
             print_finding(std::cout, finding);
         }
     }
-    const char* const left =
-        options.live ? "who owns the files" : "what is in force (--live), gates, revocation files, CRLs";
+    const char* const left = options.live ? "who owns the files"
+                                          : "what is in force (--live), what httpd.conf itself adds, gates, revocation "
+                                            "files, CRLs, who owns the files";
     if (options.json) {
         const Json generation = input.policy ? Json(input.policy->generation()) : Json(nullptr);
         std::cout << one_line({{"ok", !failed},

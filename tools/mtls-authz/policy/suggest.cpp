@@ -248,10 +248,13 @@ std::string identity_lines(const Together& together) {
 }
 
 // Those of the given anchors under which a certificate of this partner is identified. Other partners' anchors are left
-// out: their CAs could issue certificates with this partner's names. All anchors, if no certificate is identified.
+// out: their CAs could issue certificates with this partner's names. All anchors, if no certificate is identified and
+// none is its own anchor.
 std::vector<std::string> anchors_for(const Together& together, const std::string& lines,
                                      const SuggestOptions& options) {
-    if (options.anchors.size() < 2) return options.anchors;
+    const bool is_own_anchor = std::any_of(together.clients.begin(), together.clients.end(),
+                                           [](const Client& client) { return is_self_signed(*client); });
+    if (options.anchors.size() < 2 && !is_own_anchor) return options.anchors;
     std::vector<std::string> out;
     for (const std::string& anchor : options.anchors) {
         const PolicyInput input = read_policy_text(
@@ -264,7 +267,7 @@ std::vector<std::string> anchors_for(const Together& together, const std::string
             out.push_back(anchor);
         }
     }
-    return out.empty() ? options.anchors : out;
+    return out.empty() && !is_own_anchor ? options.anchors : out;
 }
 
 Result<Suggestion> suggestion_for(const Together& together, const std::vector<std::string>& expected,
@@ -282,7 +285,7 @@ Result<Suggestion> suggestion_for(const Together& together, const std::vector<st
     }
     std::vector<std::string> anchors = anchors_for(together, identities + purposes, options);
     for (std::size_t i = 0; i < together.clients.size(); ++i) {
-        if (!options.anchors.empty() || !is_self_signed(*together.clients[i])) continue;
+        if (!is_self_signed(*together.clients[i])) continue;
         out +=
             "# Self-signed: no CA vouches for it. It is its own trust anchor, and stands for itself alone; name its\n"
             "# successor beside it in time. A certificate of a CA needs no edit at renewal: ask for one.\n";
