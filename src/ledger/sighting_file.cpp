@@ -102,9 +102,7 @@ std::string sightings_text(const Sightings& sightings, std::int64_t watched_sinc
         for (auto it = seen.certificates.rbegin(); it != seen.certificates.rend(); ++it) {
             const Sighting& sighting = it->sighting;
             auto kept = sightings.certificate(seen.number, sighting);
-            const auto chain = kept ? kept->decode() : std::vector<X509Ptr>();
-            const bool is_its =
-                !chain.empty() && hex(bytes_of(certificate_sha256(*chain.front()))) == sighting.sha256.view();
+            const bool is_its = kept && hex(bytes_of(sha256(kept->leaf()))) == sighting.sha256.view();
             out += line_of(seen.name, sighting, is_its ? kept : std::nullopt);
             ++lines;
         }

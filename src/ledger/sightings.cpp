@@ -49,6 +49,11 @@ std::optional<SeenCertificate> SeenCertificate::of(X509& leaf, const std::vector
     return SeenCertificate{chain, digests};
 }
 
+std::string_view SeenCertificate::leaf() const {
+    const auto first = DerReader(chain.view()).next(kDerSequence);
+    return first ? first->encoding : std::string_view();
+}
+
 std::vector<X509Ptr> SeenCertificate::decode() const {
     const ErrorQueueGuard errors;
     const std::string der = chain.str();
@@ -150,9 +155,7 @@ bool Sightings::see_earlier(std::size_t number, const Sighting& sighting) noexce
 
 void Sightings::keep(std::size_t number, const SeenCertificate& certificate) {
     if (number >= kOthers) return;
-    const auto chain = certificate.decode();
-    if (chain.empty()) return;
-    const std::string sha256 = certificate_sha256(*chain.front());
+    const std::string sha256 = mtls::sha256(certificate.leaf());
     const std::uint64_t key = certificate_key(hex(bytes_of(sha256)));
     const std::size_t entry = entry_with(number, key);
     if (entry == kCertificates) return;

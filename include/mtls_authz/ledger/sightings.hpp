@@ -38,6 +38,8 @@ struct SeenCertificate {
     FixedText<kMostAbove * 2 * kDigestBytes> above;  // of each CA up to the anchor: its SHA-256, its key's
 
     static std::optional<SeenCertificate> of(X509& leaf, const std::vector<X509Ptr>& intermediates);
+    // The DER of the certificate itself; empty if `chain` is damaged. No allocation: requests store certificates.
+    std::string_view leaf() const;
     // The certificate first; empty if `chain` is damaged.
     std::vector<X509Ptr> decode() const;
     std::vector<CaDigests> decode_above() const;
