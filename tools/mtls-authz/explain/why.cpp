@@ -84,7 +84,7 @@ std::string place_in_detail(const LogLine& log_line, std::string_view begin) {
 
 // FILE:LINE of the MTLSSuspend line: from the denial, otherwise from the policy of now; "" if neither has it.
 std::string suspension_of(const LogLine& log_line, const Places& places) {
-    const std::string said = place_in_detail(log_line, "MTLSSuspend at ");
+    std::string said = place_in_detail(log_line, "MTLSSuspend at ");
     if (!said.empty()) return said;
     const std::string name = partner_in(log_line);
     const Suspension* const suspension = places.refusals != nullptr ? places.refusals->suspends(name) : nullptr;
