@@ -342,9 +342,42 @@ CLAIM(whether_a_ca_may_sign_crls_is_asked_of_each_of_its_certificates) {
                 CHECK_EQUAL(Site::word(*site.forgiving, gone, lists), "revoked");
             }
             const Site none(as_anchor ? may_not.cert_pem() : root.cert_pem(), as_anchor ? "" : may_not.cert_pem());
-            CHECK_EQUAL(none.answers(good, set_of({list_by(may), list_by(root)})), "revocation-stale revocation-stale");
+            const std::string stale = "revocation-stale revocation-stale";
+            CHECK_EQUAL(none.answers(good, set_of({list_by(may), list_by(root)})), stale);
+            // The anchor's other certificate has to be in a file; an intermediate has its own path.
+            CHECK_EQUAL(none.answers(good, set_of({list_by(may), list_by(root)}), {&may}),
+                        as_anchor ? stale : "granted granted");
         }
     }
+}
+
+CLAIM(a_client_makes_no_list_one_of_a_strangers_key) {
+    const test::Identity ca = ca_named("CA", nullptr), stranger = ca_named("CA", nullptr);
+    const test::Identity leaf = make_client("l", "l.example", ca);
+    const Site site(ca.cert_pem());
+    const CrlSet lists = set_of({list_by(stranger)});
+    const auto why = [&](const std::vector<const test::Identity*>& sent) {
+        return ask(*site.strict, leaf, sent, now(), {}, {}, lists).detail;
+    };
+    const std::string before = why({});
+    CHECK_CONTAINS(before, "no known CA of that name has its signer's key");
+    CHECK_EQUAL(why({&stranger}), before);
+    CHECK_EQUAL(why({}), before);
+}
+
+CLAIM(lists_that_wait_for_their_signer_are_bounded) {
+    const test::Identity ca = make_ca("CA"), held = make_client("h", "h.example", ca);
+    const Site site(ca.cert_pem());
+    std::vector<ListSpec> lists;
+    for (int i = 0; i < 70; ++i) {
+        lists.push_back(list_by(ca));
+        lists.back().number = i + 1;
+        lists.back().this_update = i - 1000;
+    }
+    lists.back().entries = {{serial_of(held), 1}};
+    const CrlSet set = set_of(lists);
+    CHECK_EQUAL(set.size(), 64U);
+    CHECK_EQUAL(site.answers(held, set), "revoked revoked");
 }
 
 CLAIM(a_list_of_the_future_replaces_nothing_before_its_time) {

@@ -157,6 +157,22 @@ CLAIM(a_renewed_anchor_counts_beside_the_one_that_expired) {
     CHECK_EQUAL(old.depth, 1);
 }
 
+CLAIM(an_anchor_outside_of_its_dates_is_none_in_the_handshake) {
+    const Made ca = issue(bare("CA", true), nullptr), late = issue(expired(bare("CA", true)), nullptr, same_key(ca));
+    const Made leaf = issue(bare("a", false), &ca);
+    Draft d;
+    d.file("ca.pem", ca.cert_pem()).file("late.pem", late.cert_pem());
+    const auto shaken_by = [&](const std::string& until) {
+        return shake(*d.policy(anchored("a", "MTLSTrustAnchor ca.pem until=" + until)), leaf).verified;
+    };
+    CHECK(shaken_by("2199-01-01"));
+    CHECK(!shaken_by("2001-01-01"));
+    // Of one CA's certificates each has its own dates.
+    const std::string one_more = "\nMTLSTrustAnchor late.pem";
+    CHECK(shaken_by("2199-01-01" + one_more));
+    CHECK(!shaken_by("2001-01-01" + one_more));
+}
+
 CLAIM(the_policys_intermediates_are_helpers_and_nothing_more) {
     const Made root = issue(bare("Root", true), nullptr), upper = issue(bare("Upper", true), &root);
     const Made lower = issue(bare("Lower", true), &upper), twin = issue(bare("Lower", true), &upper);
@@ -231,6 +247,26 @@ CLAIM(a_chain_of_a_strangers_making_is_not_followed_for_ever) {
     CHECK(shake(*policy, issue(bare("api", false), &a), sent).verified);
 }
 
+CLAIM(a_handshake_verifies_so_many_signatures_and_no_more) {
+    const Made anchor = issue(bare("Root", true), nullptr), high = issue(bare("High", true), &anchor),
+               low = issue(bare("Low", true), &high), leaf = issue(bare("api", false), &low);
+    const Made stranger = issue(bare("High", true), nullptr);
+    Draft d;
+    const auto policy = d.file("ca.pem", anchor.cert_pem()).policy(anchored("api", "MTLSTrustAnchor ca.pem"));
+    // Of `lows` certificates with the key that signed the leaf the last one leads on, and each is asked about 8 others.
+    const auto verified = [&](int lows) {
+        std::vector<Made> made;
+        for (int i = 1; i < lows; ++i) made.push_back(issue(bare("Low", true), &stranger, same_key(low)));
+        for (int i = 1; i < 8; ++i) made.push_back(issue(bare("High", true), &anchor));
+        std::vector<const Made*> sent;
+        for (const Made& id : made) sent.push_back(&id);
+        sent.insert(sent.end(), {&low, &high});
+        return shake(*policy, leaf, sent).verified;
+    };
+    CHECK(verified(7));
+    CHECK(!verified(8));
+}
+
 CLAIM(mod_ssls_own_cas_are_asked_with_its_crls_and_without_the_leafs_dates) {
     const Made root = issue(bare("Root", true), nullptr), sub = issue(bare("Sub", true), &root);
     const Made leaf = issue(bare("api", false), &sub), late = issue(expired(bare("api", false)), &sub);
@@ -261,6 +297,12 @@ CLAIM(mod_ssls_own_cas_are_asked_with_its_crls_and_without_the_leafs_dates) {
     CHECK(verifies(own, present(late, {&sub}), policy->cas()));
     CHECK(!verifies(own, present(below_old, {&old}), policy->cas()));
     CHECK(!verifies({}, present(leaf, {&sub}), policy->cas()));
+    // Made for servers alone: by the purpose that is asked for.
+    CertSpec for_servers = bare("api", false);
+    for_servers.eku = "serverAuth";
+    const Made server = issue(for_servers, &sub);
+    CHECK(!verifies(own, present(server, {&sub}), policy->cas(), X509_PURPOSE_SSL_CLIENT));
+    CHECK(verifies(own, present(server, {&sub}), policy->cas(), X509_PURPOSE_SSL_SERVER));
     // An intermediate among them is no anchor, where mod_ssl does not say so.
     CHECK(!verifies(own_of({&sub}, 0, MissingCrl::kRefuses, lists), present(leaf, {}), policy->cas()));
     CHECK(verifies(own_of({&sub}, X509_V_FLAG_PARTIAL_CHAIN, MissingCrl::kRefuses, lists), present(leaf, {}),

@@ -1,5 +1,7 @@
 // Which path leads from a certificate to a CA: names, keys, renewals, cross-certificates, certificate policies, limits.
 
+#include <deque>
+
 #include "mtls_authz/certificate/algorithms.hpp"
 #include "mtls_authz/load/lint.hpp"
 #include "mtls_authz/trust/handshake_refusal.hpp"
@@ -424,6 +426,36 @@ SentHelpers sent_by(const test::Identity& leaf, const std::vector<test::Identity
 }
 
 }  // namespace
+
+CLAIM(a_remembered_path_is_the_answer_to_its_own_question_alone) {
+    const auto r1 = test::issue(ca_spec("Root"), nullptr), r2 = test::issue(ca_spec("Root"), nullptr);
+    const auto by1 = test::issue(ca_spec("Mid"), &r1);
+    const auto by2 = test::issue(ca_spec("Mid"), &r2, key_of(by1));
+    const auto leaf = test::issue(client_spec("api"), &by1);
+    std::deque<std::string> digests;
+    const auto link = [&](const test::Identity& id) {
+        return Link(id.cert.get(), digests.emplace_back(certificate_sha256(*id.cert)));
+    };
+    const auto asked = [&](std::vector<Link> trusted) {
+        return PathQuestion{link(leaf), std::move(trusted), {link(by1), link(by2)}, 1, now()};
+    };
+    // What one policy objects to is not kept from another.
+    PathQuestion question = asked({link(r1), link(r2)});
+    X509* first = nullptr;
+    question.objection = [&first](const PathAnswer& path) {
+        if (first == nullptr) first = path.chain.back().get();
+        return std::string(path.chain.back().get() == first ? "not this one" : "");
+    };
+    const PathAnswer other = verify_path(question);
+    CHECK(other.ok && other.chain.back().get() != first);
+    question.objection = {};
+    CHECK_EQUAL(X509_cmp(verify_path(question).chain.back().get(), first), 0);
+    // A certificate without a digest is like no other.
+    const auto stranger = test::issue(ca_spec("Root"), nullptr);
+    const auto without_digest = [](const test::Identity& id) { return Link(id.cert.get()); };
+    CHECK(verify_path(asked({without_digest(r1)})).ok);
+    CHECK(!verify_path(asked({without_digest(stranger)})).ok);
+}
 
 CLAIM(ten_intermediates_make_a_path_and_eleven_say_the_limit) {
     const auto root = test::issue(ca_spec("Root"), nullptr);

@@ -274,14 +274,14 @@ CLAIM(revoked_certificates_are_marked_whoever_revoked_them) {
     // Below an intermediate that the client sent.
     const auto list_of = [&](const test::Identity& issuer, const test::Identity& refused) {
         auto lists = std::make_shared<CrlSet>();
-        CrlSpec one;
-        one.revoked = {{&refused, -1}};
+        CrlSpec listing;
+        listing.revoked = {{&refused, -1}};
         const auto named = [&](const std::string& name) {
             auto out = snapshot.policy->cas().cas_named(name);
             out.push_back(share(*issuer.cert));
             return out;
         };
-        lists->add(Crl::read(std::move(decode_crls(make_crl(issuer, one)).lists.front())).value(), named, now());
+        lists->add(Crl::read(std::move(decode_crls(make_crl(issuer, listing)).lists.front())).value(), named, now());
         return lists;
     };
     for (const auto& lists : {list_of(sub, deep), list_of(root, sub)}) {
