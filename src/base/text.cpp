@@ -304,6 +304,10 @@ std::string comment_fault(std::string_view args) {
     return in_quotes(comment, 60) + ": a comment has a line of its own (a word that begins with '#' is quoted)";
 }
 
+std::string in_double_quotes(std::string_view text, std::size_t limit) {
+    return "\"" + escape_for_reader(text, limit) + "\"";
+}
+
 std::string in_quotes(std::string_view text, std::size_t limit) {
     return "'" + escape_for_reader(text, limit, '"') + "'";
 }

@@ -8,10 +8,7 @@ namespace mtls {
 
 namespace {
 
-std::string quoted(const X509_NAME* name) {
-    constexpr std::size_t kMostName = 200;
-    return "\"" + escape_for_log(read_name(*name).text(), kMostName) + "\"";
-}
+std::string quoted(const X509_NAME* name) { return in_double_quotes(read_name(*name).text()); }
 
 // Which certificate is missing on the way to a trust anchor.
 std::string missing_issuer(const RefusedPath& refused) {

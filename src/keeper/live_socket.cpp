@@ -37,7 +37,7 @@ struct Reply {
     Status status = Status::kAnswered;
     std::int64_t in_force_since = 0;
     std::array<std::uint64_t, kWatched> serials{};
-    FixedText<4096> not_counted;
+    FixedText<4096> not_in_force;
 };
 
 Error failure(const std::string& what) { return Error{what + ": " + std::strerror(errno)}; }
@@ -82,19 +82,19 @@ Result<LiveAnswer> read_answer(int socket, const std::string& path) {
     const Error is_foreign{path + " is no socket of mod_mtls_authz"};
     constexpr std::size_t kOfAllVersions = offsetof(Reply, layout) + sizeof reply.layout;
     if (static_cast<std::size_t>(size) < kOfAllVersions || reply.magic != Reply{}.magic) return is_foreign;
-    if (reply.layout == layout_id() && static_cast<std::size_t>(size) < sizeof reply) return is_foreign;
     if (reply.layout != layout_id()) {
         return Error{"the module in the server at " + path +
                      " is of another build than this mtls-authz: install both from one package, restart the server, "
                      "and ask again"};
     }
+    if (static_cast<std::size_t>(size) < sizeof reply) return is_foreign;
     if (reply.status != Status::kAnswered) {
         return Error{"the server at " + path + " has too many who ask at once: ask again"};
     }
     LiveAnswer out;
     out.serials = reply.serials;
     out.in_force_since = reply.in_force_since;
-    out.not_counted = reply.not_counted.str();
+    out.not_in_force = reply.not_in_force.str();
     std::size_t next = 0;
     for (std::size_t i = 0; i < kWatched; ++i) {
         if (reply.serials[i] != 0 && next < passed.count) out.images[i] = std::move(passed.files[next++]);
@@ -228,7 +228,7 @@ bool LiveSocketServer::answer(Peer& peer) const {
         found = look_();
         reply.serials = found.serials;
         reply.in_force_since = found.in_force_since;
-        reply.not_counted = found.not_counted;
+        reply.not_in_force = found.not_in_force;
         for (std::size_t i = 0; i < kWatched; ++i) {
             if (found.serials[i] != 0) files.push_back(found.images[i].get());
         }

@@ -145,8 +145,7 @@ void EventFinder::find_unknown_issuers(const Ledger& ledger, const Policy& polic
         event.message =
             "a certificate names this partner, and its issuer is none of the partner's: an unannounced change of CA "
             "(ask the partner, by means other than the certificate, and add the CA with MTLSTrustAnchor), a client "
-            "that "
-            "leaves its intermediates out, or an attack";
+            "that leaves its intermediates out, or an attack";
         event.details = {{"reason", incident.reason.str()},
                          {"subject", incident.subject.str()},
                          {"issuer", incident.issuer.str()},

@@ -141,7 +141,7 @@ public:
         for (const auto step :
              {&CrlReader::read_dates, &CrlReader::read_extensions, &CrlReader::read_scope, &CrlReader::read_entries}) {
             const std::string fault = (this->*step)();
-            if (!fault.empty()) return Error{"the CRL of \"" + escape_for_reader(issuer.text(), 200) + "\" " + fault};
+            if (!fault.empty()) return Error{"the CRL of " + in_double_quotes(issuer.text()) + " " + fault};
         }
         return arena_.keep_one(record_);
     }

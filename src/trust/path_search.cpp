@@ -170,8 +170,8 @@ bool PathSearch::try_path() {
     }
     const std::string unclear = find_unclear_uri(certificates);
     if (!unclear.empty()) {
-        return refuse("the URI \"" + escape_for_reader(unclear, 200) +
-                      "\" has no host that everybody reads alike, and name constraints are of hosts");
+        return refuse("the URI " + in_double_quotes(unclear) +
+                      " has no host that everybody reads alike, and name constraints are of hosts");
     }
     PathAnswer answer = verify_by_openssl(question_, std::move(certificates));
     if (!answer.ok) return refuse(std::move(answer.detail));

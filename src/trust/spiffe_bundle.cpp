@@ -15,10 +15,10 @@ namespace mtls {
 
 namespace {
 
+constexpr std::size_t kMostShown = 80;
+
 using Json = nlohmann::json;
 using BignumPtr = std::unique_ptr<BIGNUM, FreeWith<BN_free>>;
-
-std::string in_double_quotes(std::string_view text) { return "\"" + escape_for_reader(text, 80) + "\""; }
 
 // Checks JSON before it is parsed into a tree: the tree parser keeps the last of two values with one name, and has no
 // depth limit.
@@ -41,7 +41,8 @@ public:
     bool key(string_t& name) override {
         const bool is_new = names_.back().insert(name).second;
         if (!is_new)
-            fault_ = "has the name " + in_double_quotes(name) + " twice in one JSON object, so that readers differ";
+            fault_ = "has the name " + in_double_quotes(name, kMostShown) +
+                     " twice in one JSON object, so that readers differ";
         return is_new;
     }
 
@@ -181,7 +182,9 @@ Result<std::string> read_authority(const Json& jwk, const std::string& where, st
     const auto* const end = p + der->size();
     const X509Ptr certificate(d2i_X509(nullptr, &p, static_cast<long>(der->size())));
     if (!certificate || p != end) return Error{where + ": x5c does not hold one X.509 certificate in DER"};
-    const auto subject = [&] { return in_double_quotes(read_name(*X509_get_subject_name(certificate.get())).text()); };
+    const auto subject = [&] {
+        return in_double_quotes(read_name(*X509_get_subject_name(certificate.get())).text(), kMostShown);
+    };
     if (!has_ca_flag(*certificate)) {
         return Error{where + ": the certificate " + subject() +
                      " is no CA (basicConstraints): a bundle holds the CAs of a trust domain, not what they issue"};

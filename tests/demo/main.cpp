@@ -54,12 +54,8 @@ void show(const Httpd& httpd, const char* title, const Response& response, int e
                 response.status == 200 ? "let in" : "kept out");
     constexpr int kLetIn = 200;  // which the log does not speak of
     if (response.status != kLetIn) httpd.wait_for_log("\"" + path + "\"");
-    const std::string log = httpd.error_log();
-    const std::size_t at = log.find("\"" + path + "\"");
-    if (at != std::string::npos) {
-        const std::size_t start = log.rfind('\n', at) + 1;
-        std::printf("   log: %s\n", log.substr(start, log.find('\n', at) - start).c_str());
-    }
+    const std::string line = line_with(httpd.error_log(), "\"" + path + "\"");
+    if (!line.empty()) std::printf("   log: %s\n", line.c_str());
     if (response.status != expected) {
         std::printf("   UNEXPECTED: %d was expected\n", expected);
         ++failures;

@@ -208,10 +208,9 @@ CLAIM(a_refused_handshake_says_what_the_way_to_a_trust_anchor_lacks) {
         for (const Case& c : cases) {
             CHECK_EQUAL(server.get(c.client, c.sent), c.end.empty() ? 200 : 0);
             if (c.end.empty()) continue;
-            CHECK(server.httpd.wait_for_log("reason=" + c.reason + " "));
-            const std::string log = server.httpd.error_log(), mark = "sha256=" + hex_sha256(c.client);
-            const std::size_t at = log.rfind(mark), start = log.rfind('\n', at) + 1;
-            const std::string line = log.substr(start, log.find('\n', at) - start);
+            const std::string mark = "sha256=" + hex_sha256(c.client);
+            CHECK(server.httpd.wait_for_log(mark));
+            const std::string line = line_with(server.httpd.error_log(), mark);
             CHECK_CONTAINS(line, "refused handshake: reason=" + c.reason + " ");
             check(line.ends_with(c.end), line + " should end with " + c.end, __FILE__, __LINE__);
         }

@@ -212,9 +212,7 @@ CLAIM(refused_handshakes_say_whose_certificate_it_was_and_are_counted) {
         }
         const std::string mark = "sha256=" + hex_sha256(row.who);
         CHECK(site.httpd.wait_for_log(mark));
-        const std::string log = site.httpd.error_log();
-        const std::size_t at = log.find(mark), start = log.rfind('\n', at) + 1;
-        const std::string line = log.substr(start, log.find('\n', at) - start);
+        const std::string line = line_with(site.httpd.error_log(), mark);
         CHECK_CONTAINS(line,
                        "[mtls_authz:error] mtls_authz: refused handshake: reason=" + std::string(row.reason) + " ");
         CHECK_CONTAINS(line, "claimed=acme");

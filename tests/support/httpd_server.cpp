@@ -170,6 +170,13 @@ std::vector<std::string> sanitizers_of(const std::string& module) {
 
 }  // namespace
 
+std::string line_with(const std::string& log, const std::string& mark) {
+    const std::size_t at = log.find(mark);
+    if (at == std::string::npos) return {};
+    const std::size_t start = log.rfind('\n', at) + 1;
+    return log.substr(start, log.find('\n', at) - start);
+}
+
 HttpdPaths find_httpd(const std::string& module) {
     const std::string apxs = first_found({"apxs", "apxs2"});
     return {first_found({"httpd", "apache2"}), trimmed(run_command({apxs, "-q", "LIBEXECDIR"}, "").text), module,

@@ -23,6 +23,9 @@ struct HttpdPaths {
 // Uses apxs and the PATH.
 HttpdPaths find_httpd(const std::string& module);
 
+// The first line of `log` that holds `mark`; empty if there is none.
+std::string line_with(const std::string& log, const std::string& mark);
+
 class Httpd {
 public:
     explicit Httpd(const HttpdPaths& paths);

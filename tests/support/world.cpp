@@ -117,11 +117,7 @@ Response Site::get(const Identity* who, const std::string& path, const std::stri
 std::string Site::log_about(const std::string& path) {
     const std::string mark = "\"" + path + "\":";
     httpd.wait_for_log(mark);
-    const std::string log = httpd.error_log();
-    const std::size_t at = log.find(mark);
-    if (at == std::string::npos) return {};
-    const std::size_t start = log.rfind('\n', at) + 1;
-    return log.substr(start, log.find('\n', at) - start);
+    return line_with(httpd.error_log(), mark);
 }
 
 std::string Site::reason_for(const std::string& path) {

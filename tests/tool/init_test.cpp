@@ -25,6 +25,10 @@ CLAIM(init_makes_nothing_where_a_file_that_it_needs_is_missing) {
                        "nowhere.pem: No such file or directory");
         CHECK(fs::is_empty(b.folder() + "/root"));
     }
+    // The same where that CA did not issue the certificate.
+    CHECK_CONTAINS(b.expect(2, {"init", "--root", "root", "--cert", "acme.pem", "--anchor", "other-ca.pem"}),
+                   "would refuse the certificate: not-verified");
+    CHECK(fs::is_empty(b.folder() + "/root"));
 }
 
 CLAIM(init_makes_folders_gate_and_the_first_partner_and_says_what_it_did) {

@@ -68,6 +68,9 @@ std::string escape_for_reader(std::string_view text, std::size_t limit);
 // escape_for_reader() in single quotes.
 std::string in_quotes(std::string_view text, std::size_t limit = 200);
 
+// escape_for_reader() in double quotes: for names of certificates.
+std::string in_double_quotes(std::string_view text, std::size_t limit = 200);
+
 // In single quotes, for the shell.
 std::string shell_quoted(std::string_view text);
 

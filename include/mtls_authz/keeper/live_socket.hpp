@@ -24,7 +24,7 @@ struct LiveAnswer {
     std::array<OwnedFile, kWatched> images;
     OwnedFile gates;                  // for read_sealed_text()
     std::int64_t in_force_since = 0;  // of the policy, in seconds since the epoch
-    std::string not_counted;          // what the server does not count of its files: lines for people, cut at 4 kB
+    std::string not_in_force;         // what the server does not count of its files: lines for people, cut at 4 kB
 };
 
 // ---- the tool -------------------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ inline std::size_t processor_number() noexcept {
 // their first use.
 inline void be_ready_to_throw() noexcept { [[maybe_unused]] const volatile int used = std::uncaught_exceptions(); }
 
-// Starts a thread that nobody waits for.
+// Starts a detached thread, in which exceptions can be thrown even when memory has run out.
 template <class Body>
 void start_thread(Body body) {
     std::thread([body = std::move(body)] {

@@ -95,7 +95,7 @@ LiveAnswer current_answer() {
     }
     out.in_force_since = state().live.board->in_force_since;
     for (const std::string& sentence : state().ledger->file_troubles.get().sentences())
-        out.not_counted += sentence + "\n";
+        out.not_in_force += sentence + "\n";
     out.gates = OwnedFile(dup(live_socket->gates.get()));
     return out;
 }

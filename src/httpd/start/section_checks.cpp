@@ -21,18 +21,14 @@ void fail(Findings& findings, const Where& where, std::string message) {
     findings.push_back({Diagnostic::Severity::kError, where, std::move(message)});
 }
 
-// Whether a literal Location covers a path: the same path, or one below it by segments.
-bool covers(const GateSection& section, std::string_view path) {
-    std::string_view own = section.path;
-    if (own == path || own == "/") return true;
-    return is_below(own, path) || (own.ends_with('/') && path.starts_with(own));
-}
-
 bool is_literal_location(const GateSection& s) {
     return s.kind == Kind::kLocation && s.literal_prefix.size() == s.path.size();
 }
 
 bool is_enforced(const DirConfig& c) { return has_gate(c) && gate_mode(c) == GateMode::kOn; }
+
+// Whether a section replaces the allow rules of those that are merged before it.
+bool replaces_rules(const DirConfig& c) { return c.allow != nullptr || (c.mode && !is_enforced(c)); }
 
 std::string rules_text(const DirConfig& c) {
     if (c.mode == GateMode::kOff) return "MTLSAuthz Off";
@@ -60,9 +56,8 @@ void check_order(const std::vector<const GateSection*>& sections, Findings& find
         for (std::size_t j = i + 1; j < sections.size(); ++j) {
             const GateSection& late = *sections[j];
             const bool shorter =
-                is_literal_location(late) && late.path.size() < early.path.size() && covers(late, early.path);
-            const bool replaces = late.config->allow != nullptr || (late.config->mode && !is_enforced(*late.config));
-            if (!shorter || !replaces) continue;
+                is_literal_location(late) && late.path.size() < early.path.size() && covers(late.path, early.path);
+            if (!shorter || !replaces_rules(*late.config)) continue;
             const std::string what = "this later, shorter section replaces the gate of " + early.title() + " at " +
                                      early.where.str() + " with '" + rules_text(*late.config) +
                                      "': Locations count in order of appearance; put it before that one";
@@ -79,16 +74,12 @@ std::string url_of(const server_rec* s, const std::string& folder) {
         static_cast<const core_server_config*>(ap_get_core_module_config(s->module_config))->ap_document_root;
     std::string_view path = folder;
     while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
-    if (mtls::httpd::covers(path, root)) return "/";
+    if (covers(path, root)) return "/";
     return is_below(root, path) ? std::string(path.substr(root.size())) : "";
 }
 
 // Locations are merged after Directories, and replace their rules.
 void check_hidden(const server_rec* s, const std::vector<const GateSection*>& sections, Findings& findings) {
-    const auto replaces = [](const GateSection* over) {
-        return is_literal_location(*over) &&
-               (over->config->allow != nullptr || (over->config->mode && !is_enforced(*over->config)));
-    };
     for (const GateSection* hidden : sections) {
         const bool is_folder = hidden->kind == Kind::kDirectory || hidden->kind == Kind::kDirectoryMatch;
         if (!is_folder || hidden->config->allow == nullptr || !is_enforced(*hidden->config)) continue;
@@ -96,7 +87,8 @@ void check_hidden(const server_rec* s, const std::vector<const GateSection*>& se
             hidden->kind == Kind::kDirectory && hidden->literal_prefix.size() == hidden->path.size();
         const std::string url = is_literal ? url_of(s, hidden->path) : "";
         const auto over = std::find_if(sections.rbegin(), sections.rend(), [&](const GateSection* location) {
-            return replaces(location) && (location->path == "/" || (!url.empty() && covers(*location, url)));
+            return is_literal_location(*location) && replaces_rules(*location->config) &&
+                   (location->path == "/" || (!url.empty() && covers(location->path, url)));
         });
         if (over == sections.rend()) continue;
         const std::string text = "the rules of " + hidden->title() + " are not asked" +
@@ -145,7 +137,7 @@ void check_surroundings(const server_rec* s, const std::vector<const GateSection
         if (!local_403) return;
         const GateSection* last = nullptr;
         for (const GateSection* section : sections) {
-            if (is_literal_location(*section) && covers(*section, words[1])) last = section;
+            if (is_literal_location(*section) && covers(section->path, words[1])) last = section;
         }
         if (last != nullptr && is_enforced(*last->config)) {
             warn(findings, place_of(&d),

@@ -121,7 +121,7 @@ void print(const InForce& now, const GateVerdict& verdict, const Explanation& ex
     const bool is_denied = verdict.kind == Kind::kDeny || verdict.kind == Kind::kWouldDeny;
     if (is_denied) std::cout << advice_for(verdict.reason, verdict.detail) << '\n';
     std::cout << "in force: " << now.text() << "; its revocation files and CRLs were asked\n";
-    for (const std::string& sentence : now.not_counted) std::cout << "not in force: " << sentence << '\n';
+    for (const std::string& sentence : now.not_in_force) std::cout << "not in force: " << sentence << '\n';
     std::cout << "not asked: ";
     for (const std::string& what : left) std::cout << (&what == &left.front() ? "" : ", ") << what;
     std::cout << '\n';
@@ -143,7 +143,7 @@ Json live_json(const InForce& now, const MappedHost& host, const GateVerdict& ve
     out["gate"] = verdict.section != nullptr ? Json(verdict.section->where.str()) : Json(nullptr);
     out["gate_rule"] = verdict.rule != nullptr ? Json(verdict.rule->where.str()) : Json(nullptr);
     out["socket"] = now.socket;
-    out["not_in_force"] = now.not_counted;
+    out["not_in_force"] = now.not_in_force;
     out["in_force_since"] = now.since == 0 ? Json(nullptr) : Json(format_time(now.since));
     return out;
 }

@@ -46,8 +46,8 @@ Result<InForce> read_answer(LiveAnswer answer, const std::string& socket) {
     InForce out;
     out.socket = socket;
     out.since = answer.in_force_since;
-    for (const std::string_view line : split(answer.not_counted, '\n')) {
-        if (!line.empty()) out.not_counted.emplace_back(shown(line));
+    for (const std::string_view line : split(answer.not_in_force, '\n')) {
+        if (!line.empty()) out.not_in_force.emplace_back(shown(line));
     }
     const auto text = read_sealed_text(answer.gates.get());
     auto gates = text ? read_gate_map(text.value()) : Result<GateMap>(Error{text.error()});

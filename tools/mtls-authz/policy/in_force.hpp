@@ -19,7 +19,7 @@ struct InForce {
     std::shared_ptr<const CrlSet> crls;        // never null
     std::int64_t since = 0;                    // when the policy came into force, in seconds since the epoch
     GateMap gates;
-    std::vector<std::string> not_counted;  // sentences: what the server does not count of its files
+    std::vector<std::string> not_in_force;  // sentences: what the server does not count of its files
 
     // "generation X since T, asked at SOCKET"
     std::string text() const;

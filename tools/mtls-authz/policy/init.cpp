@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <optional>
 
 #include "../commands.hpp"
 #include "../facts_json.hpp"
@@ -116,7 +117,13 @@ std::string section_missing(const std::string& file, const std::string& path) {
     return file + " was there already, and has no " + section + ": write that gate yourself";
 }
 
-void make_partner(FirstFiles& files, const InitOptions& options, const std::string& root) {
+struct FirstPartner {
+    std::string name;
+    std::string anchor;  // the content of its CA's file
+};
+
+// Throws if the anchor would refuse the certificate: then nothing is to be made.
+FirstPartner read_partner(const InitOptions& options) {
     const auto anchor = read_input(options.anchor);
     if (!anchor) throw Failed{options.anchor + ": " + anchor.error()};
     SuggestOptions suggested;
@@ -125,12 +132,18 @@ void make_partner(FirstFiles& files, const InitOptions& options, const std::stri
     const auto tried = suggestion_for(options.certificate, suggested);
     if (!tried) throw Failed{tried.error()};
     if (!tried.value().objection.empty()) throw Failed{tried.value().objection};
-    const std::string partner = tried.value().name;
+    return {tried.value().name, anchor.value()};
+}
+
+void make_partner(FirstFiles& files, const FirstPartner& first, const InitOptions& options, const std::string& root) {
+    const std::string& partner = first.name;
     const std::string there = place_of(partner, root);
     if (!there.empty()) return files.report(false, there, "the partner " + partner);
+    SuggestOptions suggested;
+    suggested.name = options.name;
     suggested.anchors = {"mtls/" + partner + "-ca.pem"};
     suggested.root = root;
-    files.file(suggested.anchors.front(), anchor.value(), "the CA of the partner");
+    files.file(suggested.anchors.front(), first.anchor, "the CA of the partner");
     const auto made = suggestion_for(options.certificate, suggested);
     if (!made) throw Failed{made.error()};
     if (!made.value().objection.empty()) throw Failed{made.value().objection};
@@ -148,13 +161,11 @@ int make_first_files(const InitOptions& options) {
     std::error_code failed;
     if (!fs::is_directory(root, failed))
         return complain(root + ": no such folder; --root names the server's ServerRoot");
-    for (const std::string& file : {options.certificate, options.anchor}) {
-        const auto content = file.empty() ? Result<std::string>("") : read_input(file);
-        if (!content) return complain(file + ": " + content.error());
-    }
     FirstFiles files(root, options.json);
     std::string missing;
     try {
+        std::optional<FirstPartner> first;
+        if (!options.certificate.empty()) first = read_partner(options);
         files.folder("mtls/partners", "one file for each partner");
         files.folder("mtls/revoked", "MTLSRevoke and MTLSSuspend lines: an emergency stop");
         files.folder("mtls/crl", "CRLs");
@@ -164,7 +175,7 @@ int make_first_files(const InitOptions& options) {
         files.file("mtls/revoked/README.conf",
                    "# MTLSRevoke and MTLSSuspend lines, in any file that ends with .conf.\n",
                    "an empty revocation file");
-        if (!options.certificate.empty()) make_partner(files, options, root);
+        if (first) make_partner(files, *first, options, root);
         files.folder(layout.snippets, "configuration beside sites");
         const std::string gate = std::string(layout.snippets) + "/mtls-partners.conf";
         files.file(gate, gate_at(options.path), "the policy files, and a gate that only logs");
