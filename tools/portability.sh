@@ -28,8 +28,10 @@ prepare() {
     export DEBIAN_FRONTEND=noninteractive
     # Documentation of one package differs between architectures.
     printf 'force-unsafe-io\npath-exclude=/usr/share/man/*\npath-exclude=/usr/share/doc/*\n' >/etc/dpkg/dpkg.cfg.d/portability
-    packages="clang nlohmann-json3-dev libcli11-dev"
-    libraries="libssl-dev libcmocka-dev libcurl4-openssl-dev libpcre2-dev"
+    # APR's headers are this processor's: its packages for developers cannot be installed for two. What is used of them is
+    # alike everywhere.
+    packages="clang nlohmann-json3-dev libcli11-dev libaprutil1-dev"
+    libraries="libssl-dev libcmocka-dev libcurl4-openssl-dev libpcre2-dev libaprutil1-dbd-sqlite3"
     case $what in
         libc++) packages="$packages $libraries libc++-dev libc++abi-dev" ;;
         plain) packages="$packages $libraries g++ libbsd-dev" ;;
@@ -54,7 +56,7 @@ inside() {
     folder=build/portability/$what
     prepare "$what"
     cxx=clang++
-    crypto=-lcrypto
+    crypto='-lcrypto -l:libaprutil-1.so.0 -l:libapr-1.so.0'
     run=
     assertions=-D_GLIBCXX_ASSERTIONS
     case $what in
@@ -65,7 +67,7 @@ inside() {
         # Of getpeereid(), which Linux lacks, libbsd has one.
         plain)
             cxx='clang++ -DMTLS_AUTHZ_PLAIN_POSIX -include bsd/unistd.h'
-            crypto='-lcrypto -lbsd'
+            crypto="$crypto -lbsd"
             ;;
         arm64)
             cxx='clang++ --target=aarch64-linux-gnu'
@@ -82,6 +84,7 @@ inside() {
             ;;
     esac
     make -j"$(nproc)" BUILD="$folder" CXX="$cxx" SAN_CXX="$cxx" SANITIZE="$assertions" CRYPTO="$crypto" LTO= \
+        APR_FLAGS='-isystem /usr/include/apr-1.0 -D_REENTRANT -D_GNU_SOURCE -DLINUX' \
         "$folder/unit_tests" "$folder/fuzz_replay"
     $run "$folder/fuzz_replay" tests/fuzz/corpus
     $run "$folder/unit_tests"
