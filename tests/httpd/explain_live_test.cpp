@@ -53,7 +53,7 @@ CLAIM(explain_live_asks_for_the_address_where_it_decides) {
     CHECK_CONTAINS(site.answer("acme", "/gate/x"), "not known: it is let in from 127.0.0.0/8 alone: say the client's");
     CHECK_EQUAL(site.answer("acme", "/gate/x", {"--from", "127.0.0.1"}), "allow: granted");
     CHECK_CONTAINS(site.answer("acme", "/gate/x", {"--from", "192.0.2.1"}), "deny: wrong-network");
-    // Whoever it is passes here.
+    // No gate here, and one that only logs: the address decides nothing.
     CHECK_EQUAL(site.answer("acme", "/free/x"), "allow: no gate covers the path");
     CHECK_EQUAL(site.answer("acme", "/gate/log/x"), "allow: granted");
     CHECK_CONTAINS(site.answer("acme", "/gate/log/x", {"--from", "192.0.2.1"}), "it would deny: wrong-network");
@@ -374,7 +374,9 @@ struct Compared : ToolSite {
         start(
             "MTLSRevocationFile revoked/list.conf\n<Location /shop>\n MTLSAllow group buyers methods=GET\n"
             " MTLSAllow partner globex\n</Location>\n<Location /shop/in>\n MTLSDeny partner globex\n</Location>\n"
-            "<Location /orders>\n MTLSAllow by-grant\n</Location>\n<Location /open>\n MTLSAuthz Off\n</Location>\n");
+            "<Location /orders>\n MTLSAllow by-grant\n</Location>\n<Location /open>\n MTLSAuthz Off\n</Location>\n"
+            "<Files *.key>\n MTLSAllow partner acme\n</Files>\n<Location /if>\n <If \"%{HTTPS} == 'on'\">\n"
+            "  MTLSAllow partner globex\n </If>\n</Location>\n");
     }
     Httpd::Output ask(const std::string& command, const std::vector<std::string>& more) const {
         std::vector<std::string> words = {command, "--socket", socket()};
@@ -403,6 +405,9 @@ CLAIM(matrix_live_has_partners_by_the_paths_of_gates) {
     CHECK_CONTAINS(out.text, host + "\"acme\",\"/orders/acme/**\",\"GET,PUT\",\"\",");
     CHECK(out.text.find("\"globex\",\"/orders") == std::string::npos);
     CHECK_CONTAINS(out.text, host + "\"*\",\"/open\",\"*\",\"\",");
+    // What only httpd can match has the path of the section around it.
+    CHECK_CONTAINS(out.text, host + "\"acme\",\"/\",\"*\",\"<Files *.key> applies\",");
+    CHECK_CONTAINS(out.text, host + "\"globex\",\"/if\",\"*\",\"<If \"\"%{HTTPS} == 'on'\"\"> applies; it is susp");
     const std::string table = site.ask("matrix", {}).text;
     CHECK_CONTAINS(table, "generation ");
     CHECK_CONTAINS(table, "not asked: what other modules ask");

@@ -22,10 +22,10 @@ RuleTraits RuleTraits::of(const GateRule& rule) {
 }
 
 std::string GateSection::title() const {
-    static constexpr const char* kNames[] = {"server",    "Location",       "LocationMatch",
-                                             "Directory", "DirectoryMatch", "section"};
-    const char* const name = kNames[static_cast<std::size_t>(kind)];
-    return kind == Kind::kServer ? "the server itself" : "<" + std::string(name) + " " + path + ">";
+    static constexpr const char* kNames[] = {"server", "Location", "LocationMatch", "Directory", "DirectoryMatch"};
+    if (kind == Kind::kServer) return "the server itself";
+    if (kind == Kind::kOther) return other;
+    return "<" + std::string(kNames[static_cast<std::size_t>(kind)]) + " " + path + ">";
 }
 
 Where place_of(const ap_directive_t* directive) {

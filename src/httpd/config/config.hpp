@@ -74,6 +74,7 @@ struct GateSection {
     Kind kind = Kind::kOther;
     bool is_regex = false;       // <...Match> and <... ~>
     std::string path;            // as written; a regular expression for the *Match kinds
+    std::string other;           // of kOther: the line that begins it, as written
     std::string literal_prefix;  // common prefix of all paths that it matches
     std::string authorization;   // its Require lines and other authorization settings as one text; only with Require
                                  // mtls-* or AuthType MTLS

@@ -121,6 +121,8 @@ GateSection& section_of(cmd_parms* cmd, DirConfig& config) {
         section.kind = tilde ? Kind::kDirectoryMatch : Kind::kDirectory;
     } else if (equal_nocase(kind, "<DirectoryMatch")) {
         section.kind = Kind::kDirectoryMatch;
+    } else {
+        section.other = std::string(kind) + " " + std::string(trim(args));
     }
     section.is_regex = tilde || (kind.size() > 5 && equal_nocase(kind.substr(kind.size() - 5), "Match"));
     section.literal_prefix =

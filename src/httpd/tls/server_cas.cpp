@@ -24,8 +24,8 @@ std::vector<std::string> files_in(const server_rec* s, const char* directive) {
     if (setting.empty()) return out;
     const std::string folder = setting.starts_with('/') ? setting : state().server_root + "/" + setting;
     std::error_code failed;
-    for (const auto& entry : std::filesystem::directory_iterator(folder, failed)) {
-        auto content = read_whole_file(entry.path(), kLargestFile);
+    for (std::filesystem::directory_iterator i(folder, failed), end; !failed && i != end; i.increment(failed)) {
+        auto content = read_whole_file(i->path(), kLargestFile);
         if (content.ok()) out.push_back(std::move(content.value()));
     }
     return out;

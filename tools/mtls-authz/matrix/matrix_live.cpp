@@ -55,6 +55,12 @@ std::vector<std::string> fits(const GateRule& rule, const Partner& partner) {
     return out;
 }
 
+// Of a section that only httpd can match: the section around it, or all.
+std::string path_of(const MappedSection& section) {
+    const std::string& known = section.path.empty() ? section.path_around : section.path;
+    return known.empty() ? "/" : known;
+}
+
 class LiveMatrix {
 public:
     explicit LiveMatrix(const InForce& now) : now_(now) {
@@ -74,9 +80,10 @@ private:
         MatrixRow row;
         row.host = title_of(host);
         row.gate = section.title + " at " + section.where.str();
-        row.path = section.match == MappedSection::Match::kAlways ? "/" : section.path;
+        row.path = path_of(section);
         row.rule = section.where.str();
         row.methods = "*";
+        if (section.match == MappedSection::Match::kUnknown) join(row.condition, section.title + " applies");
         if (rules.authorizes) join(row.condition, "Require mtls-* or AuthType MTLS there lets it in");
         if (rules.mode != GateMode::kOn) {
             const bool is_off = !rules.mode || *rules.mode == GateMode::kOff;
@@ -167,7 +174,7 @@ int show_live_matrix(const MatrixOptions& options) {
         return kFine;
     }
     std::cout << now.value().text() << "\n";
-    for (const std::string& sentence : now.value().not_counted) std::cout << "not in force: " << sentence << '\n';
+    for (const std::string& sentence : now.value().not_in_force) std::cout << "not in force: " << sentence << '\n';
     print_table(matrix.rows(), true);
     std::cout << "not asked: what other modules ask, and .htaccess; who holds which certificate\n";
     return kFine;
