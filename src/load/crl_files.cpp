@@ -49,7 +49,9 @@ bool CrlFiles::look(const CasByName& cas, const CasByName& anchors, std::vector<
         const std::string fault = is_of_database ? sight_.fault : files.ok() ? "" : files.error();
         if (!fault.empty() && fault != pattern.fault) {
             findings.push_back({Diagnostic::Severity::kError, pattern.files.where,
-                                "MTLSCRLFile: " + fault + ": the CRLs read from there stay in force"});
+                                "MTLSCRLFile: " + fault + ": " +
+                                    (has_lists_of(pattern.files.pattern) ? "the CRLs read from there stay in force"
+                                                                         : "no CRL is read from there")});
         }
         pattern.fault = fault;
         if (!files.ok()) {
@@ -72,17 +74,22 @@ bool CrlFiles::look(const CasByName& cas, const CasByName& anchors, std::vector<
         warn_of_end(path, *next, findings);
         for (const auto& list : files_[path].lists) {
             if (!next->misses_anchor_key(*list, anchors)) continue;
-            findings.push_back(
-                {Diagnostic::Severity::kWarning,
-                 {path, 0},
-                 "the CRL of \"" + escape_for_reader(list->issuer_text(), 200) +
-                     "\" is of one key, and a trust anchor of that name has another key and no CRL here: "
-                     "for what that one issued this CRL counts for nothing"});
+            findings.push_back({Diagnostic::Severity::kWarning,
+                                {path, 0},
+                                "the CRL of " + in_double_quotes(list->issuer_text()) +
+                                    " is of one key, and a trust anchor of that name has another key and no CRL here: "
+                                    "for what that one issued this CRL counts for nothing"});
             break;
         }
     }
     put_in_force(std::move(next));
     return true;
+}
+
+bool CrlFiles::has_lists_of(const std::string& pattern) const {
+    return std::any_of(files_.begin(), files_.end(), [&](const auto& entry) {
+        return entry.second.pattern == pattern && !entry.second.lists.empty();
+    });
 }
 
 // Whether the same list was read from a file that is still there.
@@ -127,7 +134,7 @@ void CrlFiles::warn_of_end(const std::string& path, const CrlSet& next, std::vec
         const auto end = list->next_update();
         if (!next.holds(*list) || !end || now < *end - (*end - list->this_update()) / kShare) continue;
         if (!reported_ends_.insert(list->digest()).second) continue;
-        const std::string what = "the CRL of \"" + escape_for_reader(list->issuer_text(), 200) + "\" ";
+        const std::string what = "the CRL of " + in_double_quotes(list->issuer_text()) + " ";
         findings.push_back({Diagnostic::Severity::kWarning,
                             {path, 0},
                             what + (now > *end ? "is past its nextUpdate, " : "is near its end, nextUpdate ") +
@@ -233,7 +240,7 @@ bool CrlFiles::poll_file(const std::string& path, File& file, const CasByName& c
         file.lists.push_back(crl.value());
         file.digests.insert(crl.value()->digest());
         const std::string fault = into.add(std::move(crl.value()), cas, std::time(nullptr));
-        if (!fault.empty()) complain("the CRL of \"" + escape_for_reader(issuer, 200) + "\" " + fault);
+        if (!fault.empty()) complain("the CRL of " + in_double_quotes(issuer) + " " + fault);
     }
     return true;
 }

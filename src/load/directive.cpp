@@ -183,17 +183,18 @@ std::vector<Directive> read_single_directives(std::string_view text, const std::
     return TextReader(text, file, true, errors).read_singles();
 }
 
-std::string unquoted_hint(const std::vector<std::string>& words) {
-    std::string whole;
-    for (auto word = words.rbegin(); word != words.rend(); ++word) {
-        if (word != words.rbegin()) whole.insert(0, word->ends_with(':') ? "" : " ");
-        whole.insert(0, *word);
-        if (word->find(':') != std::string::npos) break;
-    }
-    const bool has_type = whole.find(':') != std::string::npos && words.back().find(':') == std::string::npos;
-    if (!has_type) return {};
+std::string unquoted_hint(std::span<const std::string> words, std::size_t at) {
+    const auto has_type = [&](std::size_t i) { return words[i].find(':') != std::string::npos; };
+    std::size_t first = at, end = at + 1;
+    while (first > 0 && !has_type(first)) --first;
+    while (end < words.size() && !has_type(end)) ++end;
+    if (!has_type(first) || end - first == 1) return {};
+    std::string whole = words[first];
+    for (const std::string& word : words.subspan(first + 1, end - first - 1))
+        whole += (whole.ends_with(':') ? "" : " ") + word;
     std::erase(whole, '"');
-    return "; if it belongs to the word before it, quote the whole: " + config_quote(escape_for_reader(whole, 100));
+    return std::string(first < at ? "; if it belongs to the word before it" : "; if what follows belongs to it") +
+           ", quote the whole: " + config_quote(escape_for_reader(whole, 100));
 }
 
 std::optional<std::string> option(std::string_view word, std::string_view name) {

@@ -62,7 +62,7 @@ private:
         check_last_anchor(partner);
     }
 
-    // In a rollover the old anchor's end is wanted. The last anchor's is not.
+    // A rollover ends the old anchor on purpose: only the end of the last one is a problem.
     void check_last_anchor(const Partner& partner) {
         const auto end_of = [](const Anchor& anchor) { return anchor.window.until.value_or(INT64_MAX); };
         const auto& anchors = partner.anchors->anchors;
@@ -99,7 +99,7 @@ private:
                 if (why.empty()) continue;
                 return warn(anchor.where,
                             "MTLSTrustAnchor " + std::string(anchor.file) + " of " + std::string(partner.name) +
-                                ": the CA \"" + escape_for_reader(c.subject_text, 200) + "\" is public, since " + why +
+                                ": the CA " + in_double_quotes(c.subject_text) + " is public, since " + why +
                                 ": a renewed certificate may be made for servers alone, as " + kPublicCasStop +
                                 ", and the handshake then refuses it: ask the partner for one of a private CA, or "
                                 "write MTLSPurpose serverAuth until=DATE");
@@ -110,7 +110,7 @@ private:
     void check_anchor(const Anchor& anchor, const AnchorCertificate& c) {
         constexpr int kLeastSecurityBits = 112;  // NIST SP 800-57: RSA 2048, P-224
         const std::string what =
-            "MTLSTrustAnchor " + std::string(anchor.file) + ": \"" + escape_for_reader(c.subject_text, 200) + "\" ";
+            "MTLSTrustAnchor " + std::string(anchor.file) + ": " + in_double_quotes(c.subject_text) + " ";
         const std::string date = format_time(c.not_after);
         if (c.not_after < now_) {
             warn(anchor.where,
@@ -207,6 +207,7 @@ std::vector<Diagnostic> lint_policy(const Policy& policy, std::int64_t now, int 
 std::vector<Diagnostic> lint_refusals(const Policy& policy, const Refusals& refusals) {
     constexpr std::size_t kMostNamed = 10;
     std::vector<Diagnostic> out;
+    if (policy.partners().empty()) return out;
     std::vector<std::string_view> names;
     std::size_t unknown = 0;
     for (const auto& [name, note, where] : refusals.suspended) {

@@ -57,14 +57,18 @@ std::optional<std::string> place_of_other(std::string_view name, const std::stri
     static constexpr std::string_view kGate[] = {"MTLSAllow",       "MTLSDeny",        "MTLSAuthz",   "MTLSRemoteUser",
                                                  "MTLSEnv",         "MTLSErrorDetail", "MTLSForward", "MTLSStatus",
                                                  "MTLSAcceptFront", "Require",         "AuthType",    "Satisfy"};
+    static constexpr std::string_view kSection[] = {
+        "Location", "LocationMatch", "Directory",  "DirectoryMatch", "Files",       "FilesMatch", "VirtualHost",
+        "Proxy",    "ProxyMatch",    "RequireAll", "RequireAny",     "RequireNone", "Limit",      "LimitExcept"};
     const auto is_among = [name](std::span<const std::string_view> words) {
         return std::any_of(words.begin(), words.end(), [name](std::string_view w) { return equal_nocase(w, name); });
     };
     const std::string place = std::string(name) + " stands in httpd.conf, not in " + here;
+    const std::string grants = " (what a partner may do is said by MTLSGrant)";
     if (is_among(kServer)) return place;
+    if (is_among(kSection)) return place + ": gates are there" + grants;
     if (!is_among(kGate)) return std::nullopt;
-    return place +
-           ": it is of a gate, in a section like <Location /orders> (what a partner may do is said by MTLSGrant)";
+    return place + ": it is of a gate, in a section like <Location /orders>" + grants;
 }
 
 // Why a directive is not allowed in a policy file, if it is not.
@@ -278,8 +282,8 @@ void PolicyBuilder::check_public_anchors(const WrittenPartner& partner, const Id
             const std::string why = why_public_ca(*c.decode());
             if (why.empty()) continue;
             error(any.where, "MTLSIdentity any of " + partner.name + " with MTLSPurpose serverAuth (" +
-                                 partner.purpose->str() + ") would take in the certificates of web sites: the CA \"" +
-                                 escape_for_reader(c.subject_text, 200) + "\" is public, since " + why +
+                                 partner.purpose->str() + ") would take in the certificates of web sites: the CA " +
+                                 in_double_quotes(c.subject_text) + " is public, since " + why +
                                  "; say which certificates are this partner's, like MTLSIdentity DNS:api.acme.example");
         }
     }
@@ -336,8 +340,8 @@ void PolicyBuilder::warn_of_related_anchors() {
                 NamedCa& first = entry->second;
                 if (is_new || !c.is_ca || first.partner == partner.get() || first.key == c.spki_sha256) continue;
                 if (std::exchange(first.is_reported, true)) continue;
-                warning(anchor.where, "MTLSTrustAnchor of " + partner->name + ": the CA \"" +
-                                          escape_for_reader(c.subject_text, 200) + "\" has the same name as one of " +
+                warning(anchor.where, "MTLSTrustAnchor of " + partner->name + ": the CA " +
+                                          in_double_quotes(c.subject_text) + " has the same name as one of " +
                                           first.partner->name + " (" + first.where.str() +
                                           ") and another key: certificates are told apart by the key that signed them, "
                                           "but issuer: selectors fit both; ask for a CA with a name of its own");
@@ -351,8 +355,8 @@ void PolicyBuilder::warn_of_related_anchors() {
                 const auto above = by_ca.find(c.issuer);
                 const bool self_issued = c.issuer == c.subject;
                 if (self_issued || above == by_ca.end() || above->second.partner == partner.get()) continue;
-                warning(anchor.where, "MTLSTrustAnchor of " + partner->name + ": the CA \"" +
-                                          escape_for_reader(c.subject_text, 200) + "\" stands below an anchor of " +
+                warning(anchor.where, "MTLSTrustAnchor of " + partner->name + ": the CA " +
+                                          in_double_quotes(c.subject_text) + " stands below an anchor of " +
                                           above->second.partner->name + " (" + above->second.partner->where.str() +
                                           "): certificates under it can be " + partner->name + "'s, never " +
                                           above->second.partner->name + "'s");
@@ -385,9 +389,9 @@ const Policy* PolicyBuilder::build(Arena& arena) {
     for (const auto& [suspension, where] : suspended_) {
         for (const std::string& name : suspension.names) {
             const auto found = by_name.find(name);
-            if (found == by_name.end()) {
+            if (found == by_name.end() && !names.empty()) {
                 warning(where, unknown_suspension(name, names));
-            } else {
+            } else if (found != by_name.end()) {
                 found->second->suspended = where;
                 found->second->suspension_note = suspension.note;
             }

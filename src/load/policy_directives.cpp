@@ -31,10 +31,10 @@ std::string fault_of(const TimeWindow& window) {
 }  // namespace
 
 bool PolicyBuilder::read_selectors(const Directive& d, const std::vector<std::string>& words, WrittenConditions& out) {
-    for (auto word = words.begin(); word != words.end(); ++word) {
-        auto parsed = Selector::parse(*word);
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        auto parsed = Selector::parse(words[i]);
         if (!parsed) {
-            error(d.where, d.name + ": " + parsed.error() + unquoted_hint({words.begin(), word + 1}));
+            error(d.where, d.name + ": " + parsed.error() + unquoted_hint(words, i));
             return false;
         }
         for (const std::string& text : parsed.value().warnings) warning(d.where, d.name + ": " + text);
@@ -58,7 +58,13 @@ void PolicyBuilder::identity(const Directive& d, WrittenPartner& partner) {
     const auto anchor = words.empty() ? std::nullopt : option(words.back(), "anchor");
     if (anchor) words.pop_back();
     if (words.empty()) return error(d.where, d.name + ": expected SELECTOR... or any, like DNS:api.acme.example");
-    const bool any = words.size() == 1 && equal_nocase(words.front(), "any");
+    const bool any =
+        std::any_of(words.begin(), words.end(), [](const std::string& word) { return equal_nocase(word, "any"); });
+    if (any && words.size() > 1) {
+        return error(d.where, d.name +
+                                  ": 'any' stands alone: it takes every certificate that the partner's own CAs "
+                                  "issued; leave it out, or the selectors beside it");
+    }
     WrittenConditions selectors;
     if (!any && !read_selectors(d, words, selectors)) return;
     const auto line = static_cast<std::uint32_t>(written_.identities + partner.identities.size());
@@ -112,9 +118,9 @@ CertificateFile PolicyBuilder::keep_certificates(const Directive& d, const std::
         certificates.emplace_back(c, arena_);
         const std::string fault = c.facts.malformed.empty() ? unknown_key(*c.certificate) : c.facts.malformed;
         if (fault.empty()) continue;
-        warning(d.where, d.name + " " + in_quotes(file) + ": the certificate \"" +
-                             escape_for_reader(c.facts.subject.text(), 200) +
-                             "\" makes no path, so nothing under it is let in: " + escape_for_reader(fault, 200));
+        warning(d.where, d.name + " " + in_quotes(file) + ": the certificate " +
+                             in_double_quotes(c.facts.subject.text()) +
+                             " makes no path, so nothing under it is let in: " + escape_for_reader(fault, 200));
     }
     return arena_.keep(certificates);
 }

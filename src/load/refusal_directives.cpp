@@ -72,13 +72,9 @@ Result<Revocation> read_revocation(const Directive& d) {
     if (std::any_of(words.begin(), words.end(), [](const std::string& word) { return option(word, "note"); })) {
         return Error{d.name + ": " + find_note_fault(words)};
     }
-    for (const std::string& word : words) {
-        auto parsed = Selector::parse(word);
-        if (!parsed) {
-            const auto read = static_cast<std::size_t>(&word - words.data());
-            return Error{d.name + ": " + parsed.error() +
-                         unquoted_hint({words.begin(), words.begin() + static_cast<std::ptrdiff_t>(read) + 1})};
-        }
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        auto parsed = Selector::parse(words[i]);
+        if (!parsed) return Error{d.name + ": " + parsed.error() + unquoted_hint(words, i)};
         // A line that silently refuses nothing is worse than one that stops the start.
         if (!parsed.value().warnings.empty()) return Error{d.name + ": " + parsed.value().warnings.front()};
         out.selectors.add(parsed.value());

@@ -92,6 +92,8 @@ std::string hint_about(std::string_view type, std::string_view selector, bool ha
 // Parses one word into the record of a Selector.
 class SelectorParser {
 public:
+    bool knows_type(std::string_view type) { return !read_type(type); }
+
     Result<ParsedSelector> parse(std::string_view word) {
         std::string_view rest = word;
         if (rest.starts_with('!')) {
@@ -164,7 +166,8 @@ private:
         const std::string instead = oid ? "" : what_to_use_instead_of(name);
         if (!instead.empty()) return in_quotes(type) + " is no selector type: " + instead;
         if (!oid) {
-            return kUnknownSelectorType + in_quotes(type) + hint_about(name, whole_.substr(prefix.size()), has_value_) +
+            return "unknown selector type " + in_quotes(type) +
+                   hint_about(name, whole_.substr(prefix.size()), has_value_) +
                    ": expected one of subject, CN, O, OU, DNS, email, URI, IP, sha256, ... or a dotted OID";
         }
         selector_.field_ = field;
@@ -482,9 +485,10 @@ private:
     bool reversed_ = false;
 };
 
+bool is_selector_type(std::string_view type) { return SelectorParser().knows_type(type); }
+
 Result<ParsedSelector> Selector::parse(std::string_view word) {
     auto parsed = SelectorParser().parse(word);
-    if (parsed) return parsed;
     // httpd takes quotes away at the beginning of a word only.
     const std::size_t colon = word.find(':');
     const std::string_view value = colon == std::string_view::npos ? std::string_view() : word.substr(colon + 1);
@@ -492,8 +496,11 @@ Result<ParsedSelector> Selector::parse(std::string_view word) {
         value.size() > 1 && (value.front() == '"' || value.front() == '\'') && value.back() == value.front();
     if (!is_quoted) return parsed;
     const std::string type(word.substr(0, colon + 1));
-    return Error{parsed.error() + "; quotes go around the whole word: " +
-                 config_quote(type + std::string(value.substr(1, value.size() - 2)))};
+    const std::string hint =
+        "; quotes go around the whole word: " + config_quote(type + std::string(value.substr(1, value.size() - 2)));
+    if (!parsed) return Error{parsed.error() + hint};
+    parsed.value().warnings.push_back("the quotes in " + in_quotes(word) + " are compared too" + hint);
+    return parsed;
 }
 
 }  // namespace mtls

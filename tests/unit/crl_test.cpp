@@ -318,7 +318,16 @@ CLAIM(a_file_that_vanishes_from_a_pattern_is_reported_once_and_missing_until_it_
     std::filesystem::remove(folder + "/newer.crl");
     look();
     CHECK_EQUAL(said.size(), 2U);
+    // Its folder goes too; a server that starts then has nothing of it.
     std::filesystem::remove_all(folder);
+    look();
+    CHECK_CONTAINS(said.back().str(), "the CRLs read from there stay in force");
+    CrlFiles anew;
+    anew.watch({{folder + "/*.crl", "*.crl", {"httpd.conf", 1}}}, known_of({}));
+    said.clear();
+    anew.look(known, known, said);
+    CHECK_EQUAL(said.size(), 1U);
+    CHECK_CONTAINS(said.front().str(), ": no CRL is read from there");
 }
 
 CLAIM(a_list_past_or_near_its_end_is_reported_once_when_it_is_read) {

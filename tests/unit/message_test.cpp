@@ -79,8 +79,14 @@ CLAIM(an_identity_that_cannot_be_read_is_one_error) {
         {"UPN:user", "a UPN is user@domain"},
         {"CN:two words", "quote the whole: \"CN:two words\""},
         {"CN:\"two words\"", "quote the whole: \"CN:two words\""},
-        {"CN:now three words", "quote the whole: \"CN:now three\""},
+        {"CN:now three words", "quote the whole: \"CN:now three words\""},
+        {"CN:now three words OU:x", "quote the whole: \"CN:now three words\""},
         {"DNS: x.example.org", "without a blank behind the colon"},
+        {"DNS: x.example.org", "if what follows belongs to it, quote the whole: DNS:x.example.org"},
+        {"subject:CN=api, O=Acme", "if what follows belongs to it, quote the whole: \"subject:CN=api, O=Acme\""},
+        {"subject:\"CN=api,O=Acme Corp\" OU:x", "quote the whole: \"subject:CN=api,O=Acme Corp\""},
+        {"any DNS:x.example.org", "MTLSIdentity: 'any' stands alone: it takes every certificate"},
+        {"DNS:x.example.org Any", "'any' stands alone"},
         {"\u201cCN:x\u201d", "(that is a typographic quote: write \" or ')"},
         {"subject:\"CN=api\"", "'subject:\"CN=api\"': "},
     };
@@ -97,6 +103,15 @@ CLAIM(an_identity_that_cannot_be_read_is_one_error) {
     CHECK_CONTAINS(errors_of(partner("p", "MTLSGroup g")).front(), "has no MTLSIdentity");
 }
 
+CLAIM(quotes_that_are_compared_are_warned_of) {
+    for (const char* word : {"CN:\"api\"", "CN:'api'"}) {
+        const auto warnings = mtls::Selector::parse(word).value().warnings;
+        check_only(warnings, "are compared too; quotes go around the whole word: CN:api", word);
+        check_only(errors_of("MTLSRevoke " + std::string(word) + "\n"), "are compared too", word);
+    }
+    CHECK(mtls::Selector::parse("CN:5\" disk").value().warnings.empty());
+}
+
 CLAIM(methods_that_stand_alone_are_told_so) {
     for (const char* methods : {"read,write", "GET,read", "write,GET", "GET,*"})
         CHECK_CONTAINS(only_error(std::string("MTLSGrant ") + methods + " /x"), "' stands alone: write '*' for all");
@@ -110,6 +125,11 @@ CLAIM(a_directive_of_another_place_is_told_where_it_belongs) {
             only_error(line),
             "stands in httpd.conf, not in <MTLSPartner p>: it is of a gate, in a section like <Location /orders>");
         check_only(errors_of(std::string(line) + "\n"), "not in a policy file: it is of a gate", line);
+    }
+    for (const char* section : {"Location /x", "Directory /x", "VirtualHost *:443", "LimitExcept GET", "RequireAny"}) {
+        const std::string name(section, std::strcspn(section, " "));
+        const std::string lines = "<" + std::string(section) + ">\nMTLSAllow partner p\n</" + name + ">\n";
+        check_only(errors_of(lines), name + " stands in httpd.conf, not in a policy file: gates are there", section);
     }
     CHECK_CONTAINS(only_error("MTLSPolicyFile x"), "MTLSPolicyFile stands in httpd.conf, not in <MTLSPartner p>");
     check_only(errors_of("MTLSIdentiy CN:x\n"), "did you mean 'MTLSIdentity'?", "misspelled");

@@ -225,6 +225,9 @@ CLAIM(a_suspended_name_that_no_partner_has_is_warned_of_with_its_near_miss) {
     CHECK_EQUAL(said.size(), 2U);
     CHECK_CONTAINS(said[0].str(), "r.conf:2: warning: MTLSSuspend: there is no partner 'amce' (did you mean 'acme'?)");
     CHECK_CONTAINS(said[1].str(), "there is no partner 'zzzzzzzz': ");
+    // Without any partner, nothing is known of names.
+    CHECK_EQUAL(lint_refusals(*d.policy("MTLSSuspend acmee\n"), refusals).size(), 0U);
+    CHECK_EQUAL(d.said(), "");
 }
 
 CLAIM(what_a_new_line_refuses_is_said_of_those_who_were_seen) {

@@ -68,6 +68,7 @@ private:
                    std::vector<Diagnostic>& findings);
     void note_missing(const std::set<std::string>& present, const CrlSet& next, std::vector<Diagnostic>& findings);
     bool is_elsewhere(const Crl& list, const File& file) const;
+    bool has_lists_of(const std::string& pattern) const;
     void warn_of_end(const std::string& path, const CrlSet& next, std::vector<Diagnostic>& findings);
     void mark_unusable(CrlSet& set) const;
     void put_in_force(std::shared_ptr<CrlSet> next);

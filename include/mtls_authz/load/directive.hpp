@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,10 +32,10 @@ Result<std::vector<Directive>> read_directives(std::string_view text, const std:
 std::vector<Directive> read_single_directives(std::string_view text, const std::string& file,
                                               std::vector<Diagnostic>& errors);
 
-// A suffix for the message about the last of `words`, a selector that cannot be parsed. If it has no type, it may
-// belong to the word before it (CN:two words, CN:"two words", DNS: a.example): shows both quoted as one word. Otherwise
-// empty.
-std::string unquoted_hint(const std::vector<std::string>& words);
+// A suffix for the message about `words[at]`, a selector that cannot be parsed. If it and its neighbours may be one
+// selector that was written without quotes (CN:two words, CN:"two words", DNS: a.example, subject:CN=a, O=b): shows
+// them quoted as one word. Otherwise empty.
+std::string unquoted_hint(std::span<const std::string> words, std::size_t at);
 
 // The value of an argument NAME=VALUE with this name, case-insensitive; nothing for any other argument.
 std::optional<std::string> option(std::string_view word, std::string_view name);

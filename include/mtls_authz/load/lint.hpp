@@ -15,7 +15,7 @@ namespace mtls {
 // grants of one partner.
 std::vector<Diagnostic> lint_policy(const Policy& policy, std::int64_t now, int days = 30);
 
-// Warnings about suspended names in revocation files that no partner has.
+// Warnings about suspended names in revocation files that no partner has. None for a policy without partners.
 std::vector<Diagnostic> lint_refusals(const Policy& policy, const Refusals& refusals);
 
 // An identity of which some selectors hold.

@@ -56,6 +56,9 @@ constexpr std::size_t kLongestDnsName = 255;
 
 struct ParsedSelector;
 
+// Whether a selector may begin with `type:`.
+bool is_selector_type(std::string_view type);
+
 // Valid as long as the record that it views.
 class Selector {
 public:

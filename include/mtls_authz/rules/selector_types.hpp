@@ -17,9 +17,6 @@ struct SelectorType {
     Field field;
 };
 
-// How the error about a type that does not exist begins.
-inline constexpr const char* kUnknownSelectorType = "unknown selector type ";
-
 inline constexpr std::array kSelectorTypes = {
     SelectorType{"subject", Field::kSubject},
     SelectorType{"issuer", Field::kIssuer},

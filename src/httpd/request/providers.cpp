@@ -66,10 +66,11 @@ std::optional<std::string> read_requirement(Requirement& out, Kind kind, const s
         return std::string("expected NAME..., like ") +
                (kind == Kind::kGroup ? "mtls-group suppliers" : "mtls-partner acme");
     }
-    for (const std::string& word : words) {
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        const std::string& word = words[i];
         if (kind == Kind::kIdentity) {
             auto parsed = Selector::parse(word);
-            if (!parsed) return parsed.error() + unquoted_hint({words.data(), &word + 1});
+            if (!parsed) return parsed.error() + unquoted_hint(words, i);
             out.selectors.add(parsed.value());
         } else if (is_valid_name(word)) {
             names.push_back({word, {}, 0});
