@@ -141,6 +141,18 @@ CLAIM(a_table_with_a_heading_that_nobody_reads_lets_nobody_in) {
     CHECK_EQUAL(today.who({{"CN", "api"}}), "api");
 }
 
+CLAIM(an_anchor_that_cannot_be_read_is_said) {
+    Importing today;
+    today.file("today", "name,cn,anchor\na,api,gone.pem\nb,gw,gone.pem\nc,x,ca.pem\n");
+    const std::string said = today.shell("\"$0\" import csv today 2>&1 >/dev/null").text;
+    CHECK_CONTAINS(said, "mtls-authz: MTLSTrustAnchor: cannot read '");
+    CHECK_CONTAINS(said, "/gone.pem': No such file or directory");
+    CHECK_EQUAL(std::count(said.begin(), said.end(), '\n'), 1);
+    today.file("today", "name,cn\na,api\n");
+    CHECK_EQUAL(today.shell("\"$0\" import csv today --anchor ca.pem 2>&1 >/dev/null").text, "");
+    CHECK_CONTAINS(today.shell("\"$0\" import csv today --anchor nowhere.pem 2>&1 >/dev/null").text, "nowhere.pem");
+}
+
 CLAIM(a_table_becomes_partners_with_all_that_it_says) {
     Importing today;
     const std::string out = today.import(

@@ -214,6 +214,16 @@ CLAIM(check_says_when_a_partners_last_anchor_or_its_contract_ends) {
     has("", 5, 100, -7);
 }
 
+CLAIM(refusals_without_partners_are_no_names_to_doubt) {
+    Folders f;
+    f.file("stop.conf", "MTLSSuspend acne\nMTLSRevoke CN:x\n").file("acme.conf", acme("CN:api"));
+    const std::string alone = f.expect(0, {"check", "--strict", "--root", "root", "stop.conf"});
+    CHECK_CONTAINS(alone, "who owns the files, names of partners (there is none in these files)\n");
+    const std::string wrong = f.expect(1, {"check", "--strict", "--root", "root", "acme.conf", "stop.conf"});
+    CHECK_CONTAINS(wrong, "stop.conf:1: error: MTLSSuspend: there is no partner 'acne' (did you mean 'acme'?)");
+    CHECK(wrong.find("names of partners") == std::string::npos);
+}
+
 CLAIM(strictness_is_no_matter_of_dates) {
     Folders f;
     CertSpec soon;
@@ -315,6 +325,8 @@ CLAIM(differences_are_json_for_machines) {
     const Json same = Json::parse(f.expect(0, {"diff", "--json", "--root", "root", "old.conf", "old.conf"}));
     CHECK(same["changes"].empty() && same["before"] == same["after"]);
     CHECK_CONTAINS(f.expect(2, {"diff", "--root", "root", "old.conf", "old.conf", "--certs", "certs"}), "certs/bad: ");
+    CHECK_CONTAINS(f.expect(2, {"diff", "--root", "root", "old.conf", "old.conf", "--certs", "cert"}),
+                   "mtls-authz: cert: No such file or directory\n");
 }
 
 CLAIM(people_on_a_terminal_get_text_colour_and_a_caret) {
@@ -335,6 +347,10 @@ CLAIM(people_on_a_terminal_get_text_colour_and_a_caret) {
     const std::string plain = f.shell("NO_COLOR=1 script -qec \"$0 check --root root q.conf\" /dev/null").text;
     CHECK_CONTAINS(plain, "    MTLSRevoke DSN:x\r\n               ^\r\n");
     CHECK(plain.find('\x1b') == std::string::npos);
+    f.file("old.conf", acme("CN:api"));
+    CHECK_CONTAINS(on_terminal("diff --root root old.conf old.conf"),
+                   "no difference\r\nnot asked: gates of httpd.conf, revocation files, CRLs");
+    CHECK_EQUAL(f.expect(0, {"diff", "--root", "root", "old.conf", "old.conf"}), "");
     const std::string piped = f.expect(1, {"check", "--root", "root", "q.conf"});
     CHECK(piped.find('^') == std::string::npos && piped.find('\x1b') == std::string::npos);
     CHECK_CONTAINS(f.expect(0, {"suggest", "name.pem"}), "# CN=api,O=Caf\xc3\xa9 \\xe2\\x80\\xaegrob");

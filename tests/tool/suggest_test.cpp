@@ -155,7 +155,7 @@ CLAIM(a_self_signed_certificate_is_its_own_anchor_beside_others_with_theirs) {
     const std::string self = all.substr(all.find("<MTLSPartner alone>"));
     CHECK_CONTAINS(self, "MTLSTrustAnchor " + b.folder() + "/self.pem\n");
     CHECK(self.find("ca.pem") == std::string::npos);
-    // What is said of a refusal has lines of its own.
+    // The message has two lines: its line break is not escaped.
     const std::string refused = b.expect(1, {"suggest", "old.pem", "--anchor", "next-ca.pem"});
     CHECK_CONTAINS(refused, "would refuse the certificate: not-verified (old.pem)\n  is next-ca.pem the CA");
 }

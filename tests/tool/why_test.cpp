@@ -78,7 +78,7 @@ CLAIM(why_names_the_edit_of_the_place_that_decided) {
     CHECK_CONTAINS(b.expect(3, {"why", "mtls_authz: " + denial_line(a, "not satisfied") + " (Require mtls-partner x)"}),
                    "if that is meant to pass: acme in its Require line\n    in the gate at /etc/httpd.conf:12\n");
     CHECK_CONTAINS(b.expect(3, {"why", denial(a)}),
-                   "; a MTLSDeny that fits it stands above both, and a Require line names it");
+                   "; an MTLSDeny that fits it stands above both, and a Require line names it");
     a = account(mtls::Reason::kRevoked);
     a.detail = "MTLSRevoke at revoked/stop.conf:7: by mistake";
     std::string said = b.expect(3, {"why", denial(a)});
@@ -233,6 +233,50 @@ CLAIM(why_undoes_what_httpd_and_others_do_to_a_line) {
     }
     for (const char* line : {"{\"log\":1}", "{\"log\":\"x\"}", "{\"log\":\"{\\\"log\\\":1}\"}", "{\"log\":\"\"}"})
         b.expect(2, {"why", line});
+}
+
+CLAIM(why_says_who_an_unknown_certificate_nearly_is) {
+    Bench b;
+    b.file("ca.pem", make_ca("Acme CA").cert_pem());
+    const std::string policy =
+        "<MTLSPartner acme>\nMTLSIdentity DNS:api-2025.acme.example\nMTLSTrustAnchor ca.pem\n</MTLSPartner>\n";
+    b.file("p.conf", policy);
+    mtls::Account a = account(mtls::Reason::kUnknownPartner);
+    a.claimed.clear();
+    mtls::CertificateText certificate = *a.certificate;
+    a.certificate = &certificate;
+    certificate.san = "DNS:b.example,DNS:api-2026.acme.example";
+    const auto why = [&] { return b.expect(3, {"why", denial(a), "--policy", "p.conf"}); };
+    const std::string said = why();
+    CHECK_CONTAINS(
+        said,
+        "who: unknown: no partner's MTLSIdentity fits; acme (p.conf:2) nearly fits: DNS:api-2025.acme.example "
+        "does not, the certificate has b.example, api-2026.acme.example (a slip of the pen?)\n");
+    CHECK_CONTAINS(said, "in <MTLSPartner acme> at p.conf:1\n");
+    // One of two attributes is as it was.
+    b.file("p.conf", policy +
+                         "<MTLSPartner globex>\nMTLSIdentity CN:gateway O:Globex\nMTLSTrustAnchor ca.pem\n"
+                         "</MTLSPartner>\n");
+    certificate = {};
+    certificate.sha256 = std::string(64, 'b');
+    certificate.subject = "CN=new,O=Globex";
+    CHECK_CONTAINS(why(), "; globex (p.conf:6) nearly fits: CN:gateway does not, the certificate has new\n");
+    CHECK_CONTAINS(b.expect(3, {"why", audit_line(a), "--policy", "p.conf"}), "in <MTLSPartner globex> at p.conf:5\n");
+    // Nobody.
+    certificate.subject = "CN=other";
+    CHECK_CONTAINS(why(), "who: unknown: no partner's MTLSIdentity fits\n");
+}
+
+CLAIM(why_writes_methods_as_lines_of_the_policy_do) {
+    Bench b;
+    mtls::Account a = account(mtls::Reason::kMethodNotGranted);
+    for (const auto& [method, written] : {std::pair{"POST", "POST"}, {"HEAD", "GET"}, {"FOO", "*"}}) {
+        a.method = method;
+        a.grant.clear();
+        CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "methods= with " + std::string(written) + "\n");
+        a.grant = "p.conf:4";
+        CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "MTLSGrant " + std::string(written) + " /orders/1\n");
+    }
 }
 
 CLAIM(why_takes_the_address_and_the_issuers_owner_along) {

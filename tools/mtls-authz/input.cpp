@@ -1,5 +1,6 @@
 #include "input.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <iostream>
@@ -47,6 +48,22 @@ std::string anchor_name(const std::string& file, const std::string& root) {
 }
 
 Result<std::string> read_input(const std::string& file) { return read_at_most(kLargestCertificateFile, file); }
+
+Result<std::vector<std::string>> files_below(const std::string& path) {
+    namespace fs = std::filesystem;
+    std::error_code fault;
+    const bool is_folder = fs::is_directory(path, fault);
+    if (fault) return Error{fault.message()};
+    if (!is_folder) return std::vector<std::string>{path};
+    std::vector<std::string> out;
+    for (fs::recursive_directory_iterator i(path, fault), end; !fault && i != end; i.increment(fault)) {
+        std::error_code none;
+        if (i->is_regular_file(none)) out.push_back(i->path());
+    }
+    if (fault) return Error{fault.message()};
+    std::sort(out.begin(), out.end());
+    return out;
+}
 
 Result<std::shared_ptr<const PresentedCertificate>> read_client(const std::string& file,
                                                                 const std::vector<std::string>& more) {

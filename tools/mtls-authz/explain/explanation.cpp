@@ -5,7 +5,6 @@
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/session_chain.hpp"
 #include "mtls_authz/decide/decision.hpp"
-#include "mtls_authz/load/lint.hpp"
 
 namespace mtls::tool {
 
@@ -18,24 +17,26 @@ std::string other_spelling_of(std::string_view path) {
     return "the path as a request line writes it (--path is taken as decoded, and without a query)";
 }
 
+std::string describe(const NearMiss& miss) {
+    std::string out = std::string(miss.partner->name) + " (" + miss.identity.where.str() + ") nearly fits: ";
+    for (const NearMiss::Failure& failure : miss.failures) {
+        std::string actual;
+        for (const std::string& value : failure.actual) actual += (actual.empty() ? "" : ", ") + shown(value);
+        out += (&failure == &miss.failures.front() ? "" : "; ") + std::string(failure.selector.text()) +
+               " does not, the certificate has " + (actual.empty() ? "nothing there" : actual) +
+               (failure.is_close ? " (a slip of the pen?)" : "") +
+               (failure.unclear.empty() ? "" : " (" + failure.unclear + ")");
+    }
+    return out;
+}
+
 namespace {
 
 constexpr std::size_t kMostMisses = 5;
 
 void add_near_misses(const Policy& policy, const CertificateFacts& facts, Explanation& out) {
     const PathFacts* const path = out.who.path.ca_keys.empty() ? nullptr : &out.who.path;
-    for (const NearMiss& miss : find_near_misses(policy, facts, path, kMostMisses)) {
-        std::string text = std::string(miss.partner->name) + " (" + miss.identity.where.str() + ") nearly fits: ";
-        for (const NearMiss::Failure& failure : miss.failures) {
-            std::string actual;
-            for (const std::string& value : failure.actual) actual += (actual.empty() ? "" : ", ") + shown(value);
-            text += (&failure == &miss.failures.front() ? "" : "; ") + std::string(failure.selector.text()) +
-                    " does not, the certificate has " + (actual.empty() ? "nothing there" : actual) +
-                    (failure.is_close ? " (a slip of the pen?)" : "") +
-                    (failure.unclear.empty() ? "" : " (" + failure.unclear + ")");
-        }
-        out.hints.push_back(text);
-    }
+    for (const NearMiss& miss : find_near_misses(policy, facts, path, kMostMisses)) out.hints.push_back(describe(miss));
 }
 
 // The line of this partner that an ambiguous certificate matches.

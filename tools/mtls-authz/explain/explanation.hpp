@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "mtls_authz/decide/identification.hpp"
+#include "mtls_authz/load/lint.hpp"
 #include "mtls_authz/policy/policy.hpp"
 
 namespace mtls::tool {
@@ -17,6 +18,9 @@ constexpr const char* kFrontsNotAsked =
 
 // An entry of "not asked" if the path has a query or percent-encoding, as in a request line; otherwise "".
 std::string other_spelling_of(std::string_view path);
+
+// "acme (p.conf:3) nearly fits: CN:api does not, the certificate has ..."
+std::string describe(const NearMiss& miss);
 
 struct Explanation {
     Reason reason = Reason::kInternalError;

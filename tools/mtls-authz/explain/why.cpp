@@ -3,6 +3,7 @@
 #include <cstring>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <set>
 
@@ -14,8 +15,9 @@
 #include "log_line.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/spiffe_id.hpp"
-#include "mtls_authz/decide/identification.hpp"
+#include "mtls_authz/rules/method_set.hpp"
 #include "mtls_authz/trust/handshake_refusal.hpp"
+#include "suspect.hpp"
 
 namespace mtls::tool {
 
@@ -38,7 +40,7 @@ std::string selector_of(const LogLine& log_line) {
     return subject.empty() || subject.ends_with("...") ? "SELECTOR..." : config_quote("subject:" + subject);
 }
 
-// Where to look up the places of edits.
+// Where to look up partners and the places of edits.
 struct Places {
     std::shared_ptr<const Policy> policy;      // may be null
     std::shared_ptr<const Refusals> refusals;  // may be null
@@ -50,22 +52,9 @@ std::string partner_in(const LogLine& log_line) {
     return names.substr(0, names.find(','));
 }
 
-// The only partner that has the key that signed as a trust anchor, or "".
-std::string owner_of_issuer(const LogLine& log_line, const Policy* policy) {
-    const auto key = from_hex(log_line.get("issuer_spki"), false);
-    std::string out;
-    if (policy == nullptr || !key || key->empty()) return out;
-    for (const Partner& partner : policy->partners()) {
-        if (!partner.has_own_anchors || !has_anchor({&partner}, *key)) continue;
-        if (!out.empty()) return {};
-        out = partner.name;
-    }
-    return out;
-}
-
-std::string block_of(const LogLine& log_line, const Policy* policy) {
+std::string block_of(const LogLine& log_line, const Suspect& suspect, const Policy* policy) {
     std::string name = partner_in(log_line);
-    if (name.empty()) name = owner_of_issuer(log_line, policy);
+    if (name.empty()) name = suspect.partner;
     const Partner* const found = policy != nullptr ? policy->find(name) : nullptr;
     return "<MTLSPartner " + (name.empty() ? "NAME" : name) + ">" +
            (found != nullptr ? " at " + found->where.str() : "");
@@ -93,10 +82,16 @@ std::string suspension_of(const LogLine& log_line, const Places& places) {
     return partner != nullptr && partner->suspended ? partner->suspended->str() : "";
 }
 
-Edit edit_for(const LogLine& log_line, const Places& places) {
+// The request's method as MTLSGrant and methods= write it: no line can name one that httpd does not know.
+std::string method_of(const LogLine& log_line) {
+    const bool is_get = log_line.method.empty() || log_line.method == "HEAD";
+    return is_get ? "GET" : is_known_method(log_line.method) ? log_line.method : "*";
+}
+
+Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& places) {
     const Policy* const policy = places.policy.get();
-    const std::string block = block_of(log_line, policy), claimed = log_line.get("claimed");
-    const std::string request = (log_line.method.empty() ? "GET" : log_line.method) + " " + config_quote(log_line.path);
+    const std::string block = block_of(log_line, suspect, policy), claimed = log_line.get("claimed");
+    const std::string request = method_of(log_line) + " " + config_quote(log_line.path);
     const std::string_view word = log_line.reason;
     if (is_handshake(log_line)) {
         const std::string host = "the virtual host " + log_line.get("vhost");
@@ -139,13 +134,13 @@ Edit edit_for(const LogLine& log_line, const Places& places) {
     if (word == "not-allowed") {
         if (log_line.path.empty()) return {at_gate(log_line), "MTLSAllow partner " + claimed};
         return {at_gate(log_line) + ", or behind MTLSAllow by-grant in " + block +
-                    "; a MTLSDeny that fits it stands above both, and a Require line names it itself",
+                    "; an MTLSDeny that fits it stands above both, and a Require line names it itself",
                 "MTLSAllow partner " + (claimed.empty() ? "NAME" : claimed) + ", or MTLSGrant " + request};
     }
     if (word == "method-not-granted") {
         const std::string grant = log_line.get("grant");
         return {grant.empty() ? at_gate(log_line) : grant,
-                grant.empty() ? "methods= with " + log_line.method : "MTLSGrant " + request};
+                grant.empty() ? "methods= with " + method_of(log_line) : "MTLSGrant " + request};
     }
     return {};
 }
@@ -178,7 +173,7 @@ std::string command_for(const LogLine& log_line, const WhyOptions& options, bool
     return out;
 }
 
-std::string identity_text(const LogLine& log_line) {
+std::string identity_text(const LogLine& log_line, const Suspect& suspect) {
     const std::string claimed = log_line.get("claimed");
     if (log_line.fields.contains("partner")) return log_line.get("partner");
     // These reasons are decided after the path is verified.
@@ -191,7 +186,9 @@ std::string identity_text(const LogLine& log_line) {
     const bool is_proved = !is_handshake(log_line) && (is_after_path || is_by_crl);
     if (!claimed.empty()) return claimed + (is_proved ? "" : " (the certificate names it; that is not proved)");
     if (log_line.get("sha256").empty()) return "unknown: there is no certificate";
-    return "unknown: no partner's MTLSIdentity fits";
+    std::string out = "unknown: no partner's MTLSIdentity fits";
+    for (const std::string& sign : suspect.signs) out += "; " + sign;
+    return out;
 }
 
 constexpr std::pair<const char*, const char*> kMeaning[] = {
@@ -202,7 +199,7 @@ constexpr std::pair<const char*, const char*> kMeaning[] = {
     {"grant", "the MTLSGrant line that fits the path"},
     {"gate", "the line of the gate that decided"},
     {"vhost", "the virtual host"},
-    {"client", "whence it came"},
+    {"client", "the address of the client"},
     {"at", "the certificate that it is about"},
     {"subject", "the certificate's subject"},
     {"san", "its other names"},
@@ -227,11 +224,10 @@ const char* word_of(LogLine::Kind kind) {
     return "denied";
 }
 
-void print(const LogLine& log_line, const Edit& edit, const std::string& command) {
+void print(const LogLine& log_line, const std::string& who, const Edit& edit, const std::string& command) {
     const std::string request = log_line.path.empty() ? "" : " " + shown(log_line.method) + " " + shown(log_line.path);
     std::cout << coloured(word_of(log_line.kind), is_refusal(log_line) ? Colour::kBad : Colour::kGood) << request
-              << ": " << log_line.reason << "\n  " << shown(log_line.sentence)
-              << "\n  who: " << shown(identity_text(log_line)) << '\n';
+              << ": " << log_line.reason << "\n  " << shown(log_line.sentence) << "\n  who: " << shown(who) << '\n';
     for (const auto& [key, meaning] : kMeaning) {
         const std::string value = log_line.get(key);
         if (!value.empty()) std::cout << "  " << key << "=" << shown(value) << "  " << meaning << '\n';
@@ -247,11 +243,11 @@ void print(const LogLine& log_line, const Edit& edit, const std::string& command
               << '\n';
 }
 
-Json json_of(const LogLine& log_line, const Edit& edit, const std::string& command) {
+Json json_of(const LogLine& log_line, const std::string& who, const Edit& edit, const std::string& command) {
     return {{"kind", word_of(log_line.kind)},
             {"reason", log_line.reason},
             {"advice", log_line.sentence},
-            {"who", identity_text(log_line)},
+            {"who", who},
             {"method", log_line.method},
             {"path", log_line.path},
             {"edit", edit.line.empty() ? Json(nullptr) : Json({{"where", edit.where}, {"line", edit.line}})},
@@ -289,17 +285,20 @@ public:
     LineExplainer(const WhyOptions& options, Places places) : options_(options), places_(std::move(places)) {}
 
     Result<bool> explain_line(const std::string& line) {
-        const auto log_line = read_log_line(line);
-        if (!log_line) return Error{log_line.error()};
-        const Edit edit = edit_for(log_line.value(), places_);
-        const std::string command = command_for(log_line.value(), options_, places_.is_live);
+        const auto read = read_log_line(line);
+        if (!read) return Error{read.error()};
+        const LogLine& log_line = read.value();
+        const Suspect& suspect = suspect_of(log_line);
+        const std::string who = identity_text(log_line, suspect);
+        const Edit edit = edit_for(log_line, suspect, places_);
+        const std::string command = command_for(log_line, options_, places_.is_live);
         if (options_.json) {
-            std::cout << one_line(json_of(log_line.value(), edit, command)) << '\n';
-        } else if (is_new(log_line.value(), edit)) {
-            print(log_line.value(), edit, command);
+            std::cout << one_line(json_of(log_line, who, edit, command)) << '\n';
+        } else if (is_new(log_line, edit)) {
+            print(log_line, who, edit, command);
         }
         std::cout.flush();  // the input may be `tail -f`
-        is_refusal_ = is_refusal_ || is_refusal(log_line.value());
+        is_refusal_ = is_refusal_ || is_refusal(log_line);
         return true;
     }
     // Skips other lines: whole logs may be piped in.
@@ -315,6 +314,16 @@ public:
     }
 
 private:
+    // Looked for once per certificate: a log has many lines of one.
+    const Suspect& suspect_of(const LogLine& log_line) {
+        const std::string sha256 = log_line.get("sha256");
+        const bool is_unknown = places_.policy != nullptr && partner_in(log_line).empty() && !sha256.empty();
+        if (!is_unknown) return suspects_[""];
+        const auto [found, is_first] = suspects_.try_emplace(sha256);
+        if (is_first) found->second = find_suspect(log_line, *places_.policy);
+        return found->second;
+    }
+
     // Whether this is the first line with this cause, whatever its request, request id and time.
     bool is_new(const LogLine& log_line, const Edit& edit) {
         std::string key = std::string(word_of(log_line.kind)) + '\n' + std::string(log_line.reason) + '\n' +
@@ -329,6 +338,7 @@ private:
     const WhyOptions& options_;
     const Places places_;
     bool is_refusal_ = false;
+    std::map<std::string, Suspect> suspects_;  // by sha256
     std::set<std::string> seen_;
     std::size_t repeats_ = 0;
 };

@@ -1,7 +1,6 @@
 
 #include "seen.hpp"
 
-#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -24,14 +23,9 @@ public:
         : cas_(sources.all()), now_(now), out_(out), report_(report) {}
 
     void add_path(const std::string& path) {
-        std::error_code fault;
-        if (!std::filesystem::is_directory(path, fault)) return add_file(path);
-        std::set<std::string> files;
-        for (const auto& entry : std::filesystem::recursive_directory_iterator(path, fault)) {
-            if (entry.is_regular_file()) files.insert(entry.path());
-        }
-        if (fault) fail(path, "cannot be read: " + fault.message());
-        for (const std::string& file : files) add_file(file);
+        const auto files = files_below(path);
+        if (!files) return fail(path, "cannot be read: " + files.error());
+        for (const std::string& file : files.value()) add_file(file);
     }
 
     void add_audit_log(const std::string& path) {

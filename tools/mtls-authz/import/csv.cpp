@@ -8,7 +8,6 @@
 #include "import.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/rules/selector.hpp"
-#include "mtls_authz/rules/selector_types.hpp"
 
 namespace mtls::tool {
 
@@ -70,7 +69,8 @@ std::vector<std::string> words_of(const std::string& field) {
 // Stores one field in an entry; returns the fault, or "".
 using Column = std::function<std::string(ImportedEntry&, const std::string&)>;
 
-Column column_of(const std::string& heading, const Sha1Lookup& by_sha1) {
+// nullopt for an unknown heading.
+std::optional<Column> column_of(const std::string& heading, const Sha1Lookup& by_sha1) {
     static const std::map<std::string_view, std::string_view> kOtherNames = {
         {"dn", "subject"}, {"subject dn", "subject"}, {"common name", "CN"}, {"organization", "O"},
         {"san", "DNS"},    {"host", "DNS"},           {"mail", "email"},     {"serial", "cert-serial"}};
@@ -106,6 +106,7 @@ Column column_of(const std::string& heading, const Sha1Lookup& by_sha1) {
     }
     const auto other = kOtherNames.find(word);
     const std::string type(other != kOtherNames.end() ? other->second : trim(heading));
+    if (!is_selector_type(std::string_view(type).substr(type.starts_with('!') ? 1 : 0))) return std::nullopt;
     return [type](ImportedEntry& entry, const std::string& value) {
         const std::string selector = type + ":" + value;
         const auto parsed = Selector::parse(selector);
@@ -123,11 +124,12 @@ Imported read_csv(std::string_view text, const Sha1Lookup& by_sha1) {
     if (rows.empty()) return out;
     std::vector<Column> columns;
     for (const std::string& heading : rows.front().fields) {
-        ImportedEntry none;
-        columns.push_back(column_of(heading, by_sha1));
-        const std::string fault = columns.back()(none, "x");
-        if (!fault.starts_with(kUnknownSelectorType)) continue;
-        // What nobody reads might narrow whom a row lets in.
+        auto column = column_of(heading, by_sha1);
+        if (column) {
+            columns.push_back(std::move(*column));
+            continue;
+        }
+        // Without a column that holds a condition, a row would let in more certificates: read nothing.
         out.reject(rows.front().line, "the heading '" + std::string(trim(heading)) +
                                           "' is none that a table may have (mtls-authz help import has them): change "
                                           "it, or take the column out; no row was read");

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <iostream>
 #include <map>
+#include <set>
 
 #include "../commands.hpp"
 #include "../facts_json.hpp"
@@ -120,16 +121,19 @@ struct ImportedPartner {
     }
 };
 
+// A name of the source, else of the pinned certificate, else of the selectors.
+std::string wanted_name(const ImportedEntry& entry, const CertificatesBySha1& certificates) {
+    if (!entry.partner.empty()) return is_valid_name(entry.partner) ? entry.partner : partner_name_of(entry.partner);
+    const std::string pinned = entry.selectors.size() == 1 ? certificates.name_of(entry.selectors.front()) : "";
+    return pinned.empty() ? name_by_selectors(entry.selectors) : pinned;
+}
+
 std::vector<ImportedPartner> partners_of(const Imported& imported, const CertificatesBySha1& certificates) {
     std::vector<ImportedPartner> out;
     std::map<std::string, std::size_t> by_name;  // index in `out`
     for (const ImportedEntry& entry : imported.entries) {
         const std::string& source = entry.partner;
-        const std::string pinned = entry.selectors.size() == 1 ? certificates.name_of(entry.selectors.front()) : "";
-        std::string wanted = !pinned.empty() && source.empty() ? pinned
-                             : source.empty()                  ? name_by_selectors(entry.selectors)
-                             : is_valid_name(source)           ? source
-                                                               : partner_name_of(source);
+        std::string wanted = wanted_name(entry, certificates);
         if (wanted.empty()) wanted = "partner";
         // Keep partners apart that differ in the source.
         const auto is_taken = [&](const std::string& name) {
@@ -157,6 +161,14 @@ bool can_be_written(const ImportedEntry& entry) {
 std::string fault_of(const ImportedPartner& partner, const std::string& root) {
     for (const Diagnostic& finding : read_policy_text(partner.text("", "mod_ssl"), root).findings) {
         if (finding.is_error()) return finding.message;
+    }
+    return {};
+}
+
+// The first error about the anchors of a block, or "".
+std::string fault_of_anchors(const std::string& block, const std::string& root) {
+    for (const Diagnostic& finding : read_policy_text(block, root).findings) {
+        if (finding.is_error() && finding.message.starts_with("MTLSTrustAnchor")) return finding.message;
     }
     return {};
 }
@@ -191,6 +203,7 @@ int import_policy(const ImportOptions& options) {
 
     const std::string anchor = options.anchor.empty() ? "mod_ssl" : anchor_name(options.anchor, options.root);
     std::string blocks;
+    std::set<std::string> missing;  // what is wrong with the anchors, once each
     Json partners = Json::array();
     std::erase_if(imported.entries, [&imported](const ImportedEntry& entry) {
         if (can_be_written(entry)) return false;
@@ -205,8 +218,11 @@ int import_policy(const ImportOptions& options) {
         }
         const std::string block = partner.text(anchor);
         blocks += "\n" + block;
+        missing.insert(fault_of_anchors(block, options.root));
         partners.push_back({{"partner", partner.name}, {"block", block}});
     }
+    missing.erase("");
+    for (const std::string& fault : missing) complain(fault);
     const std::size_t count = partners.size();
     if (options.json) {
         Json rest = Json::array();

@@ -31,7 +31,7 @@ void compare_with_server(const InForce& now, PolicyInput& input) {
                                   "these files are generation " + std::string(input.policy->generation()) +
                                       ", but in force is " + now.text() + change});
     }
-    for (const std::string& sentence : now.not_counted)
+    for (const std::string& sentence : now.not_in_force)
         input.findings.push_back({Diagnostic::Severity::kError, {}, sentence});
     for (Diagnostic& finding : lint_refusals(*input.policy, *now.refusals)) {
         input.findings.push_back(std::move(finding));
@@ -70,9 +70,10 @@ int check_policy(const CheckOptions& options) {
             print_finding(std::cout, finding);
         }
     }
-    const char* const left = options.live ? "who owns the files"
-                                          : "what is in force (--live), what httpd.conf itself adds, gates, revocation "
-                                            "files, CRLs, who owns the files";
+    std::string left = options.live ? "who owns the files"
+                                    : "what is in force (--live), what httpd.conf itself adds, gates, revocation "
+                                      "files, CRLs, who owns the files";
+    if (input.policy && input.policy->partners().empty()) left += ", names of partners (there is none in these files)";
     if (options.json) {
         const Json generation = input.policy ? Json(input.policy->generation()) : Json(nullptr);
         std::cout << one_line({{"ok", !failed},

@@ -1,6 +1,4 @@
-#include <algorithm>
 #include <ctime>
-#include <filesystem>
 #include <iostream>
 #include <set>
 
@@ -117,14 +115,15 @@ std::string verdict(const Policy& policy, const PresentedCertificate& certificat
     return std::string(who.reason == Reason::kGranted ? who.partner->name.view() : word_of(who.reason));
 }
 
-// Returns whether all files of the folder were readable.
+// `path`: a folder of certificates, or one. Returns whether all were readable.
 bool compare_certificates(const Policy& before, const Policy& after, const RefusalSet& refusal_set,
-                          const std::string& folder, Changes& out) {
-    std::vector<std::string> files;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
-        if (entry.is_regular_file()) files.push_back(entry.path());
+                          const std::string& path, Changes& out) {
+    const auto found = files_below(path);
+    if (!found) {
+        complain(path + ": " + found.error());
+        return false;
     }
-    std::sort(files.begin(), files.end());
+    const std::vector<std::string>& files = found.value();
     bool all_read = true;
     for (std::size_t i = 0; i < files.size(); ++i) {
         show_progress("asked about", i, files.size());
@@ -205,7 +204,9 @@ int show_difference(const DiffOptions& options) {
                   << '\n';
     } else {
         for (const Change& change : changes) std::cout << shown(change.text()) << '\n';
-        if (!changes.empty()) std::cout << "not asked: " << left << '\n';
+        // A script reads nothing where nothing differs, as of diff(1).
+        if (changes.empty() && is_terminal()) std::cout << "no difference\n";
+        if (!changes.empty() || is_terminal()) std::cout << "not asked: " << left << '\n';
     }
     return !all_read ? kNotDone : changes.empty() ? kFine : kErrorsFound;
 }
