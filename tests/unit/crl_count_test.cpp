@@ -352,7 +352,8 @@ CLAIM(whether_a_ca_may_sign_crls_is_asked_of_each_of_its_certificates) {
 }
 
 CLAIM(a_client_makes_no_list_one_of_a_strangers_key) {
-    const test::Identity ca = ca_named("CA", nullptr), stranger = ca_named("CA", nullptr);
+    const test::Identity root = ca_named("Root", nullptr), ca = ca_named("CA", nullptr),
+                         stranger = ca_named("CA", &root);
     const test::Identity leaf = make_client("l", "l.example", ca);
     const Site site(ca.cert_pem());
     const CrlSet lists = set_of({list_by(stranger)});
