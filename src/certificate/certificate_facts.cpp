@@ -87,7 +87,7 @@ private:
         std::set<std::string> seen;
         const int count = X509_get_ext_count(&certificate_);
         for (int i = 0; i < count; ++i) {
-            X509_EXTENSION* const extension = X509_get_ext(&certificate_, i);
+            auto* const extension = X509_get_ext(&certificate_, i);
             std::string oid = oid_dotted(*X509_EXTENSION_get_object(extension));
             // RFC 5280 4.2: with two of a kind, readers could disagree on which one counts.
             if (!seen.insert(oid).second) malformed_extension(oid, "occurs twice");

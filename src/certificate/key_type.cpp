@@ -149,7 +149,7 @@ std::vector<std::string_view> families_of(std::string_view algorithm) {
 
 KeyType key_type_of(const X509& certificate) {
     const ErrorQueueGuard errors;
-    X509_PUBKEY* const encoded = X509_get_X509_PUBKEY(&certificate);
+    auto* const encoded = X509_get_X509_PUBKEY(&certificate);
     X509_ALGOR* identifier = nullptr;
     X509_PUBKEY_get0_param(nullptr, nullptr, nullptr, &identifier, encoded);
     const ASN1_OBJECT* object = nullptr;

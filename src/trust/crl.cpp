@@ -158,7 +158,7 @@ private:
     std::string read_extensions() {
         std::set<int> seen;
         for (int i = 0; i < X509_CRL_get_ext_count(list_); ++i) {
-            X509_EXTENSION* const extension = X509_CRL_get_ext(list_, i);
+            auto* const extension = X509_CRL_get_ext(list_, i);
             const int nid = OBJ_obj2nid(X509_EXTENSION_get_object(extension));
             const bool supported = nid == NID_crl_number || nid == NID_delta_crl ||
                                    nid == NID_issuing_distribution_point || nid == NID_authority_key_identifier;
@@ -224,7 +224,7 @@ private:
             const X509_REVOKED* const entry = sk_X509_REVOKED_value(revoked, i);
             bool removed = false;
             for (int e = 0; e < X509_REVOKED_get_ext_count(entry); ++e) {
-                X509_EXTENSION* const extension = X509_REVOKED_get_ext(entry, e);
+                auto* const extension = X509_REVOKED_get_ext(entry, e);
                 const int nid = OBJ_obj2nid(X509_EXTENSION_get_object(extension));
                 const bool supported = nid == NID_crl_reason || nid == NID_invalidity_date ||
                                        (nid == NID_certificate_issuer && record_.indirect);

@@ -16,8 +16,9 @@ constexpr std::size_t kMostSteps = 512;
 constexpr std::size_t kMostTried = 32;
 
 // OpenSSL selects an issuer by name, and by the key identifier if present. Here only the next certificate of `chain` is
-// accepted; X509_check_issued() still decides whether it may be the issuer.
-int is_next_in_chain(X509_STORE_CTX* ctx, X509* below, X509* above) {
+// accepted; X509_check_issued() still decides whether it may be the issuer. OpenSSL 4 passes const certificates.
+template <class Certificate>
+int is_next_in_chain(X509_STORE_CTX* ctx, Certificate* below, Certificate* above) {
     const auto& chain = *static_cast<const std::vector<X509*>*>(X509_STORE_CTX_get_app_data(ctx));
     const auto at = std::find(chain.begin(), chain.end(), below);
     const bool is_next = at != chain.end() && at + 1 != chain.end() && *(at + 1) == above;
