@@ -6,7 +6,7 @@ set -eu
 tarball=${1:?usage: dist.sh TARBALL}
 cd "$(dirname "$0")/.."
 name=mod_mtls_authz-$(cat VERSION)
-if [ -e .git ]; then
+if [ -e .git ] && git log -1 >/dev/null 2>&1; then
     date=$(git log -1 --format=%ct)
     files() { git ls-files -z; }
 else

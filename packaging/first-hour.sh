@@ -8,6 +8,7 @@ packages=${1:?usage: first-hour.sh PACKAGES OLDER}
 older=${2:?usage: first-hour.sh PACKAGES OLDER}
 # Port 443 of the machine is not ours: everything is fetched, and goes on in a network of its own.
 if [ "${3:-}" != alone ]; then
+    unshare --net true || { echo "first-hour.sh: this machine allows no network of its own" >&2 && exit 77; }
     # A system that is thrown away does not have to outlive a crash.
     echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/unsafe-io
     apt update

@@ -31,7 +31,7 @@ prepare() {
     # APR's headers are this processor's: its packages for developers cannot be installed for two. What is used of them is
     # alike everywhere.
     packages="clang nlohmann-json3-dev libcli11-dev libaprutil1-dev"
-    libraries="libssl-dev libcmocka-dev libcurl4-openssl-dev libpcre2-dev libaprutil1-dbd-sqlite3"
+    libraries="libstdc++6 libssl-dev libcmocka-dev libcurl4-openssl-dev libpcre2-dev libaprutil1-dbd-sqlite3"
     case $what in
         libc++) packages="$packages $libraries libc++-dev libc++abi-dev" ;;
         plain) packages="$packages $libraries g++ libbsd-dev" ;;
@@ -71,16 +71,16 @@ inside() {
             ;;
         arm64)
             cxx='clang++ --target=aarch64-linux-gnu'
-            run='qemu-aarch64 -L /usr/aarch64-linux-gnu'
+            run='qemu-aarch64'
             ;;
         armhf)
             cxx='clang++ --target=arm-linux-gnueabihf'
-            run='qemu-arm -L /usr/arm-linux-gnueabihf'
+            run='qemu-arm'
             ;;
         i386) cxx='clang++ --target=i686-linux-gnu' ;;
         s390x)
             cxx='clang++ --target=s390x-linux-gnu'
-            run='qemu-s390x -L /usr/s390x-linux-gnu'
+            run='qemu-s390x'
             ;;
     esac
     make -j"$(nproc)" BUILD="$folder" CXX="$cxx" SAN_CXX="$cxx" SANITIZE="$assertions" CRYPTO="$crypto" LTO= \

@@ -169,10 +169,10 @@ mtls::X509CrlPtr make_list(const ListSpec& spec) {
     const Identity& name = spec.name != nullptr ? *spec.name : *spec.signer;
     X509_CRL_set_issuer_name(list.get(), X509_get_subject_name(name.cert.get()));
     const auto now = static_cast<std::time_t>(spec.now);
-    const TimePtr time(ASN1_TIME_set(nullptr, now + static_cast<std::time_t>(spec.this_update)));
+    const TimePtr time(set_time(nullptr, now, spec.this_update));
     X509_CRL_set1_lastUpdate(list.get(), time.get());
     if (spec.next_update) {
-        ASN1_TIME_set(time.get(), now + static_cast<std::time_t>(*spec.next_update));
+        set_time(time.get(), now, *spec.next_update);
         X509_CRL_set1_nextUpdate(list.get(), time.get());
     }
     if (spec.number) add_integer(list.get(), NID_crl_number, *spec.number, 0);

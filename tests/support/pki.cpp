@@ -159,8 +159,8 @@ Identity issue(const CertSpec& spec, const Identity* issuer, mtls::EvpPkeyPtr ke
     BN_to_ASN1_INTEGER(number, X509_get_serialNumber(cert));
     BN_free(number);
     const std::time_t now = std::time(nullptr);
-    ASN1_TIME_set(X509_getm_notBefore(cert), now + static_cast<std::time_t>(spec.not_before));
-    ASN1_TIME_set(X509_getm_notAfter(cert), now + static_cast<std::time_t>(spec.not_after));
+    set_time(X509_getm_notBefore(cert), now, spec.not_before);
+    set_time(X509_getm_notAfter(cert), now, spec.not_after);
     const mtls::X509NamePtr name(X509_NAME_new());
     fill_name(name.get(), spec.subject);
     require(X509_set_subject_name(cert, name.get()) == 1, "subject (OpenSSL takes no invalid UTF8String)");
@@ -266,14 +266,19 @@ void add_revoked(X509_CRL* crl, const X509& certificate, long reason, const Iden
 
 }  // namespace
 
+ASN1_TIME* set_time(ASN1_TIME* time, std::time_t now, std::int64_t offset) {
+    constexpr std::int64_t kDay = 86400;
+    return ASN1_TIME_adj(time, now, static_cast<int>(offset / kDay), static_cast<long>(offset % kDay));
+}
+
 std::string make_crl(const Identity& signer, const CrlSpec& spec) {
     X509_CRL* const crl = X509_CRL_new();
     X509_CRL_set_version(crl, 1);
     X509_CRL_set_issuer_name(crl, X509_get_subject_name(signer.cert.get()));
     const std::time_t now = std::time(nullptr);
-    ASN1_TIME* const time = ASN1_TIME_set(nullptr, now + static_cast<std::time_t>(spec.this_update));
+    ASN1_TIME* const time = set_time(nullptr, now, spec.this_update);
     X509_CRL_set1_lastUpdate(crl, time);
-    ASN1_TIME_set(time, now + static_cast<std::time_t>(spec.next_update));
+    set_time(time, now, spec.next_update);
     if (spec.has_next_update) X509_CRL_set1_nextUpdate(crl, time);
     ASN1_TIME_free(time);
     if (spec.number != 0) add_integer(crl, NID_crl_number, spec.number, false);

@@ -87,6 +87,9 @@ struct CrlSpec {
 std::string make_crl(const Identity& signer, const CrlSpec& spec);
 
 std::string hex_sha256(const Identity& id);
+
+// Sets `time`, or a new one for null, to `now` and `offset` seconds: also past 2038 where time_t has 32 bits.
+ASN1_TIME* set_time(ASN1_TIME* time, std::time_t now, std::int64_t offset);
 std::string der_utf8(const std::string& text);
 
 }  // namespace test
