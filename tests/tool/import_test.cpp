@@ -145,12 +145,22 @@ CLAIM(an_anchor_that_cannot_be_read_is_said) {
     Importing today;
     today.file("today", "name,cn,anchor\na,api,gone.pem\nb,gw,gone.pem\nc,x,ca.pem\n");
     const std::string said = today.shell("\"$0\" import csv today 2>&1 >/dev/null").text;
-    CHECK_CONTAINS(said, "mtls-authz: MTLSTrustAnchor: cannot read '");
+    CHECK_CONTAINS(said, "mtls-authz: of a: MTLSTrustAnchor: cannot read '");
     CHECK_CONTAINS(said, "/gone.pem': No such file or directory");
     CHECK_EQUAL(std::count(said.begin(), said.end(), '\n'), 1);
     today.file("today", "name,cn\na,api\n");
     CHECK_EQUAL(today.shell("\"$0\" import csv today --anchor ca.pem 2>&1 >/dev/null").text, "");
     CHECK_CONTAINS(today.shell("\"$0\" import csv today --anchor nowhere.pem 2>&1 >/dev/null").text, "nowhere.pem");
+}
+
+CLAIM(a_damaged_table_is_no_partner) {
+    Importing today;
+    const std::string head = "name,cn,contact\n";
+    CHECK_CONTAINS(today.import(1, "csv", head + "b,y,me\na,x\n"), "today:3: not converted: 2 fields, but 3 headings");
+    CHECK_CONTAINS(today.import(1, "csv", head + "b,y,me\na,x,\"half a con"), "today:3: not converted: a quote that");
+    // A name that no partner can have is said.
+    const std::string out = today.import(0, "csv", "name,cn\numbrella corp,x\n");
+    CHECK_CONTAINS(out, "# There: umbrella corp\n<MTLSPartner umbrella-corp>");
 }
 
 CLAIM(a_table_becomes_partners_with_all_that_it_says) {
@@ -183,6 +193,7 @@ CLAIM(rules_of_mod_ssl_become_partners_where_they_compare_names) {
         "<Location /x>\n"
         "  SSLRequire %{SSL_CLIENT_S_DN_O} eq \"Acme\" and \\\n"
         "             %{SSL_CLIENT_S_DN_OU} in {\"Staff\", \"CA\"} and %{SSL_CLIENT_VERIFY} eq \"SUCCESS\"\n"
+        "</Location>\n<Location /y>\n"
         "  Require expr \"%{SSL_CLIENT_S_DN_CN} == 'api' || %{SSL_CLIENT_SAN_DNS_0} == 'b.globex.example'\"\n"
         "  Require expr %{SSL_CLIENT_I_DN_CN} == 'Acme CA' && (%{SSL_CLIENT_S_DN_CN} == 'with-ca')\n"
         "  SSLRequire %{TIME_HOUR} >= 8\n"
@@ -197,9 +208,53 @@ CLAIM(rules_of_mod_ssl_become_partners_where_they_compare_names) {
     CHECK_EQUAL(today.who({{"CN", "x"}}, "b.globex.example"), "b-globex-example");
     CHECK_EQUAL(today.who({{"CN", "with-ca"}}), "with-ca");
     CHECK_CONTAINS(out, "# asked for the issuer's name 'Acme CA', which proves nothing");
-    CHECK_CONTAINS(out, "today:6: not converted: the expression ");
-    CHECK_CONTAINS(out, "today:7: not converted: the expression compares SSL_CLIENT_S_DN_CN by another operator");
-    CHECK(out.find("today:8") == std::string::npos);
+    CHECK_CONTAINS(out, "today:8: not converted: the expression ");
+    CHECK_CONTAINS(out, "today:9: not converted: the expression compares SSL_CLIENT_S_DN_CN by another operator");
+    CHECK(out.find("today:10") == std::string::npos);
+    CHECK_CONTAINS(out, "mtls-authz: the rules are of 2 places: MTLSAllow any-partner lets the partners of each into");
+}
+
+CLAIM(rules_of_one_place_are_joined_as_httpd_joins_them) {
+    Importing today;
+    const std::string o = "%{SSL_CLIENT_S_DN_O} == 'Acme'", ou = "%{SSL_CLIENT_S_DN_OU} == 'Batch'",
+                      cn = "%{SSL_CLIENT_S_DN_CN} == 'evil'";
+    const auto in = [](const std::string& section, const std::string& lines) {
+        return "<" + section + ">\n" + lines + "</" + section.substr(0, section.find(' ')) + ">\n";
+    };
+    const auto import = [&](int status, const std::string& lines) {
+        return today.import(status, "sslrequire", in("Location /x", lines));
+    };
+    const auto lets_in_both_alone = [&] {
+        CHECK_EQUAL(today.who({{"O", "Acme"}, {"OU", "Batch"}}), "acme");
+        CHECK_EQUAL(today.who({{"O", "Acme"}}), "");
+        CHECK_EQUAL(today.who({{"OU", "Batch"}}), "");
+    };
+    import(0, "SSLRequire " + o + "\nSSLRequire " + ou + "\n");
+    lets_in_both_alone();
+    import(0, "SSLRequire " + o + "\nRequire expr \"" + ou + "\"\n");
+    lets_in_both_alone();
+    import(0, in("RequireAll", "Require expr \"" + o + "\"\nRequire all granted\n" +
+                                   in("RequireAny", "Require expr \"" + ou + "\"\n")));
+    lets_in_both_alone();
+    import(0, "Require expr \"" + o + "\"\nRequire expr \"" + ou + "\"\n");
+    CHECK_EQUAL(today.who({{"O", "Acme"}}), "acme");
+    CHECK_EQUAL(today.who({{"OU", "Batch"}}), "partner");
+    // A condition that is none of a partner's is named.
+    const std::string said = import(1, in("RequireAll", "Require expr \"" + o + "\"\nRequire ip 10.0.0.0/8\n"));
+    CHECK_CONTAINS(said, "today:4: not converted: 'Require ip 10.0.0.0/8' in <RequireAll> is none of a partner's");
+    // What is kept out is kept out.
+    for (const std::string& banned :
+         {"Require not expr \"" + cn + "\"\n", in("RequireNone", "Require expr \"" + cn + "\"\n")}) {
+        import(0, in("RequireAll", "Require expr \"" + o + "\"\n" + banned));
+        CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "good"}}), "acme");
+        CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "evil"}}), "");
+        CHECK_EQUAL(today.who({{"CN", "evil"}}), "");
+    }
+    CHECK_CONTAINS(
+        import(1, in("RequireAll", "Require expr \"" + o + "\"\nRequire not expr \"" + ou + " && " + cn + "\"\n")),
+        "today:4: not converted: the expression keeps out those who have several things at once");
+    const std::string alone = in("RequireAll", in("RequireNone", "Require expr \"" + cn + "\"\n"));
+    CHECK_CONTAINS(import(2, alone), "not converted: lets in everybody else");
 }
 
 CLAIM(what_the_sources_hold_cannot_write_directives) {

@@ -16,6 +16,7 @@ namespace {
 struct Row {
     std::size_t line;
     std::vector<std::string> fields;
+    bool is_open = false;  // a quote in it does not end
 };
 
 // Parses RFC 4180 with `separator` instead of the comma; skips empty rows.
@@ -27,6 +28,7 @@ std::vector<Row> rows_of(std::string_view text, char separator) {
     const auto end_row = [&] {
         const bool is_blank = std::all_of(row.fields.begin(), row.fields.end(),
                                           [](const std::string& field) { return trim(field).empty(); });
+        row.is_open = quoted;
         if (!is_blank) out.push_back(std::move(row));
         row = Row{line, {""}};
     };
@@ -139,7 +141,11 @@ Imported read_csv(std::string_view text, const Sha1Lookup& by_sha1) {
         ImportedEntry entry;
         entry.line = rows[i].line;
         std::string fault;
-        if (rows[i].fields.size() > columns.size()) fault = "more fields than headings";
+        // A field that is missing may be the anchor: none is guessed.
+        if (rows[i].fields.size() != columns.size())
+            fault =
+                std::to_string(rows[i].fields.size()) + " fields, but " + std::to_string(columns.size()) + " headings";
+        if (rows[i].is_open) fault = "a quote that begins in this row does not end: all behind it is in one field";
         for (std::size_t k = 0; k < rows[i].fields.size() && fault.empty(); ++k) {
             const std::string value(trim(rows[i].fields[k]));
             if (!value.empty()) fault = columns[k](entry, value);

@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <iostream>
 #include <map>
-#include <set>
 
 #include "../commands.hpp"
 #include "../facts_json.hpp"
@@ -95,6 +94,7 @@ private:
 struct ImportedPartner {
     std::string name;
     std::vector<const ImportedEntry*> entries;
+    std::string renamed = {};  // its name in the source, which it cannot have here; else empty
 
     // `only_anchor`: replaces all anchors of the entries; empty: use those, or `anchor`.
     std::string text(const std::string& anchor, const std::string& only_anchor = {}) const {
@@ -114,7 +114,8 @@ struct ImportedPartner {
             for (const std::string& group : e->groups) add_once(others, "MTLSGroup " + config_quote(group));
             for (const std::string& grant : e->grants) add_once(others, "MTLSGrant " + grant);
         }
-        std::string out = "<MTLSPartner " + name + ">\n" + identities;
+        std::string out = renamed.empty() ? "" : "# There: " + shown(renamed) + "\n";
+        out += "<MTLSPartner " + name + ">\n" + identities;
         for (const std::string& file : anchors) out += "    MTLSTrustAnchor " + config_quote(file) + "\n";
         for (const std::string& line : others) out += "    " + line + "\n";
         return out + "</MTLSPartner>\n";
@@ -144,6 +145,7 @@ std::vector<ImportedPartner> partners_of(const Imported& imported, const Certifi
         for (int i = 2; is_taken(name); ++i) name = wanted + "-" + std::to_string(i);
         const auto [place, is_new] = by_name.emplace(lower(name), out.size());
         if (is_new) out.push_back({name, {}});
+        if (is_new && !source.empty() && name != source) out.back().renamed = source;
         out[place->second].entries.push_back(&entry);
     }
     return out;
@@ -203,7 +205,7 @@ int import_policy(const ImportOptions& options) {
 
     const std::string anchor = options.anchor.empty() ? "mod_ssl" : anchor_name(options.anchor, options.root);
     std::string blocks;
-    std::set<std::string> missing;  // what is wrong with the anchors, once each
+    std::map<std::string, std::string> missing;  // what is wrong with anchors, and the first partner with it
     Json partners = Json::array();
     std::erase_if(imported.entries, [&imported](const ImportedEntry& entry) {
         if (can_be_written(entry)) return false;
@@ -218,11 +220,12 @@ int import_policy(const ImportOptions& options) {
         }
         const std::string block = partner.text(anchor);
         blocks += "\n" + block;
-        missing.insert(fault_of_anchors(block, options.root));
+        const std::string of_anchors = fault_of_anchors(block, options.root);
+        if (!of_anchors.empty()) missing.emplace(of_anchors, partner.name);
         partners.push_back({{"partner", partner.name}, {"block", block}});
     }
-    missing.erase("");
-    for (const std::string& fault : missing) complain(fault);
+    for (const auto& [fault, partner] : missing) complain("of " + partner + ": " + fault);
+    for (const std::string& remark : imported.remarks) complain(remark);
     const std::size_t count = partners.size();
     if (options.json) {
         Json rest = Json::array();

@@ -41,7 +41,8 @@ struct NotImported {
 struct Imported {
     std::vector<ImportedEntry> entries;
     std::vector<NotImported> rest;
-    std::size_t denying = 0;  // entries that only deny: without a partner a client is denied anyway
+    std::vector<std::string> remarks;  // about all of it
+    std::size_t denying = 0;           // entries that only deny: without a partner a client is denied anyway
 
     void reject(std::size_t line, std::string why) { rest.push_back({line, std::move(why)}); }
 };

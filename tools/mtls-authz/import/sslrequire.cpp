@@ -18,11 +18,18 @@ struct NotConvertible : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// One conjunction that satisfies the expression.
+// One conjunction that satisfies a rule.
 struct Alternative {
     std::vector<std::string> selectors, remarks;
+    std::size_t line = 0;  // of the first rule that it comes from
 };
 using Alternatives = std::vector<Alternative>;
+
+void add_once(std::vector<std::string>& to, const std::vector<std::string>& more) {
+    for (const std::string& one : more) {
+        if (std::find(to.begin(), to.end(), one) == to.end()) to.push_back(one);
+    }
+}
 
 Alternatives both(const Alternatives& a, const Alternatives& b) {
     constexpr std::size_t kMost = 1000;
@@ -31,11 +38,24 @@ Alternatives both(const Alternatives& a, const Alternatives& b) {
     for (const Alternative& x : a) {
         for (const Alternative& y : b) {
             out.push_back(x);
-            out.back().selectors.insert(out.back().selectors.end(), y.selectors.begin(), y.selectors.end());
-            out.back().remarks.insert(out.back().remarks.end(), y.remarks.begin(), y.remarks.end());
+            add_once(out.back().selectors, y.selectors);
+            add_once(out.back().remarks, y.remarks);
         }
     }
     return out;
+}
+
+// What satisfies the opposite, in one conjunction: partners of several could overlap, and be ambiguous.
+Alternatives negated(const Alternatives& rule) {
+    Alternative out;
+    for (const Alternative& one : rule) {
+        if (one.selectors.empty()) throw NotConvertible("keeps out by an issuer's name, which proves nothing");
+        if (one.selectors.size() > 1) throw NotConvertible("keeps out those who have several things at once");
+        const std::string& selector = one.selectors.front();
+        out.selectors.push_back(selector.starts_with('!') ? selector.substr(1) : "!" + selector);
+        out.line = one.line;
+    }
+    return {out};
 }
 
 // Removes "_0" to "_9", the index of a repeated attribute: a selector tests all of them.
@@ -61,13 +81,14 @@ Alternative asked_by(std::string_view variable, const std::string& value) {
     const std::string_view name = without_index(variable);
     if (name == "SSL_CLIENT_VERIFY" && value == "SUCCESS") return {};
     if (name.starts_with("SSL_CLIENT_I_DN")) {
-        return {{}, {"asked for the issuer's name '" + value + "', which proves nothing: name that CA's file below"}};
+        return {
+            {}, {"asked for the issuer's name '" + value + "', which proves nothing: name that CA's file below"}, 0};
     }
     const auto type = kTypes.find(name);
     if (type == kTypes.end())
         throw NotConvertible("asks " + shown(variable) +
                              ", which is none of a partner's: such a rule stays beside the gate");
-    return {{std::string(type->second) + ":" + value}, {}};
+    return {{std::string(type->second) + ":" + value}, {}, 0};
 }
 
 // Grammar: or := and ("or" and)*;  and := one ("and" one)*;  one := "(" or ")" | %{VARIABLE} ("eq"|"=="|"="|"in") value
@@ -153,57 +174,153 @@ private:
     std::size_t at_ = 0;
 };
 
-// The expression of SSLRequire or Require expr; nullopt for other lines.
-std::optional<std::string> expression_of(std::string_view line) {
-    const auto after = [&line](std::string_view word) -> std::optional<std::string_view> {
-        if (!equal_nocase(line.substr(0, word.size()), word)) return std::nullopt;
-        const std::string_view rest = line.substr(word.size());
-        if (rest.empty() || (rest.front() != ' ' && rest.front() != '\t')) return std::nullopt;
-        return trim(rest);
-    };
-    if (const auto all = after("SSLRequire")) return std::string(*all);
-    const auto required = after("Require");
-    if (!required) return std::nullopt;
-    line = *required;
-    const auto expression = after("expr");
-    if (!expression) return std::nullopt;
-    const char quote = expression->empty() ? '\0' : expression->front();
-    if (quote != '"' && quote != '\'') return std::string(*expression);
-    // Unquotes as httpd does.
+// The words behind `word`, if the line begins with it.
+std::optional<std::string_view> after(std::string_view line, std::string_view word) {
+    if (!equal_nocase(line.substr(0, word.size()), word)) return std::nullopt;
+    const std::string_view rest = line.substr(word.size());
+    if (rest.empty() || (rest.front() != ' ' && rest.front() != '\t')) return std::nullopt;
+    return trim(rest);
+}
+
+// Unquotes as httpd does.
+std::string unquoted(std::string_view text) {
+    const char quote = text.empty() ? '\0' : text.front();
+    if (quote != '"' && quote != '\'') return std::string(text);
     std::string out;
-    for (std::size_t i = 1; i < expression->size() && (*expression)[i] != quote; ++i) {
-        if ((*expression)[i] == '\\' && i + 1 < expression->size() && (*expression)[i + 1] == quote) ++i;
-        out += (*expression)[i];
+    for (std::size_t i = 1; i < text.size() && text[i] != quote; ++i) {
+        if (text[i] == '\\' && i + 1 < text.size() && text[i + 1] == quote) ++i;
+        out += text[i];
     }
     return out;
 }
 
-void take(std::size_t line, const std::string& expression, Imported& out) {
-    try {
-        for (Alternative& alternative : ExpressionReader(expression).read()) {
-            if (alternative.selectors.empty()) {
-                out.reject(line,
-                           alternative.remarks.empty()
-                               ? "lets in every verified certificate: MTLSAllow any-partner lets in partners alone"
-                               : "an issuer's name proves nothing: give the file of that CA to its partners as "
-                                 "MTLSTrustAnchor");
-                continue;
+// The rules of sections. All SSLRequire of a place have to hold, and one of its Require lines (mod_authz_core joins
+// them as <RequireAny> does).
+class RuleReader {
+public:
+    explicit RuleReader(Imported& out) : out_(out) { open_.push_back({Kind::kPlace, 1, "", {}, {}, {}}); }
+
+    void read(std::string_view line, std::size_t number) {
+        line_ = number;
+        try {
+            if (line.starts_with("</")) {
+                if (open_.size() > 1) close();
+            } else if (line.starts_with('<')) {
+                open_.push_back({kind_of(line), number, std::string(line), {}, {}, {}});
+            } else if (const auto expression = after(line, "SSLRequire")) {
+                join(place().ssl, rule(*expression));
+            } else if (const auto required = after(line, "Require")) {
+                read_require(*required);
             }
-            ImportedEntry entry;
-            entry.line = line;
-            entry.selectors = std::move(alternative.selectors);
-            entry.remarks = std::move(alternative.remarks);
-            out.entries.push_back(std::move(entry));
+        } catch (const NotConvertible& e) {
+            out_.reject(number, std::string("the expression ") + e.what());
         }
-    } catch (const NotConvertible& e) {
-        out.reject(line, std::string("the expression ") + e.what());
     }
-}
+    void end() {
+        while (!open_.empty()) close();
+        if (places_ > 1)
+            out_.remarks.push_back("the rules are of " + std::to_string(places_) +
+                                   " places: MTLSAllow any-partner lets the partners of each into all of them; name "
+                                   "those that a place is for");
+    }
+
+private:
+    enum class Kind { kPlace, kAny, kAll, kNone };
+    struct Open {
+        Kind kind;
+        std::size_t line;
+        std::string title;
+        std::optional<Alternatives> any, all, ssl;  // absent: no such rule
+    };
+
+    static Kind kind_of(std::string_view line) {
+        const auto is = [line](std::string_view name) { return equal_nocase(line.substr(1, name.size()), name); };
+        return is("RequireAll")    ? Kind::kAll
+               : is("RequireAny")  ? Kind::kAny
+               : is("RequireNone") ? Kind::kNone
+                                   : Kind::kPlace;
+    }
+
+    Alternatives rule(std::string_view expression) const {
+        Alternatives out = ExpressionReader(expression).read();
+        for (Alternative& one : out) one.line = line_;
+        return out;
+    }
+    Open& place() {
+        return *std::find_if(open_.rbegin(), open_.rend(), [](const Open& one) { return one.kind == Kind::kPlace; });
+    }
+    static void join(std::optional<Alternatives>& to, const Alternatives& more) { to = to ? both(*to, more) : more; }
+
+    void read_require(std::string_view line) {
+        const auto without_not = after(line, "not");
+        const auto expression = after(without_not.value_or(line), "expr");
+        if (expression) return add(rule(unquoted(*expression)), without_not.has_value());
+        // Another way in, beside the partners; but where all have to hold it is a condition.
+        const bool is_neutral = !without_not && equal_nocase(line, "all granted");
+        if ((open_.back().kind == Kind::kAll && !is_neutral) || open_.back().kind == Kind::kNone)
+            out_.reject(line_, "'Require " + shown(line) + "' in " + shown(open_.back().title) +
+                                   " is none of a partner's: such a rule stays beside the gate");
+    }
+    void add(const Alternatives& rule, bool is_negated) {
+        Open& here = open_.back();
+        const bool is_of_all = here.kind == Kind::kAll;
+        if (is_negated && !is_of_all) throw NotConvertible("keeps out where one rule is enough, which httpd refuses");
+        if (is_of_all) return join(here.all, is_negated ? negated(rule) : rule);
+        if (!here.any) here.any = Alternatives();
+        here.any->insert(here.any->end(), rule.begin(), rule.end());
+    }
+
+    void close() {
+        const Open closed = std::move(open_.back());
+        open_.pop_back();
+        line_ = closed.line;
+        if (closed.kind == Kind::kPlace) return finish(closed);
+        const auto& rules = closed.kind == Kind::kAll ? closed.all : closed.any;
+        if (rules) add(*rules, closed.kind == Kind::kNone);
+    }
+    void finish(const Open& place) {
+        if (!place.any && !place.ssl) return;
+        Alternatives rules;
+        try {
+            rules = !place.ssl ? *place.any : place.any ? both(*place.ssl, *place.any) : *place.ssl;
+        } catch (const NotConvertible& e) {
+            return out_.reject(place.line, std::string("the expression ") + e.what());
+        }
+        const std::size_t before = out_.entries.size();
+        for (Alternative& one : rules) emit(std::move(one));
+        if (out_.entries.size() > before) ++places_;
+    }
+    void emit(Alternative one) {
+        const auto is_negated = [](const std::string& selector) { return selector.starts_with('!'); };
+        if (one.selectors.empty()) {
+            out_.reject(one.line,
+                        one.remarks.empty()
+                            ? "lets in every verified certificate: MTLSAllow any-partner lets in partners alone"
+                            : "an issuer's name proves nothing: give the file of that CA to its partners as "
+                              "MTLSTrustAnchor");
+        } else if (std::all_of(one.selectors.begin(), one.selectors.end(), is_negated)) {
+            out_.reject(one.line,
+                        "lets in everybody else: MTLSRevoke keeps out those of one name, and partners are named");
+        } else {
+            ImportedEntry entry;
+            entry.line = one.line;
+            entry.selectors = std::move(one.selectors);
+            entry.remarks = std::move(one.remarks);
+            out_.entries.push_back(std::move(entry));
+        }
+    }
+
+    Imported& out_;
+    std::vector<Open> open_;
+    std::size_t line_ = 0;
+    std::size_t places_ = 0;
+};
 
 }  // namespace
 
 Imported read_sslrequire(std::string_view text) {
     Imported out;
+    RuleReader reader(out);
     std::size_t number = 0, begins = 0;
     std::string joined;
     for (const std::string_view whole : split(text, '\n')) {
@@ -214,10 +331,10 @@ Imported read_sslrequire(std::string_view text) {
         if (goes_on) line.remove_suffix(1);
         joined += std::string(line) + " ";
         if (goes_on) continue;
-        const auto expression = expression_of(trim(joined));
-        if (expression) take(begins, *expression, out);
+        reader.read(trim(joined), begins);
         joined.clear();
     }
+    reader.end();
     return out;
 }
 
