@@ -103,7 +103,7 @@ public:
     Locker(const Served& served, const std::string& query) : served_(served) {
         session_ = std::thread([&served, query] {
             try {
-                served.server->sql("BEGIN; " + query + " FOR UPDATE; SELECT pg_sleep(90)");
+                served.server->sql("BEGIN; " + query + " FOR UPDATE; SELECT pg_sleep(600)");
             } catch (const std::runtime_error&) {
                 // It was ended.
             }
