@@ -189,12 +189,22 @@ std::string unquoted_hint(std::span<const std::string> words, std::size_t at) {
     while (first > 0 && !has_type(first)) --first;
     while (end < words.size() && !has_type(end)) ++end;
     if (!has_type(first) || end - first == 1) return {};
-    std::string whole = words[first];
-    for (const std::string& word : words.subspan(first + 1, end - first - 1))
-        whole += (whole.ends_with(':') ? "" : " ") + word;
-    std::erase(whole, '"');
+    const auto group = words.subspan(first, end - first);
+    const auto is_no_value = [](const std::string& word) { return word == "=" || word == "or" || word == "and"; };
+    if (std::any_of(group.begin(), group.end(), is_no_value)) return {};
+    std::string whole = group.front();
+    for (const std::string& word : group.subspan(1)) whole += (whole.ends_with(':') ? "" : " ") + word;
+    // Quotes around the value go around the word; others belong to it.
+    const std::size_t value = whole.find(':') + 1;
+    for (const std::string_view quote : {"\"", "'"}) {
+        if (!std::string_view(whole).substr(value).starts_with(quote) || !whole.ends_with(quote)) continue;
+        whole = whole.substr(0, value) + whole.substr(value + 1, whole.size() - value - 2);
+        break;
+    }
+    const bool is_readable = std::all_of(whole.begin(), whole.end(), [](char c) { return c >= ' ' && c != '\x7f'; });
+    if (!is_readable) return {};
     return std::string(first < at ? "; if it belongs to the word before it" : "; if what follows belongs to it") +
-           ", quote the whole: " + config_quote(escape_for_reader(whole, 100));
+           ", quote the whole: " + config_quote(whole);
 }
 
 std::optional<std::string> option(std::string_view word, std::string_view name) {

@@ -29,6 +29,7 @@ public:
             check_grants(partner.grants);
             check_purpose(partner);
             check_contract(partner);
+            check_intermediates(partner);
         }
         check_grants(policy_.grants());
         check_overlaps();
@@ -107,6 +108,34 @@ private:
         }
     }
 
+    static bool is_self_issued(const X509& certificate) {
+        return X509_NAME_cmp(X509_get_subject_name(&certificate), X509_get_issuer_name(&certificate)) == 0;
+    }
+
+    // A file of a chain may have its anchor at the end.
+    void check_intermediates(const Partner& partner) {
+        const auto is_anchor = [&partner](const AnchorCertificate& c) {
+            return std::any_of(
+                partner.anchors->anchors.begin(), partner.anchors->anchors.end(), [&](const Anchor& anchor) {
+                    return std::any_of(anchor.certificates.begin(), anchor.certificates.end(),
+                                       [&](const AnchorCertificate& other) { return other.sha256 == c.sha256; });
+                });
+        };
+        for (std::size_t i = 0; i < partner.intermediates.size(); ++i) {
+            for (const AnchorCertificate& c : partner.intermediates[i]) {
+                const std::string what = "MTLSIntermediate " + std::string(partner.intermediate_files[i]) + " of " +
+                                         std::string(partner.name) + ": " + in_double_quotes(c.subject_text) + " ";
+                if (!c.is_ca) {
+                    warn(partner.where, what + "is no CA: nothing is issued by it");
+                } else if (is_self_issued(*c.decode()) && !is_anchor(c)) {
+                    warn(partner.where, what +
+                                            "issued itself, and so leads to no trust anchor: where it is a CA that "
+                                            "the partner has confirmed, write MTLSTrustAnchor");
+                }
+            }
+        }
+    }
+
     void check_anchor(const Anchor& anchor, const AnchorCertificate& c) {
         constexpr int kLeastSecurityBits = 112;  // NIST SP 800-57: RSA 2048, P-224
         const std::string what =
@@ -120,9 +149,7 @@ private:
                  what + "expires on " + date + ": ask the partner for the next one, and add it beside this");
         }
         const X509Ptr certificate = c.decode();
-        const bool is_own_issuer =
-            X509_NAME_cmp(X509_get_subject_name(certificate.get()), X509_get_issuer_name(certificate.get())) == 0;
-        if (!c.is_ca && !is_own_issuer)
+        if (!c.is_ca && !is_self_issued(*certificate))
             warn(anchor.where, what + "is no CA: it alone is let in, and nothing that its CA issues after it");
         const EVP_PKEY* const key = X509_get0_pubkey(certificate.get());
         if (key != nullptr && EVP_PKEY_get_security_bits(key) < kLeastSecurityBits) {

@@ -54,6 +54,9 @@ Result<MethodSet> MethodSet::parse(std::string_view text) {
         if (name.empty()) return Error{in_quotes(text, 100) + " holds an empty method; write GET,POST without blanks"};
         if (name == "read" || name == "write" || name == "*")
             return Error{in_quotes(name) + " stands alone: write '*' for all methods, or each one, like GET,POST"};
+        if (equal_nocase(name, "read") || equal_nocase(name, "write"))
+            return Error{in_quotes(name) + " is written in lower case: " + lower(name)};
+        if (equal_nocase(name, "all")) return Error{in_quotes(name) + " is no method: write '*' for all"};
         if (!is_known_method(name)) {
             const bool case_only = is_known_method(upper);
             std::vector<std::string_view> names(kReadMethods.begin(), kReadMethods.end());

@@ -53,8 +53,11 @@ Result<Network> Network::parse(std::string_view text) {
     out.size_ = static_cast<unsigned>(raw.size());
     out.prefix_ = bits_of(raw);
     std::copy(raw.begin(), raw.end(), out.base_.begin());
+    constexpr std::string_view kNetmask = "255.";
+    const std::string_view length = slash == std::string_view::npos ? std::string_view() : text.substr(slash + 1);
+    if (address.starts_with(kNetmask) || length.starts_with(kNetmask))
+        return Error{"a netmask is written as the length of the prefix, like 10.0.0.0/8"};
     if (slash == std::string_view::npos) return out;
-    const std::string_view length = text.substr(slash + 1);
     unsigned prefix = 0;
     const auto [end, fault] = std::from_chars(length.data(), length.data() + length.size(), prefix);
     if (fault != std::errc() || end != length.data() + length.size() || prefix > out.prefix_) {

@@ -70,6 +70,8 @@ namespace {
 // Suggestions for common mistakes in TYPE:VALUE. `type`: the part of `selector` before its first colon.
 std::string hint_about(std::string_view type, std::string_view selector, bool has_value) {
     if (type.starts_with('#')) return " (a comment has a line of its own)";
+    if (!has_value && (equal_nocase(type, "or") || equal_nocase(type, "and")))
+        return " (a certificate has to fit all selectors of a line; another line is another way in)";
     for (const std::string_view quote : {"\u201c", "\u201d", "\u201e", "\u2018", "\u2019", "\u00ab"}) {
         if (type.starts_with(quote)) return " (that is a typographic quote: write \" or ')";
     }

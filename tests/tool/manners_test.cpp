@@ -214,6 +214,24 @@ CLAIM(check_says_when_a_partners_last_anchor_or_its_contract_ends) {
     has("", 5, 100, -7);
 }
 
+CLAIM(an_empty_argument_is_no_argument) {
+    const Folders f;
+    for (const std::vector<std::string>& words :
+         std::vector<std::vector<std::string>>{{"check", ""},
+                                               {"check", "--root", "", "x.conf"},
+                                               {"facts", ""},
+                                               {"init", "--root", ""},
+                                               {"diff", "x", "x", "--certs", ""},
+                                               {"check", "--root=", "x.conf"},
+                                               {"why", "--policy", "", "x"}}) {
+        const std::string said = f.expect(2, words);
+        CHECK_CONTAINS(said, "mtls-authz: " + words[0] + " has an empty ");
+        CHECK_EQUAL(std::count(said.begin(), said.end(), '\n'), 1);
+    }
+    CHECK_CONTAINS(f.expect(2, {"init", "--root", "root", "--path", "/a\n</Location>"}), "--path: write it without");
+    CHECK_CONTAINS(f.expect(2, {"why", "--log", "root"}), "root: is a folder");
+}
+
 CLAIM(refusals_without_partners_are_no_names_to_doubt) {
     Folders f;
     f.file("stop.conf", "MTLSSuspend acne\nMTLSRevoke CN:x\n").file("acme.conf", acme("CN:api"));

@@ -106,7 +106,9 @@ CLAIM(why_reads_what_a_refused_handshake_needs) {
     const std::string missing = "; missing is \"CN=I\", which issued \"CN=api\"";
     said = b.expect(
         3, {"why", line(HandshakeRefusal::kUnknownCa, missing + ", and the client sent its own certificate alone")});
-    CHECK_CONTAINS(said, "if that is meant to pass: MTLSIntermediate ISSUER.pem\n    in <MTLSPartner acme>, with");
+    CHECK_CONTAINS(said, "if that is meant to pass: MTLSIntermediate ISSUER.pem where its issuer is an intermediate (");
+    CHECK_CONTAINS(said,
+                   "or MTLSTrustAnchor ISSUER.pem where it is a new CA that the partner has confirmed\n    in <MTLS");
     said = b.expect(3, {"why", line(HandshakeRefusal::kUnknownCa, missing)});
     CHECK_CONTAINS(said,
                    "MTLSTrustAnchor CA.pem\n    in <MTLSPartner acme>, once the partner has confirmed its new CA");
@@ -267,6 +269,31 @@ CLAIM(why_says_who_an_unknown_certificate_nearly_is) {
     CHECK_CONTAINS(why(), "who: unknown: no partner's MTLSIdentity fits\n");
 }
 
+CLAIM(why_takes_nothing_from_a_line_that_is_cut) {
+    Bench b;
+    mtls::Account a = account(mtls::Reason::kUnknownPartner);
+    a.claimed.clear();
+    const std::string line = denial(a);
+    for (const char* at : {"DNS:b.ex", "Acm", "sha256="}) {
+        const std::string said = b.expect(3, {"why", line.substr(0, line.find(at) + 3)});
+        CHECK_CONTAINS(said, "who: unknown: the line has no certificate (is it cut?)");
+        CHECK(said.find("MTLSIdentity \"") == std::string::npos);
+    }
+}
+
+CLAIM(why_names_the_file_that_refuses_in_the_command) {
+    Bench b;
+    b.file("ca.pem", make_ca("Acme CA").cert_pem());
+    const std::string partner = "<MTLSPartner acme>\nMTLSIdentity CN:x\nMTLSTrustAnchor ca.pem\n";
+    b.file("p.conf", partner + "</MTLSPartner>\n").file("own.conf", partner + "MTLSSuspend On\n</MTLSPartner>\n");
+    mtls::Account a = account(mtls::Reason::kSuspended);
+    a.detail = "MTLSSuspend at /etc/mtls/revoked/stop.conf:17: breach";
+    CHECK_CONTAINS(b.expect(3, {"why", denial(a), "--policy", "p.conf"}),
+                   "explain --policy p.conf --revocations /etc/mtls/revoked/stop.conf --cert CERT.pem");
+    a.detail = "MTLSSuspend at own.conf:4";
+    CHECK(b.expect(3, {"why", denial(a), "--policy", "own.conf"}).find("--revocations") == std::string::npos);
+}
+
 CLAIM(why_writes_methods_as_lines_of_the_policy_do) {
     Bench b;
     mtls::Account a = account(mtls::Reason::kMethodNotGranted);
@@ -275,8 +302,11 @@ CLAIM(why_writes_methods_as_lines_of_the_policy_do) {
         a.grant.clear();
         CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "methods= with " + std::string(written) + "\n");
         a.grant = "p.conf:4";
-        CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "MTLSGrant " + std::string(written) + " /orders/1\n");
+        CHECK_CONTAINS(b.expect(3, {"why", denial(a)}),
+                       "MTLSGrant " + std::string(written) + " /orders/1, beside the line that is there\n");
     }
+    a.method = "TRACE";
+    CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "no edit of the policy mends it");
 }
 
 CLAIM(why_takes_the_address_and_the_issuers_owner_along) {

@@ -85,6 +85,11 @@ CLAIM(an_identity_that_cannot_be_read_is_one_error) {
         {"DNS: x.example.org", "if what follows belongs to it, quote the whole: DNS:x.example.org"},
         {"subject:CN=api, O=Acme", "if what follows belongs to it, quote the whole: \"subject:CN=api, O=Acme\""},
         {"subject:\"CN=api,O=Acme Corp\" OU:x", "quote the whole: \"subject:CN=api,O=Acme Corp\""},
+        {"subject:CN=api,O=\"Foo, Bar Inc.\"", "quote the whole: \"subject:CN=api,O=\\\"Foo, Bar Inc.\\\"\""},
+        {"subject:CN=a,O=Foo\\, Inc.", "quote the whole: \"subject:CN=a,O=Foo\\\\, Inc.\""},
+        {"CN:'two words'", "quote the whole: \"CN:two words\""},
+        {"DNS:a.example.org or DNS:b.example.org",
+         "'or' (a certificate has to fit all selectors of a line; another line"},
         {"any DNS:x.example.org", "MTLSIdentity: 'any' stands alone: it takes every certificate"},
         {"DNS:x.example.org Any", "'any' stands alone"},
         {"\u201cCN:x\u201d", "(that is a typographic quote: write \" or ')"},
@@ -116,6 +121,11 @@ CLAIM(methods_that_stand_alone_are_told_so) {
     for (const char* methods : {"read,write", "GET,read", "write,GET", "GET,*"})
         CHECK_CONTAINS(only_error(std::string("MTLSGrant ") + methods + " /x"), "' stands alone: write '*' for all");
     CHECK_CONTAINS(only_error("MTLSGrant reads /x"), "did you mean");
+    CHECK_CONTAINS(only_error("MTLSGrant READ /x"), "'READ' is written in lower case: read");
+    CHECK_CONTAINS(only_error("MTLSGrant ALL /x"), "'ALL' is no method: write '*' for all");
+    for (const char* network : {"10.0.0.0 255.0.0.0", "10.0.0.0/255.0.0.0"})
+        CHECK_CONTAINS(only_error(std::string("MTLSNetwork ") + network),
+                       "a netmask is written as the length of the prefix");
 }
 
 CLAIM(a_directive_of_another_place_is_told_where_it_belongs) {

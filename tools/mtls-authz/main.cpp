@@ -116,8 +116,6 @@ void add_explain(CLI::App& app, int& status) {
         }
         if (options.certificate.empty() || options.policy.empty() != options.live)
             throw UsageError{"needs --cert, and --policy or --live; or --log-line"};
-        if (command->count("--path") > 0 && options.path.empty())
-            throw UsageError{"has an empty --path: expected one like /orders/17"};
         if (options.path.empty()) refuse_options(*command, {"--method"}, "without --path: it is that of a request");
         status = explain(options);
     });
@@ -398,6 +396,15 @@ int run(const std::vector<std::string>& arguments) {
     if (!words.empty() && words.front() == "help") {
         words.erase(words.begin());
         words.emplace_back("--help");
+    }
+    const auto is_empty = [](const std::string& word) {
+        return word.empty() || (word.starts_with("--") && word.ends_with('='));
+    };
+    const auto empty = std::find_if(words.begin(), words.end(), is_empty);
+    if (empty != words.end()) {
+        const std::string option = empty->empty() && empty != words.begin() ? *(empty - 1) : *empty;
+        return complain(shown(words.front()) + " has an empty " +
+                        (option.starts_with("--") ? shown(option.substr(0, option.find('='))) : "argument"));
     }
     const std::string mistyped = find_mistyped(app, words);
     if (words.empty()) std::cerr << app.help();

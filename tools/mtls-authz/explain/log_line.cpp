@@ -47,9 +47,10 @@ std::map<std::string, std::string> pairs_of(std::string_view line) {
             const std::size_t from = i + (quoted ? 2 : 1);
             const std::size_t end = std::min(line.find(quoted ? '"' : ' ', from), line.size());
             std::string_view value = line.substr(from, end - from);
+            const bool is_cut = quoted && end == line.size();
             const bool is_last = quoted ? line.substr(end).starts_with("\":") : value.ends_with(':');
             if (!quoted && is_last) value.remove_suffix(1);
-            out.emplace(std::exchange(key, {}), unescaped(value));
+            out.emplace(std::exchange(key, {}), unescaped(value) + (is_cut ? "..." : ""));
             if (is_last) break;
             i = end + 1;
         } else {

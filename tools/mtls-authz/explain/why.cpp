@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -99,8 +100,9 @@ Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& pla
         if (word == "too-deep" && depth != std::string::npos) return {host, log_line.sentence.substr(depth)};
         if (log_line.sentence.ends_with(kWithClientCa)) return {host, "MTLSClientCA On"};
         if (word == "unknown-ca" && log_line.sentence.ends_with(kSentAlone))
-            return {block + ", with MTLSClientCA On in the virtual host; better, the client sends it",
-                    "MTLSIntermediate ISSUER.pem"};
+            return {block + ", with MTLSClientCA On in the virtual host",
+                    "MTLSIntermediate ISSUER.pem where its issuer is an intermediate (better, the client sends it), or "
+                    "MTLSTrustAnchor ISSUER.pem where it is a new CA that the partner has confirmed"};
         if (word == "unknown-ca")
             return {block + ", once the partner has confirmed its new CA; with MTLSClientCA On in the virtual host",
                     "MTLSTrustAnchor CA.pem"};
@@ -137,10 +139,13 @@ Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& pla
                     "; an MTLSDeny that fits it stands above both, and a Require line names it itself",
                 "MTLSAllow partner " + (claimed.empty() ? "NAME" : claimed) + ", or MTLSGrant " + request};
     }
+    // httpd answers it before any access check, so a gate refuses it whatever is granted.
+    if (word == "method-not-granted" && log_line.method == "TRACE") return {};
     if (word == "method-not-granted") {
         const std::string grant = log_line.get("grant");
         return {grant.empty() ? at_gate(log_line) : grant,
-                grant.empty() ? "methods= with " + method_of(log_line) : "MTLSGrant " + request};
+                grant.empty() ? "methods= with " + method_of(log_line)
+                              : "MTLSGrant " + request + ", beside the line that is there"};
     }
     return {};
 }
@@ -153,10 +158,27 @@ std::string shell_word(const std::string& text) {
     return !text.empty() && std::all_of(text.begin(), text.end(), plain) ? text : shell_quoted(text);
 }
 
+// The file of the line that refuses the certificate, if it is none of the policy's own.
+std::string revocation_file_of(const LogLine& log_line, const Places& places) {
+    const Policy* const policy = places.policy.get();
+    const std::string revoked = place_in_detail(log_line, "MTLSRevoke at ");
+    const std::string place = log_line.reason == "suspended" ? suspension_of(log_line, places) : revoked;
+    if (policy == nullptr || place.empty()) return {};
+    const Partner* const partner = policy->find(partner_in(log_line));
+    const auto own = policy->revocations().all();
+    const bool is_own =
+        (partner != nullptr && partner->suspended && partner->suspended->str() == place) ||
+        std::any_of(own.begin(), own.end(), [&](const RevocationLine& r) { return r.where.str() == place; });
+    return is_own ? "" : place.substr(0, place.rfind(':'));
+}
+
 // The command that shows whether the edit, or a new certificate, helps.
-std::string command_for(const LogLine& log_line, const WhyOptions& options, bool is_live) {
+std::string command_for(const LogLine& log_line, const WhyOptions& options, const Places& places) {
+    const bool is_live = places.is_live;
     std::string out = "mtls-authz explain";
     for (const std::string& file : options.policy) out += " --policy " + shell_word(file);
+    const std::string refuses = is_live ? "" : revocation_file_of(log_line, places);
+    if (!refuses.empty()) out += " --revocations " + shell_word(refuses);
     if (is_live) {
         const std::string host = log_line.get("vhost");
         out += options.socket.empty() ? " --live" : " --socket " + shell_word(options.socket);
@@ -177,15 +199,16 @@ std::string identity_text(const LogLine& log_line, const Suspect& suspect) {
     const std::string claimed = log_line.get("claimed");
     if (log_line.fields.contains("partner")) return log_line.get("partner");
     // These reasons are decided after the path is verified.
-    static constexpr std::string_view kAfterPath[] = {"revocation-stale",  "revocation-unknown", "suspended",
-                                                      "outside-contract",  "wrong-network",      "not-allowed",
-                                                      "method-not-granted"};
+    static constexpr std::string_view kAfterPath[] = {"revocation-stale",   "revocation-unknown", "suspended",
+                                                      "outside-contract",   "wrong-network",      "not-allowed",
+                                                      "method-not-granted", "ambiguous"};
     const bool is_by_crl = log_line.reason == "revoked" && place_in_detail(log_line, "MTLSRevoke at ").empty();
     const bool is_after_path =
         std::find(std::begin(kAfterPath), std::end(kAfterPath), log_line.reason) != std::end(kAfterPath);
     const bool is_proved = !is_handshake(log_line) && (is_after_path || is_by_crl);
     if (!claimed.empty()) return claimed + (is_proved ? "" : " (the certificate names it; that is not proved)");
-    if (log_line.get("sha256").empty()) return "unknown: there is no certificate";
+    if (log_line.reason == "no-certificate") return "unknown: there is no certificate";
+    if (log_line.get("sha256").empty()) return "unknown: the line has no certificate (is it cut?)";
     std::string out = "unknown: no partner's MTLSIdentity fits";
     for (const std::string& sign : suspect.signs) out += "; " + sign;
     return out;
@@ -291,7 +314,7 @@ public:
         const Suspect& suspect = suspect_of(log_line);
         const std::string who = identity_text(log_line, suspect);
         const Edit edit = edit_for(log_line, suspect, places_);
-        const std::string command = command_for(log_line, options_, places_.is_live);
+        const std::string command = command_for(log_line, options_, places_);
         if (options_.json) {
             std::cout << one_line(json_of(log_line, who, edit, command)) << '\n';
         } else if (is_new(log_line, edit)) {
@@ -368,6 +391,7 @@ int explain_logs(const WhyOptions& options, LineExplainer& explainer) {
     for (const std::string& log : options.logs) {
         std::ifstream file;
         if (log != "-") {
+            if (std::filesystem::is_directory(log)) return complain(log + ": is a folder");
             file.open(log);
             if (!file) return complain(log + ": " + std::strerror(errno));
         }

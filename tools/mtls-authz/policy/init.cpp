@@ -157,7 +157,12 @@ int make_first_files(const InitOptions& options) {
     const std::string root = options.root.empty() ? layout.root : options.root;
     if (options.certificate.empty() != options.anchor.empty())
         return complain("--cert and --anchor go together: a partner's certificate, and the CA that issued it");
+    const auto is_plain = [](char c) {
+        return c > ' ' && c != '"' && c != '<' && c != '>' && c != '\\' && c != '\x7f';
+    };
     if (!options.path.starts_with('/')) return complain("--path: a path begins with /");
+    if (!std::all_of(options.path.begin(), options.path.end(), is_plain))
+        return complain("--path: write it without blanks, quotes, backslashes, < and >, and control characters");
     std::error_code failed;
     if (!fs::is_directory(root, failed))
         return complain(root + ": no such folder; --root names the server's ServerRoot");

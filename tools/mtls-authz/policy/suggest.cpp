@@ -371,12 +371,20 @@ public:
     }
 
 private:
-    int print(const Together& together) const {
+    // Two partners of one organization: "acme", "acme-2".
+    std::string free_name(const std::string& wanted) {
+        std::string out = wanted;
+        for (int i = 2; !names_.insert(lower(out)).second; ++i) out = wanted + "-" + std::to_string(i);
+        return out;
+    }
+    int print(const Together& together) {
         std::vector<std::string> expected;
         for (const std::string& file : together.files) {
             if (file != "-") expected.push_back(file);
         }
-        const auto made = suggestion_for(together, expected, options_);
+        SuggestOptions options = options_;
+        if (options.name.empty()) options.name = free_name(name_for(together.clients.front()->facts));
+        const auto made = suggestion_for(together, expected, options);
         if (!made) return complain(made.error());
         const std::string& objection = made.value().objection;
         if (options_.json) {
@@ -396,6 +404,7 @@ private:
     SuggestOptions options_;
     std::vector<std::string> cas_;
     std::vector<Together> partners_;
+    std::set<std::string> names_;  // given so far, in lower case
 };
 
 }  // namespace
