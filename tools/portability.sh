@@ -74,7 +74,8 @@ inside() {
             run='qemu-aarch64'
             ;;
         armhf)
-            cxx='clang++ --target=arm-linux-gnueabihf'
+            # Debian's libraries take a time_t of 64 bits there, which its gcc knows and clang does not.
+            cxx='clang++ --target=arm-linux-gnueabihf -D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64'
             run='qemu-arm'
             ;;
         i386) cxx='clang++ --target=i686-linux-gnu' ;;
