@@ -224,7 +224,8 @@ int import_policy(const ImportOptions& options) {
         if (!of_anchors.empty()) missing.emplace(of_anchors, partner.name);
         partners.push_back({{"partner", partner.name}, {"block", block}});
     }
-    for (const auto& [fault, partner] : missing) complain("of " + partner + ": " + fault);
+    for (const auto& [fault, partner] : missing)
+        complain(std::string("of ").append(partner).append(": ").append(fault));
     for (const std::string& remark : imported.remarks) complain(remark);
     const std::size_t count = partners.size();
     if (options.json) {
