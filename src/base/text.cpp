@@ -304,6 +304,15 @@ std::string comment_fault(std::string_view args) {
     return in_quotes(comment, 60) + ": a comment has a line of its own (a word that begins with '#' is quoted)";
 }
 
+std::optional<std::string> without_value_quotes(std::string_view selector) {
+    const std::size_t colon = selector.find(':');
+    const std::string_view value = colon == std::string_view::npos ? std::string_view() : selector.substr(colon + 1);
+    const bool is_quoted =
+        value.size() > 1 && (value.front() == '"' || value.front() == '\'') && value.back() == value.front();
+    if (!is_quoted) return std::nullopt;
+    return std::string(selector.substr(0, colon + 1)) + std::string(value.substr(1, value.size() - 2));
+}
+
 std::string in_double_quotes(std::string_view text, std::size_t limit) {
     return "\"" + escape_for_reader(text, limit) + "\"";
 }

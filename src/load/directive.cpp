@@ -194,15 +194,12 @@ std::string unquoted_hint(std::span<const std::string> words, std::size_t at) {
     if (std::any_of(group.begin(), group.end(), is_no_value)) return {};
     std::string whole = group.front();
     for (const std::string& word : group.subspan(1)) whole += (whole.ends_with(':') ? "" : " ") + word;
-    // Quotes around the value go around the word; others belong to it.
-    const std::size_t value = whole.find(':') + 1;
-    for (const std::string_view quote : {"\"", "'"}) {
-        if (!std::string_view(whole).substr(value).starts_with(quote) || !whole.ends_with(quote)) continue;
-        whole = whole.substr(0, value) + whole.substr(value + 1, whole.size() - value - 2);
-        break;
-    }
-    const bool is_readable = std::all_of(whole.begin(), whole.end(), [](char c) { return c >= ' ' && c != '\x7f'; });
-    if (!is_readable) return {};
+    whole = without_value_quotes(whole).value_or(whole);
+    // A suggestion is pasted: one that would be escaped or cut is none.
+    constexpr std::size_t kMost = 100;
+    std::string plain = whole;
+    std::erase(plain, '\\');
+    if (in_quotes(plain, kMost) != "'" + plain + "'") return {};
     return std::string(first < at ? "; if it belongs to the word before it" : "; if what follows belongs to it") +
            ", quote the whole: " + config_quote(whole);
 }

@@ -492,14 +492,9 @@ bool is_selector_type(std::string_view type) { return SelectorParser().knows_typ
 Result<ParsedSelector> Selector::parse(std::string_view word) {
     auto parsed = SelectorParser().parse(word);
     // httpd takes quotes away at the beginning of a word only.
-    const std::size_t colon = word.find(':');
-    const std::string_view value = colon == std::string_view::npos ? std::string_view() : word.substr(colon + 1);
-    const bool is_quoted =
-        value.size() > 1 && (value.front() == '"' || value.front() == '\'') && value.back() == value.front();
-    if (!is_quoted) return parsed;
-    const std::string type(word.substr(0, colon + 1));
-    const std::string hint =
-        "; quotes go around the whole word: " + config_quote(type + std::string(value.substr(1, value.size() - 2)));
+    const auto meant = without_value_quotes(word);
+    if (!meant) return parsed;
+    const std::string hint = "; quotes go around the whole word: " + config_quote(*meant);
     if (!parsed) return Error{parsed.error() + hint};
     parsed.value().warnings.push_back("the quotes in " + in_quotes(word) + " are compared too" + hint);
     return parsed;

@@ -242,7 +242,7 @@ CLAIM(rules_of_one_place_are_joined_as_httpd_joins_them) {
     // A condition that is none of a partner's is named.
     const std::string said = import(1, in("RequireAll", "Require expr \"" + o + "\"\nRequire ip 10.0.0.0/8\n"));
     CHECK_CONTAINS(said, "today:4: not converted: 'Require ip 10.0.0.0/8' in <RequireAll> is none of a partner's");
-    // What is kept out is kept out.
+    // "Require not" and <RequireNone> become selectors with '!'.
     for (const std::string& banned :
          {"Require not expr \"" + cn + "\"\n", in("RequireNone", "Require expr \"" + cn + "\"\n")}) {
         import(0, in("RequireAll", "Require expr \"" + o + "\"\n" + banned));
@@ -255,6 +255,9 @@ CLAIM(rules_of_one_place_are_joined_as_httpd_joins_them) {
         "today:4: not converted: the expression keeps out those who have several things at once");
     const std::string alone = in("RequireAll", in("RequireNone", "Require expr \"" + cn + "\"\n"));
     CHECK_CONTAINS(import(2, alone), "not converted: lets in everybody else");
+    // A section that does not end.
+    CHECK_CONTAINS(today.import(2, "sslrequire", "<RequireNone>\nRequire expr \"" + cn + "\"\n"),
+                   "today:1: not converted: the expression keeps out where one rule is enough");
 }
 
 CLAIM(what_the_sources_hold_cannot_write_directives) {

@@ -345,6 +345,8 @@ CLAIM(differences_are_json_for_machines) {
     CHECK_CONTAINS(f.expect(2, {"diff", "--root", "root", "old.conf", "old.conf", "--certs", "certs"}), "certs/bad: ");
     CHECK_CONTAINS(f.expect(2, {"diff", "--root", "root", "old.conf", "old.conf", "--certs", "cert"}),
                    "mtls-authz: cert: No such file or directory\n");
+    f.file("leaf.pem", issue(CertSpec{}, &f.ca).cert_pem());
+    CHECK_EQUAL(f.shell("\"$0\" diff --root root old.conf old.conf --certs - < leaf.pem").status, 0);
 }
 
 CLAIM(people_on_a_terminal_get_text_colour_and_a_caret) {

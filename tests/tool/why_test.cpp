@@ -264,7 +264,7 @@ CLAIM(why_says_who_an_unknown_certificate_nearly_is) {
     certificate.subject = "CN=new,O=Globex";
     CHECK_CONTAINS(why(), "; globex (p.conf:6) nearly fits: CN:gateway does not, the certificate has new\n");
     CHECK_CONTAINS(b.expect(3, {"why", audit_line(a), "--policy", "p.conf"}), "in <MTLSPartner globex> at p.conf:5\n");
-    // Nobody.
+    // A subject that resembles no identity of the policy.
     certificate.subject = "CN=other";
     CHECK_CONTAINS(why(), "who: unknown: no partner's MTLSIdentity fits\n");
 }

@@ -52,9 +52,7 @@ Result<std::string> read_input(const std::string& file) { return read_at_most(kL
 Result<std::vector<std::string>> files_below(const std::string& path) {
     namespace fs = std::filesystem;
     std::error_code fault;
-    const bool is_folder = fs::is_directory(path, fault);
-    if (fault) return Error{fault.message()};
-    if (!is_folder) return std::vector<std::string>{path};
+    if (!fs::is_directory(path, fault)) return std::vector<std::string>{path};
     std::vector<std::string> out;
     for (fs::recursive_directory_iterator i(path, fault), end; !fault && i != end; i.increment(fault)) {
         std::error_code none;

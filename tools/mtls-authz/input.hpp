@@ -16,7 +16,7 @@ namespace mtls::tool {
 // The content of a file, or of standard input for "-": at most 16 MiB.
 Result<std::string> read_input(const std::string& file);
 
-// The regular files of a folder and of those in it, sorted; of a file, the file. An error names what cannot be read.
+// The regular files of a folder and of those in it, sorted; of anything else, as of "-", the path itself.
 Result<std::vector<std::string>> files_below(const std::string& path);
 
 // The first certificate of a file, with the others and those of `more` as the client's chain.

@@ -71,6 +71,9 @@ std::string in_quotes(std::string_view text, std::size_t limit = 200);
 // escape_for_reader() in double quotes: for names of certificates.
 std::string in_double_quotes(std::string_view text, std::size_t limit = 200);
 
+// The selector without the quotes around its value: CN:two words of CN:"two words". Nothing if it has none.
+std::optional<std::string> without_value_quotes(std::string_view selector);
+
 // In single quotes, for the shell.
 std::string shell_quoted(std::string_view text);
 

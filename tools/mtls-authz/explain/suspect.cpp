@@ -48,9 +48,9 @@ Suspect find_suspect(const LogLine& log_line, const Policy& policy) {
         out.signs.push_back(describe(miss));
     }
     const std::set<std::string> owners = owners_of_issuer(log_line, policy);
-    if (owners.size() == 1) out.signs.push_back("a CA of " + *owners.begin() + " alone issued it");
     if (owners.size() == 1) {
         out.partner = *owners.begin();
+        out.signs.push_back("a CA of " + out.partner + " alone issued it");
     } else if (near.size() == 1) {
         out.partner = *near.begin();
     }

@@ -20,6 +20,10 @@
 
 namespace mtls::tool {
 
+void add_once(std::vector<std::string>& to, const std::string& text) {
+    if (std::find(to.begin(), to.end(), text) == to.end()) to.push_back(text);
+}
+
 std::string digest_selector(std::string_view digest, const Sha1Lookup& by_sha1, std::string& why) {
     std::string digits;
     for (const char c : lower(digest)) {
@@ -100,9 +104,6 @@ struct ImportedPartner {
     std::string text(const std::string& anchor, const std::string& only_anchor = {}) const {
         std::string identities;
         std::vector<std::string> anchors, others;
-        const auto add_once = [](std::vector<std::string>& to, const std::string& line) {
-            if (std::find(to.begin(), to.end(), line) == to.end()) to.push_back(line);
-        };
         for (const ImportedEntry* e : entries) {
             for (const std::string& remark : e->remarks) identities += "    # " + shown(remark) + "\n";
             identities += "    MTLSIdentity";
@@ -205,7 +206,8 @@ int import_policy(const ImportOptions& options) {
 
     const std::string anchor = options.anchor.empty() ? "mod_ssl" : anchor_name(options.anchor, options.root);
     std::string blocks;
-    std::map<std::string, std::string> missing;  // what is wrong with anchors, and the first partner with it
+    std::map<std::string, std::string>
+        missing;  // the fault of an anchor file, and the first partner that names the file
     Json partners = Json::array();
     std::erase_if(imported.entries, [&imported](const ImportedEntry& entry) {
         if (can_be_written(entry)) return false;

@@ -64,6 +64,8 @@ Imported read_csv(std::string_view text, const Sha1Lookup& by_sha1);
 // SSLRequire and Require expr lines of httpd.conf.
 Imported read_sslrequire(std::string_view text);
 
+void add_once(std::vector<std::string>& to, const std::string& text);
+
 // ---- for the formats ------------------------------------------------------------------------------------------------
 
 // The selector for a hex digest, with or without colons: of 32 bytes, or of 20 (SHA-1) if the certificate is known. On

@@ -25,12 +25,6 @@ struct Alternative {
 };
 using Alternatives = std::vector<Alternative>;
 
-void add_once(std::vector<std::string>& to, const std::vector<std::string>& more) {
-    for (const std::string& one : more) {
-        if (std::find(to.begin(), to.end(), one) == to.end()) to.push_back(one);
-    }
-}
-
 Alternatives both(const Alternatives& a, const Alternatives& b) {
     constexpr std::size_t kMost = 1000;
     if (a.size() * b.size() > kMost) throw NotConvertible("has more than 1,000 combinations");
@@ -38,8 +32,8 @@ Alternatives both(const Alternatives& a, const Alternatives& b) {
     for (const Alternative& x : a) {
         for (const Alternative& y : b) {
             out.push_back(x);
-            add_once(out.back().selectors, y.selectors);
-            add_once(out.back().remarks, y.remarks);
+            for (const std::string& selector : y.selectors) add_once(out.back().selectors, selector);
+            for (const std::string& remark : y.remarks) add_once(out.back().remarks, remark);
         }
     }
     return out;
@@ -202,7 +196,7 @@ public:
 
     void read(std::string_view line, std::size_t number) {
         line_ = number;
-        try {
+        attempt([&] {
             if (line.starts_with("</")) {
                 if (open_.size() > 1) close();
             } else if (line.starts_with('<')) {
@@ -212,12 +206,10 @@ public:
             } else if (const auto required = after(line, "Require")) {
                 read_require(*required);
             }
-        } catch (const NotConvertible& e) {
-            out_.reject(number, std::string("the expression ") + e.what());
-        }
+        });
     }
     void end() {
-        while (!open_.empty()) close();
+        while (!open_.empty()) attempt([this] { close(); });
         if (places_ > 1)
             out_.remarks.push_back("the rules are of " + std::to_string(places_) +
                                    " places: MTLSAllow any-partner lets the partners of each into all of them; name "
@@ -233,6 +225,14 @@ private:
         std::optional<Alternatives> any, all, ssl;  // absent: no such rule
     };
 
+    // What cannot be converted is reported at the line that is being read.
+    void attempt(const auto& step) {
+        try {
+            step();
+        } catch (const NotConvertible& e) {
+            out_.reject(line_, std::string("the expression ") + e.what());
+        }
+    }
     static Kind kind_of(std::string_view line) {
         const auto is = [line](std::string_view name) { return equal_nocase(line.substr(1, name.size()), name); };
         return is("RequireAll")    ? Kind::kAll
@@ -280,14 +280,10 @@ private:
     }
     void finish(const Open& place) {
         if (!place.any && !place.ssl) return;
-        Alternatives rules;
-        try {
-            rules = !place.ssl ? *place.any : place.any ? both(*place.ssl, *place.any) : *place.ssl;
-        } catch (const NotConvertible& e) {
-            return out_.reject(place.line, std::string("the expression ") + e.what());
-        }
+        std::optional<Alternatives> rules = place.ssl;
+        if (place.any) join(rules, *place.any);
         const std::size_t before = out_.entries.size();
-        for (Alternative& one : rules) emit(std::move(one));
+        for (Alternative& one : *rules) emit(std::move(one));
         if (out_.entries.size() > before) ++places_;
     }
     void emit(Alternative one) {
