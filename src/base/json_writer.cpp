@@ -2,6 +2,8 @@
 
 #include <array>
 #include <charconv>
+#include <cstring>
+#include <utility>
 
 namespace mtls {
 
@@ -16,25 +18,24 @@ constexpr std::array<bool, 256> kPlain = [] {
 
 bool is_plain(char c) { return kPlain[static_cast<unsigned char>(c)]; }
 
-void append_unit(std::string& out, unsigned unit) {
-    static constexpr char kDigits[] = "0123456789abcdef";
-    const char text[] = {
-        '\\', 'u', kDigits[unit >> 12], kDigits[unit >> 8 & 15], kDigits[unit >> 4 & 15], kDigits[unit & 15]};
-    out.append(text, sizeof text);
+// Whether one of these eight bytes needs an escape. Each test sets the top bit of a byte that does: one below 0x20,
+// a quote, a backslash, 0x7f, or more. A carry into the next byte comes only from one that is found in any case.
+bool is_any_escaped(std::uint64_t bytes) {
+    constexpr std::uint64_t kEach = 0x0101'0101'0101'0101;
+    const std::uint64_t found = (bytes - 0x20 * kEach) | ((bytes ^ '"' * kEach) - kEach) |
+                                ((bytes ^ '\\' * kEach) - kEach) | (bytes + kEach) | bytes;
+    return (found & 0x80 * kEach) != 0;
 }
 
-void append_escaped(std::string& out, char32_t c) {
-    constexpr char32_t kSupplementary = 0x10000;
-    if (c >= kSupplementary) {
-        append_unit(out, static_cast<unsigned>(0xd800 + ((c - kSupplementary) >> 10)));
-        append_unit(out, static_cast<unsigned>(0xdc00 + ((c - kSupplementary) & 0x3ff)));
-        return;
+// How many bytes at the start of `text` need no escape.
+std::size_t plain_prefix(std::string_view text) {
+    std::size_t out = 0;
+    for (std::uint64_t bytes = 0; out + sizeof bytes <= text.size(); out += sizeof bytes) {
+        std::memcpy(&bytes, text.data() + out, sizeof bytes);
+        if (is_any_escaped(bytes)) break;
     }
-    static constexpr std::string_view kShort = "\b\f\n\r\t\"\\", kLetters = "bfnrt\"\\";
-    const std::size_t at = c < 0x80 ? kShort.find(static_cast<char>(c)) : std::string_view::npos;
-    if (at == std::string_view::npos) return append_unit(out, static_cast<unsigned>(c));
-    out += '\\';
-    out += kLetters[at];
+    while (out < text.size() && is_plain(text[out])) ++out;
+    return out;
 }
 
 // Removes the first character of `text` (RFC 3629) and returns it. For invalid bytes: removes the longest prefix of a
@@ -68,31 +69,55 @@ char32_t take_character(std::string_view& text) {
 
 }  // namespace
 
+std::string JsonWriter::text() && {
+    out_.resize(used_);
+    return std::move(out_);
+}
+
+void JsonWriter::escape_unit(unsigned unit) {
+    static constexpr char kDigits[] = "0123456789abcdef";
+    put("\\u");
+    for (int shift = 12; shift >= 0; shift -= 4) put(kDigits[unit >> shift & 15]);
+}
+
+void JsonWriter::escape(char32_t c) {
+    constexpr char32_t kSupplementary = 0x10000;
+    if (c >= kSupplementary) {
+        escape_unit(static_cast<unsigned>(0xd800 + ((c - kSupplementary) >> 10)));
+        return escape_unit(static_cast<unsigned>(0xdc00 + ((c - kSupplementary) & 0x3ff)));
+    }
+    static constexpr std::string_view kShort = "\b\f\n\r\t\"\\", kLetters = "bfnrt\"\\";
+    const std::size_t at = c < 0x80 ? kShort.find(static_cast<char>(c)) : std::string_view::npos;
+    if (at == std::string_view::npos) return escape_unit(static_cast<unsigned>(c));
+    put('\\');
+    put(kLetters[at]);
+}
+
 JsonWriter& JsonWriter::key(std::string_view name) {
     separate();
-    out_.append(1, '"').append(name);
-    out_.append(indent_ > 0 ? std::string_view("\": ") : std::string_view("\":"));
+    put('"');
+    put(name);
+    put(indent_ > 0 ? std::string_view("\": ") : std::string_view("\":"));
     follows_key_ = true;
     return *this;
 }
 
 JsonWriter& JsonWriter::value(std::string_view text) {
     separate();
-    out_ += '"';
+    put('"');
     while (!text.empty()) {
-        std::size_t plain = 0;
-        while (plain < text.size() && is_plain(text[plain])) ++plain;
-        out_ += text.substr(0, plain);
+        const std::size_t plain = plain_prefix(text);
+        put(text.substr(0, plain));
         text.remove_prefix(plain);
-        if (!text.empty()) append_escaped(out_, take_character(text));
+        if (!text.empty()) escape(take_character(text));
     }
-    out_ += '"';
+    put('"');
     return *this;
 }
 
 JsonWriter& JsonWriter::begin(char bracket) {
     separate();
-    out_ += bracket;
+    put(bracket);
     ++depth_;
     is_first_ = true;
     return *this;
@@ -101,14 +126,14 @@ JsonWriter& JsonWriter::begin(char bracket) {
 JsonWriter& JsonWriter::end(char bracket) {
     --depth_;
     if (!is_first_) break_line();
-    out_ += bracket;
+    put(bracket);
     is_first_ = false;
     return *this;
 }
 
 JsonWriter& JsonWriter::literal(std::string_view word) {
     separate();
-    out_ += word;
+    put(word);
     return *this;
 }
 
@@ -129,15 +154,15 @@ void JsonWriter::separate() {
         return;
     }
     if (depth_ == 0) return;
-    if (!is_first_) out_ += ',';
+    if (!is_first_) put(',');
     is_first_ = false;
     break_line();
 }
 
 void JsonWriter::break_line() {
     if (indent_ == 0) return;
-    out_ += '\n';
-    out_.append(depth_ * indent_, ' ');
+    put('\n');
+    for (std::size_t i = depth_ * indent_; i > 0; --i) put(' ');
 }
 
 }  // namespace mtls

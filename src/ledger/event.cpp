@@ -52,8 +52,7 @@ std::string_view word_of(EventKind kind) {
 }
 
 std::string event_json(const Event& event, std::string_view host, std::int64_t now) {
-    std::string out;
-    JsonWriter json(out);
+    JsonWriter json;
     json.begin_object().member("event", word_of(event.kind)).member("time", format_time(now)).member("host", host);
     if (!event.partner.empty()) json.member("partner", event.partner);
     if (!event.contact.empty()) json.member("contact", event.contact);
@@ -61,7 +60,7 @@ std::string event_json(const Event& event, std::string_view host, std::int64_t n
     for (const auto& [key, value] : event.details) json.member(key, value);
     if (!event.findings.empty()) json.array("findings", event.findings);
     json.end_object();
-    return out + "\n";
+    return std::move(json).text() + "\n";
 }
 
 std::string event_line(const Event& event) {

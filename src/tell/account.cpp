@@ -42,17 +42,37 @@ std::string time_text(std::int64_t microseconds) {
     return out.insert(out.size() - 1, "." + fraction);
 }
 
-void write_json(const Account& a, std::size_t most_name, std::size_t most_path, std::string& out) {
-    JsonWriter json(out);
-    const auto text = [&json](const char* key, std::string_view value, std::size_t limit) {
-        if (value.size() <= limit) {
-            json.member(key, value);
-        } else {
-            json.member(key, cut(value, limit));
-        }
-    };
+void put_text(JsonWriter& json, const char* key, std::string_view value, std::size_t limit) {
+    if (value.size() <= limit) {
+        json.member(key, value);
+    } else {
+        json.member(key, cut(value, limit));
+    }
+}
+
+void put_certificate(JsonWriter& json, const CertificateText& c, std::size_t most_name) {
+    put_text(json, "subject", c.subject, most_name);
+    put_text(json, "san", c.san, most_name);
+    put_text(json, "issuer", c.issuer, most_name);
+    if (!c.serial.empty()) put_text(json, "serial", c.serial, most_name);
+    if (!c.not_after.empty()) put_text(json, "not_after", c.not_after, most_name);
+    if (!c.sha256.empty()) put_text(json, "sha256", c.sha256, most_name);
+}
+
+// In the usual length. A connection has one certificate, and often a line for each of its requests.
+const std::string& members_of(const CertificateText& c) {
+    return c.audit_members.get([&c] {
+        JsonWriter json;
+        put_certificate(json.begin_object(), c, kMostNameBytes);
+        return std::move(json).text().substr(1);
+    });
+}
+
+std::string json_of(const Account& a, std::size_t most_name, std::size_t most_path) {
+    constexpr std::size_t kUsual = 1400;
+    JsonWriter json(0, kUsual);
     const auto add = [&](const char* key, std::string_view value) {
-        if (!value.empty()) text(key, value, most_name);
+        if (!value.empty()) put_text(json, key, value, most_name);
     };
     json.begin_object();
     json.member("time", time_text(a.time));
@@ -68,8 +88,8 @@ void write_json(const Account& a, std::size_t most_name, std::size_t most_path, 
     add("grant", a.grant);
     add("purpose", a.purpose);
     add("gate", a.gate);
-    text("method", a.method, most_name);
-    text("path", a.path, most_path);
+    put_text(json, "method", a.method, most_name);
+    put_text(json, "path", a.path, most_path);
     add("vhost", a.vhost);
     add("client", a.client);
     add("http", a.http);
@@ -78,17 +98,17 @@ void write_json(const Account& a, std::size_t most_name, std::size_t most_path, 
     add("tls", a.tls);
     if (!a.tls.empty()) json.member("resumed", a.resumed);
     if (a.certificate != nullptr) {
-        text("subject", a.certificate->subject, most_name);
-        text("san", a.certificate->san, most_name);
-        text("issuer", a.certificate->issuer, most_name);
+        if (most_name == kMostNameBytes) {
+            json.members(members_of(*a.certificate));
+        } else {
+            put_certificate(json, *a.certificate, most_name);
+        }
         add("issuer_spki", a.issuer_spki);
-        add("serial", a.certificate->serial);
-        add("not_after", a.certificate->not_after);
-        add("sha256", a.certificate->sha256);
     }
     add("generation", a.generation);
     if (a.duration >= 0) json.member("duration_ns", a.duration);
     json.end_object();
+    return std::move(json).text();
 }
 
 }  // namespace
@@ -125,14 +145,9 @@ std::string denial_line(const Account& a, std::string_view verb) {
 }
 
 std::string audit_line(const Account& account) {
-    constexpr std::size_t kUsual = 1400;
-    std::string out;
-    out.reserve(kUsual);
     // Halve the limits until the line fits: escaping makes a text up to six times longer.
     for (std::size_t divisor = 1;; divisor *= 2) {
-        out.clear();
-        write_json(account, kMostNameBytes / divisor, kMostPathBytes / divisor, out);
-        out += '\n';
+        std::string out = json_of(account, kMostNameBytes / divisor, kMostPathBytes / divisor) + '\n';
         if (out.size() <= kMostAuditBytes) return out;
     }
 }

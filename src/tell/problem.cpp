@@ -90,8 +90,7 @@ std::string problem_json(const Problem& problem) {
     const Reason reason = outside_reason(problem.reason);
     const ProblemText wording = text_for(reason);
     constexpr std::size_t kIndent = 2;
-    std::string out;
-    JsonWriter json(out, kIndent);
+    JsonWriter json(kIndent);
     json.begin_object()
         .member("type", "urn:mtls-authz:reason:" + std::string(word_of(reason)))
         .member("title", wording.title)
@@ -111,7 +110,7 @@ std::string problem_json(const Problem& problem) {
             .end_object();
     }
     json.end_object();
-    return out + "\n";
+    return std::move(json).text() + "\n";
 }
 
 std::string problem_page(const Problem& problem) {

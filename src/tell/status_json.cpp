@@ -203,8 +203,7 @@ void put_children(JsonWriter& json, const StatusReport& report) {
 
 std::string status_json(const StatusReport& report) {
     constexpr std::size_t kIndent = 1;
-    std::string out;
-    JsonWriter json(out, kIndent);
+    JsonWriter json(kIndent);
     json.begin_object()
         .member("time", format_time(report.now))
         .member("host", report.host)
@@ -227,7 +226,7 @@ std::string status_json(const StatusReport& report) {
     json.member("ok", report.events_ok).member("failed", report.events_failed).end_object();
     put_children(json, report);
     json.end_object();
-    return out + "\n";
+    return std::move(json).text() + "\n";
 }
 
 }  // namespace mtls

@@ -1,4 +1,4 @@
-// Writes JSON (RFC 8259) into a string, member by member, in the order of the calls.
+// Writes JSON (RFC 8259), member by member, in the order of the calls.
 #pragma once
 
 #include <concepts>
@@ -15,8 +15,11 @@ namespace mtls {
 // 3-8).
 class JsonWriter {
 public:
-    // Appends to `out`, which must outlive this object. `indent`: blanks per level, or 0 for one line without blanks.
-    explicit JsonWriter(std::string& out, std::size_t indent = 0) : out_(out), indent_(indent) {}
+    // `indent`: blanks per level, or 0 for one line without blanks. `expected`: bytes to make room for.
+    explicit JsonWriter(std::size_t indent = 0, std::size_t expected = 0) : indent_(indent) { room(expected); }
+
+    // What was written. Nothing can be written after it.
+    std::string text() &&;
 
     JsonWriter& begin_object() { return begin('{'); }
     JsonWriter& end_object() { return end('}'); }
@@ -56,6 +59,9 @@ public:
         return end_array();
     }
 
+    // Members written before, by this class and without an indent.
+    JsonWriter& members(std::string_view written) { return literal(written); }
+
 private:
     JsonWriter& begin(char bracket);
     JsonWriter& end(char bracket);
@@ -64,8 +70,25 @@ private:
     JsonWriter& natural(std::uint64_t number);
     void separate();
     void break_line();
+    void escape(char32_t c);
+    void escape_unit(unsigned unit);
 
-    std::string& out_;
+    // A string's own append() costs several times as much as copying a name of ten bytes.
+    char* room(std::size_t size) {
+        if (out_.size() - used_ < size) out_.resize(2 * out_.size() + size);
+        return out_.data() + used_;
+    }
+    void put(char c) {
+        *room(1) = c;
+        ++used_;
+    }
+    void put(std::string_view text) {
+        text.copy(room(text.size()), text.size());
+        used_ += text.size();
+    }
+
+    std::string out_;
+    std::size_t used_ = 0;  // bytes of out_
     std::size_t indent_;
     std::size_t depth_ = 0;
     bool is_first_ = true;      // nothing written yet at this level

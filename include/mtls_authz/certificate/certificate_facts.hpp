@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "mtls_authz/base/published.hpp"
 #include "mtls_authz/certificate/distinguished_name.hpp"
 #include "mtls_authz/certificate/key_type.hpp"
 
@@ -94,7 +95,8 @@ struct CertificateText {
     std::string serial;      // lower-case hex
     std::string not_before;  // RFC 3339
     std::string not_after;
-    std::string sha256;  // lower-case hex
+    std::string sha256;                        // lower-case hex
+    MadeOnce<std::string> audit_members = {};  // these as members of an audit line, by audit_line()
 
     CertificateText() = default;  // no certificate: all empty
     explicit CertificateText(const CertificateFacts& facts);

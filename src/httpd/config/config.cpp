@@ -37,7 +37,10 @@ std::string short_place(const Where& where) {
     const std::string& root = state().server_root;
     const bool below =
         where.file.size() > root.size() + 1 && where.file.starts_with(root) && where.file[root.size()] == '/';
-    return Where{below ? where.file.substr(root.size() + 1) : where.file, where.line}.str();
+    if (!below) return where.str();
+    std::string out = where.file.substr(root.size() + 1);
+    if (where.line != 0) out.append(1, ':').append(std::to_string(where.line));
+    return out;
 }
 
 namespace {

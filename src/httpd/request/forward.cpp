@@ -84,32 +84,36 @@ const char* read_forward(cmd_parms* cmd, DirConfig& config, const char* args) {
     return nullptr;
 }
 
+std::string attribute_value(const Identification& who, const std::string& attribute) {
+    for (const auto& [name, value] : who.variables) {
+        if (equal_nocase(name, kAttributeVariable + attribute)) return header_text(value);
+    }
+    return {};
+}
+
 // "" if the certificate or the partner has no such value.
-std::string value_of(const ForwardedHeader& header, const RequestDecision& decision) {
+const char* value_of(const ForwardedHeader& header, const RequestDecision& decision, apr_pool_t* pool) {
     const Identification& who = *decision.who;
     const std::string& leaf = decision.certificate->base64_der();
     switch (header.holds) {
         case Holds::kRfc9440:
-            return client_cert_value(leaf);
+            return apr_pstrcat(pool, ":", leaf.c_str(), ":", nullptr);
         case Holds::kPem:
-            return pem_value(leaf);
+            return pool_text(pool, pem_value(leaf));
         case Holds::kPemUrl:
-            return pem_url_value(leaf);
+            return pool_text(pool, pem_url_value(leaf));
         case Holds::kDer:
-            return leaf;
+            return pool_text(pool, leaf);
         case Holds::kXfcc:
-            return xfcc_value(decision.certificate->facts, leaf, who.intermediates);
+            return pool_text(pool, xfcc_value(decision.certificate->facts, leaf, who.intermediates));
         case Holds::kPartner:
-            return std::string(who.partner->name);
+            return pool_text(pool, who.partner->name);
         case Holds::kGroups:
-            return who.description.groups;
+            return pool_text(pool, who.description.groups);
         case Holds::kAttribute:
-            break;
+            return pool_text(pool, attribute_value(who, header.attribute));
     }
-    for (const auto& [name, value] : who.variables) {
-        if (equal_nocase(name, kAttributeVariable + header.attribute)) return header_text(value);
-    }
-    return {};
+    return "";
 }
 
 using Keys = std::vector<std::string>;  // by header_key()
@@ -160,8 +164,11 @@ apr_status_t clean_trailers(ap_filter_t* f, apr_bucket_brigade* out, ap_input_mo
                             apr_off_t bytes) {
     const apr_status_t status = ap_get_brigade(f->next, out, mode, block, bytes);
     if (status != APR_SUCCESS || APR_BRIGADE_EMPTY(out) || !APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(out))) return status;
-    forward(f->r, static_cast<const apr_table_t*>(f->ctx));
-    remove_overrides_in_trailers(f->r);
+    const apr_table_t* const trailers = f->r->trailers_in;  // merged into the headers or not
+    if (trailers != nullptr && !apr_is_empty_table(trailers)) {
+        forward(f->r, static_cast<const apr_table_t*>(f->ctx));
+        remove_overrides_in_trailers(f->r);
+    }
     ap_remove_input_filter(f);
     return status;
 }
@@ -234,12 +241,14 @@ apr_table_t* forwarded_fields(request_rec* r, const RequestDecision& decision) {
     if (rule == nullptr || rule->headers.empty()) return nullptr;
     // cert=rfc9440 sets two fields.
     apr_table_t* const out = apr_table_make(r->pool, static_cast<int>(rule->headers.size()) + 1);
-    const auto set = [out](const char* name, const std::string& value) {
-        if (!value.empty()) apr_table_set(out, name, value.c_str());
+    // keys_of() has seen that no two of the names are one.
+    const auto add = [out](const char* name, const char* value) {
+        if (*value != '\0') apr_table_addn(out, name, value);
     };
     for (const ForwardedHeader& header : rule->headers) {
-        set(header.name.c_str(), value_of(header, decision));
-        if (header.holds == Holds::kRfc9440) set(kClientCertChain, decision.who->client_cert_chain());
+        add(header.name.c_str(), value_of(header, decision, r->pool));
+        if (header.holds == Holds::kRfc9440)
+            add(kClientCertChain, pool_text(r->pool, decision.who->client_cert_chain()));
     }
     return out;
 }

@@ -187,14 +187,8 @@ bool is_granted(request_rec* r, const RequestState& request) {
     return has_gate(config) ? request.reason == Reason::kGranted : config.has_provider || is_authenticated_here(r);
 }
 
-int assert_decision(request_rec* r) {
-    forward(r, nullptr);  // removes fields of an originating request's grant
-    forget_inherited_user(r);
-    const bool is_concerned = server_config(r->server).has_gates || find_state(r) != nullptr ||
-                              (was_authorization_skipped(r) && is_authenticated_here(r));
-    if (!is_concerned) return DECLINED;
-    const DirConfig& config = dir_config(r);
-    RequestState& request = request_state(r);
+// In fixups, since what was decided before may no longer hold, or was skipped. DECLINED: the request may go on.
+int decide_again(request_rec* r, RequestState& request, const DirConfig& config) {
     const bool gate = has_gate(config);
     if (reaches_below(r) && !request.reaches_below) {
         request.reaches_below = true;
@@ -220,13 +214,30 @@ int assert_decision(request_rec* r) {
         const int status = authorize_again(r);
         if (status != OK) return status;
     }
+    return DECLINED;
+}
+
+int assert_decision(request_rec* r) {
+    forget_inherited_user(r);
+    const bool is_concerned = server_config(r->server).has_gates || find_state(r) != nullptr ||
+                              (was_authorization_skipped(r) && is_authenticated_here(r));
+    // Of an originating request's grant, no field is left in any case.
+    if (!is_concerned) {
+        forward(r, nullptr);
+        return DECLINED;
+    }
+    const DirConfig& config = dir_config(r);
+    RequestState& request = request_state(r);
+    const int status = decide_again(r, request, config);
+    const bool granted = status == DECLINED && is_granted(r, request);
+    forward(r, granted ? request.handover->fields : nullptr);
+    if (status != DECLINED) return status;
+    const bool gate = has_gate(config);
     if (config.has_provider) forbid_caching(r);
     if (gate || config.has_provider || request.handover != nullptr) restore_application_variables(r, request, gate);
-    const bool granted = is_granted(r, request);
     if (granted && config.remote_user.value_or(false) && r->user == nullptr) {
         set_own_user(r, request.handover->partner);
     }
-    if (granted) forward(r, request.handover->fields);
     request.denied_for.reset();  // a failed Require beside one that held: not the reason of a later denial
     request.fixups_done = true;
     return DECLINED;
