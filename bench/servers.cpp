@@ -9,6 +9,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 #include <stdexcept>
 #include <thread>
 
@@ -24,7 +25,7 @@ void write_files(const std::string& folder, const Files& files) {
         std::ofstream(folder + "/" + name) << content;
     };
     std::filesystem::create_directories(folder + "/htdocs/gate/orders");
-    for (const char* page : {"17", "18"}) put(std::string("htdocs/gate/orders/") + page, "welcome");
+    for (const char* page : {"htdocs/gate/orders/17", "htdocs/ok.html"}) put(page, "welcome");
     put("server.pem", files.server);
     put("client-cas.pem", files.client_ca);
     for (const auto& [name, content] : files.others) put(name, content);
@@ -43,46 +44,67 @@ void expect(const test::Response& response, int status) {
                              "\n" + response.headers);
 }
 
-void ask(int port, const Visitor& visitor, int requests) {
-    test::ClientOptions options;
-    options.identity = visitor.identity;
-    test::TlsClient client(port, options);
-    for (int i = 0; i < requests; ++i) {
-        expect(client.get(visitor.pages[static_cast<std::size_t>(i) % visitor.pages.size()]), visitor.status);
-    }
+const std::string& page_of(const Visitor& visitor, int i) {
+    return visitor.pages[static_cast<std::size_t>(i) % visitor.pages.size()];
 }
 
-// Runs one httpd process under callgrind; returns the instructions of each connection.
-std::vector<std::uint64_t> counted(const Files& files, const std::string& global, const std::string& gate,
-                                   bool with_module, const std::function<void(int)>& work) {
+void ask(int port, const Visitor& visitor, int requests) {
+    test::TlsClient client(port, visitor.client);
+    for (int i = 0; i < requests; ++i) expect(client.get(page_of(visitor, i)), visitor.status);
+}
+
+enum class Count { kByConnection, kByThread };
+
+// Runs one httpd process under callgrind; returns the instructions of each connection, the last with those of the stop,
+// or of each thread.
+std::vector<std::uint64_t> counted(const HttpdSite& site, const std::function<void(const test::Httpd&)>& work,
+                                   Count what = Count::kByConnection) {
     test::Httpd httpd(test::httpd_paths());
-    write_files(httpd.root(), files);
+    write_files(httpd.root(), site.files);
     httpd.copy_module();
-    if (!with_module) httpd.leave_out_module();
-    for (const char* module : {"auth_basic", "authn_file", "authz_groupfile"}) httpd.load(module);
+    if (!site.with_module) httpd.leave_out_module();
+    for (const char* module : {"auth_basic", "authn_file", "authz_groupfile", "headers", "log_config"}) {
+        httpd.load(module);
+    }
     httpd.set_log_level("emerg");
+    if (!site.tls.empty()) httpd.set_tls_lines(site.tls);
     // A threaded MPM, since mod_watchdog's thread alone would slow a process without threads; one worker thread, so
     // that no measured connection includes a thread's first-time work.
-    httpd.configure("ThreadsPerChild 1\n" + global + "\n<Location /gate/>\n" + gate + "\n</Location>\n", "worker");
+    const std::string one = site.mpm == "prefork" ? "StartServers 1\nMaxRequestWorkers 1\n" : "ThreadsPerChild 1\n";
+    std::string sections;
+    for (const char* path : {"/gate/", "/other/"}) {
+        sections += std::string("<Location ") + path + ">\n" + site.gate + "\n</Location>\n";
+    }
+    httpd.configure(one + "AliasMatch ^/(gate|other|free)/ \"" + httpd.path("htdocs/ok.html") + "\"\n" + site.global +
+                        "\n" + sections,
+                    site.mpm);
     const test::InstructionCounter counter(httpd.root());
-    httpd.start(counter.wrapper());
-    work(httpd.port());
+    // Large blocks are mapped, each by itself: from the heap they cost more or less with how it happens to lie.
+    const bool by_thread = what == Count::kByThread;
+    std::vector<std::string> command = by_thread ? counter.wrapper("") : counter.wrapper();
+    command.insert(command.begin(), {"env", "MALLOC_MMAP_THRESHOLD_=4096"});
+    httpd.start(command);
+    work(httpd);
     httpd.stop();
-    return counter.parts();
+    return by_thread ? counter.threads() : counter.parts();
+}
+
+long mean(std::vector<std::uint64_t>::const_iterator first, std::size_t count) {
+    return static_cast<long>(std::accumulate(first, first + static_cast<std::ptrdiff_t>(count), std::uint64_t{0}) /
+                             count);
 }
 
 }  // namespace
 
-std::vector<long> httpd_requests(const Files& files, const std::string& global, const std::string& gate,
-                                 bool with_module, const std::vector<Visitor>& visitors) {
-    const auto parts = counted(files, global, gate, with_module, [&](int port) {
-        ask(port, visitors.front(), kFew);  // first-time work of the process
+std::vector<long> httpd_requests(const HttpdSite& site, const std::vector<Visitor>& visitors) {
+    const auto parts = counted(site, [&](const test::Httpd& httpd) {
+        ask(httpd.port(), visitors.front(), kFew);  // first-time work of the process
         for (const Visitor& visitor : visitors) {
-            ask(port, visitor, kUntilQuiet);
-            ask(port, visitor, kFew);
-            ask(port, visitor, kMany);
+            ask(httpd.port(), visitor, kUntilQuiet);
+            ask(httpd.port(), visitor, kFew);
+            ask(httpd.port(), visitor, kMany);
         }
-        ask(port, visitors.front(), 1);
+        ask(httpd.port(), visitors.front(), 1);
     });
     std::vector<long> out;
     constexpr std::size_t kEach = 3;
@@ -95,30 +117,68 @@ std::vector<long> httpd_requests(const Files& files, const std::string& global, 
     return out;
 }
 
-Connections httpd_connections(const Files& files, const std::string& global, const std::string& gate, bool with_module,
-                              const Visitor& visitor) {
-    const auto parts = counted(files, global, gate, with_module, [&](int port) {
-        ask(port, visitor, 1);
-        for (int i = 0; i < kConnections; ++i) ask(port, visitor, 1);
-        test::ClientOptions options;
-        options.identity = visitor.identity;
+long httpd_streams(HttpdSite site, const Visitor& visitor) {
+    site.global = "H2MinWorkers 1\nH2MaxWorkers 1\n" + site.global;
+    const auto serving = [&](int requests) {
+        auto threads = counted(
+            site,
+            [&](const test::Httpd& httpd) {
+                test::Http2Client client(httpd.port(), visitor.client, httpd.root());
+                for (int i = 0; i < requests; ++i) expect(client.get(page_of(visitor, i)), visitor.status);
+            },
+            Count::kByThread);
+        // Besides the first, the connection's has most to do, and that of the streams comes next.
+        std::sort(threads.begin() + 1, threads.end(), std::greater<>());
+        return static_cast<long>(threads.at(2));
+    };
+    return (serving(kMany) - serving(kFew)) / (kMany - kFew);
+}
+
+long httpd_told_denials(const HttpdSite& site, const Visitor& visitor) {
+    constexpr int kFirst = 5, kSome = 5, kMore = 45;  // together less than what a minute tells in full
+    std::string log;
+    const auto parts = counted(site, [&](const test::Httpd& httpd) {
+        for (const int requests : {kFirst, kSome, kMore, 1}) ask(httpd.port(), visitor, requests);
+        log = httpd.error_log();
+    });
+    int told = 0;
+    for (std::size_t at = 0; (at = log.find("mtls_authz: denied", at)) != std::string::npos; ++at) ++told;
+    if (site.with_module && told < kFirst + kSome + kMore) throw std::runtime_error("some denials were only counted");
+    const auto last = parts.end() - 1;
+    return (static_cast<long>(*(last - 1)) - static_cast<long>(*(last - 2))) / (kMore - kSome);
+}
+
+Connections httpd_connections(const HttpdSite& site, const Visitor& visitor, const std::vector<Visitor>& strangers) {
+    const auto parts = counted(site, [&](const test::Httpd& httpd) {
+        ask(httpd.port(), visitor, 1);
+        for (const Visitor& stranger : strangers) ask(httpd.port(), stranger, 1);
+        for (int i = 0; i < kConnections; ++i) ask(httpd.port(), visitor, 1);
         test::SslSessionPtr session;
         for (int i = 0; i <= kConnections; ++i) {
-            test::TlsClient client(port, options, session.get());
+            test::TlsClient client(httpd.port(), visitor.client, session.get());
             expect(client.get(visitor.pages.front()), visitor.status);
             session = client.session();
         }
-        ask(port, visitor, 1);
+        ask(httpd.port(), visitor, 1);
     });
     // The last part ends with the stop; before it are the resumed connections, whose first was a full handshake; before
-    // them the full handshakes.
+    // them the full handshakes, and before those the strangers.
+    const auto end = parts.cend() - 1;
+    const auto full = end - 2 * kConnections - 1;
     Connections out;
-    const std::size_t end = parts.size() - 1;
-    for (std::size_t i = 0; i < kConnections; ++i) {
-        out.resumed += static_cast<long>(parts[end - kConnections + i]) / kConnections;
-        out.full += static_cast<long>(parts[end - 2 * kConnections - 1 + i]) / kConnections;
-    }
+    out.resumed = mean(end - kConnections, kConnections);
+    out.full = mean(full, kConnections);
+    out.first = strangers.empty() ? 0 : mean(full - static_cast<std::ptrdiff_t>(strangers.size()), strangers.size());
     return out;
+}
+
+long httpd_handshakes(const HttpdSite& site) {
+    constexpr std::size_t kTimes = 7;
+    auto parts = counted(site, [](const test::Httpd& httpd) {
+        for (std::size_t i = 0; i < kTimes; ++i) test::TlsClient(httpd.port(), test::ClientOptions{}).announced();
+    });
+    std::sort(parts.end() - 1 - kTimes, parts.end() - 1);
+    return static_cast<long>(parts[parts.size() - 1 - kTimes / 2 - 1]);
 }
 
 namespace {
@@ -206,8 +266,13 @@ std::vector<long> by_difference(const Files& files, const std::vector<Visitor>& 
             std::ofstream(folder.name() + "/server.conf") << config(folder.name(), port);
             return whole_run(folder.name(), port, command(folder.name()), [&] { ask(port, visitor, requests); });
         };
-        // Take the minimum: noise of a busy machine only adds instructions.
-        const auto least = [&cost](int requests) { return std::min(cost(requests), cost(requests)); };
+        // Take the minimum: what differs from run to run, like the numbers tried for a key, only adds instructions.
+        const auto least = [&cost](int requests) {
+            constexpr int kTimes = 5;
+            long lowest = cost(requests);
+            for (int i = 1; i < kTimes; ++i) lowest = std::min(lowest, cost(requests));
+            return lowest;
+        };
         out.push_back((least(kMany) - least(kFew)) / (kMany - kFew));
     }
     return out;

@@ -7,36 +7,53 @@
 #include <vector>
 
 #include "pki.hpp"
+#include "tls_client.hpp"
 
 namespace bench {
 
-// A client, its expected status, and the pages that it requests in turn: /gate/orders/17 or 18.
+// A client, its expected status, and the pages that it requests by turns: each below /gate/, /other/ or /free/.
 struct Visitor {
-    const test::Identity* identity;
-    int status;
+    test::ClientOptions client;
+    int status = 200;
     std::vector<std::string> pages = {"/gate/orders/17"};
 };
 
-// Files for every server: its certificate, the clients' CA, a page, and the files that its rules name.
+// Files for every server: its certificate, the clients' CAs, and the files that its rules name.
 struct Files {
     std::string server;  // certificate and key
     std::string client_ca;
     std::vector<std::pair<std::string, std::string>> others;  // name, content
 };
 
-// Writes them into a server's folder.
+// Writes them into a server's folder, and the page of nginx.
 void write_files(const std::string& folder, const Files& files);
 
-// Instructions per kept-alive request, for each visitor in order. `gate`: lines of the section /gate/.
-std::vector<long> httpd_requests(const Files& files, const std::string& global, const std::string& gate,
-                                 bool with_module, const std::vector<Visitor>& visitors);
+// An httpd with one process, and one thread where its MPM has threads.
+struct HttpdSite {
+    Files files;
+    std::string global = {};                   // lines of the main server
+    std::string gate = "Require all granted";  // of the sections /gate/ and /other/
+    bool with_module = true;
+    std::string mpm = "worker";
+    std::string tls = {};  // lines of the TLS host
+};
 
-// Mean instructions per connection with one request: full and resumed handshakes.
+// Instructions per kept-alive request, for each visitor in order.
+std::vector<long> httpd_requests(const HttpdSite& site, const std::vector<Visitor>& visitors);
+// Over HTTP/2, of the thread that serves its streams: what that of the connection does depends on when it is woken.
+long httpd_streams(HttpdSite site, const Visitor& visitor);
+// Of a request that is told in the error log: few enough that none is only counted.
+long httpd_told_denials(const HttpdSite& site, const Visitor& visitor);
+
+// Mean instructions per connection with one request.
 struct Connections {
     long full = 0, resumed = 0;
+    long first = 0;  // full, with a certificate that the process has not seen
 };
-Connections httpd_connections(const Files& files, const std::string& global, const std::string& gate, bool with_module,
-                              const Visitor& visitor);
+// `visitor` and each of `strangers` fit.
+Connections httpd_connections(const HttpdSite& site, const Visitor& visitor, const std::vector<Visitor>& strangers);
+// The median of some full handshakes without a request.
+long httpd_handshakes(const HttpdSite& site);
 
 // `rule`: lines for the location or frontend; `map`: lines outside of it, for nginx.
 std::vector<long> nginx_requests(const Files& files, const std::string& map, const std::string& rule,

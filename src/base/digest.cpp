@@ -4,8 +4,14 @@
 
 namespace mtls {
 
+const EVP_MD& sha256_algorithm() {
+    static const std::unique_ptr<EVP_MD, FreeWith<EVP_MD_free>> found(EVP_MD_fetch(nullptr, "SHA256", nullptr));
+    if (!found) throw std::bad_alloc();
+    return *found;
+}
+
 Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
-    if (!context_ || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1) throw std::bad_alloc();
+    if (!context_ || EVP_DigestInit_ex(context_.get(), &sha256_algorithm(), nullptr) != 1) throw std::bad_alloc();
 }
 
 void Sha256::add(std::string_view piece) {
@@ -13,7 +19,7 @@ void Sha256::add(std::string_view piece) {
 }
 
 std::string Sha256::finish() {
-    std::string out(static_cast<std::size_t>(EVP_MD_size(EVP_sha256())), '\0');
+    std::string out(static_cast<std::size_t>(EVP_MD_size(&sha256_algorithm())), '\0');
     if (EVP_DigestFinal_ex(context_.get(), reinterpret_cast<unsigned char*>(out.data()), nullptr) != 1) {
         throw std::bad_alloc();
     }

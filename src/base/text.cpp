@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
+
+#include "mtls_authz/base/digest.hpp"
 
 namespace mtls {
 
@@ -288,7 +291,8 @@ void append_utf8(std::string& out, char32_t code) {
 
 std::string sha256(std::string_view data) {
     std::string out(SHA256_DIGEST_LENGTH, '\0');
-    SHA256(bytes_of(data).data(), data.size(), reinterpret_cast<unsigned char*>(out.data()));
+    auto* const bytes = reinterpret_cast<unsigned char*>(out.data());
+    if (EVP_Digest(data.data(), data.size(), bytes, nullptr, &sha256_algorithm(), nullptr) != 1) throw std::bad_alloc();
     return out;
 }
 

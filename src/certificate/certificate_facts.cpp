@@ -11,6 +11,7 @@
 #include <set>
 
 #include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/base/digest.hpp"
 #include "mtls_authz/base/openssl_types.hpp"
 #include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/base/text.hpp"
@@ -28,7 +29,6 @@ constexpr const char* kPsd2Statement = "0.4.0.19495.2";
 constexpr const char* kNoRevAvail = "2.5.29.56";
 constexpr const char* kInfoAccess = "1.3.6.1.5.5.7.1.1";
 
-using BignumPtr = std::unique_ptr<BIGNUM, FreeWith<BN_free>>;
 using AccessPtr = std::unique_ptr<AUTHORITY_INFO_ACCESS, FreeWith<AUTHORITY_INFO_ACCESS_free>>;
 
 std::string bytes_of_string(const ASN1_STRING& value) {
@@ -358,7 +358,7 @@ std::optional<std::int64_t> epoch_of(const ASN1_TIME* time) {
 
 std::string certificate_sha256(const X509& certificate) {
     std::string out(SHA256_DIGEST_LENGTH, '\0');
-    X509_digest(&certificate, EVP_sha256(), reinterpret_cast<unsigned char*>(out.data()), nullptr);
+    X509_digest(&certificate, &sha256_algorithm(), reinterpret_cast<unsigned char*>(out.data()), nullptr);
     return out;
 }
 
@@ -382,33 +382,24 @@ std::string spki_with(std::string_view algorithm, std::string_view key) {
                    std::string(algorithm) + element(V_ASN1_BIT_STRING, std::string(1, '\0') + std::string(key)));
 }
 
-// X and Y of a point, each padded to the size of the field; empty if the curve is over a binary field.
-std::string coordinates_of(EVP_PKEY& key) {
+// X and Y of the key's point, each padded to the size of the field; empty if the curve is over a binary field.
+// `encoded`: the point (SEC 1 2.3.3), which OpenSSL has accepted.
+std::string coordinates_of(const EVP_PKEY& key, std::string_view encoded) {
     char field[32] = "";
     EVP_PKEY_get_utf8_string_param(&key, OSSL_PKEY_PARAM_EC_FIELD_TYPE, field, sizeof field, nullptr);
     if (std::string_view(field) != SN_X9_62_prime_field) return {};
-    std::string out;
-    BIGNUM* p = nullptr;
-    EVP_PKEY_get_bn_param(&key, OSSL_PKEY_PARAM_EC_P, &p);
-    const BignumPtr prime(p);
-    if (!prime) return {};
-    for (const char* const name : {OSSL_PKEY_PARAM_EC_PUB_X, OSSL_PKEY_PARAM_EC_PUB_Y}) {
-        BIGNUM* number = nullptr;
-        EVP_PKEY_get_bn_param(&key, name, &number);
-        const BignumPtr coordinate(number);
-        std::string bytes(static_cast<std::size_t>(BN_num_bytes(prime.get())), '\0');
-        const int size = static_cast<int>(bytes.size());
-        if (!coordinate ||
-            BN_bn2binpad(coordinate.get(), reinterpret_cast<unsigned char*>(bytes.data()), size) != size) {
-            return {};
-        }
-        out += bytes;
-    }
-    return out;
+    const bool is_compressed = encoded.starts_with('\x02') || encoded.starts_with('\x03');
+    if (!is_compressed) return std::string(encoded.substr(std::min<std::size_t>(1, encoded.size())));
+    const BignumPtr y = ec_number(key, OSSL_PKEY_PARAM_EC_PUB_Y);
+    std::string out(encoded.substr(1));
+    std::string bytes(out.size(), '\0');
+    const int size = static_cast<int>(bytes.size());
+    if (!y || BN_bn2binpad(y.get(), reinterpret_cast<unsigned char*>(bytes.data()), size) != size) return {};
+    return out + bytes;
 }
 
-std::vector<std::string> forms_of_point(std::string_view algorithm, EVP_PKEY& key) {
-    const std::string both = coordinates_of(key);
+std::vector<std::string> forms_of_point(std::string_view algorithm, const EVP_PKEY& key, std::string_view encoded) {
+    const std::string both = coordinates_of(key, encoded);
     if (both.empty()) return {};
     const char odd = static_cast<char>(both.back() & 1);
     const std::string x = both.substr(0, both.size() / 2);
@@ -439,11 +430,10 @@ std::vector<std::string> key_forms(const X509& certificate) {
     std::vector<std::string> out;
     const auto whole = DerReader(encoded).next(kDerSequence);
     const auto algorithm = whole ? DerReader(whole->content).next() : std::nullopt;
-    if (key != nullptr && algorithm && EVP_PKEY_is_a(key, "EC") == 1) out = forms_of_point(algorithm->encoding, *key);
-    if (key != nullptr && (EVP_PKEY_is_a(key, "RSA") == 1 || EVP_PKEY_is_a(key, "RSA-PSS") == 1)) {
-        const auto bits = bytes_of_string(*X509_get0_pubkey_bitstr(&certificate));
-        out = forms_of_rsa(bits);
-    }
+    const auto bits = bytes_of_string(*X509_get0_pubkey_bitstr(&certificate));
+    const auto is_a = [key](const char* type) { return key != nullptr && EVP_PKEY_is_a(key, type) == 1; };
+    if (algorithm && is_a("EC")) out = forms_of_point(algorithm->encoding, *key, bits);
+    if (is_a("RSA") || is_a("RSA-PSS")) out = forms_of_rsa(bits);
     std::string own = sha256(encoded);
     if (std::find(out.begin(), out.end(), own) == out.end()) out.push_back(std::move(own));
     return out;

@@ -2,14 +2,13 @@
 
 #include <cstdint>
 #include <cstring>
-#include <new>
 
 namespace mtls {
 
 X509Ptr DecodedCertificates::get(std::string_view sha256, std::string_view der) {
     std::uint64_t first = 0;
     std::memcpy(&first, sha256.data(), sizeof first);
-    Slot& slot = slots_[first % kSlots];
+    Slot& slot = slots_[first % slots_.size()];
     {
         const std::lock_guard lock(mutex_);
         const std::string_view cached(slot.sha256.data(), slot.sha256.size());
@@ -18,7 +17,7 @@ X509Ptr DecodedCertificates::get(std::string_view sha256, std::string_view der) 
     const ErrorQueueGuard errors;
     const auto* bytes = reinterpret_cast<const unsigned char*>(der.data());
     X509Ptr decoded(d2i_X509(nullptr, &bytes, static_cast<long>(der.size())));
-    if (!decoded) throw std::bad_alloc();
+    if (!decoded) return nullptr;
     // Fills OpenSSL's cache of decoded extensions before other threads share the certificate.
     X509_check_purpose(decoded.get(), -1, 0);
     X509Ptr kept = share(*decoded);

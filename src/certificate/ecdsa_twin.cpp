@@ -10,20 +10,18 @@
 #include "mtls_authz/base/openssl_types.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/der.hpp"
+#include "mtls_authz/certificate/key_type.hpp"
 
 namespace mtls {
 
 namespace {
 
-using BignumPtr = std::unique_ptr<BIGNUM, FreeWith<BN_free>>;
 using SignaturePtr = std::unique_ptr<ECDSA_SIG, FreeWith<ECDSA_SIG_free>>;
 
 BignumPtr order_of(const X509& issuer) {
     const EVP_PKEY* const key = X509_get0_pubkey(&issuer);
-    BIGNUM* order = nullptr;
     if (key == nullptr || EVP_PKEY_is_a(key, "EC") != 1) return nullptr;
-    EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_EC_ORDER, &order);
-    return BignumPtr(order);
+    return ec_number(*key, OSSL_PKEY_PARAM_EC_ORDER);
 }
 
 // The twin of a signature as an encoded Ecdsa-Sig-Value (RFC 3279 2.2.3); empty if `signature` is not one, or is out of

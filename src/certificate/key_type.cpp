@@ -1,7 +1,9 @@
 #include "mtls_authz/certificate/key_type.hpp"
 
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/objects.h>
+#include <openssl/params.h>
 
 #include <algorithm>
 #include <array>
@@ -136,6 +138,16 @@ Result<int> read_size(std::string_view text) {
 std::string KeyType::text() const {
     if (algorithm == kEc && !curve.empty()) return algorithm + ":" + curve;
     return bits != 0 ? algorithm + ":" + std::to_string(bits) : algorithm;
+}
+
+BignumPtr ec_number(const EVP_PKEY& key, const char* name) {
+    // EVP_PKEY_get_bn_param() has OpenSSL pad the number to 2,048 bytes, in constant time.
+    std::array<unsigned char, 72> bytes{};
+    OSSL_PARAM params[] = {OSSL_PARAM_construct_BN(name, bytes.data(), bytes.size()), OSSL_PARAM_construct_end()};
+    BIGNUM* out = nullptr;
+    const bool is_there = EVP_PKEY_get_params(&key, params) == 1 && OSSL_PARAM_modified(params) == 1 &&
+                          OSSL_PARAM_get_BN(params, &out) == 1;
+    return BignumPtr(is_there ? out : nullptr);
 }
 
 std::vector<std::string_view> families_of(std::string_view algorithm) {

@@ -6,6 +6,7 @@
 
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_facts.hpp"
+#include "mtls_authz/certificate/decoded_certificates.hpp"
 
 namespace mtls {
 
@@ -60,7 +61,23 @@ void append_namesakes(const X509& leaf, std::vector<X509*>& rest, std::vector<X5
     }
 }
 
+// One per process, apart from the policy's: clients fill it. Resumed sessions of a partner have the same intermediates.
+X509Ptr decode_helper(std::string_view der, const std::string& sha256) {
+    constexpr std::size_t kSlots = 128;
+    static DecodedCertificates of_process(kSlots);
+    constexpr std::size_t kMostCached = 4096;  // so that strangers' certificates take a few megabytes at most
+    if (der.size() <= kMostCached) return of_process.get(sha256, der);
+    const auto* bytes = bytes_of(der).data();
+    return X509Ptr(d2i_X509(nullptr, &bytes, static_cast<long>(der.size())));
+}
+
 }  // namespace
+
+SentHelpers SentHelpers::shared() const {
+    SentHelpers out{{}, left_out, digests};
+    for (const X509Ptr& certificate : certificates) out.certificates.push_back(share(*certificate));
+    return out;
+}
 
 SentHelpers useful_helpers(const X509& leaf, const std::vector<X509*>& chain) {
     const ErrorQueueGuard errors;
@@ -128,10 +145,12 @@ SentHelpers decode_helpers(std::string_view data, const X509& leaf) {
             return out;
         }
         if (out.certificates.size() == kMostHelpers) return {};
-        const auto* der = bytes_of(data).data();
-        X509Ptr helper(d2i_X509(nullptr, &der, static_cast<long>(*length)));
+        const std::string_view der = data.substr(0, *length);
+        std::string digest = sha256(der);
+        X509Ptr helper = decode_helper(der, digest);
         if (!helper) return {};
         out.certificates.push_back(std::move(helper));
+        out.digests.push_back(std::move(digest));
         data.remove_prefix(*length);
     }
     return out;

@@ -13,7 +13,8 @@ namespace {
 
 // One per process. Constructed on first use, so that loading the module runs no code.
 DecodedCertificates& decoded() {
-    static DecodedCertificates of_process;
+    constexpr std::size_t kSlots = 4096;
+    static DecodedCertificates of_process(kSlots);
     return of_process;
 }
 
@@ -75,7 +76,11 @@ AnchorCertificate::AnchorCertificate(const AnchorCertificate& other, Arena& aren
       not_after(other.not_after),
       is_ca(other.is_ca) {}
 
-X509Ptr AnchorCertificate::decode() const { return decoded().get(sha256, der); }
+X509Ptr AnchorCertificate::decode() const {
+    X509Ptr out = decoded().get(sha256, der);
+    if (!out) throw std::bad_alloc();  // the builder decoded the same bytes, so only memory can be exhausted
+    return out;
+}
 
 // ---- the directory --------------------------------------------------------------------------------------------
 

@@ -18,7 +18,6 @@ namespace {
 constexpr std::size_t kMostShown = 80;
 
 using Json = nlohmann::json;
-using BignumPtr = std::unique_ptr<BIGNUM, FreeWith<BN_free>>;
 
 // Checks JSON before it is parsed into a tree: the tree parser keeps the last of two values with one name, and has no
 // depth limit.

@@ -23,9 +23,12 @@ PresentedCertificate::PresentedCertificate(X509& leaf_certificate, SentHelpers s
     : leaf(share(leaf_certificate)),
       helpers(std::move(sent.certificates)),
       facts(read_facts(leaf_certificate)),
+      helper_digests(std::move(sent.digests)),
       left_out(sent.left_out) {
     const ErrorQueueGuard errors;
-    for (const X509Ptr& helper : helpers) helper_digests.push_back(certificate_sha256(*helper));
+    if (helper_digests.empty()) {
+        for (const X509Ptr& helper : helpers) helper_digests.push_back(certificate_sha256(*helper));
+    }
     // Fills OpenSSL's cache of decoded extensions now, because several threads may use the certificates later. After a
     // resumption they are newly decoded.
     X509_check_purpose(leaf.get(), -1, 0);

@@ -29,19 +29,19 @@ std::vector<std::string> InstructionCounter::wrapper(const std::string& part_beg
     return words;
 }
 
-std::vector<std::uint64_t> InstructionCounter::parts() const {
+std::vector<std::uint64_t> InstructionCounter::sums(const std::string& by) const {
     std::map<unsigned long, std::uint64_t> found;
     for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
         if (!entry.path().filename().string().starts_with("callgrind.out")) continue;
         std::ifstream in(entry.path());
-        unsigned long part = 0;
+        unsigned long number = 0;
         for (std::string line; std::getline(in, line);) {
-            if (line.starts_with("part: ")) part = std::strtoul(line.c_str() + 6, nullptr, 10);
-            if (line.starts_with("totals: ")) found[part] += std::strtoull(line.c_str() + 8, nullptr, 10);
+            if (line.starts_with(by)) number = std::strtoul(line.c_str() + by.size(), nullptr, 10);
+            if (line.starts_with("totals: ")) found[number] += std::strtoull(line.c_str() + 8, nullptr, 10);
         }
     }
     std::vector<std::uint64_t> out;
-    for (const auto& [part, total] : found) out.push_back(total);
+    for (const auto& [number, total] : found) out.push_back(total);
     if (out.empty()) throw std::runtime_error("callgrind wrote no counts to " + folder_);
     return out;
 }

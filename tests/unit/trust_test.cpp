@@ -368,7 +368,7 @@ CLAIM(what_is_remembered_is_of_one_certificate_and_one_key) {
     CHECK(!cache.contains(certificate, ""));
     // Of two digests that begin alike each has its own certificate.
     const auto one = test::make_ca("One"), two = test::make_ca("Two");
-    const auto decoded = std::make_unique<DecodedCertificates>();
+    const auto decoded = std::make_unique<DecodedCertificates>(4096);
     const std::string begin(31, 'd');
     for (int i = 0; i < 2; ++i) {
         const X509Ptr first = decoded->get(begin + "1", encode(i2d_X509, *one.cert));

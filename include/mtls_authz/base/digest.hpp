@@ -1,4 +1,4 @@
-// Incremental SHA-256.
+// SHA-256.
 #pragma once
 
 #include <openssl/evp.h>
@@ -10,6 +10,10 @@
 #include "mtls_authz/base/openssl_types.hpp"
 
 namespace mtls {
+
+// SHA-256, looked up in OpenSSL's providers once: EVP_sha256() is looked up at each use, for as much as a certificate's
+// digest costs.
+const EVP_MD& sha256_algorithm();
 
 class Sha256 {
 public:

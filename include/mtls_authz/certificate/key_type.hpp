@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "mtls_authz/base/openssl_types.hpp"
 #include "mtls_authz/base/result.hpp"
 
 namespace mtls {
@@ -24,6 +25,9 @@ struct KeyType {
 };
 
 KeyType key_type_of(const X509& certificate);
+
+// A number of an EC key, by its name in <openssl/core_names.h>; null if there is none of up to 576 bits.
+BignumPtr ec_number(const EVP_PKEY& key, const char* name);
 
 // The names that match `algorithm`: itself, and its families ("ML-DSA" for "ML-DSA-65").
 std::vector<std::string_view> families_of(std::string_view algorithm);

@@ -27,9 +27,10 @@ std::vector<X509*> certificates_of(STACK_OF(X509) * stack) {
     return out;
 }
 
-// The intermediates of a certificate: from the session, which has them for full and resumed handshakes; from the peer
-// if our callback did not run.
-SentHelpers helpers_of(const SSL& ssl, const X509& leaf) {
+// The intermediates of a certificate: from the full handshake; from the session that it left; from the peer if our
+// callback did not run.
+SentHelpers helpers_of(const SSL& ssl, const X509& leaf, const TlsConnection::Verification& last) {
+    if (last.leaf.get() == &leaf) return last.helpers.shared();
     void* data = nullptr;
     size_t length = 0;
     SSL_SESSION* const session = SSL_get_session(&ssl);
@@ -72,12 +73,14 @@ TlsConnection* tls_state_of(const conn_rec* c) {
     return static_cast<TlsConnection*>(ap_get_module_config(c->conn_config, &mtls_authz_module));
 }
 
-void note_verifier(const SSL* ssl, const HandshakeVerdict& verdict) {
+void note_verified(const SSL* ssl, const HandshakeVerdict& verdict, X509* leaf, const SentHelpers& helpers) {
     const conn_rec* const c = ssl != nullptr ? connection_of(ssl) : nullptr;
     auto* const tls = c != nullptr ? tls_state_of(c) : nullptr;
-    if (tls == nullptr || verdict.verified != 1) return;
-    tls->verification().by =
-        verdict.by_anchors ? TlsConnection::Verifier::kAnchorsAlone : TlsConnection::Verifier::kModSsl;
+    if (tls == nullptr || leaf == nullptr || verdict.verified != 1) return;
+    TlsConnection::Verification& out = tls->verification();
+    out.by = verdict.by_anchors ? TlsConnection::Verifier::kAnchorsAlone : TlsConnection::Verifier::kModSsl;
+    out.leaf = share(*leaf);
+    out.helpers = helpers.shared();
 }
 
 // In TLS 1.2, a resumed session makes mod_ssl forget that `optional_no_ca` accepted an unverified certificate, and
@@ -92,7 +95,7 @@ bool is_forgotten_by_mod_ssl(const SSL& ssl, X509_STORE_CTX* ctx) {
 int verify_and_remember(X509_STORE_CTX* ctx, const server_rec* s) {
     const HandshakeVerdict verdict = verify(ctx, s);
     auto* const ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx()));
-    const X509* const leaf = X509_STORE_CTX_get0_cert(ctx);
+    X509* const leaf = X509_STORE_CTX_get0_cert(ctx);
     SSL_SESSION* const session = ssl != nullptr ? SSL_get_session(ssl) : nullptr;
     SentHelpers helpers;
     if (leaf != nullptr) helpers = useful_helpers(*leaf, sent_certificates(ctx));
@@ -102,7 +105,7 @@ int verify_and_remember(X509_STORE_CTX* ctx, const server_rec* s) {
         constexpr long kLongExpired = 1;
         if (is_forgotten_by_mod_ssl(*ssl, ctx)) SSL_SESSION_set_time(session, kLongExpired);
     }
-    note_verifier(ssl, verdict);
+    note_verified(ssl, verdict, leaf, helpers);
     if (verdict.verified != 1) report_refused_handshake(s, ctx, ssl, std::move(helpers));
     return verdict.verified;
 }
@@ -228,7 +231,7 @@ void TlsConnection::take_certificate(const SSL& ssl) {
     certificate_.reset();
     sighted_ = 0;
     if (leaf == nullptr) return;
-    certificate_ = std::make_shared<const PresentedCertificate>(*leaf, helpers_of(ssl, *leaf));
+    certificate_ = std::make_shared<const PresentedCertificate>(*leaf, helpers_of(ssl, *leaf, verification_));
 }
 
 void register_connection_hooks() {

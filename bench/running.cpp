@@ -1,0 +1,196 @@
+#include "running.hpp"
+
+#include <malloc.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <numeric>
+#include <thread>
+
+#include "httpd_server.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
+#include "world.hpp"
+
+namespace bench {
+
+namespace {
+
+struct Folder {
+    explicit Folder(const Files& files) {
+        if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
+        for (const auto& [file, content] : files.others) std::ofstream(name + "/" + file) << content;
+    }
+    ~Folder() { std::filesystem::remove_all(name); }
+    std::string name = "/tmp/mtls-authz-bench-XXXXXX";
+};
+
+double processor_seconds(int who) {
+    rusage usage{};
+    getrusage(who, &usage);
+    const auto seconds = [](const timeval& t) {
+        return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+    };
+    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+std::string identities_of(int n) { return count_of(n, "identity", "identities"); }
+
+double percentile(std::vector<double> values, double share) {
+    std::sort(values.begin(), values.end());
+    return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1))];
+}
+
+void time_requests(test::TlsClient& client, std::vector<double>& out) {
+    for (int i = 0; i < 500; ++i) {
+        const auto start = std::chrono::steady_clock::now();
+        if (client.get("/gate/orders/17").status != 200) throw std::runtime_error("not answered");
+        out.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    }
+}
+
+std::string gate() { return std::string(kPolicy) + "<Location /gate/>\n" + kGate + "\n</Location>\n"; }
+
+void replace_policy(test::Httpd& httpd, const std::string& text) {
+    httpd.write(".partners.new", text);
+    std::filesystem::rename(httpd.path(".partners.new"), httpd.path("partners.conf"));
+}
+
+// A partner of this name, which nobody is.
+std::string marker(const std::string& name) {
+    return "<MTLSPartner " + name + ">\n    MTLSTrustAnchor ca.pem\n    MTLSIdentity CN:" + name + "\n</MTLSPartner>\n";
+}
+
+}  // namespace
+
+void measure_loading(Report& report, const Pki& pki, const std::vector<int>& sizes) {
+    report.section("loading", "Loading a policy, one core");
+    for (const int n : sizes) {
+        const Folder folder(pki.files_with(policy_of(n)));
+        malloc_trim(0);
+        const std::size_t used = mallinfo2().uordblks + mallinfo2().hblkhd;
+        const double before = processor_seconds(RUSAGE_SELF);
+        std::shared_ptr<const mtls::Policy> policy;
+        {
+            mtls::DiskFiles disk;
+            mtls::PolicyBuilder builder(folder.name, disk);
+            builder.add_files({folder.name + "/partners.conf", "partners.conf", {"bench", 1}});
+            policy = builder.build();
+        }
+        const double spent = processor_seconds(RUSAGE_SELF) - before;
+        const std::size_t kept = mallinfo2().uordblks + mallinfo2().hblkhd - used;
+        report.row(identities_of(n) + ", processor time", spent, "s");
+        report.row(identities_of(n) + ", memory kept", static_cast<double>(kept) / n, "bytes an identity");
+    }
+}
+
+void measure_check(Report& report, const Pki& pki, const std::string& tool, int identities) {
+    const auto check = [&](const std::string& what, const std::string& policy) {
+        const Folder folder(pki.files_with(policy));
+        const double before = processor_seconds(RUSAGE_CHILDREN);
+        const auto answer =
+            test::run_command({tool, "check", "--root", folder.name, folder.name + "/partners.conf"}, "");
+        if (answer.status > 1) throw std::runtime_error(answer.text);
+        report.row("`mtls-authz check`, " + what, processor_seconds(RUSAGE_CHILDREN) - before, "s");
+    };
+    check(identities_of(identities), policy_of(identities));
+    std::string grants;
+    for (int i = 0; i < 1000; ++i) {
+        grants += "    MTLSGrant read /orders/" + std::to_string(i) + "/** if O:\"Acme " + std::to_string(i) + "\"\n";
+    }
+    std::string policy = policy_of(1);
+    check("1,000 conditional grants of one partner", policy.insert(policy.find("</"), grants));
+}
+
+void measure_reload(Report& report, const Pki& pki, int identities) {
+    report.section("reload", "A live reload: 4 children, event");
+    test::Httpd httpd(test::httpd_paths());
+    write_files(httpd.root(), pki.files_with(policy_of(identities)));
+    httpd.configure(
+        "StartServers 4\nServerLimit 4\nMaxRequestWorkers 100\nThreadsPerChild 25\nMinSpareThreads 100\n"
+        "MaxSpareThreads 100\n" +
+        gate());
+    httpd.start();
+    std::this_thread::sleep_for(std::chrono::seconds(3));
+    const long at_start = test::children_kib(httpd.pid());
+    const auto start = std::chrono::steady_clock::now();
+    replace_policy(httpd, policy_of(identities) + marker("other"));
+    if (!httpd.wait_for_log("replaces")) throw std::runtime_error("no reload: " + httpd.error_log());
+    const std::chrono::duration<double> until = std::chrono::steady_clock::now() - start;
+    std::this_thread::sleep_for(std::chrono::seconds(5));
+    report.row(identities_of(identities) + ", until it is in force", until.count(), "s");
+    report.row("memory of all children before", at_start, "KiB");
+    report.row("memory of all children after", test::children_kib(httpd.pid()), "KiB");
+}
+
+void measure_latency(Report& report, Pki& pki) {
+    report.section("latency", "Times of a request beside the same server without the module");
+    test::Httpd with(test::httpd_paths()), without(test::httpd_paths());
+    write_files(with.root(), pki.files_with(policy_of(1000)));
+    write_files(without.root(), pki.files());
+    without.leave_out_module();
+    with.set_log_level("emerg");
+    without.set_log_level("emerg");
+    with.configure(gate());
+    without.configure("");
+    with.start();
+    without.start();
+    test::ClientOptions options;
+    options.identity = pki.client(cn_of(1));
+    test::TlsClient a(with.port(), options), b(without.port(), options);
+    // Each round has ratios of its own: the machine's speed changes from second to second.
+    std::vector<double> medians, tails;
+    for (int round = 0; round < 20; ++round) {
+        std::vector<double> gated, free;
+        time_requests(a, gated);
+        time_requests(b, free);
+        medians.push_back(percentile(gated, 0.5) / percentile(free, 0.5));
+        tails.push_back(percentile(gated, 0.99) / percentile(free, 0.99));
+    }
+    const auto add = [&](const std::string& what, const std::vector<double>& ratios) {
+        report.row(what, percentile(ratios, 0.5), "times");
+        report.row(what + ", half of 20 rounds are above", percentile(ratios, 0.25), "times");
+        report.row(what + ", and below", percentile(ratios, 0.75), "times");
+    };
+    add("median", medians);
+    add("99 of 100", tails);
+}
+
+void measure_exchange(Report& report, Pki& pki, int partners, int rounds) {
+    report.section("exchange", "The same while a policy of " + count_of(partners, "partner", "partners") +
+                                   " is exchanged, beside the same server while none is");
+    test::Httpd httpd(test::httpd_paths());
+    write_files(httpd.root(), pki.files());
+    const auto put = [&](int round) {
+        replace_policy(httpd, partners_of(partners) + marker("round-" + std::to_string(round)));
+    };
+    put(0);
+    httpd.set_log_level("warn mtls_authz:notice");
+    httpd.configure(gate());
+    httpd.start();
+    test::ClientOptions options;
+    options.identity = pki.client(cn_of(1));
+    test::TlsClient client(httpd.port(), options);
+    std::vector<double> quiet, busy;
+    const auto time_for = [&client](std::vector<double>& out) {
+        constexpr std::chrono::seconds kWindow{4};  // longer than an exchange
+        const auto end = std::chrono::steady_clock::now() + kWindow;
+        while (std::chrono::steady_clock::now() < end) time_requests(client, out);
+    };
+    time_requests(client, quiet);
+    quiet.clear();
+    for (int round = 1; round <= rounds; ++round) {
+        time_for(quiet);
+        put(round);
+        time_for(busy);
+        if (!httpd.wait_for_log("round-" + std::to_string(round))) throw std::runtime_error("no exchange");
+        std::this_thread::sleep_for(std::chrono::seconds(2));
+    }
+    for (const auto& [name, share] : {std::pair("median", 0.5), {"99 of 100", 0.99}, {"999 of 1,000", 0.999}}) {
+        report.row(name, percentile(busy, share) / percentile(quiet, share), "times");
+    }
+}
+
+}  // namespace bench
