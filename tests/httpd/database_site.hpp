@@ -105,6 +105,8 @@ struct RelayedSite {
     int acme() const { return web->acme(); }
     int globex() const { return web->globex(); }
     bool says(const std::string& text) const { return web->httpd.wait_for_log(text); }
+    // A question is broken off after 10 seconds; after 60 if it is the one for all rows, as behind a start.
+    bool breaks_off() const { return says("no answer within ") || says("no answer within "); }
 };
 
 template <class Server>

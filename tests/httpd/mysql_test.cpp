@@ -79,7 +79,7 @@ CLAIM(a_question_to_mysql_that_hangs_is_broken_off) {
     CHECK_EQUAL(site.acme() + site.globex(), 400);
     site.relay->freeze();
     site.put("refused.conf", "revocation", "MTLSSuspend acme\n");
-    CHECK(site.says("no answer within 10 seconds"));
+    CHECK(site.breaks_off());
     CHECK_EQUAL(site.acme(), 200);
     CHECK_CONTAINS(site.web->metrics(), "mtls_authz_keeper_up 1");
     site.relay->freeze(false);

@@ -182,7 +182,7 @@ bool MariaDb::is_installed() {
 }
 
 MariaDb::MariaDb(const std::string& folder) : DatabaseServer(folder) {
-    check({"mariadb-install-db", "--no-defaults", "--datadir=" + folder_ + "/data",
+    check({"mariadb-install-db", "--no-defaults", "--datadir=" + folder_ + "/data", "--tmpdir=" + folder_,
            "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"});
     start();
     output_of(as_administrator({"-e",
@@ -196,10 +196,11 @@ MariaDb::MariaDb(const std::string& folder) : DatabaseServer(folder) {
 }
 
 void MariaDb::start() {
+    // A folder of its own for temporary tables: a server that starts takes away those of others.
     launch({access("/usr/sbin/mariadbd", X_OK) == 0 ? "/usr/sbin/mariadbd" : "/usr/libexec/mariadbd", "--no-defaults",
-            "--datadir=" + folder_ + "/data", "--port=" + std::to_string(port_), "--bind-address=127.0.0.1",
-            "--socket=" + folder_ + "/socket", "--skip-name-resolve", "--innodb-buffer-pool-size=16M",
-            "--innodb-flush-log-at-trx-commit=0"},
+            "--datadir=" + folder_ + "/data", "--tmpdir=" + folder_, "--port=" + std::to_string(port_),
+            "--bind-address=127.0.0.1", "--socket=" + folder_ + "/socket", "--skip-name-resolve",
+            "--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=0"},
            as_administrator({"-e", "SELECT 1"}));
 }
 
