@@ -105,8 +105,11 @@ struct RelayedSite {
     int acme() const { return web->acme(); }
     int globex() const { return web->globex(); }
     bool says(const std::string& text) const { return web->httpd.wait_for_log(text); }
-    // A question is broken off after 10 seconds; after 60 if it is the one for all rows, as behind a start.
-    bool breaks_off() const { return says("no answer within ") || says("no answer within "); }
+    // Until the keeper has a connection of its own: without one, it says that it gets none.
+    void run_until_connected(const std::string& lines = "") const {
+        web->run(lines);
+        becomes([&] { return server->sql("SELECT count(*) FROM mtls_node") == "1" ? 1 : 0; }, 1, "the keeper's row");
+    }
 };
 
 template <class Server>

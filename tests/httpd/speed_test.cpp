@@ -237,13 +237,13 @@ CLAIM(audit_line_forwarding_and_status_together_add_at_most_16300_instructions, 
                  "MTLSAllow partner acme globex\n    MTLSForward cert=rfc9440 partner=X-Partner", kOnePath);
 }
 
-CLAIM(a_new_connection_costs_at_most_a_thirtieth_more_and_a_resumed_one_a_fifteenth, Turn::kFirst) {
+CLAIM(a_new_connection_costs_at_most_a_thirtieth_more_instructions_and_a_resumed_one_a_fifteenth, Turn::kFirst) {
     ClientOptions client;
     client.identity = &world().acme;
     adds_to_connections_at_most(33, 66, client);
 }
 
-CLAIM(two_rsa_intermediates_are_not_decoded_again_for_each_connection, Turn::kFirst) {
+CLAIM(two_rsa_intermediates_cost_a_new_connection_few_instructions_more, Turn::kFirst) {
     if (httpd_paths().is_sanitized()) return;
     const auto rsa_key = [] { return mtls::EvpPkeyPtr(EVP_RSA_gen(2048)); };
     const Identity upper = make_ca("Upper", &world().acme_ca, rsa_key()), lower = make_ca("Lower", &upper, rsa_key());
