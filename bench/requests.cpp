@@ -25,10 +25,10 @@ Visitor visitor_of(const test::Identity* who, int status) {
 Visitor client_of(Pki& pki, int n) { return visitor_of(pki.client(cn_of(n)), 200); }
 Visitor nobody(Pki& pki) { return visitor_of(pki.client("nobody"), 403); }
 
-// One partner with these grants.
-std::string acme(const std::string& grants) {
+// One partner with these lines beside its anchor and identity.
+std::string acme(const std::string& lines) {
     return "<MTLSPartner acme>\n    MTLSTrustAnchor ca.pem\n    MTLSIdentity DNS:" + cn_of(0) + ".partners.example\n" +
-           grants + "</MTLSPartner>\n";
+           lines + "</MTLSPartner>\n";
 }
 
 std::string grants_of_orders(int count) {

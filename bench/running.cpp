@@ -58,7 +58,7 @@ void replace_policy(test::Httpd& httpd, const std::string& text) {
     std::filesystem::rename(httpd.path(".partners.new"), httpd.path("partners.conf"));
 }
 
-// A partner of this name, which nobody is.
+// A partner that no client is: with it, a policy differs from the one before.
 std::string marker(const std::string& name) {
     return "<MTLSPartner " + name + ">\n    MTLSTrustAnchor ca.pem\n    MTLSIdentity CN:" + name + "\n</MTLSPartner>\n";
 }

@@ -174,11 +174,10 @@ Connections httpd_connections(const HttpdSite& site, const Visitor& visitor, con
 
 long httpd_handshakes(const HttpdSite& site) {
     constexpr std::size_t kTimes = 7;
-    auto parts = counted(site, [](const test::Httpd& httpd) {
+    const auto parts = counted(site, [](const test::Httpd& httpd) {
         for (std::size_t i = 0; i < kTimes; ++i) test::TlsClient(httpd.port(), test::ClientOptions{}).announced();
     });
-    std::sort(parts.end() - 1 - kTimes, parts.end() - 1);
-    return static_cast<long>(parts[parts.size() - 1 - kTimes / 2 - 1]);
+    return test::InstructionCounter::median(parts, kTimes, 1);
 }
 
 namespace {

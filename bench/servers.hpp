@@ -42,7 +42,8 @@ struct HttpdSite {
 std::vector<long> httpd_requests(const HttpdSite& site, const std::vector<Visitor>& visitors);
 // Over HTTP/2, of the thread that serves its streams: what that of the connection does depends on when it is woken.
 long httpd_streams(HttpdSite site, const Visitor& visitor);
-// Of a request that is told in the error log: few enough that none is only counted.
+// Instructions per denial that the error log has in full. Asks fewer than the 60 times a minute from which on the log
+// only counts repetitions.
 long httpd_told_denials(const HttpdSite& site, const Visitor& visitor);
 
 // Mean instructions per connection with one request.

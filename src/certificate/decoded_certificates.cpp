@@ -5,6 +5,14 @@
 
 namespace mtls {
 
+X509Ptr decode_exactly(std::string_view der) {
+    const ErrorQueueGuard errors;
+    const auto* bytes = reinterpret_cast<const unsigned char*>(der.data());
+    X509Ptr out(d2i_X509(nullptr, &bytes, static_cast<long>(der.size())));
+    if (out && encode(i2d_X509, *out) != der) return nullptr;
+    return out;
+}
+
 X509Ptr DecodedCertificates::get(std::string_view sha256, std::string_view der) {
     std::uint64_t first = 0;
     std::memcpy(&first, sha256.data(), sizeof first);
@@ -15,8 +23,7 @@ X509Ptr DecodedCertificates::get(std::string_view sha256, std::string_view der) 
         if (slot.certificate && cached == sha256) return share(*slot.certificate);
     }
     const ErrorQueueGuard errors;
-    const auto* bytes = reinterpret_cast<const unsigned char*>(der.data());
-    X509Ptr decoded(d2i_X509(nullptr, &bytes, static_cast<long>(der.size())));
+    X509Ptr decoded = decode_exactly(der);
     if (!decoded) return nullptr;
     // Fills OpenSSL's cache of decoded extensions before other threads share the certificate.
     X509_check_purpose(decoded.get(), -1, 0);

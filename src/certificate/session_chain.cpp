@@ -66,18 +66,10 @@ X509Ptr decode_helper(std::string_view der, const std::string& sha256) {
     constexpr std::size_t kSlots = 128;
     static DecodedCertificates of_process(kSlots);
     constexpr std::size_t kMostCached = 4096;  // so that strangers' certificates take a few megabytes at most
-    if (der.size() <= kMostCached) return of_process.get(sha256, der);
-    const auto* bytes = bytes_of(der).data();
-    return X509Ptr(d2i_X509(nullptr, &bytes, static_cast<long>(der.size())));
+    return der.size() <= kMostCached ? of_process.get(sha256, der) : decode_exactly(der);
 }
 
 }  // namespace
-
-SentHelpers SentHelpers::shared() const {
-    SentHelpers out{{}, left_out, digests};
-    for (const X509Ptr& certificate : certificates) out.certificates.push_back(share(*certificate));
-    return out;
-}
 
 SentHelpers useful_helpers(const X509& leaf, const std::vector<X509*>& chain) {
     const ErrorQueueGuard errors;

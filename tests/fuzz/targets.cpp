@@ -213,7 +213,11 @@ void session(std::string_view input) {
     std::string data(1, '\1');
     data += mtls::certificate_sha256(*leaf);
     data += input.substr(0, split);
-    require(mtls::decode_helpers(data, *leaf).certificates.size() <= mtls::kMostHelpers);
+    const mtls::SentHelpers helpers = mtls::decode_helpers(data, *leaf);
+    require(helpers.certificates.size() <= mtls::kMostHelpers);
+    for (std::size_t i = 0; i < helpers.certificates.size(); ++i) {
+        require(helpers.digests.at(i) == mtls::certificate_sha256(*helpers.certificates[i]));
+    }
     mtls::decode_helpers(input, *leaf);
 }
 

@@ -17,13 +17,17 @@ struct Site {
     std::string mpm = "worker";
 };
 
-// Of one request on a connection that has had some before.
-long instructions_per_request(const Site& site, bool with_module) {
-    Httpd httpd(httpd_paths());
+void prepare(Httpd& httpd, bool with_module) {
     world().install(httpd);
     httpd.copy_module();
     if (!with_module) httpd.leave_out_module();
     httpd.set_log_level("warn");
+}
+
+// Of one request on a connection that has had some before.
+long instructions_per_request(const Site& site, bool with_module) {
+    Httpd httpd(httpd_paths());
+    prepare(httpd, with_module);
     // With threads, since mod_watchdog's alone would make a process without them slower; with one that serves, so that
     // no connection pays for what a thread does once.
     const std::string one = site.mpm == "prefork" ? "StartServers 1\nMaxRequestWorkers 1\n" : "ThreadsPerChild 1\n";
@@ -52,13 +56,9 @@ long instructions_per_request(const Site& site, bool with_module) {
     httpd.stop();
     const auto parts = counter.parts();
     CHECK(parts.size() > 2 * kTimes);
-    const auto median = [](auto first) {
-        std::vector<std::uint64_t> sorted(first, first + kTimes);
-        std::sort(sorted.begin(), sorted.end());
-        return static_cast<long>(sorted[kTimes / 2]);
-    };
-    const auto many = parts.end() - 1 - kTimes;
-    return (median(many) - median(many - kTimes)) / (kMany - kFew);
+    const long many = InstructionCounter::median(parts, kTimes, 1);
+    const long few = InstructionCounter::median(parts, kTimes, 1 + kTimes);
+    return (many - few) / (kMany - kFew);
 }
 
 std::string policy(const std::string& grants) {
@@ -106,10 +106,7 @@ struct PerConnection {
 // Of a handshake with one request, for a client whose chain the process knows.
 PerConnection instructions_per_connection(const ClientOptions& client, bool with_module) {
     Httpd httpd(httpd_paths());
-    world().install(httpd);
-    httpd.copy_module();
-    if (!with_module) httpd.leave_out_module();
-    httpd.set_log_level("warn");
+    prepare(httpd, with_module);
     const std::string rule =
         with_module ? "    Require all granted\n    MTLSAllow any-partner" : "    Require all granted";
     httpd.configure("ThreadsPerChild 1\nAliasMatch ^/gate/ \"" + httpd.path("htdocs/ok.html") + "\"\n" +
@@ -131,13 +128,8 @@ PerConnection instructions_per_connection(const ClientOptions& client, bool with
     connect_and_ask(1, false);
     httpd.stop();
     const auto parts = counter.parts();
-    const auto median_before = [&parts](std::size_t last) {
-        std::vector<std::uint64_t> sorted(parts.end() - static_cast<std::ptrdiff_t>(last + kTimes),
-                                          parts.end() - static_cast<std::ptrdiff_t>(last));
-        std::sort(sorted.begin(), sorted.end());
-        return static_cast<long>(sorted[kTimes / 2]);
-    };
-    return {median_before(1 + kTimes + 1), median_before(1)};
+    // The first connection that was to resume made the session.
+    return {InstructionCounter::median(parts, kTimes, 1 + kTimes + 1), InstructionCounter::median(parts, kTimes, 1)};
 }
 
 // In thousandths of httpd's own.
@@ -157,9 +149,7 @@ constexpr int kAnchors = 160;
 // Of a handshake in which 160 names are announced, with a client that has no certificate.
 long instructions_per_handshake(bool by_mod_ssl) {
     Httpd httpd(httpd_paths());
-    world().install(httpd);
-    httpd.copy_module();
-    httpd.set_log_level("warn");
+    prepare(httpd, true);
     std::string cas = world().acme_ca.cert_pem(), policy;
     for (int i = 0; i < kAnchors; ++i) {
         const std::string number = std::to_string(i);
@@ -180,10 +170,9 @@ long instructions_per_handshake(bool by_mod_ssl) {
         CHECK_EQUAL(TlsClient(httpd.port(), ClientOptions{}).announced().size(), kAnchors + 1U);
     }
     httpd.stop();
-    auto parts = counter.parts();
+    const auto parts = counter.parts();
     CHECK(parts.size() > kTimes);
-    std::sort(parts.end() - 1 - kTimes, parts.end() - 1);
-    return static_cast<long>(parts[parts.size() - 1 - kTimes / 2 - 1]);
+    return InstructionCounter::median(parts, kTimes, 1);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -44,6 +45,14 @@ std::vector<std::uint64_t> InstructionCounter::sums(const std::string& by) const
     for (const auto& [number, total] : found) out.push_back(total);
     if (out.empty()) throw std::runtime_error("callgrind wrote no counts to " + folder_);
     return out;
+}
+
+long InstructionCounter::median(const std::vector<std::uint64_t>& parts, std::size_t count, std::size_t after) {
+    if (parts.size() < count + after) throw std::runtime_error("callgrind wrote too few counts");
+    const auto end = parts.end() - static_cast<std::ptrdiff_t>(after);
+    std::vector<std::uint64_t> sorted(end - static_cast<std::ptrdiff_t>(count), end);
+    std::sort(sorted.begin(), sorted.end());
+    return static_cast<long>(sorted[count / 2]);
 }
 
 }  // namespace test

@@ -523,6 +523,7 @@ CLAIM(a_session_carries_intermediates_for_its_leaf_alone) {
         CHECK_EQUAL(back.certificates.size(), 1U);
         CHECK_EQUAL(back.left_out.count, left_out);
         CHECK_EQUAL(back.left_out.bytes, left_out * 1000);
+        CHECK_EQUAL(back.digests.front(), certificate_sha256(*sub.cert));
         CHECK_EQUAL(decode_helpers(data, *stranger.cert).certificates.size(), 0U);
         std::string of_another_version = data;
         of_another_version[0] = 2;
@@ -532,6 +533,16 @@ CLAIM(a_session_carries_intermediates_for_its_leaf_alone) {
             CHECK(is_whole || decode_helpers(std::string_view(data).substr(0, n), *leaf.cert).certificates.empty());
         }
     }
+    // With a byte behind the certificate, or a length in more bytes than DER takes, the digest would not be its own.
+    const std::string der = encode(i2d_X509, *sub.cert);
+    const auto holding = [&leaf](const std::string& encoded) {
+        const auto size = static_cast<unsigned>(encoded.size());
+        return '\1' + certificate_sha256(*leaf.cert) + static_cast<char>(size >> 8) + static_cast<char>(size) + encoded;
+    };
+    CHECK_EQUAL(decode_helpers(holding(der), *leaf.cert).certificates.size(), 1U);
+    CHECK_EQUAL(decode_helpers(holding(der + 'x'), *leaf.cert).certificates.size(), 0U);
+    CHECK_EQUAL(decode_helpers(holding(std::string("\x30\x83\0", 3) + der.substr(2)), *leaf.cert).certificates.size(),
+                0U);
     const SentHelpers none{{}, {2, 70000}};
     CHECK_EQUAL(decode_helpers(encode_helpers(*leaf.cert, none), *leaf.cert).left_out.count, 2U);
 }

@@ -13,13 +13,21 @@
 
 namespace mtls {
 
+// "FILE:LINE", or "FILE" for the whole file, as compilers print it and as rule= and gate= of the log show it; "-" for
+// none.
+inline std::string place_text(std::string_view file, unsigned line) {
+    if (file.empty()) return "-";
+    std::string out(file);
+    if (line != 0) out.append(1, ':').append(std::to_string(line));
+    return out;
+}
+
 // A position in the configuration. An empty file name means "in no file that an administrator could open".
 struct Where {
     std::string file;
     unsigned line = 0;
 
-    // "FILE:LINE", or "FILE" for the whole file, as compilers print it and as rule= and gate= of the log show it.
-    std::string str() const { return file.empty() ? "-" : line == 0 ? file : file + ":" + std::to_string(line); }
+    std::string str() const { return place_text(file, line); }
 };
 
 // A Where inside of a policy: its text is stored elsewhere in the same arena.

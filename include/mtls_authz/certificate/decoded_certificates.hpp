@@ -12,12 +12,15 @@
 
 namespace mtls {
 
+// Null if `der` is not the whole encoding of a certificate as OpenSSL writes it: only then are both of one digest.
+X509Ptr decode_exactly(std::string_view der);
+
 // A direct-mapped cache of fixed size: a new entry evicts the old one in its slot. Thread-safe.
 class DecodedCertificates {
 public:
     explicit DecodedCertificates(std::size_t slots) : slots_(slots) {}
 
-    // `sha256`: raw, of `der`. Null if it cannot be decoded.
+    // `sha256`: raw, of `der`. Null as decode_exactly().
     X509Ptr get(std::string_view sha256, std::string_view der);
 
 private:

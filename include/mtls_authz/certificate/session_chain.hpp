@@ -25,9 +25,7 @@ struct LeftOut {
 struct SentHelpers {
     std::vector<X509Ptr> certificates = {};
     LeftOut left_out = {};
-    std::vector<std::string> digests = {};  // SHA-256 of each, if all are known
-
-    SentHelpers shared() const;  // with the same certificates
+    std::vector<std::string> digests = {};  // SHA-256 of each, or empty
 };
 
 // The certificates of `chain` that can be on a path above `leaf`: issuer by issuer, without self-signed ones. `chain`

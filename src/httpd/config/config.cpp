@@ -35,12 +35,10 @@ Where place_of(const ap_directive_t* directive) {
 
 std::string short_place(const Where& where) {
     const std::string& root = state().server_root;
-    const bool below =
-        where.file.size() > root.size() + 1 && where.file.starts_with(root) && where.file[root.size()] == '/';
-    if (!below) return where.str();
-    std::string out = where.file.substr(root.size() + 1);
-    if (where.line != 0) out.append(1, ':').append(std::to_string(where.line));
-    return out;
+    std::string_view file = where.file;
+    const bool below = file.size() > root.size() + 1 && file.starts_with(root) && file[root.size()] == '/';
+    if (below) file.remove_prefix(root.size() + 1);
+    return place_text(file, where.line);
 }
 
 namespace {

@@ -247,8 +247,8 @@ apr_table_t* forwarded_fields(request_rec* r, const RequestDecision& decision) {
     };
     for (const ForwardedHeader& header : rule->headers) {
         add(header.name.c_str(), value_of(header, decision, r->pool));
-        if (header.holds == Holds::kRfc9440)
-            add(kClientCertChain, pool_text(r->pool, decision.who->client_cert_chain()));
+        if (header.holds != Holds::kRfc9440) continue;
+        add(kClientCertChain, pool_text(r->pool, decision.who->client_cert_chain()));
     }
     return out;
 }

@@ -29,8 +29,8 @@ std::vector<X509*> certificates_of(STACK_OF(X509) * stack) {
 
 // The intermediates of a certificate: from the full handshake; from the session that it left; from the peer if our
 // callback did not run.
-SentHelpers helpers_of(const SSL& ssl, const X509& leaf, const TlsConnection::Verification& last) {
-    if (last.leaf.get() == &leaf) return last.helpers.shared();
+SentHelpers helpers_of(const SSL& ssl, const X509& leaf, TlsConnection::Verification& last) {
+    if (const X509Ptr verified = std::move(last.leaf); verified.get() == &leaf) return std::move(last.helpers);
     void* data = nullptr;
     size_t length = 0;
     SSL_SESSION* const session = SSL_get_session(&ssl);
@@ -73,14 +73,14 @@ TlsConnection* tls_state_of(const conn_rec* c) {
     return static_cast<TlsConnection*>(ap_get_module_config(c->conn_config, &mtls_authz_module));
 }
 
-void note_verified(const SSL* ssl, const HandshakeVerdict& verdict, X509* leaf, const SentHelpers& helpers) {
+void note_verified(const SSL* ssl, const HandshakeVerdict& verdict, X509& leaf, SentHelpers helpers) {
     const conn_rec* const c = ssl != nullptr ? connection_of(ssl) : nullptr;
     auto* const tls = c != nullptr ? tls_state_of(c) : nullptr;
-    if (tls == nullptr || leaf == nullptr || verdict.verified != 1) return;
+    if (tls == nullptr) return;
     TlsConnection::Verification& out = tls->verification();
     out.by = verdict.by_anchors ? TlsConnection::Verifier::kAnchorsAlone : TlsConnection::Verifier::kModSsl;
-    out.leaf = share(*leaf);
-    out.helpers = helpers.shared();
+    out.leaf = share(leaf);
+    out.helpers = std::move(helpers);
 }
 
 // In TLS 1.2, a resumed session makes mod_ssl forget that `optional_no_ca` accepted an unverified certificate, and
@@ -105,8 +105,11 @@ int verify_and_remember(X509_STORE_CTX* ctx, const server_rec* s) {
         constexpr long kLongExpired = 1;
         if (is_forgotten_by_mod_ssl(*ssl, ctx)) SSL_SESSION_set_time(session, kLongExpired);
     }
-    note_verified(ssl, verdict, leaf, helpers);
-    if (verdict.verified != 1) report_refused_handshake(s, ctx, ssl, std::move(helpers));
+    if (verdict.verified != 1) {
+        report_refused_handshake(s, ctx, ssl, std::move(helpers));
+    } else if (leaf != nullptr) {
+        note_verified(ssl, verdict, *leaf, std::move(helpers));
+    }
     return verdict.verified;
 }
 

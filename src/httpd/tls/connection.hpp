@@ -47,7 +47,7 @@ public:
         Verifier by = Verifier::kNone;
         // A resumed session says that the certificate leads to no CA, and mod_ssl agrees.
         bool is_of_unknown_ca = false;
-        // The certificate that it verified, and what was sent with it: so a full handshake decodes nothing again.
+        // What that handshake verified and what was sent with it, until the certificate is taken from it.
         X509Ptr leaf;
         SentHelpers helpers;
         // With kNone: a virtual host whose mod_ssl CAs verify the certificate. Thread-safe.
