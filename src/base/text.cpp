@@ -155,18 +155,30 @@ std::string config_quote(std::string_view word) {
     return out;
 }
 
+void append_for_log(std::string& out, std::string_view text, std::size_t limit) {
+    const auto is_plain = [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; };
+    constexpr std::size_t kDots = 3, kEscape = 4;
+    std::size_t room = limit - std::min(limit, kDots);
+    for (auto at = text.begin(); at != text.end();) {
+        const auto end = std::find_if_not(at, text.end(), is_plain);
+        const std::size_t plain = std::min(room, static_cast<std::size_t>(end - at));
+        out.append(at, at + static_cast<std::ptrdiff_t>(plain));
+        room -= plain;
+        at += static_cast<std::ptrdiff_t>(plain);
+        if (at == text.end()) return;
+        if (at != end || room < kEscape) {
+            out += "...";
+            return;
+        }
+        const auto byte = static_cast<std::uint8_t>(*at++);
+        out.append("\\x").append(hex({&byte, 1}));
+        room -= kEscape;
+    }
+}
+
 std::string escape_for_log(std::string_view text, std::size_t limit) {
     std::string out;
-    for (const char c : text) {
-        const auto byte = static_cast<std::uint8_t>(c);
-        const bool plain = byte >= 0x20 && byte < 0x7f && c != '"' && c != '\\';
-        if (out.size() + (plain ? 1 : 4) + 3 > limit) return out + "...";
-        if (plain) {
-            out += c;
-        } else {
-            out += "\\x" + hex({&byte, 1});
-        }
-    }
+    append_for_log(out, text, limit);
     return out;
 }
 

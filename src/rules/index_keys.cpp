@@ -116,19 +116,22 @@ IndexKey domain_key(const NameTrie& trie, char kind, std::string_view folded) {
 
 std::optional<IndexKeys::Key> IndexKeys::of(const Selector& s) const {
     if (s.negated_) return std::nullopt;
-    const auto key = [this](char kind, std::string_view bytes, int rank) { return Key{trie_.root(kind, bytes), rank}; };
+    const auto key = [this](char kind, std::string_view bytes, int rank) {
+        return Key{trie_.root(kind, bytes), rank, kind};
+    };
     using Form = Selector::Form;
     switch (s.field_) {
         case Field::kSha256:
         case Field::kSpki:
             return key(kind_of(s.field_), s.operand_, kPin);
         case Field::kUri:
-            if (s.form_ != Form::kExact) return Key{steps_of(s).back(), kPatternRank};
+            if (s.form_ != Form::kExact) return Key{steps_of(s).back(), kPatternRank, kUriPattern};
             return key(kUriExact, s.operand_, kName);
-        case Field::kDns:
+        case Field::kDns: {
             if (s.form_ == Form::kExact) return key(kDnsExact, lower(s.operand_), kName);
-            return Key{domain_key(trie_, s.form_ == Form::kOneLabel ? kDnsOneLabel : kDnsAnyDepth, lower(s.operand_)),
-                       kPatternRank};
+            const char kind = s.form_ == Form::kOneLabel ? kDnsOneLabel : kDnsAnyDepth;
+            return Key{domain_key(trie_, kind, lower(s.operand_)), kPatternRank, kind};
+        }
         case Field::kEmail: {
             if (s.form_ != Form::kExact) return key(kEmailDomain, lower(s.operand_), kPatternRank);
             const std::size_t at = *domain_at(s.operand_);  // the parser accepts no other address
@@ -184,10 +187,11 @@ std::vector<IndexKey> IndexKeys::steps_of(const Selector& s) const {
     return out;
 }
 
-void IndexKeys::add_dns(const std::string& name, std::vector<IndexKey>& out) const {
+void IndexKeys::add_dns(const std::string& name, const KeyKinds& kinds, std::vector<IndexKey>& out) const {
     if (name.size() > kLongestDnsName) return;
     const std::string folded = lower(name);
-    out.push_back(trie_.root(kDnsExact, folded));
+    if (kinds.has(kDnsExact)) out.push_back(trie_.root(kDnsExact, folded));
+    if (!kinds.has(kDnsOneLabel) && !kinds.has(kDnsAnyDepth)) return;
     const auto labels = labels_of(folded);
     IndexKey one = trie_.root(kDnsOneLabel, "");
     IndexKey deep = trie_.root(kDnsAnyDepth, "");
@@ -245,57 +249,69 @@ void IndexKeys::add_ip(const std::string& raw, const PrefixLengths& prefixes, st
     }
 }
 
-void IndexKeys::add_attributes(char kind, const DistinguishedName& name, std::vector<IndexKey>& out) const {
+void IndexKeys::add_attributes(char kind, const DistinguishedName& name, const KeyKinds& kinds,
+                               std::vector<IndexKey>& out) const {
     const char der_kind = kind == kAttribute ? kAttributeDer : kIssuerAttributeDer;
     for (const NameAttribute& attribute : name.attributes) {
-        out.push_back(trie_.root(kind, attribute.oid + "=" + compared_by_text(attribute)));
-        out.push_back(trie_.root(der_kind, attribute.oid + "=" + attribute.der));
+        if (kinds.has(kind)) out.push_back(trie_.root(kind, attribute.oid + "=" + compared_by_text(attribute)));
+        if (kinds.has(der_kind)) out.push_back(trie_.root(der_kind, attribute.oid + "=" + attribute.der));
     }
 }
 
-std::vector<IndexKey> IndexKeys::of(const CertificateFacts& facts, const PrefixLengths& prefixes,
+std::vector<IndexKey> IndexKeys::of(const CertificateFacts& facts, const KeyKinds& kinds, const PrefixLengths& prefixes,
                                     const std::function<bool(IndexKey)>& is_step) const {
     std::vector<IndexKey> out;
-    const auto add = [&](Field field, std::string_view bytes) { out.push_back(trie_.root(kind_of(field), bytes)); };
-    const auto add_all = [&](Field field, const std::vector<std::string>& values) {
-        for (const std::string& value : values) add(field, value);
+    // `text`: of one element of `values`.
+    const auto add_each = [&](Field field, const auto& values, auto text) {
+        if (!kinds.has(kind_of(field))) return;
+        for (const auto& value : values) out.push_back(trie_.root(kind_of(field), text(value)));
     };
+    const auto itself = [](std::string_view value) { return value; };
+    const auto add_all = [&](Field field, const auto& values) { add_each(field, values, itself); };
+    const auto add = [&](Field field, std::string_view value) { add_all(field, std::array{value}); };
     add(Field::kSha256, facts.sha256);
     add(Field::kSpki, facts.spki_sha256);
     add_all(Field::kSpki, facts.other_spki_sha256);
     add(Field::kSerial, facts.serial);
     if (!facts.serial_octets.empty()) add(Field::kSerial, facts.serial_octets);
-    add(Field::kSubject, facts.subject.by_text());
-    add(Field::kIssuer, facts.issuer.by_text());
-    add_attributes(kAttribute, facts.subject, out);
-    add_attributes(kIssuerAttribute, facts.issuer, out);
-    for (const std::string& name : facts.dns) {
-        add_dns(name, out);
-        if (const auto other = dns_reading(name)) add_dns(std::string(*other), out);
+    const auto name_text = [](const DistinguishedName& name) { return name.by_text(); };
+    add_each(Field::kSubject, std::span(&facts.subject, 1), name_text);
+    add_each(Field::kIssuer, std::span(&facts.issuer, 1), name_text);
+    add_each(Field::kDirName, facts.dir_name, name_text);
+    add_attributes(kAttribute, facts.subject, kinds, out);
+    add_attributes(kIssuerAttribute, facts.issuer, kinds, out);
+    if (kinds.has(kDnsExact) || kinds.has(kDnsOneLabel) || kinds.has(kDnsAnyDepth)) {
+        for (const std::string& name : facts.dns) {
+            add_dns(name, kinds, out);
+            if (const auto other = dns_reading(name)) add_dns(std::string(*other), kinds, out);
+        }
     }
-    for (const std::string& address : facts.email) {
-        add_email(address, out);
-        for (const std::string& other : email_readings(address)) add_email(other, out);
+    if (kinds.has(kEmail) || kinds.has(kEmailDomain)) {
+        for (const std::string& address : facts.email) {
+            add_email(address, out);
+            for (const std::string& other : email_readings(address)) add_email(other, out);
+        }
     }
-    for (const std::string& uri : facts.uri) {
-        const std::string canonical = canonical_uri(uri);
-        add_uri(canonical, is_step, out);
-        for (const std::string& other : uri_readings(canonical).value_or(std::vector<std::string>())) {
-            add_uri(other, is_step, out);
+    if (kinds.has(kUriExact) || kinds.has(kUriPattern)) {
+        for (const std::string& uri : facts.uri) {
+            const std::string canonical = canonical_uri(uri);
+            add_uri(canonical, is_step, out);
+            for (const std::string& other : uri_readings(canonical).value_or(std::vector<std::string>())) {
+                add_uri(other, is_step, out);
+            }
         }
     }
     for (const std::string& raw : facts.ip) add_ip(raw, prefixes, out);
     for (const auto* names : {&facts.upn, &facts.odd_upn}) {
-        for (const std::string& upn : *names) add(Field::kUpn, lower(upn));
+        add_each(Field::kUpn, *names, [](const std::string& upn) { return lower(upn); });
     }
-    for (const DistinguishedName& name : facts.dir_name) add(Field::kDirName, name.by_text());
-    for (const OtherName& name : facts.other_name) add(Field::kOtherName, name.oid + "=" + name.value);
-    for (const Extension& extension : facts.extensions) add(Field::kExtension, extension.oid);
+    add_each(Field::kOtherName, facts.other_name, [](const OtherName& name) { return name.oid + "=" + name.value; });
+    add_each(Field::kExtension, facts.extensions, [](const Extension& extension) { return extension.oid; });
     add_all(Field::kRid, facts.rid);
     add_all(Field::kQcRole, facts.qc_roles);
     add_all(Field::kQcType, facts.qc_types);
     add_all(Field::kEku, facts.eku);
-    for (const std::string_view family : families_of(facts.key.algorithm)) add(Field::kKey, family);
+    add_all(Field::kKey, families_of(facts.key.algorithm));
     std::sort(out.begin(), out.end());
     out.erase(std::unique(out.begin(), out.end()), out.end());
     return out;

@@ -38,7 +38,7 @@ void SelectorIndexBuilder::add(std::uint32_t id, const Conditions& selectors) {
         asks_spiffe = asks_spiffe || selector.asks_spiffe();
         const auto key = keys_.of(selector);
         if (!key) continue;
-        filed_.push_back({key->key, id, static_cast<std::uint8_t>(key->rank)});
+        filed_.push_back({key->key, id, static_cast<std::uint8_t>(key->rank), key->kind});
         has_key = true;
     }
     if (!has_key) linear_.push_back(id);
@@ -103,6 +103,7 @@ void SelectorIndexBuilder::keep(std::vector<Filed> chosen, Arena& arena, Selecto
         equal_keys = !keys.empty() && keys.back() == filed.key ? equal_keys + 1 : 1;
         keys.push_back(filed.key);
         ids.push_back(filed.id);
+        out.kinds_.add(filed.kind);
         ++begins[bucket_of(filed.key, count) + 1];
         if (equal_keys <= out.longest_count_) continue;
         out.longest_count_ = equal_keys;
@@ -135,7 +136,8 @@ std::vector<std::uint32_t> SelectorIndex::candidates(const CertificateFacts& fac
         ids.insert(ids.end(), found.begin(), found.end());
     };
     if (!filed_.empty()) {
-        for (const IndexKey key : keys_.of(facts, prefixes_, [this](IndexKey k) { return is_step(k); })) add(key);
+        for (const IndexKey key : keys_.of(facts, kinds_, prefixes_, [this](IndexKey k) { return is_step(k); }))
+            add(key);
         for (const CaDigests& ca : above) {
             for (const IndexKey key : keys_.of_ca(ca.sha256, ca.spki_sha256)) add(key);
         }

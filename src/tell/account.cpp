@@ -13,15 +13,30 @@ namespace {
 // Writes key=value pairs; texts from certificates and requests are quoted and escaped.
 class Line {
 public:
-    explicit Line(std::string start) : text_(std::move(start)) {}
+    Line(std::string_view verb, std::string_view method, std::string_view path) {
+        constexpr std::size_t kMostMethodBytes = 32, kUsualSize = 1024;
+        text_.reserve(kUsualSize);
+        text_.append(verb).append(1, ' ');
+        append_for_log(text_, method, kMostMethodBytes);
+        text_.append(" \"");
+        append_for_log(text_, path, kMostPathBytes);
+        text_.append("\":");
+    }
 
     void add(const char* key, std::string_view value) {
-        if (!value.empty()) text_ += std::string(" ") + key + "=" + escape_for_log(value, kMostNameBytes);
+        if (value.empty()) return;
+        text_.append(1, ' ').append(key).append(1, '=');
+        append_for_log(text_, value, kMostNameBytes);
     }
     void quote(const char* key, std::string_view value) {
-        text_ += std::string(" ") + key + "=\"" + escape_for_log(value, kMostNameBytes) + "\"";
+        text_.append(1, ' ').append(key).append("=\"");
+        append_for_log(text_, value, kMostNameBytes);
+        text_.append(1, '"');
     }
-    std::string with_sentence(std::string_view sentence) && { return std::move(text_) + ": " + std::string(sentence); }
+    std::string with_sentence(std::string_view sentence) && {
+        text_.append(": ").append(sentence);
+        return std::move(text_);
+    }
 
 private:
     std::string text_;
@@ -114,9 +129,7 @@ std::string json_of(const Account& a, std::size_t most_name, std::size_t most_pa
 }  // namespace
 
 std::string denial_line(const Account& a, std::string_view verb) {
-    constexpr std::size_t kMostMethodBytes = 32;
-    Line line(std::string(verb) + " " + escape_for_log(a.method, kMostMethodBytes) + " \"" +
-              escape_for_log(a.path, kMostPathBytes) + "\":");
+    Line line(verb, a.method, a.path);
     line.add("reason", word_of(a.reason));
     if (!a.detail.empty()) line.quote("detail", a.detail);
     line.add("partner", a.partner);

@@ -19,9 +19,12 @@ CLAIM(a_certificate_of_thousands_of_names_asks_for_no_more_keys_than_it_has_labe
         facts.dns.push_back(name);
     }
     const IndexKeys keys(KeyedHash::random());
-    const auto asked = keys.of(facts, {}, [](IndexKey) { return true; });
+    KeyKinds all;
+    for (char kind = 'A'; kind <= 'z'; ++kind) all.add(kind);
+    const auto asked = keys.of(facts, all, {}, [](IndexKey) { return true; });
     CHECK(asked.size() > kNames);
     CHECK(asked.size() <= kNames * (kLabels + 1) + 20);
+    CHECK(keys.of(facts, {}, {}, [](IndexKey) { return true; }).empty());
 
     // Among as many wildcards, those alone are tried that fit.
     SelectorIndexBuilder builder(Repeats::kMustBeSingle);

@@ -57,6 +57,27 @@ CLAIM(log_text_is_printable_ascii_and_bounded) {
     CHECK_EQUAL(escape_for_log("a\"b\\c\nd\x1b\xff", 100), "a\\x22b\\x5cc\\x0ad\\x1b\\xff");
     CHECK(escape_for_log(std::string(1000, '\n'), 64).size() <= 64);
     CHECK(escape_for_log(std::string(1000, 'a'), 64).ends_with("..."));
+    // By one character after the other.
+    const auto plainly = [](const std::string& text, std::size_t limit) {
+        std::string out;
+        for (const char c : text) {
+            const auto byte = static_cast<std::uint8_t>(c);
+            const bool is_plain = byte >= 0x20 && byte < 0x7f && c != '"' && c != '\\';
+            const std::string shown = is_plain ? std::string(1, c) : "\\x" + hex({&byte, 1});
+            if (out.size() + shown.size() + 3 > limit) return out + "...";
+            out += shown;
+        }
+        return out;
+    };
+    for (const std::string text :
+         {"", "a", "abcdefgh", "\n", "a\nb", "\n\n\n", "abc\"def\\ghi\x7f\xff", "abcdefghijk\n"}) {
+        for (std::size_t limit = 0; limit < 40; ++limit) {
+            CHECK_EQUAL(escape_for_log(text, limit), plainly(text, limit));
+            std::string after = "before ";
+            append_for_log(after, text, limit);
+            CHECK_EQUAL(after, "before " + plainly(text, limit));
+        }
+    }
 }
 
 CLAIM(near_misses_are_suggested_and_far_ones_are_not) {

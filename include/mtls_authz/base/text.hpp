@@ -58,6 +58,7 @@ void append_config_quoted(std::string& out, std::string_view word);
 // Escapes text from a certificate or a request for one log line or a terminal: printable ASCII is kept; all other
 // bytes, the double quote and the backslash become \xHH. At most `limit` bytes of output, then "...".
 std::string escape_for_log(std::string_view text, std::size_t limit);
+void append_for_log(std::string& out, std::string_view text, std::size_t limit);
 
 // Control characters, and characters that are invisible or reorder the text around them (Unicode TR 36).
 bool is_deceptive(char32_t c);

@@ -35,6 +35,7 @@ private:
     bool is_step(IndexKey key) const;
 
     IndexKeys keys_;
+    KeyKinds kinds_;  // of filed_
     PrefixLengths prefixes_;
     Span<IndexKey> steps_;        // sorted; trie nodes of URI patterns
     Span<IndexKey> filed_;        // sorted
@@ -63,6 +64,7 @@ private:
         IndexKey key;
         std::uint32_t id;
         std::uint8_t rank;
+        char kind;
     };
     std::vector<Filed> choose();
     static void keep(std::vector<Filed> chosen, Arena& arena, SelectorIndex& out);
