@@ -4,11 +4,12 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <thread>
 
 #include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/decide/decision.hpp"
-#include "mtls_authz/decide/identification_cache.hpp"
+#include "mtls_authz/decide/known_certificates.hpp"
 #include "mtls_authz/ledger/ledger.hpp"
 #include "mtls_authz/load/policy_builder.hpp"
 #include "pki.hpp"
@@ -18,7 +19,7 @@ namespace {
 // One policy and one certificate, shared by all threads as in a server.
 struct Shared {
     mtls::Published<mtls::Snapshot> published;
-    std::shared_ptr<const mtls::PresentedCertificate> certificate;
+    std::unique_ptr<mtls::KnownCertificate> known;
     mtls::ServerCas server;
     mtls::GateRules rules = {mtls::GateRule::parse_allow("group suppliers methods=read").value()};
     mtls::Ledger* ledger = mtls::Ledger::create();
@@ -52,10 +53,7 @@ struct Shared {
             new mtls::Snapshot{std::shared_ptr<const mtls::Policy>(std::move(arena), policy),
                                std::make_shared<const mtls::Refusals>(), std::make_shared<const mtls::CrlSet>(), 1}));
         std::filesystem::remove_all(folder);
-        auto presented = std::make_shared<mtls::PresentedCertificate>();
-        presented->leaf = mtls::share(*client.cert);
-        presented->facts = mtls::read_facts(*client.cert);
-        certificate = std::move(presented);
+        known = std::make_unique<mtls::KnownCertificate>(mtls::PresentedCertificate(*client.cert, mtls::SentHelpers()));
     }
 };
 
@@ -67,10 +65,9 @@ Shared& shared() {
 // The per-request path.
 void decide(benchmark::State& state) {
     Shared& s = shared();
-    mtls::IdentificationCache connection;
     for (auto _ : state) {
         const auto snapshot = s.published.read();
-        const mtls::Identification& who = connection.identify(s.certificate, snapshot, s.server, std::time(nullptr));
+        const mtls::Identification& who = s.known->identify(snapshot, s.server, std::time(nullptr));
         const bool fault = mtls::find_path_fault("/orders/2026/17") != mtls::PathFault::kNone;
         const auto answer = mtls::decide({&s.rules}, {.who = &who, .line = {"GET", "/orders/2026/17"}});
         const std::size_t number = s.ledger->sightings.number_of(who.partner->key, who.partner->name);
@@ -86,7 +83,7 @@ void identify_anew(benchmark::State& state) {
     Shared s(static_cast<int>(state.range(0)));
     const auto snapshot = s.published.read();
     for (auto _ : state) {
-        benchmark::DoNotOptimize(mtls::identify(*snapshot->policy, *s.certificate,
+        benchmark::DoNotOptimize(mtls::identify(*snapshot->policy, s.known->certificate(),
                                                 {s.server, *snapshot->refusals, *snapshot->crls, std::time(nullptr)}));
     }
     state.counters["bytes/identity"] = s.bytes / static_cast<double>(state.range(0));

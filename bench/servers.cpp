@@ -79,11 +79,8 @@ std::vector<std::uint64_t> counted(const HttpdSite& site, const std::function<vo
                         "\n" + sections,
                     site.mpm);
     const test::InstructionCounter counter(httpd.root());
-    // Large blocks are mapped, each by itself: from the heap they cost more or less with how it happens to lie.
     const bool by_thread = what == Count::kByThread;
-    std::vector<std::string> command = by_thread ? counter.wrapper("") : counter.wrapper();
-    command.insert(command.begin(), {"env", "MALLOC_MMAP_THRESHOLD_=4096"});
-    httpd.start(command);
+    httpd.start(by_thread ? counter.wrapper("") : counter.wrapper());
     work(httpd);
     httpd.stop();
     return by_thread ? counter.threads() : counter.parts();
@@ -97,21 +94,22 @@ long mean(std::vector<std::uint64_t>::const_iterator first, std::size_t count) {
 }  // namespace
 
 std::vector<long> httpd_requests(const HttpdSite& site, const std::vector<Visitor>& visitors) {
+    constexpr std::size_t kTimes = 3;
     const auto parts = counted(site, [&](const test::Httpd& httpd) {
         ask(httpd.port(), visitors.front(), kFew);  // first-time work of the process
         for (const Visitor& visitor : visitors) {
             ask(httpd.port(), visitor, kUntilQuiet);
-            ask(httpd.port(), visitor, kFew);
-            ask(httpd.port(), visitor, kMany);
+            for (std::size_t i = 0; i < kTimes; ++i) ask(httpd.port(), visitor, kFew);
+            for (std::size_t i = 0; i < kTimes; ++i) ask(httpd.port(), visitor, kMany);
         }
         ask(httpd.port(), visitors.front(), 1);
     });
     std::vector<long> out;
-    constexpr std::size_t kEach = 3;
-    const std::size_t first = parts.size() - 1 - kEach * visitors.size();
-    for (std::size_t i = 0; i < visitors.size(); ++i) {
-        const auto few = static_cast<long>(parts[first + kEach * i + 1]);
-        const auto many = static_cast<long>(parts[first + kEach * i + 2]);
+    for (std::size_t following = visitors.size(); following-- > 0;) {
+        const std::size_t after = 1 + following * (1 + 2 * kTimes);
+        // The least, since connections differ in how the heap happens to lie.
+        const long many = test::InstructionCounter::least(parts, kTimes, after);
+        const long few = test::InstructionCounter::least(parts, kTimes, after + kTimes);
         out.push_back((many - few) / (kMany - kFew));
     }
     return out;

@@ -37,8 +37,7 @@ std::shared_ptr<HandedCertificate> decode_handed(const FrontFields& fields, Fron
     }
     std::vector<X509*> chain;
     for (const X509Ptr& certificate : all.chain) chain.push_back(certificate.get());
-    return std::make_shared<HandedCertificate>(
-        std::make_shared<const PresentedCertificate>(*all.leaf, useful_helpers(*all.leaf, chain)));
+    return std::make_shared<HandedCertificate>(PresentedCertificate(*all.leaf, useful_helpers(*all.leaf, chain)));
 }
 
 std::shared_ptr<HandedCertificate> HandedCertificates::find_entry(const std::string& digest) {

@@ -192,6 +192,7 @@ void copy_result(X509_STORE_CTX* from, X509_STORE_CTX* to) {
 HandshakeVerdict verify_by(const AnchorPath& path, X509_STORE_CTX* ctx, int ssl_index) {
     const RepeatedVerification by_anchor(ctx, path);
     X509_STORE_CTX_set_verify_cb(by_anchor.get(), X509_STORE_CTX_get_verify_cb(ctx));
+    X509_STORE_CTX_set_app_data(by_anchor.get(), X509_STORE_CTX_get_app_data(ctx));
     X509_STORE_CTX_set_ex_data(by_anchor.get(), ssl_index, X509_STORE_CTX_get_ex_data(ctx, ssl_index));
     const int verified = X509_verify_cert(by_anchor.get());
     copy_result(by_anchor.get(), ctx);
@@ -210,7 +211,55 @@ HandshakeVerdict verify_by_either(X509_STORE_CTX* ctx, const std::vector<AnchorP
     return verify_by(good != paths.end() ? *good : paths.front(), ctx, ssl_index);
 }
 
+extern "C" int on_watched(int ok, X509_STORE_CTX* ctx);
+
+// Calls a context's own callback, and notes whether it accepts what OpenSSL refuses.
+class CallbackWatch {
+public:
+    explicit CallbackWatch(X509_STORE_CTX* ctx)
+        : ctx_(ctx), own_(X509_STORE_CTX_get_verify_cb(ctx)), data_(X509_STORE_CTX_get_app_data(ctx)) {
+        X509_STORE_CTX_set_app_data(ctx, this);
+        X509_STORE_CTX_set_verify_cb(ctx, on_watched);
+    }
+    ~CallbackWatch() {
+        X509_STORE_CTX_set_verify_cb(ctx_, own_);
+        X509_STORE_CTX_set_app_data(ctx_, data_);
+    }
+    CallbackWatch(const CallbackWatch&) = delete;
+    CallbackWatch& operator=(const CallbackWatch&) = delete;
+
+    int ask(int ok, X509_STORE_CTX* asked) {
+        const int answer = own_ != nullptr ? own_(ok, asked) : ok;
+        has_overruled_ = has_overruled_ || (ok != 1 && answer != 0);
+        return answer;
+    }
+    bool has_overruled() const { return has_overruled_; }
+
+private:
+    X509_STORE_CTX* const ctx_;
+    const X509_STORE_CTX_verify_cb own_;
+    void* const data_;
+    bool has_overruled_ = false;
+};
+
+extern "C" int on_watched(int ok, X509_STORE_CTX* ctx) {
+    return static_cast<CallbackWatch*>(X509_STORE_CTX_get_app_data(ctx))->ask(ok, ctx);
+}
+
+template <class Verify>
+HandshakeVerdict verify_watched(X509_STORE_CTX* ctx, Verify verify) {
+    const CallbackWatch watch(ctx);
+    HandshakeVerdict out = verify();
+    if (out.verified != 1 || watch.has_overruled()) return out;
+    for (X509* certificate : certificates_of(X509_STORE_CTX_get0_chain(ctx))) out.chain.push_back(share(*certificate));
+    return out;
+}
+
 }  // namespace
+
+HandshakeVerdict verify_handshake(X509_STORE_CTX* ctx) {
+    return verify_watched(ctx, [ctx] { return HandshakeVerdict{X509_verify_cert(ctx)}; });
+}
 
 HandshakeVerdict verify_handshake(X509_STORE_CTX* ctx, const CaDirectory& policy, int ssl_index, MissingCrl missing,
                                   std::int64_t now) {
@@ -219,7 +268,7 @@ HandshakeVerdict verify_handshake(X509_STORE_CTX* ctx, const CaDirectory& policy
     const auto paths = search.paths(now);
     helpers.insert(helpers.end(), search.from_policy().begin(), search.from_policy().end());
     const HelpersScope with(ctx, helpers);
-    return verify_by_either(ctx, paths, ssl_index, missing);
+    return verify_watched(ctx, [&] { return verify_by_either(ctx, paths, ssl_index, missing); });
 }
 
 // The same errors as ssl_verify_error_is_optional() in mod_ssl.

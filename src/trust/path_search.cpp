@@ -15,11 +15,28 @@ namespace {
 constexpr std::size_t kMostSteps = 512;
 constexpr std::size_t kMostTried = 32;
 
+const std::vector<X509*>& chain_of(X509_STORE_CTX* ctx) {
+    return *static_cast<const std::vector<X509*>*>(X509_STORE_CTX_get_app_data(ctx));
+}
+
+// OpenSSL calls it last, instead of its own check of signatures and dates. PathSearch has let it verify each signature
+// of `chain`, and checks the dates.
+int has_found_chain(X509_STORE_CTX* ctx) {
+    const auto& chain = chain_of(ctx);
+    const STACK_OF(X509)* const found = X509_STORE_CTX_get0_chain(ctx);
+    bool is_same = static_cast<std::size_t>(sk_X509_num(found)) == chain.size();
+    for (std::size_t i = 0; is_same && i < chain.size(); ++i) {
+        is_same = sk_X509_value(found, static_cast<int>(i)) == chain[i];
+    }
+    if (!is_same) X509_STORE_CTX_set_error(ctx, X509_V_ERR_UNSPECIFIED);
+    return is_same ? 1 : 0;
+}
+
 // OpenSSL selects an issuer by name, and by the key identifier if present. Here only the next certificate of `chain` is
 // accepted; X509_check_issued() still decides whether it may be the issuer. OpenSSL 4 passes const certificates.
 template <class Certificate>
 int is_next_in_chain(X509_STORE_CTX* ctx, Certificate* below, Certificate* above) {
-    const auto& chain = *static_cast<const std::vector<X509*>*>(X509_STORE_CTX_get_app_data(ctx));
+    const auto& chain = chain_of(ctx);
     const auto at = std::find(chain.begin(), chain.end(), below);
     const bool is_next = at != chain.end() && at + 1 != chain.end() && *(at + 1) == above;
     return is_next && X509_check_issued(above, below) == X509_V_OK ? 1 : 0;
@@ -67,7 +84,7 @@ std::string find_unclear_uri(const std::vector<X509*>& certificates) {
     return unclear != leaf.uri.end() ? *unclear : "";
 }
 
-// `certificates`: from the leaf to the anchor.
+// `certificates`: from the leaf to the anchor, each signed by the next.
 PathAnswer verify_by_openssl(const PathQuestion& question, std::vector<X509*> certificates) {
     const std::vector<X509*> anchor = {certificates.back()};
     const BorrowedX509Stack trusted = stack_of(anchor);
@@ -76,6 +93,7 @@ PathAnswer verify_by_openssl(const PathQuestion& question, std::vector<X509*> ce
     const X509StoreCtxPtr ctx(X509_STORE_CTX_new());
     if (!empty_store || !ctx) throw std::bad_alloc();
     X509_STORE_set_check_issued(empty_store.get(), is_next_in_chain);
+    X509_STORE_set_verify(empty_store.get(), has_found_chain);
     if (X509_STORE_CTX_init(ctx.get(), empty_store.get(), certificates.front(), others.get()) != 1) {
         throw std::bad_alloc();
     }

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "mtls_authz/certificate/certificate_facts.hpp"
+
 namespace mtls {
 
 SignatureCache& signatures() {
@@ -35,6 +37,13 @@ void SignatureCache::insert(std::string_view certificate, std::string_view key) 
     if (!make_pair(certificate, key, verified)) return;
     const std::lock_guard lock(mutex_);
     slot_of(verified) = verified;
+}
+
+void add_signatures(const std::vector<X509Ptr>& chain) {
+    const ErrorQueueGuard errors;
+    for (std::size_t i = 0; i + 1 < chain.size(); ++i) {
+        signatures().insert(certificate_sha256(*chain[i]), spki_sha256(*chain[i + 1]));
+    }
 }
 
 }  // namespace mtls

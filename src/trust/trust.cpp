@@ -3,17 +3,26 @@
 #include <algorithm>
 
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/trust/path_cache.hpp"
+#include "mtls_authz/trust/bounded_cache.hpp"
 #include "mtls_authz/trust/path_search.hpp"
 
 namespace mtls {
 
 namespace {
 
+// Whether certificates form a path depends only on their content, so the result can be reused. Dates and revocation
+// are not cached; they are checked every time.
+struct VerifiedPath {
+    std::vector<std::uint16_t> links;  // above the leaf: indexes into the offered certificates
+    PathFacts facts;                   // see PathAnswer
+    std::vector<std::string> ca_ids;
+};
+
 // One per process. Constructed on first use, so that loading the module runs no code, and an exception of the
 // constructor denies one request.
-PathCache& paths() {
-    static PathCache of_process;
+auto& paths() {
+    constexpr std::size_t kSlots = 4096;
+    static BoundedCache<const VerifiedPath, kSlots> of_process;
     return of_process;
 }
 
@@ -74,7 +83,7 @@ X509* offered(const PathQuestion& question, std::size_t number) {
 }
 
 void add_to_cache(const PathQuestion& question, const std::string& text, const PathAnswer& answer) {
-    PathCache::Path path{{}, answer.facts, answer.ca_ids};
+    VerifiedPath path{{}, answer.facts, answer.ca_ids};
     const std::size_t all = question.trusted.size() + question.helpers.size();
     for (std::size_t i = 1; i < answer.chain.size(); ++i) {
         std::size_t number = 0;
@@ -82,10 +91,10 @@ void add_to_cache(const PathQuestion& question, const std::string& text, const P
         if (number == all) return;
         path.links.push_back(static_cast<std::uint16_t>(number));
     }
-    paths().insert(text, std::move(path));
+    paths().insert(text, std::make_shared<const VerifiedPath>(std::move(path)));
 }
 
-PathAnswer from_cache(const PathQuestion& question, const PathCache::Path& path) {
+PathAnswer from_cache(const PathQuestion& question, const VerifiedPath& path) {
     PathAnswer answer;
     answer.ok = true;
     answer.facts = path.facts;

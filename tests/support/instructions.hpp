@@ -23,8 +23,9 @@ public:
     // The same of each thread, that of the start first.
     std::vector<std::uint64_t> threads() const { return sums("thread: "); }
 
-    // The median of `count` parts, which `after` others follow.
+    // Of `count` parts, which `after` others follow: the median, and the least.
     static long median(const std::vector<std::uint64_t>& parts, std::size_t count, std::size_t after);
+    static long least(const std::vector<std::uint64_t>& parts, std::size_t count, std::size_t after);
 
 private:
     // `by`: the line of a file with the number that it counts for.

@@ -1,4 +1,4 @@
-// Under ThreadSanitizer: many threads ask one connection's memory and one policy.
+// Under ThreadSanitizer: many threads ask about one certificate and one policy.
 #include <atomic>
 #include <ctime>
 #include <filesystem>
@@ -9,7 +9,7 @@
 #include "front_fields.hpp"
 #include "mtls_authz/decide/decision.hpp"
 #include "mtls_authz/decide/handed_certificates.hpp"
-#include "mtls_authz/decide/identification_cache.hpp"
+#include "mtls_authz/decide/known_certificates.hpp"
 #include "mtls_authz/keeper/live_policy.hpp"
 #include "mtls_authz/ledger/ledger.hpp"
 #include "mtls_authz/load/policy_builder.hpp"
@@ -45,9 +45,7 @@ std::unique_ptr<const Snapshot> make_snapshot(const test::Identity& ca) {
         new Snapshot{std::move(policy), std::make_shared<const Refusals>(), std::move(crls), ++serial});
 }
 
-std::shared_ptr<const PresentedCertificate> present(const test::Identity& id) {
-    return std::make_shared<const PresentedCertificate>(*id.cert, SentHelpers());
-}
+PresentedCertificate present(const test::Identity& id) { return {*id.cert, SentHelpers()}; }
 
 }  // namespace
 
@@ -73,11 +71,7 @@ CLAIM(streams_of_a_front_each_speak_for_their_own_client_while_others_are_forgot
                 FrontFault fault;
                 const auto found = handed.find({FrontFormat::kRfc9440, FieldHolds::kOneCertificate, header, ""}, fault);
                 if (!found) ++wrong;
-                if (found &&
-                    found->identifications.identify(found->certificate, snapshot, server, std::time(nullptr)).reason !=
-                        reason) {
-                    ++wrong;
-                }
+                if (found && found->known.identify(snapshot, server, std::time(nullptr)).reason != reason) ++wrong;
                 if (t == 0 && i % 50 == 0) published.publish(make_snapshot(ca));
             }
         });
@@ -90,10 +84,10 @@ CLAIM(streams_in_many_threads_get_one_answer_each_without_a_race) {
     const auto ca = test::make_ca("Thread CA"), other = test::make_ca("Other CA");
     Published<Snapshot> published;
     published.publish(make_snapshot(ca));
-    const auto good = present(test::make_client("api", "api.acme.example", ca));
-    const auto bad = present(test::make_client("api", "api.acme.example", other));
+    const test::Identity clients[] = {test::make_client("api", "api.acme.example", ca),
+                                      test::make_client("api", "api.acme.example", other)};
     const ServerCas server;
-    IdentificationCache cache;
+    KnownCertificates known;
     GateRules rules = {GateRule::parse_allow("group g methods=read").value()};
     std::atomic<int> wrong{0};
     std::vector<std::thread> threads;
@@ -102,7 +96,9 @@ CLAIM(streams_in_many_threads_get_one_answer_each_without_a_race) {
             for (int i = 0; i < 60; ++i) {
                 const bool is_good = (i + t) % 7 != 0;
                 const auto snapshot = published.read();
-                const Identification& who = cache.identify(is_good ? good : bad, snapshot, server, std::time(nullptr));
+                // A connection of its own, with a certificate of its own.
+                const auto certificate = known.get(*clients[is_good ? 0 : 1].cert, "", [] { return SentHelpers(); });
+                const Identification& who = certificate->identify(snapshot, server, std::time(nullptr));
                 if ((who.reason == Reason::kGranted) != is_good) ++wrong;
                 if (!is_good) continue;
                 if (!decide({&rules}, {.who = &who, .line = {"GET", "/"}}).granted()) ++wrong;
@@ -119,17 +115,16 @@ CLAIM(an_answer_is_found_again_only_when_something_changed) {
     Published<Snapshot> published;
     published.publish(make_snapshot(ca));
     const auto snapshot = published.read();
-    const auto certificate = present(test::make_client("api", "api.acme.example", ca));
+    KnownCertificate known(present(test::make_client("api", "api.acme.example", ca)));
     const ServerCas server, other_server;
-    IdentificationCache cache;
     const std::int64_t now = std::time(nullptr);
     // What it returns stays valid while the snapshot is looked at, so addresses tell answers apart.
-    const Identification& first = cache.identify(certificate, snapshot, server, now);
-    CHECK(&first == &cache.identify(certificate, snapshot, server, now + 1));
-    CHECK(&first != &cache.identify(certificate, snapshot, other_server, now));
-    const Identification& expired = cache.identify(certificate, snapshot, server, now + 90000);
+    const Identification& first = known.identify(snapshot, server, now);
+    CHECK(&first == &known.identify(snapshot, server, now + 1));
+    CHECK(&first != &known.identify(snapshot, other_server, now));
+    const Identification& expired = known.identify(snapshot, server, now + 90000);
     CHECK(expired.reason == Reason::kExpired);
-    CHECK(cache.identify(certificate, snapshot, server, now).reason == Reason::kGranted);
+    CHECK(known.identify(snapshot, server, now).reason == Reason::kGranted);
     CHECK(first.reason == Reason::kGranted);
 }
 
@@ -155,23 +150,22 @@ CLAIM(ten_thousand_reloads_while_threads_decide_race_with_nothing_and_answer_rig
     std::vector<Diagnostic> findings, reported;
     CHECK(live.start(findings, reported) != nullptr);
 
-    const auto good = present(test::make_client("api", "api.acme.example", ca));
-    const auto unknown = present(test::make_client("x", "x.example", ca));
+    KnownCertificate good(present(test::make_client("api", "api.acme.example", ca)));
+    KnownCertificate unknown(present(test::make_client("x", "x.example", ca)));
     const ServerCas server;
     const GateRules rules = {GateRule::parse_allow("by-grant").value()};
     std::atomic<bool> done{false};
     std::atomic<int> wrong{0}, with_b{0}, without_b{0};
     const auto hammer = [&] {
-        IdentificationCache one, two;  // of kept-alive connections
         while (!done) {
             const auto snapshot = live.current();
-            const Identification& who = one.identify(good, snapshot, server, std::time(nullptr));
+            const Identification& who = good.identify(snapshot, server, std::time(nullptr));
             const auto granted = [&](const char* path) {
                 return decide({&rules}, {.who = &who, .line = {"GET", path}}).granted();
             };
             if (!granted("/a/x") || granted("/c/x")) ++wrong;
             ++(granted("/b/x") ? with_b : without_b);
-            if (two.identify(unknown, snapshot, server, std::time(nullptr)).reason != Reason::kUnknownPartner) ++wrong;
+            if (unknown.identify(snapshot, server, std::time(nullptr)).reason != Reason::kUnknownPartner) ++wrong;
         }
     };
     std::vector<std::thread> threads;

@@ -1,12 +1,13 @@
 // The tool's answer is the server's: random policies and certificates through both ways of asking.
 #include <ctime>
+#include <deque>
 #include <random>
 
 #include "explain/explanation.hpp"
 #include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/certificate/session_chain.hpp"
 #include "mtls_authz/decide/decision.hpp"
-#include "mtls_authz/decide/identification_cache.hpp"
+#include "mtls_authz/decide/known_certificates.hpp"
 #include "mtls_authz/load/policy_builder.hpp"
 #include "tool.hpp"
 
@@ -112,13 +113,12 @@ struct Random {
     }
 };
 
-// As a request behind MTLSAllow by-grant goes through the module: the connection's memory, the path, the gate.
-mtls::Reason decide_as_module(mtls::IdentificationCache& connection,
-                              const std::shared_ptr<const mtls::PresentedCertificate>& certificate,
-                              const mtls::SnapshotReader& snapshot, const mtls::ServerCas& server, std::int64_t now,
-                              const std::string& method, const std::string& path, const std::string& from) {
+// As a request behind MTLSAllow by-grant goes through the module: the known certificate, the path, the gate.
+mtls::Reason decide_as_module(mtls::KnownCertificate& known, const mtls::SnapshotReader& snapshot,
+                              const mtls::ServerCas& server, std::int64_t now, const std::string& method,
+                              const std::string& path, const std::string& from) {
     static const mtls::GateRules kRules = {mtls::GateRule::parse_allow("by-grant").value()};
-    const mtls::Identification& who = connection.identify(certificate, snapshot, server, now);
+    const mtls::Identification& who = known.identify(snapshot, server, now);
     const bool is_bad = mtls::find_path_fault(path) != mtls::PathFault::kNone;
     const std::string address = mtls::address_from_text(from);
     const mtls::Objection bad{mtls::Reason::kBadPath, {}};
@@ -139,11 +139,8 @@ CLAIM(ten_thousand_random_pairs_are_explained_as_the_module_decides_them) {
     // One that two of the policies' anchors may stand above, and one that nobody names.
     random.cas.push_back(make_ca("Sub", &random.cas.front()));
     random.cas.push_back(make_ca("Stranger"));
-    std::vector<std::shared_ptr<const mtls::PresentedCertificate>> certificates;
-    for (int i = 0; i < 100; ++i) {
-        certificates.push_back(std::make_shared<const mtls::PresentedCertificate>(random.certificate()));
-    }
-    std::vector<mtls::IdentificationCache> connections(certificates.size());
+    std::deque<mtls::KnownCertificate> certificates;
+    for (int i = 0; i < 100; ++i) certificates.emplace_back(random.certificate());
     const mtls::ServerCas server;
     mtls::Published<mtls::Snapshot> published;
     std::map<mtls::Reason, int> seen;
@@ -162,15 +159,15 @@ CLAIM(ten_thousand_random_pairs_are_explained_as_the_module_decides_them) {
         published.publish(std::unique_ptr<const mtls::Snapshot>(new mtls::Snapshot{
             policy, std::make_shared<const mtls::Refusals>(), std::make_shared<const mtls::CrlSet>(), serial}));
         const mtls::SnapshotReader snapshot = published.read();
-        for (std::size_t i = 0; i < certificates.size(); ++i, ++pairs) {
+        for (mtls::KnownCertificate& known : certificates) {
+            ++pairs;
             const std::int64_t now = std::time(nullptr) + (random.chance.one_in(10) ? 200000 : 0);
             const std::string& path = random.chance.of(kPaths);
             const std::string& method = random.chance.of(kMethods);
             const std::string from = random.chance.one_in(2) ? "198.51.100.7" : "2001:db8::7";
-            const mtls::Reason by_module =
-                decide_as_module(connections[i], certificates[i], snapshot, server, now, method, path, from);
+            const mtls::Reason by_module = decide_as_module(known, snapshot, server, now, method, path, from);
             const auto told =
-                mtls::tool::explain_request(*policy, *certificates[i], {server, {}, {}, now}, method, path, from);
+                mtls::tool::explain_request(*policy, known.certificate(), {server, {}, {}, now}, method, path, from);
             test::check_equal(mtls::word_of(told.reason), mtls::word_of(by_module), method + " " + path + "\n" + text,
                               __FILE__, __LINE__);
             CHECK(!told.steps.empty());

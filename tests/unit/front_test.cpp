@@ -247,7 +247,7 @@ CLAIM(a_certificate_is_decoded_once_for_the_same_fields_and_the_oldest_makes_roo
     const std::string value = as_rfc9440(leaf()), chain = as_rfc9440(ca());
     const FrontFields fields{FrontFormat::kRfc9440, FieldHolds::kOneCertificate, value, ""};
     const auto first = kept.find(fields, why);
-    CHECK(first && X509_cmp(first->certificate->leaf.get(), leaf().cert.get()) == 0);
+    CHECK(first && X509_cmp(first->known.certificate().leaf.get(), leaf().cert.get()) == 0);
     CHECK(kept.find(fields, why) == first);
     CHECK(kept.find({FrontFormat::kRfc9440, FieldHolds::kOneCertificate, value, chain}, why) != first);
     CHECK(!kept.find({FrontFormat::kDer, FieldHolds::kOneCertificate, value, ""}, why));
@@ -278,7 +278,7 @@ CLAIM(threads_that_ask_by_turns_never_get_each_others_certificate) {
                 const auto& [who, value] = both[(t + i) % 2];
                 FrontFault why;
                 const auto handed = kept.find({FrontFormat::kDer, FieldHolds::kOneCertificate, value, ""}, why);
-                if (!handed || X509_cmp(handed->certificate->leaf.get(), who->cert.get()) != 0) ++mixed;
+                if (!handed || X509_cmp(handed->known.certificate().leaf.get(), who->cert.get()) != 0) ++mixed;
             }
         });
     }

@@ -1,6 +1,9 @@
 // The handshake's verification: mod_ssl's own CAs first, then one path to a live anchor.
 
 #include "mtls_authz/trust/handshake_path.hpp"
+
+#include "mtls_authz/certificate/decoded_certificates.hpp"
+#include "mtls_authz/trust/signature_cache.hpp"
 #include "policy_draft.hpp"
 
 using namespace mtls;
@@ -265,6 +268,46 @@ CLAIM(a_handshake_verifies_so_many_signatures_and_no_more) {
     };
     CHECK(verified(7));
     CHECK(!verified(8));
+}
+
+CLAIM(the_signatures_of_a_handshake_count_where_its_callback_overruled_nothing) {
+    const Made root = issue(bare("Root", true), nullptr), leaf = issue(bare("api", false), &root);
+    std::string altered = encode(i2d_X509, *leaf.cert);
+    altered.back() = static_cast<char>(altered.back() ^ 1);
+    const X509Ptr forged = decode_exactly(altered);
+    Draft d;
+    const auto policy = d.file("root.pem", root.cert_pem()).policy(anchored("api", "MTLSTrustAnchor root.pem"));
+    const auto verify = [&](X509& certificate, bool knows_root, X509_STORE_CTX_verify_cb callback) {
+        const X509StorePtr store(X509_STORE_new());
+        if (knows_root) X509_STORE_add_cert(store.get(), root.cert.get());
+        const X509StoreCtxPtr ctx(X509_STORE_CTX_new());
+        X509_STORE_CTX_init(ctx.get(), store.get(), &certificate, nullptr);
+        if (callback != nullptr) X509_STORE_CTX_set_verify_cb(ctx.get(), callback);
+        const auto given = X509_STORE_CTX_get_verify_cb(ctx.get());
+        HandshakeVerdict verdict =
+            knows_root ? verify_handshake(ctx.get())
+                       : verify_handshake(ctx.get(), policy->cas(), ssl_index(), MissingCrl::kRefuses, now());
+        CHECK(X509_STORE_CTX_get_verify_cb(ctx.get()) == given);
+        return verdict;
+    };
+    const auto takes_all = [](int, X509_STORE_CTX* ctx) {
+        X509_STORE_CTX_set_error(ctx, X509_V_OK);
+        return 1;
+    };
+    for (const bool knows_root : {true, false}) {
+        CHECK_EQUAL(verify(*leaf.cert, knows_root, nullptr).chain.size(), 2U);
+        CHECK_EQUAL(verify(*leaf.cert, knows_root, takes_all).chain.size(), 2U);
+        CHECK(verify(*forged, knows_root, nullptr).verified != 1);
+        const HandshakeVerdict overruled = verify(*forged, knows_root, takes_all);
+        CHECK_EQUAL(overruled.verified, 1);
+        CHECK_EQUAL(overruled.chain.size(), 0U);
+    }
+    const Made other = issue(bare("api", false), &root);
+    const HandshakeVerdict verdict = verify(*other.cert, true, nullptr);
+    CHECK(!signatures().contains(certificate_sha256(*other.cert), spki_sha256(*root.cert)));
+    add_signatures(verdict.chain);
+    CHECK(signatures().contains(certificate_sha256(*other.cert), spki_sha256(*root.cert)));
+    CHECK(!signatures().contains(certificate_sha256(*forged), spki_sha256(*root.cert)));
 }
 
 CLAIM(mod_ssls_own_cas_are_asked_with_its_crls_and_without_the_leafs_dates) {

@@ -9,15 +9,14 @@
 #include <vector>
 
 #include "mtls_authz/certificate/front_header.hpp"
-#include "mtls_authz/decide/identification_cache.hpp"
+#include "mtls_authz/decide/known_certificates.hpp"
 
 namespace mtls {
 
 struct HandedCertificate {
-    explicit HandedCertificate(std::shared_ptr<const PresentedCertificate> of) : certificate(std::move(of)) {}
+    explicit HandedCertificate(PresentedCertificate of) : known(std::move(of)) {}
 
-    const std::shared_ptr<const PresentedCertificate> certificate;
-    IdentificationCache identifications;
+    KnownCertificate known;
     std::atomic<std::int64_t> sighted{0};  // time of the last sighting that was recorded; seconds since the epoch
 };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "mtls_authz/trust/trust.hpp"
 
@@ -14,14 +15,18 @@ enum class MissingCrl { kRefuses, kPasses };
 struct HandshakeVerdict {
     int verified = 0;         // return value of X509_verify_cert()
     bool by_anchors = false;  // only the policy's anchors made it succeed
+    // If verified, and the callback overruled nothing: the chain, each certificate signed by the next.
+    std::vector<X509Ptr> chain = {};
 };
 
-// Verifies `ctx`, as passed to OpenSSL's verify callback, against its own store, with the policy's MTLSIntermediates
-// added to the certificates of the peer. If that fails, and anchors at `now` have issued the certificate, tries the
-// paths to these anchors, each one separately: OpenSSL selects an issuer by name before it checks the signature, so it
-// may select the wrong one of two CAs with one name. The result comes from one verification with the callback and
-// parameters of `ctx`; its error, depth, current certificate and chain are copied to `ctx`. `ssl_index`: the ex_data
-// index of the SSL*.
+// Verifies `ctx`, as passed to OpenSSL's verify callback, against its own store.
+HandshakeVerdict verify_handshake(X509_STORE_CTX* ctx);
+
+// The same, with the policy's MTLSIntermediates added to the certificates of the peer. If that fails, and anchors at
+// `now` have issued the certificate, tries the paths to these anchors, each one separately: OpenSSL selects an issuer
+// by name before it checks the signature, so it may select the wrong one of two CAs with one name. The result comes
+// from one verification with the callback and parameters of `ctx`; its error, depth, current certificate and chain are
+// copied to `ctx`. `ssl_index`: the ex_data index of the SSL*.
 HandshakeVerdict verify_handshake(X509_STORE_CTX* ctx, const CaDirectory& policy, int ssl_index, MissingCrl missing,
                                   std::int64_t now);
 

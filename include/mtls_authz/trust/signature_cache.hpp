@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <mutex>
 #include <string_view>
+#include <vector>
 
 #include "mtls_authz/base/openssl_types.hpp"
 
@@ -33,6 +34,9 @@ private:
 
 // The cache of this process.
 SignatureCache& signatures();
+
+// Adds those of a chain that OpenSSL has verified: each certificate is signed by the next.
+void add_signatures(const std::vector<X509Ptr>& chain);
 
 // Whether a key signed a certificate. `digest`, `key_digest`: their SHA-256. `issuer` returns a certificate with that
 // key; called only if the signature is not cached.

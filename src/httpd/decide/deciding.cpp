@@ -17,12 +17,12 @@ inline Reason identify_connection(const request_rec* r, Caller& out) {
     out.snapshot = state().snapshot();
     out.tls = tls_of(r->connection);
     if (out.tls == nullptr) return Reason::kNoTls;
-    const auto& certificate = out.tls->certificate();
-    out.certificate = certificate.get();
-    if (!certificate) return Reason::kNoCertificate;
+    KnownCertificate* const known = out.tls->known();
+    if (known == nullptr) return Reason::kNoCertificate;
+    out.certificate = &known->certificate();
     if (!out.snapshot) return Reason::kPolicyUnavailable;
     out.now = std::time(nullptr);
-    out.who = &out.tls->identifications().identify(certificate, out.snapshot, server_config(r->server).cas, out.now);
+    out.who = &known->identify(out.snapshot, server_config(r->server).cas, out.now);
     return Reason::kGranted;
 }
 

@@ -156,9 +156,8 @@ void take_handed(request_rec* r, Caller& caller, const Partner& front, std::span
     }
     caller.now = std::time(nullptr);
     caller.handed = std::move(handed);
-    caller.certificate = caller.handed->certificate.get();
-    caller.who = &caller.handed->identifications.identify(caller.handed->certificate, caller.snapshot,
-                                                          server_config(r->server).cas, caller.now);
+    caller.certificate = &caller.handed->known.certificate();
+    caller.who = &caller.handed->known.identify(caller.snapshot, server_config(r->server).cas, caller.now);
     caller.missing = Reason::kGranted;
 }
 

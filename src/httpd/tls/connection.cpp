@@ -9,6 +9,7 @@
 #include "httpd/tls/server_cas.hpp"
 #include "mtls_authz/certificate/session_chain.hpp"
 #include "mtls_authz/decide/identification.hpp"
+#include "mtls_authz/trust/signature_cache.hpp"
 
 // mod_ssl_openssl.h declares these two hooks, but not every distribution packages it.
 extern "C" {
@@ -27,17 +28,28 @@ std::vector<X509*> certificates_of(STACK_OF(X509) * stack) {
     return out;
 }
 
-// The intermediates of a certificate: from the full handshake; from the session that it left; from the peer if our
+// A certificate with its intermediates: from the full handshake; from the session that it left; from the peer if our
 // callback did not run.
-SentHelpers helpers_of(const SSL& ssl, const X509& leaf, TlsConnection::Verification& last) {
-    if (const X509Ptr verified = std::move(last.leaf); verified.get() == &leaf) return std::move(last.helpers);
+std::shared_ptr<KnownCertificate> known_of(const SSL& ssl, X509& leaf, TlsConnection::Verification& last) {
+    const X509Ptr verified = std::move(last.leaf);
+    const std::vector<X509Ptr> chain = std::exchange(last.chain, {});
+    const std::string encoded = std::exchange(last.encoded_helpers, {});
+    SentHelpers helpers = std::exchange(last.helpers, {});
+    if (verified.get() == &leaf) {
+        return known_certificates().get(leaf, encoded, [&] {
+            add_signatures(chain);
+            return std::move(helpers);
+        });
+    }
     void* data = nullptr;
     size_t length = 0;
     SSL_SESSION* const session = SSL_get_session(&ssl);
     if (session != nullptr && SSL_SESSION_get0_ticket_appdata(session, &data, &length) == 1 && length > 0) {
-        return decode_helpers({static_cast<const char*>(data), length}, leaf);
+        const std::string_view kept(static_cast<const char*>(data), length);
+        return known_certificates().get(leaf, kept, [&] { return decode_helpers(kept, leaf); });
     }
-    return useful_helpers(leaf, certificates_of(SSL_get_peer_cert_chain(&ssl)));
+    helpers = useful_helpers(leaf, certificates_of(SSL_get_peer_cert_chain(&ssl)));
+    return known_certificates().get(leaf, encode_helpers(leaf, helpers), [&helpers] { return std::move(helpers); });
 }
 
 // The certificates that the client sent; those on OpenSSL's path first.
@@ -64,7 +76,7 @@ void waive_purpose(X509_STORE_CTX* ctx, const Policy& policy, const server_rec* 
 HandshakeVerdict verify(X509_STORE_CTX* ctx, const server_rec* s) {
     const auto snapshot = state().snapshot();
     if (snapshot) waive_purpose(ctx, *snapshot->policy, s);
-    if (client_ca_of(s) == ClientCaMode::kOff || !snapshot) return {X509_verify_cert(ctx)};
+    if (client_ca_of(s) == ClientCaMode::kOff || !snapshot) return verify_handshake(ctx);
     return verify_handshake(ctx, snapshot->policy->cas(), SSL_get_ex_data_X509_STORE_CTX_idx(),
                             server_config(s).own.missing, now_seconds());
 }
@@ -73,7 +85,8 @@ TlsConnection* tls_state_of(const conn_rec* c) {
     return static_cast<TlsConnection*>(ap_get_module_config(c->conn_config, &mtls_authz_module));
 }
 
-void note_verified(const SSL* ssl, const HandshakeVerdict& verdict, X509& leaf, SentHelpers helpers) {
+void note_verified(const SSL* ssl, HandshakeVerdict verdict, X509& leaf, SentHelpers helpers,
+                   std::string encoded_helpers) {
     const conn_rec* const c = ssl != nullptr ? connection_of(ssl) : nullptr;
     auto* const tls = c != nullptr ? tls_state_of(c) : nullptr;
     if (tls == nullptr) return;
@@ -81,6 +94,8 @@ void note_verified(const SSL* ssl, const HandshakeVerdict& verdict, X509& leaf, 
     out.by = verdict.by_anchors ? TlsConnection::Verifier::kAnchorsAlone : TlsConnection::Verifier::kModSsl;
     out.leaf = share(leaf);
     out.helpers = std::move(helpers);
+    out.encoded_helpers = std::move(encoded_helpers);
+    out.chain = std::move(verdict.chain);
 }
 
 // In TLS 1.2, a resumed session makes mod_ssl forget that `optional_no_ca` accepted an unverified certificate, and
@@ -93,24 +108,28 @@ bool is_forgotten_by_mod_ssl(const SSL& ssl, X509_STORE_CTX* ctx) {
 // Calls X509_verify_cert() and keeps its result; then stores the intermediates in the session, also on failure, since
 // `optional_no_ca` makes a session for unverified certificates too.
 int verify_and_remember(X509_STORE_CTX* ctx, const server_rec* s) {
-    const HandshakeVerdict verdict = verify(ctx, s);
+    HandshakeVerdict verdict = verify(ctx, s);
+    const int verified = verdict.verified;
     auto* const ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx()));
     X509* const leaf = X509_STORE_CTX_get0_cert(ctx);
     SSL_SESSION* const session = ssl != nullptr ? SSL_get_session(ssl) : nullptr;
     SentHelpers helpers;
-    if (leaf != nullptr) helpers = useful_helpers(*leaf, sent_certificates(ctx));
+    std::string encoded;
+    if (leaf != nullptr) {
+        helpers = useful_helpers(*leaf, sent_certificates(ctx));
+        encoded = encode_helpers(*leaf, helpers);
+    }
     if (session != nullptr && leaf != nullptr) {
-        const std::string data = encode_helpers(*leaf, helpers);
-        SSL_SESSION_set1_ticket_appdata(session, data.data(), data.size());
+        SSL_SESSION_set1_ticket_appdata(session, encoded.data(), encoded.size());
         constexpr long kLongExpired = 1;
         if (is_forgotten_by_mod_ssl(*ssl, ctx)) SSL_SESSION_set_time(session, kLongExpired);
     }
-    if (verdict.verified != 1) {
+    if (verified != 1) {
         report_refused_handshake(s, ctx, ssl, std::move(helpers));
     } else if (leaf != nullptr) {
-        note_verified(ssl, verdict, *leaf, std::move(helpers));
+        note_verified(ssl, std::move(verdict), *leaf, std::move(helpers), std::move(encoded));
     }
-    return verdict.verified;
+    return verified;
 }
 
 extern "C" int on_verify_certificate(X509_STORE_CTX* ctx, void* server) {
@@ -215,8 +234,7 @@ extern "C" int on_protocol_switch(conn_rec* c, request_rec* r, server_rec*, cons
 }  // namespace
 
 void TlsConnection::note_handshake(const SSL& ssl) {
-    const X509* const previous = certificate_ ? certificate_->leaf.get() : nullptr;
-    if (is_established_ && SSL_get0_peer_certificate(&ssl) == previous) return;
+    if (is_established_ && SSL_get0_peer_certificate(&ssl) == leaf_.get()) return;
     is_established_ = false;
     take_certificate(ssl);
     is_established_ = true;
@@ -231,10 +249,13 @@ void TlsConnection::take_certificate(const SSL& ssl) {
     facts_.resumed = SSL_session_reused(&ssl) == 1;
     const bool is_remembered = facts_.resumed && SSL_version(&ssl) >= TLS1_3_VERSION;
     verification_.is_of_unknown_ca = is_remembered && is_of_unknown_ca(SSL_get_verify_result(&ssl));
-    certificate_.reset();
+    // A request that waits for this handshake may use the previous one.
+    if (known_) state().snapshot().retire(std::exchange(known_, nullptr));
+    leaf_.reset();
     sighted_ = 0;
     if (leaf == nullptr) return;
-    certificate_ = std::make_shared<const PresentedCertificate>(*leaf, helpers_of(ssl, *leaf, verification_));
+    leaf_ = share(*leaf);
+    known_ = known_of(ssl, *leaf, verification_);
 }
 
 void register_connection_hooks() {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "httpd/config/announced_names.hpp"
 #include "httpd/config/config.hpp"
@@ -47,16 +48,19 @@ public:
         Verifier by = Verifier::kNone;
         // A resumed session says that the certificate leads to no CA, and mod_ssl agrees.
         bool is_of_unknown_ca = false;
-        // What that handshake verified and what was sent with it, until the certificate is taken from it.
+        // What that handshake verified, until it is taken from it.
         X509Ptr leaf;
         SentHelpers helpers;
+        std::string encoded_helpers;
+        std::vector<X509Ptr> chain;  // as in HandshakeVerdict
         // With kNone: a virtual host whose mod_ssl CAs verify the certificate. Thread-safe.
         std::atomic<const server_rec*> own_cas_of{nullptr};
     };
     Verification& verification() { return verification_; }
 
-    // Null if the client sent no certificate.
-    const std::shared_ptr<const PresentedCertificate>& certificate() const { return certificate_; }
+    // Both are null if the client sent no certificate. Thread-safe.
+    KnownCertificate* known() const { return known_.get(); }
+    const PresentedCertificate* certificate() const { return known_ ? &known_->certificate() : nullptr; }
     const TlsFacts& facts() const { return facts_; }
 
     // A request has changed the protocol of the connection (RFC 9110 7.8).
@@ -70,9 +74,6 @@ public:
     // The CA names lent to a handshake.
     AnnouncedNames::Lease& announced() { return announced_; }
 
-    // Identifications of the certificate. Thread-safe.
-    IdentificationCache& identifications() { return identifications_; }
-
     // If the client is a front: the certificates that it forwarded. Thread-safe.
     HandedCertificates& handed() { return handed_; }
 
@@ -82,11 +83,11 @@ private:
     bool is_established_ = false;
     bool is_upgraded_ = false;
     Verification verification_;
-    std::shared_ptr<const PresentedCertificate> certificate_;
+    X509Ptr leaf_;  // of this connection; known_ may have another with the same bytes
+    std::shared_ptr<KnownCertificate> known_;
     TlsFacts facts_;
     AnnouncedNames::Lease announced_;
     std::atomic<std::int64_t> sighted_{0};  // seconds since the epoch
-    IdentificationCache identifications_;
     HandedCertificates handed_;
 };
 

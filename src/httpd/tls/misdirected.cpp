@@ -55,7 +55,7 @@ int check_direction(request_rec* r) {
     if (client_ca_of(r->server) != ClientCaMode::kOff) return DECLINED;
     TlsConnection* const tls = tls_of(r->connection);
     if (tls == nullptr) return DECLINED;
-    if (!tls->certificate() || is_let_in_without_anchors(*tls, r->server)) return DECLINED;
+    if (tls->certificate() == nullptr || is_let_in_without_anchors(*tls, r->server)) return DECLINED;
     report(r, *tls->certificate());
     return HTTP_MISDIRECTED_REQUEST;
 }
