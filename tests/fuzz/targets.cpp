@@ -222,11 +222,11 @@ void session(std::string_view input) {
 }
 
 void telling(std::string_view input) {
-    mtls::CertificateText certificate;
+    const auto certificate = std::make_shared<mtls::CertificateText>();
     mtls::Account account;
-    account.certificate = &certificate;
-    std::string* const fields[] = {&certificate.subject, &certificate.san, &account.path, &account.method,
-                                   &certificate.sha256};
+    account.certificate = certificate;
+    std::string* const fields[] = {&certificate->subject, &certificate->san, &account.path, &account.method,
+                                   &certificate->sha256};
     for (std::size_t i = 0; i < std::size(fields); ++i) *fields[i] = input.substr(input.size() * i / std::size(fields));
     const auto is_plain = [](char c) { return c >= 0x20 && c < 0x7f; };
     const std::string denial = mtls::denial_line(account, "denied");

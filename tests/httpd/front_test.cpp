@@ -501,6 +501,36 @@ CLAIM(nothing_is_believed_on_a_connection_that_a_request_has_upgraded) {
     CHECK_CONTAINS(s.detail_for("/gate/acme/tunnel"), "a request has upgraded the connection (Upgrade: h2c)");
 }
 
+CLAIM(a_forwarded_certificate_lives_until_its_request_is_accounted_for) {
+    Site s;
+    install(s.httpd);
+    s.load("ratelimit");
+    s.httpd.write("htdocs/slow.html", std::string(4096, 'x'));
+    s.tls("SSLVerifyClient optional_no_ca")
+        .start(front_partner(kRfc9440) + "MTLSAuditLog logs/audit.json\n" + kGate +
+               location("/slow.html",
+                        "MTLSAllow partner acme\nMTLSAcceptFront lb\nMTLSAuthz LogOnly\n"
+                        "SetOutputFilter RATE_LIMIT\nSetEnv rate-limit 1"));
+    // While the first waits, more certificates come over the connection than it keeps.
+    constexpr int kOthers = 80;
+    std::vector<std::string> paths = {"/slow.html"}, headers = {"Client-Cert: " + as_rfc9440(world().acme)};
+    for (int i = 0; i < kOthers; ++i) {
+        paths.push_back("/gate/" + std::to_string(i));
+        headers.push_back("Client-Cert: " + as_rfc9440(make_client("api", "api.acme.example", world().acme_ca)));
+    }
+    Http2Client client(s.httpd.port(), as(edge().lb), s.httpd.root());
+    for (const Response& r : client.get_all(paths, headers)) CHECK_EQUAL(r.status, 200);
+    s.httpd.stop();
+    const std::string log = file_text(s.httpd.path("logs/audit.json")), at = "\"path\":\"/slow.html\"";
+    const std::size_t found = log.find(at), begin = log.rfind('\n', found) + 1;
+    CHECK(found != std::string::npos);
+    const std::string line = log.substr(begin, log.find('\n', begin) - begin);
+    CHECK_CONTAINS(line,
+                   "\"sha256\":\"" + mtls::hex(mtls::bytes_of(mtls::certificate_sha256(*world().acme.cert))) + "\"");
+    CHECK(log.find("/gate/79") < found);
+    CHECK_EQUAL(s.httpd.unclaimed_errors({}).size(), 0U);
+}
+
 CLAIM(by_its_address_a_front_is_believed_from_there_alone) {
     const World& w = world();
     const std::string by_address = "MTLSFront header=X-Cert format=der network=";

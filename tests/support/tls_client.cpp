@@ -229,12 +229,17 @@ void* Http2Client::make_easy(const std::string& path, Response& into) {
     return easy;
 }
 
-std::vector<Response> Http2Client::get_all(const std::vector<std::string>& paths) {
+std::vector<Response> Http2Client::get_all(const std::vector<std::string>& paths,
+                                           const std::vector<std::string>& headers) {
     std::vector<Response> out(paths.size());
+    std::vector<std::unique_ptr<curl_slist, void (*)(curl_slist*)>> lists;
+    for (const std::string& line : headers)
+        lists.emplace_back(curl_slist_append(nullptr, line.c_str()), curl_slist_free_all);
     std::vector<CURL*> easies;
     auto* const multi = static_cast<CURLM*>(multi_);
     for (std::size_t i = 0; i < paths.size(); ++i) {
         easies.push_back(static_cast<CURL*>(make_easy(paths[i], out[i])));
+        if (!lists.empty()) curl_easy_setopt(easies.back(), CURLOPT_HTTPHEADER, lists.at(i).get());
         curl_multi_add_handle(multi, easies.back());
     }
     fresh_ = false;

@@ -73,8 +73,8 @@ public:
     Http2Client(int port, const ClientOptions& options, const std::string& folder);
     ~Http2Client();
     Response get(const std::string& path);
-    // Sends all requests at once, as streams of one connection.
-    std::vector<Response> get_all(const std::vector<std::string>& paths);
+    // Sends all requests at once, as streams of one connection. `headers`: a line for each, or none.
+    std::vector<Response> get_all(const std::vector<std::string>& paths, const std::vector<std::string>& headers = {});
     void fresh();
 
 private:

@@ -1,4 +1,5 @@
 // What lines of the logs say, and what would mend it.
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "mtls_authz/base/text.hpp"
@@ -25,12 +26,12 @@ mtls::Account account(mtls::Reason reason) {
     out.vhost = "x.example:443";
     out.request_id = "Zx-1_q";
     out.tls = "1.3";
-    static mtls::CertificateText certificate;
-    certificate.subject = "CN=api,O=Acm\xc3\xa9";
-    certificate.san = "DNS:api.acme.example,DNS:b.example";
-    certificate.issuer = "CN=Acme CA";
-    certificate.sha256 = std::string(64, 'a');
-    out.certificate = &certificate;
+    auto certificate = std::make_shared<mtls::CertificateText>();
+    certificate->subject = "CN=api,O=Acm\xc3\xa9";
+    certificate->san = "DNS:api.acme.example,DNS:b.example";
+    certificate->issuer = "CN=Acme CA";
+    certificate->sha256 = std::string(64, 'a');
+    out.certificate = certificate;
     return out;
 }
 
@@ -134,9 +135,9 @@ CLAIM(a_line_says_nothing_that_a_client_put_into_it) {
     Bench b;
     mtls::Account a = account(mtls::Reason::kExpired);
     a.path = "/x\": reason=granted partner=evil sha256=00 \x1b[31m";
-    mtls::CertificateText certificate = *a.certificate;
-    certificate.subject = "CN=y\" reason=granted: z";
-    a.certificate = &certificate;
+    auto certificate = std::make_shared<mtls::CertificateText>(*a.certificate);
+    certificate->subject = "CN=y\" reason=granted: z";
+    a.certificate = certificate;
     const std::string said = b.expect(3, {"why", denial(a)});
     CHECK_CONTAINS(said, ": expired\n");
     CHECK_CONTAINS(said, "who: acme (the certificate names it; that is not proved)");
@@ -144,7 +145,7 @@ CLAIM(a_line_says_nothing_that_a_client_put_into_it) {
     CHECK(said.find('\x1b') == std::string::npos);
     const Json json = Json::parse(b.expect(3, {"why", "--json", denial(a)}));
     CHECK_EQUAL(json["path"], a.path);
-    CHECK_EQUAL(json["fields"]["sha256"], certificate.sha256);
+    CHECK_EQUAL(json["fields"]["sha256"], certificate->sha256);
     CHECK(!json["fields"].contains("partner"));
 }
 
@@ -208,9 +209,9 @@ CLAIM(why_finds_request_ids_and_reads_whole_logs) {
 CLAIM(why_undoes_what_httpd_and_others_do_to_a_line) {
     Bench b;
     mtls::Account a = account(mtls::Reason::kExpired);
-    mtls::CertificateText certificate = *a.certificate;
-    certificate.subject = "CN=a\"b\\c,O=Caf\xc3\xa9";
-    a.certificate = &certificate;
+    auto certificate = std::make_shared<mtls::CertificateText>(*a.certificate);
+    certificate->subject = "CN=a\"b\\c,O=Caf\xc3\xa9";
+    a.certificate = certificate;
     a.path = "/x\\\" reason=granted";
     const std::string plain = denial(a);
     const auto escaped = [](const std::string& text, const std::string& which) {
@@ -245,9 +246,9 @@ CLAIM(why_says_who_an_unknown_certificate_nearly_is) {
     b.file("p.conf", policy);
     mtls::Account a = account(mtls::Reason::kUnknownPartner);
     a.claimed.clear();
-    mtls::CertificateText certificate = *a.certificate;
-    a.certificate = &certificate;
-    certificate.san = "DNS:b.example,DNS:api-2026.acme.example";
+    auto certificate = std::make_shared<mtls::CertificateText>(*a.certificate);
+    a.certificate = certificate;
+    certificate->san = "DNS:b.example,DNS:api-2026.acme.example";
     const auto why = [&] { return b.expect(3, {"why", denial(a), "--policy", "p.conf"}); };
     const std::string said = why();
     CHECK_CONTAINS(
@@ -259,13 +260,13 @@ CLAIM(why_says_who_an_unknown_certificate_nearly_is) {
     b.file("p.conf", policy +
                          "<MTLSPartner globex>\nMTLSIdentity CN:gateway O:Globex\nMTLSTrustAnchor ca.pem\n"
                          "</MTLSPartner>\n");
-    certificate = {};
-    certificate.sha256 = std::string(64, 'b');
-    certificate.subject = "CN=new,O=Globex";
+    *certificate = {};
+    certificate->sha256 = std::string(64, 'b');
+    certificate->subject = "CN=new,O=Globex";
     CHECK_CONTAINS(why(), "; globex (p.conf:6) nearly fits: CN:gateway does not, the certificate has new\n");
     CHECK_CONTAINS(b.expect(3, {"why", audit_line(a), "--policy", "p.conf"}), "in <MTLSPartner globex> at p.conf:5\n");
     // A subject that resembles no identity of the policy.
-    certificate.subject = "CN=other";
+    certificate->subject = "CN=other";
     CHECK_CONTAINS(why(), "who: unknown: no partner's MTLSIdentity fits\n");
 }
 

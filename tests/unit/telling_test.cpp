@@ -33,9 +33,10 @@ Account hostile_account() {
     a.time = 1795000000123456;
     a.detail = a.claimed = a.rule = a.matched = a.grant = a.gate = a.vhost = a.client = a.method = a.path = long_text;
     a.request_id = a.tls = a.issuer_spki = long_text;
-    static CertificateText certificate;
-    certificate.subject = certificate.san = certificate.issuer = certificate.serial = certificate.sha256 = long_text;
-    a.certificate = &certificate;
+    auto certificate = std::make_shared<CertificateText>();
+    certificate->subject = certificate->san = certificate->issuer = certificate->serial = long_text;
+    certificate->sha256 = long_text;
+    a.certificate = std::move(certificate);
     a.duration = 5;
     return a;
 }

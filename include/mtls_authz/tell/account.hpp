@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -42,8 +43,8 @@ struct Account {
     std::string tls;  // "1.3"
     bool resumed = false;
 
-    const CertificateText* certificate = nullptr;  // borrowed; null: the client sent none
-    std::string issuer_spki;                       // hex
+    std::shared_ptr<const CertificateText> certificate;  // null: the client sent none
+    std::string issuer_spki;                             // hex
 
     std::string generation;
     std::int64_t duration = -1;  // nanoseconds; negative: not measured

@@ -67,6 +67,12 @@ void describe_who(const RequestDecision& decision, Account& out) {
     out.matched = who->description.identity.empty() ? identity->text() : who->description.identity;
 }
 
+// What keeps the certificate alive: an account may wait for the end of the request, its decision does not.
+std::shared_ptr<const void> owner_of(const RequestDecision& decision) {
+    if (decision.handed) return decision.handed;
+    return decision.tls->known();
+}
+
 Account account_of(request_rec* r, const RequestDecision& decision, Outcome outcome) {
     Account out;
     out.time = apr_time_now();
@@ -88,7 +94,7 @@ Account account_of(request_rec* r, const RequestDecision& decision, Outcome outc
     if (decision.tls != nullptr) out.tls = decision.tls->facts().version;
     if (decision.tls != nullptr) out.resumed = decision.tls->facts().resumed;
     if (decision.certificate != nullptr) {
-        out.certificate = &decision.certificate->text();
+        out.certificate = {owner_of(decision), &decision.certificate->text()};
         out.issuer_spki = issuer_spki(*decision.certificate, decision.who);
     }
     if (decision.snapshot) out.generation = decision.snapshot->policy->generation();
