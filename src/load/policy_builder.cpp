@@ -180,7 +180,8 @@ void PolicyBuilder::begin_partner(const Directive& section) {
     const auto known = partner_directives();
     for (const Directive& d : section.children) {
         const Handler* const handler = find_handler(d.name);
-        has_identity = has_identity || is_misspelled(d.name, "MTLSIdentity", known);
+        const bool is_asked = !has_identity && (handler == nullptr || equal_nocase(d.name, "MTLSIdentity"));
+        if (is_asked) has_identity = is_misspelled(d.name, "MTLSIdentity", known);
         if (const std::string comment = comment_fault(d.args); !comment.empty()) {
             error(d.where, d.name + ": " + comment);
         } else if (handler == nullptr || d.is_section) {
