@@ -358,7 +358,8 @@ std::optional<std::int64_t> epoch_of(const ASN1_TIME* time) {
 
 std::string certificate_sha256(const X509& certificate) {
     std::string out(SHA256_DIGEST_LENGTH, '\0');
-    X509_digest(&certificate, &sha256_algorithm(), reinterpret_cast<unsigned char*>(out.data()), nullptr);
+    auto* const bytes = reinterpret_cast<unsigned char*>(out.data());
+    if (X509_digest(&certificate, &sha256_algorithm(), bytes, nullptr) != 1) throw std::bad_alloc();
     return out;
 }
 

@@ -243,7 +243,8 @@ private:
 };
 
 extern "C" int on_watched(int ok, X509_STORE_CTX* ctx) {
-    return static_cast<CallbackWatch*>(X509_STORE_CTX_get_app_data(ctx))->ask(ok, ctx);
+    auto* const watch = static_cast<CallbackWatch*>(X509_STORE_CTX_get_app_data(ctx));
+    return watch != nullptr ? watch->ask(ok, ctx) : ok;  // null: a context of OpenSSL's own, for the path of a CRL
 }
 
 template <class Verify>

@@ -19,7 +19,7 @@ const std::vector<X509*>& chain_of(X509_STORE_CTX* ctx) {
     return *static_cast<const std::vector<X509*>*>(X509_STORE_CTX_get_app_data(ctx));
 }
 
-// OpenSSL calls it last, instead of its own check of signatures and dates. PathSearch has let it verify each signature
+// OpenSSL calls it in place of its own check of signatures and dates. PathSearch has let it verify each signature
 // of `chain`, and checks the dates.
 int has_found_chain(X509_STORE_CTX* ctx) {
     const auto& chain = chain_of(ctx);

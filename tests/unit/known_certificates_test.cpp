@@ -1,8 +1,8 @@
 // What a process keeps of clients that come again: each connection gets what its own bytes say.
 #include "mtls_authz/decide/known_certificates.hpp"
 
-#include "mtls_authz/trust/bounded_cache.hpp"
 #include "mtls_authz/certificate/decoded_certificates.hpp"
+#include "mtls_authz/trust/bounded_cache.hpp"
 #include "policy_draft.hpp"
 
 using namespace mtls;
@@ -10,16 +10,20 @@ using namespace test;
 
 namespace {
 
-// What a connection gets that presents this chain.
+// What a connection of a partner gets that presents this chain to one of two virtual hosts.
+const char kHosts[] = "ab";
 std::shared_ptr<KnownCertificate> get(KnownCertificates& known, const X509& leaf,
-                                      const std::vector<const test::Identity*>& sent = {}) {
+                                      const std::vector<const test::Identity*>& sent = {}, int host = 0) {
     const std::string der = encode(i2d_X509, leaf);
     const X509Ptr own = decode_exactly(der);  // each connection decodes the certificate for itself
     std::vector<X509*> chain;
     for (const test::Identity* link : sent) chain.push_back(link->cert.get());
     SentHelpers helpers = useful_helpers(*own, chain);
-    const std::string encoded = encode_helpers(*own, helpers);
-    return known.get(*own, encoded, [&] { return std::move(helpers); });
+    const std::string key = KnownCertificates::key_of(*own, encode_helpers(*own, helpers), &kHosts[host]);
+    if (auto found = known.find(key)) return found;
+    auto added = std::make_shared<KnownCertificate>(PresentedCertificate(*own, std::move(helpers)));
+    known.keep(key, added);
+    return added;
 }
 
 }  // namespace
@@ -55,9 +59,13 @@ CLAIM(connections_share_what_is_known_of_equal_bytes_only) {
     CHECK(of_namesake != whole);
     CHECK_EQUAL(of_namesake->certificate().facts.sha256, certificate_sha256(*namesake.cert));
     CHECK(whole == get(known, *leaf.cert, {&sub}));
+    // Each virtual host has its own, since an identification is of one.
+    const auto elsewhere = get(known, *leaf.cert, {&sub}, 1);
+    CHECK(elsewhere != whole && elsewhere == get(known, *leaf.cert, {&sub}, 1));
+    CHECK(whole == get(known, *leaf.cert, {&sub}));
 }
 
-CLAIM(a_chain_is_known_up_to_a_size) {
+CLAIM(a_chain_is_known_up_to_a_size_and_a_number_of_names) {
     const auto root = test::make_ca("Root");
     const auto leaf_with = [&root](std::size_t padding) {
         CertSpec spec = client_spec("api");
@@ -71,6 +79,14 @@ CLAIM(a_chain_is_known_up_to_a_size) {
     CHECK(kept == get(known, *fits.cert));
     CHECK(not_kept != get(known, *exceeds.cert));
     CHECK_EQUAL(not_kept->certificate().facts.sha256, certificate_sha256(*exceeds.cert));
+    const auto leaf_with_names = [&root](std::size_t names) {
+        CertSpec spec = client_spec("api");
+        while (spec.san.size() < names) spec.san.emplace_back(GEN_DNS, "n" + std::to_string(spec.san.size()));
+        return test::issue(spec, &root);
+    };
+    const auto few = leaf_with_names(200), many = leaf_with_names(KnownCertificates::kMostNames);
+    CHECK(get(known, *few.cert) == get(known, *few.cert));
+    CHECK(get(known, *many.cert) != get(known, *many.cert));
 }
 
 CLAIM(who_is_known_is_identified_anew_by_each_policy_and_chain) {

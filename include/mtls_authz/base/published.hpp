@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -115,12 +116,19 @@ private:
         return oldest;
     }
 
-    // Callable from any thread that has a Reader.
+    // Callable from any thread that has a Reader. Without memory, the old data is never freed: others may use it.
     void retire(std::shared_ptr<const void> replaced) {
         const std::uint64_t epoch = epoch_.fetch_add(1);
-        {
+        try {
             const std::lock_guard lock(garbage_mutex_);
             garbage_.emplace_back(epoch, std::move(replaced));
+        } catch (const std::bad_alloc&) {
+            union NeverDestroyed {
+                std::shared_ptr<const void> value;
+                ~NeverDestroyed() {}
+            };
+            [[maybe_unused]] const NeverDestroyed kept{std::move(replaced)};
+            throw;
         }
         take_garbage();
     }

@@ -1,4 +1,4 @@
-// The certificates of clients that a process has seen lately, decoded and identified: the same clients reconnect.
+// The certificates of partners that a process has seen lately, decoded and identified: the same clients reconnect.
 #pragma once
 
 #include <atomic>
@@ -21,7 +21,6 @@ namespace mtls {
 class KnownCertificate {
 public:
     explicit KnownCertificate(PresentedCertificate certificate) : certificate_(std::move(certificate)) {}
-    ~KnownCertificate() { delete entry_.load(); }
     KnownCertificate(const KnownCertificate&) = delete;
     KnownCertificate& operator=(const KnownCertificate&) = delete;
 
@@ -37,8 +36,8 @@ public:
 
 private:
     struct Entry {
-        std::uint64_t serial = 0;
-        const ServerCas* server = nullptr;
+        std::uint64_t serial;
+        const ServerCas* server;
         Identification who;
 
         bool answers(std::uint64_t asked_serial, const ServerCas* asked_server, std::int64_t now) const {
@@ -50,7 +49,8 @@ private:
 
     const PresentedCertificate certificate_;
     std::atomic<const Entry*> entry_{nullptr};
-    std::mutex compute_mutex_;  // makes threads compute an identification once
+    std::mutex compute_mutex_;           // makes threads compute an identification once
+    std::shared_ptr<const Entry> held_;  // *entry_; under compute_mutex_
 };
 
 // What a certificate and its helpers say depends on their bytes alone: connections share an entry only if these are
@@ -58,21 +58,19 @@ private:
 class KnownCertificates {
 public:
     static constexpr std::size_t kSlots = 256;
-    static constexpr std::size_t kMostBytes = 16384;  // longer chains are not kept: clients fill the cache
+    static constexpr std::size_t kMostBytes = 24576;  // a leaf of ML-DSA-87 with two intermediates has 22 kB
+    static constexpr std::size_t kMostNames = 256;    // decoded, a name takes up to 200 bytes
 
-    // `helpers`: as encode_helpers() writes them for this leaf. `decoded` returns the same decoded; called only if the
-    // entry is new.
-    template <class Decoded>
-    std::shared_ptr<KnownCertificate> get(X509& leaf, std::string_view helpers, Decoded&& decoded) {
-        std::string key = key_of(leaf, helpers);
-        if (auto known = entries_.find(key)) return known;
-        auto added = std::make_shared<KnownCertificate>(PresentedCertificate(leaf, decoded()));
-        if (key.size() <= kMostBytes) entries_.insert(std::move(key), added);
-        return added;
-    }
+    // `helpers`: as encode_helpers() writes them for this leaf. `host`: the virtual host that the handshake chose: an
+    // identification is of one. Throws std::bad_alloc.
+    static std::string key_of(const X509& leaf, std::string_view helpers, const void* host);
+
+    // Null if there is none.
+    std::shared_ptr<KnownCertificate> find(std::string_view key) { return entries_.find(key); }
+    // Call it for partners alone: strangers must not fill the memory. Larger ones are not kept.
+    void keep(std::string key, std::shared_ptr<KnownCertificate> known);
 
 private:
-    static std::string key_of(const X509& leaf, std::string_view helpers);
     BoundedCache<KnownCertificate, kSlots> entries_;
 };
 

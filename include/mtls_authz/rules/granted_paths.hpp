@@ -22,7 +22,8 @@ struct GrantAnswer {
     const GrantedPath* path = nullptr;  // the path that decided, an element of all(); null for kNo
 };
 
-// A tree of path segments, built once per connection; `%{partner}` and `%{cert:TYPE}` are literal segments in it.
+// A tree of path segments, built once for an identification; `%{partner}` and `%{cert:TYPE}` are literal segments in
+// it.
 class GrantedPaths {
 public:
     GrantedPaths() = default;

@@ -17,12 +17,13 @@ inline Reason identify_connection(const request_rec* r, Caller& out) {
     out.snapshot = state().snapshot();
     out.tls = tls_of(r->connection);
     if (out.tls == nullptr) return Reason::kNoTls;
-    KnownCertificate* const known = out.tls->known();
+    KnownCertificate* const known = out.tls->known().get();
     if (known == nullptr) return Reason::kNoCertificate;
     out.certificate = &known->certificate();
     if (!out.snapshot) return Reason::kPolicyUnavailable;
     out.now = std::time(nullptr);
     out.who = &known->identify(out.snapshot, server_config(r->server).cas, out.now);
+    if (out.who->partner != nullptr) out.tls->keep_known();
     return Reason::kGranted;
 }
 

@@ -28,28 +28,24 @@ std::vector<X509*> certificates_of(STACK_OF(X509) * stack) {
     return out;
 }
 
-// A certificate with its intermediates: from the full handshake; from the session that it left; from the peer if our
-// callback did not run.
-std::shared_ptr<KnownCertificate> known_of(const SSL& ssl, X509& leaf, TlsConnection::Verification& last) {
-    const X509Ptr verified = std::move(last.leaf);
-    const std::vector<X509Ptr> chain = std::exchange(last.chain, {});
-    const std::string encoded = std::exchange(last.encoded_helpers, {});
-    SentHelpers helpers = std::exchange(last.helpers, {});
-    if (verified.get() == &leaf) {
-        return known_certificates().get(leaf, encoded, [&] {
-            add_signatures(chain);
-            return std::move(helpers);
-        });
-    }
+// The intermediates as encode_helpers() writes them: of the full handshake; in the session that it left; of the peer if
+// our callback did not run.
+std::string encoded_helpers(const SSL& ssl, const X509& leaf, TlsConnection::Verification& last) {
+    if (last.leaf.get() == &leaf) return std::move(last.encoded_helpers);
     void* data = nullptr;
     size_t length = 0;
     SSL_SESSION* const session = SSL_get_session(&ssl);
     if (session != nullptr && SSL_SESSION_get0_ticket_appdata(session, &data, &length) == 1 && length > 0) {
-        const std::string_view kept(static_cast<const char*>(data), length);
-        return known_certificates().get(leaf, kept, [&] { return decode_helpers(kept, leaf); });
+        return {static_cast<const char*>(data), length};
     }
-    helpers = useful_helpers(leaf, certificates_of(SSL_get_peer_cert_chain(&ssl)));
-    return known_certificates().get(leaf, encode_helpers(leaf, helpers), [&helpers] { return std::move(helpers); });
+    return encode_helpers(leaf, useful_helpers(leaf, certificates_of(SSL_get_peer_cert_chain(&ssl))));
+}
+
+// A full handshake has decoded the intermediates, and verified signatures.
+SentHelpers take_helpers(std::string_view encoded, const X509& leaf, TlsConnection::Verification& last) {
+    if (last.leaf.get() != &leaf) return decode_helpers(encoded, leaf);
+    add_signatures(last.chain);
+    return std::move(last.helpers);
 }
 
 // The certificates that the client sent; those on OpenSSL's path first.
@@ -251,11 +247,24 @@ void TlsConnection::take_certificate(const SSL& ssl) {
     verification_.is_of_unknown_ca = is_remembered && is_of_unknown_ca(SSL_get_verify_result(&ssl));
     // A request that waits for this handshake may use the previous one.
     if (known_) state().snapshot().retire(std::exchange(known_, nullptr));
+    is_kept_ = true;
     leaf_.reset();
     sighted_ = 0;
     if (leaf == nullptr) return;
     leaf_ = share(*leaf);
-    known_ = known_of(ssl, *leaf, verification_);
+    const std::string encoded = encoded_helpers(ssl, *leaf, verification_);
+    known_key_ = KnownCertificates::key_of(*leaf, encoded, SSL_get_SSL_CTX(&ssl));
+    known_ = known_certificates().find(known_key_);
+    is_kept_ = known_ != nullptr;
+    if (!known_) {
+        known_ = std::make_shared<KnownCertificate>(
+            PresentedCertificate(*leaf, take_helpers(encoded, *leaf, verification_)));
+    }
+    verification_.forget_chain();
+}
+
+void TlsConnection::keep_known_now() {
+    if (!is_kept_.exchange(true)) known_certificates().keep(std::move(known_key_), known_);
 }
 
 void register_connection_hooks() {

@@ -53,14 +53,24 @@ public:
         SentHelpers helpers;
         std::string encoded_helpers;
         std::vector<X509Ptr> chain;  // as in HandshakeVerdict
+        void forget_chain() {
+            leaf.reset();
+            helpers = {};
+            encoded_helpers.clear();
+            chain.clear();
+        }
         // With kNone: a virtual host whose mod_ssl CAs verify the certificate. Thread-safe.
         std::atomic<const server_rec*> own_cas_of{nullptr};
     };
     Verification& verification() { return verification_; }
 
-    // Both are null if the client sent no certificate. Thread-safe.
-    KnownCertificate* known() const { return known_.get(); }
+    // Both are null if the client sent no certificate.
+    const std::shared_ptr<KnownCertificate>& known() const { return known_; }
     const PresentedCertificate* certificate() const { return known_ ? &known_->certificate() : nullptr; }
+    // The certificate is a partner's: its next connections in this process find it known. Thread-safe.
+    void keep_known() {
+        if (!is_kept_.load(std::memory_order_relaxed)) keep_known_now();
+    }
     const TlsFacts& facts() const { return facts_; }
 
     // A request has changed the protocol of the connection (RFC 9110 7.8).
@@ -79,12 +89,15 @@ public:
 
 private:
     void take_certificate(const SSL& ssl);
+    void keep_known_now();
 
     bool is_established_ = false;
     bool is_upgraded_ = false;
     Verification verification_;
     X509Ptr leaf_;  // of this connection; known_ may have another with the same bytes
     std::shared_ptr<KnownCertificate> known_;
+    std::string known_key_;            // until it is kept
+    std::atomic<bool> is_kept_{true};  // or there is nothing to keep
     TlsFacts facts_;
     AnnouncedNames::Lease announced_;
     std::atomic<std::int64_t> sighted_{0};  // seconds since the epoch
