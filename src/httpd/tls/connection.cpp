@@ -28,10 +28,9 @@ std::vector<X509*> certificates_of(STACK_OF(X509) * stack) {
     return out;
 }
 
-// The intermediates as encode_helpers() writes them: of the full handshake; in the session that it left; of the peer if
-// our callback did not run.
-std::string encoded_helpers(const SSL& ssl, const X509& leaf, TlsConnection::Verification& last) {
-    if (last.leaf.get() == &leaf) return std::move(last.encoded_helpers);
+// The intermediates as encode_helpers() writes them: in the session that a full handshake left; of the peer if our
+// callback did not run.
+std::string encoded_helpers(const SSL& ssl, const X509& leaf) {
     void* data = nullptr;
     size_t length = 0;
     SSL_SESSION* const session = SSL_get_session(&ssl);
@@ -39,13 +38,6 @@ std::string encoded_helpers(const SSL& ssl, const X509& leaf, TlsConnection::Ver
         return {static_cast<const char*>(data), length};
     }
     return encode_helpers(leaf, useful_helpers(leaf, certificates_of(SSL_get_peer_cert_chain(&ssl))));
-}
-
-// A full handshake has decoded the intermediates, and verified signatures.
-SentHelpers take_helpers(std::string_view encoded, const X509& leaf, TlsConnection::Verification& last) {
-    if (last.leaf.get() != &leaf) return decode_helpers(encoded, leaf);
-    add_signatures(last.chain);
-    return std::move(last.helpers);
 }
 
 // The certificates that the client sent; those on OpenSSL's path first.
@@ -81,17 +73,13 @@ TlsConnection* tls_state_of(const conn_rec* c) {
     return static_cast<TlsConnection*>(ap_get_module_config(c->conn_config, &mtls_authz_module));
 }
 
-void note_verified(const SSL* ssl, HandshakeVerdict verdict, X509& leaf, SentHelpers helpers,
-                   std::string encoded_helpers) {
+void note_verified(const SSL* ssl, bool by_anchors, TlsConnection::VerifiedChain verified) {
     const conn_rec* const c = ssl != nullptr ? connection_of(ssl) : nullptr;
     auto* const tls = c != nullptr ? tls_state_of(c) : nullptr;
     if (tls == nullptr) return;
     TlsConnection::Verification& out = tls->verification();
-    out.by = verdict.by_anchors ? TlsConnection::Verifier::kAnchorsAlone : TlsConnection::Verifier::kModSsl;
-    out.leaf = share(leaf);
-    out.helpers = std::move(helpers);
-    out.encoded_helpers = std::move(encoded_helpers);
-    out.chain = std::move(verdict.chain);
+    out.by = by_anchors ? TlsConnection::Verifier::kAnchorsAlone : TlsConnection::Verifier::kModSsl;
+    out.verified = std::move(verified);
 }
 
 // In TLS 1.2, a resumed session makes mod_ssl forget that `optional_no_ca` accepted an unverified certificate, and
@@ -105,7 +93,6 @@ bool is_forgotten_by_mod_ssl(const SSL& ssl, X509_STORE_CTX* ctx) {
 // `optional_no_ca` makes a session for unverified certificates too.
 int verify_and_remember(X509_STORE_CTX* ctx, const server_rec* s) {
     HandshakeVerdict verdict = verify(ctx, s);
-    const int verified = verdict.verified;
     auto* const ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx()));
     X509* const leaf = X509_STORE_CTX_get0_cert(ctx);
     SSL_SESSION* const session = ssl != nullptr ? SSL_get_session(ssl) : nullptr;
@@ -120,12 +107,13 @@ int verify_and_remember(X509_STORE_CTX* ctx, const server_rec* s) {
         constexpr long kLongExpired = 1;
         if (is_forgotten_by_mod_ssl(*ssl, ctx)) SSL_SESSION_set_time(session, kLongExpired);
     }
-    if (verified != 1) {
+    if (verdict.verified != 1) {
         report_refused_handshake(s, ctx, ssl, std::move(helpers));
     } else if (leaf != nullptr) {
-        note_verified(ssl, std::move(verdict), *leaf, std::move(helpers), std::move(encoded));
+        note_verified(ssl, verdict.by_anchors,
+                      {share(*leaf), std::move(helpers), std::move(encoded), std::move(verdict.chain)});
     }
-    return verified;
+    return verdict.verified;
 }
 
 extern "C" int on_verify_certificate(X509_STORE_CTX* ctx, void* server) {
@@ -250,17 +238,18 @@ void TlsConnection::take_certificate(const SSL& ssl) {
     is_kept_ = true;
     leaf_.reset();
     sighted_ = 0;
+    VerifiedChain last = std::exchange(verification_.verified, {});
     if (leaf == nullptr) return;
     leaf_ = share(*leaf);
-    const std::string encoded = encoded_helpers(ssl, *leaf, verification_);
+    const bool is_full = last.leaf.get() == leaf;
+    const std::string encoded = is_full ? std::move(last.encoded_helpers) : encoded_helpers(ssl, *leaf);
     known_key_ = KnownCertificates::key_of(*leaf, encoded, SSL_get_SSL_CTX(&ssl));
     known_ = known_certificates().find(known_key_);
     is_kept_ = known_ != nullptr;
-    if (!known_) {
-        known_ = std::make_shared<KnownCertificate>(
-            PresentedCertificate(*leaf, take_helpers(encoded, *leaf, verification_)));
-    }
-    verification_.forget_chain();
+    if (known_) return;
+    if (is_full) add_signatures(last.chain);
+    known_ = std::make_shared<KnownCertificate>(
+        PresentedCertificate(*leaf, is_full ? std::move(last.helpers) : decode_helpers(encoded, *leaf)));
 }
 
 void TlsConnection::keep_known_now() {

@@ -44,21 +44,17 @@ public:
 
     // Which CAs verified the certificate in the last full handshake; kNone for a resumed session.
     enum class Verifier { kNone, kModSsl, kAnchorsAlone };
-    struct Verification {
-        Verifier by = Verifier::kNone;
-        // A resumed session says that the certificate leads to no CA, and mod_ssl agrees.
-        bool is_of_unknown_ca = false;
-        // What that handshake verified, until it is taken from it.
+    struct VerifiedChain {
         X509Ptr leaf;
         SentHelpers helpers;
         std::string encoded_helpers;
         std::vector<X509Ptr> chain;  // as in HandshakeVerdict
-        void forget_chain() {
-            leaf.reset();
-            helpers = {};
-            encoded_helpers.clear();
-            chain.clear();
-        }
+    };
+    struct Verification {
+        Verifier by = Verifier::kNone;
+        // A resumed session says that the certificate leads to no CA, and mod_ssl agrees.
+        bool is_of_unknown_ca = false;
+        VerifiedChain verified;  // by that handshake, until the certificate is taken from it
         // With kNone: a virtual host whose mod_ssl CAs verify the certificate. Thread-safe.
         std::atomic<const server_rec*> own_cas_of{nullptr};
     };
