@@ -104,6 +104,14 @@ std::string subject_value(std::string_view name) {
     return out;
 }
 
+// The next option of a Connection field; empty between two separators.
+std::string_view take_option(std::string_view& connection, std::string_view separators) {
+    const std::size_t end = std::min(connection.find_first_of(separators), connection.size());
+    const std::string_view option = connection.substr(0, end);
+    connection.remove_prefix(std::min(end + 1, connection.size()));
+    return option;
+}
+
 void append_names(std::string& out, const char* key, const std::vector<std::string>& names) {
     for (const std::string& name : names) {
         if (name.empty() || !std::all_of(name.begin(), name.end(), is_uri_character)) continue;
@@ -175,6 +183,20 @@ bool has_header_key(std::string_view name, std::string_view key) {
     return key.empty();
 }
 
+void HeaderKeys::add(std::string key) {
+    if (key.empty() || std::find(keys_.begin(), keys_.end(), key) != keys_.end()) return;
+    for (std::size_t c = 0; c < may_begin_.size(); ++c) {
+        const char first = static_cast<char>(c);
+        may_begin_[c] = may_begin_[c] || !is_alnum(first) || to_lower(first) == key.front();
+    }
+    keys_.push_back(std::move(key));
+}
+
+bool HeaderKeys::is_among(std::string_view name) const noexcept {
+    return std::any_of(keys_.begin(), keys_.end(),
+                       [name](const std::string& key) { return has_header_key(name, key); });
+}
+
 Result<std::string> parse_header_name(std::string_view name) {
     const std::string shown = in_quotes(name, 100);
     if (!is_token(name) || header_key(name).empty()) {
@@ -187,18 +209,21 @@ Result<std::string> parse_header_name(std::string_view name) {
     return std::string(name);
 }
 
-std::string without_options(std::string_view connection, const std::vector<std::string>& keys) {
-    constexpr std::string_view kSeparators = ",; \t\r\n\v\f";
+std::string without_options(std::string_view connection, const IsHidden& is_hidden) {
     std::string out;
     while (!connection.empty()) {
-        const std::size_t end = std::min(connection.find_first_of(kSeparators), connection.size());
-        const std::string_view option = connection.substr(0, end);
-        connection.remove_prefix(std::min(end + 1, connection.size()));
-        const bool is_hidden = std::any_of(keys.begin(), keys.end(),
-                                           [option](const std::string& key) { return has_header_key(option, key); });
-        if (is_token(option) && !is_hidden) out += (out.empty() ? "" : ", ") + std::string(option);
+        const std::string_view option = take_option(connection, ",; \t\r\n\v\f");
+        if (is_token(option) && !is_hidden(option)) out += (out.empty() ? "" : ", ") + std::string(option);
     }
     return out;
+}
+
+bool are_options_without(std::string_view connection, const IsHidden& is_hidden) {
+    while (!connection.empty()) {
+        const std::string_view option = take_option(connection, ", ");
+        if (!option.empty() && (!is_token(option) || is_hidden(option))) return false;
+    }
+    return true;
 }
 
 }  // namespace mtls

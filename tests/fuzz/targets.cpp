@@ -239,7 +239,16 @@ void telling(std::string_view input) {
     require(html.find_first_of("<>\"'") == std::string::npos);
     require(mtls::decode_utf8(html).has_value());
     mtls::prefers_html(input, {"application/json"});
-    const std::string rest = mtls::without_options(input, {"xpartner"});
+    const auto is_partner = [](std::string_view option) { return mtls::has_header_key(option, "xpartner"); };
+    const std::string rest = mtls::without_options(input, is_partner);
+    require(mtls::are_options_without(rest, is_partner));
+    if (mtls::are_options_without(input, is_partner)) {
+        std::string same(input);
+        std::erase_if(same, [](char c) { return c == ',' || c == ' '; });
+        std::string left = rest;
+        std::erase_if(left, [](char c) { return c == ',' || c == ' '; });
+        require(left == same);
+    }
     require(rest.find_first_of(";\"\t") == std::string::npos);
     for (const std::string_view option : mtls::split(rest, ',')) require(mtls::header_key(option) != "xpartner");
     require(mtls::overrides(input) == mtls::overrides(mtls::header_key(input)));

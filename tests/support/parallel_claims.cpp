@@ -1,6 +1,8 @@
 
 #include "parallel_claims.hpp"
 
+#include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -80,7 +82,8 @@ private:
 
     void end_one() {
         int status = 0;
-        const auto found = running_.find(wait(&status));
+        rusage used{};
+        const auto found = running_.find(wait4(-1, &status, 0, &used));
         if (found == running_.end()) return;
         const Running& ended = found->second;
         std::printf("[ RUN      ] %s\n", ended.claim->name);
@@ -94,7 +97,9 @@ private:
             output +=
                 "ended by signal " + std::to_string(WTERMSIG(status)) + " (" + strsignal(WTERMSIG(status)) + ")\n";
         std::fwrite(output.data(), 1, output.size(), stdout);
-        std::printf("[  %s ] %s\n", status == 0 ? "     OK" : "FAILED ", ended.claim->name);
+        const auto milliseconds = [](const timeval& time) { return time.tv_sec * 1000 + time.tv_usec / 1000; };
+        std::printf("[  %s ] %s (%ld ms of a processor)\n", status == 0 ? "     OK" : "FAILED ", ended.claim->name,
+                    milliseconds(used.ru_utime) + milliseconds(used.ru_stime));
         std::fflush(stdout);
         if (status != 0) failed_.push_back({ended.claim, std::move(output)});
         running_.erase(found);

@@ -3,6 +3,8 @@
 
 #include <openssl/x509.h>
 
+#include <array>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,12 +45,32 @@ std::string header_key(std::string_view name);
 // Whether header_key(name) is `key`.
 bool has_header_key(std::string_view name, std::string_view key);
 
+// Some keys, asked for each header of a request: the first byte of its name tells for most that it has none of them.
+class HeaderKeys {
+public:
+    void add(std::string key);
+    bool empty() const { return keys_.empty(); }
+    bool has(std::string_view name) const noexcept {
+        return !name.empty() && may_begin_[static_cast<unsigned char>(name.front())] && is_among(name);
+    }
+
+private:
+    bool is_among(std::string_view name) const noexcept;
+
+    std::vector<std::string> keys_;
+    std::array<bool, 256> may_begin_{};
+};
+
 // Accepts a name for a custom header: a token (RFC 9110 5.6.2) without a meaning in HTTP.
 Result<std::string> parse_header_name(std::string_view name);
 
-// The value of a Connection field without the options whose keys are in `keys`, as a new list of tokens (RFC 9110
+// What a Connection field may not name, since proxies would remove it.
+using IsHidden = std::function<bool(std::string_view)>;
+// The value of a Connection field without the options that are hidden, as a new list of tokens (RFC 9110
 // 7.6.1), so that every proxy parses it the same way: mod_proxy also splits at `;` and blanks, and knows quotes. Drops
 // options that are not tokens.
-std::string without_options(std::string_view connection, const std::vector<std::string>& keys);
+std::string without_options(std::string_view connection, const IsHidden& is_hidden);
+// Whether it may stay as it is: a list of tokens, none of them hidden.
+bool are_options_without(std::string_view connection, const IsHidden& is_hidden);
 
 }  // namespace mtls

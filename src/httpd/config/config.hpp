@@ -16,6 +16,7 @@
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/decide/gate.hpp"
 #include "mtls_authz/ledger/ledger.hpp"
+#include "mtls_authz/policy/forwarding.hpp"
 #include "mtls_authz/policy/lateness.hpp"
 #include "mtls_authz/trust/handshake_path.hpp"
 
@@ -136,17 +137,17 @@ struct State {
     LateRule late;                           // MTLSWarn
     std::vector<std::string> event_command;  // MTLSEventCmd; empty: none
     Where event_command_at;
-    std::optional<uid_t> fetch_user;          // MTLSFetchUser
-    PolicyDatabase* database = nullptr;       // MTLSPolicyDatabase; null: none
-    std::string seen_file;                    // sighting file, written by the keeper; empty: none
-    std::vector<std::string> forwarded_keys;  // header_key() of what MTLSForward sets: removed from requests
-    bool removes_path_headers = false;        // removes path-overriding headers from requests
-    bool filters_trailers = false;            // a filter removes forbidden fields from trailers
-    bool uses_captures = false;               // some rule names a capture of a section's regular expression
-    std::vector<SectionPattern> patterns;     // named by such rules; NameReference counts them from 1
-    bool compares = false;                    // some gate is LogOnly
-    bool has_live_anchors = false;            // some virtual host has MTLSClientCA On or Quiet
-    bool has_cache = false;                   // some module may cache responses
+    std::optional<uid_t> fetch_user;       // MTLSFetchUser
+    PolicyDatabase* database = nullptr;    // MTLSPolicyDatabase; null: none
+    std::string seen_file;                 // sighting file, written by the keeper; empty: none
+    HeaderKeys forwarded_keys;             // of what MTLSForward sets: removed from requests
+    bool removes_path_headers = false;     // removes path-overriding headers from requests
+    bool filters_trailers = false;         // a filter removes forbidden fields from trailers
+    bool uses_captures = false;            // some rule names a capture of a section's regular expression
+    std::vector<SectionPattern> patterns;  // named by such rules; NameReference counts them from 1
+    bool compares = false;                 // some gate is LogOnly
+    bool has_live_anchors = false;         // some virtual host has MTLSClientCA On or Quiet
+    bool has_cache = false;                // some module may cache responses
     // mod_cache's filters; null if it is not loaded.
     const ap_filter_rec_t* cache_save = nullptr;
     const ap_filter_rec_t* cache_save_subrequest = nullptr;

@@ -169,14 +169,6 @@ std::string AcceptedFronts::text() const {
     return out.empty() ? "none" : out;
 }
 
-std::vector<std::string> front_keys() {
-    std::vector<std::string> out;
-    if (const SnapshotReader snapshot = state().snapshot()) {
-        for (const std::string_view key : snapshot->policy->front_keys()) out.emplace_back(key);
-    }
-    return out;
-}
-
 void note_front_fields(request_rec* r) {
     if (r->prev != nullptr) {
         const auto inherited = fields_of(r->prev);
@@ -184,14 +176,17 @@ void note_front_fields(request_rec* r) {
         return;
     }
     if (!state().has_fronts()) return;
-    const auto keys = front_keys();
+    const SnapshotReader snapshot = state().snapshot();
+    if (!snapshot) return;
+    const auto keys = snapshot->policy->front_keys();
     const apr_array_header_t* const all = apr_table_elts(r->headers_in);
     std::vector<FrontField> found;
     for (int i = 0; i < all->nelts; ++i) {
         const auto& field = reinterpret_cast<const apr_table_entry_t*>(all->elts)[i];
-        const std::string key = header_key(field.key);
-        if (std::find(keys.begin(), keys.end(), key) == keys.end()) continue;
-        found.push_back({pool_text(r->pool, key), field.key, field.val});
+        const auto key = std::find_if(keys.begin(), keys.end(), [&field](std::string_view candidate) {
+            return has_header_key(field.key, candidate);
+        });
+        if (key != keys.end()) found.push_back({pool_text(r->pool, *key), field.key, field.val});
     }
     if (found.empty()) return;
     auto* const kept = static_cast<FrontField*>(apr_palloc(r->pool, found.size() * sizeof(FrontField)));

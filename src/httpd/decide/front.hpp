@@ -29,9 +29,6 @@ struct FrontField {
 
 struct Caller;
 
-// header_key() of each header that fronts forward certificates in; empty if there is no policy.
-std::vector<std::string> front_keys();
-
 // Called after the headers are read: records the fronts' fields. A subrequest or redirect uses those of its original
 // request. The fields are removed by MTLSForward's code (forward.hpp).
 void note_front_fields(request_rec* r);

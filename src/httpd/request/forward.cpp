@@ -78,9 +78,7 @@ const char* read_forward(cmd_parms* cmd, DirConfig& config, const char* args) {
     // Backends that trust this server with client certificates read RFC 9440's fields: always remove those, even if the
     // rule does not set them.
     for (const char* field : {kClientCert, kClientCertChain}) keys.value().push_back(header_key(field));
-    for (std::string& key : keys.value()) {
-        if (std::find(all.begin(), all.end(), key) == all.end()) all.push_back(std::move(key));
-    }
+    for (std::string& key : keys.value()) all.add(std::move(key));
     return nullptr;
 }
 
@@ -116,26 +114,61 @@ const char* value_of(const ForwardedHeader& header, const RequestDecision& decis
     return "";
 }
 
-using Keys = std::vector<std::string>;  // by header_key()
+// The names, by header_key(), that a backend may take for one of ours or of a front's.
+class HiddenNames {
+public:
+    HiddenNames() : snapshot_(state().has_fronts() ? state().snapshot() : SnapshotReader()) {}
 
-// Removes each field that a backend may take for one of ours or of a front's.
-void remove_fields(apr_table_t* table, const Keys& keys) {
+    bool empty() const noexcept { return !snapshot_ && forwarded_.empty(); }
+    bool has(std::string_view name) const noexcept { return forwarded_.has(name) || (snapshot_ && is_of_front(name)); }
+
+private:
+    bool is_of_front(std::string_view name) const noexcept {
+        const auto keys = snapshot_->policy->front_keys();
+        const auto is_it = [name](std::string_view key) { return has_header_key(name, key); };
+        return std::any_of(keys.begin(), keys.end(), is_it);
+    }
+
+    const HeaderKeys& forwarded_ = state().forwarded_keys;
+    SnapshotReader snapshot_;
+};
+
+bool is_connection_field(const char* name) {
+    const char first = to_lower(*name);
+    if (first != 'c' && first != 'p') return false;
+    return equal_nocase(name, "Connection") || equal_nocase(name, "Proxy-Connection");
+}
+
+// Whether nothing has to be removed: of nearly all requests, and without any allocation.
+bool are_clean(const apr_table_t* table, const HiddenNames& hidden) noexcept {
+    if (table == nullptr) return true;
+    const auto is_hidden = [&hidden](std::string_view name) { return hidden.has(name); };
+    const apr_array_header_t* const all = apr_table_elts(table);
+    for (int i = 0; i < all->nelts; ++i) {
+        const auto& field = reinterpret_cast<const apr_table_entry_t*>(all->elts)[i];
+        if (hidden.has(field.key)) return false;
+        if (is_connection_field(field.key) && !are_options_without(field.val, is_hidden)) return false;
+    }
+    return true;
+}
+
+void remove_fields(apr_table_t* table, const HiddenNames& hidden) {
     const apr_array_header_t* const all = apr_table_elts(table);
     std::vector<std::string> names;
     for (int i = 0; i < all->nelts; ++i) {
         const char* const name = reinterpret_cast<const apr_table_entry_t*>(all->elts)[i].key;
-        const auto is_it = [name](const std::string& key) { return has_header_key(name, key); };
-        if (std::any_of(keys.begin(), keys.end(), is_it)) names.emplace_back(name);
+        if (hidden.has(name)) names.emplace_back(name);
     }
     for (const std::string& name : names) apr_table_unset(table, name.c_str());
 }
 
 // mod_proxy drops fields that the client's Connection field names: a client could remove ours.
-void remove_connection_options(request_rec* r, const Keys& keys) {
+void remove_connection_options(request_rec* r, const HiddenNames& hidden) {
     for (const char* name : {"Connection", "Proxy-Connection"}) {
         if (apr_table_get(r->headers_in, name) == nullptr) continue;
         const char* const value = apr_table_getm(r->pool, r->headers_in, name);
-        const std::string rest = without_options(value, keys);
+        const std::string rest =
+            without_options(value, [&hidden](std::string_view option) { return hidden.has(option); });
         if (rest.empty()) {
             apr_table_unset(r->headers_in, name);
         } else {
@@ -144,19 +177,16 @@ void remove_connection_options(request_rec* r, const Keys& keys) {
     }
 }
 
-void remove_all(request_rec* r, const Keys& keys) {
-    if (keys.empty()) return;
-    remove_fields(r->headers_in, keys);
-    if (r->trailers_in != nullptr) remove_fields(r->trailers_in, keys);
-    remove_connection_options(r, keys);
+[[gnu::noinline]] void remove_all(request_rec* r, const HiddenNames& hidden) {
+    remove_fields(r->headers_in, hidden);
+    if (r->trailers_in != nullptr) remove_fields(r->trailers_in, hidden);
+    remove_connection_options(r, hidden);
 }
 
 void clean(request_rec* r) {
-    const Keys& forwarded = state().forwarded_keys;
-    if (!state().has_fronts()) return remove_all(r, forwarded);
-    Keys keys = front_keys();
-    keys.insert(keys.end(), forwarded.begin(), forwarded.end());
-    remove_all(r, keys);
+    const HiddenNames hidden;
+    if (hidden.empty()) return;
+    if (!are_clean(r->headers_in, hidden) || !are_clean(r->trailers_in, hidden)) remove_all(r, hidden);
 }
 
 // Trailers arrive after the decision, and MergeTrailers turns them into headers.
@@ -187,8 +217,13 @@ extern "C" int on_post_read_request(request_rec* r) {
     return is_asked ? clean_request(r) : DECLINED;
 }
 
+// HTTP/1 has trailers behind chunks alone (RFC 9112 7.1.2).
+bool may_have_trailers(const request_rec* r) {
+    return r->proto_num >= HTTP_VERSION(2, 0) || apr_table_get(r->headers_in, "Transfer-Encoding") != nullptr;
+}
+
 extern "C" void on_insert_trailer_filter(request_rec* r) {
-    if (r->main != nullptr) return;
+    if (r->main != nullptr || !may_have_trailers(r)) return;
     guarded(r, [&] {
         const RequestState* const request = find_state(r);
         const bool forwards = request != nullptr && request->handover != nullptr;
@@ -252,6 +287,8 @@ apr_table_t* forwarded_fields(request_rec* r, const RequestDecision& decision) {
     }
     return out;
 }
+
+void remove_forwarded(request_rec* r) { clean(r); }
 
 void forward(request_rec* r, const apr_table_t* fields) {
     clean(r);

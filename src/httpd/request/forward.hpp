@@ -33,7 +33,9 @@ struct RequestDecision;
 // The fields for the backend after this grant, in the request's pool; null if there are none.
 [[gnu::noinline]] apr_table_t* forwarded_fields(request_rec* r, const RequestDecision& decision);
 
-// Removes every field of such a name from the request, and sets `fields` (null: none) in their place.
+// Removes every field of such a name from the request.
+void remove_forwarded(request_rec* r);
+// The same, and sets `fields` (null: none) in their place.
 void forward(request_rec* r, const apr_table_t* fields);
 
 // Checks trailers for forbidden fields. Hooked only if a directive needs it: httpd sorts its hooks again after reading

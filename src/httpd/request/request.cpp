@@ -56,7 +56,7 @@ bool is_settled(const request_rec* r, const DirConfig& config, const RequestDeci
     const State& s = state();
     const bool is_first = r->main == nullptr && r->prev == nullptr;
     const bool is_simple = !config.has_provider && !config.remote_user.value_or(false) && !s.has_cache;
-    return d.granted() && is_first && is_simple && s.forwarded_keys.empty() && d.has_one_reading &&
+    return d.granted() && is_first && is_simple && config.forward == nullptr && d.has_one_reading &&
            !acts_on_all_below(r->method_number);
 }
 
@@ -150,8 +150,7 @@ int check_ungated(request_rec* r) {
 bool is_out_of_reach(const request_rec* r) {
     const DirConfig& config = dir_config(r);
     const bool is_first = r->main == nullptr && r->prev == nullptr;
-    return is_first && !has_gate(config) && !config.has_provider && state().forwarded_keys.empty() &&
-           !acts_on_all_below(r->method_number) && is_plain(r);
+    return is_first && !has_gate(config) && !config.has_provider && !acts_on_all_below(r->method_number) && is_plain(r);
 }
 
 // httpd copied the user of the originating request, and ran neither logins nor Require lines, because the merged
@@ -290,6 +289,14 @@ void adopt_lookup(request_rec* r, RequestState& request) {
     return guarded(r, [&] { return assert_decision(r); });
 }
 
+// Another module may have set such a field since the request was read.
+[[gnu::noinline]] int remove_forwarded_guarded(request_rec* r) {
+    return guarded(r, [&] {
+        remove_forwarded(r);
+        return DECLINED;
+    });
+}
+
 [[gnu::noinline]] int remember_captures(request_rec* r) {
     return guarded(r, [&] {
         keep_captures(r);
@@ -345,7 +352,7 @@ extern "C" int on_fixups(request_rec* r) {
     const bool is_done = request != nullptr ? is_grant_unchanged(r, *request) : is_out_of_reach(r);
     if (!is_done) return assert_decision_guarded(r);
     request_state(r).fixups_done = true;
-    return DECLINED;
+    return state().forwarded_keys.empty() ? DECLINED : remove_forwarded_guarded(r);
 }
 extern "C" int on_late_fixups(request_rec* r) {
     const RequestState* const request = find_state(r);
