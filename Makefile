@@ -17,7 +17,8 @@ STANDARD := -std=c++20 -fPIC -fvisibility=hidden $(WARNINGS)
 STANDARD += -fno-plt
 # Lets httpd really unload the module at a restart; clang has no such switch and needs none.
 STANDARD += $(if $(findstring clang,$(CXX)),,-fno-gnu-unique)
-# What a request costs is spread over many files: the module is optimized as a whole.
+# What a request costs is spread over many folders: these are optimized as a whole.
+LTO_FOLDERS := base certificate trust rules policy decide keeper ledger httpd/config httpd/tls httpd/decide httpd/tell httpd/request httpd/keeper
 LTO      := $(if $(findstring clang,$(CXX)),,-flto=auto -ffat-lto-objects)
 INCLUDES := -Iinclude
 TOOL_DEFINES := -DMTLS_AUTHZ_VERSION=\"$(VERSION)\"
@@ -46,6 +47,8 @@ SUPPORT_SRC := $(wildcard tests/support/*.cpp)
 UNIT_SRC    := $(wildcard tests/unit/*.cpp)
 E2E_SRC     := $(wildcard tests/httpd/*.cpp)
 ALL_CXX     := $(TIDY_SRC) $(wildcard tests/tool/*.cpp) $(SUPPORT_SRC) $(UNIT_SRC) $(E2E_SRC) $(wildcard tests/fuzz/*.cpp tests/demo/*.cpp tests/demo/*/*.cpp tests/soak/*.cpp tests/threads/*.cpp tests/answers/*.cpp tests/revocation/*.cpp bench/*.cpp)
+# What `make test` compiles with clang, beside what ships.
+CLANG_SRC    := $(UNIT_SRC) $(SUPPORT_SRC) $(wildcard tests/fuzz/*.cpp)
 # What `make test` does not compile.
 UNTESTED_SRC := $(wildcard bench/*.cpp tests/soak/*.cpp)
 ALL_HEADERS := $(wildcard include/mtls_authz/*/*.hpp src/httpd/*/*.hpp tools/mtls-authz/*.hpp tools/mtls-authz/*/*.hpp tests/tool/*.hpp tests/httpd/*.hpp tests/support/*.hpp tests/fuzz/*.hpp tests/answers/*.hpp tests/revocation/*.hpp bench/*.hpp)
@@ -55,8 +58,8 @@ TOOL        := $(BUILD)/mtls-authz
 TSAN_MODULE := $(BUILD)/tsan/mod_mtls_authz.so
 SAN_MODULE  := $(BUILD)/san/mod_mtls_authz.so
 CORE        := $(BUILD)/libmtls_authz.a
-# Tests against httpd mostly wait: two for each processor.
-JOBS        ?= $(shell echo $$((2 * $$(nproc))))
+# Tests against httpd mostly wait: three for each processor.
+JOBS        ?= $(shell echo $$((3 * $$(nproc))))
 # Objects with ASan and UBSan are clang's: a second compiler reads all, and takes half as long as gcc for them.
 SAN_CXX     ?= clang++
 SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS
@@ -95,7 +98,7 @@ revocations: $(BUILD)/same_revocations
 # The other objects are those of the answers, and the unit tests without sanitizers.
 mutants: setup-test  ## takes out each check of tests/mutants/*.txt, one at a time: a test fails for each (SAMPLE=10: ten of them; ONLY=word: some)
 	@$(MAKE) --no-print-directory $(BUILD)/mutants/unit_tests $(BUILD)/same_answers $(BUILD)/same_revocations
-	@tests/mutants/run.py --build $(BUILD) --compile '$(CXX) $(STANDARD) $(INCLUDES) -O0 -w' --link '$(CXX)' \
+	@tests/mutants/run.py --build $(BUILD) --compile '$(CXX) $(STANDARD) $(INCLUDES) $(APR_FLAGS) $(CORE_DEFINES) -iquote . -O0 -w' --link '$(CXX)' \
 	  --libraries '-lcmocka -lcurl -lssl $(CRYPTO)' --jobs $(or $(MUTANT_JOBS),$(shell nproc)) $(if $(SAMPLE),--sample $(SAMPLE)) $(ONLY)
 
 fuzz-replay: $(BUILD)/fuzz_replay
@@ -140,16 +143,18 @@ bench: setup-bench  ## what the module costs beside httpd's own rules, nginx and
 	$(BUILD)/bench $(abspath $(MODULE)) $(abspath $(TOOL)) $(BUILD)/bench.json $(if $(QUICK),quick) $(ONLY)
 	$(BUILD)/bench_decide --benchmark_out=$(BUILD)/bench-decide.json --benchmark_out_format=json
 
-# clang-tidy says what clang warns of, too: of the files that it reads, clang needs to compile none. Of one function its
-# analyzer looks at 20,000 states at most: its default of 225,000 takes three times as long for src/policy/policy.cpp.
-# With WERROR=-Werror in the environment, as where a change has to pass, the tests compile nearly all with gcc.
+# clang-tidy says what clang warns of, too: of the files that it reads, clang needs to compile none. It reads a folder as one
+# file, whose own files are then headers. Of one function its analyzer looks at 20,000 states at most: its default of 225,000
+# takes three times as long for src/policy/policy.cpp. With WERROR=-Werror in the environment, as where a change has to pass,
+# the tests compile nearly all with gcc, and what runs with sanitizers with clang.
 lint: setup-lint  ## clang-format, clang-tidy, the version and its entry in CHANGELOG.md, and warnings as errors with gcc and clang
 	packaging/check-version.sh
 	clang-format --dry-run -Werror $(ALL_CXX) $(ALL_HEADERS)
 	@$(MAKE) --no-print-directory $(if $(WERROR),COMPILED='$(UNTESTED_SRC)',BUILD=$(BUILD)/lint-gcc LTO=) CXX=g++ WERROR=-Werror compile-all
-	@printf '%s\n' $(filter-out $(TIDY_SRC),$(ALL_CXX)) | xargs -P $(shell nproc) -n 3 clang++ -fsyntax-only \
+	@$(MAKE) --no-print-directory $(UNITED)
+	@printf '%s\n' $(filter-out $(TIDY_SRC) $(if $(WERROR),$(CLANG_SRC)),$(ALL_CXX)) | xargs -P $(shell nproc) -n 3 clang++ -fsyntax-only \
 	    $(filter-out -fno-gnu-unique,$(STANDARD)) -Werror $(INCLUDES) -Itests/support -Itools/mtls-authz
-	@printf '%s\n' $(TIDY_SRC) | xargs -P $(shell nproc) -n 3 sh -c 'clang-tidy --quiet "$$@" -- $(filter-out -fno-gnu-unique,$(STANDARD)) $(INCLUDES) $(HTTPD_FLAGS) $(TOOL_DEFINES) $(CORE_DEFINES) -Xclang -analyzer-config -Xclang max-nodes=20000 2>/dev/null' tidy
+	@printf '%s\n' $(UNITED) mod_mtls_authz.cpp | xargs -P $(shell nproc) -n 1 sh -c 'clang-tidy --config-file=.clang-tidy --quiet "$$@" -- $(filter-out -fno-gnu-unique,$(STANDARD)) -iquote . $(INCLUDES) $(HTTPD_FLAGS) $(TOOL_DEFINES) $(CORE_DEFINES) -Xclang -analyzer-opt-analyze-headers -Xclang -analyzer-config -Xclang max-nodes=20000 2>/dev/null' tidy
 
 format:  ## lets clang-format settle the layout
 	clang-format -i $(ALL_CXX) $(ALL_HEADERS)
@@ -203,25 +208,33 @@ setup-build setup-demo setup-demo-fleet setup-test setup-lint setup-bench setup-
 
 objects = $(patsubst %.cpp,$(BUILD)/$(1)/%.o,$(2))
 
-CORE_OBJ     := $(call objects,plain,$(CORE_SRC))
-HTTPD_OBJ    := $(call objects,plain,$(HTTPD_SRC))
-HTTPD_SAN    := $(call objects,san,$(HTTPD_SRC))
-CORE_SAN     := $(call objects,san,$(CORE_SRC))
+# What ships is compiled a folder at a time: headers take most of the time, and are read once for all of its files.
+folders_of = $(sort $(patsubst %/,%,$(dir $(filter-out mod_mtls_authz.cpp,$(1)))))
+united     = $(patsubst %,$(BUILD)/$(1)/%.o,$(call folders_of,$(2)) $(basename $(filter mod_mtls_authz.cpp,$(2))))
+UNITED    := $(patsubst %,$(BUILD)/united/%.cpp,$(call folders_of,$(TIDY_SRC)))
+# gcc takes all but one file for headers, in which such types would be a mistake.
+UNITE     := -iquote . $(if $(findstring clang,$(CXX)),,-Wno-subobject-linkage)
+
+CORE_OBJ     := $(call united,plain,$(CORE_SRC))
+HTTPD_OBJ    := $(call united,plain,$(HTTPD_SRC))
+TOOL_OBJ     := $(call united,plain,$(TOOL_SRC))
+HTTPD_SAN    := $(call united,san,$(HTTPD_SRC))
+CORE_SAN     := $(call united,san,$(CORE_SRC))
+HTTPD_TSAN   := $(call united,tsan,$(HTTPD_SRC))
+CORE_TSAN    := $(call united,tsan,$(CORE_SRC))
 SUPPORT_OBJ  := $(call objects,plain,$(SUPPORT_SRC))
 SUPPORT_SAN  := $(call objects,san,$(SUPPORT_SRC))
 UNIT_SAN     := $(call objects,san,$(UNIT_SRC))
 E2E_OBJ      := $(call objects,plain,$(E2E_SRC))
 
 # The rings, proved: only src/httpd and the module record ever see httpd's headers.
-$(HTTPD_OBJ): EXTRA = $(HTTPD_FLAGS) $(LTO)
-$(CORE_OBJ): EXTRA = $(LTO)
-$(BUILD)/plain/src/policy/layout.o: EXTRA = $(LTO) $(CORE_DEFINES)
-$(BUILD)/plain/src/load/database.o: EXTRA = $(LTO) $(APR_FLAGS)
-$(BUILD)/san/src/load/database.o $(BUILD)/tsan/src/load/database.o: EXTRA = $(APR_FLAGS)
-$(BUILD)/san/src/policy/layout.o $(BUILD)/tsan/src/policy/layout.o: EXTRA = $(CORE_DEFINES)
-$(foreach kind,plain san tsan,$(BUILD)/$(kind)/src/policy/layout.o): $(SHARED_FILES)
-$(BUILD)/plain/tools/mtls-authz/main.o: EXTRA = $(TOOL_DEFINES)
-$(BUILD)/plain/tools/mtls-authz/main.o: VERSION
+$(HTTPD_OBJ): EXTRA = $(HTTPD_FLAGS)
+$(LTO_FOLDERS:%=$(BUILD)/plain/src/%.o): OPTIMIZE = $(LTO)
+$(foreach kind,plain san tsan,$(BUILD)/$(kind)/src/load.o): EXTRA = $(APR_FLAGS)
+$(foreach kind,plain san tsan,$(BUILD)/$(kind)/src/policy.o): EXTRA = $(CORE_DEFINES)
+$(foreach kind,plain san tsan,$(BUILD)/$(kind)/src/policy.o): $(SHARED_FILES)
+$(BUILD)/plain/tools/mtls-authz.o: EXTRA = $(TOOL_DEFINES)
+$(BUILD)/plain/tools/mtls-authz.o: VERSION
 $(BUILD)/san/src/httpd/%.o $(BUILD)/san/mod_mtls_authz.o: EXTRA = $(HTTPD_FLAGS)
 $(BUILD)/plain/tests/%.o $(BUILD)/san/tests/%.o: EXTRA = -Itests/support
 
@@ -238,7 +251,7 @@ $(TEST_FOLDERS:%=$(BUILD)/plain/tests/%/%.o): PCH = -include $(TEST_PCH:.gch=)
 $(TEST_FOLDERS:%=$(BUILD)/plain/tests/%/%.o) $(TEST_PCH): CXXFLAGS := -O0 -g1
 $(call objects,plain,$(wildcard $(TEST_FOLDERS:%=tests/%/*.cpp))): | $(TEST_PCH)
 $(HTTPD_SAN) $(CORE_SAN) $(SUPPORT_SAN) $(UNIT_SAN) $(call objects,san,$(wildcard tests/fuzz/*.cpp)): | $(SAN_PCH)
-$(call objects,tsan,$(HTTPD_SRC) $(CORE_SRC) $(SUPPORT_SRC) $(wildcard tests/threads/*.cpp)): | $(TSAN_PCH)
+$(HTTPD_TSAN) $(CORE_TSAN) $(call objects,tsan,$(SUPPORT_SRC) $(wildcard tests/threads/*.cpp)): | $(TSAN_PCH)
 
 $(TEST_PCH): tests/support/$(LIBRARIES)
 	@mkdir -p $(@D) && cp $< $(@:.gch=)
@@ -252,20 +265,44 @@ $(TSAN_PCH): tests/support/$(LIBRARIES)
 	@mkdir -p $(@D) && cp $< $(@:.gch=)
 	$(TSAN_COMPILE) -x c++-header $(@:.gch=) -o $@
 
+PLAIN = $(CXX) $(STANDARD) $(INCLUDES) $(EXTRA) $(PCH) $(OPTIMIZE) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP
+SAN   = $(SAN_COMPILE) -include $(SAN_PCH:.gch=) $(INCLUDES) $(EXTRA) -MMD -MP
+TSAN  = $(TSAN_COMPILE) -include $(TSAN_PCH:.gch=) $(INCLUDES) $(EXTRA) -MMD -MP
+
 $(BUILD)/plain/%.o: %.cpp
 	@mkdir -p $(@D)
-	$(CXX) $(STANDARD) $(INCLUDES) $(EXTRA) $(PCH) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c $< -o $@
+	$(PLAIN) -c $< -o $@
 
 $(BUILD)/san/%.o: %.cpp
 	@mkdir -p $(@D)
-	$(SAN_COMPILE) -include $(SAN_PCH:.gch=) $(INCLUDES) $(EXTRA) -MMD -MP -c $< -o $@
+	$(SAN) -c $< -o $@
 
 $(BUILD)/tsan/src/httpd/%.o $(BUILD)/tsan/mod_mtls_authz.o: EXTRA = $(HTTPD_FLAGS) -DMTLS_AUTHZ_TURNS_PER_TICK=100 -DMTLS_AUTHZ_PAUSE=1
 $(BUILD)/tsan/tests/%.o: EXTRA = -Itests/support
 
 $(BUILD)/tsan/%.o: %.cpp
 	@mkdir -p $(@D)
-	$(TSAN_COMPILE) -include $(TSAN_PCH:.gch=) $(INCLUDES) $(EXTRA) -MMD -MP -c $< -o $@
+	$(TSAN) -c $< -o $@
+
+# Written anew where a folder's files are others.
+$(UNITED): $(BUILD)/united/%.cpp: FORCE
+	@mkdir -p $(@D) && printf '#include "%s"\n' $(sort $(wildcard $*/*.cpp)) >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+.PHONY: FORCE
+FORCE:
+
+$(CORE_OBJ) $(filter-out %/mod_mtls_authz.o,$(HTTPD_OBJ)) $(TOOL_OBJ): $(BUILD)/plain/%.o: $(BUILD)/united/%.cpp
+	@mkdir -p $(@D)
+	$(PLAIN) $(UNITE) -c $< -o $@
+
+$(CORE_SAN) $(filter-out %/mod_mtls_authz.o,$(HTTPD_SAN)): $(BUILD)/san/%.o: $(BUILD)/united/%.cpp
+	@mkdir -p $(@D)
+	$(SAN) -iquote . -c $< -o $@
+
+$(CORE_TSAN) $(filter-out %/mod_mtls_authz.o,$(HTTPD_TSAN)): $(BUILD)/tsan/%.o: $(BUILD)/united/%.cpp
+	@mkdir -p $(@D)
+	$(TSAN) -iquote . -c $< -o $@
 
 $(CORE): $(CORE_OBJ)
 	rm -f $@ && ar rcs $@ $^
@@ -274,7 +311,7 @@ $(MODULE): $(HTTPD_OBJ) $(CORE) src/httpd/module.map
 	$(CXX) $(STANDARD) $(CXXFLAGS) $(LTO) $(LDFLAGS) -shared -Wl,--version-script=src/httpd/module.map -Wl,-z,relro,-z,now \
 	    -o $@ $(HTTPD_OBJ) $(CORE) -lssl $(CRYPTO)
 
-$(TOOL): $(call objects,plain,$(TOOL_SRC)) $(CORE)
+$(TOOL): $(TOOL_OBJ) $(CORE)
 	$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ -lcurl -lpcre2-8 -lssl $(CRYPTO) -lpthread
 
 $(BUILD)/unit_tests: $(UNIT_SAN) $(CORE_SAN) $(SUPPORT_SAN)
@@ -286,10 +323,10 @@ $(SAN_MODULE): $(HTTPD_SAN) $(CORE_SAN) src/httpd/module.map
 	    -Wl,--version-script=src/httpd/module.map -o $@ $(filter %.o,$^) -lssl $(CRYPTO)
 
 # The module for a test that runs it inside httpd under ThreadSanitizer.
-$(TSAN_MODULE): $(call objects,tsan,$(HTTPD_SRC) $(CORE_SRC)) src/httpd/module.map
+$(TSAN_MODULE): $(HTTPD_TSAN) $(CORE_TSAN) src/httpd/module.map
 	$(CXX) -shared -fsanitize=thread -Wl,--version-script=src/httpd/module.map -o $@ $(filter %.o,$^) -lssl $(CRYPTO)
 
-$(BUILD)/thread_tests: $(call objects,tsan,$(wildcard tests/threads/*.cpp) $(SUPPORT_SRC) $(CORE_SRC))
+$(BUILD)/thread_tests: $(call objects,tsan,$(wildcard tests/threads/*.cpp) $(SUPPORT_SRC)) $(CORE_TSAN)
 	$(CXX) -fsanitize=thread -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
 
 # The unit tests without sanitizers, of objects of which tests/mutants/run.py exchanges one.

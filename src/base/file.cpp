@@ -192,7 +192,7 @@ std::string read_pieces(const std::string& path, std::size_t limit, const FileTr
         char bytes[65536];
     } buffer;
     for (;;) {
-        const ssize_t n = read(file.get(), buffer.bytes, sizeof buffer.bytes);
+        const ssize_t n = ::read(file.get(), buffer.bytes, sizeof buffer.bytes);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return std::strerror(errno);
         if (n == 0) return {};

@@ -153,7 +153,7 @@ std::optional<std::string> percent_decoded(std::string_view text) {
 bool take_line_end(std::string_view& text) { return take(text, "\r\n") || take(text, "\n"); }
 
 // Removes a block with its last line end from the front of `pem`; returns the DER in it.
-std::optional<std::string> take_block(std::string_view& pem) {
+std::optional<std::string> take_pem_block(std::string_view& pem) {
     constexpr std::string_view kEnd = "-----END CERTIFICATE-----";
     if (!take(pem, "-----BEGIN CERTIFICATE-----") || !take_line_end(pem)) return std::nullopt;
     std::string_view body = pem.substr(0, pem.find(kEnd));
@@ -176,7 +176,7 @@ Result<Certificates> read_pem(std::string_view value) {
     Certificates out;
     for (std::string_view rest = *pem; !rest.empty();) {
         if (out.size() == kMostFrontCertificates) return too_many();
-        const auto der = take_block(rest);
+        const auto der = take_pem_block(rest);
         if (!der) {
             return Error{out.empty() ? "holds something else than a certificate in PEM"
                                      : "holds something behind the certificate"};

@@ -124,7 +124,7 @@ Result<LiveAnswer> ask_live_server(const std::string& path) {
                      ": what it answers is believed where root or the user who asks has started the server"};
     }
     const Greeting greeting;
-    if (send(socket.get(), &greeting, sizeof greeting, kNoSignal) != sizeof greeting) {
+    if (::send(socket.get(), &greeting, sizeof greeting, kNoSignal) != sizeof greeting) {
         return Error{"the server at " + path +
                      " has closed the connection: it answers root and its run-time user alone"};
     }

@@ -85,7 +85,7 @@ std::string Partner::render() const {
 
 namespace {
 
-void append_names(std::string& out, const char* verb, const std::vector<std::string>& names) {
+void append_change(std::string& out, const char* verb, const std::vector<std::string>& names) {
     constexpr std::size_t kMostNamed = 10;
     if (names.empty()) return;
     out += (out.empty() ? "" : "; ") + std::string(verb);
@@ -169,13 +169,13 @@ std::string describe_change(const Policy& before, const Policy& after) {
     std::set_difference(has.begin(), has.end(), had.begin(), had.end(), std::back_inserter(revoked));
     std::set_difference(had.begin(), had.end(), has.begin(), has.end(), std::back_inserter(lifted));
     std::string out;
-    append_names(out, "added", added);
-    append_names(out, "changed", changed);
-    append_names(out, "removed", removed);
-    append_names(out, "suspended", suspended);
-    append_names(out, "no longer suspended", resumed);
-    append_names(out, "revoked", revoked);
-    append_names(out, "no longer revoked", lifted);
+    append_change(out, "added", added);
+    append_change(out, "changed", changed);
+    append_change(out, "removed", removed);
+    append_change(out, "suspended", suspended);
+    append_change(out, "no longer suspended", resumed);
+    append_change(out, "revoked", revoked);
+    append_change(out, "no longer revoked", lifted);
     return out.empty() ? "no partner changed, other lines did" : out;
 }
 

@@ -70,7 +70,7 @@ char kind_of(Field field) {
 enum Rank { kPin, kName, kPart, kSerialNumber, kPatternRank, kIssuerName, kPurpose };
 
 // `literal` marks a literal segment, so that a literal "*" differs from the wildcard.
-constexpr std::string_view kAnySegment = "*";
+constexpr std::string_view kOneSegment = "*";
 constexpr std::string_view kDeepEnd = "**";
 std::string literal(std::string_view segment) { return "/" + std::string(segment); }
 
@@ -180,7 +180,7 @@ std::vector<IndexKey> IndexKeys::steps_of(const Selector& s) const {
     const UriParts parts = split_uri(s.operand_);
     std::vector<IndexKey> out = {trie_.root(kUriPattern, parts.scheme_and_authority)};
     for (const std::string_view segment : segments_of(parts.path)) {
-        const bool wild = segment == kAnySegment || segment == kDeepEnd;
+        const bool wild = segment == kOneSegment || segment == kDeepEnd;
         out.push_back(trie_.step(out.back(), wild ? std::string(segment) : literal(segment)));
     }
     out.push_back(trie_.step(out.back(), "?" + std::string(parts.query)));
@@ -217,7 +217,7 @@ void IndexKeys::add_uri(const std::string& canonical, const std::function<bool(I
             if (!is_step(place)) continue;
             out.push_back(trie_.step(trie_.step(place, kDeepEnd), query));
             next.push_back(trie_.step(place, literal(segment)));
-            next.push_back(trie_.step(place, kAnySegment));
+            next.push_back(trie_.step(place, kOneSegment));
         }
         places = std::move(next);
     }

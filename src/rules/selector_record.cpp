@@ -8,7 +8,7 @@ namespace mtls {
 namespace {
 
 // First byte: the field and these flags.
-constexpr unsigned kField = 0x1f;
+constexpr unsigned kFieldBits = 0x1f;
 constexpr unsigned kNegated = 0x20;
 constexpr unsigned kIsSuffix = 0x40;  // the operand is a suffix of the text
 constexpr unsigned kHasMore = 0x80;   // followed by a number, and the exact attributes of a name
@@ -16,7 +16,7 @@ constexpr unsigned kHasMore = 0x80;   // followed by a number, and the exact att
 constexpr unsigned kForm = 0x07;
 constexpr unsigned kIsAttributeType = 0x08;  // instead of the OID: its index in the table of attribute types
 
-static_assert(static_cast<unsigned>(kLastField) <= kField);
+static_assert(static_cast<unsigned>(kLastField) <= kFieldBits);
 
 }  // namespace
 
@@ -48,7 +48,7 @@ std::optional<Selector> Selector::take(std::string_view& records) {
     const unsigned head = in.byte(), kind = in.byte();
     const std::size_t text_size = in.number(), oid = in.number(), operand_size = in.number();
     Selector out;
-    out.field_ = static_cast<Field>(head & kField);
+    out.field_ = static_cast<Field>(head & kFieldBits);
     out.form_ = static_cast<Form>(kind & kForm);
     out.negated_ = (head & kNegated) != 0;
     std::size_t exact_size = 0;

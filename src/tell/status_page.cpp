@@ -5,9 +5,7 @@
 #include "mtls_authz/tell/status_partners.hpp"
 #include "mtls_authz/tell/status_report.hpp"
 
-namespace mtls {
-
-using namespace page;
+namespace mtls::page {
 
 namespace {
 
@@ -36,9 +34,9 @@ bool is_urgent(const Troubles& troubles) {
 
 // Notes if counting started less than a day ago.
 std::string hours_text(const StatusReport& report) {
-    constexpr std::int64_t kDay = 86400;
-    return report.since > report.now - kDay ? "by hour, since start " + clock(report.now, report.since)
-                                            : "last 24 hours, by hour";
+    constexpr std::int64_t kOneDay = 86400;
+    return report.since > report.now - kOneDay ? "by hour, since start " + clock(report.now, report.since)
+                                               : "last 24 hours, by hour";
 }
 
 std::string state(const StatusReport& report) {
@@ -247,7 +245,12 @@ std::string server(const StatusReport& report) {
 
 }  // namespace
 
+}  // namespace mtls::page
+
+namespace mtls {
+
 std::string status_page(const StatusReport& report, const PageQuery& query) {
+    using namespace page;
     const std::size_t troubles = report.troubles.total();
     const std::string title =
         (troubles == 0 ? "" : "(" + number(troubles) + ") ") + std::string("Partners by client certificate");

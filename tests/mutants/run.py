@@ -136,8 +136,11 @@ class Builder:
                 for where in (folder, "support") for source in sorted(pathlib.Path("tests", where).glob("*.cpp"))]
 
     def make_object(self, mutant, place):
-        source, made = place / mutant.source.name, place / "mutant.o"
-        source.write_text(mutate(mutant))
+        changed, source, made = place / mutant.source.name, place / "united.cpp", place / "mutant.o"
+        changed.write_text(mutate(mutant))
+        # The other files of its folder come with it, as they do in the library.
+        own, united = f'"{mutant.source}"', self.build / "united" / mutant.source.parent.with_suffix(".cpp")
+        source.write_text(united.read_text().replace(own, f'"{changed.resolve()}"'))
         done = subprocess.run(self.compile + ["-c", str(source), "-o", str(made)], capture_output=True, text=True)
         if done.returncode != 0:
             raise RuntimeError(f"{mutant.where}: does not compile\n{done.stderr[:2000]}")

@@ -61,7 +61,7 @@ const CLI::App* chosen(CLI::App& app, const std::vector<std::string>& words) {
 }
 
 // "FILE and --into" of a list.
-std::string joined(const std::vector<std::string>& names) {
+std::string joined_by_and(const std::vector<std::string>& names) {
     std::string out;
     for (std::size_t i = 0; i < names.size(); ++i)
         out += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + names[i];
@@ -101,7 +101,7 @@ CLI::Validator one_of(std::vector<std::string> words) {
     const auto check = [words = std::move(words)](const std::string& text) {
         if (std::find(words.begin(), words.end(), text) != words.end()) return std::string();
         const std::vector<std::string_view> views(words.begin(), words.end());
-        return "'" + shown(text) + "'" + did_you_mean(text, views) + " is none of " + joined(words);
+        return "'" + shown(text) + "'" + did_you_mean(text, views) + " is none of " + joined_by_and(words);
     };
     return {check, ""};
 }
@@ -145,7 +145,7 @@ std::string usage_sentence(CLI::App& app, const CLI::ParseError& error, const st
         for (const CLI::Option* one : command->get_options()) {
             if (one->get_required() && one->count() == 0) missing.push_back(name_of(*one));
         }
-        return with_help(name, "needs " + joined(missing));
+        return with_help(name, "needs " + joined_by_and(missing));
     }
     if (kind == "ArgumentMismatch" && option != nullptr) {
         return with_help(name, option->get_expected_max() == 0 ? "has " + name_of(*option) + " without a value"

@@ -102,8 +102,8 @@ struct NearestCa {
     bool found() const { return is_leaf_itself || !ca_ids.empty(); }
     // SHA-256 of its SubjectPublicKeyInfo, by which a CA id begins; "" if there is none.
     std::string_view key() const {
-        constexpr std::size_t kDigest = 32;
-        return ca_ids.empty() ? std::string_view() : std::string_view(ca_ids.front()).substr(0, kDigest);
+        constexpr std::size_t kDigestSize = 32;
+        return ca_ids.empty() ? std::string_view() : std::string_view(ca_ids.front()).substr(0, kDigestSize);
     }
 };
 NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertificate& presented, const ServerCas& server,

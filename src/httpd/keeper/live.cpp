@@ -159,10 +159,10 @@ extern "C" void on_child_init(apr_pool_t* pchild, server_rec* s) {
         log_findings(s, live.policy.join(true));
         wake_keeper();
         constexpr apr_interval_time_t kLongest = apr_time_from_sec(2);
-        constexpr apr_interval_time_t kPause = apr_time_from_msec(2);
-        for (apr_interval_time_t slept = 0; slept < kLongest && live.policy.is_new(); slept += kPause) {
+        constexpr apr_interval_time_t kNap = apr_time_from_msec(2);
+        for (apr_interval_time_t slept = 0; slept < kLongest && live.policy.is_new(); slept += kNap) {
             log_findings(s, live.policy.follow());
-            if (live.policy.is_new()) apr_sleep(kPause);
+            if (live.policy.is_new()) apr_sleep(kNap);
         }
         if (live.policy.is_new()) {
             ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,

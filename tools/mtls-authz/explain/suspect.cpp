@@ -10,7 +10,7 @@ namespace mtls::tool {
 
 namespace {
 
-constexpr std::size_t kMostMisses = 2;
+constexpr std::size_t kMostMissesOfLine = 2;
 
 // The names of the certificate, as far as the line has them whole.
 CertificateFacts names_in(const LogLine& log_line) {
@@ -43,7 +43,7 @@ std::set<std::string> owners_of_issuer(const LogLine& log_line, const Policy& po
 Suspect find_suspect(const LogLine& log_line, const Policy& policy) {
     Suspect out;
     std::set<std::string> near;
-    for (const NearMiss& miss : find_near_misses(policy, names_in(log_line), nullptr, kMostMisses)) {
+    for (const NearMiss& miss : find_near_misses(policy, names_in(log_line), nullptr, kMostMissesOfLine)) {
         near.emplace(miss.partner->name);
         out.signs.push_back(describe(miss));
     }

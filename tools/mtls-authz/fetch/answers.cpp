@@ -17,10 +17,6 @@ namespace mtls::tool {
 namespace {
 
 constexpr const char* kFile = "revoked/ocsp.conf";
-constexpr std::size_t kMostNameBytes = 200;
-
-std::string quoted(const std::string& name) { return "\"" + escape_for_log(name, kMostNameBytes) + "\""; }
-
 }  // namespace
 
 std::vector<OcspJob> find_ocsp_jobs(const SeenLeaves& seen, const Sources& sources,

@@ -11,15 +11,11 @@
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
 #include "mtls_authz/trust/crl.hpp"
+#include "ocsp.hpp"
 
 namespace mtls::tool {
 
 namespace {
-
-constexpr std::int64_t kClockSkew = 300;  // seconds
-constexpr std::size_t kMostNameBytes = 200;
-
-std::string quoted(const std::string& name) { return "\"" + escape_for_log(name, kMostNameBytes) + "\""; }
 
 // "acme-ca" for "CN=Acme CA,O=Acme".
 std::string slug(std::string_view name) {

@@ -11,6 +11,9 @@
 
 namespace mtls::tool {
 
+// What is dated into the future by no more than this is of now.
+constexpr std::int64_t kClockSkew = 300;  // seconds
+
 // DER of a request for one serial number (hex, as in CertificateFacts), without a nonce, so that pre-produced answers
 // are accepted. Empty if the serial is invalid.
 std::string ocsp_request(const X509& issuer, const std::string& serial);

@@ -4,7 +4,14 @@
 #include <string_view>
 #include <tuple>
 
+#include "mtls_authz/base/text.hpp"
+
 namespace mtls::tool {
+
+std::string quoted(const std::string& name) {
+    constexpr std::size_t kMostNameBytes = 200;
+    return "\"" + escape_for_log(name, kMostNameBytes) + "\"";
+}
 
 void Report::add(FetchResult result) {
     const std::lock_guard lock(mutex_);

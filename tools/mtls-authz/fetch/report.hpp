@@ -23,6 +23,9 @@ struct FetchResult {
     std::string in_force = {};  // for kFailed: what stays in force
 };
 
+// A name of a certificate, as a line shows it.
+std::string quoted(const std::string& name);
+
 // Thread-safe.
 class Report {
 public:
