@@ -94,9 +94,7 @@ private:
         if (waiver || !partner.has_own_anchors) return;
         for (const Anchor& anchor : partner.anchors->anchors) {
             for (const AnchorCertificate& c : anchor.certificates) {
-                constexpr int kMostAsked = 1000;
-                if (!c.is_ca || ++looked_up_ > kMostAsked) continue;
-                const std::string why = public_cas_.why(*c.decode());
+                const std::string& why = c.is_ca ? why_public(c) : kNotPublic;
                 if (why.empty()) continue;
                 return warn(anchor.where,
                             "MTLSTrustAnchor " + std::string(anchor.file) + " of " + std::string(partner.name) +
@@ -106,6 +104,15 @@ private:
                                 "write MTLSPurpose serverAuth until=DATE");
             }
         }
+    }
+
+    // "" where it is not, or where more CAs than this have been asked for.
+    const std::string& why_public(const AnchorCertificate& ca) {
+        constexpr std::size_t kMostAsked = 1000;
+        const auto found = why_public_.find(ca.sha256);
+        if (found != why_public_.end()) return found->second;
+        if (why_public_.size() == kMostAsked) return kNotPublic;
+        return why_public_.emplace(ca.sha256, public_cas_.why(*ca.decode())).first->second;
     }
 
     static bool is_self_issued(const X509& certificate) {
@@ -215,8 +222,9 @@ private:
     const Policy& policy_;
     const std::int64_t now_;
     const std::int64_t soon_;
+    inline static const std::string kNotPublic;
     PublicCas public_cas_;
-    int looked_up_ = 0;
+    std::map<std::string_view, std::string> why_public_;  // by SHA-256
     std::vector<Diagnostic> findings_;
 };
 

@@ -1,8 +1,10 @@
 #include "mtls_authz/policy/overlap.hpp"
 
 #include <algorithm>
+#include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <unordered_map>
 
@@ -47,9 +49,9 @@ bool is_list(Field field) {
            field == Field::kExtension;
 }
 
-// The type of value that a selector asks for.
-using Type = std::pair<Field, std::string>;
-Type type_of(const Selector& selector) { return {selector.field(), std::string(selector.oid())}; }
+// The type of value that a selector asks for; borrows the selector's OID.
+using Type = std::pair<Field, std::string_view>;
+Type type_of(const Selector& selector) { return {selector.field(), selector.oid()}; }
 
 Selectors positive(const Conditions& conditions) {
     Selectors out;
@@ -215,16 +217,31 @@ private:
                 members.push_back(id);
                 is_member_[id] = true;
                 const Identity identity = partner->identities.at(i);
-                if (!identity.any) by_text_[key_of(identity)].push_back(id);
+                if (!identity.any) add_key(identity, id);
                 if (identity.any) any_by_ca_[ca].push_back(id);
             }
         }
     }
 
-    static std::string key_of(const Identity& identity) {
-        std::string out;
-        for (const std::string& text : identity.selectors.texts()) out += text + "\n";
+    // The records of a line's selectors, each once, in an order that is the same for all lines.
+    static std::vector<std::string_view> records_in(const Identity& identity) {
+        std::vector<std::string_view> out;
+        for (auto at = identity.selectors.begin(); at != identity.selectors.end(); ++at) out.push_back(at.record());
+        std::sort(out.begin(), out.end());
+        out.erase(std::unique(out.begin(), out.end()), out.end());
         return out;
+    }
+    // Records tell their length: no two lists make one key.
+    static std::string key_of(const std::vector<std::string_view>& records) {
+        std::string out;
+        for (const std::string_view record : records) out += record;
+        return out;
+    }
+
+    void add_key(const Identity& identity, Id id) {
+        const auto records = records_in(identity);
+        const std::string_view key = records.size() == 1 ? records.front() : keys_.emplace_back(key_of(records));
+        by_key_[key].push_back(id);
     }
 
     bool report(Id id, Id other) {
@@ -263,17 +280,18 @@ private:
             }
         }
         if (mine.identity.any) return;
-        std::set<std::string> keys = {key_of(mine.identity)};
-        for (const std::string& text : mine.identity.selectors.texts()) keys.insert(text + "\n");
-        for (const std::string& key : keys) {
-            const auto found = by_text_.find(key);
-            if (found != by_text_.end() && report_one_of(id, found->second)) return;
+        std::vector<std::string_view> keys = records_in(mine.identity);
+        const std::string whole = keys.size() > 1 ? key_of(keys) : std::string();
+        if (!whole.empty()) keys.push_back(whole);
+        for (const std::string_view key : keys) {
+            const auto found = by_key_.find(key);
+            if (found != by_key_.end() && report_one_of(id, found->second)) return;
         }
         constexpr std::size_t kMostScanned = 1000;
         if (policy_.worst_scan().lines > kMostScanned) return;  // too many lines without an index
         CertificateFacts specimen;
-        for (const Selector& selector : positive(mine.identity.selectors)) {
-            if (!selector.add_specimen(specimen)) return;
+        for (const Selector& selector : mine.identity.selectors) {
+            if (!selector.negated() && !selector.add_specimen(specimen)) return;
         }
         if (!mine.identity.selectors.hold(specimen, nullptr)) return;
         for (const Policy::Match& match : policy_.matching_identities(specimen)) {
@@ -283,64 +301,67 @@ private:
         }
     }
 
-    // The types and exact values of a line. `subject:` asks for its attributes, too.
-    void describe(const Conditions& conditions, std::vector<Type>& all, std::map<Type, std::size_t>& exact) const {
-        const std::hash<std::string> hash;
-        std::map<Type, int> count;
-        const auto add = [&](const Type& type, const std::string* value) {
-            all.push_back(type);
-            if (++count[type] > 1 || value == nullptr) {
-                exact.erase(type);
-            } else {
-                exact[type] = hash(*value);
-            }
-        };
-        for (const Selector& selector : positive(conditions)) {
+    // What a line asks for of one type; `value`: the hash of its one exact value, if it asks for that.
+    struct Asked {
+        Type type;
+        std::optional<std::size_t> value;
+    };
+    // Sorted by type, each once. `subject:` asks for its attributes, too.
+    std::vector<Asked> describe(const Conditions& conditions) {
+        const std::hash<std::string_view> hash;
+        std::vector<Asked> out;
+        for (const Selector& selector : conditions) {
+            if (selector.negated()) continue;
+            const Type type = type_of(selector);
             if (is_list(selector.field()) || selector.field() == Field::kIssuerSpki) {
-                all.push_back(type_of(selector));
-                continue;
+                out.push_back({type, std::nullopt});
+            } else if (selector.field() == Field::kSubjectAttribute) {
+                out.push_back({type, hash(canonical_of_text(selector.operand()))});
+            } else {
+                out.push_back({type, selector.is_exact() ? std::optional(hash(selector.operand())) : std::nullopt});
             }
-            const std::string value(selector.operand());
-            if (selector.field() == Field::kSubjectAttribute) {
-                const std::string canonical = canonical_of_text(value);
-                add(type_of(selector), &canonical);
-                continue;
-            }
-            add(type_of(selector), selector.is_exact() ? &value : nullptr);
             if (selector.field() != Field::kSubject) continue;
             const auto name = NamePattern::parse(selector.text().substr(selector.text().find(':') + 1));
             if (!name) continue;
-            for (const NameAttribute& attribute : name.value().name.attributes)
-                add({Field::kSubjectAttribute, attribute.oid}, &attribute.canonical);
+            for (const NameAttribute& attribute : name.value().name.attributes) {
+                const std::string_view oid = *oids_.insert(attribute.oid).first;
+                out.push_back({{Field::kSubjectAttribute, oid}, hash(attribute.canonical)});
+            }
         }
-        std::sort(all.begin(), all.end());
-        all.erase(std::unique(all.begin(), all.end()), all.end());
+        std::sort(out.begin(), out.end(), [](const Asked& x, const Asked& y) { return x.type < y.type; });
+        for (std::size_t i = 1; i < out.size(); ++i) {
+            if (out[i].type == out[i - 1].type) out[i].value = out[i - 1].value = std::nullopt;
+        }
+        const auto is_same = [](const Asked& x, const Asked& y) { return x.type == y.type; };
+        out.erase(std::unique(out.begin(), out.end(), is_same), out.end());
+        return out;
     }
 
     // Lines with the same types of values, and with one exact value of the same ones.
-    std::vector<Group> groups_of(const std::vector<Id>& members) const {
+    std::vector<Group> groups_of(const std::vector<Id>& members) {
         constexpr std::size_t kMostGroups = 64;
         std::map<std::pair<std::vector<Type>, std::vector<Type>>, Group> groups;
         for (const Id id : members) {
             if (found_.contains(id)) continue;
             const Line one = line(id);
             if (one.identity.any) continue;
-            std::vector<Type> all, types;
-            std::map<Type, std::size_t> exact;
-            describe(one.identity.selectors, all, exact);
+            std::pair<std::vector<Type>, std::vector<Type>> types;  // all, and those of exact values
             std::vector<std::size_t> values;
-            for (const auto& [type, value] : exact) {
-                types.push_back(type);
-                values.push_back(value);
+            for (const auto& [type, value] : describe(one.identity.selectors)) {
+                types.first.push_back(type);
+                if (!value) continue;
+                types.second.push_back(type);
+                values.push_back(*value);
             }
-            if (groups.size() == kMostGroups && !groups.contains({all, types})) continue;
-            Group& group = groups[{all, types}];
-            group.all = std::move(all);
-            group.exact = std::move(types);
-            const auto wanted = positive(one.identity.selectors);
-            group.names_something = std::any_of(wanted.begin(), wanted.end(), names_something);
-            group.lines.push_back(id);
-            group.values.push_back(std::move(values));
+            auto found = groups.find(types);
+            if (found == groups.end()) {
+                if (groups.size() == kMostGroups) continue;
+                found = groups.emplace(types, Group{types.second, types.first, false, {}, {}}).first;
+                const auto wanted = positive(one.identity.selectors);
+                found->second.names_something = std::any_of(wanted.begin(), wanted.end(), names_something);
+            }
+            found->second.lines.push_back(id);
+            found->second.values.push_back(std::move(values));
         }
         std::vector<Group> out;
         for (auto& [types, group] : groups) out.push_back(std::move(group));
@@ -411,7 +432,9 @@ private:
     std::vector<Place> ids_;
     std::map<std::string, std::vector<Id>> members_;  // by CA that several partners have; "" for mod_ssl
     std::vector<bool> is_member_;
-    std::unordered_map<std::string, std::vector<Id>> by_text_;  // lines with one selector, and whole lines
+    std::unordered_map<std::string_view, std::vector<Id>> by_key_;  // by the records of a line's selectors
+    std::deque<std::string> keys_;                                  // of lines with several selectors
+    std::set<std::string> oids_;                                    // of attributes of names
     std::map<std::string, std::vector<Id>> any_by_ca_;
     std::map<Id, Found> found_;
     std::size_t compared_ = 0;

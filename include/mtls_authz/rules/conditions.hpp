@@ -34,6 +34,8 @@ public:
         explicit Iterator(std::string_view records) : at_(records), rest_(records), selector_(Selector::take(rest_)) {}
         // Throws at an invalid record; is_inside() has checked all records before.
         const Selector& operator*() const { return selector_.value(); }
+        // Equal for selectors that ask for the same.
+        std::string_view record() const { return at_.substr(0, at_.size() - rest_.size()); }
         Iterator& operator++() { return *this = Iterator(rest_); }
         bool operator==(const Iterator& other) const { return at_.size() == other.at_.size(); }
 
