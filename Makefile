@@ -98,7 +98,7 @@ revocations: $(BUILD)/same_revocations
 # The other objects are those of the answers, and the unit tests without sanitizers.
 mutants: setup-test  ## takes out each check of tests/mutants/*.txt, one at a time: a test fails for each (SAMPLE=10: ten of them; ONLY=word: some)
 	@$(MAKE) --no-print-directory $(BUILD)/mutants/unit_tests $(BUILD)/same_answers $(BUILD)/same_revocations
-	@tests/mutants/run.py --build $(BUILD) --compile '$(CXX) $(STANDARD) $(INCLUDES) $(APR_FLAGS) $(CORE_DEFINES) -iquote . -O0 -w' --link '$(CXX)' \
+	@tests/mutants/run.py --build $(BUILD) --compile '$(CXX) $(STANDARD) $(INCLUDES) $(APR_FLAGS) $(CORE_DEFINES) -O0 -w' --link '$(CXX)' \
 	  --libraries '-lcmocka -lcurl -lssl $(CRYPTO)' --jobs $(or $(MUTANT_JOBS),$(shell nproc)) $(if $(SAMPLE),--sample $(SAMPLE)) $(ONLY)
 
 fuzz-replay: $(BUILD)/fuzz_replay
@@ -144,17 +144,17 @@ bench: setup-bench  ## what the module costs beside httpd's own rules, nginx and
 	$(BUILD)/bench_decide --benchmark_out=$(BUILD)/bench-decide.json --benchmark_out_format=json
 
 # clang-tidy says what clang warns of, too: of the files that it reads, clang needs to compile none. It reads a folder as one
-# file, whose own files are then headers. Of one function its analyzer looks at 20,000 states at most: its default of 225,000
-# takes three times as long for src/policy/policy.cpp. With WERROR=-Werror in the environment, as where a change has to pass,
+# file, and names that: "#line" above what it names is the beginning of the file that is meant. Of one function its analyzer
+# looks at 20,000 states at most: its default of 225,000 takes three times as long for src/policy. With WERROR=-Werror in the environment, as where a change has to pass,
 # the tests compile nearly all with gcc, and what runs with sanitizers with clang.
 lint: setup-lint  ## clang-format, clang-tidy, the version and its entry in CHANGELOG.md, and warnings as errors with gcc and clang
 	packaging/check-version.sh
 	clang-format --dry-run -Werror $(ALL_CXX) $(ALL_HEADERS)
-	@$(MAKE) --no-print-directory $(if $(WERROR),COMPILED='$(UNTESTED_SRC)',BUILD=$(BUILD)/lint-gcc LTO=) CXX=g++ WERROR=-Werror compile-all
-	@$(MAKE) --no-print-directory $(UNITED)
-	@printf '%s\n' $(filter-out $(TIDY_SRC) $(if $(WERROR),$(CLANG_SRC)),$(ALL_CXX)) | xargs -P $(shell nproc) -n 3 clang++ -fsyntax-only \
+	@$(MAKE) --no-print-directory $(if $(WERROR),COMPILED='$(UNTESTED_SRC)' CXXFLAGS=-O0) BUILD=$(BUILD)/lint-gcc LTO= CXX=g++ WERROR=-Werror compile-all
+	@$(MAKE) --no-print-directory $(LINT_PCH) $(UNITED)
+	@printf '%s\n' $(filter-out $(TIDY_SRC) $(if $(WERROR),$(CLANG_SRC)),$(ALL_CXX)) | xargs -P $(shell nproc) -n 3 clang++ -fsyntax-only -include $(LINT_PCH:.gch=) \
 	    $(filter-out -fno-gnu-unique,$(STANDARD)) -Werror $(INCLUDES) -Itests/support -Itools/mtls-authz
-	@printf '%s\n' $(UNITED) mod_mtls_authz.cpp | xargs -P $(shell nproc) -n 1 sh -c 'clang-tidy --config-file=.clang-tidy --quiet "$$@" -- $(filter-out -fno-gnu-unique,$(STANDARD)) -iquote . $(INCLUDES) $(HTTPD_FLAGS) $(TOOL_DEFINES) $(CORE_DEFINES) -Xclang -analyzer-opt-analyze-headers -Xclang -analyzer-config -Xclang max-nodes=20000 2>/dev/null' tidy
+	@printf '%s\n' $(UNITED) mod_mtls_authz.cpp | xargs -P $(shell nproc) -n 1 sh -c 'folder=$${0#$(BUILD)/united/} && clang-tidy --config-file=.clang-tidy --quiet $$0 -- $(filter-out -fno-gnu-unique,$(STANDARD)) -iquote $${folder%.cpp} $(INCLUDES) $(HTTPD_FLAGS) $(TOOL_DEFINES) $(CORE_DEFINES) -Xclang -analyzer-config -Xclang max-nodes=20000 2>/dev/null'
 
 format:  ## lets clang-format settle the layout
 	clang-format -i $(ALL_CXX) $(ALL_HEADERS)
@@ -212,8 +212,10 @@ objects = $(patsubst %.cpp,$(BUILD)/$(1)/%.o,$(2))
 folders_of = $(sort $(patsubst %/,%,$(dir $(filter-out mod_mtls_authz.cpp,$(1)))))
 united     = $(patsubst %,$(BUILD)/$(1)/%.o,$(call folders_of,$(2)) $(basename $(filter mod_mtls_authz.cpp,$(2))))
 UNITED    := $(patsubst %,$(BUILD)/united/%.cpp,$(call folders_of,$(TIDY_SRC)))
-# gcc takes all but one file for headers, in which such types would be a mistake.
-UNITE     := -iquote . $(if $(findstring clang,$(CXX)),,-Wno-subobject-linkage)
+# Headers beside a file are found as from its folder.
+UNITE      = -iquote $*
+# gcc takes a named file for a header, in which a type of an unnamed namespace would be a mistake.
+NO_HEADER := $(if $(findstring clang,$(CXX)),,-Wno-subobject-linkage)
 
 CORE_OBJ     := $(call united,plain,$(CORE_SRC))
 HTTPD_OBJ    := $(call united,plain,$(HTTPD_SRC))
@@ -243,6 +245,7 @@ LIBRARIES   := libraries.hpp
 TEST_PCH    := $(BUILD)/plain/tests/$(LIBRARIES).gch
 SAN_PCH     := $(BUILD)/san/$(LIBRARIES).gch
 TSAN_PCH    := $(BUILD)/tsan/$(LIBRARIES).gch
+LINT_PCH    := $(BUILD)/lint/$(LIBRARIES).gch
 # Without warnings: gcc's are often false with -fsanitize=thread, and the other builds compile the same sources with them.
 TSAN_COMPILE = $(CXX) $(STANDARD) -w -O1 -g1 -fsanitize=thread
 # Optimizing these takes longer than it saves.
@@ -260,6 +263,10 @@ $(TEST_PCH): tests/support/$(LIBRARIES)
 $(SAN_PCH): tests/support/$(LIBRARIES)
 	@mkdir -p $(@D) && cp $< $(@:.gch=)
 	$(SAN_COMPILE) -x c++-header $(@:.gch=) -o $@
+
+$(LINT_PCH): tests/support/$(LIBRARIES)
+	@mkdir -p $(@D) && cp $< $(@:.gch=)
+	clang++ $(filter-out -fno-gnu-unique,$(STANDARD)) -x c++-header $(@:.gch=) -o $@
 
 $(TSAN_PCH): tests/support/$(LIBRARIES)
 	@mkdir -p $(@D) && cp $< $(@:.gch=)
@@ -284,9 +291,9 @@ $(BUILD)/tsan/%.o: %.cpp
 	@mkdir -p $(@D)
 	$(TSAN) -c $< -o $@
 
-# Written anew where a folder's files are others.
+# One behind the other; compilers tell each by its name. Written anew where one of them has changed.
 $(UNITED): $(BUILD)/united/%.cpp: FORCE
-	@mkdir -p $(@D) && printf '#include "%s"\n' $(sort $(wildcard $*/*.cpp)) >$@.new
+	@mkdir -p $(@D) && for file in $(sort $(wildcard $*/*.cpp)); do printf '#line 1 "%s"\n' $$file; cat $$file; done >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 .PHONY: FORCE
@@ -294,15 +301,15 @@ FORCE:
 
 $(CORE_OBJ) $(filter-out %/mod_mtls_authz.o,$(HTTPD_OBJ)) $(TOOL_OBJ): $(BUILD)/plain/%.o: $(BUILD)/united/%.cpp
 	@mkdir -p $(@D)
-	$(PLAIN) $(UNITE) -c $< -o $@
+	$(PLAIN) $(UNITE) $(NO_HEADER) -c $< -o $@
 
 $(CORE_SAN) $(filter-out %/mod_mtls_authz.o,$(HTTPD_SAN)): $(BUILD)/san/%.o: $(BUILD)/united/%.cpp
 	@mkdir -p $(@D)
-	$(SAN) -iquote . -c $< -o $@
+	$(SAN) $(UNITE) -c $< -o $@
 
 $(CORE_TSAN) $(filter-out %/mod_mtls_authz.o,$(HTTPD_TSAN)): $(BUILD)/tsan/%.o: $(BUILD)/united/%.cpp
 	@mkdir -p $(@D)
-	$(TSAN) -iquote . -c $< -o $@
+	$(TSAN) $(UNITE) -c $< -o $@
 
 $(CORE): $(CORE_OBJ)
 	rm -f $@ && ar rcs $@ $^

@@ -136,11 +136,10 @@ class Builder:
                 for where in (folder, "support") for source in sorted(pathlib.Path("tests", where).glob("*.cpp"))]
 
     def make_object(self, mutant, place):
-        changed, source, made = place / mutant.source.name, place / "united.cpp", place / "mutant.o"
-        changed.write_text(mutate(mutant))
+        source, made = place / "united.cpp", place / "mutant.o"
         # The other files of its folder come with it, as they do in the library.
-        own, united = f'"{mutant.source}"', self.build / "united" / mutant.source.parent.with_suffix(".cpp")
-        source.write_text(united.read_text().replace(own, f'"{changed.resolve()}"'))
+        files = sorted(mutant.source.parent.glob("*.cpp"))
+        source.write_text("".join(mutate(mutant) if file == mutant.source else file.read_text() for file in files))
         done = subprocess.run(self.compile + ["-c", str(source), "-o", str(made)], capture_output=True, text=True)
         if done.returncode != 0:
             raise RuntimeError(f"{mutant.where}: does not compile\n{done.stderr[:2000]}")

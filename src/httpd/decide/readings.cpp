@@ -252,7 +252,7 @@ bool is_read_otherwise_now(const request_rec* r) {
 
 PathReadings read_path(request_rec* r) {
     PathReadings out;
-    if (is_plain(r) || !server_config(r->server).has_gates) return out;
+    if (r->uri == nullptr || is_plain(r) || !server_config(r->server).has_gates) return out;
     out.is_bad = find_path_fault(r->uri) != PathFault::kNone;
     if (out.is_bad) return out;
     auto others = other_readings(r);
