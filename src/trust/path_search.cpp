@@ -5,6 +5,7 @@
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/der.hpp"
 #include "mtls_authz/certificate/uri.hpp"
+#include "mtls_authz/trust/bounded_cache.hpp"
 #include "mtls_authz/trust/handshake_refusal.hpp"
 #include "mtls_authz/trust/signature_cache.hpp"
 
@@ -84,8 +85,30 @@ std::string find_unclear_uri(const std::vector<X509*>& certificates) {
     return unclear != leaf.uri.end() ? *unclear : "";
 }
 
-// `certificates`: from the leaf to the anchor, each signed by the next.
-PathAnswer verify_by_openssl(const PathQuestion& question, std::vector<X509*> certificates) {
+// What paths ask of a CA's certificate.
+struct CaReading {
+    std::string malformed;  // as CertificateFacts'
+    std::string key;        // SHA-256 of its SubjectPublicKeyInfo
+    std::string id;         // the key, and the name
+};
+using CaReadingPtr = std::shared_ptr<const CaReading>;
+
+// Many clients come below few CAs: what was read of one is kept for the next, under the digest of its bytes.
+CaReadingPtr read_ca(const Link& ca) {
+    static BoundedCache<const CaReading, 256> of_process;
+    if (!ca.sha256.empty()) {
+        if (CaReadingPtr known = of_process.find(ca.sha256)) return known;
+    }
+    CaReading out{read_facts(*ca.certificate).malformed, spki_sha256(*ca.certificate), {}};
+    out.id = out.key + read_name(*X509_get_subject_name(ca.certificate)).canonical;
+    auto kept = std::make_shared<const CaReading>(std::move(out));
+    if (!ca.sha256.empty()) of_process.insert(std::string(ca.sha256), kept);
+    return kept;
+}
+
+// `certificates`: from the leaf to the anchor, each signed by the next; `cas`: what was read of all but the leaf.
+PathAnswer verify_by_openssl(const PathQuestion& question, std::vector<X509*> certificates,
+                             const std::vector<CaReadingPtr>& cas) {
     const std::vector<X509*> anchor = {certificates.back()};
     const BorrowedX509Stack trusted = stack_of(anchor);
     const BorrowedX509Stack others = stack_of({certificates.begin(), certificates.end() - 1});
@@ -115,13 +138,11 @@ PathAnswer verify_by_openssl(const PathQuestion& question, std::vector<X509*> ce
         return answer;
     }
     STACK_OF(X509)* const chain = X509_STORE_CTX_get0_chain(ctx.get());
-    for (int i = 0; i < sk_X509_num(chain); ++i) {
-        X509& certificate = *sk_X509_value(chain, i);
-        answer.chain.push_back(share(certificate));
-        if (i == 0) continue;
-        answer.facts.ca_keys.push_back(spki_sha256(certificate));
-        answer.ca_ids.push_back(answer.facts.ca_keys.back() +
-                                read_name(*X509_get_subject_name(&certificate)).canonical);
+    // has_found_chain() has seen that it is that of `certificates`.
+    for (int i = 0; i < sk_X509_num(chain); ++i) answer.chain.push_back(share(*sk_X509_value(chain, i)));
+    for (const CaReadingPtr& ca : cas) {
+        answer.facts.ca_keys.push_back(ca->key);
+        answer.ca_ids.push_back(ca->id);
     }
     const bool is_anchor_itself = answer.chain.size() == 1;  // no CA restricts it
     answer.facts.policies = is_anchor_itself ? read_facts(*certificates.front()).policies : policies_of(ctx.get());
@@ -162,8 +183,8 @@ bool PathSearch::issued(const Link& above, const Link& below) {
     if (is_new) {
         const std::string computed = below.sha256.empty() ? certificate_sha256(*below.certificate) : std::string();
         const std::string_view digest = below.sha256.empty() ? std::string_view(computed) : below.sha256;
-        result->second = is_signed_by(*below.certificate, digest, spki_sha256(*above.certificate),
-                                      [&] { return above.certificate; });
+        result->second =
+            is_signed_by(*below.certificate, digest, read_ca(above)->key, [&] { return above.certificate; });
     }
     return result->second;
 }
@@ -176,6 +197,7 @@ bool PathSearch::refuse(std::string why) {
 bool PathSearch::try_path() {
     ++tried_;
     std::vector<X509*> certificates;
+    std::vector<CaReadingPtr> cas;
     for (const Link* link : chain_) {
         const bool is_ca = link != chain_.front();
         certificates.push_back(link->certificate);
@@ -184,7 +206,9 @@ bool PathSearch::try_path() {
                 question_.now < link->not_before ? X509_V_ERR_CERT_NOT_YET_VALID : X509_V_ERR_CERT_HAS_EXPIRED;
             return refuse(X509_verify_cert_error_string(error) + at_ca(*link->certificate));
         }
-        const std::string malformed = is_ca ? read_facts(*link->certificate).malformed : std::string();
+        if (!is_ca) continue;
+        cas.push_back(read_ca(*link));
+        const std::string& malformed = cas.back()->malformed;
         if (!malformed.empty()) return refuse("malformed: " + malformed + at_ca(*link->certificate));
     }
     const std::string unclear = find_unclear_uri(certificates);
@@ -192,7 +216,7 @@ bool PathSearch::try_path() {
         return refuse("the URI " + in_double_quotes(unclear) +
                       " has no host that everybody reads alike, and name constraints are of hosts");
     }
-    PathAnswer answer = verify_by_openssl(question_, std::move(certificates));
+    PathAnswer answer = verify_by_openssl(question_, std::move(certificates), cas);
     if (!answer.ok) return refuse(std::move(answer.detail));
     std::string objection = question_.objection ? question_.objection(answer) : std::string();
     if (!objection.empty()) {

@@ -261,7 +261,7 @@ CLAIM(a_gate_adds_as_few_instructions_where_processes_have_no_threads, Turn::kFi
 CLAIM(a_known_client_costs_a_connection_at_most_a_hundredth_more_instructions, Turn::kFirst) {
     ClientOptions client;
     client.identity = &world().acme;
-    adds_to_connections_at_most(10, 10, 70, client);
+    adds_to_connections_at_most(10, 10, 45, client);
 }
 
 CLAIM(two_rsa_intermediates_cost_a_new_connection_few_instructions_more, Turn::kFirst) {
@@ -275,5 +275,5 @@ CLAIM(two_rsa_intermediates_cost_a_new_connection_few_instructions_more, Turn::k
     ClientOptions client;
     client.identity = &leaf;
     client.chain = {&lower, &upper};
-    adds_to_connections_at_most(25, 50, 70, client);
+    adds_to_connections_at_most(25, 50, 45, client);
 }
