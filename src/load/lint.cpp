@@ -94,7 +94,7 @@ private:
         if (waiver || !partner.has_own_anchors) return;
         for (const Anchor& anchor : partner.anchors->anchors) {
             for (const AnchorCertificate& c : anchor.certificates) {
-                const std::string& why = c.is_ca ? why_public(c) : kNotPublic;
+                const std::string why = c.is_ca ? why_public(c) : "";
                 if (why.empty()) continue;
                 return warn(anchor.where,
                             "MTLSTrustAnchor " + std::string(anchor.file) + " of " + std::string(partner.name) +
@@ -107,11 +107,11 @@ private:
     }
 
     // "" where it is not, or where more CAs than this have been asked for.
-    const std::string& why_public(const AnchorCertificate& ca) {
+    std::string why_public(const AnchorCertificate& ca) {
         constexpr std::size_t kMostAsked = 1000;
         const auto found = why_public_.find(ca.sha256);
         if (found != why_public_.end()) return found->second;
-        if (why_public_.size() == kMostAsked) return kNotPublic;
+        if (why_public_.size() == kMostAsked) return "";
         return why_public_.emplace(ca.sha256, public_cas_.why(*ca.decode())).first->second;
     }
 
@@ -222,7 +222,6 @@ private:
     const Policy& policy_;
     const std::int64_t now_;
     const std::int64_t soon_;
-    inline static const std::string kNotPublic;
     PublicCas public_cas_;
     std::map<std::string_view, std::string> why_public_;  // by SHA-256
     std::vector<Diagnostic> findings_;
