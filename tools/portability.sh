@@ -71,7 +71,8 @@ inside() {
             ;;
         arm64)
             cxx='clang++ --target=aarch64-linux-gnu'
-            run='qemu-aarch64'
+            # An image reserves 4 GiB of addresses while it is written, and qemu keeps a record of each page that ever was.
+            run='qemu-aarch64 -R 0x400000000'
             ;;
         armhf)
             # Debian's libraries take a time_t of 64 bits there, which its gcc knows and clang does not.

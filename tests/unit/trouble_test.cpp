@@ -1,6 +1,5 @@
 // What needs a person, and what the page, JSON and the metrics make of it.
 
-#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "exposition.hpp"
@@ -264,13 +263,10 @@ CLAIM(a_page_shows_500_partners_and_leads_to_all_of_10000) {
     CHECK_EQUAL(shown(page(with_partners(500))), 500U);
     CHECK_EQUAL(test::times_in(page(with_partners(500)), ">Next<"), 0U);
     const StatusReport many = with_partners(10000);
-    const auto begin = std::chrono::steady_clock::now();
     std::size_t all = 0;
     PageQuery query;
     for (; query.from < 10000; query.from += 500) all += shown(page(many, query));
     CHECK_EQUAL(all, 10000U);
-    // Twenty pages, with sanitizers.
-    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(60));
     query.from = 0;
     CHECK_CONTAINS(page(many, query), "1 to 500 of 10,000, by trouble. <a href=\"?from=500#partners\">Next</a>");
     query.from = 9500;
