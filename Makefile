@@ -154,7 +154,7 @@ lint: setup-lint  ## clang-format, clang-tidy, the version and its entry in CHAN
 	@$(MAKE) --no-print-directory $(LINT_PCH) $(UNITED)
 	@printf '%s\n' $(filter-out $(TIDY_SRC) $(if $(WERROR),$(CLANG_SRC)),$(ALL_CXX)) | xargs -P $(shell nproc) -n 3 clang++ -fsyntax-only -include $(LINT_PCH:.gch=) \
 	    $(filter-out -fno-gnu-unique,$(STANDARD)) -Werror $(INCLUDES) -Itests/support -Itools/mtls-authz
-	@printf '%s\n' $(UNITED) mod_mtls_authz.cpp | xargs -P $(shell nproc) -n 1 sh -c 'folder=$${0#$(BUILD)/united/} && clang-tidy --config-file=.clang-tidy --quiet $$0 -- $(filter-out -fno-gnu-unique,$(STANDARD)) -iquote $${folder%.cpp} $(INCLUDES) $(HTTPD_FLAGS) $(TOOL_DEFINES) $(CORE_DEFINES) -Xclang -analyzer-config -Xclang max-nodes=20000 2>/dev/null'
+	@printf '%s\n' $(UNITED) mod_mtls_authz.cpp | sort -r | xargs -P $(shell nproc) -n 1 sh -c 'folder=$${0#$(BUILD)/united/} && clang-tidy --config-file=.clang-tidy --quiet $$0 -- $(filter-out -fno-gnu-unique,$(STANDARD)) -iquote $${folder%.cpp} $(INCLUDES) $(HTTPD_FLAGS) $(TOOL_DEFINES) $(CORE_DEFINES) -Xclang -analyzer-config -Xclang max-nodes=20000 2>/dev/null'
 
 format:  ## lets clang-format settle the layout
 	clang-format -i $(ALL_CXX) $(ALL_HEADERS)
