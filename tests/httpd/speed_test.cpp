@@ -57,7 +57,7 @@ std::vector<long> instructions_per_request(const std::string& lines, const Rules
             CHECK_EQUAL(client.get(paths[at]).status, 200);
         }
     };
-    constexpr int kFew = 50, kMany = 450, kTimes = 2;
+    constexpr int kFew = 50, kMany = 350, kTimes = 4;
     for (const Paths& paths : asked) connect_and_ask(paths, kFew);  // what a process does once
     for (const Paths& paths : asked) {
         for (int i = 0; i < kTimes; ++i) connect_and_ask(paths, kFew);
@@ -255,7 +255,7 @@ CLAIM(a_request_on_a_known_connection_costs_few_instructions_more, Turn::kFirst)
 
 CLAIM(a_gate_adds_as_few_instructions_where_processes_have_no_threads, Turn::kFirst) {
     if (httpd_paths().is_sanitized()) return;
-    Baseline("prefork").holds(policy(kTwoPaths), kGates, {{"the same gate", 1450, kOnePath}});
+    Baseline("prefork").holds(policy(kTwoPaths), kGates, {{"the same gate", 1480, kOnePath}});
 }
 
 CLAIM(a_known_client_costs_a_connection_at_most_a_hundredth_more_instructions, Turn::kFirst) {
