@@ -186,8 +186,7 @@ bool has_header_key(std::string_view name, std::string_view key) {
 void HeaderKeys::add(std::string key) {
     if (key.empty() || std::find(keys_.begin(), keys_.end(), key) != keys_.end()) return;
     for (std::size_t c = 0; c < may_begin_.size(); ++c) {
-        const char first = static_cast<char>(c);
-        may_begin_[c] = may_begin_[c] || !is_alnum(first) || to_lower(first) == key.front();
+        may_begin_[c] = may_begin_[c] || may_begin(static_cast<char>(c), key.front());
     }
     keys_.push_back(std::move(key));
 }

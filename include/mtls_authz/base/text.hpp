@@ -17,6 +17,8 @@ constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 constexpr bool is_alnum(char c) { return is_digit(c) || is_alpha(c); }
 constexpr char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
+// Whether `letter` may be the first letter or digit, in lower case, of a text whose first byte is `first`.
+constexpr bool may_begin(char first, char letter) { return !is_alnum(first) || to_lower(first) == letter; }
 
 std::string lower(std::string_view text);
 bool equal_nocase(std::string_view a, std::string_view b);

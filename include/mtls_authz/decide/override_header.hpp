@@ -14,8 +14,7 @@ enum class Overrides { kNothing, kMethod, kPath };
 inline constexpr auto kMayOverride = [] {
     std::array<bool, 256> out{};
     for (std::size_t c = 0; c < out.size(); ++c) {
-        const char first = static_cast<char>(c);
-        out[c] = to_lower(first) == 'x' || !is_alnum(first);
+        out[c] = may_begin(static_cast<char>(c), 'x');
     }
     return out;
 }();

@@ -24,6 +24,7 @@ extern "C" {
 #include <exception>
 #include <new>
 #include <string>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -66,6 +67,11 @@ T* pool_new(apr_pool_t* pool, Args&&... args) {
 
 inline const char* pool_text(apr_pool_t* pool, std::string_view text) {
     return apr_pstrmemdup(pool, text.data(), text.size());
+}
+
+inline std::span<const apr_table_entry_t> entries_of(const apr_table_t* table) {
+    const apr_array_header_t* const all = apr_table_elts(table);
+    return {reinterpret_cast<const apr_table_entry_t*>(all->elts), static_cast<std::size_t>(all->nelts)};
 }
 
 // Runs a hook's body; on an exception returns `failed`, which must be the value that denies.

@@ -179,10 +179,8 @@ void note_front_fields(request_rec* r) {
     const SnapshotReader snapshot = state().snapshot();
     if (!snapshot) return;
     const auto keys = snapshot->policy->front_keys();
-    const apr_array_header_t* const all = apr_table_elts(r->headers_in);
     std::vector<FrontField> found;
-    for (int i = 0; i < all->nelts; ++i) {
-        const auto& field = reinterpret_cast<const apr_table_entry_t*>(all->elts)[i];
+    for (const apr_table_entry_t& field : entries_of(r->headers_in)) {
         const auto key = std::find_if(keys.begin(), keys.end(), [&field](std::string_view candidate) {
             return has_header_key(field.key, candidate);
         });

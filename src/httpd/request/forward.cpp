@@ -143,9 +143,7 @@ bool is_connection_field(const char* name) {
 bool are_clean(const apr_table_t* table, const HiddenNames& hidden) noexcept {
     if (table == nullptr) return true;
     const auto is_hidden = [&hidden](std::string_view name) { return hidden.has(name); };
-    const apr_array_header_t* const all = apr_table_elts(table);
-    for (int i = 0; i < all->nelts; ++i) {
-        const auto& field = reinterpret_cast<const apr_table_entry_t*>(all->elts)[i];
+    for (const apr_table_entry_t& field : entries_of(table)) {
         if (hidden.has(field.key)) return false;
         if (is_connection_field(field.key) && !are_options_without(field.val, is_hidden)) return false;
     }
@@ -153,11 +151,9 @@ bool are_clean(const apr_table_t* table, const HiddenNames& hidden) noexcept {
 }
 
 void remove_fields(apr_table_t* table, const HiddenNames& hidden) {
-    const apr_array_header_t* const all = apr_table_elts(table);
     std::vector<std::string> names;
-    for (int i = 0; i < all->nelts; ++i) {
-        const char* const name = reinterpret_cast<const apr_table_entry_t*>(all->elts)[i].key;
-        if (hidden.has(name)) names.emplace_back(name);
+    for (const apr_table_entry_t& field : entries_of(table)) {
+        if (hidden.has(field.key)) names.emplace_back(field.key);
     }
     for (const std::string& name : names) apr_table_unset(table, name.c_str());
 }
@@ -183,12 +179,6 @@ void remove_connection_options(request_rec* r, const HiddenNames& hidden) {
     remove_connection_options(r, hidden);
 }
 
-void clean(request_rec* r) {
-    const HiddenNames hidden;
-    if (hidden.empty()) return;
-    if (!are_clean(r->headers_in, hidden) || !are_clean(r->trailers_in, hidden)) remove_all(r, hidden);
-}
-
 // Trailers arrive after the decision, and MergeTrailers turns them into headers.
 apr_status_t clean_trailers(ap_filter_t* f, apr_bucket_brigade* out, ap_input_mode_t mode, apr_read_type_e block,
                             apr_off_t bytes) {
@@ -206,7 +196,7 @@ apr_status_t clean_trailers(ap_filter_t* f, apr_bucket_brigade* out, ap_input_mo
 [[gnu::noinline]] int clean_request(request_rec* r) {
     return guarded(r, [&] {
         note_front_fields(r);
-        clean(r);
+        remove_forwarded(r);
         return DECLINED;
     });
 }
@@ -288,15 +278,17 @@ apr_table_t* forwarded_fields(request_rec* r, const RequestDecision& decision) {
     return out;
 }
 
-void remove_forwarded(request_rec* r) { clean(r); }
+void remove_forwarded(request_rec* r) {
+    const HiddenNames hidden;
+    if (hidden.empty()) return;
+    if (!are_clean(r->headers_in, hidden) || !are_clean(r->trailers_in, hidden)) remove_all(r, hidden);
+}
 
 void forward(request_rec* r, const apr_table_t* fields) {
-    clean(r);
+    remove_forwarded(r);
     if (fields == nullptr) return;
-    const apr_array_header_t* const all = apr_table_elts(fields);
-    const auto* const first = reinterpret_cast<const apr_table_entry_t*>(all->elts);
-    // clean() left no field of these names.
-    for (int i = 0; i < all->nelts; ++i) apr_table_addn(r->headers_in, first[i].key, first[i].val);
+    // No field of these names is left.
+    for (const apr_table_entry_t& field : entries_of(fields)) apr_table_addn(r->headers_in, field.key, field.val);
 }
 
 const char* on_forward(cmd_parms* cmd, void*, const char* args) noexcept {

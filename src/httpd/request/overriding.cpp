@@ -13,13 +13,8 @@ namespace mtls::httpd {
 
 namespace {
 
-std::span<const apr_table_entry_t> fields_of(const apr_table_t* table) {
-    const apr_array_header_t* const all = apr_table_elts(table);
-    return {reinterpret_cast<const apr_table_entry_t*>(all->elts), static_cast<std::size_t>(all->nelts)};
-}
-
 bool holds(const apr_table_t* table, Overrides what) noexcept {
-    const auto fields = fields_of(table);
+    const auto fields = entries_of(table);
     return std::any_of(fields.begin(), fields.end(), [what](const apr_table_entry_t& field) {
         return may_override(*field.key) && overrides(field.key) == what;
     });
@@ -28,7 +23,7 @@ bool holds(const apr_table_t* table, Overrides what) noexcept {
 void remove(apr_table_t* table, Overrides what) {
     if (table == nullptr || !holds(table, what)) return;
     std::vector<const char*> names;
-    for (const apr_table_entry_t& field : fields_of(table)) {
+    for (const apr_table_entry_t& field : entries_of(table)) {
         if (overrides(field.key) == what) names.push_back(field.key);
     }
     for (const char* const name : names) apr_table_unset(table, name);
@@ -46,7 +41,7 @@ bool is_method_judged(const DirConfig& config) { return traits_of(config).method
 // The common case: no header starts like one of those.
 extern "C" int on_headers_read(request_rec* r) {
     bool may_be_there = false;
-    for (const apr_table_entry_t& field : fields_of(r->headers_in)) may_be_there |= may_override(*field.key);
+    for (const apr_table_entry_t& field : entries_of(r->headers_in)) may_be_there |= may_override(*field.key);
     return may_be_there ? remove_path_overrides(r) : DECLINED;
 }
 

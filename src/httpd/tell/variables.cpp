@@ -27,19 +27,11 @@ inline bool is_ours(const char* key, bool with_redirects) {
     return begins(key, "mtls_");
 }
 
-struct Entries {
-    const apr_table_entry_t* first;
-    const apr_table_entry_t* last;  // one after the last
-};
-Entries entries_of(const apr_array_header_t* all) {
-    const auto* const first = reinterpret_cast<const apr_table_entry_t*>(all->elts);
-    return {first, first + all->nelts};
-}
+using Entries = std::span<const apr_table_entry_t>;
 
-inline bool hold_none_of_ours(const Entries& entries) {
-    const apr_table_entry_t* entry = entries.first;
-    while (entry != entries.last && !is_ours(entry->key, false)) ++entry;
-    return entry == entries.last;
+inline bool hold_none_of_ours(Entries entries) {
+    return std::none_of(entries.begin(), entries.end(),
+                        [](const apr_table_entry_t& entry) { return is_ours(entry.key, false); });
 }
 
 inline void append(apr_table_t* table, std::span<const Variable> variables) {
@@ -91,15 +83,16 @@ SetVariables set_variables(request_rec* r, std::span<const Variable> variables, 
 }
 
 bool are_unchanged(const request_rec* r, const SetVariables& set) noexcept {
-    const Entries all = entries_of(apr_table_elts(r->subprocess_env));
+    const Entries all = entries_of(r->subprocess_env);
     // Tables only append: entries before `first` were checked when ours were set, and new ones come after ours.
-    const apr_table_entry_t* entry = all.first + set.first;
-    if (entry + set.variables.size() > all.last) return false;
+    const auto first = static_cast<std::size_t>(set.first);
+    if (first + set.variables.size() > all.size()) return false;
+    const apr_table_entry_t* entry = all.data() + first;
     for (const Variable& variable : set.variables) {
         if (entry->key != variable.name || entry->val != variable.value) return false;
         ++entry;
     }
-    return hold_none_of_ours({entry, all.last});
+    return hold_none_of_ours(all.subspan(first + set.variables.size()));
 }
 
 }  // namespace mtls::httpd

@@ -17,6 +17,7 @@ namespace mtls::tool {
 namespace {
 
 constexpr const char* kFile = "revoked/ocsp.conf";
+
 }  // namespace
 
 std::vector<OcspJob> find_ocsp_jobs(const SeenLeaves& seen, const Sources& sources,

@@ -11,7 +11,7 @@
 
 namespace mtls::tool {
 
-// What is dated into the future by no more than this is of now.
+// How far the clock of a CA may be ahead of this machine's.
 constexpr std::int64_t kClockSkew = 300;  // seconds
 
 // DER of a request for one serial number (hex, as in CertificateFacts), without a nonce, so that pre-produced answers
