@@ -17,6 +17,7 @@ STANDARD := -std=c++20 -fPIC -fvisibility=hidden $(WARNINGS)
 STANDARD += -fno-plt
 # Lets httpd really unload the module at a restart; clang has no such switch and needs none.
 STANDARD += $(if $(findstring clang,$(CXX)),,-fno-gnu-unique)
+CLANG_STANDARD = $(filter-out -fno-gnu-unique,$(STANDARD))
 # What a request costs is spread over many folders: these are optimized as a whole.
 LTO_FOLDERS := base certificate trust rules policy decide keeper ledger httpd/config httpd/tls httpd/decide httpd/tell httpd/request httpd/keeper
 LTO      := $(if $(findstring clang,$(CXX)),,-flto=auto -ffat-lto-objects)
@@ -64,7 +65,7 @@ JOBS        ?= $(shell echo $$((3 * $$(nproc))))
 SAN_CXX     ?= clang++
 SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS
 SAN_RUNTIME  = $(shell $(SAN_CXX) -print-runtime-dir) $(dir $(shell $(SAN_CXX) -print-file-name=libclang_rt.asan-$(shell uname -m).so))
-SAN_COMPILE  = $(SAN_CXX) $(filter-out -fno-gnu-unique,$(STANDARD)) -O0 -g1 $(SANITIZE)
+SAN_COMPILE  = $(SAN_CXX) $(CLANG_STANDARD) -O0 -g1 $(SANITIZE)
 
 .PHONY: all demo demo-fleet setup-demo-fleet test unit mutants threads answers revocations tool-test httpd-test httpd-test-san fuzz-replay fuzz soak lint format install clean help bench test-debian demo-and-httpd-test setup-build setup-demo setup-test setup-lint setup-bench setup-deb setup-install setup-hardening setup-rpm dist deb test-deb test-install test-hardening portability rpm
 .DEFAULT_GOAL := all
@@ -143,18 +144,18 @@ bench: setup-bench  ## what the module costs beside httpd's own rules, nginx and
 	$(BUILD)/bench $(abspath $(MODULE)) $(abspath $(TOOL)) $(BUILD)/bench.json $(if $(QUICK),quick) $(ONLY)
 	$(BUILD)/bench_decide --benchmark_out=$(BUILD)/bench-decide.json --benchmark_out_format=json
 
-# clang-tidy says what clang warns of, too: of the files that it reads, clang needs to compile none. It reads a folder as one
-# file, and names that: "#line" above what it names is the beginning of the file that is meant. Of one function its analyzer
-# looks at 20,000 states at most: its default of 225,000 takes three times as long for src/policy. With WERROR=-Werror in the environment, as where a change has to pass,
-# the tests compile nearly all with gcc, and what runs with sanitizers with clang.
+# clang-tidy says what clang warns of, too: clang need not compile what it reads. It reads a folder as one file, and tells places
+# in build/united: the #line above such a place names the source. Of one function its analyzer looks at 20,000 states at most:
+# its default of 225,000 takes three times as long for src/policy. With WERROR=-Werror in the environment, as where a change
+# has to pass, the tests compile nearly all with gcc, and what runs with sanitizers with clang.
 lint: setup-lint  ## clang-format, clang-tidy, the version and its entry in CHANGELOG.md, and warnings as errors with gcc and clang
 	packaging/check-version.sh
 	clang-format --dry-run -Werror $(ALL_CXX) $(ALL_HEADERS)
 	@$(MAKE) --no-print-directory $(if $(WERROR),COMPILED='$(UNTESTED_SRC)' CXXFLAGS=-O0) BUILD=$(BUILD)/lint-gcc LTO= CXX=g++ WERROR=-Werror compile-all
 	@$(MAKE) --no-print-directory $(LINT_PCH) $(UNITED)
 	@printf '%s\n' $(filter-out $(TIDY_SRC) $(if $(WERROR),$(CLANG_SRC)),$(ALL_CXX)) | xargs -P $(shell nproc) -n 3 clang++ -fsyntax-only -include $(LINT_PCH:.gch=) \
-	    $(filter-out -fno-gnu-unique,$(STANDARD)) -Werror $(INCLUDES) -Itests/support -Itools/mtls-authz
-	@printf '%s\n' $(UNITED) mod_mtls_authz.cpp | sort -r | xargs -P $(shell nproc) -n 1 sh -c 'folder=$${0#$(BUILD)/united/} && clang-tidy --config-file=.clang-tidy --quiet $$0 -- $(filter-out -fno-gnu-unique,$(STANDARD)) -iquote $${folder%.cpp} $(INCLUDES) $(HTTPD_FLAGS) $(TOOL_DEFINES) $(CORE_DEFINES) -Xclang -analyzer-config -Xclang max-nodes=20000 2>/dev/null'
+	    $(CLANG_STANDARD) -Werror $(INCLUDES) -Itests/support -Itools/mtls-authz
+	@printf '%s\n' $(UNITED) mod_mtls_authz.cpp | sort -r | xargs -P $(shell nproc) -n 1 sh -c 'folder=$${0#$(BUILD)/united/} && clang-tidy --config-file=.clang-tidy --quiet $$0 -- $(CLANG_STANDARD) -iquote $${folder%.cpp} $(INCLUDES) $(HTTPD_FLAGS) $(TOOL_DEFINES) $(CORE_DEFINES) -Xclang -analyzer-config -Xclang max-nodes=20000 2>/dev/null'
 
 format:  ## lets clang-format settle the layout
 	clang-format -i $(ALL_CXX) $(ALL_HEADERS)
@@ -256,21 +257,21 @@ $(call objects,plain,$(wildcard $(TEST_FOLDERS:%=tests/%/*.cpp))): | $(TEST_PCH)
 $(HTTPD_SAN) $(CORE_SAN) $(SUPPORT_SAN) $(UNIT_SAN) $(call objects,san,$(wildcard tests/fuzz/*.cpp)): | $(SAN_PCH)
 $(HTTPD_TSAN) $(CORE_TSAN) $(call objects,tsan,$(SUPPORT_SRC) $(wildcard tests/threads/*.cpp)): | $(TSAN_PCH)
 
-$(TEST_PCH): tests/support/$(LIBRARIES)
-	@mkdir -p $(@D) && cp $< $(@:.gch=)
-	$(CXX) $(STANDARD) $(CPPFLAGS) $(CXXFLAGS) -x c++-header $(@:.gch=) -o $@
+# Compiles the copy of the headers beside its outcome, with the given command.
+define precompile
+@mkdir -p $(@D) && cp $< $(@:.gch=)
+$(1) -x c++-header $(@:.gch=) -o $@
+endef
 
-$(SAN_PCH): tests/support/$(LIBRARIES)
-	@mkdir -p $(@D) && cp $< $(@:.gch=)
-	$(SAN_COMPILE) -x c++-header $(@:.gch=) -o $@
-
-$(LINT_PCH): tests/support/$(LIBRARIES)
-	@mkdir -p $(@D) && cp $< $(@:.gch=)
-	clang++ $(filter-out -fno-gnu-unique,$(STANDARD)) -x c++-header $(@:.gch=) -o $@
-
-$(TSAN_PCH): tests/support/$(LIBRARIES)
-	@mkdir -p $(@D) && cp $< $(@:.gch=)
-	$(TSAN_COMPILE) -x c++-header $(@:.gch=) -o $@
+$(TEST_PCH) $(SAN_PCH) $(TSAN_PCH) $(LINT_PCH): tests/support/$(LIBRARIES)
+$(TEST_PCH):
+	$(call precompile,$(CXX) $(STANDARD) $(CPPFLAGS) $(CXXFLAGS))
+$(SAN_PCH):
+	$(call precompile,$(SAN_COMPILE))
+$(TSAN_PCH):
+	$(call precompile,$(TSAN_COMPILE))
+$(LINT_PCH):
+	$(call precompile,clang++ $(CLANG_STANDARD))
 
 PLAIN = $(CXX) $(STANDARD) $(INCLUDES) $(EXTRA) $(PCH) $(OPTIMIZE) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP
 SAN   = $(SAN_COMPILE) -include $(SAN_PCH:.gch=) $(INCLUDES) $(EXTRA) -MMD -MP
