@@ -59,6 +59,8 @@ inside() {
     crypto='-lcrypto -l:libaprutil-1.so.0 -l:libapr-1.so.0'
     run=
     assertions=-D_GLIBCXX_ASSERTIONS
+    # An image reserves 4 GiB of addresses while it is written, and qemu keeps a record of each page that ever was.
+    reserved='-R 0x400000000'
     case $what in
         libc++)
             cxx='clang++ -stdlib=libc++'
@@ -71,8 +73,7 @@ inside() {
             ;;
         arm64)
             cxx='clang++ --target=aarch64-linux-gnu'
-            # An image reserves 4 GiB of addresses while it is written, and qemu keeps a record of each page that ever was.
-            run='qemu-aarch64 -R 0x400000000'
+            run="qemu-aarch64 $reserved"
             ;;
         armhf)
             # Debian's libraries take a time_t of 64 bits there, which its gcc knows and clang does not.
@@ -82,7 +83,7 @@ inside() {
         i386) cxx='clang++ --target=i686-linux-gnu' ;;
         s390x)
             cxx='clang++ --target=s390x-linux-gnu'
-            run='qemu-s390x'
+            run="qemu-s390x $reserved"
             ;;
     esac
     make -j"$(nproc)" BUILD="$folder" CXX="$cxx" SAN_CXX="$cxx" SANITIZE="$assertions" CRYPTO="$crypto" LTO= \

@@ -200,7 +200,7 @@ void MariaDb::start() {
     launch({access("/usr/sbin/mariadbd", X_OK) == 0 ? "/usr/sbin/mariadbd" : "/usr/libexec/mariadbd", "--no-defaults",
             "--datadir=" + folder_ + "/data", "--tmpdir=" + folder_, "--port=" + std::to_string(port_),
             "--bind-address=127.0.0.1", "--socket=" + folder_ + "/socket", "--skip-name-resolve",
-            "--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=0"},
+            "--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=2"},
            as_administrator({"-e", "SELECT 1"}));
 }
 
