@@ -70,6 +70,7 @@ if [ "$goal" = test ]; then
     need 'test -x /usr/sbin/mariadbd || test -x /usr/libexec/mariadbd' mariadb-server-core mariadb-server
     need 'command -v mariadb' mariadb-client-core mariadb
     need 'command -v sqlite3' sqlite3 sqlite
+    need 'test -x /usr/sbin/pgbouncer || test -x /usr/bin/pgbouncer' pgbouncer pgbouncer
     need 'ls /usr/lib*/*/faketime/libfaketimeMT.so.1 /usr/lib*/faketime/libfaketimeMT.so.1 2>/dev/null | grep -q .' \
         libfaketime libfaketime
 fi

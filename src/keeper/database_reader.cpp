@@ -22,10 +22,10 @@ void DatabaseReader::poll() {
         if (!opened.ok()) return fail(opened.error());
         database_ = std::move(opened.value());
     }
-    const auto revision = database_->revision();
-    if (!revision.ok()) return fail(revision.error());
+    const auto state = database_->state();
+    if (!state.ok()) return fail(state.error());
     // A new connection may lead to another server, with other rows at the same revision.
-    if (is_new || last_ == nullptr || last_->revision != revision.value()) {
+    if (is_new || last_ == nullptr || state.value() != *last_) {
         auto rows = database_->read(part_);
         if (!rows.ok()) return fail(rows.error());
         if (last_ == nullptr || *last_ != *rows.value()) last_ = std::move(rows.value());

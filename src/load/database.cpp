@@ -360,6 +360,17 @@ Result<std::int64_t> revision_of(Result<std::vector<Database::Row>> rows) {
 
 }  // namespace
 
+Result<DatabaseState> Database::state() {
+    const char* const server = driver() == "pgsql"   ? "pg_postmaster_start_time()"
+                               : driver() == "mysql" ? "CONCAT(@@hostname, ':', @@port, ' ', @@server_id)"
+                                                     : "''";
+    auto rows = select(std::string("SELECT revision, ") + server + " FROM mtls_policy_revision", 2, kLongestQuery);
+    std::string name = rows.ok() && rows.value().size() == 1 ? rows.value()[0][1].value_or("") : "";
+    const auto revision = revision_of(std::move(rows));
+    if (!revision.ok()) return Error{revision.error()};
+    return DatabaseState{revision.value(), std::move(name)};
+}
+
 Result<std::int64_t> Database::revision() {
     return revision_of(select("SELECT revision FROM mtls_policy_revision", 1, kLongestQuery));
 }
@@ -423,13 +434,13 @@ std::string find_column_fault(const Database::Row& row) {
 }  // namespace
 
 Result<std::shared_ptr<const DatabaseRows>> Database::rows_where(const std::string& condition) {
-    const auto revision = this->revision();
-    if (!revision.ok()) return Error{revision.error()};
+    auto state = this->state();
+    if (!state.ok()) return Error{state.error()};
     const auto read = select("SELECT name, kind, body, " + size_in_sql(handle_->name) + " FROM mtls_policy" + condition,
                              kColumnsOfARow);
     if (!read.ok()) return Error{"table mtls_policy: " + read.error()};
     auto out = std::make_shared<DatabaseRows>();
-    out->revision = revision.value();
+    static_cast<DatabaseState&>(*out) = std::move(state.value());
     constexpr std::size_t kMostNamed = 5;
     std::size_t left_out = 0;
     for (const Row& row : read.value()) {

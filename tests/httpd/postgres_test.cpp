@@ -223,6 +223,25 @@ CLAIM(a_replica_that_is_behind_is_refused_until_it_has_caught_up) {
     becomes([&] { return site.globex(); }, 200, "by way of the replica");
 }
 
+CLAIM(another_server_behind_a_pooler_is_read_though_its_revision_is_the_same) {
+    if (is_left_out() || test::is_left_out<PgBouncer>("PgBouncer")) return;
+    PostgresSite site;
+    Postgres other(site.folder + "/other");
+    other.sql(first_rows());
+    const auto revision_of = [](const Postgres& at) { return at.sql("SELECT revision FROM mtls_policy_revision"); };
+    site.server->sql(row("refused.conf", "revocation", "# nobody yet\n"));
+    other.sql(row("refused.conf", "revocation", "MTLSSuspend globex\n"));
+    CHECK_EQUAL(revision_of(*site.server), revision_of(other));
+    const PgBouncer pooler(site.folder + "/pooler", site.relay->port());
+    site.web->connect(site.server->parameters("node", pooler.port()));
+    site.run_until_connected();
+    CHECK_EQUAL(site.acme() + site.globex(), 400);
+    site.relay->lead_to(other.port());
+    site.end_connections();
+    becomes([&] { return site.globex(); }, 403, "what the other server has");
+    CHECK_EQUAL(site.acme(), 200);
+}
+
 namespace {
 
 // Processor time of the keepers of all servers.

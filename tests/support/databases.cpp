@@ -175,6 +175,25 @@ std::string Postgres::parameters(const std::string& login, int port) const {
            "\ndbname=mtls user=" + login + "\npassword=secret-of-" + login + "\n";
 }
 
+namespace {
+
+std::string pgbouncer() {
+    return access("/usr/sbin/pgbouncer", X_OK) == 0 ? "/usr/sbin/pgbouncer" : "/usr/bin/pgbouncer";
+}
+
+}  // namespace
+
+bool PgBouncer::is_installed() { return access(pgbouncer().c_str(), X_OK) == 0; }
+
+PgBouncer::PgBouncer(const std::string& folder, int target) : DatabaseServer(folder) {
+    std::ofstream(folder_ + "/pgbouncer.ini")
+        << "[databases]\nmtls = host=127.0.0.1 port=" << target << " user=node password=secret-of-node\n"
+        << "[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = " << port_
+        << "\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\nserver_login_retry = 1\n";
+    launch({pgbouncer(), folder_ + "/pgbouncer.ini"}, {"psql", "-q", "-h", "127.0.0.1", "-p", std::to_string(port_),
+                                                       "-U", "node", "-d", "mtls", "-c", "SELECT 1"});
+}
+
 // ---- MariaDB --------------------------------------------------------------------------------------------------------
 
 bool MariaDb::is_installed() {

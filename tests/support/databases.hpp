@@ -61,6 +61,14 @@ public:
     void start();
 };
 
+// A pooler before a server of PostgreSQL: its connections outlive those to the server.
+class PgBouncer : public DatabaseServer {
+public:
+    PgBouncer(const std::string& folder, int target);
+
+    static bool is_installed();
+};
+
 // The driver `mysql`. The database and the logins are named as those of Postgres.
 class MariaDb : public DatabaseServer {
 public:

@@ -23,7 +23,7 @@ public:
     DatabaseReader(const DatabaseAccess& access, RowPart part, DatabaseView& view)
         : access_(access), part_(part), view_(view) {}
 
-    // Queries the revision, and reads the rows if it changed.
+    // Queries the state of the database, and reads the rows if it changed.
     void poll();
     // Writes the state of this node if it changed or the last write is a while ago; only while the last poll succeeded.
     // Returns a new fault, or "".

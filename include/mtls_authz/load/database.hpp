@@ -43,6 +43,7 @@ public:
     Database(const Database&) = delete;
     Database& operator=(const Database&) = delete;
 
+    Result<DatabaseState> state();
     Result<std::int64_t> revision();
     // Reads the rows in a transaction of its own.
     Result<std::shared_ptr<const DatabaseRows>> read(RowPart part);

@@ -47,9 +47,16 @@ struct DatabaseRow {
     bool operator==(const DatabaseRow& other) const { return kind == other.kind && digest == other.digest; }
 };
 
-// Rows of one revision, read in one transaction.
-struct DatabaseRows {
+// What differs after each change. Behind a pooler, one connection leads to several servers one after another, and two
+// of them can have different rows at the same revision.
+struct DatabaseState {
     std::int64_t revision = 0;
+    std::string server;  // of PostgreSQL since when it runs, of MySQL its name; empty: a file
+    bool operator==(const DatabaseState&) const = default;
+};
+
+// Rows of one state, read in one transaction.
+struct DatabaseRows : DatabaseState {
     std::map<std::string, DatabaseRow, std::less<>> by_name;
     std::string faults;  // faults of the rows that were left out
     bool operator==(const DatabaseRows&) const = default;
