@@ -10,30 +10,65 @@ using namespace test;
 
 namespace {
 
-bool fits(const std::string& pattern, const std::string& path, const std::string& partner = "acme") {
-    const auto parsed = PathPattern::parse(pattern);
-    check(parsed.ok(), parsed.ok() ? "" : parsed.error(), __FILE__, __LINE__);
-    const Grant any_method{};
-    return GrantedPaths({{&any_method, &parsed.value()}}, partner).find({"GET", path}).kind ==
-           GrantAnswer::Kind::kGranted;
+// One pattern by itself.
+class OnePath {
+public:
+    explicit OnePath(const std::string& pattern)
+        : pattern_(parsed(pattern)), granted_({{&any_method_, &pattern_}}, "acme") {}
+    bool fits(const std::string& path) const {
+        return granted_.find({"GET", path}).kind == GrantAnswer::Kind::kGranted;
+    }
+
+private:
+    static PathPattern parsed(const std::string& pattern) {
+        auto out = PathPattern::parse(pattern);
+        check(out.ok(), out.ok() ? "" : out.error(), __FILE__, __LINE__);
+        return std::move(out.value());
+    }
+
+    const Grant any_method_{};
+    const PathPattern pattern_;
+    const GrantedPaths granted_;
+};
+
+bool fits(const std::string& pattern, const std::string& path) { return OnePath(pattern).fits(path); }
+
+struct Segment {
+    std::string text;
+    bool is_one;  // by `*`: nothing in it can be read as two segments, or as none
+};
+
+std::vector<Segment> segments_of(std::string_view path) {
+    std::vector<Segment> out;
+    for (const std::string_view text : split(path.substr(1), '/')) {
+        const bool is_one = !text.empty() && text[0] != ';' && text.find('\\') == std::string_view::npos &&
+                            lower(text).find("%2f") == std::string::npos;
+        out.push_back({std::string(text), is_one});
+    }
+    return out;
 }
 
 // The same, segment by segment; for patterns and paths that begin with a slash.
-bool fits_plainly(const std::string& pattern, const std::string& path, const std::string& partner) {
-    const bool below = pattern.ends_with("/**");
-    auto wanted = split(std::string_view(pattern).substr(1), '/');
-    if (below) wanted.pop_back();
-    const auto segments = split(std::string_view(path).substr(1), '/');
-    if (below ? segments.size() <= wanted.size() : segments.size() != wanted.size()) return false;
-    for (std::size_t i = 0; i < wanted.size(); ++i) {
-        const std::string segment(segments[i]);
-        const bool is_one = !segment.empty() && segment[0] != ';' && segment.find('\\') == std::string::npos &&
-                            lower(segment).find("%2f") == std::string::npos;
-        const bool same = wanted[i] == "*" ? is_one : segment == (wanted[i] == "%{partner}" ? partner : wanted[i]);
-        if (!same) return false;
+class PlainPath {
+public:
+    PlainPath(std::string_view pattern, std::string_view partner) : reaches_below_(pattern.ends_with("/**")) {
+        for (const std::string_view text : split(pattern.substr(1), '/')) {
+            wanted_.emplace_back(text == "%{partner}" ? partner : text);
+        }
+        if (reaches_below_) wanted_.pop_back();
     }
-    return true;
-}
+    bool fits(const std::vector<Segment>& path) const {
+        if (reaches_below_ ? path.size() <= wanted_.size() : path.size() != wanted_.size()) return false;
+        for (std::size_t i = 0; i < wanted_.size(); ++i) {
+            if (!(wanted_[i] == "*" ? path[i].is_one : path[i].text == wanted_[i])) return false;
+        }
+        return true;
+    }
+
+private:
+    bool reaches_below_;
+    std::vector<std::string> wanted_;
+};
 
 // All texts of one to `most` of these segments, each behind a slash.
 std::vector<std::string> paths_of(const std::vector<std::string>& segments, std::size_t most) {
@@ -53,15 +88,18 @@ std::vector<std::string> paths_of(const std::vector<std::string>& segments, std:
 
 CLAIM(every_small_pattern_fits_the_small_paths_that_it_fits_segment_by_segment) {
     const auto paths = paths_of({"", "a", "ab", "acme", "*", "**", "%{partner}", ";a", "a;b", "a\\b", "a%2Fb"}, 3);
+    std::vector<std::vector<Segment>> segments;
+    for (const std::string& path : paths) segments.push_back(segments_of(path));
     int patterns = 0, fitting = 0;
     for (const std::string& text : paths_of({"", "a", "ab", "acme", "*", "**", "%{partner}"}, 4)) {
-        const auto pattern = PathPattern::parse(text);
-        if (!pattern.ok()) continue;
+        if (!PathPattern::parse(text).ok()) continue;
         ++patterns;
-        for (const std::string& path : paths) {
-            const bool expected = fits_plainly(text, path, "acme");
+        const OnePath pattern(text);
+        const PlainPath plain(text, "acme");
+        for (std::size_t i = 0; i < paths.size(); ++i) {
+            const bool expected = plain.fits(segments[i]);
             fitting += expected ? 1 : 0;
-            if (fits(text, path) != expected) check(false, text + " and " + path, __FILE__, __LINE__);
+            if (pattern.fits(paths[i]) != expected) check(false, text + " and " + paths[i], __FILE__, __LINE__);
         }
     }
     // Those that hold `**` or an empty segment elsewhere than at their end are none.
@@ -76,6 +114,8 @@ CLAIM(many_grants_together_answer_as_each_of_them_alone) {
     for (const std::string& text : paths_of({"", "a", "b", "acme", "*", "**", "%{partner}"}, 3)) {
         if (PathPattern::parse(text).ok()) texts.push_back(text);
     }
+    std::map<std::string, PlainPath, std::less<>> plain;
+    for (const std::string& text : texts) plain.emplace(text, PlainPath(text, "acme"));
     const auto paths = paths_of({"", "a", "b", "acme", ";a"}, 3);
     const std::vector<std::string> methods = {"GET", "POST", "read", "write", "*"};
     int granted = 0, others = 0;
@@ -91,11 +131,12 @@ CLAIM(many_grants_together_answer_as_each_of_them_alone) {
         const GrantedPaths together(std::move(all), "acme");
         for (int i = 0; i < 50; ++i) {
             const std::string& path = paths[below(paths.size())];
+            const auto segments = segments_of(path);
             const RequestLine line{below(2) == 0 ? "GET" : "PUT", path, below(4) == 0};
             GrantAnswer expected;
             for (const GrantedPath& granted_path : together.all()) {
                 if (line.reaches_below && !granted_path.path->reaches_below()) continue;
-                if (!fits_plainly(std::string(granted_path.path->text()), path, "acme")) continue;
+                if (!plain.find(granted_path.path->text())->second.fits(segments)) continue;
                 const bool has_method = granted_path.grant->methods.contains(line.method);
                 if (!has_method && expected.path != nullptr) continue;
                 using Kind = GrantAnswer::Kind;
