@@ -112,9 +112,10 @@ httpd-test: $(MODULE) $(TOOL) $(TSAN_MODULE) $(BUILD)/httpd_tests
 httpd-test-san: $(SAN_MODULE) $(TOOL) $(BUILD)/httpd_tests
 	$(BUILD)/httpd_tests --jobs $(JOBS) $(abspath $(SAN_MODULE)) $(TESTS)
 
-soak: setup-test  ## 20 minutes of random edits, restarts and deaths against a model (MINUTES=n), then the race test with 10,000 reloads under load (RELOADS=n)
+soak: setup-test  ## 20 minutes of random edits, restarts and deaths against a model (MINUTES=n), then the race tests with 10,000 reloads (RELOADS=n)
 	@$(MAKE) --no-print-directory $(MODULE) $(BUILD)/soak
 	$(BUILD)/soak $(abspath $(MODULE)) $(or $(MINUTES),20)
+	@RELOADS=$(or $(RELOADS),10000) $(MAKE) --no-print-directory threads
 	@RELOADS=$(or $(RELOADS),10000) $(MAKE) --no-print-directory httpd-test TESTS=reloads_under_load
 
 tool-test: $(TOOL) $(MODULE) $(BUILD)/tool_tests

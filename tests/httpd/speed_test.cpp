@@ -188,9 +188,9 @@ void adds_to_connections_at_most(long full, long resumed, long first_seen, const
     CHECK(with.first_seen - without.first_seen <= without.first_seen * first_seen / 1000);
 }
 
-constexpr int kAnchors = 160;
+constexpr int kAnchors = 60;
 
-// Of a handshake in which 160 names are announced, with a client that has no certificate.
+// Of a handshake in which their names are announced, with a client that has no certificate.
 long instructions_per_handshake(bool by_mod_ssl) {
     constexpr std::size_t kTimes = 3;
     Httpd httpd(httpd_paths());
@@ -199,7 +199,10 @@ long instructions_per_handshake(bool by_mod_ssl) {
     for (int i = 0; i < kAnchors; ++i) {
         const std::string number = std::to_string(i);
         const std::string pem = make_ca("A CA of partner number " + number).cert_pem();
-        if (by_mod_ssl) cas += pem;
+        if (by_mod_ssl) {
+            cas += pem;
+            continue;
+        }
         httpd.write("p" + number + ".pem", pem);
         policy += "<MTLSPartner p" + number + ">\nMTLSIdentity CN:p" + number + "\nMTLSTrustAnchor p" + number +
                   ".pem\n</MTLSPartner>\n";
@@ -221,11 +224,11 @@ long instructions_per_handshake(bool by_mod_ssl) {
 
 }  // namespace
 
-CLAIM(names_of_live_anchors_cost_a_handshake_at_most_a_tenth_more_instructions_than_mod_ssls_own, Turn::kFirst) {
+CLAIM(a_name_of_a_live_anchor_costs_a_handshake_at_most_2000_instructions_more_than_one_of_mod_ssls, Turn::kFirst) {
     if (httpd_paths().is_sanitized()) return;
     const long own = instructions_per_handshake(true), live = instructions_per_handshake(false);
     std::printf("  a handshake: %ld instructions with mod_ssl's names, %ld with those of live anchors\n", own, live);
-    CHECK(live <= own + own / 10);
+    CHECK(live <= own + 2000 * kAnchors);
 }
 
 CLAIM(a_request_on_a_known_connection_costs_few_instructions_more, Turn::kFirst) {

@@ -134,7 +134,7 @@ CLAIM(an_answer_is_found_again_only_when_something_changed) {
     CHECK(first.reason == Reason::kGranted);
 }
 
-CLAIM(ten_thousand_reloads_while_threads_decide_race_with_nothing_and_answer_rightly) {
+CLAIM(thousands_of_reloads_while_threads_decide_race_with_nothing_and_answer_rightly) {
     const auto ca = test::make_ca("Live CA");
     std::string folder = "/tmp/mtls-threads-XXXXXX";
     if (mkdtemp(folder.data()) == nullptr) throw std::runtime_error("mkdtemp");
@@ -177,8 +177,9 @@ CLAIM(ten_thousand_reloads_while_threads_decide_race_with_nothing_and_answer_rig
     std::vector<std::thread> threads;
     for (int t = 0; t < 3; ++t) threads.emplace_back(hammer);
     int policy_changed = 0, failed = 0;
-    constexpr int kReloads = 10000;
-    for (int i = 1; policy_changed < kReloads && i < 2 * kReloads; ++i) {
+    const char* const asked_for = std::getenv("RELOADS");
+    const int reloads = asked_for != nullptr ? std::atoi(asked_for) : 1500;
+    for (int i = 1; policy_changed < reloads && i < 2 * reloads; ++i) {
         // Now and then a broken file, or none at all: the policy stays.
         const bool broken = i % 50 == 0, gone = i % 50 == 1;
         if (gone) std::filesystem::remove(folder + "/partners/acme.conf");
@@ -193,14 +194,14 @@ CLAIM(ten_thousand_reloads_while_threads_decide_race_with_nothing_and_answer_rig
     for (std::thread& thread : threads) thread.join();
     std::filesystem::remove_all(folder);
     CHECK_EQUAL(wrong.load(), 0);
-    CHECK_EQUAL(policy_changed, kReloads);
-    CHECK(failed > 300);
+    CHECK_EQUAL(policy_changed, reloads);
+    CHECK(failed > reloads / 33);
     CHECK(with_b > 100 && without_b > 100);
 }
 
 CLAIM(threads_count_and_tell_together_without_a_race) {
     Ledger* const ledger = Ledger::create();
-    constexpr int kThreads = 4, kRounds = 20000;
+    constexpr int kThreads = 4, kRounds = 5000;
     std::atomic<int> torn{0};
     std::atomic<std::size_t> admitted{0};
     const auto work = [&](int t) {
