@@ -1,11 +1,15 @@
 // `make bench`: the module's cost, beside that of alternatives in use. Prints its tables, and writes them as JSON and
 // as Markdown. Usage: bench MODULE TOOL JSON-FILE [quick] [PART...]
 #include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <stdexcept>
 #include <thread>
 
 #include "httpd_server.hpp"
@@ -40,20 +44,68 @@ Json machine() {
             {"valgrind", first_line({"valgrind", "--version"})}};
 }
 
+// What counts instructions, which do not depend on what else a machine does: each in a process of its own, and all at
+// the same time. Their tables come one after another.
+void run_together(Report& report, const std::vector<std::function<void(Report&)>>& counts) {
+    struct Running {
+        std::FILE* table = std::tmpfile();
+        std::FILE* json = std::tmpfile();
+        pid_t pid = -1;
+    };
+    const auto text_of = [](std::FILE* file) {
+        std::string out;
+        std::rewind(file);
+        for (int c = std::fgetc(file); c != EOF; c = std::fgetc(file)) out += static_cast<char>(c);
+        std::fclose(file);
+        return out;
+    };
+    std::vector<Running> all(counts.size());
+    std::fflush(stdout);
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+        Running& one = all[i];
+        if (one.table == nullptr || one.json == nullptr) throw std::runtime_error("no temporary file");
+        one.pid = fork();
+        if (one.pid != 0) continue;
+        dup2(fileno(one.table), STDOUT_FILENO);
+        int status = 0;
+        try {
+            Report own;
+            counts[i](own);
+            std::fputs(own.json().dump().c_str(), one.json);
+        } catch (const std::exception& e) {
+            std::fprintf(stderr, "%s\n", e.what());
+            status = 1;
+        }
+        std::fflush(nullptr);
+        _exit(status);
+    }
+    bool is_whole = true;
+    for (const Running& one : all) {
+        int status = 0;
+        is_whole = waitpid(one.pid, &status, 0) == one.pid && status == 0 && is_whole;
+        std::fputs(text_of(one.table).c_str(), stdout);
+        const std::string json = text_of(one.json);
+        if (!json.empty()) report.json().update(Json::parse(json));
+    }
+    if (!is_whole) throw std::runtime_error("a part was not measured to its end");
+}
+
 void run(Report& report, const std::string& tool, bool quick, const std::vector<std::string>& parts) {
     const auto is_asked = [&parts](const char* part) {
         return parts.empty() || std::find(parts.begin(), parts.end(), part) != parts.end();
     };
     Pki pki;
     const int large = quick ? 1000 : 1'000'000, medium = quick ? 1000 : 100'000;
-    if (is_asked("requests")) measure_requests(report, pki);
-    if (is_asked("connections")) measure_connections(report, pki);
+    std::vector<std::function<void(Report&)>> counts;
+    if (is_asked("requests")) counts.emplace_back([&](Report& own) { measure_requests(own, pki); });
+    if (is_asked("connections")) counts.emplace_back([&](Report& own) { measure_connections(own, pki); });
     std::vector<int> sizes;
     if (is_asked("sizes")) sizes = {1, medium};
     // valgrind takes minutes to load so many identities: only where it is asked for by its name.
     if (!parts.empty() && is_asked("million")) sizes.push_back(large);
-    if (!sizes.empty()) measure_sizes(report, pki, sizes);
-    if (is_asked("peers")) measure_peers(report, pki);
+    if (!sizes.empty()) counts.emplace_back([&](Report& own) { measure_sizes(own, pki, sizes); });
+    if (is_asked("peers")) counts.emplace_back([&](Report& own) { measure_peers(own, pki); });
+    run_together(report, counts);
     if (is_asked("loading")) {
         measure_loading(report, pki, {medium, large});
         measure_check(report, pki, tool, large);

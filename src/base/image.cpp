@@ -33,7 +33,8 @@ constexpr std::size_t kLeastReserved = std::size_t{1} << 20;
 // end the process.
 std::size_t largest_file() {
     rlimit limit{};
-    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < kMostReserved ? limit.rlim_cur : kMostReserved;
+    const bool is_less = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < kMostReserved;
+    return is_less ? static_cast<std::size_t>(limit.rlim_cur) : kMostReserved;
 }
 
 }  // namespace
@@ -54,7 +55,8 @@ Result<std::shared_ptr<const Image>> Image::open(int file, Watched kind) {
     Head head;
     std::memcpy(&head, memory, sizeof head);
     // Owns the mapping from here on, so that every error below unmaps it.
-    std::shared_ptr<const Image> image(new Image(file, {static_cast<const char*>(memory), size}, head.root));
+    std::shared_ptr<const Image> image(
+        new Image(file, {static_cast<const char*>(memory), size}, static_cast<std::size_t>(head.root)));
     if (head.magic != kMagic || head.layout != layout_id()) return Error{"another version of the module made it"};
     if (head.kind != static_cast<std::uint64_t>(kind) || head.size != size || head.root > size) {
         return Error{"it is damaged"};

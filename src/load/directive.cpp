@@ -21,8 +21,9 @@ bool is_der(std::string_view text) {
 
 class TextReader {
 public:
-    TextReader(std::string_view text, const std::string& file, bool singles, std::vector<Diagnostic>& errors)
-        : rest_(text), file_(file), singles_(singles), errors_(errors) {
+    TextReader(std::string_view text, const std::string& file, bool singles, std::vector<Diagnostic>& errors,
+               const TakeDirective& take)
+        : rest_(text), file_(file), singles_(singles), errors_(errors), take_(take) {
         constexpr std::string_view kByteOrderMark =
             "\xef\xbb\xbf";  // some editors write it at the start of UTF-8 files (RFC 3629 6)
         if (rest_.starts_with("\xff\xfe") || rest_.starts_with("\xfe\xff")) {
@@ -37,35 +38,29 @@ public:
     }
 
     // Parses lines without sections, and continues after errors.
-    std::vector<Directive> read_singles() {
-        std::vector<Directive> top;
+    void read_singles() {
         const std::size_t end = rest_.rfind('\n');
         const std::string_view unfinished = rest_.substr(end == std::string_view::npos ? 0 : end + 1);
         rest_.remove_suffix(unfinished.size());
-        while (!rest_.empty()) read_line(top);
+        while (!rest_.empty()) read_line();
         line_ = next_line_;
         if (!trim(unfinished).empty())
             report("the last line has no newline, so it may be half written: it does not count");
-        return top;
     }
 
-    std::vector<Directive> read() {
-        std::vector<Directive> top;
+    void read() {
         if (is_der(rest_)) {
             line_ = 1;
-            report(std::string("the file is DER") + kNoDirectives);
-            return top;
+            return report(std::string("the file is DER") + kNoDirectives);
         }
         if (!rest_.empty() && rest_.back() != '\n') {
-            report("the last line has no newline: the file is incomplete; end it with one");
-            return top;
+            return report("the last line has no newline: the file is incomplete; end it with one");
         }
-        while (!rest_.empty()) read_line(top);
+        while (!rest_.empty()) read_line();
         if (open_) {
             line_ = open_->where.line;
             report("<" + open_->name + "> is not closed: the file is incomplete; end it with </" + open_->name + ">");
         }
-        return top;
     }
 
 private:
@@ -91,7 +86,7 @@ private:
         }
     }
 
-    void read_line(std::vector<Directive>& top) {
+    void read_line() {
         const std::string_view line = next_logical_line();
         const std::string_view text = trim(line);
         const bool was_in_pem = is_in_pem_;
@@ -109,10 +104,11 @@ private:
                 "write the value itself");
         }
         if (singles_ && text.front() == '<') return report("a section has no place here: " + in_quotes(text, 60));
-        if (text.starts_with("</")) return close_section(text, top);
+        if (text.starts_with("</")) return close_section(text);
         if (text.front() == '<') return open_section(text);
         Directive directive = named(text);
-        (open_ ? open_->children : top).push_back(std::move(directive));
+        if (!open_) return take_(std::move(directive));
+        open_->children.push_back(std::move(directive));
     }
 
     Directive named(std::string_view text) const {
@@ -142,7 +138,7 @@ private:
         open_ = std::move(section);
     }
 
-    void close_section(std::string_view text, std::vector<Directive>& top) {
+    void close_section(std::string_view text) {
         const std::string_view comment = trailing_comment(text);
         if (!comment.empty()) report(in_quotes(text, 60) + " " + kOwnLine);
         text = trim(text.substr(0, text.size() - comment.size()));
@@ -152,7 +148,7 @@ private:
         if (!open_ || !equal_nocase(name, open_->name)) {
             return report(in_quotes(text, 60) + " closes nothing that is open");
         }
-        top.push_back(std::move(*open_));
+        take_(std::move(*open_));
         open_.reset();
     }
 
@@ -161,6 +157,7 @@ private:
     const std::string& file_;
     const bool singles_;
     std::vector<Diagnostic>& errors_;
+    const TakeDirective& take_;
     std::optional<Directive> open_;
     bool is_skipping_ = false;  // inside of a section whose first line cannot be read
     bool is_in_pem_ = false;    // a block that is reported once
@@ -170,17 +167,31 @@ private:
 
 }  // namespace
 
+void read_each_directive(std::string_view text, const std::string& file, std::vector<Diagnostic>& errors,
+                         const TakeDirective& take) {
+    std::vector<Diagnostic> found;
+    const TakeDirective take_until_fault = [&](Directive directive) {
+        if (found.empty()) take(std::move(directive));
+    };
+    TextReader(text, file, false, found, take_until_fault).read();
+    errors.insert(errors.end(), found.begin(), found.end());
+}
+
 Result<std::vector<Directive>> read_directives(std::string_view text, const std::string& file,
                                                std::vector<Diagnostic>& errors) {
     const std::size_t before = errors.size();
-    auto directives = TextReader(text, file, false, errors).read();
+    std::vector<Directive> out;
+    read_each_directive(text, file, errors, [&out](Directive directive) { out.push_back(std::move(directive)); });
     if (errors.size() > before) return Error{errors[before].str()};
-    return directives;
+    return out;
 }
 
 std::vector<Directive> read_single_directives(std::string_view text, const std::string& file,
                                               std::vector<Diagnostic>& errors) {
-    return TextReader(text, file, true, errors).read_singles();
+    std::vector<Directive> out;
+    const TakeDirective take = [&out](Directive directive) { out.push_back(std::move(directive)); };
+    TextReader(text, file, true, errors, take).read_singles();
+    return out;
 }
 
 std::string unquoted_hint(std::span<const std::string> words, std::size_t at) {

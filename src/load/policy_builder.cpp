@@ -239,9 +239,7 @@ void PolicyBuilder::add_files(const WatchedFiles& watched, Origin origin) {
                   "holds a comment");
             continue;
         }
-        const auto directives = read_directives(*content, path, diagnostics_);
-        if (!directives) continue;
-        for (const Directive& directive : directives.value()) add(directive, origin);
+        read_each_directive(*content, path, diagnostics_, [&](const Directive& directive) { add(directive, origin); });
     }
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <unordered_map>
 
 #include "mtls_authz/base/text.hpp"
@@ -163,13 +164,17 @@ private:
         const Partner* partner;
         std::uint32_t number;  // of the line among the partner's
     };
+    // Lines with the same key, linked by next_ in the order in which they were added.
+    struct Chain {
+        Id first, last;
+    };
     // Lines that ask for the same types of values.
     struct Group {
         std::vector<Type> exact;  // types for which each line asks for one exact value; sorted
         std::vector<Type> all;    // sorted
         bool names_something = false;
         std::vector<Id> lines;
-        std::vector<std::vector<std::size_t>> values;  // for each line, the hashes of its exact values
+        std::vector<std::size_t> values;  // for each line, the hashes of its exact values, as many as `exact`
     };
 
     struct Found {
@@ -202,6 +207,9 @@ private:
                 ids_[partner.first_identity + i] = {&partner, i};
         }
         is_member_.resize(ids_.size());
+        next_.resize(ids_.size(), kNone);
+        chain_of_.resize(ids_.size());
+        by_key_.reserve(ids_.size());
         // CAs with the same partners, as those of the default anchors, are compared once.
         std::set<std::vector<const Partner*>> seen;
         for (auto& [ca, all] : partners) {
@@ -215,10 +223,10 @@ private:
             for (std::uint32_t i = 0; i < partner->identities.size(); ++i) {
                 const Id id = partner->first_identity + i;
                 members.push_back(id);
-                is_member_[id] = true;
                 const Identity identity = partner->identities.at(i);
-                if (!identity.any) add_key(identity, id);
+                if (!identity.any && !is_member_[id]) add_key(identity, id);
                 if (identity.any) any_by_ca_[ca].push_back(id);
+                is_member_[id] = true;
             }
         }
     }
@@ -241,7 +249,11 @@ private:
     void add_key(const Identity& identity, Id id) {
         const auto records = records_in(identity);
         const std::string_view key = records.size() == 1 ? records.front() : keys_.emplace_back(key_of(records));
-        by_key_[key].push_back(id);
+        Chain& chain = by_key_.try_emplace(key, Chain{id, id}).first->second;
+        chain_of_[id] = &chain;
+        if (chain.last == id) return;
+        next_[chain.last] = id;
+        chain.last = id;
     }
 
     bool report(Id id, Id other) {
@@ -261,9 +273,15 @@ private:
     }
 
     bool report_one_of(Id id, const std::vector<Id>& others) {
-        constexpr std::size_t kMostEqual = 100;
-        for (std::size_t i = 0; i < std::min(others.size(), kMostEqual); ++i) {
-            if (report(id, others[i])) return true;
+        const std::size_t most = std::min(others.size(), kMostEqual);
+        return std::any_of(others.begin(), others.begin() + static_cast<std::ptrdiff_t>(most),
+                           [&](Id other) { return report(id, other); });
+    }
+
+    bool report_one_of(Id id, const Chain& others) {
+        Id other = others.first;
+        for (std::size_t i = 0; i < kMostEqual && other != kNone; ++i, other = next_[other]) {
+            if (report(id, other)) return true;
         }
         return false;
     }
@@ -280,13 +298,13 @@ private:
             }
         }
         if (mine.identity.any) return;
-        std::vector<std::string_view> keys = records_in(mine.identity);
-        const std::string whole = keys.size() > 1 ? key_of(keys) : std::string();
-        if (!whole.empty()) keys.push_back(whole);
-        for (const std::string_view key : keys) {
-            const auto found = by_key_.find(key);
+        const auto records = records_in(mine.identity);
+        for (const std::string_view record : records) {
+            if (records.size() == 1) break;  // that is the key of the line itself
+            const auto found = by_key_.find(record);
             if (found != by_key_.end() && report_one_of(id, found->second)) return;
         }
+        if (report_one_of(id, *chain_of_[id])) return;
         constexpr std::size_t kMostScanned = 1000;
         if (policy_.worst_scan().lines > kMostScanned) return;  // too many lines without an index
         CertificateFacts specimen;
@@ -341,12 +359,15 @@ private:
     std::vector<Group> groups_of(const std::vector<Id>& members) {
         constexpr std::size_t kMostGroups = 64;
         std::map<std::pair<std::vector<Type>, std::vector<Type>>, Group> groups;
+        std::pair<std::vector<Type>, std::vector<Type>> types;  // all, and those of exact values
+        std::vector<std::size_t> values;
         for (const Id id : members) {
             if (found_.contains(id)) continue;
             const Line one = line(id);
             if (one.identity.any) continue;
-            std::pair<std::vector<Type>, std::vector<Type>> types;  // all, and those of exact values
-            std::vector<std::size_t> values;
+            types.first.clear();
+            types.second.clear();
+            values.clear();
             for (const auto& [type, value] : describe(one.identity.selectors)) {
                 types.first.push_back(type);
                 if (!value) continue;
@@ -361,10 +382,10 @@ private:
                 found->second.names_something = std::any_of(wanted.begin(), wanted.end(), names_something);
             }
             found->second.lines.push_back(id);
-            found->second.values.push_back(std::move(values));
+            found->second.values.insert(found->second.values.end(), values.begin(), values.end());
         }
         std::vector<Group> out;
-        for (auto& [types, group] : groups) out.push_back(std::move(group));
+        for (auto& [key, group] : groups) out.push_back(std::move(group));
         return out;
     }
 
@@ -390,30 +411,52 @@ private:
         for (const Type& type : types) {
             const auto at = std::lower_bound(group.exact.begin(), group.exact.end(), type) - group.exact.begin();
             constexpr std::size_t kOddFactor = 0x9e3779b97f4a7c15;
-            out = out * kOddFactor + group.values[number][static_cast<std::size_t>(at)];
+            out = out * kOddFactor + group.values[number * group.exact.size() + static_cast<std::size_t>(at)];
         }
         return out;
+    }
+
+    struct Valued {
+        std::size_t value;
+        Id id;
+    };
+    struct ValueLess {
+        bool operator()(const Valued& a, const Valued& b) const { return a.value < b.value; }
+    };
+    // In a group by itself, such a line has none to be compared with.
+    static void leave_out_single_values(std::vector<Valued>& sorted) {
+        auto end = sorted.begin();
+        for (auto first = sorted.begin(), last = first; first != sorted.end(); first = last) {
+            last = std::find_if(first, sorted.end(), [&](const Valued& other) { return other.value != first->value; });
+            if (last - first > 1) end = std::copy(first, last, end);
+        }
+        sorted.erase(end, sorted.end());
     }
 
     // Compares only lines with equal exact values: others do not overlap.
     void compare_groups(const Group& few, const Group& many) {
         if (few.names_something && many.names_something && common(few.all, many.all).empty()) return;
         const std::vector<Type> both = common(few.exact, many.exact);
-        std::unordered_map<std::size_t, std::vector<Id>> by_value;
-        for (std::size_t i = 0; i < many.lines.size(); ++i) by_value[value_of(many, i, both)].push_back(many.lines[i]);
-        for (std::size_t i = 0; i < few.lines.size() && compared_ < kMostCompared; ++i) {
-            const auto found = by_value.find(value_of(few, i, both));
-            if (found != by_value.end())
-                compare_line(few.lines[i], found->second, few.lines.size() == many.lines.size());
+        std::vector<Valued> by_value;
+        by_value.reserve(many.lines.size());
+        for (std::size_t i = 0; i < many.lines.size(); ++i)
+            by_value.push_back({value_of(many, i, both), many.lines[i]});
+        std::stable_sort(by_value.begin(), by_value.end(), ValueLess());
+        if (&few == &many) leave_out_single_values(by_value);
+        for (std::size_t i = 0; i < few.lines.size() && compared_ < kMostCompared && !by_value.empty(); ++i) {
+            const auto [first, last] =
+                std::equal_range(by_value.begin(), by_value.end(), Valued{value_of(few, i, both), 0}, ValueLess());
+            compare_line(few.lines[i], {first, last}, few.lines.size() == many.lines.size());
         }
     }
 
     // `by_place`: reports the later one of two lines.
-    void compare_line(Id id, const std::vector<Id>& candidates, bool by_place) {
+    void compare_line(Id id, std::span<const Valued> candidates, bool by_place) {
         constexpr int kMostOfOne = 50;
+        if (candidates.empty()) return;
         int compared = 0;
         const Line mine = line(id);
-        for (const Id other : candidates) {
+        for (const auto& [value, other] : candidates) {
             if (found_.contains(id)) return;
             if (++compared > kMostOfOne || ++compared_ > kMostCompared) return;
             if (ids_[other].partner == mine.partner || is_reported_with(other, id)) continue;
@@ -426,15 +469,18 @@ private:
         }
     }
 
-    static constexpr std::size_t kMostCompared = 300'000;
+    static constexpr std::size_t kMostCompared = 300'000, kMostEqual = 100;
+    static constexpr Id kNone = ~Id{0};
 
     const Policy& policy_;
     std::vector<Place> ids_;
     std::map<std::string, std::vector<Id>> members_;  // by CA that several partners have; "" for mod_ssl
     std::vector<bool> is_member_;
-    std::unordered_map<std::string_view, std::vector<Id>> by_key_;  // by the records of a line's selectors
-    std::deque<std::string> keys_;                                  // of lines with several selectors
-    std::set<std::string> oids_;                                    // of attributes of names
+    std::unordered_map<std::string_view, Chain> by_key_;  // by the records of a line's selectors
+    std::vector<const Chain*> chain_of_;                  // of a line's own key
+    std::vector<Id> next_;                                // of a chain; kNone at its end
+    std::deque<std::string> keys_;                        // of lines with several selectors
+    std::set<std::string> oids_;                          // of attributes of names
     std::map<std::string, std::vector<Id>> any_by_ca_;
     std::map<Id, Found> found_;
     std::size_t compared_ = 0;

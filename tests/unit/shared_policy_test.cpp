@@ -486,7 +486,7 @@ CLAIM(an_image_that_points_out_of_itself_is_not_used) {
     std::uint64_t root = 0;
     std::memcpy(&root, whole.data() + 32, sizeof root);
     std::size_t refused = 0;
-    for (std::size_t at = root; at + 8 <= root + sizeof(Policy); at += 8) {
+    for (std::uint64_t at = root; at + 8 <= root + sizeof(Policy); at += 8) {
         for (const std::uint64_t value : {std::uint64_t{1} << 40, std::uint64_t{1} << 62}) {
             std::uint64_t was = 0;
             std::memcpy(&was, whole.data() + at, sizeof was);

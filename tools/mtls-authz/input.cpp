@@ -98,10 +98,9 @@ public:
         }
     }
     void add_text(const std::string& text, const std::string& file) {
-        const auto directives = read_directives(text, file, out_.findings);
-        if (!directives) return;
         const Origin origin = is_dump_ && text.starts_with(kDumpHead) ? Origin::kDump : Origin::kPolicyFile;
-        for (const Directive& directive : directives.value()) builder_.add(directive, origin);
+        read_each_directive(text, file, out_.findings,
+                            [&](const Directive& directive) { builder_.add(directive, origin); });
     }
     // The policy's part of httpd.conf; its relative paths begin at the server's ServerRoot.
     void add_server(const GateMap& server, const std::string& root) {

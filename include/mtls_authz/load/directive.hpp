@@ -2,6 +2,7 @@
 // read_directives() parses it from a policy file; both use this type, so that there is one grammar.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -26,6 +27,12 @@ struct Directive {
 // Limits: 1 MiB per line, no nested sections.
 Result<std::vector<Directive>> read_directives(std::string_view text, const std::string& file,
                                                std::vector<Diagnostic>& errors);
+
+// The same, handing over one directive or section after another, until the first error. `errors` gets the file's own
+// errors at its end.
+using TakeDirective = std::function<void(Directive)>;
+void read_each_directive(std::string_view text, const std::string& file, std::vector<Diagnostic>& errors,
+                         const TakeDirective& take);
 
 // Parses a file of independent lines: an invalid line (a section, an expansion, a last line without newline) is added
 // to `errors`, and the others count.
