@@ -101,8 +101,10 @@ CaReadingPtr read_ca(const Link& ca) {
     }
     CaReading out{read_facts(*ca.certificate).malformed, spki_sha256(*ca.certificate), {}};
     out.id = out.key + read_name(*X509_get_subject_name(ca.certificate)).canonical;
+    constexpr std::size_t kMostKept = 1024;  // so that the long names of strangers' certificates fill no memory
+    const bool is_short = out.id.size() + out.malformed.size() <= kMostKept;
     auto kept = std::make_shared<const CaReading>(std::move(out));
-    if (!ca.sha256.empty()) of_process.insert(std::string(ca.sha256), kept);
+    if (is_short && !ca.sha256.empty()) of_process.insert(std::string(ca.sha256), kept);
     return kept;
 }
 

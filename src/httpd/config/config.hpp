@@ -143,6 +143,7 @@ struct State {
     HeaderKeys forwarded_keys;             // of what MTLSForward sets: removed from requests
     bool removes_path_headers = false;     // removes path-overriding headers from requests
     bool filters_trailers = false;         // a filter removes forbidden fields from trailers
+    bool looked_for_merging = false;       // of trailers: MergeTrailers
     bool uses_captures = false;            // some rule names a capture of a section's regular expression
     std::vector<SectionPattern> patterns;  // named by such rules; NameReference counts them from 1
     bool compares = false;                 // some gate is LogOnly

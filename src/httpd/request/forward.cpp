@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "httpd/config/config_tree.hpp"
 #include "httpd/config/sections.hpp"
 #include "httpd/decide/front.hpp"
 #include "httpd/request/overriding.hpp"
@@ -298,6 +299,12 @@ const char* on_forward(cmd_parms* cmd, void*, const char* args) noexcept {
 void hook_trailers() {
     if (std::exchange(state().filters_trailers, true)) return;
     ap_hook_insert_filter(on_insert_trailer_filter, nullptr, nullptr, APR_HOOK_LAST);
+}
+
+void hook_merged_trailers() {
+    if (std::exchange(state().looked_for_merging, true)) return;
+    const auto merges = [](const ap_directive_t& d) { return equal_nocase(d.directive, "MergeTrailers"); };
+    if (is_any_directive(merges)) hook_trailers();
 }
 
 void register_forward_hooks() {

@@ -41,6 +41,8 @@ void forward(request_rec* r, const apr_table_t* fields);
 // Checks trailers for forbidden fields. Hooked only if a directive needs it: httpd sorts its hooks again after reading
 // the configuration.
 void hook_trailers();
+// The same where a MergeTrailers line may make headers of them.
+void hook_merged_trailers();
 
 // Hooks: post_read_request, insert_filter.
 void register_forward_hooks();

@@ -4,7 +4,6 @@
 #include <span>
 #include <utility>
 
-#include "httpd/config/config_tree.hpp"
 #include "httpd/request/forward.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/decide/override_header.hpp"
@@ -62,8 +61,7 @@ void remove_overrides_in_trailers(request_rec* r) {
 void hook_path_overrides() {
     if (std::exchange(state().removes_path_headers, true)) return;
     ap_hook_post_read_request(on_headers_read, nullptr, nullptr, APR_HOOK_REALLY_FIRST);
-    const auto merges = [](const ap_directive_t& d) { return equal_nocase(d.directive, "MergeTrailers"); };
-    if (is_any_directive(merges)) hook_trailers();
+    hook_merged_trailers();
 }
 
 }  // namespace mtls::httpd

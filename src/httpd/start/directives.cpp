@@ -116,6 +116,7 @@ std::string at_own_line(cmd_parms* cmd, const std::vector<Diagnostic>& errors) {
 const char* on_policy_directive(cmd_parms* cmd, void*, const char*) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
         if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
+        hook_merged_trailers();  // the policy may have fronts
         const auto errors = state().live.policy.policy_source().add(directive_of(cmd->directive));
         return errors.empty() ? nullptr : failure(cmd, at_own_line(cmd, errors));
     });
@@ -148,6 +149,7 @@ const char* on_revocation_file(cmd_parms* cmd, void*, const char* args) noexcept
 }
 
 const char* on_policy_file(cmd_parms* cmd, void*, const char* args) noexcept {
+    hook_merged_trailers();
     return watch_files(cmd, args, state().live.policy.policy_source());
 }
 
@@ -176,6 +178,7 @@ const char* on_policy_database(cmd_parms* cmd, void*, const char* driver, const 
             return failure(cmd, name + ": " + in_quotes(driver, 60) + did_you_mean(driver, kDatabaseDrivers) +
                                     ": expected pgsql, sqlite3 or mysql, and a FILE that holds the connection");
         }
+        hook_merged_trailers();
         PolicyDatabase*& database = state().database;
         if (database != nullptr) return failure(cmd, name + ": already given at " + database->where.str());
         database = pool_new<PolicyDatabase>(cmd->pool);
