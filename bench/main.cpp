@@ -48,44 +48,35 @@ Json machine() {
 // the same time. Their tables come one after another.
 void run_together(Report& report, const std::vector<std::function<void(Report&)>>& counts) {
     struct Running {
-        std::FILE* table = std::tmpfile();
-        std::FILE* json = std::tmpfile();
-        pid_t pid = -1;
+        std::FILE* rows;
+        pid_t pid;
     };
-    const auto text_of = [](std::FILE* file) {
-        std::string out;
-        std::rewind(file);
-        for (int c = std::fgetc(file); c != EOF; c = std::fgetc(file)) out += static_cast<char>(c);
-        std::fclose(file);
-        return out;
-    };
-    std::vector<Running> all(counts.size());
+    std::vector<Running> all;
     std::fflush(stdout);
-    for (std::size_t i = 0; i < counts.size(); ++i) {
-        Running& one = all[i];
-        if (one.table == nullptr || one.json == nullptr) throw std::runtime_error("no temporary file");
-        one.pid = fork();
-        if (one.pid != 0) continue;
-        dup2(fileno(one.table), STDOUT_FILENO);
-        int status = 0;
+    for (const auto& count : counts) {
+        std::FILE* const rows = std::tmpfile();
+        if (rows == nullptr) throw std::runtime_error("no temporary file");
+        all.push_back({rows, fork()});
+        if (all.back().pid != 0) continue;
+        Report own;
+        int status = 1;
         try {
-            Report own;
-            counts[i](own);
-            std::fputs(own.json().dump().c_str(), one.json);
+            if (std::freopen("/dev/null", "w", stdout) != nullptr) count(own);
+            std::fputs(own.json().dump().c_str(), rows);
+            status = 0;
         } catch (const std::exception& e) {
             std::fprintf(stderr, "%s\n", e.what());
-            status = 1;
         }
         std::fflush(nullptr);
         _exit(status);
     }
     bool is_whole = true;
-    for (const Running& one : all) {
+    for (const auto& [rows, pid] : all) {
         int status = 0;
-        is_whole = waitpid(one.pid, &status, 0) == one.pid && status == 0 && is_whole;
-        std::fputs(text_of(one.table).c_str(), stdout);
-        const std::string json = text_of(one.json);
-        if (!json.empty()) report.json().update(Json::parse(json));
+        is_whole = waitpid(pid, &status, 0) == pid && status == 0 && is_whole;
+        std::rewind(rows);
+        if (is_whole) report.add(Json::parse(rows));
+        std::fclose(rows);
     }
     if (!is_whole) throw std::runtime_error("a part was not measured to its end");
 }

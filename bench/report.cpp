@@ -36,6 +36,13 @@ void Report::row(const std::string& what, Json value, const std::string& unit) {
     json_[section_]["rows"].push_back({{"what", what}, {"value", std::move(value)}, {"unit", unit}});
 }
 
+void Report::add(const Json& sections) {
+    for (const auto& [key, of_other] : sections.items()) {
+        section(key, of_other["title"].get<std::string>());
+        for (const Json& one : of_other["rows"]) row(one["what"], one["value"], one["unit"]);
+    }
+}
+
 std::string Report::markdown() const {
     std::string out;
     for (const auto& [key, section] : json_.items()) {

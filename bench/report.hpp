@@ -13,6 +13,8 @@ public:
     // Begins a table.
     void section(const std::string& key, const std::string& title);
     void row(const std::string& what, Json value, const std::string& unit);
+    // The sections of another report.
+    void add(const Json& sections);
     void instructions(const std::string& what, long value) { row(what, value, "instructions"); }
     Json& json() { return json_; }
     std::string markdown() const;

@@ -273,9 +273,10 @@ private:
     }
 
     bool report_one_of(Id id, const std::vector<Id>& others) {
-        const std::size_t most = std::min(others.size(), kMostEqual);
-        return std::any_of(others.begin(), others.begin() + static_cast<std::ptrdiff_t>(most),
-                           [&](Id other) { return report(id, other); });
+        for (std::size_t i = 0; i < std::min(others.size(), kMostEqual); ++i) {
+            if (report(id, others[i])) return true;
+        }
+        return false;
     }
 
     bool report_one_of(Id id, const Chain& others) {
@@ -298,9 +299,9 @@ private:
             }
         }
         if (mine.identity.any) return;
-        const auto records = records_in(mine.identity);
+        auto records = records_in(mine.identity);
+        if (records.size() == 1) records.clear();  // that is the key of the line itself
         for (const std::string_view record : records) {
-            if (records.size() == 1) break;  // that is the key of the line itself
             const auto found = by_key_.find(record);
             if (found != by_key_.end() && report_one_of(id, found->second)) return;
         }

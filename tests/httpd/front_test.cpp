@@ -9,6 +9,7 @@
 #include "front_fields.hpp"
 #include "live_site.hpp"
 #include "sockets.hpp"
+#include "trailer_site.hpp"
 
 using namespace test;
 
@@ -472,23 +473,12 @@ CLAIM(the_application_never_sees_a_fronts_header) {
 
 CLAIM(no_trailer_is_a_fronts_header_in_a_server_without_gates) {
     for (const bool by_file : {false, true}) {
-        Site site;
-        install(site.httpd);
-        const EchoBackend backend(site.httpd.next_port());
-        site.httpd.write("front.conf", front_partner(kRfc9440));
-        // What is merged into the request's headers is in the log at its end.
-        site.load("proxy")
-            .load("proxy_http")
-            .vhost(
-                "MergeTrailers On\nProxyPass / http://127.0.0.1:" + std::to_string(site.httpd.next_port()) +
-                "/ disablereuse=on\nCustomLog trailers.log \"%U %{Client-Cert}i %{Client_Cert_Chain}i %{X-Mine}i\"\n")
-            .start(by_file ? "MTLSPolicyFile front.conf\n" : front_partner(kRfc9440));
-        site.get(nullptr, "/open/x", "Transfer-Encoding: chunked\r\nTrailer: X-Mine\r\n", "POST",
-                 "3\r\nabc\r\n0\r\nClient-Cert: evil\r\nClient_Cert_Chain: evil\r\nX-Mine: mine\r\n\r\n");
-        const auto is_logged = [&] {
-            return file_text(site.httpd.path("trailers.log")) == "/open/x - - mine\n" ? 1 : 0;
-        };
-        becomes(is_logged, 1, "what is in the trailers");
+        TrailerSite s("%{Client-Cert}i %{Client_Cert_Chain}i %{X-Mine}i");
+        install(s.site.httpd);
+        s.site.httpd.write("front.conf", front_partner(kRfc9440));
+        s.site.start(by_file ? "MTLSPolicyFile front.conf\n" : front_partner(kRfc9440));
+        s.post(nullptr, "/open/x", "Client-Cert: evil\r\nClient_Cert_Chain: evil\r\nX-Mine: mine\r\n");
+        s.logs("/open/x - - mine\n");
     }
 }
 

@@ -89,18 +89,17 @@ CLAIM(after_a_reload_all_children_together_hold_one_policy) {
     }
 }
 
-CLAIM(very_many_identities_come_into_force_in_a_server_that_began_with_one) {
+CLAIM(a_million_identities_come_into_force_in_a_server_that_began_with_one) {
     LiveSite site;
     site.put("acme.conf", kAcme);
     site.start();
     CHECK_EQUAL(site.get(world().acme), 200);
     std::string lines = "MTLSTrustAnchor globex.pem\nMTLSIdentity DNS:api.globex.example\n";
-    const int many = httpd_paths().is_sanitized() ? 100000 : 1000000;
-    for (int i = 0; i < many; ++i) lines += "MTLSIdentity DNS:h" + std::to_string(i) + ".globex.example\n";
+    for (int i = 0; i < 1000000; ++i) lines += "MTLSIdentity DNS:h" + std::to_string(i) + ".globex.example\n";
     site.put("globex.conf", partner("globex", lines));
     // It takes seconds to read.
     for (int i = 0; i < 12 && !site.httpd.wait_for_log(" replaces "); ++i) CHECK_EQUAL(site.get(world().acme), 200);
-    becomes([&] { return site.get(world().globex); }, 200, "one of them");
+    becomes([&] { return site.get(world().globex); }, 200, "one of a million");
     CHECK_EQUAL(site.get(world().acme), 200);
     site.drop("globex.conf");
     becomes([&] { return site.get(world().globex); }, 403, "none of them");

@@ -23,8 +23,8 @@ extern "C" {
 #include <cstddef>
 #include <exception>
 #include <new>
-#include <string>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 

@@ -41,7 +41,7 @@ void forward(request_rec* r, const apr_table_t* fields);
 // Checks trailers for forbidden fields. Hooked only if a directive needs it: httpd sorts its hooks again after reading
 // the configuration.
 void hook_trailers();
-// The same where a MergeTrailers line may make headers of them.
+// The same in a server where MergeTrailers makes headers of them. For the policy's directives: it may have fronts.
 void hook_merged_trailers();
 
 // Hooks: post_read_request, insert_filter.

@@ -116,7 +116,7 @@ std::string at_own_line(cmd_parms* cmd, const std::vector<Diagnostic>& errors) {
 const char* on_policy_directive(cmd_parms* cmd, void*, const char*) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
         if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
-        hook_merged_trailers();  // the policy may have fronts
+        hook_merged_trailers();
         const auto errors = state().live.policy.policy_source().add(directive_of(cmd->directive));
         return errors.empty() ? nullptr : failure(cmd, at_own_line(cmd, errors));
     });
@@ -134,6 +134,7 @@ const char* watch_files(cmd_parms* cmd, const char* args, Files& into) noexcept 
         if (names.empty()) {
             return failure(cmd, std::string(cmd->cmd->name) + ": expected FILE|GLOB..., like mtls/partners/*.conf");
         }
+        hook_merged_trailers();
         for (const std::string& name : names) {
             into.watch(
                 {name.starts_with('/') ? name : state().server_root + "/" + name, name, place_of(cmd->directive)});
@@ -149,7 +150,6 @@ const char* on_revocation_file(cmd_parms* cmd, void*, const char* args) noexcept
 }
 
 const char* on_policy_file(cmd_parms* cmd, void*, const char* args) noexcept {
-    hook_merged_trailers();
     return watch_files(cmd, args, state().live.policy.policy_source());
 }
 
