@@ -123,15 +123,13 @@ tool-test: $(TOOL) $(MODULE) $(BUILD)/tool_tests
 
 # Another release has other versions of httpd and OpenSSL. What is left out there measures or races, and runs here.
 SUITE       ?= trixie
-# The client, which older libraries serve as well as these: where it was built already, it need not be built there.
-HTTPD_TESTS ?= $(BUILD)/httpd_tests
 test-debian:  ## the demo and the tests against httpd on another Debian, in a chroot that is kept (SUITE=trixie; root only)
 	tools/in-debian.sh $(SUITE) make -j$(shell nproc) BUILD=build/$(SUITE) LTO= demo-and-httpd-test
 
 demo-and-httpd-test: setup-test
-	@$(MAKE) --no-print-directory $(MODULE) $(TOOL) $(BUILD)/demo $(HTTPD_TESTS)
+	@$(MAKE) --no-print-directory $(MODULE) $(TOOL) $(BUILD)/demo $(BUILD)/httpd_tests
 	@$(BUILD)/demo $(abspath $(MODULE)) $(abspath $(TOOL))
-	$(HTTPD_TESTS) --jobs $(JOBS) $(abspath $(MODULE)) -instructions -reloads_under_load $(TESTS)
+	$(BUILD)/httpd_tests --jobs $(JOBS) $(abspath $(MODULE)) -instructions -reloads_under_load $(TESTS)
 
 fuzz: setup-lint  ## 10,000,000 random pairs by the plain rules and 100,000 chains with lists by OpenSSL, then fuzzes what reads foreign bytes, 60 seconds a target (FUZZ_SECONDS=n)
 	@$(MAKE) --no-print-directory answers PAIRS=$(or $(PAIRS),10000000)
