@@ -16,6 +16,7 @@
 #include <string>
 
 #include "claims.hpp"
+#include "own_mounts.hpp"
 
 namespace test {
 
@@ -73,6 +74,7 @@ private:
             dup2(fileno(output.get()), STDOUT_FILENO);
             dup2(fileno(output.get()), STDERR_FILENO);
             alarm(kMostSeconds);
+            own_mounts();
             const std::string failure = outcome_of(claim);
             std::printf("%s%s", failure.c_str(), failure.empty() ? "" : "\n");
             std::exit(failure.empty() ? 0 : 1);
