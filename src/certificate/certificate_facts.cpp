@@ -365,7 +365,8 @@ std::string certificate_sha256(const X509& certificate) {
 
 std::string spki_sha256(const X509& certificate) {
     const std::string encoded = encode(i2d_X509_PUBKEY, *X509_get_X509_PUBKEY(&certificate));
-    return encoded.empty() ? std::string() : sha256(encoded);
+    if (encoded.empty()) throw std::bad_alloc();
+    return sha256(encoded);
 }
 
 namespace {

@@ -125,11 +125,9 @@ void take_pem(const std::string& content, Wrapping wrapping, Decoded& out) {
 // Concatenated, as `cat` writes several files.
 void take_der(std::string_view der, Decoded& out) {
     while (!der.empty()) {
-        const auto* p = bytes_at(der);
-        X509Ptr certificate(d2i_X509(nullptr, &p, static_cast<long>(der.size())));
+        X509Ptr certificate = take_x509(der);
         if (!certificate) break;
         out.certificates.push_back(std::move(certificate));
-        der.remove_prefix(static_cast<std::size_t>(p - bytes_at(der)));
     }
     if (der.empty()) return;
     if (!out.certificates.empty()) {

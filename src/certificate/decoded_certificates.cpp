@@ -7,8 +7,8 @@ namespace mtls {
 
 X509Ptr decode_exactly(std::string_view der) {
     const ErrorQueueGuard errors;
-    const auto* bytes = reinterpret_cast<const unsigned char*>(der.data());
-    X509Ptr out(d2i_X509(nullptr, &bytes, static_cast<long>(der.size())));
+    std::string_view rest = der;
+    X509Ptr out = take_x509(rest);
     if (out && encode(i2d_X509, *out) != der) return nullptr;
     return out;
 }

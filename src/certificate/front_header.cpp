@@ -53,12 +53,10 @@ std::optional<std::string> from_base64(std::string_view text, Padding padding) {
 // Removes one certificate from the front of `der`; null if there is none, or if its encoding is not DER.
 X509Ptr take_certificate(std::string_view& der) {
     const ErrorQueueGuard errors;
-    const auto* next = bytes_of(der).data();
-    X509Ptr out(d2i_X509(nullptr, &next, static_cast<long>(der.size())));
-    if (!out) return nullptr;
-    const auto size = static_cast<std::size_t>(next - bytes_of(der).data());
-    if (encode(i2d_X509, *out) != der.substr(0, size)) return nullptr;
-    der.remove_prefix(size);
+    std::string_view rest = der;
+    X509Ptr out = take_x509(rest);
+    if (!out || encode(i2d_X509, *out) != der.substr(0, der.size() - rest.size())) return nullptr;
+    der = rest;
     return out;
 }
 

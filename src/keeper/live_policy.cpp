@@ -99,13 +99,16 @@ void LivePolicy::use_database(const std::string& spelled, const Where& where) {
     revocation_files_.watch(all);
 }
 
-// Restores the policy from before a restart, if there is a usable one.
-void LivePolicy::restore_policy() {
+// Takes what was in force before a restart, if it is usable.
+bool LivePolicy::restore(Watched kind) {
     auto shelf = board_ != nullptr ? shelf_.look_at_kept() : std::nullopt;
     std::vector<Diagnostic> unusable;
-    is_recalled_ = shelf && shelf->serials[index_of(Watched::kPolicy)] != 0 && take(Watched::kPolicy, *shelf, unusable);
-    if (!is_recalled_) return;
-    in_force_since_ = board_->in_force_since.load();
+    return shelf && shelf->serials[index_of(kind)] != 0 && take(kind, *shelf, unusable);
+}
+
+void LivePolicy::restore_policy() {
+    is_recalled_ = restore(Watched::kPolicy);
+    if (is_recalled_) in_force_since_ = board_->in_force_since.load();
 }
 
 // If revocations or CRLs of the database cannot be read at a restart, or are of a lower revision, restores those from
@@ -115,17 +118,33 @@ void LivePolicy::restore_refusals(std::vector<Diagnostic>& findings) {
     const bool lacks_refusals = has_database_ && (revocations.rows == nullptr || !revocations.fault.empty());
     const bool lacks_crls = has_database_ && policy_rows_.look().rows == nullptr;
     if (!lacks_refusals && !lacks_crls) return;
-    auto shelf = board_ != nullptr ? shelf_.look_at_kept() : std::nullopt;
-    std::vector<Diagnostic> unusable;
-    const auto restore = [&](Watched kind) {
-        return shelf && shelf->serials[index_of(kind)] != 0 && take(kind, *shelf, unusable);
-    };
     if (lacks_crls) restore(Watched::kCrls);
     if (!lacks_refusals || restore(Watched::kRefusals) || revocations.rows != nullptr) return;
     findings.push_back({Diagnostic::Severity::kError, database_at_,
                         "MTLSPolicyDatabase: nobody knows whom its rows refuse: " + revocations.fault});
+    close_gates();
+}
+
+void LivePolicy::close_gates() {
     source_.invalidate();
     drop_policy();
+}
+
+// Revoked certificates would pass without refusals: if `look` throws, those from before a restart are used, or no
+// policy is.
+void LivePolicy::look_at_start(Watched kind, std::vector<Diagnostic>& findings, const std::function<void()>& look) {
+    try {
+        look();
+    } catch (const std::exception& e) {
+        const bool is_restored = restore(kind);
+        findings.push_back({is_restored ? Diagnostic::Severity::kWarning : Diagnostic::Severity::kError,
+                            {},
+                            std::string("the ") + name_of(kind) + " could not be read (" + e.what() +
+                                "): " + (is_restored ? "what was in force stays so" : "the gates stay closed")});
+        if (is_restored) return;
+        lacks_refusals_ = kind == Watched::kRefusals;
+        close_gates();
+    }
 }
 
 void LivePolicy::note_revision() {
@@ -143,10 +162,10 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
     restore_refusals(findings);
     note_revision();
     if (policy_ && board_ != nullptr) board_->in_force_since = in_force_since();
-    poll_guarded("revocation files", reported, [&] { return revocation_files_.look(reported); });
+    look_at_start(Watched::kRefusals, findings, [&] { revocation_files_.look(reported); });
     revocation_files_.take_added();
     refusals_ = revocation_files_.refusals();
-    poll_guarded("CRL files", reported, [&] { return read_crls(policy_.get(), reported); });
+    look_at_start(Watched::kCrls, findings, [&] { read_crls(policy_.get(), reported); });
     name_tables(reported);
     publish_images({{Watched::kRefusals, revocation_files_.image()},
                     {Watched::kCrls, crl_files_.image()},
@@ -230,8 +249,11 @@ bool LivePolicy::ensure_published() {
 
 void LivePolicy::poll_refusals(PollResult& outcome) {
     const std::lock_guard lock(refusals_polling_);
-    outcome.refusals_changed =
-        poll_guarded("revocation files", outcome.findings, [&] { return revocation_files_.look(outcome.findings); });
+    outcome.refusals_changed = poll_guarded("revocation files", outcome.findings, [&] {
+        const bool is_changed = revocation_files_.look(outcome.findings);
+        lacks_refusals_ = false;
+        return is_changed;
+    });
     name_tables(outcome.findings);
     outcome.added_refusals = revocation_files_.take_added();
     outcome.ended_refusals = revocation_files_.take_ended();
@@ -275,10 +297,11 @@ bool LivePolicy::read_crls(const Policy* next, std::vector<Diagnostic>& findings
 void LivePolicy::poll_policy(PollResult& outcome) {
     const std::lock_guard lock(policy_polling_);
     outcome.before = policy();
-    // After a start with closed gates, the revocations of the database are in force before the first policy.
-    if (has_database_ && outcome.before == nullptr) {
-        if (revocation_rows_.look().rows == nullptr) return;
+    // After a start with closed gates, revocations are in force before the first policy.
+    if (outcome.before == nullptr && (has_database_ || lacks_refusals_)) {
+        if (has_database_ && revocation_rows_.look().rows == nullptr) return;
         poll_refusals(outcome);
+        if (lacks_refusals_) return;
     }
     // Load the CRLs that a new policy names before it comes into force.
     const auto prepare = [&](const Policy& next) {

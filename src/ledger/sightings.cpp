@@ -56,12 +56,11 @@ std::string_view SeenCertificate::leaf() const {
 
 std::vector<X509Ptr> SeenCertificate::decode() const {
     const ErrorQueueGuard errors;
-    const std::string der = chain.str();
-    const auto* bytes = bytes_of(der).data();
-    const auto* const end = bytes + der.size();
+    const std::string all = chain.str();
+    std::string_view der = all;
     std::vector<X509Ptr> out;
-    while (bytes < end) {
-        X509Ptr certificate(d2i_X509(nullptr, &bytes, end - bytes));
+    while (!der.empty()) {
+        X509Ptr certificate = take_x509(der);
         if (!certificate) return {};
         out.push_back(std::move(certificate));
     }

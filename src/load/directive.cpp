@@ -1,5 +1,6 @@
 #include "mtls_authz/load/directive.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "mtls_authz/base/text.hpp"
@@ -72,6 +73,8 @@ private:
     std::string_view next_logical_line() {
         line_ = next_line_;
         joined_.clear();
+        joined_text_ = {};
+        bool is_first = true;
         for (;;) {
             const std::size_t end = rest_.find('\n');
             std::string_view piece = rest_.substr(0, end);
@@ -82,16 +85,32 @@ private:
             if (!continues && joined_.empty()) return piece;
             if (continues) piece.remove_suffix(1);
             joined_ += piece;
+            const std::string_view text = trim(piece);
+            if (!is_first && !text.empty() && text.front() != '#') joined_text_ = text;
             if (!continues) return joined_;
+            is_first = false;
         }
+    }
+
+    // httpd takes the next line for a part of such a comment, too: it may be a revocation.
+    void check_comment() {
+        if (joined_text_.empty()) return;
+        report("the comment ends in '\\', so the next line is a part of it: " + in_quotes(joined_text_, 60) +
+               "; end the comment without the backslash");
     }
 
     void read_line() {
         const std::string_view line = next_logical_line();
         const std::string_view text = trim(line);
-        const bool was_in_pem = is_in_pem_;
-        if (is_in_pem_) is_in_pem_ = !text.starts_with("-----END ");
-        if (text.empty() || text.front() == '#' || was_in_pem) return;
+        if (is_in_pem_) {
+            const bool is_end = text.starts_with("-----END ");
+            // Base64 has no blanks: a block without an end hides no revocation below it.
+            const bool is_below = singles_ && !is_end && std::any_of(text.begin(), text.end(), is_blank);
+            is_in_pem_ = !is_end && !is_below;
+            if (!is_below) return;
+        }
+        if (text.empty()) return;
+        if (text.front() == '#') return check_comment();
         if (text.starts_with("-----BEGIN ")) {
             is_in_pem_ = true;
             return report("the file is PEM (" + escape_for_reader(text, 60) + ")" + kNoDirectives);
@@ -153,7 +172,8 @@ private:
     }
 
     std::string_view rest_;
-    std::string joined_;  // a logical line of several physical lines
+    std::string joined_;            // a logical line of several physical lines
+    std::string_view joined_text_;  // of these, the last one that is no comment by itself; not the first
     const std::string& file_;
     const bool singles_;
     std::vector<Diagnostic>& errors_;

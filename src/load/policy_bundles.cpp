@@ -50,10 +50,7 @@ bool PolicyBuilder::read_bundle(const Directive& d, WrittenAnchor& anchor) {
         }
         for (const std::string& text : bundle.value().warnings) warning(d.where, what + text);
         std::vector<ReadCertificate> certificates;
-        for (const std::string& der : bundle.value().authorities) {
-            const auto* p = bytes_of(der).data();
-            certificates.emplace_back(X509Ptr(d2i_X509(nullptr, &p, static_cast<long>(der.size()))));
-        }
+        for (std::string_view der : bundle.value().authorities) certificates.emplace_back(take_x509(der));
         read.sequence = bundle.value().sequence;
         CertificateFile& decoded = written_.certificates[std::string(kBundlePrefix) + files_read_.at(path).digest];
         if (decoded.empty()) decoded = keep_certificates(d, anchor.file, certificates);

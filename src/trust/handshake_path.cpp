@@ -99,12 +99,6 @@ private:
     int signatures_left_ = 64;
 };
 
-std::vector<X509*> certificates_of(STACK_OF(X509) * stack) {
-    std::vector<X509*> out;
-    for (int i = 0; i < sk_X509_num(stack); ++i) out.push_back(sk_X509_value(stack, i));
-    return out;
-}
-
 // The errors that a verification without mod_ssl's callback ignores.
 struct Tolerance {
     bool missing_crl = false;

@@ -177,10 +177,9 @@ Result<std::string> read_authority(const Json& jwk, const std::string& where, st
                      ": x5c is not base64 in its standard alphabet with padding, without line breaks (RFC 4648 4; "
                      "base64url does not count)"};
     }
-    const auto* p = reinterpret_cast<const unsigned char*>(der->data());
-    const auto* const end = p + der->size();
-    const X509Ptr certificate(d2i_X509(nullptr, &p, static_cast<long>(der->size())));
-    if (!certificate || p != end) return Error{where + ": x5c does not hold one X.509 certificate in DER"};
+    std::string_view rest = *der;
+    const X509Ptr certificate = take_x509(rest);
+    if (!certificate || !rest.empty()) return Error{where + ": x5c does not hold one X.509 certificate in DER"};
     const auto subject = [&] {
         return in_double_quotes(read_name(*X509_get_subject_name(certificate.get())).text(), kMostShown);
     };

@@ -95,11 +95,11 @@ Presented sign_all(const World& world, std::string_view input) {
         const auto role = static_cast<unsigned char>(input[0]);
         const std::size_t size =
             static_cast<std::size_t>(static_cast<unsigned char>(input[1])) << 8 | static_cast<unsigned char>(input[2]);
-        const std::string_view der = input.substr(3, size);
+        std::string_view der = input.substr(3, size);
         input.remove_prefix(3 + der.size());
         EVP_PKEY* const signer = world.keys[role >> 2 & 3].get();
-        const auto* p = reinterpret_cast<const unsigned char*>(der.data());
         if ((role & kIdentifyCrl) != 0) {
+            const auto* p = reinterpret_cast<const unsigned char*>(der.data());
             const X509CrlPtr list(d2i_X509_CRL(nullptr, &p, static_cast<long>(der.size())));
             if (!list || X509_CRL_sign(list.get(), signer, EVP_sha256()) <= 0) continue;
             const std::string made = mtls::encode(i2d_X509_CRL, *list);
@@ -108,12 +108,12 @@ Presented sign_all(const World& world, std::string_view input) {
             if (again) out.lists.push_back(std::move(again));
             continue;
         }
-        const X509Ptr certificate(d2i_X509(nullptr, &p, static_cast<long>(der.size())));
+        const X509Ptr certificate = mtls::take_x509(der);
         if (!certificate || X509_set_pubkey(certificate.get(), world.keys[role & 3].get()) != 1) continue;
         if (X509_sign(certificate.get(), signer, EVP_sha256()) <= 0) continue;
         const std::string made = mtls::encode(i2d_X509, *certificate);
-        p = reinterpret_cast<const unsigned char*>(made.data());
-        X509Ptr again(d2i_X509(nullptr, &p, static_cast<long>(made.size())));
+        std::string_view encoded = made;
+        X509Ptr again = mtls::take_x509(encoded);
         if (again) out.certificates.push_back(std::move(again));
     }
     return out;

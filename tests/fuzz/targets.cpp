@@ -26,8 +26,7 @@ namespace {
 
 mtls::X509Ptr parse(std::string_view der) {
     const mtls::ErrorQueueGuard errors;
-    const auto* p = reinterpret_cast<const unsigned char*>(der.data());
-    return mtls::X509Ptr(d2i_X509(nullptr, &p, static_cast<long>(der.size())));
+    return mtls::take_x509(der);
 }
 
 }  // namespace

@@ -249,8 +249,9 @@ CLAIM(trace_is_refused_where_a_gate_applies) {
     site.httpd.write("htdocs/dir/a.html", "a");
     site.start("TraceEnable on\n<Directory \"" + site.httpd.path("htdocs/dir") +
                "\">\nMTLSAllow partner acme\n</Directory>\n" + location("/gate", "MTLSAllow partner acme") +
-               location("/require", "Require mtls-partner acme"));
-    for (const char* path : {"/gate/1", "/dir/a.html", "/require/x"}) {
+               location("/require", "Require mtls-partner acme") +
+               location("/known", "AuthType MTLS\nRequire user acme"));
+    for (const char* path : {"/gate/1", "/dir/a.html", "/require/x", "/known/x"}) {
         test::check_equal(site.get(&w.globex, path, "", "TRACE").status, 403, path, __FILE__, __LINE__);
     }
     CHECK_EQUAL(site.get(&w.globex, "/free/x", "", "TRACE").status, 200);
@@ -333,6 +334,39 @@ struct DavSite {
 };
 
 }  // namespace
+
+CLAIM(gates_in_files_and_if_sections_are_reached_by_no_recursive_method) {
+    const World& w = world();
+    const std::string any = "<Directory \"@\">\nMTLSAllow any-partner\n</Directory>\n";
+    const std::string files = "<Files \"*.secret\">\nMTLSAllow partner acme\n</Files>\n";
+    const std::string decided_by_if = "<If \"%{REQUEST_URI} =~ /secret/\">\nMTLSAllow partner acme\n</If>\n";
+    for (const std::string& lines :
+         {any + files, any + "<FilesMatch \"secret$\">\nRequire mtls-partner acme\n</FilesMatch>\n",
+          any + decided_by_if, any + "<Directory \"@\">\n" + files + "</Directory>\n",
+          any + "<Directory \"@/d/e\">\n" + files + "</Directory>\n",
+          location("/dav", "MTLSAllow any-partner\n" + decided_by_if)}) {
+        DavSite dav({"d/e/f.secret", "d/g.txt", "other/h.txt"}, lines);
+        CHECK_EQUAL(dav.ask(&w.globex, "GET", "/dav/d/e/f.secret"), 403);
+        dav.refuses(&w.globex, "COPY", "/dav/d/", "/dav/copy");
+        dav.refuses(&w.globex, "DELETE", "/dav/d");
+        dav.refuses(&w.globex, "PROPFIND", "/dav/");
+        CHECK(dav.has("d/e/f.secret"));
+        CHECK_EQUAL(dav.ask(&w.globex, "PROPFIND", "/dav/d/", "", "Depth: 0\r\n"), 207);
+        CHECK_EQUAL(dav.ask(&w.globex, "DELETE", "/dav/d/g.txt"), 204);
+    }
+    // Where the section's own place is elsewhere, it decides nothing here.
+    DavSite dav({"d/f.secret", "other/h.txt"}, any + "<Directory \"@/d\">\n" + files + "</Directory>\n");
+    CHECK_EQUAL(dav.ask(&w.globex, "DELETE", "/dav/other/"), 204);
+    dav.refuses(&w.globex, "DELETE", "/dav/d/");
+    // A Location is merged later: its rules replace those of <Files>, but not what that denies.
+    const std::string location_of_all = location("/dav", "MTLSAllow any-partner");
+    DavSite open({"d/f.secret"}, location_of_all + files);
+    CHECK_EQUAL(open.ask(&w.globex, "GET", "/dav/d/f.secret"), 200);
+    CHECK_EQUAL(open.ask(&w.globex, "DELETE", "/dav/d/"), 204);
+    DavSite closed({"d/f.secret"}, location_of_all + "<Files \"*.secret\">\nMTLSDeny partner globex\n</Files>\n");
+    CHECK_EQUAL(closed.ask(&w.globex, "GET", "/dav/d/f.secret"), 403);
+    closed.refuses(&w.globex, "DELETE", "/dav/d/");
+}
 
 CLAIM(a_folder_named_without_its_slash_is_above_the_gates_in_it) {
     const World& w = world();

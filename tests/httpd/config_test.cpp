@@ -326,9 +326,14 @@ CLAIM(nothing_can_be_set_from_htaccess) {
     Site site;
     site.httpd.write("htdocs/own/.htaccess", "MTLSAuthz Off\n");
     site.httpd.write("htdocs/own/a.html", "a");
+    site.httpd.write("htdocs/auth/.htaccess", "AuthType MTLS\nRequire valid-user\n");
+    site.httpd.write("htdocs/auth/a.html", "a");
     site.start(location("/own", "MTLSAllow partner acme"));
-    CHECK_EQUAL(site.get(&world().globex, "/own/a.html").status, 500);
-    CHECK_EQUAL(site.get(&world().acme, "/own/a.html").status, 500);
+    for (const char* path : {"/own/a.html", "/auth/a.html"}) {
+        CHECK_EQUAL(site.get(&world().globex, path).status, 500);
+        CHECK_EQUAL(site.get(&world().acme, path).status, 500);
+    }
+    CHECK(site.httpd.wait_for_log("AuthType MTLS: not allowed in .htaccess files"));
 }
 
 CLAIM(an_error_within_a_partner_is_told_at_its_own_line_once) {

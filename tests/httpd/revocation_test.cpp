@@ -13,6 +13,13 @@ using namespace test;
 
 namespace {
 
+// As `openssl rehash` names it.
+std::string hashed_name(const Identity& ca, int number = 0) {
+    char out[32];
+    std::snprintf(out, sizeof out, "%08lx.%d", X509_NAME_hash(X509_get_subject_name(ca.cert.get())), number);
+    return out;
+}
+
 constexpr const char* kGate =
     "MTLSRevocationFile revoked/*.conf\n<Location /gate>\n MTLSAllow partner acme globex\n</Location>\n";
 
@@ -372,12 +379,34 @@ CLAIM(a_session_is_told_the_same_in_another_child_and_after_a_restart) {
     CHECK_EQUAL(TlsClient(r.site.httpd.port(), Resumer::full(TLS1_3_VERSION)).get("/gate/revoked").status, 403);
 }
 
+CLAIM(a_ca_that_openssl_does_not_find_in_its_folder_is_no_anchor_of_mod_ssl) {
+    const World& w = world();
+    const Identity renamed_ca = make_ca("Renamed CA"), linked_ca = make_ca("Linked CA");
+    const Identity good = make_client("good", "good.example.org", linked_ca),
+                   bad = make_client("good", "good.example.org", renamed_ca),
+                   next = make_client("good", "good.example.org", w.stranger_ca);
+    Site site;
+    site.httpd.write("server-cas/" + hashed_name(linked_ca), linked_ca.cert_pem());
+    site.httpd.write("server-cas/linked.pem", linked_ca.cert_pem());
+    site.httpd.write("server-cas/renamed.pem.disabled", renamed_ca.cert_pem());
+    // Nor is one whose number comes behind a gap.
+    site.httpd.write("server-cas/" + hashed_name(w.stranger_ca, 1), w.stranger_ca.cert_pem());
+    site.tls("SSLVerifyClient optional_no_ca").vhost("SSLCACertificatePath server-cas");
+    site.start(
+        "<MTLSPartner by-server>\n MTLSIdentity CN:good\n MTLSTrustAnchor mod_ssl\n</MTLSPartner>\n"
+        "<Location /gate>\n MTLSAllow partner by-server\n</Location>\n");
+    CHECK_EQUAL(site.get(&good, "/gate/linked").status, 200);
+    for (const Identity* other : {&bad, &next}) CHECK_EQUAL(site.get(other, "/gate/other").status, 403);
+    CHECK(site.httpd.wait_for_log(
+        "renamed.pem.disabled is no trusted CA: OpenSSL does not find it by its name; openssl rehash "));
+}
+
 CLAIM(a_partner_that_trusts_mod_ssl_is_asked_its_cas_and_crls_from_files_and_folders) {
     const World& w = world();
     for (const char* crls : {"SSLCARevocationFile server-crls/list.crl", "SSLCARevocationPath server-crls"}) {
         Site site;
         site.httpd.write("server-cas/note.txt", "no certificate");
-        site.httpd.write("server-cas/stranger.pem", w.stranger_ca.cert_pem());
+        site.httpd.write("server-cas/" + hashed_name(w.stranger_ca), w.stranger_ca.cert_pem());
         const Identity good = make_client("good", "good.example.org", w.stranger_ca),
                        bad = make_client("bad", "bad.example.org", w.stranger_ca);
         CrlSpec spec;

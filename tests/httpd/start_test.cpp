@@ -64,6 +64,31 @@ CLAIM(a_limit_of_file_size_ends_nothing_and_all_children_share_one_policy) {
     }
 }
 
+CLAIM(a_server_whose_revocations_cannot_be_shared_does_not_start_without_them) {
+    std::string lines = "MTLSSuspend acme\n";
+    for (int i = 0; i < 20000; ++i) lines += "MTLSRevoke CN:gone-" + std::to_string(i) + "\n";
+    for (const bool is_patient : {false, true}) {
+        LiveSite site;
+        site.put("acme.conf", kAcme);
+        site.httpd.write("revoked.conf", lines);
+        site.httpd.set_limit(RLIMIT_FSIZE, 512UL << 10);
+        std::string fault;
+        try {
+            site.start(std::string("MTLSRevocationFile revoked.conf\n") +
+                       (is_patient ? "MTLSPolicyStart last-good\n" : ""));
+        } catch (const std::runtime_error& e) {
+            fault = e.what();
+        }
+        CHECK_EQUAL(fault.empty(), is_patient);
+        if (!is_patient) CHECK_CONTAINS(fault, "the revocations could not be read (");
+        if (!is_patient) continue;
+        CHECK_EQUAL(site.get(world().acme), 403);
+        CHECK(site.httpd.wait_for_log("reason=policy-unavailable"));
+        site.httpd.write("revoked.conf", "MTLSSuspend globex\n");
+        becomes([&] { return site.get(world().acme); }, 200, "they can be shared");
+    }
+}
+
 CLAIM(little_address_space_is_enough_to_share) {
     if (httpd_paths().is_sanitized()) return;  // which take more address space than any limit leaves
     const World& w = world();

@@ -202,11 +202,9 @@ Identity issue(const CertSpec& spec, const Identity* issuer, mtls::EvpPkeyPtr ke
     require(X509_sign(cert, signing, EVP_get_digestbyname(spec.digest)) > 0, "sign");
     if (!spec.signature_algorithm.empty()) claim_signature(cert, spec.signature_algorithm);
     // Re-reads the encoding, so that tests use what a peer would decode.
-    unsigned char* der = nullptr;
-    const int length = i2d_X509(cert, &der);
-    const unsigned char* p = der;
-    mtls::X509Ptr parsed(d2i_X509(nullptr, &p, length));
-    OPENSSL_free(der);
+    const std::string der = mtls::encode(i2d_X509, *cert);
+    std::string_view encoded = der;
+    mtls::X509Ptr parsed = mtls::take_x509(encoded);
     require(parsed != nullptr, "read back");
     out.cert = std::move(parsed);
     return out;

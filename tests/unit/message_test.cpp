@@ -190,7 +190,29 @@ CLAIM(a_file_of_another_kind_is_told_what_it_is) {
         errors.clear();
         CHECK_EQUAL(read_single_directives(content + "MTLSRevoke CN:x\n", "r.conf", errors).size(), 1U);
         CHECK_EQUAL(errors.size(), 1U);
+        // So do those after a block that has lost its end.
+        errors.clear();
+        const std::string cut = content.substr(0, content.find("-----END"));
+        CHECK_EQUAL(read_single_directives(cut + "MTLSRevoke CN:x\nMTLSSuspend a\n", "r.conf", errors).size(), 2U);
+        CHECK_EQUAL(errors.size(), 1U);
     }
+}
+
+CLAIM(a_comment_that_takes_in_the_next_line_is_an_error) {
+    const auto read = [](const std::string& text, std::size_t lines, std::size_t faults) {
+        std::vector<Diagnostic> errors;
+        test::check_equal(read_single_directives(text, "r.conf", errors).size(), lines, text, __FILE__, __LINE__);
+        test::check_equal(errors.size(), faults, text, __FILE__, __LINE__);
+        return errors.empty() ? "" : errors.front().str();
+    };
+    const std::string fault = read("MTLSSuspend a\n# of C:\\old\\\nMTLSRevoke CN:x\nMTLSRevoke CN:y\n", 2, 1);
+    CHECK_EQUAL(fault,
+                "r.conf:2: error: the comment ends in '\\', so the next line is a part of it: 'MTLSRevoke CN:x'; "
+                "end the comment without the backslash");
+    read("\\\n# a \\\n\\\n  MTLSRevoke CN:x\n", 0, 1);
+    // A directive of several lines that is commented out hides nothing.
+    read("#MTLSRevoke CN:x \\\n#    \"left in May\"\nMTLSRevoke CN:y\n# \\\n\nMTLSRevoke CN:z\n", 2, 0);
+    check_only(errors_of("# of C:\\old\\\n<MTLSPartner acme>\n"), "the comment ends in '\\'", "a policy file");
 }
 
 CLAIM(names_in_messages_are_readable_unless_they_deceive) {

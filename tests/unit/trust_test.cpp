@@ -337,13 +337,11 @@ CLAIM(a_path_that_was_verified_once_vouches_for_no_other_bytes) {
     const auto good = test::issue(client_spec("api"), &a);
     for (int i = 0; i < 2; ++i) CHECK_EQUAL(verdict(ask(*policy, good)), "granted acme");
     // The same certificate but for one bit of its signature, and one by another key of the same name.
-    unsigned char* der = nullptr;
-    const int size = i2d_X509(good.cert.get(), &der);
-    der[size - 1] ^= 1;
-    const unsigned char* p = der;
+    std::string der = mtls::encode(i2d_X509, *good.cert);
+    der.back() = static_cast<char>(der.back() ^ 1);
+    std::string_view altered = der;
     test::Identity forged;
-    forged.cert.reset(d2i_X509(nullptr, &p, size));
-    OPENSSL_free(der);
+    forged.cert = mtls::take_x509(altered);
     CHECK(forged.cert != nullptr);
     const auto other = test::make_ca("A");
     for (int i = 0; i < 2; ++i) {

@@ -11,6 +11,7 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace mtls {
@@ -41,6 +42,22 @@ std::string encode(int (*i2d)(const T*, unsigned char**), const T& value) {
     if (length <= 0) return {};
     std::string out(reinterpret_cast<const char*>(encoded), static_cast<std::size_t>(length));
     OPENSSL_free(encoded);
+    return out;
+}
+
+// Decodes one certificate at the front of `der` and removes it there; null, with `der` as it was, if there is none.
+inline X509Ptr take_x509(std::string_view& der) {
+    const auto* const begin = reinterpret_cast<const unsigned char*>(der.data());
+    const auto* next = begin;
+    X509Ptr out(d2i_X509(nullptr, &next, static_cast<long>(der.size())));
+    if (out) der.remove_prefix(static_cast<std::size_t>(next - begin));
+    return out;
+}
+
+// The certificates of a stack that keeps them; none if it is null.
+inline std::vector<X509*> certificates_of(STACK_OF(X509) * stack) {
+    std::vector<X509*> out;
+    for (int i = 0; i < sk_X509_num(stack); ++i) out.push_back(sk_X509_value(stack, i));
     return out;
 }
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -122,8 +123,11 @@ public:
     RevocationFiles& revocation_files() { return revocation_files_; }
 
 private:
+    bool restore(Watched kind);
     void restore_policy();
     void restore_refusals(std::vector<Diagnostic>& findings);
+    void close_gates();
+    void look_at_start(Watched kind, std::vector<Diagnostic>& findings, const std::function<void()>& look);
     void note_revision();
     void put_in_force(std::shared_ptr<const Policy> policy);
     bool take(Watched kind, ShelfContents& shelf, std::vector<Diagnostic>& findings);
@@ -158,6 +162,7 @@ private:
     CrlFiles crl_files_;
     std::multimap<std::string, X509*> server_cas_;
     bool is_recalled_ = false;
+    std::atomic<bool> lacks_refusals_{false};  // they could not be read at the start, and not since
 
     // Null: no other process shares the policy (tests, the tool).
     KeeperBoard* board_ = nullptr;

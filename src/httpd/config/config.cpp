@@ -24,7 +24,7 @@ RuleTraits RuleTraits::of(const GateRule& rule) {
 std::string GateSection::title() const {
     static constexpr const char* kNames[] = {"server", "Location", "LocationMatch", "Directory", "DirectoryMatch"};
     if (kind == Kind::kServer) return "the server itself";
-    if (kind == Kind::kOther) return other;
+    if (!other.empty()) return other;
     return "<" + std::string(kNames[static_cast<std::size_t>(kind)]) + " " + path + ">";
 }
 

@@ -71,11 +71,15 @@ inline bool asks_captures(const DirConfig& c) { return c.allow_traits.captures |
 
 // A section of the configuration that has a gate: for the checks at start, and for gates below a DAV collection.
 struct GateSection {
-    enum class Kind { kServer, kLocation, kLocationMatch, kDirectory, kDirectoryMatch, kOther };
+    // kFiles: also <FilesMatch>; kIf: also <ElseIf> and <Else>; kOther: <Proxy>, <ProxyMatch>.
+    enum class Kind { kServer, kLocation, kLocationMatch, kDirectory, kDirectoryMatch, kFiles, kIf, kOther };
     Kind kind = Kind::kOther;
-    bool is_regex = false;       // <...Match> and <... ~>
-    std::string path;            // as written; a regular expression for the *Match kinds
-    std::string other;           // of kOther: the line that begins it, as written
+    bool is_regex = false;  // <...Match> and <... ~>
+    std::string path;       // as written; a regular expression for the *Match kinds
+    std::string other;      // of kFiles, kIf, kOther: the line that begins it, as written
+    // Of kFiles and kIf: the Location or Directory around them, and the prefix of its path; else kServer.
+    Kind holder = Kind::kServer;
+    std::string holder_prefix;
     std::string literal_prefix;  // common prefix of all paths that it matches
     std::string authorization;   // its Require lines and other authorization settings as one text; only with Require
                                  // mtls-* or AuthType MTLS

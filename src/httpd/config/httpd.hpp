@@ -74,17 +74,26 @@ inline std::span<const apr_table_entry_t> entries_of(const apr_table_t* table) {
     return {reinterpret_cast<const apr_table_entry_t*>(all->elts), static_cast<std::size_t>(all->nelts)};
 }
 
-// Runs a hook's body; on an exception returns `failed`, which must be the value that denies.
+// Runs a hook's body; on an exception logs it and returns `failed`, which denies where the hook can deny.
 template <class Body, class Value>
 Value guarded(const server_rec* server, Value failed, Body body) noexcept {
     try {
         return body();
     } catch (const std::exception& e) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, 0, server, "mtls_authz: internal-error: %s: access is refused", e.what());
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, server, "mtls_authz: internal-error: %s", e.what());
     } catch (...) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, 0, server, "mtls_authz: internal-error: access is refused");
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, server, "mtls_authz: internal-error");
     }
     return failed;
+}
+
+// Runs what may fail without consequences for access; on an exception logs it.
+template <class Body>
+void attempt(const server_rec* server, Body body) noexcept {
+    guarded(server, 0, [&body] {
+        body();
+        return 0;
+    });
 }
 
 template <class Body>

@@ -66,10 +66,8 @@ std::string vhost_text(const server_rec* s, const conn_rec* c) {
 
 void note_unknown_issuer(const CertificateFacts& facts, const std::string& claimed, std::string_view reason) noexcept {
     if (claimed.empty()) return;
-    guarded(state().live.server, OK, [&] {
-        state().ledger->incidents.add(UnknownIssuer::of(facts, claimed, reason, std::time(nullptr)));
-        return OK;
-    });
+    attempt(state().live.server,
+            [&] { state().ledger->incidents.add(UnknownIssuer::of(facts, claimed, reason, std::time(nullptr))); });
 }
 
 }  // namespace mtls::httpd

@@ -81,6 +81,21 @@ const ap_directive_t* enclosing_section(const cmd_parms* cmd) {
     return parent;
 }
 
+// The Location or Directory around a <Files> or <If>. Left at kServer where it is written as an expression.
+void find_holder(const ap_directive_t& node, apr_pool_t* pool, GateSection& section) {
+    using Kind = GateSection::Kind;
+    for (const ap_directive_t* outer = node.parent; outer != nullptr; outer = outer->parent) {
+        const bool is_location = equal_nocase(outer->directive, "<Location");
+        if (!is_location && !equal_nocase(outer->directive, "<Directory")) continue;
+        const char* args = outer->args;
+        const std::string_view path = ap_getword_conf(pool, &args);
+        if (!path.starts_with('/')) return;
+        section.holder = is_location ? Kind::kLocation : Kind::kDirectory;
+        section.holder_prefix = wildcard_literal_prefix(path.ends_with('>') ? path.substr(0, path.size() - 1) : path);
+        return;
+    }
+}
+
 constexpr std::string_view kAuthorization[] = {"Require", "<Require", "<Limit", "Auth",
                                                "Satisfy", "Allow",    "Deny",   "Order"};
 
@@ -123,6 +138,10 @@ GateSection& section_of(cmd_parms* cmd, DirConfig& config) {
         section.kind = Kind::kDirectoryMatch;
     } else {
         section.other = std::string(kind) + " " + std::string(trim(args));
+        section.kind = starts_nocase(kind, "<Files")                                ? Kind::kFiles
+                       : starts_nocase(kind, "<If") || starts_nocase(kind, "<Else") ? Kind::kIf
+                                                                                    : Kind::kOther;
+        if (parent != nullptr) find_holder(*parent, cmd->temp_pool, section);
     }
     section.is_regex = tilde || (kind.size() > 5 && equal_nocase(kind.substr(kind.size() - 5), "Match"));
     section.literal_prefix =

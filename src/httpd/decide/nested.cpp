@@ -44,8 +44,18 @@ bool reaches(const request_rec* r) {
     return is_dav_destination(r) ? is_recursive(r->main) || overwrites_collection(r) : is_recursive(r);
 }
 
+// Whether a <Files> or <If> section may decide something below this path: its own place is the holder's.
+bool may_decide_below(const GateSection& section, const request_rec* r) {
+    using Kind = GateSection::Kind;
+    const char* const path = section.holder == Kind::kLocation ? r->uri : r->filename;
+    if (section.holder == Kind::kServer || path == nullptr) return true;
+    const std::string_view here = path, holder = section.holder_prefix;
+    return here.starts_with(holder) || holder.starts_with(here);
+}
+
 bool covers_something_below(const GateSection& section, const request_rec* r) {
     using Kind = GateSection::Kind;
+    if (section.kind == Kind::kFiles || section.kind == Kind::kIf) return may_decide_below(section, r);
     const bool location = section.kind == Kind::kLocation || section.kind == Kind::kLocationMatch;
     const bool directory = section.kind == Kind::kDirectory || section.kind == Kind::kDirectoryMatch;
     if (!location && !directory) return false;
@@ -61,6 +71,15 @@ bool covers_something_below(const GateSection& section, const request_rec* r) {
     return !literal && here.starts_with(prefix);
 }
 
+// Whether the allow rules of a <Location> here, which is merged after <Files> and also applies below, replace those of
+// the section.
+bool is_replaced_by(const DirConfig& here, const GateSection& section) {
+    const GateSection* const own = here.section;
+    return section.kind == GateSection::Kind::kFiles && section.config->deny == nullptr && own != nullptr &&
+           own->kind == GateSection::Kind::kLocation && own->literal_prefix.size() == own->path.size() &&
+           own->config->allow != nullptr && own->config->allow == here.allow;
+}
+
 // Whether the section has checks that this request's own sections do not have. A section with other captures below
 // counts as another one.
 bool is_other_gate(const GateSection& section, const DirConfig& here) {
@@ -68,7 +87,8 @@ bool is_other_gate(const GateSection& section, const DirConfig& here) {
     const bool is_gate = has_gate(own) && gate_mode(own) == GateMode::kOn;
     const bool same_gate = here.section == &section || (own.allow != nullptr && own.allow == here.allow);
     const bool authorizes = own.has_provider || section.authenticates;
-    return (is_gate && !(same_gate && has_same_captures_below(own))) || (authorizes && here.authorizer != &section);
+    return (is_gate && !(same_gate && has_same_captures_below(own)) && !is_replaced_by(here, section)) ||
+           (authorizes && here.authorizer != &section);
 }
 
 }  // namespace

@@ -47,18 +47,47 @@ void check_section_names(const Policy& policy, const GateSection& section, std::
     }
 }
 
-// Whether a gate allows this front as a partner.
-bool allows_front(const DirConfig& gate, const Partner& front) {
-    const auto names_it = [&front](const GateRule& rule) {
-        if (rule.kind == GateRule::Kind::kAnyPartner) return true;
-        return rule.kind == GateRule::Kind::kPartner &&
-               std::any_of(rule.names.begin(), rule.names.end(),
-                           [&front](const NameReference& name) { return front.name == name.literal; });
+bool names(const GateRule& rule, std::string_view name) {
+    return std::any_of(rule.names.begin(), rule.names.end(),
+                       [name](const NameReference& reference) { return reference.literal == name; });
+}
+
+// Whether a rule may allow this front as a partner.
+bool may_name(const GateRule& rule, const Partner& front) {
+    switch (rule.kind) {
+        case GateRule::Kind::kNone:
+            return false;
+        case GateRule::Kind::kAnyPartner:
+            return true;
+        case GateRule::Kind::kByGrant:
+            return !front.grants.empty();
+        case GateRule::Kind::kPartner:
+            return names(rule, front.name);
+        case GateRule::Kind::kGroup:
+            return std::any_of(front.groups.begin(), front.groups.end(), [&rule](const GroupMembership& membership) {
+                return std::any_of(membership.names.begin(), membership.names.end(),
+                                   [&rule](const Text& group) { return names(rule, group); });
+            });
+    }
+    return true;
+}
+
+bool is_denied_always(const DirConfig& gate, const Partner& front) {
+    const auto denies = [&front](const GateRule& rule) {
+        const bool has_it = rule.kind == GateRule::Kind::kAnyPartner ||
+                            (rule.kind == GateRule::Kind::kPartner && names(rule, front.name));
+        return has_it && rule.methods.is_all();
     };
     for (const DenyChain* chain = gate.deny; chain != nullptr; chain = chain->outer) {
-        if (std::any_of(chain->rules->begin(), chain->rules->end(), names_it)) return false;
+        if (std::any_of(chain->rules->begin(), chain->rules->end(), denies)) return true;
     }
-    return gate.allow != nullptr && std::any_of(gate.allow->begin(), gate.allow->end(), names_it);
+    return false;
+}
+
+bool may_allow(const DirConfig& gate, const Partner& front) {
+    return gate.allow != nullptr && !is_denied_always(gate, front) &&
+           std::any_of(gate.allow->begin(), gate.allow->end(),
+                       [&front](const GateRule& rule) { return may_name(rule, front); });
 }
 
 void warn(std::vector<Diagnostic>& findings, const Where& where, std::string message) {
@@ -71,7 +100,7 @@ void check_gates_of(const Partner& front, std::vector<Diagnostic>& findings) {
     for (const GateSection* section : state().sections) {
         const DirConfig& gate = *section->config;
         const bool is_closed_to_it = gate.fronts != nullptr && gate.fronts->names.empty();
-        if (is_closed_to_it || !allows_front(gate, front)) continue;
+        if (is_closed_to_it || !may_allow(gate, front)) continue;
         warn(
             findings, section->where,
             section->title() + " lets in the front " + std::string(front.name) +

@@ -58,9 +58,9 @@ std::optional<NodeState> state_of_node(const FileFaults& faults) {
     const std::chrono::seconds interval(state().refresh_seconds), soon(10);
     for (;;) {
         const auto began = Clock::now();
-        guarded(s, OK, [&] {
+        attempt(s, [&] {
             reader.poll();
-            if (part == RowPart::kRevocations) return OK;
+            if (part == RowPart::kRevocations) return;
             const auto node = state_of_node(faults);
             const std::string fault = node ? reader.report(*node) : "";
             if (!fault.empty()) {
@@ -68,7 +68,6 @@ std::optional<NodeState> state_of_node(const FileFaults& faults) {
                              "mtls_authz: table mtls_node: this server cannot tell the database what it has: %s",
                              fault.c_str());
             }
-            return OK;
         });
         // After a fault polls soon again, however long the interval is.
         const auto due = began + (view.look().fault.empty() ? interval : std::min(interval, soon));

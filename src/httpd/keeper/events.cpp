@@ -160,10 +160,7 @@ FileTroubles FileFaults::troubles() const {
     std::optional<EventReporter> reporter;
     StatusUpdater seen(s);
     for (;;) {
-        guarded(s, OK, [&] {
-            seen.turn();
-            return OK;
-        });
+        attempt(s, [&] { seen.turn(); });
         const bool has_run = guarded(s, false, [&] {
             if (!reporter) reporter.emplace(s, faults);
             return reporter->turn();

@@ -161,14 +161,10 @@ void warn_of_watch_fault(const server_rec* s, const std::string& fault) {
         const std::uint64_t rows = policy.database_changes(what);
         timer.begin_poll();
         // A failed poll changes nothing: the current images stay.
-        guarded(s, OK, [&] {
-            poll_and_report(s, what, faults);
-            return OK;
-        });
-        guarded(s, OK, [&] {
+        attempt(s, [&] { poll_and_report(s, what, faults); });
+        attempt(s, [&] {
             timer.end_poll(policy.names_of(what), policy.is_waiting(what));
             warn_of_watch_fault(s, timer.take_fault());
-            return OK;
         });
         // Send heartbeats during the wait, however long the interval is.
         do heartbeat = monotonic_seconds();
@@ -220,11 +216,10 @@ void ensure_published(const server_rec* s) {
         if (state().refresh_seconds == 0) {
             for (auto& heartbeat : live.board->heartbeats) heartbeat = monotonic_seconds();
         }
-        guarded(s, OK, [&] {
+        attempt(s, [&] {
             log_left_out(s);
             ensure_published(s);
             end_late_children();
-            return OK;
         });
     }
 }
@@ -261,10 +256,7 @@ void bind_to_parent(pid_t parent) {
         start_reading_database(s, faults);
         serve_live(s);
         // Without this thread events are not reported; the keeper goes on.
-        guarded(s, OK, [&] {
-            start_thread([s, &faults] { report_events(s, faults); });
-            return OK;
-        });
+        attempt(s, [&] { start_thread([s, &faults] { report_events(s, faults); }); });
         answer(s, parent, is_first);
         return 0;
     });
@@ -371,7 +363,12 @@ extern "C" int watch_keeper(apr_pool_t*, server_rec* s) {
     if (board.keeper != 0 && is_busy(board.keeper)) {
         for (auto& heartbeat : board.heartbeats) heartbeat = monotonic_seconds();
     }
-    if (board.keeper == 0 || board.is_kept()) return DECLINED;
+    if (board.keeper == 0) {
+        // It could not be forked when the last one ended.
+        if (!is_stopping()) fork_keeper(s->process->pconf, s, false);
+        return DECLINED;
+    }
+    if (board.is_kept()) return DECLINED;
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
                  "mtls_authz: the keeper has given no sign of life for %d seconds (a file system that hangs?): it is "
                  "ended, and another one starts",

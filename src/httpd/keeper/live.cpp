@@ -71,10 +71,7 @@ void follow(const server_rec* s) {
 
 // Not inlined: called only after a change.
 [[gnu::cold, gnu::noinline]] void follow_now() noexcept {
-    guarded(state().live.server, OK, [] {
-        follow(state().live.server);
-        return OK;
-    });
+    attempt(state().live.server, [] { follow(state().live.server); });
 }
 
 apr_status_t on_watchdog(int watchdog_state, void* data, apr_pool_t*) {
@@ -146,7 +143,7 @@ extern "C" void stop_following_at_exit() {
 extern "C" void on_child_init(apr_pool_t* pchild, server_rec* s) {
     leave_live_socket();
     forget_database();
-    guarded(s, DECLINED, [&] {
+    attempt(s, [&] {
         apr_pool_cleanup_register(
             pchild, state().ledger,
             [](void* ledger) noexcept -> apr_status_t {
@@ -170,7 +167,6 @@ extern "C" void on_child_init(apr_pool_t* pchild, server_rec* s) {
                          "(policy-unavailable) until it does");
         }
         report_state();
-        return OK;
     });
 }
 

@@ -121,7 +121,7 @@ std::string live_socket_path(apr_pool_t* pool) {
 }
 
 void open_live_socket(apr_pool_t* pconf, server_rec* s) {
-    guarded(s, DECLINED, [&] {
+    attempt(s, [&] {
         auto text = make_sealed_text(gate_map_text(map_gates(s)));
         auto& made = *pool_new<LiveSocket>(pconf);
         made.path = live_socket_path(pconf);
@@ -129,12 +129,11 @@ void open_live_socket(apr_pool_t* pconf, server_rec* s) {
         if (!text) {
             ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "mtls_authz: mtls-authz --live cannot ask this server: %s",
                          text.error().c_str());
-            return OK;
+            return;
         }
         made.gates = std::move(text.value());
-        if (!make_socket_pair(made.gives, made.takes) || !made.listen()) return OK;
+        if (!make_socket_pair(made.gives, made.takes) || !made.listen()) return;
         live_socket = &made;
-        return OK;
     });
 }
 
@@ -142,10 +141,7 @@ void serve_live(const server_rec* s) {
     if (live_socket == nullptr) return;
     live_socket->gives = OwnedFile();
     // Without this thread --live gets no answer; the keeper goes on.
-    guarded(s, OK, [&] {
-        start_thread([s] { serve_forever(s); });
-        return OK;
-    });
+    attempt(s, [&] { start_thread([s] { serve_forever(s); }); });
 }
 
 void leave_live_socket() noexcept {

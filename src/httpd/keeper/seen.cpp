@@ -37,7 +37,7 @@ std::string make_folder(const char* path) {
 }  // namespace
 
 void open_seen_folder(apr_pool_t* pconf, server_rec* s) {
-    guarded(s, DECLINED, [&] {
+    attempt(s, [&] {
         const char* const folder = ap_runtime_dir_relative(pconf, "mtls_authz-seen");
         const std::string fault = folder != nullptr ? make_folder(folder) : "there is no DefaultRuntimeDir";
         if (folder != nullptr && fault.empty()) {
@@ -47,7 +47,6 @@ void open_seen_folder(apr_pool_t* pconf, server_rec* s) {
                          "mtls_authz: the status page forgets at a restart who was seen: there is no folder %s: %s",
                          folder != nullptr ? folder : "-", fault.c_str());
         }
-        return OK;
     });
 }
 

@@ -311,7 +311,7 @@ int refuse_trace(request_rec* r) {
         if (status != OK) return status;
     }
     const DirConfig& config = dir_config(r);
-    if (!has_gate(config) && !config.has_provider) return DECLINED;
+    if (!has_gate(config) && !config.has_provider && !is_authenticated_here(r)) return DECLINED;
     RequestDecision d;
     decide_request(r, {}, d);
     d.reason = Reason::kMethodNotGranted;

@@ -261,22 +261,28 @@ const char* on_authz(cmd_parms* cmd, void*, const char* arg) noexcept {
 }
 
 const char* on_remote_user(cmd_parms* cmd, void*, int on) noexcept {
-    if (const char* fault = context_fault(cmd)) return fault;
-    section_config(cmd).remote_user = on != 0;
-    return nullptr;
+    return guarded_directive(cmd, [&]() -> const char* {
+        if (const char* fault = context_fault(cmd)) return fault;
+        section_config(cmd).remote_user = on != 0;
+        return nullptr;
+    });
 }
 
 const char* on_status(cmd_parms* cmd, void*, int on) noexcept {
-    if (const char* fault = context_fault(cmd)) return fault;
-    section_config(cmd).status = on != 0;
-    state().measures_time = state().measures_time || on != 0;
-    return nullptr;
+    return guarded_directive(cmd, [&]() -> const char* {
+        if (const char* fault = context_fault(cmd)) return fault;
+        section_config(cmd).status = on != 0;
+        state().measures_time = state().measures_time || on != 0;
+        return nullptr;
+    });
 }
 
 const char* on_error_detail(cmd_parms* cmd, void*, int on) noexcept {
-    if (const char* fault = context_fault(cmd)) return fault;
-    section_config(cmd).error_detail = on != 0;
-    return nullptr;
+    return guarded_directive(cmd, [&]() -> const char* {
+        if (const char* fault = context_fault(cmd)) return fault;
+        section_config(cmd).error_detail = on != 0;
+        return nullptr;
+    });
 }
 
 const char* on_env(cmd_parms* cmd, void*, const char* arg) noexcept {
@@ -302,9 +308,11 @@ const char* on_auth_merging(cmd_parms* cmd, void*, const char* arg) noexcept {
 
 const char* on_auth_type(cmd_parms* cmd, void*, const char* arg) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
-        // A .htaccess file is read during a request, when the sections are complete. mod_authn_core reports errors.
-        if (ap_check_cmd_context(cmd, NOT_IN_HTACCESS) != nullptr) return nullptr;
         const bool is_ours = equal_nocase(arg, "MTLS");
+        // A .htaccess file is read during a request, when the sections are complete. mod_authn_core reports errors.
+        if (ap_check_cmd_context(cmd, NOT_IN_HTACCESS) != nullptr) {
+            return is_ours ? failure(cmd, "AuthType MTLS: not allowed in .htaccess files") : nullptr;
+        }
         const auto* const config = static_cast<DirConfig*>(ap_get_module_config(cmd->context, &mtls_authz_module));
         if (is_ours) {
             authorizing_section(cmd, section_config(cmd)).authenticates = true;

@@ -273,10 +273,7 @@ extern "C" int on_post_config(apr_pool_t*, apr_pool_t*, apr_pool_t*, server_rec*
     return guarded(s, HTTP_INTERNAL_SERVER_ERROR, [&] { return check_after_start(s); });
 }
 extern "C" void on_test_config(apr_pool_t* pconf, server_rec* s) {
-    guarded(s, DECLINED, [&] {
-        dump_policy(pconf);
-        return OK;
-    });
+    attempt(s, [&] { dump_policy(pconf); });
 }
 
 }  // namespace

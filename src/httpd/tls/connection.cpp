@@ -22,12 +22,6 @@ namespace mtls::httpd {
 
 namespace {
 
-std::vector<X509*> certificates_of(STACK_OF(X509) * stack) {
-    std::vector<X509*> out;
-    for (int i = 0; stack != nullptr && i < sk_X509_num(stack); ++i) out.push_back(sk_X509_value(stack, i));
-    return out;
-}
-
 // The intermediates as encode_helpers() writes them: in the session that a full handshake left; of the peer if our
 // callback did not run.
 std::string encoded_helpers(const SSL& ssl, const X509& leaf) {
@@ -180,19 +174,22 @@ extern "C" void on_tls_event(const SSL* ssl, int where, int result) {
     const bool is_done = where == SSL_CB_ACCEPT_EXIT && result == kSucceeded;
     const conn_rec* const c = is_done || where == SSL_CB_ACCEPT_LOOP ? connection_of(ssl) : nullptr;
     if (c == nullptr) return;
-    guarded(c->base_server, DECLINED, [&] {
+    attempt(c->base_server, [&] {
         if (is_done) tls_state_of(c)->note_handshake(*ssl);
         if (!is_done) on_next_message(const_cast<SSL*>(ssl), *tls_state_of(c));
-        return OK;
     });
+}
+
+TlsConnection& make_state(conn_rec* c) {
+    auto* const out = pool_new<TlsConnection>(c->pool);
+    ap_set_module_config(c->conn_config, &mtls_authz_module, out);
+    return *out;
 }
 
 extern "C" int on_pre_handshake(conn_rec* c, SSL* ssl, int is_proxy) {
     if (is_proxy != 0) return OK;
     return guarded(c->base_server, HTTP_INTERNAL_SERVER_ERROR, [&] {
-        if (tls_state_of(c) == nullptr) {
-            ap_set_module_config(c->conn_config, &mtls_authz_module, pool_new<TlsConnection>(c->pool));
-        }
+        if (tls_state_of(c) == nullptr) make_state(c);
         note_connection(ssl, c);
         SSL_set_info_callback(ssl, on_tls_event);
         return OK;
@@ -203,16 +200,20 @@ extern "C" int on_pre_handshake(conn_rec* c, SSL* ssl, int is_proxy) {
 extern "C" int on_pre_connection(conn_rec* c, void*) {
     if (c->master != nullptr || !state().has_fronts()) return OK;
     return guarded(c->base_server, HTTP_INTERNAL_SERVER_ERROR, [&] {
-        ap_set_module_config(c->conn_config, &mtls_authz_module, pool_new<TlsConnection>(c->pool));
+        make_state(c);
         return OK;
     });
 }
 
 // `r`: null where the handshake or the first bytes of the connection choose the protocol.
 extern "C" int on_protocol_switch(conn_rec* c, request_rec* r, server_rec*, const char*) {
-    TlsConnection* const state = r != nullptr ? client_state(c) : nullptr;
-    if (state != nullptr) state->note_upgrade();
-    return DECLINED;
+    if (r == nullptr) return DECLINED;
+    return guarded(c->base_server, HTTP_INTERNAL_SERVER_ERROR, [&] {
+        TlsConnection* const state = client_state(c);
+        // Also without fronts: the policy may have some later.
+        (state != nullptr ? *state : make_state(c)).note_upgrade();
+        return DECLINED;
+    });
 }
 
 }  // namespace
@@ -239,9 +240,13 @@ void TlsConnection::take_certificate(const SSL& ssl) {
     leaf_.reset();
     sighted_ = 0;
     VerifiedChain last = std::exchange(verification_.verified, {});
+    const bool is_full = leaf != nullptr && last.leaf.get() == leaf;
+    if (!is_full) {
+        verification_.by = Verifier::kNone;
+        verification_.own_cas_of = nullptr;
+    }
     if (leaf == nullptr) return;
     leaf_ = share(*leaf);
-    const bool is_full = last.leaf.get() == leaf;
     const std::string encoded = is_full ? std::move(last.encoded_helpers) : encoded_helpers(ssl, *leaf);
     known_key_ = KnownCertificates::key_of(*leaf, encoded, SSL_get_SSL_CTX(&ssl));
     known_ = known_certificates().find(known_key_);

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <ctime>
 #include <filesystem>
+#include <functional>
 
 #include "httpd/config/config.hpp"
 #include "httpd/config/config_tree.hpp"
+#include "httpd/config/log.hpp"
 #include "mtls_authz/base/file.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
@@ -16,20 +18,60 @@ namespace mtls::httpd {
 
 namespace {
 
-// The contents of all files in the folder that a directive of mod_ssl names for this server.
-std::vector<std::string> files_in(const server_rec* s, const char* directive) {
-    constexpr std::size_t kLargestFile = 256UL << 20;
-    std::vector<std::string> out;
+// The folder that a directive of mod_ssl names for this server; "" if none does.
+std::string folder_of(const server_rec* s, const char* directive) {
     const std::string setting = server_setting(s, directive);
-    if (setting.empty()) return out;
-    const std::string folder = setting.starts_with('/') ? setting : state().server_root + "/" + setting;
+    return setting.empty() || setting.starts_with('/') ? setting : state().server_root + "/" + setting;
+}
+
+struct FileContent {
+    std::string path;
+    std::string content;
+};
+
+// `cannot_read`: gets the path of a file or folder, and why.
+std::vector<FileContent> files_in(const std::string& folder,
+                                  const std::function<void(const std::string&, const std::string&)>& cannot_read) {
+    constexpr std::size_t kLargestFile = 256UL << 20;
+    std::vector<FileContent> out;
+    if (folder.empty()) return out;
     std::error_code failed;
     for (std::filesystem::directory_iterator i(folder, failed), end; !failed && i != end; i.increment(failed)) {
+        if (i->is_directory()) continue;
         auto content = read_whole_file(i->path(), kLargestFile);
-        if (content.ok()) out.push_back(std::move(content.value()));
+        if (content.ok()) {
+            out.push_back({i->path(), std::move(content.value())});
+        } else {
+            cannot_read(i->path(), content.error());
+        }
     }
+    if (failed) cannot_read(folder, failed.message());
     return out;
 }
+
+// The CAs that OpenSSL finds in a folder, by links that `openssl rehash` makes: mod_ssl trusts no other one there.
+class HashedFolder {
+public:
+    explicit HashedFolder(const std::string& folder) : store_(X509_STORE_new()), lookup_(X509_STORE_CTX_new()) {
+        if (!store_ || !lookup_ || X509_STORE_CTX_init(lookup_.get(), store_.get(), nullptr, nullptr) != 1 ||
+            X509_STORE_load_path(store_.get(), folder.c_str()) != 1) {
+            throw std::bad_alloc();
+        }
+    }
+
+    bool has(const X509& ca) {
+        STACK_OF(X509)* const found = X509_STORE_CTX_get1_certs(lookup_.get(), X509_get_subject_name(&ca));
+        const auto all = certificates_of(found);
+        const bool has_it =
+            std::any_of(all.begin(), all.end(), [&ca](const X509* other) { return X509_cmp(other, &ca) == 0; });
+        sk_X509_pop_free(found, X509_free);
+        return has_it;
+    }
+
+private:
+    X509StorePtr store_;
+    X509StoreCtxPtr lookup_;
+};
 
 // Null if no code will use it.
 X509StorePtr make_own_store(const server_rec* s, X509_STORE& mod_ssls) {
@@ -46,6 +88,13 @@ MissingCrl missing_crl_of(const server_rec* s) {
     return passes ? MissingCrl::kPasses : MissingCrl::kRefuses;
 }
 
+std::function<void(const std::string&, const std::string&)> warn_of_ca(const server_rec* s) {
+    return [s](const std::string& path, const std::string& why) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "mtls_authz: SSLCACertificatePath: %s is no trusted CA: %s",
+                     escape_for_log(path, kMostPathBytes).c_str(), escape_for_log(why, kMostPathBytes).c_str());
+    };
+}
+
 void copy_certificates(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(X509_OBJECT) * loaded) {
     cas.certificates.clear();
     for (int i = 0; i < sk_X509_OBJECT_num(loaded); ++i) {
@@ -55,12 +104,19 @@ void copy_certificates(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(
         X509_check_purpose(ca, -1, 0);
         cas.certificates.push_back(share(*ca));
     }
-    for (const std::string& pem : files_in(s, "SSLCACertificatePath")) {
-        auto read = decode_certificates(pem, Wrapping::kPlainPem);  // as mod_ssl reads them
-        if (!read.ok()) continue;                                   // such folders also hold CRLs and other files
-        for (X509Ptr& ca : read.value()) {
-            X509_check_purpose(ca.get(), -1, 0);
-            cas.certificates.push_back(std::move(ca));
+    if (const std::string folder = folder_of(s, "SSLCACertificatePath"); !folder.empty()) {
+        HashedFolder hashed(folder);
+        for (const auto& [path, content] : files_in(folder, warn_of_ca(s))) {
+            auto read = decode_certificates(content, Wrapping::kPlainPem);  // as mod_ssl reads them
+            if (!read.ok()) continue;  // such folders also hold CRLs and other files
+            for (X509Ptr& ca : read.value()) {
+                if (!hashed.has(*ca)) {
+                    warn_of_ca(s)(path, "OpenSSL does not find it by its name; openssl rehash " + shell_quoted(folder));
+                    continue;
+                }
+                X509_check_purpose(ca.get(), -1, 0);
+                cas.certificates.push_back(std::move(ca));
+            }
         }
     }
     cas.digests.clear();
@@ -77,13 +133,19 @@ void copy_crls(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(X509_OBJ
     const auto cannot_use = [&crls](const std::string& issuer, const std::string& why) {
         crls->mark_unusable(issuer, "a CRL that mod_ssl was given cannot be used: " + why);
     };
+    const auto not_used = [s](int level, const std::string& what, const std::string& why) {
+        ap_log_error(APLOG_MARK, level, 0, s, "mtls_authz: a CRL of mod_ssl is not used: %s: %s",
+                     escape_for_log(what, kMostPathBytes).c_str(), escape_for_log(why, kMostPathBytes).c_str());
+    };
+    const auto cannot_read = [&](const std::string& path, const std::string& why) { not_used(APLOG_ERR, path, why); };
     for (int i = 0; i < sk_X509_OBJECT_num(loaded); ++i) {
         X509_CRL* const list = X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(loaded, i));
         if (list == nullptr) continue;
         X509_CRL_up_ref(list);
         lists.emplace_back(list);
     }
-    for (const std::string& content : files_in(s, "SSLCARevocationPath")) {
+    // Also those without a hash for their name: one more list refuses more.
+    for (const auto& [path, content] : files_in(folder_of(s, "SSLCARevocationPath"), cannot_read)) {
         DecodedCrls decoded = decode_crls(content);
         for (X509CrlPtr& list : decoded.lists) lists.push_back(std::move(list));
         for (const std::string& issuer : decoded.broken) cannot_use(issuer, "it does not decode");
@@ -99,8 +161,13 @@ void copy_crls(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(X509_OBJ
         const std::string issuer = read_name(*X509_CRL_get_issuer(list.get())).canonical;
         if (own != nullptr) X509_STORE_add_crl(own, list.get());
         auto crl = Crl::read(std::move(list));
-        if (crl.ok()) crls->add(std::move(crl.value()), cas_by_name, std::time(nullptr));
-        if (!crl.ok()) cannot_use(issuer, crl.error());
+        if (!crl.ok()) {
+            cannot_use(issuer, crl.error());
+            continue;
+        }
+        const std::string shown = crl.value()->issuer_text();
+        const std::string fault = crls->add(std::move(crl.value()), cas_by_name, std::time(nullptr));
+        if (!fault.empty()) not_used(APLOG_WARNING, in_double_quotes(shown), fault);
     }
     cas.crls = std::move(crls);
 }
