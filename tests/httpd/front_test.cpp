@@ -1,158 +1,18 @@
 // MTLSFront and MTLSAcceptFront: who is believed, where, and what is refused. The front is a client that sends what a
 // balancer would send; front_servers_test.cpp has real ones.
-#include <curl/curl.h>
-
-#include <memory>
+#include <string>
+#include <tuple>
+#include <utility>
 
 #include "claims.hpp"
-#include "echo_backend.hpp"
 #include "front_fields.hpp"
+#include "front_site.hpp"
+#include "h2c_client.hpp"
 #include "live_site.hpp"
-#include "sockets.hpp"
-#include "trailer_site.hpp"
 
 using namespace test;
-
-namespace {
-
-// A front, and certificates that it may hand on beside those of the world.
-struct Edge {
-    Identity ca = make_ca("Edge CA");
-    Identity lb = make_client("lb", "lb.edge.example", ca);
-    Identity expired = client("api.acme.example", world().acme_ca, -7200, -3600);
-
-    static Identity client(const std::string& dns, const Identity& ca, std::int64_t from, std::int64_t until) {
-        CertSpec spec;
-        spec.subject = {{"CN", dns}};
-        spec.san = {{GEN_DNS, dns}};
-        spec.not_before = from;
-        spec.not_after = until;
-        return issue(spec, &ca);
-    }
-};
-const Edge& edge() {
-    static const Edge it;
-    return it;
-}
-
-const std::string kRfc9440 = "MTLSFront header=Client-Cert chain=Client-Cert-Chain format=rfc9440";
-
-std::string front_partner(const std::string& lines) {
-    return partner("lb", "MTLSIdentity DNS:lb.edge.example\nMTLSTrustAnchor edge.pem\n" + lines);
-}
-
-const std::string kTold =
-    "MTLSEnv All\nHeader always set X-Partner \"expr=%{reqenv:MTLS_PARTNER}\"\n"
-    "Header always set X-Via \"expr=%{reqenv:MTLS_VIA}\"\n";
-const std::string kGate = location("/gate", "MTLSAllow partner acme\nMTLSAcceptFront lb\n" + kTold);
-
-void install(const Httpd& httpd) {
-    const World& w = world();
-    httpd.write("edge.pem", edge().ca.cert_pem());
-    httpd.write("client-cas.pem", w.acme_ca.cert_pem() + w.globex_ca.cert_pem() + edge().ca.cert_pem());
-}
-
-struct FrontSite : Site {
-    explicit FrontSite(const std::string& lines = kGate, const std::string& front = kRfc9440,
-                       const std::string& mpm = "event") {
-        install(httpd);
-        tls("SSLVerifyClient optional_no_ca\nLimitRequestFieldSize 131072");
-        start(front_partner(front) + "LimitRequestFieldSize 131072\n" + lines, mpm);
-    }
-    // What a request of the front is answered.
-    Response through(const std::string& path, const std::string& headers) { return get(&edge().lb, path, headers); }
-    std::string detail_for(const std::string& path) {
-        const std::string line = log_about(path);
-        const std::size_t at = line.find("detail=\"");
-        return at == std::string::npos ? "" : line.substr(at + 8, line.find('"', at + 8) - at - 8);
-    }
-};
-
-std::string cert(const Identity& id, const std::string& name = "Client-Cert") {
-    return name + ": " + as_rfc9440(id) + "\r\n";
-}
-
-std::string header(const std::string& text, const std::string& name) {
-    const std::string lower = mtls::lower(text);
-    const std::size_t at = lower.find("\n" + mtls::lower(name) + ":");
-    if (at == std::string::npos) return {};
-    const std::size_t start = at + name.size() + 2;
-    return std::string(mtls::trim(text.substr(start, text.find('\n', start) - start)));
-}
-
-// The status of a request over HTTP/2 that begins without an upgrade, as a front speaks it ("prior knowledge").
-long status_by_prior_knowledge(int port, const std::string& header_line) {
-    const std::unique_ptr<CURL, void (*)(CURL*)> easy(curl_easy_init(), curl_easy_cleanup);
-    const std::unique_ptr<curl_slist, void (*)(curl_slist*)> headers(curl_slist_append(nullptr, header_line.c_str()),
-                                                                     curl_slist_free_all);
-    const std::string url = "http://127.0.0.1:" + std::to_string(port) + "/gate/acme/own";
-    curl_easy_setopt(easy.get(), CURLOPT_URL, url.c_str());
-    curl_easy_setopt(easy.get(), CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
-    curl_easy_setopt(easy.get(), CURLOPT_HTTPHEADER, headers.get());
-    curl_easy_setopt(easy.get(), CURLOPT_TIMEOUT, 20L);
-    curl_easy_setopt(easy.get(), CURLOPT_NOBODY, 1L);
-    CHECK_EQUAL(curl_easy_perform(easy.get()), CURLE_OK);
-    long status = 0;
-    curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
-    return status;
-}
-
-// RFC 9113 4.1.
-std::string frame(char type, char flags, char stream, const std::string& payload) {
-    const std::size_t size = payload.size();
-    std::string out = {static_cast<char>(size >> 16),
-                       static_cast<char>(size >> 8),
-                       static_cast<char>(size),
-                       type,
-                       flags,
-                       0,
-                       0,
-                       0,
-                       stream};
-    return out + payload;
-}
-
-// RFC 7541 6.2.2, without Huffman coding.
-std::string field(const std::string& name, const std::string& value) {
-    const auto text = [](const std::string& word) {
-        constexpr std::size_t kPrefix = 127;
-        if (word.size() < kPrefix) return std::string(1, static_cast<char>(word.size())) + word;
-        std::string out(1, static_cast<char>(kPrefix));
-        std::size_t rest = word.size() - kPrefix;
-        for (; rest >= 128; rest /= 128) out += static_cast<char>(rest % 128 + 128);
-        return out + static_cast<char>(rest) + word;
-    };
-    return std::string(1, '\0') + text(name) + text(value);
-}
-
-// Upgrades a connection by a request to an open page, and asks for `path` over HTTP/2 then. Returns what came back, or
-// as much of it as came in two seconds.
-std::string ask_through_upgrade(int port, const std::string& path, const std::string& name, const std::string& value) {
-    const int s = connect_to(port);
-    const timeval patience{2, 0};
-    setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    const auto say = [s](const std::string& text) { return write(s, text.data(), text.size()) > 0; };
-    std::string heard;
-    char data[4096];
-    const auto hear = [&](const char* until) {
-        for (ssize_t n = 0; heard.find(until) == std::string::npos && (n = read(s, data, sizeof data)) > 0;) {
-            heard.append(data, static_cast<std::size_t>(n));
-        }
-    };
-    say("GET /free/x HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
-        "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n\r\n");
-    hear("\r\n\r\n");
-    constexpr char kHeaders = 1, kSettings = 4, kEndOfStreamAndHeaders = 5;
-    say("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(kSettings, 0, 0, "") +
-        frame(kHeaders, kEndOfStreamAndHeaders, 3,
-              field(":method", "GET") + field(":scheme", "http") + field(":authority", "localhost") +
-                  field(":path", path) + field(name, value)));
-    hear("no such text");
-    close(s);
-    return heard;
-}
-
-}  // namespace
+using namespace test::fronts;
+using namespace test::h2c;
 
 CLAIM(a_front_brings_its_client_and_the_gate_decides_by_that_certificate) {
     const World& w = world();
@@ -190,20 +50,6 @@ CLAIM(what_a_front_hands_on_is_refused_for_the_same_reasons_as_any_certificate) 
         CHECK_CONTAINS(s.log_about(path), " via=lb ");
     }
     CHECK_EQUAL(s.through("/gate/good", cert(w.acme)).status, 200);
-}
-
-CLAIM(intermediates_come_in_the_chain_header) {
-    const World& w = world();
-    FrontSite s;
-    const std::string chain = "Client-Cert-Chain: " + as_rfc9440(w.acme_sub);
-    CHECK_EQUAL(s.through("/gate/chained", cert(w.acme_by_sub) + chain + "\r\n").status, 200);
-    CHECK_EQUAL(s.through("/gate/alone", cert(w.acme_by_sub)).status, 403);
-    CHECK_EQUAL(s.reason_for("/gate/alone"), "not-verified");
-    CHECK_EQUAL(s.through("/gate/bad", cert(w.acme_by_sub) + chain + "x\r\n").status, 403);
-    CHECK_EQUAL(s.reason_for("/gate/bad"), "front-not-trusted");
-    CHECK_CONTAINS(s.detail_for("/gate/bad"), "Client-Cert-Chain holds something else than Byte Sequences");
-    CHECK_EQUAL(s.through("/gate/headless", chain + "\r\n").status, 403);
-    CHECK_EQUAL(s.detail_for("/gate/headless"), "Client-Cert-Chain came without Client-Cert");
 }
 
 CLAIM(nobody_but_the_front_is_believed) {
@@ -298,65 +144,6 @@ CLAIM(a_front_without_the_header_speaks_for_itself) {
     CHECK(s.httpd.error_log().find("<Location /gate/acme> lets in") == std::string::npos);
 }
 
-CLAIM(a_header_that_does_not_hold_exactly_one_certificate_is_refused) {
-    const World& w = world();
-    FrontSite s;
-    const std::string value = as_rfc9440(w.acme);
-    const std::string long_value = ":" + std::string(66000, 'A') + ":";
-    const std::tuple<const char*, std::string, const char*> rows[] = {
-        {"/gate/twice", cert(w.acme) + cert(w.acme), "Client-Cert holds more than one Byte Sequence, or occurs twice"},
-        {"/gate/cases", cert(w.acme, "client-cert") + cert(w.acme, "CLIENT-CERT"), "holds more than one Byte Sequence"},
-        {"/gate/spelled", cert(w.acme) + cert(w.acme, "client_cert"), "client_cert is another spelling of Client-Cert"},
-        {"/gate/spelled2", cert(w.globex, "Client.Cert") + cert(w.acme), "Client.Cert is another spelling of"},
-        {"/gate/spelled3", "ClientCert: \r\n" + cert(w.acme), "ClientCert is another spelling of"},
-        // A front that sets nothing, since its client has no certificate, lets such a header through.
-        {"/gate/alone", cert(w.acme, "client_cert"), "client_cert is another spelling of Client-Cert"},
-        {"/gate/alone2", cert(w.acme, "ClientCert"), "ClientCert is another spelling of Client-Cert"},
-        {"/gate/alone3", cert(w.acme, "Client.Cert"), "Client.Cert is another spelling of Client-Cert"},
-        {"/gate/two", "Client-Cert: " + value + ", " + value + "\r\n", "holds more than one Byte Sequence"},
-        {"/gate/behind", "Client-Cert: " + value + "x\r\n", "holds something behind its Byte Sequence"},
-        {"/gate/concatenated", "Client-Cert: :" + mtls::base64(der_bytes(w.acme) + der_bytes(w.acme)) + ":\r\n",
-         "holds something behind the certificate"},
-        {"/gate/base64", "Client-Cert: :" + as_der(w.acme).substr(1) + ":\r\n", "Client-Cert "},
-        {"/gate/letters", "Client-Cert: :!!!!:\r\n", "is a Byte Sequence that is no base64"},
-        {"/gate/pem", "Client-Cert: " + as_pem_url(w.acme) + "\r\n", "is no Byte Sequence of RFC 9651"},
-        {"/gate/empty", "Client-Cert: \r\n", "Client-Cert is empty"},
-        {"/gate/chains", cert(w.acme) + "Client-Cert-Chain: " + value + "\r\nclient_cert_chain: " + value + "\r\n",
-         "client_cert_chain is another spelling of Client-Cert-Chain"},
-        {"/gate/chains2", cert(w.acme) + "client_cert_chain: " + value + "\r\n",
-         "client_cert_chain is another spelling of Client-Cert-Chain"},
-        {"/gate/long", "Client-Cert: " + long_value + "\r\n", "Client-Cert has 66002 bytes, more than 65536"},
-    };
-    for (const auto& [path, headers, detail] : rows) {
-        CHECK_EQUAL(s.through(path, headers).status, 403);
-        CHECK_EQUAL(s.reason_for(path), "front-not-trusted");
-        CHECK_CONTAINS(s.detail_for(path), detail);
-        CHECK_CONTAINS(s.log_about(path), " claimed=lb via=lb ");
-    }
-    // Case is no spelling (RFC 9110 5.1); HTTP/2 has lower case alone.
-    CHECK_EQUAL(s.through("/gate/lower", cert(w.acme, "client-cert")).status, 200);
-}
-
-CLAIM(each_format_is_taken_from_the_front_that_speaks_it) {
-    const World& w = world();
-    const std::string pem_chain = percent_encoded(w.acme_by_sub.cert_pem() + w.acme_sub.cert_pem(), "+=/");
-    const std::tuple<const char*, std::string, std::string> rows[] = {
-        {"header=X-Cert format=pem-url", as_pem_url(w.acme), "%0A"},
-        {"header=X-Cert format=pem-url", as_pem_url(w.acme, "+=/"), "x"},
-        {"header=X-Cert chain=X-Cert format=pem-url", pem_chain, "x"},
-        {"header=X-Cert format=der", as_der(w.acme), "="},
-        {"header=X-Cert format=xfcc", as_xfcc(w.acme), "," + as_xfcc(w.acme)},
-    };
-    for (const auto& [line, value, more] : rows) {
-        FrontSite s(kGate, std::string("MTLSFront ") + line);
-        CHECK_EQUAL(s.through("/gate/good", "X-Cert: " + value + "\r\n").status, 200);
-        CHECK_EQUAL(s.through("/gate/more", "X-Cert: " + value + more + "\r\n").status, 403);
-        CHECK_EQUAL(s.reason_for("/gate/more"), "front-not-trusted");
-        CHECK_EQUAL(s.through("/gate/other", cert(w.acme)).status, 403);
-        CHECK_EQUAL(s.reason_for("/gate/other"), "not-allowed");
-    }
-}
-
 CLAIM(two_partners_by_turns_on_one_connection_are_never_mixed) {
     const World& w = world();
     for (const char* mpm : {"event", "prefork"}) {
@@ -398,108 +185,6 @@ CLAIM(a_redirect_is_not_let_in_by_what_the_front_itself_was_granted_before) {
     }
 }
 
-CLAIM(require_authtype_and_error_details_go_by_the_handed_certificate) {
-    const World& w = world();
-    FrontSite s("MTLSAcceptFront lb\n" + location("/gate/require", "Require mtls-partner acme\n" + kTold) +
-                location("/gate/user", "AuthType MTLS\nAuthName x\nRequire user acme\n") +
-                location("/gate/detail", "MTLSAllow partner acme\nMTLSErrorDetail On"));
-    const Response required = s.through("/gate/require/a", cert(w.acme));
-    CHECK_EQUAL(required.status, 200);
-    CHECK_EQUAL(header(required.headers, "X-Via"), "lb");
-    CHECK_EQUAL(s.through("/gate/require/b", cert(w.globex)).status, 403);
-    CHECK_EQUAL(s.through("/gate/require/c", "").status, 403);
-    CHECK_EQUAL(s.get(&w.acme, "/gate/require/d", cert(w.acme)).status, 403);
-    CHECK_EQUAL(s.through("/gate/user/a", cert(w.acme)).status, 200);
-    CHECK_EQUAL(s.through("/gate/user/b", cert(w.globex)).status, 403);
-    CHECK_EQUAL(s.through("/gate/user/c", "").status, 403);
-    const std::string told = s.through("/gate/detail/a", cert(w.globex)).body;
-    CHECK_CONTAINS(told, hex_sha256(w.globex));
-    // A front's own certificate is none of its clients' business.
-    for (const std::string& headers : {std::string(), std::string("Client-Cert: x\r\n")}) {
-        const std::string nothing = s.through("/gate/detail/b", headers).body;
-        CHECK_CONTAINS(nothing, "reason");
-        CHECK(nothing.find(hex_sha256(edge().lb)) == std::string::npos);
-        CHECK(nothing.find("sha256") == std::string::npos);
-    }
-}
-
-CLAIM(the_audit_log_has_the_front) {
-    const World& w = world();
-    FrontSite s("MTLSAuditLog logs/audit.json\n" + kGate);
-    CHECK_EQUAL(s.through("/gate/a", cert(w.acme)).status, 200);
-    CHECK_EQUAL(s.through("/gate/b", cert(w.unnamed)).status, 403);
-    CHECK_EQUAL(s.get(&w.acme, "/gate/c").status, 200);
-    s.httpd.stop();
-    std::istringstream lines(file_text(s.httpd.path("logs/audit.json")));
-    for (std::string line; std::getline(lines, line);) {
-        const bool is_direct = line.find("/gate/c") != std::string::npos;
-        CHECK_EQUAL(line.find(R"("via":"lb")") == std::string::npos, is_direct);
-    }
-}
-
-CLAIM(the_application_never_sees_a_fronts_header) {
-    const World& w = world();
-    FrontSite s{""};
-    s.httpd.stop();
-    const std::string target = "http://127.0.0.1:" + std::to_string(s.httpd.next_port());
-    const EchoBackend backend(s.httpd.next_port());
-    const std::string pass = "ProxyPass /app " + target + "/app disablereuse=on\nProxyPass /open " + target +
-                             "/open disablereuse=on\nMergeTrailers On\n";
-    s.load("proxy")
-        .load("proxy_http")
-        .vhost(pass)
-        .start(front_partner(kRfc9440) + pass + location("/app", "MTLSAllow partner acme\nMTLSAcceptFront lb"));
-    const std::string own = as_rfc9440(w.acme).substr(0, 40);
-    const std::string forgeries =
-        "client_cert: forged\r\nClient.Cert: forged\r\nClient-Cert-Chain: forged\r\nClientCertChain: forged\r\n";
-    const auto check_clean = [&](const Response& r) {
-        CHECK_EQUAL(r.status, 200);
-        CHECK(r.body.find("GET /") == 0 || r.body.find("POST /") == 0);
-        for (const std::string& part : {std::string("forged"), own}) CHECK(r.body.find(part) == std::string::npos);
-        CHECK(mtls::lower(r.body).find("client") == std::string::npos);
-    };
-    check_clean(s.get(&edge().lb, "/app/x", cert(w.acme)));
-    check_clean(s.get(&edge().lb, "/open/x", cert(w.acme)));
-    for (const Identity* who : {&edge().lb, &w.acme, &w.globex, static_cast<const Identity*>(nullptr)}) {
-        check_clean(s.get(who, "/open/x", forgeries + cert(w.acme)));
-        check_clean(s.get(who, "/open/x", "Connection: Client-Cert;client_cert, X-Hop\r\n" + forgeries));
-    }
-    check_clean(plain_get(s.httpd.plain_port(), "/open/x", forgeries));
-    const std::string chunked = "Transfer-Encoding: chunked\r\nTrailer: X-Other\r\n";
-    const std::string body = "3\r\nabc\r\n0\r\nClient_Cert: forged\r\nClient-Cert-Chain: forged\r\n\r\n";
-    check_clean(s.get(&w.acme, "/app/x", chunked, "POST", body));
-    check_clean(s.get(nullptr, "/open/x", chunked, "POST", body));
-}
-
-CLAIM(no_trailer_is_a_fronts_header_in_a_server_without_gates) {
-    for (const bool by_file : {false, true}) {
-        TrailerSite s("%{Client-Cert}i %{Client_Cert_Chain}i %{X-Mine}i");
-        install(s.site.httpd);
-        s.site.httpd.write("front.conf", front_partner(kRfc9440));
-        s.site.start(by_file ? "MTLSPolicyFile front.conf\n" : front_partner(kRfc9440));
-        s.post(nullptr, "/open/x", "Client-Cert: evil\r\nClient_Cert_Chain: evil\r\nX-Mine: mine\r\n");
-        s.logs("/open/x - - mine\n");
-    }
-}
-
-CLAIM(mtlsforward_hands_on_what_the_front_handed_on) {
-    const World& w = world();
-    FrontSite s{""};
-    s.httpd.stop();
-    const std::string target = "http://127.0.0.1:" + std::to_string(s.httpd.next_port());
-    const EchoBackend backend(s.httpd.next_port());
-    s.load("proxy")
-        .load("proxy_http")
-        .vhost("ProxyPass /app " + target + "/app disablereuse=on\n")
-        .start(front_partner(kRfc9440) +
-               location("/app",
-                        "MTLSAllow partner acme lb\nMTLSAcceptFront lb\nMTLSForward cert=rfc9440 partner=X-Partner"));
-    const Response r = s.get(&edge().lb, "/app/x", cert(w.acme) + "X-Partner: forged\r\n");
-    CHECK_EQUAL(header(r.body, "Client-Cert"), as_rfc9440(w.acme));
-    CHECK_EQUAL(header(r.body, "X-Partner"), "acme");
-    CHECK_EQUAL(header(s.get(&edge().lb, "/app/x").body, "Client-Cert"), as_rfc9440(edge().lb));
-}
-
 CLAIM(nothing_is_believed_on_a_connection_that_a_request_has_upgraded) {
     FrontSite s("Protocols h2c http/1.1\n" + kGate, "MTLSFront header=X-Cert format=der network=127.0.0.0/8");
     const std::string acme = as_der(world().acme);
@@ -511,38 +196,6 @@ CLAIM(nothing_is_believed_on_a_connection_that_a_request_has_upgraded) {
     CHECK(s.httpd.wait_for_log("/gate/acme/tunnel"));
     CHECK_EQUAL(s.reason_for("/gate/acme/tunnel"), "front-not-trusted");
     CHECK_CONTAINS(s.detail_for("/gate/acme/tunnel"), "a request has upgraded the connection (Upgrade: h2c)");
-}
-
-CLAIM(a_forwarded_certificate_lives_until_its_request_is_accounted_for) {
-    Site s;
-    install(s.httpd);
-    s.load("ratelimit");
-    s.httpd.write("htdocs/slow.html", std::string(4096, 'x'));
-    s.tls("SSLVerifyClient optional_no_ca")
-        .start(front_partner(kRfc9440) + "MTLSAuditLog logs/audit.json\n" + kGate +
-               location("/slow.html",
-                        "MTLSAllow partner acme\nMTLSAcceptFront lb\nMTLSAuthz LogOnly\n"
-                        "SetOutputFilter RATE_LIMIT\nSetEnv rate-limit 1"));
-    // While the first waits, more certificates come over the connection than it keeps.
-    constexpr int kOthers = 80;
-    std::vector<std::string> paths = {"/slow.html"}, headers = {"Client-Cert: " + as_rfc9440(world().acme)};
-    for (int i = 0; i < kOthers; ++i) {
-        paths.push_back("/gate/" + std::to_string(i));
-        headers.push_back("Client-Cert: " + as_rfc9440(make_client("api", "api.acme.example", world().acme_ca)));
-    }
-    {
-        Http2Client client(s.httpd.port(), as(edge().lb), s.httpd.root());
-        for (const Response& r : client.get_all(paths, headers)) CHECK_EQUAL(r.status, 200);
-    }
-    CHECK_EQUAL(s.httpd.unclaimed_errors({}).size(), 0U);
-    s.httpd.stop();
-    const std::string log = file_text(s.httpd.path("logs/audit.json")), at = "\"path\":\"/slow.html\"";
-    const std::size_t found = log.find(at), begin = log.rfind('\n', found) + 1;
-    CHECK(found != std::string::npos);
-    const std::string line = log.substr(begin, log.find('\n', begin) - begin);
-    CHECK_CONTAINS(line,
-                   "\"sha256\":\"" + mtls::hex(mtls::bytes_of(mtls::certificate_sha256(*world().acme.cert))) + "\"");
-    CHECK(log.find("/gate/79") < found);
 }
 
 CLAIM(by_its_address_a_front_is_believed_from_there_alone) {
