@@ -19,14 +19,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::string der_of(const Identity& who) {
-    unsigned char* bytes = nullptr;
-    const int size = i2d_X509(who.cert.get(), &bytes);
-    const std::string out(reinterpret_cast<char*>(bytes), static_cast<std::size_t>(size));
-    OPENSSL_free(bytes);
-    return out;
-}
-
 struct Stored : Bench {
     Identity ca = make_ca("Acme CA"), other = make_ca("Other CA");
     Identity leaf = make_client("api", "api.acme.example", ca);

@@ -9,11 +9,14 @@
 
 #include "claims.hpp"
 #include "httpd_server.hpp"
+#include "mtls_authz/base/openssl_types.hpp"
 #include "pki.hpp"
 
 namespace test {
 
 std::string& tool_path();
+
+inline std::string der_of(const Identity& id) { return mtls::encode(i2d_X509, *id.cert); }
 
 class Bench {
 public:

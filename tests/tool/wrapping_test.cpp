@@ -18,8 +18,6 @@ std::string written(Write&& write) {
     return {data, static_cast<std::size_t>(size)};
 }
 
-std::string der_of(const Identity& id) { return mtls::encode(i2d_X509, *id.cert); }
-
 std::string pkcs7_pem_of(const Identity& id) {
     PKCS7* const bag = PKCS7_new();
     PKCS7_set_type(bag, NID_pkcs7_signed);
