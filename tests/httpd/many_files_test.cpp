@@ -4,22 +4,17 @@
 
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 
 #include "claims.hpp"
 #include "live_site.hpp"
+#include "number_from.hpp"
 
 using namespace test;
 
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-int number_from(const char* name, int otherwise) {
-    const char* const text = std::getenv(name);
-    return text != nullptr ? std::atoi(text) : otherwise;
-}
 
 double seconds_since(Clock::time_point begun) { return std::chrono::duration<double>(Clock::now() - begun).count(); }
 

@@ -1,0 +1,61 @@
+// For the table of faults: clients that ask meanwhile, none of which may be let in wrongly, and a large policy.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <string>
+
+#include "claims.hpp"
+#include "kept_site.hpp"
+#include "workers.hpp"
+
+namespace test {
+
+// Clients that ask all the while: acme, who is a partner, and globex, who is none.
+class Load {
+public:
+    explicit Load(const Kept& site) : site_(site) {
+        clients_.add([this] { ask(world().acme, true); });
+        clients_.add([this] { ask(world().globex, false); });
+    }
+    // Waits until so many more were asked.
+    void wait_for(int more) const {
+        for (const int before = asked_; asked_ < before + more && !clients_.are_over();)
+            pause_for(std::chrono::milliseconds(5));
+    }
+    void stop() { clients_.stop(); }
+    int asked() const { return asked_; }
+    int let_in_wrongly() const { return let_in_; }
+    int refused_wrongly() const { return refused_; }
+    int failed() const { return failed_; }
+    // Where a new process had no answer from the keeper yet, it refuses, and says so.
+    void check(int most_failed) const {
+        CHECK_EQUAL(let_in_.load(), 0);
+        test::check(failed_ <= most_failed, std::to_string(failed_) + " requests failed", __FILE__, __LINE__);
+        CHECK(refused_ == 0 || site_.times("reason=policy-unavailable") > 0);
+    }
+
+private:
+    void ask(const Identity& who, bool is_partner) {
+        while (!clients_.are_over()) {
+            // One request a connection: whether a kept-alive one survives a restart is httpd's business.
+            const int status = TlsClient(site_.httpd.port(), as(who)).get("/gate/x", "Connection: close\r\n").status;
+            if (status != 200 && status != 403) ++failed_;
+            if (status == 200 && !is_partner) ++let_in_;
+            if (status == 403 && is_partner) ++refused_;
+            ++asked_;
+        }
+    }
+
+    const Kept& site_;
+    std::atomic<int> asked_{0}, let_in_{0}, refused_{0}, failed_{0};
+    Workers clients_;
+};
+
+inline std::string many_identities(int count) {
+    std::string lines = "MTLSIdentity DNS:other.globex.example\nMTLSTrustAnchor globex.pem\n";
+    for (int i = 0; i < count; ++i) lines += "MTLSIdentity DNS:h" + std::to_string(i) + ".globex.example\n";
+    return partner("globex", lines);
+}
+
+}  // namespace test

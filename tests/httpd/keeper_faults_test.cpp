@@ -1,0 +1,157 @@
+// The table of faults, the keeper: it is killed, stopped or at a limit, and what is in force stays.
+#include <pwd.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <sstream>
+#include <string>
+
+#include "claims.hpp"
+#include "faults.hpp"
+#include "kept_site.hpp"
+
+using namespace test;
+
+namespace {
+
+// Sets the soft limit of another process of the server, as the user that it runs as.
+void set_limit(pid_t pid, __rlimit_resource resource, std::optional<rlim_t> value) {
+    const pid_t child = fork();
+    if (child == 0) {
+        const passwd* const nobody = getpwnam("nobody");
+        rlimit limit{};
+        const bool is_root = geteuid() == 0;
+        if (is_root && (nobody == nullptr || setgid(nobody->pw_gid) != 0 || setuid(nobody->pw_uid) != 0)) _exit(1);
+        if (prlimit(pid, resource, nullptr, &limit) != 0) _exit(2);
+        limit.rlim_cur = value.value_or(limit.rlim_max);
+        _exit(prlimit(pid, resource, &limit, nullptr) == 0 ? 0 : 3);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    CHECK_EQUAL(status, 0);
+}
+
+}  // namespace
+
+CLAIM(a_keeper_that_is_killed_is_replaced_and_ends_no_refusal) {
+    for (const char* mpm : {"event", "prefork"}) {
+        Kept site(mpm);
+        site.refuse("MTLSSuspend globex\n");
+        becomes([&] { return site.globex(); }, 403, mpm);
+        fs::remove(site.httpd.path("revoked/list.conf"));
+        CHECK(site.httpd.wait_for_log("cannot be read"));
+        for (int round = 0; round < 3; ++round) {
+            const pid_t before = site.keeper();
+            kill(before, SIGKILL);
+            CHECK_EQUAL(site.acme() + site.globex(), 603);
+            becomes([&] { return site.keeper() != before && is_there(site.keeper()); }, true, "another keeper");
+            CHECK_EQUAL(site.acme() + site.globex(), 603);
+        }
+        CHECK(site.httpd.wait_for_log("the keeper has ended"));
+        site.refuse("# nobody\n");
+        becomes([&] { return site.globex(); }, 200, "an edit counts");
+        site.refuse("MTLSSuspend acme\n");
+        becomes([&] { return site.acme(); }, 403, "and another");
+    }
+}
+
+CLAIM(while_the_keeper_is_stopped_children_keep_what_they_have_and_new_ones_refuse) {
+    Kept site("event",
+              "StartServers 2\nServerLimit 2\nThreadsPerChild 8\nMaxRequestWorkers 16\nMinSpareThreads 16\n"
+              "MaxSpareThreads 16\n");
+    CHECK_EQUAL(site.acme() + site.globex(), 400);
+    const pid_t stopped = site.keeper();
+    kill(stopped, SIGSTOP);
+    site.drop("globex.conf");
+    pause_for(kTakesHold);
+    CHECK_EQUAL(site.acme() + site.globex(), 400);
+    for (const pid_t pid : site.children()) kill(pid, SIGKILL);
+    // New ones: nobody gets in, by whatever was in force when the server started.
+    becomes([&] { return site.globex(); }, 403, "one that is out");
+    for (int i = 0; i < 4; ++i) CHECK_EQUAL(site.globex(), 403);
+    CHECK(site.httpd.wait_for_log("reason=policy-unavailable"));
+    CHECK(site.httpd.wait_for_log("the keeper does not answer"));
+    kill(stopped, SIGCONT);
+    becomes([&] { return site.acme(); }, 200, "once it goes on");
+    for (int i = 0; i < 4; ++i) CHECK_EQUAL(site.globex(), 403);
+}
+
+CLAIM(a_keeper_without_a_sign_of_life_is_ended_and_replaced) {
+    Kept site("event");
+    const pid_t stopped = site.keeper();
+    kill(stopped, SIGSTOP);
+    for (int i = 0; i < 600 && is_there(stopped); ++i) pause_for(std::chrono::milliseconds(100));
+    CHECK(!is_there(stopped));
+    CHECK_CONTAINS(site.httpd.error_log(), "the keeper has given no sign of life");
+    CHECK(site.keeper() != stopped);
+    site.drop("globex.conf");
+    becomes([&] { return site.globex(); }, 403, "an edit counts");
+    becomes([&] { return site.acme(); }, 200, "and hits no other");
+}
+
+CLAIM(a_keeper_can_neither_be_traced_nor_holds_a_port) {
+    Kept site("event");
+    const std::string folder = "/proc/" + std::to_string(site.keeper());
+    struct stat info {};
+    CHECK_EQUAL(stat((folder + "/mem").c_str(), &info), 0);
+    CHECK_EQUAL(info.st_uid, 0U);  // as the kernel shows processes that nobody may trace
+    if (getuid() == 0) CHECK(file_text(folder + "/status").find("Uid:\t0\t0") == std::string::npos);
+    if (getuid() != 0) return;  // none but root may look at its descriptors
+    // Of its sockets, none is among those of TCP.
+    std::stringstream ports;
+    for (const char* const table : {"/proc/net/tcp", "/proc/net/tcp6"}) ports << std::ifstream(table).rdbuf();
+    const auto is_port = [&](const fs::path& descriptor) {
+        std::error_code gone;
+        const std::string target = fs::read_symlink(descriptor, gone).string();
+        const std::size_t number = target.find("socket:[");
+        return number != std::string::npos &&
+               ports.str().find(" " + target.substr(8, target.size() - 9) + " ") != std::string::npos;
+    };
+    const auto holds_port = [&](pid_t pid) {
+        const fs::directory_iterator all("/proc/" + std::to_string(pid) + "/fd");
+        return std::any_of(fs::begin(all), fs::end(all), [&](const auto& entry) { return is_port(entry.path()); });
+    };
+    CHECK(holds_port(site.httpd.pid()));
+    CHECK(!holds_port(site.keeper()));
+}
+
+CLAIM(a_keeper_that_runs_into_a_limit_keeps_what_is_in_force_and_goes_on_when_it_can) {
+    if (httpd_paths().is_sanitized()) return;  // which need more than any limit leaves
+    struct Row {
+        const char* what;
+        __rlimit_resource resource;
+        rlim_t value;
+        const char* said;
+    };
+    const Row rows[] = {{"descriptors", RLIMIT_NOFILE, 3, "Too many open files"},
+                        {"memory", RLIMIT_AS, 1, "cannot be"},
+                        {"file size", RLIMIT_FSIZE, 1UL << 20, "cannot be shared"}};
+    for (const Row& row : rows) {
+        Kept site("event");
+        const pid_t keeper = site.keeper();
+        // One without its threads would end, and another one begin.
+        const fs::path threads = "/proc/" + std::to_string(keeper) + "/task";
+        constexpr int kThreads = 5;
+        becomes([&] { return std::distance(fs::directory_iterator(threads), {}) >= kThreads; }, true, "threads");
+        set_limit(keeper, row.resource, row.value);
+        site.put("globex.conf", many_identities(50000));
+        test::check(site.httpd.wait_for_log(row.said), std::string(row.what) + ": " + site.httpd.error_log(), __FILE__,
+                    __LINE__);
+        CHECK_EQUAL(site.acme() + site.globex(), 400);
+        // Refusals have room, or wait until they have.
+        site.refuse("MTLSSuspend acme\n");
+        pause_for(kTakesHold);
+        set_limit(keeper, row.resource, {});
+        becomes([&] { return site.globex(); }, 403, row.what);
+        becomes([&] { return site.acme(); }, 403, row.what);
+        CHECK_EQUAL(site.keeper(), keeper);
+    }
+}
