@@ -73,7 +73,7 @@ private:
     std::string_view next_logical_line() {
         line_ = next_line_;
         joined_.clear();
-        joined_text_ = {};
+        joined_text_ = joined_directive_ = {};
         bool is_first = true;
         for (;;) {
             const std::size_t end = rest_.find('\n');
@@ -87,16 +87,25 @@ private:
             joined_ += piece;
             const std::string_view text = trim(piece);
             if (!is_first && !text.empty() && text.front() != '#') joined_text_ = text;
+            if (!is_first && begins_directive(text)) joined_directive_ = text;
             if (!continues) return joined_;
             is_first = false;
         }
     }
 
-    // httpd takes the next line for a part of such a comment, too: it may be a revocation.
-    void check_comment() {
-        if (joined_text_.empty()) return;
-        report("the comment ends in '\\', so the next line is a part of it: " + in_quotes(joined_text_, 60) +
-               "; end the comment without the backslash");
+    static bool begins_directive(std::string_view text) {
+        constexpr std::string_view kPrefix = "MTLS";
+        return equal_nocase(text.substr(0, kPrefix.size()), kPrefix);
+    }
+
+    // httpd takes the next line for a part of such a line, too: it may be a revocation. Returns whether it is so.
+    bool takes_in_another(bool is_comment) {
+        const std::string_view other = is_comment ? joined_text_ : joined_directive_;
+        if (other.empty()) return false;
+        report(std::string(is_comment ? "the comment" : "the line") +
+               " ends in '\\', so the next line is a part of it: " + in_quotes(other, 60) +
+               "; take the backslash away");
+        return true;
     }
 
     void read_line() {
@@ -110,7 +119,12 @@ private:
             if (!is_below) return;
         }
         if (text.empty()) return;
-        if (text.front() == '#') return check_comment();
+        const bool is_comment = text.front() == '#';
+        if (takes_in_another(is_comment)) return;
+        if (text.find('\r') != std::string_view::npos) {
+            return report("a carriage return within the line: end lines with a newline");
+        }
+        if (is_comment) return;
         if (text.starts_with("-----BEGIN ")) {
             is_in_pem_ = true;
             return report("the file is PEM (" + escape_for_reader(text, 60) + ")" + kNoDirectives);
@@ -172,8 +186,9 @@ private:
     }
 
     std::string_view rest_;
-    std::string joined_;            // a logical line of several physical lines
-    std::string_view joined_text_;  // of these, the last one that is no comment by itself; not the first
+    std::string joined_;  // a logical line of several physical lines
+    // Of these but the first, the last one that is no comment by itself, and the last one that begins as a directive.
+    std::string_view joined_text_, joined_directive_;
     const std::string& file_;
     const bool singles_;
     std::vector<Diagnostic>& errors_;

@@ -99,6 +99,51 @@ CLAIM(no_trailer_is_a_fronts_header_in_a_server_without_gates) {
     }
 }
 
+CLAIM(no_trailer_of_a_body_that_is_read_early_reaches_the_backend) {
+    for (const char* forwards : {"", "MTLSForward partner=X-Partner\n"}) {
+        Site site;
+        install(site.httpd);
+        const EchoBackend backend(site.httpd.next_port());
+        const std::string to =
+            "ProxyPass http://127.0.0.1:" + std::to_string(site.httpd.next_port()) + "/ disablereuse=on\n";
+        for (const char* name :
+             {"proxy", "proxy_http", "request", "session", "session_cookie", "auth_form", "authn_anon", "authz_user"}) {
+            site.load(name);
+        }
+        const std::string gate =
+            std::string("MTLSAllow partner acme methods=GET,POST\nMTLSAcceptFront lb\n") + forwards + to;
+        site.tls("SSLVerifyClient none").vhost("MergeTrailers On");
+        // mod_ssl reads the body before it asks for the certificate; mod_auth_form does, to log in.
+        site.start(front_partner(kRfc9440) + location("/late", "SSLVerifyClient require\n" + gate) +
+                   location("/form",
+                            "SSLVerifyClient require\nAuthType form\nAuthName a\nAuthFormProvider anon\n"
+                            "Anonymous *\nAnonymous_NoUserId on\nAnonymous_MustGiveEmail off\nSession On\n"
+                            "SessionCookieName s\nKeptBodySize 4096\nRequire valid-user\n" +
+                                gate));
+        for (const int tls : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+            for (const char* path : {"/late", "/form"}) {
+                ClientOptions options;
+                options.tls = tls;
+                options.post_handshake_auth = true;
+                options.identity = &world().acme;
+                const Response r = TlsClient(site.httpd.port(), options)
+                                       .get(path,
+                                            "Content-Type: application/x-www-form-urlencoded\r\n"
+                                            "Transfer-Encoding: chunked\r\n",
+                                            "POST",
+                                            "21\r\nhttpd_username=u&httpd_password=p\r\n0\r\nX-Original-URL: evil\r\n"
+                                            "X-HTTP-Method-Override: evil\r\nClient-Cert: evil\r\nX-Partner: evil\r\n"
+                                            "X-Mine: mine\r\n\r\n");
+                CHECK_CONTAINS(r.body, "X-Mine: mine");
+                for (const char* name : {"X-Original-URL", "X-HTTP-Method-Override", "Client-Cert"}) {
+                    CHECK_EQUAL(header(r.body, name), "");
+                }
+                CHECK_EQUAL(header(r.body, "X-Partner"), *forwards == '\0' ? "evil" : "acme");
+            }
+        }
+    }
+}
+
 CLAIM(mtlsforward_hands_on_what_the_front_handed_on) {
     const World& w = world();
     FrontSite s{""};

@@ -135,6 +135,10 @@ CLAIM(a_path_that_the_backend_gets_raw_is_decided_raw_too) {
         raw.lets(&w.globex, path);
     }
     raw.lets(nullptr, "/open//x/../y");
+    // httpd takes a '#' as no part of the path, and hands it on.
+    Backed unsafe(gates, " nocanon", "HttpProtocolOptions Unsafe\n");
+    unsafe.refuses(&w.globex, "/a/globex/x#/../../acme/x");
+    unsafe.lets(&w.globex, "/a/globex/x#y");
     // Canonical: the backend gets what was decided.
     Backed canonical(gates);
     canonical.lets(&w.globex, "/a/acme//../globex/x");
@@ -224,6 +228,41 @@ CLAIM(a_script_reads_the_path_as_written_and_a_file_is_the_one_that_was_found) {
         answers("acme/run.cgi", 403);
     }
     CHECK(site.httpd.wait_for_log("reason=bad-path"));
+}
+
+CLAIM(a_path_that_was_rewritten_for_a_program_is_read_as_asked_for_too) {
+    const World& w = world();
+    Site site;
+    for (const char* name : {"run.cgi", "page.html"}) {
+        site.httpd.write("htdocs/front/" + std::string(name),
+                         "#!/bin/sh\nprintf \"Content-Type: text/plain\\n\\nrun\"\n");
+        std::filesystem::permissions(site.httpd.path("htdocs/front/" + std::string(name)),
+                                     std::filesystem::perms(0755));
+    }
+    site.load("cgi").load("rewrite").vhost(
+        "RewriteEngine On\nRewriteRule ^/(gated|required|open)/run /front/run.cgi [PT]\n"
+        "RewriteRule ^/(gated|required|open)/page /front/page.html [PT]\nRewriteRule ^/same/run /both/run.cgi [PT]\n"
+        "Alias /both/ \"" +
+        site.httpd.path("htdocs/front/") + "\"\n");
+    site.start("<Directory \"" + site.httpd.path("htdocs/front") +
+               "\">\nOptions +ExecCGI\nAddHandler cgi-script .cgi\n</Directory>\n" +
+               location("/gated", "MTLSAllow partner acme") + location("/required", "Require mtls-partner acme") +
+               location("/same", "MTLSAllow partner acme") + location("/both", "MTLSAllow partner acme"));
+    const auto answers = [&](const Identity* who, const std::string& path, int status) {
+        check_equal(site.get(who, path).status, status, path, __FILE__, __LINE__);
+    };
+    for (const Identity* who : {&w.acme, &w.globex, static_cast<const Identity*>(nullptr)}) {
+        // httpd merges the sections of the new path alone, and the program reads the old one.
+        answers(who, "/gated/run", 403);
+        answers(who, "/required/run", 403);
+        CHECK_EQUAL(site.reason_for("/front/run.cgi"), "bad-path");
+        answers(who, "/open/run", 200);
+        answers(who, "/open/run?/gated/", 200);
+        answers(who, "/front/run.cgi", 200);
+        // A file is what it is.
+        answers(who, "/gated/page", 200);
+        answers(who, "/same/run", who == &w.acme ? 200 : 403);
+    }
 }
 
 CLAIM(fastcgi_and_its_relatives_hand_over_the_raw_path_and_http_does_not) {

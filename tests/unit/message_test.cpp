@@ -208,11 +208,28 @@ CLAIM(a_comment_that_takes_in_the_next_line_is_an_error) {
     const std::string fault = read("MTLSSuspend a\n# of C:\\old\\\nMTLSRevoke CN:x\nMTLSRevoke CN:y\n", 2, 1);
     CHECK_EQUAL(fault,
                 "r.conf:2: error: the comment ends in '\\', so the next line is a part of it: 'MTLSRevoke CN:x'; "
-                "end the comment without the backslash");
+                "take the backslash away");
     read("\\\n# a \\\n\\\n  MTLSRevoke CN:x\n", 0, 1);
     // A directive of several lines that is commented out hides nothing.
     read("#MTLSRevoke CN:x \\\n#    \"left in May\"\nMTLSRevoke CN:y\n# \\\n\nMTLSRevoke CN:z\n", 2, 0);
     check_only(errors_of("# of C:\\old\\\n<MTLSPartner acme>\n"), "the comment ends in '\\'", "a policy file");
+}
+
+CLAIM(a_line_within_another_is_an_error) {
+    const auto read = [](const std::string& text, std::size_t lines, const char* fault) {
+        std::vector<Diagnostic> errors;
+        test::check_equal(read_single_directives(text, "r.conf", errors).size(), lines, text, __FILE__, __LINE__);
+        std::vector<std::string> texts;
+        for (const Diagnostic& error : errors) texts.push_back(error.str());
+        check_only(texts, fault, text);
+    };
+    read("MTLSRevoke \"CN:x\\\n MTLSRevoke CN:y\nMTLSSuspend a\n", 1,
+         "the line ends in '\\', so the next line is a part");
+    read("# list of today\rMTLSRevoke CN:y\nMTLSSuspend a\n", 1, "a carriage return within the line");
+    read("MTLSRevoke CN:x\rMTLSRevoke CN:y\r\nMTLSSuspend a\r\n", 1, "a carriage return within the line");
+    std::vector<Diagnostic> errors;
+    CHECK_EQUAL(read_single_directives("MTLSRevoke CN:x \\\r\n  CN:y\r\n# a\r\n", "r.conf", errors).size(), 1U);
+    CHECK_EQUAL(errors.size(), 0U);
 }
 
 CLAIM(names_in_messages_are_readable_unless_they_deceive) {

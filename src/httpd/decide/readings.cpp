@@ -163,7 +163,7 @@ private:
 // The path as the client wrote it; nullopt if there is none.
 std::optional<std::string_view> path_as_written(const request_rec* r) noexcept {
     std::string_view uri = r->unparsed_uri != nullptr ? r->unparsed_uri : "";
-    uri = uri.substr(0, uri.find_first_of("?#"));
+    uri = uri.substr(0, uri.find('?'));  // with HttpProtocolOptions Unsafe, '#' reaches a backend
     if (uri.starts_with('/')) return uri;
     // In absolute form the path follows the authority.
     const std::size_t scheme = uri.find("://");
@@ -200,6 +200,15 @@ bool may_have_removed_dots(const request_rec* r) noexcept {
     return raw && (raw->find("/.") != std::string_view::npos || raw->find("%2") != std::string_view::npos);
 }
 
+// The path that a module, mod_rewrite with [PT] say, replaced for the choice of sections: a program reads it in
+// REQUEST_URI.
+std::optional<std::string_view> replaced_path(const request_rec* r) noexcept {
+    const bool is_first = r->main == nullptr && r->prev == nullptr;
+    if (!is_first || r->uri == r->parsed_uri.path || r->parsed_uri.path == nullptr) return std::nullopt;
+    const std::string_view asked = r->parsed_uri.path;
+    return asked.starts_with('/') && asked != r->uri ? std::optional(asked) : std::nullopt;
+}
+
 // Whether a program handles the file, as far as known: before fixups, a script counts as a plain file.
 bool is_programs(const request_rec* r) noexcept {
     constexpr std::string_view kProgramType = "application/x-httpd-";
@@ -210,12 +219,14 @@ bool is_programs(const request_rec* r) noexcept {
 // Whether httpd itself serves the file that it found.
 bool is_plain_file(const request_rec* r) noexcept { return r->finfo.filetype == APR_REG && !is_programs(r); }
 
+// Whether an application may read the path of the request line.
+bool is_request_line_read(const request_rec* r) noexcept { return !is_proxied_as_decided(r) && !is_plain_file(r); }
+
 // The path as the client wrote it if an application may read it; else nullopt.
 std::optional<std::string_view> raw_path(const request_rec* r) {
     const auto raw = path_as_written(r);
     if (is_proxied_as_written(r)) return raw;
-    const bool is_read =
-        raw && may_have_removed_dots(r) && !is_proxied_as_decided(r) && !is_plain_file(r) && has_raw_dot_segment(*raw);
+    const bool is_read = raw && may_have_removed_dots(r) && is_request_line_read(r) && has_raw_dot_segment(*raw);
     return is_read ? raw : std::nullopt;
 }
 
@@ -224,8 +235,12 @@ std::optional<std::vector<std::string>> other_readings(const request_rec* r) {
     auto out = readings_of(r->uri, PathForm::kDecoded);
     const auto raw = raw_path(r);
     const auto more = raw ? readings_of(*raw, PathForm::kRaw) : std::vector<std::string>();
-    if (!out || !more) return std::nullopt;
+    const auto replaced = is_request_line_read(r) ? replaced_path(r) : std::nullopt;
+    const auto instead = replaced ? readings_of(*replaced, PathForm::kDecoded) : std::vector<std::string>();
+    if (!out || !more || !instead) return std::nullopt;
+    if (replaced) out->emplace_back(*replaced);
     out->insert(out->end(), more->begin(), more->end());
+    out->insert(out->end(), instead->begin(), instead->end());
     std::erase(*out, r->uri);
     return out;
 }
@@ -243,11 +258,11 @@ bool is_plain(const request_rec* r) noexcept {
     if (path.empty()) return true;
     if (!is_plain_path(path)) return false;
     if (is_as_written(r, path.size())) return true;
-    return !may_have_removed_dots(r) && (!is_proxied_as_written(r) || path_as_written(r) == path);
+    return !may_have_removed_dots(r) && !replaced_path(r) && (!is_proxied_as_written(r) || path_as_written(r) == path);
 }
 
 bool is_read_otherwise_now(const request_rec* r) {
-    return r->finfo.filetype == APR_REG && is_programs(r) && raw_path(r).has_value();
+    return r->finfo.filetype == APR_REG && is_programs(r) && (raw_path(r) || replaced_path(r));
 }
 
 PathReadings read_path(request_rec* r) {

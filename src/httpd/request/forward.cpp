@@ -180,16 +180,18 @@ void remove_connection_options(request_rec* r, const HiddenNames& hidden) {
     remove_connection_options(r, hidden);
 }
 
-// Trailers arrive after the decision, and MergeTrailers turns them into headers.
+// Trailers arrive with the end of the body, and MergeTrailers turns them into headers.
+void clean_after_body(request_rec* r, const apr_table_t* fields) {
+    if (r->trailers_in == nullptr || apr_is_empty_table(r->trailers_in)) return;  // merged into the headers or not
+    forward(r, fields);
+    remove_overrides_in_trailers(r);
+}
+
 apr_status_t clean_trailers(ap_filter_t* f, apr_bucket_brigade* out, ap_input_mode_t mode, apr_read_type_e block,
                             apr_off_t bytes) {
     const apr_status_t status = ap_get_brigade(f->next, out, mode, block, bytes);
     if (status != APR_SUCCESS || APR_BRIGADE_EMPTY(out) || !APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(out))) return status;
-    const apr_table_t* const trailers = f->r->trailers_in;  // merged into the headers or not
-    if (trailers != nullptr && !apr_is_empty_table(trailers)) {
-        forward(f->r, static_cast<const apr_table_t*>(f->ctx));
-        remove_overrides_in_trailers(f->r);
-    }
+    clean_after_body(f->r, static_cast<const apr_table_t*>(f->ctx));
     ap_remove_input_filter(f);
     return status;
 }
@@ -215,11 +217,13 @@ bool may_have_trailers(const request_rec* r) {
 
 extern "C" void on_insert_trailer_filter(request_rec* r) {
     if (r->main != nullptr || !may_have_trailers(r)) return;
-    guarded(r, [&] {
+    attempt(r->server, [&] {
         const RequestState* const request = find_state(r);
-        const bool forwards = request != nullptr && request->handover != nullptr;
-        ap_add_input_filter(kTrailerFilter, forwards ? request->handover->fields : nullptr, r, r->connection);
-        return OK;
+        apr_table_t* const fields =
+            request != nullptr && request->handover != nullptr ? request->handover->fields : nullptr;
+        // Some modules read the body before: mod_ssl to ask for a certificate then, mod_auth_form for the form.
+        clean_after_body(r, fields);
+        ap_add_input_filter(kTrailerFilter, fields, r, r->connection);
     });
 }
 
