@@ -190,15 +190,16 @@ bool is_deceptive(char32_t c) {
 
 namespace {
 
-// `kept`: an ASCII character that needs no escape here.
-std::string escape_for_reader(std::string_view text, std::size_t limit, char kept) {
+// `kept`: ASCII characters that need no escape here.
+std::string escape_for_reader(std::string_view text, std::size_t limit, std::string_view kept) {
     std::string out;
     while (!text.empty()) {
         const auto lead = static_cast<std::uint8_t>(text.front());
         const std::size_t length = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
         const std::string_view character = text.substr(0, length);
         const auto code = length > 1 ? decode_utf8(character) : std::nullopt;
-        const bool is_kept = length == 1 ? text.front() == kept : code && !is_deceptive(code->front());
+        const bool is_kept =
+            length == 1 ? kept.find(text.front()) != std::string_view::npos : code && !is_deceptive(code->front());
         const std::string_view taken = is_kept ? character : text.substr(0, 1);
         const std::string shown = is_kept ? std::string(taken) : escape_for_log(taken, 8);
         if (out.size() + shown.size() + 3 > limit) return out + "...";
@@ -210,7 +211,8 @@ std::string escape_for_reader(std::string_view text, std::size_t limit, char kep
 
 }  // namespace
 
-std::string escape_for_reader(std::string_view text, std::size_t limit) { return escape_for_reader(text, limit, ' '); }
+std::string escape_for_reader(std::string_view text, std::size_t limit) { return escape_for_reader(text, limit, " "); }
+std::string escape_hidden(std::string_view text) { return escape_for_reader(text, std::string::npos - 3, "\"\\"); }
 
 namespace {
 
@@ -334,7 +336,7 @@ std::string in_double_quotes(std::string_view text, std::size_t limit) {
 }
 
 std::string in_quotes(std::string_view text, std::size_t limit) {
-    return "'" + escape_for_reader(text, limit, '"') + "'";
+    return "'" + escape_for_reader(text, limit, "\"") + "'";
 }
 
 }  // namespace mtls

@@ -73,6 +73,20 @@ CLAIM(explain_asks_networks_where_it_is_told_the_clients_address) {
                    "acme is no longer limited by: MTLSNetwork 198.51.100.0/25\n");
 }
 
+CLAIM(a_name_that_hides_characters_is_shown_with_them_and_never_suggested) {
+    Pki p;
+    CertSpec spec;
+    spec.subject = {{"O", "Acme"}, {"CN", "acme\xe2\x80\xaegpj"}};
+    p.file("hidden.pem", issue(spec, &p.ca).cert_pem());
+    p.file("hidden.conf",
+           partner("acme", "MTLSIdentity \"CN:acme\xe2\x80\xaegpj\"\nMTLSTrustAnchor ca.pem\nMTLSGrant read /**"));
+    const std::string said = p.expect(0, {"explain", "--policy", "hidden.conf", "--cert", "hidden.pem"});
+    CHECK_CONTAINS(said, "by MTLSIdentity CN:acme\\xe2\\x80\\xaegpj at ");
+    const std::string block = p.expect(0, {"suggest", "hidden.pem"});
+    CHECK_CONTAINS(block, "MTLSIdentity spki-sha256:");
+    for (const std::string& text : {said, block}) CHECK(text.find("\xe2\x80\xae") == std::string::npos);
+}
+
 CLAIM(explain_says_which_step_decided_and_what_to_change) {
     Pki p;
     const auto explain = [&](int status, const std::string& cert, const std::vector<std::string>& more = {}) {

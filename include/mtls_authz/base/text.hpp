@@ -68,6 +68,9 @@ bool is_deceptive(char32_t c);
 // As escape_for_log(), but keeps UTF-8 characters that are not deceptive: for messages that a person reads.
 std::string escape_for_reader(std::string_view text, std::size_t limit);
 
+// The same without a limit, and keeps quotes and backslashes: for lines of a policy.
+std::string escape_hidden(std::string_view text);
+
 // escape_for_reader() in single quotes.
 std::string in_quotes(std::string_view text, std::size_t limit = 200);
 

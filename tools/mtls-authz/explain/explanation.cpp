@@ -42,7 +42,8 @@ void add_near_misses(const Policy& policy, const CertificateFacts& facts, Explan
 // The line of this partner that an ambiguous certificate matches.
 std::string fitting_line(const Policy& policy, const CertificateFacts& facts, const Partner& partner) {
     const auto text = [&partner](const Identity& identity) {
-        return std::string(partner.name) + " by MTLSIdentity " + identity.text() + " at " + identity.where.str();
+        return std::string(partner.name) + " by MTLSIdentity " + escape_hidden(identity.text()) + " at " +
+               identity.where.str();
     };
     for (const Policy::Match& match : policy.matching_identities(facts)) {
         if (match.partner == &partner) return text(match.identity);
@@ -67,7 +68,7 @@ void add_identity_steps(const Policy& policy, const CertificateFacts& facts, Exp
     const Identification& who = out.who;
     if (who.partner != nullptr) {
         out.steps.push_back("identity: " + std::string(who.partner->name) + ", by MTLSIdentity " +
-                            who.identity->text() + " at " + who.identity->where.str());
+                            escape_hidden(who.identity->text()) + " at " + who.identity->where.str());
         if (!who.path.ca_keys.empty())
             out.steps.push_back("path: verified, issued by the key " + hex(bytes_of(who.path.ca_keys.front())));
         if (who.is_purpose_waived)

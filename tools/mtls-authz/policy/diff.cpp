@@ -20,7 +20,7 @@ using Lines = std::set<std::string>;
 // The parts of a policy that affect decisions, as lines.
 Lines lines_of(const Partner& partner, const Policy& policy) {
     Lines out;
-    for (const Identity& identity : partner.identities) out.insert("MTLSIdentity " + identity.text());
+    for (const Identity& identity : partner.identities) out.insert("MTLSIdentity " + escape_hidden(identity.text()));
     if (partner.anchors->uses_mod_ssl) out.insert("MTLSTrustAnchor mod_ssl");
     for (const Anchor& anchor : partner.anchors->anchors) {
         std::string limits;

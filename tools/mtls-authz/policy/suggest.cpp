@@ -58,7 +58,11 @@ std::vector<Choice> choices_for(const CertificateFacts& facts) {
     const auto offer_words = [&](const std::vector<std::string>& words, const char* cost) {
         std::string line;
         for (const std::string& word : words) line += (line.empty() ? "" : " ") + config_quote(word);
-        if (std::all_of(words.begin(), words.end(), is_writable) && is_usable(line, facts)) out.push_back({line, cost});
+        // A line that shows something else than it says is no suggestion.
+        const bool is_readable = escape_hidden(line) == line;
+        if (is_readable && std::all_of(words.begin(), words.end(), is_writable) && is_usable(line, facts)) {
+            out.push_back({line, cost});
+        }
     };
     const auto offer = [&](const std::string& word, const char* cost) { offer_words({word}, cost); };
     for (const std::string& uri : facts.uri) offer("URI:" + uri, "stays at renewal; says exactly which service it is");
