@@ -166,6 +166,18 @@ CLAIM(denied_leaves_grants_out_and_a_virtual_host_has_its_own) {
     CHECK_EQUAL(wait_for_lines(site.httpd.path("logs/all.log"), 1).size(), 1U);
 }
 
+CLAIM(all_and_denied_are_read_in_any_case) {
+    const World& w = world();
+    Site site;
+    site.vhost("MTLSAuditLog logs/vhost.log DENIED\n")
+        .start("MTLSAuditLog logs/main.log All\n<Location /gate>\n MTLSAllow partner acme\n</Location>\n");
+    CHECK_EQUAL(site.get(&w.acme, "/gate/granted").status, 200);
+    CHECK_EQUAL(site.get(&w.globex, "/gate/denied").status, 403);
+    const auto lines = wait_for_lines(site.httpd.path("logs/vhost.log"), 1);
+    CHECK_EQUAL(lines.size(), 1U);
+    CHECK_EQUAL(lines.front()["path"].get<std::string>(), "/gate/denied");
+}
+
 CLAIM(hostile_certificates_and_paths_give_valid_short_lines) {
     const World& w = world();
     CertSpec spec;

@@ -29,7 +29,8 @@ const char* read_audit_log(cmd_parms* cmd, const char* args) {
                                 ": expected FILE or \"|PROGRAM\", then all or denied, like logs/mtls_audit.log denied "
                                 "(a program with arguments is quoted as a whole)");
     }
-    if (words.size() == 2 && words[1] != kWhat[0] && words[1] != kWhat[1]) {
+    const bool denied_only = words.size() == 2 && equal_nocase(words[1], kWhat[1]);
+    if (words.size() == 2 && !denied_only && !equal_nocase(words[1], kWhat[0])) {
         return failure(cmd, name + ": '" + escape_for_log(words[1], 60) + "'" + did_you_mean(words[1], kWhat) +
                                 ": expected all or denied (a program with arguments is quoted as a whole)");
     }
@@ -40,7 +41,7 @@ const char* read_audit_log(cmd_parms* cmd, const char* args) {
     config.audit = pool_new<AuditLog>(cmd->pool);
     config.audit->target = words.front();
     config.audit->where = place_of(cmd->directive);
-    config.audit->denied_only = words.size() == 2 && words[1] == kWhat[1];
+    config.audit->denied_only = denied_only;
     state().measures_time = true;
     return nullptr;
 }
