@@ -113,14 +113,14 @@ const command_rec kDirectives[] = {
     {nullptr, {nullptr}, nullptr, 0, RAW_ARGS, nullptr}};
 
 void register_hooks(apr_pool_t* pool) {
-    register_start_hooks();         // reads, checks, warns: pre_config, check_config, post_config, test_config
-    register_live_hooks();          // the keeper and its images: post_config, child_init
-    register_connection_hooks();    // the certificate: mod_ssl's init_server and pre_handshake
-    register_request_hooks();       // the decision: access checker after mod_ssl, asserted in fixups
-    register_error_detail_hooks();  // the reason in a denied client's error page: insert_error_filter
-    register_forward_hooks();       // headers to backends and from fronts: post_read_request, a filter
-    register_audit_hooks();         // the audit log: open_logs
-    register_status_hooks();        // the status page and metrics, also on mod_status's page
+    register_start_hooks();         // reads and checks the configuration
+    register_live_hooks();          // the keeper, its images and its socket
+    register_connection_hooks();    // the client's certificate, from the handshake
+    register_request_hooks();       // the decision: in the access checker, checked again in fixups
+    register_error_detail_hooks();  // the reason in the error page of a denied client
+    register_forward_hooks();       // headers to backends and from fronts
+    register_audit_hooks();         // the audit log
+    register_status_hooks();        // a section in mod_status's page
     register_providers(pool);       // the same decision for Require mtls-* and AuthType MTLS
 }
 
@@ -128,12 +128,13 @@ void register_hooks(apr_pool_t* pool) {
 
 extern "C" {
 // Explicit default visibility: AP_MODULE_DECLARE_DATA is empty here, and all other symbols are hidden.
-__attribute__((visibility("default"))) module AP_MODULE_DECLARE_DATA mtls_authz_module = {STANDARD20_MODULE_STUFF,
-                                                                                          nullptr,  // section_config()
-                                                                                          merge_dir_config,
-                                                                                          create_server_config,
-                                                                                          nullptr,
-                                                                                          kDirectives,
-                                                                                          register_hooks,
-                                                                                          0};
+__attribute__((visibility("default")))
+module AP_MODULE_DECLARE_DATA mtls_authz_module = {STANDARD20_MODULE_STUFF,
+                                                   nullptr,  // made by the first directive, see section_config()
+                                                   merge_dir_config,
+                                                   create_server_config,
+                                                   nullptr,
+                                                   kDirectives,
+                                                   register_hooks,
+                                                   0};
 }

@@ -101,8 +101,7 @@ int code_of(int status) { return WIFSIGNALED(status) ? kBySignal + WTERMSIG(stat
     _exit(kNotRun);
 }
 
-// ---- in the calling process
-// ------------------------------------------------------------------------------------------
+// ---- in the calling process -----------------------------------------------------------------------------------------
 
 class Descriptor {
 public:

@@ -53,7 +53,7 @@ std::string take_note(std::vector<std::string>& words) {
     return note;
 }
 
-// A note of several words that stands in no quotes, or in quotes that begin after the '='.
+// An unquoted note of several words, or one whose quotes begin after the '='.
 std::string find_note_fault(const std::vector<std::string>& words) {
     const bool has_note = std::any_of(words.begin(), words.end(), [](const std::string& word) {
         return option(word, "note") || word.find('"') != std::string::npos;

@@ -239,7 +239,7 @@ private:
         out.erase(std::unique(out.begin(), out.end()), out.end());
         return out;
     }
-    // Records tell their length: no two lists make one key.
+    // Records carry their lengths, so different lists have different keys.
     static std::string key_of(const std::vector<std::string_view>& records) {
         std::string out;
         for (const std::string_view record : records) out += record;

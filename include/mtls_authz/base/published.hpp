@@ -1,6 +1,6 @@
-// One immutable value with many reader threads and one writer. Readers neither block nor write a cache line that other
-// readers use: each occupies its own slot while it reads, and the writer frees a replaced value once no slot can refer
-// to it.
+// One immutable value with many reader threads and one writer. Up to 256 readers at a time neither block nor write a
+// cache line that other readers use: each occupies its own slot while it reads, and one more waits for a free slot. The
+// writer frees a replaced value once no slot can refer to it.
 #pragma once
 
 #include <sched.h>

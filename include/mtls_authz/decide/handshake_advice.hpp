@@ -1,4 +1,4 @@
-// What the policy knows of a handshake that mod_ssl refused: a clause for the log and the status page.
+// Advice from the policy about a handshake that mod_ssl refused: a clause for the log and the status page.
 #pragma once
 
 #include <openssl/x509.h>

@@ -34,8 +34,8 @@ enum class RowPart { kPolicy, kRevocations };
 class Database {
 public:
     static constexpr int kLongestConnect = 5, kLongestQuery = 10, kLongestRead = 60;  // seconds
-    // Seconds that a writer waits for the lock of another one, and that PostgreSQL keeps the lock of a writer that
-    // sends no statement. A writer waits longer than that, so one that stands still does not stop the next one.
+    // In seconds, for PostgreSQL: how long a writer waits for the lock of another one, and how long a writer may hold
+    // it without sending a statement. The wait is longer: an idle writer loses the lock before the next one gives up.
     static constexpr int kLongestLock = 20, kLongestIdle = 15;
 
     static Result<std::unique_ptr<Database>> open(const DatabaseAccess& access);

@@ -45,7 +45,7 @@ std::string header_key(std::string_view name);
 // Whether header_key(name) is `key`.
 bool has_header_key(std::string_view name, std::string_view key);
 
-// Some keys, asked for each header of a request: the first byte of its name tells for most that it has none of them.
+// A set of header names. The first byte rules out most headers without a comparison.
 class HeaderKeys {
 public:
     void add(std::string key);

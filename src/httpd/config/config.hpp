@@ -62,7 +62,7 @@ struct DirConfig {
     bool has_provider = false;               // this or an outer section has a Require mtls-*
     bool requires_grant = false;             // this or an outer section has a Require mtls-grant
     AuthMerging auth_merging = AuthMerging::kNone;
-    GateSection* section = nullptr;     // the section that set `allow` or `mode`
+    GateSection* section = nullptr;     // the section whose directive made this a gate
     GateSection* authorizer = nullptr;  // the last merged section with Require mtls-* or AuthType MTLS
 };
 static_assert(std::is_trivially_copyable_v<DirConfig>);

@@ -1,4 +1,3 @@
-#include "httpd/keeper/database.hpp"
 #include "httpd/keeper/live.hpp"
 
 #include <unistd.h>
@@ -8,6 +7,7 @@
 
 #include "httpd/config/config.hpp"
 #include "httpd/config/log.hpp"
+#include "httpd/keeper/database.hpp"
 #include "httpd/keeper/keeper.hpp"
 #include "httpd/keeper/live_socket.hpp"
 #include "httpd/keeper/seen.hpp"

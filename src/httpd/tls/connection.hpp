@@ -63,7 +63,7 @@ public:
     // Both are null if the client sent no certificate.
     const std::shared_ptr<KnownCertificate>& known() const { return known_; }
     const PresentedCertificate* certificate() const { return known_ ? &known_->certificate() : nullptr; }
-    // The certificate is a partner's: its next connections in this process find it known. Thread-safe.
+    // Caches the decoded certificate for the partner's next connections. Thread-safe.
     void keep_known() {
         if (!is_kept_.load(std::memory_order_relaxed)) keep_known_now();
     }
