@@ -121,7 +121,7 @@ void LivePolicy::restore_refusals(std::vector<Diagnostic>& findings) {
     if (lacks_crls) restore(Watched::kCrls);
     if (!lacks_refusals || restore(Watched::kRefusals) || revocations.rows != nullptr) return;
     findings.push_back({Diagnostic::Severity::kError, database_at_,
-                        "MTLSPolicyDatabase: nobody knows whom its rows refuse: " + revocations.fault});
+                        "MTLSPolicyDatabase: its revocation rows cannot be read: " + revocations.fault});
     close_gates();
 }
 

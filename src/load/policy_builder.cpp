@@ -63,7 +63,7 @@ std::optional<std::string> place_of_other(std::string_view name, const std::stri
     const auto is_among = [name](std::span<const std::string_view> words) {
         return std::any_of(words.begin(), words.end(), [name](std::string_view w) { return equal_nocase(w, name); });
     };
-    const std::string place = std::string(name) + " stands in httpd.conf, not in " + here;
+    const std::string place = std::string(name) + " belongs in httpd.conf, not in " + here;
     const std::string grants = " (what a partner may do is said by MTLSGrant)";
     if (is_among(kServer)) return place;
     if (is_among(kSection)) return place + ": gates are there" + grants;
@@ -82,7 +82,7 @@ std::optional<std::string> fault_in_policy_file(const Directive& d) {
         return in_quotes(d.name) + " is refused in policy files, so that the tool and the server read the same";
     }
     if (equal_nocase(d.name, "MTLSTrustAnchor")) {
-        return "MTLSTrustAnchor outside of <MTLSPartner>, the default for all, stands in httpd.conf only";
+        return "MTLSTrustAnchor outside of <MTLSPartner>, the default for all, belongs in httpd.conf only";
     }
     return place_of_other(d.name, "a policy file");
 }
@@ -189,8 +189,7 @@ void PolicyBuilder::begin_partner(const Directive& section) {
             error(d.where, elsewhere.value_or("unknown directive " + in_quotes(d.name) + " in <MTLSPartner " + name +
                                               ">" + did_you_mean(d.name, known)));
         } else if (!is_allowed_in_partner(handler->name)) {
-            error(d.where,
-                  d.name + " stands outside of <MTLSPartner>: it is about all certificates, whoever they map to");
+            error(d.where, d.name + " belongs outside of <MTLSPartner>: it applies to the whole policy");
         } else if (handler->in_partner != nullptr) {
             (this->*handler->in_partner)(d, *partner);
         } else {

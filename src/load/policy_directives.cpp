@@ -319,9 +319,9 @@ void PolicyBuilder::front(const Directive& d, WrittenPartner& partner) {
         return refuse("more than " + std::to_string(kMostNetworks) + " networks; use wider ones");
     }
     if (!out.networks.empty()) {
-        warning(d.where, d.name + " of " + partner.name + ": whoever connects from " + texts_of(out.networks) +
-                             " can claim to be anybody, since network= asks for no certificate of the front: leave it "
-                             "out, and let the front connect with a certificate of its own, if it can");
+        warning(d.where, d.name + " of " + partner.name + ": every host in " + texts_of(out.networks) +
+                             " can claim any certificate, since network= asks for no certificate of the front: leave "
+                             "it out, and let the front connect with a certificate of its own, if it can");
     }
     partner.front = std::move(out);
 }

@@ -14,18 +14,17 @@ const std::array<ReasonText, kReasonCount> kReasons = {{
     {Reason::kNestedGate, "nested-gate",
      "a recursive DAV method would reach below another gate; use Depth: 0, or address the gated place itself"},
     {Reason::kNoTls, "no-tls",
-     "the request came without TLS, so nobody can have shown a certificate; serve this place from a virtual host with "
+     "the request came without TLS, hence without a client certificate; serve this place from a virtual host with "
      "SSLEngine on, and redirect plain http there"},
     {Reason::kFrontNotTrusted, "front-not-trusted",
      "the request has a header by which a front (MTLSFront) hands certificates on, but it does not come from that "
-     "front, "
-     "or the header does not hold exactly one certificate; detail= says which: a front connects with a certificate of "
-     "its own that is in force, and sets the header itself in place of what its client sent"},
+     "front, or the header does not hold exactly one certificate; detail= says which: a front connects with a "
+     "certificate of its own that is in force, and sets the header itself in place of what its client sent"},
     {Reason::kNoCertificate, "no-certificate",
      "the client sent no certificate; if a partner should have, check that the virtual host asks for one "
      "(SSLVerifyClient optional) and that the client was given its certificate and key"},
     {Reason::kMalformedCertificate, "malformed-certificate",
-     "the certificate cannot be read in one way only, so nobody can say whom it names; ask the partner for one issued "
+     "the certificate can be read in more than one way, so its owner is unclear; ask the partner for one issued "
      "without the fault named in detail="},
     {Reason::kExpired, "expired",
      "the certificate's notAfter has passed; ask the partner to renew, and if a new certificate is there already, to "
@@ -43,14 +42,12 @@ const std::array<ReasonText, kReasonCount> kReasons = {{
      "MTLSIdentity lines"},
     {Reason::kWrongIssuer, "wrong-issuer",
      "the certificate names this partner but is not validly issued under its trust anchor: either the partner changed "
-     "its "
-     "CA without saying so (call them on a number that you know, compare issuer= and issuer_spki=, then add the CA "
-     "with "
-     "MTLSTrustAnchor), or somebody else has a certificate with this partner's name"},
+     "its CA without saying so (call them on a number that you know, compare issuer= and issuer_spki=, then add the CA "
+     "with MTLSTrustAnchor), or somebody else has a certificate with this partner's name"},
     {Reason::kAmbiguous, "ambiguous",
      "the certificate fits two partners, identity and anchor both; make their MTLSIdentity lines disjoint"},
     {Reason::kRevocationStale, "revocation-stale",
-     "the issuing CA's CRL is past its nextUpdate, so nobody can say whether the certificate is still good; fetch the "
+     "the issuing CA's CRL is past its nextUpdate, so the certificate's revocation status is unknown; fetch the "
      "current CRL into MTLSCRLFile, and see why it was not fetched"},
     {Reason::kRevocationUnknown, "revocation-unknown",
      "MTLSCRL required asks for a CRL of the issuing CA, and there is none; fetch it into MTLSCRLFile"},

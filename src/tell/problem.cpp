@@ -34,7 +34,7 @@ ProblemText text_for(Reason reason) {
                     "certificates along."};
         case Reason::kMalformedCertificate:
             return {"The client certificate is malformed",
-                    "It cannot be read in one way only; ask your certification authority for another one."};
+                    "It can be read in more than one way; ask your certification authority for another one."};
         case Reason::kExpired:
             return {"The client certificate has expired",
                     "Renew it; if you have done so already, restart your client so that it uses the new one."};

@@ -183,7 +183,7 @@ std::string issuers(const StatusReport& report) {
 }
 
 std::string children(const StatusReport& report) {
-    Table table({"Process", "Generation", "In force since", "Last sign of life"});
+    Table table({"Process", "Generation", "In force since", "Last heartbeat"});
     for (const ChildInfo& child : report.children) {
         const std::string generation = child.generation.str();
         const bool same = generation == report.generation;

@@ -85,7 +85,7 @@ std::string find_unclear_uri(const std::vector<X509*>& certificates) {
     return unclear != leaf.uri.end() ? *unclear : "";
 }
 
-// What paths ask of a CA's certificate.
+// Fields of a CA certificate that path checks need.
 struct CaReading {
     std::string malformed;  // as CertificateFacts'
     std::string key;        // SHA-256 of its SubjectPublicKeyInfo
@@ -93,7 +93,7 @@ struct CaReading {
 };
 using CaReadingPtr = std::shared_ptr<const CaReading>;
 
-// Many clients come below few CAs: what was read of one is kept for the next, under the digest of its bytes.
+// Cached by digest: many clients share few CAs.
 CaReadingPtr read_ca(const Link& ca) {
     static BoundedCache<const CaReading, 256> of_process;
     if (!ca.sha256.empty()) {
@@ -216,7 +216,7 @@ bool PathSearch::try_path() {
     const std::string unclear = find_unclear_uri(certificates);
     if (!unclear.empty()) {
         return refuse("the URI " + in_double_quotes(unclear) +
-                      " has no host that everybody reads alike, and name constraints are of hosts");
+                      " has a host that parsers read differently, and name constraints apply to hosts");
     }
     PathAnswer answer = verify_by_openssl(question_, std::move(certificates), cas);
     if (!answer.ok) return refuse(std::move(answer.detail));

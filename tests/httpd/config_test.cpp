@@ -73,7 +73,7 @@ CLAIM(a_senseless_policy_stops_the_start_and_says_where) {
     d.refuses("<VirtualHost *:1>\n" + partner("") + "</VirtualHost>", "cannot occur within <VirtualHost>");
     d.refuses("MTLSRevoke cert-serial:0a", "says nothing without its issuer");
     d.refuses("MTLSRevoke subject:C=US,CN=x", "in reverse");
-    d.refuses(partner("MTLSRevoke CN:x"), "stands outside of <MTLSPartner>");
+    d.refuses(partner("MTLSRevoke CN:x"), "belongs outside of <MTLSPartner>: it applies to the whole policy");
     d.refuses("MTLSPolicyRefresh soon", "expected SECONDS");
     d.refuses("MTLSCRL always", "expected if-present or required");
     d.refuses("MTLSCRL required\nMTLSCRL if-present", "given twice");

@@ -196,7 +196,7 @@ CLAIM(a_database_that_cannot_be_read_stops_a_cold_start_or_closes_the_gates) {
     other.prepare();
     CHECK_EQUAL(other.httpd.run({"-t"}).status, 1);
     CHECK_CONTAINS(other.httpd.run({"-t"}).text,
-                   "nobody knows whom its rows refuse: the database cannot be read: table "
+                   "its revocation rows cannot be read: the database cannot be read: table "
                    "mtls_policy: integer overflow");
     other.run("MTLSPolicyStart last-good\n");
     stays([&] { return other.acme(); }, 403, "nobody knows whether it is refused");

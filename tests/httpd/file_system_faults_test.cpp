@@ -126,7 +126,7 @@ CLAIM(a_file_system_that_hangs_hangs_no_request_no_refusal_and_no_new_child) {
     becomes([&] { return is_there(before); }, false, "the keeper that hangs is ended");
     CHECK_EQUAL(site.acme() + site.globex(), 603);
     close(guard);
-    CHECK_CONTAINS(site.httpd.error_log(), "the keeper has given no sign of life");
+    CHECK_CONTAINS(site.httpd.error_log(), "the keeper sent no heartbeat");
     site.put("globex.conf", kGlobex);
     becomes([&] { return site.globex(); }, 200, "an edit counts");
 }

@@ -90,7 +90,7 @@ CLAIM(a_keeper_without_a_sign_of_life_is_ended_and_replaced) {
     kill(stopped, SIGSTOP);
     for (int i = 0; i < 600 && is_there(stopped); ++i) pause_for(std::chrono::milliseconds(100));
     CHECK(!is_there(stopped));
-    CHECK_CONTAINS(site.httpd.error_log(), "the keeper has given no sign of life");
+    CHECK_CONTAINS(site.httpd.error_log(), "the keeper sent no heartbeat");
     CHECK(site.keeper() != stopped);
     site.drop("globex.conf");
     becomes([&] { return site.globex(); }, 403, "an edit counts");

@@ -155,7 +155,7 @@ CLAIM(a_connection_that_hangs_holds_up_nothing_but_itself, Turn::kFirst) {
     CHECK(Clock::now() - restarted < std::chrono::seconds(30));
     site.relay->freeze(false);
     becomes([&] { return site.acme(); }, 403, "it comes through again");
-    CHECK_EQUAL(site.web->times("the keeper has given no sign of life"), 0U);
+    CHECK_EQUAL(site.web->times("the keeper sent no heartbeat"), 0U);
 }
 
 CLAIM(a_hanging_question_about_the_policy_delays_no_refusal) {

@@ -222,7 +222,7 @@ CLAIM(a_front_is_written_once_with_header_and_format) {
     CHECK_EQUAL(said_to("MTLSFront header=X-A chain=X-A format=pem-url"), "");
     CHECK_EQUAL(said_to("MTLSFront header=Client-Cert chain=Client-Cert-Chain format=rfc9440"), "");
     CHECK_CONTAINS(said_to("MTLSFront header=X-A format=der network=198.51.100.0/24"),
-                   "p.conf:4: warning: MTLSFront of lb: whoever connects from 198.51.100.0/24 can claim to be anybody");
+                   "p.conf:4: warning: MTLSFront of lb: every host in 198.51.100.0/24 can claim any certificate");
 }
 
 CLAIM(a_front_is_rendered_as_it_is_read_and_changes_the_generation) {

@@ -133,15 +133,15 @@ CLAIM(a_directive_of_another_place_is_told_where_it_belongs) {
                              "Require mtls-partner acme", "AuthType MTLS"}) {
         CHECK_CONTAINS(
             only_error(line),
-            "stands in httpd.conf, not in <MTLSPartner p>: it is of a gate, in a section like <Location /orders>");
+            "belongs in httpd.conf, not in <MTLSPartner p>: it is of a gate, in a section like <Location /orders>");
         check_only(errors_of(std::string(line) + "\n"), "not in a policy file: it is of a gate", line);
     }
     for (const char* section : {"Location /x", "Directory /x", "VirtualHost *:443", "LimitExcept GET", "RequireAny"}) {
         const std::string name(section, std::strcspn(section, " "));
         const std::string lines = "<" + std::string(section) + ">\nMTLSAllow partner p\n</" + name + ">\n";
-        check_only(errors_of(lines), name + " stands in httpd.conf, not in a policy file: gates are there", section);
+        check_only(errors_of(lines), name + " belongs in httpd.conf, not in a policy file: gates are there", section);
     }
-    CHECK_CONTAINS(only_error("MTLSPolicyFile x"), "MTLSPolicyFile stands in httpd.conf, not in <MTLSPartner p>");
+    CHECK_CONTAINS(only_error("MTLSPolicyFile x"), "MTLSPolicyFile belongs in httpd.conf, not in <MTLSPartner p>");
     check_only(errors_of("MTLSIdentiy CN:x\n"), "did you mean 'MTLSIdentity'?", "misspelled");
     check_only(errors_of("MTLSPartner acme\n"), "a partner is a section: <MTLSPartner acme>", "no section");
     CHECK_CONTAINS(errors_of("MTLSExpect a.pem is acme globex\n").front(), "MTLSExpect: 'is': expected");

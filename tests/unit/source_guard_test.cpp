@@ -115,7 +115,7 @@ CLAIM(a_policy_file_says_of_every_directive_of_the_server_where_it_stands) {
         builder.add({name, "x", {"p.conf", 1}, false, {}}, mtls::Origin::kPolicyFile);
         CHECK_EQUAL(builder.diagnostics().size(), 1U);
         const std::string said = builder.diagnostics().front().message;
-        const std::string place = name + " stands in httpd.conf, not in a policy file";
+        const std::string place = name + " belongs in httpd.conf, not in a policy file";
         const bool is_right = said == place || said == place +
                                                            ": it is of a gate, in a section like <Location /orders> "
                                                            "(what a partner may do is said by MTLSGrant)";

@@ -101,12 +101,11 @@ void check_gates_of(const Partner& front, std::vector<Diagnostic>& findings) {
         const DirConfig& gate = *section->config;
         const bool is_closed_to_it = gate.fronts != nullptr && gate.fronts->names.empty();
         if (is_closed_to_it || !may_allow(gate, front)) continue;
-        warn(
-            findings, section->where,
-            section->title() + " lets in the front " + std::string(front.name) +
-                " for itself: so everybody may pass whose request it hands on without a certificate; name the partners "
-                "that may pass, or add MTLSDeny partner " +
-                std::string(front.name));
+        warn(findings, section->where,
+             section->title() + " lets in the front " + std::string(front.name) +
+                 " for itself: so every client it forwards without a certificate passes; name the partners that may "
+                 "pass, or add MTLSDeny partner " +
+                 std::string(front.name));
     }
 }
 

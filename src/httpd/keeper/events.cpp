@@ -175,7 +175,7 @@ void check_event_program(std::vector<Diagnostic>& findings) {
     if (fault.empty()) return;
     findings.push_back({Diagnostic::Severity::kWarning, state().event_command_at,
                         "MTLSEventCmd: " + escape_for_log(command.front(), 200) + " cannot be run (" + fault +
-                            "): nobody is told of what needs a person, but for the log"});
+                            "): events are only logged"});
 }
 
 const char* on_warn(cmd_parms* cmd, void*, const char* arg) noexcept {

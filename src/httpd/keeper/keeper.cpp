@@ -1,4 +1,3 @@
-#include "httpd/keeper/database.hpp"
 #include "httpd/keeper/keeper.hpp"
 
 #include <fcntl.h>
@@ -18,6 +17,7 @@
 #include "httpd/config/config.hpp"
 #include "httpd/config/log.hpp"
 #include "httpd/decide/policy_checks.hpp"
+#include "httpd/keeper/database.hpp"
 #include "httpd/keeper/events.hpp"
 #include "httpd/keeper/live.hpp"
 #include "httpd/keeper/live_socket.hpp"
@@ -144,8 +144,8 @@ void warn_of_watch_fault(const server_rec* s, const std::string& fault) {
     static std::atomic<bool> is_reported{false};
     if (fault.empty() || is_reported.exchange(true)) return;
     ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
-                 "mtls_authz: the kernel tells of no change of files: %s; all of them are looked at every %d second(s)",
-                 fault.c_str(), state().refresh_seconds);
+                 "mtls_authz: inotify does not watch all files: %s; they are polled every %d second(s)", fault.c_str(),
+                 state().refresh_seconds);
 }
 
 [[noreturn]] void poll_forever(const server_rec* s, Watched what, FileFaults& faults) {
@@ -370,8 +370,8 @@ extern "C" int watch_keeper(apr_pool_t*, server_rec* s) {
     }
     if (board.is_kept()) return DECLINED;
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
-                 "mtls_authz: the keeper has given no sign of life for %d seconds (a file system that hangs?): it is "
-                 "ended, and another one starts",
+                 "mtls_authz: the keeper sent no heartbeat for %d seconds (a file system that hangs?): it is ended, "
+                 "and another one starts",
                  static_cast<int>(board.silence()));
     apr_proc_kill(state().live.keeper, SIGKILL);
     return DECLINED;

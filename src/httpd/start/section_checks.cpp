@@ -105,9 +105,7 @@ void check_hidden(const server_rec* s, const std::vector<const GateSection*>& se
 void check_section(const GateSection& section, Findings& findings) {
     if (has_gate(*section.config) && gate_mode(*section.config) == GateMode::kLogOnly) {
         warn(findings, section.where,
-             "MTLSAuthz LogOnly: " + section.title() +
-                 " lets everybody through; it only logs "
-                 "what it would deny");
+             "MTLSAuthz LogOnly: " + section.title() + " lets everybody through; it only logs what it would deny");
     }
 }
 

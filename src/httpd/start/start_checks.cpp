@@ -141,8 +141,8 @@ FileTrust trust_of_server(Findings& findings) {
         findings.push_back(
             {Diagnostic::Severity::kWarning,
              {},
-             "httpd is not started as root with a User of its own: whoever takes over the server can change the files "
-             "that decide who is let in"});
+             "httpd is not started as root with a User of its own: an attacker in a child can change the files that "
+             "decide who is let in"});
     }
     return trust;
 }
