@@ -1,5 +1,5 @@
 #!/bin/sh
-# Mails what MTLSEventCmd is told: MTLSEventCmd /usr/local/lib/mtls/event-mail.sh pki@example.org
+# Mails each event of MTLSEventCmd: MTLSEventCmd /usr/local/lib/mtls/event-mail.sh pki@example.org
 #
 # Needs sendmail. Text in the JSON may come from certificates: here it is never a word of a command, and in the mail's head
 # there are only the words that these patterns take. A quote inside of a text is \", so no text can be taken for a key.

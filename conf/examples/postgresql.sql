@@ -3,7 +3,7 @@
 -- then give two logins one role each:
 --   CREATE ROLE web3 LOGIN PASSWORD '...' IN ROLE mtls_node;      -- of a web server
 --   CREATE ROLE alice LOGIN PASSWORD '...' IN ROLE mtls_writer;   -- of a person who may push
--- Who may write here may let in anybody: docs/database.md.
+-- Write access to this schema is enough to let in any client: docs/database.md.
 
 BEGIN;
 
