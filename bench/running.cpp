@@ -36,6 +36,17 @@ double processor_seconds(int who) {
     return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
+// A field of /proc/self/status in kB.
+double own_memory(const std::string& field) {
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);) {
+        if (line.starts_with(field)) return std::stod(line.substr(field.size()));
+    }
+    throw std::runtime_error("no " + field);
+}
+
+void forget_peak() { std::ofstream("/proc/self/clear_refs") << 5; }
+
 std::string identities_of(int n) { return count_of(n, "identity", "identities"); }
 
 double percentile(std::vector<double> values, double share) {
@@ -70,6 +81,8 @@ void measure_loading(Report& report, const Pki& pki, const std::vector<int>& siz
     for (const int n : sizes) {
         const Folder folder(pki.files_with(policy_of(n)));
         malloc_trim(0);
+        forget_peak();
+        const double resident = own_memory("VmRSS:");
         const std::size_t used = mallinfo2().uordblks + mallinfo2().hblkhd;
         const double before = processor_seconds(RUSAGE_SELF);
         std::shared_ptr<const mtls::Policy> policy;
@@ -82,6 +95,7 @@ void measure_loading(Report& report, const Pki& pki, const std::vector<int>& siz
         const double spent = processor_seconds(RUSAGE_SELF) - before;
         const std::size_t kept = mallinfo2().uordblks + mallinfo2().hblkhd - used;
         report.row(identities_of(n) + ", processor time", spent, "s");
+        report.row(identities_of(n) + ", peak of memory", (own_memory("VmHWM:") - resident) / 1024, "MiB");
         report.row(identities_of(n) + ", memory kept", static_cast<double>(kept) / n, "bytes an identity");
     }
 }

@@ -152,12 +152,8 @@ constexpr Instead kInstead[] = {
     {"distinguishedName", "the whole name is subject: or issuer:"},
 };
 
-bool starts_with(std::string_view text, std::string_view beginning) {
-    return equal_nocase(text.substr(0, beginning.size()), beginning);
-}
-
 bool is_meant(const Instead& instead, std::string_view word) {
-    return instead.word.ends_with('*') ? starts_with(word, instead.word.substr(0, instead.word.size() - 1))
+    return instead.word.ends_with('*') ? starts_nocase(word, instead.word.substr(0, instead.word.size() - 1))
                                        : equal_nocase(word, instead.word);
 }
 
@@ -165,7 +161,7 @@ bool is_meant(const Instead& instead, std::string_view word) {
 
 std::optional<std::string> attribute_oid(std::string_view type) {
     constexpr std::string_view kPrefix = "OID.";  // RFC 2253 section 4; Java prints it
-    if (starts_with(type, kPrefix)) type.remove_prefix(kPrefix.size());
+    if (starts_nocase(type, kPrefix)) type.remove_prefix(kPrefix.size());
     if (!type.empty() && is_digit(type.front())) return oid_from_text(type);
     for (const AttributeType& listed : kAttributeTypes) {
         if (equal_nocase(type, listed.name) || (!listed.long_name.empty() && equal_nocase(type, listed.long_name))) {

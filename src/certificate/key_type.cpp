@@ -116,7 +116,7 @@ std::string hint_about(std::string_view value) {
         if (equal_nocase(value.substr(0, end), other.written)) return suggest(std::string(other.meant) + rest);
     }
     const auto digits = std::find_if(value.rbegin(), value.rend(), [](char c) { return !is_digit(c); }).base();
-    const bool is_sized_rsa = digits != value.end() && equal_nocase(value.substr(0, kRsa.size()), kRsa);
+    const bool is_sized_rsa = digits != value.end() && starts_nocase(value, kRsa);
     if (is_sized_rsa) return suggest("RSA>=" + std::string(digits, value.end()));
     const auto words = algorithm_names();
     return did_you_mean(value, words);

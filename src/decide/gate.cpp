@@ -34,7 +34,7 @@ namespace {
 Result<GateRule> parse_rule(std::string_view args, bool allow) {
     auto words = config_words(args);
     GateRule rule;
-    const bool limited = !words.empty() && equal_nocase(words.back().substr(0, 8), "methods=");
+    const bool limited = !words.empty() && starts_nocase(words.back(), "methods=");
     if (limited) {
         const auto methods = MethodSet::parse(std::string_view(words.back()).substr(8));
         if (!methods) return Error{"methods=: " + methods.error()};
@@ -77,7 +77,7 @@ Result<GateRule> parse_rule(std::string_view args, bool allow) {
     }
     if (rule.kind == Kind::kNone && limited) return Error{"'none' takes no methods="};
     for (std::size_t i = 1; i < words.size(); ++i) {
-        if (equal_nocase(words[i].substr(0, 8), "methods=")) return Error{"methods= comes last, once"};
+        if (starts_nocase(words[i], "methods=")) return Error{"methods= comes last, once"};
         if (is_known_method(words[i])) {
             return Error{in_quotes(words[i], 100) + " is a method, not a name; write methods=" + words[i] +
                          " (several are joined by commas, without blanks)"};

@@ -133,7 +133,7 @@ PathAnswer* PartnerPaths::path_for(const Policy::Match& match) {
         return answer.ok ? &answer : nullptr;
     }
     const bool by_server = match.partner->anchors->uses_mod_ssl && !nearest_.found() &&
-                           (!match.identity.anchor || *match.identity.anchor == "mod_ssl");
+                           (!match.identity.anchor || *match.identity.anchor == kModSsl);
     return by_server ? server_path(match) : nullptr;
 }
 

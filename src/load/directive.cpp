@@ -93,10 +93,7 @@ private:
         }
     }
 
-    static bool begins_directive(std::string_view text) {
-        constexpr std::string_view kPrefix = "MTLS";
-        return equal_nocase(text.substr(0, kPrefix.size()), kPrefix);
-    }
+    static bool begins_directive(std::string_view text) { return starts_nocase(text, "MTLS"); }
 
     // httpd takes the next line for a part of such a line, too: it may be a revocation. Returns whether it is so.
     bool takes_in_another(bool is_comment) {

@@ -77,7 +77,7 @@ std::optional<std::string> fault_in_policy_file(const Directive& d) {
                                                        "Use",    "Macro",    "LoadModule"};
     const bool conditional = std::any_of(std::begin(kConditions), std::end(kConditions),
                                          [&](std::string_view name) { return equal_nocase(d.name, name); }) ||
-                             (d.is_section && equal_nocase(std::string_view(d.name).substr(0, 2), "If"));
+                             (d.is_section && starts_nocase(d.name, "If"));
     if (conditional) {
         return in_quotes(d.name) + " is refused in policy files, so that the tool and the server read the same";
     }

@@ -16,7 +16,7 @@ bool asks_issuer(const Selector& s) {
 // Whether a value could be a serial number as tools print it: hex digits, with or without colons or 0x.
 bool reads_as_serial(const Selector& s) {
     std::string_view value = s.text().substr(s.text().find(':') + 1);
-    if (equal_nocase(value.substr(0, 2), "0x")) value.remove_prefix(2);
+    if (starts_nocase(value, "0x")) value.remove_prefix(2);
     return std::all_of(value.begin(), value.end(), [](char c) { return c == ':' || hex_digit(c) >= 0; });
 }
 

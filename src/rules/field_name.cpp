@@ -15,7 +15,7 @@ Result<FieldName> FieldName::parse(std::string_view type, Arena& arena) {
         out.field_ = selector.field;
         return out;
     }
-    const bool issuer = type.size() > 7 && equal_nocase(type.substr(0, 7), "issuer.");
+    const bool issuer = type.size() > 7 && starts_nocase(type, "issuer.");
     auto oid = attribute_oid(issuer ? type.substr(7) : type);
     if (!oid) {
         return Error{"unknown field " + in_quotes(type, 200) + did_you_mean(type, kSelectorWords) +

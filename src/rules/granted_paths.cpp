@@ -8,10 +8,6 @@ namespace mtls {
 
 namespace {
 
-bool begins_nocase(std::string_view text, std::string_view start) {
-    return equal_nocase(text.substr(0, start.size()), start);
-}
-
 // Whether every backend reads this as one segment: not empty before its path parameters, and without sequences that it
 // may decode to a separator.
 bool is_one_segment(std::string_view segment) {
@@ -20,7 +16,7 @@ bool is_one_segment(std::string_view segment) {
         if (segment[i] == '\\') return false;
         if (segment[i] != '%') continue;
         for (const std::string_view separator : {"%2f", "%5c", "%252f", "%255c"}) {
-            if (begins_nocase(segment.substr(i), separator)) return false;
+            if (starts_nocase(segment.substr(i), separator)) return false;
         }
     }
     return true;

@@ -154,7 +154,7 @@ private:
         for (const auto& [prefix, field] :
              {SelectorType{"issuer.", Field::kIssuerAttribute}, SelectorType{"otherName.", Field::kOtherName},
               SelectorType{"extension.", Field::kExtension}}) {
-            if (type.size() > prefix.size() && equal_nocase(type.substr(0, prefix.size()), prefix)) {
+            if (type.size() > prefix.size() && starts_nocase(type, prefix)) {
                 return read_oid_type(type, prefix, field);
             }
         }

@@ -14,7 +14,7 @@ int quality_of(std::string_view parameters) {
     constexpr int kWhole = 1000;
     for (const std::string_view parameter : split(parameters, ';')) {
         const std::string_view text = trim(parameter);
-        if (!equal_nocase(text.substr(0, 2), "q=")) continue;
+        if (!starts_nocase(text, "q=")) continue;
         int value = 0;
         int unit = kWhole;
         for (const char c : text.substr(2, 5)) {

@@ -22,6 +22,9 @@ constexpr bool may_begin(char first, char letter) { return !is_alnum(first) || t
 
 std::string lower(std::string_view text);
 bool equal_nocase(std::string_view a, std::string_view b);
+inline bool starts_nocase(std::string_view text, std::string_view start) {
+    return equal_nocase(text.substr(0, start.size()), start);
+}
 std::string_view trim(std::string_view text);
 
 // Splits at every `separator` and keeps empty parts: "a,,b" has three.

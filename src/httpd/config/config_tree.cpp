@@ -47,9 +47,7 @@ bool is_any_below(const ap_directive_t* node, const std::function<bool(const ap_
     return false;
 }
 
-bool is_section(const ap_directive_t* node, std::string_view kind) {
-    return equal_nocase(std::string_view(node->directive).substr(0, kind.size()), kind);
-}
+bool is_section(const ap_directive_t* node, std::string_view kind) { return starts_nocase(node->directive, kind); }
 
 }  // namespace
 

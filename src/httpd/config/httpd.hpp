@@ -65,6 +65,9 @@ T* pool_new(apr_pool_t* pool, Args&&... args) {
     return object;
 }
 
+// Its ServerName; "-" without one.
+inline const char* host_name(const server_rec* s) { return s->server_hostname != nullptr ? s->server_hostname : "-"; }
+
 inline const char* pool_text(apr_pool_t* pool, std::string_view text) {
     return apr_pstrmemdup(pool, text.data(), text.size());
 }

@@ -59,7 +59,7 @@ void log_left_out(const server_rec* s) {
 
 std::string vhost_text(const server_rec* s, const conn_rec* c) {
     constexpr std::size_t kMostHostBytes = 120;
-    const std::string name = s->server_hostname != nullptr ? s->server_hostname : "-";
+    const std::string name = host_name(s);
     const unsigned port = s->port != 0 ? s->port : c->local_addr->port;
     return name.substr(0, kMostHostBytes) + ":" + std::to_string(port);
 }

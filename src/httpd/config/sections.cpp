@@ -67,10 +67,6 @@ std::string wildcard_literal_prefix(std::string_view path) {
     return std::string(path.substr(0, std::min(path.find_first_of("*?["), path.size())));
 }
 
-bool starts_nocase(std::string_view text, std::string_view start) {
-    return equal_nocase(text.substr(0, start.size()), start);
-}
-
 // The section of the directive `cmd`, skipping <RequireAll>, <Limit> and the like; null at server level.
 const ap_directive_t* enclosing_section(const cmd_parms* cmd) {
     const auto is_part = [](std::string_view name) {

@@ -38,9 +38,7 @@ const char* expression_of(apr_pool_t* pool, const ap_directive_t& section, const
     if (end == nullptr) return nullptr;
     const char* args = apr_pstrmemdup(pool, section.args, static_cast<apr_size_t>(end - section.args));
     const char* first = ap_getword_conf(pool, &args);
-    if (word.subject == Subject::kProxied &&
-        equal_nocase(std::string_view(first).substr(0, kProxyPrefix.size()), kProxyPrefix))
-        first += kProxyPrefix.size();
+    if (word.subject == Subject::kProxied && starts_nocase(first, kProxyPrefix)) first += kProxyPrefix.size();
     if (word.is_always_regex) return first;
     return std::string_view(first) == "~" ? ap_getword_conf(pool, &args) : nullptr;
 }

@@ -80,7 +80,7 @@ private:
 
     void run(const Event& event, std::int64_t now) {
         Ledger& ledger = *state().ledger;
-        const char* const host = server_->server_hostname != nullptr ? server_->server_hostname : "-";
+        const char* const host = host_name(server_);
         const EventProgram program(state().event_command);
         const std::string fault = program.run(event_json(event, host, now), ledger.event_runner);
         ++(fault.empty() ? ledger.events_ok : ledger.events_failed);

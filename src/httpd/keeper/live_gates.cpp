@@ -135,10 +135,6 @@ private:
     std::set<const DirConfig*> seen_;
 };
 
-bool starts_nocase(std::string_view text, std::string_view start) {
-    return equal_nocase(text.substr(0, start.size()), start);
-}
-
 // Whether the directive may map a path to another file or path than DocumentRoot does.
 bool remaps(std::string_view name) {
     constexpr std::string_view kStarts[] = {

@@ -120,7 +120,7 @@ Branch read_branch(cmd_parms* cmd, ReadOwn read_own) {
     Branch out;
     const ap_directive_t* child = cmd->directive;
     const std::string_view args = child->args != nullptr ? child->args : "";
-    out.is_negated = equal_nocase(trim(args).substr(0, 4), "not ");
+    out.is_negated = starts_nocase(trim(args), "not ");
     const ap_directive_t* parent = child->parent;
     for (; parent != nullptr && is_container(parent); child = parent, parent = parent->parent) {
         out.is_negated = out.is_negated || is_negation(parent);

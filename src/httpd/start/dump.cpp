@@ -11,7 +11,7 @@ namespace {
 std::string describe(const GateSection& section) {
     static constexpr const char* kModes[] = {"On", "LogOnly", "Off"};
     const DirConfig& c = *section.config;
-    const std::string host = section.server->server_hostname != nullptr ? section.server->server_hostname : "-";
+    const std::string host = host_name(section.server);
     std::string out = "# gate " + section.title() + " of " + (section.server->is_virtual ? host : "the main server") +
                       " (" + section.where.str() + ")\n";
     if (c.mode) out += "#     MTLSAuthz " + std::string(kModes[static_cast<std::size_t>(*c.mode)]) + "\n";

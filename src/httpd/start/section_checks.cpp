@@ -153,7 +153,7 @@ void check_surroundings(const server_rec* s, const std::vector<const GateSection
     const bool has_own = !server_config(s).sections.empty();
     if (asks || !has_own) return;
     warn(findings, server_config(s).sections.front()->where,
-         "the virtual host '" + std::string(s->server_hostname != nullptr ? s->server_hostname : "-") +
+         "the virtual host '" + std::string(host_name(s)) +
              "' has gates, but never asks for a certificate, so nobody can pass them: add SSLVerifyClient optional");
 }
 
@@ -186,8 +186,7 @@ void check_client_ca(const server_rec* s, const Policy& policy, Findings& findin
     const bool asks_crls = !check.empty() && !equal_nocase(check.front(), "none");
     if (asks_crls && !equal_nocase(check.back(), "no_crl_for_cert_ok")) {
         warn(findings, {},
-             "the virtual host '" + std::string(s->server_hostname != nullptr ? s->server_hostname : "-") +
-                 "' has SSLCARevocationCheck " + check.front() +
+             "the virtual host '" + std::string(host_name(s)) + "' has SSLCARevocationCheck " + check.front() +
                  " beside MTLSClientCA: mod_ssl then wants a CRL in SSLCARevocationFile for every client, and refuses "
                  "in the handshake partners whose CRL is in MTLSCRLFile alone: write SSLCARevocationCheck " +
                  check.front() + " no_crl_for_cert_ok");
@@ -290,7 +289,7 @@ void check_anchors(server_rec* s, Findings& findings) {
                 if (is_known_to(cas, *c.decode()) || ++unknown > kMostNamed) continue;
                 warn(findings, anchor.where,
                      "MTLSTrustAnchor " + std::string(anchor.file) + " of " + std::string(partner.name) +
-                         ": the virtual host '" + s->server_hostname +
+                         ": the virtual host '" + host_name(s) +
                          "' does not know this CA, so the handshake refuses its certificates: add "
                          "it to SSLCACertificateFile");
             }

@@ -18,7 +18,7 @@ bool restricts(const ap_directive_t& d) {
     if (equal_nocase(name, "Require")) {
         return words.size() != 2 || !equal_nocase(words[0], "all") || !equal_nocase(words[1], "granted");
     }
-    if (equal_nocase(name.substr(0, 8), "<Require")) return has_restriction(d.first_child);
+    if (starts_nocase(name, "<Require")) return has_restriction(d.first_child);
     return equal_nocase(name, "MTLSAllow") || equal_nocase(name, "MTLSDeny") || equal_nocase(name, "Deny") ||
            (equal_nocase(name, "MTLSAuthz") && !words.empty() && equal_nocase(words[0], "On"));
 }

@@ -23,7 +23,7 @@ StatusReport report_for(const request_rec* r) {
     state().ledger->note_hours(now);
     StatusReport out = collect_status({*state().ledger, snapshot, state().late, state().live.policy.in_force_since(),
                                        state().live.board->is_kept(), now});
-    out.host = r->server->server_hostname != nullptr ? r->server->server_hostname : "-";
+    out.host = host_name(r->server);
     return out;
 }
 

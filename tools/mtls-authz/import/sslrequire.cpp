@@ -109,7 +109,7 @@ private:
     // A whole word, not the start of a longer one.
     bool skip_word(std::string_view word) {
         const std::string_view here = rest();
-        if (!equal_nocase(here.substr(0, word.size()), word)) return false;
+        if (!starts_nocase(here, word)) return false;
         if (here.size() > word.size() && (is_alnum(here[word.size()]) || here[word.size()] == '_')) return false;
         at_ += word.size();
         return true;
@@ -170,7 +170,7 @@ private:
 
 // The words behind `word`, if the line begins with it.
 std::optional<std::string_view> after(std::string_view line, std::string_view word) {
-    if (!equal_nocase(line.substr(0, word.size()), word)) return std::nullopt;
+    if (!starts_nocase(line, word)) return std::nullopt;
     const std::string_view rest = line.substr(word.size());
     if (rest.empty() || (rest.front() != ' ' && rest.front() != '\t')) return std::nullopt;
     return trim(rest);
