@@ -373,15 +373,8 @@ namespace {
 
 // A SubjectPublicKeyInfo with this key in its BIT STRING; shorter than 64 kB, as any accepted certificate is.
 std::string spki_with(std::string_view algorithm, std::string_view key) {
-    const auto element = [](int tag, const std::string& content) {
-        const int length = static_cast<int>(content.size());
-        std::string out(static_cast<std::size_t>(ASN1_object_size(0, length, tag)) - content.size(), '\0');
-        auto* p = reinterpret_cast<unsigned char*>(out.data());
-        ASN1_put_object(&p, tag == V_ASN1_SEQUENCE ? 1 : 0, length, tag, V_ASN1_UNIVERSAL);
-        return out + content;
-    };
-    return element(V_ASN1_SEQUENCE,
-                   std::string(algorithm) + element(V_ASN1_BIT_STRING, std::string(1, '\0') + std::string(key)));
+    return der_element(V_ASN1_SEQUENCE, std::string(algorithm) +
+                                            der_element(V_ASN1_BIT_STRING, std::string(1, '\0') + std::string(key)));
 }
 
 // X and Y of the key's point, each padded to the size of the field; empty if the curve is over a binary field.

@@ -11,6 +11,14 @@
 
 namespace mtls {
 
+std::string der_element(int tag, const std::string& content) {
+    const int length = static_cast<int>(content.size()), is_constructed = tag == V_ASN1_SEQUENCE ? 1 : 0;
+    std::string out(static_cast<std::size_t>(ASN1_object_size(is_constructed, length, tag)) - content.size(), '\0');
+    auto* p = reinterpret_cast<unsigned char*>(out.data());
+    ASN1_put_object(&p, is_constructed, length, tag, V_ASN1_UNIVERSAL);
+    return out + content;
+}
+
 std::optional<DerElement> DerReader::next() {
     const auto at = [this](std::size_t i) { return static_cast<std::uint8_t>(rest_[i]); };
     if (rest_.size() < 2 || (at(0) & 0x1f) == 0x1f) return std::nullopt;

@@ -38,14 +38,6 @@ std::string other_form(const ASN1_BIT_STRING& signature, const BIGNUM& order) {
     return encode(i2d_ECDSA_SIG, *other);
 }
 
-std::string element(int tag, bool is_constructed, const std::string& content) {
-    const int length = static_cast<int>(content.size()), constructed = is_constructed ? 1 : 0;
-    std::string out(static_cast<std::size_t>(ASN1_object_size(constructed, length, tag)) - content.size(), '\0');
-    auto* p = reinterpret_cast<unsigned char*>(out.data());
-    ASN1_put_object(&p, constructed, length, tag, V_ASN1_UNIVERSAL);
-    return out + content;
-}
-
 }  // namespace
 
 std::string ecdsa_twin_sha256(const X509& certificate, const X509& issuer) {
@@ -63,9 +55,9 @@ std::string ecdsa_twin_sha256(const X509& certificate, const X509& issuer) {
     const auto algorithm = parts.next();
     if (!content || !algorithm) return {};
     constexpr char kNoUnusedBits = '\0';  // even if the last byte ends in zero bits
-    const std::string bits = element(V_ASN1_BIT_STRING, false, kNoUnusedBits + other);
+    const std::string bits = der_element(V_ASN1_BIT_STRING, kNoUnusedBits + other);
     return sha256(
-        element(V_ASN1_SEQUENCE, true, std::string(content->encoding) + std::string(algorithm->encoding) + bits));
+        der_element(V_ASN1_SEQUENCE, std::string(content->encoding) + std::string(algorithm->encoding) + bits));
 }
 
 }  // namespace mtls

@@ -33,6 +33,9 @@ private:
     std::string_view rest_;
 };
 
+// An element of a universal type, with its header; `tag`: a V_ASN1_ number. Constructed if it is a SEQUENCE.
+std::string der_element(int tag, const std::string& content);
+
 constexpr std::uint8_t kDerOid = 0x06;
 constexpr std::uint8_t kDerUtf8String = 0x0c;
 constexpr std::uint8_t kDerSequence = 0x30;

@@ -20,9 +20,8 @@ bool is_trust_domain(std::string_view name) { return trust_domain_fault(name).em
 
 std::vector<X509Ptr> certificates_of(const SpiffeBundle& bundle) {
     std::vector<X509Ptr> out;
-    for (const std::string& der : bundle.authorities) {
-        const auto* at = reinterpret_cast<const unsigned char*>(der.data());
-        X509Ptr certificate(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
+    for (std::string_view der : bundle.authorities) {
+        X509Ptr certificate = take_x509(der);
         if (certificate) out.push_back(std::move(certificate));
     }
     return out;
