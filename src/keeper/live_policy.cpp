@@ -1,5 +1,7 @@
 #include "mtls_authz/keeper/live_policy.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <ctime>
 #include <functional>
@@ -18,7 +20,7 @@ namespace {
 void warn_of_unreadable(const std::vector<std::string>& paths, const FileTrust& trust,
                         std::vector<Diagnostic>& reported) {
     for (const std::string& path : paths) {
-        if (is_certainly_gone(path) || is_readable_by_run_user(path, trust)) continue;
+        if (access(path.c_str(), F_OK) != 0 || is_readable_by_run_user(path, trust)) continue;
         reported.push_back({Diagnostic::Severity::kWarning,
                             {path, 0},
                             "will not reload: readable by root only; what it holds now stays until a restart"});
