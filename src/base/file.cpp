@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <glob.h>
 #include <openssl/crypto.h>
 #include <pwd.h>
@@ -260,6 +261,10 @@ Result<std::vector<std::string>> expand(const std::string& pattern) {
             (is_missing ? ": there is no " + shell_quoted(folder) + "; mkdir -p " + shell_quoted(folder) : "")};
     }
     return files;
+}
+
+bool is_match(const std::string& pattern, const std::string& path) {
+    return is_glob(pattern) ? fnmatch(pattern.c_str(), path.c_str(), FNM_PATHNAME | FNM_PERIOD) == 0 : pattern == path;
 }
 
 namespace {

@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <ctime>
 #include <functional>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 #include "mtls_authz/base/calendar.hpp"
@@ -15,6 +17,8 @@
 namespace mtls {
 
 namespace {
+
+constexpr std::chrono::milliseconds kBetweenLooks{500};
 
 // Warns of files that the run-time user cannot read: a reload cannot see them, so their contents stay until a restart.
 void warn_of_unreadable(const std::vector<std::string>& paths, const FileTrust& trust,
@@ -108,37 +112,18 @@ bool LivePolicy::restore(Watched kind) {
     return shelf && shelf->serials[index_of(kind)] != 0 && take(kind, *shelf, unusable);
 }
 
-void LivePolicy::restore_policy() {
-    is_recalled_ = restore(Watched::kPolicy);
-    if (is_recalled_) in_force_since_ = board_->in_force_since.load();
-}
-
-// If revocations or CRLs of the database cannot be read at a restart, or are of a lower revision, restores those from
-// before it.
-void LivePolicy::restore_refusals(std::vector<Diagnostic>& findings) {
-    const DatabaseSight revocations = revocation_rows_.look();
-    const bool lacks_refusals = has_database_ && (revocations.rows == nullptr || !revocations.fault.empty());
-    const bool lacks_crls = has_database_ && policy_rows_.look().rows == nullptr;
-    if (!lacks_refusals && !lacks_crls) return;
-    if (lacks_crls) restore(Watched::kCrls);
-    if (!lacks_refusals || restore(Watched::kRefusals) || revocations.rows != nullptr) return;
-    findings.push_back({Diagnostic::Severity::kError, database_at_,
-                        "MTLSPolicyDatabase: its revocation rows cannot be read: " + revocations.fault});
-    close_gates();
-}
-
 void LivePolicy::close_gates() {
     source_.invalidate();
     drop_policy();
 }
 
-// Revoked certificates would pass without refusals: if `look` throws, those from before a restart are used, or no
-// policy is.
-void LivePolicy::look_at_start(Watched kind, std::vector<Diagnostic>& findings, const std::function<void()>& look) {
+// `is_restored`: what was in force before a restart is so now, and the look starts from it: a file that is gone or
+// broken takes nothing away. Without it, revoked certificates would pass if `look` throws: no policy is used then.
+void LivePolicy::look_at_start(Watched kind, bool is_restored, std::vector<Diagnostic>& findings,
+                               const std::function<void()>& look) {
     try {
         look();
     } catch (const std::exception& e) {
-        const bool is_restored = restore(kind);
         findings.push_back({is_restored ? Diagnostic::Severity::kWarning : Diagnostic::Severity::kError,
                             {},
                             std::string("the ") + name_of(kind) + " could not be read (" + e.what() +
@@ -149,25 +134,39 @@ void LivePolicy::look_at_start(Watched kind, std::vector<Diagnostic>& findings, 
     }
 }
 
+void LivePolicy::look_at_refusals(std::vector<Diagnostic>& findings) {
+    revocation_files_.end_unnamed();
+    revocation_files_.look(findings);
+    // Only two equal looks take lines away. The keeper may not look at all (MTLSPolicyRefresh 0), or not be able to
+    // read what root can.
+    if (revocation_files_.is_waiting()) {
+        std::this_thread::sleep_for(kBetweenLooks);
+        revocation_files_.look(findings);
+    }
+    revocation_files_.take_added();
+    refusals_ = revocation_files_.refusals();
+}
+
 void LivePolicy::note_revision() {
     if (const auto revision = source_.revision_in_force()) policy_rows_.raise_floor(*revision);
 }
 
 std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& findings, std::vector<Diagnostic>& reported) {
+    const bool has_policy = restore(Watched::kPolicy);
     auto built = source_.build(findings);
     name_tables(findings);
-    if (auto policy = std::move(built)) {
-        put_in_force(std::move(policy));
-    } else {
-        restore_policy();
+    is_recalled_ = has_policy && !built;
+    if (built) put_in_force(std::move(built));
+    const bool has_refusals = restore(Watched::kRefusals);
+    if (const DatabaseSight rows = revocation_rows_.look(); has_database_ && rows.rows == nullptr && !has_refusals) {
+        findings.push_back({Diagnostic::Severity::kError, database_at_,
+                            "MTLSPolicyDatabase: its revocation rows cannot be read: " + rows.fault});
+        close_gates();
     }
-    restore_refusals(findings);
     note_revision();
     if (policy_ && board_ != nullptr) board_->in_force_since = in_force_since();
-    look_at_start(Watched::kRefusals, findings, [&] { revocation_files_.look(reported); });
-    revocation_files_.take_added();
-    refusals_ = revocation_files_.refusals();
-    look_at_start(Watched::kCrls, findings, [&] { read_crls(policy_.get(), reported); });
+    look_at_start(Watched::kRefusals, has_refusals, findings, [&] { look_at_refusals(reported); });
+    look_at_start(Watched::kCrls, restore(Watched::kCrls), findings, [&] { read_crls(policy_.get(), reported); });
     name_tables(reported);
     publish_images({{Watched::kRefusals, revocation_files_.image()},
                     {Watched::kCrls, crl_files_.image()},
@@ -186,6 +185,11 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
     publish();
     release_free_memory();
     return policy_;
+}
+
+void LivePolicy::report_again() {
+    revocation_files_.report_again();
+    crl_files_.report_again();
 }
 
 // The images stay on the shelf.

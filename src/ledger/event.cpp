@@ -113,7 +113,7 @@ void EventFinder::find_troubles(const FileTroubles& files, std::int64_t now) {
         Event event{EventKind::kRefusalSourceGone, cause_of({"refusal-source-gone", source})};
         event.message =
             "a source of refusals is gone, empty or unreadable: what it said stays in force until it is back, or the "
-            "server is restarted";
+            "server is stopped and started";
         event.details = {{"file", source}};
         troubles_.insert_or_assign("gone " + source, event.cause);
         add(std::move(event));

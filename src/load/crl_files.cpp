@@ -121,7 +121,7 @@ void CrlFiles::note_missing(const std::set<std::string>& present, const CrlSet& 
         findings.push_back({Diagnostic::Severity::kError,
                             {path, 0},
                             "the CRL file is gone: what was read from it stays in force until it is back, or the "
-                            "server is restarted"});
+                            "server is stopped and started"});
     }
 }
 
@@ -291,14 +291,24 @@ void CrlFiles::take(const std::shared_ptr<const CrlRecords>& records, std::share
         return std::none_of(records->files.begin(), records->files.end(),
                             [&](const CrlFileRecord& record) { return record.path == file.first; });
     });
-    for (auto& [path, file] : files_) {
-        file.stamp.clear();
-        file.digest.clear();
-    }
+    read_again();
     bind(records);
     crls_->verify_signers(cas);
     image_ = std::move(image);
     is_image_current_ = true;
+}
+
+void CrlFiles::read_again() {
+    for (auto& [path, file] : files_) {
+        file.stamp.clear();
+        file.digest.clear();
+    }
+}
+
+void CrlFiles::report_again() {
+    for (Pattern& pattern : patterns_) pattern.fault.clear();
+    reported_gone_.clear();
+    read_again();
 }
 
 }  // namespace mtls

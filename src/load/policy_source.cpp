@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/load/watched_paths.hpp"
 
 namespace mtls {
 
@@ -37,10 +38,10 @@ std::vector<Diagnostic> PolicySource::add(Directive directive) {
     return errors;
 }
 
-PolicySource::Draft PolicySource::make_draft() const {
+PolicySource::Draft PolicySource::make_draft(const Policy* reused) const {
     Draft draft;
     PolicyBuilder builder(root_, disk_);
-    if (in_force_) builder.reuse(*in_force_);
+    if (reused != nullptr) builder.reuse(*reused);
     for (const Directive& directive : directives_) builder.add(directive);
     for (const WatchedFiles& watched : watched_) builder.add_files(watched);
     auto made = make_image<Policy>(is_shared_ && !builder.has_errors(), Watched::kPolicy,
@@ -84,16 +85,21 @@ void PolicySource::find_vanished(Draft& draft) const {
         draft.findings.push_back({Diagnostic::Severity::kError, watched.where,
                                   (watched.pattern == kAllRows ? "MTLSPolicyDatabase " : "MTLSPolicyFile ") +
                                       watched.spelled + ": had " + std::to_string(was->count) +
-                                      " file(s) and now has none; if that is meant, restart the server"});
+                                      " file(s) and now has none; if that is meant, stop and start the server"});
     }
     if (!draft.policy) return;
     for (const std::string& file : find_vanished_refusals(*in_force_, *draft.policy, draft.digests)) {
+        // A directive that was taken out ends what its files refused.
+        if (std::none_of(watched_.begin(), watched_.end(),
+                         [&](const WatchedFiles& watched) { return may_name(watched.pattern, file); })) {
+            continue;
+        }
         draft.policy = nullptr;
         draft.findings.push_back({Diagnostic::Severity::kError,
                                   {file, 0},
                                   "is gone, and with it lines that refuse: a refusal ends only by an edit of a file "
-                                  "that is there; take its MTLSRevoke and MTLSSuspend lines out first, or restart the "
-                                  "server"});
+                                  "that is there; take its MTLSRevoke and MTLSSuspend lines out first, or stop and "
+                                  "start the server"});
     }
 }
 
@@ -107,10 +113,11 @@ std::shared_ptr<const Policy> PolicySource::put_in_force(Draft& draft) {
 
 std::shared_ptr<const Policy> PolicySource::build(std::vector<Diagnostic>& findings) {
     disk_.poll_database();
-    Draft draft = make_draft();
+    // Nothing is reused: a restart accepts an older SPIFFE bundle.
+    Draft draft = make_draft(nullptr);
     findings.insert(findings.end(), draft.findings.begin(), draft.findings.end());
     draft_.reset();
-    return put_in_force(draft);
+    return draft.policy ? put_in_force(draft) : nullptr;
 }
 
 // ---- polling --------------------------------------------------------------------------------------------------
@@ -198,7 +205,7 @@ std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findin
         // Memory may be available by now.
         constexpr std::chrono::seconds kAgain{10};
         if (draft_->out_of_memory_at && std::chrono::steady_clock::now() - *draft_->out_of_memory_at > kAgain) {
-            Draft again = make_draft();
+            Draft again = make_draft(in_force_.get());
             draft_->out_of_memory_at = again.out_of_memory_at;
             if (!again.out_of_memory_at) draft_ = std::move(again);
         }
@@ -215,7 +222,7 @@ std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findin
     }
     draft_.reset();
     // Files are copied one by one, and written in pieces: a change counts only after two polls saw the same.
-    if (!is_in_force()) draft_ = make_draft();
+    if (!is_in_force()) draft_ = make_draft(in_force_.get());
     return nullptr;
 }
 

@@ -49,7 +49,7 @@ Diagnostic error_at(const std::string& path, std::string message) {
     return {Diagnostic::Severity::kError, {path, 0}, std::move(message)};
 }
 
-constexpr const char* kUntilBack = " until it is back, or the server is restarted";
+constexpr const char* kUntilBack = " until it is back, or the server is stopped and started";
 
 std::string lines_stay(std::size_t lines) {
     if (lines == 0) return "it refuses nothing";
@@ -275,6 +275,23 @@ void RevocationFiles::take(std::shared_ptr<const Refusals> refusals, std::shared
     }
     refusals_ = std::move(refusals);
     image_ = std::move(image);
+}
+
+void RevocationFiles::end_unnamed() {
+    const auto is_unnamed = [this](const auto& file) {
+        return std::none_of(patterns_.begin(), patterns_.end(),
+                            [&](const Pattern& pattern) { return may_name(pattern.files.pattern, file.first); });
+    };
+    if (std::erase_if(files_, is_unnamed) > 0) is_changed_ = true;
+}
+
+void RevocationFiles::report_again() {
+    gone_ = {};
+    for (Pattern& pattern : patterns_) pattern.report = {};
+    for (auto& [path, file] : files_) {
+        file.report = {};
+        file.stamp.clear();
+    }
 }
 
 // If this throws, the previous refusals stay in force until the next poll.

@@ -65,6 +65,8 @@ CLAIM(a_row_that_refuses_counts_while_the_policy_is_broken_and_ends_by_an_edit_a
     site.sql("DELETE FROM mtls_policy WHERE name = 'refused.conf';");
     CHECK(site.httpd.wait_for_log("is gone"));
     stays([&] { return site.globex(); }, 403, "a row that is gone");
+    site.restart();
+    stays([&] { return site.globex(); }, 403, "a row that is gone, after a restart");
     site.sql(row("refused.conf", "revocation", "# nobody\n"));
     becomes([&] { return site.globex(); }, 200, "an edit");
 }

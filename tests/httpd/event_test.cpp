@@ -254,6 +254,10 @@ CLAIM(each_kind_of_event_is_told) {
     CHECK_EQUAL(site.get(w.globex), 403);
     pause_for(kTakesHold);
     CHECK_EQUAL(site.count("refusal-source-gone"), 1);
+    site.httpd.graceful();
+    pause_for(2 * kTakesHold);
+    CHECK_EQUAL(site.get(w.globex), 403);
+    CHECK_EQUAL(site.count("refusal-source-gone"), 1);
     CHECK_EQUAL(site.count("unknown-issuer"), 2);
     CHECK_EQUAL(site.count("crl-overdue"), 1);
     CHECK_EQUAL(site.count("anchor-late"), 1);

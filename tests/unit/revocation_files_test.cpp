@@ -196,6 +196,55 @@ CLAIM(a_policy_file_that_held_refusals_does_not_end_them_by_vanishing) {
     }
 }
 
+CLAIM(a_policy_file_that_held_refusals_ends_them_over_a_restart_only_where_no_directive_names_it) {
+    const auto root = test::make_ca("Root");
+    Draft d;
+    d.file("root.pem", root.cert_pem());
+    d.file("acme.conf", partner("acme", "MTLSIdentity O:Acme\nMTLSTrustAnchor root.pem"));
+    d.file("stop.conf", "MTLSSuspend acme\n");
+    DiskFiles disk;
+    PolicySource before(d.folder(), disk);
+    before.watch({d.folder() + "/*.conf", "*.conf", {"httpd.conf", 1}});
+    std::vector<Diagnostic> said;
+    const auto policy = before.build(said);
+    CHECK(policy != nullptr);
+    std::filesystem::remove(d.folder() + "/stop.conf");
+    const auto builds = [&](const std::string& pattern) {
+        PolicySource after(d.folder(), disk);
+        after.watch({d.folder() + "/" + pattern, pattern, {"httpd.conf", 1}});
+        after.follow(policy, nullptr);
+        return after.build(said) != nullptr;
+    };
+    CHECK(!builds("*.conf") && !builds("[as]*.conf"));
+    CHECK_CONTAINS(said.back().str(), "stop.conf: error: is gone, and with it lines that refuse");
+    CHECK(builds("a*.conf"));
+    d.file("stop.conf", "# nobody\n");
+    CHECK(builds("*.conf"));
+}
+
+CLAIM(lines_of_a_file_that_no_pattern_names_end_and_those_of_one_that_is_gone_do_not) {
+    Revoked before;
+    before.write("acme.conf", "MTLSSuspend acme\n");
+    before.write("globex.conf", "MTLSSuspend globex\n");
+    before.look();
+    for (const auto& [pattern, left] : {std::pair{"*.conf", "0 acme globex"},
+                                        {"a*.conf", "0 acme"},
+                                        {"globex.conf", "0 globex"},
+                                        {"[!a]*.conf", "0 globex"},
+                                        {"*/*.conf", "0"},
+                                        {"*", "0 acme globex"}}) {
+        RevocationFiles after;
+        after.watch({before.folder + "/" + pattern, pattern, {"httpd.conf", 1}});
+        after.take(before.files.refusals(), nullptr);
+        after.end_unnamed();
+        std::filesystem::remove(before.path("acme.conf"));
+        after.look(before.said);
+        std::string now = "0";
+        for (const Suspension& s : after.refusals()->suspended) now += " " + std::string(s.partner.view());
+        CHECK_EQUAL(now, left);
+    }
+}
+
 CLAIM(files_that_vanish_together_are_one_error) {
     Revoked r;
     for (int i = 0; i < 30; ++i) r.write(std::to_string(i) + ".conf", "MTLSSuspend p" + std::to_string(i) + "\n");

@@ -62,6 +62,8 @@ bool is_glob(const std::string& pattern);
 // The files that match a pattern now, sorted. An error if a folder cannot be read, so that an empty result means
 // "none". A name without wildcards is returned as it is, whether or not the file exists.
 Result<std::vector<std::string>> expand(const std::string& pattern);
+// Whether expand() would find a file of this path, if it existed.
+bool is_match(const std::string& pattern, const std::string& path);
 
 // Whether the file certainly does not exist: its folder can be listed and does not contain it.
 bool is_certainly_gone(const std::string& path);

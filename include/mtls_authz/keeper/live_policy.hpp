@@ -71,11 +71,13 @@ public:
         return what == Watched::kRefusals ? revocation_rows_.changes() : policy_rows_.changes();
     }
 
-    // Builds the policy and polls all files once. If the policy files are refused, returns the policy from before a
-    // restart (recalled() is then true), or null if there was none. `findings`: faults of the policy; `reported`:
-    // faults of revocation files and CRLs, which do not stop a start.
+    // Builds the policy and polls all files, after a restart on top of the refusals and CRLs from before it. If the
+    // policy files are refused, returns the policy from before (recalled() is then true), or null if there was none.
+    // `findings`: faults of the policy; `reported`: faults of revocation files and CRLs, which do not stop a start.
     std::shared_ptr<const Policy> start(std::vector<Diagnostic>& findings, std::vector<Diagnostic>& reported);
     bool recalled() const { return is_recalled_; }
+    // Lets the keeper's first poll report again what start() did of revocation files and CRLs.
+    void report_again();
     // Releases this process's references after start(): the parent only forks from here on.
     void release();
 
@@ -124,10 +126,10 @@ public:
 
 private:
     bool restore(Watched kind);
-    void restore_policy();
-    void restore_refusals(std::vector<Diagnostic>& findings);
     void close_gates();
-    void look_at_start(Watched kind, std::vector<Diagnostic>& findings, const std::function<void()>& look);
+    void look_at_start(Watched kind, bool is_restored, std::vector<Diagnostic>& findings,
+                       const std::function<void()>& look);
+    void look_at_refusals(std::vector<Diagnostic>& findings);
     void note_revision();
     void put_in_force(std::shared_ptr<const Policy> policy);
     bool take(Watched kind, ShelfContents& shelf, std::vector<Diagnostic>& findings);

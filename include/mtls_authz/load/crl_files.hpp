@@ -42,6 +42,8 @@ public:
     // Replaces the lists by those that another process wrote from its last poll. The next poll starts from them.
     void take(const std::shared_ptr<const CrlRecords>& records, std::shared_ptr<const Image> image,
               const CasByName& cas);
+    // Lets the next poll report again what it finds.
+    void report_again();
     // The files that were polled.
     std::vector<std::string> paths() const;
     // The files and the patterns.
@@ -72,6 +74,7 @@ private:
     void warn_of_end(const std::string& path, const CrlSet& next, std::vector<Diagnostic>& findings);
     void mark_unusable(CrlSet& set) const;
     void put_in_force(std::shared_ptr<CrlSet> next);
+    void read_again();
     const CrlRecords* write(Arena& arena) const;
     void bind(const std::shared_ptr<const CrlRecords>& records);
 

@@ -40,7 +40,8 @@ public:
     // The image of the policy in force, if this object built or followed it.
     const std::shared_ptr<const Image>& image() const { return image_; }
 
-    // Builds a policy from everything added. Null if there are errors, which are in `findings`.
+    // Builds a policy from everything added. Null if there are errors, which are in `findings`. After follow() also an
+    // error: policy files that look() would miss.
     std::shared_ptr<const Policy> build(std::vector<Diagnostic>& findings);
 
     // Called with a new policy before it comes into force.
@@ -86,7 +87,7 @@ private:
         // Time of the last attempt that failed only for lack of memory for the image.
         std::optional<std::chrono::steady_clock::time_point> out_of_memory_at;
     };
-    Draft make_draft() const;
+    Draft make_draft(const Policy* reused) const;
     void find_vanished(Draft& draft) const;
     std::shared_ptr<const Policy> put_in_force(Draft& draft);
     bool is_in_force();

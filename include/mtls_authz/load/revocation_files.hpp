@@ -56,6 +56,10 @@ public:
     const std::shared_ptr<const Image>& image() const { return image_; }
     // Replaces the refusals by those that another process wrote from its last poll. The next poll starts from them.
     void take(std::shared_ptr<const Refusals> refusals, std::shared_ptr<const Image> image);
+    // Ends the lines of files that no pattern names any more: the next look() rebuilds.
+    void end_unnamed();
+    // Lets the next poll report again what it finds.
+    void report_again();
 
 private:
     // The last report about one source; not repeated while it applies.

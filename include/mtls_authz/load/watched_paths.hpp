@@ -1,9 +1,11 @@
-// The names of watched files that a file system can watch: all but the rows of a database.
+// The names of watched files: which a file system can watch (all but the rows of a database), and which a pattern
+// names.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "mtls_authz/base/file.hpp"
 #include "mtls_authz/load/database_view.hpp"
 
 namespace mtls {
@@ -26,6 +28,11 @@ std::vector<std::string> names_on_disk(const Files& files, const Patterns& patte
         if (!is_database_name(pattern.files.pattern)) out.push_back(pattern.files.pattern);
     }
     return out;
+}
+
+// Whether this pattern names this file or row, be it there or not.
+inline bool may_name(const std::string& pattern, const std::string& path) {
+    return pattern == kAllRows ? is_database_name(path) : is_match(pattern, path);
 }
 
 }  // namespace mtls

@@ -188,8 +188,12 @@ int check_configuration(server_rec* main_server) {
     s.policy = build_policy(s, of_policy, of_files);
     const bool is_recalled = s.live.policy.recalled();
     bool files_fail = !s.policy || has_error(of_policy);
-    // The keeper's first poll reports the same.
-    if (is_recalled && s.refresh_seconds > 0) of_policy.clear();
+    // The keeper's first poll reports the same, as errors.
+    if (is_restart() && s.refresh_seconds > 0) {
+        if (is_recalled) of_policy.clear();
+        std::erase_if(of_files, [](const Diagnostic& d) { return d.is_error(); });
+        s.live.policy.report_again();
+    }
     // Faults of a revocation file or a CRL never stop the start.
     for (Diagnostic& d : of_files) d.severity = Diagnostic::Severity::kWarning;
     findings.insert(findings.end(), of_files.begin(), of_files.end());
