@@ -211,6 +211,8 @@ void LivePolicy::take_over() {
         board_->changes = shelf->serial;
         for (const Watched kind : {Watched::kRefusals, Watched::kPolicy, Watched::kCrls}) take(kind, *shelf, unusable);
     }
+    // The files that were refused need not be among those of the policy in force: httpd.conf may name others by now.
+    if (is_recalled_) source_.build_anew();
     images_ = {revocation_files_.image(), crl_files_.image(), source_.image()};
     publish_images({});
     ensure_published();

@@ -75,6 +75,7 @@ void PolicyBuilder::identity(const Directive& d, WrittenPartner& partner) {
 
 // Nothing if the file cannot be read; adds the error.
 std::optional<std::string> PolicyBuilder::read_content(const Directive& d, const std::string& file, std::size_t limit) {
+    if (is_text_only_) return std::nullopt;
     const std::string path = absolute(file);
     auto content = files_.read(path, limit);
     files_read_.insert_or_assign(path, WrittenFile{content ? sha256(content.value()) : content.error(), limit});

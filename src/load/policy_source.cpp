@@ -27,8 +27,9 @@ std::set<std::string> find_vanished_refusals(const Policy& before, const Policy&
 }
 
 std::vector<Diagnostic> PolicySource::add(Directive directive) {
-    // A separate builder: build() checks the directives together.
+    // A separate builder: build() checks the directives together, and reads the files that they name.
     PolicyBuilder builder(root_, disk_);
+    builder.check_text_only();
     builder.add(directive);
     std::vector<Diagnostic> errors;
     for (const Diagnostic& d : builder.diagnostics()) {
@@ -106,6 +107,7 @@ void PolicySource::find_vanished(Draft& draft) const {
 std::shared_ptr<const Policy> PolicySource::put_in_force(Draft& draft) {
     stamps_ = std::move(draft.stamps);
     rows_ = std::move(draft.rows);
+    builds_anew_ = false;
     in_force_ = std::move(draft.policy);
     image_ = std::move(draft.image);
     return in_force_;
@@ -222,7 +224,7 @@ std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findin
     }
     draft_.reset();
     // Files are copied one by one, and written in pieces: a change counts only after two polls saw the same.
-    if (!is_in_force()) draft_ = make_draft(in_force_.get());
+    if (builds_anew_ || !is_in_force()) draft_ = make_draft(in_force_.get());
     return nullptr;
 }
 

@@ -57,6 +57,8 @@ public:
 
     // Reuses the decoded certificates of `previous` for files that have not changed; `previous` must outlive build().
     void reuse(const Policy& previous) { previous_ = &previous; }
+    // From now on reads no file that a directive names, and reports nothing that depends on one.
+    void check_text_only() { is_text_only_ = true; }
     // The base of relative paths in directives that are added from now on.
     void set_root(std::string root) { root_ = std::move(root); }
     std::string absolute(const std::string& file) const {
@@ -115,6 +117,7 @@ private:
 
     std::string root_;
     DiskFiles& files_;
+    bool is_text_only_ = false;
     std::vector<Diagnostic> diagnostics_;
     WrittenPolicy written_;
     std::map<std::string, Where> defined_at_;  // lower-cased name -> where it was defined

@@ -29,7 +29,8 @@ public:
     // Borrows `disk`.
     PolicySource(std::string root, DiskFiles& disk) : root_(std::move(root)), disk_(disk) {}
 
-    // Adds one top-level directive and checks it on its own. Returns its errors.
+    // Adds one top-level directive and checks it on its own. Returns the errors of its text: those of files that it
+    // names are found by build(), since they must not end a server that is restarted.
     std::vector<Diagnostic> add(Directive directive);
     const std::vector<Directive>& directives() const { return directives_; }
     // MTLSPolicyFile.
@@ -55,6 +56,9 @@ public:
     void follow(std::shared_ptr<const Policy> policy, std::shared_ptr<const Image> image);
     // Forgets the policy in force: any content of the files is then new.
     void invalidate() { follow(nullptr, nullptr); }
+    // The policy in force was built from another httpd.conf: the next poll builds one, even if no file of the former
+    // has changed.
+    void build_anew() { builds_anew_ = true; }
     // Lets the next poll report why the database cannot be read, even if that was reported before.
     void report_database_again() { database_faults_.clear(); }
 
@@ -104,6 +108,7 @@ private:
     std::shared_ptr<const Policy> in_force_;
     std::shared_ptr<const Image> image_;
     bool is_shared_ = false;
+    bool builds_anew_ = false;
     std::optional<Draft> draft_;
     Stamps stamps_;                             // of the files in force
     std::shared_ptr<const DatabaseRows> rows_;  // last rows that were compared with the policy in force, and equal
