@@ -1,4 +1,5 @@
-// Files that httpd.conf itself names and that are gone or broken: at a restart, at `-k` and at a cold start.
+// Files, folders and users that httpd.conf itself names and that are gone or broken: at a restart, at `-k` and at a
+// cold start.
 #include <functional>
 
 #include "bundles.hpp"
@@ -171,4 +172,60 @@ CLAIM(a_restart_by_an_edited_httpd_conf_that_names_a_missing_file_says_so_until_
         site.logs("the policy files are no longer refused");
         CHECK_EQUAL(site.acme(), 200);
     }
+}
+
+CLAIM(an_audit_log_whose_folder_is_gone_ends_no_server_and_its_lines_are_counted) {
+    NamedSite site;
+    site.httpd.write("audit/.keep", "");
+    site.run("event", "MTLSAuditLog audit/a.log\n");
+    const pid_t server = site.httpd.pid();
+    const std::string message = site.place_of("MTLSAuditLog") + ": error: MTLSAuditLog: cannot open 'audit/a.log'";
+    const std::string none_dropped = "\nmtls_authz_audit_dropped_total 0\n";
+    CHECK_EQUAL(site.acme(), 200);
+    CHECK_CONTAINS(site.metrics(), none_dropped);
+    fs::remove_all(site.httpd.path("audit"));
+    site.restart(SIGUSR1);
+    site.logs(message);
+    CHECK(is_there(server));
+    becomes([&] { return site.acme(); }, 200, "it serves");
+    CHECK(site.metrics().find(none_dropped) == std::string::npos);
+    // The next restart opens the log again.
+    site.httpd.write("audit/.keep", "");
+    site.restart(SIGHUP);
+    becomes([&] { return site.acme(); }, 200, "it serves");
+    becomes([&] { return fs::file_size(site.httpd.path("audit/a.log")) > 0; }, true, "a line");
+    fs::remove_all(site.httpd.path("audit"));
+    site.obeys("stop", message);
+    CHECK(site.httpd.has_ended());
+    site.does_not_start(message);
+    // No policy is at fault.
+    site.add(kLastGood);
+    site.does_not_start(message);
+}
+
+CLAIM(a_fetch_user_that_is_gone_ends_no_server_and_what_it_owns_counts_as_before) {
+    const World& w = world();
+    NamedSite site;
+    site.httpd.write("fetched/list.conf", "MTLSRevoke DNS:api.globex.example\n");
+    for (const char* const name : {"fetched", "fetched/list.conf"}) {
+        CHECK_EQUAL(lchown(site.httpd.path(name).c_str(), 2, 0), 0);
+    }
+    site.run("event", "MTLSRevocationFile fetched/*.conf\nMTLSFetchUser bin\n");
+    const pid_t server = site.httpd.pid();
+    CHECK_EQUAL(site.get(w.globex), 403);
+    std::string conf = file_text(site.httpd.path("httpd.conf"));
+    const std::string place = site.place_of("MTLSFetchUser");
+    conf.replace(conf.find("MTLSFetchUser bin"), 17, "MTLSFetchUser no-such-user");
+    site.httpd.write("httpd.conf", conf);
+    const std::string message = place + ": error: MTLSFetchUser: there is no user 'no-such-user'";
+    for (const int signal : {SIGUSR1, SIGHUP}) {
+        site.restart(signal);
+        site.logs(message);
+        CHECK(is_there(server));
+        becomes([&] { return site.acme(); }, 200, "it serves");
+        CHECK_EQUAL(site.get(w.globex), 403);
+    }
+    site.obeys("stop", message);
+    CHECK(site.httpd.has_ended());
+    site.does_not_start(message);
 }

@@ -22,6 +22,8 @@ struct KeeperBoard {
     // one comes from a replica that is behind, or from a backup.
     std::atomic<std::int64_t> revision{0}, revocation_revision{0};
 
+    std::atomic<std::int64_t> fetcher{-1};  // the user ID of MTLSFetchUser; -1: never found one
+
     // A new process increments `asked` and serves once `answered` has reached its value: then the keeper is alive, and
     // the images on the shelf are current.
     std::atomic<std::uint64_t> asked{0};

@@ -92,6 +92,10 @@ void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) no
     return &out;
 }
 
+bool is_restart() {
+    return ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_CONFIG && ap_state_query(AP_SQ_CONFIG_GEN) > 1;
+}
+
 void* create_server_config(apr_pool_t* pool, server_rec*) noexcept { return pool_new<ServerConfig>(pool); }
 
 }  // namespace mtls::httpd

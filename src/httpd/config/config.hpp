@@ -141,7 +141,8 @@ struct State {
     LateRule late;                           // MTLSWarn
     std::vector<std::string> event_command;  // MTLSEventCmd; empty: none
     Where event_command_at;
-    std::optional<uid_t> fetch_user;       // MTLSFetchUser
+    std::optional<std::string> fetch_user;  // MTLSFetchUser
+    Where fetch_user_at;
     PolicyDatabase* database = nullptr;    // MTLSPolicyDatabase; null: none
     std::string seen_file;                 // sighting file, written by the keeper; empty: none
     HeaderKeys forwarded_keys;             // of what MTLSForward sets: removed from requests
@@ -195,6 +196,9 @@ inline bool is_authenticated_here(request_rec* r) {
     const char* const type = ap_auth_type(r);
     return type != nullptr && equal_nocase(type, "MTLS");
 }
+
+// HUP or USR1: the server runs already, and must go on.
+bool is_restart();
 
 // "FILE:LINE"; FILE is relative if it is below ServerRoot.
 std::string short_place(const Where& where);

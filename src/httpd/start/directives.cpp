@@ -1,7 +1,5 @@
 #include "httpd/start/directives.hpp"
 
-#include <pwd.h>
-
 #include <algorithm>
 #include <charconv>
 #include <utility>
@@ -208,13 +206,8 @@ const char* on_policy_start(cmd_parms* cmd, void*, const char* arg) noexcept {
 const char* on_fetch_user(cmd_parms* cmd, void*, const char* arg) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
         if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
-        // Not ap_uname2id(), which ends the process if there is no such user.
-        const passwd* const user = getpwnam(arg);
-        if (user == nullptr) {
-            return failure(cmd, std::string(cmd->cmd->name) + ": there is no user " + in_quotes(arg, 60) +
-                                    ": expected the one as whom mtls-authz fetch runs");
-        }
-        state().fetch_user = user->pw_uid;
+        state().fetch_user = arg;
+        state().fetch_user_at = place_of(cmd->directive);
         return nullptr;
     });
 }

@@ -1,6 +1,7 @@
 #include "httpd/start/start_checks.hpp"
 
 #include <grp.h>
+#include <pwd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -120,13 +121,31 @@ int list_groups(int (*list)(const char*, Group, Group*, int*), const char* user,
     return list(user, static_cast<Group>(first), static_cast<Group*>(any), &count);
 }
 
+// The user ID of MTLSFetchUser. A restart after its user was deleted keeps the ID: what the files that it owns refuse
+// stays refused.
+std::optional<uid_t> find_fetcher(Findings& findings) {
+    const State& s = state();
+    if (!s.fetch_user) return std::nullopt;
+    // Not ap_uname2id(), which ends the process if there is no such user.
+    const passwd* const user = getpwnam(s.fetch_user->c_str());
+    KeeperBoard* const board = s.live.board;
+    if (user == nullptr) {
+        findings.push_back({Diagnostic::Severity::kError, s.fetch_user_at,
+                            "MTLSFetchUser: there is no user " + in_quotes(*s.fetch_user, 60) +
+                                ": expected the one as whom mtls-authz fetch runs"});
+        if (board == nullptr || board->fetcher < 0) return std::nullopt;
+        return static_cast<uid_t>(board->fetcher);
+    }
+    if (board != nullptr) board->fetcher = user->pw_uid;
+    return user->pw_uid;
+}
+
 // The owners that may change the files which decide access.
 FileTrust trust_of_server(Findings& findings) {
     FileTrust trust;
     trust.starter = geteuid();
     trust.run_user = trust.starter;
     trust.run_group = getegid();
-    trust.fetcher = state().fetch_user;
     if (trust.starter == 0) {
         trust.run_user = ap_unixd_config.user_id;
         trust.run_group = ap_unixd_config.group_id;
@@ -147,11 +166,6 @@ FileTrust trust_of_server(Findings& findings) {
     return trust;
 }
 
-// HUP or USR1: the server runs already, and must go on.
-bool is_restart() {
-    return ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_CONFIG && ap_state_query(AP_SQ_CONFIG_GEN) > 1;
-}
-
 // Null on failure. An exception becomes an error: it must neither end a server during a restart, nor prevent stopping
 // one.
 std::shared_ptr<const Policy> build_policy(State& s, Findings& findings, Findings& reported) {
@@ -163,9 +177,9 @@ std::shared_ptr<const Policy> build_policy(State& s, Findings& findings, Finding
     }
 }
 
-// The policy files have errors, but httpd.conf has none.
-int fail_for_files(State& s) {
-    const bool may_go_on = is_restart() || (!s.policy && s.starts_without_policy);
+// The text of httpd.conf has no errors, but policy files have, or what httpd.conf names. `is_policy`: the former alone.
+int fail_for_files(State& s, bool is_policy) {
+    const bool may_go_on = is_restart() || (is_policy && !s.policy && s.starts_without_policy);
     // `httpd -k` checks the configuration before it signals the running server, and never runs post_config: a server
     // can be stopped whatever the files hold, and restarts with its current policy.
     s.must_not_start = !may_go_on && is_rehearsal();
@@ -177,11 +191,14 @@ int check_configuration(server_rec* main_server) {
     separate_server_configs(main_server);
     note_servers_with_gates(main_server);
     Findings findings;
-    s.live.policy.set_trust(trust_of_server(findings));
     if (!is_rehearsal()) {
         if (const int opened = open_board(main_server); opened != OK) return opened;
         s.live.policy.share_between_processes(*s.live.board);
     }
+    Findings of_names;  // of a user or a folder that is gone: no reason to end a server that runs
+    FileTrust trust = trust_of_server(findings);
+    trust.fetcher = find_fetcher(of_names);
+    s.live.policy.set_trust(trust);
     Findings of_policy;
     Findings of_files;
     read_database();
@@ -214,20 +231,22 @@ int check_configuration(server_rec* main_server) {
         check_version(findings);
     }
     check_event_program(findings);
-    check_audit_logs(main_server, findings);
+    check_audit_logs(main_server, of_names);
     check_status_places(findings);
     const bool conf_fails = has_error(findings);
     files_fail = files_fail || has_error(of_policy);
+    const bool names_fail = has_error(of_names) && !is_restart();
     findings.insert(findings.begin(), of_policy.begin(), of_policy.end());
+    findings.insert(findings.begin(), of_names.begin(), of_names.end());
     const bool is_normal = ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_NORMAL;
-    if (!conf_fails && is_normal && (!files_fail || is_recalled)) {
+    if (!conf_fails && !names_fail && is_normal && (!files_fail || is_recalled)) {
         // Once httpd is in the background, standard error is closed, and the error log is not open yet.
         if (!is_rehearsal()) s.start_findings = std::move(findings);
         return OK;
     }
     report(findings, main_server);
     if (conf_fails) return HTTP_INTERNAL_SERVER_ERROR;
-    return files_fail ? fail_for_files(s) : OK;
+    return files_fail || names_fail ? fail_for_files(s, !names_fail) : OK;
 }
 
 int check_after_start(server_rec* main_server) {

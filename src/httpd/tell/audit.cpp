@@ -81,14 +81,20 @@ int open_file(apr_pool_t* pconf, const std::string& target) {
 int open_audit_logs(apr_pool_t* pconf, server_rec* main_server) {
     for (server_rec* s = main_server; s != nullptr; s = s->next) {
         ServerConfig& config = server_config(s);
-        if (config.audit == nullptr) config.audit = server_config(main_server).audit;
-        if (config.audit == nullptr || config.audit->fd >= 0) continue;
+        if (config.audit == nullptr) {
+            config.audit = server_config(main_server).audit;
+            continue;
+        }
         AuditLog& log = *config.audit;
         log.fd = log.target.front() == '|' ? open_program(pconf, log.target) : open_file(pconf, log.target);
         if (log.fd >= 0) continue;
-        ap_log_error(APLOG_MARK, APLOG_EMERG, errno, s, "mtls_authz: MTLSAuditLog: cannot open '%s'",
-                     escape_for_log(log.target, 200).c_str());
-        return HTTP_INTERNAL_SERVER_ERROR;
+        const int why = errno;
+        const Diagnostic fault{
+            Diagnostic::Severity::kError, log.where,
+            "MTLSAuditLog: cannot open " + in_quotes(log.target) +
+                (is_restart() ? ": its lines are dropped and counted, until a restart opens it" : "")};
+        ap_log_error(APLOG_MARK, is_restart() ? APLOG_ERR : APLOG_EMERG, why, s, "mtls_authz: %s", fault.str().c_str());
+        if (!is_restart()) return HTTP_INTERNAL_SERVER_ERROR;
     }
     return OK;
 }
@@ -115,10 +121,11 @@ void AuditLog::write(const Account& account) {
 
 AuditLog* audit_log_for(const request_rec* r, Outcome outcome) {
     AuditLog* const log = server_config(r->server).audit;
-    return log != nullptr && log->fd >= 0 && log->wants(outcome) ? log : nullptr;
+    return log != nullptr && log->wants(outcome) ? log : nullptr;
 }
 
 void check_audit_logs(const server_rec* main_server, std::vector<Diagnostic>& findings) {
+    if (is_restart()) return;  // open_logs reports it
     for (const server_rec* s = main_server; s != nullptr; s = s->next) {
         const AuditLog* const log = server_config(s).audit;
         if (log == nullptr || log->target.front() == '|') continue;

@@ -16,7 +16,7 @@ struct AuditLog {
     std::string target;  // as configured
     Where where;
     bool denied_only = false;
-    int fd = -1;
+    int fd = -1;                    // -1 after a restart that could not open it: each line is dropped and counted
     std::atomic<bool> torn{false};  // this process wrote the last line only in part
 
     bool wants(Outcome outcome) const { return !denied_only || outcome != Outcome::kAllow; }
@@ -26,7 +26,7 @@ struct AuditLog {
 // The log of the server that serves this request; null if there is none, or it excludes this outcome.
 AuditLog* audit_log_for(const request_rec* r, Outcome outcome);
 
-// At start: an error for each log whose folder does not exist.
+// At a cold start, and before one: an error for each log whose folder does not exist.
 void check_audit_logs(const server_rec* main_server, std::vector<Diagnostic>& findings);
 
 // Hook: open_logs.
