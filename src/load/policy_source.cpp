@@ -224,7 +224,8 @@ std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findin
     }
     draft_.reset();
     // Files are copied one by one, and written in pieces: a change counts only after two polls saw the same.
-    if (builds_anew_ || !is_in_force()) draft_ = make_draft(in_force_.get());
+    const bool must_build = builds_anew_ && !disk_.is_database_away();
+    if (must_build || !is_in_force()) draft_ = make_draft(in_force_.get());
     return nullptr;
 }
 
