@@ -205,14 +205,20 @@ CLAIM(an_audit_log_whose_folder_is_gone_ends_no_server_and_its_lines_are_counted
 
 CLAIM(a_fetch_user_that_is_gone_ends_no_server_and_what_it_owns_counts_as_before) {
     const World& w = world();
+    const Identity gone = make_client("gone", "api.acme.example", w.acme_ca);
     NamedSite site;
-    site.httpd.write("fetched/list.conf", "MTLSRevoke DNS:api.globex.example\n");
-    for (const char* const name : {"fetched", "fetched/list.conf"}) {
+    site.httpd.write("fetched/acme.crl", make_crl(w.acme_ca, {.revoked = {{&gone, 1}}}));
+    for (const char* const name : {"fetched", "fetched/acme.crl"}) {
         CHECK_EQUAL(lchown(site.httpd.path(name).c_str(), 2, 0), 0);
     }
-    site.run("event", "MTLSRevocationFile fetched/*.conf\nMTLSFetchUser bin\n");
+    site.run("event", "MTLSCRLFile fetched/*.crl\nMTLSFetchUser bin\n");
     const pid_t server = site.httpd.pid();
-    CHECK_EQUAL(site.get(w.globex), 403);
+    const auto is_listed = [&](const std::string& path) {
+        CHECK_EQUAL(site.get(gone, path), 403);
+        CHECK(site.httpd.wait_for_log("denied GET \"" + path + "\": reason=revoked"));
+    };
+    CHECK_EQUAL(site.acme(), 200);
+    is_listed("/gate/before");
     std::string conf = file_text(site.httpd.path("httpd.conf"));
     const std::string place = site.place_of("MTLSFetchUser");
     conf.replace(conf.find("MTLSFetchUser bin"), 17, "MTLSFetchUser no-such-user");
@@ -223,7 +229,7 @@ CLAIM(a_fetch_user_that_is_gone_ends_no_server_and_what_it_owns_counts_as_before
         site.logs(message);
         CHECK(is_there(server));
         becomes([&] { return site.acme(); }, 200, "it serves");
-        CHECK_EQUAL(site.get(w.globex), 403);
+        is_listed("/gate/after-" + std::to_string(signal));
     }
     site.obeys("stop", message);
     CHECK(site.httpd.has_ended());

@@ -121,8 +121,8 @@ int list_groups(int (*list)(const char*, Group, Group*, int*), const char* user,
     return list(user, static_cast<Group>(first), static_cast<Group*>(any), &count);
 }
 
-// The user ID of MTLSFetchUser. A restart after its user was deleted keeps the ID: what the files that it owns refuse
-// stays refused.
+// The user ID of MTLSFetchUser. A restart after its user was deleted keeps the ID, since without it the CRLs that it
+// owns would be unusable, and refuse everybody below their CAs.
 std::optional<uid_t> find_fetcher(Findings& findings) {
     const State& s = state();
     if (!s.fetch_user) return std::nullopt;
