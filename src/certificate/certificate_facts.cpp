@@ -36,6 +36,9 @@ std::string bytes_of_string(const ASN1_STRING& value) {
             static_cast<std::size_t>(ASN1_STRING_length(&value))};
 }
 
+// Why the same key could come in another encoding, which its revocation would not name; "" if it could not.
+std::string key_fault(const X509& certificate);
+
 class Reader {
 public:
     Reader(const X509& certificate, CertificateFacts& facts) : certificate_(certificate), facts_(facts) {}
@@ -62,6 +65,7 @@ private:
         facts_.key = key_type_of(certificate_);
         facts_.subject = read_name(*X509_get_subject_name(&certificate_));
         facts_.issuer = read_name(*X509_get_issuer_name(&certificate_));
+        if (const std::string fault = key_fault(certificate_); !fault.empty()) malformed("public key: " + fault);
         if (!facts_.subject.malformed.empty()) malformed("subject: " + facts_.subject.malformed);
         if (!facts_.issuer.malformed.empty()) malformed("issuer: " + facts_.issuer.malformed);
 
@@ -416,6 +420,39 @@ std::vector<std::string> forms_of_rsa(std::string_view key) {
     return out;
 }
 
+// Takes an INTEGER that is positive and as short as can be.
+bool take_positive(DerReader& reader) {
+    const auto number = reader.next(V_ASN1_INTEGER);
+    if (!number || number->content.empty()) return false;
+    const auto at = [&](std::size_t i) { return static_cast<std::uint8_t>(number->content[i]); };
+    return at(0) < 0x80 && (number->content.size() == 1 || at(0) != 0 || at(1) >= 0x80);
+}
+
+// RFC 8017 A.1.1.
+bool is_rsa_public_key(std::string_view der) {
+    DerReader outer(der);
+    const auto sequence = outer.next(kDerSequence);
+    if (!sequence || !outer.at_end()) return false;
+    DerReader numbers(sequence->content);
+    return take_positive(numbers) && take_positive(numbers) && numbers.at_end();
+}
+
+bool is_key_of(const EVP_PKEY* key, const char* type) { return key != nullptr && EVP_PKEY_is_a(key, type) == 1; }
+
+std::string key_fault(const X509& certificate) {
+    const EVP_PKEY* const key = X509_get0_pubkey(&certificate);  // null if OpenSSL does not know it
+    ASN1_OBJECT* algorithm = nullptr;
+    X509_PUBKEY_get0_param(&algorithm, nullptr, nullptr, nullptr, X509_get_X509_PUBKEY(&certificate));
+    const int kind = OBJ_obj2nid(algorithm);
+    const std::string encoded = bytes_of_string(*X509_get0_pubkey_bitstr(&certificate));
+    if (kind == NID_rsaEncryption || kind == NID_rsassaPss) {
+        return is_rsa_public_key(encoded) ? "" : "RSAPublicKey is not DER";
+    }
+    const bool is_short = kind == NID_X9_62_id_ecPublicKey && !encoded.starts_with('\x04');
+    const bool has_forms = !is_short || (key != nullptr && !coordinates_of(*key, encoded).empty());
+    return has_forms ? "" : "a compressed point whose other forms are not known";
+}
+
 }  // namespace
 
 std::vector<std::string> key_forms(const X509& certificate) {
@@ -426,9 +463,8 @@ std::vector<std::string> key_forms(const X509& certificate) {
     const auto whole = DerReader(encoded).next(kDerSequence);
     const auto algorithm = whole ? DerReader(whole->content).next() : std::nullopt;
     const auto bits = bytes_of_string(*X509_get0_pubkey_bitstr(&certificate));
-    const auto is_a = [key](const char* type) { return key != nullptr && EVP_PKEY_is_a(key, type) == 1; };
-    if (algorithm && is_a("EC")) out = forms_of_point(algorithm->encoding, *key, bits);
-    if (is_a("RSA") || is_a("RSA-PSS")) out = forms_of_rsa(bits);
+    if (algorithm && is_key_of(key, "EC")) out = forms_of_point(algorithm->encoding, *key, bits);
+    if (is_key_of(key, "RSA") || is_key_of(key, "RSA-PSS")) out = forms_of_rsa(bits);
     std::string own = sha256(encoded);
     if (std::find(out.begin(), out.end(), own) == out.end()) out.push_back(std::move(own));
     return out;

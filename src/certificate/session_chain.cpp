@@ -154,7 +154,7 @@ std::string describe_left_out(const std::vector<X509Ptr>& kept, const LeftOut& l
     return "of the client's intermediates " + std::to_string(kept.size()) + " with " + std::to_string(bytes) +
            " bytes count, " + std::to_string(left_out.count) + " more with " + std::to_string(left_out.bytes) +
            " bytes exceed the limit of " + std::to_string(kMostHelpers) + " and " + std::to_string(kMostHelperBytes) +
-           " bytes: put those into MTLSIntermediate";
+           " bytes (" + std::to_string(kMostInTicket) + " with its certificate): put those into MTLSIntermediate";
 }
 
 }  // namespace mtls

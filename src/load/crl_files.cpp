@@ -192,8 +192,12 @@ bool CrlFiles::poll_guarded(const std::string& path, File& file, const CasByName
 bool CrlFiles::poll_file(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
                          std::vector<Diagnostic>& findings) {
     constexpr std::size_t kLargestFile = 256UL << 20;
+    const bool had_lists = !file.lists.empty();
     const auto complain = [&](const std::string& what) {
-        findings.push_back({Diagnostic::Severity::kError, {path, 0}, what + ": what was in force stays so"});
+        findings.push_back(
+            {Diagnostic::Severity::kError,
+             {path, 0},
+             what + (had_lists ? ": what was in force stays so" : ": no list of this file is in force")});
     };
     const auto cannot_use = [&](const std::string& issuer, const std::string& why) {
         file.unusable[issuer] = "a CRL at hand cannot be used: " + path + ": " + why;

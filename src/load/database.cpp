@@ -457,7 +457,8 @@ Result<std::shared_ptr<const DatabaseRows>> Database::rows_where(const std::stri
 Result<std::shared_ptr<const DatabaseRows>> Database::read(RowPart part) {
     const std::string fault = begin_reading();
     if (!fault.empty()) return Error{fault};
-    auto out = rows_where(part == RowPart::kPolicy ? " WHERE kind <> 'revocation'" : " WHERE kind = 'revocation'");
+    auto out = rows_where(part == RowPart::kPolicy ? " WHERE kind IS NULL OR kind <> 'revocation'"
+                                                   : " WHERE kind = 'revocation'");
     const std::string end = run(out.ok() ? "COMMIT" : "ROLLBACK");
     if (out.ok() && !end.empty()) return Error{end};
     return out;

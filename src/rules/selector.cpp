@@ -383,12 +383,14 @@ Answer Selector::test_key(const KeyType& key) const {
     return fits ? answer(*fits) : Answer::kCannotTell;
 }
 
-// Granting tests the policies that the path permits. Refusing also counts those that only the leaf asserts, also under
-// `!`.
+// Granting tests the policies that the path permits; under `!` also those that only the leaf asserts, since the client
+// chooses which intermediates it sends. Refusing counts the latter in any case.
 Answer Selector::test_policy(const CertificateFacts& facts, const PathFacts& path, Repeats repeats) const {
-    const Answer allowed = contains(path.policies, oid_);
-    const bool differs = contains(facts.policies, oid_) != allowed;
-    return differs && repeats == Repeats::kAnyCounts ? Answer::kCannotTell : allowed;
+    constexpr std::string_view kAnyPolicy = "2.5.29.32.0";
+    const Answer allowed = contains(path.policies, oid_), asserted = contains(facts.policies, oid_);
+    if (repeats == Repeats::kAnyCounts) return asserted != allowed ? Answer::kCannotTell : allowed;
+    const bool may_be = asserted == Answer::kYes || contains(facts.policies, kAnyPolicy) == Answer::kYes;
+    return allowed == Answer::kNo && may_be ? Answer::kCannotTell : allowed;
 }
 
 Answer Selector::test_attribute(const DistinguishedName& name, Repeats repeats) const {

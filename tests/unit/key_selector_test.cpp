@@ -81,6 +81,51 @@ CLAIM(keys_are_told_by_algorithm_size_and_curve) {
     }
 }
 
+CLAIM(a_key_whose_encoding_hides_which_one_it_is_is_malformed) {
+    const auto fault_with = [](const EvpPkeyPtr& key, const std::string& octets) {
+        const test::Identity id = test::issue({}, nullptr, mtls::EvpPkeyPtr(EVP_PKEY_dup(key.get())));
+        X509_PUBKEY* const spki = X509_get_X509_PUBKEY(id.cert.get());
+        auto* const copy = static_cast<unsigned char*>(OPENSSL_memdup(octets.data(), octets.size()));
+        CHECK_EQUAL(X509_PUBKEY_set0_param(spki, OBJ_nid2obj(NID_rsaEncryption), V_ASN1_NULL, nullptr, copy,
+                                           static_cast<int>(octets.size())),
+                    1);
+        CHECK(X509_sign(id.cert.get(), key.get(), EVP_sha256()) > 0);  // encodes it anew
+        const std::string der = mtls::encode(i2d_X509, *id.cert);
+        std::string_view encoded = der;
+        const mtls::X509Ptr read = mtls::take_x509(encoded);
+        return mtls::read_facts(*read).malformed;
+    };
+    const EvpPkeyPtr rsa(EVP_RSA_gen(2048));
+    const std::string plain = mtls::encode(i2d_PublicKey, *rsa);
+    CHECK_EQUAL(fault_with(rsa, plain), "");
+    // SEQUENCE, its length in two octets, INTEGER, its length in two octets.
+    constexpr std::size_t kModulus = 8;
+    const auto with_length = [](std::string der, int added) {
+        for (const std::size_t at : {std::size_t{3}, std::size_t{7}}) der[at] = static_cast<char>(der[at] + added);
+        return der;
+    };
+    CHECK_EQUAL(plain[kModulus], '\0');
+    std::string longer = with_length(plain, 1), shorter = with_length(plain, -1), of_exponent = plain;
+    longer.insert(kModulus, 1, '\0');
+    shorter.erase(kModulus, 1);
+    of_exponent[3] = static_cast<char>(of_exponent[3] + 1);
+    of_exponent.replace(of_exponent.size() - 4, 1, std::string("\x04\0", 2));  // before 01 00 01
+    for (const std::string& odd : {plain + '\0', longer, shorter, of_exponent}) {
+        CHECK_EQUAL(fault_with(rsa, odd), "public key: RSAPublicKey is not DER");
+    }
+    for (const char* form : {"uncompressed", "compressed", "hybrid"}) {
+        for (const char* curve : {"sect283k1", "prime256v1"}) {
+            EvpPkeyPtr key(EVP_EC_gen(curve));
+            CHECK_EQUAL(EVP_PKEY_set_utf8_string_param(key.get(), OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, form), 1);
+            const test::Identity id = test::issue({}, nullptr, std::move(key));
+            const bool is_hidden = std::string_view(curve) == "sect283k1" && std::string_view(form) != "uncompressed";
+            test::check_equal(mtls::read_facts(*id.cert).malformed,
+                              is_hidden ? "public key: a compressed point whose other forms are not known" : "",
+                              std::string(curve) + form, __FILE__, __LINE__);
+        }
+    }
+}
+
 CLAIM(a_key_selector_cannot_tell_a_size_or_curve_that_the_certificate_does_not_say) {
     EvpPkeyPtr key(EVP_EC_gen("P-256"));
     EVP_PKEY_set_utf8_string_param(key.get(), OSSL_PKEY_PARAM_EC_ENCODING, "explicit");
