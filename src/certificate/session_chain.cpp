@@ -154,7 +154,8 @@ std::string describe_left_out(const std::vector<X509Ptr>& kept, const LeftOut& l
     return "of the client's intermediates " + std::to_string(kept.size()) + " with " + std::to_string(bytes) +
            " bytes count, " + std::to_string(left_out.count) + " more with " + std::to_string(left_out.bytes) +
            " bytes exceed the limit of " + std::to_string(kMostHelpers) + " and " + std::to_string(kMostHelperBytes) +
-           " bytes (" + std::to_string(kMostInTicket) + " with its certificate): put those into MTLSIntermediate";
+           " bytes: put those into MTLSIntermediate (" + std::to_string(kMostInTicket) +
+           " bytes are the limit with its certificate)";
 }
 
 }  // namespace mtls
