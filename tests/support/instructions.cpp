@@ -21,7 +21,7 @@ InstructionCounter::InstructionCounter(std::string folder) : folder_(std::move(f
 std::vector<std::string> InstructionCounter::wrapper(const std::string& part_begins) const {
     // Blocks cost more or less with how the heap happens to lie. So small ones come from a thread's cache, and larger
     // ones are mapped, each by itself, unless the heap has a hole for them.
-    std::vector<std::string> words = {"env", "MALLOC_MMAP_THRESHOLD_=1024",
+    std::vector<std::string> words = {"env", "MALLOC_MMAP_THRESHOLD_=4096",
                                       "GLIBC_TUNABLES=glibc.malloc.tcache_count=1000"};
     if (geteuid() == 0) {
         const bool debian = std::filesystem::exists("/etc/debian_version");
