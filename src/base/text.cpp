@@ -212,7 +212,7 @@ std::string escape_for_reader(std::string_view text, std::size_t limit, std::str
 }  // namespace
 
 std::string escape_for_reader(std::string_view text, std::size_t limit) { return escape_for_reader(text, limit, " "); }
-std::string escape_hidden(std::string_view text) { return escape_for_reader(text, std::string::npos - 3, "\"\\"); }
+std::string escape_hidden(std::string_view text) { return escape_for_reader(text, std::string::npos, "\"\\"); }
 
 namespace {
 

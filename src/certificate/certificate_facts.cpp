@@ -1,8 +1,6 @@
 #include "mtls_authz/certificate/certificate_facts.hpp"
 
 #include <arpa/inet.h>
-#include <openssl/bn.h>
-#include <openssl/core_names.h>
 #include <openssl/sha.h>
 
 #include <algorithm>
@@ -30,14 +28,6 @@ constexpr const char* kNoRevAvail = "2.5.29.56";
 constexpr const char* kInfoAccess = "1.3.6.1.5.5.7.1.1";
 
 using AccessPtr = std::unique_ptr<AUTHORITY_INFO_ACCESS, FreeWith<AUTHORITY_INFO_ACCESS_free>>;
-
-std::string bytes_of_string(const ASN1_STRING& value) {
-    return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(&value)),
-            static_cast<std::size_t>(ASN1_STRING_length(&value))};
-}
-
-// Why the same key could come in another encoding, which its revocation would not name; "" if it could not.
-std::string key_fault(const X509& certificate);
 
 class Reader {
 public:
@@ -70,7 +60,7 @@ private:
         if (!facts_.issuer.malformed.empty()) malformed("issuer: " + facts_.issuer.malformed);
 
         const ASN1_INTEGER* const serial = X509_get0_serialNumber(&certificate_);
-        const std::string digits = hex(bytes_of(bytes_of_string(*serial)));
+        const std::string digits = hex(bytes_of(octets_of(*serial)));
         const std::size_t first = digits.find_first_not_of('0');
         facts_.serial = first == std::string::npos ? "0" : digits.substr(first);
         if (ASN1_STRING_type(serial) == V_ASN1_NEG_INTEGER) {
@@ -97,7 +87,7 @@ private:
             if (!seen.insert(oid).second) malformed_extension(oid, "occurs twice");
             const SupportedExtension* const supported = find_supported(oid);
             const bool is_statements = oid == kQcStatements;
-            facts_.extensions.push_back({std::move(oid), bytes_of_string(*X509_EXTENSION_get_data(extension))});
+            facts_.extensions.push_back({std::move(oid), std::string(octets_of(*X509_EXTENSION_get_data(extension)))});
             const std::string& value = facts_.extensions.back().value;
             if (supported != nullptr) decode_extension(*supported, value);
             if (is_statements && !read_statements(value)) malformed_extension(kQcStatements, "does not decode");
@@ -195,7 +185,7 @@ private:
     }
 
     void read_ia5(std::vector<std::string>& into, const ASN1_STRING& value, const char* kind) {
-        std::string bytes = bytes_of_string(value);
+        std::string bytes(octets_of(value));
         if (!asn1_text(V_ASN1_IA5STRING, bytes)) {
             malformed(std::string(kind) + " SAN holds NUL, control or non-ASCII bytes");
         }
@@ -215,7 +205,7 @@ private:
                 }
                 return;
             case GEN_IPADD: {
-                std::string raw = bytes_of_string(*name.d.iPAddress);
+                std::string raw(octets_of(*name.d.iPAddress));
                 if (raw.size() != 4 && raw.size() != 16) malformed("IP SAN has neither 4 nor 16 bytes");
                 facts_.ip.push_back(std::move(raw));
                 return;
@@ -276,7 +266,7 @@ private:
 
     void read_key_usage(const void* value) {
         const auto* const usage = static_cast<const ASN1_BIT_STRING*>(value);
-        const std::string bits = bytes_of_string(*usage);
+        const std::string_view bits = octets_of(*usage);
         // X.690 11.2.1: unused bits are zero. OpenSSL's decoder clears them.
         if (!bits.empty() && bits.back() != facts_.extensions.back().value.back()) {
             malformed_extension("2.5.29.15", "is not DER");
@@ -366,111 +356,6 @@ std::string certificate_sha256(const X509& certificate) {
     if (X509_digest(&certificate, &sha256_algorithm(), bytes, nullptr) != 1) throw std::bad_alloc();
     return out;
 }
-
-std::string spki_sha256(const X509& certificate) {
-    const std::string encoded = encode(i2d_X509_PUBKEY, *X509_get_X509_PUBKEY(&certificate));
-    if (encoded.empty()) throw std::bad_alloc();
-    return sha256(encoded);
-}
-
-namespace {
-
-// A SubjectPublicKeyInfo with this key in its BIT STRING; shorter than 64 kB, as any accepted certificate is.
-std::string spki_with(std::string_view algorithm, std::string_view key) {
-    return der_element(V_ASN1_SEQUENCE, std::string(algorithm) +
-                                            der_element(V_ASN1_BIT_STRING, std::string(1, '\0') + std::string(key)));
-}
-
-// X and Y of the key's point, each padded to the size of the field; empty if the curve is over a binary field.
-// `encoded`: the point (SEC 1 2.3.3), which OpenSSL has accepted.
-std::string coordinates_of(const EVP_PKEY& key, std::string_view encoded) {
-    char field[32] = "";
-    EVP_PKEY_get_utf8_string_param(&key, OSSL_PKEY_PARAM_EC_FIELD_TYPE, field, sizeof field, nullptr);
-    if (std::string_view(field) != SN_X9_62_prime_field) return {};
-    const bool is_compressed = encoded.starts_with('\x02') || encoded.starts_with('\x03');
-    if (!is_compressed) return std::string(encoded.substr(std::min<std::size_t>(1, encoded.size())));
-    const BignumPtr y = ec_number(key, OSSL_PKEY_PARAM_EC_PUB_Y);
-    std::string out(encoded.substr(1));
-    std::string bytes(out.size(), '\0');
-    const int size = static_cast<int>(bytes.size());
-    if (!y || BN_bn2binpad(y.get(), reinterpret_cast<unsigned char*>(bytes.data()), size) != size) return {};
-    return out + bytes;
-}
-
-std::vector<std::string> forms_of_point(std::string_view algorithm, const EVP_PKEY& key, std::string_view encoded) {
-    const std::string both = coordinates_of(key, encoded);
-    if (both.empty()) return {};
-    const char odd = static_cast<char>(both.back() & 1);
-    const std::string x = both.substr(0, both.size() / 2);
-    std::vector<std::string> out;
-    for (const std::string& point :
-         {"\x04" + both, static_cast<char>(2 + odd) + x, static_cast<char>(6 + odd) + both}) {
-        out.push_back(sha256(spki_with(algorithm, point)));
-    }
-    return out;
-}
-
-std::vector<std::string> forms_of_rsa(std::string_view key) {
-    using namespace std::string_view_literals;
-    std::vector<std::string> out;
-    for (const std::string_view algorithm : {"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00"sv,
-                                             "\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a"sv}) {
-        out.push_back(sha256(spki_with(algorithm, key)));
-    }
-    return out;
-}
-
-// Takes an INTEGER that is positive and as short as can be.
-bool take_positive(DerReader& reader) {
-    const auto number = reader.next(V_ASN1_INTEGER);
-    if (!number || number->content.empty()) return false;
-    const auto at = [&](std::size_t i) { return static_cast<std::uint8_t>(number->content[i]); };
-    return at(0) < 0x80 && (number->content.size() == 1 || at(0) != 0 || at(1) >= 0x80);
-}
-
-// RFC 8017 A.1.1.
-bool is_rsa_public_key(std::string_view der) {
-    DerReader outer(der);
-    const auto sequence = outer.next(kDerSequence);
-    if (!sequence || !outer.at_end()) return false;
-    DerReader numbers(sequence->content);
-    return take_positive(numbers) && take_positive(numbers) && numbers.at_end();
-}
-
-bool is_key_of(const EVP_PKEY* key, const char* type) { return key != nullptr && EVP_PKEY_is_a(key, type) == 1; }
-
-std::string key_fault(const X509& certificate) {
-    const EVP_PKEY* const key = X509_get0_pubkey(&certificate);  // null if OpenSSL does not know it
-    ASN1_OBJECT* algorithm = nullptr;
-    X509_PUBKEY_get0_param(&algorithm, nullptr, nullptr, nullptr, X509_get_X509_PUBKEY(&certificate));
-    const int kind = OBJ_obj2nid(algorithm);
-    const std::string encoded = bytes_of_string(*X509_get0_pubkey_bitstr(&certificate));
-    if (kind == NID_rsaEncryption || kind == NID_rsassaPss) {
-        return is_rsa_public_key(encoded) ? "" : "RSAPublicKey is not DER";
-    }
-    const bool is_short = kind == NID_X9_62_id_ecPublicKey && !encoded.starts_with('\x04');
-    const bool has_forms = !is_short || (key != nullptr && !coordinates_of(*key, encoded).empty());
-    return has_forms ? "" : "a compressed point whose other forms are not known";
-}
-
-}  // namespace
-
-std::vector<std::string> key_forms(const X509& certificate) {
-    const ErrorQueueGuard errors;
-    EVP_PKEY* const key = X509_get0_pubkey(&certificate);
-    const std::string encoded = encode(i2d_X509_PUBKEY, *X509_get_X509_PUBKEY(&certificate));
-    std::vector<std::string> out;
-    const auto whole = DerReader(encoded).next(kDerSequence);
-    const auto algorithm = whole ? DerReader(whole->content).next() : std::nullopt;
-    const auto bits = bytes_of_string(*X509_get0_pubkey_bitstr(&certificate));
-    if (algorithm && is_key_of(key, "EC")) out = forms_of_point(algorithm->encoding, *key, bits);
-    if (is_key_of(key, "RSA") || is_key_of(key, "RSA-PSS")) out = forms_of_rsa(bits);
-    std::string own = sha256(encoded);
-    if (std::find(out.begin(), out.end(), own) == out.end()) out.push_back(std::move(own));
-    return out;
-}
-
-std::string key_sha256(const X509& certificate) { return key_forms(certificate).front(); }
 
 std::string ip_text(std::string_view raw) {
     char text[INET6_ADDRSTRLEN];

@@ -94,8 +94,7 @@ std::string der_of(const ASN1_STRING& value) {
     const int length = ASN1_STRING_length(&value), tag = ASN1_STRING_type(&value);
     if (is_folded_type(tag) && length < kShort) {
         std::string out = {static_cast<char>(tag), static_cast<char>(length)};
-        return out.append(reinterpret_cast<const char*>(ASN1_STRING_get0_data(&value)),
-                          static_cast<std::size_t>(length));
+        return out.append(octets_of(value));
     }
     // Through ASN1_TYPE, because an attribute value may have any type.
     ASN1_TYPE type{};
@@ -159,8 +158,7 @@ DistinguishedName read_name(const X509_NAME& name) {
     for (int i = 0; i < count; ++i) {
         const X509_NAME_ENTRY* const entry = X509_NAME_get_entry(&name, i);
         const ASN1_STRING* const value = X509_NAME_ENTRY_get_data(entry);
-        const std::string_view bytes(reinterpret_cast<const char*>(ASN1_STRING_get0_data(value)),
-                                     static_cast<std::size_t>(ASN1_STRING_length(value)));
+        const std::string_view bytes = octets_of(*value);
         const int tag = ASN1_STRING_type(value);
         NameAttribute attribute;
         attribute.oid = oid_dotted(*X509_NAME_ENTRY_get_object(entry));

@@ -10,7 +10,7 @@
 #include "mtls_authz/base/openssl_types.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/der.hpp"
-#include "mtls_authz/certificate/key_type.hpp"
+#include "mtls_authz/certificate/public_key.hpp"
 
 namespace mtls {
 

@@ -1,4 +1,4 @@
-#include "mtls_authz/certificate/key_type.hpp"
+#include "mtls_authz/certificate/public_key.hpp"
 
 #include <openssl/core_names.h>
 #include <openssl/ec.h>

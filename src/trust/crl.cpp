@@ -81,8 +81,7 @@ unsigned reason_bits(const ASN1_BIT_STRING* flags) {
 }  // namespace
 
 std::string serial_key(const ASN1_INTEGER& serial) {
-    const std::string_view raw(reinterpret_cast<const char*>(ASN1_STRING_get0_data(&serial)),
-                               static_cast<std::size_t>(ASN1_STRING_length(&serial)));
+    const std::string_view raw = octets_of(serial);
     const std::size_t first = std::min(raw.find_first_not_of('\0'), raw.size());
     return (ASN1_STRING_type(&serial) == V_ASN1_NEG_INTEGER ? "-" : "+") + std::string(raw.substr(first));
 }

@@ -45,6 +45,12 @@ std::string encode(int (*i2d)(const T*, unsigned char**), const T& value) {
     return out;
 }
 
+// The content of an ASN.1 string, borrowed from it.
+inline std::string_view octets_of(const ASN1_STRING& value) {
+    return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(&value)),
+            static_cast<std::size_t>(ASN1_STRING_length(&value))};
+}
+
 // Decodes one certificate at the front of `der` and removes it there; null, with `der` as it was, if there is none.
 inline X509Ptr take_x509(std::string_view& der) {
     const auto* const begin = reinterpret_cast<const unsigned char*>(der.data());

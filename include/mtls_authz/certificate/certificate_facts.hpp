@@ -11,7 +11,7 @@
 
 #include "mtls_authz/base/published.hpp"
 #include "mtls_authz/certificate/distinguished_name.hpp"
-#include "mtls_authz/certificate/key_type.hpp"
+#include "mtls_authz/certificate/public_key.hpp"
 
 namespace mtls {
 
@@ -71,15 +71,8 @@ struct CaDigests {
 // Takes time linear in the size of the certificate. Never fails; the first fault is in `malformed`.
 CertificateFacts read_facts(const X509& certificate);
 
-// Raw SHA-256 of the certificate and of its SubjectPublicKeyInfo.
+// Raw SHA-256 of the certificate.
 std::string certificate_sha256(const X509& certificate);
-std::string spki_sha256(const X509& certificate);
-// Raw SHA-256 of every SubjectPublicKeyInfo that can encode this key, the usual one first: the point of an elliptic
-// curve uncompressed, compressed or hybrid (RFC 5480 2.2), an RSA key under rsaEncryption or id-RSASSA-PSS (RFC 4055
-// 1.2). For other keys, and for curves over binary fields, only the encoding in the certificate.
-std::vector<std::string> key_forms(const X509& certificate);
-// The first element of key_forms(): identifies a key independently of its encoding.
-std::string key_sha256(const X509& certificate);
 
 // "203.0.113.7" or "2001:db8::1" from 4 or 16 raw bytes.
 std::string ip_text(std::string_view raw);

@@ -23,9 +23,7 @@ using AccessPtr = std::unique_ptr<AUTHORITY_INFO_ACCESS, FreeWith<AUTHORITY_INFO
 
 std::string uri_of(const GENERAL_NAME& name) {
     if (name.type != GEN_URI) return {};
-    const ASN1_IA5STRING& uri = *name.d.uniformResourceIdentifier;
-    std::string text(reinterpret_cast<const char*>(ASN1_STRING_get0_data(&uri)),
-                     static_cast<std::size_t>(ASN1_STRING_length(&uri)));
+    std::string text(octets_of(*name.d.uniformResourceIdentifier));
     const std::string scheme = lower(text.substr(0, text.find(':')));
     const bool is_plain = std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
     return is_plain && (scheme == "http" || scheme == "https") ? text : std::string();

@@ -1,4 +1,5 @@
-// The type of a public key (algorithm, size, curve), and the patterns that `key:` compares it with.
+// The public key of a certificate: its type (algorithm, size, curve), the patterns that `key:` compares that with, and
+// the encodings in which the same key can come.
 #pragma once
 
 #include <openssl/x509.h>
@@ -25,6 +26,18 @@ struct KeyType {
 };
 
 KeyType key_type_of(const X509& certificate);
+
+// Raw SHA-256 of the SubjectPublicKeyInfo.
+std::string spki_sha256(const X509& certificate);
+// Raw SHA-256 of every SubjectPublicKeyInfo that can encode this key, the usual one first: the point of an elliptic
+// curve uncompressed, compressed or hybrid (RFC 5480 2.2), an RSA key under rsaEncryption or id-RSASSA-PSS (RFC 4055
+// 1.2). For other keys, and for curves over binary fields, only the encoding in the certificate.
+std::vector<std::string> key_forms(const X509& certificate);
+// The first element of key_forms(): identifies a key independently of its encoding.
+std::string key_sha256(const X509& certificate);
+// Why the same key could come in an encoding that key_forms() does not have, so that its revocation would not name it;
+// "" if it could not.
+std::string key_fault(const X509& certificate);
 
 // A number of an EC key, by its name in <openssl/core_names.h>; null if there is none of up to 576 bits.
 BignumPtr ec_number(const EVP_PKEY& key, const char* name);

@@ -1,0 +1,119 @@
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+
+#include <algorithm>
+#include <new>
+
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/der.hpp"
+#include "mtls_authz/certificate/public_key.hpp"
+
+namespace mtls {
+
+std::string spki_sha256(const X509& certificate) {
+    const std::string encoded = encode(i2d_X509_PUBKEY, *X509_get_X509_PUBKEY(&certificate));
+    if (encoded.empty()) throw std::bad_alloc();
+    return sha256(encoded);
+}
+
+namespace {
+
+// A SubjectPublicKeyInfo with this key in its BIT STRING; shorter than 64 kB, as any accepted certificate is.
+std::string spki_with(std::string_view algorithm, std::string_view key) {
+    return der_element(V_ASN1_SEQUENCE, std::string(algorithm) +
+                                            der_element(V_ASN1_BIT_STRING, std::string(1, '\0') + std::string(key)));
+}
+
+// X and Y of the key's point, each padded to the size of the field; empty if the curve is over a binary field.
+// `encoded`: the point (SEC 1 2.3.3), which OpenSSL has accepted.
+std::string coordinates_of(const EVP_PKEY& key, std::string_view encoded) {
+    char field[32] = "";
+    EVP_PKEY_get_utf8_string_param(&key, OSSL_PKEY_PARAM_EC_FIELD_TYPE, field, sizeof field, nullptr);
+    if (std::string_view(field) != SN_X9_62_prime_field) return {};
+    const bool is_compressed = encoded.starts_with('\x02') || encoded.starts_with('\x03');
+    if (!is_compressed) return std::string(encoded.substr(std::min<std::size_t>(1, encoded.size())));
+    const BignumPtr y = ec_number(key, OSSL_PKEY_PARAM_EC_PUB_Y);
+    std::string out(encoded.substr(1));
+    std::string bytes(out.size(), '\0');
+    const int size = static_cast<int>(bytes.size());
+    if (!y || BN_bn2binpad(y.get(), reinterpret_cast<unsigned char*>(bytes.data()), size) != size) return {};
+    return out + bytes;
+}
+
+std::vector<std::string> forms_of_point(std::string_view algorithm, const EVP_PKEY& key, std::string_view encoded) {
+    const std::string both = coordinates_of(key, encoded);
+    if (both.empty()) return {};
+    const char odd = static_cast<char>(both.back() & 1);
+    const std::string x = both.substr(0, both.size() / 2);
+    std::vector<std::string> out;
+    for (const std::string& point :
+         {"\x04" + both, static_cast<char>(2 + odd) + x, static_cast<char>(6 + odd) + both}) {
+        out.push_back(sha256(spki_with(algorithm, point)));
+    }
+    return out;
+}
+
+std::vector<std::string> forms_of_rsa(std::string_view key) {
+    using namespace std::string_view_literals;
+    std::vector<std::string> out;
+    for (const std::string_view algorithm : {"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00"sv,
+                                             "\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a"sv}) {
+        out.push_back(sha256(spki_with(algorithm, key)));
+    }
+    return out;
+}
+
+// Takes an INTEGER that is positive and as short as can be.
+bool take_positive(DerReader& reader) {
+    const auto number = reader.next(V_ASN1_INTEGER);
+    if (!number || number->content.empty()) return false;
+    const auto at = [&](std::size_t i) { return static_cast<std::uint8_t>(number->content[i]); };
+    return at(0) < 0x80 && (number->content.size() == 1 || at(0) != 0 || at(1) >= 0x80);
+}
+
+// RFC 8017 A.1.1.
+bool is_rsa_public_key(std::string_view der) {
+    DerReader outer(der);
+    const auto sequence = outer.next(kDerSequence);
+    if (!sequence || !outer.at_end()) return false;
+    DerReader numbers(sequence->content);
+    return take_positive(numbers) && take_positive(numbers) && numbers.at_end();
+}
+
+bool is_key_of(const EVP_PKEY* key, const char* type) { return key != nullptr && EVP_PKEY_is_a(key, type) == 1; }
+
+}  // namespace
+
+std::vector<std::string> key_forms(const X509& certificate) {
+    const ErrorQueueGuard errors;
+    EVP_PKEY* const key = X509_get0_pubkey(&certificate);
+    const std::string encoded = encode(i2d_X509_PUBKEY, *X509_get_X509_PUBKEY(&certificate));
+    std::vector<std::string> out;
+    const auto whole = DerReader(encoded).next(kDerSequence);
+    const auto algorithm = whole ? DerReader(whole->content).next() : std::nullopt;
+    const std::string_view bits = octets_of(*X509_get0_pubkey_bitstr(&certificate));
+    if (algorithm && is_key_of(key, "EC")) out = forms_of_point(algorithm->encoding, *key, bits);
+    if (is_key_of(key, "RSA") || is_key_of(key, "RSA-PSS")) out = forms_of_rsa(bits);
+    std::string own = sha256(encoded);
+    if (std::find(out.begin(), out.end(), own) == out.end()) out.push_back(std::move(own));
+    return out;
+}
+
+std::string key_sha256(const X509& certificate) { return key_forms(certificate).front(); }
+
+std::string key_fault(const X509& certificate) {
+    const ErrorQueueGuard errors;
+    const EVP_PKEY* const key = X509_get0_pubkey(&certificate);  // null if OpenSSL does not know it
+    ASN1_OBJECT* algorithm = nullptr;
+    X509_PUBKEY_get0_param(&algorithm, nullptr, nullptr, nullptr, X509_get_X509_PUBKEY(&certificate));
+    const int kind = OBJ_obj2nid(algorithm);
+    const std::string_view encoded = octets_of(*X509_get0_pubkey_bitstr(&certificate));
+    if (kind == NID_rsaEncryption || kind == NID_rsassaPss) {
+        return is_rsa_public_key(encoded) ? "" : "RSAPublicKey is not DER";
+    }
+    const bool is_short = kind == NID_X9_62_id_ecPublicKey && !encoded.starts_with('\x04');
+    const bool has_forms = !is_short || (key != nullptr && !coordinates_of(*key, encoded).empty());
+    return has_forms ? "" : "a compressed point whose other forms are not known";
+}
+
+}  // namespace mtls
