@@ -141,4 +141,10 @@ std::int64_t monotonic_seconds() {
     return now.tv_sec;
 }
 
+std::string TimeWindow::fault() const {
+    if (!from || !until || *from <= *until) return {};
+    return "from=" + format_time(*from) + " is later than until=" + format_time(*until) +
+           ", so it would never hold: swap the two, or mend one";
+}
+
 }  // namespace mtls

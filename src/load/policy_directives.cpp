@@ -4,8 +4,6 @@
 #include <iterator>
 
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/certificate/algorithms.hpp"
-#include "mtls_authz/certificate/spiffe_id.hpp"
 #include "mtls_authz/load/policy_builder.hpp"
 #include "mtls_authz/load/refusal_directives.hpp"
 #include "mtls_authz/policy/forwarding.hpp"
@@ -19,13 +17,6 @@ namespace {
 std::string only_word(const Directive& d) {
     const auto words = config_words(d.args);
     return words.size() == 1 ? words.front() : d.args;
-}
-
-// Why a window contains no instant; "" if it does.
-std::string fault_of(const TimeWindow& window) {
-    if (!window.from || !window.until || *window.from <= *window.until) return {};
-    return "from=" + format_time(*window.from) + " is later than until=" + format_time(*window.until) +
-           ", so it would never hold: swap the two, or mend one";
 }
 
 }  // namespace
@@ -73,131 +64,6 @@ void PolicyBuilder::identity(const Directive& d, WrittenPartner& partner) {
     partner.identities.add({selectors.view(), any, named, {std::string_view(d.where.file), d.where.line}});
 }
 
-// Nothing if the file cannot be read; adds the error.
-std::optional<std::string> PolicyBuilder::read_content(const Directive& d, const std::string& file, std::size_t limit) {
-    if (is_text_only_) return std::nullopt;
-    const std::string path = absolute(file);
-    auto content = files_.read(path, limit);
-    files_read_.insert_or_assign(path, WrittenFile{content ? sha256(content.value()) : content.error(), limit});
-    if (content) return std::move(content.value());
-    error(d.where, d.name + ": cannot read " + in_quotes(path) + ": " + content.error() +
-                       (is_database_name(path) ? "" : hint_of_missing(path)));
-    return std::nullopt;
-}
-
-// Decodes each file once, and not at all if an earlier policy has its content.
-bool PolicyBuilder::read_file(const Directive& d, const std::string& file, CertificateFile& out) {
-    const std::string path = absolute(file);
-    const auto here = certificates_at_.find(path);
-    if (here != certificates_at_.end()) {
-        out = here->second;
-        return true;
-    }
-    const auto content = read_content(d, file, kLargestCertificateFile);
-    if (!content) return false;
-    const std::string& digest = files_read_.at(path).digest;
-    CertificateFile& decoded = written_.certificates[digest];
-    if (decoded.empty() && previous_ != nullptr) decoded = previous_->certificates_of(digest);
-    if (decoded.empty()) {
-        const auto read = read_certificates(*content, path);
-        if (!read) {
-            written_.certificates.erase(digest);
-            error(d.where, d.name + ": " + read.error());
-            return false;
-        }
-        decoded = keep_certificates(d, file, read.value());
-    }
-    out = decoded;
-    certificates_at_.emplace(path, out);
-    return true;
-}
-
-CertificateFile PolicyBuilder::keep_certificates(const Directive& d, const std::string& file,
-                                                 const std::vector<ReadCertificate>& read) {
-    std::vector<AnchorCertificate> certificates;
-    for (const ReadCertificate& c : read) {
-        certificates.emplace_back(c, arena_);
-        const std::string fault = c.facts.malformed.empty() ? unknown_key(*c.certificate) : c.facts.malformed;
-        if (fault.empty()) continue;
-        warning(d.where, d.name + " " + in_quotes(file) + ": the certificate " +
-                             in_double_quotes(c.facts.subject.text()) +
-                             " makes no path, so nothing under it is let in: " + escape_for_reader(fault, 200));
-    }
-    return arena_.keep(certificates);
-}
-
-void PolicyBuilder::trust_anchor(const Directive& d, WrittenPartner* partner) {
-    const auto words = config_words(d.args);
-    auto& set = partner != nullptr ? own_anchors_[partner] : default_anchors_;
-    if (partner == nullptr && set) {
-        return error(d.where, d.name + ": the default trust anchor is already set at " + set->where.str() +
-                                  "; name all its files on one line");
-    }
-    if (!set) set = std::make_shared<WrittenAnchorSet>();
-    set->where = d.where;
-    if (words.size() == 1 && words.front() == kModSsl) {
-        set->uses_mod_ssl = true;
-        return;
-    }
-    std::vector<std::string> files;
-    std::optional<std::string> trust_domain;
-    TimeWindow window;
-    for (const std::string& word : words) {
-        if (const auto domain = option(word, "trust-domain")) {
-            if (trust_domain) return error(d.where, d.name + ": " + in_quotes(word) + " is given twice");
-            trust_domain = domain;
-            continue;
-        }
-        const auto from = option(word, "from");
-        const auto until = option(word, "until");
-        if (!from && !until) {
-            if (word == kModSsl) return error(d.where, d.name + ": mod_ssl stands alone on its line");
-            files.push_back(word);
-            continue;
-        }
-        auto& edge = from ? window.from : window.until;
-        if (edge) return error(d.where, d.name + ": " + in_quotes(word) + " is given twice");
-        const auto date = parse_date(from ? *from : *until, from ? DateEdge::kFrom : DateEdge::kUntil);
-        if (!date) return error(d.where, d.name + ": " + date.error());
-        edge = date.value();
-    }
-    const auto is_bundle = [](const std::string& file) { return file.starts_with(kBundlePrefix); };
-    const bool some_bundle = std::any_of(files.begin(), files.end(), is_bundle);
-    if (files.empty() || (trust_domain && !some_bundle)) {
-        return error(d.where, d.name +
-                                  ": expected FILE... [from=DATE] [until=DATE], bundle:FILE trust-domain=NAME "
-                                  "[from=DATE] [until=DATE], or mod_ssl");
-    }
-    if (const std::string fault = fault_of(window); !fault.empty()) return error(d.where, d.name + ": " + fault);
-    if (some_bundle) {
-        const std::string fault = files.size() > 1 ? "a SPIFFE bundle has a line of its own"
-                                  : partner == nullptr
-                                      ? "a SPIFFE bundle belongs inside <MTLSPartner NAME>: no default for all"
-                                  : !trust_domain ? in_quotes(files[0]) +
-                                                        " needs trust-domain=NAME beside it: a bundle does not say "
-                                                        "whose it is"
-                                                  : trust_domain_fault(*trust_domain);
-        if (!fault.empty()) return error(d.where, d.name + ": " + fault);
-    }
-    for (const std::string& file : files) {
-        WrittenAnchor anchor{file, d.where, window, {}, trust_domain.value_or(""), {}};
-        if (some_bundle ? read_bundle(d, anchor) : read_file(d, file, anchor.certificates)) {
-            set->anchors.push_back(std::move(anchor));
-        }
-    }
-}
-
-void PolicyBuilder::intermediate(const Directive& d, WrittenPartner& partner) {
-    const auto files = config_words(d.args);
-    if (files.empty()) return error(d.where, d.name + ": expected FILE..., like mtls/acme-intermediate.pem");
-    for (const std::string& file : files) {
-        CertificateFile certificates;
-        if (!read_file(d, file, certificates)) continue;
-        partner.intermediate_files.push_back(file);
-        partner.intermediates.push_back(certificates);
-    }
-}
-
 void PolicyBuilder::group(const Directive& d, WrittenPartner& partner) {
     const auto words = config_words(d.args);
     const auto condition =
@@ -241,7 +107,7 @@ void PolicyBuilder::valid(const Directive& d, WrittenPartner& partner) {
     if (partner.validity.unbounded()) {
         return error(d.where, d.name + ": expected [from=DATE] [until=DATE], like until=2027-12-31");
     }
-    if (const std::string fault = fault_of(partner.validity); !fault.empty()) error(d.where, d.name + ": " + fault);
+    if (const std::string fault = partner.validity.fault(); !fault.empty()) error(d.where, d.name + ": " + fault);
 }
 
 void PolicyBuilder::purpose(const Directive& d, WrittenPartner& partner) {

@@ -268,6 +268,7 @@ CLAIM(selectors_paths_fields_and_words_are_parsed_where_configuration_is_read_al
         "src/rules/field_name.cpp",            // parses
         "src/decide/gate.cpp",                 // GateRule::parse_allow() and parse_deny()
         "src/rules/grant.cpp",                 // PathPattern::parse() and with_fields()
+        "src/load/policy_anchors.cpp",         //
         "src/load/policy_builder.cpp",         //
         "src/load/policy_directives.cpp",      //
         "src/load/policy_writer.cpp",          //

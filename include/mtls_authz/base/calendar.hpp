@@ -37,6 +37,8 @@ struct TimeWindow {
         return now == kAnyTime || ((!from || *from <= now) && (!until || now <= *until));
     }
     bool unbounded() const { return !from && !until; }
+    // Why it contains no instant; "" if it does.
+    std::string fault() const;
 };
 
 // Seconds of CLOCK_MONOTONIC, the same in all processes.
