@@ -11,14 +11,13 @@
 #include <utility>
 
 #include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/keeper/poll_timer.hpp"
 #include "mtls_authz/load/lint.hpp"
 #include "mtls_authz/system/heap.hpp"
 
 namespace mtls {
 
 namespace {
-
-constexpr std::chrono::milliseconds kBetweenLooks{500};
 
 // Warns of files that the run-time user cannot read: a reload cannot see them, so their contents stay until a restart.
 void warn_of_unreadable(const std::vector<std::string>& paths, const FileTrust& trust,
@@ -105,13 +104,6 @@ void LivePolicy::use_database(const std::string& spelled, const Where& where) {
     revocation_files_.watch(all);
 }
 
-// Takes what was in force before a restart, if it is usable.
-bool LivePolicy::restore(Watched kind) {
-    auto shelf = board_ != nullptr ? shelf_.look_at_kept() : std::nullopt;
-    std::vector<Diagnostic> unusable;
-    return shelf && shelf->serials[index_of(kind)] != 0 && take(kind, *shelf, unusable);
-}
-
 void LivePolicy::close_gates() {
     source_.invalidate();
     drop_policy();
@@ -140,7 +132,7 @@ void LivePolicy::look_at_refusals(std::vector<Diagnostic>& findings) {
     // Only two equal looks take lines away. The keeper may not look at all (MTLSPolicyRefresh 0), or not be able to
     // read what root can.
     if (revocation_files_.is_waiting()) {
-        std::this_thread::sleep_for(kBetweenLooks);
+        std::this_thread::sleep_for(PollTimer::kPause);
         revocation_files_.look(findings);
     }
     revocation_files_.take_added();
@@ -152,6 +144,12 @@ void LivePolicy::note_revision() {
 }
 
 std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& findings, std::vector<Diagnostic>& reported) {
+    auto before = board_ != nullptr ? shelf_.look_at_kept() : std::nullopt;
+    // Takes what was in force before a restart, if it is usable.
+    const auto restore = [&](Watched kind) {
+        std::vector<Diagnostic> unusable;
+        return before && before->serials[index_of(kind)] != 0 && take(kind, *before, unusable);
+    };
     const bool has_policy = restore(Watched::kPolicy);
     auto built = source_.build(findings);
     name_tables(findings);

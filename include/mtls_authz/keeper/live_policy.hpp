@@ -125,7 +125,6 @@ public:
     RevocationFiles& revocation_files() { return revocation_files_; }
 
 private:
-    bool restore(Watched kind);
     void close_gates();
     void look_at_start(Watched kind, bool is_restored, std::vector<Diagnostic>& findings,
                        const std::function<void()>& look);

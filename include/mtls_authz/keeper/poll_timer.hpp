@@ -15,8 +15,9 @@ class PollTimer {
 public:
     using Clock = std::chrono::steady_clock;
     static constexpr std::size_t kFew = 1000;  // up to this many files are polled each `interval` in any case
+    static constexpr std::chrono::milliseconds kPause{500};  // before the second poll after a change
 
-    // `pause`: time before the second poll after a change.
+    // `pause`: kPause, but in tests.
     PollTimer(std::chrono::milliseconds interval, std::chrono::milliseconds pause,
               std::chrono::milliseconds rarely = std::chrono::minutes(1))
         : interval_(interval), pause_(pause), rarely_(rarely) {}

@@ -198,7 +198,7 @@ const char* on_event_cmd(cmd_parms* cmd, void*, const char* args) noexcept {
             return failure(cmd, std::string(cmd->cmd->name) +
                                     ": expected PROGRAM [ARGUMENT...], like /usr/local/lib/mtls/event-mail.sh "
                                     "pki@example.org");
-        if (!words.front().starts_with('/')) words.front().insert(0, state().server_root + "/");
+        words.front() = in_server_root(words.front());
         state().event_command = std::move(words);
         state().event_command_at = place_of(cmd->directive);
         return nullptr;

@@ -40,10 +40,11 @@ namespace {
 using std::chrono::milliseconds;
 
 // Smaller only in the ThreadSanitizer build, so that a test sees thousands of reloads.
-#ifndef MTLS_AUTHZ_PAUSE
-#define MTLS_AUTHZ_PAUSE 500
+#ifdef MTLS_AUTHZ_PAUSE
+constexpr milliseconds kPause{MTLS_AUTHZ_PAUSE};
+#else
+constexpr milliseconds kPause = PollTimer::kPause;
 #endif
-constexpr milliseconds kPause{MTLS_AUTHZ_PAUSE};  // before the second poll after a change
 
 // ---- reports --------------------------------------------------------------------------------------------------------
 
@@ -154,7 +155,7 @@ void warn_of_watch_fault(const server_rec* s, const std::string& fault) {
     const milliseconds interval = std::chrono::seconds(state().refresh_seconds);
     // New rows of a database are polled soon.
     const milliseconds longest = state().database != nullptr ? milliseconds(100) : milliseconds(1000);
-    PollTimer timer(MTLS_AUTHZ_PAUSE < 500 ? kPause : interval, kPause);
+    PollTimer timer(kPause < PollTimer::kPause ? kPause : interval, kPause);
     for (;;) {
         heartbeat = monotonic_seconds();
         const unsigned seen = policies;
@@ -200,7 +201,7 @@ void ensure_published(const server_rec* s) {
     Live& live = state().live;
     using Clock = std::chrono::steady_clock;
     constexpr milliseconds kLongestPass{2000};
-    constexpr milliseconds kTwoPolls = 2 * milliseconds(MTLS_AUTHZ_PAUSE) + milliseconds(200);
+    constexpr milliseconds kTwoPolls = 2 * kPause + milliseconds(200);
     Clock::time_point last_pass = Clock::now();
     Clock::time_point answers_from = is_first ? last_pass : last_pass + kTwoPolls;
     for (;;) {
