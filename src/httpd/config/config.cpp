@@ -92,6 +92,10 @@ void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) no
     return &out;
 }
 
+std::string in_server_root(const std::string& path) {
+    return path.starts_with('/') ? path : state().server_root + "/" + path;
+}
+
 bool is_restart() {
     return ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_CONFIG && ap_state_query(AP_SQ_CONFIG_GEN) > 1;
 }

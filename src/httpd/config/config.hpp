@@ -197,8 +197,16 @@ inline bool is_authenticated_here(request_rec* r) {
     return type != nullptr && equal_nocase(type, "MTLS");
 }
 
+// Whether this module's providers or its AuthType have a say in the authorization here.
+inline bool authorizes(request_rec* r) { return dir_config(r).has_provider || is_authenticated_here(r); }
+// Whether anything of this module decides here.
+inline bool is_guarded(request_rec* r) { return has_gate(dir_config(r)) || authorizes(r); }
+
 // HUP or USR1: the server runs already, and must go on.
 bool is_restart();
+
+// A path that the configuration has, relative to ServerRoot as in httpd's own directives.
+std::string in_server_root(const std::string& path);
 
 // "FILE:LINE"; FILE is relative if it is below ServerRoot.
 std::string short_place(const Where& where);

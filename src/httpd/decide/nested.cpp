@@ -44,7 +44,7 @@ bool reaches(const request_rec* r) {
     return is_dav_destination(r) ? is_recursive(r->main) || overwrites_collection(r) : is_recursive(r);
 }
 
-// Whether a <Files> or <If> section may decide something below this path: its own place is the holder's.
+// Whether a <Files> or <If> section may apply somewhere below this path. It applies within its holder alone.
 bool may_decide_below(const GateSection& section, const request_rec* r) {
     using Kind = GateSection::Kind;
     const char* const path = section.holder == Kind::kLocation ? r->uri : r->filename;
@@ -71,8 +71,8 @@ bool covers_something_below(const GateSection& section, const request_rec* r) {
     return !literal && here.starts_with(prefix);
 }
 
-// Whether the allow rules of a <Location> here, which is merged after <Files> and also applies below, replace those of
-// the section.
+// Whether the section is a <Files> whose allow rules a <Location> replaces: the one that applies here and below, since
+// it is merged later.
 bool is_replaced_by(const DirConfig& here, const GateSection& section) {
     const GateSection* const own = here.section;
     return section.kind == GateSection::Kind::kFiles && section.config->deny == nullptr && own != nullptr &&

@@ -103,7 +103,7 @@ public:
         out.is_gated = has_gate(config) && gate_mode(config) == GateMode::kOn;
         if (out.is_gated) out.rules = rules_of(&r);
         if (config.fronts != nullptr && !config.fronts->names.empty()) out.fronts = config.fronts->text();
-        out.authorizes = config.has_provider || is_authenticated_here(&r);
+        out.authorizes = authorizes(&r);
         if (out.authorizes) out.authorizing = authorizing_sections(r.uri);
         if (authorization_of(r) != unconditional) out.authorizing.push_back({nullptr, "<If>"});
         return out;
@@ -200,8 +200,8 @@ bool may_have_removed_dots(const request_rec* r) noexcept {
     return raw && (raw->find("/.") != std::string_view::npos || raw->find("%2") != std::string_view::npos);
 }
 
-// The path that a module, mod_rewrite with [PT] say, replaced for the choice of sections: a program reads it in
-// REQUEST_URI.
+// The path of the request, if a module (mod_rewrite with [PT]) replaced it before httpd chose the sections: a program
+// still reads it in REQUEST_URI.
 std::optional<std::string_view> replaced_path(const request_rec* r) noexcept {
     const bool is_first = r->main == nullptr && r->prev == nullptr;
     if (!is_first || r->uri == r->parsed_uri.path || r->parsed_uri.path == nullptr) return std::nullopt;

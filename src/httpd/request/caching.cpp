@@ -25,8 +25,7 @@ bool is_cache(const module* m) {
 
 // An internal redirect may have reset no_cache since the decision.
 int forbid_caching_again(request_rec* r) {
-    const DirConfig& config = dir_config(r);
-    if (has_gate(config) || config.has_provider || is_authenticated_here(r)) forbid_caching(r);
+    if (is_guarded(r)) forbid_caching(r);
     return OK;
 }
 

@@ -12,9 +12,8 @@ namespace {
 
 int refuse_unasserted(request_rec* r) {
     const RequestState* const request = find_state(r);
-    const DirConfig& config = dir_config(r);
     const bool is_denied = request != nullptr && request->denied_for;
-    if (!is_denied && !has_gate(config) && !config.has_provider && !is_authenticated_here(r)) return DECLINED;
+    if (!is_denied && !is_guarded(r)) return DECLINED;
     ap_log_rerror(
         APLOG_MARK, APLOG_INFO, 0, r,
         "mtls_authz: %s \"%s\": a module runs the handler of a request that authorization did not let in: 403",

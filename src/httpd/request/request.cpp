@@ -181,9 +181,8 @@ bool is_to_be_authorized(request_rec* r, const RequestState& request) {
 }
 
 bool is_granted(request_rec* r, const RequestState& request) {
-    const DirConfig& config = dir_config(r);
     if (request.handover == nullptr) return false;
-    return has_gate(config) ? request.reason == Reason::kGranted : config.has_provider || is_authenticated_here(r);
+    return has_gate(dir_config(r)) ? request.reason == Reason::kGranted : authorizes(r);
 }
 
 // In fixups, since what was decided before may no longer hold, or was skipped. DECLINED: the request may go on.
@@ -310,8 +309,7 @@ int refuse_trace(request_rec* r) {
         const int status = walk(r);
         if (status != OK) return status;
     }
-    const DirConfig& config = dir_config(r);
-    if (!has_gate(config) && !config.has_provider && !is_authenticated_here(r)) return DECLINED;
+    if (!is_guarded(r)) return DECLINED;
     RequestDecision d;
     decide_request(r, {}, d);
     d.reason = Reason::kMethodNotGranted;

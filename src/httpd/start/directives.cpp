@@ -134,8 +134,7 @@ const char* watch_files(cmd_parms* cmd, const char* args, Files& into) noexcept 
         }
         hook_merged_trailers();
         for (const std::string& name : names) {
-            into.watch(
-                {name.starts_with('/') ? name : state().server_root + "/" + name, name, place_of(cmd->directive)});
+            into.watch({in_server_root(name), name, place_of(cmd->directive)});
         }
         return nullptr;
     });
@@ -181,7 +180,7 @@ const char* on_policy_database(cmd_parms* cmd, void*, const char* driver, const 
         if (database != nullptr) return failure(cmd, name + ": already given at " + database->where.str());
         database = pool_new<PolicyDatabase>(cmd->pool);
         database->driver = driver;
-        database->file = *file == '/' ? file : state().server_root + "/" + file;
+        database->file = in_server_root(file);
         database->where = place_of(cmd->directive);
         database->spelled = std::string(driver) + " " + file;
         state().live.policy.use_database(database->spelled, database->where);

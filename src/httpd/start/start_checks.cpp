@@ -177,7 +177,8 @@ std::shared_ptr<const Policy> build_policy(State& s, Findings& findings, Finding
     }
 }
 
-// The text of httpd.conf has no errors, but policy files have, or what httpd.conf names. `is_policy`: the former alone.
+// httpd.conf has no errors in its text; policy files have, or a user or folder that it names is missing (`is_policy`
+// false).
 int fail_for_files(State& s, bool is_policy) {
     const bool may_go_on = is_restart() || (is_policy && !s.policy && s.starts_without_policy);
     // `httpd -k` checks the configuration before it signals the running server, and never runs post_config: a server

@@ -129,8 +129,7 @@ void check_audit_logs(const server_rec* main_server, std::vector<Diagnostic>& fi
     for (const server_rec* s = main_server; s != nullptr; s = s->next) {
         const AuditLog* const log = server_config(s).audit;
         if (log == nullptr || log->target.front() == '|') continue;
-        const bool is_absolute = log->target.front() == '/';
-        const std::string path = is_absolute ? log->target : state().server_root + "/" + log->target;
+        const std::string path = in_server_root(log->target);
         const std::string folder = path.substr(0, path.rfind('/') + 1);
         const std::string hint = hint_of_missing(folder + ".");
         if (hint.empty()) continue;

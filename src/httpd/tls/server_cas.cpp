@@ -21,7 +21,7 @@ namespace {
 // The folder that a directive of mod_ssl names for this server; "" if none does.
 std::string folder_of(const server_rec* s, const char* directive) {
     const std::string setting = server_setting(s, directive);
-    return setting.empty() || setting.starts_with('/') ? setting : state().server_root + "/" + setting;
+    return setting.empty() ? "" : in_server_root(setting);
 }
 
 struct FileContent {
@@ -29,23 +29,31 @@ struct FileContent {
     std::string content;
 };
 
-// `cannot_read`: gets the path of a file or folder, and why.
-std::vector<FileContent> files_in(const std::string& folder,
-                                  const std::function<void(const std::string&, const std::string&)>& cannot_read) {
+// Gets a file or what it holds, and why that is not used.
+using Complain = std::function<void(const std::string& what, const std::string& why)>;
+
+void log_unused(const server_rec* s, int level, const std::string& what, const std::string& why) {
+    ap_log_error(APLOG_MARK, level, 0, s, "mtls_authz: %s: %s", escape_for_log(what, kMostPathBytes).c_str(),
+                 escape_for_log(why, kMostPathBytes).c_str());
+}
+
+// `complain`: called for a file, or the folder itself, that cannot be read.
+std::vector<FileContent> files_in(const std::string& folder, const Complain& complain) {
     constexpr std::size_t kLargestFile = 256UL << 20;
     std::vector<FileContent> out;
     if (folder.empty()) return out;
     std::error_code failed;
     for (std::filesystem::directory_iterator i(folder, failed), end; !failed && i != end; i.increment(failed)) {
-        if (i->is_directory()) continue;
+        std::error_code unknown;
+        if (i->is_directory(unknown)) continue;
         auto content = read_whole_file(i->path(), kLargestFile);
         if (content.ok()) {
             out.push_back({i->path(), std::move(content.value())});
         } else {
-            cannot_read(i->path(), content.error());
+            complain(i->path(), content.error());
         }
     }
-    if (failed) cannot_read(folder, failed.message());
+    if (failed) complain(folder, failed.message());
     return out;
 }
 
@@ -88,11 +96,24 @@ MissingCrl missing_crl_of(const server_rec* s) {
     return passes ? MissingCrl::kPasses : MissingCrl::kRefuses;
 }
 
-std::function<void(const std::string&, const std::string&)> warn_of_ca(const server_rec* s) {
-    return [s](const std::string& path, const std::string& why) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "mtls_authz: SSLCACertificatePath: %s is no trusted CA: %s",
-                     escape_for_log(path, kMostPathBytes).c_str(), escape_for_log(why, kMostPathBytes).c_str());
+// Adds the CAs in a folder, by hashed names alone.
+void add_hashed(const server_rec* s, const std::string& folder, std::vector<X509Ptr>& cas) {
+    const Complain complain = [s](const std::string& path, const std::string& why) {
+        log_unused(s, APLOG_WARNING, "SSLCACertificatePath: " + path + " is no trusted CA", why);
     };
+    HashedFolder hashed(folder);
+    for (const auto& [path, content] : files_in(folder, complain)) {
+        auto read = decode_certificates(content, Wrapping::kPlainPem);  // as mod_ssl reads them
+        if (!read.ok()) continue;                                       // such folders also hold CRLs and other files
+        for (X509Ptr& ca : read.value()) {
+            if (hashed.has(*ca)) {
+                X509_check_purpose(ca.get(), -1, 0);
+                cas.push_back(std::move(ca));
+            } else {
+                complain(path, "OpenSSL does not find it by its name; openssl rehash " + shell_quoted(folder));
+            }
+        }
+    }
 }
 
 void copy_certificates(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(X509_OBJECT) * loaded) {
@@ -104,21 +125,8 @@ void copy_certificates(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(
         X509_check_purpose(ca, -1, 0);
         cas.certificates.push_back(share(*ca));
     }
-    if (const std::string folder = folder_of(s, "SSLCACertificatePath"); !folder.empty()) {
-        HashedFolder hashed(folder);
-        for (const auto& [path, content] : files_in(folder, warn_of_ca(s))) {
-            auto read = decode_certificates(content, Wrapping::kPlainPem);  // as mod_ssl reads them
-            if (!read.ok()) continue;  // such folders also hold CRLs and other files
-            for (X509Ptr& ca : read.value()) {
-                if (!hashed.has(*ca)) {
-                    warn_of_ca(s)(path, "OpenSSL does not find it by its name; openssl rehash " + shell_quoted(folder));
-                    continue;
-                }
-                X509_check_purpose(ca.get(), -1, 0);
-                cas.certificates.push_back(std::move(ca));
-            }
-        }
-    }
+    const std::string folder = folder_of(s, "SSLCACertificatePath");
+    if (!folder.empty()) add_hashed(s, folder, cas.certificates);
     cas.digests.clear();
     for (const X509Ptr& ca : cas.certificates) {
         cas.digests.push_back(certificate_sha256(*ca));
@@ -134,10 +142,11 @@ void copy_crls(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(X509_OBJ
         crls->mark_unusable(issuer, "a CRL that mod_ssl was given cannot be used: " + why);
     };
     const auto not_used = [s](int level, const std::string& what, const std::string& why) {
-        ap_log_error(APLOG_MARK, level, 0, s, "mtls_authz: a CRL of mod_ssl is not used: %s: %s",
-                     escape_for_log(what, kMostPathBytes).c_str(), escape_for_log(why, kMostPathBytes).c_str());
+        log_unused(s, level, "a CRL of mod_ssl is not used: " + what, why);
     };
-    const auto cannot_read = [&](const std::string& path, const std::string& why) { not_used(APLOG_ERR, path, why); };
+    const Complain cannot_read = [&](const std::string& path, const std::string& why) {
+        not_used(APLOG_ERR, path, why);
+    };
     for (int i = 0; i < sk_X509_OBJECT_num(loaded); ++i) {
         X509_CRL* const list = X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(loaded, i));
         if (list == nullptr) continue;
