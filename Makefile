@@ -52,7 +52,7 @@ ALL_CXX     := $(TIDY_SRC) $(wildcard tests/tool/*.cpp) $(SUPPORT_SRC) $(UNIT_SR
 CLANG_SRC    := $(UNIT_SRC) $(SUPPORT_SRC) $(wildcard tests/fuzz/*.cpp)
 # What `make test` does not compile.
 UNTESTED_SRC := $(wildcard bench/*.cpp tests/soak/*.cpp)
-ALL_HEADERS := $(wildcard include/mtls_authz/*/*.hpp src/httpd/*/*.hpp tools/mtls-authz/*.hpp tools/mtls-authz/*/*.hpp tests/tool/*.hpp tests/httpd/*.hpp tests/support/*.hpp tests/fuzz/*.hpp tests/answers/*.hpp tests/revocation/*.hpp bench/*.hpp)
+ALL_HEADERS := $(wildcard include/mtls_authz/*/*.hpp src/httpd/*/*.hpp tools/mtls-authz/*.hpp tools/mtls-authz/*/*.hpp tests/unit/*.hpp tests/tool/*.hpp tests/httpd/*.hpp tests/support/*.hpp tests/fuzz/*.hpp tests/answers/*.hpp tests/revocation/*.hpp bench/*.hpp)
 
 MODULE      := $(BUILD)/mod_mtls_authz.so
 TOOL        := $(BUILD)/mtls-authz

@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -34,15 +35,6 @@ double processor_seconds(int who) {
         return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
     };
     return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
-// A field of /proc/self/status in kB.
-double own_memory(const std::string& field) {
-    std::ifstream status("/proc/self/status");
-    for (std::string line; std::getline(status, line);) {
-        if (line.starts_with(field)) return std::stod(line.substr(field.size()));
-    }
-    throw std::runtime_error("no " + field);
 }
 
 void forget_peak() { std::ofstream("/proc/self/clear_refs") << 5; }
@@ -82,7 +74,7 @@ void measure_loading(Report& report, const Pki& pki, const std::vector<int>& siz
         const Folder folder(pki.files_with(policy_of(n)));
         malloc_trim(0);
         forget_peak();
-        const double resident = own_memory("VmRSS:");
+        const long resident = test::resident_kib(getpid());
         const std::size_t used = mallinfo2().uordblks + mallinfo2().hblkhd;
         const double before = processor_seconds(RUSAGE_SELF);
         std::shared_ptr<const mtls::Policy> policy;
@@ -95,7 +87,8 @@ void measure_loading(Report& report, const Pki& pki, const std::vector<int>& siz
         const double spent = processor_seconds(RUSAGE_SELF) - before;
         const std::size_t kept = mallinfo2().uordblks + mallinfo2().hblkhd - used;
         report.row(identities_of(n) + ", processor time", spent, "s");
-        report.row(identities_of(n) + ", peak of memory", (own_memory("VmHWM:") - resident) / 1024, "MiB");
+        report.row(identities_of(n) + ", peak of memory",
+                   static_cast<double>(test::memory_kib(getpid(), "VmHWM") - resident) / 1024, "MiB");
         report.row(identities_of(n) + ", memory kept", static_cast<double>(kept) / n, "bytes an identity");
     }
 }

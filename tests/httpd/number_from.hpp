@@ -1,4 +1,4 @@
-// A number from the environment, by which a claim is made longer.
+// A number from the environment, to make a claim run longer.
 #pragma once
 
 #include <cstdlib>

@@ -38,7 +38,7 @@ std::string read_request(int socket) {
 
 }  // namespace
 
-EchoBackend::EchoBackend(int port) : listener_(listen_on(port)) {
+EchoBackend::EchoBackend(int port) : port_(port), listener_(listen_on(port)) {
     thread_ = std::thread([this] { serve(); });
 }
 

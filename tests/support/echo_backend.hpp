@@ -10,6 +10,11 @@ namespace test {
 class EchoBackend {
 public:
     explicit EchoBackend(int port);
+    std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+    // The line that sends what is below a path here. `more`: further settings of ProxyPass.
+    std::string pass(const std::string& path, const std::string& more = "") const {
+        return "ProxyPass " + path + " " + url() + path + " disablereuse=on" + more + "\n";
+    }
     ~EchoBackend();
     EchoBackend(const EchoBackend&) = delete;
     EchoBackend& operator=(const EchoBackend&) = delete;
@@ -17,6 +22,7 @@ public:
 private:
     void serve() const;
 
+    int port_;
     int listener_ = -1;
     std::atomic<bool> ends_{false};
     std::thread thread_;

@@ -62,13 +62,15 @@ Httpd::Output run_command(const std::vector<std::string>& words, const std::stri
     return {WIFEXITED(status) ? WEXITSTATUS(status) : 128, text};
 }
 
-long resident_kib(pid_t pid) {
+long memory_kib(pid_t pid, const std::string& field) {
     std::ifstream in("/proc/" + std::to_string(pid) + "/status");
     for (std::string line; std::getline(in, line);) {
-        if (line.starts_with("VmRSS:")) return std::stol(line.substr(6));
+        if (line.starts_with(field + ":")) return std::stol(line.substr(field.size() + 1));
     }
     return 0;
 }
+
+long resident_kib(pid_t pid) { return memory_kib(pid, "VmRSS"); }
 
 std::map<pid_t, std::string> children_of(pid_t parent) {
     std::map<pid_t, std::string> out;

@@ -123,6 +123,8 @@ int free_port();
 
 // Resident memory of a process; 0 if there is none.
 long resident_kib(pid_t pid);
+// A field of its /proc/PID/status; 0 if there is none.
+long memory_kib(pid_t pid, const std::string& field);
 // A file's content; empty if it does not exist, or vanishes while it is read as files of /proc do.
 std::string file_text(const std::string& name);
 // Child processes, with their line of /proc/PID/stat.

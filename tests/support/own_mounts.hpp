@@ -1,4 +1,4 @@
-// A mount anywhere makes every keeper of the machine look at its files at once: tests see only their own.
+// A mount anywhere makes every keeper on the machine poll its files. So each test has mounts of its own.
 #pragma once
 
 #include "mtls_authz/system/system.hpp"
