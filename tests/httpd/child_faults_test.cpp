@@ -1,4 +1,4 @@
-// The table of faults, children: they die, live briefly or lack descriptors, and answer no request wrongly.
+// Faults of children: they die, live briefly or run out of descriptors, and answer no request wrongly.
 #include <sys/resource.h>
 #include <unistd.h>
 

@@ -1,4 +1,4 @@
-// For the table of faults: clients that ask meanwhile, none of which may be let in wrongly, and a large policy.
+// For tests of faults: clients that send requests during the fault and check each answer, and a large policy.
 #pragma once
 
 #include <atomic>

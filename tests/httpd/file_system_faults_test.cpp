@@ -1,4 +1,4 @@
-// The table of faults, file systems: they are full, read-only, gone or hang, and no request and no refusal waits.
+// Faults of file systems: full, read-only, unmounted or hanging. No request and no refusal waits for them.
 #include <fcntl.h>
 #include <sys/fanotify.h>
 #include <sys/mount.h>
@@ -48,7 +48,7 @@ CLAIM(a_full_file_system_leaves_in_force_what_was_and_is_named) {
     place.put("globex.conf", kGlobex);
     place.start();
     CHECK_EQUAL(place.get(world().globex), 200);
-    // What does not fit is cut: whoever copies it there gets half of it.
+    // Only the first part of the file fits on the file system.
     const std::string large = many_identities(2000);
     std::ofstream(place.httpd.path("partners/globex.conf")) << large;
     CHECK(fs::file_size(place.httpd.path("partners/globex.conf")) < large.size());
@@ -86,7 +86,7 @@ CLAIM(a_file_system_that_is_read_only_or_gone_ends_no_refusal_and_no_partner) {
     CHECK_EQUAL(mount("none", site.httpd.path("partners").c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr), 0);
     stays([&] { return site.acme(); }, 200, "read-only");
     revoked.end();
-    // Below it there is another file of that name, which refuses nobody: it is there, and whole.
+    // Once unmounted, the folder below has a valid file of the same name without refusals.
     site.refuse("# nobody\n");
     becomes([&] { return site.globex(); }, 200, "what is there counts");
     fs::remove(site.httpd.path("revoked/list.conf"));

@@ -30,9 +30,7 @@ struct Proxied {
     EchoBackend backend;
     explicit Proxied(const std::string& lines, const std::string& vhost = "")
         : site(), backend(site.httpd.next_port()) {
-        const std::string target = "http://127.0.0.1:" + std::to_string(site.httpd.next_port());
-        const std::string pass =
-            "ProxyPass /app " + target + "/app disablereuse=on\nProxyPass /open " + target + "/open disablereuse=on\n";
+        const std::string pass = backend.pass("/app") + backend.pass("/open");
         site.load("proxy").load("proxy_http").vhost(vhost + pass).start(pass + lines);
     }
 };
@@ -231,8 +229,7 @@ CLAIM(groups_and_attributes_are_handed_over_where_the_partner_has_them) {
     const World& w = world();
     Site site;
     EchoBackend backend(site.httpd.next_port());
-    const std::string pass =
-        "ProxyPass /app http://127.0.0.1:" + std::to_string(site.httpd.next_port()) + "/app disablereuse=on\n";
+    const std::string pass = backend.pass("/app");
     site.httpd.write("more.conf",
                      "<MTLSPartner initech>\nMTLSIdentity DNS:nobody.acme.example\nMTLSTrustAnchor acme.pem\n"
                      "MTLSGroup suppliers gold\nMTLSGroup never if CN:x\nMTLSAttribute tenant \"50% \xc3\xa9\"\n"

@@ -1,4 +1,4 @@
-// The formats in which a front hands on certificates, and what is none of them.
+// The formats of forwarded certificates, and headers in none of these formats.
 #include <string>
 #include <tuple>
 

@@ -1,4 +1,4 @@
-// What a front hands on reaches rules, logs and backends; of its header itself the application sees nothing.
+// Forwarded certificates reach rules, logs and backends; the front's header does not reach the application.
 #include <cstddef>
 #include <sstream>
 #include <string>
@@ -58,10 +58,8 @@ CLAIM(the_application_never_sees_a_fronts_header) {
     const World& w = world();
     FrontSite s{""};
     s.httpd.stop();
-    const std::string target = "http://127.0.0.1:" + std::to_string(s.httpd.next_port());
     const EchoBackend backend(s.httpd.next_port());
-    const std::string pass = "ProxyPass /app " + target + "/app disablereuse=on\nProxyPass /open " + target +
-                             "/open disablereuse=on\nMergeTrailers On\n";
+    const std::string pass = backend.pass("/app") + backend.pass("/open") + "MergeTrailers On\n";
     s.load("proxy")
         .load("proxy_http")
         .vhost(pass)
@@ -104,8 +102,7 @@ CLAIM(no_trailer_of_a_body_that_is_read_early_reaches_the_backend) {
         Site site;
         install(site.httpd);
         const EchoBackend backend(site.httpd.next_port());
-        const std::string to =
-            "ProxyPass http://127.0.0.1:" + std::to_string(site.httpd.next_port()) + "/ disablereuse=on\n";
+        const std::string to = "ProxyPass " + backend.url() + "/ disablereuse=on\n";
         for (const char* name :
              {"proxy", "proxy_http", "request", "session", "session_cookie", "auth_form", "authn_anon", "authz_user"}) {
             site.load(name);
@@ -148,11 +145,10 @@ CLAIM(mtlsforward_hands_on_what_the_front_handed_on) {
     const World& w = world();
     FrontSite s{""};
     s.httpd.stop();
-    const std::string target = "http://127.0.0.1:" + std::to_string(s.httpd.next_port());
     const EchoBackend backend(s.httpd.next_port());
     s.load("proxy")
         .load("proxy_http")
-        .vhost("ProxyPass /app " + target + "/app disablereuse=on\n")
+        .vhost(backend.pass("/app"))
         .start(front_partner(kRfc9440) +
                location("/app",
                         "MTLSAllow partner acme lb\nMTLSAcceptFront lb\nMTLSForward cert=rfc9440 partner=X-Partner"));

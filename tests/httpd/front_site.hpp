@@ -1,4 +1,4 @@
-// A site behind the front lb, and certificates that it may hand on beside those of the world.
+// A site behind the front `lb`, and more certificates that the front can forward.
 #pragma once
 
 #include <cstddef>

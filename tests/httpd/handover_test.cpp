@@ -71,13 +71,12 @@ CLAIM(a_requirement_hands_over_only_where_it_lets_in) {
     Site site;
     EchoBackend backend(site.httpd.next_port());
     site.httpd.write("users", kUsers);
-    const std::string target = "http://127.0.0.1:" + std::to_string(site.httpd.next_port());
     std::string lines =
         "<AuthzProviderAlias ip elsewhere 10.0.0.0/8>\n</AuthzProviderAlias>\n"
         "<AuthzProviderAlias ip here 127.0.0.1>\n</AuthzProviderAlias>\n"
         "MTLSForward cert=rfc9440 partner=X-Partner\nHeader set X-Told %{MTLS_PARTNER}e\n";
     for (const Place& place : places) lines += location(std::string("/") + place.name, kBasic + place.lines);
-    const std::string pass = "ProxyPass / " + target + "/ disablereuse=on\n";
+    const std::string pass = backend.pass("/");
     for (const char* module : {"auth_basic", "authn_file", "proxy", "proxy_http"}) site.load(module);
     site.vhost(pass).start(lines);
     for (const Place& place : places) {

@@ -1,4 +1,4 @@
-// The table of faults, the keeper: it is killed, stopped or at a limit, and what is in force stays.
+// Faults of the keeper: when it is killed, stopped or runs into a limit, the policy in force stays in force.
 #include <pwd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -74,7 +74,7 @@ CLAIM(while_the_keeper_is_stopped_children_keep_what_they_have_and_new_ones_refu
     pause_for(kTakesHold);
     CHECK_EQUAL(site.acme() + site.globex(), 400);
     for (const pid_t pid : site.children()) kill(pid, SIGKILL);
-    // New ones: nobody gets in, by whatever was in force when the server started.
+    // The new children deny every request: they do not use the policy with which the server started.
     becomes([&] { return site.globex(); }, 403, "one that is out");
     for (int i = 0; i < 4; ++i) CHECK_EQUAL(site.globex(), 403);
     CHECK(site.httpd.wait_for_log("reason=policy-unavailable"));
@@ -102,7 +102,8 @@ CLAIM(a_keeper_can_neither_be_traced_nor_holds_a_port) {
     const std::string folder = "/proc/" + std::to_string(site.keeper());
     struct stat info {};
     CHECK_EQUAL(stat((folder + "/mem").c_str(), &info), 0);
-    CHECK_EQUAL(info.st_uid, 0U);  // as the kernel shows processes that nobody may trace
+    // root owns the /proc files of a process that other processes of its user cannot trace.
+    CHECK_EQUAL(info.st_uid, 0U);
     if (getuid() == 0) CHECK(file_text(folder + "/status").find("Uid:\t0\t0") == std::string::npos);
     if (getuid() != 0) return;  // none but root may look at its descriptors
     // Of its sockets, none is among those of TCP.

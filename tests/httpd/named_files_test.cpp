@@ -1,5 +1,5 @@
-// Files, folders and users that httpd.conf itself names and that are gone or broken: at a restart, at `-k` and at a
-// cold start.
+// Missing or broken files, folders and users that httpd.conf itself names: at a restart, with `-k`, and at a cold
+// start.
 #include <functional>
 
 #include "bundles.hpp"
@@ -73,7 +73,7 @@ struct NamedSite : Kept {
         test::check(out.status == 0, out.text, __FILE__, __LINE__);
         CHECK_CONTAINS(out.text, message);
     }
-    // What is wrong stops a cold start, and fails `-t`.
+    // An error stops a cold start, and fails `-t`.
     void does_not_start(const std::string& message) const {
         for (const char* words : {"-t", "-kstart"}) {
             const auto out = httpd.run({words});

@@ -16,10 +16,7 @@ struct Backed {
     EchoBackend backend;
     explicit Backed(const std::string& lines, const std::string& how = "", const std::string& vhost = "")
         : site(), backend(site.httpd.next_port()) {
-        site.load("proxy")
-            .load("proxy_http")
-            .vhost(vhost + "ProxyPass / http://127.0.0.1:" + std::to_string(site.httpd.next_port()) +
-                   "/ disablereuse=on" + how + "\n");
+        site.load("proxy").load("proxy_http").vhost(vhost + backend.pass("/", how));
         site.start(lines);
     }
     int status(const Identity* who, const std::string& path) { return site.get(who, path).status; }
@@ -135,7 +132,7 @@ CLAIM(a_path_that_the_backend_gets_raw_is_decided_raw_too) {
         raw.lets(&w.globex, path);
     }
     raw.lets(nullptr, "/open//x/../y");
-    // httpd takes a '#' as no part of the path, and hands it on.
+    // httpd matches sections without what follows a '#', but sends it to the backend.
     Backed unsafe(gates, " nocanon", "HttpProtocolOptions Unsafe\n");
     unsafe.refuses(&w.globex, "/a/globex/x#/../../acme/x");
     unsafe.lets(&w.globex, "/a/globex/x#y");
@@ -259,7 +256,7 @@ CLAIM(a_path_that_was_rewritten_for_a_program_is_read_as_asked_for_too) {
         answers(who, "/open/run", 200);
         answers(who, "/open/run?/gated/", 200);
         answers(who, "/front/run.cgi", 200);
-        // A file is what it is.
+        // httpd serves a plain file itself, so nothing reads the old path.
         answers(who, "/gated/page", 200);
         answers(who, "/same/run", who == &w.acme ? 200 : 403);
     }

@@ -1,5 +1,5 @@
-// A graceful restart, as log rotation does each night, takes no refusal away: what a file refused stays while the file
-// is gone or broken. What does end it then: an edit, a directive that is taken out, a stop and a start.
+// A graceful restart, as log rotation does each night, ends no refusal of a file that is gone or broken. These end it:
+// an edit of the file, the removal of its directive, a stop and a start.
 #include <sys/stat.h>
 
 #include "claims.hpp"
@@ -109,7 +109,7 @@ CLAIM(a_revocation_file_of_a_pattern_that_is_gone_at_a_restart_ends_no_refusal) 
     fs::remove_all(site.httpd.path("more"));
     site.restart();
     site.refuses_globex("suspended", "its folder");
-    // Without a name in httpd.conf the file that is there counts for nothing, and one that is gone neither.
+    // Lines of files that httpd.conf no longer names end, whether the files exist or not.
     site.configure("MTLSRevocationFile revoked/list.conf other/*.conf\n");
     fs::create_directories(site.httpd.path("other"));
     site.restart();
@@ -133,7 +133,7 @@ CLAIM(a_crl_file_that_is_gone_or_broken_at_a_restart_ends_no_revocation) {
         site.restart(SIGHUP);
         site.refuses_globex("revoked", content);
     }
-    // An older one is no edit, a newer one is.
+    // A newer list replaces the one in force, an older one does not.
     site.httpd.write("globex.crl", newer_list_of_globex());
     site.restart();
     becomes([&] { return site.globex(); }, 200, "a newer list");
@@ -235,7 +235,7 @@ CLAIM(an_unmounted_volume_at_a_restart_changes_nothing) {
     site.restart();
     site.refuses_globex("revoked", "by a CRL");
     CHECK_EQUAL(twin(), 403);
-    // A file that is gone has nothing that root alone could read.
+    // The warning about files that only root can read is not for missing files.
     CHECK_EQUAL(site.times("will not reload"), 0U);
     fs::rename(site.httpd.path("away"), site.httpd.path("volume"));
     site.httpd.write("volume/revoked/stop.conf", "# nobody\n");

@@ -1,4 +1,4 @@
-// The table of faults, under load: restarts, a module of other sources, and a large policy.
+// Under load: restarts, a restart with another build of the module, and the exchange of a large policy.
 #include <cctype>
 #include <chrono>
 #include <cstddef>

@@ -391,7 +391,7 @@ CLAIM(a_ca_that_openssl_does_not_find_in_its_folder_is_no_anchor_of_mod_ssl) {
     site.httpd.write("server-cas/" + hashed_name(linked_ca), linked_ca.cert_pem());
     site.httpd.write("server-cas/linked.pem", linked_ca.cert_pem());
     site.httpd.write("server-cas/renamed.pem.disabled", renamed_ca.cert_pem());
-    // Nor is one whose number comes behind a gap.
+    // OpenSSL looks for .0, .1 and so on, and stops at the first gap.
     site.httpd.write("server-cas/" + hashed_name(w.stranger_ca, 1), w.stranger_ca.cert_pem());
     site.tls("SSLVerifyClient optional_no_ca").vhost("SSLCACertificatePath server-cas");
     site.start(

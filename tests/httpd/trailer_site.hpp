@@ -15,8 +15,7 @@ struct TrailerSite {
     explicit TrailerSite(const std::string& fields) : backend(site.httpd.next_port()) {
         site.load("proxy")
             .load("proxy_http")
-            .vhost("MergeTrailers On\nProxyPass / http://127.0.0.1:" + std::to_string(site.httpd.next_port()) +
-                   "/ disablereuse=on\nCustomLog trailers.log \"%U " + fields + "\"\n");
+            .vhost("MergeTrailers On\n" + backend.pass("/") + "CustomLog trailers.log \"%U " + fields + "\"\n");
     }
     void post(const Identity* who, const std::string& path, const std::string& trailers) {
         site.get(who, path, "Transfer-Encoding: chunked\r\nTrailer: X-Mine\r\n", "POST",

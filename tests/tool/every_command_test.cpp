@@ -1,4 +1,4 @@
-// What every command does alike: with files that it cannot read, and with SPIFFE bundles.
+// What all commands do with files that they cannot read, and with SPIFFE bundles.
 #include <cstddef>
 #include <filesystem>
 #include <string>

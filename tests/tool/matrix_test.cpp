@@ -1,4 +1,4 @@
-// The commands matrix and diff: who may do what, and what a change gives and takes.
+// The commands matrix and diff: who may do what, and who gains and loses by a change.
 #include <string>
 
 #include "acme_bench.hpp"

@@ -1,4 +1,4 @@
-// The command pull: files with the very bytes of their rows, and no other file touched.
+// The command pull: files have exactly the bytes of their rows, and no other file is changed.
 #include <sys/stat.h>
 
 #include <filesystem>

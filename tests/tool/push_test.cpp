@@ -1,4 +1,4 @@
-// The command push: what it writes, what it refuses, and who pushes at the same time.
+// The command push: what it writes, what it refuses, and two of them at the same time.
 #include <sys/stat.h>
 
 #include <chrono>

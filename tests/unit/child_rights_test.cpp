@@ -1,4 +1,4 @@
-// What a child may do with what it shares: read it.
+// A child can read the shared images, and not change them.
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -29,7 +29,7 @@ CLAIM(a_child_can_hand_out_nothing) {
                     CHECK_EQUAL(shelf.look()->serial, there->serial);
                 }),
                 0);
-    // One that takes away what others should find harms them for a moment.
+    // A child that takes the message with the images leaves the others without one for a moment.
     CHECK_EQUAL(in_child([&] {
                     server.live.join(false);
                     const auto* const sockets = reinterpret_cast<const int*>(&server.board->shelf);

@@ -1,4 +1,4 @@
-// Which list takes the place of which: lists of the future, and deltas with their bases (RFC 5280 5.2.4).
+// Which list replaces which: lists of the future, and deltas with their bases (RFC 5280 5.2.4).
 #include <algorithm>
 #include <optional>
 #include <string>

@@ -1,4 +1,4 @@
-// Which lists are about a certificate, and what they have to say together (RFC 5280 6.3.3).
+// The lists that cover a certificate, and the result of several together (RFC 5280 6.3.3).
 #include <fstream>
 #include <string>
 #include <vector>

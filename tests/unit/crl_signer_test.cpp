@@ -1,4 +1,4 @@
-// Whose lists count for a certificate: the CA's keys, its namesakes, and signers that are none.
+// The signers whose lists count for a certificate: keys of its CA, but no other CA of that name and no other signer.
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 

@@ -1,4 +1,4 @@
-// Lists as the server has them, and a partner whose certificates are asked of them.
+// CRLs as the server keeps them, and a partner whose certificates are checked against them.
 #pragma once
 
 #include <cstdint>

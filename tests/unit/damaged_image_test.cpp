@@ -1,4 +1,4 @@
-// A damaged image of a policy, of refusals or of CRLs: it lets nobody in, and is built anew.
+// With a damaged image of a policy, refusals or CRLs every request is denied until it is built anew.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -80,7 +80,7 @@ CLAIM(what_is_damaged_lets_nobody_in_and_is_built_anew) {
             server.write("globex");
             CHECK(server.look_twice().policy_changed);
             damage(server, kind, change);
-            // Whoever starts now has nothing else; it says so once.
+            // A process that starts now has only the damaged image; it reports that once.
             CHECK_EQUAL(in_child([&] {
                             CHECK_CONTAINS(texts_of(server.live.join(false)), "cannot be used");
                             CHECK(!server.live.current());

@@ -1,4 +1,4 @@
-// A server's parent that forks: its children share the policy, and may be the keeper.
+// The parent process of a server, which forks children that share the policy, or a keeper.
 #pragma once
 
 #include <sys/wait.h>

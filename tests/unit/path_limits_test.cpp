@@ -1,4 +1,4 @@
-// What makes no path: short keys, unknown algorithms, and more intermediates than the limit.
+// Chains that are refused: short keys, unknown algorithms, and more intermediates than the limit.
 #include <openssl/evp.h>
 #include <openssl/objects.h>
 #include <openssl/x509.h>

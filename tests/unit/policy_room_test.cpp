@@ -1,4 +1,4 @@
-// The room that a shared policy takes: limits of file size, and memory that is free again.
+// The size of a shared policy: beyond a limit of file size, and memory that is freed again.
 #include <sys/resource.h>
 
 #include <cstddef>
@@ -13,7 +13,7 @@ using namespace test::forked;
 
 namespace {
 
-// How large what is shared is, as far as this process has it, in bytes.
+// Bytes of the shared images that this process has mapped.
 std::size_t shared_in_use() {
     std::ifstream maps("/proc/self/smaps");
     std::size_t kilobytes = 0;
@@ -43,7 +43,7 @@ CLAIM(a_policy_that_there_is_no_room_for_leaves_the_one_before_and_says_so) {
                     CHECK_CONTAINS(texts_of(outcome), "ulimit -f");
                     CHECK_EQUAL(server.whose(), "granted acme");
                     CHECK_EQUAL(texts_of(server.look_twice()), "");
-                    // Nobody is kept out by that, and the next that fits counts.
+                    // The old policy stays in force, and the next one that fits replaces it.
                     server.write("initech");
                     CHECK(server.look_twice().policy_changed);
                     CHECK_EQUAL(server.whose(), "granted initech");
