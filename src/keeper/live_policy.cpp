@@ -267,13 +267,18 @@ void LivePolicy::poll_refusals(PollResult& outcome) {
     outcome.bad_lines = revocation_files_.bad_lines();
     name_tables(outcome.bad_lines);
     publish_images({{Watched::kRefusals, revocation_files_.image()}});
-    if (!outcome.refusals_changed) return;
-    {
-        const std::lock_guard published(mutex_);
-        refusals_ = revocation_files_.refusals();
+    if (outcome.refusals_changed) {
+        {
+            const std::lock_guard published(mutex_);
+            refusals_ = revocation_files_.refusals();
+        }
+        publish();
+        release_free_memory();
+        are_refusals_linted_ = false;
     }
-    publish();
-    release_free_memory();
+    // A line that has gone is in force until the next look: nobody is warned of what it names.
+    if (are_refusals_linted_ || revocation_files_.is_waiting()) return;
+    are_refusals_linted_ = true;
     if (const auto now = policy()) append_all(outcome.findings, lint_refusals(*now, *revocation_files_.refusals()));
 }
 

@@ -205,6 +205,8 @@ CLAIM(the_log_says_what_a_new_line_refuses_and_of_names_that_no_partner_has) {
     CHECK(r.site.httpd.wait_for_log("there is no partner 'acmee' (did you mean 'acme'?)"));
     r.write_atomically("MTLSSuspend acme\n");
     CHECK(r.site.httpd.wait_for_log("list.conf:1 refuses acme, last seen "));
+    CHECK(r.site.httpd.wait_for_log("list.conf:1 MTLSSuspend acmee "));
+    CHECK_EQUAL(times_in(r.site.httpd.error_log(), "there is no partner 'acmee'"), 1U);
 }
 
 CLAIM(a_test_of_the_configuration_warns_of_suspended_names_that_no_partner_has) {

@@ -164,6 +164,7 @@ private:
     std::multimap<std::string, X509*> server_cas_;
     bool is_recalled_ = false;
     std::atomic<bool> lacks_refusals_{false};  // they could not be read at the start, and not since
+    bool are_refusals_linted_ = true;          // nothing has come since lint saw them
 
     // Null: no other process shares the policy (tests, the tool).
     KeeperBoard* board_ = nullptr;
