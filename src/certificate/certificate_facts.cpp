@@ -50,7 +50,7 @@ private:
     void read_basics() {
         facts_.sha256 = certificate_sha256(certificate_);
         facts_.spki_sha256 = spki_sha256(certificate_);
-        facts_.other_spki_sha256 = key_forms(certificate_);
+        facts_.other_spki_sha256 = key_forms(certificate_, facts_.spki_sha256);
         std::erase(facts_.other_spki_sha256, facts_.spki_sha256);
         facts_.key = key_type_of(certificate_);
         facts_.subject = read_name(*X509_get_subject_name(&certificate_));

@@ -40,7 +40,7 @@ std::string coordinates_of(const EVP_PKEY& key, std::string_view encoded) {
     return out + bytes;
 }
 
-std::vector<std::string> forms_of_point(std::string_view algorithm, const EVP_PKEY& key, std::string_view encoded) {
+std::vector<std::string> encodings_of_point(std::string_view algorithm, const EVP_PKEY& key, std::string_view encoded) {
     const std::string both = coordinates_of(key, encoded);
     if (both.empty()) return {};
     const char odd = static_cast<char>(both.back() & 1);
@@ -48,17 +48,17 @@ std::vector<std::string> forms_of_point(std::string_view algorithm, const EVP_PK
     std::vector<std::string> out;
     for (const std::string& point :
          {"\x04" + both, static_cast<char>(2 + odd) + x, static_cast<char>(6 + odd) + both}) {
-        out.push_back(sha256(spki_with(algorithm, point)));
+        out.push_back(spki_with(algorithm, point));
     }
     return out;
 }
 
-std::vector<std::string> forms_of_rsa(std::string_view key) {
+std::vector<std::string> encodings_of_rsa(std::string_view key) {
     using namespace std::string_view_literals;
     std::vector<std::string> out;
     for (const std::string_view algorithm : {"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00"sv,
                                              "\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a"sv}) {
-        out.push_back(sha256(spki_with(algorithm, key)));
+        out.push_back(spki_with(algorithm, key));
     }
     return out;
 }
@@ -84,22 +84,22 @@ bool is_key_of(const EVP_PKEY* key, const char* type) { return key != nullptr &&
 
 }  // namespace
 
-std::vector<std::string> key_forms(const X509& certificate) {
+std::vector<std::string> key_forms(const X509& certificate, const std::string& spki_sha256) {
     const ErrorQueueGuard errors;
     EVP_PKEY* const key = X509_get0_pubkey(&certificate);
     const std::string encoded = encode(i2d_X509_PUBKEY, *X509_get_X509_PUBKEY(&certificate));
-    std::vector<std::string> out;
+    std::vector<std::string> forms;
     const auto whole = DerReader(encoded).next(kDerSequence);
     const auto algorithm = whole ? DerReader(whole->content).next() : std::nullopt;
     const std::string_view bits = octets_of(*X509_get0_pubkey_bitstr(&certificate));
-    if (algorithm && is_key_of(key, "EC")) out = forms_of_point(algorithm->encoding, *key, bits);
-    if (is_key_of(key, "RSA") || is_key_of(key, "RSA-PSS")) out = forms_of_rsa(bits);
-    std::string own = sha256(encoded);
-    if (std::find(out.begin(), out.end(), own) == out.end()) out.push_back(std::move(own));
-    return out;
+    if (algorithm && is_key_of(key, "EC")) forms = encodings_of_point(algorithm->encoding, *key, bits);
+    if (is_key_of(key, "RSA") || is_key_of(key, "RSA-PSS")) forms = encodings_of_rsa(bits);
+    if (std::find(forms.begin(), forms.end(), encoded) == forms.end()) forms.push_back(encoded);
+    for (std::string& form : forms) form = form == encoded ? spki_sha256 : sha256(form);
+    return forms;
 }
 
-std::string key_sha256(const X509& certificate) { return key_forms(certificate).front(); }
+std::string key_sha256(const X509& certificate) { return key_forms(certificate, spki_sha256(certificate)).front(); }
 
 std::string key_fault(const X509& certificate) {
     const ErrorQueueGuard errors;

@@ -98,7 +98,7 @@ private:
         note_twin(found_, presented_, *below.certificate, ca);
         seen_.insert(helper.sha256);
         above.push_back({&ca, helper.sha256, &names_.emplace_back(read_name(*X509_get_issuer_name(&ca)))});
-        note_ca(found_, ca, helper.sha256, key, key_forms(ca));
+        note_ca(found_, ca, helper.sha256, key, key_forms(ca, key));
         found_.intermediates.push_back(std::move(helper));
     }
 
@@ -137,7 +137,7 @@ void add_server_issuers(const ServerCas& server, const PresentedCertificate& pre
         };
         try_below(*presented.leaf, presented.facts.sha256);
         for (const IntermediateCa& c : nearest.intermediates) try_below(*c.certificate, c.sha256);
-        if (is_above) note_ca(nearest, *ca, certificate_sha256(*ca), key, key_forms(*ca));
+        if (is_above) note_ca(nearest, *ca, certificate_sha256(*ca), key, key_forms(*ca, key));
     }
 }
 

@@ -31,8 +31,9 @@ KeyType key_type_of(const X509& certificate);
 std::string spki_sha256(const X509& certificate);
 // Raw SHA-256 of every SubjectPublicKeyInfo that can encode this key, the usual one first: the point of an elliptic
 // curve uncompressed, compressed or hybrid (RFC 5480 2.2), an RSA key under rsaEncryption or id-RSASSA-PSS (RFC 4055
-// 1.2). For other keys, and for curves over binary fields, only the encoding in the certificate.
-std::vector<std::string> key_forms(const X509& certificate);
+// 1.2). For other keys, and for curves over binary fields, only the encoding in the certificate, which has
+// `spki_sha256`.
+std::vector<std::string> key_forms(const X509& certificate, const std::string& spki_sha256);
 // The first element of key_forms(): identifies a key independently of its encoding.
 std::string key_sha256(const X509& certificate);
 // Why the same key could come in an encoding that key_forms() does not have, so that its revocation would not name it;
