@@ -130,7 +130,7 @@ Result<std::int64_t> restore_sightings(const std::string& text, const Policy* po
         if (policy != nullptr && policy->find(line.name) == nullptr) continue;
         const std::size_t number = sightings.number_of(partner_key(line.name), line.name);
         if (!sightings.see_earlier(number, line.sighting)) continue;
-        if (!line.certificate.chain.view().empty()) sightings.keep(number, line.certificate);
+        if (!line.certificate.chain.view().empty()) sightings.keep(number, line.sighting, line.certificate);
     }
     return since;
 }

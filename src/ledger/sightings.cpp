@@ -152,11 +152,9 @@ bool Sightings::see_earlier(std::size_t number, const Sighting& sighting) noexce
     return true;
 }
 
-void Sightings::keep(std::size_t number, const SeenCertificate& certificate) {
-    if (number >= kOthers) return;
-    const std::string sha256 = mtls::sha256(certificate.leaf());
-    const std::uint64_t key = certificate_key(hex(bytes_of(sha256)));
-    const std::size_t entry = entry_with(number, key);
+void Sightings::keep(std::size_t number, const Sighting& sighting, const SeenCertificate& certificate) noexcept {
+    const std::uint64_t key = certificate_key(sighting);
+    const std::size_t entry = number < kOthers ? entry_with(number, key) : kCertificates;
     if (entry == kCertificates) return;
     StoredCertificate& to = certificates_[number][entry];
     to.key.store(0, std::memory_order_release);

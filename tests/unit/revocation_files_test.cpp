@@ -293,8 +293,9 @@ CLAIM(what_a_new_line_refuses_is_said_of_those_who_were_seen) {
     const auto see = [&](const char* name, const test::Identity& who, const std::vector<X509Ptr>& above) {
         const std::size_t number = sightings->number_of(partner_key(name), name);
         const CertificateFacts facts = read_facts(*who.cert);
-        sightings->see(number, {now(), 0, 0, false, facts.subject.text(), facts.serial, hex(bytes_of(facts.sha256))});
-        sightings->keep(number, *SeenCertificate::of(*who.cert, above));
+        const Sighting seen{now(), 0, 0, false, facts.subject.text(), facts.serial, hex(bytes_of(facts.sha256))};
+        sightings->see(number, seen);
+        sightings->keep(number, seen, *SeenCertificate::of(*who.cert, above));
     };
     see("acme", leaf, {});
     see("acme", renewed[0], {});

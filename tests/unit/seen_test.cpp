@@ -110,7 +110,7 @@ CLAIM(of_each_sighting_that_is_kept_the_certificate_itself_is_stored) {
     };
     const auto see = [&](int i) {
         const bool is_new = sightings->see(acme, of(i));
-        if (is_new) sightings->keep(acme, *SeenCertificate::of(*all[static_cast<std::size_t>(i)].cert, {}));
+        if (is_new) sightings->keep(acme, of(i), *SeenCertificate::of(*all[static_cast<std::size_t>(i)].cert, {}));
         return is_new;
     };
     CHECK_EQUAL(kept(), "");
@@ -130,7 +130,7 @@ CLAIM(of_each_sighting_that_is_kept_the_certificate_itself_is_stored) {
     CHECK(see(2));
     CHECK_EQUAL(kept(), "2456");
     // One that was never seen is not kept.
-    sightings->keep(number(*sightings, "globex"), *SeenCertificate::of(*all[0].cert, {}));
+    sightings->keep(number(*sightings, "globex"), of(0), *SeenCertificate::of(*all[0].cert, {}));
     CHECK_EQUAL(kept(), "2456");
 }
 
@@ -140,8 +140,9 @@ CLAIM(sightings_come_back_from_their_file_with_the_certificates_themselves) {
     const CertificateFacts facts = read_facts(*api.cert);
     const auto before = std::make_unique<Sightings>();
     const std::size_t acme = number(*before, "acme");
-    CHECK(before->see(acme, Sighting::of(facts, true, 1000)));
-    before->keep(acme, *SeenCertificate::of(*api.cert, {}));
+    const auto one = Sighting::of(facts, true, 1000);
+    CHECK(before->see(acme, one));
+    before->keep(acme, one, *SeenCertificate::of(*api.cert, {}));
     Sighting hostile = sighting("ff", 900);
     hostile.subject = std::string("CN=\xff\n end 3\0-", 14);
     before->see(acme, hostile);
@@ -230,10 +231,11 @@ CLAIM(revoked_certificates_are_marked_whoever_revoked_them) {
     std::int64_t at = 100;
     for (const auto* who : {&one, &two, &deep, &listed}) {
         const std::size_t n = number(*sightings, who == &one || who == &two ? "acme" : "globex");
-        sightings->see(n, Sighting::of(read_facts(*who->cert), false, --at));
+        const auto seen = Sighting::of(read_facts(*who->cert), false, --at);
+        sightings->see(n, seen);
         std::vector<X509Ptr> above;
         if (who == &deep) above.push_back(share(*sub.cert));
-        sightings->keep(n, *SeenCertificate::of(*who->cert, above));
+        sightings->keep(n, seen, *SeenCertificate::of(*who->cert, above));
     }
     const auto revoked = [&] {
         std::string out;
@@ -301,8 +303,9 @@ CLAIM(without_its_path_no_certificate_is_said_to_be_no_revoked_one) {
     const std::string acme = partner("acme", "MTLSIdentity O:Acme\nMTLSTrustAnchor other.pem");
     const auto sightings = std::make_unique<Sightings>();
     const std::size_t n = number(*sightings, "acme");
-    sightings->see(n, Sighting::of(read_facts(*one.cert), false, 100));
-    sightings->keep(n, *SeenCertificate::of(*one.cert, {}));
+    const auto seen = Sighting::of(read_facts(*one.cert), false, 100);
+    sightings->see(n, seen);
+    sightings->keep(n, seen, *SeenCertificate::of(*one.cert, {}));
     RevokedMarks marks;
     Snapshot snapshot;
     snapshot.refusals = std::make_shared<const Refusals>();

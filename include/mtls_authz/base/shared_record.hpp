@@ -76,10 +76,11 @@ public:
         // Odd during a write. It may be odd already, if the last writer was killed.
         const std::uint32_t version = version_.load(std::memory_order_relaxed) | 1U;
         version_.store(version, std::memory_order_relaxed);
+        const auto* const bytes = reinterpret_cast<const char*>(&value);
         for (std::size_t i = 0; i < kWords; ++i) {
-            const std::size_t at = i * sizeof(std::uint64_t);
             std::uint64_t word = 0;
-            std::memcpy(&word, reinterpret_cast<const char*>(&value) + at, std::min(sizeof word, sizeof(T) - at));
+            const bool is_whole = (i + 1) * sizeof word <= sizeof(T);
+            std::memcpy(&word, bytes + i * sizeof word, is_whole ? sizeof word : sizeof(T) % sizeof word);
             words_[i].store(word, std::memory_order_release);
         }
         version_.store(version + 1, std::memory_order_release);

@@ -38,7 +38,7 @@ struct SeenCertificate {
     FixedText<kMostAbove * 2 * kDigestBytes> above;  // of each CA up to the anchor: its SHA-256, its key's
 
     static std::optional<SeenCertificate> of(X509& leaf, const std::vector<X509Ptr>& intermediates);
-    // The DER of the certificate itself; empty if `chain` is damaged. No allocation: requests store certificates.
+    // The DER of the certificate itself; empty if `chain` is damaged.
     std::string_view leaf() const;
     // The certificate first; empty if `chain` is damaged.
     std::vector<X509Ptr> decode() const;
@@ -58,7 +58,7 @@ public:
     // The same for a sighting from before the server's start: it never replaces a newer one.
     bool see_earlier(std::size_t number, const Sighting& sighting) noexcept;
     // Stores the certificate itself, after see().
-    void keep(std::size_t number, const SeenCertificate& certificate);
+    void keep(std::size_t number, const Sighting& sighting, const SeenCertificate& certificate) noexcept;
     // Notes whether a revocation in force matches the certificate; nullopt: not known. Does nothing if its sighting is
     // no longer kept.
     void mark(std::size_t number, const Sighting& sighting, std::optional<bool> is_revoked) noexcept;

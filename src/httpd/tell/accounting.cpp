@@ -102,15 +102,13 @@ Account account_of(request_rec* r, const RequestDecision& decision, Outcome outc
     return out;
 }
 
-void keep_certificate(std::size_t number, const PresentedCertificate& certificate, const Identification& who) {
-    const auto seen = SeenCertificate::of(*certificate.leaf, who.intermediates);
-    if (seen) state().ledger->sightings.keep(number, *seen);
-}
-
 [[gnu::noinline]] void see(const PresentedCertificate& certificate, const Identification& who, std::size_t number,
                            std::int64_t now) {
     const auto seen = Sighting::of(certificate.facts, who.is_purpose_waived, now);
-    if (state().ledger->sightings.see(number, seen)) keep_certificate(number, certificate, who);
+    Sightings& sightings = state().ledger->sightings;
+    if (!sightings.see(number, seen)) return;
+    if (const auto whole = SeenCertificate::of(*certificate.leaf, who.intermediates))
+        sightings.keep(number, seen, *whole);
 }
 
 std::size_t number_of(const Partner& partner) { return state().ledger->sightings.number_of(partner.key, partner.name); }
