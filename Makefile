@@ -49,7 +49,7 @@ UNIT_SRC    := $(wildcard tests/unit/*.cpp)
 E2E_SRC     := $(wildcard tests/httpd/*.cpp)
 ALL_CXX     := $(TIDY_SRC) $(wildcard tests/tool/*.cpp) $(SUPPORT_SRC) $(UNIT_SRC) $(E2E_SRC) $(wildcard tests/fuzz/*.cpp tests/demo/*.cpp tests/demo/*/*.cpp tests/soak/*.cpp tests/threads/*.cpp tests/answers/*.cpp tests/revocation/*.cpp bench/*.cpp)
 # What `make test` compiles with clang, beside what ships.
-CLANG_SRC    := $(UNIT_SRC) $(SUPPORT_SRC) $(wildcard tests/fuzz/*.cpp)
+CLANG_SRC    := $(UNIT_SRC) $(E2E_SRC) $(SUPPORT_SRC) $(wildcard tests/tool/*.cpp tests/fuzz/*.cpp)
 # What `make test` does not compile.
 UNTESTED_SRC := $(wildcard bench/*.cpp tests/soak/*.cpp)
 ALL_HEADERS := $(wildcard include/mtls_authz/*/*.hpp src/httpd/*/*.hpp tools/mtls-authz/*.hpp tools/mtls-authz/*/*.hpp tests/unit/*.hpp tests/tool/*.hpp tests/httpd/*.hpp tests/support/*.hpp tests/fuzz/*.hpp tests/answers/*.hpp tests/revocation/*.hpp bench/*.hpp)
@@ -61,13 +61,14 @@ SAN_MODULE  := $(BUILD)/san/mod_mtls_authz.so
 CORE        := $(BUILD)/libmtls_authz.a
 # Tests against httpd mostly wait: three for each processor.
 JOBS        ?= $(shell echo $$((3 * $$(nproc))))
-# Objects with ASan and UBSan are clang's: a second compiler reads all, and takes half as long as gcc for them.
+# Tests, and objects with ASan and UBSan, are clang's: a second compiler reads all, and takes half as long as gcc.
+TEST_CXX    ?= clang++
 SAN_CXX     ?= clang++
 SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS
 SAN_RUNTIME  = $(shell $(SAN_CXX) -print-runtime-dir) $(dir $(shell $(SAN_CXX) -print-file-name=libclang_rt.asan-$(shell uname -m).so))
 SAN_COMPILE  = $(SAN_CXX) $(CLANG_STANDARD) -O0 -g1 $(SANITIZE)
 
-.PHONY: all demo demo-fleet setup-demo-fleet test unit mutants threads answers revocations tool-test httpd-test httpd-test-san fuzz-replay fuzz soak lint format install clean help bench test-debian demo-and-httpd-test setup-build setup-demo setup-test setup-lint setup-bench setup-deb setup-install setup-hardening setup-rpm dist deb test-deb test-install test-hardening portability rpm
+.PHONY: all demo demo-fleet setup-demo-fleet test unit mutants threads answers revocations tool-test httpd-test httpd-test-san httpd-test-plain fuzz-replay fuzz soak lint format install clean help bench test-debian setup-build setup-demo setup-test setup-lint setup-bench setup-deb setup-install setup-hardening setup-rpm dist deb test-deb test-install test-hardening portability rpm
 .DEFAULT_GOAL := all
 
 all: setup-build  ## builds build/mod_mtls_authz.so and build/mtls-authz
@@ -81,8 +82,8 @@ demo-fleet: setup-demo-fleet  ## one policy in PostgreSQL for two servers behind
 	@$(MAKE) --no-print-directory $(MODULE) $(TOOL) $(BUILD)/demo_fleet
 	@$(BUILD)/demo_fleet $(abspath $(MODULE)) $(abspath $(TOOL))
 
-test: setup-test  ## unit tests under ASan and UBSan, threads under TSan, fuzz corpus replay, tests against a real httpd, plain and with ASan and UBSan inside it
-	@$(MAKE) --no-print-directory unit threads answers revocations fuzz-replay tool-test httpd-test httpd-test-san
+test: setup-test  ## unit tests under ASan and UBSan, threads under TSan, fuzz corpus replay, tests against a real httpd with ASan and UBSan inside it, those of time and memory without
+	@$(MAKE) --no-print-directory unit threads answers revocations fuzz-replay tool-test httpd-test-san httpd-test-plain
 
 unit: $(BUILD)/unit_tests
 	ASAN_OPTIONS=detect_leaks=1 $(BUILD)/unit_tests
@@ -99,7 +100,7 @@ revocations: $(BUILD)/same_revocations
 # The other objects are those of the answers, and the unit tests without sanitizers.
 mutants: setup-test  ## takes out each check of tests/mutants/*.txt, one at a time: a test fails for each (SAMPLE=10: ten of them; ONLY=word: some)
 	@$(MAKE) --no-print-directory $(BUILD)/mutants/unit_tests $(BUILD)/same_answers $(BUILD)/same_revocations
-	@tests/mutants/run.py --build $(BUILD) --compile '$(CXX) $(STANDARD) $(INCLUDES) $(APR_FLAGS) $(CORE_DEFINES) -O0 -w' --link '$(CXX)' \
+	@tests/mutants/run.py --build $(BUILD) --compile '$(CXX) $(STANDARD) $(INCLUDES) $(APR_FLAGS) $(CORE_DEFINES) -O0 -w' --link '$(TEST_LINK)' \
 	  --libraries '-lcmocka -lcurl -lssl $(CRYPTO)' --jobs $(or $(MUTANT_JOBS),$(shell nproc)) $(if $(SAMPLE),--sample $(SAMPLE)) $(ONLY)
 
 fuzz-replay: $(BUILD)/fuzz_replay
@@ -108,9 +109,13 @@ fuzz-replay: $(BUILD)/fuzz_replay
 httpd-test: $(MODULE) $(TOOL) $(TSAN_MODULE) $(BUILD)/httpd_tests
 	$(BUILD)/httpd_tests --jobs $(JOBS) $(abspath $(MODULE)) $(TESTS)
 
-# The same suite, with the module under ASan and UBSan inside httpd; claims about time and memory are left out.
+# The same suite, with the module under ASan and UBSan inside httpd; claims about time and memory are left out,
 httpd-test-san: $(SAN_MODULE) $(TOOL) $(BUILD)/httpd_tests
 	$(BUILD)/httpd_tests --jobs $(JOBS) $(abspath $(SAN_MODULE)) $(TESTS)
+
+# and are all of this one.
+httpd-test-plain: $(MODULE) $(TOOL) $(TSAN_MODULE) $(BUILD)/httpd_tests
+	$(BUILD)/httpd_tests --jobs $(JOBS) --plain $(abspath $(MODULE)) $(TESTS)
 
 soak: setup-test  ## 20 minutes of random edits, restarts and deaths against a model (MINUTES=n), then the race tests with 10,000 reloads (RELOADS=n)
 	@$(MAKE) --no-print-directory $(MODULE) $(BUILD)/soak
@@ -119,17 +124,13 @@ soak: setup-test  ## 20 minutes of random edits, restarts and deaths against a m
 	@RELOADS=$(or $(RELOADS),10000) $(MAKE) --no-print-directory httpd-test TESTS=reloads_under_load
 
 tool-test: $(TOOL) $(MODULE) $(BUILD)/tool_tests
-	$(BUILD)/tool_tests $(TOOL)
+	$(BUILD)/tool_tests --jobs $(JOBS) $(TOOL)
 
-# Another release has other versions of httpd and OpenSSL. What is left out there measures or races, and runs here.
+# Another release has other versions of httpd and OpenSSL.
 SUITE       ?= trixie
-test-debian:  ## the demo and the tests against httpd on another Debian, in a chroot that is kept (SUITE=trixie; root only)
-	tools/in-debian.sh $(SUITE) make -j$(shell nproc) BUILD=build/$(SUITE) LTO= demo-and-httpd-test
-
-demo-and-httpd-test: setup-test
-	@$(MAKE) --no-print-directory $(MODULE) $(TOOL) $(BUILD)/demo $(BUILD)/httpd_tests
-	@$(BUILD)/demo $(abspath $(MODULE)) $(abspath $(TOOL))
-	$(BUILD)/httpd_tests --jobs $(JOBS) $(abspath $(MODULE)) -instructions -reloads_under_load $(TESTS)
+test-debian: setup-test dist  ## the demo and the tests against httpd with the packages of another Debian, no older than this one, in a chroot that is kept (SUITE=trixie, PACKAGES=folder with built ones; root only)
+	@$(MAKE) --no-print-directory $(BUILD)/demo $(BUILD)/httpd_tests
+	packaging/test-debian.sh $(DIST) $(SUITE) $(BUILD) $(JOBS) $(PACKAGES)
 
 fuzz: setup-lint  ## 10,000,000 random pairs by the plain rules and 100,000 chains with lists by OpenSSL, then fuzzes what reads foreign bytes, 60 seconds a target (FUZZ_SECONDS=n)
 	@$(MAKE) --no-print-directory answers PAIRS=$(or $(PAIRS),10000000)
@@ -243,29 +244,38 @@ $(BUILD)/san/src/httpd/%.o $(BUILD)/san/mod_mtls_authz.o: EXTRA = $(HTTPD_FLAGS)
 $(BUILD)/plain/tests/%.o $(BUILD)/san/tests/%.o: EXTRA = -Itests/support
 
 # Of what does not ship, the headers of libraries are compiled once: half of the time. clang reads all without in `lint`.
-LIBRARIES   := libraries.hpp
-TEST_PCH    := $(BUILD)/plain/tests/$(LIBRARIES).gch
-SAN_PCH     := $(BUILD)/san/$(LIBRARIES).gch
-TSAN_PCH    := $(BUILD)/tsan/$(LIBRARIES).gch
-LINT_PCH    := $(BUILD)/lint/$(LIBRARIES).gch
+LIBRARIES    := libraries.hpp
+SUPPORT_PCH  := $(BUILD)/support/$(LIBRARIES).gch
+TEST_PCH     := $(BUILD)/tests/$(LIBRARIES).gch
+SAN_PCH      := $(BUILD)/san/$(LIBRARIES).gch
+TSAN_PCH     := $(BUILD)/tsan/$(LIBRARIES).gch
+LINT_PCH     := $(BUILD)/lint/$(LIBRARIES).gch
 # Without warnings: gcc's are often false with -fsanitize=thread, and the other builds compile the same sources with them.
 TSAN_COMPILE = $(CXX) $(STANDARD) -w -O1 -g1 -fsanitize=thread
-# Optimizing these takes longer than it saves.
-TEST_FOLDERS := httpd tool unit support soak
-$(TEST_FOLDERS:%=$(BUILD)/plain/tests/%/%.o): PCH = -include $(TEST_PCH:.gch=)
-$(TEST_FOLDERS:%=$(BUILD)/plain/tests/%/%.o) $(TEST_PCH): CXXFLAGS := -O0 -g1
+# Optimizing these takes longer than it saves. The demo, which needs no clang, has the support in it.
+TEST_FOLDERS := httpd tool unit soak
+IN_TESTS     := $(TEST_FOLDERS:%=$(BUILD)/plain/tests/%/%.o)
+IN_SUPPORT   := $(BUILD)/plain/tests/support/%.o
+$(IN_TESTS): PCH = -include $(TEST_PCH:.gch=)
+$(IN_SUPPORT): PCH = -include $(SUPPORT_PCH:.gch=)
+$(IN_TESTS) $(IN_SUPPORT) $(TEST_PCH) $(SUPPORT_PCH): CXXFLAGS := -O0 -g1
+$(IN_TESTS) $(TEST_PCH): CXX := $(TEST_CXX)
+$(IN_TESTS) $(TEST_PCH): STANDARD := $(CLANG_STANDARD)
 $(call objects,plain,$(wildcard $(TEST_FOLDERS:%=tests/%/*.cpp))): | $(TEST_PCH)
+$(SUPPORT_OBJ): | $(SUPPORT_PCH)
 $(HTTPD_SAN) $(CORE_SAN) $(SUPPORT_SAN) $(UNIT_SAN) $(call objects,san,$(wildcard tests/fuzz/*.cpp)): | $(SAN_PCH)
 $(HTTPD_TSAN) $(CORE_TSAN) $(call objects,tsan,$(SUPPORT_SRC) $(wildcard tests/threads/*.cpp)): | $(TSAN_PCH)
+# Objects of the core have both kinds of code: programs that are not measured need no optimizing as a whole.
+TEST_LINK    := $(CXX) -fno-lto
 
 # Compiles the copy of the headers beside its outcome, with the given command.
 define precompile
 @mkdir -p $(@D) && cp $< $(@:.gch=)
-$(1) -x c++-header $(@:.gch=) -o $@
+$(1) $(if $(findstring clang,$(1)),-fpch-instantiate-templates) -x c++-header $(@:.gch=) -o $@
 endef
 
-$(TEST_PCH) $(SAN_PCH) $(TSAN_PCH) $(LINT_PCH): tests/support/$(LIBRARIES)
-$(TEST_PCH):
+$(SUPPORT_PCH) $(TEST_PCH) $(SAN_PCH) $(TSAN_PCH) $(LINT_PCH): tests/support/$(LIBRARIES)
+$(SUPPORT_PCH) $(TEST_PCH):
 	$(call precompile,$(CXX) $(STANDARD) $(CPPFLAGS) $(CXXFLAGS))
 $(SAN_PCH):
 	$(call precompile,$(SAN_COMPILE))
@@ -341,38 +351,38 @@ $(BUILD)/thread_tests: $(call objects,tsan,$(wildcard tests/threads/*.cpp) $(SUP
 # The unit tests without sanitizers, of objects of which tests/mutants/run.py exchanges one.
 $(BUILD)/mutants/unit_tests: $(call objects,plain,$(UNIT_SRC)) $(SUPPORT_OBJ) $(CORE)
 	@mkdir -p $(@D)
-	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
+	$(TEST_LINK) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
 
 $(BUILD)/same_answers: $(call objects,plain,$(wildcard tests/answers/*.cpp)) $(SUPPORT_OBJ) $(CORE)
-	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
+	$(TEST_LINK) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
 
 $(BUILD)/same_revocations: $(call objects,plain,$(wildcard tests/revocation/*.cpp)) $(SUPPORT_OBJ) $(CORE)
-	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
+	$(TEST_LINK) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
 
 $(BUILD)/httpd_tests: $(E2E_OBJ) $(SUPPORT_OBJ) $(CORE)
-	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
+	$(TEST_LINK) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
 
 $(BUILD)/plain/tests/tool/%.o: EXTRA = -Itests/support -Itools/mtls-authz
 
 $(BUILD)/tool_tests: $(call objects,plain,$(wildcard tests/tool/*.cpp) tools/mtls-authz/explain/explanation.cpp tools/mtls-authz/terminal.cpp) $(SUPPORT_OBJ) $(CORE)
-	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
+	$(TEST_LINK) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
 
 $(BUILD)/plain/bench/%.o: EXTRA = -Itests/support
 
 $(BUILD)/bench: $(call objects,plain,$(filter-out bench/decide.cpp,$(wildcard bench/*.cpp))) $(SUPPORT_OBJ) $(CORE)
-	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
+	$(TEST_LINK) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
 
 $(BUILD)/bench_decide: $(call objects,plain,bench/decide.cpp) $(SUPPORT_OBJ) $(CORE)
 	$(CXX) -o $@ $^ -lbenchmark -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
 
 $(BUILD)/soak: $(call objects,plain,$(wildcard tests/soak/*.cpp)) $(SUPPORT_OBJ) $(CORE)
-	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
+	$(TEST_LINK) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO) -lpthread
 
 $(BUILD)/demo: $(call objects,plain,$(wildcard tests/demo/*.cpp)) $(SUPPORT_OBJ) $(CORE)
-	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
+	$(TEST_LINK) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
 
 $(BUILD)/demo_fleet: $(call objects,plain,$(wildcard tests/demo/fleet/*.cpp)) $(SUPPORT_OBJ) $(CORE)
-	$(CXX) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
+	$(TEST_LINK) -o $@ $^ -lcmocka -lcurl -lssl $(CRYPTO)
 
 $(BUILD)/fuzz_replay: $(call objects,san,$(wildcard tests/fuzz/*.cpp)) $(CORE_SAN) $(SUPPORT_SAN)
 	$(SAN_CXX) $(SANITIZE) -o $@ $^ -lcmocka -lcurl -lpcre2-8 -lssl $(CRYPTO)

@@ -76,8 +76,8 @@ CLAIM(one_process_that_does_all_takes_edits_on) {
     becomes([&] { return site.acme(); }, 403, "removed");
 }
 
-CLAIM(a_server_without_free_descriptors_lets_in_nobody_wrongly_and_goes_on_when_it_has_some) {
-    if (httpd_paths().is_sanitized()) return;
+CLAIM(a_server_without_free_descriptors_lets_in_nobody_wrongly_and_goes_on_when_it_has_some, Turn::kAny,
+      Module::kPlain) {
     Kept site;
     site.httpd.set_limit(RLIMIT_NOFILE, 48);
     site.run("event", "StartServers 1\nServerLimit 1\nThreadsPerChild 64\nMaxRequestWorkers 64\n");

@@ -124,8 +124,7 @@ CLAIM(a_keeper_can_neither_be_traced_nor_holds_a_port) {
     CHECK(!holds_port(site.keeper()));
 }
 
-CLAIM(a_keeper_that_runs_into_a_limit_keeps_what_is_in_force_and_goes_on_when_it_can) {
-    if (httpd_paths().is_sanitized()) return;  // which need more than any limit leaves
+CLAIM(a_keeper_that_runs_into_a_limit_keeps_what_is_in_force_and_goes_on_when_it_can, Turn::kAny, Module::kPlain) {
     struct Row {
         const char* what;
         __rlimit_resource resource;

@@ -47,8 +47,7 @@ CLAIM(a_partner_file_that_appears_changes_and_goes_counts_on_open_connections) {
     CHECK_EQUAL(notices, 4U);
 }
 
-CLAIM(after_a_reload_all_children_together_hold_one_policy) {
-    if (httpd_paths().is_sanitized()) return;
+CLAIM(after_a_reload_all_children_together_hold_one_policy, Turn::kAny, Module::kPlain) {
     constexpr int kChildren = 4;
     LiveSite site;
     site.httpd.set_log_level("warn mtls_authz:debug");
@@ -89,7 +88,7 @@ CLAIM(after_a_reload_all_children_together_hold_one_policy) {
     }
 }
 
-CLAIM(a_million_identities_come_into_force_in_a_server_that_began_with_one) {
+CLAIM(a_million_identities_come_into_force_in_a_server_that_began_with_one, Turn::kAny, Module::kPlain) {
     LiveSite site;
     site.put("acme.conf", kAcme);
     site.start();

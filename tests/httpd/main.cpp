@@ -1,5 +1,5 @@
-// Tests against a real httpd: httpd_tests [--jobs N] MODULE [NAME-PART|-NAME-PART...]
-#include <charconv>
+// Tests against a real httpd: httpd_tests [--jobs N] [--plain] MODULE [NAME-PART|-NAME-PART...]
+// --plain: those alone that a module with sanitizers has no part in.
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -10,28 +10,29 @@
 
 namespace {
 
-// The number behind --jobs; 1 without, 0 where it is none.
-unsigned take_jobs(std::vector<std::string>& words) {
-    if (words.empty() || words.front() != "--jobs") return 1;
-    unsigned jobs = 0;
-    if (words.size() > 1) std::from_chars(words[1].data(), words[1].data() + words[1].size(), jobs);
-    words.erase(words.begin(), words.begin() + (words.size() > 1 ? 2 : 1));
-    return jobs;
+// Whether the next word is this option, which is taken then.
+bool take(std::vector<std::string>& words, const std::string& option) {
+    const bool is_next = !words.empty() && words.front() == option;
+    if (is_next) words.erase(words.begin());
+    return is_next;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
     std::vector<std::string> words(argv + 1, argv + argc);
-    const unsigned jobs = take_jobs(words);
+    const unsigned jobs = test::take_jobs(words);
+    std::set<test::Module> modules = {test::Module::kPlain};
+    if (!take(words, "--plain")) modules.insert(test::Module::kEither);
     if (jobs == 0 || words.empty()) {
-        return std::fprintf(stderr, "usage: httpd_tests [--jobs N] MODULE [NAME-PART|-NAME-PART...]\n"), 2;
+        return std::fprintf(stderr, "usage: httpd_tests [--jobs N] [--plain] MODULE [NAME-PART|-NAME-PART...]\n"), 2;
     }
     std::signal(SIGPIPE, SIG_IGN);
     try {
         test::set_httpd_paths(test::find_httpd(std::filesystem::absolute(words.front())));
+        if (test::httpd_paths().is_sanitized()) modules.erase(test::Module::kPlain);
         test::world();  // its keys are made once, for all claims
-        return test::run_claims_in_parallel({words.begin() + 1, words.end()}, jobs);
+        return test::run_claims_in_parallel({words.begin() + 1, words.end()}, modules, jobs);
     } catch (const std::exception& e) {
         return std::fprintf(stderr, "%s\n", e.what()), 2;
     }

@@ -46,8 +46,7 @@ std::chrono::seconds idle_time() { return std::chrono::seconds(number_from("IDLE
 
 }  // namespace
 
-CLAIM(many_files_cost_little_while_they_do_not_change, Turn::kAlone) {
-    if (httpd_paths().is_sanitized()) return;
+CLAIM(many_files_cost_little_while_they_do_not_change, Turn::kAlone, Module::kPlain) {
     const int count = number_from("POLICY_FILES", 5000);
     LiveSite site;
     for (int i = 0; i < count; ++i) {
@@ -70,8 +69,7 @@ CLAIM(many_files_cost_little_while_they_do_not_change, Turn::kAlone) {
         start, 100 * idle, in_force);
 }
 
-CLAIM(a_long_revocation_file_costs_nothing_while_it_does_not_change, Turn::kAlone) {
-    if (httpd_paths().is_sanitized()) return;
+CLAIM(a_long_revocation_file_costs_nothing_while_it_does_not_change, Turn::kAlone, Module::kPlain) {
     const int count = number_from("REVOCATION_LINES", 100000);
     LiveSite site;
     site.put("acme.conf", kAcme);

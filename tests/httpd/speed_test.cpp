@@ -52,7 +52,7 @@ std::vector<long> instructions_per_request(const std::string& lines, const Rules
             CHECK_EQUAL(client.get(paths[at]).status, 200);
         }
     };
-    constexpr int kFew = 50, kMany = 350, kTimes = 4;
+    constexpr int kFew = 50, kMany = 200, kTimes = 3;
     for (const Paths& paths : asked) connect_and_ask(paths, kFew);  // what a process does once
     for (const Paths& paths : asked) {
         for (int i = 0; i < kTimes; ++i) connect_and_ask(paths, kFew);
@@ -176,7 +176,6 @@ PerConnection instructions_per_connection(const ClientOptions& client, bool with
 
 // In thousandths of httpd's own.
 void adds_to_connections_at_most(long full, long resumed, long first_seen, const ClientOptions& client) {
-    if (httpd_paths().is_sanitized()) return;
     const PerConnection without = instructions_per_connection(client, false);
     const PerConnection with = instructions_per_connection(client, true);
     std::printf("  full: %ld instructions added to %ld, resumed: %ld to %ld, never seen: %ld to %ld\n",
@@ -224,15 +223,14 @@ long instructions_per_handshake(bool by_mod_ssl) {
 
 }  // namespace
 
-CLAIM(a_name_of_a_live_anchor_costs_a_handshake_at_most_2000_instructions_more_than_one_of_mod_ssls, Turn::kFirst) {
-    if (httpd_paths().is_sanitized()) return;
+CLAIM(a_name_of_a_live_anchor_costs_a_handshake_at_most_2000_instructions_more_than_one_of_mod_ssls, Turn::kFirst,
+      Module::kPlain) {
     const long own = instructions_per_handshake(true), live = instructions_per_handshake(false);
     std::printf("  a handshake: %ld instructions with mod_ssl's names, %ld with those of live anchors\n", own, live);
     CHECK(live <= own + 2000 * kAnchors);
 }
 
-CLAIM(a_request_on_a_known_connection_costs_few_instructions_more, Turn::kFirst) {
-    if (httpd_paths().is_sanitized()) return;
+CLAIM(a_request_on_a_known_connection_costs_few_instructions_more, Turn::kFirst, Module::kPlain) {
     const Rules gates = {kAllow, kAllow}, by_grant = {"MTLSAllow by-grant", "MTLSAllow by-grant"};
     const std::string audit = "MTLSAuditLog logs/audit.log all\n", status = location("/status", "    MTLSStatus On");
     Baseline baseline;
@@ -251,19 +249,17 @@ CLAIM(a_request_on_a_known_connection_costs_few_instructions_more, Turn::kFirst)
                    {{"audit, forward and status", 15500, kOnePath}});
 }
 
-CLAIM(a_gate_adds_as_few_instructions_where_processes_have_no_threads, Turn::kFirst) {
-    if (httpd_paths().is_sanitized()) return;
+CLAIM(a_gate_adds_as_few_instructions_where_processes_have_no_threads, Turn::kFirst, Module::kPlain) {
     Baseline("prefork").holds(policy(kTwoPaths), {kAllow, kAllow}, {{"the same gate", 1450, kOnePath}});
 }
 
-CLAIM(a_known_client_costs_a_connection_at_most_a_hundredth_more_instructions, Turn::kFirst) {
+CLAIM(a_known_client_costs_a_connection_at_most_a_hundredth_more_instructions, Turn::kFirst, Module::kPlain) {
     ClientOptions client;
     client.identity = &world().acme;
     adds_to_connections_at_most(10, 10, 45, client);
 }
 
-CLAIM(two_rsa_intermediates_cost_a_new_connection_few_instructions_more, Turn::kFirst) {
-    if (httpd_paths().is_sanitized()) return;
+CLAIM(two_rsa_intermediates_cost_a_new_connection_few_instructions_more, Turn::kFirst, Module::kPlain) {
     const auto rsa_key = [] { return mtls::EvpPkeyPtr(EVP_RSA_gen(2048)); };
     const Identity upper = make_ca("Upper", &world().acme_ca, rsa_key()), lower = make_ca("Lower", &upper, rsa_key());
     CertSpec spec;

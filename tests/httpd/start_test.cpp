@@ -31,8 +31,7 @@ const std::string kBroken = "<MTLSPartner q>\nMTLSNonsense x\n</MTLSPartner>\n";
 
 }  // namespace
 
-CLAIM(loading_the_module_runs_none_of_its_code) {
-    if (httpd_paths().is_sanitized()) return;  // the sanitizers run theirs
+CLAIM(loading_the_module_runs_none_of_its_code, Turn::kAny, Module::kPlain) {
     // One entry is the compiler's own.
     CHECK_EQUAL(size_of_section(httpd_paths().module, ".init_array"), sizeof(void*));
 }
@@ -89,8 +88,7 @@ CLAIM(a_server_whose_revocations_cannot_be_shared_does_not_start_without_them) {
     }
 }
 
-CLAIM(little_address_space_is_enough_to_share) {
-    if (httpd_paths().is_sanitized()) return;  // which take more address space than any limit leaves
+CLAIM(little_address_space_is_enough_to_share, Turn::kAny, Module::kPlain) {
     const World& w = world();
     LiveSite site;
     site.put("acme.conf", kAcme);

@@ -12,15 +12,21 @@ namespace test {
 // Order of claims that run in parallel: long ones first, so that the run does not end by waiting for one.
 enum class Turn { kFirst, kAny, kAlone };
 
+// kPlain: about time or memory, or with a tool in the place of the sanitizers: not for a module that has them.
+enum class Module { kEither, kPlain };
+
 struct Claim {
     const char* name;
     void (*body)();
     Turn turn;
+    Module module;
 };
 std::vector<Claim>& claims();
 
 struct Registration {
-    Registration(const char* name, void (*body)(), Turn turn = Turn::kAny) { claims().push_back({name, body, turn}); }
+    Registration(const char* name, void (*body)(), Turn turn = Turn::kAny, Module module = Module::kEither) {
+        claims().push_back({name, body, turn, module});
+    }
 };
 
 class Failure : public std::runtime_error {
@@ -64,7 +70,7 @@ int run_claims(const char* group, const std::vector<std::string>& filters);
 
 }  // namespace test
 
-// CLAIM(name), or CLAIM(name, test::Turn::kFirst).
+// CLAIM(name), CLAIM(name, test::Turn::kFirst), or CLAIM(name, test::Turn::kAny, test::Module::kPlain).
 #define CLAIM(name, ...)                                                                                 \
     static void claim_##name();                                                                          \
     static const test::Registration registration_##name(#name, claim_##name __VA_OPT__(, ) __VA_ARGS__); \

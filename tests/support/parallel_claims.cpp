@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -15,7 +16,6 @@
 #include <stdexcept>
 #include <string>
 
-#include "claims.hpp"
 #include "own_mounts.hpp"
 
 namespace test {
@@ -133,9 +133,19 @@ private:
 
 }  // namespace
 
-int run_claims_in_parallel(const std::vector<std::string>& filters, unsigned jobs) {
+unsigned take_jobs(std::vector<std::string>& words) {
+    if (words.empty() || words.front() != "--jobs") return 1;
+    unsigned jobs = 0;
+    if (words.size() > 1) std::from_chars(words[1].data(), words[1].data() + words[1].size(), jobs);
+    words.erase(words.begin(), words.begin() + (words.size() > 1 ? 2 : 1));
+    return jobs;
+}
+
+int run_claims_in_parallel(const std::vector<std::string>& filters, const std::set<Module>& modules, unsigned jobs) {
     std::vector<const Claim*> chosen;
-    for (Claim* const claim : choose_claims(filters)) chosen.push_back(claim);
+    for (const Claim* const claim : choose_claims(filters)) {
+        if (modules.contains(claim->module)) chosen.push_back(claim);
+    }
     return Group(std::move(chosen)).run(std::max(jobs, 1U));
 }
 
