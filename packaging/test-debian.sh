@@ -1,0 +1,24 @@
+#!/bin/sh
+# Runs the demo and the tests against httpd with the packages of another Debian, in a chroot of it that is kept:
+# test-debian.sh TARBALL SUITE PROGRAMS JOBS [PACKAGES]. PROGRAMS: a folder with `demo` and `httpd_tests` of this machine, which
+# run there where SUITE is no older. The packages are built there; PACKAGES is a folder with built ones.
+# Root only; 77 where no such Debian can be made here.
+set -eu
+
+usage='usage: test-debian.sh TARBALL SUITE PROGRAMS JOBS [PACKAGES]'
+tarball=${1:?$usage} suite=${2:?$usage} programs=${3:?$usage} jobs=${4:?$usage}
+packages=${5:-$programs/$suite}
+cd "$(dirname "$0")/.."
+
+[ -n "${5:-}" ] || packaging/build-for.sh "$tarball" "$suite" "$packages"
+# The tests look for the tool beside the module.
+shipped=$packages/shipped
+rm -rf "$shipped"
+for package in "$packages"/*mtls-authz_*.deb; do dpkg-deb --extract "$package" "$shipped"; done
+ln -f "$shipped/usr/lib/apache2/modules/mod_mtls_authz.so" "$shipped/usr/bin/mtls-authz" "$shipped"
+
+# What is left out measures, races in a module of its own, or talks with the module as its own build.
+exec tools/in-debian.sh "$suite" sh -ec '
+    tools/setup.sh test
+    "$1/demo" "$2/mod_mtls_authz.so" "$2/mtls-authz"
+    "$1/httpd_tests" --jobs "$3" "$2/mod_mtls_authz.so" -instructions -reloads_under_load -another_build -peers_get' sh "$programs" "/src/$shipped" "$jobs"
