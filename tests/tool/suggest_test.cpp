@@ -189,3 +189,30 @@ CLAIM(a_ca_is_an_anchor_and_a_self_signed_certificate_its_own) {
     b.expect(3, {"explain", "--policy", "p.conf", "--cert", "twin.pem"});
     CHECK(block.find("Self-signed") == std::string::npos);
 }
+
+CLAIM(a_name_with_a_star_is_suggested_as_no_wildcard) {
+    Rollover b;
+    const auto suggested = [&](const std::vector<Attr>& subject, int type, const std::string& name) {
+        CertSpec spec;
+        spec.subject = subject;
+        spec.san = {{type, name}};
+        b.file("star.pem", issue(spec, &b.ca).cert_pem());
+        return b.tried({"suggest", "star.pem", "--anchor", "ca.pem"}, {"star.pem"});
+    };
+    const std::vector<Attr> named = {{"O", "Acme"}, {"CN", "gw"}};
+    for (const auto& [type, name] :
+         {std::pair{GEN_DNS, "*.acme.example"}, {GEN_URI, "https://acme.example/a/*"}, {GEN_EMAIL, "*@acme.example"}}) {
+        const std::string block = suggested(named, type, name);
+        CHECK(block.find("MTLSIdentity DNS:") == std::string::npos);
+        CHECK(block.find(std::string(":") + name) == std::string::npos);
+        CHECK_CONTAINS(block, "\n    MTLSIdentity subject:CN=gw,O=Acme\n");
+    }
+    // Its neighbours, by the same CA.
+    suggested(named, GEN_DNS, "*.acme.example");
+    b.add("evil.pem", {{"CN", "evil"}}, "evil.acme.example", b.ca);
+    b.expect(3, {"explain", "--policy", "p.conf", "--cert", "evil.pem"});
+    CHECK_CONTAINS(suggested({}, GEN_DNS, "*.acme.example"), "\n    MTLSIdentity spki-sha256:");
+    CHECK_CONTAINS(suggested(named, GEN_DNS, "gw.acme.example"), "\n    MTLSIdentity DNS:gw.acme.example\n");
+    CHECK_CONTAINS(suggested(named, GEN_URI, "https://acme.example/a/b"),
+                   "\n    MTLSIdentity URI:https://acme.example/a/b\n");
+}

@@ -34,12 +34,13 @@ struct Together {
     std::vector<Client> clients;
 };
 
-// Whether the selectors parse without warning and match this certificate.
+// Whether the selectors parse without warning and match this certificate by its own names: of a name with '*' in it,
+// the selector is a wildcard.
 bool is_usable(const std::string& selectors, const CertificateFacts& facts) {
     const auto words = config_words(selectors);
     return std::all_of(words.begin(), words.end(), [&](const std::string& word) {
         const auto parsed = Selector::parse(word);
-        return parsed.ok() && parsed.value().warnings.empty() &&
+        return parsed.ok() && parsed.value().warnings.empty() && parsed.value().selector().is_exact() &&
                parsed.value().selector().test(facts, nullptr, Repeats::kMustBeSingle) == Answer::kYes;
     });
 }
