@@ -260,6 +260,33 @@ CLAIM(rules_of_one_place_are_joined_as_httpd_joins_them) {
                    "today:1: not converted: the expression keeps out where one rule is enough");
 }
 
+CLAIM(a_text_with_a_star_does_not_become_a_wildcard) {
+    Importing today;
+    const auto rule = [](const std::string& variable, const std::string& value) {
+        return "SSLRequire %{" + variable + "} eq \"" + value + "\"\n";
+    };
+    const std::string out = today.import(2, "sslrequire", rule("SSL_CLIENT_SAN_DNS_0", "*.acme.example"));
+    CHECK_CONTAINS(out, "today:1: not converted: the expression compares with the text '*.acme.example', which DNS:");
+    today.import(2, "sslrequire", rule("SSL_CLIENT_SAN_Email_0", "*@acme.example"));
+    today.import(2, "sslrequire", rule("SSL_CLIENT_S_DN_CN", "#0c03617069"));  // DER of "api"
+    today.import(0, "sslrequire", rule("SSL_CLIENT_SAN_DNS_0", "api.acme.example"));
+    CHECK_EQUAL(today.who({{"CN", "x"}}, "api.acme.example"), "api-acme-example");
+    CHECK_EQUAL(today.who({{"CN", "x"}}, "evil.acme.example"), "");
+    // CN: has no wildcards, so a text is what it was.
+    today.import(0, "sslrequire", rule("SSL_CLIENT_S_DN_CN", "*.acme.example"));
+    CHECK_EQUAL(today.who({{"CN", "*.acme.example"}}).empty(), false);
+    CHECK_EQUAL(today.who({{"CN", "evil.acme.example"}}), "");
+    // Columns with a selector's type are written as in a policy, those with other names are an inventory's.
+    CHECK_CONTAINS(today.import(2, "csv", "name,san\nacme,*.acme.example\n"), "today:2: not converted: compares with");
+    today.import(2, "csv", "name,mail\nacme,*@acme.example\n");
+    today.import(0, "csv", "name,san\nacme,api.acme.example\n");
+    today.import(0, "csv", "name,DNS\nacme,*.acme.example\n");
+    CHECK_EQUAL(today.who({{"CN", "x"}}, "evil.acme.example"), "acme");
+    // In the form with slashes '#' begins a text for OpenSSL, and the hex of an encoding in subject:.
+    today.import(2, "passwd", "/O=Acme/CN=#0c03617069:xxj31ZMTZzkVA\n");
+    today.import(2, "nginx-map", "map $ssl_client_s_dn_cn $p { \"#0c03617069\" acme; }\n");
+}
+
 CLAIM(what_the_sources_hold_cannot_write_directives) {
     Importing today;
     for (const char* value : {"\"x\nMTLSGroup evil\"", "\"${HOME}\"", "\"a\"\" MTLSGroup evil\""}) {

@@ -109,10 +109,14 @@ std::optional<Column> column_of(const std::string& heading, const Sha1Lookup& by
     const auto other = kOtherNames.find(word);
     const std::string type(other != kOtherNames.end() ? other->second : trim(heading));
     if (!is_selector_type(std::string_view(type).substr(type.starts_with('!') ? 1 : 0))) return std::nullopt;
-    return [type](ImportedEntry& entry, const std::string& value) {
+    // Under a selector's type, the value is written as in a policy; under a name of inventories, it is a text.
+    const bool is_literal = other != kOtherNames.end();
+    return [type, is_literal](ImportedEntry& entry, const std::string& value) {
         const std::string selector = type + ":" + value;
         const auto parsed = Selector::parse(selector);
         if (!parsed.ok()) return parsed.error();
+        std::string fault = is_literal ? fault_of_literal(selector) : "";
+        if (!fault.empty()) return fault;
         entry.selectors.push_back(selector);
         return std::string();
     };

@@ -200,6 +200,7 @@ private:
                                        : "nothing is known about " + shown(variable);
                 break;
         }
+        if (why.empty()) why = fault_of_literal(entry.selectors.front());
         return why;
     }
 

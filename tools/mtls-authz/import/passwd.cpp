@@ -21,6 +21,11 @@ Imported read_passwd(std::string_view text) {
         ImportedEntry entry;
         entry.line = number;
         entry.selectors = {"subject:" + std::string(user)};
+        const std::string fault = fault_of_literal(entry.selectors.front());
+        if (!fault.empty()) {
+            out.reject(number, fault);
+            continue;
+        }
         out.entries.push_back(std::move(entry));
     }
     return out;

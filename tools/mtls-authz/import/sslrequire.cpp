@@ -82,7 +82,9 @@ Alternative asked_by(std::string_view variable, const std::string& value) {
     if (type == kTypes.end())
         throw NotConvertible("asks " + shown(variable) +
                              ", which is none of a partner's: such a rule stays beside the gate");
-    return {{std::string(type->second) + ":" + value}, {}, 0};
+    const std::string selector = std::string(type->second) + ":" + value, fault = fault_of_literal(selector);
+    if (!fault.empty()) throw NotConvertible(fault);
+    return {{selector}, {}, 0};
 }
 
 // Grammar: or := and ("or" and)*;  and := one ("and" one)*;  one := "(" or ")" | %{VARIABLE} ("eq"|"=="|"="|"in") value
