@@ -287,6 +287,59 @@ CLAIM(a_text_with_a_star_does_not_become_a_wildcard) {
     today.import(2, "nginx-map", "map $ssl_client_s_dn_cn $p { \"#0c03617069\" acme; }\n");
 }
 
+CLAIM(what_a_map_keeps_out_by_an_earlier_key_stays_out) {
+    Importing today;
+    const auto map = [](const std::string& lines) { return "map $ssl_client_s_dn $p {\n" + lines + "}\n"; };
+    const std::string acme = "~(^|,)O=Acme(,|$) acme;\n";
+    const auto keeps_bad_out = [&](const std::string& lines, const std::string& as = "") {
+        today.import(0, "nginx-map", map(lines));
+        CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "good"}}), "acme");
+        CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "bad"}}), as);
+    };
+    keeps_bad_out("\"CN=bad,O=Acme\" 0;\n" + acme);
+    keeps_bad_out(acme + "\"CN=bad,O=Acme\" 0;\n");  // an exact key is asked first, wherever it is
+    keeps_bad_out("\"CN=bad,O=Acme\" globex;\n" + acme, "globex");
+    keeps_bad_out("~(^|,)CN=bad(,|$) 0;\n" + acme);
+    keeps_bad_out("~(^|,)CN=bad(,|$) 0; " + acme);
+    keeps_bad_out("\"CN=bad,O=Acme\" acme;\n" + acme, "acme");
+    keeps_bad_out(acme + "~(^|,)CN=bad(,|$) 0;\n", "acme");  // too late
+    // A name that the expression does not match needs no selector.
+    CHECK_CONTAINS(today.import(0, "nginx-map", map("\"CN=bad,O=Other\" 0;\n" + acme)), "MTLSIdentity O:Acme\n");
+    // What no selector keeps out, or is in another file.
+    const std::string out = today.import(2, "nginx-map", map("~CN=bad.* 0;\n" + acme));
+    CHECK_CONTAINS(out, "today:3: not converted: nginx asks line 2 first, and no selector keeps out what it matches");
+    CHECK_CONTAINS(today.import(2, "nginx-map", map("\"CN=bad,XX=y,O=Acme\" 0;\n" + acme)),
+                   "today:3: not converted: nginx asks line 2 first, and that name cannot be written");
+    CHECK_CONTAINS(today.import(2, "nginx-map", map(acme + "include more.map;\n")),
+                   "today:2: not converted: line 3 includes keys");
+    // Blanks count for nginx, and not for subject:.
+    CHECK_CONTAINS(today.import(2, "nginx-map", map("\"CN=bad,O=Acme\" 0;\n\"CN=bad, O=Acme\" acme;\n")),
+                   "today:3: not converted: line 2 denies the same name");
+    // Keys of another map are asked of another variable.
+    today.import(0, "nginx-map", map("\"CN=bad,O=Acme\" 0;\n") + map(acme));
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "bad"}}), "acme");
+}
+
+CLAIM(an_attribute_that_may_repeat_is_converted_only_where_its_place_does_not_count) {
+    Importing today;
+    const auto import = [&](int status, const std::string& key, const std::string& variable = "$ssl_client_s_dn") {
+        today.import(status, "nginx-map", "map " + variable + " $p { \"" + key + "\" admins; }\n");
+    };
+    for (const char* key : {"~^OU=Admins,", "~^OU=Admins(,|$)", "~,OU=Admins(,|$)", "~(^|,)OU=Admins,", "~.*,DC=x,.*"})
+        import(2, key);
+    import(2, "~OU=Admins$", "$ssl_client_s_dn_legacy");
+    import(0, "~(^|,)OU=Admins(,|$)");
+    CHECK_EQUAL(today.who({{"OU", "Admins"}, {"CN", "joe"}}), "admins");
+    CHECK_EQUAL(today.who({{"OU", "Others"}, {"CN", "joe"}}), "");
+    import(0, "~^CN=joe,");
+    CHECK_EQUAL(today.who({{"OU", "Admins"}, {"CN", "joe"}}), "admins");
+    // The other form's separator, what OpenSSL escapes in names, and what is no attribute.
+    import(2, "~(^|/)CN=joe(/|$)");
+    import(2, "~(^|,)CN=joe(,|$)", "$ssl_client_s_dn_legacy");
+    import(2, "~(^|,)O=Acme\\\\\\, Inc(,|$)");
+    import(2, "~(^|,)DNS=\\*\\.acme\\.example(,|$)");
+}
+
 CLAIM(what_the_sources_hold_cannot_write_directives) {
     Importing today;
     for (const char* value : {"\"x\nMTLSGroup evil\"", "\"${HOME}\"", "\"a\"\" MTLSGroup evil\""}) {

@@ -1,11 +1,14 @@
 // Reads ngx_http_map_module's maps over variables of ngx_http_ssl_module.
 #include <algorithm>
 #include <array>
+#include <map>
 #include <optional>
 
 #include "../terminal.hpp"
 #include "import.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/attribute_types.hpp"
+#include "mtls_authz/rules/selector.hpp"
 
 namespace mtls::tool {
 
@@ -72,29 +75,61 @@ Source source_of(std::string_view variable, std::string_view key) {
     return Source::kOther;
 }
 
-// The selector for a regular expression that matches one whole attribute with plain and escaped characters only:
+// Whether a certificate has one value of this attribute type at most, or its selectors fit none.
+bool is_single(const std::string& type) {
+    const auto one = Selector::parse(type + ":a"), other = Selector::parse(type + ":b");
+    return one.ok() && other.ok() && one.value().selector().contradicts(other.value().selector());
+}
+
+// A regular expression that matches one whole attribute with plain and escaped characters only:
 // ~(^|,)CN=api\.acme\.example(,|$)
-std::optional<std::string> selector_of_pattern(std::string_view pattern, bool is_legacy) {
+struct Pattern {
+    std::string selector;
+    bool is_whole;  // it matches wherever the attribute is in the name: the selector fits no less
+};
+
+// How such an expression begins and ends. `separator` is that of the attributes, '\0' where the expression has none.
+struct Border {
+    std::string_view text;
+    char separator;
+    bool is_anywhere;  // the attribute may be the first or the last one, or any other
+};
+constexpr std::array kBegins = {Border{"(^|,)", ',', true},   Border{"(?:^|,)", ',', true}, Border{"(^|/)", '/', true},
+                                Border{"(?:^|/)", '/', true}, Border{"^", '\0', false},     Border{".*,", ',', false},
+                                Border{".*/", '/', false},    Border{",", ',', false},      Border{"/", '/', false}};
+constexpr std::array kEnds = {Border{"(,|$)", ',', true},   Border{"(?:,|$)", ',', true}, Border{"($|,)", ',', true},
+                              Border{"(?:$|,)", ',', true}, Border{"(/|$)", '/', true},   Border{"(?:/|$)", '/', true},
+                              Border{"($|/)", '/', true},   Border{"(?:$|/)", '/', true}, Border{",.*$", ',', false},
+                              Border{",.*", ',', false},    Border{"/.*$", '/', false},   Border{"/.*", '/', false},
+                              Border{"$", '\0', false},     Border{",", ',', false},      Border{"/", '/', false}};
+
+std::optional<Pattern> read_pattern(std::string_view pattern, std::string_view variable) {
     pattern.remove_prefix(pattern.starts_with("~*") ? 2 : 1);
-    for (const std::string_view begin : {"^", "(^|,)", "(?:^|,)", "(^|/)", "(?:^|/)", ".*,", ".*/", ",", "/"}) {
-        if (!pattern.starts_with(begin)) continue;
-        pattern.remove_prefix(begin.size());
-        break;
-    }
+    const auto begin = std::find_if(kBegins.begin(), kBegins.end(),
+                                    [&](const Border& border) { return pattern.starts_with(border.text); });
+    const bool has_begin = begin != kBegins.end();
+    if (has_begin) pattern.remove_prefix(begin->text.size());
     // Without an end anchor, longer names match as well.
-    bool has_end = false;
-    for (const std::string_view end : {"(,|$)", "(?:,|$)", "($|,)", "(?:$|,)", "(/|$)", "(?:/|$)", "($|/)", "(?:$|/)",
-                                       ",.*$", ",.*", "/.*$", "/.*", "$", ",", "/"}) {
-        if (!pattern.ends_with(end)) continue;
-        // In the order of RFC 2253, the last attribute is the most general one.
-        if (end == "$" && !is_legacy) return std::nullopt;
-        pattern.remove_suffix(end.size());
-        has_end = true;
-        break;
+    const auto end =
+        std::find_if(kEnds.begin(), kEnds.end(), [&](const Border& border) { return pattern.ends_with(border.text); });
+    if (end == kEnds.end()) return std::nullopt;
+    pattern.remove_suffix(end->text.size());
+    // In the order of RFC 2253, the last attribute is the most general one.
+    const bool is_legacy = variable.ends_with("_legacy");
+    if (end->text == "$" && !is_legacy) return std::nullopt;
+    // Another separator is a character of a value. Lines of a map alone may be of either form.
+    char separator = is_legacy ? '/' : variable.empty() ? '\0' : ',';
+    for (const char used : {has_begin ? begin->separator : '\0', end->separator}) {
+        if (separator == '\0') separator = used;
+        if (used != '\0' && used != separator) return std::nullopt;
     }
-    if (!has_end) return std::nullopt;
     const std::size_t equals = pattern.find('=');
     if (equals == std::string_view::npos || equals == 0) return std::nullopt;
+    const std::string type(pattern.substr(0, equals));
+    if (!attribute_oid(type)) return std::nullopt;
+    // An attribute that may repeat is another one elsewhere in the name.
+    const bool is_anywhere = (!has_begin || begin->is_anywhere) && end->is_anywhere;
+    if (!is_anywhere && !is_single(type)) return std::nullopt;
     std::string value;
     for (std::size_t i = equals + 1; i < pattern.size(); ++i) {
         const bool is_escaped = pattern[i] == '\\' && i + 1 < pattern.size() && !is_alnum(pattern[i + 1]);
@@ -103,9 +138,28 @@ std::optional<std::string> selector_of_pattern(std::string_view pattern, bool is
             return std::nullopt;
         value += pattern[i];
     }
-    if (value.empty()) return std::nullopt;
-    return std::string(pattern.substr(0, equals)) + ":" + value;
+    // OpenSSL escapes these in names, so the value in the certificate is another one.
+    const bool is_plain = std::all_of(value.begin(), value.end(), [](char c) {
+        return c >= ' ' && c <= '~' && std::string_view("\\,+\"<>;").find(c) == std::string_view::npos;
+    });
+    if (value.empty() || !is_plain) return std::nullopt;
+    const std::string selector = type + ":" + value;
+    if (!fault_of_literal(selector).empty()) return std::nullopt;
+    return Pattern{selector, is_anywhere && has_begin};
 }
+
+// One line of a map.
+struct Rule {
+    std::size_t line;
+    std::string key, value;
+    bool is_denial = false;
+    bool is_written = false;                  // of a denial: as a selector with '!' of another rule
+    std::optional<ImportedEntry> entry = {};  // absent: it denies, or was rejected
+    std::optional<Pattern> pattern = {};      // of a regular expression that has a selector
+
+    bool is_pattern() const { return key.starts_with('~'); }
+    std::string exact_key() const { return key.starts_with('\\') ? key.substr(1) : key; }
+};
 
 class MapReader {
 public:
@@ -127,9 +181,13 @@ public:
             } else {
                 if (!statement.empty()) take(variable, statement);
                 statement.clear();
-                if (token.text == "}") variable.clear();
+                if (token.text == "}") {
+                    finish_map(variable);
+                    variable.clear();
+                }
             }
         }
+        finish_map(variable);
         if (!statement.empty()) out_.reject(statement.front().line, "the line ends without a ';'");
         return std::move(out_);
     }
@@ -141,42 +199,129 @@ private:
         if (is_among(key, {"hostnames", "volatile"})) return;
         if (statement.size() != 2) return out_.reject(line, "not a line of a map: KEY VALUE;");
         const std::string& value = statement[1].text;
-        if (key == "include") return out_.reject(line, "another file: import '" + shown(value) + "' by itself");
+        if (key == "include") {
+            includes_ = line;
+            return out_.reject(line, "another file: import '" + shown(value) + "' by itself");
+        }
         const std::string flag = lower(value);
+        const bool is_of_names = !is_among(key, {"default", "''", ""});
         if (is_among(flag, {"", "0", "no", "off", "deny", "denied", "false", "none"})) {
-            ++out_.denying;
+            if (is_of_names) {
+                rules_.push_back(rule_of(line, key, value, variable));
+                rules_.back().is_denial = true;
+            } else {
+                ++out_.denying;
+            }
             return;
         }
         if (key == "default")
             return out_.reject(line,
                                "lets in every certificate: MTLSAllow any-partner in the gate lets in partners alone");
         if (key == "''" || key.empty()) return out_.reject(line, "lets in clients without a certificate");
+        rules_.push_back(rule_of(line, key, value, variable));
         if (value.find('$') != std::string::npos)
             return out_.reject(line,
                                "takes a part of the name for another map: import that one, or write CN: selectors");
         ImportedEntry entry;
         entry.line = line;
         if (!is_among(flag, {"1", "yes", "on", "ok", "true", "allow", "allowed", "valid"})) entry.partner = value;
-        const std::string why = add_selector(variable, key, entry);
+        const std::string why = add_selector(variable, rules_.back(), entry);
         if (!why.empty()) return out_.reject(line, why);
-        out_.entries.push_back(std::move(entry));
+        rules_.back().entry = std::move(entry);
     }
 
-    std::string add_selector(const std::string& variable, std::string key, ImportedEntry& entry) {
-        if (key.starts_with('~')) {
-            const Source source = source_of(variable, key);
-            const auto selector = source == Source::kSubject || variable.empty()
-                                      ? selector_of_pattern(key, variable.ends_with("_legacy"))
-                                      : std::optional<std::string>();
-            if (!selector)
-                return "'" + shown(key) +
+    static Rule rule_of(std::size_t line, const std::string& key, const std::string& value,
+                        const std::string& variable) {
+        Rule out{line, key, value};
+        const bool is_of_subject = variable.empty() || source_of(variable, key) == Source::kSubject;
+        if (out.is_pattern() && is_of_subject) out.pattern = read_pattern(key, variable);
+        return out;
+    }
+
+    // Adds the entries of the map. nginx asks exact keys first, wherever they are, then regular expressions in their
+    // order: what these keep out must not get in by a later one.
+    void finish_map(const std::string& variable) {
+        const auto denied = denied_names(variable);
+        for (Rule& rule : rules_) {
+            if (!rule.entry) continue;
+            const std::string why = rule.is_pattern() ? keep_out(rule, variable) : fault_of_same_name(rule, denied);
+            if (!why.empty()) {
+                out_.reject(rule.line, why);
+                rule.entry.reset();
+            } else {
+                out_.entries.push_back(*rule.entry);
+            }
+        }
+        for (const Rule& rule : rules_) out_.denying += rule.is_denial && !rule.is_written ? 1 : 0;
+        rules_.clear();
+        includes_ = 0;
+    }
+
+    using LineByName = std::map<std::string, std::size_t>;
+    LineByName denied_names(const std::string& variable) const {
+        LineByName out;
+        for (const Rule& rule : rules_) {
+            if (!rule.is_denial || rule.is_pattern()) continue;
+            if (source_of(variable, rule.key) != Source::kSubject) continue;
+            const auto name = NamePattern::parse(rule.exact_key());
+            if (name.ok()) out.emplace(name.value().name.canonical, rule.line);
+        }
+        return out;
+    }
+    // nginx compares names by their text; a selector also fits another spelling.
+    static std::string fault_of_same_name(const Rule& rule, const LineByName& denied) {
+        if (denied.empty()) return {};
+        const auto name = NamePattern::parse(rule.exact_key());
+        const auto found = name.ok() ? denied.find(name.value().name.canonical) : denied.end();
+        return found == denied.end() ? "" : "line " + std::to_string(found->second) + " denies the same name";
+    }
+
+    // Adds to the entry of a regular expression what other rules of the map take from it. Returns why that cannot be
+    // written, or "".
+    std::string keep_out(Rule& rule, const std::string& variable) {
+        if (includes_ != 0)
+            return "line " + std::to_string(includes_) + " includes keys that nginx may ask before this expression";
+        const auto own = Selector::parse(rule.entry->selectors.front());
+        if (!own.ok()) return own.error();
+        const Selector selector = own.value().selector();
+        // Of one vector, so that their order is that of the map: several may be on one line.
+        for (Rule& other : rules_) {
+            if (!other.is_denial && other.value == rule.value) continue;
+            const std::string before = "nginx asks line " + std::to_string(other.line) + " first, and ";
+            if (!other.is_pattern()) {
+                if (variable.empty() && source_of(variable, other.key) != Source::kSubject) continue;
+                if (other.key.find('=') == std::string::npos) continue;
+                const auto name = NamePattern::parse(other.exact_key());
+                if (!name) return before + "that name cannot be written: " + name.error();
+                CertificateFacts facts;
+                facts.subject = name.value().name;
+                if (selector.test(facts, nullptr, Repeats::kMustBeSingle) == Answer::kNo) continue;
+                add_once(rule.entry->selectors, "!subject:" + other.exact_key());
+            } else {
+                // A certificate of two partners is denied.
+                if (&other >= &rule || other.entry) continue;
+                if (!other.pattern || !other.pattern->is_whole) return before + "no selector keeps out what it matches";
+                const auto denied = Selector::parse(other.pattern->selector);
+                if (!denied) return before + denied.error();
+                if (denied.value().selector().contradicts(selector)) continue;
+                add_once(rule.entry->selectors, "!" + other.pattern->selector);
+            }
+            other.is_written = true;
+        }
+        return {};
+    }
+
+    std::string add_selector(const std::string& variable, const Rule& rule, ImportedEntry& entry) {
+        if (rule.is_pattern()) {
+            if (!rule.pattern)
+                return "'" + shown(rule.key) +
                        "' is a regular expression that asks more or less than one attribute from its "
                        "beginning to its end: write the selectors that it means";
-            entry.selectors = {*selector};
-            entry.remarks = {"was " + key};
+            entry.selectors = {rule.pattern->selector};
+            entry.remarks = {"was " + rule.key};
             return {};
         }
-        if (key.starts_with('\\')) key.erase(0, 1);
+        const std::string key = rule.exact_key();
         std::string why;
         switch (source_of(variable, key)) {
             case Source::kSubject:
@@ -206,6 +351,8 @@ private:
 
     const Sha1Lookup& by_sha1_;
     Imported out_;
+    std::vector<Rule> rules_;   // of the map that is being read
+    std::size_t includes_ = 0;  // the line of an `include` in it; 0: none
 };
 
 }  // namespace
