@@ -196,9 +196,10 @@ CLAIM(rules_of_mod_ssl_become_partners_where_they_compare_names) {
         "</Location>\n<Location /y>\n"
         "  Require expr \"%{SSL_CLIENT_S_DN_CN} == 'api' || %{SSL_CLIENT_SAN_DNS_0} == 'b.globex.example'\"\n"
         "  Require expr %{SSL_CLIENT_I_DN_CN} == 'Acme CA' && (%{SSL_CLIENT_S_DN_CN} == 'with-ca')\n"
-        "  SSLRequire %{TIME_HOUR} >= 8\n"
         "  Require expr \"%{SSL_CLIENT_S_DN_CN} =~ /^api/\"\n"
         "  Require ip 192.0.2.1\n"
+        "</Location>\n<Location /z>\n"
+        "  SSLRequire %{TIME_HOUR} >= 8\n"
         "</Location>\n");
     CHECK_EQUAL(today.who({{"O", "Acme"}, {"OU", "Staff"}}), "acme");
     CHECK_EQUAL(today.who({{"O", "Acme"}, {"OU", "CA"}}).empty(), false);
@@ -208,9 +209,9 @@ CLAIM(rules_of_mod_ssl_become_partners_where_they_compare_names) {
     CHECK_EQUAL(today.who({{"CN", "x"}}, "b.globex.example"), "b-globex-example");
     CHECK_EQUAL(today.who({{"CN", "with-ca"}}), "with-ca");
     CHECK_CONTAINS(out, "# asked for the issuer's name 'Acme CA', which proves nothing");
-    CHECK_CONTAINS(out, "today:8: not converted: the expression ");
-    CHECK_CONTAINS(out, "today:9: not converted: the expression compares SSL_CLIENT_S_DN_CN by another operator");
-    CHECK(out.find("today:10") == std::string::npos);
+    CHECK_CONTAINS(out, "today:8: not converted: the expression compares SSL_CLIENT_S_DN_CN by another operator");
+    CHECK_CONTAINS(out, "today:12: not converted: the expression ");
+    CHECK(out.find("today:9") == std::string::npos);
     CHECK_CONTAINS(out, "mtls-authz: the rules are of 2 places: MTLSAllow any-partner lets the partners of each into");
 }
 
@@ -239,9 +240,10 @@ CLAIM(rules_of_one_place_are_joined_as_httpd_joins_them) {
     import(0, "Require expr \"" + o + "\"\nRequire expr \"" + ou + "\"\n");
     CHECK_EQUAL(today.who({{"O", "Acme"}}), "acme");
     CHECK_EQUAL(today.who({{"OU", "Batch"}}), "partner");
-    // A condition that is none of a partner's is named.
-    const std::string said = import(1, in("RequireAll", "Require expr \"" + o + "\"\nRequire ip 10.0.0.0/8\n"));
+    // A condition that is none of a partner's is named, and what needs it is not converted.
+    const std::string said = import(2, in("RequireAll", "Require expr \"" + o + "\"\nRequire ip 10.0.0.0/8\n"));
     CHECK_CONTAINS(said, "today:4: not converted: 'Require ip 10.0.0.0/8' in <RequireAll> is none of a partner's");
+    CHECK_CONTAINS(said, "today:3: not converted: has to hold together with line 4, which is not converted");
     // "Require not" and <RequireNone> become selectors with '!'.
     for (const std::string& banned :
          {"Require not expr \"" + cn + "\"\n", in("RequireNone", "Require expr \"" + cn + "\"\n")}) {
@@ -251,13 +253,60 @@ CLAIM(rules_of_one_place_are_joined_as_httpd_joins_them) {
         CHECK_EQUAL(today.who({{"CN", "evil"}}), "");
     }
     CHECK_CONTAINS(
-        import(1, in("RequireAll", "Require expr \"" + o + "\"\nRequire not expr \"" + ou + " && " + cn + "\"\n")),
+        import(2, in("RequireAll", "Require expr \"" + o + "\"\nRequire not expr \"" + ou + " && " + cn + "\"\n")),
         "today:4: not converted: the expression keeps out those who have several things at once");
     const std::string alone = in("RequireAll", in("RequireNone", "Require expr \"" + cn + "\"\n"));
     CHECK_CONTAINS(import(2, alone), "not converted: lets in everybody else");
     // A section that does not end.
     CHECK_CONTAINS(today.import(2, "sslrequire", "<RequireNone>\nRequire expr \"" + cn + "\"\n"),
                    "today:1: not converted: the expression keeps out where one rule is enough");
+}
+
+CLAIM(a_rule_beside_one_that_cannot_be_converted_lets_nobody_in_alone) {
+    Importing today;
+    const auto expr = [](const std::string& text) { return "Require expr \"" + text + "\"\n"; };
+    const auto ssl = [](const std::string& text) { return "SSLRequire " + text + "\n"; };
+    const std::string o = "%{SSL_CLIENT_S_DN_O} == 'Acme'", cn = "%{SSL_CLIENT_S_DN_CN} == 'api'",
+                      lost = "%{SSL_CLIENT_S_DN_OU} != 'Test'", other = "Require ip 192.0.2.1\n";
+    const auto in = [](const std::string& section, const std::string& lines) {
+        return "<" + section + ">\n" + lines + "</" + section.substr(0, section.find(' ')) + ">\n";
+    };
+    // All of these hold together, in httpd.
+    for (const std::string& rules :
+         {ssl(o) + ssl(lost), ssl(lost) + ssl(o), ssl(o) + expr(lost), ssl(lost) + expr(o),
+          ssl(o) + in("IfModule mod_ssl.c", ssl(lost)), in("IfModule mod_ssl.c", ssl(lost)) + expr(o),
+          in("RequireAll", expr(o) + expr(lost)), in("RequireAll", expr(o) + in("RequireAny", expr(lost))),
+          in("RequireAll", expr(o) + in("RequireAny", other)),
+          in("RequireAll", expr(o) + in("RequireNone", expr(lost))),
+          in("RequireAll", expr(o) + in("RequireNone", expr(cn) + expr(lost))),
+          in("RequireAll", expr(o) + in("RequireAll", expr(cn) + expr(lost))),
+          in("RequireAll", expr(o) + in("RequireAny", in("RequireAll", expr(cn) + other))),
+          ssl(o) + in("RequireAll", expr(cn) + expr(lost))}) {
+        // A place of its own is converted.
+        const std::string out = today.import(
+            1, "sslrequire", in("Location /x", rules) + in("Location /y", ssl("%{SSL_CLIENT_S_DN_CN} == 'other'")));
+        CHECK_CONTAINS(out, "which is not converted, and would let in more without it");
+        CHECK_EQUAL(today.who({{"CN", "other"}}), "other");
+        CHECK_EQUAL(today.who({{"O", "Acme"}, {"OU", "Test"}, {"CN", "api"}}), "");
+        CHECK_EQUAL(times_in(out, "<MTLSPartner "), 1U);
+    }
+    // Where one is enough, the others are converted.
+    for (const std::string& rules :
+         {expr(o) + expr(lost), expr(lost) + expr(o), ssl(o) + expr(lost) + expr(o),
+          in("RequireAny", expr(o) + expr(lost) + other), in("RequireAny", expr(o) + in("RequireAll", expr(lost))),
+          in("RequireAll", expr(o) + in("RequireAny", expr(o) + expr(lost)))}) {
+        today.import(1, "sslrequire", in("Location /x", rules));
+        CHECK_EQUAL(today.who({{"O", "Acme"}, {"OU", "Test"}}), "acme");
+    }
+    // What is none of a partner's stays beside the gate, where no rule of a partner is joined with it by a section.
+    today.import(0, "sslrequire", in("Location /x", ssl(o) + other));
+    CHECK_EQUAL(today.who({{"O", "Acme"}}), "acme");
+    today.import(1, "sslrequire", in("Location /x", ssl(o) + in("RequireAll", other)));
+    CHECK_EQUAL(today.who({{"O", "Acme"}}), "acme");
+    // Rules within <IfModule> are those of the place around it.
+    today.import(0, "sslrequire", in("Location /x", ssl(o) + in("IfModule mod_ssl.c", ssl(cn))));
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "api"}}), "api");
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "x"}}), "");
 }
 
 CLAIM(a_text_with_a_star_does_not_become_a_wildcard) {

@@ -190,28 +190,41 @@ std::string unquoted(std::string_view text) {
     return out;
 }
 
+// Sections that put their lines where they are themselves.
+bool is_transparent(std::string_view line) {
+    line.remove_prefix(line.starts_with("</") ? 2 : 1);
+    const std::string_view name = line.substr(0, line.find_first_of(" \t>"));
+    constexpr std::array<std::string_view, 6> kNames = {"IfModule", "IfDefine",    "IfVersion",
+                                                        "IfFile",   "IfDirective", "IfSection"};
+    return std::any_of(kNames.begin(), kNames.end(), [name](std::string_view one) { return equal_nocase(one, name); });
+}
+
 // The rules of sections. All SSLRequire of a place have to hold, and one of its Require lines (mod_authz_core joins
-// them as <RequireAny> does).
+// them as <RequireAny> does). What has to hold together with a rule that cannot be converted is not converted either:
+// alone it would let in more.
 class RuleReader {
 public:
-    explicit RuleReader(Imported& out) : out_(out) { open_.push_back({Kind::kPlace, 1, "", {}, {}, {}}); }
+    explicit RuleReader(Imported& out) : out_(out) { open_.push_back({Kind::kPlace, 1}); }
 
     void read(std::string_view line, std::size_t number) {
         line_ = number;
-        attempt([&] {
+        if (line.starts_with('<') && is_transparent(line)) return;
+        if (const auto expression = after(line, "SSLRequire")) {
+            if (!attempt([&] { join(place().ssl, rule(*expression)); })) place().lost_ssl = number;
+            return;
+        }
+        attempt_in_section([&] {
             if (line.starts_with("</")) {
                 if (open_.size() > 1) close();
             } else if (line.starts_with('<')) {
-                open_.push_back({kind_of(line), number, std::string(line), {}, {}, {}});
-            } else if (const auto expression = after(line, "SSLRequire")) {
-                join(place().ssl, rule(*expression));
+                open_.push_back({kind_of(line), number, std::string(line)});
             } else if (const auto required = after(line, "Require")) {
                 read_require(*required);
             }
         });
     }
     void end() {
-        while (!open_.empty()) attempt([this] { close(); });
+        while (!open_.empty()) attempt_in_section([this] { close(); });
         if (places_ > 1)
             out_.remarks.push_back("the rules are of " + std::to_string(places_) +
                                    " places: MTLSAllow any-partner lets the partners of each into all of them; name "
@@ -223,16 +236,36 @@ private:
     struct Open {
         Kind kind;
         std::size_t line;
-        std::string title;
-        std::optional<Alternatives> any, all, ssl;  // absent: no such rule
+        std::string title = {};
+        std::optional<Alternatives> any = {}, all = {}, ssl = {};  // absent: no such rule
+        // Lines of rules that could not be converted, 0 if there are none: SSLRequire, expressions, and what is none of
+        // a partner's where all have to hold.
+        std::size_t lost_ssl = 0, lost = 0, lost_other = 0;
+        bool has_other = false;  // a rule that is none of a partner's
     };
 
-    // What cannot be converted is reported at the line that is being read.
-    void attempt(const auto& step) {
+    // What cannot be converted is reported at the line that is being read; returns false.
+    bool attempt(const auto& step) {
         try {
             step();
+            return true;
         } catch (const NotConvertible& e) {
             out_.reject(line_, std::string("the expression ") + e.what());
+            return false;
+        }
+    }
+    void attempt_in_section(const auto& step) {
+        if (!attempt(step) && !open_.empty()) open_.back().lost = line_;
+    }
+    // Reports the rules that would have to hold together with the lost one of `lost_line`.
+    void drop(const std::optional<Alternatives>& rules, std::size_t lost_line) {
+        if (!rules) return;
+        std::size_t last = 0;
+        for (const Alternative& one : *rules) {
+            if (one.line == last) continue;
+            last = one.line;
+            out_.reject(one.line, "has to hold together with line " + std::to_string(lost_line) +
+                                      ", which is not converted, and would let in more without it");
         }
     }
     static Kind kind_of(std::string_view line) {
@@ -259,9 +292,15 @@ private:
         if (expression) return add(rule(unquoted(*expression)), without_not.has_value());
         // Another way in, beside the partners; but where all have to hold it is a condition.
         const bool is_neutral = !without_not && equal_nocase(line, "all granted");
-        if ((open_.back().kind == Kind::kAll && !is_neutral) || open_.back().kind == Kind::kNone)
-            out_.reject(line_, "'Require " + shown(line) + "' in " + shown(open_.back().title) +
-                                   " is none of a partner's: such a rule stays beside the gate");
+        Open& here = open_.back();
+        if ((here.kind == Kind::kAll && !is_neutral) || here.kind == Kind::kNone)
+            lose_other("'Require " + shown(line) + "'", here);
+        here.has_other = here.has_other || !is_neutral;
+    }
+    void lose_other(const std::string& rule, Open& in) {
+        out_.reject(line_,
+                    rule + " in " + shown(in.title) + " is none of a partner's: such a rule stays beside the gate");
+        in.lost_other = line_;
     }
     void add(const Alternatives& rule, bool is_negated) {
         Open& here = open_.back();
@@ -277,10 +316,27 @@ private:
         open_.pop_back();
         line_ = closed.line;
         if (closed.kind == Kind::kPlace) return finish(closed);
+        Open& outer = open_.back();
         const auto& rules = closed.kind == Kind::kAll ? closed.all : closed.any;
-        if (rules) add(*rules, closed.kind == Kind::kNone);
+        const std::size_t lost = closed.lost != 0 ? closed.lost : rules ? closed.lost_other : 0;
+        // Of <RequireAny>, one rule is enough.
+        if (lost != 0 && (closed.kind != Kind::kAny || !rules)) {
+            drop(rules, lost);
+            outer.lost = lost;
+        } else if (rules) {
+            add(*rules, closed.kind == Kind::kNone);
+        } else if (closed.has_other) {
+            if (outer.kind == Kind::kAll || outer.kind == Kind::kNone) lose_other(shown(closed.title), outer);
+            outer.has_other = true;
+        }
     }
     void finish(const Open& place) {
+        const std::size_t lost = place.lost_ssl != 0 ? place.lost_ssl : place.any ? 0 : place.lost;
+        if (lost != 0) {
+            drop(place.ssl, lost);
+            drop(place.any, lost);
+            return;
+        }
         if (!place.any && !place.ssl) return;
         std::optional<Alternatives> rules = place.ssl;
         if (place.any) join(rules, *place.any);
