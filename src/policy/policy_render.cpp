@@ -26,24 +26,34 @@ void render_anchors(std::string& out, const AnchorSet& set, const char* indent) 
 }
 
 void render_crl_rules(std::string& out, const CrlRules& rules, const char* indent) {
-    if (rules.required) out += std::string(indent) + "MTLSCRL " + (*rules.required ? "required" : "if-present") + "\n";
-    if (rules.short_life) out += std::string(indent) + "MTLSShortLived " + std::to_string(*rules.short_life) + "\n";
-    if (!rules.stale_after) return;
+    for (const std::string& line : texts_of(rules)) out += indent + line + "\n";
+}
+
+}  // namespace
+
+std::vector<std::string> texts_of(const CrlRules& rules) {
+    std::vector<std::string> out;
+    if (rules.required) out.push_back(std::string("MTLSCRL ") + (*rules.required ? "required" : "if-present"));
+    if (rules.short_life) out.push_back("MTLSShortLived " + std::to_string(*rules.short_life));
+    if (!rules.stale_after) return out;
     constexpr std::int64_t kHour = 3600;
     const std::string value = *rules.stale_after == 0           ? "deny"
                               : *rules.stale_after == INT64_MAX ? "allow"
                                                                 : "grace=" + std::to_string(*rules.stale_after / kHour);
-    out += std::string(indent) + "MTLSCRLStale " + value + "\n";
+    out.push_back("MTLSCRLStale " + value);
+    return out;
 }
 
-void render_front(std::string& out, const Front& front) {
-    out += "    MTLSFront header=" + std::string(front.header) + " format=" + std::string(word_of(front.format));
-    if (!front.chain.empty()) out += " chain=" + std::string(front.chain);
-    for (const Network& network : front.networks) out += " network=" + network.text();
-    out += '\n';
+std::string Front::text() const {
+    std::string out = "header=" + std::string(header) + " format=" + std::string(word_of(format));
+    if (!chain.empty()) out += " chain=" + std::string(chain);
+    for (const Network& network : networks) out += " network=" + network.text();
+    return out;
 }
 
-}  // namespace
+std::string PartnerAttribute::text() const {
+    return std::string(name) + " " + config_quote((field ? "cert:" : "") + std::string(value));
+}
 
 std::string Partner::render() const {
     const Partner& partner = *this;
@@ -70,12 +80,9 @@ std::string Partner::render() const {
         out += '\n';
     }
     if (!partner.networks.empty()) out += "    MTLSNetwork " + texts_of(partner.networks) + "\n";
-    for (const PartnerAttribute& a : partner.attributes) {
-        out += "    MTLSAttribute " + std::string(a.name) + " " +
-               config_quote((a.field ? "cert:" : "") + std::string(a.value)) + "\n";
-    }
+    for (const PartnerAttribute& a : partner.attributes) out += "    MTLSAttribute " + a.text() + "\n";
     for (const Grant& grant : partner.grants) out += "    MTLSGrant " + grant.text() + "\n";
-    if (const Front* const front = partner.front()) render_front(out, *front);
+    if (const Front* const front = partner.front()) out += "    MTLSFront " + front->text() + "\n";
     if (partner.suspended) out += "    MTLSSuspend On\n";
     if (!partner.contact.empty()) out += "    MTLSContact " + config_quote(partner.contact) + "\n";
     render_crl_rules(out, partner.crl_rules, "    ");

@@ -441,6 +441,24 @@ CLAIM(check_live_and_diff_live_compare_files_with_what_is_in_force) {
     CHECK_EQUAL(site.ask("diff", {"--root", site.httpd.root(), files, "branch/acme.conf"}).status, 2);
 }
 
+CLAIM(diff_live_sees_another_certificate_behind_an_expectation) {
+    const World& w = world();
+    Compared site;
+    const std::string files = site.httpd.path("partners/*.conf");
+    site.httpd.write("known.pem", w.acme.cert_pem());
+    site.put("expect.conf", "MTLSExpect known.pem is acme\n");
+    becomes([&] { return site.ask("diff", {"--root", site.httpd.root(), files}).status; }, 0, "in force");
+    // The same lines, below a root where that file holds another.
+    site.httpd.write("branch/acme.pem", w.acme_ca.cert_pem());
+    site.httpd.write("branch/globex.pem", w.globex_ca.cert_pem());
+    site.httpd.write("branch/known.pem", w.acme_by_sub.cert_pem() + w.acme_sub.cert_pem());
+    const auto diff = site.ask("diff", {"--root", site.httpd.path("branch"), files});
+    CHECK_EQUAL(diff.status, 1);
+    CHECK_CONTAINS(diff.text, "everybody gains: MTLSExpect about the certificate sha256:" + hex_sha256(w.acme_by_sub) +
+                                  "\n" + "everybody loses: MTLSExpect about the certificate sha256:" +
+                                  hex_sha256(w.acme) + "\nnot asked");
+}
+
 CLAIM(the_tool_says_where_it_found_no_server) {
     const ToolSite site;
     for (const char* command : {"matrix", "explain"}) {

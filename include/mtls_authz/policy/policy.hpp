@@ -40,6 +40,8 @@ struct PartnerAttribute {
     Text value;                      // the literal value, or TYPE of cert:TYPE
     std::optional<FieldName> field;  // for cert:TYPE: the certificate field
 
+    std::string text() const;
+
     bool is_inside(const Bounds& in) const { return in.hold_all(name, value, field); }
 };
 
@@ -53,6 +55,8 @@ struct Front {
     Span<Network>
         networks;  // trusted by address, whatever certificate the connection has; empty: trusted by certificate
     StoredWhere where;
+
+    std::string text() const;
 
     bool is_inside(const Bounds& in) const { return in.hold_all(header, chain, key, chain_key, networks, where); }
 };
@@ -155,8 +159,11 @@ public:
     const RevocationSet& revocations() const { return revocations_; }
     std::vector<WatchedFiles> crl_files() const;
     bool some_trust_mod_ssl() const { return some_trust_mod_ssl_; }
-    bool some_waive_purpose() const { return some_waive_purpose_; }  // by MTLSPurpose
-    const CrlRules& crl_rules() const { return crl_rules_; }         // default of all partners
+    bool some_waive_purpose() const { return some_waive_purpose_; }       // by MTLSPurpose
+    const CrlRules& crl_rules() const { return crl_rules_; }              // default of all partners
+    std::span<const Text> expectations() const { return expectations_; }  // as text
+    // SHA-256 of the certificates that they name, 32 bytes each, sorted.
+    std::string_view expected_certificates() const { return expected_certificates_; }
     const Partner* find(std::string_view name) const;
     bool has_group(std::string_view name) const;
     const CaDirectory& cas() const { return cas_; }
@@ -213,6 +220,9 @@ private:
     Span<CertificatesByDigest> certificates_;  // sorted
     Text generation_;
 };
+
+// The directives that are set, each as a line: "MTLSCRL required".
+std::vector<std::string> texts_of(const CrlRules& rules);
 
 // "acme,globex"
 std::string names_of(const std::vector<const Partner*>& partners, std::string_view separator = ",");

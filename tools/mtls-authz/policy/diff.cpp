@@ -17,7 +17,23 @@ namespace {
 
 using Lines = std::set<std::string>;
 
-// The parts of a policy that affect decisions, as lines.
+void add_certificates(const std::string& directive, const Span<AnchorCertificate>& certificates,
+                      const std::string& limits, Lines& out) {
+    for (const AnchorCertificate& c : certificates) {
+        std::string line = directive + " " + escape_for_log(c.subject_text, 200);
+        line.append(" sha256:").append(hex(bytes_of(c.sha256))).append(limits);
+        out.insert(std::move(line));
+    }
+}
+
+bool is_named_by_identity(const Partner& partner, const Anchor& anchor) {
+    for (const Identity& identity : partner.identities) {
+        if (identity.anchor && std::string_view(*identity.anchor) == std::string_view(anchor.file)) return true;
+    }
+    return false;
+}
+
+// What a partner has, as lines.
 Lines lines_of(const Partner& partner, const Policy& policy) {
     Lines out;
     for (const Identity& identity : partner.identities) out.insert("MTLSIdentity " + escape_hidden(identity.text()));
@@ -27,11 +43,15 @@ Lines lines_of(const Partner& partner, const Policy& policy) {
         if (!anchor.trust_domain.empty()) limits += " trust-domain=" + std::string(anchor.trust_domain);
         if (anchor.window.from) limits += " from=" + format_time(*anchor.window.from);
         if (anchor.window.until) limits += " until=" + format_time(*anchor.window.until);
-        for (const AnchorCertificate& c : anchor.certificates) {
-            out.insert("MTLSTrustAnchor " + escape_for_log(c.subject_text, 200) + " sha256:" + hex(bytes_of(c.sha256)) +
-                       limits);
+        // Which of its anchors a line means by anchor=FILE.
+        if (is_named_by_identity(partner, anchor)) limits += " in " + escape_hidden(config_quote(anchor.file));
+        add_certificates("MTLSTrustAnchor", anchor.certificates, limits, out);
+        if (anchor.sequence) {
+            out.insert("MTLSTrustAnchor " + escape_hidden(config_quote(anchor.file)) +
+                       " spiffe_sequence=" + std::to_string(*anchor.sequence));
         }
     }
+    for (const auto& file : partner.intermediates) add_certificates("MTLSIntermediate", file, "", out);
     for (const auto grants : {std::span(partner.grants), policy.grants()}) {
         for (const Grant& grant : grants) out.insert("MTLSGrant " + grant.text());
     }
@@ -45,15 +65,51 @@ Lines lines_of(const Partner& partner, const Policy& policy) {
         for (const Selector& selector : membership.conditions) line += " if " + std::string(selector.text());
         out.insert(line);
     }
+    for (const PartnerAttribute& attribute : partner.attributes) {
+        out.insert("MTLSAttribute " + escape_hidden(attribute.text()));
+    }
+    if (const Front* const front = partner.front()) out.insert("MTLSFront " + front->text());
+    if (!partner.contact.empty()) out.insert("MTLSContact " + escape_hidden(config_quote(partner.contact)));
     return out;
 }
 
 Lines limits_of(const Partner& partner) {
     Lines out;
     if (partner.suspended) out.insert("MTLSSuspend On");
+    if (!partner.suspension_note.empty()) {
+        out.insert("MTLSSuspend " + escape_hidden(config_quote("note=" + std::string(partner.suspension_note))));
+    }
     if (partner.validity.from) out.insert("MTLSValid from=" + format_time(*partner.validity.from));
     if (partner.validity.until) out.insert("MTLSValid until=" + format_time(*partner.validity.until));
     if (!partner.networks.empty()) out.insert("MTLSNetwork " + texts_of(partner.networks));
+    return out;
+}
+
+Lines expectations_of(const Policy& policy) {
+    Lines out;
+    for (const std::string_view text : policy.expectations()) {
+        out.insert("MTLSExpect " + escape_hidden(std::string(text)));
+    }
+    return out;
+}
+
+Lines expected_certificates_of(const Policy& policy) {
+    Lines out;
+    const std::string_view certificates = policy.expected_certificates();
+    constexpr std::size_t kLength = 32;
+    for (std::size_t at = 0; at + kLength <= certificates.size(); at += kLength) {
+        out.insert("MTLSExpect about the certificate sha256:" + hex(bytes_of(certificates.substr(at, kLength))));
+    }
+    return out;
+}
+
+// Limits of everybody. What the files of MTLSCRLFile list is refused, as by MTLSRevoke.
+Lines limits_of(const Policy& policy) {
+    Lines out;
+    for (const RevocationLine& revocation : policy.revocations().all()) out.insert("MTLSRevoke " + revocation.text());
+    for (const WatchedFiles& files : policy.crl_files()) {
+        out.insert("MTLSCRLFile " + escape_hidden(config_quote(files.spelled)));
+    }
     return out;
 }
 
@@ -71,6 +127,37 @@ void compare(const std::string& who, const char* verb, const Lines& lines, const
     for (const std::string& line : lines) {
         if (!without.contains(line)) out.push_back({who, verb, line});
     }
+}
+
+// MTLSCRL, MTLSCRLStale and MTLSShortLived, each as a line that gives or limits.
+struct CrlLines {
+    Lines given, limits;
+
+    // `other`: the rules that these are compared with. What only the other ones set has the value of `fallback` here,
+    // and says so by `whose`.
+    CrlLines(const CrlRules& rules, const CrlRules& other, const CrlRules& fallback, const std::string& whose) {
+        CrlRules unset;
+        if (!rules.required && other.required) unset.required = fallback.required;
+        if (!rules.stale_after && other.stale_after) unset.stale_after = fallback.stale_after;
+        if (!rules.short_life && other.short_life) unset.short_life = fallback.short_life;
+        for (const std::string& line : texts_of(rules)) add(line, "");
+        for (const std::string& line : texts_of(unset)) add(line, whose);
+    }
+
+private:
+    void add(const std::string& line, const std::string& whose) {
+        const bool is_limit = line == "MTLSCRL required" || line == "MTLSCRLStale deny" || line == "MTLSShortLived 0";
+        (is_limit ? limits : given).insert(line + whose);
+    }
+};
+
+constexpr CrlRules kDefaultCrlRules{false, 0, CrlRules::kDefaultShortLife};
+
+void compare_rules(const std::string& who, const CrlLines& before, const CrlLines& after, Changes& out) {
+    compare(who, "gains", after.given, before.given, out);
+    compare(who, "loses", before.given, after.given, out);
+    compare(who, "is limited by", after.limits, before.limits, out);
+    compare(who, "is no longer limited by", before.limits, after.limits, out);
 }
 
 void compare_partners(const Policy& before, const Policy& after, Changes& out) {
@@ -92,15 +179,41 @@ void compare_partners(const Policy& before, const Policy& after, Changes& out) {
         const Lines new_limits = is != nullptr ? limits_of(*is) : Lines();
         compare(name, "is limited by", new_limits, old_limits, out);
         compare(name, "is no longer limited by", old_limits, new_limits, out);
+        const CrlRules old_rules = was != nullptr ? was->crl_rules : CrlRules();
+        const CrlRules new_rules = is != nullptr ? is->crl_rules : CrlRules();
+        // A partner that is not there has no rules, those of everybody neither.
+        const auto fallback = [](const Partner* partner, const Policy& policy) {
+            return partner != nullptr ? policy.crl_rules().over(kDefaultCrlRules) : CrlRules();
+        };
+        compare_rules(name, {old_rules, new_rules, fallback(was, before), " (everybody's)"},
+                      {new_rules, old_rules, fallback(is, after), " (everybody's)"}, out);
     }
-    const auto revocations = [](const Policy& policy) {
-        Lines lines;
-        for (const RevocationLine& revocation : policy.revocations().all())
-            lines.insert("MTLSRevoke " + revocation.text());
-        return lines;
-    };
-    compare("everybody", "is limited by", revocations(after), revocations(before), out);
-    compare("everybody", "is no longer limited by", revocations(before), revocations(after), out);
+}
+
+void compare_common(const Policy& before, const Policy& after, Changes& out) {
+    const std::string who = "everybody";
+    // Of equal lines, a file may have another certificate now.
+    const bool has_equal_lines = expectations_of(before) == expectations_of(after);
+    const auto expected = has_equal_lines ? expected_certificates_of : expectations_of;
+    compare(who, "gains", expected(after), expected(before), out);
+    compare(who, "loses", expected(before), expected(after), out);
+    compare(who, "is limited by", limits_of(after), limits_of(before), out);
+    compare(who, "is no longer limited by", limits_of(before), limits_of(after), out);
+    const CrlRules& old_rules = before.crl_rules();
+    const CrlRules& new_rules = after.crl_rules();
+    compare_rules(who, {old_rules, new_rules, kDefaultCrlRules, " (the default)"},
+                  {new_rules, old_rules, kDefaultCrlRules, " (the default)"}, out);
+}
+
+Changes compare_policies(const Policy& before, const Policy& after) {
+    Changes out;
+    compare_partners(before, after, out);
+    compare_common(before, after, out);
+    if (!out.empty() || before.generation() == after.generation()) return out;
+    // Perhaps a file's name or the order of lines; a directive that has no line above would come here, too.
+    out.push_back({"the policies", "are of different generations, by something that no line of diff shows",
+                   std::string(before.generation()) + " and " + std::string(after.generation())});
+    return out;
 }
 
 // Refusals and CRLs, used with both policies.
@@ -164,10 +277,8 @@ Result<PolicyInput> read_live_policy(const std::string& socket, RefusalSet& refu
 }  // namespace
 
 std::vector<std::string> differences(const Policy& before, const Policy& after) {
-    Changes changes;
-    compare_partners(before, after, changes);
     std::vector<std::string> out;
-    for (const Change& change : changes) out.push_back(change.text());
+    for (const Change& change : compare_policies(before, after)) out.push_back(change.text());
     return out;
 }
 
@@ -185,8 +296,7 @@ int show_difference(const DiffOptions& options) {
         print_findings(std::cerr, input->findings);
         return kNotDone;
     }
-    Changes changes;
-    compare_partners(*before.policy, *after.policy, changes);
+    Changes changes = compare_policies(*before.policy, *after.policy);
     bool all_read = true;
     if (!options.certificates.empty()) {
         all_read = compare_certificates(*before.policy, *after.policy, refusal_set, options.certificates, changes);
