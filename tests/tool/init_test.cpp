@@ -1,4 +1,6 @@
 // `mtls-authz init`: from nothing to a gate that only logs.
+#include <sys/stat.h>
+
 #include "../httpd/live_site.hpp"
 #include "tool.hpp"
 
@@ -61,6 +63,33 @@ CLAIM(init_leaves_what_is_there_as_it_is) {
     CHECK_EQUAL(b.content("root/mtls/partners/README.conf"), "# mine\n");
     CHECK_EQUAL(b.content("root/conf.d/mtls-partners.conf"), "# mine too\n");
     CHECK(b.expect(0, {"init", "--root", "root"}).find("made ") == std::string::npos);
+}
+
+CLAIM(what_init_makes_can_be_read_by_the_server_whatever_the_umask) {
+    for (const char* mask : {"077", "027", "000"}) {
+        Beginning b;
+        fs::create_directories(b.folder() + "/root/mtls/crl");
+        b.file("root/mtls/revoked/README.conf", "# mine\n");
+        chmod((b.folder() + "/root/mtls/revoked/README.conf").c_str(), 0600);
+        chmod((b.folder() + "/root/mtls/crl").c_str(), 0700);
+        const auto made = b.shell(std::string("umask ") + mask +
+                                  "; \"$0\" init --root root --cert acme.pem --anchor acme-ca.pem --name acme");
+        check_equal(made.status, 0, made.text, __FILE__, __LINE__);
+        // What was there keeps its mode.
+        CHECK_EQUAL(b.shell("cd root; stat -c '%a %n' $(find mtls/*/README.conf mtls/acme-ca.pem mtls/crl mtls/expect "
+                            "mtls/partners mtls/partners/acme.conf conf-available conf-available/mtls-partners.conf "
+                            "-maxdepth 0)")
+                        .text,
+                    "644 mtls/partners/README.conf\n600 mtls/revoked/README.conf\n644 mtls/acme-ca.pem\n700 mtls/crl\n"
+                    "755 mtls/expect\n755 mtls/partners\n644 mtls/partners/acme.conf\n755 conf-available\n"
+                    "644 conf-available/mtls-partners.conf\n");
+        // The folder above, where init makes it, too.
+        fs::create_directory(b.folder() + "/fresh");
+        CHECK_EQUAL(b.shell(std::string("umask ") + mask +
+                            "; \"$0\" init --root fresh >/dev/null; stat -c %a fresh/mtls fresh/mtls/partners")
+                        .text,
+                    "755\n755\n");
+    }
 }
 
 CLAIM(init_run_again_changes_nothing_and_says_what_is_there) {

@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -166,6 +168,8 @@ int make_first_files(const InitOptions& options) {
     std::error_code failed;
     if (!fs::is_directory(root, failed))
         return complain(root + ": no such folder; --root names the server's ServerRoot");
+    // 0755 and 0644: the server's run-time user reads them again, or no edit would count.
+    umask(S_IWGRP | S_IWOTH);
     FirstFiles files(root, options.json);
     std::string missing;
     try {
