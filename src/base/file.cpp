@@ -305,4 +305,35 @@ bool is_certainly_gone(const std::string& path) {
     return can_list(slash == std::string::npos ? "." : path.substr(0, slash + 1));
 }
 
+std::string hint_of_unreadable(const std::string& path, const FileTrust* trust) {
+    // Modes do not stop root.
+    if (trust == nullptr || trust->run_user == 0) return {};
+    std::vector<std::pair<std::string, struct stat>> components;  // without links
+    bool is_missing = false;
+    const std::string end = follow_path(path, [&](const std::string&, const std::string&, const std::string& at) {
+        struct stat info {};
+        if (lstat(at.c_str(), &info) != 0) {
+            is_missing = errno != EACCES;
+            return StepKind::kNothing;
+        }
+        if (S_ISLNK(info.st_mode)) return StepKind::kLink;
+        components.emplace_back(at, info);
+        return StepKind::kOther;
+    });
+    if (is_missing) return {};
+    std::string out;
+    for (const auto& [at, info] : components) {
+        const unsigned wanted = !S_ISDIR(info.st_mode) ? 4U : at == end ? 5U : 1U;
+        const bool is_owner = info.st_uid == trust->run_user, is_group = trust->runs_with(info.st_gid);
+        const unsigned lacking = wanted & ~(info.st_mode >> (is_owner ? 6 : is_group ? 3 : 0));
+        if (lacking == 0) continue;
+        out += out.empty() ? "; chmod " : " && chmod ";
+        out += is_owner ? "u+" : is_group ? "g+" : "o+";
+        if ((lacking & 4U) != 0) out += 'r';
+        if ((lacking & 1U) != 0) out += 'x';
+        out += " " + shell_quoted(at);
+    }
+    return out;
+}
+
 }  // namespace mtls

@@ -26,7 +26,8 @@ void warn_of_unreadable(const std::vector<std::string>& paths, const FileTrust& 
         if (access(path.c_str(), F_OK) != 0 || is_readable_by_run_user(path, trust)) continue;
         reported.push_back({Diagnostic::Severity::kWarning,
                             {path, 0},
-                            "will not reload: readable by root only; what it holds now stays until a restart"});
+                            "will not reload: readable by root only; what it holds now stays until a restart" +
+                                hint_of_unreadable(path, &trust)});
     }
 }
 

@@ -46,7 +46,10 @@ bool CrlFiles::look(const CasByName& cas, const CasByName& anchors, std::vector<
         if (is_of_database && sight_.is_unread()) continue;
         const auto files =
             is_of_database ? sight_.files_of(pattern.files.pattern, row_kind::kCrl) : expand(pattern.files.pattern);
-        const std::string fault = is_of_database ? sight_.fault : files.ok() ? "" : files.error();
+        const std::string fault = is_of_database ? sight_.fault
+                                  : files.ok()
+                                      ? ""
+                                      : files.error() + hint_of_unreadable(glob_folder(pattern.files.pattern), trust_);
         if (!fault.empty() && fault != pattern.fault) {
             findings.push_back({Diagnostic::Severity::kError, pattern.files.where,
                                 "MTLSCRLFile: " + fault + ": " +
@@ -212,7 +215,8 @@ bool CrlFiles::poll_file(const std::string& path, File& file, const CasByName& c
     if (digest == file.digest) return false;
     file.digest = digest;
     if (!content.ok()) {
-        complain("cannot be read (" + content.error() + ")" + (is_row ? "" : hint_of_missing(path)));
+        complain("cannot be read (" + content.error() + ")" +
+                 (is_row ? "" : hint_of_missing(path) + hint_of_unreadable(path, trust_)));
         if (is_row || trust_ == nullptr || find_trust_fault(path, *trust_).empty()) return false;
         // Parses the unsafe file only for the names of its issuers, to mark their lists as unusable.
         const auto unsafe = read_whole_file(path, kLargestFile);

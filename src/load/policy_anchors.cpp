@@ -17,8 +17,10 @@ std::optional<std::string> PolicyBuilder::read_content(const Directive& d, const
     auto content = files_.read(path, limit);
     files_read_.insert_or_assign(path, WrittenFile{content ? sha256(content.value()) : content.error(), limit});
     if (content) return std::move(content.value());
-    error(d.where, d.name + ": cannot read " + in_quotes(path) + ": " + content.error() +
-                       (is_database_name(path) ? "" : hint_of_missing(path)));
+    const auto& trust = files_.trust();
+    const std::string hint =
+        is_database_name(path) ? "" : hint_of_missing(path) + hint_of_unreadable(path, trust ? &*trust : nullptr);
+    error(d.where, d.name + ": cannot read " + in_quotes(path) + ": " + content.error() + hint);
     return std::nullopt;
 }
 

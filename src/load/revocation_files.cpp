@@ -94,7 +94,10 @@ bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
         // Before the first answer of the database nothing is known of its rows.
         if (is_database && sight_.is_unread()) continue;
         auto files = is_database ? sight_.files_of(kAllRows, row_kind::kRevocation) : expand(pattern.files.pattern);
-        const std::string fault = is_database ? sight_.fault : files.ok() ? "" : files.error();
+        const std::string fault = is_database ? sight_.fault
+                                  : files.ok()
+                                      ? ""
+                                      : files.error() + hint_of_unreadable(glob_folder(pattern.files.pattern), trust_);
         std::vector<Diagnostic> faults;
         if (!fault.empty()) {
             faults.push_back(
@@ -173,8 +176,8 @@ void RevocationFiles::poll_file(const std::string& path, File& file, std::vector
     const auto content = read_whole_file(path, kLargestFile);
     if (!content.ok()) {
         return keep_all(path, file,
-                        "cannot be read (" + content.error() + ")" + hint_of_missing(path) + ": " +
-                            lines_stay(file.in_force.size()),
+                        "cannot be read (" + content.error() + ")" + hint_of_missing(path) +
+                            hint_of_unreadable(path, trust_) + ": " + lines_stay(file.in_force.size()),
                         findings);
     }
     std::vector<Diagnostic> errors;

@@ -108,7 +108,9 @@ CLAIM(a_file_that_only_root_can_read_counts_until_a_restart_and_is_warned_of) {
     chmod(site.httpd.path("acme.pem").c_str(), 0600);
     site.start();
     CHECK(site.httpd.wait_for_log(site.httpd.path("partners/secret.conf") +
-                                  ": warning: will not reload: readable by root only"));
+                                  ": warning: will not reload: readable by root only; what it holds now stays until "
+                                  "a restart; chmod o+r '" +
+                                  site.httpd.path("partners/secret.conf") + "'"));
     CHECK_CONTAINS(site.httpd.error_log(), site.httpd.path("acme.pem") + ": warning: will not reload");
     TlsClient twin(site.httpd.port(), as(w.ambiguous)), globex(site.httpd.port(), as(w.globex));
     CHECK_EQUAL(twin.get("/gate/t").status, 200);
@@ -119,7 +121,12 @@ CLAIM(a_file_that_only_root_can_read_counts_until_a_restart_and_is_warned_of) {
     CHECK_EQUAL(site.get(w.acme), 200);
     // One that the children could read, and can no longer, is broken.
     chmod(site.httpd.path("partners/globex.conf").c_str(), 0600);
-    CHECK(site.httpd.wait_for_log("globex.conf': Permission denied"));
+    CHECK(site.httpd.wait_for_log("globex.conf': Permission denied; chmod o+r '" +
+                                  site.httpd.path("partners/globex.conf") + "'"));
+    // So is their folder: the command names it.
+    chmod(site.httpd.path("partners").c_str(), 0700);
+    CHECK(site.httpd.wait_for_log("cannot be read; chmod o+rx '" + site.httpd.path("partners") + "'"));
+    chmod(site.httpd.path("partners").c_str(), 0755);
     CHECK_EQUAL(globex.get("/gate/g").status, 200);
 }
 

@@ -163,3 +163,41 @@ CLAIM(limits_are_errors_and_name_the_limit) {
     std::ofstream(f / "ca.pem", std::ios::app) << std::string(17UL << 20, '\n');
     CHECK_CONTAINS(said_of(kPolicy), "is larger than 16 MiB");
 }
+
+CLAIM(what_the_run_time_user_cannot_read_comes_with_the_command_that_mends_it) {
+    Folder f;
+    const uid_t self = geteuid();
+    const FileTrust trust{self, self + 1, 4343};
+    fs::create_directories(f / "deep/it's");
+    f.put("deep/it's/a.conf", "x\n");
+    const std::string file = f / "deep/it's/a.conf";
+    chmod(f.path.c_str(), 0755);
+    const std::string deep = "'" + f.path + "/deep'", folder = "'" + f.path + "/deep/it'\\''s'";
+    const auto with = [&](mode_t upper, mode_t lower, mode_t last) {
+        chmod((f / "deep").c_str(), upper);
+        chmod((f / "deep/it's").c_str(), lower);
+        chmod(file.c_str(), last);
+    };
+    with(0755, 0755, 0644);
+    CHECK_EQUAL(hint_of_unreadable(file, &trust), "");
+    CHECK_EQUAL(hint_of_unreadable(f / "deep/it's/", &trust), "");
+    CHECK_EQUAL(hint_of_unreadable(file, nullptr), "");
+    with(0755, 0711, 0600);
+    CHECK_EQUAL(hint_of_unreadable(file, &trust), "; chmod o+r '" + f.path + "/deep/it'\\''s/a.conf'");
+    CHECK_EQUAL(hint_of_unreadable(f / "deep/it's/", &trust), "; chmod o+r " + folder);
+    // Each folder on the way, from above.
+    with(0700, 0700, 0644);
+    CHECK_EQUAL(hint_of_unreadable(file, &trust), "; chmod o+x " + deep + " && chmod o+x " + folder);
+    CHECK_EQUAL(hint_of_unreadable(f / "deep/it's", &trust), "; chmod o+x " + deep + " && chmod o+rx " + folder);
+    // A link needs no mode of its own, and a file that is not there no command.
+    fs::create_symlink("deep", f / "link");
+    CHECK_EQUAL(hint_of_unreadable(f / "link/it's", &trust), "; chmod o+x " + deep + " && chmod o+rx " + folder);
+    CHECK_EQUAL(hint_of_unreadable(f / "deep/none", &trust), "");
+    if (self != 0) return;
+    // Of the three classes, only the user's own counts.
+    CHECK_EQUAL(chown(file.c_str(), 0, 4343), 0);
+    with(0755, 0755, 0604);
+    CHECK_EQUAL(hint_of_unreadable(file, &trust), "; chmod g+r '" + f.path + "/deep/it'\\''s/a.conf'");
+    with(0755, 0755, 0640);
+    CHECK_EQUAL(hint_of_unreadable(file, &trust), "");
+}

@@ -33,6 +33,10 @@ std::string find_trust_fault(const std::string& path, const FileTrust& trust);
 // Whether the run-time user can read a file, or list a folder, according to its mode and the modes of the folders
 // above.
 bool is_readable_by_run_user(const std::string& path, const FileTrust& trust);
+// A suffix for a message about a file, or a folder, that the run-time user cannot read: "; " and the chmod commands
+// that let it, for each component above and for the last one. Empty if modes allow it, if the file does not exist, and
+// without `trust`. A process that cannot pass a folder sees none below it.
+std::string hint_of_unreadable(const std::string& path, const FileTrust* trust);
 
 // Resolves an absolute path as the kernel does, symbolic links included. Calls `step` for each component with its
 // folder, its name and both as a path; `step` returns what exists there. Returns the path without links, or "" if a
