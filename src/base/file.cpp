@@ -50,55 +50,63 @@ std::string user_name(uid_t user) {
     return is_found ? found->pw_name : std::to_string(user);
 }
 
-// One component of a path as the kernel resolves it: a folder, a symbolic link, or the file itself.
-struct Step {
-    std::string path;
-    struct stat info {};
-};
-
 // Empty if a component is missing or the links form a loop.
-std::vector<Step> walk(const std::string& path) {
-    std::vector<Step> steps;
-    const auto add = [&steps](const std::string& at) {
-        Step step{at, {}};
-        if (lstat(at.c_str(), &step.info) != 0) return StepKind::kNothing;
-        steps.push_back(std::move(step));
-        return S_ISLNK(steps.back().info.st_mode) ? StepKind::kLink : StepKind::kOther;
+std::vector<PathComponent> walk(const std::string& path) {
+    std::vector<PathComponent> out;
+    const auto add = [&out](const std::string& at) {
+        PathComponent component{at, {}};
+        if (lstat(at.c_str(), &component.info) != 0) return StepKind::kNothing;
+        out.push_back(std::move(component));
+        return S_ISLNK(out.back().info.st_mode) ? StepKind::kLink : StepKind::kOther;
     };
     if (add("/") == StepKind::kNothing) return {};
     const std::string end =
         follow_path(path, [&add](const std::string&, const std::string&, const std::string& at) { return add(at); });
-    return end.empty() ? std::vector<Step>() : steps;
+    return end.empty() ? std::vector<PathComponent>() : out;
 }
 
-std::string trust_fault_of(const Step& step, const FileTrust& trust) {
-    const struct stat& info = step.info;
-    const std::string quoted = shell_quoted(step.path);
+// The same, for a file whose folder may have been walked.
+std::vector<PathComponent> walk(const std::string& path, WalkedFolder& walked) {
+    const std::size_t slash = path.rfind('/');
+    const std::string folder = path.substr(0, slash == std::string::npos ? 0 : slash);
+    if (folder.empty()) return walk(path);
+    if (walked.folder != folder) walked = {folder, walk(folder)};
+    PathComponent file{path, {}};
+    const bool is_there = !walked.components.empty() && lstat(path.c_str(), &file.info) == 0;
+    if (!is_there || !S_ISREG(file.info.st_mode)) return walk(path);
+    std::vector<PathComponent> out = walked.components;
+    out.push_back(std::move(file));
+    return out;
+}
+
+std::string trust_fault_of(const PathComponent& component, const FileTrust& trust) {
+    const struct stat& info = component.info;
+    const auto quoted = [&] { return shell_quoted(component.path); };
     // If the children run as the starter, an attacker who takes over the server owns these files anyway; one warning at
     // start says so.
     if (trust.has_own_user()) {
         const bool owned_by_run_user = info.st_uid == trust.run_user;
         const bool owned_well = info.st_uid == 0 || info.st_uid == trust.starter || info.st_uid == trust.fetcher;
         if (owned_by_run_user || !owned_well) {
-            return quoted + " belongs to " + user_name(info.st_uid) +
+            return quoted() + " belongs to " + user_name(info.st_uid) +
                    (owned_by_run_user ? ", as whom the server runs" : ", who is neither root nor who started it") +
-                   ": chown " + (S_ISLNK(info.st_mode) ? "-h " : "") + user_name(trust.starter) + " " + quoted;
+                   ": chown " + (S_ISLNK(info.st_mode) ? "-h " : "") + user_name(trust.starter) + " " + quoted();
         }
     }
     if (S_ISLNK(info.st_mode)) return {};
     const bool sticky = S_ISDIR(info.st_mode) && (info.st_mode & S_ISVTX) != 0 && info.st_uid == 0;
     if ((info.st_mode & S_IWOTH) != 0 && !sticky) {
-        return quoted + " can be written by everybody: chmod o-w " + quoted;
+        return quoted() + " can be written by everybody: chmod o-w " + quoted();
     }
     if ((info.st_mode & S_IWGRP) != 0 && trust.runs_with(info.st_gid) && !sticky) {
-        return quoted + " can be written by a group with which the server runs: chmod g-w " + quoted;
+        return quoted() + " can be written by a group with which the server runs: chmod g-w " + quoted();
     }
     return {};
 }
 
-std::string trust_fault_of(const std::vector<Step>& steps, const FileTrust& trust) {
-    for (const Step& step : steps) {
-        std::string fault = trust_fault_of(step, trust);
+std::string trust_fault_of(const std::vector<PathComponent>& path, const FileTrust& trust) {
+    for (const PathComponent& component : path) {
+        std::string fault = trust_fault_of(component, trust);
         if (!fault.empty()) return fault;
     }
     return {};
@@ -154,11 +162,11 @@ std::string find_trust_fault(const std::string& path, const FileTrust& trust) {
 
 bool is_readable_by_run_user(const std::string& path, const FileTrust& trust) {
     if (!trust.has_own_user()) return true;
-    const auto steps = walk(path);
-    return !steps.empty() && std::all_of(steps.begin(), steps.end(), [&](const Step& step) {
-        const struct stat& info = step.info;
+    const auto components = walk(path);
+    return !components.empty() && std::all_of(components.begin(), components.end(), [&](const PathComponent& one) {
+        const struct stat& info = one.info;
         if (S_ISLNK(info.st_mode)) return true;
-        const bool last = &step == &steps.back();
+        const bool last = &one == &components.back();
         const unsigned wanted = !S_ISDIR(info.st_mode) ? 4U : last ? 5U : 1U;
         const unsigned shift = info.st_uid == trust.run_user ? 6 : trust.runs_with(info.st_gid) ? 3 : 0;
         return ((info.st_mode >> shift) & wanted) == wanted;
@@ -169,7 +177,8 @@ namespace {
 
 // Passes the content of a file to `take`, piece by piece. Returns "", or why that failed.
 template <class Take>
-std::string read_pieces(const std::string& path, std::size_t limit, const FileTrust* trust, Take&& take) {
+std::string read_pieces(const std::string& path, std::size_t limit, const FileTrust* trust, WalkedFolder* walked,
+                        Take&& take) {
     // Non-blocking: a path may name a pipe by now, and opening a pipe would block.
     const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
     if (file.get() < 0) return std::strerror(errno);
@@ -177,9 +186,9 @@ std::string read_pieces(const std::string& path, std::size_t limit, const FileTr
     if (fstat(file.get(), &info) != 0) return std::strerror(errno);
     if (!S_ISREG(info.st_mode)) return "is not a regular file";
     if (trust != nullptr) {
-        const auto steps = walk(path);
-        if (steps.empty() || !same_file(steps.back().info, info)) return "changes while it is read";
-        const std::string fault = trust_fault_of(steps, *trust);
+        const auto components = walked != nullptr ? walk(path, *walked) : walk(path);
+        if (components.empty() || !same_file(components.back().info, info)) return "changes while it is read";
+        const std::string fault = trust_fault_of(components, *trust);
         if (!fault.empty()) return "is not safe: " + fault;
     }
     if (static_cast<std::size_t>(info.st_size) > limit) {
@@ -206,18 +215,22 @@ std::string read_pieces(const std::string& path, std::size_t limit, const FileTr
 
 }  // namespace
 
-Result<std::string> read_whole_file(const std::string& path, std::size_t limit, const FileTrust* trust) {
+Result<std::string> read_whole_file(const std::string& path, std::size_t limit, const FileTrust* trust,
+                                    WalkedFolder* walked) {
     std::string content;
     struct stat info {};
     if (stat(path.c_str(), &info) == 0) content.reserve(std::min(limit, static_cast<std::size_t>(info.st_size)));
-    std::string fault = read_pieces(path, limit, trust, [&content](std::string_view piece) { content.append(piece); });
+    std::string fault =
+        read_pieces(path, limit, trust, walked, [&content](std::string_view piece) { content.append(piece); });
     if (!fault.empty()) return Error{std::move(fault)};
     return content;
 }
 
-Result<std::string> file_sha256(const std::string& path, std::size_t limit, const FileTrust* trust) {
+Result<std::string> file_sha256(const std::string& path, std::size_t limit, const FileTrust* trust,
+                                WalkedFolder* walked) {
     Sha256 digest;
-    std::string fault = read_pieces(path, limit, trust, [&digest](std::string_view piece) { digest.add(piece); });
+    std::string fault =
+        read_pieces(path, limit, trust, walked, [&digest](std::string_view piece) { digest.add(piece); });
     if (!fault.empty()) return Error{std::move(fault)};
     return digest.finish();
 }

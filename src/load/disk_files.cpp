@@ -36,7 +36,7 @@ Result<std::vector<std::string>> DiskFiles::files_of(const std::string& pattern)
 
 Result<std::string> DiskFiles::read(const std::string& path, std::size_t limit) {
     if (is_database_name(path)) return sight_.read(path, limit);
-    auto content = read_whole_file(path, limit, trust_for(path));
+    auto content = read_whole_file(path, limit, trust_for(path), &walked_);
     if (!trust_) return content;
     if (content.ok() && is_hidden_from_run_user(path)) pinned_[path] = content.value();
     if (!content.ok() && content.error() == std::strerror(EACCES)) {
@@ -48,7 +48,7 @@ Result<std::string> DiskFiles::read(const std::string& path, std::size_t limit) 
 
 std::string DiskFiles::digest_of(const std::string& path, std::size_t limit) {
     if (is_database_name(path)) return sight_.digest_of(path);
-    const auto digest = file_sha256(path, limit, trust_for(path));
+    const auto digest = file_sha256(path, limit, trust_for(path), &walked_);
     if (digest.ok()) return digest.value();
     const auto pinned = digest.error() == std::strerror(EACCES) ? pinned_.find(path) : pinned_.end();
     return pinned != pinned_.end() ? sha256(pinned->second) : digest.error();

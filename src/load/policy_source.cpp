@@ -114,7 +114,7 @@ std::shared_ptr<const Policy> PolicySource::put_in_force(Draft& draft) {
 }
 
 std::shared_ptr<const Policy> PolicySource::build(std::vector<Diagnostic>& findings) {
-    disk_.poll_database();
+    disk_.begin_look();
     // Nothing is reused: a restart accepts an older SPIFFE bundle.
     Draft draft = make_draft(nullptr);
     findings.insert(findings.end(), draft.findings.begin(), draft.findings.end());
@@ -200,7 +200,7 @@ std::optional<std::int64_t> PolicySource::revision_in_force() const {
 }
 
 std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findings, const Prepare& prepare) {
-    disk_.poll_database();
+    disk_.begin_look();
     report_database(findings);
     const bool drafted = is_drafted();
     if (drafted && draft_->confirmed) {

@@ -11,6 +11,7 @@
 
 #include "claims.hpp"
 #include "mtls_authz/base/file.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/keeper/live_policy.hpp"
 #include "mtls_authz/load/policy_source.hpp"
 #include "policy_draft.hpp"
@@ -90,6 +91,41 @@ CLAIM(whoever_could_write_a_file_or_a_folder_on_the_way_is_named_with_the_cure) 
     CHECK(is_readable_by_run_user(f / "a.conf", trust));
     chmod(f.path.c_str(), 0700);
     CHECK(!is_readable_by_run_user(f / "a.conf", trust));
+}
+
+CLAIM(of_files_that_are_read_in_one_look_each_is_checked_and_their_folder_at_each_look) {
+    Folder f;
+    for (const char* name : {"a.conf", "b.conf"}) f.put(name, "x\n");
+    fs::create_directory(f / "sub");
+    f.put("sub/c.conf", "x\n");
+    const auto let_all_write = [&](const std::string& name, bool may) {
+        const auto others = fs::perms::others_write | fs::perms::group_write;
+        fs::permissions(f / name, others, may ? fs::perm_options::add : fs::perm_options::remove);
+    };
+    DiskFiles disk;
+    disk.set_trust({geteuid(), 4242, 4242});
+    const auto said = [&](const std::string& name) {
+        const auto read = disk.read(f / name, 100);
+        CHECK_EQUAL(disk.digest_of(f / name, 100) == (read.ok() ? sha256("x\n") : read.error()), true);
+        return read.ok() ? read.value() : read.error();
+    };
+    disk.begin_look();
+    CHECK_EQUAL(said("a.conf"), "x\n");
+    let_all_write("b.conf", true);
+    CHECK_CONTAINS(said("b.conf"), "is not safe: '" + (f / "b.conf") + "' can be written by everybody");
+    fs::create_symlink("b.conf", f / "link.conf");
+    CHECK_CONTAINS(said("link.conf"), "is not safe: '" + (f / "b.conf") + "'");
+    let_all_write("b.conf", false);
+    CHECK_EQUAL(said("link.conf"), "x\n");
+    let_all_write("sub", true);
+    CHECK_CONTAINS(said("sub/c.conf"), "is not safe: '" + (f / "sub") + "'");
+    CHECK_EQUAL(said("a.conf"), "x\n");
+    CHECK_CONTAINS(said("sub/../sub/c.conf"), "is not safe: '" + (f / "sub") + "'");
+    CHECK_CONTAINS(said("sub/../a.conf"), "is not safe: '" + (f / "sub") + "'");
+    CHECK_EQUAL(said("a.conf"), "x\n");
+    let_all_write("", true);
+    disk.begin_look();
+    CHECK_CONTAINS(said("a.conf"), "is not safe: '" + f.path);
 }
 
 CLAIM(a_clock_set_back_or_forth_hides_no_change) {

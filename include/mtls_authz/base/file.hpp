@@ -1,6 +1,7 @@
 // Reads the files that the configuration names: whole, and only if no one but their owners can have changed them.
 #pragma once
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <functional>
@@ -45,12 +46,26 @@ enum class StepKind { kNothing, kLink, kOther };
 using PathStep = std::function<StepKind(const std::string& folder, const std::string& name, const std::string& path)>;
 std::string follow_path(const std::string& path, const PathStep& step);
 
+// One component of a path as the kernel resolves it: a folder, a symbolic link, or the file itself.
+struct PathComponent {
+    std::string path;
+    struct stat info {};
+};
+
+// The folder of the file that was read last, for many files of one folder that are read in one go.
+struct WalkedFolder {
+    std::string folder;
+    std::vector<PathComponent> components;  // empty if one is missing or the links form a loop
+};
+
 // The content of a regular file of at most `limit` bytes, or the reason why it cannot be read. With `trust`, checks the
-// owner and mode of the opened file.
-Result<std::string> read_whole_file(const std::string& path, std::size_t limit, const FileTrust* trust = nullptr);
+// owner and mode of the opened file, and of the folders above it unless `walked` has them.
+Result<std::string> read_whole_file(const std::string& path, std::size_t limit, const FileTrust* trust = nullptr,
+                                    WalkedFolder* walked = nullptr);
 
 // SHA-256 of that content, without keeping it in memory.
-Result<std::string> file_sha256(const std::string& path, std::size_t limit, const FileTrust* trust = nullptr);
+Result<std::string> file_sha256(const std::string& path, std::size_t limit, const FileTrust* trust = nullptr,
+                                WalkedFolder* walked = nullptr);
 
 // A text that differs when the file was replaced or changed (device, inode, size, mtime, ctime), without reading it.
 // Empty if there is no file, or if it changed less than 2 s ago: the file system's clock may be too coarse to show one

@@ -27,8 +27,12 @@ public:
     void let_fetcher_own(const std::string& path) { fetched_.insert(path); }
     // Sets the database whose rows `db:NAME` names; it must outlive this object.
     void set_database(const DatabaseView& database) { database_ = &database; }
-    // Takes the current rows of the database; read() uses them until the next call.
-    const DatabaseSight& poll_database() { return sight_ = database_ != nullptr ? database_->look() : sight_; }
+    // Begins a look: takes the current rows of the database, which read() uses until the next call, and forgets how the
+    // folder of the last file was.
+    const DatabaseSight& begin_look() {
+        walked_ = {};
+        return sight_ = database_ != nullptr ? database_->look() : sight_;
+    }
     const DatabaseSight& database() const { return sight_; }
     bool is_database_away() const { return database_ != nullptr && !sight_.fault.empty(); }
     const std::optional<FileTrust>& trust() const { return trust_; }  // for all other files
@@ -43,6 +47,7 @@ private:
     std::set<std::string> fetched_;
     std::map<std::string, std::string> pinned_;
     std::map<std::string, std::vector<std::string>> pinned_patterns_;
+    WalkedFolder walked_;
     const DatabaseView* database_ = nullptr;
     DatabaseSight sight_{nullptr, "there is no MTLSPolicyDatabase"};
 };

@@ -144,7 +144,7 @@ Checked check_rows(const Rows& rows, const PushOptions& options) {
     view.put(stored);
     DiskFiles disk;
     disk.set_database(view);
-    disk.poll_database();
+    disk.begin_look();
     PolicyBuilder builder(absolute_root(options.root), disk);
     for (const std::string& file : options.beside) {
         const auto content = read_whole_file(file, kLargestPolicyFile);
