@@ -274,12 +274,20 @@ void PolicyBuilder::suspend(const Directive& d, WrittenPartner* partner) {
     auto suspension = read_suspension(d);
     if (!suspension.ok()) return error(d.where, suspension.error());
     suspended_.emplace_back(std::move(suspension.value()), d.where);
+    note_refusal(d);
 }
 
 void PolicyBuilder::revoke(const Directive& d, WrittenPartner*) {
     auto revocation = read_revocation(d);
     if (!revocation) return error(d.where, revocation.error());
     written_.revocations.add(std::move(revocation.value()));
+    note_refusal(d);
+}
+
+// A policy file with such a line may not just go.
+void PolicyBuilder::note_refusal(const Directive& d) {
+    const auto file = files_read_.find(d.where.file);
+    if (file != files_read_.end()) file->second.refuses = true;
 }
 
 void PolicyBuilder::crl_presence(const Directive& d, WrittenPartner* partner) {

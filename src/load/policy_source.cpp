@@ -12,16 +12,18 @@ namespace mtls {
 std::set<std::string> find_vanished_refusals(const Policy& before, const Policy& after,
                                              const std::map<std::string, WrittenFile>& read) {
     std::set<std::string> out;
-    const auto note = [&](std::string_view file) {
-        if (read.contains(std::string(file))) return;
-        const auto files = before.files();
+    const auto is_gone = [&](std::string_view file) { return !read.contains(std::string(file)); };
+    const auto files = before.files();
+    for (const PolicyFile& file : files) {
+        if (file.refuses && is_gone(file.name)) out.emplace(file.name);
+    }
+    for (const Partner& partner : before.partners()) {
+        const Partner* const now = partner.suspended ? after.find(partner.name) : nullptr;
+        if (now == nullptr || now->suspended || !is_gone(partner.suspended->file)) continue;
+        const std::string_view file = partner.suspended->file;
         const bool was_read =
             std::any_of(files.begin(), files.end(), [&](const PolicyFile& old) { return old.name == file; });
         if (was_read) out.emplace(file);
-    };
-    for (const RevocationLine& line : before.revocations().all()) note(line.where.file);
-    for (const Partner& partner : before.partners()) {
-        if (partner.suspended && after.find(partner.name) != nullptr) note(partner.suspended->file);
     }
     return out;
 }

@@ -203,7 +203,8 @@ private:
         }
         policy_.crl_files_ = arena_.keep(crl_files);
         std::vector<PolicyFile> files;
-        for (const auto& [name, f] : written_.files) files.push_back({keep(name), keep(f.digest), f.limit, f.count});
+        for (const auto& [name, f] : written_.files)
+            files.push_back({keep(name), keep(f.digest), f.limit, f.count, f.refuses});
         policy_.files_ = arena_.keep(files);
     }
 

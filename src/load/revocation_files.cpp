@@ -244,8 +244,10 @@ bool RevocationFiles::apply_content(const std::string& path, File& file, const s
 // Adds new lines at once; removes missing lines if the previous poll missed them in the same content.
 void RevocationFiles::apply(File& file, std::map<std::string, Directive> lines, const std::string& digest) {
     for (const auto& [text, directive] : lines) {
-        if (!file.in_force.emplace(text, directive).second) continue;
-        added_.push_back(directive);
+        const auto [at, is_new] = file.in_force.emplace(text, directive);
+        if (!is_new && at->second.where.line == directive.where.line) continue;
+        if (is_new) added_.push_back(directive);
+        at->second.where = directive.where;
         is_changed_ = true;
     }
     const bool takes_away = file.in_force.size() != lines.size();

@@ -172,7 +172,7 @@ CLAIM(a_policy_file_that_held_refusals_does_not_end_them_by_vanishing) {
     const auto root = test::make_ca("Root");
     Draft d;
     d.file("root.pem", root.cert_pem());
-    for (const std::string refusal : {"MTLSRevoke CN:stolen\n", "MTLSSuspend acme\n"}) {
+    for (const std::string refusal : {"MTLSRevoke CN:stolen\n", "MTLSSuspend acme\n", "MTLSSuspend later\n"}) {
         d.file("acme.conf", partner("acme", "MTLSIdentity O:Acme\nMTLSTrustAnchor root.pem"));
         d.file("globex.conf", partner("globex", "MTLSIdentity O:Globex\nMTLSTrustAnchor root.pem\nMTLSSuspend On"));
         d.file("stop.conf", refusal);
@@ -181,6 +181,7 @@ CLAIM(a_policy_file_that_held_refusals_does_not_end_them_by_vanishing) {
         source.watch({d.folder() + "/*.conf", "*.conf", {"httpd.conf", 1}});
         std::vector<Diagnostic> said;
         CHECK(source.build(said) != nullptr);
+        said.clear();
         std::filesystem::remove(d.folder() + "/stop.conf");
         for (int i = 0; i < 3; ++i) CHECK(source.look(said) == nullptr);
         CHECK_EQUAL(said.size(), 1U);
@@ -194,6 +195,54 @@ CLAIM(a_policy_file_that_held_refusals_does_not_end_them_by_vanishing) {
         CHECK(source.look(said) == nullptr);
         CHECK(source.look(said) != nullptr);
     }
+}
+
+CLAIM(a_line_that_moves_within_its_file_is_told_by_its_new_place) {
+    Revoked r;
+    r.write("a.conf", "MTLSSuspend acme\nMTLSRevoke CN:x\n");
+    CHECK_EQUAL(r.look(2), "1 acme");
+    r.write("a.conf", "# one\n# two\nMTLSSuspend acme\nMTLSRevoke CN:x\nMTLSSuspend globex\n");
+    CHECK_EQUAL(r.look(), "1 acme globex");
+    CHECK_EQUAL(r.files.refusals()->suspended.data()[0].where.str(), r.path("a.conf") + ":3");
+    CHECK_EQUAL(r.files.refusals()->revocations.all().data()[0].where.str(), r.path("a.conf") + ":4");
+    CHECK_EQUAL(r.files.take_added().size(), 1U);
+    CHECK_EQUAL(r.files.take_ended().size(), 0U);
+}
+
+CLAIM(each_policy_file_that_suspends_counts_and_a_partners_own_may_be_renamed) {
+    const auto root = test::make_ca("Root");
+    Draft d;
+    const std::string acme = partner("acme", "MTLSIdentity O:Acme\nMTLSTrustAnchor root.pem"),
+                      suspended = partner("acme", "MTLSIdentity O:Acme\nMTLSTrustAnchor root.pem\nMTLSSuspend On");
+    d.file("root.pem", root.cert_pem()).file("acme.conf", acme);
+    d.file("one.conf", "MTLSSuspend acme\n").file("two.conf", "MTLSSuspend acme\n");
+    DiskFiles disk;
+    PolicySource source(d.folder(), disk);
+    source.watch({d.folder() + "/*.conf", "*.conf", {"httpd.conf", 1}});
+    std::vector<Diagnostic> said;
+    CHECK(source.build(said) != nullptr);
+    const auto comes_after = [&] {
+        for (int i = 0; i < 3; ++i) {
+            if (const auto policy = source.look(said)) return policy;
+        }
+        return std::shared_ptr<const Policy>();
+    };
+    for (const char* name : {"one.conf", "two.conf"}) {
+        std::filesystem::remove(d.folder() + "/" + name);
+        CHECK(comes_after() == nullptr);
+        CHECK_CONTAINS(said.back().str(), std::string(name) + ": error: is gone, and with it lines that refuse");
+        d.file(name, "MTLSSuspend acme\n");
+        CHECK(comes_after() == nullptr);
+    }
+    d.file("one.conf", "# nobody\n").file("two.conf", "# nobody\n").file("acme.conf", suspended);
+    CHECK(comes_after() != nullptr);
+    std::filesystem::rename(d.folder() + "/acme.conf", d.folder() + "/renamed.conf");
+    const auto renamed = comes_after();
+    CHECK(renamed != nullptr && renamed->find("acme")->suspended.has_value());
+    std::filesystem::remove(d.folder() + "/renamed.conf");
+    d.file("acme.conf", acme);
+    CHECK(comes_after() == nullptr);
+    CHECK_CONTAINS(said.back().str(), "renamed.conf: error: is gone, and with it lines that refuse");
 }
 
 CLAIM(a_policy_file_that_held_refusals_ends_them_over_a_restart_only_where_no_directive_names_it) {

@@ -90,6 +90,7 @@ private:
     void attribute(const Directive& d, WrittenPartner& partner);
     void suspend(const Directive& d, WrittenPartner* partner);
     void revoke(const Directive& d, WrittenPartner* partner);
+    void note_refusal(const Directive& d);
     void crl_presence(const Directive& d, WrittenPartner* partner);
     void crl_stale(const Directive& d, WrittenPartner* partner);
     void crl_file(const Directive& d, WrittenPartner* partner);

@@ -19,8 +19,8 @@
 
 namespace mtls {
 
-// Policy files of `before` that `after` no longer reads, although they contain MTLSRevoke, or MTLSSuspend of a partner
-// that remains. `read`: the files of `after`.
+// Policy files of `before` that `after` no longer reads, although they contain MTLSRevoke or MTLSSuspend NAME, or
+// MTLSSuspend On of a partner that remains and is no longer suspended. `read`: the files of `after`.
 std::set<std::string> find_vanished_refusals(const Policy& before, const Policy& after,
                                              const std::map<std::string, WrittenFile>& read);
 

@@ -83,7 +83,8 @@ struct WrittenFile {
     std::string digest;
     std::size_t limit = 0;
     std::size_t count = 0;
-    bool listed = false;  // a pattern whose folder could be read
+    bool listed = false;   // a pattern whose folder could be read
+    bool refuses = false;  // it has MTLSRevoke or MTLSSuspend NAME lines
 };
 
 struct WrittenPolicy {
