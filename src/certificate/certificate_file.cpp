@@ -52,6 +52,7 @@ Ptr decode_whole(Type* (*d2i)(Type**, const unsigned char**, long), std::string_
 
 bool take_bag(const Pkcs7Ptr& bag, Decoded& out) {
     if (!bag) return false;
+    if (bag->d.ptr == nullptr) return false;  // RFC 2315 7: the content is optional
     const STACK_OF(X509)* certificates = nullptr;
     if (PKCS7_type_is_signed(bag.get())) certificates = bag->d.sign->cert;
     if (PKCS7_type_is_signedAndEnveloped(bag.get())) certificates = bag->d.signed_and_enveloped->cert;

@@ -104,15 +104,26 @@ std::string key_sha256(const X509& certificate) { return key_forms(certificate, 
 std::string key_fault(const X509& certificate) {
     const ErrorQueueGuard errors;
     const EVP_PKEY* const key = X509_get0_pubkey(&certificate);  // null if OpenSSL does not know it
-    ASN1_OBJECT* algorithm = nullptr;
-    X509_PUBKEY_get0_param(&algorithm, nullptr, nullptr, nullptr, X509_get_X509_PUBKEY(&certificate));
+    X509_ALGOR* identifier = nullptr;
+    X509_PUBKEY_get0_param(nullptr, nullptr, nullptr, &identifier, X509_get_X509_PUBKEY(&certificate));
+    const ASN1_OBJECT* algorithm = nullptr;
+    int type = V_ASN1_UNDEF;
+    const void* parameters = nullptr;
+    X509_ALGOR_get0(&algorithm, &type, &parameters, identifier);
     const int kind = OBJ_obj2nid(algorithm);
     const std::string_view encoded = octets_of(*X509_get0_pubkey_bitstr(&certificate));
+    if (kind == NID_rsa) return "RSA under X.500's object identifier";
+    if (kind == NID_rsaEncryption && type != V_ASN1_NULL) return "rsaEncryption with parameters that are not NULL";
     if (kind == NID_rsaEncryption || kind == NID_rsassaPss) {
         return is_rsa_public_key(encoded) ? "" : "RSAPublicKey is not DER";
     }
-    const bool is_short = kind == NID_X9_62_id_ecPublicKey && !encoded.starts_with('\x04');
-    const bool has_forms = !is_short || (key != nullptr && !coordinates_of(*key, encoded).empty());
+    if (kind != NID_X9_62_id_ecPublicKey) return "";
+    const char* const curve =
+        type == V_ASN1_OBJECT ? OBJ_nid2sn(OBJ_obj2nid(static_cast<const ASN1_OBJECT*>(parameters))) : nullptr;
+    // RFC 5480 2.1.1.
+    if (curve == nullptr) return "a curve that is not named by its object identifier";
+    if (std::string_view(curve).starts_with("wap-wsg-idm-ecid-wtls")) return "a curve under WAP's object identifier";
+    const bool has_forms = encoded.starts_with('\x04') || (key != nullptr && !coordinates_of(*key, encoded).empty());
     return has_forms ? "" : "a compressed point whose other forms are not known";
 }
 

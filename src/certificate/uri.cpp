@@ -137,7 +137,8 @@ bool is_host_clear(std::string_view uri) {
     const std::string_view authority = uri.substr(0, uri.find_first_of("/?#"));
     const std::size_t colon = uri.find(':');
     const std::string_view by_openssl = uri.substr(0, colon != std::string_view::npos ? colon : uri.find('/'));
-    return authority.find('@') == std::string_view::npos && authority.substr(0, authority.find(':')) == by_openssl;
+    const std::string_view host = authority.substr(0, authority.find(':'));
+    return authority.find_first_of("@%") == std::string_view::npos && host == by_openssl && !host.ends_with('.');
 }
 
 bool uri_pattern_matches(std::string_view pattern, std::string_view uri) {

@@ -30,21 +30,36 @@ void note_ca(NearestCa& nearest, X509& ca, std::string sha256, const std::string
     nearest.cas.push_back(share(ca));
 }
 
+// Without an authority key identifier, OpenSSL takes each self-issued certificate for one that signed itself.
+bool is_self_signed(X509& ca, const std::string& sha256, const std::string& spki_sha256) {
+    if ((X509_get_extension_flags(&ca) & EXFLAG_SS) == 0) return false;
+    return X509_get0_authority_key_id(&ca) != nullptr || is_signed_by(ca, sha256, spki_sha256, [&ca] { return &ca; });
+}
+
 // Breadth-first search. A signature verifies with one key only, so the issuer's name and key are certain at each step,
-// whatever certificates the client sends or omits.
+// whatever certificates the client sends or omits: the CAs of policy and server are known without it.
 class Climb {
 public:
-    Climb(const CaDirectory& directory, const PresentedCertificate& presented, std::int64_t now)
-        : directory_(directory), presented_(presented), now_(now) {}
+    Climb(const CaDirectory& directory, const PresentedCertificate& presented, const ServerCas& server,
+          std::int64_t now)
+        : directory_(directory), presented_(presented), server_(server), now_(now) {}
 
     NearestCa run() {
         const CertificateFacts& facts = presented_.facts;
         seen_.insert(facts.sha256);
-        std::vector<Below> level = {{presented_.leaf.get(), facts.sha256, &facts.issuer}};
+        Level level = {{presented_.leaf.get(), facts.sha256, &facts.issuer}};
+        if (directory_.has_leaf_anchor(facts.sha256, now_)) {
+            found_.is_leaf_itself = true;
+            note_above(std::move(level));
+            return std::move(found_);
+        }
         for (std::size_t depth = 0; depth <= kMostIntermediates && !level.empty(); ++depth) {
-            std::vector<Below> above;
+            Level above;
             for (const Below& below : level) find_issuers(below, above);
-            if (!found_.ca_ids.empty()) return std::move(found_);
+            if (!found_.ca_ids.empty()) {
+                note_above(std::move(named_));
+                return std::move(found_);
+            }
             level = std::move(above);
         }
         found_.is_too_deep = !level.empty();
@@ -59,8 +74,9 @@ private:
         std::string sha256;
         const DistinguishedName* issuer;
     };
+    using Level = std::vector<Below>;
 
-    void find_issuers(const Below& below, std::vector<Below>& above) {
+    void find_issuers(const Below& below, Level& above) {
         const auto* const named =
             directory_.issuer_of(*below.certificate, below.sha256, *below.issuer, now_, namesakes_);
         if (named != nullptr) return add_named(below, *named);
@@ -74,6 +90,7 @@ private:
         for (const AnchorCertificate* c : directory_.intermediates_named(below.issuer->canonical)) {
             if (!seen_.contains(c->sha256)) try_helper(below, {c->decode(), std::string(c->sha256), false}, above);
         }
+        try_server_cas(below, above);
     }
 
     void add_named(const Below& below, const CaDirectory::Issuer& issuer) {
@@ -81,25 +98,75 @@ private:
         const std::string id = issuer.certificates.front()->ca_id();
         if (std::find(found_.ca_ids.begin(), found_.ca_ids.end(), id) != found_.ca_ids.end()) return;
         found_.ca_ids.push_back(id);
+        add_certificates(issuer, named_);
+    }
+
+    void add_certificates(const CaDirectory::Issuer& issuer, Level& above) {
         for (const AnchorCertificate* c : issuer.certificates) {
+            if (!seen_.insert(std::string(c->sha256)).second) continue;
             note_ca(found_, *c->decode(), std::string(c->sha256), std::string(c->spki_sha256), c->other_spki_sha256);
+            push(*found_.cas.back(), std::string(c->sha256), std::string(c->spki_sha256), above);
         }
     }
 
-    void try_helper(const Below& below, IntermediateCa helper, std::vector<Below>& above) {
+    void push(X509& ca, const std::string& sha256, const std::string& spki_sha256, Level& above) {
+        if (is_self_signed(ca, sha256, spki_sha256)) return;
+        above.push_back({&ca, sha256, &names_.emplace_back(read_name(*X509_get_issuer_name(&ca)))});
+    }
+
+    // A revocation takes everything below a CA along: one above the nearest CA, too, as far as policy and server have
+    // it. What the client sent has no part: it could leave that out.
+    void note_above(Level level) {
+        for (std::size_t depth = 0; depth <= kMostIntermediates && !level.empty(); ++depth) {
+            Level above;
+            for (const Below& below : level) {
+                CaDirectory::Namesakes ignored;
+                const auto* const named =
+                    directory_.issuer_of(*below.certificate, below.sha256, *below.issuer, now_, ignored);
+                if (named != nullptr) {
+                    note_twin(found_, presented_, *below.certificate, *named->certificates.front()->decode());
+                    add_certificates(*named, above);
+                }
+                for (const AnchorCertificate* c : directory_.intermediates_named(below.issuer->canonical)) {
+                    if (!seen_.contains(c->sha256)) step_to(below, *c->decode(), std::string(c->sha256), above);
+                }
+                try_server_cas(below, above);
+            }
+            level = std::move(above);
+        }
+    }
+
+    // mod_ssl's CAs: the policy may name one above them, and a revocation each.
+    void try_server_cas(const Below& below, Level& above) {
+        const auto& cas = server_.certificates;
+        for (std::size_t i = 0; i < cas.size(); ++i) {
+            if (X509_NAME_cmp(X509_get_issuer_name(below.certificate), X509_get_subject_name(cas[i].get())) != 0)
+                continue;
+            step_to(below, *cas[i],
+                    server_.digests.size() == cas.size() ? server_.digests[i] : certificate_sha256(*cas[i]), above);
+        }
+    }
+
+    void try_helper(const Below& below, IntermediateCa helper, Level& above) {
         X509& ca = *helper.certificate;
-        if (seen_.contains(helper.sha256) || !has_ca_flag(ca)) return;
-        if (X509_NAME_cmp(X509_get_issuer_name(below.certificate), X509_get_subject_name(&ca)) != 0) return;
+        if (has_ca_flag(ca) && step_to(below, ca, helper.sha256, above))
+            found_.intermediates.push_back(std::move(helper));
+    }
+
+    // Whether it is a CA that is new, and that issued the one below.
+    bool step_to(const Below& below, X509& ca, const std::string& sha256, Level& above) {
+        if (seen_.contains(sha256)) return false;
+        if (X509_NAME_cmp(X509_get_issuer_name(below.certificate), X509_get_subject_name(&ca)) != 0) return false;
         const std::string key = spki_sha256(ca);
         if (!is_signed_by(*below.certificate, below.sha256, key, [&] { return &ca; })) {
             if (std::string unknown = unknown_key(ca); !unknown.empty()) found_.unknown_algorithm = std::move(unknown);
-            return;
+            return false;
         }
         note_twin(found_, presented_, *below.certificate, ca);
-        seen_.insert(helper.sha256);
-        above.push_back({&ca, helper.sha256, &names_.emplace_back(read_name(*X509_get_issuer_name(&ca)))});
-        note_ca(found_, ca, helper.sha256, key, key_forms(ca, key));
-        found_.intermediates.push_back(std::move(helper));
+        seen_.insert(sha256);
+        push(ca, sha256, key, above);
+        note_ca(found_, ca, sha256, key, key_forms(ca, key));
+        return true;
     }
 
     // An unsupported key is a more precise cause than an unsupported signature.
@@ -113,47 +180,21 @@ private:
 
     const CaDirectory& directory_;
     const PresentedCertificate& presented_;
+    const ServerCas& server_;
     const std::int64_t now_;
     NearestCa found_;
+    Level named_;  // the certificates of the nearest CA
     CaDirectory::Namesakes namesakes_;
     std::deque<DistinguishedName> names_;
     std::set<std::string, std::less<>> seen_;  // digests
 };
-
-// Adds mod_ssl's CAs that issued one of these certificates: the policy names none of them, but a revocation may.
-void add_server_issuers(const ServerCas& server, const PresentedCertificate& presented, NearestCa& nearest) {
-    const auto issued = [](const X509& certificate, const std::string& digest, const X509Ptr& ca, std::string& key) {
-        if (X509_NAME_cmp(X509_get_issuer_name(&certificate), X509_get_subject_name(ca.get())) != 0) return false;
-        if (key.empty()) key = spki_sha256(*ca);
-        return is_signed_by(certificate, digest, key, [&]() -> const X509Ptr& { return ca; });
-    };
-    for (const X509Ptr& ca : server.certificates) {
-        std::string key;
-        bool is_above = false;
-        const auto try_below = [&](const X509& below, const std::string& digest) {
-            if (!issued(below, digest, ca, key)) return;
-            is_above = true;
-            note_twin(nearest, presented, below, *ca);
-        };
-        try_below(*presented.leaf, presented.facts.sha256);
-        for (const IntermediateCa& c : nearest.intermediates) try_below(*c.certificate, c.sha256);
-        if (is_above) note_ca(nearest, *ca, certificate_sha256(*ca), key, key_forms(*ca, key));
-    }
-}
 
 }  // namespace
 
 NearestCa find_nearest_ca(const CaDirectory& directory, const PresentedCertificate& presented, const ServerCas& server,
                           std::int64_t now) {
     const ErrorQueueGuard errors;
-    if (directory.has_leaf_anchor(presented.facts.sha256, now)) {
-        NearestCa itself;
-        itself.is_leaf_itself = true;
-        return itself;
-    }
-    NearestCa nearest = Climb(directory, presented, now).run();
-    if (!nearest.found()) add_server_issuers(server, presented, nearest);
-    return nearest;
+    return Climb(directory, presented, server, now).run();
 }
 
 }  // namespace mtls

@@ -6,6 +6,7 @@
 #include "mtls_authz/certificate/der.hpp"
 #include "mtls_authz/certificate/uri.hpp"
 #include "mtls_authz/trust/bounded_cache.hpp"
+#include "mtls_authz/trust/ca_directory.hpp"
 #include "mtls_authz/trust/handshake_refusal.hpp"
 #include "mtls_authz/trust/signature_cache.hpp"
 
@@ -74,15 +75,31 @@ std::vector<std::string> policies_of(X509_STORE_CTX* ctx) {
     return out;
 }
 
-// A URI of the leaf that could evade the name constraints of a CA above it; or "".
-std::string find_unclear_uri(const std::vector<X509*>& certificates) {
+// Why a name of the leaf could evade the name constraints of a CA above it, which readers compare differently; or "".
+std::string find_unclear_name(const std::vector<X509*>& certificates) {
     const bool is_constrained = std::any_of(certificates.begin() + 1, certificates.end(), [](const X509* ca) {
         return X509_get_ext_by_NID(ca, NID_name_constraints, -1) >= 0;
     });
     if (!is_constrained) return {};
     const CertificateFacts leaf = read_facts(*certificates.front());
-    const auto unclear = std::find_if_not(leaf.uri.begin(), leaf.uri.end(), is_host_clear);
-    return unclear != leaf.uri.end() ? *unclear : "";
+    const auto uri = std::find_if_not(leaf.uri.begin(), leaf.uri.end(), is_host_clear);
+    if (uri != leaf.uri.end()) {
+        return "the URI " + in_double_quotes(*uri) +
+               " has a host that parsers read differently, and name constraints apply to hosts";
+    }
+    for (const auto* names : {&leaf.dns, &leaf.email}) {
+        const auto name =
+            std::find_if(names->begin(), names->end(), [](const auto& one) { return one.ends_with('.'); });
+        if (name != names->end()) {
+            return "the name " + in_double_quotes(*name) +
+                   " ends with a dot, and name constraints are compared without";
+        }
+    }
+    const auto has_other_text = [](const DistinguishedName& name) { return !name.other_by_text.empty(); };
+    if (has_other_text(leaf.subject) || std::any_of(leaf.dir_name.begin(), leaf.dir_name.end(), has_other_text)) {
+        return "a distinguished name has a value in a string type that name constraints do not compare as text";
+    }
+    return {};
 }
 
 // Fields of a CA certificate that path checks need.
@@ -213,11 +230,12 @@ bool PathSearch::try_path() {
         const std::string& malformed = cas.back()->malformed;
         if (!malformed.empty()) return refuse("malformed: " + malformed + at_ca(*link->certificate));
     }
-    const std::string unclear = find_unclear_uri(certificates);
-    if (!unclear.empty()) {
-        return refuse("the URI " + in_double_quotes(unclear) +
-                      " has a host that parsers read differently, and name constraints apply to hosts");
+    // RFC 5280 6.1.4 (k). OpenSSL takes an anchor of version 1, too.
+    for (std::size_t i = 1; i < certificates.size(); ++i) {
+        if (!has_ca_flag(*certificates[i])) return refuse("not a CA's certificate" + at_ca(*certificates[i]));
     }
+    std::string unclear = find_unclear_name(certificates);
+    if (!unclear.empty()) return refuse(std::move(unclear));
     PathAnswer answer = verify_by_openssl(question_, std::move(certificates), cas);
     if (!answer.ok) return refuse(std::move(answer.detail));
     std::string objection = question_.objection ? question_.objection(answer) : std::string();

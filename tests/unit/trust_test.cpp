@@ -223,6 +223,42 @@ CLAIM(a_uri_passes_by_no_name_constraint) {
     }
 }
 
+CLAIM(a_name_that_readers_compare_differently_passes_by_no_name_constraint) {
+    const auto root = test::make_ca("Root");
+    Draft d;
+    const auto policy =
+        d.file("root.pem", root.cert_pem()).policy(partner("acme", "MTLSIdentity any\nMTLSTrustAnchor root.pem"));
+    const auto below = [&](const char* constraints, const test::CertSpec& leaf) {
+        test::CertSpec spec;
+        spec.subject = {{"CN", "Sub"}};
+        spec.ca = true;
+        spec.name_constraints = constraints;
+        const auto sub = test::issue(spec, &root);
+        return verdict(ask(*policy, test::issue(leaf, &sub), {&sub}));
+    };
+    constexpr const char* kExcluded = "excluded;DNS:evil.example";
+    test::CertSpec plain = client_spec("x"), numeric = plain;
+    plain.subject.push_back({"serialNumber", "123", V_ASN1_PRINTABLESTRING});
+    numeric.subject.push_back({"serialNumber", "123", V_ASN1_NUMERICSTRING});
+    CHECK_EQUAL(below(kExcluded, plain), "granted acme");
+    CHECK_EQUAL(below("", numeric), "granted acme");
+    CHECK_EQUAL(below(kExcluded, numeric), "wrong-issuer");
+    const std::pair<int, const char*> names[] = {{GEN_DNS, "a.evil.example"},
+                                                 {GEN_EMAIL, "a@evil.example"},
+                                                 {GEN_URI, "https://evil.example/x"},
+                                                 {GEN_URI, "https://evil%2eexample/x"}};
+    for (const auto& [type, name] : names) {
+        const bool is_uri = type == GEN_URI;
+        std::string with_dot = name;
+        if (with_dot.find('%') == std::string::npos)
+            with_dot.insert(is_uri ? with_dot.size() - 2 : with_dot.size(), ".");
+        test::CertSpec leaf = client_spec("x");
+        leaf.san = {{type, with_dot}};
+        CHECK_EQUAL(below(kExcluded, leaf), "wrong-issuer");
+        CHECK_EQUAL(below("", leaf), "granted acme");
+    }
+}
+
 CLAIM(dates_of_certificate_anchor_and_contract_decide_at_their_second) {
     const auto root = test::make_ca("Root");
     Draft d;
