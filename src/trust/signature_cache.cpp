@@ -39,10 +39,11 @@ void SignatureCache::insert(std::string_view certificate, std::string_view key) 
     slot_of(verified) = verified;
 }
 
-void add_signatures(const std::vector<X509Ptr>& chain) {
+void add_signatures(const std::vector<X509Ptr>& chain, std::string_view leaf_sha256) {
     const ErrorQueueGuard errors;
     for (std::size_t i = 0; i + 1 < chain.size(); ++i) {
-        signatures().insert(certificate_sha256(*chain[i]), spki_sha256(*chain[i + 1]));
+        const std::string sha256 = i == 0 ? std::string(leaf_sha256) : certificate_sha256(*chain[i]);
+        signatures().insert(sha256, spki_sha256(*chain[i + 1]));
     }
 }
 

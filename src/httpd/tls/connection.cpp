@@ -252,9 +252,11 @@ void TlsConnection::take_certificate(const SSL& ssl) {
     known_ = known_certificates().find(known_key_);
     is_kept_ = known_ != nullptr;
     if (known_) return;
-    if (is_full) add_signatures(last.chain);
     known_ = std::make_shared<KnownCertificate>(
         PresentedCertificate(*leaf, is_full ? std::move(last.helpers) : decode_helpers(encoded, *leaf)));
+    if (is_full && !last.chain.empty() && last.chain.front().get() == leaf) {
+        add_signatures(last.chain, known_->certificate().facts.sha256);
+    }
 }
 
 void TlsConnection::keep_known_now() {
