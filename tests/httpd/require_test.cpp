@@ -55,6 +55,20 @@ CLAIM(require_decides_over_http1_and_http2_alike) {
     }
 }
 
+CLAIM(a_require_line_may_be_the_only_word_of_the_module_in_a_virtual_host) {
+    const World& w = world();
+    for (const char* section : {"<Location /gate>\nRequire mtls-partner acme\n</Location>\n",
+                                "<Location /gate>\n<RequireAll>\nRequire mtls-partner acme\nRequire ip 127.0.0.1\n"
+                                "</RequireAll>\n</Location>\n",
+                                "<If \"true\">\nRequire mtls-partner acme\n</If>\n"}) {
+        Site site;
+        site.vhost(section).start("");
+        CHECK_EQUAL(site.httpd.run({"-t"}).status, 0);
+        CHECK_EQUAL(site.get(&w.acme, "/gate/x").status, 200);
+        CHECK_EQUAL(site.get(&w.globex, "/gate/x").status, 403);
+    }
+}
+
 CLAIM(a_certificate_never_satisfies_a_password_rule) {
     const World& w = world();
     Site site;
