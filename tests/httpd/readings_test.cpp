@@ -119,6 +119,39 @@ CLAIM(readings_are_asked_of_every_kind_of_gate) {
     b.lets(nullptr, "/img/open.gif");
 }
 
+CLAIM(readings_are_asked_of_each_condition_that_requires_something) {
+    const World& w = world();
+    Backed b(
+        "<If \"%{REQUEST_URI} =~ m#^/pub/#\">\nRequire mtls-any-partner\n</If>\n"
+        "<If \"%{REQUEST_URI} =~ m#^/pub/acme/#\">\nRequire mtls-partner acme\n</If>\n");
+    for (const char* path : {"/pub/acme/x", "/pub/acme;/x", "/pub/acme%5cx", "/pub/acme%252fx"}) {
+        b.refuses(&w.globex, path);
+    }
+    b.lets(&w.acme, "/pub/acme/x;v");
+    b.lets(&w.globex, "/pub/x;v");
+    b.lets(nullptr, "/open;v/x");
+    Backed either(
+        "<If \"%{REQUEST_URI} =~ m#^/c/acme/#\">\nRequire mtls-partner acme\n</If>\n<Else>\n"
+        "Require mtls-any-partner\n</Else>\n");
+    either.refuses(&w.globex, "/c/acme;/x");
+    either.lets(&w.globex, "/c/other;v/x");
+    either.lets(&w.acme, "/c/acme/x;v");
+}
+
+CLAIM(where_mod_actions_may_choose_a_program_dot_segments_count_for_files_too) {
+    const World& w = world();
+    for (const bool has_actions : {true, false}) {
+        Site site;
+        site.httpd.write("htdocs/globex/index.html", "a file");
+        if (has_actions) site.load("actions");
+        site.start(location("/acme", "MTLSAllow partner acme") + location("/globex", "MTLSAllow partner globex") +
+                   (has_actions ? "Action text/html /globex/index.html\n" : ""));
+        const std::string path = "/acme/../globex/index.html";
+        CHECK_EQUAL(site.get(&w.globex, path).status, has_actions ? 403 : 200);
+        if (has_actions) CHECK_CONTAINS(site.httpd.error_log(), "reason=bad-path");
+    }
+}
+
 CLAIM(a_path_that_the_backend_gets_raw_is_decided_raw_too) {
     const World& w = world();
     const std::string gates = std::string(kOwners) + "<Location /g>\nMTLSAllow by-grant\n</Location>\n";

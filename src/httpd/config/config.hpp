@@ -154,6 +154,7 @@ struct State {
     bool compares = false;                 // some gate is LogOnly
     bool has_live_anchors = false;         // some virtual host has MTLSClientCA On or Quiet
     bool has_cache = false;                // some module may cache responses
+    bool has_actions = false;              // mod_actions is loaded
     // mod_cache's filters; null if it is not loaded.
     const ap_filter_rec_t* cache_save = nullptr;
     const ap_filter_rec_t* cache_save_subrequest = nullptr;

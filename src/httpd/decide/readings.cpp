@@ -20,11 +20,11 @@ namespace {
 
 // One section's authorization; equal if it is the same section, or has the same text.
 struct AuthorizingSection {
-    const ap_conf_vector_t* section = nullptr;  // null: an <If>
+    const ap_conf_vector_t* section = nullptr;  // null: not known which, and equal to no other
     std::string_view text;                      // empty: not available
 
     bool operator==(const AuthorizingSection& other) const {
-        return section == other.section || (!text.empty() && text == other.text);
+        return (section != nullptr && section == other.section) || (!text.empty() && text == other.text);
     }
 };
 
@@ -96,6 +96,7 @@ public:
         move_to(r, path);
         if (ap_location_walk(&r) != OK) throw std::runtime_error("sections cannot be merged");
         const auto unconditional = authorization_of(r);
+        const auto conditional = conditional_sections(r);
         if (ap_if_walk(&r) != OK) throw std::runtime_error("sections cannot be merged");
         const DirConfig& config = dir_config(&r);
         Guards out;
@@ -105,7 +106,9 @@ public:
         if (config.fronts != nullptr && !config.fronts->names.empty()) out.fronts = config.fronts->text();
         out.authorizes = authorizes(&r);
         if (out.authorizes) out.authorizing = authorizing_sections(r.uri);
-        if (authorization_of(r) != unconditional) out.authorizing.push_back({nullptr, "<If>"});
+        if (authorization_of(r) == unconditional) return out;
+        if (conditional.empty()) out.authorizing.emplace_back();  // one inside another
+        out.authorizing.insert(out.authorizing.end(), conditional.begin(), conditional.end());
         return out;
     }
 
@@ -138,6 +141,28 @@ private:
         return out;
     }
 
+    bool has_authorization(const ap_conf_vector_t* section) const {
+        return std::any_of(authorizers_.begin(), authorizers_.end(),
+                           [section](module* m) { return ap_get_module_config(section, m) != nullptr; });
+    }
+
+    // The <If> sections with authorization that apply, by the same test as ap_if_walk().
+    std::vector<AuthorizingSection> conditional_sections(request_rec& r) const {
+        const auto& core = *static_cast<const core_dir_config*>(ap_get_core_module_config(r.per_dir_config));
+        std::vector<AuthorizingSection> out;
+        bool is_taken = false;
+        for (int i = 0; core.sec_if != nullptr && i < core.sec_if->nelts; ++i) {
+            ap_conf_vector_t* const section = reinterpret_cast<ap_conf_vector_t**>(core.sec_if->elts)[i];
+            const auto& own = *static_cast<const core_dir_config*>(ap_get_core_module_config(section));
+            if ((own.condition_ifelse & AP_CONDITION_ELSE) != 0 && is_taken) continue;
+            const char* fault = nullptr;
+            const bool has_condition = (own.condition_ifelse & AP_CONDITION_IF) != 0;
+            is_taken = !has_condition || ap_expr_exec(&r, own.condition, &fault) > 0;
+            if (is_taken && has_authorization(section)) out.push_back({section, {}});
+        }
+        return out;
+    }
+
     std::vector<AuthorizingSection> authorizing_sections(const char* path) const {
         const auto& server =
             *static_cast<const core_server_config*>(ap_get_core_module_config(request_->server->module_config));
@@ -147,11 +172,8 @@ private:
         std::vector<AuthorizingSection> out;
         for (int i = 0; i < server.sec_url->nelts; ++i) {
             ap_conf_vector_t* const section = reinterpret_cast<ap_conf_vector_t**>(server.sec_url->elts)[i];
-            const bool authorizes = std::any_of(authorizers_.begin(), authorizers_.end(), [section](module* m) {
-                return ap_get_module_config(section, m) != nullptr;
-            });
             const auto& core = *static_cast<const core_dir_config*>(ap_get_core_module_config(section));
-            if (!authorizes || !covers(core, path, merged)) continue;
+            if (!has_authorization(section) || !covers(core, path, merged)) continue;
             const auto* const own = static_cast<const DirConfig*>(ap_get_module_config(section, &mtls_authz_module));
             const GateSection* const gate = own != nullptr ? own->section : nullptr;
             out.push_back({section, gate != nullptr ? std::string_view(gate->authorization) : ""});
@@ -216,8 +238,10 @@ bool is_programs(const request_rec* r) noexcept {
     return r->handler != nullptr || type.starts_with(kProgramType);
 }
 
-// Whether httpd itself serves the file that it found.
-bool is_plain_file(const request_rec* r) noexcept { return r->finfo.filetype == APR_REG && !is_programs(r); }
+// Whether httpd itself serves the file that it found. mod_actions chooses a program by type and method, too.
+bool is_plain_file(const request_rec* r) noexcept {
+    return r->finfo.filetype == APR_REG && !is_programs(r) && !state().has_actions;
+}
 
 // Whether an application may read the path of the request line.
 bool is_request_line_read(const request_rec* r) noexcept { return !is_proxied_as_decided(r) && !is_plain_file(r); }

@@ -286,6 +286,7 @@ extern "C" int on_pre_config(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*) {
         start_reading(pconf);
         hook_caching();
         hook_handlers();
+        state().has_actions = ap_find_linked_module("mod_actions.c") != nullptr;
         if (is_any_directive(authenticates_by_certificate)) hook_path_overrides();
         return OK;
     });
