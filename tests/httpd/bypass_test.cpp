@@ -109,6 +109,27 @@ CLAIM(nothing_that_a_gate_decided_is_stored_in_a_cache) {
     CHECK_EQUAL(site.get(nullptr, "/plain/a.html").body, "plain");
 }
 
+CLAIM(what_a_gate_lets_by_for_some_is_not_cached_for_others) {
+    const World& w = world();
+    Site site;
+    for (const char* name : {"lifted", "conditional"})
+        site.httpd.write("htdocs/" + std::string(name) + "/a.html", "secret");
+    CHECK_EQUAL(std::system(("mkdir -m 777 " + site.httpd.path("cache")).c_str()), 0);
+    site.load("cache")
+        .load("cache_disk")
+        .start(
+            "CacheRoot \"" + site.httpd.path("cache") +
+            "\"\nCacheEnable disk /\nCacheQuickHandler on\nCacheMinExpire 3600\nCacheIgnoreNoLastMod On\n" +
+            location("/lifted", "MTLSAllow partner acme\n<If \"req_novary('X-In') == 'yes'\">\nMTLSAuthz Off\n</If>") +
+            location("/conditional", "<If \"req_novary('X-In') != 'yes'\">\nMTLSAllow partner acme\n</If>"));
+    for (const char* path : {"/lifted/a.html", "/conditional/a.html"}) {
+        for (int i = 0; i < 3; ++i) CHECK_EQUAL(site.get(nullptr, path, "X-In: yes\r\n").body, "secret");
+        CHECK_EQUAL(site.get(nullptr, path).status, 403);
+        CHECK_EQUAL(site.get(&w.globex, path).status, 403);
+        CHECK_EQUAL(site.get(&w.acme, path).status, 200);
+    }
+}
+
 CLAIM(other_spellings_of_a_path_lead_to_the_same_gate) {
     const World& w = world();
     Site site;

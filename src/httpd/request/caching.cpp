@@ -1,5 +1,7 @@
 #include "httpd/request/caching.hpp"
 
+#include <algorithm>
+
 #include "httpd/config/config.hpp"
 #include "httpd/request/providers.hpp"
 
@@ -23,9 +25,19 @@ bool is_cache(const module* m) {
     return name.find("cache") != std::string_view::npos && name.find("socache") == std::string_view::npos;
 }
 
+// Whether the same path is, or may be, guarded for another request: MTLSAuthz Off or an <If> may have lifted the gate.
+// mod_cache serves an entry before the sections of a request are known.
+bool may_be_guarded(request_rec* r) {
+    const DirConfig& config = dir_config(r);
+    if (config.allow != nullptr || config.deny != nullptr || config.section != nullptr) return true;
+    const auto& sections = state().sections;
+    return std::any_of(sections.begin(), sections.end(),
+                       [](const GateSection* section) { return section->kind == GateSection::Kind::kIf; });
+}
+
 // An internal redirect may have reset no_cache since the decision.
 int forbid_caching_again(request_rec* r) {
-    if (is_guarded(r)) forbid_caching(r);
+    if (is_guarded(r) || may_be_guarded(r)) forbid_caching(r);
     return OK;
 }
 

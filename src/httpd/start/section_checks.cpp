@@ -128,7 +128,8 @@ void check_surroundings(const server_rec* s, const std::vector<const GateSection
         if (equal_nocase(d.directive, "CacheEnable")) {
             warn(findings, place_of(&d),
                  "CacheEnable beside gates: nothing that a gate decided is stored, but what was "
-                 "stored before the gate was there is served without asking it; empty the cache");
+                 "stored before the gate was there, or by another virtual host of this name, is served without "
+                 "asking it; CacheQuickHandler Off lets the gate decide first");
         }
         const bool local_403 = equal_nocase(d.directive, "ErrorDocument") && words.size() == 2 && words[0] == "403" &&
                                words[1].starts_with('/');
