@@ -84,7 +84,8 @@ CLAIM(explain_live_says_what_only_httpd_can_tell) {
         "</Location>\n<Location /req>\n Require mtls-partner acme\n</Location>\n<Location /log>\n"
         " MTLSAllow partner acme\n MTLSAuthz LogOnly\n</Location>\n<Location /top>\n MTLSAllow "
         "any-partner\n</Location>\n"
-        "<Location /top/secret>\n MTLSAllow partner acme\n</Location>\n");
+        "<Location /top/secret>\n MTLSAllow partner acme\n</Location>\n"
+        "<LocationMatch \"^/own/(?<WHO>.+)$\">\n MTLSAllow partner %{env:MATCH_WHO}\n</LocationMatch>\n");
     // acme passes with the <If> and without it; of globex, the server alone can tell.
     CHECK_EQUAL(site.answer("acme", "/if/x"), "allow: granted");
     CHECK_EQUAL(site.explain("globex", "/if/x").status, 2);
@@ -98,6 +99,8 @@ CLAIM(explain_live_says_what_only_httpd_can_tell) {
     // A recursive method may reach the gate below.
     CHECK_CONTAINS(site.answer("acme", "/top", {"--method", "DELETE"}), "not known: whether DELETE reaches <Location");
     CHECK_EQUAL(site.answer("acme", "/top/secret/x", {"--method", "DELETE"}), "allow: granted");
+    CHECK_EQUAL(site.answer("acme", "/own/acme", {}), "allow: granted");
+    CHECK_CONTAINS(site.answer("acme", "/own/acme", {"--method", "DELETE"}), "not known: whether DELETE reaches <Loc");
     CHECK_EQUAL(site.answer("acme", "/top", {"--method", "TRACE"}),
                 "deny: method-not-granted (TRACE is refused where "
                 "a gate applies)");

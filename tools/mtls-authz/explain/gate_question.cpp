@@ -245,14 +245,17 @@ private:
         return std::nullopt;
     }
 
-    // Recursive methods act on gates below the path.
+    // Recursive methods act on gates below the path; one with captures may be another one there.
     const MappedSection* find_nested(const Merged& here) const {
         constexpr std::string_view kAll[] = {"COPY", "MOVE", "DELETE", "PROPFIND", "LOCK", "REPORT"};
         if (std::find(std::begin(kAll), std::end(kAll), ask_.method) == std::end(kAll)) return nullptr;
+        bool has_captures = false;
+        here.for_each_capture([&](const NameReference&) { has_captures = true; });
         for (const MappedSection& section : ask_.host.sections) {
             const bool asks = section.authorizes || !section.mode || *section.mode == GateMode::kOn;
             if (!asks) continue;
-            const bool is_same = &section == here.section || &section == here.authorizer;
+            const bool is_own = &section == here.section;
+            const bool is_same = is_own ? !has_captures : &section == here.authorizer;
             if (!is_same && is_for_below(section, ask_.host, ask_.path)) return &section;
         }
         return nullptr;
