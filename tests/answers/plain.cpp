@@ -231,7 +231,7 @@ bool all_hold(const std::vector<Selector>& selectors, const Certificate& c, cons
 struct Way {
     bool is_leaf_itself = false;
     std::optional<std::size_t> nearest;  // CA
-    std::vector<std::size_t> above;      // CAs that are known on the way, the nearest included
+    std::vector<std::size_t> above;      // CAs that are known on the way, the nearest included, and above it
     bool same_name_other_key = false;
 };
 
@@ -244,6 +244,19 @@ bool is_named(const Policy& policy, std::size_t ca, std::int64_t now) {
     return false;
 }
 
+bool is_intermediate(const Policy& policy, std::size_t ca) {
+    return std::any_of(policy.partners.begin(), policy.partners.end(), [ca](const Partner& partner) {
+        return std::find(partner.intermediates.begin(), partner.intermediates.end(), ca) != partner.intermediates.end();
+    });
+}
+
+// Above what is trusted, those count that the policy has.
+void add_known(const Policy& policy, std::optional<std::size_t> at, std::int64_t now, Way& way) {
+    for (; at && (is_named(policy, *at, now) || is_intermediate(policy, *at)); at = policy.cas[*at].parent) {
+        way.above.push_back(*at);
+    }
+}
+
 Way way_up(const Policy& policy, const Certificate& c, std::int64_t now) {
     Way way;
     for (const Partner& partner : policy.partners) {
@@ -251,12 +264,13 @@ Way way_up(const Policy& policy, const Certificate& c, std::int64_t now) {
             if (anchor.leaf == c.sha256 && is_within(anchor.window, now)) way.is_leaf_itself = true;
         }
     }
-    if (way.is_leaf_itself) return way;
     std::optional<std::size_t> at = c.issuer;
+    if (way.is_leaf_itself) add_known(policy, at, now, way);
+    if (way.is_leaf_itself) return way;
     while (at) {
         if (is_named(policy, *at, now)) {
             way.nearest = at;
-            way.above.push_back(*at);
+            add_known(policy, at, now, way);
             return way;
         }
         bool known_by_name = false, known_by_key = false;
@@ -268,12 +282,8 @@ Way way_up(const Policy& policy, const Certificate& c, std::int64_t now) {
             }
         }
         if (known_by_name && !known_by_key) way.same_name_other_key = true;
-        bool at_hand = std::find(c.helpers.begin(), c.helpers.end(), *at) != c.helpers.end();
-        for (const Partner& partner : policy.partners) {
-            const auto& own = partner.intermediates;
-            at_hand = at_hand || std::find(own.begin(), own.end(), *at) != own.end();
-        }
-        if (!at_hand) return way;
+        const bool is_sent = std::find(c.helpers.begin(), c.helpers.end(), *at) != c.helpers.end();
+        if (!is_sent && !is_intermediate(policy, *at)) return way;
         way.above.push_back(*at);
         at = policy.cas[*at].parent;
     }
