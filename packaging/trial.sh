@@ -38,7 +38,7 @@ make_site() {
     sed -i 's/^#MTLS/MTLS/' /etc/apache2/mods-available/mtls_authz.conf
     install -m 644 $work/acme-ca.pem /etc/apache2/mtls/
     mtls-authz suggest $work/acme.pem --name acme --anchor mtls/acme-ca.pem --root /etc/apache2 |
-        sed -e '/^ *MTLSGrant /d' -e 's|^</MTLSPartner>|    MTLSGrant read /orders/**\n&|' >/etc/apache2/mtls/partners/acme.conf
+        sed 's|^</MTLSPartner>|    MTLSGrant read /orders/**\n&|' >/etc/apache2/mtls/partners/acme.conf
     cat /etc/apache2/mtls/partners/acme.conf
     mtls-authz check --root /etc/apache2 /etc/apache2/mtls/partners/acme.conf
     mkdir -p /var/www/html/orders
