@@ -256,7 +256,7 @@ CLAIM(a_gate_adds_as_few_instructions_where_processes_have_no_threads, Turn::kFi
 CLAIM(a_known_client_costs_a_connection_at_most_a_hundredth_more_instructions, Turn::kFirst, Module::kPlain) {
     ClientOptions client;
     client.identity = &world().acme;
-    adds_to_connections_at_most(10, 10, 45, client);
+    adds_to_connections_at_most(10, 10, 36, client);
 }
 
 CLAIM(two_rsa_intermediates_cost_a_new_connection_few_instructions_more, Turn::kFirst, Module::kPlain) {
@@ -269,5 +269,5 @@ CLAIM(two_rsa_intermediates_cost_a_new_connection_few_instructions_more, Turn::k
     ClientOptions client;
     client.identity = &leaf;
     client.chain = {&lower, &upper};
-    adds_to_connections_at_most(25, 50, 45, client);
+    adds_to_connections_at_most(25, 50, 36, client);
 }
