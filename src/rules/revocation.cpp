@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/trust/signature_cache.hpp"
 
 namespace mtls {
 
@@ -95,7 +96,7 @@ const RevocationLine* RevocationSet::find_ca(const std::vector<X509Ptr>& cas,
     for (const X509Ptr& ca : cas) {
         CertificateFacts facts = read_facts(*ca);
         // A self-signed CA numbers itself like the certificates that it issued, so its serial may equal one of theirs.
-        if (X509_self_signed(ca.get(), 1) == 1) facts.serial.clear();
+        if (is_self_signed(*ca, facts.sha256, facts.spki_sha256)) facts.serial.clear();
         const RevocationLine* const line = first_of(facts, {}, {keys_of(above), {}}, names_a_certificate);
         if (line != nullptr) return line;
     }

@@ -30,10 +30,10 @@ void note_ca(NearestCa& nearest, X509& ca, std::string sha256, const std::string
     nearest.cas.push_back(share(ca));
 }
 
-// Without an authority key identifier, OpenSSL takes each self-issued certificate for one that signed itself.
-bool is_self_signed(X509& ca, const std::string& sha256, const std::string& spki_sha256) {
-    if ((X509_get_extension_flags(&ca) & EXFLAG_SS) == 0) return false;
-    return X509_get0_authority_key_id(&ca) != nullptr || is_signed_by(ca, sha256, spki_sha256, [&ca] { return &ca; });
+// `digests`: SHA-256 of each certificate, or empty.
+std::string digest_at(std::size_t i, const std::vector<X509Ptr>& certificates,
+                      const std::vector<std::string>& digests) {
+    return digests.size() == certificates.size() ? digests[i] : certificate_sha256(*certificates[i]);
 }
 
 // Breadth-first search. A signature verifies with one key only, so the issuer's name and key are certain at each step,
@@ -76,16 +76,20 @@ private:
     };
     using Level = std::vector<Below>;
 
+    const CaDirectory::Issuer* named_issuer_of(const Below& below, CaDirectory::Namesakes& namesakes) const {
+        return directory_.issuer_of(*below.certificate, below.sha256, *below.issuer, now_, namesakes);
+    }
+
     void find_issuers(const Below& below, Level& above) {
-        const auto* const named =
-            directory_.issuer_of(*below.certificate, below.sha256, *below.issuer, now_, namesakes_);
-        if (named != nullptr) return add_named(below, *named);
-        const bool has_digests = presented_.helper_digests.size() == presented_.helpers.size();
+        if (const auto* const named = named_issuer_of(below, namesakes_)) {
+            const std::string id = named->certificates.front()->ca_id();
+            auto& ids = found_.ca_ids;
+            if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
+            return add_named(below, *named, named_);
+        }
         for (std::size_t i = 0; i < presented_.helpers.size(); ++i) {
-            X509& helper = *presented_.helpers[i];
-            try_helper(below,
-                       {share(helper), has_digests ? presented_.helper_digests[i] : certificate_sha256(helper), true},
-                       above);
+            const std::string digest = digest_at(i, presented_.helpers, presented_.helper_digests);
+            try_helper(below, {share(*presented_.helpers[i]), digest, true}, above);
         }
         for (const AnchorCertificate* c : directory_.intermediates_named(below.issuer->canonical)) {
             if (!seen_.contains(c->sha256)) try_helper(below, {c->decode(), std::string(c->sha256), false}, above);
@@ -93,40 +97,15 @@ private:
         try_server_cas(below, above);
     }
 
-    void add_named(const Below& below, const CaDirectory::Issuer& issuer) {
-        note_twin(found_, presented_, *below.certificate, *issuer.certificates.front()->decode());
-        const std::string id = issuer.certificates.front()->ca_id();
-        if (std::find(found_.ca_ids.begin(), found_.ca_ids.end(), id) != found_.ca_ids.end()) return;
-        found_.ca_ids.push_back(id);
-        add_certificates(issuer, named_);
-    }
-
-    void add_certificates(const CaDirectory::Issuer& issuer, Level& above) {
-        for (const AnchorCertificate* c : issuer.certificates) {
-            if (!seen_.insert(std::string(c->sha256)).second) continue;
-            note_ca(found_, *c->decode(), std::string(c->sha256), std::string(c->spki_sha256), c->other_spki_sha256);
-            push(*found_.cas.back(), std::string(c->sha256), std::string(c->spki_sha256), above);
-        }
-    }
-
-    void push(X509& ca, const std::string& sha256, const std::string& spki_sha256, Level& above) {
-        if (is_self_signed(ca, sha256, spki_sha256)) return;
-        above.push_back({&ca, sha256, &names_.emplace_back(read_name(*X509_get_issuer_name(&ca)))});
-    }
-
-    // A revocation takes everything below a CA along: one above the nearest CA, too, as far as policy and server have
-    // it. What the client sent has no part: it could leave that out.
+    // A revocation of a CA refuses everything below it, also if the CA is above the nearest one. Certificates from the
+    // client are not asked here: it could leave them out.
     void note_above(Level level) {
         for (std::size_t depth = 0; depth <= kMostIntermediates && !level.empty(); ++depth) {
             Level above;
             for (const Below& below : level) {
                 CaDirectory::Namesakes ignored;
-                const auto* const named =
-                    directory_.issuer_of(*below.certificate, below.sha256, *below.issuer, now_, ignored);
-                if (named != nullptr) {
-                    note_twin(found_, presented_, *below.certificate, *named->certificates.front()->decode());
-                    add_certificates(*named, above);
-                }
+                const auto* const named = named_issuer_of(below, ignored);
+                if (named != nullptr) add_named(below, *named, above);
                 for (const AnchorCertificate* c : directory_.intermediates_named(below.issuer->canonical)) {
                     if (!seen_.contains(c->sha256)) step_to(below, *c->decode(), std::string(c->sha256), above);
                 }
@@ -136,15 +115,31 @@ private:
         }
     }
 
-    // mod_ssl's CAs: the policy may name one above them, and a revocation each.
+    void add_named(const Below& below, const CaDirectory::Issuer& issuer, Level& above) {
+        note_twin(found_, presented_, *below.certificate, *issuer.certificates.front()->decode());
+        for (const AnchorCertificate* c : issuer.certificates) {
+            const std::string sha256(c->sha256), key(c->spki_sha256);
+            if (!seen_.insert(sha256).second) continue;
+            note_ca(found_, *c->decode(), sha256, key, c->other_spki_sha256);
+            push(*found_.cas.back(), sha256, key, above);
+        }
+    }
+
+    void push(X509& ca, const std::string& sha256, const std::string& spki_sha256, Level& above) {
+        if (is_self_signed(ca, sha256, spki_sha256)) return;
+        above.push_back({&ca, sha256, &names_.emplace_back(read_name(*X509_get_issuer_name(&ca)))});
+    }
+
+    // mod_ssl's CAs: the policy may name a CA above them, and a revocation may name any of them.
     void try_server_cas(const Below& below, Level& above) {
         const auto& cas = server_.certificates;
         for (std::size_t i = 0; i < cas.size(); ++i) {
-            if (X509_NAME_cmp(X509_get_issuer_name(below.certificate), X509_get_subject_name(cas[i].get())) != 0)
-                continue;
-            step_to(below, *cas[i],
-                    server_.digests.size() == cas.size() ? server_.digests[i] : certificate_sha256(*cas[i]), above);
+            if (is_named_issuer(below, *cas[i])) step_to(below, *cas[i], digest_at(i, cas, server_.digests), above);
         }
+    }
+
+    static bool is_named_issuer(const Below& below, const X509& ca) {
+        return X509_NAME_cmp(X509_get_issuer_name(below.certificate), X509_get_subject_name(&ca)) == 0;
     }
 
     void try_helper(const Below& below, IntermediateCa helper, Level& above) {
@@ -153,10 +148,9 @@ private:
             found_.intermediates.push_back(std::move(helper));
     }
 
-    // Whether it is a CA that is new, and that issued the one below.
+    // Adds a CA if it issued the one below and was not added before; returns whether it did.
     bool step_to(const Below& below, X509& ca, const std::string& sha256, Level& above) {
-        if (seen_.contains(sha256)) return false;
-        if (X509_NAME_cmp(X509_get_issuer_name(below.certificate), X509_get_subject_name(&ca)) != 0) return false;
+        if (seen_.contains(sha256) || !is_named_issuer(below, ca)) return false;
         const std::string key = spki_sha256(ca);
         if (!is_signed_by(*below.certificate, below.sha256, key, [&] { return &ca; })) {
             if (std::string unknown = unknown_key(ca); !unknown.empty()) found_.unknown_algorithm = std::move(unknown);

@@ -75,7 +75,8 @@ std::vector<std::string> policies_of(X509_STORE_CTX* ctx) {
     return out;
 }
 
-// Why a name of the leaf could evade the name constraints of a CA above it, which readers compare differently; or "".
+// Why a name of the leaf could evade the name constraints of a CA above it, because readers compare it differently; ""
+// if none could.
 std::string find_unclear_name(const std::vector<X509*>& certificates) {
     const bool is_constrained = std::any_of(certificates.begin() + 1, certificates.end(), [](const X509* ca) {
         return X509_get_ext_by_NID(ca, NID_name_constraints, -1) >= 0;

@@ -53,4 +53,11 @@ bool is_signed_by(const X509& certificate, std::string_view digest, std::string_
     return verified;
 }
 
+// Whether a certificate is signed with its own key. The name and the key identifiers, by which OpenSSL decides, do not
+// show it: a CA's certificate for its new key may be signed with the old one (RFC 4210 4.4).
+inline bool is_self_signed(X509& certificate, std::string_view digest, std::string_view key_digest) {
+    return (X509_get_extension_flags(&certificate) & EXFLAG_SS) != 0 &&
+           is_signed_by(certificate, digest, key_digest, [&certificate] { return &certificate; });
+}
+
 }  // namespace mtls
