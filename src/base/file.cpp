@@ -160,16 +160,29 @@ std::string find_trust_fault(const std::string& path, const FileTrust& trust) {
     return trust_fault_of(walk(path), trust);
 }
 
+namespace {
+
+constexpr unsigned kRead = 4, kPass = 1;
+
+// What the run-time user lacks to read a file, to list a folder that is the last component, or to pass another one.
+struct Lack {
+    char who;        // whose modes count: 'u', 'g' or 'o'
+    unsigned modes;  // of kRead and kPass
+};
+Lack lack_of(const struct stat& info, bool is_last, const FileTrust& trust) {
+    const unsigned wanted = !S_ISDIR(info.st_mode) ? kRead : is_last ? kRead | kPass : kPass;
+    if (info.st_uid == trust.run_user) return {'u', wanted & ~(info.st_mode >> 6U)};
+    if (trust.runs_with(info.st_gid)) return {'g', wanted & ~(info.st_mode >> 3U)};
+    return {'o', wanted & ~info.st_mode};
+}
+
+}  // namespace
+
 bool is_readable_by_run_user(const std::string& path, const FileTrust& trust) {
     if (!trust.has_own_user()) return true;
     const auto components = walk(path);
     return !components.empty() && std::all_of(components.begin(), components.end(), [&](const PathComponent& one) {
-        const struct stat& info = one.info;
-        if (S_ISLNK(info.st_mode)) return true;
-        const bool last = &one == &components.back();
-        const unsigned wanted = !S_ISDIR(info.st_mode) ? 4U : last ? 5U : 1U;
-        const unsigned shift = info.st_uid == trust.run_user ? 6 : trust.runs_with(info.st_gid) ? 3 : 0;
-        return ((info.st_mode >> shift) & wanted) == wanted;
+        return S_ISLNK(one.info.st_mode) || lack_of(one.info, &one == &components.back(), trust).modes == 0;
     });
 }
 
@@ -259,7 +272,7 @@ std::string settled_stamp(const std::string& path) {
 
 bool is_glob(const std::string& pattern) { return pattern.find_first_of("*?[") != std::string::npos; }
 
-Result<std::vector<std::string>> expand(const std::string& pattern) {
+Result<std::vector<std::string>> expand(const std::string& pattern, const FileTrust* trust) {
     if (!is_glob(pattern)) return std::vector<std::string>{pattern};
     glob_t found{};
     const int status = glob(pattern.c_str(), GLOB_ERR, nullptr, &found);
@@ -271,7 +284,8 @@ Result<std::vector<std::string>> expand(const std::string& pattern) {
         const bool is_missing = access(folder.c_str(), F_OK) != 0 && errno == ENOENT;
         return Error{
             "a folder of " + pattern + " cannot be read" +
-            (is_missing ? ": there is no " + shell_quoted(folder) + "; mkdir -p " + shell_quoted(folder) : "")};
+            (is_missing ? ": there is no " + shell_quoted(folder) + "; mkdir -p " + shell_quoted(folder) : "") +
+            hint_of_unreadable(folder, trust)};
     }
     return files;
 }
@@ -321,30 +335,28 @@ bool is_certainly_gone(const std::string& path) {
 std::string hint_of_unreadable(const std::string& path, const FileTrust* trust) {
     // Modes do not stop root.
     if (trust == nullptr || trust->run_user == 0) return {};
-    std::vector<std::pair<std::string, struct stat>> components;  // without links
+    std::vector<PathComponent> components;  // without links
     bool is_missing = false;
     const std::string end = follow_path(path, [&](const std::string&, const std::string&, const std::string& at) {
-        struct stat info {};
-        if (lstat(at.c_str(), &info) != 0) {
+        PathComponent component{at, {}};
+        if (lstat(at.c_str(), &component.info) != 0) {
             is_missing = errno != EACCES;
             return StepKind::kNothing;
         }
-        if (S_ISLNK(info.st_mode)) return StepKind::kLink;
-        components.emplace_back(at, info);
+        if (S_ISLNK(component.info.st_mode)) return StepKind::kLink;
+        components.push_back(std::move(component));
         return StepKind::kOther;
     });
     if (is_missing) return {};
     std::string out;
-    for (const auto& [at, info] : components) {
-        const unsigned wanted = !S_ISDIR(info.st_mode) ? 4U : at == end ? 5U : 1U;
-        const bool is_owner = info.st_uid == trust->run_user, is_group = trust->runs_with(info.st_gid);
-        const unsigned lacking = wanted & ~(info.st_mode >> (is_owner ? 6 : is_group ? 3 : 0));
-        if (lacking == 0) continue;
+    for (const PathComponent& one : components) {
+        const auto [who, modes] = lack_of(one.info, one.path == end, *trust);
+        if (modes == 0) continue;
         out += out.empty() ? "; chmod " : " && chmod ";
-        out += is_owner ? "u+" : is_group ? "g+" : "o+";
-        if ((lacking & 4U) != 0) out += 'r';
-        if ((lacking & 1U) != 0) out += 'x';
-        out += " " + shell_quoted(at);
+        out += {who, '+'};
+        if ((modes & kRead) != 0) out += 'r';
+        if ((modes & kPass) != 0) out += 'x';
+        out += " " + shell_quoted(one.path);
     }
     return out;
 }

@@ -44,12 +44,9 @@ bool CrlFiles::look(const CasByName& cas, const CasByName& anchors, std::vector<
     for (Pattern& pattern : patterns_) {
         const bool is_of_database = is_database_name(pattern.files.pattern);
         if (is_of_database && sight_.is_unread()) continue;
-        const auto files =
-            is_of_database ? sight_.files_of(pattern.files.pattern, row_kind::kCrl) : expand(pattern.files.pattern);
-        const std::string fault = is_of_database ? sight_.fault
-                                  : files.ok()
-                                      ? ""
-                                      : files.error() + hint_of_unreadable(glob_folder(pattern.files.pattern), trust_);
+        const auto files = is_of_database ? sight_.files_of(pattern.files.pattern, row_kind::kCrl)
+                                          : expand(pattern.files.pattern, trust_);
+        const std::string fault = is_of_database ? sight_.fault : files.ok() ? "" : files.error();
         if (!fault.empty() && fault != pattern.fault) {
             findings.push_back({Diagnostic::Severity::kError, pattern.files.where,
                                 "MTLSCRLFile: " + fault + ": " +

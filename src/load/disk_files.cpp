@@ -25,7 +25,7 @@ bool DiskFiles::is_hidden_from_run_user(const std::string& path) const {
 
 Result<std::vector<std::string>> DiskFiles::files_of(const std::string& pattern) {
     if (is_database_name(pattern)) return sight_.files_of(pattern, row_kind::kPolicy);
-    auto files = expand(pattern);
+    auto files = expand(pattern, trust_ ? &*trust_ : nullptr);
     if (files.ok() && is_glob(pattern) && is_hidden_from_run_user(glob_folder(pattern))) {
         pinned_patterns_[pattern] = files.value();
     }

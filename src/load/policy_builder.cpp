@@ -219,12 +219,7 @@ void PolicyBuilder::add_files(const WatchedFiles& watched, Origin origin) {
         files_read_.insert_or_assign(
             watched.pattern, WrittenFile{digest_of_names(found), 0, found ? found.value().size() : 0, found.ok()});
     }
-    if (!found) {
-        const auto& trust = files_.trust();
-        const std::string hint =
-            is_database ? "" : hint_of_unreadable(glob_folder(watched.pattern), trust ? &*trust : nullptr);
-        return error(watched.where, named_by + " " + watched.spelled + ": " + found.error() + hint);
-    }
+    if (!found) return error(watched.where, named_by + " " + watched.spelled + ": " + found.error());
     if (found.value().empty()) {
         return warning(watched.where, named_by + " " + watched.spelled + ": " +
                                           (is_database ? "it holds no policy yet" : "no file fits yet"));

@@ -93,11 +93,9 @@ bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
         const bool is_database = pattern.files.pattern == kAllRows;
         // Before the first answer of the database nothing is known of its rows.
         if (is_database && sight_.is_unread()) continue;
-        auto files = is_database ? sight_.files_of(kAllRows, row_kind::kRevocation) : expand(pattern.files.pattern);
-        const std::string fault = is_database ? sight_.fault
-                                  : files.ok()
-                                      ? ""
-                                      : files.error() + hint_of_unreadable(glob_folder(pattern.files.pattern), trust_);
+        auto files =
+            is_database ? sight_.files_of(kAllRows, row_kind::kRevocation) : expand(pattern.files.pattern, trust_);
+        const std::string fault = is_database ? sight_.fault : files.ok() ? "" : files.error();
         std::vector<Diagnostic> faults;
         if (!fault.empty()) {
             faults.push_back(

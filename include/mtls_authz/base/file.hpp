@@ -34,9 +34,9 @@ std::string find_trust_fault(const std::string& path, const FileTrust& trust);
 // Whether the run-time user can read a file, or list a folder, according to its mode and the modes of the folders
 // above.
 bool is_readable_by_run_user(const std::string& path, const FileTrust& trust);
-// A suffix for a message about a file, or a folder, that the run-time user cannot read: "; " and the chmod commands
-// that let it, for each component above and for the last one. Empty if modes allow it, if the file does not exist, and
-// without `trust`. A process that cannot pass a folder sees none below it.
+// A suffix for a message about a file or folder that the run-time user cannot read: "; " and a chmod command for each
+// component whose mode prevents it. Empty if none does, if the file does not exist, and without `trust`. Components
+// below a folder that this process itself cannot enter are not checked.
 std::string hint_of_unreadable(const std::string& path, const FileTrust* trust);
 
 // Resolves an absolute path as the kernel does, symbolic links included. Calls `step` for each component with its
@@ -52,7 +52,7 @@ struct PathComponent {
     struct stat info {};
 };
 
-// The folder of the file that was read last, for many files of one folder that are read in one go.
+// The folder of the file that was read last. It is walked once for consecutive files of one folder.
 struct WalkedFolder {
     std::string folder;
     std::vector<PathComponent> components;  // empty if one is missing or the links form a loop
@@ -79,8 +79,9 @@ std::string glob_folder(const std::string& pattern);
 bool is_glob(const std::string& pattern);
 
 // The files that match a pattern now, sorted. An error if a folder cannot be read, so that an empty result means
-// "none". A name without wildcards is returned as it is, whether or not the file exists.
-Result<std::vector<std::string>> expand(const std::string& pattern);
+// "none"; with `trust`, it ends with hint_of_unreadable(). A name without wildcards is returned as it is, whether or
+// not the file exists.
+Result<std::vector<std::string>> expand(const std::string& pattern, const FileTrust* trust = nullptr);
 // Whether expand() would find a file of this path, if it existed.
 bool is_match(const std::string& pattern, const std::string& path);
 

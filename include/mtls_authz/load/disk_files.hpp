@@ -27,8 +27,8 @@ public:
     void let_fetcher_own(const std::string& path) { fetched_.insert(path); }
     // Sets the database whose rows `db:NAME` names; it must outlive this object.
     void set_database(const DatabaseView& database) { database_ = &database; }
-    // Begins a look: takes the current rows of the database, which read() uses until the next call, and forgets how the
-    // folder of the last file was.
+    // Begins a look: takes the current rows of the database, which read() uses until the next call, and forgets the
+    // folder that was walked last.
     const DatabaseSight& begin_look() {
         walked_ = {};
         return sight_ = database_ != nullptr ? database_->look() : sight_;
