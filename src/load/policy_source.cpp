@@ -11,19 +11,15 @@ namespace mtls {
 
 std::set<std::string> find_vanished_refusals(const Policy& before, const Policy& after,
                                              const std::map<std::string, WrittenFile>& read) {
-    std::set<std::string> out;
-    const auto is_gone = [&](std::string_view file) { return !read.contains(std::string(file)); };
-    const auto files = before.files();
-    for (const PolicyFile& file : files) {
-        if (file.refuses && is_gone(file.name)) out.emplace(file.name);
-    }
+    std::set<std::string_view> unsuspending;  // files whose suspensions are not in `after`
     for (const Partner& partner : before.partners()) {
         const Partner* const now = partner.suspended ? after.find(partner.name) : nullptr;
-        if (now == nullptr || now->suspended || !is_gone(partner.suspended->file)) continue;
-        const std::string_view file = partner.suspended->file;
-        const bool was_read =
-            std::any_of(files.begin(), files.end(), [&](const PolicyFile& old) { return old.name == file; });
-        if (was_read) out.emplace(file);
+        if (now != nullptr && !now->suspended) unsuspending.insert(partner.suspended->file);
+    }
+    std::set<std::string> out;
+    for (const PolicyFile& file : before.files()) {
+        if (read.contains(std::string(file.name))) continue;
+        if (file.refuses || unsuspending.contains(file.name)) out.emplace(file.name);
     }
     return out;
 }
