@@ -284,7 +284,7 @@ void PolicyBuilder::revoke(const Directive& d, WrittenPartner*) {
     note_refusal(d);
 }
 
-// A policy file with such a line may not just go.
+// Marks the file of the directive: a policy without this file is refused.
 void PolicyBuilder::note_refusal(const Directive& d) {
     const auto file = files_read_.find(d.where.file);
     if (file != files_read_.end()) file->second.refuses = true;

@@ -143,18 +143,19 @@ struct State {
     Where event_command_at;
     std::optional<std::string> fetch_user;  // MTLSFetchUser
     Where fetch_user_at;
-    PolicyDatabase* database = nullptr;    // MTLSPolicyDatabase; null: none
-    std::string seen_file;                 // sighting file, written by the keeper; empty: none
-    HeaderKeys forwarded_keys;             // of what MTLSForward sets: removed from requests
-    bool removes_path_headers = false;     // removes path-overriding headers from requests
-    bool filters_trailers = false;         // a filter removes forbidden fields from trailers
-    bool looked_for_merging = false;       // of trailers: MergeTrailers
-    bool uses_captures = false;            // some rule names a capture of a section's regular expression
-    std::vector<SectionPattern> patterns;  // named by such rules; NameReference counts them from 1
-    bool compares = false;                 // some gate is LogOnly
-    bool has_live_anchors = false;         // some virtual host has MTLSClientCA On or Quiet
-    bool has_cache = false;                // some module may cache responses
-    bool has_actions = false;              // mod_actions is loaded
+    PolicyDatabase* database = nullptr;     // MTLSPolicyDatabase; null: none
+    std::string seen_file;                  // sighting file, written by the keeper; empty: none
+    HeaderKeys forwarded_keys;              // of what MTLSForward sets: removed from requests
+    bool removes_path_headers = false;      // removes path-overriding headers from requests
+    bool filters_trailers = false;          // a filter removes forbidden fields from trailers
+    bool looked_for_merging = false;        // of trailers: MergeTrailers
+    bool uses_captures = false;             // some rule names a capture of a section's regular expression
+    std::vector<SectionPattern> patterns;   // named by such rules; NameReference counts them from 1
+    bool compares = false;                  // some gate is LogOnly
+    bool has_live_anchors = false;          // some virtual host has MTLSClientCA On or Quiet
+    bool has_cache = false;                 // some module may cache responses
+    bool has_actions = false;               // mod_actions is loaded
+    bool has_conditional_sections = false;  // of `sections`, some are <If>, <ElseIf> or <Else>
     // mod_cache's filters; null if it is not loaded.
     const ap_filter_rec_t* cache_save = nullptr;
     const ap_filter_rec_t* cache_save_subrequest = nullptr;
@@ -198,7 +199,7 @@ inline bool is_authenticated_here(request_rec* r) {
     return type != nullptr && equal_nocase(type, "MTLS");
 }
 
-// Whether this module's providers or its AuthType have a say in the authorization here.
+// Whether Require mtls-* or AuthType MTLS takes part in the authorization here.
 inline bool authorizes(request_rec* r) { return dir_config(r).has_provider || is_authenticated_here(r); }
 // Whether anything of this module decides here.
 inline bool is_guarded(request_rec* r) { return has_gate(dir_config(r)) || authorizes(r); }

@@ -90,7 +90,7 @@ Value guarded(const server_rec* server, Value failed, Body body) noexcept {
     return failed;
 }
 
-// Runs what has no answer to give; on an exception logs it.
+// Runs `body`, which returns nothing; logs an exception.
 template <class Body>
 void attempt(const server_rec* server, Body body) noexcept {
     guarded(server, 0, [&body] {

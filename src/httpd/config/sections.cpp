@@ -108,16 +108,16 @@ std::string authorization_text(const ap_directive_t* node) {
     return out;
 }
 
-}  // namespace
-
-// httpd makes a virtual host's part at the first directive of this module there; a Require line is none.
-static ServerConfig& made_server_config(cmd_parms* cmd) {
+// httpd creates the configuration of a virtual host at the module's first directive there; Require is mod_authz_core's.
+ServerConfig& made_server_config(cmd_parms* cmd) {
     ap_conf_vector_t* const all = cmd->server->module_config;
     if (ap_get_module_config(all, &mtls_authz_module) == nullptr) {
         ap_set_module_config(all, &mtls_authz_module, create_server_config(cmd->pool, cmd->server));
     }
     return server_config(cmd->server);
 }
+
+}  // namespace
 
 GateSection& section_of(cmd_parms* cmd, DirConfig& config) {
     if (config.section != nullptr) return *config.section;
@@ -153,6 +153,7 @@ GateSection& section_of(cmd_parms* cmd, DirConfig& config) {
         section.is_regex ? regex_literal_prefix(section.path) : wildcard_literal_prefix(section.path);
     config.section = &section;
     state().sections.push_back(&section);
+    if (section.kind == Kind::kIf) state().has_conditional_sections = true;
     made_server_config(cmd).sections.push_back(&section);
     return section;
 }

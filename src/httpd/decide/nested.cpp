@@ -71,8 +71,8 @@ bool covers_something_below(const GateSection& section, const request_rec* r) {
     return !literal && here.starts_with(prefix);
 }
 
-// Whether the section is a <Files> whose allow rules a <Location> replaces: the one that applies here and below, since
-// it is merged later.
+// Whether the section is a <Files> whose allow rules are replaced by the <Location> that applies here and below, which
+// is merged later.
 bool is_replaced_by(const DirConfig& here, const GateSection& section) {
     const GateSection* const own = here.section;
     return section.kind == GateSection::Kind::kFiles && section.config->deny == nullptr && own != nullptr &&

@@ -95,8 +95,8 @@ public:
         request_rec r = *request_;
         move_to(r, path);
         if (ap_location_walk(&r) != OK) throw std::runtime_error("sections cannot be merged");
+        ap_conf_vector_t* const located = r.per_dir_config;
         const auto unconditional = authorization_of(r);
-        const auto conditional = conditional_sections(r);
         if (ap_if_walk(&r) != OK) throw std::runtime_error("sections cannot be merged");
         const DirConfig& config = dir_config(&r);
         Guards out;
@@ -107,6 +107,8 @@ public:
         out.authorizes = authorizes(&r);
         if (out.authorizes) out.authorizing = authorizing_sections(r.uri);
         if (authorization_of(r) == unconditional) return out;
+        r.per_dir_config = located;
+        const auto conditional = conditional_sections(r);
         if (conditional.empty()) out.authorizing.emplace_back();  // one inside another
         out.authorizing.insert(out.authorizing.end(), conditional.begin(), conditional.end());
         return out;

@@ -1,7 +1,5 @@
 #include "httpd/request/caching.hpp"
 
-#include <algorithm>
-
 #include "httpd/config/config.hpp"
 #include "httpd/request/providers.hpp"
 
@@ -25,14 +23,12 @@ bool is_cache(const module* m) {
     return name.find("cache") != std::string_view::npos && name.find("socache") == std::string_view::npos;
 }
 
-// Whether the same path is, or may be, guarded for another request: MTLSAuthz Off or an <If> may have lifted the gate.
-// mod_cache serves an entry before the sections of a request are known.
+// Whether the same path may be guarded in another request: MTLSAuthz Off or an <If> may have lifted the gate in this
+// one. mod_cache serves an entry before httpd merges the sections of a request.
 bool may_be_guarded(request_rec* r) {
     const DirConfig& config = dir_config(r);
-    if (config.allow != nullptr || config.deny != nullptr || config.section != nullptr) return true;
-    const auto& sections = state().sections;
-    return std::any_of(sections.begin(), sections.end(),
-                       [](const GateSection* section) { return section->kind == GateSection::Kind::kIf; });
+    return config.allow != nullptr || config.deny != nullptr || config.section != nullptr ||
+           state().has_conditional_sections;
 }
 
 // An internal redirect may have reset no_cache since the decision.

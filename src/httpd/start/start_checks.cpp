@@ -177,8 +177,8 @@ std::shared_ptr<const Policy> build_policy(State& s, Findings& findings, Finding
     }
 }
 
-// httpd.conf has no errors in its text; policy files have, or a user or folder that it names is missing (`is_policy`
-// false).
+// For faults outside the text of httpd.conf: errors in policy files, or, if `is_policy` is false, a user or folder that
+// does not exist.
 int fail_for_files(State& s, bool is_policy) {
     const bool may_go_on = is_restart() || (is_policy && !s.policy && s.starts_without_policy);
     // `httpd -k` checks the configuration before it signals the running server, and never runs post_config: a server

@@ -29,7 +29,7 @@ struct FileContent {
     std::string content;
 };
 
-// Gets a file or what it holds, and why that is not used.
+// Called with a file, or a certificate in it, that is not used, and the reason.
 using Complain = std::function<void(const std::string& what, const std::string& why)>;
 
 void log_unused(const server_rec* s, int level, const std::string& what, const std::string& why) {
