@@ -1,4 +1,4 @@
-// Revocations, CRLs and changed files, as a policy decides on them.
+// Revocation files, and CRLs, as a policy decides on them.
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 
@@ -168,35 +168,6 @@ CLAIM(a_line_that_comes_and_goes_between_two_looks_is_gone_after_two_more) {
     CHECK(!r.files.is_waiting());
 }
 
-CLAIM(a_policy_file_that_held_refusals_does_not_end_them_by_vanishing) {
-    const auto root = test::make_ca("Root");
-    Draft d;
-    d.file("root.pem", root.cert_pem());
-    for (const std::string refusal : {"MTLSRevoke CN:stolen\n", "MTLSSuspend acme\n", "MTLSSuspend later\n"}) {
-        d.file("acme.conf", partner("acme", "MTLSIdentity O:Acme\nMTLSTrustAnchor root.pem"));
-        d.file("globex.conf", partner("globex", "MTLSIdentity O:Globex\nMTLSTrustAnchor root.pem\nMTLSSuspend On"));
-        d.file("stop.conf", refusal);
-        DiskFiles disk;
-        PolicySource source(d.folder(), disk);
-        source.watch({d.folder() + "/*.conf", "*.conf", {"httpd.conf", 1}});
-        std::vector<Diagnostic> said;
-        CHECK(source.build(said) != nullptr);
-        said.clear();
-        std::filesystem::remove(d.folder() + "/stop.conf");
-        for (int i = 0; i < 3; ++i) CHECK(source.look(said) == nullptr);
-        CHECK_EQUAL(said.size(), 1U);
-        CHECK_CONTAINS(said.back().str(), "stop.conf: error: is gone, and with it lines that refuse");
-        // An edit ends them; a partner that goes takes its own along.
-        d.file("stop.conf", "# nobody\n");
-        CHECK(source.look(said) == nullptr);
-        CHECK(source.look(said) != nullptr);
-        std::filesystem::remove(d.folder() + "/stop.conf");
-        std::filesystem::remove(d.folder() + "/globex.conf");
-        CHECK(source.look(said) == nullptr);
-        CHECK(source.look(said) != nullptr);
-    }
-}
-
 CLAIM(a_line_that_moves_within_its_file_is_told_by_its_new_place) {
     Revoked r;
     r.write("a.conf", "MTLSSuspend acme\nMTLSRevoke CN:x\n");
@@ -207,68 +178,6 @@ CLAIM(a_line_that_moves_within_its_file_is_told_by_its_new_place) {
     CHECK_EQUAL(r.files.refusals()->revocations.all().data()[0].where.str(), r.path("a.conf") + ":4");
     CHECK_EQUAL(r.files.take_added().size(), 1U);
     CHECK_EQUAL(r.files.take_ended().size(), 0U);
-}
-
-CLAIM(each_policy_file_that_suspends_counts_and_a_partners_own_may_be_renamed) {
-    const auto root = test::make_ca("Root");
-    Draft d;
-    const std::string acme = partner("acme", "MTLSIdentity O:Acme\nMTLSTrustAnchor root.pem"),
-                      suspended = partner("acme", "MTLSIdentity O:Acme\nMTLSTrustAnchor root.pem\nMTLSSuspend On");
-    d.file("root.pem", root.cert_pem()).file("acme.conf", acme);
-    d.file("one.conf", "MTLSSuspend acme\n").file("two.conf", "MTLSSuspend acme\n");
-    DiskFiles disk;
-    PolicySource source(d.folder(), disk);
-    source.watch({d.folder() + "/*.conf", "*.conf", {"httpd.conf", 1}});
-    std::vector<Diagnostic> said;
-    CHECK(source.build(said) != nullptr);
-    const auto comes_after = [&] {
-        for (int i = 0; i < 3; ++i) {
-            if (const auto policy = source.look(said)) return policy;
-        }
-        return std::shared_ptr<const Policy>();
-    };
-    for (const char* name : {"one.conf", "two.conf"}) {
-        std::filesystem::remove(d.folder() + "/" + name);
-        CHECK(comes_after() == nullptr);
-        CHECK_CONTAINS(said.back().str(), std::string(name) + ": error: is gone, and with it lines that refuse");
-        d.file(name, "MTLSSuspend acme\n");
-        CHECK(comes_after() == nullptr);
-    }
-    d.file("one.conf", "# nobody\n").file("two.conf", "# nobody\n").file("acme.conf", suspended);
-    CHECK(comes_after() != nullptr);
-    std::filesystem::rename(d.folder() + "/acme.conf", d.folder() + "/renamed.conf");
-    const auto renamed = comes_after();
-    CHECK(renamed != nullptr && renamed->find("acme")->suspended.has_value());
-    std::filesystem::remove(d.folder() + "/renamed.conf");
-    d.file("acme.conf", acme);
-    CHECK(comes_after() == nullptr);
-    CHECK_CONTAINS(said.back().str(), "renamed.conf: error: is gone, and with it lines that refuse");
-}
-
-CLAIM(a_policy_file_that_held_refusals_ends_them_over_a_restart_only_where_no_directive_names_it) {
-    const auto root = test::make_ca("Root");
-    Draft d;
-    d.file("root.pem", root.cert_pem());
-    d.file("acme.conf", partner("acme", "MTLSIdentity O:Acme\nMTLSTrustAnchor root.pem"));
-    d.file("stop.conf", "MTLSSuspend acme\n");
-    DiskFiles disk;
-    PolicySource before(d.folder(), disk);
-    before.watch({d.folder() + "/*.conf", "*.conf", {"httpd.conf", 1}});
-    std::vector<Diagnostic> said;
-    const auto policy = before.build(said);
-    CHECK(policy != nullptr);
-    std::filesystem::remove(d.folder() + "/stop.conf");
-    const auto builds = [&](const std::string& pattern) {
-        PolicySource after(d.folder(), disk);
-        after.watch({d.folder() + "/" + pattern, pattern, {"httpd.conf", 1}});
-        after.follow(policy, nullptr);
-        return after.build(said) != nullptr;
-    };
-    CHECK(!builds("*.conf") && !builds("[as]*.conf"));
-    CHECK_CONTAINS(said.back().str(), "stop.conf: error: is gone, and with it lines that refuse");
-    CHECK(builds("a*.conf"));
-    d.file("stop.conf", "# nobody\n");
-    CHECK(builds("*.conf"));
 }
 
 CLAIM(lines_of_a_file_that_no_pattern_names_end_and_those_of_one_that_is_gone_do_not) {
@@ -369,80 +278,6 @@ CLAIM(what_a_new_line_refuses_is_said_of_those_who_were_seen) {
                 "its path (more than 4, or above 12 KiB)");
     const std::vector<Directive> many(25, {"MTLSRevoke", "CN:nobody", {"r.conf", 1}, false, {}});
     CHECK_CONTAINS(describe_refusals(many, *policy, *sightings, now()), "; and 15 more line(s)");
-}
-
-CLAIM(a_changed_anchor_file_counts_after_two_equal_looks_and_a_bad_one_never) {
-    const auto a = test::make_ca("A"), b = test::make_ca("B");
-    std::string folder = "/tmp/mtls-source-XXXXXX";
-    CHECK(mkdtemp(folder.data()) != nullptr);
-    const auto write = [&](const std::string& content) { std::ofstream(folder + "/ca.pem") << content; };
-    write(a.cert_pem());
-    DiskFiles disk;
-    PolicySource source(folder, disk);
-    CHECK(source
-              .add({"MTLSPartner",
-                    "acme",
-                    {"p.conf", 1},
-                    true,
-                    {{"MTLSIdentity", "CN:api", {"p.conf", 2}, false, {}},
-                     {"MTLSTrustAnchor", "ca.pem", {"p.conf", 3}, false, {}}}})
-              .empty());
-    std::vector<Diagnostic> said;
-    const auto first = source.build(said);
-    CHECK(first != nullptr);
-    for (int i = 0; i < 3; ++i) CHECK(source.look(said) == nullptr);
-    // Broken, half written or gone: reported once, the old one stays.
-    const std::string pem = b.cert_pem();
-    std::size_t expected = 0;
-    for (const std::string& bad : {std::string("garbage"), pem.substr(0, pem.size() / 2), std::string()}) {
-        write(bad);
-        for (int i = 0; i < 4; ++i) CHECK(source.look(said) == nullptr);
-        CHECK_EQUAL(said.size(), ++expected);
-    }
-    std::filesystem::remove(folder + "/ca.pem");
-    for (int i = 0; i < 4; ++i) CHECK(source.look(said) == nullptr);
-    CHECK_EQUAL(said.size(), ++expected);
-    write(pem);
-    CHECK(source.look(said) == nullptr);
-    CHECK(source.is_waiting());
-    const auto second = source.look(said);
-    CHECK(second != nullptr);
-    CHECK(second->generation() != first->generation());
-    CHECK_EQUAL(verdict(ask(*second, test::issue(client_spec("api"), &b))), "granted acme");
-    CHECK_EQUAL(verdict(ask(*second, test::issue(client_spec("api"), &a))), "not-verified");
-    CHECK(source.look(said) == nullptr);
-    // A content that changes at each look never counts.
-    for (int i = 0; i < 5; ++i) {
-        write((i % 2 == 0 ? a : b).cert_pem() + "\n# " + std::to_string(i) + "\n");
-        CHECK(source.look(said) == nullptr);
-    }
-    std::filesystem::remove_all(folder);
-}
-
-CLAIM(a_reload_has_the_certificates_that_changed_and_those_that_did_not) {
-    const auto a = test::make_ca("A"), b = test::make_ca("B"), c = test::make_ca("C");
-    Draft d;
-    d.file("a.pem", a.cert_pem()).file("b.pem", b.cert_pem());
-    d.file("all.conf", partner("one", "MTLSIdentity CN:one\nMTLSTrustAnchor a.pem") +
-                           partner("two", "MTLSIdentity CN:two\nMTLSTrustAnchor b.pem"));
-    DiskFiles disk;
-    PolicySource source(d.folder(), disk);
-    source.watch({d.folder() + "/all.conf", "all.conf", {"httpd.conf", 1}});
-    std::vector<Diagnostic> said;
-    const auto before = source.build(said);
-    CHECK(before != nullptr);
-    const auto anchor_of = [](const Policy& policy, const char* name) {
-        return policy.find(name)->anchors->anchors.front().certificates.front().sha256;
-    };
-    d.file("b.pem", c.cert_pem());
-    CHECK(source.look(said) == nullptr);
-    const auto after = source.look(said);
-    CHECK(after != nullptr);
-    CHECK(anchor_of(*after, "one") == anchor_of(*before, "one"));
-    CHECK(anchor_of(*after, "two") != anchor_of(*before, "two"));
-    CHECK_EQUAL(verdict(ask(*after, test::issue(client_spec("one"), &a))), "granted one");
-    CHECK_EQUAL(verdict(ask(*after, test::issue(client_spec("two"), &b))), "not-verified");
-    CHECK_EQUAL(verdict(ask(*after, test::issue(client_spec("two"), &c))), "granted two");
 }
 
 CLAIM(crls_are_asked_for_every_certificate_below_the_anchor) {
