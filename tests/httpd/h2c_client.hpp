@@ -60,17 +60,17 @@ inline std::string field(const std::string& name, const std::string& value) {
     return std::string(1, '\0') + text(name) + text(value);
 }
 
-// Upgrades a connection by a request to an open page, and asks for `path` over HTTP/2 then. Returns what came back, or
-// as much of it as came in two seconds.
+// Upgrades a connection by a request to an open page, and asks for `path` over HTTP/2 then. Returns what came back
+// until the answer's headers, or until nothing came for ten seconds.
 inline std::string ask_through_upgrade(int port, const std::string& path, const std::string& name,
                                        const std::string& value) {
     const int s = connect_to(port);
-    const timeval patience{2, 0};
+    const timeval patience{10, 0};
     setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     const auto say = [s](const std::string& text) { return write(s, text.data(), text.size()) > 0; };
     std::string heard;
     char data[4096];
-    const auto hear = [&](const char* until) {
+    const auto hear = [&](const std::string& until) {
         for (ssize_t n = 0; heard.find(until) == std::string::npos && (n = read(s, data, sizeof data)) > 0;) {
             heard.append(data, static_cast<std::size_t>(n));
         }
@@ -78,12 +78,12 @@ inline std::string ask_through_upgrade(int port, const std::string& path, const 
     say("GET /free/x HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
         "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n\r\n");
     hear("\r\n\r\n");
-    constexpr char kHeaders = 1, kSettings = 4, kEndOfStreamAndHeaders = 5;
+    constexpr char kHeaders = 1, kSettings = 4, kEndOfHeaders = 4, kEndOfStreamAndHeaders = 5, kStream = 3;
     say("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(kSettings, 0, 0, "") +
-        frame(kHeaders, kEndOfStreamAndHeaders, 3,
+        frame(kHeaders, kEndOfStreamAndHeaders, kStream,
               field(":method", "GET") + field(":scheme", "http") + field(":authority", "localhost") +
                   field(":path", path) + field(name, value)));
-    hear("no such text");
+    hear({kHeaders, kEndOfHeaders, 0, 0, 0, kStream});
     close(s);
     return heard;
 }
