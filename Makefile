@@ -61,7 +61,7 @@ SAN_MODULE  := $(BUILD)/san/mod_mtls_authz.so
 CORE        := $(BUILD)/libmtls_authz.a
 # Tests against httpd mostly wait: three for each processor.
 JOBS        ?= $(shell echo $$((3 * $$(nproc))))
-# Tests, and objects with ASan and UBSan, are clang's: a second compiler reads all, and takes half as long as gcc.
+# clang compiles the tests and what runs with ASan and UBSan: as a second compiler, and in half of gcc's time.
 TEST_CXX    ?= clang++
 SAN_CXX     ?= clang++
 SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS
@@ -109,11 +109,11 @@ fuzz-replay: $(BUILD)/fuzz_replay
 httpd-test: $(MODULE) $(TOOL) $(TSAN_MODULE) $(BUILD)/httpd_tests
 	$(BUILD)/httpd_tests --jobs $(JOBS) $(abspath $(MODULE)) $(TESTS)
 
-# The same suite, with the module under ASan and UBSan inside httpd; claims about time and memory are left out,
+# The same suite with ASan and UBSan in the module, without the claims that are marked Module::kPlain.
 httpd-test-san: $(SAN_MODULE) $(TOOL) $(BUILD)/httpd_tests
 	$(BUILD)/httpd_tests --jobs $(JOBS) $(abspath $(SAN_MODULE)) $(TESTS)
 
-# and are all of this one.
+# Those claims, with the module that ships.
 httpd-test-plain: $(MODULE) $(TOOL) $(TSAN_MODULE) $(BUILD)/httpd_tests
 	$(BUILD)/httpd_tests --jobs $(JOBS) --plain $(abspath $(MODULE)) $(TESTS)
 
@@ -252,7 +252,7 @@ TSAN_PCH     := $(BUILD)/tsan/$(LIBRARIES).gch
 LINT_PCH     := $(BUILD)/lint/$(LIBRARIES).gch
 # Without warnings: gcc's are often false with -fsanitize=thread, and the other builds compile the same sources with them.
 TSAN_COMPILE = $(CXX) $(STANDARD) -w -O1 -g1 -fsanitize=thread
-# Optimizing these takes longer than it saves. The demo, which needs no clang, has the support in it.
+# Optimizing these takes longer than it saves. gcc compiles tests/support: the demo uses it, and needs no clang.
 TEST_FOLDERS := httpd tool unit soak
 IN_TESTS     := $(TEST_FOLDERS:%=$(BUILD)/plain/tests/%/%.o)
 IN_SUPPORT   := $(BUILD)/plain/tests/support/%.o
@@ -265,7 +265,7 @@ $(call objects,plain,$(wildcard $(TEST_FOLDERS:%=tests/%/*.cpp))): | $(TEST_PCH)
 $(SUPPORT_OBJ): | $(SUPPORT_PCH)
 $(HTTPD_SAN) $(CORE_SAN) $(SUPPORT_SAN) $(UNIT_SAN) $(call objects,san,$(wildcard tests/fuzz/*.cpp)): | $(SAN_PCH)
 $(HTTPD_TSAN) $(CORE_TSAN) $(call objects,tsan,$(SUPPORT_SRC) $(wildcard tests/threads/*.cpp)): | $(TSAN_PCH)
-# Objects of the core have both kinds of code: programs that are not measured need no optimizing as a whole.
+# Objects of the core also contain machine code, which links faster. Only programs that are measured need LTO.
 TEST_LINK    := $(CXX) -fno-lto
 
 # Compiles the copy of the headers beside its outcome, with the given command.

@@ -43,7 +43,8 @@ is() { [ "$(status_for "$1")" = "$2" ]; }
 event_has_come() { grep -qs "\"$1\"" $events; }
 metric() { curl -s 'http://localhost/mtls-status?format=prometheus' | sed -n "s/^$1 //p"; }
 keeper_is_up() { [ "$(metric mtls_authz_keeper_up)" = 1 ]; }
-# What the module says at `warn` or worse, but for denials, the broken policy and the keeper that was killed.
+# What the module says at `warn` or worse, but for denials, the broken policy, the keeper that was killed, and the grant that
+# `mtls-authz suggest` writes.
 complaints() { grep -E '\[mtls_authz:(warn|error|crit|alert|emerg)\]' /var/log/apache2/error.log | grep -vE 'denied |broken\.conf|policy files are refused|the keeper has ended|no gate asks for it'; }
 
 suspends() {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs the demo and the tests against httpd with the packages of another Debian, in a chroot of it that is kept:
-# test-debian.sh TARBALL SUITE PROGRAMS JOBS [PACKAGES]. PROGRAMS: a folder with `demo` and `httpd_tests` of this machine, which
-# run there where SUITE is no older. The packages are built there; PACKAGES is a folder with built ones.
+# test-debian.sh TARBALL SUITE PROGRAMS JOBS [PACKAGES]. PROGRAMS: a folder with `demo` and `httpd_tests`, built on this
+# machine; they run there if SUITE is not older. PACKAGES: a folder with packages of SUITE; without it they are built.
 # Root only; 77 where no such Debian can be made here.
 set -eu
 
@@ -17,7 +17,7 @@ rm -rf "$shipped"
 for package in "$packages"/*mtls-authz_*.deb; do dpkg-deb --extract "$package" "$shipped"; done
 ln -f "$shipped/usr/lib/apache2/modules/mod_mtls_authz.so" "$shipped/usr/bin/mtls-authz" "$shipped"
 
-# What is left out measures, races in a module of its own, or talks with the module as its own build.
+# Left out: what counts instructions, what needs the module with TSan, and what needs module and tests of one compiler.
 exec tools/in-debian.sh "$suite" sh -ec '
     tools/setup.sh test
     "$1/demo" "$2/mod_mtls_authz.so" "$2/mtls-authz"

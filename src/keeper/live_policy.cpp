@@ -277,7 +277,7 @@ void LivePolicy::poll_refusals(PollResult& outcome) {
         release_free_memory();
         are_refusals_linted_ = false;
     }
-    // A line that has gone is in force until the next look: nobody is warned of what it names.
+    // Removed lines stay in force until the next look. Warnings wait for it, so that none is about a removed line.
     if (are_refusals_linted_ || revocation_files_.is_waiting()) return;
     are_refusals_linted_ = true;
     if (const auto now = policy()) append_all(outcome.findings, lint_refusals(*now, *revocation_files_.refusals()));

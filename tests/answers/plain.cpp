@@ -250,7 +250,7 @@ bool is_intermediate(const Policy& policy, std::size_t ca) {
     });
 }
 
-// Above what is trusted, those count that the policy has.
+// Adds the CAs from `at` upwards, as long as the policy contains them.
 void add_known(const Policy& policy, std::optional<std::size_t> at, std::int64_t now, Way& way) {
     for (; at && (is_named(policy, *at, now) || is_intermediate(policy, *at)); at = policy.cas[*at].parent) {
         way.above.push_back(*at);

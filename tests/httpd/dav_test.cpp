@@ -64,7 +64,7 @@ CLAIM(a_method_that_cannot_reach_the_other_gate_is_not_refused_for_it) {
     CHECK_EQUAL(ask("PROPFIND", "/dav/a.txt"), 207);
     // A pattern that could fit below.
     CHECK_EQUAL(ask("DELETE", "/dav/plain/"), 403);
-    // What is at the destination is deleted first.
+    // COPY and MOVE delete the destination first, with all that is below it.
     CHECK_EQUAL(ask("COPY", "/dav/a.txt", to + "full/\r\nDepth: 0\r\n") / 100, 4);
     CHECK_EQUAL(ask("MOVE", "/dav/a.txt", to + "full/\r\n") / 100, 4);
     CHECK_EQUAL(site.get(&w.globex, "/dav/full/inner/f.txt").status, 403);

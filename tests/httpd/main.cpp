@@ -1,5 +1,5 @@
 // Tests against a real httpd: httpd_tests [--jobs N] [--plain] MODULE [NAME-PART|-NAME-PART...]
-// --plain: those alone that a module with sanitizers has no part in.
+// --plain: only those that are marked Module::kPlain.
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -10,7 +10,7 @@
 
 namespace {
 
-// Whether the next word is this option, which is taken then.
+// Removes the next word if it is this option; returns whether it was.
 bool take(std::vector<std::string>& words, const std::string& option) {
     const bool is_next = !words.empty() && words.front() == option;
     if (is_next) words.erase(words.begin());

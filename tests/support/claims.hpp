@@ -12,7 +12,7 @@ namespace test {
 // Order of claims that run in parallel: long ones first, so that the run does not end by waiting for one.
 enum class Turn { kFirst, kAny, kAlone };
 
-// kPlain: about time or memory, or with a tool in the place of the sanitizers: not for a module that has them.
+// kPlain: not for a module with sanitizers, since the claim is about time or memory, or uses another tool.
 enum class Module { kEither, kPlain };
 
 struct Claim {

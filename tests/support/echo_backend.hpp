@@ -11,7 +11,8 @@ class EchoBackend {
 public:
     explicit EchoBackend(int port);
     std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
-    // The line that sends what is below a path here. `more`: further settings of ProxyPass.
+    // A ProxyPass line that forwards requests for `path`, and for paths below it, to this backend. `more`: its further
+    // parameters.
     std::string pass(const std::string& path, const std::string& more = "") const {
         return "ProxyPass " + path + " " + url() + path + " disablereuse=on" + more + "\n";
     }

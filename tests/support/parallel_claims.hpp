@@ -14,7 +14,7 @@ namespace test {
 // failures.
 int run_claims_in_parallel(const std::vector<std::string>& filters, const std::set<Module>& modules, unsigned jobs);
 
-// The number behind `--jobs`, which is taken from the words of the command line; 1 without, 0 where it is none.
+// Removes `--jobs N` from the front of the words of a command line. Returns N, 1 without it, 0 if N is no number.
 unsigned take_jobs(std::vector<std::string>& words);
 
 }  // namespace test

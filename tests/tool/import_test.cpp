@@ -298,7 +298,8 @@ CLAIM(a_rule_beside_one_that_cannot_be_converted_lets_nobody_in_alone) {
         today.import(1, "sslrequire", in("Location /x", rules));
         CHECK_EQUAL(today.who({{"O", "Acme"}, {"OU", "Test"}}), "acme");
     }
-    // What is none of a partner's stays beside the gate, where no rule of a partner is joined with it by a section.
+    // A condition that does not name a partner can stay beside the gate, unless a <RequireAll> joins it with one that
+    // does.
     today.import(0, "sslrequire", in("Location /x", ssl(o) + other));
     CHECK_EQUAL(today.who({{"O", "Acme"}}), "acme");
     today.import(1, "sslrequire", in("Location /x", ssl(o) + in("RequireAll", other)));
@@ -354,7 +355,7 @@ CLAIM(what_a_map_keeps_out_by_an_earlier_key_stays_out) {
     keeps_bad_out(acme + "~(^|,)CN=bad(,|$) 0;\n", "acme");  // too late
     // A name that the expression does not match needs no selector.
     CHECK_CONTAINS(today.import(0, "nginx-map", map("\"CN=bad,O=Other\" 0;\n" + acme)), "MTLSIdentity O:Acme\n");
-    // What no selector keeps out, or is in another file.
+    // Refused: a denial that no selector can express, and keys in another file.
     const std::string out = today.import(2, "nginx-map", map("~CN=bad.* 0;\n" + acme));
     CHECK_CONTAINS(out, "today:3: not converted: nginx asks line 2 first, and no selector keeps out what it matches");
     CHECK_CONTAINS(today.import(2, "nginx-map", map("\"CN=bad,XX=y,O=Acme\" 0;\n" + acme)),
@@ -382,7 +383,7 @@ CLAIM(an_attribute_that_may_repeat_is_converted_only_where_its_place_does_not_co
     CHECK_EQUAL(today.who({{"OU", "Others"}, {"CN", "joe"}}), "");
     import(0, "~^CN=joe,");
     CHECK_EQUAL(today.who({{"OU", "Admins"}, {"CN", "joe"}}), "admins");
-    // The other form's separator, what OpenSSL escapes in names, and what is no attribute.
+    // Not converted: a separator of the other name format, a character that OpenSSL escapes, an unknown attribute type.
     import(2, "~(^|/)CN=joe(/|$)");
     import(2, "~(^|,)CN=joe(,|$)", "$ssl_client_s_dn_legacy");
     import(2, "~(^|,)O=Acme\\\\\\, Inc(,|$)");

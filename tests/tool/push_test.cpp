@@ -152,7 +152,7 @@ CLAIM(a_policy_row_that_refuses_does_not_just_go) {
         s.push(0);
         CHECK_CONTAINS(goes(0), "gone susp.conf");
     }
-    // Nor with the partner: it may come back.
+    // Not together with the partner either: the partner may come back.
     s.file("policy/policy/globex.conf", Stored::partner("globex", "acme-ca.pem"))
         .file("policy/policy/susp.conf", "MTLSSuspend globex\n");
     s.push(0);

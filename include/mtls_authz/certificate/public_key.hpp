@@ -36,8 +36,7 @@ std::string spki_sha256(const X509& certificate);
 std::vector<std::string> key_forms(const X509& certificate, const std::string& spki_sha256);
 // The first element of key_forms(): identifies a key independently of its encoding.
 std::string key_sha256(const X509& certificate);
-// Why the same key could come in an encoding that key_forms() does not have, so that its revocation would not name it;
-// "" if it could not.
+// Why a revocation by key could miss this key: it has an encoding that key_forms() does not list. "" if it has none.
 std::string key_fault(const X509& certificate);
 
 // A number of an EC key, by its name in <openssl/core_names.h>; null if there is none of up to 576 bits.

@@ -17,7 +17,7 @@ public:
     static constexpr std::size_t kFew = 1000;  // up to this many files are polled each `interval` in any case
     static constexpr std::chrono::milliseconds kPause{500};  // before the second poll after a change
 
-    // `pause`: kPause, but in tests.
+    // `pause`: kPause, except in tests.
     PollTimer(std::chrono::milliseconds interval, std::chrono::milliseconds pause,
               std::chrono::milliseconds rarely = std::chrono::minutes(1))
         : interval_(interval), pause_(pause), rarely_(rarely) {}

@@ -117,7 +117,7 @@ std::optional<Pattern> read_pattern(std::string_view pattern, std::string_view v
     // In the order of RFC 2253, the last attribute is the most general one.
     const bool is_legacy = variable.ends_with("_legacy");
     if (end->text == "$" && !is_legacy) return std::nullopt;
-    // Another separator is a character of a value. Lines of a map alone may be of either form.
+    // The separator of the other format is part of a value. Without the line `map`, the format is not known.
     char separator = is_legacy ? '/' : variable.empty() ? '\0' : ',';
     for (const char used : {has_begin ? begin->separator : '\0', end->separator}) {
         if (separator == '\0') separator = used;
@@ -127,7 +127,7 @@ std::optional<Pattern> read_pattern(std::string_view pattern, std::string_view v
     if (equals == std::string_view::npos || equals == 0) return std::nullopt;
     const std::string type(pattern.substr(0, equals));
     if (!attribute_oid(type)) return std::nullopt;
-    // An attribute that may repeat is another one elsewhere in the name.
+    // If a name may have several attributes of this type, the one that nginx asks for depends on the position.
     const bool is_anywhere = (!has_begin || begin->is_anywhere) && end->is_anywhere;
     if (!is_anywhere && !is_single(type)) return std::nullopt;
     std::string value;
@@ -138,7 +138,7 @@ std::optional<Pattern> read_pattern(std::string_view pattern, std::string_view v
             return std::nullopt;
         value += pattern[i];
     }
-    // OpenSSL escapes these in names, so the value in the certificate is another one.
+    // In names, OpenSSL writes these characters with escapes, which are not in the value of the certificate.
     const bool is_plain = std::all_of(value.begin(), value.end(), [](char c) {
         return c >= ' ' && c <= '~' && std::string_view("\\,+\"<>;").find(c) == std::string_view::npos;
     });
@@ -284,8 +284,8 @@ private:
         const auto own = Selector::parse(rule.entry->selectors.front());
         if (!own.ok()) return own.error();
         const Selector selector = own.value().selector();
-        // Of one vector, so that their order is that of the map: several may be on one line.
         for (Rule& other : rules_) {
+            const bool is_earlier = &other < &rule;  // both are in rules_, in the order of the map
             if (!other.is_denial && other.value == rule.value) continue;
             const std::string before = "nginx asks line " + std::to_string(other.line) + " first, and ";
             if (!other.is_pattern()) {
@@ -298,8 +298,8 @@ private:
                 if (selector.test(facts, nullptr, Repeats::kMustBeSingle) == Answer::kNo) continue;
                 add_once(rule.entry->selectors, "!subject:" + other.exact_key());
             } else {
-                // A certificate of two partners is denied.
-                if (&other >= &rule || other.entry) continue;
+                // A certificate that fits the entries of two partners is denied.
+                if (!is_earlier || other.entry) continue;
                 if (!other.pattern || !other.pattern->is_whole) return before + "no selector keeps out what it matches";
                 const auto denied = Selector::parse(other.pattern->selector);
                 if (!denied) return before + denied.error();

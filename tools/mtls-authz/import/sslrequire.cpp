@@ -190,7 +190,7 @@ std::string unquoted(std::string_view text) {
     return out;
 }
 
-// Sections that put their lines where they are themselves.
+// Sections that httpd leaves out or reads as if their lines stood in the place around them.
 bool is_transparent(std::string_view line) {
     line.remove_prefix(line.starts_with("</") ? 2 : 1);
     const std::string_view name = line.substr(0, line.find_first_of(" \t>"));
@@ -200,8 +200,8 @@ bool is_transparent(std::string_view line) {
 }
 
 // The rules of sections. All SSLRequire of a place have to hold, and one of its Require lines (mod_authz_core joins
-// them as <RequireAny> does). What has to hold together with a rule that cannot be converted is not converted either:
-// alone it would let in more.
+// them as <RequireAny> does). If one of the rules that must hold together cannot be converted, none of them is: the
+// others alone would let in more.
 class RuleReader {
 public:
     explicit RuleReader(Imported& out) : out_(out) { open_.push_back({Kind::kPlace, 1}); }
@@ -238,13 +238,13 @@ private:
         std::size_t line;
         std::string title = {};
         std::optional<Alternatives> any = {}, all = {}, ssl = {};  // absent: no such rule
-        // Lines of rules that could not be converted, 0 if there are none: SSLRequire, expressions, and what is none of
-        // a partner's where all have to hold.
+        // The line of a rule that could not be converted, or 0: an SSLRequire, an expression, and, where all rules must
+        // hold, a rule that names no partner.
         std::size_t lost_ssl = 0, lost = 0, lost_other = 0;
         bool has_other = false;  // a rule that is none of a partner's
     };
 
-    // What cannot be converted is reported at the line that is being read; returns false.
+    // Runs a step. If something cannot be converted, reports the current line and returns false.
     bool attempt(const auto& step) {
         try {
             step();

@@ -103,7 +103,7 @@ Lines expected_certificates_of(const Policy& policy) {
     return out;
 }
 
-// Limits of everybody. What the files of MTLSCRLFile list is refused, as by MTLSRevoke.
+// Limits of all partners. MTLSCRLFile is one: what the lists name is refused, as with MTLSRevoke.
 Lines limits_of(const Policy& policy) {
     Lines out;
     for (const RevocationLine& revocation : policy.revocations().all()) out.insert("MTLSRevoke " + revocation.text());
@@ -133,8 +133,8 @@ void compare(const std::string& who, const char* verb, const Lines& lines, const
 struct CrlLines {
     Lines given, limits;
 
-    // `other`: the rules that these are compared with. What only the other ones set has the value of `fallback` here,
-    // and says so by `whose`.
+    // `other`: the rules of the other policy. A directive that only `other` sets gets a line here, too: with the value
+    // from `fallback`, and `whose` behind it.
     CrlLines(const CrlRules& rules, const CrlRules& other, const CrlRules& fallback, const std::string& whose) {
         CrlRules unset;
         if (!rules.required && other.required) unset.required = fallback.required;
@@ -181,7 +181,7 @@ void compare_partners(const Policy& before, const Policy& after, Changes& out) {
         compare(name, "is no longer limited by", old_limits, new_limits, out);
         const CrlRules old_rules = was != nullptr ? was->crl_rules : CrlRules();
         const CrlRules new_rules = is != nullptr ? is->crl_rules : CrlRules();
-        // A partner that is not there has no rules, those of everybody neither.
+        // The common rules do not apply to a partner that does not exist.
         const auto fallback = [](const Partner* partner, const Policy& policy) {
             return partner != nullptr ? policy.crl_rules().over(kDefaultCrlRules) : CrlRules();
         };
@@ -192,7 +192,7 @@ void compare_partners(const Policy& before, const Policy& after, Changes& out) {
 
 void compare_common(const Policy& before, const Policy& after, Changes& out) {
     const std::string who = "everybody";
-    // Of equal lines, a file may have another certificate now.
+    // If the lines are equal, a file that one of them names may still contain another certificate.
     const bool has_equal_lines = expectations_of(before) == expectations_of(after);
     const auto expected = has_equal_lines ? expected_certificates_of : expectations_of;
     compare(who, "gains", expected(after), expected(before), out);

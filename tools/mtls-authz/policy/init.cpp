@@ -168,7 +168,7 @@ int make_first_files(const InitOptions& options) {
     std::error_code failed;
     if (!fs::is_directory(root, failed))
         return complain(root + ": no such folder; --root names the server's ServerRoot");
-    // 0755 and 0644: the server's run-time user reads them again, or no edit would count.
+    // Folders 0755, files 0644: the server's run-time user must be able to read them after an edit.
     umask(S_IWGRP | S_IWOTH);
     FirstFiles files(root, options.json);
     std::string missing;

@@ -34,8 +34,8 @@ struct Together {
     std::vector<Client> clients;
 };
 
-// Whether the selectors parse without warning and match this certificate by its own names: of a name with '*' in it,
-// the selector is a wildcard.
+// Whether the selectors parse without warning, match this certificate, and fit one value only: the selector for a name
+// that contains '*' is a wildcard.
 bool is_usable(const std::string& selectors, const CertificateFacts& facts) {
     const auto words = config_words(selectors);
     return std::all_of(words.begin(), words.end(), [&](const std::string& word) {
