@@ -35,6 +35,9 @@ constexpr Header kHeaders[] = {
     {"xenvoyoriginalpath", Overrides::kPath},      // X-Envoy-Original-Path
     {"xwawsunencodedurl", Overrides::kPath},       // X-Waws-Unencoded-Url
     {"xproxyurl", Overrides::kPath},               // X-Proxy-URL
+    {"scriptname", Overrides::kPath},              // SCRIPT_NAME: servers of WSGI cut it off the path
+    {"xscriptname", Overrides::kPath},             // X-Script-Name: the same in applications
+    {"pathinfo", Overrides::kPath},                // PATH_INFO: the path that is left
 };
 
 constexpr std::size_t kLongestKey = [] {
