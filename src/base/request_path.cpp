@@ -166,6 +166,14 @@ std::string remove_dot_segments(std::string_view path) {
     return joined(out);
 }
 
+// RFC 3986 4.2: `//HOST/PATH` is a network-path reference, and parsers of URLs take PATH. Some skip further slashes.
+std::string without_authority(std::string_view path) {
+    if (!path.starts_with("//")) return std::string(path);
+    path.remove_prefix(std::min(path.find_first_not_of('/'), path.size()));
+    const std::size_t slash = path.find('/');
+    return slash == std::string_view::npos ? "/" : std::string(path.substr(slash));
+}
+
 std::string decode_once(std::string_view path) {
     std::string out(path);
     out.resize(percent_decode(out).size());
@@ -179,7 +187,8 @@ void add_new(std::vector<std::string>& readings, std::string path) {
 // Adds every reading that these yield by any steps except decoding; false if there are more than kMostReadings.
 bool read_further(std::vector<std::string>& readings) {
     for (std::size_t i = 0; i < readings.size(); ++i) {
-        for (const auto step : {cut_at_semicolons, slashes_for_backslashes, merge_slashes, remove_dot_segments}) {
+        for (const auto step :
+             {cut_at_semicolons, slashes_for_backslashes, merge_slashes, remove_dot_segments, without_authority}) {
             add_new(readings, step(readings[i]));
         }
         if (readings.size() > kMostReadings) return false;
@@ -204,7 +213,10 @@ std::optional<std::vector<std::string>> readings_of(std::string_view path, PathF
     }
 }
 
-bool has_raw_dot_segment(std::string_view raw) { return has_dot_segment(decode_once(raw)); }
+bool has_removed_segment(std::string_view raw) {
+    const std::string path = decode_once(raw);
+    return path.starts_with("//") || has_dot_segment(path);
+}
 
 bool is_plain_path(std::string_view path) noexcept {
     const char* const p = path.data();

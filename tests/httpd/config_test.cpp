@@ -168,6 +168,7 @@ CLAIM(a_senseless_gate_stops_the_start_and_says_where) {
     d.refuses(location("/x", "MTLSAllow partner %{env:FOO}"), "can be forged");
     d.refuses(location("/x", "MTLSAuthz Maybe"), "expected On, LogOnly or Off");
     d.refuses(location("/x", "MTLSEnv Some"), "expected Basic or All");
+    d.refuses("<AuthzProviderAlias mtls-partner only-p p>\n</AuthzProviderAlias>\n", "cannot have an alias");
     d.refuses(location("/x", "<Limit GET>\nMTLSAllow any-partner\n</Limit>"), "Limit");
     d.refuses(partner("") + location("/x", "MTLSAllow any-partner\nMTLSDeny partner q"), "there is no partner 'q'");
     d.refuses(partner("") + location("/x", "MTLSAllow any-partner\nMTLSDeny any-partner"), "expected partner NAME");

@@ -184,8 +184,10 @@ struct Scripted {
                          "#!/bin/sh\nprintf \"Content-Type: text/plain\\n\\n%s\" \"$REQUEST_URI\"\n");
         CHECK_EQUAL(std::system(("chmod a+x " + site.httpd.path("htdocs/app/front.cgi")).c_str()), 0);
         const std::string folder = site.httpd.path("htdocs/app");
-        site.load("cgi").load("rewrite").load("include").vhost(
-            "RewriteEngine On\nRewriteRule ^/old/(.*) /app/$1 [PT]\nScriptAlias /api \"" + folder + "/front.cgi\"\n");
+        for (const char* name : {"cgi", "rewrite", "include", "auth_basic", "authn_file", "authz_user"})
+            site.load(name);
+        site.vhost("RewriteEngine On\nRewriteRule ^/old/(.*) /app/$1 [PT]\nScriptAlias /api \"" + folder +
+                   "/front.cgi\"\n");
         site.start("<Directory \"" + folder +
                    "\">\nOptions +ExecCGI +Includes\nAddHandler cgi-script .cgi\nAddOutputFilter "
                    "INCLUDES .shtml\nFallbackResource /app/front.cgi\n</Directory>\n" +
@@ -223,6 +225,42 @@ CLAIM(a_path_that_the_application_reads_with_its_dot_segments_leads_to_no_other_
         app.lets(&w.globex, path);
     }
     for (const char* path : {"/api/open/../x", "/api/./x", "/api/%2e/x"}) app.lets(nullptr, path);
+}
+
+CLAIM(a_path_that_an_application_reads_as_an_address_leads_to_no_gate) {
+    const World& w = world();
+    Scripted app(location("/api/acme", "MTLSAllow partner acme"));
+    for (const char* path : {"//x/api/acme/y", "//x:1//api/acme/y", "///x/api/acme/y"}) {
+        app.refuses(nullptr, path);
+        app.refuses(&w.acme, path);
+    }
+    for (const char* path : {"//api/open/y", "//api/x", "/api//x/api/acme"}) app.lets(nullptr, path);
+    app.lets(&w.acme, "/api/acme//x/y");
+}
+
+CLAIM(a_program_for_errors_serves_no_request_that_a_gate_has_not_let_in) {
+    const World& w = world();
+    const std::string login =
+        "AuthType Basic\nAuthName x\nAuthBasicProvider file\nAuthUserFile none\nRequire valid-user";
+    Scripted app("ErrorDocument 404 /api\nErrorDocument 403 /api\nErrorDocument 401 /api\n" +
+                 location("/a/globex", "MTLSAllow partner globex") + location("/a/req", "Require mtls-partner globex") +
+                 location("/a/static", "ErrorDocument 403 /denied.html\nMTLSAllow none") +
+                 location("/a/login", "MTLSAllow any-partner\n" + login));
+    app.site.httpd.write("htdocs/denied.html", "sorry");
+    const auto got = [&](const Identity* who, const char* path) { return app.site.get(who, path).body; };
+    // The first two are answered before httpd looks for sections, the others are denied.
+    for (const char* path : {"/a/globex%2fx", "/a/%2e%2e/a/globex%2fx", "/a/globex/x", "/a/req/x"}) {
+        for (const Identity* who : {static_cast<const Identity*>(nullptr), &w.acme}) {
+            check(got(who, path).find("/a/") == std::string::npos, path, __FILE__, __LINE__);
+            CHECK(app.site.get(who, path).status >= 400);
+        }
+    }
+    CHECK(app.site.httpd.wait_for_log("reason=bad-path"));
+    for (const char* path : {"/a/globex/missing", "/a/req/missing"}) CHECK_EQUAL(got(&w.globex, path), path);
+    for (const char* path : {"/nowhere", "/no%2fwhere"}) CHECK_EQUAL(got(nullptr, path), path);
+    CHECK_EQUAL(got(&w.acme, "/a/static/x"), "sorry");
+    CHECK_EQUAL(got(&w.acme, "/a/login/x"), "/a/login/x");
+    CHECK(got(nullptr, "/a/login/x") != "/a/login/x");
 }
 
 CLAIM(a_script_reads_the_path_as_written_and_a_file_is_the_one_that_was_found) {
@@ -353,10 +391,11 @@ CLAIM(no_spelling_of_a_header_names_another_method_or_path) {
     Backed b(
         "<Location /m>\nMTLSAllow any-partner methods=GET,POST\n</Location>\n<Location /r>\nRequire mtls-any-partner\n"
         "</Location>\n");
-    for (const char* name :
-         {"X-Original-URL", "X_Original_URL", "x.original.url", "-X-Rewrite-URL", "X-Forwarded-Uri", "XOriginalMethod",
-          "X-HTTP-Path-Override", "X-Original-URI", "X-Rewrite-URI", "X-Request-URI", "X-Override-URL",
-          "X-Original-Path", "x_forwarded_path", "X-Envoy-Original-Path", "X-Waws-Unencoded-Url", "X-Proxy-URL"}) {
+    for (const char* name : {"X-Original-URL",   "X_Original_URL",        "x.original.url",       "-X-Rewrite-URL",
+                             "X-Forwarded-Uri",  "XOriginalMethod",       "X-HTTP-Path-Override", "X-Original-URI",
+                             "X-Rewrite-URI",    "X-Request-URI",         "X-Override-URL",       "X-Original-Path",
+                             "x_forwarded_path", "X-Envoy-Original-Path", "X-Waws-Unencoded-Url", "X-Proxy-URL",
+                             "SCRIPT_NAME",      "Script-Name",           "X-Script-Name",        "Path_Info"}) {
         const std::string header = std::string(name) + ": evil\r\n";
         for (const char* path : {"/m/x", "/r/x", "/open/x"}) {
             const std::string got = b.got(&w.acme, path, header);
@@ -371,7 +410,8 @@ CLAIM(no_spelling_of_a_header_names_another_method_or_path) {
         check(got.starts_with("GET ") && got.find("evil") == std::string::npos, header, __FILE__, __LINE__);
         for (const char* path : {"/r/x", "/open/x"}) CHECK_CONTAINS(b.got(&w.acme, path, header), "evil");
     }
-    for (const char* name : {"X-Original-Scheme", "X-Forwarded-Prefix", "X-Method", "X-Override-Reason"}) {
+    for (const char* name :
+         {"X-Original-Scheme", "X-Forwarded-Prefix", "X-Method", "X-Override-Reason", "Priority", "Sec-Fetch-Site"}) {
         const std::string got = b.got(&w.acme, "/m/x", std::string(name) + ": mine\r\n");
         check(got.find("mine") != std::string::npos, name + got, __FILE__, __LINE__);
     }

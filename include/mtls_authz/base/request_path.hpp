@@ -25,13 +25,13 @@ enum class PathForm {
 // Paths of well-behaved clients have fewer readings.
 constexpr std::size_t kMostReadings = 64;
 // Every path that some backend may make of this one: each segment cut at its first `;`, `\` as `/`, slashes merged, dot
-// segments removed (RFC 3986 5.2.4), each step applied or not, in any order, and percent-decoded up to twice. A decoded
-// path is among its own readings. Null: more than kMostReadings.
+// segments removed (RFC 3986 5.2.4), `//HOST/` at the beginning read as an authority (4.2), each step applied or not, in
+// any order, and percent-decoded up to twice. A decoded path is among its own readings. Null: more than kMostReadings.
 std::optional<std::vector<std::string>> readings_of(std::string_view path, PathForm form);
 
-// Whether a path as the client sent it has a segment that is `.` or `..` after percent-decoding. httpd removes these
-// segments before it matches its sections.
-bool has_raw_dot_segment(std::string_view raw);
+// Whether a path as the client sent it, after percent-decoding, has a segment that is `.` or `..`, or begins with two
+// slashes. httpd removes these before it matches its sections.
+bool has_removed_segment(std::string_view raw);
 
 // Whether `below` is strictly below the directory `path`, segment by segment: "/a" and "/a/", "/a" and "/a/b", "/a/"
 // and "/a/b", but not "/a/" and "/a/", nor "/a" and "/ab".

@@ -154,7 +154,7 @@ struct State {
     bool compares = false;                  // some gate is LogOnly
     bool has_live_anchors = false;          // some virtual host has MTLSClientCA On or Quiet
     bool has_cache = false;                 // some module may cache responses
-    bool has_actions = false;               // mod_actions is loaded
+    bool has_actions = false;               // mod_actions may choose a program for a file
     bool has_conditional_sections = false;  // of `sections`, some are <If>, <ElseIf> or <Else>
     // mod_cache's filters; null if it is not loaded.
     const ap_filter_rec_t* cache_save = nullptr;
@@ -162,6 +162,7 @@ struct State {
     std::vector<const AcceptedFronts*> accepted_fronts;
     std::vector<RequiredName> required_names;
     std::vector<const GateSection*> sections;
+    std::vector<const GateSection*> front_sections;  // those with MTLSAcceptFront
     std::vector<Diagnostic> gate_warnings;
     std::vector<Diagnostic> start_findings;  // of check_config; logged once the error log is open
     bool must_not_start = false;             // check_config found errors that post_config must report as a failed start

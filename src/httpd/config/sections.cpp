@@ -119,8 +119,7 @@ ServerConfig& made_server_config(cmd_parms* cmd) {
 
 }  // namespace
 
-GateSection& section_of(cmd_parms* cmd, DirConfig& config) {
-    if (config.section != nullptr) return *config.section;
+GateSection& make_section(cmd_parms* cmd, const DirConfig& config) {
     GateSection& section = *pool_new<GateSection>(cmd->pool);
     section.where = place_of(cmd->directive);
     section.server = cmd->server;
@@ -151,9 +150,15 @@ GateSection& section_of(cmd_parms* cmd, DirConfig& config) {
     section.is_regex = tilde || (kind.size() > 5 && equal_nocase(kind.substr(kind.size() - 5), "Match"));
     section.literal_prefix =
         section.is_regex ? regex_literal_prefix(section.path) : wildcard_literal_prefix(section.path);
+    return section;
+}
+
+GateSection& section_of(cmd_parms* cmd, DirConfig& config) {
+    if (config.section != nullptr) return *config.section;
+    GateSection& section = make_section(cmd, config);
     config.section = &section;
     state().sections.push_back(&section);
-    if (section.kind == Kind::kIf) state().has_conditional_sections = true;
+    if (section.kind == GateSection::Kind::kIf) state().has_conditional_sections = true;
     made_server_config(cmd).sections.push_back(&section);
     return section;
 }

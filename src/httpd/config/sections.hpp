@@ -18,6 +18,8 @@ const char* guarded_directive(cmd_parms* cmd, Body body) noexcept {
 // Error for a gate directive in .htaccess or within <Limit>.
 inline const char* context_fault(cmd_parms* cmd) { return ap_check_cmd_context(cmd, NOT_IN_LIMIT | NOT_IN_HTACCESS); }
 
+// Describes the section of `cmd`, whose settings `config` has.
+GateSection& make_section(cmd_parms* cmd, const DirConfig& config);
 // The section of `cmd`; recorded on the first call.
 GateSection& section_of(cmd_parms* cmd, DirConfig& config);
 // The same for a section with Require mtls-* or AuthType MTLS, with or without rules of a gate.

@@ -1,16 +1,24 @@
 #include "httpd/decide/nested.hpp"
 
+#include <algorithm>
+#include <string>
+#include <utility>
+
 #include "httpd/decide/captures.hpp"
+#include "httpd/decide/front.hpp"
+#include "httpd/decide/request_state.hpp"
 #include "mtls_authz/base/request_path.hpp"
+#include "mtls_authz/base/text.hpp"
 
 namespace mtls::httpd {
 
 namespace {
 
+bool has_destination(const request_rec* r) { return r->method_number == M_COPY || r->method_number == M_MOVE; }
+
 // False when mod_dir looks for an index in the destination: then `main` is itself a subrequest.
-bool is_dav_destination(const request_rec* r) {
-    const request_rec* const main = r->main;
-    return main != nullptr && main->main == nullptr && (main->method_number == M_COPY || main->method_number == M_MOVE);
+bool is_destination(const request_rec* r) {
+    return r->main != nullptr && r->main->main == nullptr && has_destination(r->main);
 }
 
 bool is_served_by_dav(const request_rec* r) {
@@ -23,10 +31,12 @@ bool is_file(const request_rec* r) {
     return r->finfo.filetype == APR_REG && !has_more && (r->handler == nullptr || is_served_by_dav(r));
 }
 
+// RFC 4918 9.6.1 and 9.9.2: DELETE and MOVE act on everything below, whatever Depth says.
 bool is_recursive(const request_rec* r) {
-    if (!acts_on_all_below(r->method_number) || is_file(r)) return false;
+    if (!acts_on_all_below(r) || is_file(r)) return false;
     const char* const depth = apr_table_get(r->headers_in, "Depth");
-    return depth == nullptr || std::string_view(depth) != "0";
+    const bool heeds_depth = r->method_number != M_DELETE && r->method_number != M_MOVE;
+    return !heeds_depth || depth == nullptr || std::string_view(depth) != "0";
 }
 
 // RFC 4918 9.8.4: a collection at the destination is deleted first, unless `Overwrite: F`. A DAV repository may have
@@ -41,7 +51,7 @@ bool overwrites_collection(const request_rec* destination) {
 
 // Whether the method acts on what is below this path.
 bool reaches(const request_rec* r) {
-    return is_dav_destination(r) ? is_recursive(r->main) || overwrites_collection(r) : is_recursive(r);
+    return is_destination(r) ? is_recursive(r->main) || overwrites_collection(r) : is_recursive(r);
 }
 
 // Whether a <Files> or <If> section may apply somewhere below this path. It applies within its holder alone.
@@ -91,9 +101,67 @@ bool is_other_gate(const GateSection& section, const DirConfig& here) {
            (authorizes && here.authorizer != &section);
 }
 
+// Whether a front has sent the request on. A subrequest or redirect has the fields of its original request.
+bool came_through_front(const request_rec* r) {
+    while (r->main != nullptr) r = r->main;
+    const RequestState* const request = find_state(r);
+    return request != nullptr && !request->front_fields.empty();
+}
+
+// A section below that accepts other fronts than the one that has sent the request on.
+bool accepts_others(const GateSection& section, const DirConfig& here) {
+    return section.config->fronts->names != here.fronts->names;
+}
+
+// Why the path in the header cannot be told; "" if `path` is set.
+std::string read_destination(const request_rec* r, const char* header, const char*& path) {
+    const std::string_view text = header;
+    const bool is_odd =
+        std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) <= ' '; });
+    apr_uri_t uri;
+    const bool is_read = !is_odd && apr_uri_parse(r->pool, header, &uri) == APR_SUCCESS && uri.path != nullptr;
+    if (!is_read || *uri.path != '/') return "its Destination cannot be read as an absolute URI or path";
+    if (uri.hostname != nullptr && !equal_nocase(uri.hostname, r->hostname != nullptr ? r->hostname : "")) {
+        return "its Destination names another host than the request: " + in_quotes(uri.hostname, 100);
+    }
+    path = uri.path;
+    return "";
+}
+
 }  // namespace
 
-bool reaches_below(const request_rec* r) { return reaches(r) && is_served_by_dav(is_dav_destination(r) ? r->main : r); }
+bool is_destination_of_backend(const request_rec* r) noexcept {
+    return is_destination(r) && !is_served_by_dav(r->main);
+}
+
+std::optional<Objection> object_to_destination(request_rec* r) {
+    if (r->main != nullptr || !has_destination(r) || is_served_by_dav(r)) return std::nullopt;
+    const char* const header = apr_table_get(r->headers_in, "Destination");
+    const char* path = nullptr;
+    if (header == nullptr) return std::nullopt;
+    if (std::string fault = read_destination(r, header, path); !fault.empty()) {
+        return Objection{Reason::kBadPath, std::move(fault)};
+    }
+    request_rec* const found = ap_sub_req_method_uri(r->method, path, r, nullptr);
+    const RequestState* const request = find_state(found);
+    std::optional<Objection> out;
+    if (found->status != HTTP_OK && !was_let_in(found)) {
+        const Reason reason = request != nullptr && request->denied_for ? *request->denied_for : Reason::kBadPath;
+        out = Objection{reason, "its Destination " + in_quotes(path, 200) +
+                                    " may not be written to: " + std::to_string(found->status)};
+    }
+    ap_destroy_sub_req(found);
+    return out;
+}
+
+bool acts_elsewhere_if_overridden(const request_rec* r) {
+    request_rec deletes = *r;
+    deletes.method = "DELETE";
+    deletes.method_number = M_DELETE;
+    return nested_gate(&deletes) != nullptr || apr_table_get(r->headers_in, "Destination") != nullptr;
+}
+
+bool reaches_below(const request_rec* r) { return reaches(r) && is_served_by_dav(is_destination(r) ? r->main : r); }
 
 const GateSection* nested_gate(const request_rec* r) {
     if (!reaches(r)) return nullptr;
@@ -101,6 +169,11 @@ const GateSection* nested_gate(const request_rec* r) {
     for (const GateSection* section : state().sections) {
         const bool applies = section->server == r->server || !section->server->is_virtual;
         if (applies && is_other_gate(*section, here) && covers_something_below(*section, r)) return section;
+    }
+    if (here.fronts == nullptr || here.fronts->names.empty() || !came_through_front(r)) return nullptr;
+    for (const GateSection* section : state().front_sections) {
+        const bool applies = section->server == r->server || !section->server->is_virtual;
+        if (applies && accepts_others(*section, here) && covers_something_below(*section, r)) return section;
     }
     return nullptr;
 }

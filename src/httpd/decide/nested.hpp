@@ -1,9 +1,13 @@
-// Recursive WebDAV methods act below their path (RFC 4918 9.6 to 9.9): they must not pass a gate there.
+// WebDAV methods that act elsewhere than at their path, below it (RFC 4918 9.6 to 9.9) or at their Destination: they
+// must not pass a gate there.
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string_view>
 
 #include "httpd/config/config.hpp"
+#include "mtls_authz/decide/decision.hpp"
 
 namespace mtls::httpd {
 
@@ -12,16 +16,29 @@ inline constexpr std::uint64_t kMethodsOnAllBelow = bit_of_method(M_COPY) | bit_
                                                     bit_of_method(M_DELETE) | bit_of_method(M_PROPFIND) |
                                                     bit_of_method(M_LOCK) | bit_of_method(M_REPORT);
 
-// Whether a method acts on everything below its path; it does without a Depth header.
-constexpr bool acts_on_all_below(int method_number) { return (kMethodsOnAllBelow >> method_number & 1) != 0; }
+// Whether the method acts on everything below its path; most do without a Depth header. httpd has no number for SEARCH.
+inline bool acts_on_all_below(const request_rec* r) {
+    if (r->method_number < M_INVALID) return (kMethodsOnAllBelow >> r->method_number & 1) != 0;
+    return r->method != nullptr && std::string_view(r->method) == "SEARCH";
+}
 
 // Whether the request may act below its path: false for nearly all, and cheap.
-inline bool may_reach_below(const request_rec* r) { return r->main != nullptr || acts_on_all_below(r->method_number); }
+inline bool may_reach_below(const request_rec* r) { return r->main != nullptr || acts_on_all_below(r); }
 
 // A gate below what the request would act on, or nullptr. Exact in fixups only: before, a script counts as a file.
 const GateSection* nested_gate(const request_rec* r);
 
 // Whether mod_dav serves this request, or the one whose destination it is, with a recursive method. Known in fixups.
 bool reaches_below(const request_rec* r);
+
+// Whether `r` looks up the Destination of a COPY or MOVE that a backend or a program serves: it reads the header
+// itself.
+bool is_destination_of_backend(const request_rec* r) noexcept;
+
+// In fixups: why the Destination of a COPY or MOVE may not be written to, or nothing. mod_dav looks its own up.
+std::optional<Objection> object_to_destination(request_rec* r);
+
+// Whether the request would act elsewhere if a header of it replaced its method.
+bool acts_elsewhere_if_overridden(const request_rec* r);
 
 }  // namespace mtls::httpd

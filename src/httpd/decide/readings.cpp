@@ -11,6 +11,7 @@
 
 #include "httpd/config/config.hpp"
 #include "httpd/decide/captures.hpp"
+#include "httpd/decide/nested.hpp"
 #include "httpd/decide/request_state.hpp"
 #include "mtls_authz/base/request_path.hpp"
 
@@ -217,19 +218,29 @@ bool is_as_written(const request_rec* r, std::size_t size) noexcept {
     return behind == '\0' || behind == '?';
 }
 
-// Whether httpd may have removed dot segments from the written path: an application that uses REQUEST_URI sees them.
-bool may_have_removed_dots(const request_rec* r) noexcept {
-    if (r->main != nullptr || r->prev != nullptr) return false;
-    const auto raw = path_as_written(r);
-    return raw && (raw->find("/.") != std::string_view::npos || raw->find("%2") != std::string_view::npos);
+// The request whose line a program that serves `r` reads in REQUEST_URI, unless it was judged before: of a redirect by
+// an ErrorDocument, the first request is not if no gate has let it in. Null: none.
+const request_rec* request_line_of(const request_rec* r) noexcept {
+    if ((r->main == nullptr && r->prev == nullptr) || is_destination_of_backend(r)) return r;
+    while (r->main != nullptr) r = r->main;
+    if (r->prev == nullptr) return nullptr;
+    while (r->prev != nullptr) r = r->prev;
+    return was_let_in(r) ? nullptr : r;
 }
 
-// The path of the request, if a module (mod_rewrite with [PT]) replaced it before httpd chose the sections: a program
-// still reads it in REQUEST_URI.
+// Whether httpd may have removed segments from the written path: an application that uses REQUEST_URI sees them.
+bool may_have_removed_segments(const request_rec* r) noexcept {
+    const auto raw = path_as_written(r);
+    return raw && (raw->starts_with("//") || raw->find("/.") != std::string_view::npos ||
+                   raw->find("%2") != std::string_view::npos);
+}
+
+// The path of the request, if a module (mod_rewrite with [PT]) replaced it before httpd chose the sections, or an
+// ErrorDocument was asked for instead: a program still reads it in REQUEST_URI.
 std::optional<std::string_view> replaced_path(const request_rec* r) noexcept {
-    const bool is_first = r->main == nullptr && r->prev == nullptr;
-    if (!is_first || r->uri == r->parsed_uri.path || r->parsed_uri.path == nullptr) return std::nullopt;
-    const std::string_view asked = r->parsed_uri.path;
+    const request_rec* const line = request_line_of(r);
+    if (line == nullptr || r->uri == line->parsed_uri.path || line->parsed_uri.path == nullptr) return std::nullopt;
+    const std::string_view asked = line->parsed_uri.path;
     return asked.starts_with('/') && asked != r->uri ? std::optional(asked) : std::nullopt;
 }
 
@@ -246,14 +257,18 @@ bool is_plain_file(const request_rec* r) noexcept {
 }
 
 // Whether an application may read the path of the request line.
-bool is_request_line_read(const request_rec* r) noexcept { return !is_proxied_as_decided(r) && !is_plain_file(r); }
+bool is_request_line_read(const request_rec* r) noexcept {
+    return is_destination_of_backend(r) || (!is_proxied_as_decided(r) && !is_plain_file(r));
+}
 
 // The path as the client wrote it if an application may read it; else nullopt.
 std::optional<std::string_view> raw_path(const request_rec* r) {
-    const auto raw = path_as_written(r);
-    if (is_proxied_as_written(r)) return raw;
-    const bool is_read = raw && may_have_removed_dots(r) && is_request_line_read(r) && has_raw_dot_segment(*raw);
-    return is_read ? raw : std::nullopt;
+    if (is_proxied_as_written(r)) return path_as_written(r);
+    const request_rec* const line = request_line_of(r);
+    if (line == nullptr || !is_request_line_read(r)) return std::nullopt;
+    if (line != r) return path_as_written(line);
+    const auto raw = may_have_removed_segments(r) ? path_as_written(r) : std::nullopt;
+    return raw && has_removed_segment(*raw) ? raw : std::nullopt;
 }
 
 // All readings other than the path itself; nullopt: too many.
@@ -283,8 +298,11 @@ bool is_plain(const request_rec* r) noexcept {
     const std::string_view path = r->uri != nullptr ? r->uri : "";
     if (path.empty()) return true;
     if (!is_plain_path(path)) return false;
+    const request_rec* const line = request_line_of(r);
+    if (line != nullptr && line != r) return false;
     if (is_as_written(r, path.size())) return true;
-    return !may_have_removed_dots(r) && !replaced_path(r) && (!is_proxied_as_written(r) || path_as_written(r) == path);
+    return (line == nullptr || !may_have_removed_segments(r)) && !replaced_path(r) &&
+           (!is_proxied_as_written(r) || path_as_written(r) == path);
 }
 
 bool is_read_otherwise_now(const request_rec* r) {

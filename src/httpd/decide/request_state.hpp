@@ -68,6 +68,7 @@ struct RequestState {
     bool provider_asked = false;          // a Require mtls-* was evaluated for this request
     bool is_authorizing = false;          // httpd's auth_checker runs inside ours
     bool reaches_below = false;           // a recursive WebDAV method: grants must cover everything below
+    bool overrides_method = false;        // a header of the client may replace the method in a backend
     bool fixups_done = false;
     bool is_served = false;            // its handler has started; not set for GET and HEAD
     bool is_listing = false;           // its handler lists a directory
@@ -79,6 +80,9 @@ RequestState& request_state(request_rec* r);
 inline RequestState* find_state(const request_rec* r) {
     return static_cast<RequestState*>(ap_get_module_config(r->request_config, &mtls_authz_module));
 }
+
+// Whether the request has passed this module's checks; one that httpd answered with an error before has not.
+bool was_let_in(const request_rec* r) noexcept;
 
 // Sets the partner as user. Valid for this request only; satisfies no Require of another request.
 void set_own_user(request_rec* r, std::string_view partner);

@@ -131,7 +131,6 @@ Branch read_branch(cmd_parms* cmd, ReadOwn read_own) {
             out.has_alternatives = true;
         }
     }
-    out.is_alias = is(child, "<AuthzProviderAlias");
     const bool stands_alone = parent != nullptr && is_alone(parent, child);
     out.has_alternatives = out.has_alternatives || (!out.companions.empty() && !stands_alone);
     return out;
@@ -139,7 +138,7 @@ Branch read_branch(cmd_parms* cmd, ReadOwn read_own) {
 
 bool grants_request(request_rec* r, const Branch& branch) {
     const AuthMerging merging = dir_config(r).auth_merging;
-    if (branch.is_negated || branch.is_alias || merging == AuthMerging::kMixed) return false;
+    if (branch.is_negated || merging == AuthMerging::kMixed) return false;
     const bool is_proved = !branch.has_alternatives && merging == AuthMerging::kNone;
     return is_proved || hold_quietly(r, branch.companions);
 }

@@ -34,7 +34,6 @@ struct Branch {
     std::vector<AuthzNode> companions;
     bool has_alternatives = false;  // such a <RequireAll> has alternatives: a grant does not prove that it held
     bool is_negated = false;        // after `not` or in <RequireNone>: it never grants
-    bool is_alias = false;          // in <AuthzProviderAlias>: its places of use are not known
 };
 
 Branch read_branch(cmd_parms* cmd, ReadOwn read_own);

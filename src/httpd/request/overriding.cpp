@@ -4,6 +4,7 @@
 #include <span>
 #include <utility>
 
+#include "httpd/decide/request_state.hpp"
 #include "httpd/request/forward.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/decide/override_header.hpp"
@@ -32,7 +33,9 @@ bool is_method_judged(const DirConfig& config) { return traits_of(config).method
 
 [[gnu::noinline]] int remove_path_overrides(request_rec* r) {
     return guarded(r, [&] {
-        if (server_config(r->server).has_gates) remove(r->headers_in, Overrides::kPath);
+        if (!server_config(r->server).has_gates) return DECLINED;
+        remove(r->headers_in, Overrides::kPath);
+        if (has_method_override(r)) request_state(r).overrides_method = true;
         return DECLINED;
     });
 }

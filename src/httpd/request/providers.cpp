@@ -50,6 +50,10 @@ const char* context_fault(cmd_parms* cmd) {
     if (is_within(cmd, "<Limit") || is_within(cmd, "<LimitExcept")) {
         return "cannot occur within <Limit> or <LimitExcept>; use MTLSAllow ... methods=";
     }
+    if (equal_nocase(cmd->directive->directive, "<AuthzProviderAlias")) {
+        return "cannot have an alias, which would hide the sections that it guards; write the Require mtls-* line "
+               "there";
+    }
     return ap_check_cmd_context(cmd, NOT_IN_HTACCESS);
 }
 

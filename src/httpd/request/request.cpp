@@ -52,12 +52,12 @@ bool is_decided(const request_rec* r, const RequestState& request) {
 
 // Whether fixups need not decide again: the request is no subrequest or redirect, httpd runs no provider of this
 // module, and nothing known only in fixups can change the path or the method.
-bool is_settled(const request_rec* r, const DirConfig& config, const RequestDecision& d) {
+bool is_settled(const request_rec* r, const DirConfig& config, const RequestState& request, const RequestDecision& d) {
     const State& s = state();
     const bool is_first = r->main == nullptr && r->prev == nullptr;
     const bool is_simple = !config.has_provider && !config.remote_user.value_or(false) && !s.has_cache;
     return d.granted() && is_first && is_simple && config.forward == nullptr && d.has_one_reading &&
-           !acts_on_all_below(r->method_number);
+           !acts_on_all_below(r) && !request.overrides_method;
 }
 
 void decide_anew(request_rec* r, RequestState& request, const DirConfig& config) {
@@ -69,7 +69,7 @@ void decide_anew(request_rec* r, RequestState& request, const DirConfig& config)
     d.duration = nanoseconds_since(start);
     request.handover = nullptr;
     if (d.granted()) hand_over(r, request, d);
-    request.is_settled = is_settled(r, config, d);
+    request.is_settled = is_settled(r, config, request, d);
     request.reason = d.reason;
     const Outcome outcome = d.granted()                               ? Outcome::kAllow
                             : is_passed_by_log_only(config, d.reason) ? Outcome::kWouldDeny
@@ -127,14 +127,12 @@ void restore_application_variables(request_rec* r, RequestState& request, bool b
     return guarded(r, [&] { return check_access(r); });
 }
 
-int check_ungated(request_rec* r) {
-    const auto objection = find_objection(r);
-    if (!objection) return DECLINED;
+int refuse(request_rec* r, RequestState& request, const Objection& objection) {
     RequestDecision d;
-    d.reason = objection->reason;
-    d.detail = objection->detail;
-    RequestState& request = request_state(r);
+    d.reason = objection.reason;
+    d.detail = objection.detail;
     request.denied_for = request.reason = d.reason;
+    request.handover = nullptr;
     account_for(r, d, Outcome::kDeny, is_lookup(r));
     set_application_variables(r, request, true);
     return HTTP_FORBIDDEN;
@@ -150,7 +148,7 @@ int check_ungated(request_rec* r) {
 bool is_out_of_reach(const request_rec* r) {
     const DirConfig& config = dir_config(r);
     const bool is_first = r->main == nullptr && r->prev == nullptr;
-    return is_first && !has_gate(config) && !config.has_provider && !acts_on_all_below(r->method_number) && is_plain(r);
+    return is_first && !has_gate(config) && !config.has_provider && !acts_on_all_below(r) && is_plain(r);
 }
 
 // httpd copied the user of the originating request, and ran neither logins nor Require lines, because the merged
@@ -198,14 +196,13 @@ int decide_again(request_rec* r, RequestState& request, const DirConfig& config)
         request.decided_for = nullptr;
         request.provider_asked = false;
     }
+    if (request.overrides_method && acts_elsewhere_if_overridden(r)) remove_method_overrides(r);
     if (gate && !decide_once(r, request, config)) {
         set_application_variables(r, request, true);
         return status_of(request.reason);
     }
-    if (!gate) {
-        const int ungated = check_ungated(r);
-        if (ungated != DECLINED) return ungated;
-    }
+    if (const auto objection = gate ? std::nullopt : find_objection(r)) return refuse(r, request, *objection);
+    if (const auto objection = object_to_destination(r)) return refuse(r, request, *objection);
     // httpd skipped it, Satisfy Any bypassed it, or it was for another path.
     if (is_to_be_authorized(r, request)) {
         if (!gate) request.handover = nullptr;

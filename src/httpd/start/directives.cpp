@@ -89,6 +89,7 @@ const char* read_accept_front(cmd_parms* cmd, DirConfig& config, const char* arg
         return refuse(in_quotes(name, 100) + ": expected NAME... of partners that have MTLSFront, or none alone");
     }
     if (is_none) names.clear();
+    state().front_sections.push_back(&make_section(cmd, config));
     config.fronts = pool_new<AcceptedFronts>(cmd->pool, AcceptedFronts{std::move(names), place_of(cmd->directive)});
     if (is_none) return nullptr;
     state().accepted_fronts.push_back(config.fronts);

@@ -281,12 +281,21 @@ int check_after_start(server_rec* main_server) {
     return OK;
 }
 
+// An .htaccess file may set one, too.
+bool may_set_action(const ap_directive_t& d) {
+    const std::string_view args = d.args != nullptr ? trim(d.args) : "";
+    if (equal_nocase(d.directive, "AllowOverride") || equal_nocase(d.directive, "AllowOverrideList")) {
+        return !equal_nocase(args, "None");
+    }
+    return equal_nocase(d.directive, "Action") || equal_nocase(d.directive, "Script");
+}
+
 extern "C" int on_pre_config(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*) {
     return guarded(nullptr, HTTP_INTERNAL_SERVER_ERROR, [&] {
         start_reading(pconf);
         hook_caching();
         hook_handlers();
-        state().has_actions = ap_find_linked_module("mod_actions.c") != nullptr;
+        state().has_actions = ap_find_linked_module("mod_actions.c") != nullptr && is_any_directive(may_set_action);
         if (is_any_directive(authenticates_by_certificate)) hook_path_overrides();
         return OK;
     });

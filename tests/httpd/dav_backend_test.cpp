@@ -1,0 +1,105 @@
+// WebDAV that a backend serves: what its methods do elsewhere than at their path is decided as by mod_dav.
+#include "claims.hpp"
+#include "echo_backend.hpp"
+#include "front_site.hpp"
+#include "world.hpp"
+
+using namespace test;
+using namespace test::fronts;
+
+namespace {
+
+// Everything goes to a backend that answers with the request it got.
+struct Shared {
+    Site site;
+    EchoBackend backend;
+    explicit Shared(const std::string& lines) : site(), backend(site.httpd.next_port()) {
+        site.load("proxy").load("proxy_http").vhost(backend.pass("/"));
+        site.start(lines + location("/dav/acme", "MTLSAllow partner acme") +
+                   location("/dav/globex", "MTLSAllow partner globex"));
+    }
+    Response ask(const Identity* who, const char* method, const std::string& path, const std::string& headers = "") {
+        return site.get(who, path, headers, method);
+    }
+    // What a COPY of `from` to the Destination `to` is answered.
+    int copy(const Identity* who, const std::string& from, const std::string& to) {
+        return ask(who, "COPY", from, "Destination: " + to + "\r\n").status;
+    }
+};
+
+}  // namespace
+
+CLAIM(a_destination_that_a_backend_reads_is_decided_as_a_request_for_it) {
+    const World& w = world();
+    Shared dav(location("/dav/grant", "Require mtls-partner globex"));
+    const std::string own = "https://localhost:" + std::to_string(dav.site.httpd.port());
+    CHECK_EQUAL(dav.copy(&w.acme, "/dav/acme/x", own + "/dav/globex/x"), 403);
+    CHECK_EQUAL(dav.site.reason_for("/dav/acme/x"), "not-allowed");
+    CHECK_CONTAINS(dav.site.log_about("/dav/acme/x"), "its Destination '/dav/globex/x' may not be written to: 403");
+    CHECK_EQUAL(dav.copy(&w.acme, "/dav/acme/x", own + "/dav/acme/y"), 200);
+    CHECK_EQUAL(dav.copy(&w.globex, "/dav/globex/x", own + "/dav/grant/y"), 200);
+    // Out of an ungated place, too.
+    CHECK_EQUAL(dav.copy(nullptr, "/pub/x", "/pub/y"), 200);
+    for (const char* to : {"/dav/globex/x", "/dav/grant/x", "/dav/acme/../globex/x", "/pub/%2e%2e/dav/globex/x",
+                           "//host/dav/globex/x", "/dav%2fglobex/x", "/dav/globex;/x"}) {
+        test::check_equal(dav.copy(nullptr, "/pub/x", to), 403, to, __FILE__, __LINE__);
+        test::check_equal(dav.copy(&w.acme, "/dav/acme/x", own + to), 403, to, __FILE__, __LINE__);
+    }
+    CHECK_EQUAL(dav.ask(&w.acme, "MOVE", "/dav/acme/x", "Destination: /dav/globex/x\r\n").status, 403);
+    CHECK_EQUAL(dav.ask(&w.acme, "MOVE", "/dav/acme/x", "Destination: /dav/acme/y\r\n").status, 200);
+    // A backend may write to all that is below a destination.
+    CHECK_EQUAL(dav.copy(nullptr, "/pub/x", "/dav"), 403);
+}
+
+CLAIM(a_destination_that_cannot_be_told_is_refused) {
+    const World& w = world();
+    Shared dav("");
+    for (const char* to :
+         {"https://elsewhere.example/dav/acme/y", "dav/acme/y", "/dav/acme/y, /dav/globex/x", "urn:x"}) {
+        test::check_equal(dav.copy(&w.acme, "/dav/acme/x", to), 403, to, __FILE__, __LINE__);
+    }
+    CHECK_EQUAL(dav.site.reason_for("/dav/acme/x"), "bad-path");
+    // Of another method it means nothing.
+    CHECK_EQUAL(dav.ask(&w.acme, "PUT", "/dav/acme/x", "Destination: urn:x\r\n").status, 200);
+}
+
+CLAIM(delete_and_move_reach_below_whatever_depth_says) {
+    const World& w = world();
+    Shared dav(location("/dav", "MTLSAllow any-partner"));
+    const std::string flat = "Depth: 0\r\n";
+    CHECK_EQUAL(dav.ask(&w.acme, "DELETE", "/dav/", flat).status, 403);
+    CHECK_EQUAL(dav.site.reason_for("/dav/"), "nested-gate");
+    CHECK_EQUAL(dav.ask(&w.acme, "MOVE", "/dav/", flat + "Destination: /dav/acme/all\r\n").status, 403);
+    CHECK_EQUAL(dav.ask(&w.acme, "SEARCH", "/dav/").status, 403);
+    CHECK_EQUAL(dav.ask(&w.acme, "SEARCH", "/dav/acme/").status, 200);
+    CHECK_EQUAL(dav.ask(&w.acme, "PROPFIND", "/dav/", flat).status, 200);
+    CHECK_EQUAL(dav.ask(&w.acme, "DELETE", "/dav/acme/", flat).status, 200);
+}
+
+CLAIM(a_header_makes_no_request_one_that_acts_elsewhere) {
+    const World& w = world();
+    Shared dav(location("/dav", "MTLSAllow any-partner"));
+    const std::string deletes = "X-HTTP-Method-Override: DELETE\r\n";
+    const auto got = [&](const char* path, const std::string& headers) {
+        return dav.ask(&w.acme, "POST", path, headers).body;
+    };
+    CHECK(got("/dav/", deletes).find("DELETE") == std::string::npos);
+    CHECK(got("/", deletes).find("DELETE") == std::string::npos);
+    CHECK_CONTAINS(got("/dav/acme/", deletes), "DELETE");
+    CHECK(got("/pub/x", "X-HTTP-Method: COPY\r\nDestination: /dav/globex/x\r\n").find("COPY") == std::string::npos);
+    CHECK_CONTAINS(got("/pub/x", "X-HTTP-Method: COPY\r\n"), "COPY");
+}
+
+CLAIM(what_a_front_brings_reaches_no_place_below_that_accepts_it_not) {
+    const World& w = world();
+    FrontSite s(location("/gate", "SetHandler some-program\nMTLSAllow partner acme\nMTLSAcceptFront lb") +
+                location("/gate/keys", "MTLSAcceptFront none") + location("/gate/same/sub", "MTLSAcceptFront lb"));
+    const auto deletes = [&](const Identity& tls, const std::string& path, const std::string& headers) {
+        s.get(&tls, path, headers, "DELETE");
+        return s.reason_for(path);
+    };
+    CHECK_EQUAL(deletes(edge().lb, "/gate/", cert(w.acme)), "nested-gate");
+    CHECK(deletes(edge().lb, "/gate/same/", cert(w.acme)) != "nested-gate");
+    // The connection's own certificate counts there as it does here.
+    CHECK(deletes(w.acme, "/gate/own/../", "") != "nested-gate");
+}
