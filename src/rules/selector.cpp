@@ -61,10 +61,14 @@ std::optional<std::size_t> domain_at(std::string_view address) {
 
 std::vector<std::string> email_readings(std::string_view address) {
     std::vector<std::string> out;
-    if (domain_at(address)) return out;
+    if (domain_at(address)) {
+        if (const auto other = dns_reading(address)) out.emplace_back(*other);
+        return out;
+    }
     const auto parts = split(address, '@');
     for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
-        out.push_back(std::string(parts[i]) + "@" + std::string(parts[i + 1]));
+        const std::string_view domain = dns_reading(parts[i + 1]).value_or(parts[i + 1]);
+        out.push_back(std::string(parts[i]) + "@" + std::string(domain));
     }
     return out;
 }
@@ -422,12 +426,13 @@ Answer Selector::test_uri(const CertificateFacts& facts) const {
 
 Answer Selector::test_uri(std::string_view uri) const {
     const std::string canonical = canonical_uri(uri);
-    if (form_ == Form::kExact) return answer(canonical == operand_);
-    if (uri_pattern_matches(operand_, canonical)) return Answer::kYes;
+    const bool is_exact = form_ == Form::kExact;
+    if (is_exact ? canonical == operand_ : uri_pattern_matches(operand_, canonical)) return Answer::kYes;
     const auto readings = uri_readings(canonical);
-    const bool may_fit = !readings || std::any_of(readings->begin(), readings->end(), [this](const std::string& other) {
-        return uri_pattern_may_match(operand_, other);
-    });
+    const auto fits = [&](const std::string& other) {
+        return is_exact ? other == operand_ : uri_pattern_may_match(operand_, other);
+    };
+    const bool may_fit = !readings || std::any_of(readings->begin(), readings->end(), fits);
     return may_fit ? Answer::kCannotTell : Answer::kNo;
 }
 

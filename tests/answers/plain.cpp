@@ -102,9 +102,12 @@ std::set<std::string> spellings(const std::string& uri) {
         for (const std::string& one : std::set<std::string>(out)) out.insert(change(one));
     };
     add([&](const std::string& one) { return replace(one, "//u@", "//"); });
+    add([&](const std::string& one) { return replace(one, ":443/", "/"); });
+    add([&](const std::string& one) { return replace(one, ".org./", ".org/"); });
     add([](const std::string& one) { return one.substr(0, one.find('?')); });
     add([&](const std::string& one) { return replace(one, "%2F", "/"); });
     add([&](const std::string& one) { return replace(one, "/x/..", ""); });
+    add([&](const std::string& one) { return replace(one, "/y/..", ""); });
     add([](const std::string& one) { return one.ends_with('/') ? one.substr(0, one.size() - 1) : one; });
     return out;
 }
@@ -112,8 +115,9 @@ std::set<std::string> spellings(const std::string& uri) {
 bool uri_may_fit(const std::string& wanted, const std::string& uri) {
     const auto pattern = uri_pieces(wanted);
     const auto all = spellings(uri);
-    return is_pattern(pattern) && std::any_of(all.begin(), all.end(),
-                                              [&](const std::string& one) { return pattern_fits(pattern, one, true); });
+    return std::any_of(all.begin(), all.end(), [&](const std::string& one) {
+        return is_pattern(pattern) ? pattern_fits(pattern, one, true) : pattern == uri_pieces(one);
+    });
 }
 
 bool dns_may_fit(const std::string& wanted, const std::string& name) {
@@ -121,8 +125,9 @@ bool dns_may_fit(const std::string& wanted, const std::string& name) {
 }
 
 bool email_may_fit(const std::string& wanted, const std::string& address) {
-    const auto parts = pieces(address, '@');
+    auto parts = pieces(address, '@');
     for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
+        while (parts[i + 1].ends_with('.')) parts[i + 1].pop_back();
         if (email_fits(wanted, parts[i] + "@" + parts[i + 1])) return true;
     }
     return false;

@@ -41,7 +41,7 @@ const std::vector<std::string> kDns = {"a.example.org",      "b.a.example.org", 
 const std::vector<std::string> kWantedDns = {"a.example.org",   "*.example.org",    "**.example.org",
                                              "*.a.example.org", "**.a.example.org", "B.a.example.org"};
 const std::vector<std::string> kEmails = {"ops@a.example.org", "OPS@a.example.org", "ops@A.Example.org",
-                                          "x@ops@a.example.org"};
+                                          "x@ops@a.example.org", "ops@a.example.org."};
 const std::vector<std::string> kWantedEmails = {"ops@a.example.org", "*@a.example.org", "*@b.example.org"};
 const std::vector<std::string> kUris = {"https://a.example.org/x",
                                         "https://A.example.org/x/y",
@@ -58,6 +58,9 @@ const std::vector<std::string> kUris = {"https://a.example.org/x",
                                         "spiffe://TD/ns/a",
                                         "spiffe://td/ns/a%2Fb",
                                         "https://u@a.example.org/x",
+                                        "https://a.example.org:443/x",
+                                        "https://a.example.org./x",
+                                        "https://a.example.org/y/../x",
                                         "https://a.example.org/x%2Fy",
                                         "https://a.example.org/x/y?q",
                                         "https://b.example.org/x?q"};

@@ -72,7 +72,8 @@ inline constexpr std::array<std::string_view, 27> kSelectorWords = {"subject",
 // part: parsers disagree about such an address, so it never matches.
 std::optional<std::size_t> domain_at(std::string_view address);
 
-// The addresses that some parsers see in one without domain_at(): the parts around each '@'.
+// Other addresses that some parsers see: without the trailing dots of the domain, and in one without domain_at() the
+// parts around each '@'.
 std::vector<std::string> email_readings(std::string_view address);
 
 // The name without its trailing dots, if it has any (RFC 1034 3.1: the same name); else nothing.
