@@ -43,7 +43,9 @@ const std::array<HandshakeRefusalText, 12> kHandshakeRefusals = {{
     {HandshakeRefusal::kTooDeep, "too-deep",
      "the path has more CAs than SSLVerifyDepth of this virtual host allows, which is 1 where it is not set; raise it"},
     {HandshakeRefusal::kOther, "other",
-     "mod_ssl refused the chain; detail= has OpenSSL's words, OCSP is the usual suspect"},
+     "mod_ssl refused the chain; detail= has the cause; for OCSP, see mod_ssl's own lines: an answer has to be signed "
+     "below a CA in SSLCACertificateFile, also with MTLSClientCA, or by a certificate in "
+     "SSLOCSPResponderCertificateFile"},
 }};
 
 const HandshakeRefusalText& text_of(HandshakeRefusal refusal) {
@@ -77,6 +79,7 @@ std::string unknown_algorithm(int verify_error, const X509* at) {
 std::string describe_verify_error(int verify_error, const X509* at) {
     if (handshake_refusal_of(verify_error, at) == HandshakeRefusal::kTooDeep)
         return X509_verify_cert_error_string(X509_V_ERR_CERT_CHAIN_TOO_LONG);
+    if (verify_error == X509_V_ERR_APPLICATION_VERIFICATION) return "mod_ssl's OCSP check refused it";
     std::string unknown = unknown_algorithm(verify_error, at);
     return unknown.empty() ? X509_verify_cert_error_string(verify_error) : unknown;
 }

@@ -227,6 +227,20 @@ CLAIM(mod_ssls_own_settings_count_for_live_anchors_too) {
     CHECK_EQUAL(with.get(as(revoked)), 0);
 }
 
+CLAIM(a_handshake_that_its_ocsp_check_refuses_says_so) {
+    CaSite site;
+    const std::string ocsp =
+        "SSLVerifyClient optional\nSSLOCSPDefaultResponder http://127.0.0.1:1/\nSSLOCSPOverrideResponder on\n";
+    site.start("On", ocsp + "SSLOCSPEnable leaf\n");
+    CHECK_EQUAL(site.get(as(world().acme)), 0);
+    const std::string log = site.httpd.error_log();
+    CHECK_CONTAINS(log, "refused handshake: reason=other detail=\"mod_ssl's OCSP check refused it\" claimed=acme");
+    CHECK_CONTAINS(log, "SSLOCSPResponderCertificateFile");
+    CaSite off;
+    off.start("On", ocsp + "SSLOCSPEnable off\n");
+    CHECK_EQUAL(off.get(as(world().acme)), 200);
+}
+
 CLAIM(each_virtual_host_that_sni_picks_has_its_own_setting) {
     const World& w = world();
     CaSite site;

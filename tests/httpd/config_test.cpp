@@ -153,6 +153,27 @@ CLAIM(a_crl_check_of_the_handshake_beside_live_anchors_is_warned_of) {
     }
 }
 
+CLAIM(an_ocsp_check_of_the_handshake_beside_live_anchors_is_warned_of) {
+    Draft d;
+    d.httpd.write("responder.pem", world().acme_ca.cert_pem());
+    const std::pair<const char*, bool> rows[] = {
+        {"MTLSClientCA On\nSSLOCSPEnable leaf", true},
+        {"MTLSClientCA Quiet\nSSLOCSPEnable on no_ocsp_for_cert_ok", true},
+        {"MTLSClientCA On\nSSLOCSPEnable on\nSSLOCSPResponderCertificateFile responder.pem", false},
+        {"MTLSClientCA On\nSSLOCSPEnable on\nSSLOCSPNoVerify on", false},
+        {"MTLSClientCA On\nSSLOCSPEnable on\nSSLOCSPNoVerify off", true},
+        {"MTLSClientCA On\nSSLOCSPEnable off", false},
+        {"SSLOCSPEnable leaf", false},
+    };
+    for (const auto& [lines, is_warned] : rows) {
+        d.httpd.set_vhost_lines(std::string(lines) + "\n");
+        const auto out = d.check(partner("") + location("/x", "MTLSAllow partner p"));
+        CHECK_EQUAL(out.status, 0);
+        test::check_equal(out.text.find("mod_ssl verifies OCSP answers by") != std::string::npos, is_warned, lines,
+                          __FILE__, __LINE__);
+    }
+}
+
 CLAIM(a_senseless_gate_stops_the_start_and_says_where) {
     Draft d;
     d.refuses(location("/x", "MTLSAllow"), "expected any-partner, by-grant, none, partner NAME... or group NAME...");

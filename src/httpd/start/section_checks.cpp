@@ -192,6 +192,17 @@ void check_client_ca(const server_rec* s, const Policy& policy, Findings& findin
                  "in the handshake partners whose CRL is in MTLSCRLFile alone: write SSLCARevocationCheck " +
                  check.front() + " no_crl_for_cert_ok");
     }
+    const std::string ocsp = server_setting(s, "SSLOCSPEnable");
+    const bool asks_ocsp = !ocsp.empty() && !equal_nocase(ocsp, "off");
+    const bool trusts_responders = !server_setting(s, "SSLOCSPResponderCertificateFile").empty() ||
+                                   equal_nocase(server_setting(s, "SSLOCSPNoVerify"), "on");
+    if (asks_ocsp && !trusts_responders) {
+        warn(findings, {},
+             "the virtual host '" + std::string(host_name(s)) + "' has SSLOCSPEnable " + ocsp +
+                 " beside MTLSClientCA: mod_ssl verifies OCSP answers by its own CAs alone, and refuses in the "
+                 "handshake partners whose trust anchor it does not have: name their responders' certificates in "
+                 "SSLOCSPResponderCertificateFile, or write SSLOCSPEnable off, and let mtls-authz fetch ask");
+    }
     if (mode == ClientCaMode::kOn && !policy.cas().announced_names(kMostAnnouncedBytes, apr_time_sec(apr_time_now()))) {
         warn(findings, {},
              "MTLSClientCA On: the names of all trust anchors are more than 16 kB, so none are announced, and clients "
