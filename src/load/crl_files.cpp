@@ -193,11 +193,14 @@ bool CrlFiles::poll_file(const std::string& path, File& file, const CasByName& c
                          std::vector<Diagnostic>& findings) {
     constexpr std::size_t kLargestFile = 256UL << 20;
     const bool had_lists = !file.lists.empty();
+    bool some_count = false;  // of the lists that are there now
     const auto complain = [&](const std::string& what) {
         findings.push_back(
             {Diagnostic::Severity::kError,
              {path, 0},
-             what + (had_lists ? ": what was in force stays so" : ": no list of this file is in force")});
+             what + (!some_count ? had_lists ? ": what was in force stays so" : ": no list of this file is in force"
+                     : had_lists ? ": the other lists of this file are in force, and what they do not replace stays so"
+                                 : ": the other lists of this file are in force")});
     };
     const auto cannot_use = [&](const std::string& issuer, const std::string& why) {
         file.unusable[issuer] = "a CRL at hand cannot be used: " + path + ": " + why;
@@ -226,8 +229,11 @@ bool CrlFiles::poll_file(const std::string& path, File& file, const CasByName& c
         return true;
     }
     DecodedCrls decoded = decode_crls(content.value());
-    if (!decoded.fault.empty()) complain(decoded.fault);
-    if (decoded.lists.empty() && decoded.broken.empty()) return false;
+    std::vector<std::string> faults;
+    if (!decoded.fault.empty()) faults.push_back(decoded.fault);
+    const bool is_empty = decoded.lists.empty() && decoded.broken.empty();
+    if (is_empty && !faults.empty()) complain(faults.front());
+    if (is_empty) return false;
     file.unusable.clear();
     file.digests.clear();
     // A list that was never verified disappears with an edit of its file.
@@ -237,7 +243,7 @@ bool CrlFiles::poll_file(const std::string& path, File& file, const CasByName& c
         const std::string name = read_name(*X509_CRL_get_issuer(list.get())).canonical;
         auto crl = Crl::read(std::move(list));
         if (!crl.ok()) {
-            complain(crl.error());
+            faults.push_back(crl.error());
             cannot_use(name, crl.error());
             continue;
         }
@@ -245,8 +251,10 @@ bool CrlFiles::poll_file(const std::string& path, File& file, const CasByName& c
         file.lists.push_back(crl.value());
         file.digests.insert(crl.value()->digest());
         const std::string fault = into.add(std::move(crl.value()), cas, std::time(nullptr));
-        if (!fault.empty()) complain("the CRL of " + in_double_quotes(issuer) + " " + fault);
+        if (!fault.empty()) faults.push_back("the CRL of " + in_double_quotes(issuer) + " " + fault);
+        some_count = some_count || fault.empty();
     }
+    for (const std::string& fault : faults) complain(fault);
     return true;
 }
 

@@ -358,6 +358,36 @@ CLAIM(a_list_past_or_near_its_end_is_reported_once_when_it_is_read) {
     std::filesystem::remove_all(folder);
 }
 
+CLAIM(a_file_with_one_broken_list_among_good_ones_says_that_those_count) {
+    const Pki& p = pki();
+    std::string folder = "/tmp/mtls-crl-XXXXXX";
+    CHECK(mkdtemp(folder.data()) != nullptr);
+    const std::string good = test::make_crl(p.ca, {{{&p.bad, -1}}});
+    const std::string broken = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n";
+    const auto known = known_of({&p.ca});
+    CrlFiles files;
+    const auto said_of = [&](const std::string& content) {
+        std::ofstream(folder + "/ca.crl") << content;
+        std::vector<Diagnostic> said;
+        for (int i = 0; i < 3; ++i) files.look(known, known, said);
+        CHECK_EQUAL(said.size(), 1U);
+        return said.front().message;
+    };
+    files.watch({{folder + "/ca.crl", "ca.crl", {"httpd.conf", 1}}}, known_of({}));
+    CHECK_EQUAL(said_of(broken), "holds a CRL that cannot be read: no list of this file is in force");
+    CHECK_EQUAL(said_of(good + broken), "holds a CRL that cannot be read: the other lists of this file are in force");
+    CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "revoked");
+    CHECK_EQUAL(said_of(broken + broken), "holds a CRL that cannot be read: what was in force stays so");
+    CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "revoked");
+    CrlSpec newer;
+    newer.number = 2;
+    CHECK_EQUAL(said_of(broken + test::make_crl(p.ca, newer)),
+                "holds a CRL that cannot be read: the other lists of this file are in force, and what they do not "
+                "replace stays so");
+    CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "good");
+    std::filesystem::remove_all(folder);
+}
+
 CLAIM(what_one_list_throws_holds_up_no_other_and_is_tried_again) {
     const Pki& p = pki();
     std::string folder = "/tmp/mtls-crl-XXXXXX";
