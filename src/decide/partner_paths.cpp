@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "mtls_authz/certificate/spiffe_id.hpp"
+#include "mtls_authz/trust/signature_cache.hpp"
 
 namespace mtls {
 
@@ -146,6 +147,27 @@ PathAnswer* PartnerPaths::server_path(const Policy::Match& match) {
                                    [&](const std::string& id) { return policy_.cas().names(id, now_); });
     if (named) last_failure_ = "a CA on the path is a partner's own trust anchor";
     return named ? nullptr : &answer;
+}
+
+std::string PartnerPaths::anchor_fault(const Policy::Match& match) {
+    std::vector<Link> certificates = helpers_for(nearest_, match.partner);
+    certificates.insert(certificates.begin(), leaf_link());
+    for (const Anchor& anchor : match.partner->anchors->anchors) {
+        if (!anchor.window.contains(now_)) continue;
+        for (const AnchorCertificate& c : anchor.certificates) {
+            if (c.is_ca) continue;
+            X509& ca = *held_.get(c);
+            const std::string fault = why_it_issues_nothing(ca);
+            const auto is_issued = [&](const Link& link) {
+                return X509_NAME_cmp(X509_get_issuer_name(link.certificate), X509_get_subject_name(&ca)) == 0 &&
+                       is_signed_by(*link.certificate, link.sha256, c.spki_sha256, [&] { return &ca; });
+            };
+            if (fault.empty() || std::none_of(certificates.begin(), certificates.end(), is_issued)) continue;
+            return std::string(X509_verify_cert_error_string(X509_V_ERR_INVALID_CA)) + " (at CA " +
+                   std::string(c.subject_text) + "): " + fault;
+        }
+    }
+    return {};
 }
 
 bool PartnerPaths::server_trusts_it() {

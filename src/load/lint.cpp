@@ -148,16 +148,23 @@ private:
         const std::string what =
             "MTLSTrustAnchor " + std::string(anchor.file) + ": " + in_double_quotes(c.subject_text) + " ";
         const std::string date = format_time(c.not_after);
-        if (c.not_after < now_) {
+        const bool has_end = c.not_after != INT64_MIN;  // else the builder has reported it as malformed
+        if (has_end && c.not_after < now_) {
             warn(anchor.where,
                  what + "expired on " + date + ": nothing under it is let in; ask the partner for the next one");
-        } else if (c.not_after < soon_) {
+        } else if (has_end && c.not_after < soon_) {
             warn(anchor.where,
                  what + "expires on " + date + ": ask the partner for the next one, and add it beside this");
         }
         const X509Ptr certificate = c.decode();
-        if (!c.is_ca && !is_self_issued(*certificate))
+        const std::string fault = c.is_ca ? "" : why_it_issues_nothing(*certificate);
+        if (!fault.empty()) {
+            warn(anchor.where, what + "is let in alone, and nothing that it issued: " + fault +
+                                   ": if it is a CA, ask the partner for its certificate with basicConstraints and "
+                                   "keyCertSign");
+        } else if (!c.is_ca && !is_self_issued(*certificate)) {
             warn(anchor.where, what + "is no CA: it alone is let in, and nothing that its CA issues after it");
+        }
         const EVP_PKEY* const key = X509_get0_pubkey(certificate.get());
         if (key != nullptr && EVP_PKEY_get_security_bits(key) < kLeastSecurityBits) {
             warn(anchor.where, what + "has a weak key: expected at least RSA with 2048 bits, or P-256");

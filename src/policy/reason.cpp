@@ -76,8 +76,9 @@ const ReasonText& text_of(Reason reason) { return kReasons[static_cast<std::size
 
 namespace {
 
-// The class of the error whose text `detail` begins with, as describe_verify_error() writes it.
+// The class of the error whose text `detail` begins with, as describe_verify_error() and PathSearch write it.
 HandshakeRefusal refusal_in(std::string_view detail) {
+    if (detail.starts_with("malformed: ")) return HandshakeRefusal::kMalformed;
     constexpr int kPastLast = 128;  // OpenSSL 3.5 has 95 codes
     HandshakeRefusal out = HandshakeRefusal::kOther;
     std::size_t longest = 0;
@@ -117,6 +118,11 @@ std::string_view advice_for(Reason reason, std::string_view detail) {
         case HandshakeRefusal::kMalformed:
             return "the issuer is the partner's, but a certificate of the path does not have the form that RFC 5280 "
                    "gives it (detail= has the rule): its issuer has to issue another one";
+        case HandshakeRefusal::kUnknownCa:
+            return "the issuer is the partner's, but the certificate names an older certificate of that CA "
+                   "(authorityKeyIdentifier, detail=), as after a renewal under the same key: put that certificate "
+                   "beside the new one into MTLSTrustAnchor, or MTLSIntermediate, or ask the partner for a "
+                   "certificate that the renewed CA issued";
         default:
             return text_of(reason).sentence;
     }

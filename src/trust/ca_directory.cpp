@@ -29,6 +29,14 @@ bool has_ca_flag(const X509& certificate) {
     return X509_check_ca(const_cast<X509*>(&certificate)) == kByBasicConstraints;
 }
 
+std::string why_it_issues_nothing(const X509& certificate) {
+    auto& c = const_cast<X509&>(certificate);
+    if ((X509_get_extension_flags(&c) & EXFLAG_CA) != 0) return "its keyUsage has no keyCertSign";
+    if (X509_check_ca(&c) == 0) return {};
+    if (X509_get_version(&c) == X509_VERSION_1) return "it is of X.509 version 1, which has no basicConstraints";
+    return "it has no basicConstraints with CA:TRUE";
+}
+
 ReadCertificate::ReadCertificate(X509Ptr c)
     : certificate(std::move(c)), facts(read_facts(*certificate)), is_ca(has_ca_flag(*certificate)) {}
 

@@ -176,8 +176,32 @@ PathAnswer PathSearch::run() {
     const auto is_leaf = [&](const Link& link) { return X509_cmp(link.certificate, question_.leaf.certificate) == 0; };
     const auto& trusted = question_.trusted;
     if (std::any_of(trusted.begin(), trusted.end(), is_leaf) ? try_path() : extend()) return std::move(answer_);
-    if (!saw_a_path()) answer_.detail = "no certificate at hand leads to this partner's trust anchor";
+    if (saw_a_path()) return std::move(answer_);
+    answer_.detail = find_other_identifier();
+    if (answer_.detail.empty()) answer_.detail = "no certificate at hand leads to this partner's trust anchor";
     return std::move(answer_);
+}
+
+// After the renewal of a CA under its old key, a certificate may still identify the CA's previous certificate.
+std::string PathSearch::find_other_identifier() {
+    std::vector<const Link*> certificates = {&question_.leaf};
+    for (const Link& helper : question_.helpers) certificates.push_back(&helper);
+    for (const Link* below : certificates) {
+        for (const auto* links : {&question_.trusted, &question_.helpers}) {
+            for (const Link& above : *links) {
+                const int error = X509_check_issued(above.certificate, below->certificate);
+                const bool is_identifier =
+                    error == X509_V_ERR_AKID_ISSUER_SERIAL_MISMATCH || error == X509_V_ERR_AKID_SKID_MISMATCH;
+                if (!is_identifier || !is_signed(above, *below)) continue;
+                return X509_verify_cert_error_string(error) +
+                       (below == &question_.leaf ? std::string() : at_ca(*below->certificate)) +
+                       ": its authorityKeyIdentifier names another certificate of " +
+                       in_double_quotes(read_name(*X509_get_subject_name(above.certificate)).text()) +
+                       " than the one at hand";
+            }
+        }
+    }
+    return {};
 }
 
 // Tries the issuers of the last certificate of the chain; true if one leads to a path.
@@ -198,7 +222,10 @@ bool PathSearch::extend() {
 }
 
 bool PathSearch::issued(const Link& above, const Link& below) {
-    if (X509_check_issued(above.certificate, below.certificate) != X509_V_OK) return false;
+    return X509_check_issued(above.certificate, below.certificate) == X509_V_OK && is_signed(above, below);
+}
+
+bool PathSearch::is_signed(const Link& above, const Link& below) {
     const auto [result, is_new] = signed_by_.emplace(std::pair(below.certificate, above.certificate), false);
     if (is_new) {
         const std::string computed = below.sha256.empty() ? certificate_sha256(*below.certificate) : std::string();
@@ -221,15 +248,15 @@ bool PathSearch::try_path() {
     for (const Link* link : chain_) {
         const bool is_ca = link != chain_.front();
         certificates.push_back(link->certificate);
-        if (is_ca && !link->is_valid_at(question_.now)) {
-            const int error =
-                question_.now < link->not_before ? X509_V_ERR_CERT_NOT_YET_VALID : X509_V_ERR_CERT_HAS_EXPIRED;
-            return refuse(X509_verify_cert_error_string(error) + at_ca(*link->certificate));
-        }
         if (!is_ca) continue;
         cas.push_back(read_ca(*link));
         const std::string& malformed = cas.back()->malformed;
         if (!malformed.empty()) return refuse("malformed: " + malformed + at_ca(*link->certificate));
+        if (!link->is_valid_at(question_.now)) {
+            const int error =
+                question_.now < link->not_before ? X509_V_ERR_CERT_NOT_YET_VALID : X509_V_ERR_CERT_HAS_EXPIRED;
+            return refuse(X509_verify_cert_error_string(error) + at_ca(*link->certificate));
+        }
     }
     // RFC 5280 6.1.4 (k). OpenSSL takes an anchor of version 1, too.
     for (std::size_t i = 1; i < certificates.size(); ++i) {

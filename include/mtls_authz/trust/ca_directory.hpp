@@ -93,6 +93,8 @@ struct AnchorSet {
 
 // Whether basicConstraints has cA TRUE; keyUsage and others are not checked.
 bool has_ca_flag(const X509& certificate);
+// Why a certificate without has_ca_flag() that looks like a CA's issues nothing: a clause; "" if it does not.
+std::string why_it_issues_nothing(const X509& certificate);
 
 // The names and keys of all CAs in the policy. CaDirectoryBuilder makes it; its parts are in the arena passed to
 // finish().

@@ -1,0 +1,141 @@
+// What a refusal says about the path: the fault of the certificate that is to be replaced.
+#include <openssl/x509v3.h>
+
+#include <string>
+#include <string_view>
+
+#include "cas.hpp"
+#include "claims.hpp"
+#include "mtls_authz/load/lint.hpp"
+#include "mtls_authz/policy/reason.hpp"
+#include "policy_draft.hpp"
+
+using namespace mtls;
+using namespace test;
+
+namespace {
+
+std::string said_by_lint(const Policy& policy) {
+    std::string out;
+    for (const Diagnostic& found : lint_policy(policy, now())) out += found.message + "\n";
+    return out;
+}
+
+std::string advice_of(const Identification& who) { return std::string(advice_for(who.reason, who.detail)); }
+
+// A client whose authorityKeyIdentifier has the issuer's own issuer and serial number alone.
+test::Identity client_by_serial(const test::Identity& ca) {
+    CertSpec spec = client_spec("api");
+    spec.key_identifiers = false;
+    spec.extensions = {{NID_authority_key_identifier, "issuer:always"}};
+    return test::issue(spec, &ca);
+}
+
+// The same with a notAfter that has fractions of a second, signed anew.
+test::Identity with_odd_end(const test::Identity& ca, const test::Identity& issuer) {
+    test::Identity out{X509Ptr(X509_dup(ca.cert.get())), key_of(ca)};
+    X509& certificate = *out.cert;
+    ASN1_TIME* const end = ASN1_STRING_type_new(V_ASN1_GENERALIZEDTIME);
+    ASN1_STRING_set(end, "20990101000000.5Z", -1);
+    X509_set1_notAfter(&certificate, end);
+    ASN1_STRING_free(end);
+    X509_sign(&certificate, issuer.key.get(), EVP_sha256());
+    return out;
+}
+
+}  // namespace
+
+CLAIM(a_certificate_that_names_an_older_certificate_of_its_ca_is_told_so) {
+    const auto old = test::issue(ca_spec("Acme CA"), nullptr);
+    const auto renewed = test::issue(ca_spec("Acme CA"), nullptr, key_of(old));
+    const auto root = test::issue(ca_spec("Root"), nullptr), other = test::issue(ca_spec("Acme CA"), nullptr);
+    const auto old_sub = test::issue(ca_spec("Sub"), &root);
+    const auto new_sub = test::issue(ca_spec("Sub"), &root, key_of(old_sub));
+    Draft d;
+    d.file("renewed.pem", renewed.cert_pem()).file("both.pem", renewed.cert_pem() + old.cert_pem());
+    d.file("root.pem", root.cert_pem());
+    const auto under = [&d](const std::string& anchor) {
+        return d.policy(partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor " + anchor));
+    };
+    const auto below = client_by_serial(old);
+    const auto refused = ask(*under("renewed.pem"), below);
+    CHECK_EQUAL(verdict(refused), "wrong-issuer");
+    CHECK_CONTAINS(refused.detail, "its authorityKeyIdentifier names another certificate of \"CN=Acme CA\"");
+    CHECK_CONTAINS(advice_of(refused), "beside the new one");
+    CHECK_EQUAL(verdict(ask(*under("both.pem"), below)), "granted acme");
+    CHECK_EQUAL(verdict(ask(*under("renewed.pem"), client_by_serial(renewed))), "granted acme");
+    // Another key is another CA.
+    const auto stranger = ask(*under("renewed.pem"), client_by_serial(other));
+    CHECK_EQUAL(verdict(stranger), "wrong-issuer");
+    CHECK(stranger.detail.find("authorityKeyIdentifier") == std::string::npos);
+    CHECK_CONTAINS(advice_of(stranger), "somebody else has a certificate with this partner's name");
+
+    const auto policy = under("root.pem");
+    const auto below_sub = client_by_serial(old_sub);
+    CHECK_EQUAL(verdict(ask(*policy, below_sub, {&old_sub})), "granted acme");
+    const auto renewed_sub = ask(*policy, below_sub, {&new_sub});
+    CHECK_EQUAL(verdict(renewed_sub), "wrong-issuer");
+    CHECK_CONTAINS(renewed_sub.detail, "names another certificate of \"CN=Sub\"");
+}
+
+CLAIM(an_anchor_that_issues_nothing_is_told_with_its_fault) {
+    CertSpec no_signing = ca_spec("Acme CA"), version_1 = ca_spec("Acme CA"), bare = ca_spec("Acme CA");
+    no_signing.key_usage = "critical,digitalSignature,cRLSign";
+    version_1.version = 0;
+    bare.basic_constraints = false;
+    bare.key_usage = "keyCertSign";
+    const std::pair<CertSpec, const char*> rows[] = {
+        {no_signing, "its keyUsage has no keyCertSign"},
+        {version_1, "it is of X.509 version 1, which has no basicConstraints"},
+        {bare, "it has no basicConstraints with CA:TRUE"},
+    };
+    for (const auto& [spec, fault] : rows) {
+        Draft d;
+        const auto ca = test::issue(spec, nullptr);
+        const auto policy =
+            d.file("ca.pem", ca.cert_pem()).policy(partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor ca.pem"));
+        const auto refused = ask(*policy, test::issue(client_spec("api"), &ca));
+        CHECK_EQUAL(verdict(refused), "not-verified");
+        CHECK_EQUAL(refused.detail, std::string("invalid CA certificate (at CA CN=Acme CA): ") + fault);
+        CHECK_CONTAINS(advice_of(refused), "a CA basicConstraints and keyCertSign");
+        CHECK_CONTAINS(said_by_lint(*policy), "\"CN=Acme CA\" is let in alone, and nothing that it issued: ");
+        CHECK_CONTAINS(said_by_lint(*policy), fault);
+        const auto stranger = ask(*policy, test::issue(client_spec("api"), nullptr));
+        CHECK_EQUAL(verdict(stranger) + stranger.detail, "not-verified");
+    }
+    // A certificate for itself alone is no fault.
+    Draft d;
+    const auto pinned = test::issue(client_spec("api"), nullptr), ca = test::issue(ca_spec("Acme CA"), nullptr);
+    const auto policy = d.file("pinned.pem", pinned.cert_pem())
+                            .file("ca.pem", ca.cert_pem())
+                            .policy(partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor pinned.pem ca.pem"));
+    CHECK_EQUAL(verdict(ask(*policy, pinned)), "granted acme");
+    CHECK_EQUAL(verdict(ask(*policy, test::issue(client_spec("api"), &ca))), "granted acme");
+    CHECK(said_by_lint(*policy).find("nothing that it issued") == std::string::npos);
+}
+
+CLAIM(a_ca_whose_end_cannot_be_read_is_malformed_and_not_expired) {
+    const auto root = test::issue(ca_spec("Root"), nullptr), sub = test::issue(ca_spec("Sub"), &root);
+    const auto odd_sub = with_odd_end(sub, root), odd_root = with_odd_end(root, root);
+    const auto direct = test::issue(client_spec("api"), &root), below = test::issue(client_spec("api"), &sub);
+    const auto under = [](const test::Identity& anchor) {
+        Draft d;
+        return d.file("ca.pem", anchor.cert_pem())
+            .policy(partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor ca.pem"));
+    };
+    CHECK_EQUAL(verdict(ask(*under(root), below, {&sub})), "granted acme");
+    const auto by_sub = ask(*under(root), below, {&odd_sub});
+    CHECK_EQUAL(verdict(by_sub), "wrong-issuer");
+    CHECK_EQUAL(by_sub.detail, "malformed: validity: a date that cannot be read (at CA CN=Sub)");
+    CHECK_CONTAINS(advice_of(by_sub), "does not have the form that RFC 5280 gives it");
+    const auto policy = under(odd_root);
+    const auto by_anchor = ask(*policy, direct);
+    CHECK_EQUAL(by_anchor.detail, "malformed: validity: a date that cannot be read (at CA CN=Root)");
+    CHECK(said_by_lint(*policy).find("expire") == std::string::npos);
+    // One that is over says so.
+    CertSpec over = ca_spec("Root");
+    over.not_after = -60;
+    const auto expired = test::issue(over, nullptr, key_of(root));
+    CHECK_CONTAINS(ask(*under(expired), direct).detail, "certificate has expired");
+    CHECK_CONTAINS(said_by_lint(*under(expired)), "expired on ");
+}
