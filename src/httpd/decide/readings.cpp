@@ -298,6 +298,8 @@ bool is_plain(const request_rec* r) noexcept {
     const std::string_view path = r->uri != nullptr ? r->uri : "";
     if (path.empty()) return true;
     if (!is_plain_path(path)) return false;
+    const bool is_first = r->main == nullptr && r->prev == nullptr;
+    if (is_first && is_as_written(r, path.size())) return true;
     const request_rec* const line = request_line_of(r);
     if (line != nullptr && line != r) return false;
     if (is_as_written(r, path.size())) return true;
