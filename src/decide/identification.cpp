@@ -120,12 +120,21 @@ void check_path(const Policy& policy, const PresentedCertificate& presented, con
     CrlSets crls = {&context.crls};
     if (by_server && context.server.crls) crls.push_back(context.server.crls.get());
     HeldCertificates held;
+    const auto with_server = [&](std::vector<X509Ptr> named, const std::string& name) {
+        for (const X509Ptr& ca : context.server.certificates) {
+            if (read_name(*X509_get_subject_name(ca.get())).canonical == name) named.push_back(share(*ca));
+        }
+        return named;
+    };
     const auto trusted_files = [&](const std::string& name) {
         auto named = policy.cas().cas_named(name, context.now);
-        for (std::size_t i = 0; by_server && i < context.server.certificates.size(); ++i) {
-            X509& ca = *context.server.certificates[i];
-            if (read_name(*X509_get_subject_name(&ca)).canonical == name) named.push_back(share(ca));
-        }
+        return by_server ? with_server(std::move(named), name) : std::move(named);
+    };
+    const auto all_cas = [&](const std::string& name) { return with_server(policy.cas().cas_named(name), name); };
+    const auto all_anchors = [&](const std::string& name) {
+        auto named = policy.cas().anchors_named(name);
+        if (!policy.some_trust_mod_ssl()) return named;
+        for (X509Ptr& ca : topmost_of(context.server.certificates)(name)) named.push_back(std::move(ca));
         return named;
     };
     const auto helpers = [&] {
@@ -137,7 +146,8 @@ void check_path(const Policy& policy, const PresentedCertificate& presented, con
     };
     std::vector<std::int64_t> edges;
     CrlSignerSearch signers(path.chain, crls,
-                            {trusted_files, helpers, presented.helpers, context.server.security_level, context.now},
+                            {trusted_files, all_cas, all_anchors, by_server, helpers, presented.helpers,
+                             context.server.security_level, context.now},
                             edges);
     for (std::size_t i = 0; i + 1 < path.chain.size() && out.reason == Reason::kGranted; ++i) {
         std::string detail;

@@ -182,11 +182,11 @@ private:
                     best = std::max(best, signers_.classify(*signer));
             }
             if (best >= CrlSigner::kInvalid) use(*list, best == CrlSigner::kValid);
-            const char* const fault = best == CrlSigner::kLacksCrlSign ? "its signer has no cRLSign in its keyUsage"
+            const std::string fault = best == CrlSigner::kLacksCrlSign ? "its signer has no cRLSign in its keyUsage"
                                       : best == CrlSigner::kInvalid    ? "its signer is expired or revoked"
-                                      : list->is_unverified()          ? "no known CA of that name has its signer's key"
-                                                                       : nullptr;
-            if (fault == nullptr) continue;
+                                      : best == CrlSigner::kUnrelated  ? signers_.find_fault(*list)
+                                                                       : "";
+            if (fault.empty()) continue;
             unusable_ = "the CRL of \"" + list->issuer_text() + "\" at hand cannot be used: " + fault;
         }
     }

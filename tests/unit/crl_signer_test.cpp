@@ -1,6 +1,7 @@
 // The signers whose lists count for a certificate: keys of its CA, but no other CA of that name and no other signer.
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/rsa.h>
 
 #include <fstream>
 #include <string>
@@ -80,6 +81,116 @@ CLAIM(a_list_by_another_ca_of_the_same_name_does_not_count) {
     CHECK_EQUAL(site.answers(top, set_of({list_by(other_root, {&top})}, known)), "granted revocation-unknown");
     CHECK_EQUAL(site.answers(leaf, set_of({list_by(ca, {&leaf}), list_by(root)}, known)), "revoked revoked");
     CHECK_EQUAL(site.answers(top, set_of({list_by(root, {&top})}, known)), "revoked revoked");
+}
+
+CLAIM(what_a_list_says_does_not_depend_on_who_came_before) {
+    const test::Identity root = ca_named("Root", nullptr), old = ca_named("CA", &root), current = ca_named("CA", &root);
+    const test::Identity bad = make_client("b", "b.example", old), fine = make_client("f", "f.example", old),
+                         listed = make_client("l", "l.example", current), good = make_client("g", "g.example", current);
+    const Site site(root.cert_pem()), with_files(root.cert_pem(), current.cert_pem());
+    const CrlSet lists = set_of({list_by(current, {&bad, &listed}), list_by(root)});
+    const std::string stale = "revocation-stale revocation-stale";
+    for (int i = 0; i < 2; ++i) {
+        CHECK_EQUAL(site.answers(bad, lists, {&old}), stale);
+        CHECK_EQUAL(site.answers(fine, lists, {&old}), stale);
+        CHECK_CONTAINS(ask(*site.lax, bad, {&old}, now(), {}, {}, lists).detail, "add its certificate");
+        CHECK_EQUAL(site.answers(listed, lists, {&current}), "revoked revoked");
+        CHECK_EQUAL(site.answers(good, lists, {&current}), "granted granted");
+        CHECK_EQUAL(with_files.answers(bad, lists, {&old}), "revoked revoked");
+        CHECK_EQUAL(with_files.answers(fine, lists, {&old}), "granted granted");
+    }
+    // The CA's own list is enough.
+    CHECK_EQUAL(site.answers(fine, set_of({list_by(current), list_by(old), list_by(root)}), {&old}), "granted granted");
+}
+
+namespace {
+
+test::Identity ca_with_unknown_extension(const std::string& cn, const test::Identity& issuer) {
+    CertSpec spec;
+    spec.subject = {{"CN", cn}};
+    spec.ca = true;
+    spec.extensions = {{NID_netscape_comment, "critical,a word"}};
+    return issue(spec, &issuer);
+}
+
+}  // namespace
+
+CLAIM(a_list_whose_signer_has_no_path_is_not_taken_for_another_cas) {
+    const test::Identity root = ca_named("Root", nullptr), other_root = ca_named("Other", nullptr),
+                         missing = ca_named("Missing", &root), ca = ca_named("CA", &root);
+    const test::Identity leaf = make_client("l", "l.example", ca);
+    const std::pair<test::Identity, std::string> signers[] = {
+        {ca_with_unknown_extension("CA", root), "unhandled critical extension"},
+        {ca_named("CA", &missing), "the certificate of \"CN=Missing\" that issued it is not at hand"},
+        {ca_named("CA", &other_root), "the certificate of \"CN=Other\" that issued it is not at hand"},
+        {ca_named("CA", nullptr), "\"CN=CA\" issued itself, and is none"},
+        {ca_named("CA", &root, "", EvpPkeyPtr(EVP_RSA_gen(1024))), "key too weak"},
+    };
+    for (const auto& [signer, why] : signers) {
+        const Site site(root.cert_pem(), ca.cert_pem() + signer.cert_pem());
+        const CrlSet lists = set_of({list_by(signer, {&leaf}), list_by(root)},
+                                    [&](const std::string& name) { return site.lax->cas().cas_named(name); });
+        CHECK_EQUAL(site.answers(leaf, lists), "revocation-stale revocation-stale");
+        const std::string detail = ask(*site.lax, leaf, {}, now(), {}, {}, lists).detail;
+        CHECK_CONTAINS(detail, "its signer has no path to a trust anchor: ");
+        CHECK_CONTAINS(detail, why);
+        CHECK_EQUAL(site.answers(leaf, set_of({list_by(signer), list_by(ca), list_by(root)})), "granted granted");
+    }
+    // Of another anchor, whether or not that one counts at the moment; but not by a certificate that a client sends.
+    const test::Identity twin = ca_named("CA", &other_root);
+    const CrlSet of_twin = set_of({list_by(twin, {&leaf}), list_by(root)});
+    const auto with = [&](const std::string& beta) {
+        Draft d;
+        d.file("root.pem", root.cert_pem()).file("ca.pem", ca.cert_pem()).file("other.pem", other_root.cert_pem());
+        d.file("twin.pem", twin.cert_pem());
+        const auto policy =
+            d.policy(partner("acme", "MTLSIdentity any\nMTLSTrustAnchor root.pem\nMTLSIntermediate ca.pem") +
+                     partner("beta", "MTLSIdentity O:Beta\nMTLSTrustAnchor other.pem" + beta));
+        return std::string(word_of(ask(*policy, leaf, {&twin}, now(), {}, {}, of_twin).reason));
+    };
+    CHECK_EQUAL(with("\nMTLSIntermediate twin.pem"), "granted");
+    CHECK_EQUAL(with(" until=2020-01-01\nMTLSIntermediate twin.pem"), "granted");
+    CHECK_EQUAL(with(""), "revocation-stale");
+}
+
+CLAIM(a_signer_below_this_anchor_by_another_partners_files_is_not_another_ca) {
+    const test::Identity root = ca_named("Root", nullptr), other = ca_named("Other", nullptr),
+                         middle = ca_named("M", &root), cross = ca_named("M", &other, "", key_of(middle)),
+                         ca = ca_named("CA", &root), renewed = ca_named("CA", &middle);
+    const test::Identity leaf = make_client("l", "l.example", ca);
+    const auto with = [&](const std::string& of_beta) {
+        Draft d;
+        d.file("root.pem", root.cert_pem()).file("ca.pem", ca.cert_pem() + renewed.cert_pem());
+        d.file("other.pem", other.cert_pem()).file("m.pem", of_beta);
+        const auto policy =
+            d.policy(partner("acme", "MTLSIdentity any\nMTLSTrustAnchor root.pem\nMTLSIntermediate ca.pem") +
+                     partner("beta", "MTLSIdentity O:Beta\nMTLSTrustAnchor other.pem\nMTLSIntermediate m.pem"));
+        return ask(*policy, leaf, {}, now(), {}, {}, set_of({list_by(renewed, {&leaf}), list_by(root)}));
+    };
+    const auto both = with(cross.cert_pem() + middle.cert_pem());
+    CHECK_EQUAL(std::string(word_of(both.reason)), "revocation-stale");
+    CHECK_CONTAINS(both.detail, "its signer's path is in none of the partner's files: add it with MTLSIntermediate");
+    CHECK_EQUAL(std::string(word_of(with(cross.cert_pem()).reason)), "granted");
+}
+
+CLAIM(keys_of_one_name_below_one_of_mod_ssls_cas_are_one_ca) {
+    const test::Identity root = ca_named("Root", nullptr), old = ca_named("CA", &root), current = ca_named("CA", &root),
+                         strange = ca_with_unknown_extension("CA", root);
+    const test::Identity bad = make_client("b", "b.example", old), fine = make_client("f", "f.example", old);
+    Draft d;
+    const auto policy = d.policy(partner("acme", "MTLSIdentity CN:b\nMTLSIdentity CN:f\nMTLSTrustAnchor mod_ssl"));
+    const auto said = [&](const test::Identity& who, const test::Identity& signer,
+                          const std::vector<const test::Identity*>& cas) {
+        ServerCas server;
+        for (const test::Identity* c : cas) server.certificates.push_back(share(*c->cert));
+        server.crls = std::make_shared<const CrlSet>(set_of({list_by(signer, {&bad})}));
+        return std::string(word_of(ask(*policy, who, {}, now(), server).reason));
+    };
+    CHECK_EQUAL(said(bad, current, {&root, &old, &current}), "revoked");
+    CHECK_EQUAL(said(fine, current, {&root, &old, &current}), "granted");
+    CHECK_EQUAL(said(bad, strange, {&root, &old, &strange}), "revocation-stale");
+    // Two CAs, for all that is known.
+    CHECK_EQUAL(said(bad, current, {&old, &current}), "granted");
 }
 
 CLAIM(a_list_that_counts_for_one_of_two_anchors_of_a_name_is_spoken_of) {

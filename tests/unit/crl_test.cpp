@@ -39,9 +39,11 @@ std::string ask(const CrlSet& set, const Identity& who, const Identity& ca, cons
                 std::int64_t later = 0, const std::vector<const Identity*>& more_signers = {}) {
     std::vector<const Identity*> signers = more_signers;
     signers.push_back(&ca);
-    const CrlSigners under_this_anchor{known_of(signers), [](X509& signer) {
-                                           return may_sign_crls(signer) ? CrlSigner::kValid : CrlSigner::kLacksCrlSign;
-                                       }};
+    // Whose a list is otherwise, CrlSignerSearch finds out: here, one that is verified is another CA's.
+    const CrlSigners under_this_anchor{
+        known_of(signers),
+        [](X509& signer) { return may_sign_crls(signer) ? CrlSigner::kValid : CrlSigner::kLacksCrlSign; },
+        [](const Crl& list) { return std::string(list.is_unverified() ? "its signer is not known" : ""); }};
     std::vector<std::int64_t> edges;
     std::string detail;
     static constexpr const char* kWords[] = {"good", "revoked", "stale", "unknown"};

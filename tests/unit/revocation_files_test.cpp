@@ -334,5 +334,10 @@ CLAIM(crls_are_asked_for_every_certificate_below_the_anchor) {
     const auto with_signer = make("MTLSIntermediate signer.pem"), with_alien = make("MTLSIntermediate alien.pem");
     CHECK_EQUAL(verdict_of(*with_signer, pointed, set_of({test::make_crl(signer, indirect)})), "revoked");
     CHECK_EQUAL(verdict_of(*lax, pointed, set_of({test::make_crl(signer, indirect)})), "revocation-stale");
-    CHECK_EQUAL(verdict_of(*with_alien, pointed, set_of({test::make_crl(alien, indirect)})), "granted");
+    CHECK_EQUAL(verdict_of(*with_alien, pointed, set_of({test::make_crl(alien, indirect)})), "revocation-stale");
+    d.file("other.pem", other.cert_pem());
+    const auto of_another =
+        d.policy(partner("acme", "MTLSIdentity O:Acme\nMTLSTrustAnchor root.pem\nMTLSIntermediate alien.pem") +
+                 partner("beta", "MTLSIdentity O:Beta\nMTLSTrustAnchor other.pem"));
+    CHECK_EQUAL(verdict_of(*of_another, pointed, set_of({test::make_crl(alien, indirect)})), "granted");
 }

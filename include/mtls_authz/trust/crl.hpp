@@ -163,6 +163,7 @@ using CasByName = std::function<std::vector<X509Ptr>(const std::string&)>;
 // Whether a signer's lists count for one certificate, worst first.
 enum class CrlSigner {
     kUnrelated,     // has no path to the anchor of this certificate's path
+    kCircular,      // only through this certificate: its lists say nothing about it
     kLacksCrlSign,  // has a path, but its keyUsage lacks cRLSign
     kInvalid,       // expired or revoked: its lists still revoke, but prove nothing about unlisted certificates
     kValid,
@@ -170,6 +171,10 @@ enum class CrlSigner {
 struct CrlSigners {
     CasByName named;                                  // the candidate signers
     std::function<CrlSigner(X509& signer)> classify;  // called with each candidate, also repeatedly
+    // Why a list whose signer is kUnrelated, or not among the candidates, cannot be used; "" if it is of another CA.
+    std::function<std::string(const Crl& list)> find_fault = [](const Crl&) {
+        return std::string("no known CA of that name has its signer's key");
+    };
 };
 
 enum class CrlStatus { kGood, kRevoked, kStale, kUnknown };

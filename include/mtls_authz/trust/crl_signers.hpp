@@ -11,13 +11,27 @@
 
 namespace mtls {
 
+// The CAs above a certificate, by names and signatures only, up to the nearest anchors.
+struct Ancestry {
+    std::vector<X509Ptr> anchors;  // only the certificate itself, if it is one
+    std::vector<X509Ptr> between;
+};
+Ancestry ancestry_of(X509& certificate, const CasByName& cas, const CasByName& anchors);
+// Those of mod_ssl's CAs that no other one of them issued. mod_ssl trusts all of them; these tell whether two of them
+// are keys of one CA. Borrows `certificates`.
+CasByName topmost_of(const std::vector<X509Ptr>& certificates);
+
 // RFC 5280 6.3.3 (f): the signer's subject is the list's issuer, and its path ends at the same anchor. So a CA's key
-// before or after a rollover counts, and a separate key for CRLs, but not another CA with the same name. One object
-// serves one verified path; it borrows all arguments.
+// before or after a rollover counts, and a separate key for CRLs, but not another CA with the same name. A list is of
+// another CA only if the certificates of the policy prove it: a client could withhold its own, and what earlier clients
+// sent must not decide. One object serves one verified path; it borrows all arguments.
 class CrlSignerSearch {
 public:
     struct Context {
         CasByName trusted_files;                     // of the policy, and of mod_ssl if that is the anchor
+        CasByName all_cas;                           // of the policy, at any time, and of mod_ssl
+        CasByName all_anchors;                       // those of them at which a path may end
+        bool by_server = false;                      // the anchor is mod_ssl's
         std::function<std::vector<Link>()> helpers;  // certificates that may connect a signer to the anchor
         const std::vector<X509Ptr>& presented;       // by the client; signers if they have a path of their own
         int security_level = 1;
@@ -34,6 +48,8 @@ private:
     std::vector<X509Ptr> named(const std::string& name, std::size_t certificate);
     CrlSigner classify(X509& signer, std::size_t certificate);
     CrlSigner classify_uncached(X509& signer, const std::string& digest, std::size_t certificate) const;
+    std::string find_fault(const Crl& list) const;
+    std::vector<X509Ptr> anchors() const;
     bool is_another_of_anchor(const X509& signer) const;
     bool is_revoked(const std::vector<X509Ptr>& path) const;
 
