@@ -132,10 +132,7 @@ void check_path(const Policy& policy, const PresentedCertificate& presented, con
     };
     const auto all_cas = [&](const std::string& name) { return with_server(policy.cas().cas_named(name), name); };
     const auto all_anchors = [&](const std::string& name) {
-        auto named = policy.cas().anchors_named(name);
-        if (!policy.some_trust_mod_ssl()) return named;
-        for (X509Ptr& ca : topmost_of(context.server.certificates)(name)) named.push_back(std::move(ca));
-        return named;
+        return policy.ends_named(name, context.server.certificates);
     };
     const auto helpers = [&] {
         std::vector<Link> links = links_to(presented.helpers, presented.helper_digests);

@@ -524,8 +524,10 @@ CasByName LivePolicy::known_cas() const {
 }
 
 CasByName LivePolicy::known_anchors() const {
-    return [now = policy()](const std::string& name) {
-        return now ? now->cas().anchors_named(name) : std::vector<X509Ptr>();
+    auto servers = std::make_shared<std::vector<X509Ptr>>();
+    for (const auto& [name, ca] : server_cas_) servers->push_back(share(*ca));
+    return [now = policy(), servers](const std::string& name) {
+        return now ? now->ends_named(name, *servers) : std::vector<X509Ptr>();
     };
 }
 

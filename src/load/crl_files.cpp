@@ -9,6 +9,7 @@
 #include "mtls_authz/certificate/certificate_facts.hpp"
 #include "mtls_authz/load/watched_paths.hpp"
 #include "mtls_authz/policy/lateness.hpp"
+#include "mtls_authz/trust/crl_signers.hpp"
 
 namespace mtls {
 
@@ -73,12 +74,11 @@ bool CrlFiles::look(const CasByName& cas, const CasByName& anchors, std::vector<
     for (const std::string& path : changed) {
         warn_of_end(path, *next, findings);
         for (const auto& list : files_[path].lists) {
-            if (!next->misses_anchor_key(*list, anchors)) continue;
+            const std::string gap = find_gap(*next, *list, cas, anchors);
+            if (gap.empty()) continue;
             findings.push_back({Diagnostic::Severity::kWarning,
                                 {path, 0},
-                                "the CRL of " + in_double_quotes(list->issuer_text()) +
-                                    " is of one key, and a trust anchor of that name has another key and no CRL here: "
-                                    "for what that one issued this CRL counts for nothing"});
+                                "the CRL of " + in_double_quotes(list->issuer_text()) + " " + gap});
             break;
         }
     }

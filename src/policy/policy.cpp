@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/trust/crl_signers.hpp"
 
 namespace mtls {
 
@@ -25,6 +26,13 @@ CertificateFile Policy::certificates_of(std::string_view digest) const {
 std::vector<WatchedFiles> Policy::crl_files() const {
     std::vector<WatchedFiles> out;
     for (const CrlFile& f : crl_files_) out.push_back({std::string(f.pattern), std::string(f.spelled), f.where});
+    return out;
+}
+
+std::vector<X509Ptr> Policy::ends_named(const std::string& name, const std::vector<X509Ptr>& server_cas) const {
+    std::vector<X509Ptr> out = cas().anchors_named(name);
+    std::vector<X509Ptr> topmost = some_trust_mod_ssl_ ? topmost_of(server_cas)(name) : std::vector<X509Ptr>();
+    std::move(topmost.begin(), topmost.end(), std::back_inserter(out));
     return out;
 }
 

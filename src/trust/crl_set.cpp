@@ -47,14 +47,10 @@ std::string CrlSet::add(std::shared_ptr<const Crl> crl, const CasByName& cas, st
     return is_signed && !may ? "is signed by a CA whose keyUsage has no cRLSign" : "";
 }
 
-bool CrlSet::misses_anchor_key(const Crl& crl, const CasByName& anchors) const {
-    const auto found = by_issuer_.find(crl.issuer());
-    if (found == by_issuer_.end() || crl.is_unverified()) return false;
-    const auto named = anchors(crl.issuer());
-    return std::any_of(named.begin(), named.end(), [&](const X509Ptr& anchor) {
-        return std::none_of(found->second.begin(), found->second.end(),
-                            [&](const auto& list) { return list->signed_by(*anchor); });
-    });
+bool CrlSet::has_list_by(const X509& ca, const std::string& issuer) const {
+    const auto found = by_issuer_.find(issuer);
+    return found != by_issuer_.end() && std::any_of(found->second.begin(), found->second.end(),
+                                                    [&](const auto& list) { return list->signed_by(ca); });
 }
 
 bool CrlSet::holds(const Crl& crl) const {

@@ -26,6 +26,12 @@ bool is_same_ca(const X509& a, const X509& b) {
     return X509_NAME_cmp(X509_get_subject_name(&a), X509_get_subject_name(&b)) == 0 && key_sha256(a) == key_sha256(b);
 }
 
+bool have_common_ca(const std::vector<X509Ptr>& some, const std::vector<X509Ptr>& others) {
+    return std::any_of(some.begin(), some.end(), [&](const X509Ptr& a) {
+        return std::any_of(others.begin(), others.end(), [&](const X509Ptr& b) { return is_same_ca(*a, *b); });
+    });
+}
+
 bool has_issued(X509& ca, X509& certificate) {
     return X509_NAME_cmp(X509_get_subject_name(&ca), X509_get_issuer_name(&certificate)) == 0 &&
            is_signed_by(certificate, certificate_sha256(certificate), spki_sha256(ca), [&ca] { return &ca; });
@@ -43,6 +49,10 @@ struct Links {
     Links(const Links&) = delete;  // the links refer to the digests
     Links& operator=(const Links&) = delete;
 };
+
+std::string without_path(const std::string& obstacle) {
+    return "its signer has no path to a trust anchor: " + obstacle;
+}
 
 // Why no path leads from a signer to the anchors above it; "" if one does.
 std::string find_obstacle(X509& signer, const Ancestry& above, int security_level) {
@@ -93,6 +103,29 @@ CasByName topmost_of(const std::vector<X509Ptr>& certificates) {
         }
         return out;
     };
+}
+
+std::string find_gap(const CrlSet& crls, const Crl& list, const CasByName& cas, const CasByName& anchors) {
+    const ErrorQueueGuard errors;
+    const std::vector<X509Ptr> named = cas(list.issuer());
+    std::vector<X509Ptr> ends;  // anchors of the signer
+    std::string obstacle;
+    for (const X509Ptr& signer : named) {
+        if (!list.signed_by(*signer)) continue;
+        Ancestry above = ancestry_of(*signer, cas, anchors);
+        const std::string why = find_obstacle(*signer, above, 0);
+        if (!why.empty()) obstacle = why;
+        if (why.empty()) std::move(above.anchors.begin(), above.anchors.end(), std::back_inserter(ends));
+    }
+    if (ends.empty()) return obstacle.empty() ? "" : "cannot be used: " + without_path(obstacle);
+    const auto is_elsewhere = [&](const X509Ptr& ca) {
+        if (crls.has_list_by(*ca, list.issuer())) return false;
+        const Ancestry above = ancestry_of(*ca, cas, anchors);
+        return !above.anchors.empty() && !have_common_ca(above.anchors, ends);
+    };
+    if (std::none_of(named.begin(), named.end(), is_elsewhere)) return {};
+    return "is of one key, and another trust anchor of that name, or a CA of that name under one, has another key and "
+           "no CRL here: for what that one issued this CRL counts for nothing";
 }
 
 CrlSigners CrlSignerSearch::signers_for(std::size_t certificate) {
@@ -165,15 +198,13 @@ std::string CrlSignerSearch::find_fault(const Crl& list) const {
         if (!list.signed_by(*signer)) continue;
         const Ancestry above = ancestry_of(*signer, context_.all_cas, context_.all_anchors);
         const std::string obstacle = find_obstacle(*signer, above, context_.security_level);
-        const bool leads_here = std::any_of(above.anchors.begin(), above.anchors.end(), [&](const X509Ptr& anchor) {
-            return std::any_of(here.begin(), here.end(), [&](const X509Ptr& own) { return is_same_ca(*anchor, *own); });
-        });
+        const bool leads_here = have_common_ca(above.anchors, here);
         if (obstacle.empty() && !leads_here) {
             is_of_another = true;
             continue;
         }
         fault = obstacle.empty() ? "its signer's path is in none of the partner's files: add it with MTLSIntermediate"
-                                 : "its signer has no path to a trust anchor: " + obstacle;
+                                 : without_path(obstacle);
         if (leads_here) return fault;
     }
     return is_of_another ? "" : fault;

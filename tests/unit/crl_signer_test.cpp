@@ -210,6 +210,31 @@ CLAIM(a_list_that_counts_for_one_of_two_anchors_of_a_name_is_spoken_of) {
     CHECK_EQUAL(said.size(), 1U);
 }
 
+CLAIM(a_list_that_counts_for_nothing_that_an_intermediate_of_its_name_issued_is_spoken_of) {
+    const test::Identity root = ca_named("Root", nullptr), other_root = ca_named("Other", nullptr),
+                         ca = ca_named("CA", &root), renewed = ca_named("CA", &root),
+                         twin = ca_named("CA", &other_root), strange = ca_with_unknown_extension("CA", root);
+    const auto said = [](const test::Identity& signer, const std::string& anchors, const std::string& intermediates) {
+        const Site site(anchors, intermediates);
+        const auto known = [&](const std::string& name) { return site.lax->cas().cas_named(name); };
+        CrlFiles crls;
+        crls.watch({{site.draft.folder() + "/*.crl", "*.crl", {"p.conf", 1}}}, known);
+        std::ofstream(site.draft.folder() + "/a.crl") << pem_of(*make_list(list_by(signer)));
+        std::vector<Diagnostic> out;
+        crls.look(
+            known, [&](const std::string& name) { return site.lax->cas().anchors_named(name); }, out);
+        CHECK(out.size() < 2);
+        return out.empty() ? std::string() : out.front().message;
+    };
+    const std::string both = root.cert_pem() + other_root.cert_pem();
+    CHECK_CONTAINS(said(twin, both, ca.cert_pem() + twin.cert_pem()), "has another key and no CRL here");
+    CHECK_EQUAL(said(renewed, both, ca.cert_pem() + renewed.cert_pem()), "");
+    CHECK_CONTAINS(said(strange, both, ca.cert_pem() + strange.cert_pem()),
+                   "cannot be used: its signer has no path to a trust anchor: unhandled critical extension");
+    CHECK_CONTAINS(said(twin, root.cert_pem(), ca.cert_pem() + twin.cert_pem()),
+                   "has no path to a trust anchor: the c");
+}
+
 CLAIM(a_signer_that_is_expired_or_revoked_or_vouches_for_itself_is_no_signer) {
     const test::Identity root = ca_named("Root", nullptr), ca = ca_named("CA", &root),
                          past = ca_named("CA", &root, "", {}, -3600), gone = ca_named("CA", &root);

@@ -204,7 +204,7 @@ Refusing read_refusing(const Policy& policy, const std::vector<std::string>& rev
         }
         return cas;
     };
-    const CasByName anchors = [&](const std::string& name) { return policy.cas().anchors_named(name); };
+    const CasByName anchors = [&](const std::string& name) { return policy.ends_named(name, more); };
     CrlFiles lists;
     std::vector<WatchedFiles> files = policy.crl_files();
     watch_all(crls, out, [&files](WatchedFiles file) { files.push_back(std::move(file)); });

@@ -28,8 +28,7 @@ public:
     bool watch(const std::vector<WatchedFiles>& patterns, const CasByName& cas);
     bool empty() const { return patterns_.empty(); }
 
-    // Polls once, like RevocationFiles::look(). Verifies new lists with the CAs of `cas`; warns of anchors in
-    // `anchors` with another key than the list's signer.
+    // Polls once, like RevocationFiles::look(). Verifies new lists with the CAs of `cas`; warns of find_gap().
     bool look(const CasByName& cas, const CasByName& anchors, std::vector<Diagnostic>& findings);
     std::shared_ptr<const CrlSet> crls() const { return crls_; }
     // Files that the last poll did not find or could not read, and whose lists are still in force.

@@ -160,6 +160,9 @@ public:
     const RevocationSet& revocations() const { return revocations_; }
     std::vector<WatchedFiles> crl_files() const;
     bool some_trust_mod_ssl() const { return some_trust_mod_ssl_; }
+    // The CAs of that name at which a path may end: anchors, at any time, and the topmost of mod_ssl's CAs, if a
+    // partner trusts these.
+    std::vector<X509Ptr> ends_named(const std::string& name, const std::vector<X509Ptr>& server_cas) const;
     bool some_waive_purpose() const { return some_waive_purpose_; }       // by MTLSPurpose
     const CrlRules& crl_rules() const { return crl_rules_; }              // default of all partners
     std::span<const Text> expectations() const { return expectations_; }  // as text

@@ -186,9 +186,8 @@ public:
     // the list is not used, or "".
     std::string add(std::shared_ptr<const Crl> crl, const CasByName& cas, std::int64_t now);
 
-    // Whether an anchor has the list's issuer name and a key that signed no list here. `crl` then does not cover
-    // certificates of that anchor.
-    bool misses_anchor_key(const Crl& crl, const CasByName& anchors) const;
+    // Whether a list of this issuer here is signed by this CA's key.
+    bool has_list_by(const X509& ca, const std::string& issuer) const;
     // Adds a list that was in force already, without checks.
     void restore(std::shared_ptr<const Crl> crl) { by_issuer_[crl->issuer()].push_back(std::move(crl)); }
     // Removes a list, if its signer is not verified yet.

@@ -20,6 +20,9 @@ Ancestry ancestry_of(X509& certificate, const CasByName& cas, const CasByName& a
 // Those of mod_ssl's CAs that no other one of them issued. mod_ssl trusts all of them; these tell whether two of them
 // are keys of one CA. Borrows `certificates`.
 CasByName topmost_of(const std::vector<X509Ptr>& certificates);
+// The certificates for which a list in `crls` counts for nothing, though it bears their issuer's name, for a warning
+// when it is read; "" if there are none, or if no CA of `cas` signed it.
+std::string find_gap(const CrlSet& crls, const Crl& list, const CasByName& cas, const CasByName& anchors);
 
 // RFC 5280 6.3.3 (f): the signer's subject is the list's issuer, and its path ends at the same anchor. So a CA's key
 // before or after a rollover counts, and a separate key for CRLs, but not another CA with the same name. A list is of

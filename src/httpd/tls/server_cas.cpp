@@ -13,6 +13,7 @@
 #include "mtls_authz/base/file.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
+#include "mtls_authz/trust/crl_signers.hpp"
 
 namespace mtls::httpd {
 
@@ -166,6 +167,7 @@ void copy_crls(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(X509_OBJ
         }
         return out;
     };
+    std::vector<std::shared_ptr<const Crl>> added;
     for (X509CrlPtr& list : lists) {
         const std::string issuer = read_name(*X509_CRL_get_issuer(list.get())).canonical;
         if (own != nullptr) X509_STORE_add_crl(own, list.get());
@@ -175,8 +177,15 @@ void copy_crls(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(X509_OBJ
             continue;
         }
         const std::string shown = crl.value()->issuer_text();
-        const std::string fault = crls->add(std::move(crl.value()), cas_by_name, std::time(nullptr));
+        const std::string fault = crls->add(crl.value(), cas_by_name, std::time(nullptr));
         if (!fault.empty()) not_used(APLOG_WARNING, in_double_quotes(shown), fault);
+        if (fault.empty()) added.push_back(std::move(crl.value()));
+    }
+    const CasByName topmost = topmost_of(cas.certificates);
+    for (const auto& list : added) {
+        const std::string gap = crls->holds(*list) ? find_gap(*crls, *list, cas_by_name, topmost) : "";
+        if (!gap.empty())
+            log_unused(s, APLOG_WARNING, "mod_ssl's CRL of " + in_double_quotes(list->issuer_text()), gap);
     }
     cas.crls = std::move(crls);
 }
