@@ -1,5 +1,6 @@
 // `key:` selectors.
 #include <openssl/core_names.h>
+#include <openssl/dsa.h>
 #include <openssl/rsa.h>
 #include <algorithm>
 #include <set>
@@ -124,6 +125,81 @@ CLAIM(a_key_whose_encoding_hides_which_one_it_is_is_malformed) {
                               std::string(curve) + form, __FILE__, __LINE__);
         }
     }
+}
+
+CLAIM(a_key_whose_bit_string_has_unused_bits_is_malformed) {
+    const test::Identity root = test::make_ca("Root");
+    for (const char* algorithm : {"ED25519", "ED448", "EC", "RSA"}) {
+        const std::string_view name = algorithm;
+        std::string octets;
+        test::Identity id;
+        do {
+            EvpPkeyPtr key(name == "EC"    ? EVP_EC_gen("P-256")
+                           : name == "RSA" ? EVP_RSA_gen(2048)
+                                           : EVP_PKEY_Q_keygen(nullptr, nullptr, algorithm));
+            id = test::issue({}, &root, std::move(key));
+            octets = mtls::octets_of(*X509_get0_pubkey_bitstr(id.cert.get()));
+        } while (name != "RSA" && (octets.back() & 1) != 0);
+        CHECK_EQUAL(mtls::read_facts(*id.cert).malformed, "");
+        std::string der = mtls::encode(i2d_X509, *id.cert);
+        const std::size_t at = der.find('\0' + octets);
+        CHECK(at != std::string::npos);
+        der[at] = 1;
+        std::string_view encoded = der;
+        const mtls::X509Ptr read = mtls::take_x509(encoded);
+        CHECK_EQUAL(mtls::read_facts(*read).malformed, "public key: its BIT STRING has unused bits");
+    }
+}
+
+using KeyContextPtr = std::unique_ptr<EVP_PKEY_CTX, FreeWith<EVP_PKEY_CTX_free>>;
+
+CLAIM(a_dsa_key_that_is_not_der_or_under_another_identifier_is_malformed) {
+    const KeyContextPtr generator(EVP_PKEY_CTX_new_from_name(nullptr, "DSA", nullptr));
+    EVP_PKEY* made = nullptr;
+    CHECK(EVP_PKEY_paramgen_init(generator.get()) == 1 &&
+          EVP_PKEY_CTX_set_dsa_paramgen_bits(generator.get(), 1024) == 1 &&
+          EVP_PKEY_paramgen(generator.get(), &made) == 1);
+    const EvpPkeyPtr shape(std::exchange(made, nullptr));
+    const KeyContextPtr keys(EVP_PKEY_CTX_new_from_pkey(nullptr, shape.get(), nullptr));
+    CHECK(EVP_PKEY_keygen_init(keys.get()) == 1 && EVP_PKEY_keygen(keys.get(), &made) == 1);
+    const EvpPkeyPtr key(made);
+    const test::Identity usual = test::issue({}, nullptr, mtls::EvpPkeyPtr(EVP_PKEY_dup(key.get())));
+    const std::string octets(mtls::octets_of(*X509_get0_pubkey_bitstr(usual.cert.get())));
+    X509_ALGOR* identifier = nullptr;
+    X509_PUBKEY_get0_param(nullptr, nullptr, nullptr, &identifier, X509_get_X509_PUBKEY(usual.cert.get()));
+    int type = V_ASN1_UNDEF;
+    const void* value = nullptr;
+    X509_ALGOR_get0(nullptr, &type, &value, identifier);
+    CHECK_EQUAL(type, V_ASN1_SEQUENCE);
+    const std::string parameters(mtls::octets_of(*static_cast<const ASN1_STRING*>(value)));
+    const auto fault_with = [&](int algorithm, const std::string& encoded_parameters, const std::string& encoded_key) {
+        const test::Identity id = test::issue({}, nullptr, mtls::EvpPkeyPtr(EVP_PKEY_dup(key.get())));
+        auto* const copy = static_cast<unsigned char*>(OPENSSL_memdup(encoded_key.data(), encoded_key.size()));
+        ASN1_STRING* const sequence = encoded_parameters.empty() ? nullptr : ASN1_STRING_new();
+        if (sequence != nullptr)
+            ASN1_STRING_set(sequence, encoded_parameters.data(), static_cast<int>(encoded_parameters.size()));
+        CHECK_EQUAL(X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(id.cert.get()), OBJ_nid2obj(algorithm),
+                                           sequence != nullptr ? V_ASN1_SEQUENCE : V_ASN1_UNDEF, sequence, copy,
+                                           static_cast<int>(encoded_key.size())),
+                    1);
+        CHECK(X509_sign(id.cert.get(), key.get(), EVP_sha256()) > 0);  // encodes it anew
+        const std::string der = mtls::encode(i2d_X509, *id.cert);
+        std::string_view encoded = der;
+        return mtls::read_facts(*mtls::take_x509(encoded)).malformed;
+    };
+    CHECK_EQUAL(fault_with(NID_dsa, parameters, octets), "");
+    CHECK_EQUAL(fault_with(NID_dsa, parameters, octets + std::string(2, '\0')), "public key: DSAPublicKey is not DER");
+    // A SEQUENCE with its length in two octets.
+    constexpr std::size_t kHeader = 4;
+    CHECK_EQUAL(parameters[1], '\x82');
+    std::string longer = parameters + std::string("\5\0", 2), spelled_out = parameters;
+    longer[kHeader - 1] = static_cast<char>(longer[kHeader - 1] + 2);
+    spelled_out.replace(1, 1, std::string("\x83\0", 2));
+    for (const std::string& odd : {std::string(), longer, spelled_out}) {
+        CHECK_EQUAL(fault_with(NID_dsa, odd, octets), "public key: the parameters of DSA are absent or not DER");
+    }
+    CHECK_EQUAL(fault_with(NID_dsa_2, parameters, octets),
+                "public key: DSA under another object identifier than RFC 3279's");
 }
 
 CLAIM(a_key_selector_cannot_tell_a_size_or_curve_that_the_certificate_does_not_say) {

@@ -1,6 +1,7 @@
 // Revocations, CRLs and changed files, as a policy decides on them.
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
+#include <openssl/rsa.h>
 
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/load/lint.hpp"
@@ -193,6 +194,39 @@ CLAIM(a_revocation_by_key_refuses_each_encoding_of_it) {
             CHECK_EQUAL(verdict(ask(*known, leaf)) == "granted acme", named == form);
             CHECK_EQUAL(key_sha256(*leaf.cert), key_sha256(*pinned.cert));
         }
+    }
+}
+
+using KeyContextPtr = std::unique_ptr<EVP_PKEY_CTX, FreeWith<EVP_PKEY_CTX_free>>;
+
+CLAIM(an_rsa_key_is_revoked_under_each_usual_identifier) {
+    const auto root = test::make_ca("Root");
+    const EvpPkeyPtr key(EVP_RSA_gen(2048)), other_key(EVP_RSA_gen(2048));
+    const auto leaf_of = [&](const EvpPkeyPtr& rsa) {
+        return test::issue(client_spec("api"), &root, EvpPkeyPtr(EVP_PKEY_dup(rsa.get())));
+    };
+    const auto leaf = leaf_of(key), other = leaf_of(other_key);
+    Draft d;
+    d.file("root.pem", root.cert_pem());
+    for (const char* const digest : {"SHA256", "SHA384", "SHA512"}) {
+        const EVP_MD* const md = EVP_get_digestbyname(digest);
+        const KeyContextPtr ctx(EVP_PKEY_CTX_new_id(EVP_PKEY_RSA_PSS, nullptr));
+        EVP_PKEY* made = nullptr;
+        CHECK(EVP_PKEY_keygen_init(ctx.get()) == 1 && EVP_PKEY_CTX_set_rsa_keygen_bits(ctx.get(), 2048) == 1 &&
+              EVP_PKEY_CTX_set_rsa_pss_keygen_md(ctx.get(), md) == 1 &&
+              EVP_PKEY_CTX_set_rsa_pss_keygen_mgf1_md(ctx.get(), md) == 1 &&
+              EVP_PKEY_CTX_set_rsa_pss_keygen_saltlen(ctx.get(), EVP_MD_get_size(md)) == 1 &&
+              EVP_PKEY_keygen(ctx.get(), &made) == 1);
+        const EvpPkeyPtr pss(made);
+        // The same identifier around the other key.
+        std::string encoded = encode(i2d_PUBKEY, *pss);
+        const std::string ours = encode(i2d_PublicKey, *key);
+        CHECK_EQUAL(encoded[encoded.size() - ours.size()], '\x30');
+        encoded.replace(encoded.size() - ours.size(), ours.size(), ours);
+        const auto policy = d.policy(partner("acme", "MTLSIdentity O:Acme\nMTLSTrustAnchor root.pem") +
+                                     "MTLSRevoke spki-sha256:" + hex(bytes_of(sha256(encoded))) + "\n");
+        CHECK_EQUAL(verdict(ask(*policy, leaf)), "revoked");
+        CHECK_EQUAL(verdict(ask(*policy, other)), "granted acme");
     }
 }
 

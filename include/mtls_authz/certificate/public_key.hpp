@@ -31,8 +31,8 @@ KeyType key_type_of(const X509& certificate);
 std::string spki_sha256(const X509& certificate);
 // Raw SHA-256 of every SubjectPublicKeyInfo that can encode this key, the usual one first: the point of an elliptic
 // curve uncompressed, compressed or hybrid (RFC 5480 2.2), an RSA key under rsaEncryption or id-RSASSA-PSS (RFC 4055
-// 1.2). For other keys, and for curves over binary fields, only the encoding in the certificate, which has
-// `spki_sha256`.
+// 1.2) without parameters, or with SHA-256, SHA-384 or SHA-512 and a salt of its size. For other keys, and for curves
+// over binary fields, only the encoding in the certificate, which has `spki_sha256`.
 std::vector<std::string> key_forms(const X509& certificate, const std::string& spki_sha256);
 // The first element of key_forms(): identifies a key independently of its encoding.
 std::string key_sha256(const X509& certificate);
