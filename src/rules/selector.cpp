@@ -177,6 +177,8 @@ std::string Selector::why_unclear(const CertificateFacts& facts) const {
         return "the certificate does not name the curve of its key, or holds a key that does not decode: the selector "
                "cannot tell";
     if (field_ == Field::kSpki) return "the certificate has this key in another encoding: name the one that it has";
+    if (field_ == Field::kIssuerSpki)
+        return "a CA on the path has this key in another encoding: name the one that it has";
     if (field_ == Field::kSerial)
         return "the serial number is negative, and its octets read like this one: write " + facts.serial;
     std::string type(text_.substr(negated_ ? 1 : 0));
@@ -340,7 +342,9 @@ Answer Selector::test_positive(const CertificateFacts& facts, const PathFacts& p
         case Field::kIssuerAttribute:
             return test_attribute(facts.issuer, repeats);
         case Field::kIssuerSpki:
-            return contains(path.ca_keys, operand_);
+            if (contains(path.ca_keys, operand_) == Answer::kYes) return Answer::kYes;
+            // The client chooses which certificate of a CA it sends.
+            return contains(path.other_ca_keys, operand_) == Answer::kYes ? Answer::kCannotTell : Answer::kNo;
         case Field::kDns:
             return best_of(facts.dns, [this](const std::string& name) { return test_dns(name); });
         case Field::kEmail:

@@ -105,9 +105,10 @@ std::string find_unclear_name(const std::vector<X509*>& certificates) {
 
 // Fields of a CA certificate that path checks need.
 struct CaReading {
-    std::string malformed;  // as CertificateFacts'
-    std::string key;        // SHA-256 of its SubjectPublicKeyInfo
-    std::string id;         // the key, and the name
+    std::string malformed;                // as CertificateFacts'
+    std::string key;                      // SHA-256 of its SubjectPublicKeyInfo
+    std::string id;                       // the key, and the name
+    std::vector<std::string> other_keys;  // of the other encodings of the key
 };
 using CaReadingPtr = std::shared_ptr<const CaReading>;
 
@@ -117,7 +118,8 @@ CaReadingPtr read_ca(const Link& ca) {
     if (!ca.sha256.empty()) {
         if (CaReadingPtr known = of_process.find(ca.sha256)) return known;
     }
-    CaReading out{read_facts(*ca.certificate).malformed, spki_sha256(*ca.certificate), {}};
+    CertificateFacts facts = read_facts(*ca.certificate);
+    CaReading out{std::move(facts.malformed), std::move(facts.spki_sha256), {}, std::move(facts.other_spki_sha256)};
     out.id = out.key + read_name(*X509_get_subject_name(ca.certificate)).canonical;
     constexpr std::size_t kMostKept = 1024;  // so that the long names of strangers' certificates fill no memory
     const bool is_short = out.id.size() + out.malformed.size() <= kMostKept;
@@ -162,6 +164,8 @@ PathAnswer verify_by_openssl(const PathQuestion& question, std::vector<X509*> ce
     for (int i = 0; i < sk_X509_num(chain); ++i) answer.chain.push_back(share(*sk_X509_value(chain, i)));
     for (const CaReadingPtr& ca : cas) {
         answer.facts.ca_keys.push_back(ca->key);
+        auto& other_keys = answer.facts.other_ca_keys;
+        other_keys.insert(other_keys.end(), ca->other_keys.begin(), ca->other_keys.end());
         answer.ca_ids.push_back(ca->id);
     }
     const bool is_anchor_itself = answer.chain.size() == 1;  // no CA restricts it

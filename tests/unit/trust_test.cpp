@@ -1,5 +1,8 @@
 // Paths to anchors, and who a certificate belongs to: each grant beside its nearest refusals.
 
+#include <openssl/core_names.h>
+
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/decoded_certificates.hpp"
 #include "mtls_authz/trust/signature_cache.hpp"
 #include "mtls_authz/trust/trust.hpp"
@@ -309,6 +312,41 @@ CLAIM(a_key_on_the_path_can_be_asked_for) {
     CHECK_EQUAL(verdict(ask(*policy, test::issue(client_spec("api"), &two), {&two})), "unknown-partner");
     CHECK_EQUAL(ask(*policy, test::issue(client_spec("g"), &one), {&one}).groups.size(), 1U);
     CHECK_EQUAL(ask(*policy, test::issue(client_spec("g"), &two), {&two}).groups.size(), 0U);
+}
+
+CLAIM(a_key_on_the_path_in_another_encoding_cannot_be_told) {
+    const auto root = test::make_ca("Root");
+    test::CertSpec spec, of_leaf = client_spec("api");
+    spec.subject = {{"CN", "Sub"}};
+    spec.ca = true;
+    spec.key_identifiers = of_leaf.key_identifiers = false;  // hashes of the key as it is encoded
+    const auto ca = test::issue(spec, &root);
+    EvpPkeyPtr compressed(EVP_PKEY_dup(ca.key.get()));
+    CHECK(EVP_PKEY_set_utf8_string_param(compressed.get(), OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, "compressed") ==
+          1);
+    const auto same = test::issue(spec, &root, std::move(compressed)), other = test::issue(spec, &root);
+    const auto leaf = test::issue(of_leaf, &ca), of_other = test::issue(of_leaf, &other);
+    const std::string key = "issuer.spki-sha256:" + hex(bytes_of(spki_sha256(*ca.cert)));
+    Draft d;
+    d.file("root.pem", root.cert_pem());
+    const auto policy = [&](const std::string& selectors) {
+        return d.policy(partner("acme", "MTLSIdentity CN:api" + selectors +
+                                            "\nMTLSTrustAnchor root.pem\nMTLSGroup old if " + key +
+                                            "\nMTLSGroup new if CN:api !" + key));
+    };
+    const auto any = policy(""), by_key = policy(" " + key), but_key = policy(" !" + key);
+    const auto groups = [&](const test::Identity& who, const test::Identity& sent) {
+        const auto found = ask(*any, who, {&sent});
+        return std::to_string(found.groups.size()) + " " + std::to_string(found.denied_groups.size());
+    };
+    CHECK_EQUAL(groups(leaf, ca), "1 1");
+    CHECK_EQUAL(groups(leaf, same), "0 2");
+    CHECK_EQUAL(groups(of_other, other), "1 1");
+    CHECK_EQUAL(verdict(ask(*by_key, leaf, {&ca})), "granted acme");
+    CHECK_EQUAL(verdict(ask(*by_key, leaf, {&same})), "unknown-partner");
+    CHECK_EQUAL(verdict(ask(*but_key, leaf, {&ca})), "unknown-partner");
+    CHECK_EQUAL(verdict(ask(*but_key, leaf, {&same})), "unknown-partner");
+    CHECK_EQUAL(verdict(ask(*but_key, of_other, {&other})), "granted acme");
 }
 
 CLAIM(groups_for_denials_count_what_cannot_be_told) {

@@ -14,6 +14,7 @@ struct PathFacts {
     // ecdsa_twin_sha256() of the leaf. Rules treat a certificate and its twin as one, because nothing shows which one
     // the CA issued.
     std::string leaf_twin = {};
+    std::vector<std::string> other_ca_keys = {};  // of the other encodings of ca_keys, see key_forms()
 };
 
 }  // namespace mtls
