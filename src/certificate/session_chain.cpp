@@ -103,6 +103,26 @@ SentHelpers useful_helpers(const X509& leaf, const std::vector<X509*>& chain) {
     return out;
 }
 
+void put_path_first(const X509& leaf, std::vector<X509*>& chain) {
+    const ErrorQueueGuard errors;
+    const auto is_valid = [](const X509* c) {
+        return X509_cmp_current_time(X509_get0_notBefore(c)) < 0 && X509_cmp_current_time(X509_get0_notAfter(c)) > 0;
+    };
+    X509* below = const_cast<X509*>(&leaf);
+    const auto issued = [&below](X509* c) {
+        EVP_PKEY* const key = X509_get0_pubkey(c);
+        return key != nullptr && X509_check_issued(c, below) == X509_V_OK && X509_verify(below, key) == 1;
+    };
+    auto first = chain.begin();
+    for (std::size_t depth = 0; depth < kMostHelpers; ++depth) {
+        auto issuer = std::find_if(first, chain.end(), [&](X509* c) { return is_valid(c) && issued(c); });
+        if (issuer == chain.end()) issuer = std::find_if(first, chain.end(), issued);
+        if (issuer == chain.end()) return;
+        std::rotate(first, issuer, issuer + 1);
+        below = *first++;
+    }
+}
+
 std::string encode_helpers(const X509& leaf, const SentHelpers& helpers) {
     std::string out(1, kVersion);
     if (helpers.certificates.empty() && helpers.left_out.count == 0) return out;

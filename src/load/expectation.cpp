@@ -181,6 +181,7 @@ Result<std::shared_ptr<const PresentedCertificate>> read_presented(const std::st
     for (std::size_t i = 1; i < certificates.value().size(); ++i) {
         chain.push_back(certificates.value()[i].certificate.get());
     }
+    put_path_first(leaf, chain);
     return std::make_shared<const PresentedCertificate>(leaf, useful_helpers(leaf, chain));
 }
 

@@ -26,6 +26,31 @@ CLAIM(a_short_lived_leaf_is_shown_and_explained) {
     CHECK_CONTAINS(p.expect(0, {"facts", "--json", "acme.pem"}), "\"no_rev_avail\":false");
 }
 
+CLAIM(explain_takes_of_many_intermediates_those_that_lead_on_as_a_handshake_does) {
+    Pki p;
+    CertSpec spec;
+    spec.subject = {{"CN", "Sub CA"}};
+    spec.ca = true;
+    const Identity sub = issue(spec, &p.ca), other = issue(spec, &p.ca);
+    spec.not_after = -60;
+    std::string expired, strangers;
+    for (int i = 0; i < 12; ++i) {
+        EVP_PKEY_up_ref(sub.key.get());
+        expired += issue(spec, &p.ca, mtls::EvpPkeyPtr(sub.key.get())).cert_pem();
+    }
+    for (int i = 0; i < 70; ++i) strangers += other.cert_pem();
+    const std::string leaf = make_client("api", "api.acme.example", sub).cert_pem();
+    p.file("p.conf", partner("acme", "MTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor ca.pem"));
+    const auto explain = [&](int status, const std::string& sent) {
+        return p.file("c.pem", leaf + sent).expect(status, {"explain", "--policy", "p.conf", "--cert", "c.pem"});
+    };
+    explain(0, sub.cert_pem());
+    explain(0, expired + sub.cert_pem());
+    explain(0, strangers + sub.cert_pem());
+    CHECK_CONTAINS(explain(3, expired), "has expired");
+    CHECK_CONTAINS(explain(3, strangers), "not-verified");
+}
+
 CLAIM(explain_and_matrix_show_what_a_grant_takes_from_the_certificate) {
     Pki p;
     p.file("devices.conf",

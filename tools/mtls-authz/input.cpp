@@ -78,6 +78,7 @@ Result<std::shared_ptr<const PresentedCertificate>> read_client(const std::strin
     std::vector<X509*> chain;
     for (std::size_t i = 1; i < certificates.size(); ++i) chain.push_back(certificates[i].get());
     X509& leaf = *certificates.front();
+    put_path_first(leaf, chain);
     return std::make_shared<const PresentedCertificate>(leaf, useful_helpers(leaf, chain));
 }
 

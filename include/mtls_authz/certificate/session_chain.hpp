@@ -33,6 +33,10 @@ struct SentHelpers {
 // too, so that full and resumed handshakes see the same; the rest is only counted.
 SentHelpers useful_helpers(const X509& leaf, const std::vector<X509*>& chain);
 
+// For a chain from a file: moves to the front, nearest first, those that lead upwards from `leaf` by issuer and
+// signature; of several, one that is valid now. A handshake's path does the same.
+void put_path_first(const X509& leaf, std::vector<X509*>& chain);
+
 // Format: a version byte, the SHA-256 of `leaf`, then each certificate's length (2 bytes) and DER. If some were left
 // out: a length of 0, their count (4 bytes) and their size in bytes (4 bytes).
 std::string encode_helpers(const X509& leaf, const SentHelpers& helpers);
