@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
 
 namespace mtls {
 
@@ -21,6 +22,19 @@ const FileTrust* DiskFiles::trust_for(const std::string& path) const {
 
 bool DiskFiles::is_hidden_from_run_user(const std::string& path) const {
     return trust_ && geteuid() == trust_->starter && !is_readable_by_run_user(path, *trust_);
+}
+
+void DiskFiles::keep_cached(const Policy& in_force) {
+    if (pinned_.empty() && pinned_patterns_.empty()) return;
+    std::map<std::string_view, std::string_view> digests;
+    for (const PolicyFile& file : in_force.files()) digests.emplace(file.name.view(), file.digest.view());
+    const auto is_in_force = [&](const std::string& name, const std::string& digest) {
+        const auto file = digests.find(name);
+        return file != digests.end() && file->second == digest;
+    };
+    std::erase_if(pinned_, [&](const auto& file) { return !is_in_force(file.first, sha256(file.second)); });
+    std::erase_if(pinned_patterns_,
+                  [&](const auto& files) { return !is_in_force(files.first, digest_of_names(files.second)); });
 }
 
 Result<std::vector<std::string>> DiskFiles::files_of(const std::string& pattern) {

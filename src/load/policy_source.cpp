@@ -108,6 +108,7 @@ std::shared_ptr<const Policy> PolicySource::put_in_force(Draft& draft) {
     builds_anew_ = false;
     in_force_ = std::move(draft.policy);
     image_ = std::move(draft.image);
+    disk_.keep_cached(*in_force_);
     return in_force_;
 }
 
@@ -233,6 +234,7 @@ void PolicySource::follow(std::shared_ptr<const Policy> policy, std::shared_ptr<
     rows_.reset();
     in_force_ = std::move(policy);
     image_ = std::move(image);
+    if (in_force_) disk_.keep_cached(*in_force_);
 }
 
 std::string PolicySource::failing_content() const {

@@ -5,7 +5,7 @@
 
 #include "bundles.hpp"
 #include "claims.hpp"
-#include "live_site.hpp"
+#include "kept_site.hpp"
 
 using namespace test;
 
@@ -128,6 +128,44 @@ CLAIM(a_file_that_only_root_can_read_counts_until_a_restart_and_is_warned_of) {
     CHECK(site.httpd.wait_for_log("cannot be read; chmod o+rx '" + site.httpd.path("partners") + "'"));
     chmod(site.httpd.path("partners").c_str(), 0755);
     CHECK_EQUAL(globex.get("/gate/g").status, 200);
+}
+
+CLAIM(a_file_that_was_edited_while_it_could_be_read_does_not_go_back_to_its_content_of_the_start) {
+    if (geteuid() != 0) return;
+    const World& w = world();
+    Kept site;
+    const auto mode = [&](const std::string& name, mode_t value) { chmod(site.httpd.path(name).c_str(), value); };
+    site.httpd.write("closed/twin.conf", partner("twin", "MTLSIdentity CN:twin\nMTLSTrustAnchor acme.pem"));
+    site.httpd.write("closed/x.conf", "# nobody\n");
+    for (const char* name : {"partners/acme.conf", "partners/globex.conf", "globex.pem"}) mode(name, 0600);
+    mode("closed", 0700);
+    site.run("event", "MTLSPolicyFile closed/*.conf\n");
+    const auto twin = [&] { return site.get(w.ambiguous); };
+    CHECK_EQUAL(site.acme() + site.globex() + twin(), 600);
+    site.put("acme.conf", kAcme + "MTLSRevoke DNS:api.acme.example\n");
+    mode("closed", 0755);
+    fs::remove(site.httpd.path("closed/twin.conf"));
+    becomes([&] { return site.acme() + twin(); }, 806, "edited");
+    // Those that were not edited keep their content.
+    CHECK_EQUAL(site.globex(), 200);
+    const std::string file = site.httpd.path("partners/acme.conf");
+    const auto said = [&] { return site.errors("cannot read '" + file + "': Permission denied; chmod o+r '"); };
+    mode("partners/acme.conf", 0600);
+    becomes([&] { return said() > 0; }, true, "an error");
+    stays([&] { return site.acme(); }, 403, "the file is closed again");
+    mode("closed", 0700);
+    CHECK(site.httpd.wait_for_log("closed/*.conf cannot be read; chmod o+rx '" + site.httpd.path("closed") + "'"));
+    stays([&] { return twin(); }, 403, "the folder is closed again");
+    // Nor with the next keeper, which begins with what the parent read.
+    const pid_t before = site.keeper();
+    kill(before, SIGKILL);
+    becomes([&] { return site.keeper() != before && said() > 1; }, true, "another keeper");
+    stays([&] { return site.acme() + twin(); }, 806, "another keeper");
+    CHECK_EQUAL(site.globex(), 200);
+    mode("closed", 0755);
+    site.put("acme.conf", kAcme);
+    becomes([&] { return site.acme(); }, 200, "an edit that can be read");
+    CHECK_EQUAL(twin(), 403);
 }
 
 CLAIM(what_the_fetch_user_owns_counts_as_refusals_alone) {

@@ -12,12 +12,18 @@
 
 namespace mtls {
 
+class Policy;
+
 // Reads files under the ownership rules of FileTrust, and rows of a database. Caches the content of files that only the
 // starter of the server can read, because the run-time user could not read them again.
 class DiskFiles {
 public:
     Result<std::string> read(const std::string& path, std::size_t limit);
     Result<std::vector<std::string>> files_of(const std::string& pattern);
+
+    // Forgets the cached contents that are not in force: files that were edited while the run-time user could read
+    // them.
+    void keep_cached(const Policy& in_force);
 
     // SHA-256 of the content that read() would return, or its error.
     std::string digest_of(const std::string& path, std::size_t limit);
