@@ -292,6 +292,15 @@ std::string describe_reading(const std::string& reading, const Guards& guards) {
     return out + ", which is behind " + guards.section->title() + " at " + short_place(guards.section->where);
 }
 
+// The rare cases of is_plain(), for a path that is plain itself.
+[[gnu::noinline]] bool is_plain_in_each_place(const request_rec* r, std::string_view path) noexcept {
+    const request_rec* const line = request_line_of(r);
+    if (line != nullptr && line != r) return false;
+    if (is_as_written(r, path.size())) return true;
+    return (line == nullptr || !may_have_removed_segments(r)) && !replaced_path(r) &&
+           (!is_proxied_as_written(r) || path_as_written(r) == path);
+}
+
 }  // namespace
 
 bool is_plain(const request_rec* r) noexcept {
@@ -299,12 +308,7 @@ bool is_plain(const request_rec* r) noexcept {
     if (path.empty()) return true;
     if (!is_plain_path(path)) return false;
     const bool is_first = r->main == nullptr && r->prev == nullptr;
-    if (is_first && is_as_written(r, path.size())) return true;
-    const request_rec* const line = request_line_of(r);
-    if (line != nullptr && line != r) return false;
-    if (is_as_written(r, path.size())) return true;
-    return (line == nullptr || !may_have_removed_segments(r)) && !replaced_path(r) &&
-           (!is_proxied_as_written(r) || path_as_written(r) == path);
+    return (is_first && is_as_written(r, path.size())) || is_plain_in_each_place(r, path);
 }
 
 bool is_read_otherwise_now(const request_rec* r) {
