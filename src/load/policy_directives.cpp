@@ -298,6 +298,7 @@ void PolicyBuilder::crl_presence(const Directive& d, WrittenPartner* partner) {
     }
     if (rules.required) return error(d.where, d.name + ": given twice");
     rules.required = is_required;
+    if (is_required && partner == nullptr) note_refusal(d);
 }
 
 void PolicyBuilder::crl_stale(const Directive& d, WrittenPartner* partner) {
@@ -335,12 +336,14 @@ void PolicyBuilder::short_lived(const Directive& d, WrittenPartner* partner) {
     }
     if (rules.short_life) return error(d.where, d.name + ": given twice");
     rules.short_life = days;
+    if (days < CrlRules::kDefaultShortLife && partner == nullptr) note_refusal(d);
 }
 
 void PolicyBuilder::crl_file(const Directive& d, WrittenPartner*) {
     const auto names = config_words(d.args);
     if (names.empty()) return error(d.where, d.name + ": expected FILE|GLOB..., like mtls/crl/*.crl");
     for (const std::string& name : names) written_.crl_files.push_back({absolute(name), name, d.where});
+    note_refusal(d);
 }
 
 void PolicyBuilder::grant(const Directive& d, WrittenPartner* partner) {

@@ -11,15 +11,24 @@ namespace mtls {
 
 std::set<std::string> find_vanished_refusals(const Policy& before, const Policy& after,
                                              const std::map<std::string, WrittenFile>& read) {
-    std::set<std::string_view> unsuspending;  // files whose suspensions are not in `after`
+    std::set<std::string_view> milder;  // files whose suspensions and CRL rules of partners are not in `after`
     for (const Partner& partner : before.partners()) {
-        const Partner* const now = partner.suspended ? after.find(partner.name) : nullptr;
-        if (now != nullptr && !now->suspended) unsuspending.insert(partner.suspended->file);
+        const bool can_refuse = partner.suspended || partner.crl_rules.is_any();
+        const Partner* const now = can_refuse ? after.find(partner.name) : nullptr;
+        if (now == nullptr) continue;
+        if (partner.suspended && !now->suspended) milder.insert(partner.suspended->file);
+        if (now->crl_rules.over(after.crl_rules()).is_milder_than(partner.crl_rules)) milder.insert(partner.where.file);
     }
+    // Another file has the same lines: it was renamed.
+    const auto is_elsewhere = [&](const PolicyFile& file) {
+        return std::any_of(read.begin(), read.end(), [&](const auto& other) {
+            return other.second.refuses && other.second.digest == file.digest.view();
+        });
+    };
     std::set<std::string> out;
     for (const PolicyFile& file : before.files()) {
         if (read.contains(std::string(file.name))) continue;
-        if (file.refuses || unsuspending.contains(file.name)) out.emplace(file.name);
+        if (milder.contains(file.name) || (file.refuses && !is_elsewhere(file))) out.emplace(file.name);
     }
     return out;
 }
@@ -97,8 +106,8 @@ void PolicySource::find_vanished(Draft& draft) const {
         draft.findings.push_back({Diagnostic::Severity::kError,
                                   {file, 0},
                                   "is gone, and with it lines that refuse: a refusal ends only by an edit of a file "
-                                  "that is there; take its MTLSRevoke and MTLSSuspend lines out first, or stop and "
-                                  "start the server"});
+                                  "that is there; take its lines " +
+                                      std::string(kRefusingLines) + " out first, or stop and start the server"});
     }
 }
 

@@ -184,6 +184,29 @@ CLAIM(a_policy_file_that_held_refusals_and_is_gone_at_a_restart_ends_none_of_the
     }
 }
 
+CLAIM(a_policy_file_that_named_the_crls_or_required_them_and_is_gone_lets_in_nobody) {
+    for (const std::string line : {"MTLSCRLFile crls/*.crl\n", "MTLSCRL required\n"}) {
+        Restarted site;
+        const bool is_list = line.starts_with("MTLSCRLFile");
+        const std::string reason = is_list ? "revoked" : "revocation-unknown";
+        site.httpd.write("crls/acme.crl", make_crl(world().acme_ca, {}));
+        site.httpd.write("crls/sub.crl", make_crl(world().acme_sub, {}));
+        if (is_list) site.httpd.write("crls/globex.crl", list_of_globex());
+        site.put("crl.conf", line);
+        site.run(is_list ? "" : "MTLSCRLFile crls/*.crl\n");
+        site.refuses_globex(reason, "at the start");
+        site.drop("crl.conf");
+        CHECK(site.httpd.wait_for_log("crl.conf: error: is gone, and with it lines that refuse"));
+        site.refuses_globex(reason, "the file is gone");
+        site.restart();
+        site.refuses_globex(reason, "a restart");
+        // An edit of one that is there ends it.
+        site.put("crl.conf", "# nobody\n");
+        becomes([&] { return site.globex(); }, 200, "an edit");
+        CHECK_EQUAL(site.acme(), 200);
+    }
+}
+
 CLAIM(a_policy_file_that_no_directive_names_any_more_refuses_nothing_after_a_restart) {
     Restarted site;
     site.httpd.write("more/stop.conf", "MTLSSuspend globex\n");

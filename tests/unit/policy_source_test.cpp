@@ -36,7 +36,8 @@ struct WatchedFolder {
 }  // namespace
 
 CLAIM(a_policy_file_that_held_refusals_does_not_end_them_by_vanishing) {
-    for (const std::string refusal : {"MTLSRevoke CN:stolen\n", "MTLSSuspend acme\n", "MTLSSuspend later\n"}) {
+    for (const std::string refusal : {"MTLSRevoke CN:stolen\n", "MTLSSuspend acme\n", "MTLSSuspend later\n",
+                                      "MTLSCRL required\n", "MTLSCRLFile lists/*.crl\n", "MTLSShortLived 0\n"}) {
         WatchedFolder w;
         w.put("acme.conf", kAcme);
         w.put("globex.conf", partner("globex", "MTLSIdentity O:Globex\nMTLSTrustAnchor root.pem\nMTLSSuspend On"));
@@ -58,17 +59,71 @@ CLAIM(a_policy_file_that_held_refusals_does_not_end_them_by_vanishing) {
     }
 }
 
+CLAIM(a_policy_file_that_held_only_what_lets_in_more_may_vanish) {
+    for (const std::string line : {"MTLSCRL if-present\n", "MTLSCRLStale allow\n", "MTLSShortLived 30\n"}) {
+        WatchedFolder w;
+        w.put("acme.conf", kAcme);
+        w.put("mild.conf", line);
+        CHECK(w.source.build(w.said) != nullptr);
+        w.remove("mild.conf");
+        CHECK(w.next() != nullptr);
+    }
+}
+
+CLAIM(crl_rules_of_a_partner_do_not_end_by_a_file_that_vanishes_and_end_with_the_partner) {
+    const std::string strict = "\nMTLSCRL required", deny = "\nMTLSCRLStale deny", short_lived = "\nMTLSShortLived 0";
+    const auto acme = [](const std::string& lines) {
+        return partner("acme", "MTLSIdentity O:Acme\nMTLSTrustAnchor root.pem" + lines);
+    };
+    for (const std::string& line : {strict, deny, short_lived}) {
+        WatchedFolder w;
+        w.put("all.conf", "MTLSCRLStale allow\n");
+        w.put("acme.conf", acme(line));
+        CHECK(w.source.build(w.said) != nullptr);
+        w.remove("acme.conf");
+        w.put("moved.conf", kAcme);
+        CHECK(w.next() == nullptr);
+        CHECK_CONTAINS(w.last_said(), "acme.conf: error: is gone, and with it lines that refuse");
+        w.put("moved.conf", acme(line + "\nMTLSContact pki@acme.example"));
+        CHECK(w.next() != nullptr);
+        // The partner's own file is edited, or goes with the partner.
+        w.put("moved.conf", kAcme);
+        CHECK(w.next() != nullptr);
+        w.put("moved.conf", acme(line));
+        CHECK(w.next() != nullptr);
+        w.remove("moved.conf");
+        CHECK(w.next() != nullptr);
+    }
+}
+
+CLAIM(a_policy_file_that_refuses_may_be_renamed_and_holds_up_nothing) {
+    WatchedFolder w;
+    w.put("acme.conf", kAcme);
+    w.put("zz.conf", "MTLSSuspend globex\nMTLSCRL required\n");
+    CHECK(w.source.build(w.said) != nullptr);
+    std::filesystem::rename(w.path("zz.conf"), w.path("yy.conf"));
+    CHECK(w.next() != nullptr);
+    // With one line less it is not the same file.
+    w.remove("yy.conf");
+    w.put("xx.conf", "MTLSSuspend globex\n");
+    CHECK(w.next() == nullptr);
+    CHECK_CONTAINS(w.last_said(),
+                   "yy.conf: error: is gone, and with it lines that refuse: a refusal ends only by an edit of a file "
+                   "that is there; take its lines that refuse (MTLSRevoke, MTLSSuspend, MTLSCRL, MTLSCRLFile, "
+                   "MTLSShortLived) out first, or stop and start the server");
+}
+
 CLAIM(each_policy_file_that_suspends_counts_and_a_partners_own_may_be_renamed) {
     WatchedFolder w;
     w.put("acme.conf", kAcme);
     w.put("one.conf", "MTLSSuspend acme\n");
-    w.put("two.conf", "MTLSSuspend acme\n");
+    w.put("two.conf", "# of two\nMTLSSuspend acme\n");
     CHECK(w.source.build(w.said) != nullptr);
     for (const char* name : {"one.conf", "two.conf"}) {
-        w.remove(name);
+        std::filesystem::rename(w.path(name), w.path("away"));
         CHECK(w.next() == nullptr);
         CHECK_CONTAINS(w.last_said(), std::string(name) + ": error: is gone, and with it lines that refuse");
-        w.put(name, "MTLSSuspend acme\n");
+        std::filesystem::rename(w.path("away"), w.path(name));
         CHECK(w.next() == nullptr);
     }
     w.put("one.conf", "# nobody\n");

@@ -19,8 +19,13 @@
 
 namespace mtls {
 
-// Policy files of `before` that `after` no longer reads, although they contain MTLSRevoke or MTLSSuspend NAME, or
-// MTLSSuspend On of a partner that remains and is no longer suspended. `read`: the files of `after`.
+// The directives of a policy file that refuse, for messages.
+constexpr std::string_view kRefusingLines =
+    "that refuse (MTLSRevoke, MTLSSuspend, MTLSCRL, MTLSCRLFile, MTLSShortLived)";
+
+// Policy files of `before` that `after` no longer reads, although they contain lines that refuse (PolicyFile::refuses),
+// which no other file has; or MTLSSuspend On or stricter CRL rules of a partner that remains without them. `read`: the
+// files of `after`.
 std::set<std::string> find_vanished_refusals(const Policy& before, const Policy& after,
                                              const std::map<std::string, WrittenFile>& read);
 

@@ -84,7 +84,7 @@ struct WrittenFile {
     std::size_t limit = 0;
     std::size_t count = 0;
     bool listed = false;   // a pattern whose folder could be read
-    bool refuses = false;  // it has MTLSRevoke or MTLSSuspend NAME lines
+    bool refuses = false;  // see PolicyFile
 };
 
 struct WrittenPolicy {

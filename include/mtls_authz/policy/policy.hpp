@@ -109,7 +109,7 @@ struct PolicyFile {
     Text digest;            // SHA-256 of the content, or the read error; for a pattern, of the names
     std::size_t limit = 0;  // maximum size of the file; 0 for a pattern
     std::size_t count = 0;  // number of files, for a pattern
-    bool refuses = false;   // it has MTLSRevoke or MTLSSuspend NAME lines
+    bool refuses = false;  // it has lines outside of partners that refuse: MTLSRevoke, MTLSSuspend, MTLSCRL required...
 
     bool is_inside(const Bounds& in) const { return in.hold_all(name, digest); }
 };

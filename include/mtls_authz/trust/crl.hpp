@@ -33,6 +33,13 @@ struct CrlRules {
                 short_life ? short_life : base.short_life};
     }
     static constexpr int kDefaultShortLife = 10;
+    bool is_any() const { return required || stale_after || short_life; }
+    // Whether these rules let in what a line of `other` refuses.
+    bool is_milder_than(const CrlRules& other) const {
+        return (other.required.value_or(false) && !required.value_or(false)) ||
+               (other.stale_after && *other.stale_after < stale_after.value_or(0)) ||
+               (other.short_life && *other.short_life < short_life.value_or(kDefaultShortLife));
+    }
     // Whether a leaf needs no CRL even under `required`.
     bool exempts(bool no_rev_avail, std::int64_t not_before, std::int64_t not_after) const {
         constexpr std::int64_t kDay = 86400;

@@ -202,8 +202,8 @@ std::vector<std::string> find_lost_rows(const Rows& before, const Rows& after, c
     for (const std::string& file : find_vanished_refusals(*was.policy, *next.policy, next.files)) {
         if (!is_database_name(file)) continue;
         out.push_back("row '" + file.substr(kDatabasePrefix.size()) +
-                      "' refuses, and every web server would refuse a policy without it: take its MTLSRevoke and "
-                      "MTLSSuspend lines out, and push that first");
+                      "' refuses, and every web server would refuse a policy without it: take its lines " +
+                      std::string(kRefusingLines) + " out, and push that first");
     }
     return out;
 }
