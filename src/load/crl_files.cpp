@@ -210,7 +210,8 @@ bool CrlFiles::poll_file(const std::string& path, File& file, const CasByName& c
     if (!stamp.empty() && stamp == file.stamp) return false;
     const auto content = is_row ? sight_.read(path, kLargestFile) : read_whole_file(path, kLargestFile, trust_);
     const std::string digest = content.ok() ? sha256(content.value()) : content.error();
-    file.stamp = stamp;
+    // A fault can end without a new stamp: of a folder, or a lack of descriptors.
+    file.stamp = content.ok() ? stamp : "";
     file.is_there = content.ok();
     if (digest == file.digest) return false;
     file.digest = digest;

@@ -60,12 +60,13 @@ Result<std::string> DiskFiles::read(const std::string& path, std::size_t limit) 
     return content;
 }
 
-std::string DiskFiles::digest_of(const std::string& path, std::size_t limit) {
+Result<std::string> DiskFiles::digest_of(const std::string& path, std::size_t limit) {
     if (is_database_name(path)) return sight_.digest_of(path);
-    const auto digest = file_sha256(path, limit, trust_for(path), &walked_);
-    if (digest.ok()) return digest.value();
-    const auto pinned = digest.error() == std::strerror(EACCES) ? pinned_.find(path) : pinned_.end();
-    return pinned != pinned_.end() ? sha256(pinned->second) : digest.error();
+    auto digest = file_sha256(path, limit, trust_for(path), &walked_);
+    const bool is_hidden = !digest.ok() && digest.error() == std::strerror(EACCES);
+    const auto pinned = is_hidden ? pinned_.find(path) : pinned_.end();
+    if (pinned != pinned_.end()) return sha256(pinned->second);
+    return digest;
 }
 
 }  // namespace mtls

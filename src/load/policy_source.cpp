@@ -150,8 +150,10 @@ bool PolicySource::holds(const std::string& name, std::size_t limit, std::string
     if (limit == 0) return digest_of_names(disk_.files_of(name)) == digest;
     const std::uint64_t stamp = hash_of_stamp(name);
     if (stamp != 0 && stamp == last_stamp) return true;
-    if (disk_.digest_of(name, limit) != digest) return false;
-    last_stamp = stamp;
+    const auto now = disk_.digest_of(name, limit);
+    if ((now.ok() ? now.value() : now.error()) != digest) return false;
+    // A fault can end without a new stamp: of a folder, or a lack of descriptors.
+    if (now.ok()) last_stamp = stamp;
     return true;
 }
 

@@ -1,4 +1,10 @@
 // Policy files that change or vanish while a policy built from them is in force.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <thread>
+
 #include "mtls_authz/load/policy_source.hpp"
 #include "policy_draft.hpp"
 
@@ -157,6 +163,25 @@ CLAIM(a_policy_file_that_held_refusals_ends_them_over_a_restart_only_where_no_di
     CHECK(builds("a*.conf"));
     w.put("stop.conf", "# nobody\n");
     CHECK(builds("*.conf"));
+}
+
+CLAIM(an_edit_that_could_not_be_read_counts_once_it_can_although_the_file_did_not_change) {
+    WatchedFolder w;
+    w.disk.set_trust({geteuid(), 4242, 4242});
+    std::filesystem::create_directory(w.path("sub"));
+    w.put("sub/acme.conf", kAcme);
+    w.source.watch({w.path("sub/acme.conf"), "sub/acme.conf", {"httpd.conf", 2}});
+    CHECK(w.source.build(w.said) != nullptr);
+    const auto let_all_write = [&](bool may) { chmod(w.path("sub").c_str(), may ? 0777 : 0755); };
+    let_all_write(true);
+    w.put("sub/acme.conf", kAcme + "MTLSSuspend acme\n");
+    // So that the stamp of the file is one that counts.
+    std::this_thread::sleep_for(std::chrono::milliseconds(2100));
+    for (int i = 0; i < 3; ++i) CHECK(w.next() == nullptr);
+    CHECK_CONTAINS(w.last_said(), "is not safe: '" + w.path("sub") + "'");
+    let_all_write(false);
+    const auto now = w.next();
+    CHECK(now != nullptr && now->find("acme")->suspended.has_value());
 }
 
 CLAIM(a_changed_anchor_file_counts_after_two_equal_looks_and_a_bad_one_never) {

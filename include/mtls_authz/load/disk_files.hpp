@@ -26,7 +26,7 @@ public:
     void keep_cached(const Policy& in_force);
 
     // SHA-256 of the content that read() would return, or its error.
-    std::string digest_of(const std::string& path, std::size_t limit);
+    Result<std::string> digest_of(const std::string& path, std::size_t limit);
 
     // The fetcher may own the files passed to let_fetcher_own(), and no others.
     void set_trust(const FileTrust& trust);
