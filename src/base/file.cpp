@@ -272,22 +272,43 @@ std::string settled_stamp(const std::string& path) {
 
 bool is_glob(const std::string& pattern) { return pattern.find_first_of("*?[") != std::string::npos; }
 
-Result<std::vector<std::string>> expand(const std::string& pattern, const FileTrust* trust) {
-    if (!is_glob(pattern)) return std::vector<std::string>{pattern};
+namespace {
+
+thread_local std::string* first_unreadable = nullptr;  // glob(3) passes nothing on to its callback
+
+int note_unreadable(const char* folder, int error) {
+    if (error != ENOTDIR && first_unreadable->empty()) *first_unreadable = folder;
+    return 0;
+}
+
+}  // namespace
+
+Matches expand_readable(const std::string& pattern, const FileTrust* trust) {
+    if (!is_glob(pattern)) return {{pattern}, ""};
+    std::string unreadable;
+    first_unreadable = &unreadable;
     glob_t found{};
-    const int status = glob(pattern.c_str(), GLOB_ERR, nullptr, &found);
-    std::vector<std::string> files(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+    const int status = glob(pattern.c_str(), 0, note_unreadable, &found);
+    Matches out{{found.gl_pathv, found.gl_pathv + found.gl_pathc}, ""};
     globfree(&found);
+    const std::string folder = glob_folder(pattern);
+    const bool is_out_of_memory = status != 0 && status != GLOB_NOMATCH;
     // glob(3) treats a missing folder as an empty one.
-    if ((status != 0 && status != GLOB_NOMATCH) || !can_list(glob_folder(pattern))) {
-        const std::string folder = glob_folder(pattern);
-        const bool is_missing = access(folder.c_str(), F_OK) != 0 && errno == ENOENT;
-        return Error{
-            "a folder of " + pattern + " cannot be read" +
-            (is_missing ? ": there is no " + shell_quoted(folder) + "; mkdir -p " + shell_quoted(folder) : "") +
-            hint_of_unreadable(folder, trust)};
-    }
-    return files;
+    if (is_out_of_memory || !can_list(folder)) unreadable = folder;
+    if (unreadable.empty()) return out;
+    const bool is_missing = access(folder.c_str(), F_OK) != 0 && errno == ENOENT;
+    out.fault = "a folder of " + pattern + " cannot be read" +
+                (is_missing             ? ": there is no " + shell_quoted(folder) + "; mkdir -p " + shell_quoted(folder)
+                 : unreadable != folder ? ": " + shell_quoted(unreadable)
+                                        : "") +
+                hint_of_unreadable(unreadable, trust);
+    return out;
+}
+
+Result<std::vector<std::string>> expand(const std::string& pattern, const FileTrust* trust) {
+    Matches out = expand_readable(pattern, trust);
+    if (!out.fault.empty()) return Error{std::move(out.fault)};
+    return std::move(out.files);
 }
 
 bool is_match(const std::string& pattern, const std::string& path) {

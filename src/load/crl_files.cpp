@@ -45,9 +45,8 @@ bool CrlFiles::look(const CasByName& cas, const CasByName& anchors, std::vector<
     for (Pattern& pattern : patterns_) {
         const bool is_of_database = is_database_name(pattern.files.pattern);
         if (is_of_database && sight_.is_unread()) continue;
-        const auto files = is_of_database ? sight_.files_of(pattern.files.pattern, row_kind::kCrl)
-                                          : expand(pattern.files.pattern, trust_);
-        const std::string fault = is_of_database ? sight_.fault : files.ok() ? "" : files.error();
+        const auto [files, fault] = is_of_database ? matches_in_database(pattern.files.pattern, sight_, row_kind::kCrl)
+                                                   : matches_on_disk(pattern.files.pattern, trust_, files_);
         if (!fault.empty() && fault != pattern.fault) {
             findings.push_back({Diagnostic::Severity::kError, pattern.files.where,
                                 "MTLSCRLFile: " + fault + ": " +
@@ -55,15 +54,14 @@ bool CrlFiles::look(const CasByName& cas, const CasByName& anchors, std::vector<
                                                                          : "no CRL is read from there")});
         }
         pattern.fault = fault;
-        if (!files.ok()) {
-            // Reported already; nothing is known of its files.
+        if (!fault.empty() && (!is_of_database || sight_.rows == nullptr)) {
+            // Reported already; nothing is known of its other files.
             for (const auto& [path, file] : files_) {
                 if (file.pattern == pattern.files.pattern) present.insert(path);
             }
-            continue;
         }
-        present.insert(files.value().begin(), files.value().end());
-        for (const std::string& path : files.value()) {
+        present.insert(files.begin(), files.end());
+        for (const std::string& path : files) {
             File& file = files_[path];
             if (file.pattern.empty()) file.pattern = pattern.files.pattern;
             if (poll_guarded(path, file, cas, *next, findings)) changed.push_back(path);

@@ -93,21 +93,21 @@ bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
         const bool is_database = pattern.files.pattern == kAllRows;
         // Before the first answer of the database nothing is known of its rows.
         if (is_database && sight_.is_unread()) continue;
-        auto files =
-            is_database ? sight_.files_of(kAllRows, row_kind::kRevocation) : expand(pattern.files.pattern, trust_);
-        const std::string fault = is_database ? sight_.fault : files.ok() ? "" : files.error();
+        const auto [files, fault] = is_database ? matches_in_database(kAllRows, sight_, row_kind::kRevocation)
+                                                : matches_on_disk(pattern.files.pattern, trust_, files_);
         std::vector<Diagnostic> faults;
         if (!fault.empty()) {
-            faults.push_back(
-                {Diagnostic::Severity::kError, pattern.files.where,
-                 (is_database ? "MTLSPolicyDatabase, rows that refuse: " : "MTLSRevocationFile: ") + fault +
-                     (files_.empty() ? ": it refuses nothing"
-                                     : std::string(": what was read from there stays in force") + kUntilBack)});
+            faults.push_back({Diagnostic::Severity::kError, pattern.files.where,
+                              (is_database ? "MTLSPolicyDatabase, rows that refuse: " : "MTLSRevocationFile: ") +
+                                  fault +
+                                  (files_.empty() && files.empty()
+                                       ? ": it refuses nothing"
+                                       : std::string(": what was read from there stays in force") + kUntilBack)});
         }
         report(pattern.report, fault, std::move(faults), findings);
-        some_unreadable = some_unreadable || (!files.ok() && !is_database);
+        some_unreadable = some_unreadable || (!fault.empty() && !is_database);
         if (!fault.empty()) missing_.push_back(pattern.files.spelled);
-        if (files.ok()) present.insert(files.value().begin(), files.value().end());
+        present.insert(files.begin(), files.end());
     }
     for (const std::string& path : present) poll_guarded(path, files_[path], findings);
     std::vector<std::string> gone;

@@ -168,6 +168,47 @@ CLAIM(a_file_that_was_edited_while_it_could_be_read_does_not_go_back_to_its_cont
     CHECK_EQUAL(twin(), 403);
 }
 
+CLAIM(a_list_that_could_not_be_read_counts_once_it_can_and_one_folder_holds_up_no_list_of_another) {
+    if (geteuid() != 0) return;
+    const World& w = world();
+    Kept site;
+    const auto mode = [&](const std::string& name, mode_t value) { chmod(site.httpd.path(name).c_str(), value); };
+    for (const std::string folder : {"crls/a/", "crls/b/"})
+        site.httpd.write(folder + "sub.crl", make_crl(w.acme_sub, {}));
+    for (const std::string folder : {"stop/a/", "stop/b/"}) site.httpd.write(folder + "x.conf", "# nobody\n");
+    site.run("event", "MTLSCRLFile crls/*/*.crl\nMTLSRevocationFile stop/*/*.conf\n");
+    CHECK_EQUAL(site.acme() + site.globex(), 400);
+    mode("crls/a", 0700);
+    mode("stop/a", 0700);
+    site.httpd.write("crls/b/globex.crl", make_crl(w.globex_ca, {.revoked = {{&w.globex, 1}}}));
+    becomes([&] { return site.globex(); }, 403, "a list in another folder");
+    CHECK_EQUAL(site.acme(), 200);
+    site.httpd.write("stop/b/x.conf", "MTLSSuspend acme\n");
+    becomes([&] { return site.acme(); }, 403, "a line in another folder");
+    for (const std::string folder : {"crls", "stop"}) {
+        const std::string path = site.httpd.path(folder);
+        CHECK(site.httpd.wait_for_log("a folder of " + path + "/*/*.c" + (folder == "crls" ? "rl" : "onf") +
+                                      " cannot be read: '" + path + "/a'; chmod o+rx '" + path + "/a'"));
+        mode(folder + "/a", 0755);
+    }
+    site.httpd.write("stop/b/x.conf", "# nobody\n");
+    becomes([&] { return site.acme(); }, 200, "taken back");
+    // Unsafe while it was written: the command that the log asks for is enough.
+    mode("crls/b", 0777);
+    site.httpd.write("crls/b/acme.crl", make_crl(w.acme_ca, {.revoked = {{&w.acme, 1}}}));
+    CHECK(site.httpd.wait_for_log("chmod o-w '" + site.httpd.path("crls/b") + "'"));
+    pause_for(std::chrono::milliseconds(3000));  // its stamp counts by now
+    mode("crls/b", 0755);
+    const auto is_revoked = [&] { return static_cast<int>(site.times("denied GET \"/gate/x\": reason=revoked")); };
+    const int before = is_revoked();
+    becomes(
+        [&] {
+            site.acme();
+            return is_revoked() > before;
+        },
+        true, "it counts");
+}
+
 CLAIM(what_the_fetch_user_owns_counts_as_refusals_alone) {
     if (geteuid() != 0) return;
     const World& w = world();

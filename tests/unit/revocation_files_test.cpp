@@ -1,6 +1,10 @@
 // Revocation files, and CRLs, as a policy decides on them.
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <tuple>
 
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/load/lint.hpp"
@@ -125,6 +129,44 @@ CLAIM(a_refusal_ends_only_by_an_edit_of_a_file_that_is_there_and_whole) {
             CHECK_EQUAL(r.said.size(), before + (mtls::is_glob(pattern) ? 0U : 1U));
         }
     }
+}
+
+CLAIM(a_folder_of_a_pattern_that_cannot_be_read_holds_up_no_refusal_of_the_others) {
+    Revoked r("*/*.conf");
+    for (const char* name : {"a", "b"}) {
+        std::filesystem::create_directory(r.path(name));
+        r.write(name + std::string("/x.conf"), "# nobody\n");
+    }
+    chmod(r.folder.c_str(), 0755);
+    r.write("a/known.conf", "MTLSSuspend before\n");
+    CHECK_EQUAL(r.look(), "0 before");
+    // Root would read it.
+    struct AsAnother {
+        AsAnother() { CHECK_EQUAL(seteuid(geteuid() == 0 ? 65534 : geteuid()), 0); }
+        ~AsAnother() { std::ignore = seteuid(getuid()); }
+    };
+    const auto look = [&] {
+        const AsAnother user;
+        return r.look(3);
+    };
+    chmod(r.path("a").c_str(), geteuid() == 0 ? 0700 : 0000);
+    r.write("b/x.conf", "MTLSSuspend globex\n");
+    r.write("b/new.conf", "MTLSSuspend acme\n");
+    CHECK_EQUAL(look(), "0 acme before globex");
+    CHECK_EQUAL(r.said.size(), 1U);
+    CHECK_CONTAINS(r.last_said(), "cannot be read: '" + r.path("a") + "'");
+    CHECK_CONTAINS(r.last_said(), "what was read from there stays in force until it is back");
+    // What is taken away of the others ends; nothing of the one that cannot be read does.
+    r.write("b/x.conf", "# nobody\n");
+    CHECK_EQUAL(look(), "0 acme before");
+    // One that can be passed, and not listed: the files that are known are read.
+    chmod(r.path("a").c_str(), geteuid() == 0 ? 0711 : 0311);
+    r.write("a/known.conf", "MTLSSuspend later\n");
+    r.write("a/unknown.conf", "MTLSSuspend unknown\n");
+    CHECK_EQUAL(look(), "0 acme later");
+    CHECK_EQUAL(r.said.size(), 1U);
+    chmod(r.path("a").c_str(), 0755);
+    CHECK_EQUAL(look(), "0 acme later unknown");
 }
 
 CLAIM(a_source_of_which_nothing_was_read_yet_is_said_to_refuse_nothing) {

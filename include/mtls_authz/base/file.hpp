@@ -82,6 +82,12 @@ bool is_glob(const std::string& pattern);
 // "none"; with `trust`, it ends with hint_of_unreadable(). A name without wildcards is returned as it is, whether or
 // not the file exists.
 Result<std::vector<std::string>> expand(const std::string& pattern, const FileTrust* trust = nullptr);
+// The same past folders that cannot be read. `fault`: what expand() would return; "" if all were read.
+struct Matches {
+    std::vector<std::string> files;
+    std::string fault;
+};
+Matches expand_readable(const std::string& pattern, const FileTrust* trust = nullptr);
 // Whether expand() would find a file of this path, if it existed.
 bool is_match(const std::string& pattern, const std::string& path);
 

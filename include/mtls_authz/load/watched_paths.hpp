@@ -2,7 +2,12 @@
 // names.
 #pragma once
 
+#include <sys/stat.h>
+
+#include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "mtls_authz/base/file.hpp"
@@ -33,6 +38,28 @@ std::vector<std::string> names_on_disk(const Files& files, const Patterns& patte
 // Whether this pattern names this file or row, be it there or not.
 inline bool may_name(const std::string& pattern, const std::string& path) {
     return pattern == kAllRows ? is_database_name(path) : is_match(pattern, path);
+}
+
+// The rows of a pattern.
+inline Matches matches_in_database(const std::string& pattern, const DatabaseSight& sight, std::string_view kind) {
+    auto rows = sight.files_of(pattern, kind);
+    return {rows.ok() ? std::move(rows.value()) : std::vector<std::string>(), sight.fault};
+}
+
+// The files on disk of a pattern: those that it finds, and beside a folder that cannot be listed the `known` ones that
+// are there. `known`: a map by path.
+template <class Files>
+Matches matches_on_disk(const std::string& pattern, const FileTrust* trust, const Files& known) {
+    Matches out = expand_readable(pattern, trust);
+    if (out.fault.empty()) return out;
+    const std::set<std::string> found(out.files.begin(), out.files.end());
+    for (const auto& [path, file] : known) {
+        struct stat info {};
+        if (is_match(pattern, path) && !found.contains(path) && stat(path.c_str(), &info) == 0) {
+            out.files.push_back(path);
+        }
+    }
+    return out;
 }
 
 }  // namespace mtls
