@@ -232,7 +232,7 @@ void PolicyBuilder::add_files(const WatchedFiles& watched, Origin origin) {
         d.where = watched.where;
         const auto content = read_content(d, path, kLargestPolicyFile);
         if (!content) continue;
-        if (content->empty()) {
+        if (trim(*content).empty()) {
             error({path, 0},
                   "the policy file is empty, so it may be half written; one that is meant to hold nothing "
                   "holds a comment");

@@ -54,6 +54,12 @@ CLAIM(a_policy_file_that_held_refusals_does_not_end_them_by_vanishing) {
         for (int i = 0; i < 3; ++i) CHECK(w.source.look(w.said) == nullptr);
         CHECK_EQUAL(w.said.size(), 1U);
         CHECK_CONTAINS(w.last_said(), "stop.conf: error: is gone, and with it lines that refuse");
+        // Nor by one that is half written.
+        for (const char* const content : {"", "\n", " \t\r\n\n"}) {
+            w.put("stop.conf", content);
+            CHECK(w.next() == nullptr);
+            CHECK_CONTAINS(w.last_said(), "stop.conf: error: the policy file is empty, so it may be half written");
+        }
         // An edit ends them; a partner that goes takes its own along.
         w.put("stop.conf", "# nobody\n");
         CHECK(w.source.look(w.said) == nullptr);
