@@ -251,7 +251,7 @@ bool LivePolicy::put_on_shelf() {
 bool LivePolicy::ensure_published() {
     const std::lock_guard lock(publishing_);
     const auto there = shelf_.look();
-    return (there && there->serials == serials_) || put_on_shelf();
+    return (there && there->serial == board_->changes && there->serials == serials_) || put_on_shelf();
 }
 
 void LivePolicy::poll_refusals(PollResult& outcome) {
@@ -422,7 +422,7 @@ std::vector<Diagnostic> LivePolicy::follow() {
     bool is_whole = true;
     for (const Watched kind : {Watched::kRefusals, Watched::kPolicy, Watched::kCrls}) {
         const std::size_t i = index_of(kind);
-        is_whole = (shelf->serials[i] == serials_[i] || take(kind, *shelf, findings)) && is_whole;
+        is_whole = is_whole && (shelf->serials[i] == serials_[i] || take(kind, *shelf, findings));
     }
     if (!is_whole) {
         drop_policy();
@@ -441,6 +441,7 @@ bool LivePolicy::take(Watched kind, ShelfContents& shelf, std::vector<Diagnostic
     try {
         std::shared_ptr<const Image> image;
         if (serial != 0) {
+            if (shelf.files[index_of(kind)].get() < 0) throw std::runtime_error("no descriptor is free: ulimit -n");
             auto opened = Image::open(shelf.files[index_of(kind)].release(), kind);
             if (!opened.ok()) throw std::runtime_error(opened.error());
             image = std::move(opened.value());

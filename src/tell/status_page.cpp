@@ -222,7 +222,8 @@ std::string server(const StatusReport& report) {
     for (const auto& status : report.reasons) would += status.counts[static_cast<std::size_t>(Outcome::kWouldDeny)];
     const std::string all = counted(report.children.size(), "child process", "child processes");
     std::vector<std::string> lines = {
-        report.keeper_is_up ? "The keeper looks at the files." : span("bad", "The keeper is down."),
+        report.keeper_is_up ? "The keeper looks at the files."
+                            : span("bad", "The keeper is down, or cannot hand out what it read."),
         others == 0 ? "Same generation in " + all + "."
                     : span("warn", number(others) + " of " + all) +
                           " at another generation: a change takes a second or two to reach all.",

@@ -246,8 +246,9 @@ Troubles find_troubles(const Ledger& ledger, const SnapshotReader& snapshot, con
                        std::int64_t now) {
     TroubleFinder finder(ledger, snapshot, late, now);
     if (!keeper_is_up) {
-        finder.add({TroubleKind::kKeeperDown, "keeper", "the process that looks at the files is down, or hangs",
-                    "what is in force stays so, and no change of a file counts until it is back"});
+        finder.add({TroubleKind::kKeeperDown, "keeper",
+                    "the process that looks at the files is down, hangs, or cannot hand out what it read",
+                    "what is in force stays so, and no change of a file counts until it can; the error log says why"});
     }
     return std::move(finder).finish();
 }

@@ -98,3 +98,28 @@ CLAIM(a_server_without_free_descriptors_lets_in_nobody_wrongly_and_goes_on_when_
     becomes([&] { return site.globex(); }, 403, "suspended, and removed");
     becomes([&] { return site.acme(); }, 200, "served");
 }
+
+CLAIM(a_child_without_a_free_descriptor_refuses_until_it_can_take_what_is_in_force, Turn::kAny, Module::kPlain) {
+    Kept site;
+    // A page that opens no file.
+    const auto without_htaccess = [](const std::string& folder) {
+        return "<Directory \"" + folder + "\">\n AllowOverride None\n</Directory>\n";
+    };
+    site.run("event", "StartServers 1\nServerLimit 1\nThreadsPerChild 8\nMaxRequestWorkers 8\n" +
+                          without_htaccess("/") + without_htaccess(site.httpd.path("htdocs")) +
+                          "<Location /gate/page>\n SetHandler mtls-authz-status\n MTLSStatus On\n</Location>\n");
+    TlsClient acme(site.httpd.port(), as(world().acme)), globex(site.httpd.port(), as(world().globex));
+    CHECK_EQUAL(acme.get("/gate/page").status + globex.get("/gate/page").status, 400);
+    const pid_t child = site.children().front();
+    set_limit(child, RLIMIT_NOFILE, 3);
+    CHECK_EQUAL(acme.get("/gate/page").status + globex.get("/gate/page").status, 400);
+    site.refuse("MTLSSuspend globex\n");
+    becomes([&] { return globex.get("/gate/page").status; }, 403, "it is behind");
+    CHECK_EQUAL(acme.get("/gate/page").status, 403);
+    CHECK(site.httpd.wait_for_log("reason=policy-unavailable"));
+    CHECK_EQUAL(site.errors("the revocations in force cannot be used (no descriptor is free: ulimit -n)"), 1U);
+    CHECK_EQUAL(site.errors("cannot be used"), 1U);
+    set_limit(child, RLIMIT_NOFILE, {});
+    becomes([&] { return acme.get("/gate/page").status; }, 200, "it has some");
+    CHECK_EQUAL(globex.get("/gate/page").status, 403);
+}

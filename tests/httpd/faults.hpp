@@ -1,8 +1,14 @@
 // For tests of faults: clients that send requests during the fault and check each answer, and a large policy.
 #pragma once
 
+#include <pwd.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <chrono>
+#include <optional>
 #include <string>
 
 #include "claims.hpp"
@@ -51,6 +57,28 @@ private:
     std::atomic<int> asked_{0}, let_in_{0}, refused_{0}, failed_{0};
     Workers clients_;
 };
+
+// In a process of its own: the user that the server's children run as.
+inline void become_run_user() {
+    if (geteuid() != 0) return;
+    const passwd* const nobody = getpwnam("nobody");
+    if (nobody == nullptr || setgid(nobody->pw_gid) != 0 || setuid(nobody->pw_uid) != 0) _exit(1);
+}
+
+// Sets the soft limit of another process of the server, as the user that it runs as.
+inline void set_limit(pid_t pid, __rlimit_resource resource, std::optional<rlim_t> value) {
+    const pid_t child = fork();
+    if (child == 0) {
+        become_run_user();
+        rlimit limit{};
+        if (prlimit(pid, resource, nullptr, &limit) != 0) _exit(2);
+        limit.rlim_cur = value.value_or(limit.rlim_max);
+        _exit(prlimit(pid, resource, &limit, nullptr) == 0 ? 0 : 3);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    CHECK_EQUAL(status, 0);
+}
 
 inline std::string many_identities(int count) {
     std::string lines = "MTLSIdentity DNS:other.globex.example\nMTLSTrustAnchor globex.pem\n";

@@ -1,6 +1,6 @@
 // Faults of the keeper: when it is killed, stopped or runs into a limit, the policy in force stays in force.
-#include <pwd.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -8,11 +8,14 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <optional>
 #include <sstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "claims.hpp"
 #include "faults.hpp"
@@ -22,22 +25,53 @@ using namespace test;
 
 namespace {
 
-// Sets the soft limit of another process of the server, as the user that it runs as.
-void set_limit(pid_t pid, __rlimit_resource resource, std::optional<rlim_t> value) {
-    const pid_t child = fork();
-    if (child == 0) {
-        const passwd* const nobody = getpwnam("nobody");
-        rlimit limit{};
-        const bool is_root = geteuid() == 0;
-        if (is_root && (nobody == nullptr || setgid(nobody->pw_gid) != 0 || setuid(nobody->pw_uid) != 0)) _exit(1);
-        if (prlimit(pid, resource, nullptr, &limit) != 0) _exit(2);
-        limit.rlim_cur = value.value_or(limit.rlim_max);
-        _exit(prlimit(pid, resource, &limit, nullptr) == 0 ? 0 : 3);
+// A process of the run-time user with descriptors in a socket, which count against the limit of all its processes.
+class Hog {
+public:
+    explicit Hog(std::size_t count) {
+        int ready[2];
+        CHECK_EQUAL(pipe(ready), 0);
+        pid_ = fork();
+        if (pid_ == 0) {
+            become_run_user();
+            const bool is_sent = send(count);
+            _exit(write(ready[1], is_sent ? "y" : "n", 1) == 1 ? pause() : 1);
+        }
+        char answer = 0;
+        CHECK_EQUAL(read(ready[0], &answer, 1), 1);
+        CHECK_EQUAL(answer, 'y');
+        for (const int end : ready) close(end);
     }
-    int status = -1;
-    waitpid(child, &status, 0);
-    CHECK_EQUAL(status, 0);
-}
+    ~Hog() { end(); }
+    void end() {
+        if (pid_ <= 0) return;
+        kill(pid_, SIGKILL);
+        waitpid(std::exchange(pid_, 0), nullptr, 0);
+    }
+
+private:
+    static bool send(std::size_t count) {
+        int pair[2];
+        if (socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) != 0) return false;
+        const std::vector<int> files(count, pair[0]);
+        std::vector<char> control(CMSG_SPACE(count * sizeof(int)));
+        char byte = 0;
+        iovec data{&byte, 1};
+        msghdr message{};
+        message.msg_iov = &data;
+        message.msg_iovlen = 1;
+        message.msg_control = control.data();
+        message.msg_controllen = control.size();
+        cmsghdr* const head = CMSG_FIRSTHDR(&message);
+        head->cmsg_level = SOL_SOCKET;
+        head->cmsg_type = SCM_RIGHTS;
+        head->cmsg_len = CMSG_LEN(count * sizeof(int));
+        std::memcpy(CMSG_DATA(head), files.data(), count * sizeof(int));
+        return sendmsg(pair[1], &message, 0) == 1;
+    }
+
+    pid_t pid_ = 0;
+};
 
 }  // namespace
 
@@ -154,4 +188,25 @@ CLAIM(a_keeper_that_runs_into_a_limit_keeps_what_is_in_force_and_goes_on_when_it
         becomes([&] { return site.acme(); }, 403, row.what);
         CHECK_EQUAL(site.keeper(), keeper);
     }
+}
+
+CLAIM(while_what_is_in_force_cannot_be_handed_out_new_children_refuse, Turn::kAny, Module::kPlain) {
+    Kept site("event", "StartServers 1\nServerLimit 1\nThreadsPerChild 8\nMaxRequestWorkers 8\n");
+    CHECK_EQUAL(site.acme() + site.globex(), 400);
+    // Enough for its own files, and fewer than are in sockets of its user.
+    set_limit(site.keeper(), RLIMIT_NOFILE, 100);
+    Hog hog(200);
+    site.refuse("MTLSSuspend globex\n");
+    CHECK(site.httpd.wait_for_log("what is in force cannot be handed out to the children"));
+    CHECK_CONTAINS(site.metrics(), "mtls_authz_keeper_up 0");
+    CHECK_CONTAINS(site.metrics(), "{trouble=\"keeper-down\"} 1\n");
+    for (const pid_t pid : site.children()) kill(pid, SIGKILL);
+    becomes([&] { return site.acme(); }, 403, "a new child");
+    CHECK(site.httpd.wait_for_log("reason=policy-unavailable"));
+    stays([&] { return site.globex(); }, 403, "a new child");
+    hog.end();
+    becomes([&] { return site.acme(); }, 200, "it can");
+    CHECK_EQUAL(site.globex(), 403);
+    CHECK_CONTAINS(site.metrics(), "mtls_authz_keeper_up 1");
+    CHECK_EQUAL(site.errors("what is in force cannot be handed out"), 1U);
 }

@@ -16,7 +16,7 @@ namespace mtls {
 struct ShelfContents {
     std::uint64_t serial = 0;  // of the whole set; rises with each change
     std::array<std::uint64_t, kWatched> serials{};
-    std::array<OwnedFile, kWatched> files;
+    std::array<OwnedFile, kWatched> files;  // some missing if this process has no free descriptors (ulimit -n)
 };
 
 // Copied into each process. The destructor closes nothing: the sockets are kept over restarts of the server.

@@ -30,6 +30,7 @@ struct KeeperBoard {
     std::atomic<std::uint64_t> answered{0};
     std::atomic<std::int32_t> keeper{0};                  // its process id; 0: no keeper runs
     std::atomic<std::int64_t> heartbeats[kWatched] = {};  // heartbeat of each thread, as monotonic_seconds()
+    std::atomic<bool> is_unpublished{false};              // the shelf does not take what the keeper has in force
 
     // Null if the memory or the sockets cannot be allocated.
     static KeeperBoard* create();
@@ -40,6 +41,8 @@ struct KeeperBoard {
     std::int64_t silence() const;
     static constexpr std::int64_t kLongestSilence = 30;
     bool is_kept() const { return keeper != 0 && silence() < kLongestSilence; }
+    // Whether a change of a file reaches the children.
+    bool is_up() const { return is_kept() && !is_unpublished; }
 };
 
 }  // namespace mtls

@@ -187,12 +187,18 @@ void end_late_children() {
     }
 }
 
-void ensure_published(const server_rec* s) {
-    static bool is_reported = false;
-    if (state().live.policy.ensure_published() || std::exchange(is_reported, true)) return;
+// Whether the children have what is in force, or can take it.
+bool ensure_published(const server_rec* s) {
+    Live& live = state().live;
+    const bool is_published = live.policy.ensure_published();
+    const bool was_unpublished = live.board->is_unpublished.exchange(!is_published);
+    if (is_published || was_unpublished) return is_published;
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
-                 "mtls_authz: what is in force cannot be handed out to the children (a child that was taken over, or a "
-                 "limit of open files): restart the server");
+                 "mtls_authz: what is in force cannot be handed out to the children: they keep what they have, and new "
+                 "ones refuse what is behind gates, until it can (a limit of open files, or many of them in sockets of "
+                 "the run-time user's processes: raise ulimit -n, end those; or a child that was taken over: restart "
+                 "the server)");
+    return false;
 }
 
 // Answers new children until the parent is gone. After this process was stopped for a while, or after another keeper,
@@ -213,13 +219,13 @@ void ensure_published(const server_rec* s) {
         last_pass = now;
         char bytes[256];
         if (asks.revents != 0 && read(live.wakes_keeper[0], bytes, sizeof bytes) == 0) _exit(0);
-        if (now >= answers_from) live.board->answered = live.board->asked.load();
         if (state().refresh_seconds == 0) {
             for (auto& heartbeat : live.board->heartbeats) heartbeat = monotonic_seconds();
         }
         attempt(s, [&] {
+            const std::uint64_t asked = live.board->asked;
+            if (ensure_published(s) && now >= answers_from) live.board->answered = asked;
             log_left_out(s);
-            ensure_published(s);
             end_late_children();
         });
     }

@@ -22,7 +22,7 @@ StatusReport report_for(const request_rec* r) {
     const std::int64_t now = apr_time_sec(apr_time_now());
     state().ledger->note_hours(now);
     StatusReport out = collect_status({*state().ledger, snapshot, state().late, state().live.policy.in_force_since(),
-                                       state().live.board->is_kept(), now});
+                                       state().live.board->is_up(), now});
     out.host = host_name(r->server);
     return out;
 }
