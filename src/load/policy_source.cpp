@@ -19,16 +19,14 @@ std::set<std::string> find_vanished_refusals(const Policy& before, const Policy&
         if (partner.suspended && !now->suspended) milder.insert(partner.suspended->file);
         if (now->crl_rules.over(after.crl_rules()).is_milder_than(partner.crl_rules)) milder.insert(partner.where.file);
     }
-    // Another file has the same lines: it was renamed.
-    const auto is_elsewhere = [&](const PolicyFile& file) {
-        return std::any_of(read.begin(), read.end(), [&](const auto& other) {
-            return other.second.refuses && other.second.digest == file.digest.view();
-        });
-    };
+    std::set<std::string_view> refusing;  // digests of files of `after`: another name of the same lines is a rename
+    for (const auto& [name, file] : read) {
+        if (file.refuses) refusing.insert(file.digest);
+    }
     std::set<std::string> out;
     for (const PolicyFile& file : before.files()) {
         if (read.contains(std::string(file.name))) continue;
-        if (milder.contains(file.name) || (file.refuses && !is_elsewhere(file))) out.emplace(file.name);
+        if (milder.contains(file.name) || (file.refuses && !refusing.contains(file.digest))) out.emplace(file.name);
     }
     return out;
 }
