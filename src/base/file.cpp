@@ -274,34 +274,46 @@ bool is_glob(const std::string& pattern) { return pattern.find_first_of("*?[") !
 
 namespace {
 
-thread_local std::string* first_unreadable = nullptr;  // glob(3) passes nothing on to its callback
+// False if a folder cannot be read. A missing one counts as empty.
+bool find_matches(const std::string& pattern, int flags, std::vector<std::string>& files) {
+    glob_t found{};
+    const int status = glob(pattern.c_str(), flags, nullptr, &found);
+    files.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+    globfree(&found);
+    return status == 0 || status == GLOB_NOMATCH;
+}
 
-int note_unreadable(const char* folder, int error) {
-    if (error != ENOTDIR && first_unreadable->empty()) *first_unreadable = folder;
-    return 0;
+// The first folder of a pattern that cannot be listed.
+std::string unreadable_folder(const std::string& pattern) {
+    for (std::size_t slash = pattern.find('/'); slash != std::string::npos; slash = pattern.find('/', slash + 1)) {
+        const std::size_t length = pattern.find('/', slash + 1) - slash - 1;
+        if (!is_glob(pattern.substr(slash + 1, length))) continue;
+        std::vector<std::string> folders;
+        find_matches(pattern.substr(0, std::max<std::size_t>(1, slash)), 0, folders);
+        for (const std::string& folder : folders) {
+            if (!can_list(folder) && errno != ENOTDIR) return folder;
+        }
+    }
+    return glob_folder(pattern);
 }
 
 }  // namespace
 
 Matches expand_readable(const std::string& pattern, const FileTrust* trust) {
     if (!is_glob(pattern)) return {{pattern}, ""};
-    std::string unreadable;
-    first_unreadable = &unreadable;
-    glob_t found{};
-    const int status = glob(pattern.c_str(), 0, note_unreadable, &found);
-    Matches out{{found.gl_pathv, found.gl_pathv + found.gl_pathc}, ""};
-    globfree(&found);
-    const std::string folder = glob_folder(pattern);
-    const bool is_out_of_memory = status != 0 && status != GLOB_NOMATCH;
-    // glob(3) treats a missing folder as an empty one.
-    if (is_out_of_memory || !can_list(folder)) unreadable = folder;
-    if (unreadable.empty()) return out;
-    const bool is_missing = access(folder.c_str(), F_OK) != 0 && errno == ENOENT;
-    out.fault = "a folder of " + pattern + " cannot be read" +
-                (is_missing             ? ": there is no " + shell_quoted(folder) + "; mkdir -p " + shell_quoted(folder)
-                 : unreadable != folder ? ": " + shell_quoted(unreadable)
-                                        : "") +
-                hint_of_unreadable(unreadable, trust);
+    Matches out;
+    std::string folder = glob_folder(pattern);
+    const bool is_listed = can_list(folder);
+    if (find_matches(pattern, GLOB_ERR, out.files) && is_listed) return out;
+    find_matches(pattern, 0, out.files);
+    const bool is_missing = !is_listed && access(folder.c_str(), F_OK) != 0 && errno == ENOENT;
+    out.fault = "a folder of " + pattern + " cannot be read";
+    if (is_missing) out.fault += ": there is no " + shell_quoted(folder) + "; mkdir -p " + shell_quoted(folder);
+    if (is_listed) {
+        folder = unreadable_folder(pattern);
+        out.fault += ": " + shell_quoted(folder);
+    }
+    out.fault += hint_of_unreadable(folder, trust);
     return out;
 }
 

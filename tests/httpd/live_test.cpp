@@ -297,6 +297,9 @@ CLAIM(anchors_crls_and_expectations_named_by_policy_files_are_live_too) {
     becomes([&] { return globex.get("/gate/g").status; }, 403, "revoked");
     CHECK_EQUAL(acme.get("/gate/a").status, 200);
     site.drop("crls.conf");
+    CHECK(site.httpd.wait_for_log("crls.conf: error: is gone, and with it lines that refuse"));
+    CHECK_EQUAL(globex.get("/gate/g").status, 403);
+    site.put("crls.conf", "# none\n");
     becomes([&] { return globex.get("/gate/g").status; }, 200, "the list is no longer named");
     // The certificate of an expectation changes: what would break it does not count.
     site.httpd.write("expect.pem", w.acme.cert_pem());
