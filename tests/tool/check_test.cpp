@@ -56,6 +56,7 @@ CLAIM(check_lists_all_errors_and_warnings_at_once) {
     CHECK_CONTAINS(p.expect(0, {"check", "acme.conf"}), "1 partner(s)");
     CHECK(p.expect(0, {"check", "acme.conf"}).find("warning") == std::string::npos);
     CHECK_CONTAINS(p.expect(2, {"check", "nowhere.conf"}), "nowhere.conf: error: cannot be read: No such file");
+    CHECK_EQUAL(p.shell("\"$0\" check nowhere.conf 2> /dev/null").text, "");
     CHECK_CONTAINS(p.expect(2, {"check", "nowhere/*.conf"}), "nowhere/*.conf: error: cannot be read: ");
     // What would be slow.
     std::string pins, usages;

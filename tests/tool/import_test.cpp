@@ -402,3 +402,11 @@ CLAIM(what_the_sources_hold_cannot_write_directives) {
         CHECK(out.find("${HOME}\n") == std::string::npos);
     }
 }
+
+CLAIM(what_the_sources_hold_reaches_no_terminal_as_control_bytes) {
+    Importing today;
+    const std::string out = today.import(1, "passwd", "/CN=api:xx\n\x1b[31m/CN\x1b]0;x\a:xx\n");
+    CHECK_CONTAINS(out, "today:2: not converted: ");
+    CHECK(out.find_first_of("\x1b\a") == std::string::npos);
+    CHECK_EQUAL(today.who({{"CN", "api"}}), "api");
+}

@@ -196,6 +196,15 @@ CLAIM(why_finds_request_ids_and_reads_whole_logs) {
     CHECK_CONTAINS(b.expect(2, {"why", "Zx-1_q"}), "name the logs that have it with --log");
     CHECK_CONTAINS(b.expect(2, {"why", "nope", "--log", "error.log"}), "no line of the module there");
     CHECK_CONTAINS(b.expect(2, {"why", "nope", "--log", "gone.log"}), "gone.log: No such file");
+    // What has no end is no log; a pipe is one.
+    for (const std::vector<std::string>& id : {std::vector<std::string>{}, {"nope"}}) {
+        for (const char* const log : {"/dev/full", "/dev/zero"}) {
+            std::vector<std::string> words = {"why", "--log", log};
+            words.insert(words.end(), id.begin(), id.end());
+            CHECK_CONTAINS(b.expect(2, words), std::string(log) + ": is no file and no pipe");
+        }
+    }
+    CHECK_CONTAINS(b.shell("cat error.log | \"$0\" why --log /dev/stdin Zx-1_q").text, ": expired\n");
     for (const char* script :
          {"\"$0\" why < error.log", "\"$0\" why - < error.log", "\"$0\" explain --log-line - < error.log"}) {
         const auto all = b.shell(script);

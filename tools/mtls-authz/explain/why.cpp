@@ -278,6 +278,17 @@ Json json_of(const LogLine& log_line, const std::string& who, const Edit& edit, 
             {"fields", log_line.fields}};
 }
 
+// Opens a file or a pipe: a device may have no end. Returns the fault, or "".
+std::string open_log(const std::string& log, std::ifstream& in) {
+    std::error_code fault;
+    const auto type = std::filesystem::status(log, fault).type();
+    using std::filesystem::file_type;
+    if (type == file_type::directory) return shown(log) + ": is a folder";
+    if (!fault && type != file_type::regular && type != file_type::fifo) return shown(log) + ": is no file and no pipe";
+    in.open(log);
+    return in ? "" : shown(log) + ": " + std::strerror(errno);
+}
+
 // The lines of the logs with this request id.
 Result<std::vector<std::string>> look_up(const std::string& id, const std::vector<std::string>& logs) {
     std::vector<std::string> out;
@@ -293,8 +304,8 @@ Result<std::vector<std::string>> look_up(const std::string& id, const std::vecto
             take_from(std::cin);
             continue;
         }
-        std::ifstream in(log);
-        if (!in) return Error{log + ": " + std::strerror(errno)};
+        std::ifstream in;
+        if (const std::string fault = open_log(log, in); !fault.empty()) return Error{fault};
         take_from(in);
     }
     if (out.empty()) return Error{"no line of the module there has request_id=" + shown(id)};
@@ -390,11 +401,8 @@ int explain_logs(const WhyOptions& options, LineExplainer& explainer) {
     int status = kNotDone;
     for (const std::string& log : options.logs) {
         std::ifstream file;
-        if (log != "-") {
-            if (std::filesystem::is_directory(log)) return complain(log + ": is a folder");
-            file.open(log);
-            if (!file) return complain(log + ": " + std::strerror(errno));
-        }
+        const std::string fault = log == "-" ? "" : open_log(log, file);
+        if (!fault.empty()) return complain(fault);
         status = explainer.explain_input(log == "-" ? std::cin : file, log);
         if (status == kNotDone) return status;
     }

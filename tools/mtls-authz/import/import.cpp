@@ -201,7 +201,7 @@ Imported read(const ImportOptions& options, const std::string& text, const Sha1L
 void print_remarks(const std::string& file, std::vector<NotImported> rest) {
     std::stable_sort(rest.begin(), rest.end(), [](const auto& a, const auto& b) { return a.line < b.line; });
     for (const NotImported& one : rest)
-        std::cerr << shown(file) << ":" << one.line << ": not converted: " << one.why << "\n";
+        std::cerr << shown(file) << ":" << one.line << ": not converted: " << shown(one.why) << "\n";
 }
 
 }  // namespace
@@ -247,7 +247,7 @@ int import_policy(const ImportOptions& options) {
     const std::size_t count = partners.size();
     if (options.json) {
         Json rest = Json::array();
-        for (const NotImported& one : imported.rest) rest.push_back({{"line", one.line}, {"why", one.why}});
+        for (const NotImported& one : imported.rest) rest.push_back({{"line", one.line}, {"why", shown(one.why)}});
         std::cout << one_line({{"file", options.file},
                                {"partners", partners},
                                {"not_converted", rest},

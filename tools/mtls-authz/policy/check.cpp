@@ -67,7 +67,7 @@ int check_policy(const CheckOptions& options) {
         if (options.json) {
             all.push_back(finding_json(finding));
         } else {
-            print_finding(std::cout, finding);
+            print_finding(input.unreadable ? std::cerr : std::cout, finding);
         }
     }
     std::string left = options.live ? "who owns the files"
