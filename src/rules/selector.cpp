@@ -202,6 +202,7 @@ bool Selector::contradicts(const Selector& other) const {
         if (negated_ == other.negated_) return !negated_ && mine.excludes(theirs);
         return negated_ ? theirs.is_within(mine) : mine.is_within(theirs);
     }
+    if (rules_out(other) || other.rules_out(*this)) return true;
     const auto is_whole = [](Form form) { return form == Form::kExact || form == Form::kDer; };
     if (field_ != other.field_ || oid_ != other.oid_ || !is_whole(form_) || !is_whole(other.form_)) return false;
     const bool are_same = form_ == other.form_ && operand_ == other.operand_ && number_ == other.number_;
@@ -327,6 +328,18 @@ bool Selector::add_specimen(CertificateFacts& facts) const {
             return false;
     }
     return false;
+}
+
+// Whether a certificate with the one value that fits this selector, all else unknown, fails the other: one that negates
+// this field, or one on an attribute of this whole name. Encoded values (#hex) are not compared.
+bool Selector::rules_out(const Selector& other) const {
+    const bool is_name = field_ == Field::kSubject || field_ == Field::kIssuer;
+    const Field part = field_ == Field::kSubject ? Field::kSubjectAttribute : Field::kIssuerAttribute;
+    const bool is_comparable = is_name ? exact_.empty() && other.field_ == part && other.form_ == Form::kExact
+                                       : field_ == other.field_ && other.negated_;
+    if (negated_ || !is_comparable || (!is_exact() && form_ != Form::kPresence)) return false;
+    CertificateFacts facts;
+    return add_specimen(facts) && other.test(facts, nullptr, Repeats::kAnyCounts) == Answer::kNo;
 }
 
 Answer Selector::test_positive(const CertificateFacts& facts, const PathFacts& path, Repeats repeats) const {

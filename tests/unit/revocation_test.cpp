@@ -270,6 +270,8 @@ CLAIM(a_revocation_that_would_refuse_nobody_is_an_error) {
         {"sha1:00", "use sha256:"},
         {"sha256:" + std::string(64, '1') + " sha256:" + std::string(64, '2'), "each on a line of its own"},
         {"CN:a !CN:a", "no certificate has both"},
+        {"subject:CN=a CN:b", "no certificate has both"},
+        {"DNS:a.b.example !DNS:*.b.example", "no certificate has both"},
     };
     for (const auto& [args, message] : rows) {
         const auto parsed = read_revocation({"MTLSRevoke", args, {"p.conf", 1}, false, {}});

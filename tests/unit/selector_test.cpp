@@ -233,6 +233,50 @@ CLAIM(a_name_that_only_some_readers_take_for_one_that_fits_cannot_be_told) {
                    "some readers take it for one that fits");
 }
 
+CLAIM(selectors_that_no_certificate_has_both_contradict_each_other) {
+    const auto contradict = [](const char* a, const char* b) {
+        const auto parsed = Selector::parse(a), other = Selector::parse(b);
+        const Selector one = parsed.value().selector(), two = other.value().selector();
+        CHECK_EQUAL(one.contradicts(two), two.contradicts(one));
+        return one.contradicts(two);
+    };
+    const std::pair<const char*, const char*> contradictions[] = {
+        {"subject:CN=a", "CN:b"},
+        {"subject:CN=a", "!CN:A"},
+        {"subject:CN=a", "O:a"},
+        {"issuer:CN=a", "issuer.CN:b"},
+        {"UPN:a@b.example", "!UPN:A@B.example"},
+        {"extension.1.2.3", "!extension.1.2.3"},
+        {"extension.1.2.3:a", "!extension.1.2.3"},
+        {"DNS:a.b.example", "!DNS:*.b.example"},
+        {"DNS:A.b.example", "!DNS:a.b.example"},
+        {"email:u@a.example", "!email:*@a.example"},
+        {"URI:https://a.example/x", "!URI:https://a.example/**"},
+        {"IP:10.0.0.1", "!IP:10.0.0.0/8"},
+    };
+    for (const auto& [a, b] : contradictions) test::check(contradict(a, b), std::string(a) + b, __FILE__, __LINE__);
+    const std::pair<const char*, const char*> possible[] = {
+        {"subject:CN=a,O=b", "O:B"},
+        {"subject:CN=a", "!CN:b"},
+        {"subject:CN=a,CN=b", "CN:b"},
+        {"subject:CN=a", "issuer.CN:b"},
+        {"subject:CN=a", "CN:#0c0161"},
+        {"subject:CN=#0c0161", "CN:a"},
+        {"subject:C=DE,O=c d", "O:C  D"},
+        {"extension.1.2.3", "!extension.1.2.3:a"},
+        {"extension.1.2.3", "!extension.1.2.4"},
+        {"DNS:*.b.example", "!DNS:a.b.example"},
+        {"DNS:*.b.example", "!DNS:x.b.example"},
+        {"DNS:a.b.example", "DNS:*.c.example"},
+        {"DNS:a.b.example", "!DNS:*.c.example"},
+        {"email:u@a.example", "!email:U@a.example"},
+        {"URI:https://a.example/x", "!URI:https://a.example/x/**"},
+        {"IP:10.0.0.0/8", "!IP:10.0.0.0/9"},
+        {"IP:10.0.0.1", "!IP:11.0.0.0/8"},
+    };
+    for (const auto& [a, b] : possible) test::check(!contradict(a, b), std::string(a) + b, __FILE__, __LINE__);
+}
+
 CLAIM(a_principal_name_in_another_string_type_cannot_be_told) {
     test::CertSpec spec = san({});
     spec.extensions = {{NID_subject_alt_name, "otherName:1.3.6.1.4.1.311.20.2.3;IA5STRING:a@acme.example"}};

@@ -130,6 +130,7 @@ private:
     std::string record() const;
 
     Answer test_positive(const CertificateFacts& facts, const PathFacts& path, Repeats repeats) const;
+    bool rules_out(const Selector& other) const;
     KeyPattern key_pattern() const { return {oid_, operand_, static_cast<int>(number_)}; }
     Answer test_key(const KeyType& key) const;
     Answer test_policy(const CertificateFacts& facts, const PathFacts& path, Repeats repeats) const;
