@@ -25,8 +25,9 @@ enum class PathForm {
 // Paths of well-behaved clients have fewer readings.
 constexpr std::size_t kMostReadings = 64;
 // Every path that some backend may make of this one: each segment cut at its first `;`, `\` as `/`, slashes merged, dot
-// segments removed (RFC 3986 5.2.4), `//HOST/` at the beginning read as an authority (4.2), each step applied or not, in
-// any order, and percent-decoded up to twice. A decoded path is among its own readings. Null: more than kMostReadings.
+// segments removed (RFC 3986 5.2.4), `//HOST/` at the beginning read as an authority (4.2), each step applied or not,
+// in any order, and percent-decoded up to twice. A decoded path is among its own readings. Null: more than
+// kMostReadings.
 std::optional<std::vector<std::string>> readings_of(std::string_view path, PathForm form);
 
 // Whether a path as the client sent it, after percent-decoding, has a segment that is `.` or `..`, or begins with two
