@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <csetjmp>
+#include <cstdio>
 #include <exception>
 #include <string_view>
 
@@ -76,6 +77,7 @@ int run_claims(const char* group, const std::vector<std::string>& filters) {
     std::vector<CMUnitTest> tests;
     for (Claim* const claim : choose_claims(filters))
         tests.push_back({claim->name, run_claim, nullptr, nullptr, claim});
+    if (tests.empty()) return std::fprintf(stderr, "no test has such a name\n"), 2;
     return _cmocka_run_group_tests(group, tests.data(), tests.size(), nullptr, nullptr);
 }
 

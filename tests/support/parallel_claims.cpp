@@ -146,6 +146,7 @@ int run_claims_in_parallel(const std::vector<std::string>& filters, const std::s
     for (const Claim* const claim : choose_claims(filters)) {
         if (modules.contains(claim->module)) chosen.push_back(claim);
     }
+    if (chosen.empty()) throw std::runtime_error("no test of this kind has such a name");
     return Group(std::move(chosen)).run(std::max(jobs, 1U));
 }
 
