@@ -239,9 +239,10 @@ bool may_have_removed_segments(const request_rec* r) noexcept {
 // ErrorDocument was asked for instead: a program still reads it in REQUEST_URI.
 std::optional<std::string_view> replaced_path(const request_rec* r) noexcept {
     const request_rec* const line = request_line_of(r);
-    if (line == nullptr || r->uri == line->parsed_uri.path || line->parsed_uri.path == nullptr) return std::nullopt;
-    const std::string_view asked = line->parsed_uri.path;
-    return asked.starts_with('/') && asked != r->uri ? std::optional(asked) : std::nullopt;
+    const char* const path = line != nullptr ? line->parsed_uri.path : nullptr;
+    if (path == nullptr || path == r->uri) return std::nullopt;
+    const std::string_view asked = path, own = r->uri != nullptr ? r->uri : "";
+    return asked.starts_with('/') && asked != own ? std::optional(asked) : std::nullopt;
 }
 
 // Whether a program handles the file, as far as known: before fixups, a script counts as a plain file.
