@@ -130,6 +130,10 @@ std::string read_destination(const request_rec* r, const char* header, const cha
 
 }  // namespace
 
+bool is_search(const request_rec* r) noexcept {
+    return r->method != nullptr && std::string_view(r->method) == "SEARCH";
+}
+
 bool is_destination_of_backend(const request_rec* r) noexcept {
     return is_destination(r) && !is_served_by_dav(r->main);
 }

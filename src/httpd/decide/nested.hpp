@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <string_view>
 
 #include "httpd/config/config.hpp"
 #include "mtls_authz/decide/decision.hpp"
@@ -16,10 +15,13 @@ inline constexpr std::uint64_t kMethodsOnAllBelow = bit_of_method(M_COPY) | bit_
                                                     bit_of_method(M_DELETE) | bit_of_method(M_PROPFIND) |
                                                     bit_of_method(M_LOCK) | bit_of_method(M_REPORT);
 
+// Not inlined: nearly all requests have a method with a number.
+[[gnu::noinline]] bool is_search(const request_rec* r) noexcept;
+
 // Whether the method acts on everything below its path; most do without a Depth header. httpd has no number for SEARCH.
 inline bool acts_on_all_below(const request_rec* r) {
     if (r->method_number < M_INVALID) return (kMethodsOnAllBelow >> r->method_number & 1) != 0;
-    return r->method != nullptr && std::string_view(r->method) == "SEARCH";
+    return is_search(r);
 }
 
 // Whether the request may act below its path: false for nearly all, and cheap.
