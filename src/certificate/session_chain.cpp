@@ -53,9 +53,7 @@ void append_namesakes(const X509& leaf, std::vector<X509*>& rest, std::vector<X5
     std::vector<const X509*> below = {&leaf};
     below.insert(below.end(), out.begin(), out.end());
     for (X509*& candidate : rest) {
-        const auto is_named_by = [&](const X509* certificate) {
-            return X509_NAME_cmp(X509_get_issuer_name(certificate), X509_get_subject_name(candidate)) == 0;
-        };
+        const auto is_named_by = [&](const X509* certificate) { return names_as_issuer(*certificate, *candidate); };
         if (candidate == nullptr || std::none_of(below.begin(), below.end(), is_named_by)) continue;
         out.push_back(std::exchange(candidate, nullptr));
     }

@@ -121,9 +121,7 @@ void check_path(const Policy& policy, const PresentedCertificate& presented, con
     if (by_server && context.server.crls) crls.push_back(context.server.crls.get());
     HeldCertificates held;
     const auto with_server = [&](std::vector<X509Ptr> named, const std::string& name) {
-        for (const X509Ptr& ca : context.server.certificates) {
-            if (read_name(*X509_get_subject_name(ca.get())).canonical == name) named.push_back(share(*ca));
-        }
+        for (X509Ptr& ca : by_name(context.server.certificates)(name)) named.push_back(std::move(ca));
         return named;
     };
     const auto trusted_files = [&](const std::string& name) {

@@ -68,7 +68,7 @@ std::string PartnerPaths::objection_to(const PathAnswer& path) const {
                        std::string(successor->certificates.front()->subject_text) +
                        "\" under another key or name: to let in what it issues, name it with MTLSTrustAnchor";
             }
-            if (X509_NAME_cmp(X509_get_subject_name(&ca), X509_get_issuer_name(&ca)) != 0) break;
+            if (!names_as_issuer(ca, ca)) break;
         }
     }
     return {};
@@ -159,7 +159,7 @@ std::string PartnerPaths::anchor_fault(const Policy::Match& match) {
             X509& ca = *held_.get(c);
             const std::string fault = why_it_issues_nothing(ca);
             const auto is_issued = [&](const Link& link) {
-                return X509_NAME_cmp(X509_get_issuer_name(link.certificate), X509_get_subject_name(&ca)) == 0 &&
+                return names_as_issuer(*link.certificate, ca) &&
                        is_signed_by(*link.certificate, link.sha256, c.spki_sha256, [&] { return &ca; });
             };
             if (fault.empty() || std::none_of(certificates.begin(), certificates.end(), is_issued)) continue;

@@ -16,9 +16,7 @@ bool KeptCertificate::is_listed(const Policy& policy, const CrlSet& crls, std::i
     CrlSigners signers;
     signers.named = [&](const std::string& name) {
         auto out = policy.cas().cas_named(name);
-        for (const X509Ptr& helper : presented.helpers) {
-            if (read_name(*X509_get_subject_name(helper.get())).canonical == name) out.push_back(share(*helper));
-        }
+        for (X509Ptr& helper : by_name(presented.helpers)(name)) out.push_back(std::move(helper));
         return out;
     };
     signers.classify = [](X509& signer) {

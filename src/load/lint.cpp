@@ -115,9 +115,7 @@ private:
         return why_public_.emplace(ca.sha256, public_cas_.why(*ca.decode())).first->second;
     }
 
-    static bool is_self_issued(const X509& certificate) {
-        return X509_NAME_cmp(X509_get_subject_name(&certificate), X509_get_issuer_name(&certificate)) == 0;
-    }
+    static bool is_self_issued(const X509& certificate) { return names_as_issuer(certificate, certificate); }
 
     // A file of a chain may have its anchor at the end.
     void check_intermediates(const Partner& partner) {

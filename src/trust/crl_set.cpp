@@ -5,6 +5,16 @@
 
 namespace mtls {
 
+CasByName by_name(const std::vector<X509Ptr>& certificates) {
+    return [&certificates](const std::string& name) {
+        std::vector<X509Ptr> out;
+        for (const X509Ptr& c : certificates) {
+            if (read_name(*X509_get_subject_name(c.get())).canonical == name) out.push_back(share(*c));
+        }
+        return out;
+    };
+}
+
 std::string CrlSet::add(std::shared_ptr<const Crl> crl, const CasByName& cas, std::int64_t now) {
     const auto named = cas(crl->issuer());
     std::vector<std::shared_ptr<const Crl>>& lists = by_issuer_[crl->issuer()];

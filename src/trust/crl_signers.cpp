@@ -33,7 +33,7 @@ bool have_common_ca(const std::vector<X509Ptr>& some, const std::vector<X509Ptr>
 }
 
 bool has_issued(X509& ca, X509& certificate) {
-    return X509_NAME_cmp(X509_get_subject_name(&ca), X509_get_issuer_name(&certificate)) == 0 &&
+    return names_as_issuer(certificate, ca) &&
            is_signed_by(certificate, certificate_sha256(certificate), spki_sha256(ca), [&ca] { return &ca; });
 }
 
@@ -93,14 +93,13 @@ Ancestry ancestry_of(X509& certificate, const CasByName& cas, const CasByName& a
 
 CasByName topmost_of(const std::vector<X509Ptr>& certificates) {
     return [&certificates](const std::string& name) {
-        std::vector<X509Ptr> out;
-        for (const X509Ptr& ca : certificates) {
-            if (!bears(*ca, name)) continue;
+        std::vector<X509Ptr> out = by_name(certificates)(name);
+        std::erase_if(out, [&](const X509Ptr& ca) {
             const bool is_issued = std::any_of(certificates.begin(), certificates.end(), [&](const X509Ptr& other) {
                 return X509_cmp(other.get(), ca.get()) != 0 && has_issued(*other, *ca);
             });
-            if (!is_issued || has_issued(*ca, *ca)) out.push_back(share(*ca));
-        }
+            return is_issued && !has_issued(*ca, *ca);
+        });
         return out;
     };
 }

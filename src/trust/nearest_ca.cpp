@@ -134,12 +134,9 @@ private:
     void try_server_cas(const Below& below, Level& above) {
         const auto& cas = server_.certificates;
         for (std::size_t i = 0; i < cas.size(); ++i) {
-            if (is_named_issuer(below, *cas[i])) step_to(below, *cas[i], digest_at(i, cas, server_.digests), above);
+            if (names_as_issuer(*below.certificate, *cas[i]))
+                step_to(below, *cas[i], digest_at(i, cas, server_.digests), above);
         }
-    }
-
-    static bool is_named_issuer(const Below& below, const X509& ca) {
-        return X509_NAME_cmp(X509_get_issuer_name(below.certificate), X509_get_subject_name(&ca)) == 0;
     }
 
     void try_helper(const Below& below, IntermediateCa helper, Level& above) {
@@ -150,7 +147,7 @@ private:
 
     // Adds a CA if it issued the one below and was not added before; returns whether it did.
     bool step_to(const Below& below, X509& ca, const std::string& sha256, Level& above) {
-        if (seen_.contains(sha256) || !is_named_issuer(below, ca)) return false;
+        if (seen_.contains(sha256) || !names_as_issuer(*below.certificate, ca)) return false;
         const std::string key = spki_sha256(ca);
         if (!is_signed_by(*below.certificate, below.sha256, key, [&] { return &ca; })) {
             if (std::string unknown = unknown_key(ca); !unknown.empty()) found_.unknown_algorithm = std::move(unknown);

@@ -84,6 +84,11 @@ inline X509Ptr share(X509& certificate) {
     return X509Ptr(&certificate);
 }
 
+// Whether a certificate has the name of this CA as its issuer (RFC 5280 6.1.3 (a) (4)); its key is not asked.
+inline bool names_as_issuer(const X509& certificate, const X509& ca) {
+    return X509_NAME_cmp(X509_get_issuer_name(&certificate), X509_get_subject_name(&ca)) == 0;
+}
+
 // Removes the errors that were added to OpenSSL's per-thread error queue during its life, so that the next caller of
 // SSL_get_error() in this thread is not misled.
 class ErrorQueueGuard {

@@ -166,6 +166,8 @@ std::string issuer_of_broken_crl(std::string_view content);
 
 // Looks up CA certificates by canonical name.
 using CasByName = std::function<std::vector<X509Ptr>(const std::string&)>;
+// Those of these certificates that have the name. Borrows them.
+CasByName by_name(const std::vector<X509Ptr>& certificates);
 
 // Whether a signer's lists count for one certificate, worst first.
 enum class CrlSigner {

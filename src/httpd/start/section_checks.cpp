@@ -283,7 +283,7 @@ bool is_known_to(const ServerCas& cas, X509& anchor) {
     const ErrorQueueGuard errors;
     return std::any_of(cas.certificates.begin(), cas.certificates.end(), [&](const X509Ptr& ca) {
         if (same_ca(*ca, anchor)) return true;
-        const bool named = X509_NAME_cmp(X509_get_subject_name(ca.get()), X509_get_issuer_name(&anchor)) == 0;
+        const bool named = names_as_issuer(anchor, *ca);
         return named && X509_verify(&anchor, X509_get0_pubkey(ca.get())) == 1;
     });
 }

@@ -160,13 +160,7 @@ void copy_crls(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(X509_OBJ
         for (X509CrlPtr& list : decoded.lists) lists.push_back(std::move(list));
         for (const std::string& issuer : decoded.broken) cannot_use(issuer, "it does not decode");
     }
-    const auto cas_by_name = [&cas](const std::string& name) {
-        std::vector<X509Ptr> out;
-        for (const X509Ptr& ca : cas.certificates) {
-            if (read_name(*X509_get_subject_name(ca.get())).canonical == name) out.push_back(share(*ca));
-        }
-        return out;
-    };
+    const CasByName cas_by_name = by_name(cas.certificates);
     std::vector<std::shared_ptr<const Crl>> added;
     for (X509CrlPtr& list : lists) {
         const std::string issuer = read_name(*X509_CRL_get_issuer(list.get())).canonical;
