@@ -42,9 +42,7 @@ void identify(request_rec* r, Caller& out) {
 }
 
 const char* effective_method(const request_rec* r) {
-    const request_rec* const main = r->main;
-    const bool destination = main != nullptr && (main->method_number == M_COPY || main->method_number == M_MOVE);
-    return destination ? main->method : r->method;
+    return r->main != nullptr && has_destination(r->main) ? r->main->method : r->method;
 }
 
 std::optional<Objection> find_objection(request_rec* r) { return objection_to(r, read_path(r)); }

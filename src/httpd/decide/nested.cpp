@@ -14,15 +14,9 @@ namespace mtls::httpd {
 
 namespace {
 
-bool has_destination(const request_rec* r) { return r->method_number == M_COPY || r->method_number == M_MOVE; }
-
 // False when mod_dir looks for an index in the destination: then `main` is itself a subrequest.
 bool is_destination(const request_rec* r) {
     return r->main != nullptr && r->main->main == nullptr && has_destination(r->main);
-}
-
-bool is_served_by_dav(const request_rec* r) {
-    return r->handler != nullptr && std::string_view(r->handler) == "dav-handler";
 }
 
 // A file has nothing below it, unless a script serves it; that is known in fixups.
@@ -113,6 +107,16 @@ bool accepts_others(const GateSection& section, const DirConfig& here) {
     return section.config->fronts->names != here.fronts->names;
 }
 
+using IsOther = bool (*)(const GateSection& section, const DirConfig& here);
+const GateSection* find_below(const request_rec* r, const std::vector<const GateSection*>& sections, IsOther is_other) {
+    const DirConfig& here = dir_config(r);
+    const auto found = std::find_if(sections.begin(), sections.end(), [&](const GateSection* section) {
+        const bool applies = section->server == r->server || !section->server->is_virtual;
+        return applies && is_other(*section, here) && covers_something_below(*section, r);
+    });
+    return found != sections.end() ? *found : nullptr;
+}
+
 // Why the path in the header cannot be told; "" if `path` is set.
 std::string read_destination(const request_rec* r, const char* header, const char*& path) {
     const std::string_view text = header;
@@ -129,6 +133,10 @@ std::string read_destination(const request_rec* r, const char* header, const cha
 }
 
 }  // namespace
+
+bool is_served_by_dav(const request_rec* r) noexcept {
+    return r->handler != nullptr && std::string_view(r->handler) == "dav-handler";
+}
 
 bool is_search(const request_rec* r) noexcept {
     return r->method != nullptr && std::string_view(r->method) == "SEARCH";
@@ -170,16 +178,9 @@ bool reaches_below(const request_rec* r) { return reaches(r) && is_served_by_dav
 const GateSection* nested_gate(const request_rec* r) {
     if (!reaches(r)) return nullptr;
     const DirConfig& here = dir_config(r);
-    for (const GateSection* section : state().sections) {
-        const bool applies = section->server == r->server || !section->server->is_virtual;
-        if (applies && is_other_gate(*section, here) && covers_something_below(*section, r)) return section;
-    }
-    if (here.fronts == nullptr || here.fronts->names.empty() || !came_through_front(r)) return nullptr;
-    for (const GateSection* section : state().front_sections) {
-        const bool applies = section->server == r->server || !section->server->is_virtual;
-        if (applies && accepts_others(*section, here) && covers_something_below(*section, r)) return section;
-    }
-    return nullptr;
+    const GateSection* const gate = find_below(r, state().sections, is_other_gate);
+    const bool counts = here.fronts != nullptr && !here.fronts->names.empty() && came_through_front(r);
+    return gate != nullptr || !counts ? gate : find_below(r, state().front_sections, accepts_others);
 }
 
 }  // namespace mtls::httpd

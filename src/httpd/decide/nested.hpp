@@ -33,6 +33,12 @@ const GateSection* nested_gate(const request_rec* r);
 // Whether mod_dav serves this request, or the one whose destination it is, with a recursive method. Known in fixups.
 bool reaches_below(const request_rec* r);
 
+// Known in fixups.
+bool is_served_by_dav(const request_rec* r) noexcept;
+
+// Whether the method writes to its Destination header's path, too.
+inline bool has_destination(const request_rec* r) { return r->method_number == M_COPY || r->method_number == M_MOVE; }
+
 // Whether `r` looks up the Destination of a COPY or MOVE that a backend or a program serves: it reads the header
 // itself.
 bool is_destination_of_backend(const request_rec* r) noexcept;

@@ -221,7 +221,7 @@ bool is_as_written(const request_rec* r, std::size_t size) noexcept {
 // The request whose line a program that serves `r` reads in REQUEST_URI, unless it was judged before: of a redirect by
 // an ErrorDocument, the first request is not if no gate has let it in. Null: none.
 const request_rec* request_line_of(const request_rec* r) noexcept {
-    if ((r->main == nullptr && r->prev == nullptr) || is_destination_of_backend(r)) return r;
+    if (is_initial(r) || is_destination_of_backend(r)) return r;
     while (r->main != nullptr) r = r->main;
     if (r->prev == nullptr) return nullptr;
     while (r->prev != nullptr) r = r->prev;
@@ -308,8 +308,7 @@ bool is_plain(const request_rec* r) noexcept {
     const std::string_view path = r->uri != nullptr ? r->uri : "";
     if (path.empty()) return true;
     if (!is_plain_path(path)) return false;
-    const bool is_first = r->main == nullptr && r->prev == nullptr;
-    return (is_first && is_as_written(r, path.size())) || is_plain_in_each_place(r, path);
+    return (is_initial(r) && is_as_written(r, path.size())) || is_plain_in_each_place(r, path);
 }
 
 bool is_read_otherwise_now(const request_rec* r) {

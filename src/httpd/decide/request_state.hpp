@@ -75,6 +75,9 @@ struct RequestState {
     std::optional<Reason> denied_for;  // why this module denied the request
     Reason reason = Reason::kInternalError;
 };
+// Whether the request is neither a subrequest nor an internal redirect, as ap_is_initial_req() says.
+inline bool is_initial(const request_rec* r) { return r->main == nullptr && r->prev == nullptr; }
+
 RequestState& request_state(request_rec* r);
 // Null if the request has no state yet.
 inline RequestState* find_state(const request_rec* r) {

@@ -54,9 +54,8 @@ bool is_decided(const request_rec* r, const RequestState& request) {
 // module, and nothing known only in fixups can change the path or the method.
 bool is_settled(const request_rec* r, const DirConfig& config, const RequestState& request, const RequestDecision& d) {
     const State& s = state();
-    const bool is_first = r->main == nullptr && r->prev == nullptr;
     const bool is_simple = !config.has_provider && !config.remote_user.value_or(false) && !s.has_cache;
-    return d.granted() && is_first && is_simple && config.forward == nullptr && d.has_one_reading &&
+    return d.granted() && is_initial(r) && is_simple && config.forward == nullptr && d.has_one_reading &&
            !acts_on_all_below(r) && !request.overrides_method;
 }
 
@@ -147,8 +146,7 @@ int refuse(request_rec* r, RequestState& request, const Objection& objection) {
 // The common case outside of gates: no subrequest or redirect, and no reading of the path is behind a gate.
 bool is_out_of_reach(const request_rec* r) {
     const DirConfig& config = dir_config(r);
-    const bool is_first = r->main == nullptr && r->prev == nullptr;
-    return is_first && !has_gate(config) && !config.has_provider && !acts_on_all_below(r) && is_plain(r);
+    return is_initial(r) && !has_gate(config) && !config.has_provider && !acts_on_all_below(r) && is_plain(r);
 }
 
 // httpd copied the user of the originating request, and ran neither logins nor Require lines, because the merged
@@ -244,8 +242,7 @@ int assert_decision(request_rec* r) {
     const request_rec& main = *r->main;
     if (r->method_number != M_GET || main.method_number == M_GET || state().sections.empty()) return;
     const RequestState* const main_state = find_state(&main);
-    const bool is_dav = main.handler != nullptr && std::string_view(main.handler) == "dav-handler";
-    if (is_dav || (main_state != nullptr && main_state->is_served)) return;
+    if (is_served_by_dav(&main) || (main_state != nullptr && main_state->is_served)) return;
     r->method = main.method;
     r->method_number = main.method_number;
 }
