@@ -228,11 +228,12 @@ bool CrlFiles::poll_file(const std::string& path, File& file, const CasByName& c
         return true;
     }
     DecodedCrls decoded = decode_crls(content.value());
-    std::vector<std::string> faults;
+    std::vector<std::string> faults;  // told once it is known whether other lists count
     if (!decoded.fault.empty()) faults.push_back(decoded.fault);
-    const bool is_empty = decoded.lists.empty() && decoded.broken.empty();
-    if (is_empty && !faults.empty()) complain(faults.front());
-    if (is_empty) return false;
+    if (decoded.lists.empty() && decoded.broken.empty()) {
+        for (const std::string& fault : faults) complain(fault);
+        return false;
+    }
     file.unusable.clear();
     file.digests.clear();
     // A list that was never verified disappears with an edit of its file.
