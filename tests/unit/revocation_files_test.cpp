@@ -156,7 +156,7 @@ CLAIM(a_folder_of_a_pattern_that_cannot_be_read_holds_up_no_refusal_of_the_other
     CHECK_EQUAL(r.said.size(), 1U);
     CHECK_CONTAINS(r.last_said(), "cannot be read: '" + r.path("a") + "'");
     CHECK_CONTAINS(r.last_said(), "what was read from there stays in force until it is back");
-    // What is taken away of the others ends; nothing of the one that cannot be read does.
+    // A removed line of a readable file ends. The lines of the unreadable file stay in force.
     r.write("b/x.conf", "# nobody\n");
     CHECK_EQUAL(look(), "0 acme before");
     // One that can be passed, and not listed: the files that are known are read.

@@ -187,7 +187,7 @@ void end_late_children() {
     }
 }
 
-// Whether the children have what is in force, or can take it.
+// Sends what is in force to the children again if it is not there for them. False if that failed, which is logged once.
 bool ensure_published(const server_rec* s) {
     Live& live = state().live;
     const bool is_published = live.policy.ensure_published();
