@@ -525,10 +525,10 @@ CasByName LivePolicy::known_cas() const {
 }
 
 CasByName LivePolicy::known_anchors() const {
-    auto servers = std::make_shared<std::vector<X509Ptr>>();
-    for (const auto& [name, ca] : server_cas_) servers->push_back(share(*ca));
-    return [now = policy(), servers](const std::string& name) {
-        return now ? now->ends_named(name, *servers) : std::vector<X509Ptr>();
+    return [this, now = policy()](const std::string& name) {
+        std::vector<X509Ptr> servers;  // only here: most polls find no new list, and ask nothing
+        for (const auto& [subject, ca] : server_cas_) servers.push_back(share(*ca));
+        return now ? now->ends_named(name, servers) : std::vector<X509Ptr>();
     };
 }
 
