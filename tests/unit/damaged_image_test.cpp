@@ -178,7 +178,8 @@ CLAIM(a_damaged_identity_makes_an_image_that_is_not_used_or_decides_within_itsel
     CHECK(refused > 500 && used > 1000 && denied > 500);
 }
 
-// An image contains the number of identities several times, also as the end of its index.
+// An image contains the number of identities six times, also as the end of its index. By chance a distance between two
+// values is the same number, and one byte less of it can be a distance within the image: then it decides within itself.
 CLAIM(an_image_whose_numbers_do_not_agree_is_not_used) {
     constexpr std::uint32_t kLines = 777;
     Server server;
@@ -188,7 +189,7 @@ CLAIM(an_image_whose_numbers_do_not_agree_is_not_used) {
     server.write_text(std::string(kLines, '\n') + partner("acme", lines));
     server.look_twice();
     const std::string whole = content_of(server.board->shelf.look_at_kept()->files[2].get());
-    std::size_t changes = 0;
+    std::size_t refused = 0;
     for (std::size_t at = 0; at + sizeof kLines <= whole.size(); at += sizeof kLines) {
         std::uint32_t number = 0;
         std::memcpy(&number, whole.data() + at, sizeof number);
@@ -197,8 +198,9 @@ CLAIM(an_image_whose_numbers_do_not_agree_is_not_used) {
         const std::uint32_t less = kLines - 1;
         std::memcpy(changed.data() + at, &less, sizeof less);
         const auto image = Image::open(sealed(changed), Watched::kPolicy);
-        ++changes;
-        check(Image::root<Policy>(image.value()) == nullptr, std::to_string(at), __FILE__, __LINE__);
+        const auto policy = Image::root<Policy>(image.value());
+        if (policy == nullptr) ++refused;
+        if (policy != nullptr) CHECK(!policy->render().empty());
     }
-    CHECK(changes >= 4);
+    CHECK(refused >= 6);
 }
