@@ -55,6 +55,39 @@ CLAIM(require_decides_over_http1_and_http2_alike) {
     }
 }
 
+CLAIM(not_and_require_none_refuse_whom_a_selector_cannot_tell) {
+    const auto fleet = [](const std::vector<Attr>& names) {
+        CertSpec spec;
+        spec.subject = names;
+        spec.subject.push_back({"OU", "fleet"});
+        return issue(spec, &world().acme_ca);
+    };
+    const Identity api = fleet({{"CN", "api"}}), ci = fleet({{"CN", "ci"}}),
+                   both = fleet({{"CN", "ci"}, {"CN", "api"}});
+    Site site;
+    site.start(
+        "<MTLSPartner fleet>\nMTLSIdentity OU:fleet\nMTLSTrustAnchor acme.pem\n"
+        "MTLSGroup machines if CN:ci\n</MTLSPartner>\n" +
+        location("/gate/identity",
+                 "<RequireAll>\nRequire mtls-partner fleet\nRequire not mtls-identity CN:ci\n</RequireAll>") +
+        location("/gate/group",
+                 "<RequireAll>\nRequire mtls-any-partner\n<RequireNone>\nRequire mtls-group machines\n"
+                 "</RequireNone>\n</RequireAll>") +
+        // Two negations cancel out: whom a selector cannot tell, it does not let in.
+        location("/gate/twice",
+                 "<RequireAll>\nRequire mtls-any-partner\n<RequireNone>\n<RequireAll>\n"
+                 "Require mtls-any-partner\nRequire not mtls-identity CN:ci\n"
+                 "</RequireAll>\n</RequireNone>\n</RequireAll>"));
+    for (const char* path : {"/gate/identity/x", "/gate/group/x"}) {
+        CHECK_EQUAL(site.get(&api, path).status, 200);
+        CHECK_EQUAL(site.get(&ci, path).status, 403);
+        CHECK_EQUAL(site.get(&both, path).status, 403);
+    }
+    CHECK_EQUAL(site.get(&ci, "/gate/twice/x").status, 200);
+    CHECK_EQUAL(site.get(&api, "/gate/twice/x").status, 403);
+    CHECK_EQUAL(site.get(&both, "/gate/twice/x").status, 403);
+}
+
 CLAIM(a_require_line_may_be_the_only_word_of_the_module_in_a_virtual_host) {
     const World& w = world();
     for (const char* section : {"<Location /gate>\nRequire mtls-partner acme\n</Location>\n",

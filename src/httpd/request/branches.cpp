@@ -19,6 +19,10 @@ bool is_container(const ap_directive_t* node) {
 bool is_conjunction(const ap_directive_t* node) { return is(node, "<RequireAll") || is(node, "<RequireNotAll"); }
 bool is_negation(const ap_directive_t* node) { return is(node, "<RequireNone") || is(node, "<RequireNotAll"); }
 
+bool is_negated_line(const ap_directive_t* line) {
+    return line->args != nullptr && starts_nocase(trim(line->args), "not ");
+}
+
 AuthzNode read_line(const cmd_parms* cmd, const ap_directive_t* line, ReadOwn read_own) {
     AuthzNode out;
     const char* args = line->args != nullptr ? line->args : "";
@@ -119,8 +123,7 @@ bool hold_quietly(request_rec* r, const std::vector<AuthzNode>& nodes) {
 Branch read_branch(cmd_parms* cmd, ReadOwn read_own) {
     Branch out;
     const ap_directive_t* child = cmd->directive;
-    const std::string_view args = child->args != nullptr ? child->args : "";
-    out.is_negated = starts_nocase(trim(args), "not ");
+    out.is_negated = is_negated_line(child);
     const ap_directive_t* parent = child->parent;
     for (; parent != nullptr && is_container(parent); child = parent, parent = parent->parent) {
         out.is_negated = out.is_negated || is_negation(parent);
@@ -133,6 +136,13 @@ Branch read_branch(cmd_parms* cmd, ReadOwn read_own) {
     }
     const bool stands_alone = parent != nullptr && is_alone(parent, child);
     out.has_alternatives = out.has_alternatives || (!out.companions.empty() && !stands_alone);
+    return out;
+}
+
+bool is_refusing(const ap_directive_t* line) {
+    bool out = is_negated_line(line);
+    const ap_directive_t* parent = line->parent;
+    for (; parent != nullptr && is_container(parent); parent = parent->parent) out = out != is_negation(parent);
     return out;
 }
 

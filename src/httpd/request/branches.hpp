@@ -38,6 +38,9 @@ struct Branch {
 
 Branch read_branch(cmd_parms* cmd, ReadOwn read_own);
 
+// Whether a request is denied because this line holds: after `not` or in <RequireNone>, unless both cancel out.
+bool is_refusing(const ap_directive_t* line);
+
 // Whether this line, which holds and is being evaluated, is what grants the request, if it is granted. If merged
 // sections make that uncertain: false.
 bool grants_request(request_rec* r, const Branch& branch);

@@ -23,6 +23,8 @@ struct Requirement {
     WrittenConditions selectors;
     std::string text;
     Branch branch;
+    bool is_group = false;
+    bool is_refusing = false;  // what cannot be told then counts as fulfilled, as for MTLSDeny
 };
 
 enum class Kind { kAnyPartner, kGrant, kPartner, kGroup, kIdentity };
@@ -95,11 +97,25 @@ Result<Requirement*> make_requirement(cmd_parms* cmd, const Word& word, const ch
     if (const auto fault = read_requirement(*out, word.kind, line != nullptr ? line : "")) {
         return Error{out->text + ": " + *fault};
     }
+    out->is_refusing = is_refusing(cmd->directive);
+    out->is_group = word.kind == Kind::kGroup;
+    // fits() looks for the groups.
+    if (out->is_refusing && out->is_group) out->rules.front().kind = GateRule::Kind::kAnyPartner;
     return out;
 }
 
+// Whether MTLSDeny would take the certificate to have one of the groups.
+bool is_in_refused_group(const GateRule& rule, const Identification& who) {
+    return std::any_of(rule.names.begin(), rule.names.end(), [&who](const NameReference& name) {
+        return std::find(who.denied_groups.begin(), who.denied_groups.end(), name.literal) != who.denied_groups.end();
+    });
+}
+
 bool fits(const Requirement& requirement, const RequestDecision& d) {
-    return requirement.selectors.view().hold(d.certificate->facts, &d.who->path);
+    const Conditions selectors = requirement.selectors.view();
+    if (!requirement.is_refusing) return selectors.hold(d.certificate->facts, &d.who->path);
+    if (requirement.is_group && !is_in_refused_group(requirement.rules.front(), *d.who)) return false;
+    return selectors.may_hold(d.certificate->facts, d.who->path);
 }
 
 RequestDecision find_requirement(request_rec* r, const Requirement& requirement) {
@@ -188,7 +204,8 @@ constexpr const char* kAuthType = "AuthType MTLS";
 // Sets the partner as user.
 int authenticate(request_rec* r) {
     if (!is_authenticated_here(r)) return DECLINED;
-    const RequestDecision d = decide_requirement(r, {{GateRule::of(GateRule::Kind::kAnyPartner)}, {}, {}, {}});
+    const RequestDecision d =
+        decide_requirement(r, {{GateRule::of(GateRule::Kind::kAnyPartner)}, {}, {}, {}, false, false});
     forbid_caching(r);
     account_for_provider(r, d, kAuthType, d.granted());
     RequestState& request = request_state(r);
