@@ -207,6 +207,20 @@ constexpr std::string_view kDnHint =
 
 Error dn_error(const std::string& what) { return {what + "; " + std::string(kDnHint)}; }
 
+// Reads what a backslash at `i` escapes: a special character, or a byte as two hex digits (RFC 4514 3, RFC 2253 3).
+std::optional<Error> read_escape(std::string_view text, std::size_t& i, std::string& value) {
+    if (i + 1 == text.size()) return dn_error("a backslash at the end");
+    if (const auto byte = i + 2 < text.size() ? from_hex(text.substr(i + 1, 2), false) : std::nullopt) {
+        value += *byte;
+        i += 2;
+    } else if (std::string_view(" \"#+,;<=>\\").find(text[i + 1]) != std::string_view::npos) {
+        value += text[++i];
+    } else {
+        return dn_error("a backslash before '" + std::string(1, text[i + 1]) + "'");
+    }
+    return std::nullopt;
+}
+
 // Reads one RFC 4514 attribute value up to an unescaped ',' or '+', and resolves escapes.
 Result<std::string> read_value(std::string_view text, std::size_t& i) {
     std::string value;
@@ -222,15 +236,7 @@ Result<std::string> read_value(std::string_view text, std::size_t& i) {
             if (c != ' ') keep = value.size();
             continue;
         }
-        if (i + 1 == text.size()) return dn_error("a backslash at the end");
-        if (const auto byte = i + 2 < text.size() ? from_hex(text.substr(i + 1, 2), false) : std::nullopt) {
-            value += *byte;
-            i += 2;
-        } else if (std::string_view(" \"#+,;<=>\\").find(text[i + 1]) != std::string_view::npos) {
-            value += text[++i];
-        } else {
-            return dn_error("a backslash before '" + std::string(1, text[i + 1]) + "'");
-        }
+        if (const auto fault = read_escape(text, i, value)) return *fault;
         keep = value.size();
     }
     value.resize(keep);
@@ -242,8 +248,11 @@ Result<std::string> read_value(std::string_view text, std::size_t& i) {
 Result<std::string> read_quoted_value(std::string_view text, std::size_t& i) {
     std::string value;
     for (++i; i < text.size() && text[i] != '"'; ++i) {
-        if (text[i] == '\\' && i + 1 < text.size()) ++i;
-        value += text[i];
+        if (text[i] != '\\') {
+            value += text[i];
+        } else if (const auto fault = read_escape(text, i, value)) {
+            return *fault;
+        }
     }
     if (i == text.size()) return dn_error("a quote that is not closed");
     ++i;
@@ -296,6 +305,13 @@ Result<std::vector<WrittenAttribute>> read_slash_form(std::string_view text) {
         for (i = equals + 1; i < text.size(); ++i) {
             const bool separator = (text[i] == '/' || text[i] == '+') && starts_attribute(text.substr(i + 1));
             if (separator) break;
+            // X509_NAME_oneline() prints \xHH for each byte that is not printable ASCII.
+            const bool is_byte = text.substr(i).starts_with("\\x") && i + 3 < text.size();
+            if (const auto byte = is_byte ? from_hex(text.substr(i + 2, 2), false) : std::nullopt) {
+                attribute.value += *byte;
+                i += 3;
+                continue;
+            }
             if (text[i] == '\\' && i + 1 < text.size()) ++i;
             attribute.value += text[i];
         }
@@ -325,6 +341,23 @@ Result<AttributePattern> AttributePattern::from_text(std::string_view text) {
     if (!canonical || !is_valid(V_ASN1_UTF8STRING, text))
         return Error{in_quotes(text, 120) + " holds control characters or is not UTF-8"};
     return AttributePattern{canonical->substr(kTextMark.size()), {}};
+}
+
+std::optional<std::string> without_escapes(std::string_view text) {
+    std::string out;
+    bool is_sure = false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const std::size_t at = i;
+        if (text[i] != '\\') {
+            out += text[i];
+        } else if (read_escape(text, i, out)) {
+            return std::nullopt;
+        }
+        // DOMAIN\41: a byte that is ASCII would not be escaped.
+        is_sure =
+            is_sure || (i == at + 1 && text[i] != '\\') || (i > at && static_cast<unsigned char>(out.back()) >= 0x80);
+    }
+    return is_sure && decode_utf8(out) ? std::optional(std::move(out)) : std::nullopt;
 }
 
 std::string canonical_of_text(std::string_view folded) { return std::string(kTextMark) + std::string(folded); }

@@ -247,6 +247,10 @@ private:
 
     Fault read_attribute(std::string_view value) {
         warn_of_star();
+        if (const auto text = without_escapes(value)) {
+            return "holds escapes as in a whole name; a value by itself stands as it is: " + type_ + ":" +
+                   escape_hidden(*text);
+        }
         auto pattern = AttributePattern::parse(value);
         if (!pattern) return pattern.error();
         const bool is_der = !pattern.value().der.empty();

@@ -166,6 +166,9 @@ CLAIM(a_written_name_matches_whatever_the_encoding) {
     CHECK(matches("O=#0c0441636d65", {{"O", "Acme"}}));
     CHECK(!matches("O=#0c0441636d65", {{"O", "Acme", V_ASN1_PRINTABLESTRING}}));
     CHECK(matches("/O=a/b/CN=x", {{"O", "a/b"}, {"CN", "x"}}));
+    // What openssl x509 prints with -nameopt oneline, RFC2253,use_quote and compat.
+    CHECK(matches("CN = api, O = \"M\\C3\\BCller, \\\"S\\\"\"", {{"O", "M\xc3\xbcller, \"S\""}, {"CN", "api"}}));
+    CHECK(matches("/O=M\\xC3\\xBCller/CN=api", {{"O", "M\xc3\xbcller"}, {"CN", "api"}}));
 }
 
 CLAIM(what_is_no_name_says_what_is_wrong) {
@@ -176,6 +179,9 @@ CLAIM(what_is_no_name_says_what_is_wrong) {
         {"CN=a;O=b", "write \\;"},
         {"CN=a\\", "a backslash at the end"},
         {"CN=a\\x", "a backslash before 'x'"},
+        {"CN=\"a\\x\"", "a backslash before 'x'"},
+        {"CN=\"a\\", "a backslash at the end"},
+        {"/CN=a\\xFF", "not UTF-8"},
         {"CN=#zz", "hex of a full DER value"},
         {"CN=#0c05ab", "not one whole DER value"},
         {"/CN", "is no TYPE=value"},

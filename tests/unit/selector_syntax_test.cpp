@@ -65,8 +65,13 @@ CLAIM(mistakes_in_selectors_say_what_would_be_right) {
         {"RID:abc.def", "is unknown"},
         {"UPN:nodomain", "user@domain"},
         {"subject:nonsense", "has no '='"},
+        {R"(O:M\C3\BCller)", "stands as it is: O:M\xc3\xbcller"},
+        {R"(issuer.O:Acme\, Inc.)", "stands as it is: issuer.O:Acme, Inc."},
     };
     for (const auto& [word, message] : rows) CHECK_CONTAINS(error_of(word), message);
+    for (const char* word : {R"(CN:ACME\admin)", R"(CN:ACME\adcc)", R"(CN:ACME\41bc)", R"(CN:a\)", R"(CN:a\\b)"}) {
+        test::check(Selector::parse(word).ok(), word, __FILE__, __LINE__);
+    }
     CHECK(!Selector::parse("DNS:**.co.uk").value().warnings.empty());
     CHECK(Selector::parse("DNS:**.acme.co.uk").value().warnings.empty());
     CHECK(Selector::parse("subject:C=US,CN=x").value().reversed_name);

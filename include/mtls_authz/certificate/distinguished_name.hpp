@@ -72,6 +72,9 @@ struct AttributePattern {
     static Result<AttributePattern> parse(std::string_view text);
     static Result<AttributePattern> from_text(std::string_view text);  // a leading # has no special meaning
 };
+// The value that is meant by one with the escapes of a whole name (O=M\C3\BCller\, Inc), which are none in a value by
+// itself; nothing where the backslashes may be its own.
+std::optional<std::string> without_escapes(std::string_view text);
 bool attribute_fits(const NameAttribute& attribute, std::string_view folded);
 // The value of compared_by_text() for an attribute that matches this text.
 std::string canonical_of_text(std::string_view folded);
