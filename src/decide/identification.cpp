@@ -24,7 +24,6 @@ std::vector<const AnchorCertificate*> files_of(const Partner& partner) {
 }
 
 void claim(Identification& out, const Partner* partner, const Identity& identity) {
-    constexpr std::size_t kMostClaimed = 3;
     if (!out.claimed_identity) out.claimed_identity = identity;
     const bool is_claimed = std::find(out.claimed.begin(), out.claimed.end(), partner) != out.claimed.end();
     if (!is_claimed && out.claimed.size() < kMostClaimed) out.claimed.push_back(partner);

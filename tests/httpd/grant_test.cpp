@@ -310,8 +310,13 @@ CLAIM(a_method_in_a_header_does_not_reach_the_application_behind_a_grant) {
                    "\"\n"
                    "<Location /hdr>\nOptions +Includes\nSetOutputFilter INCLUDES\nMTLSAllow by-grant\n</Location>\n"
                    "<Location /hdr2>\nOptions +Includes\nSetOutputFilter INCLUDES\nMTLSAuthz Off\nRequire "
-                   "mtls-grant\n</Location>\n");
-    for (const char* page : {"/hdr/page.html", "/hdr2/page.html"}) {
+                   "mtls-grant\n</Location>\n"
+                   // Let in before grants are asked.
+                   "Alias /hdr3 \"" +
+                   site.httpd.path("htdocs/hdr") +
+                   "\"\n<Location /hdr3>\nOptions +Includes\nSetOutputFilter INCLUDES\nRequire method GET\n"
+                   "Require mtls-grant\n</Location>\n");
+    for (const char* page : {"/hdr/page.html", "/hdr2/page.html", "/hdr3/page.html"}) {
         const Response r = TlsClient(site.httpd.port(), as(w.acme)).get(page, "X-HTTP-Method-Override: DELETE\r\n");
         test::check_equal(r.body, "(none)", page, __FILE__, __LINE__);
     }

@@ -88,6 +88,28 @@ CLAIM(not_and_require_none_refuse_whom_a_selector_cannot_tell) {
     CHECK_EQUAL(site.get(&both, "/gate/twice/x").status, 403);
 }
 
+CLAIM(not_and_require_none_refuse_whom_they_name_when_its_certificate_is_refused_too) {
+    const World& w = world();
+    const std::string gates =
+        location("/gate/not",
+                 "<RequireAll>\nRequire ssl-verify-client\nRequire not mtls-partner globex\n</RequireAll>") +
+        location("/gate/none",
+                 "<RequireAll>\nRequire ssl-verify-client\n<RequireNone>\nRequire mtls-group customers\n"
+                 "</RequireNone>\n</RequireAll>") +
+        location(
+            "/gate/identity",
+            "<RequireAll>\nRequire ssl-verify-client\nRequire not mtls-identity DNS:*.globex.example\n</RequireAll>");
+    for (const char* line : {"", "MTLSSuspend globex\n", "MTLSRevoke DNS:api.globex.example\n"}) {
+        Site site;
+        site.start(line + gates);
+        for (const char* path : {"/gate/not/x", "/gate/none/x", "/gate/identity/x"}) {
+            test::check_equal(site.get(&w.globex, path).status, 403, line, __FILE__, __LINE__);
+            test::check_equal(site.get(&w.acme, path).status, 200, line, __FILE__, __LINE__);
+            test::check_equal(site.get(&w.unnamed, path).status, 200, line, __FILE__, __LINE__);
+        }
+    }
+}
+
 CLAIM(a_require_line_may_be_the_only_word_of_the_module_in_a_virtual_host) {
     const World& w = world();
     for (const char* section : {"<Location /gate>\nRequire mtls-partner acme\n</Location>\n",
@@ -135,6 +157,24 @@ CLAIM(auth_type_mtls_makes_the_partner_the_user) {
     CHECK_EQUAL(site.get(nullptr, "/gate/valid/x").status, 403);
     CHECK_EQUAL(site.get(&w.acme, "/gate/group/x").status, 200);
     CHECK_EQUAL(site.get(&w.globex, "/gate/group/x").status, 403);
+}
+
+CLAIM(a_user_that_another_module_read_from_the_certificate_is_not_the_partner) {
+    const World& w = world();
+    CertSpec spec;
+    spec.subject = {{"CN", "acme"}};
+    const Identity acme_by_name = issue(spec, &w.globex_ca);
+    for (const char* line : {"", "MTLSSuspend acme\n"}) {
+        Site site;
+        site.vhost("SSLUserName SSL_CLIENT_S_DN_CN");
+        site.start(line + location("/gate/user", "AuthType MTLS\nRequire user acme") +
+                   location("/gate/valid", "AuthType MTLS\nRequire valid-user"));
+        for (const char* path : {"/gate/user/x", "/gate/valid/x"}) {
+            CHECK_EQUAL(site.get(&w.acme, path).status, *line == '\0' ? 200 : 403);
+            CHECK_EQUAL(site.get(&acme_by_name, path).status, 403);
+            CHECK_EQUAL(site.get(&w.unnamed, path).status, 403);
+        }
+    }
 }
 
 CLAIM(require_means_what_it_says_whatever_mtls_authz_is) {

@@ -19,13 +19,16 @@ namespace mtls {
 
 constexpr const char* kAttributeVariable = "MTLS_ATTR_";
 
+// Of partners that a certificate names without being theirs, so many are told.
+constexpr std::size_t kMostClaimed = 3;
+
 // The partner of a certificate, and all facts that do not depend on the request. Borrows from the policy.
 struct Identification {
     // kGranted: `partner` is identified, within its contract and not suspended. Its networks are checked per request.
     Reason reason = Reason::kInternalError;
     const Partner* partner = nullptr;     // null if not identified
     std::optional<Identity> identity;     // the first match in file order
-    std::vector<const Partner*> claimed;  // if not identified: the partners that the certificate names; at most three
+    std::vector<const Partner*> claimed;  // if not identified: the partners that the certificate names; at most kMostClaimed
     std::optional<Identity> claimed_identity;
     std::string detail;
 

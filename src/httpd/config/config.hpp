@@ -146,6 +146,7 @@ struct State {
     PolicyDatabase* database = nullptr;     // MTLSPolicyDatabase; null: none
     std::string seen_file;                  // sighting file, written by the keeper; empty: none
     HeaderKeys forwarded_keys;              // of what MTLSForward sets: removed from requests
+    bool authenticates = false;             // there is an AuthType MTLS
     bool removes_path_headers = false;      // removes path-overriding headers from requests
     bool filters_trailers = false;          // a filter removes forbidden fields from trailers
     bool looked_for_merging = false;        // of trailers: MergeTrailers

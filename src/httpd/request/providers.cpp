@@ -1,6 +1,7 @@
 #include "httpd/request/providers.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "httpd/config/sections.hpp"
 #include "httpd/decide/readings.hpp"
@@ -111,6 +112,33 @@ bool is_in_refused_group(const GateRule& rule, const Identification& who) {
     });
 }
 
+bool is_named(const Requirement& requirement, const Partner& partner) {
+    const GateRule& rule = requirement.rules.front();
+    if (rule.names.empty()) return true;
+    const auto names = [&rule](std::string_view name) {
+        return std::any_of(rule.names.begin(), rule.names.end(), [name](const auto& n) { return n.literal == name; });
+    };
+    if (!requirement.is_group) return names(partner.name);
+    return std::any_of(partner.groups.begin(), partner.groups.end(), [&names](const GroupMembership& membership) {
+        return std::any_of(membership.names.begin(), membership.names.end(), names);
+    });
+}
+
+// Whether a refusing line is about this client, although its certificate is refused: a partner that was suspended, or
+// whose certificate was revoked, must not pass where it did not while it was in good standing.
+bool refuses_anyway(const Requirement& requirement, const RequestDecision& d) {
+    if (!requirement.is_refusing || d.who == nullptr || d.certificate == nullptr) return false;
+    if (d.reason == Reason::kNotAllowed || d.reason == Reason::kMethodNotGranted) return false;
+    if (d.reason == Reason::kMalformedCertificate) return true;  // whose it is cannot be told
+    const Identification& who = *d.who;
+    const bool names = who.partner != nullptr
+                           ? is_named(requirement, *who.partner)
+                           : std::any_of(who.claimed.begin(), who.claimed.end(),
+                                         [&](const Partner* p) { return is_named(requirement, *p); }) ||
+                                 who.claimed.size() == kMostClaimed;
+    return names && requirement.selectors.view().may_hold(d.certificate->facts, who.path);
+}
+
 bool fits(const Requirement& requirement, const RequestDecision& d) {
     const Conditions selectors = requirement.selectors.view();
     if (!requirement.is_refusing) return selectors.hold(d.certificate->facts, &d.who->path);
@@ -134,8 +162,13 @@ RequestDecision decide_requirement(request_rec* r, const Requirement& requiremen
     return d;
 }
 
-bool holds_quietly(request_rec* r, const void* requirement) {
-    return find_requirement(r, *static_cast<const Requirement*>(requirement)).granted();
+bool holds(const Requirement& requirement, const RequestDecision& d) {
+    return d.granted() || refuses_anyway(requirement, d);
+}
+
+bool holds_quietly(request_rec* r, const void* parsed) {
+    const auto& requirement = *static_cast<const Requirement*>(parsed);
+    return holds(requirement, find_requirement(r, requirement));
 }
 
 bool read_own(cmd_parms* cmd, AuthzNode& node) {
@@ -193,7 +226,7 @@ authz_status check_requirement(request_rec* r, const char*, const void* parsed) 
         account_for_provider(r, d, requirement.text.c_str(), enters);
         if (!d.granted()) request.denied_for = d.reason;
         if (d.reason == Reason::kPolicyUnavailable || d.reason == Reason::kInternalError) return AUTHZ_GENERAL_ERROR;
-        if (!d.granted()) return AUTHZ_DENIED;
+        if (!holds(requirement, d)) return AUTHZ_DENIED;
         if (enters && request.handover == nullptr) hand_over(r, request, d);
         return AUTHZ_GRANTED;
     });
@@ -233,6 +266,15 @@ int authorize_partner(request_rec* r) {
     return HTTP_FORBIDDEN;
 }
 
+// The user is whom the certificate maps to: not the name that SSLUserName or a script read from it, with which httpd
+// would not ask for a login any more.
+extern "C" int on_foreign_user(request_rec* r) {
+    if (r->user == nullptr || !is_authenticated_here(r)) return DECLINED;
+    r->user = nullptr;
+    r->ap_auth_type = nullptr;
+    return DECLINED;
+}
+
 extern "C" int on_check_authn(request_rec* r) {
     return guarded(r, [&] { return authenticate(r); });
 }
@@ -258,6 +300,11 @@ int authorize_again(request_rec* r) {
     if (login != OK) return login != DECLINED ? login : HTTP_FORBIDDEN;
     const int authorized = r->user != nullptr ? ap_run_auth_checker(r) : DECLINED;
     return authorized != DECLINED ? authorized : HTTP_FORBIDDEN;
+}
+
+void hook_authentication() {
+    if (std::exchange(state().authenticates, true)) return;
+    ap_hook_check_access(on_foreign_user, nullptr, nullptr, APR_HOOK_REALLY_LAST, AP_AUTH_INTERNAL_PER_CONF);
 }
 
 void register_providers(apr_pool_t* pool) {

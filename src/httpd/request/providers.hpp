@@ -9,6 +9,9 @@ namespace mtls::httpd {
 // parent's. Returns OK or a status.
 int authorize_again(request_rec* r);
 
+// For AuthType MTLS: takes away a user that another module set without a login.
+void hook_authentication();
+
 void register_providers(apr_pool_t* pool);
 
 }  // namespace mtls::httpd

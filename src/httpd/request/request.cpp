@@ -194,7 +194,9 @@ int decide_again(request_rec* r, RequestState& request, const DirConfig& config)
         request.decided_for = nullptr;
         request.provider_asked = false;
     }
-    if (request.overrides_method && acts_elsewhere_if_overridden(r)) remove_method_overrides(r);
+    // Another Require line may have let the request in before the one about grants was asked.
+    const bool is_by_method = config.requires_grant || (request.overrides_method && acts_elsewhere_if_overridden(r));
+    if (is_by_method) remove_method_overrides(r);
     if (gate && !decide_once(r, request, config)) {
         set_application_variables(r, request, true);
         return status_of(request.reason);

@@ -10,6 +10,7 @@
 #include "httpd/keeper/database.hpp"
 #include "httpd/request/forward.hpp"
 #include "httpd/request/overriding.hpp"
+#include "httpd/request/providers.hpp"
 #include "httpd/request/request.hpp"
 #include "httpd/tls/misdirected.hpp"
 #include "mtls_authz/base/text.hpp"
@@ -302,6 +303,7 @@ const char* on_auth_merging(cmd_parms* cmd, void*, const char* arg) noexcept {
 const char* on_auth_type(cmd_parms* cmd, void*, const char* arg) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
         const bool is_ours = equal_nocase(arg, "MTLS");
+        if (is_ours || std::string_view(arg).find('%') != std::string_view::npos) hook_authentication();
         // A .htaccess file is read during a request, when the sections are complete. mod_authn_core reports errors.
         if (ap_check_cmd_context(cmd, NOT_IN_HTACCESS) != nullptr) {
             return is_ours ? failure(cmd, "AuthType MTLS: not allowed in .htaccess files") : nullptr;
