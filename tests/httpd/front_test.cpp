@@ -222,6 +222,9 @@ CLAIM(by_its_address_a_front_is_believed_from_there_alone) {
     FrontSite suspended(kGate, by_address + "127.0.0.0/8\nMTLSSuspend On");
     CHECK_EQUAL(suspended.get(nullptr, "/gate/x", header_of_acme).status, 403);
     CHECK_CONTAINS(suspended.detail_for("/gate/x"), "the front itself is refused: suspended");
+    FrontSite elsewhere(kGate, by_address + "127.0.0.0/8\nMTLSNetwork 10.9.0.0/16");
+    CHECK_EQUAL(elsewhere.get(nullptr, "/gate/x", header_of_acme).status, 403);
+    CHECK_CONTAINS(elsewhere.detail_for("/gate/x"), "the front itself is refused: wrong-network");
 }
 
 CLAIM(a_header_of_another_front_is_not_taken_from_this_one) {

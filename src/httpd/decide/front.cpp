@@ -59,7 +59,7 @@ std::string distrust_by_network(const request_rec* r, const Caller& own, const P
 }
 
 // Why the connection's certificate does not identify the front; "" if it does.
-std::string distrust_by_certificate(const request_rec* r, const Caller& own, const Partner& partner) {
+std::string distrust_by_certificate(const Caller& own, const Partner& partner) {
     if (own.certificate == nullptr) return "the connection has no client certificate";
     if (!own.is_identified()) {
         const Identification* const who = own.who;
@@ -74,9 +74,7 @@ std::string distrust_by_certificate(const request_rec* r, const Caller& own, con
     if (own.who->partner != &partner) {
         return "the connection's own certificate is of " + std::string(own.who->partner->name);
     }
-    // Use the connection's address: mod_remoteip changes only the request's, to that of the proxy's client.
-    const std::string objection = partner.network_objection(raw_address(r->connection->client_addr));
-    return objection.empty() ? "" : "the front itself is refused: wrong-network, " + objection;
+    return "";
 }
 
 bool is_upgraded(const request_rec* r) {
@@ -89,8 +87,12 @@ std::string distrust(const request_rec* r, const Caller& own, const Partner& par
         return "a request has upgraded the connection (Upgrade: h2c): what comes now is perhaps from the front's "
                "client, through a tunnel; let the front remove Upgrade, or set H2Upgrade off";
     }
-    return partner.front()->networks.empty() ? distrust_by_certificate(r, own, partner)
-                                             : distrust_by_network(r, own, partner);
+    const std::string fault = partner.front()->networks.empty() ? distrust_by_certificate(own, partner)
+                                                                : distrust_by_network(r, own, partner);
+    if (!fault.empty()) return fault;
+    // Use the connection's address: mod_remoteip changes only the request's, to that of the proxy's client.
+    const std::string objection = partner.network_objection(raw_address(r->connection->client_addr));
+    return objection.empty() ? "" : "the front itself is refused: wrong-network, " + objection;
 }
 
 // The fields that the connection's front set, or why they are ambiguous.
