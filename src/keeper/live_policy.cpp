@@ -311,7 +311,7 @@ void LivePolicy::poll_policy(PollResult& outcome) {
     outcome.before = policy();
     // After a start with closed gates, revocations are in force before the first policy.
     if (outcome.before == nullptr && (has_database_ || lacks_refusals_)) {
-        if (has_database_ && revocation_rows_.look().rows == nullptr) return;
+        if (has_database_ && revocation_rows_.look().rows == nullptr) return source_.look_at_database(outcome.findings);
         poll_refusals(outcome);
         if (lacks_refusals_) return;
     }

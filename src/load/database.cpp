@@ -8,9 +8,11 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <condition_variable>
+#include <fstream>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -173,7 +175,13 @@ std::string find_file_fault(const DatabaseAccess& access, struct stat& info) {
     }
     if (stat(access.parameters.c_str(), &info) != 0) return "there is no database '" + access.parameters + "'";
     const std::string fault = access.trust ? find_trust_fault(access.parameters, *access.trust) : "";
-    return fault.empty() ? "" : "the database is not safe: " + fault;
+    if (!fault.empty()) return "the database is not safe: " + fault;
+    // SQLite's file format, 1.3: the version for reading is 2. Who reads then writes files beside the database.
+    std::array<char, 20> head{};
+    std::ifstream(access.parameters, std::ios::binary).read(head.data(), head.size());
+    if (head[19] != 2) return {};
+    return "the database has a write-ahead log, which the keeper may not write: sqlite3 " +
+           shell_quoted(access.parameters) + " 'PRAGMA journal_mode=DELETE'";
 }
 
 std::string one_line(std::string_view text) {
@@ -183,6 +191,7 @@ std::string one_line(std::string_view text) {
         if (line.empty()) continue;
         out += (out.empty() ? "" : "; ") + std::string(line);
     }
+    std::replace(out.begin(), out.end(), '"', '\'');
     return escape_for_reader(out, 400);
 }
 
@@ -201,7 +210,7 @@ std::string without_secrets(std::string text, const std::string& parameters) {
     for (const std::string_view word : split(parameters, ' ')) {
         for (const std::string_view name : {"host=", "hostaddr=", "dbname=", "user="}) {
             const std::string_view value = word.starts_with(name) ? word.substr(name.size()) : "";
-            if (value.find_first_of(",=") == std::string_view::npos) known.emplace(value);
+            if (value.find_first_of(",=@") == std::string_view::npos) known.emplace(value);
         }
     }
     for (std::size_t begin = text.find('"'); begin != std::string::npos; begin = text.find('"', begin)) {
@@ -293,8 +302,8 @@ Result<std::unique_ptr<Database>> Database::open(const DatabaseAccess& access) {
         apr_dbd_open_ex(handle->driver, handle->pool.get(), parameters.c_str(), &handle->connection, &why);
     if (status != APR_SUCCESS) {
         handle->connection = nullptr;
-        return Error{"no connection: " + one_line(without_secrets(why != nullptr ? why : "the driver does not say why",
-                                                                  access.parameters))};
+        return Error{"no connection: " +
+                     one_line(without_secrets(why != nullptr ? why : "the driver does not say why", parameters))};
     }
     void* const native = apr_dbd_native_handle(handle->driver, handle->connection);
     handle->limit.emplace([name = access.driver, native] { break_off(name, native); });

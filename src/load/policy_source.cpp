@@ -202,14 +202,18 @@ void PolicySource::report_database(std::vector<Diagnostic>& findings) {
         {Diagnostic::Severity::kError, database->where, "MTLSPolicyDatabase " + database->spelled + ": " + fault});
 }
 
+void PolicySource::look_at_database(std::vector<Diagnostic>& findings) {
+    disk_.begin_look();
+    report_database(findings);
+}
+
 std::optional<std::int64_t> PolicySource::revision_in_force() const {
     if (rows_ == nullptr || draft_) return std::nullopt;
     return rows_->revision;
 }
 
 std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findings, const Prepare& prepare) {
-    disk_.begin_look();
-    report_database(findings);
+    look_at_database(findings);
     const bool drafted = is_drafted();
     if (drafted && draft_->confirmed) {
         // Memory may be available by now.

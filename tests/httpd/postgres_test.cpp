@@ -77,6 +77,27 @@ CLAIM(rows_of_postgresql_count_and_the_node_tells_what_it_has) {
     CHECK_EQUAL(std::stol(site.server->sql("SELECT revision FROM mtls_policy_revision")), std::stol(before) + 1);
 }
 
+// The keeper could not read what lies there.
+CLAIM(the_home_of_whom_starts_the_server_counts_for_no_connection) {
+    if (is_left_out() || geteuid() != 0) return;
+    PostgresSite site;
+    const std::string home = site.folder + "/home", port = std::to_string(site.relay->port());
+    fs::create_directories(home);
+    std::ofstream(home + "/.pgpass") << "127.0.0.1:" << port << ":mtls:node:secret-of-node\n";
+    chmod((home + "/.pgpass").c_str(), 0600);
+    chmod(home.c_str(), 0700);
+    site.web->connect("host=127.0.0.1 port=" + port + " dbname=mtls user=node\n");
+    CHECK_EQUAL(setenv("HOME", home.c_str(), 1), 0);  // each test has a process of its own
+    site.web->run("MTLSPolicyStart last-good\n");
+    CHECK_EQUAL(site.acme(), 403);
+    CHECK(site.says("the database cannot be read: no connection"));
+    site.web->connect(site.server->parameters("node", site.relay->port()));
+    site.web->restart();
+    becomes([&] { return site.acme(); }, 200, "parameters with the password");
+    site.server->sql(row("refused.conf", "revocation", "MTLSSuspend globex\n"));
+    becomes([&] { return site.globex(); }, 403, "a row that refuses");
+}
+
 CLAIM(a_login_can_do_what_its_role_is_for_and_nothing_else) {
     if (is_left_out()) return;
     PostgresSite site;

@@ -92,7 +92,8 @@ CLAIM(no_message_holds_a_password_however_the_parameters_are_written) {
     Served s;
     for (const char* wrong : {"host=127.0.0.1,user=alice,pass=alicepw", "host=127.0.0.1 password=x alicepw",
                               "postgresql://alice:al/alicepw@127.0.0.1/mtls", "host=127.0.0.1 alicepw",
-                              "host=127.0.0.1 pass=alicepw", "alicepw"}) {
+                              "host=127.0.0.1 pass=alicepw", "alicepw", "postgresql://alice:alicepw@[::1/mtls",
+                              "postgresql://alice:alicepw@[::1]5432/mtls", "host=alice:alicepw@127.0.0.1"}) {
         s.connect_by("wrong.conf", wrong);
         for (const char* driver : {"pgsql", "sqlite3"}) {
             const std::string said = s.expect(2, {"fleet", "--database", driver, "wrong.conf"});

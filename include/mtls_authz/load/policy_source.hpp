@@ -64,6 +64,8 @@ public:
     // The policy in force was built from another httpd.conf: the next poll builds one, even if no file of the former
     // has changed.
     void build_anew() { builds_anew_ = true; }
+    // Reports once why the database cannot be read.
+    void look_at_database(std::vector<Diagnostic>& findings);
     // Lets the next poll report why the database cannot be read, even if that was reported before.
     void report_database_again() { database_faults_.clear(); }
 

@@ -1,11 +1,13 @@
 #include "httpd/keeper/database.hpp"
 
 #include <openssl/crypto.h>
+#include <pwd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdlib>
 #include <thread>
 
 #include "httpd/config/config.hpp"
@@ -14,6 +16,7 @@
 
 extern "C" {
 #include <ap_listen.h>
+#include <unixd.h>
 }
 
 namespace mtls::httpd {
@@ -77,9 +80,24 @@ std::optional<NodeState> state_of_node(const FileFaults& faults) {
 
 }  // namespace
 
+HomeOfUser::HomeOfUser() {
+    const passwd* const user = geteuid() == 0 ? getpwuid(ap_unixd_config.user_id) : nullptr;
+    if (user == nullptr) return;
+    const char* const home = std::getenv("HOME");
+    if (home != nullptr) before_ = home;
+    is_set_ = setenv("HOME", user->pw_dir, 1) == 0;
+}
+
+HomeOfUser::~HomeOfUser() {
+    if (!is_set_) return;
+    if (before_) setenv("HOME", before_->c_str(), 1);
+    if (!before_) unsetenv("HOME");
+}
+
 void read_database() {
     PolicyDatabase* const database = state().database;
     if (database == nullptr) return;
+    const HomeOfUser home;
     LivePolicy& live = state().live.policy;
     auto access = read_database_access(database->driver, database->file, live.trust());
     if (!access.ok()) {

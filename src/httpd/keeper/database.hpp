@@ -18,6 +18,20 @@ struct PolicyDatabase {
     std::string node;                      // name of this server in table mtls_node
 };
 
+// While it lives, HOME is that of the run-time user: libpq looks for certificates and passwords there, and what a start
+// can read with the rights of root must not be what the keeper cannot.
+class HomeOfUser {
+public:
+    HomeOfUser();
+    ~HomeOfUser();
+    HomeOfUser(const HomeOfUser&) = delete;
+    HomeOfUser& operator=(const HomeOfUser&) = delete;
+
+private:
+    std::optional<std::string> before_;
+    bool is_set_ = false;
+};
+
 // Runs in the parent, before the policy is built.
 void read_database();
 // Starts both threads in the keeper.

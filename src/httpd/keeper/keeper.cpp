@@ -245,6 +245,7 @@ void bind_to_parent(pid_t parent) {
 [[noreturn]] void run_keeper(apr_pool_t* pool, server_rec* s, pid_t parent, bool is_first) {
     // Else a restart could not bind these ports.
     ap_close_listeners();
+    const HomeOfUser home;
     if (ap_run_drop_privileges(pool, s) != OK) {
         ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s, "mtls_authz: the keeper cannot become the run-time user");
         _exit(1);
