@@ -304,7 +304,11 @@ Matches expand_readable(const std::string& pattern, const FileTrust* trust) {
     Matches out;
     std::string folder = glob_folder(pattern);
     const bool is_listed = can_list(folder);
-    if (find_matches(pattern, GLOB_ERR, out.files) && is_listed) return out;
+    if (find_matches(pattern, GLOB_ERR, out.files) && is_listed) {
+        // app[prod]/revoked.conf: a name by itself
+        if (out.files.empty() && access(pattern.c_str(), F_OK) == 0) out.files = {pattern};
+        return out;
+    }
     find_matches(pattern, 0, out.files);
     const bool is_missing = !is_listed && access(folder.c_str(), F_OK) != 0 && errno == ENOENT;
     out.fault = "a folder of " + pattern + " cannot be read";
@@ -324,7 +328,8 @@ Result<std::vector<std::string>> expand(const std::string& pattern, const FileTr
 }
 
 bool is_match(const std::string& pattern, const std::string& path) {
-    return is_glob(pattern) ? fnmatch(pattern.c_str(), path.c_str(), FNM_PATHNAME | FNM_PERIOD) == 0 : pattern == path;
+    return pattern == path ||
+           (is_glob(pattern) && fnmatch(pattern.c_str(), path.c_str(), FNM_PATHNAME | FNM_PERIOD) == 0);
 }
 
 namespace {

@@ -169,6 +169,15 @@ CLAIM(a_folder_of_a_pattern_that_cannot_be_read_holds_up_no_refusal_of_the_other
     CHECK_EQUAL(look(), "0 acme later unknown");
 }
 
+CLAIM(a_file_whose_name_reads_like_a_pattern_counts) {
+    Revoked r("app[prod].conf");
+    r.write("app[prod].conf", "MTLSSuspend acme\n");
+    CHECK_EQUAL(r.look(2), "0 acme");
+    Revoked pattern("app[prod].conf");
+    pattern.write("appd.conf", "MTLSSuspend globex\n");
+    CHECK_EQUAL(pattern.look(2), "0 globex");
+}
+
 CLAIM(a_source_of_which_nothing_was_read_yet_is_said_to_refuse_nothing) {
     namespace fs = std::filesystem;
     Revoked r("d/*.conf");

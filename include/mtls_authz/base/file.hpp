@@ -80,7 +80,7 @@ bool is_glob(const std::string& pattern);
 
 // The files that match a pattern now, sorted. An error if a folder cannot be read, so that an empty result means
 // "none"; with `trust`, it ends with hint_of_unreadable(). A name without wildcards is returned as it is, whether or
-// not the file exists.
+// not the file exists; so is one with them that fits no file but is the name of one.
 Result<std::vector<std::string>> expand(const std::string& pattern, const FileTrust* trust = nullptr);
 // The same past folders that cannot be read. `fault`: what expand() would return; "" if all were read.
 struct Matches {
