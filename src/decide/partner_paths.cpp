@@ -39,6 +39,16 @@ std::string purpose_objection(const PathAnswer& path) {
     return "the certificates are neither made for clients nor for servers (extendedKeyUsage, keyUsage)";
 }
 
+// The ids that the leaf has as a CA, by each encoding of its key; none if its issuer does not call it a CA.
+std::vector<std::string> ids_as_ca(const PresentedCertificate& presented) {
+    X509& leaf = *presented.leaf;
+    if ((X509_get_extension_flags(&leaf) & EXFLAG_CA) == 0 && X509_check_ca(&leaf) == 0) return {};
+    const CertificateFacts& facts = presented.facts;
+    std::vector<std::string> ids = {facts.spki_sha256 + facts.subject.canonical};
+    for (const std::string& key : facts.other_spki_sha256) ids.push_back(key + facts.subject.canonical);
+    return ids;
+}
+
 }  // namespace
 
 std::vector<Link> links_to(const std::vector<X509Ptr>& certificates, const std::vector<std::string>& digests) {
@@ -51,25 +61,44 @@ std::vector<Link> links_to(const std::vector<X509Ptr>& certificates, const std::
 }
 
 // Reads the nearest CA of the policy from the path: by each CA's own name and key, not by the issuer field of the
-// certificate below.
+// certificate below. The leaf is read too, or a named CA could be a client of the CA above it.
 std::string PartnerPaths::objection_to(const PathAnswer& path) const {
-    const auto text_of_ca = [&](std::size_t i) {
-        return "the CA \"" + read_name(*X509_get_subject_name(path.chain[i + 1].get())).text() + "\" ";
-    };
+    if (path.ca_ids.empty()) return {};  // the leaf itself is the anchor
+    if (policy_.cas().has_leaf_anchor(nearest_.leaf_twin, now_)) {
+        return "the certificate is a trust anchor of the policy with the other form of its ECDSA signature: the client "
+               "has to send the anchor itself";
+    }
+    for (const std::string& id : ids_as_ca(presented_)) {
+        std::string objection = objection_to_ca(path, 0, id);
+        if (!objection.empty()) return objection;
+    }
     for (std::size_t i = 0; i + 1 < path.ca_ids.size(); ++i) {
-        if (policy_.cas().names(path.ca_ids[i], now_))
-            return text_of_ca(i) + "on the path is another trust anchor of the policy";
-        // A CA that certifies its own new key (RFC 4210 4.4) is one CA, which issues with both keys.
-        for (std::size_t issuer = i + 1; issuer < path.ca_ids.size(); ++issuer) {
-            X509& ca = *path.chain[issuer + 1];
-            const auto* successor = policy_.cas().find_successor(path.ca_ids[i], ca, path.facts.ca_keys[issuer], now_);
-            if (successor != nullptr) {
-                return text_of_ca(i) + "is the trust anchor \"" +
-                       std::string(successor->certificates.front()->subject_text) +
-                       "\" under another key or name: to let in what it issues, name it with MTLSTrustAnchor";
-            }
-            if (!names_as_issuer(ca, ca)) break;
+        std::string objection = objection_to_ca(path, i + 1, path.ca_ids[i]);
+        if (!objection.empty()) return objection;
+    }
+    return {};
+}
+
+// `at`: of the CA `id` in path.chain; 0 is the leaf.
+std::string PartnerPaths::objection_to_ca(const PathAnswer& path, std::size_t at, const std::string& id) const {
+    const auto text = [&] {
+        return at == 0 ? "the certificate itself "
+                       : "the CA \"" + read_name(*X509_get_subject_name(path.chain[at].get())).text() + "\" ";
+    };
+    if (policy_.cas().names(id, now_)) {
+        return text() + (at == 0
+                             ? "is a CA's, and a trust anchor of the policy: its clients need certificates of their own"
+                             : "on the path is another trust anchor of the policy");
+    }
+    // A CA that certifies its own new key (RFC 4210 4.4) is one CA, which issues with both keys.
+    for (std::size_t issuer = at; issuer < path.ca_ids.size(); ++issuer) {
+        X509& ca = *path.chain[issuer + 1];
+        const auto* successor = policy_.cas().find_successor(id, ca, path.facts.ca_keys[issuer], now_);
+        if (successor != nullptr) {
+            return text() + "is the trust anchor \"" + std::string(successor->certificates.front()->subject_text) +
+                   "\" under another key or name: to let in what it issues, name it with MTLSTrustAnchor";
         }
+        if (!names_as_issuer(ca, ca)) break;
     }
     return {};
 }

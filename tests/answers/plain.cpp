@@ -213,6 +213,7 @@ Holds holds(const Selector& s, const Certificate& c, const std::vector<std::stri
         out = s.value == c.serial ? Holds::kYes : Holds::kNo;
     } else if (s.type == "sha256") {
         out = s.value == c.sha256 ? Holds::kYes : Holds::kNo;
+        if (s.value == c.twin && keys != nullptr) out = Holds::kUnclear;
     } else if (s.type == "spki-sha256") {
         out = s.value == c.spki ? Holds::kYes : Holds::kNo;
     } else if (s.type == "key") {
@@ -353,6 +354,24 @@ bool is_revoked(const Policy& policy, const Certificate& c, const Way& way) {
     });
 }
 
+// What the policy names, as a CA or as itself, is its own partner's: it is no client of the CA above it. So with a new
+// key or another name that the issuer of a CA gave it, and with the other form of a signature.
+bool is_named_itself(const Policy& policy, const Certificate& c, const Way& way, std::int64_t now) {
+    if (way.is_leaf_itself) return false;
+    for (const Partner& partner : policy.partners) {
+        for (const Anchor& anchor : partner.anchors) {
+            if (!is_within(anchor.window, now)) continue;
+            if (anchor.leaf && anchor.leaf == c.twin) return true;
+            if (!anchor.ca || !c.ca_name) continue;
+            const Ca& named = policy.cas[*anchor.ca];
+            const bool has_name = named.name == *c.ca_name, has_key = named.spki == c.spki;
+            if (has_name && has_key) return true;
+            if ((has_name || has_key) && named.parent == c.issuer) return true;
+        }
+    }
+    return false;
+}
+
 struct Found {
     std::vector<const Partner*> partners;  // that it fits
     std::vector<std::string> keys;         // of the first one's path
@@ -374,7 +393,8 @@ Found find_partners(const Policy& policy, const Certificate& c, const Way& way, 
             }
             if (any ? !under_own : !all_hold(identity.selectors, c, nullptr)) continue;
             if (!any) out.names_somebody = true;
-            const auto keys = trusts ? path_keys(policy, partner, c, way) : std::nullopt;
+            const bool leads = trusts && !is_named_itself(policy, c, way, now);
+            const auto keys = leads ? path_keys(policy, partner, c, way) : std::nullopt;
             if (!keys) {
                 out.names_untrusting = true;
                 continue;
@@ -448,12 +468,12 @@ std::string gate_reason(const Policy& policy, const Gate& gate, const Partner& p
 
 }  // namespace
 
-Answer evaluate(const Policy& policy, const Gate& gate, const Certificate& c, const Request& request,
-                std::int64_t now) {
+Answer evaluate(const Policy& policy, const Gate& gate, Certificate c, const Request& request, std::int64_t now) {
     if (c.malformed) return {"malformed-certificate", ""};
     if (c.not_after < now) return {"expired", ""};
     if (now < c.not_before) return {"not-yet-valid", ""};
     const Way way = way_up(policy, c, now);
+    if (way.above.empty()) c.twin.reset();  // the key that signed it is not known
     if (is_revoked(policy, c, way)) return {"revoked", ""};
     const Found found = find_partners(policy, c, way, now);
     if (found.partners.size() > 1) return {"ambiguous", ""};

@@ -32,6 +32,10 @@ struct Certificate {
     std::int64_t not_before = 0, not_after = 0;
     bool malformed = false;
     bool signs = false;  // its keyUsage lets it sign CRLs
+    // If its issuer made it for a CA: the name and key of that CA.
+    std::optional<std::string> ca_name;
+    // The digest with the other form of its ECDSA signature, if the issuer's key has one.
+    std::optional<std::string> twin;
 };
 
 struct Selector {
@@ -101,7 +105,7 @@ struct Answer {
     std::string partner;  // where one is identified
 };
 
-Answer evaluate(const Policy& policy, const Gate& gate, const Certificate& certificate, const Request& request,
+Answer evaluate(const Policy& policy, const Gate& gate, Certificate certificate, const Request& request,
                 std::int64_t now);
 
 }  // namespace plain

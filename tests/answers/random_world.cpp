@@ -130,7 +130,9 @@ std::string hex(const std::string& raw) { return mtls::hex(mtls::bytes_of(raw));
 RandomWorld::RandomWorld(unsigned seed, std::string folder) : engine_(seed), folder_(std::move(folder)) {
     make_cas();
     for (int i = 0; i < kCertificates; ++i) {
-        certificates_.push_back(make_certificate());
+        const bool is_twin = i >= kLeafAnchors && i < 2 * kLeafAnchors;
+        certificates_.push_back(is_twin ? make_twin(certificates_[static_cast<std::size_t>(i - kLeafAnchors)])
+                                        : make_certificate());
         if (i >= kLeafAnchors) continue;
         std::ofstream out(folder_ + "/leaf" + std::to_string(i) + ".pem");
         const mtls::BioPtr bio(BIO_new(BIO_s_mem()));
@@ -207,6 +209,8 @@ Pair RandomWorld::make_certificate() {
         EVP_PKEY_up_ref(key.key.get());
         odd_key.reset(key.key.get());
     }
+    const bool may_be_anchor = certificates_.size() < kLeafAnchors;
+    if (!may_be_anchor && one_in(10)) odd_key = make_ca_of(c, spec);
     const test::Identity leaf = test::issue(spec, &real_cas_[c.issuer], std::move(odd_key));
     auto real = std::make_shared<mtls::PresentedCertificate>();
     real->leaf = mtls::share(*leaf.cert);
@@ -217,7 +221,42 @@ Pair RandomWorld::make_certificate() {
     c.serial = real->facts.serial;
     c.sha256 = test::hex_sha256(leaf);
     c.spki = hex(mtls::spki_sha256(*leaf.cert));
+    c.twin = test::hex_sha256(test::twin_of(leaf, real_cas_[c.issuer]));
     return {std::move(c), std::move(real)};
+}
+
+// A certificate of one of the CAs, or of another with its name or its key; some have no CA flag.
+mtls::EvpPkeyPtr RandomWorld::make_ca_of(plain::Certificate& c, test::CertSpec& spec) {
+    const auto which = static_cast<std::size_t>(below(static_cast<int>(cas_.size())));
+    const bool has_key = which != c.issuer && one_in(2);  // what signs itself has no other issuer
+    std::string name = cas_[which].name;
+    if (has_key && one_in(3)) name += " G2";
+    c.subject = {{"O", name + " Inc"}, {"CN", name}};
+    spec.subject = {{"C", "US", V_ASN1_PRINTABLESTRING}, {"O", name + " Inc"}, {"CN", name}};
+    c.malformed = false;
+    c.key = "EC";
+    c.curve = "P-256";
+    c.key_bits = 0;
+    if (!one_in(4)) {
+        c.ca_name = name;
+        spec.ca = c.signs = true;
+        spec.key_usage = "digitalSignature,keyCertSign";
+        c.eku.clear();
+    }
+    return has_key ? test::copy_of(real_cas_[which]).key : mtls::EvpPkeyPtr();
+}
+
+Pair RandomWorld::make_twin(const Pair& of) {
+    Pair out{of.plain, nullptr};
+    std::swap(out.plain.sha256, *out.plain.twin);
+    const test::Identity leaf{mtls::share(*of.real->leaf), {}};
+    const test::Identity twin = test::twin_of(leaf, real_cas_[of.plain.issuer]);
+    auto real = std::make_shared<mtls::PresentedCertificate>();
+    real->leaf = mtls::share(*twin.cert);
+    real->facts = mtls::read_facts(*twin.cert);
+    for (const mtls::X509Ptr& helper : of.real->helpers) real->helpers.push_back(mtls::share(*helper));
+    out.real = std::move(real);
+    return out;
 }
 
 plain::Selector RandomWorld::selector() {

@@ -39,6 +39,8 @@ private:
     }
     void make_cas();
     Pair make_certificate();
+    Pair make_twin(const Pair& of);
+    mtls::EvpPkeyPtr make_ca_of(plain::Certificate& c, test::CertSpec& spec);
     plain::Selector selector();
     std::vector<plain::Selector> selectors();
     plain::Anchor anchor();

@@ -2,6 +2,7 @@
 #include "pki.hpp"
 
 #include <openssl/conf.h>
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
@@ -231,6 +232,27 @@ Identity copy_of(const Identity& other) {
     EVP_PKEY_up_ref(other.key.get());
     out.key.reset(other.key.get());
     return out;
+}
+
+Identity twin_of(const Identity& who, const Identity& issuer) {
+    Identity twin{mtls::X509Ptr(X509_dup(who.cert.get())), {}};
+    const ASN1_BIT_STRING* bits = nullptr;
+    X509_get0_signature(&bits, nullptr, twin.cert.get());
+    const unsigned char* p = ASN1_STRING_get0_data(bits);
+    ECDSA_SIG* const form = d2i_ECDSA_SIG(nullptr, &p, ASN1_STRING_length(bits));
+    BIGNUM* order = nullptr;
+    EVP_PKEY_get_bn_param(issuer.key.get(), OSSL_PKEY_PARAM_EC_ORDER, &order);
+    BIGNUM* const r = BN_dup(ECDSA_SIG_get0_r(form));
+    BN_sub(order, order, ECDSA_SIG_get0_s(form));
+    ECDSA_SIG_set0(form, r, order);
+    unsigned char* encoded = nullptr;
+    const int length = i2d_ECDSA_SIG(form, &encoded);
+    ASN1_STRING_set(const_cast<ASN1_BIT_STRING*>(bits), encoded, length);
+    OPENSSL_free(encoded);
+    ECDSA_SIG_free(form);
+    require(X509_verify(twin.cert.get(), issuer.key.get()) == 1, "twin");
+    require(hex_sha256(twin) != hex_sha256(who), "the twin is another");
+    return twin;
 }
 
 namespace {

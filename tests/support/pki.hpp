@@ -72,6 +72,8 @@ Identity make_ca(const std::string& cn, const Identity* issuer = nullptr, mtls::
 // A client certificate CN=cn,O=org,C=US with one DNS SAN.
 Identity make_client(const std::string& cn, const std::string& dns, const Identity& ca);
 Identity copy_of(const Identity& other);
+// The same certificate with its signature (r, s) as (r, n - s): as valid, and of another fingerprint.
+Identity twin_of(const Identity& who, const Identity& issuer);
 
 struct CrlSpec {
     std::vector<std::pair<const Identity*, long>> revoked = {};  // with the CRLReason, or -1

@@ -111,6 +111,81 @@ CLAIM(a_ca_that_its_issuer_renewed_speaks_for_nobody_else) {
     CHECK_EQUAL(n.who("acme", again), "wrong-issuer");
 }
 
+CLAIM(a_named_cas_own_certificate_is_no_client_of_the_ca_above) {
+    CertSpec sub_spec = ca_spec(""), bought_spec = ca_spec("");
+    sub_spec.subject = {{"O", "Acme"}, {"CN", "Subsidiary CA"}};
+    bought_spec.subject = {{"O", "Acme"}, {"CN", "Bought CA"}};
+    sub_spec.key_usage = bought_spec.key_usage = "digitalSignature,keyCertSign,cRLSign";
+    const auto root = test::issue(ca_spec("Group Root"), nullptr), sub = test::issue(sub_spec, &root);
+    const auto bought = test::issue(bought_spec, nullptr);
+    const auto crossed = test::issue(bought_spec, &root, key_of(bought)), rekeyed = test::issue(sub_spec, &root);
+    CertSpec renamed_spec = sub_spec;
+    renamed_spec.subject = {{"O", "Acme"}, {"CN", "Subsidiary CA G2"}};
+    const auto renamed = test::issue(renamed_spec, &root, key_of(sub));
+    CertSpec no_issuer = bought_spec;  // OpenSSL does not call it a CA, but the root did
+    no_issuer.key_usage = "digitalSignature";
+    const auto crossed_to_sign = test::issue(no_issuer, &root, key_of(bought));
+    const auto free = test::issue(renamed_spec, &root);
+    Draft d;
+    d.file("root.pem", root.cert_pem()).file("sub.pem", sub.cert_pem()).file("bought.pem", bought.cert_pem());
+    const auto with = [&](const std::string& anchor, const std::string& dates) {
+        return d.policy(partner("headquarters", "MTLSIdentity O:Acme\nMTLSTrustAnchor " + anchor) +
+                        partner("subsidiary", "MTLSIdentity any\nMTLSTrustAnchor sub.pem" + dates) +
+                        partner("bought", "MTLSIdentity any\nMTLSTrustAnchor bought.pem") +
+                        "MTLSSuspend subsidiary bought\n");
+    };
+    ServerCas server;
+    server.certificates.push_back(share(*root.cert));
+    for (const std::string anchor : {"root.pem", "mod_ssl"}) {
+        const auto policy = with(anchor, "");
+        const std::string refused = anchor == "mod_ssl" ? "not-verified" : "wrong-issuer";
+        for (const test::Identity* ca : {&sub, &crossed, &crossed_to_sign}) {
+            const auto answer = ask(*policy, *ca, {}, now(), server);
+            CHECK_EQUAL(verdict(answer), refused);
+            CHECK_CONTAINS(answer.detail, "the certificate itself is a CA's, and a trust anchor of the policy");
+        }
+        for (const test::Identity* ca : {&rekeyed, &renamed}) {
+            const auto answer = ask(*policy, *ca, {}, now(), server);
+            CHECK_EQUAL(verdict(answer), refused);
+            CHECK_CONTAINS(answer.detail, "CN=Subsidiary CA,O=Acme\" under another key or name");
+        }
+        // What the root issued to others, CA or not, and under a name that a CA has, is its own.
+        CertSpec namesake = client_spec("x");
+        namesake.subject = sub_spec.subject;
+        for (const test::Identity& other : {test::issue(client_spec("x"), &root), test::issue(namesake, &root),
+                                            test::issue(namesake, &root, key_of(sub)), test::copy_of(free)}) {
+            CHECK_EQUAL(verdict(ask(*policy, other, {}, now(), server)), "granted headquarters");
+        }
+        const auto ended = with(anchor, " until=2020-01-01");
+        CHECK_EQUAL(verdict(ask(*ended, sub, {}, now(), server)), "granted headquarters");
+    }
+    // Of a certificate that issued itself, its partner may be the client.
+    const auto renewed = test::issue(bought_spec, nullptr, key_of(bought));
+    const auto own = d.file("renewed.pem", renewed.cert_pem())
+                         .policy(partner("bought", "MTLSIdentity any\nMTLSTrustAnchor bought.pem renewed.pem"));
+    CHECK_EQUAL(verdict(ask(*own, bought)), "granted bought");
+    CHECK_EQUAL(verdict(ask(*own, renewed)), "granted bought");
+}
+
+CLAIM(the_other_form_of_a_pinned_certificate_is_no_client_of_the_ca_above) {
+    const auto root = test::issue(ca_spec("Group Root"), nullptr);
+    const auto pinned = test::issue(client_spec("box"), &root), other = test::issue(client_spec("box"), &root);
+    Draft d;
+    d.file("root.pem", root.cert_pem()).file("pinned.pem", pinned.cert_pem());
+    ServerCas server;
+    server.certificates.push_back(share(*root.cert));
+    for (const std::string anchor : {"root.pem", "mod_ssl"}) {
+        const auto policy = d.policy(partner("headquarters", "MTLSIdentity O:Acme\nMTLSTrustAnchor " + anchor) +
+                                     partner("box", "MTLSIdentity any\nMTLSTrustAnchor pinned.pem"));
+        const auto answer = ask(*policy, test::twin_of(pinned, root), {}, now(), server);
+        CHECK_EQUAL(verdict(answer), anchor == "mod_ssl" ? "not-verified" : "wrong-issuer");
+        CHECK_CONTAINS(answer.detail, "the other form of its ECDSA signature");
+        CHECK_EQUAL(verdict(ask(*policy, pinned, {}, now(), server)), "granted box");
+        CHECK_EQUAL(verdict(ask(*policy, test::twin_of(other, root), {}, now(), server)), "granted headquarters");
+        CHECK_EQUAL(verdict(ask(*policy, other, {}, now(), server)), "granted headquarters");
+    }
+}
+
 CLAIM(a_renewed_ca_is_recognised_below_a_new_key_of_its_root) {
     const Nested n;
     // RFC 4210 4.4: the root's old key certifies the new one, which issues from now on.

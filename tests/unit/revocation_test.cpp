@@ -92,32 +92,6 @@ CLAIM(a_revocation_refuses_whoever_it_fits_and_nobody_else) {
     CHECK_EQUAL(answer.claimed.size(), 1U);
 }
 
-namespace {
-
-// The same certificate with its signature (r, s) as (r, n - s): as valid, and of another fingerprint.
-test::Identity twin_of(const test::Identity& who, const test::Identity& issuer) {
-    test::Identity twin{X509Ptr(X509_dup(who.cert.get())), {}};
-    const ASN1_BIT_STRING* bits = nullptr;
-    X509_get0_signature(&bits, nullptr, twin.cert.get());
-    const unsigned char* p = ASN1_STRING_get0_data(bits);
-    ECDSA_SIG* const form = d2i_ECDSA_SIG(nullptr, &p, ASN1_STRING_length(bits));
-    BIGNUM* order = nullptr;
-    EVP_PKEY_get_bn_param(issuer.key.get(), OSSL_PKEY_PARAM_EC_ORDER, &order);
-    BIGNUM* const r = BN_dup(ECDSA_SIG_get0_r(form));
-    BN_sub(order, order, ECDSA_SIG_get0_s(form));
-    ECDSA_SIG_set0(form, r, order);
-    unsigned char* encoded = nullptr;
-    const int length = i2d_ECDSA_SIG(form, &encoded);
-    ASN1_STRING_set(const_cast<ASN1_BIT_STRING*>(bits), encoded, length);
-    OPENSSL_free(encoded);
-    ECDSA_SIG_free(form);
-    CHECK_EQUAL(X509_verify(twin.cert.get(), issuer.key.get()), 1);
-    CHECK(test::hex_sha256(twin) != test::hex_sha256(who));
-    return twin;
-}
-
-}  // namespace
-
 CLAIM(a_fingerprint_refuses_both_forms_of_an_ecdsa_signature) {
     const auto root = test::make_ca("Root"), sub = test::make_ca("Sub", &root), server_ca = test::make_ca("Server CA");
     const auto sub_twin = twin_of(sub, root);

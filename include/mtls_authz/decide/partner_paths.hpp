@@ -39,6 +39,7 @@ private:
                            const std::vector<Link>& helpers);
     PathAnswer* server_path(const Policy::Match& match);
     std::string objection_to(const PathAnswer& path) const;
+    std::string objection_to_ca(const PathAnswer& path, std::size_t at, const std::string& id) const;
     Link leaf_link() const;
 
     const Policy& policy_;
