@@ -353,11 +353,19 @@ void PolicyBuilder::warn_of_related_anchors() {
                 const auto above = by_ca.find(c.issuer);
                 const bool self_issued = c.issuer == c.subject;
                 if (self_issued || above == by_ca.end() || above->second.partner == partner.get()) continue;
-                warning(anchor.where, "MTLSTrustAnchor of " + partner->name + ": the CA " +
-                                          in_double_quotes(c.subject_text) + " stands below an anchor of " +
-                                          above->second.partner->name + " (" + above->second.partner->where.str() +
-                                          "): certificates under it can be " + partner->name + "'s, never " +
-                                          above->second.partner->name + "'s");
+                const std::string& upper = above->second.partner->name;
+                std::string text =
+                    "MTLSTrustAnchor of " + partner->name + ": the " + (c.is_ca ? "CA " : "certificate ");
+                text += in_double_quotes(c.subject_text) + " stands below an anchor of " + upper;
+                text += " (" + above->second.partner->where.str() + "): ";
+                text += c.is_ca ? "certificates under it" : "it";
+                text += " can be " + partner->name + "'s, never " + upper + "'s";
+                if (anchor.window.from || anchor.window.until) {
+                    text += ", between from= and until= alone: outside of these dates the anchor does not exist, and " +
+                            upper + "'s decides. To end trust, use MTLSSuspend, MTLSValid until= of " + partner->name +
+                            " or MTLSRevoke instead";
+                }
+                warning(anchor.where, std::move(text));
             }
         }
     }

@@ -94,6 +94,43 @@ CLAIM(the_nearest_named_ca_decides_alone) {
     CHECK_EQUAL(verdict(ask(*policy, test::issue(client_spec("zzz"), &other), {}, now(), server)), "unknown-partner");
 }
 
+CLAIM(the_warning_of_an_anchor_below_anothers_says_what_its_dates_do) {
+    const auto root = test::make_ca("Root"), sub = test::make_ca("Sub", &root);
+    const auto pinned = test::issue(client_spec("box"), &root), leaf = test::issue(client_spec("api"), &sub);
+    Draft d;
+    d.file("root.pem", root.cert_pem()).file("sub.pem", sub.cert_pem()).file("box.pem", pinned.cert_pem());
+    const std::string upper = partner("upper", "MTLSIdentity O:Acme\nMTLSTrustAnchor root.pem");
+    const auto with = [&](const std::string& anchor, const std::string& more = "") {
+        return d.policy(upper + partner("lower", "MTLSIdentity any\nMTLSTrustAnchor " + anchor + more));
+    };
+    const auto always = with("sub.pem");
+    CHECK_CONTAINS(d.said(),
+                   "the CA \"CN=Sub,O=Sub Inc,C=US\" stands below an anchor of upper (p.conf:1): "
+                   "certificates under it can be lower's, never upper's\n");
+    CHECK_EQUAL(verdict(ask(*always, leaf, {&sub})), "granted lower");
+    const std::string advice =
+        "never upper's, between from= and until= alone: outside of these dates the anchor does not exist, and upper's "
+        "decides. To end trust, use MTLSSuspend, MTLSValid until= of lower or MTLSRevoke instead\n";
+    for (const std::string dates : {" until=2020-01-01", " from=2090-01-01"}) {
+        const auto ended = with("sub.pem" + dates);
+        CHECK_CONTAINS(d.said(), "certificates under it can be lower's, " + advice);
+        CHECK_EQUAL(verdict(ask(*ended, leaf, {&sub})), "granted upper");
+    }
+    const auto box = with("box.pem until=2020-01-01");
+    CHECK_CONTAINS(d.said(),
+                   "the certificate \"CN=box,O=Acme\" stands below an anchor of upper (p.conf:1): it can be "
+                   "lower's, " +
+                       advice);
+    CHECK_EQUAL(verdict(ask(*box, pinned)), "granted upper");
+    // What the warning advises.
+    CHECK_EQUAL(verdict(ask(*with("sub.pem", "\nMTLSValid until=2020-01-01"), leaf, {&sub})), "outside-contract lower");
+    CHECK_EQUAL(verdict(ask(*with("sub.pem", "\nMTLSSuspend On"), leaf, {&sub})), "suspended lower");
+    const auto revoked =
+        d.policy(upper + partner("lower", "MTLSIdentity any\nMTLSTrustAnchor sub.pem until=2020-01-01") +
+                 "MTLSRevoke sha256:" + test::hex_sha256(sub) + "\n");
+    CHECK_EQUAL(verdict(ask(*revoked, leaf, {&sub})), "revoked");
+}
+
 CLAIM(an_anchor_of_one_line_does_not_serve_another) {
     const auto a = test::make_ca("A"), b = test::make_ca("B");
     Draft d;
