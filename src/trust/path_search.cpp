@@ -1,5 +1,7 @@
 #include "mtls_authz/trust/path_search.hpp"
 
+#include <openssl/x509v3.h>
+
 #include <algorithm>
 
 #include "mtls_authz/base/text.hpp"
@@ -75,6 +77,44 @@ std::vector<std::string> policies_of(X509_STORE_CTX* ctx) {
     return out;
 }
 
+constexpr std::string_view kCommonNameOid = "2.5.4.3";
+constexpr std::string_view kEmailAddressOid = "1.2.840.113549.1.9.1";
+
+using NameConstraintsPtr = std::unique_ptr<NAME_CONSTRAINTS, FreeWith<NAME_CONSTRAINTS_free>>;
+
+// Whether a CA excludes this address as a mailbox. Selectors ignore the case of the part before '@' in a subject,
+// OpenSSL's name constraints do not.
+bool excludes_mailbox(const X509& ca, std::string_view address) {
+    const NameConstraintsPtr names(
+        static_cast<NAME_CONSTRAINTS*>(X509_get_ext_d2i(&ca, NID_name_constraints, nullptr, nullptr)));
+    const auto* const excluded = names ? names->excludedSubtrees : nullptr;
+    for (int i = 0; i < sk_GENERAL_SUBTREE_num(excluded); ++i) {
+        const GENERAL_NAME& base = *sk_GENERAL_SUBTREE_value(excluded, i)->base;
+        if (base.type == GEN_EMAIL && equal_nocase(octets_of(*base.d.rfc822Name), address)) return true;
+    }
+    return false;
+}
+
+// As find_unclear_name(), for what selectors fold in a subject and name constraints do not.
+std::string find_unclear_attribute(const CertificateFacts& leaf, const std::vector<X509*>& certificates) {
+    for (const NameAttribute& attribute : leaf.subject.attributes) {
+        const bool is_email = attribute.oid == kEmailAddressOid;
+        if (!is_email && attribute.oid != kCommonNameOid) continue;
+        const std::string text = std::string(is_email ? "emailAddress " : "CN ") + in_double_quotes(attribute.text);
+        if (trim(attribute.text) != attribute.text) {
+            return "the subject's " + text +
+                   " begins or ends with a blank, with which name constraints are compared: its CA has to issue it "
+                   "without";
+        }
+        if (is_email && attribute.text.ends_with('.'))
+            return "the subject's " + text + " ends with a dot, and name constraints are compared without";
+        const auto is_excluded = [&](const X509* ca) { return excludes_mailbox(*ca, attribute.text); };
+        if (is_email && std::any_of(certificates.begin() + 1, certificates.end(), is_excluded))
+            return "a CA above excludes the mailbox of the subject's " + text;
+    }
+    return {};
+}
+
 // Why a name of the leaf could evade the name constraints of a CA above it, because readers compare it differently; ""
 // if none could.
 std::string find_unclear_name(const std::vector<X509*>& certificates) {
@@ -100,7 +140,7 @@ std::string find_unclear_name(const std::vector<X509*>& certificates) {
     if (has_other_text(leaf.subject) || std::any_of(leaf.dir_name.begin(), leaf.dir_name.end(), has_other_text)) {
         return "a distinguished name has a value in a string type that name constraints do not compare as text";
     }
-    return {};
+    return find_unclear_attribute(leaf, certificates);
 }
 
 // Fields of a CA certificate that path checks need.
@@ -149,6 +189,8 @@ PathAnswer verify_by_openssl(const PathQuestion& question, std::vector<X509*> ce
                                 X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_POLICY_CHECK | X509_V_FLAG_NO_CHECK_TIME);
     // Without this, OpenSSL rejects valid paths that have no policies.
     X509_VERIFY_PARAM_add0_policy(param, OBJ_nid2obj(NID_any_policy));
+    // Without this, OpenSSL applies name constraints to a CN only if there is no DNS name; selectors read it anyway.
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_ALWAYS_CHECK_SUBJECT);
     X509_VERIFY_PARAM_set_purpose(param, question.purpose);
     X509_VERIFY_PARAM_set_depth(param, static_cast<int>(kMostIntermediates));
     X509_VERIFY_PARAM_set_auth_level(param, level_of(question));

@@ -299,6 +299,55 @@ CLAIM(a_name_that_readers_compare_differently_passes_by_no_name_constraint) {
     }
 }
 
+CLAIM(a_subject_that_a_selector_takes_for_a_host_or_mailbox_passes_by_no_name_constraint) {
+    const auto root = test::make_ca("Root");
+    Draft d;
+    const auto policy = d.file("root.pem", root.cert_pem())
+                            .policy(partner("globex",
+                                            "MTLSIdentity CN:api.globex.example\nMTLSIdentity E:ops@globex.example\n"
+                                            "MTLSTrustAnchor root.pem") +
+                                    partner("acme",
+                                            "MTLSIdentity \"CN:Acme Client 7\"\nMTLSIdentity CN:api.acme.example\n"
+                                            "MTLSIdentity E:ops@acme.example\nMTLSTrustAnchor root.pem"));
+    const auto below = [&](const char* constraints, const test::Attr& name, const char* san = nullptr) {
+        CertSpec ca_spec, leaf;
+        ca_spec.subject = {{"CN", "Sub"}};
+        ca_spec.ca = true;
+        ca_spec.name_constraints = constraints;
+        const auto sub = test::issue(ca_spec, &root);
+        leaf.subject = {{"O", "Any"}, name};
+        if (san != nullptr) leaf.san = {{GEN_DNS, san}};
+        return ask(*policy, test::issue(leaf, &sub), {&sub});
+    };
+    const auto cn = [](const char* text) { return test::Attr{"CN", text}; };
+    const auto email = [](const char* text) { return test::Attr{"emailAddress", text, V_ASN1_IA5STRING}; };
+    for (const char* constraints : {"permitted;DNS:acme.example", "excluded;DNS:globex.example"}) {
+        for (const char* name : {"api.globex.example ", " api.globex.example", "api.globex.example\n"}) {
+            const auto answer = below(constraints, cn(name));
+            CHECK(answer.partner == nullptr);
+            if (answer.reason == Reason::kWrongIssuer) CHECK_CONTAINS(answer.detail, "begins or ends with a blank");
+        }
+        CHECK_EQUAL(verdict(below(constraints, cn("api.globex.example"))), "wrong-issuer");
+        CHECK_EQUAL(verdict(below(constraints, cn("API.Globex.Example"), "x.acme.example")), "wrong-issuer");
+        CHECK_EQUAL(verdict(below(constraints, cn("api.acme.example"), "x.acme.example")), "granted acme");
+        CHECK_EQUAL(verdict(below(constraints, cn("Acme Client 7"), "x.acme.example")), "granted acme");
+        CHECK_EQUAL(verdict(below(constraints, cn("Acme Client 7"))), "granted acme");
+    }
+    CHECK_EQUAL(verdict(below("", cn("api.globex.example "))), "granted globex");
+    CHECK_EQUAL(verdict(below("", cn("api.globex.example"), "x.acme.example")), "granted globex");
+    for (const char* constraints :
+         {"permitted;email:acme.example", "excluded;email:globex.example", "excluded;email:Ops@globex.example"}) {
+        for (const char* name :
+             {"ops@globex.example", "OPS@globex.example", "ops@globex.example ", "ops@globex.example."})
+            CHECK(below(constraints, email(name)).partner == nullptr);
+        CHECK_EQUAL(verdict(below(constraints, email("Ops@Acme.example"))), "granted acme");
+    }
+    CHECK_EQUAL(verdict(below("excluded;email:dev@globex.example", email("OPS@globex.example"))), "granted globex");
+    CHECK_CONTAINS(below("excluded;email:Ops@globex.example", email("ops@globex.example")).detail,
+                   "excludes the mailbox");
+    CHECK_EQUAL(verdict(below("", email("ops@globex.example "))), "granted globex");
+}
+
 CLAIM(dates_of_certificate_anchor_and_contract_decide_at_their_second) {
     const auto root = test::make_ca("Root");
     Draft d;
