@@ -370,6 +370,29 @@ CLAIM(what_a_map_keeps_out_by_an_earlier_key_stays_out) {
     CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "bad"}}), "acme");
 }
 
+CLAIM(escapes_of_a_map_are_read_as_nginx_reads_them) {
+    Importing today;
+    const std::string api = "\"~(^|,)CN=api(,|$)\" api;\n";
+    const auto keeps_out = [&](const std::string& denied, const std::string& organization) {
+        today.import(0, "nginx-map", "map $ssl_client_s_dn $p {\n" + denied + " \"\";\n" + api + "}\n");
+        CHECK_EQUAL(today.who({{"O", organization}, {"CN", "api"}}), "");
+        CHECK_EQUAL(today.who({{"O", "Globex"}, {"CN", "api"}}), "api");
+    };
+    for (const char* denied : {R"("CN=api,O=M\\C3\\BCller")", R"('CN=api,O=M\\C3\\BCller')",
+                               R"(CN=api,O=M\\C3\\BCller)", R"("CN=api,O=M\C3\BCller")"})
+        keeps_out(denied, "M\xC3\xBCller");
+    keeps_out(R"("CN=api,O=Acme\\, Inc")", "Acme, Inc");
+    keeps_out(R"('CN=api,O=Acme\'s')", "Acme's");
+    keeps_out(R"('CN=api,O=\\"Acme\\"')", "\"Acme\"");
+    keeps_out(R"(CN=api,O=a\;b)", "a;b");
+    // A variable in braces does not end the map.
+    const std::string out =
+        today.import(1, "nginx-map", "map $ssl_client_s_dn $p {\n\"CN=api,O=Acme\" 0;\nCN=x ${other};\n" + api + "}\n");
+    CHECK_CONTAINS(out, "today:3: not converted: takes a part of the name for another map");
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "api"}}), "");
+    CHECK_EQUAL(today.who({{"O", "Globex"}, {"CN", "api"}}), "api");
+}
+
 CLAIM(an_attribute_that_may_repeat_is_converted_only_where_its_place_does_not_count) {
     Importing today;
     const auto import = [&](int status, const std::string& key, const std::string& variable = "$ssl_client_s_dn") {

@@ -20,8 +20,10 @@ struct Token {
     bool is_mark = false;  // one of ; { }
 };
 
-// nginx's tokens: separated by blanks, optionally quoted, with comments to the end of the line.
+// nginx's tokens: separated by blanks, optionally quoted, with comments to the end of the line. \\ \" \' \t \r \n are
+// escapes, in quotes and without; any other backslash stays, and the byte behind it ends no token.
 std::vector<Token> tokens_of(std::string_view text) {
+    constexpr std::string_view kEscapes = "\\\"'trn", kMeanings = "\\\"'\t\r\n";
     std::vector<Token> out;
     std::size_t line = 1;
     for (std::size_t i = 0; i < text.size();) {
@@ -39,11 +41,16 @@ std::vector<Token> tokens_of(std::string_view text) {
             const char quote = c == '"' || c == '\'' ? c : '\0';
             if (quote != '\0') ++i;
             const std::string_view ends = quote == '"' ? "\"" : quote == '\'' ? "'" : " \t\r\n;{";
-            while (i < text.size() && ends.find(text[i]) == std::string_view::npos) {
-                // Only a backslash before a quote escapes; others belong to regular expressions and names.
-                if (text[i] == '\\' && quote != '\0' && i + 1 < text.size() && text[i + 1] == quote) ++i;
+            const auto is_variable = [&] { return text[i] == '{' && token.text.ends_with('$'); };
+            for (; i < text.size() && (ends.find(text[i]) == std::string_view::npos || is_variable()); ++i) {
+                char byte = text[i];
+                if (byte == '\\' && i + 1 < text.size()) {
+                    const std::size_t escape = kEscapes.find(text[++i]);
+                    if (escape == std::string_view::npos) token.text += '\\';
+                    byte = escape == std::string_view::npos ? text[i] : kMeanings[escape];
+                }
                 if (text[i] == '\n') ++line;
-                token.text += text[i++];
+                token.text += byte;
             }
             if (quote != '\0') ++i;
             out.push_back(std::move(token));
