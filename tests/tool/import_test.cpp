@@ -310,6 +310,33 @@ CLAIM(a_rule_beside_one_that_cannot_be_converted_lets_nobody_in_alone) {
     CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "x"}}), "");
 }
 
+CLAIM(below_require_none_no_rule_may_be_missing) {
+    Importing today;
+    const auto expr = [](const std::string& text) { return "Require expr \"" + text + "\"\n"; };
+    const auto in = [](const std::string& section, const std::string& lines) {
+        return "<" + section + ">\n" + lines + "</" + section + ">\n";
+    };
+    const std::string o = "%{SSL_CLIENT_S_DN_O} == 'Acme'", cn = "%{SSL_CLIENT_S_DN_CN} == 'x'",
+                      lost = "%{SSL_CLIENT_S_DN_CN} =~ /^evil/";
+    const auto with = [&](const std::string& banned) {
+        return in("Location /x", in("RequireAll", expr(o) + in("RequireNone", banned)));
+    };
+    for (const std::string& banned :
+         {in("RequireAny", expr(cn) + expr(lost)), in("RequireAny", expr(lost) + expr(cn)),
+          in("RequireAny", expr(cn) + "Require ip 192.0.2.1\n"), in("RequireAny", expr(cn) + "Require all granted\n"),
+          in("RequireAny", expr(cn) + in("RequireAny", expr(lost))),
+          in("RequireAny", expr(cn) + in("RequireAny", "Require ip 192.0.2.1\n")),
+          in("RequireAll", in("RequireAny", expr(cn) + expr(lost))), in("RequireAll", "Require all granted\n")}) {
+        const std::string out = today.import(2, "sslrequire", with(banned));
+        CHECK_CONTAINS(out, "today:3: not converted: has to hold together with line ");
+        CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "evil7"}}), "");
+    }
+    today.import(0, "sslrequire", with(in("RequireAny", expr(cn) + expr("%{SSL_CLIENT_S_DN_CN} == 'y'"))));
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "ok"}}), "acme");
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "x"}}), "");
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "y"}}), "");
+}
+
 CLAIM(a_text_with_a_star_does_not_become_a_wildcard) {
     Importing today;
     const auto rule = [](const std::string& variable, const std::string& value) {

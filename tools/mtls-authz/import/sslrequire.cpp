@@ -238,8 +238,8 @@ private:
         std::size_t line;
         std::string title = {};
         std::optional<Alternatives> any = {}, all = {}, ssl = {};  // absent: no such rule
-        // The line of a rule that could not be converted, or 0: an SSLRequire, an expression, and, where all rules must
-        // hold, a rule that names no partner.
+        // The line of a rule that could not be converted, or 0: an SSLRequire, an expression, and, where none may be
+        // missing, a rule that names no partner.
         std::size_t lost_ssl = 0, lost = 0, lost_other = 0;
         bool has_other = false;  // a rule that is none of a partner's
     };
@@ -291,12 +291,17 @@ private:
         const auto expression = after(without_not.value_or(line), "expr");
         if (expression) return add(rule(unquoted(*expression)), without_not.has_value());
         // Another way in, beside the partners; but where all have to hold it is a condition.
-        const bool is_neutral = !without_not && equal_nocase(line, "all granted");
         Open& here = open_.back();
-        if ((here.kind == Kind::kAll && !is_neutral) || here.kind == Kind::kNone)
-            lose_other("'Require " + shown(line) + "'", here);
-        here.has_other = here.has_other || !is_neutral;
+        const bool is_neutral = !without_not && equal_nocase(line, "all granted") && !is_in_none();
+        if (is_neutral) return;
+        if (needs_all(here)) lose_other("'Require " + shown(line) + "'", here);
+        here.has_other = true;
     }
+    // Below <RequireNone> each rule keeps somebody out: of a <RequireAny> there, none may be missing.
+    bool is_in_none() const {
+        return std::any_of(open_.begin(), open_.end(), [](const Open& one) { return one.kind == Kind::kNone; });
+    }
+    bool needs_all(const Open& here) const { return here.kind == Kind::kAll || is_in_none(); }
     void lose_other(const std::string& rule, Open& in) {
         out_.reject(line_,
                     rule + " in " + shown(in.title) + " is none of a partner's: such a rule stays beside the gate");
@@ -320,13 +325,13 @@ private:
         const auto& rules = closed.kind == Kind::kAll ? closed.all : closed.any;
         const std::size_t lost = closed.lost != 0 ? closed.lost : rules ? closed.lost_other : 0;
         // Of <RequireAny>, one rule is enough.
-        if (lost != 0 && (closed.kind != Kind::kAny || !rules)) {
+        if (lost != 0 && (closed.kind != Kind::kAny || !rules || is_in_none())) {
             drop(rules, lost);
             outer.lost = lost;
         } else if (rules) {
             add(*rules, closed.kind == Kind::kNone);
         } else if (closed.has_other) {
-            if (outer.kind == Kind::kAll || outer.kind == Kind::kNone) lose_other(shown(closed.title), outer);
+            if (needs_all(outer)) lose_other(shown(closed.title), outer);
             outer.has_other = true;
         }
     }
