@@ -337,6 +337,25 @@ CLAIM(below_require_none_no_rule_may_be_missing) {
     CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "y"}}), "");
 }
 
+CLAIM(quotes_and_escapes_of_expressions_are_read_as_httpd_reads_them) {
+    Importing today;
+    const std::string o = "%{SSL_CLIENT_S_DN_O} == ";
+    const auto import = [&](int status, const std::string& rule) { return today.import(status, "sslrequire", rule); };
+    // httpd takes the outer quotes away, and a line that goes on has no blank between its parts.
+    for (const std::string& rule : {"Require expr \"" + o + "\"Acme\" && %{SSL_CLIENT_S_DN_CN} == \"api\"\"\n",
+                                    "Require expr " + o + "'Ac\\\nme' && %{SSL_CLIENT_S_DN_CN} == 'api'\n"}) {
+        import(0, rule);
+        CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "api"}}), "api");
+        CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "x"}}), "");
+        CHECK_EQUAL(today.who({{"O", "Ac me"}, {"CN", "api"}}), "");
+    }
+    // In httpd \101 is an A, and $1 a part of the path.
+    CHECK_CONTAINS(import(2, "Require expr " + o + R"('\101cme')" + "\n"), "has an escape");
+    CHECK_CONTAINS(import(2, "Require expr " + o + "'Acme$1'\n"), "compares with another variable");
+    import(0, "Require expr " + o + R"('Acme\'s')" + "\n");
+    CHECK_EQUAL(today.who({{"O", "Acme's"}}), "acme-s");
+}
+
 CLAIM(a_text_with_a_star_does_not_become_a_wildcard) {
     Importing today;
     const auto rule = [](const std::string& variable, const std::string& value) {

@@ -157,12 +157,15 @@ private:
         if (quote != '"' && quote != '\'') throw NotConvertible("compares with something else than a text in quotes");
         std::string out;
         for (++at_; at_ < text_.size() && text_[at_] != quote; ++at_) {
-            if (text_[at_] == '\\' && at_ + 1 < text_.size()) ++at_;
+            if (text_[at_] == '\\' && at_ + 1 < text_.size() && is_alnum(text_[++at_]))
+                throw NotConvertible("compares with a text that has an escape: write the selector that it means");
             out += text_[at_];
         }
         if (at_ == text_.size()) throw NotConvertible("has a quote that does not end");
         ++at_;
-        if (out.find("%{") != std::string::npos) throw NotConvertible("compares with another variable");
+        const auto is_capture = [](char a, char b) { return a == '$' && is_digit(b); };
+        if (out.find("%{") != std::string::npos || std::adjacent_find(out.begin(), out.end(), is_capture) != out.end())
+            throw NotConvertible("compares with another variable");
         return out;
     }
 
@@ -178,16 +181,10 @@ std::optional<std::string_view> after(std::string_view line, std::string_view wo
     return trim(rest);
 }
 
-// Unquotes as httpd does.
-std::string unquoted(std::string_view text) {
-    const char quote = text.empty() ? '\0' : text.front();
-    if (quote != '"' && quote != '\'') return std::string(text);
-    std::string out;
-    for (std::size_t i = 1; i < text.size() && text[i] != quote; ++i) {
-        if (text[i] == '\\' && i + 1 < text.size() && text[i + 1] == quote) ++i;
-        out += text[i];
-    }
-    return out;
+// The expression of `Require expr`: httpd takes away the quotes around all of it, and reads nothing else in them.
+std::string_view unquoted(std::string_view text) {
+    const bool is_quoted = text.size() > 1 && text.starts_with('"') && text.ends_with('"');
+    return is_quoted ? text.substr(1, text.size() - 2) : text;
 }
 
 // Sections that httpd leaves out or reads as if their lines stood in the place around them.
@@ -388,7 +385,7 @@ Imported read_sslrequire(std::string_view text) {
         std::string_view line = whole.ends_with('\r') ? whole.substr(0, whole.size() - 1) : whole;
         const bool goes_on = line.ends_with('\\');
         if (goes_on) line.remove_suffix(1);
-        joined += std::string(line) + " ";
+        joined += line;
         if (goes_on) continue;
         reader.read(trim(joined), begins);
         joined.clear();
