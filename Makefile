@@ -36,7 +36,7 @@ apxs_query  = $(shell $(APXS) -q $(1) 2>/dev/null)
 once        = $(eval $(1) := $(2))$($(1))
 HTTPD_FLAGS = $(call once,HTTPD_FLAGS,-Isrc -isystem $(call apxs_query,INCLUDEDIR) $(APR_FLAGS))
 MODULE_DIR  = $(call apxs_query,LIBEXECDIR)
-# APR is for a policy's database; httpd has it in any case.
+# APR is for a policy's database, and hashes of passwords; httpd has it in any case.
 APR_FLAGS   = $(call once,APR_FLAGS,-isystem $(call apxs_query,APR_INCLUDEDIR) $(filter -D%,$(call apxs_query,EXTRA_CPPFLAGS)))
 APR_LIBS    = $(call once,APR_LIBS,$(shell $(call apxs_query,APU_CONFIG) --link-ld) $(shell $(call apxs_query,APR_CONFIG) --link-ld))
 CRYPTO      = -lcrypto $(APR_LIBS)
@@ -238,6 +238,7 @@ $(LTO_FOLDERS:%=$(BUILD)/plain/src/%.o): OPTIMIZE = $(LTO)
 $(foreach kind,plain san tsan,$(BUILD)/$(kind)/src/load.o): EXTRA = $(APR_FLAGS)
 $(foreach kind,plain san tsan,$(BUILD)/$(kind)/src/policy.o): EXTRA = $(CORE_DEFINES)
 $(foreach kind,plain san tsan,$(BUILD)/$(kind)/src/policy.o): $(SHARED_FILES)
+$(BUILD)/plain/tools/mtls-authz/import.o: EXTRA = $(APR_FLAGS)
 $(BUILD)/plain/tools/mtls-authz.o: EXTRA = $(TOOL_DEFINES)
 $(BUILD)/plain/tools/mtls-authz.o: VERSION
 $(BUILD)/san/src/httpd/%.o $(BUILD)/san/mod_mtls_authz.o: EXTRA = $(HTTPD_FLAGS)

@@ -115,6 +115,27 @@ CLAIM(a_password_file_of_fake_basic_auth_becomes_partners) {
     CHECK_CONTAINS(out, "today:3: not converted: 'admin' is no subject");
 }
 
+CLAIM(users_who_are_kept_out_by_another_password_become_no_partners) {
+    Importing today;
+    const std::string sent = ":xxj31ZMTZzkVA\n";
+    // One for each kind of a hash that httpd reads.
+    for (const char* off : {"*", "", "xxWrongWrong.", "{SHA}AAAAAAAAAAAAAAAAAAAAAAAAAAA=", "$apr1$abcdefgh$x",
+                            "!xxj31ZMTZzkVA", "x:xxj31ZMTZzkVA"}) {
+        const std::string out = today.import(1, "passwd", "/O=Acme/CN=api" + sent + "/O=Acme/CN=off:" + off + "\n");
+        CHECK_CONTAINS(out, "today:2: not converted: the password of '/O=Acme/CN=off' is not \"password\"");
+        CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "api"}}), "api");
+        CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "off"}}), "");
+    }
+    // httpd reads the first line of a user; a selector fits each spelling of a name.
+    for (const char* name : {"/O=Acme/CN=off", "/O=ACME/CN=OFF"}) {
+        const std::string out = today.import(1, "passwd", "/O=Acme/CN=api" + sent + "/O=Acme/CN=off:*\n" + name + sent);
+        CHECK_CONTAINS(out, "today:3: not converted: line 2 has the same name with another password");
+        CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "off"}}), "");
+    }
+    today.import(0, "passwd", "/O=Acme/CN=api:$apr1$abcdefgh$FBwExRW4dCc8aL.OvjpIE1:a comment\n");
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "api"}}), "api");
+}
+
 CLAIM(names_that_differ_by_case_alone_become_two_partners) {
     Importing today;
     today.import(0, "csv", "name,CN\nbar,a\nBAR,b\n");
@@ -474,7 +495,7 @@ CLAIM(what_the_sources_hold_cannot_write_directives) {
 
 CLAIM(what_the_sources_hold_reaches_no_terminal_as_control_bytes) {
     Importing today;
-    const std::string out = today.import(1, "passwd", "/CN=api:xx\n\x1b[31m/CN\x1b]0;x\a:xx\n");
+    const std::string out = today.import(1, "passwd", "/CN=api:xxj31ZMTZzkVA\n\x1b[31m/CN\x1b]0;x\a:xx\n");
     CHECK_CONTAINS(out, "today:2: not converted: ");
     CHECK(out.find_first_of("\x1b\a") == std::string::npos);
     CHECK_EQUAL(today.who({{"CN", "api"}}), "api");
