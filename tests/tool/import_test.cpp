@@ -143,14 +143,6 @@ CLAIM(names_that_differ_by_case_alone_become_two_partners) {
     CHECK_EQUAL(today.who({{"CN", "b"}}), "BAR-2");
 }
 
-CLAIM(an_attribute_at_the_end_of_a_name_is_the_last_one_of_nginxs_order) {
-    Importing today;
-    const auto map = [](const std::string& variable) { return "map " + variable + " $p { ~CN=foo$ foo; }\n"; };
-    CHECK_CONTAINS(today.import(2, "nginx-map", map("$ssl_client_s_dn")), "is a regular expression that asks more");
-    today.import(0, "nginx-map", map("$ssl_client_s_dn_legacy"));
-    CHECK_EQUAL(today.who({{"CN", "foo"}}), "foo");
-}
-
 CLAIM(a_table_with_a_heading_that_nobody_reads_lets_nobody_in) {
     Importing today;
     for (const char* rows : {"api,from bob\n", "api,\n"}) {
@@ -358,6 +350,25 @@ CLAIM(below_require_none_no_rule_may_be_missing) {
     CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "y"}}), "");
 }
 
+CLAIM(a_selector_that_fits_more_than_its_rule_says_so_beside_it) {
+    Importing today;
+    const auto import = [&](const std::string& condition) {
+        return today.import(0, "sslrequire", "SSLRequire " + condition + "\n");
+    };
+    for (const char* variable :
+         {"SSL_CLIENT_S_DN_OU", "SSL_CLIENT_S_DN_O_0", "SSL_CLIENT_S_DN_DC", "SSL_CLIENT_SAN_DNS_0"}) {
+        const std::string out = import(std::string("%{") + variable + "} eq \"a.example\"");
+        CHECK_CONTAINS(out, std::string("    # asked ") + variable + ", one ");
+        CHECK_CONTAINS(out, " of several: ");
+    }
+    const std::string out = import("%{SSL_CLIENT_S_DN_CN} eq \"api\"");
+    CHECK(out.find("of several") == std::string::npos);
+    CHECK_CONTAINS(out, "# Note: the rules of today tell upper-case letters from lower-case ones, selectors do not");
+    CHECK_CONTAINS(today.import(0, "passwd", "CN=api,O=Acme:xxj31ZMTZzkVA\n"), "    # a name of AuthBasicFake");
+    CHECK(today.import(0, "passwd", "/O=Acme/CN=api:xxj31ZMTZzkVA\n").find("AuthBasicFake") == std::string::npos);
+    CHECK_CONTAINS(today.run({"import", "passwd", "today", "--json"}).text, "\"remarks\":[\"the rules of today");
+}
+
 CLAIM(quotes_and_escapes_of_expressions_are_read_as_httpd_reads_them) {
     Importing today;
     const std::string o = "%{SSL_CLIENT_S_DN_O} == ";
@@ -460,24 +471,40 @@ CLAIM(escapes_of_a_map_are_read_as_nginx_reads_them) {
     CHECK_EQUAL(today.who({{"O", "Globex"}, {"CN", "api"}}), "api");
 }
 
-CLAIM(an_attribute_that_may_repeat_is_converted_only_where_its_place_does_not_count) {
+CLAIM(an_attribute_is_converted_only_where_its_place_in_the_name_does_not_count) {
     Importing today;
+    const std::string other = "\"CN=other,O=Acme\" other;\n", legacy = "$ssl_client_s_dn_legacy";
     const auto import = [&](int status, const std::string& key, const std::string& variable = "$ssl_client_s_dn") {
-        today.import(status, "nginx-map", "map " + variable + " $p { \"" + key + "\" admins; }\n");
+        return today.import(status, "nginx-map", "map " + variable + " $p {\n\"" + key + "\" joe;\n}\n");
     };
-    for (const char* key : {"~^OU=Admins,", "~^OU=Admins(,|$)", "~,OU=Admins(,|$)", "~(^|,)OU=Admins,", "~.*,DC=x,.*"})
-        import(2, key);
-    import(2, "~OU=Admins$", "$ssl_client_s_dn_legacy");
-    import(0, "~(^|,)OU=Admins(,|$)");
-    CHECK_EQUAL(today.who({{"OU", "Admins"}, {"CN", "joe"}}), "admins");
-    CHECK_EQUAL(today.who({{"OU", "Others"}, {"CN", "joe"}}), "");
-    import(0, "~^CN=joe,");
-    CHECK_EQUAL(today.who({{"OU", "Admins"}, {"CN", "joe"}}), "admins");
+    for (const char* key :
+         {"~^OU=joe,", "~^OU=joe(,|$)", "~,OU=joe(,|$)", "~(^|,)OU=joe,", "~.*,DC=joe,.*", "~^CN=joe,", "~^CN=joe(,|$)",
+          "~.*,CN=joe(,|$)", "~(^|,)CN=joe,", "~CN=joe,.*", "~CN=joe$", "~(^|,)CN=joe$"})
+        CHECK_CONTAINS(import(2, key), "or asks where it is in the name: write the selectors");
+    for (const char* key : {"~OU=joe$", "~CN=joe$", "~/CN=joe$", "~CN=joe/", "~(^|/)CN=joe/.*$"})
+        import(2, key, legacy);
+    const std::string out = import(0, "~(^|,)OU=joe(,|$)");
+    CHECK_EQUAL(today.who({{"OU", "joe"}, {"CN", "x"}}), "joe");
+    CHECK_EQUAL(today.who({{"OU", "Others"}, {"CN", "x"}}), "");
+    // What is wider all the same is said, and kept in the file.
+    CHECK_CONTAINS(out, "mtls-authz: the rules of today tell upper-case letters");
+    CHECK_CONTAINS(out, "# Note: the rules of today tell upper-case letters");
+    CHECK(import(0, "~*(^|,)OU=joe(,|$)").find("upper-case") == std::string::npos);
+    import(0, "~CN=joe(,|$)");
+    CHECK_EQUAL(today.who({{"OU", "x"}, {"CN", "joe"}}), "joe");
+    import(0, "~(^|/)CN=joe(/|$)", legacy);
+    CHECK_EQUAL(today.who({{"OU", "x"}, {"CN", "joe"}}), "joe");
     // Not converted: a separator of the other name format, a character that OpenSSL escapes, an unknown attribute type.
     import(2, "~(^|/)CN=joe(/|$)");
-    import(2, "~(^|,)CN=joe(,|$)", "$ssl_client_s_dn_legacy");
+    import(2, "~(^|,)CN=joe(,|$)", legacy);
     import(2, "~(^|,)O=Acme\\\\\\, Inc(,|$)");
     import(2, "~(^|,)DNS=\\*\\.acme\\.example(,|$)");
+    // Nor is a name in the format of the other variable.
+    CHECK_CONTAINS(import(2, "/O=Acme/CN=joe"), "nginx finds it nowhere: a name in $ssl_client_s_dn has the form O=");
+    CHECK_CONTAINS(import(2, "CN=joe,O=Acme", legacy), "a name in $ssl_client_s_dn_legacy has the form /C=");
+    import(0, "CN=joe,O=Acme");
+    import(0, "/O=Acme/CN=joe", legacy);
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "joe"}}), "joe");
 }
 
 CLAIM(what_the_sources_hold_cannot_write_directives) {

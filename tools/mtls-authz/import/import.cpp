@@ -251,7 +251,8 @@ int import_policy(const ImportOptions& options) {
         std::cout << one_line({{"file", options.file},
                                {"partners", partners},
                                {"not_converted", rest},
-                               {"left_out_denials", imported.denying}})
+                               {"left_out_denials", imported.denying},
+                               {"remarks", imported.remarks}})
                   << '\n';
         if (count == 0) return kNotDone;
         return imported.rest.empty() ? kFine : kErrorsFound;
@@ -263,6 +264,7 @@ int import_policy(const ImportOptions& options) {
     if (options.anchor.empty())
         std::cout << "# Better than mod_ssl is the file of each partner's own CA: with mod_ssl, any CA that\n"
                   << "# SSLCACertificateFile names could issue these names.\n";
+    for (const std::string& remark : imported.remarks) std::cout << "# Note: " << remark << "\n";
     std::cout << blocks;
     if (imported.denying > 0)
         std::cerr << "mtls-authz: left out " << imported.denying

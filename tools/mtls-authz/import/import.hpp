@@ -66,6 +66,12 @@ Imported read_sslrequire(std::string_view text);
 
 void add_once(std::vector<std::string>& to, const std::string& text);
 
+// A remark about rules that compare texts exactly.
+inline constexpr const char* kFoldsCase =
+    "the rules of today tell upper-case letters from lower-case ones, selectors do not: names that differ in them "
+    "alone "
+    "fit as well";
+
 // ---- for the formats ------------------------------------------------------------------------------------------------
 
 // The selector for a hex digest, with or without colons: of 32 bytes, or of 20 (SHA-1) if the certificate is known. On

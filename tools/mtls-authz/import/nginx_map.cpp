@@ -82,11 +82,8 @@ Source source_of(std::string_view variable, std::string_view key) {
     return Source::kOther;
 }
 
-// Whether a certificate has one value of this attribute type at most, or its selectors fit none.
-bool is_single(const std::string& type) {
-    const auto one = Selector::parse(type + ":a"), other = Selector::parse(type + ":b");
-    return one.ok() && other.ok() && one.value().selector().contradicts(other.value().selector());
-}
+// Whether names in this variable have OpenSSL's one-line form (/C=US/O=Acme), and not that of RFC 2253.
+bool has_slashes(std::string_view variable) { return variable.ends_with("_legacy"); }
 
 // A regular expression that matches one whole attribute with plain and escaped characters only:
 // ~(^|,)CN=api\.acme\.example(,|$)
@@ -95,20 +92,17 @@ struct Pattern {
     bool is_whole;  // it matches wherever the attribute is in the name: the selector fits no less
 };
 
-// How such an expression begins and ends. `separator` is that of the attributes, '\0' where the expression has none.
+// How such an expression begins and ends, wherever the attribute is in the name: no selector says where. `separator` is
+// that of the attributes.
 struct Border {
     std::string_view text;
     char separator;
-    bool is_anywhere;  // the attribute may be the first or the last one, or any other
 };
-constexpr std::array kBegins = {Border{"(^|,)", ',', true},   Border{"(?:^|,)", ',', true}, Border{"(^|/)", '/', true},
-                                Border{"(?:^|/)", '/', true}, Border{"^", '\0', false},     Border{".*,", ',', false},
-                                Border{".*/", '/', false},    Border{",", ',', false},      Border{"/", '/', false}};
-constexpr std::array kEnds = {Border{"(,|$)", ',', true},   Border{"(?:,|$)", ',', true}, Border{"($|,)", ',', true},
-                              Border{"(?:$|,)", ',', true}, Border{"(/|$)", '/', true},   Border{"(?:/|$)", '/', true},
-                              Border{"($|/)", '/', true},   Border{"(?:$|/)", '/', true}, Border{",.*$", ',', false},
-                              Border{",.*", ',', false},    Border{"/.*$", '/', false},   Border{"/.*", '/', false},
-                              Border{"$", '\0', false},     Border{",", ',', false},      Border{"/", '/', false}};
+constexpr std::array kBegins = {Border{"(^|,)", ','}, Border{"(?:^|,)", ','}, Border{"(^|/)", '/'},
+                                Border{"(?:^|/)", '/'}};
+constexpr std::array kEnds = {Border{"(,|$)", ','},   Border{"(?:,|$)", ','}, Border{"($|,)", ','},
+                              Border{"(?:$|,)", ','}, Border{"(/|$)", '/'},   Border{"(?:/|$)", '/'},
+                              Border{"($|/)", '/'},   Border{"(?:$|/)", '/'}};
 
 std::optional<Pattern> read_pattern(std::string_view pattern, std::string_view variable) {
     pattern.remove_prefix(pattern.starts_with("~*") ? 2 : 1);
@@ -121,22 +115,13 @@ std::optional<Pattern> read_pattern(std::string_view pattern, std::string_view v
         std::find_if(kEnds.begin(), kEnds.end(), [&](const Border& border) { return pattern.ends_with(border.text); });
     if (end == kEnds.end()) return std::nullopt;
     pattern.remove_suffix(end->text.size());
-    // In the order of RFC 2253, the last attribute is the most general one.
-    const bool is_legacy = variable.ends_with("_legacy");
-    if (end->text == "$" && !is_legacy) return std::nullopt;
     // The separator of the other format is part of a value. Without the line `map`, the format is not known.
-    char separator = is_legacy ? '/' : variable.empty() ? '\0' : ',';
-    for (const char used : {has_begin ? begin->separator : '\0', end->separator}) {
-        if (separator == '\0') separator = used;
-        if (used != '\0' && used != separator) return std::nullopt;
-    }
+    const char separator = variable.empty() ? end->separator : has_slashes(variable) ? '/' : ',';
+    if (end->separator != separator || (has_begin && begin->separator != separator)) return std::nullopt;
     const std::size_t equals = pattern.find('=');
     if (equals == std::string_view::npos || equals == 0) return std::nullopt;
     const std::string type(pattern.substr(0, equals));
     if (!attribute_oid(type)) return std::nullopt;
-    // If a name may have several attributes of this type, the one that nginx asks for depends on the position.
-    const bool is_anywhere = (!has_begin || begin->is_anywhere) && end->is_anywhere;
-    if (!is_anywhere && !is_single(type)) return std::nullopt;
     std::string value;
     for (std::size_t i = equals + 1; i < pattern.size(); ++i) {
         const bool is_escaped = pattern[i] == '\\' && i + 1 < pattern.size() && !is_alnum(pattern[i + 1]);
@@ -152,7 +137,7 @@ std::optional<Pattern> read_pattern(std::string_view pattern, std::string_view v
     if (value.empty() || !is_plain) return std::nullopt;
     const std::string selector = type + ":" + value;
     if (!fault_of_literal(selector).empty()) return std::nullopt;
-    return Pattern{selector, is_anywhere && has_begin};
+    return Pattern{selector, has_begin};
 }
 
 // One line of a map.
@@ -323,15 +308,19 @@ private:
             if (!rule.pattern)
                 return "'" + shown(rule.key) +
                        "' is a regular expression that asks more or less than one attribute from its "
-                       "beginning to its end: write the selectors that it means";
+                       "beginning to its end, or asks where it is in the name: write the selectors that it means";
             entry.selectors = {rule.pattern->selector};
             entry.remarks = {"was " + rule.key};
+            if (!rule.key.starts_with("~*")) add_once(out_.remarks, kFoldsCase);
             return {};
         }
         const std::string key = rule.exact_key();
         std::string why;
         switch (source_of(variable, key)) {
             case Source::kSubject:
+                if (!variable.empty() && key.starts_with('/') != has_slashes(variable))
+                    return "nginx finds it nowhere: a name in " + shown(variable) + " has " +
+                           (has_slashes(variable) ? "the form /C=US/O=Acme" : "the form O=Acme,C=US");
                 entry.selectors = {"subject:" + key};
                 break;
             case Source::kCommonName:

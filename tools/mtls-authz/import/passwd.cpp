@@ -63,7 +63,11 @@ Imported read_passwd(std::string_view text) {
         } else if (other != kept_out.end()) {
             fault = "line " + std::to_string(other->second) + " has the same name with another password";
         }
+        if (!user.subject.starts_with('/'))
+            entry.remarks = {
+                "a name of AuthBasicFake: that of FakeBasicAuth is '/C=US/O=Acme', so it finds this nowhere"};
         if (fault.empty()) {
+            add_once(out.remarks, kFoldsCase);
             out.entries.push_back(std::move(entry));
         } else {
             out.reject(user.line, fault);

@@ -46,13 +46,14 @@ Alternatives negated(const Alternatives& rule) {
         if (one.selectors.empty()) throw NotConvertible("keeps out by an issuer's name, which proves nothing");
         if (one.selectors.size() > 1) throw NotConvertible("keeps out those who have several things at once");
         const std::string& selector = one.selectors.front();
+        for (const std::string& remark : one.remarks) add_once(out.remarks, remark);
         out.selectors.push_back(selector.starts_with('!') ? selector.substr(1) : "!" + selector);
         out.line = one.line;
     }
     return {out};
 }
 
-// Removes "_0" to "_9", the index of a repeated attribute: a selector tests all of them.
+// Removes "_0" to "_9", the index of a repeated attribute; without one it is the first.
 std::string_view without_index(std::string_view name) {
     const std::size_t at = name.rfind('_');
     const bool has_index = at != std::string_view::npos && at + 1 < name.size() &&
@@ -84,7 +85,11 @@ Alternative asked_by(std::string_view variable, const std::string& value) {
                              ", which is none of a partner's: such a rule stays beside the gate");
     const std::string selector = std::string(type->second) + ":" + value, fault = fault_of_literal(selector);
     if (!fault.empty()) throw NotConvertible(fault);
-    return {{selector}, {}, 0};
+    static constexpr std::array<std::string_view, 6> kMayRepeat = {"O", "OU", "DC", "DNS", "email", "UPN"};
+    if (std::find(kMayRepeat.begin(), kMayRepeat.end(), type->second) == kMayRepeat.end()) return {{selector}, {}, 0};
+    const std::string word(type->second);
+    return {
+        {selector}, {"asked " + std::string(variable) + ", one " + word + " of several: " + word + ": fits any"}, 0};
 }
 
 // Grammar: or := and ("or" and)*;  and := one ("and" one)*;  one := "(" or ")" | %{VARIABLE} ("eq"|"=="|"="|"in") value
@@ -362,6 +367,7 @@ private:
             entry.line = one.line;
             entry.selectors = std::move(one.selectors);
             entry.remarks = std::move(one.remarks);
+            add_once(out_.remarks, kFoldsCase);
             out_.entries.push_back(std::move(entry));
         }
     }
