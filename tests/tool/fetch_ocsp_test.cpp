@@ -111,6 +111,44 @@ CLAIM(a_certificate_on_hold_is_let_in_again_by_a_later_answer_alone) {
     CHECK_CONTAINS(r.decision(), "allow: granted");
 }
 
+CLAIM(a_certificate_is_revoked_by_an_answer_older_than_the_last_good_one) {
+    Responder r;
+    r.server.revoked["0A01"] = "keyCompromise";
+    r.ask(0);
+    const std::string revoked = r.server.last;
+    std::filesystem::remove_all(r.folder() + "/out");
+    r.server.revoked.clear();
+    wait_a_second();
+    r.ask(0);
+    const std::string good = r.server.last;
+    CHECK_CONTAINS(r.decision(), "allow: granted");
+    r.server.replayed = revoked;
+    CHECK_CONTAINS(r.ask(0), "is revoked since");
+    CHECK_CONTAINS(r.decision(), "deny: revoked");
+    // An old hold, too, and the last `good` does not end it: a newer one does.
+    std::filesystem::remove_all(r.folder() + "/out");
+    r.server.replayed.clear();
+    r.server.revoked["0A01"] = "certificateHold";
+    r.ask(0);
+    const std::string hold = r.server.last;
+    r.server.revoked.clear();
+    wait_a_second();
+    CHECK_CONTAINS(r.ask(0), "is no longer on hold");
+    const std::string lifted = r.server.last;
+    r.server.replayed = hold;
+    r.ask(0);
+    CHECK_CONTAINS(r.decision(), "deny: revoked");
+    for (const std::string& old : {good, lifted}) {
+        r.server.replayed = old;
+        r.ask(1);
+        CHECK_CONTAINS(r.decision(), "deny: revoked");
+    }
+    r.server.replayed.clear();
+    wait_a_second();
+    r.ask(0);
+    CHECK_CONTAINS(r.decision(), "allow: granted");
+}
+
 CLAIM(an_answer_that_is_none_changes_nothing) {
     Responder r;
     const Identity stranger = make_ca("Stranger CA"), lookalike = make_ca("Acme CA");

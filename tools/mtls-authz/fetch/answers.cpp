@@ -162,13 +162,14 @@ RevokedLines::Change RevokedLines::take(const SeenLeaf& leaf, const OcspAnswer& 
     const auto note = store_.answers.find(id);
     const std::int64_t last =
         std::max(note != store_.answers.end() ? note->second.this_update : 0, old ? old->this_update : 0);
-    if (answer.this_update < last) {
+    const bool is_revoked = answer.status == OcspAnswer::Status::kRevoked;
+    // An answer made in advance may be older than one that another server of the responder has made.
+    if (answer.this_update < last && !is_revoked) {
         return {"", "the answer of " + format_time(answer.this_update) + " is older than the last one, of " +
                         format_time(last)};
     }
     if (answer.status == OcspAnswer::Status::kUnknown) return {"", "the responder does not know it"};
-    const bool is_revoked = answer.status == OcspAnswer::Status::kRevoked;
-    AnswerNote new_note{is_revoked ? "revoked" : "good", answer.this_update, answer.next_update, {}};
+    AnswerNote new_note{is_revoked ? "revoked" : "good", std::max(answer.this_update, last), answer.next_update, {}};
     Change out;
     if (is_revoked) {
         // Keep an unchanged line byte for byte, or the server would log it as a new refusal.

@@ -38,8 +38,8 @@ public:
     // notes.
     std::string read();
 
-    // The change that an answer makes; "" if none. An answer that is older than the last one, or contradicts one of the
-    // same time, changes nothing: `objection` says why.
+    // The change that an answer makes; "" if none. A `good` that is older than the last answer, or contradicts one of
+    // the same time, changes nothing: `objection` says why. `revoked` counts whatever its age.
     struct Change {
         std::string what;
         std::string objection;
