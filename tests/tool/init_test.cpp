@@ -117,6 +117,25 @@ CLAIM(init_run_again_changes_nothing_and_says_what_is_there) {
     b.expect(0, {"check", "--root", "root", "root/mtls/partners/*.conf"});
 }
 
+CLAIM(init_copies_certificates_alone_and_no_private_key) {
+    for (const bool has_key_first : {true, false}) {
+        Beginning b;
+        const std::string key = b.ca.key_pem(), certificates = b.ca.cert_pem() + b.other.cert_pem();
+        b.file("acme-ca.pem", has_key_first ? key + certificates : "# ours\n" + certificates + key);
+        b.expect(0, {"init", "--root", "root", "--cert", "acme.pem", "--anchor", "acme-ca.pem", "--name", "acme"});
+        CHECK_EQUAL(b.content("root/mtls/acme-ca.pem"), certificates);
+        CHECK_EQUAL(b.shell("grep -rl 'PRIVATE KEY' root").text, "");
+        CHECK_CONTAINS(
+            b.expect(0, {"explain", "--root", "root", "--policy", "root/mtls/partners/*.conf", "--cert", "acme.pem"}),
+            "acme");
+    }
+    Beginning b;
+    b.file("acme-ca.pem", b.ca.key_pem());
+    CHECK_CONTAINS(b.expect(2, {"init", "--root", "root", "--cert", "acme.pem", "--anchor", "acme-ca.pem"}),
+                   "acme-ca.pem: holds a private key and no certificate");
+    CHECK(fs::is_empty(b.folder() + "/root"));
+}
+
 CLAIM(init_makes_no_partner_that_would_be_refused) {
     Beginning b;
     const auto with = [](std::vector<std::string> more) {

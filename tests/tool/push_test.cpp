@@ -253,6 +253,17 @@ CLAIM(push_takes_no_file_that_it_cannot_read_for_a_row_that_is_gone) {
     CHECK_CONTAINS(s.push(2, {"pipe.conf", "--base", before}), "pipe.conf: is not a regular file");
 }
 
+CLAIM(push_puts_no_private_key_into_a_database) {
+    Stored s;
+    for (const std::string& content : {s.ca.key_pem() + s.ca.cert_pem(), s.ca.cert_pem() + s.ca.key_pem()}) {
+        s.file("policy/certificate/acme-ca.pem", content);
+        CHECK_CONTAINS(s.push(2), "policy/certificate/acme-ca.pem: holds a private key, which everybody would have");
+        CHECK_EQUAL(s.sql("SELECT count(*) FROM mtls_policy"), "0");
+    }
+    s.file("policy/certificate/acme-ca.pem", s.ca.cert_pem());
+    s.push(0);
+}
+
 CLAIM(push_says_where_there_is_nothing_to_push) {
     Stored s;
     fs::create_directories(s.folder() + "/empty/policy");

@@ -1,3 +1,4 @@
+#include <openssl/pem.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -12,7 +13,9 @@
 #include "../input.hpp"
 #include "../terminal.hpp"
 #include "mtls_authz/base/file.hpp"
+#include "mtls_authz/base/openssl_types.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/certificate_file.hpp"
 #include "mtls_authz/load/directive.hpp"
 
 namespace mtls::tool {
@@ -121,20 +124,34 @@ std::string section_missing(const std::string& file, const std::string& path) {
 
 struct FirstPartner {
     std::string name;
-    std::string anchor;  // the content of its CA's file
+    std::string anchor;  // its CA's file: the certificates, as PEM
 };
+
+// The certificates alone, for a file that all may read: a private key may stand beside them.
+std::string certificates_of(const std::string& file) {
+    const auto content = read_input(file);
+    if (!content) throw Failed{file + ": " + content.error()};
+    const auto certificates = decode_certificates(content.value());
+    if (!certificates) throw Failed{file + ": " + certificates.error()};
+    const BioPtr out(BIO_new(BIO_s_mem()));
+    for (const X509Ptr& certificate : certificates.value()) {
+        if (!out || PEM_write_bio_X509(out.get(), certificate.get()) != 1) throw std::bad_alloc();
+    }
+    char* text = nullptr;
+    const long size = out ? BIO_get_mem_data(out.get(), &text) : 0;
+    return {text, static_cast<std::size_t>(std::max(0L, size))};
+}
 
 // Throws if the anchor would refuse the certificate: then nothing is to be made.
 FirstPartner read_partner(const InitOptions& options) {
-    const auto anchor = read_input(options.anchor);
-    if (!anchor) throw Failed{options.anchor + ": " + anchor.error()};
+    std::string anchor = certificates_of(options.anchor);
     SuggestOptions suggested;
     suggested.name = options.name;
     suggested.anchors = {fs::absolute(options.anchor)};
     const auto tried = suggestion_for(options.certificate, suggested);
     if (!tried) throw Failed{tried.error()};
     if (!tried.value().objection.empty()) throw Failed{tried.value().objection};
-    return {tried.value().name, anchor.value()};
+    return {tried.value().name, std::move(anchor)};
 }
 
 void make_partner(FirstFiles& files, const FirstPartner& first, const InitOptions& options, const std::string& root) {
