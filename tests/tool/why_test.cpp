@@ -304,6 +304,51 @@ CLAIM(why_names_the_file_that_refuses_in_the_command) {
     CHECK(b.expect(3, {"why", denial(a), "--policy", "own.conf"}).find("--revocations") == std::string::npos);
 }
 
+CLAIM(no_edit_is_a_wildcard_that_the_denied_client_wrote) {
+    Bench b;
+    mtls::Account a = account(mtls::Reason::kNotAllowed);
+    const auto edit = [&] {
+        return Json::parse(b.expect(3, {"why", "--json", denial(a)}))["edit"]["line"].get<std::string>();
+    };
+    for (const auto& [path, written] : std::vector<std::pair<std::string, std::string>>{{"/acme/x", "/acme/x"},
+                                                                                        {"/acme/a b", "\"/acme/a b\""},
+                                                                                        {"/acme/", "/acme/"},
+                                                                                        {"/acme/*", "PATH"},
+                                                                                        {"/acme/**", "PATH"},
+                                                                                        {"/acme/*/x", "PATH"},
+                                                                                        {"/acme/%{partner}", "PATH"},
+                                                                                        {"/acme/%{cert:CN}", "PATH"},
+                                                                                        {"/acme/%x", "PATH"},
+                                                                                        {"/acme/a;b", "PATH"},
+                                                                                        {"/acme/${HOME}", "PATH"},
+                                                                                        {"/acme/\xe2\x80\xaex", "PATH"},
+                                                                                        {"/acme/long...", "PATH"}}) {
+        a = account(mtls::Reason::kNotAllowed);
+        a.path = path;
+        CHECK_EQUAL(edit(), "MTLSAllow partner acme, or MTLSGrant POST " + written);
+        a.reason = mtls::Reason::kMethodNotGranted;
+        a.grant = "p.conf:4";
+        CHECK_EQUAL(edit(), "MTLSGrant POST " + written + ", beside the line that is there");
+    }
+    a = account(mtls::Reason::kUnknownPartner);
+    const auto with = [&](const std::string& san, const std::string& subject) {
+        auto certificate = std::make_shared<mtls::CertificateText>(*a.certificate);
+        certificate->san = san;
+        certificate->subject = subject;
+        a.certificate = certificate;
+        return edit();
+    };
+    const std::string whole = "MTLSIdentity subject:CN=api,O=Acme";
+    CHECK_EQUAL(with("DNS:api.acme.example", "CN=api,O=Acme"), "MTLSIdentity DNS:api.acme.example");
+    CHECK_EQUAL(with("DNS:*.acme.example", "CN=api,O=Acme"), whole);
+    CHECK_EQUAL(with("URI:https://api.acme.example/**", "CN=api,O=Acme"), whole);
+    CHECK_EQUAL(with("email:*@acme.example", "CN=api,O=Acme"), whole);
+    CHECK_EQUAL(with("DNS:b_c..d", "CN=api,O=Acme"), whole);
+    CHECK_EQUAL(with("", "CN=api,O=Acme"), whole);
+    CHECK_EQUAL(with("DNS:*.acme.example", "CN=${HOME},O=Acme"), "MTLSIdentity SELECTOR...");
+    CHECK_EQUAL(with("DNS:*.acme.example", ""), "MTLSIdentity SELECTOR...");
+}
+
 CLAIM(why_writes_methods_as_lines_of_the_policy_do) {
     Bench b;
     mtls::Account a = account(mtls::Reason::kMethodNotGranted);

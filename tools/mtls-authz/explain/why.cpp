@@ -12,11 +12,14 @@
 #include "../facts_json.hpp"
 #include "../input.hpp"
 #include "../policy/in_force.hpp"
+#include "../policy/policy_text.hpp"
 #include "../terminal.hpp"
 #include "log_line.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/spiffe_id.hpp"
+#include "mtls_authz/rules/grant.hpp"
 #include "mtls_authz/rules/method_set.hpp"
+#include "mtls_authz/rules/selector.hpp"
 #include "mtls_authz/trust/handshake_refusal.hpp"
 #include "suspect.hpp"
 
@@ -33,12 +36,27 @@ struct Edit {
     std::string line;
 };
 
-// The most specific name in the line.
+// Whether a line of the policy can hold the word, and shows what it says: a denied client wrote it.
+bool can_be_pasted(const std::string& word) { return is_writable(word) && escape_hidden(word) == word; }
+
+// The most specific name in the line, where its selector fits that text alone.
 std::string selector_of(const LogLine& log_line) {
     const std::string san = log_line.get("san"), subject = log_line.get("subject");
-    const std::string first = san.substr(0, san.find(','));
-    if (!first.empty() && !first.ends_with("...")) return config_quote(first);
-    return subject.empty() || subject.ends_with("...") ? "SELECTOR..." : config_quote("subject:" + subject);
+    for (const std::string& selector : {san.substr(0, san.find(',')), "subject:" + subject}) {
+        std::string word = config_quote(selector);
+        const bool is_whole = Selector::parse(selector).ok() && !selector.ends_with("...");
+        if (is_whole && fault_of_literal(selector).empty() && can_be_pasted(word)) return word;
+    }
+    return "SELECTOR...";
+}
+
+// The path as MTLSGrant takes it, where a grant of it reaches that path alone.
+std::string path_of(const LogLine& log_line) {
+    const auto path = PathPattern::parse(log_line.path);
+    const bool is_literal = path.ok() && !path.value().reaches_below() && !log_line.path.ends_with("...") &&
+                            path.value().literal_prefix() == path.value().text();
+    std::string word = config_quote(log_line.path);
+    return is_literal && can_be_pasted(word) ? word : "PATH";
 }
 
 // Where to look up partners and the places of edits.
@@ -92,7 +110,7 @@ std::string method_of(const LogLine& log_line) {
 Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& places) {
     const Policy* const policy = places.policy.get();
     const std::string block = block_of(log_line, suspect, policy), claimed = log_line.get("claimed");
-    const std::string request = method_of(log_line) + " " + config_quote(log_line.path);
+    const auto request = [&] { return method_of(log_line) + " " + path_of(log_line); };
     const std::string_view word = log_line.reason;
     if (is_handshake(log_line)) {
         const std::string host = "the virtual host " + log_line.get("vhost");
@@ -137,7 +155,7 @@ Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& pla
         if (log_line.path.empty()) return {at_gate(log_line), "MTLSAllow partner " + claimed};
         return {at_gate(log_line) + ", or behind MTLSAllow by-grant in " + block +
                     "; an MTLSDeny that fits it stands above both, and a Require line names it itself",
-                "MTLSAllow partner " + (claimed.empty() ? "NAME" : claimed) + ", or MTLSGrant " + request};
+                "MTLSAllow partner " + (claimed.empty() ? "NAME" : claimed) + ", or MTLSGrant " + request()};
     }
     // httpd answers it before any access check, so a gate refuses it whatever is granted.
     if (word == "method-not-granted" && log_line.method == "TRACE") return {};
@@ -145,7 +163,7 @@ Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& pla
         const std::string grant = log_line.get("grant");
         return {grant.empty() ? at_gate(log_line) : grant,
                 grant.empty() ? "methods= with " + method_of(log_line)
-                              : "MTLSGrant " + request + ", beside the line that is there"};
+                              : "MTLSGrant " + request() + ", beside the line that is there"};
     }
     return {};
 }

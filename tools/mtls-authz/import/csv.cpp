@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 
+#include "../policy/policy_text.hpp"
 #include "../terminal.hpp"
 #include "import.hpp"
 #include "mtls_authz/base/text.hpp"

@@ -17,7 +17,6 @@
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/load/policy_builder.hpp"
 #include "mtls_authz/rules/partner_name.hpp"
-#include "mtls_authz/rules/selector.hpp"
 
 namespace mtls::tool {
 
@@ -41,20 +40,6 @@ std::string digest_selector(std::string_view digest, const Sha1Lookup& by_sha1, 
     if (out.empty())
         why = "a SHA-1 digest leads to no certificate: give the certificate itself with --cert (SHA-1 " + digits + ")";
     return out;
-}
-
-std::string fault_of_literal(const std::string& selector) {
-    const auto parsed = Selector::parse(selector);
-    if (!parsed.ok()) return {};
-    const std::size_t colon = selector.find(':');
-    const std::string type = selector.substr(0, colon), value = selector.substr(colon + 1);
-    const char* other = nullptr;
-    if (!parsed.value().selector().is_exact()) other = "a wildcard or a network";
-    // In OpenSSL's one-line form, '#' is a character of the text.
-    if (value.starts_with('#') || (value.starts_with('/') && value.find("=#") != std::string::npos))
-        other = "the hex of an encoding";
-    if (other == nullptr) return {};
-    return "compares with the text '" + shown(value) + "', which " + type + ": would take for " + other;
 }
 
 namespace {

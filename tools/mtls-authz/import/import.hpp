@@ -78,8 +78,4 @@ inline constexpr const char* kFoldsCase =
 // failure returns "" and sets `why`.
 std::string digest_selector(std::string_view digest, const Sha1Lookup& by_sha1, std::string& why);
 
-// Why TYPE:VALUE fits more than the text VALUE, or another value: a wildcard, a network, the hex of a DER encoding.
-// "" if it fits that text alone, or is no selector.
-std::string fault_of_literal(const std::string& selector);
-
 }  // namespace mtls::tool

@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "../policy/policy_text.hpp"
 #include "import.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/distinguished_name.hpp"

@@ -5,6 +5,7 @@
 #include <optional>
 #include <stdexcept>
 
+#include "../policy/policy_text.hpp"
 #include "../terminal.hpp"
 #include "import.hpp"
 #include "mtls_authz/base/text.hpp"

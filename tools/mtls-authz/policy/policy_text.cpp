@@ -3,9 +3,11 @@
 
 #include <algorithm>
 
+#include "../terminal.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/load/policy_builder.hpp"
 #include "mtls_authz/rules/partner_name.hpp"
+#include "mtls_authz/rules/selector.hpp"
 
 namespace mtls::tool {
 
@@ -25,6 +27,20 @@ bool is_writable(std::string_view text) {
     if (text.find("${") != std::string_view::npos) return false;
     return std::all_of(text.begin(), text.end(),
                        [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
+}
+
+std::string fault_of_literal(const std::string& selector) {
+    const auto parsed = Selector::parse(selector);
+    if (!parsed.ok()) return {};
+    const std::size_t colon = selector.find(':');
+    const std::string type = selector.substr(0, colon), value = selector.substr(colon + 1);
+    const char* other = nullptr;
+    if (!parsed.value().selector().is_exact()) other = "a wildcard or a network";
+    // In OpenSSL's one-line form, '#' is a character of the text.
+    if (value.starts_with('#') || (value.starts_with('/') && value.find("=#") != std::string::npos))
+        other = "the hex of an encoding";
+    if (other == nullptr) return {};
+    return "compares with the text '" + shown(value) + "', which " + type + ": would take for " + other;
 }
 
 }  // namespace mtls::tool
