@@ -121,7 +121,8 @@ Result<LiveAnswer> ask_live_server(const std::string& path) {
     uid_t user = 0;
     if (!find_peer_user(socket.get(), user) || (user != 0 && user != geteuid())) {
         return Error{path + " was made by " + name_of_user(user) +
-                     ": what it answers is believed where root or the user who asks has started the server"};
+                     ": what it answers is believed where root or the user who asks has started the server; run "
+                     "mtls-authz as that user"};
     }
     const Greeting greeting;
     if (::send(socket.get(), &greeting, sizeof greeting, kNoSignal) != sizeof greeting) {

@@ -164,11 +164,10 @@ void PolicyBuilder::begin_partner(const Directive& section) {
         return error(section.where,
                      "<MTLSPartner " + name + ">: more than " + std::to_string(kMostPartners) + " partners");
     }
-    const std::string folded = lower(name);
-    if (folded == "any" || folded == "all" || folded == "none") {
+    if (is_reserved_name(name)) {
         return error(section.where, "<MTLSPartner>: " + in_quotes(name) + " is reserved; choose another name");
     }
-    const auto [entry, is_new] = defined_at_.emplace(folded, section.where);
+    const auto [entry, is_new] = defined_at_.emplace(lower(name), section.where);
     if (!is_new) {
         return error(section.where, "<MTLSPartner " + name + ">: already defined at " + entry->second.str() +
                                         " (names that differ only in case count as the same)");

@@ -15,6 +15,10 @@ bool is_valid_name(std::string_view name) {
                        [](char c) { return is_alnum(c) || c == '.' || c == '_' || c == '-'; });
 }
 
+bool is_reserved_name(std::string_view name) {
+    return equal_nocase(name, "any") || equal_nocase(name, "all") || equal_nocase(name, "none");
+}
+
 std::uint64_t partner_key(std::string_view name) {
     std::uint64_t key = 0;
     std::memcpy(&key, sha256(name).data(), sizeof key);

@@ -1,4 +1,9 @@
 // How the tool takes its arguments, and what it says of what it did not ask.
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
 #include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -6,6 +11,7 @@
 #include <sstream>
 
 #include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/keeper/live_socket.hpp"
 #include "tool.hpp"
 
 using namespace test;
@@ -442,4 +448,24 @@ CLAIM(matrix_suggest_import_and_init_speak_json) {
     std::size_t lines = 0;
     for (std::string line; std::getline(made, line); ++lines) CHECK(Json::parse(line)["made"].is_boolean());
     CHECK(lines >= 7);
+}
+
+CLAIM(a_server_that_another_user_started_is_asked_as_that_user) {
+    if (getuid() != 0) return;
+    Bench b;
+    chmod(b.folder().c_str(), 0777);
+    const std::string socket = b.folder() + "/mtls_authz.sock";
+    const pid_t server = fork();
+    if (server == 0) {
+        const auto listener =
+            setuid(4711) == 0 ? mtls::listen_live(socket, 4711) : mtls::Result<mtls::OwnedFile>(mtls::Error{""});
+        if (!listener.ok()) _exit(1);
+        pause();
+    }
+    for (int i = 0; i < 600 && !std::filesystem::exists(socket); ++i) usleep(50000);
+    const std::string said = b.expect(2, {"matrix", "--socket", socket});
+    CHECK_CONTAINS(said, "was made by user 4711");
+    CHECK_CONTAINS(said, "run mtls-authz as that user");
+    kill(server, SIGKILL);
+    waitpid(server, nullptr, 0);
 }

@@ -1,4 +1,5 @@
 // `mtls-authz suggest` of several certificates, of CAs, and of certificates that no CA signed.
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "tool.hpp"
@@ -215,4 +216,25 @@ CLAIM(a_name_with_a_star_is_suggested_as_no_wildcard) {
     CHECK_CONTAINS(suggested(named, GEN_DNS, "gw.acme.example"), "\n    MTLSIdentity DNS:gw.acme.example\n");
     CHECK_CONTAINS(suggested(named, GEN_URI, "https://acme.example/a/b"),
                    "\n    MTLSIdentity URI:https://acme.example/a/b\n");
+}
+
+CLAIM(no_partner_is_suggested_under_a_reserved_name) {
+    Bench b;
+    const Identity ca = make_ca("Acme CA");
+    b.file("ca.pem", ca.cert_pem());
+    for (const auto& [organization, cn, name] : std::vector<std::array<const char*, 3>>{
+             {"Any", "api", "api"}, {"none", "All", "partner"}, {"ALL!", "x", "x"}, {"Anyone", "api", "anyone"}}) {
+        CertSpec spec;
+        spec.subject = {{"O", organization}, {"CN", cn}};
+        b.file("leaf.pem", issue(spec, &ca).cert_pem());
+        CHECK_CONTAINS(b.expect(0, {"suggest", "leaf.pem", "--anchor", "ca.pem"}),
+                       "<MTLSPartner " + std::string(name) + ">");
+        std::filesystem::remove_all(b.folder() + "/root");
+        std::filesystem::create_directory(b.folder() + "/root");
+        b.expect(0, {"init", "--root", "root", "--cert", "leaf.pem", "--anchor", "ca.pem"});
+        CHECK(std::filesystem::exists(b.folder() + "/root/mtls/partners/" + name + ".conf"));
+        b.file("table", std::string("name,CN\n") + organization + ",x\n");
+        CHECK_CONTAINS(b.expect(0, {"import", "csv", "table", "--anchor", "ca.pem"}), "<MTLSPartner ");
+    }
+    CHECK_CONTAINS(b.expect(2, {"suggest", "leaf.pem", "--anchor", "ca.pem", "--name", "None"}), "is reserved");
 }

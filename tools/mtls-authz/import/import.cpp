@@ -125,7 +125,8 @@ struct ImportedPartner {
 
 // A name of the source, else of the pinned certificate, else of the selectors.
 std::string wanted_name(const ImportedEntry& entry, const CertificatesBySha1& certificates) {
-    if (!entry.partner.empty()) return is_valid_name(entry.partner) ? entry.partner : partner_name_of(entry.partner);
+    const bool can_keep_name = is_valid_name(entry.partner) && !is_reserved_name(entry.partner);
+    if (!entry.partner.empty()) return can_keep_name ? entry.partner : partner_name_of(entry.partner);
     const std::string pinned = entry.selectors.size() == 1 ? certificates.name_of(entry.selectors.front()) : "";
     return pinned.empty() ? name_by_selectors(entry.selectors) : pinned;
 }

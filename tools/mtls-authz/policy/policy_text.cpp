@@ -20,7 +20,7 @@ std::string partner_name_of(std::string_view text) {
         if (out.size() == kLongest) break;
     }
     while (out.ends_with('-')) out.pop_back();
-    return is_valid_name(out) ? out : std::string();
+    return is_valid_name(out) && !is_reserved_name(out) ? out : std::string();
 }
 
 bool is_writable(std::string_view text) {

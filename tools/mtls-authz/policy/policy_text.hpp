@@ -6,7 +6,8 @@
 
 namespace mtls::tool {
 
-// A partner name made from a text: lower case, runs of other characters become one '-'; empty if nothing remains.
+// A partner name made from a text: lower case, runs of other characters become one '-'; empty if nothing remains, or a
+// reserved name.
 std::string partner_name_of(std::string_view text);
 
 // Whether a text can be written to a policy file: no control characters, and no ${, which httpd expands.

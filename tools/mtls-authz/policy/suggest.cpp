@@ -149,14 +149,14 @@ std::string purpose_lines(const PresentedCertificate& certificate) {
 
 // A partner name from the organization, else the common name.
 std::string name_for(const CertificateFacts& facts) {
-    std::string source;
+    std::string out = "partner";
     for (const char* const type : {"CN", "O"}) {
-        for (const NameAttribute& attribute : facts.subject.attributes) {
-            if (oid_name(attribute.oid) == type) source = attribute.text;
+        for (const std::string& text : attributes(facts, type)) {
+            const std::string name = partner_name_of(text);
+            if (!name.empty()) out = name;
         }
     }
-    const std::string out = partner_name_of(source);
-    return out.empty() ? "partner" : out;
+    return out;
 }
 
 // The trust domain if the certificate is an X509-SVID; else "".
