@@ -364,6 +364,9 @@ CLAIM(a_selector_that_fits_more_than_its_rule_says_so_beside_it) {
     const std::string out = import("%{SSL_CLIENT_S_DN_CN} eq \"api\"");
     CHECK(out.find("of several") == std::string::npos);
     CHECK_CONTAINS(out, "# Note: the rules of today tell upper-case letters from lower-case ones, selectors do not");
+    CHECK_CONTAINS(import("%{SSL_CLIENT_S_DN} eq \"/O=Acme/CN=api\""),
+                   "    # a name with slashes: httpd has such ones");
+    CHECK(import("%{SSL_CLIENT_S_DN} eq \"CN=api,O=Acme\"").find("slashes") == std::string::npos);
     CHECK_CONTAINS(today.import(0, "passwd", "CN=api,O=Acme:xxj31ZMTZzkVA\n"), "    # a name of AuthBasicFake");
     CHECK(today.import(0, "passwd", "/O=Acme/CN=api:xxj31ZMTZzkVA\n").find("AuthBasicFake") == std::string::npos);
     CHECK_CONTAINS(today.run({"import", "passwd", "today", "--json"}).text, "\"remarks\":[\"the rules of today");

@@ -86,6 +86,9 @@ Alternative asked_by(std::string_view variable, const std::string& value) {
                              ", which is none of a partner's: such a rule stays beside the gate");
     const std::string selector = std::string(type->second) + ":" + value, fault = fault_of_literal(selector);
     if (!fault.empty()) throw NotConvertible(fault);
+    if (type->second == "subject" && value.starts_with('/'))
+        return {
+            {selector}, {"a name with slashes: httpd has such ones with SSLOptions +LegacyDNStringFormat alone"}, 0};
     static constexpr std::array<std::string_view, 6> kMayRepeat = {"O", "OU", "DC", "DNS", "email", "UPN"};
     if (std::find(kMayRepeat.begin(), kMayRepeat.end(), type->second) == kMayRepeat.end()) return {{selector}, {}, 0};
     const std::string word(type->second);
