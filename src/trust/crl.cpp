@@ -381,26 +381,28 @@ bool Crl::has_point(const std::string& name) const {
 
 std::optional<unsigned> Crl::reasons_about(const CrlSubject& subject) const {
     const CrlRecord& list = *record_;
-    if ((list.only_user && subject.is_ca) || (list.only_ca && !subject.is_ca)) return std::nullopt;
     const bool own = id_.issuer == subject.issuer;
     if (!own && !list.indirect) return std::nullopt;
     const auto has = [this](const std::string& name) { return has_point(name); };
-    std::optional<unsigned> out;
+    // A scope restricts what a missing entry proves. An entry is of one certificate, whatever the scope: a list of the
+    // issuer, and of a CRL issuer that the certificate names, is looked at in any case.
+    std::optional<unsigned> out = own ? std::optional(0U) : std::nullopt;
     for (const CrlSubject::Point& point : subject.points) {
         if (!point.leads_to(id_.issuer, subject.issuer)) continue;
+        if (!out) out = 0;
         if (!list.points || std::any_of(point.names.begin(), point.names.end(), has)) {
-            out = out.value_or(0) | point.reasons;
-        } else if (point.names.empty()) {
-            // The certificate's point without a name may be one of the list's points: an entry revokes, but a missing
-            // entry proves nothing, unless the list's point is the name of its issuer (RFC 5280 6.3.3 (b)(2)(i)).
-            out = out.value_or(0) | (has("d" + id_.issuer) ? point.reasons : 0);
+            *out |= point.reasons;
+        } else if (point.names.empty() && has("d" + id_.issuer)) {
+            // RFC 5280 6.3.3 (b)(2)(i): without a name, the point is the name of the list's issuer.
+            *out |= point.reasons;
         }
     }
     // RFC 5280 6.3.3, last paragraph: an issuer's own list without a distribution point covers all its certificates. It
     // may be incomplete for those whose points name other CRL issuers.
     if (own && !list.points) out = subject.has_foreign_crl_issuers_only() ? 0 : kAllReasons;
     if (!out) return std::nullopt;
-    return *out & list.reasons;
+    const bool is_of_other_kind = subject.is_ca ? list.only_user : list.only_ca;
+    return is_of_other_kind ? 0 : *out & list.reasons;
 }
 
 bool CrlIdentity::is_newer_than(const CrlIdentity& other) const {

@@ -4,6 +4,7 @@
 // Nothing that OpenSSL calls revoked is let in. With MTLSCRL required, the module is the stricter one where
 // - another genuine list than the one that OpenSSL prefers revokes it, or a delta without its base, or an entry with
 //   removeFromCRL in a complete list;
+// - a list of its issuer, or of a CRL issuer that it names, lists it outside of the list's scope;
 // - a certificate leaves its revocation to another CRL issuer, and only its own CA's list is at hand;
 // - a distribution point without a name meets a list of certain points;
 // - a base is past its nextUpdate, and a delta is not;

@@ -44,17 +44,17 @@ bool names(const test::PointSpec& point, const std::string& issuer) {
                        [&](const Identity* id) { return name_of(*id) == issuer; });
 }
 
-// The reasons for which a list speaks of a certificate; nothing where it is not about it.
+// The reasons for which a missing entry proves something; nothing where an entry proves nothing either. An entry counts
+// in any list of the issuer, and of a CRL issuer that a distribution point names, whatever the list's scope.
 std::optional<unsigned> reasons_about(const test::ListSpec& list, const Subject& subject) {
     const test::ScopeSpec scope = list.scope.value_or(test::ScopeSpec());
-    const unsigned reasons = scope.reasons != 0 ? scope.reasons : kAll;
-    if (subject.is_ca ? scope.user : scope.ca) return std::nullopt;
     const std::string issuer = name_of(*subject.issuer);
     const std::string lists_issuer = name_of(*list.signer);
     const bool own = issuer == lists_issuer;
     if (!own && !scope.indirect) return std::nullopt;
     const std::set<std::string> here = names_of(scope.name, lists_issuer);
     std::optional<unsigned> out;
+    if (own) out = 0;
     bool all_elsewhere = !subject.points.empty();
     for (const test::PointSpec& point : subject.points) {
         const bool has_issuer = !point.crl_issuers.empty();
@@ -65,12 +65,12 @@ std::optional<unsigned> reasons_about(const test::ListSpec& list, const Subject&
         const std::set<std::string> there = names_of(point.name, base);
         const bool common =
             std::any_of(there.begin(), there.end(), [&](const std::string& name) { return here.contains(name); });
-        if (here.empty() || common) out = out.value_or(0) | of_point;
-        // OpenSSL takes a point without a name for any: what such a list revokes counts, not its silence.
-        if (there.empty() && !here.empty()) out = out.value_or(0);
+        out = out.value_or(0) | (here.empty() || common ? of_point : 0);
     }
     if (own && here.empty()) out = all_elsewhere ? 0 : kAll;
-    if (out) *out &= reasons;
+    const bool is_of_other_kind = subject.is_ca ? scope.user : scope.ca;
+    if (out && is_of_other_kind) out = 0;
+    if (out && scope.reasons != 0) *out &= scope.reasons;
     return out;
 }
 

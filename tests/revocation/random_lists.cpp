@@ -73,6 +73,7 @@ Pki::Pki() {
         {"CA:TRUE", {}, true, "critical,digitalSignature,keyCertSign"},
         {"CA:TRUE without keyCertSign", {}, true, "critical,digitalSignature"},
         {"point 1", {{uri(kUri1)}}},
+        {"point 1, its host in another case", {{uri("http://CRL.example/1")}}},
         {"points 1 or 2", {{{{kUri1, kUri2}, {}, {}}}}},
         {"points 1 and 2", {{uri(kUri1)}, {uri(kUri2)}}},
         {"relative point", {{relative()}}},

@@ -152,6 +152,58 @@ CLAIM(a_distribution_point_is_compared_by_any_of_its_names) {
     CHECK_EQUAL(site.answers(make_client("x", "x.example", ca), set), "granted revocation-unknown");
 }
 
+CLAIM(an_entry_revokes_outside_of_the_lists_scope_and_a_missing_one_proves_nothing_there) {
+    const test::Identity root = ca_named("Root", nullptr), sub = ca_named("Sub", &root),
+                         other = ca_named("CRL Issuer", &root), user = make_client("u", "u.example", root),
+                         deep = make_client("d", "d.example", sub), pointed = leaf_with({{{{"http://crl/a"}}}}, root);
+    const Site site(root.cert_pem(), other.cert_pem());
+    const ScopeSpec here = at("http://CRL/a");
+    const std::string unknown = "granted revocation-unknown", revoked = "revoked revoked";
+    const auto of_root = [&](const std::vector<const test::Identity*>& listed, const ScopeSpec& scope) {
+        return set_of({scoped(list_by(root, listed), scope), list_by(sub)});
+    };
+    for (const test::Identity* who : {&pointed, &user, &deep}) {
+        const test::Identity& listed = who == &deep ? sub : *who;
+        for (const ScopeSpec& scope : {here, who == &deep ? only_user() : only_ca()}) {
+            CHECK_EQUAL(site.answers(*who, of_root({&listed}, scope), {&sub}), revoked);
+            CHECK_EQUAL(site.answers(*who, of_root({}, scope), {&sub}), unknown);
+            // It is past its nextUpdate: what it lists is revoked, and what it does not is not stale by it.
+            ListSpec late = scoped(list_by(root, {&listed}), scope);
+            late.next_update = -10;
+            CHECK_EQUAL(site.answers(*who, set_of({late, list_by(root), list_by(sub)}), {&sub}), revoked);
+            late.entries.clear();
+            CHECK_EQUAL(site.answers(*who, set_of({late, list_by(root), list_by(sub)}), {&sub}), "granted granted");
+        }
+    }
+    // For a part of the reasons, and by a delta alone; a delta of the same scope takes it back.
+    ScopeSpec part = here;
+    part.reasons = kKeys;
+    ListSpec base = scoped(list_by(root, {&user}, 6), part), delta = scoped(list_by(root, {&user}), part);
+    delta.number = 2;
+    delta.base = 1;
+    CHECK_EQUAL(site.answers(user, set_of({base})), revoked);
+    CHECK_EQUAL(site.answers(user, set_of({delta})), revoked);
+    delta.entries.front().reason = 8;
+    CHECK_EQUAL(site.answers(user, set_of({base, delta})), unknown);
+    CHECK_EQUAL(site.answers(user, set_of({base, scoped(delta, here)})), revoked);
+    // Of an indirect list, the entries that name the certificate's issuer: of another CA's only where the certificate
+    // names that one.
+    ScopeSpec indirect = here;
+    indirect.indirect = true;
+    const test::Identity names_it = leaf_with({{{{"http://crl/a"}}, {&other}}}, root);
+    const auto by = [&](const test::Identity& signer, const test::Identity& listed, const test::Identity& issuer) {
+        ListSpec list = scoped(list_by(signer, {&listed}), indirect);
+        list.entries.front().issuers = {&issuer};
+        return set_of({list});
+    };
+    CHECK_EQUAL(site.answers(names_it, by(other, names_it, root)), revoked);
+    CHECK_EQUAL(site.answers(names_it, by(other, names_it, other)), unknown);
+    CHECK_EQUAL(site.answers(user, by(other, user, root)), unknown);
+    CHECK_EQUAL(site.answers(user, by(root, user, root)), revoked);
+    CHECK_EQUAL(site.answers(user, by(root, user, other)), unknown);
+    CHECK_EQUAL(site.answers(names_it, set_of({scoped(list_by(other, {&names_it}), here)})), unknown);
+}
+
 CLAIM(serials_of_entries_are_numbers) {
     const test::Identity ca = make_ca("CA");
     const Site site(ca.cert_pem());

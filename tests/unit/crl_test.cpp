@@ -174,7 +174,7 @@ CLAIM(deltas_remove_on_their_base_only) {
 
 CLAIM(scopes_say_what_a_crl_is_about) {
     const Pki& p = pki();
-    const Identity sub = test::make_ca("Sub CA", &p.ca);
+    const Identity sub = test::make_ca("Sub CA", &p.ca), unlisted = test::make_ca("Sub CA", &p.ca);
     const auto with = [&](const std::string& idp) {
         CrlSet set;
         CrlSpec spec{{{&p.bad, -1}, {&sub, -1}}};
@@ -183,8 +183,8 @@ CLAIM(scopes_say_what_a_crl_is_about) {
         return std::pair(set, said);
     };
     CHECK_EQUAL(ask(with("onlyuser:TRUE").first, p.bad, p.ca), "revoked");
-    CHECK_EQUAL(ask(with("onlyuser:TRUE").first, sub, p.ca, kRequired), "unknown");
-    CHECK_EQUAL(ask(with("onlyCA:TRUE").first, p.bad, p.ca, kRequired), "unknown");
+    CHECK_EQUAL(ask(with("onlyuser:TRUE").first, unlisted, p.ca, kRequired), "unknown");
+    CHECK_EQUAL(ask(with("onlyCA:TRUE").first, p.good, p.ca, kRequired), "unknown");
     CHECK_EQUAL(ask(with("onlyCA:TRUE").first, sub, p.ca), "revoked");
     CHECK_CONTAINS(with("onlyAA:TRUE").second, "attribute certificates");
     CHECK_EQUAL(ask(with("onlysomereasons:keyCompromise").first, p.bad, p.ca), "revoked");

@@ -111,8 +111,8 @@ public:
     std::string signer_key() const;  // SHA-256 of the key that signed it; empty until one is verified
     bool is_unverified() const { return signer_key().empty(); }
 
-    // The reasons (bits 1 to 8 of ReasonFlags) for which this list covers such a certificate; nothing if the
-    // certificate is out of its scope.
+    // The reasons (bits 1 to 8 of ReasonFlags) for which this list covers such a certificate: none if the certificate
+    // is out of its scope, where an entry still revokes. Nothing if its entries are not about the certificate either.
     static constexpr unsigned kAllReasons = 0x1fe;
     std::optional<unsigned> reasons_about(const CrlSubject& subject) const;
 
