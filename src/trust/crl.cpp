@@ -347,7 +347,15 @@ bool Crl::try_key(EVP_PKEY* key, const std::string& digest) const {
 
 bool Crl::signed_by(const X509& certificate) const {
     const ErrorQueueGuard errors;
-    return try_key(X509_get0_pubkey(&certificate), key_sha256(certificate));
+    EVP_PKEY* const key = X509_get0_pubkey(&certificate);
+    const std::string digest = key_sha256(certificate);
+    if (key == nullptr || EVP_PKEY_is_a(key, "RSA-PSS") != 1) return try_key(key, digest);
+    // The digest is of the key in each of its encodings, so the result must not depend on that: under id-RSASSA-PSS, it
+    // would verify no other signatures.
+    const std::string_view encoded = octets_of(*X509_get0_pubkey_bitstr(&certificate));
+    const auto* at = bytes_of(encoded).data();
+    const EvpPkeyPtr plain(d2i_PublicKey(EVP_PKEY_RSA, nullptr, &at, static_cast<long>(encoded.size())));
+    return try_key(plain.get(), digest);
 }
 
 bool Crl::signed_by_signer_of(const Crl& other) const {

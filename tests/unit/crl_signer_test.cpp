@@ -12,6 +12,8 @@
 #include "claims.hpp"
 #include "crl_site.hpp"
 #include "lists.hpp"
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/der.hpp"
 #include "mtls_authz/load/crl_files.hpp"
 #include "policy_draft.hpp"
 
@@ -66,6 +68,81 @@ CLAIM(a_list_counts_below_each_encoding_of_its_signers_key) {
         for (const test::Identity* sent : {&ca, &same}) {
             CHECK_EQUAL(site.answers(bad, crls, {sent}), "revoked revoked");
             CHECK_EQUAL(site.answers(good, crls, {sent}), "granted granted");
+        }
+    }
+}
+
+namespace {
+
+// The public key under id-RSASSA-PSS (RFC 4055 1.2): it verifies no signature of PKCS #1 1.5.
+EvpPkeyPtr as_pss(const EVP_PKEY& key) {
+    const std::string oid("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a", 9);
+    const std::string spki = der_element(
+        V_ASN1_SEQUENCE, der_element(V_ASN1_SEQUENCE, der_element(V_ASN1_OBJECT, oid)) +
+                             der_element(V_ASN1_BIT_STRING, std::string(1, '\0') + encode(i2d_PublicKey, key)));
+    const auto* at = bytes_of(spki).data();
+    EvpPkeyPtr out(d2i_PUBKEY(nullptr, &at, static_cast<long>(spki.size())));
+    CHECK(out != nullptr);
+    return out;
+}
+
+EvpPkeyPtr as_plain(const EVP_PKEY& key) {
+    const X509Ptr carrier(X509_new());
+    CHECK(X509_set_pubkey(carrier.get(), const_cast<EVP_PKEY*>(&key)) == 1);
+    const std::string_view encoded = octets_of(*X509_get0_pubkey_bitstr(carrier.get()));
+    const auto* at = bytes_of(encoded).data();
+    EvpPkeyPtr out(d2i_PublicKey(EVP_PKEY_RSA, nullptr, &at, static_cast<long>(encoded.size())));
+    CHECK(out != nullptr);
+    return out;
+}
+
+EvpPkeyPtr make_pss_key() {
+    const std::unique_ptr<EVP_PKEY_CTX, FreeWith<EVP_PKEY_CTX_free>> ctx(
+        EVP_PKEY_CTX_new_from_name(nullptr, "RSA-PSS", nullptr));
+    EVP_PKEY* made = nullptr;
+    CHECK(EVP_PKEY_keygen_init(ctx.get()) == 1 && EVP_PKEY_CTX_set_rsa_keygen_bits(ctx.get(), 2048) == 1 &&
+          EVP_PKEY_keygen(ctx.get(), &made) == 1);
+    return EvpPkeyPtr(made);
+}
+
+}  // namespace
+
+CLAIM(a_key_in_another_encoding_does_not_keep_a_list_from_its_signer) {
+    const test::Identity root = ca_named("Root", nullptr), other = ca_named("Other", &root),
+                         ca = ca_named("CA", &root, "", EvpPkeyPtr(EVP_RSA_gen(2048))),
+                         namesake = ca_named("CA", &other), encoded = ca_named("CA", &other, "", as_pss(*ca.key)),
+                         beside = ca_named("CA", &root, "", as_pss(*ca.key));
+    const test::Identity strange = make_client("s", "s.example", namesake), bad = make_client("b", "b.example", ca),
+                         good = make_client("g", "g.example", ca);
+    const Site site(root.cert_pem());
+    const CrlSet lists = set_of({list_by(ca, {&bad}), list_by(root), list_by(other)});
+    for (int i = 0; i < 2; ++i) {
+        CHECK_EQUAL(site.answers(strange, lists, {&namesake, &other}), "revocation-stale revocation-stale");
+        CHECK_EQUAL(site.answers(strange, lists, {&namesake, &encoded, &other}), "granted granted");
+        CHECK_EQUAL(site.answers(good, lists, {&ca}), "granted granted");
+        CHECK_EQUAL(site.answers(bad, lists, {&ca}), "revoked revoked");
+    }
+    // A list that is signed in RSASSA-PSS.
+    const test::Identity pss = ca_named("CA", &root, "", make_pss_key()),
+                         plain = ca_named("CA", &root, "", as_plain(*pss.key)),
+                         below = make_client("x", "x.example", pss);
+    for (const auto& order : {std::vector{&plain, &pss}, std::vector{&pss, &plain}}) {
+        const CrlSet signed_so = set_of({list_by(pss), list_by(root)});
+        for (const test::Identity* sent : order) {
+            CHECK_EQUAL(site.answers(make_client("y", "y.example", namesake), signed_so, {&namesake, sent, &other}),
+                        "granted revocation-unknown");
+        }
+        CHECK_EQUAL(site.answers(below, signed_so, {&pss}), "granted granted");
+    }
+    // Both in the files of the policy, in either order.
+    for (const std::string& both : {beside.cert_pem() + ca.cert_pem(), ca.cert_pem() + beside.cert_pem()}) {
+        for (const auto& [anchors, intermediates] :
+             {std::pair(root.cert_pem(), both), std::pair(both, std::string())}) {
+            const Site with_files(anchors, intermediates);
+            const auto known = [&](const std::string& name) { return with_files.lax->cas().cas_named(name); };
+            const CrlSet at_load = set_of({list_by(ca, {&bad}), list_by(root)}, known);
+            CHECK_EQUAL(with_files.answers(good, at_load), "granted granted");
+            CHECK_EQUAL(with_files.answers(bad, at_load), "revoked revoked");
         }
     }
 }

@@ -104,8 +104,8 @@ public:
     // The entry for a certificate; only an indirect list (RFC 5280 5.3.3) has entries for other issuers' certificates.
     Entry entry(const CrlSubject& subject) const;
 
-    // Whether this certificate's key signed the list; cached by key. may_sign_crls() says whether the certificate
-    // permits that.
+    // Whether this certificate's key, in whatever encoding, signed the list; cached by key. may_sign_crls() says
+    // whether the certificate permits that.
     bool signed_by(const X509& certificate) const;
     bool signed_by_signer_of(const Crl& other) const;
     std::string signer_key() const;  // SHA-256 of the key that signed it; empty until one is verified
