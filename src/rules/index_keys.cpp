@@ -226,11 +226,9 @@ void IndexKeys::add_uri(const std::string& canonical, const std::function<bool(I
     }
 }
 
-void IndexKeys::add_email(const std::string& address, std::vector<IndexKey>& out) const {
-    const auto at = domain_at(address);
-    if (!at) return;
-    const std::string domain = lower(address.substr(*at));
-    out.push_back(trie_.root(kEmail, address.substr(0, *at) + domain));
+void IndexKeys::add_email(const std::string& address, std::size_t at, std::vector<IndexKey>& out) const {
+    const std::string domain = lower(address.substr(at));
+    out.push_back(trie_.root(kEmail, address.substr(0, at) + domain));
     out.push_back(trie_.root(kEmailDomain, domain));
 }
 
@@ -288,8 +286,8 @@ std::vector<IndexKey> IndexKeys::of(const CertificateFacts& facts, const KeyKind
     }
     if (kinds.has(kEmail) || kinds.has(kEmailDomain)) {
         for (const std::string& address : facts.email) {
-            add_email(address, out);
-            for (const std::string& other : email_readings(address)) add_email(other, out);
+            if (const auto at = domain_at(address)) add_email(address, *at, out);
+            for (const std::string& other : email_readings(address)) add_email(other, other.rfind('@') + 1, out);
         }
     }
     if (kinds.has(kUriExact) || kinds.has(kUriPattern)) {

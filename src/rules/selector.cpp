@@ -48,15 +48,16 @@ std::optional<std::size_t> domain_at(std::string_view address) {
     if (last == std::string_view::npos) return std::nullopt;
     bool quoted = false;
     for (std::size_t i = 0; i < last; ++i) {
-        if (address[i] == '\\' && quoted) {
+        const char c = address[i];
+        if (quoted && c == '\\') {
             ++i;
-        } else if (address[i] == '"') {
+        } else if (c == '"' && i == (quoted ? last - 1 : 0)) {
             quoted = !quoted;
-        } else if (address[i] == '@' && !quoted) {
+        } else if (c == '"' || (!quoted && (c == '@' || c == '\\'))) {
             return std::nullopt;
         }
     }
-    return last + 1;
+    return quoted ? std::nullopt : std::optional(last + 1);
 }
 
 std::vector<std::string> email_readings(std::string_view address) {
@@ -460,10 +461,12 @@ Answer Selector::test_dns(std::string_view name) const {
 }
 
 Answer Selector::test_email(std::string_view address) const {
-    if (email_matches(address)) return Answer::kYes;
+    const auto at = domain_at(address);
+    if (at && email_matches(address, *at)) return Answer::kYes;
     const auto others = email_readings(address);
-    const bool may_fit =
-        std::any_of(others.begin(), others.end(), [this](const std::string& other) { return email_matches(other); });
+    const bool may_fit = std::any_of(others.begin(), others.end(), [this](const std::string& other) {
+        return email_matches(other, other.rfind('@') + 1);
+    });
     return may_fit ? Answer::kCannotTell : Answer::kNo;
 }
 
@@ -486,14 +489,12 @@ bool Selector::dns_matches(std::string_view name) const {
     return whole && (form_ == Form::kAnyDepth || labels.size() == 1);
 }
 
-bool Selector::email_matches(std::string_view address) const {
-    const auto at = domain_at(address);
-    if (!at) return false;
-    const std::string_view domain = address.substr(*at);
-    if (form_ == Form::kOneLabel) return *at > 1 && equal_nocase(domain, operand_);
+bool Selector::email_matches(std::string_view address, std::size_t at) const {
+    const std::string_view domain = address.substr(at);
+    if (form_ == Form::kOneLabel) return at > 1 && equal_nocase(domain, operand_);
     const auto wanted = domain_at(operand_);
-    return wanted && *wanted == *at && address.substr(0, *at) == operand_.substr(0, *at) &&
-           equal_nocase(domain, operand_.substr(*at));
+    return wanted && *wanted == at && address.substr(0, at) == operand_.substr(0, at) &&
+           equal_nocase(domain, operand_.substr(at));
 }
 
 bool Selector::ip_matches(std::string_view raw) const {

@@ -332,7 +332,8 @@ private:
         if (value.substr(0, at) == "*") {
             selector_.form_ = Selector::Form::kOneLabel;
         } else if (!domain_at(value)) {
-            return "two '@' outside of quotes never match: expected local@domain";
+            return "two '@' or a '\\' outside of quotes, and quotes that do not enclose the local part, never match: "
+                   "expected local@domain";
         }
         if (auto fault = read_domain(value.substr(at + 1))) return fault;
         const bool wildcard = selector_.form_ != Selector::Form::kExact;

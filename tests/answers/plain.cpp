@@ -53,11 +53,16 @@ bool dns_fits(const std::string& wanted, const std::string& name) {
     return std::equal(base.begin(), base.end(), labels.begin() + static_cast<std::ptrdiff_t>(more));
 }
 
-bool email_fits(const std::string& wanted, const std::string& address) {
-    if (std::count(address.begin(), address.end(), '@') != 1) return false;
+// At its last '@'.
+bool email_fits_so(const std::string& wanted, const std::string& address) {
     const auto at = address.rfind('@'), wanted_at = wanted.rfind('@');
     if (folded(address.substr(at)) != folded(wanted.substr(wanted_at))) return false;
     return wanted.starts_with("*@") ? at > 0 : address.substr(0, at) == wanted.substr(0, wanted_at);
+}
+
+bool email_fits(const std::string& wanted, const std::string& address) {
+    const bool is_clear = std::count(address.begin(), address.end(), '@') == 1;
+    return is_clear && address.find_first_of("\"\\") == std::string::npos && email_fits_so(wanted, address);
 }
 
 // "scheme://host" in lower case, and the segments of the path.
@@ -128,7 +133,7 @@ bool email_may_fit(const std::string& wanted, const std::string& address) {
     auto parts = pieces(address, '@');
     for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
         while (parts[i + 1].ends_with('.')) parts[i + 1].pop_back();
-        if (email_fits(wanted, parts[i] + "@" + parts[i + 1])) return true;
+        if (email_fits_so(wanted, parts[i] + "@" + parts[i + 1])) return true;
     }
     return false;
 }

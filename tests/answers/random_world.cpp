@@ -40,8 +40,10 @@ const std::vector<std::string> kDns = {"a.example.org",      "b.a.example.org", 
                                        "evil-a.example.org", "b.a.example.org."};
 const std::vector<std::string> kWantedDns = {"a.example.org",   "*.example.org",    "**.example.org",
                                              "*.a.example.org", "**.a.example.org", "B.a.example.org"};
-const std::vector<std::string> kEmails = {"ops@a.example.org", "OPS@a.example.org", "ops@A.Example.org",
-                                          "x@ops@a.example.org", "ops@a.example.org."};
+const std::vector<std::string> kEmails = {"ops@a.example.org",  "OPS@a.example.org",
+                                          "ops@A.Example.org",  "x@ops@a.example.org",
+                                          "ops@a.example.org.", "\"ops@b.example.org@a.example.org",
+                                          "x\\\"@a.example.org"};
 const std::vector<std::string> kWantedEmails = {"ops@a.example.org", "*@a.example.org", "*@b.example.org"};
 const std::vector<std::string> kUris = {"https://a.example.org/x",
                                         "https://A.example.org/x/y",

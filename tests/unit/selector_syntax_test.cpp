@@ -110,6 +110,8 @@ CLAIM(a_type_is_one_that_stands_in_names_and_other_words_say_what_to_use) {
         {"cert-serial:7f0192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b", "more than 40 hex digits"},
         {R"(email:"a"@b@acme.example)", "two '@'"},
         {R"(email:"a"b@acme.example@x)", "two '@'"},
+        {R"(email:"a@b.example@acme.example)", "quotes that do not enclose the local part"},
+        {R"(email:a\"b@acme.example)", "a '\\' outside of quotes"},
     };
     for (const auto& [word, message] : rows) CHECK_CONTAINS(error_of(word), message);
     Arena arena;

@@ -216,6 +216,18 @@ CLAIM(a_name_that_only_some_readers_take_for_one_that_fits_cannot_be_told) {
         {GEN_EMAIL, "a@other.example.", "email:*@acme.example", Answer::kNo},
         {GEN_EMAIL, "\"a@b\"@acme.example", "email:*@acme.example", Answer::kYes},
         {GEN_EMAIL, "\"a@acme.example\"@b", "email:*@acme.example", Answer::kNo},
+        {GEN_EMAIL, "\"a\\\"@b\"@acme.example", "email:*@acme.example", Answer::kYes},
+        // A quote that is never closed, one that does not enclose the local part, and an escape outside of quotes.
+        {GEN_EMAIL, "\"a@b.example@acme.example", "email:*@acme.example", Answer::kCannotTell},
+        {GEN_EMAIL, "\"a@b.example@acme.example", "email:*@b.example", Answer::kCannotTell},
+        {GEN_EMAIL, "\"a@b.example@acme.example", "email:*@c.example", Answer::kNo},
+        {GEN_EMAIL, "\"a@acme.example", "email:*@acme.example", Answer::kCannotTell},
+        {GEN_EMAIL, "\"a\\\"@acme.example", "email:*@acme.example", Answer::kCannotTell},
+        {GEN_EMAIL, "a\\\"b@acme.example@globex.example", "email:*@globex.example", Answer::kCannotTell},
+        {GEN_EMAIL, "a\\\"b@acme.example@globex.example", "email:*@acme.example", Answer::kCannotTell},
+        {GEN_EMAIL, "a\\@acme.example", "email:*@acme.example", Answer::kCannotTell},
+        {GEN_EMAIL, "a\"@b.example\"@acme.example", "email:*@acme.example", Answer::kCannotTell},
+        {GEN_EMAIL, "\"a\"b@acme.example.", "email:*@acme.example", Answer::kCannotTell},
     };
     for (const Row& row : rows) {
         const auto facts = facts_of(san({{row.type, row.value}}));

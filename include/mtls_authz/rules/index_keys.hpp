@@ -74,7 +74,7 @@ private:
     void add_dns(const std::string& name, const KeyKinds& kinds, std::vector<IndexKey>& out) const;
     void add_uri(const std::string& canonical, const std::function<bool(IndexKey)>& is_step,
                  std::vector<IndexKey>& out) const;
-    void add_email(const std::string& address, std::vector<IndexKey>& out) const;
+    void add_email(const std::string& address, std::size_t at, std::vector<IndexKey>& out) const;
     void add_ip(const std::string& raw, const PrefixLengths& prefixes, std::vector<IndexKey>& out) const;
     void add_attributes(char kind, const DistinguishedName& name, const KeyKinds& kinds,
                         std::vector<IndexKey>& out) const;

@@ -142,7 +142,7 @@ private:
     Answer test_upn(const CertificateFacts& facts) const;
     bool fits_name(const DistinguishedName& name) const { return name_fits(name, operand_, exact_); }
     bool dns_matches(std::string_view name) const;
-    bool email_matches(std::string_view address) const;
+    bool email_matches(std::string_view address, std::size_t at) const;  // `at`: the offset of its domain
     bool ip_matches(std::string_view raw) const;
     bool extension_matches(const CertificateFacts& facts) const;
 

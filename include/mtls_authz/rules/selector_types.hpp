@@ -68,12 +68,13 @@ inline constexpr std::array<std::string_view, 27> kSelectorWords = {"subject",
                                                                     "qcRole",
                                                                     "qcType"};
 
-// The offset of the domain of an address: after the last '@'. Nothing if there are two '@' outside of a quoted local
-// part: parsers disagree about such an address, so it never matches.
+// The offset of the domain of an address: after the last '@'. Nothing if there is another '@' or a '\' outside of
+// quotes, or quotes that do not enclose the whole local part: parsers disagree about such an address, so it never
+// matches.
 std::optional<std::size_t> domain_at(std::string_view address);
 
-// Other addresses that some parsers see: without the trailing dots of the domain, and in one without domain_at() the
-// parts around each '@'.
+// Other addresses that some parsers see, each with its domain after the last '@': without the trailing dots of the
+// domain, and in one without domain_at() the parts around each '@'.
 std::vector<std::string> email_readings(std::string_view address);
 
 // The name without its trailing dots, if it has any (RFC 1034 3.1: the same name); else nothing.
