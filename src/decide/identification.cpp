@@ -35,6 +35,7 @@ std::string describe_obstacle(const PresentedCertificate& presented, const Neare
     if (nearest.is_too_deep)
         return "above the certificate there are more intermediates than the 10 that a path may have";
     if (!nearest.unknown_algorithm.empty()) return nearest.unknown_algorithm;
+    if (!nearest.faulty_ca.empty()) return nearest.faulty_ca;
     return other_key ? "a CA on the path has the name of a trust anchor and another key" : "";
 }
 

@@ -141,8 +141,26 @@ private:
 
     void try_helper(const Below& below, IntermediateCa helper, Level& above) {
         X509& ca = *helper.certificate;
-        if (has_ca_flag(ca) && step_to(below, ca, helper.sha256, above))
-            found_.intermediates.push_back(std::move(helper));
+        if (!has_ca_flag(ca)) return note_fault(below, ca, helper.sha256);
+        if (step_to(below, ca, helper.sha256, above)) found_.intermediates.push_back(std::move(helper));
+    }
+
+    // Why a certificate that issued the one below is no CA, if CAs of the policy have the name of its issuer.
+    void note_fault(const Below& below, X509& ca, const std::string& sha256) {
+        if (!found_.faulty_ca.empty() || !names_as_issuer(*below.certificate, ca)) return;
+        const CertificateFacts facts = read_facts(ca);
+        CaDirectory::Namesakes ignored;
+        if (named_issuer_of({&ca, sha256, &facts.issuer}, ignored) == nullptr &&
+            directory_.intermediates_named(facts.issuer.canonical).empty())
+            return;
+        if (!is_signed_by(*below.certificate, below.sha256, facts.spki_sha256, [&] { return &ca; })) return;
+        const std::string at = " (at CA " + facts.subject.text() + ")";
+        std::string fault = why_it_issues_nothing(ca);
+        if (fault.empty()) fault = "it has no basicConstraints with CA:TRUE";
+        if ((X509_get_extension_flags(&ca) & EXFLAG_INVALID) != 0) fault = "an extension of it does not decode";
+        found_.faulty_ca = !facts.malformed.empty()
+                               ? "malformed: " + facts.malformed + at
+                               : X509_verify_cert_error_string(X509_V_ERR_INVALID_CA) + at + ": " + fault;
     }
 
     // Adds a CA if it issued the one below and was not added before; returns whether it did.

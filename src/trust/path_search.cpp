@@ -223,6 +223,11 @@ PathAnswer PathSearch::run() {
     const auto& trusted = question_.trusted;
     if (std::any_of(trusted.begin(), trusted.end(), is_leaf) ? try_path() : extend()) return std::move(answer_);
     if (saw_a_path()) return std::move(answer_);
+    // OpenSSL takes the keys of certificates, not of CAs, for its issuers (RFC 3820).
+    if ((X509_get_extension_flags(question_.leaf.certificate) & EXFLAG_PROXY) != 0) {
+        answer_.detail = "it is a proxy certificate (it has proxyCertInfo), which is let in nowhere";
+        return std::move(answer_);
+    }
     answer_.detail = find_other_identifier();
     if (answer_.detail.empty()) answer_.detail = "no certificate at hand leads to this partner's trust anchor";
     return std::move(answer_);

@@ -114,6 +114,60 @@ CLAIM(an_anchor_that_issues_nothing_is_told_with_its_fault) {
     CHECK(said_by_lint(*policy).find("nothing that it issued") == std::string::npos);
 }
 
+CLAIM(an_intermediate_that_is_no_ca_is_told_with_its_fault) {
+    const auto root = test::issue(ca_spec("Root"), nullptr), stranger = test::issue(ca_spec("Stranger"), nullptr);
+    CertSpec no_signing = ca_spec("Sub"), version_1 = ca_spec("Sub"), end_entity = ca_spec("Sub"),
+             bare = ca_spec("Sub"), twice = ca_spec("Sub"), negative = ca_spec("Sub"), constrained = ca_spec("Sub");
+    no_signing.key_usage = "critical,digitalSignature";
+    version_1.version = 0;
+    end_entity.ca = false;
+    bare.basic_constraints = false;
+    twice.raw = {{"2.5.29.19", std::string("\x30\x03\x01\x01\xff", 5)}};
+    negative.basic_constraints = false;
+    negative.raw = {{"2.5.29.19", std::string("\x30\x06\x01\x01\xff\x02\x01\xff", 8)}};
+    constrained.raw = {{"2.5.29.30", std::string("\x30\x04\xa0\x02xx", 6)}};
+    const std::pair<CertSpec, const char*> rows[] = {
+        {no_signing, "invalid CA certificate (at CA CN=Sub): its keyUsage has no keyCertSign"},
+        {version_1, "invalid CA certificate (at CA CN=Sub): it has no basicConstraints with CA:TRUE"},
+        {end_entity, "invalid CA certificate (at CA CN=Sub): it has no basicConstraints with CA:TRUE"},
+        {bare, "invalid CA certificate (at CA CN=Sub): it has no basicConstraints with CA:TRUE"},
+        {twice, "malformed: "},
+        {negative, "CN=Sub"},
+        {constrained, "malformed: "},
+    };
+    Draft d;
+    const auto policy =
+        d.file("root.pem", root.cert_pem()).policy(partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor root.pem"));
+    for (const auto& [spec, fault] : rows) {
+        const auto sub = test::issue(spec, &root);
+        const auto refused = ask(*policy, test::issue(client_spec("api"), &sub), {&sub});
+        CHECK_EQUAL(verdict(refused), "not-verified");
+        CHECK_CONTAINS(refused.detail, fault);
+        CHECK_CONTAINS(refused.detail, "(at CA CN=Sub)");
+        // Not where it is of no CA of the policy, nor of one that did not issue the certificate.
+        const auto strange = test::issue(spec, &stranger);
+        CHECK_EQUAL(ask(*policy, test::issue(client_spec("api"), &strange), {&strange}).detail, "");
+        CHECK_EQUAL(ask(*policy, test::issue(client_spec("api"), &strange), {&sub}).detail, "");
+    }
+    const auto sub = test::issue(ca_spec("Sub"), &root);
+    CHECK_EQUAL(verdict(ask(*policy, test::issue(client_spec("api"), &sub), {&sub})), "granted acme");
+}
+
+CLAIM(a_proxy_certificate_is_told_that_it_is_one) {
+    CertSpec ca_of_proxies = ca_spec("Root");
+    ca_of_proxies.key_usage = "critical,keyCertSign";
+    const auto root = test::issue(ca_of_proxies, nullptr);
+    CertSpec spec = client_spec("api");
+    spec.extensions = {{NID_proxyCertInfo, "critical,language:id-ppl-inheritAll"}};
+    Draft d;
+    const auto policy =
+        d.file("root.pem", root.cert_pem()).policy(partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor root.pem"));
+    const auto refused = ask(*policy, test::issue(spec, &root));
+    CHECK_EQUAL(verdict(refused), "wrong-issuer");
+    CHECK_CONTAINS(refused.detail, "it is a proxy certificate");
+    CHECK_EQUAL(verdict(ask(*policy, test::issue(client_spec("api"), &root))), "granted acme");
+}
+
 CLAIM(a_ca_whose_end_cannot_be_read_is_malformed_and_not_expired) {
     const auto root = test::issue(ca_spec("Root"), nullptr), sub = test::issue(ca_spec("Sub"), &root);
     const auto odd_sub = with_odd_end(sub, root), odd_root = with_odd_end(root, root);

@@ -98,6 +98,7 @@ struct NearestCa {
     bool same_name_other_key = false;  // a CA above the leaf has the name of an anchor and another key
     bool is_too_deep = false;          // the chain is longer than a path may be
     std::string unknown_algorithm;     // a clause about a key or signature that this OpenSSL does not support
+    std::string faulty_ca;             // why an intermediate that issued a certificate of the path is no CA
 
     bool found() const { return is_leaf_itself || !ca_ids.empty(); }
     // SHA-256 of its SubjectPublicKeyInfo, by which a CA id begins; "" if there is none.
