@@ -128,6 +128,10 @@ CLAIM(gates_in_files_and_if_sections_are_reached_by_no_recursive_method) {
     DavSite dav({"d/f.secret", "other/h.txt"}, any + "<Directory \"@/d\">\n" + files + "</Directory>\n");
     CHECK_EQUAL(dav.ask(&w.globex, "DELETE", "/dav/other/"), 204);
     dav.refuses(&w.globex, "DELETE", "/dav/d/");
+    // Nor beside a folder whose name begins alike.
+    DavSite beside({"d/f.secret", "dx/h.txt"}, any + "<Directory \"@/d\">\n" + files + "</Directory>\n");
+    CHECK_EQUAL(beside.ask(&w.globex, "DELETE", "/dav/dx/"), 204);
+    beside.refuses(&w.globex, "DELETE", "/dav/d/");
     // A Location is merged after <Files>: it replaces the allow rules, and adds to the deny rules.
     const std::string location_of_all = location("/dav", "MTLSAllow any-partner");
     DavSite open({"d/f.secret"}, location_of_all + files);

@@ -99,6 +99,8 @@ CLAIM(explain_live_says_what_only_httpd_can_tell) {
     // A recursive method may reach the gate below.
     CHECK_CONTAINS(site.answer("acme", "/top", {"--method", "DELETE"}), "not known: whether DELETE reaches <Location");
     CHECK_EQUAL(site.answer("acme", "/top/secret/x", {"--method", "DELETE"}), "allow: granted");
+    CHECK_CONTAINS(site.answer("acme", "/if/x", {"--method", "DELETE"}), "not known: whether DELETE reaches <If");
+    CHECK_EQUAL(site.answer("acme", "/if2", {"--method", "DELETE"}), "allow: no gate covers the path");
     CHECK_EQUAL(site.answer("acme", "/own/acme", {}), "allow: granted");
     CHECK_CONTAINS(site.answer("acme", "/own/acme", {"--method", "DELETE"}), "not known: whether DELETE reaches <Loc");
     CHECK_EQUAL(site.answer("acme", "/top", {"--method", "TRACE"}),

@@ -77,9 +77,10 @@ struct GateSection {
     bool is_regex = false;  // <...Match> and <... ~>
     std::string path;       // as written; a regular expression for the *Match kinds
     std::string other;      // of kFiles, kIf, kOther: the line that begins it, as written
-    // Of kFiles and kIf: the Location or Directory around them, and the prefix of its path; else kServer.
+    // Of kFiles and kIf: the Location or Directory around them, and its path, or the prefix of a pattern; else kServer.
     Kind holder = Kind::kServer;
     std::string holder_prefix;
+    bool is_holder_literal = false;
     std::string literal_prefix;  // common prefix of all paths that it matches
     std::string authorization;   // its Require lines and other authorization settings as one text; only with Require
                                  // mtls-* or AuthType MTLS

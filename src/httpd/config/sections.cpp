@@ -84,10 +84,12 @@ void find_holder(const ap_directive_t& node, apr_pool_t* pool, GateSection& sect
         const bool is_location = equal_nocase(outer->directive, "<Location");
         if (!is_location && !equal_nocase(outer->directive, "<Directory")) continue;
         const char* args = outer->args;
-        const std::string_view path = ap_getword_conf(pool, &args);
+        std::string_view path = ap_getword_conf(pool, &args);
         if (!path.starts_with('/')) return;
+        if (path.ends_with('>')) path.remove_suffix(1);
         section.holder = is_location ? Kind::kLocation : Kind::kDirectory;
-        section.holder_prefix = wildcard_literal_prefix(path.ends_with('>') ? path.substr(0, path.size() - 1) : path);
+        section.holder_prefix = wildcard_literal_prefix(path);
+        section.is_holder_literal = section.holder_prefix.size() == path.size();
         return;
     }
 }

@@ -93,9 +93,21 @@ Cover covers(const MappedSection& section, const GateMap& map, const MappedHost&
     return covers(around, map, host, path) == Cover::kNo ? Cover::kNo : Cover::kMaybe;
 }
 
+// Whether a <Files> or <If> section may apply at `path` or below: it applies within the section around it alone.
+bool may_decide_below(const MappedSection& section, const MappedHost& host, const std::string& path) {
+    const bool is_in_location = section.around == Match::kPrefix;
+    const bool is_known = is_in_location || (section.around == Match::kDirectory && host.remaps.empty());
+    if (!is_known) return true;
+    const std::string here = is_in_location ? path : without_slash(host.document_root) + path;
+    const std::string around = without_slash(section.path_around);
+    return is_in(here, around) || is_below(here, around);
+}
+
 // Whether the section may cover a path below `path`.
 bool is_for_below(const MappedSection& section, const MappedHost& host, const std::string& path) {
-    if (!section.is_location && !section.is_directory) return false;
+    if (!section.is_location && !section.is_directory) {
+        return !section.title.starts_with("<Proxy") && may_decide_below(section, host, path);
+    }
     const bool is_mapped = host.remaps.empty() && !host.document_root.empty();
     if (section.is_directory && !is_mapped) return true;
     const std::string here = section.is_location ? path : without_slash(host.document_root) + path;
