@@ -21,6 +21,8 @@ CLANG_STANDARD = $(filter-out -fno-gnu-unique,$(STANDARD))
 # What a request costs is spread over many folders: these are optimized as a whole.
 LTO_FOLDERS := base certificate trust rules policy decide keeper ledger httpd/config httpd/tls httpd/decide httpd/tell httpd/request httpd/keeper
 LTO      := $(if $(findstring clang,$(CXX)),,-flto=auto -ffat-lto-objects)
+# Of objects that the module alone is made of, nobody needs machine code before it is linked.
+LTO_ONLY  = $(LTO:-ffat-lto-objects=)
 INCLUDES := -Iinclude
 TOOL_DEFINES := -DMTLS_AUTHZ_VERSION=\"$(VERSION)\"
 # All but src/httpd and the module record: it knows nothing of httpd. Each folder uses those before it.
@@ -234,7 +236,7 @@ E2E_OBJ      := $(call objects,plain,$(E2E_SRC))
 
 # The rings, proved: only src/httpd and the module record ever see httpd's headers.
 $(HTTPD_OBJ): EXTRA = $(HTTPD_FLAGS)
-$(LTO_FOLDERS:%=$(BUILD)/plain/src/%.o): OPTIMIZE = $(LTO)
+$(LTO_FOLDERS:%=$(BUILD)/plain/src/%.o): OPTIMIZE = $(if $(findstring /httpd/,$@),$(LTO_ONLY),$(LTO))
 $(foreach kind,plain san tsan,$(BUILD)/$(kind)/src/load.o): EXTRA = $(APR_FLAGS)
 $(foreach kind,plain san tsan,$(BUILD)/$(kind)/src/policy.o): EXTRA = $(CORE_DEFINES)
 $(foreach kind,plain san tsan,$(BUILD)/$(kind)/src/policy.o): $(SHARED_FILES)
