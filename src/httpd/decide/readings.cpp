@@ -37,10 +37,12 @@ struct Guards {
     std::string fronts;                    // accepted fronts, as text
     bool authorizes = false;               // Require mtls-* or AuthType MTLS
     std::vector<AuthorizingSection> authorizing;
+    bool is_unclear = false;  // a condition got no answer, and decides
 };
 
 // Whether `own` contains all checks of `other`.
 bool includes(const Guards& own, const Guards& other) {
+    if (own.is_unclear || other.is_unclear) return false;
     if ((other.is_gated || other.authorizes) && own.fronts != other.fronts) return false;
     if (other.is_gated && !(own.is_gated && own.rules == other.rules)) return false;
     return !other.authorizes || (own.authorizes && own.authorizing == other.authorizing);
@@ -95,12 +97,15 @@ public:
     Guards guards_of(const std::string& path) const {
         request_rec r = *request_;
         move_to(r, path);
+        RequestState& copy = request_state(&r);
+        copy.is_reading = true;
         if (ap_location_walk(&r) != OK) throw std::runtime_error("sections cannot be merged");
         ap_conf_vector_t* const located = r.per_dir_config;
         const auto unconditional = authorization_of(r);
         if (ap_if_walk(&r) != OK) throw std::runtime_error("sections cannot be merged");
         const DirConfig& config = dir_config(&r);
         Guards out;
+        out.is_unclear = copy.is_condition_refused && has_deciding_conditions(located);
         out.section = config.section;
         out.is_gated = has_gate(config) && gate_mode(config) == GateMode::kOn;
         if (out.is_gated) out.rules = rules_of(&r);
@@ -124,7 +129,6 @@ private:
     void move_to(request_rec& r, const std::string& path) const {
         apr_pool_t* const pool = pool_.get();
         r.pool = pool;
-        r.main = r.prev = nullptr;
         r.uri = apr_pstrdup(pool, path.c_str());
         r.parsed_uri.path = r.uri;
         r.per_dir_config = r.server->lookup_defaults;
@@ -147,6 +151,18 @@ private:
     bool has_authorization(const ap_conf_vector_t* section) const {
         return std::any_of(authorizers_.begin(), authorizers_.end(),
                            [section](module* m) { return ap_get_module_config(section, m) != nullptr; });
+    }
+
+    // Whether some <If> section here has authorization, settings of this module, or an <If> of its own.
+    bool has_deciding_conditions(const ap_conf_vector_t* config) const {
+        const auto& core = *static_cast<const core_dir_config*>(ap_get_core_module_config(config));
+        for (int i = 0; core.sec_if != nullptr && i < core.sec_if->nelts; ++i) {
+            const auto* const section = reinterpret_cast<ap_conf_vector_t**>(core.sec_if->elts)[i];
+            const auto& own = *static_cast<const core_dir_config*>(ap_get_core_module_config(section));
+            const bool has_own = ap_get_module_config(section, &mtls_authz_module) != nullptr;
+            if (has_own || own.sec_if != nullptr || has_authorization(section)) return true;
+        }
+        return false;
     }
 
     // The <If> sections with authorization that apply, by the same test as ap_if_walk().
@@ -184,6 +200,15 @@ private:
         return out;
     }
 };
+
+// The state of the SectionWalk's copy for which a condition (-U, -F) looks this request up. Null: none.
+RequestState* walk_around(const request_rec* r) noexcept {
+    for (r = r->main; r != nullptr; r = r->main) {
+        RequestState* const request = find_state(r);
+        if (request != nullptr && request->is_reading) return request;
+    }
+    return nullptr;
+}
 
 // The path as the client wrote it; nullopt if there is none.
 std::optional<std::string_view> path_as_written(const request_rec* r) noexcept {
@@ -327,6 +352,12 @@ PathReadings read_path(request_rec* r) {
         return out;
     }
     if (others->empty()) return out;
+    // A walk within a walk might have no end.
+    if (RequestState* const around = walk_around(r)) {
+        around->is_condition_refused = out.is_bad = true;
+        out.detail = "a condition of <If> looks it up for one reading of a path, and it can be read otherwise itself";
+        return out;
+    }
     const SectionWalk walk(r);
     const Guards own = walk.guards_of(r->uri);
     for (const std::string& reading : *others) {

@@ -70,9 +70,11 @@ struct RequestState {
     bool reaches_below = false;           // a recursive WebDAV method: grants must cover everything below
     bool overrides_method = false;        // a header of the client may replace the method in a backend
     bool fixups_done = false;
-    bool is_served = false;            // its handler has started; not set for GET and HEAD
-    bool is_listing = false;           // its handler lists a directory
-    std::optional<Reason> denied_for;  // why this module denied the request
+    bool is_served = false;             // its handler has started; not set for GET and HEAD
+    bool is_listing = false;            // its handler lists a directory
+    bool is_reading = false;            // a copy for another reading of a path, which is not served
+    bool is_condition_refused = false;  // of such a copy: a request that <If> looked up for it was denied unread
+    std::optional<Reason> denied_for;   // why this module denied the request
     Reason reason = Reason::kInternalError;
 };
 // Whether the request is neither a subrequest nor an internal redirect, as ap_is_initial_req() says.

@@ -1,0 +1,43 @@
+// Conditions and requirements that depend on the path, for paths that a backend may read otherwise.
+#include "claims.hpp"
+#include "world.hpp"
+
+using namespace test;
+
+namespace {
+
+void answers(Site& site, const Identity* who, const std::string& path, int status) {
+    check_equal(site.get(who, path).status, status, path, __FILE__, __LINE__);
+}
+
+}  // namespace
+
+CLAIM(a_condition_that_looks_a_path_up_ends_and_leads_around_no_gate) {
+    const World& w = world();
+    for (const char* condition :
+         {"-U %{REQUEST_URI}", "! -U '/maintenance;on'", "-U '/pub;v=1/on'", "-U '/pub/a.txt'"}) {
+        Site site;
+        for (const char* name : {"a.txt", "a;b.txt"}) site.httpd.write("htdocs/pub/" + std::string(name), "public");
+        site.start(location("/sec", "MTLSAllow partner acme") + "<If \"" + condition +
+                   "\">\nErrorDocument 404 none\n</If>\n");
+        for (const char* path : {"/pub/a.txt", "/pub/a;b.txt"}) answers(site, nullptr, path, 200);
+        for (const char* path : {"/pub;v=1/a.txt", "/pub/a.txt;a;b%3bc"}) answers(site, nullptr, path, 404);
+        for (const char* path : {"/sec/x", "/sec;/x", "/;/sec/x"}) answers(site, &w.globex, path, 403);
+        answers(site, &w.acme, "/sec/x;v", 404);
+        CHECK(site.httpd.error_log().find("Segmentation") == std::string::npos);
+    }
+    // A gate that depends on the answer.
+    Site gated;
+    for (const char* name : {"a.txt", "a;b.txt"}) gated.httpd.write("htdocs/pub/" + std::string(name), "public");
+    gated.start("<If \"-U %{REQUEST_URI}\">\nMTLSAllow partner acme\n</If>\n");
+    answers(gated, &w.acme, "/pub/a.txt", 200);
+    for (const char* path : {"/pub/a.txt", "/pub/a;b.txt", "/pub/a.txt;x%3by"}) answers(gated, &w.globex, path, 403);
+    // By the look-up's status the path itself is behind no gate, and its reading is.
+    Site asked;
+    asked.httpd.write("htdocs/pub/a.txt", "public");
+    asked.start(location("/asks;v/pub;x", "Require all denied") +
+                "<If \"%{IS_SUBREQ} == 'false' && -U '/asks;v%{REQUEST_URI}'\">\nMTLSAllow partner acme\n</If>\n");
+    answers(asked, &w.acme, "/pub/a.txt", 200);
+    answers(asked, &w.acme, "/pub/none", 404);
+    for (const char* path : {"/pub/a.txt", "/pub;x/a.txt"}) answers(asked, &w.globex, path, 403);
+}
