@@ -34,7 +34,7 @@ bool has_dot_segment(std::string_view path) {
     while (true) {
         const auto end = static_cast<std::size_t>(std::find_if(path.begin(), path.end(), is_separator) - path.begin());
         const std::string_view segment = path.substr(0, end);
-        const std::string_view plain = segment.substr(0, segment.find(';'));
+        const std::string_view plain = segment.substr(0, segment.find_first_of(";#?"));
         if (plain == "." || plain == "..") return true;
         if (end == path.size()) return false;
         path.remove_prefix(end + 1);
@@ -46,11 +46,11 @@ using Bytes = std::uint8_t __attribute__((vector_size(16)));
 
 static_assert(('.' | 1) == '/');
 
-// Not zero where a byte is a control character, one of `;`, `\`, `%`, or a dot or slash after a slash. `before`: the
-// byte before each.
+// Not zero where a byte is a control character, one of `;`, `\`, `%`, `#`, `?`, or a dot or slash after a slash.
+// `before`: the byte before each.
 Bytes odd_bytes(const Bytes& bytes, const Bytes& before) {
     return static_cast<Bytes>((bytes < 0x20) | (bytes == 0x7f) | (bytes == ';') | (bytes == '\\') | (bytes == '%') |
-                              (((bytes | 1) == '/') & (before == '/')));
+                              (bytes == '#') | (bytes == '?') | (((bytes | 1) == '/') & (before == '/')));
 }
 
 bool any(const Bytes& bytes) {
@@ -174,6 +174,9 @@ std::string without_authority(std::string_view path) {
     return slash == std::string_view::npos ? "/" : std::string(path.substr(slash));
 }
 
+// With RewriteRule ... [P,NE], mod_proxy sends httpd's decoded path as it is.
+std::string without_query(std::string_view path) { return std::string(path.substr(0, path.find_first_of("#?"))); }
+
 std::string decode_once(std::string_view path) {
     std::string out(path);
     out.resize(percent_decode(out).size());
@@ -187,8 +190,8 @@ void add_new(std::vector<std::string>& readings, std::string path) {
 // Adds every reading that these yield by any steps except decoding; false if there are more than kMostReadings.
 bool read_further(std::vector<std::string>& readings) {
     for (std::size_t i = 0; i < readings.size(); ++i) {
-        for (const auto step :
-             {cut_at_semicolons, slashes_for_backslashes, merge_slashes, remove_dot_segments, without_authority}) {
+        for (const auto step : {cut_at_semicolons, slashes_for_backslashes, merge_slashes, remove_dot_segments,
+                                without_authority, without_query}) {
             add_new(readings, step(readings[i]));
         }
         if (readings.size() > kMostReadings) return false;

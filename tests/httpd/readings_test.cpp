@@ -174,6 +174,33 @@ CLAIM(a_path_that_the_backend_gets_raw_is_decided_raw_too) {
     canonical.lets(&w.globex, "/a/acme//../globex/x");
 }
 
+// mod_rewrite does not escape the decoded path then: `%23` arrives as `#`, and nginx, node and others cut there.
+CLAIM(a_path_that_the_backend_gets_unescaped_is_read_up_to_its_fragment) {
+    const World& w = world();
+    Site site;
+    EchoBackend backend(site.httpd.next_port());
+    site.load("proxy").load("proxy_http").load("rewrite");
+    site.vhost("RewriteEngine On\nRewriteRule ^/(.*) " + backend.url() + "/$1 [P,NE]\n");
+    const std::string grant = "MTLSGrant GET /g/*/items /g/open/*\n";
+    site.start(grant + location("/a", "MTLSAllow partner acme") + location("/a/keys", "MTLSAllow none") +
+               location("/g", "MTLSAllow by-grant"));
+    const auto answers = [&](const Identity* who, const std::string& path, int status) {
+        check_equal(site.get(who, path).status, status, path, __FILE__, __LINE__);
+    };
+    CHECK_CONTAINS(site.get(nullptr, "/open/x%23y").body, "GET /open/x#y ");
+    for (const char* path : {"/a%23x", "/a%2523x", "/a%23/open", "/a;v%23", "/a%253fx", "/a%5ckeys%23"}) {
+        answers(nullptr, path, 403);
+        answers(&w.globex, path, 403);
+    }
+    answers(&w.acme, "/a/keys%23x", 403);
+    for (const char* path : {"/a/x%23y", "/a/%23/keys", "/a/b%2523", "/a/x%253fy", "/a/what%23"}) {
+        answers(&w.acme, path, 200);
+        answers(nullptr, path, 403);
+    }
+    for (const char* path : {"/g/5/items", "/g/open/5%23x"}) answers(&w.globex, path, 200);
+    answers(&w.globex, "/g/5%23/items", 403);
+}
+
 namespace {
 
 // An application behind CGI, which routes by REQUEST_URI and says what it got; everything is its own.

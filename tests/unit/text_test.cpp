@@ -158,15 +158,16 @@ CLAIM(incomplete_or_expanding_policy_text_is_refused) {
 }
 
 CLAIM(dot_segments_are_found_as_backends_read_them) {
-    for (const char* bad : {"/a/..;/b", "/a/.;x/b", "/a/%2e%2e/b", "/a/%252e%252e/b", "/a/..%2fb", "/a/..%5cb",
-                            "/a\\..\\b", "/..", "/a/%2e%2e;p/b", "/a/..%3bx/b", "/a%2f..%2fb"}) {
+    for (const char* bad :
+         {"/a/..;/b", "/a/.;x/b", "/a/%2e%2e/b", "/a/%252e%252e/b", "/a/..%2fb", "/a/..%5cb", "/a\\..\\b", "/..",
+          "/a/%2e%2e;p/b", "/a/..%3bx/b", "/a%2f..%2fb", "/a/..#b", "/a/..%3fb"}) {
         test::check(find_path_fault(bad) == PathFault::kDotSegment, bad, __FILE__, __LINE__);
     }
     for (const char* bad : {"/a\nb", "/a%00b", "/a%2500b", "/a\x7f"}) {
         test::check(find_path_fault(bad) == PathFault::kControlByte, bad, __FILE__, __LINE__);
     }
     for (const char* fine :
-         {"/", "*", "/a/b", "/a;b=c/d", "/a...b/..c/c..", "/a%b", "/100%", "/.well-known/x", "/a;..b"}) {
+         {"/", "*", "/a/b", "/a;b=c/d", "/a...b/..c/c..", "/a%b", "/100%", "/.well-known/x", "/a;..b", "/a#..b/?.c"}) {
         test::check(find_path_fault(fine) == PathFault::kNone, fine, __FILE__, __LINE__);
     }
 }
@@ -178,7 +179,7 @@ CLAIM(a_path_is_plain_unless_an_odd_byte_stands_somewhere) {
         CHECK(is_plain_path(plain));
         for (std::size_t at = 0; at < size; ++at) {
             std::string path = plain;
-            for (const char odd : {'\0', '\x1f', '\x7f', ';', '\\', '%'}) {
+            for (const char odd : {'\0', '\x1f', '\x7f', ';', '\\', '%', '#', '?'}) {
                 path[at] = odd;
                 CHECK(!is_plain_path(path));
             }
@@ -213,6 +214,12 @@ CLAIM(every_reading_of_a_path_is_found) {
     };
     for (const auto& [path, reading] : pairs) test::check(reads(path, reading), path, __FILE__, __LINE__);
     CHECK(!reads("/a%25252fb", "/a/b"));  // decoded three times
+    // A decoded path that reaches a backend unescaped ends at its query or fragment.
+    for (const char* path : {"/a#b/c", "/a?b#c", "/a%23b", "/a%253fb", "/a;x#/b"}) {
+        test::check(reads(path, "/a"), path, __FILE__, __LINE__);
+        CHECK(!reads(path, "/a/c"));
+    }
+    CHECK(!reads("/a%252523b", "/a"));
     CHECK_EQUAL(readings_of("/a/b.c/", PathForm::kDecoded)->size(), 1U);
     CHECK_EQUAL(readings_of("/100%", PathForm::kDecoded)->size(), 1U);
     // RFC 3986 5.2.4 keeps empty segments, httpd does not.

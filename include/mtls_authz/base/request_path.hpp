@@ -12,7 +12,8 @@ namespace mtls {
 enum class PathFault { kNone, kDotSegment, kControlByte };
 
 // `path` is httpd's decoded and normalised path. A dot segment is one that is `.` or `..` after path parameters
-// (`;...`) are cut off and `\`, `%2F`, `%5C`, `%3B` are read as backends read them (decoded up to twice).
+// (`;...`), query and fragment are cut off and `\`, `%2F`, `%5C`, `%3B`, `%23`, `%3F` are read as backends read them
+// (decoded up to twice).
 PathFault find_path_fault(std::string_view path);
 // True only if the path has no other reading and no fault; false for some paths that have neither. Fast; never throws.
 bool is_plain_path(std::string_view path) noexcept;
@@ -24,10 +25,10 @@ enum class PathForm {
 
 // Paths of well-behaved clients have fewer readings.
 constexpr std::size_t kMostReadings = 64;
-// Every path that some backend may make of this one: each segment cut at its first `;`, `\` as `/`, slashes merged, dot
-// segments removed (RFC 3986 5.2.4), `//HOST/` at the beginning read as an authority (4.2), each step applied or not,
-// in any order, and percent-decoded up to twice. A decoded path is among its own readings. Null: more than
-// kMostReadings.
+// Every path that some backend may make of this one: each segment cut at its first `;`, the path at its first `#` or
+// `?`, `\` as `/`, slashes merged, dot segments removed (RFC 3986 5.2.4), `//HOST/` at the beginning read as an
+// authority (4.2), each step applied or not, in any order, and percent-decoded up to twice. A decoded path is among its
+// own readings. Null: more than kMostReadings.
 std::optional<std::vector<std::string>> readings_of(std::string_view path, PathForm form);
 
 // Whether a path as the client sent it, after percent-decoding, has a segment that is `.` or `..`, or begins with two
