@@ -1,5 +1,6 @@
 // Conditions and requirements that depend on the path, for paths that a backend may read otherwise.
 #include "claims.hpp"
+#include "echo_backend.hpp"
 #include "world.hpp"
 
 using namespace test;
@@ -40,4 +41,44 @@ CLAIM(a_condition_that_looks_a_path_up_ends_and_leads_around_no_gate) {
     answers(asked, &w.acme, "/pub/a.txt", 200);
     answers(asked, &w.acme, "/pub/none", 404);
     for (const char* path : {"/pub/a.txt", "/pub;x/a.txt"}) answers(asked, &w.globex, path, 403);
+}
+
+CLAIM(requirements_that_depend_on_the_path_are_other_ones_for_another_reading) {
+    const World& w = world();
+    Site site;
+    EchoBackend backend(site.httpd.next_port());
+    for (const char* name : {"proxy", "proxy_http", "authz_user", "setenvif"}) site.load(name);
+    site.vhost(backend.pass("/", " nocanon"));
+    site.start(
+        "<AuthzProviderAlias expr open-ended \"%{REQUEST_URI} =~ m#^/alias/open/#\">\n</AuthzProviderAlias>\n"
+        "SetEnvIf Request_URI ^/env/open/ opened\n" +
+        location("/x",
+                 "<RequireAny>\nRequire expr \"%{REQUEST_URI} =~ m#^/x/open/#\"\nRequire mtls-partner "
+                 "acme\n</RequireAny>") +
+        location("/env", "<RequireAny>\nRequire env opened\nRequire mtls-partner acme\n</RequireAny>") +
+        location("/alias", "<RequireAny>\nRequire open-ended\nRequire mtls-partner acme\n</RequireAny>") +
+        "<LocationMatch \"^/u/(?<WHO>[^/;]+)/\">\nAuthType MTLS\nRequire user %{env:MATCH_WHO}\n</LocationMatch>\n" +
+        location("/not",
+                 "AuthType MTLS\n<RequireAll>\nRequire not expr \"%{REQUEST_URI} =~ m#^/not/closed/#\"\nRequire user "
+                 "acme\n</RequireAll>") +
+        location("/split", "AuthType MTLS") +
+        "<LocationMatch \"^/split/\">\nRequire expr \"%{REQUEST_URI} =~ m#^/split/open/#\"\n</LocationMatch>\n" +
+        location("/plain", "<RequireAny>\nRequire ip 192.0.2.1\nRequire mtls-partner acme\n</RequireAny>"));
+    for (const char* root : {"/x", "/env", "/alias"}) {
+        const std::string at = root;
+        answers(site, nullptr, at + "/closed/../open/x", 403);
+        answers(site, nullptr, at + "/closed%2f../open/x", 404);
+        answers(site, nullptr, at + "/open/x", 200);
+        answers(site, nullptr, at + "/closed/x", 403);
+        answers(site, &w.acme, at + "/closed/x", 200);
+    }
+    answers(site, &w.acme, "/u/globex/../acme/x", 403);
+    answers(site, &w.acme, "/u/acme/x", 200);
+    answers(site, &w.acme, "/u/globex/x", 403);
+    answers(site, &w.globex, "/split/closed/../open/x", 403);
+    answers(site, &w.globex, "/split/open/x", 200);
+    answers(site, &w.acme, "/not/closed/../open/x", 403);
+    // What does not depend on it is the same requirement.
+    for (const char* path : {"/plain/x;v", "/plain/y/../x"}) answers(site, &w.acme, path, 200);
+    answers(site, &w.globex, "/plain/x;v", 403);
 }

@@ -81,10 +81,11 @@ struct GateSection {
     Kind holder = Kind::kServer;
     std::string holder_prefix;
     bool is_holder_literal = false;
-    std::string literal_prefix;  // common prefix of all paths that it matches
-    std::string authorization;   // its Require lines and other authorization settings as one text; only with Require
-                                 // mtls-* or AuthType MTLS
-    bool authenticates = false;  // it has AuthType MTLS
+    std::string literal_prefix;     // common prefix of all paths that it matches
+    std::string authorization;      // its Require lines and other authorization settings as one text; only with Require
+                                    // mtls-* or AuthType MTLS
+    bool authenticates = false;     // it has AuthType MTLS
+    bool requires_by_path = false;  // of `authorization`, some line may answer otherwise for another path
     Where where;
     const server_rec* server = nullptr;
     const DirConfig* config =
@@ -144,20 +145,22 @@ struct State {
     Where event_command_at;
     std::optional<std::string> fetch_user;  // MTLSFetchUser
     Where fetch_user_at;
-    PolicyDatabase* database = nullptr;     // MTLSPolicyDatabase; null: none
-    std::string seen_file;                  // sighting file, written by the keeper; empty: none
-    HeaderKeys forwarded_keys;              // of what MTLSForward sets: removed from requests
-    bool authenticates = false;             // there is an AuthType MTLS
-    bool removes_path_headers = false;      // removes path-overriding headers from requests
-    bool filters_trailers = false;          // a filter removes forbidden fields from trailers
-    bool looked_for_merging = false;        // of trailers: MergeTrailers
-    bool uses_captures = false;             // some rule names a capture of a section's regular expression
-    std::vector<SectionPattern> patterns;   // named by such rules; NameReference counts them from 1
-    bool compares = false;                  // some gate is LogOnly
-    bool has_live_anchors = false;          // some virtual host has MTLSClientCA On or Quiet
-    bool has_cache = false;                 // some module may cache responses
-    bool has_actions = false;               // mod_actions may choose a program for a file
-    bool has_conditional_sections = false;  // of `sections`, some are <If>, <ElseIf> or <Else>
+    PolicyDatabase* database = nullptr;       // MTLSPolicyDatabase; null: none
+    std::string seen_file;                    // sighting file, written by the keeper; empty: none
+    HeaderKeys forwarded_keys;                // of what MTLSForward sets: removed from requests
+    bool authenticates = false;               // there is an AuthType MTLS
+    bool removes_path_headers = false;        // removes path-overriding headers from requests
+    bool filters_trailers = false;            // a filter removes forbidden fields from trailers
+    bool looked_for_merging = false;          // of trailers: MergeTrailers
+    bool uses_captures = false;               // some rule names a capture of a section's regular expression
+    std::vector<SectionPattern> patterns;     // named by such rules; NameReference counts them from 1
+    bool compares = false;                    // some gate is LogOnly
+    bool has_live_anchors = false;            // some virtual host has MTLSClientCA On or Quiet
+    bool has_cache = false;                   // some module may cache responses
+    bool has_actions = false;                 // mod_actions may choose a program for a file
+    bool requires_by_path = false;            // some Require line of some section may answer otherwise for another path
+    std::vector<std::string> path_providers;  // names of such Require lines
+    bool has_conditional_sections = false;    // of `sections`, some are <If>, <ElseIf> or <Else>
     // mod_cache's filters; null if it is not loaded.
     const ap_filter_rec_t* cache_save = nullptr;
     const ap_filter_rec_t* cache_save_subrequest = nullptr;

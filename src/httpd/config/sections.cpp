@@ -97,15 +97,31 @@ void find_holder(const ap_directive_t& node, apr_pool_t* pool, GateSection& sect
 constexpr std::string_view kAuthorization[] = {"Require", "<Require", "<Limit", "Auth",
                                                "Satisfy", "Allow",    "Deny",   "Order"};
 
-std::string authorization_text(const ap_directive_t* node) {
+// Whether a line of authorization may answer otherwise for another path.
+bool may_depend_on_path(const ap_directive_t& d) {
+    const std::string_view args = d.args != nullptr ? d.args : "";
+    if (equal_nocase(d.directive, "Allow") || equal_nocase(d.directive, "Deny")) {
+        return args.find("env=") != std::string_view::npos;
+    }
+    if (!equal_nocase(d.directive, "Require")) return false;
+    const auto words = config_words(args);
+    const std::size_t first = !words.empty() && equal_nocase(words[0], "not") ? 1 : 0;
+    const auto& names = state().path_providers;
+    return args.find("%{") != std::string_view::npos ||
+           (words.size() > first && std::find(names.begin(), names.end(), words[first]) != names.end());
+}
+
+// `by_path`: set if some line may depend on the path.
+std::string authorization_text(const ap_directive_t* node, bool& by_path) {
     std::string out;
     for (; node != nullptr; node = node->next) {
         const std::string_view name = node->directive;
         const bool decides = std::any_of(std::begin(kAuthorization), std::end(kAuthorization),
                                          [name](std::string_view start) { return starts_nocase(name, start); });
         if (!decides) continue;
+        by_path = by_path || may_depend_on_path(*node);
         out += lower(name) + ' ' + (node->args != nullptr ? node->args : "") + '\n';
-        if (node->first_child != nullptr) out += authorization_text(node->first_child) + ">\n";
+        if (node->first_child != nullptr) out += authorization_text(node->first_child, by_path) + ">\n";
     }
     return out;
 }
@@ -165,10 +181,25 @@ GateSection& section_of(cmd_parms* cmd, DirConfig& config) {
     return section;
 }
 
+void note_path_requirements() {
+    State& s = state();
+    s.path_providers = {"expr", "env"};
+    for_every_directive([&s](const ap_directive_t& d) {
+        const auto words = config_words(d.args != nullptr ? d.args : "");
+        // <AuthzProviderAlias PROVIDER NAME ...> and LuaAuthzProvider NAME ...
+        const std::size_t at = equal_nocase(d.directive, "<AuthzProviderAlias") ? 1 : 0;
+        const bool names_one = at == 1 || equal_nocase(d.directive, "LuaAuthzProvider");
+        if (names_one && words.size() > at) s.path_providers.push_back(words[at].substr(0, words[at].find('>')));
+    });
+    s.requires_by_path = is_any_directive(may_depend_on_path);
+}
+
 GateSection& authorizing_section(cmd_parms* cmd, DirConfig& config) {
     GateSection& section = section_of(cmd, config);
     const ap_directive_t* const node = enclosing_section(cmd);
-    if (node != nullptr && section.authorization.empty()) section.authorization = authorization_text(node->first_child);
+    if (node != nullptr && section.authorization.empty()) {
+        section.authorization = authorization_text(node->first_child, section.requires_by_path);
+    }
     config.authorizer = &section;
     return section;
 }

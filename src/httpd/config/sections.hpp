@@ -24,5 +24,7 @@ GateSection& make_section(cmd_parms* cmd, const DirConfig& config);
 GateSection& section_of(cmd_parms* cmd, DirConfig& config);
 // The same for a section with Require mtls-* or AuthType MTLS, with or without rules of a gate.
 GateSection& authorizing_section(cmd_parms* cmd, DirConfig& config);
+// From pre_config: looks in the tree of directives for authorization that depends on the path.
+void note_path_requirements();
 
 }  // namespace mtls::httpd

@@ -19,12 +19,14 @@ namespace mtls::httpd {
 
 namespace {
 
-// One section's authorization; equal if it is the same section, or has the same text.
+// One section's authorization; equal if it is the same section, or has the same text, and asks nothing about the path.
 struct AuthorizingSection {
     const ap_conf_vector_t* section = nullptr;  // null: not known which, and equal to no other
     std::string_view text;                      // empty: not available
+    bool depends_on_path = false;               // equal to no other
 
     bool operator==(const AuthorizingSection& other) const {
+        if (depends_on_path || other.depends_on_path) return false;
         return (section != nullptr && section == other.section) || (!text.empty() && text == other.text);
     }
 };
@@ -82,6 +84,13 @@ bool covers(const core_dir_config& section, const char* path, const char* merged
     const std::string_view own = section.d, text = merged;
     return text.starts_with(own) &&
            (own.empty() || own.ends_with('/') || text.size() == own.size() || text[own.size()] == '/');
+}
+
+AuthorizingSection describe_section(const ap_conf_vector_t* section) {
+    const auto* const own = static_cast<const DirConfig*>(ap_get_module_config(section, &mtls_authz_module));
+    const GateSection* const gate = own != nullptr ? own->section : nullptr;
+    const std::string_view text = gate != nullptr ? gate->authorization : "";
+    return {section, text, text.empty() ? state().requires_by_path : gate->requires_by_path};
 }
 
 // Asks httpd, with a copy of the request, which sections it would merge for other paths. Skips <Directory> and <Files>:
@@ -177,7 +186,7 @@ private:
             const char* fault = nullptr;
             const bool has_condition = (own.condition_ifelse & AP_CONDITION_IF) != 0;
             is_taken = !has_condition || ap_expr_exec(&r, own.condition, &fault) > 0;
-            if (is_taken && has_authorization(section)) out.push_back({section, {}});
+            if (is_taken && has_authorization(section)) out.push_back(describe_section(section));
         }
         return out;
     }
@@ -192,10 +201,7 @@ private:
         for (int i = 0; i < server.sec_url->nelts; ++i) {
             ap_conf_vector_t* const section = reinterpret_cast<ap_conf_vector_t**>(server.sec_url->elts)[i];
             const auto& core = *static_cast<const core_dir_config*>(ap_get_core_module_config(section));
-            if (!has_authorization(section) || !covers(core, path, merged)) continue;
-            const auto* const own = static_cast<const DirConfig*>(ap_get_module_config(section, &mtls_authz_module));
-            const GateSection* const gate = own != nullptr ? own->section : nullptr;
-            out.push_back({section, gate != nullptr ? std::string_view(gate->authorization) : ""});
+            if (has_authorization(section) && covers(core, path, merged)) out.push_back(describe_section(section));
         }
         return out;
     }

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "httpd/config/config_tree.hpp"
+#include "httpd/config/sections.hpp"
 #include "httpd/decide/policy_checks.hpp"
 #include "httpd/keeper/database.hpp"
 #include "httpd/keeper/events.hpp"
@@ -295,6 +296,7 @@ extern "C" int on_pre_config(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*) {
         start_reading(pconf);
         hook_caching();
         hook_handlers();
+        note_path_requirements();
         state().has_actions = ap_find_linked_module("mod_actions.c") != nullptr && is_any_directive(may_set_action);
         if (is_any_directive(authenticates_by_certificate)) hook_path_overrides();
         return OK;
