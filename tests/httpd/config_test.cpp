@@ -225,6 +225,64 @@ CLAIM(a_directorys_gate_that_a_location_replaces_is_warned_of) {
     d.is_silent_about(below + "<Location /x>\nMTLSEnv All\n</Location>\n", said);
 }
 
+CLAIM(a_gate_that_a_later_wide_section_replaces_is_warned_of_whatever_its_pattern) {
+    Draft d;
+    d.httpd.load("proxy");
+    d.httpd.load("proxy_http");
+    const auto section = [](const std::string& kind, const std::string& of, const std::string& lines) {
+        return "<" + kind + " " + of + ">\n" + lines + "\n</" + kind + ">\n";
+    };
+    const std::string narrow = "MTLSAllow partner p", any = "MTLSAllow any-partner";
+    const std::string wide = location("/", any), said = "replaces the gate of ";
+    for (const auto& [kind, of] : {std::pair("LocationMatch", "^/admin"), std::pair("Location", "~ ^/admin"),
+                                   std::pair("Location", "/adm*"), std::pair("LocationMatch", "secret$")}) {
+        const std::string gate = section(kind, of, narrow);
+        d.warns(partner("") + gate + wide, said);
+        d.is_silent_about(partner("") + wide + gate, said);
+        d.is_silent_about(partner("") + gate + location("/other", any), said);
+        d.is_silent_about(partner("") + gate + location("/", narrow), said);
+    }
+    for (const auto& [kind, of] : {std::pair("Files", "secret.html"), std::pair("FilesMatch", "^secret"),
+                                   std::pair("Proxy", "http://127.0.0.1:1/admin")}) {
+        const std::string gate = section(kind, of, narrow);
+        d.warns(partner("") + gate + wide, " are not asked: <Location /> at ");
+        d.is_silent_about(partner("") + gate + location("/other", any), " are not asked");
+    }
+    const std::string gate = partner("") + location("/admin", narrow);
+    d.warns(gate + section("LocationMatch", "^/", any), said + "<Location /admin>");
+    d.is_silent_about(gate + section("LocationMatch", "\"^/.*[.]gif$\"", any), said);
+    d.warns(gate + section("If", "\"true\"", any), "put these rules into a <Location /> before that one");
+    d.is_silent_about(gate + section("If", "\"-R '192.0.2.1'\"", any), said);
+}
+
+CLAIM(a_gate_that_no_path_can_meet_is_warned_of) {
+    Draft d;
+    for (const auto& [path, message] :
+         {std::pair("\"/My%20Files\"", "write the character instead of '%20'"), std::pair("/adm//x", "merges slashes"),
+          std::pair("/adm/./x", "removes '.'"), std::pair("/adm/..", "removes '.'"), std::pair("adm", "begin with '/'"),
+          std::pair("/adm?q=1", "look at the query in an <If>")}) {
+        d.warns(partner("") + location(path, "MTLSAllow partner p"), message);
+        d.warns(partner("") + location(path, "Require mtls-partner p"), " never applies: ");
+    }
+    for (const char* path : {"\"/My Files\"", "/adm/x", "/a%2fb", "/100%", "/w?ld/*/x", "/a..b/.well-known", "/adm;v=1",
+                             "http://localhost/adm", "\"*\""}) {
+        d.is_silent_about(partner("") + location(path, "MTLSAllow partner p"), " never applies");
+    }
+}
+
+CLAIM(a_tunnel_past_the_gates_is_warned_of) {
+    Draft d;
+    d.httpd.load("proxy");
+    d.httpd.load("proxy_http");
+    const std::string gate = partner("") + location("/x", "MTLSAllow partner p");
+    const std::string pass = "ProxyPass / http://127.0.0.1:1/ ", said = "write upgrade=websocket";
+    d.warns(gate + pass + "upgrade=ANY\n", "ProxyPass with upgrade=ANY beside gates: ");
+    d.warns(gate + pass + "upgrade=h2c\n", said);
+    d.is_silent_about(gate + pass + "upgrade=websocket\n", said);
+    d.is_silent_about(gate + pass + "\n", said);
+    d.is_silent_about(partner("") + pass + "upgrade=ANY\n", said);
+}
+
 CLAIM(what_is_suspicious_is_warned_of_with_its_place) {
     Draft d;
     d.warns(partner("") + location("/x/y", "MTLSAllow any-partner") + location("/x", "MTLSAllow partner p"),

@@ -1,6 +1,7 @@
 #include "httpd/start/section_checks.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "httpd/config/config.hpp"
 #include "httpd/config/config_tree.hpp"
@@ -48,22 +49,62 @@ bool is_wider(const DirConfig& later, const DirConfig& earlier) {
     });
 }
 
+bool is_always_true(const GateSection& s) {
+    return s.kind == Kind::kIf && s.holder == Kind::kServer && (s.other == "<If \"true\">" || s.other == "<If true>");
+}
+
+// The path at and below which the section applies to every request; nothing if some condition is left.
+std::optional<std::string_view> covered_path(const GateSection& s) {
+    if (is_literal_location(s)) return s.path;
+    if (is_always_true(s)) return "/";
+    const bool is_prefix = s.kind == Kind::kLocationMatch && s.path == "^" + s.literal_prefix;
+    return is_prefix ? std::optional<std::string_view>(s.literal_prefix) : std::nullopt;
+}
+
+// Whether `late` is merged after `early`, which is written before it, and applies wherever that does.
+bool replaces(const GateSection& late, const GateSection& early) {
+    const auto over = covered_path(late);
+    if (!over || !replaces_rules(*late.config)) return false;
+    if (is_literal_location(late) && is_literal_location(early)) {
+        return over->size() < early.path.size() && covers(*over, early.path);
+    }
+    // A pattern that comes first is a part of what its literal prefix covers.
+    return is_wider(*late.config, *early.config) && (*over == "/" || covers(*over, early.literal_prefix));
+}
+
+// Virtual hosts inherit what was said of the main server.
+void warn_once(Findings& findings, const Where& where, const std::string& text) {
+    const bool is_said =
+        std::any_of(findings.begin(), findings.end(), [&](const Diagnostic& other) { return other.message == text; });
+    if (!is_said) warn(findings, where, text);
+}
+
 // httpd merges Locations in order of appearance, not by length: a later, shorter one replaces a longer one.
 void check_order(const std::vector<const GateSection*>& sections, Findings& findings) {
     for (std::size_t i = 0; i < sections.size(); ++i) {
         const GateSection& early = *sections[i];
-        if (!is_literal_location(early) || !is_enforced(*early.config)) continue;
-        for (std::size_t j = i + 1; j < sections.size(); ++j) {
+        const bool is_location = early.kind == Kind::kLocation || early.kind == Kind::kLocationMatch;
+        if (!is_location || !is_enforced(*early.config)) continue;
+        for (std::size_t j = 0; j < sections.size(); ++j) {
             const GateSection& late = *sections[j];
-            const bool shorter =
-                is_literal_location(late) && late.path.size() < early.path.size() && covers(late.path, early.path);
-            if (!shorter || !replaces_rules(*late.config)) continue;
-            const std::string what = "this later, shorter section replaces the gate of " + early.title() + " at " +
-                                     early.where.str() + " with '" + rules_text(*late.config) +
-                                     "': Locations count in order of appearance; put it before that one";
-            const bool wider = is_wider(*late.config, *early.config);
-            (wider ? fail : warn)(findings, late.where,
-                                  what + (wider ? " (an error, since it lets in more than that one)" : ""));
+            if ((j <= i && late.kind != Kind::kIf) || !replaces(late, early)) continue;
+            const std::string what = "replaces the gate of " + early.title() + " at " + early.where.str() + " with '" +
+                                     rules_text(*late.config) + "': ";
+            const std::string order = "Locations count in order of appearance; put it before that one";
+            if (late.kind == Kind::kIf) {
+                warn_once(
+                    findings, late.where,
+                    "this section " + what +
+                        "<If> is merged after all Locations; put these rules into a <Location /> before that one");
+            } else if (!is_literal_location(late) || !is_literal_location(early)) {
+                warn_once(findings, late.where, "this later section " + what + order);
+            } else if (is_wider(*late.config, *early.config)) {
+                fail(
+                    findings, late.where,
+                    "this later, shorter section " + what + order + " (an error, since it lets in more than that one)");
+            } else {
+                warn(findings, late.where, "this later, shorter section " + what + order);
+            }
         }
     }
 }
@@ -78,28 +119,48 @@ std::string url_of(const server_rec* s, const std::string& folder) {
     return is_below(root, path) ? std::string(path.substr(root.size())) : "";
 }
 
-// Locations are merged after Directories, and replace their rules.
+// Locations are merged after Directories, Files and Proxy sections, and replace their rules.
 void check_hidden(const server_rec* s, const std::vector<const GateSection*>& sections, Findings& findings) {
     for (const GateSection* hidden : sections) {
-        const bool is_folder = hidden->kind == Kind::kDirectory || hidden->kind == Kind::kDirectoryMatch;
-        if (!is_folder || hidden->config->allow == nullptr || !is_enforced(*hidden->config)) continue;
+        const bool is_before = hidden->kind == Kind::kDirectory || hidden->kind == Kind::kDirectoryMatch ||
+                               hidden->kind == Kind::kFiles || hidden->kind == Kind::kOther;
+        if (!is_before || hidden->config->allow == nullptr || !is_enforced(*hidden->config)) continue;
         const bool is_literal =
             hidden->kind == Kind::kDirectory && hidden->literal_prefix.size() == hidden->path.size();
         const std::string url = is_literal ? url_of(s, hidden->path) : "";
         const auto over = std::find_if(sections.rbegin(), sections.rend(), [&](const GateSection* location) {
-            return is_literal_location(*location) && replaces_rules(*location->config) &&
-                   (location->path == "/" || (!url.empty() && covers(location->path, url)));
+            const auto path = location->kind == Kind::kIf ? std::nullopt : covered_path(*location);
+            return path && replaces_rules(*location->config) && (*path == "/" || (!url.empty() && covers(*path, url)));
         });
         if (over == sections.rend()) continue;
         const std::string text = "the rules of " + hidden->title() + " are not asked" +
-                                 ((*over)->path == "/" ? "" : " at " + url) + ": " + (*over)->title() + " at " +
+                                 (*covered_path(**over) == "/" ? "" : " at " + url) + ": " + (*over)->title() + " at " +
                                  (*over)->where.str() + " is merged after it, and replaces them with '" +
                                  rules_text(*(*over)->config) + "'; write them into a Location after that one";
-        // Virtual hosts inherit both.
-        const bool is_said = std::any_of(findings.begin(), findings.end(),
-                                         [&](const Diagnostic& other) { return other.message == text; });
-        if (!is_said) warn(findings, hidden->where, text);
+        warn_once(findings, hidden->where, text);
     }
+}
+
+// Why httpd's path, decoded and normalised, never begins as this one; "" if it may.
+std::string never_matches(const std::string& path) {
+    if (path.find(':') != std::string::npos || path.starts_with('*')) return "";  // a forward proxy's URL; OPTIONS *
+    if (!path.starts_with('/')) return "paths begin with '/'";
+    if (path.find("//") != std::string::npos) return "httpd merges slashes before it looks for sections: write one";
+    if (has_removed_segment(path))
+        return "httpd removes '.' and '..' before it looks for sections: write the path without";
+    if (path.find('=', std::min(path.find('?'), path.size())) != std::string::npos) {
+        return "the query is no part of the path: write the path alone, and look at the query in an <If>";
+    }
+    for (std::size_t at = path.find('%'); at != std::string::npos; at = path.find('%', at + 1)) {
+        const std::string code = path.substr(at + 1, 2);
+        const bool is_escape = code.size() == 2 && hex_digit(code[0]) >= 0 && hex_digit(code[1]) >= 0;
+        // With AllowEncodedSlashes NoDecode, slashes stay as they are.
+        if (is_escape && !equal_nocase(code, "2f")) {
+            return "httpd decodes the path before it looks for sections: write the character instead of '%" + code +
+                   "', in quotes if it is a blank";
+        }
+    }
+    return "";
 }
 
 void check_section(const GateSection& section, Findings& findings) {
@@ -107,6 +168,13 @@ void check_section(const GateSection& section, Findings& findings) {
         warn(findings, section.where,
              "MTLSAuthz LogOnly: " + section.title() + " lets everybody through; it only logs what it would deny");
     }
+    const std::string fault = section.kind == Kind::kLocation ? never_matches(section.path) : "";
+    if (!fault.empty()) warn(findings, section.where, section.title() + " never applies: " + fault);
+}
+
+// Of mod_proxy: by which a client may begin a tunnel in which it speaks HTTP again.
+bool is_wide_upgrade(const std::string& word) {
+    return equal_nocase(word, "upgrade=ANY") || equal_nocase(word, "upgrade=*") || equal_nocase(word, "upgrade=h2c");
 }
 
 // Checks directives of other modules that affect the gates of one server. `asked_elsewhere`: virtual hosts that inherit
@@ -130,6 +198,15 @@ void check_surroundings(const server_rec* s, const std::vector<const GateSection
                  "CacheEnable beside gates: nothing that a gate decided is stored, but what was "
                  "stored before the gate was there, or by another virtual host of this name, is served without "
                  "asking it; CacheQuickHandler Off lets the gate decide first");
+        }
+        const auto upgrade = std::find_if(words.begin(), words.end(), is_wide_upgrade);
+        if (upgrade != words.end() &&
+            (starts_nocase(d.directive, "ProxyPass") || equal_nocase(d.directive, "ProxySet") ||
+             equal_nocase(d.directive, "BalancerMember"))) {
+            warn(findings, place_of(&d),
+                 std::string(d.directive) + " with " + *upgrade +
+                     " beside gates: by a tunnel for h2c, a client asks the backend for every path, and no gate is "
+                     "asked; write upgrade=websocket");
         }
         const bool local_403 = equal_nocase(d.directive, "ErrorDocument") && words.size() == 2 && words[0] == "403" &&
                                words[1].starts_with('/');
