@@ -46,11 +46,13 @@ using Bytes = std::uint8_t __attribute__((vector_size(16)));
 
 static_assert(('.' | 1) == '/');
 
-// Not zero where a byte is a control character, one of `;`, `\`, `%`, `#`, `?`, or a dot or slash after a slash.
-// `before`: the byte before each.
+static_assert((';' | 0x44) == 0x7f && ('?' | 0x44) == 0x7f && ('{' | 0x44) == 0x7f);
+
+// Not zero where a byte is a control character, one of `;`, `?`, `{`, `#`, `\`, `%`, or a dot or slash after a slash.
+// `before`: the byte before each. `{` has no other reading, but costs one comparison less.
 Bytes odd_bytes(const Bytes& bytes, const Bytes& before) {
-    return static_cast<Bytes>((bytes < 0x20) | (bytes == 0x7f) | (bytes == ';') | (bytes == '\\') | (bytes == '%') |
-                              (bytes == '#') | (bytes == '?') | (((bytes | 1) == '/') & (before == '/')));
+    return static_cast<Bytes>((bytes < 0x20) | ((bytes | 0x44) == 0x7f) | (bytes == '#') | (bytes == '\\') |
+                              (bytes == '%') | (((bytes | 1) == '/') & (before == '/')));
 }
 
 bool any(const Bytes& bytes) {

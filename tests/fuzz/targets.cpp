@@ -135,7 +135,7 @@ void path(std::string_view input) {
     const auto pattern = mtls::PathPattern::parse(input.substr(0, split));
     const std::string_view path = input.substr(split + 1);
     const auto is_odd = [](char c) {
-        return std::string_view(";\\%#?\x7f").find(c) != std::string_view::npos || (c >= 0 && c < ' ');
+        return std::string_view(";?{#\\%\x7f").find(c) != std::string_view::npos || (c >= 0 && c < ' ');
     };
     const bool is_plain = path.starts_with('/') && std::none_of(path.begin(), path.end(), is_odd) &&
                           path.find("/.") == std::string_view::npos && path.find("//") == std::string_view::npos;
