@@ -28,7 +28,7 @@ struct Identification {
     Reason reason = Reason::kInternalError;
     const Partner* partner = nullptr;     // null if not identified
     std::optional<Identity> identity;     // the first match in file order
-    std::vector<const Partner*> claimed;  // if not identified: the partners that the certificate names; at most kMostClaimed
+    std::vector<const Partner*> claimed;  // if not identified: whom the certificate names; at most kMostClaimed
     std::optional<Identity> claimed_identity;
     std::string detail;
 
