@@ -87,8 +87,8 @@ std::string distrust(const request_rec* r, const Caller& own, const Partner& par
         return "a request has upgraded the connection (Upgrade: h2c): what comes now is perhaps from the front's "
                "client, through a tunnel; let the front remove Upgrade, or set H2Upgrade off";
     }
-    const std::string fault = partner.front()->networks.empty() ? distrust_by_certificate(own, partner)
-                                                                : distrust_by_network(r, own, partner);
+    std::string fault = partner.front()->networks.empty() ? distrust_by_certificate(own, partner)
+                                                          : distrust_by_network(r, own, partner);
     if (!fault.empty()) return fault;
     // Use the connection's address: mod_remoteip changes only the request's, to that of the proxy's client.
     const std::string objection = partner.network_objection(raw_address(r->connection->client_addr));

@@ -89,8 +89,8 @@ bool covers(const core_dir_config& section, const char* path, const char* merged
 AuthorizingSection describe_section(const ap_conf_vector_t* section) {
     const auto* const own = static_cast<const DirConfig*>(ap_get_module_config(section, &mtls_authz_module));
     const GateSection* const gate = own != nullptr ? own->section : nullptr;
-    const std::string_view text = gate != nullptr ? std::string_view(gate->authorization) : "";
-    return {section, text, text.empty() ? state().requires_by_path : gate->requires_by_path};
+    if (gate == nullptr || gate->authorization.empty()) return {section, {}, state().requires_by_path};
+    return {section, gate->authorization, gate->requires_by_path};
 }
 
 // Asks httpd, with a copy of the request, which sections it would merge for other paths. Skips <Directory> and <Files>:

@@ -88,22 +88,22 @@ void check_order(const std::vector<const GateSection*>& sections, Findings& find
         for (std::size_t j = 0; j < sections.size(); ++j) {
             const GateSection& late = *sections[j];
             if ((j <= i && late.kind != Kind::kIf) || !replaces(late, early)) continue;
-            const std::string what = "replaces the gate of " + early.title() + " at " + early.where.str() + " with '" +
-                                     rules_text(*late.config) + "': ";
-            const std::string order = "Locations count in order of appearance; put it before that one";
-            if (late.kind == Kind::kIf) {
-                warn_once(
-                    findings, late.where,
-                    "this section " + what +
-                        "<If> is merged after all Locations; put these rules into a <Location /> before that one");
-            } else if (!is_literal_location(late) || !is_literal_location(early)) {
-                warn_once(findings, late.where, "this later section " + what + order);
+            const bool is_if = late.kind == Kind::kIf;
+            const bool are_literal = is_literal_location(late) && is_literal_location(early);
+            std::string told = is_if         ? "this section "
+                               : are_literal ? "this later, shorter section "
+                                             : "this later section ";
+            told += "replaces the gate of " + early.title() + " at " + early.where.str() + " with '" +
+                    rules_text(*late.config) + "': ";
+            told += is_if ? "<If> is merged after all Locations; put these rules into a <Location /> before that one"
+                          : "Locations count in order of appearance; put it before that one";
+            if (is_if || !are_literal) {
+                warn_once(findings, late.where, told);
             } else if (is_wider(*late.config, *early.config)) {
-                fail(
-                    findings, late.where,
-                    "this later, shorter section " + what + order + " (an error, since it lets in more than that one)");
+                told += " (an error, since it lets in more than that one)";
+                fail(findings, late.where, told);
             } else {
-                warn(findings, late.where, "this later, shorter section " + what + order);
+                warn(findings, late.where, told);
             }
         }
     }
