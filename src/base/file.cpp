@@ -200,7 +200,8 @@ std::string read_pieces(const std::string& path, std::size_t limit, const FileTr
     if (!S_ISREG(info.st_mode)) return "is not a regular file";
     if (trust != nullptr) {
         const auto components = walked != nullptr ? walk(path, *walked) : walk(path);
-        if (components.empty() || !same_file(components.back().info, info)) return "changes while it is read";
+        if (components.empty()) return std::strerror(ENOENT);  // removed since it was opened
+        if (!same_file(components.back().info, info)) return "changes while it is read";
         const std::string fault = trust_fault_of(components, *trust);
         if (!fault.empty()) return "is not safe: " + fault;
     }
