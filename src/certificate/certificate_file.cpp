@@ -4,6 +4,8 @@
 #include <openssl/pkcs12.h>
 #include <openssl/pkcs7.h>
 
+#include <algorithm>
+#include <new>
 #include <string_view>
 
 #include "mtls_authz/base/text.hpp"
@@ -156,6 +158,16 @@ Result<std::vector<X509Ptr>> decode_certificates(const std::string& content, Wra
     if (trim(content).starts_with('{')) out.instead = kJson;
     if (out.certificates.empty()) return Error{out.instead != nullptr ? out.instead : kNone};
     return std::move(out.certificates);
+}
+
+std::string encode_certificates(const std::vector<X509Ptr>& certificates) {
+    const BioPtr out(BIO_new(BIO_s_mem()));
+    for (const X509Ptr& certificate : certificates) {
+        if (!out || PEM_write_bio_X509(out.get(), certificate.get()) != 1) throw std::bad_alloc();
+    }
+    char* text = nullptr;
+    const long size = out ? BIO_get_mem_data(out.get(), &text) : 0;
+    return {text, static_cast<std::size_t>(std::max(0L, size))};
 }
 
 std::string describe_no_crl(const std::string& content) {

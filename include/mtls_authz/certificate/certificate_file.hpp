@@ -20,6 +20,9 @@ enum class Wrapping {
 // settings (TRUSTED CERTIFICATE) are dropped; an error if they exclude client certificates.
 Result<std::vector<X509Ptr>> decode_certificates(const std::string& content, Wrapping wrapping = Wrapping::kAny);
 
+// The certificates as PEM, one behind the other.
+std::string encode_certificates(const std::vector<X509Ptr>& certificates);
+
 // Completes the sentence "FILE ..." about a file that holds no CRL: what it is instead, and what to do with it. Empty
 // if that is not known.
 std::string describe_no_crl(const std::string& content);

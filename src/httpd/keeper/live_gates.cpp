@@ -1,13 +1,12 @@
 #include "httpd/keeper/live_gates.hpp"
 
-#include <openssl/pem.h>
-
 #include <algorithm>
 #include <iterator>
 #include <set>
 
 #include "httpd/config/config_tree.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/certificate_file.hpp"
 
 namespace mtls::httpd {
 
@@ -158,16 +157,6 @@ std::vector<std::string> foreign_translators() {
     return out;
 }
 
-std::string certificates_of(const ServerCas& cas) {
-    const std::unique_ptr<BIO, FreeWith<BIO_free>> out(BIO_new(BIO_s_mem()));
-    for (const X509Ptr& ca : cas.certificates) {
-        if (!out || PEM_write_bio_X509(out.get(), ca.get()) != 1) throw std::bad_alloc();
-    }
-    char* text = nullptr;
-    const long size = out ? BIO_get_mem_data(out.get(), &text) : 0;
-    return {text, static_cast<std::size_t>(std::max(0L, size))};
-}
-
 bool is_set(const std::string& word) { return !word.empty() && !equal_nocase(word, "none"); }
 
 // Also reads directives inside the sections of the server.
@@ -211,7 +200,7 @@ MappedHost map_host(const server_rec* main_server, const server_rec* s) {
     out.has_crls = config.cas.crls != nullptr && !config.cas.crls->empty();
     out.verify_depth = verify_depth_of(s);
     out.security_level = config.cas.security_level;
-    out.certificates = certificates_of(config.cas);
+    out.certificates = encode_certificates(config.cas.certificates);
     return out;
 }
 

@@ -1,4 +1,3 @@
-#include <openssl/pem.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -13,7 +12,6 @@
 #include "../input.hpp"
 #include "../terminal.hpp"
 #include "mtls_authz/base/file.hpp"
-#include "mtls_authz/base/openssl_types.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
 #include "mtls_authz/load/directive.hpp"
@@ -133,13 +131,7 @@ std::string certificates_of(const std::string& file) {
     if (!content) throw Failed{file + ": " + content.error()};
     const auto certificates = decode_certificates(content.value());
     if (!certificates) throw Failed{file + ": " + certificates.error()};
-    const BioPtr out(BIO_new(BIO_s_mem()));
-    for (const X509Ptr& certificate : certificates.value()) {
-        if (!out || PEM_write_bio_X509(out.get(), certificate.get()) != 1) throw std::bad_alloc();
-    }
-    char* text = nullptr;
-    const long size = out ? BIO_get_mem_data(out.get(), &text) : 0;
-    return {text, static_cast<std::size_t>(std::max(0L, size))};
+    return encode_certificates(certificates.value());
 }
 
 // Throws if the anchor would refuse the certificate: then nothing is to be made.
