@@ -185,11 +185,11 @@ void note_path_requirements() {
     State& s = state();
     s.path_providers = {"expr", "env"};
     for_every_directive([&s](const ap_directive_t& d) {
-        const auto words = config_words(d.args != nullptr ? d.args : "");
         // <AuthzProviderAlias PROVIDER NAME ...> and LuaAuthzProvider NAME ...
         const std::size_t at = equal_nocase(d.directive, "<AuthzProviderAlias") ? 1 : 0;
-        const bool names_one = at == 1 || equal_nocase(d.directive, "LuaAuthzProvider");
-        if (names_one && words.size() > at) s.path_providers.push_back(words[at].substr(0, words[at].find('>')));
+        if (at == 0 && !equal_nocase(d.directive, "LuaAuthzProvider")) return;
+        const auto words = config_words(d.args != nullptr ? d.args : "");
+        if (words.size() > at) s.path_providers.push_back(words[at].substr(0, words[at].find('>')));
     });
     s.requires_by_path = is_any_directive(may_depend_on_path);
 }

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "httpd/config/config_tree.hpp"
 #include "httpd/decide/captures.hpp"
 #include "httpd/decide/front.hpp"
 #include "httpd/decide/request_state.hpp"
@@ -53,12 +54,9 @@ bool may_decide_below(const GateSection& section, const request_rec* r) {
     using Kind = GateSection::Kind;
     const char* const path = section.holder == Kind::kLocation ? r->uri : r->filename;
     if (section.holder == Kind::kServer || path == nullptr) return true;
-    const std::string_view here = path;
-    std::string_view holder = section.holder_prefix;
+    const std::string_view here = path, holder = section.holder_prefix;
     if (!section.is_holder_literal) return here.starts_with(holder) || holder.starts_with(here);
-    while (holder.ends_with('/')) holder.remove_suffix(1);
-    const bool is_within = here.starts_with(holder) && (here.size() == holder.size() || here[holder.size()] == '/');
-    return is_within || is_below(here, holder);
+    return covers(holder, here) || is_below(here, holder);
 }
 
 bool covers_something_below(const GateSection& section, const request_rec* r) {

@@ -187,7 +187,7 @@ void end_late_children() {
     }
 }
 
-// Sends what is in force to the children again if it is not there for them. False if that failed, which is logged once.
+// Puts the images in force where children take them, if they are not there. False if that failed, which is logged once.
 bool ensure_published(const server_rec* s) {
     Live& live = state().live;
     const bool is_published = live.policy.ensure_published();
