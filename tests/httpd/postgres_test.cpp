@@ -77,7 +77,7 @@ CLAIM(rows_of_postgresql_count_and_the_node_tells_what_it_has) {
     CHECK_EQUAL(std::stol(site.server->sql("SELECT revision FROM mtls_policy_revision")), std::stol(before) + 1);
 }
 
-// The keeper could not read what lies there.
+// A .pgpass in the home of root: the keeper, which is not root, could not read it.
 CLAIM(the_home_of_whom_starts_the_server_counts_for_no_connection) {
     if (is_left_out() || geteuid() != 0) return;
     PostgresSite site;
