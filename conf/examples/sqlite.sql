@@ -1,6 +1,7 @@
 -- A policy database for MTLSPolicyDatabase sqlite3 FILE, for one machine:
 --   sqlite3 /etc/mtls/policy.db < sqlite.sql && chown root:www-data /etc/mtls/policy.db && chmod 640 /etc/mtls/policy.db
--- The web server reads it and never writes it, so mtls_node stays empty. See postgresql.sql for what the columns hold.
+-- The web server reads it and never writes it, so mtls_node stays empty, and a write-ahead log (journal_mode=WAL) is
+-- refused. See postgresql.sql for what the columns hold.
 
 CREATE TABLE mtls_policy (
     name TEXT PRIMARY KEY,
