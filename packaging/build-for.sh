@@ -11,6 +11,6 @@ cd "$(dirname "$0")/.."
 if [ "$(. /etc/os-release && echo "$VERSION_CODENAME")" = "$suite" ]; then
     packaging/deb.sh "$tarball" "$folder"
 else
-    tools/in-debian.sh "$suite" env DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS:-}" \
+    tools/in-debian.sh "$suite" env DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS:-}" DEB_CXXFLAGS_APPEND="${DEB_CXXFLAGS_APPEND:-}" \
         sh -ec 'tools/setup.sh deb; packaging/deb.sh "$@"' sh "$tarball" "$folder"
 fi
