@@ -11,8 +11,10 @@ namespace {
 
 bool is_virtual_host(const ap_directive_t& node) { return equal_nocase(node.directive, "<VirtualHost"); }
 
+// By the address of the file's name: httpd makes a new one whenever it opens a file, so a template that is included
+// twice has two names.
 bool defines(const ap_directive_t& node, const server_rec* s) {
-    return s->defn_name != nullptr && node.filename != nullptr && std::string_view(s->defn_name) == node.filename &&
+    return s->defn_name != nullptr && s->defn_name == node.filename &&
            s->defn_line_number == static_cast<unsigned>(node.line_num);
 }
 
@@ -24,12 +26,21 @@ void walk(const ap_directive_t* node, const std::function<void(const ap_directiv
     }
 }
 
+// The <VirtualHost> of a server; null if there is none, or more than one.
+const ap_directive_t* virtual_host_of(const server_rec* s) {
+    const ap_directive_t* found = nullptr;
+    for (const ap_directive_t* node = ap_conftree; node != nullptr; node = node->next) {
+        if (!is_virtual_host(*node) || !defines(*node, s)) continue;
+        if (found != nullptr) return nullptr;
+        found = node;
+    }
+    return found;
+}
+
 const ap_directive_t* top_of(const server_rec* s) {
     if (!s->is_virtual) return ap_conftree;
-    for (const ap_directive_t* node = ap_conftree; node != nullptr; node = node->next) {
-        if (is_virtual_host(*node) && defines(*node, s)) return node->first_child;
-    }
-    return nullptr;
+    const ap_directive_t* const node = virtual_host_of(s);
+    return node != nullptr ? node->first_child : nullptr;
 }
 
 std::vector<std::string> last_setting(const ap_directive_t* node, const char* name) {
@@ -89,6 +100,10 @@ void for_every_directive(const std::function<void(const ap_directive_t&)>& visit
 
 bool has_regex_options() {
     return is_any_directive([](const ap_directive_t& d) { return equal_nocase(d.directive, "RegexDefaultOptions"); });
+}
+
+bool is_in_tree(const server_rec* s) {
+    return !s->is_virtual || s->defn_name == nullptr || virtual_host_of(s) != nullptr;
 }
 
 void for_each_directive(const server_rec* s, const std::function<void(const ap_directive_t&)>& visit) {

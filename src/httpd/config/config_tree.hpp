@@ -20,6 +20,9 @@ void for_every_directive(const std::function<void(const ap_directive_t&)>& visit
 // Whether RegexDefaultOptions changes how regular expressions match, as ICASE or EXTENDED do.
 bool has_regex_options();
 
+// Whether the tree has the <VirtualHost> of this server: what follows finds nothing of its own otherwise.
+bool is_in_tree(const server_rec* s);
+
 // Calls `visit` for each directive of this server, also inside sections, but not for those of other virtual hosts.
 void for_each_directive(const server_rec* s, const std::function<void(const ap_directive_t&)>& visit);
 

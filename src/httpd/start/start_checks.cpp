@@ -51,6 +51,19 @@ void check_version(Findings& findings) {
     }
 }
 
+Where place_of(const server_rec* s) { return {s->defn_name != nullptr ? s->defn_name : "", s->defn_line_number}; }
+
+// What decides by settings of mod_ssl would read them off the main server.
+void check_tree(const server_rec* main_server, Findings& findings) {
+    for (const server_rec* s = main_server; s != nullptr; s = s->next) {
+        if (is_in_tree(s)) continue;
+        findings.push_back({Diagnostic::Severity::kError, place_of(s),
+                            "mod_mtls_authz cannot read the settings of this <VirtualHost>, as httpd does not keep it "
+                            "among its directives, or keeps two at this place: write it into a file of its own, and "
+                            "Include that"});
+    }
+}
+
 // Intermediates of the policy lengthen paths.
 void check_depths(const server_rec* main_server, const Policy& policy, Findings& findings) {
     const auto& partners = policy.partners();
@@ -61,8 +74,7 @@ void check_depths(const server_rec* main_server, const Policy& policy, Findings&
         const std::string engine = server_setting(s, "SSLEngine");
         const bool has_tls = !engine.empty() && !equal_nocase(engine, "off");
         if (!has_tls || client_ca_of(s) == ClientCaMode::kOff || verify_depth_of(s) > 1) continue;
-        findings.push_back({Diagnostic::Severity::kWarning,
-                            {s->defn_name != nullptr ? s->defn_name : "", s->defn_line_number},
+        findings.push_back({Diagnostic::Severity::kWarning, place_of(s),
                             "SSLVerifyDepth of this virtual host is " + std::to_string(verify_depth_of(s)) +
                                 ", and paths over an MTLSIntermediate, as " + std::string(with->name) +
                                 " has one, are longer: the handshake refuses them (too-deep); write SSLVerifyDepth 5"});
@@ -232,6 +244,7 @@ int check_configuration(server_rec* main_server) {
         check_depths(main_server, *s.policy, findings);
         check_version(findings);
     }
+    check_tree(main_server, findings);
     check_event_program(findings);
     check_audit_logs(main_server, of_names);
     check_status_places(findings);
