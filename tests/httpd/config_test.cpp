@@ -281,6 +281,41 @@ CLAIM(a_tunnel_past_the_gates_is_warned_of) {
     d.is_silent_about(gate + pass + "upgrade=websocket\n", said);
     d.is_silent_about(gate + pass + "\n", said);
     d.is_silent_about(partner("") + pass + "upgrade=ANY\n", said);
+    // The virtual host inherits the line.
+    d.httpd.set_vhost_lines(location("/x", "MTLSAllow partner p"));
+    d.warns(partner("") + pass + "upgrade=ANY\n", said);
+}
+
+CLAIM(a_tunnel_that_no_backend_has_agreed_to_is_warned_of) {
+    const std::string gate = partner("") + location("/x", "MTLSAllow partner p");
+    const std::string off = "ProxyWebsocketFallbackToProxyHttp Off\n", to = "ws://127.0.0.1:1/";
+    const std::string said = " to a WebSocket beside gates: ", pass = "ProxyPass /ws " + to + "\n";
+    Draft alone;
+    for (const char* module : {"proxy", "proxy_wstunnel"}) alone.httpd.load(module);
+    alone.warns(gate + pass, "load mod_proxy_http, and leave ProxyWebsocketFallbackToProxyHttp On");
+    alone.is_silent_about(gate + "ProxyPass /ws http://127.0.0.1:1/\n", said);
+    Draft d;
+    for (const char* module :
+         {"proxy", "proxy_http", "proxy_wstunnel", "proxy_balancer", "slotmem_shm", "lbmethod_byrequests", "rewrite"}) {
+        d.httpd.load(module);
+    }
+    for (const std::string& line :
+         {pass, std::string("ProxyPass /ws \"unix:/run/a.sock|WSS://localhost/\"\n"),
+          "ProxyPassMatch ^/ws(.*) " + to + "$1\n", location("/ws", "ProxyPass " + to),
+          location("/ws", "SetHandler \"proxy:" + to + "\""),
+          "ProxyPass /ws balancer://b/\n<Proxy balancer://b>\nBalancerMember " + to + "\n</Proxy>\n",
+          "RewriteEngine On\nRewriteRule ^/ws(.*) " + to + "$1 \"[L, P]\"\n"}) {
+        d.warns(gate + off + line, said);
+        d.is_silent_about(gate + line, said);
+        d.is_silent_about(gate + "ProxyWebsocketFallbackToProxyHttp On\n" + line, said);
+        d.is_silent_about(partner("") + off + line, said);
+    }
+    d.warns(gate + location("/ws", off + "ProxyPass " + to), said);
+    d.is_silent_about(gate + off + "RewriteEngine On\nRewriteRule ^/ws(.*) " + to + "$1 [R,L]\n", said);
+    d.is_silent_about(gate + off + "ProxyPass /news http://127.0.0.1:1/news://x\n", said);
+    d.is_silent_about(gate + off + "ProxyPassReverse /ws " + to + "\n", said);
+    d.httpd.set_vhost_lines(location("/x", "MTLSAllow partner p") + off);
+    d.warns(partner("") + pass, said);
 }
 
 CLAIM(what_is_suspicious_is_warned_of_with_its_place) {

@@ -177,6 +177,65 @@ bool is_wide_upgrade(const std::string& word) {
     return equal_nocase(word, "upgrade=ANY") || equal_nocase(word, "upgrade=*") || equal_nocase(word, "upgrade=h2c");
 }
 
+// Whether flags of mod_rewrite ("[L,P]") send the request to a backend.
+bool has_proxy_flag(std::string_view flags) {
+    std::string list = ',' + lower(flags) + ',';
+    std::erase_if(list, [](char c) { return c == '[' || c == ']' || c == ' '; });
+    return list.find(",p,") != std::string::npos || list.find(",proxy,") != std::string::npos;
+}
+
+// "ws://HOST/", also behind "proxy:" or "unix:SOCKET|".
+bool names_websocket(const std::string& word) {
+    const std::string text = ':' + lower(word);
+    for (const char* scheme : {":ws://", ":wss://", "|ws://", "|wss://"}) {
+        if (text.find(scheme) != std::string::npos) return true;
+    }
+    return false;
+}
+
+bool sends_to_websocket(const ap_directive_t& d, const std::vector<std::string>& words) {
+    constexpr const char* kSenders[] = {"ProxyPass",  "ProxyPassMatch", "BalancerMember",
+                                        "SetHandler", "AddHandler",     "RewriteRule"};
+    const bool sends = std::any_of(std::begin(kSenders), std::end(kSenders),
+                                   [&d](const char* name) { return equal_nocase(d.directive, name); });
+    if (!sends || std::none_of(words.begin(), words.end(), names_websocket)) return false;
+    return !equal_nocase(d.directive, "RewriteRule") || (words.size() > 2 && has_proxy_flag(words[2]));
+}
+
+// Whether mod_proxy_wstunnel serves WebSockets itself, which tunnels whatever the backend answers; else it leaves them
+// to mod_proxy_http, which tunnels after a 101 alone.
+bool has_unasked_tunnels() {
+    if (ap_find_linked_module("mod_proxy_wstunnel.c") == nullptr) return false;
+    return ap_find_linked_module("mod_proxy_http.c") == nullptr || is_any_directive([](const ap_directive_t& d) {
+               return equal_nocase(d.directive, "ProxyWebsocketFallbackToProxyHttp") && d.args != nullptr &&
+                      equal_nocase(trim(d.args), "Off");
+           });
+}
+
+// Tunnels in which a client may speak HTTP with the backend itself.
+void check_tunnels(const server_rec* s, Findings& findings) {
+    const bool are_unasked = has_unasked_tunnels();
+    for_each_directive(s, [&](const ap_directive_t& d) {
+        const auto words = config_words(d.args != nullptr ? d.args : "");
+        const auto upgrade = std::find_if(words.begin(), words.end(), is_wide_upgrade);
+        if (upgrade != words.end() &&
+            (starts_nocase(d.directive, "ProxyPass") || equal_nocase(d.directive, "ProxySet") ||
+             equal_nocase(d.directive, "BalancerMember"))) {
+            warn(findings, place_of(&d),
+                 std::string(d.directive) + " with " + *upgrade +
+                     " beside gates: by a tunnel for h2c, a client asks the backend for every path, and no gate is "
+                     "asked; write upgrade=websocket");
+        }
+        if (!are_unasked || !sends_to_websocket(d, words)) return;
+        warn(
+            findings, place_of(&d),
+            std::string(d.directive) +
+                " to a WebSocket beside gates: mod_proxy_wstunnel opens the tunnel whatever the backend answers, and a "
+                "client asks the backend through it for every path, and no gate is asked; load mod_proxy_http, and "
+                "leave ProxyWebsocketFallbackToProxyHttp On");
+    });
+}
+
 // Checks directives of other modules that affect the gates of one server. `asked_elsewhere`: virtual hosts that inherit
 // these sections ask for certificates.
 void check_surroundings(const server_rec* s, const std::vector<const GateSection*>& sections, bool asked_elsewhere,
@@ -198,15 +257,6 @@ void check_surroundings(const server_rec* s, const std::vector<const GateSection
                  "CacheEnable beside gates: nothing that a gate decided is stored, but what was "
                  "stored before the gate was there, or by another virtual host of this name, is served without "
                  "asking it; CacheQuickHandler Off lets the gate decide first");
-        }
-        const auto upgrade = std::find_if(words.begin(), words.end(), is_wide_upgrade);
-        if (upgrade != words.end() &&
-            (starts_nocase(d.directive, "ProxyPass") || equal_nocase(d.directive, "ProxySet") ||
-             equal_nocase(d.directive, "BalancerMember"))) {
-            warn(findings, place_of(&d),
-                 std::string(d.directive) + " with " + *upgrade +
-                     " beside gates: by a tunnel for h2c, a client asks the backend for every path, and no gate is "
-                     "asked; write upgrade=websocket");
         }
         const bool local_403 = equal_nocase(d.directive, "ErrorDocument") && words.size() == 2 && words[0] == "403" &&
                                words[1].starts_with('/');
@@ -300,6 +350,8 @@ void check_servers(const server_rec* main_server, const Policy& policy, Findings
         const auto& own = server_config(s).sections;
         std::vector<const GateSection*> sections = inherited;
         if (s->is_virtual) sections.insert(sections.end(), own.begin(), own.end());
+        // Virtual hosts inherit what the main server sends to backends.
+        if (is_main_server(s) ? !state().sections.empty() : !sections.empty()) check_tunnels(s, findings);
         if (sections.empty()) continue;
         if (s->is_virtual && !own.empty()) check_order(sections, findings);
         check_hidden(s, sections, findings);
