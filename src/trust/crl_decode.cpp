@@ -1,6 +1,5 @@
 // CRLs as files hold them: PEM or DER, several in one file, perhaps broken.
 #include <openssl/evp.h>
-#include <openssl/pem.h>
 
 #include <algorithm>
 
@@ -14,54 +13,40 @@ namespace mtls {
 
 namespace {
 
-constexpr std::string_view kPemBegin = "-----BEGIN X509 CRL-----";
+// From the first base64 of a certificate or CRL on; empty if there is none.
+std::string_view base64_in(std::string_view text) {
+    constexpr std::string_view kPemBegin = "-----BEGIN X509 CRL-----";
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t end = std::min(text.size(), text.find_first_of("\r\n", at));
+        if (begins_base64(text.substr(at, end - at))) return text.substr(at);
+        at = end + 1;
+    }
+    return text.starts_with(kPemBegin) ? text.substr(kPemBegin.size()) : std::string_view();
+}
 
 }  // namespace
 
 DecodedCrls decode_crls(const std::string& content) {
-    const ErrorQueueGuard errors;
-    DecodedCrls out;
-    const auto* der = bytes_of(content).data();
-    X509CrlPtr single(d2i_X509_CRL(nullptr, &der, static_cast<long>(content.size())));
-    if (single && der == bytes_of(content).data() + content.size()) {
-        out.lists.push_back(std::move(single));
-        return out;
-    }
-    const auto broken = [&out](std::string_view part) {
-        std::string issuer = issuer_of_broken_crl(part);
+    FileObjects found = read_objects(content);
+    DecodedCrls out{std::move(found.lists), {}, {}};
+    if (out.lists.empty() && found.faults.empty()) out.fault = describe_no_crl(found, content);
+    for (FileObjects::Fault& fault : found.faults) {
+        if (out.fault.empty()) out.fault = std::move(fault.what);
+        std::string issuer = issuer_of_broken_crl(fault.part);
         if (!issuer.empty()) out.broken.push_back(std::move(issuer));
-    };
-    std::size_t begin = content.find(kPemBegin);
-    if (begin == std::string::npos) {
-        out.fault = describe_no_crl(content);
-        if (out.fault.empty()) out.fault = "holds no CRL, neither PEM nor DER";
-        broken(content);
-    }
-    while (begin != std::string::npos) {
-        const std::size_t next = content.find(kPemBegin, begin + kPemBegin.size());
-        const std::string_view part = std::string_view(content).substr(begin, next - begin);
-        const BioPtr bio(BIO_new_mem_buf(part.data(), static_cast<int>(part.size())));
-        char no_password[] = "";
-        X509CrlPtr crl(PEM_read_bio_X509_CRL(bio.get(), nullptr, nullptr, no_password));
-        if (crl) {
-            out.lists.push_back(std::move(crl));
-        } else {
-            out.fault = "holds a CRL that cannot be read";
-            broken(part);
-        }
-        begin = next;
     }
     return out;
 }
 
 std::string issuer_of_broken_crl(std::string_view content) {
     const ErrorQueueGuard errors;
+    constexpr std::size_t kMostBytes = 64UL << 10;  // the issuer comes before the entries
+    content = content.substr(0, kMostBytes);
     std::string der(content);
-    if (const std::size_t begin = content.find(kPemBegin); begin != std::string::npos) {
+    if (const std::string_view encoded = base64_in(content); !encoded.empty()) {
         std::string base64;
-        for (const char c : content.substr(begin + kPemBegin.size())) {
+        for (const char c : encoded.substr(0, encoded.find('-'))) {
             if (is_alnum(c) || c == '+' || c == '/') base64 += c;
-            if (c == '-') break;
         }
         base64.resize(base64.size() / 4 * 4);
         der.assign(base64.size() / 4 * 3, '\0');

@@ -95,7 +95,7 @@ CLAIM(what_is_no_certificate_is_named_with_the_way_out) {
              {"rejected.pem", "trust settings exclude client certificates"},
              {"for-servers.pem", "trust settings exclude client certificates"},
              {"half.pem", "holds a certificate that cannot be read"},
-             {"half.cer", "holds a certificate that cannot be read"},
+             {"half.cer", "neither UTF-8 text nor a whole certificate or CRL in DER"},
              {"page.pem", "holds no PEM certificate"}}) {
         const auto out = w.explain(name);
         CHECK_EQUAL(out.status, 2);

@@ -366,6 +366,7 @@ CLAIM(a_file_with_one_broken_list_among_good_ones_says_that_those_count) {
     CHECK(mkdtemp(folder.data()) != nullptr);
     const std::string good = test::make_crl(p.ca, {{{&p.bad, -1}}});
     const std::string broken = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n";
+    const std::string behind_good = std::to_string(std::count(good.begin(), good.end(), '\n') + 1);
     const auto known = known_of({&p.ca});
     CrlFiles files;
     const auto said_of = [&](const std::string& content) {
@@ -376,16 +377,18 @@ CLAIM(a_file_with_one_broken_list_among_good_ones_says_that_those_count) {
         return said.front().message;
     };
     files.watch({{folder + "/ca.crl", "ca.crl", {"httpd.conf", 1}}}, known_of({}));
-    CHECK_EQUAL(said_of(broken), "holds a CRL that cannot be read: no list of this file is in force");
-    CHECK_EQUAL(said_of(good + broken), "holds a CRL that cannot be read: the other lists of this file are in force");
+    CHECK_EQUAL(said_of(broken), "holds a CRL that cannot be read (line 1): no list of this file is in force");
+    CHECK_EQUAL(said_of(good + broken), "holds a CRL that cannot be read (line " + behind_good +
+                                            "): the other lists of this file are in force");
     CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "revoked");
-    CHECK_EQUAL(said_of(broken + broken), "holds a CRL that cannot be read: what was in force stays so");
+    CHECK_EQUAL(said_of(broken + broken), "holds a CRL that cannot be read (line 1): what was in force stays so");
     CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "revoked");
     CrlSpec newer;
     newer.number = 2;
-    CHECK_EQUAL(said_of(broken + test::make_crl(p.ca, newer)),
-                "holds a CRL that cannot be read: the other lists of this file are in force, and what they do not "
-                "replace stays so");
+    CHECK_EQUAL(
+        said_of(broken + test::make_crl(p.ca, newer)),
+        "holds a CRL that cannot be read (line 1): the other lists of this file are in force, and what they do not "
+        "replace stays so");
     CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "good");
     std::filesystem::remove_all(folder);
 }
@@ -439,8 +442,9 @@ CLAIM(an_unusable_list_with_nothing_before_it_is_stale) {
     const int n = i2d_X509_CRL(decoded.lists.front().get(), &der);
     const std::string whole(reinterpret_cast<char*>(der), static_cast<std::size_t>(n));
     OPENSSL_free(der);
-    for (const std::string& content : {pem.substr(0, pem.size() * 2 / 3), whole.substr(0, whole.size() - 30),
-                                       test::make_crl(forger, {}), test::make_crl(p.ca, strange)}) {
+    for (const std::string& content :
+         {pem.substr(0, pem.size() * 2 / 3), whole.substr(0, whole.size() - 30), test::make_crl(forger, {}),
+          test::make_crl(p.ca, strange), test::make_crl(p.other, {}) + pem.substr(1)}) {
         std::string folder = "/tmp/mtls-crl-XXXXXX";
         CHECK(mkdtemp(folder.data()) != nullptr);
         std::ofstream(folder + "/ca.crl", std::ios::binary) << content;

@@ -167,12 +167,12 @@ CLAIM(a_file_that_is_not_there_is_told_with_its_folder_or_the_nearest_name) {
 CLAIM(a_file_of_another_kind_is_told_what_it_is) {
     const test::Identity ca = make_ca("CA");
     const std::string crl = make_crl(ca, {});
-    CHECK_CONTAINS(describe_no_crl(ca.cert_pem()), "is a certificate and no CRL: MTLSTrustAnchor");
-    CHECK_CONTAINS(describe_no_crl(mtls::encode(i2d_X509, *ca.cert)), "is a certificate and no CRL");
-    CHECK_CONTAINS(describe_no_crl(ca.key_pem()), "holds a private key and no CRL");
-    CHECK_CONTAINS(describe_no_crl("<html>404</html>"), "holds no CRL, but a web page");
-    CHECK_EQUAL(describe_no_crl("garbage"), "");
-    CHECK_CONTAINS(decode_crls(ca.cert_pem()).fault, "is a certificate and no CRL");
+    const auto fault_of = [](const std::string& content) { return decode_crls(content).fault; };
+    CHECK_CONTAINS(fault_of(ca.cert_pem()), "is a certificate and no CRL: MTLSTrustAnchor");
+    CHECK_CONTAINS(fault_of(mtls::encode(i2d_X509, *ca.cert)), "is a certificate and no CRL");
+    CHECK_CONTAINS(fault_of(ca.key_pem()), "holds a private key and no CRL");
+    CHECK_CONTAINS(fault_of("<html>404</html>"), "holds no CRL, but a web page");
+    CHECK_EQUAL(fault_of("garbage"), "holds no CRL, neither PEM nor DER");
     CHECK_EQUAL(decode_crls(crl).fault, "");
     for (const std::string& content : {std::string("\xff\xfe<\0M\0", 6), std::string("\xfe\xff\0<\0M", 6)}) {
         check_only(errors_of(content), "p.conf:1: error: the file is UTF-16: save it as UTF-8", "UTF-16");

@@ -19,8 +19,6 @@
 
 namespace mtls {
 
-using X509CrlPtr = std::unique_ptr<X509_CRL, FreeWith<X509_CRL_free>>;
-
 // MTLSCRL, MTLSCRLStale and MTLSShortLived: an absent value is inherited.
 struct CrlRules {
     std::optional<bool> required;  // a certificate without a CRL is `revocation-unknown`
@@ -155,10 +153,11 @@ std::string serial_key(const ASN1_INTEGER& serial);
 // The content of a PEM or DER file.
 struct DecodedCrls {
     std::vector<X509CrlPtr> lists;
-    std::string fault;  // the reason why the file cannot be read; empty: none
-    std::vector<std::string>
-        broken;  // canonical issuer names of the lists that do not decode, as far as they are readable
+    std::string fault;  // the first of the file, which completes the sentence "FILE ..."; empty: none
+    // Canonical issuer names of the lists that do not decode, as far as they are readable.
+    std::vector<std::string> broken;
 };
+// As read_objects() reads it.
 DecodedCrls decode_crls(const std::string& content);
 
 // The canonical issuer name of a CRL in DER or PEM that does not decode; "" if it is not readable.

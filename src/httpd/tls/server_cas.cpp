@@ -157,6 +157,8 @@ void copy_crls(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(X509_OBJ
     // Also those without a hash for their name: one more list refuses more.
     for (const auto& [path, content] : files_in(folder_of(s, "SSLCARevocationPath"), cannot_read)) {
         DecodedCrls decoded = decode_crls(content);
+        const bool holds_lists = !decoded.lists.empty() || !decoded.broken.empty();  // such folders also hold others
+        if (holds_lists && !decoded.fault.empty()) cannot_read(path, decoded.fault);
         for (X509CrlPtr& list : decoded.lists) lists.push_back(std::move(list));
         for (const std::string& issuer : decoded.broken) cannot_use(issuer, "it does not decode");
     }

@@ -41,8 +41,9 @@ bool has_only_refusals(const std::string& content) {
 }
 
 std::string kind_of_content(const std::string& content) {
-    if (!decode_crls(content).lists.empty()) return std::string(row_kind::kCrl);
-    if (decode_certificates(content).ok()) return std::string(row_kind::kCertificate);
+    const FileObjects found = read_objects(content);
+    if (!found.lists.empty()) return std::string(row_kind::kCrl);
+    if (!found.certificates.empty()) return std::string(row_kind::kCertificate);
     return std::string(has_only_refusals(content) ? row_kind::kRevocation : row_kind::kPolicy);
 }
 
