@@ -250,11 +250,13 @@ void Httpd::configure(const std::string& lines, const std::string& mpm) {
                                         "watchdog",   "headers",       "setenvif",   "alias",      "dir"};
     if (mpm != "prefork") modules.push_back("http2");
     modules.insert(modules.end(), extra_modules_.begin(), extra_modules_.end());
+    const std::string own = has_module_ ? "LoadModule mtls_authz_module \"" + paths_.module + "\"\n" : std::string();
+    if (is_module_first_) out << own;
     for (const std::string& module : modules) {
         const std::string file = paths_.modules + "/mod_" + module + ".so";
         if (access(file.c_str(), R_OK) == 0) out << "LoadModule " << module << "_module \"" << file << "\"\n";
     }
-    if (has_module_) out << "LoadModule mtls_authz_module \"" << paths_.module << "\"\n";
+    if (!is_module_first_) out << own;
     if (geteuid() == 0)
         out << "User nobody\nGroup " << (fs::exists("/etc/debian_version") ? "nogroup" : "nobody") << "\n";
     out << "StartServers 2\nTypesConfig /dev/null\nAddType text/html .html\nDocumentRoot htdocs\nKeepAliveTimeout 20\n"

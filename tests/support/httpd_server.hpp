@@ -64,6 +64,9 @@ public:
     // Loads a copy of the module below root(), for a server started by a user without access to the build folder. Call
     // it before configure().
     void copy_module();
+    // Loads the module before all others that a request meets, as Debian's order of names nearly does; else it is the
+    // last.
+    void load_module_first() { is_module_first_ = true; }
     // For comparison: a server without the module.
     void leave_out_module() { has_module_ = false; }
     // For everything but mod_ssl.
@@ -115,6 +118,7 @@ private:
     std::vector<std::pair<int, std::size_t>> limits_;
     std::vector<std::string> extra_modules_;
     bool has_module_ = true;
+    bool is_module_first_ = false;
     std::string log_level_ = "warn mtls_authz:info";
 };
 

@@ -56,7 +56,7 @@ bool is_settled(const request_rec* r, const DirConfig& config, const RequestStat
     const State& s = state();
     const bool is_simple = !config.has_provider && !config.remote_user.value_or(false) && !s.has_cache;
     return d.granted() && is_initial(r) && is_simple && config.forward == nullptr && d.has_one_reading &&
-           !acts_on_all_below(r) && !request.overrides_method;
+           !acts_on_all_below(r) && !request.overrides_method && r->method_number != M_TRACE;
 }
 
 void decide_anew(request_rec* r, RequestState& request, const DirConfig& config) {
@@ -126,6 +126,8 @@ void restore_application_variables(request_rec* r, RequestState& request, bool b
     return guarded(r, [&] { return check_access(r); });
 }
 
+constexpr const char* kNoTrace = "TRACE is answered before any access check, so it is refused where a gate applies";
+
 int refuse(request_rec* r, RequestState& request, const Objection& objection) {
     RequestDecision d;
     d.reason = objection.reason;
@@ -183,6 +185,8 @@ bool is_granted(request_rec* r, const RequestState& request) {
 
 // In fixups, since what was decided before may no longer hold, or was skipped. DECLINED: the request may go on.
 int decide_again(request_rec* r, RequestState& request, const DirConfig& config) {
+    // Behind a <Proxy> gate: its section was not merged before.
+    if (r->method_number == M_TRACE && is_guarded(r)) return refuse(r, request, {Reason::kMethodNotGranted, kNoTrace});
     const bool gate = has_gate(config);
     if (reaches_below(r) && !request.reaches_below) {
         request.reaches_below = true;
@@ -299,17 +303,25 @@ void adopt_lookup(request_rec* r, RequestState& request) {
     });
 }
 
+// mod_proxy looks for no file.
+bool is_sent_on(const request_rec* r) {
+    return r->proxyreq != PROXYREQ_NONE && r->filename != nullptr &&
+           std::string_view(r->filename).starts_with("proxy:");
+}
+
 // TRACE is answered before any access check, and before httpd merges the sections: merge them here.
 int refuse_trace(request_rec* r) {
+    const bool has_file = !is_sent_on(r);
     for (const auto walk : {ap_directory_walk, ap_file_walk, ap_location_walk, ap_if_walk}) {
-        const int status = walk(r);
+        const bool is_of_files = walk == ap_directory_walk || walk == ap_file_walk;
+        const int status = has_file || !is_of_files ? walk(r) : OK;
         if (status != OK) return status;
     }
     if (!is_guarded(r)) return DECLINED;
     RequestDecision d;
     decide_request(r, {}, d);
     d.reason = Reason::kMethodNotGranted;
-    d.detail = "TRACE is answered before any access check, so it is refused where a gate applies";
+    d.detail = kNoTrace;
     request_state(r).denied_for = d.reason;
     account_for(r, d, Outcome::kDeny, false);
     return HTTP_FORBIDDEN;
@@ -392,7 +404,8 @@ void register_request_hooks() {
 
     static const char* const kAfterIndexes[] = {"mod_dir.c", nullptr};
 
-    ap_hook_map_to_storage(on_map_to_storage, nullptr, nullptr, APR_HOOK_FIRST);
+    // mod_proxy ends the phase for what it sends on, so the order of LoadModule must not put it before us.
+    ap_hook_map_to_storage(on_map_to_storage, nullptr, nullptr, APR_HOOK_REALLY_FIRST);
     ap_hook_check_access(on_access_checker, kAfterSsl, nullptr, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_fixups(on_fixups, nullptr, kBeforeReaders, APR_HOOK_LAST);
     ap_hook_fixups(on_late_fixups, kAfterIndexes, nullptr, APR_HOOK_REALLY_LAST);

@@ -1,0 +1,66 @@
+// What a gate decides does not depend on the order of LoadModule: RHEL loads the module after mod_proxy, Debian before.
+#include <filesystem>
+
+#include "claims.hpp"
+#include "echo_backend.hpp"
+#include "world.hpp"
+
+using namespace test;
+
+namespace {
+
+// Runs `body` with the module loaded last, and with the module loaded first.
+template <class Body>
+void in_each_order(Body body) {
+    for (const bool is_first : {false, true}) {
+        Site site;
+        if (is_first) site.httpd.load_module_first();
+        body(site);
+    }
+}
+
+}  // namespace
+
+CLAIM(an_index_that_a_backend_serves_is_decided_by_its_method_in_each_load_order) {
+    const World& w = world();
+    in_each_order([&](Site& site) {
+        EchoBackend backend(site.httpd.next_port());
+        for (const char* folder : {"index", "fallback"}) {
+            site.httpd.write("htdocs/" + std::string(folder) + "/x", "");
+        }
+        site.load("proxy")
+            .load("proxy_http")
+            .start(location("/app", "MTLSAllow partner acme methods=GET") +
+                   location("/req", "<RequireAll>\nRequire mtls-partner acme\nRequire method GET\n</RequireAll>") +
+                   location("/index", "DirectoryIndex /app/front") +
+                   location("/fallback", "DirectoryIndex disabled\nFallbackResource /req/front") +
+                   backend.pass("/app") + backend.pass("/req"));
+        for (const char* path : {"/index/", "/fallback/none", "/app/front", "/req/front"}) {
+            CHECK_EQUAL(site.get(&w.acme, path).status, 200);
+            CHECK_EQUAL(site.get(&w.globex, path).status, 403);
+            for (const char* method : {"POST", "DELETE"}) {
+                test::check_equal(site.get(&w.acme, path, "", method).status, 403, path, __FILE__, __LINE__);
+            }
+        }
+    });
+}
+
+CLAIM(trace_of_a_gated_place_of_a_backend_is_refused_in_each_load_order) {
+    const World& w = world();
+    in_each_order([&](Site& site) {
+        EchoBackend backend(site.httpd.next_port());
+        site.load("proxy")
+            .load("proxy_http")
+            .start("TraceEnable on\n" + location("/app", "MTLSAllow partner acme\nMTLSForward partner=X-Partner") +
+                   "<Proxy " + backend.url() + "/front>\nMTLSAllow partner acme\n</Proxy>\n" + backend.pass("/app") +
+                   backend.pass("/front") + backend.pass("/free"));
+        for (const char* fields : {"", "Max-Forwards: 0\r\n"}) {
+            for (const char* path : {"/app/x", "/front/x"}) {
+                CHECK_EQUAL(site.get(nullptr, path, fields, "TRACE").status, 403);
+                CHECK_EQUAL(site.get(&w.acme, path, fields, "TRACE").status, 403);
+                CHECK_EQUAL(site.get(&w.acme, path).status, 200);
+            }
+            CHECK_EQUAL(site.get(nullptr, "/free/x", fields, "TRACE").status, 200);
+        }
+    });
+}
