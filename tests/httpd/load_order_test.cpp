@@ -64,3 +64,23 @@ CLAIM(trace_of_a_gated_place_of_a_backend_is_refused_in_each_load_order) {
         }
     });
 }
+
+CLAIM(a_program_that_mod_rewrite_chooses_reads_the_path_as_written_in_each_load_order) {
+    const World& w = world();
+    in_each_order([&](Site& site) {
+        const std::string program = site.httpd.path("htdocs/app/run");
+        site.httpd.write("htdocs/app/run", "#!/bin/sh\nprintf \"Content-Type: text/plain\\n\\n$REQUEST_URI\"\n");
+        site.httpd.write("htdocs/app/page", "page");
+        std::filesystem::permissions(program, std::filesystem::perms::owner_exec | std::filesystem::perms::others_exec,
+                                     std::filesystem::perm_options::add);
+        site.vhost("RewriteEngine On\nRewriteRule ^/app/run$ - [H=cgi-script]\n")
+            .load("cgi")
+            .load("rewrite")
+            .start("<Directory \"" + site.httpd.path("htdocs") + "\">\nOptions +ExecCGI\n</Directory>\n" +
+                   location("/app/acme", "MTLSAllow partner acme"));
+        CHECK_EQUAL(site.get(nullptr, "/app/run").body, "/app/run");
+        CHECK_EQUAL(site.get(nullptr, "/app/acme/../page").body, "page");
+        CHECK_EQUAL(site.get(nullptr, "/app/acme/../run").status, 403);
+        CHECK_EQUAL(site.get(&w.globex, "/app/acme/../run").status, 403);
+    });
+}

@@ -23,7 +23,7 @@ bool is_destination(const request_rec* r) {
 // A file has nothing below it, unless a script serves it; that is known in fixups.
 bool is_file(const request_rec* r) {
     const bool has_more = r->path_info != nullptr && *r->path_info != '\0';
-    return r->finfo.filetype == APR_REG && !has_more && (r->handler == nullptr || is_served_by_dav(r));
+    return r->finfo.filetype == APR_REG && !has_more && (!is_programs(r) || is_served_by_dav(r));
 }
 
 // RFC 4918 9.6.1 and 9.9.2: DELETE and MOVE act on everything below, whatever Depth says.
@@ -138,6 +138,15 @@ std::string read_destination(const request_rec* r, const char* header, const cha
 
 bool is_served_by_dav(const request_rec* r) noexcept {
     return r->handler != nullptr && std::string_view(r->handler) == "dav-handler";
+}
+
+// mod_rewrite notes what [H=] and [T=] choose, and sets it at the end of fixups, after us.
+bool is_programs(const request_rec* r) noexcept {
+    constexpr std::string_view kProgramType = "application/x-httpd-";
+    const char* const chosen = apr_table_get(r->notes, "rewrite-forced-mimetype");
+    const char* const type = chosen != nullptr ? chosen : r->content_type;
+    return r->handler != nullptr || apr_table_get(r->notes, "rewrite-forced-handler") != nullptr ||
+           (type != nullptr && std::string_view(type).starts_with(kProgramType));
 }
 
 bool is_search(const request_rec* r) noexcept {

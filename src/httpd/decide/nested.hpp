@@ -35,6 +35,8 @@ bool reaches_below(const request_rec* r);
 
 // Known in fixups.
 bool is_served_by_dav(const request_rec* r) noexcept;
+// Whether a program handles the file, as far as known: before fixups, a script counts as a plain file.
+bool is_programs(const request_rec* r) noexcept;
 
 // Whether the method writes to its Destination header's path, too.
 inline bool has_destination(const request_rec* r) { return r->method_number == M_COPY || r->method_number == M_MOVE; }

@@ -276,13 +276,6 @@ std::optional<std::string_view> replaced_path(const request_rec* r) noexcept {
     return asked.starts_with('/') && asked != own ? std::optional(asked) : std::nullopt;
 }
 
-// Whether a program handles the file, as far as known: before fixups, a script counts as a plain file.
-bool is_programs(const request_rec* r) noexcept {
-    constexpr std::string_view kProgramType = "application/x-httpd-";
-    const std::string_view type = r->content_type != nullptr ? r->content_type : "";
-    return r->handler != nullptr || type.starts_with(kProgramType);
-}
-
 // Whether httpd itself serves the file that it found. mod_actions chooses a program by type and method, too.
 bool is_plain_file(const request_rec* r) noexcept {
     return r->finfo.filetype == APR_REG && !is_programs(r) && !state().has_actions;
