@@ -84,3 +84,20 @@ CLAIM(a_program_that_mod_rewrite_chooses_reads_the_path_as_written_in_each_load_
         CHECK_EQUAL(site.get(&w.globex, "/app/acme/../run").status, 403);
     });
 }
+
+CLAIM(no_module_names_the_user_of_authtype_mtls_in_any_load_order) {
+    const World& w = world();
+    in_each_order([&](Site& site) {
+        site.httpd.write("htdocs/known/page", "page");
+        site.httpd.write("htdocs/other/page", "page");
+        site.httpd.write("user.lua",
+                         "require 'apache2'\nfunction name(r)\n  r.user = 'acme'\n  return apache2.OK\nend\n");
+        site.load("lua").start("LuaHookCheckUserID " + site.httpd.path("user.lua") + " name\n" +
+                               location("/known", "AuthType MTLS\nRequire user acme") +
+                               location("/other", "AuthType Basic\nAuthName x\nRequire user acme"));
+        CHECK_EQUAL(site.get(&w.acme, "/known/page").status, 200);
+        CHECK_EQUAL(site.get(&w.globex, "/known/page").status, 403);
+        CHECK_EQUAL(site.get(nullptr, "/known/page").status, 403);
+        CHECK_EQUAL(site.get(nullptr, "/other/page").status, 200);
+    });
+}

@@ -313,7 +313,9 @@ void register_providers(apr_pool_t* pool) {
     register_provider<Kind::kPartner>(pool);
     register_provider<Kind::kGroup>(pool);
     register_provider<Kind::kIdentity>(pool);
-    ap_hook_check_authn(on_check_authn, nullptr, nullptr, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
+    // The first module that names a user decides: after mod_ssl, which may still refuse, and before all others.
+    static const char* const kAfterSsl[] = {"mod_ssl.c", nullptr};
+    ap_hook_check_authn(on_check_authn, kAfterSsl, nullptr, APR_HOOK_FIRST, AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_check_authz(on_check_authz, nullptr, nullptr, APR_HOOK_REALLY_FIRST, AP_AUTH_INTERNAL_PER_CONF);
 }
 
