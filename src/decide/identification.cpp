@@ -29,6 +29,10 @@ void claim(Identification& out, const Partner* partner, const Identity& identity
     if (!is_claimed && out.claimed.size() < kMostClaimed) out.claimed.push_back(partner);
 }
 
+constexpr const char* kTooWide =
+    "too many of the CAs that could have issued it, or the certificates sent with it, have one name: it has to be sent "
+    "with its own chain alone, and its CAs need authorityKeyIdentifier";
+
 // A probable cause why no CA of the policy was found, or "".
 std::string describe_obstacle(const PresentedCertificate& presented, const NearestCa& nearest, bool other_key) {
     if (presented.left_out.count > 0) return describe_left_out(presented.helpers, presented.left_out);
@@ -46,6 +50,12 @@ std::optional<PathAnswer> identify_by_path(const Policy& policy, const Presented
     PartnerPaths paths(policy, presented, server, nearest, now);
 
     const std::vector<Policy::Match> named = policy.matching_identities(presented.facts);
+    if (nearest.is_too_wide) {
+        for (const Policy::Match& match : named) claim(out, match.partner, match.identity);
+        out.reason = Reason::kNotVerified;
+        out.detail = kTooWide;
+        return std::nullopt;
+    }
     std::vector<Policy::Match> matches = named;
     policy.add_any_matches(nearest, presented.facts, matches);
 

@@ -170,6 +170,13 @@ std::span<const T> equal_to(std::span<const T> sorted, std::string_view name, Na
 
 constexpr std::size_t kDigest = 32;
 
+bool has_key_id(const CaDirectory::Issuer& issuer, const ASN1_OCTET_STRING& key_id) {
+    return std::any_of(issuer.certificates.begin(), issuer.certificates.end(), [&](const AnchorCertificate* c) {
+        const ASN1_OCTET_STRING* const own = X509_get0_subject_key_id(c->decode().get());
+        return own != nullptr && ASN1_OCTET_STRING_cmp(own, &key_id) == 0;
+    });
+}
+
 }  // namespace
 
 std::span<const CaDirectory::Issuer> CaDirectory::named(std::string_view name) const {
@@ -198,17 +205,25 @@ std::vector<X509Ptr> CaDirectory::cas_named(std::string_view name, std::int64_t 
 
 const CaDirectory::Issuer* CaDirectory::issuer_of(const X509& certificate, const std::string& digest,
                                                   const DistinguishedName& issuer_name, std::int64_t now,
-                                                  Namesakes& others) const {
+                                                  SignatureBudget& budget, Namesakes& others) const {
     Namesakes found;
-    for (const Issuer& issuer : named(issuer_name.canonical)) {
-        X509Ptr ca;
-        const auto decode = [&]() -> const X509Ptr& { return ca = issuer.certificates.front()->decode(); };
-        if (is_signed_by(certificate, digest, issuer.key, decode)) {
-            return exists_at(issuer.windows, now) ? &issuer : nullptr;  // a signature verifies with one key only
+    const auto namesakes = named(issuer_name.canonical);
+    // The one that authorityKeyIdentifier names is tried first: then the number of the others costs nothing.
+    const ASN1_OCTET_STRING* const key_id =
+        namesakes.size() > 1 ? X509_get0_authority_key_id(const_cast<X509*>(&certificate)) : nullptr;
+    for (const bool is_named : {true, false}) {
+        for (const Issuer& issuer : namesakes) {
+            if ((key_id != nullptr && has_key_id(issuer, *key_id)) != is_named) continue;
+            X509Ptr ca;
+            const auto decode = [&]() -> const X509Ptr& { return ca = issuer.certificates.front()->decode(); };
+            if (is_signed_by(certificate, digest, issuer.key, budget, SignatureBudget::KeyOf::kUs, decode)) {
+                return exists_at(issuer.windows, now) ? &issuer : nullptr;  // a signature verifies with one key only
+            }
+            if (!ca) continue;  // the budget is exhausted
+            const std::string unknown = unknown_key(*ca);
+            if (unknown.empty()) found.other_key = true;
+            if (!unknown.empty()) found.unknown_algorithm = unknown;
         }
-        const std::string unknown = unknown_key(*ca);
-        if (unknown.empty()) found.other_key = true;
-        if (!unknown.empty()) found.unknown_algorithm = unknown;
     }
     if (found.other_key) others.other_key = true;
     if (!found.unknown_algorithm.empty()) others.unknown_algorithm = found.unknown_algorithm;
@@ -248,11 +263,12 @@ bool CaDirectory::names(std::string_view ca_id, std::int64_t now) const {
                        [&](const Issuer& ca) { return ca.key == key && exists_at(ca.windows, now); });
 }
 
-std::vector<X509Ptr> CaDirectory::anchors_above(const X509& certificate, std::int64_t now) const {
+std::vector<X509Ptr> CaDirectory::anchors_above(const X509& certificate, std::int64_t now,
+                                                SignatureBudget& budget) const {
     std::vector<X509Ptr> out;
     Namesakes others;
     const Issuer* const issuer = issuer_of(certificate, certificate_sha256(certificate),
-                                           read_name(*X509_get_issuer_name(&certificate)), now, others);
+                                           read_name(*X509_get_issuer_name(&certificate)), now, budget, others);
     for (std::size_t i = 0; issuer != nullptr && i < issuer->certificates.size(); ++i) {
         if (issuer->windows[i].contains(now)) out.push_back(issuer->certificates[i]->decode());
     }

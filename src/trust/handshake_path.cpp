@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <set>
 
 #include "mtls_authz/trust/signature_cache.hpp"
@@ -34,6 +35,7 @@ public:
         : leaf_(leaf), sent_(std::move(sent)), policy_(policy) {
         constexpr std::size_t kMostLooked = 32;
         if (sent_.size() > kMostLooked) sent_.resize(kMostLooked);
+        std::erase_if(sent_, is_root);
     }
 
     // The shortest paths first; paths whose CAs are all valid before the others.
@@ -46,10 +48,10 @@ public:
         for (int step = 0; !open.empty() && step < kMostSteps && out.size() < kMostPaths; ++step) {
             const std::vector<X509*> below = std::move(open.front());
             open.pop_front();
-            X509& top = below.empty() ? leaf_ : *below.back();
-            for (X509Ptr& anchor : policy_.anchors_above(top, now)) out.push_back({below, std::move(anchor)});
+            const Above& above = find_above(below.empty() ? leaf_ : *below.back(), now);
+            for (const X509Ptr& anchor : above.anchors) out.push_back({below, share(*anchor)});
             if (below.size() == kDeepestPath) continue;
-            for (X509* helper : issuers_of(top)) {
+            for (X509* helper : above.helpers) {
                 if (std::find(below.begin(), below.end(), helper) != below.end()) continue;
                 open.push_back(below);
                 open.back().push_back(helper);
@@ -63,32 +65,50 @@ public:
     const std::set<X509*>& from_policy() const { return from_policy_; }
 
 private:
+    struct Above {
+        std::vector<X509Ptr> anchors;
+        std::vector<X509*> helpers;
+    };
+    using KeyOf = SignatureBudget::KeyOf;
+
+    // Found once for each certificate: many paths lead over one.
+    const Above& find_above(X509& certificate, std::int64_t now) {
+        const auto [known, is_new] = above_.try_emplace(&certificate);
+        if (is_new) known->second = {policy_.anchors_above(certificate, now, budget_), issuers_of(certificate)};
+        return known->second;
+    }
+
     std::vector<X509*> issuers_of(X509& certificate) {
         std::vector<X509*> out;
         const std::string digest = certificate_sha256(certificate);
         for (X509* sent : sent_) {
-            if (signatures_left_ == 0) break;
             if (!may_issue(*sent, certificate)) continue;
-            --signatures_left_;
-            if (is_signed_by(certificate, digest, spki_sha256(*sent), [&] { return sent; })) out.push_back(sent);
+            const std::string key = spki_sha256(*sent);
+            if (is_signed_by(certificate, digest, key, budget_, KeyOf::kPeer, [&] { return sent; }))
+                out.push_back(sent);
         }
         const std::string name = read_name(*X509_get_issuer_name(&certificate)).canonical;
         for (const AnchorCertificate* c : policy_.intermediates_named(name)) {
             X509* const helper = held_.get(*c);
             const auto is_same = [&](const X509* other) { return X509_cmp(other, helper) == 0; };
-            if (std::any_of(sent_.begin(), sent_.end(), is_same) || !may_issue(*helper, certificate)) continue;
-            if (!is_signed_by(certificate, digest, c->spki_sha256, [&] { return helper; })) continue;
+            if (!may_issue(*helper, certificate) || std::any_of(sent_.begin(), sent_.end(), is_same)) continue;
+            const bool is_issuer =
+                is_signed_by(certificate, digest, c->spki_sha256, budget_, KeyOf::kUs, [&] { return helper; });
+            if (!is_issuer || is_root(helper)) continue;
             from_policy_.insert(helper);
             out.push_back(helper);
         }
         return out;
     }
 
-    // By name, key identifier and usage, as OpenSSL selects. A root is not an intermediate.
+    // By name, key identifier and usage, as OpenSSL selects.
     static bool may_issue(X509& issuer, X509& certificate) {
+        return X509_check_issued(&issuer, &certificate) == X509_V_OK;
+    }
+    // A root is not an intermediate.
+    static bool is_root(X509* certificate) {
         constexpr int kVerifySignature = 1;
-        return X509_check_issued(&issuer, &certificate) == X509_V_OK &&
-               X509_self_signed(&issuer, kVerifySignature) != 1;
+        return X509_self_signed(certificate, kVerifySignature) == 1;
     }
 
     X509& leaf_;
@@ -96,7 +116,8 @@ private:
     const CaDirectory& policy_;
     HeldCertificates held_;
     std::set<X509*> from_policy_;
-    int signatures_left_ = 64;
+    std::map<const X509*, Above> above_;
+    SignatureBudget budget_;
 };
 
 // The errors that a verification without mod_ssl's callback ignores.

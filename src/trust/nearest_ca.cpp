@@ -56,6 +56,7 @@ public:
         for (std::size_t depth = 0; depth <= kMostIntermediates && !level.empty(); ++depth) {
             Level above;
             for (const Below& below : level) find_issuers(below, above);
+            if (budget_.is_exhausted()) return given_up();
             if (!found_.ca_ids.empty()) {
                 note_above(std::move(named_));
                 return std::move(found_);
@@ -75,9 +76,17 @@ private:
         const DistinguishedName* issuer;
     };
     using Level = std::vector<Below>;
+    using KeyOf = SignatureBudget::KeyOf;
 
-    const CaDirectory::Issuer* named_issuer_of(const Below& below, CaDirectory::Namesakes& namesakes) const {
-        return directory_.issuer_of(*below.certificate, below.sha256, *below.issuer, now_, namesakes);
+    // A CA that was not found could be the nearest one, or revoked.
+    static NearestCa given_up() {
+        NearestCa out;
+        out.is_too_wide = true;
+        return out;
+    }
+
+    const CaDirectory::Issuer* named_issuer_of(const Below& below, CaDirectory::Namesakes& namesakes) {
+        return directory_.issuer_of(*below.certificate, below.sha256, *below.issuer, now_, budget_, namesakes);
     }
 
     void find_issuers(const Below& below, Level& above) {
@@ -100,6 +109,7 @@ private:
     // A revocation of a CA refuses everything below it, also if the CA is above the nearest one. Certificates from the
     // client are not asked here: it could leave them out.
     void note_above(Level level) {
+        budget_ = SignatureBudget::unlimited();
         for (std::size_t depth = 0; depth <= kMostIntermediates && !level.empty(); ++depth) {
             Level above;
             for (const Below& below : level) {
@@ -107,7 +117,8 @@ private:
                 const auto* const named = named_issuer_of(below, ignored);
                 if (named != nullptr) add_named(below, *named, above);
                 for (const AnchorCertificate* c : directory_.intermediates_named(below.issuer->canonical)) {
-                    if (!seen_.contains(c->sha256)) step_to(below, *c->decode(), std::string(c->sha256), above);
+                    if (!seen_.contains(c->sha256))
+                        step_to(below, *c->decode(), std::string(c->sha256), KeyOf::kUs, above);
                 }
                 try_server_cas(below, above);
             }
@@ -135,14 +146,15 @@ private:
         const auto& cas = server_.certificates;
         for (std::size_t i = 0; i < cas.size(); ++i) {
             if (names_as_issuer(*below.certificate, *cas[i]))
-                step_to(below, *cas[i], digest_at(i, cas, server_.digests), above);
+                step_to(below, *cas[i], digest_at(i, cas, server_.digests), KeyOf::kUs, above);
         }
     }
 
     void try_helper(const Below& below, IntermediateCa helper, Level& above) {
         X509& ca = *helper.certificate;
         if (!has_ca_flag(ca)) return note_fault(below, ca, helper.sha256);
-        if (step_to(below, ca, helper.sha256, above)) found_.intermediates.push_back(std::move(helper));
+        const KeyOf whose = helper.from_peer ? KeyOf::kPeer : KeyOf::kUs;
+        if (step_to(below, ca, helper.sha256, whose, above)) found_.intermediates.push_back(std::move(helper));
     }
 
     // Why a certificate that issued the one below is no CA, if CAs of the policy have the name of its issuer.
@@ -153,7 +165,9 @@ private:
         if (named_issuer_of({&ca, sha256, &facts.issuer}, ignored) == nullptr &&
             directory_.intermediates_named(facts.issuer.canonical).empty())
             return;
-        if (!is_signed_by(*below.certificate, below.sha256, facts.spki_sha256, [&] { return &ca; })) return;
+        const bool is_issuer = is_signed_by(*below.certificate, below.sha256, facts.spki_sha256, budget_, KeyOf::kPeer,
+                                            [&] { return &ca; });
+        if (!is_issuer) return;
         const std::string at = " (at CA " + facts.subject.text() + ")";
         std::string fault = why_it_issues_nothing(ca);
         if (fault.empty()) fault = "it has no basicConstraints with CA:TRUE";
@@ -164,10 +178,10 @@ private:
     }
 
     // Adds a CA if it issued the one below and was not added before; returns whether it did.
-    bool step_to(const Below& below, X509& ca, const std::string& sha256, Level& above) {
+    bool step_to(const Below& below, X509& ca, const std::string& sha256, KeyOf whose, Level& above) {
         if (seen_.contains(sha256) || !names_as_issuer(*below.certificate, ca)) return false;
         const std::string key = spki_sha256(ca);
-        if (!is_signed_by(*below.certificate, below.sha256, key, [&] { return &ca; })) {
+        if (!is_signed_by(*below.certificate, below.sha256, key, budget_, whose, [&] { return &ca; })) {
             if (std::string unknown = unknown_key(ca); !unknown.empty()) found_.unknown_algorithm = std::move(unknown);
             return false;
         }
@@ -194,6 +208,7 @@ private:
     NearestCa found_;
     Level named_;  // the certificates of the nearest CA
     CaDirectory::Namesakes namesakes_;
+    SignatureBudget budget_;
     std::deque<DistinguishedName> names_;
     std::set<std::string, std::less<>> seen_;  // digests
 };

@@ -251,13 +251,14 @@ CLAIM(a_chain_of_a_strangers_making_is_not_followed_for_ever) {
 }
 
 CLAIM(a_handshake_verifies_so_many_signatures_and_no_more) {
-    const Made anchor = issue(bare("Root", true), nullptr), high = issue(bare("High", true), &anchor),
-               low = issue(bare("Low", true), &high), leaf = issue(bare("api", false), &low);
-    const Made stranger = issue(bare("High", true), nullptr);
+    const Made anchor = issue(bare("Root", true), nullptr), stranger = issue(bare("High", true), nullptr);
     Draft d;
     const auto policy = d.file("ca.pem", anchor.cert_pem()).policy(anchored("api", "MTLSTrustAnchor ca.pem"));
     // Of `lows` certificates with the key that signed the leaf the last one leads on, and each is asked about 8 others.
     const auto verified = [&](int lows) {
+        // New ones, since signatures in the cache cost nothing.
+        const Made high = issue(bare("High", true), &anchor), low = issue(bare("Low", true), &high),
+                   leaf = issue(bare("api", false), &low);
         std::vector<Made> made;
         for (int i = 1; i < lows; ++i) made.push_back(issue(bare("Low", true), &stranger, same_key(low)));
         for (int i = 1; i < 8; ++i) made.push_back(issue(bare("High", true), &anchor));
@@ -266,8 +267,104 @@ CLAIM(a_handshake_verifies_so_many_signatures_and_no_more) {
         sent.insert(sent.end(), {&low, &high});
         return shake(*policy, leaf, sent).verified;
     };
+    // 1 for the leaf, since its issuers have one key, and 8 for each of them.
     CHECK(verified(7));
     CHECK(!verified(8));
+}
+
+namespace {
+
+// Partners whose CAs have one name, as anchors, or as MTLSIntermediates below anchors of one name.
+struct Namesakes {
+    std::vector<Made> roots, cas;
+    Draft d;
+    std::shared_ptr<const Policy> policy;
+
+    Namesakes(int count, bool are_intermediates, bool key_identifiers) {
+        CertSpec root = bare("Root", true), ca = bare("CA", true);
+        root.key_identifiers = ca.key_identifiers = key_identifiers;
+        std::string text;
+        for (int i = 0; i < count; ++i) {
+            const std::string name = "p" + std::to_string(i);
+            if (are_intermediates) roots.push_back(issue(root, nullptr));
+            cas.push_back(issue(ca, are_intermediates ? &roots.back() : nullptr));
+            d.file(name + ".pem", cas.back().cert_pem());
+            if (are_intermediates) d.file(name + ".root", roots.back().cert_pem());
+            const std::string anchor = "MTLSTrustAnchor " + name;
+            text += anchored(name,
+                             are_intermediates ? anchor + ".root\nMTLSIntermediate " + name + ".pem" : anchor + ".pem");
+        }
+        policy = d.policy(text);
+    }
+    // The partner whose CA is tried last.
+    std::size_t last() const {
+        const auto key = [](const Made& ca) { return spki_sha256(*ca.cert); };
+        const auto found =
+            std::max_element(cas.begin(), cas.end(), [&](const Made& a, const Made& b) { return key(a) < key(b); });
+        return static_cast<std::size_t>(found - cas.begin());
+    }
+};
+
+}  // namespace
+
+CLAIM(of_200_cas_with_one_name_each_lets_its_partner_in) {
+    for (const bool key_identifiers : {true, false}) {
+        for (const bool are_intermediates : {false, true}) {
+            const Namesakes all(200, are_intermediates, key_identifiers);
+            for (const std::size_t i : {all.last(), std::size_t(0), std::size_t(199)}) {
+                const std::string name = "p" + std::to_string(i);
+                CertSpec spec = bare(name, false), sub_spec = bare("Sub", true);
+                spec.key_identifiers = sub_spec.key_identifiers = key_identifiers;
+                const Made leaf = issue(spec, &all.cas[i]);
+                CHECK(shake(*all.policy, leaf).verified);
+                CHECK_EQUAL(verdict(ask(*all.policy, leaf)), "granted " + name);
+                const Made sub = issue(sub_spec, &all.cas[i]), below = issue(spec, &sub);
+                CHECK(shake(*all.policy, below, {&sub}).verified);
+                CHECK_EQUAL(verdict(ask(*all.policy, below, {&sub})), "granted " + name);
+            }
+            const Made stranger = issue(bare("CA", true), nullptr), foe = issue(bare("p0", false), &stranger);
+            CHECK(!shake(*all.policy, foe).verified);
+            CHECK_EQUAL(verdict(ask(*all.policy, foe)), are_intermediates ? "not-verified" : "wrong-issuer");
+        }
+    }
+}
+
+CLAIM(a_second_look_up_of_one_name_counts_against_the_budget_unless_the_key_is_named) {
+    // A CA that two CAs of one name have certified: 1 signature for the leaf, and the second look-up.
+    for (const int count : {63, 64}) {
+        for (const bool key_identifiers : {false, true}) {
+            const Namesakes all(count, false, key_identifiers);
+            const std::string name = "p" + std::to_string(all.last());
+            CertSpec spec = bare("Sub", true), leaf_spec = bare(name, false), stranger_spec = bare("CA", true);
+            spec.key_identifiers = leaf_spec.key_identifiers = stranger_spec.key_identifiers = key_identifiers;
+            const Made stranger = issue(stranger_spec, nullptr);
+            const bool fits = count == 63 || key_identifiers;
+            for (const bool in_handshake : {true, false}) {
+                const Made sub = issue(spec, &all.cas[all.last()]), other = issue(spec, &stranger, same_key(sub));
+                const Made leaf = issue(leaf_spec, &sub);
+                const std::vector<const Made*> sent = {&other, &sub};
+                if (in_handshake) CHECK_EQUAL(shake(*all.policy, leaf, sent).verified, fits);
+                if (!in_handshake)
+                    CHECK_EQUAL(verdict(ask(*all.policy, leaf, sent)), fits ? "granted " + name : "not-verified");
+            }
+        }
+    }
+}
+
+CLAIM(a_search_among_too_many_certificates_of_one_name_refuses_and_says_what_to_do) {
+    const Namesakes all(200, false, false);
+    const Made stranger = issue(bare("CA", true), nullptr);
+    std::vector<Made> made;
+    std::vector<const Made*> sent;
+    for (int i = 0; i < 9; ++i) made.push_back(issue(bare("CA", true), &stranger));
+    for (const Made& id : made) sent.push_back(&id);
+    const Identification who = ask(*all.policy, issue(bare("p7", false), &made[0]), sent);
+    CHECK_EQUAL(verdict(who), "not-verified");
+    CHECK_CONTAINS(who.detail, "have one name: it has to be sent with its own chain alone, and its CAs need ");
+    CHECK(who.claimed.size() == 1 && who.claimed.front()->name == std::string_view("p7"));
+    // What the policy's own CA signed is found before.
+    CHECK_EQUAL(verdict(ask(*all.policy, issue(bare("p7", false), &all.cas[7]), sent)), "granted p7");
+    CHECK(shake(*all.policy, issue(bare("p7", false), &all.cas[7]), sent).verified);
 }
 
 CLAIM(the_signatures_of_a_handshake_count_where_its_callback_overruled_nothing) {

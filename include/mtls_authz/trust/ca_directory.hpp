@@ -20,6 +20,8 @@
 
 namespace mtls {
 
+class SignatureBudget;
+
 // Instead of a file: the CAs that mod_ssl was configured with.
 constexpr std::string_view kModSsl = "mod_ssl";
 
@@ -116,10 +118,10 @@ public:
         bool other_key = false;         // at least one has another key
         std::string unknown_algorithm;  // a clause about a key algorithm that this OpenSSL does not support
     };
-    // The CA of the policy that issued `certificate`, by name and signature; nullptr if there is none, or none at
-    // `now`. `digest`: SHA-256 of the certificate.
+    // The CA of the policy that issued `certificate`, by name and signature; nullptr if there is none, none at `now`,
+    // or none within the budget. `digest`: SHA-256 of the certificate.
     const Issuer* issuer_of(const X509& certificate, const std::string& digest, const DistinguishedName& issuer_name,
-                            std::int64_t now, Namesakes& others) const;
+                            std::int64_t now, SignatureBudget& budget, Namesakes& others) const;
     // The CA of the policy that the same issuer certified as a successor of `ca_id`, with another key or another name
     // (RFC 5280 3.2); nullptr if there is none at `now`. `issuer`: the issuer of `ca_id`, with its key's SHA-256.
     const Issuer* find_successor(std::string_view ca_id, X509& issuer, std::string_view issuer_key,
@@ -137,7 +139,7 @@ public:
     std::vector<X509Ptr> anchors_named(std::string_view name, std::int64_t now = kAnyTime) const;
 
     // The certificates at `now` of the CA of the policy that issued `certificate`, by name and signature.
-    std::vector<X509Ptr> anchors_above(const X509& certificate, std::int64_t now) const;
+    std::vector<X509Ptr> anchors_above(const X509& certificate, std::int64_t now, SignatureBudget& budget) const;
     // The encoded names for the server's CertificateRequest, by which a client chooses its certificate (RFC 8446
     // 4.2.4): the subject of each CA anchor, the issuer of each end-entity anchor, without duplicates. Nothing if they
     // take more than `limit` bytes in the handshake message.

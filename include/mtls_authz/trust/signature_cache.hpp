@@ -4,7 +4,10 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <mutex>
+#include <set>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -51,6 +54,41 @@ bool is_signed_by(const X509& certificate, std::string_view digest, std::string_
     const bool verified = key != nullptr && X509_verify(const_cast<X509*>(&certificate), key) == 1;
     if (verified) signatures().insert(digest, key_digest);
     return verified;
+}
+
+// How many signatures one search verifies: certificates cost the peer less to make than us to verify. Each key of the
+// policy or of the server may be tried once, however many CAs have one name; beyond that, and for keys of the peer,
+// there are 64. Signatures in the cache cost nothing.
+class SignatureBudget {
+public:
+    enum class KeyOf { kPeer, kUs };
+
+    SignatureBudget() = default;
+    static SignatureBudget unlimited() { return SignatureBudget(SIZE_MAX); }
+
+    bool take(std::string_view key_digest, KeyOf whose) {
+        if (whose == KeyOf::kUs && tried_.emplace(key_digest).second) return true;
+        is_exhausted_ = left_ == 0;
+        if (!is_exhausted_) --left_;
+        return !is_exhausted_;
+    }
+    // Whether a signature was not verified for want of budget: an issuer may be missing from the search.
+    bool is_exhausted() const { return is_exhausted_; }
+
+private:
+    explicit SignatureBudget(std::size_t left) : left_(left) {}
+
+    std::set<std::string, std::less<>> tried_;
+    std::size_t left_ = 64;
+    bool is_exhausted_ = false;
+};
+
+// The same as is_signed_by() above; also false if the budget is exhausted.
+template <class Issuer>
+bool is_signed_by(const X509& certificate, std::string_view digest, std::string_view key_digest,
+                  SignatureBudget& budget, SignatureBudget::KeyOf whose, Issuer&& issuer) {
+    if (signatures().contains(digest, key_digest)) return true;
+    return budget.take(key_digest, whose) && is_signed_by(certificate, digest, key_digest, issuer);
 }
 
 // Whether a certificate is signed with its own key. The name and the key identifiers, by which OpenSSL decides, do not

@@ -97,6 +97,7 @@ struct NearestCa {
     // If no CA was found, the possible causes.
     bool same_name_other_key = false;  // a CA above the leaf has the name of an anchor and another key
     bool is_too_deep = false;          // the chain is longer than a path may be
+    bool is_too_wide = false;          // too many certificates have one name: the search was given up
     std::string unknown_algorithm;     // a clause about a key or signature that this OpenSSL does not support
     std::string faulty_ca;             // why an intermediate that issued a certificate of the path is no CA
 
