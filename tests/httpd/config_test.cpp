@@ -174,6 +174,40 @@ CLAIM(an_ocsp_check_of_the_handshake_beside_live_anchors_is_warned_of) {
     }
 }
 
+CLAIM(a_second_verification_by_mod_ssl_alone_beside_live_anchors_is_warned_of) {
+    Draft d;
+    const std::string on = "MTLSClientCA On\n", off = "SSLOptions -OptRenegotiate\n";
+    const std::string folder = "<Directory \"" + d.httpd.path("htdocs") + "\">\n";
+    struct Row {
+        std::string main, host;
+        bool is_warned;
+    };
+    const Row rows[] = {
+        {"", on + "SSLOptions +OptRenegotiate", true},
+        {"", "MTLSClientCA Quiet\nSSLOptions +StdEnvVars OptRenegotiate", true},
+        {"", on + location("/y", "SSLOptions +optrenegotiate"), true},
+        {"", on + folder + "SSLOptions OptRenegotiate\n</Directory>\n", true},
+        {"SSLOptions +OptRenegotiate\n", on + "SSLOptions +StdEnvVars", true},
+        {location("/y", "SSLOptions +OptRenegotiate"), on, true},
+        {"", on + "SSLOptions +OptRenegotiate\n" + location("/y", off), true},
+        {"", "SSLOptions +OptRenegotiate", false},
+        {"", on + "SSLOptions +StdEnvVars", false},
+        {"", on + "SSLOptions +OptRenegotiate\n" + off, false},
+        {"", on + "SSLOptions OptRenegotiate StdEnvVars", false},
+        {"", on + location("/y", "SSLOptions +OptRenegotiate -OptRenegotiate"), false},
+        {"SSLOptions +OptRenegotiate\n", on + off, false},
+        {"SSLOptions +OptRenegotiate\n", on + "SSLOptions StdEnvVars", false},
+    };
+    for (const auto& [main, host, is_warned] : rows) {
+        d.httpd.set_vhost_lines(host + "\n");
+        const auto out = d.check(main + partner("") + location("/x", "MTLSAllow partner p"));
+        CHECK_EQUAL(out.status, 0);
+        const bool has =
+            out.text.find("the virtual host 'localhost' has SSLOptions OptRenegotiate") != std::string::npos;
+        test::check_equal(has, is_warned, main + host, __FILE__, __LINE__);
+    }
+}
+
 CLAIM(a_senseless_gate_stops_the_start_and_says_where) {
     Draft d;
     d.refuses(location("/x", "MTLSAllow"), "expected any-partner, by-grant, none, partner NAME... or group NAME...");

@@ -1,6 +1,7 @@
 #include "httpd/start/section_checks.hpp"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 
 #include "httpd/config/config.hpp"
@@ -285,9 +286,39 @@ void check_surroundings(const server_rec* s, const std::vector<const GateSection
              "' has gates, but never asks for a certificate, so nobody can pass them: add SSLVerifyClient optional");
 }
 
+// The SSLOptions that leave OptRenegotiate on, by section (null: server level). A word without a sign replaces those
+// before it.
+std::map<const ap_directive_t*, const ap_directive_t*> quick_verifications(const server_rec* main_server,
+                                                                           const server_rec* s) {
+    std::map<const ap_directive_t*, const ap_directive_t*> on;
+    const auto look = [&on](const ap_directive_t& d) {
+        if (!equal_nocase(d.directive, "SSLOptions") || d.args == nullptr) return;
+        const ap_directive_t*& line = on[d.parent != host_of(&d) ? d.parent : nullptr];
+        for (const std::string& word : config_words(d.args)) {
+            const bool has_sign = word.starts_with('+') || word.starts_with('-');
+            const bool is_it = equal_nocase(word.substr(has_sign ? 1 : 0), "OptRenegotiate");
+            if (is_it || !has_sign) line = is_it && !word.starts_with('-') ? &d : nullptr;
+        }
+    };
+    for_each_directive(main_server, look);
+    if (s != main_server) for_each_directive(s, look);
+    return on;
+}
+
+void check_quick_verifications(const server_rec* main_server, const server_rec* s, Findings& findings) {
+    for (const auto& [section, line] : quick_verifications(main_server, s)) {
+        if (line == nullptr) continue;
+        warn(findings, place_of(line),
+             "the virtual host '" + std::string(host_name(s)) +
+                 "' has SSLOptions OptRenegotiate beside MTLSClientCA: where SSLVerifyClient differs between sections, "
+                 "mod_ssl verifies a certificate of TLS 1.2 again by its own CAs alone, and answers 403 to partners "
+                 "whose trust anchor it does not have: write SSLOptions -OptRenegotiate");
+    }
+}
+
 // With MTLSClientCA, all other code in this server that checks the client's certificate trusts the policy's anchors
 // too; with MTLSPurpose serverAuth, it sees certificates of servers.
-void check_client_ca(const server_rec* s, const Policy& policy, Findings& findings) {
+void check_client_ca(const server_rec* main_server, const server_rec* s, const Policy& policy, Findings& findings) {
     const ClientCaMode mode = client_ca_of(s);
     const bool by_anchors = mode != ClientCaMode::kOff;
     if (!by_anchors && !policy.some_waive_purpose()) return;
@@ -330,6 +361,7 @@ void check_client_ca(const server_rec* s, const Policy& policy, Findings& findin
                  "handshake partners whose trust anchor it does not have: name their responders' certificates in "
                  "SSLOCSPResponderCertificateFile, or write SSLOCSPEnable off, and let mtls-authz fetch ask");
     }
+    check_quick_verifications(main_server, s, findings);
     if (mode == ClientCaMode::kOn && !policy.cas().announced_names(kMostAnnouncedBytes, apr_time_sec(apr_time_now()))) {
         warn(findings, {},
              "MTLSClientCA On: the names of all trust anchors are more than 16 kB, so none are announced, and clients "
@@ -346,7 +378,7 @@ void check_servers(const server_rec* main_server, const Policy& policy, Findings
     }
     check_order(inherited, findings);
     for (const server_rec* s = main_server; s != nullptr; s = s->next) {
-        check_client_ca(s, policy, findings);
+        check_client_ca(main_server, s, policy, findings);
         const auto& own = server_config(s).sections;
         std::vector<const GateSection*> sections = inherited;
         if (s->is_virtual) sections.insert(sections.end(), own.begin(), own.end());
