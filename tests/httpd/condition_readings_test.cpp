@@ -1,6 +1,7 @@
 // Conditions and requirements that depend on the path, for paths that a backend may read otherwise.
 #include "claims.hpp"
 #include "echo_backend.hpp"
+#include "web_servers.hpp"
 #include "world.hpp"
 
 using namespace test;
@@ -10,6 +11,26 @@ namespace {
 void answers(Site& site, const Identity* who, const std::string& path, int status) {
     check_equal(site.get(who, path).status, status, path, __FILE__, __LINE__);
 }
+
+// A FastCGI authorizer that refuses paths below /closed/.
+class Authorizer {
+public:
+    Authorizer() : server_(answer, std::string("\1\4\0\1\0\0\0\0", 8)) {}
+    std::string url() const { return "fcgi://127.0.0.1:" + std::to_string(server_.port()) + "/"; }
+
+private:
+    RawServer server_;
+
+    static void answer(int socket, const std::string& request) {
+        const bool is_closed = request.find("/closed/") != std::string::npos;
+        const std::string text = is_closed ? "Status: 403 No\r\n\r\n" : "Status: 200 OK\r\n\r\n";
+        const auto record = [](char type, const std::string& content) {
+            return std::string("\1") + type + std::string("\0\1\0", 3) + static_cast<char>(content.size()) +
+                   std::string(2, '\0') + content;
+        };
+        send_all(socket, record(6, text) + record(6, "") + record(3, std::string(8, '\0')));
+    }
+};
 
 }  // namespace
 
@@ -81,4 +102,34 @@ CLAIM(requirements_that_depend_on_the_path_are_other_ones_for_another_reading) {
     // What does not depend on it is the same requirement.
     for (const char* path : {"/plain/x;v", "/plain/y/../x"}) answers(site, &w.acme, path, 200);
     answers(site, &w.globex, "/plain/x;v", 403);
+}
+
+CLAIM(a_requirement_that_is_not_httpds_own_is_another_one_for_another_reading) {
+    const World& w = world();
+    const Authorizer authorizer;
+    Site site;
+    EchoBackend backend(site.httpd.next_port());
+    for (const char* name : {"proxy", "proxy_http", "authnz_fcgi", "lua"}) site.load(name);
+    site.vhost(backend.pass("/"));
+    site.httpd.write("open.lua",
+                     "require 'apache2'\nfunction check(r)\n  if r.uri:find('/closed/') then\n    return "
+                     "apache2.AUTHZ_DENIED\n  end\n  return apache2.AUTHZ_GRANTED\nend\n");
+    const auto beside = [](const std::string& requirement) {
+        return "<RequireAll>\nRequire mtls-partner acme\n" + requirement + "\n</RequireAll>\n";
+    };
+    site.start(
+        "<AuthzProviderAlias expr dbm-group \"%{REQUEST_URI} !~ "
+        "m#/closed/#\">\n</AuthzProviderAlias>\nAuthnzFcgiDefineProvider authz Paths " +
+        authorizer.url() + "\nLuaAuthzProvider open " + site.httpd.path("open.lua") + " check\n" +
+        location("/fcgi", "AuthType MTLS\n" + beside("Require Paths")) + location("/lua", beside("Require open")) +
+        location("/alias", beside("Require dbm-group")) +
+        location("/ssl", beside("") + "SSLRequire %{REQUEST_URI} !~ m#/closed/#") +
+        location("/plain", beside("Require ip 127.0.0.1\nRequire method GET\nRequire ssl")));
+    for (const std::string at : {"/fcgi", "/lua", "/alias", "/ssl"}) {
+        answers(site, &w.acme, at + "/open/x", 200);
+        answers(site, &w.globex, at + "/open/x", 403);
+        answers(site, &w.acme, at + "/closed/x", 403);
+        answers(site, &w.acme, at + "/closed;a/x", 403);
+    }
+    answers(site, &w.acme, "/plain/closed;a/x", 200);
 }

@@ -66,7 +66,8 @@ Haproxy::Haproxy(const std::string& folder, int port, const std::string& lines) 
     if (!accepts_within(port, std::chrono::seconds(10))) throw std::runtime_error("HAProxy does not start");
 }
 
-RawServer::RawServer(Handler answer) : answer_(std::move(answer)), port_(free_port()), listener_(listen_on(port_)) {
+RawServer::RawServer(Handler answer, std::string head_end)
+    : answer_(std::move(answer)), head_end_(std::move(head_end)), port_(free_port()), listener_(listen_on(port_)) {
     thread_ = std::thread([this] { serve(); });
 }
 
@@ -90,10 +91,10 @@ void RawServer::serve() {
             const ssize_t n = read(client, bytes, sizeof bytes);
             if (n <= 0) break;
             request.append(bytes, static_cast<std::size_t>(n));
-            const std::size_t end = request.find("\r\n\r\n");
+            const std::size_t end = request.find(head_end_);
             const std::size_t length = request.find("Content-Length: ");
             if (end == std::string::npos) continue;
-            wanted = end + 4 + (length < end ? std::stoul(request.substr(length + 16)) : 0);
+            wanted = end + head_end_.size() + (length < end ? std::stoul(request.substr(length + 16)) : 0);
         }
         ++requests_;
         answer_(client, request);

@@ -47,14 +47,16 @@ private:
 };
 
 // Serves one connection at a time: `answer` gets the request and writes to the socket, which is then closed.
+// `head_end`: the bytes after which a request without Content-Length is whole.
 class RawServer {
 public:
     using Handler = std::function<void(int socket, const std::string& request)>;
-    explicit RawServer(Handler answer);
+    explicit RawServer(Handler answer, std::string head_end = "\r\n\r\n");
     ~RawServer();
     RawServer(const RawServer&) = delete;
     RawServer& operator=(const RawServer&) = delete;
 
+    int port() const { return port_; }
     std::string url(const std::string& path) const { return "http://127.0.0.1:" + std::to_string(port_) + path; }
     std::size_t requests() const { return requests_; }
 
@@ -62,6 +64,7 @@ private:
     void serve();
 
     Handler answer_;
+    std::string head_end_;
     int port_;
     int listener_ = -1;
     std::atomic<bool> ends_{false};

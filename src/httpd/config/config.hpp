@@ -159,7 +159,7 @@ struct State {
     bool has_cache = false;                   // some module may cache responses
     bool has_actions = false;                 // mod_actions may choose a program for a file
     bool requires_by_path = false;            // some Require line of some section may answer otherwise for another path
-    std::vector<std::string> path_providers;  // names of such Require lines
+    std::vector<std::string> path_providers;  // names of such lines that a directive defines
     bool has_conditional_sections = false;    // of `sections`, some are <If>, <ElseIf> or <Else>
     // mod_cache's filters; null if it is not loaded.
     const ap_filter_rec_t* cache_save = nullptr;

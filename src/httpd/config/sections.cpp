@@ -94,21 +94,35 @@ void find_holder(const ap_directive_t& node, apr_pool_t* pool, GateSection& sect
     }
 }
 
-constexpr std::string_view kAuthorization[] = {"Require", "<Require", "<Limit", "Auth",
-                                               "Satisfy", "Allow",    "Deny",   "Order"};
+constexpr std::string_view kAuthorization[] = {"Require", "<Require", "<Limit", "Auth",      "Satisfy",
+                                               "Allow",   "Deny",     "Order",  "SSLRequire"};
+
+// Of httpd's own requirements, those that do not look at the path. file-owner and the like look at the file.
+constexpr std::string_view kPathless[] = {
+    "all",        "ip",         "host",           "forward-dns", "local",       "method",     "user",
+    "group",      "valid-user", "dbm-group",      "dbd-group",   "dbd-login",   "dbd-logout", "ldap-user",
+    "ldap-group", "ldap-dn",    "ldap-attribute", "ldap-filter", "ldap-search", "ssl",        "ssl-verify-client"};
+
+// Whether a requirement may answer otherwise for another path: those of other modules may.
+bool is_by_path(const std::string& name) {
+    const auto& defined = state().path_providers;
+    const bool is_own =
+        name.starts_with("mtls-") || std::find(std::begin(kPathless), std::end(kPathless), name) != std::end(kPathless);
+    return !is_own || std::find(defined.begin(), defined.end(), name) != defined.end();
+}
 
 // Whether a line of authorization may answer otherwise for another path.
 bool may_depend_on_path(const ap_directive_t& d) {
     const std::string_view args = d.args != nullptr ? d.args : "";
+    const bool reads_variable = args.find("%{") != std::string_view::npos;
     if (equal_nocase(d.directive, "Allow") || equal_nocase(d.directive, "Deny")) {
         return args.find("env=") != std::string_view::npos;
     }
+    if (equal_nocase(d.directive, "SSLRequire")) return reads_variable;
     if (!equal_nocase(d.directive, "Require")) return false;
     const auto words = config_words(args);
     const std::size_t first = !words.empty() && equal_nocase(words[0], "not") ? 1 : 0;
-    const auto& names = state().path_providers;
-    return args.find("%{") != std::string_view::npos ||
-           (words.size() > first && std::find(names.begin(), names.end(), words[first]) != names.end());
+    return reads_variable || (words.size() > first && is_by_path(words[first]));
 }
 
 // `by_path`: set if some line may depend on the path.
@@ -183,13 +197,12 @@ GateSection& section_of(cmd_parms* cmd, DirConfig& config) {
 
 void note_path_requirements() {
     State& s = state();
-    s.path_providers = {"expr", "env"};
     for_every_directive([&s](const ap_directive_t& d) {
-        // <AuthzProviderAlias PROVIDER NAME ...> and LuaAuthzProvider NAME ...
-        const std::size_t at = equal_nocase(d.directive, "<AuthzProviderAlias") ? 1 : 0;
-        if (at == 0 && !equal_nocase(d.directive, "LuaAuthzProvider")) return;
-        const auto words = config_words(d.args != nullptr ? d.args : "");
-        if (words.size() > at) s.path_providers.push_back(words[at].substr(0, words[at].find('>')));
+        // <AuthzProviderAlias PROVIDER NAME ...> and AuthnzFcgiDefineProvider TYPE NAME ... may take any name.
+        const bool defines =
+            equal_nocase(d.directive, "<AuthzProviderAlias") || equal_nocase(d.directive, "AuthnzFcgiDefineProvider");
+        const auto words = config_words(defines && d.args != nullptr ? d.args : "");
+        if (words.size() > 1) s.path_providers.push_back(words[1].substr(0, words[1].find('>')));
     });
     s.requires_by_path = is_any_directive(may_depend_on_path);
 }
