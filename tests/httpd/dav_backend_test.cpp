@@ -76,6 +76,19 @@ CLAIM(delete_and_move_reach_below_whatever_depth_says) {
     CHECK_EQUAL(dav.ask(&w.acme, "DELETE", "/dav/acme/", flat).status, 200);
 }
 
+CLAIM(label_and_update_reach_below_where_depth_says_so) {
+    const World& w = world();
+    Shared dav(location("/dav", "MTLSAllow any-partner"));
+    for (const char* method : {"LABEL", "UPDATE"}) {
+        for (const char* depth : {"Depth: infinity\r\n", "Depth: 1\r\n"}) {
+            CHECK_EQUAL(dav.ask(&w.acme, method, "/dav/", depth).status, 403);
+            CHECK_EQUAL(dav.ask(&w.acme, method, "/dav/acme/", depth).status, 200);
+        }
+        CHECK_EQUAL(dav.site.reason_for("/dav/"), "nested-gate");
+        for (const char* flat : {"Depth: 0\r\n", ""}) CHECK_EQUAL(dav.ask(&w.acme, method, "/dav/", flat).status, 200);
+    }
+}
+
 CLAIM(a_header_makes_no_request_one_that_acts_elsewhere) {
     const World& w = world();
     Shared dav(location("/dav", "MTLSAllow any-partner"));

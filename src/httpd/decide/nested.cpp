@@ -26,12 +26,14 @@ bool is_file(const request_rec* r) {
     return r->finfo.filetype == APR_REG && !has_more && (!is_programs(r) || is_served_by_dav(r));
 }
 
-// RFC 4918 9.6.1 and 9.9.2: DELETE and MOVE act on everything below, whatever Depth says.
+// RFC 4918 9.6.1 and 9.9.2: DELETE and MOVE act on everything below, whatever Depth says. RFC 3253 7.1 and 8.2: without
+// Depth, UPDATE and LABEL do not; the others do.
 bool is_recursive(const request_rec* r) {
     if (!acts_on_all_below(r) || is_file(r)) return false;
+    const int method = r->method_number;
+    if (method == M_DELETE || method == M_MOVE) return true;
     const char* const depth = apr_table_get(r->headers_in, "Depth");
-    const bool heeds_depth = r->method_number != M_DELETE && r->method_number != M_MOVE;
-    return !heeds_depth || depth == nullptr || std::string_view(depth) != "0";
+    return depth != nullptr ? std::string_view(depth) != "0" : method != M_UPDATE && method != M_LABEL;
 }
 
 // RFC 4918 9.8.4: a collection at the destination is deleted first, unless `Overwrite: F`. A DAV repository may have

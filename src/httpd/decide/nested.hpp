@@ -1,5 +1,5 @@
-// WebDAV methods that act elsewhere than at their path, below it (RFC 4918 9.6 to 9.9) or at their Destination: they
-// must not pass a gate there.
+// WebDAV methods that act elsewhere than at their path, below it (RFC 4918 9.6 to 9.10, RFC 3253) or at their
+// Destination: they must not pass a gate there.
 #pragma once
 
 #include <cstdint>
@@ -11,14 +11,15 @@
 namespace mtls::httpd {
 
 constexpr std::uint64_t bit_of_method(int number) { return std::uint64_t{1} << number; }
-inline constexpr std::uint64_t kMethodsOnAllBelow = bit_of_method(M_COPY) | bit_of_method(M_MOVE) |
-                                                    bit_of_method(M_DELETE) | bit_of_method(M_PROPFIND) |
-                                                    bit_of_method(M_LOCK) | bit_of_method(M_REPORT);
+inline constexpr std::uint64_t kMethodsOnAllBelow =
+    bit_of_method(M_COPY) | bit_of_method(M_MOVE) | bit_of_method(M_DELETE) | bit_of_method(M_PROPFIND) |
+    bit_of_method(M_LOCK) | bit_of_method(M_REPORT) | bit_of_method(M_LABEL) | bit_of_method(M_UPDATE);
 
 // Not inlined: nearly all requests have a method with a number.
 [[gnu::noinline]] bool is_search(const request_rec* r) noexcept;
 
-// Whether the method acts on everything below its path; most do without a Depth header. httpd has no number for SEARCH.
+// Whether the method may act on everything below its path; most do without a Depth header. httpd has no number for
+// SEARCH.
 inline bool acts_on_all_below(const request_rec* r) {
     if (r->method_number < M_INVALID) return (kMethodsOnAllBelow >> r->method_number & 1) != 0;
     return is_search(r);
