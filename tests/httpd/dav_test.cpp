@@ -23,6 +23,7 @@ CLAIM(dav_destinations_and_recursion_respect_gates) {
         location("/dav/open/inner", "MTLSAllow partner acme"));
     const std::string base = "Destination: https://localhost:" + std::to_string(site.httpd.port());
     CHECK_EQUAL(site.get(&w.globex, "/dav/src/f.txt", base + "/dav/dst/g.txt\r\n", "COPY").status / 100, 4);
+    CHECK_EQUAL(site.reason_for("/dav/dst/g.txt"), "not-allowed");
     CHECK_EQUAL(site.get(&w.acme, "/dav/src/f.txt", base + "/dav/dst/g.txt\r\n", "COPY").status, 201);
     // Looked up with GET, but written to.
     CHECK_EQUAL(site.get(&w.globex, "/dav/src/f.txt", base + "/dav/reader\r\n", "COPY").status / 100, 4);

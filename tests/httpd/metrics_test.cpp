@@ -1,4 +1,5 @@
 // The metrics: what a scraper reads, over all children, and what an operator wants to be warned of.
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "exposition.hpp"
@@ -111,6 +112,37 @@ CLAIM(what_only_asks_whether_something_may_be_seen_is_not_counted) {
     CHECK_EQUAL(scrape(site.httpd).sum("mtls_authz_decisions_total"), 0);
     CHECK_EQUAL(site.get(&world().globex, "/list/secret/b.html").status, 403);
     CHECK_EQUAL(scrape(site.httpd).sum("mtls_authz_decisions_total"), 1);
+}
+
+// PATH_INFO is looked up as a URI for PATH_TRANSLATED, whatever httpd then does with it.
+CLAIM(a_path_that_is_only_translated_for_a_program_is_no_decision) {
+    const World& w = world();
+    Site site;
+    const std::string run = site.httpd.path("htdocs/open/run");
+    site.httpd.write("htdocs/open/run", "#!/bin/sh\nprintf \"Content-Type: text/plain\\n\\n$PATH_TRANSLATED\"\n");
+    site.httpd.write("htdocs/open/page.html", "[<!--#include virtual=\"/sec/part\" -->]");
+    site.httpd.write("htdocs/sec/part", "secret");
+    std::filesystem::permissions(run, std::filesystem::perms::owner_exec | std::filesystem::perms::others_exec,
+                                 std::filesystem::perm_options::add);
+    site.load("cgi").load("include").start(
+        std::string(kStatus) + "MTLSAuditLog logs/audit.log\nScriptAlias /open/run " + run +
+        "\n<Location /open>\nOptions +Includes\nAddOutputFilter INCLUDES .html\n</Location>\n" +
+        location("/sec", "MTLSAllow partner acme"));
+    const auto decided = [&] { return scrape(site.httpd).sum("mtls_authz_decisions_total"); };
+    for (const char* method : {"GET", "POST", "COPY"}) {
+        for (const Identity* who : {static_cast<const Identity*>(nullptr), &w.globex, &w.acme}) {
+            CHECK_CONTAINS(site.get(who, "/open/run/sec/part", "", method).body, "htdocs/sec/part");
+        }
+    }
+    CHECK_EQUAL(decided(), 0);
+    CHECK_EQUAL(file_text(site.httpd.path("logs/audit.log")), "");
+    CHECK(site.httpd.error_log().find("/sec/part") == std::string::npos);
+    // What is included is a decision, granted or not.
+    CHECK_EQUAL(site.get(&w.acme, "/open/page.html").body, "[secret]");
+    CHECK_EQUAL(scrape(site.httpd).value(decisions("allow", "granted")), 1);
+    CHECK(site.get(&w.globex, "/open/page.html").body.find("secret") == std::string::npos);
+    CHECK_EQUAL(site.reason_for("/sec/part"), "not-allowed");
+    CHECK_EQUAL(decided(), 2);
 }
 
 CLAIM(require_lines_and_auth_type_are_counted_by_what_came_of_them) {

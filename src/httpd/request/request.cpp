@@ -27,13 +27,26 @@ void hand_over(request_rec* r, RequestState& request, const RequestDecision& dec
 
 namespace {
 
+// httpd puts this filter before each subrequest that a module may run.
+bool may_run(const request_rec* r) {
+    for (const ap_filter_t* f = r->output_filters; f != nullptr && f != r->proto_output_filters; f = f->next) {
+        if (f->frec == ap_subreq_core_filter_handle) return true;
+    }
+    return false;
+}
+
+// What mod_dav acts on, too, as the destination of a COPY; it looks members up with GET.
+bool is_acted_on_by_dav(const request_rec* r) {
+    return is_served_by_dav(r->main) && (r->method_number != M_GET || has_destination(r->main));
+}
+
 // Whether the request only tests if something may be seen: MultiViews and rewrite conditions before the main request's
-// fixups, a directory listing while its handler runs.
+// fixups, a directory listing while its handler runs, and a program's PATH_INFO for PATH_TRANSLATED.
 bool is_lookup(const request_rec* r) {
     if (r->main == nullptr) return false;
     const RequestState* const main = find_state(r->main);
     if (main == nullptr || !main->fixups_done || is_lookup(r->main)) return true;
-    return main->is_listing;
+    return main->is_listing || (!may_run(r) && !is_acted_on_by_dav(r));
 }
 
 // LogOnly passes what this gate would deny, but not what would bypass another gate.
