@@ -88,6 +88,15 @@ RuleAnswer check_rule(const GateRule& rule, const Ask& ask) {
     return out;
 }
 
+// Whether only that the method acts below the path, too, keeps the request out.
+[[gnu::noinline]] bool is_granted_here(const Gate& gate, const Ask& ask) {
+    Ask here = ask;
+    here.line.reaches_below = false;
+    return gate.allow != nullptr && std::any_of(gate.allow->begin(), gate.allow->end(), [&here](const GateRule& rule) {
+               return check_rule(rule, here).has_method;
+           });
+}
+
 // Step 10.
 void check_gate(const Gate& gate, const Ask& ask, Decision& out) {
     out.reason = Reason::kNotAllowed;
@@ -108,6 +117,10 @@ void check_gate(const Gate& gate, const Ask& ask, Decision& out) {
         out.rule = &rule;
         out.path = answer.path;
         if (answer.has_method) return;
+    }
+    if (ask.line.reaches_below && is_granted_here(gate, ask)) {
+        out.detail =
+            "it also acts on what is below its path: grant one that ends in /** (or, but for MOVE, send Depth: 0)";
     }
 }
 

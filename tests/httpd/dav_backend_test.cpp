@@ -89,6 +89,42 @@ CLAIM(label_and_update_reach_below_where_depth_says_so) {
     }
 }
 
+CLAIM(a_grant_without_all_below_lets_no_recursive_method_through_to_a_backend) {
+    const World& w = world();
+    Site site;
+    EchoBackend backend(site.httpd.next_port());
+    site.load("proxy").load("proxy_http").vhost(backend.pass("/"));
+    site.start("MTLSGrant * /files/ /files/* /req/ /files/all/** /req/all/**\n" +
+               location("/files", "MTLSAllow by-grant") + location("/req", "Require mtls-grant"));
+    const auto ask = [&](const char* method, const char* path, const std::string& headers) {
+        return site.get(&w.acme, path, headers, method).status;
+    };
+    const std::string flat = "Depth: 0\r\n", keep = "Overwrite: F\r\nDestination: ";
+    for (const std::string root : {"/files/", "/req/"}) {
+        const std::string all = root + "all/", to = keep + root + "all/y\r\n";
+        for (const char* method : {"PROPFIND", "LOCK", "REPORT", "SEARCH", "LABEL", "UPDATE", "COPY", "MOVE"}) {
+            const bool has_destination = std::string_view(method) == "COPY" || std::string_view(method) == "MOVE";
+            const std::string headers = has_destination ? to : "";
+            for (const char* depth : {"", "Depth: 1\r\n", "Depth: infinity\r\n"}) {
+                test::check_equal(ask(method, root.c_str(), depth + headers), 403, method, __FILE__, __LINE__);
+                test::check_equal(ask(method, all.c_str(), depth + headers), 200, method, __FILE__, __LINE__);
+            }
+            // RFC 4918 9.9.2: a MOVE takes everything along, whatever Depth says.
+            const int expected = std::string_view(method) == "MOVE" ? 403 : 200;
+            test::check_equal(ask(method, root.c_str(), flat + headers), expected, method, __FILE__, __LINE__);
+        }
+        // APIs of other kinds delete by DELETE, and know no Depth.
+        CHECK_EQUAL(ask("DELETE", root.c_str(), ""), 200);
+        CHECK_EQUAL(ask("DELETE", root.c_str(), "Depth: infinity\r\n"), 403);
+        CHECK_EQUAL(ask("DELETE", all.c_str(), "Depth: infinity\r\n"), 200);
+    }
+    CHECK_CONTAINS(site.log_about("/files/"), "it also acts on what is below its path: grant one that ends in /**");
+    // A collection at the destination is deleted first.
+    CHECK_EQUAL(ask("COPY", "/files/x", flat + keep + "/files/y\r\n"), 200);
+    CHECK_EQUAL(ask("COPY", "/files/x", flat + "Destination: /files/y\r\n"), 403);
+    CHECK_EQUAL(ask("COPY", "/files/x", flat + "Destination: /files/all/y\r\n"), 200);
+}
+
 CLAIM(a_header_makes_no_request_one_that_acts_elsewhere) {
     const World& w = world();
     Shared dav(location("/dav", "MTLSAllow any-partner"));

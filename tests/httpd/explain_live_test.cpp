@@ -85,7 +85,8 @@ CLAIM(explain_live_says_what_only_httpd_can_tell) {
         " MTLSAllow partner acme\n MTLSAuthz LogOnly\n</Location>\n<Location /top>\n MTLSAllow "
         "any-partner\n</Location>\n"
         "<Location /top/secret>\n MTLSAllow partner acme\n</Location>\n"
-        "<LocationMatch \"^/own/(?<WHO>.+)$\">\n MTLSAllow partner %{env:MATCH_WHO}\n</LocationMatch>\n");
+        "<LocationMatch \"^/own/(?<WHO>.+)$\">\n MTLSAllow partner %{env:MATCH_WHO}\n</LocationMatch>\n"
+        "<Location /by>\n MTLSAllow by-grant\n</Location>\nMTLSGrant * /by/* /by/all/**\n");
     // acme passes with the <If> and without it; of globex, the server alone can tell.
     CHECK_EQUAL(site.answer("acme", "/if/x"), "allow: granted");
     CHECK_EQUAL(site.explain("globex", "/if/x").status, 2);
@@ -101,6 +102,14 @@ CLAIM(explain_live_says_what_only_httpd_can_tell) {
     CHECK_EQUAL(site.answer("acme", "/top/secret/x", {"--method", "DELETE"}), "allow: granted");
     CHECK_CONTAINS(site.answer("acme", "/if/x", {"--method", "DELETE"}), "not known: whether DELETE reaches <If");
     CHECK_EQUAL(site.answer("acme", "/if2", {"--method", "DELETE"}), "allow: no gate covers the path");
+    for (const char* method : {"SEARCH", "LABEL", "UPDATE"}) {
+        CHECK_CONTAINS(site.answer("acme", "/top", {"--method", method}), std::string("not known: whether ") + method);
+    }
+    CHECK_EQUAL(site.answer("acme", "/top", {"--method", "PROPPATCH"}), "allow: granted");
+    // So may one reach what is not granted.
+    CHECK_CONTAINS(site.answer("acme", "/by/x", {"--method", "PROPFIND"}), "has to end in /** depends on its Depth");
+    CHECK_EQUAL(site.answer("acme", "/by/x"), "allow: granted");
+    CHECK_EQUAL(site.answer("acme", "/by/all/x", {"--method", "PROPFIND"}), "allow: granted");
     CHECK_EQUAL(site.answer("acme", "/own/acme", {}), "allow: granted");
     CHECK_CONTAINS(site.answer("acme", "/own/acme", {"--method", "DELETE"}), "not known: whether DELETE reaches <Loc");
     CHECK_EQUAL(site.answer("acme", "/top", {"--method", "TRACE"}),

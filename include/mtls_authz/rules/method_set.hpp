@@ -1,7 +1,9 @@
 // Sets of request methods in gates and grants.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <string>
 #include <string_view>
 
@@ -28,5 +30,13 @@ private:
 };
 
 bool is_known_method(std::string_view method);
+
+// WebDAV methods that act on everything below their path (RFC 4918, 3253, 5323); most do without a Depth header.
+inline constexpr std::string_view kMethodsOnAllBelow[] = {"COPY",   "MOVE",   "DELETE", "PROPFIND", "LOCK",
+                                                          "REPORT", "SEARCH", "LABEL",  "UPDATE"};
+inline bool acts_on_all_below(std::string_view method) {
+    return std::find(std::begin(kMethodsOnAllBelow), std::end(kMethodsOnAllBelow), method) !=
+           std::end(kMethodsOnAllBelow);
+}
 
 }  // namespace mtls

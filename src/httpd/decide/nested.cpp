@@ -10,6 +10,7 @@
 #include "httpd/decide/request_state.hpp"
 #include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/rules/method_set.hpp"
 
 namespace mtls::httpd {
 
@@ -151,8 +152,8 @@ bool is_programs(const request_rec* r) noexcept {
            (type != nullptr && std::string_view(type).starts_with(kProgramType));
 }
 
-bool is_search(const request_rec* r) noexcept {
-    return r->method != nullptr && std::string_view(r->method) == "SEARCH";
+bool has_method_on_all_below(const request_rec* r) noexcept {
+    return r->method != nullptr && mtls::acts_on_all_below(r->method);
 }
 
 bool is_destination_of_backend(const request_rec* r) noexcept {
@@ -186,7 +187,10 @@ bool acts_elsewhere_if_overridden(const request_rec* r) {
     return nested_gate(&deletes) != nullptr || apr_table_get(r->headers_in, "Destination") != nullptr;
 }
 
-bool reaches_below(const request_rec* r) { return reaches(r) && is_served_by_dav(is_destination(r) ? r->main : r); }
+bool reaches_below(const request_rec* r) {
+    if (!reaches(r)) return false;
+    return r->method_number != M_DELETE || is_served_by_dav(r) || apr_table_get(r->headers_in, "Depth") != nullptr;
+}
 
 const GateSection* nested_gate(const request_rec* r) {
     if (!reaches(r)) return nullptr;

@@ -2,7 +2,6 @@
 // Destination: they must not pass a gate there.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 
 #include "httpd/config/config.hpp"
@@ -10,19 +9,13 @@
 
 namespace mtls::httpd {
 
-constexpr std::uint64_t bit_of_method(int number) { return std::uint64_t{1} << number; }
-inline constexpr std::uint64_t kMethodsOnAllBelow =
-    bit_of_method(M_COPY) | bit_of_method(M_MOVE) | bit_of_method(M_DELETE) | bit_of_method(M_PROPFIND) |
-    bit_of_method(M_LOCK) | bit_of_method(M_REPORT) | bit_of_method(M_LABEL) | bit_of_method(M_UPDATE);
+// Not inlined: nearly all requests have another method. By name, since httpd has no number for SEARCH.
+[[gnu::noinline]] bool has_method_on_all_below(const request_rec* r) noexcept;
 
-// Not inlined: nearly all requests have a method with a number.
-[[gnu::noinline]] bool is_search(const request_rec* r) noexcept;
-
-// Whether the method may act on everything below its path; most do without a Depth header. httpd has no number for
-// SEARCH.
+// Whether the method may act on everything below its path; most do without a Depth header.
 inline bool acts_on_all_below(const request_rec* r) {
-    if (r->method_number < M_INVALID) return (kMethodsOnAllBelow >> r->method_number & 1) != 0;
-    return is_search(r);
+    static_assert(M_GET < M_POST && M_PUT < M_POST && M_POST < M_DELETE);
+    return r->method_number > M_POST && has_method_on_all_below(r);
 }
 
 // Whether the request may act below its path: false for nearly all, and cheap.
@@ -31,7 +24,8 @@ inline bool may_reach_below(const request_rec* r) { return r->main != nullptr ||
 // A gate below what the request would act on, or nullptr. Exact in fixups only: before, a script counts as a file.
 const GateSection* nested_gate(const request_rec* r);
 
-// Whether mod_dav serves this request, or the one whose destination it is, with a recursive method. Known in fixups.
+// Whether grants must reach what is below. Known in fixups. DELETE with no Depth header means one resource to backends
+// without WebDAV: there it does not count.
 bool reaches_below(const request_rec* r);
 
 // Known in fixups.

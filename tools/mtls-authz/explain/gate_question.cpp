@@ -10,6 +10,7 @@
 
 #include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/decide/decision.hpp"
+#include "mtls_authz/rules/method_set.hpp"
 #include "regex.hpp"
 
 namespace mtls::tool {
@@ -259,8 +260,7 @@ private:
 
     // Recursive methods act on gates below the path; one with captures may be another one there.
     const MappedSection* find_nested(const Merged& here) const {
-        constexpr std::string_view kAll[] = {"COPY", "MOVE", "DELETE", "PROPFIND", "LOCK", "REPORT"};
-        if (std::find(std::begin(kAll), std::end(kAll), ask_.method) == std::end(kAll)) return nullptr;
+        if (!acts_on_all_below(ask_.method)) return nullptr;
         bool has_captures = false;
         here.for_each_capture([&](const NameReference&) { has_captures = true; });
         for (const MappedSection& section : ask_.host.sections) {
@@ -313,21 +313,21 @@ private:
     GateVerdict decide_by_gate(const Merged& merged) const {
         GateVerdict out;
         out.reason = ask_.reason;
-        if (out.reason == Reason::kGranted && !ask_rules(merged, out)) {
+        if (out.reason == Reason::kGranted && !ask_rules(merged, false, out)) {
             return unknown("its rules name what a section for files captures");
         }
         const bool lets_through = *merged.mode == GateMode::kLogOnly && out.reason != Reason::kBadPath;
         out.is_log_only = lets_through;
         out.kind = out.reason == Reason::kGranted ? Kind::kAllow : lets_through ? Kind::kWouldDeny : Kind::kDeny;
-        const bool reaches_below = ask_.host.has_dav && out.kind == Kind::kAllow && out.path != nullptr;
-        constexpr std::string_view kReading[] = {"GET", "HEAD", "OPTIONS", "POST", "PUT"};
-        if (reaches_below && std::find(std::begin(kReading), std::end(kReading), ask_.method) == std::end(kReading)) {
-            return unknown("WebDAV is on: whether the grant has to reach what is below depends on the file");
-        }
-        return out;
+        if (out.kind != Kind::kAllow || out.path == nullptr || !acts_on_all_below(ask_.method)) return out;
+        GateVerdict below;
+        ask_rules(merged, true, below);
+        if (below.reason == Reason::kGranted) return out;
+        return unknown("whether a grant for " + ask_.method +
+                       " has to end in /** depends on its Depth header, and on whether the path is a file");
     }
 
-    bool ask_rules(const Merged& merged, GateVerdict& out) const {
+    bool ask_rules(const Merged& merged, bool reaches_below, GateVerdict& out) const {
         std::vector<std::string> values;
         std::vector<Capture> captures;
         if (!find_captures(merged, values, captures)) return false;
@@ -336,7 +336,7 @@ private:
         // The network was checked before.
         const Decision answer = mtls::decide(gate, {.who = &ask_.who,
                                                     .is_from_anywhere = true,
-                                                    .line = {ask_.method, ask_.path},
+                                                    .line = {ask_.method, ask_.path, reaches_below},
                                                     .readings = readings_,
                                                     .captures = captures});
         out.reason = answer.reason;
