@@ -151,16 +151,20 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
         std::vector<Diagnostic> unusable;
         return before && before->serials[index_of(kind)] != 0 && take(kind, *before, unusable);
     };
-    const bool has_policy = restore(Watched::kPolicy);
-    auto built = source_.build(findings);
+    const bool has_policy = restore(Watched::kPolicy), has_refusals = restore(Watched::kRefusals);
+    const DatabaseSight rows = revocation_rows_.look();
+    // What is kept without an image of refusals had none in force.
+    const bool is_kept = has_policy && (has_refusals || before->serials[index_of(Watched::kRefusals)] == 0);
+    const bool lacks_rows = has_database_ && rows.rows == nullptr && !(is_kept && revocation_rows_.floor() > 0);
+    auto built = has_policy && lacks_rows ? nullptr : source_.build(findings);
     name_tables(findings);
     is_recalled_ = has_policy && !built;
-    if (built) put_in_force(std::move(built));
-    const bool has_refusals = restore(Watched::kRefusals);
-    if (const DatabaseSight rows = revocation_rows_.look(); has_database_ && rows.rows == nullptr && !has_refusals) {
+    if (lacks_rows) {
         findings.push_back({Diagnostic::Severity::kError, database_at_,
                             "MTLSPolicyDatabase: its revocation rows cannot be read: " + rows.fault});
-        close_gates();
+        if (!has_policy) close_gates();
+    } else if (built) {
+        put_in_force(std::move(built));
     }
     note_revision();
     if (policy_ && board_ != nullptr) board_->in_force_since = in_force_since();

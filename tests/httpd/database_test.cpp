@@ -181,6 +181,38 @@ CLAIM(a_database_that_cannot_be_read_stops_a_cold_start_or_closes_the_gates) {
     }
     CHECK(!has_started);
     site.run("MTLSPolicyStart last-good\n");
+CLAIM(a_restart_while_the_database_is_away_closes_no_gate_though_nothing_was_refused) {
+    SqliteSite site;
+    site.run();
+    fs::rename(site.file(), site.file() + ".away");
+    site.restart();
+    stays([&] { return site.acme() + site.globex(); }, 400, "the last good");
+    CHECK_EQUAL(site.times("every gate is closed"), 0U);
+    CHECK(site.httpd.wait_for_log("rows that refuse: the database cannot be read"));
+    fs::rename(site.file() + ".away", site.file());
+    CHECK(site.httpd.wait_for_log("the policy files are no longer refused"));
+    site.sql(row("refused.conf", "revocation", "MTLSSuspend globex\n"));
+    becomes([&] { return site.globex(); }, 403, "back, and edited");
+}
+
+CLAIM(a_database_that_is_new_at_a_restart_and_away_changes_nothing) {
+    SqliteSite site;
+    site.httpd.write("partners/acme.conf", kAcme);
+    site.start();
+    CHECK_EQUAL(site.acme(), 200);
+    fs::rename(site.file(), site.file() + ".away");
+    site.httpd.write("partners/globex.conf", kGlobex);
+    site.prepare();
+    site.restart();
+    stays([&] { return site.acme(); }, 200, "the last good");
+    CHECK_EQUAL(site.globex(), 403);
+    CHECK_EQUAL(site.times("every gate is closed"), 0U);
+    sqlite(site.file() + ".away",
+           "DELETE FROM mtls_policy WHERE kind = 'policy';" + row("refused.conf", "revocation", "MTLSSuspend acme\n"));
+    fs::rename(site.file() + ".away", site.file());
+    becomes([&] { return site.acme() * 1000 + site.globex(); }, 403200, "both count");
+}
+
     CHECK_EQUAL(site.acme(), 403);
     CHECK_EQUAL(site.get(world().acme, "/free/x"), 200);
     // The keeper's own line tells the reason: what the start said is on its standard error, which is often lost.
