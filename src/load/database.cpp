@@ -250,6 +250,7 @@ struct Database::Handle {
     std::string file;  // of SQLite
     struct stat opened {};
     std::optional<TimeLimit> limit;
+    std::optional<std::chrono::steady_clock::time_point> until;
     bool is_broken = false;
 
     ~Handle() {
@@ -260,6 +261,10 @@ struct Database::Handle {
     template <class Ask>
     std::string ask(int seconds, Ask&& ask) {
         if (is_broken) return "the connection is broken";
+        if (until) {
+            const auto left = std::chrono::ceil<std::chrono::seconds>(*until - std::chrono::steady_clock::now());
+            seconds = std::clamp(static_cast<int>(left.count()), 1, seconds);
+        }
         limit->begin(seconds);
         const int status = ask();
         if (limit->finish()) {
@@ -291,6 +296,7 @@ Result<std::unique_ptr<Database>> Database::open(const DatabaseAccess& access) {
     auto handle = std::make_unique<Handle>();
     handle->name = access.driver;
     handle->driver = driver;
+    handle->until = access.until;
     if (access.driver == "sqlite3") {
         handle->file = access.parameters;
         fault = find_file_fault(access, handle->opened);
@@ -399,12 +405,17 @@ Result<std::int64_t> Database::begin_writing() {
 std::string Database::begin_reading() {
     const std::string& name = handle_->name;
     if (name == "sqlite3") return run("BEGIN");
-    if (name == "mysql") return run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
+    const std::string lock = std::to_string(kLongestQuery / 2);
+    if (name == "mysql") {
+        const std::string fault =
+            run("SET SESSION lock_wait_timeout = " + lock + ", SESSION innodb_lock_wait_timeout = " + lock);
+        return !fault.empty() ? fault : run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
+    }
     const std::string fault = run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
     // The server ends the transaction if this process is gone or a table stays locked.
     return !fault.empty() ? fault
                           : run("SET LOCAL statement_timeout = '" + std::to_string(kLongestRead) +
-                                "s'; SET LOCAL lock_timeout = '" + std::to_string(kLongestQuery / 2) + "s'");
+                                "s'; SET LOCAL lock_timeout = '" + lock + "s'");
 }
 
 namespace {

@@ -1,6 +1,8 @@
 // MTLSPolicyDatabase with the driver mysql and MariaDB: what differs from PostgreSQL in statements, rights and faults.
+#include <chrono>
 #include <cstdio>
 #include <memory>
+#include <thread>
 
 #include "claims.hpp"
 #include "database_site.hpp"
@@ -84,6 +86,34 @@ CLAIM(a_question_to_mysql_that_hangs_is_broken_off) {
     CHECK_CONTAINS(site.web->metrics(), "mtls_authz_keeper_up 1");
     site.relay->freeze(false);
     becomes([&] { return site.acme(); }, 403, "it comes through again");
+}
+
+CLAIM(a_locked_table_of_mysql_holds_up_no_restart_for_long) {
+    if (is_left_out()) return;
+    MysqlSite site;
+    site.web->run();
+    CHECK_EQUAL(site.acme() + site.globex(), 400);
+    std::thread locks([&] {
+        try {
+            site.server->sql("LOCK TABLES mtls_policy WRITE; SELECT SLEEP(100)");
+        } catch (const std::exception&) {
+            // It was ended.
+        }
+    });
+    const auto lockers = [&] {
+        return site.server->sql(
+            "SELECT GROUP_CONCAT(CONCAT('KILL ', id)) FROM information_schema.processlist WHERE info LIKE '%SLEEP(1%' "
+            "AND id <> CONNECTION_ID()");
+    };
+    becomes([&] { return lockers() != "NULL" ? 1 : 0; }, 1, "the table is locked");
+    const auto began = std::chrono::steady_clock::now();
+    site.web->restart();
+    becomes([&] { return site.acme() + site.globex(); }, 400, "the last good");
+    CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(15));
+    site.server->sql(lockers());
+    locks.join();
+    site.put("refused.conf", "revocation", "MTLSSuspend globex\n");
+    becomes([&] { return site.globex(); }, 403, "the lock is gone");
 }
 
 CLAIM(a_login_of_mysql_can_do_what_its_role_is_for_and_nothing_else) {

@@ -195,6 +195,24 @@ CLAIM(a_hanging_question_about_the_policy_delays_no_refusal) {
     CHECK_EQUAL(site.acme(), 200);
 }
 
+CLAIM(rows_that_do_not_come_hold_up_no_restart_for_long) {
+    if (is_left_out()) return;
+    PostgresSite site;
+    site.web->run();
+    CHECK_EQUAL(site.acme() + site.globex(), 400);
+    site.server->sql(
+        "BEGIN; ALTER TABLE mtls_policy RENAME TO mtls_rows; CREATE VIEW mtls_policy AS SELECT name, kind, body FROM "
+        "mtls_rows WHERE pg_sleep(20) IS NOT NULL; GRANT SELECT ON mtls_policy TO mtls_node; COMMIT");
+    const auto began = Clock::now();
+    site.web->restart();
+    becomes([&] { return site.acme() + site.globex(); }, 400, "the last good");
+    CHECK(Clock::now() - began < std::chrono::seconds(20));
+    site.end_connections();
+    site.server->sql("DROP VIEW mtls_policy; ALTER TABLE mtls_rows RENAME TO mtls_policy; " +
+                     row("refused.conf", "revocation", "MTLSSuspend globex\n"));
+    becomes([&] { return site.globex(); }, 403, "the rows come again");
+}
+
 CLAIM(a_wrong_password_and_a_locked_table_leave_the_last_good_and_the_password_is_nowhere) {
     if (is_left_out()) return;
     PostgresSite site;

@@ -2,6 +2,7 @@
 // later query fails.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -21,6 +22,8 @@ struct DatabaseAccess {
     std::string driver;                   // one of kDatabaseDrivers
     std::string parameters;               // for APR's driver; with the password
     std::optional<FileTrust> trust = {};  // ownership rules for a database that is a file
+    // No query lasts longer than until then.
+    std::optional<std::chrono::steady_clock::time_point> until = {};
 };
 
 // Reads the parameters from a file: lines that begin with '#' are comments, the others are joined by blanks. An error

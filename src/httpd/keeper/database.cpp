@@ -106,11 +106,15 @@ void read_database() {
         return;
     }
     database->access = std::move(access.value());
-    DatabaseReader(*database->access, RowPart::kPolicy, live.database()).poll();
+    // While the parent of a restart reads, no site is served: rows that take longer are read by the keeper.
+    DatabaseAccess access_now = *database->access;
+    constexpr std::chrono::seconds kLongest(10);
+    if (is_restart()) access_now.until = std::chrono::steady_clock::now() + kLongest;
+    DatabaseReader(access_now, RowPart::kPolicy, live.database()).poll();
     // After a fault of the first connection does not wait for a second one.
     const std::string fault = live.database().look().fault;
     if (live.database().look().rows == nullptr && !fault.empty()) return live.revocation_database().fail(fault);
-    DatabaseReader(*database->access, RowPart::kRevocations, live.revocation_database()).poll();
+    DatabaseReader(access_now, RowPart::kRevocations, live.revocation_database()).poll();
 }
 
 void start_reading_database(const server_rec* s, const FileFaults& faults) {
