@@ -130,6 +130,25 @@ CLAIM(explain_live_allows_nothing_that_the_handshake_may_refuse) {
     CHECK_EQUAL(site.get(world().globex), 200);
 }
 
+CLAIM(explain_live_asks_whether_this_host_asks_for_certificates) {
+    const std::string gates = "<Location /a>\n SSLVerifyClient require\n MTLSAllow any-partner\n</Location>\n";
+    // The setting of the main server does not count where the host has one of its own.
+    ToolSite site;
+    site.httpd.set_tls_lines("SSLVerifyClient none\n");
+    site.start("SSLVerifyClient optional\n");
+    CHECK_EQUAL(site.answer("acme", "/gate/x"), "deny: no-certificate (SSLVerifyClient is none here)");
+    CHECK_EQUAL(site.get(world().acme), 403);
+    CHECK_CONTAINS(site.answer("acme", "/free/x"), "no gate covers the path");
+    ToolSite partly;
+    partly.httpd.set_tls_lines("SSLVerifyClient none\n");
+    partly.start(gates);
+    CHECK_CONTAINS(partly.answer("acme", "/a"),
+                   "not known: this host asks for no certificate (SSLVerifyClient), but "
+                   "<Location /a> does");
+    CHECK_CONTAINS(partly.answer("acme", "/gate/x"), "not known: this host asks for no certificate");
+    CHECK_EQUAL(partly.get(world().acme), 403);
+}
+
 CLAIM(explain_live_counts_the_cas_that_ssl_verify_depth_allows) {
     for (const bool is_enough : {true, false}) {
         ToolSite site;

@@ -30,6 +30,7 @@ GateMap some_map() {
     host.remaps = {"Alias"};
     host.verify_depth = 5;
     host.has_tls = true;
+    host.asking_section = "<Location /\xe9>";
     const std::vector<Directive> policy = {{"MTLSCRLFile", "'caf\xe9/*.crl'", {"/etc/httpd.conf", 3}, false, {}},
                                            {"MTLSPartner",
                                             "acme",
@@ -57,6 +58,7 @@ CLAIM(a_map_of_gates_reads_back_as_it_was_written) {
     CHECK_EQUAL(section.deny.at(0).text(), "group a b");
     CHECK(!host.sections.at(1).allow);
     CHECK(!host.sections.at(1).mode);
+    CHECK_EQUAL(host.asking_section, "<Location /\xe9>");
     CHECK_EQUAL(host.verify_depth, 5);
     CHECK_EQUAL(back.value().server_root, "/etc/httpd");
     CHECK_EQUAL(back.value().policy.at(0).args, "'caf\xe9/*.crl'");

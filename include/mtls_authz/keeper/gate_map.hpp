@@ -54,7 +54,8 @@ struct MappedHost {
     bool has_dav = false;
 
     bool has_tls = false;
-    bool asks_for_certificates = false;  // SSLVerifyClient, in the host or a section
+    bool asks_for_certificates = false;  // SSLVerifyClient of the host, or inherited
+    std::string asking_section;          // otherwise: a section with SSLVerifyClient; empty: there is none
     bool believes_anchors = false;       // MTLSClientCA
     bool lets_unknown_cas_in = false;    // SSLVerifyClient optional_no_ca
     bool checks_crls = false;            // SSLCARevocationCheck

@@ -166,8 +166,9 @@ void read_directives_of(const server_rec* s, MappedHost& out) {
         const std::string_view args = d.args != nullptr ? d.args : "";
         if (remaps(d.directive)) found.insert(d.directive);
         if (equal_nocase(d.directive, "Dav") && !equal_nocase(args, "Off")) out.has_dav = true;
-        if (!equal_nocase(d.directive, "SSLVerifyClient")) return;
-        out.asks_for_certificates = out.asks_for_certificates || !equal_nocase(args, "none");
+        const bool is_in_section = d.parent != host_of(&d);
+        if (!is_in_section || !out.asking_section.empty() || !equal_nocase(d.directive, "SSLVerifyClient")) return;
+        if (is_set(std::string(args))) out.asking_section = std::string(d.parent->directive) + " " + d.parent->args;
     };
     for_each_directive(s, look);
     out.remaps.insert(out.remaps.end(), found.begin(), found.end());
@@ -193,7 +194,7 @@ MappedHost map_host(const server_rec* main_server, const server_rec* s) {
     read_directives_of(s, out);
     if (s != main_server) read_directives_of(main_server, out);
     out.has_tls = config.has_tls;
-    out.asks_for_certificates = out.asks_for_certificates || is_set(server_setting(s, "SSLVerifyClient"));
+    out.asks_for_certificates = is_set(server_setting(s, "SSLVerifyClient"));
     out.believes_anchors = client_ca_of(s) != ClientCaMode::kOff;
     out.lets_unknown_cas_in = config.lets_unknown_cas_in;
     out.checks_crls = is_set(server_setting(s, "SSLCARevocationCheck"));

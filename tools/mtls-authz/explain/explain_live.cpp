@@ -16,6 +16,13 @@ namespace {
 
 using Kind = GateVerdict::Kind;
 
+// Whether the client is asked for its certificate: "", or why that is uncertain.
+std::string doubt_about_asking(const MappedHost& host) {
+    if (!host.has_tls || host.asks_for_certificates || host.asking_section.empty()) return {};
+    return "this host asks for no certificate (SSLVerifyClient), but " + host.asking_section +
+           " does: only httpd can tell whether that applies";
+}
+
 // Whether the handshake accepts the certificate by mod_ssl's CAs: "", or why that is uncertain.
 std::string doubt_about_handshake(const MappedHost& host, const ServerCas& server, const PresentedCertificate& client,
                                   int purpose) {
@@ -157,7 +164,8 @@ Explanation identify_client(const InForce& now, const MappedHost& host, const Se
     } else {
         explanation = explain_request(*now.policy, client, {server, *now.refusals, *now.crls, at}, "", "", from);
     }
-    if (host.has_tls && host.asks_for_certificates) return explanation;
+    // Where a section alone asks, doubt_about_asking() says so.
+    if (host.has_tls && (host.asks_for_certificates || !host.asking_section.empty())) return explanation;
     explanation.reason = host.has_tls ? Reason::kNoCertificate : Reason::kNoTls;
     explanation.detail = host.has_tls ? "SSLVerifyClient is none here" : "this virtual host serves no TLS";
     return explanation;
@@ -175,9 +183,10 @@ GateVerdict decide_live(const InForce& now, const MappedHost& host, const Server
                              options.method.empty() ? "GET" : options.method, path_for(host, options.path)});
     }
     if (verdict.reason == explanation.reason) verdict.detail = explanation.detail;
-    if (verdict.kind == Kind::kDeny || verdict.kind == Kind::kUnknown) return verdict;
-    const bool by_gate = verdict.kind == Kind::kAllow && !verdict.is_log_only;
-    std::string why = doubt(host, server, client, explanation, options, by_gate);
+    if (verdict.kind == Kind::kUnknown) return verdict;
+    std::string why = verdict.kind != Kind::kOpen ? doubt_about_asking(host) : "";
+    if (why.empty() && verdict.kind != Kind::kDeny)
+        why = doubt(host, server, client, explanation, options, verdict.kind == Kind::kAllow && !verdict.is_log_only);
     if (why.empty()) return verdict;
     verdict.kind = Kind::kUnknown;
     verdict.why = std::move(why);
