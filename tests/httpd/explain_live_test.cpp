@@ -53,9 +53,9 @@ CLAIM(explain_live_asks_for_the_address_where_it_decides) {
     CHECK_CONTAINS(site.answer("acme", "/gate/x"), "not known: it is let in from 127.0.0.0/8 alone: say the client's");
     CHECK_EQUAL(site.answer("acme", "/gate/x", {"--from", "127.0.0.1"}), "allow: granted");
     CHECK_CONTAINS(site.answer("acme", "/gate/x", {"--from", "192.0.2.1"}), "deny: wrong-network");
-    // No gate here, and one that only logs: the address decides nothing.
+    // Where no gate is, the address decides nothing; one that only logs says what it would deny.
     CHECK_EQUAL(site.answer("acme", "/free/x"), "allow: no gate covers the path");
-    CHECK_EQUAL(site.answer("acme", "/gate/log/x"), "allow: granted");
+    CHECK_CONTAINS(site.answer("acme", "/gate/log/x"), "not known: it is let in from 127.0.0.0/8 alone");
     CHECK_CONTAINS(site.answer("acme", "/gate/log/x", {"--from", "192.0.2.1"}), "it would deny: wrong-network");
     CHECK_CONTAINS(site.answer("unnamed", "/gate/log/x"), "it would deny: unknown-partner");
 }
@@ -147,6 +147,18 @@ CLAIM(explain_live_asks_whether_this_host_asks_for_certificates) {
                    "<Location /a> does");
     CHECK_CONTAINS(partly.answer("acme", "/gate/x"), "not known: this host asks for no certificate");
     CHECK_EQUAL(partly.get(world().acme), 403);
+}
+
+CLAIM(explain_live_asks_networks_and_slashes_as_the_server_does) {
+    ToolSite site;
+    site.put("acme.conf",
+             partner("acme", "MTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor acme.pem\nMTLSNetwork 10.0.0.0/8"));
+    site.start("<Location /log>\n MTLSAllow partner acme\n MTLSAuthz LogOnly\n</Location>\n");
+    CHECK_CONTAINS(site.answer("acme", "/log/x"), "not known: it is let in from 10.0.0.0/8 alone");
+    CHECK_EQUAL(site.answer("acme", "/log/x", {"--from", "10.1.1.1"}), "allow: granted");
+    CHECK_CONTAINS(site.answer("acme", "/log/x", {"--from", "127.0.0.1"}), "it would deny: wrong-network");
+    CHECK_CONTAINS(site.answer("acme", "//log/x", {"--from", "10.1.1.1"}), "not known: httpd merges the slashes");
+    CHECK_EQUAL(site.answer("acme", "/log//x", {"--from", "10.1.1.1"}), "allow: granted");
 }
 
 CLAIM(explain_live_counts_the_cas_that_ssl_verify_depth_allows) {

@@ -184,9 +184,16 @@ GateVerdict decide_live(const InForce& now, const MappedHost& host, const Server
     }
     if (verdict.reason == explanation.reason) verdict.detail = explanation.detail;
     if (verdict.kind == Kind::kUnknown) return verdict;
+    if (host.merges_slashes && options.path.starts_with("//")) {
+        verdict.kind = Kind::kUnknown;
+        verdict.why =
+            "httpd merges the slashes at the beginning, and may deny (bad-path) what a backend reads as a "
+            "host and another path: ask with one slash";
+        return verdict;
+    }
     std::string why = verdict.kind != Kind::kOpen ? doubt_about_asking(host) : "";
     if (why.empty() && verdict.kind != Kind::kDeny)
-        why = doubt(host, server, client, explanation, options, verdict.kind == Kind::kAllow && !verdict.is_log_only);
+        why = doubt(host, server, client, explanation, options, verdict.kind == Kind::kAllow);
     if (why.empty()) return verdict;
     verdict.kind = Kind::kUnknown;
     verdict.why = std::move(why);

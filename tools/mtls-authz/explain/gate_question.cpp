@@ -317,7 +317,6 @@ private:
             return unknown("its rules name what a section for files captures");
         }
         const bool lets_through = *merged.mode == GateMode::kLogOnly && out.reason != Reason::kBadPath;
-        out.is_log_only = lets_through;
         out.kind = out.reason == Reason::kGranted ? Kind::kAllow : lets_through ? Kind::kWouldDeny : Kind::kDeny;
         if (out.kind != Kind::kAllow || out.path == nullptr || !acts_on_all_below(ask_.method)) return out;
         GateVerdict below;

@@ -32,7 +32,6 @@ struct GateVerdict {
     Reason reason = Reason::kInternalError;
     std::string detail;
     std::string why;
-    bool is_log_only = false;                // MTLSAuthz LogOnly: a denial is logged, and the request passes
     const MappedSection* section = nullptr;  // the section with the effective MTLSAllow
     const GateRule* rule = nullptr;          // the deciding rule; may be null
     const GrantedPath* path = nullptr;       // for a by-grant rule; borrowed from `who`
