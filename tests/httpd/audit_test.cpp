@@ -280,6 +280,23 @@ CLAIM(log_only_compares_with_the_rule_that_it_replaces_both_ways) {
     }
 }
 
+CLAIM(a_refused_trace_is_told_as_it_was_answered) {
+    const World& w = world();
+    Site site;
+    site.start("TraceEnable on\nMTLSAuditLog logs/audit.log\n" + location("/gate", "MTLSAllow partner acme") +
+               location("/gate/log", "MTLSAllow partner acme\nMTLSAuthz LogOnly"));
+    for (const char* path : {"/gate/log/in", "/gate/in"}) CHECK_EQUAL(site.get(&w.acme, path, "", "TRACE").status, 403);
+    CHECK_EQUAL(site.get(&w.globex, "/gate/log/out", "", "TRACE").status, 403);
+    CHECK_EQUAL(site.get(&w.globex, "/gate/log/get").status, 200);
+    const auto lines = wait_for_lines(site.httpd.path("logs/audit.log"), 4);
+    CHECK_EQUAL(lines.size(), 4U);
+    for (const char* path : {"/gate/log/in", "/gate/in", "/gate/log/out"}) {
+        CHECK_EQUAL(about(lines, path)["decision"].get<std::string>(), "deny");
+        CHECK_EQUAL(about(lines, path)["reason"].get<std::string>(), "method-not-granted");
+    }
+    CHECK_EQUAL(about(lines, "/gate/log/get")["decision"].get<std::string>(), "would-deny");
+}
+
 CLAIM(an_audit_log_that_cannot_be_opened_stops_the_start) {
     const std::pair<const char*, const char*> rows[] = {
         {"MTLSAuditLog", "MTLSAuditLog: expected FILE or \"|PROGRAM\", then all or denied"},

@@ -335,8 +335,11 @@ int refuse_trace(request_rec* r) {
     decide_request(r, {}, d);
     d.reason = Reason::kMethodNotGranted;
     d.detail = kNoTrace;
-    request_state(r).denied_for = d.reason;
+    RequestState& request = request_state(r);
+    request.denied_for = request.reason = d.reason;
     account_for(r, d, Outcome::kDeny, false);
+    request.decided_path = r->uri;
+    request.decided_for = r->per_dir_config;
     return HTTP_FORBIDDEN;
 }
 
