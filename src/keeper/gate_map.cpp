@@ -132,6 +132,7 @@ Json host_json(const MappedHost& host) {
                 {"has_tls", host.has_tls},
                 {"asks_for_certificates", host.asks_for_certificates},
                 {"asking_section", as_utf8(host.asking_section)},
+                {"accepts_fronts", host.accepts_fronts},
                 {"believes_anchors", host.believes_anchors},
                 {"lets_unknown_cas_in", host.lets_unknown_cas_in},
                 {"checks_crls", host.checks_crls},
@@ -159,6 +160,7 @@ MappedHost host_of(const Json& json) {
     out.has_tls = json.at("has_tls").get<bool>();
     out.asks_for_certificates = json.at("asks_for_certificates").get<bool>();
     out.asking_section = text_at(json, "asking_section");
+    out.accepts_fronts = json.at("accepts_fronts").get<bool>();
     out.believes_anchors = json.at("believes_anchors").get<bool>();
     out.lets_unknown_cas_in = json.at("lets_unknown_cas_in").get<bool>();
     out.checks_crls = json.at("checks_crls").get<bool>();

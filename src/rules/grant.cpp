@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/base/text.hpp"
 
 namespace mtls {
@@ -137,6 +138,13 @@ bool PathPattern::covers(const PathPattern& other) const {
         if (own[i] != theirs[i] && (own[i] != kAnySegment || theirs[i].empty())) return false;
     }
     return true;
+}
+
+bool PathPattern::may_be_in(std::string_view prefix, bool is_whole) const {
+    const std::string_view begin = literal_prefix();
+    const bool is_over = is_whole ? begin == prefix || is_below(prefix, begin) : begin.starts_with(prefix);
+    const bool is_literal = !below_ && literal_ == text_.size();
+    return is_over || (!is_literal && prefix.starts_with(begin));
 }
 
 std::string Grant::text() const {

@@ -459,6 +459,35 @@ CLAIM(matrix_live_has_partners_by_the_paths_of_gates) {
     CHECK_EQUAL(site.run_tool({"matrix", "--live", "--policy", "partners/*.conf"}).status, 2);
 }
 
+CLAIM(matrix_live_asks_grants_by_whole_segments_below_folders_and_behind_fronts) {
+    ToolSite site;
+    const std::string acme = "MTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor acme.pem\n";
+    site.put("acme.conf",
+             partner("acme", acme + "MTLSGrant read /orders/** /orders-archive/** /docs/**\nMTLSGrant GET /x"));
+    site.put("edge.conf", partner("edge",
+                                  "MTLSIdentity DNS:edge.example\nMTLSTrustAnchor globex.pem\nMTLSFront "
+                                  "header=Client-Cert format=rfc9440 network=127.0.0.0/8"));
+    site.start(
+        "<Location /orders>\n MTLSAllow by-grant\n</Location>\n<Location /x/>\n MTLSAllow by-grant\n</Location>\n"
+        "<Location /front>\n MTLSAllow partner acme\n MTLSAcceptFront edge\n</Location>\n");
+    const std::string out = site.run_tool({"matrix", "--socket", site.socket(), "--csv"}).text;
+    CHECK_CONTAINS(out, "\"acme\",\"/orders/**\",\"read\",\"\",");
+    CHECK(out.find("/orders-archive") == std::string::npos);
+    CHECK(out.find("\"/x\"") == std::string::npos);
+    CHECK_CONTAINS(out, "\"acme\",\"/front\",\"*\",\"through a front\",");
+    CHECK_CONTAINS(site.httpd.error_log(), "MTLSGrant /orders-archive/**: no gate asks for it");
+    CHECK_CONTAINS(site.httpd.error_log(), "MTLSGrant /x: no gate asks for it");
+    CHECK_EQUAL(site.times("MTLSGrant /orders/**: no gate"), 0U);
+    ToolSite by_folder;
+    by_folder.put("acme.conf", partner("acme", acme + "MTLSGrant read /docs/**"));
+    const std::string docs = by_folder.httpd.path("htdocs/docs");
+    by_folder.start("<Directory \"" + docs + "\">\n MTLSAllow by-grant\n</Directory>\n");
+    const std::string told = by_folder.run_tool({"matrix", "--socket", by_folder.socket(), "--csv"}).text;
+    CHECK_CONTAINS(told, "\"acme\",\"/docs/**\",\"read\",\"<Directory " + docs + "/> applies\",");
+    // No client of a virtual host without TLS comes through a front.
+    CHECK(told.find("through a front") == std::string::npos);
+}
+
 CLAIM(check_live_and_diff_live_compare_files_with_what_is_in_force) {
     const Compared site;
     const std::string files = site.httpd.path("partners/*.conf");

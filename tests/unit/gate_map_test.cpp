@@ -31,6 +31,7 @@ GateMap some_map() {
     host.verify_depth = 5;
     host.has_tls = true;
     host.asking_section = "<Location /\xe9>";
+    host.accepts_fronts = true;
     const std::vector<Directive> policy = {{"MTLSCRLFile", "'caf\xe9/*.crl'", {"/etc/httpd.conf", 3}, false, {}},
                                            {"MTLSPartner",
                                             "acme",
@@ -59,6 +60,7 @@ CLAIM(a_map_of_gates_reads_back_as_it_was_written) {
     CHECK(!host.sections.at(1).allow);
     CHECK(!host.sections.at(1).mode);
     CHECK_EQUAL(host.asking_section, "<Location /\xe9>");
+    CHECK(host.accepts_fronts);
     CHECK_EQUAL(host.verify_depth, 5);
     CHECK_EQUAL(back.value().server_root, "/etc/httpd");
     CHECK_EQUAL(back.value().policy.at(0).args, "'caf\xe9/*.crl'");

@@ -398,3 +398,24 @@ CLAIM(a_grant_line_says_what_is_wrong_with_it) {
         CHECK_CONTAINS(builder.diagnostics().front().message, message);
     }
 }
+
+CLAIM(a_section_covers_what_is_granted_by_whole_segments) {
+    const auto meets = [](const char* granted, const char* prefix, bool is_whole) {
+        return PathPattern::parse(granted).value().may_be_in(prefix, is_whole);
+    };
+    CHECK(meets("/orders/**", "/orders", true));
+    CHECK(meets("/orders/1", "/orders", true));
+    CHECK(meets("/orders", "/orders", true));
+    CHECK(!meets("/orders-archive/**", "/orders", true));
+    CHECK(!meets("/x", "/x/", true));
+    CHECK(meets("/x/**", "/x/", true));
+    CHECK(meets("/x/y", "/", true));
+    // A section below what a pattern begins with, but not below one path.
+    CHECK(meets("/a/%{partner}/**", "/a/b", true));
+    CHECK(meets("/a/*", "/a/b", true));
+    CHECK(!meets("/a", "/a/b", true));
+    CHECK(!meets("/a", "/a/b", false));
+    // <Location "/orders*"> and regular expressions.
+    CHECK(meets("/orders-archive/**", "/orders", false));
+    CHECK(!meets("/invoices/**", "/orders", false));
+}

@@ -56,6 +56,7 @@ struct MappedHost {
     bool has_tls = false;
     bool asks_for_certificates = false;  // SSLVerifyClient of the host, or inherited
     std::string asking_section;          // otherwise: a section with SSLVerifyClient; empty: there is none
+    bool accepts_fronts = false;         // MTLSAcceptFront in a section, its own or inherited
     bool believes_anchors = false;       // MTLSClientCA
     bool lets_unknown_cas_in = false;    // SSLVerifyClient optional_no_ca
     bool checks_crls = false;            // SSLCARevocationCheck

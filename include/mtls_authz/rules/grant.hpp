@@ -39,6 +39,10 @@ public:
     // Whether every path that matches `other` also matches this pattern, as far as the texts show.
     bool covers(const PathPattern& other) const;
 
+    // Whether a section may cover a path that matches. `prefix`: how the section's paths begin; `is_whole`: it covers
+    // just `prefix` and what is below it, in whole segments.
+    bool may_be_in(std::string_view prefix, bool is_whole) const;
+
     bool is_inside(const Bounds& in) const { return in.hold_all(text_, fields_) && literal_ <= text_.size(); }
 
 private:

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "httpd/config/config_tree.hpp"
+#include "httpd/decide/front.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
 
@@ -174,6 +175,14 @@ void read_directives_of(const server_rec* s, MappedHost& out) {
     out.remaps.insert(out.remaps.end(), found.begin(), found.end());
 }
 
+bool accepts_fronts(const server_rec* s) {
+    const auto& all = state().front_sections;
+    return std::any_of(all.begin(), all.end(), [s](const GateSection* section) {
+        const bool applies = section->server == s || !section->server->is_virtual;
+        return applies && !section->config->fronts->names.empty();
+    });
+}
+
 MappedHost map_host(const server_rec* main_server, const server_rec* s) {
     const ServerConfig& config = server_config(s);
     const auto& core = *static_cast<const core_server_config*>(ap_get_core_module_config(s->module_config));
@@ -195,6 +204,7 @@ MappedHost map_host(const server_rec* main_server, const server_rec* s) {
     if (s != main_server) read_directives_of(main_server, out);
     out.has_tls = config.has_tls;
     out.asks_for_certificates = is_set(server_setting(s, "SSLVerifyClient"));
+    out.accepts_fronts = accepts_fronts(s);
     out.believes_anchors = client_ca_of(s) != ClientCaMode::kOff;
     out.lets_unknown_cas_in = config.lets_unknown_cas_in;
     out.checks_crls = is_set(server_setting(s, "SSLCARevocationCheck"));

@@ -400,9 +400,7 @@ bool asks_for_grants(const DirConfig& c) {
 bool could_ask(const GateSection& section, const PathPattern& path) {
     if (!asks_for_grants(*section.config)) return false;
     if (section.kind != Kind::kLocation && section.kind != Kind::kLocationMatch) return true;
-    const std::string_view own = section.literal_prefix;
-    const std::string_view granted = path.literal_prefix();
-    return own.starts_with(granted) || granted.starts_with(own);
+    return path.may_be_in(section.literal_prefix, is_literal_location(section));
 }
 
 // Reports grants that no gate asks for, and gates that ask for grants if there are none.

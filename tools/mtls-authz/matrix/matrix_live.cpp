@@ -61,11 +61,26 @@ std::string path_of(const MappedSection& section) {
     return known.empty() ? "/" : known;
 }
 
+// Whether the section may cover a path of the grant.
+bool may_cover(const MappedSection& section, const PathPattern& path) {
+    using Match = MappedSection::Match;
+    if (section.is_location) return path.may_be_in(literal_prefix_of(section), section.match == Match::kPrefix);
+    return section.around != Match::kPrefix || path.may_be_in(section.path_around, true);
+}
+
+// Whether clients of a virtual host without TLS may come through a front.
+bool may_come_through_front(const MappedHost& host, const Policy& policy) {
+    const auto& all = policy.partners();
+    return host.accepts_fronts && std::any_of(all.begin(), all.end(), [](const Partner& partner) {
+               return partner.front() != nullptr && !partner.front()->networks.empty();
+           });
+}
+
 class LiveMatrix {
 public:
     explicit LiveMatrix(const InForce& now) : now_(now) {
         for (const MappedHost& host : now.gates.hosts) {
-            if (!host.has_tls) continue;
+            if (!host.has_tls && !may_come_through_front(host, *now.policy)) continue;
             for (const MappedSection& section : host.sections) add_section(host, section);
         }
         std::stable_sort(rows_.begin(), rows_.end(), [](const MatrixRow& a, const MatrixRow& b) {
@@ -83,6 +98,7 @@ private:
         row.path = path_of(section);
         row.rule = section.where.str();
         row.methods = "*";
+        if (!host.has_tls) join(row.condition, "through a front");
         if (section.match == MappedSection::Match::kUnknown) join(row.condition, section.title + " applies");
         if (rules.authorizes) join(row.condition, "Require mtls-* or AuthType MTLS there lets it in");
         if (rules.mode != GateMode::kOn) {
@@ -119,13 +135,13 @@ private:
     void add_grant(const Partner& partner, const GateRule& rule, const Grant& grant, const MappedSection& section,
                    const MatrixRow& row) {
         for (const PathPattern& path : grant.paths) {
-            const std::string_view granted = path.literal_prefix();
-            const std::string gate = literal_prefix_of(section);
-            if (!granted.starts_with(gate) && !gate.starts_with(granted)) continue;
+            if (!may_cover(section, path)) continue;
             MatrixRow one = row;
             one.path = path_for(path, partner.name);
             one.methods = grant.methods.text();
             one.rule = grant.where.str();
+            // The grant is a URL, the section a folder.
+            if (section.match == MappedSection::Match::kDirectory) join(one.condition, section.title + " applies");
             if (!rule.methods.is_all()) join(one.condition, "methods=" + rule.methods.text());
             join(one.condition, condition_of(grant.conditions));
             rows_.push_back(std::move(one));
