@@ -51,6 +51,21 @@ CLAIM(explain_takes_of_many_intermediates_those_that_lead_on_as_a_handshake_does
     CHECK_CONTAINS(explain(3, strangers), "not-verified");
 }
 
+CLAIM(explain_asks_every_reading_of_a_path_for_its_grant) {
+    Pki p;
+    p.file("p.conf", partner("acme",
+                             "MTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor ca.pem\n"
+                             "MTLSGrant read /x/*/c /y/**"));
+    const auto ask = [&](int status, const std::string& path) {
+        return p.expect(status, {"explain", "--policy", "p.conf", "--cert", "acme.pem", "--path", path});
+    };
+    CHECK_CONTAINS(ask(0, "/x/b/c"), "allow: granted");
+    CHECK_CONTAINS(ask(0, "/y/a;q/z"), "allow: granted");
+    for (const char* path : {"/x/b#/c", "/x/b?/c", "/x/b%3bc/c"}) {
+        CHECK_CONTAINS(ask(3, path), "deny: bad-path (a backend may read it as '");
+    }
+}
+
 CLAIM(explain_and_matrix_show_what_a_grant_takes_from_the_certificate) {
     Pki p;
     p.file("devices.conf",

@@ -143,7 +143,10 @@ Decision decide_by_grant(const Policy& policy, const CertificateFacts& facts, co
     const Identification& who = out.who;
     const GateRules rules = {GateRule::of(GateRule::Kind::kByGrant)};
     // The network check has its own step.
-    Decision answer = decide({&rules}, {.who = &who, .is_from_anywhere = true, .line = {method, path}});
+    const auto readings = readings_of(path, PathForm::kDecoded);
+    if (!readings) return {Reason::kBadPath, "it can be read in more than " + std::to_string(kMostReadings) + " ways"};
+    Decision answer =
+        decide({&rules}, {.who = &who, .is_from_anywhere = true, .line = {method, path}, .readings = *readings});
     answer.rule = nullptr;
     if (answer.path != nullptr) {
         const Grant& grant = *answer.path->grant;
@@ -183,7 +186,9 @@ Explanation explain_request(const Policy& policy, const PresentedCertificate& ce
         add_near_misses(policy, facts, out);
     if (out.reason == Reason::kGranted && !out.who.partner->networks.empty()) ask_network(*out.who.partner, from, out);
     if (out.reason == Reason::kGranted && !path.empty()) {
-        out.reason = decide_by_grant(policy, facts, method.empty() ? "GET" : method, path, out).reason;
+        const Decision answer = decide_by_grant(policy, facts, method.empty() ? "GET" : method, path, out);
+        out.reason = answer.reason;
+        out.detail = answer.detail;
     }
     if (context.server.certificates.empty() && policy.some_trust_mod_ssl() && out.reason == Reason::kNotVerified) {
         out.hints.emplace_back("some partners trust mod_ssl: give the CAs of SSLCACertificateFile with --server-ca");
