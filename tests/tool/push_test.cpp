@@ -130,6 +130,21 @@ CLAIM(a_row_that_refuses_does_not_just_go) {
     CHECK_CONTAINS(s.push(0), "gone refused.conf");
 }
 
+CLAIM(a_list_that_the_policy_names_does_not_just_go) {
+    Stored s;
+    const std::string acme = Stored::partner("acme", "acme-ca.pem");
+    s.file("policy/policy/acme.conf", acme + "MTLSCRLFile db:*.crl\n");
+    s.file("policy/crl/acme.crl", make_crl(s.ca, {})).file("policy/crl/other.crl", make_crl(s.other, {}));
+    s.file("policy/crl/unnamed.pem", make_crl(s.other, {}));
+    s.push(0);
+    fs::remove(s.folder() + "/policy/crl/unnamed.pem");
+    CHECK_CONTAINS(s.push(0), "gone unnamed.pem");
+    fs::remove(s.folder() + "/policy/crl/acme.crl");
+    CHECK_CONTAINS(s.push(1), "row 'acme.crl' is named by MTLSCRLFile");
+    s.file("policy/policy/acme.conf", acme + "MTLSCRLFile db:other.crl\n");
+    CHECK_CONTAINS(s.push(0), "gone acme.crl");
+}
+
 CLAIM(a_policy_row_that_refuses_does_not_just_go) {
     Stored s;
     const auto goes = [&](int status) {

@@ -17,6 +17,7 @@
 #include "mtls_authz/load/directive.hpp"
 #include "mtls_authz/load/policy_source.hpp"
 #include "mtls_authz/load/revocation_files.hpp"
+#include "mtls_authz/load/watched_paths.hpp"
 #include "mtls_authz/trust/crl.hpp"
 #include "working_copy.hpp"
 
@@ -186,6 +187,21 @@ std::vector<std::string> find_lost_revocations(const Rows& before, const Rows& a
     return out;
 }
 
+// Rows that `after` lacks and MTLSCRLFile names, before and after.
+std::vector<std::string> find_lost_lists(const Rows& before, const Rows& after, const Policy& was, const Policy& next) {
+    const auto names_it = [](const Policy& policy, const std::string& row) {
+        const auto files = policy.crl_files();
+        return std::any_of(files.begin(), files.end(), [&row](const WatchedFiles& watched) {
+            return may_name(watched.pattern, std::string(kDatabasePrefix) + row);
+        });
+    };
+    std::vector<std::string> out;
+    for (const auto& [name, row] : before) {
+        if (!after.contains(name) && names_it(was, name) && names_it(next, name)) out.push_back(name);
+    }
+    return out;
+}
+
 bool has_policy(const Rows& rows) {
     return std::any_of(rows.begin(), rows.end(), [](const auto& row) { return row.second.kind == row_kind::kPolicy; });
 }
@@ -205,6 +221,11 @@ std::vector<std::string> find_lost_rows(const Rows& before, const Rows& after, c
                       "comment in its place, and push that first");
     }
     if (!was.policy || !next.policy) return out;
+    for (const std::string& name : find_lost_lists(before, after, *was.policy, *next.policy)) {
+        out.push_back("row '" + name +
+                      "' is named by MTLSCRLFile, and what it lists would stay revoked, with an error on every web "
+                      "server: leave it, or take that line out and push that first");
+    }
     for (const std::string& file : find_vanished_refusals(*was.policy, *next.policy, next.files)) {
         if (!is_database_name(file)) continue;
         out.push_back("row '" + file.substr(kDatabasePrefix.size()) +
