@@ -426,6 +426,16 @@ std::string size_in_sql(std::string_view driver) {
     return driver == "mysql" ? "octet_length(CONVERT(body USING utf8mb4))" : "-1";
 }
 
+// Whether the database, too, takes the kind for a known one. SQLite may hold a BLOB there, or text with a NUL: both
+// read as the text before it, and compare otherwise.
+std::string known_kind_in_sql() {
+    std::string out = "CASE WHEN kind IN (";
+    for (const std::string_view kind : kRowKinds) {
+        out += (kind == kRowKinds[0] ? "'" : ", '") + std::string(kind) + "'";
+    }
+    return out + ") THEN 1 ELSE 0 END";
+}
+
 // Returns the fault of the row, or "".
 std::string add_row(DatabaseRows& to, const std::string& name, const std::string& kind, const std::string& body) {
     if (!is_valid_row_name(name)) {
@@ -441,10 +451,15 @@ std::string add_row(DatabaseRows& to, const std::string& name, const std::string
     return to.by_name.try_emplace(name, kind, std::move(content.value())).second ? "" : "there are two of that name";
 }
 
-constexpr std::size_t kColumnsOfARow = 4;  // name, kind, body, size of the body
+constexpr std::size_t kColumnsOfARow = 5;  // name, kind, body, size of the body, whether the kind is known
 
 std::string find_column_fault(const Database::Row& row) {
     if (!row[0] || !row[1] || !row[2]) return "a column is NULL";
+    const bool reads_as_known = std::find(std::begin(kRowKinds), std::end(kRowKinds), *row[1]) != std::end(kRowKinds);
+    if (reads_as_known && row[4] != "1") {
+        return "kind " + in_quotes(*row[1], 60) +
+               " is not this text (a BLOB, or a NUL byte behind it): write the row anew";
+    }
     const auto size = read_number(row[3]);
     if (!size || static_cast<std::size_t>(*size) == row[2]->size()) return {};
     return "a NUL byte in its body: this is no text (content that is no text stands as base64 behind '" +
@@ -456,7 +471,8 @@ std::string find_column_fault(const Database::Row& row) {
 Result<std::shared_ptr<const DatabaseRows>> Database::rows_where(const std::string& condition) {
     auto state = this->state();
     if (!state.ok()) return Error{state.error()};
-    const auto read = select("SELECT name, kind, body, " + size_in_sql(handle_->name) + " FROM mtls_policy" + condition,
+    const auto read = select("SELECT name, kind, body, " + size_in_sql(handle_->name) + ", " + known_kind_in_sql() +
+                                 " FROM mtls_policy" + condition,
                              kColumnsOfARow);
     if (!read.ok()) return Error{"table mtls_policy: " + read.error()};
     auto out = std::make_shared<DatabaseRows>();

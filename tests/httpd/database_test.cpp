@@ -131,6 +131,21 @@ CLAIM(a_row_with_a_nul_byte_is_refused_as_such_a_file_is) {
     stays([&] { return site.globex(); }, 200, "what is in force");
 }
 
+CLAIM(a_kind_that_only_reads_as_one_is_a_fault) {
+    for (const char* kind : {"CAST('revocation' AS BLOB)", "'revocation' || char(0) || 'x'", "'policy' || char(0)"}) {
+        SqliteSite site;
+        site.run();
+        CHECK_EQUAL(site.acme() + site.globex(), 400);
+        sqlite(site.file(), "PRAGMA ignore_check_constraints=1; INSERT INTO mtls_policy VALUES ('odd.conf', " +
+                                std::string(kind) + ", 'MTLSSuspend globex' || char(10));");
+        CHECK(site.httpd.wait_for_log("row 'odd.conf': kind '"));
+        CHECK(site.httpd.wait_for_log("is not this text (a BLOB, or a NUL byte behind it)"));
+        CHECK_EQUAL(site.acme(), 200);
+        sqlite(site.file(), "UPDATE mtls_policy SET kind = 'revocation' WHERE name = 'odd.conf';");
+        becomes([&] { return site.globex(); }, 403, "mended");
+    }
+}
+
 CLAIM(with_the_database_away_the_last_good_stays_over_restarts_and_new_keepers) {
     const World& w = world();
     const Identity other = make_client("api9", "api.acme.example", w.acme_ca);
@@ -166,21 +181,6 @@ CLAIM(with_the_database_away_the_last_good_stays_over_restarts_and_new_keepers) 
     CHECK_EQUAL(site.acme(), 403);
 }
 
-CLAIM(a_database_that_cannot_be_read_stops_a_cold_start_or_closes_the_gates) {
-    SqliteSite site;
-    fs::rename(site.file(), site.file() + ".away");
-    site.prepare();
-    const auto tested = site.httpd.run({"-t"});
-    CHECK(tested.status != 0);
-    CHECK_CONTAINS(tested.text, "there is no database");
-    bool has_started = true;
-    try {
-        site.httpd.start();
-    } catch (const std::exception&) {
-        has_started = false;
-    }
-    CHECK(!has_started);
-    site.run("MTLSPolicyStart last-good\n");
 CLAIM(a_restart_while_the_database_is_away_closes_no_gate_though_nothing_was_refused) {
     SqliteSite site;
     site.run();
@@ -213,6 +213,21 @@ CLAIM(a_database_that_is_new_at_a_restart_and_away_changes_nothing) {
     becomes([&] { return site.acme() * 1000 + site.globex(); }, 403200, "both count");
 }
 
+CLAIM(a_database_that_cannot_be_read_stops_a_cold_start_or_closes_the_gates) {
+    SqliteSite site;
+    fs::rename(site.file(), site.file() + ".away");
+    site.prepare();
+    const auto tested = site.httpd.run({"-t"});
+    CHECK(tested.status != 0);
+    CHECK_CONTAINS(tested.text, "there is no database");
+    bool has_started = true;
+    try {
+        site.httpd.start();
+    } catch (const std::exception&) {
+        has_started = false;
+    }
+    CHECK(!has_started);
+    site.run("MTLSPolicyStart last-good\n");
     CHECK_EQUAL(site.acme(), 403);
     CHECK_EQUAL(site.get(world().acme, "/free/x"), 200);
     // The keeper's own line tells the reason: what the start said is on its standard error, which is often lost.
