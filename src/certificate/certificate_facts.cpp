@@ -261,7 +261,7 @@ private:
         constexpr int kTrue = 0xff;  // X.690 11.1
         const int ca = static_cast<const BASIC_CONSTRAINTS*>(value)->ca;
         if (ca != 0 && ca != kTrue) malformed_extension("2.5.29.19", "is not DER");
-        facts_.is_ca = ca != 0;
+        facts_.is_ca = facts_.is_ca || ca != 0;
     }
 
     void read_key_usage(const void* value) {

@@ -130,8 +130,10 @@ private:
             for (const AnchorCertificate& c : partner.intermediates[i]) {
                 const std::string what = "MTLSIntermediate " + std::string(partner.intermediate_files[i]) + " of " +
                                          std::string(partner.name) + ": " + in_double_quotes(c.subject_text) + " ";
-                if (!c.is_ca) {
-                    warn(partner.where, what + "is no CA: nothing is issued by it");
+                if (!has_ca_flag(*c.decode())) {
+                    const std::string fault = c.is_ca ? why_it_issues_nothing(*c.decode()) : "";
+                    warn(partner.where, what + (fault.empty() ? "is no CA" : "makes no path, since " + fault) +
+                                            ": nothing is issued by it");
                 } else if (is_self_issued(*c.decode()) && !is_anchor(c)) {
                     warn(partner.where, what +
                                             "issued itself, and so leads to no trust anchor: where it is a CA that "
@@ -155,12 +157,15 @@ private:
                  what + "expires on " + date + ": ask the partner for the next one, and add it beside this");
         }
         const X509Ptr certificate = c.decode();
-        const std::string fault = c.is_ca ? "" : why_it_issues_nothing(*certificate);
-        if (!fault.empty()) {
+        const std::string fault = has_ca_flag(*certificate) ? "" : why_it_issues_nothing(*certificate);
+        if (c.is_ca && !fault.empty()) {
+            warn(anchor.where, what + "is a CA's, and nothing that it issued is let in: " + fault +
+                                   ": ask the partner for the CA's certificate without this fault");
+        } else if (!fault.empty() && read_facts(*certificate).malformed.empty()) {  // else the builder reported it
             warn(anchor.where, what + "is let in alone, and nothing that it issued: " + fault +
                                    ": if it is a CA, ask the partner for its certificate with basicConstraints and "
                                    "keyCertSign");
-        } else if (!c.is_ca && !is_self_issued(*certificate)) {
+        } else if (fault.empty() && !c.is_ca && !is_self_issued(*certificate)) {
             warn(anchor.where, what + "is no CA: it alone is let in, and nothing that its CA issues after it");
         }
         const EVP_PKEY* const key = X509_get0_pubkey(certificate.get());

@@ -358,7 +358,8 @@ void PolicyBuilder::warn_of_related_anchors() {
                 text += in_double_quotes(c.subject_text) + " stands below an anchor of " + upper;
                 text += " (" + above->second.partner->where.str() + "): ";
                 text += c.is_ca ? "certificates under it" : "it";
-                text += " can be " + partner->name + "'s, never " + upper + "'s";
+                const bool can_be = !c.is_ca || has_ca_flag(*c.decode());
+                text += " can be " + (can_be ? partner->name + "'s, never " + upper + "'s" : "nobody's");
                 if (anchor.window.from || anchor.window.until) {
                     text += ", between from= and until= alone: outside of these dates the anchor does not exist, and " +
                             upper + "'s decides. To end trust, use MTLSSuspend, MTLSValid until= of " + partner->name +

@@ -31,14 +31,35 @@ bool has_ca_flag(const X509& certificate) {
 
 std::string why_it_issues_nothing(const X509& certificate) {
     auto& c = const_cast<X509&>(certificate);
+    if ((X509_get_extension_flags(&c) & EXFLAG_INVALID) != 0)
+        return "an extension of it does not decode, is there twice, or has a value that RFC 5280 forbids";
     if ((X509_get_extension_flags(&c) & EXFLAG_CA) != 0) return "its keyUsage has no keyCertSign";
     if (X509_check_ca(&c) == 0) return {};
     if (X509_get_version(&c) == X509_VERSION_1) return "it is of X.509 version 1, which has no basicConstraints";
     return "it has no basicConstraints with CA:TRUE";
 }
 
+std::string describe_invalid_ca(const X509& certificate, const std::string& name) {
+    std::string fault = why_it_issues_nothing(certificate);
+    if (fault.empty()) fault = "it has no basicConstraints with CA:TRUE";
+    return std::string(X509_verify_cert_error_string(X509_V_ERR_INVALID_CA)) + " (at CA " + name + "): " + fault;
+}
+
+namespace {
+
+// basicConstraints that do not decode may say so, too.
+bool is_called_ca(const X509& certificate, const CertificateFacts& facts) {
+    if (facts.is_ca || X509_get_ext_by_NID(&certificate, NID_basic_constraints, -1) < 0) return facts.is_ca;
+    const ErrorQueueGuard errors;
+    const std::unique_ptr<BASIC_CONSTRAINTS, FreeWith<BASIC_CONSTRAINTS_free>> read(
+        static_cast<BASIC_CONSTRAINTS*>(X509_get_ext_d2i(&certificate, NID_basic_constraints, nullptr, nullptr)));
+    return !read;
+}
+
+}  // namespace
+
 ReadCertificate::ReadCertificate(X509Ptr c)
-    : certificate(std::move(c)), facts(read_facts(*certificate)), is_ca(has_ca_flag(*certificate)) {}
+    : certificate(std::move(c)), facts(read_facts(*certificate)), is_ca(is_called_ca(*certificate, facts)) {}
 
 Result<std::vector<ReadCertificate>> read_certificates(const std::string& content, const std::string& file) {
     auto certificates = decode_certificates(content);

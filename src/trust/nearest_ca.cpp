@@ -168,13 +168,9 @@ private:
         const bool is_issuer = is_signed_by(*below.certificate, below.sha256, facts.spki_sha256, budget_, KeyOf::kPeer,
                                             [&] { return &ca; });
         if (!is_issuer) return;
-        const std::string at = " (at CA " + facts.subject.text() + ")";
-        std::string fault = why_it_issues_nothing(ca);
-        if (fault.empty()) fault = "it has no basicConstraints with CA:TRUE";
-        if ((X509_get_extension_flags(&ca) & EXFLAG_INVALID) != 0) fault = "an extension of it does not decode";
         found_.faulty_ca = !facts.malformed.empty()
-                               ? "malformed: " + facts.malformed + at
-                               : X509_verify_cert_error_string(X509_V_ERR_INVALID_CA) + at + ": " + fault;
+                               ? "malformed: " + facts.malformed + " (at CA " + facts.subject.text() + ")"
+                               : describe_invalid_ca(ca, facts.subject.text());
     }
 
     // Adds a CA if it issued the one below and was not added before; returns whether it did.

@@ -262,7 +262,8 @@ bool PathSearch::extend() {
         const bool ends_here = links == &question_.trusted;
         if (!ends_here && chain_.size() > kMostIntermediates) continue;
         for (const Link& link : *links) {
-            if (std::find(chain_.begin(), chain_.end(), &link) != chain_.end() || !issued(link, below)) continue;
+            const bool is_issuer = issued(link, below) || (ends_here && is_invalid_issuer(link, below));
+            if (!is_issuer || std::find(chain_.begin(), chain_.end(), &link) != chain_.end()) continue;
             if (++steps_ > kMostSteps || tried_ == kMostTried) return false;
             chain_.push_back(&link);
             if (ends_here ? try_path() : extend()) return true;
@@ -274,6 +275,12 @@ bool PathSearch::extend() {
 
 bool PathSearch::issued(const Link& above, const Link& below) {
     return X509_check_issued(above.certificate, below.certificate) == X509_V_OK && is_signed(above, below);
+}
+
+// OpenSSL takes no certificate for issued by one that is no CA's: try_path() says why it is none.
+bool PathSearch::is_invalid_issuer(const Link& above, const Link& below) {
+    return !has_ca_flag(*above.certificate) && names_as_issuer(*below.certificate, *above.certificate) &&
+           is_signed(above, below);
 }
 
 bool PathSearch::is_signed(const Link& above, const Link& below) {
@@ -311,7 +318,8 @@ bool PathSearch::try_path() {
     }
     // RFC 5280 6.1.4 (k). OpenSSL takes an anchor of version 1, too.
     for (std::size_t i = 1; i < certificates.size(); ++i) {
-        if (!has_ca_flag(*certificates[i])) return refuse("not a CA's certificate" + at_ca(*certificates[i]));
+        const X509& ca = *certificates[i];
+        if (!has_ca_flag(ca)) return refuse(describe_invalid_ca(ca, read_name(*X509_get_subject_name(&ca)).text()));
     }
     std::string unclear = find_unclear_name(certificates);
     if (!unclear.empty()) return refuse(std::move(unclear));

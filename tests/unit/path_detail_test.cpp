@@ -6,6 +6,7 @@
 
 #include "cas.hpp"
 #include "claims.hpp"
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/load/lint.hpp"
 #include "mtls_authz/policy/reason.hpp"
 #include "policy_draft.hpp"
@@ -79,13 +80,11 @@ CLAIM(a_certificate_that_names_an_older_certificate_of_its_ca_is_told_so) {
 }
 
 CLAIM(an_anchor_that_issues_nothing_is_told_with_its_fault) {
-    CertSpec no_signing = ca_spec("Acme CA"), version_1 = ca_spec("Acme CA"), bare = ca_spec("Acme CA");
-    no_signing.key_usage = "critical,digitalSignature,cRLSign";
+    CertSpec version_1 = ca_spec("Acme CA"), bare = ca_spec("Acme CA");
     version_1.version = 0;
     bare.basic_constraints = false;
     bare.key_usage = "keyCertSign";
     const std::pair<CertSpec, const char*> rows[] = {
-        {no_signing, "its keyUsage has no keyCertSign"},
         {version_1, "it is of X.509 version 1, which has no basicConstraints"},
         {bare, "it has no basicConstraints with CA:TRUE"},
     };
@@ -94,7 +93,8 @@ CLAIM(an_anchor_that_issues_nothing_is_told_with_its_fault) {
         const auto ca = test::issue(spec, nullptr);
         const auto policy =
             d.file("ca.pem", ca.cert_pem()).policy(partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor ca.pem"));
-        const auto refused = ask(*policy, test::issue(client_spec("api"), &ca));
+        const auto client = test::issue(client_spec("api"), &ca);
+        const auto refused = ask(*policy, client);
         CHECK_EQUAL(verdict(refused), "not-verified");
         CHECK_EQUAL(refused.detail, std::string("invalid CA certificate (at CA CN=Acme CA): ") + fault);
         CHECK_CONTAINS(advice_of(refused), "a CA basicConstraints and keyCertSign");
@@ -192,4 +192,57 @@ CLAIM(a_ca_whose_end_cannot_be_read_is_malformed_and_not_expired) {
     const auto expired = test::issue(over, nullptr, key_of(root));
     CHECK_CONTAINS(ask(*under(expired), direct).detail, "certificate has expired");
     CHECK_CONTAINS(said_by_lint(*under(expired)), "expired on ");
+}
+
+CLAIM(a_ca_that_the_policy_names_by_a_faulty_certificate_is_named) {
+    const auto root = test::issue(ca_spec("Root"), nullptr), good = test::issue(ca_spec("api"), &root);
+    CertSpec no_signing = ca_spec("api"), twice = ca_spec("api"), odd = ca_spec("api"), negative = ca_spec("api"),
+             two = ca_spec("api"), unread = ca_spec("api");
+    no_signing.key_usage = "critical,digitalSignature,cRLSign";
+    twice.raw = {{"2.5.29.14", std::string("\x04\x01x", 3)}};
+    odd.key_identifiers = false;
+    odd.raw = {{"2.5.29.35", std::string("\x04\x01x", 3)}};
+    two.raw = {{"2.5.29.19", std::string("\x30\x00", 2)}};
+    negative.basic_constraints = unread.basic_constraints = false;
+    negative.raw = {{"2.5.29.19", std::string("\x30\x06\x01\x01\xff\x02\x01\xff", 8)}};
+    unread.raw = {{"2.5.29.19", std::string("\x04\x01x", 3)}};
+    const std::pair<CertSpec, const char*> rows[] = {
+        {no_signing, "invalid CA certificate (at CA CN=api): its keyUsage has no keyCertSign"},
+        {twice, "malformed: extension subjectKeyIdentifier occurs twice (at CA CN=api)"},
+        {odd, "malformed: extension authorityKeyIdentifier does not decode (at CA CN=api)"},
+        {two, "malformed: extension basicConstraints occurs twice (at CA CN=api)"},
+        {negative, "invalid CA certificate (at CA CN=api): an extension of it does not decode, is there twice, or"},
+        {unread, "malformed: extension basicConstraints does not decode (at CA CN=api)"},
+    };
+    const auto client = test::issue(client_spec("api"), &good);
+    const auto policy_with = [&](Draft& d, const test::Identity& named, const std::string& identity) {
+        return d.file("root.pem", root.cert_pem())
+            .file("sub.pem", named.cert_pem())
+            .policy(partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor root.pem") +
+                    partner("globex", "MTLSIdentity " + identity + "\nMTLSTrustAnchor sub.pem"));
+    };
+    for (const std::string identity : {"CN:api", "any"}) {
+        Draft fine;
+        CHECK_EQUAL(verdict(ask(*policy_with(fine, good, identity), client)), "granted globex");
+        for (const auto& [spec, fault] : rows) {
+            Draft d;
+            const auto named = test::issue(spec, &root, key_of(good));
+            const auto policy = policy_with(d, named, identity);
+            for (const auto& sent : {std::vector<const test::Identity*>{}, {&good}, {&named}}) {
+                const auto refused = ask(*policy, client, sent);
+                CHECK_EQUAL(verdict(refused), "wrong-issuer");
+                CHECK_CONTAINS(refused.detail, fault);
+            }
+            // Nor is its own certificate, issued again, a client of the CA above.
+            CHECK_EQUAL(verdict(ask(*policy, good)), "wrong-issuer");
+            const std::string said = said_by_lint(*policy);
+            CHECK(said.find("let in alone") == std::string::npos);
+            CHECK(said.find("keyCertSign") == std::string::npos || &spec == &rows[0].first);
+        }
+    }
+    // A CA that nobody names by it is the CA's above.
+    Draft d;
+    const auto policy =
+        d.file("root.pem", root.cert_pem()).policy(partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor root.pem"));
+    CHECK_EQUAL(verdict(ask(*policy, client, {&good})), "granted acme");
 }

@@ -29,8 +29,9 @@ constexpr std::string_view kModSsl = "mod_ssl";
 struct ReadCertificate {
     X509Ptr certificate;
     CertificateFacts facts;
-    bool is_ca =
-        false;  // basicConstraints has cA TRUE; any other certificate is an anchor only for itself and issues nothing
+    // basicConstraints has cA TRUE, or does not decode: a CA, which may lack has_ca_flag() and then issues nothing. Any
+    // other certificate is an anchor only for itself.
+    bool is_ca = false;
 
     explicit ReadCertificate(X509Ptr c);
 };
@@ -93,10 +94,13 @@ struct AnchorSet {
     bool is_inside(const Bounds& in) const { return in.hold_all(anchors, where); }
 };
 
-// Whether basicConstraints has cA TRUE; keyUsage and others are not checked.
+// Whether OpenSSL takes it for a CA's: basicConstraints has cA TRUE, keyUsage permits it, and all its extensions
+// decode.
 bool has_ca_flag(const X509& certificate);
 // Why a certificate without has_ca_flag() that looks like a CA's issues nothing: a clause; "" if it does not.
 std::string why_it_issues_nothing(const X509& certificate);
+// The same as a detail, of a CA that has the name and issued a certificate of the path.
+std::string describe_invalid_ca(const X509& certificate, const std::string& name);
 
 // The names and keys of all CAs in the policy. CaDirectoryBuilder makes it; its parts are in the arena passed to
 // finish().

@@ -36,6 +36,7 @@ private:
     bool extend();
     bool try_path();
     bool issued(const Link& above, const Link& below);
+    bool is_invalid_issuer(const Link& above, const Link& below);
     bool is_signed(const Link& above, const Link& below);
     // Why a CA whose key signed a certificate is not accepted as its issuer: the authorityKeyIdentifier. "": none.
     std::string find_other_identifier();
