@@ -425,7 +425,8 @@ Answer Selector::test_attribute(const DistinguishedName& name, Repeats repeats) 
         if (fits) ++matching;
     }
     // A second CN can make one subject look like another to parsers that use the first CN, or the last.
-    if (occurrences > 1 && repeats == Repeats::kMustBeSingle && !may_repeat(oid_)) return Answer::kCannotTell;
+    const bool is_clear = repeats == Repeats::kAnyCounts && (matching == 0 || matching == occurrences);
+    if (occurrences > 1 && !is_clear && !may_repeat(oid_)) return Answer::kCannotTell;
     return answer(matching > 0);
 }
 

@@ -173,7 +173,9 @@ Holds attribute_holds(const Selector& selector, const Certificate& c, bool refus
         ++found;
         if (folded(without_outer_blanks(value)) == folded(selector.value)) ++fitting;
     }
-    if (found > 1 && selector.type != "OU" && !refuses) return Holds::kUnclear;
+    // A refusal that asks for one of several values, or for none of them, takes each reading.
+    const bool is_clear = refuses && (fitting == 0 || fitting == found);
+    if (found > 1 && selector.type != "OU" && !is_clear) return Holds::kUnclear;
     return fitting > 0 ? Holds::kYes : Holds::kNo;
 }
 

@@ -111,8 +111,16 @@ CLAIM(attributes_must_be_single_to_say_yes) {
     unsure("CN:api", f);
     unsure("CN:other", f);
     unsure("!CN:other", f);
-    CHECK(ask("CN:evil", f, Repeats::kAnyCounts) == Answer::kYes);
     CHECK(ask("CN:other", f, Repeats::kAnyCounts) == Answer::kNo);
+    CHECK(ask("!CN:other", f, Repeats::kAnyCounts) == Answer::kYes);
+    // Nor is repeating one a way out of a refusal.
+    for (const char* const selector : {"CN:api", "!CN:api", "CN:evil", "!CN:evil"}) {
+        CHECK(ask(selector, f, Repeats::kAnyCounts) == Answer::kCannotTell);
+    }
+    test::CertSpec same = san({});
+    same.subject = {{"CN", "api"}, {"CN", "API"}};
+    CHECK(ask("CN:api", facts_of(same), Repeats::kAnyCounts) == Answer::kYes);
+    CHECK(ask("!CN:api", facts_of(same), Repeats::kAnyCounts) == Answer::kNo);
     yes("OU:b", f);
     yes("o:ACME", f);
     yes("2.5.4.10:Acme", f);
