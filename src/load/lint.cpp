@@ -24,7 +24,12 @@ public:
         std::set<const AnchorSet*> seen;
         for (const Partner& partner : policy_.partners()) {
             if (seen.insert(partner.anchors).second) check_anchors(partner);
-            for (const Identity& identity : partner.identities) check_identity(partner, identity);
+            for (const Identity& identity : partner.identities) {
+                check_identity(partner, identity);
+                check_issuer(partner, identity.anchor, identity.selectors, identity.where, "MTLSIdentity");
+            }
+            for (const Grant& grant : partner.grants)
+                check_issuer(partner, std::nullopt, grant.conditions, grant.where, "MTLSGrant");
             for (const GroupMembership& membership : partner.groups) check_group(partner, membership);
             check_grants(partner.grants);
             check_purpose(partner);
@@ -192,6 +197,37 @@ private:
         if (both.empty()) return;
         warn(identity.where,
              "MTLSIdentity of " + std::string(partner.name) + " can never fit: no certificate has both " + both);
+    }
+
+    // An issuer that is none of the anchors: any CA below them can have that name. `anchor`: value of anchor=.
+    void check_issuer(const Partner& partner, const std::optional<Text>& anchor, const Conditions& conditions,
+                      const Where& where, const std::string& directive) {
+        const auto is_key = [](const Selector& s) { return s.field() == Field::kIssuerSpki && !s.negated(); };
+        if (std::any_of(conditions.begin(), conditions.end(), is_key)) return;
+        for (const Selector& selector : conditions) {
+            const bool is_name = selector.field() == Field::kIssuer || selector.field() == Field::kIssuerAttribute;
+            if (!is_name || selector.negated() || bears_it(*partner.anchors, anchor, selector)) continue;
+            return warn(where,
+                        directive + " of " + std::string(partner.name) + ": " + in_quotes(selector.text()) +
+                            " is only a name, and none of its trust anchors bears it: any CA below them can take "
+                            "that name; name the CA itself with MTLSTrustAnchor, or use issuer.spki-sha256:");
+        }
+    }
+
+    // Whether an anchor has the name, or none is a CA here.
+    bool bears_it(const AnchorSet& set, const std::optional<Text>& anchor, const Selector& selector) {
+        bool is_borne = true;
+        for (const Anchor& one : set.anchors) {
+            if (anchor && *anchor != one.file) continue;
+            for (const AnchorCertificate& c : one.certificates) {
+                if (!c.is_ca) continue;
+                CertificateFacts issued;
+                issued.issuer = read_name(*X509_get_subject_name(c.decode().get()));
+                if (selector.test(issued, nullptr, Repeats::kAnyCounts) != Answer::kNo) return true;
+                is_borne = false;
+            }
+        }
+        return is_borne;
     }
 
     void check_grants(std::span<const Grant> grants) {

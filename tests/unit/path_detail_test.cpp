@@ -246,3 +246,25 @@ CLAIM(a_ca_that_the_policy_names_by_a_faulty_certificate_is_named) {
         d.file("root.pem", root.cert_pem()).policy(partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor root.pem"));
     CHECK_EQUAL(verdict(ask(*policy, client, {&good})), "granted acme");
 }
+
+CLAIM(an_issuer_that_is_only_a_name_is_warned_of) {
+    const auto root = test::issue(ca_spec("Root"), nullptr), sub = test::issue(ca_spec("Sub"), &root);
+    Draft d;
+    d.file("root.pem", root.cert_pem()).file("sub.pem", sub.cert_pem());
+    const std::string key = "issuer.spki-sha256:" + hex(bytes_of(spki_sha256(*sub.cert)));
+    const auto warns = [&](const std::string& lines) {
+        const auto policy = d.policy(partner("acme", lines));
+        return said_by_lint(*policy).find("is only a name, and none of its trust anchors bears it") !=
+               std::string::npos;
+    };
+    for (const std::string name : {"issuer:CN=Sub", "issuer.CN:Sub"}) {
+        CHECK(warns("MTLSIdentity CN:api " + name + "\nMTLSTrustAnchor root.pem"));
+        CHECK(warns("MTLSIdentity CN:api\nMTLSTrustAnchor root.pem\nMTLSGrant GET /a if " + name));
+        CHECK(warns("MTLSIdentity CN:api " + name + " anchor=root.pem\nMTLSTrustAnchor root.pem sub.pem"));
+        CHECK(!warns("MTLSIdentity CN:api " + name + "\nMTLSTrustAnchor sub.pem"));
+        CHECK(!warns("MTLSIdentity CN:api " + name + "\nMTLSTrustAnchor root.pem sub.pem"));
+        CHECK(!warns("MTLSIdentity CN:api " + name + " " + key + "\nMTLSTrustAnchor root.pem"));
+        CHECK(!warns("MTLSIdentity CN:api !" + name + "\nMTLSTrustAnchor root.pem"));
+        CHECK(!warns("MTLSIdentity CN:api " + name + "\nMTLSTrustAnchor mod_ssl"));
+    }
+}
