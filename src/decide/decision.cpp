@@ -119,8 +119,7 @@ void check_gate(const Gate& gate, const Ask& ask, Decision& out) {
         if (answer.has_method) return;
     }
     if (ask.line.reaches_below && is_granted_here(gate, ask)) {
-        out.detail =
-            "it also acts on what is below its path: grant one that ends in /** (or, but for MOVE, send Depth: 0)";
+        out.detail = std::string(kActsBelow) + ": grant one that ends in /** (or, but for MOVE, send Depth: 0)";
     }
 }
 

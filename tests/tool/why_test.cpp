@@ -4,6 +4,7 @@
 
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_facts.hpp"
+#include "mtls_authz/decide/decision.hpp"
 #include "mtls_authz/tell/account.hpp"
 #include "mtls_authz/trust/handshake_refusal.hpp"
 #include "tool.hpp"
@@ -71,6 +72,38 @@ CLAIM(why_reads_every_line_that_the_module_writes) {
                              "mtls_authz: denied GET \"/\": reason=made-up gate=x:1", "{\"reason\":", "{}"}) {
         b.expect(2, {"why", line});
     }
+}
+
+CLAIM(why_names_a_grant_of_the_folder_for_a_recursive_method) {
+    Bench b;
+    mtls::Account a = account(mtls::Reason::kNotAllowed);
+    a.method = "PROPFIND";
+    for (const char* path : {"/files/", "/files/x"}) {
+        a.path = path;
+        a.detail = std::string(mtls::kActsBelow) + ": grant";
+        CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "or MTLSGrant PROPFIND /files/**\n");
+        a.detail.clear();
+        CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "or MTLSGrant PROPFIND " + std::string(path) + "\n");
+    }
+}
+
+CLAIM(why_knows_a_misdirected_request) {
+    Bench b;
+    const std::string digest(64, 'a');
+    const std::string line =
+        "[Thu Nov 26 18:00:00.1 2026] [mtls_authz:error] [pid 1] [client 10.0.0.1:1] mtls_authz: misdirected GET "
+        "\"/free/sha256=" +
+        digest + ": x\": vhost=off.example:443 subject=\"CN=api\" issuer=\"CN=CA\" sha256=" + digest + ": " +
+        mtls::kMisdirectedSentence + ", referer: https://x.example/?sha256=" + digest + ": reason=granted";
+    const std::string said = b.expect(3, {"why", line});
+    CHECK_CONTAINS(said, "answered with 421 GET /free/sha256=" + digest + ": x: misdirected\n  " +
+                             std::string(mtls::kMisdirectedSentence) + "\n");
+    CHECK_CONTAINS(said, "if that is meant to pass: MTLSClientCA On\n    in the virtual host off.example:443\n");
+    CHECK_CONTAINS(said, " --method GET --path ");
+    const Json json = Json::parse(b.expect(3, {"why", "--json", line}));
+    CHECK_EQUAL(json["reason"].get<std::string>(), "misdirected");
+    CHECK_EQUAL(json["fields"]["subject"].get<std::string>(), "CN=api");
+    b.expect(2, {"why", "mtls_authz: generation 1 replaces 2"});
 }
 
 CLAIM(why_names_the_edit_of_the_place_that_decided) {

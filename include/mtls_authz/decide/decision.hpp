@@ -49,6 +49,9 @@ struct Decision {
     bool granted() const { return reason == Reason::kGranted; }
 };
 
+// How the detail of a denial begins where a recursive WebDAV method has a grant for its path alone.
+constexpr const char* kActsBelow = "it also acts on what is below its path";
+
 // `out` must be default-constructed. Throws only std::bad_alloc.
 void decide(const Gate& gate, const Ask& ask, Decision& out);
 inline Decision decide(const Gate& gate, const Ask& ask) {

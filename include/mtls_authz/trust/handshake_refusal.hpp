@@ -38,6 +38,11 @@ const HandshakeRefusalText& text_of(HandshakeRefusal refusal);
 constexpr const char* kWithClientCa = "MTLSClientCA On would let it in";
 constexpr const char* kSentAlone = "the client sent its own certificate alone";
 constexpr const char* kVerifyDepth = "SSLVerifyDepth ";  // followed by the number
+// Of a request that came over a connection of another virtual host.
+constexpr const char* kMisdirectedSentence =
+    "MTLSClientCA is Off in this virtual host, and mod_ssl's own CAs have not verified the certificate: a live trust "
+    "anchor of another virtual host did. The client is told (421) to open a connection for this one; if its handshake "
+    "should let the certificate in too, set MTLSClientCA On here, or add the CA to SSLCACertificateFile";
 
 // Classifies an OpenSSL verification error, X509_V_ERR_*. `at`: the certificate with the error, or null.
 HandshakeRefusal handshake_refusal_of(int verify_error, const X509* at);

@@ -9,6 +9,7 @@
 #include "httpd/tls/connection.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/decide/identification.hpp"
+#include "mtls_authz/trust/handshake_refusal.hpp"
 
 namespace mtls::httpd {
 
@@ -39,16 +40,12 @@ void report(request_rec* r, const PresentedCertificate& certificate) {
     if (!is_admitted(r->server, key, APLOG_ERR, std::ref(shown))) return;
     const std::string path = r->uri != nullptr ? r->uri : "";
     ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
-                  "mtls_authz: misdirected %s \"%s\": vhost=%s subject=\"%s\" issuer=\"%s\" sha256=%s: MTLSClientCA is "
-                  "Off in this virtual host, and mod_ssl's own CAs have not verified the certificate: a live trust "
-                  "anchor of another virtual host did. The client is told (421) to open a connection for this one; if "
-                  "its handshake should let the certificate in too, set MTLSClientCA On here, or add the CA to "
-                  "SSLCACertificateFile",
+                  "mtls_authz: misdirected %s \"%s\": vhost=%s subject=\"%s\" issuer=\"%s\" sha256=%s: %s",
                   escape_for_log(r->method, kMostNameBytes).c_str(), escape_for_log(path, kMostPathBytes).c_str(),
                   escape_for_log(vhost_text(r->server, r->connection), kMostNameBytes).c_str(),
                   escape_for_log(certificate.facts.subject.text(), kMostNameBytes).c_str(),
                   escape_for_log(certificate.facts.issuer.text(), kMostNameBytes).c_str(),
-                  hex(bytes_of(certificate.facts.sha256)).c_str());
+                  hex(bytes_of(certificate.facts.sha256)).c_str(), kMisdirectedSentence);
 }
 
 int check_direction(request_rec* r) {

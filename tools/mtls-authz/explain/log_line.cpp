@@ -102,6 +102,8 @@ std::string client_in(std::string_view prefix) {
     return std::string(address.substr(0, address.rfind(':')));
 }
 
+constexpr std::string_view kMisdirected = "misdirected ";
+
 LogLine read_text(std::string_view line) {
     constexpr std::string_view kModule = "mtls_authz: ";
     constexpr std::string_view kHandshake = "refused handshake";
@@ -113,6 +115,7 @@ LogLine read_text(std::string_view line) {
         out.kind = LogLine::Kind::kHandshake;
     } else {
         if (line.starts_with("would-deny")) out.kind = LogLine::Kind::kWouldDeny;
+        if (line.starts_with(kMisdirected)) out.kind = LogLine::Kind::kMisdirected;
         out.is_of_require = line.starts_with("not satisfied") || line.starts_with("satisfied");
         read_request(line, out);
     }
@@ -171,6 +174,11 @@ Result<LogLine> read_log_line(const std::string& line) {
     if (!inner.empty()) return read_log_line(inner);
     const std::string text = is_json ? line : without_escapes(line);
     auto out = is_json ? read_json(json) : read_text(text);
+    if (out && out->kind == LogLine::Kind::kMisdirected) {
+        out->reason = trim(kMisdirected);
+        out->sentence = kMisdirectedSentence;
+        return std::move(*out);
+    }
     const std::string word = out ? out->get("reason") : "";
     if (word.empty())
         return Error{"no reason in it: expected a line of the module from httpd's error log or its audit log"};

@@ -10,7 +10,7 @@
 namespace mtls::tool {
 
 struct LogLine {
-    enum class Kind { kGrant, kDenial, kWouldDeny, kHandshake };
+    enum class Kind { kGrant, kDenial, kWouldDeny, kHandshake, kMisdirected };
     Kind kind = Kind::kDenial;
     std::string_view reason;
     std::string sentence;                       // meaning of the reason, and advice

@@ -17,6 +17,7 @@
 #include "log_line.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/spiffe_id.hpp"
+#include "mtls_authz/decide/decision.hpp"
 #include "mtls_authz/rules/grant.hpp"
 #include "mtls_authz/rules/method_set.hpp"
 #include "mtls_authz/rules/selector.hpp"
@@ -50,8 +51,13 @@ std::string selector_of(const LogLine& log_line) {
     return "SELECTOR...";
 }
 
-// The path as MTLSGrant takes it, where a grant of it reaches that path alone.
+// The path as MTLSGrant takes it, where a grant of it reaches that path alone; of a recursive method, all of its
+// folder.
 std::string path_of(const LogLine& log_line) {
+    if (log_line.get("detail").starts_with(kActsBelow)) {
+        const std::string all = log_line.path.substr(0, log_line.path.rfind('/') + 1) + "**";
+        return PathPattern::parse(all).ok() && can_be_pasted(config_quote(all)) ? config_quote(all) : "PATH/**";
+    }
     const auto path = PathPattern::parse(log_line.path);
     const bool is_literal = path.ok() && !path.value().reaches_below() && !log_line.path.ends_with("...") &&
                             path.value().literal_prefix() == path.value().text();
@@ -112,6 +118,8 @@ Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& pla
     const std::string block = block_of(log_line, suspect, policy), claimed = log_line.get("claimed");
     const auto request = [&] { return method_of(log_line) + " " + path_of(log_line); };
     const std::string_view word = log_line.reason;
+    if (log_line.kind == LogLine::Kind::kMisdirected)
+        return {"the virtual host " + log_line.get("vhost"), "MTLSClientCA On"};
     if (is_handshake(log_line)) {
         const std::string host = "the virtual host " + log_line.get("vhost");
         const std::size_t depth = log_line.sentence.rfind(kVerifyDepth);
@@ -225,6 +233,7 @@ std::string identity_text(const LogLine& log_line, const Suspect& suspect) {
         std::find(std::begin(kAfterPath), std::end(kAfterPath), log_line.reason) != std::end(kAfterPath);
     const bool is_proved = !is_handshake(log_line) && (is_after_path || is_by_crl);
     if (!claimed.empty()) return claimed + (is_proved ? "" : " (the certificate names it; that is not proved)");
+    if (log_line.kind == LogLine::Kind::kMisdirected) return "not asked: the connection is another virtual host's";
     if (log_line.reason == "no-certificate") return "unknown: there is no certificate";
     if (log_line.get("sha256").empty()) return "unknown: the line has no certificate (is it cut?)";
     std::string out = "unknown: no partner's MTLSIdentity fits";
@@ -261,6 +270,8 @@ const char* word_of(LogLine::Kind kind) {
             return "would be denied";
         case LogLine::Kind::kHandshake:
             return "refused handshake";
+        case LogLine::Kind::kMisdirected:
+            return "answered with 421";
     }
     return "denied";
 }
