@@ -284,6 +284,20 @@ bool find_matches(const std::string& pattern, int flags, std::vector<std::string
     return status == 0 || status == GLOB_NOMATCH;
 }
 
+// What makes a folder that is missing: mkdir would fail below a link that leads nowhere.
+std::string remedy_of_missing(const std::string& folder) {
+    for (std::size_t slash = 0; slash < folder.size();) {
+        slash = std::min(folder.find('/', slash + 1), folder.size());
+        const std::string above = folder.substr(0, slash);
+        struct stat info {};
+        const bool is_link = lstat(above.c_str(), &info) == 0 && S_ISLNK(info.st_mode);
+        if (is_link && access(above.c_str(), F_OK) != 0) {
+            return shell_quoted(above) + " is a link that leads nowhere: ln -sfn FOLDER " + shell_quoted(above);
+        }
+    }
+    return "mkdir -p " + shell_quoted(folder);
+}
+
 // The first folder of a pattern that cannot be listed.
 std::string unreadable_folder(const std::string& pattern) {
     for (std::size_t slash = pattern.find('/'); slash != std::string::npos; slash = pattern.find('/', slash + 1)) {
@@ -313,7 +327,7 @@ Matches expand_readable(const std::string& pattern, const FileTrust* trust) {
     find_matches(pattern, 0, out.files);
     const bool is_missing = !is_listed && access(folder.c_str(), F_OK) != 0 && errno == ENOENT;
     out.fault = "a folder of " + pattern + " cannot be read";
-    if (is_missing) out.fault += ": there is no " + shell_quoted(folder) + "; mkdir -p " + shell_quoted(folder);
+    if (is_missing) out.fault += ": there is no " + shell_quoted(folder) + "; " + remedy_of_missing(folder);
     if (is_listed) {
         folder = unreadable_folder(pattern);
         out.fault += ": " + shell_quoted(folder);
@@ -336,7 +350,7 @@ bool is_match(const std::string& pattern, const std::string& path) {
 namespace {
 
 std::string hint_of_folder(const std::string& folder) {
-    return "; there is no folder " + shell_quoted(folder) + ": mkdir -p " + shell_quoted(folder);
+    return "; there is no folder " + shell_quoted(folder) + ": " + remedy_of_missing(folder);
 }
 
 std::vector<std::string> names_in(const std::string& folder) {

@@ -159,6 +159,11 @@ CLAIM(a_file_that_is_not_there_is_told_with_its_folder_or_the_nearest_name) {
     };
     CHECK_CONTAINS(error_of("mtls/acme-ca.pem"),
                    "there is no folder '" + d.folder() + "/mtls': mkdir -p '" + d.folder() + "/mtls'");
+    const std::string link = d.folder() + "/cur";
+    CHECK_EQUAL(symlink("release-7", link.c_str()), 0);
+    CHECK_CONTAINS(error_of("cur/mtls/acme-ca.pem"), "there is no folder '" + link + "/mtls': '" + link +
+                                                         "' is a link that leads nowhere: ln -sfn FOLDER '" + link +
+                                                         "'");
     CHECK_CONTAINS(error_of("acme_ca.pem"), "(did you mean 'acme-ca.pem'?)");
     CHECK(error_of("zzz.pem").ends_with("No such file or directory"));
     CHECK_EQUAL(hint_of_missing(d.folder() + "/acme-ca.pem"), "");
