@@ -184,7 +184,7 @@ private:
         note_twin(found_, presented_, *below.certificate, ca);
         seen_.insert(sha256);
         push(ca, sha256, key, above);
-        note_ca(found_, ca, sha256, key, key_forms(ca, key));
+        note_ca(found_, ca, sha256, key, read_ca(Link(&ca, sha256))->other_keys);
         return true;
     }
 

@@ -143,16 +143,8 @@ std::string find_unclear_name(const std::vector<X509*>& certificates) {
     return find_unclear_attribute(leaf, certificates);
 }
 
-// Fields of a CA certificate that path checks need.
-struct CaReading {
-    std::string malformed;                // as CertificateFacts'
-    std::string key;                      // SHA-256 of its SubjectPublicKeyInfo
-    std::string id;                       // the key, and the name
-    std::vector<std::string> other_keys;  // of the other encodings of the key
-};
-using CaReadingPtr = std::shared_ptr<const CaReading>;
+}  // namespace
 
-// Cached by digest: many clients share few CAs.
 CaReadingPtr read_ca(const Link& ca) {
     static BoundedCache<const CaReading, 256> of_process;
     if (!ca.sha256.empty()) {
@@ -167,6 +159,8 @@ CaReadingPtr read_ca(const Link& ca) {
     if (is_short && !ca.sha256.empty()) of_process.insert(std::string(ca.sha256), kept);
     return kept;
 }
+
+namespace {
 
 // `certificates`: from the leaf to the anchor, each signed by the next; `cas`: what was read of all but the leaf.
 PathAnswer verify_by_openssl(const PathQuestion& question, std::vector<X509*> certificates,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +19,18 @@ constexpr std::size_t kMostIntermediates = 10;
 constexpr int kLowestLevel = 2;
 
 inline int level_of(const PathQuestion& question) { return std::max(kLowestLevel, question.security_level); }
+
+// What path checks need of a CA's certificate.
+struct CaReading {
+    std::string malformed;                // as CertificateFacts'
+    std::string key;                      // SHA-256 of its SubjectPublicKeyInfo
+    std::string id;                       // the key, and the name
+    std::vector<std::string> other_keys;  // of the other encodings of the key, see key_forms()
+};
+using CaReadingPtr = std::shared_ptr<const CaReading>;
+
+// Cached by digest: many clients share few CAs.
+CaReadingPtr read_ca(const Link& ca);
 
 // Searches depth first from the leaf, by names and signatures, to a trusted certificate; returns the first path that
 // OpenSSL accepts and that has no objection. The result depends only on the question. Bounded, because
