@@ -41,8 +41,9 @@ bool is_acted_on_by_dav(const request_rec* r) {
 }
 
 // Whether the request only tests if something may be seen: MultiViews and rewrite conditions before the main request's
-// fixups, a directory listing while its handler runs, and a program's PATH_INFO for PATH_TRANSLATED.
-bool is_lookup(const request_rec* r) {
+// fixups, a directory listing while its handler runs, and a program's PATH_INFO for PATH_TRANSLATED. Not inlined: only
+// subrequests ask.
+[[gnu::noinline]] bool is_lookup(const request_rec* r) {
     if (r->main == nullptr) return false;
     const RequestState* const main = find_state(r->main);
     if (main == nullptr || !main->fixups_done || is_lookup(r->main)) return true;
