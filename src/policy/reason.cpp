@@ -47,8 +47,10 @@ const std::array<ReasonText, kReasonCount> kReasons = {{
     {Reason::kAmbiguous, "ambiguous",
      "the certificate fits two partners, identity and anchor both; make their MTLSIdentity lines disjoint"},
     {Reason::kRevocationStale, "revocation-stale",
-     "the issuing CA's CRL is past its nextUpdate, so the certificate's revocation status is unknown; fetch the "
-     "current CRL into MTLSCRLFile, and see why it was not fetched"},
+     "the issuing CA's CRL is past its nextUpdate or cannot be used (detail= says which), so the certificate's "
+     "revocation status is unknown; fetch the current CRL into MTLSCRLFile and see why it was not fetched, or mend "
+     "what "
+     "detail= names"},
     {Reason::kRevocationUnknown, "revocation-unknown",
      "MTLSCRL required asks for a CRL of the issuing CA, and there is none; fetch it into MTLSCRLFile"},
     {Reason::kSuspended, "suspended",
