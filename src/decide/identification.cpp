@@ -101,9 +101,7 @@ std::optional<PathAnswer> identify_by_path(const Policy& policy, const Presented
         const bool other_key = nearest.same_name_other_key && nearest.unknown_algorithm.empty() && !named.empty();
         out.reason = other_key ? Reason::kWrongIssuer : Reason::kNotVerified;
         std::string obstacle = describe_obstacle(presented, nearest, other_key);
-        for (const Policy::Match& match : matches) {
-            if (obstacle.empty()) obstacle = paths.anchor_fault(match);
-        }
+        if (obstacle.empty()) obstacle = paths.anchor_fault();
         if (!obstacle.empty()) out.detail = obstacle;
     } else if (!out.claimed.empty() || failed_under_own_anchor) {
         out.reason = Reason::kWrongIssuer;

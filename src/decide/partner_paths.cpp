@@ -178,22 +178,16 @@ PathAnswer* PartnerPaths::server_path(const Policy::Match& match) {
     return named ? nullptr : &answer;
 }
 
-std::string PartnerPaths::anchor_fault(const Policy::Match& match) {
-    std::vector<Link> certificates = helpers_for(nearest_, match.partner);
-    certificates.insert(certificates.begin(), leaf_link());
-    for (const Anchor& anchor : match.partner->anchors->anchors) {
-        if (!anchor.window.contains(now_)) continue;
-        for (const AnchorCertificate& c : anchor.certificates) {
-            if (c.is_ca) continue;
-            X509& ca = *held_.get(c);
-            const std::string fault = why_it_issues_nothing(ca);
-            const auto is_issued = [&](const Link& link) {
-                return names_as_issuer(*link.certificate, ca) &&
-                       is_signed_by(*link.certificate, link.sha256, c.spki_sha256, [&] { return &ca; });
-            };
-            if (fault.empty() || std::none_of(certificates.begin(), certificates.end(), is_issued)) continue;
-            return std::string(X509_verify_cert_error_string(X509_V_ERR_INVALID_CA)) + " (at CA " +
-                   std::string(c.subject_text) + "): " + fault;
+std::string PartnerPaths::anchor_fault() {
+    std::vector<Link> certificates = {leaf_link()};
+    for (const IntermediateCa& ca : nearest_.intermediates) certificates.emplace_back(ca.certificate.get(), ca.sha256);
+    for (const Link& below : certificates) {
+        const std::string issuer = read_name(*X509_get_issuer_name(below.certificate)).canonical;
+        for (const AnchorCertificate* c : policy_.cas().leaf_anchors_named(issuer)) {
+            X509& ca = *held_.get(*c);
+            const bool is_faulty = policy_.cas().has_leaf_anchor(c->sha256, now_) && !why_it_issues_nothing(ca).empty();
+            if (is_faulty && is_signed_by(*below.certificate, below.sha256, c->spki_sha256, [&] { return &ca; }))
+                return describe_invalid_ca(ca, std::string(c->subject_text));
         }
     }
     return {};

@@ -155,8 +155,10 @@ CaDirectory CaDirectoryBuilder::finish(Arena& arena) const {
         announce(id.first, named, X509_get_subject_name);
     }
     std::vector<CaDirectory::LeafAnchor> leaves;
+    std::vector<Ptr<AnchorCertificate>> leaves_by_name;
     for (const auto& [digest, named] : leaves_) {
         leaves.push_back({digest, arena.keep(named.windows)});
+        leaves_by_name.emplace_back(named.certificates.front());
         announce(named.certificates.front()->issuer, named, X509_get_issuer_name);
     }
     std::vector<Ptr<AnchorCertificate>> intermediates;
@@ -173,6 +175,9 @@ CaDirectory CaDirectoryBuilder::finish(Arena& arena) const {
     std::stable_sort(by_key.begin(), by_key.end(), [](const auto& a, const auto& b) { return a->key < b->key; });
     out.by_key_ = arena.keep(by_key);
     out.leaves_ = arena.keep(leaves);
+    std::stable_sort(leaves_by_name.begin(), leaves_by_name.end(),
+                     [](const auto& a, const auto& b) { return a->subject < b->subject; });
+    out.leaves_by_name_ = arena.keep(leaves_by_name);
     out.intermediates_ = arena.keep(intermediates);
     out.announced_ = arena.keep(announced);
     return out;
@@ -206,6 +211,10 @@ std::span<const CaDirectory::Issuer> CaDirectory::named(std::string_view name) c
 
 std::span<const Ptr<AnchorCertificate>> CaDirectory::intermediates_named(std::string_view name) const {
     return equal_to(std::span(intermediates_), name, [](const AnchorCertificate* c) { return c->subject.view(); });
+}
+
+std::span<const Ptr<AnchorCertificate>> CaDirectory::leaf_anchors_named(std::string_view name) const {
+    return equal_to(std::span(leaves_by_name_), name, [](const AnchorCertificate* c) { return c->subject.view(); });
 }
 
 std::vector<X509Ptr> CaDirectory::anchors_named(std::string_view name, std::int64_t now) const {

@@ -97,6 +97,8 @@ CLAIM(an_anchor_that_issues_nothing_is_told_with_its_fault) {
         const auto refused = ask(*policy, client);
         CHECK_EQUAL(verdict(refused), "not-verified");
         CHECK_EQUAL(refused.detail, std::string("invalid CA certificate (at CA CN=Acme CA): ") + fault);
+        const auto any = d.policy(partner("acme", "MTLSIdentity any\nMTLSTrustAnchor ca.pem"));
+        CHECK_EQUAL(verdict(ask(*any, client)) + ask(*any, client).detail, "not-verified" + refused.detail);
         CHECK_CONTAINS(advice_of(refused), "a CA basicConstraints and keyCertSign");
         CHECK_CONTAINS(said_by_lint(*policy), "\"CN=Acme CA\" is let in alone, and nothing that it issued: ");
         CHECK_CONTAINS(said_by_lint(*policy), fault);

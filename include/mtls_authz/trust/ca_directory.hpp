@@ -131,6 +131,8 @@ public:
     const Issuer* find_successor(std::string_view ca_id, X509& issuer, std::string_view issuer_key,
                                  std::int64_t now) const;
     bool has_leaf_anchor(std::string_view sha256, std::int64_t now) const;
+    // The end-entity anchors with this canonical subject, whenever they exist.
+    std::span<const Ptr<AnchorCertificate>> leaf_anchors_named(std::string_view name) const;
     bool names(std::string_view ca_id, std::int64_t now) const;
 
     // Of all MTLSIntermediates, by canonical subject: they can connect a leaf to an anchor, and are not trusted by
@@ -149,7 +151,9 @@ public:
     // take more than `limit` bytes in the handshake message.
     std::optional<std::vector<std::string_view>> announced_names(std::size_t limit, std::int64_t now) const;
 
-    bool is_inside(const Bounds& in) const { return in.hold_all(cas_, by_key_, leaves_, intermediates_, announced_); }
+    bool is_inside(const Bounds& in) const {
+        return in.hold_all(cas_, by_key_, leaves_, leaves_by_name_, intermediates_, announced_);
+    }
 
 private:
     friend class CaDirectoryBuilder;
@@ -165,10 +169,11 @@ private:
     };
     std::span<const Issuer> named(std::string_view name) const;
 
-    Span<Issuer> cas_;                            // by name, then by key
-    Span<Ptr<Issuer>> by_key_;                    // the same, by key
-    Span<LeafAnchor> leaves_;                     // end-entity anchors, by digest
-    Span<Ptr<AnchorCertificate>> intermediates_;  // by name
+    Span<Issuer> cas_;                             // by name, then by key
+    Span<Ptr<Issuer>> by_key_;                     // the same, by key
+    Span<LeafAnchor> leaves_;                      // end-entity anchors, by digest
+    Span<Ptr<AnchorCertificate>> leaves_by_name_;  // the same, by subject
+    Span<Ptr<AnchorCertificate>> intermediates_;   // by name
     Span<Announced> announced_;
 };
 
