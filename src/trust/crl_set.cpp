@@ -32,7 +32,7 @@ std::string CrlSet::add(std::shared_ptr<const Crl> crl, const CasByName& cas, st
         if (!is_rival(list)) continue;
         if (list->is_same_as(*crl)) return {};
         if (!key.empty() && list->this_update() <= now && list->supersedes(*crl)) {
-            return "is older than the one in force";
+            return std::string(kIsOlder);
         }
     }
     // A list with a thisUpdate in the future replaces only another such list.

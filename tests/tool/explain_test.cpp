@@ -202,3 +202,20 @@ CLAIM(explain_says_which_step_decided_and_what_to_change) {
         "sha256=ab  the certificate: MTLSRevoke sha256: takes it out");
     CHECK_CONTAINS(p.expect(2, {"explain", "--log-line", "AH00558: something else"}), "no reason in it");
 }
+
+CLAIM(explain_answers_where_an_older_list_is_beside_the_newer_one) {
+    Pki p;
+    const Identity leaf = make_client("api", "api.acme.example", p.ca), other = make_client("b", "b.example", p.ca);
+    p.file("l.pem", leaf.cert_pem()).file("o.pem", other.cert_pem());
+    p.file("a.crl", make_crl(p.ca, {.revoked = {{&leaf, 1}}, .number = 42}));
+    p.file("z.crl", make_crl(p.ca, {.this_update = -7200, .number = 41}));
+    p.file("p.conf", partner("acme", "MTLSIdentity any\nMTLSTrustAnchor ca.pem"));
+    const auto ask = [&](int status, const std::string& leaf_file) {
+        return p.expect(status, {"explain", "--policy", "p.conf", "--cert", leaf_file, "--crl", "*.crl"});
+    };
+    CHECK_CONTAINS(ask(3, "l.pem"), "deny: revoked");
+    CHECK_CONTAINS(ask(0, "o.pem"), "allow: granted");
+    // What the server cannot read, it may have from before.
+    p.file("y.crl", make_crl(p.ca, {}).substr(1));
+    ask(2, "o.pem");
+}

@@ -213,6 +213,9 @@ Refusing read_refusing(const Policy& policy, const std::vector<std::string>& rev
     lists.watch(files, cas_by_name);
     std::vector<Diagnostic> findings;
     lists.look(cas_by_name, anchors, findings);
+    for (Diagnostic& finding : findings) {
+        if (finding.message.find(kIsOlder) != std::string::npos) finding.severity = Diagnostic::Severity::kWarning;
+    }
     // The server may have an older list of such a file, which is not known here.
     out.unreadable = has_error(findings);
     out.findings.insert(out.findings.end(), findings.begin(), findings.end());

@@ -185,6 +185,9 @@ struct CrlSigners {
     };
 };
 
+// Why CrlSet::add() does not use a list where a newer one of the same scope and key is there: it takes nothing away.
+constexpr std::string_view kIsOlder = "is older than the one in force";
+
 enum class CrlStatus { kGood, kRevoked, kStale, kUnknown };
 
 // The CRLs in force. Immutable once shared.
