@@ -74,6 +74,16 @@ std::string unknown_algorithm(int verify_error, const X509* at) {
     return unknown.empty() ? unknown_signature(*at) : unknown;
 }
 
+// Whether OpenSSL takes a certificate for self-signed, since nothing but its signature says that another key of this
+// name issued it.
+bool is_only_self_issued(int verify_error, const X509* at) {
+    if (verify_error != X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT && verify_error != X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN)
+        return false;
+    constexpr int kVerifies = 1;
+    return at != nullptr && X509_get_ext_by_NID(at, NID_authority_key_identifier, -1) < 0 &&
+           X509_self_signed(const_cast<X509*>(at), kVerifies) != 1;
+}
+
 }  // namespace
 
 std::string describe_verify_error(int verify_error, const X509* at) {
@@ -81,7 +91,10 @@ std::string describe_verify_error(int verify_error, const X509* at) {
         return X509_verify_cert_error_string(X509_V_ERR_CERT_CHAIN_TOO_LONG);
     if (verify_error == X509_V_ERR_APPLICATION_VERIFICATION) return "mod_ssl's OCSP check refused it";
     std::string unknown = unknown_algorithm(verify_error, at);
-    return unknown.empty() ? X509_verify_cert_error_string(verify_error) : unknown;
+    if (!unknown.empty()) return unknown;
+    return X509_verify_cert_error_string(verify_error) +
+           std::string(is_only_self_issued(verify_error, at) ? " (it is self-issued, and has no authorityKeyIdentifier)"
+                                                             : "");
 }
 
 HandshakeRefusal handshake_refusal_of(int verify_error, const X509* at) {

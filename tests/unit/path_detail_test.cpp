@@ -249,6 +249,21 @@ CLAIM(a_ca_that_the_policy_names_by_a_faulty_certificate_is_named) {
     CHECK_EQUAL(verdict(ask(*policy, client, {&good})), "granted acme");
 }
 
+CLAIM(a_self_issued_certificate_that_names_no_key_is_told_so) {
+    const auto old = test::issue(ca_spec("Acme CA"), nullptr);
+    Draft d;
+    const auto policy =
+        d.file("old.pem", old.cert_pem()).policy(partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor old.pem"));
+    for (const bool names_key : {true, false}) {
+        CertSpec spec = ca_spec("Acme CA");
+        spec.key_identifiers = names_key;
+        const auto renewed = test::issue(spec, &old);
+        const auto answer = ask(*policy, test::issue(client_spec("api"), &renewed), {&renewed});
+        CHECK_EQUAL(verdict(answer), names_key ? "granted acme" : "wrong-issuer");
+        if (!names_key) CHECK_CONTAINS(answer.detail, "(it is self-issued, and has no authorityKeyIdentifier)");
+    }
+}
+
 CLAIM(an_issuer_that_is_only_a_name_is_warned_of) {
     const auto root = test::issue(ca_spec("Root"), nullptr), sub = test::issue(ca_spec("Sub"), &root);
     Draft d;
