@@ -25,8 +25,7 @@ public:
     // The certificates of this partner's anchors that are the nearest CA: the possible ends of the path.
     std::vector<Link> trusted_for(const Policy::Match& match);
     // Names an anchor of the policy that signed the certificate, or one above it, but may issue nothing, with its
-    // fault;
-    // "" if there is none.
+    // fault; "" if there is none.
     std::string anchor_fault();
     // Whether there is a path to mod_ssl's CAs.
     bool server_trusts_it();
