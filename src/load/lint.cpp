@@ -137,7 +137,7 @@ private:
                                          std::string(partner.name) + ": " + in_double_quotes(c.subject_text) + " ";
                 if (!has_ca_flag(*c.decode())) {
                     const std::string fault = c.is_ca ? why_it_issues_nothing(*c.decode()) : "";
-                    warn(partner.where, what + (fault.empty() ? "is no CA" : "makes no path, since " + fault) +
+                    warn(partner.where, what + (fault.empty() ? "is no CA" : "makes no path, since ") + fault +
                                             ": nothing is issued by it");
                 } else if (is_self_issued(*c.decode()) && !is_anchor(c)) {
                     warn(partner.where, what +

@@ -14,6 +14,7 @@
 #include "mtls_authz/certificate/certificate_facts.hpp"
 #include "program.hpp"
 #include "shown_blocks.hpp"
+#include "tool_site.hpp"
 #include "waiting.hpp"
 #include "world.hpp"
 
@@ -129,11 +130,13 @@ CLAIM(the_first_recipe_makes_a_partner_that_may_do_what_it_was_granted) {
     httpd.write("acme-ca.pem", w.acme_ca.cert_pem());
     httpd.write("acme-client.pem", w.acme.cert_pem());
     for (const char* folder : {"partners", "expect"}) fs::create_directories(httpd.path("mtls/") + folder);
+    httpd.write("mtls/partners/first.conf", "# none yet\n");
     for (const std::size_t index : {1U, 2U}) {
         std::string commands = recipe("A new partner in five minutes", index, "sh");
         while (commands.find("/etc/apache2") != std::string::npos)
             commands = replaced(commands, "/etc/apache2", httpd.root());
-        const auto out = run_command({"sh", "-ec", commands}, httpd.root());
+        const std::string tools = fs::path(ToolSite::tool()).parent_path();
+        const auto out = run_command({"sh", "-ec", "PATH='" + tools + "':$PATH\n" + commands}, httpd.root());
         check(out.status == 0, out.text, __FILE__, __LINE__);
     }
     k.page("/api/orders/17").page("/api/salaries/17");
