@@ -136,9 +136,9 @@ private:
                 const std::string what = "MTLSIntermediate " + std::string(partner.intermediate_files[i]) + " of " +
                                          std::string(partner.name) + ": " + in_double_quotes(c.subject_text) + " ";
                 if (!has_ca_flag(*c.decode())) {
-                    const std::string fault = c.is_ca ? why_it_issues_nothing(*c.decode()) : "";
-                    warn(partner.where, what + (fault.empty() ? "is no CA" : "makes no path, since ") + fault +
-                                            ": nothing is issued by it");
+                    std::string fault = c.is_ca ? why_it_issues_nothing(*c.decode()) : "";
+                    fault.insert(0, fault.empty() ? "is no CA" : "makes no path, since ");
+                    warn(partner.where, what + fault + ": nothing is issued by it");
                 } else if (is_self_issued(*c.decode()) && !is_anchor(c)) {
                     warn(partner.where, what +
                                             "issued itself, and so leads to no trust anchor: where it is a CA that "
