@@ -243,4 +243,6 @@ bool is_below(std::string_view path, std::string_view below) {
     return below.size() > path.size() && below.starts_with(path) && below[path.size()] == '/';
 }
 
+bool covers(std::string_view over, std::string_view path) { return over == path || is_below(over, path); }
+
 }  // namespace mtls

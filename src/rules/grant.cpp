@@ -142,7 +142,7 @@ bool PathPattern::covers(const PathPattern& other) const {
 
 bool PathPattern::may_be_in(std::string_view prefix, bool is_whole) const {
     const std::string_view begin = literal_prefix();
-    const bool is_over = is_whole ? begin == prefix || is_below(prefix, begin) : begin.starts_with(prefix);
+    const bool is_over = is_whole ? mtls::covers(prefix, begin) : begin.starts_with(prefix);
     const bool is_literal = !below_ && literal_ == text_.size();
     return is_over || (!is_literal && prefix.starts_with(begin));
 }

@@ -38,5 +38,7 @@ bool has_removed_segment(std::string_view raw);
 // Whether `below` is strictly below the directory `path`, segment by segment: "/a" and "/a/", "/a" and "/a/b", "/a/"
 // and "/a/b", but not "/a/" and "/a/", nor "/a" and "/ab".
 bool is_below(std::string_view path, std::string_view below);
+// Whether `path` is `over` or below it, as a <Location> with the path `over` applies.
+bool covers(std::string_view over, std::string_view path);
 
 }  // namespace mtls

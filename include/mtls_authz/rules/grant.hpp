@@ -39,8 +39,8 @@ public:
     // Whether every path that matches `other` also matches this pattern, as far as the texts show.
     bool covers(const PathPattern& other) const;
 
-    // Whether a section may cover a path that matches. `prefix`: how the section's paths begin; `is_whole`: it covers
-    // just `prefix` and what is below it, in whole segments.
+    // Whether a section may apply to a path that matches. With `is_whole` the section is the path `prefix` and all that
+    // is below it; without, its paths begin with `prefix`, also in the middle of a segment.
     bool may_be_in(std::string_view prefix, bool is_whole) const;
 
     bool is_inside(const Bounds& in) const { return in.hold_all(text_, fields_) && literal_ <= text_.size(); }

@@ -2,7 +2,6 @@
 
 #include <charconv>
 
-#include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/base/text.hpp"
 
 namespace mtls::httpd {
@@ -84,8 +83,6 @@ std::optional<std::string_view> literal_location(const ap_directive_t* section) 
     const std::string_view path = trim(args.substr(0, args.find('>')));
     return path.find_first_of("*?[") == std::string_view::npos ? std::optional(path) : std::nullopt;
 }
-
-bool covers(std::string_view over, std::string_view path) { return over == path || is_below(over, path); }
 
 bool is_any_directive(const std::function<bool(const ap_directive_t&)>& is_wanted) {
     return is_any_below(ap_conftree, is_wanted);

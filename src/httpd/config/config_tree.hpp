@@ -33,8 +33,6 @@ const ap_directive_t* path_section_of(const ap_directive_t* node);
 const ap_directive_t* host_of(const ap_directive_t* node);
 // The path of a <Location> that stands for itself; nothing for other sections, wildcards, or null.
 std::optional<std::string_view> literal_location(const ap_directive_t* section);
-// Whether a <Location> with the path `over` applies to `path`, too.
-bool covers(std::string_view over, std::string_view path);
 
 // The arguments of the last directive `name` at server level of `s`, else of the main server; empty if there is none.
 std::vector<std::string> server_setting_words(const server_rec* s, const char* name);

@@ -6,6 +6,7 @@
 #include "httpd/config/config.hpp"
 #include "httpd/config/config_tree.hpp"
 #include "httpd/request/forward.hpp"
+#include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/policy/forwarding.hpp"
 

@@ -4,6 +4,7 @@
 
 #include "httpd/config/config.hpp"
 #include "httpd/config/config_tree.hpp"
+#include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/base/text.hpp"
 
 namespace mtls::httpd {
