@@ -128,7 +128,6 @@ Json host_json(const MappedHost& host) {
                 {"sections", Json::array()},
                 {"remaps", texts(host.remaps)},
                 {"document_root", as_utf8(host.document_root)},
-                {"has_dav", host.has_dav},
                 {"has_tls", host.has_tls},
                 {"asks_for_certificates", host.asks_for_certificates},
                 {"asking_section", as_utf8(host.asking_section)},
@@ -156,7 +155,6 @@ MappedHost host_of(const Json& json) {
     for (const Json& section : json.at("sections")) out.sections.push_back(section_of(section));
     out.remaps = texts_at(json, "remaps");
     out.document_root = text_at(json, "document_root");
-    out.has_dav = json.at("has_dav").get<bool>();
     out.has_tls = json.at("has_tls").get<bool>();
     out.asks_for_certificates = json.at("asks_for_certificates").get<bool>();
     out.asking_section = text_at(json, "asking_section");

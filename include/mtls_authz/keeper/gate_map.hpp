@@ -51,7 +51,6 @@ struct MappedHost {
     // Why a path may map to another file than DocumentRoot says, or be rewritten; empty: it cannot.
     std::vector<std::string> remaps;
     std::string document_root;
-    bool has_dav = false;
 
     bool has_tls = false;
     bool asks_for_certificates = false;  // SSLVerifyClient of the host, or inherited

@@ -166,7 +166,6 @@ void read_directives_of(const server_rec* s, MappedHost& out) {
     const auto look = [&](const ap_directive_t& d) {
         const std::string_view args = d.args != nullptr ? d.args : "";
         if (remaps(d.directive)) found.insert(d.directive);
-        if (equal_nocase(d.directive, "Dav") && !equal_nocase(args, "Off")) out.has_dav = true;
         const bool is_in_section = d.parent != host_of(&d);
         if (!is_in_section || !out.asking_section.empty() || !equal_nocase(d.directive, "SSLVerifyClient")) return;
         if (is_set(std::string(args))) out.asking_section = std::string(d.parent->directive) + " " + d.parent->args;
