@@ -187,7 +187,7 @@ std::string PartnerPaths::anchor_fault() {
             X509& ca = *held_.get(*c);
             const bool is_faulty = policy_.cas().has_leaf_anchor(c->sha256, now_) && !why_it_issues_nothing(ca).empty();
             if (is_faulty && is_signed_by(*below.certificate, below.sha256, c->spki_sha256, [&] { return &ca; }))
-                return describe_invalid_ca(ca, std::string(c->subject_text));
+                return describe_invalid_ca(ca);
         }
     }
     return {};

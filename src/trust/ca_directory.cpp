@@ -39,10 +39,14 @@ std::string why_it_issues_nothing(const X509& certificate) {
     return "it has no basicConstraints with CA:TRUE";
 }
 
-std::string describe_invalid_ca(const X509& certificate, const std::string& name) {
+std::string describe_invalid_ca(const X509& certificate) {
     std::string fault = why_it_issues_nothing(certificate);
     if (fault.empty()) fault = "it has no basicConstraints with CA:TRUE";
-    return std::string(X509_verify_cert_error_string(X509_V_ERR_INVALID_CA)) + " (at CA " + name + "): " + fault;
+    return X509_verify_cert_error_string(X509_V_ERR_INVALID_CA) + at_ca(certificate) + ": " + fault;
+}
+
+std::string at_ca(const X509& certificate) {
+    return " (at CA " + read_name(*X509_get_subject_name(&certificate)).text() + ")";
 }
 
 namespace {
@@ -237,23 +241,25 @@ const CaDirectory::Issuer* CaDirectory::issuer_of(const X509& certificate, const
                                                   const DistinguishedName& issuer_name, std::int64_t now,
                                                   SignatureBudget& budget, Namesakes& others) const {
     Namesakes found;
-    const auto namesakes = named(issuer_name.canonical);
+    std::vector<const Issuer*> namesakes;
+    for (const Issuer& issuer : named(issuer_name.canonical)) namesakes.push_back(&issuer);
     // The one that authorityKeyIdentifier names is tried first: then the number of the others costs nothing.
     const ASN1_OCTET_STRING* const key_id =
         namesakes.size() > 1 ? X509_get0_authority_key_id(const_cast<X509*>(&certificate)) : nullptr;
-    for (const bool is_named : {true, false}) {
-        for (const Issuer& issuer : namesakes) {
-            if ((key_id != nullptr && has_key_id(issuer, *key_id)) != is_named) continue;
-            X509Ptr ca;
-            const auto decode = [&]() -> const X509Ptr& { return ca = issuer.certificates.front()->decode(); };
-            if (is_signed_by(certificate, digest, issuer.key, budget, SignatureBudget::KeyOf::kUs, decode)) {
-                return exists_at(issuer.windows, now) ? &issuer : nullptr;  // a signature verifies with one key only
-            }
-            if (!ca) continue;  // the budget is exhausted
-            const std::string unknown = unknown_key(*ca);
-            if (unknown.empty()) found.other_key = true;
-            if (!unknown.empty()) found.unknown_algorithm = unknown;
+    if (key_id != nullptr) {
+        std::stable_partition(namesakes.begin(), namesakes.end(),
+                              [&](const Issuer* issuer) { return has_key_id(*issuer, *key_id); });
+    }
+    for (const Issuer* issuer : namesakes) {
+        X509Ptr ca;
+        const auto decode = [&]() -> const X509Ptr& { return ca = issuer->certificates.front()->decode(); };
+        if (is_signed_by(certificate, digest, issuer->key, budget, SignatureBudget::KeyOf::kUs, decode)) {
+            return exists_at(issuer->windows, now) ? issuer : nullptr;  // a signature verifies with one key only
         }
+        if (!ca) continue;  // the budget is exhausted
+        const std::string unknown = unknown_key(*ca);
+        if (unknown.empty()) found.other_key = true;
+        if (!unknown.empty()) found.unknown_algorithm = unknown;
     }
     if (found.other_key) others.other_key = true;
     if (!found.unknown_algorithm.empty()) others.unknown_algorithm = found.unknown_algorithm;

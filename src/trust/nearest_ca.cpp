@@ -168,9 +168,8 @@ private:
         const bool is_issuer = is_signed_by(*below.certificate, below.sha256, facts.spki_sha256, budget_, KeyOf::kPeer,
                                             [&] { return &ca; });
         if (!is_issuer) return;
-        found_.faulty_ca = !facts.malformed.empty()
-                               ? "malformed: " + facts.malformed + " (at CA " + facts.subject.text() + ")"
-                               : describe_invalid_ca(ca, facts.subject.text());
+        found_.faulty_ca =
+            facts.malformed.empty() ? describe_invalid_ca(ca) : "malformed: " + facts.malformed + at_ca(ca);
     }
 
     // Adds a CA if it issued the one below and was not added before; returns whether it did.

@@ -46,8 +46,6 @@ int is_next_in_chain(X509_STORE_CTX* ctx, Certificate* below, Certificate* above
     return is_next && X509_check_issued(above, below) == X509_V_OK ? 1 : 0;
 }
 
-std::string at_ca(const X509& ca) { return " (at CA " + read_name(*X509_get_subject_name(&ca)).text() + ")"; }
-
 std::string describe_failure(X509_STORE_CTX* ctx) {
     const int error = X509_STORE_CTX_get_error(ctx);
     const X509* const at = X509_STORE_CTX_get_current_cert(ctx);
@@ -256,8 +254,8 @@ bool PathSearch::extend() {
         const bool ends_here = links == &question_.trusted;
         if (!ends_here && chain_.size() > kMostIntermediates) continue;
         for (const Link& link : *links) {
-            const bool is_issuer = issued(link, below) || (ends_here && is_invalid_issuer(link, below));
-            if (!is_issuer || std::find(chain_.begin(), chain_.end(), &link) != chain_.end()) continue;
+            if (std::find(chain_.begin(), chain_.end(), &link) != chain_.end()) continue;
+            if (!issued(link, below) && !(ends_here && is_invalid_issuer(link, below))) continue;
             if (++steps_ > kMostSteps || tried_ == kMostTried) return false;
             chain_.push_back(&link);
             if (ends_here ? try_path() : extend()) return true;
@@ -312,8 +310,7 @@ bool PathSearch::try_path() {
     }
     // RFC 5280 6.1.4 (k). OpenSSL takes an anchor of version 1, too.
     for (std::size_t i = 1; i < certificates.size(); ++i) {
-        const X509& ca = *certificates[i];
-        if (!has_ca_flag(ca)) return refuse(describe_invalid_ca(ca, read_name(*X509_get_subject_name(&ca)).text()));
+        if (!has_ca_flag(*certificates[i])) return refuse(describe_invalid_ca(*certificates[i]));
     }
     std::string unclear = find_unclear_name(certificates);
     if (!unclear.empty()) return refuse(std::move(unclear));

@@ -99,8 +99,10 @@ struct AnchorSet {
 bool has_ca_flag(const X509& certificate);
 // Why a certificate without has_ca_flag() that looks like a CA's issues nothing: a clause; "" if it does not.
 std::string why_it_issues_nothing(const X509& certificate);
-// The same as a detail, of a CA that has the name and issued a certificate of the path.
-std::string describe_invalid_ca(const X509& certificate, const std::string& name);
+// The same as a detail, of a certificate that issued one of the path.
+std::string describe_invalid_ca(const X509& certificate);
+// " (at CA NAME)", behind what is wrong with its certificate.
+std::string at_ca(const X509& certificate);
 
 // The names and keys of all CAs in the policy. CaDirectoryBuilder makes it; its parts are in the arena passed to
 // finish().
