@@ -26,6 +26,13 @@ struct PostgresSite : RelayedSite<Postgres> {
     void end_connections() const {
         server->sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'node'");
     }
+    // Moves the rows to mtls_rows. Nodes read those of them for which `condition` holds.
+    void show_rows_where(const std::string& condition, const std::string& more = "") const {
+        server->sql(
+            "BEGIN; ALTER TABLE mtls_policy RENAME TO mtls_rows; CREATE VIEW mtls_policy AS SELECT name, kind, body "
+            "FROM mtls_rows WHERE " +
+            condition + "; GRANT SELECT ON mtls_policy TO mtls_node; " + more + "COMMIT");
+    }
 };
 
 bool is_left_out() { return test::is_left_out<Postgres>("PostgreSQL"); }
@@ -184,11 +191,9 @@ CLAIM(a_hanging_question_about_the_policy_delays_no_refusal) {
     PostgresSite site;
     site.web->run();
     CHECK_EQUAL(site.acme() + site.globex(), 400);
-    site.server->sql(
-        "BEGIN; ALTER TABLE mtls_policy RENAME TO mtls_rows; CREATE VIEW mtls_policy AS SELECT name, kind, body FROM "
-        "mtls_rows WHERE kind = 'revocation' OR pg_sleep(20) IS NOT NULL; GRANT SELECT ON mtls_policy TO mtls_node; "
-        "INSERT INTO mtls_rows VALUES ('more.conf', 'revocation', E'MTLSSuspend globex\\n'); UPDATE "
-        "mtls_policy_revision SET revision = revision + 1; COMMIT");
+    site.show_rows_where("kind = 'revocation' OR pg_sleep(20) IS NOT NULL",
+                         "INSERT INTO mtls_rows VALUES ('more.conf', 'revocation', E'MTLSSuspend globex\\n'); UPDATE "
+                         "mtls_policy_revision SET revision = revision + 1; ");
     const auto began = Clock::now();
     becomes([&] { return site.globex(); }, 403, "a row refuses");
     CHECK(Clock::now() - began < std::chrono::seconds(8));
@@ -200,9 +205,7 @@ CLAIM(rows_that_do_not_come_hold_up_no_restart_for_long) {
     PostgresSite site;
     site.web->run();
     CHECK_EQUAL(site.acme() + site.globex(), 400);
-    site.server->sql(
-        "BEGIN; ALTER TABLE mtls_policy RENAME TO mtls_rows; CREATE VIEW mtls_policy AS SELECT name, kind, body FROM "
-        "mtls_rows WHERE pg_sleep(20) IS NOT NULL; GRANT SELECT ON mtls_policy TO mtls_node; COMMIT");
+    site.show_rows_where("pg_sleep(20) IS NOT NULL");
     const auto began = Clock::now();
     site.web->restart();
     becomes([&] { return site.acme() + site.globex(); }, 400, "the last good");

@@ -1,11 +1,22 @@
 // Names that selectors and name constraints (RFC 5280 4.2.1.10) could read differently: none passes by a constraint.
 #include <string>
 
+#include "cas.hpp"
 #include "mtls_authz/trust/trust.hpp"
 #include "policy_draft.hpp"
 
 using namespace mtls;
 using namespace test;
+
+namespace {
+
+test::Identity constrained_ca(const char* constraints, const test::Identity& root) {
+    CertSpec spec = ca_spec("Sub");
+    spec.name_constraints = constraints;
+    return issue(spec, &root);
+}
+
+}  // namespace
 
 CLAIM(a_uri_passes_by_no_name_constraint) {
     const auto root = test::make_ca("Root");
@@ -16,11 +27,7 @@ CLAIM(a_uri_passes_by_no_name_constraint) {
                                             "MTLSIdentity URI:spiffe://acme.example/**\n"
                                             "MTLSTrustAnchor root.pem"));
     const auto below = [&](const char* constraints, const std::string& uri) {
-        test::CertSpec spec;
-        spec.subject = {{"CN", "Sub"}};
-        spec.ca = true;
-        spec.name_constraints = constraints;
-        const auto sub = test::issue(spec, &root);
+        const auto sub = constrained_ca(constraints, root);
         test::CertSpec leaf = client_spec("x");
         leaf.san = {{GEN_URI, uri}};
         return ask(*policy, test::issue(leaf, &sub), {&sub});
@@ -47,11 +54,7 @@ CLAIM(a_name_that_readers_compare_differently_passes_by_no_name_constraint) {
     const auto policy =
         d.file("root.pem", root.cert_pem()).policy(partner("acme", "MTLSIdentity any\nMTLSTrustAnchor root.pem"));
     const auto below = [&](const char* constraints, const test::CertSpec& leaf) {
-        test::CertSpec spec;
-        spec.subject = {{"CN", "Sub"}};
-        spec.ca = true;
-        spec.name_constraints = constraints;
-        const auto sub = test::issue(spec, &root);
+        const auto sub = constrained_ca(constraints, root);
         return verdict(ask(*policy, test::issue(leaf, &sub), {&sub}));
     };
     constexpr const char* kExcluded = "excluded;DNS:evil.example";
@@ -88,11 +91,8 @@ CLAIM(a_subject_that_a_selector_takes_for_a_host_or_mailbox_passes_by_no_name_co
                                             "MTLSIdentity \"CN:Acme Client 7\"\nMTLSIdentity CN:api.acme.example\n"
                                             "MTLSIdentity E:ops@acme.example\nMTLSTrustAnchor root.pem"));
     const auto below = [&](const char* constraints, const test::Attr& name, const char* san = nullptr) {
-        CertSpec ca_spec, leaf;
-        ca_spec.subject = {{"CN", "Sub"}};
-        ca_spec.ca = true;
-        ca_spec.name_constraints = constraints;
-        const auto sub = test::issue(ca_spec, &root);
+        const auto sub = constrained_ca(constraints, root);
+        CertSpec leaf;
         leaf.subject = {{"O", "Any"}, name};
         if (san != nullptr) leaf.san = {{GEN_DNS, san}};
         return ask(*policy, test::issue(leaf, &sub), {&sub});
