@@ -147,8 +147,8 @@ bool is_text(std::string_view line) {
     return is_ascii || (line.find('\0') == line.npos && decode_utf8(line));
 }
 
-// The objects of a file in their order. Each is taken where it is whole; what is left has to be explanatory text
-// (RFC 7468 2).
+// Reads a file from its first byte to its last: certificates and CRLs are decoded, explanatory text (RFC 7468 2) is
+// passed over, and everything else is a fault.
 class FileReader {
 public:
     FileReader(std::string_view content, Wrapping wrapping) : content_(content), wrapping_(wrapping) {
@@ -188,7 +188,7 @@ private:
         out_.faults.push_back({std::move(what), content_.substr(at_, end - at_)});
     }
 
-    void refuse(std::string what) { refuse(std::move(what), content_.find("\n-----BEGIN ", at_)); }
+    void refuse(std::string what) { refuse(std::move(what), content_.find("\n" + std::string(kPemBegin), at_)); }
 
     std::string at_line() const { return "at line " + std::to_string(line_); }
 
@@ -225,7 +225,8 @@ private:
                 end = std::min(next, content_.size());
                 is_whole = false;
             } else if (line.starts_with(kPemEnd)) {
-                const bool is_same = line.substr(kPemEnd.size()).starts_with(std::string(label) + "-----");
+                const bool is_same =
+                    line.substr(kPemEnd.size()).starts_with(std::string(label) + std::string(kPemDashes));
                 end = next + (is_same ? kPemEnd.size() + label.size() + kPemDashes.size() : line.size());
                 is_whole = is_whole && is_same;
             } else if (line.find('-') != line.npos && line.find(':') == line.npos) {

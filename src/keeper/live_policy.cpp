@@ -153,7 +153,7 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
     };
     const bool has_policy = restore(Watched::kPolicy), has_refusals = restore(Watched::kRefusals);
     const DatabaseSight rows = revocation_rows_.look();
-    // What is kept without an image of refusals had none in force.
+    // A policy that is kept without an image of refusals was in force without any.
     const bool is_kept = has_policy && (has_refusals || before->serials[index_of(Watched::kRefusals)] == 0);
     const bool lacks_rows = has_database_ && rows.rows == nullptr && !(is_kept && revocation_rows_.floor() > 0);
     auto built = has_policy && lacks_rows ? nullptr : source_.build(findings);

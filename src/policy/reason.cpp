@@ -49,8 +49,7 @@ const std::array<ReasonText, kReasonCount> kReasons = {{
     {Reason::kRevocationStale, "revocation-stale",
      "the issuing CA's CRL is past its nextUpdate or cannot be used (detail= says which), so the certificate's "
      "revocation status is unknown; fetch the current CRL into MTLSCRLFile and see why it was not fetched, or mend "
-     "what "
-     "detail= names"},
+     "what detail= names"},
     {Reason::kRevocationUnknown, "revocation-unknown",
      "MTLSCRL required asks for a CRL of the issuing CA, and there is none; fetch it into MTLSCRLFile"},
     {Reason::kSuspended, "suspended",

@@ -106,7 +106,7 @@ CLAIM(explain_live_says_what_only_httpd_can_tell) {
         CHECK_CONTAINS(site.answer("acme", "/top", {"--method", method}), std::string("not known: whether ") + method);
     }
     CHECK_EQUAL(site.answer("acme", "/top", {"--method", "PROPPATCH"}), "allow: granted");
-    // So may one reach what is not granted.
+    // A recursive method may also need a grant for what is below the path.
     CHECK_CONTAINS(site.answer("acme", "/by/x", {"--method", "PROPFIND"}), "has to end in /** depends on its Depth");
     CHECK_EQUAL(site.answer("acme", "/by/x"), "allow: granted");
     CHECK_EQUAL(site.answer("acme", "/by/all/x", {"--method", "PROPFIND"}), "allow: granted");

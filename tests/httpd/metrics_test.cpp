@@ -137,7 +137,7 @@ CLAIM(a_path_that_is_only_translated_for_a_program_is_no_decision) {
     CHECK_EQUAL(decided(), 0);
     CHECK_EQUAL(file_text(site.httpd.path("logs/audit.log")), "");
     CHECK(site.httpd.error_log().find("/sec/part") == std::string::npos);
-    // What is included is a decision, granted or not.
+    // An SSI include is decided and counted like a request.
     CHECK_EQUAL(site.get(&w.acme, "/open/page.html").body, "[secret]");
     CHECK_EQUAL(scrape(site.httpd).value(decisions("allow", "granted")), 1);
     CHECK(site.get(&w.globex, "/open/page.html").body.find("secret") == std::string::npos);

@@ -42,7 +42,7 @@ public:
     bool has(char kind) const { return (bits_ & bit_of(kind)) != 0; }
 
 private:
-    static std::uint64_t bit_of(char kind) { return std::uint64_t{1} << (kind & 63); }  // all are letters
+    static std::uint64_t bit_of(char kind) { return std::uint64_t{1} << (kind & 63); }  // letters differ in these bits
     std::uint64_t bits_ = 0;
 };
 

@@ -24,8 +24,8 @@ inline bool may_reach_below(const request_rec* r) { return r->main != nullptr ||
 // A gate below what the request would act on, or nullptr. Exact in fixups only: before, a script counts as a file.
 const GateSection* nested_gate(const request_rec* r);
 
-// Whether grants must reach what is below. Known in fixups. DELETE with no Depth header means one resource to backends
-// without WebDAV: there it does not count.
+// Whether the request acts below its path, so that its grant has to end in "/**". A DELETE without Depth counts where
+// mod_dav serves it: other backends delete one resource. Known in fixups.
 bool reaches_below(const request_rec* r);
 
 // Known in fixups.
