@@ -261,20 +261,18 @@ long group_file(const Pki& pki, int n, const Visitor& client) {
     return httpd_requests(httpd_with(files, rule), {client}).front();
 }
 
-void add_nginx(Report& report, Pki& pki, int n) {
+void add_nginx(Report& report, Pki& pki, int n, long without) {
     const std::vector<Visitor> client = {client_of(pki, n - 1)};
     const std::string map = "map $ssl_client_s_dn $partner {\ndefault \"\";\n" + names(n, "\"CN=", "\" p;\n") + "}";
-    const long without = nginx_requests(pki.files(), "", "", client).front();
     const long with = nginx_requests(pki.files(), map, "if ($partner = \"\") { return 403; }", client).front();
     report.instructions("nginx `map`, " + count_of(n, "name", "names"), with - without);
 }
 
-void add_haproxy(Report& report, Pki& pki, int n) {
+void add_haproxy(Report& report, Pki& pki, int n, long without) {
     const std::vector<Visitor> client = {client_of(pki, n - 1)};
     Files files = pki.files();
     files.others.emplace_back("names.acl", names(n, "", "\n"));
     files.others.emplace_back("names.map", names(n, "", " p\n"));
-    const long without = haproxy_requests(files, "", client).front();
     const auto add = [&](const char* what, const std::string& rule) {
         report.instructions(std::string("HAProxy ") + what + ", " + count_of(n, "name", "names"),
                             haproxy_requests(files, rule, client).front() - without);
@@ -310,8 +308,10 @@ void measure_peers(Report& report, Pki& pki) {
                    "CustomLog logs/partners.log partners\n"));
     add("`RequestHeader set` with the certificate",
         httpd_with(pki.files(), "Require all granted\nRequestHeader set X-Cert \"%{SSL_CLIENT_CERT}s\""));
-    for (const int n : {1, 10000}) add_nginx(report, pki, n);
-    for (const int n : {1, 10000}) add_haproxy(report, pki, n);
+    const long nginx = nginx_requests(pki.files(), "", "", {client}).front();
+    for (const int n : {1, 10000}) add_nginx(report, pki, n, nginx);
+    const long haproxy = haproxy_requests(pki.files(), "", {client}).front();
+    for (const int n : {1, 10000}) add_haproxy(report, pki, n, haproxy);
 }
 
 }  // namespace bench

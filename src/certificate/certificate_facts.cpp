@@ -48,7 +48,7 @@ private:
     }
 
     void read_basics() {
-        facts_.sha256 = certificate_sha256(certificate_);
+        if (facts_.sha256.empty()) facts_.sha256 = certificate_sha256(certificate_);
         facts_.spki_sha256 = spki_sha256(certificate_);
         facts_.other_spki_sha256 = key_forms(certificate_, facts_.spki_sha256);
         std::erase(facts_.other_spki_sha256, facts_.spki_sha256);
@@ -389,9 +389,10 @@ CertificateText::CertificateText(const CertificateFacts& facts)
       not_after(format_time(facts.not_after)),
       sha256(hex(bytes_of(facts.sha256))) {}
 
-CertificateFacts read_facts(const X509& certificate) {
+CertificateFacts read_facts(const X509& certificate, std::string_view sha256) {
     const ErrorQueueGuard errors;
     CertificateFacts facts;
+    facts.sha256 = sha256;
     Reader(certificate, facts).read();
     return facts;
 }

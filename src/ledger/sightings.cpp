@@ -37,16 +37,17 @@ Sighting Sighting::of(const CertificateFacts& facts, bool is_purpose_waived, std
             san_text(facts, kMostNames)};
 }
 
-std::optional<SeenCertificate> SeenCertificate::of(X509& leaf, const std::vector<X509Ptr>& intermediates) {
+std::optional<SeenCertificate> SeenCertificate::of(X509& leaf, const std::vector<X509Ptr>& intermediates,
+                                                   const std::vector<CaDigests>& digests) {
     std::string chain = encode(i2d_X509, leaf);
     if (chain.size() > kMostBytes) return std::nullopt;
-    std::string digests;
+    std::string above;
     for (std::size_t i = 0; i < std::min(intermediates.size(), kMostAbove); ++i) {
-        digests += certificate_sha256(*intermediates[i]) + spki_sha256(*intermediates[i]);
+        above += digests[i].sha256 + digests[i].spki_sha256;
         const std::string der = encode(i2d_X509, *intermediates[i]);
         if (chain.size() + der.size() <= kMostBytes) chain += der;
     }
-    return SeenCertificate{chain, digests};
+    return SeenCertificate{chain, above};
 }
 
 std::string_view SeenCertificate::leaf() const {

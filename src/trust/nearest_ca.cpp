@@ -160,7 +160,7 @@ private:
     // Why a certificate that issued the one below is no CA, if CAs of the policy have the name of its issuer.
     void note_fault(const Below& below, X509& ca, const std::string& sha256) {
         if (!found_.faulty_ca.empty() || !names_as_issuer(*below.certificate, ca)) return;
-        const CertificateFacts facts = read_facts(ca);
+        const CertificateFacts facts = read_facts(ca, sha256);
         CaDirectory::Namesakes ignored;
         if (named_issuer_of({&ca, sha256, &facts.issuer}, ignored) == nullptr &&
             directory_.intermediates_named(facts.issuer.canonical).empty())

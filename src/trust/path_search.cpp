@@ -148,7 +148,7 @@ CaReadingPtr read_ca(const Link& ca) {
     if (!ca.sha256.empty()) {
         if (CaReadingPtr known = of_process.find(ca.sha256)) return known;
     }
-    CertificateFacts facts = read_facts(*ca.certificate);
+    CertificateFacts facts = read_facts(*ca.certificate, ca.sha256);
     CaReading out{std::move(facts.malformed), std::move(facts.spki_sha256), {}, std::move(facts.other_spki_sha256)};
     out.id = out.key + read_name(*X509_get_subject_name(ca.certificate)).canonical;
     constexpr std::size_t kMostKept = 1024;  // so that the long names of strangers' certificates fill no memory

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "mtls_authz/certificate/certificate_facts.hpp"
+#include "mtls_authz/trust/trust.hpp"
 
 namespace mtls {
 
@@ -39,12 +39,10 @@ void SignatureCache::insert(std::string_view certificate, std::string_view key) 
     slot_of(verified) = verified;
 }
 
-void add_signatures(const std::vector<X509Ptr>& chain, std::string_view leaf_sha256) {
+void add_signatures(const std::vector<X509Ptr>& chain, const PresentedCertificate& presented) {
     const ErrorQueueGuard errors;
-    for (std::size_t i = 0; i + 1 < chain.size(); ++i) {
-        const std::string sha256 = i == 0 ? std::string(leaf_sha256) : certificate_sha256(*chain[i]);
-        signatures().insert(sha256, spki_sha256(*chain[i + 1]));
-    }
+    for (std::size_t i = 0; i + 1 < chain.size(); ++i)
+        signatures().insert(presented.sha256_of(*chain[i]), spki_sha256(*chain[i + 1]));
 }
 
 }  // namespace mtls

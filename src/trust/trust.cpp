@@ -44,6 +44,14 @@ PresentedCertificate::PresentedCertificate(X509& leaf_certificate, SentHelpers s
     for (const X509Ptr& helper : helpers) X509_check_purpose(helper.get(), -1, 0);
 }
 
+std::string PresentedCertificate::sha256_of(const X509& certificate) const {
+    if (&certificate == leaf.get()) return facts.sha256;
+    for (std::size_t i = 0; i < std::min(helpers.size(), helper_digests.size()); ++i) {
+        if (&certificate == helpers[i].get()) return helper_digests[i];
+    }
+    return certificate_sha256(certificate);
+}
+
 const std::string& PresentedCertificate::base64_der() const {
     return base64_der_.get([this] { return base64(encode(i2d_X509, *leaf)); });
 }

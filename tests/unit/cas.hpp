@@ -4,8 +4,10 @@
 #include <openssl/evp.h>
 
 #include <string>
+#include <vector>
 
-#include "mtls_authz/base/openssl_types.hpp"
+#include "mtls_authz/certificate/certificate_facts.hpp"
+#include "mtls_authz/certificate/public_key.hpp"
 #include "pki.hpp"
 
 namespace test {
@@ -15,6 +17,12 @@ inline CertSpec ca_spec(const std::string& cn) {
     spec.subject = {{"CN", cn}};
     spec.ca = true;
     return spec;
+}
+
+inline std::vector<mtls::CaDigests> digests_of(const std::vector<mtls::X509Ptr>& cas) {
+    std::vector<mtls::CaDigests> out;
+    for (const auto& ca : cas) out.push_back({mtls::certificate_sha256(*ca), mtls::spki_sha256(*ca)});
+    return out;
 }
 
 inline mtls::EvpPkeyPtr key_of(const Identity& id) {

@@ -402,7 +402,7 @@ CLAIM(the_signatures_of_a_handshake_count_where_its_callback_overruled_nothing) 
     const Made other = issue(bare("api", false), &root);
     const HandshakeVerdict verdict = verify(*other.cert, true, nullptr);
     CHECK(!signatures().contains(certificate_sha256(*other.cert), spki_sha256(*root.cert)));
-    add_signatures(verdict.chain, certificate_sha256(*other.cert));
+    add_signatures(verdict.chain, PresentedCertificate(*other.cert, {}));
     CHECK(signatures().contains(certificate_sha256(*other.cert), spki_sha256(*root.cert)));
     CHECK(!signatures().contains(certificate_sha256(*forged), spki_sha256(*root.cert)));
 }

@@ -6,6 +6,7 @@
 
 #include <tuple>
 
+#include "cas.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/load/lint.hpp"
 #include "mtls_authz/load/policy_source.hpp"
@@ -304,7 +305,7 @@ CLAIM(what_a_new_line_refuses_is_said_of_those_who_were_seen) {
         const CertificateFacts facts = read_facts(*who.cert);
         const Sighting seen{now(), 0, 0, false, facts.subject.text(), facts.serial, hex(bytes_of(facts.sha256))};
         sightings->see(number, seen);
-        sightings->keep(number, seen, *SeenCertificate::of(*who.cert, above));
+        sightings->keep(number, seen, *SeenCertificate::of(*who.cert, above, digests_of(above)));
     };
     see("acme", leaf, {});
     see("acme", renewed[0], {});

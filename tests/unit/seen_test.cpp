@@ -10,6 +10,7 @@
 #include "mtls_authz/ledger/sighting_file.hpp"
 #include "mtls_authz/rules/partner_name.hpp"
 #include "mtls_authz/tell/refusal_report.hpp"
+#include "cas.hpp"
 #include "policy_draft.hpp"
 
 using namespace test;
@@ -110,7 +111,7 @@ CLAIM(of_each_sighting_that_is_kept_the_certificate_itself_is_stored) {
     };
     const auto see = [&](int i) {
         const bool is_new = sightings->see(acme, of(i));
-        if (is_new) sightings->keep(acme, of(i), *SeenCertificate::of(*all[static_cast<std::size_t>(i)].cert, {}));
+        if (is_new) sightings->keep(acme, of(i), *SeenCertificate::of(*all[static_cast<std::size_t>(i)].cert, {}, {}));
         return is_new;
     };
     CHECK_EQUAL(kept(), "");
@@ -130,7 +131,7 @@ CLAIM(of_each_sighting_that_is_kept_the_certificate_itself_is_stored) {
     CHECK(see(2));
     CHECK_EQUAL(kept(), "2456");
     // One that was never seen is not kept.
-    sightings->keep(number(*sightings, "globex"), of(0), *SeenCertificate::of(*all[0].cert, {}));
+    sightings->keep(number(*sightings, "globex"), of(0), *SeenCertificate::of(*all[0].cert, {}, {}));
     CHECK_EQUAL(kept(), "2456");
 }
 
@@ -142,7 +143,7 @@ CLAIM(sightings_come_back_from_their_file_with_the_certificates_themselves) {
     const std::size_t acme = number(*before, "acme");
     const auto one = Sighting::of(facts, true, 1000);
     CHECK(before->see(acme, one));
-    before->keep(acme, one, *SeenCertificate::of(*api.cert, {}));
+    before->keep(acme, one, *SeenCertificate::of(*api.cert, {}, {}));
     Sighting hostile = sighting("ff", 900);
     hostile.subject = std::string("CN=\xff\n end 3\0-", 14);
     before->see(acme, hostile);
@@ -235,7 +236,7 @@ CLAIM(revoked_certificates_are_marked_whoever_revoked_them) {
         sightings->see(n, seen);
         std::vector<X509Ptr> above;
         if (who == &deep) above.push_back(share(*sub.cert));
-        sightings->keep(n, seen, *SeenCertificate::of(*who->cert, above));
+        sightings->keep(n, seen, *SeenCertificate::of(*who->cert, above, digests_of(above)));
     }
     const auto revoked = [&] {
         std::string out;
@@ -305,7 +306,7 @@ CLAIM(without_its_path_no_certificate_is_said_to_be_no_revoked_one) {
     const std::size_t n = number(*sightings, "acme");
     const auto seen = Sighting::of(read_facts(*one.cert), false, 100);
     sightings->see(n, seen);
-    sightings->keep(n, seen, *SeenCertificate::of(*one.cert, {}));
+    sightings->keep(n, seen, *SeenCertificate::of(*one.cert, {}, {}));
     RevokedMarks marks;
     Snapshot snapshot;
     snapshot.refusals = std::make_shared<const Refusals>();

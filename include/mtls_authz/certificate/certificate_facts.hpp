@@ -68,8 +68,9 @@ struct CaDigests {
     std::string spki_sha256;
 };
 
-// Takes time linear in the size of the certificate. Never fails; the first fault is in `malformed`.
-CertificateFacts read_facts(const X509& certificate);
+// Takes time linear in the size of the certificate. Never fails; the first fault is in `malformed`. `sha256`: raw, of
+// the certificate; computed if empty.
+CertificateFacts read_facts(const X509& certificate, std::string_view sha256 = {});
 
 // Raw SHA-256 of the certificate.
 std::string certificate_sha256(const X509& certificate);

@@ -37,7 +37,9 @@ struct SeenCertificate {
     FixedText<kMostBytes> chain;                     // DER: the certificate, then those above it that fit
     FixedText<kMostAbove * 2 * kDigestBytes> above;  // of each CA up to the anchor: its SHA-256, its key's
 
-    static std::optional<SeenCertificate> of(X509& leaf, const std::vector<X509Ptr>& intermediates);
+    // `digests`: of each of the intermediates.
+    static std::optional<SeenCertificate> of(X509& leaf, const std::vector<X509Ptr>& intermediates,
+                                             const std::vector<CaDigests>& digests);
     // The DER of the certificate itself; empty if `chain` is damaged.
     std::string_view leaf() const;
     // The certificate first; empty if `chain` is damaged.

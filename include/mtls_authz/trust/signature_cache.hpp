@@ -38,9 +38,10 @@ private:
 // The cache of this process.
 SignatureCache& signatures();
 
-// Adds those of a chain that OpenSSL has verified: each certificate is signed by the next. `leaf_sha256`: of the first,
-// raw.
-void add_signatures(const std::vector<X509Ptr>& chain, std::string_view leaf_sha256);
+struct PresentedCertificate;
+
+// Adds those of a chain that OpenSSL has verified, of this certificate: each is signed by the next.
+void add_signatures(const std::vector<X509Ptr>& chain, const PresentedCertificate& presented);
 
 // Whether a key signed a certificate. `digest`, `key_digest`: their SHA-256. `issuer` returns a certificate with that
 // key; called only if the signature is not cached.

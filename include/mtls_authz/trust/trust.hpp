@@ -29,6 +29,9 @@ struct PresentedCertificate {
     PresentedCertificate() = default;
     PresentedCertificate(X509& leaf_certificate, SentHelpers sent);
 
+    // SHA-256 of a certificate; computed only if it is none of these.
+    std::string sha256_of(const X509& certificate) const;
+
     // Each is computed once, on first use.
     const CertificateText& text() const {
         return text_.get([this] { return CertificateText(facts); });

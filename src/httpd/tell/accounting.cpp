@@ -107,7 +107,10 @@ Account account_of(request_rec* r, const RequestDecision& decision, Outcome outc
     const auto seen = Sighting::of(certificate.facts, who.is_purpose_waived, now);
     Sightings& sightings = state().ledger->sightings;
     if (!sightings.see(number, seen)) return;
-    if (const auto whole = SeenCertificate::of(*certificate.leaf, who.intermediates))
+    std::vector<CaDigests> digests;
+    for (std::size_t i = 0; i < who.intermediates.size(); ++i)
+        digests.push_back({certificate.sha256_of(*who.intermediates[i]), who.path.ca_keys[i]});
+    if (const auto whole = SeenCertificate::of(*certificate.leaf, who.intermediates, digests))
         sightings.keep(number, seen, *whole);
 }
 

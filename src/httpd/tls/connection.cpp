@@ -255,7 +255,7 @@ void TlsConnection::take_certificate(const SSL& ssl) {
     known_ = std::make_shared<KnownCertificate>(
         PresentedCertificate(*leaf, is_full ? std::move(last.helpers) : decode_helpers(encoded, *leaf)));
     if (is_full && !last.chain.empty() && last.chain.front().get() == leaf) {
-        add_signatures(last.chain, known_->certificate().facts.sha256);
+        add_signatures(last.chain, known_->certificate());
     }
 }
 
