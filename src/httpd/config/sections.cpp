@@ -53,14 +53,20 @@ bool has_alternatives(std::string_view regex) {
     return false;
 }
 
+bool is_in(std::string_view set, char c) { return set.find(c) != std::string_view::npos; }
+
 // The text before the first character with a special meaning in a regular expression.
 std::string regex_literal_prefix(std::string_view regex) {
     if (!regex.starts_with('^') || has_alternatives(regex) || has_regex_options()) return {};
-    regex.remove_prefix(1);
-    std::size_t n = std::min(regex.find_first_of("\\.[]()*+?{}|$^"), regex.size());
+    std::string out;
+    std::size_t at = 1;
+    for (; at < regex.size() && !is_in("[]().*+?{}|$^", regex[at]); ++at) {
+        if (regex[at] == '\\' && (++at == regex.size() || is_alnum(regex[at]))) return out;  // a class, not a character
+        out += regex[at];
+    }
     // A quantifier makes the character before it optional.
-    if (n < regex.size() && n > 0 && std::string_view("*?{").find(regex[n]) != std::string_view::npos) --n;
-    return std::string(regex.substr(0, n));
+    if (at < regex.size() && is_in("*?{", regex[at]) && !out.empty()) out.pop_back();
+    return out;
 }
 
 std::string wildcard_literal_prefix(std::string_view path) {

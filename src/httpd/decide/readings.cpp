@@ -296,6 +296,41 @@ std::optional<std::string_view> raw_path(const request_rec* r) {
     return raw && has_removed_segment(*raw) ? raw : std::nullopt;
 }
 
+bool may_have_path_info(const request_rec* r) noexcept {
+    const bool has_rest = r->path_info != nullptr && *r->path_info != '\0';
+    return has_rest || (r->proxyreq != PROXYREQ_NONE && !is_proxied_as_decided(r));
+}
+
+// The paths of the file or program that may serve the request, if what follows is its PATH_INFO. Not of a program that
+// is mounted under another name (ScriptAlias, WSGIScriptAlias): it is known by its URLs, not as a file.
+std::vector<std::string> paths_of_files(const request_rec* r) {
+    constexpr std::string_view kPrograms[] = {"proxy:fcgi://", "proxy:scgi://", "proxy:uwsgi://"};
+    const std::string_view uri = r->uri, to = r->filename != nullptr ? r->filename : "";
+    std::vector<std::string> out;
+    const std::string_view rest = r->path_info != nullptr ? r->path_info : "";
+    if (r->finfo.filetype == APR_REG && !rest.empty() && uri.ends_with(rest)) {
+        const std::string_view path = uri.substr(0, uri.size() - rest.size());
+        const std::string_view name = path.substr(path.rfind('/') + 1);
+        if (!name.empty() && to.ends_with(name) && to.substr(0, to.size() - name.size()).ends_with('/'))
+            out.emplace_back(path);
+    }
+    // The backend finds the file: a part of the path with an extension (cgi.fix_pathinfo of PHP).
+    const bool is_by_backend = std::any_of(std::begin(kPrograms), std::end(kPrograms),
+                                           [to](std::string_view scheme) { return to.starts_with(scheme); });
+    for (std::size_t at = 1; is_by_backend && (at = uri.find('/', at)) != uri.npos; ++at) {
+        const std::string_view path = uri.substr(0, at);
+        if (path.find('.', path.rfind('/') + 1) != path.npos) out.emplace_back(path);
+    }
+    return out;
+}
+
+// Whether the section that decides is of paths below this file alone.
+bool is_below_file(const Guards& own, std::string_view file) {
+    if (own.section == nullptr) return false;
+    const std::string_view prefix = own.section->literal_prefix;
+    return prefix.size() > file.size() && prefix.starts_with(file) && prefix[file.size()] == '/';
+}
+
 // All readings other than the path itself; nullopt: too many.
 std::optional<std::vector<std::string>> other_readings(const request_rec* r) {
     auto out = readings_of(r->uri, PathForm::kDecoded);
@@ -311,10 +346,9 @@ std::optional<std::vector<std::string>> other_readings(const request_rec* r) {
     return out;
 }
 
-std::string describe_reading(const std::string& reading, const Guards& guards) {
-    std::string out = "a backend may read it as '" + reading + "'";
-    if (guards.section == nullptr) return out + ", which is behind another gate";
-    return out + ", which is behind " + guards.section->title() + " at " + short_place(guards.section->where);
+std::string behind(const Guards& guards) {
+    if (guards.section == nullptr) return ", which is behind another gate";
+    return ", which is behind " + guards.section->title() + " at " + short_place(guards.section->where);
 }
 
 // The rare cases of is_plain(), for a path that is plain itself.
@@ -331,7 +365,7 @@ std::string describe_reading(const std::string& reading, const Guards& guards) {
 bool is_plain(const request_rec* r) noexcept {
     const std::string_view path = r->uri != nullptr ? r->uri : "";
     if (path.empty()) return true;
-    if (!is_plain_path(path)) return false;
+    if (!is_plain_path(path) || may_have_path_info(r)) return false;
     return (is_initial(r) && is_as_written(r, path.size())) || is_plain_in_each_place(r, path);
 }
 
@@ -345,12 +379,13 @@ PathReadings read_path(request_rec* r) {
     out.is_bad = find_path_fault(r->uri) != PathFault::kNone;
     if (out.is_bad) return out;
     auto others = other_readings(r);
-    if (!others) {
+    const std::vector<std::string> files = paths_of_files(r);
+    if (!others || files.size() > kMostReadings) {
         out.is_bad = true;
         out.detail = "it can be read in more than " + std::to_string(kMostReadings) + " ways";
         return out;
     }
-    if (others->empty()) return out;
+    if (others->empty() && files.empty()) return out;
     // A walk within a walk might have no end.
     if (RequestState* const around = walk_around(r)) {
         around->is_condition_refused = out.is_bad = true;
@@ -363,7 +398,14 @@ PathReadings read_path(request_rec* r) {
         const Guards guards = walk.guards_of(reading);
         if (includes(own, guards)) continue;
         out.is_bad = true;
-        out.detail = describe_reading(reading, guards);
+        out.detail = "a backend may read it as '" + reading + "'" + behind(guards);
+        return out;
+    }
+    for (const std::string& file : files) {
+        const Guards guards = walk.guards_of(file);
+        if (includes(own, guards) || is_below_file(own, file)) continue;
+        out.is_bad = true;
+        out.detail = "'" + file + "' may serve it" + behind(guards);
         return out;
     }
     out.others = std::move(*others);
