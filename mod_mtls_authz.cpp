@@ -129,7 +129,16 @@ void register_hooks(apr_pool_t* pool) {
 extern "C" {
 // Explicit default visibility: AP_MODULE_DECLARE_DATA is empty here, and all other symbols are hidden.
 __attribute__((visibility("default")))
-module AP_MODULE_DECLARE_DATA mtls_authz_module = {STANDARD20_MODULE_STUFF,
+// The members of STANDARD20_MODULE_STUFF, which would name the module by this file: <IfModule mod_mtls_authz.c> would
+// skip the gates in it without a word, as <IfModule mod_ssl.c> does not.
+module AP_MODULE_DECLARE_DATA mtls_authz_module = {MODULE_MAGIC_NUMBER_MAJOR,
+                                                   MODULE_MAGIC_NUMBER_MINOR,
+                                                   -1,
+                                                   "mod_mtls_authz.c",
+                                                   nullptr,
+                                                   nullptr,
+                                                   MODULE_MAGIC_COOKIE,
+                                                   nullptr,
                                                    nullptr,  // made by the first directive, see section_config()
                                                    merge_dir_config,
                                                    create_server_config,

@@ -25,6 +25,17 @@ void add_show_page(Httpd& httpd) {
 
 }  // namespace
 
+CLAIM(a_gate_counts_in_an_ifmodule_by_either_name_of_the_module) {
+    Site site;
+    site.start("<IfModule mod_mtls_authz.c>\n" + location("/c", "MTLSAllow partner acme") +
+               "LogLevel mod_mtls_authz.c:info\n</IfModule>\n<IfModule mtls_authz_module>\n" +
+               location("/symbol", "MTLSAllow partner acme") + "</IfModule>\n");
+    for (const char* path : {"/c", "/symbol"}) {
+        CHECK_EQUAL(site.get(&world().globex, path).status, 403);
+        CHECK(site.get(&world().acme, path).status != 403);
+    }
+}
+
 CLAIM(allow_and_deny_decide_by_partner_group_and_method) {
     const World& w = world();
     Site site;
