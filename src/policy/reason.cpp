@@ -94,7 +94,17 @@ HandshakeRefusal refusal_in(std::string_view detail) {
 
 }  // namespace
 
-std::string_view advice_for(Reason reason, std::string_view detail) {
+std::string_view advice_for(Reason reason, std::string_view detail, std::string_view directive) {
+    const bool is_by_rule = reason == Reason::kNotAllowed || reason == Reason::kMethodNotGranted;
+    if (is_by_rule && detail.ends_with(kSentNone)) {
+        return "the front's client sent no certificate; if a partner should have, check that the front asks for one "
+               "and hands it on; never let the front in for itself: every client without a certificate would pass";
+    }
+    if (reason == Reason::kNotAllowed && !directive.empty()) {
+        return "the partner is known, but directive= does not let it in, and an MTLSAllow does not help there; name it "
+               "in that Require line (for mtls-grant add an MTLSGrant, for AuthType MTLS a Require line), if it may "
+               "use this place";
+    }
     if (reason != Reason::kWrongIssuer && reason != Reason::kNotVerified) return text_of(reason).sentence;
     switch (refusal_in(detail)) {
         case HandshakeRefusal::kExpired:

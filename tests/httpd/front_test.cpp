@@ -1,5 +1,6 @@
 // MTLSFront and MTLSAcceptFront: who is believed, where, and what is refused. The front is a client that sends what a
 // balancer would send; front_servers_test.cpp has real ones.
+#include <nlohmann/json.hpp>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -142,6 +143,34 @@ CLAIM(a_front_without_the_header_speaks_for_itself) {
     CHECK_EQUAL(s.reason_for("/gate/acme/x"), "not-allowed");
     CHECK_CONTAINS(s.httpd.error_log(), "<Location /gate> lets in the front lb for itself");
     CHECK(s.httpd.error_log().find("<Location /gate/acme> lets in") == std::string::npos);
+}
+
+CLAIM(no_advice_lets_a_front_in_for_itself) {
+    const World& w = world();
+    FrontSite s(location("/gate", "MTLSAllow partner acme\nMTLSAcceptFront lb\nMTLSErrorDetail On") +
+                location("/gate/read", "MTLSAllow partner lb methods=GET") +
+                location("/gate/direct", "MTLSAcceptFront none") +
+                location("/free/require", "Require mtls-partner acme\nMTLSAcceptFront lb\nMTLSErrorDetail On"));
+    for (const char* path : {"/gate/x", "/free/require"}) {
+        const Response alone = s.get(&edge().lb, path);
+        CHECK_EQUAL(alone.status, 403);
+        const auto told = nlohmann::json::parse(alone.body);
+        CHECK_EQUAL(told["reason"].get<std::string>(), "no-certificate");
+        CHECK(!told.contains("certificate"));
+        CHECK_EQUAL(s.reason_for(path), "not-allowed");
+        CHECK_EQUAL(s.detail_for(path), "the front lb sent no certificate of its client");
+        CHECK_CONTAINS(s.log_about(path), "never let the front in for itself");
+        CHECK(s.log_about(path).find("MTLSAllow") == std::string::npos);
+    }
+    CHECK_EQUAL(s.get(&edge().lb, "/gate/read/x", "", "POST").status, 403);
+    CHECK_EQUAL(s.reason_for("/gate/read/x"), "method-not-granted");
+    CHECK_CONTAINS(s.log_about("/gate/read/x"), "never let the front in for itself");
+    // A client that came with its certificate, and the front where it is none, are told as ever.
+    CHECK_EQUAL(nlohmann::json::parse(s.through("/gate/y", cert(w.globex)).body)["reason"].get<std::string>(),
+                "not-allowed");
+    CHECK_CONTAINS(s.log_about("/gate/y"), "add it with MTLSAllow");
+    CHECK_EQUAL(s.get(&edge().lb, "/gate/direct/x").status, 403);
+    CHECK_CONTAINS(s.log_about("/gate/direct/x"), "add it with MTLSAllow");
 }
 
 CLAIM(two_partners_by_turns_on_one_connection_are_never_mixed) {

@@ -87,6 +87,24 @@ CLAIM(why_names_a_grant_of_the_folder_for_a_recursive_method) {
     }
 }
 
+CLAIM(why_names_no_edit_that_lets_a_front_in_for_itself) {
+    Bench b;
+    mtls::Account a = account(mtls::Reason::kNotAllowed);
+    a.claimed = "edge-lb";
+    a.via.clear();
+    CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "if that is meant to pass: MTLSAllow partner edge-lb");
+    a.detail = "the front edge-lb" + std::string(mtls::kSentNone);
+    for (const mtls::Reason reason : {mtls::Reason::kNotAllowed, mtls::Reason::kMethodNotGranted}) {
+        a.reason = reason;
+        for (const std::string& line : {denial(a), audit_line(a)}) {
+            const std::string said = b.expect(3, {"why", line});
+            CHECK_CONTAINS(said, "never let the front in for itself");
+            CHECK_CONTAINS(said, "  no edit of the policy mends it\n");
+            CHECK(said.find("MTLSAllow") == std::string::npos);
+        }
+    }
+}
+
 CLAIM(why_knows_a_misdirected_request) {
     Bench b;
     const std::string digest(64, 'a');

@@ -38,10 +38,13 @@ struct ReasonText {
     std::string_view sentence;  // the probable cause and the remedy, for an administrator at 3 a.m.
 };
 
+// How the detail of a denial ends where an accepted front itself was the caller.
+constexpr std::string_view kSentNone = " sent no certificate of its client";
+
 const ReasonText& text_of(Reason reason);
-// The sentence for a denial with this reason and detail=. If OpenSSL rejected the path to the partner's anchor for a
-// cause other than a foreign issuer (a weak key, a missing purpose), the sentence is about that cause.
-std::string_view advice_for(Reason reason, std::string_view detail);
+// The sentence for a denial with this reason, detail= and directive=. If OpenSSL rejected the path to the partner's
+// anchor for a cause other than a foreign issuer (a weak key, a missing purpose), the sentence is about that cause.
+std::string_view advice_for(Reason reason, std::string_view detail, std::string_view directive = {});
 inline std::string_view word_of(Reason reason) { return text_of(reason).word; }
 
 constexpr std::size_t kReasonCount = 23;

@@ -230,4 +230,13 @@ void apply_front(request_rec* r, Caller& caller) {
     take_handed(r, caller, *believed, fields);
 }
 
+const Partner* front_alone(const request_rec* r, const Caller& caller) {
+    const AcceptedFronts* const accepted = dir_config(r).fronts;
+    const Partner* const partner = caller.who != nullptr ? caller.who->partner : nullptr;
+    if (accepted == nullptr || partner == nullptr || partner->front() == nullptr || caller.via != nullptr)
+        return nullptr;
+    const auto& names = accepted->names;
+    return std::find(names.begin(), names.end(), partner->name) != names.end() ? partner : nullptr;
+}
+
 }  // namespace mtls::httpd

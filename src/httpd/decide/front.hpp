@@ -36,5 +36,7 @@ void note_front_fields(request_rec* r);
 // replaces them with the certificate in the header; or denies (`front-not-trusted`) if the sender is not that front, is
 // refused itself, or the header does not hold exactly one certificate. Not inlined: most requests skip it.
 [[gnu::noinline]] void apply_front(request_rec* r, Caller& caller);
+// The front that is accepted here and is the caller itself, since its client sent no certificate; null if none.
+const Partner* front_alone(const request_rec* r, const Caller& caller);
 
 }  // namespace mtls::httpd

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "httpd/config/log.hpp"
+#include "httpd/decide/front.hpp"
 #include "httpd/tell/audit.hpp"
 #include "httpd/tell/error_detail.hpp"
 #include "mtls_authz/base/text.hpp"
@@ -78,10 +79,17 @@ Account account_of(request_rec* r, const RequestDecision& decision, Outcome outc
     out.time = apr_time_now();
     out.outcome = outcome;
     out.reason = decision.reason;
-    out.detail = decision.detail;
+    out.detail = detail_of(r, decision);
     describe_who(decision, out);
     if (decision.via != nullptr) out.via = decision.via->name;
     if (decision.who != nullptr && decision.who->is_purpose_waived) out.purpose = "serverAuth";
+// Of a front's client without a certificate, the gate's own detail would be about the front.
+std::string detail_of(const request_rec* r, const RequestDecision& decision) {
+    const bool is_by_rule = decision.reason == Reason::kNotAllowed || decision.reason == Reason::kMethodNotGranted;
+    const Partner* const front = is_by_rule ? front_alone(r, decision) : nullptr;
+    return front != nullptr ? "the front " + std::string(front->name) + std::string(kSentNone) : decision.detail;
+}
+
     if (decision.path != nullptr) out.grant = short_place(decision.path->grant->where);
     out.gate = gate_place(r, decision);
     out.vhost = vhost_text(r->server, r->connection);

@@ -1,6 +1,7 @@
 #include "httpd/tell/error_detail.hpp"
 
 #include "httpd/decide/deciding.hpp"
+#include "httpd/decide/front.hpp"
 #include "httpd/decide/request_state.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/tell/html.hpp"
@@ -41,6 +42,7 @@ Problem problem_of(request_rec* r, Reason reason) {
     Caller caller;
     identify(r, caller);
     if (caller.certificate == nullptr || !is_callers_own(caller)) return out;
+    if (front_alone(r, caller) != nullptr) out.reason = Reason::kNoCertificate;
     out.certificate = caller.certificate->text();
     return out;
 }

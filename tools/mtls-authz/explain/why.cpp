@@ -118,6 +118,8 @@ Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& pla
     const std::string block = block_of(log_line, suspect, policy), claimed = log_line.get("claimed");
     const auto request = [&] { return method_of(log_line) + " " + path_of(log_line); };
     const std::string_view word = log_line.reason;
+    const bool is_by_rule = word == "not-allowed" || word == "method-not-granted";
+    if (is_by_rule && log_line.get("detail").ends_with(kSentNone)) return {};
     if (log_line.kind == LogLine::Kind::kMisdirected)
         return {"the virtual host " + log_line.get("vhost"), "MTLSClientCA On"};
     if (is_handshake(log_line)) {
