@@ -102,6 +102,7 @@ std::string json_of(const Account& a, std::size_t most_name, std::size_t most_pa
     add("matched", a.matched);
     add("grant", a.grant);
     add("purpose", a.purpose);
+    add("directive", a.directive);
     add("gate", a.gate);
     put_text(json, "method", a.method, most_name);
     put_text(json, "path", a.path, most_path);
@@ -139,6 +140,7 @@ std::string denial_line(const Account& a, std::string_view verb) {
     line.add("rule", a.rule);
     line.add("grant", a.grant);
     line.add("purpose", a.purpose);
+    if (!a.directive.empty()) line.quote("directive", a.directive);
     line.add("gate", a.gate);
     line.add("vhost", a.vhost);
     line.add("tls", a.tls);
@@ -154,7 +156,7 @@ std::string denial_line(const Account& a, std::string_view verb) {
     }
     line.add("generation", a.generation);
     line.add("request_id", a.request_id);
-    return std::move(line).with_sentence(advice_for(a.reason, a.detail));
+    return std::move(line).with_sentence(advice_for(a.reason, a.detail, a.directive));
 }
 
 std::string audit_line(const Account& account) {

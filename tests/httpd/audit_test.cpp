@@ -147,6 +147,7 @@ CLAIM(every_decision_is_one_line_with_the_words_of_the_denial_line) {
     CHECK_EQUAL(about(lines, "/gate/plain")["reason"].get<std::string>(), "no-tls");
     CHECK_EQUAL(about(lines, "/free/require")["reason"].get<std::string>(), "not-allowed");
     CHECK_EQUAL(about(lines, "/free/require")["status"].get<int>(), 403);
+    CHECK_EQUAL(about(lines, "/free/require")["directive"].get<std::string>(), "Require mtls-partner acme");
     CHECK_EQUAL(about(lines, "/gate/again")["resumed"].get<bool>(), true);
     CHECK_EQUAL(about(lines, "/gate/again")["tls"].get<std::string>(), "1.2");
     CHECK_EQUAL(about(lines, "/gate/h2")["http"].get<std::string>(), "2");

@@ -91,6 +91,43 @@ CLAIM(what_is_refused_after_the_grant_is_not_ours_to_explain) {
     CHECK_EQUAL(site.get(&world().acme, "/shut/x.html").status, 200);
 }
 
+CLAIM(what_a_require_line_alone_denies_is_found_by_its_request_id) {
+    const World& w = world();
+    Site site;
+    site.start("LogLevel warn\nMTLSErrorDetail On\nMTLSAuditLog logs/audit.log\n" +
+               location("/free/require", "Require mtls-partner acme") +
+               location("/gate/both", "MTLSAllow any-partner\nRequire mtls-partner acme") +
+               location("/gate/new", "MTLSAuthz LogOnly\nMTLSAllow partner acme\nRequire mtls-identity CN:nobody") +
+               location("/gate/user", "AuthType MTLS\nRequire user acme") +
+               location("/free/any", "<RequireAny>\nRequire mtls-partner acme\nRequire ip 127.0.0.1\n</RequireAny>") +
+               location("/free/gone",
+                        "Redirect 403 /free/gone\n<RequireAny>\nRequire mtls-partner acme\n"
+                        "Require ip 127.0.0.1\n</RequireAny>"));
+    const std::pair<const char*, const char*> rows[] = {
+        {"/free/require", "Require mtls-partner acme"},
+        {"/gate/both", "Require mtls-partner acme"},
+        {"/gate/new", "Require mtls-identity CN:nobody"},
+        {"/gate/user", "AuthType MTLS"},
+    };
+    for (const auto& [path, directive] : rows) {
+        const auto json = problem(site.get(&w.globex, path));
+        const std::string id = " request_id=" + json["request_id"].get<std::string>() + ":";
+        CHECK(site.httpd.wait_for_log(id));
+        const std::string log = site.httpd.error_log(), mark = "mtls_authz: denied GET \"" + std::string(path) + "\":";
+        CHECK_CONTAINS(log, ":error] " + mark + " reason=not-allowed ");
+        CHECK_CONTAINS(line_with(log, mark), " directive=\"" + std::string(directive) + "\" ");
+    }
+    // Where another line lets the client in, nothing of it is an error, whatever refuses it then.
+    CHECK_EQUAL(site.get(&w.globex, "/free/any/x").status, 200);
+    CHECK_EQUAL(site.get(&w.globex, "/free/gone/x").status, 403);
+    CHECK_EQUAL(site.get(&w.acme, "/free/require").status, 200);
+    CHECK_EQUAL(site.get(&w.globex, "/gate/both/2").status, 403);
+    CHECK(site.httpd.wait_for_log("\"/gate/both/2\":"));
+    CHECK(site.httpd.error_log().find("\"/free/any") == std::string::npos);
+    CHECK(site.httpd.error_log().find("\"/free/gone") == std::string::npos);
+    CHECK(site.httpd.error_log().find("granted") == std::string::npos);
+}
+
 CLAIM(an_error_document_wins) {
     const World& w = world();
     for (const char* document : {"\"sorry, partners alone\"", "/free/sorry"}) {

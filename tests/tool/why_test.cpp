@@ -127,8 +127,18 @@ CLAIM(why_knows_a_misdirected_request) {
 CLAIM(why_names_the_edit_of_the_place_that_decided) {
     Bench b;
     mtls::Account a = account(mtls::Reason::kNotAllowed);
-    CHECK_CONTAINS(b.expect(3, {"why", "mtls_authz: " + denial_line(a, "not satisfied") + " (Require mtls-partner x)"}),
-                   "if that is meant to pass: acme in its Require line\n    in the gate at /etc/httpd.conf:12\n");
+    for (const auto& [directive, edit] :
+         {std::pair{"Require mtls-partner x", "acme in Require mtls-partner x\n    in /etc/httpd.conf:12\n"},
+          {"Require mtls-grant", "MTLSGrant POST /orders/1\n    in <MTLSPartner acme>\n"},
+          {"AuthType MTLS", "acme in a Require line of the section\n    in /etc/httpd.conf:12\n"}}) {
+        a.directive = directive;
+        for (const std::string& line : {denial(a), audit_line(a), "mtls_authz: " + denial_line(a, "not satisfied")}) {
+            const std::string said = b.expect(3, {"why", line});
+            CHECK_CONTAINS(said, std::string("if that is meant to pass: ") + edit);
+            CHECK_CONTAINS(said, "directive= does not let it in, and an MTLSAllow does not help there");
+        }
+    }
+    a.directive.clear();
     CHECK_CONTAINS(b.expect(3, {"why", denial(a)}),
                    "; an MTLSDeny that fits it stands above both, and a Require line names it");
     a = account(mtls::Reason::kRevoked);
@@ -245,7 +255,9 @@ CLAIM(why_finds_request_ids_and_reads_whole_logs) {
     CHECK_CONTAINS(both, ": suspended\n");
     CHECK(both.find(": revoked") == std::string::npos);
     CHECK_CONTAINS(b.expect(2, {"why", "Zx-1_q"}), "name the logs that have it with --log");
-    CHECK_CONTAINS(b.expect(2, {"why", "nope", "--log", "error.log"}), "no line of the module there");
+    CHECK_CONTAINS(b.expect(2, {"why", "nope", "--log", "error.log"}),
+                   "no line of the module there has request_id=nope; the "
+                   "error log leaves out repeats");
     CHECK_CONTAINS(b.expect(2, {"why", "nope", "--log", "gone.log"}), "gone.log: No such file");
     // What has no end is no log; a pipe is one.
     for (const std::vector<std::string>& id : {std::vector<std::string>{}, {"nope"}}) {

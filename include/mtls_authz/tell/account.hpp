@@ -30,7 +30,8 @@ struct Account {
     std::string matched;  // its selectors
     std::string grant;    // FILE:LINE
     std::string purpose;  // "serverAuth" if the partner's MTLSPurpose accepted the certificate
-    std::string gate;     // FILE:LINE
+    std::string directive;  // the Require line or AuthType MTLS that decided, as written; empty: a gate did
+    std::string gate;       // FILE:LINE of the rule that decided
 
     std::string vhost;   // NAME:PORT
     std::string client;  // address

@@ -149,6 +149,7 @@ struct State {
     std::string seen_file;                    // sighting file, written by the keeper; empty: none
     HeaderKeys forwarded_keys;                // of what MTLSForward sets: removed from requests
     bool authenticates = false;               // there is an AuthType MTLS
+    bool has_providers = false;               // there is a Require mtls-*
     bool removes_path_headers = false;        // removes path-overriding headers from requests
     bool filters_trailers = false;            // a filter removes forbidden fields from trailers
     bool looked_for_merging = false;          // of trailers: MergeTrailers

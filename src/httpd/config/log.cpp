@@ -21,10 +21,10 @@ const char* verb_of(Outcome outcome) {
 
 }  // namespace
 
-std::string about(Outcome outcome, Reason reason, const std::string& who, std::string_view sha256) {
+std::string about(Outcome outcome, Reason reason, const std::string& who, const std::string& sha256) {
     std::string out = std::string(verb_of(outcome)) + " reason=" + std::string(word_of(reason));
     if (!who.empty()) out += " claimed=" + who;
-    if (!sha256.empty()) out += " sha256=" + hex(bytes_of(sha256));
+    if (!sha256.empty()) out += " sha256=" + sha256;
     return out;
 }
 

@@ -22,8 +22,8 @@ void log_left_out(const server_rec* s);
 std::string vhost_text(const server_rec* s, const conn_rec* c);
 
 // "denied reason=REASON claimed=NAME sha256=HEX". `who`: the partner, or the one that the certificate claims. Both may
-// be empty; `sha256`: raw bytes.
-std::string about(Outcome outcome, Reason reason, const std::string& who, std::string_view sha256);
+// be empty.
+std::string about(Outcome outcome, Reason reason, const std::string& who, const std::string& sha256);
 
 // Whether to log the line with this key; else it is counted. `about`: called for the first line of a kind; its text is
 // shown with the count.

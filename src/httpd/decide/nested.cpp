@@ -172,7 +172,8 @@ std::optional<Objection> object_to_destination(request_rec* r) {
     const RequestState* const request = find_state(found);
     std::optional<Objection> out;
     if (found->status != HTTP_OK && !was_let_in(found)) {
-        const Reason reason = request != nullptr && request->denied_for ? *request->denied_for : Reason::kBadPath;
+        const Reason reason =
+            request != nullptr && request->denied_for ? request->denied_for->reason : Reason::kBadPath;
         out = Objection{reason, "its Destination " + in_quotes(path, 200) +
                                     " may not be written to: " + std::to_string(found->status)};
     }

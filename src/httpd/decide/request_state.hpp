@@ -39,6 +39,13 @@ struct ProviderFinding {
     std::size_t partner = 0;  // the partner's number in the ledger
     std::int64_t duration = -1;
     const Account* account = nullptr;  // null if no log needs it
+    std::uint64_t line_key = 0;        // equal for repeats
+};
+
+// Why this module denied the request.
+struct Denial {
+    Reason reason;
+    bool by_line = false;  // by a Require mtls-* or AuthType MTLS, not by a gate
 };
 
 // Records that are completed at the end of the request, since they include the response.
@@ -74,7 +81,7 @@ struct RequestState {
     bool is_listing = false;            // its handler lists a directory
     bool is_reading = false;            // a copy for another reading of a path, which is not served
     bool is_condition_refused = false;  // of such a copy: a request that <If> looked up for it was denied unread
-    std::optional<Reason> denied_for;   // why this module denied the request
+    std::optional<Denial> denied_for;
     Reason reason = Reason::kInternalError;
 };
 // Whether the request is neither a subrequest nor an internal redirect, as ap_is_initial_req() says.

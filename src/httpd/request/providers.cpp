@@ -151,7 +151,7 @@ RequestDecision find_requirement(request_rec* r, const Requirement& requirement)
     RequestDecision d;
     decide_request(r, {&requirement.rules}, d);
     if (d.granted() && !fits(requirement, d)) d.reason = Reason::kNotAllowed;
-    d.rule = nullptr;  // not a rule of a gate
+    d.rule = &requirement.rules.front();
     return d;
 }
 
@@ -186,6 +186,18 @@ const Word& word_of(Kind kind) {
     return *std::find_if(std::begin(kWords), std::end(kWords), [kind](const Word& w) { return w.kind == kind; });
 }
 
+// In fixups, first: another line let the request in, so whatever refuses it now, the one that did not hold did not.
+extern "C" int on_authorized(request_rec* r) {
+    RequestState* const request = find_state(r);
+    if (request != nullptr) request->denied_for.reset();
+    return DECLINED;
+}
+
+void hook_authorized() {
+    if (std::exchange(state().has_providers, true)) return;
+    ap_hook_fixups(on_authorized, nullptr, nullptr, APR_HOOK_REALLY_FIRST);
+}
+
 // Records that the section of `cmd` has a provider, and whether that asks for grants.
 void note_provider(cmd_parms* cmd, bool asks_for_grants) {
     DirConfig& config = section_config(cmd);
@@ -193,6 +205,7 @@ void note_provider(cmd_parms* cmd, bool asks_for_grants) {
     config.requires_grant = config.requires_grant || asks_for_grants;
     authorizing_section(cmd, config);
     hook_path_overrides();
+    hook_authorized();
 }
 
 template <Kind kKind>
@@ -203,6 +216,7 @@ const char* parse_requirement(cmd_parms* cmd, const char* line, const void** par
         }
         auto requirement = make_requirement(cmd, word_of(kKind), line);
         if (!requirement) return failure(cmd, requirement.error());
+        requirement.value()->rules.front().where = place_of(cmd->directive);
         requirement.value()->branch = read_branch(cmd, read_own);
         note_provider(cmd, kKind == Kind::kGrant);
         for (const NameReference& name : requirement.value()->rules.front().names) {
@@ -224,7 +238,7 @@ authz_status check_requirement(request_rec* r, const char*, const void* parsed) 
         request.provider_asked = true;
         const bool enters = d.granted() && grants_request(r, requirement.branch);
         account_for_provider(r, d, requirement.text.c_str(), enters);
-        if (!d.granted()) request.denied_for = d.reason;
+        if (!d.granted()) request.denied_for = Denial{d.reason, true};
         if (d.reason == Reason::kPolicyUnavailable || d.reason == Reason::kInternalError) return AUTHZ_GENERAL_ERROR;
         if (!holds(requirement, d)) return AUTHZ_DENIED;
         if (enters && request.handover == nullptr) hand_over(r, request, d);
@@ -237,12 +251,12 @@ constexpr const char* kAuthType = "AuthType MTLS";
 // Sets the partner as user.
 int authenticate(request_rec* r) {
     if (!is_authenticated_here(r)) return DECLINED;
-    const RequestDecision d =
-        decide_requirement(r, {{GateRule::of(GateRule::Kind::kAnyPartner)}, {}, {}, {}, false, false});
+    RequestDecision d = decide_requirement(r, {{GateRule::of(GateRule::Kind::kAnyPartner)}, {}, {}, {}, false, false});
+    d.rule = nullptr;  // of this function
     forbid_caching(r);
     account_for_provider(r, d, kAuthType, d.granted());
     RequestState& request = request_state(r);
-    if (!d.granted()) request.denied_for = d.reason;
+    if (!d.granted()) request.denied_for = Denial{d.reason, true};
     if (d.reason == Reason::kInternalError || d.reason == Reason::kPolicyUnavailable) return HTTP_INTERNAL_SERVER_ERROR;
     if (!d.granted()) return HTTP_FORBIDDEN;
     set_own_user(r, d.who->partner->name);
@@ -261,7 +275,7 @@ int authorize_partner(request_rec* r) {
     if (status != HTTP_UNAUTHORIZED && status != HTTP_FORBIDDEN) return status;
     RequestDecision d;
     decide_request(r, {}, d);  // empty rules: never granted; gives the first reason
-    if (!request.denied_for) request.denied_for = d.reason;
+    if (!request.denied_for) request.denied_for = Denial{d.reason, true};
     account_for_provider(r, d, kAuthType, false);
     return HTTP_FORBIDDEN;
 }

@@ -87,7 +87,7 @@ void decide_anew(request_rec* r, RequestState& request, const DirConfig& config)
     const Outcome outcome = d.granted()                               ? Outcome::kAllow
                             : is_passed_by_log_only(config, d.reason) ? Outcome::kWouldDeny
                                                                       : Outcome::kDeny;
-    if (outcome == Outcome::kDeny) request.denied_for = d.reason;
+    if (outcome == Outcome::kDeny) request.denied_for = Denial{d.reason};
     account_for(r, d, outcome, r->main != nullptr && is_lookup(r));
 }
 
@@ -146,7 +146,8 @@ int refuse(request_rec* r, RequestState& request, const Objection& objection) {
     RequestDecision d;
     d.reason = objection.reason;
     d.detail = objection.detail;
-    request.denied_for = request.reason = d.reason;
+    request.reason = d.reason;
+    request.denied_for = Denial{d.reason};
     request.handover = nullptr;
     account_for(r, d, Outcome::kDeny, is_lookup(r));
     set_application_variables(r, request, true);
@@ -337,7 +338,8 @@ int refuse_trace(request_rec* r) {
     d.reason = Reason::kMethodNotGranted;
     d.detail = kNoTrace;
     RequestState& request = request_state(r);
-    request.denied_for = request.reason = d.reason;
+    request.reason = d.reason;
+    request.denied_for = Denial{d.reason};
     account_for(r, d, Outcome::kDeny, false);
     request.decided_path = r->uri;
     request.decided_for = r->per_dir_config;

@@ -41,17 +41,26 @@ std::string name_of(const Identification* who) {
     return who->partner != nullptr ? std::string(who->partner->name) : names_of(who->claimed);
 }
 
-bool is_logged_in_full(const request_rec* r, const RequestDecision& decision, Outcome outcome, int level) {
-    std::string_view digest;
-    if (decision.certificate != nullptr) digest = decision.certificate->facts.sha256;
+std::string_view digest_of(const RequestDecision& decision) {
+    return decision.certificate != nullptr ? std::string_view(decision.certificate->facts.sha256) : std::string_view();
+}
+
+// Equal for lines that repeat each other.
+std::uint64_t line_key(const RequestDecision& decision, Outcome outcome) {
     std::uint64_t key = mixed(static_cast<std::uint64_t>(outcome), static_cast<std::uint64_t>(decision.reason));
-    key = mixed(key, digest);
+    key = mixed(key, digest_of(decision));
     if (const Identification* const who = decision.who) {
         if (who->partner != nullptr) key = mixed(key, who->partner->key);
         for (const Partner* partner : who->claimed) key = mixed(key, partner->key);
     }
-    const auto shown = [&] { return about(outcome, decision.reason, name_of(decision.who), digest); };
-    return is_admitted(r->server, key, level, std::ref(shown));
+    return key;
+}
+
+bool is_logged_in_full(const request_rec* r, const RequestDecision& decision, Outcome outcome, int level) {
+    const auto shown = [&] {
+        return about(outcome, decision.reason, name_of(decision.who), hex(bytes_of(digest_of(decision))));
+    };
+    return is_admitted(r->server, line_key(decision, outcome), level, std::ref(shown));
 }
 
 void describe_who(const RequestDecision& decision, Account& out) {
@@ -74,6 +83,13 @@ std::shared_ptr<const void> owner_of(const RequestDecision& decision) {
     return decision.tls->known();
 }
 
+// Of a front's client without a certificate, the gate's own detail would be about the front.
+std::string detail_of(const request_rec* r, const RequestDecision& decision) {
+    const bool is_by_rule = decision.reason == Reason::kNotAllowed || decision.reason == Reason::kMethodNotGranted;
+    const Partner* const front = is_by_rule ? front_alone(r, decision) : nullptr;
+    return front != nullptr ? "the front " + std::string(front->name) + std::string(kSentNone) : decision.detail;
+}
+
 Account account_of(request_rec* r, const RequestDecision& decision, Outcome outcome) {
     Account out;
     out.time = apr_time_now();
@@ -83,13 +99,6 @@ Account account_of(request_rec* r, const RequestDecision& decision, Outcome outc
     describe_who(decision, out);
     if (decision.via != nullptr) out.via = decision.via->name;
     if (decision.who != nullptr && decision.who->is_purpose_waived) out.purpose = "serverAuth";
-// Of a front's client without a certificate, the gate's own detail would be about the front.
-std::string detail_of(const request_rec* r, const RequestDecision& decision) {
-    const bool is_by_rule = decision.reason == Reason::kNotAllowed || decision.reason == Reason::kMethodNotGranted;
-    const Partner* const front = is_by_rule ? front_alone(r, decision) : nullptr;
-    return front != nullptr ? "the front " + std::string(front->name) + std::string(kSentNone) : decision.detail;
-}
-
     if (decision.path != nullptr) out.grant = short_place(decision.path->grant->where);
     out.gate = gate_place(r, decision);
     out.vhost = vhost_text(r->server, r->connection);
@@ -188,10 +197,26 @@ bool was_denied(const request_rec* r) {
     return r->status == HTTP_FORBIDDEN || r->status == HTTP_UNAUTHORIZED || r->status >= HTTP_INTERNAL_SERVER_ERROR;
 }
 
+// Whether a Require mtls-* or AuthType MTLS denied the request, and not only one of several that let it in.
+bool is_denied_by_line(const request_rec* r, const RequestState& request) {
+    return request.denied_for && request.denied_for->by_line && was_denied(r);
+}
+
+void log_provider_denial(request_rec* r, const ProviderFinding& finding, const Account& account) {
+    const std::string digest = account.certificate != nullptr ? account.certificate->sha256 : "";
+    const auto shown = [&] { return about(account.outcome, account.reason, account.claimed, digest); };
+    const int level = level_of(account.outcome, account.reason);
+    if (!is_admitted(r->server, finding.line_key, level, std::ref(shown))) return;
+    log_account(r, account, level);
+    keep_example(account);
+}
+
 // Several Require lines may have been evaluated, with others beside them: report the one that explains the response.
-void close_provider_account(request_rec* r, const DeferredReports& deferred) {
+void close_provider_account(request_rec* r, const RequestState& request) {
+    const DeferredReports& deferred = *request.deferred;
     const bool denied = was_denied(r);
     if ((denied ? deferred.refused : deferred.satisfied) == nullptr) return;
+    if (denied && !request.denied_for) return;  // another line let it in, and what answered refused it
     const ProviderFinding& finding = denied ? *deferred.refused : *deferred.satisfied;
     const Outcome outcome = denied ? Outcome::kDeny : Outcome::kAllow;
     count(finding.partner, outcome, finding.reason, finding.duration);
@@ -199,7 +224,8 @@ void close_provider_account(request_rec* r, const DeferredReports& deferred) {
     Account account = *finding.account;
     account.outcome = outcome;
     account.status = r->status;
-    if (denied) keep_example(account);
+    // To a 401 a login is the answer.
+    if (denied && r->status != HTTP_UNAUTHORIZED) log_provider_denial(r, finding, account);
     if (AuditLog* const audit = audit_log_for(r, outcome)) audit->write(account);
 }
 
@@ -210,7 +236,7 @@ void close_accounts(request_rec* r, const RequestState& request) {
         if (AuditLog* const audit = audit_log_for(r, account->outcome)) audit->write(*account);
     }
     const bool by_gate = request.decided_for != nullptr;
-    if (!by_gate) close_provider_account(r, deferred);
+    if (!by_gate || is_denied_by_line(r, request)) close_provider_account(r, request);
 }
 
 extern "C" apr_status_t on_end(void* request) {
@@ -290,7 +316,7 @@ void account_for(request_rec* r, const RequestDecision& decision, Outcome outcom
     if (is_wanted) report(r, decision, outcome, is_lookup);
 }
 
-void account_for_provider(request_rec* r, const RequestDecision& decision, const char* requirement, bool grants) {
+void account_for_provider(request_rec* r, const RequestDecision& decision, const char* directive, bool grants) {
     const int level = decision.granted() ? APLOG_DEBUG : APLOG_INFO;
     const std::size_t partner = note_partner(decision);
     const DeferredReports* const pending = request_state(r).deferred;
@@ -302,17 +328,22 @@ void account_for_provider(request_rec* r, const RequestDecision& decision, const
     const Outcome outcome = decision.granted() ? Outcome::kAllow : Outcome::kDeny;
     const bool keeps = counts && (!decision.granted() || audit_log_for(r, outcome) != nullptr);
     const Account* account = nullptr;
-    if (keeps || is_logged) account = pool_new<Account>(r->pool, account_of(r, decision, outcome));
+    if (keeps || is_logged) {
+        auto* const built = pool_new<Account>(r->pool, account_of(r, decision, outcome));
+        built->directive = directive;
+        account = built;
+    }
     if (is_logged) {
         const char* const verb = decision.granted() ? "satisfied" : "not satisfied";
-        ap_log_rerror(APLOG_MARK, level, 0, r, "mtls_authz: %s (%s)", denial_line(*account, verb).c_str(), requirement);
+        ap_log_rerror(APLOG_MARK, level, 0, r, "mtls_authz: %s", denial_line(*account, verb).c_str());
     }
     if (!counts) return;
     if (grants) count_waiver(decision, partner);
     note_issuer(decision);
     DeferredReports& own = deferred(r);
-    (decision.granted() ? own.satisfied : own.refused) = pool_new<ProviderFinding>(
-        r->pool, ProviderFinding{decision.reason, partner, decision.duration, keeps ? account : nullptr});
+    (decision.granted() ? own.satisfied : own.refused) =
+        pool_new<ProviderFinding>(r->pool, ProviderFinding{decision.reason, partner, decision.duration,
+                                                           keeps ? account : nullptr, line_key(decision, outcome)});
 }
 
 }  // namespace mtls::httpd

@@ -15,8 +15,9 @@ std::int64_t nanoseconds_since(std::int64_t start);
 // whether something may be listed are logged at `debug`, and not counted.
 void account_for(request_rec* r, const RequestDecision& decision, Outcome outcome, bool is_lookup);
 
-// Reports the result of a Require mtls-* or AuthType MTLS, at `info`. httpd decides whether it takes effect, so it is
-// counted when the request ends; a grant only with `grants`.
-void account_for_provider(request_rec* r, const RequestDecision& decision, const char* requirement, bool grants);
+// Reports the result of a Require mtls-* or AuthType MTLS (`directive`, as written), at `info`. httpd decides whether
+// it takes effect, so it is counted when the request ends, and a denial is then logged like one of a gate; a grant only
+// with `grants`.
+void account_for_provider(request_rec* r, const RequestDecision& decision, const char* directive, bool grants);
 
 }  // namespace mtls::httpd

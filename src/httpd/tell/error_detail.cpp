@@ -24,7 +24,8 @@ std::optional<Reason> reason_to_tell(request_rec* r) {
     void* const state = ap_get_module_config(r->request_config, &mtls_authz_module);
     if (r->status != HTTP_FORBIDDEN || has_document || state == nullptr) return std::nullopt;
     if (!dir_config(r).error_detail.value_or(false)) return std::nullopt;
-    return static_cast<const RequestState*>(state)->denied_for;
+    const auto& denial = static_cast<const RequestState*>(state)->denied_for;
+    return denial ? std::optional(denial->reason) : std::nullopt;
 }
 
 // With a front, show only the forwarded certificate: clients must not see the front's own.
@@ -41,8 +42,8 @@ Problem problem_of(request_rec* r, Reason reason) {
     out.request_id = request_id_of(r);
     Caller caller;
     identify(r, caller);
-    if (caller.certificate == nullptr || !is_callers_own(caller)) return out;
     if (front_alone(r, caller) != nullptr) out.reason = Reason::kNoCertificate;
+    if (caller.certificate == nullptr || !is_callers_own(caller)) return out;
     out.certificate = caller.certificate->text();
     return out;
 }

@@ -116,7 +116,6 @@ LogLine read_text(std::string_view line) {
     } else {
         if (line.starts_with("would-deny")) out.kind = LogLine::Kind::kWouldDeny;
         if (line.starts_with(kMisdirected)) out.kind = LogLine::Kind::kMisdirected;
-        out.is_of_require = line.starts_with("not satisfied") || line.starts_with("satisfied");
         read_request(line, out);
     }
     out.fields = pairs_of(line);
@@ -159,7 +158,7 @@ bool add_reason(std::string_view word, std::string_view line, LogLine& out) {
     for (const ReasonText& text : kReasons) {
         if (text.word != word) continue;
         out.reason = text.word;
-        out.sentence = advice_for(text.reason, out.get("detail"));
+        out.sentence = advice_for(text.reason, out.get("detail"), out.get("directive"));
         return true;
     }
     return false;

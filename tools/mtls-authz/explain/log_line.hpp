@@ -15,7 +15,6 @@ struct LogLine {
     std::string_view reason;
     std::string sentence;                       // meaning of the reason, and advice
     std::string method, path;                   // of the request
-    bool is_of_require = false;                 // httpd asked it for a Require line or AuthType MTLS
     std::map<std::string, std::string> fields;  // all fields of the line, unescaped
 
     // Empty if the line has no such field.

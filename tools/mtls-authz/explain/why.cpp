@@ -160,7 +160,13 @@ Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& pla
         return {block + ", once the partner has confirmed its new address", "MTLSNetwork CIDR"};
     const std::string revoked = place_in_detail(log_line, "MTLSRevoke at ");
     if (word == "revoked" && !revoked.empty()) return {revoked, "no MTLSRevoke that fits it"};
-    if (word == "not-allowed" && log_line.is_of_require) return {at_gate(log_line), claimed + " in its Require line"};
+    if (word == "not-allowed" && !log_line.get("directive").empty()) {
+        const std::string directive = log_line.get("directive");
+        if (directive.find("mtls-grant") != std::string::npos) return {block, "MTLSGrant " + request()};
+        const bool is_authtype = directive.starts_with("AuthType");
+        return {log_line.get("gate"),
+                claimed + (is_authtype ? " in a Require line of the section" : " in " + directive)};
+    }
     if (word == "not-allowed") {
         if (log_line.path.empty()) return {at_gate(log_line), "MTLSAllow partner " + claimed};
         return {at_gate(log_line) + ", or behind MTLSAllow by-grant in " + block +
@@ -249,7 +255,8 @@ constexpr std::pair<const char*, const char*> kMeaning[] = {
     {"contact", "whom to call"},
     {"rule", "the MTLSIdentity line that fits"},
     {"grant", "the MTLSGrant line that fits the path"},
-    {"gate", "the line of the gate that decided"},
+    {"directive", "what httpd asked, in place of a gate"},
+    {"gate", "the line that decided"},
     {"vhost", "the virtual host"},
     {"client", "the address of the client"},
     {"at", "the certificate that it is about"},
@@ -339,7 +346,10 @@ Result<std::vector<std::string>> look_up(const std::string& id, const std::vecto
         if (const std::string fault = open_log(log, in); !fault.empty()) return Error{fault};
         take_from(in);
     }
-    if (out.empty()) return Error{"no line of the module there has request_id=" + shown(id)};
+    if (out.empty())
+        return Error{"no line of the module there has request_id=" + shown(id) +
+                     "; the error log leaves out repeats and no-certificate (at info): name the file of "
+                     "MTLSAuditLog with --log"};
     return out;
 }
 
