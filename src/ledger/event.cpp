@@ -112,8 +112,8 @@ void EventFinder::find_troubles(const FileTroubles& files, std::int64_t now) {
         if (now - since < kMoment) continue;
         Event event{EventKind::kRefusalSourceGone, cause_of({"refusal-source-gone", source})};
         event.message =
-            "a source of refusals is gone, empty or unreadable: what it said stays in force until it is back, or the "
-            "server is stopped and started";
+            "a source of refusals is gone, empty or unreadable: what it said stays in force until it is back (a "
+            "revocation file with a comment in it), or the server is stopped and started";
         event.details = {{"file", source}};
         troubles_.insert_or_assign("gone " + source, event.cause);
         add(std::move(event));

@@ -13,7 +13,9 @@ std::vector<std::string> FileTroubles::sentences() const {
                       (others == 0 ? "" : " (and " + std::to_string(others) + " more)"));
     }
     for (const auto& [source, since] : gone)
-        out.push_back(source + " is gone since " + format_time(since) + "; what it refused stays refused");
+        out.push_back(source + std::string(kGoneSince) + format_time(since) +
+                      "; what it refused stays refused until it is back (a revocation file with a comment in it), or "
+                      "the server is stopped and started");
     for (const std::string& line : bad_lines) out.push_back("without effect at the server: " + line);
     return out;
 }

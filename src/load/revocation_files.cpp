@@ -50,6 +50,7 @@ Diagnostic error_at(const std::string& path, std::string message) {
 }
 
 constexpr const char* kUntilBack = " until it is back, or the server is stopped and started";
+constexpr const char* kToEndIt = "; to end it, put it back with a comment in it";
 
 std::string lines_stay(std::size_t lines) {
     if (lines == 0) return "it refuses nothing";
@@ -142,7 +143,7 @@ void RevocationFiles::report_gone(const std::vector<std::string>& paths, std::ve
     }
     const std::size_t more = paths.size() - 1;
     const std::string others = more == 0 ? "" : " and so are " + std::to_string(more) + " more revocation file(s)";
-    report(gone_, all, {error_at(paths.front(), "is gone" + others + ": " + lines_stay(lines))}, findings);
+    report(gone_, all, {error_at(paths.front(), "is gone" + others + ": " + lines_stay(lines) + kToEndIt)}, findings);
 }
 
 // An exception affects only this file, which is read again at the next poll.

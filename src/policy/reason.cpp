@@ -53,7 +53,8 @@ const std::array<ReasonText, kReasonCount> kReasons = {{
     {Reason::kRevocationUnknown, "revocation-unknown",
      "MTLSCRL required asks for a CRL of the issuing CA, and there is none; fetch it into MTLSCRLFile"},
     {Reason::kSuspended, "suspended",
-     "the partner is suspended by MTLSSuspend; take the line away when it may come back"},
+     "the partner is suspended by MTLSSuspend; take that line out when it may come back, and leave a comment in a "
+     "revocation file that would be empty: an empty or deleted one goes on refusing"},
     {Reason::kOutsideContract, "outside-contract",
      "the partner's MTLSValid does not cover this moment; extend it if the contract was extended"},
     {Reason::kWrongNetwork, "wrong-network",

@@ -59,11 +59,16 @@ CLAIM(the_tool_says_what_the_server_does_not_count_of_its_files) {
     CHECK_CONTAINS(checked().text, "error: " + refused);
     site.drop("zz.conf");
     fs::remove(site.httpd.path("revoked/list.conf"));
-    becomes([&] { return said().find("is gone since ") != std::string::npos; }, true, "a source that is gone");
+    becomes([&] { return said().find("still refused: ") != std::string::npos; }, true, "a source that is gone");
     becomes([&] { return said().find(refused) == std::string::npos; }, true, "mended files");
-    CHECK_CONTAINS(said(), "revoked/list.conf is gone since ");
+    CHECK_CONTAINS(said(), "revoked/list.conf is gone, empty or unreadable since ");
+    CHECK_CONTAINS(said(), "; what it refused stays refused until it is back (a revocation file with a comment in it)");
+    CHECK(said().find("not in force") == std::string::npos);
+    CHECK_CONTAINS(site.run_tool({"matrix", "--socket", site.socket()}).text, "still refused: ");
+    site.refuse("");
+    CHECK_CONTAINS(said(), "still refused: ");
     site.refuse("# nobody\n");
-    becomes([&] { return said().find("not in force") == std::string::npos; }, true, "all is well");
+    becomes([&] { return said().find("still refused") == std::string::npos; }, true, "all is well");
     CHECK_EQUAL(checked().status, 0);
 }
 

@@ -248,6 +248,7 @@ CLAIM(the_page_names_revocation_files_that_are_gone_or_have_bad_lines_and_marks_
     becomes([&] { return troubles(site.httpd, "refusal-source-gone") > 0; }, true, "gone");
     CHECK_EQUAL(states("acme"), "[\"revoked\"]");
     CHECK_CONTAINS(html_of(site.httpd), "A source of refusals is gone, empty or unreadable");
+    CHECK_CONTAINS(html_of(site.httpd), "until it is back (a revocation file with a comment in it), or the server");
     const Response metrics = plain_get(site.httpd.plain_port(), "/status");
     CHECK(read_exposition(metrics.body).value("mtls_authz_needs_attention{trouble=\"refusal-source-gone\"}") > 0);
     fs::rename(site.httpd.path("away"), site.httpd.path("revoked"));

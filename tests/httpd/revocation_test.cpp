@@ -159,7 +159,9 @@ CLAIM(a_file_written_anew_lets_nobody_in_for_a_moment) {
     std::filesystem::permissions(r.site.httpd.path("revoked"), std::filesystem::perms(0755));
     std::filesystem::remove(r.site.httpd.path("revoked/list.conf"));
     stays(ask, 403, "a file that is gone");
-    CHECK(r.site.httpd.wait_for_log("list.conf: error: is gone: the line from there stays in force until it is back"));
+    CHECK(r.site.httpd.wait_for_log(
+        "list.conf: error: is gone: the line from there stays in force until it is back, or the "
+        "server is stopped and started; to end it, put it back with a comment in it"));
     r.write("# nobody\n");
     becomes(ask, 200, "a file that is there and whole");
     r.write(line);

@@ -6,12 +6,16 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mtls_authz/base/result.hpp"
 #include "mtls_authz/base/shared_record.hpp"
 
 namespace mtls {
+
+// In the sentence about a source of refusals that is gone.
+constexpr std::string_view kGoneSince = " is gone, empty or unreadable since ";
 
 struct FileTroubles {
     struct Refused {

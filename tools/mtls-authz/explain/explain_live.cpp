@@ -128,7 +128,7 @@ void print(const InForce& now, const GateVerdict& verdict, const Explanation& ex
     const bool is_denied = verdict.kind == Kind::kDeny || verdict.kind == Kind::kWouldDeny;
     if (is_denied) std::cout << advice_for(verdict.reason, verdict.detail) << '\n';
     std::cout << "in force: " << now.text() << "; its revocation files and CRLs were asked\n";
-    for (const std::string& sentence : now.not_in_force) std::cout << "not in force: " << sentence << '\n';
+    now.print_not_in_force(std::cout);
     std::cout << "not asked: ";
     for (const std::string& what : left) std::cout << (&what == &left.front() ? "" : ", ") << what;
     std::cout << '\n';

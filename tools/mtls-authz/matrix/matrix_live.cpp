@@ -190,7 +190,7 @@ int show_live_matrix(const MatrixOptions& options) {
         return kFine;
     }
     std::cout << now.value().text() << "\n";
-    for (const std::string& sentence : now.value().not_in_force) std::cout << "not in force: " << sentence << '\n';
+    now.value().print_not_in_force(std::cout);
     print_table(matrix.rows(), true);
     std::cout << "not asked: what other modules ask, and .htaccess; who holds which certificate\n";
     return kFine;

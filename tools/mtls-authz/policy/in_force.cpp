@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <ostream>
 #include <set>
 
 #include "../terminal.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
 #include "mtls_authz/keeper/live_socket.hpp"
+#include "mtls_authz/ledger/file_troubles.hpp"
 #include "mtls_authz/load/crl_files.hpp"
 
 namespace mtls::tool {
@@ -101,6 +103,12 @@ std::string InForce::text() const {
                                  ? "generation " + std::string(policy->generation()) + " since " + format_time(since)
                                  : std::string("no policy");
     return what + ", asked at " + socket;
+}
+
+void InForce::print_not_in_force(std::ostream& out) const {
+    for (const std::string& sentence : not_in_force)
+        out << (sentence.find(kGoneSince) != std::string::npos ? "still refused: " : "not in force: ") << sentence
+            << '\n';
 }
 
 Result<std::string> find_socket() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iosfwd>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,6 +24,8 @@ struct InForce {
 
     // "generation X since T, asked at SOCKET"
     std::string text() const;
+    // A line for each sentence.
+    void print_not_in_force(std::ostream& out) const;
 };
 
 // The socket of the only server in a usual place.
