@@ -17,7 +17,8 @@ std::string missing_issuer(const RefusedPath& refused) {
     if (X509_NAME_cmp(X509_get_subject_name(refused.at), issuer) == 0)
         return "; " + quoted(issuer) + " is self-signed, and trusted by nobody here";
     const bool sent_none = refused.presented.helpers.empty();
-    return "; missing is " + quoted(issuer) + ", which issued " + quoted(X509_get_subject_name(refused.at)) +
+    return std::string(refused.has_anchors ? "; MTLSClientCA is On here" : "") + "; missing is " + quoted(issuer) +
+           ", which issued " + quoted(X509_get_subject_name(refused.at)) +
            (sent_none ? std::string(", and ") + kSentAlone : "");
 }
 

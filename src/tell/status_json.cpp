@@ -162,13 +162,14 @@ void put_handshakes(JsonWriter& json, const StatusReport& report) {
             .member("time", format_time(refused.time))
             .member("reason", text_of(refused.reason).word)
             .member("detail", refused.detail.str())
+            .member("at", refused.at.str())
             .member("claimed", refused.claimed.str())
             .member("subject", refused.subject.str())
             .member("issuer", refused.issuer.str())
             .member("san", refused.san.str())
             .member("client", refused.client.str())
             .member("sha256", refused.sha256.str())
-            .member("advice", std::string(text_of(refused.reason).sentence) + refused.advice.str())
+            .member("advice", advice_for(refused.reason, refused.advice.view()))
             .end_object();
     }
     json.end_array();

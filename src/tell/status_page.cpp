@@ -136,6 +136,9 @@ std::string denials(const StatusReport& report) {
                   out.empty() ? "<p class=\"note\">None.</p>\n" : out);
 }
 
+// Without the "; " that joins it to the reason's sentence.
+std::string_view own_advice(std::string_view advice) { return advice.starts_with("; ") ? advice.substr(2) : advice; }
+
 std::string handshakes(const StatusReport& report) {
     std::string out;
     std::uint64_t all = 0;
@@ -151,9 +154,11 @@ std::string handshakes(const StatusReport& report) {
                    (refused.claimed.view().empty() ? std::string(": no partner's name")
                                                    : ": claimed " + words(refused.claimed.view())) +
                    (refused.client.view().empty() ? "" : ", from " + html_escape(refused.client.view())) + "<br>" +
+                   words(refused.detail.view()) + ", at " + words(refused.at.view()) + "<br>" +
                    words(refused.subject.view()) + "<br>by " + words(refused.issuer.view()) + "<br>" +
                    code(refused.sha256.view()) +
-                   (refused.advice.view().empty() ? "" : "<br>" + words(refused.advice.view().substr(2))) + "</div>\n";
+                   (refused.advice.view().empty() ? "" : "<br>" + words(own_advice(refused.advice.view()))) +
+                   "</div>\n";
         }
     }
     return drawer("handshakes", "Refused handshakes", number(all) + " since " + clock(report.now, report.since),

@@ -193,9 +193,12 @@ private:
             const HandshakeRefusalText& text = text_of(refused.reason);
             Trouble trouble{TroubleKind::kHandshakeRefused, refused.claimed.str(),
                             "its handshake is refused: " + std::string(text.word),
-                            std::string(text.sentence) + refused.advice.str()};
+                            advice_for(refused.reason, refused.advice.view())};
             trouble.time = refused.time;
-            trouble.lines = {"subject: " + refused.subject.str(), "issuer: " + refused.issuer.str()};
+            if (!refused.detail.view().empty())
+                trouble.lines = {"detail: " + refused.detail.str(), "at: " + refused.at.str()};
+            trouble.lines.push_back("subject: " + refused.subject.str());
+            trouble.lines.push_back("issuer: " + refused.issuer.str());
             if (!refused.client.view().empty()) trouble.lines.push_back("from: " + refused.client.str());
             add_claimed(std::move(trouble));
         }

@@ -14,9 +14,12 @@ const std::array<HandshakeRefusalText, 12> kHandshakeRefusals = {{
     {HandshakeRefusal::kNotYetValid, "not-yet-valid",
      "a certificate of the chain begins in the future; check this server's clock and the issuing CA's"},
     {HandshakeRefusal::kUnknownCa, "unknown-ca",
-     "no path leads to a CA that this virtual host trusts; if the partner is genuine, add its CA to "
-     "SSLCACertificateFile and MTLSTrustAnchor (or set MTLSClientCA On); if the client sends its leaf alone, have it "
-     "send its intermediates, or add them as MTLSIntermediate of the partner, which helps with MTLSClientCA On"},
+     "no path leads to a CA that this virtual host trusts; if the partner confirms, over a channel that you know, that "
+     "this is its CA, add it with MTLSTrustAnchor, and to SSLCACertificateFile unless MTLSClientCA is On; if the "
+     "client "
+     "leaves its intermediates out, have it send them, or add them with MTLSIntermediate, which helps with "
+     "MTLSClientCA "
+     "On; otherwise, if claimed= is there, somebody else has a certificate with this partner's name"},
     {HandshakeRefusal::kRevoked, "revoked",
      "a CRL that mod_ssl was given lists a certificate of the chain; if the partner should go on, it needs a new one"},
     {HandshakeRefusal::kCrlUnavailable, "crl-unavailable",
@@ -50,6 +53,11 @@ const std::array<HandshakeRefusalText, 12> kHandshakeRefusals = {{
 
 const HandshakeRefusalText& text_of(HandshakeRefusal refusal) {
     return kHandshakeRefusals[static_cast<std::size_t>(refusal)];
+}
+
+std::string advice_for(HandshakeRefusal refusal, std::string_view clause) {
+    const bool is_whole = !clause.empty() && !clause.starts_with("; ");
+    return (is_whole ? "" : std::string(text_of(refusal).sentence)) + std::string(clause);
 }
 
 namespace {

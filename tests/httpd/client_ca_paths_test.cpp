@@ -17,11 +17,13 @@ std::string partner_of(const std::string& name, const std::string& lines) {
 // Its handshakes trust live anchors alone: mod_ssl's own CAs issue none of these certificates.
 struct Server {
     Httpd httpd;
+    bool is_on = false;  // MTLSClientCA
     Server() : httpd(httpd_paths()) {
         world().install(httpd);
         httpd.write("partners/readme.conf", "# partners\n");
     }
     void start(const std::string& policy, const std::string& mode = "On", const std::string& tls = "") {
+        is_on = mode == "On";
         httpd.set_tls_lines("SSLVerifyClient optional\nMTLSClientCA " + mode + "\n" + tls);
         httpd.configure("AliasMatch ^/gate/ \"" + httpd.path("htdocs/ok.html") +
                         "\"\nMTLSPolicyFile partners/*.conf\n<Location /gate>\n MTLSAllow any-partner\n</Location>\n" +
@@ -212,6 +214,8 @@ CLAIM(a_refused_handshake_says_what_the_way_to_a_trust_anchor_lacks) {
             CHECK(server.httpd.wait_for_log(mark));
             const std::string line = line_with(server.httpd.error_log(), mark);
             CHECK_CONTAINS(line, "refused handshake: reason=" + c.reason + " ");
+            const bool says_on = line.find("; MTLSClientCA is On here; missing") != std::string::npos;
+            CHECK_EQUAL(says_on, server.is_on && c.end.starts_with("; missing"));
             check(line.ends_with(c.end), line + " should end with " + c.end, __FILE__, __LINE__);
         }
     };
@@ -239,4 +243,23 @@ CLAIM(a_refused_handshake_says_what_the_way_to_a_trust_anchor_lacks) {
     try_all(on, {{last, {&lower, &upper}, "too-deep", "raise it; this path needs SSLVerifyDepth 3"}});
     CHECK_CONTAINS(on.httpd.error_log(), "reason=too-deep detail=\"certificate chain too long\"");
     try_all(on, {{issue(spec_of("api", false), &upper), {&upper}, "", ""}});
+}
+
+CLAIM(without_a_policy_no_partner_is_told_to_have_its_ca_added) {
+    const Identity root = issue(spec_of("Root", true), nullptr), api = issue(spec_of("api", false), &root);
+    for (const char* mode : {"On", "Off"}) {
+        Server server;
+        server.httpd.write("partners/broken.conf", "MTLSNonsense x\n");
+        server.start("MTLSPolicyStart last-good\n", mode);
+        CHECK_EQUAL(server.get(api), 0);
+        const std::string mark = " sha256=" + hex_sha256(api) + ": ";
+        CHECK(server.httpd.wait_for_log(mark));
+        const std::string line = line_with(server.httpd.error_log(), mark);
+        CHECK_CONTAINS(line, "refused handshake: reason=unknown-ca ");
+        const std::string begin = server.is_on
+                                      ? "no policy is in force in this process, so no trust anchor of it counts"
+                                      : "no path leads to a CA that this virtual host trusts; if the partner";
+        CHECK_CONTAINS(line, mark + begin);
+        CHECK_EQUAL(line.find("MTLSTrustAnchor") == std::string::npos, server.is_on);
+    }
 }

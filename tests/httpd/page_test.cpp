@@ -310,6 +310,8 @@ CLAIM(refused_handshakes_of_partners_need_somebody_until_the_same_certificate_is
     CHECK_EQUAL(refused.size(), 1U);
     CHECK_EQUAL(refused[0]["claimed"].get<std::string>(), "acme");
     CHECK_EQUAL(refused[0]["reason"].get<std::string>(), "unknown-ca");
+    CHECK_EQUAL(refused[0]["at"].get<std::string>(), refused[0]["subject"].get<std::string>());
+    CHECK_CONTAINS(refused[0]["advice"].get<std::string>(), "somebody else has a certificate with this partner's name");
     CHECK_EQUAL(refused[0]["client"].get<std::string>(), "127.0.0.1");
     CHECK_EQUAL(refused[0]["sha256"].get<std::string>(), hex_sha256(w.acme_from_stranger));
     // One of the partner's own CA is no stranger's, though mod_ssl does not know that CA.

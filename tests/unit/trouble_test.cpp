@@ -48,6 +48,8 @@ public:
         out.claimed = claimed;
         out.sha256 = sha256;
         out.subject = "CN=" + claimed + " refused";
+        out.detail = std::string("certificate has expired");
+        out.at = "CN=" + claimed + " CA";
         ledger.refused_handshakes.add(out);
     }
     StatusReport report(bool keeper_is_up = true, bool has_policy = true) {
@@ -141,6 +143,9 @@ CLAIM(a_refused_handshake_needs_a_person_where_it_names_a_partner_until_it_is_le
     CHECK_EQUAL(newest.contact, "pki@acme.example");
     CHECK_EQUAL(newest.partner, "acme");
     CHECK_EQUAL(newest.headline, "its handshake is refused: expired");
+    CHECK_EQUAL(newest.lines[0], "detail: certificate has expired");
+    CHECK_EQUAL(newest.lines[1], "at: CN=acme CA");
+    CHECK_CONTAINS(page(s.report()), "at: CN=acme CA");
     CHECK_EQUAL(newest.time, now() - 50);
     // Another certificate of theirs says nothing of this one.
     s.see("acme", 100, "good", 10);

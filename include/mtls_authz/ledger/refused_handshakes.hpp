@@ -16,12 +16,13 @@ struct RefusedHandshake {
     HandshakeRefusal reason = HandshakeRefusal::kOther;
     FixedText<200> claimed;  // names of partners, comma-separated; or empty
     FixedText<160> detail;   // OpenSSL's error text
+    FixedText<160> at;       // subject of the certificate that failed
     FixedText<160> subject;
     FixedText<160> issuer;
     FixedText<160> san;
     FixedText<64> client;        // its address, or empty
     FixedText<64> sha256;        // hex
-    FixedText<400> advice = {};  // "; ..." after the reason's sentence, or empty
+    FixedText<400> advice = {};  // for advice_for(); or empty
 };
 
 class RefusedHandshakes {

@@ -33,8 +33,13 @@ struct HandshakeRefusalText {
 // Indexed by HandshakeRefusal.
 extern const std::array<HandshakeRefusalText, 12> kHandshakeRefusals;
 const HandshakeRefusalText& text_of(HandshakeRefusal refusal);
+// The sentence, with a clause about this handshake ("; ..."); a clause that begins otherwise replaces it.
+std::string advice_for(HandshakeRefusal refusal, std::string_view clause);
 
 // Words of advice that mtls-authz recognizes in a log line.
+constexpr const char* kNoPolicyInForce =
+    "no policy is in force in this process, so no trust anchor of it counts in the handshake: mend the policy files "
+    "(the errors since the start name file and line)";
 constexpr const char* kWithClientCa = "MTLSClientCA On would let it in";
 constexpr const char* kSentAlone = "the client sent its own certificate alone";
 constexpr const char* kVerifyDepth = "SSLVerifyDepth ";  // followed by the number

@@ -27,7 +27,7 @@ struct Refused {
     CertificateText certificate;  // the client's
     std::string claimed;          // the partners that it names, comma-separated
     std::string contact;          // of the first of them
-    std::string advice;           // added to the reason's sentence; may be empty
+    std::string advice;           // for advice_for(); may be empty
 };
 
 Refused describe(const server_rec* s, X509_STORE_CTX* ctx, X509& leaf, SentHelpers sent) {
@@ -38,12 +38,15 @@ Refused describe(const server_rec* s, X509_STORE_CTX* ctx, X509& leaf, SentHelpe
     out.certificate = CertificateText(presented.facts);
     out.at = at != nullptr ? read_name(*X509_get_subject_name(at)).text() : out.certificate.subject;
     const auto snapshot = state().snapshot();
-    if (!snapshot) return out;
+    const bool has_anchors = client_ca_of(s) != ClientCaMode::kOff;
+    if (!snapshot) {
+        if (has_anchors && out.reason == HandshakeRefusal::kUnknownCa) out.advice = kNoPolicyInForce;
+        return out;
+    }
     const auto claimed = claimed_by(*snapshot->policy, presented.facts);
     out.claimed = names_of(claimed);
     if (!claimed.empty()) out.contact = claimed.front()->contact;
     const auto depth = static_cast<std::size_t>(std::max(X509_STORE_CTX_get_error_depth(ctx), 0));
-    const bool has_anchors = client_ca_of(s) != ClientCaMode::kOff;
     HandshakeAdvice advice = advise({presented, out.reason, at, depth, claimed, has_anchors}, *snapshot->policy,
                                     static_cast<std::int64_t>(std::time(nullptr)));
     out.advice = std::move(advice.clause);
@@ -56,14 +59,14 @@ std::string line_of(const Refused& refused, const std::string& vhost) {
     const auto quoted = [](const char* key, const std::string& value) {
         return std::string(" ") + key + "=\"" + escape_for_log(value, kMostNameBytes) + "\"";
     };
-    const HandshakeRefusalText& text = text_of(refused.reason);
-    std::string out = "refused handshake: reason=" + std::string(text.word) + quoted("detail", refused.detail);
+    std::string out =
+        "refused handshake: reason=" + std::string(text_of(refused.reason).word) + quoted("detail", refused.detail);
     if (!refused.claimed.empty()) out += " claimed=" + refused.claimed;
     if (!refused.contact.empty()) out += quoted("contact", refused.contact);
     out += " vhost=" + escape_for_log(vhost, kMostNameBytes) + quoted("at", refused.at) + quoted("subject", c.subject) +
            quoted("san", c.san) + quoted("issuer", c.issuer) + " serial=" + escape_for_log(c.serial, kMostNameBytes) +
            " not_after=" + c.not_after + " sha256=" + c.sha256;
-    return out + ": " + std::string(text.sentence) + refused.advice;
+    return out + ": " + advice_for(refused.reason, refused.advice);
 }
 
 // For the status page.
@@ -73,6 +76,7 @@ void keep_refused(const Refused& refused, const conn_rec* c) {
     out.reason = refused.reason;
     out.claimed = refused.claimed;
     out.detail = refused.detail;
+    out.at = refused.at;
     out.subject = refused.certificate.subject;
     out.issuer = refused.certificate.issuer;
     out.san = refused.certificate.san;

@@ -147,10 +147,10 @@ bool add_reason(std::string_view word, std::string_view line, LogLine& out) {
             if (text.word != word) continue;
             out.reason = text.word;
             out.sentence = text.sentence;
-            // A clause about this certificate may follow. No certificate can name its own digest.
-            const std::string before = "sha256=" + out.get("sha256") + ": " + out.sentence;
+            // With a clause about this certificate, or another sentence. No certificate can name its own digest.
+            const std::string before = "sha256=" + out.get("sha256") + ": ";
             const std::size_t at = line.find(before);
-            if (at != std::string::npos) out.sentence += unescaped(line.substr(at + before.size()));
+            if (at != std::string::npos) out.sentence = unescaped(line.substr(at + before.size()));
             return true;
         }
         return false;
