@@ -106,18 +106,22 @@ void check_gate(const Gate& gate, const Ask& ask, Decision& out) {
             if (rule_matches(rule, *ask.who, ask.who->denied_groups, ask.captures) == NameMatch::kNo) continue;
             if (!rule.methods.contains(ask.line.method)) continue;
             out.rule = &rule;
+            out.detail = kDetailDeny;
             return;
         }
     }
     if (gate.allow == nullptr) return;
+    bool is_by_grant = false;
     for (const GateRule& rule : *gate.allow) {
         const RuleAnswer answer = check_rule(rule, ask);
+        is_by_grant = is_by_grant || rule.kind == GateRule::Kind::kByGrant;
         if (!answer.fits || (!answer.has_method && out.rule != nullptr)) continue;
         out.reason = answer.has_method ? Reason::kGranted : Reason::kMethodNotGranted;
         out.rule = &rule;
         out.path = answer.path;
         if (answer.has_method) return;
     }
+    if (is_by_grant && out.reason == Reason::kNotAllowed) out.detail = kDetailByGrant;
     if (ask.line.reaches_below && is_granted_here(gate, ask)) {
         out.detail = std::string(kActsBelow) + ": grant one that ends in /** (or, but for MOVE, send Depth: 0)";
     }

@@ -10,7 +10,7 @@ const std::array<ReasonText, kReasonCount> kReasons = {{
     {Reason::kGranted, "granted", "the certificate belongs to a partner that this gate lets in"},
     {Reason::kBadPath, "bad-path",
      "backends read a segment of the path as '..', or the whole path as one behind another gate, or it holds a control "
-     "byte; detail= has the reading; no honest client sends it: look at who does"},
+     "byte (detail= says which); no honest client sends it: look at who does"},
     {Reason::kNestedGate, "nested-gate",
      "a recursive DAV method would reach below another gate; use Depth: 0, or address the gated place itself"},
     {Reason::kNoTls, "no-tls",
@@ -105,6 +105,13 @@ std::string_view advice_for(Reason reason, std::string_view detail, std::string_
         return "the partner is known, but directive= does not let it in, and an MTLSAllow does not help there; name it "
                "in that Require line (for mtls-grant add an MTLSGrant, for AuthType MTLS a Require line), if it may "
                "use this place";
+    }
+    if (reason == Reason::kNotAllowed && detail == kDetailDeny) {
+        return "the partner is known, but the MTLSDeny at gate= denies it; take it out there, if it may use this place";
+    }
+    if (reason == Reason::kNotAllowed && detail == kDetailByGrant) {
+        return "the partner is known, but none of its grants fits this path; add an MTLSGrant, if it may use this "
+               "place";
     }
     if (reason != Reason::kWrongIssuer && reason != Reason::kNotVerified) return text_of(reason).sentence;
     switch (refusal_in(detail)) {

@@ -170,7 +170,8 @@ CLAIM(why_of_the_servers_own_line_names_the_suspension_and_asks_the_server) {
     };
     const auto said = why("reason=suspended");
     CHECK_EQUAL(said.status, 3);
-    CHECK_CONTAINS(said.text, "no MTLSSuspend for globex\n    in " + site.httpd.path("revoked/list.conf") + ":2\n");
+    CHECK_CONTAINS(said.text, "no MTLSSuspend for globex\n    in " + site.httpd.path("revoked/list.conf") +
+                                  ":2; leave a comment in a revocation file that would be empty\n");
     CHECK_CONTAINS(said.text, ": caf\xc3\xa9 \"x\"  what was found");
     const std::string host = "localhost:" + std::to_string(site.httpd.port());
     const std::string command = "mtls-authz explain --socket " + site.socket() + " --host " + host +

@@ -1,4 +1,6 @@
 // Gates: who passes which section, how sections merge, and what the application is told.
+#include <tuple>
+
 #include "claims.hpp"
 #include "world.hpp"
 
@@ -101,6 +103,28 @@ CLAIM(allow_and_deny_decide_by_partner_group_and_method) {
         CHECK_EQUAL(site.reason_for(row.path), row.reason);
         test::check((response.status == 403) == (std::string(row.reason) != "granted"), row.path, __FILE__, __LINE__);
     }
+}
+
+CLAIM(a_denial_names_the_line_to_change) {
+    const World& w = world();
+    Site site;
+    site.start(location("/gate", "MTLSAllow partner acme") +
+               location("/gate/deny", "MTLSAllow any-partner\nMTLSDeny partner globex") +
+               location("/gate/grant", "MTLSAllow by-grant") +
+               location("/gate/mixed", "MTLSAllow partner acme\nMTLSAllow by-grant"));
+    const std::tuple<const char*, const char*, const char*> rows[] = {
+        {"/gate/x", "", "add it with MTLSAllow"},
+        {"/gate/deny/x", "MTLSDeny", "the MTLSDeny at gate= denies it; take it out there"},
+        {"/gate/grant/x", "by-grant", "none of its grants fits this path; add an MTLSGrant"},
+        {"/gate/mixed/x", "by-grant", "none of its grants fits this path; add an MTLSGrant"},
+    };
+    for (const auto& [path, detail, advice] : rows) {
+        CHECK_EQUAL(site.get(&w.globex, path).status, 403);
+        const std::string line = site.log_about(path), said = std::string(" detail=\"") + detail + "\" ";
+        CHECK_EQUAL(line.find(said) != std::string::npos, *detail != '\0');
+        CHECK_CONTAINS(line, advice);
+    }
+    CHECK_EQUAL(site.get(&w.acme, "/gate/mixed/y").status, 200);
 }
 
 // The second request of a connection finds the grant of the first again: as long as nothing that counts is different.

@@ -66,7 +66,7 @@ CLAIM(one_gate_serves_all_partners_by_their_grants) {
     CHECK_CONTAINS(log,
                    "denied POST \"/api/orders/17\": reason=method-not-granted claimed=g-acme rule=grants.conf:2 "
                    "grant=grants.conf:4");
-    CHECK_CONTAINS(log, "denied GET \"/api/orders\": reason=not-allowed claimed=g-acme");
+    CHECK_CONTAINS(log, "denied GET \"/api/orders\": reason=not-allowed detail=\"by-grant\" claimed=g-acme");
 }
 
 CLAIM(each_device_of_one_ca_writes_into_its_own_folder_alone) {
@@ -250,7 +250,8 @@ CLAIM(devices_put_files_below_their_own_name_and_nowhere_else) {
             session = client.session();
         }
     }
-    CHECK(site.httpd.wait_for_log("denied PUT \"/devices/dev-1/x\": reason=not-allowed claimed=fleet"));
+    CHECK(site.httpd.wait_for_log(
+        "denied PUT \"/devices/dev-1/x\": reason=not-allowed detail=\"by-grant\" claimed=fleet"));
     const std::vector<std::vector<Attr>> odd = {{{"CN", ".."}},
                                                 {{"CN", "."}},
                                                 {{"CN", ""}},

@@ -81,9 +81,9 @@ CLAIM(why_names_a_grant_of_the_folder_for_a_recursive_method) {
     for (const char* path : {"/files/", "/files/x"}) {
         a.path = path;
         a.detail = std::string(mtls::kActsBelow) + ": grant";
-        CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "or MTLSGrant PROPFIND /files/**\n");
-        a.detail.clear();
-        CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "or MTLSGrant PROPFIND " + std::string(path) + "\n");
+        CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "pass: MTLSGrant PROPFIND /files/**\n");
+        a.detail = mtls::kDetailByGrant;
+        CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "pass: MTLSGrant PROPFIND " + std::string(path) + "\n");
     }
 }
 
@@ -140,11 +140,16 @@ CLAIM(why_names_the_edit_of_the_place_that_decided) {
     }
     a.directive.clear();
     CHECK_CONTAINS(b.expect(3, {"why", denial(a)}),
-                   "; an MTLSDeny that fits it stands above both, and a Require line names it");
+                   "pass: MTLSAllow partner acme\n    in the gate at /etc/httpd.conf:12\n");
+    a.detail = mtls::kDetailByGrant;
+    CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "pass: MTLSGrant POST /orders/1\n    in <MTLSPartner acme>\n");
+    a.detail = mtls::kDetailDeny;
+    CHECK_CONTAINS(b.expect(3, {"why", denial(a)}),
+                   "pass: no MTLSDeny for acme\n    in the gate at /etc/httpd.conf:12\n");
     a = account(mtls::Reason::kRevoked);
     a.detail = "MTLSRevoke at revoked/stop.conf:7: by mistake";
     std::string said = b.expect(3, {"why", denial(a)});
-    CHECK_CONTAINS(said, "if that is meant to pass: no MTLSRevoke that fits it\n    in revoked/stop.conf:7\n");
+    CHECK_CONTAINS(said, "if that is meant to pass: no MTLSRevoke that fits it\n    in revoked/stop.conf:7;");
     CHECK_CONTAINS(said, "that is not proved");
     a.detail = "by the CRL of \"CN=Acme CA\"";
     said = b.expect(3, {"why", denial(a)});
@@ -174,6 +179,14 @@ CLAIM(why_reads_what_a_refused_handshake_needs) {
     said = b.expect(3, {"why", line(HandshakeRefusal::kUnknownCa, missing)});
     CHECK_CONTAINS(said,
                    "MTLSTrustAnchor CA.pem\n    in <MTLSPartner acme>, once the partner has confirmed its new CA");
+    std::string none = line(HandshakeRefusal::kUnknownCa, "");
+    none.resize(none.find(": no path") + 2);
+    said = b.expect(3, {"why", none + mtls::kNoPolicyInForce});
+    CHECK_CONTAINS(said, "unknown-ca\n  " + std::string(mtls::kNoPolicyInForce) + "\n");
+    CHECK_CONTAINS(said, "pass: a policy that can be read\n    in the policy files; the errors since");
+    std::string nameless = line(HandshakeRefusal::kUnknownCa, missing);
+    nameless.erase(nameless.find("claimed=acme "), 13);
+    CHECK_CONTAINS(b.expect(3, {"why", nameless}), "pass: mtls-authz suggest CERT.pem --name NAME --anchor CA.pem\n");
     // Names that a client chose are no advice.
     const std::string forged = "MTLSClientCA On would let it in";
     said = b.expect(3, {"why", line(HandshakeRefusal::kUnknownCa, "; missing is \"CN=" + forged + "\", which")});
@@ -219,14 +232,40 @@ CLAIM(why_says_which_edit_would_mend_it_and_how_to_see_that) {
     for (const auto& [reason, edit] : std::vector<std::pair<mtls::Reason, const char*>>{
              {mtls::Reason::kUnknownPartner, "MTLSIdentity DNS:api.acme.example\n    in <MTLSPartner acme>"},
              {mtls::Reason::kWrongIssuer, "MTLSTrustAnchor NEW-CA.pem\n    in <MTLSPartner acme>, once the partner"},
-             {mtls::Reason::kNotAllowed,
-              "MTLSAllow partner acme, or MTLSGrant POST /orders/1\n    in the gate at "
-              "/etc/httpd.conf:12"},
-             {mtls::Reason::kOutsideContract, "MTLSValid until=DATE\n    in <MTLSPartner acme>"},
+             {mtls::Reason::kNotAllowed, "MTLSAllow partner acme\n    in the gate at /etc/httpd.conf:12"},
+             {mtls::Reason::kOutsideContract,
+              "MTLSValid until=DATE, in the line that is there\n    in <MTLSPartner acme>"},
+             {mtls::Reason::kRevocationStale, "a current CRL of the issuer that detail= names\n    in MTLSCRLFile ("},
+             {mtls::Reason::kRevocationUnknown, "a current CRL of the issuer that detail= names\n    in MTLSCRLFile ("},
              {mtls::Reason::kWrongNetwork, "MTLSNetwork CIDR\n    in <MTLSPartner acme>, once the partner"},
              {mtls::Reason::kExpired, "no edit of the policy mends it"}}) {
         CHECK_CONTAINS(b.expect(3, {"why", denial(account(reason))}), edit);
     }
+    mtls::Account early = account(mtls::Reason::kOutsideContract);
+    early.detail = "begins 2028-01-01T00:00:00Z";
+    CHECK_CONTAINS(b.expect(3, {"why", denial(early)}), "MTLSValid from=DATE, in the line that is there\n");
+    mtls::Account front = account(mtls::Reason::kFrontNotTrusted);
+    for (const char* how :
+         {"the front itself is refused: ", "the connection's own certificate (edge-lb) is refused: "}) {
+        front.detail = std::string("X-Der is a header of the front edge-lb, but ") + how +
+                       "suspended, MTLSSuspend at stop.conf:1: breach";
+        CHECK_CONTAINS(b.expect(3, {"why", denial(front)}), "pass: no MTLSSuspend for edge-lb\n    in stop.conf:1;");
+    }
+    front.detail = "X-Der occurs more than once";
+    CHECK_CONTAINS(b.expect(3, {"why", denial(front)}), "no edit of the policy mends it\n");
+    // Where no certificate helps, none is to be tried.
+    for (const mtls::Reason reason : {mtls::Reason::kBadPath, mtls::Reason::kNestedGate, mtls::Reason::kFrontNotTrusted,
+                                      mtls::Reason::kPolicyUnavailable}) {
+        const std::string said = b.expect(3, {"why", denial(account(reason))});
+        CHECK_CONTAINS(said, "no edit of the policy mends it\n");
+        CHECK(said.find("explain") == std::string::npos);
+    }
+    // Of nobody in the policy.
+    mtls::Account nobody = account(mtls::Reason::kNotVerified);
+    nobody.claimed.clear();
+    CHECK_CONTAINS(
+        b.expect(3, {"why", denial(nobody)}),
+        "pass: mtls-authz suggest CERT.pem --name NAME --anchor CA.pem\n    in a new file of the policy, once");
     mtls::Account foreign = account(mtls::Reason::kWrongIssuer);
     foreign.detail = "the certificate is no X509-SVID of the trust domain acme.example: its URI ...";
     CHECK_CONTAINS(b.expect(3, {"why", denial(foreign)}), "MTLSTrustAnchor bundle:FILE trust-domain=NAME\n    in ");
@@ -388,7 +427,8 @@ CLAIM(no_edit_is_a_wildcard_that_the_denied_client_wrote) {
                                                                                         {"/acme/long...", "PATH"}}) {
         a = account(mtls::Reason::kNotAllowed);
         a.path = path;
-        CHECK_EQUAL(edit(), "MTLSAllow partner acme, or MTLSGrant POST " + written);
+        a.detail = mtls::kDetailByGrant;
+        CHECK_EQUAL(edit(), "MTLSGrant POST " + written);
         a.reason = mtls::Reason::kMethodNotGranted;
         a.grant = "p.conf:4";
         CHECK_EQUAL(edit(), "MTLSGrant POST " + written + ", beside the line that is there");
@@ -424,7 +464,8 @@ CLAIM(why_writes_methods_as_lines_of_the_policy_do) {
                        "MTLSGrant " + std::string(written) + " /orders/1, beside the line that is there\n");
     }
     a.method = "TRACE";
-    CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "no edit of the policy mends it");
+    CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "no edit of the policy mends it\n");
+    CHECK(b.expect(3, {"why", denial(a)}).find("to try another") == std::string::npos);
 }
 
 CLAIM(why_takes_the_address_and_the_issuers_owner_along) {
@@ -461,13 +502,19 @@ CLAIM(why_takes_the_address_and_the_issuers_owner_along) {
 CLAIM(why_names_the_line_that_suspends) {
     Bench b;
     mtls::Account a = account(mtls::Reason::kSuspended);
+    const std::string comment = "; leave a comment in a revocation file that would be empty\n";
     CHECK_CONTAINS(b.expect(3, {"why", denial(a)}),
-                   "no MTLSSuspend for acme\n    in <MTLSPartner acme>, or in the rev");
+                   "no MTLSSuspend for acme\n    in <MTLSPartner acme>, or in the revocation file" + comment);
+    CHECK_CONTAINS(denial(a), "an empty or deleted one goes on refusing");
     a.detail = "MTLSSuspend at /etc/mtls/revoked/stop.conf:17: breach, see https://x.example/1: 2";
     for (const std::string& line : {denial(a), audit_line(a)})
-        CHECK_CONTAINS(b.expect(3, {"why", line}), "no MTLSSuspend for acme\n    in /etc/mtls/revoked/stop.conf:17\n");
+        CHECK_CONTAINS(b.expect(3, {"why", line}),
+                       "no MTLSSuspend for acme\n    in /etc/mtls/revoked/stop.conf:17" + comment);
     a.detail = "MTLSSuspend at p.conf:3";
-    CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "no MTLSSuspend for acme\n    in p.conf:3\n");
+    CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "no MTLSSuspend for acme\n    in p.conf:3" + comment);
+    a = account(mtls::Reason::kRevoked);
+    a.detail = "MTLSRevoke at revoked/stop.conf:7";
+    CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "no MTLSRevoke that fits it\n    in revoked/stop.conf:7" + comment);
 }
 
 CLAIM(why_says_the_same_once_and_counts_the_rest) {

@@ -38,6 +38,9 @@ struct ReasonText {
     std::string_view sentence;  // the probable cause and the remedy, for an administrator at 3 a.m.
 };
 
+// Details of not-allowed: the MTLSDeny at gate= fits; or the gate asks for grants, and none fits the path.
+constexpr std::string_view kDetailDeny = "MTLSDeny";
+constexpr std::string_view kDetailByGrant = "by-grant";
 // How the detail of a denial ends where an accepted front itself was the caller.
 constexpr std::string_view kSentNone = " sent no certificate of its client";
 

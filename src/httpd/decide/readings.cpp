@@ -376,8 +376,13 @@ bool is_read_otherwise_now(const request_rec* r) {
 PathReadings read_path(request_rec* r) {
     PathReadings out;
     if (r->uri == nullptr || is_plain(r) || !server_config(r->server).has_gates) return out;
-    out.is_bad = find_path_fault(r->uri) != PathFault::kNone;
-    if (out.is_bad) return out;
+    const PathFault fault = find_path_fault(r->uri);
+    out.is_bad = fault != PathFault::kNone;
+    if (out.is_bad) {
+        out.detail =
+            fault == PathFault::kDotSegment ? "a backend may read a segment as '.' or '..'" : "it holds a control byte";
+        return out;
+    }
     auto others = other_readings(r);
     const std::vector<std::string> files = paths_of_files(r);
     if (!others || files.size() > kMostReadings) {

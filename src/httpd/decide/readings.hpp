@@ -13,7 +13,7 @@ bool is_plain(const request_rec* r) noexcept;
 
 struct PathReadings {
     bool is_bad = false;              // `bad-path`
-    std::string detail;               // names the reading and its other gate; empty for other causes
+    std::string detail;               // the reading and its other gate, or the fault
     std::vector<std::string> others;  // the other readings, if all are behind the same gates as the path
 };
 

@@ -113,10 +113,28 @@ std::string method_of(const LogLine& log_line) {
     return is_get ? "GET" : is_known_method(log_line.method) ? log_line.method : "*";
 }
 
+// A refusal that is taken out of a revocation file.
+constexpr const char* kLeaveComment = "; leave a comment in a revocation file that would be empty";
+
+constexpr const char* kNewPartner = "a new file of the policy, once the partner has confirmed its CA";
+
+// Where the front itself is refused by a line.
+Edit edit_for_front(const LogLine& log_line) {
+    const std::string detail = log_line.get("detail");
+    const std::string of_front = " is a header of the front ", suspended = " is refused: suspended, MTLSSuspend at ";
+    const std::size_t name = detail.find(of_front), at = detail.find(suspended);
+    if (name == std::string::npos || at == std::string::npos) return {};
+    const std::string from_name = detail.substr(name + of_front.size()), place = detail.substr(at + suspended.size());
+    return {place.substr(0, place.find(": ")) + kLeaveComment,
+            "no MTLSSuspend for " + from_name.substr(0, from_name.find(','))};
+}
+
 Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& places) {
     const Policy* const policy = places.policy.get();
     const std::string block = block_of(log_line, suspect, policy), claimed = log_line.get("claimed");
     const auto request = [&] { return method_of(log_line) + " " + path_of(log_line); };
+    const bool is_nameless = partner_in(log_line).empty() && suspect.partner.empty();
+    const std::string with_anchor = "mtls-authz suggest CERT.pem --name NAME --anchor CA.pem";
     const std::string_view word = log_line.reason;
     const bool is_by_rule = word == "not-allowed" || word == "method-not-granted";
     if (is_by_rule && log_line.get("detail").ends_with(kSentNone)) return {};
@@ -131,6 +149,9 @@ Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& pla
             return {block + ", with MTLSClientCA On in the virtual host",
                     "MTLSIntermediate ISSUER.pem where its issuer is an intermediate (better, the client sends it), or "
                     "MTLSTrustAnchor ISSUER.pem where it is a new CA that the partner has confirmed"};
+        if (log_line.sentence.starts_with(kNoPolicyInForce))
+            return {"the policy files; the errors since the start name file and line", "a policy that can be read"};
+        if (word == "unknown-ca" && is_nameless) return {kNewPartner, with_anchor};
         if (word == "unknown-ca")
             return {block + ", once the partner has confirmed its new CA; with MTLSClientCA On in the virtual host",
                     "MTLSTrustAnchor CA.pem"};
@@ -142,7 +163,12 @@ Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& pla
         return {
             "the virtual host " + log_line.get("vhost") + "; where it is there, the client has to send a certificate",
             "SSLVerifyClient optional"};
+    if (word == "not-verified" && is_nameless) return {kNewPartner, with_anchor};
     if (word == "not-verified") return {block, "MTLSTrustAnchor CA.pem"};
+    if (word == "revocation-stale" || word == "revocation-unknown")
+        return {"MTLSCRLFile (mtls-authz fetch with --dry-run says whether it can be had)",
+                "a current CRL of the issuer that detail= names"};
+    if (word == "front-not-trusted") return edit_for_front(log_line);
     if (word == "unknown-partner") return {block, "MTLSIdentity " + selector_of(log_line)};
     if (word == "wrong-issuer" && log_line.get("detail").find(kNoSvid) != std::string::npos)
         return {block + ", where its bundle is the one of the trust domain that the certificate names",
@@ -153,13 +179,17 @@ Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& pla
         return {"the MTLSIdentity lines of " + claimed, "one selector more, so that only one of them fits"};
     if (word == "suspended") {
         const std::string where = suspension_of(log_line, places);
-        return {where.empty() ? block + ", or in the revocation file" : where, "no MTLSSuspend for " + claimed};
+        return {(where.empty() ? block + ", or in the revocation file" : where) + kLeaveComment,
+                "no MTLSSuspend for " + claimed};
     }
-    if (word == "outside-contract") return {block, "MTLSValid until=DATE"};
+    if (word == "outside-contract") {
+        const bool is_early = log_line.get("detail").starts_with("begins ");
+        return {block, std::string("MTLSValid ") + (is_early ? "from" : "until") + "=DATE, in the line that is there"};
+    }
     if (word == "wrong-network")
         return {block + ", once the partner has confirmed its new address", "MTLSNetwork CIDR"};
     const std::string revoked = place_in_detail(log_line, "MTLSRevoke at ");
-    if (word == "revoked" && !revoked.empty()) return {revoked, "no MTLSRevoke that fits it"};
+    if (word == "revoked" && !revoked.empty()) return {revoked + kLeaveComment, "no MTLSRevoke that fits it"};
     if (word == "not-allowed" && !log_line.get("directive").empty()) {
         const std::string directive = log_line.get("directive");
         if (directive.find("mtls-grant") != std::string::npos) return {block, "MTLSGrant " + request()};
@@ -168,10 +198,10 @@ Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& pla
                 claimed + (is_authtype ? " in a Require line of the section" : " in " + directive)};
     }
     if (word == "not-allowed") {
-        if (log_line.path.empty()) return {at_gate(log_line), "MTLSAllow partner " + claimed};
-        return {at_gate(log_line) + ", or behind MTLSAllow by-grant in " + block +
-                    "; an MTLSDeny that fits it stands above both, and a Require line names it itself",
-                "MTLSAllow partner " + (claimed.empty() ? "NAME" : claimed) + ", or MTLSGrant " + request()};
+        const std::string detail = log_line.get("detail");
+        if (detail == kDetailDeny) return {at_gate(log_line), "no MTLSDeny for " + claimed};
+        if (detail == kDetailByGrant || detail.starts_with(kActsBelow)) return {block, "MTLSGrant " + request()};
+        return {at_gate(log_line), "MTLSAllow partner " + (claimed.empty() ? "NAME" : claimed)};
     }
     // httpd answers it before any access check, so a gate refuses it whatever is granted.
     if (word == "method-not-granted" && log_line.method == "TRACE") return {};
@@ -206,8 +236,16 @@ std::string revocation_file_of(const LogLine& log_line, const Places& places) {
     return is_own ? "" : place.substr(0, place.rfind(':'));
 }
 
-// The command that shows whether the edit, or a new certificate, helps.
-std::string command_for(const LogLine& log_line, const WhyOptions& options, const Places& places) {
+// Whether another certificate may help.
+bool is_about_certificate(const LogLine& log_line) {
+    static constexpr std::string_view kWords[] = {"malformed-certificate", "expired", "not-yet-valid", "revoked"};
+    return is_handshake(log_line) ||
+           std::find(std::begin(kWords), std::end(kWords), log_line.reason) != std::end(kWords);
+}
+
+// The command that shows whether the edit, or a new certificate, helps; "" if neither can.
+std::string command_for(const LogLine& log_line, const Edit& edit, const WhyOptions& options, const Places& places) {
+    if (log_line.get("sha256").empty() || (edit.line.empty() && !is_about_certificate(log_line))) return {};
     const bool is_live = places.is_live;
     std::string out = "mtls-authz explain";
     for (const std::string& file : options.policy) out += " --policy " + shell_word(file);
@@ -299,7 +337,7 @@ void print(const LogLine& log_line, const std::string& who, const Edit& edit, co
     } else {
         std::cout << "  no edit of the policy mends it\n";
     }
-    if (log_line.get("sha256").empty()) return;
+    if (command.empty()) return;
     std::cout << (edit.line.empty() ? "  to try another certificate: " : "  to see what it changes: ") << shown(command)
               << '\n';
 }
@@ -312,7 +350,7 @@ Json json_of(const LogLine& log_line, const std::string& who, const Edit& edit, 
             {"method", log_line.method},
             {"path", log_line.path},
             {"edit", edit.line.empty() ? Json(nullptr) : Json({{"where", edit.where}, {"line", edit.line}})},
-            {"command", command},
+            {"command", command.empty() ? Json(nullptr) : Json(command)},
             {"fields", log_line.fields}};
 }
 
@@ -366,7 +404,7 @@ public:
         const Suspect& suspect = suspect_of(log_line);
         const std::string who = identity_text(log_line, suspect);
         const Edit edit = edit_for(log_line, suspect, places_);
-        const std::string command = command_for(log_line, options_, places_);
+        const std::string command = command_for(log_line, edit, options_, places_);
         if (options_.json) {
             std::cout << one_line(json_of(log_line, who, edit, command)) << '\n';
         } else if (is_new(log_line, edit)) {
