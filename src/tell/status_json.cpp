@@ -35,6 +35,8 @@ void put_example(JsonWriter& json, const Example& e) {
         .member("path", e.path.str())
         .member("client", e.client.str())
         .member("gate", e.gate.str())
+        .member("detail", e.detail.str())
+        .member("directive", e.directive.str())
         .member("subject", e.subject.str())
         .member("sha256", e.sha256.str())
         .end_object();

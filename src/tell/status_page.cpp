@@ -109,12 +109,15 @@ std::string needs(const StatusReport& report, const PageQuery& query) {
            "</section>\n";
 }
 
-std::string example_text(const StatusReport& report, const Example& e) {
+std::string example_text(const StatusReport& report, Reason reason, const Example& e) {
     std::string out = age(report.now, e.time) + ": " + code(e.method.str() + " " + e.path.str()) + " from " +
                       html_escape(e.client.view());
     if (!e.who.view().empty()) out += ", as " + words(e.who.view());
     if (!e.gate.view().empty()) out += ", at gate " + code(e.gate.view());
     if (e.outcome == Outcome::kWouldDeny) out += " (let through by LogOnly)";
+    if (!e.detail.view().empty()) out += "<br>" + words(e.detail.view());
+    const std::string_view advice = advice_for(reason, e.detail.view(), e.directive.view());
+    if (advice != text_of(reason).sentence) out += "<br>" + html_escape(advice);
     if (!e.sha256.view().empty()) out += "<br>" + words(e.subject.view()) + "<br>" + code(e.sha256.view());
     return "<div class=\"example\">" + out + "</div>\n";
 }
@@ -130,7 +133,7 @@ std::string denials(const StatusReport& report) {
         out += "<h3>" + std::string(word_of(status.reason)) + ": " + number(denied) + " denied" +
                (would > 0 ? ", " + number(would) + " would be" : "") + "</h3>\n<p class=\"note\">" +
                html_escape(text_of(status.reason).sentence) + ".</p>\n";
-        for (const Example& e : status.examples) out += example_text(report, e);
+        for (const Example& e : status.examples) out += example_text(report, status.reason, e);
     }
     return drawer("denials", "Denials", number(all) + " since " + clock(report.now, report.since),
                   out.empty() ? "<p class=\"note\">None.</p>\n" : out);

@@ -147,7 +147,8 @@ CLAIM(a_front_without_the_header_speaks_for_itself) {
 
 CLAIM(no_advice_lets_a_front_in_for_itself) {
     const World& w = world();
-    FrontSite s(location("/gate", "MTLSAllow partner acme\nMTLSAcceptFront lb\nMTLSErrorDetail On") +
+    FrontSite s(location("/status", "SetHandler mtls-authz-status\nMTLSStatus On") +
+                location("/gate", "MTLSAllow partner acme\nMTLSAcceptFront lb\nMTLSErrorDetail On") +
                 location("/gate/read", "MTLSAllow partner lb methods=GET") +
                 location("/gate/direct", "MTLSAcceptFront none") +
                 location("/free/require", "Require mtls-partner acme\nMTLSAcceptFront lb\nMTLSErrorDetail On"));
@@ -162,6 +163,8 @@ CLAIM(no_advice_lets_a_front_in_for_itself) {
         CHECK_CONTAINS(s.log_about(path), "never let the front in for itself");
         CHECK(s.log_about(path).find("MTLSAllow") == std::string::npos);
     }
+    const std::string page = plain_get(s.httpd.plain_port(), "/status?format=html").body;
+    CHECK_CONTAINS(page, "never let the front in for itself");
     CHECK_EQUAL(s.get(&edge().lb, "/gate/read/x", "", "POST").status, 403);
     CHECK_EQUAL(s.reason_for("/gate/read/x"), "method-not-granted");
     CHECK_CONTAINS(s.log_about("/gate/read/x"), "never let the front in for itself");

@@ -320,7 +320,8 @@ CLAIM(whatever_is_on_the_page_is_text) {
     Example e;
     e.who = e.client = e.sha256 = hostile;
     e.subject = e.path = hostile;
-    e.gate = hostile;
+    e.gate = e.directive = hostile;
+    e.detail = refused.detail = refused.at = hostile;
     e.method = hostile;
     report.reasons.push_back({Reason::kNotAllowed, {0, 1, 1}, {e}});
     report.anchors = {{hostile, hostile, 5, 1, true, hostile}};

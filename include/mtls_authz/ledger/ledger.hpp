@@ -29,6 +29,8 @@ struct Example {
     FixedText<64> client;
     FixedText<128> gate;
     FixedText<64> sha256;  // hex
+    FixedText<160> detail = {};
+    FixedText<128> directive = {};  // as in Account
 };
 
 // The newest denials of each reason.

@@ -186,6 +186,8 @@ void keep_example(const Account& account) {
     out.path = account.path;
     out.client = account.client;
     out.gate = account.gate;
+    out.detail = account.detail;
+    out.directive = account.directive;
     if (account.certificate != nullptr) {
         out.subject = account.certificate->subject;
         out.sha256 = account.certificate->sha256;
