@@ -130,6 +130,27 @@ CLAIM(explain_live_allows_nothing_that_the_handshake_may_refuse) {
     CHECK_EQUAL(site.get(world().globex), 200);
 }
 
+CLAIM(explain_live_knows_that_the_handshake_takes_live_anchors) {
+    ToolSite site;
+    CertSpec spec;
+    spec.subject = {{"CN", "late"}};
+    spec.san = {{GEN_DNS, "api.acme.example"}};
+    spec.not_before = -7200;
+    spec.not_after = -3600;
+    site.certificate("late", issue(spec, &world().acme_ca));
+    site.certificate("stranger", world().acme_from_stranger);
+    site.httpd.write("client-cas.pem", world().globex_ca.cert_pem());
+    site.httpd.set_tls_lines("SSLVerifyClient optional\nMTLSClientCA On\nSSLVerifyDepth 5\n");
+    site.start("<Location /gate/log>\n MTLSAuthz LogOnly\n</Location>\n");
+    // Of a partner's CA, but no partner's: the handshake lets it in nevertheless.
+    CHECK_EQUAL(site.answer("unnamed", "/gate/log/x"), "allow: the gate is LogOnly; it would deny: unknown-partner");
+    CHECK_EQUAL(site.answer("unnamed", "/free/x"), "allow: no gate covers the path");
+    CHECK_EQUAL(site.get(world().unnamed, "/free/x"), 200);
+    CHECK_CONTAINS(site.answer("stranger", "/free/x"), "in the handshake already: unable to get local issuer");
+    CHECK_EQUAL(site.get(world().acme_from_stranger, "/free/x"), 0);
+    CHECK_CONTAINS(site.answer("late", "/free/x"), "in the handshake already: certificate has expired");
+}
+
 CLAIM(explain_live_asks_whether_this_host_asks_for_certificates) {
     const std::string gates = "<Location /a>\n SSLVerifyClient require\n MTLSAllow any-partner\n</Location>\n";
     // The setting of the main server does not count where the host has one of its own.

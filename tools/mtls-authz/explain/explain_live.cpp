@@ -23,9 +23,11 @@ std::string doubt_about_asking(const MappedHost& host) {
            " does: only httpd can tell whether that applies";
 }
 
-// Whether the handshake accepts the certificate by mod_ssl's CAs: "", or why that is uncertain.
-std::string doubt_about_handshake(const MappedHost& host, const ServerCas& server, const PresentedCertificate& client,
-                                  int purpose) {
+// Whether the handshake at `at` accepts the certificate by mod_ssl's CAs, and by live anchors where this host has
+// MTLSClientCA: "", or why that is uncertain.
+std::string doubt_about_handshake(const InForce& now, const MappedHost& host, const ServerCas& server,
+                                  const PresentedCertificate& client, int purpose, std::int64_t at) {
+    constexpr int kNoSsl = 0;  // the index of the callback's own data: there is no SSL*
     if (host.checks_crls) return "mod_ssl asks CRLs of its own in the handshake (SSLCARevocationCheck)";
     const ErrorQueueGuard errors;
     const X509StorePtr store(X509_STORE_new());
@@ -37,35 +39,37 @@ std::string doubt_about_handshake(const MappedHost& host, const ServerCas& serve
     for (const X509Ptr& ca : server.certificates) X509_STORE_add_cert(store.get(), ca.get());
     if (X509_STORE_CTX_init(ctx.get(), store.get(), client.leaf.get(), sent.get()) != 1) throw std::bad_alloc();
     X509_STORE_CTX_set_default(ctx.get(), "ssl_client");
-    X509_VERIFY_PARAM_set_purpose(X509_STORE_CTX_get0_param(ctx.get()), purpose);
-    X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(ctx.get()), server.security_level);
-    const bool verifies = X509_verify_cert(ctx.get()) == 1;
-    const int depth = verifies ? sk_X509_num(X509_STORE_CTX_get0_chain(ctx.get())) - 1 : 0;
-    if (verifies && depth <= host.verify_depth) return {};
-    if (!verifies && host.lets_unknown_cas_in && is_of_unknown_ca(X509_STORE_CTX_get_error(ctx.get()))) return {};
-    return std::string("mod_ssl may refuse it in the handshake already: ") +
-           (verifies ? "its chain is longer than SSLVerifyDepth"
-                     : X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx.get())));
+    X509_VERIFY_PARAM* const parameters = X509_STORE_CTX_get0_param(ctx.get());
+    X509_VERIFY_PARAM_set_purpose(parameters, purpose);
+    X509_VERIFY_PARAM_set_auth_level(parameters, server.security_level);
+    X509_VERIFY_PARAM_set_time(parameters, at);
+    const HandshakeVerdict verdict =
+        host.believes_anchors && now.policy != nullptr
+            ? verify_handshake(ctx.get(), now.policy->cas(), kNoSsl, MissingCrl::kPasses, at)
+            : verify_handshake(ctx.get());
+    const int error = X509_STORE_CTX_get_error(ctx.get());
+    const int cas = static_cast<int>(verdict.chain.size()) - 1;
+    if (verdict.verified != 1 && host.lets_unknown_cas_in && is_of_unknown_ca(error)) return {};
+    if (verdict.verified == 1 && cas <= host.verify_depth) return {};
+    return "mod_ssl may refuse it in the handshake already: " +
+           (verdict.verified != 1 ? X509_verify_cert_error_string(error)
+                                  : "its chain has " + std::to_string(cas) + " CAs, and SSLVerifyDepth is " +
+                                        std::to_string(host.verify_depth));
 }
 
 // Why it is uncertain that the client is let in; "" if it is certain. `by_gate`: a gate has to grant it.
-std::string doubt(const MappedHost& host, const ServerCas& server, const PresentedCertificate& client,
-                  const Explanation& explanation, const ExplainOptions& options, bool by_gate) {
+std::string doubt(const InForce& now, const MappedHost& host, const ServerCas& server,
+                  const PresentedCertificate& client, const Explanation& explanation, const ExplainOptions& options,
+                  std::int64_t at, bool by_gate) {
     const bool is_granted = by_gate && explanation.reason == Reason::kGranted;
     const Partner* const partner = is_granted ? explanation.who.partner : nullptr;
     if (partner != nullptr && !partner->networks.empty() && options.from.empty())
         return "it is let in from " + texts_of(partner->networks) + " alone: say the client's address with --from";
     if (partner != nullptr && partner->anchors->uses_mod_ssl && host.has_crls)
         return "its CA is one of mod_ssl's, whose own CRLs (SSLCARevocationFile) were not asked";
-    // With MTLSClientCA the handshake accepts the same path as the policy, if SSLVerifyDepth lets it.
-    if (host.believes_anchors && explanation.who.partner != nullptr && !host.checks_crls) {
-        const std::size_t cas = explanation.who.path.ca_keys.size();
-        if (cas <= static_cast<std::size_t>(std::max(host.verify_depth, 0))) return {};
-        return "mod_ssl may refuse it in the handshake already: its chain has " + std::to_string(cas) +
-               " CAs, and SSLVerifyDepth is " + std::to_string(host.verify_depth);
-    }
-    return doubt_about_handshake(host, server, client,
-                                 explanation.who.is_purpose_waived ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT);
+    return doubt_about_handshake(now, host, server, client,
+                                 explanation.who.is_purpose_waived ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT,
+                                 at);
 }
 
 std::vector<std::string> not_asked(const ExplainOptions& options, const MappedHost& host, const Policy* policy) {
@@ -173,7 +177,7 @@ Explanation identify_client(const InForce& now, const MappedHost& host, const Se
 
 GateVerdict decide_live(const InForce& now, const MappedHost& host, const ServerCas& server,
                         const PresentedCertificate& client, const Explanation& explanation,
-                        const ExplainOptions& options) {
+                        const ExplainOptions& options, std::int64_t at) {
     GateVerdict verdict;
     if (options.path.empty()) {
         verdict.kind = explanation.reason == Reason::kGranted ? Kind::kAllow : Kind::kDeny;
@@ -193,7 +197,7 @@ GateVerdict decide_live(const InForce& now, const MappedHost& host, const Server
     }
     std::string why = verdict.kind != Kind::kOpen ? doubt_about_asking(host) : "";
     if (why.empty() && verdict.kind != Kind::kDeny)
-        why = doubt(host, server, client, explanation, options, verdict.kind == Kind::kAllow);
+        why = doubt(now, host, server, client, explanation, options, at, verdict.kind == Kind::kAllow);
     if (why.empty()) return verdict;
     verdict.kind = Kind::kUnknown;
     verdict.why = std::move(why);
@@ -217,7 +221,7 @@ int explain_live(const ExplainOptions& options) {
         identify_client(now.value(), *host.value(), server.value(), *client.value(), at.value(), options.from);
     if (!options.at.empty()) explanation.at = format_time(at.value());
     const GateVerdict verdict =
-        decide_live(now.value(), *host.value(), server.value(), *client.value(), explanation, options);
+        decide_live(now.value(), *host.value(), server.value(), *client.value(), explanation, options, at.value());
     add_gate_steps(verdict, *host.value(), explanation);
     const auto left = not_asked(options, *host.value(), now.value().policy.get());
     if (options.json) {
