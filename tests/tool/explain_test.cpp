@@ -17,13 +17,33 @@ CLAIM(a_short_lived_leaf_is_shown_and_explained) {
     spec.raw = {{"2.5.29.56", std::string("\5\0", 2)}};
     p.file("brief.pem", issue(spec, &p.ca).cert_pem());
     const std::string block = partner("brief", "MTLSIdentity CN:brief\nMTLSTrustAnchor ca.pem");
-    p.file("p.conf", "MTLSCRL required\n" + block).file("q.conf", "MTLSCRL required\nMTLSShortLived 0\n" + block);
+    p.file("p.conf", "MTLSCRL required\n" + block).file("other.crl", make_crl(p.other, {}));
+    p.file("q.conf", "MTLSCRL required\nMTLSCRLFile other.crl\nMTLSShortLived 0\n" + block);
     CHECK_CONTAINS(p.expect(0, {"explain", "--policy", "p.conf", "--cert", "brief.pem"}),
                    "CRLs: none is needed for this leaf, since it has noRevAvail and is short-lived (MTLSShortLived)\n");
     CHECK_CONTAINS(p.expect(3, {"explain", "--policy", "q.conf", "--cert", "brief.pem"}),
                    "lives longer than MTLSShortLived allows");
     CHECK_CONTAINS(p.expect(0, {"facts", "--json", "brief.pem"}), "\"no_rev_avail\":true");
     CHECK_CONTAINS(p.expect(0, {"facts", "--json", "acme.pem"}), "\"no_rev_avail\":false");
+}
+
+CLAIM(explain_denies_for_want_of_a_crl_only_where_crls_were_asked) {
+    Pki p;
+    p.file("p.conf",
+           "MTLSCRL required\n" + partner("acme", "MTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor ca.pem"));
+    p.file("ca.crl", make_crl(p.ca, {})).file("other.crl", make_crl(p.other, {}));
+    const auto explain = [&](int status, std::vector<std::string> more) {
+        std::vector<std::string> words = {"explain", "--policy", "p.conf", "--cert", "acme.pem"};
+        words.insert(words.end(), more.begin(), more.end());
+        return p.expect(status, words);
+    };
+    // httpd.conf names the server's lists.
+    CHECK_CONTAINS(explain(2, {}), "not known: MTLSCRL required counts for it, and these files name no MTLSCRLFile");
+    const Json unknown = Json::parse(explain(2, {"--json"}));
+    CHECK_EQUAL(unknown["decision"], "unknown");
+    CHECK(unknown["reason"].is_null());
+    CHECK_CONTAINS(explain(0, {"--crl", "ca.crl"}), "allow: granted");
+    CHECK_CONTAINS(explain(3, {"--crl", "other.crl"}), "deny: revocation-unknown");
 }
 
 CLAIM(explain_takes_of_many_intermediates_those_that_lead_on_as_a_handshake_does) {

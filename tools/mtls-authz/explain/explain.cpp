@@ -40,18 +40,29 @@ std::vector<std::string> not_asked(const ExplainOptions& options, const Policy& 
     return out;
 }
 
-void print(const Explanation& explanation, const std::vector<std::string>& left, bool by_grant) {
+// Why the answer is not the server's; "" if it is. httpd.conf may name CRLs that these files do not.
+std::string doubt_about_crls(const ExplainOptions& options, const Policy& policy, Reason reason) {
+    if (reason != Reason::kRevocationUnknown || !options.crls.empty() || !policy.crl_files().empty()) return {};
+    return "MTLSCRL required counts for it, and these files name no MTLSCRLFile: give the server's with --crl FILE";
+}
+
+void print(const Explanation& explanation, const std::string& doubt, const std::vector<std::string>& left,
+           bool by_grant) {
     const bool granted = explanation.reason == Reason::kGranted;
-    std::cout << coloured(granted ? "allow" : "deny", granted ? Colour::kGood : Colour::kBad) << ": "
-              << word_of(explanation.reason)
-              << (explanation.detail.empty() ? "" : " (" + shown(explanation.detail) + ")");
+    if (!doubt.empty()) {
+        std::cout << coloured("not known", Colour::kDoubt) << ": " << doubt;
+    } else {
+        std::cout << coloured(granted ? "allow" : "deny", granted ? Colour::kGood : Colour::kBad) << ": "
+                  << word_of(explanation.reason)
+                  << (explanation.detail.empty() ? "" : " (" + shown(explanation.detail) + ")");
+    }
     if (granted)
         std::cout << (by_grant ? " by MTLSAllow by-grant; other gates were not asked" : "; gates were not asked");
     if (!explanation.at.empty()) std::cout << "; at " << explanation.at;
     std::cout << '\n';
     for (const std::string& step : explanation.steps) std::cout << "  " << step << '\n';
     for (const std::string& hint : explanation.hints) std::cout << "  - " << hint << '\n';
-    if (!granted) std::cout << advice_for(explanation.reason, explanation.detail) << '\n';
+    if (!granted && doubt.empty()) std::cout << advice_for(explanation.reason, explanation.detail) << '\n';
     std::cout << "not asked: ";
     for (const std::string& what : left) std::cout << (&what == &left.front() ? "" : ", ") << what;
     std::cout << '\n';
@@ -97,11 +108,15 @@ int explain(const ExplainOptions& options) {
                         options.method, options.path, options.from);
     if (!options.at.empty()) explanation.at = format_time(now);
     const auto left = not_asked(options, policy, explanation.who);
+    const std::string doubt = doubt_about_crls(options, policy, explanation.reason);
     if (options.json) {
-        std::cout << one_line(explanation_json(policy, explanation, left)) << '\n';
+        Json out = explanation_json(policy, explanation, left);
+        if (!doubt.empty()) set_unknown(out, doubt);
+        std::cout << one_line(out) << '\n';
     } else {
-        print(explanation, left, !options.path.empty());
+        print(explanation, doubt, left, !options.path.empty());
     }
+    if (!doubt.empty()) return kNotDone;
     return explanation.reason == Reason::kGranted ? kFine : kDenied;
 }
 

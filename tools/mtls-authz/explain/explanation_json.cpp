@@ -33,4 +33,11 @@ Json explanation_json(const Policy& policy, const Explanation& explanation, cons
             {"not_asked", left}};
 }
 
+void set_unknown(Json& answer, const std::string& why) {
+    answer["decision"] = "unknown";
+    answer["reason"] = nullptr;
+    answer["detail"] = why;
+    answer["advice"] = "";
+}
+
 }  // namespace mtls::tool

@@ -12,4 +12,7 @@ namespace mtls::tool {
 // `left`: checks that were not made.
 Json explanation_json(const Policy& policy, const Explanation& explanation, const std::vector<std::string>& left);
 
+// Makes it the answer "unknown", because of `why`.
+void set_unknown(Json& answer, const std::string& why);
+
 }  // namespace mtls::tool
