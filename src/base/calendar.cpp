@@ -141,6 +141,11 @@ std::int64_t monotonic_seconds() {
     return now.tv_sec;
 }
 
+std::string TimeWindow::objection(std::int64_t now) const {
+    if (contains(now)) return {};
+    return from && now < *from ? "begins " + format_time(*from) : "ended " + format_time(until.value_or(now));
+}
+
 std::string TimeWindow::fault() const {
     if (!from || !until || *from <= *until) return {};
     return "from=" + format_time(*from) + " is later than until=" + format_time(*until) +

@@ -22,6 +22,22 @@ std::string missing_issuer(const RefusedPath& refused) {
            (sent_none ? std::string(", and ") + kSentAlone : "");
 }
 
+// The partner's anchor that has this CA at another time alone, or "".
+std::string untimely_anchor(const Policy& policy, const NearestCa& nearest, std::int64_t now) {
+    for (const Partner& partner : policy.partners()) {
+        for (const Anchor& anchor : partner.anchors->anchors) {
+            const std::string objection = anchor.window.objection(now);
+            if (objection.empty() || !has_ca(anchor, nearest.key())) continue;
+            const bool is_over = anchor.window.until && *anchor.window.until < now;
+            return "; " + std::string(partner.name) + " has this CA by MTLSTrustAnchor at " + anchor.where.str() +
+                   ", which " + objection +
+                   (is_over ? ": write a later until= if its certificates may go on"
+                            : ": write an earlier from= if they may come before");
+        }
+    }
+    return {};
+}
+
 std::string known_ca(const RefusedPath& refused, const NearestCa& nearest) {
     if (refused.has_anchors) return {};
     const std::string who = nearest.cas.empty()
@@ -35,9 +51,16 @@ std::string known_ca(const RefusedPath& refused, const NearestCa& nearest) {
 HandshakeAdvice advise(const RefusedPath& refused, const Policy& policy, std::int64_t now) {
     switch (refused.reason) {
         case HandshakeRefusal::kUnknownCa: {
-            const NearestCa nearest = find_nearest_ca(policy.cas(), refused.presented, {}, now);
-            const bool is_own = nearest.is_leaf_itself || has_anchor(refused.claimed, nearest.key());
-            return {nearest.found() ? known_ca(refused, nearest) : missing_issuer(refused), !is_own};
+            const auto find = [&](std::int64_t at) { return find_nearest_ca(policy.cas(), refused.presented, {}, at); };
+            const NearestCa nearest = find(now);
+            if (nearest.found()) {
+                const bool is_own = nearest.is_leaf_itself || has_anchor(refused.claimed, nearest.key());
+                return {known_ca(refused, nearest), !is_own};
+            }
+            const NearestCa another_time = find(kAnyTime);
+            std::string clause = untimely_anchor(policy, another_time, now);
+            if (clause.empty()) clause = missing_issuer(refused);
+            return {std::move(clause), !has_anchor(refused.claimed, another_time.key())};
         }
         case HandshakeRefusal::kTooDeep:
             return {std::string("; this path needs ") + kVerifyDepth + std::to_string(refused.cas)};

@@ -233,9 +233,7 @@ Reason contract_objection(const Partner& partner, const IdentifyContext& context
         return Reason::kSuspended;
     }
     if (partner.validity.contains(now)) return Reason::kGranted;
-    detail = partner.validity.from && now < *partner.validity.from
-                 ? "begins " + format_time(*partner.validity.from)
-                 : "ended " + format_time(partner.validity.until.value_or(now));
+    detail = partner.validity.objection(now);
     return Reason::kOutsideContract;
 }
 
@@ -290,13 +288,16 @@ Identification identify(const Policy& policy, const PresentedCertificate& presen
     return out;
 }
 
+bool has_ca(const Anchor& anchor, std::string_view spki_sha256) {
+    return !spki_sha256.empty() && std::any_of(anchor.certificates.begin(), anchor.certificates.end(),
+                                               [&](const auto& c) { return c.spki_sha256 == spki_sha256; });
+}
+
 bool has_anchor(const std::vector<const Partner*>& partners, std::string_view spki_sha256) {
-    return !spki_sha256.empty() && std::any_of(partners.begin(), partners.end(), [&](const Partner* partner) {
+    return std::any_of(partners.begin(), partners.end(), [&](const Partner* partner) {
         const auto& anchors = partner->anchors->anchors;
-        return std::any_of(anchors.begin(), anchors.end(), [&](const Anchor& anchor) {
-            return std::any_of(anchor.certificates.begin(), anchor.certificates.end(),
-                               [&](const AnchorCertificate& c) { return c.spki_sha256 == spki_sha256; });
-        });
+        return std::any_of(anchors.begin(), anchors.end(),
+                           [&](const Anchor& anchor) { return has_ca(anchor, spki_sha256); });
     });
 }
 

@@ -263,3 +263,32 @@ CLAIM(without_a_policy_no_partner_is_told_to_have_its_ca_added) {
         CHECK_EQUAL(line.find("MTLSTrustAnchor") == std::string::npos, server.is_on);
     }
 }
+
+CLAIM(a_refused_handshake_says_that_an_anchor_counts_at_another_time) {
+    const Identity old_ca = issue(spec_of("Old", true), nullptr), new_ca = issue(spec_of("New", true), nullptr);
+    const Identity by_old = issue(spec_of("api", false), &old_ca), by_new = issue(spec_of("api", false), &new_ca);
+    const Identity by_other = issue(spec_of("other", false), &new_ca);
+    Server server;
+    server.httpd.write("old.pem", old_ca.cert_pem());
+    server.httpd.write("new.pem", new_ca.cert_pem());
+    server.httpd.write("partners/api.conf",
+                       partner_of("api",
+                                  "MTLSTrustAnchor old.pem until=2026-03-31\nMTLSTrustAnchor new.pem "
+                                  "from=2090-01-15"));
+    server.start("");
+    const std::string place = server.httpd.path("partners/api.conf");
+    const std::vector<std::pair<const Identity*, std::string>> cases = {
+        {&by_old, "; api has this CA by MTLSTrustAnchor at " + place +
+                      ":3, which ended 2026-03-31T23:59:59Z: write a later until= if its certificates may go on"},
+        {&by_new, "; api has this CA by MTLSTrustAnchor at " + place +
+                      ":4, which begins 2090-01-15T00:00:00Z: write an earlier from= if they may come before"},
+        {&by_other, "from= if they may come before"}};
+    for (const auto& [client, end] : cases) {
+        CHECK_EQUAL(server.get(*client), 0);
+        const std::string mark = "sha256=" + hex_sha256(*client);
+        CHECK(server.httpd.wait_for_log(mark));
+        const std::string line = line_with(server.httpd.error_log(), mark);
+        CHECK_CONTAINS(line, "refused handshake: reason=unknown-ca ");
+        check(line.ends_with(end), line + " should end with " + end, __FILE__, __LINE__);
+    }
+}

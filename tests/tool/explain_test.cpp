@@ -46,6 +46,17 @@ CLAIM(explain_denies_for_want_of_a_crl_only_where_crls_were_asked) {
     CHECK_CONTAINS(explain(3, {"--crl", "other.crl"}), "deny: revocation-unknown");
 }
 
+CLAIM(explain_says_which_anchors_do_not_count_at_that_time) {
+    Pki p;
+    p.file("p.conf", partner("acme",
+                             "MTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor ca.pem until=2026-03-31\n"
+                             "MTLSTrustAnchor other-ca.pem\nMTLSTrustAnchor ./ca.pem from=2090-01-15"));
+    const std::string said = p.expect(3, {"explain", "--policy", "p.conf", "--cert", "acme.pem"});
+    CHECK_CONTAINS(said,
+                   "acme trusts ca.pem (ended 2026-03-31T23:59:59Z), other-ca.pem, ./ca.pem (begins "
+                   "2090-01-15T00:00:00Z): the certificate has no valid path to these");
+}
+
 CLAIM(explain_takes_of_many_intermediates_those_that_lead_on_as_a_handshake_does) {
     Pki p;
     CertSpec spec;

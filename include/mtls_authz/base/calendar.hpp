@@ -37,6 +37,8 @@ struct TimeWindow {
         return now == kAnyTime || ((!from || *from <= now) && (!until || now <= *until));
     }
     bool unbounded() const { return !from && !until; }
+    // "begins 2027-01-15T00:00:00Z" or "ended 2026-03-31T23:59:59Z"; "" if it contains `now`.
+    std::string objection(std::int64_t now) const;
     // Why it contains no instant; "" if it does.
     std::string fault() const;
 };

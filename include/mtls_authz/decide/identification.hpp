@@ -82,7 +82,9 @@ Identification identify_at_any_time(const Policy& policy, const PresentedCertifi
 // The partners with an identity that matches the certificate, at most three. Does not check its issuer.
 std::vector<const Partner*> claimed_by(const Policy& policy, const CertificateFacts& facts);
 
-// Whether one of these partners has a trust anchor with this key.
+// Whether a certificate of the anchor has this key, at any time; not for an empty one.
+bool has_ca(const Anchor& anchor, std::string_view spki_sha256);
+// Whether one of these partners has such an anchor.
 bool has_anchor(const std::vector<const Partner*>& partners, std::string_view spki_sha256);
 
 // For the handshake: whether the certificate maps to a partner only by its MTLSPurpose serverAuth: it matches an

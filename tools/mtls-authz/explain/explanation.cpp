@@ -64,7 +64,7 @@ void add_ambiguity(const Policy& policy, const CertificateFacts& facts, Explanat
         "selector, makes it the other partner's");
 }
 
-void add_identity_steps(const Policy& policy, const CertificateFacts& facts, Explanation& out) {
+void add_identity_steps(const Policy& policy, const CertificateFacts& facts, std::int64_t now, Explanation& out) {
     const Identification& who = out.who;
     if (who.partner != nullptr) {
         out.steps.push_back("identity: " + std::string(who.partner->name) + ", by MTLSIdentity " +
@@ -92,7 +92,9 @@ void add_identity_steps(const Policy& policy, const CertificateFacts& facts, Exp
     for (const Partner* partner : who.claimed) {
         std::string files;
         for (const Anchor& anchor : partner->anchors->anchors) {
-            files += (files.empty() ? "" : ", ") + std::string(anchor.file);
+            const std::string objection = anchor.window.objection(now);
+            files += (files.empty() ? "" : ", ") + std::string(anchor.file) +
+                     (objection.empty() ? "" : " (" + objection + ")");
         }
         if (partner->anchors->uses_mod_ssl) files += (files.empty() ? "" : ", ") + std::string(kModSsl);
         out.hints.push_back(std::string(partner->name) + " trusts " + files +
@@ -181,7 +183,7 @@ Explanation explain_request(const Policy& policy, const PresentedCertificate& ce
     if (!path.empty() && find_path_fault(path) != PathFault::kNone) return out;
     out.reason = out.who.reason;
     out.detail = out.who.detail;
-    add_identity_steps(policy, facts, out);
+    add_identity_steps(policy, facts, context.now, out);
     if (out.reason == Reason::kUnknownPartner || out.reason == Reason::kNotVerified)
         add_near_misses(policy, facts, out);
     if (out.reason == Reason::kGranted && !out.who.partner->networks.empty()) ask_network(*out.who.partner, from, out);
