@@ -272,6 +272,10 @@ CLAIM(an_address_in_a_clients_certificate_is_shown_and_never_asked) {
     CHECK_CONTAINS(d.expect_fetch(0, {"--crl", named}), "crl/acme-sub-");
     d.nginx.put("of-leaf.crl", make_crl(d.ca, {.number = 5}));
     CHECK_CONTAINS(d.expect_fetch(1, {"--crl", named}), "is another CA's, not that of \"CN=Acme Sub\"");
+    // As the note names it, from a folder elsewhere.
+    const std::string below = "fetch --root " + d.folder() + " --policy " + d.folder() + "/p.conf --into " + d.folder();
+    const auto pasted = d.shell("cd / && \"$0\" " + below + "/out2 --allow-network 127.0.0.0/8 --crl " + named);
+    CHECK_CONTAINS(pasted.text, "crl/acme-sub-");
     // Of a CA that is not in the policy there is nothing to ask.
     d.file("other.pem", make_ca("Other CA").cert_pem());
     CHECK_CONTAINS(d.expect_fetch(1, {"--crl", "other.pem=" + d.nginx.url("/acme.crl")}),

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <ctime>
+#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <map>
@@ -12,6 +13,7 @@
 
 #include "../commands.hpp"
 #include "../facts_json.hpp"
+#include "../input.hpp"
 #include "../terminal.hpp"
 #include "answers.hpp"
 #include "bundles.hpp"
@@ -72,9 +74,16 @@ public:
     }
 
 private:
-    static std::vector<NamedAddress> addresses(const std::vector<std::string>& texts) {
+    // CA files are looked for below --root first, where the policy's begin.
+    std::vector<NamedAddress> addresses(const std::vector<std::string>& texts) const {
+        namespace fs = std::filesystem;
         std::vector<NamedAddress> out;
-        for (const std::string& text : texts) out.push_back(NamedAddress::parse(text));
+        for (const std::string& text : texts) {
+            NamedAddress& address = out.emplace_back(NamedAddress::parse(text));
+            const fs::path below = fs::path(absolute_root(options_.root)) / address.ca_file;
+            std::error_code none;
+            if (!address.ca_file.empty() && fs::exists(below, none)) address.ca_file = below;
+        }
         return out;
     }
     // An exception fails only its own job.
