@@ -95,3 +95,17 @@ CLAIM(every_document_is_named_in_the_readme) {
         if (document.parent_path() == "docs") CHECK_CONTAINS(readme, "(" + document.string());
     }
 }
+
+CLAIM(examples_give_the_audit_log_one_name) {
+    std::vector<fs::path> files = documents();
+    files.insert(files.end(), {"conf/reference.conf", "packaging/debian/mtls-authz.default"});
+    std::size_t asked = 0;
+    for (const fs::path& file : files) {
+        std::ifstream in(file);
+        for (std::string line; std::getline(in, line);) {
+            test::check(line.find("mtls-audit") == std::string::npos, file.string() + ": " + line, __FILE__, __LINE__);
+            asked += line.find("mtls_audit.log") != std::string::npos ? 1 : 0;
+        }
+    }
+    CHECK(asked > 5);
+}
