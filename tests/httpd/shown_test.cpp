@@ -39,6 +39,15 @@ std::string replaced(std::string text, const std::string& what, const std::strin
     return text.replace(at, what.size(), with);
 }
 
+// Runs shown commands with the server's folder for /etc/apache2.
+void run_shown(const Httpd& httpd, std::string commands, int status = 0) {
+    while (commands.find("/etc/apache2") != std::string::npos)
+        commands = replaced(commands, "/etc/apache2", httpd.root());
+    const std::string tools = fs::path(ToolSite::tool()).parent_path();
+    const auto out = run_command({"sh", "-ec", "PATH='" + tools + "':$PATH\n" + commands}, httpd.root());
+    check_equal(out.status, status, out.text, __FILE__, __LINE__);
+}
+
 // A server with a recipe in it, and with pages at the paths that recipes speak of.
 class Kitchen {
 public:
@@ -131,14 +140,7 @@ CLAIM(the_first_recipe_makes_a_partner_that_may_do_what_it_was_granted) {
     httpd.write("acme-client.pem", w.acme.cert_pem());
     for (const char* folder : {"partners", "expect"}) fs::create_directories(httpd.path("mtls/") + folder);
     httpd.write("mtls/partners/first.conf", "# none yet\n");
-    for (const std::size_t index : {1U, 2U}) {
-        std::string commands = recipe("A new partner in five minutes", index, "sh");
-        while (commands.find("/etc/apache2") != std::string::npos)
-            commands = replaced(commands, "/etc/apache2", httpd.root());
-        const std::string tools = fs::path(ToolSite::tool()).parent_path();
-        const auto out = run_command({"sh", "-ec", "PATH='" + tools + "':$PATH\n" + commands}, httpd.root());
-        check(out.status == 0, out.text, __FILE__, __LINE__);
-    }
+    for (const std::size_t index : {1U, 2U}) run_shown(httpd, recipe("A new partner in five minutes", index, "sh"));
     k.page("/api/orders/17").page("/api/salaries/17");
     k.site.httpd.configure("MTLSPolicyFile mtls/partners/*.conf\n" + location("/api", "MTLSAllow by-grant"));
     k.site.httpd.start();
@@ -146,6 +148,25 @@ CLAIM(the_first_recipe_makes_a_partner_that_may_do_what_it_was_granted) {
     CHECK_EQUAL(k.status(&w.acme, "/api/salaries/17"), 403);
     CHECK_EQUAL(k.status(&w.acme, "/api/orders/17", "", "DELETE"), 403);
     CHECK_EQUAL(k.status(&w.acme_from_globex, "/api/orders/17"), 403);
+    // Changed by the commands, and by none that the policy's expectation refuses.
+    const std::string change = recipe("A new partner in five minutes", 3, "sh");
+    run_shown(httpd, replaced(change, "editor", "sed -i 's|read  *.*|& /api/salaries/**|'"));
+    becomes([&] { return k.status(&w.acme, "/api/salaries/17"); }, 200, "salaries are granted");
+    run_shown(httpd, replaced(change, "editor", "sed -i 's|read  *.*|read /api/salaries/**|'"), 1);
+    CHECK_CONTAINS(file_text(httpd.path("mtls/partners/acme.conf")), "/api/orders/**");
+}
+
+CLAIM(what_import_prints_goes_to_the_live_folder_once_it_was_checked) {
+    Kitchen k;
+    const Httpd& httpd = k.site.httpd;
+    httpd.write("mtls/partners-ca.pem", world().acme_ca.cert_pem());
+    httpd.write("mtls/partners/first.conf", "# none yet\n");
+    httpd.write("partners.map", "map $ssl_client_s_dn $partner {\n  \"CN=api,O=Acme\" acme;\n}\n");
+    httpd.write("dn.passwd", "/O=Globex/CN=api:xxj31ZMTZzkVA\n");
+    std::string commands = recipe("From a list of names or fingerprints", 0, "sh");
+    while (commands.find("~/") != std::string::npos) commands = replaced(commands, "~/", httpd.path(""));
+    run_shown(httpd, commands);
+    CHECK_CONTAINS(file_text(httpd.path("mtls/partners/all.conf")), "MTLSTrustAnchor mtls/partners-ca.pem\n");
 }
 
 CLAIM(a_preflight_request_is_answered_without_a_certificate_and_nothing_else_is) {
