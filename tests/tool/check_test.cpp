@@ -71,6 +71,16 @@ CLAIM(check_lists_all_errors_and_warnings_at_once) {
     CHECK_CONTAINS(p.expect(0, {"check", "usages.conf"}), "usages.conf:2: warning: 101 MTLSIdentity lines share");
 }
 
+CLAIM(check_without_a_root_says_so_and_makes_no_folder_of_it) {
+    Bench b;
+    b.file("p.conf", partner("acme", "MTLSIdentity CN:x\nMTLSTrustAnchor mtls/a.pem mtls/b.pem"));
+    const std::string said = b.expect(1, {"check", "p.conf"});
+    CHECK_CONTAINS(said, "mtls/a.pem': No such file or directory; relative paths in policies begin at --root DIR");
+    CHECK(said.find("mkdir") == std::string::npos);
+    CHECK_EQUAL(said.find("--root"), said.rfind("--root"));
+    CHECK_CONTAINS(b.expect(1, {"check", "--root", b.folder(), "p.conf"}), "mkdir -p");
+}
+
 CLAIM(partners_under_a_public_ca_are_named_before_it_hits_them) {
     Pki p;
     const auto with_store = [&](const std::string& args) { return p.shell("SSL_CERT_FILE=ca.pem \"$0\" " + args); };

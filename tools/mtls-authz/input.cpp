@@ -6,6 +6,7 @@
 #include <iostream>
 #include <iterator>
 #include <set>
+#include <utility>
 
 #include "mtls_authz/base/file.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
@@ -113,13 +114,15 @@ public:
         if (out_.findings.empty()) out_.policy = builder_.build();
         out_.findings.insert(out_.findings.end(), builder_.diagnostics().begin(), builder_.diagnostics().end());
         if (!is_default_root_) return;
+        // --root is missing rather than that folder.
         const std::string below = ": cannot read '" + absolute_root(".") + "/";
+        std::string advice =
+            "; relative paths in policies begin at --root DIR, the server's ServerRoot, and at the "
+            "current folder without it";
         for (Diagnostic& finding : out_.findings) {
             if (finding.message.find(below) == std::string::npos) continue;
-            finding.message +=
-                "; relative paths in policies begin at --root DIR, the server's ServerRoot, and at the "
-                "current folder without it";
-            return;
+            finding.message.resize(std::min(finding.message.find("; there is no folder"), finding.message.size()));
+            finding.message += std::exchange(advice, {});
         }
     }
 
