@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 CLAIM(a_sqlite_database_that_is_locked_for_a_moment_is_waited_for) {
     Stored s;
     s.push(0);
+    s.sql("INSERT INTO mtls_node VALUES ('web', '0123456789abcdef', 9, '', NULL, datetime('now'))");
     s.pull(0, "copy");
     s.file("copy/policy/acme.conf", Stored::partner("acme", "acme-ca.pem", "MTLSGroup a\n"));
     for (const std::string command :
@@ -36,6 +37,8 @@ CLAIM(fleet_finds_servers_that_are_behind_silent_or_in_trouble) {
     Stored s;
     s.push(0);
     const std::string revision = s.revision();
+    CHECK_CONTAINS(s.expect(1, s.command("fleet", {})), "; with sqlite3 none does: ask one with mtls-authz matrix");
+    CHECK_EQUAL(Json::parse(s.shell("\"$0\" fleet --database sqlite3 writer.conf --json").text)["ok"], false);
     const auto node = [&](const std::string& name, const std::string& has, const std::string& error,
                           const std::string& seen) {
         s.sql("INSERT INTO mtls_node VALUES ('" + name + "', '0123456789abcdef', " + has +
@@ -121,11 +124,11 @@ CLAIM(parameters_of_postgresql_may_be_a_uri) {
     };
     for (const std::string& uri : uris) {
         s.connect_by("uri.conf", uri);
-        CHECK_CONTAINS(s.expect(0, Served::on_pg("fleet", {}, "uri.conf")), "0 node(s)");
+        CHECK_CONTAINS(s.expect(1, Served::on_pg("fleet", {}, "uri.conf")), "0 node(s)");
     }
     // Words in place of a URI, with the text of one in a value.
     s.connect_by("uri.conf", s.server->parameters("writer") + "application_name=postgresql://x");
-    s.expect(0, Served::on_pg("fleet", {}, "uri.conf"));
+    s.expect(1, Served::on_pg("fleet", {}, "uri.conf"));
     s.connect_by("uri.conf", "postgresql://writer:wrong" + at);
     const std::string said = s.expect(2, Served::on_pg("fleet", {}, "uri.conf"));
     CHECK_CONTAINS(said, "password authentication failed for user");

@@ -103,7 +103,7 @@ int show_fleet(const FleetOptions& options) {
     auto nodes = read_nodes(*opened.value());
     if (!nodes) return complain(nodes.error());
     find_differences(nodes.value(), revision.value());
-    bool has_findings = false;
+    bool has_findings = nodes.value().empty();
     Json all = Json::array();
     std::size_t width = 4;
     for (Node& node : nodes.value()) {
@@ -118,6 +118,12 @@ int show_fleet(const FleetOptions& options) {
         return has_findings ? kErrorsFound : kFine;
     }
     std::cout << "revision " << revision.value() << ", " << nodes.value().size() << " node(s)\n";
+    if (nodes.value().empty()) {
+        const bool is_sqlite = opened.value()->driver() == "sqlite3";
+        complain(std::string("no server has written what it has into mtls_node; ") +
+                 (is_sqlite ? "with sqlite3 none does" : "each needs the right to") +
+                 ": ask one with mtls-authz matrix --live");
+    }
     for (const Node& node : nodes.value()) {
         std::cout << std::left << std::setw(static_cast<int>(width)) << shown(node.name) << "  " << std::setw(16)
                   << shown(node.generation.empty() ? "-" : node.generation) << "  revision "
