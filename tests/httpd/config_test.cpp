@@ -1,4 +1,5 @@
 // What stops the start, what is only warned of, and what is printed: always with file and line.
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -7,6 +8,7 @@
 #include "world.hpp"
 
 using namespace test;
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -398,6 +400,34 @@ CLAIM(what_is_suspicious_is_warned_of_with_its_place) {
     d.warns(partner(""), "never asks for a certificate");
     d.httpd.set_tls_lines("SSLVerifyClient optional_no_ca");
     d.warns(partner(""), "optional_no_ca");
+}
+
+CLAIM(a_virtual_host_that_trusts_no_ca_is_warned_of) {
+    Draft d;
+    const std::string said = "asks for certificates and trusts no CA, so the handshake refuses every one";
+    const auto host = [&](const std::string& lines) {
+        return partner("") +
+               "<VirtualHost *:1>\nServerName bare\nSSLEngine on\nSSLCertificateFile server.pem\nSSLVerifyClient "
+               "optional\n" +
+               lines + location("/x", "MTLSAllow any-partner") + "</VirtualHost>\n";
+    };
+    d.warns(host(""), "the virtual host 'bare' " + said);
+    d.is_silent_about(host("MTLSClientCA On\n"), said);
+    d.is_silent_about(host("SSLCACertificateFile client-cas.pem\n"), said);
+    d.is_silent_about(host("SSLVerifyClient optional_no_ca\n"), said);
+}
+
+CLAIM(an_anchor_that_comes_live_and_that_the_handshake_does_not_know_is_warned_of) {
+    Site site;
+    site.httpd.write("stranger.pem", world().stranger_ca.cert_pem());
+    site.httpd.write("partners/none.conf", "# none yet\n");
+    site.start("MTLSPolicyFile partners/*.conf\n" + location("/gate", "MTLSAllow any-partner"));
+    site.httpd.write("partners/.new",
+                     "<MTLSPartner s>\nMTLSIdentity CN:s\nMTLSTrustAnchor stranger.pem\n</MTLSPartner>\n");
+    fs::rename(site.httpd.path("partners/.new"), site.httpd.path("partners/s.conf"));
+    CHECK(site.httpd.wait_for_log("does not know this CA, so the handshake refuses its certificates: add it to"));
+    CHECK_CONTAINS(site.httpd.error_log(), "MTLSTrustAnchor stranger.pem of s: the virtual host 'localhost'");
+    CHECK(site.httpd.error_log().find("MTLSTrustAnchor acme.pem") == std::string::npos);
 }
 
 CLAIM(anchors_that_the_handshake_does_not_know_are_warned_of_at_start) {

@@ -98,6 +98,7 @@ struct ServerConfig {
     OwnStore own;                      // the same as an OpenSSL store, if other virtual hosts trust live anchors
     bool has_tls = false;              // mod_ssl serves this virtual host
     bool lets_unknown_cas_in = false;  // SSLVerifyClient optional_no_ca
+    bool gates_need_cas = false;       // clients of its gates get in by `cas` alone, as there is no MTLSClientCA
     bool has_gates = false;            // of this or the main server: gates, Require mtls-*, AuthType MTLS
     std::vector<const GateSection*> sections;  // gates configured in this server
     std::optional<ClientCaMode> client_ca;     // MTLSClientCA: the handshake also trusts the live anchors

@@ -109,7 +109,60 @@ void check_gates_of(const Partner& front, std::vector<Diagnostic>& findings) {
     }
 }
 
+// mod_ssl's CAs for one virtual host, to be compared with anchors.
+class HandshakeCas {
+public:
+    explicit HandshakeCas(const ServerCas& cas) {
+        for (const X509Ptr& ca : cas.certificates)
+            cas_.push_back({read_name(*X509_get_subject_name(ca.get())).canonical, spki_sha256(*ca), ca.get()});
+    }
+    // Whether the handshake accepts certificates of this CA: mod_ssl has it, or the CA that issued it.
+    bool know(const AnchorCertificate& anchor) const {
+        const ErrorQueueGuard errors;
+        return std::any_of(cas_.begin(), cas_.end(), [&](const Ca& ca) {
+            if (anchor.subject == ca.name && anchor.spki_sha256 == ca.key) return true;
+            return anchor.issuer == ca.name &&
+                   X509_verify(anchor.decode().get(), X509_get0_pubkey(ca.certificate)) == 1;
+        });
+    }
+
+private:
+    struct Ca {
+        std::string name, key;
+        X509* certificate;
+    };
+    std::vector<Ca> cas_;
+};
+
+void check_anchors_at(const server_rec* s, const Policy& policy, std::vector<Diagnostic>& findings) {
+    const HandshakeCas cas(server_config(s).cas);
+    constexpr std::size_t kMostNamed = 10;
+    std::size_t unknown = 0;
+    for (const Partner& partner : policy.partners()) {
+        if (!partner.has_own_anchors) continue;
+        for (const Anchor& anchor : partner.anchors->anchors) {
+            for (const AnchorCertificate& c : anchor.certificates) {
+                if (cas.know(c) || ++unknown > kMostNamed) continue;
+                warn(findings, anchor.where,
+                     "MTLSTrustAnchor " + std::string(anchor.file) + " of " + std::string(partner.name) +
+                         ": the virtual host '" + host_name(s) +
+                         "' does not know this CA, so the handshake refuses its certificates: add it to "
+                         "SSLCACertificateFile, or set MTLSClientCA On");
+            }
+        }
+    }
+    if (unknown > kMostNamed) warn(findings, {}, std::to_string(unknown - kMostNamed) + " more trust anchors likewise");
+}
+
 }  // namespace
+
+void check_anchors(const server_rec* main_server, const Policy& policy, std::vector<Diagnostic>& findings) {
+    for (const server_rec* s = main_server; s != nullptr; s = s->next) {
+        // Without any CA, one warning of the start says all.
+        if (server_config(s).gates_need_cas && !server_config(s).cas.certificates.empty())
+            check_anchors_at(s, policy, findings);
+    }
+}
 
 void check_gate_names(const Policy& policy, std::vector<Diagnostic>& findings) {
     for (const GateSection* section : state().sections) check_section_names(policy, *section, findings);

@@ -18,4 +18,8 @@ void check_purposes(const Policy& policy, std::vector<Diagnostic>& findings);
 // Warns of names in MTLSAcceptFront that the policy does not define, and of fronts that no section accepts.
 void check_fronts(const Policy& policy, std::vector<Diagnostic>& findings);
 
+// Warns of anchors that mod_ssl does not trust where a gate needs it: their partners fail in the handshake, before any
+// gate. Call it after mod_ssl has its contexts.
+void check_anchors(const server_rec* main_server, const Policy& policy, std::vector<Diagnostic>& findings);
+
 }  // namespace mtls::httpd

@@ -90,6 +90,7 @@ void report_policy(const server_rec* s, const PollResult& outcome, FileFaults& f
     check_fronts(policy, warnings);
     for (Diagnostic& d : warnings) d.severity = Diagnostic::Severity::kWarning;
     check_purposes(policy, warnings);
+    check_anchors(s, policy, warnings);
     log_findings(s, warnings);
 }
 

@@ -239,6 +239,16 @@ void check_tunnels(const server_rec* s, Findings& findings) {
 
 // Checks directives of other modules that affect the gates of one server. `asked_elsewhere`: virtual hosts that inherit
 // these sections ask for certificates.
+// False if the handshake refuses every certificate, since mod_ssl is given no CA.
+bool knows_a_ca(const server_rec* s) {
+    const std::string engine = server_setting(s, "SSLEngine");
+    if (engine.empty() || equal_nocase(engine, "off") || client_ca_of(s) != ClientCaMode::kOff) return true;
+    if (equal_nocase(server_setting(s, "SSLVerifyClient"), "optional_no_ca")) return true;
+    static constexpr const char* kSources[] = {"SSLCACertificateFile", "SSLCACertificatePath", "SSLOpenSSLConfCmd"};
+    return std::any_of(std::begin(kSources), std::end(kSources),
+                       [s](const char* name) { return !server_setting(s, name).empty(); });
+}
+
 void check_surroundings(const server_rec* s, const std::vector<const GateSection*>& sections, bool asked_elsewhere,
                         Findings& findings) {
     bool asks = asked_elsewhere;
@@ -278,6 +288,12 @@ void check_surroundings(const server_rec* s, const std::vector<const GateSection
     if (s->is_virtual) {
         const std::string inherited = server_setting(s, "SSLVerifyClient");
         asks = asks || (!inherited.empty() && !equal_nocase(inherited, "none"));
+    }
+    if (asks && !knows_a_ca(s)) {
+        warn(findings, {},
+             "the virtual host '" + std::string(host_name(s)) +
+                 "' asks for certificates and trusts no CA, so the handshake refuses every one: set MTLSClientCA On, "
+                 "or SSLCACertificateFile");
     }
     const bool has_own = !server_config(s).sections.empty();
     if (asks || !has_own) return;
@@ -433,41 +449,7 @@ void check_grants(const Policy& policy, Findings& findings) {
     }
 }
 
-bool same_ca(const X509& a, const X509& b) {
-    return X509_NAME_cmp(X509_get_subject_name(&a), X509_get_subject_name(&b)) == 0 && spki_sha256(a) == spki_sha256(b);
-}
-
-// Whether the handshake accepts certificates of this CA: mod_ssl has it, or the CA that issued it.
-bool is_known_to(const ServerCas& cas, X509& anchor) {
-    const ErrorQueueGuard errors;
-    return std::any_of(cas.certificates.begin(), cas.certificates.end(), [&](const X509Ptr& ca) {
-        if (same_ca(*ca, anchor)) return true;
-        const bool named = names_as_issuer(anchor, *ca);
-        return named && X509_verify(&anchor, X509_get0_pubkey(ca.get())) == 1;
-    });
-}
-
 }  // namespace
-
-void check_anchors(server_rec* s, Findings& findings) {
-    const ServerCas& cas = server_config(s).cas;
-    constexpr std::size_t kMostNamed = 10;
-    std::size_t unknown = 0;
-    for (const Partner& partner : state().policy->partners()) {
-        if (!partner.has_own_anchors) continue;
-        for (const Anchor& anchor : partner.anchors->anchors) {
-            for (const AnchorCertificate& c : anchor.certificates) {
-                if (is_known_to(cas, *c.decode()) || ++unknown > kMostNamed) continue;
-                warn(findings, anchor.where,
-                     "MTLSTrustAnchor " + std::string(anchor.file) + " of " + std::string(partner.name) +
-                         ": the virtual host '" + host_name(s) +
-                         "' does not know this CA, so the handshake refuses its certificates: add "
-                         "it to SSLCACertificateFile");
-            }
-        }
-    }
-    if (unknown > kMostNamed) warn(findings, {}, std::to_string(unknown - kMostNamed) + " more trust anchors likewise");
-}
 
 bool is_main_server(const server_rec* s) { return !s->is_virtual; }
 

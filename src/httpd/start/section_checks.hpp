@@ -13,8 +13,4 @@ bool is_main_server(const server_rec* s);
 // Checks the sections of all servers against each other and against the policy.
 void check_sections(server_rec* main_server, const Policy& policy, std::vector<Diagnostic>& findings);
 
-// Call it after mod_ssl has its contexts: reports anchors that mod_ssl does not trust, whose partners would fail in the
-// handshake, before any gate.
-void check_anchors(server_rec* s, std::vector<Diagnostic>& findings);
-
 }  // namespace mtls::httpd

@@ -285,8 +285,9 @@ int check_after_start(server_rec* main_server) {
         const bool verifies =
             !verify.empty() && !equal_nocase(verify, "none") && !equal_nocase(verify, "optional_no_ca");
         const bool by_anchors = client_ca_of(s) != ClientCaMode::kOff;
-        if (gates && verifies && server_config(s).has_tls && !by_anchors) check_anchors(s, findings);
+        server_config(s).gates_need_cas = gates && verifies && server_config(s).has_tls && !by_anchors;
     }
+    check_anchors(main_server, *state().policy, findings);
     report(findings, main_server);
     ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
                  "mtls_authz: generation %s: %" APR_SIZE_T_FMT " partner(s), %" APR_SIZE_T_FMT " gate(s)",
