@@ -31,7 +31,7 @@ std::string find_fault(const Conditions& selectors) {
         any([](const Selector& s) { return s.field() == Field::kIssuer || s.field() == Field::kIssuerSpki; });
     if (!names_issuer && std::any_of(selectors.begin(), selectors.end(),
                                      [](const Selector& s) { return s.field() == Field::kSerial; })) {
-        return "cert-serial: says nothing without its issuer: add issuer: or issuer.spki-sha256:";
+        return "cert-serial: says nothing without its issuer: add issuer: or issuer.spki-sha256: beside it";
     }
     const bool mistakes_serial = any(asks_issuer) && any([](const Selector& s) {
                                      return s.text().starts_with("serialNumber:") && reads_as_serial(s);

@@ -149,10 +149,11 @@ std::string describe_listed(const CrlSet& crls, const Policy& policy, const Sigh
 }
 
 std::string list_refusals(const std::vector<Directive>& lines) {
+    constexpr std::size_t kMostArgs = 200;
     std::string out;
     for (std::size_t i = 0; i < std::min(lines.size(), kMostLines); ++i) {
         out += (i == 0 ? "" : "; ") + lines[i].where.str() + " " + lines[i].name + " " +
-               escape_for_reader(lines[i].args, 200);
+               escape_hidden(lines[i].args.substr(0, kMostArgs));
     }
     if (lines.size() > kMostLines) out += "; and " + std::to_string(lines.size() - kMostLines) + " more line(s)";
     return out;

@@ -176,7 +176,7 @@ CLAIM(a_cold_start_with_a_broken_policy_fails_and_names_file_and_line) {
         CHECK_CONTAINS(out.text, place);
         CHECK(!fs::exists(site.httpd.path("run/httpd.pid")));
     }
-    CHECK_CONTAINS(site.httpd.error_log(), "the server does not start");
+    CHECK_CONTAINS(site.httpd.error_log(), "the server does not start, because of errors that are on standard error");
     // The nearest: without the broken line.
     site.drop("bad.conf");
     site.httpd.start();

@@ -421,6 +421,24 @@ CLAIM(each_command_has_a_manual_page_with_every_option_and_json) {
     CHECK_CONTAINS(bench.expect(2, {"manual", "none"}), "manual has no page of 'none'");
 }
 
+CLAIM(help_says_how_a_command_ends_and_which_words_may_be_left_out) {
+    Bench b;
+    for (const std::string command : {"init", "suggest", "facts", "check", "explain", "why", "matrix", "diff", "fetch",
+                                      "push", "pull", "fleet", "import"}) {
+        CHECK_CONTAINS(b.expect(0, {"help", command}), "Exit: 0 ");
+    }
+    CHECK_CONTAINS(b.expect(0, {"manual", "why"}), "[OPTION]... [LINE]...");
+    CHECK_CONTAINS(b.expect(0, {"manual", "facts"}), "[OPTION]... CERT...");
+}
+
+CLAIM(a_server_that_does_not_run_is_said_not_to) {
+    Bench b;
+    // Unless one does, on a developer's machine.
+    if (std::filesystem::exists("/run/apache2/mtls_authz.sock") || std::filesystem::exists("/run/httpd")) return;
+    CHECK_CONTAINS(b.expect(2, {"matrix", "--live"}),
+                   "mtls-authz: no server with the module seems to run, as there is");
+}
+
 CLAIM(matrix_suggest_import_and_init_speak_json) {
     Folders f;
     f.file("p.conf", acme("CN:api", "MTLSGrant GET /app/** if DNS:api.acme.example\n"));

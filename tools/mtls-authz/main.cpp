@@ -46,7 +46,9 @@ void add_facts(CLI::App& app, int& status) {
     CLI::App* const command = app.add_subcommand("facts", "What there is to match in certificates");
     command->add_option("CERT", options.files, "PEM, DER or PKCS#7; - for standard input")->required();
     command->add_flag("--json", options.json, "One JSON object a line, as in a pipe, on a terminal too");
-    command->footer("Example: mtls-authz facts acme.pem");
+    command->footer(
+        "Exit: 0 done, also where a certificate is malformed, 2 a file that cannot be read.\n"
+        "Example: mtls-authz facts acme.pem");
     command->callback([&status] { status = show_facts(options); });
 }
 
@@ -203,6 +205,7 @@ void add_matrix(CLI::App& app, int& status) {
                                   ->excludes(csv);
     command->add_flag("--json", options.json, "For machines")->excludes(csv)->excludes(html);
     command->footer(
+        "Exit: 0 done, 1 errors in the policy, 2 it could not be told.\n"
         "Example: mtls-authz matrix --policy 'partners/*.conf' --html > partners.html\n"
         "         mtls-authz matrix --live --csv");
     command->callback([&status, command] {

@@ -42,8 +42,9 @@ std::string usage_of(const CLI::Option& option) {
 std::string synopsis(const CLI::App& command) {
     std::string out = "[OPTION]...";
     for (const CLI::Option* const option : command.get_options()) {
-        if (option->get_positional())
-            out += " " + option->get_name(true, false) + (option->get_expected_max() > 1 ? "..." : "");
+        if (!option->get_positional()) continue;
+        const std::string name = option->get_name(true, false);
+        out += " " + (option->get_required() ? name : "[" + name + "]") + (option->get_expected_max() > 1 ? "..." : "");
     }
     return out;
 }

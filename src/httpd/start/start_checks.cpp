@@ -267,7 +267,8 @@ int check_configuration(server_rec* main_server) {
 int check_after_start(server_rec* main_server) {
     if (state().must_not_start) {
         ap_log_error(APLOG_MARK, APLOG_EMERG, 0, main_server,
-                     "mtls_authz: the server does not start, because of the errors that it printed before this line");
+                     "mtls_authz: the server does not start, because of errors that are on standard error (systemd: "
+                     "journalctl -u apache2, or httpd)");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     if (is_rehearsal()) return OK;

@@ -123,8 +123,8 @@ Result<std::string> find_socket() {
     if (found.size() == 1) return *found.begin();
     if (found.empty()) {
         return Error{
-            "no server's mtls_authz.sock is in /run/apache2, /run/httpd or /usr/local/apache2/logs: say --socket FILE, "
-            "which httpd -t -D DUMP_MTLS_POLICY prints"};
+            "no server with the module seems to run, as there is no mtls_authz.sock in /run/apache2, /run/httpd or "
+            "/usr/local/apache2/logs; if one does, say --socket FILE, which httpd -t -D DUMP_MTLS_POLICY prints"};
     }
     std::string all;
     for (const std::string& file : found) all += (all.empty() ? "" : ", ") + file;
