@@ -227,7 +227,50 @@ CLAIM(nothing_is_believed_on_a_connection_that_a_request_has_upgraded) {
     CHECK_CONTAINS(ask_through_upgrade(port, "/gate/acme/tunnel", "x-cert", acme), "101 Switching Protocols");
     CHECK(s.httpd.wait_for_log("/gate/acme/tunnel"));
     CHECK_EQUAL(s.reason_for("/gate/acme/tunnel"), "front-not-trusted");
-    CHECK_CONTAINS(s.detail_for("/gate/acme/tunnel"), "a request has upgraded the connection (Upgrade: h2c)");
+    CHECK_CONTAINS(s.detail_for("/gate/acme/tunnel"),
+                   "a request has upgraded the connection (Upgrade: h2c, CONNECT, or an answer 101)");
+}
+
+namespace {
+
+// A program that answers with the status in its query string; also to what has no path of its own, and to errors.
+struct WithProgram : Site {
+    WithProgram() {
+        install(httpd);
+        httpd.write("page.cgi", "#!/bin/sh\nprintf \"Status: $QUERY_STRING\\nContent-Length: 0\\n\\n\"\n");
+        CHECK_EQUAL(std::system(("chmod a+x " + httpd.path("page.cgi")).c_str()), 0);
+        tls("SSLVerifyClient optional_no_ca").load("cgi").load("rewrite");
+        vhost(
+            "RewriteEngine On\nRewriteCond %{THE_REQUEST} refused\nRewriteCond %{REQUEST_URI} !page\nRewriteRule .* - "
+            "[F]\nRewriteRule ^/?$ /page?200 "
+            "[PT]\nScriptAlias /page \"" +
+            httpd.path("page.cgi") + "\"\nErrorDocument 403 /page?200\n");
+        start(front_partner(kRfc9440) + kGate + "<Files page.cgi>\nRequire all granted\n</Files>\n");
+    }
+    // What the front's client is answered after this request on the same connection; 0: it is closed.
+    int after(const std::string& method, const std::string& path, int status) {
+        TlsClient lb(httpd.port(), as(edge().lb));
+        CHECK_EQUAL(lb.get("/gate/before", cert(world().acme)).status, 200);
+        check_equal(lb.get(path, "", method).status, status, method + " " + path, __FILE__, __LINE__);
+        return lb.get("/gate/after", cert(world().acme)).status;
+    }
+};
+
+}  // namespace
+
+CLAIM(after_connect_nothing_is_read_on_a_fronts_connection) {
+    WithProgram s;
+    CHECK_EQUAL(s.after("CONNECT", "localhost:443", 200), 0);
+    CHECK_EQUAL(s.after("OPTIONS", "/", 200), 200);
+    // Nor if an error's program answers it.
+    CHECK_EQUAL(s.after("CONNECT", "refused:443", 200), 0);
+}
+
+CLAIM(nothing_is_believed_on_a_connection_after_a_program_answered_101) {
+    WithProgram s;
+    CHECK_EQUAL(s.after("GET", "/page?202", 202), 200);
+    CHECK_EQUAL(s.after("GET", "/page?101", 101), 403);
+    CHECK_EQUAL(s.reason_for("/gate/after"), "front-not-trusted");
 }
 
 CLAIM(by_its_address_a_front_is_believed_from_there_alone) {

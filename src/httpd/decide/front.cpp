@@ -84,8 +84,9 @@ bool is_upgraded(const request_rec* r) {
 
 std::string distrust(const request_rec* r, const Caller& own, const Partner& partner) {
     if (is_upgraded(r)) {
-        return "a request has upgraded the connection (Upgrade: h2c): what comes now is perhaps from the front's "
-               "client, through a tunnel; let the front remove Upgrade, or set H2Upgrade off";
+        return "a request has upgraded the connection (Upgrade: h2c, CONNECT, or an answer 101): what comes now is "
+               "perhaps from the front's client, through a tunnel; let the front remove Upgrade and deny CONNECT, or "
+               "set H2Upgrade off";
     }
     std::string fault = partner.front()->networks.empty() ? distrust_by_certificate(own, partner)
                                                           : distrust_by_network(r, own, partner);

@@ -8,6 +8,7 @@
 #include "httpd/decide/front.hpp"
 #include "httpd/request/overriding.hpp"
 #include "httpd/request/request.hpp"
+#include "httpd/tls/connection.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/policy/forwarding.hpp"
 
@@ -198,6 +199,7 @@ apr_status_t clean_trailers(ap_filter_t* f, apr_bucket_brigade* out, ap_input_mo
 
 [[gnu::noinline]] int clean_request(request_rec* r) {
     return guarded(r, [&] {
+        if (r->method_number == M_CONNECT || r->prev != nullptr) note_connect(r);
         note_front_fields(r);
         remove_forwarded(r);
         return DECLINED;
@@ -206,7 +208,8 @@ apr_status_t clean_trailers(ap_filter_t* f, apr_bucket_brigade* out, ap_input_mo
 
 // Always hooked: policy files may define fronts at any time.
 extern "C" int on_post_read_request(request_rec* r) {
-    const bool is_asked = !state().forwarded_keys.empty() || state().has_fronts() || r->prev != nullptr;
+    const bool is_asked =
+        !state().forwarded_keys.empty() || state().has_fronts() || r->prev != nullptr || r->method_number == M_CONNECT;
     return is_asked ? clean_request(r) : DECLINED;
 }
 

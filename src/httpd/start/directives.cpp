@@ -12,6 +12,7 @@
 #include "httpd/request/overriding.hpp"
 #include "httpd/request/providers.hpp"
 #include "httpd/request/request.hpp"
+#include "httpd/tls/connection.hpp"
 #include "httpd/tls/misdirected.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/rules/partner_name.hpp"
@@ -93,6 +94,7 @@ const char* read_accept_front(cmd_parms* cmd, DirConfig& config, const char* arg
     state().front_sections.push_back(&make_section(cmd, config));
     config.fronts = pool_new<AcceptedFronts>(cmd->pool, AcceptedFronts{std::move(names), place_of(cmd->directive)});
     if (is_none) return nullptr;
+    if (state().accepted_fronts.empty()) hook_answers();
     state().accepted_fronts.push_back(config.fronts);
     hook_trailers();
     return nullptr;

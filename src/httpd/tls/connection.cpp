@@ -205,13 +205,26 @@ extern "C" int on_pre_connection(conn_rec* c, void*) {
     });
 }
 
+// Also without fronts: the policy may have some later.
+void note_upgrade(conn_rec* c) {
+    TlsConnection* const state = client_state(c);
+    (state != nullptr ? *state : make_state(c)).note_upgrade();
+}
+
 // `r`: null where the handshake or the first bytes of the connection choose the protocol.
 extern "C" int on_protocol_switch(conn_rec* c, request_rec* r, server_rec*, const char*) {
     if (r == nullptr) return DECLINED;
     return guarded(c->base_server, HTTP_INTERNAL_SERVER_ERROR, [&] {
-        TlsConnection* const state = client_state(c);
-        // Also without fronts: the policy may have some later.
-        (state != nullptr ? *state : make_state(c)).note_upgrade();
+        note_upgrade(c);
+        return DECLINED;
+    });
+}
+
+// A program answered 101: a front makes a tunnel of the connection, and httpd reads its next request.
+extern "C" int on_answered(request_rec* r) {
+    if (r->status != HTTP_SWITCHING_PROTOCOLS || r->connection->master != nullptr) return DECLINED;
+    return guarded(r->server, DECLINED, [&] {
+        note_upgrade(r->connection);
         return DECLINED;
     });
 }
@@ -262,6 +275,16 @@ void TlsConnection::take_certificate(const SSL& ssl) {
 void TlsConnection::keep_known_now() {
     if (!is_kept_.exchange(true)) known_certificates().keep(std::move(known_key_), known_);
 }
+
+void note_connect(request_rec* r) {
+    // Not by number: an ErrorDocument is a redirect with GET.
+    const std::string_view line = r->the_request != nullptr ? r->the_request : "";
+    if (!line.starts_with("CONNECT ") || r->connection->master != nullptr) return;
+    note_upgrade(r->connection);
+    apr_table_setn(r->subprocess_env, "nokeepalive", "1");
+}
+
+void hook_answers() { ap_hook_log_transaction(on_answered, nullptr, nullptr, APR_HOOK_FIRST); }
 
 void register_connection_hooks() {
     ap_hook_pre_connection(on_pre_connection, nullptr, nullptr, APR_HOOK_FIRST);

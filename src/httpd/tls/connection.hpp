@@ -69,7 +69,7 @@ public:
     }
     const TlsFacts& facts() const { return facts_; }
 
-    // A request has changed the protocol of the connection (RFC 9110 7.8).
+    // A request has changed the protocol of the connection (RFC 9110 7.8, 9.3.6), or a front may think so.
     void note_upgrade() noexcept { is_upgraded_ = true; }
     bool is_upgraded() const noexcept { return is_upgraded_; }
 
@@ -112,7 +112,14 @@ inline TlsConnection* tls_of(const conn_rec* c) noexcept {
     return tls != nullptr && tls->is_established() ? tls : nullptr;
 }
 
+// A 2xx to CONNECT makes a tunnel of a front's connection. If that is the method: notes an upgrade, and closes the
+// connection behind the response.
+void note_connect(request_rec* r);
+
 // Hooks.
 void register_connection_hooks();
+// Notes upgrades by programs. Called for the first MTLSAcceptFront; httpd sorts its hooks again after reading the
+// configuration.
+void hook_answers();
 
 }  // namespace mtls::httpd
