@@ -38,6 +38,7 @@ constexpr Header kHeaders[] = {
     {"scriptname", Overrides::kPath},              // SCRIPT_NAME: servers of WSGI cut it off the path
     {"xscriptname", Overrides::kPath},             // X-Script-Name: the same in applications
     {"pathinfo", Overrides::kPath},                // PATH_INFO: the path that is left
+    {"newuri", Overrides::kPath},                  // New-uri: mod_dav's Destination where that is missing
 };
 
 constexpr std::size_t kLongestKey = [] {

@@ -63,6 +63,24 @@ CLAIM(a_destination_that_cannot_be_told_is_refused) {
     CHECK_EQUAL(dav.ask(&w.acme, "PUT", "/dav/acme/x", "Destination: urn:x\r\n").status, 200);
 }
 
+CLAIM(a_copy_without_a_destination_names_none_elsewhere) {
+    const World& w = world();
+    Shared dav("");
+    // mod_dav takes it for the path of a Destination that is missing.
+    for (const char* name : {"New-uri", "new_uri", "New.Uri"}) {
+        const std::string target = std::string(name) + ": /dav/globex/x\r\n";
+        for (const char* method : {"COPY", "MOVE"}) {
+            test::check_equal(dav.ask(nullptr, method, "/pub/x", target).status, 403, name, __FILE__, __LINE__);
+            test::check_equal(dav.ask(&w.acme, method, "/dav/acme/x", target).status, 403, name, __FILE__, __LINE__);
+        }
+        const Response own = dav.ask(&w.acme, "COPY", "/dav/acme/x", target + "Destination: /dav/acme/y\r\n");
+        CHECK_EQUAL(own.status, 200);
+        CHECK(own.body.find("globex") == std::string::npos);
+    }
+    CHECK_EQUAL(dav.site.reason_for("/dav/acme/x"), "bad-path");
+    CHECK_EQUAL(dav.ask(&w.acme, "PUT", "/dav/acme/x").status, 200);
+}
+
 CLAIM(delete_and_move_reach_below_whatever_depth_says) {
     const World& w = world();
     Shared dav(location("/dav", "MTLSAllow any-partner"));

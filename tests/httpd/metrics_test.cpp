@@ -129,9 +129,10 @@ CLAIM(a_path_that_is_only_translated_for_a_program_is_no_decision) {
         "\n<Location /open>\nOptions +Includes\nAddOutputFilter INCLUDES .html\n</Location>\n" +
         location("/sec", "MTLSAllow partner acme"));
     const auto decided = [&] { return scrape(site.httpd).sum("mtls_authz_decisions_total"); };
+    const std::string to = "Destination: /open/copy\r\n";
     for (const char* method : {"GET", "POST", "COPY"}) {
         for (const Identity* who : {static_cast<const Identity*>(nullptr), &w.globex, &w.acme}) {
-            CHECK_CONTAINS(site.get(who, "/open/run/sec/part", "", method).body, "htdocs/sec/part");
+            CHECK_CONTAINS(site.get(who, "/open/run/sec/part", to, method).body, "htdocs/sec/part");
         }
     }
     CHECK_EQUAL(decided(), 0);

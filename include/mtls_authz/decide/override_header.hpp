@@ -10,11 +10,11 @@ namespace mtls {
 
 enum class Overrides { kNothing, kMethod, kPath };
 
-// The first bytes of such headers: the first letter of each is a p, s or x, after any other characters.
+// The first bytes of such headers: the first letter of each is an n, p, s or x, after any other characters.
 inline constexpr auto kMayOverride = [] {
     std::array<bool, 256> out{};
     for (std::size_t c = 0; c < out.size(); ++c) {
-        for (const char letter : {'p', 's', 'x'}) out[c] = out[c] || may_begin(static_cast<char>(c), letter);
+        for (const char letter : {'n', 'p', 's', 'x'}) out[c] = out[c] || may_begin(static_cast<char>(c), letter);
     }
     return out;
 }();

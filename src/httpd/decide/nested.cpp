@@ -164,7 +164,7 @@ std::optional<Objection> object_to_destination(request_rec* r) {
     if (r->main != nullptr || !has_destination(r) || is_served_by_dav(r)) return std::nullopt;
     const char* const header = apr_table_get(r->headers_in, "Destination");
     const char* path = nullptr;
-    if (header == nullptr) return std::nullopt;
+    if (header == nullptr) return Objection{Reason::kBadPath, "it has no Destination, so a backend chooses one"};
     if (std::string fault = read_destination(r, header, path); !fault.empty()) {
         return Objection{Reason::kBadPath, std::move(fault)};
     }
