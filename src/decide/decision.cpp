@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "mtls_authz/base/text.hpp"
+
 namespace mtls {
 
 namespace {
@@ -97,6 +99,13 @@ RuleAnswer check_rule(const GateRule& rule, const Ask& ask) {
            });
 }
 
+// A rule for GET does not let `get` in, and one that denies DELETE denies `delete`.
+[[gnu::noinline]] std::string explain_case(std::string_view method) {
+    const std::string known = known_in_upper_case(method);
+    if (known.empty()) return {};
+    return "some applications read " + in_quotes(method, 100) + " as " + known + ": clients have to write it so";
+}
+
 // Step 10.
 void check_gate(const Gate& gate, const Ask& ask, Decision& out) {
     out.reason = Reason::kNotAllowed;
@@ -104,9 +113,10 @@ void check_gate(const Gate& gate, const Ask& ask, Decision& out) {
         for (const GateRule& rule : *chain->rules) {
             // kUnknown denies: an empty expression must not open a gate.
             if (rule_matches(rule, *ask.who, ask.who->denied_groups, ask.captures) == NameMatch::kNo) continue;
-            if (!rule.methods.contains(ask.line.method)) continue;
+            if (!rule.methods.may_contain(ask.line.method)) continue;
             out.rule = &rule;
-            out.detail = kDetailDeny;
+            out.detail =
+                rule.methods.contains(ask.line.method) ? std::string(kDetailDeny) : explain_case(ask.line.method);
             return;
         }
     }
@@ -122,6 +132,7 @@ void check_gate(const Gate& gate, const Ask& ask, Decision& out) {
         if (answer.has_method) return;
     }
     if (is_by_grant && out.reason == Reason::kNotAllowed) out.detail = kDetailByGrant;
+    if (out.reason == Reason::kMethodNotGranted) out.detail = explain_case(ask.line.method);
     if (ask.line.reaches_below && is_granted_here(gate, ask)) {
         out.detail = std::string(kActsBelow) + ": grant one that ends in /** (or, but for MOVE, send Depth: 0)";
     }

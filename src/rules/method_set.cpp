@@ -21,6 +21,19 @@ bool in(const Range& range, std::string_view word) {
     return std::find(range.begin(), range.end(), word) != range.end();
 }
 
+template <class Range>
+bool in_any_case(const Range& range, std::string_view word) {
+    return std::any_of(range.begin(), range.end(), [word](std::string_view one) { return equal_nocase(one, word); });
+}
+
+std::string upper(std::string_view word) {
+    std::string out(word);
+    for (char& c : out) {
+        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    }
+    return out;
+}
+
 // HEAD is GET without a body: permission for one is permission for the other.
 std::string_view follow_get(std::string_view method) { return method == "HEAD" ? "GET" : method; }
 
@@ -41,6 +54,11 @@ constexpr std::uint64_t kReadBits = (std::uint64_t{1} << kReadMethods.size()) - 
 
 bool is_known_method(std::string_view method) { return bit_of(method) != 0; }
 
+std::string known_in_upper_case(std::string_view method) {
+    std::string out = upper(method);
+    return out != method && is_known_method(out) ? out : "";
+}
+
 Result<MethodSet> MethodSet::parse(std::string_view text) {
     MethodSet out;
     if (text == "*") return out;
@@ -48,9 +66,6 @@ Result<MethodSet> MethodSet::parse(std::string_view text) {
     out.write_ = text == "write";
     if (out.read_ || out.write_) return out;
     for (const std::string_view name : split(text, ',')) {
-        std::string upper(name);
-        std::transform(upper.begin(), upper.end(), upper.begin(),
-                       [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
         if (name.empty()) return Error{in_quotes(text, 100) + " holds an empty method; write GET,POST without blanks"};
         if (name == "read" || name == "write" || name == "*")
             return Error{in_quotes(name) + " stands alone: write '*' for all methods, or each one, like GET,POST"};
@@ -58,11 +73,11 @@ Result<MethodSet> MethodSet::parse(std::string_view text) {
             return Error{in_quotes(name) + " is written in lower case: " + lower(name)};
         if (equal_nocase(name, "all")) return Error{in_quotes(name) + " is no method: write '*' for all"};
         if (!is_known_method(name)) {
-            const bool case_only = is_known_method(upper);
+            const std::string meant = known_in_upper_case(name);
             std::vector<std::string_view> names(kReadMethods.begin(), kReadMethods.end());
             names.insert(names.end(), kOtherMethods.begin(), kOtherMethods.end());
             return Error{in_quotes(name, 100) + " is no method that httpd knows" +
-                         (case_only ? " (did you mean '" + upper + "'?)" : did_you_mean(name, names)) +
+                         (meant.empty() ? did_you_mean(name, names) : " (did you mean '" + meant + "'?)") +
                          ": expected GET,POST,... or read, write, *"};
         }
         out.named_ |= bit_of(name);
@@ -75,8 +90,14 @@ Result<MethodSet> MethodSet::parse(std::string_view text) {
 
 bool MethodSet::contains(std::string_view method) const {
     if (is_all()) return true;
-    if (read_ || write_) return in(kReadMethods, method) == read_;
+    if (read_ || write_) return read_ ? in(kReadMethods, method) : !in_any_case(kReadMethods, method);
     return (named_ & bit_of(follow_get(method))) != 0;
+}
+
+bool MethodSet::may_contain(std::string_view method) const {
+    if (is_all()) return true;
+    if (read_ || write_) return read_ ? in_any_case(kReadMethods, method) : !in(kReadMethods, method);
+    return (named_ & bit_of(follow_get(upper(method)))) != 0;
 }
 
 std::string MethodSet::text() const {

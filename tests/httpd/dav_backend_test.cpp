@@ -81,6 +81,20 @@ CLAIM(a_copy_without_a_destination_names_none_elsewhere) {
     CHECK_EQUAL(dav.ask(&w.acme, "PUT", "/dav/acme/x").status, 200);
 }
 
+CLAIM(methods_in_another_case_reach_where_an_application_that_ignores_case_acts) {
+    const World& w = world();
+    Shared dav(location("/dav", "MTLSAllow any-partner"));
+    const std::string flat = "Depth: 0\r\n", to = "Destination: ";
+    CHECK_EQUAL(dav.ask(&w.acme, "delete", "/dav/", flat).status, 403);
+    CHECK_EQUAL(dav.site.reason_for("/dav/"), "nested-gate");
+    CHECK_EQUAL(dav.ask(&w.acme, "Search", "/dav/").status, 403);
+    CHECK_EQUAL(dav.ask(&w.acme, "delete", "/dav/acme/", flat).status, 200);
+    CHECK_EQUAL(dav.ask(&w.acme, "brew", "/dav/").status, 200);
+    CHECK_EQUAL(dav.ask(&w.acme, "Copy", "/dav/acme/x", to + "/dav/globex/x\r\n").status, 403);
+    CHECK_EQUAL(dav.ask(nullptr, "move", "/pub/x").status, 403);
+    CHECK_EQUAL(dav.ask(&w.acme, "Copy", "/dav/acme/x", to + "/dav/acme/y\r\n").status, 200);
+}
+
 CLAIM(delete_and_move_reach_below_whatever_depth_says) {
     const World& w = world();
     Shared dav(location("/dav", "MTLSAllow any-partner"));

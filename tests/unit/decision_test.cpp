@@ -104,6 +104,17 @@ CLAIM(denials_add_up_over_sections_and_ask_every_group_that_may_hold) {
     CHECK_EQUAL(r.decide(), "granted");
 }
 
+CLAIM(no_method_in_another_case_passes_what_its_own_case_would_not) {
+    Request r;
+    r.outer_deny = {GateRule::parse_deny("partner acme methods=POST").value()};
+    CHECK_EQUAL(r.decide(false, Reason::kGranted, "post"), "not-allowed");
+    CHECK_EQUAL(r.decide(false, Reason::kGranted, "get"), "granted");
+    r.outer_deny = {};
+    r.allow = {GateRule::parse_allow("partner acme methods=write").value()};
+    CHECK_EQUAL(r.decide(false, Reason::kGranted, "get"), "method-not-granted");
+    CHECK_EQUAL(r.decide(false, Reason::kGranted, "patch"), "granted");
+}
+
 CLAIM(only_what_a_section_captures_can_name_a_partner) {
     CHECK(NameReference::parse("%{env:MATCH_WHO}").ok());
     CHECK(NameReference::parse("acme").ok());

@@ -62,7 +62,7 @@ CLAIM(method_sets_know_read_write_and_head) {
         CHECK(MethodSet::parse("read").value().contains(read));
         CHECK(!MethodSet::parse("write").value().contains(read));
     }
-    for (const char* write : {"POST", "TRACE", "CONNECT", "BREW", "get", ""}) {
+    for (const char* write : {"POST", "TRACE", "CONNECT", "BREW", "patch", ""}) {
         CHECK(!MethodSet::parse("read").value().contains(write));
         CHECK(MethodSet::parse("write").value().contains(write));
     }
@@ -71,6 +71,28 @@ CLAIM(method_sets_know_read_write_and_head) {
     CHECK(MethodSet::parse("*").value().contains("ANYTHING"));
     for (const char* bad : {"", "GET,", "get", "HEAD", "read,GET", "GTE"})
         test::check(!MethodSet::parse(bad).ok(), bad, __FILE__, __LINE__);
+}
+
+CLAIM(a_method_in_another_case_is_let_in_as_both_and_denied_as_either) {
+    const auto let_in = [](const char* set, const char* method) {
+        return MethodSet::parse(set).value().contains(method);
+    };
+    const auto denied = [](const char* set, const char* method) {
+        return MethodSet::parse(set).value().may_contain(method);
+    };
+    for (const char* read : {"get", "Head", "search"}) {
+        for (const char* set : {"read", "write", "GET,HEAD,SEARCH"}) CHECK(!let_in(set, read));
+        for (const char* set : {"read", "write", "GET,HEAD,SEARCH", "*"}) CHECK(denied(set, read));
+    }
+    for (const char* write : {"delete", "Patch"}) {
+        CHECK(let_in("write", write));
+        for (const char* set : {"read", "DELETE,PATCH"}) CHECK(!let_in(set, write));
+        for (const char* set : {"write", "DELETE,PATCH"}) CHECK(denied(set, write));
+        for (const char* set : {"read", "GET,POST"}) CHECK(!denied(set, write));
+    }
+    for (const char* set : {"*", "write"}) CHECK(let_in(set, "brew") && denied(set, "brew"));
+    for (const char* set : {"read", "GET"}) CHECK(!let_in(set, "brew") && !denied(set, "brew"));
+    CHECK(denied("GET", "HEAD") && denied("GET", "GET") && !denied("POST", "GET") && !denied("write", "GET"));
 }
 
 CLAIM(a_rule_covers_another_only_where_it_lets_in_at_least_the_same) {

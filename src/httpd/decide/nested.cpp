@@ -31,7 +31,7 @@ bool is_file(const request_rec* r) {
 // Depth, UPDATE and LABEL do not; the others do.
 bool is_recursive(const request_rec* r) {
     if (!acts_on_all_below(r) || is_file(r)) return false;
-    const int method = r->method_number;
+    const int method = method_number_of(r);
     if (method == M_DELETE || method == M_MOVE) return true;
     const char* const depth = apr_table_get(r->headers_in, "Depth");
     return depth != nullptr ? std::string_view(depth) != "0" : method != M_UPDATE && method != M_LABEL;
@@ -152,6 +152,14 @@ bool is_programs(const request_rec* r) noexcept {
            (type != nullptr && std::string_view(type).starts_with(kProgramType));
 }
 
+int number_in_any_case(const request_rec* r) noexcept {
+    const std::string_view method = r->method != nullptr ? r->method : "";
+    for (const std::string_view known : kMethodsOnAllBelow) {
+        if (equal_nocase(known, method)) return ap_method_number_of(known.data());
+    }
+    return M_INVALID;
+}
+
 bool has_method_on_all_below(const request_rec* r) noexcept {
     return r->method != nullptr && mtls::acts_on_all_below(r->method);
 }
@@ -190,7 +198,7 @@ bool acts_elsewhere_if_overridden(const request_rec* r) {
 
 bool reaches_below(const request_rec* r) {
     if (!reaches(r)) return false;
-    return r->method_number != M_DELETE || is_served_by_dav(r) || apr_table_get(r->headers_in, "Depth") != nullptr;
+    return method_number_of(r) != M_DELETE || is_served_by_dav(r) || apr_table_get(r->headers_in, "Depth") != nullptr;
 }
 
 const GateSection* nested_gate(const request_rec* r) {

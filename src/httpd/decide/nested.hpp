@@ -33,8 +33,17 @@ bool is_served_by_dav(const request_rec* r) noexcept;
 // Whether a program handles the file, as far as known: before fixups, a script counts as a plain file.
 bool is_programs(const request_rec* r) noexcept;
 
+// The number of the method; if httpd does not know it, of one that acts on all below in another case (`delete`).
+[[gnu::noinline]] int number_in_any_case(const request_rec* r) noexcept;
+inline int method_number_of(const request_rec* r) {
+    return r->method_number != M_INVALID ? r->method_number : number_in_any_case(r);
+}
+
 // Whether the method writes to its Destination header's path, too.
-inline bool has_destination(const request_rec* r) { return r->method_number == M_COPY || r->method_number == M_MOVE; }
+inline bool has_destination(const request_rec* r) {
+    const int method = method_number_of(r);
+    return method == M_COPY || method == M_MOVE;
+}
 
 // Whether `r` looks up the Destination of a COPY or MOVE that a backend or a program serves: it reads the header
 // itself.
