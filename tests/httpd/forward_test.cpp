@@ -94,6 +94,25 @@ CLAIM(forged_copies_are_removed_in_every_spelling_from_every_request) {
     CHECK_EQUAL(header(other, "Client-Certificate"), "mine");
 }
 
+CLAIM(tomcat_gets_none_of_its_valves_headers_from_a_client) {
+    const World& w = world();
+    const char* const forged =
+        "SSL_CLIENT_CERT: forged\r\nssl_client_escaped_cert: forged\r\nSsl-Client-Escaped-Cert: forged\r\n"
+        "ssl_cipher: forged\r\nssl_session_id: forged\r\nssl_cipher_usekeysize: forged\r\nssl_client_verify: mine\r\n";
+    for (const std::string header_set : {"cert=pem:SSL_CLIENT_CERT", "cert=pem-url:ssl_client_escaped_cert"}) {
+        Proxied p("<Location /app>\n MTLSAllow any-partner\n MTLSForward " + header_set + "\n</Location>\n");
+        for (const char* path : {"/app/x", "/open/x"}) {
+            const std::string got = p.site.get(&w.acme, path, forged).body;
+            CHECK_CONTAINS(got, "GET ");
+            CHECK(got.find("forged") == std::string::npos);
+            CHECK_EQUAL(header(got, "ssl_client_verify"), "mine");
+            CHECK_EQUAL(header(got, header_set.substr(header_set.find(':') + 1)).empty(), got.starts_with("GET /open"));
+        }
+    }
+    Proxied other(kGate);
+    CHECK_EQUAL(header(other.site.get(&w.acme, "/app/x", "ssl_cipher: mine\r\n").body, "ssl_cipher"), "mine");
+}
+
 CLAIM(a_client_cannot_have_the_headers_dropped_by_its_connection_field) {
     const World& w = world();
     Proxied p(kGate);

@@ -1,6 +1,7 @@
 #include "httpd/request/forward.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "httpd/config/config_tree.hpp"
@@ -63,6 +64,12 @@ Result<ForwardedHeader> read_argument(const std::string& word) {
     return read_attribute(word);
 }
 
+// What Tomcat's SSLValve reads: the certificate from the second of these if it is there, and from the first otherwise.
+constexpr std::string_view kOfSslValve[] = {"sslclientcert", "sslclientescapedcert", "sslcipher", "sslsessionid",
+                                            "sslcipherusekeysize"};
+
+bool is_for_ssl_valve(std::string_view key) { return key == kOfSslValve[0] || key == kOfSslValve[1]; }
+
 const char* read_forward(cmd_parms* cmd, DirConfig& config, const char* args) {
     if (const char* fault = context_fault(cmd)) return fault;
     const auto refuse = [cmd](const std::string& why) { return failure(cmd, cmd->cmd->name + (": " + why)); };
@@ -80,6 +87,9 @@ const char* read_forward(cmd_parms* cmd, DirConfig& config, const char* args) {
     // Backends that trust this server with client certificates read RFC 9440's fields: always remove those, even if the
     // rule does not set them.
     for (const char* field : {kClientCert, kClientCertChain}) keys.value().push_back(header_key(field));
+    if (std::any_of(keys.value().begin(), keys.value().end(), is_for_ssl_valve)) {
+        keys.value().insert(keys.value().end(), std::begin(kOfSslValve), std::end(kOfSslValve));
+    }
     for (std::string& key : keys.value()) all.add(std::move(key));
     return nullptr;
 }
