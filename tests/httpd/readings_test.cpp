@@ -265,6 +265,38 @@ CLAIM(a_path_that_an_application_reads_as_an_address_leads_to_no_gate) {
     app.lets(&w.acme, "/api/acme//x/y");
 }
 
+CLAIM(an_authority_that_an_application_reads_as_a_folder_leads_to_no_gate) {
+    const World& w = world();
+    Scripted app("MTLSGrant * /api/granted/**\n" + location("/admin", "MTLSAllow partner acme") +
+                 location("/api/acme", "MTLSAllow partner acme") + location("/api/granted", "MTLSAllow by-grant"));
+    for (const char* line : {"http://admin/api/x", "https://admin/api/x", "http://localhost\\admin/api/x"}) {
+        app.refuses(nullptr, line);
+        app.refuses(&w.acme, line);
+    }
+    // As clients of proxies send them.
+    for (const char* line : {"http://localhost/api/x", "http://administration/api/x", "http://localhost/api/a%20b"}) {
+        app.lets(nullptr, line);
+    }
+    for (const char* line : {"http://localhost/api/acme/x", "https://localhost/api/granted/x"}) app.lets(&w.acme, line);
+    CHECK_EQUAL(app.site.get(&w.globex, "http://localhost/api/acme/x").status, 403);
+    CHECK_EQUAL(app.site.get(nullptr, "https://localhost/api/granted/x").status, 403);
+    CHECK_EQUAL(app.site.get(&w.acme, "https://localhost/api/granted;/x").status, 403);
+}
+
+CLAIM(an_authority_reaches_no_backend_as_a_folder_behind_a_gate) {
+    const World& w = world();
+    Site site;
+    const EchoBackend backend(site.httpd.next_port());
+    site.load("proxy")
+        .load("proxy_http")
+        .vhost("ProxyPassMatch \"/(.*)$\" \"" + backend.url() + "/$1\" nocanon disablereuse=on\n");
+    site.start(location("/admin", "MTLSAllow partner acme"));
+    CHECK_EQUAL(site.get(nullptr, "http://admin/keys").status, 403);
+    CHECK_EQUAL(site.get(nullptr, "http://localhost/admin/keys").status, 403);
+    CHECK_EQUAL(site.get(&w.acme, "http://localhost/admin/keys").status, 200);
+    CHECK_EQUAL(site.get(nullptr, "http://localhost/keys").status, 200);
+}
+
 CLAIM(a_program_for_errors_serves_no_request_that_a_gate_has_not_let_in) {
     const World& w = world();
     const std::string login =

@@ -216,14 +216,16 @@ RequestState* walk_around(const request_rec* r) noexcept {
     return nullptr;
 }
 
+bool is_in_absolute_form(const request_rec* r) noexcept {
+    return r->unparsed_uri != nullptr && *r->unparsed_uri != '/';
+}
+
 // The path as the client wrote it; nullopt if there is none.
 std::optional<std::string_view> path_as_written(const request_rec* r) noexcept {
     std::string_view uri = r->unparsed_uri != nullptr ? r->unparsed_uri : "";
     uri = uri.substr(0, uri.find('?'));  // with HttpProtocolOptions Unsafe, '#' reaches a backend
-    if (uri.starts_with('/')) return uri;
-    // In absolute form the path follows the authority.
-    const std::size_t scheme = uri.find("://");
-    const std::size_t path = scheme == std::string_view::npos ? scheme : uri.find('/', scheme + 3);
+    // In absolute form with the authority: `//HOST/PATH`. Some applications read that as /HOST/PATH.
+    const std::size_t path = uri.find('/');
     return path == std::string_view::npos ? std::nullopt : std::optional(uri.substr(path));
 }
 
@@ -399,12 +401,17 @@ PathReadings read_path(request_rec* r) {
     }
     const SectionWalk walk(r);
     const Guards own = walk.guards_of(r->uri);
-    for (const std::string& reading : *others) {
+    // With its authority as a folder, most paths are outside of the Locations, where nobody needs a grant.
+    const bool is_folder_added = is_in_absolute_form(r) && own.section == dir_config(r).section;
+    for (std::string& reading : *others) {
         const Guards guards = walk.guards_of(reading);
-        if (includes(own, guards)) continue;
-        out.is_bad = true;
-        out.detail = "a backend may read it as '" + reading + "'" + behind(guards);
-        return out;
+        if (!includes(own, guards)) {
+            out.is_bad = true;
+            out.detail = "a backend may read it as '" + reading + "'" + behind(guards);
+            return out;
+        }
+        const bool is_guarded = guards.is_gated || guards.authorizes;
+        if (is_guarded || !is_folder_added) out.others.push_back(std::move(reading));
     }
     for (const std::string& file : files) {
         const Guards guards = walk.guards_of(file);
@@ -413,7 +420,6 @@ PathReadings read_path(request_rec* r) {
         out.detail = "'" + file + "' may serve it" + behind(guards);
         return out;
     }
-    out.others = std::move(*others);
     return out;
 }
 
