@@ -322,6 +322,28 @@ CLAIM(a_program_for_errors_serves_no_request_that_a_gate_has_not_let_in) {
     CHECK(got(nullptr, "/a/login/x") != "/a/login/x");
 }
 
+CLAIM(a_program_for_errors_serves_no_request_whose_line_was_not_judged) {
+    const World& w = world();
+    Scripted app("ErrorDocument 404 /api\nErrorDocument 501 /api\n" +
+                 location("/a/globex", "MTLSAllow partner globex"));
+    app.site.httpd.write("htdocs/plain.html", "plain");
+    app.site.httpd.write("htdocs/a/globex/own page.html", "own");
+    const auto got = [&](const Identity* who, const char* path, const char* method) {
+        return app.site.get(who, path, "", method).body;
+    };
+    // httpd serves files itself; but a method that it does not know, or more behind the name, is an error.
+    for (const char* path : {"/a/globex/../../plain.html", "/a/globex/%2e%2e/%2e%2e/plain.html"}) {
+        CHECK_EQUAL(got(nullptr, path, "GET"), "plain");
+        const Response brewed = app.site.get(nullptr, path, "", "BREW");
+        CHECK_EQUAL(brewed.status, 501);
+        check(brewed.body.find("/a/") == std::string::npos, path, __FILE__, __LINE__);
+    }
+    CHECK(got(nullptr, "/a/globex/../../plain.html/x", "GET").find("/a/") == std::string::npos);
+    for (const char* path : {"/plain.html", "/x/../plain.html"}) CHECK_EQUAL(got(nullptr, path, "BREW"), path);
+    CHECK_EQUAL(got(nullptr, "/plain.html/x", "GET"), "/plain.html/x");
+    CHECK_EQUAL(got(&w.globex, "/a/globex/own%20page.html", "BREW"), "/a/globex/own%20page.html");
+}
+
 CLAIM(a_script_reads_the_path_as_written_and_a_file_is_the_one_that_was_found) {
     const World& w = world();
     Site site;

@@ -251,16 +251,6 @@ bool is_as_written(const request_rec* r, std::size_t size) noexcept {
     return behind == '\0' || behind == '?';
 }
 
-// The request whose line a program that serves `r` reads in REQUEST_URI, unless it was judged before: of a redirect by
-// an ErrorDocument, the first request is not if no gate has let it in. Null: none.
-const request_rec* request_line_of(const request_rec* r) noexcept {
-    if (is_initial(r) || is_destination_of_backend(r)) return r;
-    while (r->main != nullptr) r = r->main;
-    if (r->prev == nullptr) return nullptr;
-    while (r->prev != nullptr) r = r->prev;
-    return was_let_in(r) ? nullptr : r;
-}
-
 // Whether httpd may have removed segments from the written path: an application that uses REQUEST_URI sees them.
 bool may_have_removed_segments(const request_rec* r) noexcept {
     const auto raw = path_as_written(r);
@@ -268,19 +258,38 @@ bool may_have_removed_segments(const request_rec* r) noexcept {
                    raw->find("%2") != std::string_view::npos);
 }
 
+// Whether that was judged for a request that was let in, or is nothing else than its path.
+bool is_line_judged(const request_rec* r) noexcept {
+    return find_state(r)->is_line_judged || (r->uri == r->parsed_uri.path && !may_have_removed_segments(r));
+}
+
+// The request whose line a program that serves `r` reads in REQUEST_URI, unless it was judged before. Of a redirect by
+// an ErrorDocument, the first request's is not if no gate has let it in, or if httpd or mod_proxy served it by its own
+// path. Null: none.
+const request_rec* request_line_of(const request_rec* r) noexcept {
+    if (is_initial(r) || is_destination_of_backend(r)) return r;
+    while (r->main != nullptr) r = r->main;
+    if (r->prev == nullptr) return nullptr;
+    while (r->prev != nullptr) r = r->prev;
+    return was_let_in(r) && is_line_judged(r) ? nullptr : r;
+}
+
 // The path of the request, if a module (mod_rewrite with [PT]) replaced it before httpd chose the sections, or an
 // ErrorDocument was asked for instead: a program still reads it in REQUEST_URI.
 std::optional<std::string_view> replaced_path(const request_rec* r) noexcept {
     const request_rec* const line = request_line_of(r);
+    if (line != nullptr && line != r && was_let_in(line)) return replaced_path(line);
     const char* const path = line != nullptr ? line->parsed_uri.path : nullptr;
     if (path == nullptr || path == r->uri) return std::nullopt;
     const std::string_view asked = path, own = r->uri != nullptr ? r->uri : "";
     return asked.starts_with('/') && asked != own ? std::optional(asked) : std::nullopt;
 }
 
+bool has_path_info(const request_rec* r) noexcept { return r->path_info != nullptr && *r->path_info != '\0'; }
+
 // Whether httpd itself serves the file that it found. mod_actions chooses a program by type and method, too.
 bool is_plain_file(const request_rec* r) noexcept {
-    return r->finfo.filetype == APR_REG && !is_programs(r) && !state().has_actions;
+    return r->finfo.filetype == APR_REG && !has_path_info(r) && !is_programs(r) && !state().has_actions;
 }
 
 // Whether an application may read the path of the request line.
@@ -293,14 +302,13 @@ std::optional<std::string_view> raw_path(const request_rec* r) {
     if (is_proxied_as_written(r)) return path_as_written(r);
     const request_rec* const line = request_line_of(r);
     if (line == nullptr || !is_request_line_read(r)) return std::nullopt;
-    if (line != r) return path_as_written(line);
-    const auto raw = may_have_removed_segments(r) ? path_as_written(r) : std::nullopt;
+    if (line != r && !was_let_in(line)) return path_as_written(line);
+    const auto raw = may_have_removed_segments(line) ? path_as_written(line) : std::nullopt;
     return raw && has_removed_segment(*raw) ? raw : std::nullopt;
 }
 
 bool may_have_path_info(const request_rec* r) noexcept {
-    const bool has_rest = r->path_info != nullptr && *r->path_info != '\0';
-    return has_rest || (r->proxyreq != PROXYREQ_NONE && !is_proxied_as_decided(r));
+    return has_path_info(r) || (r->proxyreq != PROXYREQ_NONE && !is_proxied_as_decided(r));
 }
 
 // The paths of the file or program that may serve the request, if what follows is its PATH_INFO. Not of a program that
@@ -378,6 +386,7 @@ bool is_read_otherwise_now(const request_rec* r) {
 PathReadings read_path(request_rec* r) {
     PathReadings out;
     if (r->uri == nullptr || is_plain(r) || !server_config(r->server).has_gates) return out;
+    if (is_initial(r) && is_request_line_read(r)) request_state(r).is_line_judged = true;
     const PathFault fault = find_path_fault(r->uri);
     out.is_bad = fault != PathFault::kNone;
     if (out.is_bad) {

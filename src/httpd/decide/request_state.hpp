@@ -76,6 +76,7 @@ struct RequestState {
     bool is_authorizing = false;          // httpd's auth_checker runs inside ours
     bool reaches_below = false;           // a recursive WebDAV method: grants must cover everything below
     bool overrides_method = false;        // a header of the client may replace the method in a backend
+    bool is_line_judged = false;          // the path of the request line, as a program reads it in REQUEST_URI
     bool fixups_done = false;
     bool is_served = false;             // its handler has started; not set for GET and HEAD
     bool is_listing = false;            // its handler lists a directory
