@@ -511,3 +511,17 @@ CLAIM(no_trailer_names_another_method_or_path) {
     }
     s.logs("/m/x - - mine\n/open/x evil - mine\n");
 }
+
+CLAIM(no_trailer_names_another_destination_or_depth) {
+    TrailerSite s("%{Destination}i %{Overwrite}i %{Depth}i %{New-uri}i %{X-Mine}i");
+    s.site.start("<Location /m>\nMTLSAllow any-partner\n</Location>\n");
+    const std::string trailers =
+        "3\r\nabc\r\n0\r\nDestination: /m/evil\r\nOverwrite: T\r\nDepth: infinity\r\nNew-uri: /m/evil\r\n"
+        "X-Mine: mine\r\n\r\n";
+    for (const char* path : {"/m/x", "/open/x"}) {
+        s.site.get(&world().acme, path, "Transfer-Encoding: chunked\r\nDestination: /m/y\r\nOverwrite: F\r\n", "COPY",
+                   trailers);
+        s.site.get(&world().acme, path, "Transfer-Encoding: chunked\r\n", "POST", trailers);
+    }
+    s.logs("/m/x /m/y F - - mine\n/m/x - - - - mine\n/open/x /m/y F - - mine\n/open/x - - - - mine\n");
+}

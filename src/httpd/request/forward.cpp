@@ -191,18 +191,24 @@ void remove_connection_options(request_rec* r, const HiddenNames& hidden) {
     remove_connection_options(r, hidden);
 }
 
+// What a request had when it was let in.
+struct BeforeBody {
+    const apr_table_t* fields;  // of MTLSForward; null: none
+    JudgedHeaders judged;
+};
+
 // Trailers arrive with the end of the body, and MergeTrailers turns them into headers.
-void clean_after_body(request_rec* r, const apr_table_t* fields) {
+void clean_after_body(request_rec* r, const BeforeBody& before) {
     if (r->trailers_in == nullptr || apr_is_empty_table(r->trailers_in)) return;  // merged into the headers or not
-    forward(r, fields);
-    remove_overrides_in_trailers(r);
+    forward(r, before.fields);
+    remove_overrides_in_trailers(r, before.judged);
 }
 
 apr_status_t clean_trailers(ap_filter_t* f, apr_bucket_brigade* out, ap_input_mode_t mode, apr_read_type_e block,
                             apr_off_t bytes) {
     const apr_status_t status = ap_get_brigade(f->next, out, mode, block, bytes);
     if (status != APR_SUCCESS || APR_BRIGADE_EMPTY(out) || !APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(out))) return status;
-    clean_after_body(f->r, static_cast<const apr_table_t*>(f->ctx));
+    clean_after_body(f->r, *static_cast<const BeforeBody*>(f->ctx));
     ap_remove_input_filter(f);
     return status;
 }
@@ -232,11 +238,12 @@ extern "C" void on_insert_trailer_filter(request_rec* r) {
     if (r->main != nullptr || !may_have_trailers(r)) return;
     attempt(r->server, [&] {
         const RequestState* const request = find_state(r);
-        apr_table_t* const fields =
+        const apr_table_t* const fields =
             request != nullptr && request->handover != nullptr ? request->handover->fields : nullptr;
+        auto* const before = pool_new<BeforeBody>(r->pool, fields, judged_headers(r));
         // Some modules read the body before: mod_ssl to ask for a certificate then, mod_auth_form for the form.
-        clean_after_body(r, fields);
-        ap_add_input_filter(kTrailerFilter, fields, r, r->connection);
+        clean_after_body(r, *before);
+        ap_add_input_filter(kTrailerFilter, before, r, r->connection);
     });
 }
 

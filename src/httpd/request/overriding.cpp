@@ -29,6 +29,9 @@ void remove(apr_table_t* table, Overrides what) {
     for (const char* const name : names) apr_table_unset(table, name);
 }
 
+constexpr const char* kJudgedHeaders[] = {"Destination", "Depth", "Overwrite"};
+static_assert(std::size(kJudgedHeaders) == std::tuple_size_v<JudgedHeaders>);
+
 bool is_method_judged(const DirConfig& config) { return traits_of(config).methods || config.requires_grant; }
 
 [[gnu::noinline]] int remove_path_overrides(request_rec* r) {
@@ -53,11 +56,21 @@ bool has_method_override(const request_rec* r) noexcept { return holds(r->header
 
 void remove_method_overrides(request_rec* r) { remove(r->headers_in, Overrides::kMethod); }
 
-void remove_overrides_in_trailers(request_rec* r) {
-    const bool judged = is_method_judged(dir_config(r));
+JudgedHeaders judged_headers(const request_rec* r) {
+    JudgedHeaders out{};
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = apr_table_get(r->headers_in, kJudgedHeaders[i]);
+    return out;
+}
+
+void remove_overrides_in_trailers(request_rec* r, const JudgedHeaders& judged) {
+    const bool has_gates = server_config(r->server).has_gates, is_by_method = is_method_judged(dir_config(r));
     for (apr_table_t* const table : {r->headers_in, r->trailers_in}) {
-        if (server_config(r->server).has_gates) remove(table, Overrides::kPath);
-        if (judged) remove(table, Overrides::kMethod);
+        if (has_gates) remove(table, Overrides::kPath);
+        if (is_by_method) remove(table, Overrides::kMethod);
+    }
+    for (std::size_t i = 0; has_gates && i < judged.size(); ++i) {
+        for (apr_table_t* const table : {r->headers_in, r->trailers_in}) apr_table_unset(table, kJudgedHeaders[i]);
+        if (judged[i] != nullptr) apr_table_setn(r->headers_in, kJudgedHeaders[i], judged[i]);
     }
 }
 
