@@ -313,7 +313,9 @@ CLAIM(a_tunnel_past_the_gates_is_warned_of) {
     const std::string gate = partner("") + location("/x", "MTLSAllow partner p");
     const std::string pass = "ProxyPass / http://127.0.0.1:1/ ", said = "write upgrade=websocket";
     d.warns(gate + pass + "upgrade=ANY\n", "ProxyPass with upgrade=ANY beside gates: ");
-    d.warns(gate + pass + "upgrade=h2c\n", said);
+    for (const char* list : {"h2c", "websocket,h2c", "websocket,Any"}) {
+        d.warns(gate + pass + "upgrade=" + list + "\n", said);
+    }
     d.is_silent_about(gate + pass + "upgrade=websocket\n", said);
     d.is_silent_about(gate + pass + "\n", said);
     d.is_silent_about(partner("") + pass + "upgrade=ANY\n", said);

@@ -173,9 +173,16 @@ void check_section(const GateSection& section, Findings& findings) {
     if (!fault.empty()) warn(findings, section.where, section.title() + " never applies: " + fault);
 }
 
-// Of mod_proxy: by which a client may begin a tunnel in which it speaks HTTP again.
+// Of mod_proxy: a list by which a client may begin a tunnel in which it speaks HTTP again.
 bool is_wide_upgrade(const std::string& word) {
-    return equal_nocase(word, "upgrade=ANY") || equal_nocase(word, "upgrade=*") || equal_nocase(word, "upgrade=h2c");
+    constexpr std::string_view kUpgrade = "upgrade=";
+    if (!starts_nocase(word, kUpgrade)) return false;
+    std::string list = word.substr(kUpgrade.size());
+    std::replace_if(list.begin(), list.end(), is_blank, ',');
+    const auto protocols = split(list, ',');
+    return std::any_of(protocols.begin(), protocols.end(), [](std::string_view protocol) {
+        return protocol == "*" || equal_nocase(protocol, "ANY") || equal_nocase(protocol, "h2c");
+    });
 }
 
 // Whether flags of mod_rewrite ("[L,P]") send the request to a backend.
