@@ -81,7 +81,7 @@ void LivePolicy::set_trust(const FileTrust& trust) {
 
 void LivePolicy::add_server_ca(X509& ca) {
     server_cas_.emplace(read_name(*X509_get_subject_name(&ca)).canonical, &ca);
-    crls_->verify_signers(known_cas());
+    crls_->verify_signers(known_cas(policy()));
 }
 
 void LivePolicy::share_between_processes(KeeperBoard& board) {
@@ -169,7 +169,7 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
     note_revision();
     if (policy_ && board_ != nullptr) board_->in_force_since = in_force_since();
     look_at_start(Watched::kRefusals, has_refusals, findings, [&] { look_at_refusals(reported); });
-    look_at_start(Watched::kCrls, restore(Watched::kCrls), findings, [&] { read_crls(policy_.get(), reported); });
+    look_at_start(Watched::kCrls, restore(Watched::kCrls), findings, [&] { read_crls(policy_, {}, reported); });
     name_tables(reported);
     publish_images({{Watched::kRefusals, revocation_files_.image()},
                     {Watched::kCrls, crl_files_.image()},
@@ -299,12 +299,19 @@ void LivePolicy::poll_crls(PollResult& outcome) {
     release_free_memory();
 }
 
-// `next`: the policy that names the CRL files; null: the current one. The caller holds crls_polling_, or is the only
-// thread.
-bool LivePolicy::read_crls(const Policy* next, std::vector<Diagnostic>& findings) {
-    bool changed = next != nullptr && crl_files_.watch(next->crl_files(), known_cas());
-    crl_files_.crls()->verify_signers(known_cas());
-    changed = crl_files_.look(known_cas(), known_anchors(), findings) || changed;
+// `by`: the policy that names the CRL files, beside `more` ones, and the CAs that sign them; may be null. The caller
+// holds crls_polling_, or is the only thread.
+bool LivePolicy::read_crls(const std::shared_ptr<const Policy>& by, const std::vector<WatchedFiles>& more,
+                           std::vector<Diagnostic>& findings) {
+    const CasByName cas = known_cas(by);
+    bool changed = false;
+    if (by != nullptr) {
+        auto files = by->crl_files();
+        files.insert(files.end(), more.begin(), more.end());
+        changed = crl_files_.watch(files, cas);
+    }
+    crl_files_.crls()->verify_signers(cas);
+    changed = crl_files_.look(cas, known_anchors(by), findings) || changed;
     const std::lock_guard lock(mutex_);
     crls_ = crl_files_.crls();
     return changed;
@@ -320,18 +327,16 @@ void LivePolicy::poll_policy(PollResult& outcome) {
         if (lacks_refusals_) return;
     }
     // Load the CRLs that a new policy names before it comes into force.
-    const auto prepare = [&](const Policy& next) {
+    const auto prepare = [&](const std::shared_ptr<const Policy>& next) {
         const auto had = outcome.before ? outcome.before->crl_files() : std::vector<WatchedFiles>();
-        auto all = next.crl_files();
+        const auto all = next->crl_files();
         const auto is_known = [&](const WatchedFiles& files) {
             return std::any_of(had.begin(), had.end(),
                                [&](const WatchedFiles& w) { return w.pattern == files.pattern; });
         };
         if (std::all_of(all.begin(), all.end(), is_known)) return;
-        all.insert(all.end(), had.begin(), had.end());
         const std::lock_guard crls(crls_polling_);
-        crl_files_.watch(all, known_cas());
-        if (read_crls(nullptr, outcome.findings)) outcome.crls_changed = true;
+        if (read_crls(next, had, outcome.findings)) outcome.crls_changed = true;
         publish_images({{Watched::kCrls, crl_files_.image()}});
     };
     const std::size_t findings_before = outcome.findings.size();
@@ -475,7 +480,7 @@ void LivePolicy::take_image(Watched kind, std::shared_ptr<const Image> image) {
         }
         case Watched::kCrls: {
             if (image == nullptr) return;
-            crl_files_.take(value_of<CrlRecords>(image), image, known_cas());
+            crl_files_.take(value_of<CrlRecords>(image), image, known_cas(policy()));
             const std::lock_guard lock(mutex_);
             crls_ = crl_files_.crls();
             return;
@@ -486,9 +491,9 @@ void LivePolicy::take_image(Watched kind, std::shared_ptr<const Image> image) {
     if (image == nullptr) return drop_policy();
     auto policy = value_of<Policy>(image);
     source_.follow(policy, std::move(image));
-    put_in_force(std::move(policy));
+    put_in_force(policy);
     if (board_ != nullptr) in_force_since_ = board_->in_force_since.load();
-    crl_files_.crls()->verify_signers(known_cas());
+    crl_files_.crls()->verify_signers(known_cas(policy));
 }
 
 void LivePolicy::stop_following() {
@@ -518,21 +523,21 @@ void LivePolicy::drop_policy() {
     has_fronts_ = false;
 }
 
-// CAs of the policy and of mod_ssl.
-CasByName LivePolicy::known_cas() const {
-    return [this, now = policy()](const std::string& name) {
-        auto out = now ? now->cas().cas_named(name) : std::vector<X509Ptr>();
+// CAs of this policy and of mod_ssl.
+CasByName LivePolicy::known_cas(const std::shared_ptr<const Policy>& by) const {
+    return [this, by](const std::string& name) {
+        auto out = by ? by->cas().cas_named(name) : std::vector<X509Ptr>();
         const auto [first, last] = server_cas_.equal_range(name);
         for (auto it = first; it != last; ++it) out.push_back(share(*it->second));
         return out;
     };
 }
 
-CasByName LivePolicy::known_anchors() const {
-    return [this, now = policy()](const std::string& name) {
+CasByName LivePolicy::known_anchors(const std::shared_ptr<const Policy>& by) const {
+    return [this, by](const std::string& name) {
         std::vector<X509Ptr> servers;  // only here: most polls find no new list, and ask nothing
         for (const auto& [subject, ca] : server_cas_) servers.push_back(share(*ca));
-        return now ? now->ends_named(name, servers) : std::vector<X509Ptr>();
+        return by ? by->ends_named(name, servers) : std::vector<X509Ptr>();
     };
 }
 

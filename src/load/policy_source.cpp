@@ -229,7 +229,7 @@ std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findin
         draft_->confirmed = true;
         findings.insert(findings.end(), draft_->findings.begin(), draft_->findings.end());
         if (!draft_->policy) return nullptr;
-        if (prepare) prepare(*draft_->policy);
+        if (prepare) prepare(draft_->policy);  // if it throws, the next poll tries again
         auto policy = put_in_force(*draft_);
         draft_.reset();
         return policy;

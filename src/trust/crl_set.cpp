@@ -40,12 +40,9 @@ std::string CrlSet::add(std::shared_ptr<const Crl> crl, const CasByName& cas, st
         return !key.empty() && is_rival(list) && crl->supersedes(*list) &&
                (crl->this_update() <= now || list->this_update() > now);
     });
-    constexpr std::ptrdiff_t kMostUnverified =
-        64;  // per issuer name, without a verified signer: any name can be on a CRL
     const auto is_unverified = [](const std::shared_ptr<const Crl>& list) { return list->is_unverified(); };
-    if (key.empty() && std::count_if(lists.begin(), lists.end(), is_unverified) >= kMostUnverified) {
-        lists.erase(std::find_if(lists.begin(), lists.end(), is_unverified));
-    }
+    const auto unverified = std::count_if(lists.begin(), lists.end(), is_unverified);
+    if (key.empty() && static_cast<std::size_t>(unverified) >= kMostUnverified) return std::string(kTooMany);
     lists.push_back(std::move(crl));
     if (key.empty() && !named.empty()) {
         return "is signed by none of the known CAs whose name it bears; if one of them has a new key, add its "

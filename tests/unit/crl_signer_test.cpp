@@ -382,21 +382,6 @@ CLAIM(a_client_makes_no_list_one_of_a_strangers_key) {
     CHECK_EQUAL(why({}), before);
 }
 
-CLAIM(lists_that_wait_for_their_signer_are_bounded) {
-    const test::Identity ca = make_ca("CA"), held = make_client("h", "h.example", ca);
-    const Site site(ca.cert_pem());
-    std::vector<ListSpec> lists;
-    for (int i = 0; i < 70; ++i) {
-        lists.push_back(list_by(ca));
-        lists.back().number = i + 1;
-        lists.back().this_update = i - 1000;
-    }
-    lists.back().entries = {{serial_of(held), 1}};
-    const CrlSet set = set_of(lists);
-    CHECK_EQUAL(set.size(), 64U);
-    CHECK_EQUAL(site.answers(held, set), "revoked revoked");
-}
-
 CLAIM(of_lists_whose_signer_was_not_known_the_latest_counts) {
     const test::Identity ca = make_ca("CA"), held = make_client("h", "h.example", ca);
     const Site site(ca.cert_pem());

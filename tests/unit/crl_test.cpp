@@ -80,6 +80,55 @@ CLAIM(a_crl_revokes_what_it_lists_for_the_ca_that_signed_it) {
     }
     CHECK_EQUAL(ask(CrlSet(), p.good, p.ca), "good");
     CHECK_EQUAL(ask(CrlSet(), p.good, p.ca, kRequired), "unknown");
+
+CLAIM(each_part_of_a_crl_counts_however_many_there_are_before_its_signer_is_known) {
+    const Pki& p = pki();
+    CrlSet set;
+    const auto part = [&](std::size_t i, const Identity* revoked) {
+        CrlSpec spec;
+        if (revoked != nullptr) spec.revoked = {{revoked, -1}};
+        spec.idp = "fullname:URI:http://crl.example/" + std::to_string(i);
+        return add(set, test::make_crl(p.ca, spec), {});
+    };
+    const std::size_t most = CrlSet::kMostUnverified;
+    for (std::size_t i = 0; i < most; ++i) CHECK_EQUAL(part(i, i == 0 ? &p.bad : nullptr), "");
+    CHECK_EQUAL(set.size(), most);
+    CHECK_EQUAL(ask(set, p.bad, p.ca), "revoked");
+    CHECK_EQUAL(ask(set, p.good, p.ca), "good");
+    // Now the signer is known: there may be more.
+    CHECK_EQUAL(part(most, &p.good), "");
+    CHECK_EQUAL(ask(set, p.good, p.ca), "revoked");
+}
+
+CLAIM(one_crl_too_many_without_a_known_signer_makes_its_issuer_stale) {
+    const Pki& p = pki();
+    std::string folder = "/tmp/mtls-crl-XXXXXX";
+    CHECK(mkdtemp(folder.data()) != nullptr);
+    const auto parts = [&](std::size_t count) {
+        std::string out;
+        for (std::size_t i = 0; i < count; ++i) {
+            CrlSpec spec;
+            if (i == 0) spec.revoked = {{&p.bad, -1}};
+            spec.idp = "fullname:URI:http://crl.example/" + std::to_string(i);
+            out += test::make_crl(p.ca, spec);
+        }
+        return out;
+    };
+    const auto known = known_of({});
+    const Identity other = test::make_client("x", "x.example.org", p.other);
+    for (const bool is_too_many : {false, true}) {
+        std::ofstream(folder + "/ca.crl") << parts(CrlSet::kMostUnverified + (is_too_many ? 1 : 0));
+        CrlFiles files;
+        files.watch({{folder + "/*.crl", "*.crl", {"httpd.conf", 1}}}, known);
+        std::vector<Diagnostic> said;
+        files.look(known, known, said);
+        CHECK_EQUAL(said.size(), is_too_many ? 1U : 0U);
+        if (is_too_many) CHECK_CONTAINS(said.front().message, "MTLSIntermediate");
+        CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "revoked");
+        CHECK_EQUAL(ask(*files.crls(), p.good, p.ca), is_too_many ? "stale" : "good");
+        CHECK_EQUAL(ask(*files.crls(), other, p.other), "good");
+    }
+    std::filesystem::remove_all(folder);
 }
 
 CLAIM(an_impostors_or_older_crl_never_replaces_the_one_in_force) {

@@ -149,6 +149,22 @@ CLAIM(processes_that_begin_and_new_keepers_have_the_crls_in_force_wherever_their
                         CHECK_EQUAL(answers(), "granted granted");
                     }),
                     0);
+
+CLAIM(a_crl_that_is_named_together_with_its_signer_is_verified_by_it) {
+    Server server;
+    const test::Identity twin = test::make_ca("Shared CA");
+    server.files.file("twin.pem", twin.cert_pem());
+    server.files.file("twin.crl", test::make_crl(twin, {}));
+    for (const bool is_signer_there : {true, false}) {
+        server.write("acme");
+        server.look_twice();
+        server.live.look();
+        server.write_text("MTLSCRLFile twin.crl\n" +
+                          partner("acme", std::string("MTLSIdentity CN:api\nMTLSTrustAnchor ca.pem") +
+                                              (is_signer_there ? " twin.pem" : "")));
+        const PollResult outcome = server.look_twice();
+        CHECK(outcome.policy_changed);
+        CHECK_EQUAL(texts_of(outcome).find("is signed by none of the known CAs") == std::string::npos, is_signer_there);
     }
 }
 

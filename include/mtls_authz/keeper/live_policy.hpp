@@ -138,10 +138,11 @@ private:
     bool put_on_shelf();
     void publish();
     void drop_policy();
-    bool read_crls(const Policy* next, std::vector<Diagnostic>& findings);
+    bool read_crls(const std::shared_ptr<const Policy>& by, const std::vector<WatchedFiles>& more,
+                   std::vector<Diagnostic>& findings);
     std::shared_ptr<const Policy> policy() const;
-    CasByName known_cas() const;
-    CasByName known_anchors() const;
+    CasByName known_cas(const std::shared_ptr<const Policy>& by) const;
+    CasByName known_anchors(const std::shared_ptr<const Policy>& by) const;
 
     // One mutex per kind of files, and one for follow(); locked before mutex_.
     std::mutex refusals_polling_, crls_polling_, policy_polling_, following_;

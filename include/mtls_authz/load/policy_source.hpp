@@ -51,7 +51,7 @@ public:
     std::shared_ptr<const Policy> build(std::vector<Diagnostic>& findings);
 
     // Called with a new policy before it comes into force.
-    using Prepare = std::function<void(const Policy&)>;
+    using Prepare = std::function<void(const std::shared_ptr<const Policy>&)>;
 
     // Polls all files once. Returns the new policy if two polls in a row saw the same change and its content is valid,
     // else null. Each faulty content is reported once. Not thread-safe.

@@ -187,12 +187,21 @@ struct CrlSigners {
 
 // Why CrlSet::add() does not use a list where a newer one of the same scope and key is there: it takes nothing away.
 constexpr std::string_view kIsOlder = "is older than the one in force";
+// Why it does not use one more than kMostUnverified: its issuer has to be marked as unusable, since what it lists would
+// pass.
+constexpr std::string_view kTooMany =
+    "is one too many: 1,024 CRLs of its issuer are at hand whose signer is not known; add the certificate of the CA "
+    "that signs them with MTLSIntermediate, and restart";
 
 enum class CrlStatus { kGood, kRevoked, kStale, kUnknown };
 
 // The CRLs in force. Immutable once shared.
 class CrlSet {
 public:
+    // Lists of one issuer name without a verified signer. Each costs a check of its signature for each new key of a CA
+    // of that name.
+    static constexpr std::size_t kMostUnverified = 1024;
+
     // Adds a list, and removes those that it supersedes at `now` if a CA of `cas` signed it. Returns the reason why
     // the list is not used, or "".
     std::string add(std::shared_ptr<const Crl> crl, const CasByName& cas, std::int64_t now);

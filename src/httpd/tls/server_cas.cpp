@@ -175,6 +175,7 @@ void copy_crls(server_rec* s, ServerCas& cas, X509_STORE* own, STACK_OF(X509_OBJ
         const std::string shown = crl.value()->issuer_text();
         const std::string fault = crls->add(crl.value(), cas_by_name, std::time(nullptr));
         if (!fault.empty()) not_used(APLOG_WARNING, in_double_quotes(shown), fault);
+        if (fault == kTooMany) cannot_use(issuer, fault);
         if (fault.empty()) added.push_back(std::move(crl.value()));
     }
     const CasByName topmost = topmost_of(cas.certificates);
