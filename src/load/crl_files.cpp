@@ -187,6 +187,22 @@ bool CrlFiles::poll_guarded(const std::string& path, File& file, const CasByName
     }
 }
 
+namespace {
+
+// Adds a list of a file that held the lists `before`. Returns what CrlSet::add() does.
+std::string replace_unverified(const std::vector<std::shared_ptr<const Crl>>& before,
+                               const std::shared_ptr<const Crl>& crl, const CasByName& cas, CrlSet& into) {
+    const std::int64_t now = std::time(nullptr);
+    std::string fault = into.add(crl, cas, now);
+    for (const auto& list : before) {
+        if (fault.empty() && crl->is_unverified() && list->replaces_unverified(*crl, now)) fault = kIsOlder;
+        if (crl->replaces_unverified(*list, now)) into.drop_unverified(*list);
+    }
+    return fault;
+}
+
+}  // namespace
+
 bool CrlFiles::poll_file(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
                          std::vector<Diagnostic>& findings) {
     constexpr std::size_t kLargestFile = 256UL << 20;
@@ -236,8 +252,13 @@ bool CrlFiles::poll_file(const std::string& path, File& file, const CasByName& c
     }
     file.unusable.clear();
     file.digests.clear();
-    // A list that was never verified disappears with an edit of its file.
-    std::erase_if(file.lists, [&](const auto& list) { return decoded.fault.empty() && into.drop_unverified(*list); });
+    // A list that none of the known CAs of its name signed disappears with an edit of its file; one of a CA that only
+    // clients send does not.
+    std::erase_if(file.lists, [&](const auto& list) {
+        const bool may_go = decoded.fault.empty() && list->is_unverified() && !cas(list->issuer()).empty();
+        return may_go && into.drop_unverified(*list);
+    });
+    const auto before = file.lists;
     for (const std::string& issuer : decoded.broken) cannot_use(issuer, "does not decode");
     for (X509CrlPtr& list : decoded.lists) {
         const std::string name = read_name(*X509_CRL_get_issuer(list.get())).canonical;
@@ -250,7 +271,7 @@ bool CrlFiles::poll_file(const std::string& path, File& file, const CasByName& c
         const std::string issuer = crl.value()->issuer_text();
         file.lists.push_back(crl.value());
         file.digests.insert(crl.value()->digest());
-        const std::string fault = into.add(std::move(crl.value()), cas, std::time(nullptr));
+        const std::string fault = replace_unverified(before, crl.value(), cas, into);
         if (!fault.empty()) faults.push_back("the CRL of " + in_double_quotes(issuer) + " " + fault);
         some_count = some_count || fault.empty();
     }

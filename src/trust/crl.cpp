@@ -425,6 +425,11 @@ bool CrlIdentity::supersedes(const CrlIdentity& other) const {
     return covers && is_newer_than(other);
 }
 
+bool Crl::replaces_unverified(const Crl& other, std::int64_t now) const {
+    return is_unverified() && other.is_unverified() && record_->authority_key == other.record_->authority_key &&
+           supersedes(other) && (this_update() <= now || other.this_update() > now);
+}
+
 CrlIdentity Crl::identity() const {
     CrlIdentity out = id_;
     out.signer_key = signer_key();

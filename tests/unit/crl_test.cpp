@@ -328,6 +328,35 @@ CLAIM(broken_foreign_empty_or_missing_files_leave_the_list_in_force) {
     std::filesystem::remove_all(folder);
 }
 
+CLAIM(a_crl_whose_signer_is_not_known_stays_in_force_until_a_newer_one_is_in_its_file) {
+    const Pki& p = pki();
+    std::string folder = "/tmp/mtls-crl-XXXXXX";
+    CHECK(mkdtemp(folder.data()) != nullptr);
+    CrlSpec older, current{{{&p.bad, -1}}}, newer;
+    current.number = 2;
+    newer.number = 3;
+    CrlSpec of_part = newer;
+    of_part.idp = "fullname:URI:http://crl.example/1";
+    const auto known = known_of({});
+    const std::string lower = test::make_crl(p.ca, older), higher = test::make_crl(p.ca, newer);
+    for (const std::string& content : {lower, test::make_crl(p.other, newer), test::make_crl(p.ca, of_part), higher}) {
+        const auto write = [&](const std::string& text) { std::ofstream(folder + "/ca.crl") << text; };
+        CrlFiles files;
+        files.watch({{folder + "/*.crl", "*.crl", {"httpd.conf", 1}}}, known);
+        std::vector<Diagnostic> said;
+        write(test::make_crl(p.ca, current));
+        files.look(known, known, said);
+        write(content);
+        for (int i = 0; i < 3; ++i) files.look(known, known, said);
+        const bool is_newer = content == higher, is_older = content == lower;
+        CHECK_EQUAL(said.size(), is_older ? 1U : 0U);
+        if (is_older)
+            CHECK_CONTAINS(said.front().message, "is older than the one in force: what was in force stays so");
+        CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), is_newer ? "good" : "revoked");
+        CHECK_EQUAL(files.crls()->size(), is_newer ? 1U : 2U);
+    }
+    std::filesystem::remove_all(folder);
+}
 CLAIM(a_file_that_vanishes_from_a_pattern_is_reported_once_and_missing_until_it_is_back) {
     const Pki& p = pki();
     std::string folder = "/tmp/mtls-crl-XXXXXX";
