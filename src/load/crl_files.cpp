@@ -23,9 +23,10 @@ bool CrlFiles::watch(const std::vector<WatchedFiles>& patterns, const CasByName&
     patterns_ = std::move(next);
     const auto is_dropped = [this](const auto& file) {
         return std::none_of(patterns_.begin(), patterns_.end(),
-                            [&](const Pattern& p) { return p.files.pattern == file.second.pattern; });
+                            [&](const Pattern& p) { return may_name(p.files.pattern, file.first); });
     };
     if (std::erase_if(files_, is_dropped) == 0) return false;
+    read_again();  // what the others hold may have been the same, or older
     auto set = std::make_shared<CrlSet>();
     for (const auto& [path, file] : files_) {
         for (const auto& list : file.lists) set->add(list, cas, std::time(nullptr));
@@ -57,13 +58,12 @@ bool CrlFiles::look(const CasByName& cas, const CasByName& anchors, std::vector<
         if (!fault.empty() && (!is_of_database || sight_.rows == nullptr)) {
             // Reported already; nothing is known of its other files.
             for (const auto& [path, file] : files_) {
-                if (file.pattern == pattern.files.pattern) present.insert(path);
+                if (may_name(pattern.files.pattern, path)) present.insert(path);
             }
         }
         present.insert(files.begin(), files.end());
         for (const std::string& path : files) {
             File& file = files_[path];
-            if (file.pattern.empty()) file.pattern = pattern.files.pattern;
             if (poll_guarded(path, file, cas, *next, findings)) changed.push_back(path);
         }
     }
@@ -86,7 +86,7 @@ bool CrlFiles::look(const CasByName& cas, const CasByName& anchors, std::vector<
 
 bool CrlFiles::has_lists_of(const std::string& pattern) const {
     return std::any_of(files_.begin(), files_.end(), [&](const auto& entry) {
-        return entry.second.pattern == pattern && !entry.second.lists.empty();
+        return may_name(pattern, entry.first) && !entry.second.lists.empty();
     });
 }
 
@@ -288,7 +288,7 @@ const CrlRecords* CrlFiles::write(Arena& arena) const {
         for (const auto& list : file.lists) lists.push_back(list->keep(arena));
         std::vector<CrlFileRecord::Unusable> unusable;
         for (const auto& [issuer, why] : file.unusable) unusable.push_back({arena.keep(issuer), arena.keep(why)});
-        files.push_back({arena.keep(path), arena.keep(file.pattern), arena.keep(lists), arena.keep(unusable)});
+        files.push_back({arena.keep(path), arena.keep(lists), arena.keep(unusable)});
     }
     return arena.keep_one(CrlRecords{arena.keep(files)});
 }
@@ -302,7 +302,6 @@ void CrlFiles::bind(const std::shared_ptr<const CrlRecords>& records) {
     auto set = std::make_shared<CrlSet>();
     for (const CrlFileRecord& record : records->files) {
         File& file = files_[std::string(record.path.view())];
-        file.pattern = record.pattern.view();
         file.lists.clear();
         file.unusable.clear();
         for (const CrlRecord& list : record.lists) {

@@ -357,6 +357,61 @@ CLAIM(a_crl_whose_signer_is_not_known_stays_in_force_until_a_newer_one_is_in_its
     }
     std::filesystem::remove_all(folder);
 }
+
+CLAIM(another_pattern_that_names_the_file_of_a_crl_keeps_it_in_force) {
+    const Pki& p = pki();
+    std::string folder = "/tmp/mtls-crl-XXXXXX";
+    CHECK(mkdtemp(folder.data()) != nullptr);
+    const auto known = known_of({&p.ca});
+    const WatchedFiles literal{folder + "/ca.crl", "ca.crl", {"httpd.conf", 1}},
+        glob{folder + "/*.crl", "*.crl", {"httpd.conf", 2}}, other{folder + "/b*.crl", "b*.crl", {"httpd.conf", 3}};
+    using Patterns = std::vector<WatchedFiles>;
+    for (const auto& [before, after] : {std::pair(Patterns{literal}, Patterns{glob}),
+                                        {{glob}, {literal}},
+                                        {{literal, glob}, {glob}},
+                                        {{glob, literal}, {literal}}}) {
+        std::ofstream(folder + "/ca.crl") << test::make_crl(p.ca, {{{&p.bad, -1}}});
+        CrlFiles files;
+        files.watch(before, known);
+        std::vector<Diagnostic> said;
+        files.look(known, known, said);
+        std::filesystem::remove(folder + "/ca.crl");
+        files.watch(after, known);
+        for (int i = 0; i < 3; ++i) files.look(known, known, said);
+        CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "revoked");
+        CHECK_EQUAL(said.size(), 1U);  // it is gone
+        files.watch({other}, known);
+        files.look(known, known, said);
+        CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "good");
+    }
+    std::filesystem::remove_all(folder);
+}
+
+CLAIM(a_crl_counts_as_long_as_one_file_that_is_named_holds_it) {
+    const Pki& p = pki();
+    std::string folder = "/tmp/mtls-crl-XXXXXX";
+    CHECK(mkdtemp(folder.data()) != nullptr);
+    CrlSpec older{{{&p.bad, -1}}}, newer{{{&p.bad, -1}, {&p.good, -1}}};
+    newer.number = 2;
+    const WatchedFiles a{folder + "/a.crl", "a.crl", {"httpd.conf", 1}},
+        b{folder + "/b.crl", "b.crl", {"httpd.conf", 2}};
+    const auto known = known_of({&p.ca});
+    for (const bool is_same : {true, false}) {
+        std::ofstream(folder + "/a.crl") << test::make_crl(p.ca, newer);
+        std::ofstream(folder + "/b.crl") << test::make_crl(p.ca, is_same ? newer : older);
+        CrlFiles files;
+        files.watch({a, b}, known);
+        std::vector<Diagnostic> said;
+        files.look(known, known, said);
+        CHECK_EQUAL(ask(*files.crls(), p.good, p.ca), "revoked");
+        files.watch({b}, known);
+        files.look(known, known, said);
+        CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "revoked");
+        CHECK_EQUAL(ask(*files.crls(), p.good, p.ca), is_same ? "revoked" : "good");
+    }
+    std::filesystem::remove_all(folder);
+}
+
 CLAIM(a_file_that_vanishes_from_a_pattern_is_reported_once_and_missing_until_it_is_back) {
     const Pki& p = pki();
     std::string folder = "/tmp/mtls-crl-XXXXXX";

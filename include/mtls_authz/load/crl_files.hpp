@@ -23,8 +23,8 @@ public:
     // Sets the database whose rows `db:NAME` names; it must outlive this object.
     void set_database(const DatabaseView& database) { database_ = &database; }
 
-    // Sets the patterns to poll. Drops the lists that were read through a pattern that is no longer configured. Returns
-    // whether crls() changed.
+    // Sets the patterns to poll. Drops the lists of files that no pattern names any more. Returns whether crls()
+    // changed.
     bool watch(const std::vector<WatchedFiles>& patterns, const CasByName& cas);
     bool empty() const { return patterns_.empty(); }
 
@@ -54,7 +54,6 @@ private:
         std::string fault;  // reported last
     };
     struct File {
-        std::string pattern;                            // the pattern that matched it
         std::string stamp;                              // stamp at the last read
         std::string digest;                             // of its content at the last read, or the error
         std::string exception;                          // exception of the last poll; empty: none

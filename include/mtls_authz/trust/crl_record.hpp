@@ -93,11 +93,10 @@ struct CrlFileRecord {
         bool is_inside(const Bounds& in) const { return in.hold_all(issuer, why); }
     };
     Text path;
-    Text pattern;  // the pattern that matched it
     Span<CrlRecord> lists;
     Span<Unusable> unusable;  // issuers of lists in the file that cannot be used
 
-    bool is_inside(const Bounds& in) const { return in.hold_all(path, pattern, lists, unusable); }
+    bool is_inside(const Bounds& in) const { return in.hold_all(path, lists, unusable); }
 };
 
 // The lists of all files.
