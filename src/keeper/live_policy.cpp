@@ -35,15 +35,21 @@ void append_all(std::vector<Diagnostic>& to, std::vector<Diagnostic> more) {
     to.insert(to.end(), more.begin(), more.end());
 }
 
-// Polls one kind of files. An exception becomes a finding: it does not stop the other kinds, and the next poll retries.
-bool poll_guarded(const char* what, std::vector<Diagnostic>& findings, const std::function<bool()>& look) {
+// Polls one kind of files. An exception becomes a finding, once: it does not stop the other kinds, and the next poll
+// retries. `last`: the exception of the last poll, or empty.
+bool poll_guarded(const char* what, std::string& last, std::vector<Diagnostic>& findings,
+                  const std::function<bool()>& look) {
     try {
-        return look();
+        const bool is_changed = look();
+        last.clear();
+        return is_changed;
     } catch (const std::exception& e) {
+        if (last == e.what()) return false;
+        last = e.what();
         findings.push_back({Diagnostic::Severity::kError,
                             {},
                             std::string("the ") + what + " could not be looked at (" + e.what() +
-                                "): what is in force stays so until the next look"});
+                                "): what is in force stays so until a look that can"});
         return false;
     }
 }
@@ -260,11 +266,12 @@ bool LivePolicy::ensure_published() {
 
 void LivePolicy::poll_refusals(PollResult& outcome) {
     const std::lock_guard lock(refusals_polling_);
-    outcome.refusals_changed = poll_guarded("revocation files", outcome.findings, [&] {
-        const bool is_changed = revocation_files_.look(outcome.findings);
-        lacks_refusals_ = false;
-        return is_changed;
-    });
+    outcome.refusals_changed =
+        poll_guarded("revocation files", exceptions_[index_of(Watched::kRefusals)], outcome.findings, [&] {
+            const bool is_changed = revocation_files_.look(outcome.findings);
+            lacks_refusals_ = false;
+            return is_changed;
+        });
     name_tables(outcome.findings);
     outcome.added_refusals = revocation_files_.take_added();
     outcome.ended_refusals = revocation_files_.take_ended();
@@ -289,8 +296,8 @@ void LivePolicy::poll_refusals(PollResult& outcome) {
 
 void LivePolicy::poll_crls(PollResult& outcome) {
     const std::lock_guard lock(crls_polling_);
-    outcome.crls_changed =
-        poll_guarded("CRL files", outcome.findings, [&] { return read_crls(policy().get(), outcome.findings); });
+    outcome.crls_changed = poll_guarded("CRL files", exceptions_[index_of(Watched::kCrls)], outcome.findings,
+                                        [&] { return read_crls(policy(), {}, outcome.findings); });
     name_tables(outcome.findings);
     outcome.missing_crls = crl_files_.missing();
     publish_images({{Watched::kCrls, crl_files_.image()}});
@@ -340,12 +347,13 @@ void LivePolicy::poll_policy(PollResult& outcome) {
         publish_images({{Watched::kCrls, crl_files_.image()}});
     };
     const std::size_t findings_before = outcome.findings.size();
-    outcome.policy_changed = poll_guarded("policy files", outcome.findings, [&] {
-        auto policy = source_.look(outcome.findings, prepare);
-        if (!policy) return false;
-        put_in_force(std::move(policy));
-        return true;
-    });
+    outcome.policy_changed =
+        poll_guarded("policy files", exceptions_[index_of(Watched::kPolicy)], outcome.findings, [&] {
+            auto policy = source_.look(outcome.findings, prepare);
+            if (!policy) return false;
+            put_in_force(std::move(policy));
+            return true;
+        });
     name_tables(outcome.findings);
     if (source_.is_failing() && outcome.findings.size() > findings_before) outcome.refused = source_.failing_content();
     outcome.policy_clean = !source_.is_failing() && !source_.is_waiting();

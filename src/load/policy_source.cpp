@@ -110,12 +110,12 @@ void PolicySource::find_vanished(Draft& draft) const {
 }
 
 std::shared_ptr<const Policy> PolicySource::put_in_force(Draft& draft) {
+    disk_.keep_cached(*draft.policy);  // may throw, and nothing is lost: the next poll tries again
     stamps_ = std::move(draft.stamps);
     rows_ = std::move(draft.rows);
     builds_anew_ = false;
     in_force_ = std::move(draft.policy);
     image_ = std::move(draft.image);
-    disk_.keep_cached(*in_force_);
     return in_force_;
 }
 
@@ -215,7 +215,7 @@ std::optional<std::int64_t> PolicySource::revision_in_force() const {
 std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findings, const Prepare& prepare) {
     look_at_database(findings);
     const bool drafted = is_drafted();
-    if (drafted && draft_->confirmed) {
+    if (drafted && draft_->confirmed && !draft_->policy) {
         // Memory may be available by now.
         constexpr std::chrono::seconds kAgain{10};
         if (draft_->out_of_memory_at && std::chrono::steady_clock::now() - *draft_->out_of_memory_at > kAgain) {
@@ -226,8 +226,8 @@ std::shared_ptr<const Policy> PolicySource::look(std::vector<Diagnostic>& findin
         return nullptr;
     }
     if (drafted) {
+        if (!draft_->confirmed) findings.insert(findings.end(), draft_->findings.begin(), draft_->findings.end());
         draft_->confirmed = true;
-        findings.insert(findings.end(), draft_->findings.begin(), draft_->findings.end());
         if (!draft_->policy) return nullptr;
         if (prepare) prepare(draft_->policy);  // if it throws, the next poll tries again
         auto policy = put_in_force(*draft_);

@@ -263,3 +263,30 @@ CLAIM(a_reload_has_the_certificates_that_changed_and_those_that_did_not) {
     CHECK_EQUAL(verdict(ask(*after, test::issue(client_spec("two"), &b))), "not-verified");
     CHECK_EQUAL(verdict(ask(*after, test::issue(client_spec("two"), &c))), "granted two");
 }
+
+CLAIM(a_policy_whose_crls_could_not_be_put_in_force_once_is_tried_again) {
+    WatchedFolder w;
+    w.put("acme.conf", kAcme);
+    CHECK(w.source.build(w.said) != nullptr);
+    w.put("stop.conf", "MTLSSuspend globex\n");
+    bool fails = true;
+    const auto prepare = [&](const std::shared_ptr<const Policy>&) {
+        if (fails) throw std::bad_alloc();
+    };
+    CHECK(w.source.look(w.said, prepare) == nullptr);
+    for (int i = 0; i < 3; ++i) {
+        bool has_thrown = false;
+        try {
+            w.source.look(w.said, prepare);
+        } catch (const std::bad_alloc&) {
+            has_thrown = true;
+        }
+        CHECK(has_thrown);
+        CHECK(w.source.is_failing());
+    }
+    CHECK_EQUAL(w.said.size(), 1U);  // there is no globex
+    fails = false;
+    CHECK(w.source.look(w.said, prepare) != nullptr);
+    CHECK(!w.source.is_failing());
+    CHECK(w.source.look(w.said, prepare) == nullptr);
+}

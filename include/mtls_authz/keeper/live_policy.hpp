@@ -163,6 +163,7 @@ private:
     RevocationFiles revocation_files_;
     CrlFiles crl_files_;
     std::multimap<std::string, X509*> server_cas_;
+    std::array<std::string, kWatched> exceptions_;  // of the last polls; empty: none
     bool is_recalled_ = false;
     std::atomic<bool> lacks_refusals_{false};  // they could not be read at the start, and not since
     bool are_refusals_linted_ = true;          // nothing has come since lint saw them

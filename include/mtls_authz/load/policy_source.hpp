@@ -94,7 +94,7 @@ private:
         std::map<std::string, WrittenFile> digests;  // by path or pattern
         Stamps stamps;
         std::shared_ptr<const DatabaseRows> rows;  // last rows that were compared and equal
-        bool confirmed = false;
+        bool confirmed = false;  // by a second poll; with a policy: it could not be put in force, and each poll tries
         // Time of the last attempt that failed only for lack of memory for the image.
         std::optional<std::chrono::steady_clock::time_point> out_of_memory_at;
     };
