@@ -131,6 +131,44 @@ CLAIM(a_keeper_without_a_sign_of_life_is_ended_and_replaced) {
     becomes([&] { return site.acme(); }, 200, "and hits no other");
 }
 
+namespace {
+
+// How often a process began to wait: each signal that interrupts a wait begins another one.
+long waits_of(pid_t pid) {
+    const std::string status = file_text("/proc/" + std::to_string(pid) + "/status");
+    const std::string label = "\nvoluntary_ctxt_switches:";
+    const std::size_t at = status.find(label);
+    return at == std::string::npos ? -1 : std::stol(status.substr(at + label.size()));
+}
+
+}  // namespace
+
+CLAIM(a_child_that_is_late_is_asked_to_end_once_and_its_timeouts_go_on) {
+    Kept alone;
+    alone.run("prefork", "", {"env"});  // httpd -X: its one child is the keeper's parent
+    alone.drop("globex.conf");
+    Kept site("prefork", "StartServers 2\nServerLimit 4\nMaxRequestWorkers 4\nTimeout 300\n");
+    TlsClient held(site.httpd.port(), as(world().acme));
+    CHECK(held.connected());
+    const std::vector<pid_t> before = site.children();
+    site.drop("globex.conf");
+    becomes([&] { return site.globex(); }, 403, "an edit");
+    // The one that waits for a request is late, and asked after a minute.
+    pause_for(std::chrono::seconds(64));
+    const auto waits = [&] {
+        long out = 0;
+        for (const pid_t pid : before) out += waits_of(pid);
+        return out;
+    };
+    const long first = waits();
+    pause_for(std::chrono::seconds(4));
+    const long more = waits() - first;
+    test::check(more < 4, std::to_string(more) + " waits", __FILE__, __LINE__);
+    CHECK_EQUAL(held.get("/gate/x").status, 200);
+    CHECK_EQUAL(site.acme() + site.globex(), 603);
+    CHECK_EQUAL(alone.acme() + alone.globex(), 603);
+}
+
 CLAIM(a_keeper_can_neither_be_traced_nor_holds_a_port) {
     Kept site("event");
     const std::string folder = "/proc/" + std::to_string(site.keeper());

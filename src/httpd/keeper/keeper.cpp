@@ -10,6 +10,7 @@
 #include <chrono>
 #include <csignal>
 #include <ctime>
+#include <map>
 #include <string>
 #include <thread>
 #include <utility>
@@ -176,16 +177,21 @@ void warn_of_watch_fault(const server_rec* s, const std::string& fault) {
 }
 
 // Without a follower thread, a child keeps an old policy until its next request. Asks children that are late by 60 s to
-// end, as a graceful restart would.
-void end_late_children() {
+// end, as a graceful restart would; once, since a signal lets the timeout of a request begin anew. `asked`: the change
+// for which each of them was asked.
+void end_late_children(pid_t parent, std::map<pid_t, std::uint64_t>& asked) {
     constexpr std::int64_t kLongest = 60;
     const Live& live = state().live;
     if (live.has_follower || monotonic_seconds() - live.policy.unchanged_since() < kLongest) return;
     const std::uint64_t changes = live.board->changes;
+    std::map<pid_t, std::uint64_t> late;
     for (const ChildInfo& child : state().ledger->children.alive()) {
-        // The process id may have been reused: check its process group.
-        if (child.changes != changes && getpgid(child.pid) == getpgrp()) kill(child.pid, AP_SIG_GRACEFUL);
+        // The process id may have been reused: check its process group. With httpd -X, the child is the parent.
+        if (child.changes == changes || child.pid == parent || getpgid(child.pid) != getpgrp()) continue;
+        if (asked[child.pid] != changes) kill(child.pid, AP_SIG_GRACEFUL);
+        late[child.pid] = changes;
     }
+    asked = std::move(late);
 }
 
 // Puts the images in force where children take them, if they are not there. False if that failed, which is logged once.
@@ -211,6 +217,7 @@ bool ensure_published(const server_rec* s) {
     constexpr milliseconds kTwoPolls = 2 * kPause + milliseconds(200);
     Clock::time_point last_pass = Clock::now();
     Clock::time_point answers_from = is_first ? last_pass : last_pass + kTwoPolls;
+    std::map<pid_t, std::uint64_t> late_children;
     for (;;) {
         pollfd asks{live.wakes_keeper[0], POLLIN, 0};
         poll(&asks, 1, Clock::now() < answers_from ? 50 : 500);
@@ -227,7 +234,7 @@ bool ensure_published(const server_rec* s) {
             const std::uint64_t asked = live.board->asked;
             if (ensure_published(s) && now >= answers_from) live.board->answered = asked;
             log_left_out(s);
-            end_late_children();
+            end_late_children(parent, late_children);
         });
     }
 }
