@@ -69,10 +69,12 @@ bool CrlFiles::look(const CasByName& cas, const CasByName& anchors, std::vector<
     }
     note_missing(present, *next, findings);
     if (changed.empty() && is_image_current_) return false;
+    put_in_force(std::move(next));
     for (const std::string& path : changed) {
-        warn_of_end(path, *next, findings);
+        if (!files_[path].exception.empty()) continue;
+        warn_of_end(path, *crls_, findings);
         for (const auto& list : files_[path].lists) {
-            const std::string gap = find_gap(*next, *list, cas, anchors);
+            const std::string gap = find_gap(*crls_, *list, cas, anchors);
             if (gap.empty()) continue;
             findings.push_back({Diagnostic::Severity::kWarning,
                                 {path, 0},
@@ -80,7 +82,6 @@ bool CrlFiles::look(const CasByName& cas, const CasByName& anchors, std::vector<
             break;
         }
     }
-    put_in_force(std::move(next));
     return true;
 }
 
@@ -169,6 +170,7 @@ void CrlFiles::mark_unusable(CrlSet& set) const {
 // An exception affects only this file, which is read again at the next poll.
 bool CrlFiles::poll_guarded(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
                             std::vector<Diagnostic>& findings) {
+    const auto unusable = file.unusable;
     try {
         const bool changed = poll_file(path, file, cas, into, findings);
         file.exception.clear();
@@ -183,7 +185,8 @@ bool CrlFiles::poll_guarded(const std::string& path, File& file, const CasByName
                                     "): what was in force stays so until the next look"});
         }
         file.exception = e.what();
-        return false;
+        file.unusable.insert(unusable.begin(), unusable.end());
+        return file.unusable != unusable;
     }
 }
 
@@ -262,6 +265,8 @@ bool CrlFiles::poll_file(const std::string& path, File& file, const CasByName& c
     for (const std::string& issuer : decoded.broken) cannot_use(issuer, "does not decode");
     for (X509CrlPtr& list : decoded.lists) {
         const std::string name = read_name(*X509_CRL_get_issuer(list.get())).canonical;
+        // Until it is read: an exception, as of too little memory, must not let in what it lists.
+        const bool is_first_fault = file.unusable.try_emplace(name, "a CRL at hand could not be read: " + path).second;
         auto crl = Crl::read(std::move(list));
         if (!crl.ok()) {
             faults.push_back(crl.error());
@@ -273,6 +278,8 @@ bool CrlFiles::poll_file(const std::string& path, File& file, const CasByName& c
         file.digests.insert(crl.value()->digest());
         const std::string fault = replace_unverified(before, crl.value(), cas, into);
         if (!fault.empty()) faults.push_back("the CRL of " + in_double_quotes(issuer) + " " + fault);
+        if (is_first_fault) file.unusable.erase(name);
+        if (fault == kTooMany) cannot_use(name, fault);
         some_count = some_count || fault.empty();
     }
     for (const std::string& fault : faults) complain(fault);

@@ -219,6 +219,9 @@ private:
         // The issuers of this entry and the following ones, until an entry names others (RFC 5280 5.3.3); "" for the
         // list's own.
         std::vector<Serials*> issuers = {&by_issuer[""]};
+        // A few bytes per entry and per issuer may stand for each pair of them.
+        constexpr std::size_t kMostPairs = 1'000'000;
+        std::size_t pairs = 0;
         for (int i = 0; i < count; ++i) {
             const X509_REVOKED* const entry = sk_X509_REVOKED_value(revoked, i);
             bool removed = false;
@@ -235,6 +238,10 @@ private:
                 issuers.clear();
                 for (const std::string& name : read_issuers(*entry)) issuers.push_back(&by_issuer[name]);
                 if (issuers.empty()) return "has an entry whose certificateIssuer cannot be read";
+            }
+            pairs += issuers.size();
+            if (pairs > kMostPairs && pairs > static_cast<std::size_t>(count)) {
+                return "has entries of several issuers at once, more than 1,000,000 in all";
             }
             const std::string serial = serial_key(*X509_REVOKED_get0_serialNumber(entry));
             for (Serials* const serials : issuers) (removed ? serials->removed : serials->revoked).add(serial);

@@ -281,3 +281,18 @@ CLAIM(lists_that_cannot_be_used_are_not_taken_for_none) {
     crls.look(known, known, said);
     CHECK_EQUAL(site.answers(elsewhere, *crls.crls()), "granted granted");
 }
+
+CLAIM(entries_of_many_issuers_at_once_are_kept_up_to_a_limit) {
+    const test::Identity ca = ca_named("CA", nullptr);
+    const auto read = [&](std::size_t issuers, int entries) {
+        ListSpec spec = scoped(list_by(ca), {});
+        spec.scope->indirect = true;
+        for (int i = 0; i < entries; ++i) spec.entries.push_back({std::to_string(1000 + i), -1});
+        spec.entries.front().issuers.assign(issuers, &ca);
+        const auto crl = Crl::read(make_list(spec));
+        return crl.ok() ? "" : crl.error();
+    };
+    CHECK_EQUAL(read(1000, 1000), "");
+    CHECK_EQUAL(read(1, 1001), "");
+    CHECK_CONTAINS(read(1000, 1001), "entries of several issuers at once");
+}

@@ -548,8 +548,11 @@ CLAIM(what_one_list_throws_holds_up_no_other_and_is_tried_again) {
     CHECK_CONTAINS(said.front().str(), "b.crl");
     CHECK_EQUAL(ask(*files.crls(), of_a, a), "revoked");
     CHECK_EQUAL(ask(*files.crls(), of_c, c), "revoked");
+    // Until then, its issuer has a list that cannot be used.
+    CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "stale");
     CHECK(files.look(known, known, said));
     CHECK_EQUAL(ask(*files.crls(), p.bad, p.ca), "revoked");
+    CHECK_EQUAL(ask(*files.crls(), p.good, p.ca), "good");
     CHECK_EQUAL(said.size(), 1U);
     // What was in force before stays so.
     CrlSpec newer{{{&p.bad, -1}, {&p.good, -1}}};
