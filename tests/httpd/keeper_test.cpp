@@ -81,3 +81,20 @@ CLAIM(last_good_starts_a_server_with_closed_gates_and_says_so) {
     becomes([&] { return site.get(world().acme); }, 200, "mended");
     CHECK_EQUAL(site.get(world().globex), 403);
 }
+
+CLAIM(last_good_starts_no_server_whose_sections_contradict_each_other) {
+    for (const char* const later : {"MTLSAllow partner acme", "MTLSAllow any-partner"}) {
+        LiveSite site;
+        site.put("acme.conf", kAcme);
+        site.put("zz.conf", kBroken);
+        site.configure(
+            "MTLSPolicyStart last-good\n<Location /free/deep>\n MTLSAllow partner acme\n</Location>\n"
+            "<Location /free>\n " +
+            std::string(later) + "\n</Location>\n");
+        const auto tested = site.httpd.run({"-t"});
+        const bool is_wider = later == std::string("MTLSAllow any-partner");
+        CHECK_EQUAL(tested.status == 0, !is_wider);
+        CHECK_CONTAINS(tested.text, "zz.conf:2: ");
+        CHECK_CONTAINS(tested.text, "this later, shorter section replaces the gate of <Location /free/deep>");
+    }
+}

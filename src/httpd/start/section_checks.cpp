@@ -392,7 +392,7 @@ void check_client_ca(const server_rec* main_server, const server_rec* s, const P
     }
 }
 
-void check_servers(const server_rec* main_server, const Policy& policy, Findings& findings) {
+void check_servers(const server_rec* main_server, const Policy* policy, Findings& findings) {
     std::vector<const GateSection*> inherited;
     bool some_virtual_asks = false;
     for (const server_rec* s = main_server; s != nullptr; s = s->next) {
@@ -401,7 +401,7 @@ void check_servers(const server_rec* main_server, const Policy& policy, Findings
     }
     check_order(inherited, findings);
     for (const server_rec* s = main_server; s != nullptr; s = s->next) {
-        check_client_ca(main_server, s, policy, findings);
+        if (policy != nullptr) check_client_ca(main_server, s, *policy, findings);
         const auto& own = server_config(s).sections;
         std::vector<const GateSection*> sections = inherited;
         if (s->is_virtual) sections.insert(sections.end(), own.begin(), own.end());
@@ -460,10 +460,10 @@ void check_grants(const Policy& policy, Findings& findings) {
 
 bool is_main_server(const server_rec* s) { return !s->is_virtual; }
 
-void check_sections(server_rec* main_server, const Policy& policy, std::vector<Diagnostic>& findings) {
+void check_sections(server_rec* main_server, const Policy* policy, std::vector<Diagnostic>& findings) {
     for (const GateSection* section : state().sections) check_section(*section, findings);
     check_servers(main_server, policy, findings);
-    check_grants(policy, findings);
+    if (policy != nullptr) check_grants(*policy, findings);
 }
 
 }  // namespace mtls::httpd

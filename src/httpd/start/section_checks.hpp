@@ -10,7 +10,7 @@ namespace mtls::httpd {
 
 bool is_main_server(const server_rec* s);
 
-// Checks the sections of all servers against each other and against the policy.
-void check_sections(server_rec* main_server, const Policy& policy, std::vector<Diagnostic>& findings);
+// Checks the sections of all servers against each other and against the policy, if there is one.
+void check_sections(server_rec* main_server, const Policy* policy, std::vector<Diagnostic>& findings);
 
 }  // namespace mtls::httpd

@@ -237,13 +237,13 @@ int check_configuration(server_rec* main_server) {
             if (is_restart()) d.severity = Diagnostic::Severity::kWarning;
             of_policy.push_back(std::move(d));
         }
-        check_sections(main_server, *s.policy, findings);
         check_purposes(*s.policy, findings);
         check_fronts(*s.policy, findings);
         check_forwarding(*s.policy, findings);
         check_depths(main_server, *s.policy, findings);
-        check_version(findings);
     }
+    check_sections(main_server, s.policy.get(), findings);
+    check_version(findings);
     check_tree(main_server, findings);
     check_event_program(findings);
     check_audit_logs(main_server, of_names);
