@@ -162,7 +162,17 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
     // A policy that is kept without an image of refusals was in force without any.
     const bool is_kept = has_policy && (has_refusals || before->serials[index_of(Watched::kRefusals)] == 0);
     const bool lacks_rows = has_database_ && rows.rows == nullptr && !(is_kept && revocation_rows_.floor() > 0);
-    auto built = has_policy && lacks_rows ? nullptr : source_.build(findings);
+    is_recalled_ = has_policy;  // also where an exception ends this: the keeper then builds anew
+    std::shared_ptr<const Policy> built;
+    try {
+        if (!has_policy || !lacks_rows) built = source_.build(findings);
+    } catch (const std::exception& e) {
+        if (!has_policy) throw;
+        findings.push_back({Diagnostic::Severity::kError,
+                            {},
+                            std::string("the policy cannot be built (") + e.what() +
+                                "): the one from before the restart stays in force until the keeper has built one"});
+    }
     name_tables(findings);
     is_recalled_ = has_policy && !built;
     if (lacks_rows) {

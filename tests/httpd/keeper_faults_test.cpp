@@ -228,6 +228,42 @@ CLAIM(a_keeper_that_runs_into_a_limit_keeps_what_is_in_force_and_goes_on_when_it
     }
 }
 
+
+CLAIM(what_httpd_conf_refuses_counts_once_there_is_memory_again, Turn::kAny, Module::kPlain) {
+    std::string many;
+    for (int i = 0; i < 6000; ++i) {
+        const std::string n = std::to_string(i);
+        many += partner("p" + n, "MTLSIdentity CN:p" + n + ".partner-number-" + n + ".example DNS:a" + n +
+                                     ".example.org\nMTLSTrustAnchor acme.pem");
+    }
+    for (const unsigned room : {7U, 8U, 9U}) {
+        Kept site;
+        site.put("many.conf", many);
+        site.run("prefork");
+        CHECK_EQUAL(site.acme() + site.globex(), 400);
+        std::ofstream(site.httpd.path("httpd.conf"), std::ios::app)
+            << "MTLSRevoke sha256:" + hex_sha256(world().acme) + "\n";
+        const pid_t server = site.httpd.pid();
+        const auto status_file = [&] { return file_text("/proc/" + std::to_string(server) + "/status"); };
+        const std::string status = status_file();
+        const rlim_t used = std::stoul(status.substr(status.find("VmSize:") + 7)) * 1024;
+        const rlimit little{used + (rlim_t{room} << 20), RLIM_INFINITY};
+        rlimit before{};
+        CHECK_EQUAL(prlimit(server, RLIMIT_AS, &little, &before), 0);
+        kill(server, SIGUSR1);
+        pause_for(std::chrono::milliseconds(1500));
+        // Too little for mod_ssl: httpd ends.
+        if (status_file().find("State:\tZ") != std::string::npos) continue;
+        CHECK_EQUAL(prlimit(server, RLIMIT_AS, &before, nullptr), 0);
+        const auto status_of = [&](const Identity& who) {
+            TlsClient client(site.httpd.port(), as(who));
+            return client.connected() ? client.get("/gate/x").status : 0;
+        };
+        becomes([&] { return status_of(world().globex); }, 200, "there is a keeper again");
+        becomes([&] { return status_of(world().acme); }, 403, "the new line counts");
+    }
+}
+
 CLAIM(while_what_is_in_force_cannot_be_handed_out_new_children_refuse, Turn::kAny, Module::kPlain) {
     Kept site("event", "StartServers 1\nServerLimit 1\nThreadsPerChild 8\nMaxRequestWorkers 8\n");
     CHECK_EQUAL(site.acme() + site.globex(), 400);

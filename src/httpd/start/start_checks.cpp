@@ -221,7 +221,7 @@ int check_configuration(server_rec* main_server) {
     bool files_fail = !s.policy || has_error(of_policy);
     // The keeper's first poll reports the same, as errors.
     if (is_restart() && s.refresh_seconds > 0) {
-        if (is_recalled) of_policy.clear();
+        if (is_recalled && s.policy) of_policy.clear();
         std::erase_if(of_files, [](const Diagnostic& d) { return d.is_error(); });
         s.live.policy.report_again();
     }
@@ -273,7 +273,11 @@ int check_after_start(server_rec* main_server) {
     }
     if (is_rehearsal()) return OK;
     if (!state().policy) {
-        ap_log_error(APLOG_MARK, APLOG_EMERG, 0, main_server, "mtls_authz: the policy is refused: %s", kAllClosed);
+        report(std::exchange(state().start_findings, {}), main_server);
+        // What was in force before a restart is on the shelf.
+        const bool is_recalled = state().live.policy.recalled();
+        ap_log_error(APLOG_MARK, APLOG_EMERG, 0, main_server, "mtls_authz: the policy is refused: %s",
+                     is_recalled ? "the one from before the restart stays in force" : kAllClosed);
         state().ledger->refused_since = apr_time_sec(apr_time_now());
         return OK;
     }
