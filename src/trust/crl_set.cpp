@@ -135,6 +135,7 @@ public:
     CrlStatus answer(bool required, std::string& detail) const {
         unsigned said = 0;
         unsigned fresh = 0;
+        bool is_undated = true;  // the lists that are not fresh have no nextUpdate
         for (const Usable& one : usable_) {
             // A stale list still revokes what it lists; so does a delta without its base.
             if (one.list->entry(subject_) == Crl::Entry::kRevoked && !is_taken_back(one)) {
@@ -143,11 +144,13 @@ public:
             }
             if (one.list->is_delta()) continue;
             said |= one.reasons;
-            if (now_ <= good_until(*one.list)) fresh |= one.reasons;
+            const bool is_fresh = now_ <= good_until(*one.list);
+            if (is_fresh) fresh |= one.reasons;
+            if (!is_fresh && one.reasons != 0 && one.list->next_update()) is_undated = false;
         }
         const std::string of_issuer = "of \"" + subject_.issuer_text + "\" ";
         if ((said & ~fresh) != 0) {
-            detail = "the CRL " + of_issuer + "is past its nextUpdate";
+            detail = "the CRL " + of_issuer + (is_undated ? "has no nextUpdate" : "is past its nextUpdate");
             return CrlStatus::kStale;
         }
         if (fresh == Crl::kAllReasons) return CrlStatus::kGood;

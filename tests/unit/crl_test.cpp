@@ -35,8 +35,10 @@ std::string add(CrlSet& set, const std::string& pem, const std::vector<const Ide
     return said;
 }
 
-std::string ask(const CrlSet& set, const Identity& who, const Identity& ca, const CrlRules& rules = {},
-                std::int64_t later = 0, const std::vector<const Identity*>& more_signers = {}) {
+// The status, and the detail.
+std::pair<std::string, std::string> answer_of(const CrlSet& set, const Identity& who, const Identity& ca,
+                                              const CrlRules& rules, std::int64_t later,
+                                              const std::vector<const Identity*>& more_signers = {}) {
     std::vector<const Identity*> signers = more_signers;
     signers.push_back(&ca);
     // Whose a list is otherwise, CrlSignerSearch finds out: here, one that is verified is another CA's.
@@ -47,8 +49,19 @@ std::string ask(const CrlSet& set, const Identity& who, const Identity& ca, cons
     std::vector<std::int64_t> edges;
     std::string detail;
     static constexpr const char* kWords[] = {"good", "revoked", "stale", "unknown"};
-    return kWords[static_cast<std::size_t>(
-        check_crls({&set}, *who.cert, under_this_anchor, rules, std::time(nullptr) + later, edges, detail))];
+    const CrlStatus status =
+        check_crls({&set}, *who.cert, under_this_anchor, rules, std::time(nullptr) + later, edges, detail);
+    return {kWords[static_cast<std::size_t>(status)], detail};
+}
+
+std::string ask(const CrlSet& set, const Identity& who, const Identity& ca, const CrlRules& rules = {},
+                std::int64_t later = 0, const std::vector<const Identity*>& more_signers = {}) {
+    return answer_of(set, who, ca, rules, later, more_signers).first;
+}
+
+std::string detail_of(const CrlSet& set, const Identity& who, const Identity& ca, const CrlRules& rules,
+                      std::int64_t later = 0) {
+    return answer_of(set, who, ca, rules, later).second;
 }
 
 struct Pki {
@@ -80,6 +93,7 @@ CLAIM(a_crl_revokes_what_it_lists_for_the_ca_that_signed_it) {
     }
     CHECK_EQUAL(ask(CrlSet(), p.good, p.ca), "good");
     CHECK_EQUAL(ask(CrlSet(), p.good, p.ca, kRequired), "unknown");
+}
 
 CLAIM(each_part_of_a_crl_counts_however_many_there_are_before_its_signer_is_known) {
     const Pki& p = pki();
@@ -184,6 +198,8 @@ CLAIM(a_stale_crl_denies_unless_forgiven_and_still_revokes) {
     spec.has_next_update = false;
     add(endless, test::make_crl(p.ca, spec), {&p.ca});
     CHECK_EQUAL(ask(endless, p.good, p.ca), "stale");
+    CHECK_CONTAINS(detail_of(endless, p.good, p.ca, {}), "has no nextUpdate");
+    CHECK_CONTAINS(detail_of(set, p.good, p.ca, {}, 110), "is past its nextUpdate");
     CHECK_EQUAL(ask(endless, p.good, p.ca, {std::nullopt, INT64_MAX}), "good");
     CrlSet future;
     spec.this_update = 500;
