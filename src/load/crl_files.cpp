@@ -124,16 +124,26 @@ void CrlFiles::note_missing(const std::set<std::string>& present, const CrlSet& 
     }
 }
 
-// Warns of a list that is past its nextUpdate, or in the last tenth of the time between thisUpdate and nextUpdate. Each
-// list is warned of once, when it is read.
+// Warns of a list that is past its nextUpdate, or in the last tenth of the time between thisUpdate and nextUpdate, and
+// of one of the future. Each list is warned of once, when it is read.
 void CrlFiles::warn_of_end(const std::string& path, const CrlSet& next, std::vector<Diagnostic>& findings) {
     constexpr int kShare = 10;
     const std::int64_t now = std::time(nullptr);
     for (const auto& list : files_.at(path).lists) {
         const auto end = list->next_update();
-        if (!next.holds(*list) || !end || now < *end - (*end - list->this_update()) / kShare) continue;
+        const bool is_of_future = list->this_update() > now;
+        const bool ends = end && now >= *end - (*end - list->this_update()) / kShare;
+        if (!next.holds(*list) || (!is_of_future && !ends)) continue;
         if (!reported_ends_.insert(list->digest()).second) continue;
         const std::string what = "the CRL of " + in_double_quotes(list->issuer_text()) + " ";
+        if (is_of_future) {
+            const std::int64_t begin = list->this_update();
+            findings.push_back({Diagnostic::Severity::kWarning,
+                                {path, 0},
+                                what + "is of the future, and not used before its thisUpdate, " + format_time(begin) +
+                                    " (" + distance_text(now, begin) + "): is the clock right?"});
+            continue;
+        }
         findings.push_back({Diagnostic::Severity::kWarning,
                             {path, 0},
                             what + (now > *end ? "is past its nextUpdate, " : "is near its end, nextUpdate ") +

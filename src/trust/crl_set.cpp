@@ -159,7 +159,8 @@ public:
             return CrlStatus::kStale;
         }
         if (!required) return CrlStatus::kGood;
-        detail = fresh != 0 ? "the CRLs " + of_issuer + "at hand are not about all reasons of revocation"
+        detail = fresh != 0      ? "the CRLs " + of_issuer + "at hand are not about all reasons of revocation"
+                 : is_of_future_ ? "the CRL " + of_issuer + "is not used before its thisUpdate"
                  : subject_.has_foreign_crl_issuers_only()
                      ? "no CRL of the issuer that the certificate's distribution point names is at hand"
                      : "no CRL " + of_issuer + "that is about this certificate is at hand";
@@ -201,7 +202,10 @@ private:
         const auto reasons = list.reasons_about(subject_);
         if (!reasons) return;
         edges_.push_back(list.this_update());
-        if (list.this_update() > now_) return;
+        if (list.this_update() > now_) {
+            is_of_future_ = true;
+            return;
+        }
         usable_.push_back({&list, list.signer_key(), may_cover ? *reasons : 0});
         const std::int64_t until = good_until(list);
         if (until != INT64_MAX && until != INT64_MIN) edges_.push_back(until + 1);
@@ -233,7 +237,8 @@ private:
     const std::int64_t now_;
     std::vector<std::int64_t>& edges_;
     std::vector<Usable> usable_;
-    std::string unusable_;  // why a list cannot be used; empty: all can be used
+    bool is_of_future_ = false;  // there is a list whose thisUpdate has not come
+    std::string unusable_;       // why a list cannot be used; empty: all can be used
 };
 
 CrlStatus check_crls(const CrlSets& sets, const X509& certificate, const CrlSigners& signers, const CrlRules& rules,

@@ -206,6 +206,7 @@ CLAIM(a_stale_crl_denies_unless_forgiven_and_still_revokes) {
     add(future, test::make_crl(p.ca, spec), {&p.ca});
     CHECK_EQUAL(ask(future, p.bad, p.ca), "good");
     CHECK_EQUAL(ask(future, p.bad, p.ca, kRequired), "unknown");
+    CHECK_CONTAINS(detail_of(future, p.bad, p.ca, kRequired), "is not used before its thisUpdate");
     CHECK_EQUAL(ask(future, p.bad, p.ca, {}, 600), "revoked");
 }
 
@@ -506,6 +507,7 @@ CLAIM(a_list_past_or_near_its_end_is_reported_once_when_it_is_read) {
     CHECK_EQUAL(past.find('\n'), past.size() - 1);
     CHECK_CONTAINS(said_of(-95 * 3600, 5 * 3600, 2), "is near its end, nextUpdate ");
     CHECK_EQUAL(said_of(-80 * 3600, 20 * 3600, 3), "");
+    CHECK_CONTAINS(said_of(2 * 3600, 20 * 3600, 4), "is of the future, and not used before its thisUpdate, ");
     std::filesystem::remove_all(folder);
 }
 
