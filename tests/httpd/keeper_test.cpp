@@ -98,3 +98,17 @@ CLAIM(last_good_starts_no_server_whose_sections_contradict_each_other) {
         CHECK_CONTAINS(tested.text, "this later, shorter section replaces the gate of <Location /free/deep>");
     }
 }
+
+CLAIM(a_file_full_of_faults_is_some_lines_in_the_log_and_their_number) {
+    Kept site("event");
+    std::string rows;
+    for (int i = 0; i < 300; ++i) rows += "acme;" + std::to_string(i) + ";x\n";
+    site.refuse(rows);
+    CHECK(site.httpd.wait_for_log("more like these"));
+    CHECK_CONTAINS(site.httpd.error_log(), "280 more like these");
+    CHECK_EQUAL(site.errors("revoked/list.conf"), 21U);
+    CHECK_EQUAL(site.acme() + site.globex(), 400);
+    site.put("zz.conf", rows);
+    CHECK(site.httpd.wait_for_log("the policy files are refused"));
+    CHECK(site.errors("zz.conf") <= 22U);
+}

@@ -1,5 +1,7 @@
 #include "httpd/config/log.hpp"
 
+#include <map>
+
 #include "httpd/config/config.hpp"
 #include "mtls_authz/base/text.hpp"
 
@@ -55,6 +57,30 @@ void log_left_out(const server_rec* s) {
         ap_log_error(APLOG_MARK, left.level, 0, s, "mtls_authz: left out %u more line(s) since %s: %s", left.count,
                      format_time(left.since).c_str(), escape_for_log(left.about, kMostNameBytes).c_str());
     }
+}
+
+std::vector<Diagnostic> first_of_each_file(const std::vector<Diagnostic>& findings) {
+    constexpr std::size_t kMost = 20;
+    struct More {
+        std::size_t count = 0;
+        Diagnostic::Severity worst = Diagnostic::Severity::kWarning;
+    };
+    std::vector<Diagnostic> out;
+    std::map<std::string, std::size_t> counts;
+    std::map<std::string, More> left_out;
+    for (const Diagnostic& d : findings) {
+        if (d.where.file.empty() || ++counts[d.where.file] <= kMost) {
+            out.push_back(d);
+            continue;
+        }
+        More& more = left_out[d.where.file];
+        ++more.count;
+        if (d.is_error()) more.worst = d.severity;
+    }
+    for (const auto& [file, more] : left_out) {
+        out.push_back({more.worst, {file, 0}, std::to_string(more.count) + " more like these: mtls-authz check"});
+    }
+    return out;
 }
 
 std::string vhost_text(const server_rec* s, const conn_rec* c) {

@@ -18,6 +18,9 @@ void log_account(request_rec* r, const Account& account, int level);
 // Logs the number of dropped lines of each minute that is over.
 void log_left_out(const server_rec* s);
 
+// Of each file the first 20, and how many more there are.
+std::vector<Diagnostic> first_of_each_file(const std::vector<Diagnostic>& findings);
+
 // "NAME:PORT"
 std::string vhost_text(const server_rec* s, const conn_rec* c);
 

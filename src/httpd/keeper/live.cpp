@@ -182,7 +182,7 @@ int open_board(server_rec* s) {
 }
 
 void log_findings(const server_rec* s, const std::vector<Diagnostic>& findings) {
-    for (const Diagnostic& d : findings) {
+    for (const Diagnostic& d : first_of_each_file(findings)) {
         const int level = d.is_error() ? APLOG_ERR : APLOG_WARNING;
         ap_log_error(APLOG_MARK, level, 0, s, "mtls_authz: %s", d.str().c_str());
     }

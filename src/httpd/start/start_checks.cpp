@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "httpd/config/config_tree.hpp"
+#include "httpd/config/log.hpp"
 #include "httpd/config/sections.hpp"
 #include "httpd/decide/policy_checks.hpp"
 #include "httpd/keeper/database.hpp"
@@ -82,7 +83,7 @@ void check_depths(const server_rec* main_server, const Policy& policy, Findings&
 }
 
 void report(const Findings& findings, const server_rec* s) {
-    for (const Diagnostic& d : findings) {
+    for (const Diagnostic& d : first_of_each_file(findings)) {
         ap_log_error(APLOG_MARK, d.is_error() ? APLOG_EMERG : APLOG_WARNING, 0, s, "mtls_authz: %s", d.str().c_str());
     }
 }
