@@ -111,9 +111,13 @@ void CrlFiles::note_missing(const std::set<std::string>& present, const CrlSet& 
             file.digest.clear();
         }
         const File& gone = file;
-        const bool is_needed = !gone.is_there && std::any_of(gone.lists.begin(), gone.lists.end(), [&](const auto& l) {
-            return next.holds(*l) && !is_elsewhere(*l, gone);
+        const bool has_lists = std::any_of(gone.lists.begin(), gone.lists.end(), [&](const auto& list) {
+            return next.holds(*list) && !is_elsewhere(*list, gone);
         });
+        // Its unusable list keeps its issuer's certificates stale while there is no other.
+        const bool is_unusable = std::any_of(gone.unusable.begin(), gone.unusable.end(),
+                                             [&](const auto& list) { return !next.has_lists_of(list.first); });
+        const bool is_needed = !gone.is_there && (has_lists || is_unusable);
         if (is_needed) missing_.push_back(path);
         if (is_present || !is_needed) reported_gone_.erase(path);
         if (is_present || !is_needed || !reported_gone_.insert(path).second) continue;
@@ -219,7 +223,7 @@ std::string replace_unverified(const std::vector<std::shared_ptr<const Crl>>& be
 bool CrlFiles::poll_file(const std::string& path, File& file, const CasByName& cas, CrlSet& into,
                          std::vector<Diagnostic>& findings) {
     constexpr std::size_t kLargestFile = 256UL << 20;
-    const bool had_lists = !file.lists.empty();
+    bool had_lists = !file.lists.empty();
     bool some_count = false;  // of the lists that are there now
     const auto complain = [&](const std::string& what) {
         findings.push_back(
@@ -260,6 +264,7 @@ bool CrlFiles::poll_file(const std::string& path, File& file, const CasByName& c
     std::vector<std::string> faults;  // told once it is known whether other lists count
     if (!decoded.fault.empty()) faults.push_back(decoded.fault);
     if (decoded.lists.empty() && decoded.broken.empty()) {
+        had_lists = had_lists || !file.unusable.empty();
         for (const std::string& fault : faults) complain(fault);
         return false;
     }

@@ -482,6 +482,40 @@ CLAIM(a_file_that_vanishes_from_a_pattern_is_reported_once_and_missing_until_it_
     CHECK_CONTAINS(said.front().str(), ": no CRL is read from there");
 }
 
+CLAIM(a_file_whose_list_cannot_be_used_is_missing_when_it_is_gone_until_another_list_answers) {
+    const Pki& p = pki();
+    std::string folder = "/tmp/mtls-crl-XXXXXX";
+    CHECK(mkdtemp(folder.data()) != nullptr);
+    CrlSpec strange;
+    strange.raw_critical = {{"1.2.3.4", test::der_utf8("x")}};
+    CrlFiles files;
+    files.watch({{folder + "/*.crl", "*.crl", {"httpd.conf", 1}}}, known_of({}));
+    const auto known = known_of({&p.ca});
+    std::vector<Diagnostic> said;
+    const auto look = [&] {
+        for (int i = 0; i < 3; ++i) files.look(known, known, said);
+    };
+    std::ofstream(folder + "/odd.crl") << test::make_crl(p.ca, strange);
+    look();
+    CHECK_EQUAL(said.size(), 1U);
+    CHECK_EQUAL(files.missing().size(), 0U);
+    std::ofstream(folder + "/odd.crl") << "";
+    look();
+    CHECK_CONTAINS(said.back().message, ": what was in force stays so");
+    CHECK_EQUAL(ask(*files.crls(), p.good, p.ca), "stale");
+    std::filesystem::remove(folder + "/odd.crl");
+    look();
+    CHECK_EQUAL(ask(*files.crls(), p.good, p.ca), "stale");
+    CHECK_EQUAL(said.size(), 3U);
+    CHECK_CONTAINS(said.back().str(), "odd.crl: error: the CRL file is gone");
+    CHECK_EQUAL(files.missing().size(), 1U);
+    std::ofstream(folder + "/ca.crl") << test::make_crl(p.ca, {});
+    look();
+    CHECK_EQUAL(ask(*files.crls(), p.good, p.ca), "good");
+    CHECK_EQUAL(files.missing().size(), 0U);
+    std::filesystem::remove_all(folder);
+}
+
 CLAIM(a_list_past_or_near_its_end_is_reported_once_when_it_is_read) {
     const Pki& p = pki();
     std::string folder = "/tmp/mtls-crl-XXXXXX";

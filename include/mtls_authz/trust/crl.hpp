@@ -216,6 +216,7 @@ public:
     // Removes a list, if its signer is not verified yet.
     bool drop_unverified(const Crl& crl);
     bool holds(const Crl& crl) const;
+    bool has_lists_of(const std::string& issuer) const { return by_issuer_.contains(issuer); }  // canonical name
     // Verifies the lists without a verified signer against new CAs.
     void verify_signers(const CasByName& cas) const;
     // Records that lists of this issuer (canonical name) exist but cannot be used, and why. The issuer's certificates
