@@ -228,6 +228,18 @@ CLAIM(a_keeper_that_runs_into_a_limit_keeps_what_is_in_force_and_goes_on_when_it
     }
 }
 
+CLAIM(a_keeper_whose_log_is_at_a_limit_of_file_size_goes_on) {
+    Kept site("event");
+    const pid_t keeper = site.keeper();
+    set_limit(keeper, RLIMIT_FSIZE, 1);
+    site.put("zz.conf", kBroken);
+    pause_for(kTakesHold);
+    set_limit(keeper, RLIMIT_FSIZE, {});
+    site.refuse("MTLSSuspend globex\n");
+    becomes([&] { return site.globex(); }, 403, "a refusal");
+    CHECK_EQUAL(site.acme(), 200);
+    CHECK_EQUAL(site.keeper(), keeper);
+}
 
 CLAIM(what_httpd_conf_refuses_counts_once_there_is_memory_again, Turn::kAny, Module::kPlain) {
     std::string many;

@@ -242,7 +242,8 @@ bool ensure_published(const server_rec* s) {
 // Ends with the parent, however that ends, and at once on a signal: only an unfinished poll is lost.
 void bind_to_parent(pid_t parent) {
     for (const int number : {SIGTERM, SIGINT, SIGCHLD}) std::signal(number, SIG_DFL);
-    for (const int number : {SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGPIPE}) std::signal(number, SIG_IGN);
+    // SIGXFSZ: at a limit of file size, a line of the log is lost.
+    for (const int number : {SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGPIPE, SIGXFSZ}) std::signal(number, SIG_IGN);
     // Called after dropping privileges, which would reset the first two.
     end_with_parent();
     forbid_tracing();
