@@ -318,15 +318,19 @@ Matches expand_readable(const std::string& pattern, const FileTrust* trust) {
     if (!is_glob(pattern)) return {{pattern}, ""};
     Matches out;
     std::string folder = glob_folder(pattern);
+    errno = 0;
     const bool is_listed = can_list(folder);
     if (find_matches(pattern, GLOB_ERR, out.files) && is_listed) {
         // app[prod]/revoked.conf: a name by itself
         if (out.files.empty() && access(pattern.c_str(), F_OK) == 0) out.files = {pattern};
         return out;
     }
+    const int cause = errno;
     find_matches(pattern, 0, out.files);
     const bool is_missing = !is_listed && access(folder.c_str(), F_OK) != 0 && errno == ENOENT;
     out.fault = "a folder of " + pattern + " cannot be read";
+    const bool is_told_below = cause == 0 || cause == ENOENT || cause == EACCES || cause == ENOTDIR;
+    if (!is_told_below) out.fault += std::string(" (") + std::strerror(cause) + ")";
     if (is_missing) out.fault += ": there is no " + shell_quoted(folder) + "; " + remedy_of_missing(folder);
     if (is_listed) {
         folder = unreadable_folder(pattern);

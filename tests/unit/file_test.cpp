@@ -1,4 +1,5 @@
 // Files: who could have written them, and what is read again.
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -213,6 +214,22 @@ CLAIM(limits_are_errors_and_name_the_limit) {
     CHECK_CONTAINS(said_of(grants + "\n"), "more than 1000 paths");
     std::ofstream(f / "ca.pem", std::ios::app) << std::string(17UL << 20, '\n');
     CHECK_CONTAINS(said_of(kPolicy), "is larger than 16 MiB");
+}
+
+CLAIM(a_folder_that_cannot_be_read_for_want_of_descriptors_says_so) {
+    std::string folder = "/tmp/mtls-folder-XXXXXX";
+    CHECK(mkdtemp(folder.data()) != nullptr);
+    rlimit before{};
+    getrlimit(RLIMIT_NOFILE, &before);
+    const int next = dup(0);
+    close(next);
+    const rlimit none{static_cast<rlim_t>(next), before.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+    const mtls::Matches found = mtls::expand_readable(folder + "/*.conf", nullptr);
+    setrlimit(RLIMIT_NOFILE, &before);
+    CHECK_CONTAINS(found.fault, "cannot be read (Too many open files)");
+    CHECK_EQUAL(mtls::expand_readable(folder + "/*.conf", nullptr).fault, "");
+    std::filesystem::remove_all(folder);
 }
 
 CLAIM(what_the_run_time_user_cannot_read_comes_with_the_command_that_mends_it) {
