@@ -30,4 +30,10 @@ std::int64_t KeeperBoard::silence() const {
     return monotonic_seconds() - oldest;
 }
 
+bool KeeperBoard::is_kept() const {
+    if (keeper == 0) return false;
+    const bool is_busy = monotonic_seconds() - busy_at < kLongestSilence;
+    return silence() < (is_busy ? kLongestBusySilence : kLongestSilence);
+}
+
 }  // namespace mtls

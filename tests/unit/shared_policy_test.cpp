@@ -12,6 +12,7 @@
 
 #include "claims.hpp"
 #include "forked_server.hpp"
+#include "mtls_authz/base/calendar.hpp"
 #include "policy_draft.hpp"
 
 using namespace test;
@@ -149,6 +150,8 @@ CLAIM(processes_that_begin_and_new_keepers_have_the_crls_in_force_wherever_their
                         CHECK_EQUAL(answers(), "granted granted");
                     }),
                     0);
+    }
+}
 
 CLAIM(a_crl_that_is_named_together_with_its_signer_is_verified_by_it) {
     Server server;
@@ -329,4 +332,20 @@ CLAIM(where_the_files_are_refused_at_the_start_the_first_policy_that_can_be_had_
                     CHECK(static_cast<bool>(live.current()));
                 }),
                 0);
+}
+
+CLAIM(a_keeper_that_is_busy_may_be_silent_for_longer_but_not_for_ever) {
+    KeeperBoard& board = *KeeperBoard::create();
+    board.keeper = 1;
+    const auto is_kept = [&](std::int64_t silent, std::int64_t busy) {
+        for (auto& heartbeat : board.heartbeats) heartbeat = monotonic_seconds();
+        board.heartbeats[1] = monotonic_seconds() - silent;
+        board.busy_at = monotonic_seconds() - busy;
+        return board.is_kept();
+    };
+    CHECK(is_kept(20, 3600));
+    CHECK(!is_kept(40, 3600));
+    CHECK(is_kept(40, 5));
+    CHECK(is_kept(590, 5));
+    CHECK(!is_kept(610, 5));
 }

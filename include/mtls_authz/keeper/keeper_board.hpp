@@ -30,6 +30,7 @@ struct KeeperBoard {
     std::atomic<std::uint64_t> answered{0};
     std::atomic<std::int32_t> keeper{0};                  // its process id; 0: no keeper runs
     std::atomic<std::int64_t> heartbeats[kWatched] = {};  // heartbeat of each thread, as monotonic_seconds()
+    std::atomic<std::int64_t> busy_at{0};                 // when it last was seen to use processor time, likewise
     std::atomic<bool> is_unpublished{false};              // the shelf does not take what the keeper has in force
 
     // Null if the memory or the sockets cannot be allocated.
@@ -37,10 +38,11 @@ struct KeeperBoard {
     // Returns what create() made in `memory`; null if another version of this code made it.
     static KeeperBoard* adopt(void* memory);
 
-    // Seconds since the oldest heartbeat of the keeper's threads, and the limit after which the keeper counts as hung.
+    // Seconds since the oldest heartbeat of the keeper's threads, and the limits after which the keeper counts as hung:
+    // a thread that reads or builds for long sends none, and it or another one uses processor time.
     std::int64_t silence() const;
-    static constexpr std::int64_t kLongestSilence = 30;
-    bool is_kept() const { return keeper != 0 && silence() < kLongestSilence; }
+    static constexpr std::int64_t kLongestSilence = 30, kLongestBusySilence = 600;
+    bool is_kept() const;
     // Whether a change of a file reaches the children.
     bool is_up() const { return is_kept() && !is_unpublished; }
 };

@@ -377,9 +377,7 @@ bool is_busy(pid_t keeper) {
 extern "C" int watch_keeper(apr_pool_t*, server_rec* s) {
     if (state_in_force == nullptr || state().live.keeper == nullptr) return DECLINED;
     KeeperBoard& board = *state().live.board;
-    if (board.keeper != 0 && is_busy(board.keeper)) {
-        for (auto& heartbeat : board.heartbeats) heartbeat = monotonic_seconds();
-    }
+    if (board.keeper != 0 && is_busy(board.keeper)) board.busy_at = monotonic_seconds();
     if (board.keeper == 0) {
         // It could not be forked when the last one ended.
         if (!is_stopping()) fork_keeper(s->process->pconf, s, false);
