@@ -106,17 +106,28 @@ RuleAnswer check_rule(const GateRule& rule, const Ask& ask) {
     return "some applications read " + in_quotes(method, 100) + " as " + known + ": clients have to write it so";
 }
 
+std::string detail_of_missing(std::string_view name) {
+    return "MTLSDeny names the partner " + std::string(name) +
+           ", which the policy does not have, so it denies everybody: mend the name, or take the line out";
+}
+
 // Step 10.
 void check_gate(const Gate& gate, const Ask& ask, Decision& out) {
     out.reason = Reason::kNotAllowed;
     for (const DenyChain* chain = gate.deny; chain != nullptr; chain = chain->outer) {
         for (const GateRule& rule : *chain->rules) {
-            // kUnknown denies: an empty expression must not open a gate.
-            if (rule_matches(rule, *ask.who, ask.who->denied_groups, ask.captures) == NameMatch::kNo) continue;
             if (!rule.methods.may_contain(ask.line.method)) continue;
+            // kUnknown denies: an empty expression must not open a gate.
+            const bool matches = rule_matches(rule, *ask.who, ask.who->denied_groups, ask.captures) != NameMatch::kNo;
+            const std::string_view missing = matches ? "" : missing_partner(rule, *ask.policy);
+            if (!matches && missing.empty()) continue;
             out.rule = &rule;
-            out.detail =
-                rule.methods.contains(ask.line.method) ? std::string(kDetailDeny) : explain_case(ask.line.method);
+            if (!missing.empty()) {
+                out.detail = detail_of_missing(missing);
+            } else {
+                out.detail =
+                    rule.methods.contains(ask.line.method) ? std::string(kDetailDeny) : explain_case(ask.line.method);
+            }
             return;
         }
     }
@@ -159,6 +170,14 @@ void check_gate(const Gate& gate, const Ask& ask, Decision& out) {
 }
 
 }  // namespace
+
+std::string_view missing_partner(const GateRule& rule, const Policy& policy) {
+    if (rule.kind != GateRule::Kind::kPartner) return {};
+    const auto at = std::find_if(rule.names.begin(), rule.names.end(), [&policy](const NameReference& name) {
+        return name.capture.empty() && policy.find(name.literal) == nullptr;
+    });
+    return at != rule.names.end() ? std::string_view(at->literal) : std::string_view();
+}
 
 void decide(const Gate& gate, const Ask& ask, Decision& out) {
     const auto refuse = [&out](Reason reason, std::string_view detail) {

@@ -536,6 +536,21 @@ CLAIM(check_live_and_diff_live_compare_files_with_what_is_in_force) {
     CHECK_EQUAL(site.ask("diff", {"--root", site.httpd.root(), files, "branch/acme.conf"}).status, 2);
 }
 
+CLAIM(the_tool_names_a_denial_of_a_partner_that_files_lack) {
+    const Compared site;
+    const std::string files = site.httpd.path("partners/*.conf");
+    const auto check = [&] { return site.ask("check", {"--root", site.httpd.root(), files}); };
+    const std::string said = "MTLSDeny: these files have no partner 'globex': with them, it denies everybody";
+    CHECK(check().text.find(said) == std::string::npos);
+    CHECK_CONTAINS(site.answer("acme", "/shop/in"), "allow: granted");
+    site.drop("globex.conf");
+    CHECK(site.httpd.wait_for_log(" replaces "));
+    CHECK_EQUAL(check().status, 1);
+    CHECK_CONTAINS(check().text, said);
+    CHECK_CONTAINS(site.answer("acme", "/shop/in"), "deny: not-allowed (MTLSDeny names the partner globex");
+    CHECK(site.ask("matrix", {"--csv"}).text.find("/shop/in") == std::string::npos);
+}
+
 CLAIM(diff_live_sees_another_certificate_behind_an_expectation) {
     const World& w = world();
     Compared site;

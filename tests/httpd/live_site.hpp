@@ -45,8 +45,8 @@ struct LiveSite {
         configure(lines, mpm);
         httpd.start();
     }
-    int get(const Identity& who, const std::string& path = "/gate/x") const {
-        return TlsClient(httpd.port(), as(who)).get(path).status;
+    int get(const Identity& who, const std::string& path = "/gate/x", const std::string& method = "GET") const {
+        return TlsClient(httpd.port(), as(who)).get(path, "", method).status;
     }
     std::size_t times(const std::string& text) const { return times_in(httpd.error_log(), text); }
     // Lines at `error` that hold the text: what the children say at debug does not count.

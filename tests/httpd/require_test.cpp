@@ -88,6 +88,25 @@ CLAIM(not_and_require_none_refuse_whom_a_selector_cannot_tell) {
     CHECK_EQUAL(site.get(&both, "/gate/twice/x").status, 403);
 }
 
+CLAIM(not_and_require_none_refuse_every_certificate_where_the_partner_that_they_name_is_none) {
+    const World& w = world();
+    Site site;
+    site.start(location("/gate/not",
+                        "<RequireAll>\nRequire mtls-any-partner\nRequire not mtls-partner globx\n"
+                        "</RequireAll>") +
+               location("/gate/none",
+                        "<RequireAll>\nRequire mtls-any-partner\n<RequireNone>\n"
+                        "Require mtls-partner globx\n</RequireNone>\n</RequireAll>") +
+               location("/gate/of",
+                        "<RequireAll>\nRequire mtls-any-partner\nRequire not mtls-partner globex\n"
+                        "</RequireAll>"));
+    CHECK_EQUAL(site.get(&w.acme, "/gate/not/x").status, 403);
+    CHECK_EQUAL(site.get(&w.acme, "/gate/none/x").status, 403);
+    CHECK_EQUAL(site.get(&w.acme, "/gate/of/x").status, 200);
+    CHECK_CONTAINS(site.httpd.error_log(), "there is no partner 'globx'");
+    CHECK_CONTAINS(site.httpd.error_log(), ": it refuses every certificate until there is one");
+}
+
 CLAIM(not_and_require_none_refuse_whom_they_name_when_its_certificate_is_refused_too) {
     const World& w = world();
     const std::string gates =

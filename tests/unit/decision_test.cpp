@@ -33,6 +33,7 @@ struct Request {
         Ask ask = {.place = is_place_bad ? &place : nullptr,
                    .missing = missing,
                    .who = missing == Reason::kGranted ? &who : nullptr,
+                   .policy = policy.get(),
                    .address = address,
                    .line = {method, path},
                    .readings = readings,
@@ -93,6 +94,10 @@ CLAIM(a_capture_counts_for_its_own_pattern_and_name_alone) {
 CLAIM(denials_add_up_over_sections_and_ask_every_group_that_may_hold) {
     Request r;
     r.outer_deny = {GateRule::parse_deny("partner acme methods=POST").value()};
+    CHECK_EQUAL(r.decide(false, Reason::kGranted, "POST"), "not-allowed");
+    CHECK_EQUAL(r.decide(false, Reason::kGranted, "GET"), "granted");
+    // Of a partner that the policy does not have: everybody.
+    r.outer_deny = {GateRule::parse_deny("partner globex methods=POST").value()};
     CHECK_EQUAL(r.decide(false, Reason::kGranted, "POST"), "not-allowed");
     CHECK_EQUAL(r.decide(false, Reason::kGranted, "GET"), "granted");
     r.outer_deny = {};

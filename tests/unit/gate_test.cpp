@@ -34,7 +34,8 @@ std::string ask(const GateRules& rules, const std::vector<std::string>& denials,
     GateRules denied;
     for (const std::string& line : denials) denied.push_back(GateRule::parse_deny(line).value());
     const DenyChain chain{&denied, nullptr};
-    const Ask asked = {.who = &who.id, .line = {method, "/"}, .captures = captures};
+    static const Policy kNone;
+    const Ask asked = {.who = &who.id, .policy = &kNone, .line = {method, "/"}, .captures = captures};
     return std::string(word_of(decide({&rules, denials.empty() ? nullptr : &chain}, asked).reason));
 }
 
@@ -48,8 +49,11 @@ CLAIM(captures_name_one_partner_and_nothing_names_nobody) {
     CHECK_EQUAL(ask(rules, {}, acme, "GET", {{"MATCH_NAME", "acme globex"}}), "not-allowed");
     CHECK_EQUAL(ask(rules, {}, acme, "GET", {{"MATCH_NAME", ""}}), "not-allowed");
     CHECK_EQUAL(ask(rules, {}, acme), "not-allowed");
-    // A denial that cannot be read denies.
+    // A denial that cannot be read denies, and one of a partner that the policy (here: none) does not have.
     const GateRules any = allow({"any-partner"});
+    CHECK_EQUAL(ask(any, {"partner globex"}, acme), "not-allowed");
+    CHECK_EQUAL(ask(any, {"partner globex methods=POST"}, acme), "granted");
+    CHECK_EQUAL(ask(any, {"group customers"}, acme), "granted");
     CHECK_EQUAL(ask(any, {"partner %{env:MATCH_NAME}"}, acme), "not-allowed");
     CHECK_EQUAL(ask(any, {"partner %{env:MATCH_NAME}"}, acme, "GET", {{"MATCH_NAME", ""}}), "not-allowed");
     CHECK_EQUAL(ask(any, {"partner %{env:MATCH_NAME}"}, acme, "GET", {{"MATCH_NAME", "globex"}}), "granted");

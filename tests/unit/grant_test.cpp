@@ -362,8 +362,9 @@ CLAIM(by_grant_stands_beside_other_rules_and_below_denials) {
         for (const std::string& line : allow) rules.push_back(GateRule::parse_allow(line).value());
         if (!deny.empty()) denials.push_back(GateRule::parse_deny(deny).value());
         const DenyChain chain{&denials, nullptr};
-        return std::string(
-            word_of(decide({&rules, deny.empty() ? nullptr : &chain}, {.who = &id, .line = {method, path}}).reason));
+        return std::string(word_of(decide({&rules, deny.empty() ? nullptr : &chain},
+                                          {.who = &id, .policy = policy.get(), .line = {method, path}})
+                                       .reason));
     };
     CHECK_EQUAL(answer({"by-grant"}, "", "GET", "/a"), "granted");
     CHECK_EQUAL(answer({"by-grant methods=read"}, "", "GET", "/a"), "granted");

@@ -33,6 +33,7 @@ struct Ask {
     Reason missing = Reason::kGranted;
     std::string_view missing_detail = {};
     const Identification* who = nullptr;  // steps 4 to 9; null only if `missing` is set
+    const Policy* policy = nullptr;       // null only without `who`, or without rules of MTLSDeny
     std::string_view address = {};        // of the client, for MTLSNetwork: 4 or 16 raw bytes; empty: it has none
     bool is_from_anywhere = false;        // skips MTLSNetwork, for expectations and tools without an address
     RequestLine line = {};
@@ -51,6 +52,10 @@ struct Decision {
 
 // How the detail of a denial begins where a recursive WebDAV method has a grant for its path alone.
 constexpr const char* kActsBelow = "it also acts on what is below its path";
+
+// The first partner that a rule names and the policy lacks; empty: none. A denial that names one denies everybody: by a
+// mistake in it, or when a partner is renamed or removed, nobody may pass whom it kept out.
+std::string_view missing_partner(const GateRule& rule, const Policy& policy);
 
 // `out` must be default-constructed. Throws only std::bad_alloc.
 void decide(const Gate& gate, const Ask& ask, Decision& out);

@@ -108,6 +108,7 @@ struct ServerConfig {
 // A name in Require mtls-partner or mtls-group.
 struct RequiredName {
     bool is_group;
+    bool is_refusing = false;  // behind `not` or in <RequireNone>
     std::string name;
     Where where;
 };

@@ -67,6 +67,7 @@ void decide_request(request_rec* r, const Gate& gate, RequestDecision& out) {
     ask.missing = out.missing;
     ask.missing_detail = out.missing_detail != nullptr ? out.missing_detail : "";
     ask.who = out.who;
+    ask.policy = out.snapshot ? out.snapshot->policy.get() : nullptr;
     // Not per connection: mod_remoteip sets another client address for each request of a proxy.
     ask.address = raw_address(r->useragent_addr);
     ask.line = {effective_method(r), r->uri != nullptr ? r->uri : "", request.reaches_below};

@@ -35,8 +35,10 @@ void check_section_names(const Policy& policy, const GateSection& section, std::
         for (const NameReference& name : rule.names) {
             const std::string fault = name.capture.empty() ? fault_of_name(policy, group, name.literal) : "";
             if (fault.empty()) continue;
-            findings.push_back({deny && !group ? Diagnostic::Severity::kError : Diagnostic::Severity::kWarning,
-                                rule.where, (deny ? "MTLSDeny: " : "MTLSAllow: ") + fault});
+            const bool denies_all = deny && !group;
+            findings.push_back({denies_all ? Diagnostic::Severity::kError : Diagnostic::Severity::kWarning, rule.where,
+                                (deny ? "MTLSDeny: " : "MTLSAllow: ") + fault +
+                                    (denies_all ? ": it denies everybody until there is one" : "")});
         }
     };
     if (section.config->allow != nullptr) {
@@ -171,7 +173,8 @@ void check_gate_names(const Policy& policy, std::vector<Diagnostic>& findings) {
         if (fault.empty()) continue;
         warn(findings, required.where,
              std::string("Require mtls-") + (required.is_group ? "group: " : "partner: ") + fault +
-                 ": it never holds until there is one");
+                 (required.is_refusing && !required.is_group ? ": it refuses every certificate until there is one"
+                                                             : ": it never holds until there is one"));
     }
 }
 

@@ -128,6 +128,7 @@ bool is_named(const Requirement& requirement, const Partner& partner) {
 // whose certificate was revoked, must not pass where it did not while it was in good standing.
 bool refuses_anyway(const Requirement& requirement, const RequestDecision& d) {
     if (!requirement.is_refusing || d.who == nullptr || d.certificate == nullptr) return false;
+    if (!missing_partner(requirement.rules.front(), *d.snapshot->policy).empty()) return true;  // as for MTLSDeny
     if (d.reason == Reason::kNotAllowed || d.reason == Reason::kMethodNotGranted) return false;
     if (d.reason == Reason::kMalformedCertificate) return true;  // whose it is cannot be told
     const Identification& who = *d.who;
@@ -220,7 +221,8 @@ const char* parse_requirement(cmd_parms* cmd, const char* line, const void** par
         requirement.value()->branch = read_branch(cmd, read_own);
         note_provider(cmd, kKind == Kind::kGrant);
         for (const NameReference& name : requirement.value()->rules.front().names) {
-            state().required_names.push_back({kKind == Kind::kGroup, name.literal, place_of(cmd->directive)});
+            state().required_names.push_back(
+                {kKind == Kind::kGroup, requirement.value()->is_refusing, name.literal, place_of(cmd->directive)});
         }
         *parsed = requirement.value();
         return nullptr;

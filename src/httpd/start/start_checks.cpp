@@ -233,9 +233,9 @@ int check_configuration(server_rec* main_server) {
     if (s.policy) {
         Findings names;
         check_gate_names(*s.policy, names);
-        // Policy files define the partners: a missing one must not end a running server.
+        // Policy files define the partners: a missing one must not end a running server. Such a denial denies all.
         for (Diagnostic& d : names) {
-            if (is_restart()) d.severity = Diagnostic::Severity::kWarning;
+            if (is_restart() || s.starts_without_policy) d.severity = Diagnostic::Severity::kWarning;
             of_policy.push_back(std::move(d));
         }
         check_purposes(*s.policy, findings);

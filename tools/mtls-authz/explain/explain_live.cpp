@@ -183,7 +183,7 @@ GateVerdict decide_live(const InForce& now, const MappedHost& host, const Server
         verdict.kind = explanation.reason == Reason::kGranted ? Kind::kAllow : Kind::kDeny;
         verdict.reason = explanation.reason;
     } else {
-        verdict = ask_gates({now.gates, host, explanation.who, explanation.reason,
+        verdict = ask_gates({now.gates, host, now.policy.get(), explanation.who, explanation.reason,
                              options.method.empty() ? "GET" : options.method, path_for(host, options.path)});
     }
     if (verdict.reason == explanation.reason) verdict.detail = explanation.detail;

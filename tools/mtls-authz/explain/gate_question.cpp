@@ -334,6 +334,7 @@ private:
         const Gate gate{merged.allow, merged.deny.empty() ? nullptr : &chain};
         // The network was checked before.
         const Decision answer = mtls::decide(gate, {.who = &ask_.who,
+                                                    .policy = ask_.policy,
                                                     .is_from_anywhere = true,
                                                     .line = {ask_.method, ask_.path, reaches_below},
                                                     .readings = readings_,

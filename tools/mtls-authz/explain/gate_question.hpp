@@ -14,6 +14,7 @@ namespace mtls::tool {
 struct GateAsk {
     const GateMap& map;
     const MappedHost& host;
+    const Policy* policy;  // null only if `reason` refuses
     const Identification& who;
     Reason reason;  // of identification, connection and address checks; kGranted: a partner
     std::string method;

@@ -151,7 +151,8 @@ private:
     // Adds the limits of MTLSDeny and others to a row; false if nothing is left.
     bool limit(const Partner& partner, const PlaceRules& rules, MatrixRow& row) const {
         for (const GateRule& deny : rules.deny) {
-            for (const std::string& condition : fits(deny, partner)) {
+            const bool fits_all = !missing_partner(deny, *now_.policy).empty();
+            for (const std::string& condition : fits_all ? std::vector<std::string>{""} : fits(deny, partner)) {
                 if (condition.empty() && deny.methods.is_all()) return false;
                 join(row.condition, "not MTLSDeny " + deny.text() + (condition.empty() ? "" : " (" + condition + ")"));
             }

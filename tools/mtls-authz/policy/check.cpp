@@ -8,6 +8,8 @@
 #include "../input.hpp"
 #include "../terminal.hpp"
 #include "in_force.hpp"
+#include "mtls_authz/base/text.hpp"
+#include "mtls_authz/decide/decision.hpp"
 #include "mtls_authz/load/lint.hpp"
 
 namespace mtls::tool {
@@ -38,6 +40,23 @@ void compare_with_server(const InForce& now, PolicyInput& input) {
     }
 }
 
+// Partners that gates of the running server deny, and the files do not have: such a gate denies everybody.
+void check_denials(const GateMap& gates, PolicyInput& input) {
+    for (const MappedHost& host : gates.hosts) {
+        for (const MappedSection& section : host.sections) {
+            for (const GateRule& rule : section.deny) {
+                const std::string_view name = missing_partner(rule, *input.policy);
+                const bool is_said = std::any_of(input.findings.begin(), input.findings.end(),
+                                                 [&rule](const auto& f) { return f.where.str() == rule.where.str(); });
+                if (name.empty() || is_said) continue;
+                input.findings.push_back({Diagnostic::Severity::kError, rule.where,
+                                          "MTLSDeny: these files have no partner " + in_quotes(name, 64) +
+                                              ": with them, it denies everybody"});
+            }
+        }
+    }
+}
+
 }  // namespace
 
 int check_policy(const CheckOptions& options) {
@@ -48,7 +67,10 @@ int check_policy(const CheckOptions& options) {
         now = std::move(answer.value());
     }
     PolicyInput input = read_policy(options.files, options.root, Dumps::kStandardInput, now ? &now->gates : nullptr);
-    if (now && input.policy) compare_with_server(*now, input);
+    if (now && input.policy) {
+        compare_with_server(*now, input);
+        check_denials(now->gates, input);
+    }
     if (input.policy) {
         constexpr int kSoon = 30;
         const int days = options.warn_days.value_or(options.strict ? 0 : kSoon);
